@@ -1,0 +1,52 @@
+# Each target makes .venv by itself; nothing but Python >= 3.11 and make need be there.
+#   make demo   make test   make check   make fuzz   make bench   make docs   make clean
+PYTHON ?= python3
+VENV := .venv
+BENCH_VENV := .bench-venv
+PY := $(VENV)/bin/python
+READY := $(VENV)/.ready
+BENCH_READY := $(BENCH_VENV)/.ready
+ARGS ?=
+
+.PHONY: demo test check fuzz bench docs clean help
+
+help:
+	@sed -n '1,2p' Makefile
+
+demo: $(READY)
+	$(PY) examples/demo.py
+
+test: $(READY)
+	$(PY) -m pytest $(ARGS)
+
+check: $(READY)
+	$(PY) -m ruff check .
+	$(PY) -m mypy --strict src
+	$(VENV)/bin/lint-imports --no-logo
+
+fuzz: $(READY)
+	HYPOTHESIS_PROFILE=fuzz $(PY) -m pytest -m fuzz tests $(ARGS)
+
+bench: $(BENCH_READY)
+	$(BENCH_VENV)/bin/python bench/run.py $(ARGS)
+	$(BENCH_VENV)/bin/python bench/scaling.py
+
+docs: $(READY)
+	$(PY) docs/generate.py
+
+clean:
+	rm -rf $(VENV) $(BENCH_VENV) demo-output build dist .mypy_cache .pytest_cache .ruff_cache
+
+# An environment that is there is completed, never thrown away.
+$(READY): pyproject.toml .ci/environment.sh
+	@PYTHON="$(PYTHON)" sh .ci/environment.sh $(VENV)
+	$(PY) -m pip install --quiet --editable '.[dev]'
+	@touch $@
+
+$(BENCH_READY): pyproject.toml bench/requirements.txt .ci/environment.sh
+	@PYTHON="$(PYTHON)" sh .ci/environment.sh $(BENCH_VENV)
+	$(BENCH_VENV)/bin/python -m pip install --quiet --editable .
+	$(BENCH_VENV)/bin/python -m pip install --quiet -r bench/requirements.txt
+	@$(BENCH_VENV)/bin/python -m pip install --quiet torch==2.13.0 || \
+		echo 'torch 2.13.0 cannot be had here: its rows are left out of the benchmark.'
+	@touch $@

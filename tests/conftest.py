@@ -1,0 +1,12 @@
+"""Settings that every test shares: how hard hypothesis looks, pictures without a screen."""
+
+import os
+
+from hypothesis import HealthCheck, settings
+
+os.environ.setdefault("MPLBACKEND", "Agg")
+
+COMMON = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+settings.register_profile("quick", max_examples=200, derandomize=True, **COMMON)
+settings.register_profile("fuzz", max_examples=20_000, print_blob=True, **COMMON)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))

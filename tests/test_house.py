@@ -1,0 +1,150 @@
+"""The house rules that a reader relies on, checked on the source itself."""
+
+import ast
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "src" / "descend"
+SOURCES = sorted(PACKAGE.rglob("*.py"))
+CODE = SOURCES + sorted(p for d in ("tests", "examples", "bench") for p in (ROOT / d).rglob("*.py"))
+FUNCTION = (ast.FunctionDef, ast.AsyncFunctionDef)
+
+
+def name(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def functions(tree: ast.AST) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    return (node for node in ast.walk(tree) if isinstance(node, FUNCTION))
+
+
+@pytest.mark.parametrize("path", CODE, ids=name)
+def test_files_and_functions_stay_short(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    lines = text.splitlines()
+    long = [
+        f"{f.name}: {f.end_lineno - f.lineno + 1} lines"
+        for f in functions(ast.parse(text))
+        if f.end_lineno is not None and f.end_lineno - f.lineno >= 60
+    ]
+    assert len(lines) <= 500, f"{name(path)} has {len(lines)} lines; a second idea wants a file"
+    assert not long, f"{name(path)}: functions over 60 lines: {long}"
+
+
+def own_import(node: ast.AST) -> bool:
+    if isinstance(node, ast.ImportFrom):
+        return node.level > 0 or (node.module or "").split(".")[0] == "descend"
+    names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+    return any(n.split(".")[0] == "descend" for n in names)
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name)
+def test_only_heavy_libraries_are_imported_late(path: Path) -> None:
+    """An import of our own inside a function hides a circle."""
+    late = [
+        f"line {node.lineno}"
+        for function in functions(ast.parse(path.read_text(encoding="utf-8")))
+        for node in ast.walk(function)
+        if own_import(node)
+    ]
+    assert not late, f"{name(path)} imports descend inside a function: {late}"
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name)
+def test_nothing_bypasses_the_promises(path: Path) -> None:
+    """No pickle, no evaluation of text, no bare except, outside the words of a message."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    called = {
+        node.func.id
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+    }
+    imported = {
+        alias.name.split(".")[0]
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import)
+        for alias in node.names
+    }
+    assert not called & {"eval", "exec"}, f"{name(path)} evaluates text"
+    assert not imported & {"pickle", "marshal", "shelve", "dill"}, f"{name(path)} pickles"
+    bare = [n.lineno for n in ast.walk(tree) if isinstance(n, ast.ExceptHandler) and n.type is None]
+    assert not bare, f"{name(path)}: bare except at lines {bare}"
+
+
+def test_public_names_say_what_they_do() -> None:
+    import descend
+
+    faces = {public: getattr(descend, public) for public in getattr(descend, "__all__", [])}
+    silent = [n for n, face in faces.items() if callable(face) and not (face.__doc__ or "").strip()]
+    assert not silent, f"public names without a docstring: {silent}"
+
+
+HEAVY = ("matplotlib", "sklearn", "pandas", "narwhals", "scipy", "duckdb", "rich", "cyclopts")
+
+
+def test_import_leaves_heavy_libraries_alone() -> None:
+    code = "import sys, descend; print(*[m for m in sys.argv[1:] if m in sys.modules])"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+    done = subprocess.run(
+        [sys.executable, "-c", code, *HEAVY], capture_output=True, text=True, env=environment
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == []
+
+
+def test_every_stage_has_its_layer() -> None:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    (layers,) = (
+        c["layers"] for c in settings["tool"]["importlinter"]["contracts"] if c["type"] == "layers"
+    )
+    known = {layer.strip("()") for layer in layers}
+    there = {p.stem for p in PACKAGE.glob("*.py")} | {p.parent.name for p in PACKAGE.glob("*/*.py")}
+    assert there - {"__init__"} <= known
+
+
+@pytest.mark.parametrize("target", ["demo", "test", "check", "fuzz", "bench", "docs"])
+def test_makefile_target_prepares_its_environment(target: str) -> None:
+    rule = re.search(rf"^{target}: (.+)$", (ROOT / "Makefile").read_text("utf-8"), re.M)
+    assert rule is not None
+    assert rule[1] in ("$(READY)", "$(BENCH_READY)")
+
+
+def environment_script(python: str, directory: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["sh", str(ROOT / ".ci" / "environment.sh"), str(directory)],
+        capture_output=True,
+        text=True,
+        env={"PYTHON": python, "PATH": str(directory.parent)},
+    )
+
+
+def test_too_old_a_python_is_refused_with_words(tmp_path: Path) -> None:
+    """A stand-in for Python 3.9: it fails the version check and says its version."""
+    old = tmp_path / "python-old"
+    old.write_text('#!/bin/sh\n[ "$1" = --version ] && echo Python 3.9.2 || exit 1\n')
+    old.chmod(0o755)
+    for tool in ("sh", "cat"):
+        (tmp_path / tool).symlink_to(f"/bin/{tool}")
+    done = environment_script("python-old", tmp_path / "venv")
+    assert done.returncode == 1
+    assert "Python 3.9.2, which is too old" in done.stderr
+    assert "make PYTHON=" in done.stderr
+
+
+def test_an_environment_that_works_is_kept(tmp_path: Path) -> None:
+    (tmp_path / "venv" / "bin").mkdir(parents=True)
+    (tmp_path / "venv" / "bin" / "python").symlink_to(sys.executable)
+    keep = tmp_path / "venv" / "keep"
+    keep.touch()
+    (tmp_path / "sh").symlink_to("/bin/sh")
+    done = environment_script("no-such-python", tmp_path / "venv")
+    assert done.returncode == 0, done.stderr
+    assert keep.exists()
