@@ -1,0 +1,334 @@
+"""Elementwise primitives: one line each, the partial derivatives beside the operation.
+
+Operands have equal shapes and dtypes; casts and broadcasts are nodes of their own. Partials that
+become infinite or NaN somewhere in the closed domain are marked `mul0`, so that a branch not taken
+(`np.where(x > 0, np.sqrt(x), 0)`) sends back 0 and not NaN.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from descend.errors import InternalError
+from descend.graph.linear import broadcast, broadcast_like
+from descend.graph.node import Node
+from descend.graph.primitive import PRIMITIVES, Array, Partial, Primitive, Typed, register
+from descend.graph.source import const, is_const, value_of
+
+__all__ = ["ELEMENTWISE", "call", "cast", "full_like", "select", "uniform_value", "zeros_like"]
+
+BOOL = np.dtype(bool)
+
+
+def _same(args: tuple[Node, ...], _attrs: Mapping[str, Any]) -> Typed:
+    first = args[0]
+    for other in args[1:]:
+        if other.shape != first.shape or other.dtype != first.dtype:
+            raise InternalError(f"elementwise operands differ: {args}")
+    return first.shape, first.dtype
+
+
+def _truth(args: tuple[Node, ...], attrs: Mapping[str, Any]) -> Typed:
+    return _same(args, attrs)[0], BOOL
+
+
+def _select_type(args: tuple[Node, ...], attrs: Mapping[str, Any]) -> Typed:
+    condition, yes, no = args
+    if condition.dtype != BOOL or condition.shape != yes.shape:
+        raise InternalError(f"select needs a bool of the same shape: {args}")
+    return _same((yes, no), attrs)
+
+
+def _cast_type(args: tuple[Node, ...], attrs: Mapping[str, Any]) -> Typed:
+    return args[0].shape, np.dtype(attrs["dtype"])
+
+
+def full_like(x: Node, value: Any) -> Node:
+    """A constant with the shape and dtype of x."""
+    return broadcast_like(const(value, x.dtype), x)
+
+
+def zeros_like(x: Node) -> Node:
+    return full_like(x, 0)
+
+
+def call(name: str, *args: Node | float, **attrs: Any) -> Node:
+    """Apply a primitive by name; Python numbers take the shape and dtype of the first node."""
+    model = next(a for a in args if isinstance(a, Node))
+    nodes = [a if isinstance(a, Node) else full_like(model, a) for a in args]
+    return PRIMITIVES[name].apply(*nodes, **attrs)
+
+
+def uniform_value(node: Node) -> float | None:
+    """The number that fills the whole node, if it is a constant (possibly broadcast)."""
+    if node.op.name == "broadcast":
+        node = node.args[0]
+    if is_const(node) and node.shape == ():
+        return float(value_of(node))
+    return None
+
+
+def _scaled(partial: Partial, d: Node, node: Node) -> Node:
+    local = partial.local(*node.args, node)
+    constant = uniform_value(local)
+    if constant == 1.0:
+        return d
+    if constant == -1.0:
+        return call("neg", d)
+    if partial.how == "mul0" and constant is None:
+        return call("mul0", d, local)
+    if partial.how == "0mul":
+        return call("mul0", local, d)
+    return call("mul", d, local)
+
+
+def _is_float(node: Node) -> bool:
+    return node.dtype.kind == "f"
+
+
+def _vjp_from(partials: Sequence[Partial | None]) -> Callable[..., list[Node | None]]:
+    def vjp(g: Node, node: Node, wanted: Sequence[bool]) -> list[Node | None]:
+        return [
+            _scaled(p, g, node) if w and p is not None else None
+            for p, w in zip(partials, wanted, strict=True)
+        ]
+
+    return vjp
+
+
+def _jvp_from(partials: Sequence[Partial | None]) -> Callable[..., Node | None]:
+    def jvp(tangents: list[Node | None], node: Node) -> Node | None:
+        total: Node | None = None
+        for p, t in zip(partials, tangents, strict=True):
+            if p is not None and t is not None:
+                term = _scaled(p, t, node)
+                total = term if total is None else call("add", total, term)
+        return total
+
+    return jvp
+
+
+def batch_elementwise(args: list[Node], flags: list[bool], node: Node, extent: Any) -> Node:
+    """Give every operand the new axis, then apply as before."""
+    full = [
+        a if f else broadcast(a, (extent, *a.shape), tuple(range(1, a.ndim + 1)))
+        for a, f in zip(args, flags, strict=True)
+    ]
+    return node.op.apply(*full, **node.attrs)
+
+
+def _declare(
+    name: str,
+    meaning: Callable[..., Array],
+    *partials: Partial | Callable[..., Node] | None,
+    infer: Callable[..., Typed] = _same,
+) -> Primitive:
+    entries = tuple(p if p is None or isinstance(p, Partial) else Partial(p) for p in partials)
+    return register(
+        Primitive(
+            name, "elementwise", infer, meaning,
+            _vjp_from(entries), _jvp_from(entries), batch_elementwise, entries,
+        )
+    )  # fmt: skip
+
+
+def _guard(local: Callable[..., Node]) -> Partial:
+    return Partial(local, "mul0")
+
+
+def _mul0_meaning(g: Array, p: Array) -> Array:
+    with np.errstate(invalid="ignore", over="ignore"):
+        return np.where(g == 0, np.zeros((), g.dtype), g * p)
+
+
+def _special(name: str) -> Callable[..., Array]:
+    def meaning(*args: Array) -> Array:
+        from scipy import special
+
+        return np.asarray(getattr(special, name)(*args), dtype=args[0].dtype)
+
+    return meaning
+
+
+def _polygamma_meaning(x: Array, *, order: int) -> Array:
+    from scipy import special
+
+    return np.asarray(special.polygamma(order, x), dtype=x.dtype)
+
+
+def _cast_meaning(x: Array, *, dtype: str) -> Array:
+    with np.errstate(invalid="ignore"):
+        return x.astype(dtype)
+
+
+add = lambda *a: call("add", *a)  # noqa: E731
+sub = lambda *a: call("sub", *a)  # noqa: E731
+mul = lambda *a: call("mul", *a)  # noqa: E731
+div = lambda *a: call("div", *a)  # noqa: E731
+neg = lambda *a: call("neg", *a)  # noqa: E731
+
+
+def cast(x: Node, dtype: Any) -> Node:
+    """The same numbers in another dtype (identity where it is the same)."""
+    dtype = np.dtype(dtype)
+    return x if x.dtype == dtype else PRIMITIVES["cast"].apply(x, dtype=dtype.str)
+
+
+def select(condition: Node, yes: Node | float, no: Node | float) -> Node:
+    """`yes` where the condition holds, else `no`."""
+    model = yes if isinstance(yes, Node) else no
+    assert isinstance(model, Node)
+    yes = yes if isinstance(yes, Node) else full_like(model, yes)
+    no = no if isinstance(no, Node) else full_like(model, no)
+    return PRIMITIVES["select"].apply(condition, yes, no)
+
+
+def _larger(x: Node, y: Node, _out: Node) -> Node:
+    """1 where x > y, ½ at a tie, 0 elsewhere: the symmetric subgradient."""
+    tie = select(call("eq", x, y), full_like(x, 0.5), full_like(x, 0.0))
+    return select(call("lt", y, x), full_like(x, 1.0), tie)
+
+
+def _over_radius(x: Node, out: Node) -> Node:
+    """x / out with 0 where out is 0 (the gradient of a norm at the origin is taken as 0)."""
+    at_zero = call("eq", out, 0.0)
+    return select(at_zero, full_like(x, 0.0), div(x, select(at_zero, 1.0, out)))
+
+
+def _over_square(x: Node, y: Node) -> Node:
+    return div(x, add(mul(x, x), mul(y, y)))
+
+
+def _power_base(x: Node, y: Node, _out: Node) -> Node:
+    return call("mul0", y, call("pow", x, sub(y, 1.0)))
+
+
+def _power_exponent(x: Node, _y: Node, out: Node) -> Node:
+    return call("mul0", out, call("log", x))
+
+
+def _one_minus_square(x: Node) -> Node:
+    return mul(sub(full_like(x, 1.0), x), add(x, 1.0))
+
+
+def _inverse(x: Node) -> Node:
+    return div(full_like(x, 1.0), x)
+
+
+def _square(x: Node) -> Node:
+    return mul(x, x)
+
+
+def _gauss(x: Node, factor: float) -> Node:
+    return mul(call("exp", neg(_square(x))), factor)
+
+
+_LN2, _LN10, _ERF = math.log(2.0), math.log(10.0), 2.0 / math.sqrt(math.pi)
+
+# fmt: off
+_declare("add", np.add, lambda x, y, o: full_like(x, 1.0), lambda x, y, o: full_like(x, 1.0))
+_declare("sub", np.subtract, lambda x, y, o: full_like(x, 1.0), lambda x, y, o: full_like(x, -1.0))
+_declare("mul", np.multiply, lambda x, y, o: y, lambda x, y, o: x)
+_declare("div", np.divide, _guard(lambda x, y, o: _inverse(y)), _guard(lambda x, y, o: neg(div(o, y))))
+_declare("mul0", _mul0_meaning, _guard(lambda g, p, o: p), Partial(lambda g, p, o: g, "0mul"))
+_declare("neg", np.negative, lambda x, o: full_like(x, -1.0))
+_declare("abs", np.abs, lambda x, o: call("sign", x))
+_declare("sign", np.sign, None)
+_declare("floor", np.floor, None)
+_declare("ceil", np.ceil, None)
+_declare("rint", np.rint, None)
+_declare("trunc", np.trunc, None)
+_declare("floordiv", np.floor_divide, None, None)
+_declare("mod", np.mod, lambda x, y, o: full_like(x, 1.0), lambda x, y, o: neg(call("floordiv", x, y)))
+_declare("fmod", np.fmod, lambda x, y, o: full_like(x, 1.0), lambda x, y, o: neg(call("trunc", div(x, y))))
+_declare("copysign", np.copysign, lambda x, y, o: call("copysign", full_like(x, 1.0), mul(call("sign", x), call("copysign", full_like(x, 1.0), y))), None)
+_declare("max", np.maximum, _larger, lambda x, y, o: _larger(y, x, o))
+_declare("min", np.minimum, lambda x, y, o: _larger(y, x, o), _larger)
+_declare("sqrt", np.sqrt, _guard(lambda x, o: div(full_like(x, 0.5), o)))
+_declare("cbrt", np.cbrt, _guard(lambda x, o: div(full_like(x, 1.0 / 3.0), _square(o))))
+_declare("exp", np.exp, _guard(lambda x, o: o))
+_declare("exp2", np.exp2, _guard(lambda x, o: mul(o, _LN2)))
+_declare("expm1", np.expm1, _guard(lambda x, o: add(o, 1.0)))
+_declare("log", np.log, _guard(lambda x, o: _inverse(x)))
+_declare("log2", np.log2, _guard(lambda x, o: div(full_like(x, 1.0 / _LN2), x)))
+_declare("log10", np.log10, _guard(lambda x, o: div(full_like(x, 1.0 / _LN10), x)))
+_declare("log1p", np.log1p, _guard(lambda x, o: _inverse(add(x, 1.0))))
+_declare("pow", np.power, _guard(_power_base), _guard(_power_exponent))
+_declare("hypot", np.hypot, lambda x, y, o: _over_radius(x, o), lambda x, y, o: _over_radius(y, o))
+_declare("sin", np.sin, lambda x, o: call("cos", x))
+_declare("cos", np.cos, lambda x, o: neg(call("sin", x)))
+_declare("tan", np.tan, _guard(lambda x, o: add(_square(o), 1.0)))
+_declare("arcsin", np.arcsin, _guard(lambda x, o: _inverse(call("sqrt", _one_minus_square(x)))))
+_declare("arccos", np.arccos, _guard(lambda x, o: neg(_inverse(call("sqrt", _one_minus_square(x))))))
+_declare("arctan", np.arctan, lambda x, o: _inverse(add(_square(x), 1.0)))
+_declare("arctan2", np.arctan2, _guard(lambda y, x, o: _over_square(x, y)), _guard(lambda y, x, o: neg(_over_square(y, x))))
+_declare("sinh", np.sinh, _guard(lambda x, o: call("cosh", x)))
+_declare("cosh", np.cosh, _guard(lambda x, o: call("sinh", x)))
+_declare("tanh", np.tanh, lambda x, o: _one_minus_square(o))
+_declare("arcsinh", np.arcsinh, lambda x, o: _inverse(call("sqrt", add(_square(x), 1.0))))
+_declare("arccosh", np.arccosh, _guard(lambda x, o: _inverse(mul(call("sqrt", sub(x, 1.0)), call("sqrt", add(x, 1.0))))))
+_declare("arctanh", np.arctanh, _guard(lambda x, o: _inverse(_one_minus_square(x))))
+_declare("expit", _special("expit"), lambda x, o: mul(o, call("expit", neg(x))))
+_declare("erf", _special("erf"), lambda x, o: _gauss(x, _ERF))
+_declare("erfc", _special("erfc"), lambda x, o: _gauss(x, -_ERF))
+_declare("gammaln", _special("gammaln"), _guard(lambda x, o: call("digamma", x)))
+_declare("digamma", _special("digamma"), _guard(lambda x, o: call("polygamma", x, order=1)))
+_declare("polygamma", _polygamma_meaning, _guard(lambda x, o: call("polygamma", x, order=o.attrs["order"] + 1)))
+_declare("stop_gradient", np.array, None)
+_declare("lt", np.less, None, None, infer=_truth)
+_declare("le", np.less_equal, None, None, infer=_truth)
+_declare("eq", np.equal, None, None, infer=_truth)
+_declare("ne", np.not_equal, None, None, infer=_truth)
+_declare("and", np.bitwise_and, None, None)
+_declare("or", np.bitwise_or, None, None)
+_declare("xor", np.bitwise_xor, None, None)
+_declare("not", np.invert, None)
+_declare("shift_left", np.left_shift, None, None)
+_declare("shift_right", np.right_shift, None, None)
+# fmt: on
+
+
+def _cast_vjp(g: Node, node: Node, wanted: Sequence[bool]) -> list[Node | None]:
+    x = node.args[0]
+    return [cast(g, x.dtype) if wanted[0] and _is_float(x) and _is_float(node) else None]
+
+
+def _cast_jvp(tangents: list[Node | None], node: Node) -> Node | None:
+    t = tangents[0]
+    return cast(t, node.dtype) if t is not None and _is_float(node) else None
+
+
+def _select_vjp(g: Node, node: Node, wanted: Sequence[bool]) -> list[Node | None]:
+    condition = node.args[0]
+    zero = zeros_like(g)
+    return [
+        None,
+        select(condition, g, zero) if wanted[1] else None,
+        select(condition, zero, g) if wanted[2] else None,
+    ]
+
+
+def _select_jvp(tangents: list[Node | None], node: Node) -> Node | None:
+    _, yes, no = tangents
+    if yes is None and no is None:
+        return None
+    return select(node.args[0], 0.0 if yes is None else yes, 0.0 if no is None else no)
+
+
+register(
+    Primitive(
+        "cast", "elementwise", _cast_type, _cast_meaning, _cast_vjp, _cast_jvp, batch_elementwise
+    )
+)
+register(
+    Primitive(
+        "select", "elementwise", _select_type, np.where,
+        _select_vjp, _select_jvp, batch_elementwise,
+    )
+)  # fmt: skip
+
+ELEMENTWISE = frozenset(name for name, p in PRIMITIVES.items() if p.kind == "elementwise")

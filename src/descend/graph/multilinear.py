@@ -1,0 +1,78 @@
+"""Contraction, the one multilinear primitive: an einsum of two operands.
+
+`contract(a, b, labels)` has labels such as `"ij,jk->ik"` as three tuples of integers. Every label
+of an operand stands in the other operand or in the result, and none stands twice in one operand;
+so the cotangent of an operand is again a contraction, with the labels exchanged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from descend.errors import InternalError
+from descend.graph.elementwise import call
+from descend.graph.node import Node
+from descend.graph.primitive import PRIMITIVES, Array, Primitive, Typed, register
+
+__all__ = ["contract"]
+
+Labels = tuple[int, ...]
+
+
+def contract(a: Node, b: Node, la: Labels, lb: Labels, lo: Labels) -> Node:
+    """Sum over the labels that are not in `lo` of a[la] · b[lb]."""
+    return PRIMITIVES["contract"].apply(a, b, la=tuple(la), lb=tuple(lb), lo=tuple(lo))
+
+
+def _infer(args: tuple[Node, ...], attrs: Mapping[str, Any]) -> Typed:
+    a, b = args
+    la, lb, lo = attrs["la"], attrs["lb"], attrs["lo"]
+    if a.dtype != b.dtype or len(la) != a.ndim or len(lb) != b.ndim:
+        raise InternalError(f"contract {dict(attrs)} of {args}")
+    extents: dict[int, Any] = {}
+    for label, extent in (*zip(la, a.shape, strict=True), *zip(lb, b.shape, strict=True)):
+        if extents.setdefault(label, extent) != extent:
+            raise InternalError(f"contract {dict(attrs)} of {args}: extents differ")
+    known = (set(la) <= set(lb) | set(lo)) and (set(lb) <= set(la) | set(lo))
+    if not known or len(set(la)) != len(la) or len(set(lb)) != len(lb):
+        raise InternalError(f"contract with loose labels {dict(attrs)}")
+    return tuple(extents[label] for label in lo), a.dtype
+
+
+def _meaning(a: Array, b: Array, *, la: Labels, lb: Labels, lo: Labels) -> Array:
+    return np.asarray(np.einsum(a, list(la), b, list(lb), list(lo)), dtype=a.dtype)
+
+
+def _vjp(g: Node, node: Node, wanted: Sequence[bool]) -> list[Node | None]:
+    a, b = node.args
+    la, lb, lo = node.attrs["la"], node.attrs["lb"], node.attrs["lo"]
+    return [
+        contract(g, b, lo, lb, la) if wanted[0] else None,
+        contract(a, g, la, lo, lb) if wanted[1] else None,
+    ]
+
+
+def _jvp(tangents: list[Node | None], node: Node) -> Node | None:
+    (a, b), (ta, tb) = node.args, tangents
+    terms = []
+    if ta is not None:
+        terms.append(node.op.apply(ta, b, **node.attrs))
+    if tb is not None:
+        terms.append(node.op.apply(a, tb, **node.attrs))
+    if len(terms) == 2:
+        return call("add", *terms)
+    return terms[0] if terms else None
+
+
+def _batch(args: list[Node], flags: list[bool], node: Node, _extent: Any) -> Node:
+    la, lb, lo = node.attrs["la"], node.attrs["lb"], node.attrs["lo"]
+    new = 1 + max((*la, *lb), default=-1)
+    la = (new, *la) if flags[0] else la
+    lb = (new, *lb) if flags[1] else lb
+    return contract(args[0], args[1], la, lb, (new, *lo))
+
+
+register(Primitive("contract", "multilinear", _infer, _meaning, _vjp, _jvp, _batch))

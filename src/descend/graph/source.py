@@ -1,0 +1,85 @@
+"""Primitives without arguments: inputs, constants, counting."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from descend.errors import InternalError
+from descend.graph.node import Node, Shape
+from descend.graph.primitive import Array, Primitive, Typed, register
+
+__all__ = ["CONST", "INPUT", "IOTA", "const", "input_node", "iota", "is_const", "value_of"]
+
+_tokens = itertools.count()
+
+
+def _no_vjp(_g: Node, _node: Node, _wanted: Sequence[bool]) -> list[Node | None]:
+    return []
+
+
+def _no_jvp(_tangents: list[Node | None], _node: Node) -> Node | None:
+    return None
+
+
+def _no_batch(_args: list[Node], _flags: list[bool], node: Node, _extent: Any) -> Node:
+    raise InternalError(f"{node.op.name} has no arguments to batch")
+
+
+def _declared(_args: tuple[Node, ...], attrs: Mapping[str, Any]) -> Typed:
+    return attrs["shape"], np.dtype(attrs["dtype"])
+
+
+def _input_meaning(**_attrs: Any) -> Array:
+    raise InternalError("an input has no value of its own; bind it before evaluating")
+
+
+def _const_meaning(*, data: bytes, shape: Shape, dtype: str) -> Array:
+    return np.frombuffer(data, dtype=dtype).reshape(shape)
+
+
+def _iota_meaning(*, shape: Sequence[int], axis: int, dtype: str) -> Array:
+    counting = np.arange(shape[axis], dtype=dtype)
+    column = counting.reshape([-1 if i == axis else 1 for i in range(len(shape))])
+    return np.broadcast_to(column, tuple(shape))
+
+
+INPUT = register(
+    Primitive("input", "source", _declared, _input_meaning, _no_vjp, _no_jvp, _no_batch)
+)
+CONST = register(
+    Primitive("const", "source", _declared, _const_meaning, _no_vjp, _no_jvp, _no_batch)
+)
+IOTA = register(
+    Primitive("iota", "source", _declared, _iota_meaning, _no_vjp, _no_jvp, _no_batch)
+)
+
+
+def input_node(name: str, shape: Shape = (), dtype: Any = np.float64) -> Node:
+    """A fresh placeholder, different from every other one."""
+    return INPUT.apply(
+        name=name, shape=tuple(shape), dtype=np.dtype(dtype).str, token=next(_tokens)
+    )
+
+
+def const(value: Any, dtype: Any = None) -> Node:
+    """A constant of known value; equal bits are the same node."""
+    array = np.asarray(value, dtype=dtype)
+    return CONST.apply(data=array.tobytes(), shape=array.shape, dtype=array.dtype.str)
+
+
+def iota(shape: Shape, axis: int = 0, dtype: Any = np.int64) -> Node:
+    """Counting along one axis: 0, 1, 2, …"""
+    return IOTA.apply(shape=tuple(shape), axis=axis, dtype=np.dtype(dtype).str)
+
+
+def is_const(node: Node) -> bool:
+    return node.op is CONST
+
+
+def value_of(node: Node) -> Array:
+    """The array behind a constant node."""
+    return CONST.meaning(**node.attrs)

@@ -1,0 +1,1 @@
+"""Python function to graph: the stand-in array, the model's own NumPy, formulas."""
