@@ -9,10 +9,21 @@ from typing import Any
 import numpy as np
 
 from descend.errors import InternalError
-from descend.graph.node import Node, Shape
+from descend.graph.node import Dim, Node, Shape
 from descend.graph.primitive import Array, Primitive, Typed, register
 
-__all__ = ["CONST", "INPUT", "IOTA", "const", "input_node", "iota", "is_const", "value_of"]
+__all__ = [
+    "CONST",
+    "INPUT",
+    "IOTA",
+    "ROW_COUNT",
+    "const",
+    "input_node",
+    "iota",
+    "is_const",
+    "row_count",
+    "value_of",
+]
 
 _tokens = itertools.count()
 
@@ -47,6 +58,14 @@ def _iota_meaning(*, shape: Sequence[int], axis: int, dtype: str) -> Array:
     return np.broadcast_to(column, tuple(shape))
 
 
+def _row_count_type(_args: tuple[Node, ...], attrs: Mapping[str, Any]) -> Typed:
+    return (), np.dtype(attrs["dtype"])
+
+
+def _row_count_meaning(*, dim: int, dtype: str) -> Array:
+    return np.asarray(dim, dtype)
+
+
 INPUT = register(
     Primitive("input", "source", _declared, _input_meaning, _no_vjp, _no_jvp, _no_batch)
 )
@@ -56,6 +75,18 @@ CONST = register(
 IOTA = register(
     Primitive("iota", "source", _declared, _iota_meaning, _no_vjp, _no_jvp, _no_batch)
 )
+ROW_COUNT = register(
+    Primitive(
+        "row_count", "source", _row_count_type, _row_count_meaning, _no_vjp, _no_jvp, _no_batch
+    )
+)
+
+
+def row_count(dim: int | Dim, dtype: Any = np.float64) -> Node:
+    """The number of rows as a scalar of the program: known when it runs."""
+    if isinstance(dim, int):
+        return const(dim, dtype)
+    return ROW_COUNT.apply(dim=dim, dtype=np.dtype(dtype).str)
 
 
 def input_node(name: str, shape: Shape = (), dtype: Any = np.float64) -> Node:

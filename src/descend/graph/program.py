@@ -1,0 +1,209 @@
+"""A Program: named state, data, one step graph, one epoch graph, and the plan of the loop.
+
+The whole descent is this value. The interpreter (`interpret`) defines what it means; the compiler
+makes the same thing native. Both run on a budget of steps and can be entered again, so that
+progress, interruption and checkpoints happen between entries and nothing calls back from inside.
+
+One step: read a batch of rows, compute `new_state` and `loss` (the batch's mean loss, before the
+update). If `ok` is given and false, the step is not committed and the run ends as DIVERGED.
+One epoch end: given the state, the epoch's index and its running mean loss, compute the new state,
+a stop code (0: go on) and the values to record.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from descend.graph.evaluate import evaluate
+from descend.graph.node import Dim, Node
+from descend.graph.primitive import Array
+
+__all__ = [
+    "DIVERGED",
+    "EPOCHS_SPENT",
+    "RUNNING",
+    "Bindings",
+    "Control",
+    "EpochGraph",
+    "Plan",
+    "Program",
+    "StepGraph",
+    "interpret",
+    "permutation",
+    "program_graphs",
+]
+
+RUNNING, EPOCHS_SPENT, DIVERGED = 0, -1, -2
+
+
+@dataclass(frozen=True)
+class StepGraph:
+    """What one batch does: `new_state` in the order of the program's state, `loss`, `ok`."""
+
+    new_state: tuple[Node, ...]
+    loss: Node
+    ok: Node | None = None
+
+
+@dataclass(frozen=True)
+class EpochGraph:
+    """What the end of an epoch does; `index` and `loss` are its own two inputs (float64)."""
+
+    index: Node
+    loss: Node
+    new_state: tuple[Node, ...]
+    stop: Node
+    record: tuple[Node, ...] = ()
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How rows become batches: `batch_size` None means all rows in one batch."""
+
+    batch_size: int | None = None
+    shuffle: bool = False
+
+
+@dataclass(frozen=True)
+class Program:
+    """A descent, ready to be interpreted or compiled.
+
+    Attributes:
+        state: input nodes for everything that changes (parameters, method state, counters).
+        data: input nodes whose first axis is `rows`: the columns of a batch.
+        fixed: input nodes that keep their value for the whole run (hyperparameters, validation
+            data, captured arrays).
+    """
+
+    state: tuple[Node, ...]
+    data: tuple[Node, ...]
+    fixed: tuple[Node, ...]
+    rows: Dim
+    step: StepGraph
+    epoch: EpochGraph
+    plan: Plan = field(default_factory=Plan)
+
+
+@dataclass
+class Bindings:
+    """The arrays of one run; `state` is updated in place as the run goes on."""
+
+    state: list[Array]
+    data: list[Array]
+    fixed: list[Array]
+    n_rows: int
+
+
+@dataclass
+class Control:
+    """Where a run stands. `status` is RUNNING, EPOCHS_SPENT, DIVERGED, or the stop code (> 0)."""
+
+    max_epochs: int
+    seed: int = 0
+    epoch: int = 0
+    batch: int = 0
+    loss_sum: float = 0.0
+    steps: int = 0
+    status: int = RUNNING
+    records: list[tuple[Array, ...]] = field(default_factory=list)
+
+
+_MASK = (1 << 64) - 1
+
+
+def _mix(z: int) -> int:
+    """The finaliser of SplitMix64 (Steele, Lea & Flood, OOPSLA 2014)."""
+    z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
+    z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & _MASK
+    return z ^ (z >> 31)
+
+
+def permutation(n: int, seed: int, epoch: int) -> Array:
+    """The order of rows in an epoch: a Fisher–Yates shuffle driven by a counter.
+
+    The random word for position i is `mix(mix(mix(seed) + epoch) + i · γ)`, so the order depends
+    on (seed, epoch) alone.
+
+    >>> sorted(permutation(5, seed=1, epoch=0).tolist())
+    [0, 1, 2, 3, 4]
+    """
+    key = _mix((_mix(seed & _MASK) + epoch) & _MASK)
+    order = list(range(n))
+    for i in range(n - 1, 0, -1):
+        word = _mix((key + i * 0x9E3779B97F4A7C15) & _MASK)
+        j = ((word >> 32) * (i + 1)) >> 32
+        order[i], order[j] = order[j], order[i]
+    return np.array(order, np.int64)
+
+
+def _batches(program: Program, n: int) -> list[tuple[int, int]]:
+    size = program.plan.batch_size or max(n, 1)
+    return [(a, min(a + size, n)) for a in range(0, max(n, 1), size)]
+
+
+def _step(
+    program: Program, bound: Bindings, control: Control, order: Array | None, rows: tuple[int, int]
+) -> bool:
+    window: Any = slice(*rows) if order is None else order[rows[0] : rows[1]]
+    values: dict[Node, Array] = dict(zip(program.state, bound.state, strict=True))
+    values |= dict(zip(program.fixed, bound.fixed, strict=True))
+    values |= {n: a[window] for n, a in zip(program.data, bound.data, strict=True)}
+    graph = program.step
+    outputs = [*graph.new_state, graph.loss, *([graph.ok] if graph.ok is not None else [])]
+    results = evaluate(outputs, values, {program.rows: rows[1] - rows[0]})
+    control.steps += 1
+    if graph.ok is not None and not bool(results.pop()):
+        control.status = DIVERGED
+        return False
+    control.loss_sum += float(results.pop()) * (rows[1] - rows[0])
+    bound.state[:] = results
+    return True
+
+
+def _end_epoch(program: Program, bound: Bindings, control: Control) -> None:
+    graph = program.epoch
+    values: dict[Node, Array] = dict(zip(program.state, bound.state, strict=True))
+    values |= dict(zip(program.fixed, bound.fixed, strict=True))
+    values[graph.index] = np.asarray(float(control.epoch))
+    values[graph.loss] = np.asarray(control.loss_sum / max(bound.n_rows, 1))
+    outputs = [*graph.new_state, graph.stop, *graph.record]
+    results = evaluate(outputs, values, {program.rows: bound.n_rows})
+    k = len(graph.new_state)
+    bound.state[:] = results[:k]
+    control.records.append(tuple(results[k + 1 :]))
+    control.status = int(results[k])
+    control.epoch += 1
+    control.batch, control.loss_sum = 0, 0.0
+    if control.status == RUNNING and control.epoch >= control.max_epochs:
+        control.status = EPOCHS_SPENT
+
+
+def interpret(program: Program, bound: Bindings, control: Control, budget: int) -> None:
+    """Advance a run by at most `budget` steps, or until it stops. Call again to go on."""
+    spans = _batches(program, bound.n_rows)
+    if control.status == RUNNING and control.epoch >= control.max_epochs:
+        control.status = EPOCHS_SPENT
+    while control.status == RUNNING and budget > 0:
+        order = None
+        if program.plan.shuffle:
+            order = permutation(bound.n_rows, control.seed, control.epoch)
+        while control.batch < len(spans) and budget > 0:
+            if not _step(program, bound, control, order, spans[control.batch]):
+                return
+            control.batch += 1
+            budget -= 1
+        if control.batch == len(spans):
+            _end_epoch(program, bound, control)
+
+
+def program_graphs(program: Program) -> Iterator[tuple[str, Mapping[str, Node]]]:
+    """The two graphs of a program with the titles of their outputs, for printing and checks."""
+    step, epoch = program.step, program.epoch
+    named = {f"new {n.attrs['name']}": v for n, v in zip(program.state, step.new_state, strict=True)}
+    yield "step", named | {"loss": step.loss} | ({"ok": step.ok} if step.ok is not None else {})
+    named = {f"new {n.attrs['name']}": v for n, v in zip(program.state, epoch.new_state, strict=True)}
+    yield "epoch", named | {"stop": epoch.stop} | {f"record {i}": r for i, r in enumerate(epoch.record)}
