@@ -84,9 +84,6 @@ def _status(status: str) -> Status:
     return STATUSES[status]
 
 
-# ------------------------------------------------------------------------------ trees and JSON
-
-
 def leaves(tree: Any, name: str = "") -> Iterator[tuple[str, Any]]:
     """Walk a tree of parameters: (name, number or array) in the order it was written.
 
@@ -148,7 +145,10 @@ def _json_array(array: NDArray[Any]) -> Any:
     if array.dtype.kind == "f":
         array = array.astype(np.float64)
         finite = np.isfinite(array)
-        return array.tolist() if finite.all() else np.where(finite, array, None).tolist()
+        if not finite.all():
+            array = array.astype(object)
+            array[~finite] = None
+        return array.tolist()
     if array.dtype.kind in "biuU":
         return array.tolist()
     if array.dtype.kind == "O":
@@ -186,9 +186,6 @@ class _Record:
         return {"kind": self.kind} | {
             name: jsonable(value) for name, value in named if name not in left_out
         }
-
-
-# ------------------------------------------------------------------------------------- records
 
 
 @dataclass(slots=True, kw_only=True, eq=False)

@@ -1,0 +1,380 @@
+"""Reports as strings: the content is gathered once as sections, then laid out as text or HTML."""
+
+from __future__ import annotations
+
+import html
+import math
+import textwrap
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from descend.records import Check, FitRecord, Minimum, flat_parameters, leaves
+from descend.show.numbers import aligned, count, duration, full, plural, short, shortened
+
+__all__ = ["check_report", "fit_html", "fit_report", "minimum_html", "minimum_report"]
+
+WIDTH = 80
+LABEL = 20  # columns of the label in a two-column section
+SPELLED_OUT = 16  # array parameters up to this many numbers are shown one by one
+MOST_NUMBERS = 60  # and all of them together up to this many
+MOST_CORRELATIONS = 12
+CORRELATION_FROM = 0.1
+NAME_WIDTH = 24
+NOT_ARRIVED = "the descent had not arrived"
+
+
+@dataclass(slots=True)
+class Section:
+    """A titled block: rows of cells under a header, then remarks in full sentences.
+
+    Two-column sections (no header) hold (label, value, remark); tables hold one cell a column.
+    """
+
+    title: str
+    header: tuple[str, ...] = ()
+    rows: list[tuple[str, ...]] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+
+
+def fit_report(record: FitRecord, width: int = WIDTH) -> str:
+    """Return the report on a fit as plain text, `width` columns wide.
+
+    >>> record = FitRecord(model="y = a*x", params={"a": 2.0}, n_rows=3, loss=0.25, epochs=7)
+    >>> print(fit_report(record).splitlines()[0])
+    Fit of y = a*x
+    """
+    return _text(f"Fit of {record.model}", fit_sections(record), width)
+
+
+def fit_html(record: FitRecord) -> str:
+    """Return the report on a fit as an HTML fragment, for notebooks."""
+    return _html(f"Fit of {record.model}", fit_sections(record))
+
+
+def minimum_report(record: Minimum, width: int = WIDTH) -> str:
+    """Return the report on a minimisation (or maximisation) as plain text.
+
+    >>> record = Minimum(function="x**2", params=1e-9, value=1e-18, iterations=3)
+    >>> print(minimum_report(record).splitlines()[0])
+    Minimum of x**2
+    """
+    return _text(_minimum_title(record), minimum_sections(record), width)
+
+
+def minimum_html(record: Minimum) -> str:
+    """Return the report on a minimisation as an HTML fragment, for notebooks."""
+    return _html(_minimum_title(record), minimum_sections(record))
+
+
+def check_report(record: Check) -> str:
+    """Return in a few lines what comparing derivatives with differences found.
+
+    >>> print(check_report(Check(max_abs_error=1e-9, max_rel_error=2e-9, n_checked=3)))
+    The derivatives agree: 3 numbers checked, largest relative error 2e-09 (allowed 1e-06).
+    """
+    found = (
+        f"{plural(record.n_checked, 'number')} checked, largest relative error "
+        f"{record.max_rel_error:.2g} (allowed {record.tolerance:.2g})"
+    )
+    if record.ok:
+        return f"The derivatives agree: {found}."
+    place = f" at {record.where}" if record.where else ""
+    return (
+        f"The derivatives DISAGREE: {found}.\n"
+        f"  largest difference{place}: exact {full(record.exact)}, by differences "
+        f"{full(record.numeric)}"
+    )
+
+
+def fit_sections(record: FitRecord) -> list[Section]:
+    """Gather what there is to say about a fit."""
+    sections = [
+        _task(record),
+        _statistics(record),
+        _parameters(record),
+        _correlations(record),
+        Section("Warnings", remarks=list(record.warnings)),
+    ]
+    return [section for section in sections if section.rows or section.remarks]
+
+
+def _task(record: FitRecord) -> Section:
+    names = f"target {record.target}; data {', '.join(record.inputs)}"
+    dropped = f", {plural(record.n_dropped, 'row')} dropped" if record.n_dropped else ""
+    source = f"{record.data_name}, " if record.data_name else ""
+    rows = [("data", f"{source}{plural(record.n_rows, 'row')}{dropped}; {names}")]
+    rows.append(("loss", record.loss_name))
+    rows.append(("method", f"{record.optimizer}, {_batches(record)}".lstrip(", ")))
+    if record.start_source:
+        rows.append(("start", record.start_source))
+    rows.append((record.unit + "s", _amount(record)))
+    rows.append(("time", _time(record.seconds, record.compile_seconds, record.engine)))
+    rows.append(("seed", str(record.seed)))
+    rows.append(("stopped" if record.success else "FAILED", record.message))
+    return Section("", rows=rows)
+
+
+def _batches(record: FitRecord) -> str:
+    if record.batch_size is None or record.batch_size >= record.n_rows:
+        return "all rows at once"
+    order = "shuffled" if record.shuffle else "in order"
+    return f"batches of {plural(record.batch_size, 'row')}, {order}"
+
+
+def _amount(record: FitRecord) -> str:
+    parts = [count(record.epochs)]
+    if record.n_updates:
+        parts.append(plural(record.n_updates, "update"))
+    if record.n_evaluations:
+        parts.append(f"{plural(record.n_evaluations, 'evaluation')} of the model")
+    return ", ".join(parts)
+
+
+def _time(seconds: float, compile_seconds: float, engine: str) -> str:
+    if engine != "native":
+        return f"{duration(seconds)}, interpreted (not compiled)"
+    if math.isnan(compile_seconds):
+        return f"{duration(seconds)}, native code"
+    made = f"compiled in {duration(compile_seconds)}" if compile_seconds else "from the cache"
+    return f"{duration(seconds)}, native code ({made})"
+
+
+def _statistics(record: FitRecord) -> Section:
+    weighted = "each divided by its sigma" if record.sigma_given else ""
+    spread = math.sqrt(record.reduced_chi2) if record.reduced_chi2 >= 0 else math.nan
+    freedom = "" if record.dof is None else f" on {plural(record.dof, 'degree')} of freedom"
+    entries: list[tuple[str, float, str]] = [
+        ("running loss", record.running_loss, f"mean over {record.unit} {count(record.epochs)}"
+         ", while the parameters moved"),
+        ("loss", record.loss, "evaluated anew at the returned parameters"),
+        ("validation loss", record.validation_loss, "on the rows held back"),
+        ("chi²", record.chi2, f"sum of squared residuals {weighted}".rstrip()),
+        ("reduced chi²", record.reduced_chi2, f"residual spread {short(spread)}{freedom}"),
+        ("R²", record.r2, "share of the variance explained"),
+        ("AIC", record.aic, "Akaike's criterion"),
+        ("BIC", record.bic, "Schwarz's criterion"),
+    ]  # fmt: skip
+    always = "loss"
+    shown = [entry for entry in entries if entry[0] == always or not math.isnan(entry[1])]
+    return Section("Statistics", rows=[(name, full(value), note) for name, value, note in shown])
+
+
+def _parameters(record: FitRecord) -> Section:
+    stderr, start = _numbers(record.stderr), _numbers(record.start)
+    section = Section("Parameters", ("name", "value", "± error", "relative", "start"))
+    budget = MOST_NUMBERS
+    columns: list[tuple[str, str, str, str, str]] = []
+    for name, leaf in leaves(record.params):
+        size = np.size(leaf)
+        if np.ndim(leaf) and (size > SPELLED_OUT or size > budget):
+            section.remarks.append(_summary(name, np.asarray(leaf)))
+            continue
+        budget -= size
+        for label, value in flat_parameters({name: leaf}):
+            error = stderr.get(label, math.nan)
+            columns.append(
+                (
+                    shortened(label, NAME_WIDTH),
+                    full(value),
+                    _error_cell(record, label, error),
+                    _relative(value, error),
+                    short(start[label]) if label in start else "",
+                )
+            )
+    if columns:
+        names, values, errors, relative, starts = zip(*columns, strict=True)
+        section.rows = list(
+            zip(names, aligned(values), aligned(errors), relative, starts, strict=True)
+        )
+    section.remarks += _parameter_remarks(record)
+    return section
+
+
+def _numbers(tree: Any) -> dict[str, float]:
+    """Single numbers by name, of those leaves that the table may show one by one."""
+    small = {name: leaf for name, leaf in leaves(tree) if np.size(leaf) <= SPELLED_OUT}
+    return dict(flat_parameters(small))
+
+
+def _error_cell(record: FitRecord, label: str, error: float) -> str:
+    if label in record.fixed:
+        return "fixed"
+    if label in record.ties:
+        return "tied"
+    return full(error, 6) if math.isfinite(error) else "—"
+
+
+def _relative(value: float, error: float) -> str:
+    if not math.isfinite(error) or value == 0:
+        return "—"
+    share = abs(error / value)
+    return f"{share:.2%}" if share < 100 else "> 9999%"
+
+
+def _summary(name: str, array: np.ndarray[Any, Any]) -> str:
+    shape = "×".join(map(str, array.shape))
+    finite = array[np.isfinite(array)]
+    if not finite.size:
+        return f"{name}: array {shape}, no finite number"
+    lost = f", {count(array.size - finite.size)} not finite" if finite.size < array.size else ""
+    return (
+        f"{name}: array {shape}, mean {short(float(finite.mean()), 4)}, "
+        f"sd {short(float(finite.std()), 4)}, "
+        f"from {short(float(finite.min()), 4)} to {short(float(finite.max()), 4)}{lost}"
+    )
+
+
+def _parameter_remarks(record: FitRecord) -> list[str]:
+    remarks = [f"{name} is tied: {name} = {formula}." for name, formula in record.ties.items()]
+    for name, value in _numbers(record.params).items():
+        for edge in record.bounds.get(name, ()):
+            if math.isfinite(edge) and abs(value - edge) <= 1e-9 * max(1.0, abs(edge)):
+                remarks.append(
+                    f"{name} lies on its bound {short(edge)}: errors do not hold there. "
+                    "Widen the bound if you can."
+                )
+    if not record.has_errors:
+        remarks.append(f"— no standard errors: {record.errors_note or NOT_ARRIVED}.")
+    return remarks
+
+
+def _correlations(record: FitRecord) -> Section:
+    section = Section("")
+    if record.correlation is None:
+        return section
+    strong = correlated_pairs(record)
+    section.title = f"Correlations (above {CORRELATION_FROM:g}, strongest first)"
+    for first, second, value in strong[:MOST_CORRELATIONS]:
+        pair = f"{shortened(first, NAME_WIDTH)}, {shortened(second, NAME_WIDTH)}"
+        section.rows.append((pair, f"{value:+.4f}", ""))
+    if len(strong) > MOST_CORRELATIONS:
+        rest = len(strong) - MOST_CORRELATIONS
+        section.remarks.append(f"… and {rest} more above {CORRELATION_FROM:g}.")
+    return section
+
+
+def correlated_pairs(record: FitRecord) -> list[tuple[str, str, float]]:
+    """Pairs of parameters correlated above 0.1 in absolute value, strongest first."""
+    if record.correlation is None:
+        return []
+    matrix = np.asarray(record.correlation, dtype=np.float64)
+    rows, columns = np.triu_indices(len(matrix), k=1)
+    values = matrix[rows, columns]
+    kept = np.flatnonzero(np.abs(values) > CORRELATION_FROM)
+    kept = kept[np.argsort(-np.abs(values[kept]), kind="stable")]
+    names = record.covariance_names
+    return [(names[rows[k]], names[columns[k]], float(values[k])) for k in kept]
+
+
+def _minimum_title(record: Minimum) -> str:
+    return f"{'Maximum' if record.maximize else 'Minimum'} of {record.function}"
+
+
+def minimum_sections(record: Minimum) -> list[Section]:
+    """Gather what there is to say about a minimisation."""
+    task = Section("")
+    if record.optimizer:
+        task.rows.append(("method", record.optimizer))
+    amount = count(record.iterations)
+    if record.n_evaluations:
+        amount += f", {plural(record.n_evaluations, 'evaluation')}"
+    task.rows += [
+        ("iterations", amount),
+        ("time", _time(record.seconds, record.compile_seconds, record.engine)),
+        ("seed", str(record.seed)),
+        ("stopped" if record.success else "FAILED", record.message),
+        ("value", full(record.value)),
+    ]
+    params = Section("Parameters", ("name", "value", "gradient", "start"))
+    gradient = _numbers(record.named(record.gradient)) if record.gradient is not None else {}
+    start = _numbers(record.named(record.start)) if record.start is not None else {}
+    cells: list[tuple[str, str, str, str]] = []
+    for name, leaf in leaves(record.named()):
+        if np.size(leaf) > SPELLED_OUT:
+            params.remarks.append(_summary(name, np.asarray(leaf)))
+            continue
+        for label, value in flat_parameters({name: leaf}):
+            slope = short(gradient.get(label, math.nan))
+            cells.append((shortened(label, NAME_WIDTH), full(value), slope, _at(start, label)))
+    if cells:
+        names, values, slopes, starts = zip(*cells, strict=True)
+        params.rows = list(zip(names, aligned(values), slopes, starts, strict=True))
+    warnings = Section("Warnings", remarks=list(record.warnings))
+    return [section for section in (task, params, warnings) if section.rows or section.remarks]
+
+
+def _at(numbers: Mapping[str, float], label: str) -> str:
+    return short(numbers[label]) if label in numbers else ""
+
+
+def _text(title: str, sections: Iterable[Section], width: int) -> str:
+    lines = textwrap.wrap(title, width, subsequent_indent="    ", break_on_hyphens=False)
+    for section in sections:
+        if section.title:
+            lines += ["", section.title]
+        lines += _text_table(section) if section.header else _text_pairs(section, width)
+        for remark in section.remarks:
+            lines += textwrap.wrap(remark, width, initial_indent="  ", subsequent_indent="    ")
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def _text_pairs(section: Section, width: int) -> list[str]:
+    label = max([LABEL - 2, *(len(row[0]) for row in section.rows)]) + 2
+    if not section.title:
+        label = 12
+    values = [row[1] for row in section.rows]
+    if any(len(row) > 2 for row in section.rows):
+        values = aligned(values)
+    lines: list[str] = []
+    for row, value in zip(section.rows, values, strict=True):
+        whole = "  ".join([value, *row[2:]])
+        lines += textwrap.wrap(
+            whole,
+            width,
+            initial_indent="  " + row[0].ljust(label),
+            subsequent_indent=" " * (label + 2),
+            break_on_hyphens=False,
+            drop_whitespace=True,
+        )
+    return lines
+
+
+def _text_table(section: Section) -> list[str]:
+    if not section.rows:
+        return []
+    table = [section.header, *section.rows]
+    widths = [max(len(row[k]) for row in table) for k in range(len(section.header))]
+    lines = []
+    for row in table:
+        first, *others = row
+        cells = [cell.rjust(size) for cell, size in zip(others, widths[1:], strict=True)]
+        lines.append("  " + "  ".join([first.ljust(widths[0]), *cells]))
+    return lines
+
+
+def _html(title: str, sections: Iterable[Section]) -> str:
+    parts = [f"<div><h4 style='font-family:monospace'>{html.escape(title)}</h4>"]
+    for section in sections:
+        if section.title:
+            parts.append(f"<b>{html.escape(section.title)}</b>")
+        if section.rows:
+            parts.append("<table>")
+            if section.header:
+                parts.append(_html_row(section.header, "th"))
+            parts += [_html_row(row, "td") for row in section.rows]
+            parts.append("</table>")
+        parts += [f"<p>{html.escape(remark)}</p>" for remark in section.remarks]
+    return "\n".join([*parts, "</div>"])
+
+
+def _html_row(cells: tuple[str, ...], tag: str) -> str:
+    first, *others = cells
+    style = "text-align:left"
+    numeric = "text-align:left;white-space:pre;font-family:monospace"
+    body = f"<{tag} style='{style}'>{html.escape(first)}</{tag}>" + "".join(
+        f"<{tag} style='{numeric}'>{html.escape(cell)}</{tag}>" for cell in others
+    )
+    return f"<tr>{body}</tr>"
