@@ -10,101 +10,27 @@ import ast
 import math
 import operator
 from bisect import bisect_right
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
-
-import numpy as np
+from typing import Any, NamedTuple, NoReturn
 
 from descend.errors import FormulaError, UsageError, suggest
+from descend.trace.formula_functions import (
+    BINARY,
+    COMPARE,
+    CONSTANTS,
+    FUNCTIONS,
+    UNARY,
+    Function,
+    apply,
+    foldable,
+)
 from descend.trace.formula_text import Token, refuse, tokenize
 
 __all__ = ["Binding", "Formula"]
 
 MAX_EXPONENT = 1000.0
-
-_BINARY: dict[type[ast.AST], Callable[[Any, Any], Any]] = {
-    ast.Add: operator.add,
-    ast.Sub: operator.sub,
-    ast.Mult: operator.mul,
-    ast.Div: operator.truediv,
-    ast.Pow: operator.pow,
-}
-_COMPARE: dict[type[ast.AST], Callable[[Any, Any], Any]] = {
-    ast.Lt: operator.lt,
-    ast.LtE: operator.le,
-    ast.Gt: operator.gt,
-    ast.GtE: operator.ge,
-    ast.Eq: operator.eq,
-    ast.NotEq: operator.ne,
-}
-_UNARY: dict[type[ast.AST], Callable[[Any], Any]] = {
-    ast.USub: operator.neg,
-    ast.UAdd: operator.pos,
-}
-
-_NUMPY_ONE = (
-    "exp exp2 expm1 log log2 log10 log1p sqrt cbrt square abs sign sin cos tan arcsin arccos "
-    "arctan sinh cosh tanh arcsinh arccosh arctanh floor ceil rint trunc reciprocal deg2rad rad2deg"
-).split()
-_NUMPY_TWO = "arctan2 hypot power logaddexp".split()
-_SPECIAL = {"erf": 1, "erfc": 1, "expit": 1, "logit": 1, "gammaln": 1, "digamma": 1, "xlogy": 2}
-_ALIASES = {
-    "ln": "log",
-    "asin": "arcsin",
-    "acos": "arccos",
-    "atan": "arctan",
-    "atan2": "arctan2",
-    "asinh": "arcsinh",
-    "acosh": "arccosh",
-    "atanh": "arctanh",
-    "pow": "power",
-    "round": "rint",
-    "absolute": "abs",
-    "fabs": "abs",
-    "min": "minimum",
-    "max": "maximum",
-    "lgamma": "gammaln",
-    "sigmoid": "expit",
-    "degrees": "rad2deg",
-    "radians": "deg2rad",
-}
-
-
-class _Function(NamedTuple):
-    name: str
-    least: int
-    most: int | None
-    special: bool = False
-
-    @property
-    def count(self) -> str:
-        if self.most is None:
-            return f"{self.least} arguments or more"
-        return "one argument" if self.most == 1 else f"{self.most} arguments"
-
-    def resolve(self) -> Callable[..., Any]:
-        """The callable behind the name; SciPy is imported only for those that need it."""
-        if self.special:
-            import scipy.special
-
-            found: Callable[..., Any] = getattr(scipy.special, self.name)
-            return found
-        found = getattr(np, self.name)
-        return found
-
-
-def _function_table() -> dict[str, _Function]:
-    table = {name: _Function(name, 1, 1) for name in _NUMPY_ONE}
-    table |= {name: _Function(name, 2, 2) for name in _NUMPY_TWO}
-    table |= {name: _Function(name, n, n, special=True) for name, n in _SPECIAL.items()}
-    table |= {name: _Function(name, 2, None) for name in ("minimum", "maximum")}
-    table |= {"where": _Function("where", 3, 3), "clip": _Function("clip", 3, 3)}
-    return table | {alias: table[name] for alias, name in _ALIASES.items()}
-
-
-FUNCTIONS = _function_table()
-CONSTANTS = {"pi": math.pi}
+_WORDS = FUNCTIONS.keys() | CONSTANTS.keys()
 
 
 class Step(NamedTuple):
@@ -147,6 +73,7 @@ class Formula:
         target: the name left of `=`, or None.
         names: the names right of it, in order of first appearance.
 
+    >>> import numpy as np
     >>> formula = Formula.parse("y = a * exp(-k*x)")
     >>> formula.target, formula.names
     ('y', ('a', 'k', 'x'))
@@ -168,19 +95,17 @@ class Formula:
             raise FormulaError(f"a formula is text, not {type(text).__name__}")
         target, tokens = tokenize(text, FUNCTIONS)
         names: dict[str, tuple[int, int]] = {}
-        quoted = set()
+        quoted = {token.text for token in tokens if token.kind == "quoted"}
         for token in tokens:
-            if token.kind == "quoted" or (token.kind == "name" and token.text not in FUNCTIONS):
-                if token.kind == "quoted" or token.text not in CONSTANTS:
-                    names.setdefault(token.text, (token.start, token.end))
-            if token.kind == "quoted":
-                quoted.add(token.text)
+            plain = token.kind == "name" and token.text not in _WORDS
+            if plain or token.kind == "quoted":
+                names.setdefault(token.text, (token.start, token.end))
         places = dict(names)
         if target is not None:
             places.setdefault(target.text, (target.start, target.end))
         steps = tuple(_Compiler(text, tokens).run())
-        return cls(text, target.text if target else None, tuple(names), steps, places,
-                   frozenset(quoted))  # fmt: skip
+        goal = target.text if target else None
+        return cls(text, goal, tuple(names), steps, places, frozenset(quoted))
 
     def __str__(self) -> str:
         return self.text
@@ -197,6 +122,7 @@ class Formula:
 
         Raises `UsageError` if a name of the formula has no value; other entries are ignored.
 
+        >>> import numpy as np
         >>> Formula.parse("2*x**2").evaluate({"x": np.array([1.0, 3.0])})
         array([ 2., 18.])
         """
@@ -214,7 +140,7 @@ class Formula:
             else:
                 arguments = stack[-step.arity :]
                 del stack[-step.arity :]
-                stack.append(_apply(step.value, arguments))
+                stack.append(apply(step.value, arguments))
         return stack[0]
 
     def bind(
@@ -249,7 +175,7 @@ class Formula:
         data = tuple(name for name in self.names if name in known)
         return Binding(self.target, data, parameters)
 
-    def _refuse(self, name: str, message: str, remedy: str | None = None) -> None:
+    def _refuse(self, name: str, message: str, remedy: str | None = None) -> NoReturn:
         start, end = self.places[name]
         refuse(self.text, start, end, message, remedy)
 
@@ -305,7 +231,7 @@ def _listed(names: list[str], most: int = 12) -> str:
 
 
 def _quote(column: str) -> str:
-    plain = column.isidentifier() and column not in FUNCTIONS and column not in CONSTANTS
+    plain = column.isidentifier() and column not in _WORDS
     return column if plain else f"`{column}`"
 
 
@@ -328,32 +254,6 @@ def one_edit_apart(a: str, b: str) -> bool:
     return a[at + 1 :] == b[at + 1 :] or swapped == b
 
 
-def _apply(function: Any, arguments: list[Any]) -> Any:
-    """Apply one step; among plain numbers NumPy's rules hold (no complex roots, no exceptions)."""
-    plain = all(type(value) in (int, float) for value in arguments)
-    if isinstance(function, _Function):
-        call = function.resolve()
-    else:
-        call = function
-    if plain:
-        arguments = [np.float64(value) for value in arguments]
-    with np.errstate(all="ignore"):
-        result = call(arguments[0], arguments[1]) if len(arguments) > 1 else call(*arguments)
-        if len(arguments) > 2:
-            result = _apply_many(call, arguments)
-    return float(result) if plain and not isinstance(result, np.bool) else result
-
-
-def _apply_many(call: Callable[..., Any], arguments: list[Any]) -> Any:
-    """Three arguments as they are; minimum and maximum take any number, two at a time."""
-    if call in (np.minimum, np.maximum):
-        result = arguments[0]
-        for value in arguments[1:]:
-            result = call(result, value)
-        return result
-    return call(*arguments)
-
-
 class _Compiler:
     """Checked tokens to steps, by way of Python's syntax tree.
 
@@ -364,18 +264,17 @@ class _Compiler:
     def __init__(self, text: str, tokens: list[Token]) -> None:
         self.text = text
         self.tokens = tokens
+        self.columns: list[int] = []
         self.steps: list[Step] = []
 
     def run(self) -> list[Step]:
-        pieces = [f"n{index}" if token.kind in ("name", "quoted") else token.text
-                  for index, token in enumerate(self.tokens)]  # fmt: skip
-        self.columns: list[int] = []
+        pieces = []
         at = 0
-        for index, piece in enumerate(pieces):
-            if self.tokens[index].kind == "number":
-                pieces[index] = piece = self._number(self.tokens[index])
+        for index, token in enumerate(self.tokens):
+            named = f"n{index}" if token.kind in ("name", "quoted") else token.text
+            pieces.append(self._number(token) if token.kind == "number" else named)
             self.columns.append(at)
-            at += len(piece) + 1
+            at += len(pieces[-1]) + 1
         try:
             tree = ast.parse(" ".join(pieces), mode="eval").body
         except (SyntaxError, RecursionError, MemoryError):
@@ -412,7 +311,7 @@ class _Compiler:
             for index, child in reversed(list(enumerate(children))):
                 todo.append((child, first_is_condition and index == 0, False))
 
-    def _function(self, node: ast.Call) -> _Function:
+    def _function(self, node: ast.Call) -> Function:
         assert isinstance(node.func, ast.Name)
         return FUNCTIONS[self._token(node.func).text]
 
@@ -463,11 +362,11 @@ class _Compiler:
                 value = token.text if constant is None else constant
                 step = Step(kind, value, 0, start, end)
             case ast.UnaryOp():
-                step = Step("apply", _UNARY[type(node.op)], 1, start, end)
+                step = Step("apply", UNARY[type(node.op)], 1, start, end)
             case ast.BinOp():
-                step = Step("apply", _BINARY[type(node.op)], 2, start, end)
+                step = Step("apply", BINARY[type(node.op)], 2, start, end)
             case ast.Compare():
-                step = Step("apply", _COMPARE[type(node.ops[0])], 2, start, end)
+                step = Step("apply", COMPARE[type(node.ops[0])], 2, start, end)
             case ast.Call():
                 step = Step("apply", self._function(node), len(node.args), start, end)
         self.steps.append(self._fold(step))
@@ -478,10 +377,10 @@ class _Compiler:
             return step
         self._check_exponent(step)
         operands = self.steps[-step.arity :]
-        if any(operand.kind != "number" for operand in operands) or not _foldable(step.value):
+        if any(operand.kind != "number" for operand in operands) or not foldable(step.value):
             return step
         del self.steps[-step.arity :]
-        result = _apply(step.value, [operand.value for operand in operands])
+        result = apply(step.value, [operand.value for operand in operands])
         if not math.isfinite(result):
             piece = self.text[step.start : step.end]
             refuse(self.text, step.start, step.end, f"{piece} is not a finite number")
@@ -496,9 +395,3 @@ class _Compiler:
             refuse(self.text, exponent.start, exponent.end, message, "write exp(…) of a product")
         if float(exponent.value).is_integer():
             self.steps[-1] = exponent._replace(value=int(exponent.value))
-
-
-def _foldable(function: Any) -> bool:
-    if isinstance(function, _Function):
-        return not function.special and function.name != "where"
-    return function not in _COMPARE.values()

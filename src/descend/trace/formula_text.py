@@ -7,6 +7,7 @@ operators and calls of listed functions ever gets further than this page.
 
 from __future__ import annotations
 
+import keyword
 import re
 import unicodedata
 from collections.abc import Collection
@@ -42,11 +43,6 @@ _WORDS = dict.fromkeys(["and", "or", "not", "if", "else"], _NEST) | {
     "import": "a formula imports nothing; the known functions need no import",
     "e": "write exp(1) for Euler's number, or put a column's name in backticks: `e`",
 }
-_RESERVED = (
-    "as assert async await break class continue def del elif except finally from global nonlocal "
-    "pass raise return try while with yield"
-).split()
-
 _SYMBOLS = [
     ("//", "// is not known", "write floor(a / b)"),
     (":=", ":= assigns, and a formula has only one target", "write target = expression"),
@@ -210,12 +206,15 @@ def _refuse_dot(text: str, at: int, tokens: list[Token]) -> NoReturn:
 def _split_target(text: str, tokens: list[Token]) -> tuple[Token | None, list[Token]]:
     """Cut at the first `=` that is not inside brackets; its left must be one name."""
     depth = 0
-    for index, token in enumerate(tokens):
+    index = -1
+    for position, token in enumerate(tokens):
         depth += (token.text == "(") - (token.text == ")") if token.kind == "op" else 0
         if token.kind == "op" and token.text == "=" and depth == 0:
+            index = position
             break
-    else:
+    if index < 0:
         return None, tokens
+    token = tokens[index]
     remedy = "write target = expression, for example y = a*x + b"
     if index == 0:
         refuse(text, token.start, token.end, "there is no target left of =", remedy)
@@ -232,7 +231,7 @@ def _check_word(text: str, token: Token) -> None:
     if token.kind != "name":
         return
     remedy = _WORDS.get(token.text)
-    if token.text in _RESERVED:
+    if remedy is None and keyword.iskeyword(token.text):
         remedy = "choose another name, or put a column's name in backticks"
     if remedy:
         refuse(

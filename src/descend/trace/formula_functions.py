@@ -1,0 +1,125 @@
+"""What a formula may call: operators, NumPy's functions and SciPy's, constants, as tables."""
+
+from __future__ import annotations
+
+import ast
+import functools
+import math
+import operator
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+__all__ = ["BINARY", "COMPARE", "CONSTANTS", "FUNCTIONS", "UNARY", "Function", "apply", "foldable"]
+
+BINARY: dict[type[ast.AST], Callable[[Any, Any], Any]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+    ast.Pow: operator.pow,
+}
+COMPARE: dict[type[ast.AST], Callable[[Any, Any], Any]] = {
+    ast.Lt: operator.lt,
+    ast.LtE: operator.le,
+    ast.Gt: operator.gt,
+    ast.GtE: operator.ge,
+    ast.Eq: operator.eq,
+    ast.NotEq: operator.ne,
+}
+UNARY: dict[type[ast.AST], Callable[[Any], Any]] = {
+    ast.USub: operator.neg,
+    ast.UAdd: operator.pos,
+}
+
+_NUMPY_ONE = (
+    "exp exp2 expm1 log log2 log10 log1p sqrt cbrt square abs sign sin cos tan arcsin arccos "
+    "arctan sinh cosh tanh arcsinh arccosh arctanh floor ceil rint trunc reciprocal deg2rad rad2deg"
+)
+_NUMPY_TWO = "arctan2 hypot power logaddexp"
+_SPECIAL = {"erf": 1, "erfc": 1, "expit": 1, "logit": 1, "gammaln": 1, "digamma": 1, "xlogy": 2}
+_ALIASES = {
+    "ln": "log",
+    "asin": "arcsin",
+    "acos": "arccos",
+    "atan": "arctan",
+    "atan2": "arctan2",
+    "asinh": "arcsinh",
+    "acosh": "arccosh",
+    "atanh": "arctanh",
+    "pow": "power",
+    "round": "rint",
+    "absolute": "abs",
+    "fabs": "abs",
+    "min": "minimum",
+    "max": "maximum",
+    "lgamma": "gammaln",
+    "sigmoid": "expit",
+    "degrees": "rad2deg",
+    "radians": "deg2rad",
+}
+
+
+class Function(NamedTuple):
+    """A function by its name in NumPy or SciPy, and how many arguments it takes."""
+
+    name: str
+    least: int
+    most: int | None
+    special: bool = False
+
+    @property
+    def count(self) -> str:
+        if self.most is None:
+            return f"{self.least} arguments or more"
+        return "one argument" if self.most == 1 else f"{self.most} arguments"
+
+    def resolve(self) -> Callable[..., Any]:
+        """The callable behind the name; SciPy is imported only for those that need it."""
+        if self.special:
+            import scipy.special
+
+            found: Callable[..., Any] = getattr(scipy.special, self.name)
+            return found
+        found = getattr(np, self.name)
+        return found
+
+
+def _function_table() -> dict[str, Function]:
+    table = {name: Function(name, 1, 1) for name in _NUMPY_ONE.split()}
+    table |= {name: Function(name, 2, 2) for name in _NUMPY_TWO.split()}
+    table |= {name: Function(name, n, n, special=True) for name, n in _SPECIAL.items()}
+    table |= {name: Function(name, 2, None) for name in ("minimum", "maximum")}
+    table |= {"where": Function("where", 3, 3), "clip": Function("clip", 3, 3)}
+    return table | {alias: table[name] for alias, name in _ALIASES.items()}
+
+
+FUNCTIONS = _function_table()
+CONSTANTS = {"pi": math.pi}
+
+
+def apply(function: Any, arguments: list[Any]) -> Any:
+    """Apply one step; among plain numbers NumPy's rules hold (no complex roots, no exceptions).
+
+    >>> apply(operator.pow, [-8.0, 1 / 3]), apply(FUNCTIONS["max"], [1.0, 3.0, 2.0])
+    (nan, 3.0)
+    """
+    call = function.resolve() if isinstance(function, Function) else function
+    plain = all(type(value) in (int, float) for value in arguments)
+    if plain:
+        arguments = [np.float64(value) for value in arguments]
+    with np.errstate(all="ignore"):
+        result = functools.reduce(call, arguments) if _any_number(function) else call(*arguments)
+    return float(result) if plain and not isinstance(result, np.bool) else result
+
+
+def _any_number(function: Any) -> bool:
+    return isinstance(function, Function) and function.most is None
+
+
+def foldable(function: Any) -> bool:
+    """Whether a step on numbers alone may be evaluated while reading."""
+    if isinstance(function, Function):
+        return not function.special and function.name != "where"
+    return function not in COMPARE.values()
