@@ -1,0 +1,1 @@
+"""Compiling: from graphs and programs to native code."""
