@@ -70,9 +70,10 @@ def status_message(
     >>> status_message("stop_loss", 4830, loss=9.99145e-06, stop_loss=1e-5)
     'the running loss 9.99145e-06 fell below stop_loss=1e-05 in epoch 4830'
     """
+    number = f"{epochs:,}" if epochs >= 10_000 else str(epochs)
     return _status(status).sentence.format(
-        epochs=f"{epochs} {unit}" + ("" if epochs == 1 else "s"),
-        epoch=f"{unit} {epochs}",
+        epochs=f"{number} {unit}" + ("" if epochs == 1 else "s"),
+        epoch=f"{unit} {number}",
         loss=f"{loss:.6g}",
         stop="?" if stop_loss is None else f"{stop_loss:g}",
     )

@@ -1,0 +1,1 @@
+"""What a run shows: reports, pictures, progress. It reads records and trains nothing."""

@@ -43,19 +43,19 @@ def aligned(cells: Sequence[str]) -> list[str]:
 
 
 def count(number: int) -> str:
-    """Write a whole number with thousands set apart.
+    """Write a whole number, with thousands set apart from five digits on.
 
-    >>> count(1000000)
-    '1,000,000'
+    >>> count(4830), count(1000000)
+    ('4830', '1,000,000')
     """
-    return f"{number:,}"
+    return f"{number:,}" if abs(number) >= 10_000 else str(number)
 
 
 def plural(number: int, noun: str) -> str:
     """Write a number and its noun.
 
     >>> plural(1, "row"), plural(4830, "epoch")
-    ('1 row', '4,830 epochs')
+    ('1 row', '4830 epochs')
     """
     return f"{count(number)} {noun}" + ("" if number == 1 else "s")
 

@@ -1,42 +1,25 @@
-"""Reports as strings: the content is gathered once as sections, then laid out as text or HTML."""
+"""What reports say: the content is gathered as sections; `layout` makes text or HTML of them."""
 
 from __future__ import annotations
 
-import html
 import math
-import textwrap
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from descend.records import Check, FitRecord, Minimum, flat_parameters, leaves
+from descend.show.layout import WIDTH, Section, as_html, as_text
 from descend.show.numbers import aligned, count, duration, full, plural, short, shortened
 
 __all__ = ["check_report", "fit_html", "fit_report", "minimum_html", "minimum_report"]
 
-WIDTH = 80
-LABEL = 20  # columns of the label in a two-column section
 SPELLED_OUT = 16  # array parameters up to this many numbers are shown one by one
 MOST_NUMBERS = 60  # and all of them together up to this many
 MOST_CORRELATIONS = 12
 CORRELATION_FROM = 0.1
 NAME_WIDTH = 24
 NOT_ARRIVED = "the descent had not arrived"
-
-
-@dataclass(slots=True)
-class Section:
-    """A titled block: rows of cells under a header, then remarks in full sentences.
-
-    Two-column sections (no header) hold (label, value, remark); tables hold one cell a column.
-    """
-
-    title: str
-    header: tuple[str, ...] = ()
-    rows: list[tuple[str, ...]] = field(default_factory=list)
-    remarks: list[str] = field(default_factory=list)
 
 
 def fit_report(record: FitRecord, width: int = WIDTH) -> str:
@@ -46,12 +29,12 @@ def fit_report(record: FitRecord, width: int = WIDTH) -> str:
     >>> print(fit_report(record).splitlines()[0])
     Fit of y = a*x
     """
-    return _text(f"Fit of {record.model}", fit_sections(record), width)
+    return as_text(f"Fit of {record.model}", fit_sections(record), width)
 
 
 def fit_html(record: FitRecord) -> str:
     """Return the report on a fit as an HTML fragment, for notebooks."""
-    return _html(f"Fit of {record.model}", fit_sections(record))
+    return as_html(f"Fit of {record.model}", fit_sections(record))
 
 
 def minimum_report(record: Minimum, width: int = WIDTH) -> str:
@@ -61,12 +44,12 @@ def minimum_report(record: Minimum, width: int = WIDTH) -> str:
     >>> print(minimum_report(record).splitlines()[0])
     Minimum of x**2
     """
-    return _text(_minimum_title(record), minimum_sections(record), width)
+    return as_text(_minimum_title(record), minimum_sections(record), width)
 
 
 def minimum_html(record: Minimum) -> str:
     """Return the report on a minimisation as an HTML fragment, for notebooks."""
-    return _html(_minimum_title(record), minimum_sections(record))
+    return as_html(_minimum_title(record), minimum_sections(record))
 
 
 def check_report(record: Check) -> str:
@@ -102,10 +85,12 @@ def fit_sections(record: FitRecord) -> list[Section]:
 
 
 def _task(record: FitRecord) -> Section:
-    names = f"target {record.target}; data {', '.join(record.inputs)}"
+    names = f"target {record.target}, data {', '.join(record.inputs)}"
     dropped = f", {plural(record.n_dropped, 'row')} dropped" if record.n_dropped else ""
     source = f"{record.data_name}, " if record.data_name else ""
-    rows = [("data", f"{source}{plural(record.n_rows, 'row')}{dropped}; {names}")]
+    rows: list[tuple[str, ...]] = [
+        ("data", f"{source}{plural(record.n_rows, 'row')}{dropped}; {names}")
+    ]
     rows.append(("loss", record.loss_name))
     rows.append(("method", f"{record.optimizer}, {_batches(record)}".lstrip(", ")))
     if record.start_source:
@@ -125,12 +110,12 @@ def _batches(record: FitRecord) -> str:
 
 
 def _amount(record: FitRecord) -> str:
-    parts = [count(record.epochs)]
+    parts = []
     if record.n_updates:
         parts.append(plural(record.n_updates, "update"))
     if record.n_evaluations:
         parts.append(f"{plural(record.n_evaluations, 'evaluation')} of the model")
-    return ", ".join(parts)
+    return count(record.epochs) + (f" ({', '.join(parts)})" if parts else "")
 
 
 def _time(seconds: float, compile_seconds: float, engine: str) -> str:
@@ -143,20 +128,21 @@ def _time(seconds: float, compile_seconds: float, engine: str) -> str:
 
 
 def _statistics(record: FitRecord) -> Section:
-    weighted = "each divided by its sigma" if record.sigma_given else ""
+    weighted = ", each divided by its sigma" if record.sigma_given else ""
     spread = math.sqrt(record.reduced_chi2) if record.reduced_chi2 >= 0 else math.nan
-    freedom = "" if record.dof is None else f" on {plural(record.dof, 'degree')} of freedom"
+    freedom = "degrees of freedom" if record.dof is None else f"{record.dof}, degrees of freedom"
+    last = f"{record.unit} {count(record.epochs)}"
     entries: list[tuple[str, float, str]] = [
-        ("running loss", record.running_loss, f"mean over {record.unit} {count(record.epochs)}"
-         ", while the parameters moved"),
+        ("running loss", record.running_loss, f"mean over {last}, parameters moving"),
         ("loss", record.loss, "evaluated anew at the returned parameters"),
         ("validation loss", record.validation_loss, "on the rows held back"),
-        ("chi²", record.chi2, f"sum of squared residuals {weighted}".rstrip()),
-        ("reduced chi²", record.reduced_chi2, f"residual spread {short(spread)}{freedom}"),
+        ("chi²", record.chi2, f"sum of squared residuals{weighted}"),
+        ("reduced chi²", record.reduced_chi2, f"chi² / {freedom}"),
+        ("residual spread", spread, "square root of reduced chi²"),
         ("R²", record.r2, "share of the variance explained"),
         ("AIC", record.aic, "Akaike's criterion"),
         ("BIC", record.bic, "Schwarz's criterion"),
-    ]  # fmt: skip
+    ]
     always = "loss"
     shown = [entry for entry in entries if entry[0] == always or not math.isnan(entry[1])]
     return Section("Statistics", rows=[(name, full(value), note) for name, value, note in shown])
@@ -247,9 +233,10 @@ def _correlations(record: FitRecord) -> Section:
         return section
     strong = correlated_pairs(record)
     section.title = f"Correlations (above {CORRELATION_FROM:g}, strongest first)"
+    section.packed = True
     for first, second, value in strong[:MOST_CORRELATIONS]:
         pair = f"{shortened(first, NAME_WIDTH)}, {shortened(second, NAME_WIDTH)}"
-        section.rows.append((pair, f"{value:+.4f}", ""))
+        section.rows.append((pair, f"{value:+.4f}"))
     if len(strong) > MOST_CORRELATIONS:
         rest = len(strong) - MOST_CORRELATIONS
         section.remarks.append(f"… and {rest} more above {CORRELATION_FROM:g}.")
@@ -308,73 +295,3 @@ def minimum_sections(record: Minimum) -> list[Section]:
 
 def _at(numbers: Mapping[str, float], label: str) -> str:
     return short(numbers[label]) if label in numbers else ""
-
-
-def _text(title: str, sections: Iterable[Section], width: int) -> str:
-    lines = textwrap.wrap(title, width, subsequent_indent="    ", break_on_hyphens=False)
-    for section in sections:
-        if section.title:
-            lines += ["", section.title]
-        lines += _text_table(section) if section.header else _text_pairs(section, width)
-        for remark in section.remarks:
-            lines += textwrap.wrap(remark, width, initial_indent="  ", subsequent_indent="    ")
-    return "\n".join(line.rstrip() for line in lines)
-
-
-def _text_pairs(section: Section, width: int) -> list[str]:
-    label = max([LABEL - 2, *(len(row[0]) for row in section.rows)]) + 2
-    if not section.title:
-        label = 12
-    values = [row[1] for row in section.rows]
-    if any(len(row) > 2 for row in section.rows):
-        values = aligned(values)
-    lines: list[str] = []
-    for row, value in zip(section.rows, values, strict=True):
-        whole = "  ".join([value, *row[2:]])
-        lines += textwrap.wrap(
-            whole,
-            width,
-            initial_indent="  " + row[0].ljust(label),
-            subsequent_indent=" " * (label + 2),
-            break_on_hyphens=False,
-            drop_whitespace=True,
-        )
-    return lines
-
-
-def _text_table(section: Section) -> list[str]:
-    if not section.rows:
-        return []
-    table = [section.header, *section.rows]
-    widths = [max(len(row[k]) for row in table) for k in range(len(section.header))]
-    lines = []
-    for row in table:
-        first, *others = row
-        cells = [cell.rjust(size) for cell, size in zip(others, widths[1:], strict=True)]
-        lines.append("  " + "  ".join([first.ljust(widths[0]), *cells]))
-    return lines
-
-
-def _html(title: str, sections: Iterable[Section]) -> str:
-    parts = [f"<div><h4 style='font-family:monospace'>{html.escape(title)}</h4>"]
-    for section in sections:
-        if section.title:
-            parts.append(f"<b>{html.escape(section.title)}</b>")
-        if section.rows:
-            parts.append("<table>")
-            if section.header:
-                parts.append(_html_row(section.header, "th"))
-            parts += [_html_row(row, "td") for row in section.rows]
-            parts.append("</table>")
-        parts += [f"<p>{html.escape(remark)}</p>" for remark in section.remarks]
-    return "\n".join([*parts, "</div>"])
-
-
-def _html_row(cells: tuple[str, ...], tag: str) -> str:
-    first, *others = cells
-    style = "text-align:left"
-    numeric = "text-align:left;white-space:pre;font-family:monospace"
-    body = f"<{tag} style='{style}'>{html.escape(first)}</{tag}>" + "".join(
-        f"<{tag} style='{numeric}'>{html.escape(cell)}</{tag}>" for cell in others
-    )
-    return f"<tr>{body}</tr>"

@@ -1,0 +1,330 @@
+"""Pictures of a run: data and fit, residuals, the course of the loss; the path of a descent.
+
+matplotlib is imported on use.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from descend.records import FitRecord, History, flat_parameters, leaves
+from descend.show import canvas
+from descend.show.numbers import count, duration, plural, short
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["loss_course", "plot_fit", "value_lines"]
+
+Array = NDArray[Any]
+Predict = Callable[[Mapping[str, Array]], Array]
+
+HEADING_WIDTH, HEADING_LINES = 118, 2  # room for the values of parameters, in characters
+LISTED = 9  # array parameters up to this many numbers are spelled out
+MARKED_PREDICTIONS = 250  # up to this many rows each prediction has its own marker
+CURVE_POINTS = 600
+SEPARATE_BARS = 40  # more bars than this are drawn without gaps
+STRETCHED_FROM = 30  # epochs from which a steep beginning is given more room
+
+
+class Rows(NamedTuple):
+    """What the left-hand panels show: positions, actual values, predictions, all of one length."""
+
+    place: Array
+    actual: Array
+    predicted: Array
+    name: str
+    over_input: bool
+
+
+def plot_fit(
+    record: FitRecord,
+    path: str | os.PathLike[str] | None = None,
+    predict: Predict | None = None,
+) -> Figure:
+    """Draw one picture of a fit: data and prediction, residuals, and the course of the loss.
+
+    With one input the data stand over it; with several, the actual values over the predicted ones;
+    for classes (whole numbers against rows of scores) a table of hits and misses. What a record
+    does not hold is left out.
+
+    Args:
+        path: where to write the picture (.png, .svg, .pdf, .jpg, .webp); None only returns it.
+        predict: the fitted model, from columns by name to predictions, for a smooth curve.
+
+    Raises:
+        UsageError: the path cannot be written.
+    """
+    lines = [*value_lines(record.params, record.stderr), _run_line(record)]
+    figure = canvas.new_figure(record.model, lines, failed=not record.success)
+    grid = figure.add_gridspec(2, 2, width_ratios=(1.75, 1.0), height_ratios=(1.9, 1.0))
+    rows = _rows(record)
+    if rows is not None:
+        data, loss = figure.add_subplot(grid[0, 0]), figure.add_subplot(grid[0, 1])
+        residuals = figure.add_subplot(grid[1, 0], sharex=data)
+        spread = figure.add_subplot(grid[1, 1], sharey=residuals)
+        _data(data, record, rows, predict)
+        _residuals(residuals, record, rows)
+        _distribution(spread, rows.actual - rows.predicted)
+    elif _is_classes(record):
+        table, loss = figure.subplots(1, 2)
+        _hits_and_misses(table, record)
+    else:
+        loss = figure.add_subplot(grid[:, :])
+    name = "loss" if record.batch_size in (None, record.n_rows) else "running loss"
+    loss_course(loss, record.history, record.unit, name, record.stop_loss)
+    figure.align_ylabels()
+    return canvas.save(figure, path)
+
+
+def value_lines(params: Any, stderr: Any = None) -> list[str]:
+    """Name the parameters and their values, as many as fit into two lines.
+
+    >>> value_lines({"a": 2.0, "b": 1.5}, {"a": 0.25, "b": float("nan")})
+    ['a = 2 ± 0.25    b = 1.5']
+    """
+    entries = []
+    for name, leaf in leaves(params):
+        if np.size(leaf) > LISTED:
+            entries.append(f"{name}: array {'×'.join(map(str, np.shape(leaf)))}")
+            continue
+        errors = dict(leaves(stderr)).get(name, math.nan)
+        shown = flat_parameters({name: np.broadcast_to(errors, np.shape(leaf))})
+        for (label, value), (_, error) in zip(flat_parameters({name: leaf}), shown, strict=True):
+            known = f" ± {short(error, 3)}" if math.isfinite(error) else ""
+            entries.append(f"{label} = {short(value)}{known}")
+    lines = [""]
+    for position, entry in enumerate(entries):
+        longer = f"{lines[-1]}    {entry}" if lines[-1] else entry
+        if len(longer) <= HEADING_WIDTH:
+            lines[-1] = longer
+        elif len(lines) < HEADING_LINES:
+            lines.append(entry)
+        else:
+            lines[-1] += f"    … and {len(entries) - position} more"
+            break
+    return lines
+
+
+def _run_line(record: FitRecord) -> str:
+    batches = ""
+    if record.batch_size is not None and record.batch_size < record.n_rows:
+        batches = f"batches of {plural(record.batch_size, 'row')}"
+    parts = [
+        record.optimizer,
+        batches,
+        f"{record.loss_name} {short(record.loss)}",
+        "" if math.isnan(record.r2) else f"R² {record.r2:.6f}",
+        plural(record.epochs, record.unit)
+        + ("" if math.isnan(record.seconds) else f" in {duration(record.seconds)}"),
+        "" if record.success else record.status.replace("_", " ").upper(),
+    ]
+    return "  ·  ".join(part for part in parts if part)
+
+
+def _rows(record: FitRecord) -> Rows | None:
+    """What there is to compare row by row, or None."""
+    if record.y is None or record.fitted is None:
+        return None
+    actual, predicted = np.asarray(record.y), np.asarray(record.fitted)
+    if actual.shape != predicted.shape or actual.size == 0 or actual.dtype.kind not in "fiub":
+        return None
+    actual, predicted = actual.astype(np.float64).ravel(), predicted.astype(np.float64).ravel()
+    inputs = [(name, np.asarray(column)) for name, column in record.x.items()]
+    if len(inputs) == 1:
+        name, column = inputs[0]
+        if column.size == actual.size and column.dtype.kind in "fiub":
+            return Rows(column.astype(np.float64).ravel(), actual, predicted, name, True)
+    return Rows(predicted, actual, predicted, f"{record.target}, predicted", False)
+
+
+def _data(axes: Axes, record: FitRecord, rows: Rows, predict: Predict | None) -> None:
+    """The data with the fitted curve, or the actual values over the predicted ones."""
+    rows_word = plural(record.n_rows, "row")
+    canvas.points(axes, rows.place, rows.actual, f"{record.target}, {rows_word}")
+    if not rows.over_input:
+        ends = _range(rows.predicted)
+        axes.plot(ends, ends, color=canvas.FIT, linewidth=1.6, label="prediction = actual")
+        label = f"{record.target}, actual"
+    else:
+        _curve(axes, rows, predict)
+        label = record.target
+    canvas.style(axes, "", label)
+    axes.tick_params(labelbottom=False)
+    canvas.legend_above(axes)
+
+
+def _curve(axes: Axes, rows: Rows, predict: Predict | None) -> None:
+    """The prediction: a smooth curve where the model is at hand, and markers at few rows."""
+    label: str | None = "prediction"
+    if predict is not None:
+        x = np.linspace(*_range(rows.place), CURVE_POINTS)
+        y = np.asarray(predict({rows.name: x}), dtype=np.float64)
+        if y.shape == x.shape:
+            axes.plot(x, y, color=canvas.FIT, linewidth=1.8, label=label, zorder=3)
+            label = None
+    if rows.place.size <= MARKED_PREDICTIONS:
+        markers: dict[str, Any] = {"s": 11, "color": canvas.FIT, "linewidths": 0, "zorder": 4}
+        axes.scatter(rows.place, rows.predicted, label=label, **markers)
+    elif label:
+        order = np.argsort(rows.place, kind="stable")
+        x, y = canvas.thinned(rows.place[order], rows.predicted[order])
+        axes.plot(x, y, color=canvas.FIT, linewidth=1.8, label=label, zorder=3)
+
+
+def _residuals(axes: Axes, record: FitRecord, rows: Rows) -> None:
+    canvas.points(axes, rows.place, rows.actual - rows.predicted)
+    axes.axhline(0.0, color=canvas.FIT, linewidth=1.2)
+    canvas.style(axes, rows.name, "residual")
+
+
+def _distribution(axes: Axes, residuals: Array) -> None:
+    """How often residuals of each size occur, on the scale of the residual panel."""
+    from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+    finite = residuals[np.isfinite(residuals)]
+    if finite.size and np.ptp(finite) > 0:
+        bins = int(np.clip(2 * finite.size ** (1 / 3), 8, 120))
+        gap = canvas.PAPER if bins <= SEPARATE_BARS else canvas.PALE
+        look: dict[str, Any] = {"color": canvas.PALE, "edgecolor": gap}
+        axes.hist(finite, bins=bins, orientation="horizontal", **look)
+    axes.axhline(0.0, color=canvas.FIT, linewidth=1.2)
+    canvas.style(axes, "rows per residual", "")
+    axes.tick_params(labelleft=False)
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _brief(value)))
+
+
+def _brief(number: float) -> str:
+    """Write a count so shortly that ticks stay apart.
+
+    >>> _brief(500), _brief(150_000), _brief(2_500_000)
+    ('500', '150k', '2.5M')
+    """
+    if number >= 1e6:
+        return f"{number / 1e6:g}M"
+    return f"{number / 1e3:g}k" if number >= 1e4 else f"{number:g}"
+
+
+def _range(values: Array) -> tuple[float, float]:
+    finite = values[np.isfinite(values)]
+    return (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
+
+
+def loss_course(
+    axes: Axes, history: History, unit: str, name: str = "loss", stop: float | None = None
+) -> None:
+    """Draw the loss over the epochs, with the validation loss and the threshold to stop at.
+
+    The scale is logarithmic where all values are positive; epochs without a finite loss are
+    marked.
+    """
+    epoch = np.asarray(history.epoch, dtype=np.float64)
+    curves = [(name, history.loss, canvas.DATA, "-")]
+    if history.validation_loss is not None:
+        curves.append(("validation loss", history.validation_loss, canvas.HELD_BACK, "--"))
+    shown = [values[np.isfinite(values)] for _, values, _, _ in curves]
+    everything = np.concatenate([*shown, [] if stop is None else [stop]])
+    positive = bool(everything.size) and bool((everything > 0).all())
+    if positive and everything.max() > 3 * everything.min():
+        axes.set_yscale("log")
+    if _steep_at_first(epoch, history.loss):
+        axes.set_xscale("log")
+    for label, values, colour, dashes in curves:
+        finite = values[np.isfinite(values)]
+        last = f", last {short(float(finite[-1]), 4)}" if finite.size else ""
+        _line(axes, epoch, values, label=label + last, color=colour, linestyle=dashes)
+    if not epoch.size:
+        canvas.write(
+            axes, 0.5, 0.5, f"no {unit} was completed",
+            transform=axes.transAxes, color=canvas.MUTED, size=13, ha="center",
+        )  # fmt: skip
+        canvas.style(axes, unit, "")
+        axes.set(xticks=[], yticks=[])
+        return
+    if stop is not None:
+        label = f"stop at {short(stop)}"
+        axes.axhline(stop, color=canvas.MUTED, linewidth=1.2, linestyle=":", label=label)
+    _mark_lost(axes, epoch, history.loss, unit)
+    _whole_epochs(axes, epoch)
+    canvas.style(axes, unit, "")
+    canvas.legend_above(axes, columns=1)
+
+
+def _line(axes: Axes, epoch: Array, values: Array, **options: Any) -> None:
+    """A curve; where it has few points, or a single one, with markers."""
+    marker = "o" if values.size <= 25 else ""
+    x, y = canvas.thinned(epoch, np.where(np.isfinite(values), values, np.nan))
+    axes.plot(x, y, linewidth=1.8, marker=marker, markersize=5, **options)
+
+
+def _steep_at_first(epoch: Array, loss: Array) -> bool:
+    """Whether most of the fall happens so early that an even scale would show a wall."""
+    finite = np.isfinite(loss) & (loss > 0)
+    if epoch.size < STRETCHED_FROM or finite.sum() < STRETCHED_FROM or epoch[0] <= 0:
+        return False
+    logs = np.log(loss[finite])
+    early = logs[: max(2, logs.size // 20)]
+    return bool(np.ptp(early) > 0.5 * np.ptp(logs))
+
+
+def _mark_lost(axes: Axes, epoch: Array, loss: Array, unit: str) -> None:
+    lost = np.flatnonzero(~np.isfinite(loss))
+    if not lost.size:
+        return
+    first = float(epoch[lost[0]])
+    axes.axvspan(first - 0.5, max(float(epoch[-1]), first) + 0.5, color=canvas.WRONG, alpha=0.10)
+    axes.plot(
+        [], [], "s", color=canvas.WRONG, alpha=0.35, markersize=9,
+        label=f"not finite from {unit} {first:.0f}",
+    )  # fmt: skip
+
+
+def _whole_epochs(axes: Axes, epoch: Array) -> None:
+    """Keep ticks between epochs away, and give a single epoch some room."""
+    from matplotlib.ticker import MaxNLocator
+
+    if axes.get_xscale() == "linear":
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
+        if epoch.size == 1:
+            axes.set_xlim(epoch[0] - 1, epoch[0] + 1)
+
+
+def _is_classes(record: FitRecord) -> bool:
+    if record.y is None or record.fitted is None:
+        return False
+    y, scores = np.asarray(record.y), np.asarray(record.fitted)
+    return y.ndim == 1 and y.dtype.kind in "iu" and scores.ndim == 2 and len(scores) == len(y)
+
+
+def _hits_and_misses(axes: Axes, record: FitRecord) -> None:
+    """For each class the share of its rows that were taken for each class."""
+    actual, scores = np.asarray(record.y), np.asarray(record.fitted)
+    classes = max(scores.shape[1], int(actual.max(initial=0)) + 1)
+    table = np.zeros((classes, classes))
+    np.add.at(table, (actual, scores.argmax(axis=1)), 1)
+    share = table / np.maximum(table.sum(axis=1, keepdims=True), 1)
+    axes.imshow(share, cmap=canvas.density_colours(), vmin=0, vmax=1)
+    if classes <= 12:
+        for row, column in _cells(classes):
+            colour = canvas.PAPER if share[row, column] > 0.4 else canvas.INK
+            text = count(int(table[row, column]))
+            canvas.write(axes, column, row, text, color=colour, ha="center", va="center", size=11)
+    hits = float(np.trace(table) / max(table.sum(), 1))
+    canvas.style(axes, f"{record.target}, predicted", f"{record.target}, actual")
+    axes.grid(False)
+    axes.set_title(f"{hits:.2%} right", loc="left", color=canvas.INK, fontsize=12)
+    if classes <= 20:
+        axes.set_xticks(range(classes))
+        axes.set_yticks(range(classes))
+
+
+def _cells(classes: int) -> Iterable[tuple[int, int]]:
+    return ((row, column) for row in range(classes) for column in range(classes))
