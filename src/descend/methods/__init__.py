@@ -1,0 +1,1 @@
+"""How to step: optimisers, schedules, losses, penalties and clipping, each a few lines of NumPy."""

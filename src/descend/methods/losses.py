@@ -1,0 +1,365 @@
+"""What is minimised: the loss of each row, from a prediction and a target.
+
+A loss is a frozen dataclass with `per_row`; training averages it over the rows. Constants that do
+not depend on the prediction are left out where the field does so, and said. A plain function
+`f(prediction, target)` of one's own is as good as any loss here: see `as_loss`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from descend.errors import DataError, UsageError
+from descend.methods.base import Array, Tunable
+
+__all__ = [
+    "AbsoluteError",
+    "BinaryCrossEntropy",
+    "CrossEntropy",
+    "FunctionLoss",
+    "GaussianNLL",
+    "Hinge",
+    "Huber",
+    "KLDivergence",
+    "LogCosh",
+    "Loss",
+    "Poisson",
+    "Quantile",
+    "SquaredError",
+]
+
+LOWEST_LOG = -100.0
+LOG_2 = math.log(2.0)
+
+
+@dataclass(frozen=True)
+class Loss(Tunable):
+    """The loss of each row. Derive from it, give `per_row`, and it compiles like the others.
+
+    Class attributes:
+        name: what reports call it.
+        axis: what `per_row` does with the prediction's last axis: `"kept"` (the result has the
+            prediction's shape), `"classes"` (one number a class, reduced) or `"pair"` (a mean and
+            a log variance, reduced).
+        domain: an interval for every target, or an empty string.
+    """
+
+    name: ClassVar[str] = "loss"
+    axis: ClassVar[str] = "kept"
+    domain: ClassVar[str] = ""
+
+    def per_row(self, prediction: Array, target: Array) -> Array:
+        """Return the loss of each row; where the last axis is kept, shaped like the prediction."""
+        raise NotImplementedError(f"{type(self).__name__} has no per_row(prediction, target)")
+
+    def residual(self, prediction: Array, target: Array) -> Array | None:
+        """Return r with `per_row` = r², or None if the loss is not a square."""
+        return None
+
+    def check(self, target: Any) -> None:
+        """Refuse real targets that this loss cannot mean; rows are counted from 1.
+
+        Raises:
+            DataError: a target outside `domain`.
+
+        >>> Poisson().check(np.array([0.0, 2.0, -1.0]))
+        Traceback (most recent call last):
+            ...
+        descend.errors.DataError: loss "poisson" needs targets in [0, inf): row 3 has -1.0
+        """
+        if self.domain:
+            low, high = (float(end) for end in self.domain[1:-1].split(","))
+            values = np.asarray(target)
+            outside = (values < low) | (values > high)
+            _refuse_rows(self, values, outside, f"targets in {self.domain}")
+
+
+def _refuse_rows(loss: Loss, target: Any, wrong: Any, need: str) -> None:
+    rows = np.flatnonzero(np.atleast_1d(wrong).reshape(len(target), -1).any(axis=1))
+    if len(rows):
+        row = int(rows[0])
+        more = f", and {len(rows) - 1} more" if len(rows) > 1 else ""
+        raise DataError(f'loss "{loss.name}" needs {need}: row {row + 1} has {target[row]}{more}')
+
+
+@dataclass(frozen=True)
+class SquaredError(Loss):
+    """(prediction − target)².
+
+    >>> SquaredError().per_row(np.array([1.0, 2.0]), np.array([3.0, 2.0]))
+    array([4., 0.])
+    """
+
+    name: ClassVar[str] = "mse"
+
+    def per_row(self, prediction: Array, target: Array) -> Array:
+        return (prediction - target) ** 2
+
+    def residual(self, prediction: Array, target: Array) -> Array | None:
+        return prediction - target
+
+
+@dataclass(frozen=True)
+class AbsoluteError(Loss):
+    """|prediction − target|.
+
+    >>> AbsoluteError().per_row(np.array([1.0, 2.0]), np.array([3.0, 2.0]))
+    array([2., 0.])
+    """
+
+    name: ClassVar[str] = "mae"
+
+    def per_row(self, prediction: Array, target: Array) -> Array:
+        return np.abs(prediction - target)
+
+
+@dataclass(frozen=True)
+class Huber(Loss):
+    """r²/2 where |r| ≤ δ, else δ·(|r| − δ/2), for r = prediction − target.
+
+    Huber, "Robust Estimation of a Location Parameter" (1964).
+
+    >>> Huber(delta=1.0).per_row(np.array([0.5, 3.0]), np.array([0.0, 0.0]))
+    array([0.125, 2.5  ])
+    """
+
+    delta: float = 1.0
+    name: ClassVar[str] = "huber"
+    ranges: ClassVar[Mapping[str, str]] = {"delta": "(0, inf)"}
+
+    def per_row(self, prediction: Array, target: Array) -> Array:
+        size = np.abs(prediction - target)
+        inner = np.minimum(size, self.delta)
+        return inner * (size - 0.5 * inner)
+
+
+@dataclass(frozen=True)
+class LogCosh(Loss):
+    """log cosh r, for r = prediction − target: r²/2 near zero, |r| − log 2 far away.
+
+    >>> LogCosh().per_row(np.array([1e-6, 1000.0]), np.array([0.0, 0.0]))
+    array([5.00000000e-13, 9.99306853e+02])
+    """
+
+    name: ClassVar[str] = "log_cosh"
+
+    def per_row(self, prediction: Array, target: Array) -> Array:
+        size = np.abs(prediction - target)
+        # Two forms: the first keeps its digits near zero, the second does not overflow.
+        near = np.sinh(np.where(size < 1, prediction - target, 0))
+        far = size + np.log1p(np.exp(-2 * size)) - LOG_2
+        return np.where(size < 1, 0.5 * np.log1p(near * near), far)
+
+
+@dataclass(frozen=True)
+class Quantile(Loss):
+    """q·d where d ≥ 0, else (q − 1)·d, for d = target − prediction: its minimum is the q-quantile.
+
+    Koenker and Bassett, "Regression Quantiles" (1978).
+
+    >>> Quantile(q=0.9).per_row(np.array([0.0, 0.0]), np.array([1.0, -1.0])).round(6)
+    array([0.9, 0.1])
+    """
+
+    q: float = 0.5
+    name: ClassVar[str] = "quantile"
+    ranges: ClassVar[Mapping[str, str]] = {"q": "(0, 1)"}
+
+    def per_row(self, prediction: Array, target: Array) -> Array:
+        short = target - prediction
+        return np.maximum(self.q * short, (self.q - 1) * short)
+
+
+@dataclass(frozen=True)
+class Poisson(Loss):
+    """Negative log-likelihood of counts, without log(target!): rate − target·log rate.
+
+    With `log_rate` the prediction is the rate's logarithm z: exp(z) − target·z.
+
+    >>> Poisson().per_row(np.array([2.0, 3.0]), np.array([2.0, 0.0])).round(6)
+    array([0.613706, 3.      ])
+    """
+
+    log_rate: bool = False
+    name: ClassVar[str] = "poisson"
+    domain: ClassVar[str] = "[0, inf)"
+
+    def per_row(self, prediction: Array, target: Array) -> Array:
+        if self.log_rate:
+            return np.exp(prediction) - target * prediction
+        rate = np.where(target == 0, 1, prediction)
+        return prediction - target * np.log(rate)
+
+
+@dataclass(frozen=True)
+class GaussianNLL(Loss):
+    """Negative log-likelihood of a normal target, without log(2π)/2.
+
+    The prediction is a mean m and the logarithm v of a variance: a pair of arrays shaped like the
+    target, or one array with a last axis of two. (v + (target − m)²·exp(−v))/2.
+
+    Nix and Weigend, "Estimating the mean and variance of the target probability distribution"
+    (1994).
+
+    >>> GaussianNLL().per_row(np.array([[0.0, 0.0], [1.0, np.log(4.0)]]), np.array([2.0, 3.0]))
+    array([2.        , 1.19314718])
+    """
+
+    name: ClassVar[str] = "gaussian_nll"
+    axis: ClassVar[str] = "pair"
+
+    def per_row(self, prediction: Array, target: Array) -> Array:
+        if isinstance(prediction, tuple):
+            mean, log_variance = prediction[0], prediction[1]
+        else:
+            mean, log_variance = prediction[..., 0], prediction[..., 1]
+        return 0.5 * (log_variance + (target - mean) ** 2 * np.exp(-log_variance))
+
+
+@dataclass(frozen=True)
+class BinaryCrossEntropy(Loss):
+    """−(t·log p + (1 − t)·log(1 − p)), with logarithms no lower than −100 (as torch has it).
+
+    With `from_logits` the prediction is z with p = 1/(1 + exp(−z)), and the loss is
+    log(1 + exp(z)) − t·z, exact at any z: use it where the model can give z.
+
+    >>> BinaryCrossEntropy().per_row(np.array([0.5, 1e-50]), np.array([1.0, 1.0])).round(6)
+    array([  0.693147, 100.      ])
+    >>> BinaryCrossEntropy(from_logits=True).per_row(np.array([-1000.0]), np.array([1.0]))
+    array([1000.])
+    """
+
+    from_logits: bool = False
+    name: ClassVar[str] = "bce"
+    domain: ClassVar[str] = "[0, 1]"
+
+    def per_row(self, prediction: Array, target: Array) -> Array:
+        if self.from_logits:
+            return np.logaddexp(0 * prediction, prediction) - target * prediction
+        yes = np.maximum(np.log(prediction), LOWEST_LOG)
+        no = np.maximum(np.log1p(-prediction), LOWEST_LOG)
+        return -(target * yes + (1 - target) * no)
+
+
+def log_softmax(logits: Array) -> Array:
+    """Return logits − log Σ exp(logits) over the last axis, without overflow.
+
+    >>> log_softmax(np.array([1000.0, 1000.0])).round(6)
+    array([-0.693147, -0.693147])
+    """
+    shifted = logits - np.max(logits, axis=-1, keepdims=True)
+    return shifted - np.log(np.sum(np.exp(shifted), axis=-1, keepdims=True))
+
+
+@dataclass(frozen=True)
+class CrossEntropy(Loss):
+    """−Σ t·log softmax(prediction) over the classes, the last axis of the prediction (logits).
+
+    The target is a class number 0, 1, … a row (one axis fewer than the prediction; integers or
+    floats), or a probability a class (the prediction's shape). `label_smoothing` ε replaces t by
+    t·(1 − ε) + ε/classes (Szegedy et al., "Rethinking the Inception Architecture", 2016).
+
+    >>> CrossEntropy().per_row(np.array([[0.0, 0.0], [2.0, 0.0]]), np.array([1, 0])).round(6)
+    array([0.693147, 0.126928])
+    """
+
+    label_smoothing: float = 0.0
+    name: ClassVar[str] = "cross_entropy"
+    axis: ClassVar[str] = "classes"
+    ranges: ClassVar[Mapping[str, str]] = {"label_smoothing": "[0, 1)"}
+    zeros: ClassVar[tuple[str, ...]] = ("label_smoothing",)
+
+    def per_row(self, prediction: Array, target: Array) -> Array:
+        classes = prediction.shape[-1]
+        if target.ndim < prediction.ndim:
+            chosen = target[..., None] == np.arange(classes)
+            target = np.where(chosen, np.ones_like(prediction), np.zeros_like(prediction))
+        if self.label_smoothing != 0:
+            target = target * (1 - self.label_smoothing) + self.label_smoothing / classes
+        return -np.sum(target * log_softmax(prediction), axis=-1)
+
+    def check_classes(self, target: Any, classes: int) -> None:
+        """Refuse class numbers that are not 0 … classes − 1.
+
+        Raises:
+            DataError: a class number with a fraction, or out of range.
+
+        >>> CrossEntropy().check_classes(np.array([0, 1, 3]), classes=3)
+        Traceback (most recent call last):
+            ...
+        descend.errors.DataError: loss "cross_entropy" needs class numbers 0 to 2: row 3 has 3
+        """
+        values = np.asarray(target)
+        wrong = (values < 0) | (values >= classes) | (values != np.floor(values))
+        _refuse_rows(self, values, wrong, f"class numbers 0 to {classes - 1}")
+
+
+@dataclass(frozen=True)
+class Hinge(Loss):
+    """max(0, 1 − target·prediction), for targets −1 and 1.
+
+    Cortes and Vapnik, "Support-Vector Networks" (1995).
+
+    >>> Hinge().per_row(np.array([2.0, 0.5, -1.0]), np.array([1.0, 1.0, 1.0]))
+    array([0. , 0.5, 2. ])
+    """
+
+    name: ClassVar[str] = "hinge"
+
+    def per_row(self, prediction: Array, target: Array) -> Array:
+        return np.maximum(1 - target * prediction, 0)
+
+    def check(self, target: Any) -> None:
+        """Refuse targets other than −1 and 1."""
+        values = np.asarray(target)
+        _refuse_rows(self, values, np.abs(values) != 1, "targets -1 or 1")
+
+
+@dataclass(frozen=True)
+class KLDivergence(Loss):
+    """Σ t·(log t − log p) over the last axis: what the prediction p misses of the target t.
+
+    The prediction is probabilities (logarithms no lower than −100), or logits with `from_logits`.
+
+    Kullback and Leibler, "On Information and Sufficiency" (1951).
+
+    >>> KLDivergence().per_row(np.array([[0.25, 0.75]]), np.array([[0.0, 1.0]])).round(6)
+    array([0.287682])
+    """
+
+    from_logits: bool = False
+    name: ClassVar[str] = "kl"
+    axis: ClassVar[str] = "classes"
+    domain: ClassVar[str] = "[0, 1]"
+
+    def per_row(self, prediction: Array, target: Array) -> Array:
+        if self.from_logits:
+            logs = log_softmax(prediction)
+        else:
+            logs = np.maximum(np.log(prediction), LOWEST_LOG)
+        own = np.log(np.where(target > 0, target, 1))
+        return np.sum(target * (own - logs), axis=-1)
+
+
+@dataclass(frozen=True)
+class FunctionLoss(Loss):
+    """A loss of one's own: `function(prediction, target)` gives the loss of each row.
+
+    >>> FunctionLoss(lambda p, t: (p - t) ** 4).per_row(np.array([2.0]), np.array([0.0]))
+    array([16.])
+    """
+
+    function: Callable[[Array, Array], Array]
+    axis: ClassVar[str] = "own"
+
+    def __post_init__(self) -> None:
+        if not callable(self.function):
+            raise UsageError(f"a loss is a name or a function, not {self.function!r}")
+
+    def per_row(self, prediction: Array, target: Array) -> Array:
+        return self.function(prediction, target)
