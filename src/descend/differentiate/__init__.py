@@ -1,0 +1,1 @@
+"""Graph to graph: backpropagation, forward mode, a new leading axis, and checks of derivatives."""

@@ -1,0 +1,40 @@
+"""Forward mode: tangents travel with the values, from the inputs to the outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from descend.errors import InternalError
+from descend.graph.linear import zeros
+from descend.graph.node import Node, postorder
+
+__all__ = ["forward"]
+
+
+def forward(outputs: Sequence[Node], wrt: Sequence[Node], tangents: Sequence[Node]) -> list[Node]:
+    """The tangents of the outputs: (d output / d wrt) · tangent, summed over `wrt`.
+
+    >>> from descend.graph.elementwise import call
+    >>> from descend.graph.evaluate import evaluate
+    >>> from descend.graph.source import const, input_node
+    >>> import numpy as np
+    >>> x = input_node("x")
+    >>> (t,) = forward([call("mul", x, x)], [x], [const(1.0)])
+    >>> evaluate([t], {x: np.array(3.0)})
+    [array(6.)]
+    """
+    moving: dict[Node, Node] = {}
+    for node, tangent in zip(wrt, tangents, strict=True):
+        if tangent.shape != node.shape or tangent.dtype != node.dtype:
+            raise InternalError(f"tangent {tangent} for {node}")
+        moving[node] = tangent
+    asked = set(wrt)
+    for node in postorder(outputs, stop=asked.__contains__):
+        if node in moving or node.dtype.kind != "f":
+            continue
+        arriving = [moving.get(a) for a in node.args]
+        if any(t is not None for t in arriving):
+            made = node.op.jvp(arriving, node)
+            if made is not None:
+                moving[node] = made
+    return [moving[o] if o in moving else zeros(o.shape, o.dtype) for o in outputs]

@@ -1,0 +1,80 @@
+"""Rewriting to a fixed point: from the leaves up, every node once, with no recursion.
+
+A node whose arguments are final is offered to the rules of its primitive; what a rule returns is
+made final in turn. Common subexpressions and dead code need no pass: equal nodes are one object,
+and what no output needs is not visited.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from descend.errors import InternalError
+from descend.graph.elementwise import call
+from descend.graph.node import Node
+from descend.simplify.rules import FINAL, RULES, Table
+from descend.simplify.tame import is_tame
+
+__all__ = ["simplify"]
+
+
+def simplify(outputs: Sequence[Node], final: bool = False) -> list[Node]:
+    """Equivalent outputs with less to compute; idempotent, linear in the size of the graph.
+
+    With `final`, nothing will be differentiated any more: `stop_gradient` and custom derivatives
+    are replaced by their values.
+
+    >>> from descend.graph.elementwise import call
+    >>> from descend.graph.source import input_node
+    >>> x = input_node("x")
+    >>> simplify([call("pow", call("mul", x, 1.0), 2.0)]) == [call("mul", x, x)]
+    True
+    """
+    table = FINAL if final else RULES
+    done: dict[Node, Node] = {}
+    target: dict[Node, Node] = {}
+    tame: set[Node] = set()
+    stack: list[Node] = list(reversed(outputs))
+    while stack:
+        node = stack[-1]
+        if node in done:
+            stack.pop()
+            continue
+        if node in target:
+            better = target[node]
+            if better not in done:
+                raise InternalError(f"rewriting {node} runs in a circle")
+            done[node] = done[better]
+            stack.pop()
+            continue
+        waiting = [a for a in node.args if a not in done]
+        if waiting:
+            waiting.reverse()
+            stack += waiting
+            continue
+        better = _step(node, done, table)
+        if better is node and node.op.name == "mul0" and node.args[1] in tame:
+            better = call("mul", *node.args)
+        if better is node:
+            done[node] = node
+            if is_tame(node, tame):
+                tame.add(node)
+            stack.pop()
+        else:
+            target[node] = better
+            if better not in done:
+                stack.append(better)
+    return [done[o] for o in outputs]
+
+
+def _step(node: Node, done: dict[Node, Node], table: Table) -> Node:
+    """The node over its final arguments, or what the first rule that applies makes of it."""
+    args = node.args
+    for a in args:
+        if done[a] is not a:
+            return node.op.apply(*[done[b] for b in args], **node.attrs)
+    for rule in table.get(node.op.name, ()):
+        better = rule(node)
+        if better is not None and better is not node:
+            return better
+    return node
