@@ -1,0 +1,150 @@
+"""Data in memory: arrays, lists, dicts of columns, pandas and polars frames."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from descend.data.validate import real_array
+from descend.errors import DataError, UsageError, suggest
+
+__all__ = ["bind_inputs", "column_names", "is_table", "take_columns"]
+
+Array = NDArray[Any]
+
+
+def is_table(data: Any) -> bool:
+    """Whether `data` has named columns: a dict, or a frame that narwhals knows.
+
+    >>> is_table({"x": [1.0]}), is_table([1.0]), is_table(np.ones(2))
+    (True, False, False)
+    """
+    return isinstance(data, Mapping) or _frame(data) is not None
+
+
+def _frame(data: Any) -> Any:
+    """The narwhals face of a frame, or None; plain arrays and sequences never import narwhals."""
+    if isinstance(data, np.ndarray | Mapping | list | tuple | str | int | float | np.generic):
+        return None
+    if not hasattr(type(data), "columns"):
+        return None
+    import narwhals
+
+    frame = narwhals.from_native(data, pass_through=True)
+    if isinstance(frame, narwhals.LazyFrame):
+        frame = frame.collect()
+    return frame if isinstance(frame, narwhals.DataFrame) else None
+
+
+def column_names(table: Any) -> list[str]:
+    """Return the names of a table's columns.
+
+    Raises:
+        UsageError: `table` has no named columns, or names that are not text.
+
+    >>> column_names({"x": [1.0], "y": [2.0]})
+    ['x', 'y']
+    """
+    names = list(table) if isinstance(table, Mapping) else None
+    if names is None:
+        frame = _frame(table)
+        if frame is None:
+            raise UsageError(
+                f"a table is a dict of columns or a frame, not {type(table).__name__}",
+                remedy='name the columns: {"x": x, "y": y}',
+            )
+        names = list(frame.columns)
+    for name in names:
+        if not isinstance(name, str):
+            raise UsageError(
+                f"the column {name!r} has a name that is no text",
+                remedy='rename it: formulas and models know columns by names such as "x"',
+            )
+    return names
+
+
+def take_columns(table: Any, names: Iterable[str], *, integers: bool = False) -> dict[str, Array]:
+    """Return the columns `names` of a dict or frame as float arrays, missing values as NaN.
+
+    Raises:
+        DataError: a column is absent (with the nearest name), or holds no numbers.
+
+    >>> take_columns({"x": [1, 2], "name": ["a", "b"]}, ["x"])
+    {'x': array([1., 2.])}
+    """
+    known = column_names(table)
+    frame = None if isinstance(table, Mapping) else _frame(table)
+    found = {}
+    for name in names:
+        if name not in known:
+            raise DataError(
+                f'the table has no column "{name}"{suggest(name, known)}',
+                remedy=f"its columns are {', '.join(known[:12])}{' …' if len(known) > 12 else ''}",
+            )
+        values = table[name] if frame is None else frame[name].to_numpy()
+        found[name] = real_array(_plain(values), f'the column "{name}"', integers=integers)
+    return found
+
+
+def _plain(values: Any) -> Any:
+    """A series of pandas or polars as what NumPy understands; the rest as it is."""
+    if isinstance(values, np.ndarray | list | tuple) or not hasattr(values, "to_numpy"):
+        return values
+    return values.to_numpy()
+
+
+def bind_inputs(x: Any, arguments: Sequence[str], *, integers: bool = False) -> dict[str, Array]:
+    """Bind data to a model's arguments.
+
+    Args:
+        x: one array (the first argument), a tuple of arrays (the first arguments), or a dict or
+            frame whose columns bind by name.
+        arguments: the names of the model's arguments, in order.
+        integers: leave integer arrays as they are.
+
+    Returns:
+        argument → array; the arguments that are absent from it are parameters.
+
+    Raises:
+        UsageError: more arrays than arguments, or columns that no argument takes.
+        DataError: what is given holds no numbers.
+
+    >>> bind_inputs(([1, 2], [3, 4]), ["u", "v", "slope"])
+    {'u': array([1., 2.]), 'v': array([3., 4.])}
+    """
+    if isinstance(x, tuple):
+        if len(x) > len(arguments):
+            raise UsageError(
+                f"x has {len(x)} arrays, and the model takes {len(arguments)} arguments "
+                f"({', '.join(arguments)})",
+                remedy="give a tuple with one array for each of the model's first arguments",
+            )
+        pairs = zip(arguments, x, strict=False)
+        return {name: real_array(_plain(value), name, integers=integers) for name, value in pairs}
+    if is_table(x):
+        return take_columns(x, _matching(x, arguments), integers=integers)
+    if not arguments:
+        raise UsageError("the model takes no argument for x", remedy="write def model(x, …)")
+    return {arguments[0]: real_array(_plain(x), arguments[0], integers=integers)}
+
+
+def _matching(table: Any, arguments: Sequence[str]) -> list[str]:
+    """The arguments that are columns. A dict is given on purpose, so all of it must be used."""
+    names = column_names(table)
+    takes = f"the model takes {', '.join(arguments)}"
+    for name in names:
+        twin = next((a for a in arguments if a.casefold() == name.casefold()), None)
+        if name in arguments or (twin is None and not isinstance(table, Mapping)):
+            continue
+        hint = f' (did you mean "{twin}"?)' if twin else suggest(name, arguments)
+        raise UsageError(f'no argument of the model is called "{name}"{hint}', remedy=takes)
+    found = [name for name in arguments if name in names]
+    if not found:
+        raise UsageError(
+            f"none of the columns {', '.join(names[:12])} is an argument of the model",
+            remedy=f"{takes}; name its first arguments as the columns are named",
+        )
+    return found

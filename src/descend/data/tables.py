@@ -1,0 +1,283 @@
+"""Tables in files: CSV, TSV, Parquet and JSON, or an SQL query over them, read by DuckDB."""
+
+from __future__ import annotations
+
+import csv
+import os
+import re
+import warnings
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from descend.errors import DataError, UsageError, suggest
+
+__all__ = ["TableFile", "open_table"]
+
+Array = NDArray[Any]
+# skip=0: left to itself, DuckDB drops leading rows that do not fit the later ones.
+_READERS = {
+    ".csv": "read_csv({path}, skip=0)",
+    ".txt": "read_csv({path}, skip=0)",
+    ".dat": "read_csv({path}, skip=0)",
+    ".tsv": "read_csv({path}, skip=0, delim='\\t')",
+    ".parquet": "read_parquet({path})",
+    ".pq": "read_parquet({path})",
+    ".json": "read_json_auto({path})",
+    ".jsonl": "read_json_auto({path}, format='newline_delimited')",
+    ".ndjson": "read_json_auto({path}, format='newline_delimited')",
+}
+_SEPARATORS = {".csv": ",", ".tsv": "\t"}
+_COMPRESSED = (".gz", ".zst")
+_SMALL = 2_000_000  # bytes; DuckDB's own start takes as long as NumPy needs for such a file
+_NUMBERS = re.compile(r"(U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|FLOAT|DOUBLE|BOOLEAN|DECIMAL.*)$")
+_TIMES = re.compile(r"(DATE|TIME)")
+_ECHO = re.compile(r"LINE \d+:|\^|Original Line:")
+_MOST_SHOWN = 3
+
+
+def open_table(path: str, sql: str | None = None) -> TableFile:
+    """Open a table for reading; nothing but its columns' names is read yet.
+
+    Args:
+        path: a file ending in .csv, .tsv, .txt, .parquet, .json or .jsonl, also .gz or .zst of
+            these, or `-` for CSV on standard input.
+        sql: a query whose result is the table; the file is called `data` in it.
+
+    Raises:
+        DataError: there is no such file, it is empty or cannot be read, or the query fails.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = Path(folder, "points.csv").write_text("x,y\\n0,6\\n1,15\\n")
+    ...     table = open_table(folder + "/points.csv")
+    ...     print(table.columns, table.read(["y"]))
+    ('x', 'y') {'y': array([ 6., 15.])}
+    """
+    suffix = _check_file(path)
+    plain_kind = sql is None and suffix in _SEPARATORS and path != "-"
+    if plain_kind and os.path.getsize(path) <= _SMALL:
+        plain = _read_plain(path, _SEPARATORS[suffix])
+        if plain is not None:
+            return TableFile(path, tuple(plain), plain)
+    return _QueriedTable(path, suffix, sql)
+
+
+class TableFile:
+    """An open table: `columns` are its names in order, `read` fetches some of them."""
+
+    def __init__(self, path: str, columns: tuple[str, ...], values: dict[str, Array]) -> None:
+        self.path = path
+        self.columns = columns
+        self._values = values
+
+    def read(self, names: Iterable[str]) -> dict[str, Array]:
+        """Return columns as float64 arrays of shape (rows,), missing values as NaN.
+
+        Raises:
+            DataError: a column is absent (with the nearest name) or holds no numbers (with
+                samples and their rows).
+        """
+        wanted = list(dict.fromkeys(names))
+        for name in wanted:
+            if name not in self.columns:
+                shown = ", ".join(self.columns[:12]) + (" …" if len(self.columns) > 12 else "")
+                raise DataError(
+                    f'"{self.path}" has no column "{name}"{suggest(name, self.columns)}',
+                    remedy=f"its columns are {shown}",
+                )
+        return self._fetch(wanted)
+
+    def _fetch(self, names: list[str]) -> dict[str, Array]:
+        return {name: self._values[name] for name in names}
+
+
+def _check_file(path: str) -> str:
+    """Return the suffix that tells the format; refuse what is no readable file."""
+    if path == "-":
+        return ".csv"
+    suffixes = [suffix.lower() for suffix in Path(path).suffixes]
+    suffix = suffixes[-1] if suffixes else ""
+    if suffix in _COMPRESSED and len(suffixes) > 1:
+        suffix = suffixes[-2] + suffix
+    if os.path.isdir(path):
+        raise DataError(f'"{path}" is a directory', remedy="name a file in it")
+    if not os.path.exists(path):
+        folder = os.path.dirname(path) or "."
+        near = os.listdir(folder) if os.path.isdir(folder) else []
+        hint = suggest(os.path.basename(path), near)
+        raise DataError(f'there is no file "{path}"{hint}')
+    if suffix.removesuffix(".gz").removesuffix(".zst") not in _READERS:
+        known = ", ".join(sorted(_READERS))
+        raise DataError(
+            f'"{path}" is no table that can be read: its name does not end in a known suffix',
+            remedy=f"name it by its format: {known}, or these with .gz",
+        )
+    if not os.access(path, os.R_OK):
+        raise DataError(f'"{path}" may not be read', remedy="check its permissions")
+    if os.path.isfile(path) and os.path.getsize(path) == 0:
+        raise DataError(f'"{path}" is empty')
+    return suffix
+
+
+def _read_plain(path: str, separator: str) -> dict[str, Array] | None:
+    """A small file with a header and nothing but numbers; None leaves it to DuckDB."""
+    try:
+        with open(path, encoding="utf-8-sig", newline="") as lines:
+            header = [name.strip() for name in lines.readline().rstrip("\r\n").split(separator)]
+            if not all(re.fullmatch(r"[^\W\d][\w .%/()\[\]-]*", name) for name in header):
+                return None
+            if len(set(map(str.casefold, header))) < len(header):
+                return None
+            with warnings.catch_warnings():
+                warnings.simplefilter("error")
+                values = np.loadtxt(lines, delimiter=separator, comments=None, ndmin=2)
+    except (ValueError, OSError, UserWarning):
+        return None
+    if values.shape[0] == 0 or values.shape[1] != len(header):
+        return None
+    columns = np.ascontiguousarray(values.T)
+    return dict(zip(header, columns, strict=True))
+
+
+class _QueriedTable(TableFile):
+    """A table behind DuckDB: the file, or the result of a query over it."""
+
+    def __init__(self, path: str, suffix: str, sql: str | None) -> None:
+        import duckdb
+
+        self._errors = (duckdb.Error, RuntimeError)
+        self._link = duckdb.connect(
+            config={"autoinstall_known_extensions": False, "threads": os.cpu_count() or 1}
+        )
+        self._suffix = suffix
+        self._sql = sql
+        self._options = ""
+        super().__init__(path, (), {})
+        self._describe()
+
+    def _describe(self) -> None:
+        """Create the view `data` (and the query's result over it) and learn columns and types."""
+        stem = self._suffix.removesuffix(".gz").removesuffix(".zst")
+        reader = _READERS[stem].format(path=_quoted_path(self.path))
+        if "read_csv" in reader:
+            reader = reader.removesuffix(")") + self._options + ")"
+        kind = "TEMP TABLE" if self.path == "-" else "TEMP VIEW"
+        self._run(f"CREATE OR REPLACE {kind} data AS SELECT * FROM {reader}")
+        self._source = f"({self._sql.strip().rstrip(';')})" if self._sql is not None else "data"
+        described = self._run(f"DESCRIBE SELECT * FROM {self._source}").fetchall()
+        self.columns = tuple(row[0] for row in described)
+        self._types = {row[0]: str(row[1]) for row in described}
+        if stem == ".csv" and list(self._types.values()) == ["VARCHAR"]:
+            _refuse_ragged(self.path)
+
+    def _run(self, query: str) -> Any:
+        try:
+            return self._link.execute(query)
+        except self._errors as error:
+            self._refuse(error)
+
+    def _refuse(self, error: Exception) -> None:
+        lines = [line.strip() for line in str(error).splitlines()]
+        told = " ".join([line for line in lines if line and not _ECHO.match(line)][:2])
+        what = "the query" if self._sql is not None else f'"{self.path}"'
+        if self._sql is not None and type(error).__name__ in ("ParserException", "BinderException"):
+            raise UsageError(
+                f"the SQL query cannot be run: {told}", remedy="the file is called data in it"
+            ) from None
+        raise DataError(f"{what} cannot be read: {told}") from None
+
+    def _fetch(self, names: list[str]) -> dict[str, Array]:
+        for name in names:
+            self._check_type(name)
+        chosen = ", ".join(f"CAST({_identifier(name)} AS DOUBLE)" for name in names)
+        query = f"SELECT {chosen or '1'} FROM {self._source}"
+        try:
+            fetched = list(self._link.execute(query).fetchnumpy().values())
+        except self._errors as error:
+            if "sample_size" in self._options or "onver" not in str(error):
+                self._refuse(error)
+            # The first rows promised a type that a later row breaks: look at all of them.
+            self._options += ", sample_size=-1"
+            self._describe()
+            return self._fetch(names)
+        return {name: _dense(values) for name, values in zip(names, fetched, strict=False)}
+
+    def _check_type(self, name: str) -> None:
+        kind = self._types[name]
+        if _NUMBERS.match(kind):
+            return
+        column = _identifier(name)
+        if _TIMES.match(kind):
+            raise DataError(
+                f'the column "{name}" holds dates or times ({kind})',
+                remedy=f'turn it into seconds: --sql "SELECT epoch({column}) AS t, * FROM data"',
+            )
+        if kind == "VARCHAR":
+            self._refuse_text(name, column)
+            return
+        raise DataError(
+            f'the column "{name}" holds {kind}, no numbers',
+            remedy='choose a part of it: --sql "SELECT … FROM data"',
+        )
+
+    def _refuse_text(self, name: str, column: str) -> None:
+        numbered = f"SELECT row_number() OVER () - 1 AS row, {column} AS v FROM {self._source}"
+        found = self._run(
+            f"SELECT row, v, count(*) OVER () FROM ({numbered}) WHERE v IS NOT NULL AND "
+            f"TRY_CAST(v AS DOUBLE) IS NULL ORDER BY row LIMIT {_MOST_SHOWN}"
+        ).fetchall()
+        if not found:
+            return
+        shown = ", ".join(f'"{_short(value)}" in row {row}' for row, value, _ in found)
+        more = f" ({found[0][2]} rows in all)" if found[0][2] > len(found) else ""
+        cast = f"TRY_CAST({column} AS DOUBLE)"
+        if re.fullmatch(r"\s*[-+]?\d+,\d+\s*", found[0][1]):
+            cast = f"CAST(replace({column}, ',', '.') AS DOUBLE)"
+        raise DataError(
+            f'the column "{name}" holds text: {shown}{more}, counting from 0',
+            remedy=f'correct it, or convert it: --sql "SELECT * REPLACE ({cast} AS {column}) '
+            'FROM data"',
+        )
+
+
+def _refuse_ragged(path: str) -> None:
+    """Name the line whose fields do not match the header, which hides the commas from DuckDB."""
+    if not path.endswith(".csv"):
+        return
+    with open(path, encoding="utf-8-sig", errors="replace", newline="") as lines:
+        reader = csv.reader(lines)
+        width = len(next(reader))
+        for row in reader:
+            if row and len(row) != width:
+                raise DataError(
+                    f'line {reader.line_num} of "{path}" has {len(row)} fields, '
+                    f"and the header has {width}",
+                    remedy="correct that line; a text that contains a comma stands in quotes",
+                )
+
+
+def _dense(values: Any) -> Array:
+    """DuckDB marks missing values by a mask; here they are NaN."""
+    if isinstance(values, np.ma.MaskedArray):
+        return np.asarray(values.astype(np.float64).filled(np.nan))  # type: ignore[attr-defined]
+    return np.ascontiguousarray(values, dtype=np.float64)
+
+
+def _identifier(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 30 else text[:28] + "…"
+
+
+def _quoted_path(path: str) -> str:
+    """The path as an SQL text in which no sign is a wildcard."""
+    if path == "-":
+        return "'/dev/stdin'"
+    plain: Sequence[str] = [f"[{ch}]" if ch in "*?[" else ch for ch in path]
+    return "'" + "".join(plain).replace("'", "''") + "'"

@@ -1,0 +1,292 @@
+"""What data must be before a run begins: real numbers, finite, as many rows everywhere."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from descend.errors import DataError, UsageError, suggest
+
+__all__ = [
+    "Clean",
+    "Missing",
+    "check_positive",
+    "check_prediction",
+    "clean_rows",
+    "real_array",
+    "rows_in_words",
+]
+
+Array = NDArray[Any]
+Missing = Literal["raise", "drop"]
+_MOST_ROWS = 5
+_NOT_NUMBERS = {
+    "M": ("dates", "give numbers, for instance (dates - dates[0]) / np.timedelta64(1, 'D')"),
+    "m": ("time differences", "give numbers, for instance differences / np.timedelta64(1, 's')"),
+    "U": ("text", "convert it with .astype(float), or give each text a number"),
+    "S": ("text", "convert it with .astype(float), or give each text a number"),
+    "V": ("records with fields", "give one array a field"),
+    "c": ("complex numbers", "give .real and .imag as two columns: a loss needs real numbers"),
+}
+
+
+class Clean(NamedTuple):
+    """Checked columns of equal length; `kept` are the rows that remain, or None for all."""
+
+    columns: dict[str, Array]
+    n_rows: int
+    n_dropped: int
+    kept: Array | None
+
+
+def real_array(value: Any, name: str, *, integers: bool = False) -> Array:
+    """Return data as an array of floats; None becomes NaN, whose rows `clean_rows` refuses.
+
+    Args:
+        value: anything that NumPy makes an array of; masked entries count as missing.
+        name: what the user calls it, for the message.
+        integers: leave integers as they are (labels); otherwise they become float64.
+
+    Raises:
+        DataError: text, dates, complex numbers, ragged lists or other objects, with a sample.
+
+    >>> real_array([1, 2, None], "x")
+    array([ 1.,  2., nan])
+    """
+    if type(value) is np.ndarray and value.dtype == np.float64:
+        return value
+    mask = getattr(value, "mask", None)
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise DataError(
+            f"{name} is a list whose rows have unequal lengths", remedy="give each row as many"
+        ) from error
+    kind = array.dtype.kind
+    if kind == "O":
+        array = _from_objects(array, name)
+    elif kind in _NOT_NUMBERS:
+        _refuse_kind(name, kind, array)
+    elif kind == "b" or (kind in "iu" and not integers) or array.dtype.itemsize == 2:
+        array = array.astype(np.float64)
+    if isinstance(mask, np.ndarray) and mask.any():
+        array = np.where(mask, np.nan, array)
+    return array
+
+
+def _refuse_kind(name: str, kind: str, array: Array) -> None:
+    what, remedy = _NOT_NUMBERS[kind]
+    sample = f", such as {_shown(array.flat[0])}" if array.size else ""
+    raise DataError(f"{name} holds {what}{sample}", remedy=remedy)
+
+
+def _shown(value: Any) -> str:
+    text = f'"{value}"' if isinstance(value, str) else str(value)
+    return text if len(text) <= 40 else text[:38] + "…"
+
+
+def _from_objects(array: Array, name: str) -> Array:
+    """Numbers and missing values that stand in an object array; anything else is refused."""
+    numbers = np.full(array.shape, np.nan)
+    flat = numbers.reshape(-1)
+    for index, value in enumerate(array.flat):
+        if value is None or type(value).__name__ in ("NAType", "NaTType"):
+            continue
+        if isinstance(value, complex | np.complexfloating):
+            _refuse_kind(name, "c", np.array([value]))
+        try:
+            flat[index] = math.nan if isinstance(value, str | bytes) else float(value)
+            refused = isinstance(value, str | bytes)
+        except (TypeError, ValueError):
+            refused = True
+        if refused:
+            row = np.unravel_index(index, array.shape)[0] if array.ndim else 0
+            what = "text" if isinstance(value, str | bytes) else type(value).__name__
+            message = f"{name} holds {what}: {_shown(value)} in row {row} (counting from 0)"
+            raise DataError(message, remedy="give numbers only; leave out what is no number")
+    return numbers
+
+
+def clean_rows(
+    columns: Mapping[str, Array], *, missing: Missing = "raise", least: int = 2
+) -> Clean:
+    """Check that all columns have equally many rows, and that every number in them is finite.
+
+    Args:
+        columns: name → array whose first axis are the rows; all names appear in messages.
+        missing: `"drop"` leaves out rows in which any column is NaN or infinite.
+        least: how many rows must remain.
+
+    Raises:
+        DataError: unequal lengths, no rows, too few rows, missing or infinite values.
+        UsageError: `missing` is neither `"raise"` nor `"drop"`.
+
+    >>> clean_rows({"x": np.array([1.0, 2.0, 3.0]), "y": np.array([1.0, np.nan, 3.0])})
+    Traceback (most recent call last):
+    descend.errors.DataError: y is missing (NaN) in row 1 (rows count from 0)
+      do: correct the data, or leave such rows out with missing="drop"
+    """
+    if missing not in ("raise", "drop"):
+        raise UsageError(
+            f'missing="{missing}" is not known{suggest(str(missing), ["raise", "drop"])}',
+            remedy='write missing="raise" or missing="drop"',
+        )
+    n_rows = _common_length(columns)
+    bad = {name: column for name, column in columns.items() if not _all_finite(column)}
+    if not bad:
+        _check_enough(n_rows, 0, least)
+        return Clean(dict(columns), n_rows, 0, None)
+    if missing == "raise":
+        _refuse_rows(bad)
+    keep = np.ones(n_rows, dtype=bool)
+    for column in bad.values():
+        keep &= _finite_rows(column)
+    kept = np.flatnonzero(keep)
+    _check_enough(len(kept), n_rows - len(kept), least)
+    clean = {name: column[kept] for name, column in columns.items()}
+    return Clean(clean, len(kept), n_rows - len(kept), kept)
+
+
+def _common_length(columns: Mapping[str, Array]) -> int:
+    for name, column in columns.items():
+        if column.ndim == 0:
+            raise DataError(
+                f"{name} is a single number, and data has one entry a row",
+                remedy=f"give an array; if {name} is a fixed number, name it in constants=",
+            )
+    lengths = {name: len(column) for name, column in columns.items()}
+    if len(set(lengths.values())) <= 1:
+        return next(iter(lengths.values()), 0)
+    _refuse_lengths(columns, lengths)
+    return 0
+
+
+def _refuse_lengths(columns: Mapping[str, Array], lengths: dict[str, int]) -> None:
+    reference = "y" if "y" in lengths else max(lengths, key=lambda name: lengths[name])
+    rows = lengths[reference]
+    name = next(name for name, length in lengths.items() if length != rows)
+    column = columns[name]
+    remedy = "rows come first, and every array has one entry for each"
+    if column.ndim > 1 and column.shape[-1] == rows:
+        message = (
+            f"{name} has the shape {column.shape}: its last axis matches the {rows} rows of "
+            f"{reference}, but rows come first"
+        )
+        remedy = f"give tuple({name}) for {len(column)} arguments of the model, or {name}.T for one"
+        raise DataError(message, remedy=remedy)
+    message = f"{name} has {_rows(lengths[name])}, {reference} has {rows}"
+    raise DataError(message, remedy=remedy)
+
+
+def _rows(count: int) -> str:
+    return "one row" if count == 1 else f"{count} rows"
+
+
+def _check_enough(n_rows: int, n_dropped: int, least: int) -> None:
+    if n_rows >= least:
+        return
+    left = f" after {_rows(n_dropped)} with missing or infinite values were dropped"
+    after = left if n_dropped else ""
+    if n_rows == 0:
+        what = "no row is left" if n_dropped else "the table is empty: it has no rows"
+    else:
+        what = f"there is only {_rows(n_rows)}" if n_rows == 1 else f"there are {_rows(n_rows)}"
+    need = f"at least {_rows(least)} are needed" if least > 1 else "at least one row is needed"
+    raise DataError(f"{what}{after}; {need}")
+
+
+def _all_finite(column: Array) -> bool:
+    """The sum is finite only if every entry is; where it overflows, each entry is looked at."""
+    if column.dtype.kind in "iub":
+        return True
+    with np.errstate(all="ignore"):
+        total = column.sum()
+    return bool(np.isfinite(total)) or bool(np.isfinite(column).all())
+
+
+def _finite_rows(column: Array) -> NDArray[np.bool_]:
+    finite = np.isfinite(column).reshape(len(column), -1)
+    return np.logical_and.reduce(finite, axis=1)  # type: ignore[no-any-return]
+
+
+def _refuse_rows(bad: Mapping[str, Array]) -> None:
+    parts = []
+    for name, column in bad.items():
+        flat = column.reshape(len(column), -1)
+        for what, found in (("missing (NaN)", np.isnan(flat)), ("infinite", np.isinf(flat))):
+            rows = np.flatnonzero(found.any(axis=1))
+            if len(rows):
+                parts.append(f"{name} is {what} in {rows_in_words(rows)}")
+    raise DataError(
+        "; ".join(parts) + " (rows count from 0)",
+        remedy='correct the data, or leave such rows out with missing="drop"',
+    )
+
+
+def rows_in_words(rows: Array) -> str:
+    """Name the first few rows, and how many there are.
+
+    >>> rows_in_words(np.array([3])), rows_in_words(np.array([3, 7]))
+    ('row 3', 'rows 3, 7')
+    >>> rows_in_words(np.arange(100))
+    'rows 0, 1, 2, 3, 4, … (100 in all)'
+    """
+    if len(rows) == 1:
+        return f"row {rows[0]}"
+    first = ", ".join(str(row) for row in rows[:_MOST_ROWS])
+    return f"rows {first}" + (f", … ({len(rows)} in all)" if len(rows) > _MOST_ROWS else "")
+
+
+def check_positive(column: Array, name: str, *, zero: bool = False) -> Array:
+    """Return `column` if all of it is positive (or zero, where allowed).
+
+    Raises:
+        DataError: with the first rows that are not, or if all of it is zero.
+
+    >>> check_positive(np.array([1.0, -2.0]), "sigma")
+    Traceback (most recent call last):
+    descend.errors.DataError: sigma must be positive, and is not in row 1 (rows count from 0)
+    """
+    wrong = np.flatnonzero(column < 0 if zero else column <= 0)
+    if len(wrong):
+        kind = "must not be negative, and is" if zero else "must be positive, and is not"
+        raise DataError(f"{name} {kind} in {rows_in_words(wrong)} (rows count from 0)")
+    if zero and not column.any():
+        raise DataError(f"{name} is zero in every row: nothing would be fitted")
+    return column
+
+
+def check_prediction(prediction: tuple[Any, ...], target: tuple[Any, ...]) -> None:
+    """Refuse a prediction whose shape is not the target's; a scalar is spread over all rows.
+
+    Args:
+        prediction, target: shapes; the rows may be a number or a symbol.
+
+    >>> check_prediction((100, 1), (100,))
+    Traceback (most recent call last):
+    descend.errors.UsageError: the model returns the shape (100, 1), and y has the shape (100,)
+      do: return prediction[:, 0] from the model, or give y[:, None]
+    """
+    if prediction in ((), target):
+        return
+    message = (
+        f"the model returns the shape {_shape(prediction)}, and y has the shape {_shape(target)}"
+    )
+    if prediction == (*target, 1):
+        remedy = "return prediction[:, 0] from the model, or give y[:, None]"
+    elif target == (*prediction, 1):
+        remedy = "give y[:, 0], or return prediction[:, None] from the model"
+    elif len(prediction) == len(target) and prediction[::-1] == target:
+        remedy = "rows come first: transpose one of them with .T"
+    else:
+        remedy = "return one value for each value of y"
+    raise UsageError(message, remedy=remedy)
+
+
+def _shape(shape: tuple[Any, ...]) -> str:
+    inner = ", ".join(str(length) for length in shape)
+    return f"({inner},)" if len(shape) == 1 else f"({inner})"

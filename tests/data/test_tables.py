@@ -1,0 +1,167 @@
+"""Files: every format gives the same numbers; every fault is told by its place."""
+
+import gzip
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from descend.data import tables
+from descend.data.tables import open_table
+from descend.errors import DataError, UsageError
+
+ROWS = {"x": [1.0, 2.0, 3.0], "y": [0.5, -1.5, 2.5e-8]}
+CSV = "x,y\n1,0.5\n2,-1.5\n3,2.5e-8\n"
+
+
+def write(folder: Path, name: str, content: str | bytes) -> str:
+    path = folder / name
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return str(path)
+
+
+CONTENTS = {
+    "a.csv": CSV,
+    "crlf.csv": CSV.replace("\n", "\r\n"),
+    "bom.csv": "\ufeff" + CSV,
+    "spaces.csv": CSV.replace(",", " , "),
+    "semicolon.csv": CSV.replace(",", ";"),
+    "quoted.csv": CSV.replace("x,y", '"x","y"'),
+    "a.tsv": CSV.replace(",", "\t"),
+    "a.txt": CSV,
+    "a.csv.gz": gzip.compress(CSV.encode()),
+    "A.CSV": CSV,
+    "odd [1]*'name.csv": CSV.replace("1,", '"1",'),
+    "a.json": '[{"x":1,"y":0.5},{"x":2,"y":-1.5},{"x":3,"y":2.5e-8}]',
+    "a.jsonl": '{"x":1,"y":0.5}\n{"x":2,"y":-1.5}\n{"x":3,"y":2.5e-8}\n',
+}
+
+
+@pytest.mark.parametrize("name", CONTENTS)
+def test_formats_agree(tmp_path: Path, name: str) -> None:
+    table = open_table(write(tmp_path, name, CONTENTS[name]))
+    assert table.columns == ("x", "y")
+    found = table.read(["y", "x"])
+    assert list(found) == ["y", "x"]
+    for column, expected in ROWS.items():
+        assert found[column].dtype == np.float64
+        np.testing.assert_array_equal(found[column], expected)
+
+
+def test_parquet_of_every_number_type(tmp_path: Path) -> None:
+    path = str(tmp_path / "a.parquet")
+    frame = pl.DataFrame(ROWS | {"i": [1, None, 3], "b": [True, False, True]})
+    types = [pl.Int8, pl.UInt64, pl.Float32, pl.Decimal(10, 2)]
+    frame.with_columns(
+        pl.col("i").cast(t).alias(f"i{k}") for k, t in enumerate(types)
+    ).write_parquet(path)
+    found = open_table(path).read(["x", "b", "i", "i0", "i1", "i2", "i3"])
+    np.testing.assert_array_equal(found.pop("x"), ROWS["x"])
+    np.testing.assert_array_equal(found.pop("b"), [1.0, 0.0, 1.0])
+    for column in found.values():
+        np.testing.assert_array_equal(column, [1.0, np.nan, 3.0])
+
+
+def test_numpys_reader_and_duckdb_agree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    values = rng.standard_normal((500, 3)) * 10.0 ** rng.integers(-300, 300, (500, 3))
+    lines = ["a,b,c"] + [",".join(map(repr, row)) for row in values.tolist()]
+    path = write(tmp_path, "a.csv", "\n".join(lines))
+    fast = open_table(path).read("abc")
+    monkeypatch.setattr(tables, "_SMALL", 0)
+    table = open_table(path)
+    assert type(table) is not tables.TableFile
+    slow = table.read("abc")
+    for index, name in enumerate("abc"):
+        np.testing.assert_array_equal(fast[name], values[:, index])
+        np.testing.assert_array_equal(slow[name], values[:, index])
+
+
+def test_only_read_columns_must_be_numbers(tmp_path: Path) -> None:
+    path = write(tmp_path, "a.csv", "x,name\n1,a\n2,b\n")
+    assert open_table(path).read(["x"])["x"].tolist() == [1.0, 2.0]
+
+
+def test_missing_fields_are_nan(tmp_path: Path) -> None:
+    found = open_table(write(tmp_path, "a.csv", "x,y\n1,\n,2\nnan,inf\n")).read("xy")
+    np.testing.assert_array_equal(found["x"], [1.0, np.nan, np.nan])
+    np.testing.assert_array_equal(found["y"], [np.nan, 2.0, np.inf])
+
+
+def test_a_table_without_rows_has_empty_columns(tmp_path: Path) -> None:
+    assert open_table(write(tmp_path, "a.csv", "x,y\n")).read(["x"])["x"].shape == (0,)
+
+
+def test_order_of_many_rows_is_kept(tmp_path: Path) -> None:
+    path = str(tmp_path / "a.parquet")
+    pl.DataFrame({"i": np.arange(500_000)}).write_parquet(path)
+    assert (np.diff(open_table(path).read("i")["i"]) == 1).all()
+
+
+def test_query(tmp_path: Path) -> None:
+    path = write(tmp_path, "a.csv", CSV)
+    table = open_table(path, "SELECT x * 2 AS z FROM data WHERE y > 0;")
+    assert table.columns == ("z",)
+    assert table.read("z")["z"].tolist() == [2.0, 6.0]
+
+
+def test_text_after_the_sampled_rows_is_found(tmp_path: Path) -> None:
+    path = write(tmp_path, "a.csv", "x,y\n" + "1,2\n" * 30_000 + "oops,3\n")
+    with pytest.raises(DataError, match='the column "x" holds text: "oops" in row 30000'):
+        open_table(path).read(["x"])
+    assert len(open_table(path).read(["y"])["y"]) == 30_001
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("a.csv", "x,y\n1,2\n3,n/a\n4,?\n", '"y" holds text: "n/a" in row 1, "?" in row 2'),
+        ("a.csv", "x,y\n" + "1,a\n" * 9, "(9 rows in all)"),
+        ("a.csv", 'x;y\n"1,5";2\n3,5;4\n', "replace(\"x\", ',', '.')"),
+        ("a.csv", "x,y\n2020-01-01,2\n2020-01-02,3\n", "holds dates or times (DATE)"),
+        ("a.csv", "x,y\n1,2\n3,4,5\n", "line 3 of"),
+        ("a.csv", "x,y\n1,2\n3,4,5\n", "has 3 fields, and the header has 2"),
+        ("a.csv", "", "is empty"),
+        ("a.csv", b"x,y\n1,\xff\n", "cannot be read"),
+        ("a.json", '[{"x": [1, 2], "y": 1}]', "holds BIGINT[], no numbers"),
+        ("a.json", '[{"x"', "cannot be read"),
+        ("a.parquet", "nothing", "cannot be read"),
+        ("a.xlsx", "x", "does not end in a known suffix"),
+    ],
+)
+def test_faults_are_told(tmp_path: Path, name: str, content: str | bytes, words: str) -> None:
+    path = write(tmp_path, name, content)
+    with pytest.raises(DataError) as caught:
+        table = open_table(path)
+        table.read(table.columns)
+    assert words in str(caught.value)
+    assert "Traceback" not in str(caught.value)
+
+
+def test_no_such_file_or_column(tmp_path: Path) -> None:
+    path = write(tmp_path, "points.csv", CSV)
+    with pytest.raises(DataError, match=r'did you mean "points.csv"\?'):
+        open_table(path.replace("points", "point"))
+    with pytest.raises(DataError, match="is a directory"):
+        open_table(str(tmp_path))
+    with pytest.raises(DataError, match='has no column "z"'):
+        open_table(path).read("z")
+
+
+@pytest.mark.parametrize("sql", ["SELECT x FRO data", "SELECT q FROM data", "DROP VIEW data", ""])
+def test_bad_queries(tmp_path: Path, sql: str) -> None:
+    path = write(tmp_path, "a.csv", CSV)
+    with pytest.raises(UsageError, match="the SQL query cannot be run") as caught:
+        open_table(path, sql)
+    assert "the file is called data in it" in str(caught.value)
+
+
+def test_standard_input() -> None:
+    code = "from descend.data.tables import *; print(open_table('-').read('y')['y'].tolist())"
+    run = subprocess.run(
+        [sys.executable, "-c", code], input=CSV, capture_output=True, text=True, check=True
+    )
+    assert run.stdout.strip() == "[0.5, -1.5, 2.5e-08]"
