@@ -160,17 +160,18 @@ def _verdict(trial: Trial, s: State, new: State, size: Array, cosine: Array, h: 
 def _trust(trial: Trial, s: State) -> tuple[Array, Array]:
     """Return the radius and the damping to begin with, after the trial just evaluated."""
     slope = np.sum(s["jtr"] * s["move"])
+    one = np.ones_like(slope)
     # Where the loss rose, the parabola through its two values and its slope has its minimum here.
     rise = slope + 0.5 * trial.fall
     parabola = np.maximum(0.5 * slope / np.where(rise < 0, rise, -1), 0.1)
     bounded = trial.ok & (-trial.fall < 99 * s["loss"])
-    shrink = np.where(trial.fall >= 0, 0.5, np.where(bounded, np.minimum(parabola, 0.5), 0.1))
+    shrink = np.where(trial.fall >= 0, 0.5, np.where(bounded, np.minimum(parabola, 0.5), 0.1 * one))
     shrink = np.where(trial.ok, shrink, 0.1)
     poor = ~trial.drowned & ~(trial.ok & (trial.ratio > 0.25))
     good = ~trial.drowned & trial.ok & ((trial.ratio >= 0.75) | (s["damping"] == 0))
     shorter = shrink * np.minimum(s["radius"], 10 * trial.length)
     radius = np.where(poor, shorter, np.where(good, 2 * trial.length, s["radius"]))
-    damping = s["damping"] * np.where(poor, 1 / shrink, np.where(good, 0.5, 1.0))
+    damping = s["damping"] * np.where(poor, 1 / shrink, np.where(good, 0.5 * one, one))
     tiny = cast(np.finfo(s["x"].dtype).tiny, radius)
     return np.maximum(radius, tiny), damping
 
