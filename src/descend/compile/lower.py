@@ -1,0 +1,430 @@
+"""Graph and schedule → the loop language: every node is evaluated at an index.
+
+Views (broadcast, transpose, slice, flip) cost nothing here: they only change the index at which
+their argument is evaluated. A value is computed once per nest and index, and loads happen where
+the index needs them.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from descend.compile.cells import Cells, cells_of, combine, object_array
+from descend.compile.loops import (
+    Address,
+    Axis,
+    Block,
+    Call,
+    Copy,
+    Index,
+    Let,
+    Nest,
+    Place,
+    Reduction,
+    Store,
+)
+from descend.compile.schedule import (
+    ASSEMBLED,
+    REDUCTIONS,
+    Group,
+    is_small,
+    is_trivial_reshape,
+    is_unrolled,
+    make_schedule,
+)
+from descend.errors import InternalError
+from descend.graph.node import Dim, Node, Shape
+from descend.graph.source import CONST, ROW_COUNT, value_of
+
+__all__ = ["Lowering", "lower"]
+
+At = tuple[Index, ...]
+COMBINE = {"sum": "add", "contract": "add", "reduce_max": "max", "reduce_min": "min"}
+INT = np.dtype(np.int64)
+
+
+class NotNative(Exception):
+    """A primitive that has no native form; the caller falls back on the interpreter."""
+
+
+class Evaluator:
+    """Evaluates nodes at indices inside one nest (or at the top, where indices are constant)."""
+
+    def __init__(self, lowering: Lowering, axes: Sequence[Axis], roots: set[Node]) -> None:
+        self.lowering = lowering
+        self.position = {axis: i for i, axis in enumerate(axes)}
+        self.roots = roots
+        self.lets: list[Let] = []
+        self.memo: dict[tuple[Node, At], Let] = {}
+
+    def let(self, op: str, args: tuple[Let, ...], attr: Any, dtype: Any, depth: int = 0) -> Let:
+        made = Let(op, args, attr, dtype, max([depth, *(a.depth for a in args)]))
+        self.lets.append(made)
+        return made
+
+    def depth_of(self, at: Sequence[Index]) -> int:
+        axes = [a for index in at for a, _ in index.terms]
+        return 1 + max((self.position[a] for a in axes), default=-1)
+
+    def load(self, place: Place, at: At) -> Let:
+        return self.let("load", (), Address(place, at), place.dtype, self.depth_of(at))
+
+    def __call__(self, node: Node, at: At) -> Let:
+        key = (node, at)
+        found = self.memo.get(key)
+        if found is None:
+            found = self.memo[key] = self.compute(node, at)
+        return found
+
+    def compute(self, node: Node, at: At) -> Let:
+        if is_small(node) and node not in self.roots:
+            return self.small(node, at)
+        place = self.lowering.places.get(node)
+        if place is not None and node not in self.roots:
+            return self.load(place, at)
+        if node.op.kind == "elementwise":
+            args = tuple([self(a, at) for a in node.args])
+            return self.let(node.op.name, args, dict(node.attrs) or None, node.dtype)
+        if node.op is CONST:
+            return self.load(self.lowering.constant(node), at)
+        rule = RULES.get(node.op.name)
+        if rule is None:
+            raise NotNative(node.op.name)
+        return rule(self, node, at)
+
+    def small(self, node: Node, at: At) -> Let:
+        cells = self.lowering.cells[node]
+        if all(i.is_const for i in at):
+            return cells[tuple(i.const for i in at)]
+        first = cells.flat[0]
+        if all(c is first for c in cells.flat):
+            return first
+        return self.load(self.lowering.spilled(node), at)
+
+
+def _through_broadcast(e: Evaluator, node: Node, at: At) -> Let:
+    return e(node.args[0], tuple(at[a] for a in node.attrs["axes"]))
+
+
+def _through_transpose(e: Evaluator, node: Node, at: At) -> Let:
+    order = node.attrs["order"]
+    back = [at[0]] * len(order)
+    for i, axis in enumerate(order):
+        back[axis] = at[i]
+    return e(node.args[0], tuple(back))
+
+
+def _through_slice(e: Evaluator, node: Node, at: At) -> Let:
+    rows = zip(at, node.attrs["starts"], node.attrs["steps"], strict=True)
+    return e(node.args[0], tuple(i.scaled(step).shifted(start) for i, start, step in rows))
+
+
+def _through_flip(e: Evaluator, node: Node, at: At) -> Let:
+    moved = list(at)
+    for axis in node.attrs["axes"]:
+        extent, back = node.shape[axis], at[axis].scaled(-1)
+        if isinstance(extent, Dim):
+            moved[axis] = Index(back.const - 1, back.terms, (*back.dims, (extent, 1)))
+        else:
+            moved[axis] = back.shifted(extent - 1)
+    return e(node.args[0], tuple(moved))
+
+
+def _through_reshape(e: Evaluator, node: Node, at: At) -> Let:
+    """Only for reshapes that add or drop axes of extent 1."""
+    if not is_trivial_reshape(node):
+        raise InternalError(f"{node} should have a place")
+    long = iter([i for i, n in zip(at, node.shape, strict=True) if n != 1])
+    return e(node.args[0], tuple(Index() if n == 1 else next(long) for n in node.args[0].shape))
+
+
+def _counting(e: Evaluator, node: Node, at: At) -> Let:
+    index = at[node.attrs["axis"]]
+    let = e.let("index", (), index, INT, e.depth_of((index,)))
+    return let if node.dtype == INT else e.let("cast", (let,), None, node.dtype)
+
+
+def _gather(e: Evaluator, node: Node, at: At) -> Let:
+    x, index = node.args
+    axis = node.attrs["axis"]
+    chosen = e(index, at[axis : axis + index.ndim])
+    place = e.lowering.place_of(x)
+    rest = (*at[:axis], Index(), *at[axis + index.ndim :])
+    if x.shape[axis] == 0:
+        raise NotNative("take from an empty axis")
+    return e.let("gather", (chosen,), (Address(place, rest), axis), x.dtype, e.depth_of(rest))
+
+
+def _unrolled(e: Evaluator, node: Node, at: At) -> Let:
+    """A reduction over a few elements, written out and combined pairwise."""
+    op = COMBINE[node.op.name]
+    kept, gone = reduced_positions(node)
+    terms = []
+    for corner in itertools.product(*(range(n) for n in gone)):
+        terms.append(operand(e, node, at, tuple(Index(c) for c in corner)))
+    return combine(lambda a, b: e.let(op, (a, b), None, node.dtype), terms)
+
+
+def reduced_positions(node: Node) -> tuple[int, list[int]]:
+    """How many axes are kept, and the extents of the reduced ones (known numbers)."""
+    from_labels = node.op.name == "contract"
+    if from_labels:
+        la, lo = node.attrs["la"], node.attrs["lo"]
+        extents = [n for x, n in zip(la, node.args[0].shape, strict=True) if x not in lo]
+    else:
+        extents = [node.args[0].shape[i] for i in sorted(node.attrs["axes"])]
+    return node.ndim, [int(n) for n in extents]  # type: ignore[arg-type]
+
+
+def operand(e: Evaluator, node: Node, kept: At, gone: At) -> Let:
+    """The summand of a reduction at kept and reduced indices."""
+    if node.op.name == "contract":
+        la, lb, lo = node.attrs["la"], node.attrs["lb"], node.attrs["lo"]
+        where = dict(zip(lo, kept, strict=True))
+        where |= dict(zip([x for x in la if x not in lo], gone, strict=True))
+        a = e(node.args[0], tuple(where[x] for x in la))
+        b = e(node.args[1], tuple(where[x] for x in lb))
+        return e.let("mul", (a, b), None, node.dtype)
+    (x,), axes = node.args, node.attrs["axes"]
+    inner, outer = iter(gone), iter(kept)
+    return e(x, tuple(next(inner) if i in axes else next(outer) for i in range(x.ndim)))
+
+
+RULES: dict[str, Callable[[Evaluator, Node, At], Let]] = {
+    "broadcast": _through_broadcast,
+    "transpose": _through_transpose,
+    "slice": _through_slice,
+    "flip": _through_flip,
+    "reshape": _through_reshape,
+    "iota": _counting,
+    "take": _gather,
+    **dict.fromkeys(REDUCTIONS, _unrolled),
+}
+
+
+class Lowering:
+    """Turns one graph into one block.
+
+    Args:
+        leaves: the nodes that have a place from the start (state, data, fixed inputs).
+        scratch_from: number of the first scratch place, so that two blocks can share an arena.
+    """
+
+    def __init__(self, leaves: Mapping[Node, Place], scratch_from: int = 0) -> None:
+        self.places: dict[Node, Place] = dict(leaves)
+        self.leaves = set(leaves)
+        self.cells: dict[Node, Cells] = {}
+        self.block = Block()
+        self.scratch_from = scratch_from
+        self.top = Evaluator(self, (), set())
+        self.top.lets = self.block.statements  # type: ignore[assignment]
+        self._spilled: dict[Node, Place] = {}
+        self._constants: dict[Node, Place] = {}
+
+    # Places
+
+    def scratch(self, shape: Shape, dtype: np.dtype[Any]) -> Place:
+        number = self.scratch_from + len(self.block.scratch)
+        place = Place("scratch", number, shape, dtype)
+        self.block.scratch.append(place)
+        return place
+
+    def constant(self, node: Node) -> Place:
+        place = self._constants.get(node)
+        if place is None:
+            number = self.scratch_from + len(self._constants)
+            place = Place("constant", number, node.shape, node.dtype)
+            self._constants[node] = place
+            self.block.constants.append((place, value_of(node)))
+        return place
+
+    def spilled(self, node: Node) -> Place:
+        """A small array written to memory, for a nest that walks along it."""
+        place = self.places.get(node) or self._spilled.get(node)
+        if place is not None and place.role == "state":
+            place = self._spilled.get(node)
+        if place is None:
+            place = self._spilled[node] = self.scratch(node.shape, node.dtype)
+            for at in np.ndindex(*node.shape):  # type: ignore[arg-type]
+                address = Address(place, tuple(Index(i) for i in at))
+                self.block.statements.append(Store(address, self.cells[node][at]))
+        return place
+
+    def place_of(self, node: Node) -> Place:
+        """Where an array lies in memory; small ones are written there first."""
+        if node.op is CONST and not is_small(node):
+            return self.constant(node)
+        if is_small(node):
+            return self.spilled(node)
+        place = self.places.get(node)
+        if place is not None:
+            return place
+        raise InternalError(f"{node} should have a place")
+
+    # Work
+
+    def run(self, outputs: Sequence[Node], wanted: Sequence[Node]) -> None:
+        plan = make_schedule(outputs, self.leaves, wanted)
+        by_level: list[list[Node]] = [[] for _ in range(plan.depth + 1)]
+        from_nests = {root for group in plan.groups for root in group.roots}
+        for node in plan.order:
+            if is_small(node):
+                by_level[plan.level[node] + (node in from_nests)].append(node)
+        groups = iter([*plan.groups, None])
+        group = next(groups)
+        for level in range(plan.depth + 1):
+            for node in by_level[level]:
+                self.make_cells(node)
+            while group is not None and group.level == level:
+                self.make_group(group)
+                group = next(groups)
+
+    def make_cells(self, node: Node) -> None:
+        if node in self.cells:
+            return
+        if node in self.places:
+            self.cells[node] = self.loaded(node)
+        elif node.op is ROW_COUNT:
+            let = self.top.let("rows", (), node.attrs["dim"], node.dtype)
+            self.cells[node] = np.array(let, object)
+        elif node.args and not all(is_small(a) for a in node.args):
+            each = [self.corner(node, at) for at in np.ndindex(*node.shape)]  # type: ignore[arg-type]
+            self.cells[node] = object_array(each, node.shape)
+        else:
+            self.cells[node] = cells_of(node, [self.cells[a] for a in node.args], self.top.let)
+
+    def corner(self, node: Node, at: tuple[int, ...]) -> Let:
+        """One element of a small node that looks into a large one."""
+        rule = RULES.get(node.op.name)
+        if rule is None:
+            raise NotNative(node.op.name)
+        return rule(self.top, node, tuple(Index(i) for i in at))
+
+    def loaded(self, node: Node) -> Cells:
+        place = self.places[node]
+        lets = [
+            self.top.load(place, tuple(Index(i) for i in at))
+            for at in np.ndindex(*node.shape)  # type: ignore[arg-type]
+        ]
+        return object_array(lets, node.shape)
+
+    def make_group(self, group: Group) -> None:
+        if group.kept < 0:
+            self.make_special(group.roots[0])
+            return
+        names = "ijklmnpqrs"
+        axes = tuple(Axis(names[i % 10], n) for i, n in enumerate(group.extents))
+        nest = Nest(axes, group.kept)
+        e = Evaluator(self, axes, set(group.roots))
+        e.lets = nest.lets
+        at = tuple(Index(0, ((a, 1),)) for a in axes)
+        tops: list[Let] = []
+        made: dict[Node, Place] = {}
+        for root in group.roots:
+            if root.op.name in REDUCTIONS and not (is_unrolled(root) and not is_small(root)):
+                tops += self.reduce(e, nest, root, at)
+            else:
+                value = e(root, at)
+                place = self.scratch(root.shape, root.dtype)
+                nest.stores.append(Store(Address(place, at), value, len(axes)))
+                made[root] = place
+        self.block.statements.append(nest)
+        self.block.statements.extend(tops)
+        self.places |= made
+
+    def reduce(self, e: Evaluator, nest: Nest, root: Node, at: At) -> list[Let]:
+        op = COMBINE[root.op.name]
+        if not is_small(root):
+            place = self.scratch(root.shape, root.dtype)
+            value = operand(e, root, at[: nest.kept], at[nest.kept :])
+            nest.reductions.append(Reduction(op, value, Address(place, at[: nest.kept])))
+            self.places[root] = place
+            return []
+        tops = []
+        for corner in np.ndindex(*root.shape):  # type: ignore[arg-type]
+            value = operand(e, root, tuple(Index(c) for c in corner), at)
+            top = Let("reduced", (), None, root.dtype)
+            nest.reductions.append(Reduction(op, value, top))
+            tops.append(top)
+        self.cells[root] = object_array(tops, root.shape)
+        return tops
+
+    # Roots that are no nest of their own
+
+    def make_special(self, node: Node) -> None:
+        name = node.op.name
+        if name == "reshape":
+            source = self.place_of(node.args[0])
+            self.places[node] = Place(
+                source.role, source.number, node.shape, node.dtype, source.batched
+            )
+        elif name in ASSEMBLED:
+            self.places[node] = self.assemble(node)
+        elif name in ("cumsum", "put_add", "argsort"):
+            place = self.scratch(node.shape, node.dtype)
+            sources = tuple(self.place_of(a) for a in node.args)
+            self.block.statements.append(Call(name, place, sources, dict(node.attrs)))
+            self.places[node] = place
+        else:
+            raise NotNative(name)
+
+    def assemble(self, node: Node) -> Place:
+        """Write the pieces of a concatenation, padding or partial update into one array."""
+        place = self.scratch(node.shape, node.dtype)
+        name, a = node.op.name, node.attrs
+        if name == "concatenate":
+            offset = 0
+            for part in node.args:
+                starts = tuple(offset if i == a["axis"] else 0 for i in range(node.ndim))
+                self.write(place, part, starts, (1,) * node.ndim)
+                offset += int(part.shape[a["axis"]])  # type: ignore[arg-type]
+        elif name == "pad":
+            self.fill(place)
+            self.write(place, node.args[0], a["low"], tuple(i + 1 for i in a["inner"]))
+        else:
+            whole = node.args[0]
+            self.write(place, whole, (0,) * node.ndim, (1,) * node.ndim)
+            self.write(place, node.args[1], a["starts"], a["steps"])
+        return place
+
+    def fill(self, place: Place) -> None:
+        axes = tuple(Axis("ijklmnpqrs"[i % 10], n) for i, n in enumerate(place.shape))
+        nest = Nest(axes, len(axes))
+        zero = Let("const", (), np.zeros((), place.dtype), place.dtype)
+        nest.lets.append(zero)
+        at = tuple(Index(0, ((a, 1),)) for a in axes)
+        nest.stores.append(Store(Address(place, at), zero, len(axes)))
+        self.block.statements.append(nest)
+
+    def write(
+        self, place: Place, part: Node, starts: Sequence[int], steps: Sequence[int]
+    ) -> None:
+        axes = tuple(Axis("ijklmnpqrs"[i % 10], n) for i, n in enumerate(part.shape))
+        nest = Nest(axes, len(axes))
+        e = Evaluator(self, axes, set())
+        e.lets = nest.lets
+        at = tuple(Index(0, ((a, 1),)) for a in axes)
+        value = e(part, at)
+        rows = zip(at, starts, steps, strict=True)
+        target = Address(place, tuple(i.scaled(s).shifted(o) for i, o, s in rows))
+        nest.stores.append(Store(target, value, len(axes)))
+        self.block.statements.append(nest)
+
+    def copy(self, target: Place, source: Place) -> None:
+        self.block.statements.append(Copy(target, source))
+
+
+def lower(
+    outputs: Sequence[Node], leaves: Mapping[Node, Place], scratch_from: int = 0
+) -> Lowering:
+    """Lower a graph; afterwards `cells` and `places` tell where each output is."""
+    lowering = Lowering(leaves, scratch_from)
+    lowering.run(outputs, outputs)
+    for node in outputs:
+        if not is_small(node) and node.op is CONST:
+            lowering.places[node] = lowering.constant(node)
+    return lowering

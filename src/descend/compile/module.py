@@ -1,0 +1,119 @@
+"""One native function as text: its pointer table, its frame, the module around it.
+
+The function takes one pointer, to a table of 8-byte entries: pointers to arrays and integers. No
+address stands in the text, so that a compiled object can be kept on disk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from descend.compile.kinds import Value
+from descend.compile.lanes import Emitter
+from descend.compile.llvm import Frame
+from descend.compile.loops import Block, Place
+from descend.compile.native import cpu_lanes
+from descend.compile.operations import kind_of, memory_type
+from descend.errors import InternalError
+from descend.graph.node import Dim
+
+__all__ = ["FunctionText"]
+
+
+class FunctionText:
+    """Collects the body of `i64 run(ptr)` and everything that must stand before it."""
+
+    def __init__(self) -> None:
+        self.body: list[str] = []
+        self.e = Emitter(self.body, 1, {}, block="start")
+        self.entry: list[str] = []
+        self.globals: list[str] = []
+        self.slots: list[Any] = []
+        self._loaded: dict[Any, str] = {}
+        self._cells: dict[tuple[str, int], list[str]] = {}
+        self._constants: dict[int, str] = {}
+
+    # The table
+
+    def slot(self, key: Any, as_pointer: bool = True) -> str:
+        """The table entry for a key, loaded once in the entry block."""
+        name = self._loaded.get(key)
+        if name is None:
+            number = len(self.slots)
+            self.slots.append(key)
+            name = f"%t{number}"
+            kind = "ptr" if as_pointer else "i64"
+            self.entry.append(f"  %q{number} = getelementptr i64, ptr %table, i64 {number}")
+            self.entry.append(f"  {name} = load {kind}, ptr %q{number}, align 8")
+            self._loaded[key] = name
+        return name
+
+    def extent(self, dim: Dim) -> Value:
+        return Value(self.slot(("extent", dim), as_pointer=False), "i64", 1)
+
+    def pointer(self, place: Place) -> str:
+        if place.role == "constant":
+            return self._constants[place.number]
+        return self.slot((place.role, place.number))
+
+    def constants(self, block: Block) -> None:
+        """Arrays of known value become data of the module."""
+        for place, value in block.constants:
+            name = f"@c{place.number}"
+            data = np.ascontiguousarray(value).tobytes()
+            text = "".join(f"\\{byte:02X}" for byte in data)
+            self.globals.append(
+                f'{name} = private unnamed_addr constant [{len(data)} x i8] c"{text}", align 64'
+            )
+            self._constants[place.number] = name
+
+    # Registers
+
+    def alloca(self, value_type: str) -> str:
+        name = self.e.fresh("r")
+        self.entry.append(f"  {name} = alloca {value_type}")
+        return name
+
+    def registers(self, place: Place) -> list[str]:
+        """Keep every element of a small place in a variable of its own."""
+        count = int(np.prod([int(n) for n in place.shape], dtype=int))  # type: ignore[arg-type]
+        kind = memory_type(kind_of(place.dtype))
+        names = [self.alloca(kind) for _ in range(count)]
+        self._cells[place.role, place.number] = names
+        return names
+
+    def cell(self, place: Place, flat: int) -> str | None:
+        names = self._cells.get((place.role, place.number))
+        if names is None:
+            return None
+        if flat >= len(names):
+            raise InternalError(f"{place} has no element {flat}")
+        return names[flat]
+
+    def frame(self, first_row: Value | None = None, order: str | None = None,
+              rows: tuple[Dim, Value] | None = None) -> Frame:  # fmt: skip
+        def extent(dim: Dim) -> Value:
+            return rows[1] if rows is not None and dim is rows[0] else self.extent(dim)
+
+        return Frame(
+            self.e, self.pointer, self.cell, extent,
+            lambda kind: max(2, cpu_lanes() * 8 // (8 if kind == "i1" else int(kind[1:]))),
+            first_row, order, self.entry,
+        )  # fmt: skip
+
+    # Text
+
+    def text(self) -> str:
+        parts: Sequence[Sequence[str]] = (
+            self.globals,
+            list(self.e.preamble.values()),
+            ["define i64 @run(ptr noalias %table) {", "entry:"],
+            self.entry,
+            ["  br label %start", "start:"],
+            self.body,
+            ["}", ""],
+        )
+        return "\n".join(line for part in parts for line in part)

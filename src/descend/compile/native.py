@@ -1,0 +1,121 @@
+"""LLVM text → machine code in memory: verification, a short list of passes, objects, lifetime.
+
+What was measured decides the form. The pass list is built once and reused under a lock (building
+one per compile leaks). The object is emitted first and loaded into an empty engine (a tenth of the
+memory of compiling inside one; a cached object needs no compiler at all). The engine owns its
+target machine, so that every engine gets its own, and the one that emits objects is never handed
+over.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from descend.errors import InternalError
+
+__all__ = ["Loaded", "cpu_lanes", "emit_object", "load_object", "target_id"]
+
+_lock = threading.RLock()
+PASSES = ("sroa", "instruction_combine", "simplify_cfg")
+LARGE = 2_000_000
+
+
+@dataclass(frozen=True)
+class _Machine:
+    binding: Any
+    target: Any
+    cpu: str
+    features: str
+
+
+@cache
+def _machine() -> _Machine:
+    import llvmlite.binding as binding
+
+    binding.initialize_native_target()
+    binding.initialize_native_asmprinter()
+    features = binding.get_host_cpu_features()
+    return _Machine(
+        binding, binding.Target.from_default_triple(), binding.get_host_cpu_name(),
+        features.flatten(),
+    )  # fmt: skip
+
+
+def target_id() -> str:
+    """What a compiled object depends on: LLVM's version, the processor and its features."""
+    m = _machine()
+    return f"llvm {m.binding.llvm_version_info} {m.cpu} {m.features}"
+
+
+@cache
+def cpu_lanes() -> int:
+    """Bytes of the widest vector register that pays: 64 with AVX-512, 32 with AVX, else 16."""
+    features = _machine().features.split(",")
+    if "+avx512f" in features:
+        return 64
+    return 32 if "+avx" in features else 16
+
+
+def _target_machine(level: int) -> Any:
+    m = _machine()
+    return m.target.create_target_machine(
+        cpu=m.cpu, features=m.features, opt=level, reloc="pic", codemodel="default", jit=True
+    )
+
+
+@cache
+def _compiler(level: int) -> tuple[Any, Any, Any]:
+    m = _machine()
+    machine = _target_machine(level)
+    builder = m.binding.create_pass_builder(machine, m.binding.PipelineTuningOptions())
+    passes = m.binding.create_new_module_pass_manager()
+    for name in PASSES:
+        getattr(passes, f"add_{name}_pass")()
+    return machine, builder, passes
+
+
+def emit_object(text: str, check: bool = False) -> bytes:
+    """Compile a module of LLVM text to an object file.
+
+    Raises:
+        InternalError: the text is not valid LLVM (a bug in descend), with LLVM's own words.
+    """
+    m = _machine()
+    level = 3 if len(text) < LARGE else 0
+    with _lock:
+        machine, builder, passes = _compiler(level)
+        try:
+            module = m.binding.parse_assembly(text)
+            if check:
+                module.verify()
+        except RuntimeError as error:
+            raise InternalError(f"LLVM refused the program: {error}") from error
+        with module:
+            if level:
+                passes.run(module, builder)
+            return bytes(machine.emit_object(module))
+
+
+class Loaded:
+    """Machine code in memory; lives as long as this object."""
+
+    def __init__(self, image: bytes, entry: str) -> None:
+        m = _machine()
+        with _lock:
+            empty = m.binding.parse_assembly("")
+            self._engine = m.binding.create_mcjit_compiler(empty, _target_machine(1))
+            self._engine.add_object_file(m.binding.ObjectFileRef.from_data(image))
+            self._engine.finalize_object()
+            address = self._engine.get_function_address(entry)
+        if not address:
+            raise InternalError(f"the compiled object has no {entry}")
+        self.function = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p)(address)
+
+
+def load_object(image: bytes, entry: str = "run") -> Loaded:
+    """Load an object file; `entry` is `i64 (ptr)`."""
+    return Loaded(image, entry)

@@ -1,0 +1,249 @@
+"""Decide what becomes a loop nest, what is stored, and what is computed where it is used.
+
+Small arrays (up to `SMALL` elements of known number) are scalars of the program, one per element:
+they need no loop and no memory. Of the large ones, reductions and what must lie in memory are
+roots of nests; elementwise work between them is computed inside the nests that use it, unless
+several nests would repeat something expensive: then it is stored once. Roots of the same level,
+extents and reduced axes share one nest.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from descend.errors import InternalError
+from descend.graph.node import Dim, Node, postorder
+from descend.graph.source import CONST, INPUT
+
+__all__ = ["Group", "Schedule", "is_small", "make_schedule", "reduced_labels"]
+
+SMALL = 16
+UNROLLED_SUM = 8
+RECOMPUTE = 10
+NEST_LIMIT = 160
+
+VIEWS = frozenset({"broadcast", "transpose", "slice", "flip"})
+REDUCTIONS = frozenset({"sum", "reduce_max", "reduce_min", "contract"})
+ASSEMBLED = frozenset({"pad", "concatenate", "set_slice"})
+CALLS = frozenset({"cumsum", "put_add", "argsort"})
+
+WEIGHT = dict.fromkeys(
+    ("exp", "exp2", "log", "log2", "log10", "sin", "cos", "expit", "cbrt", "hypot"), 20
+) | dict.fromkeys(
+    ("expm1", "log1p", "tan", "arctan", "arctan2", "arcsin", "arccos", "sinh", "cosh", "tanh",
+     "arcsinh", "arccosh", "arctanh", "erf", "erfc", "pow", "gammaln", "digamma"), 40
+) | {"div": 4, "sqrt": 5, "mod": 6, "fmod": 6, "floordiv": 6, "take": 3}  # fmt: skip
+
+
+def is_small(node: Node, limit: int = SMALL) -> bool:
+    """Whether the node is kept as scalars: a known number of elements, and few."""
+    total = 1
+    for extent in node.shape:
+        if isinstance(extent, Dim):
+            return False
+        total *= extent
+    return total <= limit
+
+
+def is_trivial_reshape(node: Node) -> bool:
+    """A reshape that only adds or removes axes of extent 1."""
+    before = [n for n in node.args[0].shape if n != 1]
+    return before == [n for n in node.shape if n != 1]
+
+
+def reduced_labels(node: Node) -> tuple[list[int | Dim], list[int | Dim]]:
+    """The kept and the reduced extents of a reduction, in the order of the nest's axes."""
+    if node.op.name == "contract":
+        la, lb, lo = node.attrs["la"], node.attrs["lb"], node.attrs["lo"]
+        a, b = node.args
+        extents = dict(zip(lb, b.shape, strict=True)) | dict(zip(la, a.shape, strict=True))
+        gone = [x for x in la if x not in lo]
+        return list(node.shape), [extents[x] for x in gone]
+    (x,), axes = node.args, node.attrs["axes"]
+    return list(node.shape), [x.shape[i] for i in sorted(axes)]
+
+
+def is_unrolled(node: Node) -> bool:
+    """A reduction over so few known elements that it is written out where it is used."""
+    _, gone = reduced_labels(node)
+    if any(isinstance(n, Dim) for n in gone):
+        return False
+    return math.prod(n for n in gone if not isinstance(n, Dim)) <= UNROLLED_SUM
+
+
+def is_inline(node: Node) -> bool:
+    """Whether a large node can be computed where it is used."""
+    name = node.op.name
+    if node.op.kind == "elementwise" or name in VIEWS or name in ("iota", "take"):
+        return True
+    if name == "reshape":
+        return is_trivial_reshape(node)
+    return name in REDUCTIONS and is_unrolled(node)
+
+
+def must_store(node: Node, cost: Mapping[Node, int]) -> list[Node]:
+    """The arguments that a node needs in memory."""
+    name = node.op.name
+    if name == "reshape" and not is_trivial_reshape(node):
+        return [node.args[0]]
+    if name == "take":
+        return [node.args[0]]
+    if name in CALLS:
+        return list(node.args)
+    if name == "contract":
+        return [a for a in node.args if cost.get(a, 0) > 2]
+    if name == "broadcast" and cost.get(node.args[0], 0) > 2 * RECOMPUTE:
+        return [node.args[0]]
+    return []
+
+
+@dataclass(eq=False)
+class Group:
+    """Roots that share a nest: extents from the outside in, the first `kept` not reduced."""
+
+    level: int
+    extents: tuple[int | Dim, ...]
+    kept: int
+    roots: list[Node] = field(default_factory=list)
+
+
+@dataclass(eq=False)
+class Schedule:
+    """The order of work: nodes by level, and the groups of each level.
+
+    Attributes:
+        order: all nodes, each after its arguments.
+        level: how many rounds of nests must have run before the node can be computed.
+        stored: large nodes that get memory (leaves excluded).
+        groups: nests to be made, by level.
+    """
+
+    order: list[Node]
+    level: dict[Node, int]
+    stored: set[Node]
+    groups: list[Group]
+    depth: int
+
+
+def _costs(order: Sequence[Node], leaves: set[Node]) -> tuple[dict[Node, int], set[Node]]:
+    """The inline cost of every large node, and those stored because the cost ran too high."""
+    cost: dict[Node, int] = {}
+    stored: set[Node] = set()
+    for node in order:
+        if is_small(node) or node in leaves or node.op in (CONST, INPUT):
+            cost[node] = 1
+            continue
+        for arg in must_store(node, cost):
+            if not is_small(arg) and arg not in leaves and arg.op is not CONST:
+                stored.add(arg)
+                cost[arg] = 1
+        if not is_inline(node):
+            stored.add(node)
+            cost[node] = 1
+            continue
+        times = 1
+        if node.op.name in REDUCTIONS:
+            _, gone = reduced_labels(node)
+            times = math.prod(n for n in gone if not isinstance(n, Dim))
+        total = times * (WEIGHT.get(node.op.name, 1) + sum(cost[a] for a in set(node.args)))
+        if total > NEST_LIMIT:
+            stored.add(node)
+            total = 1
+        cost[node] = total
+    return cost, stored
+
+
+def _levels(
+    order: Sequence[Node], leaves: set[Node], stored: set[Node]
+) -> dict[Node, int]:
+    """The round in which a node can be computed; what was stored is one round older."""
+    level: dict[Node, int] = {}
+    for node in order:
+        here = 0
+        for arg in node.args:
+            ready = level[arg]
+            if arg in stored or _large_reduction(arg):
+                ready += 1
+            here = max(here, ready)
+        level[node] = 0 if node in leaves else here
+    return level
+
+
+def _large_reduction(node: Node) -> bool:
+    """A small result made from something large: it comes out of a nest or a call."""
+    if not is_small(node) or node.op.name not in REDUCTIONS | CALLS:
+        return False
+    return any(not is_small(a) for a in node.args)
+
+
+def _group_key(node: Node, level: int) -> tuple[int, tuple[int | Dim, ...], int]:
+    if node.op.name in REDUCTIONS and not (is_unrolled(node) and not is_small(node)):
+        kept, gone = reduced_labels(node)
+        if is_small(node):
+            kept = []
+        return level, (*kept, *gone), len(kept)
+    return level, node.shape, len(node.shape)
+
+
+def _is_root(node: Node, stored: set[Node]) -> bool:
+    return node in stored or _large_reduction(node)
+
+
+def _spread(order: Sequence[Node], leaves: set[Node], stored: set[Node],
+            cost: Mapping[Node, int], level: Mapping[Node, int]) -> set[Node]:  # fmt: skip
+    """Inline nodes that more than one nest would compute at a price: store them instead."""
+    many = object()
+    used_by: dict[Node, object] = {}
+    more: set[Node] = set()
+    for node in reversed(order):
+        if node in leaves or (is_small(node) and not _large_reduction(node)):
+            continue
+        root = _is_root(node, stored) or node in more
+        if root:
+            tag: object = _group_key(node, level[node])
+        else:
+            tag = used_by.get(node)
+            if tag is many and cost[node] > RECOMPUTE:
+                more.add(node)
+                tag = _group_key(node, level[node])
+        for arg in node.args:
+            if not is_small(arg):
+                before = used_by.get(arg)
+                used_by[arg] = tag if before is None or before == tag else many
+    return more
+
+
+def make_schedule(outputs: Sequence[Node], leaves: set[Node], wanted: Sequence[Node]) -> Schedule:
+    """Plan the work for the outputs; `wanted` large outputs are stored whatever they are."""
+    order = postorder(outputs, stop=lambda n: n in leaves)
+    for node in order:
+        if node.op is INPUT and node not in leaves:
+            raise InternalError(f"input {node.attrs['name']} has no place")
+    cost, stored = _costs(order, leaves)
+    stored |= {n for n in wanted if not is_small(n) and n not in leaves and n.op is not CONST}
+    level = _levels(order, leaves, stored)
+    stored |= _spread(order, leaves, stored, cost, level)
+    level = _levels(order, leaves, stored)
+    groups: dict[object, Group] = {}
+    late: list[Node] = []
+    for node in order:
+        if node in leaves or not _is_root(node, stored):
+            continue
+        name = node.op.name
+        if name in REDUCTIONS and not (is_unrolled(node) and not is_small(node)):
+            key = _group_key(node, level[node])
+            groups.setdefault(key, Group(*key)).roots.append(node)
+        elif node.op.kind == "elementwise" or name in VIEWS or is_inline(node):
+            late.append(node)
+        else:
+            groups[node] = Group(level[node], node.shape, -1, [node])
+    for node in late:
+        mates = [g for g in groups.values()
+                 if g.kept >= 0 and g.level == level[node] and g.extents == node.shape]  # fmt: skip
+        key = _group_key(node, level[node])
+        group = mates[0] if mates else groups.setdefault(key, Group(*key))
+        group.roots.append(node)
+    plan = sorted(groups.values(), key=lambda g: g.level)
+    return Schedule(order, level, stored, plan, 1 + max(level.values(), default=0))
