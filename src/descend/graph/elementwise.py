@@ -1,8 +1,9 @@
 """Elementwise primitives: one line each, the partial derivatives beside the operation.
 
-Operands have equal shapes and dtypes; casts and broadcasts are nodes of their own. Partials that
-become infinite or NaN somewhere in the closed domain are marked `mul0`, so that a branch not taken
-(`np.where(x > 0, np.sqrt(x), 0)`) sends back 0 and not NaN.
+Operands have equal shapes and dtypes; casts and broadcasts are nodes of their own. Products with
+partials are `mul0` unless the partial is a constant, so that a branch not taken sends back 0 and
+not NaN (`np.where(x > 0, x * np.log(x), 0)`, where it is the factor of a plain product that is
+infinite); simplification turns those into plain products whose partial is known to be finite.
 """
 
 from __future__ import annotations
@@ -73,17 +74,14 @@ def uniform_value(node: Node) -> float | None:
 
 
 def _scaled(partial: Partial, d: Node, node: Node) -> Node:
-    local = partial.local(*node.args, node)
-    constant = uniform_value(local)
-    if constant == 1.0:
+    if partial.how == "one":
         return d
-    if constant == -1.0:
+    if partial.how == "minus":
         return call("neg", d)
-    if partial.how == "mul0" and constant is None:
-        return call("mul0", d, local)
+    local = partial.local(*node.args, node)
     if partial.how == "0mul":
         return call("mul0", local, d)
-    return call("mul", d, local)
+    return call("mul0" if uniform_value(local) is None else "mul", d, local)
 
 
 def _is_float(node: Node) -> bool:
@@ -136,10 +134,6 @@ def _declare(
     )  # fmt: skip
 
 
-def _guard(local: Callable[..., Node]) -> Partial:
-    return Partial(local, "mul0")
-
-
 def _mul0_meaning(g: Array, p: Array) -> Array:
     with np.errstate(invalid="ignore", over="ignore"):
         return np.where(g == 0, np.zeros((), g.dtype), g * p)
@@ -165,11 +159,24 @@ def _cast_meaning(x: Array, *, dtype: str) -> Array:
         return x.astype(dtype)
 
 
-add = lambda *a: call("add", *a)  # noqa: E731
-sub = lambda *a: call("sub", *a)  # noqa: E731
-mul = lambda *a: call("mul", *a)  # noqa: E731
-div = lambda *a: call("div", *a)  # noqa: E731
-neg = lambda *a: call("neg", *a)  # noqa: E731
+def add(x: Node, y: Node | float) -> Node:
+    return call("add", x, y)
+
+
+def sub(x: Node, y: Node | float) -> Node:
+    return call("sub", x, y)
+
+
+def mul(x: Node, y: Node | float) -> Node:
+    return call("mul", x, y)
+
+
+def div(x: Node, y: Node) -> Node:
+    return call("div", x, y)
+
+
+def neg(x: Node) -> Node:
+    return call("neg", x)
 
 
 def cast(x: Node, dtype: Any) -> Node:
@@ -199,8 +206,12 @@ def _over_radius(x: Node, out: Node) -> Node:
     return select(at_zero, full_like(x, 0.0), div(x, select(at_zero, 1.0, out)))
 
 
-def _over_square(x: Node, y: Node) -> Node:
+def _angle_y(y: Node, x: Node, _out: Node) -> Node:
     return div(x, add(mul(x, x), mul(y, y)))
+
+
+def _angle_x(y: Node, x: Node, _out: Node) -> Node:
+    return div(neg(y), add(mul(x, x), mul(y, y)))
 
 
 def _power_base(x: Node, y: Node, _out: Node) -> Node:
@@ -215,6 +226,20 @@ def _one_minus_square(x: Node) -> Node:
     return mul(sub(full_like(x, 1.0), x), add(x, 1.0))
 
 
+def _root_of_square_less_one(x: Node) -> Node:
+    return mul(call("sqrt", sub(x, 1.0)), call("sqrt", add(x, 1.0)))
+
+
+def _same_signs(x: Node, y: Node, _out: Node) -> Node:
+    """1 where x and y have the same sign, else −1."""
+    unit = full_like(x, 1.0)
+    return call("copysign", unit, mul(call("sign", x), call("copysign", unit, y)))
+
+
+def _next_polygamma(x: Node, out: Node) -> Node:
+    return call("polygamma", x, order=out.attrs["order"] + 1)
+
+
 def _inverse(x: Node) -> Node:
     return div(full_like(x, 1.0), x)
 
@@ -227,15 +252,17 @@ def _gauss(x: Node, factor: float) -> Node:
     return mul(call("exp", neg(_square(x))), factor)
 
 
+_ONE = Partial(lambda x, *_: full_like(x, 1.0), "one")
+_MINUS = Partial(lambda x, *_: full_like(x, -1.0), "minus")
 _LN2, _LN10, _ERF = math.log(2.0), math.log(10.0), 2.0 / math.sqrt(math.pi)
 
 # fmt: off
-_declare("add", np.add, lambda x, y, o: full_like(x, 1.0), lambda x, y, o: full_like(x, 1.0))
-_declare("sub", np.subtract, lambda x, y, o: full_like(x, 1.0), lambda x, y, o: full_like(x, -1.0))
+_declare("add", np.add, _ONE, _ONE)
+_declare("sub", np.subtract, _ONE, _MINUS)
 _declare("mul", np.multiply, lambda x, y, o: y, lambda x, y, o: x)
-_declare("div", np.divide, _guard(lambda x, y, o: _inverse(y)), _guard(lambda x, y, o: neg(div(o, y))))
-_declare("mul0", _mul0_meaning, _guard(lambda g, p, o: p), Partial(lambda g, p, o: g, "0mul"))
-_declare("neg", np.negative, lambda x, o: full_like(x, -1.0))
+_declare("div", np.divide, lambda x, y, o: _inverse(y), lambda x, y, o: neg(div(o, y)))
+_declare("mul0", _mul0_meaning, lambda g, p, o: p, Partial(lambda g, p, o: g, "0mul"))
+_declare("neg", np.negative, _MINUS)
 _declare("abs", np.abs, lambda x, o: call("sign", x))
 _declare("sign", np.sign, None)
 _declare("floor", np.floor, None)
@@ -243,41 +270,41 @@ _declare("ceil", np.ceil, None)
 _declare("rint", np.rint, None)
 _declare("trunc", np.trunc, None)
 _declare("floordiv", np.floor_divide, None, None)
-_declare("mod", np.mod, lambda x, y, o: full_like(x, 1.0), lambda x, y, o: neg(call("floordiv", x, y)))
-_declare("fmod", np.fmod, lambda x, y, o: full_like(x, 1.0), lambda x, y, o: neg(call("trunc", div(x, y))))
-_declare("copysign", np.copysign, lambda x, y, o: call("copysign", full_like(x, 1.0), mul(call("sign", x), call("copysign", full_like(x, 1.0), y))), None)
+_declare("mod", np.mod, _ONE, lambda x, y, o: neg(call("floordiv", x, y)))
+_declare("fmod", np.fmod, _ONE, lambda x, y, o: neg(call("trunc", div(x, y))))
+_declare("copysign", np.copysign, _same_signs, None)
 _declare("max", np.maximum, _larger, lambda x, y, o: _larger(y, x, o))
 _declare("min", np.minimum, lambda x, y, o: _larger(y, x, o), _larger)
-_declare("sqrt", np.sqrt, _guard(lambda x, o: div(full_like(x, 0.5), o)))
-_declare("cbrt", np.cbrt, _guard(lambda x, o: div(full_like(x, 1.0 / 3.0), _square(o))))
-_declare("exp", np.exp, _guard(lambda x, o: o))
-_declare("exp2", np.exp2, _guard(lambda x, o: mul(o, _LN2)))
-_declare("expm1", np.expm1, _guard(lambda x, o: add(o, 1.0)))
-_declare("log", np.log, _guard(lambda x, o: _inverse(x)))
-_declare("log2", np.log2, _guard(lambda x, o: div(full_like(x, 1.0 / _LN2), x)))
-_declare("log10", np.log10, _guard(lambda x, o: div(full_like(x, 1.0 / _LN10), x)))
-_declare("log1p", np.log1p, _guard(lambda x, o: _inverse(add(x, 1.0))))
-_declare("pow", np.power, _guard(_power_base), _guard(_power_exponent))
+_declare("sqrt", np.sqrt, lambda x, o: div(full_like(x, 0.5), o))
+_declare("cbrt", np.cbrt, lambda x, o: div(full_like(x, 1.0 / 3.0), _square(o)))
+_declare("exp", np.exp, lambda x, o: o)
+_declare("exp2", np.exp2, lambda x, o: mul(o, _LN2))
+_declare("expm1", np.expm1, lambda x, o: add(o, 1.0))
+_declare("log", np.log, lambda x, o: _inverse(x))
+_declare("log2", np.log2, lambda x, o: div(full_like(x, 1.0 / _LN2), x))
+_declare("log10", np.log10, lambda x, o: div(full_like(x, 1.0 / _LN10), x))
+_declare("log1p", np.log1p, lambda x, o: _inverse(add(x, 1.0)))
+_declare("pow", np.power, _power_base, _power_exponent)
 _declare("hypot", np.hypot, lambda x, y, o: _over_radius(x, o), lambda x, y, o: _over_radius(y, o))
 _declare("sin", np.sin, lambda x, o: call("cos", x))
 _declare("cos", np.cos, lambda x, o: neg(call("sin", x)))
-_declare("tan", np.tan, _guard(lambda x, o: add(_square(o), 1.0)))
-_declare("arcsin", np.arcsin, _guard(lambda x, o: _inverse(call("sqrt", _one_minus_square(x)))))
-_declare("arccos", np.arccos, _guard(lambda x, o: neg(_inverse(call("sqrt", _one_minus_square(x))))))
+_declare("tan", np.tan, lambda x, o: add(_square(o), 1.0))
+_declare("arcsin", np.arcsin, lambda x, o: _inverse(call("sqrt", _one_minus_square(x))))
+_declare("arccos", np.arccos, lambda x, o: neg(_inverse(call("sqrt", _one_minus_square(x)))))
 _declare("arctan", np.arctan, lambda x, o: _inverse(add(_square(x), 1.0)))
-_declare("arctan2", np.arctan2, _guard(lambda y, x, o: _over_square(x, y)), _guard(lambda y, x, o: neg(_over_square(y, x))))
-_declare("sinh", np.sinh, _guard(lambda x, o: call("cosh", x)))
-_declare("cosh", np.cosh, _guard(lambda x, o: call("sinh", x)))
+_declare("arctan2", np.arctan2, _angle_y, _angle_x)
+_declare("sinh", np.sinh, lambda x, o: call("cosh", x))
+_declare("cosh", np.cosh, lambda x, o: call("sinh", x))
 _declare("tanh", np.tanh, lambda x, o: _one_minus_square(o))
 _declare("arcsinh", np.arcsinh, lambda x, o: _inverse(call("sqrt", add(_square(x), 1.0))))
-_declare("arccosh", np.arccosh, _guard(lambda x, o: _inverse(mul(call("sqrt", sub(x, 1.0)), call("sqrt", add(x, 1.0))))))
-_declare("arctanh", np.arctanh, _guard(lambda x, o: _inverse(_one_minus_square(x))))
+_declare("arccosh", np.arccosh, lambda x, o: _inverse(_root_of_square_less_one(x)))
+_declare("arctanh", np.arctanh, lambda x, o: _inverse(_one_minus_square(x)))
 _declare("expit", _special("expit"), lambda x, o: mul(o, call("expit", neg(x))))
 _declare("erf", _special("erf"), lambda x, o: _gauss(x, _ERF))
 _declare("erfc", _special("erfc"), lambda x, o: _gauss(x, -_ERF))
-_declare("gammaln", _special("gammaln"), _guard(lambda x, o: call("digamma", x)))
-_declare("digamma", _special("digamma"), _guard(lambda x, o: call("polygamma", x, order=1)))
-_declare("polygamma", _polygamma_meaning, _guard(lambda x, o: call("polygamma", x, order=o.attrs["order"] + 1)))
+_declare("gammaln", _special("gammaln"), lambda x, o: call("digamma", x))
+_declare("digamma", _special("digamma"), lambda x, o: call("polygamma", x, order=1))
+_declare("polygamma", _polygamma_meaning, _next_polygamma)
 _declare("stop_gradient", np.array, None)
 _declare("lt", np.less, None, None, infer=_truth)
 _declare("le", np.less_equal, None, None, infer=_truth)

@@ -33,12 +33,13 @@ class Partial:
 
     Attributes:
         local: builds the partial from the arguments and the result.
-        how: `mul` multiplies by it; `mul0` does too, but is 0 where the incoming derivative is 0,
-            even if the partial is infinite there.
+        how: `mul0` multiplies by it, and gives 0 where the incoming derivative is 0 even if the
+            partial is infinite there; `0mul` the same with the roles exchanged; `one` and `minus`
+            pass the incoming derivative on as it is, or negated.
     """
 
     local: Callable[..., Node]
-    how: str = "mul"
+    how: str = "mul0"
 
 
 @dataclass(frozen=True, eq=False)

@@ -194,7 +194,8 @@ def _put_type(args: tuple[Node, ...], attrs: Mapping[str, Any]) -> Typed:
 def _put_meaning(g: Array, index: Array, *, axis: int, extent: int) -> Array:
     shape = (*g.shape[:axis], extent, *g.shape[axis + index.ndim :])
     out = np.zeros(shape, g.dtype)
-    np.add.at(out, (*(slice(None),) * axis, index), g)
+    place: Any = (*(slice(None),) * axis, index)
+    np.add.at(out, place, g)
     return out
 
 

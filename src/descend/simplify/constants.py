@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from descend.graph.linear import broadcast
 from descend.graph.node import Dim, Node, RowsAsked
-from descend.graph.source import CONST, const, is_const, value_of
+from descend.graph.source import CONST, const, value_of
 
 __all__ = ["fold", "full", "same_kind", "uniform"]
 
@@ -21,9 +22,16 @@ def uniform(node: Node) -> Any:
     """The Python number that fills the whole node, if it is a repeated constant; else None."""
     if node.op.name == "broadcast":
         node = node.args[0]
-    if node.op is CONST and not node.attrs["shape"]:
-        return value_of(node).item()
+    if node.op is CONST:
+        attrs = node.attrs
+        if not attrs["shape"]:
+            return _number(attrs["data"], attrs["dtype"])
     return None
+
+
+@lru_cache(maxsize=4096)
+def _number(data: bytes, dtype: str) -> Any:
+    return np.frombuffer(data, dtype)[0].item()
 
 
 def full(model: Node, value: Any) -> Node:
@@ -44,8 +52,9 @@ def same_kind(node: Node) -> Node | None:
 
 def fold(node: Node) -> Node | None:
     """Compute now what depends on constants alone, unless it would grow large."""
-    if not node.args or not all(is_const(a) for a in node.args):
-        return None
+    for a in node.args:
+        if a.op is not CONST:
+            return None
     if node.op.name == "broadcast" and node.args[0].shape == ():
         return None
     if any(isinstance(n, Dim) for n in node.shape) or math.prod(node.shape) > FOLDED_ELEMENTS:  # type: ignore[arg-type]
