@@ -1,0 +1,59 @@
+"""The examples run, and their own assertions hold; the data is what it says."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parent.parent
+EXAMPLES = ROOT / "examples"
+SCRIPTS = ["demo.py", *sorted(p.name for p in EXAMPLES.glob("lesson_*.py"))]
+WORDS = {
+    "demo.py": "The numbers are the known ones.",
+    "lesson_1_minimum.py": "minimize: x = 2.000000",
+    "lesson_2_gradient.py": "gradient = [ 6.  8. 10.]",
+    "lesson_3_descent.py": "minimize, the same five steps",
+    "lesson_4_backpropagation.py": "by backpropagation",
+    "lesson_5_training.py": "w = (4.334302857, 4.653193452, 6.061894967)",
+    "lesson_6_beyond.py": "from the saved fit: 830",
+}
+
+
+def run(script: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src"), "MPLBACKEND": "Agg"}
+    command = [sys.executable, "-W", "error", str(EXAMPLES / script)]
+    return subprocess.run(command, capture_output=True, text=True, env=environment, cwd=folder)
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_script(script: str, tmp_path: Path) -> None:
+    done = run(script, tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert WORDS[script] in done.stdout
+
+
+def test_demo_draws_both_pictures(tmp_path: Path) -> None:
+    done = run("demo.py", tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    for name in ("parabola.png", "thurber.png"):
+        picture = (tmp_path / "demo-output" / name).read_bytes()
+        assert picture.startswith(b"\x89PNG") and len(picture) > 10_000
+
+
+def test_parabola_is_the_lessons_table() -> None:
+    x, y = np.loadtxt(EXAMPLES / "parabola.csv", delimiter=",", skiprows=1).T
+    assert np.array_equal(x, np.arange(100) / 100)
+    assert np.allclose(y, 4 * x**2 + 5 * x + 6, rtol=1e-15)
+
+
+def test_thurber_reaches_the_certified_sum_at_the_certified_parameters() -> None:
+    x, y = np.loadtxt(EXAMPLES / "thurber.csv", delimiter=",", skiprows=1).T
+    b = [1.2881396800e3, 1.4910792535e3, 5.8323836877e2, 7.5416644291e1]
+    c = [9.6629502864e-1, 3.9797285797e-1, 4.9727297349e-2]
+    above = b[0] + b[1] * x + b[2] * x**2 + b[3] * x**3
+    below = 1 + c[0] * x + c[1] * x**2 + c[2] * x**3
+    assert len(x) == 37
+    assert abs(np.sum((y - above / below) ** 2) / 5642.7082397 - 1) < 1e-9
