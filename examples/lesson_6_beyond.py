@@ -49,7 +49,8 @@ def optimizers(x, y) -> None:
         descend.AdamW(lr=0.01, weight_decay=0.0),
     ):
         title = type(rule).__name__ + (" with momentum" if getattr(rule, "momentum", 0) else "")
-        line(title, descend.fit(model, x, y, start=START, optimizer=rule, batch_size=20, epochs=1000))
+        fit = descend.fit(model, x, y, start=START, optimizer=rule, batch_size=20, epochs=1000)
+        line(title, fit)
     print("and on all rows at once, with curvature:")
     for name in ("bfgs", "lm"):
         fit = descend.fit(model, x, y, start=START, optimizer=name)

@@ -1,4 +1,4 @@
-"""Write parabola.csv, the lesson's data: x = 0.00 … 0.99 and y = 4x² + 5x + 6, exact to the digit."""
+"""Write parabola.csv, the lesson's data: x = 0.00 … 0.99 and y = 4x² + 5x + 6, exactly."""
 
 from decimal import Decimal
 from pathlib import Path
