@@ -197,7 +197,7 @@ class History(Mapping[str, Any], _Record):
         epoch: (m,) numbers counted from 1.
         loss: (m,) running mean of the loss over each epoch.
         validation_loss, lr, grad_norm: (m,) or None where they were not recorded.
-        params: name → (m, ...) values at the end of each epoch, or None.
+        params: name → array (m, ...) of the values at the end of each epoch, or None.
 
     >>> history = History(loss=[4.0, 1.0])
     >>> list(history), history["epoch"].tolist()

@@ -5,12 +5,13 @@ Figures are made directly, never through pyplot: no global state, no window, no 
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import io
 import itertools
 import os
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -109,9 +110,16 @@ def _heading(
 
 
 def _extent(entry: Any) -> float:
+    with _any_script():
+        return float(entry.get_window_extent().width)
+
+
+@contextlib.contextmanager
+def _any_script() -> Iterator[None]:
+    """Draw a box for a letter that no installed font has, without a word about it."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        return float(entry.get_window_extent().width)
+        yield
 
 
 def write(place: Any, x: float, y: float, text: str, **options: Any) -> Any:
@@ -155,7 +163,7 @@ def _plain_logarithms(axes: Axes) -> None:
         if scale != "log":
             continue
         axis.set_minor_formatter(NullFormatter())
-        if 0 < low < high < 200 * low:
+        if 0 < low < high < 500 * low:
             axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
             axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
 
@@ -240,8 +248,7 @@ def save(figure: Figure, path: str | os.PathLike[str] | None) -> Figure:
         return figure
     target = check_output_path(path, "plot")
     suffix = target.suffix.lower()
-    with written_whole(target) as temporary, warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+    with written_whole(target) as temporary, _any_script():
         metadata = _METADATA.get(suffix)
         figure.savefig(temporary, dpi=DOTS, format=suffix[1:], metadata=metadata)
     return figure
@@ -250,5 +257,6 @@ def save(figure: Figure, path: str | os.PathLike[str] | None) -> Figure:
 def _png(figure: Figure) -> bytes:
     """The picture as a notebook asks for it, which knows only figures made through pyplot."""
     stream = io.BytesIO()
-    figure.savefig(stream, dpi=DOTS / 2, format="png")
+    with _any_script():
+        figure.savefig(stream, dpi=DOTS / 2, format="png")
     return stream.getvalue()

@@ -5,7 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-__all__ = ["aligned", "count", "duration", "full", "plural", "rate", "short", "shortened"]
+__all__ = [
+    "aligned",
+    "count",
+    "duration",
+    "full",
+    "plural",
+    "rate",
+    "short",
+    "shortened",
+    "time_left",
+]
 
 MINUTE = 60.0
 HOUR = 3600.0
@@ -76,6 +86,17 @@ def duration(seconds: float) -> str:
     if seconds < HOUR:
         return f"{int(seconds // MINUTE)} min {int(seconds % MINUTE)} s"
     return f"{int(seconds // HOUR)} h {int(seconds % HOUR // MINUTE)} min"
+
+
+def time_left(seconds: float) -> str:
+    """Write a time to come, to the second, in a form whose width changes little.
+
+    >>> time_left(0.2), time_left(75.0), time_left(7260.0)
+    ('0:01', '1:15', '2:01:00')
+    """
+    minutes, rest = divmod(math.ceil(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def rate(per_second: float, noun: str = "rows") -> str:

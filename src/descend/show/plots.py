@@ -31,6 +31,7 @@ LISTED = 9  # array parameters up to this many numbers are spelled out
 MARKED_PREDICTIONS = 250  # up to this many rows each prediction has its own marker
 CURVE_POINTS = 600
 SEPARATE_BARS = 40  # more bars than this are drawn without gaps
+TOP = 1e250  # losses beyond it are drawn there: the margins of the axes must not overflow
 STRETCHED_FROM = 30  # epochs from which a steep beginning is given more room
 
 
@@ -261,7 +262,7 @@ def loss_course(
 def _line(axes: Axes, epoch: Array, values: Array, **options: Any) -> None:
     """A curve; where it has few points, or a single one, with markers."""
     marker = "o" if values.size <= 25 else ""
-    x, y = canvas.thinned(epoch, np.where(np.isfinite(values), values, np.nan))
+    x, y = canvas.thinned(epoch, np.where(np.isfinite(values), values.clip(-TOP, TOP), np.nan))
     axes.plot(x, y, linewidth=1.8, marker=marker, markersize=5, **options)
 
 

@@ -7,13 +7,14 @@ breaks (a closed pipe) silences the meter and never the run.
 
 from __future__ import annotations
 
+import errno
 import math
 import os
 import time
 from collections.abc import Callable
 from typing import IO, Any, Protocol
 
-from descend.show.numbers import count, duration, rate
+from descend.show.numbers import count, rate, time_left
 
 __all__ = ["Bar", "Lines", "Progress", "Silent", "Verbose", "for_stream"]
 
@@ -125,7 +126,7 @@ class _Meter:
     def _line(self) -> str:
         parts = [self._position(), f"loss {self.loss:.6g}", self._speed()]
         if math.isfinite(self.remaining):
-            parts.append(f"{duration(self.remaining)} left")
+            parts.append(f"{time_left(self.remaining)} left")
         return "  ".join(parts)
 
 
@@ -202,9 +203,9 @@ class Bar(_Meter):
             self.task,
             completed=self.epoch,
             position=self._position(),
-            loss=f"loss {self.loss:.6g}",
+            loss=f"loss {self.loss:<11.6g}",
             speed=self._speed(),
-            left=f"{duration(left)} left" if math.isfinite(left) else "",
+            left=f"{time_left(left)} left" if math.isfinite(left) else "",
         )
         self.drawing.refresh()
 
@@ -214,15 +215,23 @@ class Bar(_Meter):
         from rich.progress import BarColumn, TextColumn
         from rich.progress import Progress as RichProgress
 
+        class Terminal(Console):
+            """A console that hands a broken pipe on, where rich would end the process."""
+
+            def on_broken_pipe(self) -> None:
+                raise BrokenPipeError(errno.EPIPE, "the terminal is gone")
+
         self.drawing = RichProgress(
             TextColumn("{task.fields[position]}", markup=False),
-            BarColumn(bar_width=None),
+            BarColumn(bar_width=None, complete_style="blue", finished_style="blue"),
             TextColumn("{task.fields[loss]}", style="bold", markup=False),
             TextColumn("{task.fields[speed]}", style="dim", markup=False),
             TextColumn("{task.fields[left]}", markup=False),
-            console=Console(file=self.stream),
+            console=Terminal(file=self.stream),
             auto_refresh=False,
             transient=True,
+            redirect_stdout=False,
+            redirect_stderr=False,
             expand=True,
         )
         self.task = self.drawing.add_task(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,8 @@ MOST_NUMBERS = 60  # and all of them together up to this many
 MOST_CORRELATIONS = 12
 CORRELATION_FROM = 0.1
 NAME_WIDTH = 24
+FAILURE = 4  # the exit code of a run that diverged or did not converge
+UNDETERMINED = "the data do not determine this parameter"
 NOT_ARRIVED = "the descent had not arrived"
 
 
@@ -98,8 +100,12 @@ def _task(record: FitRecord) -> Section:
     rows.append((record.unit + "s", _amount(record)))
     rows.append(("time", _time(record.seconds, record.compile_seconds, record.engine)))
     rows.append(("seed", str(record.seed)))
-    rows.append(("stopped" if record.success else "FAILED", record.message))
+    rows.append(_ending(record))
     return Section("", rows=rows)
+
+
+def _ending(record: FitRecord | Minimum) -> tuple[str, str]:
+    return ("FAILED" if record.exit_code == FAILURE else "stopped", record.message)
 
 
 def _batches(record: FitRecord) -> str:
@@ -128,15 +134,17 @@ def _time(seconds: float, compile_seconds: float, engine: str) -> str:
 
 
 def _statistics(record: FitRecord) -> Section:
-    weighted = ", each divided by its sigma" if record.sigma_given else ""
+    squares = "(residual / sigma)²" if record.sigma_given else "squared residuals"
     spread = math.sqrt(record.reduced_chi2) if record.reduced_chi2 >= 0 else math.nan
     freedom = "degrees of freedom" if record.dof is None else f"{record.dof}, degrees of freedom"
-    last = f"{record.unit} {count(record.epochs)}"
+    last = f"mean over {record.unit} {count(record.epochs)}, parameters moving"
+    if record.batch_size is None or record.batch_size >= record.n_rows:
+        last = f"in {record.unit} {count(record.epochs)}, before its update"
     entries: list[tuple[str, float, str]] = [
-        ("running loss", record.running_loss, f"mean over {last}, parameters moving"),
+        ("running loss", record.running_loss, last),
         ("loss", record.loss, "evaluated anew at the returned parameters"),
         ("validation loss", record.validation_loss, "on the rows held back"),
-        ("chi²", record.chi2, f"sum of squared residuals{weighted}"),
+        ("chi²", record.chi2, f"sum of {squares}"),
         ("reduced chi²", record.reduced_chi2, f"chi² / {freedom}"),
         ("residual spread", spread, "square root of reduced chi²"),
         ("R²", record.r2, "share of the variance explained"),
@@ -166,7 +174,7 @@ def _parameters(record: FitRecord) -> Section:
                     shortened(label, NAME_WIDTH),
                     full(value),
                     _error_cell(record, label, error),
-                    _relative(value, error),
+                    _relative(record, label, value, error),
                     short(start[label]) if label in start else "",
                 )
             )
@@ -175,6 +183,9 @@ def _parameters(record: FitRecord) -> Section:
         section.rows = list(
             zip(names, aligned(values), aligned(errors), relative, starts, strict=True)
         )
+    if not start:
+        section.header = section.header[:-1]
+        section.rows = [row[:-1] for row in section.rows]
     section.remarks += _parameter_remarks(record)
     return section
 
@@ -193,7 +204,9 @@ def _error_cell(record: FitRecord, label: str, error: float) -> str:
     return full(error, 6) if math.isfinite(error) else "—"
 
 
-def _relative(value: float, error: float) -> str:
+def _relative(record: FitRecord, label: str, value: float, error: float) -> str:
+    if label in record.fixed or label in record.ties:
+        return ""
     if not math.isfinite(error) or value == 0:
         return "—"
     share = abs(error / value)
@@ -224,7 +237,17 @@ def _parameter_remarks(record: FitRecord) -> list[str]:
                 )
     if not record.has_errors:
         remarks.append(f"— no standard errors: {record.errors_note or NOT_ARRIVED}.")
+    elif any(math.isnan(error) for error in _free(record, _numbers(record.stderr))):
+        remarks.append(f"— no standard error: {record.errors_note or UNDETERMINED}.")
     return remarks
+
+
+def _free(record: FitRecord, numbers: Mapping[str, float]) -> Iterator[float]:
+    return (
+        value
+        for name, value in numbers.items()
+        if name not in record.fixed and name not in record.ties
+    )
 
 
 def _correlations(record: FitRecord) -> Section:
@@ -272,7 +295,7 @@ def minimum_sections(record: Minimum) -> list[Section]:
         ("iterations", amount),
         ("time", _time(record.seconds, record.compile_seconds, record.engine)),
         ("seed", str(record.seed)),
-        ("stopped" if record.success else "FAILED", record.message),
+        _ending(record),
         ("value", full(record.value)),
     ]
     params = Section("Parameters", ("name", "value", "gradient", "start"))
