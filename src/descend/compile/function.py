@@ -67,7 +67,7 @@ class NativeFunction:
 
     def __call__(self, values: Sequence[Array]) -> list[Array]:
         arrays = [
-            np.ascontiguousarray(v, n.dtype) for v, n in zip(values, self.inputs, strict=True)
+            np.asarray(v, n.dtype, order="C") for v, n in zip(values, self.inputs, strict=True)
         ]
         extents = bind_extents(dict(zip(self.inputs, arrays, strict=True)))
         where: dict[Any, Any] = {("fixed", i): a for i, a in enumerate(arrays)}

@@ -1,0 +1,129 @@
+"""A Program, compiled: the same `run(bound, control, budget)` that the interpreter has."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from descend.compile.descent import CONTROL, DescentText, write_descent
+from descend.compile.function import compile_graph, pointer_table
+from descend.compile.legalise import legalise
+from descend.compile.native import Loaded, emit_object, load_object
+from descend.graph.evaluate import bind_extents, concrete
+from descend.graph.node import Dim
+from descend.graph.primitive import Array
+from descend.graph.program import RUNNING, Bindings, Control, Program, _mix
+
+__all__ = ["NativeProgram", "compile_graph", "compile_program"]
+
+RECORD_ROWS = 1024
+
+
+def _legal(program: Program) -> Program:
+    """The program with every graph in native primitives."""
+    step, epoch = program.step, program.epoch
+    heads = [*step.new_state, step.loss, *([step.ok] if step.ok is not None else [])]
+    step_nodes = legalise(heads)
+    k = len(program.state)
+    epoch_nodes = legalise([*epoch.new_state, epoch.stop, *epoch.record])
+    return replace(
+        program,
+        step=replace(
+            step, new_state=tuple(step_nodes[:k]), loss=step_nodes[k],
+            ok=step_nodes[k + 1] if step.ok is not None else None,
+        ),
+        epoch=replace(
+            epoch, new_state=tuple(epoch_nodes[:k]), stop=epoch_nodes[k],
+            record=tuple(epoch_nodes[k + 1 :]),
+        ),
+    )  # fmt: skip
+
+
+class NativeProgram:
+    """Compiled variants of one program, made when first needed.
+
+    A variant is: with or without a last, smaller batch. Buffers that a run needs between its
+    entries (the order of rows, records) belong to the bindings and are kept here by their id.
+    """
+
+    def __init__(self, program: Program) -> None:
+        self.program = _legal(program)
+        self._variants: dict[bool, tuple[DescentText, Loaded]] = {}
+        self._session: tuple[Any, dict[Any, Any], DescentText, Array] | None = None
+
+    def variant(self, n_rows: int) -> tuple[DescentText, Loaded]:
+        """The text and the loaded code for a number of rows."""
+        size = self.program.plan.batch_size
+        remainder = size is not None and n_rows % size != 0
+        found = self._variants.get(remainder)
+        if found is None:
+            written = write_descent(self.program, remainder)
+            found = written, load_object(emit_object(written.text))
+            self._variants[remainder] = found
+        return found
+
+    def run(self, bound: Bindings, control: Control, budget: int) -> None:
+        """Advance a run by at most `budget` steps, or until it stops. Call again to go on."""
+        text, loaded = self.variant(bound.n_rows)
+        where, words, table = self._buffers(bound, text)
+        floats = words.view(np.float64)
+        while control.status == RUNNING:
+            words[:] = (
+                bound.n_rows, control.max_epochs, 0, control.epoch, control.batch, budget,
+                control.steps, RUNNING, 0, RECORD_ROWS, 0,
+            )  # fmt: skip
+            words[2:3].view(np.uint64)[0] = _mix(control.seed & ((1 << 64) - 1))
+            floats[10] = control.loss_sum
+            loaded.function(table.ctypes.data)
+            self._after(bound, control, where, text, words, floats)
+            budget = int(words[5])
+            if budget <= 0:
+                return
+
+    def _after(self, bound: Bindings, control: Control, where: dict[Any, Any],
+               text: DescentText, words: Array, floats: Array) -> None:  # fmt: skip
+        control.epoch, control.batch = int(words[3]), int(words[4])
+        control.steps, control.status = int(words[6]), int(words[7])
+        control.loss_sum = float(floats[10])
+        count = int(words[8])
+        columns = [where["record", i] for i in range(len(text.records))]
+        copies = [c[:count].copy() for c in columns]
+        control.records.extend(zip(*copies, strict=True) if copies else [()] * count)
+
+    def _buffers(self, bound: Bindings, text: DescentText) -> tuple[dict[Any, Any], Array, Array]:
+        key = (id(bound), *map(id, bound.state))
+        if self._session is not None and self._session[0] == key:
+            _, where, _, table = self._session
+            return where, where[("control",)], table
+        p = self.program
+        bound.state[:] = [
+            np.array(a, n.dtype, order="C") for a, n in zip(bound.state, p.state, strict=True)
+        ]
+        bound.data[:] = [
+            np.asarray(a, n.dtype, order="C") for a, n in zip(bound.data, p.data, strict=True)
+        ]
+        bound.fixed[:] = [
+            np.asarray(a, n.dtype, order="C") for a, n in zip(bound.fixed, p.fixed, strict=True)
+        ]
+        extents: dict[Dim, int] = bind_extents(dict(zip(p.fixed, bound.fixed, strict=True)))
+        extents[p.rows] = bound.n_rows
+        where: dict[Any, Any] = {("control",): np.zeros(len(CONTROL), np.int64)}
+        where[("order",)] = np.empty(bound.n_rows if p.plan.shuffle else 0, np.int32)
+        for role, arrays in (("state", bound.state), ("data", bound.data), ("fixed", bound.fixed)):
+            where |= {(role, i): a for i, a in enumerate(arrays)}
+        for place in text.scratch:
+            where[place.role, place.number] = np.empty(concrete(place.shape, extents), place.dtype)
+        for place in text.records:
+            shape = (RECORD_ROWS, *concrete(place.shape, extents))
+            where["record", place.number] = np.empty(shape, place.dtype)
+        where |= {("extent", d): n for d, n in extents.items()}
+        table = pointer_table(text.slots, where)
+        self._session = ((id(bound), *map(id, bound.state)), where, text, table)
+        return where, where[("control",)], table
+
+
+def compile_program(program: Program) -> NativeProgram:
+    """Compile a descent; variants are made when a run first needs them."""
+    return NativeProgram(program)
