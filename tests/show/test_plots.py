@@ -58,6 +58,7 @@ def texts(figure):
                 for tick in axis.get_major_ticks()
                 if min(limits) <= tick.get_loc() <= max(limits)
             ]
+            found += [axis.get_offset_text()]
             found += [tick.label1 for tick in within if tick.label1.get_visible()]
     return [
         (entry.get_text(), entry.get_window_extent(renderer))

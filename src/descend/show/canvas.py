@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from descend.show.numbers import shortened
 from descend.show.output import check_output_path, written_whole
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ FIRST_LINE, LINE = 0.918, 0.029  # heights of the lines below the title
 MOST_MARKERS = 5000  # more points than this are drawn as a density
 MOST_VERTICES = 4000  # a line needs no more on a page this wide
 
+LONGEST_LABEL = 40  # characters
 _PLAIN = (-4, 6)  # powers of ten between which ticks are written out
 
 _METADATA: Mapping[str, Mapping[str, Any]] = {
@@ -127,8 +129,24 @@ def write(place: Any, x: float, y: float, text: str, **options: Any) -> Any:
     return place.text(x, y, text, parse_math=False, fontfamily=_fonts(), **options)
 
 
+def _tick(value: float) -> str:
+    """Write a tick in full: a common factor above the axis would run into the legend.
+
+    >>> _tick(-0.30000000000000004), _tick(1.5e9)
+    ('−0.3', '1.5e9')
+    """
+    if value == 0 or 1e-4 <= abs(value) < 1e6:
+        text = f"{value:.10g}"
+    else:
+        digits, power = f"{value:.9e}".split("e")
+        text = f"{digits.rstrip('0').rstrip('.')}e{int(power)}"
+    return text.replace("-", "−")
+
+
 def style(axes: Axes, x_label: str = "", y_label: str = "") -> None:
     """Give axes the common look: two thin spines, quiet ticks, a faint horizontal grid."""
+    from matplotlib.ticker import FuncFormatter
+
     axes.set_facecolor(PAPER)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
@@ -141,15 +159,18 @@ def style(axes: Axes, x_label: str = "", y_label: str = "") -> None:
     for axis, label in ((axes.xaxis, x_label), (axes.yaxis, y_label)):
         axis.offsetText.set(color=MUTED, fontsize=10)
         if label:
-            short = label if len(label) <= 48 else label[:47] + "…"
             axis.set_label_text(
-                short, color=INK, fontsize=12, fontfamily=_fonts(), parse_math=False
+                shortened(label, LONGEST_LABEL),
+                color=INK,
+                fontsize=12,
+                fontfamily=_fonts(),
+                parse_math=False,
             )
     _plain_logarithms(axes)
     if axes.get_xscale() == "linear":
         axes.ticklabel_format(axis="x", style="sci", scilimits=_PLAIN, useMathText=True)
     if axes.get_yscale() == "linear":
-        axes.ticklabel_format(axis="y", style="sci", scilimits=_PLAIN, useMathText=True)
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _tick(value)))
 
 
 def _plain_logarithms(axes: Axes) -> None:
@@ -175,7 +196,7 @@ def legend_above(axes: Axes, columns: int = 4) -> None:
         return
     legend = axes.legend(
         handles,
-        labels,
+        [shortened(label, LONGEST_LABEL) for label in labels],
         loc="lower left",
         bbox_to_anchor=(0.0, 1.0),
         ncols=min(columns, len(handles)),
