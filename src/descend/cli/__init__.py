@@ -1,0 +1,1 @@
+"""The command line: `descend fit`, `minimize`, `grad`, `explain` and `predict`."""

@@ -1,0 +1,139 @@
+"""The command `descend`: which command it is, what an error looks like, which code is returned."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from cyclopts import App, CycloptsError
+
+from descend.cli.output import error_object, plain_warnings, print_json
+from descend.errors import DescendError, UsageError, suggest
+from descend.train.options import FIT_NAMES, MINIMIZE_NAMES
+
+__all__ = ["main"]
+
+INTERRUPTED = 130
+
+_COMMANDS = {
+    "fit": "descend.cli.fit:fit",
+    "minimize": "descend.cli.minimize:minimize",
+    "grad": "descend.cli.derivatives:grad",
+    "explain": "descend.cli.explain:explain",
+    "predict": "descend.cli.predict:predict",
+}
+_HELP = """From a formula and data to a finished gradient descent.
+
+descend fit points.csv "y = w1*x**2 + w2*x + w3" --plot fit.png
+descend minimize "3*x1**2 + 4*x2**2" --start x1=1,x2=1
+descend grad "3*x1**2 + 4*x2**2" --at x1=1,x2=1
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code.
+
+    0: done, whatever the rule that stopped it; 1: internal error; 2: usage or formula; 3: data;
+    4: diverged or not converged; 130: interrupted.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        code = _run(words)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        # Whoever read our output has left: there is nobody to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt as error:
+        return _tell(error, words, INTERRUPTED, "interrupted")
+    except DescendError as error:
+        return _tell(error, words, error.exit_code, f"error: {error}")
+    except Exception as error:
+        if "--verbose" in words:
+            import traceback
+
+            traceback.print_exc()
+        remedy = "this is a mistake of descend; --verbose shows where it happened"
+        return _tell(
+            error, words, 1, f"internal error: {type(error).__name__}: {error}\n  {remedy}"
+        )
+
+
+def _tell(error: BaseException, words: list[str], code: int, text: str) -> int:
+    if "--json" in words:
+        print_json(error_object(error, code))
+    else:
+        print(text, file=sys.stderr)
+    return code
+
+
+def _run(words: list[str]) -> int:
+    app = _app()
+    if not words or words[0] in ("--help", "-h"):
+        for name in _COMMANDS:
+            app[name].assemble_argument_collection()  # loads the command for its line of help
+        app.help_print([])
+        return 0
+    try:
+        command, bound, _ = app.parse_args(words, exit_on_error=False, print_error=False)
+    except CycloptsError as error:
+        raise _usage(error, app, words) from None
+    with plain_warnings():
+        result = command(*bound.args, **bound.kwargs)
+    return result if isinstance(result, int) else 0
+
+
+def _app() -> Any:
+    app = App(name="descend", help=_HELP, version=_version, help_format="plaintext")
+    for name, place in _COMMANDS.items():
+        app.command(place, name=name)
+    return app
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("descend")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def _usage(error: Any, app: Any, words: list[str]) -> UsageError:
+    """The parser's complaint in our words, with the nearest option."""
+    command = words[0] if words[0] in _COMMANDS else None
+    manual = f"see descend {command + ' ' if command else ''}--help"
+    kind = type(error).__name__
+    if kind == "UnknownCommandError" or (command is None and not words[0].startswith("-")):
+        hint = suggest(words[0], _COMMANDS)
+        commands = ", ".join(_COMMANDS)
+        return UsageError(
+            f'there is no command "{words[0]}"{hint}', remedy=f"the commands are {commands}"
+        )
+    if kind == "UnknownOptionError":
+        written = str(error.token.keyword or error.token.value)
+        return UsageError(
+            f"there is no option {written}{_nearest(written, command, app)}", remedy=manual
+        )
+    text = " ".join(str(error).split()).rstrip(".")
+    return UsageError(text[:1].lower() + text[1:], remedy=manual)
+
+
+def _nearest(written: str, command: str | None, app: Any) -> str:
+    """Our name for another library's option, or the nearest of ours."""
+    if command is None:
+        return ""
+    known = [
+        name
+        for argument in app[command].assemble_argument_collection()
+        for name in argument.names
+        if name.startswith("--")
+    ]
+    foreign = MINIMIZE_NAMES if command == "minimize" else FIT_NAMES
+    ours = foreign.get(written.lstrip("-").replace("-", "_"))
+    if ours is not None and (flag := "--" + ours.replace("_", "-")) in known:
+        return f" (here it is called {flag})"
+    return suggest(written, known)

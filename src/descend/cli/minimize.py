@@ -1,0 +1,84 @@
+"""`descend minimize`: the minimum (or maximum) of a formula."""
+
+from __future__ import annotations
+
+from descend.cli.method import build_optimizer
+from descend.cli.options import (
+    FileOptions,
+    MethodOptions,
+    OutputOptions,
+    StopOptions,
+    Switch,
+    Text,
+    check_names,
+    given,
+    numbers,
+)
+from descend.cli.output import Told, check_places, write_files
+from descend.errors import FormulaError, UsageError
+from descend.trace.formula import Formula
+
+__all__ = ["minimize", "read_function"]
+
+
+def minimize(
+    formula: Text,
+    /,
+    *,
+    start: Text,
+    maximize: Switch = False,
+    max_iter: int | None = None,
+    seed: int | None = None,
+    method: MethodOptions = MethodOptions(),  # noqa: B008 (frozen)
+    stopping: StopOptions = StopOptions(),  # noqa: B008
+    files: FileOptions = FileOptions(),  # noqa: B008
+    output: OutputOptions = OutputOptions(),  # noqa: B008
+) -> int:
+    """Find a minimum of a formula by descending from a start, or a maximum by ascending.
+
+    Args:
+        formula: Such as "3*x1**2 + 4*x2**2".
+        start: Where to begin: x1=1,x2=1.
+        maximize: Go up instead of down.
+        max_iter: How many steps at most.
+        seed: Decides what is random; 0 where not given.
+    """
+    told = Told(output)
+    function = read_function(formula)
+    begin = numbers(start, "--start")
+    check_names(begin, function.names, "--start")
+    options = given(stopping)
+    optimizer = build_optimizer(method, options)
+    for name in ("save", "checkpoint", "resume"):
+        if getattr(files, name) is not None:
+            raise UsageError(f"--{name} belongs to descend fit")
+    check_places(files)
+    rest = {
+        "optimizer": optimizer,
+        "max_iter": max_iter,
+        "seed": seed,
+        "progress": told.meter(),
+    }
+    options |= {name: value for name, value in rest.items() if value is not None}
+
+    import descend
+
+    descent = descend.maximize if maximize else descend.minimize
+    ordered = {name: begin[name] for name in function.names}
+    result = descent(function.text, start=ordered, **options)
+    told.result(result.report, result.to_json_dict)
+    write_files(result, files, told)
+    return int(result.exit_code)
+
+
+def read_function(text: str) -> Formula:
+    """Read a formula without target whose names are all variables."""
+    function = Formula.parse(text)
+    if function.target is not None:
+        raise FormulaError(
+            f'"{text}" has a target, {function.target}, and no table it could be a column of',
+            remedy="give the right-hand side alone",
+        )
+    if not function.names:
+        raise FormulaError(f'"{text}" has no variables')
+    return function

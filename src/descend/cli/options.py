@@ -1,0 +1,244 @@
+"""The options that several commands share, and how their texts are read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from typing import Annotated, Any
+
+from cyclopts import Group, Parameter
+
+from descend.errors import FormulaError, UsageError, suggest
+from descend.trace.formula import Formula
+
+__all__ = [
+    "DataOptions",
+    "FileOptions",
+    "Flag",
+    "MethodOptions",
+    "OutputOptions",
+    "StopOptions",
+    "Switch",
+    "Text",
+    "check_names",
+    "given",
+    "names",
+    "number",
+    "numbers",
+]
+
+Text = Annotated[str, Parameter(allow_leading_hyphen=True)]
+Flag = Annotated[bool | None, Parameter(negative="")]
+Switch = Annotated[bool, Parameter(negative="", show_default=False)]
+
+_METHOD = Group("Method", sort_key=1)
+_STOP = Group("Stopping", sort_key=2)
+_DATA = Group("Data", sort_key=3)
+_FILES = Group("Files", sort_key=4)
+_OUTPUT = Group("Output", sort_key=5)
+
+
+@Parameter(name="*", group=_OUTPUT)
+@dataclass(frozen=True, kw_only=True)
+class OutputOptions:
+    """What is told.
+
+    Args:
+        json: One JSON object on standard output and nothing else, errors included.
+        verbose: The loss of each epoch; the traceback of an internal error.
+        quiet: Nothing but warnings and errors.
+    """
+
+    json: Switch = False
+    verbose: Switch = False
+    quiet: Switch = False
+
+
+@Parameter(name="*", group=_FILES)
+@dataclass(frozen=True, kw_only=True)
+class FileOptions:
+    """What is written and read besides the table; places are tried before the run begins.
+
+    Args:
+        plot: Draw fit, residuals and loss curve into this file (.png, .svg, .pdf).
+        save: Keep the fit in this file (.descend), for predict, --start and --resume.
+        history: Write the loss of each epoch into this file (.csv, .tsv, .json).
+        checkpoint: Keep the state of the run in this file while it goes on.
+        resume: Go on from this checkpoint or saved fit.
+    """
+
+    plot: str | None = None
+    save: str | None = None
+    history: str | None = None
+    checkpoint: str | None = None
+    resume: str | None = None
+
+
+@Parameter(name="*", group=_DATA)
+@dataclass(frozen=True, kw_only=True)
+class DataOptions:
+    """What the rows are.
+
+    Args:
+        sql: A query whose result is the table; the file is called data in it.
+        missing: "raise" refuses rows with missing or infinite values, "drop" leaves them out.
+    """
+
+    sql: str | None = None
+    missing: str | None = None
+
+
+@Parameter(name="*", group=_METHOD)
+@dataclass(frozen=True, kw_only=True)
+class MethodOptions:
+    """How to step: the optimizer and its numbers, which have torch.optim's names and defaults.
+
+    Args:
+        optimizer: sgd, adagrad, rmsprop, adam, adamw, lm (Levenberg-Marquardt) or bfgs.
+        lr: Learning rate.
+        schedule: Course of the learning rate: step(10, 0.5), exponential(0.95), cosine(100),
+            warmup(5), or warmup(5)+cosine(100).
+        momentum: sgd, rmsprop.
+        dampening: sgd.
+        nesterov: sgd.
+        weight_decay: sgd, adagrad, rmsprop, adam, adamw.
+        betas: adam, adamw: two numbers, 0.9,0.999.
+        eps: adagrad, rmsprop, adam, adamw.
+        alpha: rmsprop.
+        centered: rmsprop.
+        amsgrad: adam, adamw.
+        lr_decay: adagrad.
+        initial_accumulator_value: adagrad.
+        radius: lm: the first trusted length, as a share of the parameters' length.
+        clip_value: Each number of the gradient is kept within this.
+        clip_norm: The gradient's length is kept within this.
+    """
+
+    optimizer: str | None = None
+    lr: float | None = None
+    schedule: str | None = None
+    momentum: float | None = None
+    dampening: float | None = None
+    nesterov: Flag = None
+    weight_decay: float | None = None
+    betas: str | None = None
+    eps: float | None = None
+    alpha: float | None = None
+    centered: Flag = None
+    amsgrad: Flag = None
+    lr_decay: float | None = None
+    initial_accumulator_value: float | None = None
+    radius: float | None = None
+    clip_value: float | None = None
+    clip_norm: float | None = None
+
+
+@Parameter(name="*", group=_STOP)
+@dataclass(frozen=True, kw_only=True)
+class StopOptions:
+    """When to stop, whichever comes first.
+
+    Args:
+        xtol: The parameters move by less than this fraction.
+        ftol: The loss can fall by less than this fraction.
+        gtol: The gradient is smaller than this.
+        patience: This many epochs without improvement.
+        min_delta: What counts as an improvement.
+        max_seconds: The time allowed.
+    """
+
+    xtol: float | None = None
+    ftol: float | None = None
+    gtol: float | None = None
+    patience: int | None = None
+    min_delta: float | None = None
+    max_seconds: float | None = None
+
+
+def given(group: Any) -> dict[str, Any]:
+    """Return the options of a group that were written, so that the library's defaults hold."""
+    named = ((field.name, getattr(group, field.name)) for field in fields(group))
+    return {name: value for name, value in named if value is not None}
+
+
+def names(text: str | None) -> list[str]:
+    """Read names between commas.
+
+    >>> names("a, b"), names(None)
+    (['a', 'b'], [])
+    """
+    return [part.strip() for part in text.split(",") if part.strip()] if text else []
+
+
+def numbers(text: str, option: str) -> dict[str, float]:
+    """Read `a=1,b=2`; the numbers may be written as in a formula.
+
+    Raises:
+        UsageError: a part without `=`, a name given twice, or something that is no number.
+
+    >>> numbers("w1=1, w2=-2e-3, phase=pi/2", "--start")
+    {'w1': 1.0, 'w2': -0.002, 'phase': 1.5707963267948966}
+    """
+    found: dict[str, float] = {}
+    for part in _parts(text):
+        name, equals, value = part.partition("=")
+        name = name.strip().strip("`")
+        if not (equals and name):
+            raise UsageError(
+                f'{option} "{text}": "{part.strip()}" is not of the form name=number',
+                remedy=f"write {option} a=1,b=2.5",
+            )
+        if name in found:
+            raise UsageError(f'{option} "{text}" gives {name} twice')
+        found[name] = number(value, f"{option} {name}")
+    if not found:
+        raise UsageError(f"{option} is empty", remedy=f"write {option} a=1,b=2.5")
+    return found
+
+
+def _parts(text: str) -> Iterator[str]:
+    """Cut at commas outside of brackets, so that `a=max(1, 2)` stays whole."""
+    depth, begin = 0, 0
+    for at, ch in enumerate(text):
+        depth += (ch == "(") - (ch == ")")
+        if ch == "," and depth == 0:
+            yield text[begin:at]
+            begin = at + 1
+    if text[begin:].strip():
+        yield text[begin:]
+
+
+def number(text: str, option: str) -> float:
+    """Read a number, or a formula of numbers alone.
+
+    >>> number("3/4", "--lr")
+    0.75
+    """
+    try:
+        return float(text)
+    except ValueError:
+        pass
+    try:
+        formula = Formula.parse(text.strip())
+        if not formula.names and formula.target is None:
+            return float(formula.evaluate({}))
+    except FormulaError:
+        pass
+    raise UsageError(f'{option} must be a number, not "{text.strip()}"')
+
+
+def check_names(found: dict[str, Any], known: tuple[str, ...], option: str) -> None:
+    """Refuse names that are not `known`, and known ones that are absent."""
+    for name in found:
+        if name not in known:
+            raise UsageError(
+                f'{option} names "{name}", which does not occur in the formula'
+                f"{suggest(name, known)}",
+                remedy=f"its names are {', '.join(known)}" if known else None,
+            )
+    absent = [name for name in known if name not in found]
+    if absent:
+        written = ",".join(f"{name}=…" for name in absent)
+        raise UsageError(
+            f"{option} gives no value for {', '.join(absent)}", remedy=f"add {option} {written}"
+        )

@@ -1,0 +1,101 @@
+"""What the commands print, and the files that they write."""
+
+from __future__ import annotations
+
+import json
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from descend.cli.options import FileOptions, OutputOptions
+from descend.errors import DescendError
+from descend.records import jsonable
+from descend.show.output import check_output_path, write_history
+from descend.show.progress import for_stream
+
+__all__ = ["Told", "check_places", "error_object", "plain_warnings", "write_files"]
+
+
+class Told:
+    """Standard output: reports and lines for a person, or one JSON object and nothing else."""
+
+    def __init__(self, options: OutputOptions) -> None:
+        self.options = options
+
+    def line(self, text: str) -> None:
+        """Print a line, unless only JSON or nothing is wanted."""
+        if not (self.options.json or self.options.quiet):
+            print(text, flush=True)
+
+    def result(self, text: Callable[[], str], data: Callable[[], Mapping[str, Any]]) -> None:
+        """Print the result in the form that was asked for."""
+        if self.options.json:
+            print_json(data())
+        elif not self.options.quiet:
+            print(text(), flush=True)
+
+    def meter(self) -> Any:
+        """Return the progress meter for standard error."""
+        silent = self.options.quiet or (self.options.json and not self.options.verbose)
+        return for_stream(sys.stderr, quiet=silent, verbose=self.options.verbose)
+
+
+def print_json(value: Mapping[str, Any]) -> None:
+    """Print one JSON object; NaN and infinities become null."""
+    print(json.dumps(jsonable(value), allow_nan=False, ensure_ascii=False), flush=True)
+
+
+def error_object(error: BaseException, code: int) -> dict[str, Any]:
+    """Return the JSON form of an error."""
+    told: dict[str, Any] = {"type": type(error).__name__, "message": str(error), "exit_code": code}
+    if isinstance(error, DescendError):
+        told |= {"message": error.message, "where": error.where, "remedy": error.remedy}
+    return {"error": told}
+
+
+@contextmanager
+def plain_warnings() -> Iterator[None]:
+    """Show warnings as a line on standard error, without the library's own source lines."""
+
+    def show(message: Warning | str, *_place: Any, **_more: Any) -> None:
+        print(f"warning: {message}", file=sys.stderr, flush=True)
+
+    with warnings.catch_warnings():
+        warnings.showwarning = show
+        yield
+
+
+def check_places(files: FileOptions) -> None:
+    """Try every place that will be written to, before the run begins."""
+    for path, kind in (
+        (files.plot, "plot"),
+        (files.save, "saved fit"),
+        (files.history, "history"),
+        (files.checkpoint, "checkpoint"),
+    ):
+        if path is not None:
+            check_output_path(path, kind)
+
+
+def write_files(result: Any, files: FileOptions, told: Told) -> None:
+    """Write picture, history and saved fit, and say where they are.
+
+    If one cannot be written after all, the others still are, and then the error is raised.
+    """
+    failures: list[DescendError] = []
+    for path, write in (
+        (files.save, lambda: result.save(files.save)),
+        (files.history, lambda: write_history(result.history, str(files.history))),
+        (files.plot, lambda: result.plot(files.plot)),
+    ):
+        if path is None:
+            continue
+        try:
+            write()
+            told.line(f"written: {path}")
+        except DescendError as error:
+            failures.append(error)
+    if failures:
+        raise failures[0]

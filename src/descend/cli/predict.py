@@ -1,0 +1,78 @@
+"""`descend predict`: a saved fit on new rows."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from descend.cli.options import DataOptions, OutputOptions
+from descend.cli.output import Told, print_json
+from descend.data.tables import open_table
+from descend.data.validate import clean_rows
+from descend.errors import DataError
+from descend.show.output import check_output_path, written_whole
+
+__all__ = ["predict"]
+
+
+def predict(
+    saved: str,
+    table: str,
+    /,
+    *,
+    to: str | None = None,
+    data: DataOptions = DataOptions(),  # noqa: B008 (frozen)
+    output: OutputOptions = OutputOptions(),  # noqa: B008
+) -> None:
+    """Predict with a saved fit; the table has the columns that the fit was made with.
+
+    Args:
+        saved: A file that fit --save has written.
+        table: CSV, TSV, Parquet or JSON; - is CSV on standard input.
+        to: Write columns and predictions into this file (.csv, .tsv, .json, .parquet) instead of
+            printing the predictions.
+    """
+    import descend
+
+    if to is not None:
+        check_output_path(to, "predictions")
+    fit = descend.load(saved)
+    source = open_table(table, data.sql)
+    absent = [name for name in fit.inputs if name not in source.columns]
+    if absent:
+        raise DataError(
+            f'"{table}" has no column {", ".join(absent)}, which the fit needs',
+            remedy=f"its columns are {', '.join(source.columns[:12])}",
+        )
+    clean = clean_rows(source.read(fit.inputs), missing=data.missing or "raise", least=1)
+    told = Told(output)
+    if clean.n_dropped:
+        print(f"warning: {clean.n_dropped} rows were dropped", file=sys.stderr)
+    prediction = fit.predict(clean.columns)
+    columns = {**clean.columns, fit.target: prediction}
+    if to is not None:
+        write_table(columns, to)
+        told.line(f"written: {to}")
+    if output.json:
+        print_json({"target": fit.target, "n_dropped": clean.n_dropped, "prediction": prediction})
+    elif to is None and not output.quiet:
+        print(fit.target)
+        print("\n".join(map(repr, prediction.tolist())))
+
+
+def write_table(columns: dict[str, Any], path: str) -> None:
+    """Write columns as CSV, TSV, JSON or Parquet with DuckDB, whole or not at all."""
+    import duckdb
+
+    forms = {
+        ".csv": "(FORMAT csv, HEADER)",
+        ".tsv": "(FORMAT csv, HEADER, DELIMITER '\t')",
+        ".json": "(FORMAT json, ARRAY true)",
+        ".parquet": "(FORMAT parquet)",
+    }
+    form = forms[path[path.rindex(".") :].lower()]
+    link = duckdb.connect()
+    link.register("columns", columns)
+    with written_whole(path) as temporary:
+        quoted = str(temporary).replace("'", "''")
+        link.execute(f"COPY (SELECT * FROM columns) TO '{quoted}' {form}")
