@@ -34,6 +34,9 @@ def batch(outputs: Sequence[Node], batched: Mapping[Node, Node], extent: int | D
             continue
         flags = [a in image for a in node.args]
         args = [image.get(a, a) for a in node.args]
-        image[node] = node.op.batch(args, flags, node, extent)
+        if node.op.several is None:
+            image[node] = node.op.batch(args, flags, node, extent)
+        else:
+            image[node] = node.op.several.batch(batch, args, flags, node, extent)
     flags = [o in image for o in outputs]
     return leading([image.get(o, o) for o in outputs], flags, extent)

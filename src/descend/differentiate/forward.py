@@ -34,7 +34,12 @@ def forward(outputs: Sequence[Node], wrt: Sequence[Node], tangents: Sequence[Nod
             continue
         arriving = [moving.get(a) for a in node.args]
         if any(t is not None for t in arriving):
-            made = node.op.jvp(arriving, node)
+            several = node.op.several
+            made = (
+                node.op.jvp(arriving, node)
+                if several is None
+                else several.jvp(forward, arriving, node)
+            )
             if made is not None:
                 moving[node] = made
     return [moving[o] if o in moving else zeros(o.shape, o.dtype) for o in outputs]

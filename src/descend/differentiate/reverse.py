@@ -8,13 +8,14 @@ derivative makes of that sum (Linnainmaa 1976; Rumelhart, Hinton and Williams 19
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 
 from descend.errors import InternalError
 from descend.graph.elementwise import call
 from descend.graph.linear import concatenate, zeros
 from descend.graph.node import Dim, Node, postorder
+from descend.graph.subgraph import group_key
 
 __all__ = ["Contribution", "Step", "active_nodes", "reverse", "total"]
 
@@ -94,22 +95,59 @@ def reverse(
         if output in active:
             arrived.setdefault(output, []).append(cotangent)
     found: dict[Node, Node] = {}
+    together = _Together(n for n in order if n in active and n not in asked)
     for node in reversed(order):
-        parts = arrived.pop(node, None)
-        if parts is None:
+        parts = arrived.pop(node, ())
+        if not parts and not together.waits_for(node):
             continue
-        incoming = parts[0] if len(parts) == 1 else total(parts)
-        sent: list[Node | None] = []
+        incoming = total(parts) if parts else None
+        sent: Sequence[Node | None] = ()
         if node in asked:
+            assert incoming is not None
             found[node] = incoming
         else:
-            sent = node.op.vjp(incoming, node, [a in active for a in node.args])
-            for arg, part in zip(node.args, sent, strict=True):
+            wanted = [a in active for a in node.args]
+            if node.op.several is not None:
+                sent = together.vjp(incoming, node, wanted)
+            elif incoming is not None:
+                sent = node.op.vjp(incoming, node, wanted)
+            for arg, part in zip(node.args, sent, strict=False):
                 if part is not None:
                     arrived.setdefault(arg, []).append(part)
-        if record is not None:
+        if record is not None and incoming is not None:
             record.append(Step(node, incoming, tuple(parts), _contributions(node, sent)))
     return [found[n] if n in found else zeros(n.shape, n.dtype) for n in wrt]
+
+
+class _Together:
+    """Cotangents of the results of one loop wait for one another, to go back in one loop."""
+
+    def __init__(self, order: Iterable[Node]) -> None:
+        self.arrived: dict[Hashable, dict[int, Node]] = {}
+        self.first: dict[Hashable, Node] = {}
+        for node in order:
+            if node.op.several is not None:
+                self.first.setdefault(group_key(node), node)
+
+    def waits_for(self, node: Node) -> bool:
+        """Whether siblings wait for this node, although nothing arrived at itself."""
+        return node.op.several is not None and (
+            self.first.get(group_key(node)) is node and group_key(node) in self.arrived
+        )
+
+    def vjp(
+        self, incoming: Node | None, node: Node, wanted: Sequence[bool]
+    ) -> Sequence[Node | None]:
+        """Nothing, until the sibling comes below which no other can receive anything more."""
+        key = group_key(node)
+        arrived = self.arrived.setdefault(key, {})
+        if incoming is not None:
+            arrived[node.attrs["index"]] = incoming
+        if self.first[key] is not node:
+            return ()
+        assert node.op.several is not None
+        cotangents = [arrived.get(i) for i in range(len(node.attrs["body"].outputs))]
+        return node.op.several.vjp(reverse, cotangents, node, wanted)
 
 
 def _contributions(node: Node, sent: Sequence[Node | None]) -> tuple[Contribution, ...]:
@@ -129,7 +167,7 @@ def total(parts: Sequence[Node]) -> Node:
     So the gradient of a vector whose thousand elements were read one by one is one concatenation
     and not a thousand additions of vectors.
     """
-    if len(parts) > 2 or all(p.op.name == "pad" for p in parts):
+    if len(parts) > 1 and sum(p.op.name == "pad" for p in parts) > 1:
         parts = _joined(parts)
     whole = parts[0]
     for part in parts[1:]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from descend.errors import InternalError, UsageError
 from descend.graph.node import Dim, Node, postorder
 from descend.graph.primitive import Array
 from descend.graph.source import INPUT
+from descend.graph.subgraph import Body, group_key
 
 __all__ = ["bind_extents", "concrete", "evaluate"]
 
@@ -39,7 +40,7 @@ def concrete(value: Any, extents: Mapping[Dim, int]) -> Any:
         return extents[value]
     if isinstance(value, tuple):
         return tuple(concrete(v, extents) for v in value)
-    return value
+    return value.bound_to(extents) if isinstance(value, Body) else value
 
 
 def evaluate(
@@ -63,6 +64,7 @@ def evaluate(
     order = postorder(outputs, stop=lambda n: n in values)
     last = {arg: i for i, node in enumerate(order) for arg in node.args}
     kept = set(outputs) | set(bindings)
+    groups: dict[Hashable, tuple[Array, ...]] = {}
     with np.errstate(all="ignore"):
         for i, node in enumerate(order):
             if node in values:
@@ -70,7 +72,14 @@ def evaluate(
             if node.op is INPUT:
                 raise InternalError(f"input {node.attrs['name']} is not bound")
             attrs = {k: concrete(v, sizes) for k, v in node.attrs.items()}
-            result = node.op.meaning(*(values[a] for a in node.args), **attrs)
+            arrays = [values[a] for a in node.args]
+            if node.op.several is None:
+                result = node.op.meaning(*arrays, **attrs)
+            else:
+                key = group_key(node)
+                if key not in groups:
+                    groups[key] = node.op.several.meaning(*arrays, **attrs)
+                result = groups[key][attrs["index"]]
             values[node] = np.asarray(result, node.dtype)
             for arg in set(node.args):
                 if last[arg] == i and arg not in kept:

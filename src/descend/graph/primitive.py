@@ -16,7 +16,7 @@ import numpy as np
 from descend.errors import InternalError
 from descend.graph.node import Node, Shape, intern
 
-__all__ = ["PRIMITIVES", "Partial", "Primitive", "register"]
+__all__ = ["PRIMITIVES", "Partial", "Primitive", "Several", "declare_several", "register"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Typed = tuple[Shape, np.dtype[Any]]
@@ -43,6 +43,27 @@ class Partial:
 
 
 @dataclass(frozen=True, eq=False)
+class Several:
+    """What a primitive with several results declares in place of meaning, vjp, jvp and batch.
+
+    Each result is a node of its own; siblings share arguments and attributes except `index`.
+    Such primitives hold graphs inside, so the walk that differentiates is handed to their rules.
+
+    Attributes:
+        meaning: all results at once, in NumPy.
+        vjp: (reverse, cotangents of all results or None, any sibling, wanted) → cotangents of the
+            arguments.
+        jvp: (forward, tangents of the arguments, the sibling) → its tangent.
+        batch: (batch, arguments, flags, the sibling, extent) → the sibling with the new axis.
+    """
+
+    meaning: Callable[..., tuple[Array, ...]]
+    vjp: Callable[[Any, list[Node | None], Node, Sequence[bool]], list[Node | None]]
+    jvp: Callable[[Any, list[Node | None], Node], Node | None]
+    batch: Callable[[Any, list[Node], list[bool], Node, Any], Node]
+
+
+@dataclass(frozen=True, eq=False)
 class Primitive:
     """One entry of the table.
 
@@ -56,6 +77,7 @@ class Primitive:
         batch: arguments, which of them carry a new leading axis, the node, the axis' extent.
         partials: for elementwise primitives, one entry per argument, None where the derivative
             is zero everywhere.
+        several: for primitives with several results, which leave the rules above unused.
     """
 
     name: str
@@ -66,6 +88,7 @@ class Primitive:
     jvp: Jvp
     batch: Batch
     partials: tuple[Partial | None, ...] | None = None
+    several: Several | None = None
 
     def apply(self, *args: Node, **attrs: Any) -> Node:
         shape, dtype = self.infer(args, attrs)
@@ -76,6 +99,15 @@ class Primitive:
 
 
 PRIMITIVES: dict[str, Primitive] = {}
+
+
+def declare_several(name: str, infer: Infer, several: Several) -> Primitive:
+    """Register a primitive with several results; the walks use `several` alone."""
+
+    def unused(*_args: Any, **_attrs: Any) -> Any:
+        raise InternalError(f"{name} has several results; its rules are in `several`")
+
+    return register(Primitive(name, "opaque", infer, unused, unused, unused, unused, None, several))
 
 
 def register(primitive: Primitive) -> Primitive:
