@@ -1,0 +1,34 @@
+"""Elementary functions as straight-line arithmetic on lanes.
+
+`ELEMENTARY[name](emitter, *values)` emits the function called `name` in the graph's table, for
+float64 and float32, at any width, with the same bits at every width. Special values are those of
+NumPy and C99. Nothing here calls a library or reads a table from memory; code that is rarely
+needed (trigonometric functions of huge arguments) stands in blocks that are jumped over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from descend.compile.elementary.exponential import cosh, exp, exp2, expit, expm1, sinh, tanh
+from descend.compile.elementary.logarithm import log, log1p, log2, log10
+from descend.compile.elementary.power import power
+from descend.compile.lanes import Emitter, Value
+
+__all__ = ["ELEMENTARY"]
+
+ELEMENTARY: dict[str, Callable[..., Value]] = {
+    "sqrt": Emitter.sqrt,
+    "exp": exp,
+    "exp2": exp2,
+    "expm1": expm1,
+    "log": log,
+    "log2": log2,
+    "log10": log10,
+    "log1p": log1p,
+    "pow": power,
+    "expit": expit,
+    "sinh": sinh,
+    "cosh": cosh,
+    "tanh": tanh,
+}

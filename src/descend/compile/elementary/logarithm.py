@@ -1,0 +1,172 @@
+"""log, log2, log10, log1p, and a logarithm with twice the digits for powers.
+
+x = 2^n·m with m in [√½, √2), f = m - 1, s = f/(2 + f): log m = 2·artanh s, a polynomial in s².
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+
+from descend.compile.elementary import coefficients as c
+from descend.compile.elementary.formats import (
+    FORMATS,
+    estrin,
+    fast_two_sum,
+    two_product,
+    two_sum,
+)
+from descend.compile.lanes import Emitter, Value
+
+__all__ = ["log", "log1p", "log2", "log10", "log_pair"]
+
+_SQRT_HALF = {
+    "f64": struct.unpack("<q", struct.pack("<d", math.sqrt(0.5)))[0],
+    "f32": struct.unpack("<i", struct.pack("<f", math.sqrt(0.5)))[0],
+}
+_TAIL = {"f64": c.LOG, "f32": c.LOG_F32}
+_LN2 = {"f64": c.LN2, "f32": c.LN2_F32}
+
+
+def _split(e: Emitter, x: Value) -> tuple[Value, Value]:
+    """n and m of a positive normal x = 2^n·m."""
+    form = FORMATS[x.kind]
+    half, one = _SQRT_HALF[x.kind], form.bias << form.mantissa
+    bits = e.sub(e.bitcast(x, form.bits), half - one)
+    # The biased exponent becomes a float by being or-ed into 2^mantissa's low bits.
+    field = e.lshr(bits, form.mantissa)
+    offset = 2.0**form.mantissa
+    carrier = (form.bias + form.mantissa) << form.mantissa
+    n = e.sub(e.bitcast(e.or_(field, carrier), x.kind), offset + form.bias)
+    kept = e.and_(bits, (1 << form.mantissa) - 1)
+    return n, e.bitcast(e.add(kept, half), x.kind)
+
+
+def _normal(e: Emitter, x: Value) -> tuple[Value, Value]:
+    """A subnormal x scaled up, and the exponent to add."""
+    form = FORMATS[x.kind]
+    shift = form.mantissa + 2
+    small = e.lt(x, form.least)
+    scaled = e.select(small, e.mul(x, 2.0**shift), x)
+    return scaled, e.select(small, e.like(x, -float(shift)), 0.0)
+
+
+def _edges(e: Emitter, x: Value, result: Value) -> Value:
+    """-∞ at 0, NaN below, ∞ at ∞."""
+    result = e.select(e.lt(x, math.inf), result, x)
+    edge = e.select(e.eq(x, 0.0), e.like(x, -math.inf), math.nan)
+    return e.select(e.gt(x, 0.0), result, edge)
+
+
+def _log_of_one_plus(e: Emitter, n: Value, f: Value) -> Value:
+    """n·ln 2 + log(1 + f)."""
+    ln2 = _LN2[f.kind]
+    s = e.div(f, e.add(f, 2.0))
+    half_square = e.mul(e.mul(f, 0.5), f)
+    z = e.mul(s, s)
+    rest = e.fma(z, estrin(e, z, _TAIL[f.kind]), half_square)
+    small = e.sub(e.fma(s, rest, e.mul(n, ln2[1])), half_square)
+    return e.fma(n, ln2[0], e.add(f, small)) if f.kind == "f32" else _sum(e, n, ln2[0], f, small)
+
+
+def _sum(e: Emitter, n: Value, ln2: float, f: Value, small: Value) -> Value:
+    """n·ln2 + f + small, the first two added without error."""
+    high = e.fma(n, ln2, f)
+    lost = e.sub(f, e.fma(n, -ln2, high))
+    return e.add(high, e.add(small, lost))
+
+
+def log(e: Emitter, x: Value) -> Value:
+    """Natural logarithm."""
+    scaled, shift = _normal(e, x)
+    n, m = _split(e, scaled)
+    return _edges(e, x, _log_of_one_plus(e, e.add(n, shift), e.sub(m, 1.0)))
+
+
+def log1p(e: Emitter, x: Value) -> Value:
+    """log(1 + x), right near 0: what 1 + x loses is added to m - 1."""
+    u, lost = two_sum(e, e.like(x, 1.0), x)
+    n, m = _split(e, u)
+    form = FORMATS[x.kind]
+    # 2^-n by the bits of -n; where it would be subnormal nothing was lost.
+    bounded = e.select(e.lt(n, form.bias - 1.0), n, form.bias - 1.0)
+    field = e.bitcast(e.sub(e.like(x, form.magic + form.bias), bounded), form.bits)
+    inverse = e.bitcast(e.shl(field, form.mantissa), x.kind)
+    f = e.fma(lost, inverse, e.sub(m, 1.0))
+    result = _edges(e, u, _log_of_one_plus(e, n, f))
+    return e.select(e.lt(e.abs(x), 1e-17), x, result)
+
+
+def log_pair(e: Emitter, x: Value) -> tuple[Value, Value]:
+    """log x as high + low for finite x > 0, with a relative error under 2^-66 (float64)."""
+    scaled, shift = _normal(e, x)
+    n, m = _split(e, scaled)
+    n = e.add(n, shift)
+    high, low = _log_m_pair(e, m)
+    base, base_low = two_product(e, n, e.like(x, c.LN2[0]))
+    base_low = e.fma(n, c.LN2[1], base_low)
+    total, lost = two_sum(e, base, high)
+    return fast_two_sum(e, total, e.add(lost, e.add(low, base_low)))
+
+
+def _log_m_pair(e: Emitter, m: Value) -> tuple[Value, Value]:
+    """log m = 2s + 2s³·(1/3 + s²·tail), products and s in two parts."""
+    f = e.sub(m, 1.0)
+    below, below_low = fast_two_sum(e, e.like(m, 2.0), f)
+    inverse = e.div(e.like(m, 1.0), below)
+    s = e.mul(f, inverse)
+    s_low = e.mul(e.fma(e.neg(s), below_low, e.fma(e.neg(s), below, f)), inverse)
+    z, z_low = two_product(e, s, s)
+    z_low = e.fma(e.add(s, s), s_low, z_low)
+    t, t_low = fast_two_sum(e, e.like(m, c.THIRD[0]), e.mul(z, estrin(e, z, c.LOG_TAIL)))
+    t_low = e.add(t_low, c.THIRD[1])
+    u, u_low = two_product(e, z, t)
+    u_low = e.fma(z, t_low, e.fma(z_low, t, u_low))
+    w, w_low = e.add(s, s), e.add(s_low, s_low)
+    v, v_low = two_product(e, w, u)
+    v_low = e.fma(w, u_low, e.fma(w_low, u, v_low))
+    high, lost = fast_two_sum(e, w, v)
+    return high, e.add(lost, e.add(w_low, v_low))
+
+
+def _log_short_pair(e: Emitter, m: Value) -> tuple[Value, Value]:
+    """log m as high + low, with a relative error of about 2^-60 (float64)."""
+    f = e.sub(m, 1.0)
+    s = e.div(f, e.add(f, 2.0))
+    half = e.mul(f, 0.5)
+    half_square = e.mul(half, f)
+    lost_square = e.fma(half, f, e.neg(half_square))
+    z = e.mul(s, s)
+    rest = e.fma(z, estrin(e, z, _TAIL[f.kind]), half_square)
+    high, lost = fast_two_sum(e, f, e.neg(half_square))
+    return high, e.add(e.fma(s, rest, e.neg(lost_square)), lost)
+
+
+def log2(e: Emitter, x: Value) -> Value:
+    """Logarithm to base 2, exact at powers of 2."""
+    scaled, shift = _normal(e, x)
+    n, m = _split(e, scaled)
+    n = e.add(n, shift)
+    high, low = _log_short_pair(e, m)
+    scale, scale_low = c.LOG2E if x.kind == "f64" else c.LOG2E_F32
+    fraction, lost = two_product(e, high, e.like(x, scale))
+    lost = e.fma(low, scale, e.fma(high, scale_low, lost))
+    total, error = two_sum(e, n, fraction)
+    return _edges(e, x, e.add(total, e.add(error, lost)))
+
+
+def log10(e: Emitter, x: Value) -> Value:
+    """Logarithm to base 10."""
+    scaled, shift = _normal(e, x)
+    n, m = _split(e, scaled)
+    n = e.add(n, shift)
+    high, low = _log_short_pair(e, m)
+    double = x.kind == "f64"
+    scale, scale_low = c.LOG10E if double else c.LOG10E_F32
+    two, two_low = c.LOG10_2 if double else c.LOG10_2_F32
+    fraction, lost = two_product(e, high, e.like(x, scale))
+    lost = e.fma(low, scale, e.fma(high, scale_low, lost))
+    whole, whole_lost = two_product(e, n, e.like(x, two))
+    lost = e.add(lost, e.fma(n, two_low, whole_lost))
+    total, error = two_sum(e, whole, fraction)
+    return _edges(e, x, e.add(total, e.add(error, lost)))

@@ -1,0 +1,47 @@
+"""pow with all special cases of C99 and NumPy."""
+
+from __future__ import annotations
+
+import math
+
+from descend.compile.elementary.exponential import scaled_exp
+from descend.compile.elementary.formats import fast_two_sum, through_double, two_product
+from descend.compile.elementary.logarithm import log_pair
+from descend.compile.lanes import Emitter, Value
+
+__all__ = ["power"]
+
+
+@through_double
+def power(e: Emitter, x: Value, y: Value) -> Value:
+    """x^y = exp(y·log|x|) with the logarithm and the product in two parts."""
+    size = e.abs(x)
+    high, low = log_pair(e, size)
+    product, lost = two_product(e, y, high)
+    usual = scaled_exp(e, *fast_two_sum(e, product, e.fma(y, low, lost)))
+    # Past exp's range the low part may be infinite or NaN; the sign of y·log|x| decides there.
+    beyond = e.gt(e.abs(product), 800.0)
+    vast = e.select(e.gt(product, 0.0), e.like(x, math.inf), 0.0)
+    result = e.select(beyond, vast, usual)
+    return _special_powers(e, x, y, size, result)
+
+
+def _special_powers(e: Emitter, x: Value, y: Value, size: Value, result: Value) -> Value:
+    y_size = e.abs(y)
+    # |x| in {0, ∞}, or |y| = ∞: 0 or ∞ according to the signs of y and log|x|.
+    grows = e.eq(e.gt(size, 1.0), e.gt(y, 0.0))
+    extreme = e.select(grows, e.like(x, math.inf), 0.0)
+    edge = e.or_(e.eq(y_size, math.inf), e.or_(e.eq(size, 0.0), e.eq(size, math.inf)))
+    result = e.select(edge, extreme, result)
+    # A negative base: the sign of an odd exponent, NaN for a fraction (but not for x = -∞).
+    whole = e.eq(e.trunc(y), y)
+    half = e.mul(y, 0.5)
+    odd = e.and_(whole, e.ne(e.trunc(half), half))
+    signed = e.select(odd, e.copysign(result, x), result)
+    fraction = e.and_(e.not_(whole), e.and_(e.lt(x, 0.0), e.lt(size, math.inf)))
+    signed = e.select(fraction, e.like(x, math.nan), signed)
+    signed = e.select(e.or_(e.isnan(x), e.isnan(y)), e.like(x, math.nan), signed)
+    # 1^y and x^0 are 1, even for NaN; so is (-1)^±∞.
+    unit = e.and_(e.eq(size, 1.0), e.eq(y_size, math.inf))
+    one = e.or_(e.or_(e.eq(x, 1.0), e.eq(y, 0.0)), unit)
+    return e.select(one, e.like(x, 1.0), signed)
