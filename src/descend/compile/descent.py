@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from descend.compile.kinds import Value
+from descend.compile.calls import CALLS
 from descend.compile.llvm import BlockWriter
 from descend.compile.loops import Address, Block, Copy, Index, Place
 from descend.compile.lower import Lowering, lower
@@ -91,7 +92,7 @@ class DescentWriter:
 
     def move_registers(self, place: Place, names: Sequence[str], into: bool) -> None:
         """Between the registers of a small state and its memory."""
-        writer = BlockWriter(self.f.frame())
+        writer = BlockWriter(self.f.frame(), CALLS)
         kind = kind_of(place.dtype)
         base = self.f.pointer(place)
         size = 1 if kind == "i1" else int(kind[1:]) // 8
@@ -193,7 +194,7 @@ class DescentWriter:
         order = self.f.slot(("order",)) if p.plan.shuffle else None
         start = first if p.plan.batch_size is not None else None
         frame = self.f.frame(start, order, (p.rows, rows))
-        writer = BlockWriter(frame)
+        writer = BlockWriter(frame, CALLS)
         writer.write(lowering.block)
         if graph.ok is not None:
             ok = writer.values[lowering.cells[outputs[-1]][()]]
@@ -267,7 +268,7 @@ class DescentWriter:
             (cell,) = self.f.registers(place)
             self.e.line(f"store {value.typed}, ptr {cell}")
         lowering = self.lower_block("epoch", outputs, ())
-        writer = BlockWriter(self.f.frame(None, None, (p.rows, n)))
+        writer = BlockWriter(self.f.frame(None, None, (p.rows, n)), CALLS)
         writer.write(lowering.block)
         k = len(p.state)
         self.record(lowering, writer, outputs[k + 1 :])
@@ -317,7 +318,7 @@ class DescentWriter:
         self.branch(e.eq(self.variable("batch"), 0), "shuffle", "shuffled")
         self.label("shuffle")
         order, n = self.f.slot(("order",)), self.variable("n_rows")
-        writer = BlockWriter(self.f.frame())
+        writer = BlockWriter(self.f.frame(), CALLS)
         writer.loop(n, lambda i: self.put(order, i, e.convert(e.bitcast(i, "u64"), "u32")))
         epoch = e.bitcast(self.variable("epoch"), "u64")
         key = self.mix(e.add(e.bitcast(self.variable("shuffle_key"), "u64"), epoch))

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from descend.compile.legalise import legalise
+from descend.compile.calls import CALLS
 from descend.compile.llvm import BlockWriter
 from descend.compile.loops import Address, Index, Place
 from descend.compile.lower import lower
@@ -45,7 +46,7 @@ class NativeFunction:
         lowering = lower(self.lowered_from, leaves)
         function = FunctionText()
         function.constants(lowering.block)
-        writer = BlockWriter(function.frame())
+        writer = BlockWriter(function.frame(), CALLS)
         writer.write(lowering.block)
         self._results: list[Place] = []
         for number, node in enumerate(self.lowered_from):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -75,13 +75,16 @@ class Frame:
 
 
 Counters = dict[Axis, Value]
+Accumulators = list[dict[tuple[int, int], str]]
+Algorithm = Callable[["BlockWriter", Call], Any]
 
 
 class BlockWriter:
     """Writes the statements of a block; `values` knows every top-level let afterwards."""
 
-    def __init__(self, frame: Frame) -> None:
+    def __init__(self, frame: Frame, algorithms: Mapping[str, Algorithm]) -> None:
         self.frame = frame
+        self.algorithms = algorithms
         self.e = frame.e
         self.values: dict[Let, Value] = {}
 
@@ -259,14 +262,13 @@ class BlockWriter:
         )
 
     def call(self, statement: Call) -> None:
-        from_calls = CALLS[statement.name]
-        from_calls(self, statement)
+        self.algorithms[statement.name](self, statement)
 
     def loop(self, extent: Value, body: Callable[[Value], None], start: Value | None = None,
              step: int = 1) -> Value:  # fmt: skip
         """A counted loop; returns the counter after it (the first value not done)."""
         e = self.e
-        number = e.fresh("")[2:]
+        number = e.fresh("L")[2:]
         head, inside, after = f"head{number}", f"body{number}", f"after{number}"
         first = start or Value("0", "i64", 1)
         before = e.block
@@ -612,6 +614,3 @@ class NestWriter:
         for k, c in enumerate(self.each_lane(counters, value.width)):
             self.w.store(address, self.e.extract(value, k), c, None)
 
-
-Accumulators = list[dict[tuple[int, int], str]]
-CALLS: dict[str, Callable[[BlockWriter, Call], Any]] = {}

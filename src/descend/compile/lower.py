@@ -366,8 +366,11 @@ class Lowering:
             self.places[node] = self.assemble(node)
         elif name in ("cumsum", "put_add", "argsort"):
             place = self.scratch(node.shape, node.dtype)
-            sources = tuple(self.place_of(a) for a in node.args)
-            self.block.statements.append(Call(name, place, sources, dict(node.attrs)))
+            sources = [self.place_of(a) for a in node.args]
+            if name == "argsort":
+                line = (node.shape[node.attrs["axis"]],)
+                sources += [self.scratch(line, node.dtype), self.scratch(line, node.dtype)]
+            self.block.statements.append(Call(name, place, tuple(sources), dict(node.attrs)))
             self.places[node] = place
         else:
             raise NotNative(name)
