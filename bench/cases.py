@@ -67,7 +67,7 @@ def all_cases() -> list[Case]:
         visits = VISITS[model].get(batch, VISITS[model][0])
         if rows > 100:
             visits = VISITS_LARGE[model].get(batch, visits)
-        epochs = max(1, round(visits / rows / (4 if shuffle else 1)))
+        epochs = max(5, round(visits / rows / (10 if shuffle else 1)))
         cases.append(Case(model, rows, batch or rows, bool(shuffle), epochs))
     return cases
 

@@ -145,6 +145,22 @@ def cold_section(outcome: dict[str, Any]) -> list[str]:
     return [*lines, ""]
 
 
+def least_squares_section(rows: list[dict[str, Any]]) -> list[str]:
+    if not rows:
+        return []
+    lines = [
+        "## Least squares with standard errors: one call, warm",
+        "",
+        table_row(["data", "contestant", "µs", "residual sum of squares"]),
+        table_row(["---", "---", "---:", "---:"]),
+    ]
+    for row in rows:
+        found = row.get("error") or f"{row['squares']:.11g}"
+        took = number(row["us"]) if "us" in row else ""
+        lines.append(table_row([row["data"], row["name"], took, found]))
+    return [*lines, ""]
+
+
 def imports_section(figures: dict[str, float]) -> list[str]:
     if not figures:
         return []
@@ -172,6 +188,7 @@ def markdown(outcome: dict[str, Any]) -> str:
         *cases_section(outcome),
         *limits_section(outcome["figures"]),
         *cold_section(outcome),
+        *least_squares_section(outcome["least_squares"]),
         *imports_section(outcome["imports"]),
     ]
     return "\n".join(lines).rstrip() + "\n"

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import cold
+import least_squares
 import limits
 import machine
 import report
@@ -156,6 +157,7 @@ def main() -> None:
         "missing": missing,
         "cases": rows,
         "cold": cold.measure(repeats=5) if whole else [],
+        "least_squares": least_squares.measure() if whole else [],
         "imports": cold.imports(repeats=15) if whole else {},
     }
     text = report.markdown(outcome)

@@ -1,4 +1,4 @@
-"""How compiling grows: with the length of a chain, with unrolled steps, with the number of programs.
+"""How compiling grows: with the length of a chain, with unrolled steps, with many programs.
 
 usage: python bench/scaling.py [--functions 10000]
 
@@ -133,7 +133,7 @@ def perform(task: str, size: int) -> dict[str, float]:
 
 
 def table(title: str, task: str, sizes: tuple[int, ...]) -> list[str]:
-    lines = [f"## {title}", "", "| size | seconds | ms each | MB |", "| ---: | ---: | ---: | ---: |"]
+    lines = [f"## {title}", "", "| size | seconds | ms each | MB |", "|---:|---:|---:|---:|"]
     for size in sizes:
         got = measured(task, size)
         if "error" in got:
