@@ -107,12 +107,12 @@ def _usage(error: Any, app: Any, words: list[str]) -> UsageError:
     command = words[0] if words[0] in _COMMANDS else None
     manual = f"see descend {command + ' ' if command else ''}--help"
     kind = type(error).__name__
-    if kind == "UnknownCommandError" or (command is None and not words[0].startswith("-")):
+    commands = f"the commands are {', '.join(_COMMANDS)}"
+    if command is None and words[0].startswith("-"):
+        return UsageError(f"a command comes first, not {words[0]}", remedy=commands)
+    if command is None or kind == "UnknownCommandError":
         hint = suggest(words[0], _COMMANDS)
-        commands = ", ".join(_COMMANDS)
-        return UsageError(
-            f'there is no command "{words[0]}"{hint}', remedy=f"the commands are {commands}"
-        )
+        return UsageError(f'there is no command "{words[0]}"{hint}', remedy=commands)
     if kind == "UnknownOptionError":
         written = str(error.token.keyword or error.token.value)
         return UsageError(

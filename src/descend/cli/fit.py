@@ -83,9 +83,9 @@ def fit(
     wanted = {"sigma": sigma, "sample_weight": sample_weight}
     extra = {option: column for option, column in wanted.items() if column is not None}
     source, binding = open_bound(table, formula, data.sql, params, begin)
-    told.line(str(binding))
     assert binding.target is not None
     columns = source.read([*binding.data, binding.target, *extra.values()])
+    told.line(str(binding))
     options |= {option: columns[column] for option, column in extra.items()}
     rest = {
         "start": begin,
