@@ -95,7 +95,7 @@ def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
 def test_every_option_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([command, "--help"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    options = [line for line in lines if line.startswith("│ --") or line.startswith("│ *  --")]
+    options = [line for line in lines if line.startswith(("│ --", "│ *  --"))]
     assert options
     bare = [line for line in options if len(line.strip("│ ").split("  ")) == 1]
     assert [line for line in bare if "accumulator" not in line] == []
