@@ -1,0 +1,224 @@
+"""The trace under way: where in the user's code each node came from, what the model captured.
+
+Traces nest (a gradient inside a model); the innermost one is found through a context variable, so
+threads do not see each other's.
+"""
+
+from __future__ import annotations
+
+import dis
+import linecache
+import os
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from types import CodeType, FrameType
+from typing import Any
+
+import numpy as np
+
+from descend.errors import DescendWarning
+from descend.graph.node import Node
+from descend.graph.source import const, input_node
+
+__all__ = ["Origin", "Trace", "current", "note", "tracing", "user_frame", "where"]
+
+SMALL = 16
+_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+_NUMPY = os.path.dirname(os.path.abspath(np.__file__)) + os.sep
+_OWN_TEXTS = tuple(_PACKAGE + name + os.sep for name in ("methods", "networks"))
+_SKIPPED = (_PACKAGE, _NUMPY, os.sep.join((os.path.dirname(os.__file__), "functools.py")))
+
+
+@dataclass(frozen=True)
+class Origin:
+    """The place in the user's code that made a node.
+
+    Attributes:
+        file: path of the file.
+        line: line number, from 1.
+        text: the expression itself where Python knows its extent, else the whole line.
+        name: the variable that the result is assigned to, or None.
+    """
+
+    file: str
+    line: int
+    text: str
+    name: str | None
+
+    def __str__(self) -> str:
+        return f"{os.path.basename(self.file)}:{self.line}: {self.text}"
+
+
+Place = tuple[CodeType, int]
+
+
+def _is_users(code: CodeType) -> bool:
+    file = code.co_filename
+    return not file.startswith(_SKIPPED) or file.startswith(_OWN_TEXTS)
+
+
+def user_frame(depth: int = 1) -> FrameType | None:
+    """The nearest frame that runs the user's code, or None."""
+    frame: FrameType | None = sys._getframe(depth)
+    while frame is not None and not _is_users(frame.f_code):
+        frame = frame.f_back
+    return frame
+
+
+def where() -> str | None:
+    """The user's line under way, as errors print it: `model.py:12: return x / 0`."""
+    frame = user_frame(2)
+    if frame is None:
+        return None
+    file, line = frame.f_code.co_filename, frame.f_lineno
+    text = linecache.getline(file, line, frame.f_globals).strip()
+    return f"{os.path.basename(file)}:{line}: {text}" if text else f"{os.path.basename(file)}:{line}"
+
+
+def _segment(file: str, line: int, end: int | None, first: int | None, last: int | None) -> str:
+    text = linecache.getline(file, line)
+    if end != line or first is None or last is None:
+        return text.strip()
+    return text.encode()[first:last].decode(errors="replace").strip()
+
+
+def _assigned_name(code: CodeType, offset: int) -> str | None:
+    """The variable that the instruction after this one stores to, if it does nothing else."""
+    following = (i for i in dis.get_instructions(code) if i.offset > offset)
+    for instruction in following:
+        if instruction.opname in ("CACHE", "EXTENDED_ARG"):
+            continue
+        if instruction.opname in ("STORE_FAST", "STORE_NAME", "STORE_GLOBAL", "STORE_DEREF"):
+            return str(instruction.argval)
+        return None
+    return None
+
+
+def _origin_at(place: Place) -> Origin:
+    code, offset = place
+    for i, (line, end, first, last) in enumerate(code.co_positions()):
+        if i == offset // 2 and line is not None:
+            text = _segment(code.co_filename, line, end, first, last)
+            return Origin(code.co_filename, line, text, _assigned_name(code, offset))
+    return Origin(code.co_filename, code.co_firstlineno, code.co_name, None)
+
+
+class Trace:
+    """What one run of a model over stand-ins has recorded.
+
+    Attributes:
+        captured: for each captured array of more than a few elements, its input node and the
+            array itself, whose values are read anew at each call.
+        is_pure_capture: whether everything that the function captures is immutable.
+        notices: texts of the warnings given.
+    """
+
+    def __init__(self, parent: Trace | None = None) -> None:
+        self.parent = parent
+        self._places: dict[Node, Place] = {} if parent is None else parent._places
+        self._arrays: dict[int, tuple[Node, Any, Any]] = {} if parent is None else parent._arrays
+        self._captured: list[tuple[Node, Any]] = [] if parent is None else parent._captured
+        self._outside: set[int] = set() if parent is None else parent._outside
+        self._scalars: dict[Any, Node] = {} if parent is None else parent._scalars
+        self.bindings: list[tuple[Callable[[], Any], Any]] = []
+        self.copies: dict[int, Any] = {}
+        self.is_pure_capture = True
+        self.notices: list[str] = []
+
+    @property
+    def captured(self) -> list[tuple[Node, Any]]:
+        return self._captured
+
+    def origin(self, node: Node) -> Origin | None:
+        """Where the node was made in the user's code; None for nodes that no line names."""
+        place = self._places.get(node)
+        return None if place is None else _origin_at(place)
+
+    @property
+    def origins(self) -> dict[Node, Origin]:
+        """All known origins (worked out now; prefer `origin` for a single node)."""
+        return {node: _origin_at(place) for node, place in self._places.items()}
+
+    def unchanged(self) -> bool:
+        """Whether a new trace would capture the very same immutable things."""
+        if not self.is_pure_capture:
+            return False
+        return all(_is_same(read, value) for read, value in self.bindings)
+
+    def bind(self, read: Callable[[], Any], value: Any) -> None:
+        """Remember something that the model captures, and how to look at it again."""
+        self.bindings.append((read, value))
+        if isinstance(value, np.ndarray):
+            self._outside.add(id(value))
+
+    def scalar(self, value: Any, dtype: Any) -> Node:
+        """A scalar constant, remembered for the length of the trace."""
+        key = (value, dtype)
+        found = self._scalars.get(key) if value else None
+        if found is None:
+            found = const(value, dtype)
+            if value and value == value:
+                self._scalars[key] = found
+        return found
+
+    def capture(self, array: Any) -> Node:
+        """A constant node for a small array, a hidden input for a larger one.
+
+        An array that the model made itself is copied: it may be changed before the trace ends.
+        """
+        if array.size <= SMALL:
+            return const(array)
+        found = self._arrays.get(id(array))
+        if found is None or not (found[1] is array or np.array_equal(found[1], array)):
+            node = input_node(f"captured{len(self._captured)}", array.shape, array.dtype)
+            kept = array if id(array) in self._outside else array.copy()
+            found = self._arrays[id(array)] = (node, kept, array)
+            self._captured.append((node, kept))
+        return found[0]
+
+    def warn(self, text: str, place: str | None) -> None:
+        """Give a warning once a trace."""
+        if text not in self.notices:
+            self.notices.append(text)
+            message = f"{text}\n  at: {place}" if place else text
+            warnings.warn(DescendWarning(message), stacklevel=2)
+
+
+def _is_same(read: Callable[[], Any], value: Any) -> bool:
+    try:
+        return read() is value
+    except (LookupError, AttributeError, ValueError):
+        return False
+
+
+_current: ContextVar[Trace | None] = ContextVar("descend_trace", default=None)
+
+
+def current() -> Trace | None:
+    """The innermost trace under way, if any."""
+    return _current.get()
+
+
+@contextmanager
+def tracing() -> Iterator[Trace]:
+    """A new trace inside the current one, left again whatever happens."""
+    trace = Trace(_current.get())
+    token = _current.set(trace)
+    try:
+        yield trace
+    finally:
+        _current.reset(token)
+
+
+def note(node: Node) -> Node:
+    """Remember the user's line under way as the node's origin, unless it has one."""
+    trace = _current.get()
+    if trace is not None and node not in trace._places:
+        frame = user_frame(2)
+        if frame is not None:
+            trace._places[node] = (frame.f_code, frame.f_lasti)
+    return node

@@ -1,0 +1,290 @@
+"""The model as a copy of itself, in which NumPy's names mean the table's functions.
+
+`types.FunctionType` makes a function of the same code over other globals, closure cells and
+builtins. The globals are a dict that looks names up in the user's module when they are first
+needed and translates what it finds: modules, functions, containers of functions. The user's module
+and NumPy itself are left as they are.
+"""
+
+from __future__ import annotations
+
+import builtins
+import functools
+import sys
+import types
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from descend.errors import TraceError
+from descend.trace.context import Trace, where
+from descend.trace.dispatch import face, name_of
+from descend.trace.table import ENTRIES
+
+__all__ = ["stand_in"]
+
+_PLAIN = frozenset(
+    (int, float, complex, bool, str, bytes, type(None), type(...), range, slice, types.CodeType)
+)
+_FACED = ("numpy", "numpy.linalg", "numpy.fft", "numpy.random", "scipy", "scipy.special", "math")
+_NOT_COPIED = frozenset(sys.stdlib_module_names) | {"numpy", "scipy", "pandas", "optree"}
+_OWN_MODELS = ("descend.methods", "descend.networks")
+_DISPATCHER = type(np.sum)
+
+
+class ModuleFace:
+    """A module as the model sees it: attributes are translated when they are asked for."""
+
+    def __init__(self, module: types.ModuleType, trace: Trace | None) -> None:
+        self.__dict__["_module"] = module
+        self.__dict__["_trace"] = trace
+
+    def __getattr__(self, name: str) -> Any:
+        module, trace = self.__dict__["_module"], self.__dict__["_trace"]
+        if trace is None:
+            value = _library_value(module, name)
+        else:
+            value = _captured(trace, functools.partial(getattr, module, name))
+        self.__dict__[name] = value
+        return value
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise TraceError(f"the model assigns to {self._module.__name__}.{name}", where=where())
+
+    def __repr__(self) -> str:
+        return f"<{self._module.__name__} as the model sees it>"
+
+
+class _RandomFace(ModuleFace):
+    """np.random: random numbers drawn while tracing would be the same in every step."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise TraceError(
+            f"np.random.{name} in a model: the numbers would be drawn once, and be constants",
+            where=where(),
+            remedy="draw them before, and hand them to the model as data or as a parameter",
+        )
+
+
+_faces: dict[str, ModuleFace] = {}
+
+
+def _library_face(module: types.ModuleType) -> ModuleFace:
+    """The one face of a module of NumPy, SciPy or math."""
+    found = _faces.get(module.__name__)
+    if found is None:
+        kind = _RandomFace if module.__name__ == "numpy.random" else ModuleFace
+        found = _faces[module.__name__] = kind(module, None)
+    return found
+
+
+def _library_value(module: types.ModuleType, name: str) -> Any:
+    value = getattr(module, name)
+    if isinstance(value, types.ModuleType):
+        return _library_face(value) if value.__name__ in _FACED else value
+    full = f"{module.__name__}.{name}"
+    if full in ENTRIES or _is_function(value):
+        return face(full, value)
+    return value
+
+
+def _is_function(value: Any) -> bool:
+    return isinstance(
+        value, (np.ufunc, types.FunctionType, types.BuiltinFunctionType, _DISPATCHER)
+    )
+
+
+class Namespace(dict[str, Any]):
+    """The globals of a copied function: the user's own, translated name by name on first use."""
+
+    __slots__ = ("trace", "user")
+
+    def __init__(self, user: dict[str, Any], trace: Trace) -> None:
+        self.user = user
+        self.trace = trace
+        self["__builtins__"] = _model_builtins()
+
+    def __missing__(self, name: str) -> Any:
+        if name in self.user:
+            value = _captured(self.trace, functools.partial(self.user.__getitem__, name))
+        else:
+            value = _model_builtins()[name]
+        self[name] = value
+        return value
+
+
+_builtins: dict[str, Any] = {}
+
+
+def _model_builtins() -> dict[str, Any]:
+    """Python's builtins, with those that the table covers in their place."""
+    if not _builtins:
+        _builtins.update(vars(builtins))
+        for entry in ENTRIES.values():
+            module, _, name = entry.name.rpartition(".")
+            if module == "builtins" and entry.call is not None:
+                _builtins[name] = entry.call
+        _builtins["__import__"] = _import
+    return _builtins
+
+
+def _import(
+    name: str, globals: Any = None, locals: Any = None, fromlist: Any = (), level: int = 0
+) -> Any:
+    """`import numpy` inside the model gives the model's NumPy."""
+    user = globals.user if isinstance(globals, Namespace) else globals
+    module = builtins.__import__(name, user, locals, fromlist, level)
+    return _library_face(module) if module.__name__ in _FACED else module
+
+
+def _captured(trace: Trace, read: Callable[[], Any]) -> Any:
+    """Something that the model takes from outside, remembered and translated."""
+    value = read()
+    trace.bind(read, value)
+    if not _is_fixed(value):
+        trace.is_pure_capture = False
+    return stand_in(value, trace)
+
+
+def _is_fixed(value: Any) -> bool:
+    """Whether the value can never change (what a function captures is judged when it runs)."""
+    if type(value) in _PLAIN or isinstance(value, (np.generic, np.dtype, types.ModuleType)):
+        return True
+    if isinstance(value, tuple):
+        return all(_is_fixed(v) for v in value)
+    if isinstance(value, type):
+        return value.__module__.partition(".")[0] in _NOT_COPIED
+    return _is_function(value)
+
+
+def stand_in(value: Any, trace: Trace) -> Any:
+    """What the model sees in place of a value from outside."""
+    kind = type(value)
+    if kind in _PLAIN or kind is np.ndarray or isinstance(value, (type, np.generic)):
+        return value
+    found = trace.copies.get(id(value))
+    if found is not None:
+        return found[1]
+    translated = _translated(value, trace)
+    trace.copies[id(value)] = (value, translated)
+    return translated
+
+
+def _translated(value: Any, trace: Trace) -> Any:
+    if isinstance(value, types.ModuleType):
+        return _module(value, trace)
+    if isinstance(value, types.FunctionType):
+        return _function(value, trace)
+    if isinstance(value, (np.ufunc, types.BuiltinFunctionType, _DISPATCHER)):
+        return _library_function(value)
+    if isinstance(value, types.MethodType):
+        return types.MethodType(stand_in(value.__func__, trace), value.__self__)
+    if isinstance(value, functools.partial):
+        args = [stand_in(a, trace) for a in value.args]
+        keywords = {k: stand_in(a, trace) for k, a in value.keywords.items()}
+        return functools.partial(stand_in(value.func, trace), *args, **keywords)
+    if isinstance(value, functools._lru_cache_wrapper):
+        return stand_in(value.__wrapped__, trace)
+    return _container(value, trace)
+
+
+def _container(value: Any, trace: Trace) -> Any:
+    """A list, tuple or dict of functions, such as a table of activations; others as they are."""
+    if type(value) in (list, tuple) and any(callable(v) for v in value):
+        return type(value)(stand_in(v, trace) for v in value)
+    if type(value) is dict and any(callable(v) for v in value.values()):
+        return {k: stand_in(v, trace) for k, v in value.items()}
+    return value
+
+
+def _module(module: types.ModuleType, trace: Trace) -> Any:
+    name = module.__name__
+    if name in _FACED:
+        return _library_face(module)
+    if name.partition(".")[0] in _NOT_COPIED or _is_ours(name):
+        return module
+    return ModuleFace(module, trace)
+
+
+def _is_ours(module: str) -> bool:
+    return module.partition(".")[0] == "descend" and not module.startswith(_OWN_MODELS)
+
+
+def _library_function(function: Any) -> Any:
+    if getattr(function, "__module__", None) == "builtins":
+        entry = ENTRIES.get(f"builtins.{function.__name__}")
+        return function if entry is None or entry.call is None else entry.call
+    name = name_of(function)
+    return function if name is None else face(name, function)
+
+
+def _function(function: types.FunctionType, trace: Trace) -> Any:
+    """A copy of a user's function over translated surroundings."""
+    module = function.__module__ or ""
+    if isinstance(function.__globals__, Namespace):
+        return function
+    if name_of(function) in ENTRIES:
+        return _library_function(function)
+    if module.partition(".")[0] in _NOT_COPIED or _is_ours(module):
+        return function
+    namespace = trace.copies.get(id(function.__globals__))
+    if namespace is None:
+        namespace = (function.__globals__, Namespace(function.__globals__, trace))
+        trace.copies[id(function.__globals__)] = namespace
+    closure = function.__closure__
+    cells = None if closure is None else tuple(_cell(c, trace) for c in closure)
+    copy = types.FunctionType(function.__code__, namespace[1], function.__name__, None, cells)
+    trace.copies[id(function)] = (function, copy)
+    copy.__defaults__ = _defaults(function, "__defaults__", trace)
+    copy.__kwdefaults__ = _defaults(function, "__kwdefaults__", trace)
+    copy.__qualname__ = function.__qualname__
+    copy.__module__ = module
+    copy.__dict__.update(function.__dict__)
+    return copy
+
+
+def _defaults(function: types.FunctionType, which: str, trace: Trace) -> Any:
+    values = getattr(function, which)
+    if not values:
+        return values
+    items = values.values() if isinstance(values, dict) else values
+    trace.bind(functools.partial(getattr, function, which), values)
+    if not all(_is_fixed(v) for v in items):
+        trace.is_pure_capture = False
+    if isinstance(values, dict):
+        return {k: stand_in(v, trace) for k, v in values.items()}
+    return tuple(stand_in(v, trace) for v in values)
+
+
+def _cell(cell: types.CellType, trace: Trace) -> types.CellType:
+    """The same cell where nothing in it is translated (so that `nonlocal` works), else a copy."""
+    found = trace.copies.get(id(cell))
+    if found is not None:
+        return found[1]  # type: ignore[no-any-return]
+    try:
+        content = cell.cell_contents
+    except ValueError:
+        return cell
+    copy = types.CellType()
+    trace.copies[id(cell)] = (cell, copy)
+    value = _captured(trace, functools.partial(getattr, cell, "cell_contents"))
+    if value is content:
+        trace.copies[id(cell)] = (cell, cell)
+        return cell
+    copy.cell_contents = value
+    return copy
+
+
+def model_of(function: Callable[..., Any], trace: Trace) -> Callable[..., Any]:
+    """The copy of what the user hands over: a function, a method, or an object with `__call__`."""
+    translated = stand_in(function, trace)
+    if translated is function and not isinstance(function, type):
+        call = getattr(type(function), "__call__", None)
+        if isinstance(call, types.FunctionType):
+            trace.is_pure_capture = False
+            return types.MethodType(stand_in(call, trace), function)
+    if isinstance(function, types.MethodType):
+        trace.is_pure_capture = False
+    return translated  # type: ignore[no-any-return]
+

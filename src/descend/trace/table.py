@@ -1,0 +1,76 @@
+"""The coverage table: a name of NumPy, SciPy, math or Python → what it means on stand-ins.
+
+The families (`numpy_*`, `special_table`, …) enter their functions with `covers`; what is refused
+or not yet there is entered too, with words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from descend.errors import InternalError
+
+__all__ = ["ENTRIES", "Entry", "covers", "implementation", "refuse"]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One name of the table.
+
+    Attributes:
+        name: with its module, such as `numpy.where` or `scipy.special.erf`.
+        status: supported, refused or not yet.
+        call: the function on stand-ins (None unless supported).
+        remedy: what to do instead (for refused names), or a remark on the limits.
+        creates: whether it makes arrays, which must accept traced values later.
+        views: whether its results write through to its argument.
+    """
+
+    name: str
+    status: str
+    call: Callable[..., Any] | None = None
+    remedy: str = ""
+    creates: bool = False
+    views: bool = False
+
+
+ENTRIES: dict[str, Entry] = {}
+
+
+def _enter(entry: Entry) -> None:
+    if entry.name in ENTRIES:
+        raise InternalError(f"{entry.name} stands twice in the coverage table")
+    ENTRIES[entry.name] = entry
+
+
+def covers(
+    *names: str,
+    module: str = "numpy",
+    remark: str = "",
+    creates: bool = False,
+    views: bool = False,
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Enter a function on stand-ins under one or more names of a module."""
+
+    def enter(call: Callable[..., Any]) -> Callable[..., Any]:
+        for name in names:
+            _enter(Entry(f"{module}.{name}", "supported", call, remark, creates, views))
+        return call
+
+    return enter
+
+
+def refuse(remedy: str, *names: str, module: str = "numpy") -> None:
+    """Enter names that have no meaning in a model, with what to do instead."""
+    for name in names:
+        _enter(Entry(f"{module}.{name}", "refused", None, remedy))
+
+
+def implementation(name: str) -> Callable[..., Any]:
+    """The function on stand-ins behind a name of the table."""
+    call = ENTRIES[name].call
+    if call is None:
+        raise InternalError(f"{name} has no implementation")
+    return call

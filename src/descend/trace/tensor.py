@@ -1,0 +1,590 @@
+"""The stand-in array: looks like a NumPy array to the model, and builds the graph.
+
+A `Tensor` holds a node, or is a view of another tensor; `out[i] = v` replaces the contents of the
+array that owns the elements, so views write through as in NumPy. `Known` is an array whose value
+is known already (what `np.zeros(3)` gives in a model): an ordinary array until something traced
+is written into it.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from descend.errors import TraceError
+from descend.graph.elementwise import cast
+from descend.graph.linear import broadcast
+from descend.graph.node import Dim, Node, RowsAsked, Shape
+from descend.graph.source import const, is_const, value_of
+from descend.trace import indexing
+from descend.trace.context import current, note, where
+from descend.trace.dunder import comparison, delegated, operator, unary
+from descend.trace.regions import Region, Store
+from descend.trace.rows import Rows
+from descend.trace.table import implementation
+from descend.trace.typing_rules import shape_text
+
+__all__ = [
+    "Known",
+    "Tensor",
+    "as_node",
+    "check_data",
+    "is_traced",
+    "known",
+    "view_of",
+    "without_stand_ins",
+    "wrap",
+]
+
+BOOL = np.dtype(bool)
+_BRANCH = (
+    "the model branches on a value that is not known before the data is",
+    "use np.where(condition, a, b) instead of if, and, or, not, while",
+)
+
+
+class View:
+    """Which part of which tensor another tensor is."""
+
+    __slots__ = ("base", "region", "root", "version")
+
+    def __init__(self, base: Tensor, region: Region) -> None:
+        self.base = base
+        self.root: Tensor = base if base._view is None else base._view.root
+        self.region = region
+        self.version = -1
+
+
+class Tensor:
+    """A traced array of known shape and dtype (rows may be a symbolic number)."""
+
+    __slots__ = ("__weakref__", "_kids", "_known", "_node", "_store", "_view", "_weak")
+
+    _node: Node | None
+    _view: View | None
+    _store: Store | None
+    _known: Any
+    _kids: list[weakref.ref[Tensor]] | None
+
+    def __init__(self, node: Node | None, weak: bool = False, view: View | None = None) -> None:
+        self._node = node
+        self._weak = weak
+        self._view = view
+        self._store = None
+
+    # --- contents -----------------------------------------------------------------------------
+
+    @property
+    def node(self) -> Node:
+        """The node that holds the present contents."""
+        if self._view is not None:
+            return self._refreshed(self._view)
+        if self._store is not None:
+            return self._store.whole()
+        assert self._node is not None
+        return self._node
+
+    def _refreshed(self, view: View) -> Node:
+        """The part of the base, read again if the base has been written to since."""
+        store = view.root._store
+        version = 0 if store is None else store.version
+        if view.version == version and self._node is not None:
+            return self._node
+        chain: list[Tensor] = []
+        part: Tensor = self
+        while part._view is not None and part._view.version != version:
+            chain.append(part)
+            part = part._view.base
+        for part in reversed(chain):
+            link = part._view
+            assert link is not None
+            if link.base is link.root and store is not None:
+                part._node = store.read(link.region)
+            else:
+                part._node = link.region.read(link.base.node)
+            link.version = version
+        assert self._node is not None
+        return note(self._node)
+
+    def _put(self, region: Region | None, value: Node) -> None:
+        """Replace the contents, or a region of them, up to the array that owns the elements."""
+        view = self._view
+        if region is not None and view is not None:
+            value = region.write(self.node, value)
+            region = None
+        while view is not None:
+            base = view.base
+            region = view.region
+            if base._view is not None:
+                value = region.write(base.node, value)
+            view = base._view
+        owner = self if self._view is None else self._view.root
+        if owner._store is None:
+            assert owner._node is not None
+            owner._store = Store(owner._node)
+        if region is None:
+            owner._store.version += 1
+            owner._store.pieces.clear()
+            owner._store.node = value
+        else:
+            owner._store.write(region, value)
+
+    # --- description --------------------------------------------------------------------------
+
+    @property
+    def extents(self) -> Shape:
+        """The shape, in which a symbolic number of rows is a `Dim`."""
+        if self._view is not None:
+            return self._view.region.shape
+        node = self._node if self._store is None else self._store.node
+        assert node is not None
+        return node.shape
+
+    @property
+    def shape(self) -> tuple[Any, ...]:
+        """The shape as the model sees it: a symbolic number of rows is a `Rows`."""
+        return tuple(Rows(n) if isinstance(n, Dim) else n for n in self.extents)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        owner = self if self._view is None else self._view.root
+        node = owner._node if owner._store is None else owner._store.node
+        assert node is not None
+        return node.dtype
+
+    @property
+    def ndim(self) -> int:
+        return len(self.extents)
+
+    @property
+    def size(self) -> Any:
+        """The number of elements; a `Rows` where it is just the number of rows."""
+        symbolic = [n for n in self.extents if isinstance(n, Dim)]
+        if len(symbolic) == 1 and all(n == 1 or n is symbolic[0] for n in self.extents):
+            return Rows(symbolic[0])
+        return self.node.size
+
+    @property
+    def itemsize(self) -> int:
+        return self.dtype.itemsize
+
+    @property
+    def nbytes(self) -> Any:
+        return self.size * self.itemsize
+
+    def __len__(self) -> int:
+        if not self.extents:
+            raise TraceError("len() of a scalar", where=where())
+        extent = self.extents[0]
+        if isinstance(extent, Dim):
+            raise RowsAsked(extent, "len()")
+        return extent
+
+    def __repr__(self) -> str:
+        return f"<traced {self.dtype.name} array of shape {shape_text(self.extents)}>"
+
+    def __format__(self, spec: str) -> str:
+        return repr(self)
+
+    @property
+    def T(self) -> Tensor:
+        return self.transpose()
+
+    @property
+    def mT(self) -> Tensor:
+        return self.swapaxes(-1, -2)
+
+    @property
+    def real(self) -> Tensor:
+        return self
+
+    @property
+    def imag(self) -> Tensor:
+        return wrap(broadcast(const(0, self.dtype), self.extents, ()))
+
+    @property
+    def flat(self) -> Tensor:
+        return self.reshape(-1)
+
+    # --- what is refused ----------------------------------------------------------------------
+
+    def _value(self, message: str, remedy: str) -> Any:
+        """The value, where the graph itself says it; else a refusal."""
+        node = self.node
+        if is_const(node) and node.size == 1:
+            return value_of(node).item()
+        raise TraceError(message, where=where(), remedy=remedy)
+
+    def __bool__(self) -> bool:
+        return bool(self._value(*_BRANCH))
+
+    def __float__(self) -> float:
+        return float(
+            self._value(
+                "float() of a value that is not known before the data is",
+                "leave it as it is, or use .astype(np.float64); math.exp and the like of code "
+                "outside the model become np.exp",
+            )
+        )
+
+    def __int__(self) -> int:
+        return int(
+            self._value(
+                "int() of a value that is not known before the data is",
+                "use np.floor, np.trunc or .astype(int); loops need a number known beforehand",
+            )
+        )
+
+    def __index__(self) -> int:
+        if self.dtype.kind not in "iu":
+            raise TraceError("only integers can be used as an index", where=where())
+        return int(
+            self._value(
+                "an integer is needed that is not known before the data is",
+                "loop over a fixed number of steps, and use np.where for what depends on data",
+            )
+        )
+
+    def __complex__(self) -> complex:
+        raise TraceError("complex numbers are not differentiated", where=where())
+
+    def item(self, *_args: Any) -> Any:
+        return self._value(
+            ".item() of a value that is not known before the data is",
+            "leave it an array: everything that NumPy does to numbers works on it",
+        )
+
+    def tolist(self) -> Any:
+        if not self.extents:
+            return self.item()
+        raise TraceError(
+            ".tolist() of values that are not known before the data is",
+            where=where(),
+            remedy="keep the array; list(x) gives the stand-ins of its elements",
+        )
+
+    def __iter__(self) -> Iterator[Any]:
+        if not self.extents:
+            raise TraceError("iteration over a 0-d array", where=where())
+        if isinstance(self.extents[0], Dim):
+            raise TraceError(
+                "a Python loop over the rows of the data, whose number is not known",
+                where=where(),
+                remedy="write the model for all rows at once (x[:, 0], np.sum(x, axis=1), …)",
+            )
+        return (self[i] for i in range(self.extents[0]))
+
+    __hash__ = None  # type: ignore[assignment]
+
+    # --- indexing -----------------------------------------------------------------------------
+
+    def __getitem__(self, index: Any) -> Any:
+        index = _plain_index(index)
+        block = indexing.basic(index, self.extents)
+        if block is not None:
+            if len(block.ints) == len(block.starts) and not block.shape:
+                return wrap(note(self._read(block)))
+            return view_of(self, block)
+        return wrap(note(indexing.gather(indexing.plan(index, self.extents), self.node)))
+
+    def _read(self, region: Region) -> Node:
+        if self._view is None and self._store is not None:
+            return self._store.read(region)
+        return region.read(self.node)
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        if self._view is None and self._store is None and not self.extents:
+            raise TraceError(
+                "a scalar cannot be written to",
+                where=where(),
+                remedy="assign the name anew: w = …",
+            )
+        index = _plain_index(index)
+        new = cast(as_node(value), self.dtype)
+        block = indexing.basic(index, self.extents)
+        if block is not None:
+            self._put(block, note(indexing.fitted(new, block.shape)))
+            return
+        mask = _unknown_mask(index)
+        if mask is not None:
+            self._put(None, note(indexing.masked(self.node, mask, new)))
+            return
+        plan = indexing.plan(index, self.extents)
+        fitted = indexing.fitted(new, indexing.result_shape(plan))
+        self._put(None, note(indexing.scatter(plan, self.node, fitted)))
+
+    # --- protocols ----------------------------------------------------------------------------
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        return implementation("protocol.ufunc")(ufunc, method, inputs, kwargs)
+
+    def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        return implementation("protocol.function")(func, args, kwargs)
+
+    # --- operators and methods ----------------------------------------------------------------
+
+    __add__, __radd__, __iadd__ = operator("add")
+    __sub__, __rsub__, __isub__ = operator("subtract")
+    __mul__, __rmul__, __imul__ = operator("multiply")
+    __truediv__, __rtruediv__, __itruediv__ = operator("divide")
+    __floordiv__, __rfloordiv__, __ifloordiv__ = operator("floor_divide")
+    __mod__, __rmod__, __imod__ = operator("remainder")
+    __pow__, __rpow__, __ipow__ = operator("power")
+    __divmod__, __rdivmod__, _ = operator("divmod")
+    __and__, __rand__, __iand__ = operator("bitwise_and")
+    __or__, __ror__, __ior__ = operator("bitwise_or")
+    __xor__, __rxor__, __ixor__ = operator("bitwise_xor")
+    __lshift__, __rlshift__, __ilshift__ = operator("left_shift")
+    __rshift__, __rrshift__, __irshift__ = operator("right_shift")
+    __lt__, __le__ = comparison("less"), comparison("less_equal")
+    __gt__, __ge__ = comparison("greater"), comparison("greater_equal")
+    __eq__, __ne__ = comparison("equal"), comparison("not_equal")  # type: ignore[assignment]
+    __neg__, __pos__, __abs__ = unary("negative"), unary("positive"), unary("absolute")
+    __invert__, __trunc__ = unary("invert"), unary("trunc")
+    __floor__, __ceil__ = unary("floor"), unary("ceil")
+    __matmul__, __rmatmul__ = delegated("matmul"), delegated("rmatmul")
+    __imatmul__, __round__ = delegated("imatmul"), delegated("round")
+
+    all, any, max, min = delegated("all"), delegated("any"), delegated("max"), delegated("min")
+    argmax, argmin = delegated("argmax"), delegated("argmin")
+    argsort, sort = delegated("argsort"), delegated("sort")
+    searchsorted, partition = delegated("searchsorted"), delegated("partition")
+    astype, copy, view = delegated("astype"), delegated("copy"), delegated("view")
+    clip, round, repeat = delegated("clip"), delegated("round"), delegated("repeat")
+    conj, conjugate = delegated("conj"), delegated("conjugate")
+    cumprod, cumsum = delegated("cumprod"), delegated("cumsum")
+    diagonal, trace, dot = delegated("diagonal"), delegated("trace"), delegated("dot")
+    fill, put, take = delegated("fill"), delegated("put"), delegated("take")
+    flatten, ravel, reshape = delegated("flatten"), delegated("ravel"), delegated("reshape")
+    mean, std, var = delegated("mean"), delegated("std"), delegated("var")
+    nonzero, tobytes, ptp = delegated("nonzero"), delegated("tobytes"), delegated("ptp")
+    prod, sum = delegated("prod"), delegated("sum")
+    squeeze, swapaxes = delegated("squeeze"), delegated("swapaxes")
+    transpose = delegated("transpose")
+
+
+class Known(Tensor):
+    """An array of the model whose value is known: NumPy's own, until something traced is put in."""
+
+    __slots__ = ()
+
+    @property
+    def node(self) -> Node:
+        return constant_node(self._known)
+
+    @property
+    def extents(self) -> Shape:
+        return tuple(self._known.shape)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self._known.dtype  # type: ignore[no-any-return]
+
+    @property
+    def size(self) -> int:
+        return int(self._known.size)
+
+    def __repr__(self) -> str:
+        return repr(self._known)
+
+    def __str__(self) -> str:
+        return str(self._known)
+
+    def __format__(self, spec: str) -> str:
+        return format(self._known, spec)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        return np.array(self._known, dtype=dtype, copy=copy)
+
+    def _value(self, message: str, remedy: str) -> Any:
+        return self._known
+
+    def __index__(self) -> int:
+        return int(self._known.__index__())
+
+    def item(self, *args: Any) -> Any:
+        return self._known.item(*args)
+
+    def tolist(self) -> Any:
+        return self._known.tolist()
+
+    def __iter__(self) -> Iterator[Any]:
+        return (self[i] for i in range(len(self._known)))
+
+    def __getitem__(self, index: Any) -> Any:
+        plain = _plain_index(index)
+        block = indexing.basic(plain, self.extents) if not _has_node(plain) else None
+        if block is not None and (block.shape or not block.ints):
+            return view_of(self, block)
+        if _has_node(plain):
+            return wrap(note(indexing.gather(indexing.plan(plain, self.extents), self.node)))
+        return known(self._known[plain])
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        plain = _plain_index(index)
+        if not _has_node(plain) and not is_traced(value):
+            self._known[plain] = without_stand_ins(value)
+            return
+        self.become_traced()
+        self[index] = value
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._known, name)
+
+    def become_traced(self) -> None:
+        """Turn the array that owns the elements, and all its views, into traced ones."""
+        owner = self if self._view is None else self._view.root
+        owner._store = Store(owner.node)
+        for part in (owner, *(r() for r in owner._kids or ())):
+            if part is not None:
+                part._node = owner._store.node if part is owner else None
+                part._known = part._kids = None
+                part.__class__ = Tensor
+
+
+def known(value: Any) -> Any:
+    """An array as a stand-in of known value; scalars stay NumPy's."""
+    if not isinstance(value, np.ndarray) or value.dtype.kind not in "biuf":
+        return value
+    result = Known.__new__(Known)
+    Tensor.__init__(result, None)
+    result._known = value
+    result._kids = None
+    return result
+
+
+def constant_node(value: Any) -> Node:
+    """A node of known value: one number repeated where all are equal."""
+    if value.size > 16 and (value == value.flat[0]).all() and value.dtype.kind in "biuf":
+        return broadcast(const(value.flat[0]), value.shape, ())
+    trace = current()
+    return const(value) if trace is None else trace.capture(value)
+
+
+def view_of(base: Tensor, region: Region) -> Any:
+    """The part of a tensor as a tensor that writes through to it."""
+    view = View(base, region)
+    if base.__class__ is Known:
+        part = known(region.read_array(base._known))
+        part._view = view
+        owner = view.root
+        owner._kids = [*(owner._kids or ()), weakref.ref(part)]
+        return part
+    part = Tensor(None, view=view)
+    owner_store = view.root._store
+    if owner_store is None or not owner_store.pieces:
+        part._refreshed(view)
+    return part
+
+
+def wrap(node: Node, weak: bool = False) -> Tensor:
+    return Tensor(node, weak)
+
+
+# --- operands -----------------------------------------------------------------------------------
+
+
+def is_traced(value: Any) -> bool:
+    """Whether a stand-in of unknown value stands in the value, however deep."""
+    if value.__class__ is Tensor or value.__class__ is Rows:
+        return True
+    if isinstance(value, (list, tuple)):
+        return any(is_traced(v) for v in value)
+    if isinstance(value, dict):
+        return any(is_traced(v) for v in value.values())
+    return isinstance(value, np.ndarray) and value.dtype == object and any(
+        is_traced(v) for v in value.flat
+    )
+
+
+def without_stand_ins(value: Any) -> Any:
+    """The value with arrays of known value as NumPy's own, however deep."""
+    if value.__class__ is Known:
+        return value._known
+    if isinstance(value, (list, tuple)) and value.__class__ in (list, tuple):
+        return value.__class__(without_stand_ins(v) for v in value)
+    if value.__class__ is dict:
+        return {k: without_stand_ins(v) for k, v in value.items()}
+    return value
+
+
+def as_node(value: Any, dtype: Any = None) -> Node:
+    """Anything that NumPy would take for an array, as a node."""
+    if isinstance(value, Tensor):
+        node = value.node
+        return node if dtype is None else cast(node, dtype)
+    if isinstance(value, Node):
+        return value
+    if isinstance(value, Rows):
+        return value.count()
+    if isinstance(value, (list, tuple)) and is_traced(value):
+        return as_node(implementation("numpy.array")(value), dtype)
+    array = np.asarray(without_stand_ins(value), dtype=dtype)
+    check_data(array)
+    trace = current()
+    if trace is None or array.size <= 16:
+        return const(array)
+    return trace.capture(array)
+
+
+def check_data(array: Any) -> None:
+    """Refuse what cannot be an operand: complex numbers, objects, text, dates."""
+    if array.dtype.kind in "biuf":
+        return
+    if array.dtype.kind == "c":
+        raise TraceError(
+            "complex numbers are not differentiated",
+            where=where(),
+            remedy="compute with real and imaginary parts in arrays of their own",
+        )
+    raise TraceError(
+        f"an array of dtype {array.dtype} cannot be part of a computation",
+        where=where(),
+        remedy="give it as numbers, e.g. np.asarray(…, dtype=float)",
+    )
+
+
+# --- index helpers ------------------------------------------------------------------------------
+
+
+def _plain_index(index: Any) -> Any:
+    """The index with stand-ins replaced: unknown ones by nodes, known ones by arrays."""
+    cls = index.__class__
+    if cls is int or (cls is slice and index == slice(None)):
+        return index
+    if cls is tuple:
+        return tuple(_plain_index(i) for i in index)
+    if cls is slice:
+        return slice(*(None if i is None else _as_int(i) for i in _ends(index)))
+    if cls is Tensor:
+        return index.node
+    if cls is Known:
+        return index._known[()] if not index.shape else index._known
+    if cls is list and is_traced(index):
+        return as_node(index)
+    return without_stand_ins(index)
+
+
+def _ends(part: slice) -> tuple[Any, Any, Any]:
+    return part.start, part.stop, part.step
+
+
+def _as_int(value: Any) -> int:
+    return int(value.__index__())
+
+
+def _has_node(index: Any) -> bool:
+    if isinstance(index, tuple):
+        return any(isinstance(i, Node) for i in index)
+    return isinstance(index, Node)
+
+
+def _unknown_mask(index: Any) -> Node | None:
+    if isinstance(index, tuple) and len(index) == 1:
+        (index,) = index
+    if isinstance(index, Node) and index.dtype == BOOL and not is_const(index):
+        return index
+    return None

@@ -1,0 +1,346 @@
+"""What each elementwise function of NumPy is in primitives: one line a function.
+
+An entry receives nodes of the loop's dtypes and of one shape; dtypes and broadcasting are settled
+before (`typing_rules`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from descend.graph.elementwise import call, cast, full_like, select
+from descend.graph.node import Node
+from descend.graph.primitive import PRIMITIVES
+
+__all__ = ["RULES", "Rule", "load_special", "rule_for", "truth"]
+
+Emit = Callable[..., Any]
+BOOL = np.dtype(bool)
+LN2 = math.log(2.0)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One elementwise function: its ufunc (for dtypes) and its composition of primitives."""
+
+    name: str
+    ufunc: np.ufunc
+    emit: Emit
+
+
+def _primitive(name: str) -> Emit:
+    return PRIMITIVES[name].apply
+
+
+def _swapped(name: str) -> Emit:
+    apply = PRIMITIVES[name].apply
+    return lambda a, b: apply(b, a)
+
+
+def _or_logical(name: str, logical: str) -> Emit:
+    """The primitive, or its meaning on truth values."""
+    apply, on_bool = PRIMITIVES[name].apply, PRIMITIVES[logical].apply
+    return lambda a, b: on_bool(a, b) if a.dtype == BOOL else apply(a, b)
+
+
+def _float_only(name: str) -> Emit:
+    """The primitive on floats; the identity on integers and truth values."""
+    apply = PRIMITIVES[name].apply
+    return lambda x: apply(x) if x.dtype.kind == "f" else x
+
+
+def truth(x: Node) -> Node:
+    """Whether each element counts as true."""
+    return x if x.dtype == BOOL else call("ne", x, full_like(x, 0))
+
+
+def _isnan(x: Node) -> Node:
+    return call("ne", x, x)
+
+
+def _isinf(x: Node) -> Node:
+    if x.dtype.kind != "f":
+        return cast(full_like(x, 0), BOOL)
+    return call("eq", call("abs", x), math.inf)
+
+
+def _isfinite(x: Node) -> Node:
+    if x.dtype.kind != "f":
+        return cast(full_like(x, 1), BOOL)
+    return call("lt", call("abs", x), math.inf)
+
+
+def _absolute(x: Node) -> Node:
+    return x if x.dtype.kind in "bu" else call("abs", x)
+
+
+def _square(x: Node) -> Node:
+    return call("mul", x, x) if x.dtype != BOOL else x
+
+
+def _reciprocal(x: Node) -> Node:
+    if x.dtype.kind == "f":
+        return call("div", full_like(x, 1), x)
+    return select(call("eq", _absolute(x), 1), x, 0)
+
+
+def _heaviside(x: Node, at_zero: Node) -> Node:
+    above = select(call("lt", full_like(x, 0), x), full_like(x, 1), 0)
+    inside = select(call("eq", x, 0), at_zero, above)
+    return select(_isnan(x), x, inside)
+
+
+def _ignoring_nan(name: str) -> Emit:
+    def emit(a: Node, b: Node) -> Node:
+        if a.dtype.kind != "f":
+            return call(name, a, b)
+        return select(_isnan(a), b, select(_isnan(b), a, call(name, a, b)))
+
+    return emit
+
+
+def _signbit(x: Node) -> Node:
+    return call("lt", call("copysign", full_like(x, 1), x), 0)
+
+
+def _divmod(a: Node, b: Node) -> tuple[Node, Node]:
+    return call("floordiv", a, b), call("mod", a, b)
+
+
+def _modf(x: Node) -> tuple[Node, Node]:
+    whole = call("trunc", x)
+    rest = select(_isinf(x), full_like(x, 0), call("sub", x, whole))
+    return rest, whole
+
+
+def _logaddexp(base: float) -> Emit:
+    """hi + log(1 + exp(lo - hi)): each branch is the exact smooth function, also at a tie."""
+
+    def emit(a: Node, b: Node) -> Node:
+        larger = call("lt", b, a)
+        hi, lo = select(larger, a, b), select(larger, b, a)
+        gap = select(_isinf(hi), full_like(a, 0), call("sub", lo, hi))
+        if base == math.e:
+            return call("add", hi, call("log1p", call("exp", gap)))
+        grown = call("log1p", call("exp2", gap))
+        return call("add", hi, call("mul", grown, 1.0 / LN2))
+
+    return emit
+
+
+def _scaled(factor: float) -> Emit:
+    return lambda x: call("mul", x, factor)
+
+
+def _power(x: Node, y: Node) -> Node:
+    return call("and", x, y) if x.dtype == BOOL else call("pow", x, y)
+
+
+def _ldexp(x: Node, exponent: Node) -> Node:
+    return call("mul", x, call("exp2", cast(exponent, x.dtype)))
+
+
+def _logical(name: str) -> Emit:
+    return lambda a, b: call(name, truth(a), truth(b))
+
+
+_EMIT: dict[str, Emit] = {
+    "add": _or_logical("add", "or"),
+    "subtract": _primitive("sub"),
+    "multiply": _or_logical("mul", "and"),
+    "divide": _primitive("div"),
+    "floor_divide": _primitive("floordiv"),
+    "remainder": _primitive("mod"),
+    "fmod": _primitive("fmod"),
+    "divmod": _divmod,
+    "modf": _modf,
+    "negative": _primitive("neg"),
+    "positive": lambda x: x,
+    "conjugate": lambda x: x,
+    "absolute": _absolute,
+    "fabs": _primitive("abs"),
+    "sign": _primitive("sign"),
+    "signbit": _signbit,
+    "copysign": _primitive("copysign"),
+    "heaviside": _heaviside,
+    "floor": _float_only("floor"),
+    "ceil": _float_only("ceil"),
+    "rint": _float_only("rint"),
+    "trunc": _float_only("trunc"),
+    "maximum": _or_logical("max", "or"),
+    "minimum": _or_logical("min", "and"),
+    "fmax": _ignoring_nan("max"),
+    "fmin": _ignoring_nan("min"),
+    "sqrt": _primitive("sqrt"),
+    "cbrt": _primitive("cbrt"),
+    "square": _square,
+    "reciprocal": _reciprocal,
+    "exp": _primitive("exp"),
+    "exp2": _primitive("exp2"),
+    "expm1": _primitive("expm1"),
+    "log": _primitive("log"),
+    "log2": _primitive("log2"),
+    "log10": _primitive("log10"),
+    "log1p": _primitive("log1p"),
+    "logaddexp": _logaddexp(math.e),
+    "logaddexp2": _logaddexp(2.0),
+    "power": _power,
+    "float_power": _primitive("pow"),
+    "hypot": _primitive("hypot"),
+    "ldexp": _ldexp,
+    "sin": _primitive("sin"),
+    "cos": _primitive("cos"),
+    "tan": _primitive("tan"),
+    "arcsin": _primitive("arcsin"),
+    "arccos": _primitive("arccos"),
+    "arctan": _primitive("arctan"),
+    "arctan2": _primitive("arctan2"),
+    "sinh": _primitive("sinh"),
+    "cosh": _primitive("cosh"),
+    "tanh": _primitive("tanh"),
+    "arcsinh": _primitive("arcsinh"),
+    "arccosh": _primitive("arccosh"),
+    "arctanh": _primitive("arctanh"),
+    "deg2rad": _scaled(math.pi / 180.0),
+    "rad2deg": _scaled(180.0 / math.pi),
+    "degrees": _scaled(180.0 / math.pi),
+    "radians": _scaled(math.pi / 180.0),
+    "less": _primitive("lt"),
+    "less_equal": _primitive("le"),
+    "greater": _swapped("lt"),
+    "greater_equal": _swapped("le"),
+    "equal": _primitive("eq"),
+    "not_equal": _primitive("ne"),
+    "isnan": _isnan,
+    "isinf": _isinf,
+    "isfinite": _isfinite,
+    "logical_and": _logical("and"),
+    "logical_or": _logical("or"),
+    "logical_xor": _logical("xor"),
+    "logical_not": lambda x: call("not", truth(x)),
+    "bitwise_and": _primitive("and"),
+    "bitwise_or": _primitive("or"),
+    "bitwise_xor": _primitive("xor"),
+    "invert": _primitive("not"),
+    "left_shift": _primitive("shift_left"),
+    "right_shift": _primitive("shift_right"),
+}
+
+RULES: dict[str, Rule] = {n: Rule(n, getattr(np, n), emit) for n, emit in _EMIT.items()}
+_BY_UFUNC: dict[np.ufunc, Rule] = {rule.ufunc: rule for rule in RULES.values()}
+
+
+def _logit(p: Node) -> Node:
+    """log(p / (1 - p)), exact near one half: log1p where p is not small."""
+    near = call("sub", call("mul", p, 2.0), 1.0)
+    inside = call("lt", call("abs", near), 0.4)
+    safe = select(inside, near, full_like(p, 0))
+    middle = call("sub", call("log1p", safe), call("log1p", call("neg", safe)))
+    outer = select(inside, full_like(p, 0.25), p)
+    tail = call("sub", call("log", outer), call("log1p", call("neg", outer)))
+    return select(inside, middle, tail)
+
+
+def _xlogy(x: Node, y: Node) -> Node:
+    return select(_isnan(y), y, call("mul0", x, call("log", y)))
+
+
+def _xlog1py(x: Node, y: Node) -> Node:
+    return select(_isnan(y), y, call("mul0", x, call("log1p", y)))
+
+
+def _entr(x: Node) -> Node:
+    inside = call("neg", call("mul0", x, call("log", x)))
+    return select(call("lt", x, 0), full_like(x, -math.inf), inside)
+
+
+def _rel_entr(x: Node, y: Node) -> Node:
+    """x log(x / y), 0 at x = 0 ≤ y, infinite outside the quadrant."""
+    valid = call("and", call("le", full_like(x, 0), x), call("le", full_like(y, 0), y))
+    valid = call("or", valid, call("or", _isnan(x), _isnan(y)))
+    inside = call("mul0", x, call("sub", call("log", x), call("log", y)))
+    return select(valid, inside, full_like(x, math.inf))
+
+
+def _kl_div(x: Node, y: Node) -> Node:
+    return call("add", call("sub", _rel_entr(x, y), x), y)
+
+
+def _log_expit(x: Node) -> Node:
+    """-log(1 + exp(-x)), without overflow: min(x, 0) - log1p(exp(-|x|)), smooth at 0."""
+    below = call("lt", x, 0)
+    shrink = call("exp", select(below, x, call("neg", x)))
+    return call("sub", select(below, x, full_like(x, 0)), call("log1p", shrink))
+
+
+def _ndtr(x: Node) -> Node:
+    return call("mul", call("erfc", call("mul", x, -math.sqrt(0.5))), 0.5)
+
+
+def _huber(delta: Node, r: Node) -> Node:
+    size = call("abs", r)
+    near = call("mul", call("mul", r, r), 0.5)
+    far = call("mul", delta, call("sub", size, call("mul", delta, 0.5)))
+    inside = select(call("le", size, delta), near, far)
+    return select(call("lt", delta, 0), full_like(r, math.inf), inside)
+
+
+def _pseudo_huber(delta: Node, r: Node) -> Node:
+    ratio = call("div", r, delta)
+    grown = call("add", call("mul", ratio, ratio), 1.0)
+    bowl = call("sub", call("sqrt", grown), 1.0)
+    return call("mul", call("mul", delta, delta), bowl)
+
+
+_SPECIAL_EMIT: dict[str, Emit] = {
+    "erf": _primitive("erf"),
+    "erfc": _primitive("erfc"),
+    "expit": _primitive("expit"),
+    "logit": _logit,
+    "log_expit": _log_expit,
+    "xlogy": _xlogy,
+    "xlog1py": _xlog1py,
+    "gammaln": _primitive("gammaln"),
+    "loggamma": _primitive("gammaln"),
+    "digamma": _primitive("digamma"),
+    "psi": _primitive("digamma"),
+    "entr": _entr,
+    "rel_entr": _rel_entr,
+    "kl_div": _kl_div,
+    "ndtr": _ndtr,
+    "huber": _huber,
+    "pseudo_huber": _pseudo_huber,
+    "exp2": _primitive("exp2"),
+    "exp10": lambda x: call("pow", full_like(x, 10.0), x),
+    "expm1": _primitive("expm1"),
+    "log1p": _primitive("log1p"),
+    "cbrt": _primitive("cbrt"),
+}
+
+SPECIAL_RULES: dict[str, Rule] = {}
+
+
+def load_special() -> dict[str, Rule]:
+    """The elementwise functions of `scipy.special`, which is imported on first use."""
+    if not SPECIAL_RULES:
+        from scipy import special
+
+        for name, emit in _SPECIAL_EMIT.items():
+            rule = Rule(name, getattr(special, name), emit)
+            SPECIAL_RULES[name] = rule
+            _BY_UFUNC[rule.ufunc] = rule
+    return SPECIAL_RULES
+
+
+def rule_for(ufunc: np.ufunc) -> Rule | None:
+    """The entry of a ufunc, NumPy's or SciPy's."""
+    found = _BY_UFUNC.get(ufunc)
+    if found is None and not SPECIAL_RULES:
+        load_special()
+        found = _BY_UFUNC.get(ufunc)
+    return found
