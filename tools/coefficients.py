@@ -134,7 +134,15 @@ CONSTANTS: dict[str, tuple[Function, int, bool]] = {
 }
 
 
+def digits_of_two_over_pi(words: int = 22) -> list[str]:
+    """A word of zeros, then the bits of 2/π, 64 a word."""
+    scaled = int(mp.floor(2 / mp.pi * mp.mpf(2) ** (64 * words)))
+    return ["0"] + [f"0x{scaled >> 64 * (words - 1 - i) & (1 << 64) - 1:X}" for i in range(words)]
+
+
 def _table(name: str, numbers: list[str], note: str) -> str:
+    if len(numbers) == 1:
+        return f"# {note}\n{name} = ({numbers[0]},)\n"
     body = "".join(f"    {number},\n" for number in numbers)
     return f"# {note}\n{name} = (\n{body})\n"
 
@@ -143,7 +151,7 @@ def main() -> None:
     out = [
         '"""Coefficients and constants of the elementary functions, lowest power first.\n\n'
         "Written by tools/coefficients.py; the errors are absolute, of the polynomial named.\n"
-        '"""\n\n'
+        '"""\n'
     ]
     for name, spec in SPECS.items():
         coefficients, error = remez(spec)
@@ -152,6 +160,8 @@ def main() -> None:
     for name, (value, count, single) in CONSTANTS.items():
         numbers = [repr(piece) for piece in parts(value(mp.mpf(0)), count, single)]
         out.append(_table(name, numbers, "a sum of parts" if count > 1 else "rounded"))
+    with mp.workdps(500):
+        out.append(_table("TWO_OVER_PI_BITS", digits_of_two_over_pi(), "64 bits a word"))
     sys.stdout.write("\n".join(out))
 
 

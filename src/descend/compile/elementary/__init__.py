@@ -13,6 +13,7 @@ from collections.abc import Callable
 from descend.compile.elementary.exponential import cosh, exp, exp2, expit, expm1, sinh, tanh
 from descend.compile.elementary.logarithm import log, log1p, log2, log10
 from descend.compile.elementary.power import power
+from descend.compile.elementary.trigonometric import cos, sin, tan
 from descend.compile.lanes import Emitter, Value
 
 __all__ = ["ELEMENTARY"]
@@ -27,6 +28,9 @@ ELEMENTARY: dict[str, Callable[..., Value]] = {
     "log10": log10,
     "log1p": log1p,
     "pow": power,
+    "sin": sin,
+    "cos": cos,
+    "tan": tan,
     "expit": expit,
     "sinh": sinh,
     "cosh": cosh,

@@ -14,6 +14,7 @@ from descend.compile.elementary.formats import (
     FORMATS,
     estrin,
     fast_two_sum,
+    quotient,
     two_sum,
 )
 from descend.compile.lanes import Emitter, Value
@@ -174,7 +175,7 @@ def tanh(e: Emitter, x: Value) -> Value:
     size = e.abs(x)
     top, top_low = _expm1_quarter(e, _clamp(e, e.add(size, size), 0.0, 44.0))
     below, below_low = two_sum(e, top, e.like(x, 0.5))
-    result = _quotient(e, top, top_low, below, e.add(below_low, top_low))
+    result = quotient(e, top, top_low, below, e.add(below_low, top_low))
     return e.select(e.lt(size, _TINY), x, e.copysign(result, x))
 
 
@@ -192,11 +193,3 @@ def cosh(e: Emitter, x: Value) -> Value:
     high, low = _expm1_quarter(e, _clamp(e, e.abs(x), 0.0, _RANGES[x.kind].half))
     quarter = e.add(e.add(high, low), 0.25)
     return e.mul(e.add(quarter, e.div(e.like(x, 0.0625), quarter)), 2.0)
-
-
-def _quotient(e: Emitter, top: Value, top_low: Value, below: Value, below_low: Value) -> Value:
-    inverse = e.div(e.like(top, 1.0), below)
-    first = e.mul(top, inverse)
-    rest = e.add(e.fma(e.neg(first), below, top), top_low)
-    rest = e.fma(e.neg(first), below_low, rest)
-    return e.fma(rest, inverse, first)

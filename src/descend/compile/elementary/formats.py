@@ -13,6 +13,7 @@ __all__ = [
     "Format",
     "estrin",
     "fast_two_sum",
+    "quotient",
     "through_double",
     "two_product",
     "two_sum",
@@ -93,3 +94,12 @@ def two_product(e: Emitter, a: Value, b: Value) -> Pair:
     """a·b as the rounded product and its exact error."""
     product = e.mul(a, b)
     return product, e.fma(a, b, e.neg(product))
+
+
+def quotient(e: Emitter, top: Value, top_low: Value, below: Value, below_low: Value) -> Value:
+    """(top + top_low) / (below + below_low), with little more than one rounding."""
+    inverse = e.div(e.like(top, 1.0), below)
+    first = e.mul(top, inverse)
+    rest = e.add(e.fma(e.neg(first), below, top), top_low)
+    rest = e.fma(e.neg(first), below_low, rest)
+    return e.fma(rest, inverse, first)
