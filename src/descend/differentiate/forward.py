@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from descend.differentiate.reverse import reverse
 from descend.errors import InternalError
 from descend.graph.linear import zeros
 from descend.graph.node import Node, postorder
@@ -35,11 +36,10 @@ def forward(outputs: Sequence[Node], wrt: Sequence[Node], tangents: Sequence[Nod
         arriving = [moving.get(a) for a in node.args]
         if any(t is not None for t in arriving):
             several = node.op.several
-            made = (
-                node.op.jvp(arriving, node)
-                if several is None
-                else several.jvp(forward, arriving, node)
-            )
+            if several is None:
+                made = node.op.jvp(arriving, node)
+            else:
+                made = several.jvp(forward, reverse, arriving, node)
             if made is not None:
                 moving[node] = made
     return [moving[o] if o in moving else zeros(o.shape, o.dtype) for o in outputs]

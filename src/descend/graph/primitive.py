@@ -53,13 +53,13 @@ class Several:
         meaning: all results at once, in NumPy.
         vjp: (reverse, cotangents of all results or None, any sibling, wanted) → cotangents of the
             arguments.
-        jvp: (forward, tangents of the arguments, the sibling) → its tangent.
+        jvp: (forward, reverse, tangents of the arguments, the sibling) → its tangent.
         batch: (batch, arguments, flags, the sibling, extent) → the sibling with the new axis.
     """
 
     meaning: Callable[..., tuple[Array, ...]]
     vjp: Callable[[Any, list[Node | None], Node, Sequence[bool]], list[Node | None]]
-    jvp: Callable[[Any, list[Node | None], Node], Node | None]
+    jvp: Callable[[Any, Any, list[Node | None], Node], Node | None]
     batch: Callable[[Any, list[Node], list[bool], Node, Any], Node]
 
 

@@ -134,7 +134,7 @@ def _moving(node: Node, marked: Sequence[bool]) -> tuple[list[bool], list[bool]]
 # --- forward ------------------------------------------------------------------------------------
 
 
-def _jvp(forward: Any, tangents: list[Node | None], node: Node) -> Node | None:
+def _jvp(forward: Any, _reverse: Any, tangents: list[Node | None], node: Node) -> Node | None:
     body, index = node.attrs["body"], node.attrs["index"]
     flags, outs = _moving(node, [t is not None for t in tangents])
     if not outs[index]:

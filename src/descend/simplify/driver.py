@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from descend.errors import InternalError
 from descend.graph.elementwise import call
 from descend.graph.node import Node
+from descend.graph.subgraph import Body
 from descend.simplify.rules import FINAL, RULES, Table
 from descend.simplify.tame import is_tame
 
@@ -53,8 +54,11 @@ def simplify(outputs: Sequence[Node], final: bool = False) -> list[Node]:
             stack += waiting
             continue
         better = _step(node, done, table)
-        if better is node and node.op.name == "mul0" and node.args[1] in tame:
-            better = call("mul", *node.args)
+        if better is node:
+            if node.op.name == "mul0" and node.args[1] in tame:
+                better = call("mul", *node.args)
+            elif node.op.several is not None:
+                better = _inside(node, final)
         if better is node:
             done[node] = node
             if is_tame(node, tame):
@@ -78,3 +82,21 @@ def _step(node: Node, done: dict[Node, Node], table: Table) -> Node:
         if better is not None and better is not node:
             return better
     return node
+
+
+def _inside(node: Node, final: bool) -> Node:
+    """The node with simpler bodies; what has a derivative of its own is laid open at the end."""
+    if final and node.op.name == "custom":
+        opened: Node = node.attrs["body"].applied(node.args)[node.attrs["index"]]
+        return opened
+    bodies = {k: _body(v, final) for k, v in node.attrs.items() if isinstance(v, Body)}
+    if all(bodies[k] == node.attrs[k] for k in bodies):
+        return node
+    return node.op.apply(*node.args, **{**node.attrs, **bodies})
+
+
+def _body(body: Body, final: bool) -> Body:
+    made: Body = body.once(
+        ("simple", final), lambda: Body(body.inputs, tuple(simplify(body.outputs, final)))
+    )
+    return made

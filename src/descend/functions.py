@@ -1,0 +1,215 @@
+"""Derivatives of plain NumPy functions, for use outside of models and inside.
+
+The conventions are JAX's: a transformation takes a function and gives a function; `argnums` says
+which arguments are differentiated, by position or by name; arguments may be trees (dicts, lists,
+tuples, dataclasses of arrays). Transformations nest to any order, and also work in a model that is
+being traced. Python integers count as floats; integer and complex arrays are refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from descend.differentiate import loops, transforms
+from descend.differentiate.arguments import Argnums, name_of
+from descend.differentiate.rules import CustomDerivative
+from descend.errors import UsageError
+from descend.graph.evaluate import evaluate
+from descend.graph.node import Node
+from descend.simplify.driver import simplify
+from descend.trace.context import current
+
+__all__ = [
+    "custom_derivative",
+    "grad",
+    "hessian",
+    "hvp",
+    "jacobian",
+    "jvp",
+    "scan",
+    "stop_gradient",
+    "value_and_grad",
+    "vjp",
+]
+
+Function = Callable[..., Any]
+
+
+def _run(outputs: Sequence[Node], bindings: Mapping[Node, Any]) -> Sequence[Any]:
+    return evaluate(simplify(outputs, final=True), bindings)
+
+
+def _named(wrapper: Function, function: Function, what: str) -> Function:
+    if not callable(function):
+        raise UsageError(f"descend.{what} takes a function, not {function!r}")
+    wrapper.__name__ = f"{what}({name_of(function)})"
+    wrapper.__doc__ = f"{what} of: {function.__doc__ or name_of(function)}"
+    wrapper.__wrapped__ = function  # type: ignore[attr-defined]
+    return wrapper
+
+
+def grad(function: Function, argnums: Argnums = 0, has_aux: bool = False) -> Function:
+    """The gradient of a function that returns one number, by backpropagation.
+
+    Args:
+        function: plain NumPy code that returns a float; with `has_aux`, a pair (float, others).
+        argnums: the argument to differentiate, by position or name, or several of them.
+        has_aux: whether to hand on the others: the result is then (gradient, others).
+
+    Returns:
+        a function of the same arguments; its result has the form and shapes of the chosen
+        argument (a tuple for several).
+
+    Raises:
+        UsageError: the result is not one number, or an argument cannot be differentiated.
+
+    >>> import numpy as np
+    >>> grad(lambda x: 3 * x[0]**2 + 4 * x[1]**2 + 5 * x[2]**2)(np.ones(3))
+    array([ 6.,  8., 10.])
+    """
+
+    def gradient_of(*args: Any, **kwargs: Any) -> Any:
+        _, found, aux = transforms.gradient(function, argnums, has_aux, (args, kwargs), _run)
+        return (found, aux) if has_aux else found
+
+    return _named(gradient_of, function, "grad")
+
+
+def value_and_grad(function: Function, argnums: Argnums = 0, has_aux: bool = False) -> Function:
+    """The value and the gradient together; see `grad`.
+
+    >>> value_and_grad(lambda x: 3 * x**2)(1.0)
+    (np.float64(3.0), np.float64(6.0))
+    """
+
+    def value_and_gradient_of(*args: Any, **kwargs: Any) -> Any:
+        value, found, aux = transforms.gradient(function, argnums, has_aux, (args, kwargs), _run)
+        return ((value, aux), found) if has_aux else (value, found)
+
+    return _named(value_and_gradient_of, function, "value_and_grad")
+
+
+def jacobian(function: Function, argnums: Argnums = 0) -> Function:
+    """All first derivatives: for a result of shape s and an argument of shape t, shape s + t.
+
+    Forward or reverse mode, whichever takes fewer passes; all passes run as one with a new axis.
+
+    >>> import numpy as np
+    >>> jacobian(lambda x: x**2)(np.array([1.0, 2.0]))
+    array([[2., 0.],
+           [0., 4.]])
+    """
+
+    def jacobian_of(*args: Any, **kwargs: Any) -> Any:
+        return transforms.jacobian(function, argnums, (args, kwargs), _run)
+
+    return _named(jacobian_of, function, "jacobian")
+
+
+def hessian(function: Function, argnums: Argnums = 0) -> Function:
+    """All second derivatives of a function that returns one number: forward over reverse mode.
+
+    For arguments of shapes s and t, the block of the two has shape s + t.
+
+    >>> import numpy as np
+    >>> hessian(lambda x: x[0]**2 * x[1])(np.array([1.0, 2.0]))
+    array([[4., 2.],
+           [2., 0.]])
+    """
+    gradient = grad(function, argnums)
+
+    def hessian_of(*args: Any, **kwargs: Any) -> Any:
+        return transforms.jacobian(gradient, argnums, (args, kwargs), _run, "forward")
+
+    return _named(hessian_of, function, "hessian")
+
+
+def vjp(function: Function, *primals: Any) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]:
+    """The value at the primals, and the function that sends a cotangent of it back.
+
+    Returns:
+        value, back; back(cotangent of the value's form) gives one cotangent per primal.
+
+    >>> import numpy as np
+    >>> value, back = vjp(np.sin, 0.0)
+    >>> back(2.0)
+    (np.float64(2.0),)
+    """
+    return transforms.pullback(function, primals, _run)
+
+
+def jvp(function: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
+    """The value at the primals, and its derivative along the tangents (forward mode).
+
+    >>> jvp(lambda x, y: x * y, (2.0, 3.0), (1.0, 0.0))
+    (np.float64(6.0), np.float64(3.0))
+    """
+    return transforms.pushforward(function, primals, tangents, _run)
+
+
+def hvp(function: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> Any:
+    """The Hessian at the primals times the tangents, without forming the Hessian.
+
+    Forward mode over reverse mode (Pearlmutter 1994): the price of a few gradients. The result
+    has the form of the tangents; for one primal, of that one.
+
+    >>> import numpy as np
+    >>> hvp(lambda x: np.sum(x**3), [np.array([1.0, 2.0])], [np.array([1.0, 1.0])])
+    array([ 6., 12.])
+    """
+    return transforms.hessian_vector(function, primals, tangents, _run)
+
+
+def stop_gradient(tree: Any) -> Any:
+    """The same values, taken as constants by every derivative.
+
+    >>> grad(lambda x: x * stop_gradient(x))(3.0)
+    np.float64(3.0)
+    """
+    return transforms.stopped(tree)
+
+
+def custom_derivative(function: Function) -> CustomDerivative:
+    """A function whose derivative rule is given by hand, with JAX's conventions.
+
+    Afterwards set the rule with `.defjvp(rule)`, where `rule(primals, tangents)` returns (value,
+    tangent of the value), or with `.defvjp(fwd, bwd)`, where `fwd(*args)` returns (value, kept)
+    and `bwd(kept, cotangent)` one cotangent per argument. One rule serves both modes; a rule is
+    plain NumPy code itself, so it can be differentiated again.
+
+    >>> @custom_derivative
+    ... def f(x):
+    ...     return x**2
+    >>> f.defvjp(lambda x: (x**2, x), lambda x, g: (10 * g * x,))
+    >>> grad(f)(1.0)
+    np.float64(10.0)
+    """
+    return CustomDerivative(function)
+
+
+def scan(
+    function: Callable[[Any, Any], tuple[Any, Any]],
+    init: Any,
+    xs: Any = None,
+    length: int | None = None,
+    reverse: bool = False,
+) -> tuple[Any, Any]:
+    """A loop that stays a loop when it is compiled: `carry, y = function(carry, x)` for each x.
+
+    Args:
+        function: one iteration; it returns the new carry, of the form of the old, and an output.
+        init: the first carry, a tree of arrays.
+        xs: trees of arrays with the iterations on their first axis, or None.
+        length: the number of iterations, where there are no xs.
+        reverse: whether to run from the last x to the first.
+
+    Returns:
+        the last carry, and the outputs stacked along a new first axis.
+
+    >>> import numpy as np
+    >>> scan(lambda total, x: (total + x, total), 0.0, np.array([1.0, 2.0, 3.0]))
+    (np.float64(6.0), array([0., 1., 3.]))
+    """
+    loop = loops.looped if current() is None else loops.traced_scan
+    return loop(function, init, xs, length, reverse)
