@@ -81,6 +81,24 @@ def test_missing_value_is_named() -> None:
         Formula.parse("slope*2")(slop=1.0)
 
 
+def test_operations_are_seen_in_order_with_their_text() -> None:
+    seen = []
+    formula = Formula.parse("y = a * exp( -k*x ) + `my c`")
+    formula.evaluate({"a": 2.0, "k": 0.0, "x": X, "my c": 1.0}, lambda *pair: seen.append(pair))
+    pieces = ["-k", "-k*x", "exp( -k*x )", "a * exp( -k*x )", "a * exp( -k*x ) + `my c`"]
+    assert [piece for piece, _ in seen] == pieces
+    np.testing.assert_array_equal(seen[-1][1], [3.0, 3.0, 3.0])
+
+
+def test_an_operations_error_names_its_piece() -> None:
+    class Refusing:
+        def __mul__(self, other: object) -> object:
+            raise UsageError("no products")
+
+    with pytest.raises(UsageError, match=r'at: "a\*x" in "y = 1 \+ a\*x"'):
+        Formula.parse("y = 1 + a*x").evaluate({"a": Refusing(), "x": 1.0})
+
+
 def test_pickles_as_its_text() -> None:
     formula = Formula.parse("y = a*exp(-k*x)")
     assert pickle.loads(pickle.dumps(formula)) == formula

@@ -10,11 +10,11 @@ import ast
 import math
 import operator
 from bisect import bisect_right
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple, NoReturn
 
-from descend.errors import FormulaError, UsageError, suggest
+from descend.errors import DescendError, FormulaError, UsageError, suggest
 from descend.trace.formula_functions import (
     BINARY,
     COMPARE,
@@ -117,31 +117,49 @@ class Formula:
         """Apply the formula to values given by name; see `evaluate`."""
         return self.evaluate(values)
 
-    def evaluate(self, values: Mapping[str, Any]) -> Any:
+    def evaluate(
+        self, values: Mapping[str, Any], seen: Callable[[str, Any], None] | None = None
+    ) -> Any:
         """Apply the formula to numbers, arrays of broadcasting shapes or traced stand-ins.
 
-        Raises `UsageError` if a name of the formula has no value; other entries are ignored.
+        Args:
+            values: name → value; entries that the formula does not name are ignored.
+            seen: told of each operation's piece of text and its result, in order.
+
+        Raises `UsageError` if a name of the formula has no value.
 
         >>> import numpy as np
         >>> Formula.parse("2*x**2").evaluate({"x": np.array([1.0, 3.0])})
         array([ 2., 18.])
+        >>> Formula.parse("2*x**2").evaluate({"x": 3.0}, seen=print)
+        x**2 9.0
+        2*x**2 18.0
+        18.0
         """
         stack: list[Any] = []
         for step in self.steps:
             if step.kind == "number":
                 stack.append(step.value)
             elif step.kind == "name":
-                if step.value not in values:
-                    hint = suggest(step.value, values)
-                    raise UsageError(
-                        f'the formula "{self.text}" needs a value for {step.value}{hint}'
-                    )
-                stack.append(values[step.value])
+                stack.append(self._value(step.value, values))
             else:
                 arguments = stack[-step.arity :]
                 del stack[-step.arity :]
-                stack.append(apply(step.value, arguments))
+                piece = self.text[step.start : step.end]
+                try:
+                    stack.append(apply(step.value, arguments))
+                except DescendError as error:
+                    error.where = f'"{piece}" in "{self.text}"'
+                    raise
+                if seen is not None:
+                    seen(piece, stack[-1])
         return stack[0]
+
+    def _value(self, name: str, values: Mapping[str, Any]) -> Any:
+        if name not in values:
+            message = f'the formula "{self.text}" needs a value for {name}{suggest(name, values)}'
+            raise UsageError(message)
+        return values[name]
 
     def bind(
         self,
