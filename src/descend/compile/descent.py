@@ -14,14 +14,15 @@ import numpy as np
 
 from descend.compile.kinds import Value
 from descend.compile.calls import CALLS
-from descend.compile.llvm import BlockWriter
+from descend.compile.llvm import BlockWriter, cut
 from descend.compile.loops import Address, Block, Copy, Index, Place
 from descend.compile.lower import Lowering, lower
 from descend.compile.module import FunctionText
 from descend.compile.operations import kind_of
 from descend.compile.schedule import is_small
-from descend.graph.node import Node
+from descend.graph.node import Node, postorder
 from descend.graph.program import DIVERGED, EPOCHS_SPENT, Program
+from descend.graph.source import const
 
 __all__ = ["CONTROL", "DescentText", "write_descent"]
 
@@ -41,6 +42,7 @@ class DescentText:
     scratch: list[Place]
     records: list[Place]
     remainder: bool
+    spill: int
     blocks: dict[str, Block] = field(default_factory=dict)
 
 
@@ -62,6 +64,10 @@ class DescentWriter:
             Place("state", i, n.shape, n.dtype) for i, n in enumerate(program.state)
         ]
         self.control: dict[str, str] = {}
+        self.spill = 0
+        self.lowered = self.lower_all()
+        long = any(len(cut(x.block.statements)) > 1 for x, _ in self.lowered.values())
+        self.in_registers = not long
 
     # Control words: variables of the function, loaded at entry and stored at exit
 
@@ -86,9 +92,32 @@ class DescentWriter:
             value = self.e.op(f"load {kind}, ptr {self.control_pointer(name)}",
                               "f64" if name == "loss_sum" else I64, 1)  # fmt: skip
             self.assign(name, value)
-        for place, node in zip(self.state, self.program.state, strict=True):
-            if is_small(node):
-                self.move_registers(place, self.f.registers(place), into=True)
+        for place in self.kept_in_registers():
+            self.move_registers(place, self.f.registers(place), into=True)
+
+    def kept_in_registers(self) -> list[Place]:
+        """Small state, unless the program is so long that it is cut into several functions."""
+        if not self.in_registers:
+            return []
+        pairs = zip(self.state, self.program.state, strict=True)
+        return [place for place, node in pairs if is_small(node)]
+
+    def lower_all(self) -> dict[str, tuple[Lowering, list[Node]]]:
+        """Every block of the program, before any text is written."""
+        p, graph = self.program, self.program.step
+        size = p.plan.batch_size
+        heads = [*graph.new_state, graph.loss, *([graph.ok] if graph.ok is not None else [])]
+        blocks = {}
+        if size is None:
+            blocks["whole"] = self.lower_block("whole", heads, p.data), heads
+        else:
+            known = with_rows(heads, p, size)
+            blocks["batch"] = self.lower_block("batch", known, static_data(p, size)), known
+            if self.remainder:
+                blocks["last"] = self.lower_block("last", heads, p.data), heads
+        ends = [*p.epoch.new_state, p.epoch.stop, *p.epoch.record]
+        blocks["epoch"] = self.lower_block("epoch", ends, ()), ends
+        return blocks
 
     def move_registers(self, place: Place, names: Sequence[str], into: bool) -> None:
         """Between the registers of a small state and its memory."""
@@ -105,10 +134,8 @@ class DescentWriter:
             self.e.line(f"store {value.typed}, ptr {target}, align {size}")
 
     def close(self) -> None:
-        for place, node in zip(self.state, self.program.state, strict=True):
-            if is_small(node):
-                names = self.f._cells[place.role, place.number]
-                self.move_registers(place, names, into=False)
+        for place in self.kept_in_registers():
+            self.move_registers(place, self.f.registers(place), into=False)
         for name in CONTROL:
             value = self.variable(name)
             at = self.control_pointer(name)
@@ -152,7 +179,8 @@ class DescentWriter:
             Place("record", i, r.shape, r.dtype) for i, r in enumerate(self.program.epoch.record)
         ]
         return DescentText(
-            self.f.text(), self.f.slots, self.scratch, records, self.remainder, self.blocks
+            self.f.text(), list(self.f.slots), self.scratch, records, self.remainder, self.spill,
+            self.blocks,
         )
 
     def batches(self) -> None:
@@ -161,7 +189,7 @@ class DescentWriter:
         if size is None:
             self.jump("last_batch")
             self.label("last_batch")
-            self.step("whole", n, _number(0), "epoch_end", static=None)
+            self.step("whole", n, _number(0), "epoch_end")
             return
         full = self.e.op(f"udiv i64 {n.name}, {size}", I64, 1)
         self.jump("batch_check")
@@ -173,29 +201,26 @@ class DescentWriter:
         self.label("batch_step")
         first = self.variable("batch")
         first = self.e.mul(first, size) if size > 1 else first
-        self.step("batch", _number(size), first, "batch_check", static=size)
+        self.step("batch", _number(size), first, "batch_check")
         self.label("after_batches")
         if self.remainder:
             self.branch(self.e.gt(self.variable("budget"), 0), "last_batch", "leave")
             self.label("last_batch")
             start = self.e.mul(full, size)
-            self.step("last", self.e.sub(n, start), start, "epoch_end", static=None)
+            self.step("last", self.e.sub(n, start), start, "epoch_end")
         else:
             self.jump("epoch_end")
 
-    def step(self, name: str, rows: Value, first: Value, following: str,
-             static: int | None) -> None:  # fmt: skip
+    def step(self, name: str, rows: Value, first: Value, following: str) -> None:
         """One batch: its block, the check, the commit, the counters."""
         p, graph = self.program, self.program.step
-        outputs = [*graph.new_state, graph.loss, *([graph.ok] if graph.ok is not None else [])]
-        outputs = with_rows(outputs, p, static) if static is not None else outputs
-        data = p.data if static is None else tuple(static_data(p, static))
-        lowering = self.lower_block(name, outputs, data)
+        lowering, outputs = self.lowered[name]
         order = self.f.slot(("order",)) if p.plan.shuffle else None
         start = first if p.plan.batch_size is not None else None
         frame = self.f.frame(start, order, (p.rows, rows))
         writer = BlockWriter(frame, CALLS)
         writer.write(lowering.block)
+        self.spill = max(self.spill, len(writer.spilled))
         if graph.ok is not None:
             ok = writer.values[lowering.cells[outputs[-1]][()]]
             self.branch(ok, f"commit_{name}", "diverged")
@@ -256,7 +281,6 @@ class DescentWriter:
     def epoch_end(self) -> None:
         p, graph = self.program, self.program.epoch
         self.label("epoch_end")
-        outputs = [*graph.new_state, graph.stop, *graph.record]
         n = self.variable("n_rows")
         count = self.e.convert(self.e.max(n, 1), "f64")
         values = (
@@ -265,11 +289,12 @@ class DescentWriter:
         )
         for number, value in enumerate(values):
             place = Place("epoch", number, (), np.dtype(np.float64))
-            (cell,) = self.f.registers(place)
-            self.e.line(f"store {value.typed}, ptr {cell}")
-        lowering = self.lower_block("epoch", outputs, ())
+            target = self.f.registers(place)[0] if self.in_registers else self.f.pointer(place)
+            self.e.line(f"store {value.typed}, ptr {target}")
+        lowering, outputs = self.lowered["epoch"]
         writer = BlockWriter(self.f.frame(None, None, (p.rows, n)), CALLS)
         writer.write(lowering.block)
+        self.spill = max(self.spill, len(writer.spilled))
         k = len(p.state)
         self.record(lowering, writer, outputs[k + 1 :])
         self.commit(lowering, writer, outputs[:k])
@@ -369,8 +394,6 @@ def static_data(program: Program, rows: int) -> list[Node]:
 
 def with_rows(outputs: Sequence[Node], program: Program, rows: int) -> list[Node]:
     """The step graph for a known number of rows: small batches then need no loop."""
-    from descend.graph.node import postorder
-
     image = _static_map(program, rows)
 
     def known(value: Any) -> Any:
@@ -384,8 +407,6 @@ def with_rows(outputs: Sequence[Node], program: Program, rows: int) -> list[Node
         attrs = {k: known(v) for k, v in node.attrs.items()}
         args = tuple(image[a] for a in node.args)
         if node.op.name == "row_count" and isinstance(attrs["dim"], int):
-            from descend.graph.source import const
-
             image[node] = const(attrs["dim"], node.dtype)
         else:
             image[node] = node.op.apply(*args, **attrs)

@@ -37,7 +37,6 @@ class NativeFunction:
         self.inputs = list(inputs)
         self.outputs = list(outputs)
         self.lowered_from = legalise(outputs)
-        self._slots: list[Any] = []
         self.text = self._write()
         self._loaded: Loaded = load_object(emit_object(self.text))
 
@@ -63,7 +62,8 @@ class NativeFunction:
         self._constants = dict(
             ((p.role, p.number), v) for p, v in lowering.block.constants
         )
-        self._slots = function.slots
+        self._slots = list(function.slots)
+        self._spill = len(writer.spilled)
         return function.text()
 
     def __call__(self, values: Sequence[Array]) -> list[Array]:
@@ -73,6 +73,7 @@ class NativeFunction:
         extents = bind_extents(dict(zip(self.inputs, arrays, strict=True)))
         where: dict[Any, Any] = {("fixed", i): a for i, a in enumerate(arrays)}
         where |= {("extent", d): n for d, n in extents.items()}
+        where[("spill",)] = np.empty(self._spill)
         for place in self._scratch:
             where[place.role, place.number] = np.empty(concrete(place.shape, extents), place.dtype)
         for place in self._results:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from descend.compile.kinds import Value, literal
@@ -20,6 +20,7 @@ from descend.compile.loops import (
     Nest,
     Place,
     Reduction,
+    Statement,
     Store,
 )
 from descend.compile.operations import emit_operation, kind_of, memory_type
@@ -27,10 +28,11 @@ from descend.compile.vectors import choose_vector, unroll_factor
 from descend.errors import InternalError
 from descend.graph.node import Dim
 
-__all__ = ["BlockWriter", "Frame"]
+__all__ = ["Algorithm", "BlockWriter", "Counters", "Frame", "cut"]
 
 BLOCK_ROWS = 4096
 UNROLL_LIMIT = 640
+WHOLE, SEGMENT = 900, 400
 NEUTRAL = {"add": 0.0, "max": -math.inf, "min": math.inf}
 
 
@@ -64,9 +66,13 @@ class Frame:
     cell: Callable[[Place, int], str | None]
     extent: Callable[[Dim], Value]
     lanes: Callable[[str], int]
-    first_row: Value | None = None
-    order: str | None = None
-    allocas: list[str] = field(default_factory=list)
+    first_row: Value | None
+    order: str | None
+    allocas: list[str]
+    segment: Callable[[], Frame]
+    finish_segment: Callable[[], None]
+    call_segment: Callable[[], None]
+    spill: Callable[[], str]
 
     def alloca(self, value_type: str) -> str:
         name = self.e.fresh("a")
@@ -79,6 +85,75 @@ Accumulators = list[dict[tuple[int, int], str]]
 Algorithm = Callable[["BlockWriter", Call], Any]
 
 
+class TopValues(dict[Let, Value]):
+    """Top-level lets of this function; those of other functions are fetched when asked for."""
+
+    def __init__(self, writer: BlockWriter) -> None:
+        super().__init__()
+        self.writer = writer
+
+    def __missing__(self, let: Let) -> Value:
+        value = self[let] = self.writer.fetch(let)
+        return value
+
+
+def weight(statement: Statement) -> int:
+    """Roughly how many instructions a statement becomes."""
+    if isinstance(statement, Nest):
+        return 6 * (len(statement.lets) + 4 * len(statement.reductions)) + 20
+    return 100 if isinstance(statement, Call) else 1
+
+
+def cut(statements: Sequence[Statement]) -> list[Sequence[Statement]]:
+    """Pieces of at most about `SEGMENT` instructions; one piece if the whole is short."""
+    if sum(map(weight, statements)) <= WHOLE:
+        return [statements]
+    pieces: list[Sequence[Statement]] = []
+    start, total = 0, 0
+    for i, statement in enumerate(statements):
+        here = weight(statement)
+        tied = isinstance(statement, Let) and statement.op == "reduced"
+        if total + here > SEGMENT and i > start and not tied:
+            pieces.append(statements[start:i])
+            start, total = i, 0
+        total += here
+    pieces.append(statements[start:])
+    return pieces
+
+
+def operands(statement: Statement) -> Iterator[Let]:
+    """The lets that a statement reads."""
+    if isinstance(statement, Let):
+        yield from statement.args
+    elif isinstance(statement, Store):
+        yield statement.value
+    elif isinstance(statement, Nest):
+        for let in statement.lets:
+            yield from let.args
+        for store in statement.stores:
+            yield store.value
+        for reduction in statement.reductions:
+            yield reduction.value
+
+
+def spill_slots(
+    pieces: Sequence[Sequence[Statement]], homes: Mapping[Let, int]
+) -> dict[Let, int]:
+    """A memory slot for every let that is read outside of its piece, or by nobody here."""
+    slots: dict[Let, int] = {}
+    read: set[Let] = set()
+    for i, piece in enumerate(pieces):
+        for statement in piece:
+            for let in operands(statement):
+                read.add(let)
+                if homes.get(let, i) != i and let.op != "const":
+                    slots.setdefault(let, len(slots))
+    for let in homes:
+        if let not in read and let.op != "const":
+            slots.setdefault(let, len(slots))
+    return slots
+
+
 class BlockWriter:
     """Writes the statements of a block; `values` knows every top-level let afterwards."""
 
@@ -86,10 +161,50 @@ class BlockWriter:
         self.frame = frame
         self.algorithms = algorithms
         self.e = frame.e
-        self.values: dict[Let, Value] = {}
+        self.values: dict[Let, Value] = TopValues(self)
+        self.spilled: dict[Let, int] = {}
 
     def write(self, block: Block) -> None:
-        for statement in block.statements:
+        """Write the block here, or, if it is long, as a sequence of functions called from here."""
+        pieces = cut(block.statements)
+        if len(pieces) == 1:
+            self.write_statements(block.statements)
+            return
+        homes = {x: i for i, piece in enumerate(pieces) for x in piece if isinstance(x, Let)}
+        self.spilled = spill_slots(pieces, homes)
+        for i, piece in enumerate(pieces):
+            frame = self.frame.segment()
+            inner = BlockWriter(frame, self.algorithms)
+            inner.spilled = self.spilled
+            inner.write_statements(piece)
+            for let in piece:
+                if isinstance(let, Let) and let in self.spilled and homes[let] == i:
+                    inner.put_spilled(let)
+            frame.finish_segment()
+            self.frame.call_segment()
+
+    # Values that cross from one function to another, through memory
+
+    def spill_pointer(self, let: Let) -> str:
+        name = self.e.fresh("p")
+        number = self.spilled[let]
+        self.e.line(f"{name} = getelementptr i64, ptr {self.frame.spill()}, i64 {number}")
+        return name
+
+    def put_spilled(self, let: Let) -> None:
+        value = self.values[let]
+        value = self.e.convert(value, "u8") if value.kind == "i1" else value
+        self.e.line(f"store {value.typed}, ptr {self.spill_pointer(let)}, align 8")
+
+    def fetch(self, let: Let) -> Value:
+        """A value made elsewhere: a constant anew, anything else from where it was put."""
+        if let.op == "const":
+            kind = kind_of(let.dtype)
+            return Value(literal(let.attr.item(), kind), kind, 1)
+        return self.load_from(self.spill_pointer(let), kind_of(let.dtype), 1)
+
+    def write_statements(self, statements: Sequence[Statement]) -> None:
+        for statement in statements:
             if isinstance(statement, Let):
                 if statement.op != "reduced":
                     self.values[statement] = self.let(statement, self.values, {}, 1)
@@ -327,7 +442,9 @@ class NestWriter:
         return varying
 
     def write(self) -> None:
-        top = dict(self.w.values)
+        inside = set(self.nest.lets)
+        outside = [x for x in dict.fromkeys(operands(self.nest)) if x not in inside]
+        top = {x: self.w.values[x] for x in outside}
         if self.nest.kept or not self.nest.reductions:
             self.level(0, top, {}, 1, [])
             return

@@ -28,6 +28,7 @@ __all__ = [
     "Nest",
     "Place",
     "Reduction",
+    "Statement",
     "Store",
     "block_text",
 ]

@@ -24,17 +24,24 @@ __all__ = ["FunctionText"]
 
 
 class FunctionText:
-    """Collects the body of `i64 run(ptr)` and everything that must stand before it."""
+    """Collects the body of a function and everything that must stand before it.
 
-    def __init__(self) -> None:
+    The first one is `i64 run(ptr)`; long blocks are cut into functions of their own (`segment`),
+    which share its table and receive the batch (first row, number of rows) as arguments.
+    """
+
+    def __init__(self, parent: FunctionText | None = None) -> None:
         self.body: list[str] = []
-        self.e = Emitter(self.body, 1, {}, block="start")
+        preamble = {} if parent is None else parent.e.preamble
+        self.e = Emitter(self.body, 1, preamble, block="start")
         self.entry: list[str] = []
-        self.globals: list[str] = []
-        self.slots: list[Any] = []
+        self.parent = parent
+        self.globals: list[str] = [] if parent is None else parent.globals
+        self.slots: dict[Any, int] = {} if parent is None else parent.slots
+        self.segments: list[str] = [] if parent is None else parent.segments
         self._loaded: dict[Any, str] = {}
         self._cells: dict[tuple[str, int], list[str]] = {}
-        self._constants: dict[int, str] = {}
+        self._constants: dict[int, str] = {} if parent is None else parent._constants
 
     # The table
 
@@ -42,8 +49,7 @@ class FunctionText:
         """The table entry for a key, loaded once in the entry block."""
         name = self._loaded.get(key)
         if name is None:
-            number = len(self.slots)
-            self.slots.append(key)
+            number = self.slots.setdefault(key, len(self.slots))
             name = f"%t{number}"
             kind = "ptr" if as_pointer else "i64"
             self.entry.append(f"  %q{number} = getelementptr i64, ptr %table, i64 {number}")
@@ -79,6 +85,9 @@ class FunctionText:
 
     def registers(self, place: Place) -> list[str]:
         """Keep every element of a small place in a variable of its own."""
+        known = self._cells.get((place.role, place.number))
+        if known is not None:
+            return known
         count = int(np.prod([int(n) for n in place.shape], dtype=int))  # type: ignore[arg-type]
         kind = memory_type(kind_of(place.dtype))
         names = [self.alloca(kind) for _ in range(count)]
@@ -95,14 +104,46 @@ class FunctionText:
 
     def frame(self, first_row: Value | None = None, order: str | None = None,
               rows: tuple[Dim, Value] | None = None) -> Frame:  # fmt: skip
+        """What a block written into this function needs to know."""
+
         def extent(dim: Dim) -> Value:
             return rows[1] if rows is not None and dim is rows[0] else self.extent(dim)
+
+        def segment() -> Frame:
+            child = FunctionText(self)
+            inner_rows = rows
+            if rows is not None and rows[1].name[0] == "%":
+                inner_rows = (rows[0], Value("%rows", "i64", 1))
+            inner_first = None if first_row is None else Value("%first", "i64", 1)
+            inner_order = None if order is None else child.slot(("order",))
+            return child.frame(inner_first, inner_order, inner_rows)
+
+        def close_segment() -> None:
+            first = "0" if first_row is None else first_row.name
+            count = "0" if rows is None else rows[1].name
+            self.call_segment(first, count)
 
         return Frame(
             self.e, self.pointer, self.cell, extent,
             lambda kind: max(2, cpu_lanes() * 8 // (8 if kind == "i1" else int(kind[1:]))),
-            first_row, order, self.entry,
+            first_row, order, self.entry, segment, self.finish_segment, close_segment,
+            lambda: self.slot(("spill",)),
         )  # fmt: skip
+
+    # Segments
+
+    def finish_segment(self) -> None:
+        """Close this function, which is a segment, and hand its text to the module."""
+        name = f"@segment{len(self.segments)}"
+        head = f"define internal void {name}(ptr noalias %table, i64 %first, i64 %rows) {{"
+        lines = [head, "entry:", *self.entry, "  br label %start", "start:", *self.body,
+                 "  ret void", "}"]  # fmt: skip
+        self.segments.append("\n".join(lines))
+
+    def call_segment(self, first: str, rows: str) -> None:
+        """Call the segment that was finished last."""
+        name = f"@segment{len(self.segments) - 1}"
+        self.e.line(f"call void {name}(ptr %table, i64 {first}, i64 {rows})")
 
     # Text
 
@@ -110,6 +151,7 @@ class FunctionText:
         parts: Sequence[Sequence[str]] = (
             self.globals,
             list(self.e.preamble.values()),
+            self.segments,
             ["define i64 @run(ptr noalias %table) {", "entry:"],
             self.entry,
             ["  br label %start", "start:"],

@@ -110,6 +110,8 @@ class NativeProgram:
         extents: dict[Dim, int] = bind_extents(dict(zip(p.fixed, bound.fixed, strict=True)))
         extents[p.rows] = bound.n_rows
         where: dict[Any, Any] = {("control",): np.zeros(len(CONTROL), np.int64)}
+        where[("spill",)] = np.empty(text.spill)
+        where |= {("epoch", i): np.empty(1) for i in range(2)}
         where[("order",)] = np.empty(bound.n_rows if p.plan.shuffle else 0, np.int32)
         for role, arrays in (("state", bound.state), ("data", bound.data), ("fixed", bound.fixed)):
             where |= {(role, i): a for i, a in enumerate(arrays)}

@@ -10,9 +10,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from descend.compile.elementary.division import floordiv, fmod, mod
 from descend.compile.elementary.exponential import cosh, exp, exp2, expit, expm1, sinh, tanh
-from descend.compile.elementary.logarithm import log, log1p, log2, log10
+from descend.compile.elementary.inverse import arccos, arcsin, arctan, arctan2
+from descend.compile.elementary.logarithm import (
+    arccosh,
+    arcsinh,
+    arctanh,
+    log,
+    log1p,
+    log2,
+    log10,
+)
 from descend.compile.elementary.power import power
+from descend.compile.elementary.roots import cbrt, hypot
 from descend.compile.elementary.trigonometric import cos, sin, tan
 from descend.compile.lanes import Emitter, Value
 
@@ -20,6 +31,11 @@ __all__ = ["ELEMENTARY"]
 
 ELEMENTARY: dict[str, Callable[..., Value]] = {
     "sqrt": Emitter.sqrt,
+    "cbrt": cbrt,
+    "hypot": hypot,
+    "fmod": fmod,
+    "mod": mod,
+    "floordiv": floordiv,
     "exp": exp,
     "exp2": exp2,
     "expm1": expm1,
@@ -31,6 +47,13 @@ ELEMENTARY: dict[str, Callable[..., Value]] = {
     "sin": sin,
     "cos": cos,
     "tan": tan,
+    "arcsin": arcsin,
+    "arccos": arccos,
+    "arctan": arctan,
+    "arctan2": arctan2,
+    "arcsinh": arcsinh,
+    "arccosh": arccosh,
+    "arctanh": arctanh,
     "expit": expit,
     "sinh": sinh,
     "cosh": cosh,
