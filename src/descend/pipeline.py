@@ -1,0 +1,544 @@
+"""The path of a model, from top to bottom: trace, loss, differentiate, update, stop, simplify.
+
+Every pass takes graphs and gives graphs, has a name, and is recorded, so that it can be printed.
+What comes out is a `Program`: state, data, fixed inputs, one step, one end of an epoch. It says
+nothing of numbers: the same program serves every start, learning rate and set of rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from descend.differentiate.gauss_newton import normal_equations
+from descend.differentiate.reverse import reverse
+from descend.errors import UsageError
+from descend.graph.elementwise import call, cast
+from descend.graph.linear import (
+    broadcast,
+    broadcast_like,
+    concatenate,
+    reduce_sum,
+    reshape,
+    slice_,
+)
+from descend.graph.node import Dim, Node, RowsAsked, postorder, substitute
+from descend.graph.program import EpochGraph, Plan, Program, StepGraph
+from descend.graph.source import const, input_node, row_count
+from descend.graph.text import graph_text
+from descend.simplify.driver import simplify
+from descend.trace.context import Origin, Trace, tracing
+from descend.trace.formula import Formula
+from descend.trace.tensor import as_node, wrap
+from descend.trace.trace import Traced, trace_function
+from descend.trace.tree import Tree
+
+if TYPE_CHECKING:
+    from descend.methods.base import Optimizer
+    from descend.methods.clipping import Clip
+    from descend.methods.losses import Loss
+    from descend.methods.penalties import Penalty
+
+__all__ = [
+    "Building",
+    "Descent",
+    "Model",
+    "Pass",
+    "Recipe",
+    "Spec",
+    "descent",
+    "loss_graph",
+    "pieces",
+    "trace_model",
+]
+
+FLOAT = np.dtype(np.float64)
+Nodes = dict[str, Node]
+
+
+@dataclass(frozen=True)
+class Spec:
+    """The shape (without the rows) and the dtype of an array that will be bound later."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+    @classmethod
+    def of(cls, array: Any, rows: bool = False) -> Spec:
+        """The spec of an array, without its first axis if that is the rows."""
+        return cls(array.shape[1:] if rows else array.shape, array.dtype)
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One stage that a model went through: what it did, and the graphs that came out."""
+
+    name: str
+    about: str
+    results: Mapping[str, Node]
+
+    def __str__(self) -> str:
+        return graph_text(list(self.results.values()), list(self.results))
+
+
+@dataclass(frozen=True)
+class Model:
+    """A traced model: its prediction as a graph over rows and parameters.
+
+    Attributes:
+        rows: the symbolic number of rows, or the number itself where the model asked for it.
+        data, leaves: the inputs by name; every leaf of a tree of parameters has its own.
+        nodes: what the model returned: the prediction, or a pair of arrays for some losses.
+        trace: the captured arrays and the places in the user's code.
+        origins: places that the trace itself does not know (of formulas).
+        why_rows: what asked for the number of rows, or an empty string.
+    """
+
+    rows: Dim | int
+    data: Mapping[str, Node]
+    leaves: Mapping[str, Node]
+    nodes: tuple[Node, ...]
+    trace: Trace
+    origins: Mapping[Node, Origin] = field(default_factory=dict)
+    why_rows: str = ""
+
+    def origin(self, node: Node) -> Origin | None:
+        """The place in the user's code, or the piece of his formula, that made the node."""
+        return self.origins.get(node) or self.trace.origin(node)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All that decides the program, apart from the model.
+
+    Attributes:
+        loss: None for a function that is minimised as it is.
+        target: the spec of y; None without data.
+        weighted, scaled: whether there are sample weights, and sigmas.
+        end_of_epoch: the stage that gives the stop code, what the history keeps, and new states.
+        wants_gradient: whether that stage asks for gradients, even if the optimizer does not.
+        sign: -1 to maximise.
+    """
+
+    optimizer: Optimizer
+    loss: Loss | None
+    end_of_epoch: Callable[[Building], None]
+    wants_gradient: bool = False
+    target: Spec | None = None
+    weighted: bool = False
+    scaled: bool = False
+    penalty: Penalty | None = None
+    clip: Clip | None = None
+    plan: Plan = field(default_factory=Plan)
+    sign: int = 1
+
+
+@dataclass(frozen=True)
+class Descent:
+    """A program with the names of everything that must be bound to it.
+
+    Attributes:
+        state, data, fixed: the names of the program's inputs, in its order.
+        records: the names of what each epoch leaves, in order.
+        captured: name of a fixed input → the array that the model captured.
+        passes: what happened on the way, in order.
+        objective, residual: the loss, and what it is the mean square of, before simplification.
+        inputs: every input of these two apart from the leaves, by name.
+    """
+
+    program: Program
+    state: tuple[str, ...]
+    data: tuple[str, ...]
+    fixed: tuple[str, ...]
+    records: tuple[str, ...]
+    captured: Mapping[str, Any]
+    passes: tuple[Pass, ...]
+    objective: Node
+    residual: Node | None
+    inputs: Mapping[str, Node]
+
+
+# --- 1. trace -----------------------------------------------------------------------------------
+
+
+def trace_model(
+    apply: Callable[..., Any],
+    arrange: Callable[[Nodes, Nodes], tuple[Sequence[Any], Mapping[str, Any]]],
+    data: Mapping[str, Spec],
+    leaves: Mapping[str, Spec],
+    n_rows: int | None = None,
+    known: bool = False,
+) -> Model:
+    """Run the model once over stand-ins for the rows and for every parameter.
+
+    Args:
+        apply: the user's function, or a formula.
+        arrange: (data, leaves) → positional and keyword arguments of `apply`.
+        n_rows: the number of rows, to trace again with if the model asks for it.
+        known: trace with that number at once.
+    """
+    if known and n_rows is not None:
+        return _traced(apply, arrange, data, leaves, n_rows, "")
+    try:
+        return _traced(apply, arrange, data, leaves, Dim("rows"), "")
+    except RowsAsked as asked:
+        if n_rows is None:
+            raise
+        return _traced(apply, arrange, data, leaves, n_rows, asked.why)
+
+
+def _traced(
+    apply: Any, arrange: Any, data: Mapping[str, Spec], leaves: Mapping[str, Spec],
+    rows: Dim | int, why: str,
+) -> Model:  # fmt: skip
+    columns = {n: input_node(n, (rows, *s.shape), s.dtype) for n, s in data.items()}
+    inputs = {n: input_node(n, s.shape, s.dtype) for n, s in leaves.items()}
+    args, kwargs = arrange(columns, inputs)
+    origins: dict[Node, Origin] = {}
+    if isinstance(apply, Formula):
+        traced = _traced_formula(apply, kwargs, origins)
+    else:
+        traced = trace_function(apply, args, kwargs)
+    return Model(rows, columns, inputs, tuple(traced.outputs), traced.trace, origins, why)
+
+
+def _traced_formula(formula: Formula, values: Mapping[str, Node], origins: Any) -> Traced:
+    """The formula over stand-ins, each node with the piece of text that it stands for."""
+    with tracing() as trace:
+        result = formula.evaluate({name: wrap(node) for name, node in values.items()})
+        node = as_node(result)
+    return Traced([node], Tree(), trace)
+
+
+# --- 2. loss ------------------------------------------------------------------------------------
+
+
+def loss_graph(
+    model: Model, recipe: Recipe, columns: Mapping[str, Node], loss: Any, run: Any
+) -> tuple[Node, Node | None]:
+    """The mean loss over the rows, and the residuals where the loss is their square.
+
+    Each row's loss is the mean over its own entries, times its sample weight.
+
+    Args:
+        columns: `target`, and where there are such `sample_weight` and `sigma`.
+        loss: with its run-time numbers bound.
+        run: applies traced NumPy to stand-ins.
+    """
+    target, weight = columns.get("target"), columns.get("sample_weight")
+    if loss is None or target is None:
+        (value,) = model.nodes
+        return (call("neg", value) if recipe.sign < 0 else value), None
+    nodes = [n if n.ndim else broadcast(n, target.shape, ()) for n in model.nodes]
+    prediction: Any = nodes if len(nodes) > 1 else nodes[0]
+    if isinstance(prediction, Node):
+        with tracing():
+            residual = loss.residual(wrap(prediction), wrap(target))
+        if residual is not None:
+            return _mean_square(as_node(residual), model, weight, columns.get("sigma"))
+    return _mean(run(loss.per_row, prediction, target), model.rows, weight), None
+
+
+def _mean(losses: Node, rows: Dim | int, weight: Node | None) -> Node:
+    if losses.ndim == 0 or losses.shape[0] != rows:
+        raise UsageError(
+            f"the loss gives the shape {losses.shape}, and must give one number for each row",
+            remedy="leave out np.mean or np.sum over the rows: descend averages over them",
+        )
+    if weight is not None:
+        axes = tuple(range(weight.ndim))
+        losses = call("mul", losses, broadcast(cast(weight, losses.dtype), losses.shape, axes))
+    total = reduce_sum(losses, tuple(range(losses.ndim)))
+    return call("div", total, _entries(losses, rows))
+
+
+def _entries(per_row: Node, rows: Dim | int) -> Node:
+    """The number of entries of all rows together, as a scalar of the same dtype."""
+    count = row_count(rows, per_row.dtype)
+    inner = int(np.prod([n for n in per_row.shape[1:]], dtype=np.int64))
+    return count if inner == 1 else call("mul", count, const(inner, per_row.dtype))
+
+
+def _mean_square(
+    residual: Node, model: Model, weight: Node | None, sigma: Node | None
+) -> tuple[Node, Node]:
+    """The mean of (r/σ)²·w, and r/σ·√w, the residual whose square it is."""
+    if sigma is not None:
+        axes = tuple(range(sigma.ndim))
+        residual = call("div", residual, broadcast(cast(sigma, residual.dtype), residual.shape, axes))
+    loss = _mean(call("mul", residual, residual), model.rows, weight)
+    if weight is not None:
+        root = call("sqrt", cast(weight, residual.dtype))
+        residual = call("mul", residual, broadcast(root, residual.shape, tuple(range(root.ndim))))
+    return loss, residual
+
+
+# --- 3. the descent -----------------------------------------------------------------------------
+
+
+def descent(model: Model, recipe: Recipe) -> Descent:
+    """Build the program of a whole descent from a traced model."""
+    building = Building(model, recipe)
+    building.loss()
+    building.derivatives()
+    if recipe.optimizer.scope == "vector":
+        building.update_vector()
+    else:
+        building.update_leaves()
+    recipe.end_of_epoch(building)
+    return building.assemble()
+
+
+class Building:
+    """The stages of one descent, in the order in which `descent` calls them."""
+
+    def __init__(self, model: Model, recipe: Recipe) -> None:
+        self.model, self.recipe = model, recipe
+        self.optimizer = recipe.optimizer
+        self.rows = model.rows
+        self.leaves: Nodes = dict(model.leaves)
+        self.state: Nodes = {}
+        self.new: Nodes = {}  # after a step
+        self.after: Nodes = {}  # after an epoch
+        self.data: Nodes = dict(model.data)
+        self.fixed: Nodes = {}
+        self.captured: dict[str, Any] = {}
+        self.pieces: Nodes = {}  # leaf → its place in the vector of all parameters
+        self.gradients: Nodes = {}
+        self.equations: Nodes = {}
+        self.ok: Node | None = None
+        self.index, self.mean = input_node("epoch"), input_node("mean loss")
+        self.stop: Node = const(0, np.int64)
+        self.records: Nodes = {}
+        self.capture(model.trace)
+        titles = {f"prediction {i}" if i else "prediction": n for i, n in enumerate(model.nodes)}
+        self.passes = [Pass("trace", "the model, as it was written", titles)]
+
+    # inputs
+
+    def put_state(self, name: str, shape: Any = (), dtype: Any = FLOAT) -> Node:
+        """A new named state; it keeps its value unless `new` or `after` says otherwise."""
+        node = self.state[name] = input_node(name, tuple(shape), dtype)
+        return node
+
+    def numbers(self, part: str, owner: Any, dtype: Any = FLOAT) -> dict[str, Any]:
+        """The run-time numbers of a loss, an optimizer, …, as stand-ins by flat name."""
+        found = {}
+        for name in owner.numbers():
+            key = f"{part}.{name}"
+            node = self.fixed.setdefault(key, input_node(key))
+            found[name] = wrap(cast(node, dtype))
+        return found
+
+    def capture(self, trace: Trace) -> None:
+        """Arrays that a traced function captured become fixed inputs."""
+        known = set(self.fixed.values())
+        for node, array in trace.captured:
+            if node not in known:
+                name = f"captured {len(self.captured)}"
+                self.fixed[name], self.captured[name] = node, array
+
+    def run(self, function: Callable[..., Any], *args: Any) -> Any:
+        """The nodes of what a function written in NumPy makes of these (nodes are stood in for)."""
+        traced = trace_function(function, args)
+        self.capture(traced.trace)
+        return traced.result
+
+    # stages
+
+    def loss(self) -> None:
+        """The mean loss of a batch, with the penalty; and the residuals, if there are any."""
+        recipe = self.recipe
+        if recipe.target is not None:
+            tail, dtype = recipe.target.shape, recipe.target.dtype
+            self.data["target"] = input_node("target", (self.rows, *tail), dtype)
+        for name, wanted in (("sample_weight", recipe.weighted), ("sigma", recipe.scaled)):
+            if wanted:
+                self.data[name] = input_node(name, (self.rows,), FLOAT)
+        self.objective, self.residual = self.loss_of(self.model, self.data)
+        results = {"loss": self.objective}
+        self.passes.append(Pass("loss", "what is minimised: a mean over the batch", results))
+
+    def loss_of(self, model: Model, data: Mapping[str, Node]) -> tuple[Node, Node | None]:
+        """The loss on the rows of `data`, with the penalty, and the residuals."""
+        recipe, loss = self.recipe, self.recipe.loss
+        if loss is not None:
+            loss = loss.bind(self.numbers("loss", loss, model.nodes[0].dtype))
+        total, residual = loss_graph(model, recipe, data, loss, self.run)
+        if recipe.penalty is not None:
+            bound = recipe.penalty.bind(self.numbers("penalty", recipe.penalty, total.dtype))
+            value = self.run(bound.value, list(model.leaves.values()))
+            total = call("add", total, cast(value, total.dtype))
+        return total, residual
+
+    def derivatives(self) -> None:
+        """The gradient by backpropagation, or the normal equations of the residuals."""
+        leaves = list(self.leaves.values())
+        if self.optimizer.needs == "gauss_newton":
+            if self.residual is None:
+                raise UsageError("this optimizer needs a sum of squares", remedy='use loss="mse"')
+            share = _entries(self.residual, self.rows)
+            sums = zip(("jtj", "jtr"), normal_equations(self.residual, leaves), strict=True)
+            for name, node in sums:
+                self.equations[name] = call("div", node, broadcast_like(share, node))
+            about = "the Jacobian J of the residuals r by forward mode, summed up to JᵀJ and Jᵀr"
+            self.passes.append(Pass("normal equations", about, dict(self.equations)))
+            if not self.recipe.wants_gradient:
+                return
+        seed = const(1, self.objective.dtype)
+        found = reverse([self.objective], [seed], leaves)
+        self.gradients = dict(zip(self.leaves, found, strict=True))
+        about = "backpropagation: from the loss back to every parameter"
+        titles = {f"d loss / d {name}": g for name, g in self.gradients.items()}
+        self.passes.append(Pass("gradient", about, titles))
+
+    def clipped(self) -> Nodes:
+        """The gradients as the optimizer sees them."""
+        if self.recipe.clip is None:
+            return self.gradients
+        bound = self.recipe.clip.bind(self.numbers("clip", self.recipe.clip))
+        limited = self.run(bound.__call__, list(self.gradients.values()))
+        return dict(zip(self.gradients, limited, strict=True))
+
+    def hyperparameters(self) -> SimpleNamespace:
+        """`h` of the optimizer's step; a scheduled rate is a state that epochs set."""
+        t = self.put_state("t")
+        self.new["t"] = call("add", t, 1.0)
+        self.bound = self.optimizer.bind(self.numbers("optimizer", self.optimizer))
+        h = SimpleNamespace(**{f.name: getattr(self.bound, f.name) for f in fields(self.bound)})
+        h.t = wrap(self.new["t"])
+        if hasattr(getattr(h, "lr", None), "value"):
+            h.lr = wrap(self.put_state("lr"))
+        return h
+
+    def step(self, key: str, p: Node, h: Any, **evaluated: Node) -> Node:
+        """One step of the optimizer at `p`; its state is entered under `key`."""
+        begin = self.optimizer.init(np.ones(p.shape, p.dtype))
+        own = {name: np.asarray(value) for name, value in begin.items()}
+        s = {n: self.put_state(f"{key}/{n}", v.shape, v.dtype) for n, v in own.items()}
+        e = SimpleNamespace(**{name: wrap(node) for name, node in evaluated.items()})
+        moved, after = self.run(self.optimizer.step, p, e, s, h)
+        for name, value in own.items():
+            self.new[f"{key}/{name}"] = _fitted(after[name], value.shape, value.dtype)
+        return _fitted(moved, p.shape, p.dtype)
+
+    def update_leaves(self) -> None:
+        """The optimizer's step for every leaf; the step is taken if what it gives is finite."""
+        h, gradients = self.hyperparameters(), self.clipped()
+        for name, leaf in self.leaves.items():
+            self.state[name] = leaf
+            loss = cast(self.objective, leaf.dtype)
+            gradient = cast(gradients[name], leaf.dtype)
+            self.new[name] = self.step(name, leaf, h, loss=loss, gradient=gradient)
+        size = call("abs", cast(self.objective, FLOAT))
+        for name in self.leaves:
+            total = _total(call("abs", self.new[name]))
+            size = call("add", size, cast(total, FLOAT))
+        self.ok = call("lt", size, np.inf)
+        self.record_update()
+
+    def update_vector(self) -> None:
+        """The optimizer's step for all parameters as one vector."""
+        h, gradients = self.hyperparameters(), self.clipped()
+        leaves = list(self.leaves.values())
+        dtype = np.result_type(*(leaf.dtype for leaf in leaves))
+        vector = self.put_state("parameters", (sum(leaf.size for leaf in leaves),), dtype)
+        self.pieces = dict(zip(self.leaves, pieces(vector, leaves), strict=True))
+        e = {"loss": self.objective, **self.equations}
+        if not self.equations:
+            e["gradient"] = _joined([gradients[name] for name in self.leaves], dtype)
+        e = {name: cast(node, dtype) for name, node in e.items()}
+        self.new["parameters"] = self.step("method", vector, h, **e)
+        self.record_update()
+
+    def record_update(self) -> None:
+        results = {f"new {name}": node for name, node in self.new.items()}
+        about = f"one step of {type(self.optimizer).__name__}"
+        self.passes.append(Pass("update", about, results))
+
+    # --- 4. simplify and assemble
+
+    def assemble(self) -> Descent:
+        """The program of what is needed, after simplification."""
+        step = {name: self.new.get(name, node) for name, node in self.state.items()}
+        after = {name: self.after.get(name, node) for name, node in self.state.items()}
+        roots = [*step.values(), *after.values(), *self.records.values()]
+        roots += [self.objective, self.stop, *([self.ok] if self.ok is not None else [])]
+        places = {self.leaves[name]: piece for name, piece in self.pieces.items()}
+        done = iter(simplify(substitute(roots, places), final=True))
+        step = {name: next(done) for name in step}
+        after = {name: next(done) for name in after}
+        records = {name: next(done) for name in self.records}
+        objective, stop = next(done), next(done)
+        ok = next(done, None)
+        ends = [*records.values(), objective, stop, *([ok] if ok is not None else [])]
+        kept = self.needed(step, after, ends)
+        state = {name: node for name, node in self.state.items() if name in kept}
+        used = set(postorder([*ends, *(step[n] for n in state), *(after[n] for n in state)]))
+        data = {name: node for name, node in self.data.items() if node in used}
+        fixed = {name: node for name, node in self.fixed.items() if node in used}
+        results = {f"new {n}": step[n] for n in state} | {"loss": objective}
+        self.passes.append(Pass("simplify", "the whole step, with less to compute", results))
+        program = Program(
+            tuple(state.values()), tuple(data.values()), tuple(fixed.values()),
+            self.rows if isinstance(self.rows, Dim) else Dim("rows"),
+            StepGraph(tuple(step[n] for n in state), cast(objective, FLOAT), ok),
+            EpochGraph(
+                self.index, self.mean, tuple(after[n] for n in state), stop,
+                tuple(records.values()),
+            ),
+            self.recipe.plan,
+        )  # fmt: skip
+        captured = {name: array for name, array in self.captured.items() if name in fixed}
+        return Descent(
+            program, tuple(state), tuple(data), tuple(fixed), tuple(records), captured,
+            tuple(self.passes), self.objective, self.residual, {**self.data, **self.fixed},
+        )  # fmt: skip
+
+    def needed(self, step: Nodes, after: Nodes, ends: Sequence[Node]) -> set[str]:
+        """The states that the answer, the history or the verdict depend on."""
+        names = {node: name for name, node in self.state.items()}
+        kept: set[str] = set()
+        lasting = ("parameters", "method/", "best", *self.leaves)
+        waiting = [n for n in self.state if n.startswith(("method/", "best")) or n in lasting]
+        waiting += [names[n] for n in postorder(ends) if n in names]
+        while waiting:
+            name = waiting.pop()
+            if name not in kept:
+                kept.add(name)
+                waiting += [names[n] for n in postorder([step[name], after[name]]) if n in names]
+        return kept
+
+
+def _stand_ins(value: Any) -> Any:
+    return [wrap(v) for v in value] if isinstance(value, list) else wrap(value)
+
+
+def _total(x: Node) -> Node:
+    return reduce_sum(x, tuple(range(x.ndim)))
+
+
+def _fitted(node: Node, shape: Any, dtype: Any) -> Node:
+    """A result of a method in the shape and dtype that its state has."""
+    if node.shape != tuple(shape):
+        node = broadcast(node, tuple(shape), ()) if not node.ndim else reshape(node, tuple(shape))
+    return cast(node, dtype)
+
+
+def pieces(vector: Node, leaves: Sequence[Node]) -> list[Node]:
+    """The leaves that stand one after the other in a vector."""
+    found, at = [], 0
+    for leaf in leaves:
+        part = slice_(vector, (at,), (at + leaf.size,), (1,))
+        found.append(cast(reshape(part, leaf.shape), leaf.dtype))
+        at += leaf.size
+    return found
+
+
+def _joined(leaves: Sequence[Node], dtype: Any) -> Node:
+    """One vector of all leaves."""
+    return concatenate([cast(reshape(n, (n.size,)), dtype) for n in leaves], 0)

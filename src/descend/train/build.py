@@ -1,0 +1,82 @@
+"""From a recipe to something that runs; what was built is kept as long as the model is the same."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
+from typing import Any
+
+from descend.compile.lower import NotNative
+from descend.compile.program import compile_program
+from descend.pipeline import Descent, Model
+from descend.train.run import Interpreted, Runner
+
+__all__ = ["Built", "built_once", "make_runner"]
+
+MOST_KEPT = 128
+
+
+@dataclass
+class Built:
+    """A program that is ready to run, with the model it was made of.
+
+    Attributes:
+        engine: `native`, or `interpreted` with the reason in `note`.
+        extras: graphs made later, for statistics, by name.
+    """
+
+    model: Model
+    descent: Descent
+    runner: Runner
+    engine: str
+    note: str = ""
+    compile_seconds: float = 0.0
+    is_pure: bool = True
+    extras: dict[str, Any] = field(default_factory=dict)
+
+
+_kept: OrderedDict[Hashable, Built] = OrderedDict()
+_lock = threading.Lock()
+
+
+def built_once(key: Hashable | None, build: Callable[[], Built]) -> tuple[Built, bool]:
+    """Return what stands under the key if the model captures the very same things; else build.
+
+    Returns:
+        what was built, and whether it was built now.
+    """
+    if key is not None:
+        with _lock:
+            found = _kept.get(key)
+            if found is not None:
+                _kept.move_to_end(key)
+        if found is not None and found.is_pure and found.model.trace.unchanged():
+            return found, False
+    made = build()
+    if key is not None and made.is_pure:
+        with _lock:
+            _kept[key] = made
+            while len(_kept) > MOST_KEPT:
+                _kept.popitem(last=False)
+    return made, True
+
+
+def make_runner(descent: Descent, engine: str, n_rows: int) -> tuple[Runner, str, str, float]:
+    """Compile a program, or interpret it where that is asked for, or where native code is missing.
+
+    Returns:
+        the runner, the engine it is, why it is another one than asked for, seconds to compile.
+    """
+    if engine == "interpreted":
+        return Interpreted(descent.program), "interpreted", "", 0.0
+    begin = time.perf_counter()
+    try:
+        program = compile_program(descent.program)
+        program.variant(n_rows)
+    except NotNative as missing:
+        note = f"interpreted: there is no native code for {missing} yet"
+        return Interpreted(descent.program), "interpreted", note, 0.0
+    return program, "native", "", time.perf_counter() - begin

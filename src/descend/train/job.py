@@ -1,0 +1,275 @@
+"""One fit as a sequence of stages: read, check, build, start, run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from descend.data.validate import check_prediction
+from descend.errors import UsageError
+from descend.graph.evaluate import evaluate
+from descend.graph.node import Dim
+from descend.graph.program import Bindings, Control, Plan
+from descend.methods.base import Optimizer
+from descend.methods.losses import Loss
+from descend.pipeline import Building, Model, Recipe, Spec, descent, trace_model
+from descend.train.build import Built, built_once, make_runner
+from descend.train.coupling import coupling
+from descend.train.epochs import EndOfEpoch
+from descend.train.problem import Problem
+from descend.train.rows import Rows
+from descend.train.start import Start, best_candidate, draw
+from descend.train.stopping import Rules, first_state
+
+__all__ = ["Job", "Settings"]
+
+Array = np.ndarray[Any, np.dtype[Any]]
+MOST_ROWS_FOR_CANDIDATES = 2000
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The checked options of a fit that decide the program or its numbers."""
+
+    loss: Loss | None
+    optimizer: Optimizer
+    rules: Rules
+    batch_size: int | None = None
+    shuffle: bool = False
+    penalty: Any = None
+    clip: Any = None
+    seed: int = 0
+    engine: str = "native"
+    sign: int = 1
+
+    @property
+    def parts(self) -> dict[str, Any]:
+        """What has run-time numbers, by the name that the program's inputs begin with."""
+        owners = {
+            "optimizer": self.optimizer, "loss": self.loss, "penalty": self.penalty,
+            "clip": self.clip,
+        }  # fmt: skip
+        return {name: owner for name, owner in owners.items() if owner is not None}
+
+    def structure(self) -> tuple[Hashable, ...]:
+        """What decides the program."""
+        own = tuple((n, o.structure()) for n, o in self.parts.items())
+        return (own, self.rules.structure(), self.batch_size, self.shuffle, self.engine, self.sign)
+
+
+@dataclass
+class Job:
+    """A problem with its rows, its start and its settings; `build` and `bindings` make the run."""
+
+    problem: Problem
+    settings: Settings
+    start: Start
+    rows: Rows | None = None
+    held: Rows | None = None
+    notes: list[str] = field(default_factory=list)
+
+    # --- the program
+
+    def key(self) -> Hashable | None:
+        """What the program depends on, or None if that cannot be told."""
+        specs = tuple(
+            (name, Spec.of(a, rows=True)) for name, a in (self.rows.all() if self.rows else {}).items()
+        )
+        leaves = tuple((name, a.shape, a.dtype.str) for name, a in self.leaf_arrays().items())
+        held = self.held.n_rows if self.held else 0
+        key = (
+            self.problem.function, tuple(self.problem.constants.items()), specs, leaves,
+            tuple(self.start.trees.items()), held, self.settings.structure(),
+        )  # fmt: skip
+        try:
+            hash(key)
+        except TypeError:
+            return None
+        return key
+
+    def leaf_arrays(self) -> dict[str, Array]:
+        """The start, leaf by leaf in the order of the signature; 0 for what is still missing."""
+        found = {}
+        for name, leaves in self.start.names.items():
+            for leaf in leaves:
+                found[leaf] = self.start.arrays.get(leaf, _ZERO)
+            del name
+        return found
+
+    def build(self) -> tuple[Built, bool]:
+        """The program, from the store of built ones if the model has not changed."""
+        return built_once(self.key(), self._build)
+
+    def _build(self) -> Built:
+        leaves = {name: Spec.of(a) for name, a in self.leaf_arrays().items()}
+        data = {} if self.rows is None else self.rows.columns
+        model = self._trace(data, leaves, 0 if self.rows is None else self.rows.n_rows)
+        self._check(model)
+        validation = None
+        if self.held is not None:
+            validation = self._trace(self.held.columns, leaves, self.held.n_rows, known=True)
+        recipe = self._recipe(validation)
+        made = descent(model, recipe)
+        n_rows = 1 if self.rows is None else self.rows.n_rows
+        runner, engine, note, seconds = make_runner(made, self.settings.engine, n_rows)
+        return Built(model, made, runner, engine, note, seconds, self._is_pure())
+
+    def _is_pure(self) -> bool:
+        """Whether nothing of the user's own, apart from the model, could change unseen."""
+        owners = [*self.settings.parts.values()]
+        return all(type(o).__module__.startswith("descend.") for o in owners)
+
+    def _trace(
+        self, data: Mapping[str, Array], leaves: Mapping[str, Spec], n_rows: int, known: bool = False
+    ) -> Model:
+        arrange = self.problem.arrange(self.start.trees, self.start.names)
+        specs = {name: Spec.of(a, rows=True) for name, a in data.items()}
+        return trace_model(self.problem.function, arrange, specs, leaves, n_rows, known)
+
+    def _check(self, model: Model) -> None:
+        """Refuse predictions of another shape than y, and coupled rows in small batches."""
+        settings, rows = self.settings, self.rows
+        if rows is None:
+            (value,) = model.nodes
+            if value.shape != ():
+                raise UsageError(
+                    f"the function returns the shape {value.shape}; a minimum needs one number",
+                    remedy="return a scalar, for instance with np.sum or np.mean",
+                )
+            return
+        target = rows.extra["target"]
+        if settings.loss is not None and settings.loss.axis == "kept":
+            own: Any = tuple(rows.n_rows if isinstance(n, Dim) else n for n in model.nodes[0].shape)
+            check_prediction(own, target.shape)
+        whole = settings.batch_size is None or settings.batch_size >= rows.n_rows
+        why = model.why_rows or coupling(model)
+        if why and not whole:
+            raise UsageError(
+                f"the model couples the rows with one another ({why}), so a batch of "
+                f"{settings.batch_size} rows is another model than all {rows.n_rows}",
+                where=None,
+                remedy="leave out batch_size, or compute such numbers before the fit",
+            )
+        if model.why_rows:
+            self.notes.append(
+                f"The model asks for the number of rows ({model.why_rows}): the program is made "
+                f"for {rows.n_rows} rows."
+            )
+
+    def _recipe(self, validation: Model | None) -> Recipe:
+        s, rows = self.settings, self.rows
+        extra = rows.extra if rows is not None else {}
+        return Recipe(
+            optimizer=s.optimizer,
+            loss=s.loss,
+            end_of_epoch=EndOfEpoch(s.rules, validation),
+            wants_gradient=s.rules.needs("gradient"),
+            target=Spec.of(extra["target"], rows=True) if "target" in extra else None,
+            weighted="sample_weight" in extra,
+            scaled="sigma" in extra,
+            penalty=s.penalty,
+            clip=s.clip,
+            plan=Plan(s.batch_size, s.shuffle),
+            sign=s.sign,
+        )
+
+    # --- the numbers
+
+    def numbers(self) -> dict[str, float]:
+        """The run-time numbers by the names of the program's inputs."""
+        found = {f"rule.{name}": value for name, value in self.settings.rules.limits.items()}
+        for part, owner in self.settings.parts.items():
+            found |= {f"{part}.{name}": value for name, value in owner.numbers().items()}
+        return found
+
+    def fixed(self, built: Built) -> dict[str, Any]:
+        """The fixed inputs by name."""
+        found: dict[str, Any] = {**self.numbers(), **built.descent.captured}
+        if self.held is not None:
+            found |= {f"validation.{name}": a for name, a in self.held.all().items()}
+        return found
+
+    def first_state(self, leaves: Mapping[str, Array]) -> dict[str, Any]:
+        """Every state before the first step."""
+        optimizer = self.settings.optimizer
+        found: dict[str, Any] = {"t": 0.0, "lr": self._first_rate(), "best loss": np.inf}
+        found |= {f"rule/{name}": v for name, v in first_state(self.settings.rules).items()}
+        for name, array in leaves.items():
+            found[name] = array
+            found[f"gradient/{name}"] = np.zeros_like(array)
+            for prefix in ("previous", "judged", "best"):
+                found[f"{prefix}/{name}"] = array
+        if optimizer.scope == "vector":
+            dtype = np.result_type(*(a.dtype for a in leaves.values()))
+            vector = np.concatenate([a.reshape(-1) for a in leaves.values()]).astype(dtype)
+            found["parameters"] = vector
+            found |= {f"method/{name}": v for name, v in optimizer.init(vector).items()}
+        else:
+            for leaf, array in leaves.items():
+                found |= {f"{leaf}/{name}": v for name, v in optimizer.init(array).items()}
+        return found
+
+    def _first_rate(self) -> float:
+        rate = getattr(self.settings.optimizer, "lr", 0.0)
+        return float(rate.value(0.0)) if hasattr(rate, "value") else float(rate)
+
+    def bindings(self, built: Built, state: Mapping[str, Any]) -> Bindings:
+        """The arrays of a run, in the program's order; the state is ours to change."""
+        program, made = built.descent.program, built.descent
+        columns = {} if self.rows is None else self.rows.all()
+        fixed = self.fixed(built)
+        return Bindings(
+            state=[
+                np.array(state[name], node.dtype)
+                for name, node in zip(made.state, program.state, strict=True)
+            ],
+            data=[columns[name] for name in made.data],
+            fixed=[
+                np.asarray(fixed[name], node.dtype)
+                for name, node in zip(made.fixed, program.fixed, strict=True)
+            ],
+            n_rows=1 if self.rows is None else self.rows.n_rows,
+        )
+
+    # --- the start
+
+    def find_start(self, built: Built, random: bool = False, offset: int = 0) -> dict[str, Array]:
+        """The start, with the best of 32 candidates for what has none."""
+        leaves, missing = self.leaf_arrays(), self.start.missing
+        if missing and random:
+            rng = np.random.default_rng([self.settings.seed, offset])
+            leaves |= draw(missing, rng)
+        elif missing:
+            loss = self.loss_at(built, leaves)
+            leaves |= best_candidate(missing, self.settings.seed + offset, loss)
+        return leaves
+
+    def loss_at(
+        self, built: Built, leaves: Mapping[str, Array], most: int = MOST_ROWS_FOR_CANDIDATES
+    ) -> Callable[[Mapping[str, Array]], float]:
+        """The loss at other values of some leaves, on at most so many evenly spread rows."""
+        made = built.descent
+        columns = {} if self.rows is None else self.rows.all()
+        rows: Any = slice(None)
+        n_rows = 1 if self.rows is None else self.rows.n_rows
+        if n_rows > most and isinstance(built.model.rows, Dim):
+            rows = np.linspace(0, n_rows - 1, most).astype(np.intp)
+        bound = {node: columns[name][rows] for name, node in made.inputs.items() if name in columns}
+        fixed = self.fixed(built)
+        bound |= {n: np.asarray(fixed[name]) for name, n in made.inputs.items() if name in fixed}
+        known = {built.model.leaves[name]: a for name, a in leaves.items()}
+        count = len(next(iter(columns.values()))[rows]) if columns else 1
+        extents = {built.model.rows: count} if isinstance(built.model.rows, Dim) else {}
+
+        def loss(changed: Mapping[str, Array]) -> float:
+            values = {**bound, **known, **{built.model.leaves[n]: a for n, a in changed.items()}}
+            (value,) = evaluate([made.objective], values, extents)
+            return float(value)
+
+        return loss
+
+
+_ZERO = np.zeros(())

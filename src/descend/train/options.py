@@ -1,0 +1,166 @@
+"""The options of `fit` and `minimize`: what others call them, and checks of their values."""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from descend.errors import UsageError, suggest
+
+__all__ = ["check_choice", "check_count", "check_number", "check_seed", "refuse_unknown"]
+
+FIT_NAMES: Mapping[str, str] = {
+    "p0": "start",
+    "x0": "start",
+    "initial": "start",
+    "init": "start",
+    "params": "start",
+    "maxfev": "epochs",
+    "max_nfev": "epochs",
+    "max_iter": "epochs",
+    "n_epochs": "epochs",
+    "iterations": "epochs",
+    "vary": "fixed",
+    "fix": "fixed",
+    "learning_rate_init": "lr",
+    "learning_rate": "lr",
+    "eta0": "lr",
+    "random_state": "seed",
+    "rng": "seed",
+    "n_iter_no_change": "patience",
+    "early_stopping": "patience",
+    "validation_fraction": "validation_split",
+    "nan_policy": "missing",
+    "check_finite": "missing",
+    "method": "optimizer",
+    "solver": "optimizer",
+    "tol": "ftol",
+    "loss_function": "loss",
+    "criterion": "loss",
+    "callbacks": "callback",
+    "n_jobs": "threads",
+    "warm_start": "resume",
+    "timeout": "max_seconds",
+}
+"""Options of SciPy, lmfit, scikit-learn, Keras and PyTorch, and what they are called here."""
+
+MINIMIZE_NAMES: Mapping[str, str] = {
+    **FIT_NAMES,
+    "maxfev": "max_iter",
+    "max_nfev": "max_iter",
+    "epochs": "max_iter",
+    "n_epochs": "max_iter",
+    "iterations": "max_iter",
+    "maxiter": "max_iter",
+    "jac": "start",
+}
+
+WEIGHTS = (
+    "weights= means two different things: a factor on each row's loss, or one over its uncertainty"
+)
+WEIGHTS_REMEDY = (
+    "write sample_weight=w to multiply each row's loss by w, or sigma=1/w if w is one over the "
+    "standard deviation of y"
+)
+
+
+def refuse_unknown(given: Iterable[str], known: Iterable[str], caller: str = "fit") -> None:
+    """Refuse options that do not exist, with our name for a foreign one, or the nearest.
+
+    Raises:
+        UsageError: for the first of `given`; nothing happens if there is none.
+
+    >>> refuse_unknown(["p0"], ["start"])
+    Traceback (most recent call last):
+    descend.errors.UsageError: fit has no option "p0" (here it is called "start")
+      do: write start=…
+    """
+    foreign = FIT_NAMES if caller == "fit" else MINIMIZE_NAMES
+    for name in given:
+        if name == "weights" and caller == "fit":
+            raise UsageError(WEIGHTS, remedy=WEIGHTS_REMEDY)
+        if name == "jac":
+            raise UsageError(
+                f'{caller} has no option "jac": derivatives are worked out from the function',
+                remedy="leave it out",
+            )
+        ours = foreign.get(name)
+        if ours is not None and ours in known:
+            what = f' (here it is called "{ours}")'
+            raise UsageError(f'{caller} has no option "{name}"{what}', remedy=f"write {ours}=…")
+        raise UsageError(
+            f'{caller} has no option "{name}"{suggest(name, known)}',
+            remedy=f"the options are {', '.join(known)}",
+        )
+
+
+def check_count(name: str, value: object, least: int = 1) -> int:
+    """Return a whole number of at least `least`.
+
+    >>> check_count("epochs", 0)
+    Traceback (most recent call last):
+    descend.errors.UsageError: epochs must be a whole number of at least 1, not 0
+    """
+    number = _whole(value)
+    if number is None or number < least:
+        raise UsageError(f"{name} must be a whole number of at least {least}, not {value!r}")
+    return number
+
+
+def _whole(value: object) -> int | None:
+    if isinstance(value, bool | np.bool_):
+        return None
+    if isinstance(value, float | np.floating) and float(value).is_integer():
+        return int(value)
+    try:
+        return operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        return None
+
+
+def check_number(name: str, value: object, low: float = 0.0, above: bool = False) -> float:
+    """Return a real number of at least `low` (or above it).
+
+    >>> check_number("stop_loss", "small")
+    Traceback (most recent call last):
+    descend.errors.UsageError: stop_loss must be a number of at least 0, not 'small'
+    """
+    number = math.nan
+    if isinstance(value, int | float | np.number) and not isinstance(value, bool):
+        number = float(value)
+    if math.isnan(number) or number < low or (above and number == low):
+        bound = "above" if above else "of at least"
+        raise UsageError(f"{name} must be a number {bound} {low:g}, not {value!r}")
+    return number
+
+
+def check_seed(value: object) -> int:
+    """Return a seed: a whole number from 0 below 2⁶³."""
+    number = _whole(value)
+    if number is None or not 0 <= number < 2**63:
+        raise UsageError(
+            f"seed must be a whole number of at least 0, not {value!r}",
+            remedy="every run has a seed, so that it can be repeated; the default is 0",
+        )
+    return number
+
+
+def check_choice(name: str, value: Any, choices: Iterable[str]) -> str:
+    """Return `value` if it is one of the choices.
+
+    >>> check_choice("engine", "nativ", ["native", "interpreted"])
+    Traceback (most recent call last):
+    descend.errors.UsageError: engine="nativ" is not known (did you mean "native"?)
+      do: choose from native, interpreted
+    """
+    known = list(choices)
+    if value not in known:
+        raise UsageError(
+            f'{name}="{value}" is not known{suggest(str(value), known)}',
+            remedy=f"choose from {', '.join(known)}",
+        )
+    return str(value)

@@ -1,0 +1,204 @@
+"""Where a descent begins: given values, defaults, an earlier fit, or the best of 32 candidates."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from descend.errors import UsageError, suggest
+from descend.trace.tree import Tree, flatten, leaf_names
+
+__all__ = [
+    "CANDIDATES",
+    "Start",
+    "best_candidate",
+    "draw",
+    "given_start",
+    "leaf_array",
+    "leaves_of",
+]
+
+CANDIDATES = 32
+DECADES = 2.0  # candidates lie between 10^-2 and 10^2, on both sides of zero
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+class Start(NamedTuple):
+    """The parameters at the start.
+
+    Attributes:
+        arrays: leaf → its value, an array of floats that is ours to change.
+        trees: parameter → the form of its tree.
+        names: parameter → the names of its leaves, in order.
+        missing: the scalars that have no start yet.
+        sources: what the report says, in parts.
+    """
+
+    arrays: dict[str, Array]
+    trees: dict[str, Tree]
+    names: dict[str, tuple[str, ...]]
+    missing: tuple[str, ...]
+    sources: tuple[str, ...]
+
+
+def given_start(
+    parameters: Sequence[str], start: Any, defaults: Mapping[str, Any], data: Iterable[str] = ()
+) -> Start:
+    """Read `start=`; what has none takes its default argument, or stays missing.
+
+    Raises:
+        UsageError: a name that is no parameter, integers in an array, values that are not finite.
+
+    >>> s = given_start(["a", "b", "c"], {"a": 1}, {"b": 2.0})
+    >>> s.arrays, s.missing, s.sources
+    ({'a': array(1.), 'b': array(2.)}, ('c',), ('a given', 'b from its default'))
+    """
+    values, origin = _as_mapping(start)
+    for name in values:
+        if name not in parameters:
+            _refuse_name(str(name), parameters, set(data))
+    found = {name: values[name] for name in parameters if name in values}
+    sources = [f"{', '.join(found)} {origin}" if len(found) < len(parameters) else origin]
+    by_default = [n for n in parameters if n not in found and _is_number(defaults.get(n))]
+    found |= {name: defaults[name] for name in by_default}
+    if by_default:
+        which = "its default" if len(by_default) == 1 else "their defaults"
+        sources.append(f"{', '.join(by_default)} from {which}")
+    missing = tuple(n for n in parameters if n not in found)
+    arrays, trees, names = leaves_of({n: found[n] for n in parameters if n in found})
+    for name in missing:
+        trees[name], names[name] = flatten(0.0)[1], (name,)
+    order = {n: trees[n] for n in parameters}
+    given = tuple(s for s in sources if s and not s.startswith(" "))
+    return Start(arrays, order, {n: names[n] for n in parameters}, missing, given)
+
+
+def _as_mapping(start: Any) -> tuple[Mapping[str, Any], str]:
+    if start is None or (isinstance(start, str) and start == "random"):
+        return {}, ""
+    if isinstance(start, Mapping):
+        return start, "given" if start else ""
+    params = getattr(start, "params", None)
+    if isinstance(params, Mapping):
+        return params, "from an earlier fit"
+    if isinstance(start, str):
+        raise UsageError(
+            f'start="{start}" is not known{suggest(start, ["random"])}',
+            remedy='write start=dict(a=1, …), start="random", or start=descend.load("file")',
+        )
+    raise UsageError(
+        f"start is a dict of parameters, not {type(start).__name__}",
+        remedy="name the values: start=dict(a=1, b=2)",
+    )
+
+
+def _refuse_name(name: str, parameters: Sequence[str], data: set[str]) -> None:
+    if name in data:
+        raise UsageError(
+            f'start names "{name}", which is data', remedy="start values belong to parameters only"
+        )
+    raise UsageError(
+        f'start names "{name}", which is no parameter{suggest(name, parameters)}',
+        remedy=f"the parameters are {', '.join(parameters)}",
+    )
+
+
+def leaves_of(
+    values: Mapping[str, Any],
+) -> tuple[dict[str, Array], dict[str, Tree], dict[str, tuple[str, ...]]]:
+    """Return the leaves of trees of parameters by name, and the trees' forms."""
+    arrays: dict[str, Array] = {}
+    trees: dict[str, Tree] = {}
+    names: dict[str, tuple[str, ...]] = {}
+    for name, value in values.items():
+        leaves, tree = flatten(_numeric_lists(value))
+        own = tuple(_leaf_name(name, path) for path in leaf_names(tree))
+        trees[name], names[name] = tree, own
+        for leaf, entry in zip(own, leaves, strict=True):
+            arrays[leaf] = leaf_array(leaf, entry)
+    return arrays, trees, names
+
+
+def _leaf_name(name: str, path: str) -> str:
+    return f"{name}.{path}" if path and not path.startswith("[") else name + path
+
+
+def _numeric_lists(value: Any) -> Any:
+    """Lists of numbers become arrays; lists of arrays and dicts stay trees."""
+    if type(value) in (list, tuple):
+        if _all_numbers(value):
+            return np.array(value, np.float64)
+        return type(value)(_numeric_lists(v) for v in value)
+    if type(value) is dict:
+        return {k: _numeric_lists(v) for k, v in value.items()}
+    return value
+
+
+def _all_numbers(value: Any) -> bool:
+    """Whether a list holds only plain numbers, or equally long lists of them."""
+    if all(_is_number(v) for v in value):
+        return len(value) > 0
+    inner = all(type(v) in (list, tuple) and _all_numbers(v) for v in value)
+    return inner and len({np.shape(v) for v in value}) == 1
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float | np.number) and not isinstance(
+        value, bool | np.bool_ | np.complexfloating
+    )
+
+
+def leaf_array(name: str, value: Any) -> Array:
+    """Return a start value as an array of floats of our own.
+
+    >>> leaf_array("w", np.array([1, 2]))
+    Traceback (most recent call last):
+    descend.errors.UsageError: the parameter "w" is an integer array, which has no derivatives
+      do: start it as floats: w.astype(float)
+    """
+    array = np.asarray(value)
+    kind = array.dtype.kind
+    if kind in "iu" and array.ndim and isinstance(value, np.ndarray):
+        raise UsageError(
+            f'the parameter "{name}" is an integer array, which has no derivatives',
+            remedy=f"start it as floats: {name}.astype(float)",
+        )
+    if kind == "c":
+        raise UsageError(
+            f'the parameter "{name}" is complex', remedy="use two parameters, one for each part"
+        )
+    if kind not in "iuf":
+        raise UsageError(f'the parameter "{name}" starts as {value!r}, which is no number')
+    if kind in "iu" or array.dtype.itemsize == 2:
+        array = array.astype(np.float64)
+    if not np.isfinite(array).all():
+        raise UsageError(f'the parameter "{name}" starts as {value!r}; it must be finite')
+    return np.array(array)
+
+
+def draw(names: Iterable[str], rng: np.random.Generator) -> dict[str, Array]:
+    """Return one candidate: a number for each name, log-uniform in size, of either sign."""
+    found = {}
+    for name in names:
+        size = 10.0 ** rng.uniform(-DECADES, DECADES)
+        found[name] = np.array(size if rng.random() < 0.5 else -size)
+    return found
+
+
+def best_candidate(
+    missing: Sequence[str], seed: int, loss: Callable[[Mapping[str, Array]], float]
+) -> dict[str, Array]:
+    """Return the best of 32 candidates by the loss; the first is one for every parameter.
+
+    >>> best_candidate(["a"], 0, lambda c: abs(float(c["a"]) - 1.0))
+    {'a': array(1.)}
+    """
+    rng = np.random.default_rng(seed)
+    candidates = [{name: np.array(1.0) for name in missing}]
+    candidates += [draw(missing, rng) for _ in range(CANDIDATES - 1)]
+    losses = [loss(candidate) for candidate in candidates]
+    ranked = [value if np.isfinite(value) else np.inf for value in losses]
+    return candidates[int(np.argmin(ranked))]
