@@ -1,4 +1,4 @@
-"""Python's builtins on stand-ins: len, sum, max, min, abs, pow, round, sorted, any, all, isinstance."""
+"""Python's builtins on stand-ins: len, sum, max, min, round, sorted, isinstance and others."""
 
 from __future__ import annotations
 
@@ -37,7 +37,9 @@ def _len(x: Any, /) -> Any:
 def _sum(iterable: Any, /, start: Any = 0) -> Any:
     if iterable.__class__ is Tensor and iterable.ndim:
         total = implementation("numpy.sum")(iterable, 0)
-        return total if start.__class__ is int and start == 0 else binary(RULES["add"], start, total)
+        return (
+            total if start.__class__ is int and start == 0 else binary(RULES["add"], start, total)
+        )
     return builtins.sum(iterable, start)
 
 
@@ -60,9 +62,11 @@ def _extremum(name: str, pair: str) -> None:
             args = tuple(args[0])
         result = args[0]
         for other in args[1:]:
-            result = elementwise(RULES[pair], (result, other), weak=True) if scan(
-                (result, other)
-            ) == TRACED else plain(result, other)
+            result = (
+                elementwise(RULES[pair], (result, other), weak=True)
+                if scan((result, other)) == TRACED
+                else plain(result, other)
+            )
         return result
 
 
@@ -148,5 +152,3 @@ def _divmod(a: Any, b: Any, /) -> Any:
     if scan((a, b)) == TRACED:
         return elementwise(RULES["divmod"], (a, b))
     return builtins.divmod(a, b)
-
-

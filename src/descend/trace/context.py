@@ -76,7 +76,8 @@ def where() -> str | None:
         return None
     file, line = frame.f_code.co_filename, frame.f_lineno
     text = linecache.getline(file, line, frame.f_globals).strip()
-    return f"{os.path.basename(file)}:{line}: {text}" if text else f"{os.path.basename(file)}:{line}"
+    place = f"{os.path.basename(file)}:{line}"
+    return f"{place}: {text}" if text else place
 
 
 def _segment(file: str, line: int, end: int | None, first: int | None, last: int | None) -> str:

@@ -12,7 +12,7 @@ from descend.errors import NotCoveredError, TraceError
 from descend.trace.context import where
 from descend.trace.operators import known_results
 from descend.trace.rows import Rows
-from descend.trace.table import ENTRIES, Entry, covers
+from descend.trace.table import ENTRIES, Entry, covers, implementation
 from descend.trace.tensor import Known, Tensor, is_traced, known, without_stand_ins
 from descend.trace.ufunc_rules import rule_for
 
@@ -70,9 +70,7 @@ def not_covered(name: str) -> NotCoveredError:
             f"{short_name(name)} cannot be part of a model", where=where(), remedy=entry.remedy
         )
     remedy = entry.remedy if entry is not None and entry.remedy else _near(name)
-    return NotCoveredError(
-        f"{short_name(name)} is not covered yet", where=where(), remedy=remedy
-    )
+    return NotCoveredError(f"{short_name(name)} is not covered yet", where=where(), remedy=remedy)
 
 
 _faces: dict[str, Callable[..., Any]] = {}
@@ -90,12 +88,13 @@ def _make_face(name: str, real: Callable[..., Any], entry: Entry | None) -> Call
     implementation = None if entry is None else entry.call
     creates = entry is not None and entry.creates
     views = entry is not None and entry.views
+    always = entry is not None and entry.always
 
     def call(*args: Any, **kwargs: Any) -> Any:
         state = scan(args)
         if kwargs and state != TRACED:
             state = max(state, scan(kwargs.values()))
-        if state == TRACED or (views and state == KNOWN):
+        if state == TRACED or always or (views and state == KNOWN):
             if implementation is None:
                 raise not_covered(name)
             try:
@@ -113,7 +112,24 @@ def _make_face(name: str, real: Callable[..., Any], entry: Entry | None) -> Call
     call.__qualname__ = call.__name__
     call.__doc__ = getattr(real, "__doc__", None)
     call.__wrapped__ = real  # type: ignore[attr-defined]
+    if isinstance(real, np.ufunc):
+        _add_methods(call, real)
     return call
+
+
+def _add_methods(call: Callable[..., Any], ufunc: np.ufunc) -> None:
+    """`np.add.reduce` and its kin on the function that stands for `np.add`."""
+
+    def method(name: str) -> Callable[..., Any]:
+        def run(*args: Any, **kwargs: Any) -> Any:
+            return implementation("protocol.ufunc")(ufunc, name, args, kwargs)
+
+        return run
+
+    for name in ("reduce", "accumulate", "outer", "reduceat", "at"):
+        setattr(call, name, method(name))
+    for name in ("nin", "nout", "nargs", "identity", "types", "resolve_dtypes"):
+        setattr(call, name, getattr(ufunc, name))
 
 
 def _owned(result: Any) -> Any:

@@ -298,9 +298,9 @@ def result_shape(g: Gather) -> Shape:
 
 
 def scatter(g: Gather, node: Node, value: Node) -> Node:
-    """x with x[index] replaced by the value (of the result's shape); the last of equal indices wins.
+    """x with x[index] replaced by the value (of the result's shape); of equal indices the last wins.
 
-    Every index must be known: the result is then a gather from the old and the new elements.
+    Where every index is known, the result is a gather from the old and the new elements.
     """
     if not all(is_const(i) or is_const(_source(i)) for i in g.indices):
         return _scatter_unknown(g, node, value)

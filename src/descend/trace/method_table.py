@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-
 from descend.errors import NotCoveredError
 from descend.trace.context import where
 from descend.trace.operators import known_results
@@ -20,13 +19,12 @@ _VIEWS = ("reshape", "ravel", "transpose", "swapaxes", "squeeze")
 
 def _method(name: str, call: Callable[..., Any]) -> None:
     def method(self: Tensor, *args: Any, **kwargs: Any) -> Any:
+        own = None
         if self.__class__ is Known and name not in _VIEWS:
-            if not is_traced(args) and not is_traced(kwargs):
-                plain = without_stand_ins(args)
-                own = getattr(self._known, name, None)
-                if own is not None:
-                    return known_results(own(*plain, **without_stand_ins(kwargs)))
-        return call(self, *args, **kwargs)
+            own = getattr(self._known, name, None)
+        if own is None or is_traced(args) or is_traced(kwargs):
+            return call(self, *args, **kwargs)
+        return known_results(own(*without_stand_ins(args), **without_stand_ins(kwargs)))
 
     METHODS[name] = method
     covers(name, module="method")(method)
@@ -90,9 +88,7 @@ def _imatmul(self: Any, other: Any) -> Any:
 
 def _refused(name: str, remedy: str) -> Callable[..., Any]:
     def method(_self: Any, *_args: Any, **_kwargs: Any) -> Any:
-        raise NotCoveredError(
-            f".{name}() cannot be part of a model", where=where(), remedy=remedy
-        )
+        raise NotCoveredError(f".{name}() cannot be part of a model", where=where(), remedy=remedy)
 
     return method
 

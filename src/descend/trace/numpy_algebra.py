@@ -415,9 +415,7 @@ def _matrix_norm(x: Node, order: Any, axes: Labels) -> Node:
 
 
 @covers("vector_norm", module="numpy.linalg")
-def _vector_norm_of(
-    x: Any, /, *, axis: Any = None, keepdims: bool = False, ord: Any = 2
-) -> Any:
+def _vector_norm_of(x: Any, /, *, axis: Any = None, keepdims: bool = False, ord: Any = 2) -> Any:
     node = float_node(x)
     axes = normal_axes(axis, node.ndim)
     return deliver(kept(_vector_norm(node, ord, axes), node.shape, axes, keepdims))
@@ -463,5 +461,3 @@ for _name in ("cross", "outer", "matmul", "tensordot", "trace", "diagonal", "vec
 @covers("matrix_transpose", module="numpy.linalg", views=True)
 def _linalg_transpose(x: Any, /) -> Any:
     return implementation("numpy.matrix_transpose")(x)
-
-

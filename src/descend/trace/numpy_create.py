@@ -223,5 +223,3 @@ for _name in ("eye", "identity", "tri", "indices", "fromiter", "frombuffer", "fr
         raise TraceError(
             f"np.{_name} of values that are not known before the data is", where=where()
         )
-
-

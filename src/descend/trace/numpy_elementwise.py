@@ -163,23 +163,6 @@ def ufunc_method(rule: Rule, method: str, inputs: Sequence[Any], kwargs: dict[st
     )
 
 
-class UfuncFace:
-    """A ufunc as the model sees it: callable, with its methods and attributes."""
-
-    def __init__(self, call: Callable[..., Any], ufunc: np.ufunc) -> None:
-        self._call = call
-        self._ufunc = ufunc
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return self._call(*args, **kwargs)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._ufunc, name)
-
-    def __repr__(self) -> str:
-        return repr(self._ufunc)
-
-
 # --- choice -------------------------------------------------------------------------------------
 
 
@@ -200,9 +183,7 @@ def _where(condition: Any, x: Any = None, y: Any = None) -> Any:
 @covers("select")
 def _select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
     if len(condlist) != len(choicelist):
-        raise UsageError(
-            "list of cases must be same length as list of conditions", where=where()
-        )
+        raise UsageError("list of cases must be same length as list of conditions", where=where())
     dtype = common_dtype([*choicelist, default])
     result = wrap(as_node(default, dtype))
     for condition, choice in zip(reversed(condlist), reversed(choicelist), strict=True):
@@ -259,7 +240,7 @@ def _round(a: Any, decimals: int = 0, out: Any = None) -> Any:
     if x.dtype.kind != "f":
         if decimals >= 0:
             return deliver(x, out)
-        factor = full_like(x, 10 ** -decimals)
+        factor = full_like(x, 10**-decimals)
         scaled = call("rint", call("div", cast(x, np.float64), cast(factor, np.float64)))
         return deliver(call("mul", cast(scaled, x.dtype), factor), out)
     if decimals == 0:
@@ -290,9 +271,7 @@ def _nan_to_num(
 
 
 @covers("isclose")
-def _isclose(
-    a: Any, b: Any, rtol: Any = 1e-5, atol: Any = 1e-8, equal_nan: bool = False
-) -> Any:
+def _isclose(a: Any, b: Any, rtol: Any = 1e-5, atol: Any = 1e-8, equal_nan: bool = False) -> Any:
     x, y = wrap(as_node(a)), wrap(as_node(b))
     near = (abs(x - y) <= (atol + rtol * abs(y))) & _finite(y) | (x == y)
     return near | ((x != x) & (y != y)) if equal_nan else near

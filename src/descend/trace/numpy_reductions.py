@@ -191,9 +191,7 @@ def _extremum(names: tuple[str, ...], pick: Callable[[Node, Axes], Node], pair: 
         x = as_node(a)
         if where is not True:
             if initial is None:
-                raise UsageError(
-                    f"np.{names[0]}(…, where=…) needs initial=", where=_place()
-                )
+                raise UsageError(f"np.{names[0]}(…, where=…) needs initial=", where=_place())
             x = _masked(x, where, initial)
         axes = normal_axes(axis, x.ndim)
         if initial is None and any(x.shape[i] == 0 for i in axes):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -12,15 +13,21 @@ from descend.errors import TraceError, UsageError
 from descend.graph.elementwise import cast
 from descend.graph.linear import concatenate
 from descend.graph.node import Dim, Node, RowsAsked, Shape
-from descend.graph.source import const
 from descend.graph.selection import take
+from descend.graph.source import const
 from descend.trace.context import note, where
 from descend.trace.numpy_create import as_shape
 from descend.trace.operands import deliver, joined_nodes
 from descend.trace.regions import Reshaped, Transposed, reshaped, stacked
 from descend.trace.table import covers
 from descend.trace.tensor import Known, Tensor, as_node, known, view_of, wrap
-from descend.trace.typing_rules import broadcast_shapes, normal_axes, normal_axis, shape_text, to_shape
+from descend.trace.typing_rules import (
+    broadcast_shapes,
+    normal_axes,
+    normal_axis,
+    shape_text,
+    to_shape,
+)
 
 __all__ = ["tensor_of"]
 
@@ -32,9 +39,9 @@ def tensor_of(value: Any) -> Any:
 
 def _reshaped(a: Any, shape: Shape) -> Any:
     x = tensor_of(a)
-    return x if x.extents == shape and x.__class__ is Tensor else view_of(
-        x, Reshaped(x.extents, shape)
-    )
+    if x.extents == shape and x.__class__ is Tensor:
+        return x
+    return view_of(x, Reshaped(x.extents, shape))
 
 
 def _wanted_shape(own: Shape, given: Shape) -> Shape:
@@ -241,9 +248,13 @@ def _joined(nodes: Sequence[Node], axis: int) -> Node:
     first = nodes[0]
     for i, node in enumerate(nodes):
         if node.ndim != first.ndim or node.ndim == 0:
-            what = "zero-dimensional arrays cannot be concatenated" if node.ndim == 0 else (
-                "all the input array dimensions must match in number: "
-                f"array 0 has {first.ndim}, array {i} has {node.ndim}"
+            what = (
+                "zero-dimensional arrays cannot be concatenated"
+                if node.ndim == 0
+                else (
+                    "all the input array dimensions must match in number: "
+                    f"array 0 has {first.ndim}, array {i} has {node.ndim}"
+                )
             )
             raise UsageError(what, where=where())
         for j, (a, b) in enumerate(zip(first.shape, node.shape, strict=True)):
@@ -351,9 +362,7 @@ def _split_at(a: Any, sections: Any, axis: Any, equal: bool) -> list[Any]:
     at = normal_axis(axis, x.ndim)
     bounds = [0, *_cut_points(x, sections, at, equal), None]
     index = (slice(None),) * at
-    return [
-        x[(*index, slice(a, b))] for a, b in zip(bounds[:-1], bounds[1:], strict=True)
-    ]
+    return [x[(*index, slice(a, b))] for a, b in itertools.pairwise(bounds)]
 
 
 @covers("split", views=True)
@@ -503,4 +512,6 @@ def _astype(x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None) -> 
     kind = np.dtype(dtype)
     if kind.kind not in "biuf":
         raise TraceError(f"a traced array cannot become {kind}", where=where())
-    return known(x._known.astype(kind)) if x.__class__ is Known else wrap(note(cast(as_node(x), kind)))
+    if x.__class__ is Known:
+        return known(x._known.astype(kind))
+    return wrap(note(cast(as_node(x), kind)))

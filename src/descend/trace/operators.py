@@ -51,9 +51,7 @@ def _operand(value: Any) -> tuple[Any, Any]:
     return node, node.dtype
 
 
-def elementwise(
-    rule: Rule, values: Sequence[Any], weak: bool = False, dtypes: Any = None
-) -> Any:
+def elementwise(rule: Rule, values: Sequence[Any], weak: bool = False, dtypes: Any = None) -> Any:
     """Apply a rule with NumPy's dtypes and broadcasting.
 
     `weak` says that an operator is applied: on Python numbers alone it gives a Python number.

@@ -56,7 +56,7 @@ def stacked(parts: Sequence[Node], axis: int = 0) -> Node:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """What a basic index selects: starts, stops and positive steps, axes to flip, the result's shape.
+    """What a basic index selects: starts, stops, positive steps, axes to flip, the result's shape.
 
     `ints` are the axes that were indexed by an integer (and are not in the result).
     """
@@ -94,9 +94,14 @@ class Block:
 
     def only_ints(self, extents: Shape) -> bool:
         """Whether the index is whole along every axis that no integer indexes."""
-        return bool(self.ints) and not self.flips and all(
-            i in self.ints or (self.starts[i] == 0 and self.block[i] == n and self.steps[i] == 1)
-            for i, n in enumerate(extents)
+        return (
+            bool(self.ints)
+            and not self.flips
+            and all(
+                i in self.ints
+                or (self.starts[i] == 0 and self.block[i] == n and self.steps[i] == 1)
+                for i, n in enumerate(extents)
+            )
         )
 
 

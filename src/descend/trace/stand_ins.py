@@ -90,9 +90,7 @@ def _library_value(module: types.ModuleType, name: str) -> Any:
 
 
 def _is_function(value: Any) -> bool:
-    return isinstance(
-        value, (np.ufunc, types.FunctionType, types.BuiltinFunctionType, _DISPATCHER)
-    )
+    return isinstance(value, (np.ufunc, types.FunctionType, types.BuiltinFunctionType, _DISPATCHER))
 
 
 class Namespace(dict[str, Any]):
@@ -280,11 +278,10 @@ def model_of(function: Callable[..., Any], trace: Trace) -> Callable[..., Any]:
     """The copy of what the user hands over: a function, a method, or an object with `__call__`."""
     translated = stand_in(function, trace)
     if translated is function and not isinstance(function, type):
-        call = getattr(type(function), "__call__", None)
+        call = type(function).__dict__.get("__call__")
         if isinstance(call, types.FunctionType):
             trace.is_pure_capture = False
             return types.MethodType(stand_in(call, trace), function)
     if isinstance(function, types.MethodType):
         trace.is_pure_capture = False
     return translated  # type: ignore[no-any-return]
-

@@ -26,6 +26,8 @@ class Entry:
         remedy: what to do instead (for refused names), or a remark on the limits.
         creates: whether it makes arrays, which must accept traced values later.
         views: whether its results write through to its argument.
+        always: whether it stands in for NumPy's function even without a stand-in among the
+            arguments.
     """
 
     name: str
@@ -34,6 +36,7 @@ class Entry:
     remedy: str = ""
     creates: bool = False
     views: bool = False
+    always: bool = False
 
 
 ENTRIES: dict[str, Entry] = {}
@@ -51,12 +54,13 @@ def covers(
     remark: str = "",
     creates: bool = False,
     views: bool = False,
+    always: bool = False,
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Enter a function on stand-ins under one or more names of a module."""
 
     def enter(call: Callable[..., Any]) -> Callable[..., Any]:
         for name in names:
-            _enter(Entry(f"{module}.{name}", "supported", call, remark, creates, views))
+            _enter(Entry(f"{module}.{name}", "supported", call, remark, creates, views, always))
         return call
 
     return enter

@@ -495,8 +495,10 @@ def is_traced(value: Any) -> bool:
         return any(is_traced(v) for v in value)
     if isinstance(value, dict):
         return any(is_traced(v) for v in value.values())
-    return isinstance(value, np.ndarray) and value.dtype == object and any(
-        is_traced(v) for v in value.flat
+    return (
+        isinstance(value, np.ndarray)
+        and value.dtype == object
+        and any(is_traced(v) for v in value.flat)
     )
 
 

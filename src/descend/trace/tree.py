@@ -33,9 +33,7 @@ class Tree:
         return self.keys is None and self.spec is None
 
     def __eq__(self, other: object) -> bool:
-        return (
-            isinstance(other, Tree) and self.keys == other.keys and bool(self.spec == other.spec)
-        )
+        return isinstance(other, Tree) and self.keys == other.keys and bool(self.spec == other.spec)
 
     def __hash__(self) -> int:
         return hash((self.keys, self.spec))

@@ -12,7 +12,14 @@ from descend.graph.linear import broadcast, reshape
 from descend.graph.node import Dim, Node, RowsAsked, Shape
 from descend.trace.context import where
 
-__all__ = ["broadcast_shapes", "loop_dtypes", "normal_axes", "normal_axis", "shape_text", "to_shape"]
+__all__ = [
+    "broadcast_shapes",
+    "loop_dtypes",
+    "normal_axes",
+    "normal_axis",
+    "shape_text",
+    "to_shape",
+]
 
 _loops: dict[tuple[Any, ...], tuple[np.dtype[Any], ...]] = {}
 
@@ -58,9 +65,7 @@ def _common_extent(a: int | Dim, b: int | Dim, shapes: Sequence[Shape]) -> int |
         if isinstance(extent, Dim):
             raise RowsAsked(extent, "broadcasting against an array of another length")
     texts = " ".join(shape_text(s) for s in shapes)
-    raise UsageError(
-        f"operands could not be broadcast together with shapes {texts}", where=where()
-    )
+    raise UsageError(f"operands could not be broadcast together with shapes {texts}", where=where())
 
 
 def broadcast_shapes(shapes: Sequence[Shape]) -> Shape:

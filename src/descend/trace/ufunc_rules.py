@@ -17,7 +17,7 @@ from descend.graph.elementwise import call, cast, full_like, select
 from descend.graph.node import Node
 from descend.graph.primitive import PRIMITIVES
 
-__all__ = ["RULES", "Rule", "load_special", "rule_for", "truth"]
+__all__ = ["RULES", "SPECIAL_NAMES", "Rule", "load_special", "rule_for", "truth"]
 
 Emit = Callable[..., Any]
 BOOL = np.dtype(bool)
@@ -322,6 +322,7 @@ _SPECIAL_EMIT: dict[str, Emit] = {
     "cbrt": _primitive("cbrt"),
 }
 
+SPECIAL_NAMES = tuple(_SPECIAL_EMIT)
 SPECIAL_RULES: dict[str, Rule] = {}
 
 
