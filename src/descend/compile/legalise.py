@@ -27,6 +27,7 @@ RULES: dict[str, Callable[[Node], Node]] = {
     "argmax": lambda n: _arg_extremum(n, reduce_max),
     "argmin": lambda n: _arg_extremum(n, reduce_min),
     "stop_gradient": lambda n: n.args[0],
+    "custom": lambda n: legalise([n.attrs["body"].applied(n.args)[n.attrs["index"]]])[0],
 }
 
 

@@ -20,6 +20,7 @@ from descend.compile.loops import (
     Nest,
     Place,
     Reduction,
+    Scan,
     Statement,
     Store,
 )
@@ -101,6 +102,8 @@ def weight(statement: Statement) -> int:
     """Roughly how many instructions a statement becomes."""
     if isinstance(statement, Nest):
         return 6 * (len(statement.lets) + 4 * len(statement.reductions)) + 20
+    if isinstance(statement, Scan):
+        return 20 + sum(map(weight, statement.block.statements))
     return 100 if isinstance(statement, Call) else 1
 
 
@@ -134,6 +137,11 @@ def operands(statement: Statement) -> Iterator[Let]:
             yield store.value
         for reduction in statement.reductions:
             yield reduction.value
+    elif isinstance(statement, Scan):
+        own = {x for x in statement.block.statements if isinstance(x, Let)}
+        for inner in statement.block.statements:
+            own.update(inner.lets if isinstance(inner, Nest) else ())
+            yield from (x for x in operands(inner) if x not in own)
 
 
 def spill_slots(
@@ -163,6 +171,7 @@ class BlockWriter:
         self.e = frame.e
         self.values: dict[Let, Value] = TopValues(self)
         self.spilled: dict[Let, int] = {}
+        self.counters: Counters = {}
 
     def write(self, block: Block) -> None:
         """Write the block here, or, if it is long, as a sequence of functions called from here."""
@@ -207,15 +216,27 @@ class BlockWriter:
         for statement in statements:
             if isinstance(statement, Let):
                 if statement.op != "reduced":
-                    self.values[statement] = self.let(statement, self.values, {}, 1)
+                    self.values[statement] = self.let(statement, self.values, self.counters, 1)
             elif isinstance(statement, Store):
-                self.store(statement.target, self.values[statement.value], {}, None)
+                self.store(statement.target, self.values[statement.value], self.counters, None)
             elif isinstance(statement, Nest):
                 NestWriter(self, statement).write()
             elif isinstance(statement, Copy):
                 self.copy(statement)
+            elif isinstance(statement, Scan):
+                self.scan(statement)
             else:
                 self.call(statement)
+
+    def scan(self, statement: Scan) -> None:
+        for let in operands(statement):
+            self.values[let]
+
+        def body(i: Value) -> None:
+            self.counters[statement.axis] = i
+            self.write_statements(statement.block.statements)
+
+        self.loop(self.extent(statement.axis.extent), body)
 
     # Extents and addresses
 
@@ -446,10 +467,10 @@ class NestWriter:
         outside = [x for x in dict.fromkeys(operands(self.nest)) if x not in inside]
         top = {x: self.w.values[x] for x in outside}
         if self.nest.kept or not self.nest.reductions:
-            self.level(0, top, {}, 1, [])
+            self.level(0, top, self.w.counters, 1, [])
             return
         sets = [self.open_accumulators(1)]
-        self.level(0, top, {}, 1, sets)
+        self.level(0, top, self.w.counters, 1, sets)
         for number, reduction in enumerate(self.nest.reductions):
             assert isinstance(reduction.result, Let)
             self.w.values[reduction.result] = self.total(sets, number)

@@ -9,9 +9,9 @@ the innermost axis is computed outside of it, by construction.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Union
 
 import numpy as np
 
@@ -28,6 +28,7 @@ __all__ = [
     "Nest",
     "Place",
     "Reduction",
+    "Scan",
     "Statement",
     "Store",
     "block_text",
@@ -175,7 +176,15 @@ class Call:
     attrs: dict[str, Any]
 
 
-Statement = Let | Store | Nest | Copy | Call
+@dataclass(eq=False)
+class Scan:
+    """A loop that stays a loop: the block is run for every value of the axis, in order."""
+
+    axis: Axis
+    block: Block
+
+
+Statement = Union["Let", Store, Nest, Copy, Call, Scan]
 
 
 @dataclass(eq=False)
@@ -216,9 +225,12 @@ def _nest_text(nest: Nest, names: dict[Let, str]) -> Iterator[str]:
         yield f"{indent}{target} = {reduction.op} over {over} of {names[reduction.value]}"
 
 
-def block_text(block: Block, skip: Iterable[str] = ()) -> str:
+def block_text(block: Block) -> str:
     """The block as indented text, the same for the same graph."""
-    names: dict[Let, str] = {}
+    return "\n".join(_block_lines(block, {}))
+
+
+def _block_lines(block: Block, names: dict[Let, str]) -> list[str]:
     lines: list[str] = []
     for statement in block.statements:
         if isinstance(statement, Let):
@@ -231,7 +243,10 @@ def block_text(block: Block, skip: Iterable[str] = ()) -> str:
             lines.extend(_nest_text(statement, names))
         elif isinstance(statement, Copy):
             lines.append(f"copy {statement.source} to {statement.target}")
+        elif isinstance(statement, Scan):
+            lines.append(f"for {statement.axis} < {statement.axis.extent} in order:")
+            lines.extend("  " + line for line in _block_lines(statement.block, names))
         else:
             sources = " ".join(map(str, statement.sources))
             lines.append(f"{statement.target} = {statement.name} {sources}")
-    return "\n".join(lines)
+    return lines

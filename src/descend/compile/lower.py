@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from descend.compile.cells import Cells, cells_of, combine, object_array
+from descend.compile.legalise import legalise
 from descend.compile.loops import (
     Address,
     Axis,
@@ -25,6 +26,7 @@ from descend.compile.loops import (
     Nest,
     Place,
     Reduction,
+    Scan,
     Store,
 )
 from descend.compile.schedule import (
@@ -68,7 +70,7 @@ class Evaluator:
 
     def depth_of(self, at: Sequence[Index]) -> int:
         axes = [a for index in at for a, _ in index.terms]
-        return 1 + max((self.position[a] for a in axes), default=-1)
+        return 1 + max((self.position.get(a, -1) for a in axes), default=-1)
 
     def load(self, place: Place, at: At) -> Let:
         return self.let("load", (), Address(place, at), place.dtype, self.depth_of(at))
@@ -85,7 +87,7 @@ class Evaluator:
             return self.small(node, at)
         place = self.lowering.places.get(node)
         if place is not None and node not in self.roots:
-            return self.load(place, at)
+            return self.load(place, (*self.lowering.prefix.get(node, ()), *at))
         if node.op.kind == "elementwise":
             args = tuple([self(a, at) for a in node.args])
             return self.let(node.op.name, args, dict(node.attrs) or None, node.dtype)
@@ -222,6 +224,7 @@ class Lowering:
         self.scratch_from = scratch_from
         self.top = Evaluator(self, (), set())
         self.top.lets = self.block.statements  # type: ignore[assignment]
+        self.prefix: dict[Node, At] = {}
         self._spilled: dict[Node, Place] = {}
         self._constants: dict[Node, Place] = {}
 
@@ -245,7 +248,7 @@ class Lowering:
     def spilled(self, node: Node) -> Place:
         """A small array written to memory, for a nest that walks along it."""
         place = self.places.get(node) or self._spilled.get(node)
-        if place is not None and place.role == "state":
+        if place is not None and (place.role == "state" or node in self.prefix):
             place = self._spilled.get(node)
         if place is None:
             place = self._spilled[node] = self.scratch(node.shape, node.dtype)
@@ -261,9 +264,12 @@ class Lowering:
         if is_small(node):
             return self.spilled(node)
         place = self.places.get(node)
-        if place is not None:
-            return place
-        raise InternalError(f"{node} should have a place")
+        if place is None:
+            raise InternalError(f"{node} should have a place")
+        if node in self.prefix:
+            place = self.scratch(node.shape, node.dtype)
+            self.write(place, node, (0,) * node.ndim, (1,) * node.ndim)
+        return place
 
     # Work
 
@@ -306,15 +312,19 @@ class Lowering:
 
     def loaded(self, node: Node) -> Cells:
         place = self.places[node]
+        prefix = self.prefix.get(node, ())
         lets = [
-            self.top.load(place, tuple(Index(i) for i in at))
+            self.top.load(place, (*prefix, *(Index(i) for i in at)))
             for at in np.ndindex(*node.shape)  # type: ignore[arg-type]
         ]
         return object_array(lets, node.shape)
 
     def make_group(self, group: Group) -> None:
         if group.kept < 0:
-            self.make_special(group.roots[0])
+            if group.roots[0].op.name == "scan":
+                self.make_scan(group.roots)
+            else:
+                self.make_special(group.roots[0])
             return
         names = "ijklmnpqrs"
         axes = tuple(Axis(names[i % 10], n) for i, n in enumerate(group.extents))
@@ -375,6 +385,71 @@ class Lowering:
         else:
             raise NotNative(name)
 
+    def make_scan(self, roots: Sequence[Node]) -> None:
+        """A loop over the slices: carries lie in memory, stacked results are written in place."""
+        model = roots[0]
+        body, carries, slices = (model.attrs[k] for k in ("body", "carries", "slices"))
+        axis = Axis("t", model.attrs["length"])
+        forward = Index(0, ((axis, 1),))
+        inner = Lowering({}, self.scratch_from)
+        inner.block.scratch, inner.block.constants = self.block.scratch, self.block.constants
+        inner._constants = self._constants
+        counter = forward if not model.attrs["backward"] else _from_the_end(axis)
+        carried = []
+        for number, (arg, leaf) in enumerate(zip(model.args, body.inputs, strict=True)):
+            if number < carries:
+                place = self.scratch(leaf.shape, leaf.dtype)
+                self.write(place, arg, (0,) * arg.ndim, (1,) * arg.ndim)
+                carried.append(place)
+                inner.places[leaf] = place
+            elif number < carries + slices:
+                inner.places[leaf] = self.place_of(arg)
+                inner.prefix[leaf] = (counter,)
+            elif is_small(arg):
+                inner.cells[leaf] = self.cells[arg]
+            else:
+                inner.places[leaf] = self.place_of(arg)
+            inner.leaves.add(leaf)
+        outputs = legalise(body.outputs)
+        inner.run(outputs, outputs)
+        for root in roots:
+            index = root.attrs["index"]
+            if index >= carries:
+                place = self.scratch(root.shape, root.dtype)
+                inner.write_slice(place, counter, outputs[index])
+                self.places[root] = place
+            else:
+                self.places[root] = carried[index]
+        inner.update(carried, outputs[:carries])
+        self.block.statements.append(Scan(axis, inner.block))
+
+    def write_slice(self, place: Place, counter: Index, part: Node) -> None:
+        """Write one iteration's result into its slice of the stacked array."""
+        if is_small(part):
+            for at in np.ndindex(*part.shape):  # type: ignore[arg-type]
+                address = Address(place, (counter, *(Index(i) for i in at)))
+                self.block.statements.append(Store(address, self.cells[part][at]))
+            return
+        self.write(place, part, (0,) * part.ndim, (1,) * part.ndim, (counter,))
+
+    def update(self, carried: Sequence[Place], new: Sequence[Node]) -> None:
+        """Put the new carries in place of the old ones, after everything that reads those."""
+        parked = []
+        for place, node in zip(carried, new, strict=True):
+            if not is_small(node) and self.places.get(node) in carried:
+                aside = self.scratch(node.shape, node.dtype)
+                self.copy(aside, self.places[node])
+                parked.append((place, aside))
+            elif not is_small(node):
+                parked.append((place, self.place_of(node)))
+        for place, source in parked:
+            self.copy(place, source)
+        for place, node in zip(carried, new, strict=True):
+            if is_small(node):
+                for at in np.ndindex(*node.shape):  # type: ignore[arg-type]
+                    address = Address(place, tuple(Index(i) for i in at))
+                    self.block.statements.append(Store(address, self.cells[node][at]))
+
     def assemble(self, node: Node) -> Place:
         """Write the pieces of a concatenation, padding or partial update into one array."""
         place = self.scratch(node.shape, node.dtype)
@@ -404,8 +479,14 @@ class Lowering:
         self.block.statements.append(nest)
 
     def write(
-        self, place: Place, part: Node, starts: Sequence[int], steps: Sequence[int]
+        self,
+        place: Place,
+        part: Node,
+        starts: Sequence[int],
+        steps: Sequence[int],
+        prefix: At = (),
     ) -> None:
+        """Store a node into a regular block of an array."""
         axes = tuple(Axis("ijklmnpqrs"[i % 10], n) for i, n in enumerate(part.shape))
         nest = Nest(axes, len(axes))
         e = Evaluator(self, axes, set())
@@ -413,12 +494,20 @@ class Lowering:
         at = tuple(Index(0, ((a, 1),)) for a in axes)
         value = e(part, at)
         rows = zip(at, starts, steps, strict=True)
-        target = Address(place, tuple(i.scaled(s).shifted(o) for i, o, s in rows))
+        inside = tuple(i.scaled(s).shifted(o) for i, o, s in rows)
+        target = Address(place, (*prefix, *inside))
         nest.stores.append(Store(target, value, len(axes)))
         self.block.statements.append(nest)
 
     def copy(self, target: Place, source: Place) -> None:
         self.block.statements.append(Copy(target, source))
+
+
+def _from_the_end(axis: Axis) -> Index:
+    back = ((axis, -1),)
+    if isinstance(axis.extent, Dim):
+        return Index(-1, back, ((axis.extent, 1),))
+    return Index(axis.extent - 1, back)
 
 
 def lower(

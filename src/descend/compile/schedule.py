@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from descend.errors import InternalError
 from descend.graph.node import Dim, Node, postorder
 from descend.graph.source import CONST, INPUT
+from descend.graph.subgraph import group_key
 
 __all__ = ["Group", "Schedule", "is_small", "make_schedule", "reduced_labels"]
 
@@ -90,7 +91,7 @@ def must_store(node: Node, cost: Mapping[Node, int]) -> list[Node]:
         return [node.args[0]]
     if name == "take":
         return [node.args[0]]
-    if name in CALLS:
+    if name in CALLS or name == "scan":
         return list(node.args)
     if name == "contract":
         return [a for a in node.args if cost.get(a, 0) > 2]
@@ -172,7 +173,9 @@ def _levels(
 
 
 def _large_reduction(node: Node) -> bool:
-    """A small result made from something large: it comes out of a nest or a call."""
+    """A small result made from something large, or by a loop: it comes out of a nest or a call."""
+    if node.op.name == "scan":
+        return True
     if not is_small(node) or node.op.name not in REDUCTIONS | CALLS:
         return False
     return any(not is_small(a) for a in node.args)
@@ -237,6 +240,9 @@ def make_schedule(outputs: Sequence[Node], leaves: set[Node], wanted: Sequence[N
             groups.setdefault(key, Group(*key)).roots.append(node)
         elif node.op.kind == "elementwise" or name in VIEWS or is_inline(node):
             late.append(node)
+        elif name == "scan":
+            siblings = groups.setdefault(group_key(node), Group(level[node], (), -1))
+            siblings.roots.append(node)
         else:
             groups[node] = Group(level[node], node.shape, -1, [node])
     for node in late:
