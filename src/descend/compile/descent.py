@@ -38,12 +38,18 @@ class DescentText:
     """The text of a descent and what its caller must provide."""
 
     text: str
-    slots: list[Any]
-    scratch: list[Place]
-    records: list[Place]
-    remainder: bool
+    slots: Sequence[Any]
+    scratch: Sequence[Place]
+    records: Sequence[Place]
     spill: int
     blocks: dict[str, Block] = field(default_factory=dict)
+
+    def about(self) -> dict[str, Any]:
+        """Everything but the text and the intermediate forms."""
+        return {
+            "slots": self.slots, "scratch": self.scratch, "records": self.records,
+            "spill": self.spill,
+        }  # fmt: skip
 
 
 def _number(value: int) -> Value:
@@ -179,7 +185,7 @@ class DescentWriter:
             Place("record", i, r.shape, r.dtype) for i, r in enumerate(self.program.epoch.record)
         ]
         return DescentText(
-            self.f.text(), list(self.f.slots), self.scratch, records, self.remainder, self.spill,
+            self.f.text(), list(self.f.slots), self.scratch, records, self.spill,
             self.blocks,
         )
 

@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 
 from descend.compile.legalise import legalise
+from descend.compile.cache import cached_code, digest, graph_key
 from descend.compile.calls import CALLS
+from descend.compile.description import as_json, from_json
 from descend.compile.llvm import BlockWriter
 from descend.compile.loops import Address, Index, Place
 from descend.compile.lower import lower
 from descend.compile.module import FunctionText
-from descend.compile.native import Loaded, emit_object, load_object
+from descend.compile.native import emit_object
 from descend.compile.schedule import is_small
 from descend.graph.evaluate import bind_extents, concrete
 from descend.graph.node import Dim, Node
@@ -30,64 +32,78 @@ def pointer_table(slots: Sequence[Any], arrays: dict[Any, Any]) -> Array:
     return np.array(entries, np.int64)
 
 
+def _dims(inputs: Sequence[Node]) -> list[Dim]:
+    return list(dict.fromkeys(n for node in inputs for n in node.shape if isinstance(n, Dim)))
+
+
+def write_function(outputs: Sequence[Node], inputs: Sequence[Node]) -> tuple[str, dict[str, Any]]:
+    """The text of a graph as a function, and what its caller must provide."""
+    native = legalise(outputs)
+    leaves = {n: Place("fixed", i, n.shape, n.dtype) for i, n in enumerate(inputs)}
+    lowering = lower(native, leaves)
+    function = FunctionText()
+    function.constants(lowering.block)
+    writer = BlockWriter(function.frame(), CALLS)
+    writer.write(lowering.block)
+    results: list[Place] = []
+    for number, node in enumerate(native):
+        if is_small(node):
+            place = Place("result", number, node.shape, node.dtype)
+            for at in np.ndindex(*node.shape):  # type: ignore[arg-type]
+                address = Address(place, tuple(Index(i) for i in at))
+                writer.store(address, writer.values[lowering.cells[node][at]], {}, None)
+        else:
+            place = lowering.places[node]
+        results.append(place)
+    function.e.line("ret i64 0")
+    used = {p.number for p in results if p.role == "constant"}
+    about = {
+        "slots": list(function.slots),
+        "scratch": lowering.block.scratch,
+        "results": results,
+        "spill": len(writer.spilled),
+        "constants": {str(p.number): v for p, v in lowering.block.constants if p.number in used},
+    }
+    return function.text(), about
+
+
 class NativeFunction:
     """A compiled graph: call it with one array per input, get one array per output."""
 
     def __init__(self, outputs: Sequence[Node], inputs: Sequence[Node]) -> None:
         self.inputs = list(inputs)
-        self.outputs = list(outputs)
-        self.lowered_from = legalise(outputs)
-        self.text = self._write()
-        self._loaded: Loaded = load_object(emit_object(self.text))
+        dims = _dims(self.inputs)
 
-    def _write(self) -> str:
-        leaves = {n: Place("fixed", i, n.shape, n.dtype) for i, n in enumerate(self.inputs)}
-        lowering = lower(self.lowered_from, leaves)
-        function = FunctionText()
-        function.constants(lowering.block)
-        writer = BlockWriter(function.frame(), CALLS)
-        writer.write(lowering.block)
-        self._results: list[Place] = []
-        for number, node in enumerate(self.lowered_from):
-            if is_small(node):
-                place = Place("result", number, node.shape, node.dtype)
-                for at in np.ndindex(*node.shape):  # type: ignore[arg-type]
-                    address = Address(place, tuple(Index(i) for i in at))
-                    writer.store(address, writer.values[lowering.cells[node][at]], {}, None)
-            else:
-                place = lowering.places[node]
-            self._results.append(place)
-        function.e.line("ret i64 0")
-        self._scratch = lowering.block.scratch
-        self._constants = dict(
-            ((p.role, p.number), v) for p, v in lowering.block.constants
-        )
-        self._slots = list(function.slots)
-        self._spill = len(writer.spilled)
-        return function.text()
+        def make() -> tuple[Any, bytes]:
+            text, about = write_function(outputs, self.inputs)
+            return as_json(about, dims), emit_object(text)
+
+        key = digest("function", graph_key(outputs, self.inputs))
+        about, self._loaded = cached_code(key, make)
+        self._about: dict[str, Any] = from_json(about, dims)
 
     def __call__(self, values: Sequence[Array]) -> list[Array]:
         arrays = [
             np.asarray(v, n.dtype, order="C") for v, n in zip(values, self.inputs, strict=True)
         ]
         extents = bind_extents(dict(zip(self.inputs, arrays, strict=True)))
+        about = self._about
         where: dict[Any, Any] = {("fixed", i): a for i, a in enumerate(arrays)}
         where |= {("extent", d): n for d, n in extents.items()}
-        where[("spill",)] = np.empty(self._spill)
-        for place in self._scratch:
-            where[place.role, place.number] = np.empty(concrete(place.shape, extents), place.dtype)
-        for place in self._results:
-            if place.role == "result":
+        where[("spill",)] = np.empty(about["spill"])
+        for place in (*about["scratch"], *about["results"]):
+            if place.role in ("scratch", "result"):
                 shape = concrete(place.shape, extents)
-                where[place.role, place.number] = np.empty(shape, place.dtype)
-        table = pointer_table(self._slots, where)
+                key = place.role, place.number
+                where.setdefault(key, np.empty(shape, place.dtype))
+        table = pointer_table(about["slots"], where)
         self._loaded.function(table.ctypes.data)
-        return [self._result(place, where, extents) for place in self._results]
+        return [self._result(place, where, extents) for place in about["results"]]
 
     def _result(self, place: Place, where: dict[Any, Any], extents: dict[Dim, int]) -> Array:
         shape = concrete(place.shape, extents)
         if place.role == "constant":
-            return np.array(self._constants[place.role, place.number]).reshape(shape)
+            return np.array(self._about["constants"][str(place.number)]).reshape(shape)
         made: Array = where[place.role, place.number].reshape(shape)
         return made.copy() if place.role == "fixed" else made
 

@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from descend.compile.cache import cached_code, digest, graph_key
 from descend.compile.descent import CONTROL, DescentText, write_descent
+from descend.compile.description import as_json, from_json
 from descend.compile.function import compile_graph, pointer_table
 from descend.compile.legalise import legalise
-from descend.compile.native import Loaded, emit_object, load_object
+from descend.compile.native import Loaded, emit_object
 from descend.graph.evaluate import bind_extents, concrete
 from descend.graph.node import Dim
 from descend.graph.primitive import Array
@@ -41,6 +43,15 @@ def _legal(program: Program) -> Program:
     )  # fmt: skip
 
 
+def _program_key(p: Program) -> str:
+    """Equal for programs that compile to the same code."""
+    inputs = (*p.state, *p.data, *p.fixed, p.epoch.index, p.epoch.loss)
+    step = [*p.step.new_state, p.step.loss, *([p.step.ok] if p.step.ok is not None else [])]
+    outputs = [*step, *p.epoch.new_state, p.epoch.stop, *p.epoch.record]
+    counts = [len(x) for x in (p.state, p.data, p.fixed, step, p.epoch.record)]
+    return f"{counts} {p.plan}\n{graph_key(outputs, inputs, {p.rows: 0})}"
+
+
 class NativeProgram:
     """Compiled variants of one program, made when first needed.
 
@@ -50,17 +61,26 @@ class NativeProgram:
 
     def __init__(self, program: Program) -> None:
         self.program = _legal(program)
+        p = self.program
+        fixed = [n for node in p.fixed for n in node.shape if isinstance(n, Dim)]
+        self._dims = list(dict.fromkeys([p.rows, *fixed]))
+        self._key = _program_key(p)
         self._variants: dict[bool, tuple[DescentText, Loaded]] = {}
-        self._session: tuple[Any, dict[Any, Any], DescentText, Array] | None = None
+        self._session: tuple[Any, dict[Any, Any], Array] | None = None
 
     def variant(self, n_rows: int) -> tuple[DescentText, Loaded]:
-        """The text and the loaded code for a number of rows."""
+        """The description and the loaded code for a number of rows."""
         size = self.program.plan.batch_size
         remainder = size is not None and n_rows % size != 0
         found = self._variants.get(remainder)
         if found is None:
-            written = write_descent(self.program, remainder)
-            found = written, load_object(emit_object(written.text))
+
+            def make() -> tuple[Any, bytes]:
+                written = write_descent(self.program, remainder)
+                return as_json(written.about(), self._dims), emit_object(written.text)
+
+            about, loaded = cached_code(digest("program", self._key, str(remainder)), make)
+            found = DescentText(text="", **from_json(about, self._dims)), loaded
             self._variants[remainder] = found
         return found
 
@@ -95,7 +115,7 @@ class NativeProgram:
     def _buffers(self, bound: Bindings, text: DescentText) -> tuple[dict[Any, Any], Array, Array]:
         key = (id(bound), *map(id, bound.state))
         if self._session is not None and self._session[0] == key:
-            _, where, _, table = self._session
+            _, where, table = self._session
             return where, where[("control",)], table
         p = self.program
         bound.state[:] = [
@@ -122,7 +142,7 @@ class NativeProgram:
             where["record", place.number] = np.empty(shape, place.dtype)
         where |= {("extent", d): n for d, n in extents.items()}
         table = pointer_table(text.slots, where)
-        self._session = ((id(bound), *map(id, bound.state)), where, text, table)
+        self._session = ((id(bound), *map(id, bound.state)), where, table)
         return where, where[("control",)], table
 
 

@@ -1,0 +1,193 @@
+"""Compiled objects on disk, and loaded programs in memory.
+
+A key is a digest of what is computed (the graph, with inputs by position), of our own sources, and
+of the machine. An entry is one file: a checksum, a description in JSON, the object code. Files are
+written under a temporary name and renamed; a damaged, foreign or unreadable entry is a miss, and a
+directory that can't be written makes every run compile anew. `DESCEND_CACHE_DIR` moves the
+directory, `DESCEND_CACHE=off` turns it off.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import stat
+import tempfile
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from descend.compile.native import Loaded, load_object, target_id
+from descend.graph.node import Dim, Node, postorder
+from descend.graph.source import INPUT
+from descend.graph.subgraph import Body
+
+__all__ = ["cached_code", "digest", "graph_key"]
+
+MAGIC = b"descend object 1\n"
+LIMIT_BYTES = 256 << 20
+LIMIT_LOADED = 512
+
+
+# --- keys ---------------------------------------------------------------------------------------
+
+
+def _attribute(value: Any, dims: dict[Dim, int]) -> str:
+    if isinstance(value, Dim):
+        return f"d{dims.setdefault(value, len(dims))}"
+    if isinstance(value, tuple):
+        return "(" + ",".join([_attribute(v, dims) for v in value]) + ")"
+    if isinstance(value, Body):
+        return f"[{graph_key(value.outputs, value.inputs, dims)}]"
+    if isinstance(value, bytes):
+        return value.hex()
+    return repr(value)
+
+
+def graph_key(
+    outputs: Sequence[Node], inputs: Iterable[Node], dims: dict[Dim, int] | None = None
+) -> str:
+    """A text that is equal for equal graphs, whatever their inputs are called."""
+    dims = {} if dims is None else dims
+    number: dict[Node, int] = {}
+    lines = []
+    for node in inputs:
+        number[node] = len(number)
+        lines.append(f"{_attribute(node.shape, dims)}{node.dtype.str}")
+    for node in postorder(outputs, stop=lambda n: n in number):
+        if node in number:
+            continue
+        number[node] = len(number)
+        if node.op is INPUT:
+            lines.append(f"?{node.attrs['name']}")
+            continue
+        args = ",".join([str(number[a]) for a in node.args])
+        attrs = ";".join([f"{k}={_attribute(v, dims)}" for k, v in node.attrs.items()])
+        lines.append(f"{node.op.name} {args} {attrs} {node.dtype.str}")
+    lines.append(",".join([str(number[o]) for o in outputs]))
+    return "\n".join(lines)
+
+
+@cache
+def _surroundings() -> str:
+    """Our own sources (by name, size and time) and the machine."""
+    root = Path(__file__).resolve().parent.parent
+    signs = []
+    for path in sorted(root.rglob("*.py")):
+        info = path.stat()
+        signs.append(f"{path.relative_to(root)} {info.st_size} {info.st_mtime_ns}")
+    return "\n".join([target_id(), *signs])
+
+
+def digest(*parts: str) -> str:
+    """The key of an entry: parts, sources and machine in one hash."""
+    mark = hashlib.blake2b(digest_size=20)
+    for part in (_surroundings(), *parts):
+        mark.update(part.encode())
+        mark.update(b"\0")
+    return mark.hexdigest()
+
+
+# --- the directory ------------------------------------------------------------------------------
+
+
+def _directory() -> Path | None:
+    """The cache directory if it may be used: it must belong to its user alone."""
+    if os.environ.get("DESCEND_CACHE", "").lower() in ("off", "0", "no"):
+        return None
+    named = os.environ.get("DESCEND_CACHE_DIR")
+    base = os.environ.get("XDG_CACHE_HOME")
+    try:
+        path = Path(named) if named else Path(base or Path.home() / ".cache") / "descend"
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        info = path.stat()
+    except (OSError, RuntimeError):
+        return None
+    if hasattr(os, "getuid") and info.st_uid != os.getuid():
+        return None
+    return None if info.st_mode & (stat.S_IWGRP | stat.S_IWOTH) else path
+
+
+def _read(path: Path) -> tuple[Any, bytes] | None:
+    try:
+        content = path.read_bytes()
+    except OSError:
+        return None
+    if not content.startswith(MAGIC):
+        return None
+    checksum, body = content[len(MAGIC) : len(MAGIC) + 20], content[len(MAGIC) + 20 :]
+    if hashlib.blake2b(body, digest_size=20).digest() != checksum:
+        return None
+    size = int.from_bytes(body[:8], "little")
+    with contextlib.suppress(OSError):
+        os.utime(path)
+    return json.loads(body[8 : 8 + size]), body[8 + size :]
+
+
+def _write(path: Path, about: Any, image: bytes) -> None:
+    text = json.dumps(about).encode()
+    body = len(text).to_bytes(8, "little") + text + image
+    content = MAGIC + hashlib.blake2b(body, digest_size=20).digest() + body
+    with contextlib.suppress(OSError):
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix="new-")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+            os.replace(temporary, path)
+        except OSError:
+            os.unlink(temporary)
+            raise
+        if path.name < "08":
+            _trim(path.parent)
+
+
+def _trim(directory: Path) -> None:
+    """Remove the entries that were not used for longest until the rest fits.
+
+    Done after one write in 32: looking through the directory costs more than a write.
+    """
+    entries = []
+    for path in directory.iterdir():
+        with contextlib.suppress(OSError):
+            info = path.stat()
+            entries.append((info.st_mtime, info.st_size, path))
+    total = sum(size for _, size, _ in entries)
+    for _, size, path in sorted(entries):
+        if total <= LIMIT_BYTES:
+            return
+        with contextlib.suppress(OSError):
+            path.unlink()
+            total -= size
+
+
+# --- memory -------------------------------------------------------------------------------------
+
+_loaded: OrderedDict[str, tuple[Any, Loaded]] = OrderedDict()
+_lock = threading.Lock()
+
+
+def cached_code(key: str, make: Callable[[], tuple[Any, bytes]]) -> tuple[Any, Loaded]:
+    """The description and the loaded code for a key, made by `make` if nowhere to be found."""
+    with _lock:
+        found = _loaded.get(key)
+        if found is not None:
+            _loaded.move_to_end(key)
+            return found
+    directory = _directory()
+    path = None if directory is None else directory / f"{key}.o"
+    entry = None if path is None else _read(path)
+    if entry is None:
+        entry = make()
+        if path is not None:
+            _write(path, *entry)
+    result = entry[0], load_object(entry[1])
+    with _lock:
+        _loaded[key] = result
+        while len(_loaded) > LIMIT_LOADED:
+            _loaded.popitem(last=False)
+    return result
