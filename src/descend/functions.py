@@ -13,6 +13,7 @@ from typing import Any
 
 from descend.differentiate import loops, transforms
 from descend.differentiate.arguments import Argnums, name_of
+from descend.differentiate.check import GradientCheck, checked
 from descend.differentiate.rules import CustomDerivative
 from descend.errors import UsageError
 from descend.graph.evaluate import evaluate
@@ -21,6 +22,8 @@ from descend.simplify.driver import simplify
 from descend.trace.context import current
 
 __all__ = [
+    "GradientCheck",
+    "check_grad",
     "custom_derivative",
     "grad",
     "hessian",
@@ -213,3 +216,26 @@ def scan(
     """
     loop = loops.looped if current() is None else loops.traced_scan
     return loop(function, init, xs, length, reverse)
+
+
+def check_grad(
+    function: Function, *args: Any, argnums: Argnums = 0, tolerance: float = 1e-6, seed: int = 0
+) -> GradientCheck:
+    """Compare the gradient of a function with differences that know nothing of its rules.
+
+    Complex steps where the function takes complex numbers, else extrapolated central differences.
+    A result that is an array is weighted with random numbers and added up; of large arguments 50
+    elements are drawn.
+
+    Args:
+        function: plain NumPy code.
+        args: where to check.
+        argnums: which arguments, by position or name.
+        tolerance: the largest relative error allowed.
+        seed: of the weights and of the elements drawn.
+
+    >>> import numpy as np
+    >>> print(check_grad(lambda x: x[0] * np.exp(x[1]), np.array([2.0, 0.5])))
+    the gradient agrees with complex step: largest relative error ...
+    """
+    return checked(function, argnums, args, tolerance, seed, _run)

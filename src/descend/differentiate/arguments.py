@@ -31,6 +31,7 @@ class Point:
         inputs: one fresh input node per leaf of the differentiated arguments.
         values: what the caller gave for each leaf: an array, or a stand-in of an outer trace.
         trees: the form of each differentiated argument.
+        keys: where each of them stands: a position or a keyword.
         single: whether one argument was named, and not a tuple of them.
         outputs: what the function returned, leaf by leaf; they may reach nodes of outer traces.
         tree: the form of what it returned.
@@ -42,6 +43,7 @@ class Point:
     inputs: list[Node]
     values: list[Any]
     trees: list[Tree]
+    keys: list[Any]
     single: bool
     outputs: list[Node]
     tree: Tree
@@ -84,6 +86,7 @@ def trace_at(
     inputs: list[Node] = []
     values: list[Any] = []
     trees: list[Tree] = []
+    keys: list[Key] = []
     for asked in chosen:
         key = _place(function, asked, len(positional), named)
         holder: Any = positional if isinstance(key, int) else named
@@ -96,12 +99,15 @@ def trace_at(
         inputs += fresh
         values += [_value(leaf) for leaf in leaves]
         trees.append(tree)
+        keys.append(key)
         holder[key] = unflatten(tree, fresh)
     traced = trace_function(function, positional, named)
     outputs, tree, aux = traced.outputs, traced.tree, None
     if has_aux:
         outputs, tree, aux = _split_pair(function, traced.result)
-    return Point(name_of(function), inputs, values, trees, single, outputs, tree, traced.trace, aux)
+    return Point(
+        name_of(function), inputs, values, trees, keys, single, outputs, tree, traced.trace, aux
+    )
 
 
 def _split_pair(

@@ -23,8 +23,10 @@ Labels = tuple[int, ...]
 
 
 def contract(a: Node, b: Node, la: Labels, lb: Labels, lo: Labels) -> Node:
-    """Sum over the labels that are not in `lo` of a[la] · b[lb]."""
-    return PRIMITIVES["contract"].apply(a, b, la=tuple(la), lb=tuple(lb), lo=tuple(lo))
+    """Sum over the labels that are not in `lo` of a[la] · b[lb]; labels are numbered anew."""
+    number = {label: i for i, label in enumerate(dict.fromkeys((*la, *lb)))}
+    la, lb, lo = (tuple(number[i] for i in labels) for labels in (la, lb, lo))
+    return PRIMITIVES["contract"].apply(a, b, la=la, lb=lb, lo=lo)
 
 
 def _infer(args: tuple[Node, ...], attrs: Mapping[str, Any]) -> Typed:

@@ -1,0 +1,87 @@
+"""Branches not taken send back 0, and derivatives at singular points are what they should be."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import special
+
+from descend.functions import grad, hessian, jvp
+
+NOT_TAKEN = {
+    "sqrt": (lambda x: np.where(x > 0, np.sqrt(x), 0), [0.0, -1.0]),
+    "log": (lambda x: np.where(x > 0, np.log(x), 0), [0.0, -1.0]),
+    "x log x": (lambda x: np.where(x > 0, x * np.log(x), 0), [0.0, -1.0]),
+    "log squared": (lambda x: np.where(x > 0, np.log(x) * np.log(x), 0), [0.0]),
+    "power": (lambda x: np.where(x > 0, x**-1.5, 0), [0.0, -2.0]),
+    "quotient": (lambda x: np.where(x != 0, np.sin(x) / x, 0), [0.0]),
+    "overflow": (lambda x: np.where(x < 1, np.exp(x), 0), [1e3]),
+    "overflow squared": (lambda x: np.where(x < 1, np.exp(x) ** 2 * x, 0), [1e3]),
+    "arcsin": (lambda x: np.where(abs(x) < 1, np.arcsin(x), 0), [1.0, -1.0, 3.0]),
+    "arctanh": (lambda x: np.where(abs(x) < 1, np.arctanh(x), 0), [1.0]),
+    "log1p": (lambda x: np.where(x > -1, np.log1p(x), 0), [-1.0]),
+    "gammaln": (lambda x: np.where(x > 0, special.gammaln(x), 0), [0.0, -1.0]),
+    "sine of infinity": (lambda x: np.where(x < 9, np.sin(1 / (x - 9)), 0), [9.0]),
+}
+
+
+@pytest.mark.parametrize("name", NOT_TAKEN)
+def test_a_branch_not_taken_sends_back_nothing(name: str) -> None:
+    f, points = NOT_TAKEN[name]
+    for x in points:
+        assert grad(f)(x) == 0.0
+        assert jvp(f, (x,), (1.0,))[1] == 0.0
+        assert grad(grad(f))(x) == 0.0
+        assert hessian(f)(x) == 0.0
+
+
+@pytest.mark.parametrize("x", [-800.0, -1.0, 0.0, 2.0, 800.0])
+def test_the_textbook_sigmoid_has_no_nan(x: float) -> None:
+    s = special.expit(x)
+    assert grad(lambda x: 1 / (1 + np.exp(-x)))(x) == pytest.approx(s * (1 - s), rel=1e-12, abs=0)
+
+
+def test_norm_and_hypot_at_the_origin() -> None:
+    zero = np.zeros(3)
+    np.testing.assert_array_equal(grad(np.linalg.norm)(zero), zero)
+    assert grad(lambda x: np.hypot(x, 0.0))(0.0) == 0.0
+    both = grad(lambda x, y: np.hypot(x, y), (0, 1))(0.0, -2.0)
+    assert both == (0.0, -1.0)
+    assert np.isfinite(hessian(np.linalg.norm)(zero)).all()
+
+
+def test_norm_beside_the_origin() -> None:
+    x = np.array([3.0, 0.0, -4.0])
+    unit = x / 5
+    np.testing.assert_allclose(grad(np.linalg.norm)(x), unit, rtol=1e-15)
+    expected = (np.eye(3) - np.outer(unit, unit)) / 5
+    np.testing.assert_allclose(hessian(np.linalg.norm)(x), expected, rtol=1e-14, atol=1e-17)
+
+
+def test_second_derivative_at_a_perfect_fit() -> None:
+    """d²/dw² of (√w − 2)² at w = 4 is 2 · (1/(2√w))² = 1/8, although the residual is 0 there."""
+    loss = lambda w: (np.sqrt(w) - 2.0) ** 2  # noqa: E731
+    assert grad(loss)(4.0) == 0.0
+    assert hessian(loss)(4.0) == pytest.approx(0.125, rel=1e-15)
+    assert grad(grad(loss))(4.0) == pytest.approx(0.125, rel=1e-15)
+
+
+def test_squared_residuals_of_a_perfect_linear_fit() -> None:
+    """∂²/∂w² Σ (w x − y)² = 2 Σ x², where a rule `where(g == 0, 0, …)` would give 0."""
+    x = np.array([0.5, 1.0])
+    assert hessian(lambda w: np.sum((w * x - 2 * x) ** 2))(2.0) == pytest.approx(2.5)
+
+
+@pytest.mark.parametrize("f", [np.maximum, np.minimum])
+def test_ties_are_shared(f: Any) -> None:
+    assert grad(f, (0, 1))(1.5, 1.5) == (0.5, 0.5)
+    shared = grad(lambda x: np.max(x))(np.array([1.0, 3.0, 3.0]))
+    np.testing.assert_array_equal(shared, [0.0, 0.5, 0.5])
+
+
+def test_powers_at_zero() -> None:
+    assert grad(lambda x: x**2)(0.0) == 0.0
+    assert grad(lambda x: x**1)(0.0) == 1.0
+    assert grad(lambda x: x**0)(0.0) == 0.0
+    assert hessian(lambda x: x**3)(0.0) == 0.0
+    assert grad(lambda x, p: x**p, (0, 1))(0.0, 2.0) == (0.0, 0.0)
