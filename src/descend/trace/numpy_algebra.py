@@ -99,6 +99,9 @@ def _ordered(x: Node, labels: Labels, wanted: Labels) -> Node:
 
 def einsum_nodes(nodes: Sequence[Node], labels: Sequence[Labels], out: Labels) -> Node:
     """The sum over all labels not in `out` of the product of the operands, left to right."""
+    numbers = {v: i for i, v in enumerate(sorted({v for own in labels for v in own}))}
+    labels = [tuple(numbers[v] for v in own) for own in labels]
+    out = tuple(numbers[v] for v in out)
     extents = _extents(nodes, labels)
     operands = []
     for node, own in zip(nodes, labels, strict=True):

@@ -287,7 +287,7 @@ def _stack(
     return deliver(stacked(nodes, at), out)
 
 
-@covers("vstack", "row_stack")
+@covers("vstack")
 def _vstack(tup: Any, *, dtype: Any = None, casting: Any = None) -> Any:
     return _concatenate([_at_least(2, a) for a in _parts(tup)], 0, dtype=dtype)
 

@@ -233,11 +233,7 @@ def _correlated(a: Any, v: Any, mode: str, commutes: bool) -> Any:
     windows = _windows(x.node, m, m - 1)
     full = wrap(contract(windows, kernel.node, (0, 1), (1,), (0,)))
     if mode == "same":
-        full = (
-            full[(m - 1) // 2 : (m - 1) // 2 + n]
-            if not swapped or commutes
-            else (full[m // 2 : m // 2 + n])
-        )
+        full = full[(m - 1) // 2 : (m - 1) // 2 + n]
     elif mode == "valid":
         full = full[m - 1 : n]
     elif mode != "full":
