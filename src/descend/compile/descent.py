@@ -6,7 +6,7 @@ blocks of the step graph and the epoch graph. Small state lives in registers fro
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,15 +14,18 @@ import numpy as np
 
 from descend.compile.kinds import Value
 from descend.compile.calls import CALLS
+from descend.compile.latency import regroup
 from descend.compile.llvm import BlockWriter, cut
 from descend.compile.loops import Address, Block, Copy, Index, Place
 from descend.compile.lower import Lowering, lower
 from descend.compile.module import FunctionText
 from descend.compile.operations import kind_of
 from descend.compile.schedule import is_small
-from descend.graph.node import Node, postorder
+from descend.compile.shuffle import swaps_rows, write_shuffle
+from descend.graph.node import Dim, Node, postorder
 from descend.graph.program import DIVERGED, EPOCHS_SPENT, Program
 from descend.graph.source import const
+from descend.simplify.driver import simplify
 
 __all__ = ["CONTROL", "DescentText", "write_descent"]
 
@@ -71,6 +74,7 @@ class DescentWriter:
         ]
         self.control: dict[str, str] = {}
         self.spill = 0
+        self.swaps = program.plan.shuffle and swaps_rows(program.data)
         self.lowered = self.lower_all()
         long = any(len(cut(x.block.statements)) > 1 for x, _ in self.lowered.values())
         self.in_registers = not long
@@ -117,13 +121,20 @@ class DescentWriter:
         if size is None:
             blocks["whole"] = self.lower_block("whole", heads, p.data), heads
         else:
-            known = with_rows(heads, p, size)
-            blocks["batch"] = self.lower_block("batch", known, static_data(p, size)), known
+            blocks["batch"] = self.lower_batch(heads, size)
             if self.remainder:
                 blocks["last"] = self.lower_block("last", heads, p.data), heads
         ends = [*p.epoch.new_state, p.epoch.stop, *p.epoch.record]
         blocks["epoch"] = self.lower_block("epoch", ends, ()), ends
         return blocks
+
+    def lower_batch(self, heads: list[Node], size: int) -> tuple[Lowering, list[Node]]:
+        """A batch of known size: one row is a chain of scalars, more are lanes."""
+        p = self.program
+        if size > 1:
+            return self.lower_block("batch", heads, p.data, {p.rows: size}), heads
+        known = regroup(simplify(with_rows(heads, p, 1)), p.state)
+        return self.lower_block("batch", known, static_data(p, 1)), known
 
     def move_registers(self, place: Place, names: Sequence[str], into: bool) -> None:
         """Between the registers of a small state and its memory."""
@@ -176,7 +187,13 @@ class DescentWriter:
         self.branch(self.e.and_(has_budget, room), "epoch_start", "leave")
         self.label("epoch_start")
         if self.program.plan.shuffle:
-            self.shuffle()
+            unshuffled = self.e.eq(self.variable("batch"), 0)
+            self.branch(unshuffled, "shuffle", "shuffled")
+            self.label("shuffle")
+            words = [self.variable(w) for w in ("n_rows", "shuffle_key", "epoch")]
+            write_shuffle(self.f, self.program.data, self.swaps, *words)
+            self.jump("shuffled")
+            self.label("shuffled")
         self.batches()
         self.epoch_end()
         self.label("leave")
@@ -221,7 +238,7 @@ class DescentWriter:
         """One batch: its block, the check, the commit, the counters."""
         p, graph = self.program, self.program.step
         lowering, outputs = self.lowered[name]
-        order = self.f.slot(("order",)) if p.plan.shuffle else None
+        order = self.f.slot(("order",)) if p.plan.shuffle and not self.swaps else None
         start = first if p.plan.batch_size is not None else None
         frame = self.f.frame(start, order, (p.rows, rows))
         writer = BlockWriter(frame, CALLS)
@@ -241,11 +258,13 @@ class DescentWriter:
             self.assign(counter, self.e.add(self.variable(counter), change))
         self.jump(following)
 
-    def lower_block(self, name: str, outputs: Sequence[Node], data: Sequence[Node]) -> Lowering:
+    def lower_block(self, name: str, outputs: Sequence[Node], data: Sequence[Node],
+                    known: Mapping[Dim, int] | None = None) -> Lowering:  # fmt: skip
         p = self.program
+        role = "shuffled" if self.swaps else "data"
         leaves = dict(zip(p.state, self.state, strict=True))
         leaves |= {
-            n: Place("data", i, n.shape, n.dtype, batched=True) for i, n in enumerate(data)
+            n: Place(role, i, n.shape, n.dtype, batched=True) for i, n in enumerate(data)
         }
         leaves |= {n: Place("fixed", i, n.shape, n.dtype) for i, n in enumerate(p.fixed)}
         if name == "epoch":
@@ -253,7 +272,7 @@ class DescentWriter:
                 n: Place("epoch", i, (), n.dtype)
                 for i, n in enumerate((p.epoch.index, p.epoch.loss))
             }
-        lowering = lower(outputs, leaves, len(self.scratch))
+        lowering = lower(outputs, leaves, len(self.scratch), known)
         self.scratch += lowering.block.scratch
         self.f.constants(lowering.block)
         self.blocks[name] = lowering.block
@@ -342,46 +361,6 @@ class DescentWriter:
                 self.e.line(f"{at_cell} = getelementptr i8, ptr {start}, i64 {offset}")
                 writer.store(Address(place, ()), writer.values[let], {}, at_cell)
         self.assign("records", self.e.add(row, 1))
-
-    def shuffle(self) -> None:
-        """A Fisher–Yates shuffle of the row numbers, as `graph.program.permutation` defines it."""
-        e = self.e
-        self.branch(e.eq(self.variable("batch"), 0), "shuffle", "shuffled")
-        self.label("shuffle")
-        order, n = self.f.slot(("order",)), self.variable("n_rows")
-        writer = BlockWriter(self.f.frame(), CALLS)
-        writer.loop(n, lambda i: self.put(order, i, e.convert(e.bitcast(i, "u64"), "u32")))
-        epoch = e.bitcast(self.variable("epoch"), "u64")
-        key = self.mix(e.add(e.bitcast(self.variable("shuffle_key"), "u64"), epoch))
-
-        def swap(step: Value) -> None:
-            i = e.sub(e.sub(n, 1), step)
-            word = self.mix(e.add(key, e.mul(e.bitcast(i, "u64"), 0x9E3779B97F4A7C15)))
-            bound = e.bitcast(e.add(i, 1), "u64")
-            j = e.bitcast(e.lshr(e.mul(e.lshr(word, 32), bound), 32), I64)
-            a, b = self.get(order, i), self.get(order, j)
-            self.put(order, i, b)
-            self.put(order, j, a)
-
-        writer.loop(e.sub(n, 1), swap)
-        self.jump("shuffled")
-        self.label("shuffled")
-
-    def mix(self, z: Value) -> Value:
-        e = self.e
-        z = e.mul(e.xor(z, e.lshr(z, 30)), 0xBF58476D1CE4E5B9)
-        z = e.mul(e.xor(z, e.lshr(z, 27)), 0x94D049BB133111EB)
-        return e.xor(z, e.lshr(z, 31))
-
-    def get(self, order: str, i: Value) -> Value:
-        at = self.e.fresh("p")
-        self.e.line(f"{at} = getelementptr i32, ptr {order}, i64 {i.name}")
-        return self.e.op(f"load i32, ptr {at}, align 4", "u32", 1)
-
-    def put(self, order: str, i: Value, value: Value) -> None:
-        at = self.e.fresh("p")
-        self.e.line(f"{at} = getelementptr i32, ptr {order}, i64 {i.name}")
-        self.e.line(f"store i32 {value.name}, ptr {at}, align 4")
 
 
 def _static_map(program: Program, rows: int) -> dict[Node, Node]:

@@ -214,9 +214,16 @@ class Lowering:
     Args:
         leaves: the nodes that have a place from the start (state, data, fixed inputs).
         scratch_from: number of the first scratch place, so that two blocks can share an arena.
+        known: symbolic extents that are one number in this block.
     """
 
-    def __init__(self, leaves: Mapping[Node, Place], scratch_from: int = 0) -> None:
+    def __init__(
+        self,
+        leaves: Mapping[Node, Place],
+        scratch_from: int = 0,
+        known: Mapping[Dim, int] | None = None,
+    ) -> None:
+        self.known = dict(known or {})
         self.places: dict[Node, Place] = dict(leaves)
         self.leaves = set(leaves)
         self.cells: dict[Node, Cells] = {}
@@ -227,6 +234,13 @@ class Lowering:
         self.prefix: dict[Node, At] = {}
         self._spilled: dict[Node, Place] = {}
         self._constants: dict[Node, Place] = {}
+
+    def axes(self, extents: Sequence[int | Dim]) -> tuple[Axis, ...]:
+        """A fresh loop axis for every extent."""
+        return tuple(
+            Axis("ijklmnpqrs"[i % 10], self.known.get(n, n) if isinstance(n, Dim) else n)
+            for i, n in enumerate(extents)
+        )
 
     # Places
 
@@ -326,8 +340,7 @@ class Lowering:
             else:
                 self.make_special(group.roots[0])
             return
-        names = "ijklmnpqrs"
-        axes = tuple(Axis(names[i % 10], n) for i, n in enumerate(group.extents))
+        axes = self.axes(group.extents)
         nest = Nest(axes, group.kept)
         e = Evaluator(self, axes, set(group.roots))
         e.lets = nest.lets
@@ -389,9 +402,10 @@ class Lowering:
         """A loop over the slices: carries lie in memory, stacked results are written in place."""
         model = roots[0]
         body, carries, slices = (model.attrs[k] for k in ("body", "carries", "slices"))
-        axis = Axis("t", model.attrs["length"])
+        length = model.attrs["length"]
+        axis = Axis("t", self.known.get(length, length))
         forward = Index(0, ((axis, 1),))
-        inner = Lowering({}, self.scratch_from)
+        inner = Lowering({}, self.scratch_from, self.known)
         inner.block.scratch, inner.block.constants = self.block.scratch, self.block.constants
         inner._constants = self._constants
         counter = forward if not model.attrs["backward"] else _from_the_end(axis)
@@ -470,7 +484,7 @@ class Lowering:
         return place
 
     def fill(self, place: Place) -> None:
-        axes = tuple(Axis("ijklmnpqrs"[i % 10], n) for i, n in enumerate(place.shape))
+        axes = self.axes(place.shape)
         nest = Nest(axes, len(axes))
         zero = Let("const", (), np.zeros((), place.dtype), place.dtype)
         nest.lets.append(zero)
@@ -487,7 +501,7 @@ class Lowering:
         prefix: At = (),
     ) -> None:
         """Store a node into a regular block of an array."""
-        axes = tuple(Axis("ijklmnpqrs"[i % 10], n) for i, n in enumerate(part.shape))
+        axes = self.axes(part.shape)
         nest = Nest(axes, len(axes))
         e = Evaluator(self, axes, set())
         e.lets = nest.lets
@@ -511,10 +525,13 @@ def _from_the_end(axis: Axis) -> Index:
 
 
 def lower(
-    outputs: Sequence[Node], leaves: Mapping[Node, Place], scratch_from: int = 0
+    outputs: Sequence[Node],
+    leaves: Mapping[Node, Place],
+    scratch_from: int = 0,
+    known: Mapping[Dim, int] | None = None,
 ) -> Lowering:
     """Lower a graph; afterwards `cells` and `places` tell where each output is."""
-    lowering = Lowering(leaves, scratch_from)
+    lowering = Lowering(leaves, scratch_from, known)
     lowering.run(outputs, outputs)
     for node in outputs:
         if not is_small(node) and node.op is CONST:

@@ -13,6 +13,7 @@ from descend.compile.description import as_json, from_json
 from descend.compile.function import compile_graph, pointer_table
 from descend.compile.legalise import legalise
 from descend.compile.native import Loaded, emit_object
+from descend.compile.shuffle import swaps_rows
 from descend.graph.evaluate import bind_extents, concrete
 from descend.graph.node import Dim
 from descend.graph.primitive import Array
@@ -128,11 +129,14 @@ class NativeProgram:
             np.asarray(a, n.dtype, order="C") for a, n in zip(bound.fixed, p.fixed, strict=True)
         ]
         extents: dict[Dim, int] = bind_extents(dict(zip(p.fixed, bound.fixed, strict=True)))
-        extents[p.rows] = bound.n_rows
+        extents[p.rows] = min(bound.n_rows, p.plan.batch_size or bound.n_rows)
         where: dict[Any, Any] = {("control",): np.zeros(len(CONTROL), np.int64)}
         where[("spill",)] = np.empty(text.spill)
         where |= {("epoch", i): np.empty(1) for i in range(2)}
-        where[("order",)] = np.empty(bound.n_rows if p.plan.shuffle else 0, np.int32)
+        swaps = p.plan.shuffle and swaps_rows(p.data)
+        where |= {("shuffled", i): np.empty_like(a) for i, a in enumerate(bound.data) if swaps}
+        numbered = p.plan.shuffle and not swaps
+        where[("order",)] = np.empty(bound.n_rows if numbered else 0, np.int32)
         for role, arrays in (("state", bound.state), ("data", bound.data), ("fixed", bound.fixed)):
             where |= {(role, i): a for i, a in enumerate(arrays)}
         for place in text.scratch:
@@ -141,6 +145,7 @@ class NativeProgram:
             shape = (RECORD_ROWS, *concrete(place.shape, extents))
             where["record", place.number] = np.empty(shape, place.dtype)
         where |= {("extent", d): n for d, n in extents.items()}
+        where["extent", p.rows] = bound.n_rows
         table = pointer_table(text.slots, where)
         self._session = ((id(bound), *map(id, bound.state)), where, table)
         return where, where[("control",)], table
