@@ -149,10 +149,11 @@ def _verdict(trial: Trial, s: State, new: State, size: Array, cosine: Array, h: 
     whole = trial.accept | (trial.ok & (s["damping"] == 0))
     level = s["predicted"] <= cast(h.ftol, eps) * s["loss"]
     seen = np.abs(trial.fall) <= np.maximum(cast(h.ftol, eps) * s["loss"], _noise(s))
-    settled = (cosine <= 10 * np.sqrt(eps)) | (np.sqrt(new["loss"]) <= 1e3 * eps * size)
-    stuck = ~trial.accept & (trial.length <= eps * size)
+    settled = cosine * cosine * new["loss"] <= 100 * _noise(s)
+    shortest = eps * (size + eps * np.sqrt(new["loss"]))
+    stuck = ~trial.accept & (trial.length <= shortest)
     code = np.where(stuck, np.where(settled, PRECISION, STALLED), 0)
-    code = np.where(trial.drowned & ~trial.accept, PRECISION, code)
+    code = np.where(trial.drowned & ~trial.accept & settled, PRECISION, code)
     code = np.where(whole & (trial.length <= cast(h.xtol, eps) * size), XTOL, code)
     return np.where(trial.accept & level & seen, FTOL, code)
 
@@ -167,8 +168,8 @@ def _trust(trial: Trial, s: State) -> tuple[Array, Array]:
     bounded = trial.ok & (-trial.fall < 99 * s["loss"])
     shrink = np.where(trial.fall >= 0, 0.5, np.where(bounded, np.minimum(parabola, 0.5), 0.1 * one))
     shrink = np.where(trial.ok, shrink, 0.1)
-    poor = ~trial.drowned & ~(trial.ok & (trial.ratio > 0.25))
-    good = ~trial.drowned & trial.ok & ((trial.ratio >= 0.75) | (s["damping"] == 0))
+    poor = ~trial.accept | (~trial.drowned & (trial.ratio <= 0.25))
+    good = trial.accept & ~trial.drowned & ((trial.ratio >= 0.75) | (s["damping"] == 0))
     shorter = shrink * np.minimum(s["radius"], 10 * trial.length)
     radius = np.where(poor, shorter, np.where(good, 2 * trial.length, s["radius"]))
     damping = s["damping"] * np.where(poor, 1 / shrink, np.where(good, 0.5 * one, one))
@@ -206,7 +207,13 @@ def _move(new: State, scale: Array, radius: Array, damping: Array) -> State:
 
 
 def _noise(s: State) -> Array:
-    return 8 * cast(np.finfo(s["x"].dtype).eps, s["x"]) * s["loss"]
+    """Return how far rounding alone may change the loss.
+
+    A residual f − y carries the rounding of f, and ‖Dx‖ stands for ‖f‖: 2‖r‖·ε‖f‖, besides ε‖r‖².
+    """
+    eps = cast(np.finfo(s["x"].dtype).eps, s["x"])
+    size = _norm(_scale(s["largest"]) * s["x"])
+    return eps * (8 * s["loss"] + 2 * np.sqrt(s["loss"]) * size)
 
 
 def _scale(largest: Array) -> Array:

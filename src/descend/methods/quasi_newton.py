@@ -39,13 +39,15 @@ class BFGS(Optimizer):
     One step is one evaluation: the line search is part of the state. It keeps a bracket of α: a
     trial that is too high, or not finite, becomes its upper end, one that is still falling too
     steeply its lower end; the next trial is the minimum of the cubic through both ends, kept away
-    from them, or four times the lower end while there is no upper one. Where the fall of f drowns
-    in rounding, a trial is judged by its slope alone (the approximate Wolfe conditions).
+    from them, or, while there is no upper end, where the two slopes seen point to, 2 to 10 times
+    the lower end. Where the fall of f drowns in rounding, a trial is judged by its slope alone (the
+    approximate Wolfe conditions).
 
     Args:
         ftol: stop when an accepted step lowers the loss by less than this share of it.
-        xtol: stop when an accepted step is below this share of the parameters.
-        gtol: stop when no component of the gradient is larger than this.
+        xtol: stop when an accepted step is no larger than this share of the parameters.
+        gtol: stop when no component of the gradient is larger than this. Its measure depends on
+            the units of loss and parameters, so that of itself only a gradient of zero stops.
 
     Nocedal and Wright, "Numerical Optimization" (2006), equations 6.17 and 6.20; Lewis and Overton,
     "Nonsmooth optimization via quasi-Newton methods" (2013) for the bracket; Hager and Zhang, "A
@@ -63,8 +65,8 @@ class BFGS(Optimizer):
     """
 
     ftol: float = 0.0
-    xtol: float = 0.0
-    gtol: float = 1e-8
+    xtol: float = 1e-12
+    gtol: float = 0.0
     scope: ClassVar[str] = "vector"
     ranges: ClassVar[Mapping[str, str]] = {
         "ftol": "[0, 1)", "xtol": "[0, 1)", "gtol": "[0, inf)",
@@ -101,13 +103,21 @@ class BFGS(Optimizer):
         bracket = _bracket(s, ok, too_high, loss, slope)
         fresh = _fresh_bracket(new)
         new.update({name: np.where(accept, fresh[name], bracket[name]) for name in fresh})
-        new["alpha"] = np.where(accept, _whole(new), _next_length(bracket))
+        new["alpha"] = np.where(accept, _whole(new), _next_length(s, bracket))
+        # Falls so small that their products underflow cannot steer a search any more.
+        code = np.where(accept & (-fresh["low_slope"] <= _least(p)), PRECISION, code)
         flat = accept & (np.max(np.abs(new["gradient"])) <= cast(h.gtol, p))
         new["status"] = np.where(s["status"] > 0, s["status"], cast(np.where(flat, GTOL, code), p))
         return new["x"] + new["alpha"] * new["direction"], new
 
     def answer(self, p: Array, s: State) -> Array:
         return s["x"]
+
+
+def _least(p: Array) -> Array:
+    """Return the smallest number with whose reciprocal one can still reckon."""
+    limits = np.finfo(p.dtype)
+    return cast(limits.tiny, p) / cast(limits.eps, p)
 
 
 def _wolfe(loss: Array, slope: Array, s: State, ok: Array) -> tuple[Array, Array]:
@@ -128,7 +138,7 @@ def _verdict(p: Array, loss: Array, s: State, accept: Array, h: Any) -> Array:
     fall = np.abs(s["loss"] - loss)
     predicted = -0.5 * np.sum(s["gradient"] * s["direction"])
     code = np.where(accept & (move <= cast(h.xtol, eps) * size), XTOL, 0)
-    code = np.where(accept & (fall <= cast(h.ftol, eps) * np.abs(s["loss"])), FTOL, code)
+    code = np.where(accept & (fall < cast(h.ftol, eps) * np.abs(s["loss"])), FTOL, code)
     stuck = ~accept & ((move <= eps * size) | (s["trials"] >= MOST_TRIALS))
     ending = np.where(predicted <= 16 * eps * np.abs(s["loss"]), PRECISION, STALLED)
     ending = np.where(s["closed"] > 0, ending, UNBOUNDED)
@@ -142,7 +152,8 @@ def _learn(p: Array, gradient: Array, s: State, accept: Array) -> State:
     change = np.where(accept, gradient - s["gradient"], 0 * s["x"])
     product = np.sum(move * change)
     square = np.sum(change * change)
-    sound = product > eps * np.sqrt(np.sum(move * move)) * np.sqrt(square)
+    noise = eps * np.sqrt(np.sum(move * move)) * np.sqrt(square)
+    sound = product > np.maximum(noise, _least(s["x"]))
     begin = sound & (s["learnt"] == 0)
     scale = np.where(begin, product, 1) / np.where(begin, square, 1)
     inverse = s["inverse"] * scale
@@ -195,8 +206,8 @@ def _bracket(s: State, ok: Array, too_high: Array, loss: Array, slope: Array) ->
     }
 
 
-def _next_length(b: State) -> Array:
-    """Return the next step length: the cubic's minimum inside the bracket, or twice its end.
+def _next_length(s: State, b: State) -> Array:
+    """Return the next step length, by the cubic inside the bracket, by the slopes beyond it.
 
     Nocedal and Wright, equation 3.59, as a share of the bracket.
     """
@@ -210,4 +221,7 @@ def _next_length(b: State) -> Array:
     span = right - left + 2 * root
     share = 1 - np.where(span > 0, right + root - bend, 0.5) / np.where(span > 0, span, 1)
     share = np.where(known, np.minimum(np.maximum(share, 0.1), 0.9), 0.1)
-    return np.where(closed, b["low"] + share * width, 4 * b["low"])
+    change = left - s["low_slope"]
+    ahead = -left / np.where(change > 0, change, 1) * (b["low"] - s["low"])
+    beyond = np.minimum(np.maximum(ahead, b["low"]), 9 * b["low"])
+    return b["low"] + np.where(closed, share * width, np.where(change > 0, beyond, 3 * b["low"]))
