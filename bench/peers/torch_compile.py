@@ -10,6 +10,8 @@ from cases import LEARNING_RATE, START, Case, data
 from peers.torch_eager import MODELS
 
 LIMIT = 5_000
+# Every batch shape is compiled for itself; past its usual limit PyTorch would give up compiling.
+torch._dynamo.config.recompile_limit = 64
 
 
 def refuses(case: Case) -> str | None:
