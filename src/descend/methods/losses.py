@@ -240,7 +240,10 @@ class BinaryCrossEntropy(Loss):
 
     def per_row(self, prediction: Array, target: Array) -> Array:
         if self.from_logits:
-            return np.logaddexp(0 * prediction, prediction) - target * prediction
+            # Turned so that the target is at most a half: nothing cancels at either end.
+            turned = np.where(target > 0.5, -prediction, prediction)
+            rest = np.where(target > 0.5, 1 - target, target)
+            return np.logaddexp(0 * turned, turned) - rest * turned
         yes = np.maximum(np.log(prediction), LOWEST_LOG)
         no = np.maximum(np.log1p(-prediction), LOWEST_LOG)
         return -(target * yes + (1 - target) * no)
@@ -360,6 +363,11 @@ class FunctionLoss(Loss):
     def __post_init__(self) -> None:
         if not callable(self.function):
             raise UsageError(f"a loss is a name or a function, not {self.function!r}")
+
+    @property
+    def name(self) -> str:  # type: ignore[override]
+        """The function's own name."""
+        return getattr(self.function, "__name__", "loss")
 
     def per_row(self, prediction: Array, target: Array) -> Array:
         return self.function(prediction, target)

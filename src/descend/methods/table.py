@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from inspect import signature
 from typing import Any, TypeVar
 
 from descend.errors import UsageError, suggest
@@ -155,7 +156,12 @@ def _find(
             f'there is no {what} "{name}"{suggest(name, table)}',
             remedy=f"choose from {', '.join(table)}",
         )
-    return table[name](*_arguments(what, str(given), call[2]), **options)
+    values = _arguments(what, str(given), call[2])
+    most = len(signature(table[name]).parameters)
+    if len(values) > most:
+        takes = f"takes {most} number{'s' * (most > 1)}, not {len(values)}"
+        raise UsageError(f'{what} "{name}" {takes if most else "takes no number"}')
+    return table[name](*values, **options)
 
 
 def _arguments(what: str, given: str, text: str | None) -> list[float]:
