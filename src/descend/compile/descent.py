@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from descend.compile.cells import object_array
 from descend.compile.kinds import Value
 from descend.compile.calls import CALLS
 from descend.compile.latency import regroup
@@ -133,8 +134,17 @@ class DescentWriter:
         p = self.program
         if size > 1:
             return self.lower_block("batch", heads, p.data, {p.rows: size}), heads
-        known = regroup(simplify(with_rows(heads, p, 1)), p.state)
-        return self.lower_block("batch", known, static_data(p, 1)), known
+        known = simplify(with_rows(heads, p, 1))
+        lowering = self.lower_block("batch", known, static_data(p, 1))
+        if all(is_small(n) for n in known):
+            cells = [lowering.cells[n] for n in known]
+            new = regroup(lowering.block, [let for c in cells for let in c.flat])
+            if new is not None:
+                following = iter(new)
+                for node, c in zip(known, cells, strict=True):
+                    lets = [next(following) for _ in c.flat]
+                    lowering.cells[node] = object_array(lets, node.shape)
+        return lowering, known
 
     def move_registers(self, place: Place, names: Sequence[str], into: bool) -> None:
         """Between the registers of a small state and its memory."""

@@ -10,10 +10,12 @@ it is applied to single terms of one expression only, never across a select, a c
 from __future__ import annotations
 
 import heapq
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
+from typing import Any
 
-from descend.graph.elementwise import call
-from descend.graph.node import Node, postorder
+import numpy as np
+
+from descend.compile.loops import Block, Let
 
 __all__ = ["regroup"]
 
@@ -25,83 +27,92 @@ MOST_TERMS = 12
 
 
 class Regrouping:
-    """One pass over a graph; `late` are the nodes that the previous step produced."""
+    """One pass over a block of scalars: shared lets, each with the time at which it is ready."""
 
-    def __init__(self, late: set[Node]) -> None:
-        self.arrival: dict[Node, int] = dict.fromkeys(late, 0)
+    def __init__(self) -> None:
+        self.arrival: dict[Let, int] = {}
+        self.shared: dict[Hashable, Let] = {}
+        self._numbers: dict[Let, int] = {}
 
-    def time(self, node: Node) -> int:
-        """When a node is ready, in cycles after the previous step; EARLY if it never waits."""
-        waiting = [node]
-        while waiting:
-            top = waiting[-1]
-            if top in self.arrival:
-                waiting.pop()
-                continue
-            missing = [a for a in top.args if a not in self.arrival]
-            if missing:
-                waiting.extend(missing)
-                continue
-            start = max((self.arrival[a] for a in top.args), default=EARLY)
-            here = EARLY if start == EARLY else start + LATENCY.get(top.op.name, ELSEWHERE)
-            self.arrival[top] = here
-        return self.arrival[node]
+    def make(self, op: str, args: tuple[Let, ...], attr: Any, dtype: np.dtype[Any]) -> Let:
+        """The one let for this application."""
+        if op == "const":
+            key: Hashable = (op, attr.tobytes(), dtype)
+        else:
+            key = (op, args, str(attr), dtype)
+        found = self.shared.get(key)
+        if found is None:
+            found = self.shared[key] = Let(op, args, attr, dtype)
+            start = max((self.arrival[a] for a in args), default=EARLY)
+            if op == "load" and attr.place.role == "state":
+                start = 0
+            elif start != EARLY:
+                start += LATENCY.get(op, ELSEWHERE)
+            self.arrival[found] = start
+        return found
 
-    def order(self, node: Node) -> tuple[int, int]:
-        return self.time(node), node.serial
+    def time(self, let: Let) -> int:
+        """When a let is ready, in cycles after the previous step; EARLY if it never waits."""
+        return self.arrival[let]
 
-    def product(self, node: Node) -> Node:
-        factors, negative = self.factors(node)
+    def order(self, let: Let) -> tuple[int, int]:
+        return self.arrival[let], self.number(let)
+
+    def number(self, let: Let) -> int:
+        return self._numbers.setdefault(let, len(self._numbers))
+
+    def product(self, let: Let) -> Let:
+        factors, negative = self.factors(let)
         if len(factors) < 3 or len(factors) > MOST_TERMS:
-            return node
+            return let
         heap = [(*self.order(f), f) for f in factors]
         heapq.heapify(heap)
         if negative:
             _, _, first = heapq.heappop(heap)
-            flipped = call("neg", first)
+            flipped = self.make("neg", (first,), None, first.dtype)
             heapq.heappush(heap, (*self.order(flipped), flipped))
-        return self.better(node, self.joined(heap, "mul"))
+        return self.better(let, self.joined(heap, "mul"))
 
-    def factors(self, node: Node) -> tuple[list[Node], bool]:
-        out: list[Node] = []
-        negative, stack = False, [node]
+    def factors(self, let: Let) -> tuple[list[Let], bool]:
+        out: list[Let] = []
+        negative, stack = False, [let]
         while stack and len(out) <= MOST_TERMS:
             top = stack.pop()
-            if top.op.name == "mul":
+            if top.op == "mul":
                 stack.extend(reversed(top.args))
-            elif top.op.name == "neg":
+            elif top.op == "neg":
                 negative = not negative
                 stack.append(top.args[0])
             else:
                 out.append(top)
         return out, negative
 
-    def total(self, node: Node) -> Node:
-        plus, minus = self.terms(node)
+    def total(self, let: Let) -> Let:
+        plus, minus = self.terms(let)
         if not 3 <= len(plus) + len(minus) <= MOST_TERMS or not plus:
-            return node
+            return let
         heap = [(*self.order(t), t, s) for s, ts in ((1, plus), (-1, minus)) for t in ts]
         heapq.heapify(heap)
         while len(heap) > 1:
             _, _, a, s = heapq.heappop(heap)
             _, _, b, t = heapq.heappop(heap)
             if s == t:
-                joined, sign = call("add", a, b), s
+                joined, sign = self.make("add", (a, b), None, a.dtype), s
             elif s > t:
-                joined, sign = call("sub", a, b), 1
+                joined, sign = self.make("sub", (a, b), None, a.dtype), 1
             else:
-                joined, sign = call("sub", b, a), 1
+                joined, sign = self.make("sub", (b, a), None, a.dtype), 1
             heapq.heappush(heap, (*self.order(joined), joined, sign))
         _, _, whole, sign = heap[0]
-        return self.better(node, whole) if sign > 0 else node
+        return self.better(let, whole) if sign > 0 else let
 
-    def terms(self, node: Node) -> tuple[list[Node], list[Node]]:
-        plus: list[Node] = []
-        minus: list[Node] = []
-        stack = [(node, 1)]
+    def terms(self, let: Let) -> tuple[list[Let], list[Let]]:
+        plus: list[Let] = []
+        minus: list[Let] = []
+        stack = [(let, 1)]
         while stack and len(plus) + len(minus) <= MOST_TERMS:
             top, sign = stack.pop()
-            name = top.op.name
+            name = top.op
             if name == "add":
                 stack += [(top.args[1], sign), (top.args[0], sign)]
             elif name == "sub":
@@ -112,30 +123,48 @@ class Regrouping:
                 (plus if sign > 0 else minus).append(top)
         return plus, minus
 
-    def joined(self, heap: list[tuple[int, int, Node]], op: str) -> Node:
+    def joined(self, heap: list[tuple[int, int, Let]], op: str) -> Let:
         while len(heap) > 1:
             _, _, a = heapq.heappop(heap)
             _, _, b = heapq.heappop(heap)
-            both = call(op, a, b)
+            both = self.make(op, (a, b), None, a.dtype)
             heapq.heappush(heap, (*self.order(both), both))
         return heap[0][2]
 
-    def better(self, before: Node, after: Node) -> Node:
+    def better(self, before: Let, after: Let) -> Let:
         return after if self.time(after) < self.time(before) else before
 
 
-def regroup(outputs: Sequence[Node], late: Sequence[Node]) -> list[Node]:
-    """The same outputs with scalar sums and products regrouped by when their terms are ready."""
-    work = Regrouping(set(late))
-    image: dict[Node, Node] = {}
-    for node in postorder(outputs):
-        args = tuple([image[a] for a in node.args])
-        same = all(a is b for a, b in zip(args, node.args, strict=True))
-        rebuilt = node if same else node.op.apply(*args, **node.attrs)
-        if node.shape == () and node.dtype.kind == "f" and work.time(rebuilt) != EARLY:
-            if node.op.name == "mul":
-                rebuilt = work.product(rebuilt)
-            elif node.op.name in SUMS:
-                rebuilt = work.total(rebuilt)
-        image[node] = rebuilt
-    return [image[o] for o in outputs]
+def regroup(block: Block, outputs: Sequence[Let]) -> list[Let] | None:
+    """Rewrite a block of nothing but scalars; returns the new outputs, None if it has loops."""
+    if not all(isinstance(s, Let) for s in block.statements):
+        return None
+    work = Regrouping()
+    image: dict[Let, Let] = {}
+    for let in block.statements:
+        assert isinstance(let, Let)
+        made = work.make(let.op, tuple([image[a] for a in let.args]), let.attr, let.dtype)
+        if let.dtype.kind == "f" and work.time(made) != EARLY:
+            if let.op == "mul":
+                made = work.product(made)
+            elif let.op in SUMS:
+                made = work.total(made)
+        image[let] = made
+    results = [image[o] for o in outputs]
+    block.statements = list(_needed(results))
+    return results
+
+
+def _needed(outputs: Sequence[Let]) -> list[Let]:
+    """The lets that the outputs need, each after its arguments."""
+    order: dict[Let, None] = {}
+    stack = [(o, iter(o.args)) for o in reversed(outputs)]
+    while stack:
+        let, pending = stack[-1]
+        missing = next((a for a in pending if a not in order), None)
+        if missing is None:
+            order[let] = None
+            stack.pop()
+        else:
+            stack.append((missing, iter(missing.args)))
+    return list(order)
