@@ -15,7 +15,7 @@ from descend.trace.context import where
 from descend.trace.dispatch import NONE, TRACED, scan
 from descend.trace.operators import binary, elementwise
 from descend.trace.rows import Rows
-from descend.trace.table import covers, implementation
+from descend.trace.table import ORIGINALS, covers, implementation
 from descend.trace.tensor import Known, Tensor, as_node, is_traced, wrap
 from descend.trace.ufunc_rules import RULES
 
@@ -132,12 +132,17 @@ _KINDS = {
 }
 
 
+def _original(cls: Any) -> Any:
+    return ORIGINALS.get(cls, cls) if builtins.isinstance(cls, type) else cls
+
+
 @_builtin("isinstance")
 def _isinstance(value: Any, classes: Any, /) -> bool:
     """A stand-in passes for what it stands for: an array, or a scalar of its dtype."""
+    given = classes if builtins.isinstance(classes, tuple) else (classes,)
     if not isinstance(value, Tensor):
-        return builtins.isinstance(value, classes)
-    for cls in classes if builtins.isinstance(classes, tuple) else (classes,):
+        return builtins.isinstance(value, tuple(_original(c) for c in given))
+    for cls in given:
         if cls is np.ndarray and (value.ndim or value.__class__ is Known):
             return True
         if value.ndim == 0 and cls in _KINDS[value.dtype.kind]:

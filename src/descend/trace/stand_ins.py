@@ -9,10 +9,12 @@ and NumPy itself are left as they are.
 from __future__ import annotations
 
 import builtins
+import copy
 import functools
 import sys
 import types
 from collections.abc import Callable
+from enum import Enum
 from typing import Any
 
 import numpy as np
@@ -20,7 +22,7 @@ import numpy as np
 from descend.errors import TraceError
 from descend.trace.context import Trace, where
 from descend.trace.dispatch import face, name_of
-from descend.trace.table import ENTRIES
+from descend.trace.table import ENTRIES, ORIGINALS
 
 __all__ = ["stand_in"]
 
@@ -159,7 +161,7 @@ def _is_fixed(value: Any) -> bool:
 def stand_in(value: Any, trace: Trace) -> Any:
     """What the model sees in place of a value from outside."""
     kind = type(value)
-    if kind in _PLAIN or kind is np.ndarray or isinstance(value, (type, np.generic)):
+    if kind in _PLAIN or kind is np.ndarray or isinstance(value, np.generic):
         return value
     found = trace.copies.get(id(value))
     if found is not None:
@@ -177,14 +179,86 @@ def _translated(value: Any, trace: Trace) -> Any:
     if isinstance(value, (np.ufunc, types.BuiltinFunctionType, _DISPATCHER)):
         return _library_function(value)
     if isinstance(value, types.MethodType):
-        return types.MethodType(stand_in(value.__func__, trace), value.__self__)
+        trace.is_pure_capture = False
+        owner = stand_in(value.__self__, trace)
+        return getattr(owner, value.__name__, None) or value
     if isinstance(value, functools.partial):
         args = [stand_in(a, trace) for a in value.args]
         keywords = {k: stand_in(a, trace) for k, a in value.keywords.items()}
         return functools.partial(stand_in(value.func, trace), *args, **keywords)
     if isinstance(value, functools._lru_cache_wrapper):
         return stand_in(value.__wrapped__, trace)
+    if isinstance(value, type):
+        return _twin(value, trace)
+    if _is_users_class(type(value)):
+        return _instance(value, trace)
     return _container(value, trace)
+
+
+def _is_users_class(cls: type) -> bool:
+    """Whether instances may be replaced: a class of the user's own that is not a kind of value."""
+    root = cls.__module__.partition(".")[0]
+    if root in _NOT_COPIED or root == "builtins" or _is_ours(cls.__module__):
+        return False
+    return not issubclass(cls, (BaseException, Enum, tuple, dict, list, int, float, str))
+
+
+def _instance(value: Any, trace: Trace) -> Any:
+    """A shallow copy of a user's object, whose methods are copies too.
+
+    What the model writes to it is lost with the trace: stand-ins must not stay in the user's
+    object. Objects that cannot be copied are used as they are.
+    """
+    twin = stand_in(type(value), trace)
+    if twin is type(value):
+        return value
+    try:
+        clone = copy.copy(value)
+        if clone is value:
+            return value
+        object.__setattr__(clone, "__class__", twin)
+    except Exception:
+        # Copying runs the user's code, which may refuse in any way it likes.
+        return value
+    trace.copies[id(value)] = (value, clone)
+    for name, attribute in getattr(clone, "__dict__", {}).items():
+        clone.__dict__[name] = stand_in(attribute, trace)
+    return clone
+
+
+def _twin(cls: type, trace: Trace) -> type:
+    """A subclass of a user's class in which every function is a copy; other classes as they are."""
+    if not _is_users_class(cls):
+        return cls
+    bases = tuple(stand_in(b, trace) for b in cls.__bases__ if b is not object)
+    fresh = tuple(b for b in bases if b not in cls.__bases__)
+    twin: type
+    try:
+        twin = type(cls)(cls.__name__, (*fresh, cls), {"__slots__": ()})
+    except TypeError:
+        return cls
+    trace.copies[id(cls)] = (cls, twin)
+    for name, member in list(vars(cls).items()):
+        translated = _member(member, trace)
+        if translated is not member:
+            setattr(twin, name, translated)
+    ORIGINALS[twin] = cls
+    return twin
+
+
+def _member(member: Any, trace: Trace) -> Any:
+    """A method, property or other attribute of a class, over translated functions."""
+    if isinstance(member, types.FunctionType):
+        return stand_in(member, trace)
+    if isinstance(member, (staticmethod, classmethod)):
+        return type(member)(stand_in(member.__func__, trace))
+    if isinstance(member, property):
+        return property(*(f and stand_in(f, trace) for f in (member.fget, member.fset)))
+    if isinstance(member, functools.cached_property):
+        translated: Any = functools.cached_property(stand_in(member.func, trace))
+        translated.__set_name__(None, member.attrname)
+        return translated
+    return stand_in(member, trace) if _is_function(member) else member
 
 
 def _container(value: Any, trace: Trace) -> Any:
@@ -232,14 +306,14 @@ def _function(function: types.FunctionType, trace: Trace) -> Any:
         trace.copies[id(function.__globals__)] = namespace
     closure = function.__closure__
     cells = None if closure is None else tuple(_cell(c, trace) for c in closure)
-    copy = types.FunctionType(function.__code__, namespace[1], function.__name__, None, cells)
-    trace.copies[id(function)] = (function, copy)
-    copy.__defaults__ = _defaults(function, "__defaults__", trace)
-    copy.__kwdefaults__ = _defaults(function, "__kwdefaults__", trace)
-    copy.__qualname__ = function.__qualname__
-    copy.__module__ = module
-    copy.__dict__.update(function.__dict__)
-    return copy
+    model = types.FunctionType(function.__code__, namespace[1], function.__name__, None, cells)
+    trace.copies[id(function)] = (function, model)
+    model.__defaults__ = _defaults(function, "__defaults__", trace)
+    model.__kwdefaults__ = _defaults(function, "__kwdefaults__", trace)
+    model.__qualname__ = function.__qualname__
+    model.__module__ = module
+    model.__dict__.update(function.__dict__)
+    return model
 
 
 def _defaults(function: types.FunctionType, which: str, trace: Trace) -> Any:
@@ -264,24 +338,18 @@ def _cell(cell: types.CellType, trace: Trace) -> types.CellType:
         content = cell.cell_contents
     except ValueError:
         return cell
-    copy = types.CellType()
-    trace.copies[id(cell)] = (cell, copy)
+    other = types.CellType()
+    trace.copies[id(cell)] = (cell, other)
     value = _captured(trace, functools.partial(getattr, cell, "cell_contents"))
     if value is content:
         trace.copies[id(cell)] = (cell, cell)
         return cell
-    copy.cell_contents = value
-    return copy
+    other.cell_contents = value
+    return other
 
 
 def model_of(function: Callable[..., Any], trace: Trace) -> Callable[..., Any]:
     """The copy of what the user hands over: a function, a method, or an object with `__call__`."""
-    translated = stand_in(function, trace)
-    if translated is function and not isinstance(function, type):
-        call = type(function).__dict__.get("__call__")
-        if isinstance(call, types.FunctionType):
-            trace.is_pure_capture = False
-            return types.MethodType(stand_in(call, trace), function)
-    if isinstance(function, types.MethodType):
+    if not isinstance(function, (types.FunctionType, functools.partial)):
         trace.is_pure_capture = False
-    return translated  # type: ignore[no-any-return]
+    return stand_in(function, trace)  # type: ignore[no-any-return]

@@ -6,13 +6,14 @@ or not yet there is entered too, with words.
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from descend.errors import InternalError
 
-__all__ = ["ENTRIES", "Entry", "covers", "implementation", "refuse"]
+__all__ = ["ENTRIES", "ORIGINALS", "Entry", "covers", "implementation", "refuse"]
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,9 @@ class Entry:
 
 
 ENTRIES: dict[str, Entry] = {}
+
+# A class that stands in for a user's class in a model → the user's class.
+ORIGINALS: weakref.WeakKeyDictionary[type, type] = weakref.WeakKeyDictionary()
 
 
 def _enter(entry: Entry) -> None:
