@@ -8,6 +8,7 @@ from typing import Any
 from descend.cli.minimize import read_function
 from descend.cli.options import OutputOptions, Text, check_names, numbers
 from descend.cli.output import Told
+from descend.functions import value_and_grad
 
 __all__ = ["grad"]
 
@@ -29,10 +30,8 @@ def grad(
     point = numbers(at, "--at")
     check_names(point, function.names, "--at")
 
-    import descend
-
     ordered = {name: point[name] for name in function.names}
-    value, partials = descend.value_and_grad(function.evaluate)(ordered)
+    value, partials = value_and_grad(function.evaluate)(ordered)
     partials = {name: float(partials[name]) for name in function.names}
     result = {"formula": formula, "at": ordered, "value": float(value), "gradient": partials}
     Told(output).result(lambda: _lines(formula, float(value), partials), lambda: result)
@@ -41,6 +40,6 @@ def grad(
 def _lines(formula: str, value: float, partials: Mapping[str, Any]) -> str:
     labels = {f"d/d{name}": partial for name, partial in partials.items()}
     width = max(len(label) for label in [*labels, "value"])
-    lines = [formula, f"  {'value':<{width}}  {value:.12g}"]
-    lines += [f"  {label:<{width}}  {partial:.12g}" for label, partial in labels.items()]
+    lines = [formula, f"  {'value':<{width}}  {value + 0.0:.12g}"]
+    lines += [f"  {label:<{width}}  {partial + 0.0:.12g}" for label, partial in labels.items()]
     return "\n".join(lines)

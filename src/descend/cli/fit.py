@@ -22,6 +22,8 @@ from descend.cli.output import Told, check_places, write_files
 from descend.data.tables import TableFile, open_table
 from descend.errors import UsageError
 from descend.trace.formula import Binding, Formula
+from descend.train.fit import fit as run_fit
+from descend.train.fit import load
 
 __all__ = ["fit", "open_bound"]
 
@@ -34,16 +36,18 @@ def fit(
     start: Text | None = None,
     params: str | None = None,
     loss: str | None = None,
+    penalty: str | None = None,
     epochs: int | None = None,
     batch_size: int | None = None,
     shuffle: bool | None = None,
     stop_loss: float | None = None,
     keep_best: Flag = None,
     validation_split: float | None = None,
-    standardize: Flag = None,
     sigma: str | None = None,
     absolute_sigma: Flag = None,
     sample_weight: str | None = None,
+    starts: int | None = None,
+    record: str | None = None,
     seed: int | None = None,
     threads: int | None = None,
     method: MethodOptions = MethodOptions(),  # noqa: B008 (frozen)
@@ -62,16 +66,18 @@ def fit(
         start: Where to begin: a=1,b=2, "random", or a saved fit (.descend).
         params: Names that are parameters although a column has nearly the same name.
         loss: mse, mae, huber(1), log_cosh, quantile(0.9), poisson, bce, ….
+        penalty: l2(0.001) or l1(0.001), added to the loss.
         epochs: How often all rows are used, at most.
         batch_size: Rows used for one update; all where not given.
         shuffle: Batches in a new order each epoch; they are where smaller than the data.
         stop_loss: Stop when an epoch's running mean of the loss is below this.
         keep_best: Return the best parameters met instead of the last.
         validation_split: Keep this share of the rows aside and show their loss.
-        standardize: Rescale the columns for the descent, and report in the original units.
         sigma: The column with the standard deviations of the target.
         absolute_sigma: Sigma is in the target's units, not only relative.
         sample_weight: The column by which each row's loss is multiplied.
+        starts: Fit from this many starts, and keep the best.
+        record: What --history keeps besides the loss: params, gradient.
         seed: Decides shuffling and random starts; 0 where not given.
         threads: How many threads may work.
     """
@@ -90,6 +96,10 @@ def fit(
     rest = {
         "start": begin,
         "loss": loss,
+        "penalty": penalty,
+        "starts": starts,
+        "record": names(record) or None,
+        "params": names(params) or None,
         "optimizer": optimizer,
         "epochs": epochs,
         "batch_size": batch_size,
@@ -97,7 +107,6 @@ def fit(
         "stop_loss": stop_loss,
         "keep_best": keep_best,
         "validation_split": validation_split,
-        "standardize": standardize,
         "absolute_sigma": absolute_sigma,
         "missing": data.missing,
         "seed": seed,
@@ -108,10 +117,8 @@ def fit(
     }
     options |= {name: value for name, value in rest.items() if value is not None}
 
-    import descend
-
     needed = {name: columns[name] for name in (*binding.data, binding.target)}
-    result = descend.fit(formula, needed, **options)
+    result = run_fit(formula, needed, **options)
     told.result(result.report, result.to_json_dict)
     write_files(result, files, told)
     return int(result.exit_code)
@@ -145,6 +152,4 @@ def read_resume(path: str | None) -> Any:
     """Load a saved fit or checkpoint."""
     if path is None:
         return None
-    import descend
-
-    return descend.load(path)
+    return load(path)
