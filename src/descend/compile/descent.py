@@ -140,6 +140,7 @@ class DescentWriter:
             cells = [lowering.cells[n] for n in known]
             new = regroup(lowering.block, [let for c in cells for let in c.flat])
             if new is not None:
+                lowering.block.outputs = new
                 following = iter(new)
                 for node, c in zip(known, cells, strict=True):
                     lets = [next(following) for _ in c.flat]

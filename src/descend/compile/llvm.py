@@ -145,19 +145,17 @@ def operands(statement: Statement) -> Iterator[Let]:
 
 
 def spill_slots(
-    pieces: Sequence[Sequence[Statement]], homes: Mapping[Let, int]
+    pieces: Sequence[Sequence[Statement]], homes: Mapping[Let, int], outputs: Sequence[Let]
 ) -> dict[Let, int]:
-    """A memory slot for every let that is read outside of its piece, or by nobody here."""
+    """A memory slot for every let that is read outside of its piece."""
     slots: dict[Let, int] = {}
-    read: set[Let] = set()
     for i, piece in enumerate(pieces):
         for statement in piece:
             for let in operands(statement):
-                read.add(let)
                 if homes.get(let, i) != i and let.op != "const":
                     slots.setdefault(let, len(slots))
-    for let in homes:
-        if let not in read and let.op != "const":
+    for let in outputs:
+        if let.op != "const":
             slots.setdefault(let, len(slots))
     return slots
 
@@ -180,7 +178,7 @@ class BlockWriter:
             self.write_statements(block.statements)
             return
         homes = {x: i for i, piece in enumerate(pieces) for x in piece if isinstance(x, Let)}
-        self.spilled = spill_slots(pieces, homes)
+        self.spilled = spill_slots(pieces, homes, block.outputs)
         for i, piece in enumerate(pieces):
             frame = self.frame.segment()
             inner = BlockWriter(frame, self.algorithms)

@@ -189,9 +189,10 @@ Statement = Union["Let", Store, Nest, Copy, Call, Scan]
 
 @dataclass(eq=False)
 class Block:
-    """A straight sequence of statements, and the scratch arrays it needs."""
+    """A straight sequence of statements, the scalars asked of it, and the arrays it needs."""
 
     statements: list[Statement] = field(default_factory=list)
+    outputs: list[Let] = field(default_factory=list)
     scratch: list[Place] = field(default_factory=list)
     constants: list[tuple[Place, Any]] = field(default_factory=list)
 

@@ -533,6 +533,7 @@ def lower(
     """Lower a graph; afterwards `cells` and `places` tell where each output is."""
     lowering = Lowering(leaves, scratch_from, known)
     lowering.run(outputs, outputs)
+    lowering.block.outputs = [x for n in outputs if is_small(n) for x in lowering.cells[n].flat]
     for node in outputs:
         if not is_small(node) and node.op is CONST:
             lowering.places[node] = lowering.constant(node)

@@ -32,7 +32,9 @@ again:
   %gap = sub i64 %r.field, %b.field
   %k.any = add i64 %gap, 4
   %k.some = icmp sgt i64 %k.any, 0
-  %k = select i1 %k.some, i64 %k.any, i64 0
+  %k.positive = select i1 %k.some, i64 %k.any, i64 0
+  %k.huge = icmp sgt i64 %k.positive, 2000
+  %k = select i1 %k.huge, i64 2000, i64 %k.positive
   %k.first = lshr i64 %k, 1
   %k.second = sub i64 %k, %k.first
   %e.first = add i64 %k.first, 1023
