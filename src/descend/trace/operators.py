@@ -77,12 +77,25 @@ def elementwise(rule: Rule, values: Sequence[Any], weak: bool = False, dtypes: A
                 _warn_promotion(rule, operand.dtype, dtype, kinds)
                 operand = cast(operand, dtype)
         else:
+            if operand.__class__ is int and dtype.kind in "iu" and not _fits(operand, dtype):
+                return _out_of_range(rule, values, shape)
             operand = const(operand, dtype) if trace is None else trace.scalar(operand, dtype)
         args.append(operand if operand.shape == shape else to_shape(operand, shape))
     result = rule.emit(*args)
     if result.__class__ is tuple:
         return tuple(Tensor(note(r)) for r in result)
     return Tensor(note(result), weak and all(k in (int, float) for k in kinds))
+
+
+def _fits(number: int, dtype: np.dtype[Any]) -> bool:
+    limits = np.iinfo(dtype)
+    return bool(limits.min <= number <= limits.max)
+
+
+def _out_of_range(rule: Rule, values: Sequence[Any], shape: Any) -> Tensor:
+    """An integer that the array's dtype cannot hold: NumPy compares it all the same."""
+    samples = [np.zeros((), v.dtype) if isinstance(v, Tensor) else v for v in values]
+    return Tensor(to_shape(const(rule.ufunc(*samples)), shape))
 
 
 def _warn_promotion(rule: Rule, own: Any, loop: Any, kinds: list[Any]) -> None:
