@@ -85,3 +85,14 @@ def test_powers_at_zero() -> None:
     assert grad(lambda x: x**0)(0.0) == 0.0
     assert hessian(lambda x: x**3)(0.0) == 0.0
     assert grad(lambda x, p: x**p, (0, 1))(0.0, 2.0) == (0.0, 0.0)
+
+
+def test_data_that_are_not_numbers_behind_a_mask() -> None:
+    x = np.array([1.0, np.nan, 3.0, np.inf])
+    ok = np.isfinite(x)
+    masked = grad(lambda w: np.sum(np.where(ok, w * x, 0.0)))
+    assert masked(2.0) == 4.0
+    assert grad(lambda w: np.sum(np.where(np.isfinite(x), np.sin(w * x), 0.0)))(0.0) == 4.0
+    both = grad(lambda w, z: np.sum(np.where(np.isnan(z), 0.0, w * z)), (0, 1))(2.0, x[:3])
+    assert both[0] == 4.0
+    np.testing.assert_array_equal(both[1], [2.0, 0.0, 2.0])

@@ -12,9 +12,11 @@ from collections.abc import Sequence
 from descend.errors import InternalError
 from descend.graph.elementwise import call
 from descend.graph.node import Node
+from descend.graph.scan import SCAN
 from descend.graph.subgraph import Body
+from descend.simplify.loops import merge_loops
 from descend.simplify.rules import FINAL, RULES, Table
-from descend.simplify.tame import is_tame
+from descend.simplify.tame import Facts
 
 __all__ = ["simplify"]
 
@@ -34,7 +36,8 @@ def simplify(outputs: Sequence[Node], final: bool = False) -> list[Node]:
     table = FINAL if final else RULES
     done: dict[Node, Node] = {}
     target: dict[Node, Node] = {}
-    tame: set[Node] = set()
+    facts = Facts()
+    loops = False
     stack: list[Node] = list(reversed(outputs))
     while stack:
         node = stack[-1]
@@ -55,20 +58,21 @@ def simplify(outputs: Sequence[Node], final: bool = False) -> list[Node]:
             continue
         better = _step(node, done, table)
         if better is node:
-            if node.op.name == "mul0" and node.args[1] in tame:
+            if node.op.name == "mul0" and facts.needs_no_guard(node):
                 better = call("mul", *node.args)
             elif node.op.several is not None:
+                loops = loops or node.op is SCAN
                 better = _inside(node, final)
         if better is node:
             done[node] = node
-            if is_tame(node, tame):
-                tame.add(node)
+            facts.learn(node)
             stack.pop()
         else:
             target[node] = better
             if better not in done:
                 stack.append(better)
-    return [done[o] for o in outputs]
+    found = [done[o] for o in outputs]
+    return merge_loops(found) if loops else found
 
 
 def _step(node: Node, done: dict[Node, Node], table: Table) -> Node:

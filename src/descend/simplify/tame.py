@@ -1,13 +1,13 @@
 """Which values are finite wherever the inputs are, short of overflow.
 
 `mul0(g, p)` guards against an infinite or undefined p behind a branch not taken. Where p is tame
-the guard has nothing to do, and the product is a plain one.
+the guard has nothing to do, and the product is a plain one; unless NaN among the data themselves
+may stand behind the branch, as in `np.where(np.isnan(x), 0, w * x)`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Set
 
 import numpy as np
 
@@ -15,9 +15,10 @@ from descend.graph.node import Node
 from descend.graph.source import CONST, value_of
 from descend.simplify.constants import uniform
 
-__all__ = ["is_tame"]
+__all__ = ["Facts"]
 
-_ALWAYS = frozenset(["input", "iota", "row_count", "sign", "argmax", "argmin", "argsort"])
+_SOURCES = frozenset(["input", "iota", "row_count"])
+_MASKING = frozenset(["select", "pad", "set_slice", "put_add"])
 _FROM_TAME = frozenset([
     "add", "sub", "mul", "mul0", "neg", "abs", "max", "min", "sin", "cos", "tanh", "arctan",
     "arctan2", "arcsinh", "expit", "erf", "erfc", "floor", "ceil", "rint", "trunc", "copysign",
@@ -27,17 +28,52 @@ _FROM_TAME = frozenset([
 ])  # fmt: skip
 
 
-def is_tame(node: Node, tame: Set[Node]) -> bool:
-    """Whether a node is tame, given the tame ones among its arguments."""
+class Facts:
+    """What is known of the nodes of one graph, learnt from the arguments up.
+
+    Attributes:
+        tame: finite if the inputs are, short of overflow.
+        solid: finite whatever the inputs are.
+        masked: may hold exact zeros that arithmetic did not make (a branch not taken, padding).
+    """
+
+    def __init__(self) -> None:
+        self.tame: set[Node] = set()
+        self.solid: set[Node] = set()
+        self.masked: set[Node] = set()
+
+    def learn(self, node: Node) -> None:
+        """Note the facts of a node, after those of its arguments."""
+        args, name = node.args, node.op.name
+        for a in args:
+            if a in self.masked:
+                self.masked.add(node)
+                break
+        else:
+            if name in _MASKING:
+                self.masked.add(node)
+        if name in _SOURCES:
+            self.tame.add(node)
+            if name != "input":
+                self.solid.add(node)
+        elif self.tame.issuperset(args) and _stays_finite(node):
+            self.tame.add(node)
+            if self.solid.issuperset(args) and (args or node.op is CONST):
+                self.solid.add(node)
+
+    def needs_no_guard(self, node: Node) -> bool:
+        """Whether mul0(g, p) is g · p: p is finite, or where it is not, g is not 0."""
+        g, p = node.args
+        return p in self.solid or (p in self.tame and g not in self.masked)
+
+
+def _stays_finite(node: Node) -> bool:
+    """Whether finite arguments give a finite result, short of overflow."""
     name = node.op.name
-    if name in _FROM_TAME:
-        return all(a in tame for a in node.args)
-    if name in _ALWAYS or node.dtype.kind in "biu":
+    if name in _FROM_TAME or node.dtype.kind in "biu":
         return True
     if node.op is CONST:
         return bool(np.isfinite(value_of(node)).all())
-    if not all(a in tame for a in node.args):
-        return False
     if name == "div":
         return _at_least_one(node.args[1]) or _known_nonzero(node.args[1])
     if name == "sqrt":
