@@ -95,9 +95,9 @@ def _jvp(_forward: Any, reverse: Any, tangents: list[Node | None], node: Node) -
         return made
     seeds = fresh_like(body.outputs, "cotangent")
     back = rule.applied((*node.args, *seeds))
-    (made,) = reverse(back, full, [seeds[node.attrs["index"]]])
-    _check_linear([made], seeds, node, "cotangents")
-    return made
+    moved: list[Node] = reverse(back, full, [seeds[node.attrs["index"]]])
+    _check_linear(moved, seeds, node, "cotangents")
+    return moved[0]
 
 
 def _batch(batch: Any, args: list[Node], flags: list[bool], node: Node, extent: Any) -> Node:

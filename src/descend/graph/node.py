@@ -73,7 +73,7 @@ class Node:
         put = object.__setattr__
         put(self, "op", op)
         put(self, "args", args)
-        put(self, "attrs", MappingProxyType(dict(attrs)) if attrs else _NO_ATTRS)
+        put(self, "attrs", MappingProxyType(attrs) if attrs else _NO_ATTRS)
         put(self, "shape", shape)
         put(self, "dtype", dtype)
         put(self, "serial", next(_serial))
@@ -101,7 +101,21 @@ class Node:
 
 
 _NO_ATTRS: Mapping[str, Any] = MappingProxyType({})
-_shared: weakref.WeakValueDictionary[Hashable, Node] = weakref.WeakValueDictionary()
+
+
+class _Reference(weakref.ref[Node]):
+    """A weak reference that knows its place in the table of shared nodes."""
+
+    __slots__ = ("key",)
+    key: Hashable
+
+
+_shared: dict[Hashable, _Reference] = {}
+
+
+def _forget(reference: _Reference) -> None:
+    if _shared.get(reference.key) is reference:
+        del _shared[reference.key]
 
 
 def intern(
@@ -113,11 +127,16 @@ def intern(
 ) -> Node:
     """Return the one node for this application, making it on first use."""
     key = (op.name, args, tuple(attrs.items()), dtype) if attrs else (op.name, args, dtype)
-    found = _shared.get(key)
-    if found is None:
-        found = Node(op, args, attrs, shape, dtype)
-        _shared[key] = found
-    return found
+    reference = _shared.get(key)
+    if reference is not None:
+        found = reference()
+        if found is not None:
+            return found
+    made = Node(op, args, attrs, shape, dtype)
+    reference = _Reference(made, _forget)
+    reference.key = key
+    _shared[key] = reference
+    return made
 
 
 def postorder(
