@@ -1,0 +1,117 @@
+"""From a plain NumPy function to a finished, natively compiled gradient descent.
+
+>>> import numpy as np, descend
+>>> x = np.array([0.0, 1.0, 2.0, 3.0])
+>>> descend.fit("y = a*x + b", {"x": x, "y": 2*x + 1}, start=dict(a=1, b=0)).params["a"]
+2.0
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from descend.errors import (
+        DataError,
+        DescendError,
+        DescendWarning,
+        DivergedWarning,
+        FormulaError,
+        NotCoveredError,
+        TraceError,
+        UsageError,
+    )
+    from descend.functions import (
+        check_grad,
+        custom_derivative,
+        grad,
+        hessian,
+        hvp,
+        jacobian,
+        jvp,
+        scan,
+        stop_gradient,
+        value_and_grad,
+        vjp,
+    )
+    from descend.methods.base import Optimizer
+    from descend.methods.clipping import clip_norm, clip_value
+    from descend.methods.first_order import SGD, Adagrad, Adam, AdamW, RMSprop
+    from descend.methods.least_squares import LevenbergMarquardt
+    from descend.methods.losses import (
+        AbsoluteError,
+        BinaryCrossEntropy,
+        CrossEntropy,
+        GaussianNLL,
+        Hinge,
+        Huber,
+        KLDivergence,
+        LogCosh,
+        Loss,
+        Poisson,
+        Quantile,
+        SquaredError,
+    )
+    from descend.methods.penalties import L1, L2, Penalty
+    from descend.methods.quasi_newton import BFGS
+    from descend.methods.schedules import Schedule, constant, cosine, exponential, step, warmup
+    from descend.train.explain import explain
+    from descend.train.fit import fit
+    from descend.train.load import load
+    from descend.train.minimize import maximize, minimize
+    from descend.train.results import Fit
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "errors": (
+        "DataError DescendError DescendWarning DivergedWarning FormulaError NotCoveredError "
+        "TraceError UsageError"
+    ),
+    "functions": (
+        "check_grad custom_derivative grad hessian hvp jacobian jvp scan stop_gradient "
+        "value_and_grad vjp"
+    ),
+    "methods.base": "Optimizer",
+    "methods.clipping": "clip_norm clip_value",
+    "methods.first_order": "SGD Adagrad Adam AdamW RMSprop",
+    "methods.least_squares": "LevenbergMarquardt",
+    "methods.losses": (
+        "AbsoluteError BinaryCrossEntropy CrossEntropy GaussianNLL Hinge Huber KLDivergence "
+        "LogCosh Loss Poisson Quantile SquaredError"
+    ),
+    "methods.penalties": "L1 L2 Penalty",
+    "methods.quasi_newton": "BFGS",
+    "methods.schedules": "Schedule constant cosine exponential step warmup",
+    "train.explain": "explain",
+    "train.fit": "fit",
+    "train.load": "load",
+    "train.minimize": "maximize minimize",
+    "train.results": "Fit",
+}
+_NAMES = {name: home for home, names in _HOMES.items() for name in names.split()}
+
+__all__ = [
+    "BFGS", "L1", "L2", "SGD", "AbsoluteError", "Adagrad", "Adam", "AdamW", "BinaryCrossEntropy",
+    "CrossEntropy", "DataError", "DescendError", "DescendWarning", "DivergedWarning", "Fit",
+    "FormulaError", "GaussianNLL", "Hinge", "Huber", "KLDivergence", "LevenbergMarquardt",
+    "LogCosh", "Loss", "NotCoveredError", "Optimizer", "Penalty", "Poisson", "Quantile", "RMSprop",
+    "Schedule", "SquaredError", "TraceError", "UsageError", "check_grad", "clip_norm",
+    "clip_value", "constant", "cosine", "custom_derivative", "explain", "exponential", "fit",
+    "grad", "hessian", "hvp", "jacobian", "jvp", "load", "maximize", "minimize", "scan", "step",
+    "stop_gradient", "value_and_grad", "vjp", "warmup",
+]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    home = _NAMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'descend' has no attribute '{name}'")
+    value = getattr(importlib.import_module(f"descend.{home}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

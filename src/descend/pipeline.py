@@ -7,6 +7,7 @@ nothing of numbers: the same program serves every start, learning rate and set o
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from types import SimpleNamespace
@@ -33,7 +34,7 @@ from descend.graph.text import graph_text
 from descend.simplify.driver import simplify
 from descend.trace.context import Origin, Trace, tracing
 from descend.trace.formula import Formula
-from descend.trace.tensor import as_node, wrap
+from descend.trace.tensor import Tensor, as_node, wrap
 from descend.trace.trace import Traced, trace_function
 from descend.trace.tree import Tree
 
@@ -108,7 +109,7 @@ class Model:
 
     def origin(self, node: Node) -> Origin | None:
         """The place in the user's code, or the piece of his formula, that made the node."""
-        return self.origins.get(node) or self.trace.origin(node)
+        return self.origins.get(node) if self.origins else self.trace.origin(node)
 
 
 @dataclass(frozen=True)
@@ -206,10 +207,17 @@ def _traced(
     return Model(rows, columns, inputs, tuple(traced.outputs), traced.trace, origins, why)
 
 
-def _traced_formula(formula: Formula, values: Mapping[str, Node], origins: Any) -> Traced:
-    """The formula over stand-ins, each node with the piece of text that it stands for."""
+def _traced_formula(
+    formula: Formula, values: Mapping[str, Node], origins: dict[Node, Origin]
+) -> Traced:
+    """The formula over stand-ins; each node is remembered with the piece of text that made it."""
+
+    def seen(piece: str, value: Any) -> None:
+        if isinstance(value, Tensor):
+            origins.setdefault(value.node, Origin("formula", 1, piece, None))
+
     with tracing() as trace:
-        result = formula.evaluate({name: wrap(node) for name, node in values.items()})
+        result = formula.evaluate({name: wrap(node) for name, node in values.items()}, seen)
         node = as_node(result)
     return Traced([node], Tree(), trace)
 
@@ -259,7 +267,7 @@ def _mean(losses: Node, rows: Dim | int, weight: Node | None) -> Node:
 def _entries(per_row: Node, rows: Dim | int) -> Node:
     """The number of entries of all rows together, as a scalar of the same dtype."""
     count = row_count(rows, per_row.dtype)
-    inner = int(np.prod([n for n in per_row.shape[1:]], dtype=np.int64))
+    inner = math.prod(n for n in per_row.shape[1:] if isinstance(n, int))
     return count if inner == 1 else call("mul", count, const(inner, per_row.dtype))
 
 
@@ -268,8 +276,8 @@ def _mean_square(
 ) -> tuple[Node, Node]:
     """The mean of (r/σ)²·w, and r/σ·√w, the residual whose square it is."""
     if sigma is not None:
-        axes = tuple(range(sigma.ndim))
-        residual = call("div", residual, broadcast(cast(sigma, residual.dtype), residual.shape, axes))
+        spread = broadcast(cast(sigma, residual.dtype), residual.shape, tuple(range(sigma.ndim)))
+        residual = call("div", residual, spread)
     loss = _mean(call("mul", residual, residual), model.rows, weight)
     if weight is not None:
         root = call("sqrt", cast(weight, residual.dtype))

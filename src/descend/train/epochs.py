@@ -136,7 +136,8 @@ def _scheduled_rate(b: Building) -> None:
     """A scheduled learning rate is a state that the end of an epoch sets."""
     if "lr" in b.state:
         b.records["lr"] = b.state["lr"]
-        rate = b.run(b.bound.lr.value, call("add", b.index, 1.0))
+        bound: Any = b.bound
+        rate = b.run(bound.lr.value, call("add", b.index, 1.0))
         b.after["lr"] = cast(rate, FLOAT)
 
 

@@ -2,38 +2,336 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import dataclasses
+import os
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
+from descend.data.validate import Missing
+from descend.errors import UsageError
 from descend.graph.program import Control
-from descend.methods.table import as_loss, as_optimizer
+from descend.methods.base import Optimizer
+from descend.methods.losses import Loss
+from descend.methods.table import as_loss, as_optimizer, as_penalty
+from descend.show.explain import Explanation
+from descend.show.output import check_output_path
+from descend.show.progress import Progress, Verbose
+from descend.trace.formula import Formula
+from descend.train.explaining import row_explainer
+from descend.train.finish import Finished, Moment, finish
 from descend.train.job import Job, Settings
-from descend.train.problem import formula_problem, function_problem
-from descend.train.rows import prepared_rows
+from descend.train.options import (
+    check_choice,
+    check_count,
+    check_number,
+    check_seed,
+    refuse_unknown,
+)
+from descend.train.problem import Problem, formula_problem, function_problem
+from descend.train.results import Fit
+from descend.train.rows import prepared_rows, split_rows
 from descend.train.run import Course, Watch, drive
-from descend.train.start import given_start
+from descend.train.start import Start, given_start
 from descend.train.stopping import Rules
 
+__all__ = ["FitOptions", "fit"]
 
-def fit(model, x=None, y=None, *, start=None, loss="mse", optimizer="lm", batch_size=None, shuffle=False,
-        epochs=1000, stop_loss=None, seed=0, engine="native"):
-    if isinstance(model, str):
-        problem = formula_problem(model, x, y, start)
-    else:
-        problem = function_problem(model, x, y)
-    rows = prepared_rows(problem, None, None, "raise")
-    begin = given_start(problem.parameters, start, problem.defaults, problem.columns)
-    limits = {} if stop_loss is None else {"stop_loss": stop_loss}
-    settings = Settings(as_loss(loss), as_optimizer(optimizer), Rules(limits), batch_size, shuffle,
-        engine=engine)
-    job = Job(problem, settings, begin, rows)
-    built, new = job.build()
-    leaves = job.find_start(built)
-    bound = job.bindings(built, job.first_state(leaves))
-    control = Control(epochs, seed)
-    course = Course(built.descent.records)
-    steps = -(-rows.n_rows // (batch_size or rows.n_rows))
-    ending = drive(built.runner, bound, control, course, steps, Watch(), 100)
-    return built, bound, control, course, ending
+MOST_FOR_LM, MOST_FOR_BFGS = 100, 1000
+TOLERANCES = ("xtol", "ftol", "gtol")
+
+
+@dataclass(frozen=True)
+class FitOptions:
+    """The options of `fit` as they were given; see there."""
+
+    start: Any = None
+    loss: Any = "mse"
+    optimizer: Any = None
+    lr: Any = None
+    batch_size: int | None = None
+    shuffle: bool | None = None
+    epochs: int = 1000
+    seed: int = 0
+    stop_loss: float | None = None
+    xtol: float | None = None
+    ftol: float | None = None
+    gtol: float | None = None
+    patience: int | None = None
+    min_delta: float = 0.0
+    keep_best: bool | None = None
+    max_seconds: float | None = None
+    validation_split: float = 0.0
+    sample_weight: Any = None
+    sigma: Any = None
+    absolute_sigma: bool = False
+    missing: Missing = "raise"
+    constants: Any = None
+    params: Iterable[str] | None = None
+    penalty: Any = None
+    clip: Any = None
+    starts: int = 1
+    standardize: bool = False
+    threads: int | None = None
+    resume: Any = None
+    callback: Callable[[Moment], Any] | None = None
+    checkpoint: str | os.PathLike[str] | None = None
+    progress: Progress | None = None
+    verbose: bool = False
+    record: tuple[str, ...] = ()
+    engine: str = "native"
+
+    def check(self) -> None:
+        """Refuse values that cannot be meant."""
+        check_count("epochs", self.epochs)
+        check_seed(self.seed)
+        check_count("starts", self.starts)
+        check_choice("engine", self.engine, ["native", "interpreted"])
+        for name in ("batch_size", "patience", "threads"):
+            if getattr(self, name) is not None:
+                check_count(name, getattr(self, name))
+        for name in ("stop_loss", "min_delta", *TOLERANCES):
+            if getattr(self, name) is not None:
+                check_number(name, getattr(self, name))
+        if self.max_seconds is not None:
+            check_number("max_seconds", self.max_seconds, above=True)
+        for name in self.record:
+            check_choice("record", name, ["params", "gradient"])
+        if self.min_delta and self.patience is None:
+            raise UsageError("min_delta belongs to patience", remedy="write patience=10 as well")
+        if self.checkpoint is not None:
+            check_output_path(self.checkpoint, "checkpoint")
+
+
+OPTIONS = tuple(f.name for f in dataclasses.fields(FitOptions))
+
+
+def fit(
+    model: Callable[..., Any] | str, x: Any = None, y: Any = None, *, start: Any = None,
+    loss: str | Loss | Callable[..., Any] = "mse", optimizer: str | Optimizer | None = None,
+    lr: Any = None, batch_size: int | None = None, shuffle: bool | None = None,
+    epochs: int = 1000, seed: int = 0, stop_loss: float | None = None,
+    xtol: float | None = None, ftol: float | None = None, gtol: float | None = None,
+    patience: int | None = None, min_delta: float = 0.0, keep_best: bool | None = None,
+    max_seconds: float | None = None, validation_split: float = 0.0, sample_weight: Any = None,
+    sigma: Any = None, absolute_sigma: bool = False, missing: Missing = "raise",
+    constants: Any = None, params: Iterable[str] | None = None, penalty: Any = None,
+    clip: Any = None, starts: int = 1, standardize: bool = False, threads: int | None = None,
+    resume: Any = None, callback: Callable[[Moment], Any] | None = None,
+    checkpoint: str | os.PathLike[str] | None = None, progress: Progress | None = None,
+    verbose: bool = False, record: Iterable[str] = (), engine: str = "native", **unknown: Any,
+) -> Fit:  # fmt: skip
+    """Fit a model to data by descending the gradient of a loss.
+
+    Args:
+        model: a plain NumPy function of data and parameters, or a formula `"y = a*x + b"`.
+        x: an array, a tuple of arrays (the first arguments), or a dict or frame of columns.
+        y: the target, rows first; or the name of a column of x.
+        start: a dict of parameters, another fit, or `"random"`.
+        loss: `"mse"`, `"huber(1)"`, …, or a function of (prediction, target).
+        optimizer: Levenberg–Marquardt for sums of squares, else BFGS; or one by name.
+        batch_size, shuffle, epochs, seed: all rows at once, unless smaller batches are asked for.
+        stop_loss, xtol, ftol, gtol, patience, max_seconds: when to stop; whichever comes first.
+        sample_weight: multiplies each row's loss. sigma: standard deviations of y.
+        record: what the history keeps besides the loss: `"params"`, `"gradient"`.
+
+    Raises:
+        UsageError: something that cannot be meant, with what to do instead.
+        DataError: data that cannot be used as they are.
+
+    >>> import numpy as np
+    >>> x = np.linspace(0.0, 1.0, 20)
+    >>> fit(lambda x, a, k: a * np.exp(-k * x), x, 2 * np.exp(-3 * x)).params["k"]
+    3.0
+    """
+    given = {name: value for name, value in locals().items() if name in OPTIONS}
+    refuse_unknown(unknown, OPTIONS)
+    options = FitOptions(**{**given, "record": _listed(record)})
+    options.check()
+    return _Fitting(model, x, y, options).result()
+
+
+def explain_row(
+    model: Any, data: tuple[Any, ...], row: int, options: Mapping[str, Any]
+) -> Explanation:
+    """Explain one row of the data of a fit that is not run; the options are those of `fit`."""
+    refuse_unknown([name for name in options if name not in OPTIONS], OPTIONS)
+    x, y, *_ = (*data, None, None)
+    plain = {"optimizer": "sgd"} if options.get("optimizer") is None else {}
+    fitting = _Fitting(model, x, y, FitOptions(**{**options, **plain}))
+    built, _ = fitting.job.build()
+    leaves = fitting.job.find_start(built, options.get("start") == "random")
+    return row_explainer(fitting.job, built, fitting.whole, leaves)(row)
+
+
+def _listed(record: Iterable[str]) -> tuple[str, ...]:
+    return (record,) if isinstance(record, str) else tuple(record)
+
+
+class _Fitting:
+    """The stages of a call of `fit`."""
+
+    def __init__(self, model: Any, x: Any, y: Any, options: FitOptions) -> None:
+        self.options = options
+        self.problem = _read(model, x, y, options)
+        rows = prepared_rows(
+            self.problem, options.sample_weight, options.sigma, options.missing
+        )
+        self.whole = rows
+        self.rows, self.held = split_rows(rows, options.validation_split, options.seed)
+        self.start = self._start()
+        self.job = Job(self.problem, self._settings(), self.start, self.rows, self.held)
+
+    def _start(self) -> Start:
+        o, p = self.options, self.problem
+        given = o.start if o.resume is None else o.resume
+        return given_start(p.parameters, given, p.defaults, p.columns)
+
+    def _settings(self) -> Settings:
+        o, n = self.options, self.rows.n_rows
+        loss = as_loss(o.loss)
+        loss.check(self.rows.extra["target"])
+        optimizer = _chosen_optimizer(o, loss, sum(a.size for a in self.start.arrays.values()))
+        own = [t for t in TOLERANCES if hasattr(optimizer, t) and getattr(o, t) is not None]
+        if own:
+            optimizer = dataclasses.replace(optimizer, **{t: float(getattr(o, t)) for t in own})
+        size = None if o.batch_size is None or o.batch_size >= n else int(o.batch_size)
+        _check_method(optimizer, size, o)
+        shuffle = size is not None if o.shuffle is None else bool(o.shuffle)
+        penalty = None if o.penalty is None else as_penalty(o.penalty)
+        return Settings(
+            loss, optimizer, _rules(o, size, own), size, shuffle and size is not None, penalty,
+            o.clip, int(o.seed), o.engine,
+        )  # fmt: skip
+
+    def result(self) -> Fit:
+        """Build, run, and say how it went."""
+        built, fresh = self.job.build()
+        best: Finished | None = None
+        for attempt in range(self.options.starts):
+            leaves = self.job.find_start(built, self.options.start == "random", attempt)
+            run = self._run(built, fresh, leaves)
+            if best is None or run.final_loss() < best.final_loss():
+                best = run
+        assert best is not None
+        return finish(best)
+
+    def _run(self, built: Any, fresh: bool, leaves: Mapping[str, Any]) -> Finished:
+        o, job = self.options, self.job
+        state = job.first_state(leaves)
+        control = Control(int(o.epochs), int(o.seed))
+        course = Course(built.descent.records)
+        finished = Finished(job, built, fresh, o, self.whole, dict(leaves), control, course)
+        if o.resume is not None:
+            state |= finished.resume_from(o.resume)
+        finished.bound = job.bindings(built, state)
+        steps = -(-self.rows.n_rows // (job.settings.batch_size or self.rows.n_rows))
+        finished.ending = drive(
+            built.runner, finished.bound, control, course, steps, self._watch(finished),
+            _first_budget(built, self.rows.n_rows, steps),
+        )  # fmt: skip
+        return finished
+
+    def _watch(self, finished: Finished) -> Watch:
+        o = self.options
+        meter = o.progress
+        if meter is None and o.verbose:
+            meter = Verbose(sys.stdout)
+        return Watch(
+            meter,
+            None if o.max_seconds is None else float(o.max_seconds),
+            None if o.callback is None else finished.moment(o.callback),
+            None if o.checkpoint is None else finished.save_to(o.checkpoint),
+        )
+
+
+def _read(model: Any, x: Any, y: Any, o: FitOptions) -> Problem:
+    if isinstance(model, str | Formula):
+        return formula_problem(model, x, y, o.start, o.params)
+    if not callable(model):
+        raise UsageError(
+            f"the model is a function or a formula, not {type(model).__name__}",
+            remedy='write def model(x, a, b): …, or "y = a*x + b"',
+        )
+    return function_problem(model, x, y, o.constants)
+
+
+def _chosen_optimizer(o: FitOptions, loss: Loss, size: int) -> Optimizer:
+    """The optimizer that was asked for, or the default for this loss and this many numbers."""
+    if o.optimizer is None:
+        if o.lr is not None:
+            raise UsageError(
+                "lr needs an optimizer: by default the method chooses its own steps",
+                remedy=f"write optimizer=descend.SGD(lr={o.lr!r}), or leave lr out",
+            )
+        squares = _is_square(loss) and o.penalty is None and o.clip is None
+        if squares and size <= MOST_FOR_LM:
+            return as_optimizer("lm")
+        return as_optimizer("bfgs" if size <= MOST_FOR_BFGS else "adam")
+    return as_optimizer(o.optimizer, **({} if o.lr is None else {"lr": o.lr}))
+
+
+def _is_square(loss: Loss) -> bool:
+    return type(loss).residual is not Loss.residual
+
+
+def _check_method(optimizer: Optimizer, size: int | None, o: FitOptions) -> None:
+    """Refuse combinations that have no meaning."""
+    name = type(optimizer).__name__
+    if optimizer.scope == "vector" and size is not None:
+        raise UsageError(
+            f"{name} needs all rows at once, not batches of {size}",
+            remedy='leave out batch_size, or choose optimizer="adam" or descend.SGD(lr=…)',
+        )
+    if optimizer.needs == "gauss_newton":
+        if not _is_square(as_loss(o.loss)):
+            raise UsageError(
+                f"{name} is for sums of squares, and the loss is {as_loss(o.loss).name}",
+                remedy='leave out optimizer (BFGS then), or choose loss="mse"',
+            )
+        for what in ("penalty", "clip"):
+            if getattr(o, what) is not None:
+                raise UsageError(f"{name} knows no {what}", remedy="leave out optimizer: BFGS does")
+    if o.sigma is not None and not _is_square(as_loss(o.loss)):
+        raise UsageError(
+            f"sigma belongs to sums of squares, and the loss is {as_loss(o.loss).name}",
+            remedy="write sample_weight=1/sigma**2 to weight the rows",
+        )
+    if o.absolute_sigma and o.sigma is None:
+        raise UsageError("absolute_sigma says something of sigma, and there is none")
+    if o.standardize:
+        raise UsageError(
+            "standardize is not there yet", remedy="rescale the columns before the fit"
+        )
+
+
+def _rules(o: FitOptions, size: int | None, own: list[str]) -> Rules:
+    """The stopping rules that are on; tolerances that the optimizer has itself are not."""
+    limits: dict[str, float] = {}
+    for name in ("stop_loss", *TOLERANCES):
+        value = getattr(o, name)
+        if value is not None and name not in own:
+            limits[name] = float(value)
+    if o.patience is not None:
+        limits |= {"patience": float(o.patience), "min_delta": float(o.min_delta)}
+    keep = o.keep_best
+    if keep is None:
+        keep = o.patience is not None and bool(o.validation_split)
+    if keep and size is not None and not o.validation_split:
+        raise UsageError(
+            "keep_best needs a loss that belongs to one set of parameters; the running mean over "
+            "batches does not",
+            remedy="add validation_split=0.2, or use all rows at once",
+        )
+    return Rules(limits, bool(keep), o.record)
+
+
+def _first_budget(built: Any, n_rows: int, steps: int) -> int:
+    """Steps for the first entry: about a millisecond, if an operation takes about a nanosecond."""
+    operations = 50.0 * max(1, n_rows // steps)
+    if built.engine == "interpreted":
+        operations += 1e5
+    return max(1, int(2e6 / operations))
+
+

@@ -12,10 +12,10 @@ from descend.data.validate import check_prediction
 from descend.errors import UsageError
 from descend.graph.evaluate import evaluate
 from descend.graph.node import Dim
-from descend.graph.program import Bindings, Control, Plan
+from descend.graph.program import Bindings, Plan
 from descend.methods.base import Optimizer
 from descend.methods.losses import Loss
-from descend.pipeline import Building, Model, Recipe, Spec, descent, trace_model
+from descend.pipeline import Model, Recipe, Spec, descent, trace_model
 from descend.train.build import Built, built_once, make_runner
 from descend.train.coupling import coupling
 from descend.train.epochs import EndOfEpoch
@@ -75,9 +75,8 @@ class Job:
 
     def key(self) -> Hashable | None:
         """What the program depends on, or None if that cannot be told."""
-        specs = tuple(
-            (name, Spec.of(a, rows=True)) for name, a in (self.rows.all() if self.rows else {}).items()
-        )
+        columns = {} if self.rows is None else self.rows.all()
+        specs = tuple((name, a.shape[1:], a.dtype.str) for name, a in columns.items())
         leaves = tuple((name, a.shape, a.dtype.str) for name, a in self.leaf_arrays().items())
         held = self.held.n_rows if self.held else 0
         key = (
@@ -92,12 +91,8 @@ class Job:
 
     def leaf_arrays(self) -> dict[str, Array]:
         """The start, leaf by leaf in the order of the signature; 0 for what is still missing."""
-        found = {}
-        for name, leaves in self.start.names.items():
-            for leaf in leaves:
-                found[leaf] = self.start.arrays.get(leaf, _ZERO)
-            del name
-        return found
+        arrays = self.start.arrays
+        return {leaf: arrays.get(leaf, _ZERO) for own in self.start.names.values() for leaf in own}
 
     def build(self) -> tuple[Built, bool]:
         """The program, from the store of built ones if the model has not changed."""
@@ -123,8 +118,9 @@ class Job:
         return all(type(o).__module__.startswith("descend.") for o in owners)
 
     def _trace(
-        self, data: Mapping[str, Array], leaves: Mapping[str, Spec], n_rows: int, known: bool = False
-    ) -> Model:
+        self, data: Mapping[str, Array], leaves: Mapping[str, Spec], n_rows: int,
+        known: bool = False,
+    ) -> Model:  # fmt: skip
         arrange = self.problem.arrange(self.start.trees, self.start.names)
         specs = {name: Spec.of(a, rows=True) for name, a in data.items()}
         return trace_model(self.problem.function, arrange, specs, leaves, n_rows, known)

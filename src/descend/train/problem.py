@@ -18,7 +18,14 @@ from descend.graph.node import Node
 from descend.trace.formula import Formula
 from descend.trace.tree import Tree, unflatten
 
-__all__ = ["Problem", "Signature", "formula_problem", "function_problem", "signature_of"]
+__all__ = [
+    "Problem",
+    "Signature",
+    "formula_problem",
+    "function_problem",
+    "parsed_formula",
+    "signature_of",
+]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -201,7 +208,8 @@ def _names(given: Any) -> list[str]:
 
 
 @functools.lru_cache(maxsize=256)
-def _parsed(text: str) -> Formula:
+def parsed_formula(text: str) -> Formula:
+    """Read a formula; the last 256 are remembered."""
     return Formula.parse(text)
 
 
@@ -214,7 +222,7 @@ def formula_problem(
         UsageError: there is no table.
         FormulaError: the formula cannot be read, or its names do not agree with the table.
     """
-    read = _parsed(formula) if isinstance(formula, str) else formula
+    read = parsed_formula(formula) if isinstance(formula, str) else formula
     if not is_table(x):
         names = ", ".join(f'"{n}": …' for n in read.names[:1]) or '"x": …'
         raise UsageError(

@@ -96,7 +96,7 @@ def errors_of(
     idle = [name for name, s in zip(names, scale, strict=True) if s == 0]
     if idle:
         return Errors(None, f"the prediction does not depend on {', '.join(idle)}")
-    triangle = np.linalg.qr(np.column_stack([jacobian / scale, residual]), mode="r")
+    triangle: Array = np.linalg.qr(np.column_stack([jacobian / scale, residual]), mode="r")
     _, singular, vt = np.linalg.svd(triangle[:, :p])
     if len(singular) < p or singular[-1] <= singular[0] * np.finfo(np.float64).eps * max(n, p):
         free = np.abs(vt[-1]) > 0.1

@@ -1,0 +1,97 @@
+"""Single operations in a reader's words: `w1 · v1`, `exp(v2)`, `x[0]`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from descend.graph.node import Dim, Node
+
+__all__ = ["expression", "number", "value_text"]
+
+Label = Callable[[Node], str]
+
+INFIX: Mapping[str, str] = {
+    "add": "+", "sub": "-", "mul": "·", "mul0": "·", "div": "/", "pow": "**", "lt": "<",
+    "le": "<=", "eq": "==", "ne": "!=", "and": "&", "or": "|", "xor": "^", "floordiv": "//",
+    "mod": "%",
+}  # fmt: skip
+TIGHT = ("mul", "mul0", "div", "pow")
+CALLED: Mapping[str, str] = {
+    "reduce_max": "max", "reduce_min": "min", "reduce_sum": "sum", "max": "maximum",
+    "min": "minimum", "expit": "sigmoid",
+}  # fmt: skip
+MOST_SHOWN = 8
+
+
+def expression(node: Node, label: Label, nested: bool = False) -> str:
+    """One operation with its operands' labels; in brackets where it stands in another one."""
+    name = node.op.name
+    args = [label(a) for a in node.args]
+    if name in INFIX:
+        if name == "mul" and node.args[0] is node.args[1]:
+            return f"{args[0]}²"
+        sides = [_side(a, name) for a in args] if name in TIGHT else args
+        text = f"{sides[0]} {INFIX[name]} {sides[1]}"
+        return f"({text})" if nested else text
+    if name == "neg":
+        return f"-{args[0]}"
+    if name == "select":
+        return f"where({', '.join(args)})"
+    if name == "slice":
+        return f"{args[0]}[{_slices(node)}]"
+    if name == "broadcast":
+        return f"{args[0]}, repeated"
+    if name == "contract":
+        return f"{args[0]} @ {args[1]}"
+    return f"{CALLED.get(name, name)}({', '.join(args)})"
+
+
+def _side(text: str, name: str) -> str:
+    loose = " " in text and not (text.startswith("(") and text.endswith(")"))
+    return f"({text})" if loose or (name == "pow" and text.startswith("-")) else text
+
+
+def _slices(node: Node) -> str:
+    parts = []
+    rows = zip(
+        node.attrs["starts"], node.attrs["stops"], node.attrs["steps"], node.args[0].shape,
+        strict=True,
+    )  # fmt: skip
+    for start, stop, step, extent in rows:
+        if isinstance(extent, Dim) or (start == 0 and stop == extent and step == 1):
+            parts.append(":")
+        elif stop == start + 1:
+            parts.append(str(start))
+        else:
+            parts.append(f"{start}:{stop}" + (f":{step}" if step != 1 else ""))
+    while len(parts) > 1 and parts[-1] == ":":
+        parts.pop()
+    return ", ".join(parts)
+
+
+def number(value: Any) -> str:
+    """A number with up to ten digits, integers without a point.
+
+    >>> number(2.0), number(-0.1), number(1 / 3)
+    ('2', '-0.1', '0.3333333333')
+    """
+    if isinstance(value, np.ndarray | np.generic):
+        value = value.item()
+    if isinstance(value, bool):
+        return str(value)
+    return f"{value + 0.0:.10g}"
+
+
+def value_text(value: Any) -> str:
+    """A number, a short array, or the shape and the first numbers of a long one."""
+    array = np.asarray(value)
+    if array.size == 1:
+        return number(array.reshape(()))
+    if array.size <= MOST_SHOWN and array.ndim == 1:
+        return "[" + ", ".join(number(v) for v in array) + "]"
+    first = ", ".join(number(v) for v in array.reshape(-1)[:3])
+    shape = "×".join(map(str, array.shape))
+    return f"[{first}, …] ({shape})" if array.size else f"[] ({shape})"

@@ -1,0 +1,148 @@
+"""What is worked out after a run, when somebody looks: loss, residuals, standard errors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from descend.differentiate.gauss_newton import jacobian_columns
+from descend.errors import UsageError
+from descend.graph.evaluate import evaluate
+from descend.graph.node import Dim, Node
+from descend.graph.source import const
+from descend.simplify.driver import simplify
+from descend.trace.tree import unflatten
+from descend.train.build import Built
+from descend.train.job import Job
+from descend.train.statistics import errors_of, goodness
+
+if TYPE_CHECKING:
+    from descend.train.results import Fit
+
+__all__ = ["Completion"]
+
+Array = np.ndarray[Any, np.dtype[Any]]
+MOST_WITH_ERRORS = 200
+RESIDUAL_LOSSES = ("mse", "mae", "huber", "log_cosh", "quantile")
+
+
+class Completion:
+    """Fills the fields of a fit that nobody has asked for yet.
+
+    The data are not copied for it: if they have changed since, that is said instead.
+    """
+
+    def __init__(
+        self, job: Job, built: Built, leaves: Mapping[str, Array], absolute: bool
+    ) -> None:
+        self.job, self.built, self.leaves, self.absolute = job, built, leaves, absolute
+        self.fingerprint = self._fingerprint()
+
+    def _fingerprint(self) -> tuple[float, ...]:
+        assert self.job.rows is not None
+        with np.errstate(all="ignore"):
+            return tuple(float(a.sum()) for a in self.job.rows.all().values())
+
+    def __call__(self, fit: Fit) -> None:
+        """Work out everything; called once."""
+        if self._fingerprint() != self.fingerprint:
+            raise UsageError(
+                "the data arrays have been changed since the fit, so its residuals and errors "
+                "cannot be worked out any more",
+                remedy="look at fit.loss before changing them, or fit a copy: x.copy()",
+            )
+        rows = self.job.rows
+        assert rows is not None
+        y = rows.extra["target"]
+        columns = None if self.built.descent.residual is None else self._columns()
+        nodes = [self.built.descent.objective, *self.built.model.nodes]
+        nodes += [self.built.descent.residual] if self.built.descent.residual is not None else []
+        nodes += columns or []
+        values = self._evaluate(nodes)
+        k = 1 + len(self.built.model.nodes)
+        fit.loss = float(values[0])
+        fitted = values[1] if k == 2 else np.stack(values[1:k], -1)
+        fitted = np.broadcast_to(fitted, y.shape) if fitted.ndim == 0 else fitted
+        fit.fitted = np.array(fitted)
+        name = "" if self.job.settings.loss is None else self.job.settings.loss.name
+        if fitted.shape == y.shape and name in RESIDUAL_LOSSES:
+            fit.residuals = y - fitted
+            self._judge(fit, values[k] if columns is not None else None, y)
+        if columns is not None:
+            self._errors(fit, values[k], values[k + 1 :])
+        else:
+            fit.errors_note = fit.errors_note or "the loss is not a plain sum of squares"
+
+    def _columns(self) -> list[Node] | None:
+        """The derivatives of the residuals, one a number; made once for a program."""
+        residual = self.built.descent.residual
+        count = sum(a.size for a in self.leaves.values())
+        if residual is None or count > MOST_WITH_ERRORS or self.job.settings.penalty is not None:
+            return None
+        if "jacobian" not in self.built.extras:
+            columns = jacobian_columns(residual, list(self.built.model.leaves.values()))
+            self.built.extras["jacobian"] = simplify(columns, final=True)
+        return list(self.built.extras["jacobian"])
+
+    def _evaluate(self, nodes: list[Node]) -> list[Array]:
+        job, made, model = self.job, self.built.descent, self.built.model
+        assert job.rows is not None
+        columns, fixed = job.rows.all(), job.fixed(self.built)
+        known = {**columns, **{n: np.asarray(v) for n, v in fixed.items()}}
+        bound = {node: known[name] for name, node in made.inputs.items() if name in known}
+        bound |= {model.leaves[name]: a for name, a in self.leaves.items()}
+        extents = {model.rows: job.rows.n_rows} if isinstance(model.rows, Dim) else {}
+        return evaluate([n if isinstance(n, Node) else const(n) for n in nodes], bound, extents)
+
+    def _judge(self, fit: Fit, scaled: Array | None, y: Array) -> None:
+        assert self.job.rows is not None and fit.residuals is not None
+        extra = self.job.rows.extra
+        weight = extra.get("sample_weight")
+        if "sigma" in extra:
+            by_sigma = extra["sigma"] ** -2.0
+            weight = by_sigma if weight is None else weight * by_sigma
+        residual = fit.residuals if scaled is None else scaled
+        found = goodness(residual, y, weight, sum(a.size for a in self.leaves.values()))
+        fit.r2 = found.r2
+        if scaled is not None:
+            fit.chi2, fit.reduced_chi2, fit.dof = found.chi2, found.reduced_chi2, found.dof
+            fit.aic, fit.bic = found.aic, found.bic
+
+    def _errors(self, fit: Fit, residual: Array, columns: list[Array]) -> None:
+        if fit.status == "diverged":
+            fit.errors_note = "the descent diverged"
+            return
+        names = [n for leaf, a in self.leaves.items() for n in _numbers(leaf, a)]
+        jacobian = np.stack([np.broadcast_to(c, residual.shape).reshape(-1) for c in columns], 1)
+        params = np.concatenate([a.reshape(-1) for a in self.leaves.values()])
+        r = np.asarray(residual, np.float64).reshape(-1)
+        found = errors_of(
+            np.asarray(jacobian, np.float64), r, params, r.size - len(names), self.absolute, names
+        )
+        if found.covariance is None:
+            fit.errors_note = found.note
+            return
+        fit.covariance, fit.covariance_names = found.covariance, tuple(names)
+        error = np.sqrt(np.diag(found.covariance))
+        fit.correlation = found.covariance / np.outer(error, error)
+        fit.stderr = self._trees(error)
+
+    def _trees(self, errors: Array) -> dict[str, Any]:
+        """Standard errors in the form of the parameters."""
+        leaves, at = {}, 0
+        for name, a in self.leaves.items():
+            piece = errors[at : at + a.size].reshape(a.shape)
+            leaves[name], at = (float(piece) if a.ndim == 0 else piece), at + a.size
+        start = self.job.start
+        return {
+            name: unflatten(tree, [leaves[leaf] for leaf in start.names[name]])
+            for name, tree in start.trees.items()
+        }
+
+
+def _numbers(leaf: str, array: Array) -> list[str]:
+    if array.ndim == 0:
+        return [leaf]
+    return [f"{leaf}[{', '.join(map(str, i))}]" for i in np.ndindex(array.shape)]

@@ -1,0 +1,101 @@
+"""When a descent leaves the finite numbers: who left first, and a learning rate to try."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from descend.graph.evaluate import evaluate
+from descend.graph.node import Dim
+from descend.graph.program import RUNNING, Control, permutation
+
+if TYPE_CHECKING:
+    from descend.train.finish import Finished
+
+__all__ = ["divergence_message"]
+
+FACTORS = (3.0, 10.0, 30.0, 100.0, 1e3, 1e4, 1e6, 1e9)
+MOST_TRIAL_STEPS = 20_000
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+def divergence_message(run: Finished) -> str:
+    """Say in which epoch, which parameter left first, which column is largest, what to try."""
+    unit = "iteration" if run.job.settings.optimizer.scope == "vector" else "epoch"
+    parts = [f"diverged in {unit} {run.control.epoch + 1}: {_first_to_leave(run)}"]
+    largest = _largest_column(run)
+    if largest:
+        parts.append(largest)
+    parts.append("the last finite parameters are returned")
+    rate = _rate_to_try(run)
+    text = "; ".join(parts)
+    return f"{text}. Try lr={rate:.3g}." if rate is not None else f"{text}."
+
+
+def _first_to_leave(run: Finished) -> str:
+    """Take the step again in the interpreter, and see what is not finite."""
+    program, made = run.built.descent.program, run.built.descent
+    bound, control = run.bound, run.control
+    assert bound is not None
+    n = bound.n_rows
+    size = program.plan.batch_size or n
+    rows = np.arange(n)
+    if program.plan.shuffle:
+        rows = permutation(n, control.seed, control.epoch)
+    window = rows[control.batch * size : (control.batch + 1) * size]
+    values = dict(zip(program.state, bound.state, strict=True))
+    values |= dict(zip(program.fixed, bound.fixed, strict=True))
+    values |= {node: a[window] for node, a in zip(program.data, bound.data, strict=True)}
+    extents: dict[Dim, int] = {program.rows: len(window)}
+    after = evaluate([program.step.loss, *program.step.new_state], values, extents)
+    new = dict(zip(made.state, after[1:], strict=True))
+    left = [name for name in run.begin if name in new and not np.isfinite(new[name]).all()]
+    last = {n: _short(v) for n, v in zip(made.state, bound.state, strict=True) if n in run.begin}
+    if left:
+        return f"{left[0]} was the first to leave the finite numbers (from {last[left[0]]})"
+    return "the loss is no longer finite"
+
+
+def _short(array: Array) -> str:
+    return f"{float(array):.6g}" if array.ndim == 0 else f"at most {np.max(np.abs(array)):.6g}"
+
+
+def _largest_column(run: Finished) -> str:
+    rows = run.job.rows
+    if rows is None or not rows.columns:
+        return ""
+    size = {name: float(np.max(np.abs(a))) for name, a in rows.columns.items() if a.size}
+    name = max(size, key=lambda n: size[n])
+    hint = ", which a smaller scale would help" if size[name] > 10 else ""
+    return f"the column with the largest values is {name} (up to {size[name]:.4g}{hint})"
+
+
+def _rate_to_try(run: Finished) -> float | None:
+    """The first smaller learning rate that is tried and does not diverge from the same start."""
+    optimizer = run.job.settings.optimizer
+    rate = getattr(optimizer, "lr", None)
+    if not isinstance(rate, int | float):
+        return None
+    steps = min(2 * run.control.steps + 100, MOST_TRIAL_STEPS)
+    if run.built.engine == "interpreted":
+        steps = min(steps, 300)
+    for factor in FACTORS:
+        tried = dataclasses.replace(optimizer, lr=rate / factor)  # type: ignore[call-arg]
+        settings = dataclasses.replace(run.job.settings, optimizer=tried)
+        job = dataclasses.replace(run.job, settings=settings)
+        bound = job.bindings(run.built, job.first_state(run.begin))
+        control = Control(run.control.max_epochs, run.control.seed)
+        run.built.runner.run(bound, control, steps)
+        first, last = job.loss_at(run.built, run.begin)({}), _loss_after(run, job, bound)
+        if (control.status == RUNNING or control.status != -2) and last <= first:
+            return float(rate / factor)
+    return None
+
+
+def _loss_after(run: Finished, job: Any, bound: Any) -> float:
+    state = dict(zip(run.built.descent.state, bound.state, strict=True))
+    value = job.loss_at(run.built, {name: state[name] for name in run.begin})({})
+    return float(value) if np.isfinite(value) else float("inf")

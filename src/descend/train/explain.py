@@ -1,0 +1,35 @@
+"""`explain`, as the user calls it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from descend.show.explain import Explanation
+from descend.train.explaining import explain_point
+from descend.train.fit import explain_row
+
+__all__ = ["explain"]
+
+
+def explain(
+    function: Callable[..., Any] | str, *args: Any, row: int | None = None, **options: Any
+) -> Explanation:
+    """Show how backpropagation works out a gradient, number by number; `print` shows it.
+
+    Args:
+        function: plain NumPy code that returns one number, or a formula, with its arguments in
+            `args` or by name; or, with `row`, a model with the data that `fit` would take.
+        row: the row of the data to explain, counted from 0.
+        options: the values of arguments; with `row`, the options of `fit` (start, loss, optimizer).
+
+    Raises:
+        UsageError: an argument without a value, a result that is no single number.
+
+    >>> told = explain(lambda x: 3 * x**2, 1.0)
+    >>> told.gradient["x"], [step.computed for step in told.forward]
+    (array(6.), ['x²', '3 · v1'])
+    """
+    if row is not None:
+        return explain_row(function, args, row, options)
+    return explain_point(function, args, options)

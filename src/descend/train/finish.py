@@ -1,0 +1,314 @@
+"""From a finished run to the record that `fit` returns."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+
+from descend.errors import DescendWarning, DivergedWarning, UsageError
+from descend.graph.node import Dim
+from descend.graph.program import DIVERGED, EPOCHS_SPENT, RUNNING, Bindings, Control
+from descend.methods.base import STATUS
+from descend.records import History, status_message
+from descend.trace.formula import Formula
+from descend.trace.tree import unflatten
+from descend.train.build import Built
+from descend.train.complete import Completion
+from descend.train.divergence import divergence_message
+from descend.train.explaining import row_explainer
+from descend.train.job import Job
+from descend.train.predictor import Predictor
+from descend.train.results import Fit, Remains
+from descend.train.rows import Rows
+from descend.train.run import Course, Ending
+from descend.train.saved import SavedState
+from descend.train.stopping import RULES
+
+__all__ = ["Finished", "Moment", "ending_of", "finish", "history_of", "method_name"]
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+OWN_STATUS = {1: "converged", 2: "converged", 3: "converged", 4: "converged",
+              5: "not_converged", 6: "diverged"}  # fmt: skip
+RULE_STATUS = {rule.code: rule.status for rule in RULES}
+
+
+@dataclass(frozen=True)
+class Moment:
+    """What a callback sees after an epoch.
+
+    Attributes:
+        epoch: how many are complete.
+        loss: the running mean of the loss over the last one.
+        params: the parameters as they are now.
+    """
+
+    epoch: int
+    loss: float
+    params: Mapping[str, Any]
+
+
+@dataclass
+class Finished:
+    """A run with all that is needed to tell its story (also while it goes on)."""
+
+    job: Job
+    built: Built
+    fresh: bool
+    options: Any
+    whole: Rows | None
+    begin: dict[str, Array]
+    control: Control
+    course: Course
+    bound: Bindings | None = None
+    ending: Ending | None = None
+    before: SavedState | None = None
+
+    def state(self) -> dict[str, Array]:
+        """Every state by name, as it is now."""
+        assert self.bound is not None
+        return dict(zip(self.built.descent.state, self.bound.state, strict=True))
+
+    def leaves(self, best: bool = True) -> dict[str, Array]:
+        """The parameters to return, leaf by leaf."""
+        state, optimizer = self.state(), self.job.settings.optimizer
+        if best and self.job.settings.rules.keep_best and np.isfinite(state["best loss"]):
+            return {name: np.array(state[f"best/{name}"]) for name in self.begin}
+        if "parameters" not in state:
+            return {name: np.array(state[name]) for name in self.begin}
+        own = {n.removeprefix("method/"): a for n, a in state.items() if n.startswith("method/")}
+        vector = np.asarray(optimizer.answer(state["parameters"], own))
+        found, at = {}, 0
+        for name, array in self.begin.items():
+            piece = vector[at : at + array.size].reshape(array.shape)
+            found[name], at = piece.astype(array.dtype), at + array.size
+        return found
+
+    def trees(self, leaves: Mapping[str, Array]) -> dict[str, Any]:
+        """Leaves as the user gave his parameters: numbers, arrays, trees."""
+        start = self.job.start
+        return {
+            name: unflatten(tree, [_plain(leaves[leaf]) for leaf in start.names[name]])
+            for name, tree in start.trees.items()
+        }
+
+    def final_loss(self) -> float:
+        """The loss at the parameters to return, on all training rows; infinite if not finite."""
+        leaves = self.leaves()
+        value = self.job.loss_at(self.built, leaves, most=1 << 62)({})
+        return value if np.isfinite(value) else float("inf")
+
+    # --- while it goes on
+
+    def moment(self, callback: Callable[[Moment], Any]) -> Callable[[int, float], Any]:
+        """The user's callback as the driver calls it."""
+        return lambda epoch, loss: callback(Moment(epoch, loss, self.trees(self.leaves(False))))
+
+    def saved_state(self) -> SavedState:
+        """The state of the run as it stands, with the course so far."""
+        names = self.course.names
+        course = {name: self.column(name) for name in names}
+        return SavedState.of(self.control, self.state(), self.structure(), course)
+
+    def structure(self) -> str:
+        """What a state belongs to."""
+        kind = type(self.job.settings.optimizer).__name__
+        return f"{kind}: {', '.join(self.built.descent.state)}"
+
+    def column(self, name: str) -> Array:
+        """A column of the course, with what an earlier run left before it."""
+        own = self.course.column(name)
+        if self.before is None or name not in self.before.course:
+            return own
+        return np.concatenate([self.before.course[name], own]) if own.size else (
+            self.before.course[name]
+        )
+
+    def resume_from(self, earlier: Any) -> dict[str, Array]:
+        """The state of an earlier run; the control is set to where it was.
+
+        Raises:
+            UsageError: it is no fit, it was of another method, or it has done these epochs already.
+        """
+        remains = getattr(earlier, "_remains", None)
+        state = None if remains is None else remains.state
+        if state is None:
+            raise UsageError(
+                f"resume is a fit or a loaded checkpoint, not {type(earlier).__name__}",
+                remedy='write resume=fit, or resume=descend.load("run.checkpoint")',
+            )
+        if state.structure != self.structure():
+            raise UsageError(
+                "resume continues the same descent, and this one is another: the earlier run was "
+                f"{state.structure.split(':')[0]} with {state.structure.split(': ')[1]}",
+                remedy="give the same model and optimizer, or start=fit for its parameters only",
+            )
+        if state.epoch >= self.control.max_epochs:
+            raise UsageError(
+                f"the run to be resumed has done {state.epoch} epochs, and epochs="
+                f"{self.control.max_epochs} counts them too",
+                remedy=f"give more in all, such as epochs={2 * state.epoch}",
+            )
+        c = self.control
+        c.epoch, c.batch, c.loss_sum = state.epoch, state.batch, state.loss_sum
+        c.steps, c.seed = state.steps, state.seed
+        self.before = state
+        return dict(state.arrays)
+
+    def save_to(self, path: str | os.PathLike[str]) -> Callable[[], None]:
+        """What the driver calls to write a checkpoint."""
+
+        def save() -> None:
+            kept, self.ending = self.ending, self.ending or Ending(RUNNING, "interrupted", 0.0)
+            made = _record(self, warn=False)
+            made.save(path)
+            self.ending = kept
+
+        return save
+
+
+def _plain(array: Array) -> Any:
+    return array.item() if array.ndim == 0 and array.dtype == np.float64 else array
+
+
+def finish(run: Finished) -> Fit:
+    """Make the record of a finished run, and warn where it did not go well."""
+    return _record(run, warn=True)
+
+
+def _record(run: Finished, warn: bool) -> Fit:
+    o, job = run.options, run.job
+    assert run.ending is not None and job.rows is not None
+    leaves = run.leaves()
+    status, message = ending_of(run)
+    notes = [*job.notes, *([run.built.note] if run.built.note else [])]
+    if status == "diverged":
+        notes.append(message)
+        if warn:
+            warnings.warn(DivergedWarning(message), stacklevel=5)
+    elif status == "not_converged" and warn:
+        warnings.warn(DescendWarning(message), stacklevel=5)
+    predictor = Predictor(
+        tuple(run.built.model.nodes), run.built.model.data, run.built.model.leaves,
+        list(run.built.model.trace.captured), run.built.model.rows,
+        isinstance(job.problem.function, Formula),
+    )  # fmt: skip
+    losses = run.column("loss")
+    remains = Remains(
+        predictor, leaves, Completion(job, run.built, leaves, o.absolute_sigma), None,
+        run.saved_state(),
+    )  # fmt: skip
+    if run.whole is not None and isinstance(run.built.model.rows, Dim):
+        remains.explain = row_explainer(job, run.built, run.whole, run.begin)
+    fit = Fit(
+        remains,
+        model=job.problem.name,
+        n_rows=job.rows.n_rows,
+        target=job.problem.target,
+        inputs=tuple(job.problem.columns),
+        n_dropped=job.rows.n_dropped,
+        loss_name=_loss_name(job),
+        optimizer=method_name(job.settings.optimizer),
+        batch_size=job.settings.batch_size,
+        shuffle=job.settings.shuffle,
+        seed=run.control.seed,
+        start=run.trees(run.begin),
+        start_source=_start_source(run),
+        stop_loss=o.stop_loss,
+        sigma_given="sigma" in job.rows.extra,
+        unit="iteration" if job.settings.optimizer.scope == "vector" else "epoch",
+        params=run.trees(leaves),
+        running_loss=float(losses[-1]) if losses.size else float("nan"),
+        validation_loss=_last(run, "validation_loss"),
+        status=status,
+        message=message,
+        epochs=run.control.epoch,
+        n_updates=run.control.steps,
+        n_evaluations=run.control.steps if job.settings.optimizer.scope == "vector" else 0,
+        seconds=run.ending.seconds,
+        compile_seconds=run.built.compile_seconds if run.fresh else 0.0,
+        engine=run.built.engine,
+        warnings=notes,
+        history=history_of(run),
+        x=job.problem.columns if job.rows is run.whole else dict(job.rows.columns),
+        y=job.rows.extra["target"],
+    )
+    return fit
+
+
+def _last(run: Finished, name: str) -> float:
+    column = run.column(name) if name in run.course.names else np.zeros(0)
+    return float(column[-1]) if column.size else float("nan")
+
+
+def history_of(run: Finished) -> History:
+    """The course of a run as the history that its record keeps."""
+    names = run.built.descent.records
+    plain = {n: run.column(n) for n in names if not n.startswith("params.")}
+    kept = {n.removeprefix("params."): run.column(n) for n in names if n.startswith("params.")}
+    return History(**plain, params=kept or None)
+
+
+def _loss_name(job: Job) -> str:
+    loss = job.settings.loss
+    assert loss is not None
+    values = [getattr(loss, f.name) for f in fields(loss)]
+    shown = [f"{v:g}" for v in values if isinstance(v, int | float) and not isinstance(v, bool)]
+    name = getattr(getattr(loss, "function", None), "__name__", loss.name)
+    name += f"({', '.join(shown)})" if shown else ""
+    penalty = job.settings.penalty
+    return name if penalty is None else f"{name} + {penalty}"
+
+
+def method_name(optimizer: Any) -> str:
+    """An optimizer with the options that are not its defaults; the learning rate always."""
+    shown = []
+    for f in fields(optimizer):
+        value = getattr(optimizer, f.name)
+        if f.name == "lr" or value != f.default:
+            shown.append(f"{f.name}={value:g}" if isinstance(value, float) else f"{f.name}={value}")
+    return f"{type(optimizer).__name__}({', '.join(shown)})"
+
+
+def _start_source(run: Finished) -> str:
+    missing = run.job.start.missing
+    parts = list(run.job.start.sources)
+    if run.options.resume is not None:
+        return "resumed"
+    if missing:
+        how = "drawn at random" if run.options.start == "random" else "the best of 32 candidates"
+        parts.append(f"{', '.join(missing)} {how} (seed {run.control.seed})")
+    if run.options.starts > 1:
+        parts.append(f"best of {run.options.starts} starts")
+    return "; ".join(parts)
+
+
+def ending_of(run: Finished, unit: str = "") -> tuple[str, str]:
+    """The status and its sentence."""
+    assert run.ending is not None
+    code, epochs = run.control.status, run.control.epoch
+    vector = run.job.settings.optimizer.scope == "vector"
+    unit = unit or ("iteration" if vector else "epoch")
+    loss = float(run.course.last)
+    if run.ending.outside == "callback":
+        return "interrupted", f"stopped by the callback after {unit} {epochs}"
+    if run.ending.outside and code == RUNNING:
+        status = run.ending.outside
+    elif code == DIVERGED:
+        return "diverged", divergence_message(run)
+    elif code == EPOCHS_SPENT:
+        status = "epochs_spent"
+    elif code in STATUS:
+        return OWN_STATUS[code], f"{STATUS[code].message} ({unit} {epochs})"
+    else:
+        status = RULE_STATUS[code]
+    if status == "loss_level":
+        return "no_improvement", f"the loss changed by less than ftol of itself; {unit} {epochs}"
+    return status, status_message(
+        status, epochs, unit=unit, loss=loss, stop_loss=run.options.stop_loss
+    )

@@ -1,0 +1,33 @@
+"""`load`: a fit from a file."""
+
+from __future__ import annotations
+
+import os
+
+from descend.train.results import Fit, Remains
+from descend.train.saved import read_fit
+
+__all__ = ["load"]
+
+
+def load(path: str | os.PathLike[str]) -> Fit:
+    """Read a fit that `fit.save`, `--save` or a checkpoint has written.
+
+    It predicts without the source of the model, serves as a `start`, and can be resumed.
+
+    Raises:
+        DataError: there is no such file, or it is not a saved fit.
+
+    >>> import tempfile, pathlib, descend
+    >>> import numpy as np
+    >>> x = np.array([0.0, 1.0, 2.0])
+    >>> fit = descend.fit("y = a*x", {"x": x, "y": 3 * x}, start={"a": 1})
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder, "line.descend")
+    ...     fit.save(path)
+    ...     load(path).predict({"x": np.array([2.0])}).round(6)
+    array([6.])
+    """
+    values, predictor, leaves, state = read_fit(path)
+    fit = Fit(Remains(predictor, leaves, state=state), **values)
+    return fit

@@ -1,0 +1,288 @@
+"""`minimize` and `maximize`: the lowest and the highest place of a function."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+import warnings
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from descend.differentiate.reverse import reverse
+from descend.errors import DescendWarning, DivergedWarning, UsageError
+from descend.graph.evaluate import evaluate
+from descend.graph.program import Control
+from descend.graph.source import const
+from descend.methods.base import Optimizer
+from descend.methods.table import as_optimizer
+from descend.records import status_message
+from descend.show.progress import Progress, Verbose
+from descend.trace.formula import Formula
+from descend.train.finish import Finished, Moment, ending_of, history_of, method_name
+from descend.train.fit import MOST_FOR_BFGS, TOLERANCES
+from descend.train.job import Job, Settings
+from descend.train.options import (
+    check_choice,
+    check_count,
+    check_number,
+    check_seed,
+    refuse_unknown,
+)
+from descend.train.problem import Problem, Signature, parsed_formula, signature_of
+from descend.train.results import MinimumFound
+from descend.train.run import Course, Watch, drive
+from descend.train.start import Start, given_start
+from descend.train.stopping import Rules
+
+__all__ = ["maximize", "minimize"]
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+@dataclass(frozen=True)
+class MinimizeOptions:
+    """The options of `minimize` as they were given; see there."""
+
+    start: Any = None
+    optimizer: Any = None
+    lr: Any = None
+    max_iter: int = 1000
+    seed: int = 0
+    xtol: float | None = None
+    ftol: float | None = None
+    gtol: float | None = None
+    patience: int | None = None
+    min_delta: float = 0.0
+    max_seconds: float | None = None
+    clip: Any = None
+    starts: int = 1
+    callback: Callable[[Moment], Any] | None = None
+    progress: Progress | None = None
+    verbose: bool = False
+    record: tuple[str, ...] = ()
+    engine: str = "native"
+    resume: Any = None
+    stop_loss: float | None = None
+
+
+OPTIONS = tuple(f.name for f in dataclasses.fields(MinimizeOptions))[:-2]
+UNNAMED = "x"
+
+
+def minimize(
+    function: Callable[..., Any] | str, start: Any = None, *,
+    optimizer: str | Optimizer | None = None, lr: Any = None, max_iter: int = 1000,
+    seed: int = 0, xtol: float | None = None, ftol: float | None = None,
+    gtol: float | None = None, patience: int | None = None, min_delta: float = 0.0,
+    max_seconds: float | None = None, clip: Any = None, starts: int = 1,
+    callback: Callable[[Moment], Any] | None = None, progress: Progress | None = None,
+    verbose: bool = False, record: Iterable[str] = (), engine: str = "native", **unknown: Any,
+) -> MinimumFound:  # fmt: skip
+    """Find where a function is lowest, by descending from a start.
+
+    Args:
+        function: plain NumPy code that returns one number, or a formula.
+        start: a number, an array or a tree for a function of one argument; for several
+            arguments, and for formulas, a dict of their values.
+        optimizer: BFGS if not given.
+        max_iter, xtol, ftol, gtol, patience, max_seconds: when to stop.
+
+    Raises:
+        UsageError: something that cannot be meant, with what to do instead.
+
+    >>> found = minimize(lambda x: 3*x[0]**2 + 4*x[1]**2 + 5*x[2]**2, start=[1., 1., 1.])
+    >>> bool(np.abs(found.params).max() < 1e-6)
+    True
+    """
+    given = {name: value for name, value in locals().items() if name in OPTIONS}
+    refuse_unknown(unknown, OPTIONS, "minimize")
+    return _found(function, given, 1)
+
+
+def maximize(function: Callable[..., Any] | str, start: Any = None, **options: Any) -> MinimumFound:
+    """Find where a function is highest; everything else is as for `minimize`.
+
+    >>> maximize(lambda x: 1.0 - (x - 2.0) ** 2, start=0.0).params
+    2.0
+    """
+    refuse_unknown([name for name in options if name not in OPTIONS], OPTIONS, "maximize")
+    return _found(function, {"start": start, **options}, -1)
+
+
+def _found(function: Any, given: Mapping[str, Any], sign: int) -> MinimumFound:
+    record = given.get("record", ())
+    listed = (record,) if isinstance(record, str) else tuple(record)
+    options = MinimizeOptions(**{**given, "record": listed})
+    _check(options)
+    problem, start, single = _read(function, options.start)
+    job = Job(problem, _settings(options, start, sign), start)
+    built, fresh = job.build()
+    best: Finished | None = None
+    for attempt in range(options.starts):
+        leaves = job.find_start(built, options.start == "random", attempt)
+        run = _run(job, built, fresh, leaves, options)
+        if best is None or run.final_loss() < best.final_loss():
+            best = run
+    assert best is not None
+    return _record(best, single, sign)
+
+
+def _check(o: MinimizeOptions) -> None:
+    check_count("max_iter", o.max_iter)
+    check_count("starts", o.starts)
+    check_seed(o.seed)
+    check_choice("engine", o.engine, ["native", "interpreted"])
+    for name in ("min_delta", *TOLERANCES):
+        if getattr(o, name) is not None:
+            check_number(name, getattr(o, name))
+    if o.max_seconds is not None:
+        check_number("max_seconds", o.max_seconds, above=True)
+    for name in o.record:
+        check_choice("record", name, ["params", "gradient"])
+
+
+def _read(function: Any, start: Any) -> tuple[Problem, Start, str | None]:
+    """The problem, its start, and the name of the only argument where it was given bare."""
+    if isinstance(function, str | Formula):
+        formula = parsed_formula(function) if isinstance(function, str) else function
+        own = Signature((), formula.names, {})
+        name, call = formula.text, formula
+    elif callable(function):
+        own, call = signature_of(function), function
+        name = getattr(function, "__name__", type(function).__name__)
+        name = f"{'lambda' if name == '<lambda>' else name}({', '.join(own.names)})"
+    else:
+        raise UsageError(f"minimize takes a function or a formula, not {type(function).__name__}")
+    constants = {
+        n: v for n, v in own.defaults.items() if v is None or isinstance(v, str | bool)
+    }
+    names = tuple(n for n in own.names if n not in constants)
+    if not names:
+        raise UsageError(f"{name} has no arguments to be varied")
+    single = None
+    if not _is_by_name(start, names):
+        if len(names) > 1:
+            raise UsageError(
+                f"{name} has {len(names)} arguments ({', '.join(names)}), and start names none",
+                remedy=f"write start=dict({', '.join(f'{n}=…' for n in names)})",
+            )
+        (single,) = names
+        start = {single: start}
+    begin = given_start(names, start, own.defaults)
+    problem = Problem(name, call, own, {}, None, "", names, constants)
+    return problem, begin, single
+
+
+def _is_by_name(start: Any, names: tuple[str, ...]) -> bool:
+    """Whether start gives values by the arguments' names, rather than the one argument."""
+    if start is None or (isinstance(start, str) and start == "random"):
+        return True
+    if not isinstance(start, Mapping):
+        return isinstance(getattr(start, "params", None), Mapping)
+    return len(names) > 1 or set(start) == set(names)
+
+
+def _settings(o: MinimizeOptions, start: Start, sign: int) -> Settings:
+    size = sum(a.size for a in start.arrays.values()) + len(start.missing)
+    if o.optimizer is None:
+        if o.lr is not None:
+            raise UsageError(
+                "lr needs an optimizer: by default the method chooses its own steps",
+                remedy=f"write optimizer=descend.SGD(lr={o.lr!r}), or leave lr out",
+            )
+        optimizer = as_optimizer("bfgs" if size <= MOST_FOR_BFGS else "adam")
+    else:
+        optimizer = as_optimizer(o.optimizer, **({} if o.lr is None else {"lr": o.lr}))
+    if optimizer.needs == "gauss_newton":
+        raise UsageError(
+            f"{type(optimizer).__name__} is for sums of squares over data",
+            remedy="leave out optimizer (BFGS then), or write descend.fit(model, x, y)",
+        )
+    own = {
+        t: float(getattr(o, t)) for t in TOLERANCES
+        if hasattr(optimizer, t) and getattr(o, t) is not None
+    }  # fmt: skip
+    if own:
+        optimizer = dataclasses.replace(optimizer, **own)
+    limits = {
+        t: float(getattr(o, t)) for t in TOLERANCES if getattr(o, t) is not None and t not in own
+    }
+    if o.optimizer is not None and optimizer.scope == "leaf" and not limits:
+        limits["xtol"] = 1e-12
+    if o.patience is not None:
+        limits |= {"patience": float(o.patience), "min_delta": float(o.min_delta)}
+    rules = Rules(limits, False, o.record)
+    return Settings(None, optimizer, rules, None, False, None, o.clip, int(o.seed), o.engine, sign)
+
+
+def _run(
+    job: Job, built: Any, fresh: bool, leaves: Mapping[str, Array], o: MinimizeOptions
+) -> Finished:
+    control = Control(int(o.max_iter), int(o.seed))
+    course = Course(built.descent.records)
+    run = Finished(job, built, fresh, o, None, dict(leaves), control, course)
+    run.bound = job.bindings(built, job.first_state(leaves))
+    meter = o.progress if o.progress is not None or not o.verbose else Verbose(sys.stdout)
+    watch = Watch(
+        meter, o.max_seconds, None if o.callback is None else run.moment(o.callback)
+    )
+    budget = 1000 if built.engine == "native" else 20
+    run.ending = drive(built.runner, run.bound, control, course, 1, watch, budget)
+    return run
+
+
+def _record(run: Finished, single: str | None, sign: int) -> MinimumFound:
+    leaves = run.leaves()
+    status, message = ending_of(run, unit="iteration")
+    value, gradient = _value_and_gradient(run, leaves)
+    notes = [*run.job.notes, *([run.built.note] if run.built.note else [])]
+    if status == "diverged":
+        notes.append(message)
+        warnings.warn(DivergedWarning(message), stacklevel=4)
+    elif status == "not_converged":
+        warnings.warn(DescendWarning(message), stacklevel=4)
+    history = history_of(run)
+    if sign < 0:
+        history.loss = -history.loss
+    assert run.ending is not None
+
+    def bare(tree: Mapping[str, Any]) -> Any:
+        return tree if single is None else tree[single]
+
+    return MinimumFound(
+        None,
+        function=run.job.problem.name,
+        params=bare(run.trees(leaves)),
+        value=sign * value,
+        gradient=bare(run.trees({n: sign * g for n, g in gradient.items()})),
+        start=bare(run.trees(run.begin)),
+        maximize=sign < 0,
+        optimizer=method_name(run.job.settings.optimizer),
+        seed=run.control.seed,
+        status=status,
+        message=message or status_message(status, run.control.epoch, unit="iteration"),
+        iterations=run.control.epoch,
+        n_evaluations=run.control.steps,
+        seconds=run.ending.seconds,
+        compile_seconds=run.built.compile_seconds if run.fresh else 0.0,
+        engine=run.built.engine,
+        warnings=notes,
+        history=history,
+    )
+
+
+def _value_and_gradient(
+    run: Finished, leaves: Mapping[str, Array]
+) -> tuple[float, dict[str, Array]]:
+    """The function (negated to maximise) and its gradient at the place that was found."""
+    made, model = run.built.descent, run.built.model
+    fixed = run.job.fixed(run.built)
+    bound = {node: np.asarray(fixed[name]) for name, node in made.inputs.items() if name in fixed}
+    bound |= {model.leaves[name]: a for name, a in leaves.items()}
+    seed = const(1, made.objective.dtype)
+    slopes = reverse([made.objective], [seed], list(model.leaves.values()))
+    value, *found = evaluate([made.objective, *slopes], bound)
+    return float(value), dict(zip(model.leaves, found, strict=True))

@@ -1,0 +1,172 @@
+"""What `fit` and `minimize` return: a record that can also predict, draw, explain and be saved."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from descend.errors import UsageError
+from descend.records import FitRecord, Minimum
+from descend.show.explain import Explanation
+from descend.show.layout import WIDTH
+from descend.show.paths import plot_minimum
+from descend.show.plots import plot_fit
+from descend.show.report import fit_html, fit_report, minimum_html, minimum_report
+from descend.train.predictor import Predictor
+from descend.train.saved import SavedState, write_fit
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["Fit", "MinimumFound", "Remains"]
+
+Array = np.ndarray[Any, np.dtype[Any]]
+LATER = (
+    "loss", "residuals", "fitted", "chi2", "reduced_chi2", "dof", "r2", "aic", "bic", "covariance",
+    "correlation", "stderr", "errors_note",
+)  # fmt: skip
+"""Fields that are worked out when one of them is first looked at."""
+
+
+@dataclass
+class Remains:
+    """What a run leaves besides its record.
+
+    Attributes:
+        predictor, leaves: the model and its parameters, leaf by leaf.
+        complete: works out the fields that are made later; None once that is done.
+        explain: one step of backpropagation at a row; None for a loaded fit.
+        state: the whole state of the run, to resume from.
+        predicts: whether predictions for new rows have a meaning.
+    """
+
+    predictor: Predictor
+    leaves: Mapping[str, Array]
+    complete: Callable[[Fit], None] | None = None
+    explain: Callable[[int], Explanation] | None = None
+    state: SavedState | None = None
+
+
+class Fit(FitRecord):
+    """A finished fit: a record of everything known about it, and the fitted model itself.
+
+    >>> import descend
+    >>> x = np.array([0.0, 1.0, 2.0, 3.0])
+    >>> fit = descend.fit(lambda x, a, b: a * x + b, x, 2 * x + 1, start=dict(a=1, b=0))
+    >>> round(fit.params["a"], 6), fit.predict([10.0]).round(6)
+    (2.0, array([21.]))
+    """
+
+    __slots__ = ("_remains",)
+
+    def __init__(self, remains: Remains, **values: Any) -> None:
+        self._remains = Remains(remains.predictor, remains.leaves)
+        super().__init__(**values)
+        self._remains = remains
+
+    def _complete(self) -> None:
+        complete, self._remains.complete = self._remains.complete, None
+        if complete is not None:
+            complete(self)
+
+    def predict(self, x: Any) -> Any:
+        """Return the model's prediction for new rows, given as they were to `fit`.
+
+        Raises:
+            UsageError: columns are missing, or the shapes are not those of the fit.
+        """
+        columns = self._remains.predictor.bind(x)
+        return self._remains.predictor(columns, self._remains.leaves)
+
+    def report(self, width: int = WIDTH) -> str:
+        """Return the report, which `print(fit)` prints."""
+        return fit_report(self, width)
+
+    def plot(self, path: str | os.PathLike[str] | None = None) -> Figure:
+        """Draw fit, residuals and loss curve in one picture.
+
+        Raises:
+            UsageError: the path cannot be written.
+        """
+        return plot_fit(self, path, self.predict if len(self.inputs) == 1 else None)
+
+    def explain(self, row: int = 0) -> Explanation:
+        """Show backpropagation at work on one row of the data, at the parameters of the start.
+
+        Raises:
+            UsageError: there is no such row, or the fit was loaded from a file.
+        """
+        if self._remains.explain is None:
+            raise UsageError(
+                "a loaded fit has no rows to explain",
+                remedy="write descend.explain(model, x, y, row=…, start=fit)",
+            )
+        return self._remains.explain(row)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the fit to a file, which `descend.load` reads; it predicts without this code.
+
+        Raises:
+            UsageError: the path cannot be written, or the model cannot be stored.
+        """
+        self._complete()
+        write_fit(self, self._remains.predictor, self._remains.leaves, self._remains.state, path)
+
+    def __str__(self) -> str:
+        return self.report()
+
+    def _repr_html_(self) -> str:
+        return fit_html(self)
+
+
+def _later(name: str) -> property:
+    """A field that is worked out, together with the others of its kind, on first sight."""
+    slot = FitRecord.__dict__[name]
+
+    def get(self: Fit) -> Any:
+        if self._remains.complete is not None:
+            self._complete()
+        return slot.__get__(self)
+
+    return property(get, slot.__set__, doc=f"See `FitRecord.{name}`.")
+
+
+for _name in LATER:
+    setattr(Fit, _name, _later(_name))
+
+
+class MinimumFound(Minimum):
+    """A finished minimisation (or maximisation)."""
+
+    __slots__ = ("_function",)
+
+    def __init__(self, function_of: Callable[[Array], float] | None = None, **values: Any) -> None:
+        self._function = function_of
+        super().__init__(**values)
+
+    def report(self, width: int = WIDTH) -> str:
+        """Return the report, which `print` prints."""
+        return minimum_report(self, width)
+
+    def plot(self, path: str | os.PathLike[str] | None = None) -> Figure:
+        """Draw the way taken and the course of the value.
+
+        Raises:
+            UsageError: the path cannot be written.
+        """
+        return plot_minimum(self, path, self._function)
+
+    def __str__(self) -> str:
+        return self.report()
+
+    def _repr_html_(self) -> str:
+        return minimum_html(self)
+
+
+def record_fields(record: FitRecord) -> dict[str, Any]:
+    """Every field of a fit by name, `success` apart, which follows from the others."""
+    return {f.name: getattr(record, f.name) for f in fields(record) if f.init}

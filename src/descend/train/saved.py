@@ -1,0 +1,184 @@
+"""Fits in files: JSON and arrays in a zip, the model as its graph. Nothing in them is ever run.
+
+The file holds `fit.json` and one `.npy` an array; it is written whole or not at all.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import os
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from descend.errors import DataError
+from descend.graph.node import Dim
+from descend.records import FitRecord, History
+from descend.show.output import check_output_path, written_whole
+from descend.train.graph_json import graph_from_json, graph_to_json
+from descend.train.predictor import Predictor
+
+if TYPE_CHECKING:
+    from descend.graph.program import Control
+
+__all__ = ["SavedState", "read_fit", "write_fit"]
+
+Array = np.ndarray[Any, np.dtype[Any]]
+FORMAT, VERSION = "descend fit", 1
+LEFT_OUT = ("residuals", "fitted", "x", "y")
+
+
+@dataclass
+class SavedState:
+    """The state of a run: enough to go on to the same bits.
+
+    Attributes:
+        arrays: every state of the program by name.
+        structure: what the state belongs to, as text.
+        course: the history's columns so far.
+    """
+
+    arrays: Mapping[str, Array]
+    structure: str
+    epoch: int
+    batch: int
+    loss_sum: float
+    steps: int
+    seed: int
+    course: Mapping[str, Array]
+
+    @classmethod
+    def of(
+        cls, control: Control, arrays: Mapping[str, Array], structure: str,
+        course: Mapping[str, Array],
+    ) -> SavedState:  # fmt: skip
+        """The state as it stands now; arrays are copied."""
+        kept = {name: np.array(a) for name, a in arrays.items()}
+        return cls(
+            kept, structure, control.epoch, control.batch, control.loss_sum, control.steps,
+            control.seed, dict(course),
+        )  # fmt: skip
+
+
+def write_fit(
+    record: FitRecord, predictor: Predictor, leaves: Mapping[str, Array],
+    state: SavedState | None, path: str | os.PathLike[str],
+) -> None:  # fmt: skip
+    """Write a fit; see the module."""
+    target = check_output_path(path, "saved fit")
+    arrays: list[Array] = []
+    values = {
+        f.name: getattr(record, f.name)
+        for f in fields(record)
+        if f.init and f.name not in LEFT_OUT
+    }
+    values["history"] = {name: record.history[name] for name in record.history}
+    model = {
+        "graph": graph_to_json(predictor, arrays),
+        "leaves": dict(leaves),
+        "by_name": predictor.by_name,
+    }
+    content = {
+        "format": FORMAT,
+        "version": VERSION,
+        "record": _pack(values, arrays),
+        "model": _pack(model, arrays),
+        "state": None if state is None else _pack(vars(state), arrays),
+    }
+    with written_whole(target) as temporary, zipfile.ZipFile(temporary, "w") as file:
+        file.writestr("fit.json", json.dumps(content, allow_nan=False, ensure_ascii=False))
+        for number, array in enumerate(arrays):
+            buffer = io.BytesIO()
+            np.save(buffer, array, allow_pickle=False)
+            file.writestr(f"{number}.npy", buffer.getvalue())
+
+
+def read_fit(
+    path: str | os.PathLike[str],
+) -> tuple[dict[str, Any], Predictor, dict[str, Array], SavedState | None]:
+    """Read a file that `write_fit` has written: fields of the record, model, leaves, state.
+
+    Raises:
+        DataError: there is no such file, or it is not one of ours, or damaged.
+    """
+    name = os.fspath(path)
+    try:
+        with zipfile.ZipFile(name) as file:
+            content = json.loads(file.read("fit.json"))
+            arrays = _Arrays(file)
+            if content.get("format") != FORMAT:
+                raise KeyError("format")
+            if content["version"] > VERSION:
+                raise DataError(
+                    f'"{name}" was written by a later version of descend',
+                    remedy="update descend to read it",
+                )
+            record = _unpack(content["record"], arrays)
+            model = _unpack(content["model"], arrays)
+            state = content["state"]
+            saved = None if state is None else SavedState(**_unpack(state, arrays))
+            predictor = graph_from_json(model["graph"], model["by_name"], arrays)
+    except OSError as error:
+        raise DataError(f'"{name}" cannot be read: {error.strerror or error}') from None
+    except (zipfile.BadZipFile, KeyError, ValueError, TypeError, AttributeError) as error:
+        raise DataError(
+            f'"{name}" is no saved fit, or it is damaged ({error})',
+            remedy="give a file that fit.save or --save has written",
+        ) from None
+    record["history"] = History(**record["history"])
+    for field_name in ("inputs", "fixed", "covariance_names"):
+        record[field_name] = tuple(record[field_name])
+    record["bounds"] = {name: tuple(pair) for name, pair in record["bounds"].items()}
+    return record, predictor, model["leaves"], saved
+
+
+class _Arrays:
+    """The arrays of a file by number, read when asked for."""
+
+    def __init__(self, file: zipfile.ZipFile) -> None:
+        self.file = file
+
+    def __getitem__(self, number: int) -> Array:
+        buffer = io.BytesIO(self.file.read(f"{number}.npy"))
+        return np.lib.format.read_array(buffer, allow_pickle=False)
+
+
+def _pack(value: Any, arrays: list[Array]) -> Any:
+    """Values as JSON: arrays by number, tuples marked, numbers that JSON lacks spelled out."""
+    if value is None or isinstance(value, bool | str | int):
+        return value
+    if isinstance(value, np.ndarray):
+        arrays.append(np.ascontiguousarray(value))
+        return {"$array": len(arrays) - 1, "$shape": list(value.shape)}
+    if isinstance(value, np.generic):
+        return _pack(value.item(), arrays)
+    if isinstance(value, float):
+        return value if math.isfinite(value) else {"$float": repr(value)}
+    if isinstance(value, Mapping):
+        return {str(key): _pack(entry, arrays) for key, entry in value.items()}
+    if isinstance(value, tuple):
+        return {"$tuple": [_pack(entry, arrays) for entry in value]}
+    if isinstance(value, list):
+        return [_pack(entry, arrays) for entry in value]
+    if isinstance(value, Dim):
+        return {"$rows": value.name}
+    return str(value)
+
+
+def _unpack(value: Any, arrays: Any) -> Any:
+    if isinstance(value, list):
+        return [_unpack(entry, arrays) for entry in value]
+    if not isinstance(value, dict):
+        return value
+    if "$array" in value:
+        return arrays[value["$array"]].reshape(value["$shape"])
+    if "$float" in value:
+        return float(value["$float"])
+    if "$tuple" in value:
+        return tuple(_unpack(entry, arrays) for entry in value["$tuple"])
+    return {key: _unpack(entry, arrays) for key, entry in value.items()}
