@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from descend.compile.access import Counters
 from descend.compile.kinds import Value
-from descend.compile.llvm import BlockWriter, Counters
+from descend.compile.llvm import BlockWriter
 from descend.compile.loops import Address, Axis, Call, Index, Place
 from descend.compile.operations import kind_of
 

@@ -12,16 +12,17 @@ from typing import Any
 
 import numpy as np
 
+from descend.compile.calls import CALLS
 from descend.compile.cells import object_array
 from descend.compile.kinds import Value
-from descend.compile.calls import CALLS
 from descend.compile.latency import regroup
-from descend.compile.llvm import BlockWriter, cut
+from descend.compile.llvm import BlockWriter
 from descend.compile.loops import Address, Block, Copy, Index, Place
 from descend.compile.lower import Lowering, lower
 from descend.compile.module import FunctionText
 from descend.compile.operations import kind_of
 from descend.compile.schedule import is_small
+from descend.compile.segments import cut
 from descend.compile.shuffle import swaps_rows, write_shuffle
 from descend.graph.node import Dim, Node, postorder
 from descend.graph.program import DIVERGED, EPOCHS_SPENT, Program
@@ -315,7 +316,7 @@ class DescentWriter:
     # Ends
 
     def epoch_end(self) -> None:
-        p, graph = self.program, self.program.epoch
+        p = self.program
         self.label("epoch_end")
         n = self.variable("n_rows")
         count = self.e.convert(self.e.max(n, 1), "f64")

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from descend.compile.legalise import legalise
 from descend.compile.cache import cached_code, digest, graph_key
 from descend.compile.calls import CALLS
 from descend.compile.description import as_json, from_json
+from descend.compile.legalise import legalise
 from descend.compile.llvm import BlockWriter
 from descend.compile.loops import Address, Index, Place
 from descend.compile.lower import lower

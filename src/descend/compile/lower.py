@@ -164,7 +164,7 @@ def _gather(e: Evaluator, node: Node, at: At) -> Let:
 def _unrolled(e: Evaluator, node: Node, at: At) -> Let:
     """A reduction over a few elements, written out and combined pairwise."""
     op = COMBINE[node.op.name]
-    kept, gone = reduced_positions(node)
+    _, gone = reduced_positions(node)
     terms = []
     for corner in itertools.product(*(range(n) for n in gone)):
         terms.append(operand(e, node, at, tuple(Index(c) for c in corner)))

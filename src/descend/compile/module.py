@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from descend.compile.access import Frame
 from descend.compile.kinds import Value
 from descend.compile.lanes import Emitter
-from descend.compile.llvm import Frame
 from descend.compile.loops import Block, Place
 from descend.compile.native import cpu_lanes
 from descend.compile.operations import kind_of, memory_type

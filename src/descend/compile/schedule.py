@@ -29,6 +29,7 @@ VIEWS = frozenset({"broadcast", "transpose", "slice", "flip"})
 REDUCTIONS = frozenset({"sum", "reduce_max", "reduce_min", "contract"})
 ASSEMBLED = frozenset({"pad", "concatenate", "set_slice"})
 CALLS = frozenset({"cumsum", "put_add", "argsort"})
+LOOKS_UP = CALLS | {"take", "scan"}
 
 WEIGHT = dict.fromkeys(
     ("exp", "exp2", "log", "log2", "log10", "sin", "cos", "expit", "cbrt", "hypot"), 20
@@ -133,13 +134,17 @@ def _costs(order: Sequence[Node], leaves: set[Node]) -> tuple[dict[Node, int], s
     cost: dict[Node, int] = {}
     stored: set[Node] = set()
     for node in order:
-        if is_small(node) or node in leaves or node.op in (CONST, INPUT):
-            cost[node] = 1
+        cost[node] = 1
+        if node in leaves or node.op in (CONST, INPUT):
+            continue
+        if is_small(node) and node.op.name not in LOOKS_UP:
             continue
         for arg in must_store(node, cost):
             if not is_small(arg) and arg not in leaves and arg.op is not CONST:
                 stored.add(arg)
                 cost[arg] = 1
+        if is_small(node):
+            continue
         if not is_inline(node):
             stored.add(node)
             cost[node] = 1

@@ -6,10 +6,10 @@ from descend.compile.loops import Address, Axis, Nest
 from descend.compile.schedule import WEIGHT
 from descend.graph.node import Dim
 
-__all__ = ["choose_vector", "unroll_factor"]
+__all__ = ["choose_vector", "lane_stride", "unroll_factor"]
 
 
-def _stride(address: Address, axis: Axis, shuffled: bool) -> int | None:
+def lane_stride(address: Address, axis: Axis, shuffled: bool) -> int | None:
     """Elements between neighbours along the axis; None where lanes must be fetched singly."""
     total = 0
     for position, index in enumerate(address.index):
@@ -27,7 +27,7 @@ def _stride(address: Address, axis: Axis, shuffled: bool) -> int | None:
 
 
 def _price(address: Address, axis: Axis, shuffled: bool, lanes: int) -> float:
-    stride = _stride(address, axis, shuffled)
+    stride = lane_stride(address, axis, shuffled)
     if stride == 0:
         return 0.3
     return 1.0 if stride == 1 else 1.2 * lanes

@@ -1,0 +1,77 @@
+"""Long blocks are cut into pieces, each a function of its own.
+
+LLVM's code generation is superlinear in the length of a function; pieces keep it linear. Scalars
+that one piece makes and another reads cross through memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from descend.compile.loops import Call, Let, Nest, Scan, Statement, Store
+
+__all__ = ["cut", "operands", "spill_slots"]
+
+WHOLE, SEGMENT = 900, 400
+
+
+def weight(statement: Statement) -> int:
+    """Roughly how many instructions a statement becomes."""
+    if isinstance(statement, Nest):
+        return 6 * (len(statement.lets) + 4 * len(statement.reductions)) + 20
+    if isinstance(statement, Scan):
+        return 20 + sum(map(weight, statement.block.statements))
+    return 100 if isinstance(statement, Call) else 1
+
+
+def cut(statements: Sequence[Statement]) -> list[Sequence[Statement]]:
+    """Pieces of at most about `SEGMENT` instructions; one piece if the whole is short."""
+    if sum(map(weight, statements)) <= WHOLE:
+        return [statements]
+    pieces: list[Sequence[Statement]] = []
+    start, total = 0, 0
+    for i, statement in enumerate(statements):
+        here = weight(statement)
+        tied = isinstance(statement, Let) and statement.op == "reduced"
+        if total + here > SEGMENT and i > start and not tied:
+            pieces.append(statements[start:i])
+            start, total = i, 0
+        total += here
+    pieces.append(statements[start:])
+    return pieces
+
+
+def operands(statement: Statement) -> Iterator[Let]:
+    """The lets that a statement reads."""
+    if isinstance(statement, Let):
+        yield from statement.args
+    elif isinstance(statement, Store):
+        yield statement.value
+    elif isinstance(statement, Nest):
+        for let in statement.lets:
+            yield from let.args
+        for store in statement.stores:
+            yield store.value
+        for reduction in statement.reductions:
+            yield reduction.value
+    elif isinstance(statement, Scan):
+        own = {x for x in statement.block.statements if isinstance(x, Let)}
+        for inner in statement.block.statements:
+            own.update(inner.lets if isinstance(inner, Nest) else ())
+            yield from (x for x in operands(inner) if x not in own)
+
+
+def spill_slots(
+    pieces: Sequence[Sequence[Statement]], homes: Mapping[Let, int], outputs: Sequence[Let]
+) -> dict[Let, int]:
+    """A memory slot for every let that is read outside of its piece."""
+    slots: dict[Let, int] = {}
+    for i, piece in enumerate(pieces):
+        for statement in piece:
+            for let in operands(statement):
+                if homes.get(let, i) != i and let.op != "const":
+                    slots.setdefault(let, len(slots))
+    for let in outputs:
+        if let.op != "const":
+            slots.setdefault(let, len(slots))
+    return slots
