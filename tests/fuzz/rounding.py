@@ -1,0 +1,210 @@
+"""How far a correct program may be from the interpreter: measured, not guessed.
+
+Two correct evaluations of a graph differ where one rounds and the other does not (fused
+multiply-add), where sums are taken in another order, and in the last places of elementary
+functions. So the graph is interpreted several times with such errors put in at random, of the
+size that the node allows and no more. What comes out tells the condition of every output element:
+how far results may lie apart, and where the program's answer is decided by rounding (a comparison
+at a tie) and cannot be judged. A graph without such nodes has to agree to the last bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from descend.graph.evaluate import bind_extents, concrete, evaluate
+from descend.graph.node import Dim, Node, postorder
+from descend.graph.subgraph import group_key
+
+Array = np.ndarray[Any, np.dtype[Any]]
+Bindings = Mapping[Node, Array]
+
+# Half-ulps of freedom; nodes that stand in no table are rounded correctly everywhere.
+FREEDOM = {"mul": 1} | dict.fromkeys(
+    ("exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "pow", "sin", "cos", "tan", "arcsin",
+     "arccos", "arctan", "arctan2", "sinh", "cosh", "tanh", "arcsinh", "arccosh", "arctanh",
+     "expit", "erf", "erfc", "cbrt", "hypot"), 8
+)  # fmt: skip
+# Accurate only in absolute terms near their zeros.
+ABSOLUTE = {"gammaln": 32, "digamma": 32, "polygamma": 64}
+ZERO_SIGN_OPEN = frozenset({"sum", "contract", "max", "min", "reduce_max", "reduce_min"})
+SAMPLES = 8
+MARGIN = 8
+
+
+def _terms(node: Node, arrays: Sequence[Array], attrs: Mapping[str, Any]) -> tuple[Array, float]:
+    """Σ|terms| of every element of a sum or contraction, and the number of terms."""
+    with np.errstate(all="ignore"):
+        magnitudes = [np.abs(a).astype(np.float64) for a in arrays]
+        if node.op.name == "sum":
+            total = np.sum(magnitudes[0], axis=attrs["axes"])
+        else:
+            labels = [list(attrs[k]) for k in ("la", "lb", "lo")]
+            total = np.einsum(magnitudes[0], labels[0], magnitudes[1], labels[1], labels[2])
+    total = np.asarray(total)
+    if node.op.name == "sum":
+        return total, arrays[0].size / max(total.size, 1)
+    extents = dict(zip(attrs["la"], arrays[0].shape, strict=True))
+    return total, float(np.prod([n for x, n in extents.items() if x not in attrs["lo"]]))
+
+
+def _shaken(node: Node, result: Array, arrays: Sequence[Array], attrs: Mapping[str, Any],
+            rng: np.random.Generator) -> Array:  # fmt: skip
+    """The result with an error that a correct program may make."""
+    if result.dtype.kind != "f":
+        return result
+    name = node.op.name
+    sign = rng.integers(0, 2, result.shape) * 2 - 1
+    eps = float(np.finfo(result.dtype).eps)
+    if name in ("sum", "contract"):
+        total, count = _terms(node, arrays, attrs)
+        step = total * eps * (0.0 if count <= 1 and name == "sum" else np.sqrt(count))
+    elif name in FREEDOM:
+        step = FREEDOM[name] * 0.5 * np.spacing(np.abs(result)).astype(np.float64)
+    elif name in ABSOLUTE:
+        step = ABSOLUTE[name] * eps * np.maximum(np.abs(result), 1.0)
+    else:
+        step = np.zeros(result.shape)
+    if name in ZERO_SIGN_OPEN:
+        result = np.where(result == 0, np.copysign(result, sign), result).astype(result.dtype)
+    if name == "copysign":
+        open_sign = np.isnan(arrays[1])
+        result = np.where(open_sign, np.copysign(result, sign), result).astype(result.dtype)
+    moves = np.isfinite(result) & (step > 0)
+    return np.where(moves, result + sign * step, result).astype(result.dtype)
+
+
+def _scan(node: Node, arrays: Sequence[Array], attrs: Mapping[str, Any], sizes: Mapping[Dim, int],
+          rng: np.random.Generator) -> list[Array]:  # fmt: skip
+    body, carries, slices = (node.attrs[k] for k in ("body", "carries", "slices"))
+    carry, stacks = list(arrays[:carries]), []
+    times = range(attrs["length"])
+    for t in reversed(times) if attrs["backward"] else times:
+        values = (*carry, *(a[t] for a in arrays[carries : carries + slices]))
+        given = (*values, *arrays[carries + slices :])
+        bound = {n: np.asarray(v) for n, v in zip(body.inputs, given, strict=True)}
+        results = perturbed(body.outputs, bound, rng, sizes)
+        carry = results[:carries]
+        stacks.append(results[carries:])
+    if attrs["backward"]:
+        stacks.reverse()
+    shapes = [concrete(o.shape, sizes) for o in body.outputs[carries:]]
+    stacked = [
+        np.stack([row[i] for row in stacks]) if stacks else np.zeros((0, *shape))
+        for i, shape in enumerate(shapes)
+    ]
+    return [*carry, *stacked]
+
+
+def perturbed(
+    outputs: Sequence[Node],
+    bindings: Bindings,
+    rng: np.random.Generator,
+    extents: Mapping[Dim, int] | None = None,
+) -> list[Array]:
+    """The outputs of an evaluation that makes the errors of a correct program."""
+    sizes = dict(extents or {}) | bind_extents(bindings)
+    values = {n: np.asarray(v, n.dtype) for n, v in bindings.items()}
+    groups: dict[Any, list[Array]] = {}
+    with np.errstate(all="ignore"):
+        for node in postorder(outputs, stop=lambda n: n in values):
+            if node in values:
+                continue
+            attrs = {k: concrete(v, sizes) for k, v in node.attrs.items()}
+            arrays = [values[a] for a in node.args]
+            if node.op.several is None:
+                made = np.asarray(node.op.meaning(*arrays, **attrs), node.dtype)
+                values[node] = _shaken(node, made, arrays, attrs, rng)
+                continue
+            key = group_key(node)
+            if key not in groups and node.op.name == "scan":
+                groups[key] = _scan(node, arrays, attrs, sizes, rng)
+            elif key not in groups:
+                body = node.attrs["body"]
+                bound = dict(zip(body.inputs, arrays, strict=True))
+                groups[key] = perturbed(body.outputs, bound, rng, sizes)
+            values[node] = np.asarray(groups[key][attrs["index"]], node.dtype)
+    return [values[o] for o in outputs]
+
+
+def _classes(x: Array) -> Array:
+    """0 finite, 1 NaN, 2 and 3 the infinities."""
+    if x.dtype.kind != "f":
+        return np.zeros(x.shape, np.int8)
+    return np.where(np.isnan(x), 1, np.where(np.isinf(x), np.where(x > 0, 2, 3), 0))
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What an output must be: the interpreter's value, the allowed distance, what is decided."""
+
+    value: Array
+    allowed: Array
+    decided: Array
+
+
+def _distance(a: Array, b: Array) -> Array:
+    with np.errstate(all="ignore"):
+        if a.dtype.kind == "f":
+            wide = np.longdouble
+            return np.abs(a.astype(wide) - b.astype(wide))
+        return (a != b).astype(np.longdouble)
+
+
+def expect(
+    outputs: Sequence[Node],
+    bindings: Bindings,
+    extents: Mapping[Dim, int] | None = None,
+    also: Sequence[Sequence[Node]] = (),
+) -> list[Expected]:
+    """The interpreter's outputs with their condition.
+
+    Args:
+        also: graphs of the same outputs by other ways, whose condition counts as well.
+    """
+    center = evaluate(outputs, bindings, extents)
+    allowed = [np.zeros(c.shape, np.longdouble) for c in center]
+    decided = [np.ones(c.shape, bool) for c in center]
+    for ways in (outputs, *also):
+        base = center if ways is outputs else evaluate(ways, bindings, extents)
+        for seed in range(SAMPLES):
+            moved = perturbed(ways, bindings, np.random.default_rng(seed), extents)
+            for i, (c, m) in enumerate(zip(base, moved, strict=True)):
+                same = _classes(c) == _classes(m)
+                decided[i] &= same if c.dtype.kind == "f" else c == m
+                apart = np.where(same & (_classes(c) == 0), _distance(c, m), 0)
+                allowed[i] = np.maximum(allowed[i], apart)
+    return [
+        Expected(c, a * MARGIN, d) for c, a, d in zip(center, allowed, decided, strict=True)
+    ]
+
+
+def mismatch(got: Array, want: Expected) -> str:
+    """What is wrong with a result, or an empty string."""
+    value = want.value
+    if got.shape != value.shape or got.dtype != value.dtype:
+        return f"{got.dtype}{got.shape} for {value.dtype}{value.shape}"
+    kinds = _classes(value)
+    far = _distance(got, value) > want.allowed
+    bad = want.decided & ((_classes(got) != kinds) | ((kinds == 0) & far))
+    if not np.any(bad):
+        return ""
+    at = tuple(int(i) for i in np.argwhere(bad)[0])
+    return (
+        f"at {at}: {got[at]!r} for {value[at]!r}, apart {_distance(got, value)[at]:.3g} of "
+        f"{want.allowed[at]:.3g}; {int(bad.sum())} of {bad.size} elements"
+    )
+
+
+def check_close(
+    got: Sequence[Array], wanted: Sequence[Expected], names: Sequence[object] = ()
+) -> None:
+    """Every result against what is expected of it; the error names the outputs that differ."""
+    assert len(got) == len(wanted)
+    found = [mismatch(g, w) for g, w in zip(got, wanted, strict=True)]
+    lines = [f"{names[i] if names else i}: {text}" for i, text in enumerate(found) if text]
+    assert not lines, "\n".join(lines)
