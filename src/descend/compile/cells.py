@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 
 from descend.compile.loops import Let
-from descend.graph.node import Node, Shape
+from descend.graph.node import Node, Shape, sizes
 from descend.graph.source import value_of
 
 __all__ = ["Cells", "cells_of", "combine", "object_array"]
 
-Cells = np.ndarray[Any, np.dtype[np.object_]]
+Cells = Any  # an object array of lets, which NumPy's annotations can't name
 MakeLet = Callable[..., Let]
 
 
@@ -26,7 +26,7 @@ def object_array(lets: Sequence[Let], shape: Shape) -> Cells:
     """The lets in the given shape."""
     cells = np.empty(len(lets), object)
     cells[:] = lets
-    return cells.reshape([int(n) for n in shape])  # type: ignore[arg-type]
+    return cells.reshape(sizes(shape))
 
 
 def combine(join: Callable[[Let, Let], Let], terms: Sequence[Let]) -> Let:
@@ -54,7 +54,7 @@ def _moved(node: Node, args: Sequence[Cells], _let: MakeLet) -> Cells:
 
 
 def _padded(node: Node, args: Sequence[Cells], let: MakeLet) -> Cells:
-    out = np.full(node.shape, _const(0, node.dtype, let), object)  # type: ignore[arg-type]
+    out = np.full(sizes(node.shape), _const(0, node.dtype, let), object)
     low, inner = node.attrs["low"], node.attrs["inner"]
     for at in np.ndindex(*args[0].shape):
         out[tuple(i * (n + 1) + s for i, n, s in zip(at, inner, low, strict=True))] = args[0][at]
@@ -76,7 +76,7 @@ def _reduced(node: Node, args: Sequence[Cells], let: MakeLet) -> Cells:
     axes = node.attrs["axes"]
     kept = [i for i in range(args[0].ndim) if i not in axes]
     if args[0].size == 0:
-        return np.full(node.shape, _const(0, node.dtype, let), object)  # type: ignore[arg-type]
+        return np.full(sizes(node.shape), _const(0, node.dtype, let), object)
     count = math.prod(args[0].shape[i] for i in axes)
     rows = np.transpose(args[0], [*kept, *axes]).reshape(-1, count)
     join = lambda a, b: let(op, (a, b), None, node.dtype)  # noqa: E731
@@ -120,7 +120,7 @@ def _picked(node: Node, args: Sequence[Cells], let: MakeLet) -> Cells:
     axis = node.attrs["axis"]
     table = np.moveaxis(x, axis, 0)
     out = np.empty((*index.shape, *table.shape[1:]), object)
-    for at in np.ndindex(*index.shape):
+    for at in np.ndindex(*sizes(index.shape)):
         for rest in np.ndindex(*table.shape[1:]):
             value = table[(0, *rest)]
             for i in range(1, len(table)):
@@ -136,10 +136,10 @@ def _scattered(node: Node, args: Sequence[Cells], let: MakeLet) -> Cells:
     g, index = args
     axis, k = node.attrs["axis"], args[1].ndim
     source = np.moveaxis(g, range(axis, axis + k), range(k))
-    out = np.full(node.shape, _const(0, node.dtype, let), object)  # type: ignore[arg-type]
+    out = np.full(sizes(node.shape), _const(0, node.dtype, let), object)
     target = np.moveaxis(out, axis, 0)
     zero = _const(0, node.dtype, let)
-    for at in np.ndindex(*index.shape):
+    for at in np.ndindex(*sizes(index.shape)):
         for rest in np.ndindex(*target.shape[1:]):
             for i in range(len(target)):
                 hit = _match(let, index[at], i)

@@ -6,6 +6,7 @@ blocks of the step graph and the epoch graph. Small state lives in registers fro
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,7 +25,7 @@ from descend.compile.operations import kind_of
 from descend.compile.schedule import is_small
 from descend.compile.segments import cut
 from descend.compile.shuffle import swaps_rows, write_shuffle
-from descend.graph.node import Dim, Node, postorder
+from descend.graph.node import Dim, Node, postorder, sizes
 from descend.graph.program import DIVERGED, EPOCHS_SPENT, Program
 from descend.graph.source import const
 from descend.simplify.driver import simplify
@@ -297,7 +298,7 @@ class DescentWriter:
             if node is before:
                 continue
             if is_small(node):
-                for at in np.ndindex(*node.shape):  # type: ignore[arg-type]
+                for at in np.ndindex(*sizes(node.shape)):
                     address = Address(place, tuple(Index(i) for i in at))
                     writer.store(address, writer.values[lowering.cells[node][at]], {}, None)
                 continue
@@ -350,7 +351,7 @@ class DescentWriter:
     def record(self, lowering: Lowering, writer: BlockWriter, nodes: Sequence[Node]) -> None:
         row = self.variable("records")
         for number, node in enumerate(nodes):
-            size = int(np.prod([int(n) for n in node.shape], dtype=int))  # type: ignore[arg-type]
+            size = math.prod(sizes(node.shape))
             bytes_each = size * node.dtype.itemsize
             at = self.e.mul(row, bytes_each)
             base = self.f.slot(("record", number))

@@ -18,7 +18,7 @@ from descend.compile.module import FunctionText
 from descend.compile.native import emit_object
 from descend.compile.schedule import is_small
 from descend.graph.evaluate import bind_extents, concrete
-from descend.graph.node import Dim, Node
+from descend.graph.node import Dim, Node, sizes
 from descend.graph.primitive import Array
 
 __all__ = ["NativeFunction", "compile_graph", "pointer_table"]
@@ -49,7 +49,7 @@ def write_function(outputs: Sequence[Node], inputs: Sequence[Node]) -> tuple[str
     for number, node in enumerate(native):
         if is_small(node):
             place = Place("result", number, node.shape, node.dtype)
-            for at in np.ndindex(*node.shape):  # type: ignore[arg-type]
+            for at in np.ndindex(*sizes(node.shape)):
                 address = Address(place, tuple(Index(i) for i in at))
                 writer.store(address, writer.values[lowering.cells[node][at]], {}, None)
         else:

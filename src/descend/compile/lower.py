@@ -39,7 +39,7 @@ from descend.compile.schedule import (
     make_schedule,
 )
 from descend.errors import InternalError
-from descend.graph.node import Dim, Node, Shape
+from descend.graph.node import Dim, Node, Shape, sizes
 from descend.graph.source import CONST, ROW_COUNT, value_of
 
 __all__ = ["Lowering", "lower"]
@@ -101,8 +101,9 @@ class Evaluator:
     def small(self, node: Node, at: At) -> Let:
         cells = self.lowering.cells[node]
         if all(i.is_const for i in at):
-            return cells[tuple(i.const for i in at)]
-        first = cells.flat[0]
+            found: Let = cells[tuple(i.const for i in at)]
+            return found
+        first: Let = cells.flat[0]
         if all(c is first for c in cells.flat):
             return first
         return self.load(self.lowering.spilled(node), at)
@@ -179,7 +180,7 @@ def reduced_positions(node: Node) -> tuple[int, list[int]]:
         extents = [n for x, n in zip(la, node.args[0].shape, strict=True) if x not in lo]
     else:
         extents = [node.args[0].shape[i] for i in sorted(node.attrs["axes"])]
-    return node.ndim, [int(n) for n in extents]  # type: ignore[arg-type]
+    return node.ndim, list(sizes(tuple(extents)))
 
 
 def operand(e: Evaluator, node: Node, kept: At, gone: At) -> Let:
@@ -266,7 +267,7 @@ class Lowering:
             place = self._spilled.get(node)
         if place is None:
             place = self._spilled[node] = self.scratch(node.shape, node.dtype)
-            for at in np.ndindex(*node.shape):  # type: ignore[arg-type]
+            for at in np.ndindex(*sizes(node.shape)):
                 address = Address(place, tuple(Index(i) for i in at))
                 self.block.statements.append(Store(address, self.cells[node][at]))
         return place
@@ -312,7 +313,7 @@ class Lowering:
             let = self.top.let("rows", (), node.attrs["dim"], node.dtype)
             self.cells[node] = np.array(let, object)
         elif node.args and not all(is_small(a) for a in node.args):
-            each = [self.corner(node, at) for at in np.ndindex(*node.shape)]  # type: ignore[arg-type]
+            each = [self.corner(node, at) for at in np.ndindex(*sizes(node.shape))]
             self.cells[node] = object_array(each, node.shape)
         else:
             self.cells[node] = cells_of(node, [self.cells[a] for a in node.args], self.top.let)
@@ -329,7 +330,7 @@ class Lowering:
         prefix = self.prefix.get(node, ())
         lets = [
             self.top.load(place, (*prefix, *(Index(i) for i in at)))
-            for at in np.ndindex(*node.shape)  # type: ignore[arg-type]
+            for at in np.ndindex(*sizes(node.shape))
         ]
         return object_array(lets, node.shape)
 
@@ -368,7 +369,7 @@ class Lowering:
             self.places[root] = place
             return []
         tops = []
-        for corner in np.ndindex(*root.shape):  # type: ignore[arg-type]
+        for corner in np.ndindex(*sizes(root.shape)):
             value = operand(e, root, tuple(Index(c) for c in corner), at)
             top = Let("reduced", (), None, root.dtype)
             nest.reductions.append(Reduction(op, value, top))
@@ -440,7 +441,7 @@ class Lowering:
     def write_slice(self, place: Place, counter: Index, part: Node) -> None:
         """Write one iteration's result into its slice of the stacked array."""
         if is_small(part):
-            for at in np.ndindex(*part.shape):  # type: ignore[arg-type]
+            for at in np.ndindex(*sizes(part.shape)):
                 address = Address(place, (counter, *(Index(i) for i in at)))
                 self.block.statements.append(Store(address, self.cells[part][at]))
             return
@@ -460,7 +461,7 @@ class Lowering:
             self.copy(place, source)
         for place, node in zip(carried, new, strict=True):
             if is_small(node):
-                for at in np.ndindex(*node.shape):  # type: ignore[arg-type]
+                for at in np.ndindex(*sizes(node.shape)):
                     address = Address(place, tuple(Index(i) for i in at))
                     self.block.statements.append(Store(address, self.cells[node][at]))
 
@@ -473,7 +474,7 @@ class Lowering:
             for part in node.args:
                 starts = tuple(offset if i == a["axis"] else 0 for i in range(node.ndim))
                 self.write(place, part, starts, (1,) * node.ndim)
-                offset += int(part.shape[a["axis"]])  # type: ignore[arg-type]
+                offset += int(part.shape[a["axis"]])
         elif name == "pad":
             self.fill(place)
             self.write(place, node.args[0], a["low"], tuple(i + 1 for i in a["inner"]))

@@ -6,6 +6,7 @@ address stands in the text, so that a compiled object can be kept on disk.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,7 +19,7 @@ from descend.compile.loops import Block, Place
 from descend.compile.native import cpu_lanes
 from descend.compile.operations import kind_of, memory_type
 from descend.errors import InternalError
-from descend.graph.node import Dim
+from descend.graph.node import Dim, sizes
 
 __all__ = ["FunctionText"]
 
@@ -32,8 +33,8 @@ class FunctionText:
 
     def __init__(self, parent: FunctionText | None = None) -> None:
         self.body: list[str] = []
-        preamble = {} if parent is None else parent.e.preamble
-        self.e = Emitter(self.body, 1, preamble, block="start")
+        preamble: dict[str, str] = {} if parent is None else parent.e.preamble
+        self.e: Emitter = Emitter(self.body, 1, preamble, block="start")
         self.entry: list[str] = []
         self.parent = parent
         self.globals: list[str] = [] if parent is None else parent.globals
@@ -88,7 +89,7 @@ class FunctionText:
         known = self._cells.get((place.role, place.number))
         if known is not None:
             return known
-        count = int(np.prod([int(n) for n in place.shape], dtype=int))  # type: ignore[arg-type]
+        count = math.prod(sizes(place.shape))
         kind = memory_type(kind_of(place.dtype))
         names = [self.alloca(kind) for _ in range(count)]
         self._cells[place.role, place.number] = names

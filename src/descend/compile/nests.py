@@ -104,8 +104,8 @@ class NestWriter:
             return [(width, 0)]
         innermost = position == len(self.nest.axes) - 1
         axis = self.nest.axes[position]
-        if innermost and self.written_out(axis):
-            return sorted({(w, s) for _, w, s in self.chunk_plan(int(axis.extent))})  # type: ignore[arg-type]
+        if innermost and isinstance(axis.extent, int) and self.written_out(axis):
+            return sorted({(w, s) for _, w, s in self.chunk_plan(axis.extent)})
         slots = unroll_factor(self.nest) if innermost else 1
         return [*((self.width, s) for s in range(slots)), (1, 0)]
 
@@ -213,8 +213,8 @@ class NestWriter:
 
         if self.nest.vector != depth or self.width == 1:
             self.plain_axis(axis, one, width)
-        elif innermost and self.written_out(axis):
-            for at, w, slot in self.chunk_plan(int(axis.extent)):  # type: ignore[arg-type]
+        elif innermost and isinstance(axis.extent, int) and self.written_out(axis):
+            for at, w, slot in self.chunk_plan(axis.extent):
                 one(Value(str(at), "i64", 1), w, slot)
         else:
             self.long_axis(axis, one, sets if depth == self.nest.kept else [], innermost)

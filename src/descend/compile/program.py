@@ -130,7 +130,7 @@ class NativeProgram:
         ]
         extents: dict[Dim, int] = bind_extents(dict(zip(p.fixed, bound.fixed, strict=True)))
         extents[p.rows] = min(bound.n_rows, p.plan.batch_size or bound.n_rows)
-        where: dict[Any, Any] = {("control",): np.zeros(len(CONTROL), np.int64)}
+        where = {("control",): np.zeros(len(CONTROL), np.int64)}
         where[("spill",)] = np.empty(text.spill)
         where |= {("epoch", i): np.empty(1) for i in range(2)}
         swaps = p.plan.shuffle and swaps_rows(p.data)

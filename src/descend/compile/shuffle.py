@@ -6,16 +6,15 @@ then reads memory in order; otherwise their numbers are, and the rows are fetche
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
-
-import numpy as np
 
 from descend.compile.calls import CALLS
 from descend.compile.kinds import Value
 from descend.compile.lanes import Emitter
 from descend.compile.llvm import BlockWriter
 from descend.compile.module import FunctionText
-from descend.graph.node import Node
+from descend.graph.node import Node, sizes
 
 __all__ = ["row_bytes", "swaps_rows", "write_shuffle"]
 
@@ -26,7 +25,7 @@ I64 = "i64"
 
 def row_bytes(node: Node) -> int:
     """The bytes of one row of a column."""
-    return node.dtype.itemsize * int(np.prod([int(n) for n in node.shape[1:]], dtype=int))  # type: ignore[arg-type]
+    return node.dtype.itemsize * math.prod(sizes(node.shape[1:]))
 
 
 def swaps_rows(data: Sequence[Node]) -> bool:

@@ -18,7 +18,7 @@ import numpy as np
 if TYPE_CHECKING:
     from descend.graph.primitive import Primitive
 
-__all__ = ["Dim", "Node", "Shape", "intern", "postorder", "substitute", "users_of"]
+__all__ = ["Dim", "Node", "Shape", "intern", "postorder", "sizes", "substitute", "users_of"]
 
 _serial = itertools.count()
 
@@ -48,6 +48,14 @@ class RowsAsked(Exception):
 
 
 Shape = tuple[int | Dim, ...]
+
+
+def sizes(shape: Shape) -> tuple[int, ...]:
+    """The extents as integers; raises `RowsAsked` where only the data knows one."""
+    for extent in shape:
+        if isinstance(extent, Dim):
+            raise RowsAsked(extent, "the shape of an array")
+    return shape  # type: ignore[return-value]
 
 
 class Node:

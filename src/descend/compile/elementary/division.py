@@ -17,7 +17,7 @@ _DECLARATIONS = {
 }
 
 # r mod b for r / b >= 2^53: r is replaced by its remainder modulo b·2^k, with k chosen such that
-# the quotient stays under 2^53, until k is 0. The factor 2^k is applied in two parts, since it
+# the quotient stays under 2^53, until k is 0 or nothing is left. The factor 2^k is applied in two parts, since it
 # may itself be too large; b·2^k is always exact.
 _HELPER_TEXT = f"""define internal double @{_HELPER}(double %a, double %b) noinline cold nounwind {{
 entry:
@@ -52,7 +52,9 @@ again:
   %over = fcmp olt double %left, 0.0
   %raised = fadd double %left, %c
   %rest = select i1 %over, double %raised, double %left
-  br i1 %k.some, label %again, label %done
+  %enough = fcmp oge double %rest, %b
+  %more = and i1 %k.some, %enough
+  br i1 %more, label %again, label %done
 done:
   ret double %rest
 }}"""
