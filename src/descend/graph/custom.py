@@ -87,12 +87,14 @@ def _vjp(
 
 def _jvp(_forward: Any, reverse: Any, tangents: list[Node | None], node: Node) -> Node | None:
     _check_fixed(node, [t is not None for t in tangents])
-    body, rule, count = node.attrs["body"], node.attrs["rule"], node.attrs["moving"]
+    body: Body = node.attrs["body"]
+    rule: Body = node.attrs["rule"]
+    count = node.attrs["moving"]
     rows = zip(node.args[:count], tangents[:count], strict=True)
     full = [zeros_like(a) if t is None else t for a, t in rows]
     if node.attrs["kind"] == "jvp":
-        made: Node = rule.applied((*node.args, *full))[node.attrs["index"]]
-        return made
+        index: int = node.attrs["index"]
+        return rule.applied((*node.args, *full))[index]
     seeds = fresh_like(body.outputs, "cotangent")
     back = rule.applied((*node.args, *seeds))
     moved: list[Node] = reverse(back, full, [seeds[node.attrs["index"]]])
@@ -108,7 +110,8 @@ def _batch(batch: Any, args: list[Node], flags: list[bool], node: Node, extent: 
     results = custom_nodes(
         many, ruled, node.attrs["kind"], full[:count], full[count:], node.attrs["name"]
     )
-    return results[node.attrs["index"]]
+    index: int = node.attrs["index"]
+    return results[index]
 
 
 def _batched(batch: Any, body: Body, count: int, extent: Any) -> Body:
