@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
-from typing import Any
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -13,10 +13,10 @@ import descend.graph.selection  # noqa: F401  (the table must be whole)
 from descend.errors import InternalError, UsageError
 from descend.graph.node import Dim, Node, postorder
 from descend.graph.primitive import Array
-from descend.graph.source import INPUT
+from descend.graph.source import CONST, INPUT, value_of
 from descend.graph.subgraph import Body, group_key
 
-__all__ = ["bind_extents", "concrete", "evaluate"]
+__all__ = ["Prepared", "bind_extents", "concrete", "evaluate"]
 
 
 def bind_extents(bindings: Mapping[Node, Array]) -> dict[Dim, int]:
@@ -60,28 +60,100 @@ def evaluate(
     [array(9.)]
     """
     sizes = dict(extents or {}) | bind_extents(bindings)
-    values: dict[Node, Array] = {n: np.asarray(v, n.dtype) for n, v in bindings.items()}
-    order = postorder(outputs, stop=lambda n: n in values)
-    last = {arg: i for i, node in enumerate(order) for arg in node.args}
-    kept = set(outputs) | set(bindings)
-    groups: dict[Hashable, tuple[Array, ...]] = {}
-    with np.errstate(all="ignore"):
-        for i, node in enumerate(order):
-            if node in values:
-                continue
+    return Prepared(outputs, bindings)(list(bindings.values()), sizes)
+
+
+class _Step(NamedTuple):
+    """One node's turn: its meaning, the places of its arguments, and what can be dropped then."""
+
+    node: Node
+    place: int
+    args: tuple[int, ...]
+    attrs: Mapping[str, Any] | None
+    group: Hashable
+    dropped: tuple[int, ...]
+
+
+class Prepared:
+    """A graph in the order of evaluation, to be evaluated again and again.
+
+    Args:
+        inputs: the nodes whose values are given; what is below them is not looked at.
+    """
+
+    def __init__(self, outputs: Sequence[Node], inputs: Iterable[Node]) -> None:
+        self.inputs = list(inputs)
+        place = {node: i for i, node in enumerate(self.inputs)}
+        given = len(place)
+        order = postorder(outputs, stop=lambda n: n in place and place[n] < given)
+        order = [node for node in order if node not in place]
+        last = {arg: node for node in order for arg in node.args}
+        kept = {*outputs, *self.inputs}
+        self.steps: list[_Step] = []
+        self.known: list[tuple[int, Array]] = []
+        for node in order:
+            place[node] = len(place)
             if node.op is INPUT:
                 raise InternalError(f"input {node.attrs['name']} is not bound")
-            attrs = {k: concrete(v, sizes) for k, v in node.attrs.items()}
-            arrays = [values[a] for a in node.args]
-            if node.op.several is None:
-                result = node.op.meaning(*arrays, **attrs)
-            else:
-                key = group_key(node)
-                if key not in groups:
-                    groups[key] = node.op.several.meaning(*arrays, **attrs)
-                result = groups[key][attrs["index"]]
-            values[node] = np.asarray(result, node.dtype)
-            for arg in set(node.args):
-                if last[arg] == i and arg not in kept:
-                    del values[arg]
-    return [values[o] for o in outputs]
+            if node.op is CONST:
+                self.known.append((place[node], value_of(node)))
+                continue
+            done = {a for a in node.args if last[a] is node and a not in kept and a.op is not CONST}
+            fixed = not any(_varies(v) for v in node.attrs.values())
+            self.steps.append(
+                _Step(
+                    node, place[node], tuple(place[a] for a in node.args),
+                    dict(node.attrs) if fixed else None,
+                    None if node.op.several is None else group_key(node),
+                    tuple(place[a] for a in done),
+                )
+            )  # fmt: skip
+        self.size = len(place)
+        self.outputs = [place[o] for o in outputs]
+        self._bound: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
+
+    def _attributes(self, extents: Mapping[Dim, int]) -> list[Mapping[str, Any]]:
+        """The attributes of every step for these extents; the last few are remembered."""
+        key = tuple(extents.items())
+        found = self._bound.get(key)
+        if found is None:
+            found = [
+                {k: concrete(v, extents) for k, v in s.node.attrs.items()}
+                if s.attrs is None
+                else s.attrs
+                for s in self.steps
+            ]
+            if len(self._bound) > 3:
+                self._bound.clear()
+            self._bound[key] = found
+        return found
+
+    def __call__(self, arrays: Sequence[Any], extents: Mapping[Dim, int]) -> list[Array]:
+        """The values of the outputs for these values of the inputs."""
+        values: list[Any] = [None] * self.size
+        for i, (node, array) in enumerate(zip(self.inputs, arrays, strict=True)):
+            values[i] = np.asarray(array, node.dtype)
+        for i, array in self.known:
+            values[i] = array
+        groups: dict[Hashable, tuple[Array, ...]] = {}
+        with np.errstate(all="ignore"):
+            for step, attrs in zip(self.steps, self._attributes(extents), strict=True):
+                node, place, args, _, group, dropped = step
+                operands = [values[a] for a in args]
+                if node.op.several is None:
+                    result = node.op.meaning(*operands, **attrs)
+                else:
+                    if group not in groups:
+                        groups[group] = node.op.several.meaning(*operands, **attrs)
+                    result = groups[group][attrs["index"]]
+                values[place] = np.asarray(result, node.dtype)
+                for i in dropped:
+                    values[i] = None
+        return [values[o] for o in self.outputs]
+
+
+def _varies(value: Any) -> bool:
+    """Whether an attribute holds a symbolic extent."""
+    if isinstance(value, tuple):
+        return any(_varies(v) for v in value)
+    return isinstance(value, Dim | Body)

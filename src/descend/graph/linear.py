@@ -163,7 +163,7 @@ def _sum_transpose(g: Node, node: Node) -> list[Node]:
 
 
 def _sum_meaning(x: Array, *, axes: Ints) -> Array:
-    return np.asarray(np.sum(x, axis=axes, dtype=x.dtype))
+    return np.asarray(np.add.reduce(x, axis=axes, dtype=x.dtype))
 
 
 def _shift(axes: Ints) -> Ints:
@@ -186,6 +186,8 @@ def _broadcast_transpose(g: Node, node: Node) -> list[Node]:
 
 
 def _broadcast_meaning(x: Array, *, shape: Sequence[int], axes: Ints) -> Array:
+    if not axes:
+        return np.full(shape, x, x.dtype)
     ordered = np.transpose(x, sorted(range(x.ndim), key=lambda i: axes[i]))
     stretched = [shape[i] if i in axes else 1 for i in range(len(shape))]
     return np.broadcast_to(ordered.reshape(stretched), tuple(shape))

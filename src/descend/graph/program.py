@@ -12,13 +12,14 @@ a stop code (0: go on) and the values to record.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from descend.graph.evaluate import evaluate
+from descend.graph.evaluate import Prepared
 from descend.graph.node import Dim, Node
 from descend.graph.primitive import Array
 
@@ -145,18 +146,28 @@ def _batches(program: Program, n: int) -> list[tuple[int, int]]:
     return [(a, min(a + size, n)) for a in range(0, max(n, 1), size)]
 
 
+@functools.lru_cache(maxsize=32)
+def _prepared(program: Program) -> tuple[Prepared, Prepared]:
+    """The step and the end of an epoch, ready to be evaluated."""
+    step, epoch = program.step, program.epoch
+    ok = [] if step.ok is None else [step.ok]
+    lasting = [*program.state, *program.fixed]
+    ends = [*epoch.new_state, epoch.stop, *epoch.record]
+    return (
+        Prepared([*step.new_state, step.loss, *ok], [*lasting, *program.data]),
+        Prepared(ends, [*lasting, epoch.index, epoch.loss]),
+    )
+
+
 def _step(
-    program: Program, bound: Bindings, control: Control, order: Array | None, rows: tuple[int, int]
-) -> bool:
+    program: Program, step: Prepared, bound: Bindings, control: Control, order: Array | None,
+    rows: tuple[int, int],
+) -> bool:  # fmt: skip
     window: Any = slice(*rows) if order is None else order[rows[0] : rows[1]]
-    values: dict[Node, Array] = dict(zip(program.state, bound.state, strict=True))
-    values |= dict(zip(program.fixed, bound.fixed, strict=True))
-    values |= {n: a[window] for n, a in zip(program.data, bound.data, strict=True)}
-    graph = program.step
-    outputs = [*graph.new_state, graph.loss, *([graph.ok] if graph.ok is not None else [])]
-    results = evaluate(outputs, values, {program.rows: rows[1] - rows[0]})
+    values = [*bound.state, *bound.fixed, *(a[window] for a in bound.data)]
+    results = step(values, {program.rows: rows[1] - rows[0]})
     control.steps += 1
-    if graph.ok is not None and not bool(results.pop()):
+    if program.step.ok is not None and not bool(results.pop()):
         control.status = DIVERGED
         return False
     control.loss_sum += float(results.pop()) * (rows[1] - rows[0])
@@ -164,15 +175,11 @@ def _step(
     return True
 
 
-def _end_epoch(program: Program, bound: Bindings, control: Control) -> None:
-    graph = program.epoch
-    values: dict[Node, Array] = dict(zip(program.state, bound.state, strict=True))
-    values |= dict(zip(program.fixed, bound.fixed, strict=True))
-    values[graph.index] = np.asarray(float(control.epoch))
-    values[graph.loss] = np.asarray(control.loss_sum / max(bound.n_rows, 1))
-    outputs = [*graph.new_state, graph.stop, *graph.record]
-    results = evaluate(outputs, values, {program.rows: bound.n_rows})
-    k = len(graph.new_state)
+def _end_epoch(program: Program, end: Prepared, bound: Bindings, control: Control) -> None:
+    mean = control.loss_sum / max(bound.n_rows, 1)
+    values = [*bound.state, *bound.fixed, np.asarray(float(control.epoch)), np.asarray(mean)]
+    results = end(values, {program.rows: bound.n_rows})
+    k = len(program.epoch.new_state)
     bound.state[:] = results[:k]
     control.records.append(tuple(results[k + 1 :]))
     control.status = int(results[k])
@@ -185,6 +192,7 @@ def _end_epoch(program: Program, bound: Bindings, control: Control) -> None:
 def interpret(program: Program, bound: Bindings, control: Control, budget: int) -> None:
     """Advance a run by at most `budget` steps, or until it stops. Call again to go on."""
     spans = _batches(program, bound.n_rows)
+    step, end = _prepared(program)
     if control.status == RUNNING and control.epoch >= control.max_epochs:
         control.status = EPOCHS_SPENT
     while control.status == RUNNING and budget > 0:
@@ -192,12 +200,12 @@ def interpret(program: Program, bound: Bindings, control: Control, budget: int) 
         if program.plan.shuffle:
             order = permutation(bound.n_rows, control.seed, control.epoch)
         while control.batch < len(spans) and budget > 0:
-            if not _step(program, bound, control, order, spans[control.batch]):
+            if not _step(program, step, bound, control, order, spans[control.batch]):
                 return
             control.batch += 1
             budget -= 1
         if control.batch == len(spans):
-            _end_epoch(program, bound, control)
+            _end_epoch(program, end, bound, control)
 
 
 def program_graphs(program: Program) -> Iterator[tuple[str, Mapping[str, Node]]]:
