@@ -22,13 +22,17 @@ Function = Callable[[mp.mpf], mp.mpf]
 
 
 class Spec(NamedTuple):
-    """A polynomial with `count` coefficients close to a function on [low, high]."""
+    """A polynomial with `count` coefficients close to a function on [low, high].
+
+    The error is measured times the weight.
+    """
 
     function: Function
     low: float
     high: float
     count: int
     single: bool = False
+    weight: Function | None = None
 
 
 def series(function: Function, head: dict[int, str], drop: int, step: int = 1) -> Function:
@@ -43,13 +47,14 @@ def series(function: Function, head: dict[int, str], drop: int, step: int = 1) -
     return quotient
 
 
-def _solve(spec: Spec, nodes: list[mp.mpf], values: list[mp.mpf]) -> list[mp.mpf]:
-    size = spec.count + 1
-    rows = mp.matrix(size, size)
+def _solve(
+    count: int, nodes: list[mp.mpf], values: list[mp.mpf], weights: list[mp.mpf]
+) -> list[mp.mpf]:
+    rows = mp.matrix(count + 1, count + 1)
     for i, x in enumerate(nodes):
-        for j in range(spec.count):
+        for j in range(count):
             rows[i, j] = x**j
-        rows[i, spec.count] = (-1) ** i
+        rows[i, count] = (-1) ** i / weights[i]
     return list(mp.lu_solve(rows, mp.matrix(values)))
 
 
@@ -72,11 +77,16 @@ def remez(spec: Spec) -> tuple[list[mp.mpf], mp.mpf]:
     middle, half = (low + high) / 2, (high - low) / 2
     grid = [middle - half * mp.cos(mp.pi * i / points) for i in range(points + 1)]
     values = [spec.function(x) for x in grid]
+    weights = [spec.weight(x) if spec.weight else mp.mpf(1) for x in grid]
     chosen = [round(i * points / spec.count) for i in range(spec.count + 1)]
     for _ in range(30):
-        solution = _solve(spec, [grid[i] for i in chosen], [values[i] for i in chosen])
+        picked = ([column[i] for i in chosen] for column in (grid, values, weights))
+        solution = _solve(spec.count, *picked)
         coefficients, level = solution[:-1], abs(solution[-1])
-        error = [v - mp.polyval(coefficients[::-1], x) for x, v in zip(grid, values, strict=True)]
+        error = [
+            w * (v - mp.polyval(coefficients[::-1], x))
+            for x, v, w in zip(grid, values, weights, strict=True)
+        ]
         extremes = _extremes(error)
         while len(extremes) > spec.count + 1:
             ends = (extremes[0], extremes[-1])
@@ -104,8 +114,38 @@ LOG = series(lambda s: mp.log((1 + s) / (1 - s)), {1: "2"}, 3, 2)
 LOG_TAIL = series(lambda s: mp.log((1 + s) / (1 - s)) / 2, {1: "1", 3: "mp.mpf(1)/3"}, 5, 2)
 SIN = series(mp.sin, {1: "1"}, 3, 2)
 COS = series(mp.cos, {0: "1", 2: "-mp.mpf(1)/2"}, 4, 2)
+ATAN = series(mp.atan, {1: "1"}, 3, 2)
+ASIN = series(mp.asin, {1: "1"}, 3, 2)
+ERF = series(mp.erf, {}, 1, 2)
 LOG_REACH = 0.02943725152286  # ((√2 - 1)/(√2 + 1))²
 QUARTER = 0.7955**2  # π/4 and what the rounding of x·2/π adds
+
+ERFC_POLE = 3.0  # t = (x - pole) / (x + pole)
+
+
+def _erfc_scaled(t: mp.mpf) -> mp.mpf:
+    """(x + pole)·e^x²·erfc(x) as a function of t."""
+    x = ERFC_POLE * (1 + t) / (1 - t)
+    return (x + ERFC_POLE) * mp.exp(x * x) * mp.erfc(x)
+
+
+def _stirling(w: mp.mpf) -> mp.mpf:
+    """x·(log Γ(x) - (x - ½)(log x - 1) - (log 2π - 1)/2) at w = 1/x²."""
+    x = 1 / mp.sqrt(max(w, TINY))
+    return x * (mp.loggamma(x) - (x - 0.5) * (mp.log(x) - 1) - (mp.log(2 * mp.pi) - 1) / 2)
+
+
+def _digamma_tail(w: mp.mpf) -> mp.mpf:
+    """x²·(log x - 1/(2x) - ψ(x)) at w = 1/x²."""
+    x = 1 / mp.sqrt(max(w, TINY))
+    return x * x * (mp.log(x) - 1 / (2 * x) - mp.digamma(x))
+
+
+def _near_two(d: mp.mpf) -> mp.mpf:
+    """log Γ(2 + d) / d."""
+    d = d if abs(d) > TINY else TINY
+    return mp.loggamma(2 + d) / d
+
 
 SPECS = {
     "EXP": Spec(EXP, -HALF_LN2, HALF_LN2, 10),
@@ -115,6 +155,16 @@ SPECS = {
     "LOG_TAIL": Spec(LOG_TAIL, 0, LOG_REACH, 7),
     "SIN": Spec(SIN, 0, QUARTER, 6),
     "COS": Spec(COS, 0, QUARTER, 6),
+    "ATAN": Spec(ATAN, 0, 0.17157287525381, 12),
+    "ASIN": Spec(ASIN, 0, 0.25, 13),
+    "ERF": Spec(lambda z: ERF(z) - 1, 0, 1, 13),
+    "ERF_TAIL": Spec(lambda u: -mp.log(mp.erfc(3.5 + u)), -2.5, 2.5, 18, False,
+                     lambda u: mp.erfc(3.5 + u)),
+    "ERFC": Spec(_erfc_scaled, -0.75, 0.82, 22),
+    "GAMMALN": Spec(_near_two, -0.5, 0.5, 19),
+    "STIRLING": Spec(_stirling, 0, 1 / 49, 8),
+    "DIGAMMA": Spec(_digamma_tail, 0, 1 / 64, 8),
+    "INVERSE_CBRT": Spec(lambda m: 1 / mp.cbrt(m), 0.70710678, 1.41421357, 5),
     "SIN_F32": Spec(SIN, 0, QUARTER, 4),
     "COS_F32": Spec(COS, 0, QUARTER, 4),
 }
@@ -130,6 +180,11 @@ CONSTANTS: dict[str, tuple[Function, int, bool]] = {
     "LOG10_2_F32": (lambda _: mp.ln2 / mp.ln10, 2, True),
     "HALF_PI": (lambda _: mp.pi / 2, 3, False),
     "TWO_OVER_PI": (lambda _: 2 / mp.pi, 1, False),
+    "QUARTER_PI": (lambda _: mp.pi / 4, 2, False),
+    "CBRT_2": (lambda _: mp.cbrt(2), 1, False),
+    "PI": (lambda _: mp.pi, 2, False),
+    "LOG_PI": (lambda _: mp.log(mp.pi), 2, False),
+    "STIRLING_SHIFT": (lambda _: (mp.log(2 * mp.pi) - 1) / 2, 1, False),
     "THIRD": (lambda _: mp.mpf(1) / 3, 2, False),
 }
 

@@ -17,8 +17,8 @@ _DECLARATIONS = {
 }
 
 # r mod b for r / b >= 2^53: r is replaced by its remainder modulo b·2^k, with k chosen such that
-# the quotient stays under 2^53, until k is 0 or nothing is left. The factor 2^k is applied in two parts, since it
-# may itself be too large; b·2^k is always exact.
+# the quotient stays under 2^53, until k is 0 or nothing is left. The factor 2^k is applied in two
+# parts, since it may itself be too large; b·2^k is always exact.
 _HELPER_TEXT = f"""define internal double @{_HELPER}(double %a, double %b) noinline cold nounwind {{
 entry:
   %b.raised = fmul double %b, 0x4350000000000000
