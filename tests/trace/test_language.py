@@ -22,7 +22,11 @@ from descend.trace.trace import trace_function
 
 X = np.linspace(-1.0, 2.0, 7)
 FACTOR = 3.0
-ACTIVATIONS = {"tanh": np.tanh, "relu": lambda v: np.maximum(v, 0), "softplus": lambda v: logsumexp([v, 0])}
+ACTIVATIONS = {
+    "tanh": np.tanh,
+    "relu": lambda v: np.maximum(v, 0),
+    "softplus": lambda v: logsumexp([v, 0]),
+}
 LAYERS = [np.sin, lambda v: v * FACTOR]
 
 
@@ -98,7 +102,12 @@ def keyworded(x: Any, w: Any, b: Any) -> Any:
     def g(*args: Any, **kwargs: Any) -> Any:
         return f(*args, **kwargs)
 
-    return g(x, scale=w), functools.partial(f, scale=b)(x), np.sum(a=x, axis=0), f(x, shift=[0.0] * 7)
+    return (
+        g(x, scale=w),
+        functools.partial(f, scale=b)(x),
+        np.sum(a=x, axis=0),
+        f(x, shift=[0.0] * 7),
+    )
 
 
 def generated(x: Any, w: Any, b: Any) -> Any:
@@ -246,7 +255,9 @@ def test_numpy_is_left_alone_and_so_is_the_user_function() -> None:
 
 
 def test_protocols_serve_where_no_copy_is_possible(agree: Any) -> None:
-    compiled = SimpleNamespace(f=eval("lambda x: np.exp(x) + np.where(x > 0, x, 0).sum()", {"np": np}))
+    compiled = SimpleNamespace(
+        f=eval("lambda x: np.exp(x) + np.where(x > 0, x, 0).sum()", {"np": np})
+    )
     agree(lambda x: compiled.f(x), X)
 
 

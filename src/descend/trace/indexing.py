@@ -16,7 +16,7 @@ from descend.graph.selection import take
 from descend.graph.source import const, is_const, value_of
 from descend.trace.context import where
 from descend.trace.regions import Block, reshaped
-from descend.trace.typing_rules import broadcast_shapes, shape_text, to_shape
+from descend.trace.typing_rules import broadcast_shapes, fits, shape_text, to_shape
 
 __all__ = [
     "Gather",
@@ -361,7 +361,7 @@ def fitted(value: Node, shape: Shape) -> Node:
         value = reshaped(value, value.shape[1:])
     if value.shape == shape:
         return value
-    if value.ndim > len(shape) or broadcast_shapes([value.shape, shape]) != shape:
+    if not fits(value.shape, shape):
         raise UsageError(
             f"could not broadcast input array from shape {shape_text(value.shape)} into shape "
             f"{shape_text(shape)}",

@@ -8,12 +8,11 @@ from typing import Any
 from descend.errors import NotCoveredError
 from descend.trace.context import where
 from descend.trace.operators import known_results
-from descend.trace.table import covers, implementation
+from descend.trace.table import ENTRIES, Entry, covers, implementation
 from descend.trace.tensor import Known, Tensor, is_traced, without_stand_ins, wrap
 
-__all__ = ["METHODS"]
+__all__: list[str] = []
 
-METHODS: dict[str, Callable[..., Any]] = {}
 _VIEWS = ("reshape", "ravel", "transpose", "swapaxes", "squeeze")
 
 
@@ -26,13 +25,12 @@ def _method(name: str, call: Callable[..., Any]) -> None:
             return call(self, *args, **kwargs)
         return known_results(own(*without_stand_ins(args), **without_stand_ins(kwargs)))
 
-    METHODS[name] = method
     covers(name, module="method")(method)
 
 
 for _name in (
     "all", "any", "argmax", "argmin", "argsort", "clip", "cumprod", "cumsum", "diagonal", "dot",
-    "max", "mean", "min", "nonzero", "prod", "ptp", "ravel", "repeat", "round", "searchsorted",
+    "max", "mean", "min", "prod", "ptp", "ravel", "repeat", "round", "searchsorted",
     "squeeze", "std", "sum", "swapaxes", "take", "trace", "var",
 ):  # fmt: skip
     _method(_name, lambda *a, _name=_name, **k: implementation(f"numpy.{_name}")(*a, **k))
@@ -86,11 +84,13 @@ def _imatmul(self: Any, other: Any) -> Any:
     return self
 
 
-def _refused(name: str, remedy: str) -> Callable[..., Any]:
-    def method(_self: Any, *_args: Any, **_kwargs: Any) -> Any:
+def _refuse(name: str, remedy: str) -> None:
+    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if self.__class__ is Known:
+            return known_results(getattr(self._known, name)(*args, **kwargs))
         raise NotCoveredError(f".{name}() cannot be part of a model", where=where(), remedy=remedy)
 
-    return method
+    ENTRIES[f"method.{name}"] = Entry(f"method.{name}", "refused", method, remedy)
 
 
 _method("reshape", _reshape)
@@ -105,7 +105,8 @@ _method("conjugate", _same)
 _method("matmul", _matmul)
 _method("rmatmul", _rmatmul)
 _method("imatmul", _imatmul)
-_method("view", _refused("view", "use .astype(dtype) for numbers of another dtype"))
-_method("put", _refused("put", "write x[index] = values"))
-_method("partition", _refused("partition", "use np.sort"))
-_method("tobytes", _refused("tobytes", "keep the array"))
+_refuse("view", "use .astype(dtype) for numbers of another dtype")
+_refuse("put", "write x[index] = values")
+_refuse("partition", "use np.sort")
+_refuse("tobytes", "keep the array")
+_refuse("nonzero", "how many places there are depends on the data; use np.where(condition, a, b)")

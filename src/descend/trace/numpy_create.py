@@ -17,7 +17,7 @@ from descend.trace.regions import reshaped, stacked
 from descend.trace.rows import Rows
 from descend.trace.table import covers
 from descend.trace.tensor import Tensor, as_node, is_traced, wrap
-from descend.trace.typing_rules import broadcast_shapes, shape_text, to_shape
+from descend.trace.typing_rules import broadcast_shapes, fits, shape_text, to_shape
 
 __all__ = ["as_shape"]
 
@@ -76,7 +76,7 @@ def _full(shape: Any, fill_value: Any, dtype: Any = None, order: Any = "C", **_:
 
 def _filled(shape: Shape, value: Any, dtype: Any) -> Node:
     node = as_node(value, dtype)
-    if broadcast_shapes([node.shape, shape]) != shape:
+    if not fits(node.shape, shape):
         raise UsageError(
             f"could not broadcast input array from shape {shape_text(node.shape)} into shape "
             f"{shape_text(shape)}",

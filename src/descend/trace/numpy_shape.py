@@ -23,6 +23,7 @@ from descend.trace.table import covers
 from descend.trace.tensor import Known, Tensor, as_node, known, view_of, wrap
 from descend.trace.typing_rules import (
     broadcast_shapes,
+    fits,
     normal_axes,
     normal_axis,
     shape_text,
@@ -208,7 +209,7 @@ for _n in (1, 2, 3):
 @covers("broadcast_to")
 def _broadcast_to(array: Any, shape: Any, subok: bool = False) -> Any:
     x, wanted = as_node(array), as_shape(shape)
-    if broadcast_shapes([x.shape, wanted]) != wanted:
+    if not fits(x.shape, wanted):
         raise UsageError(
             f"cannot broadcast shape {shape_text(x.shape)} to {shape_text(wanted)}", where=where()
         )
@@ -287,7 +288,7 @@ def _stack(
     return deliver(stacked(nodes, at), out)
 
 
-@covers("vstack")
+@covers("vstack", "row_stack")
 def _vstack(tup: Any, *, dtype: Any = None, casting: Any = None) -> Any:
     return _concatenate([_at_least(2, a) for a in _parts(tup)], 0, dtype=dtype)
 

@@ -23,7 +23,7 @@ from descend.trace.tensor import (
     known,
     without_stand_ins,
 )
-from descend.trace.typing_rules import broadcast_shapes, loop_dtypes, shape_text, to_shape
+from descend.trace.typing_rules import broadcast_shapes, fits, loop_dtypes, shape_text, to_shape
 from descend.trace.ufunc_rules import RULES, Rule
 
 __all__ = ["binary", "elementwise", "in_place", "known_results", "power", "unary"]
@@ -133,9 +133,7 @@ def in_place_value(name: str, result: Node, target: Tensor) -> Node:
             "with casting rule 'same_kind'",
             where=where(),
         )
-    if result.shape != target.extents and broadcast_shapes([result.shape, target.extents]) != (
-        target.extents
-    ):
+    if not fits(result.shape, target.extents):
         raise UsageError(
             f"non-broadcastable output operand with shape {shape_text(target.extents)} doesn't "
             f"match the broadcast shape {shape_text(result.shape)}",
@@ -148,6 +146,8 @@ def in_place_value(name: str, result: Node, target: Tensor) -> Node:
 def binary(rule: Rule, a: Any, b: Any) -> Any:
     """An operator between two operands, at least one of them a stand-in."""
     if rule is POWER:
+        if b.__class__ is int and b == 2 and a.__class__ is Tensor and a.ndim:
+            return elementwise(RULES["square"], (a,), weak=True)
         return power(a, b)
     if a.__class__ is Tensor or b.__class__ is Tensor:
         return elementwise(rule, (a, b), weak=True)

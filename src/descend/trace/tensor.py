@@ -248,6 +248,14 @@ class Tensor:
             )
         )
 
+    def __array__(self, *_args: Any, **_kwargs: Any) -> Any:
+        """Never converted: NumPy would otherwise make an array of objects without a word."""
+        raise TraceError(
+            "a plain NumPy array cannot hold a value that is not known before the data is",
+            where=where(),
+            remedy="make the array in the model, with np.zeros, np.array or np.copy of yours",
+        )
+
     def __complex__(self) -> complex:
         raise TraceError("complex numbers are not differentiated", where=where())
 

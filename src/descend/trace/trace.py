@@ -73,9 +73,27 @@ def trace_function(
         model = model_of(function, trace)
         given = [_wrapped(a) for a in args]
         named = {k: _wrapped(a) for k, a in (kwargs or {}).items()}
-        result = model(*given, **named)
+        try:
+            result = model(*given, **named)
+        except ValueError as error:
+            hidden = _hidden(error)
+            if hidden is None:
+                raise
+            raise hidden from error
         leaves, tree = _result_leaves(function, result)
         return Traced([as_node(leaf) for leaf in leaves], tree, trace)
+
+
+def _hidden(error: ValueError) -> TraceError | None:
+    """NumPy hides the reason why a stand-in does not fit into an array of its own."""
+    cause = error.__cause__
+    if not isinstance(cause, TraceError) or isinstance(error, TraceError):
+        return None
+    return TraceError(
+        "a plain NumPy array cannot hold a value that is not known before the data is",
+        where=cause.where,
+        remedy="make the array in the model, with np.zeros, np.array or np.copy of yours",
+    )
 
 
 def _wrapped(tree: Any) -> Any:

@@ -14,6 +14,7 @@ from descend.trace.context import where
 
 __all__ = [
     "broadcast_shapes",
+    "fits",
     "loop_dtypes",
     "normal_axes",
     "normal_axis",
@@ -83,6 +84,20 @@ def broadcast_shapes(shapes: Sequence[Shape]) -> Shape:
         b = (1,) * (n - len(shape)) + shape
         common = tuple(_common_extent(i, j, shapes) for i, j in zip(a, b, strict=True))
     return common
+
+
+def fits(own: Shape, shape: Shape) -> bool:
+    """Whether an array can be broadcast to a shape."""
+    if len(own) > len(shape):
+        return False
+    for n, wanted in zip(reversed(own), reversed(shape), strict=False):
+        if n in (1, wanted):
+            continue
+        for extent in (n, wanted):
+            if isinstance(extent, Dim):
+                raise RowsAsked(extent, "writing an array of another length")
+        return False
+    return True
 
 
 def to_shape(node: Node, shape: Shape) -> Node:
