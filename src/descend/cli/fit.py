@@ -23,7 +23,7 @@ from descend.data.tables import TableFile, open_table
 from descend.errors import UsageError
 from descend.trace.formula import Binding, Formula
 from descend.train.fit import fit as run_fit
-from descend.train.fit import load
+from descend.train.load import load
 
 __all__ = ["fit", "open_bound"]
 

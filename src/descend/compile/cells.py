@@ -78,7 +78,7 @@ def _reduced(node: Node, args: Sequence[Cells], let: MakeLet) -> Cells:
     if args[0].size == 0:
         return np.full(sizes(node.shape), _const(0, node.dtype, let), object)
     count = math.prod(args[0].shape[i] for i in axes)
-    rows = np.transpose(args[0], [*kept, *axes]).reshape(-1, count)
+    rows: Cells = np.transpose(args[0], [*kept, *axes]).reshape(-1, count)
     join = lambda a, b: let(op, (a, b), None, node.dtype)  # noqa: E731
     return object_array([combine(join, row) for row in rows], node.shape)
 
