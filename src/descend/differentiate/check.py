@@ -7,6 +7,7 @@ central differences of shrinking steps (Ridders 1982).
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -73,7 +74,8 @@ def complex_step(function: Plain, x: Array, k: int) -> float | None:
     z = x.astype(np.complex128)
     z.flat[k] += COMPLEX_STEP * 1j
     try:
-        with np.errstate(all="ignore"):
+        with np.errstate(all="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore", np.exceptions.ComplexWarning)
             value = np.asarray(function(z))
     except (TypeError, ValueError, AttributeError):
         return None
