@@ -368,11 +368,13 @@ class DescentWriter:
                 )
                 continue
             place = Place("record", number, node.shape, node.dtype)
-            for flat, let in enumerate(lowering.cells[node].flat):
+            cells = lowering.cells[node]
+            for flat, index in enumerate(np.ndindex(cells.shape)):
                 at_cell = self.e.fresh("p")
                 offset = flat * node.dtype.itemsize
                 self.e.line(f"{at_cell} = getelementptr i8, ptr {start}, i64 {offset}")
-                writer.store(Address(place, ()), writer.values[let], {}, at_cell)
+                address = Address(place, tuple(Index(i) for i in index))
+                writer.store(address, writer.values[cells[index]], {}, at_cell)
         self.assign("records", self.e.add(row, 1))
 
 
