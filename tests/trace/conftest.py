@@ -1,6 +1,8 @@
 """One way of checking a trace: NumPy runs the model, the interpreter runs its graph, both agree."""
 
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +14,9 @@ from descend.graph.node import Dim
 from descend.graph.source import input_node
 from descend.trace.trace import Traced, trace_function
 from descend.trace.tree import flatten
+
+# The cases are shared by several tests; pytest's importlib mode finds no neighbours by itself.
+sys.path.insert(0, str(Path(__file__).parent))
 
 TOLERANCE = {"float16": 2e-3, "float32": 2e-5, "float64": 5e-13}
 

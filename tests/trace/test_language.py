@@ -1,4 +1,4 @@
-"""The model as a copy of itself: whatever plain NumPy code a user writes, NumPy decides what is right."""
+"""The model as a copy of itself: plain NumPy code of every kind, and NumPy decides."""
 
 import functools
 import math
@@ -50,7 +50,7 @@ def collected(x: Any, w: Any, b: Any) -> Any:
 def comprehended(x: Any, w: Any, b: Any) -> Any:
     powers = [w * x**k for k in range(3)]
     table = {k: math.sqrt(k + 1) * w for k in (0, 1)}
-    pairs = {k: v for k, v in zip("ab", (w, b), strict=True)}
+    pairs = {k: v * 2 for k, v in zip("ab", (w, b), strict=True)}
     total = sum(np.array([p, p]) for p in powers)
     return total, table, pairs, [np.array([w, k]) for k in range(2)], sum(k * b for k in range(3))
 

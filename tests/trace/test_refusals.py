@@ -51,20 +51,36 @@ def test_a_branch_names_its_line_and_np_where() -> None:
         (lambda w: [v for v in (1, 2) if v > w], "if v > w", ["np.where"]),
         (lambda w: float(w), "float(w)", ["float() of a value", ".astype(np.float64)"]),
         (lambda w: int(w), "int(w)", ["int() of a value", "np.floor"]),
-        (lambda w: range(w.astype(int)), "range(w", ["an integer is needed", "fixed number of steps"]),
+        (
+            lambda w: range(w.astype(int)),
+            "range(w",
+            ["an integer is needed", "fixed number of steps"],
+        ),
         (lambda w: [1, 2][w], "[1, 2][w]", ["only integers can be used as an index"]),
         (lambda w: complex(w), "complex(w)", ["complex numbers are not differentiated"]),
         (lambda v: v.item(), "v.item()", [".item() of a value", "leave it an array"]),
         (lambda v: v.tolist(), "v.tolist()", [".tolist()", "keep the array"]),
-        (lambda x: [r for r in x], "for r in x", ["loop over the rows", "all rows at once"]),
+        (lambda x: [r + 1 for r in x], "for r in x", ["loop over the rows", "all rows at once"]),
         (lambda w: list(w), "list(w)", ["iteration over a 0-d array"]),
         (lambda x: x[x > 0], "x[x > 0]", ["how many elements a mask selects", "np.where"]),
         (lambda v: np.nonzero(v), "np.nonzero(v)", ["np.nonzero cannot be part", "np.where"]),
         (lambda v: v.nonzero(), "v.nonzero()", [".nonzero() cannot be part", "np.where"]),
-        (lambda v: np.where(v > 0), "np.where(v > 0)", ["one argument", "np.where(condition, a, b)"]),
-        (lambda w: np.random.normal() * w, "np.random.normal()", ["np.random.normal in a model", "draw them before"]),
+        (
+            lambda v: np.where(v > 0),
+            "np.where(v > 0)",
+            ["one argument", "np.where(condition, a, b)"],
+        ),
+        (
+            lambda w: np.random.normal() * w,
+            "np.random.normal()",
+            ["np.random.normal in a model", "draw them before"],
+        ),
         (lambda w: rng_module.uniform() * w, "rng_module", ["np.random.uniform in a model"]),
-        (lambda v: np.fft.fft(v), "np.fft.fft(v)", ["np.fft.fft cannot be part", "cosines and sines"]),
+        (
+            lambda v: np.fft.fft(v),
+            "np.fft.fft(v)",
+            ["np.fft.fft cannot be part", "cosines and sines"],
+        ),
         (lambda m: np.linalg.eig(m), "np.linalg.eig(m)", ["np.linalg.eig cannot be part"]),
         (lambda v: v * 1j, "v * 1j", ["complex numbers", "real and imaginary parts"]),
         (lambda v: v.astype(complex), "v.astype(complex)", ["complex128"]),
@@ -74,11 +90,15 @@ def test_a_branch_names_its_line_and_np_where() -> None:
         (lambda w: max([w, 1.0], key=abs), "max([w, 1.0]", ["key=", "np.where"]),
         (lambda v: np.arange(v[0]), "np.arange(v[0])", ["np.arange with a bound", "known n"]),
         (lambda v: np.exp(v, out=OUTSIDE), "np.exp(v, out=OUTSIDE)", ["plain array", "np.empty"]),
-        (lambda v: np.exp(v, bogus=1), "np.exp(v, bogus=1)", ["unexpected keyword argument 'bogus'"]),
+        (
+            lambda v: np.exp(v, bogus=1),
+            "np.exp(v, bogus=1)",
+            ["unexpected keyword argument 'bogus'"],
+        ),
         (lambda v: np.sum(v, bogus=1), "np.sum(v, bogus=1)", ["np.sum:", "bogus"]),
         (lambda v: v.view("i8"), "v.view", [".view() cannot be part", ".astype(dtype)"]),
     ],
-)  # fmt: skip
+)
 def test_refusals(model: Any, line: str, words: list[str]) -> None:
     refused(model, line, *words)
 
@@ -88,12 +108,16 @@ def test_refusals(model: Any, line: str, words: list[str]) -> None:
     [
         (lambda m: np.linalg.inv(m), "np.linalg.inv(m)", ["np.linalg.inv is not covered yet"]),
         (lambda v: np.kaiser(3, v[0]), "np.kaiser", ["np.kaiser is not covered yet", "do: "]),
-        (lambda v: np.nanquantile(v, 0.5), "np.nanquantile", ["what is there and similar", "quantile"]),
+        (
+            lambda v: np.nanquantile(v, 0.5),
+            "np.nanquantile",
+            ["what is there and similar", "quantile"],
+        ),
         (lambda m: np.linalg.norm(m, 2), "np.linalg.norm(m, 2)", ["singular values", "'fro'"]),
         (lambda v: np.add.at(v, 0, 1), "np.add.at", ["np.add.at is not covered yet"]),
         (lambda v: np.linalg.matrix_power(v, -1), "matrix_power", ["negative matrix power"]),
     ],
-)  # fmt: skip
+)
 def test_names_that_are_not_there_yet(model: Any, line: str, words: list[str]) -> None:
     refused(model, line, *words, error=NotCoveredError)
 
@@ -101,16 +125,44 @@ def test_names_that_are_not_there_yet(model: Any, line: str, words: list[str]) -
 @pytest.mark.parametrize(
     ("model", "line", "words"),
     [
-        (lambda v: v + np.ones(4), "v + np.ones(4)", ["could not be broadcast together with shapes (3,) (4,)"]),
-        (lambda v, m: m @ np.ones(2), "m @ np.ones(2)", ["(3, 3) and (2,) not aligned: 3 (dim 1) != 2 (dim 0)"]),
-        (lambda v: v.reshape(2, 2), "v.reshape(2, 2)", ["cannot reshape array of shape (3,) into shape (2, 2)"]),
-        (lambda v: np.sum(v, axis=1), "np.sum(v, axis=1)", ["axis 1 is out of bounds for array of dimension 1"]),
+        (
+            lambda v: v + np.ones(4),
+            "v + np.ones(4)",
+            ["could not be broadcast together with shapes (3,) (4,)"],
+        ),
+        (
+            lambda v, m: m @ np.ones(2),
+            "m @ np.ones(2)",
+            ["(3, 3) and (2,) not aligned: 3 (dim 1) != 2 (dim 0)"],
+        ),
+        (
+            lambda v: v.reshape(2, 2),
+            "v.reshape(2, 2)",
+            ["cannot reshape array of shape (3,) into shape (2, 2)"],
+        ),
+        (
+            lambda v: np.sum(v, axis=1),
+            "np.sum(v, axis=1)",
+            ["axis 1 is out of bounds for array of dimension 1"],
+        ),
         (lambda v: v[3], "v[3]", ["index 3 is out of bounds for axis 0 with size 3"]),
-        (lambda v: v[0, 0], "v[0, 0]", ["too many indices for array: array is 1-dimensional, but 2"]),
+        (
+            lambda v: v[0, 0],
+            "v[0, 0]",
+            ["too many indices for array: array is 1-dimensional, but 2"],
+        ),
         (lambda v: v[[5]], "v[[5]]", ["index 5 is out of bounds"]),
         (lambda v: v[[True, False]], "v[[True, False]]", ["boolean index of shape (2,)"]),
-        (lambda v, w: np.array([v, w]), "np.array([v, w])", ["elements of the list have different shapes: (), (3,)"]),
-        (lambda v, m: np.concatenate([v, m]), "np.concatenate", ["dimensions must match", "array 1 has 2"]),
+        (
+            lambda v, w: np.array([v, w]),
+            "np.array([v, w])",
+            ["elements of the list have different shapes: (), (3,)"],
+        ),
+        (
+            lambda v, m: np.concatenate([v, m]),
+            "np.concatenate",
+            ["dimensions must match", "array 1 has 2"],
+        ),
         (lambda m: np.stack([m, m[0]]), "np.stack", ["all input arrays must have the same shape"]),
         (lambda v: np.max(v[:0]), "np.max(v[:0])", ["zero-size array to reduction operation max"]),
         (lambda v: np.full(2, v), "np.full(2, v)", ["from shape (3,) into shape (2,)"]),
@@ -118,7 +170,7 @@ def test_names_that_are_not_there_yet(model: Any, line: str, words: list[str]) -
         (lambda m: np.einsum("ij", m, m), "np.einsum", ["has 1 operands, 2 were given"]),
         (lambda v, m: np.einsum("ij,j->i", m, v[:2]), "np.einsum", ["disagree on the size"]),
     ],
-)  # fmt: skip
+)
 def test_shapes_that_do_not_fit(model: Any, line: str, words: list[str]) -> None:
     refused(model, line, *words, error=UsageError)
 

@@ -13,10 +13,11 @@ from descend.errors import TraceError
 from descend.graph.node import Dim
 from descend.trace.context import where
 from descend.trace.dispatch import NONE, TRACED, scan
+from descend.trace.known import Known
 from descend.trace.operators import binary, elementwise
 from descend.trace.rows import Rows
 from descend.trace.table import ORIGINALS, covers, implementation
-from descend.trace.tensor import Known, Tensor, as_node, is_traced, wrap
+from descend.trace.tensor import Tensor, as_node, is_traced, wrap
 from descend.trace.ufunc_rules import RULES
 
 __all__: list[str] = []

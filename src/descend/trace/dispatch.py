@@ -10,10 +10,11 @@ import numpy as np
 
 from descend.errors import NotCoveredError, TraceError
 from descend.trace.context import where
+from descend.trace.known import Known, known
 from descend.trace.operators import known_results
 from descend.trace.rows import Rows
 from descend.trace.table import ENTRIES, Entry, covers, implementation
-from descend.trace.tensor import Known, Tensor, is_traced, known, without_stand_ins
+from descend.trace.tensor import Tensor, is_traced, without_stand_ins
 from descend.trace.ufunc_rules import rule_for
 
 __all__ = ["NONE", "KNOWN", "TRACED", "face", "name_of", "scan", "short_name"]

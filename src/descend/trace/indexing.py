@@ -298,7 +298,7 @@ def result_shape(g: Gather) -> Shape:
 
 
 def scatter(g: Gather, node: Node, value: Node) -> Node:
-    """x with x[index] replaced by the value (of the result's shape); of equal indices the last wins.
+    """x with x[index] replaced by the value, in its shape; of equal indices the last wins.
 
     Where every index is known, the result is a gather from the old and the new elements.
     """

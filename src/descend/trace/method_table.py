@@ -7,9 +7,10 @@ from typing import Any
 
 from descend.errors import NotCoveredError
 from descend.trace.context import where
+from descend.trace.known import Known
 from descend.trace.operators import known_results
 from descend.trace.table import ENTRIES, Entry, covers, implementation
-from descend.trace.tensor import Known, Tensor, is_traced, without_stand_ins, wrap
+from descend.trace.tensor import Tensor, is_traced, without_stand_ins, wrap
 
 __all__: list[str] = []
 

@@ -11,10 +11,11 @@ from descend.errors import NotCoveredError, TraceError, UsageError
 from descend.graph.elementwise import call, cast, full_like, select
 from descend.graph.node import Node
 from descend.trace.context import note, where
+from descend.trace.known import Known, known
 from descend.trace.operands import common_dtype, deliver
 from descend.trace.operators import elementwise, in_place_value, power
 from descend.trace.table import covers, implementation
-from descend.trace.tensor import Known, Tensor, as_node, known, without_stand_ins, wrap
+from descend.trace.tensor import Tensor, as_node, without_stand_ins, wrap
 from descend.trace.typing_rules import broadcast_shapes, to_shape
 from descend.trace.ufunc_rules import RULES, Rule, rule_for, truth
 

@@ -11,9 +11,10 @@ from descend.errors import TraceError
 from descend.graph.elementwise import cast
 from descend.graph.node import Node
 from descend.trace.context import note, where
+from descend.trace.known import Known
 from descend.trace.operators import in_place_value
 from descend.trace.rows import Rows
-from descend.trace.tensor import Known, Tensor, as_node, check_data, wrap
+from descend.trace.tensor import Tensor, as_node, check_data, wrap
 
 __all__ = ["common_dtype", "deliver", "float_node", "joined_nodes", "nodes_of"]
 

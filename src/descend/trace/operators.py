@@ -12,17 +12,10 @@ from descend.graph.elementwise import cast
 from descend.graph.node import Node
 from descend.graph.source import const
 from descend.trace.context import current, note, where
+from descend.trace.known import Known, known
 from descend.trace.rows import Rows
 from descend.trace.table import covers
-from descend.trace.tensor import (
-    Known,
-    Tensor,
-    as_node,
-    check_data,
-    is_traced,
-    known,
-    without_stand_ins,
-)
+from descend.trace.tensor import Tensor, as_node, check_data, is_traced, without_stand_ins
 from descend.trace.typing_rules import broadcast_shapes, fits, loop_dtypes, shape_text, to_shape
 from descend.trace.ufunc_rules import RULES, Rule
 

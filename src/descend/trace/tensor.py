@@ -1,14 +1,11 @@
 """The stand-in array: looks like a NumPy array to the model, and builds the graph.
 
 A `Tensor` holds a node, or is a view of another tensor; `out[i] = v` replaces the contents of the
-array that owns the elements, so views write through as in NumPy. `Known` is an array whose value
-is known already (what `np.zeros(3)` gives in a model): an ordinary array until something traced
-is written into it.
+array that owns the elements, so views write through as in NumPy.
 """
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,23 +14,23 @@ import numpy as np
 from descend.errors import TraceError
 from descend.graph.elementwise import cast
 from descend.graph.linear import broadcast
-from descend.graph.node import Dim, Node, RowsAsked, Shape
+from descend.graph.node import Dim, Node, RowsAsked
 from descend.graph.source import const, is_const, value_of
 from descend.trace import indexing
+from descend.trace.contents import Contents, View
 from descend.trace.context import current, note, where
 from descend.trace.dunder import comparison, delegated, operator, unary
-from descend.trace.regions import Region, Store
+from descend.trace.regions import Region
 from descend.trace.rows import Rows
 from descend.trace.table import implementation
 from descend.trace.typing_rules import shape_text
 
 __all__ = [
-    "Known",
     "Tensor",
     "as_node",
     "check_data",
     "is_traced",
-    "known",
+    "plain_index",
     "view_of",
     "without_stand_ins",
     "wrap",
@@ -46,114 +43,18 @@ _BRANCH = (
 )
 
 
-class View:
-    """Which part of which tensor another tensor is."""
-
-    __slots__ = ("base", "region", "root", "version")
-
-    def __init__(self, base: Tensor, region: Region) -> None:
-        self.base = base
-        self.root: Tensor = base if base._view is None else base._view.root
-        self.region = region
-        self.version = -1
-
-
-class Tensor:
+class Tensor(Contents):
     """A traced array of known shape and dtype (rows may be a symbolic number)."""
 
-    __slots__ = ("__weakref__", "_kids", "_known", "_node", "_store", "_view", "_weak")
-
-    _node: Node | None
-    _view: View | None
-    _store: Store | None
-    _known: Any
-    _kids: list[weakref.ref[Tensor]] | None
-
-    def __init__(self, node: Node | None, weak: bool = False, view: View | None = None) -> None:
-        self._node = node
-        self._weak = weak
-        self._view = view
-        self._store = None
-
-    # --- contents -----------------------------------------------------------------------------
-
-    @property
-    def node(self) -> Node:
-        """The node that holds the present contents."""
-        if self._view is not None:
-            return self._refreshed(self._view)
-        if self._store is not None:
-            return self._store.whole()
-        assert self._node is not None
-        return self._node
-
-    def _refreshed(self, view: View) -> Node:
-        """The part of the base, read again if the base has been written to since."""
-        store = view.root._store
-        version = 0 if store is None else store.version
-        if view.version == version and self._node is not None:
-            return self._node
-        chain: list[Tensor] = []
-        part: Tensor = self
-        while part._view is not None and part._view.version != version:
-            chain.append(part)
-            part = part._view.base
-        for part in reversed(chain):
-            link = part._view
-            assert link is not None
-            if link.base is link.root and store is not None:
-                part._node = store.read(link.region)
-            else:
-                part._node = link.region.read(link.base.node)
-            link.version = version
-        assert self._node is not None
-        return note(self._node)
-
-    def _put(self, region: Region | None, value: Node) -> None:
-        """Replace the contents, or a region of them, up to the array that owns the elements."""
-        view = self._view
-        if region is not None and view is not None:
-            value = region.write(self.node, value)
-            region = None
-        while view is not None:
-            base = view.base
-            region = view.region
-            if base._view is not None:
-                value = region.write(base.node, value)
-            view = base._view
-        owner = self if self._view is None else self._view.root
-        if owner._store is None:
-            assert owner._node is not None
-            owner._store = Store(owner._node)
-        if region is None:
-            owner._store.version += 1
-            owner._store.pieces.clear()
-            owner._store.node = value
-        else:
-            owner._store.write(region, value)
+    __slots__ = ()
+    is_known = False
 
     # --- description --------------------------------------------------------------------------
-
-    @property
-    def extents(self) -> Shape:
-        """The shape, in which a symbolic number of rows is a `Dim`."""
-        if self._view is not None:
-            return self._view.region.shape
-        node = self._node if self._store is None else self._store.node
-        assert node is not None
-        return node.shape
 
     @property
     def shape(self) -> tuple[Any, ...]:
         """The shape as the model sees it: a symbolic number of rows is a `Rows`."""
         return tuple(Rows(n) if isinstance(n, Dim) else n for n in self.extents)
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        owner = self if self._view is None else self._view.root
-        node = owner._node if owner._store is None else owner._store.node
-        assert node is not None
-        return node.dtype
 
     @property
     def ndim(self) -> int:
@@ -290,18 +191,13 @@ class Tensor:
     # --- indexing -----------------------------------------------------------------------------
 
     def __getitem__(self, index: Any) -> Any:
-        index = _plain_index(index)
+        index = plain_index(index)
         block = indexing.basic(index, self.extents)
         if block is not None:
             if len(block.ints) == len(block.starts) and not block.shape:
                 return wrap(note(self._read(block)))
             return view_of(self, block)
         return wrap(note(indexing.gather(indexing.plan(index, self.extents), self.node)))
-
-    def _read(self, region: Region) -> Node:
-        if self._view is None and self._store is not None:
-            return self._store.read(region)
-        return region.read(self.node)
 
     def __setitem__(self, index: Any, value: Any) -> None:
         if self._view is None and self._store is None and not self.extents:
@@ -310,7 +206,7 @@ class Tensor:
                 where=where(),
                 remedy="assign the name anew: w = …",
             )
-        index = _plain_index(index)
+        index = plain_index(index)
         new = cast(as_node(value), self.dtype)
         block = indexing.basic(index, self.extents)
         if block is not None:
@@ -323,6 +219,15 @@ class Tensor:
         plan = indexing.plan(index, self.extents)
         fitted = indexing.fitted(new, indexing.result_shape(plan))
         self._put(None, note(indexing.scatter(plan, self.node, fitted)))
+
+    def part(self, region: Region) -> Any:
+        """A view; what it holds is read when it is asked for, if writes are pending."""
+        view = View(self, region)
+        part = Tensor(None, view=view)
+        owner_store = view.root._store
+        if owner_store is None or not owner_store.pieces:
+            part._refreshed(view)
+        return part
 
     # --- protocols ----------------------------------------------------------------------------
 
@@ -374,118 +279,9 @@ class Tensor:
     transpose = delegated("transpose")
 
 
-class Known(Tensor):
-    """An array of the model whose value is known: NumPy's own, until something traced is put in."""
-
-    __slots__ = ()
-
-    @property
-    def node(self) -> Node:
-        return constant_node(self._known)
-
-    @property
-    def extents(self) -> Shape:
-        return tuple(self._known.shape)
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        return self._known.dtype  # type: ignore[no-any-return]
-
-    @property
-    def size(self) -> int:
-        return int(self._known.size)
-
-    def __repr__(self) -> str:
-        return repr(self._known)
-
-    def __str__(self) -> str:
-        return str(self._known)
-
-    def __format__(self, spec: str) -> str:
-        return format(self._known, spec)
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
-        return np.array(self._known, dtype=dtype, copy=copy)
-
-    def _value(self, message: str, remedy: str) -> Any:
-        return self._known
-
-    def __index__(self) -> int:
-        return int(self._known.__index__())
-
-    def item(self, *args: Any) -> Any:
-        return self._known.item(*args)
-
-    def tolist(self) -> Any:
-        return self._known.tolist()
-
-    def __iter__(self) -> Iterator[Any]:
-        return (self[i] for i in range(len(self._known)))
-
-    def __getitem__(self, index: Any) -> Any:
-        plain = _plain_index(index)
-        block = indexing.basic(plain, self.extents) if not _has_node(plain) else None
-        if block is not None and (block.shape or not block.ints):
-            return view_of(self, block)
-        if _has_node(plain):
-            return wrap(note(indexing.gather(indexing.plan(plain, self.extents), self.node)))
-        return known(self._known[plain])
-
-    def __setitem__(self, index: Any, value: Any) -> None:
-        plain = _plain_index(index)
-        if not _has_node(plain) and not is_traced(value):
-            self._known[plain] = without_stand_ins(value)
-            return
-        self.become_traced()
-        self[index] = value
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._known, name)
-
-    def become_traced(self) -> None:
-        """Turn the array that owns the elements, and all its views, into traced ones."""
-        owner = self if self._view is None else self._view.root
-        owner._store = Store(owner.node)
-        for part in (owner, *(r() for r in owner._kids or ())):
-            if part is not None:
-                part._node = owner._store.node if part is owner else None
-                part._known = part._kids = None
-                part.__class__ = Tensor
-
-
-def known(value: Any) -> Any:
-    """An array as a stand-in of known value; scalars stay NumPy's."""
-    if not isinstance(value, np.ndarray) or value.dtype.kind not in "biuf":
-        return value
-    result = Known.__new__(Known)
-    Tensor.__init__(result, None)
-    result._known = value
-    result._kids = None
-    return result
-
-
-def constant_node(value: Any) -> Node:
-    """A node of known value: one number repeated where all are equal."""
-    if value.size > 16 and (value == value.flat[0]).all() and value.dtype.kind in "biuf":
-        return broadcast(const(value.flat[0]), value.shape, ())
-    trace = current()
-    return const(value) if trace is None else trace.capture(value)
-
-
 def view_of(base: Tensor, region: Region) -> Any:
     """The part of a tensor as a tensor that writes through to it."""
-    view = View(base, region)
-    if base.__class__ is Known:
-        part = known(region.read_array(base._known))
-        part._view = view
-        owner = view.root
-        owner._kids = [*(owner._kids or ()), weakref.ref(part)]
-        return part
-    part = Tensor(None, view=view)
-    owner_store = view.root._store
-    if owner_store is None or not owner_store.pieces:
-        part._refreshed(view)
-    return part
+    return base.part(region)
 
 
 def wrap(node: Node, weak: bool = False) -> Tensor:
@@ -512,7 +308,7 @@ def is_traced(value: Any) -> bool:
 
 def without_stand_ins(value: Any) -> Any:
     """The value with arrays of known value as NumPy's own, however deep."""
-    if value.__class__ is Known:
+    if isinstance(value, Tensor) and value.is_known:
         return value._known
     if isinstance(value, (list, tuple)) and value.__class__ in (list, tuple):
         return value.__class__(without_stand_ins(v) for v in value)
@@ -560,18 +356,18 @@ def check_data(array: Any) -> None:
 # --- index helpers ------------------------------------------------------------------------------
 
 
-def _plain_index(index: Any) -> Any:
+def plain_index(index: Any) -> Any:
     """The index with stand-ins replaced: unknown ones by nodes, known ones by arrays."""
     cls = index.__class__
     if cls is int or (cls is slice and index == slice(None)):
         return index
     if cls is tuple:
-        return tuple(_plain_index(i) for i in index)
+        return tuple(plain_index(i) for i in index)
     if cls is slice:
         return slice(*(None if i is None else _as_int(i) for i in _ends(index)))
     if cls is Tensor:
         return index.node
-    if cls is Known:
+    if isinstance(index, Tensor):
         return index._known[()] if not index.shape else index._known
     if cls is list and is_traced(index):
         return as_node(index)
@@ -584,12 +380,6 @@ def _ends(part: slice) -> tuple[Any, Any, Any]:
 
 def _as_int(value: Any) -> int:
     return int(value.__index__())
-
-
-def _has_node(index: Any) -> bool:
-    if isinstance(index, tuple):
-        return any(isinstance(i, Node) for i in index)
-    return isinstance(index, Node)
 
 
 def _unknown_mask(index: Any) -> Node | None:
