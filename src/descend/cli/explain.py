@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import replace
 
+from descend.cli.fit import open_bound, read_start
 from descend.cli.method import build_optimizer
 from descend.cli.minimize import read_function
 from descend.cli.options import (
@@ -12,10 +13,13 @@ from descend.cli.options import (
     OutputOptions,
     Text,
     check_names,
+    names,
     numbers,
 )
 from descend.cli.output import Told
 from descend.errors import UsageError
+from descend.show.explain import Explanation
+from descend.train.explain import explain as explain_model
 
 __all__ = ["explain"]
 
@@ -46,33 +50,35 @@ def explain(
         loss: mse, mae, huber(1), ….
     """
     if second is None:
-        text = _at_point(first, at)
+        told = _at_point(first, at)
     else:
-        optimizer = build_optimizer(method, {})
-        text = _at_row(first, second, start, params, row, loss, optimizer, data)
-    Told(output).result(lambda: str(text), text.to_json_dict)
+        if at is not None:
+            raise UsageError("--at belongs to a formula without a table", remedy="write --start")
+        begin = read_start(start)
+        source, binding = open_bound(first, second, data.sql, params, begin)
+        assert binding.target is not None
+        options = {
+            "start": begin,
+            "loss": loss,
+            "params": names(params),
+            "optimizer": build_optimizer(plain_descent(method), {}),
+            "missing": data.missing or "raise",
+        }
+        columns = source.read([*binding.data, binding.target])
+        told = explain_model(second, columns, row=row, **options)
+    Told(output).result(lambda: str(told), told.to_json_dict)
 
 
-def _at_point(formula: str, at: str | None) -> Any:
-    import descend
+def plain_descent(method: MethodOptions) -> MethodOptions:
+    """Without an optimizer's name, the update that is shown is that of plain descent."""
+    return method if method.optimizer else replace(method, optimizer="sgd")
 
+
+def _at_point(formula: str, at: str | None) -> Explanation:
     function = read_function(formula)
     if at is None:
         written = ",".join(f"{name}=1" for name in function.names)
         raise UsageError("explain needs a point", remedy=f"add --at {written}")
     point = numbers(at, "--at")
     check_names(point, function.names, "--at")
-    return descend.explain(formula, {name: point[name] for name in function.names})
-
-
-def _at_row(
-    table: str,
-    formula: str,
-    start: str | None,
-    params: str | None,
-    row: int,
-    loss: str,
-    optimizer: Any,
-    data: DataOptions,
-) -> Any:
-    raise NotImplementedError
+    return explain_model(formula, {name: point[name] for name in function.names})

@@ -12,11 +12,14 @@ from descend.cli.options import (
     Text,
     check_names,
     given,
+    names,
     numbers,
 )
 from descend.cli.output import Told, check_places, write_files
 from descend.errors import FormulaError, UsageError
 from descend.trace.formula import Formula
+from descend.train.minimize import maximize as find_highest
+from descend.train.minimize import minimize as find_lowest
 
 __all__ = ["minimize", "read_function"]
 
@@ -28,6 +31,8 @@ def minimize(
     start: Text,
     maximize: Switch = False,
     max_iter: int | None = None,
+    starts: int | None = None,
+    record: str | None = None,
     seed: int | None = None,
     method: MethodOptions = MethodOptions(),  # noqa: B008 (frozen)
     stopping: StopOptions = StopOptions(),  # noqa: B008
@@ -41,6 +46,8 @@ def minimize(
         start: Where to begin: x1=1,x2=1.
         maximize: Go up instead of down.
         max_iter: How many steps at most.
+        starts: Descend from this many starts, and keep the lowest end.
+        record: What --history keeps besides the value: params, gradient.
         seed: Decides what is random; 0 where not given.
     """
     told = Told(output)
@@ -49,21 +56,21 @@ def minimize(
     check_names(begin, function.names, "--start")
     options = given(stopping)
     optimizer = build_optimizer(method, options)
-    for name in ("save", "checkpoint", "resume"):
-        if getattr(files, name) is not None:
-            raise UsageError(f"--{name} belongs to descend fit")
+    for option in ("save", "checkpoint", "resume"):
+        if getattr(files, option) is not None:
+            raise UsageError(f"--{option} belongs to descend fit")
     check_places(files)
     rest = {
         "optimizer": optimizer,
         "max_iter": max_iter,
+        "starts": starts,
+        "record": names(record) or None,
         "seed": seed,
         "progress": told.meter(),
     }
     options |= {name: value for name, value in rest.items() if value is not None}
 
-    import descend
-
-    descent = descend.maximize if maximize else descend.minimize
+    descent = find_highest if maximize else find_lowest
     ordered = {name: begin[name] for name in function.names}
     result = descent(function.text, start=ordered, **options)
     told.result(result.report, result.to_json_dict)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from cyclopts import Group, Parameter
 
@@ -85,7 +85,7 @@ class DataOptions:
     """
 
     sql: str | None = None
-    missing: str | None = None
+    missing: Literal["raise", "drop"] | None = None
 
 
 @Parameter(name="*", group=_METHOD)

@@ -11,6 +11,7 @@ from descend.data.tables import open_table
 from descend.data.validate import clean_rows
 from descend.errors import DataError
 from descend.show.output import check_output_path, written_whole
+from descend.train.load import load
 
 __all__ = ["predict"]
 
@@ -32,11 +33,9 @@ def predict(
         to: Write columns and predictions into this file (.csv, .tsv, .json, .parquet) instead of
             printing the predictions.
     """
-    import descend
-
     if to is not None:
         check_output_path(to, "predictions")
-    fit = descend.load(saved)
+    fit = load(saved)
     source = open_table(table, data.sql)
     absent = [name for name in fit.inputs if name not in source.columns]
     if absent:
