@@ -157,7 +157,8 @@ def test_the_explained_update_is_the_one_that_is_made():
     [
         (10, descend.SGD(lr=0.05), "mse"),
         (64, descend.Adam(lr=0.1), "mse"),
-        (100, descend.Adagrad(lr=2.0), "mae"),
+        (100, descend.Adagrad(lr=0.5), "mse"),
+        (20, descend.AdamW(lr=0.01, weight_decay=0), "mae"),
         (7, descend.RMSprop(lr=0.01), "huber"),
         (50, descend.SGD(lr=0.1, momentum=0.9, nesterov=True), "log_cosh"),
     ],
