@@ -139,7 +139,10 @@ class Tunable:
         return found
 
     def bind(self, values: Mapping[str, Array]) -> Self:
-        """Return a copy whose numbers are `values` (flat names), which may be traced."""
+        """Return a copy whose numbers are `values` (flat names), which may be traced.
+
+        A number that is zero as a matter of structure stays that zero.
+        """
         copy = object.__new__(type(self))
         for field in fields(self):  # type: ignore[arg-type]
             value = getattr(self, field.name)
@@ -149,7 +152,7 @@ class Tunable:
                 value = value.bind({k[size:]: v for k, v in values.items() if k.startswith(prefix)})
             elif isinstance(value, tuple):
                 value = tuple(values[f"{prefix}{i}"] for i in range(len(value)))
-            elif _is_number(value):
+            elif _is_number(value) and not (field.name in self.zeros and value == 0):
                 value = values[field.name]
             object.__setattr__(copy, field.name, value)
         return copy

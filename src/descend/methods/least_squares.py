@@ -25,7 +25,7 @@ from descend.methods.linear_algebra import backward, cholesky, forward
 __all__ = ["LevenbergMarquardt"]
 
 ACCEPT = 1e-4
-DAMPING_TRIALS = 4
+DAMPING_TRIALS = 3
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class LevenbergMarquardt(Optimizer):
         radius: Δ at the start, as a share of ‖Dp‖.
 
     Moré, "The Levenberg–Marquardt algorithm: implementation and theory" (1978). λ is carried from
-    step to step and improved by at most four of Moré's safeguarded Newton iterations.
+    step to step and improved by at most two of Moré's safeguarded Newton iterations.
 
     >>> from types import SimpleNamespace
     >>> method = LevenbergMarquardt()
@@ -100,7 +100,7 @@ class LevenbergMarquardt(Optimizer):
         scale = _scale(new["largest"])
         size = _norm(scale * new["x"])
         cosine = _cosine(new, diagonal)
-        code = _verdict(trial, s, new, size, cosine, h)
+        code = _verdict(trial, s, new, cosine, h)
         code = np.where(trial.first, np.where(trial.ok, 0, NOT_FINITE), code)
         code = np.where((cosine <= cast(h.gtol, p)) & trial.accept, GTOL, code)
         new["status"] = np.where(s["status"] > 0, s["status"], cast(code, p))
@@ -143,19 +143,23 @@ def _judge(p: Array, e: Any, s: State) -> Trial:
     return Trial(first, ok, accept, fall, ratio, _norm(scale * s["move"]), drowned)
 
 
-def _verdict(trial: Trial, s: State, new: State, size: Array, cosine: Array, h: Any) -> Array:
-    """Return the status code that the trial just evaluated earns, 0 to go on."""
+def _verdict(trial: Trial, s: State, new: State, cosine: Array, h: Any) -> Array:
+    """Return the status code that the trial just evaluated earns, 0 to go on.
+
+    A step held back by the radius is small for its own reasons, and proves nothing.
+    """
     eps = cast(np.finfo(s["x"].dtype).eps, s["x"])
-    whole = trial.accept | (trial.ok & (s["damping"] == 0))
+    norms = np.sqrt(np.diagonal(s["jtj"]))
+    length, size = _norm(norms * s["move"]), _norm(norms * s["x"])
+    whole = trial.ok & (s["damping"] == 0)
     level = s["predicted"] <= cast(h.ftol, eps) * s["loss"]
     seen = np.abs(trial.fall) <= np.maximum(cast(h.ftol, eps) * s["loss"], _noise(s))
     settled = cosine * cosine * new["loss"] <= 100 * _noise(s)
-    shortest = eps * (size + eps * np.sqrt(new["loss"]))
-    stuck = ~trial.accept & (trial.length <= shortest)
+    stuck = ~trial.accept & (length <= eps * (size + eps * np.sqrt(s["loss"])))
     code = np.where(stuck, np.where(settled, PRECISION, STALLED), 0)
     code = np.where(trial.drowned & ~trial.accept & settled, PRECISION, code)
-    code = np.where(whole & (trial.length <= cast(h.xtol, eps) * size), XTOL, code)
-    return np.where(trial.accept & level & seen, FTOL, code)
+    code = np.where(whole & (length <= cast(h.xtol, eps) * size), XTOL, code)
+    return np.where(whole & trial.accept & level & seen, FTOL, code)
 
 
 def _trust(trial: Trial, s: State) -> tuple[Array, Array]:
@@ -209,10 +213,11 @@ def _move(new: State, scale: Array, radius: Array, damping: Array) -> State:
 def _noise(s: State) -> Array:
     """Return how far rounding alone may change the loss.
 
-    A residual f − y carries the rounding of f, and ‖Dx‖ stands for ‖f‖: 2‖r‖·ε‖f‖, besides ε‖r‖².
+    A residual f − y carries the rounding of f, and the norms of J's columns times the parameters
+    stand for ‖f‖: 2‖r‖·ε‖f‖, besides ε‖r‖².
     """
     eps = cast(np.finfo(s["x"].dtype).eps, s["x"])
-    size = _norm(_scale(s["largest"]) * s["x"])
+    size = _norm(np.sqrt(np.diagonal(s["jtj"])) * s["x"])
     return eps * (8 * s["loss"] + 2 * np.sqrt(s["loss"]) * size)
 
 

@@ -15,12 +15,12 @@ __all__ = ["backward", "cholesky", "forward", "solve"]
 def cholesky(a: Array, floor: Array) -> tuple[list[Array], list[Array]]:
     """Return the columns of L, where A = L·Lᵀ, and the reciprocals of its diagonal.
 
-    A pivot at or below `floor` is dropped: its column and its reciprocal are zero, so that a
-    solve moves nothing along a direction the matrix does not determine.
+    A pivot at or below `floor` times its diagonal entry is dropped: its column and its reciprocal
+    are zero, so that a solve moves nothing along a direction the matrix does not determine.
 
     Args:
-        a: a symmetric positive semidefinite matrix, `(n, n)`.
-        floor: a scalar; for a matrix with a unit diagonal, n times the machine epsilon.
+        a: a symmetric positive semidefinite matrix, `(n, n)`, in any units.
+        floor: a scalar, such as n times the machine epsilon.
 
     Golub and Van Loan, "Matrix Computations" (2013), section 4.2, in outer-product form.
 
@@ -30,10 +30,11 @@ def cholesky(a: Array, floor: Array) -> tuple[list[Array], list[Array]]:
            [1., 2.]])
     """
     rows = np.arange(a.shape[0])
+    least = floor * np.diagonal(a)
     columns, reciprocals = [], []
     for k in range(a.shape[0]):
         pivot = a[k, k]
-        sound = pivot > floor
+        sound = pivot > least[k]
         one = np.ones_like(pivot)
         reciprocal = np.where(sound, one / np.sqrt(np.where(sound, pivot, one)), 0 * one)
         column = np.where(rows >= k, a[:, k] * reciprocal, 0 * a[:, k])
@@ -71,16 +72,11 @@ def backward(columns: list[Array], reciprocals: list[Array], y: Array) -> Array:
 
 
 def solve(a: Array, b: Array) -> Array:
-    """Return x with A·x = b for a symmetric positive definite A, in units where its diagonal is 1.
-
-    Args:
-        a: `(n, n)`, with a positive diagonal; the scale of each row and column is free.
-        b: `(n,)`.
+    """Return x with A·x = b for a symmetric positive definite A, `(n, n)`, and b of shape `(n,)`.
 
     >>> solve(np.array([[4e12, 2.0], [2.0, 5e-12]]), np.array([8e6, 12e-6]))
     array([1.e-06, 2.e+06])
     """
-    unit = 1 / np.sqrt(np.diagonal(a))
     floor = a.shape[0] * np.asarray(np.finfo(a.dtype).eps, dtype=a.dtype)
-    factor = cholesky(a * unit[:, None] * unit[None, :], floor)
-    return backward(*factor, forward(*factor, b * unit)) * unit
+    factor = cholesky(a, floor)
+    return backward(*factor, forward(*factor, b))

@@ -282,8 +282,7 @@ class CrossEntropy(Loss):
         if target.ndim < prediction.ndim:
             chosen = target[..., None] == np.arange(classes)
             target = np.where(chosen, np.ones_like(prediction), np.zeros_like(prediction))
-        if self.label_smoothing != 0:
-            target = target * (1 - self.label_smoothing) + self.label_smoothing / classes
+        target = target * (1 - self.label_smoothing) + self.label_smoothing / classes
         return -np.sum(target * log_softmax(prediction), axis=-1)
 
     def check_classes(self, target: Any, classes: int) -> None:
