@@ -16,7 +16,8 @@ from descend.graph.selection import take
 from descend.graph.source import const, is_const, value_of
 from descend.trace.context import where
 from descend.trace.regions import Block, reshaped
-from descend.trace.typing_rules import broadcast_shapes, fits, shape_text, to_shape
+from descend.trace.rows import count_of
+from descend.trace.typing_rules import broadcast_shapes, fits, known_extents, shape_text, to_shape
 
 __all__ = [
     "Gather",
@@ -190,10 +191,11 @@ def _array_parts(part: Any) -> list[Any]:
 def _wrapped(index: Any, extent: int | Dim, axis: int) -> Node:
     """An integer node with negative entries counted from the end; known ones are checked."""
     if isinstance(index, Node):
-        index = cast(index, np.int64)
-        if index.dtype.kind == "u" or isinstance(extent, Dim):
-            return index
-        return select(call("lt", index, 0), call("add", index, extent), index)
+        if index.dtype.kind == "u":
+            return cast(index, np.int64)
+        counted = cast(index, np.int64)
+        total = to_shape(count_of((extent,), np.int64), counted.shape)
+        return select(call("lt", counted, 0), call("add", counted, total), counted)
     if isinstance(extent, Dim):
         raise RowsAsked(extent, "indexing some of the rows")
     if index.size and (index.max() >= extent or index.min() < -extent):
@@ -274,10 +276,8 @@ def _table(g: Gather, x: Node) -> tuple[Node, Node, list[int]]:
     extents = [x.shape[i] for i in g.axes]
     table = transpose(x, (*g.axes, *rest))
     if len(extents) > 1:
-        for extent in extents:
-            if isinstance(extent, Dim):
-                raise RowsAsked(extent, "indexing rows together with another axis")
-        table = reshape(table, (math.prod(extents), *(x.shape[i] for i in rest)))
+        numbers = known_extents(extents, "indexing rows together with another axis")
+        table = reshape(table, (math.prod(numbers), *(x.shape[i] for i in rest)))
     return table, _flat_index(g, extents), rest
 
 
@@ -292,6 +292,7 @@ def gather(g: Gather, node: Node) -> Node:
 
 
 def result_shape(g: Gather) -> Shape:
+    """The shape of x[index]."""
     rest = [n for i, n in enumerate(g.basic.shape) if i not in g.axes]
     before = sum(1 for i in range(len(g.basic.shape)) if i not in g.axes and i < g.first)
     return (*rest[:before], *g.shape, *rest[before:])
@@ -306,10 +307,11 @@ def scatter(g: Gather, node: Node, value: Node) -> Node:
         return _scatter_unknown(g, node, value)
     x = g.basic.read(node)
     table, _, rest = _table(g, x)
-    numbers = [np.broadcast_to(_known(i), g.shape) for i in g.indices]  # type: ignore[arg-type]
-    extents = [x.shape[i] for i in g.axes]
-    flat = np.ravel_multi_index(tuple(n.ravel() for n in numbers), tuple(extents))  # type: ignore[arg-type]
-    rows = math.prod(extents)  # type: ignore[arg-type]
+    shape = known_extents(g.shape, "writing to rows")
+    numbers = [np.broadcast_to(_known(i), shape).ravel() for i in g.indices]
+    extents = known_extents((x.shape[i] for i in g.axes), "writing to some of the rows")
+    flat: Any = np.ravel_multi_index(tuple(numbers), extents)
+    rows = math.prod(extents)
     source = np.full(rows, -1)
     source[flat] = np.arange(flat.size)
     k, before = len(g.shape), sum(1 for i in rest if i < g.first)

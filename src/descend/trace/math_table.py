@@ -52,7 +52,7 @@ for _name in (
     "log1p", "log2", "pow", "radians", "sin", "sinh", "sqrt", "tan", "tanh",
 ):  # fmt: skip
     _enter(_name, RULES[_NUMPY_NAME.get(_name, _name)].emit)
-for _name, _emit in {
+_COMPOSED: dict[str, Callable[..., Node]] = {
     "erf": lambda x: call("erf", x),
     "erfc": lambda x: call("erfc", x),
     "lgamma": lambda x: call("gammaln", x),
@@ -63,7 +63,8 @@ for _name, _emit in {
         call("div", call("log", x), call("log", base[0])) if base else call("log", x)
     ),
     "fma": lambda x, y, z: call("add", call("mul", x, y), z),
-}.items():
+}
+for _name, _emit in _COMPOSED.items():
     _enter(_name, _emit)
 
 

@@ -22,7 +22,7 @@ from descend.trace.operands import deliver, float_node, joined_nodes
 from descend.trace.regions import reshaped
 from descend.trace.table import covers, implementation
 from descend.trace.tensor import wrap
-from descend.trace.typing_rules import normal_axes, normal_axis, shape_text, to_shape
+from descend.trace.typing_rules import known_extents, normal_axes, normal_axis, shape_text, to_shape
 
 __all__ = ["einsum_nodes"]
 
@@ -449,7 +449,8 @@ def _matrix_power(a: Any, n: Any) -> Any:
         times //= 2
         x = _matmul(x, x) if times else x
     if result is None:
-        eye = np.eye(int(x.extents[-1]), dtype=x.dtype)  # type: ignore[arg-type]
+        (n,) = known_extents(x.extents[-1:], "np.linalg.matrix_power")
+        eye = np.eye(n, dtype=x.dtype)
         return wrap(to_shape(const(eye), x.extents))
     return result
 

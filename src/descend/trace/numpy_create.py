@@ -9,7 +9,7 @@ import numpy as np
 from descend.errors import TraceError, UsageError
 from descend.graph.elementwise import cast
 from descend.graph.linear import broadcast
-from descend.graph.node import Dim, Node, RowsAsked, Shape
+from descend.graph.node import Node, RowsAsked, Shape
 from descend.graph.source import const, iota
 from descend.trace.context import note, where
 from descend.trace.operands import common_dtype
@@ -17,7 +17,7 @@ from descend.trace.regions import reshaped, stacked
 from descend.trace.rows import Rows
 from descend.trace.table import covers
 from descend.trace.tensor import Tensor, as_node, is_traced, wrap
-from descend.trace.typing_rules import broadcast_shapes, fits, shape_text, to_shape
+from descend.trace.typing_rules import broadcast_shapes, fits, known_extents, shape_text, to_shape
 
 __all__ = ["as_shape"]
 
@@ -188,9 +188,8 @@ def _geomspace(
 def _vander(x: Any, N: Any = None, increasing: bool = False) -> Any:
     column = as_node(x)
     extent = column.shape[0]
-    if N is None and isinstance(extent, Dim):
-        raise RowsAsked(extent, "np.vander without N")
-    powers = np.arange(extent if N is None else int(N))
+    (count,) = known_extents(column.shape, "np.vander") if N is None else (int(N),)
+    powers = np.arange(count)
     if column.dtype.kind != "f":
         powers = powers.astype(np.promote_types(column.dtype, int))
     base = wrap(reshaped(column, (extent, 1)))

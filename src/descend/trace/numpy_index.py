@@ -21,7 +21,7 @@ from descend.trace.operands import common_dtype, deliver
 from descend.trace.regions import reshaped
 from descend.trace.table import covers, implementation
 from descend.trace.tensor import as_node, is_traced, without_stand_ins, wrap
-from descend.trace.typing_rules import broadcast_shapes, normal_axis, to_shape
+from descend.trace.typing_rules import broadcast_shapes, known_extents, normal_axis, to_shape
 from descend.trace.ufunc_rules import truth
 
 __all__ = ["searched", "sorted_node", "take_along"]
@@ -74,8 +74,9 @@ def take_along(x: Node, index: Node, axis: int) -> Node:
     extent = _known_extent(x, axis, "sorting or picking along the rows")
     if any(isinstance(n, Dim) for n in outer):
         return transpose(_by_comparison(table, places, extent), back)
-    count = math.prod(outer)  # type: ignore[arg-type]
-    begin = const(np.arange(count).reshape((*outer, 1)) * extent)  # type: ignore[arg-type]
+    shape = known_extents(outer, "sorting or picking")
+    count = math.prod(shape)
+    begin = const(np.arange(count).reshape((*shape, 1)) * extent)
     flat = call("add", places, to_shape(begin, places.shape))
     return transpose(take(reshaped(table, (count * extent,)), flat, 0), back)
 
@@ -267,7 +268,7 @@ _triangle("triu", lambda n, m, k: ~np.tri(n, m, k - 1, dtype=bool))
 @covers("fill_diagonal")
 def _fill_diagonal(a: Any, val: Any, wrap: bool = False) -> None:
     x = tensor_of(a)
-    n = min(int(e) for e in x.extents)  # type: ignore[arg-type]
+    n = min(known_extents(x.extents, "the diagonal of rows"))
     index = (np.arange(n),) * x.ndim
     x[index] = (
         val
@@ -349,7 +350,9 @@ def _insert(arr: Any, obj: Any, values: Any, axis: Any = None) -> Any:
     n = _known_extent(x, at, "inserting rows")
     places = _places(obj, n)
     new = cast(as_node(values), x.dtype)
-    count = places.size if places.ndim else (new.shape[at] if new.ndim == x.ndim else 1)
+    count = places.size if places.ndim else 1
+    if not places.ndim and new.ndim == x.ndim:
+        count = _known_extent(new, at, "inserting rows")
     marks = np.insert(np.zeros(n, int), places, np.full(count, 1) if count != 1 else 1)
     if not places.ndim and count == 1 and new.ndim == x.ndim - 1 and x.ndim > 1:
         new = reshaped(new, (*new.shape[:at], 1, *new.shape[at:]))
@@ -367,7 +370,7 @@ def _put_along_axis(arr: Any, indices: Any, values: Any, axis: Any) -> None:
     x = tensor_of(arr)
     index = np.asarray(without_stand_ins(indices))
     at = normal_axis(axis, x.ndim)
-    grid = list(np.indices(index.shape))
+    grid: list[Any] = list(np.indices(index.shape))
     grid[at] = index
     x[tuple(grid)] = values
 

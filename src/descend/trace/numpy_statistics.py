@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -23,7 +24,7 @@ from descend.trace.operators import elementwise
 from descend.trace.regions import reshaped
 from descend.trace.table import covers, implementation
 from descend.trace.tensor import as_node, is_traced, without_stand_ins, wrap
-from descend.trace.typing_rules import normal_axes, normal_axis, to_shape
+from descend.trace.typing_rules import known_extents, normal_axes, normal_axis, to_shape
 from descend.trace.ufunc_rules import RULES
 
 __all__: list[str] = []
@@ -244,7 +245,7 @@ def _correlated(a: Any, v: Any, mode: str, commutes: bool) -> Any:
 # --- quantiles ----------------------------------------------------------------------------------
 
 
-def _middle(x: Node, axes: tuple[int, ...], pick: Callable[[Any], Any]) -> tuple[Node, Any]:
+def _middle(x: Node, axes: tuple[int, ...], pick: Callable[[Any], Any]) -> Any:
     """Sort along the axes taken together (they come last), and pick from the order."""
     rest = tuple(i for i in range(x.ndim) if i not in axes)
     moved = wrap(x).transpose(*rest, *axes) if x.ndim else wrap(reshaped(x, (1,)))
@@ -252,7 +253,7 @@ def _middle(x: Node, axes: tuple[int, ...], pick: Callable[[Any], Any]) -> tuple
         moved = moved.reshape(*(moved.shape[i] for i in range(len(rest))), -1)
     _extent(moved, moved.ndim - 1, "a quantile over the rows")
     ordered = wrap(sorted_node(moved.node, moved.ndim - 1))
-    return ordered.node, pick(ordered)
+    return pick(ordered)
 
 
 def _nan_where_any(x: Node, axes: tuple[int, ...], result: Node) -> Node:
@@ -278,7 +279,7 @@ def _median(
             return ordered[..., n // 2]
         return (ordered[..., n // 2 - 1] + ordered[..., n // 2]) / 2.0
 
-    _, middle = _middle(x, axes, pick)
+    middle = _middle(x, axes, pick)
     result = _nan_where_any(x, axes, middle.node)
     return deliver(kept(result, x.shape, axes, keepdims), out)
 
@@ -298,7 +299,7 @@ def _quantile(
     share = np.asarray(without_stand_ins(q), np.float64)
     parts = []
     for one in share.ravel():
-        _, picked = _middle(x, axes, lambda ordered, one=one: _between(ordered, one))
+        picked = _middle(x, axes, functools.partial(_between, share=float(one)))
         part = _nan_where_any(x, axes, picked.node)
         parts.append(wrap(kept(part, x.shape, axes, keepdims)))
     if not share.ndim:
@@ -395,12 +396,10 @@ def _unwrap(p: Any, discont: Any = None, axis: Any = -1, *, period: Any = 2 * np
 def _apply_along_axis(func1d: Any, axis: Any, arr: Any, *args: Any, **kwargs: Any) -> Any:
     x = tensor_of(arr)
     at = normal_axis(axis, x.ndim)
-    outer = [n for i, n in enumerate(x.extents) if i != at]
-    for extent in outer:
-        if isinstance(extent, Dim):
-            raise RowsAsked(extent, "np.apply_along_axis over the rows")
+    others = (n for i, n in enumerate(x.extents) if i != at)
+    outer = known_extents(others, "np.apply_along_axis over the rows")
     results = []
-    for place in np.ndindex(*(int(n) for n in outer)):  # type: ignore[arg-type]
+    for place in np.ndindex(*outer):
         index = (*place[:at], slice(None), *place[at:])
         results.append(tensor_of(func1d(x[index], *args, **kwargs)))
     stacked = implementation("numpy.stack")(results)

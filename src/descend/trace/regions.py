@@ -6,11 +6,10 @@ itself, not a slice of a copy.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
-
-import numpy as np
 
 from descend.graph.linear import broadcast, concatenate, flip, reshape, set_slice, slice_, transpose
 from descend.graph.node import Dim, Node, Shape
@@ -25,8 +24,8 @@ _LOOK = 64
 class Region(Protocol):
     """A part of an array, in a shape of its own, that can be read and replaced."""
 
-    shape: Shape
-
+    @property
+    def shape(self) -> Shape: ...
     def read(self, node: Node) -> Node: ...
     def read_array(self, array: Any) -> Any: ...
     def write(self, node: Node, value: Node) -> Node: ...
@@ -43,7 +42,7 @@ def reshaped(node: Node, shape: Shape) -> Node:
     if node.op.name == "broadcast" and not node.args[0].shape:
         return broadcast(node.args[0], shape, ())
     if node.op is CONST:
-        return const(value_of(node).reshape(shape))  # type: ignore[arg-type]
+        return const(value_of(node).reshape(shape))
     return reshape(node, shape)
 
 
@@ -195,7 +194,9 @@ def _part(node: Node, starts: Ints, stops: tuple[Any, ...]) -> tuple[Node, Ints]
     axis = node.attrs["axis"]
     begin = 0
     for arg in node.args:
-        end = begin + arg.shape[axis]  # type: ignore[operator]
+        extent = arg.shape[axis]
+        assert isinstance(extent, int), "the rows are not joined"
+        end = begin + extent
         if begin <= starts[axis] and stops[axis] <= end:
             return arg, tuple(begin if i == axis else 0 for i in range(node.ndim))
         begin = end
@@ -283,8 +284,8 @@ class Store:
             pieces, axes = self.pieces, self.axes
             self.pieces = {}
             leading = axes == tuple(range(len(axes)))
-            extents = [self.node.shape[i] for i in axes]
-            if leading and len(pieces) == np.prod(extents):  # type: ignore[arg-type]
+            extents = [n for n in (self.node.shape[i] for i in axes) if isinstance(n, int)]
+            if leading and len(pieces) == math.prod(extents):
                 rest = self.node.shape[len(axes) :]
                 parts = [reshaped(pieces[key], (1, *rest)) for key in sorted(pieces)]
                 self.node = reshaped(concatenate(parts, 0), self.node.shape)

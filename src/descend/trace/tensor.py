@@ -91,11 +91,11 @@ class Tensor(Contents):
         return repr(self)
 
     @property
-    def T(self) -> Tensor:
+    def T(self) -> Any:
         return self.transpose()
 
     @property
-    def mT(self) -> Tensor:
+    def mT(self) -> Any:
         return self.swapaxes(-1, -2)
 
     @property
@@ -107,7 +107,7 @@ class Tensor(Contents):
         return wrap(broadcast(const(0, self.dtype), self.extents, ()))
 
     @property
-    def flat(self) -> Tensor:
+    def flat(self) -> Any:
         return self.reshape(-1)
 
     # --- what is refused ----------------------------------------------------------------------
@@ -254,7 +254,7 @@ class Tensor(Contents):
     __rshift__, __rrshift__, __irshift__ = operator("right_shift")
     __lt__, __le__ = comparison("less"), comparison("less_equal")
     __gt__, __ge__ = comparison("greater"), comparison("greater_equal")
-    __eq__, __ne__ = comparison("equal"), comparison("not_equal")  # type: ignore[assignment]
+    __eq__, __ne__ = comparison("equal"), comparison("not_equal")
     __neg__, __pos__, __abs__ = unary("negative"), unary("positive"), unary("absolute")
     __invert__, __trunc__ = unary("invert"), unary("trunc")
     __floor__, __ceil__ = unary("floor"), unary("ceil")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from descend.trace.context import where
 __all__ = [
     "broadcast_shapes",
     "fits",
+    "known_extents",
     "loop_dtypes",
     "normal_axes",
     "normal_axis",
@@ -84,6 +85,16 @@ def broadcast_shapes(shapes: Sequence[Shape]) -> Shape:
         b = (1,) * (n - len(shape)) + shape
         common = tuple(_common_extent(i, j, shapes) for i, j in zip(a, b, strict=True))
     return common
+
+
+def known_extents(extents: Iterable[int | Dim], why: str) -> tuple[int, ...]:
+    """Extents as integers; raises `RowsAsked` where one is a number of rows."""
+    numbers: list[int] = []
+    for extent in extents:
+        if isinstance(extent, Dim):
+            raise RowsAsked(extent, why)
+        numbers.append(extent)
+    return tuple(numbers)
 
 
 def fits(own: Shape, shape: Shape) -> bool:
