@@ -124,9 +124,9 @@ ERFC_POLE = 3.0  # t = (x - pole) / (x + pole)
 
 
 def _erfc_scaled(t: mp.mpf) -> mp.mpf:
-    """(x + pole)·e^x²·erfc(x) as a function of t."""
+    """(1 + 2x)·e^x²·erfc(x) as a function of t."""
     x = ERFC_POLE * (1 + t) / (1 - t)
-    return (x + ERFC_POLE) * mp.exp(x * x) * mp.erfc(x)
+    return (1 + 2 * x) * mp.exp(x * x) * mp.erfc(x)
 
 
 def _stirling(w: mp.mpf) -> mp.mpf:
@@ -157,13 +157,14 @@ SPECS = {
     "COS": Spec(COS, 0, QUARTER, 6),
     "ATAN": Spec(ATAN, 0, 0.17157287525381, 12),
     "ASIN": Spec(ASIN, 0, 0.25, 13),
-    "ERF": Spec(lambda z: ERF(z) - 1, 0, 1, 13),
-    "ERF_TAIL": Spec(lambda u: -mp.log(mp.erfc(3.5 + u)), -2.5, 2.5, 18, False,
-                     lambda u: mp.erfc(3.5 + u)),
+    "ERF": Spec(lambda z: ERF(z) - 1, 0, 1.21, 12),
+    "ERF_TAIL": Spec(
+        lambda u: -mp.log(mp.erfc(3.55 + u)), -2.45, 2.45, 18, False, lambda u: mp.erfc(3.55 + u)
+    ),
     "ERFC": Spec(_erfc_scaled, -0.75, 0.82, 22),
-    "GAMMALN": Spec(_near_two, -0.5, 0.5, 19),
-    "STIRLING": Spec(_stirling, 0, 1 / 49, 8),
-    "DIGAMMA": Spec(_digamma_tail, 0, 1 / 64, 8),
+    "GAMMALN": Spec(_near_two, -0.5, 0.5, 18),
+    "STIRLING": Spec(_stirling, 0, 1 / 49, 7),
+    "DIGAMMA": Spec(_digamma_tail, 0, 1 / 64, 7),
     "INVERSE_CBRT": Spec(lambda m: 1 / mp.cbrt(m), 0.70710678, 1.41421357, 5),
     "SIN_F32": Spec(SIN, 0, QUARTER, 4),
     "COS_F32": Spec(COS, 0, QUARTER, 4),
@@ -185,6 +186,7 @@ CONSTANTS: dict[str, tuple[Function, int, bool]] = {
     "PI": (lambda _: mp.pi, 2, False),
     "LOG_PI": (lambda _: mp.log(mp.pi), 2, False),
     "STIRLING_SHIFT": (lambda _: (mp.log(2 * mp.pi) - 1) / 2, 1, False),
+    "ERFC_POLE": (lambda _: mp.mpf(ERFC_POLE), 1, False),
     "THIRD": (lambda _: mp.mpf(1) / 3, 2, False),
 }
 

@@ -12,6 +12,8 @@ from collections.abc import Callable
 
 from descend.compile.elementary.division import floordiv, fmod, mod
 from descend.compile.elementary.exponential import cosh, exp, exp2, expit, expm1, sinh, tanh
+from descend.compile.elementary.gamma import digamma, gammaln, polygamma
+from descend.compile.elementary.gaussian import erf, erfc
 from descend.compile.elementary.inverse import arccos, arcsin, arctan, arctan2
 from descend.compile.elementary.logarithm import (
     arccosh,
@@ -58,4 +60,9 @@ ELEMENTARY: dict[str, Callable[..., Value]] = {
     "sinh": sinh,
     "cosh": cosh,
     "tanh": tanh,
+    "erf": erf,
+    "erfc": erfc,
+    "gammaln": gammaln,
+    "digamma": digamma,
+    "polygamma": polygamma,
 }

@@ -15,6 +15,7 @@ from descend.compile.elementary.formats import (
     estrin,
     fast_two_sum,
     quotient,
+    two_product,
     two_sum,
 )
 from descend.compile.lanes import Emitter, Value
@@ -110,11 +111,12 @@ def _exp_polynomial(
     return high, e.fma(r, table[1], table[0]), r2
 
 
-def _careful(e: Emitter, biased: Value, r: Value, tail: tuple[float, ...]) -> Value:
-    """2^n·e^r with little more than the error of one rounding; the chain is longer."""
+def _careful(e: Emitter, biased: Value, r: Value, low: Value, tail: tuple[float, ...]) -> Value:
+    """2^n·e^(r + low) with little more than the error of one rounding; the chain is longer."""
     high, quadratic, r2 = _exp_polynomial(e, r, r, tail)
     twice = e.add(r, r)
     head, lost = fast_two_sum(e, e.like(r, 2.0), twice)
+    lost = e.fma(low, 2.0, lost)
     rest = e.fma(e.mul(r2, r2), high, e.fma(r2, quadratic, lost))
     scale = _power_of_two(e, biased)
     return e.fma(scale, rest, e.mul(scale, head))
@@ -125,8 +127,8 @@ def scaled_exp(e: Emitter, high: Value, low: Value) -> Value:
     span, form = _RANGES[high.kind], FORMATS[high.kind]
     high = _clamp(e, high, span.low, span.high)
     biased, n, rough = _reduce(e, high, 2 * form.bias - 1)
-    r = e.add(rough, e.fma(n, -span.ln2[1], low))
-    return _careful(e, biased, r, span.tail)
+    r, low = fast_two_sum(e, rough, e.fma(n, -span.ln2[1], low))
+    return _careful(e, biased, r, low, span.tail)
 
 
 def exp2(e: Emitter, x: Value) -> Value:
@@ -136,8 +138,8 @@ def exp2(e: Emitter, x: Value) -> Value:
     magic = form.magic + 2 * form.bias - 1
     biased = e.add(x, magic)
     fraction = e.sub(x, e.sub(biased, magic))
-    r = e.fma(fraction, span.ln2[0], e.mul(fraction, span.ln2[1]))
-    return _careful(e, biased, r, span.tail)
+    r, low = two_product(e, fraction, e.like(x, span.ln2[0]))
+    return _careful(e, biased, r, e.fma(fraction, span.ln2[1], low), span.tail)
 
 
 def _expm1_quarter(e: Emitter, x: Value) -> tuple[Value, Value]:

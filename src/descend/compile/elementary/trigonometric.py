@@ -9,11 +9,12 @@ from descend.compile.elementary.formats import (
     fast_two_sum,
     quotient,
     through_double,
+    two_product,
 )
 from descend.compile.elementary.reduction import reduce_angle
 from descend.compile.lanes import Emitter, Value
 
-__all__ = ["cos", "sin", "tan"]
+__all__ = ["cos", "sin", "sin_cos_pi", "tan"]
 
 _SIGN = -(1 << 63)
 
@@ -81,6 +82,20 @@ def _oriented(e: Emitter, x: Value, n: Value, sine: Value, cosine: Value, quarte
     turn = e.shl(n, 62)
     turn = turn if quarter else e.xor(turn, e.bitcast(x, "i64"))
     return _signed(e, e.select(_bit(e, n, 0), cosine, sine), turn)
+
+
+def sin_cos_pi(e: Emitter, fraction: Value) -> tuple[Value, Value]:
+    """sin(π·f) and cos(π·f) for float64 |f| ≤ ½."""
+    size = e.abs(fraction)
+    steep = e.gt(size, 0.25)
+    size = e.select(steep, e.sub(0.5, size), size)
+    r, low = two_product(e, size, e.like(size, c.PI[0]))
+    low = e.fma(size, c.PI[1], low)
+    z = e.mul(r, r)
+    sine = e.add(*_sine_parts(e, r, low, z))
+    cosine = e.add(*_cosine_parts(e, r, low, z))
+    first = e.copysign(e.select(steep, cosine, sine), fraction)
+    return first, e.select(steep, sine, cosine)
 
 
 @through_double
