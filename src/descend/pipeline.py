@@ -242,7 +242,7 @@ def loss_graph(
         (value,) = model.nodes
         return (call("neg", value) if recipe.sign < 0 else value), None
     nodes = [n if n.ndim else broadcast(n, target.shape, ()) for n in model.nodes]
-    prediction: Any = nodes if len(nodes) > 1 else nodes[0]
+    prediction: Any = tuple(nodes) if len(nodes) > 1 else nodes[0]
     if isinstance(prediction, Node):
         with tracing():
             residual = loss.residual(wrap(prediction), wrap(target))

@@ -80,7 +80,8 @@ def _constant_last(node: Node) -> Node | None:
     x, y = node.args
     if uniform(x) is not None and uniform(y) is None:
         return node.op.apply(y, x)
-    if node.op.name == "mul" and _scalar(x) is not None and _scalar(y) is None:
+    loose = uniform(y) is None and _scalar(y) is None
+    if node.op.name == "mul" and loose and _scalar(x) is not None:
         return node.op.apply(y, x)
     return None
 

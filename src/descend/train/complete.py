@@ -53,6 +53,10 @@ class Completion:
                 "cannot be worked out any more",
                 remedy="look at fit.loss before changing them, or fit a copy: x.copy()",
             )
+        with np.errstate(all="ignore"):
+            self._work(fit)
+
+    def _work(self, fit: Fit) -> None:
         rows = self.job.rows
         assert rows is not None
         y = rows.extra["target"]

@@ -47,8 +47,12 @@ MIXING: Mapping[str, Callable[[Node, Dim], bool]] = {
     "contract": _unpaired,
     "iota": _along("axis"),
 }
-"""Operations that keep the rows and yet mix them. What loses the axis of the rows is found by
-that alone: sums, extrema, products over all rows."""
+"""When operations that keep the axis of the rows mix them all the same."""
+
+APART = frozenset("broadcast reshape transpose slice pad concatenate set_slice sum".split())
+"""Operations that cannot mix rows without losing their axis (or asking for their number)."""
+
+WORDS = {"iota": "it counts the rows", "row_count": "it uses the number of rows"}
 
 
 def coupling(model: Model) -> str:
@@ -62,7 +66,7 @@ def coupling(model: Model) -> str:
     for node in postorder(model.nodes):
         if _mixes(node, rows):
             place: Any = model.origin(node)
-            return str(place) if place is not None else node.op.name
+            return str(place) if place is not None else WORDS.get(node.op.name, node.op.name)
     return ""
 
 
@@ -75,6 +79,8 @@ def _mixes(node: Node, rows: Dim) -> bool:
         return False
     if rows not in node.shape:
         return True
+    if node.op.kind in ("elementwise", "selection") and node.op.name not in MIXING:
+        return False
     test = MIXING.get(node.op.name)
-    return test is not None and test(node, rows)
+    return node.op.name not in APART if test is None else test(node, rows)
 

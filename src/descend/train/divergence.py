@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["divergence_message"]
 
-FACTORS = (3.0, 10.0, 30.0, 100.0, 1e3, 1e4, 1e6, 1e9)
+FACTORS = tuple(m * 10.0**k for k in range(10) for m in (2.0, 5.0, 10.0))
 MOST_TRIAL_STEPS = 20_000
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -53,14 +53,20 @@ def _first_to_leave(run: Finished) -> str:
     after = evaluate([program.step.loss, *program.step.new_state], values, extents)
     new = dict(zip(made.state, after[1:], strict=True))
     left = [name for name in run.begin if name in new and not np.isfinite(new[name]).all()]
-    last = {n: _short(v) for n, v in zip(made.state, bound.state, strict=True) if n in run.begin}
+    last = run.leaves(best=False)
     if left:
-        return f"{left[0]} was the first to leave the finite numbers (from {last[left[0]]})"
-    return "the loss is no longer finite"
+        return f"{left[0]} was the first to leave the finite numbers, from {_short(last[left[0]])}"
+    growth = {name: _growth(last[name], run.begin[name]) for name in last}
+    name = max(growth, key=lambda n: growth[n])
+    return f"the loss is no longer finite, and {name} grew most, to {_short(last[name])}"
+
+
+def _growth(now: Array, before: Array) -> float:
+    return float(np.max(np.abs(now)) / max(1.0, float(np.max(np.abs(before)))))
 
 
 def _short(array: Array) -> str:
-    return f"{float(array):.6g}" if array.ndim == 0 else f"at most {np.max(np.abs(array)):.6g}"
+    return f"{float(array):.4g}" if array.ndim == 0 else f"at most {np.max(np.abs(array)):.4g}"
 
 
 def _largest_column(run: Finished) -> str:

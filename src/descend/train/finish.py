@@ -13,7 +13,7 @@ import numpy as np
 from descend.errors import DescendWarning, DivergedWarning, UsageError
 from descend.graph.node import Dim
 from descend.graph.program import DIVERGED, EPOCHS_SPENT, RUNNING, Bindings, Control
-from descend.methods.base import STATUS
+from descend.methods.base import STATUS, Outcome
 from descend.records import History, status_message
 from descend.trace.formula import Formula
 from descend.trace.tree import unflatten
@@ -33,8 +33,6 @@ __all__ = ["Finished", "Moment", "ending_of", "finish", "history_of", "method_na
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
-OWN_STATUS = {1: "converged", 2: "converged", 3: "converged", 4: "converged",
-              5: "not_converged", 6: "diverged"}  # fmt: skip
 RULE_STATUS = {rule.code: rule.status for rule in RULES}
 
 
@@ -166,14 +164,15 @@ class Finished:
         def save() -> None:
             kept, self.ending = self.ending, self.ending or Ending(RUNNING, "interrupted", 0.0)
             made = _record(self, warn=False)
-            made.save(path)
+            made.save_checkpoint(path)
             self.ending = kept
 
         return save
 
 
 def _plain(array: Array) -> Any:
-    return array.item() if array.ndim == 0 and array.dtype == np.float64 else array
+    """Scalars as Python's floats (float32 stays what it is), arrays as they are."""
+    return array if array.ndim else array.item() if array.dtype == np.float64 else array[()]
 
 
 def finish(run: Finished) -> Fit:
@@ -241,6 +240,13 @@ def _record(run: Finished, warn: bool) -> Fit:
     return fit
 
 
+def _own_status(outcome: Outcome) -> str:
+    """The record's word for an optimizer's own verdict."""
+    if outcome.success:
+        return "converged"
+    return "diverged" if outcome.name == "not_finite" else "not_converged"
+
+
 def _last(run: Finished, name: str) -> float:
     column = run.column(name) if name in run.course.names else np.zeros(0)
     return float(column[-1]) if column.size else float("nan")
@@ -304,7 +310,7 @@ def ending_of(run: Finished, unit: str = "") -> tuple[str, str]:
     elif code == EPOCHS_SPENT:
         status = "epochs_spent"
     elif code in STATUS:
-        return OWN_STATUS[code], f"{STATUS[code].message} ({unit} {epochs})"
+        return _own_status(STATUS[code]), f"{STATUS[code].message} ({unit} {epochs})"
     else:
         status = RULE_STATUS[code]
     if status == "loss_level":

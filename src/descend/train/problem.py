@@ -224,10 +224,10 @@ def formula_problem(
     """
     read = parsed_formula(formula) if isinstance(formula, str) else formula
     if not is_table(x):
-        names = ", ".join(f'"{n}": …' for n in read.names[:1]) or '"x": …'
+        target = read.target or "y"
         raise UsageError(
             "a formula knows its data by name, and x has none",
-            remedy=f"give a dict of columns or a frame: {{{names}, …}}",
+            remedy=f'give a dict of columns or a frame, such as {{"x": x, "{target}": {target}}}',
         )
     columns = column_names(x)
     if y is not None and not isinstance(y, str) and read.target is not None:

@@ -113,8 +113,16 @@ class Fit(FitRecord):
         Raises:
             UsageError: the path cannot be written, or the model cannot be stored.
         """
+        self._write(path, "saved fit")
+
+    def save_checkpoint(self, path: str | os.PathLike[str]) -> None:
+        """Write the fit as `save` does, under any name."""
+        self._write(path, "checkpoint")
+
+    def _write(self, path: str | os.PathLike[str], kind: str) -> None:
         self._complete()
-        write_fit(self, self._remains.predictor, self._remains.leaves, self._remains.state, path)
+        remains = self._remains
+        write_fit(self, remains.predictor, remains.leaves, remains.state, path, kind)
 
     def __str__(self) -> str:
         return self.report()

@@ -67,8 +67,9 @@ class Course:
         records = control.records
         if not records:
             return
-        for i, column in enumerate(self.blocks):
-            column.append(np.array([record[i] for record in records]))
+        for block in records:
+            for column, values in zip(self.blocks, block, strict=True):
+                column.append(values)
         if self.names:
             self.last = float(self.blocks[0][-1][-1])
         records.clear()

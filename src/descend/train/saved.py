@@ -67,10 +67,10 @@ class SavedState:
 
 def write_fit(
     record: FitRecord, predictor: Predictor, leaves: Mapping[str, Array],
-    state: SavedState | None, path: str | os.PathLike[str],
+    state: SavedState | None, path: str | os.PathLike[str], kind: str = "saved fit",
 ) -> None:  # fmt: skip
     """Write a fit; see the module."""
-    target = check_output_path(path, "saved fit")
+    target = check_output_path(path, kind)
     arrays: list[Array] = []
     values = {
         f.name: getattr(record, f.name)

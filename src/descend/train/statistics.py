@@ -36,6 +36,7 @@ class Errors:
     note: str = ""
 
 
+@np.errstate(all="ignore")
 def goodness(residual: Array, y: Array, weight: Array | None, p: int) -> Goodness:
     """Judge a fit of p numbers by its scaled residuals (any shape).
 
