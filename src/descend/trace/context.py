@@ -56,17 +56,22 @@ class Origin:
 Place = tuple[CodeType, int]
 
 
-def _is_users(code: CodeType) -> bool:
-    file = code.co_filename
-    return not file.startswith(_SKIPPED) or file.startswith(_OWN_TEXTS)
+_is_users: dict[str, bool] = {}
 
 
 def user_frame(depth: int = 1) -> FrameType | None:
     """The nearest frame that runs the user's code, or None."""
     frame: FrameType | None = sys._getframe(depth)
-    while frame is not None and not _is_users(frame.f_code):
+    while frame is not None:
+        file = frame.f_code.co_filename
+        users = _is_users.get(file)
+        if users is None:
+            users = not file.startswith(_SKIPPED) or file.startswith(_OWN_TEXTS)
+            _is_users[file] = users
+        if users:
+            return frame
         frame = frame.f_back
-    return frame
+    return None
 
 
 def where() -> str | None:

@@ -51,17 +51,18 @@ def elementwise(rule: Rule, values: Sequence[Any], weak: bool = False, dtypes: A
     """
     operands = []
     kinds: list[Any] = []
+    shape: Any = None
     for value in values:
         operand, kind = _operand(value)
         operands.append(operand)
         kinds.append(kind)
+        if operand.__class__ is Node:
+            own = operand.shape
+            if shape is None:
+                shape = own
+            elif own != shape:
+                shape = broadcast_shapes((shape, own))
     loop = loop_dtypes(rule.ufunc, tuple(kinds)) if dtypes is None else dtypes
-    shapes = [o.shape for o in operands if o.__class__ is Node]
-    shape = shapes[0]
-    for other in shapes:
-        if other != shape:
-            shape = broadcast_shapes(shapes)
-            break
     trace = current()
     args = []
     for operand, dtype in zip(operands, loop, strict=False):

@@ -80,6 +80,9 @@ def broadcast_shapes(shapes: Sequence[Shape]) -> Shape:
     for shape in shapes[1:]:
         if shape == common or not shape:
             continue
+        if not common:
+            common = shape
+            continue
         n = max(len(common), len(shape))
         a = (1,) * (n - len(common)) + common
         b = (1,) * (n - len(shape)) + shape
@@ -116,6 +119,8 @@ def to_shape(node: Node, shape: Shape) -> Node:
     own = node.shape
     if own == shape:
         return node
+    if not own:
+        return broadcast(node, shape, ())
     shift = len(shape) - len(own)
     kept = tuple(i for i, n in enumerate(own) if n == shape[i + shift])
     if len(kept) != len(own):
