@@ -120,7 +120,14 @@ ERF = series(mp.erf, {}, 1, 2)
 LOG_REACH = 0.02943725152286  # ((√2 - 1)/(√2 + 1))²
 QUARTER = 0.7955**2  # π/4 and what the rounding of x·2/π adds
 
+ERF_MIDDLE = 3.55
 ERFC_POLE = 3.0  # t = (x - pole) / (x + pole)
+
+
+def _erf_exponent(u: mp.mpf) -> mp.mpf:
+    """-log(erfc(x)) - x² at x = middle + u."""
+    x = ERF_MIDDLE + u
+    return -mp.log(mp.erfc(x)) - x * x
 
 
 def _erfc_scaled(t: mp.mpf) -> mp.mpf:
@@ -157,10 +164,8 @@ SPECS = {
     "COS": Spec(COS, 0, QUARTER, 6),
     "ATAN": Spec(ATAN, 0, 0.17157287525381, 12),
     "ASIN": Spec(ASIN, 0, 0.25, 13),
-    "ERF": Spec(lambda z: ERF(z) - 1, 0, 1.21, 12),
-    "ERF_TAIL": Spec(
-        lambda u: -mp.log(mp.erfc(3.55 + u)), -2.45, 2.45, 18, False, lambda u: mp.erfc(3.55 + u)
-    ),
+    "ERF": Spec(lambda z: ERF(z) - 1, 0, 1.21, 13),
+    "ERF_TAIL": Spec(_erf_exponent, -2.45, 2.45, 18, False, lambda u: mp.erfc(ERF_MIDDLE + u)),
     "ERFC": Spec(_erfc_scaled, -0.75, 0.82, 22),
     "GAMMALN": Spec(_near_two, -0.5, 0.5, 18),
     "STIRLING": Spec(_stirling, 0, 1 / 49, 7),

@@ -1,8 +1,8 @@
 """erf and erfc.
 
-Near 0 a polynomial in x². Further out erf is 1 - exp(-q(x)) with a polynomial q, which needs few
-digits there; erfc is exp(-x²)·P(t)/(1 + 2x) with t = (x - 3)/(x + 3), one polynomial for the whole
-half-line (Shepherd and Laframboise, Math. Comp. 1981), x² taken in two parts.
+Near 0 a polynomial in x². Further out erf is 1 - exp(-x² - q(x)) with a polynomial q, which needs
+few digits there; erfc is exp(-x²)·P(t)/(1 + 2x) with t = (x - 3)/(x + 3), one polynomial for the
+whole half-line (Shepherd and Laframboise, Math. Comp. 1981), x² taken in two parts.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ def erf(e: Emitter, x: Value) -> Value:
     """The error function 2/√π ∫ e^-t² dt from 0 to x."""
     size = e.abs(x)
     small = e.fma(size, _near_zero(e, _at_most(e, size, 1.1)), size)
-    exponent = estrin(e, e.sub(_at_most(e, size, 6.0), 3.55), c.ERF_TAIL)
+    bounded = _at_most(e, size, 6.0)
+    exponent = e.fma(bounded, bounded, estrin(e, e.sub(bounded, 3.55), c.ERF_TAIL))
     large = e.sub(1.0, scaled_exp(e, e.neg(exponent), e.like(x, 0.0)))
     return e.copysign(e.select(e.gt(size, 1.1), large, small), x)
 
