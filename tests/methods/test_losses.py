@@ -143,7 +143,7 @@ def test_the_square_of_the_residual_is_the_loss():
             np.testing.assert_allclose(residual**2, expected, rtol=1e-14)
 
 
-@pytest.mark.parametrize("r", [1e-200, 1e-9, 1e-3, 0.999999, 1.0, 2.5, 40.0, 1e300])
+@pytest.mark.parametrize("r", [1e-200, 1e-9, 1e-3, 0.11, 0.999999, 1.0, 2.5, 40.0, 1e300])
 def test_log_cosh_keeps_its_digits_everywhere(r):
     with mpmath.workdps(60):
         exact = mpmath.mpf(r) + mpmath.log1p(mpmath.exp(-2 * mpmath.mpf(r))) - mpmath.log(2)

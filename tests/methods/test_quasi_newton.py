@@ -100,6 +100,19 @@ def test_reaches_the_optimum(loss, gradient, start, optimum, most):
     assert evaluations <= most
 
 
+@pytest.mark.parametrize("start", [[1.0, 0.5], [-2.0, 3.0], [0.1, 7.0]])
+def test_a_fall_that_drowns_in_rounding_is_followed_by_its_slope(start):
+    # Beside 1e9 the loss shows no difference of the parameters below 1e-4, and its sum jitters.
+    weights = np.array([1.0, 7.0])
+    answer, status, _ = run(
+        lambda x: 1e9 + np.sum(np.cosh(weights * (x - 3.3))) + 2e-7 * np.sin(1e9 * x[0]),
+        lambda x: weights * np.sinh(weights * (x - 3.3)),
+        start,
+    )
+    np.testing.assert_allclose(answer, 3.3, rtol=1e-9)
+    assert status in ("xtol", "gtol", "precision")
+
+
 def test_a_start_that_is_not_finite_is_said():
     answer, status, evaluations = run(lambda x: np.nan, lambda x: x, [1.0, 2.0])
     assert (status, evaluations) == ("not_finite", 1)
