@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -21,7 +22,8 @@ from descend.graph.program import RUNNING, Bindings, Control, Program, _mix
 
 __all__ = ["NativeProgram", "compile_graph", "compile_program"]
 
-RECORD_ROWS = 1024
+RECORD_BYTES = 1 << 19
+MOST_RECORDED_EPOCHS = 1 << 14
 
 
 def _legal(program: Program) -> Program:
@@ -42,6 +44,15 @@ def _legal(program: Program) -> Program:
             record=tuple(epoch_nodes[k + 1 :]),
         ),
     )  # fmt: skip
+
+
+def _recorded_epochs(text: DescentText, extents: dict[Dim, int]) -> int:
+    """How many epochs' records an entry has room for: few where they are large."""
+    each: int = sum(
+        math.prod(concrete(place.shape, extents)) * np.dtype(place.dtype).itemsize
+        for place in text.records
+    )
+    return max(1, min(MOST_RECORDED_EPOCHS, RECORD_BYTES // max(each, 1)))
 
 
 def _program_key(p: Program) -> str:
@@ -68,6 +79,7 @@ class NativeProgram:
         self._key = _program_key(p)
         self._variants: dict[bool, tuple[DescentText, Loaded]] = {}
         self._session: tuple[Any, dict[Any, Any], Array] | None = None
+        self._room = 1
 
     def variant(self, n_rows: int) -> tuple[DescentText, Loaded]:
         """The description and the loaded code for a number of rows."""
@@ -93,7 +105,7 @@ class NativeProgram:
         while control.status == RUNNING:
             words[:] = (
                 bound.n_rows, control.max_epochs, 0, control.epoch, control.batch, budget,
-                control.steps, RUNNING, 0, RECORD_ROWS, 0,
+                control.steps, RUNNING, 0, self._room, 0,
             )  # fmt: skip
             words[2:3].view(np.uint64)[0] = _mix(control.seed & ((1 << 64) - 1))
             floats[10] = control.loss_sum
@@ -109,9 +121,9 @@ class NativeProgram:
         control.steps, control.status = int(words[6]), int(words[7])
         control.loss_sum = float(floats[10])
         count = int(words[8])
-        columns = [where["record", i] for i in range(len(text.records))]
-        copies = [c[:count].copy() for c in columns]
-        control.records.extend(zip(*copies, strict=True) if copies else [()] * count)
+        if count:
+            columns = (where["record", i] for i in range(len(text.records)))
+            control.records.append(tuple(c[:count].copy() for c in columns))
 
     def _buffers(self, bound: Bindings, text: DescentText) -> tuple[dict[Any, Any], Array, Array]:
         key = (id(bound), *map(id, bound.state))
@@ -130,6 +142,7 @@ class NativeProgram:
         ]
         extents: dict[Dim, int] = bind_extents(dict(zip(p.fixed, bound.fixed, strict=True)))
         extents[p.rows] = min(bound.n_rows, p.plan.batch_size or bound.n_rows)
+        self._room = _recorded_epochs(text, extents)
         where = {("control",): np.zeros(len(CONTROL), np.int64)}
         where[("spill",)] = np.empty(text.spill)
         where |= {("epoch", i): np.empty(1) for i in range(2)}
@@ -142,7 +155,7 @@ class NativeProgram:
         for place in text.scratch:
             where[place.role, place.number] = np.empty(concrete(place.shape, extents), place.dtype)
         for place in text.records:
-            shape = (RECORD_ROWS, *concrete(place.shape, extents))
+            shape = (self._room, *concrete(place.shape, extents))
             where["record", place.number] = np.empty(shape, place.dtype)
         where |= {("extent", d): n for d, n in extents.items()}
         where["extent", p.rows] = bound.n_rows

@@ -101,7 +101,10 @@ class Bindings:
 
 @dataclass
 class Control:
-    """Where a run stands. `status` is RUNNING, EPOCHS_SPENT, DIVERGED, or the stop code (> 0)."""
+    """Where a run stands. `status` is RUNNING, EPOCHS_SPENT, DIVERGED, or the stop code (> 0).
+
+    `records` holds blocks of epochs: for every recorded value an array with an entry an epoch.
+    """
 
     max_epochs: int
     seed: int = 0
@@ -181,7 +184,7 @@ def _end_epoch(program: Program, end: Prepared, bound: Bindings, control: Contro
     results = end(values, {program.rows: bound.n_rows})
     k = len(program.epoch.new_state)
     bound.state[:] = results[:k]
-    control.records.append(tuple(results[k + 1 :]))
+    control.records.append(tuple(np.asarray(value)[np.newaxis] for value in results[k + 1 :]))
     control.status = int(results[k])
     control.epoch += 1
     control.batch, control.loss_sum = 0, 0.0
