@@ -67,7 +67,8 @@ def all_cases() -> list[Case]:
         visits = VISITS[model].get(batch, VISITS[model][0])
         if rows > 100:
             visits = VISITS_LARGE[model].get(batch, visits)
-        epochs = max(5, round(visits / rows / (10 if shuffle else 1)))
+        slower = 4 if rows == 100 else 10
+        epochs = max(5, round(visits / rows / (slower if shuffle else 1)))
         cases.append(Case(model, rows, batch or rows, bool(shuffle), epochs))
     return cases
 

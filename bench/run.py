@@ -107,6 +107,10 @@ def run_case(case: Case, contestants: list[Contestant], repeats: int) -> dict[st
     return results
 
 
+def bound(row: dict[str, Any], figures: dict[str, float], case: Case) -> None:
+    row["limit"], row["limit_by"] = limits.limit(figures, case)
+
+
 def chosen(options: argparse.Namespace) -> list[Case]:
     def wanted(case: Case) -> bool:
         batch = case.rows if options.batch == "all" else options.batch and int(options.batch)
@@ -140,15 +144,18 @@ def main() -> None:
     missing = [c.peer for c in contestants if not c.alive]
     contestants = [c for c in contestants if c.alive]
     print(f"left out, could not start: {', '.join(missing)}" if missing else "", file=sys.stderr)
-    figures = limits.measure()
+    figures = limits.measure()  # again at the end: the better of the two counts
     rows = []
     for case in cases:
         results = run_case(case, contestants, options.repeats)
-        bound, name = limits.limit(figures, case)
-        rows.append({"case": case.key, "limit": bound, "limit_by": name, "results": results})
+        rows.append({"case": case.key, "results": results})
+        bound(rows[-1], figures, case)
         print(report.line(rows[-1], peers), file=sys.stderr, flush=True)
     for contestant in contestants:
         contestant.close()
+    figures = {name: min(figures[name], ns) for name, ns in limits.measure().items()}
+    for row, case in zip(rows, cases, strict=True):
+        bound(row, figures, case)
     whole = not options.no_cold
     outcome = {
         "machine": machine.describe(),
