@@ -8,6 +8,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
+from descend.functions import scan
 from descend.methods.base import (
     FTOL,
     GTOL,
@@ -182,18 +183,20 @@ def _trust(trial: Trial, s: State) -> tuple[Array, Array]:
 
 
 def _move(new: State, scale: Array, radius: Array, damping: Array) -> State:
-    """Return the next step, its damping λ and the fall it predicts."""
+    """Return the next step, its damping λ and the fall it predicts.
+
+    The trials are a loop that stays one when it is compiled: factorisations are most of the code.
+    """
     n = scale.shape[0]
     jtj = new["jtj"] / scale[:, None] / scale[None, :]
     jtr = new["jtr"] / scale
     floor = n * cast(np.finfo(scale.dtype).eps, scale)
-    low, high = 0 * radius, _norm(jtr) / radius
-    damping = np.minimum(damping, high)
-    for trial in range(DAMPING_TRIALS):
+    high = _norm(jtr) / radius
+
+    def trial(carry: tuple[Array, ...], last: Array) -> tuple[tuple[Array, ...], Array]:
+        low, high, damping, _ = carry
         factor = cholesky(jtj + damping * np.eye(n, dtype=scale.dtype), floor)
         move = -backward(*factor, forward(*factor, jtr))
-        if trial == DAMPING_TRIALS - 1:
-            break
         length = _norm(move)
         excess = length - radius
         fits = (np.abs(excess) <= 0.1 * radius) | ((damping == 0) & (excess <= 0))
@@ -204,7 +207,11 @@ def _move(new: State, scale: Array, radius: Array, damping: Array) -> State:
         middle = np.maximum(1e-3 * high, np.sqrt(low) * np.sqrt(high))
         middle = np.where((newton <= 0) & (low == 0), 0, middle)
         better = np.where((newton > low) & (newton < high), newton, middle)
-        damping = np.where(fits, damping, better)
+        return (low, high, np.where(fits | last, damping, better), move), length
+
+    last = np.arange(DAMPING_TRIALS) == DAMPING_TRIALS - 1
+    begin = (0 * radius, high, np.minimum(damping, high), 0 * jtr)
+    (_, _, damping, move), _ = scan(trial, begin, last)
     image = np.sum(jtj * move[None, :], axis=1)
     predicted = -np.sum((2 * jtr + image) * move)
     return {"move": move / scale, "damping": damping, "predicted": predicted}
