@@ -16,6 +16,7 @@ from numpy import sin as sine
 from scipy import special
 from scipy.special import logsumexp
 
+from descend.errors import TraceError
 from descend.graph.evaluate import evaluate
 from descend.graph.source import input_node
 from descend.trace.trace import trace_function
@@ -242,6 +243,37 @@ def test_methods_called_inside_run_as_copies_too(agree: Any) -> None:
     agree(Model(), 0.3)
     model = Model()
     agree(lambda w: model(w) + model.collect(w), 0.3)
+
+
+calls = 0
+kept = None
+
+
+@np.vectorize
+def bent(u: Any) -> Any:
+    return np.array([u, 1.0]).sum()
+
+
+def test_a_decorated_function_works_on_whole_arrays(agree: Any) -> None:
+    agree(lambda x: bent(x[0]) + bent(x[1]), X)
+
+
+def test_what_the_model_assigns_to_globals_reaches_the_module() -> None:
+    def counting(w: Any) -> Any:
+        global calls
+        calls += 1
+        return w * 2
+
+    def leaking(w: Any) -> Any:
+        global kept
+        kept = w
+        return w
+
+    trace_function(counting, [input_node("w")])
+    assert calls == 1
+    with pytest.raises(TraceError, match="keeps a traced value in the global kept"):
+        trace_function(leaking, [input_node("w")])
+    assert kept is None
 
 
 def test_numpy_is_left_alone_and_so_is_the_user_function() -> None:

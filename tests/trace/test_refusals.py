@@ -227,7 +227,9 @@ def test_promotion_to_float64_is_said_once() -> None:
 
 
 ROW_MODELS = [
-    lambda x: x[0], lambda x: x[1:], lambda x: range(len(x)), lambda x: x.shape[0] + 1,
+    lambda x: x[0], lambda x: x[1:], lambda x: range(len(x)), lambda x: range(x.shape[0] + 1),
+    lambda x: np.zeros(2 * len(x)),
+    lambda x: 1 if len(x) / 2 > 3 else x,
     lambda x: x + np.ones(5), lambda x: np.prod(x), lambda x: np.diff(x), lambda x: np.roll(x, 1),
     lambda x: x.reshape(2, -1), lambda x: np.concatenate([x, x]), lambda x: np.median(x),
     lambda x: x.shape == (5,), lambda x: x[np.arange(2)], lambda x: np.split(x, 2),
@@ -245,6 +247,7 @@ def test_asking_for_the_number_of_rows(model: Any) -> None:
 
 SYMBOLIC = [
     lambda x, m: x / len(x),
+    lambda x, m: (1 / len(x)) * np.sum(x) + (len(x) - 1) * x - 2.0 * len(x) + x ** (1 / x.shape[0]) * 0,
     lambda x, m: np.sum(x) / x.shape[0] + np.mean(m) / x.size,
     lambda x, m: np.mean((x - np.mean(x)) ** 2) - np.var(x) + np.std(m, axis=0)[1],
     lambda x, m: np.zeros(len(x)) + np.ones(x.shape) + np.full_like(x, 2.0) + np.arange(len(x)),

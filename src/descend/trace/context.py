@@ -133,7 +133,7 @@ class Trace:
         self.bindings: list[tuple[Callable[[], Any], Any]] = []
         self.copies: dict[int, Any] = {}
         self.is_pure_capture = True
-        self.notices: list[str] = []
+        self.notices: list[str] = [] if parent is None else parent.notices
 
     @property
     def captured(self) -> list[tuple[Node, Any]]:

@@ -363,7 +363,7 @@ class _Compiler:
         count = len(node.args)
         if count < function.least or (function.most is not None and count > function.most):
             start, end = self._span(node)
-            message = f"{name} takes {function.count}, here it has {count}"
+            message = f"{name} takes {function.arguments}, here it has {count}"
             remedies = {"where": "write where(condition, a, b)", "clip": "write clip(x, low, high)"}
             refuse(self.text, start, end, message, remedies.get(name))
         return node.args

@@ -70,7 +70,7 @@ class Function(NamedTuple):
     special: bool = False
 
     @property
-    def count(self) -> str:
+    def arguments(self) -> str:
         if self.most is None:
             return f"{self.least} arguments or more"
         return "one argument" if self.most == 1 else f"{self.most} arguments"

@@ -146,7 +146,7 @@ def binary(rule: Rule, a: Any, b: Any) -> Any:
     if a.__class__ is Tensor or b.__class__ is Tensor:
         return elementwise(rule, (a, b), weak=True)
     if is_traced(a) or is_traced(b):
-        return elementwise(rule, (a, b))
+        return elementwise(rule, (a, b), weak=True)
     return known_results(rule.ufunc(without_stand_ins(a), without_stand_ins(b)))
 
 

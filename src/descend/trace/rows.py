@@ -8,7 +8,7 @@ from typing import Any
 from descend.graph.linear import broadcast, reduce_sum
 from descend.graph.node import Dim, Node, RowsAsked
 from descend.graph.source import const
-from descend.trace.table import ENTRIES
+from descend.trace.table import implementation
 from descend.trace.ufunc_rules import RULES
 
 __all__ = ["Rows", "count_of"]
@@ -32,18 +32,11 @@ def count_of(extents: tuple[Any, ...], dtype: Any) -> Node:
 def _arithmetic(ufunc: str) -> tuple[Callable[..., Any], Callable[..., Any]]:
     rule = RULES[ufunc]
 
-    def apply(rows: Rows, other: Any, *pair: Any) -> Any:
-        if not hasattr(other, "__array_ufunc__") or not hasattr(other, "node"):
-            raise RowsAsked(rows.dim, "arithmetic")
-        call = ENTRIES["operator.binary"].call
-        assert call is not None
-        return call(rule, *pair)
-
     def forward(self: Rows, other: Any) -> Any:
-        return apply(self, other, self, other)
+        return implementation("operator.binary")(rule, self, other)
 
     def backward(self: Rows, other: Any) -> Any:
-        return apply(self, other, other, self)
+        return implementation("operator.binary")(rule, other, self)
 
     return forward, backward
 
@@ -51,8 +44,8 @@ def _arithmetic(ufunc: str) -> tuple[Callable[..., Any], Callable[..., Any]]:
 class Rows:
     """`len(x)` or `x.shape[0]` of data whose number of rows is symbolic.
 
-    Arrays can be divided by it and made of its length; where a number is needed, `RowsAsked` makes
-    the caller trace again with the number.
+    It can be computed with, and arrays can be made of its length; where a number itself is needed,
+    `RowsAsked` makes the caller trace again with it.
     """
 
     __slots__ = ("dim",)

@@ -22,9 +22,10 @@ import numpy as np
 from descend.errors import TraceError
 from descend.trace.context import Trace, where
 from descend.trace.dispatch import face, name_of
-from descend.trace.table import ENTRIES, ORIGINALS
+from descend.trace.table import ENTRIES, ORIGINALS, implementation
+from descend.trace.tensor import is_traced, without_stand_ins
 
-__all__ = ["stand_in"]
+__all__ = ["finish", "model_of", "stand_in"]
 
 _PLAIN = frozenset(
     (int, float, complex, bool, str, bytes, type(None), type(...), range, slice, types.CodeType)
@@ -98,20 +99,33 @@ def _is_function(value: Any) -> bool:
 class Namespace(dict[str, Any]):
     """The globals of a copied function: the user's own, translated name by name on first use."""
 
-    __slots__ = ("trace", "user")
+    __slots__ = ("found", "trace", "user")
 
     def __init__(self, user: dict[str, Any], trace: Trace) -> None:
         self.user = user
         self.trace = trace
-        self["__builtins__"] = _model_builtins()
+        self.found: dict[str, Any] = {"__builtins__": _model_builtins()}
+        self.update(self.found)
 
     def __missing__(self, name: str) -> Any:
         if name in self.user:
             value = _captured(self.trace, functools.partial(self.user.__getitem__, name))
         else:
             value = _model_builtins()[name]
-        self[name] = value
+        self[name] = self.found[name] = value
         return value
+
+    def write_back(self) -> None:
+        """Give what the model assigned to globals to the user's module, if it is plain."""
+        for name, value in self.items():
+            if name in self.found and self.found[name] is value:
+                continue
+            if is_traced(value):
+                raise TraceError(
+                    f"the model keeps a traced value in the global {name}",
+                    remedy=f"return it: {name} would be a stand-in without a value",
+                )
+            self.user[name] = without_stand_ins(value)
 
 
 _builtins: dict[str, Any] = {}
@@ -151,8 +165,10 @@ def _is_fixed(value: Any) -> bool:
     """Whether the value can never change (what a function captures is judged when it runs)."""
     if type(value) in _PLAIN or isinstance(value, (np.generic, np.dtype, types.ModuleType)):
         return True
-    if isinstance(value, tuple):
+    if isinstance(value, (tuple, frozenset)):
         return all(_is_fixed(v) for v in value)
+    if isinstance(value, Enum):
+        return True
     if isinstance(value, type):
         return value.__module__.partition(".")[0] in _NOT_COPIED
     return _is_function(value)
@@ -190,6 +206,8 @@ def _translated(value: Any, trace: Trace) -> Any:
         return stand_in(value.__wrapped__, trace)
     if isinstance(value, type):
         return _twin(value, trace)
+    if isinstance(value, np.vectorize):
+        return implementation("numpy.vectorize")(stand_in(value.pyfunc, trace))
     if _is_users_class(type(value)):
         return _instance(value, trace)
     return _container(value, trace)
@@ -346,6 +364,13 @@ def _cell(cell: types.CellType, trace: Trace) -> types.CellType:
         return cell
     other.cell_contents = value
     return other
+
+
+def finish(trace: Trace) -> None:
+    """After the model has run: what it assigned to globals becomes the user's."""
+    for _, made in list(trace.copies.values()):
+        if isinstance(made, Namespace):
+            made.write_back()
 
 
 def model_of(function: Callable[..., Any], trace: Trace) -> Callable[..., Any]:

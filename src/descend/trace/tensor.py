@@ -14,7 +14,7 @@ import numpy as np
 from descend.errors import TraceError
 from descend.graph.elementwise import cast
 from descend.graph.linear import broadcast
-from descend.graph.node import Dim, Node, RowsAsked
+from descend.graph.node import Dim, Node, RowsAsked, postorder
 from descend.graph.source import const, is_const, value_of
 from descend.trace import indexing
 from descend.trace.contents import Contents, View
@@ -117,6 +117,9 @@ class Tensor(Contents):
         node = self.node
         if is_const(node) and node.size == 1:
             return value_of(node).item()
+        rows = _rows_behind(node)
+        if rows is not None:
+            raise RowsAsked(rows, "a number")
         raise TraceError(message, where=where(), remedy=remedy)
 
     def __bool__(self) -> bool:
@@ -154,7 +157,8 @@ class Tensor(Contents):
         raise TraceError(
             "a plain NumPy array cannot hold a value that is not known before the data is",
             where=where(),
-            remedy="make the array in the model, with np.zeros, np.array or np.copy of yours",
+            remedy="make the array in the model, with np.zeros, np.array or np.copy of yours; "
+            "np.float64(w) becomes w.astype(np.float64)",
         )
 
     def __complex__(self) -> complex:
@@ -277,6 +281,14 @@ class Tensor(Contents):
     prod, sum = delegated("prod"), delegated("sum")
     squeeze, swapaxes = delegated("squeeze"), delegated("swapaxes")
     transpose = delegated("transpose")
+
+
+def _rows_behind(node: Node) -> Dim | None:
+    """The number of rows that a scalar is computed from, if it depends on nothing else."""
+    order = postorder([node])
+    if any(n.op.name == "input" for n in order):
+        return None
+    return next((e for n in order for e in n.shape if isinstance(e, Dim)), None)
 
 
 def view_of(base: Tensor, region: Region) -> Any:

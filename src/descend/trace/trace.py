@@ -10,7 +10,7 @@ import descend.trace.families  # noqa: F401  (the coverage table must be whole)
 from descend.errors import TraceError
 from descend.graph.node import Node
 from descend.trace.context import Trace, tracing
-from descend.trace.stand_ins import model_of
+from descend.trace.stand_ins import finish, model_of
 from descend.trace.tensor import Tensor, as_node, wrap
 from descend.trace.tree import Tree, flatten, unflatten
 
@@ -80,6 +80,7 @@ def trace_function(
             if hidden is None:
                 raise
             raise hidden from error
+        finish(trace)
         leaves, tree = _result_leaves(function, result)
         return Traced([as_node(leaf) for leaf in leaves], tree, trace)
 
