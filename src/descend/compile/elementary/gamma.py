@@ -38,14 +38,18 @@ def _mirrored(e: Emitter, x: Value) -> tuple[Value, Value, Value]:
 
 @through_double
 def gammaln(e: Emitter, x: Value) -> Value:
-    """log |Γ(x)|; ∞ at the poles."""
+    """log |Γ(x)|; ∞ at the poles, -∞ at -∞ as in SciPy."""
     left, y, fraction = _mirrored(e, x)
     value = _gammaln_right(e, y)
-    sine = e.abs(sin_cos_pi(e, fraction)[0])
-    reflected = e.sub(e.sub(c.LOG_PI[0], log(e, sine)), value)
+    # π cancels where sin πf is πf, which would be rounded hard if f is subnormal.
+    tiny = e.lt(e.abs(fraction), 1e-20)
+    sine = e.select(tiny, fraction, sin_cos_pi(e, fraction)[0])
+    sine_log = e.sub(e.select(tiny, e.like(x, 0.0), c.LOG_PI[0]), log(e, e.abs(sine)))
+    reflected = e.sub(sine_log, value)
     result = e.select(left, reflected, value)
     pole = e.and_(left, e.eq(fraction, 0.0))
-    return e.select(e.or_(pole, e.eq(x, math.inf)), e.like(x, math.inf), result)
+    result = e.select(pole, math.inf, result)
+    return e.select(e.eq(e.abs(x), math.inf), x, result)
 
 
 def _gammaln_right(e: Emitter, x: Value) -> Value:
