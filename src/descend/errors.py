@@ -65,7 +65,7 @@ class UsageError(DescendError, ValueError):
 
 
 class FormulaError(UsageError):
-    """A formula that cannot be read; the message carries the formula and a caret under the place."""
+    """A formula that cannot be read; the message shows it, with a caret under the place."""
 
 
 class TraceError(UsageError, TypeError):

@@ -98,7 +98,12 @@ class NativeFunction:
                 where.setdefault(key, np.empty(shape, place.dtype))
         table = pointer_table(about["slots"], where)
         self._loaded.function(table.ctypes.data)
-        return [self._result(place, where, extents) for place in about["results"]]
+        results = [self._result(place, where, extents) for place in about["results"]]
+        owned = {id(r if r.base is None else r.base): i for i, r in enumerate(results)}
+        return [
+            r if owned[id(r if r.base is None else r.base)] == i else r.copy()
+            for i, r in enumerate(results)
+        ]
 
     def _result(self, place: Place, where: dict[Any, Any], extents: dict[Dim, int]) -> Array:
         shape = concrete(place.shape, extents)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from descend.compile.elementary import ELEMENTARY
-from descend.compile.kinds import BITS, is_float
+from descend.compile.kinds import BITS, is_float, type_text
 from descend.compile.lanes import Emitter, Value
 
 __all__ = ["NATIVE_ELEMENTWISE", "emit_operation", "kind_of"]
@@ -55,12 +55,47 @@ def _integer_power(e: Emitter, a: Value, b: Value) -> Value:
     """Integers wrap; square and multiply over the bits of the exponent (none negative)."""
     if is_float(a.kind):
         return ELEMENTARY["pow"](e, a, b)
+    if b.name[0] == "%":
+        return _each_lane(e, _power_loop(e, a.kind), a, b)
+    exponent = int(b.name.strip("<>").split()[-1])
     result, base = e.like(a, 1), a
-    for bit in range(6):
-        odd = e.ne(e.and_(e.lshr(b, bit), 1), 0)
-        result = e.select(odd, e.mul(result, base), result)
-        base = e.mul(base, base)
+    while exponent > 0:
+        if exponent & 1:
+            result = e.mul(result, base)
+        exponent >>= 1
+        base = e.mul(base, base) if exponent else base
     return result
+
+
+def _each_lane(e: Emitter, function: str, a: Value, b: Value) -> Value:
+    result = a
+    for lane in range(a.width):
+        scalar = e.call(function, a.kind, 1, e.extract(a, lane), e.extract(b, lane))
+        result = e.insert(result, scalar, lane)
+    return result
+
+
+def _power_loop(e: Emitter, kind: str) -> str:
+    """A helper of the module that runs through the bits of an exponent it does not know."""
+    name, t = f"power_{kind}", type_text(kind)
+    e.preamble[name] = f"""define internal {t} @{name}({t} %x, {t} %p) {{
+entry:
+  br label %head
+head:
+  %result = phi {t} [ 1, %entry ], [ %next, %head ]
+  %base = phi {t} [ %x, %entry ], [ %square, %head ]
+  %left = phi {t} [ %p, %entry ], [ %half, %head ]
+  %odd = trunc {t} %left to i1
+  %more = mul {t} %result, %base
+  %next = select i1 %odd, {t} %more, {t} %result
+  %square = mul {t} %base, %base
+  %half = lshr {t} %left, 1
+  %done = icmp eq {t} %half, 0
+  br i1 %done, label %out, label %head
+out:
+  ret {t} %next
+}}"""
+    return name
 
 
 def _method(name: str) -> Callable[..., Value]:

@@ -11,7 +11,7 @@ from descend.differentiate.forward import forward
 from descend.graph.elementwise import call
 from descend.graph.linear import concatenate, reduce_sum, reshape
 from descend.graph.multilinear import contract
-from descend.graph.node import Node
+from descend.graph.node import Node, sizes
 from descend.graph.source import const, input_node
 
 __all__ = ["jacobian_columns", "normal_equations"]
@@ -27,7 +27,7 @@ def jacobian_columns(outputs: Node, leaves: Sequence[Node]) -> list[Node]:
     columns = []
     for leaf in leaves:
         for k in range(leaf.size):
-            one = np.zeros(leaf.shape, leaf.dtype)
+            one = np.zeros(sizes(leaf.shape), leaf.dtype)
             one.flat[k] = 1
             columns += forward([outputs], [leaf], [const(one)])
     return columns

@@ -79,9 +79,8 @@ def transpose(x: Node, order: Ints) -> Node:
 
 def slice_(x: Node, starts: Ints, stops: Sequence[int | Dim], steps: Ints) -> Node:
     """Every `steps[i]`-th element from `starts[i]` up to `stops[i]`; a full axis keeps its Dim."""
-    whole = all(
-        a == 0 and b == n and s == 1 for a, b, s, n in zip(starts, stops, steps, x.shape, strict=True)
-    )
+    rows = zip(starts, stops, steps, x.shape, strict=True)
+    whole = all(a == 0 and b == n and s == 1 for a, b, s, n in rows)
     if whole:
         return x
     return PRIMITIVES["slice"].apply(

@@ -214,7 +214,8 @@ def interpret(program: Program, bound: Bindings, control: Control, budget: int) 
 def program_graphs(program: Program) -> Iterator[tuple[str, Mapping[str, Node]]]:
     """The two graphs of a program with the titles of their outputs, for printing and checks."""
     step, epoch = program.step, program.epoch
-    named = {f"new {n.attrs['name']}": v for n, v in zip(program.state, step.new_state, strict=True)}
-    yield "step", named | {"loss": step.loss} | ({"ok": step.ok} if step.ok is not None else {})
-    named = {f"new {n.attrs['name']}": v for n, v in zip(program.state, epoch.new_state, strict=True)}
-    yield "epoch", named | {"stop": epoch.stop} | {f"record {i}": r for i, r in enumerate(epoch.record)}
+    titles = [f"new {node.attrs['name']}" for node in program.state]
+    ok = {"ok": step.ok} if step.ok is not None else {}
+    yield "step", {**dict(zip(titles, step.new_state, strict=True)), "loss": step.loss, **ok}
+    records = {f"record {i}": node for i, node in enumerate(epoch.record)}
+    yield "epoch", {**dict(zip(titles, epoch.new_state, strict=True)), "stop": epoch.stop, **records}

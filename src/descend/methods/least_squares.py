@@ -191,17 +191,17 @@ def _move(new: State, scale: Array, radius: Array, damping: Array) -> State:
     jtj = new["jtj"] / scale[:, None] / scale[None, :]
     jtr = new["jtr"] / scale
     floor = n * cast(np.finfo(scale.dtype).eps, scale)
-    high = _norm(jtr) / radius
+    highest = _norm(jtr) / radius
 
     def trial(carry: tuple[Array, ...], last: Array) -> tuple[tuple[Array, ...], Array]:
-        low, high, damping, _ = carry
+        below, above, damping, _ = carry
         factor = cholesky(jtj + damping * np.eye(n, dtype=scale.dtype), floor)
         move = -backward(*factor, forward(*factor, jtr))
         length = _norm(move)
         excess = length - radius
         fits = (np.abs(excess) <= 0.1 * radius) | ((damping == 0) & (excess <= 0))
-        low = np.where(excess > 0, np.maximum(low, damping), low)
-        high = np.where(excess > 0, high, np.minimum(high, damping))
+        low: Array = np.where(excess > 0, np.maximum(below, damping), below)
+        high: Array = np.where(excess > 0, above, np.minimum(above, damping))
         curve = np.sum(forward(*factor, move) ** 2)
         newton = damping + length**2 / np.where(curve > 0, curve, 1) * (excess / radius)
         middle = np.maximum(1e-3 * high, np.sqrt(low) * np.sqrt(high))
@@ -209,9 +209,10 @@ def _move(new: State, scale: Array, radius: Array, damping: Array) -> State:
         better = np.where((newton > low) & (newton < high), newton, middle)
         return (low, high, np.where(fits | last, damping, better), move), length
 
-    last = np.arange(DAMPING_TRIALS) == DAMPING_TRIALS - 1
-    begin = (0 * radius, high, np.minimum(damping, high), 0 * jtr)
-    (_, _, damping, move), _ = scan(trial, begin, last)
+    is_last = np.arange(DAMPING_TRIALS) == DAMPING_TRIALS - 1
+    begin = (0 * radius, highest, np.minimum(damping, highest), 0 * jtr)
+    carry, _ = scan(trial, begin, is_last)
+    _, _, damping, move = carry
     image = np.sum(jtj * move[None, :], axis=1)
     predicted = -np.sum((2 * jtr + image) * move)
     return {"move": move / scale, "damping": damping, "predicted": predicted}
