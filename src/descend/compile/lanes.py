@@ -304,7 +304,7 @@ class Emitter:
     def _extreme(self, predicate: str, a: Operand, b: Operand) -> Value:
         a, b = self._pair(a, b)
         chosen = self.select(self.compare(predicate, a, b), a, b)
-        if not is_float(a.kind) or a.name[0] != "%":
+        if not is_float(a.kind):
             return chosen
         return self.select(self.isnan(a), a, chosen)
 
