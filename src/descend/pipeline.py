@@ -242,6 +242,8 @@ def loss_graph(
         (value,) = model.nodes
         return (call("neg", value) if recipe.sign < 0 else value), None
     nodes = [n if n.ndim else broadcast(n, target.shape, ()) for n in model.nodes]
+    if target.dtype.kind == "f":
+        target = cast(target, nodes[0].dtype)
     prediction: Any = tuple(nodes) if len(nodes) > 1 else nodes[0]
     if isinstance(prediction, Node):
         with tracing():

@@ -21,6 +21,8 @@ from descend.show.expressions import expression, number, value_text
 __all__ = ["Backward", "Explanation", "Forward", "Sent", "Update", "explain_graph"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
+WIDTH = 78
+NEW_LINE = "\n      "
 BACK: Mapping[str, str] = {
     "sum": "every entry gets what came in",
     "broadcast": "the sum over all places it was repeated to",
@@ -285,9 +287,19 @@ class _Teller:
         for part in step.contributions:
             local = None if part.local is None else self.value[part.local]
             rule = BACK.get(step.node.op.name, "")
-            rule = rule if part.local is None else self.label(part.local)
+            rule = rule if part.local is None else _unwrapped(self.label(part.local))
             to = self.label(part.argument)
             yield Sent(to, rule, local, self.value[part.sent], _ordinal(step, part))
+
+
+def _unwrapped(text: str) -> str:
+    """The text without brackets around the whole of it."""
+    depth = 0
+    for at, sign in enumerate(text):
+        depth += (sign == "(") - (sign == ")")
+        if depth == 0:
+            return text[1:-1] if at == len(text) - 1 and text.startswith("(") else text
+    return text
 
 
 def _ordinal(step: Step, part: Contribution) -> str:
@@ -351,6 +363,8 @@ def _backward_lines(step: Backward, output: str) -> Iterator[str]:
     if len(step.summands) > 1:
         terms = " + ".join(_bracketed(s) for s in step.summands)
         yield f"    used {len(step.summands)} times, so what comes in is a sum:"
+        if len(terms) > WIDTH:
+            terms = (" +" + NEW_LINE).join(_bracketed(s) for s in step.summands)
         yield f"      {terms} = {value_text(step.incoming)}"
     else:
         yield f"    comes in   d {output}/d {step.label} = {value_text(step.incoming)}"
@@ -368,7 +382,11 @@ def _sent_lines(step: Backward, part: Sent) -> Iterator[str]:
     which = f"  ({part.which})" if part.which else ""
     yield f"    local      d {step.label}/d {part.to} = {rule}{which}"
     product = f"{_bracketed(step.incoming)} × {_bracketed(part.local)}"
-    yield f"    goes out   to {part.to}: {product} = {value_text(part.value)}"
+    told = f"    goes out   to {part.to}: {product} = "
+    if len(told) > WIDTH:
+        yield told.rstrip()
+        told = "                 "
+    yield told + value_text(part.value)
 
 
 def _bracketed(value: Any) -> str:

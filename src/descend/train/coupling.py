@@ -49,7 +49,9 @@ MIXING: Mapping[str, Callable[[Node, Dim], bool]] = {
 }
 """When operations that keep the axis of the rows mix them all the same."""
 
-APART = frozenset("broadcast reshape transpose slice pad concatenate set_slice sum".split())
+APART = frozenset(
+    ("broadcast", "reshape", "transpose", "slice", "pad", "concatenate", "set_slice", "sum")
+)
 """Operations that cannot mix rows without losing their axis (or asking for their number)."""
 
 WORDS = {"iota": "it counts the rows", "row_count": "it uses the number of rows"}

@@ -9,7 +9,7 @@ import numpy as np
 
 from descend.graph.evaluate import evaluate
 from descend.graph.node import Dim
-from descend.graph.program import RUNNING, Control, permutation
+from descend.graph.program import DIVERGED, Control, permutation
 
 if TYPE_CHECKING:
     from descend.train.finish import Finished
@@ -22,9 +22,8 @@ MOST_TRIAL_STEPS = 20_000
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
-def divergence_message(run: Finished) -> str:
+def divergence_message(run: Finished, unit: str) -> str:
     """Say in which epoch, which parameter left first, which column is largest, what to try."""
-    unit = "iteration" if run.job.settings.optimizer.scope == "vector" else "epoch"
     parts = [f"diverged in {unit} {run.control.epoch + 1}: {_first_to_leave(run)}"]
     largest = _largest_column(run)
     if largest:
@@ -96,7 +95,7 @@ def _rate_to_try(run: Finished) -> float | None:
         control = Control(run.control.max_epochs, run.control.seed)
         run.built.runner.run(bound, control, steps)
         first, last = job.loss_at(run.built, run.begin)({}), _loss_after(run, job, bound)
-        if (control.status == RUNNING or control.status != -2) and last <= first:
+        if control.status != DIVERGED and last < first:
             return float(rate / factor)
     return None
 

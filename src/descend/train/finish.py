@@ -306,7 +306,7 @@ def ending_of(run: Finished, unit: str = "") -> tuple[str, str]:
     if run.ending.outside and code == RUNNING:
         status = run.ending.outside
     elif code == DIVERGED:
-        return "diverged", divergence_message(run)
+        return "diverged", divergence_message(run, unit)
     elif code == EPOCHS_SPENT:
         status = "epochs_spent"
     elif code in STATUS:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
@@ -190,14 +191,14 @@ class _Fitting:
 
     def _settings(self) -> Settings:
         o, n = self.options, self.rows.n_rows
-        loss = as_loss(o.loss)
+        loss = _loss_named(o.loss) if isinstance(o.loss, str) else as_loss(o.loss)
         loss.check(self.rows.extra["target"])
         optimizer = _chosen_optimizer(o, loss, sum(a.size for a in self.start.arrays.values()))
         own = [t for t in TOLERANCES if hasattr(optimizer, t) and getattr(o, t) is not None]
         if own:
             optimizer = dataclasses.replace(optimizer, **{t: float(getattr(o, t)) for t in own})
         size = None if o.batch_size is None or o.batch_size >= n else int(o.batch_size)
-        _check_method(optimizer, size, o)
+        _check_method(optimizer, loss, size, o)
         shuffle = size is not None if o.shuffle is None else bool(o.shuffle)
         penalty = None if o.penalty is None else as_penalty(o.penalty)
         return Settings(
@@ -272,11 +273,16 @@ def _chosen_optimizer(o: FitOptions, loss: Loss, size: int) -> Optimizer:
     return as_optimizer(o.optimizer, **({} if o.lr is None else {"lr": o.lr}))
 
 
+@functools.lru_cache(maxsize=64)
+def _loss_named(name: str) -> Loss:
+    return as_loss(name)
+
+
 def _is_square(loss: Loss) -> bool:
     return type(loss).residual is not Loss.residual
 
 
-def _check_method(optimizer: Optimizer, size: int | None, o: FitOptions) -> None:
+def _check_method(optimizer: Optimizer, loss: Loss, size: int | None, o: FitOptions) -> None:
     """Refuse combinations that have no meaning."""
     name = type(optimizer).__name__
     if optimizer.scope == "vector" and size is not None:
@@ -285,17 +291,17 @@ def _check_method(optimizer: Optimizer, size: int | None, o: FitOptions) -> None
             remedy='leave out batch_size, or choose optimizer="adam" or descend.SGD(lr=…)',
         )
     if optimizer.needs == "gauss_newton":
-        if not _is_square(as_loss(o.loss)):
+        if not _is_square(loss):
             raise UsageError(
-                f"{name} is for sums of squares, and the loss is {as_loss(o.loss).name}",
+                f"{name} is for sums of squares, and the loss is {loss.name}",
                 remedy='leave out optimizer (BFGS then), or choose loss="mse"',
             )
         for what in ("penalty", "clip"):
             if getattr(o, what) is not None:
                 raise UsageError(f"{name} knows no {what}", remedy="leave out optimizer: BFGS does")
-    if o.sigma is not None and not _is_square(as_loss(o.loss)):
+    if o.sigma is not None and not _is_square(loss):
         raise UsageError(
-            f"sigma belongs to sums of squares, and the loss is {as_loss(o.loss).name}",
+            f"sigma belongs to sums of squares, and the loss is {loss.name}",
             remedy="write sample_weight=1/sigma**2 to weight the rows",
         )
     if o.absolute_sigma and o.sigma is None:

@@ -29,5 +29,4 @@ def load(path: str | os.PathLike[str]) -> Fit:
     array([6.])
     """
     values, predictor, leaves, state = read_fit(path)
-    fit = Fit(Remains(predictor, leaves, state=state), **values)
-    return fit
+    return Fit(Remains(predictor, leaves, state=state), **values)

@@ -192,10 +192,10 @@ def _between(
     if watch.meter is not None and finished:
         rows = control.epoch * n_rows + control.batch * n_rows // max(steps, 1)
         watch.meter.update(control.epoch, course.last, rows)
+    stop = finished and watch.callback is not None and watch.callback(control.epoch, course.last)
     if control.status in (EPOCHS_SPENT, DIVERGED) or control.status > 0:
         return ""
-    stop = finished and watch.callback is not None and watch.callback(control.epoch, course.last)
-    if stop is True:
+    if stop is True or (isinstance(stop, np.bool_) and bool(stop)):
         return "callback"
     if watch.max_seconds is not None and elapsed >= watch.max_seconds:
         return "time_spent"

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from descend.errors import DataError
+from descend.errors import DataError, InternalError
 from descend.graph.node import Dim
 from descend.records import FitRecord, History
 from descend.show.output import check_output_path, written_whole
@@ -118,23 +118,33 @@ def read_fit(
                     f'"{name}" was written by a later version of descend',
                     remedy="update descend to read it",
                 )
-            record = _unpack(content["record"], arrays)
+            record = _checked_record(_unpack(content["record"], arrays))
             model = _unpack(content["model"], arrays)
             state = content["state"]
             saved = None if state is None else SavedState(**_unpack(state, arrays))
             predictor = graph_from_json(model["graph"], model["by_name"], arrays)
     except OSError as error:
         raise DataError(f'"{name}" cannot be read: {error.strerror or error}') from None
-    except (zipfile.BadZipFile, KeyError, ValueError, TypeError, AttributeError) as error:
+    except DataError:
+        raise
+    except (
+        zipfile.BadZipFile, KeyError, IndexError, ValueError, TypeError, AttributeError,
+        EOFError, InternalError,
+    ) as error:  # fmt: skip
         raise DataError(
             f'"{name}" is no saved fit, or it is damaged ({error})',
             remedy="give a file that fit.save or --save has written",
         ) from None
-    record["history"] = History(**record["history"])
-    for field_name in ("inputs", "fixed", "covariance_names"):
-        record[field_name] = tuple(record[field_name])
-    record["bounds"] = {name: tuple(pair) for name, pair in record["bounds"].items()}
     return record, predictor, model["leaves"], saved
+
+
+def _checked_record(record: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a record in their own types; raises `KeyError` for those it does not have."""
+    known = {f.name for f in fields(FitRecord) if f.init}
+    unknown = record.keys() - known
+    if unknown:
+        raise KeyError(", ".join(sorted(unknown)))
+    return record | {"history": History(**record["history"])}
 
 
 class _Arrays:

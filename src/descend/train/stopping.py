@@ -60,7 +60,8 @@ def parameters_still(o: Any, s: State, h: Any) -> tuple[Array, State]:
     for now, before in zip(o.params, o.previous, strict=True):
         moved = moved + np.sum((now - before) ** 2)
         size = size + np.sum(now**2)
-    return np.sqrt(moved) <= h.xtol * (h.xtol + np.sqrt(size)), s
+    still = np.sqrt(moved) <= h.xtol * (h.xtol + np.sqrt(size))
+    return still & np.isfinite(size), s
 
 
 def loss_level(o: Any, s: State, h: Any) -> tuple[Array, State]:
