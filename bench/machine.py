@@ -13,12 +13,14 @@ PACKAGES = (
     "numpy", "llvmlite", "jax", "jaxlib", "torch", "numba", "scikit-learn", "autograd", "scipy",
     "lmfit",
 )
-OPENBLAS = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
+# Settings of this shell that would bind OpenBLAS to another processor's kernels, or make Python
+# compile our own files anew in every process, which those of installed packages never are.
+DROPPED = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "PYTHONDONTWRITEBYTECODE")
 
 
 def environment(**more: str) -> dict[str, str]:
-    """The caller's, without settings that bind OpenBLAS to another processor's kernels."""
-    kept = {k: v for k, v in os.environ.items() if k not in OPENBLAS}
+    """The caller's, without settings that would distort what is measured."""
+    kept = {k: v for k, v in os.environ.items() if k not in DROPPED}
     return {**kept, "MPLBACKEND": "Agg", **more}
 
 
