@@ -127,6 +127,9 @@ class DescentWriter:
             blocks["batch"] = self.lower_batch(heads, size)
             if self.remainder:
                 blocks["last"] = self.lower_block("last", heads, p.data), heads
+        for lowering, outputs in blocks.values():
+            if len(cut(lowering.block.statements)) == 1:
+                self.shorten(lowering, outputs)
         ends = [*p.epoch.new_state, p.epoch.stop, *p.epoch.record]
         blocks["epoch"] = self.lower_block("epoch", ends, ()), ends
         return blocks
@@ -137,17 +140,16 @@ class DescentWriter:
         if size > 1:
             return self.lower_block("batch", heads, p.data, {p.rows: size}), heads
         known = simplify(with_rows(heads, p, 1))
-        lowering = self.lower_block("batch", known, static_data(p, 1))
-        if all(is_small(n) for n in known):
-            cells = [lowering.cells[n] for n in known]
-            new = regroup(lowering.block, [let for c in cells for let in c.flat])
-            if new is not None:
-                lowering.block.outputs = new
-                following = iter(new)
-                for node, c in zip(known, cells, strict=True):
-                    lets = [next(following) for _ in c.flat]
-                    lowering.cells[node] = object_array(lets, node.shape)
-        return lowering, known
+        return self.lower_block("batch", known, static_data(p, 1)), known
+
+    def shorten(self, lowering: Lowering, outputs: Sequence[Node]) -> None:
+        """Regroup the scalars of a step by when they are ready."""
+        cells = {n: lowering.cells[n] for n in outputs if is_small(n)}
+        lets = regroup(lowering.block, [let for c in cells.values() for let in c.flat])
+        lowering.block.outputs = lets
+        following = iter(lets)
+        for node, c in cells.items():
+            lowering.cells[node] = object_array([next(following) for _ in c.flat], node.shape)
 
     def move_registers(self, place: Place, names: Sequence[str], into: bool) -> None:
         """Between the registers of a small state and its memory."""

@@ -1,27 +1,29 @@
 """Shorten the chain from one update to the next, where every step waits for the last.
 
-With a batch of one row the program is one long dependent chain of scalars. Sums and products of
-several terms are regrouped so that what is ready early is combined early: in
-w − lr·(2·r·x²), with r the last to arrive, (lr·2·x²) is computed beside the chain and a single
-fused multiply-add remains on it. Regrouping changes the last bits of a result and nothing else, so
-it is applied to single terms of one expression only, never across a select, a cast or a reduction.
+With a batch of one row the program is one long dependent chain of scalars; with few rows, the
+update is. Sums and products of several terms are regrouped so that what is ready early is combined
+early: in w − lr·(2·r·x²), with r the last to arrive, (lr·2·x²) is computed beside the chain and a
+single fused multiply-add remains on it. Regrouping changes the last bits of a result and nothing
+else, so it is applied to single terms of one expression only, never across a select, a cast or a
+reduction.
 """
 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from descend.compile.loops import Block, Let
+from descend.compile.loops import Block, Let, Nest, Scan, Statement, Store
+from descend.compile.segments import operands
 
 __all__ = ["regroup"]
 
 LATENCY = {"add": 3, "sub": 3, "mul": 3, "div": 13, "sqrt": 15, "neg": 1, "cast": 4}
 ELSEWHERE = 20
-EARLY = -1000
+EARLY, LAST = -1000, 100
 SUMS = ("add", "sub", "neg")
 MOST_TERMS = 12
 
@@ -31,6 +33,7 @@ class Regrouping:
 
     def __init__(self) -> None:
         self.arrival: dict[Let, int] = {}
+        self.statements: list[Statement] = []
         self.shared: dict[Hashable, Let] = {}
         self._numbers: dict[Let, int] = {}
 
@@ -49,7 +52,21 @@ class Regrouping:
             elif start != EARLY:
                 start += LATENCY.get(op, ELSEWHERE)
             self.arrival[found] = start
+            self.statements.append(found)
         return found
+
+    def put(self, let: Let, image: Mapping[Let, Let]) -> Let:
+        """What a let of the block becomes."""
+        if let.op == "reduced":
+            self.arrival[let] = LAST
+            self.statements.append(let)
+            return let
+        made = self.make(let.op, tuple([image[a] for a in let.args]), let.attr, let.dtype)
+        if let.dtype.kind != "f" or self.time(made) == EARLY:
+            return made
+        if let.op == "mul":
+            return self.product(made)
+        return self.total(made) if let.op in SUMS else made
 
     def time(self, let: Let) -> int:
         """When a let is ready, in cycles after the previous step; EARLY if it never waits."""
@@ -135,36 +152,41 @@ class Regrouping:
         return after if self.time(after) < self.time(before) else before
 
 
-def regroup(block: Block, outputs: Sequence[Let]) -> list[Let] | None:
-    """Rewrite a block of nothing but scalars; returns the new outputs, None if it has loops."""
-    if not all(isinstance(s, Let) for s in block.statements):
-        return None
+def regroup(block: Block, outputs: Sequence[Let]) -> list[Let]:
+    """Regroup the scalars of a block; returns what became of the outputs.
+
+    What comes out of a nest counts as the last to arrive. Loops that stay loops are left alone.
+    """
+    if any(isinstance(s, Scan) for s in block.statements):
+        return list(outputs)
     work = Regrouping()
     image: dict[Let, Let] = {}
-    for let in block.statements:
-        assert isinstance(let, Let)
-        made = work.make(let.op, tuple([image[a] for a in let.args]), let.attr, let.dtype)
-        if let.dtype.kind == "f" and work.time(made) != EARLY:
-            if let.op == "mul":
-                made = work.product(made)
-            elif let.op in SUMS:
-                made = work.total(made)
-        image[let] = made
+    for statement in block.statements:
+        if isinstance(statement, Let):
+            image[statement] = work.put(statement, image)
+            continue
+        if isinstance(statement, Nest):
+            for let in statement.lets:
+                let.args = tuple([image.get(a, a) for a in let.args])
+            for store in statement.stores:
+                store.value = image.get(store.value, store.value)
+            for reduction in statement.reductions:
+                reduction.value = image.get(reduction.value, reduction.value)
+        elif isinstance(statement, Store):
+            statement.value = image.get(statement.value, statement.value)
+        work.statements.append(statement)
     results = [image[o] for o in outputs]
-    block.statements = list(_needed(results))
+    block.statements = _needed(work.statements, results)
     return results
 
 
-def _needed(outputs: Sequence[Let]) -> list[Let]:
-    """The lets that the outputs need, each after its arguments."""
-    order: dict[Let, None] = {}
-    stack = [(o, iter(o.args)) for o in reversed(outputs)]
-    while stack:
-        let, pending = stack[-1]
-        missing = next((a for a in pending if a not in order), None)
-        if missing is None:
-            order[let] = None
-            stack.pop()
-        else:
-            stack.append((missing, iter(missing.args)))
-    return list(order)
+def _needed(statements: Sequence[Statement], outputs: Sequence[Let]) -> list[Statement]:
+    """The statements without the lets that nobody reads any more."""
+    read = set(outputs)
+    kept: list[Statement] = []
+    for statement in reversed(statements):
+        if isinstance(statement, Let) and statement not in read and statement.op != "reduced":
+            continue
+        read.update(operands(statement))
+        kept.append(statement)
+    return kept[::-1]

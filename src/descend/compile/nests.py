@@ -138,25 +138,30 @@ class NestWriter:
             self.e.line(f"store {after.typed}, ptr {name}")
 
     def total(self, sets: list[Accumulators], number: int) -> Value:
-        """Combine slots, then lanes, in a fixed tree."""
+        """Combine slots, then lanes, from the widest to single ones: a fixed tree."""
         r = self.nest.reductions[number]
         kind = kind_of(r.value.dtype)
-        scalars: list[Value] = []
-        for table_set in sets:
-            table = table_set[number]
-            for width in sorted({w for w, _ in table}, reverse=True):
-                parts = [
-                    self.e.op(f"load {Value('', kind, width).type}, ptr {name}", kind, width)
-                    for (w, _), name in sorted(table.items()) if w == width
-                ]  # fmt: skip
-                vector = self.paired(parts, r)
-                while vector.width > 1:
-                    half = vector.width // 2
-                    low = self.e.shuffle(vector, None, list(range(half)))
-                    high = self.e.shuffle(vector, None, list(range(half, vector.width)))
-                    vector = self.join(r, low, high)
-                scalars.append(vector)
-        return self.paired(scalars, r)
+        (table,) = (tables[number] for tables in sets)
+        whole: Value | None = None
+        for width in sorted({w for w, _ in table}, reverse=True):
+            parts = [
+                self.e.op(f"load {Value('', kind, width).type}, ptr {name}", kind, width)
+                for (w, _), name in sorted(table.items()) if w == width
+            ]  # fmt: skip
+            part = self.paired(parts, r)
+            while whole is not None and whole.width > width:
+                whole = self.halved(r, whole)
+            whole = part if whole is None else self.join(r, whole, part)
+        assert whole is not None
+        while whole.width > 1:
+            whole = self.halved(r, whole)
+        return whole
+
+    def halved(self, r: Reduction, vector: Value) -> Value:
+        half = vector.width // 2
+        low = self.e.shuffle(vector, None, list(range(half)))
+        high = self.e.shuffle(vector, None, list(range(half, vector.width)))
+        return self.join(r, low, high)
 
     def join(self, r: Reduction, a: Value, b: Value) -> Value:
         return emit_operation(self.e, r.op, (a, b), r.value.dtype, None)
