@@ -29,7 +29,7 @@ __all__ = ["fit", "open_bound"]
 
 
 def fit(
-    table: str,
+    table: Text,
     formula: Text,
     /,
     *,
@@ -119,7 +119,7 @@ def fit(
 
     needed = {name: columns[name] for name in (*binding.data, binding.target)}
     result = run_fit(formula, needed, **options)
-    told.result(result.report, result.to_json_dict)
+    told.result(result.report, lambda: result.to_json_dict(rows=False))
     write_files(result, files, told)
     return int(result.exit_code)
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from descend.cli.options import FileOptions, OutputOptions
-from descend.errors import DescendError
+from descend.errors import DescendError, DescendWarning
 from descend.records import jsonable
 from descend.show.output import check_output_path, write_history
 from descend.show.progress import for_stream
@@ -49,7 +49,11 @@ def print_json(value: Mapping[str, Any]) -> None:
 
 def error_object(error: BaseException, code: int) -> dict[str, Any]:
     """Return the JSON form of an error."""
-    told: dict[str, Any] = {"type": type(error).__name__, "message": str(error), "exit_code": code}
+    told: dict[str, Any] = {
+        "type": type(error).__name__,
+        "message": str(error) or "interrupted",
+        "exit_code": code,
+    }
     if isinstance(error, DescendError):
         told |= {"message": error.message, "where": error.where, "remedy": error.remedy}
     return {"error": told}
@@ -63,6 +67,7 @@ def plain_warnings() -> Iterator[None]:
         print(f"warning: {message}", file=sys.stderr, flush=True)
 
     with warnings.catch_warnings():
+        warnings.simplefilter("always", DescendWarning)
         warnings.showwarning = show
         yield
 

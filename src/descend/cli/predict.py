@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from descend.cli.options import DataOptions, OutputOptions
+from descend.cli.options import DataOptions, OutputOptions, Text
 from descend.cli.output import Told, print_json
 from descend.data.tables import open_table
 from descend.data.validate import clean_rows
@@ -18,7 +18,7 @@ __all__ = ["predict"]
 
 def predict(
     saved: str,
-    table: str,
+    table: Text,
     /,
     *,
     to: str | None = None,
