@@ -97,7 +97,8 @@ def errors_of(
     idle = [name for name, s in zip(names, scale, strict=True) if s == 0]
     if idle:
         return Errors(None, f"the prediction does not depend on {', '.join(idle)}")
-    triangle: Array = np.linalg.qr(np.column_stack([jacobian / scale, residual]), mode="r")
+    stacked = np.column_stack([jacobian / scale, residual])
+    triangle = np.asarray(np.linalg.qr(stacked, mode="r"))
     _, singular, vt = np.linalg.svd(triangle[:, :p])
     if len(singular) < p or singular[-1] <= singular[0] * np.finfo(np.float64).eps * max(n, p):
         free = np.abs(vt[-1]) > 0.1
