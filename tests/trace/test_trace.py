@@ -1,5 +1,6 @@
 """What a trace records: origins, captured arrays, purity; and that its size stays linear."""
 
+import functools
 import time
 from typing import Any
 
@@ -104,8 +105,12 @@ def nested_pure(w: Any, factor: float = 2.0) -> Any:
     return w * factor
 
 
-def impure(w: Any) -> Any:
+def over_array(w: Any) -> Any:
     return w * SMALL[0]
+
+
+def clocked(w: Any) -> Any:
+    return w * time.perf_counter()
 
 
 def test_purity_and_whether_captures_are_unchanged(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -118,9 +123,25 @@ def test_purity_and_whether_captures_are_unchanged(monkeypatch: pytest.MonkeyPat
     assert done.trace.unchanged()
     monkeypatch.setattr(nested_pure, "__defaults__", (3.0,))
     assert not done.trace.unchanged()
-    assert not trace_function(impure, [input_node("w")]).trace.is_pure_capture
+    assert not trace_function(clocked, [input_node("w")]).trace.is_pure_capture
     settings = {"k": 2.0}
     assert not trace_function(lambda w: w * settings["k"], [input_node("w")]).trace.is_pure_capture
+
+
+def test_an_array_written_to_is_seen() -> None:
+    done = trace_function(over_array, [input_node("w")])
+    assert done.trace.unchanged()
+    SMALL[1] += 1.0
+    assert not done.trace.unchanged()
+    SMALL[1] -= 1.0
+    assert done.trace.unchanged()
+    given = functools.partial(lambda w, s: w * s[0], s=np.ones(3))
+    done = trace_function(given, [input_node("w")])
+    assert done.trace.unchanged()
+    given.keywords["s"][0] = 2.0
+    assert not done.trace.unchanged()
+    large = np.ones(1 << 18)
+    assert not trace_function(lambda w: w * large, [input_node("w")]).trace.is_pure_capture
 
 
 def test_a_changed_closure_is_seen() -> None:

@@ -23,6 +23,7 @@ import numpy as np
 from descend.errors import DescendWarning
 from descend.graph.node import Node
 from descend.graph.source import const, input_node
+from descend.trace.captures import Captures
 
 __all__ = ["Origin", "Trace", "current", "note", "tracing", "user_frame", "where"]
 
@@ -119,7 +120,7 @@ class Trace:
     Attributes:
         captured: for each captured array of more than a few elements, its input node and the
             array itself, whose values are read anew at each call.
-        is_pure_capture: whether everything that the function captures is immutable.
+        captures: everything that the function took from outside.
         notices: texts of the warnings given.
     """
 
@@ -130,9 +131,8 @@ class Trace:
         self._captured: list[tuple[Node, Any]] = [] if parent is None else parent._captured
         self._outside: set[int] = set() if parent is None else parent._outside
         self._scalars: dict[Any, Node] = {} if parent is None else parent._scalars
-        self.bindings: list[tuple[Callable[[], Any], Any]] = []
+        self.captures = Captures()
         self.copies: dict[int, Any] = {}
-        self.is_pure_capture = True
         self.notices: list[str] = [] if parent is None else parent.notices
 
     @property
@@ -149,15 +149,18 @@ class Trace:
         """All known origins (worked out now; prefer `origin` for a single node)."""
         return {node: _origin_at(place) for node, place in self._places.items()}
 
+    @property
+    def is_pure_capture(self) -> bool:
+        """Whether the changes of everything that the function captures can be seen."""
+        return self.captures.is_pure
+
     def unchanged(self) -> bool:
-        """Whether a new trace would capture the very same immutable things."""
-        if not self.is_pure_capture:
-            return False
-        return all(_is_same(read, value) for read, value in self.bindings)
+        """Whether a new trace would capture the very same things with the same contents."""
+        return self.captures.unchanged()
 
     def bind(self, read: Callable[[], Any], value: Any) -> None:
         """Remember something that the model captures, and how to look at it again."""
-        self.bindings.append((read, value))
+        self.captures.add(read, value)
         if isinstance(value, np.ndarray):
             self._outside.add(id(value))
 
@@ -192,13 +195,6 @@ class Trace:
             self.notices.append(text)
             message = f"{text}\n  at: {place}" if place else text
             warnings.warn(DescendWarning(message), stacklevel=2)
-
-
-def _is_same(read: Callable[[], Any], value: Any) -> bool:
-    try:
-        return read() is value
-    except (LookupError, AttributeError, ValueError):
-        return False
 
 
 _current: ContextVar[Trace | None] = ContextVar("descend_trace", default=None)

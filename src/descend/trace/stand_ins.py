@@ -32,6 +32,7 @@ _PLAIN = frozenset(
 )
 _FACED = ("numpy", "numpy.linalg", "numpy.fft", "numpy.random", "scipy", "scipy.special", "math")
 _NOT_COPIED = frozenset(sys.stdlib_module_names) | {"numpy", "scipy", "pandas", "optree"}
+_CHANGING = frozenset(("datetime", "os", "random", "secrets", "time", "uuid"))
 _OWN_MODELS = ("descend.methods", "descend.networks")
 _DISPATCHER = type(np.sum)
 
@@ -156,15 +157,29 @@ def _captured(trace: Trace, read: Callable[[], Any]) -> Any:
     """Something that the model takes from outside, remembered and translated."""
     value = read()
     trace.bind(read, value)
-    if not _is_fixed(value):
-        trace.is_pure_capture = False
+    _judge(value, trace)
     return stand_in(value, trace)
+
+
+def _judge(value: Any, trace: Trace) -> None:
+    """Note whether changes of something captured can be seen: an array is compared later on."""
+    if isinstance(value, np.ndarray):
+        trace.captures.watch(value)
+    elif type(value) is tuple:
+        for part in value:
+            _judge(part, trace)
+    elif not _is_fixed(value):
+        trace.captures.is_pure = False
 
 
 def _is_fixed(value: Any) -> bool:
     """Whether the value can never change (what a function captures is judged when it runs)."""
-    if type(value) in _PLAIN or isinstance(value, (np.generic, np.dtype, types.ModuleType)):
+    if type(value) in _PLAIN or isinstance(value, (np.generic, np.dtype)):
         return True
+    if isinstance(value, types.ModuleType):
+        return value.__name__ not in _CHANGING
+    if isinstance(value, types.BuiltinFunctionType):
+        return isinstance(value.__self__, types.ModuleType) and _is_fixed(value.__self__)
     if isinstance(value, (tuple, frozenset)):
         return all(_is_fixed(v) for v in value)
     if isinstance(value, Enum):
@@ -195,10 +210,12 @@ def _translated(value: Any, trace: Trace) -> Any:
     if isinstance(value, (np.ufunc, types.BuiltinFunctionType, _DISPATCHER)):
         return _library_function(value)
     if isinstance(value, types.MethodType):
-        trace.is_pure_capture = False
+        trace.captures.is_pure = False
         owner = stand_in(value.__self__, trace)
         return getattr(owner, value.__name__, None) or value
     if isinstance(value, functools.partial):
+        for part in (value.func, *value.args, *value.keywords.values()):
+            _judge(part, trace)
         args = [stand_in(a, trace) for a in value.args]
         keywords = {k: stand_in(a, trace) for k, a in value.keywords.items()}
         return functools.partial(stand_in(value.func, trace), *args, **keywords)
@@ -340,8 +357,8 @@ def _defaults(function: types.FunctionType, which: str, trace: Trace) -> Any:
         return values
     items = values.values() if isinstance(values, dict) else values
     trace.bind(functools.partial(getattr, function, which), values)
-    if not all(_is_fixed(v) for v in items):
-        trace.is_pure_capture = False
+    for value in items:
+        _judge(value, trace)
     if isinstance(values, dict):
         return {k: stand_in(v, trace) for k, v in values.items()}
     return tuple(stand_in(v, trace) for v in values)
@@ -376,5 +393,5 @@ def finish(trace: Trace) -> None:
 def model_of(function: Callable[..., Any], trace: Trace) -> Callable[..., Any]:
     """The copy of what the user hands over: a function, a method, or an object with `__call__`."""
     if not isinstance(function, (types.FunctionType, functools.partial)):
-        trace.is_pure_capture = False
+        trace.captures.is_pure = False
     return stand_in(function, trace)  # type: ignore[no-any-return]
