@@ -191,6 +191,8 @@ def unary(d: Draft) -> Node | None:
         name = d.of(_native(SMOOTH_1) if d.smooth else _native((*SMOOTH_1, *KINKED_1)))
         if name in SQUASHED and d.chance(2):
             x = call("tanh", x)
+        if name in ("gammaln", "digamma"):
+            x = call("max", call("abs", x), 0.01)
     elif x.dtype.kind == "b":
         name = "not"
     else:

@@ -164,9 +164,9 @@ def _sum_negated(node: Node) -> Node | None:
 
 
 def _sum_moved(node: Node) -> Node | None:
-    """Adding up does not mind a transpose, a full reshape, or zeros around."""
+    """Adding up does not mind a transpose, a full reshape (but to drop ones), or zeros around."""
     (x,), axes = node.args, node.attrs["axes"]
-    if x.op.name == "reshape" and len(axes) == x.ndim:
+    if x.op.name == "reshape" and len(axes) == x.ndim and not any(map(_is_one, x.args[0].shape)):
         return reduce_sum(x.args[0], tuple(range(x.args[0].ndim)))
     if x.op.name == "transpose":
         order = x.attrs["order"]
