@@ -63,7 +63,7 @@ def _row_count_type(_args: tuple[Node, ...], attrs: Mapping[str, Any]) -> Typed:
 
 
 def _row_count_meaning(*, dim: int, dtype: str) -> Array:
-    return np.asarray(dim, dtype)
+    return np.asarray(dim).astype(dtype)
 
 
 INPUT = register(
@@ -83,9 +83,9 @@ ROW_COUNT = register(
 
 
 def row_count(dim: int | Dim, dtype: Any = np.float64) -> Node:
-    """The number of rows as a scalar of the program: known when it runs."""
+    """The number of rows as a scalar of the program: known when it runs (integers wrap)."""
     if isinstance(dim, int):
-        return const(dim, dtype)
+        return const(np.asarray(dim).astype(dtype))
     return ROW_COUNT.apply(dim=dim, dtype=np.dtype(dtype).str)
 
 
