@@ -119,87 +119,104 @@ def scatter_add(w: BlockWriter, call: Call) -> None:
     nested(w, axes, one)
 
 
-def stable_order(w: BlockWriter, call: Call) -> None:
-    """Bottom-up merge sort of indices (von Neumann's method): stable, NaN last."""
-    source, first, second = call.sources
-    axis = call.attrs["axis"]
-    axes = _axes(source)
-    at = _over(axes)
-    line_axis = axes[axis]
-    outer = [a for i, a in enumerate(axes) if i != axis]
-    e = w.e
-    here_name, there_name = w.frame.alloca("ptr"), w.frame.alloca("ptr")
+class MergeSort:
+    """Bottom-up merge sort of indices: stable, NaN last (Knuth, TAOCP vol. 3, section 5.2.4)."""
 
-    def element(base: str, i: Value) -> str:
-        name = e.fresh("p")
-        e.line(f"{name} = getelementptr i64, ptr {base}, i64 {i.name}")
-        return name
+    def __init__(self, w: BlockWriter, call: Call) -> None:
+        self.w, self.e = w, w.e
+        self.source, *self.spare = call.sources
+        self.target = call.target
+        axes = _axes(self.source)
+        self.at = _over(axes)
+        self.line_axis = axes[call.attrs["axis"]]
+        self.outer = [a for a in axes if a is not self.line_axis]
+        self.here, self.there = w.frame.alloca("ptr"), w.frame.alloca("ptr")
+        self.counters: Counters = {}
 
-    def pointer(name: str) -> str:
-        got = e.fresh("p")
-        e.line(f"{got} = load ptr, ptr {name}")
+    def write(self) -> None:
+        nested(self.w, self.outer, self.line)
+
+    def pointer(self, name: str) -> str:
+        got = self.e.fresh("p")
+        self.e.line(f"{got} = load ptr, ptr {name}")
         return got
 
-    def read(base: str, i: Value) -> Value:
-        return e.op(f"load i64, ptr {element(base, i)}", "i64", 1)
+    def element(self, base: str, i: Value) -> str:
+        name = self.e.fresh("p")
+        self.e.line(f"{name} = getelementptr i64, ptr {base}, i64 {i.name}")
+        return name
 
-    def write(base: str, i: Value, value: Value) -> None:
-        e.line(f"store i64 {value.name}, ptr {element(base, i)}")
+    def read(self, base: str, i: Value) -> Value:
+        return self.e.op(f"load i64, ptr {self.element(base, i)}", "i64", 1)
 
-    def line(counters: Counters) -> None:
-        n = w.extent(line_axis.extent)
-        e.line(f"store ptr {w.frame.pointer(first)}, ptr {here_name}")
-        e.line(f"store ptr {w.frame.pointer(second)}, ptr {there_name}")
-        w.loop(n, lambda i: write(w.frame.pointer(first), i, i))
+    def put(self, base: str, i: Value, value: Value) -> None:
+        self.e.line(f"store i64 {value.name}, ptr {self.element(base, i)}")
+
+    def key(self, position: Value) -> Value:
+        counters = {**self.counters, self.line_axis: position}
+        return self.w.load(Address(self.source, self.at), counters, 1)
+
+    def line(self, counters: Counters) -> None:
+        """Sort one line: 0, 1, 2, … merged in runs of 1, 2, 4, …"""
+        w, e, self.counters = self.w, self.e, counters
+        n = w.extent(self.line_axis.extent)
+        first, second = (w.frame.pointer(place) for place in self.spare)
+        e.line(f"store ptr {first}, ptr {self.here}")
+        e.line(f"store ptr {second}, ptr {self.there}")
+        w.loop(n, lambda i: self.put(first, i, i))
         width = _variable(w, "i64", e.const(1, "i64", 1))
-
-        def key(position: Value) -> Value:
-            return w.load(Address(source, at), {**counters, line_axis: position}, 1)
-
-        def one_pass() -> None:
-            step = _get(w, width, "i64")
-            here, there = pointer(here_name), pointer(there_name)
-            low = _variable(w, "i64", e.const(0, "i64", 1))
-
-            def merge() -> None:
-                start = _get(w, low, "i64")
-                middle = e.min(e.add(start, step), n)
-                stop = e.min(e.add(middle, step), n)
-                left = _variable(w, "i64", start)
-                right = _variable(w, "i64", middle)
-
-                def put(k: Value) -> None:
-                    i, j = _get(w, left, "i64"), _get(w, right, "i64")
-                    has_i, has_j = e.lt(i, middle), e.lt(j, stop)
-                    a = read(here, e.select(has_i, i, start))
-                    b = read(here, e.select(has_j, j, start))
-                    x, y = key(a), key(b)
-                    before = e.lt(y, x)
-                    if x.kind[0] == "f":
-                        before = e.or_(before, e.and_(e.isnan(x), e.not_(e.isnan(y))))
-                    use_right = e.and_(has_j, e.or_(e.not_(has_i), before))
-                    write(there, e.add(k, start), e.select(use_right, b, a))
-                    taken = e.convert(use_right, "i64")
-                    _put(w, right, e.add(j, taken))
-                    _put(w, left, e.add(i, e.sub(e.const(1, "i64", 1), taken)))
-
-                w.loop(e.sub(stop, start), put)
-                _put(w, low, e.add(start, e.shl(step, 1)))
-
-            _while(w, lambda: e.lt(_get(w, low, "i64"), n), merge)
-            e.line(f"store ptr {there}, ptr {here_name}")
-            e.line(f"store ptr {here}, ptr {there_name}")
-            _put(w, width, e.shl(step, 1))
-
-        _while(w, lambda: e.lt(_get(w, width, "i64"), n), one_pass)
-        result = pointer(here_name)
+        _while(w, lambda: e.lt(_get(w, width, "i64"), n), lambda: self.one_pass(width, n))
+        result = self.pointer(self.here)
 
         def out(i: Value) -> None:
-            w.store(Address(call.target, at), read(result, i), {**counters, line_axis: i}, None)
+            here = {**counters, self.line_axis: i}
+            w.store(Address(self.target, self.at), self.read(result, i), here, None)
 
         w.loop(n, out)
 
-    nested(w, outer, line)
+    def one_pass(self, width: str, n: Value) -> None:
+        """Merge all pairs of neighbouring runs into the other array, and exchange the arrays."""
+        w, e = self.w, self.e
+        step = _get(w, width, "i64")
+        here, there = self.pointer(self.here), self.pointer(self.there)
+        low = _variable(w, "i64", e.const(0, "i64", 1))
+
+        def merge() -> None:
+            start = _get(w, low, "i64")
+            middle = e.min(e.add(start, step), n)
+            self.merge(here, there, start, middle, e.min(e.add(middle, step), n))
+            _put(w, low, e.add(start, e.shl(step, 1)))
+
+        _while(w, lambda: e.lt(_get(w, low, "i64"), n), merge)
+        e.line(f"store ptr {there}, ptr {self.here}")
+        e.line(f"store ptr {here}, ptr {self.there}")
+        _put(w, width, e.shl(step, 1))
+
+    def merge(self, here: str, there: str, start: Value, middle: Value, stop: Value) -> None:
+        w, e = self.w, self.e
+        left, right = _variable(w, "i64", start), _variable(w, "i64", middle)
+
+        def one(k: Value) -> None:
+            i, j = _get(w, left, "i64"), _get(w, right, "i64")
+            has_i, has_j = e.lt(i, middle), e.lt(j, stop)
+            a = self.read(here, e.select(has_i, i, start))
+            b = self.read(here, e.select(has_j, j, start))
+            x, y = self.key(a), self.key(b)
+            before = e.lt(y, x)
+            if x.kind[0] == "f":
+                before = e.or_(before, e.and_(e.isnan(x), e.not_(e.isnan(y))))
+            use_right = e.and_(has_j, e.or_(e.not_(has_i), before))
+            self.put(there, e.add(k, start), e.select(use_right, b, a))
+            taken = e.convert(use_right, "i64")
+            _put(w, right, e.add(j, taken))
+            _put(w, left, e.add(i, e.sub(e.const(1, "i64", 1), taken)))
+
+        w.loop(e.sub(stop, start), one)
+
+
+def stable_order(w: BlockWriter, call: Call) -> None:
+    """The order that sorts each line of an axis."""
+    MergeSort(w, call).write()
 
 
 CALLS: dict[str, Callable[[BlockWriter, Call], Any]] = {
