@@ -166,6 +166,8 @@ SPECS = {
     "ASIN": Spec(ASIN, 0, 0.25, 13),
     "ERF": Spec(lambda z: ERF(z) - 1, 0, 1.21, 13),
     "ERF_TAIL": Spec(_erf_exponent, -2.45, 2.45, 18, False, lambda u: mp.erfc(ERF_MIDDLE + u)),
+    "ERF_F32": Spec(lambda z: ERF(z) - 1, 0, 1.21, 7, True),
+    "ERF_TAIL_F32": Spec(_erf_exponent, -2.45, 0.65, 6, True, lambda u: mp.erfc(ERF_MIDDLE + u)),
     "ERFC": Spec(_erfc_scaled, -0.75, 0.82, 22),
     "GAMMALN": Spec(_near_two, -0.5, 0.5, 18),
     "STIRLING": Spec(_stirling, 0, 1 / 49, 7),
@@ -191,6 +193,7 @@ CONSTANTS: dict[str, tuple[Function, int, bool]] = {
     "PI": (lambda _: mp.pi, 2, False),
     "LOG_PI": (lambda _: mp.log(mp.pi), 2, False),
     "STIRLING_SHIFT": (lambda _: (mp.log(2 * mp.pi) - 1) / 2, 1, False),
+    "ERF_MIDDLE": (lambda _: mp.mpf(ERF_MIDDLE), 1, False),
     "ERFC_POLE": (lambda _: mp.mpf(ERFC_POLE), 1, False),
     "THIRD": (lambda _: mp.mpf(1) / 3, 2, False),
 }

@@ -110,7 +110,7 @@ CASES = {
     "log": Case(mp.log, _positive, 0.8, 0.8),
     "log2": Case(lambda x: mp.log(x) / mp.ln2, _positive, 0.6, 0.6),
     "log10": Case(mp.log10, _positive, 0.6, 0.6),
-    "log1p": Case(mp.log1p, _over_minus_one, 1.3, 1.5),
+    "log1p": Case(mp.log1p, _over_minus_one, 0.8, 1.3),
     "expit": Case(lambda x: 1 / (1 + mp.exp(-x)), _exponents, 2.0, 2.0),
     "sinh": Case(mp.sinh, _exponents, 1.8, 1.8),
     "cosh": Case(mp.cosh, _exponents, 1.5, 1.5),
@@ -124,7 +124,7 @@ CASES = {
     "arcsinh": Case(mp.asinh, _line, 1.5),
     "arccosh": Case(mp.acosh, _from_one, 1.5),
     "arctanh": Case(mp.atanh, _unit, 1.5),
-    "erf": Case(mp.erf, _gaussian, 1.2),
+    "erf": Case(mp.erf, _gaussian, 1.2, 1.1),
     "erfc": Case(mp.erfc, _gaussian, 1.9),
     "gammaln": Case(mp.loggamma, _gamma, 6.0),
 }

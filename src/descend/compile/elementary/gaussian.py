@@ -7,6 +7,8 @@ whole half-line (Shepherd and Laframboise, Math. Comp. 1981), x² taken in two p
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from descend.compile.elementary import coefficients as c
 from descend.compile.elementary.exponential import scaled_exp
 from descend.compile.elementary.formats import (
@@ -21,24 +23,36 @@ from descend.compile.lanes import Emitter, Value
 __all__ = ["erf", "erfc"]
 
 
+class _Erf(NamedTuple):
+    """The two polynomials of erf, and from where on it is 1."""
+
+    near: tuple[float, ...]
+    exponent: tuple[float, ...]
+    end: float
+
+
+_ERF = {"f64": _Erf(c.ERF, c.ERF_TAIL, 6.0), "f32": _Erf(c.ERF_F32, c.ERF_TAIL_F32, 4.2)}
+_JOINT = 1.1
+
+
 def _near_zero(e: Emitter, x: Value) -> Value:
     """erf(x)/x - 1 for |x| ≤ 1.1."""
-    return estrin(e, e.mul(x, x), c.ERF)
+    return estrin(e, e.mul(x, x), _ERF[x.kind].near)
 
 
 def _at_most(e: Emitter, x: Value, high: float) -> Value:
     return e.select(e.gt(x, high), high, x)
 
 
-@through_double
 def erf(e: Emitter, x: Value) -> Value:
     """The error function 2/√π ∫ e^-t² dt from 0 to x."""
-    size = e.abs(x)
-    small = e.fma(size, _near_zero(e, _at_most(e, size, 1.1)), size)
-    bounded = _at_most(e, size, 6.0)
-    exponent = e.fma(bounded, bounded, estrin(e, e.sub(bounded, 3.55), c.ERF_TAIL))
+    tables, size = _ERF[x.kind], e.abs(x)
+    small = e.fma(size, _near_zero(e, _at_most(e, size, _JOINT)), size)
+    bounded = _at_most(e, size, tables.end)
+    offset = e.sub(bounded, c.ERF_MIDDLE[0])
+    exponent = e.fma(bounded, bounded, estrin(e, offset, tables.exponent))
     large = e.sub(1.0, scaled_exp(e, e.neg(exponent), e.like(x, 0.0)))
-    return e.copysign(e.select(e.gt(size, 1.1), large, small), x)
+    return e.copysign(e.select(e.gt(size, _JOINT), large, small), x)
 
 
 @through_double
@@ -56,5 +70,5 @@ def erfc(e: Emitter, x: Value) -> Value:
     gauss = scaled_exp(e, e.neg(square), e.neg(square_low))
     tail = e.fma(gauss, first, e.mul(gauss, rest))
     tail = e.select(e.lt(x, 0.0), e.sub(2.0, tail), tail)
-    small = e.sub(1.0, e.fma(x, _near_zero(e, _at_most(e, size, 1.1)), x))
+    small = e.sub(1.0, e.fma(x, _near_zero(e, _at_most(e, size, _JOINT)), x))
     return e.select(e.lt(e.abs(x), 0.47), small, tail)

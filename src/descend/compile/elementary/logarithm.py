@@ -72,21 +72,20 @@ def _edges(e: Emitter, x: Value, result: Value) -> Value:
 
 
 def _log_of_one_plus(e: Emitter, n: Value, f: Value) -> Value:
-    """n·ln 2 + log(1 + f)."""
+    """n·ln 2 + log(1 + f), as (n·ln 2 + f - f²/2) + s·(f²/2 + tail).
+
+    The first bracket is summed in two parts while the division for s runs.
+    """
     ln2 = _LN2[f.kind]
     s = e.div(f, e.add(f, 2.0))
     half_square = e.mul(e.mul(f, 0.5), f)
+    first = e.fma(n, ln2[0], f)
+    lost = e.sub(f, e.fma(n, -ln2[0], first))
+    high, other = fast_two_sum(e, first, e.neg(half_square))
+    low = e.fma(n, ln2[1], e.add(lost, other))
     z = e.mul(s, s)
     rest = e.fma(z, estrin(e, z, _TAIL[f.kind]), half_square)
-    small = e.sub(e.fma(s, rest, e.mul(n, ln2[1])), half_square)
-    return e.fma(n, ln2[0], e.add(f, small)) if f.kind == "f32" else _sum(e, n, ln2[0], f, small)
-
-
-def _sum(e: Emitter, n: Value, ln2: float, f: Value, small: Value) -> Value:
-    """n·ln2 + f + small, the first two added without error."""
-    high = e.fma(n, ln2, f)
-    lost = e.sub(f, e.fma(n, -ln2, high))
-    return e.add(high, e.add(small, lost))
+    return e.add(high, e.fma(s, rest, low))
 
 
 def log(e: Emitter, x: Value) -> Value:

@@ -4,26 +4,35 @@ from __future__ import annotations
 
 import math
 
-from descend.compile.elementary.exponential import scaled_exp
-from descend.compile.elementary.formats import fast_two_sum, through_double, two_product
-from descend.compile.elementary.logarithm import log_pair
+from descend.compile.elementary.exponential import exp, scaled_exp
+from descend.compile.elementary.formats import fast_two_sum, two_product
+from descend.compile.elementary.logarithm import log, log_pair
 from descend.compile.lanes import Emitter, Value
 
 __all__ = ["power"]
 
 
-@through_double
 def power(e: Emitter, x: Value, y: Value) -> Value:
-    """x^y = exp(y·log|x|) with the logarithm and the product in two parts."""
+    """x^y = exp(y·log|x|)."""
+    if x.kind == "f32":
+        # float64's own logarithm has more than the digits that float32 needs.
+        x, y = e.convert(x, "f64"), e.convert(y, "f64")
+        size = e.abs(x)
+        usual = exp(e, e.mul(y, log(e, size)))
+        return e.convert(_special_powers(e, x, y, size, usual), "f32")
     size = e.abs(x)
+    return _special_powers(e, x, y, size, _power_of_positive(e, size, y))
+
+
+def _power_of_positive(e: Emitter, size: Value, y: Value) -> Value:
+    """The same for finite size > 0, the logarithm and the product in two parts."""
     high, low = log_pair(e, size)
     product, lost = two_product(e, y, high)
     usual = scaled_exp(e, *fast_two_sum(e, product, e.fma(y, low, lost)))
     # Past exp's range the low part may be infinite or NaN; the sign of y·log|x| decides there.
     beyond = e.gt(e.abs(product), 800.0)
-    vast = e.select(e.gt(product, 0.0), e.like(x, math.inf), 0.0)
-    result = e.select(beyond, vast, usual)
-    return _special_powers(e, x, y, size, result)
+    vast = e.select(e.gt(product, 0.0), e.like(size, math.inf), 0.0)
+    return e.select(beyond, vast, usual)
 
 
 def _special_powers(e: Emitter, x: Value, y: Value, size: Value, result: Value) -> Value:

@@ -22,55 +22,12 @@ _DECLARATIONS = {
     "llvm.ctlz.i64": "declare i64 @llvm.ctlz.i64(i64, i1)",
 }
 
-
-def reduce_angle(e: Emitter, size: Value) -> tuple[Value, Value, Value]:
-    """r high, r low and the bits of n, for float64 size = n·π/2 + r ≥ 0, |r| ≤ π/4 (1 + 2^-9)."""
-    magic = FORMATS["f64"].magic
-    biased = e.fma(size, c.TWO_OVER_PI[0], magic)
-    n = e.sub(biased, magic)
-    # The first difference is exact. The error of the second is too, because the first is a
-    # multiple of 2^-53 and n·HALF_PI[1] stays under 2^-13.
-    first = e.fma(n, -c.HALF_PI[0], size)
-    part, part_low = two_product(e, n, e.like(n, c.HALF_PI[1]))
-    r = e.sub(first, part)
-    lost = e.sub(e.sub(first, r), part)
-    low = e.fma(n, -c.HALF_PI[2], e.sub(lost, part_low))
-    far = e.gt(size, _REACH)
-    usual = (r, low, e.bitcast(biased, "i64"))
-    r, low, bits = e.when_any(far, usual, lambda: _far(e, size, far, usual))
-    return r, low, bits
-
-
-def _far(
-    e: Emitter, size: Value, far: Value, usual: tuple[Value, Value, Value]
-) -> tuple[Value, Value, Value]:
-    """Every lane by the helper; lanes that are not far keep what they have."""
-    for name, text in _DECLARATIONS.items():
-        e.preamble.setdefault(name, text)
-    e.preamble.setdefault(_HELPER, _helper_text())
-    found = list(usual)
-    for lane in range(size.width):
-        name = e.fresh()
-        x = e.extract(size, lane)
-        e.line(f"{name} = call {{ double, double, i64 }} @{_HELPER}({x.typed})")
-        for i, kind in enumerate(("f64", "f64", "i64")):
-            part = e.op(f"extractvalue {{ double, double, i64 }} {name}, {i}", kind, 1)
-            found[i] = e.insert(found[i], part, lane)
-    chosen = [e.select(far, new, old) for new, old in zip(found, usual, strict=True)]
-    return chosen[0], chosen[1], chosen[2]
-
-
-def _helper_text() -> str:
-    """{r high, r low, n} for one float64 of at least 2^40; NaN for infinity.
-
-    x = m·2^e with an integer m. Window g is 2/π·2^e modulo 4 as a 192-bit fixed-point number
-    with 2 bits before the point; m·g modulo 2^192 is the quadrant and the fraction of x·2/π.
-    """
-    words = ", ".join(f"i64 {word}" for word in c.TWO_OVER_PI_BITS)
-    count = len(c.TWO_OVER_PI_BITS)
-    half_pi, half_pi_low = c.HALF_PI[:2]
-    return f"""@{_HELPER}.bits = private unnamed_addr constant [{count} x i64] [{words}], align 64
-define internal {{ double, double, i64 }} @{_HELPER}(double %x) noinline cold nounwind {{
+# {r high, r low, n} for one float64 of at least 2^40; NaN for infinity.
+# x = m·2^e with an integer m. Window g is 2/π·2^e modulo 4 as a 192-bit fixed-point number with
+# 2 bits before the point; m·g modulo 2^192 is the quadrant and the fraction of x·2/π.
+_HELPER_TEXT = """\
+@descend.reduce_angle.bits = private unnamed_addr constant [COUNT x i64] [WORDS], align 64
+define internal { double, double, i64 } @descend.reduce_angle(double %x) noinline cold nounwind {
   %bits = bitcast double %x to i64
   %field = lshr i64 %bits, 52
   %finite = icmp ult i64 %field, 2047
@@ -80,7 +37,7 @@ define internal {{ double, double, i64 }} @{_HELPER}(double %x) noinline cold no
   %position = sub i64 %exponent, 1013
   %word = lshr i64 %position, 6
   %offset = and i64 %position, 63
-  %a0 = getelementptr i64, ptr @{_HELPER}.bits, i64 %word
+  %a0 = getelementptr i64, ptr @descend.reduce_angle.bits, i64 %word
   %a1 = getelementptr i64, ptr %a0, i64 1
   %a2 = getelementptr i64, ptr %a0, i64 2
   %a3 = getelementptr i64, ptr %a0, i64 3
@@ -139,22 +96,68 @@ define internal {{ double, double, i64 }} @{_HELPER}(double %x) noinline cold no
   %next.scale = bitcast i64 %next.bits to double
   %f = fmul double %top.float, %top.scale
   %f.low = fmul double %next.float, %next.scale
-  %product = fmul double %f, {_hex(half_pi)}
+  %product = fmul double %f, HALF_PI
   %minus = fneg double %product
-  %error = call double @llvm.fma.f64(double %f, double {_hex(half_pi)}, double %minus)
-  %error.1 = call double @llvm.fma.f64(double %f, double {_hex(half_pi_low)}, double %error)
-  %error.2 = call double @llvm.fma.f64(double %f.low, double {_hex(half_pi)}, double %error.1)
+  %error = call double @llvm.fma.f64(double %f, double HALF_PI, double %minus)
+  %error.1 = call double @llvm.fma.f64(double %f, double HALF_PI_LOW, double %error)
+  %error.2 = call double @llvm.fma.f64(double %f.low, double HALF_PI, double %error.1)
   %r = fadd double %product, %error.2
   %back = fsub double %r, %product
   %r.low = fsub double %error.2, %back
   %nan = fsub double %x, %x
   %first = select i1 %finite, double %r, double %nan
-  %v0 = insertvalue {{ double, double, i64 }} poison, double %first, 0
-  %v1 = insertvalue {{ double, double, i64 }} %v0, double %r.low, 1
-  %v2 = insertvalue {{ double, double, i64 }} %v1, i64 %n, 2
-  ret {{ double, double, i64 }} %v2
-}}"""
+  %v0 = insertvalue { double, double, i64 } poison, double %first, 0
+  %v1 = insertvalue { double, double, i64 } %v0, double %r.low, 1
+  %v2 = insertvalue { double, double, i64 } %v1, i64 %n, 2
+  ret { double, double, i64 } %v2
+}"""
 
 
-def _hex(number: float) -> str:
-    return literal(number, "f64")
+def reduce_angle(e: Emitter, size: Value) -> tuple[Value, Value, Value]:
+    """r high, r low and the bits of n, for float64 size = n·π/2 + r ≥ 0, |r| ≤ π/4 (1 + 2^-9)."""
+    magic = FORMATS["f64"].magic
+    biased = e.fma(size, c.TWO_OVER_PI[0], magic)
+    n = e.sub(biased, magic)
+    # The first difference is exact. The error of the second is too, because the first is a
+    # multiple of 2^-53 and n·HALF_PI[1] stays under 2^-13.
+    first = e.fma(n, -c.HALF_PI[0], size)
+    part, part_low = two_product(e, n, e.like(n, c.HALF_PI[1]))
+    r = e.sub(first, part)
+    lost = e.sub(e.sub(first, r), part)
+    low = e.fma(n, -c.HALF_PI[2], e.sub(lost, part_low))
+    far = e.gt(size, _REACH)
+    usual = (r, low, e.bitcast(biased, "i64"))
+    r, low, bits = e.when_any(far, usual, lambda: _far(e, size, far, usual))
+    return r, low, bits
+
+
+def _far(
+    e: Emitter, size: Value, far: Value, usual: tuple[Value, Value, Value]
+) -> tuple[Value, Value, Value]:
+    """Every lane by the helper; lanes that are not far keep what they have."""
+    for name, text in _DECLARATIONS.items():
+        e.preamble.setdefault(name, text)
+    e.preamble.setdefault(_HELPER, _helper_text())
+    found = list(usual)
+    for lane in range(size.width):
+        name = e.fresh()
+        x = e.extract(size, lane)
+        e.line(f"{name} = call {{ double, double, i64 }} @{_HELPER}({x.typed})")
+        for i, kind in enumerate(("f64", "f64", "i64")):
+            part = e.op(f"extractvalue {{ double, double, i64 }} {name}, {i}", kind, 1)
+            found[i] = e.insert(found[i], part, lane)
+    chosen = [e.select(far, new, old) for new, old in zip(found, usual, strict=True)]
+    return chosen[0], chosen[1], chosen[2]
+
+
+def _helper_text() -> str:
+    constants = {
+        "COUNT": str(len(c.TWO_OVER_PI_BITS)),
+        "WORDS": ", ".join(f"i64 {word}" for word in c.TWO_OVER_PI_BITS),
+        "HALF_PI_LOW": literal(c.HALF_PI[1], "f64"),
+        "HALF_PI": literal(c.HALF_PI[0], "f64"),
+    }
+    text = _HELPER_TEXT
+    for name, value in constants.items():
+        text = text.replace(name, value)
+    return text
