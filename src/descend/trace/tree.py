@@ -1,13 +1,15 @@
 """Trees of parameters: nested dicts, lists, tuples and dataclasses with arrays at the leaves.
 
-Plain numbers, arrays and flat dicts of them need no library; everything else is optree's, which is
-imported when the first such tree is met.
+Dicts, lists and tuples need no library; named tuples, ordered dicts and classes registered with
+optree are optree's, which is imported when the first such tree is met.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+import sys
+from collections import deque
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -53,15 +55,62 @@ def flatten(tree: Any) -> tuple[list[Any], Tree]:
     """
     if isinstance(tree, _LEAVES):
         return [tree], LEAF
-    if type(tree) is dict and all(
-        isinstance(k, str) and isinstance(v, _LEAVES) for k, v in tree.items()
-    ):
-        return list(tree.values()), Tree(tuple(tree))
+    kind = type(tree)
+    if kind is dict and all(isinstance(k, str) for k in tree):
+        if all(isinstance(v, _LEAVES) for v in tree.values()):
+            return list(tree.values()), Tree(tuple(tree))
+        return _flatten_own(dict, tuple(tree), tree.values())
+    if kind is list or kind is tuple:
+        return _flatten_own(kind, tuple(range(len(tree))), tree)
+    if not _is_optrees(tree):
+        return [tree], LEAF
     import optree
 
     with optree.dict_insertion_ordered(True, namespace="descend"):
         leaves, spec = optree.tree_flatten(tree, namespace="descend")
     return leaves, LEAF if spec.is_leaf() else Tree(None, spec)
+
+
+class _Own(NamedTuple):
+    """A dict, list or tuple with trees in it."""
+
+    kind: type
+    keys: tuple[Any, ...]
+    children: tuple[Tree, ...]
+    sizes: tuple[int, ...]
+
+    def paths(self) -> list[tuple[Any, ...]]:
+        """The keys that lead to every leaf."""
+        return [
+            (key, *rest)
+            for key, child in zip(self.keys, self.children, strict=True)
+            for rest in _paths(child)
+        ]
+
+
+def _paths(tree: Tree) -> list[tuple[Any, ...]]:
+    if tree.keys is not None:
+        return [(key,) for key in tree.keys]
+    return [()] if tree.spec is None else list(tree.spec.paths())
+
+
+def _flatten_own(
+    kind: type, keys: tuple[Any, ...], values: Iterable[Any]
+) -> tuple[list[Any], Tree]:
+    leaves: list[Any] = []
+    children, sizes = [], []
+    for value in values:
+        own, tree = flatten(value)
+        leaves += own
+        children.append(tree)
+        sizes.append(len(own))
+    return leaves, Tree(None, _Own(kind, keys, tuple(children), tuple(sizes)))
+
+
+def _is_optrees(value: Any) -> bool:
+    """Whether optree may know the value as a tree: a container, or registered with optree."""
+    known = value is None or isinstance(value, dict | list | tuple | deque)
+    return known or "optree" in sys.modules
 
 
 def unflatten(tree: Tree, leaves: Sequence[Any]) -> Any:
@@ -75,6 +124,12 @@ def unflatten(tree: Tree, leaves: Sequence[Any]) -> Any:
     if tree.spec is None:
         (leaf,) = leaves
         return leaf
+    if isinstance(tree.spec, _Own):
+        spec, at, values = tree.spec, 0, []
+        for child, size in zip(spec.children, spec.sizes, strict=True):
+            values.append(unflatten(child, leaves[at : at + size]))
+            at += size
+        return dict(zip(spec.keys, values, strict=True)) if spec.kind is dict else spec.kind(values)
     import optree
 
     return optree.tree_unflatten(tree.spec, leaves)
@@ -86,11 +141,7 @@ def leaf_names(tree: Tree) -> list[str]:
     >>> leaf_names(flatten({"w": 1.0, "layers": [{"bias": 0.0}, 2.0]})[1])
     ['w', 'layers[0].bias', 'layers[1]']
     """
-    if tree.keys is not None:
-        return list(tree.keys)
-    if tree.spec is None:
-        return [""]
-    return ["".join(_step(s) for s in path).removeprefix(".") for path in tree.spec.paths()]
+    return ["".join(_step(s) for s in path).removeprefix(".") for path in _paths(tree)]
 
 
 def _step(key: Any) -> str:
