@@ -109,7 +109,7 @@ def test_patience_and_keep_best_with_validation(engine):
 
 def test_keep_best_on_all_rows_returns_the_parameters_the_loss_belongs_to():
     fit = line_fit(
-        optimizer=descend.SGD(lr=0.6), epochs=60, keep_best=True, record="params", start={"a": 9, "b": 0}
+        optimizer=descend.SGD(lr=0.6), epochs=60, keep_best=True, start={"a": 9, "b": 0}
     )
     assert fit.loss == pytest.approx(np.min(fit.history["loss"]), rel=1e-12)
 
@@ -141,14 +141,14 @@ def test_the_seed_decides_the_order():
 
 
 def test_engines_agree_on_shuffled_batches_with_momentum_schedule_and_clipping():
+    schedule = descend.warmup(3, then=descend.cosine(0.2, epochs=20))
     options = {
-        "optimizer": descend.SGD(lr=descend.warmup(3, then=descend.cosine(0.2, epochs=20)), momentum=0.9),
+        "optimizer": descend.SGD(lr=schedule, momentum=0.9),
         "batch_size": 7, "epochs": 15, "clip": descend.clip_norm(0.5), "penalty": "l2(1e-3)",
     }  # fmt: skip
     native, plain = (line_fit(**options, engine=e) for e in ENGINES)
     np.testing.assert_allclose(native.history["loss"], plain.history["loss"], rtol=1e-12)
     np.testing.assert_allclose(native.history["lr"], plain.history["lr"], rtol=1e-15)
-    schedule = options["optimizer"].lr
     expected = [float(schedule.value(float(k))) for k in range(15)]
     np.testing.assert_allclose(native.history["lr"], expected, rtol=1e-14)
 

@@ -148,7 +148,7 @@ def test_refusals(name):
 
 
 DATA = {
-    "nan": (lambda: descend.fit(line, np.where(X > 1.8, np.nan, X), Y), "x is missing .NaN. in rows"),
+    "nan": (lambda: descend.fit(line, np.where(X > 1.8, np.nan, X), Y), "x is missing .NaN. in"),
     "inf": (lambda: descend.fit(line, X, np.where(X > 1.95, np.inf, Y)), "y is infinite in row 19"),
     "one row": (lambda: descend.fit(line, X[:1], Y[:1]), "only one row"),
     "empty": (lambda: descend.fit(line, X[:0], Y[:0]), "the table is empty"),
