@@ -22,12 +22,26 @@ import numpy as np
 
 HERE = Path(__file__).parent
 CHAINS = (1_000, 3_000, 10_000, 30_000, 100_000)
+SINES = (100, 300, 1_000)
 STEPS = (250, 500, 1_000, 2_000)
 FIRST = 1_000
+LONGEST = 900
 
 
 def chain(operations: int):
-    """A model of about so many elementwise operations on each row."""
+    """A model of so many elementwise operations on each row, none of which folds into another."""
+
+    def model(x, w):
+        value = w * x
+        for k in range(operations // 2):
+            value = np.maximum(value * (0.999 - k * 1e-9), -1e3)
+        return value
+
+    return model
+
+
+def sines(operations: int):
+    """The same of an elementary function, which is dozens of instructions each time."""
 
     def model(x, w):
         value = w * x
@@ -108,12 +122,16 @@ def many(functions: int) -> dict[str, float]:
 def measured(task: str, size: int) -> dict[str, float]:
     """One measurement in its own process, with a cache of its own."""
     with tempfile.TemporaryDirectory() as cache:
-        done = subprocess.run(
-            [sys.executable, __file__, "--task", task, "--size", str(size)],
-            capture_output=True,
-            text=True,
-            env=machine.environment(XDG_CACHE_HOME=cache, DESCEND_CACHE_DIR=cache),
-        )
+        try:
+            done = subprocess.run(
+                [sys.executable, __file__, "--task", task, "--size", str(size)],
+                capture_output=True,
+                text=True,
+                env=machine.environment(XDG_CACHE_HOME=cache, DESCEND_CACHE_DIR=cache),
+                timeout=LONGEST,
+            )
+        except subprocess.TimeoutExpired:
+            return {"error": f"stopped after {LONGEST} s"}
     if done.returncode:
         words = done.stderr.strip().splitlines()
         return {"error": words[-1] if words else f"exit code {done.returncode}"}
@@ -123,8 +141,9 @@ def measured(task: str, size: int) -> dict[str, float]:
 def perform(task: str, size: int) -> dict[str, float]:
     if task == "many":
         return many(size)
-    if task == "chain":
-        seconds = fit_once(chain(size), {"w": 1.0}, rows=50)
+    if task in ("chain", "sines"):
+        model = chain(size) if task == "chain" else sines(size)
+        seconds = fit_once(model, {"w": 1.0}, rows=50)
     else:
         random = np.random.default_rng(0)
         start = {"a": random.normal(scale=0.4, size=(4, 4)), "b": random.normal(size=4)}
@@ -148,7 +167,7 @@ def table(title: str, task: str, sizes: tuple[int, ...]) -> list[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--functions", type=int, default=10_000)
-    parser.add_argument("--task", choices=("chain", "recurrent", "many"), help=argparse.SUPPRESS)
+    parser.add_argument("--task", choices=("chain", "sines", "recurrent", "many"), help=argparse.SUPPRESS)
     parser.add_argument("--size", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.task:
@@ -158,6 +177,7 @@ def main() -> None:
         "# Scaling of one call of `fit`, nothing cached",
         "",
         *table("A chain of elementwise operations", "chain", CHAINS),
+        *table("A chain of sines and additions", "sines", SINES),
         *table("An unrolled recurrent update of four states", "recurrent", STEPS),
         "## Many programs in one process",
         "",
