@@ -247,7 +247,7 @@ def test_asking_for_the_number_of_rows(model: Any) -> None:
 
 SYMBOLIC = [
     lambda x, m: x / len(x),
-    lambda x, m: (1 / len(x)) * np.sum(x) + (len(x) - 1) * x - 2.0 * len(x) + x ** (1 / x.shape[0]) * 0,
+    lambda x, m: (1 / len(x)) * np.sum(x) + (len(x) - 1) * x - 2.0 * len(x) + len(x) ** 0.5,
     lambda x, m: np.sum(x) / x.shape[0] + np.mean(m) / x.size,
     lambda x, m: np.mean((x - np.mean(x)) ** 2) - np.var(x) + np.std(m, axis=0)[1],
     lambda x, m: np.zeros(len(x)) + np.ones(x.shape) + np.full_like(x, 2.0) + np.arange(len(x)),

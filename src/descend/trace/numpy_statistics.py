@@ -185,6 +185,29 @@ def _polyval(p: Any, x: Any) -> Any:
     return result
 
 
+def _front_padded(p: Any, count: int) -> Any:
+    x = tensor_of(p).reshape(-1)
+    return wrap(pad(x.node, (count - _extent(x, 0, "polynomials of rows"),), (0,), (0,)))
+
+
+def _of_two(name: str, ufunc: str) -> None:
+    @covers(name)
+    def combined(a1: Any, a2: Any) -> Any:
+        longest = max(
+            *(_extent(tensor_of(a).reshape(-1), 0, "polynomials of rows") for a in (a1, a2))
+        )
+        return elementwise(RULES[ufunc], [_front_padded(a, longest) for a in (a1, a2)])
+
+
+_of_two("polyadd", "add")
+_of_two("polysub", "subtract")
+
+
+@covers("polymul")
+def _polymul(a1: Any, a2: Any) -> Any:
+    return _convolve(tensor_of(a1).reshape(-1), tensor_of(a2).reshape(-1))
+
+
 @covers("polyder")
 def _polyder(p: Any, m: int = 1) -> Any:
     result = tensor_of(p)
@@ -440,6 +463,11 @@ def _array_equal(a1: Any, a2: Any, equal_nan: bool = False) -> Any:
         return False
     same = (x == y) | ((x != x) & (y != y)) if equal_nan else x == y
     return implementation("numpy.all")(same)
+
+
+@covers("array_equiv")
+def _array_equiv(a1: Any, a2: Any) -> Any:
+    return implementation("numpy.all")(tensor_of(a1) == tensor_of(a2))
 
 
 @covers("allclose")

@@ -254,3 +254,10 @@ case(
     A,
     F,
 )
+case(
+    "polyadd polysub polymul",
+    lambda v, w: (np.polyadd(v, w[:2]), np.polysub(w[:2], v), np.polymul(v, w[:3])),
+    V,
+    W,
+)
+case("array_equiv", lambda a: (np.array_equiv(a, a), np.array_equiv(a, a[0])), A)
