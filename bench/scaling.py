@@ -167,7 +167,8 @@ def table(title: str, task: str, sizes: tuple[int, ...]) -> list[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--functions", type=int, default=10_000)
-    parser.add_argument("--task", choices=("chain", "sines", "recurrent", "many"), help=argparse.SUPPRESS)
+    tasks = ("chain", "sines", "recurrent", "many")
+    parser.add_argument("--task", choices=tasks, help=argparse.SUPPRESS)
     parser.add_argument("--size", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.task:
