@@ -303,3 +303,45 @@ def test_predictions():
     assert fit.predict([0.5, 1.0, 1.5]).shape == (3,)
     assert float(fit.predict(0.5)) == pytest.approx(decay(0.5, **fit.params))
     np.testing.assert_allclose(fit.predict({"x": np.array([1.0])}), decay(1.0, **fit.params))
+
+
+LOSSES = [("mse", {}), ("mse", {"sigma": SIGMA}), ("mae", {}), ("quantile(0.3)", {}), ("huber", {})]
+
+
+@pytest.mark.parametrize(("loss", "more"), LOSSES, ids=lambda v: str(v)[:12])
+def test_standardize_reports_in_the_original_units(loss, more, tmp_path):
+    """A straight line in other units is the same line: everything that is reported agrees."""
+    x, y = 1000 + 50 * X, 300 * Y - 7
+    options = {"start": {"a": 0.0, "b": 0.0}, "loss": loss, "epochs": 4000, **more}
+    fit = descend.fit(line, x, y, optimizer=descend.Adam(lr=0.01), standardize=True, **options)
+    prediction = fit.predict(x)
+    np.testing.assert_allclose(prediction, fit.fitted)
+    scale = more.get("sigma", 1.0)
+    if loss == "mse":
+        best = np.polyval(np.polyfit(X, y, 1, w=np.broadcast_to(1 / scale, 60)), X)
+        np.testing.assert_allclose(prediction, best, rtol=1e-5)
+    by_hand = {
+        "mse": lambda r: np.mean((r / scale) ** 2),
+        "mae": lambda r: np.mean(abs(r)),
+        "quantile(0.3)": lambda r: np.mean(np.where(r > 0, 0.3 * r, -0.7 * r)),
+        "huber": lambda r: np.mean(np.where(abs(r) <= 1, r**2 / 2, abs(r) - 0.5)),
+    }[loss](y - prediction)
+    assert fit.loss == pytest.approx(by_hand, rel=1e-9)
+    assert fit.history["loss"][-1] == pytest.approx(by_hand, rel=1e-3)
+    np.testing.assert_allclose(fit.residuals, y - prediction)
+    if loss == "mse":
+        assert fit.chi2 == pytest.approx(np.sum(((y - prediction) / scale) ** 2))
+    assert "the model sees rescaled columns (x by (1050," in fit.warnings[0]
+    np.testing.assert_array_equal(fit.x["x"], x)
+    fit.save(tmp_path / "s.descend")
+    np.testing.assert_array_equal(descend.load(tmp_path / "s.descend").predict(x), prediction)
+
+
+def test_standardize_scales_the_limits_of_the_loss():
+    y = 300 * Y
+    fit = descend.fit(
+        line, X, y, start={"a": 0, "b": 0}, optimizer=descend.SGD(lr=0.1), standardize=True,
+        stop_loss=9000.0, epochs=500,
+    )  # fmt: skip
+    assert fit.status == "stop_loss" and fit.history["loss"][-1] < 9000 <= fit.history["loss"][-2]
+    assert "fell below stop_loss=9000" in fit.message

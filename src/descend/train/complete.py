@@ -16,6 +16,7 @@ from descend.simplify.driver import simplify
 from descend.trace.tree import unflatten
 from descend.train.build import Built
 from descend.train.job import Job
+from descend.train.rows import Rows
 from descend.train.statistics import errors_of, goodness
 
 if TYPE_CHECKING:
@@ -35,15 +36,15 @@ class Completion:
     """
 
     def __init__(
-        self, job: Job, built: Built, leaves: Mapping[str, Array], absolute: bool
+        self, job: Job, built: Built, leaves: Mapping[str, Array], absolute: bool, original: Rows
     ) -> None:
         self.job, self.built, self.leaves, self.absolute = job, built, leaves, absolute
+        self.original = original
         self.fingerprint = self._fingerprint()
 
     def _fingerprint(self) -> tuple[float, ...]:
-        assert self.job.rows is not None
         with np.errstate(all="ignore"):
-            return tuple(float(a.sum()) for a in self.job.rows.all().values())
+            return tuple(float(a.sum()) for a in self.original.all().values())
 
     def __call__(self, fit: Fit) -> None:
         """Work out everything; called once."""
@@ -57,17 +58,18 @@ class Completion:
             self._work(fit)
 
     def _work(self, fit: Fit) -> None:
-        rows = self.job.rows
-        assert rows is not None
-        y = rows.extra["target"]
+        y = self.original.extra["target"]
         columns = None if self.built.descent.residual is None else self._columns()
         nodes = [self.built.descent.objective, *self.built.model.nodes]
         nodes += [self.built.descent.residual] if self.built.descent.residual is not None else []
         nodes += columns or []
         values = self._evaluate(nodes)
         k = 1 + len(self.built.model.nodes)
-        fit.loss = float(values[0])
+        fit.loss = float(values[0]) * self.job.loss_factor
         fitted = values[1] if k == 2 else np.stack(values[1:k], -1)
+        scaling = self.job.scaling
+        if scaling is not None and scaling.target is not None:
+            fitted = scaling.target.back(fitted)
         fitted = np.broadcast_to(fitted, y.shape) if fitted.ndim == 0 else fitted
         fit.fitted = np.array(fitted)
         name = "" if self.job.settings.loss is None else self.job.settings.loss.name
@@ -101,18 +103,23 @@ class Completion:
         return evaluate([n if isinstance(n, Node) else const(n) for n in nodes], bound, extents)
 
     def _judge(self, fit: Fit, scaled: Array | None, y: Array) -> None:
-        assert self.job.rows is not None and fit.residuals is not None
-        extra = self.job.rows.extra
+        assert fit.residuals is not None
+        extra = self.original.extra
         weight = extra.get("sample_weight")
         if "sigma" in extra:
             by_sigma = extra["sigma"] ** -2.0
             weight = by_sigma if weight is None else weight * by_sigma
-        residual = fit.residuals if scaled is None else scaled
+        residual = fit.residuals if scaled is None else scaled * self._unit()
         found = goodness(residual, y, weight, sum(a.size for a in self.leaves.values()))
         fit.r2 = found.r2
         if scaled is not None:
             fit.chi2, fit.reduced_chi2, fit.dof = found.chi2, found.reduced_chi2, found.dof
             fit.aic, fit.bic = found.aic, found.bic
+
+    def _unit(self) -> float:
+        """By what a scaled residual of the program becomes one of the original units."""
+        scaling = self.job.scaling
+        return 1.0 if scaling is None or "sigma" in self.original.extra else scaling.unit
 
     def _errors(self, fit: Fit, residual: Array, columns: list[Array]) -> None:
         if fit.status == "diverged":

@@ -63,6 +63,7 @@ class Finished:
     begin: dict[str, Array]
     control: Control
     course: Course
+    original: Rows | None = None
     bound: Bindings | None = None
     ending: Ending | None = None
     before: SavedState | None = None
@@ -119,13 +120,14 @@ class Finished:
         return f"{kind}: {', '.join(self.built.descent.state)}"
 
     def column(self, name: str) -> Array:
-        """A column of the course, with what an earlier run left before it."""
+        """A column of the course in the original units, with what an earlier run left before."""
         own = self.course.column(name)
+        if "loss" in name and self.job.loss_factor != 1.0:
+            own = own * self.job.loss_factor
         if self.before is None or name not in self.before.course:
             return own
-        return np.concatenate([self.before.course[name], own]) if own.size else (
-            self.before.course[name]
-        )
+        earlier = self.before.course[name]
+        return np.concatenate([earlier, own]) if own.size else earlier
 
     def resume_from(self, earlier: Any) -> dict[str, Array]:
         """The state of an earlier run; the control is set to where it was.
@@ -182,7 +184,8 @@ def finish(run: Finished) -> Fit:
 
 def _record(run: Finished, warn: bool) -> Fit:
     o, job = run.options, run.job
-    assert run.ending is not None and job.rows is not None
+    original = run.original
+    assert run.ending is not None and job.rows is not None and original is not None
     leaves = run.leaves()
     status, message = ending_of(run)
     notes = [*job.notes, *([run.built.note] if run.built.note else [])]
@@ -195,11 +198,12 @@ def _record(run: Finished, warn: bool) -> Fit:
     predictor = Predictor(
         tuple(run.built.model.nodes), run.built.model.data, run.built.model.leaves,
         list(run.built.model.trace.captured), run.built.model.rows,
-        isinstance(job.problem.function, Formula),
+        isinstance(job.problem.function, Formula), job.scaling,
     )  # fmt: skip
     losses = run.column("loss")
     remains = Remains(
-        predictor, leaves, Completion(job, run.built, leaves, o.absolute_sigma), None,
+        predictor, leaves, Completion(job, run.built, leaves, o.absolute_sigma, original),
+        None,
         run.saved_state(),
     )  # fmt: skip
     if run.whole is not None and isinstance(run.built.model.rows, Dim):
@@ -234,8 +238,8 @@ def _record(run: Finished, warn: bool) -> Fit:
         engine=run.built.engine,
         warnings=notes,
         history=history_of(run),
-        x=job.problem.columns if job.rows is run.whole else dict(job.rows.columns),
-        y=job.rows.extra["target"],
+        x=dict(original.columns),
+        y=original.extra["target"],
     )
     return fit
 
@@ -300,7 +304,7 @@ def ending_of(run: Finished, unit: str = "") -> tuple[str, str]:
     code, epochs = run.control.status, run.control.epoch
     vector = run.job.settings.optimizer.scope == "vector"
     unit = unit or ("iteration" if vector else "epoch")
-    loss = float(run.course.last)
+    loss = float(run.course.last) * run.job.loss_factor
     if run.ending.outside == "callback":
         return "interrupted", f"stopped by the callback after {unit} {epochs}"
     if run.ending.outside and code == RUNNING:

@@ -34,6 +34,7 @@ from descend.train.problem import Problem, formula_problem, function_problem
 from descend.train.results import Fit
 from descend.train.rows import prepared_rows, split_rows
 from descend.train.run import Course, Watch, drive
+from descend.train.scaling import Scaling, measured
 from descend.train.start import Start, given_start
 from descend.train.stopping import Rules
 
@@ -181,8 +182,14 @@ class _Fitting:
         )
         self.whole = rows
         self.rows, self.held = split_rows(rows, options.validation_split, options.seed)
+        self.original = self.rows
         self.start = self._start()
-        self.job = Job(self.problem, self._settings(), self.start, self.rows, self.held)
+        settings, scaling = self._settings(), None
+        if options.standardize:
+            settings, scaling = self._standardize(settings)
+        self.job = Job(self.problem, settings, self.start, self.rows, self.held, scaling)
+        if scaling is not None:
+            self.job.notes.append(scaling.note(self.problem.target))
 
     def _start(self) -> Start:
         o, p = self.options, self.problem
@@ -206,6 +213,21 @@ class _Fitting:
             o.clip, int(o.seed), o.engine,
         )  # fmt: skip
 
+    def _standardize(self, settings: Settings) -> tuple[Settings, Scaling]:
+        """Rescale all rows by the training rows, and the limits on the loss with them."""
+        assert settings.loss is not None
+        scaling = measured(self.rows, settings.loss.name)
+        factor = scaling.loss_factor("sigma" in self.rows.extra)
+        self.rows, self.whole = scaling.apply(self.rows), scaling.apply(self.whole)
+        self.held = None if self.held is None else scaling.apply(self.held)
+        rules = settings.rules
+        limits = {
+            name: value / factor if name in ("stop_loss", "min_delta") else value
+            for name, value in rules.limits.items()
+        }
+        rules = dataclasses.replace(rules, limits=limits)
+        return dataclasses.replace(settings, rules=rules), scaling
+
     def result(self) -> Fit:
         """Build, run, and say how it went."""
         built, fresh = self.job.build()
@@ -223,7 +245,9 @@ class _Fitting:
         state = job.first_state(leaves)
         control = Control(int(o.epochs), int(o.seed))
         course = Course(built.descent.records)
-        finished = Finished(job, built, fresh, o, self.whole, dict(leaves), control, course)
+        finished = Finished(
+            job, built, fresh, o, self.whole, dict(leaves), control, course, self.original
+        )
         if o.resume is not None:
             state |= finished.resume_from(o.resume)
         finished.bound = job.bindings(built, state)
@@ -306,10 +330,6 @@ def _check_method(optimizer: Optimizer, loss: Loss, size: int | None, o: FitOpti
         )
     if o.absolute_sigma and o.sigma is None:
         raise UsageError("absolute_sigma says something of sigma, and there is none")
-    if o.standardize:
-        raise UsageError(
-            "standardize is not there yet", remedy="rescale the columns before the fit"
-        )
 
 
 def _rules(o: FitOptions, size: int | None, own: list[str]) -> Rules:

@@ -21,6 +21,7 @@ from descend.train.coupling import coupling
 from descend.train.epochs import EndOfEpoch
 from descend.train.problem import Problem
 from descend.train.rows import Rows
+from descend.train.scaling import Scaling
 from descend.train.start import Start, best_candidate, draw
 from descend.train.stopping import Rules, first_state
 
@@ -69,7 +70,15 @@ class Job:
     start: Start
     rows: Rows | None = None
     held: Rows | None = None
+    scaling: Scaling | None = None
     notes: list[str] = field(default_factory=list)
+
+    @property
+    def loss_factor(self) -> float:
+        """By what the program's losses become those of the original units."""
+        if self.scaling is None or self.rows is None:
+            return 1.0
+        return self.scaling.loss_factor("sigma" in self.rows.extra)
 
     # --- the program
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from descend.data.frames import bind_inputs, take_columns
 from descend.errors import UsageError
 from descend.graph.evaluate import evaluate
 from descend.graph.node import Dim, Node
+from descend.train.scaling import Scaling
 
 __all__ = ["Predictor"]
 
@@ -29,6 +30,7 @@ class Predictor:
         captured: inputs that the model captured, with their arrays.
         rows: the symbolic number of rows, or the only number that the model was traced for.
         by_name: whether the data must come with names (a formula).
+        scaling: how the columns and the prediction are rescaled, if they are.
     """
 
     outputs: tuple[Node, ...]
@@ -37,7 +39,7 @@ class Predictor:
     captured: Sequence[tuple[Node, Array]]
     rows: Dim | int
     by_name: bool = False
-    cache: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    scaling: Scaling | None = None
 
     def bind(self, x: Any) -> dict[str, Array]:
         """New rows by argument, from what the user gives."""
@@ -75,12 +77,16 @@ class Predictor:
                 f"the model asks for the number of rows, and was traced for {self.rows}: "
                 f"it cannot predict {n_rows}"
             )
+        if self.scaling is not None:
+            columns = {n: self.scaling.columns[n].into(a) for n, a in columns.items()}
         bound = {self.data[name]: a for name, a in columns.items()}
         bound |= {self.leaves[name]: np.asarray(a) for name, a in leaves.items()}
         bound |= dict(self.captured)
         extents = {self.rows: n_rows} if isinstance(self.rows, Dim) else {}
         results = [np.array(r) for r in evaluate(self.outputs, bound, extents)]
         results = [r if r.ndim else np.full(n_rows, r) for r in results]
+        if self.scaling is not None and self.scaling.target is not None:
+            results = [self.scaling.target.back(r) for r in results]
         if len(scalars) == len(columns):
             results = [r[0] for r in results]
         return results[0] if len(results) == 1 else tuple(results)

@@ -11,7 +11,7 @@ import math
 import os
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +22,7 @@ from descend.records import FitRecord, History
 from descend.show.output import check_output_path, written_whole
 from descend.train.graph_json import graph_from_json, graph_to_json
 from descend.train.predictor import Predictor
+from descend.train.scaling import Scale, Scaling
 
 if TYPE_CHECKING:
     from descend.graph.program import Control
@@ -82,6 +83,7 @@ def write_fit(
         "graph": graph_to_json(predictor, arrays),
         "leaves": dict(leaves),
         "by_name": predictor.by_name,
+        "scaling": None if predictor.scaling is None else _scaling_out(predictor.scaling),
     }
     content = {
         "format": FORMAT,
@@ -123,6 +125,8 @@ def read_fit(
             state = content["state"]
             saved = None if state is None else SavedState(**_unpack(state, arrays))
             predictor = graph_from_json(model["graph"], model["by_name"], arrays)
+            if model.get("scaling") is not None:
+                predictor = replace(predictor, scaling=_scaling_in(model["scaling"]))
     except OSError as error:
         raise DataError(f'"{name}" cannot be read: {error.strerror or error}') from None
     except DataError:
@@ -145,6 +149,20 @@ def _checked_record(record: dict[str, Any]) -> dict[str, Any]:
     if unknown:
         raise KeyError(", ".join(sorted(unknown)))
     return record | {"history": History(**record["history"])}
+
+
+def _scaling_out(scaling: Scaling) -> dict[str, Any]:
+    return {
+        "columns": {name: list(scale) for name, scale in scaling.columns.items()},
+        "target": None if scaling.target is None else list(scaling.target),
+        "power": scaling.power,
+    }
+
+
+def _scaling_in(text: dict[str, Any]) -> Scaling:
+    target = None if text["target"] is None else Scale(*text["target"])
+    columns = {name: Scale(*scale) for name, scale in text["columns"].items()}
+    return Scaling(columns, target, int(text["power"]))
 
 
 class _Arrays:
