@@ -1,0 +1,100 @@
+"""The passes in order, programs that are as small as can be, graphs that obey the grammar."""
+
+import numpy as np
+import pytest
+
+import descend
+from descend.graph.check import check_graph
+from descend.graph.node import postorder
+from descend.graph.program import program_graphs
+from descend.methods.table import OPTIMIZERS, as_loss, as_optimizer
+from descend.train.fit import FitOptions, _Fitting
+
+X = np.linspace(0.0, 2.0, 20)
+Y = 2 * X + 1
+
+
+def parabola(x, w1, w2, w3):
+    return w1 * x**2 + w2 * x + w3
+
+
+def built(**options):
+    fixed = {"start": {"w1": 1, "w2": 0, "w3": 1}, "engine": "interpreted"}
+    return _Fitting(parabola, X, Y, FitOptions(**{**fixed, **options})).job.build()[0]
+
+
+def test_the_story_in_order():
+    made = built(optimizer=descend.SGD(lr=0.1), batch_size=1)
+    names = [p.name for p in made.descent.passes]
+    assert names == ["trace", "loss", "gradient", "update", "simplify"]
+    text = str(made.descent.passes[0])
+    assert text.splitlines()[-1].startswith("prediction = %")
+    assert "d loss / d w1 = " in str(made.descent.passes[2])
+    by_lm = built()
+    assert [p.name for p in by_lm.descent.passes][2] == "normal equations"
+
+
+def test_plain_descent_carries_its_parameters_and_nothing_else():
+    made = built(optimizer=descend.SGD(lr=0.1), batch_size=1).descent
+    assert made.state == ("w1", "w2", "w3")
+    assert made.data == ("x", "target")
+    assert made.fixed == ("optimizer.lr",)
+    assert made.records == ("loss",)
+    operations = [n.op.name for n in postorder(made.program.step.new_state)]
+    assert operations.count("mul") + operations.count("sub") + operations.count("add") <= 16
+    assert "pow" not in operations
+
+
+def test_unused_columns_are_not_bound():
+    fitting = _Fitting(
+        lambda u, v, a: a * u, {"u": X, "v": X}, Y, FitOptions(start={"a": 1}, engine="interpreted")
+    )
+    assert fitting.job.build()[0].descent.data == ("u", "target")
+
+
+@pytest.mark.parametrize("loss", ["mse", "mae", "huber", "log_cosh", "quantile", "poisson"])
+@pytest.mark.parametrize("optimizer", sorted(OPTIMIZERS))
+def test_every_combination_obeys_the_grammar(optimizer, loss):
+    if as_optimizer(optimizer).needs == "gauss_newton" and loss != "mse":
+        pytest.skip("for sums of squares")
+    options = {"patience": 3, "keep_best": True, "record": ("params", "gradient")}
+    made = built(optimizer=optimizer, loss=as_loss(loss), **options).descent
+    for _, graph in program_graphs(made.program):
+        assert check_graph(graph.values()) > 0
+    given = {*made.program.state, *made.program.data, *made.program.fixed}
+    given |= {made.program.epoch.index, made.program.epoch.loss}
+    for _, graph in program_graphs(made.program):
+        inputs = {n for n in postorder(graph.values()) if n.op.name == "input"}
+        assert inputs <= given
+
+
+def test_same_recipe_same_program():
+    """Hash-consing and fixed orders: the text of a program does not depend on the run."""
+    texts = []
+    for _ in range(2):
+        made = _Fitting(
+            lambda x, a, b: a * np.tanh(b * x), X, Y,
+            FitOptions(start={"a": 1, "b": 1}, optimizer="adam", engine="interpreted"),
+        ).job.build()[0]
+        texts.append([str(p) for p in made.descent.passes])
+    assert texts[0] == texts[1]
+
+
+def test_many_parameters_take_the_batched_jacobian():
+    """Forty cosines: beyond 32 numbers the tangents are an axis of their own."""
+    x = (np.arange(200) + 0.5) / 200
+    k = np.arange(40)
+    truth = 1.0 / (1 + k)
+
+    def model(x, w):
+        return np.tanh(np.cos(np.pi * x[:, None] * k) @ w / 4)
+
+    y = model(x, truth)
+    native, plain = (
+        descend.fit(model, x, y, start={"w": np.zeros(40)}, epochs=30, engine=engine)
+        for engine in ("native", "interpreted")
+    )
+    assert native.optimizer == "LevenbergMarquardt()"
+    np.testing.assert_allclose(native.history["loss"][:4], plain.history["loss"][:4], rtol=1e-9)
+    for fit in (native, plain):
+        np.testing.assert_allclose(fit.params["w"], truth, atol=1e-9)
