@@ -9,6 +9,7 @@ being traced. Python integers count as floats; integer and complex arrays are re
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from descend.differentiate import loops, transforms
@@ -16,9 +17,8 @@ from descend.differentiate.arguments import Argnums, name_of
 from descend.differentiate.check import GradientCheck, checked
 from descend.differentiate.rules import CustomDerivative
 from descend.errors import UsageError
-from descend.graph.evaluate import evaluate
 from descend.graph.node import Node
-from descend.simplify.driver import simplify
+from descend.plans import Planner, planner_of, pulled_back, runner
 from descend.trace.context import current
 
 __all__ = [
@@ -39,26 +39,33 @@ __all__ = [
 Function = Callable[..., Any]
 
 
-def _run(outputs: Sequence[Node], bindings: Mapping[Node, Any]) -> Sequence[Any]:
-    return evaluate(simplify(outputs, final=True), bindings)
+def _function(function: Function, what: str) -> Function:
+    if not callable(function):
+        raise UsageError(f"descend.{what} takes a function, not {function!r}")
+    return function
 
 
 def _named(wrapper: Function, function: Function, what: str) -> Function:
-    if not callable(function):
-        raise UsageError(f"descend.{what} takes a function, not {function!r}")
+    _function(function, what)
     wrapper.__name__ = f"{what}({name_of(function)})"
     wrapper.__doc__ = f"{what} of: {function.__doc__ or name_of(function)}"
     wrapper.__wrapped__ = function  # type: ignore[attr-defined]
     return wrapper
 
 
-def grad(function: Function, argnums: Argnums = 0, has_aux: bool = False) -> Function:
+def grad(
+    function: Function, argnums: Argnums = 0, has_aux: bool = False, *, engine: str = "native"
+) -> Function:
     """The gradient of a function that returns one number, by backpropagation.
+
+    The first call with arguments of some form traces the function and compiles its gradient; the
+    next ones run what was compiled, as long as what the function takes from outside is the same.
 
     Args:
         function: plain NumPy code that returns a float; with `has_aux`, a pair (float, others).
         argnums: the argument to differentiate, by position or name, or several of them.
         has_aux: whether to hand on the others: the result is then (gradient, others).
+        engine: `native`, or `interpreted` to go node by node in NumPy.
 
     Returns:
         a function of the same arguments; its result has the form and shapes of the chosen
@@ -71,29 +78,31 @@ def grad(function: Function, argnums: Argnums = 0, has_aux: bool = False) -> Fun
     >>> grad(lambda x: 3 * x[0]**2 + 4 * x[1]**2 + 5 * x[2]**2)(np.ones(3))
     array([ 6.,  8., 10.])
     """
+    planner = Planner(transforms.gradient, argnums, has_aux, engine)
 
     def gradient_of(*args: Any, **kwargs: Any) -> Any:
-        _, found, aux = transforms.gradient(function, argnums, has_aux, (args, kwargs), _run)
-        return (found, aux) if has_aux else found
+        return planner(function, args, kwargs)
 
     return _named(gradient_of, function, "grad")
 
 
-def value_and_grad(function: Function, argnums: Argnums = 0, has_aux: bool = False) -> Function:
+def value_and_grad(
+    function: Function, argnums: Argnums = 0, has_aux: bool = False, *, engine: str = "native"
+) -> Function:
     """The value and the gradient together; see `grad`.
 
     >>> value_and_grad(lambda x: 3 * x**2)(1.0)
     (np.float64(3.0), np.float64(6.0))
     """
+    planner = Planner(transforms.value_and_gradient, argnums, has_aux, engine)
 
     def value_and_gradient_of(*args: Any, **kwargs: Any) -> Any:
-        value, found, aux = transforms.gradient(function, argnums, has_aux, (args, kwargs), _run)
-        return ((value, aux), found) if has_aux else (value, found)
+        return planner(function, args, kwargs)
 
     return _named(value_and_gradient_of, function, "value_and_grad")
 
 
-def jacobian(function: Function, argnums: Argnums = 0) -> Function:
+def jacobian(function: Function, argnums: Argnums = 0, *, engine: str = "native") -> Function:
     """All first derivatives: for a result of shape s and an argument of shape t, shape s + t.
 
     Forward or reverse mode, whichever takes fewer passes; all passes run as one with a new axis.
@@ -103,14 +112,15 @@ def jacobian(function: Function, argnums: Argnums = 0) -> Function:
     array([[2., 0.],
            [0., 4.]])
     """
+    planner = Planner(transforms.jacobian, argnums, engine=engine)
 
     def jacobian_of(*args: Any, **kwargs: Any) -> Any:
-        return transforms.jacobian(function, argnums, (args, kwargs), _run)
+        return planner(function, args, kwargs)
 
     return _named(jacobian_of, function, "jacobian")
 
 
-def hessian(function: Function, argnums: Argnums = 0) -> Function:
+def hessian(function: Function, argnums: Argnums = 0, *, engine: str = "native") -> Function:
     """All second derivatives of a function that returns one number: forward over reverse mode.
 
     For arguments of shapes s and t, the block of the two has shape s + t.
@@ -121,14 +131,17 @@ def hessian(function: Function, argnums: Argnums = 0) -> Function:
            [2., 0.]])
     """
     gradient = grad(function, argnums)
+    planner = Planner(partial(transforms.jacobian, mode="forward"), argnums, engine=engine)
 
     def hessian_of(*args: Any, **kwargs: Any) -> Any:
-        return transforms.jacobian(gradient, argnums, (args, kwargs), _run, "forward")
+        return planner(gradient, args, kwargs)
 
     return _named(hessian_of, function, "hessian")
 
 
-def vjp(function: Function, *primals: Any) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]:
+def vjp(
+    function: Function, *primals: Any, engine: str = "native"
+) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]:
     """The value at the primals, and the function that sends a cotangent of it back.
 
     Returns:
@@ -139,19 +152,25 @@ def vjp(function: Function, *primals: Any) -> tuple[Any, Callable[[Any], tuple[A
     >>> back(2.0)
     (np.float64(2.0),)
     """
-    return transforms.pullback(function, primals, _run)
+    return pulled_back(_function(function, "vjp"), primals, engine)
 
 
-def jvp(function: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
+def jvp(
+    function: Function, primals: Sequence[Any], tangents: Sequence[Any], *, engine: str = "native"
+) -> tuple[Any, Any]:
     """The value at the primals, and its derivative along the tangents (forward mode).
 
     >>> jvp(lambda x, y: x * y, (2.0, 3.0), (1.0, 0.0))
     (np.float64(6.0), np.float64(3.0))
     """
-    return transforms.pushforward(function, primals, tangents, _run)
+    planner = planner_of(_function(function, "jvp"), transforms.pushforward, engine)
+    made: tuple[Any, Any] = planner(function, primals, {}, tangents)
+    return made
 
 
-def hvp(function: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> Any:
+def hvp(
+    function: Function, primals: Sequence[Any], tangents: Sequence[Any], *, engine: str = "native"
+) -> Any:
     """The Hessian at the primals times the tangents, without forming the Hessian.
 
     Forward mode over reverse mode (Pearlmutter 1994): the price of a few gradients. The result
@@ -161,7 +180,8 @@ def hvp(function: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> 
     >>> hvp(lambda x: np.sum(x**3), [np.array([1.0, 2.0])], [np.array([1.0, 1.0])])
     array([ 6., 12.])
     """
-    return transforms.hessian_vector(function, primals, tangents, _run)
+    planner = planner_of(_function(function, "hvp"), transforms.hessian_vector, engine)
+    return planner(function, primals, {}, tangents)
 
 
 def stop_gradient(tree: Any) -> Any:
@@ -238,4 +258,8 @@ def check_grad(
     >>> print(check_grad(lambda x: x[0] * np.exp(x[1]), np.array([2.0, 0.5])))
     the gradient agrees with complex step: largest relative error ...
     """
-    return checked(function, argnums, args, tolerance, seed, _run)
+
+    def run(outputs: Sequence[Node], bindings: Mapping[Node, Any]) -> Sequence[Any]:
+        return runner(outputs, list(bindings), "native")(list(bindings.values()))
+
+    return checked(function, argnums, args, tolerance, seed, run)

@@ -79,15 +79,15 @@ class NativeFunction:
             return as_json(about, dims), emit_object(text)
 
         key = digest("function", graph_key(outputs, self.inputs))
-        about, self._loaded = cached_code(key, make)
-        self._about: dict[str, Any] = from_json(about, dims)
+        about, self.loaded = cached_code(key, make)
+        self.about: dict[str, Any] = from_json(about, dims)
 
     def __call__(self, values: Sequence[Array]) -> list[Array]:
         arrays = [
             np.asarray(v, n.dtype, order="C") for v, n in zip(values, self.inputs, strict=True)
         ]
         extents = bind_extents(dict(zip(self.inputs, arrays, strict=True)))
-        about = self._about
+        about = self.about
         where: dict[Any, Any] = {("fixed", i): a for i, a in enumerate(arrays)}
         where |= {("extent", d): n for d, n in extents.items()}
         where[("spill",)] = np.empty(about["spill"])
@@ -97,7 +97,7 @@ class NativeFunction:
                 key = place.role, place.number
                 where.setdefault(key, np.empty(shape, place.dtype))
         table = pointer_table(about["slots"], where)
-        self._loaded.function(table.ctypes.data)
+        self.loaded.function(table.ctypes.data)
         results = [self._result(place, where, extents) for place in about["results"]]
         owned = {id(r if r.base is None else r.base): i for i, r in enumerate(results)}
         return [
@@ -108,7 +108,7 @@ class NativeFunction:
     def _result(self, place: Place, where: dict[Any, Any], extents: dict[Dim, int]) -> Array:
         shape = concrete(place.shape, extents)
         if place.role == "constant":
-            return np.array(self._about["constants"][str(place.number)]).reshape(shape)
+            return np.array(self.about["constants"][str(place.number)]).reshape(shape)
         made: Array = where[place.role, place.number].reshape(shape)
         return made.copy() if place.role == "fixed" else made
 

@@ -13,14 +13,42 @@ from descend.errors import UsageError, suggest
 from descend.graph.node import Node
 from descend.graph.source import input_node
 from descend.trace.context import Trace
-from descend.trace.tensor import Tensor, as_node
+from descend.trace.tensor import Tensor, as_node, wrap
 from descend.trace.trace import trace_function
 from descend.trace.tree import Tree, flatten, leaf_names, unflatten
 
-__all__ = ["Argnums", "Point", "name_of", "trace_at"]
+__all__ = [
+    "Argnums",
+    "Form",
+    "Key",
+    "Point",
+    "chosen_places",
+    "has_stand_in",
+    "name_of",
+    "trace_at",
+]
 
 Argnums = int | str | Sequence[int | str]
 Key = int | str
+
+
+@dataclass(frozen=True)
+class Form:
+    """The form of the differentiated arguments: one tree or, for several, a tuple of them."""
+
+    trees: tuple[Tree, ...]
+    counts: tuple[int, ...]
+    single: bool
+
+    def __call__(self, leaves: Sequence[Any]) -> Any:
+        """One result per input leaf, in the form of the arguments."""
+        if self.single and self.trees[0].is_leaf:
+            return leaves[0]
+        trees, at = [], 0
+        for tree, count in zip(self.trees, self.counts, strict=True):
+            trees.append(unflatten(tree, leaves[at : at + count]))
+            at += count
+        return trees[0] if self.single else tuple(trees)
 
 
 @dataclass(frozen=True)
@@ -30,9 +58,9 @@ class Point:
     Attributes:
         inputs: one fresh input node per leaf of the differentiated arguments.
         values: what the caller gave for each leaf: an array, or a stand-in of an outer trace.
-        trees: the form of each differentiated argument.
+        form: the form of the differentiated arguments.
         keys: where each of them stands: a position or a keyword.
-        single: whether one argument was named, and not a tuple of them.
+        given: every leaf that got an input, in the order of the call, with its value.
         outputs: what the function returned, leaf by leaf; they may reach nodes of outer traces.
         tree: the form of what it returned.
         aux: for functions that return a pair with `has_aux`, its second half.
@@ -42,26 +70,13 @@ class Point:
     name: str
     inputs: list[Node]
     values: list[Any]
-    trees: list[Tree]
-    keys: list[Any]
-    single: bool
+    form: Form
+    keys: list[Key]
+    given: list[tuple[Node, Any]]
     outputs: list[Node]
     tree: Tree
     trace: Trace
     aux: tuple[list[Node], Tree] | None = None
-
-    def in_form(self, leaves: Sequence[Any]) -> Any:
-        """One result per input leaf, in the form of the differentiated arguments."""
-        trees, at = [], 0
-        for tree, count in zip(self.trees, self.counts, strict=True):
-            trees.append(unflatten(tree, leaves[at : at + count]))
-            at += count
-        return trees[0] if self.single else tuple(trees)
-
-    @property
-    def counts(self) -> list[int]:
-        """The number of leaves of each differentiated argument."""
-        return [len(leaf_names(tree)) for tree in self.trees]
 
 
 def name_of(function: Callable[..., Any]) -> str:
@@ -74,40 +89,93 @@ def trace_at(
     args: Sequence[Any],
     kwargs: Mapping[str, Any],
     has_aux: bool = False,
+    others: bool = False,
 ) -> Point:
-    """Trace a function with the chosen arguments as fresh inputs, all others as they are.
+    """Trace a function with the chosen arguments as fresh inputs.
+
+    Args:
+        others: whether numbers in the other arguments get inputs too; else they are handed on.
 
     Raises:
         UsageError: an argument that does not exist, or that cannot be differentiated.
     """
-    positional, named = list(args), dict(kwargs)
-    single = isinstance(argnums, (int, str))
-    chosen: Sequence[Key] = [argnums] if isinstance(argnums, (int, str)) else list(argnums)
-    inputs: list[Node] = []
-    values: list[Any] = []
-    trees: list[Tree] = []
-    keys: list[Key] = []
-    for asked in chosen:
-        key = _place(function, asked, len(positional), named)
-        holder: Any = positional if isinstance(key, int) else named
-        leaves, tree = flatten(holder[key])
-        label = f"argument {asked!r}" if isinstance(asked, str) else f"argument {key}"
-        fresh = [
-            _fresh(function, leaf, label + part)
-            for leaf, part in zip(leaves, _dotted(leaf_names(tree)), strict=True)
-        ]
-        inputs += fresh
-        values += [_value(leaf) for leaf in leaves]
-        trees.append(tree)
-        keys.append(key)
-        holder[key] = unflatten(tree, fresh)
-    traced = trace_function(function, positional, named)
+    places = chosen_places(function, argnums, len(args), kwargs)
+    holder: dict[Key, Any] = dict(enumerate(args)) | dict(kwargs)
+    labels = dict(zip(places, _asked(argnums), strict=True))
+    fresh: dict[Key, tuple[Tree, list[tuple[Node, Any]]]] = {}
+    given: list[tuple[Node, Any]] = []
+    for key, value in holder.items():
+        if key in labels:
+            fresh[key] = _chosen(function, key, labels[key], value)
+            holder[key] = unflatten(fresh[key][0], [node for node, _ in fresh[key][1]])
+            given += fresh[key][1]
+        elif others:
+            holder[key] = _stood_in(key, value, given)
+    positional = [holder[i] for i in range(len(args))]
+    traced = trace_function(function, positional, {k: holder[k] for k in kwargs})
     outputs, tree, aux = traced.outputs, traced.tree, None
     if has_aux:
         outputs, tree, aux = _split_pair(function, traced.result)
+    chosen = [fresh[key] for key in places]
+    pairs = [pair for _, leaves in chosen for pair in leaves]
+    form = Form(
+        tuple(tree for tree, _ in chosen), tuple(len(leaves) for _, leaves in chosen),
+        isinstance(argnums, (int, str)),
+    )  # fmt: skip
     return Point(
-        name_of(function), inputs, values, trees, keys, single, outputs, tree, traced.trace, aux
-    )
+        name_of(function), [n for n, _ in pairs], [v for _, v in pairs], form, places, given,
+        outputs, tree, traced.trace, aux,
+    )  # fmt: skip
+
+
+def _asked(argnums: Argnums) -> list[Key]:
+    return [argnums] if isinstance(argnums, (int, str)) else list(argnums)
+
+
+def chosen_places(
+    function: Callable[..., Any], argnums: Argnums, count: int, named: Mapping[str, Any]
+) -> list[Key]:
+    """Where the differentiated arguments stand in a call with so many positional arguments."""
+    return [_place(function, asked, count, named) for asked in _asked(argnums)]
+
+
+def _chosen(
+    function: Callable[..., Any], key: Key, asked: Key, value: Any
+) -> tuple[Tree, list[tuple[Node, Any]]]:
+    """The form of a differentiated argument; a fresh input and the value of each of its leaves."""
+    leaves, tree = flatten(value)
+    label = f"argument {asked!r}" if isinstance(asked, str) else f"argument {key}"
+    return tree, [
+        (_fresh(function, leaf, label + part), _value(leaf))
+        for leaf, part in zip(leaves, _dotted(leaf_names(tree)), strict=True)
+    ]
+
+
+_PLAIN = (int, str, bool, type(None))
+
+
+def has_stand_in(leaf: Any) -> bool:
+    """Whether a leaf of an argument that is not differentiated may get an input of its own."""
+    if isinstance(leaf, (np.ndarray, np.generic)):
+        return leaf.dtype.kind in "biuf"
+    return type(leaf) is float
+
+
+def _stood_in(key: Key, value: Any, given: list[tuple[Node, Any]]) -> Any:
+    """The argument with stand-ins for its arrays and floats; integers and the like stay."""
+    if type(value) in _PLAIN:
+        return value
+    leaves, tree = flatten(value)
+    if not any(map(has_stand_in, leaves)):
+        return value
+    images = list(leaves)
+    for i, leaf in enumerate(leaves):
+        if has_stand_in(leaf):
+            array = np.asarray(leaf)
+            node = input_node(f"{key}", array.shape, array.dtype.newbyteorder("="))
+            given.append((node, leaf))
+            images[i] = wrap(node, weak=type(leaf) is float)
+    return unflatten(tree, images)
 
 
 def _split_pair(
@@ -173,7 +241,7 @@ def _fresh(function: Callable[..., Any], leaf: Any, label: str) -> Node:
         shape, dtype = (), np.dtype(np.float64)
     else:
         array = np.asarray(leaf)
-        shape, dtype = array.shape, array.dtype
+        shape, dtype = array.shape, array.dtype.newbyteorder("=")
     if dtype.kind != "f":
         _refuse(function, label, dtype)
     return input_node(label.removeprefix("argument ").strip("'"), shape, dtype)

@@ -8,7 +8,7 @@ central differences of shrinking steps (Ridders 1982).
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,8 +16,8 @@ import numpy as np
 
 from descend.differentiate.arguments import Argnums, Point, trace_at
 from descend.differentiate.reverse import reverse
-from descend.differentiate.transforms import Run, delivered
 from descend.errors import UsageError
+from descend.graph.node import Node
 from descend.graph.source import const
 from descend.trace.tree import flatten, unflatten
 
@@ -25,6 +25,7 @@ __all__ = ["GradientCheck", "checked", "complex_step", "ridders"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Plain = Callable[[Array], Any]
+Run = Callable[[Sequence[Node], Mapping[Node, Any]], Sequence[Any]]
 
 COMPLEX_STEP = 1e-30
 SHRINK, ROUNDS = 1.6, 14
@@ -136,7 +137,8 @@ def checked(
     weights = [np.asarray(rng.uniform(0.5, 1.5, shape)) for shape in shapes]
     seeds = [const(w, o.dtype) for w, o in zip(weights, point.outputs, strict=True)]
     sent = reverse(point.outputs, seeds, point.inputs)
-    found = delivered(sent, point.inputs, point.values, point.trace, run)
+    bound = dict(zip(point.inputs, point.values, strict=True)) | dict(point.trace.captured)
+    found = run(sent, bound)
     worst: GradientCheck | None = None
     for i, leaf in enumerate(point.inputs):
         plain = _plain(function, point, args, weights, i)
@@ -156,8 +158,9 @@ def _plain(
     def loss(x: Array) -> Any:
         leaves = [np.asarray(v)[()] for v in point.values]
         leaves[leaf] = x[()]
-        given, at = list(args), 0
-        for key, tree, count in zip(point.keys, point.trees, point.counts, strict=True):
+        given: Any = list(args)
+        at = 0
+        for key, tree, count in zip(point.keys, point.form.trees, point.form.counts, strict=True):
             given[key] = unflatten(tree, leaves[at : at + count])
             at += count
         results, _ = flatten(function(*given))

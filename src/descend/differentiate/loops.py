@@ -48,8 +48,7 @@ def _traced(
         traced = trace_function(function, [unflatten(form, inner), unflatten(xs_form, parts)])
         outer = current()
         if outer is not None:
-            outer.bindings += traced.trace.bindings
-            outer.is_pure_capture = outer.is_pure_capture and traced.trace.is_pure_capture
+            outer.captures.include(traced.trace.captures)
         state, made, y_form = _pair(function, traced.result, form)
         if all(s.dtype == n.dtype for s, n in zip(state, carry, strict=True)):
             for s, n in zip(state, carry, strict=True):

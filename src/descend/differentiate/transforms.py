@@ -1,17 +1,19 @@
-"""Derivatives of functions: trace, differentiate the graph, put the actual values in.
+"""Derivatives of functions, as graphs: what is computed from a function traced at a point.
 
-Each function here takes `run`, which computes outputs from bindings. Inside a trace nothing is
-run: the derivative becomes part of the outer graph, so derivatives nest to any order.
+Each derivative here takes the point, and vectors where it is a product with vectors. What it
+returns is run by others. Inside a trace nothing is run (`within`): the derivative becomes part of
+the outer graph, so derivatives nest to any order.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from descend.differentiate.arguments import Argnums, Point, name_of, trace_at
+from descend.differentiate.arguments import Point
 from descend.differentiate.batch import batch
 from descend.differentiate.forward import forward
 from descend.differentiate.reverse import reverse
@@ -24,42 +26,98 @@ from descend.trace.context import Trace, current
 from descend.trace.tensor import Tensor, as_node, wrap
 from descend.trace.tree import flatten, unflatten
 
-__all__ = ["Run", "delivered", "gradient", "hessian_vector", "jacobian", "pullback", "pushforward"]
+__all__ = [
+    "Derivative",
+    "Derived",
+    "gradient",
+    "hessian_vector",
+    "jacobian",
+    "pullback",
+    "pushforward",
+    "stopped",
+    "value",
+    "value_and_gradient",
+    "within",
+]
 
-Run = Callable[[Sequence[Node], Mapping[Node, Any]], Sequence[Any]]
-Call = tuple[Sequence[Any], Mapping[str, Any]]
+
+@dataclass(frozen=True)
+class Derived:
+    """A derivative at a point, not yet run.
+
+    Attributes:
+        outputs: what must be computed.
+        assemble: the outputs' values → what the caller is given.
+        seeds: further inputs beside the point's: tangents or cotangents.
+        values: what the caller gave for them.
+    """
+
+    outputs: list[Node]
+    assemble: Callable[[Sequence[Any]], Any]
+    seeds: Sequence[Node] = ()
+    values: Sequence[Any] = ()
 
 
-def delivered(
-    outputs: Sequence[Node], inputs: Sequence[Node], values: Sequence[Any], trace: Trace, run: Run
+Derivative = Callable[[Point, Sequence[Any]], Derived]
+
+
+def within(derived: Derived, point: Point) -> Any:
+    """The result as part of the trace under way."""
+    inputs, values = [*point.inputs, *derived.seeds], [*point.values, *derived.values]
+    return derived.assemble(_delivered(derived.outputs, inputs, values, point.trace))
+
+
+def _delivered(
+    outputs: Sequence[Node], inputs: Sequence[Node], values: Sequence[Any], trace: Trace
 ) -> list[Any]:
-    """The outputs for these values of the inputs: stand-ins in a trace, else numbers."""
     outer = current()
-    if outer is None:
-        bound = dict(zip(inputs, values, strict=True)) | dict(trace.captured)
-        return [np.asarray(v)[()] for v in run(outputs, bound)]
-    outer.bindings += trace.bindings
-    outer.is_pure_capture = outer.is_pure_capture and trace.is_pure_capture
+    assert outer is not None
+    outer.captures.include(trace.captures)
     actual = [as_node(v, n.dtype) for v, n in zip(values, inputs, strict=True)]
     return [wrap(o) for o in substitute(outputs, dict(zip(inputs, actual, strict=True)))]
 
 
-def _finished(point: Point, outputs: Sequence[Node], run: Run) -> list[Any]:
-    return delivered(outputs, point.inputs, point.values, point.trace, run)
+def value(point: Point, _vectors: Sequence[Any] = ()) -> Derived:
+    """What the function returns."""
+    tree = point.tree
+    return Derived(_float_output(point), lambda results: unflatten(tree, results))
 
 
-def gradient(
-    function: Callable[..., Any], argnums: Argnums, has_aux: bool, given: Call, run: Run
-) -> tuple[Any, Any, Any]:
-    """Value, gradient and other results of a function that returns one float."""
-    point = trace_at(function, argnums, *given, has_aux)
-    loss = _scalar_output(point)
-    aux, form = point.aux or ([], None)
-    gradients = reverse([loss], [const(1.0, loss.dtype)], point.inputs)
-    results = _finished(point, [loss, *gradients, *aux], run)
+def gradient(point: Point, _vectors: Sequence[Any] = ()) -> Derived:
+    """The gradient of a function that returns one float, with its other results if it has any."""
+    form, aux, others = point.form, *_others(point)
+    gradients = _gradients(point)
+    count = len(gradients)
+
+    def assemble(results: Sequence[Any]) -> Any:
+        found = form(results[:count])
+        return found if others is None else (found, unflatten(others, results[count:]))
+
+    return Derived([*gradients, *aux], assemble)
+
+
+def value_and_gradient(point: Point, _vectors: Sequence[Any] = ()) -> Derived:
+    """The same after the function's value."""
+    form, aux, others = point.form, *_others(point)
+    gradients = _gradients(point)
     count = 1 + len(gradients)
-    rest = None if form is None else unflatten(form, results[count:])
-    return results[0], point.in_form(results[1:count]), rest
+
+    def assemble(results: Sequence[Any]) -> Any:
+        found = form(results[1:count])
+        if others is None:
+            return results[0], found
+        return (results[0], unflatten(others, results[count:])), found
+
+    return Derived([*point.outputs, *gradients, *aux], assemble)
+
+
+def _others(point: Point) -> tuple[list[Node], Any]:
+    return ([], None) if point.aux is None else point.aux
+
+
+def _gradients(point: Point) -> list[Node]:
+    loss = _scalar_output(point)
+    return reverse([loss], [const(1.0, loss.dtype)], point.inputs)
 
 
 def _scalar_output(point: Point) -> Node:
@@ -87,23 +145,19 @@ def _float_output(point: Point) -> list[Node]:
 # --- jacobians ----------------------------------------------------------------------------------
 
 
-def jacobian(
-    function: Callable[..., Any],
-    argnums: Argnums,
-    given: Call,
-    run: Run,
-    mode: str | None = None,
-) -> Any:
+def jacobian(point: Point, _vectors: Sequence[Any] = (), mode: str | None = None) -> Derived:
     """All derivatives of all outputs, by the mode that needs fewer passes unless one is named."""
-    point = trace_at(function, argnums, *given)
     outputs = _float_output(point)
     n, m = sum(i.size for i in point.inputs), sum(o.size for o in outputs)
     ahead = n <= m if mode is None else mode == "forward"
     blocks = _by_columns(outputs, point.inputs) if ahead else _by_rows(outputs, point.inputs)
-    results = _finished(point, [b for row in blocks for b in row], run)
-    width = len(point.inputs)
-    rows = [results[i * width : (i + 1) * width] for i in range(len(outputs))]
-    return unflatten(point.tree, [point.in_form(row) for row in rows])
+    width, form, tree = len(point.inputs), point.form, point.tree
+    starts = [i * width for i in range(len(outputs))]
+
+    def assemble(results: Sequence[Any]) -> Any:
+        return unflatten(tree, [form(results[i : i + width]) for i in starts])
+
+    return Derived([b for row in blocks for b in row], assemble)
 
 
 def _basis(leaves: Sequence[Node]) -> list[Node]:
@@ -166,7 +220,7 @@ def _by_rows(outputs: Sequence[Node], inputs: Sequence[Node]) -> list[list[Node]
 # --- products with vectors ----------------------------------------------------------------------
 
 
-def _vectors(
+def _seeds(
     given: Any, models: Sequence[Node], what: str, function: str
 ) -> tuple[list[Node], list[Any]]:
     """Fresh inputs for given tangents or cotangents, and their values; shapes must agree."""
@@ -175,62 +229,49 @@ def _vectors(
         raise UsageError(f"{function}: {len(leaves)} {what} given for {len(models)} arrays")
     values = []
     for leaf, model in zip(leaves, models, strict=True):
-        value = leaf if isinstance(leaf, Tensor) else np.asarray(leaf, model.dtype)
-        shape = value.node.shape if isinstance(value, Tensor) else value.shape
+        held = leaf if isinstance(leaf, Tensor) else np.asarray(leaf, model.dtype)
+        shape = held.node.shape if isinstance(held, Tensor) else held.shape
         if shape != model.shape:
             raise UsageError(
                 f"{function}: one of the {what} has shape {shape}, its array {model.shape}",
                 remedy=f"give the {what} the shapes of the arrays that they belong to",
             )
-        values.append(value)
+        values.append(held)
     return [input_node(what, n.shape, n.dtype) for n in models], values
 
 
-def pushforward(
-    function: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any], run: Run
-) -> tuple[Any, Any]:
+def pushforward(point: Point, tangents: Sequence[Any]) -> Derived:
     """The value of a function and its derivative along the tangents."""
-    point = trace_at(function, range(len(primals)), primals, {})
-    seeds, values = _vectors(list(tangents), point.inputs, "tangents", name_of(function))
+    seeds, values = _seeds(list(tangents), point.inputs, "tangents", point.name)
     moved = forward(_float_output(point), point.inputs, seeds)
-    results = delivered(
-        [*point.outputs, *moved], [*point.inputs, *seeds], [*point.values, *values],
-        point.trace, run,
-    )  # fmt: skip
-    half = len(point.outputs)
-    return unflatten(point.tree, results[:half]), unflatten(point.tree, results[half:])
+    half, tree = len(moved), point.tree
+
+    def assemble(results: Sequence[Any]) -> Any:
+        return unflatten(tree, results[:half]), unflatten(tree, results[half:])
+
+    return Derived([*point.outputs, *moved], assemble, seeds, values)
 
 
-def pullback(
-    function: Callable[..., Any], primals: Sequence[Any], run: Run
-) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]:
-    """The value of a function, and the function that sends a cotangent of it back."""
-    point = trace_at(function, range(len(primals)), primals, {})
-    outputs = _float_output(point)
-
-    def back(cotangent: Any) -> tuple[Any, ...]:
-        seeds, values = _vectors(cotangent, outputs, "cotangents", name_of(function))
-        sent = reverse(outputs, seeds, point.inputs)
-        results = delivered(
-            sent, [*point.inputs, *seeds], [*point.values, *values], point.trace, run
-        )
-        return tuple(point.in_form(results))
-
-    return unflatten(point.tree, _finished(point, outputs, run)), back
+def pullback(point: Point, cotangent: Any) -> Derived:
+    """What a cotangent of the value becomes on its way back: one cotangent per argument."""
+    outputs, form = _float_output(point), point.form
+    seeds, values = _seeds(cotangent, outputs, "cotangents", point.name)
+    sent = reverse(outputs, seeds, point.inputs)
+    return Derived(sent, lambda results: tuple(form(results)), seeds, values)
 
 
-def hessian_vector(
-    function: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any], run: Run
-) -> Any:
+def hessian_vector(point: Point, tangents: Sequence[Any]) -> Derived:
     """The Hessian of a function times a vector: forward mode over reverse mode."""
-    point = trace_at(function, range(len(primals)), primals, {})
-    loss = _scalar_output(point)
-    seeds, values = _vectors(list(tangents), point.inputs, "tangents", name_of(function))
-    gradients = reverse([loss], [const(1.0, loss.dtype)], point.inputs)
+    gradients, form = _gradients(point), point.form
+    seeds, values = _seeds(list(tangents), point.inputs, "tangents", point.name)
     moved = forward(gradients, point.inputs, seeds)
-    results = delivered(moved, [*point.inputs, *seeds], [*point.values, *values], point.trace, run)
-    made = point.in_form(results)
-    return made[0] if len(primals) == 1 else made
+    alone = len(form.trees) == 1
+
+    def assemble(results: Sequence[Any]) -> Any:
+        made = form(results)
+        return made[0] if alone else made
+
+    return Derived(moved, assemble, seeds, values)
 
 
 def stopped(tree: Any) -> Any:

@@ -1,0 +1,69 @@
+"""Indices that are not known before the program runs, and may lie outside of their array.
+
+Compiled code reads and writes nothing out of bounds, but it cannot raise. So the smallest and the
+largest index of each access are computed beside the result, and judged after the run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from descend.graph.node import Dim, Node, postorder
+from descend.graph.selection import reduce_max, reduce_min
+from descend.graph.source import CONST
+from descend.trace.context import Trace
+from descend.trace.indexing import TraceIndexError
+
+__all__ = ["Check", "index_checks"]
+
+_IN_BOUNDS = frozenset(("argmax", "argmin", "argsort", "iota"))
+
+
+@dataclass(frozen=True)
+class Check:
+    """Judges one access by the smallest and the largest index, which follow the results proper.
+
+    Attributes:
+        place: where among the results the two are found.
+        extent: how many elements the indexed axis has.
+        where: the user's line.
+    """
+
+    place: int
+    extent: int
+    where: str | None
+
+    def __call__(self, results: Sequence[Any]) -> None:
+        low, high = results[self.place], results[self.place + 1]
+        if low < 0 or high >= self.extent:
+            bad = int(low if low < 0 else high)
+            raise TraceIndexError(
+                f"index {bad} is out of bounds for an axis of {self.extent} elements",
+                where=self.where,
+            )
+
+
+def index_checks(
+    outputs: Sequence[Node], trace: Trace, first: int
+) -> tuple[list[Node], list[Check]]:
+    """What must be computed to judge the accesses of a graph; and the judges, for results in
+    which the first of these outputs has the given place."""
+    more: list[Node] = []
+    checks: list[Check] = []
+    for node in postorder(outputs):
+        if node.op.name != "take":
+            continue
+        x, index = node.args
+        extent = x.shape[node.attrs["axis"]]
+        if index.op is CONST or index.op.name in _IN_BOUNDS or isinstance(extent, Dim):
+            continue
+        if 0 in index.shape:
+            continue
+        axes = tuple(range(index.ndim))
+        origin = trace.origin(node)
+        where = None if origin is None else str(origin)
+        checks.append(Check(first + len(more), extent, where))
+        more += [reduce_min(index, axes), reduce_max(index, axes)]
+    return more, checks
