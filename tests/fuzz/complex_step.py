@@ -77,6 +77,7 @@ ON_COMPLEX: dict[str, Callable[..., Array]] = {
     "erfc": special.erfc,
     "gammaln": special.loggamma,
     "digamma": special.digamma,
+    "polygamma": lambda z, *, order: 1j * z.imag * special.polygamma(order + 1, z.real),
     "reduce_max": _reduced(True),
     "reduce_min": _reduced(False),
     "put_add": lambda g, i, *, axis, extent: _scatter(g, i, axis, extent),
@@ -132,7 +133,7 @@ def _slope(node: Node, arrays: Sequence[Array], attrs: Mapping[str, Any],
         if array.dtype.kind == "c":
             alone = [a if j == i else np.real(a) + 0j * np.imag(a) if a.dtype.kind == "c" else a
                      for j, a in enumerate(arrays)]  # fmt: skip
-            term = np.imag(rule(*alone, **attrs))
+            term = np.asarray(np.imag(rule(*alone, **attrs)))
             if rng is not None:
                 term = term * (1 + NOISE * rng.choice((-1.0, -0.5, 0.5, 1.0), term.shape))
             total = total + term

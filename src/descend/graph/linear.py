@@ -49,8 +49,8 @@ def extent_of(node: Node, axis: int, why: str) -> int:
 
 def broadcast(x: Node, shape: Shape, axes: Ints) -> Node:
     """Repeat x along new axes; axis i of x becomes axis `axes[i]` of the result."""
-    if x.shape == tuple(shape):
-        return x
+    if len(shape) == x.ndim:
+        return transpose(x, _inverse_order(axes))
     return PRIMITIVES["broadcast"].apply(x, shape=tuple(shape), axes=tuple(axes))
 
 

@@ -1,0 +1,59 @@
+"""What random graphs and functions have found, each reduced to the smallest case."""
+
+import numpy as np
+import pytest
+from fuzz.rounding import check_close, expect
+
+from descend.compile.function import compile_graph
+from descend.differentiate.reverse import reverse
+from descend.graph.elementwise import call, cast
+from descend.graph.evaluate import evaluate
+from descend.graph.linear import broadcast, reduce_sum, slice_
+from descend.graph.multilinear import contract
+from descend.graph.node import Dim, Node
+from descend.graph.selection import put_add, take
+from descend.graph.source import const, input_node, row_count
+from descend.simplify.driver import simplify
+
+R = Dim()
+
+
+def both(outputs: list[Node], given: dict[Node, np.ndarray]) -> None:
+    """Simplified and compiled, against the interpreter."""
+    simple = simplify(outputs)
+    want = expect(outputs, given, also=[simple])
+    check_close(evaluate(simple, given), want)
+    check_close(compile_graph(outputs, list(given))(list(given.values())), want)
+
+
+def test_a_broadcast_that_only_exchanges_axes() -> None:
+    x = input_node("x", (R, R))
+    value = np.arange(9.0).reshape(3, 3)
+    (turned,) = evaluate([broadcast(x, (R, R), (1, 0))], {x: value})
+    np.testing.assert_array_equal(turned, value.T)
+    loss = contract(x, x, (0, 1), (1, 0), ())
+    both(reverse([loss], [const(1.0)], [x]), {x: value})
+
+
+def test_small_results_that_look_into_computed_arrays() -> None:
+    x, k = input_node("x", (40,)), input_node("k", (40,), np.int64)
+    near, far = call("mod", k, 3), call("mod", call("add", k, 5), 40)
+    outputs = [
+        put_add(call("exp", x), near, 0, 3),
+        take(call("sin", x), slice_(far, (0,), (2,), (1,)), 0),
+    ]
+    both(outputs, {x: np.linspace(-1, 1, 40), k: np.arange(40) * 7})
+
+
+@pytest.mark.parametrize("shape", [(5, 1, 5), (1, R), (R, 1), (1, 1), (1,)])
+def test_the_sum_of_an_array_with_axes_of_extent_one(shape: tuple[int | Dim, ...]) -> None:
+    x = input_node("x", shape)
+    size = tuple(7 if n is R else n for n in shape)
+    both([reduce_sum(call("sin", x), tuple(range(x.ndim)))], {x: np.ones(size)})
+
+
+@pytest.mark.parametrize("rows", [300, R])
+def test_sums_of_copies_wrap_in_small_integers(rows: int | Dim) -> None:
+    x, y = input_node("x", (), np.uint8), input_node("y", (R,))
+    copies = reduce_sum(broadcast(x, (rows,), ()), (0,))
+    both([copies, cast(row_count(R), np.uint8)], {x: np.uint8(2), y: np.zeros(300)})
