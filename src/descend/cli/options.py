@@ -17,9 +17,11 @@ __all__ = [
     "Flag",
     "MethodOptions",
     "OutputOptions",
+    "RunOptions",
     "StopOptions",
     "Switch",
     "Text",
+    "WeightOptions",
     "check_names",
     "given",
     "names",
@@ -31,6 +33,7 @@ Text = Annotated[str, Parameter(allow_leading_hyphen=True)]
 Flag = Annotated[bool | None, Parameter(negative="")]
 Switch = Annotated[bool, Parameter(negative="", show_default=False)]
 
+_RUN = Group("Run", sort_key=0)
 _METHOD = Group("Method", sort_key=1)
 _STOP = Group("Stopping", sort_key=2)
 _DATA = Group("Data", sort_key=3)
@@ -86,6 +89,54 @@ class DataOptions:
 
     sql: str | None = None
     missing: Literal["raise", "drop"] | None = None
+
+
+@Parameter(name="*", group=_DATA)
+@dataclass(frozen=True, kw_only=True)
+class WeightOptions:
+    """How much each row counts.
+
+    Args:
+        sigma: The column with the standard deviations of the target.
+        absolute_sigma: Sigma is in the target's units, not only relative.
+        sample_weight: The column by which each row's loss is multiplied.
+    """
+
+    sigma: str | None = None
+    absolute_sigma: Flag = None
+    sample_weight: str | None = None
+
+
+@Parameter(name="*", group=_RUN)
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """What a fit does with its rows.
+
+    Args:
+        loss: mse, mae, huber(1), log_cosh, quantile(0.9), poisson, bce, ….
+        penalty: l2(0.001) or l1(0.001), added to the loss.
+        epochs: How often all rows are used, at most.
+        batch_size: Rows used for one update; all where not given.
+        shuffle: Batches in a new order each epoch; they are where smaller than the data.
+        stop_loss: Stop when an epoch's running mean of the loss is below this.
+        validation_split: Keep this share of the rows aside and show their loss.
+        keep_best: Return the best parameters met instead of the last.
+        starts: Fit from this many starts, and keep the best.
+        seed: Decides shuffling and random starts; 0 where not given.
+        threads: How many threads may work.
+    """
+
+    loss: str | None = None
+    penalty: str | None = None
+    epochs: int | None = None
+    batch_size: int | None = None
+    shuffle: bool | None = None
+    stop_loss: float | None = None
+    validation_split: float | None = None
+    keep_best: Flag = None
+    starts: int | None = None
+    seed: int | None = None
+    threads: int | None = None
 
 
 @Parameter(name="*", group=_METHOD)
