@@ -99,3 +99,12 @@ def test_numbers_in_words():
     ]  # fmt: skip
     assert value_text(np.arange(3.0)) == "[0, 1, 2]"
     assert value_text(np.zeros((2, 50))) == "[0, 0, 0, …] (2×50)"
+
+
+@pytest.mark.parametrize(
+    "coupled", [lambda x, a: a * x / x.max(), lambda x, a: a * np.linspace(0, 1, len(x))]
+)
+def test_rows_that_know_of_one_another_are_not_explained_alone(coupled):
+    fit = descend.fit(coupled, X, Y, start={"a": 1.0})
+    with pytest.raises(descend.UsageError, match="one row cannot be explained by itself"):
+        fit.explain(0)

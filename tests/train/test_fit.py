@@ -345,3 +345,44 @@ def test_standardize_scales_the_limits_of_the_loss():
     )  # fmt: skip
     assert fit.status == "stop_loss" and fit.history["loss"][-1] < 9000 <= fit.history["loss"][-2]
     assert "fell below stop_loss=9000" in fit.message
+
+
+class Meter:
+    each_epoch = False
+
+    def __init__(self):
+        self.told = []
+
+    def start(self, total, unit="epoch"):
+        self.told.append(("start", total, unit))
+
+    def update(self, epoch, loss, rows):
+        self.told.append(("update", epoch, rows))
+
+    def close(self, message=""):
+        self.told.append(("close", message))
+
+
+def test_the_meter_is_started_told_and_closed():
+    meter = Meter()
+    fit = line_fit(progress=meter, epochs=20, batch_size=7)
+    assert meter.told[0] == ("start", 20, "epoch")
+    assert meter.told[-2] == ("update", 20, 20 * 60)
+    assert meter.told[-1] == ("close", fit.message)
+    meter = Meter()
+    with pytest.raises(ZeroDivisionError):
+        line_fit(progress=meter, callback=lambda m: 1 / 0)
+    assert meter.told[-1] == ("close", "")
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_frames(library):
+    frames = pytest.importorskip(library)
+    frame = frames.DataFrame({"x": X, "y": Y, "other": X})
+    by_formula = descend.fit("y = a*x + b", frame)
+    by_name = descend.fit(line, frame, "y")
+    series = descend.fit(line, frame["x"], frame["y"])
+    for fit in (by_formula, by_name, series):
+        np.testing.assert_allclose(fit.params["a"], np.polyfit(X, Y, 1)[0])
+    np.testing.assert_allclose(by_formula.predict(frame), by_formula.fitted)
+    np.testing.assert_allclose(by_name.predict(frame), by_name.fitted)

@@ -104,3 +104,31 @@ def test_report_and_json():
     assert str(found) == found.report()
     assert found.to_json_dict()["params"].keys() == {"x1", "x2"}
     assert "<table" in found._repr_html_() or "<" in found._repr_html_()
+
+
+def test_the_picture_has_the_function_in_it(tmp_path):
+    found = descend.minimize(
+        lambda x: np.sum((x - 1) ** 2), np.zeros(2), optimizer="sgd", lr=0.1, record="params"
+    )
+    found.plot(tmp_path / "way.png")
+    assert (tmp_path / "way.png").stat().st_size > 5000
+
+
+def test_verbose_names_iterations(capsys):
+    descend.minimize(lambda x: x**2, 1.0, optimizer="sgd", lr=0.25, max_iter=2, verbose=True)
+    assert capsys.readouterr().out.splitlines() == [
+        "iteration 1/2  loss 1", "iteration 2/2  loss 0.25",
+        "all 2 iterations were spent; no stopping rule was met before",
+    ]  # fmt: skip
+
+
+def test_starts_are_drawn_around_what_was_given():
+    """A double well: one side is deeper, and only other starts find it."""
+
+    def well(x):
+        return (x**2 - 1) ** 2 + 0.2 * x
+
+    here = descend.minimize(well, 1.0)
+    best = descend.minimize(lambda a, b: well(a) + well(b), {"a": 0.0, "b": 0.0}, starts=20)
+    assert here.params > 0
+    assert best.params["a"] < 0 and best.params["b"] < 0

@@ -16,6 +16,7 @@ from descend.show.explain import Explanation, Update, explain_graph
 from descend.show.expressions import number
 from descend.trace.formula import Formula
 from descend.train.build import Built
+from descend.train.coupling import coupling
 from descend.train.job import Job
 from descend.train.options import check_count
 from descend.train.problem import Problem, Signature, parsed_formula, signature_of
@@ -75,6 +76,12 @@ def row_explainer(
 
     def explain(row: int) -> Explanation:
         at = check_count("row", row, 0)
+        why = built.model.why_rows or coupling(built.model)
+        if why:
+            raise UsageError(
+                f"one row cannot be explained by itself: the model couples the rows ({why})",
+                remedy="compute such numbers before the fit",
+            )
         if at >= rows.n_rows:
             raise UsageError(
                 f"there is no row {at}: the data have {rows.n_rows} rows, counted from 0"
@@ -87,7 +94,7 @@ def row_explainer(
         bound = {node: values[name] for name, node in made.inputs.items() if name in values}
         bound |= {model.leaves[name]: a for name, a in begin.items()}
         data = [node for name, node in made.inputs.items() if name in one.all()]
-        rows_of = model.rows if isinstance(model.rows, Dim) else None
+        rows_of = model.rows if isinstance(model.rows, Dim) else None  # else refused above
         told = explain_graph(
             f"Backpropagation on row {at} (counted from 0), {job.problem.name}",
             made.objective, model.leaves, bound, names, built.model.origin, data, rows_of,

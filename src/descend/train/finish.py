@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from descend.errors import DescendWarning, DivergedWarning, UsageError
-from descend.graph.node import Dim
 from descend.graph.program import DIVERGED, EPOCHS_SPENT, RUNNING, Bindings, Control
 from descend.methods.base import STATUS, Outcome
 from descend.records import History, status_message
@@ -206,7 +205,7 @@ def _record(run: Finished, warn: bool) -> Fit:
         None,
         run.saved_state(),
     )  # fmt: skip
-    if run.whole is not None and isinstance(run.built.model.rows, Dim):
+    if run.whole is not None:
         remains.explain = row_explainer(job, run.built, run.whole, run.begin)
     fit = Fit(
         remains,

@@ -163,7 +163,7 @@ def explain_row(
     plain = {"optimizer": "sgd"} if options.get("optimizer") is None else {}
     fitting = _Fitting(model, x, y, FitOptions(**{**options, **plain}))
     built, _ = fitting.job.build()
-    leaves = fitting.job.find_start(built, options.get("start") == "random")
+    leaves = fitting.job.find_start(built, options.get("start") == "random", 0)
     return row_explainer(fitting.job, built, fitting.whole, leaves)(row)
 
 
@@ -176,6 +176,9 @@ class _Fitting:
 
     def __init__(self, model: Any, x: Any, y: Any, options: FitOptions) -> None:
         self.options = options
+        self.meter = options.progress
+        if self.meter is None and options.verbose:
+            self.meter = Verbose(sys.stdout)
         self.problem = _read(model, x, y, options)
         rows = prepared_rows(
             self.problem, options.sample_weight, options.sigma, options.missing
@@ -231,14 +234,21 @@ class _Fitting:
     def result(self) -> Fit:
         """Build, run, and say how it went."""
         built, fresh = self.job.build()
-        best: Finished | None = None
-        for attempt in range(self.options.starts):
-            leaves = self.job.find_start(built, self.options.start == "random", attempt)
-            run = self._run(built, fresh, leaves)
-            if best is None or run.final_loss() < best.final_loss():
-                best = run
-        assert best is not None
-        return finish(best)
+        message = ""
+        try:
+            best: Finished | None = None
+            for attempt in range(self.options.starts):
+                leaves = self.job.find_start(built, self.options.start == "random", attempt)
+                run = self._run(built, fresh, leaves)
+                if best is None or run.final_loss() < best.final_loss():
+                    best = run
+            assert best is not None
+            found = finish(best)
+            message = found.message
+        finally:
+            if self.meter is not None:
+                self.meter.close(message)
+        return found
 
     def _run(self, built: Any, fresh: bool, leaves: Mapping[str, Any]) -> Finished:
         o, job = self.options, self.job
@@ -260,14 +270,12 @@ class _Fitting:
 
     def _watch(self, finished: Finished) -> Watch:
         o = self.options
-        meter = o.progress
-        if meter is None and o.verbose:
-            meter = Verbose(sys.stdout)
         return Watch(
-            meter,
+            self.meter,
             None if o.max_seconds is None else float(o.max_seconds),
             None if o.callback is None else finished.moment(o.callback),
             None if o.checkpoint is None else finished.save_to(o.checkpoint),
+            unit="iteration" if self.job.settings.optimizer.scope == "vector" else "epoch",
         )
 
 

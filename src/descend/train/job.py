@@ -22,7 +22,7 @@ from descend.train.epochs import EndOfEpoch
 from descend.train.problem import Problem
 from descend.train.rows import Rows
 from descend.train.scaling import Scaling
-from descend.train.start import Start, best_candidate, draw
+from descend.train.start import Start, around, best_candidate, draw
 from descend.train.stopping import Rules, first_state
 
 __all__ = ["Job", "Settings"]
@@ -241,15 +241,21 @@ class Job:
 
     # --- the start
 
-    def find_start(self, built: Built, random: bool = False, offset: int = 0) -> dict[str, Array]:
-        """The start, with the best of 32 candidates for what has none."""
+    def find_start(self, built: Built, random: bool, attempt: int) -> dict[str, Array]:
+        """The start; what has none is drawn, or is the best of 32 candidates.
+
+        Attempts after the first are drawn around the given values as well.
+        """
         leaves, missing = self.leaf_arrays(), self.start.missing
+        rng = np.random.default_rng([self.settings.seed, attempt])
+        if attempt:
+            given = {name: a for name, a in leaves.items() if name not in missing}
+            leaves |= {name: around(a, rng) for name, a in given.items()}
         if missing and random:
-            rng = np.random.default_rng([self.settings.seed, offset])
             leaves |= draw(missing, rng)
         elif missing:
             loss = self.loss_at(built, leaves)
-            leaves |= best_candidate(missing, self.settings.seed + offset, loss)
+            leaves |= best_candidate(missing, self.settings.seed + attempt, loss)
         return leaves
 
     def loss_at(

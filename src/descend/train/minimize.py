@@ -120,14 +120,22 @@ def _found(function: Any, given: Mapping[str, Any], sign: int) -> MinimumFound:
     problem, start, single = _read(function, options.start)
     job = Job(problem, _settings(options, start, sign), start)
     built, fresh = job.build()
-    best: Finished | None = None
-    for attempt in range(options.starts):
-        leaves = job.find_start(built, options.start == "random", attempt)
-        run = _run(job, built, fresh, leaves, options)
-        if best is None or run.final_loss() < best.final_loss():
-            best = run
-    assert best is not None
-    return _record(best, single, sign)
+    meter = Verbose(sys.stdout) if options.verbose and not options.progress else options.progress
+    message = ""
+    try:
+        best: Finished | None = None
+        for attempt in range(options.starts):
+            leaves = job.find_start(built, options.start == "random", attempt)
+            run = _run(job, built, fresh, leaves, options, meter)
+            if best is None or run.final_loss() < best.final_loss():
+                best = run
+        assert best is not None
+        found = _record(best, single, sign)
+        message = found.message
+    finally:
+        if meter is not None:
+            meter.close(message)
+    return found
 
 
 def _check(o: MinimizeOptions) -> None:
@@ -219,16 +227,15 @@ def _settings(o: MinimizeOptions, start: Start, sign: int) -> Settings:
 
 
 def _run(
-    job: Job, built: Any, fresh: bool, leaves: Mapping[str, Array], o: MinimizeOptions
-) -> Finished:
+    job: Job, built: Any, fresh: bool, leaves: Mapping[str, Array], o: MinimizeOptions,
+    meter: Progress | None,
+) -> Finished:  # fmt: skip
     control = Control(int(o.max_iter), int(o.seed))
     course = Course(built.descent.records)
     run = Finished(job, built, fresh, o, None, dict(leaves), control, course)
     run.bound = job.bindings(built, job.first_state(leaves))
-    meter = o.progress if o.progress is not None or not o.verbose else Verbose(sys.stdout)
-    watch = Watch(
-        meter, o.max_seconds, None if o.callback is None else run.moment(o.callback)
-    )
+    callback = None if o.callback is None else run.moment(o.callback)
+    watch = Watch(meter, o.max_seconds, callback, unit="iteration")
     budget = 1000 if built.engine == "native" else 20
     run.ending = drive(built.runner, run.bound, control, course, 1, watch, budget)
     return run
@@ -253,7 +260,7 @@ def _record(run: Finished, single: str | None, sign: int) -> MinimumFound:
         return tree if single is None else tree[single]
 
     return MinimumFound(
-        None,
+        _function_of(run, sign),
         function=run.job.problem.name,
         params=bare(run.trees(leaves)),
         value=sign * value,
@@ -272,6 +279,20 @@ def _record(run: Finished, single: str | None, sign: int) -> MinimumFound:
         warnings=notes,
         history=history,
     )
+
+
+def _function_of(run: Finished, sign: int) -> Callable[[Array], float]:
+    """The function of all numbers in one flat array, as pictures want it."""
+    loss = run.job.loss_at(run.built, run.begin)
+
+    def value(flat: Array) -> float:
+        leaves, at = {}, 0
+        for name, array in run.begin.items():
+            leaves[name] = np.asarray(flat[at : at + array.size]).reshape(array.shape)
+            at += array.size
+        return sign * loss(leaves)
+
+    return value
 
 
 def _value_and_gradient(

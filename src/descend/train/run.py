@@ -87,6 +87,7 @@ class Watch:
     """What is looked at between entries.
 
     Attributes:
+        meter: told of progress, which it counts in `unit`; closed by whoever made it.
         callback: told of every epoch; the run stops where it returns True.
         checkpoint: told every `checkpoint_seconds`, and at the end.
     """
@@ -96,6 +97,7 @@ class Watch:
     callback: Callable[[int, float], Any] | None = None
     checkpoint: Callable[[], None] | None = None
     checkpoint_seconds: float = 10.0
+    unit: str = "epoch"
 
     @property
     def each_epoch(self) -> bool:
@@ -154,7 +156,7 @@ def drive(
     saved = begin
     outside = ""
     if watch.meter is not None:
-        watch.meter.start(control.max_epochs)
+        watch.meter.start(control.max_epochs, watch.unit)
     with _listening() as heard:
         while control.status == RUNNING and not outside:
             left = steps_per_epoch - control.batch

@@ -13,6 +13,7 @@ from descend.trace.tree import Tree, flatten, leaf_names
 __all__ = [
     "CANDIDATES",
     "Start",
+    "around",
     "best_candidate",
     "draw",
     "given_start",
@@ -186,6 +187,13 @@ def draw(names: Iterable[str], rng: np.random.Generator) -> dict[str, Array]:
         size = 10.0 ** rng.uniform(-DECADES, DECADES)
         found[name] = np.array(size if rng.random() < 0.5 else -size)
     return found
+
+
+def around(array: Array, rng: np.random.Generator) -> Array:
+    """Values within a decade of the given ones, of the same sign; normal where they are zero."""
+    factor = 10.0 ** rng.uniform(-1.0, 1.0, array.shape)
+    moved = np.where(array == 0, rng.normal(size=array.shape), array * factor)
+    return np.asarray(moved, array.dtype)
 
 
 def best_candidate(
