@@ -192,9 +192,7 @@ class Planner:
 
     # --- making plans ---------------------------------------------------------------------------
 
-    def _made(
-        self, call: Call, key: Hashable, by_value: bool
-    ) -> tuple[Plan, Sequence[Any]]:
+    def _made(self, call: Call, key: Hashable, by_value: bool) -> tuple[Plan, Sequence[Any]]:
         point, needs_values = self._traced(call, by_value)
         if needs_values and not by_value:
             if key is not None:

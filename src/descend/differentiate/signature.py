@@ -45,9 +45,7 @@ def signature(
     """
     leaves: list[Any] = []
     rest = _by_value if by_value else _other
-    parts = [
-        (_chosen if i in chosen else rest)(value, leaves) for i, value in enumerate(args)
-    ]
+    parts = [(_chosen if i in chosen else rest)(value, leaves) for i, value in enumerate(args)]
     if not kwargs and not vectors:
         return tuple(parts), leaves
     named = [(_chosen if k in chosen else rest)(value, leaves) for k, value in kwargs.items()]

@@ -392,6 +392,6 @@ def finish(trace: Trace) -> None:
 
 def model_of(function: Callable[..., Any], trace: Trace) -> Callable[..., Any]:
     """The copy of what the user hands over: a function, a method, or an object with `__call__`."""
-    if not isinstance(function, (types.FunctionType, functools.partial, np.ufunc)):
+    if not isinstance(function, functools.partial) and not _is_fixed(function):
         trace.captures.is_pure = False
     return stand_in(function, trace)  # type: ignore[no-any-return]
