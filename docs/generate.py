@@ -1,0 +1,286 @@
+"""Rewrite every output that the documentation shows, by running what stands above it.
+
+usage: python docs/generate.py            (`make docs`)
+       python docs/generate.py --check    (print what would change; 1 if anything)
+
+A page holds its own sources. Code blocks whose first line ends in one of these words are run, in
+order, in one Python session and one empty directory with a copy of `examples/` for each page:
+
+    ```python run       run; what it prints must be shown below
+    ```python error     run; it must raise, and the message is shown below
+    ```text output      replaced by what the block above printed
+    ```console run      lines after `$ ` are given to a shell; the others are replaced by its output
+
+The table between the marks `<!-- benchmark -->` and `<!-- /benchmark -->` is made from
+`bench/results/latest.json`. A block whose output differs in nothing but timings and rounding
+noise is left as it is.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import difflib
+import io
+import linecache
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT / "src"), str(ROOT / "bench")]
+
+PAGES = ("README.md", "docs/how-it-works.md", "docs/errors.md")
+COVERAGE = "docs/numpy-coverage.md"
+IMAGES = ROOT / "docs" / "images"
+PICTURES = ("parabola.png", "thurber.png")
+COLOURS = 64
+MARK = "\x1e"
+
+KINDS = "python run|python error|text output|console run"
+BLOCK = re.compile(rf"^```({KINDS})\n(.*?)^```$", re.M | re.S)
+TABLE = re.compile(r"(<!-- benchmark -->\n).*?(<!-- /benchmark -->)", re.S)
+VOLATILE: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (
+    (r"(?<![\w.])\d[\d.,]* ?(ns|µs|ms|s)\b", "0 s"),
+    (r"\b[0-9a-f]{40}\b", "digest"),
+    (r"-?\b\d(\.\d+)?e-(1[2-9]|[2-9]\d)\b", "nearly 0"),
+    (r"\b\d+\.\d{11,}", lambda match: f"{float(match[0]):.10g}"),
+    (r"\biterations?  *\d+[^)\n]*(?=\n|\))", "iterations"),
+    (r"(?<=\S)  +", "  "),
+)
+REGISTER = re.compile(r"%[a-z]\d+\b")
+
+
+def stable(text: str) -> str:
+    """The text without timings and rounding noise, with registers counted as they appear."""
+    for pattern, plain in VOLATILE:
+        text = re.sub(pattern, plain, text)
+    registers: dict[str, str] = {}
+    return REGISTER.sub(lambda m: registers.setdefault(m[0], f"%r{len(registers)}"), text)
+
+
+# --- running --------------------------------------------------------------------------------------
+
+
+class Session:
+    """What one page runs in: a directory, a shell's environment, a Python namespace."""
+
+    def __init__(self, page: str, folder: Path) -> None:
+        self.page, self.folder = page, folder
+        self.file = f"{Path(page).stem}.py"
+        self.source: list[str] = []
+        self.names: dict[str, Any] = {"__name__": "__main__"}
+        self.printed = ""
+
+    def run(self, kind: str, body: str) -> str:
+        """The block as it should stand."""
+        if kind == "text output":
+            shown, self.printed = self.printed, ""
+            return shown
+        if self.printed:
+            raise SystemExit(f"{self.page}: nothing shows this output:\n{self.printed}")
+        if kind == "console run":
+            return self.console(body)
+        self.printed = self.python(body, fails=kind == "python error")
+        return body
+
+    def python(self, code: str, fails: bool) -> str:
+        """What the code prints, or the message of the error that it must raise."""
+        first = len(self.source)
+        self.source += code.splitlines(keepends=True)
+        linecache.cache[self.file] = (len(code), None, self.source, self.file)
+        compiled = compile("\n" * first + code, self.file, "exec")
+        printed = io.StringIO()
+        try:
+            with contextlib.redirect_stdout(printed), contextlib.chdir(self.folder):
+                exec(compiled, self.names)
+        except Exception as error:
+            if not fails:
+                raise
+            return "".join(traceback.format_exception_only(error)).removeprefix("descend.errors.")
+        if fails:
+            raise SystemExit(f"{self.page}: this raises nothing:\n{code}")
+        return "\n".join(line.rstrip() for line in printed.getvalue().splitlines()) + "\n" * bool(
+            printed.getvalue()
+        )
+
+    def console(self, body: str) -> str:
+        """Every command of the block, all in one shell, with what it prints."""
+        asked = commands(body)
+        script = "\n".join(f"printf '{MARK}'\n{command}" for command in asked)
+        done = subprocess.run(
+            ["sh", "-c", script], cwd=self.folder, text=True, env=environment(self.folder),
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+        lines: list[str] = []
+        for command, printed in zip(asked, done.stdout.split(MARK)[1:], strict=True):
+            lines += [f"$ {command}", *(line.rstrip() for line in printed.splitlines())]
+        return "\n".join(lines) + "\n"
+
+
+def commands(body: str) -> list[str]:
+    """The commands of a block; a line that ends in a backslash goes on in the next."""
+    found: list[str] = []
+    goes_on = False
+    for line in body.splitlines():
+        if goes_on:
+            found[-1] += "\n" + line
+        elif line.startswith("$ "):
+            found.append(line[2:])
+        else:
+            continue
+        goes_on = line.endswith("\\")
+    return found
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """A terminal 80 columns wide, this environment's commands, a cache of its own."""
+    return {
+        **os.environ,
+        "PATH": f"{folder / '.bin'}{os.pathsep}{os.environ.get('PATH', '')}",
+        "PYTHONPATH": str(ROOT / "src"),
+        "PYTHONUNBUFFERED": "1",
+        "MPLBACKEND": "Agg",
+        "COLUMNS": "80",
+        "NO_COLOR": "1",
+        "DESCEND_CACHE_DIR": str(folder / ".cache"),
+    }
+
+
+@contextlib.contextmanager
+def workshop() -> Any:
+    """An empty directory with the examples, and with the commands that pages use."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        shutil.copytree(ROOT / "examples", folder / "examples")
+        (folder / ".bin").mkdir()
+        for command, words in (("descend", " -m descend"), ("python", "")):
+            script = folder / ".bin" / command
+            script.write_text(f'#!/bin/sh\nexec "{sys.executable}"{words} "$@"\n')
+            script.chmod(0o755)
+        os.environ["DESCEND_CACHE_DIR"] = str(folder / ".cache")
+        yield folder
+
+
+# --- pages ----------------------------------------------------------------------------------------
+
+
+def rendered(page: str, text: str) -> str:
+    """The page with every output new, unless nothing but timings changed."""
+    with workshop() as folder:
+        session = Session(page, folder)
+
+        def block(match: re.Match[str]) -> str:
+            kind, old = match.groups()
+            new = session.run(kind, old)
+            return f"```{kind}\n{old if stable(new) == stable(old) else new}```"
+
+        text = BLOCK.sub(block, text)
+        if session.printed:
+            raise SystemExit(f"{page}: nothing shows this output:\n{session.printed}")
+    return text
+
+
+def with_table(text: str) -> str:
+    """The page with the benchmark's table as it was last measured."""
+    return TABLE.sub(lambda m: m[1] + benchmark_table() + m[2], text)
+
+
+def benchmark_table() -> str:
+    """The rows that a reader asks for first, from the last whole run of the benchmark."""
+    import json
+
+    import report
+
+    path = ROOT / "bench" / "results" / "latest.json"
+    if not path.exists():
+        return "*Not measured yet: `make bench` writes the figures, `make docs` this table.*\n"
+    outcome = json.loads(path.read_text(encoding="utf-8"))
+    peers = [p for p in SHOWN if p in outcome["peers"] and p not in outcome["missing"]]
+    titles = [report.TITLES[p] for p in peers]
+    lines = [
+        "| rows, batch, order | " + " | ".join([*titles, "the machine's limit"]) + " |",
+        "|---|" + "---:|" * (len(peers) + 1),
+    ]
+    for row in outcome["cases"]:
+        cells = [report.cell(row["results"].get(p)) for p in peers]
+        name = row["case"].replace("/", ", ")
+        lines.append(f"| {name} | " + " | ".join([*cells, report.number(row["limit"])]) + " |")
+    about = outcome["machine"]
+    lines += ["", f"{about['processor']}, {about['cores']} cores.", ""]
+    lines += report.summary(outcome["cases"])
+    return "\n".join(lines) + "\n"
+
+
+SHOWN = ("descend_fit", "jax_scan", "numba_loop", "torch_eager", "sklearn_sgd", "numpy_loop")
+
+
+def coverage_page(_: str) -> str:
+    from descend.trace.coverage import coverage_page
+
+    return coverage_page()
+
+
+def page_makers() -> dict[str, Callable[[str], str]]:
+    """Every generated page with what makes it from its present text."""
+    makers: dict[str, Callable[[str], str]] = {
+        page: lambda text, page=page: rendered(page, text) for page in PAGES
+    }
+    return {**makers, COVERAGE: coverage_page}
+
+
+def draw() -> None:
+    """The pictures of the demonstration, with fewer colours, so that they stay small."""
+    from PIL import Image
+
+    with workshop() as folder:
+        subprocess.run(
+            [sys.executable, str(ROOT / "examples" / "demo.py")], cwd=folder, check=True,
+            stdout=subprocess.DEVNULL, env=environment(folder),
+        )  # fmt: skip
+        IMAGES.mkdir(exist_ok=True)
+        for name in PICTURES:
+            picture = Image.open(folder / "demo-output" / name).convert("RGB")
+            picture.quantize(COLOURS).save(IMAGES / name, optimize=True)
+
+
+def check(pages: dict[str, Callable[[str], str]]) -> int:
+    """Print the differences that are no timings; 1 if there are any."""
+    changed = 0
+    for page, make in pages.items():
+        old = (ROOT / page).read_text(encoding="utf-8")
+        pair = (stable(text).splitlines() for text in (old, make(old)))
+        lines = list(difflib.unified_diff(*pair, page, f"{page}, generated", lineterm=""))
+        print(*lines, sep="\n", end="\n" if lines else "")
+        changed |= bool(lines)
+    return changed
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--check", action="store_true", help="change nothing, print differences")
+    parser.add_argument("pages", nargs="*", help=f"of {', '.join([*PAGES, COVERAGE])}")
+    options = parser.parse_args()
+    makers = page_makers()
+    pages = {page: makers[page] for page in options.pages or makers}
+    if options.check:
+        return check(pages)
+    for page, make in pages.items():
+        path = ROOT / page
+        path.write_text(with_table(make(path.read_text(encoding="utf-8"))), encoding="utf-8")
+        print(f"{page}: written")
+    if not options.pages:
+        draw()
+        print(*(f"docs/images/{name}: drawn" for name in PICTURES), sep="\n")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

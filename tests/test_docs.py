@@ -1,0 +1,142 @@
+"""The pages say what the program prints, and lead nowhere that is not there."""
+
+import importlib.util
+import re
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+GENERATOR = ROOT / "docs" / "generate.py"
+PAGES = ("README.md", "docs/how-it-works.md", "docs/errors.md", "docs/numpy-coverage.md")
+WRITTEN = sorted(
+    str(path.relative_to(ROOT))
+    for folder in ("", "docs", "examples")
+    for path in (ROOT / folder).glob("*.md")
+)
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+CODE = re.compile(r"^( *)```.*?^\1```$|`[^`\n]*`", re.M | re.S)
+
+
+@pytest.fixture(scope="module")
+def generate() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("generate_docs", GENERATOR)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_page_is_what_the_program_prints(page: str) -> None:
+    command = [sys.executable, str(GENERATOR), "--check", page]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, f"`make docs` would change {page}:\n{done.stdout}{done.stderr}"
+
+
+def anchors(page: Path) -> set[str]:
+    """What headings can be linked to, spelt as on GitHub."""
+    text = re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.M | re.S)
+    headings = re.findall(r"^#+ (.+)$", text, re.M)
+    return {re.sub(r"[^\w\- ]", "", h.lower()).replace(" ", "-") for h in headings}
+
+
+def broken(link: str, page: Path) -> bool:
+    path, _, anchor = link.partition("#")
+    target = page if not path else (page.parent / path).resolve()
+    if not target.exists():
+        return True
+    return bool(anchor) and anchor not in anchors(target)
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_links_resolve(name: str) -> None:
+    page = ROOT / name
+    links = LINK.findall(CODE.sub("", page.read_text(encoding="utf-8")))
+    inside = [link for link in links if not link.startswith(("http://", "https://"))]
+    assert not [link for link in inside if broken(link, page)]
+
+
+def test_a_broken_link_is_seen() -> None:
+    assert broken("no-such-page.md", ROOT / "README.md")
+    assert broken("#no-such-heading", ROOT / "README.md")
+    assert broken("docs/errors.md#no-such-heading", ROOT / "README.md")
+    assert not broken("docs/errors.md#exit-codes", ROOT / "README.md")
+
+
+def test_pictures_are_there_and_small() -> None:
+    pictures = sorted((ROOT / "docs" / "images").glob("*.png"))
+    assert [p.name for p in pictures] == ["parabola.png", "thurber.png"]
+    for picture in pictures:
+        assert picture.read_bytes().startswith(b"\x89PNG")
+        assert picture.stat().st_size <= 150_000
+
+
+def test_blocks_are_run_in_one_session(generate: ModuleType) -> None:
+    page = (
+        "```python run\na = 6\n```\ntext\n```python run\nprint(7 * a)\n```\n\n"
+        "```text output\nold\n```\n```console run\n$ word=seen; echo one\nold\n$ echo $word\n```\n"
+    )
+    made = generate.rendered("page.md", page)
+    assert "```text output\n42\n```" in made
+    assert "$ word=seen; echo one\none\n$ echo $word\nseen\n```" in made
+    assert "old" not in made
+
+
+def test_an_error_is_shown_with_the_page_and_its_line(generate: ModuleType) -> None:
+    page = (
+        "```python run\nimport descend\n\ndef f(x):\n    return x if x > 0 else 0\n```\n"
+        "```python error\ndescend.grad(f)(1.0)\n```\n```text output\n```\n"
+    )
+    made = generate.rendered("page.md", page)
+    assert "TraceError: the model branches on a value" in made
+    assert "page.py:4: return x if x > 0 else 0" in made
+
+
+def test_what_is_printed_must_be_shown(generate: ModuleType) -> None:
+    with pytest.raises(SystemExit, match="nothing shows this output"):
+        generate.rendered("page.md", "```python run\nprint(1)\n```\n")
+
+
+def test_an_error_must_come(generate: ModuleType) -> None:
+    with pytest.raises(SystemExit, match="this raises nothing"):
+        generate.rendered("page.md", "```python error\n1 + 1\n```\n")
+
+
+@pytest.mark.parametrize(
+    "one, other",
+    [
+        ("time  826 µs, native (compiled in 84.8 ms)", "time  1.2 ms, native (compiled in 3 s)"),
+        ("value  4.930380658e-30  5", "value  0.000e-16    5"),
+        ("73.78652140168685", "73.78652140168697"),
+        ("%v58 = load i64, ptr %r13", "%v61 = load i64, ptr %r14"),
+    ],
+)
+def test_noise_changes_no_page(generate: ModuleType, one: str, other: str) -> None:
+    assert generate.stable(one) == generate.stable(other)
+
+
+@pytest.mark.parametrize(
+    "one, other",
+    [
+        ("w1  4.334302857", "w1  4.334302858"),
+        ("loss 6.415e-04", "loss 6.416e-04"),
+        ("  at: page.py:4", "  at: page.py:5"),
+        ("exit code 2", "exit code 3"),
+        ("%v59 = fadd double %v58, %v57", "%v59 = fadd double %v58, %v58"),
+    ],
+)
+def test_everything_else_does(generate: ModuleType, one: str, other: str) -> None:
+    assert generate.stable(one) != generate.stable(other)
+
+
+def test_the_benchmark_is_a_table_or_a_marker(generate: ModuleType) -> None:
+    page = "before\n<!-- benchmark -->\nold\n<!-- /benchmark -->\nafter\n"
+    made = generate.with_table(page)
+    assert made.startswith("before\n<!-- benchmark -->\n")
+    assert made.endswith("<!-- /benchmark -->\nafter\n")
+    assert "old" not in made
+    assert "make bench" in made or "| descend |" in made
