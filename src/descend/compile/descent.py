@@ -34,7 +34,7 @@ __all__ = ["CONTROL", "DescentText", "write_descent"]
 
 CONTROL = (
     "n_rows", "max_epochs", "shuffle_key", "epoch", "batch", "budget", "steps", "status",
-    "records", "capacity", "loss_sum",
+    "records", "capacity", "loss_sum", "reorder",
 )  # fmt: skip
 I64 = "i64"
 
@@ -202,9 +202,11 @@ class DescentWriter:
         self.branch(self.e.and_(has_budget, room), "epoch_start", "leave")
         self.label("epoch_start")
         if self.program.plan.shuffle:
-            unshuffled = self.e.eq(self.variable("batch"), 0)
-            self.branch(unshuffled, "shuffle", "shuffled")
+            first = self.e.eq(self.variable("batch"), 0)
+            missing = self.e.ne(self.variable("reorder"), 0)
+            self.branch(self.e.or_(first, missing), "shuffle", "shuffled")
             self.label("shuffle")
+            self.assign("reorder", _number(0))
             words = [self.variable(w) for w in ("n_rows", "shuffle_key", "epoch")]
             write_shuffle(self.f, self.program.data, self.swaps, *words)
             self.jump("shuffled")

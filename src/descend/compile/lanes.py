@@ -38,6 +38,7 @@ class Emitter:
         width: lanes of constants whose width nothing else decides.
         preamble: module-level text by name (declarations of intrinsics, cold helper functions);
             share one dict between the functions of a module and print its values once.
+        outline: whether elementary functions should be calls, for code that is long and not hot.
         block: label of the block being written. Conditional code (`when_any`) starts new blocks,
             so a phi must name the `block` at the time its operand's last instruction was written.
 
@@ -55,7 +56,9 @@ class Emitter:
         width: int = 1,
         preamble: dict[str, str] | None = None,
         block: str = "entry",
+        outline: bool = False,
     ) -> None:
+        self.outline = outline
         self.lines = lines
         self.width = width
         self.preamble: dict[str, str] = {} if preamble is None else preamble

@@ -34,7 +34,7 @@ class FunctionText:
     def __init__(self, parent: FunctionText | None = None) -> None:
         self.body: list[str] = []
         preamble: dict[str, str] = {} if parent is None else parent.e.preamble
-        self.e: Emitter = Emitter(self.body, 1, preamble, block="start")
+        self.e: Emitter = Emitter(self.body, 1, preamble, "start", outline=parent is not None)
         self.entry: list[str] = []
         self.parent = parent
         self.globals: list[str] = [] if parent is None else parent.globals

@@ -124,6 +124,7 @@ OPERATIONS: dict[str, Callable[..., Value]] = {
     **{name: _method(f"{name}_") for name in ("and", "or", "not")},
 }  # fmt: skip
 
+OUTLINED = (frozenset(ELEMENTARY) - {"sqrt"}) | {"pow", "mod", "fmod", "floordiv"}
 NATIVE_ELEMENTWISE = frozenset(OPERATIONS) | frozenset(ELEMENTARY) | {"cast"}
 
 
@@ -133,12 +134,37 @@ def emit_operation(
     """Write one elementwise operation on values of equal width."""
     if op == "cast":
         return e.convert(args[0], kind_of(dtype))
+    if e.outline and op in OUTLINED and is_float(args[0].kind):
+        return _outlined(e, op, args, dtype, attr)
     rule = OPERATIONS.get(op)
     if rule is not None:
         return rule(e, *args)
     if attr:
         return ELEMENTARY[op](e, *args, **attr)
     return ELEMENTARY[op](e, *args)
+
+
+def _outlined(
+    e: Emitter, op: str, args: tuple[Value, ...], dtype: np.dtype[Any], attr: Any
+) -> Value:
+    """A call of the operation as a function of the module, written when first needed.
+
+    The same instructions in the same order: the same bits as where it is written in place.
+    """
+    first = args[0]
+    suffix = "".join(f"_{value}" for value in (attr or {}).values())
+    name = f"@{op}{suffix}_{first.kind}_{first.width}"
+    if name not in e.preamble:
+        e.preamble[name] = ""
+        lines: list[str] = []
+        inner = Emitter(lines, first.width, e.preamble)
+        operands = tuple([Value(f"%x{i}", a.kind, a.width) for i, a in enumerate(args)])
+        result = emit_operation(inner, op, operands, dtype, attr)
+        head = f"define internal {result.type} {name}({', '.join(o.typed for o in operands)})"
+        body = [f"{head} noinline nounwind {{", "entry:", *lines, f"  ret {result.typed}", "}"]
+        e.preamble[name] = "\n".join(body)
+    typed = ", ".join([a.typed for a in args])
+    return e.op(f"call {first.type} {name}({typed})", first.kind, first.width)
 
 
 def memory_type(kind: str) -> str:

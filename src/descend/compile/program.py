@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+import threading
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -64,11 +65,30 @@ def _program_key(p: Program) -> str:
     return f"{counts} {p.plan}\n{graph_key(outputs, inputs, {p.rows: 0})}"
 
 
+@dataclass
+class _Session:
+    """The buffers of one run between its entries.
+
+    Attributes:
+        key: the arrays of the run, by identity (`where` keeps them alive).
+        where, table: every buffer by name, and their addresses for the native function.
+        room: how many epochs' records fit.
+        ordered: the (seed, epoch) whose order of rows the buffers hold.
+    """
+
+    key: tuple[int, ...]
+    where: dict[Any, Any]
+    table: Array
+    room: int
+    ordered: tuple[int, int] | None = None
+
+
 class NativeProgram:
     """Compiled variants of one program, made when first needed.
 
     A variant is: with or without a last, smaller batch. Buffers that a run needs between its
-    entries (the order of rows, records) belong to the bindings and are kept here by their id.
+    entries (the order of rows, records) are kept, for each thread, for the arrays used last; the
+    order is made anew where a run is taken up in the middle of an epoch with other arrays.
     """
 
     def __init__(self, program: Program) -> None:
@@ -78,8 +98,7 @@ class NativeProgram:
         self._dims = list(dict.fromkeys([p.rows, *fixed]))
         self._key = _program_key(p)
         self._variants: dict[bool, tuple[DescentText, Loaded]] = {}
-        self._session: tuple[Any, dict[Any, Any], Array] | None = None
-        self._room = 1
+        self._own = threading.local()
 
     def variant(self, n_rows: int) -> tuple[DescentText, Loaded]:
         """The description and the loaded code for a number of rows."""
@@ -100,17 +119,20 @@ class NativeProgram:
     def run(self, bound: Bindings, control: Control, budget: int) -> None:
         """Advance a run by at most `budget` steps, or until it stops. Call again to go on."""
         text, loaded = self.variant(bound.n_rows)
-        where, words, table = self._buffers(bound, text)
+        session = self._session(bound, text)
+        words = session.where[("control",)]
         floats = words.view(np.float64)
         while control.status == RUNNING:
             words[:] = (
                 bound.n_rows, control.max_epochs, 0, control.epoch, control.batch, budget,
-                control.steps, RUNNING, 0, self._room, 0,
+                control.steps, RUNNING, 0, session.room, 0,
+                session.ordered != (control.seed, control.epoch),
             )  # fmt: skip
             words[2:3].view(np.uint64)[0] = _mix(control.seed & ((1 << 64) - 1))
             floats[10] = control.loss_sum
-            loaded.function(table.ctypes.data)
-            self._after(bound, control, where, text, words, floats)
+            loaded.function(session.table.ctypes.data)
+            self._after(bound, control, session.where, text, words, floats)
+            session.ordered = control.seed, control.epoch
             budget = int(words[5])
             if budget <= 0:
                 return
@@ -125,11 +147,10 @@ class NativeProgram:
             columns = (where["record", i] for i in range(len(text.records)))
             control.records.append(tuple(c[:count].copy() for c in columns))
 
-    def _buffers(self, bound: Bindings, text: DescentText) -> tuple[dict[Any, Any], Array, Array]:
-        key = (id(bound), *map(id, bound.state))
-        if self._session is not None and self._session[0] == key:
-            _, where, table = self._session
-            return where, where[("control",)], table
+    def _session(self, bound: Bindings, text: DescentText) -> _Session:
+        held: _Session | None = getattr(self._own, "session", None)
+        if held is not None and held.key == _identity(bound):
+            return held
         p = self.program
         bound.state[:] = [
             np.array(a, n.dtype, order="C") for a, n in zip(bound.state, p.state, strict=True)
@@ -142,8 +163,8 @@ class NativeProgram:
         ]
         extents: dict[Dim, int] = bind_extents(dict(zip(p.fixed, bound.fixed, strict=True)))
         extents[p.rows] = min(bound.n_rows, p.plan.batch_size or bound.n_rows)
-        self._room = _recorded_epochs(text, extents)
-        where = {("control",): np.zeros(len(CONTROL), np.int64)}
+        room = _recorded_epochs(text, extents)
+        where: dict[Any, Any] = {("control",): np.zeros(len(CONTROL), np.int64)}
         where[("spill",)] = np.empty(text.spill)
         where |= {("epoch", i): np.empty(1) for i in range(2)}
         swaps = p.plan.shuffle and swaps_rows(p.data)
@@ -155,13 +176,17 @@ class NativeProgram:
         for place in text.scratch:
             where[place.role, place.number] = np.empty(concrete(place.shape, extents), place.dtype)
         for place in text.records:
-            shape = (self._room, *concrete(place.shape, extents))
+            shape = (room, *concrete(place.shape, extents))
             where["record", place.number] = np.empty(shape, place.dtype)
         where |= {("extent", d): n for d, n in extents.items()}
         where["extent", p.rows] = bound.n_rows
         table = pointer_table(text.slots, where)
-        self._session = ((id(bound), *map(id, bound.state)), where, table)
-        return where, where[("control",)], table
+        made = self._own.session = _Session(_identity(bound), where, table, room)
+        return made
+
+
+def _identity(bound: Bindings) -> tuple[int, ...]:
+    return bound.n_rows, *map(id, (*bound.state, *bound.data, *bound.fixed))
 
 
 def compile_program(program: Program) -> NativeProgram:
