@@ -27,16 +27,15 @@ from descend.graph.linear import (
     reshape,
     slice_,
 )
-from descend.graph.node import Dim, Node, RowsAsked, postorder, substitute
+from descend.graph.node import Dim, Node, postorder, substitute
 from descend.graph.program import EpochGraph, Plan, Program, StepGraph
 from descend.graph.source import const, input_node, row_count
 from descend.graph.text import graph_text
 from descend.simplify.driver import simplify
-from descend.trace.context import Origin, Trace, tracing
-from descend.trace.formula import Formula
-from descend.trace.tensor import Tensor, as_node, wrap
-from descend.trace.trace import Traced, trace_function
-from descend.trace.tree import Tree
+from descend.trace.context import Trace, tracing
+from descend.trace.model import Model, Spec, trace_model
+from descend.trace.tensor import as_node, wrap
+from descend.trace.trace import trace_function
 
 if TYPE_CHECKING:
     from descend.methods.base import Optimizer
@@ -51,6 +50,7 @@ __all__ = [
     "Pass",
     "Recipe",
     "Spec",
+    "column_key",
     "descent",
     "loss_graph",
     "pieces",
@@ -59,19 +59,16 @@ __all__ = [
 
 FLOAT = np.dtype(np.float64)
 Nodes = dict[str, Node]
+TARGET, WEIGHT, SIGMA = "target", "sample_weight", "sigma"
 
 
-@dataclass(frozen=True)
-class Spec:
-    """The shape (without the rows) and the dtype of an array that will be bound later."""
+def column_key(name: str) -> str:
+    """What a data argument is called among the program's inputs.
 
-    shape: tuple[int, ...]
-    dtype: np.dtype[Any]
-
-    @classmethod
-    def of(cls, array: Any, rows: bool = False) -> Spec:
-        """The spec of an array, without its first axis if that is the rows."""
-        return cls(array.shape[1:] if rows else array.shape, array.dtype)
+    >>> column_key("x"), column_key("sigma")
+    ('x', 'sigma (data)')
+    """
+    return f"{name} (data)" if name in (TARGET, WEIGHT, SIGMA) else name
 
 
 @dataclass(frozen=True)
@@ -84,32 +81,6 @@ class Pass:
 
     def __str__(self) -> str:
         return graph_text(list(self.results.values()), list(self.results))
-
-
-@dataclass(frozen=True)
-class Model:
-    """A traced model: its prediction as a graph over rows and parameters.
-
-    Attributes:
-        rows: the symbolic number of rows, or the number itself where the model asked for it.
-        data, leaves: the inputs by name; every leaf of a tree of parameters has its own.
-        nodes: what the model returned: the prediction, or a pair of arrays for some losses.
-        trace: the captured arrays and the places in the user's code.
-        origins: places that the trace itself does not know (of formulas).
-        why_rows: what asked for the number of rows, or an empty string.
-    """
-
-    rows: Dim | int
-    data: Mapping[str, Node]
-    leaves: Mapping[str, Node]
-    nodes: tuple[Node, ...]
-    trace: Trace
-    origins: Mapping[Node, Origin] = field(default_factory=dict)
-    why_rows: str = ""
-
-    def origin(self, node: Node) -> Origin | None:
-        """The place in the user's code, or the piece of his formula, that made the node."""
-        return self.origins.get(node) if self.origins else self.trace.origin(node)
 
 
 @dataclass(frozen=True)
@@ -163,66 +134,7 @@ class Descent:
     inputs: Mapping[str, Node]
 
 
-# --- 1. trace -----------------------------------------------------------------------------------
-
-
-def trace_model(
-    apply: Callable[..., Any],
-    arrange: Callable[[Nodes, Nodes], tuple[Sequence[Any], Mapping[str, Any]]],
-    data: Mapping[str, Spec],
-    leaves: Mapping[str, Spec],
-    n_rows: int | None = None,
-    known: bool = False,
-) -> Model:
-    """Run the model once over stand-ins for the rows and for every parameter.
-
-    Args:
-        apply: the user's function, or a formula.
-        arrange: (data, leaves) → positional and keyword arguments of `apply`.
-        n_rows: the number of rows, to trace again with if the model asks for it.
-        known: trace with that number at once.
-    """
-    if known and n_rows is not None:
-        return _traced(apply, arrange, data, leaves, n_rows, "")
-    try:
-        return _traced(apply, arrange, data, leaves, Dim("rows"), "")
-    except RowsAsked as asked:
-        if n_rows is None:
-            raise
-        return _traced(apply, arrange, data, leaves, n_rows, asked.why)
-
-
-def _traced(
-    apply: Any, arrange: Any, data: Mapping[str, Spec], leaves: Mapping[str, Spec],
-    rows: Dim | int, why: str,
-) -> Model:  # fmt: skip
-    columns = {n: input_node(n, (rows, *s.shape), s.dtype) for n, s in data.items()}
-    inputs = {n: input_node(n, s.shape, s.dtype) for n, s in leaves.items()}
-    args, kwargs = arrange(columns, inputs)
-    origins: dict[Node, Origin] = {}
-    if isinstance(apply, Formula):
-        traced = _traced_formula(apply, kwargs, origins)
-    else:
-        traced = trace_function(apply, args, kwargs)
-    return Model(rows, columns, inputs, tuple(traced.outputs), traced.trace, origins, why)
-
-
-def _traced_formula(
-    formula: Formula, values: Mapping[str, Node], origins: dict[Node, Origin]
-) -> Traced:
-    """The formula over stand-ins; each node is remembered with the piece of text that made it."""
-
-    def seen(piece: str, value: Any) -> None:
-        if isinstance(value, Tensor):
-            origins.setdefault(value.node, Origin("formula", 1, piece, None))
-
-    with tracing() as trace:
-        result = formula.evaluate({name: wrap(node) for name, node in values.items()}, seen)
-        node = as_node(result)
-    return Traced([node], Tree(), trace)
-
-
-# --- 2. loss ------------------------------------------------------------------------------------
+# --- loss ------------------------------------------------------------------------------------
 
 
 def loss_graph(
@@ -287,7 +199,7 @@ def _mean_square(
     return loss, residual
 
 
-# --- 3. the descent -----------------------------------------------------------------------------
+# --- the descent -----------------------------------------------------------------------------
 
 
 def descent(model: Model, recipe: Recipe) -> Descent:
@@ -314,7 +226,7 @@ class Building:
         self.state: Nodes = {}
         self.new: Nodes = {}  # after a step
         self.after: Nodes = {}  # after an epoch
-        self.data: Nodes = dict(model.data)
+        self.data: Nodes = {column_key(n): node for n, node in model.data.items()}
         self.fixed: Nodes = {}
         self.captured: dict[str, Any] = {}
         self.pieces: Nodes = {}  # leaf → its place in the vector of all parameters
@@ -416,13 +328,13 @@ class Building:
 
     def hyperparameters(self) -> SimpleNamespace:
         """`h` of the optimizer's step; a scheduled rate is a state that epochs set."""
-        t = self.put_state("t")
-        self.new["t"] = call("add", t, 1.0)
+        t = self.put_state("update count")
+        self.new["update count"] = call("add", t, 1.0)
         self.bound = self.optimizer.bind(self.numbers("optimizer", self.optimizer))
         h = SimpleNamespace(**{f.name: getattr(self.bound, f.name) for f in fields(self.bound)})
-        h.t = wrap(self.new["t"])
+        h.t = wrap(self.new["update count"])
         if hasattr(getattr(h, "lr", None), "value"):
-            h.lr = wrap(self.put_state("lr"))
+            h.lr = wrap(self.put_state("learning rate"))
         return h
 
     def step(self, key: str, p: Node, h: Any, **evaluated: Node) -> Node:
@@ -456,13 +368,13 @@ class Building:
         h, gradients = self.hyperparameters(), self.clipped()
         leaves = list(self.leaves.values())
         dtype = np.result_type(*(leaf.dtype for leaf in leaves))
-        vector = self.put_state("parameters", (sum(leaf.size for leaf in leaves),), dtype)
+        vector = self.put_state("all parameters", (sum(leaf.size for leaf in leaves),), dtype)
         self.pieces = dict(zip(self.leaves, pieces(vector, leaves), strict=True))
         e = {"loss": self.objective, **self.equations}
         if not self.equations:
             e["gradient"] = _joined([gradients[name] for name in self.leaves], dtype)
         e = {name: cast(node, dtype) for name, node in e.items()}
-        self.new["parameters"] = self.step("method", vector, h, **e)
+        self.new["all parameters"] = self.step("method", vector, h, **e)
         self.record_update()
 
     def record_update(self) -> None:
@@ -470,7 +382,7 @@ class Building:
         about = f"one step of {type(self.optimizer).__name__}"
         self.passes.append(Pass("update", about, results))
 
-    # --- 4. simplify and assemble
+    # --- assembly
 
     def assemble(self) -> Descent:
         """The program of what is needed, after simplification."""
@@ -513,8 +425,9 @@ class Building:
         """The states that the answer, the history or the verdict depend on."""
         names = {node: name for name, node in self.state.items()}
         kept: set[str] = set()
-        lasting = ("parameters", "method/", "best", *self.leaves)
-        waiting = [n for n in self.state if n.startswith(("method/", "best")) or n in lasting]
+        lasting = ("all parameters", "best loss", *self.leaves)
+        prefixes = ("method/", "best value/") if self.pieces else ("best value/",)
+        waiting = [n for n in self.state if n.startswith(prefixes) or n in lasting]
         waiting += [names[n] for n in postorder(ends) if n in names]
         while waiting:
             name = waiting.pop()
@@ -522,10 +435,6 @@ class Building:
                 kept.add(name)
                 waiting += [names[n] for n in postorder([step[name], after[name]]) if n in names]
         return kept
-
-
-def _stand_ins(value: Any) -> Any:
-    return [wrap(v) for v in value] if isinstance(value, list) else wrap(value)
 
 
 def _total(x: Node) -> Node:

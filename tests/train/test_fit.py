@@ -386,3 +386,14 @@ def test_frames(library):
         np.testing.assert_allclose(fit.params["a"], np.polyfit(X, Y, 1)[0])
     np.testing.assert_allclose(by_formula.predict(frame), by_formula.fitted)
     np.testing.assert_allclose(by_name.predict(frame), by_name.fitted)
+
+
+def test_a_surface_over_x_and_y():
+    """The model's second argument is called y, as the target is."""
+    u, v = np.meshgrid(np.linspace(0, 1, 5), np.linspace(0, 1, 6))
+    z = 2 * u.ravel() - v.ravel() + 3
+    fit = descend.fit(lambda x, y, a, b, c: a * x + b * y + c, (u.ravel(), v.ravel()), z)
+    np.testing.assert_allclose(list(fit.params.values()), [2, -1, 3])
+    bad = np.where(z > 4.5, np.nan, z)
+    with pytest.raises(descend.DataError, match="the target is missing"):
+        descend.fit(lambda x, y, a: a * x, (u.ravel(), v.ravel()), bad)

@@ -98,3 +98,29 @@ def test_many_parameters_take_the_batched_jacobian():
     np.testing.assert_allclose(native.history["loss"][:4], plain.history["loss"][:4], rtol=1e-9)
     for fit in (native, plain):
         np.testing.assert_allclose(fit.params["w"], truth, atol=1e-9)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "lm"])
+@pytest.mark.parametrize("engine", ["native", "interpreted"])
+def test_names_of_the_users_clash_with_none_of_ours(engine, optimizer):
+    def model(target, sigma, sample_weight, t, lr, parameters, method, best, epoch):
+        return target * t + sigma * lr + sample_weight * parameters + method * best + epoch
+
+    data = {"target": X, "sigma": X**2, "sample_weight": np.sin(3 * X)}
+    y = 2 * X + X**2 - np.sin(3 * X) + 1
+    start = dict.fromkeys(("t", "lr", "parameters", "epoch"), 0.5) | {"method": 1.0, "best": 0.5}
+    fit = descend.fit(
+        model, data, y, start=start, optimizer=optimizer, engine=engine, epochs=4, record="params",
+        sigma=np.linspace(1, 2, 20), sample_weight=np.linspace(1, 3, 20), keep_best=True,
+        ftol=1e-12, patience=3,
+    )  # fmt: skip
+    other = descend.fit(
+        lambda u, v, w, a, b, c, d, e, f: u * a + v * b + w * c + d * e + f,
+        tuple(data.values()), y, start=dict(zip("abcdef", start.values(), strict=True))
+        | {"d": 1.0, "e": 0.5, "f": 0.5}, optimizer=optimizer, engine=engine, epochs=4,
+        sigma=np.linspace(1, 2, 20), sample_weight=np.linspace(1, 3, 20), keep_best=True,
+        ftol=1e-12, patience=3,
+    )  # fmt: skip
+    np.testing.assert_allclose(list(fit.params.values()), list(other.params.values()), rtol=1e-12)
+    assert fit.loss == pytest.approx(other.loss, rel=1e-12)
+    assert "sigma = " in str(fit.explain(3))

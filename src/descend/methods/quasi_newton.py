@@ -140,8 +140,8 @@ def _verdict(p: Array, loss: Array, s: State, accept: Array, h: Any) -> Array:
     code = np.where(accept & (move <= cast(h.xtol, eps) * size), XTOL, 0)
     code = np.where(accept & (fall < cast(h.ftol, eps) * np.abs(s["loss"])), FTOL, code)
     stuck = ~accept & ((move <= eps * size) | (s["trials"] >= MOST_TRIALS))
-    ending = np.where(predicted <= 16 * eps * np.abs(s["loss"]), PRECISION, STALLED)
-    ending = np.where(s["closed"] > 0, ending, UNBOUNDED)
+    ending = np.where(s["closed"] > 0, STALLED, UNBOUNDED)
+    ending = np.where(predicted <= 16 * eps * np.abs(s["loss"]), PRECISION, ending)
     return np.where(stuck, ending, code)
 
 

@@ -14,7 +14,7 @@ from descend.graph.linear import broadcast_like, reduce_sum, zeros
 from descend.graph.node import Node, substitute
 from descend.graph.selection import reduce_max
 from descend.graph.source import const, input_node, row_count
-from descend.pipeline import FLOAT, Building, Model, Nodes, pieces
+from descend.pipeline import FLOAT, Building, Model, Nodes, column_key, pieces
 from descend.trace.context import tracing
 from descend.trace.tensor import as_node, wrap
 from descend.train.stopping import Rules, end_of_epoch, first_state
@@ -37,7 +37,7 @@ class EndOfEpoch:
     def __call__(self, b: Building) -> None:
         """Enter the stop code, the records and the states' values after an epoch."""
         rules = self.rules
-        own = b.state.get("method/loss")
+        own = b.state.get("method/loss") if b.pieces else None
         loss = b.mean if own is None else cast(own, FLOAT)
         answers = _answers(b)
         o: dict[str, Any] = {"params": list(answers.values()), "code": _method_code(b)}
@@ -57,14 +57,14 @@ class EndOfEpoch:
 
     def judge(self, b: Building, o: Mapping[str, Any]) -> None:
         """The stop code by the rules, and the rules' own state."""
-        s = {name: b.put_state(f"rule/{name}") for name in first_state(self.rules)}
+        s = {name: b.put_state(f"stopping rule/{name}") for name in first_state(self.rules)}
         h = SimpleNamespace()
         for name in self.rules.limits:
             node = b.fixed.setdefault(f"rule.{name}", input_node(name))
             setattr(h, name, wrap(node))
         seen = SimpleNamespace(**{name: _stand_ins(value) for name, value in o.items()})
         code, after = b.run(end_of_epoch, self.rules.active(), seen, s, h)
-        b.after |= {f"rule/{name}": cast(node, FLOAT) for name, node in after.items()}
+        b.after |= {f"stopping rule/{name}": cast(node, FLOAT) for name, node in after.items()}
         b.stop = cast(code, np.int64)
 
     def validation_loss(self, b: Building, answers: Nodes) -> Node:
@@ -72,7 +72,7 @@ class EndOfEpoch:
         model, target = self.validation, b.recipe.target
         assert model is not None and target is not None
         b.capture(model.trace)
-        data = dict(model.data)
+        data = {column_key(name): node for name, node in model.data.items()}
         data["target"] = input_node("validation target", (model.rows, *target.shape), target.dtype)
         for name in ("sample_weight", "sigma"):
             if name in b.data:
@@ -87,16 +87,17 @@ class EndOfEpoch:
 
         Without validation rows the loss is that of the parameters before the (only) update.
         """
-        values = answers
+        values = dict(answers)
         if self.validation is None and not b.pieces:
-            values = {n: b.put_state(f"judged/{n}", v.shape, v.dtype) for n, v in answers.items()}
-            b.new |= {f"judged/{name}": leaf for name, leaf in b.leaves.items()}
+            for name, leaf in b.leaves.items():
+                values[name] = b.put_state(f"judged value/{name}", leaf.shape, leaf.dtype)
+                b.new[f"judged value/{name}"] = leaf
         lowest = b.put_state("best loss")
         better = call("lt", watched, lowest)
         b.after["best loss"] = select(better, watched, lowest)
         for name, value in values.items():
-            best = b.put_state(f"best/{name}", value.shape, value.dtype)
-            b.after[f"best/{name}"] = select(broadcast_like(better, value), value, best)
+            best = b.put_state(f"best value/{name}", value.shape, value.dtype)
+            b.after[f"best value/{name}"] = select(broadcast_like(better, value), value, best)
 
 
 def _stand_ins(value: Any) -> Any:
@@ -112,7 +113,7 @@ def _answers(b: Building) -> Nodes:
     """The parameters that would be returned now, as leaves."""
     if not b.pieces:
         return dict(b.leaves)
-    vector = b.run(b.optimizer.answer, b.state["parameters"], _method_state(b, "method"))
+    vector = b.run(b.optimizer.answer, b.state["all parameters"], _method_state(b, "method"))
     return dict(zip(b.leaves, pieces(vector, list(b.leaves.values())), strict=True))
 
 
@@ -134,18 +135,18 @@ def _method_code(b: Building) -> Node:
 
 def _scheduled_rate(b: Building) -> None:
     """A scheduled learning rate is a state that the end of an epoch sets."""
-    if "lr" in b.state:
-        b.records["lr"] = b.state["lr"]
+    if "learning rate" in b.state:
+        b.records["lr"] = b.state["learning rate"]
         bound: Any = b.bound
         rate = b.run(bound.lr.value, call("add", b.index, 1.0))
-        b.after["lr"] = cast(rate, FLOAT)
+        b.after["learning rate"] = cast(rate, FLOAT)
 
 
 def _mean_gradient(b: Building, record: bool) -> Node:
     """The largest component of the gradient, averaged over the epoch's rows."""
     largest = square = const(0.0)
     for name, gradient in b.gradients.items():
-        key = f"gradient/{name}"
+        key = f"mean gradient/{name}"
         total = b.put_state(key, gradient.shape, gradient.dtype)
         share = broadcast_like(row_count(b.rows, gradient.dtype), gradient)
         b.new[key] = call("add", total, call("mul", gradient, share))
@@ -164,6 +165,6 @@ def _previous(b: Building, answers: Nodes) -> list[Node]:
     """The parameters as they were at the end of the epoch before."""
     found = []
     for name, value in answers.items():
-        found.append(b.put_state(f"previous/{name}", value.shape, value.dtype))
-        b.after[f"previous/{name}"] = value
+        found.append(b.put_state(f"previous value/{name}", value.shape, value.dtype))
+        b.after[f"previous value/{name}"] = value
     return found

@@ -106,7 +106,7 @@ def row_explainer(
 
 
 def _title(name: str, job: Job) -> str:
-    return job.problem.target if name == "target" else name
+    return job.problem.target if name == "target" else name.removesuffix(" (data)")
 
 
 def add_updates(told: Explanation, optimizer: Optimizer, begin: Mapping[str, Array]) -> None:

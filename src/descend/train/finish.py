@@ -76,11 +76,11 @@ class Finished:
         """The parameters to return, leaf by leaf."""
         state, optimizer = self.state(), self.job.settings.optimizer
         if best and self.job.settings.rules.keep_best and np.isfinite(state["best loss"]):
-            return {name: np.array(state[f"best/{name}"]) for name in self.begin}
-        if "parameters" not in state:
+            return {name: np.array(state[f"best value/{name}"]) for name in self.begin}
+        if "all parameters" not in state:
             return {name: np.array(state[name]) for name in self.begin}
         own = {n.removeprefix("method/"): a for n, a in state.items() if n.startswith("method/")}
-        vector = np.asarray(optimizer.answer(state["parameters"], own))
+        vector = np.asarray(optimizer.answer(state["all parameters"], own))
         found, at = {}, 0
         for name, array in self.begin.items():
             piece = vector[at : at + array.size].reshape(array.shape)

@@ -200,17 +200,19 @@ class Job:
     def first_state(self, leaves: Mapping[str, Array]) -> dict[str, Any]:
         """Every state before the first step."""
         optimizer = self.settings.optimizer
-        found: dict[str, Any] = {"t": 0.0, "lr": self._first_rate(), "best loss": np.inf}
-        found |= {f"rule/{name}": v for name, v in first_state(self.settings.rules).items()}
+        found: dict[str, Any] = {"update count": 0.0, "best loss": np.inf}
+        found["learning rate"] = self._first_rate()
+        rules = first_state(self.settings.rules)
+        found |= {f"stopping rule/{name}": value for name, value in rules.items()}
         for name, array in leaves.items():
             found[name] = array
-            found[f"gradient/{name}"] = np.zeros_like(array)
+            found[f"mean gradient/{name}"] = np.zeros_like(array)
             for prefix in ("previous", "judged", "best"):
-                found[f"{prefix}/{name}"] = array
+                found[f"{prefix} value/{name}"] = array
         if optimizer.scope == "vector":
             dtype = np.result_type(*(a.dtype for a in leaves.values()))
             vector = np.concatenate([a.reshape(-1) for a in leaves.values()]).astype(dtype)
-            found["parameters"] = vector
+            found["all parameters"] = vector
             found |= {f"method/{name}": v for name, v in optimizer.init(vector).items()}
         else:
             for leaf, array in leaves.items():

@@ -8,6 +8,7 @@ import numpy as np
 
 from descend.data.validate import Missing, check_positive, clean_rows, real_array
 from descend.errors import DataError, UsageError
+from descend.pipeline import column_key
 from descend.train.problem import Problem
 
 __all__ = ["Rows", "prepared_rows", "split_rows"]
@@ -32,7 +33,7 @@ class Rows(NamedTuple):
 
     def all(self) -> dict[str, Array]:
         """Every column under the name that the program knows it by."""
-        return {**self.columns, **self.extra}
+        return {**{column_key(n): a for n, a in self.columns.items()}, **self.extra}
 
     def take(self, rows: Array) -> Rows:
         """Some of the rows, in the order given."""
@@ -52,13 +53,15 @@ def prepared_rows(
         DataError: unequal lengths, too few rows, missing values, negative weights.
     """
     assert problem.y is not None
-    named: dict[str, Array] = {**problem.columns, problem.target: problem.y}
-    labels = {problem.target: "target"}
+    goal = problem.target if problem.target not in problem.columns else "the target"
+    named: dict[str, Array] = {**problem.columns, goal: problem.y}
+    labels = {goal: "target"}
     n = len(problem.y) if problem.y.ndim else 0
     for name, given in zip(WEIGHTS, (sample_weight, sigma), strict=True):
         if given is not None:
-            named[name] = _weight(name, given, n)
-            labels[name] = name
+            label = name if name not in problem.columns else f"the option {name}"
+            named[label] = _weight(name, given, n)
+            labels[label] = name
     clean = clean_rows(named, missing=missing, least=least)
     columns = {n: np.ascontiguousarray(clean.columns[n]) for n in problem.columns}
     extra = {label: np.ascontiguousarray(clean.columns[n]) for n, label in labels.items()}
