@@ -35,7 +35,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT / "src"), str(ROOT / "bench")]
+sys.path[:0] = [str(ROOT / "src"), str(ROOT / "docs")]
 
 PAGES = ("README.md", "docs/how-it-works.md", "docs/errors.md")
 COVERAGE = "docs/numpy-coverage.md"
@@ -190,36 +190,9 @@ def rendered(page: str, text: str) -> str:
 
 def with_table(text: str) -> str:
     """The page with the benchmark's table as it was last measured."""
-    return TABLE.sub(lambda m: m[1] + benchmark_table() + m[2], text)
+    from benchmark import benchmark_table
 
-
-def benchmark_table() -> str:
-    """The rows that a reader asks for first, from the last whole run of the benchmark."""
-    import json
-
-    import report
-
-    path = ROOT / "bench" / "results" / "latest.json"
-    if not path.exists():
-        return "*Not measured yet: `make bench` writes the figures, `make docs` this table.*\n"
-    outcome = json.loads(path.read_text(encoding="utf-8"))
-    peers = [p for p in SHOWN if p in outcome["peers"] and p not in outcome["missing"]]
-    titles = [report.TITLES[p] for p in peers]
-    lines = [
-        "| rows, batch, order | " + " | ".join([*titles, "the machine's limit"]) + " |",
-        "|---|" + "---:|" * (len(peers) + 1),
-    ]
-    for row in outcome["cases"]:
-        cells = [report.cell(row["results"].get(p)) for p in peers]
-        name = row["case"].replace("/", ", ")
-        lines.append(f"| {name} | " + " | ".join([*cells, report.number(row["limit"])]) + " |")
-    about = outcome["machine"]
-    lines += ["", f"{about['processor']}, {about['cores']} cores.", ""]
-    lines += report.summary(outcome["cases"])
-    return "\n".join(lines) + "\n"
-
-
-SHOWN = ("descend_fit", "jax_scan", "numba_loop", "torch_eager", "sklearn_sgd", "numpy_loop")
+    return TABLE.sub(lambda match: match[1] + benchmark_table() + match[2], text)
 
 
 def coverage_page(_: str) -> str:

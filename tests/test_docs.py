@@ -1,6 +1,7 @@
 """The pages say what the program prints, and lead nowhere that is not there."""
 
 import importlib.util
+import json
 import re
 import subprocess
 import sys
@@ -140,3 +141,30 @@ def test_the_benchmark_is_a_table_or_a_marker(generate: ModuleType) -> None:
     assert made.endswith("<!-- /benchmark -->\nafter\n")
     assert "old" not in made
     assert "make bench" in made or "| descend |" in made
+
+
+def measured(ns: float) -> dict[str, object]:
+    return {"ns": ns, "right": True}
+
+
+def test_figures_of_the_benchmark_become_rows(generate: ModuleType, tmp_path: Path) -> None:
+    from benchmark import UNMEASURED, benchmark_table
+
+    path = tmp_path / "latest.json"
+    assert benchmark_table(path) == UNMEASURED
+    results = {"descend_fit": measured(4.0), "jax_scan": measured(10.0)}
+    results["sklearn_sgd"] = {"refused": "only squares"}
+    order = "parabola/1000000/1/in order", "parabola/1000000/1/shuffled"
+    outcome = {
+        "machine": {"processor": "a processor", "cores": 2, "python": "3.12", "versions": {}},
+        "peers": ["descend_fit", "jax_scan", "sklearn_sgd", "torch_eager"],
+        "missing": ["torch_eager"],
+        "cases": [{"case": case, "results": results, "limit": 3.5} for case in order],
+        "cold": [{"name": "descend", "seconds": 0.2}, {"name": "JAX", "error": "absent"}],
+    }
+    path.write_text(json.dumps(outcome), encoding="utf-8")
+    table = benchmark_table(path)
+    assert "| model | rows | batch | descend | JAX | scikit-learn | limit |" in table
+    assert table.count("| parabola | 1 000 000 | 1 | 4 | 10 | – | 3.5 |") == 1
+    assert "2.50× as fast as JAX" in table
+    assert "| descend | 0.20 |" in table and "| JAX | failed |" in table

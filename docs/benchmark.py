@@ -1,0 +1,69 @@
+"""The table of the README from what `make bench` wrote."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "bench" / "results" / "latest.json"
+SHOWN = ("descend_fit", "jax_scan", "numba_loop", "torch_eager", "sklearn_sgd", "numpy_loop")
+UNMEASURED = "*Not measured yet: `make bench` writes the figures, `make docs` this table.*\n"
+
+
+def benchmark_table(path: Path = RESULTS) -> str:
+    """Warm times per row in order, then whole processes, in Markdown; a marker without figures."""
+    if not path.exists():
+        return UNMEASURED
+    outcome = json.loads(path.read_text(encoding="utf-8"))
+    lines = [*_warm(outcome), "", *_cold(outcome["cold"]), *_machine(outcome)]
+    return "\n".join(lines) + "\n"
+
+
+def _report() -> Any:
+    """The benchmark's own names and number format."""
+    folder = str(ROOT / "bench")
+    if folder not in sys.path:
+        sys.path.append(folder)
+    import report
+
+    return report
+
+
+def _warm(outcome: dict[str, Any]) -> list[str]:
+    report = _report()
+    peers = [p for p in SHOWN if p in outcome["peers"] and p not in outcome["missing"]]
+    head = ["model", "rows", "batch", *(report.TITLES[p] for p in peers), "limit"]
+    lines = [report.table_row(head), "|---|" + "---:|" * (len(head) - 1)]
+    for row in outcome["cases"]:
+        model, rows, batch, order = row["case"].split("/")
+        if order == "in order":
+            cells = [report.cell(row["results"].get(p)) for p in peers]
+            count = f"{int(rows):,}".replace(",", " ")
+            lines.append(
+                report.table_row([model, count, batch, *cells, report.number(row["limit"])])
+            )
+    return [*lines, "", *report.summary(outcome["cases"])]
+
+
+def _cold(results: list[dict[str, Any]]) -> list[str]:
+    """The lesson's job as a whole process, from its start to the fitted weights."""
+    report = _report()
+    if not results:
+        return []
+    lines = [report.table_row(["the lesson's job as a whole process", "seconds"]), "|---|---:|"]
+    for result in results:
+        took = f"{result['seconds']:.2f}" if "seconds" in result else "failed"
+        lines.append(report.table_row([result["name"], took]))
+    return [*lines, ""]
+
+
+def _machine(outcome: dict[str, Any]) -> list[str]:
+    about = outcome["machine"]
+    versions = ", ".join(f"{name} {v}" for name, v in about["versions"].items())
+    return [
+        f"Measured on {about['processor']} with {about['cores']} cores; Python {about['python']}; "
+        f"{versions}. – means that the contestant refuses the case."
+    ]
