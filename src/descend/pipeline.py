@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +31,7 @@ from descend.graph.node import Dim, Node, postorder, substitute
 from descend.graph.program import EpochGraph, Plan, Program, StepGraph
 from descend.graph.source import const, input_node, row_count
 from descend.graph.text import graph_text
+from descend.lean import dataclass
 from descend.simplify.driver import simplify
 from descend.trace.context import Trace, tracing
 from descend.trace.model import Model, Spec, trace_model

@@ -13,7 +13,7 @@ import threading
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
@@ -30,6 +30,7 @@ from descend.differentiate.transforms import Derivative, Derived, pullback, valu
 from descend.errors import UsageError, suggest
 from descend.graph.evaluate import Prepared
 from descend.graph.node import Node
+from descend.lean import dataclass
 from descend.simplify.driver import simplify
 from descend.trace.captures import Captures
 from descend.trace.context import current

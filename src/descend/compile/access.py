@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from descend.compile.kinds import Value, literal
 from descend.compile.lanes import Emitter
@@ -12,6 +11,7 @@ from descend.compile.loops import Address, Axis, Index, Let, Place
 from descend.compile.operations import emit_operation, kind_of, memory_type
 from descend.errors import InternalError
 from descend.graph.node import Dim
+from descend.lean import dataclass
 
 __all__ = ["Access", "Counters", "Frame", "TopValues"]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,7 @@ from descend.compile.shuffle import swaps_rows, write_shuffle
 from descend.graph.node import Dim, Node, postorder, sizes
 from descend.graph.program import DIVERGED, EPOCHS_SPENT, Program
 from descend.graph.source import const
+from descend.lean import dataclass
 from descend.simplify.driver import simplify
 
 __all__ = ["CONTROL", "DescentText", "write_descent"]

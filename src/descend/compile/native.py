@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import ctypes
 import threading
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 from descend.errors import InternalError
+from descend.lean import dataclass
 
 __all__ = ["Loaded", "cpu_lanes", "emit_object", "load_object", "target_id"]
 

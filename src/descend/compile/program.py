@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from descend.graph.evaluate import bind_extents, concrete
 from descend.graph.node import Dim
 from descend.graph.primitive import Array
 from descend.graph.program import RUNNING, Bindings, Control, Program, _mix
+from descend.lean import dataclass
 
 __all__ = ["NativeProgram", "compile_graph", "compile_program"]
 

@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from descend.errors import InternalError
 from descend.graph.node import Dim, Node, postorder
 from descend.graph.source import CONST, INPUT
 from descend.graph.subgraph import group_key
+from descend.lean import dataclass
 
 __all__ = ["Group", "Schedule", "is_small", "make_schedule", "reduced_labels"]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ import numpy as np
 from descend.errors import UsageError, suggest
 from descend.graph.node import Node
 from descend.graph.source import input_node
+from descend.lean import dataclass
 from descend.trace.context import Trace
 from descend.trace.tensor import Tensor, as_node, wrap
 from descend.trace.trace import trace_function

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from descend.differentiate.reverse import reverse
 from descend.errors import UsageError
 from descend.graph.node import Node
 from descend.graph.source import const
+from descend.lean import dataclass
 from descend.trace.tree import flatten, unflatten
 
 __all__ = ["GradientCheck", "checked", "complex_step", "ridders"]

@@ -7,12 +7,12 @@ largest index of each access are computed beside the result, and judged after th
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from descend.graph.node import Dim, Node, postorder
 from descend.graph.selection import reduce_max, reduce_min
 from descend.graph.source import CONST
+from descend.lean import dataclass
 from descend.trace.context import Trace
 from descend.trace.indexing import TraceIndexError
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Hashable, Iterable, Sequence
-from dataclasses import dataclass
 
 from descend.errors import InternalError
 from descend.graph.elementwise import call
 from descend.graph.linear import concatenate, zeros
 from descend.graph.node import Dim, Node, postorder
 from descend.graph.subgraph import group_key
+from descend.lean import dataclass
 
 __all__ = ["Contribution", "Step", "active_nodes", "reverse", "total"]
 

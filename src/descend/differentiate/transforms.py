@@ -8,7 +8,6 @@ the outer graph, so derivatives nest to any order.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -22,6 +21,7 @@ from descend.graph.elementwise import call, cast
 from descend.graph.linear import reshape, slice_, transpose
 from descend.graph.node import Node, substitute
 from descend.graph.source import const, input_node, iota
+from descend.lean import dataclass
 from descend.trace.context import Trace, current
 from descend.trace.tensor import Tensor, as_node, wrap
 from descend.trace.tree import flatten, unflatten

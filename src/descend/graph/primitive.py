@@ -8,13 +8,13 @@ opaque) fill in the parts that follow from their kind.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from descend.errors import InternalError
 from descend.graph.node import Node, Shape, intern
+from descend.lean import dataclass
 
 __all__ = ["PRIMITIVES", "Partial", "Primitive", "Several", "declare_several", "register"]
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,7 @@ import numpy as np
 from descend.graph.evaluate import Prepared
 from descend.graph.node import Dim, Node
 from descend.graph.primitive import Array
+from descend.lean import dataclass
 
 __all__ = [
     "DIVERGED",
@@ -217,5 +218,5 @@ def program_graphs(program: Program) -> Iterator[tuple[str, Mapping[str, Node]]]
     titles = [f"new {node.attrs['name']}" for node in program.state]
     ok = {"ok": step.ok} if step.ok is not None else {}
     yield "step", {**dict(zip(titles, step.new_state, strict=True)), "loss": step.loss, **ok}
-    records = {f"record {i}": node for i, node in enumerate(epoch.record)}
-    yield "epoch", {**dict(zip(titles, epoch.new_state, strict=True)), "stop": epoch.stop, **records}
+    ends = {"stop": epoch.stop, **{f"record {i}": r for i, r in enumerate(epoch.record)}}
+    yield "epoch", {**dict(zip(titles, epoch.new_state, strict=True)), **ends}

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from descend.graph.node import Dim, Node, postorder, substitute
 from descend.graph.source import CONST, INPUT, IOTA, ROW_COUNT, input_node
 from descend.graph.text import graph_text
+from descend.lean import dataclass
 
 __all__ = ["Body", "close_over", "fresh_like", "group_key"]
 

@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from types import SimpleNamespace
 from typing import Any, ClassVar, NamedTuple, Self, TypeAlias
 
 import numpy as np
 
 from descend.errors import UsageError, suggest
+from descend.lean import dataclass
 
 __all__ = [
     "FTOL",

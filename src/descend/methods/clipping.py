@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
+from descend.lean import dataclass
 from descend.methods.base import Array, Tunable, cast
 
 __all__ = ["Clip", "ClipNorm", "ClipValue", "clip_norm", "clip_value"]

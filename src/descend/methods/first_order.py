@@ -7,12 +7,12 @@ Names, defaults and update equations are torch.optim's. g is the gradient (negat
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 
 from descend.errors import UsageError
+from descend.lean import dataclass
 from descend.methods.base import Array, Optimizer, State, cast
 from descend.methods.schedules import Schedule, as_schedule
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
 from descend.functions import scan
+from descend.lean import dataclass
 from descend.methods.base import (
     FTOL,
     GTOL,

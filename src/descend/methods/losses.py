@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 
 from descend.errors import DataError, UsageError
+from descend.lean import dataclass
 from descend.methods.base import Array, Tunable
 
 __all__ = [

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
+from descend.lean import dataclass
 from descend.methods.base import Array, Tunable
 
 __all__ = ["L1", "L2", "Penalty"]

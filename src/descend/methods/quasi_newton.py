@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 
+from descend.lean import dataclass
 from descend.methods.base import (
     FTOL,
     GTOL,

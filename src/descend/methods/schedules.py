@@ -8,12 +8,12 @@ inputs. One of your own is a frozen dataclass derived from `Schedule` with a `va
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
 from descend.errors import UsageError
+from descend.lean import dataclass
 from descend.methods.base import Array, Tunable
 
 __all__ = [

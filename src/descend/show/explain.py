@@ -7,7 +7,7 @@ The graph is shown as the user wrote it, before any simplification. What only mo
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from descend.differentiate.reverse import Contribution, Step, reverse
 from descend.graph.evaluate import evaluate
 from descend.graph.node import Dim, Node, postorder
 from descend.graph.source import CONST, INPUT, ROW_COUNT, const, value_of
+from descend.lean import dataclass
 from descend.show.expressions import expression, number, value_text
 
 __all__ = ["Backward", "Explanation", "Forward", "Sent", "Update", "explain_graph"]

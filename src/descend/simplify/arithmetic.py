@@ -19,7 +19,7 @@ from descend.graph.node import Node
 from descend.graph.source import is_const
 from descend.simplify.constants import full, uniform
 
-__all__ = ["ELEMENTWISE_RULES", "FINAL_RULES", "Rule", "below_broadcast"]
+__all__ = ["ELEMENTWISE_RULES", "FINAL_RULES", "Rule", "below_broadcast", "ordinary_scalar"]
 
 Rule = Callable[[Node], Node | None]
 
@@ -62,7 +62,7 @@ def below_broadcast(node: Node) -> Node | None:
     return broadcast(node.op.apply(*inner, **node.attrs), node.shape, axes)
 
 
-def _scalar(node: Node, depth: int = 3) -> Node | None:
+def ordinary_scalar(node: Node, depth: int = 3) -> Node | None:
     """The scalar that is repeated in a node, if it is made of ordinary numbers and row counts."""
     scalar = node.args[0] if node.op.name == "broadcast" else node
     if scalar.shape or not depth:
@@ -70,7 +70,7 @@ def _scalar(node: Node, depth: int = 3) -> Node | None:
     if is_const(scalar):
         return scalar if _is_float(scalar) and _ordinary(uniform(scalar)) else None
     if scalar.op.name in ("mul", "div"):
-        known = all(_scalar(a, depth - 1) is not None for a in scalar.args)
+        known = all(ordinary_scalar(a, depth - 1) is not None for a in scalar.args)
         return scalar if known else None
     return scalar if scalar.op.name == "row_count" else None
 
@@ -80,8 +80,8 @@ def _constant_last(node: Node) -> Node | None:
     x, y = node.args
     if uniform(x) is not None and uniform(y) is None:
         return node.op.apply(y, x)
-    loose = uniform(y) is None and _scalar(y) is None
-    if node.op.name == "mul" and loose and _scalar(x) is not None:
+    loose = uniform(y) is None and ordinary_scalar(y) is None
+    if node.op.name == "mul" and loose and ordinary_scalar(x) is not None:
         return node.op.apply(y, x)
     return None
 
@@ -159,11 +159,11 @@ def _mul_negated(node: Node) -> Node | None:
 
 def _mul_merge(node: Node) -> Node | None:
     """≈ (x · s) · t → x · (s · t); (s / x) · t → (s · t) / x, for ordinary scalars s and t."""
-    x, t = node.args[0], _scalar(node.args[1])
+    x, t = node.args[0], ordinary_scalar(node.args[1])
     if t is None or not _is_float(x) or x.op.name not in ("mul", "div"):
         return None
     left, right = x.args
-    s = _scalar(right if x.op.name == "mul" else left)
+    s = ordinary_scalar(right if x.op.name == "mul" else left)
     if s is None:
         return None
     if is_const(s) and is_const(t):
@@ -265,11 +265,13 @@ def _power_constant(node: Node) -> Node | None:
 
 
 def _mul0_constant(node: Node) -> Node | None:
-    """mul0(g, p): 0 for g = 0; g · p for other constants g, and for finite constants p."""
+    """mul0(g, p): 0 for g = 0; g · p for other known numbers g, and for finite constants p."""
     g, p = node.args
     c = uniform(g)
     if c is not None:
         return full(node, 0) if c == 0 else call("mul", g, p)
+    if ordinary_scalar(g) is not None:
+        return call("mul", g, p)
     c = uniform(p)
     return call("mul", g, p) if c is not None and math.isfinite(c) else None
 

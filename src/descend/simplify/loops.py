@@ -8,11 +8,11 @@ without a reader go, and with them the carries that nothing else needs.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass
 
 from descend.graph.node import Node, postorder
 from descend.graph.scan import SCAN
 from descend.graph.subgraph import Body, group_key
+from descend.lean import dataclass
 
 __all__ = ["merge_loops"]
 

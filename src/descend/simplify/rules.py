@@ -9,6 +9,7 @@ from descend.graph.node import Node
 from descend.graph.primitive import PRIMITIVES
 from descend.simplify.arithmetic import ELEMENTWISE_RULES, FINAL_RULES, below_broadcast
 from descend.simplify.constants import fold, same_kind
+from descend.simplify.factors import FACTOR_RULES
 from descend.simplify.products import PRODUCT_RULES
 from descend.simplify.shapes import SHAPE_RULES
 
@@ -25,7 +26,8 @@ def _table(extra: Table) -> Table:
         if primitive.kind == "source":
             continue
         general = (fold, below_broadcast) if name in ELEMENTWISE else (fold,)
-        table[name] = (*extra.get(name, ()), *general, *special.get(name, ()))
+        own = (*special.get(name, ()), *FACTOR_RULES.get(name, ()))
+        table[name] = (*extra.get(name, ()), *general, *own)
     return table
 
 

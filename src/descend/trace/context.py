@@ -14,7 +14,6 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
 from types import CodeType, FrameType
 from typing import Any
 
@@ -23,6 +22,7 @@ import numpy as np
 from descend.errors import DescendWarning
 from descend.graph.node import Node
 from descend.graph.source import const, input_node
+from descend.lean import dataclass
 from descend.trace.captures import Captures
 
 __all__ = ["Origin", "Trace", "current", "note", "tracing", "user_frame", "where"]

@@ -11,10 +11,10 @@ import math
 import operator
 from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any, NamedTuple, NoReturn
 
 from descend.errors import DescendError, FormulaError, UsageError, suggest
+from descend.lean import dataclass
 from descend.trace.formula_functions import (
     BINARY,
     COMPARE,

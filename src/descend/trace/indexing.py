@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from descend.graph.linear import broadcast, reshape, transpose
 from descend.graph.node import Dim, Node, RowsAsked, Shape
 from descend.graph.selection import take
 from descend.graph.source import const, is_const, value_of
+from descend.lean import dataclass
 from descend.trace.context import where
 from descend.trace.regions import Block, reshaped
 from descend.trace.rows import count_of

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 import numpy as np
 
 from descend.graph.node import Dim, Node, RowsAsked
 from descend.graph.source import input_node
+from descend.lean import dataclass
 from descend.trace.context import Origin, Trace, tracing
 from descend.trace.formula import Formula
 from descend.trace.tensor import Tensor, as_node, wrap

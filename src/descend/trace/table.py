@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from descend.errors import InternalError
+from descend.lean import dataclass
 
 __all__ = ["ENTRIES", "ORIGINALS", "Entry", "covers", "implementation", "refuse"]
 

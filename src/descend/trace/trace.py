@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import descend.trace.families  # noqa: F401  (the coverage table must be whole)
 from descend.errors import TraceError
 from descend.graph.node import Node
+from descend.lean import dataclass
 from descend.trace.context import Trace, tracing
 from descend.trace.stand_ins import finish, model_of
 from descend.trace.tensor import Tensor, as_node, wrap

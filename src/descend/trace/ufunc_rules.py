@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ import numpy as np
 from descend.graph.elementwise import call, cast, full_like, select
 from descend.graph.node import Node
 from descend.graph.primitive import PRIMITIVES
+from descend.lean import dataclass
 
 __all__ = ["RULES", "SPECIAL_NAMES", "Rule", "load_special", "rule_for", "truth"]
 

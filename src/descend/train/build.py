@@ -6,11 +6,12 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from descend.compile.lower import NotNative
 from descend.compile.program import compile_program
+from descend.lean import dataclass
 from descend.pipeline import Descent, Model
 from descend.train.run import Interpreted, Runner
 

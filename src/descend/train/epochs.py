@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,6 +13,7 @@ from descend.graph.linear import broadcast_like, reduce_sum, zeros
 from descend.graph.node import Node, substitute
 from descend.graph.selection import reduce_max
 from descend.graph.source import const, input_node, row_count
+from descend.lean import dataclass
 from descend.pipeline import FLOAT, Building, Model, Nodes, column_key, pieces
 from descend.trace.context import tracing
 from descend.trace.tensor import as_node, wrap

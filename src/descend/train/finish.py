@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
 
 from descend.errors import DescendWarning, DivergedWarning, UsageError
 from descend.graph.program import DIVERGED, EPOCHS_SPENT, RUNNING, Bindings, Control
+from descend.lean import dataclass
 from descend.methods.base import STATUS, Outcome
 from descend.records import History, status_message
 from descend.trace.formula import Formula
@@ -274,6 +276,7 @@ def _loss_name(job: Job) -> str:
     return name if penalty is None else f"{name} + {penalty}"
 
 
+@functools.lru_cache(maxsize=64)
 def method_name(optimizer: Any) -> str:
     """An optimizer with the options that are not its defaults; the learning rate always."""
     shown = []

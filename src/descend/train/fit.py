@@ -7,12 +7,12 @@ import functools
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from descend.data.validate import Missing
 from descend.errors import UsageError
 from descend.graph.program import Control
+from descend.lean import dataclass
 from descend.methods.base import Optimizer
 from descend.methods.losses import Loss
 from descend.methods.table import as_loss, as_optimizer, as_penalty

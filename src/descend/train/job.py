@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from descend.errors import UsageError
 from descend.graph.evaluate import evaluate
 from descend.graph.node import Dim
 from descend.graph.program import Bindings, Plan
+from descend.lean import dataclass
 from descend.methods.base import Optimizer
 from descend.methods.losses import Loss
 from descend.pipeline import Model, Recipe, Spec, descent, trace_model

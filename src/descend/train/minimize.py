@@ -6,7 +6,6 @@ import dataclasses
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from descend.errors import DescendWarning, DivergedWarning, UsageError
 from descend.graph.evaluate import evaluate
 from descend.graph.program import Control
 from descend.graph.source import const
+from descend.lean import dataclass
 from descend.methods.base import Optimizer
 from descend.methods.table import as_optimizer
 from descend.records import status_message

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ from descend.data.frames import bind_inputs, take_columns
 from descend.errors import UsageError
 from descend.graph.evaluate import evaluate
 from descend.graph.node import Dim, Node
+from descend.lean import dataclass
 from descend.train.scaling import Scaling
 
 __all__ = ["Predictor"]

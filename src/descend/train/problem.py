@@ -6,7 +6,7 @@ import functools
 import inspect
 import weakref
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,6 +15,7 @@ from descend.data.frames import bind_inputs, column_names, is_table, take_column
 from descend.data.validate import real_array
 from descend.errors import UsageError, suggest
 from descend.graph.node import Node
+from descend.lean import dataclass
 from descend.trace.formula import Formula
 from descend.trace.tree import Tree, unflatten
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from descend.errors import UsageError
-from descend.records import FitRecord, Minimum
+from descend.lean import dataclass
+from descend.records import STATUSES, FitRecord, Minimum
 from descend.show.explain import Explanation
 from descend.show.layout import WIDTH
 from descend.show.paths import plot_minimum
@@ -27,7 +28,7 @@ __all__ = ["Fit", "MinimumFound", "Remains"]
 Array = np.ndarray[Any, np.dtype[Any]]
 LATER = (
     "loss", "residuals", "fitted", "chi2", "reduced_chi2", "dof", "r2", "aic", "bic", "covariance",
-    "correlation", "stderr", "errors_note",
+    "correlation", "stderr", "errors_note", "covariance_names",
 )  # fmt: skip
 """Fields that are worked out when one of them is first looked at."""
 
@@ -41,7 +42,7 @@ class Remains:
         complete: works out the fields that are made later; None once that is done.
         explain: one step of backpropagation at a row; None for a loaded fit.
         state: the whole state of the run, to resume from.
-        predicts: whether predictions for new rows have a meaning.
+        pending: whether there will be something to complete.
     """
 
     predictor: Predictor
@@ -49,6 +50,7 @@ class Remains:
     complete: Callable[[Fit], None] | None = None
     explain: Callable[[int], Explanation] | None = None
     state: SavedState | None = None
+    pending: bool = False
 
 
 class Fit(FitRecord):
@@ -64,14 +66,22 @@ class Fit(FitRecord):
     __slots__ = ("_remains",)
 
     def __init__(self, remains: Remains, **values: Any) -> None:
-        self._remains = Remains(remains.predictor, remains.leaves)
+        pending = remains.complete is not None
+        self._remains = Remains(remains.predictor, remains.leaves, pending=pending)
         super().__init__(**values)
         self._remains = remains
+
+    def __post_init__(self) -> None:
+        if self._remains.complete is None and not self._remains.pending:
+            super().__post_init__()
+        else:
+            self.success = STATUSES[self.status].success
 
     def _complete(self) -> None:
         complete, self._remains.complete = self._remains.complete, None
         if complete is not None:
             complete(self)
+            super().__post_init__()
 
     def predict(self, x: Any) -> Any:
         """Return the model's prediction for new rows, given as they were to `fit`.

@@ -11,7 +11,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Protocol
 
 import numpy as np
@@ -25,6 +25,7 @@ from descend.graph.program import (
     Program,
     interpret,
 )
+from descend.lean import dataclass
 from descend.show.progress import Progress
 
 __all__ = ["Course", "Ending", "Interpreted", "Runner", "Watch", "drive"]

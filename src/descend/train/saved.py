@@ -11,13 +11,14 @@ import math
 import os
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from descend.errors import DataError, InternalError
 from descend.graph.node import Dim
+from descend.lean import dataclass
 from descend.records import FitRecord, History
 from descend.show.output import check_output_path, written_whole
 from descend.train.graph_json import graph_from_json, graph_to_json

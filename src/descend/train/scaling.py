@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from descend.lean import dataclass
 from descend.train.rows import Rows
 
 __all__ = ["Scale", "Scaling", "measured"]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+
+from descend.lean import dataclass
 
 __all__ = ["Errors", "Goodness", "errors_of", "goodness"]
 

@@ -7,10 +7,11 @@ whether it is met. Limits are run-time inputs: changing one recompiles nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
+
+from descend.lean import dataclass
 
 __all__ = ["RULES", "Rule", "Rules", "end_of_epoch", "first_state"]
 
