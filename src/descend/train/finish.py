@@ -16,6 +16,7 @@ from descend.graph.program import DIVERGED, EPOCHS_SPENT, RUNNING, Bindings, Con
 from descend.lean import dataclass
 from descend.methods.base import STATUS, Outcome
 from descend.records import History, status_message
+from descend.simplify.driver import simplify
 from descend.trace.formula import Formula
 from descend.trace.tree import unflatten
 from descend.train.build import Built
@@ -196,8 +197,11 @@ def _record(run: Finished, warn: bool) -> Fit:
             warnings.warn(DivergedWarning(message), stacklevel=5)
     elif status == "not_converged" and warn:
         warnings.warn(DescendWarning(message), stacklevel=5)
+    extras = run.built.extras
+    if "prediction" not in extras:
+        extras["prediction"] = tuple(simplify(run.built.model.nodes, final=True))
     predictor = Predictor(
-        tuple(run.built.model.nodes), run.built.model.data, run.built.model.leaves,
+        extras["prediction"], run.built.model.data, run.built.model.leaves,
         list(run.built.model.trace.captured), run.built.model.rows,
         isinstance(job.problem.function, Formula), job.scaling,
     )  # fmt: skip

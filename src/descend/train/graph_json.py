@@ -10,7 +10,6 @@ from descend.errors import UsageError
 from descend.graph.node import Dim, Node, postorder
 from descend.graph.primitive import PRIMITIVES
 from descend.graph.source import CONST, INPUT, const, input_node, value_of
-from descend.simplify.driver import simplify
 from descend.train.predictor import Predictor
 
 __all__ = ["graph_from_json", "graph_to_json"]
@@ -24,7 +23,7 @@ def graph_to_json(predictor: Predictor, arrays: list[Array]) -> dict[str, Any]:
     Raises:
         UsageError: the model uses an operation that cannot be written down.
     """
-    outputs = simplify(predictor.outputs, final=True)
+    outputs = predictor.outputs
     order = postorder([*outputs, *predictor.data.values(), *predictor.leaves.values()])
     number = {node: i for i, node in enumerate(order)}
     captured = {node: array for node, array in predictor.captured if node in number}
