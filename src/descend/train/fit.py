@@ -133,10 +133,20 @@ def fit(
         start: a dict of parameters, another fit, or `"random"`.
         loss: `"mse"`, `"huber(1)"`, …, or a function of (prediction, target).
         optimizer: Levenberg–Marquardt for sums of squares, else BFGS; or one by name.
-        batch_size, shuffle, epochs, seed: all rows at once, unless smaller batches are asked for.
-        stop_loss, xtol, ftol, gtol, patience, max_seconds: when to stop; whichever comes first.
-        sample_weight: multiplies each row's loss. sigma: standard deviations of y.
+        lr: the learning rate of an optimizer that is given by name.
+        batch_size, shuffle, seed: all rows at once, unless smaller batches are asked for.
+        epochs: at most; stop_loss, xtol, ftol, gtol, patience with min_delta, max_seconds: when
+            to stop before, whichever comes first.
+        keep_best, validation_split: return the best parameters; hold back a share of the rows.
+        sample_weight: multiplies each row's loss. sigma: standard deviations of y, in its unit if
+            absolute_sigma, else relative (as in SciPy).
+        missing: `"drop"` leaves out rows with missing values. constants: arguments that are
+            neither data nor parameters. params: parameters named nearly as a column is.
+        penalty, clip: added to the loss, and a limit on gradients. starts: as many tries.
+        standardize: the model sees rescaled columns. resume: a fit to go on with.
+        callback, progress, verbose: who is told of epochs. checkpoint: a file to resume from.
         record: what the history keeps besides the loss: `"params"`, `"gradient"`.
+        engine: `"interpreted"` runs the reference interpreter. threads: how many may work.
 
     Raises:
         UsageError: something that cannot be meant, with what to do instead.

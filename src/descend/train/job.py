@@ -250,6 +250,8 @@ class Job:
         Attempts after the first are drawn around the given values as well.
         """
         leaves, missing = self.leaf_arrays(), self.start.missing
+        if not (missing or attempt):
+            return leaves
         rng = np.random.default_rng([self.settings.seed, attempt])
         if attempt:
             given = {name: a for name, a in leaves.items() if name not in missing}
