@@ -24,6 +24,7 @@ class _Plan(NamedTuple):
     """How an instance of one class is filled."""
 
     names: tuple[str, ...]
+    positional: int
     defaults: dict[str, Any]
     factories: dict[str, Callable[[], Any]]
     finish: Callable[[Any], None] | None
@@ -35,6 +36,7 @@ def _plan_of(cls: type) -> _Plan:
         fields = [f for f in dataclasses.fields(cls) if f.init]
         plan = _Plan(
             tuple(f.name for f in fields),
+            sum(not f.kw_only for f in fields),
             {f.name: f.default for f in fields if f.default is not _MISSING},
             {f.name: f.default_factory for f in fields if f.default_factory is not _MISSING},
             getattr(cls, "__post_init__", None),
@@ -46,8 +48,8 @@ def _plan_of(cls: type) -> _Plan:
 def _init(self: Any, *args: Any, **kwargs: Any) -> None:
     cls = type(self)
     plan = _plan_of(cls)
-    if len(args) > len(plan.names):
-        given, most = len(args), len(plan.names)
+    if len(args) > plan.positional:
+        given, most = len(args), plan.positional
         raise TypeError(f"{cls.__name__}() takes {most} arguments, but {given} were given")
     values = dict(zip(plan.names, args, strict=False))
     for name, value in kwargs.items():
@@ -95,6 +97,25 @@ def _frozen_delete(self: Any, name: str) -> None:
     raise dataclasses.FrozenInstanceError(f"cannot delete field {name!r}")
 
 
+def _described(cls: type, kw_only: bool, frozen: bool) -> type:
+    """The class with its fields, marked frozen only afterwards: no method is generated.
+
+    The mark is for heirs: a user's own `dataclasses.dataclass(frozen=True)` insists on it.
+    """
+    above = [b.__dict__.get("__dataclass_params__") for b in cls.__mro__[1:]]
+    marks: list[Any] = [params for params in above if params is not None]
+    before = [params.frozen for params in marks]
+    for params in marks:
+        params.frozen = False
+    try:
+        made: Any = dataclasses.dataclass(init=False, repr=False, eq=False, kw_only=kw_only)(cls)
+    finally:
+        for params, mark in zip(marks, before, strict=True):
+            params.frozen = mark
+    made.__dataclass_params__.frozen = frozen
+    return made  # type: ignore[no-any-return]
+
+
 class _Signature:
     """The signature of a class, worked out when somebody asks for it."""
 
@@ -105,7 +126,8 @@ class _Signature:
             if f.name in plan.names:
                 made = f.name in plan.factories
                 default = plan.defaults.get(f.name, ... if made else inspect.Parameter.empty)
-                kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+                word = "KEYWORD_ONLY" if f.kw_only else "POSITIONAL_OR_KEYWORD"
+                kind = getattr(inspect.Parameter, word)
                 parameters.append(
                     inspect.Parameter(f.name, kind, default=default, annotation=f.type)
                 )
@@ -117,11 +139,15 @@ def dataclass(cls: type[T], /) -> type[T]: ...
 
 
 @overload
-def dataclass(*, frozen: bool = ..., eq: bool = ...) -> Callable[[type[T]], type[T]]: ...
+def dataclass(
+    *, frozen: bool = ..., eq: bool = ..., kw_only: bool = ...
+) -> Callable[[type[T]], type[T]]: ...
 
 
 @dataclass_transform(field_specifiers=(dataclasses.field,))
-def dataclass(cls: Any = None, /, *, frozen: bool = False, eq: bool = True) -> Any:
+def dataclass(
+    cls: Any = None, /, *, frozen: bool = False, eq: bool = True, kw_only: bool = False
+) -> Any:
     """A class of fields, as `dataclasses.dataclass` makes it, at a tenth of the price.
 
     >>> @dataclass(frozen=True)
@@ -138,7 +164,7 @@ def dataclass(cls: Any = None, /, *, frozen: bool = False, eq: bool = True) -> A
 
     def dressed(cls: type) -> Any:
         own = cls.__dict__
-        made: Any = dataclasses.dataclass(init=False, repr=False, eq=False)(cls)
+        made: Any = _described(cls, kw_only, frozen)
         methods: dict[str, Any] = {"__init__": _init, "__repr__": _repr}
         if eq:
             methods |= {"__eq__": _eq, "__hash__": _hash if frozen else None}

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import Annotated, Any, Literal
 
 from cyclopts import Group, Parameter
 
 from descend.errors import FormulaError, UsageError, suggest
+from descend.lean import dataclass
 from descend.trace.formula import Formula
 
 __all__ = [

@@ -76,12 +76,17 @@ def graph_key(
 @cache
 def _surroundings() -> str:
     """Our own sources (by name, size and time) and the machine."""
-    root = Path(__file__).resolve().parent.parent
-    signs = []
-    for path in sorted(root.rglob("*.py")):
-        info = path.stat()
-        signs.append(f"{path.relative_to(root)} {info.st_size} {info.st_mtime_ns}")
-    return "\n".join([target_id(), *signs])
+    signs: list[str] = []
+    folders = [str(Path(__file__).resolve().parent.parent)]
+    while folders:
+        with os.scandir(folders.pop()) as entries:
+            for entry in entries:
+                if entry.name.endswith(".py"):
+                    info = entry.stat()
+                    signs.append(f"{entry.name} {info.st_size} {info.st_mtime_ns}")
+                elif entry.is_dir() and entry.name != "__pycache__":
+                    folders.append(entry.path)
+    return "\n".join([target_id(), *sorted(signs)])
 
 
 def digest(*parts: str) -> str:

@@ -9,13 +9,15 @@ the innermost axis is computed outside of it, by construction.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Union
 
 import numpy as np
 
 from descend.graph.node import Dim, Shape
+from descend.lean import dataclass
 
 __all__ = [
     "Address",
@@ -48,7 +50,7 @@ class Axis:
         return self.name
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Index:
     """An affine position along one axis of an array: const + Σ coefficient · axis (+ Σ Dims)."""
 
@@ -96,7 +98,7 @@ class Place:
         return f"{self.role}{self.number}"
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Address:
     """A position in a stored array: one index per axis."""
 

@@ -6,7 +6,6 @@ import contextlib
 import csv
 import json
 import os
-import secrets
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
@@ -91,7 +90,7 @@ def _check_suffix(asked: str, target: Path, kind: str) -> None:
 
 def _neighbour(target: Path) -> Path:
     """A temporary name beside the target, so that renaming stays on one file system."""
-    return target.with_name(f".{target.stem[:80]}.{secrets.token_hex(6)}.part{target.suffix}")
+    return target.with_name(f".{target.stem[:80]}.{os.urandom(6).hex()}.part{target.suffix}")
 
 
 @contextlib.contextmanager

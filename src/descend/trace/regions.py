@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from descend.graph.linear import broadcast, concatenate, flip, reshape, set_slice, slice_, transpose
 from descend.graph.node import Dim, Node, Shape
 from descend.graph.source import CONST, const, value_of
+from descend.lean import dataclass
 
 __all__ = ["Block", "Region", "Reshaped", "Store", "Transposed", "reshaped", "stacked"]
 
@@ -53,7 +53,7 @@ def stacked(parts: Sequence[Node], axis: int = 0) -> Node:
     return concatenate([reshaped(p, unit) for p in parts], axis)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Block:
     """What a basic index selects: starts, stops, positive steps, axes to flip, the result's shape.
 
@@ -104,7 +104,7 @@ class Block:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Reshaped:
     """The same elements in the same order, in another shape."""
 
@@ -121,7 +121,7 @@ class Reshaped:
         return reshaped(value, self.before)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Transposed:
     """The axes in another order."""
 
