@@ -34,6 +34,10 @@ FREEDOM = {"mul": 4} | dict.fromkeys(
 # Accurate only in absolute terms near their zeros.
 ABSOLUTE = {"gammaln": 32, "digamma": 32, "polygamma": 64}
 ZERO_SIGN_OPEN = frozenset({"sum", "contract", "max", "min", "reduce_max", "reduce_min"})
+LOOKED_THROUGH = frozenset(
+    {"broadcast", "transpose", "slice", "flip", "reshape", "neg", "take", "concatenate"}
+)
+PRODUCTS = frozenset({"mul", "mul0", "contract", "sum", "set_slice", "pad", "scan", "select"})
 SAMPLES = 8
 MARGIN = 4
 
@@ -52,6 +56,16 @@ def _terms(node: Node, arrays: Sequence[Array], attrs: Mapping[str, Any]) -> tup
         return total, arrays[0].size / max(total.size, 1)
     extents = dict(zip(attrs["la"], arrays[0].shape, strict=True))
     return total, float(np.prod([n for x, n in extents.items() if x not in attrs["lo"]]))
+
+
+def _after_product(node: Node) -> bool:
+    """Whether an operand is a product, which may go in with or without its rounding."""
+    found = []
+    for arg in node.args:
+        while arg.op.name in LOOKED_THROUGH:
+            arg = arg.args[0]
+        found.append(arg.op.name)
+    return bool(PRODUCTS.intersection(found))
 
 
 def _overflown(result: Array, total: Array, arrays: Sequence[Array], rng: np.random.Generator
@@ -77,6 +91,8 @@ def _shaken(node: Node, result: Array, arrays: Sequence[Array], attrs: Mapping[s
         total, count = _terms(node, arrays, attrs)
         result = _overflown(result, total, arrays, rng)
         step = total * eps * (0.0 if count <= 1 and name == "sum" else np.sqrt(count) + 1)
+    elif name in ("add", "sub") and _after_product(node):
+        step = np.spacing(np.abs(result)).astype(np.float64)
     elif name in FREEDOM:
         step = FREEDOM[name] * np.spacing(np.abs(result)).astype(np.float64)
     elif name in ABSOLUTE:
