@@ -121,6 +121,7 @@ class Descent:
         passes: what happened on the way, in order.
         objective, residual: the loss, and what it is the mean square of, before simplification.
         inputs: every input of these two apart from the leaves, by name.
+        traces: of the model first, then of everything else that was traced.
     """
 
     program: Program
@@ -133,6 +134,7 @@ class Descent:
     objective: Node
     residual: Node | None
     inputs: Mapping[str, Node]
+    traces: tuple[Trace, ...]
 
 
 # --- loss ------------------------------------------------------------------------------------
@@ -163,7 +165,8 @@ def loss_graph(
             residual = loss.residual(wrap(prediction), wrap(target))
         if residual is not None:
             return _mean_square(as_node(residual), model, weight, columns.get("sigma"))
-    return _mean(run(loss.per_row, prediction, target), model.rows, weight), None
+    per_row = getattr(loss, "function", loss.per_row)
+    return _mean(run(per_row, prediction, target), model.rows, weight), None
 
 
 def _mean(losses: Node, rows: Dim | int, weight: Node | None) -> Node:
@@ -230,6 +233,7 @@ class Building:
         self.data: Nodes = {column_key(n): node for n, node in model.data.items()}
         self.fixed: Nodes = {}
         self.captured: dict[str, Any] = {}
+        self.traces = [model.trace]
         self.pieces: Nodes = {}  # leaf → its place in the vector of all parameters
         self.gradients: Nodes = {}
         self.equations: Nodes = {}
@@ -269,6 +273,7 @@ class Building:
         """The nodes of what a function written in NumPy makes of these (nodes are stood in for)."""
         traced = trace_function(function, args)
         self.capture(traced.trace)
+        self.traces.append(traced.trace)
         return traced.result
 
     # stages
@@ -420,6 +425,7 @@ class Building:
         return Descent(
             program, tuple(state), tuple(data), tuple(fixed), tuple(records), captured,
             tuple(self.passes), self.objective, self.residual, {**self.data, **self.fixed},
+            tuple(self.traces),
         )  # fmt: skip
 
     def needed(self, step: Nodes, after: Nodes, ends: Sequence[Node]) -> set[str]:

@@ -273,9 +273,14 @@ def test_data_that_changed_after_the_fit_are_noticed():
 
 
 def test_a_model_that_counts_its_rows_is_made_for_that_number():
-    fit = descend.fit(lambda x, a: a * np.linspace(0, 1, len(x)), X, X, start={"a": 1})
-    assert fit.params["a"] == pytest.approx(2.0)
-    assert "made for 60 rows" in fit.warnings[0]
+    def model(x, a):
+        return a * np.linspace(0, 1, len(x))
+
+    for n in (60, 30, 60, 30):
+        fit = descend.fit(model, X[:n], np.linspace(0, 2, n), start={"a": 1})
+        assert fit.params["a"] == pytest.approx(2.0)
+        assert f"made for {n} rows" in fit.warnings[0]
+    fit = descend.fit(model, X, X, start={"a": 1})
     with pytest.raises(descend.UsageError, match="traced for 60: it cannot predict 3"):
         fit.predict(np.ones(3))
 

@@ -13,6 +13,7 @@ from descend.compile.lower import NotNative
 from descend.compile.program import compile_program
 from descend.lean import dataclass
 from descend.pipeline import Descent, Model
+from descend.trace.context import Trace
 from descend.train.run import Interpreted, Runner
 
 __all__ = ["Built", "built_once", "make_runner"]
@@ -25,7 +26,9 @@ class Built:
     """A program that is ready to run, with the model it was made of.
 
     Attributes:
-        engine: `native`, or `interpreted` with the reason in `note`.
+        engine: `native` or `interpreted`.
+        notes: what the report should say of the program.
+        traces: what captures something of the user's, that may change between two fits.
         extras: graphs made later, for statistics, by name.
     """
 
@@ -33,18 +36,28 @@ class Built:
     descent: Descent
     runner: Runner
     engine: str
-    note: str = ""
+    notes: tuple[str, ...] = ()
     compile_seconds: float = 0.0
-    is_pure: bool = True
+    traces: tuple[Trace, ...] = ()
     extras: dict[str, Any] = field(default_factory=dict)
+
+    def serves(self, n_rows: int) -> bool:
+        """Whether the program is still the right one: the same captures, any or the same rows."""
+        if isinstance(self.model.rows, int) and self.model.rows != n_rows:
+            return False
+        return all(trace.unchanged() for trace in self.traces)
 
 
 _kept: OrderedDict[Hashable, Built] = OrderedDict()
 _lock = threading.Lock()
 
 
-def built_once(key: Hashable | None, build: Callable[[], Built]) -> tuple[Built, bool]:
+def built_once(
+    key: Hashable | None, build: Callable[[], Built], n_rows: int
+) -> tuple[Built, bool]:
     """Return what stands under the key if the model captures the very same things; else build.
+
+    A program that was made for a number of rows serves no other number.
 
     Returns:
         what was built, and whether it was built now.
@@ -54,10 +67,10 @@ def built_once(key: Hashable | None, build: Callable[[], Built]) -> tuple[Built,
             found = _kept.get(key)
             if found is not None:
                 _kept.move_to_end(key)
-        if found is not None and found.is_pure and found.model.trace.unchanged():
+        if found is not None and found.serves(n_rows):
             return found, False
     made = build()
-    if key is not None and made.is_pure:
+    if key is not None and all(trace.is_pure_capture for trace in made.traces):
         with _lock:
             _kept[key] = made
             while len(_kept) > MOST_KEPT:

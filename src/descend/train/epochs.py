@@ -138,7 +138,7 @@ def _scheduled_rate(b: Building) -> None:
     if "learning rate" in b.state:
         b.records["lr"] = b.state["learning rate"]
         bound: Any = b.bound
-        rate = b.run(bound.lr.value, call("add", b.index, 1.0))
+        rate = b.run(getattr(bound.lr, "function", bound.lr.value), call("add", b.index, 1.0))
         b.after["learning rate"] = cast(rate, FLOAT)
 
 

@@ -190,7 +190,7 @@ def _record(run: Finished, warn: bool) -> Fit:
     assert run.ending is not None and job.rows is not None and original is not None
     leaves = run.leaves()
     status, message = ending_of(run)
-    notes = [*job.notes, *([run.built.note] if run.built.note else [])]
+    notes = [*job.notes, *run.built.notes]
     if status == "diverged":
         notes.append(message)
         if warn:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
-from dataclasses import field
+from dataclasses import field, replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy as np
 from descend.data.validate import check_prediction
 from descend.errors import UsageError
 from descend.graph.evaluate import evaluate
-from descend.graph.node import Dim
+from descend.graph.node import Dim, RowsAsked
 from descend.graph.program import Bindings, Plan
 from descend.lean import dataclass
 from descend.methods.base import Optimizer
@@ -55,6 +55,15 @@ class Settings:
             "clip": self.clip,
         }  # fmt: skip
         return {name: owner for name, owner in owners.items() if owner is not None}
+
+    def has_own_functions(self) -> bool:
+        """Whether a loss, an optimizer, … holds code of the user's, which may capture things."""
+        return any(
+            not type(o).__module__.startswith("descend.") or hasattr(o, "function")
+            for owner in self.parts.values()
+            for o in (owner, getattr(owner, "lr", owner))
+            if not isinstance(o, int | float)
+        )
 
     def structure(self) -> tuple[Hashable, ...]:
         """What decides the program."""
@@ -106,26 +115,32 @@ class Job:
 
     def build(self) -> tuple[Built, bool]:
         """The program, from the store of built ones if the model has not changed."""
-        return built_once(self.key(), self._build)
+        return built_once(self.key(), self._build, self._n_rows())
+
+    def _n_rows(self) -> int:
+        return 1 if self.rows is None else self.rows.n_rows
 
     def _build(self) -> Built:
         leaves = {name: Spec.of(a) for name, a in self.leaf_arrays().items()}
         data = {} if self.rows is None else self.rows.columns
-        model = self._trace(data, leaves, 0 if self.rows is None else self.rows.n_rows)
+        n_rows = self._n_rows()
+        model = self._trace(data, leaves, n_rows)
         self._check(model)
         validation = None
         if self.held is not None:
             validation = self._trace(self.held.columns, leaves, self.held.n_rows, known=True)
         recipe = self._recipe(validation)
-        made = descent(model, recipe)
-        n_rows = 1 if self.rows is None else self.rows.n_rows
+        try:
+            made = descent(model, recipe)
+        except RowsAsked as asked:
+            model = replace(self._trace(data, leaves, n_rows, known=True), why_rows=asked.why)
+            self._check(model)
+            made = descent(model, recipe)
         runner, engine, note, seconds = make_runner(made, self.settings.engine, n_rows)
-        return Built(model, made, runner, engine, note, seconds, self._is_pure())
-
-    def _is_pure(self) -> bool:
-        """Whether nothing of the user's own, apart from the model, could change unseen."""
-        owners = [*self.settings.parts.values()]
-        return all(type(o).__module__.startswith("descend.") for o in owners)
+        watched = made.traces if self.settings.has_own_functions() else made.traces[:1]
+        notes = [_made_for(model.why_rows, n_rows)] if model.why_rows else []
+        notes += [note] if note else []
+        return Built(model, made, runner, engine, tuple(notes), seconds, watched)
 
     def _trace(
         self, data: Mapping[str, Array], leaves: Mapping[str, Spec], n_rows: int,
@@ -158,11 +173,6 @@ class Job:
                 f"{settings.batch_size} rows is another model than all {rows.n_rows}",
                 where=None,
                 remedy="leave out batch_size, or compute such numbers before the fit",
-            )
-        if model.why_rows:
-            self.notes.append(
-                f"The model asks for the number of rows ({model.why_rows}): the program is made "
-                f"for {rows.n_rows} rows."
             )
 
     def _recipe(self, validation: Model | None) -> Recipe:
@@ -286,6 +296,12 @@ class Job:
             return float(value)
 
         return loss
+
+
+def _made_for(why: str, n_rows: int) -> str:
+    return (
+        f"The model asks for the number of rows ({why}): the program is made for {n_rows} rows."
+    )
 
 
 _ZERO = np.zeros(())

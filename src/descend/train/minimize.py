@@ -245,7 +245,7 @@ def _record(run: Finished, single: str | None, sign: int) -> MinimumFound:
     leaves = run.leaves()
     status, message = ending_of(run, unit="iteration")
     value, gradient = _value_and_gradient(run, leaves)
-    notes = [*run.job.notes, *([run.built.note] if run.built.note else [])]
+    notes = [*run.job.notes, *run.built.notes]
     if status == "diverged":
         notes.append(message)
         warnings.warn(DivergedWarning(message), stacklevel=4)
