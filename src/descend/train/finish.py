@@ -185,68 +185,79 @@ def finish(run: Finished) -> Fit:
 
 
 def _record(run: Finished, warn: bool) -> Fit:
-    o, job = run.options, run.job
-    original = run.original
-    assert run.ending is not None and job.rows is not None and original is not None
-    leaves = run.leaves()
     status, message = ending_of(run)
-    notes = [*job.notes, *run.built.notes]
-    if status == "diverged":
-        notes.append(message)
-        if warn:
-            warnings.warn(DivergedWarning(message), stacklevel=5)
-    elif status == "not_converged" and warn:
+    if warn and status == "diverged":
+        warnings.warn(DivergedWarning(message), stacklevel=5)
+    elif warn and status == "not_converged":
         warnings.warn(DescendWarning(message), stacklevel=5)
-    extras = run.built.extras
-    if "prediction" not in extras:
-        extras["prediction"] = tuple(simplify(run.built.model.nodes, final=True))
-    predictor = Predictor(
-        extras["prediction"], run.built.model.data, run.built.model.leaves,
-        list(run.built.model.trace.captured), run.built.model.rows,
-        isinstance(job.problem.function, Formula), job.scaling,
-    )  # fmt: skip
-    losses = run.column("loss")
-    remains = Remains(
-        predictor, leaves, Completion(job, run.built, leaves, o.absolute_sigma, original),
-        None,
-        run.saved_state(),
-    )  # fmt: skip
-    if run.whole is not None:
-        remains.explain = row_explainer(job, run.built, run.whole, run.begin)
-    fit = Fit(
-        remains,
-        model=job.problem.name,
-        n_rows=job.rows.n_rows,
-        target=job.problem.target,
-        inputs=tuple(job.problem.columns),
-        n_dropped=job.rows.n_dropped,
-        loss_name=_loss_name(job),
-        optimizer=method_name(job.settings.optimizer),
-        batch_size=job.settings.batch_size,
-        shuffle=job.settings.shuffle,
-        seed=run.control.seed,
-        start=run.trees(run.begin),
-        start_source=_start_source(run),
-        stop_loss=o.stop_loss,
-        sigma_given="sigma" in job.rows.extra,
-        unit="iteration" if job.settings.optimizer.scope == "vector" else "epoch",
+    leaves = run.leaves()
+    return Fit(
+        _remains(run, leaves),
         params=run.trees(leaves),
-        running_loss=float(losses[-1]) if losses.size else float("nan"),
-        validation_loss=_last(run, "validation_loss"),
         status=status,
         message=message,
-        epochs=run.control.epoch,
-        n_updates=run.control.steps,
-        n_evaluations=run.control.steps if job.settings.optimizer.scope == "vector" else 0,
-        seconds=run.ending.seconds,
-        compile_seconds=run.built.compile_seconds if run.fresh else 0.0,
-        engine=run.built.engine,
-        warnings=notes,
-        history=history_of(run),
-        x=dict(original.columns),
-        y=original.extra["target"],
+        **_task(run),
+        **_course(run),
     )
-    return fit
+
+
+def _remains(run: Finished, leaves: dict[str, Array]) -> Remains:
+    """The fitted model, and what will be worked out when somebody looks."""
+    job, built = run.job, run.built
+    assert run.original is not None
+    if "prediction" not in built.extras:
+        built.extras["prediction"] = tuple(simplify(built.model.nodes, final=True))
+    predictor = Predictor(
+        built.extras["prediction"], built.model.data, built.model.leaves,
+        list(built.model.trace.captured), built.model.rows,
+        isinstance(job.problem.function, Formula), job.scaling,
+    )  # fmt: skip
+    later = Completion(job, built, leaves, run.options.absolute_sigma, run.original)
+    explain = None if run.whole is None else row_explainer(job, built, run.whole, run.begin)
+    return Remains(predictor, leaves, later, explain, run.saved_state())
+
+
+def _task(run: Finished) -> dict[str, Any]:
+    """The fields that say what was to be done."""
+    job, original = run.job, run.original
+    assert original is not None
+    return {
+        "model": job.problem.name,
+        "n_rows": original.n_rows,
+        "n_dropped": original.n_dropped,
+        "target": job.problem.target,
+        "inputs": tuple(job.problem.columns),
+        "loss_name": _loss_name(job),
+        "optimizer": method_name(job.settings.optimizer),
+        "batch_size": job.settings.batch_size,
+        "shuffle": job.settings.shuffle,
+        "seed": run.control.seed,
+        "start": run.trees(run.begin),
+        "start_source": _start_source(run),
+        "stop_loss": run.options.stop_loss,
+        "sigma_given": "sigma" in original.extra,
+        "unit": "iteration" if job.settings.optimizer.scope == "vector" else "epoch",
+        "x": dict(original.columns),
+        "y": original.extra["target"],
+    }
+
+
+def _course(run: Finished) -> dict[str, Any]:
+    """The fields that say how it went."""
+    assert run.ending is not None
+    vector = run.job.settings.optimizer.scope == "vector"
+    return {
+        "running_loss": _last(run, "loss"),
+        "validation_loss": _last(run, "validation_loss"),
+        "epochs": run.control.epoch,
+        "n_updates": run.control.steps,
+        "n_evaluations": run.control.steps if vector else 0,
+        "seconds": run.ending.seconds,
+        "compile_seconds": run.built.compile_seconds if run.fresh else 0.0,
+        "engine": run.built.engine,
+        "warnings": [*run.job.notes, *run.built.notes],
+        "history": history_of(run),
+    }
 
 
 def _own_status(outcome: Outcome) -> str:

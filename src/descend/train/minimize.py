@@ -247,7 +247,6 @@ def _record(run: Finished, single: str | None, sign: int) -> MinimumFound:
     value, gradient = _value_and_gradient(run, leaves)
     notes = [*run.job.notes, *run.built.notes]
     if status == "diverged":
-        notes.append(message)
         warnings.warn(DivergedWarning(message), stacklevel=4)
     elif status == "not_converged":
         warnings.warn(DescendWarning(message), stacklevel=4)
