@@ -95,10 +95,11 @@ def reverse(
         if output in active:
             arrived.setdefault(output, []).append(cotangent)
     found: dict[Node, Node] = {}
-    together = _Together(n for n in order if n in active and n not in asked)
+    loops = (n for n in order if n.op.several is not None)
+    together = _Together(n for n in loops if n in active and n not in asked)
     for node in reversed(order):
         parts = arrived.pop(node, ())
-        if not parts and not together.waits_for(node):
+        if not parts and (node.op.several is None or not together.waits_for(node)):
             continue
         incoming = total(parts) if parts else None
         sent: Sequence[Node | None] = ()
@@ -126,14 +127,11 @@ class _Together:
         self.arrived: dict[Hashable, dict[int, Node]] = {}
         self.first: dict[Hashable, Node] = {}
         for node in order:
-            if node.op.several is not None:
-                self.first.setdefault(group_key(node), node)
+            self.first.setdefault(group_key(node), node)
 
     def waits_for(self, node: Node) -> bool:
         """Whether siblings wait for this node, although nothing arrived at itself."""
-        return node.op.several is not None and (
-            self.first.get(group_key(node)) is node and group_key(node) in self.arrived
-        )
+        return self.first.get(group_key(node)) is node and group_key(node) in self.arrived
 
     def vjp(
         self, incoming: Node | None, node: Node, wanted: Sequence[bool]
@@ -167,7 +165,9 @@ def total(parts: Sequence[Node]) -> Node:
     So the gradient of a vector whose thousand elements were read one by one is one concatenation
     and not a thousand additions of vectors.
     """
-    if len(parts) > 1 and sum(p.op.name == "pad" for p in parts) > 1:
+    if len(parts) == 1:
+        return parts[0]
+    if sum(p.op.name == "pad" for p in parts) > 1:
         parts = _joined(parts)
     whole = parts[0]
     for part in parts[1:]:

@@ -18,9 +18,9 @@ from descend.errors import InternalError
 from descend.graph.linear import broadcast, broadcast_like
 from descend.graph.node import Node
 from descend.graph.primitive import PRIMITIVES, Array, Partial, Primitive, Typed, register
-from descend.graph.source import const, is_const, value_of
+from descend.graph.source import CONST, const
 
-__all__ = ["ELEMENTWISE", "call", "cast", "full_like", "select", "uniform_value", "zeros_like"]
+__all__ = ["ELEMENTWISE", "call", "cast", "full_like", "select", "zeros_like"]
 
 BOOL = np.dtype(bool)
 
@@ -59,18 +59,13 @@ def zeros_like(x: Node) -> Node:
 
 def call(name: str, *args: Node | float, **attrs: Any) -> Node:
     """Apply a primitive by name; Python numbers take the shape and dtype of the first node."""
-    model = next(a for a in args if isinstance(a, Node))
-    nodes = [a if isinstance(a, Node) else full_like(model, a) for a in args]
+    nodes: Any = args
+    for a in args:
+        if type(a) is not Node:
+            model = next(a for a in args if isinstance(a, Node))
+            nodes = [a if isinstance(a, Node) else full_like(model, a) for a in args]
+            break
     return PRIMITIVES[name].apply(*nodes, **attrs)
-
-
-def uniform_value(node: Node) -> float | None:
-    """The number that fills the whole node, if it is a constant (possibly broadcast)."""
-    if node.op.name == "broadcast":
-        node = node.args[0]
-    if is_const(node) and node.shape == ():
-        return float(value_of(node))
-    return None
 
 
 def _scaled(partial: Partial, d: Node, node: Node) -> Node:
@@ -81,7 +76,9 @@ def _scaled(partial: Partial, d: Node, node: Node) -> Node:
     local = partial.local(*node.args, node)
     if partial.how == "0mul":
         return call("mul0", local, d)
-    return call("mul0" if uniform_value(local) is None else "mul", d, local)
+    known = local.args[0] if local.op.name == "broadcast" else local
+    name = "mul" if known.op is CONST and not known.shape else "mul0"
+    return PRIMITIVES[name].apply(d, local)
 
 
 def _is_float(node: Node) -> bool:

@@ -172,6 +172,8 @@ def _shift(axes: Ints) -> Ints:
 def _broadcast_type(args: tuple[Node, ...], attrs: Mapping[str, Any]) -> Typed:
     (x,) = args
     shape, axes = attrs["shape"], attrs["axes"]
+    if not axes and not x.shape:
+        return shape, x.dtype
     if len(axes) != x.ndim or any(shape[a] != n for a, n in zip(axes, x.shape, strict=True)):
         raise InternalError(f"broadcast of {x} to {shape} along {axes}")
     return shape, x.dtype
@@ -179,6 +181,8 @@ def _broadcast_type(args: tuple[Node, ...], attrs: Mapping[str, Any]) -> Typed:
 
 def _broadcast_transpose(g: Node, node: Node) -> list[Node]:
     kept = node.attrs["axes"]
+    if not kept:
+        return [reduce_sum(g, tuple(range(len(g.shape))))]
     summed = reduce_sum(g, tuple(i for i in range(g.ndim) if i not in kept))
     rank = sorted(range(len(kept)), key=lambda i: kept[i])
     return [transpose(summed, tuple(rank.index(i) for i in range(len(kept))))]

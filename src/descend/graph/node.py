@@ -58,8 +58,8 @@ def sizes(shape: Shape) -> tuple[int, ...]:
     return shape  # type: ignore[return-value]
 
 
-class Node:
-    """One application of a primitive: `op(*args, **attrs)` with a result `shape` and `dtype`."""
+class _Parts:
+    """The parts of a node while it is made: once it is a `Node`, it does not change any more."""
 
     __slots__ = ("__weakref__", "args", "attrs", "dtype", "op", "serial", "shape")
 
@@ -70,21 +70,14 @@ class Node:
     dtype: np.dtype[Any]
     serial: int
 
-    def __init__(
-        self,
-        op: Primitive,
-        args: tuple[Node, ...],
-        attrs: Mapping[str, Any],
-        shape: Shape,
-        dtype: np.dtype[Any],
-    ) -> None:
-        put = object.__setattr__
-        put(self, "op", op)
-        put(self, "args", args)
-        put(self, "attrs", MappingProxyType(attrs) if attrs else _NO_ATTRS)
-        put(self, "shape", shape)
-        put(self, "dtype", dtype)
-        put(self, "serial", next(_serial))
+
+class Node(_Parts):
+    """One application of a primitive: `op(*args, **attrs)` with a result `shape` and `dtype`.
+
+    Made by `intern`, so that equal applications are one object.
+    """
+
+    __slots__ = ()
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"nodes are immutable; cannot set {name}")
@@ -126,6 +119,10 @@ def _forget(reference: _Reference) -> None:
         del _shared[reference.key]
 
 
+def _frozen(attrs: Mapping[str, Any]) -> Mapping[str, Any]:
+    return MappingProxyType(attrs) if type(attrs) is dict else attrs
+
+
 def intern(
     op: Primitive,
     args: tuple[Node, ...],
@@ -140,7 +137,15 @@ def intern(
         found = reference()
         if found is not None:
             return found
-    made = Node(op, args, attrs, shape, dtype)
+    parts = _Parts()
+    parts.op = op
+    parts.args = args
+    parts.attrs = _frozen(attrs) if attrs else _NO_ATTRS
+    parts.shape = shape
+    parts.dtype = dtype
+    parts.serial = next(_serial)
+    parts.__class__ = Node
+    made: Node = parts  # type: ignore[assignment]
     reference = _Reference(made, _forget)
     reference.key = key
     _shared[key] = reference

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import struct
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from descend.errors import InternalError
-from descend.graph.node import Dim, Node, Shape
+from descend.graph.node import Dim, Node, Shape, intern
 from descend.graph.primitive import Array, Primitive, Typed, register
 
 __all__ = [
@@ -26,6 +27,8 @@ __all__ = [
 ]
 
 _tokens = itertools.count()
+_FLOAT = np.dtype(np.float64)
+_pack = struct.Struct("=d").pack
 
 
 def _no_vjp(_g: Node, _node: Node, _wanted: Sequence[bool]) -> list[Node | None]:
@@ -98,6 +101,9 @@ def input_node(name: str, shape: Shape = (), dtype: Any = np.float64) -> Node:
 
 def const(value: Any, dtype: Any = None) -> Node:
     """A constant of known value; equal bits are the same node."""
+    if type(value) is float and (dtype is None or dtype is _FLOAT):
+        data = {"data": _pack(value), "shape": (), "dtype": _FLOAT.str}
+        return intern(CONST, (), data, (), _FLOAT)
     array = np.asarray(value, dtype=dtype)
     return CONST.apply(data=array.tobytes(), shape=array.shape, dtype=array.dtype.str)
 

@@ -8,7 +8,6 @@ included. So 0 · x and x − x stay (x may be infinite), and so does 0 + x (for
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -18,12 +17,13 @@ from descend.graph.linear import broadcast, broadcast_like
 from descend.graph.node import Node
 from descend.graph.source import is_const
 from descend.simplify.constants import full, uniform
+from descend.simplify.triggers import KNOWN, Rule, on
 
-__all__ = ["ELEMENTWISE_RULES", "FINAL_RULES", "Rule", "below_broadcast", "ordinary_scalar"]
-
-Rule = Callable[[Node], Node | None]
+__all__ = ["ELEMENTWISE_RULES", "FINAL_RULES", "below_broadcast", "ordinary_scalar"]
 
 LARGEST_POWER = 32
+_ORDINARY = frozenset(("const", "mul", "div", "row_count"))
+_NUMBERS = ("mul", "div", "row_count")
 
 
 def _is_float(node: Node) -> bool:
@@ -39,6 +39,7 @@ def _is_negative_zero(value: Any) -> bool:
     return bool(value == 0) and math.copysign(1.0, value) < 0
 
 
+@on("broadcast")
 def below_broadcast(node: Node) -> Node | None:
     """f(repeat a, repeat b) → repeat f(a, b): the same numbers are computed once."""
     source: Node | None = None
@@ -65,16 +66,19 @@ def below_broadcast(node: Node) -> Node | None:
 def ordinary_scalar(node: Node, depth: int = 3) -> Node | None:
     """The scalar that is repeated in a node, if it is made of ordinary numbers and row counts."""
     scalar = node.args[0] if node.op.name == "broadcast" else node
-    if scalar.shape or not depth:
+    if scalar.shape or not depth or scalar.op.name not in _ORDINARY:
         return None
-    if is_const(scalar):
+    name = scalar.op.name
+    if name == "const":
         return scalar if _is_float(scalar) and _ordinary(uniform(scalar)) else None
-    if scalar.op.name in ("mul", "div"):
-        known = all(ordinary_scalar(a, depth - 1) is not None for a in scalar.args)
-        return scalar if known else None
-    return scalar if scalar.op.name == "row_count" else None
+    if name != "row_count":
+        for a in scalar.args:
+            if ordinary_scalar(a, depth - 1) is None:
+                return None
+    return scalar
 
 
+@on(*KNOWN, *_NUMBERS)
 def _constant_last(node: Node) -> Node | None:
     """c + x → x + c, c · x → x · c: later rules need to look on one side only."""
     x, y = node.args
@@ -86,6 +90,7 @@ def _constant_last(node: Node) -> Node | None:
     return None
 
 
+@on(*KNOWN)
 def _add_neutral(node: Node) -> Node | None:
     """x + (−0.0) → x; x + 0 → x for integers."""
     x, c = node.args[0], uniform(node.args[1])
@@ -94,6 +99,7 @@ def _add_neutral(node: Node) -> Node | None:
     return x if not _is_float(x) or _is_negative_zero(c) else None
 
 
+@on("neg")
 def _add_negated(node: Node) -> Node | None:
     """x + (−y) → x − y; (−x) + y → y − x."""
     x, y = node.args
@@ -110,6 +116,7 @@ def _add_twice(node: Node) -> Node | None:
     return call("mul", x, 2.0) if x is y and _is_float(x) else None
 
 
+@on(*KNOWN)
 def _sub_neutral(node: Node) -> Node | None:
     """x − 0 → x; (−0.0) − x → −x; 0 − x → −x for integers."""
     x, y = node.args
@@ -122,12 +129,14 @@ def _sub_neutral(node: Node) -> Node | None:
     return None
 
 
+@on("neg")
 def _sub_negated(node: Node) -> Node | None:
     """x − (−y) → x + y."""
     x, y = node.args
     return call("add", x, y.args[0]) if y.op.name == "neg" else None
 
 
+@on(*KNOWN)
 def _mul_constant(node: Node) -> Node | None:
     """x · 1 → x; x · (−1) → −x (floats, signed integers); (−x) · c → x · (−c)."""
     x, c = node.args[0], uniform(node.args[1])
@@ -143,6 +152,7 @@ def _mul_constant(node: Node) -> Node | None:
     return None
 
 
+@on("neg")
 def _mul_negated(node: Node) -> Node | None:
     """(−x) · (−y) → x · y; (−x) · y → −(x · y), so that signs meet further up."""
     x, y = node.args
@@ -157,6 +167,7 @@ def _mul_negated(node: Node) -> Node | None:
     return None
 
 
+@on("mul", "div")
 def _mul_merge(node: Node) -> Node | None:
     """≈ (x · s) · t → x · (s · t); (s / x) · t → (s · t) / x, for ordinary scalars s and t."""
     x, t = node.args[0], ordinary_scalar(node.args[1])
@@ -176,6 +187,7 @@ def _mul_merge(node: Node) -> Node | None:
     return call("mul", left, merged) if x.op.name == "mul" else call("div", merged, right)
 
 
+@on("neg", "mul", "div")
 def _neg_inward(node: Node) -> Node | None:
     """−(−x) → x; −(x · c) → x · (−c); −(c / x) → (−c) / x; floats and signed integers."""
     (x,) = node.args
@@ -192,6 +204,7 @@ def _neg_inward(node: Node) -> Node | None:
     return None
 
 
+@on(*KNOWN)
 def _div_constant(node: Node) -> Node | None:
     """x / 1 → x; x / (−1) → −x; x / c → x · (1/c) where c is a power of two (then exact)."""
     x, c = node.args[0], uniform(node.args[1])
@@ -206,6 +219,7 @@ def _div_constant(node: Node) -> Node | None:
     return None
 
 
+@on("mul", "div")
 def _div_merge(node: Node) -> Node | None:
     """≈ (x · c) / d → x · (c / d); (x / c) / d → x / (c · d), if all are ordinary numbers."""
     x, d = node.args[0], uniform(node.args[1])
@@ -218,6 +232,7 @@ def _div_merge(node: Node) -> Node | None:
     return call(x.op.name, x.args[0], merged) if _ordinary(merged) else None
 
 
+@on("neg")
 def _div_negated(node: Node) -> Node | None:
     """(−x) / (−y) → x / y; (−x) / y → −(x / y); x / (−y) → −(x / y)."""
     x, y = node.args
@@ -244,6 +259,7 @@ def _integer_power(x: Node, n: int) -> Node:
         square = call("mul", square, square)
 
 
+@on(*KNOWN)
 def _power_constant(node: Node) -> Node | None:
     """x⁰ → 1, x¹ → x, ≈ xⁿ by squaring and x⁻ⁿ → 1/xⁿ, |n| ≤ 32; ≈ with √x for n + ½.
 
@@ -264,6 +280,7 @@ def _power_constant(node: Node) -> Node | None:
     return call("div", 1.0, result) if p < 0 else result
 
 
+@on(*KNOWN, *_NUMBERS)
 def _mul0_constant(node: Node) -> Node | None:
     """mul0(g, p): 0 for g = 0; g · p for other known numbers g, and for finite constants p."""
     g, p = node.args
@@ -285,6 +302,7 @@ def _select_known(node: Node) -> Node | None:
     return None if known is None else (yes if known else no)
 
 
+@on("not", "select")
 def _select_condition(node: Node) -> Node | None:
     """select(not c, a, b) → select(c, b, a); a branch that asks c again has its answer."""
     condition, yes, no = node.args
@@ -304,6 +322,7 @@ def _keeps_value(small: np.dtype[Any], large: np.dtype[Any]) -> bool:
     return small.kind in "iu" and large.kind == "f" and small.itemsize * 2 <= large.itemsize
 
 
+@on("cast")
 def _cast_twice(node: Node) -> Node | None:
     """A cast of a cast that lost nothing is one cast, or none."""
     (x,) = node.args
@@ -321,6 +340,7 @@ def _same_twice(node: Node) -> Node | None:
     return x if x is y else None
 
 
+@on(*KNOWN)
 def _logic_constant(node: Node) -> Node | None:
     """Conjunction and disjunction with a known truth value."""
     x, c = node.args[0], uniform(node.args[1])
@@ -330,12 +350,14 @@ def _logic_constant(node: Node) -> Node | None:
     return x if keeps else node.args[1]
 
 
+@on("not")
 def _twice_nothing(node: Node) -> Node | None:
     """not(not x) → x."""
     (x,) = node.args
     return x.args[0] if x.op.name == "not" else None
 
 
+@on("neg", "abs")
 def _absolute(node: Node) -> Node | None:
     """|−x| → |x|; ||x|| → |x|."""
     (x,) = node.args
@@ -344,6 +366,7 @@ def _absolute(node: Node) -> Node | None:
     return x if x.op.name == "abs" else None
 
 
+@on("neg")
 def _even(node: Node) -> Node | None:
     """cos(−x) → cos x and cosh(−x) → cosh x."""
     (x,) = node.args

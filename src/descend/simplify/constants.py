@@ -11,6 +11,7 @@ import numpy as np
 from descend.graph.linear import broadcast
 from descend.graph.node import Dim, Node, RowsAsked
 from descend.graph.source import CONST, const, value_of
+from descend.simplify.triggers import on
 
 __all__ = ["fold", "full", "same_kind", "uniform"]
 
@@ -50,6 +51,7 @@ def same_kind(node: Node) -> Node | None:
     return broadcast(const(value.flat[0], node.dtype), node.shape, ())
 
 
+@on("const")
 def fold(node: Node) -> Node | None:
     """Compute now what depends on constants alone, unless it would grow large."""
     for a in node.args:

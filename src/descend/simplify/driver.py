@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from descend.errors import InternalError
 from descend.graph.elementwise import call
-from descend.graph.node import Node
+from descend.graph.node import Node, intern
 from descend.graph.scan import SCAN
 from descend.graph.subgraph import Body
 from descend.simplify.loops import merge_loops
@@ -44,17 +44,19 @@ def simplify(outputs: Sequence[Node], final: bool = False) -> list[Node]:
         if node in done:
             stack.pop()
             continue
-        if node in target:
-            better = target[node]
+        better = target.get(node)
+        if better is not None:
             if better not in done:
                 raise InternalError(f"rewriting {node} runs in a circle")
             done[node] = done[better]
             stack.pop()
             continue
-        waiting = [a for a in node.args if a not in done]
-        if waiting:
-            waiting.reverse()
-            stack += waiting
+        ready = True
+        for a in reversed(node.args):
+            if a not in done:
+                stack.append(a)
+                ready = False
+        if not ready:
             continue
         better = _step(node, done, table)
         if better is node:
@@ -80,8 +82,9 @@ def _step(node: Node, done: dict[Node, Node], table: Table) -> Node:
     args = node.args
     for a in args:
         if done[a] is not a:
-            return node.op.apply(*[done[b] for b in args], **node.attrs)
-    for rule in table.get(node.op.name, ()):
+            final = tuple([done[b] for b in args])
+            return intern(node.op, final, node.attrs, node.shape, node.dtype)
+    for rule in table.tried(node):
         better = rule(node)
         if better is not None and better is not node:
             return better

@@ -9,7 +9,7 @@ where Σ v overflows although Σ c · v does not, more is lost.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from descend.graph.elementwise import call
@@ -17,10 +17,10 @@ from descend.graph.linear import broadcast, reduce_sum
 from descend.graph.multilinear import contract
 from descend.graph.node import Dim, Node, Shape
 from descend.simplify.arithmetic import ordinary_scalar
+from descend.simplify.triggers import Rule, on
 
 __all__ = ["FACTOR_RULES"]
 
-Rule = Callable[[Node], Node | None]
 
 DEPTH = 5
 SMALL_RESULT = 64
@@ -79,6 +79,7 @@ def _multiplied(whole: Node, factors: Sequence[_Factor], places: Sequence[int | 
     return whole
 
 
+@on("mul", "mul0", "div")
 def _sum_of_multiples(node: Node) -> Node | None:
     """Σ c · v → c · Σ v."""
     (x,), axes = node.args, node.attrs["axes"]
@@ -101,6 +102,7 @@ def _is_smaller(shape: Shape, than: Shape) -> bool:
     return any(isinstance(n, Dim) for n in than) or math.prod(known) > math.prod(sizes)
 
 
+@on("mul", "mul0", "div")
 def _contraction_of_multiple(node: Node) -> Node | None:
     """(c · a) · b → c · (a · b), where the product is the smaller array."""
     lo = node.attrs["lo"]

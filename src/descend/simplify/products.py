@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
 
 from descend.graph.elementwise import call
 from descend.graph.linear import broadcast, pad, reshape, slice_
 from descend.graph.node import Dim, Node
 from descend.graph.source import is_const, value_of
+from descend.simplify.triggers import Rule, on
 
 __all__ = ["PRODUCT_RULES"]
-
-Rule = Callable[[Node], Node | None]
 
 
 def _outer(node: Node) -> Node | None:
@@ -38,6 +36,7 @@ def _progression(index: Node) -> tuple[int, int, int] | None:
     return (values[0], len(values), step) if step > 0 and climbs and values[0] >= 0 else None
 
 
+@on("const")
 def _take_slice(node: Node) -> Node | None:
     """Reading at known places in equal steps is a slice."""
     (x, index), axis = node.args, node.attrs["axis"]
@@ -54,6 +53,7 @@ def _take_slice(node: Node) -> Node | None:
     return reshape(slice_(x, starts, stops, steps), node.shape)
 
 
+@on("const")
 def _put_pad(node: Node) -> Node | None:
     """Adding to zeros at known places in equal steps is padding."""
     (g, index), axis, extent = node.args, node.attrs["axis"], node.attrs["extent"]

@@ -6,7 +6,7 @@ products (≈) and that sums over several axes at once may add in another order 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from descend.graph.elementwise import call
 from descend.graph.linear import (
@@ -25,10 +25,10 @@ from descend.graph.linear import (
 from descend.graph.node import Dim, Node
 from descend.graph.source import row_count
 from descend.simplify.constants import uniform
+from descend.simplify.triggers import KNOWN, Rule, on
 
 __all__ = ["SHAPE_RULES"]
 
-Rule = Callable[[Node], Node | None]
 Ints = tuple[int, ...]
 
 LONGEST_ROW_OF_WRITES = 64
@@ -38,6 +38,7 @@ def _is_one(extent: int | Dim) -> bool:
     return isinstance(extent, int) and extent == 1
 
 
+@on("broadcast")
 def _repeated_scalar(node: Node) -> Node | None:
     """What rearranges copies of one scalar gives copies of it."""
     (x,) = node.args
@@ -49,6 +50,7 @@ def _repeated_scalar(node: Node) -> Node | None:
 # --- broadcast, reshape, transpose, flip --------------------------------------------------------
 
 
+@on("broadcast")
 def _broadcast_twice(node: Node) -> Node | None:
     (x,) = node.args
     if x.op.name != "broadcast":
@@ -68,6 +70,7 @@ def _broadcast_ones(node: Node) -> Node | None:
     return None
 
 
+@on("reshape")
 def _broadcast_of_ones(node: Node) -> Node | None:
     """Axes of extent 1 that a reshape put in need not be there to be repeated."""
     (x,) = node.args
@@ -80,11 +83,13 @@ def _broadcast_of_ones(node: Node) -> Node | None:
     return broadcast(source, node.shape, tuple(axes[i] for i in kept))
 
 
+@on("reshape")
 def _reshape_twice(node: Node) -> Node | None:
     (x,) = node.args
     return reshape(x.args[0], node.shape) if x.op.name == "reshape" else None
 
 
+@on("transpose", "broadcast")
 def _transpose_twice(node: Node) -> Node | None:
     (x,), order = node.args, node.attrs["order"]
     if x.op.name == "transpose":
@@ -119,6 +124,7 @@ def _cumsum_single(node: Node) -> Node | None:
 # --- sums ---------------------------------------------------------------------------------------
 
 
+@on("sum")
 def _sum_twice(node: Node) -> Node | None:
     (x,) = node.args
     if x.op.name != "sum":
@@ -139,6 +145,7 @@ def _sum_ones(node: Node) -> Node | None:
     return reduce_sum(reshape(x, squeezed), tuple(place.index(a) for a in needed))
 
 
+@on("broadcast")
 def _sum_repeated(node: Node) -> Node | None:
     """≈ The sum of n copies is n times one."""
     (x,), axes = node.args, node.attrs["axes"]
@@ -155,6 +162,7 @@ def _sum_repeated(node: Node) -> Node | None:
     return broadcast(inner, node.shape, tuple(left.index(a) for a in place if a not in axes))
 
 
+@on("neg")
 def _sum_negated(node: Node) -> Node | None:
     """The sum of −x is −(the sum of x)."""
     (x,) = node.args
@@ -163,6 +171,7 @@ def _sum_negated(node: Node) -> Node | None:
     return call("neg", reduce_sum(x.args[0], node.attrs["axes"]))
 
 
+@on("reshape", "transpose", "pad")
 def _sum_moved(node: Node) -> Node | None:
     """Adding up does not mind a transpose, a full reshape (but to drop ones), or zeros around."""
     (x,), axes = node.args, node.attrs["axes"]
@@ -197,6 +206,7 @@ def _slice_nothing(node: Node) -> Node | None:
     return zeros(node.shape, node.dtype) if 0 in node.shape else None
 
 
+@on("slice")
 def _slice_twice(node: Node) -> Node | None:
     (x,), a = node.args, node.attrs
     if x.op.name != "slice":
@@ -210,6 +220,7 @@ def _slice_twice(node: Node) -> Node | None:
     return slice_(x.args[0], tuple(starts), stops, tuple(steps))
 
 
+@on("broadcast")
 def _slice_broadcast(node: Node) -> Node | None:
     """Cut before repeating."""
     (x,), a = node.args, node.attrs
@@ -220,6 +231,7 @@ def _slice_broadcast(node: Node) -> Node | None:
     return broadcast(slice_(x.args[0], starts, stops, steps), node.shape, axes)
 
 
+@on("pad")
 def _slice_pad(node: Node) -> Node | None:
     """Only what was padded, or only padding."""
     (x,) = node.args
@@ -250,6 +262,7 @@ def _slice_pad(node: Node) -> Node | None:
     return slice_(source, tuple(starts), stops, tuple(steps))
 
 
+@on("concatenate")
 def _slice_concatenate(node: Node) -> Node | None:
     """Read the parts that are met, if each is met as a whole or only one is."""
     (x,) = node.args
@@ -278,6 +291,7 @@ def _slice_concatenate(node: Node) -> Node | None:
     return slice_(joined, starts, stops, node.attrs["steps"])
 
 
+@on("set_slice")
 def _slice_written(node: Node) -> Node | None:
     """Read just what was written, or nothing of it."""
     (x,) = node.args
@@ -304,6 +318,7 @@ def _slice_written(node: Node) -> Node | None:
     return None
 
 
+@on("pad")
 def _pad_twice(node: Node) -> Node | None:
     (x,), a = node.args, node.attrs
     if x.op.name != "pad" or any(a["inner"]) or any(x.attrs["inner"]):
@@ -313,6 +328,7 @@ def _pad_twice(node: Node) -> Node | None:
     return pad(x.args[0], low, high, a["inner"])
 
 
+@on(*KNOWN)
 def _pad_zero(node: Node) -> Node | None:
     """Zeros around zeros."""
     value = uniform(node.args[0])
@@ -348,6 +364,7 @@ def _follows(a: Node, b: Node, axis: int) -> bool:
     )
 
 
+@on("slice")
 def _concatenate_neighbours(node: Node) -> Node | None:
     """Neighbouring slices of one node are one slice."""
     axis = node.attrs["axis"]
@@ -368,6 +385,7 @@ def _write_all(node: Node) -> Node | None:
     return node.args[1] if node.args[1].shape == node.shape else None
 
 
+@on("set_slice")
 def _write_again(node: Node) -> Node | None:
     """Of two writes to one place the first is not seen."""
     x, value = node.args
@@ -392,6 +410,7 @@ def _written_axis(node: Node) -> int | None:
     return axis if contiguous and short else None
 
 
+@on("concatenate", *KNOWN)
 def _write_joined(node: Node) -> Node | None:
     """A block written into a repeated constant, or into a row of parts, becomes a part."""
     x, value = node.args

@@ -28,52 +28,55 @@ _FROM_TAME = frozenset([
 ])  # fmt: skip
 
 
+TAME, SOLID, MASKED = 1, 2, 4
+
+
 class Facts:
     """What is known of the nodes of one graph, learnt from the arguments up.
 
-    Attributes:
-        tame: finite if the inputs are, short of overflow.
-        solid: finite whatever the inputs are.
-        masked: may hold exact zeros that arithmetic did not make (a branch not taken, padding).
+    `TAME`: finite if the inputs are, short of overflow. `SOLID`: finite whatever the inputs are.
+    `MASKED`: may hold exact zeros that arithmetic did not make (a branch not taken, padding).
     """
 
     def __init__(self) -> None:
-        self.tame: set[Node] = set()
-        self.solid: set[Node] = set()
-        self.masked: set[Node] = set()
+        self._facts: dict[Node, int] = {}
 
     def learn(self, node: Node) -> None:
         """Note the facts of a node, after those of its arguments."""
+        facts = self._facts
         args, name = node.args, node.op.name
+        if not args:
+            if name == "input":
+                facts[node] = TAME
+            else:
+                facts[node] = TAME | SOLID if name in _SOURCES or _stays_finite(node) else 0
+            return
+        below, mask = TAME | SOLID, 0
         for a in args:
-            if a in self.masked:
-                self.masked.add(node)
-                break
-        else:
-            if name in _MASKING:
-                self.masked.add(node)
-        if name in _SOURCES:
-            self.tame.add(node)
-            if name != "input":
-                self.solid.add(node)
-        elif self.tame.issuperset(args) and _stays_finite(node):
-            self.tame.add(node)
-            if self.solid.issuperset(args) and (args or node.op is CONST):
-                self.solid.add(node)
+            fact = facts[a]
+            below &= fact
+            mask |= fact
+        mask &= MASKED
+        if name in _MASKING:
+            mask = MASKED
+        facts[node] = mask | below if below and _stays_finite(node) else mask
 
     def needs_no_guard(self, node: Node) -> bool:
         """Whether mul0(g, p) is g · p: p is finite, or where it is not, g is not 0."""
-        g, p = node.args
-        return p in self.solid or (p in self.tame and g not in self.masked)
+        g, p = (self._facts[a] for a in node.args)
+        return bool(p & SOLID) or bool(p & TAME and not g & MASKED)
 
 
 def _stays_finite(node: Node) -> bool:
     """Whether finite arguments give a finite result, short of overflow."""
     name = node.op.name
-    if name in _FROM_TAME or node.dtype.kind in "biu":
+    if name in _FROM_TAME or node.dtype.kind != "f":
         return True
     if node.op is CONST:
-        return bool(np.isfinite(value_of(node)).all())
+        value = uniform(node)
+        if value is None:
+            return bool(np.isfinite(value_of(node)).all())
+        return math.isfinite(value)
     if name == "div":
         return _at_least_one(node.args[1]) or _known_nonzero(node.args[1])
     if name == "sqrt":
