@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from descend.compile.elementary import coefficients as c
+import descend.compile.elementary.coefficients as c
 from descend.compile.elementary.formats import (
     FORMATS,
     estrin,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from fractions import Fraction
 
-from descend.compile.elementary import coefficients as c
+import descend.compile.elementary.coefficients as c
 from descend.compile.elementary.formats import estrin, through_double
 from descend.compile.elementary.logarithm import log
 from descend.compile.elementary.trigonometric import sin_cos_pi

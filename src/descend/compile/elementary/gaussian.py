@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from descend.compile.elementary import coefficients as c
+import descend.compile.elementary.coefficients as c
 from descend.compile.elementary.exponential import scaled_exp
 from descend.compile.elementary.formats import (
     estrin,

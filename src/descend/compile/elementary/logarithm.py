@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import struct
 
-from descend.compile.elementary import coefficients as c
+import descend.compile.elementary.coefficients as c
 from descend.compile.elementary.formats import (
     FORMATS,
     estrin,

@@ -7,7 +7,7 @@ that matter (Payne and Hanek, SIGNUM 1983): 192 bits, of which at least 125 are 
 
 from __future__ import annotations
 
-from descend.compile.elementary import coefficients as c
+import descend.compile.elementary.coefficients as c
 from descend.compile.elementary.formats import FORMATS, two_product
 from descend.compile.kinds import literal
 from descend.compile.lanes import Emitter, Value

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from descend.compile.elementary import coefficients as c
+import descend.compile.elementary.coefficients as c
 from descend.compile.elementary.formats import FORMATS, estrin, through_double, two_product
 from descend.compile.elementary.logarithm import split
 from descend.compile.lanes import Emitter, Value

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from descend.compile.elementary import coefficients as c
+import descend.compile.elementary.coefficients as c
 from descend.compile.elementary.formats import (
     FORMATS,
     estrin,
