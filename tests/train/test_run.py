@@ -52,7 +52,10 @@ def test_a_checkpoint_resumes_to_the_same_bits(tmp_path):
 
     part = run(epochs=4000, checkpoint=path, callback=stop)
     assert part.epochs == 1234 and seen == list(range(1, 1235))
-    again = run(epochs=4000, resume=descend.load(path))
+    loaded = descend.load(path)
+    assert np.isnan(loaded.loss) and loaded.params == part.params
+    assert loaded.errors_note == "a checkpoint: nothing was evaluated for it"
+    again = run(epochs=4000, resume=loaded)
     assert again.params == whole.params
     assert np.array_equal(again.history["loss"], whole.history["loss"])
 

@@ -123,14 +123,18 @@ class Fit(FitRecord):
         Raises:
             UsageError: the path cannot be written, or the model cannot be stored.
         """
+        self._complete()
         self._write(path, "saved fit")
 
     def save_checkpoint(self, path: str | os.PathLike[str]) -> None:
-        """Write the fit as `save` does, under any name."""
+        """Write the fit under any name, as it is: what is made later is left out, to be quick."""
+        if self._remains.complete is not None:
+            self._remains.complete = None
+            self.errors_note = "a checkpoint: nothing was evaluated for it"
+            super().__post_init__()
         self._write(path, "checkpoint")
 
     def _write(self, path: str | os.PathLike[str], kind: str) -> None:
-        self._complete()
         remains = self._remains
         write_fit(self, remains.predictor, remains.leaves, remains.state, path, kind)
 
