@@ -84,7 +84,7 @@ def descent(
     model: str = "scalars",
     batch: int | None = 7,
     shuffle: bool = False,
-    rows: int = 100,
+    rows: int = 45,
     dtype: Any = np.float64,
     guard: float | None = None,
     lr: float = 0.05,

@@ -27,7 +27,7 @@ from descend.graph.program import (
 )
 from descend.graph.source import const, input_node
 
-BATCHES = (1, 7, 10, 64, 100, 128, None)
+BATCHES = (1, 7, 10, 15, 45, 64, None)
 
 
 def outcome(bound: Bindings, control: Control) -> Outcome:
@@ -67,7 +67,7 @@ def check_same_bits(got: Outcome, want: Outcome) -> None:
 @pytest.mark.parametrize("model", MODELS)
 def test_a_descent_is_what_it_means(model: str, shuffle: bool, batch: int | None) -> None:
     d = descent(model, batch, shuffle)
-    check_near(whole(d, 4, seed=5), d, 4, seed=5)
+    check_near(whole(d, 3, seed=5), d, 3, seed=5)
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -173,7 +173,7 @@ def test_other_data_in_the_same_arrays_and_in_others() -> None:
 @pytest.mark.parametrize("batch", [1, 7, None])
 @pytest.mark.parametrize("shuffle", [False, True], ids=["in order", "shuffled"])
 def test_a_stop_code_ends_the_run(batch: int | None, shuffle: bool) -> None:
-    d = descent("scalars", batch, shuffle, lr=5e-4 * (batch or 100), stop_below=0.4)
+    d = descent("scalars", batch, shuffle, lr=5e-4 * (batch or 45), stop_below=0.348)
     got = whole(d, 1000)
     assert got.status == 3 and 1 < got.epoch < 1000
     check_near(got, d, 1000)

@@ -469,8 +469,12 @@ ANY_RULES = (*ELEMENTWISE, *STRUCTURE, compare, choose, convert, find, leaf, loo
 SMOOTH_RULES = (*ELEMENTWISE, *ELEMENTWISE, *STRUCTURE, choose, leaf, loop)
 
 
-def values_for(d: Draft, special: bool) -> list[Array]:
-    """Numbers for the inputs; `special` puts in zeros, ties, huge numbers, infinities, NaN."""
+TIES = (0.0, 1.0, -1.0, 2.0, 0.5, 3.0, -7.5)
+EXTREMES = (*TIES, -0.0, 1e300, -1e30, 1e-310, np.inf, -np.inf, np.nan)
+
+
+def values_for(d: Draft, special: Sequence[float]) -> list[Array]:
+    """Numbers for the inputs, some of them special."""
     rng = np.random.default_rng(d.pick(1000))
     made = []
     for node in d.inputs:
@@ -478,9 +482,7 @@ def values_for(d: Draft, special: bool) -> list[Array]:
         if node.dtype.kind == "f":
             value = rng.normal(size=shape) * 1.5
             if special:
-                odd = np.array([0.0, -0.0, 1.0, -1.0, 2.0, 0.5, 1e300, -1e30, np.inf, -np.inf,
-                                np.nan, 1e-310, 3.0, -7.5])  # fmt: skip
-                value = np.where(rng.random(shape) < 0.4, rng.choice(odd, shape), value)
+                value = np.where(rng.random(shape) < 0.4, rng.choice(special, shape), value)
         elif node.dtype.kind == "b":
             value = rng.random(shape) < 0.5
         else:
@@ -490,18 +492,19 @@ def values_for(d: Draft, special: bool) -> list[Array]:
     return made
 
 
-def build_graph(pick: Pick, smooth: bool = False, steps: int = 9) -> Graph:
-    """One random graph."""
+def build_graph(pick: Pick, smooth: bool = False, finite: bool = False, steps: int = 9) -> Graph:
+    """One random graph; `smooth` has derivatives, `finite` neither huge inputs nor −0."""
     d = Draft(pick, smooth)
     for _ in range(1 + pick(3)):
         d.add_input()
     for _ in range(1 + pick(steps)):
         d.grow(SMOOTH_RULES if smooth else ANY_RULES)
     kept = [d.nodes[-1]] + [d.of(d.nodes) for _ in range(pick(3))]
-    return Graph(kept, d.inputs, values_for(d, not smooth and d.chance(2)))
+    special = () if smooth or not d.chance(2) else TIES if finite else EXTREMES
+    return Graph(kept, d.inputs, values_for(d, special))
 
 
 @st.composite
-def graphs(draw: Callable[..., Any], smooth: bool = False) -> Graph:
+def graphs(draw: Callable[..., Any], smooth: bool = False, finite: bool = False) -> Graph:
     """Random graphs as a hypothesis strategy."""
-    return build_graph(lambda n: draw(st.integers(0, n - 1)), smooth)
+    return build_graph(lambda n: draw(st.integers(0, n - 1)), smooth, finite)

@@ -5,6 +5,7 @@ import pytest
 from fuzz.rounding import check_close, expect
 
 from descend.compile.function import compile_graph
+from descend.compile.lower import NotNative
 from descend.differentiate.reverse import reverse
 from descend.graph.elementwise import call
 from descend.graph.evaluate import evaluate
@@ -14,6 +15,7 @@ from descend.graph.node import Dim, Node
 from descend.graph.selection import put_add, take
 from descend.graph.source import const, input_node, row_count
 from descend.simplify.driver import simplify
+from descend.trace.trace import trace_function
 
 R = Dim()
 
@@ -57,3 +59,33 @@ def test_sums_of_copies_wrap_in_small_integers(rows: int | Dim) -> None:
     x, y = input_node("x", (), np.uint8), input_node("y", (R,))
     copies = reduce_sum(broadcast(x, (rows,), ()), (0,))
     both([copies, row_count(R, np.uint8)], {x: np.uint8(2), y: np.zeros(300)})
+
+
+def test_there_is_no_native_half_precision() -> None:
+    x = input_node("x", (3,), np.float16)
+    with pytest.raises(NotNative, match="float16"):
+        compile_graph([call("add", x, x)], [x])
+
+
+# --- functions ----------------------------------------------------------------------------------
+
+MODELS = {
+    "a float and a scalar are no Python float": lambda m, f: (1.0 * np.sum(m)) * f,
+    "an int and a scalar are no Python int": lambda m, f: (1 + np.argmax(m)) * f,
+    "slopes keep the dtype": lambda m, f: np.gradient(f),
+    "slopes over steps keep the dtype": lambda m, f: np.gradient(f, np.float64(0.5)),
+    "a scalar convolved": lambda m, f: np.convolve(np.sum(m), f),
+    "one axis of a scalar": lambda m, f: np.sum(np.max(m), axis=-1),
+}
+
+
+@pytest.mark.filterwarnings("ignore::descend.errors.DescendWarning")
+@pytest.mark.parametrize("name", MODELS)
+def test_functions_give_what_numpy_gives(name: str) -> None:
+    m, f = np.arange(12.0).reshape(3, 4), np.array([0.5, 2.0, -1.0], np.float32)
+    nodes = [input_node("m", m.shape), input_node("f", f.shape, f.dtype)]
+    (out,) = trace_function(MODELS[name], nodes).outputs
+    (got,) = evaluate([out], dict(zip(nodes, (m, f), strict=True)))
+    want = np.asarray(MODELS[name](m, f))
+    assert out.dtype == want.dtype
+    np.testing.assert_array_equal(got, want)

@@ -9,6 +9,7 @@ import numpy as np
 
 from descend.compile.cells import Cells, cells_of, object_array
 from descend.compile.evaluation import COMBINE, RULES, At, Evaluator, NotNative, operand
+from descend.compile.kinds import BITS
 from descend.compile.legalise import legalise
 from descend.compile.loops import (
     Address,
@@ -120,6 +121,9 @@ class Lowering:
 
     def run(self, outputs: Sequence[Node], wanted: Sequence[Node]) -> None:
         plan = make_schedule(outputs, self.leaves, wanted)
+        for node in plan.order:
+            if node.dtype.kind != "b" and f"{node.dtype.kind}{8 * node.dtype.itemsize}" not in BITS:
+                raise NotNative(f"{node.op.name} in {node.dtype}")
         by_level: list[list[Node]] = [[] for _ in range(plan.depth + 1)]
         from_nests = {root for group in plan.groups for root in group.roots}
         for node in plan.order:

@@ -104,7 +104,8 @@ def _gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1) -> A
     if len(varargs) not in (0, 1, len(axes)):
         raise TypeError("invalid number of arguments")
     steps = list(varargs) * (len(axes) if len(varargs) == 1 else 1) or [1.0] * len(axes)
-    results = [_slope(x, at, step) for at, step in zip(axes, steps, strict=True)]
+    slopes = [_slope(x, at, step) for at, step in zip(axes, steps, strict=True)]
+    results = [wrap(cast(s.node, x.dtype)) for s in slopes]
     return results[0] if len(results) == 1 else tuple(results)
 
 
@@ -118,8 +119,8 @@ def _slope(x: Any, axis: int, step: Any) -> Any:
     def part(a: Any, b: Any) -> Any:
         return x[_at(axis, slice(a, b))]
 
-    spacing = tensor_of(step)
-    if spacing.ndim == 0:
+    spacing = step if type(step) in (int, float) else tensor_of(step)
+    if np.ndim(spacing) == 0:
         middle = (part(2, None) - part(None, -2)) / (2.0 * spacing)
         first, last = (part(1, 2) - part(0, 1)) / spacing, (part(-1, None) - part(-2, -1)) / spacing
     else:
@@ -239,7 +240,8 @@ def _windows(a: Node, m: int, padded: int) -> Node:
 
 @covers("convolve")
 def _convolve(a: Any, v: Any, mode: str = "full") -> Any:
-    return _correlated(a, tensor_of(v)[::-1], mode, True)
+    a, v = (implementation("numpy.atleast_1d")(tensor_of(x)) for x in (a, v))
+    return _correlated(a, v[::-1], mode, True)
 
 
 @covers("correlate")

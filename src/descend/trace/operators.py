@@ -78,7 +78,8 @@ def elementwise(rule: Rule, values: Sequence[Any], weak: bool = False, dtypes: A
     result = rule.emit(*args)
     if result.__class__ is tuple:
         return tuple(Tensor(note(r)) for r in result)
-    return Tensor(note(result), weak and all(k in (int, float) for k in kinds))
+    # A dtype equals the Python class of its numbers: only identity tells them apart.
+    return Tensor(note(result), weak and all(k is int or k is float for k in kinds))
 
 
 def _fits(number: int, dtype: np.dtype[Any]) -> bool:

@@ -143,6 +143,8 @@ def normal_axes(axis: Any, ndim: int) -> tuple[int, ...]:
     if axis is None:
         return tuple(range(ndim))
     given = tuple(axis) if isinstance(axis, (tuple, list)) else (axis,)
+    if not ndim and given in ((0,), (-1,)):  # NumPy lets a scalar have one axis here
+        return ()
     axes = [normal_axis(a, ndim) for a in given]
     if len(set(axes)) != len(axes):
         raise UsageError("duplicate value in 'axis'", where=where())
