@@ -19,7 +19,7 @@ from descend.graph.node import Dim, Node, postorder
 
 Array = np.ndarray[Any, np.dtype[Any]]
 STEP = 1e-20
-NOISE = 1e-15
+NOISE = 2e-15
 
 
 def _expit(z: Array) -> Array:
@@ -135,7 +135,7 @@ def _slope(node: Node, arrays: Sequence[Array], attrs: Mapping[str, Any],
                      for j, a in enumerate(arrays)]  # fmt: skip
             term = np.asarray(np.imag(rule(*alone, **attrs)))
             if rng is not None:
-                term = term * (1 + NOISE * rng.choice((-1.0, -0.5, 0.5, 1.0), term.shape))
+                term = term * (1 + NOISE * rng.uniform(-1, 1, term.shape))
             total = total + term
     return np.asarray(total)
 
@@ -188,7 +188,7 @@ def slopes(
 
     center = run(None)
     errors = [np.zeros(c.shape) for c in center]
-    for seed in range(4):
+    for seed in range(6):
         for error, c, m in zip(errors, center, run(np.random.default_rng(seed)), strict=True):
             with np.errstate(invalid="ignore"):
                 np.maximum(error, np.abs(c - m), out=error)

@@ -40,12 +40,12 @@ SAME = (
     "np.positive({x})", "np.clip({x}, -1, {c})", "np.heaviside({x}, 0.5)", "special.expit({x})",
     "special.erf({x})", "np.log2(np.abs({x}) + 1)", "np.log10(np.abs({x}) + 1)", "np.fix({x})",
     "np.arcsin(np.tanh({x}))", "np.arccosh(np.abs({x}) + 1)", "np.isfinite({x})", "{x} ** 2",
-    "{x} ** 3", "np.abs({x}) ** 0.5", "np.power({x}, 2)", "np.round({x})", "np.logical_not({x})",
+    "{x} ** 3", "np.abs({x}) ** 0.5", "np.power({x}, 2)", "np.round({x} * 1.5, 1)", "np.logical_not({x})",
     "np.ones_like({x}) * {c}", "np.zeros_like({x})", "np.full_like({x}, {c})", "squash({x})",
     "squash({x}, by=3)", "{x}.copy()", "np.array({x})", "np.asarray({x})", "np.unwrap({x})",
     "np.where({x} > 0, {x}, 0)", "np.where({x} > 0, np.sqrt({x}), 0.0)", "{x}.astype(np.float32)",
     "{x}.astype(float)", "np.maximum({x}, 0)", "special.softmax({x})", "special.xlogy({x}, 2.0)",
-    "special.log_softmax({x})", "np.gradient({x})", "{x}.clip(-0.5, 0.5)", "{x}.round()",
+    "special.log_softmax({x})", "np.gradient({x})", "{x}.clip(-0.5, 0.5)", "(1.5 * {x}).round()",
     "np.real({x})", "{x}.conj()", "np.float64(2) * {x}", "np.float32(2) * {x}", "np.int64(2) * {x}",
     "SCALE * {x}", "(lambda t: t * t + {c})({x})", "np.piecewise({x}, [{x} > 0], [1.0, -1.0])",
 )  # fmt: skip
@@ -91,7 +91,7 @@ SHAPE = (
     "np.swapaxes({x}, 0, -1)", "np.moveaxis({x}, 0, -1)", "np.diff({x})", "np.diff({x}, axis={a})",
     "np.pad({x}, 1)", "np.triu({x})", "np.tril({x}, -1)", "np.diag({x})", "np.cumsum({x})",
     "np.cumsum({x}, axis={a})", "np.cumprod(np.tanh({x}))", "np.sort({x})", "np.sort({x}, axis={a})",
-    "np.argsort({x})", "np.take({x}, [0, 0, 1])", "np.take({x}, [1, 0], axis={a})",
+    "np.argsort({x}, axis={a})", "np.take({x}, [0, 0, 1])", "np.take({x}, [1, 0], axis={a})",
     "{x}[[0, 1, 0]]", "{x}[np.array([1, 0])]", "np.broadcast_to({x}, (2,) + {x}.shape)",
     "np.atleast_1d({x})", "np.atleast_2d({x})", "np.fliplr({x})", "np.rot90({x})",
     "np.array([np.sum(v) for v in ({x}, {y})])", "np.array([{c}, np.sum({x}), 1])",
@@ -101,7 +101,7 @@ SHAPE = (
     "np.insert({x}, 1, {c})", "np.delete({x}, 0)", "np.delete({x}, 0, axis={a})",
     "np.array([[{c}, np.mean({x})], [np.max({y}), 0]])", "np.block([{x}, {y}])",
     "np.searchsorted([-1.0, 0.0, 1.0], {x})", "np.eye(3) * np.sum({x})", "TABLE * np.mean({x})",
-    "np.digitize({x}, [-1.0, 0.0, 1.0])", "np.bincount(np.abs({x}).astype(int) % 3)",
+    "np.digitize({x}, [-1.0, 0.0, 1.0])",
 )  # fmt: skip
 EXPRESSIONS = (SAME, SAME, TWO, TWO, LESS, SHAPE)
 
@@ -175,9 +175,10 @@ class Writer:
         newest = self.names[-4:]
         x, y, z = (self.of([*self.names, *newest]) for _ in range(3))
         name = f"r{len(self.lines)}"
-        ndim = max(np.ndim(self.scope[x]), 1)
+        ndim = np.ndim(self.scope[x])
+        axis = self.pick(max(ndim, 1)) - (ndim if self.pick(3) == 2 else 0) if ndim else 9
         words = {"x": x, "y": y, "z": z, "v": name, "c": self.of(NUMBERS), "i": self.pick(3),
-                 "a": self.pick(ndim) - (ndim if self.pick(3) == 2 else 0)}  # fmt: skip
+                 "a": axis}  # fmt: skip
         if self.pick(5) == 4:
             text = self.of(STATEMENTS).format(**words)
         else:

@@ -178,7 +178,8 @@ def _outside(name: str, a: Node, b: Node, value: Node, inside: Node) -> Node:
 @covers("polyval")
 def _polyval(p: Any, x: Any) -> Any:
     """Horner's scheme, as NumPy does it."""
-    coefficients = [p[i] for i in range(len(p))] if not isinstance(p, tuple) else list(p)
+    factors = tensor_of(p)
+    coefficients = [factors[i] for i in range(_extent(factors, 0, "polynomials of rows"))]
     variable = tensor_of(x)
     result: Any = wrap(full_like(variable.node, 0))
     for c in coefficients:
