@@ -30,7 +30,8 @@ VIEWS = frozenset({"broadcast", "transpose", "slice", "flip"})
 REDUCTIONS = frozenset({"sum", "reduce_max", "reduce_min", "contract"})
 ASSEMBLED = frozenset({"pad", "concatenate", "set_slice"})
 CALLS = frozenset({"cumsum", "put_add", "argsort"})
-LOOKS_UP = CALLS | {"take", "scan"}
+EXTREMA = frozenset({"reduce_max", "reduce_min"})
+LOOKS_UP = CALLS | EXTREMA | {"take", "scan"}
 
 WEIGHT = dict.fromkeys(
     ("exp", "exp2", "log", "log2", "log10", "sin", "cos", "expit", "cbrt", "hypot"), 20
@@ -97,6 +98,10 @@ def must_store(node: Node, cost: Mapping[Node, int]) -> list[Node]:
         return list(node.args)
     if name == "contract":
         return [a for a in node.args if cost.get(a, 0) > 2]
+    # An extremum is compared with its operand afterwards: both must be the very same bits, and
+    # computing the operand twice may fuse its products differently.
+    if name in EXTREMA:
+        return [a for a in node.args if cost.get(a, 0) > 1]
     if name == "broadcast" and cost.get(node.args[0], 0) > 2 * RECOMPUTE:
         return [node.args[0]]
     return []

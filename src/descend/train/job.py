@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from descend.data.validate import check_prediction
-from descend.errors import UsageError
+from descend.errors import TraceError, UsageError
 from descend.graph.evaluate import evaluate
 from descend.graph.node import Dim, RowsAsked
 from descend.graph.program import Bindings, Plan
@@ -124,7 +124,10 @@ class Job:
         leaves = {name: Spec.of(a) for name, a in self.leaf_arrays().items()}
         data = {} if self.rows is None else self.rows.columns
         n_rows = self._n_rows()
-        model = self._trace(data, leaves, n_rows)
+        try:
+            model = self._trace(data, leaves, n_rows)
+        except TraceError as error:
+            raise self._without_start(error) from error
         self._check(model)
         validation = None
         if self.held is not None:
@@ -141,6 +144,14 @@ class Job:
         notes = [_made_for(model.why_rows, n_rows)] if model.why_rows else []
         notes += [note] if note else []
         return Built(model, made, runner, engine, tuple(notes), seconds, watched)
+
+    def _without_start(self, error: TraceError) -> TraceError:
+        """The error, with a remedy where a parameter without start may be meant as an array."""
+        missing = ", ".join(self.start.missing)
+        if not missing or error.remedy:
+            return error
+        hint = f"{missing} has no start and is taken as one number; an array needs start=dict(…)"
+        return type(error)(error.message, where=error.where, remedy=hint)
 
     def _trace(
         self, data: Mapping[str, Array], leaves: Mapping[str, Spec], n_rows: int,
