@@ -229,6 +229,22 @@ def test_the_line_of_an_index_is_named() -> None:
         descend.grad(picked)(np.ones(3), np.array([3, 3]))
 
 
+def test_the_order_of_a_dict_does_not_matter_to_tangents() -> None:
+    def model(p: dict[str, Any]) -> Any:
+        return {"s": p["a"] ** 2 * p["b"], "t": p["b"] ** 3}
+
+    p = {"a": 2.0, "b": 3.0}
+    for _ in range(2):
+        _, moved = descend.jvp(model, [p], [{"b": 0.0, "a": 1.0}])
+        assert moved == {"s": 12.0, "t": 0.0}
+        turned = descend.hvp(lambda p: model(p)["s"], [p], [{"b": 1.0, "a": 0.0}])
+        assert turned == {"a": 4.0, "b": 0.0}
+    _, back = descend.vjp(model, p)
+    assert back({"t": 1.0, "s": 0.0})[0] == {"a": 0.0, "b": 27.0}
+    with pytest.raises(descend.UsageError, match="1 tangents given for 2 arrays"):
+        descend.jvp(model, [p], [{"a": 1.0}])
+
+
 # --- memory and threads -------------------------------------------------------------------------
 
 

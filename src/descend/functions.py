@@ -12,14 +12,17 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
+import numpy as np
+
 from descend.differentiate import loops, transforms
-from descend.differentiate.arguments import Argnums, name_of
+from descend.differentiate.arguments import Argnums, like, name_of
 from descend.differentiate.check import GradientCheck, checked
 from descend.differentiate.rules import CustomDerivative
 from descend.errors import UsageError
 from descend.graph.node import Node
 from descend.plans import Planner, planner_of, pulled_back, runner
 from descend.trace.context import current
+from descend.trace.tree import flatten
 
 __all__ = [
     "GradientCheck",
@@ -164,8 +167,16 @@ def jvp(
     (np.float64(6.0), np.float64(3.0))
     """
     planner = planner_of(_function(function, "jvp"), transforms.pushforward, engine)
-    made: tuple[Any, Any] = planner(function, primals, {}, tangents)
+    made: tuple[Any, Any] = planner(function, primals, {}, _alike(primals, tangents))
     return made
+
+
+def _alike(primals: Sequence[Any], tangents: Sequence[Any]) -> Sequence[Any]:
+    """The tangents, with the entries of dicts in the order of the primals'."""
+    if len(primals) != len(tangents):
+        return tangents
+    pairs = zip(primals, tangents, strict=True)
+    return [t if isinstance(p, np.ndarray) else like(flatten(p)[1], t) for p, t in pairs]
 
 
 def hvp(
@@ -181,7 +192,7 @@ def hvp(
     array([ 6., 12.])
     """
     planner = planner_of(_function(function, "hvp"), transforms.hessian_vector, engine)
-    return planner(function, primals, {}, tangents)
+    return planner(function, primals, {}, _alike(primals, tangents))
 
 
 def stop_gradient(tree: Any) -> Any:

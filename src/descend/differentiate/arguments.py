@@ -24,6 +24,7 @@ __all__ = [
     "Point",
     "chosen_places",
     "has_stand_in",
+    "like",
     "name_of",
     "trace_at",
 ]
@@ -77,6 +78,21 @@ class Point:
     tree: Tree
     trace: Trace
     aux: tuple[list[Node], Tree] | None = None
+
+
+def like(tree: Tree, given: Any) -> Any:
+    """The same leaves in the order of another tree of the same names (of dicts, say).
+
+    A tree with other names is returned as it is: whoever counts its leaves will refuse it.
+    """
+    leaves, own = flatten(given)
+    if own == tree:
+        return given
+    names, wanted = leaf_names(own), leaf_names(tree)
+    if sorted(names) != sorted(wanted):
+        return given
+    found = dict(zip(names, leaves, strict=True))
+    return unflatten(tree, [found[name] for name in wanted])
 
 
 def name_of(function: Callable[..., Any]) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from descend.differentiate.arguments import Point
+from descend.differentiate.arguments import Point, like
 from descend.differentiate.batch import batch
 from descend.differentiate.forward import forward
 from descend.differentiate.reverse import reverse
@@ -255,7 +255,7 @@ def pushforward(point: Point, tangents: Sequence[Any]) -> Derived:
 def pullback(point: Point, cotangent: Any) -> Derived:
     """What a cotangent of the value becomes on its way back: one cotangent per argument."""
     outputs, form = _float_output(point), point.form
-    seeds, values = _seeds(cotangent, outputs, "cotangents", point.name)
+    seeds, values = _seeds(like(point.tree, cotangent), outputs, "cotangents", point.name)
     sent = reverse(outputs, seeds, point.inputs)
     return Derived(sent, lambda results: tuple(form(results)), seeds, values)
 
