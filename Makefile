@@ -1,5 +1,6 @@
 # Each target makes .venv by itself; nothing but Python >= 3.11 and make need be there.
-#   make demo   make test   make check   make fuzz   make bench   make docs   make clean
+#   make demo   make test   make check   make fuzz   make bench   make oracles   make docs
+#   make clean
 PYTHON ?= python3
 VENV := .venv
 BENCH_VENV := .bench-venv
@@ -8,10 +9,10 @@ READY := $(VENV)/.ready
 BENCH_READY := $(BENCH_VENV)/.ready
 ARGS ?=
 
-.PHONY: demo test check fuzz bench docs clean help
+.PHONY: demo test check fuzz bench oracles docs clean help
 
 help:
-	@sed -n '1,2p' Makefile
+	@sed -n '1,3p' Makefile
 
 demo: $(READY)
 	$(PY) examples/demo.py
@@ -30,6 +31,10 @@ fuzz: $(READY)
 bench: $(BENCH_READY)
 	$(BENCH_VENV)/bin/python bench/run.py $(ARGS)
 	$(BENCH_VENV)/bin/python bench/scaling.py
+
+# Values and derivatives against JAX, which only the benchmark's environment has.
+oracles: $(BENCH_READY)
+	$(BENCH_VENV)/bin/python -m pytest tests/oracles $(ARGS)
 
 docs: $(READY)
 	$(PY) docs/generate.py
