@@ -91,6 +91,11 @@ def _by_value(value: Any, leaves: list[Any]) -> Hashable:
 
 def _parts(value: Any, leaves: list[Any], describe: Describe) -> Hashable:
     """A NumPy scalar, or a tree by its form and its leaves."""
+    kind = type(value)
+    if kind is dict:
+        return (kind, tuple(value), *[describe(v, leaves) for v in value.values()])
+    if kind is list or kind is tuple:
+        return (kind, *[describe(v, leaves) for v in value])
     if isinstance(value, np.generic) and value.dtype.kind in _HELD:
         leaves.append(value)
         return (), value.dtype
