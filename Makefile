@@ -26,7 +26,8 @@ check: $(READY)
 	$(VENV)/bin/lint-imports --no-logo
 
 fuzz: $(READY)
-	HYPOTHESIS_PROFILE=fuzz $(PY) -m pytest -m fuzz tests $(ARGS)
+	HYPOTHESIS_PROFILE=fuzz DESCEND_CACHE=off DESCEND_FUZZ_LAST=.pytest_cache/example \
+		$(PY) -m pytest -n auto --dist worksteal -m fuzz tests $(ARGS)
 
 bench: $(BENCH_READY)
 	$(BENCH_VENV)/bin/python bench/run.py $(ARGS)

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from fuzz.rounding import MARGIN, perturbed
 
 from descend.differentiate.reverse import reverse
 from descend.graph.elementwise import call, cast, select
@@ -32,6 +31,7 @@ from descend.graph.program import (
 )
 from descend.graph.source import const, input_node, row_count
 from descend.simplify.driver import simplify
+from fuzz.rounding import MARGIN, perturbed
 
 Array = np.ndarray[Any, np.dtype[Any]]
 

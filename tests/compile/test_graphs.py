@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fuzz.rounding import check_close, expect
 
 from descend.compile.function import compile_graph
 from descend.compile.operations import NATIVE_ELEMENTWISE
@@ -39,6 +38,7 @@ from descend.graph.selection import (
     take,
 )
 from descend.graph.source import const, input_node, iota, row_count
+from fuzz.rounding import check_close, expect
 
 Array = np.ndarray[Any, np.dtype[Any]]
 R = Dim()
@@ -205,7 +205,8 @@ def label_patterns(rank_a: int, rank_b: int) -> Iterable[tuple[tuple[int, ...], 
         for kept in itertools.chain([()], subsets(len(shared))):
             out = [*loose, *(shared[i] for i in kept)]
             orders = list(itertools.permutations(out))
-            yield from ((la, lb, o) for o in (orders if len(out) < 4 else orders[:: len(orders) - 1]))
+            some = orders if len(out) < 4 else orders[:: len(orders) - 1]
+            yield from ((la, lb, order) for order in some)
 
 
 EXTENT_SETS: tuple[tuple[Any, ...], ...] = (
@@ -219,7 +220,8 @@ EXTENT_SETS: tuple[tuple[Any, ...], ...] = (
 def test_contractions_of_every_pattern(rank_a: int, rank_b: int, extents: tuple[Any, ...]) -> None:
     outputs, inputs, values = [], [], []
     for la, lb, lo in label_patterns(rank_a, rank_b):
-        some = [input_node("a", [extents[x] for x in la]), input_node("b", [extents[x] for x in lb])]
+        pairs = zip("ab", (la, lb), strict=True)
+        some = [input_node(name, [extents[x] for x in labels]) for name, labels in pairs]
         inputs += some
         values += [draw(n.shape, "f8", 17, seed=i) for i, n in enumerate(some)]
         outputs.append(contract(*some, la, lb, lo))

@@ -7,8 +7,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-from compile.descents import MODELS, Descent, Outcome, allowed_distances, descent, distance, reference
 
+from compile.descents import (
+    MODELS,
+    Descent,
+    Outcome,
+    allowed_distances,
+    descent,
+    distance,
+    reference,
+)
 from descend.compile.program import NativeProgram, compile_program
 from descend.graph.elementwise import call
 from descend.graph.linear import broadcast_like, reduce_sum

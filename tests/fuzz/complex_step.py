@@ -89,6 +89,10 @@ ON_COMPLEX: dict[str, Callable[..., Array]] = {
     ),
     "cast": lambda z, *, dtype: z,
     "stop_gradient": _pieces,
+    "mod": lambda x, y: x - y * np.floor_divide(x.real, y.real),
+    "fmod": lambda x, y: x - y * np.trunc(x.real / y.real),
+    "copysign": lambda x, y: x * np.sign(x.real) * np.copysign(1.0, y.real),
+    "floordiv": lambda x, y: np.zeros(np.broadcast(x, y).shape, complex),
     **dict.fromkeys(("floor", "ceil", "rint", "trunc", "sign"), _pieces),
 }
 

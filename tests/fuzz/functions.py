@@ -40,7 +40,8 @@ SAME = (
     "np.positive({x})", "np.clip({x}, -1, {c})", "np.heaviside({x}, 0.5)", "special.expit({x})",
     "special.erf({x})", "np.log2(np.abs({x}) + 1)", "np.log10(np.abs({x}) + 1)", "np.fix({x})",
     "np.arcsin(np.tanh({x}))", "np.arccosh(np.abs({x}) + 1)", "np.isfinite({x})", "{x} ** 2",
-    "{x} ** 3", "np.abs({x}) ** 0.5", "np.power({x}, 2)", "np.round({x} * 1.5, 1)", "np.logical_not({x})",
+    "{x} ** 3", "np.abs({x}) ** 0.5", "np.power({x}, 2)", "np.round({x} * 1.5, 1)",
+    "np.logical_not({x})",
     "np.ones_like({x}) * {c}", "np.zeros_like({x})", "np.full_like({x}, {c})", "squash({x})",
     "squash({x}, by=3)", "{x}.copy()", "np.array({x})", "np.asarray({x})", "np.unwrap({x})",
     "np.where({x} > 0, {x}, 0)", "np.where({x} > 0, np.sqrt({x}), 0.0)", "{x}.astype(np.float32)",
@@ -51,7 +52,8 @@ SAME = (
 )  # fmt: skip
 TWO = (
     "{x} + {y}", "{x} - {y}", "{x} * {y}", "{x} / (np.abs({y}) + 1)", "{x} // (np.abs({y}) + 1)",
-    "{x} % (np.abs({y}) + 1)", "{x} + {c}", "{c} * {x}", "{c} - {x}", "{x} / {c}", "{c} / (2 + {x}**2)",
+    "{x} % (np.abs({y}) + 1)", "{x} + {c}", "{c} * {x}", "{c} - {x}", "{x} / {c}",
+    "{c} / (2 + {x}**2)",
     "np.maximum({x}, {y})", "np.minimum({x}, {y})", "np.hypot({x}, {y})", "np.arctan2({x}, {y})",
     "np.fmax({x}, {y})", "np.copysign({x}, {y})", "np.logaddexp({x}, {y})", "{x} < {y}",
     "{x} >= {y}", "{x} == {y}", "{x} != {y}", "np.where({x} < {y}, {x}, {y})", "np.add({x}, {y})",
@@ -69,9 +71,11 @@ TWO = (
 )  # fmt: skip
 LESS = (
     "np.sum({x})", "{x}.sum()", "np.sum({x}, axis={a})", "{x}.sum({a})", "np.mean({x})",
-    "{x}.mean(axis={a})", "np.sum({x}, axis={a}, keepdims=True)", "np.var({x})", "np.std({x}, axis={a})",
+    "{x}.mean(axis={a})", "np.sum({x}, axis={a}, keepdims=True)", "np.var({x})",
+    "np.std({x}, axis={a})",
     "np.var({x}, ddof=1)", "np.max({x})", "{x}.max({a})", "np.min({x}, axis={a})", "np.amin({x})",
-    "np.prod(np.tanh({x}) + 1.5)", "np.prod(np.tanh({x}), axis={a})", "np.ptp({x})", "np.any({x} > 0)",
+    "np.prod(np.tanh({x}) + 1.5)", "np.prod(np.tanh({x}), axis={a})", "np.ptp({x})",
+    "np.any({x} > 0)",
     "np.all({x} > -1, axis={a})", "np.argmax({x})", "np.argmin({x}, axis={a})", "np.median({x})",
     "np.linalg.norm({x})", "np.linalg.norm({x}, axis={a})", "np.trapezoid({x})", "np.average({x})",
     "special.logsumexp({x})", "special.logsumexp({x}, axis={a})", "np.count_nonzero({x} > 0)",
@@ -90,7 +94,8 @@ SHAPE = (
     "{x}[::2]", "{x}[:, 1:]", "{x}[..., ::-1]", "np.expand_dims({x}, 0)", "np.squeeze({x})",
     "np.swapaxes({x}, 0, -1)", "np.moveaxis({x}, 0, -1)", "np.diff({x})", "np.diff({x}, axis={a})",
     "np.pad({x}, 1)", "np.triu({x})", "np.tril({x}, -1)", "np.diag({x})", "np.cumsum({x})",
-    "np.cumsum({x}, axis={a})", "np.cumprod(np.tanh({x}))", "np.sort({x})", "np.sort({x}, axis={a})",
+    "np.cumsum({x}, axis={a})", "np.cumprod(np.tanh({x}))", "np.sort({x})",
+    "np.sort({x}, axis={a})",
     "np.argsort({x}, axis={a})", "np.take({x}, [0, 0, 1])", "np.take({x}, [1, 0], axis={a})",
     "{x}[[0, 1, 0]]", "{x}[np.array([1, 0])]", "np.broadcast_to({x}, (2,) + {x}.shape)",
     "np.atleast_1d({x})", "np.atleast_2d({x})", "np.fliplr({x})", "np.rot90({x})",
@@ -164,7 +169,7 @@ class Writer:
         self.lines: list[str] = []
         self.scope: dict[str, Any] = {}
         exec(HEADER + HELPERS, self.scope)
-        self.scope |= {k: v.copy() if isinstance(v, np.ndarray) else v for k, v in arguments.items()}
+        self.scope |= {name: np.array(value)[()] for name, value in arguments.items()}
         self.names = list(arguments)
 
     def of(self, options: Sequence[Any]) -> Any:

@@ -178,7 +178,7 @@ class Draft:
 def embeddings(inner: Shape, outer: Shape) -> list[tuple[int, ...]]:
     """The ways to place the axes of one shape on axes of another."""
     places = itertools.permutations(range(len(outer)), len(inner))
-    return [p for p in places if all(outer[k] is n or outer[k] == n for k, n in zip(p, inner))]
+    return [p for p in places if all(outer[k] == n for k, n in zip(p, inner, strict=True))]
 
 
 # --- rules --------------------------------------------------------------------------------------

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from fuzz.rounding import check_close, expect
 
 from descend.compile.function import compile_graph
 from descend.compile.lower import NotNative
@@ -16,6 +15,7 @@ from descend.graph.selection import put_add, take
 from descend.graph.source import const, input_node, row_count
 from descend.simplify.driver import simplify
 from descend.trace.trace import trace_function
+from fuzz.rounding import check_close, expect
 
 R = Dim()
 
