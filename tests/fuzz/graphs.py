@@ -42,6 +42,7 @@ from descend.graph.selection import (
 )
 from descend.graph.source import const, input_node, iota, row_count
 from descend.graph.subgraph import close_over
+from fuzz.values import EXTREMES, TIES, values_for
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Pick = Callable[[int], int]
@@ -469,29 +470,6 @@ ANY_RULES = (*ELEMENTWISE, *STRUCTURE, compare, choose, convert, find, leaf, loo
 SMOOTH_RULES = (*ELEMENTWISE, *ELEMENTWISE, *STRUCTURE, choose, leaf, loop)
 
 
-TIES = (0.0, 1.0, -1.0, 2.0, 0.5, 3.0, -7.5)
-EXTREMES = (*TIES, -0.0, 1e300, -1e30, 1e-310, np.inf, -np.inf, np.nan)
-
-
-def values_for(d: Draft, special: Sequence[float]) -> list[Array]:
-    """Numbers for the inputs, some of them special."""
-    rng = np.random.default_rng(d.pick(1000))
-    made = []
-    for node in d.inputs:
-        shape = tuple(d.n_rows if isinstance(n, Dim) else n for n in node.shape)
-        if node.dtype.kind == "f":
-            value = rng.normal(size=shape) * 1.5
-            if special:
-                value = np.where(rng.random(shape) < 0.4, rng.choice(special, shape), value)
-        elif node.dtype.kind == "b":
-            value = rng.random(shape) < 0.5
-        else:
-            value = rng.integers(0 if node.dtype.kind == "u" else -9, 10, shape)
-        with np.errstate(over="ignore"):
-            made.append(np.asarray(value).astype(node.dtype))
-    return made
-
-
 def build_graph(pick: Pick, smooth: bool = False, finite: bool = False, steps: int = 9) -> Graph:
     """One random graph; `smooth` has derivatives, `finite` neither huge inputs nor −0."""
     d = Draft(pick, smooth)
@@ -501,7 +479,7 @@ def build_graph(pick: Pick, smooth: bool = False, finite: bool = False, steps: i
         d.grow(SMOOTH_RULES if smooth else ANY_RULES)
     kept = [d.nodes[-1]] + [d.of(d.nodes) for _ in range(pick(3))]
     special = () if smooth or not d.chance(2) else TIES if finite else EXTREMES
-    return Graph(kept, d.inputs, values_for(d, special))
+    return Graph(kept, d.inputs, values_for(d.inputs, d.n_rows, d.pick(1000), special))
 
 
 @st.composite

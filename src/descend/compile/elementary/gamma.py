@@ -116,7 +116,11 @@ def polygamma(e: Emitter, x: Value, *, order: int) -> Value:
     other = e.neg(value) if order % 2 else value
     result = e.select(left, e.sub(other, derivative), value)
     pole = e.and_(e.eq(fraction, 0.0), e.and_(e.le(x, 0.0), e.gt(x, -math.inf)))
-    return e.select(pole, math.inf if order % 2 else -math.inf, result)
+    if order % 2:
+        # So near a pole that the terms overflow, and at -∞, where SciPy says ∞ too.
+        lost = e.and_(e.isnan(result), e.not_(e.isnan(x)))
+        return e.select(e.or_(pole, lost), math.inf, result)
+    return e.select(pole, -math.inf, result)
 
 
 def _cotangent_derivative(order: int) -> list[float]:
