@@ -147,7 +147,7 @@ def reshaped(a):
 
 def joined(a, b):
     both = np.concatenate([a, b * 2], axis=1)
-    return np.sum(np.stack([a, b]) ** 2 @ both[:3, :2]) + np.sum(np.vstack([a, b])[::2] ** 3)
+    return np.sum(np.stack([a, b]) ** 2 @ both[:2, :3]) + np.sum(np.vstack([a, b])[::2] ** 3)
 
 
 def padded(x):
