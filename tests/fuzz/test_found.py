@@ -75,6 +75,8 @@ MODELS = {
     "slopes keep the dtype": lambda m, f: np.gradient(f),
     "slopes over steps keep the dtype": lambda m, f: np.gradient(f, np.float64(0.5)),
     "a scalar convolved": lambda m, f: np.convolve(np.sum(m), f),
+    "a block of matrices and a deeper array": lambda m, f: np.block([m, m[None]]),
+    "polynomials of lists": lambda m, f: np.polyval([3, 1, -2], f),
     "one axis of a scalar": lambda m, f: np.sum(np.max(m), axis=-1),
 }
 

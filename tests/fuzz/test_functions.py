@@ -14,7 +14,7 @@ from descend.differentiate.reverse import reverse
 from descend.errors import TraceError
 from descend.graph.check import check_graph
 from descend.graph.evaluate import evaluate
-from descend.graph.node import Dim, Node, RowsAsked
+from descend.graph.node import Dim, Node, RowsAsked, postorder
 from descend.graph.source import const, input_node
 from descend.simplify.driver import simplify
 from descend.trace.trace import Traced, trace_function
@@ -84,7 +84,8 @@ def test_functions_are_differentiated(source: Source) -> None:
     bindings, found = traced(source, False)
     inputs = [n for n in bindings if n.dtype == np.float64]
     outputs = [o for o in found.outputs if o.dtype == np.float64]
-    if not inputs or not outputs:
+    short = (np.float16, np.float32)  # their tangents are rounded as they are
+    if not inputs or any(n.dtype in short for n in postorder(outputs)):
         return
     rng = np.random.default_rng(5)
     along = {n: rng.normal(size=n.shape) for n in inputs}

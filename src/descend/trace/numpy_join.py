@@ -131,7 +131,8 @@ def _leaves(arrays: Any) -> list[Any]:
 
 def _blocked(arrays: Any, ndim: int, axis: int) -> Any:
     if not isinstance(arrays, list):
-        return at_least(ndim, arrays)
+        x = tensor_of(arrays)  # new axes stand in front, unlike np.atleast_3d
+        return x[(None,) * (ndim - x.ndim)] if x.ndim < ndim else x
     return _concatenate([_blocked(a, ndim, axis + 1) for a in arrays], axis)
 
 
