@@ -12,6 +12,8 @@ import pytest
 
 from descend.compile.function import compile_graph
 from descend.compile.operations import NATIVE_ELEMENTWISE
+from descend.differentiate.reverse import reverse
+from descend.graph.custom import custom_nodes
 from descend.graph.elementwise import call, cast, select
 from descend.graph.linear import (
     broadcast,
@@ -28,6 +30,7 @@ from descend.graph.linear import (
 from descend.graph.multilinear import contract
 from descend.graph.node import Dim, Node, Shape
 from descend.graph.primitive import PRIMITIVES
+from descend.graph.scan import scan_nodes
 from descend.graph.selection import (
     argmax,
     argmin,
@@ -38,6 +41,7 @@ from descend.graph.selection import (
     take,
 )
 from descend.graph.source import const, input_node, iota, row_count
+from descend.graph.subgraph import Body
 from fuzz.rounding import check_close, expect
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -365,6 +369,55 @@ def test_no_rows_at_all() -> None:
         cumsum(x, 0), argsort(x, 0), contract(z, z, (0, 1), (0, 2), (1, 2)), row_count(R),
     ]  # fmt: skip
     agree(outputs, [x, z], [np.zeros(0), np.zeros((0, 20))])
+
+
+# --- loops and functions with derivatives of their own -----------------------------------------
+
+
+def loop_over(shape: Shape, length: int | Dim, backward: bool) -> tuple[list[Node], list[Node]]:
+    carry, count = input_node("c", shape), input_node("n", (), "i8")
+    part, fixed = input_node("x", shape), input_node("k", shape)
+    new = call("add", call("mul", carry, fixed), call("tanh", part))
+    body = Body(
+        (carry, count, part, fixed), (new, call("add", count, 1), call("mul", new, part))
+    )
+    inputs = [input_node("C", shape), input_node("N", (), "i8"),
+              input_node("X", (length, *shape)), input_node("K", shape)]  # fmt: skip
+    return scan_nodes(body, inputs[:2], inputs[2:3], inputs[3:], length, backward), inputs
+
+
+@pytest.mark.parametrize("backward", [False, True])
+@pytest.mark.parametrize("length", [1, 4, 30, R], ids=str)
+@pytest.mark.parametrize("shape", [(), (3,), (30,), (R,), (2, 20)], ids=str)
+def test_loops_that_stay_loops(shape: Shape, length: int | Dim, backward: bool) -> None:
+    outputs, inputs = loop_over(shape, length, backward)
+    values = [draw(n.shape, n.dtype, 17, seed=i) * 1 for i, n in enumerate(inputs)]
+    floats = [inputs[0], inputs[2], inputs[3]]
+    loss = reduce_sum(outputs[2], tuple(range(outputs[2].ndim)))
+    gradients = reverse([loss], [const(1.0)], floats)
+    agree([*outputs, *gradients], inputs, values)
+
+
+def test_functions_with_a_rule_are_their_bodies() -> None:
+    x, t = input_node("x", (R,)), input_node("t", (R,))
+    body = Body((x,), (call("sin", x), reduce_sum(x, (0,))))
+    rule = Body((x, t), (call("mul", t, 2.0), reduce_sum(t, (0,))))
+    a = input_node("a", (R,))
+    outputs = custom_nodes(body, rule, "jvp", [a], [], "f")
+    seeds = [call("cos", a), const(1.0)]
+    agree([*outputs, *reverse(outputs, seeds, [a])], [a], [draw((R,), "f8")])
+
+
+WALKED = frozenset({
+    "sum", "broadcast", "reshape", "transpose", "slice", "pad", "concatenate", "set_slice", "flip",
+    "cumsum", "contract", "reduce_max", "reduce_min", "argmax", "argmin", "argsort", "take",
+    "put_add", "iota", "row_count", "const", "input", "scan", "custom",
+})  # fmt: skip
+
+
+def test_no_primitive_is_left_out() -> None:
+    """A primitive that is new in the table needs a place in these tests."""
+    assert set(PRIMITIVES) == WALKED | SEPARATE | set(ELEMENTWISE)
 
 
 # --- forms of a function ------------------------------------------------------------------------

@@ -18,9 +18,22 @@ from compile.descents import (
     reference,
 )
 from descend.compile.program import NativeProgram, compile_program
-from descend.graph.elementwise import call
-from descend.graph.linear import broadcast_like, reduce_sum
-from descend.graph.node import Dim
+from descend.graph.elementwise import call, cast
+from descend.graph.linear import (
+    broadcast,
+    broadcast_like,
+    concatenate,
+    cumsum,
+    flip,
+    pad,
+    reduce_sum,
+    reshape,
+    set_slice,
+    slice_,
+    transpose,
+)
+from descend.graph.multilinear import contract
+from descend.graph.node import Dim, Node
 from descend.graph.program import (
     DIVERGED,
     EPOCHS_SPENT,
@@ -33,7 +46,8 @@ from descend.graph.program import (
     StepGraph,
     interpret,
 )
-from descend.graph.source import const, input_node
+from descend.graph.selection import argmax, argsort, put_add, reduce_max, take
+from descend.graph.source import const, input_node, iota, row_count
 
 BATCHES = (1, 7, 10, 15, 45, 64, None)
 
@@ -350,3 +364,47 @@ def test_two_threads_run_one_program_in_pieces() -> None:
             check_same_bits(outcome(bound, control), wanted[seed])
 
     at_once([lambda s=s: job(s) for s in range(4)])
+
+
+# --- what a step may do with its columns --------------------------------------------------------
+
+
+def uses_of_columns(n: Dim) -> tuple[list[Node], list[Node], list[Node]]:
+    """Columns, validation columns of another length, and one use of each kind."""
+    m = Dim("validation")
+    x, y = input_node("x", (n, 4)), input_node("y", (n,))
+    k = input_node("k", (n,), "i8")
+    held = input_node("held", (m, 4))
+    order = argsort(y, 0)
+    uses = [
+        take(x, order, 0), take(y, argsort(call("neg", y), 0), 0), cumsum(x, 0), cumsum(y, 0, True),
+        flip(x, (0,)), transpose(x, (1, 0)), reshape(x, (n, 2, 2)), argmax(y, 0), argmax(x, 1),
+        reduce_max(x, (0,)), contract(x, x, (0, 1), (0, 2), (1, 2)), concatenate([x, x], 1),
+        contract(x, x, (0, 1), (2, 1), (0, 2)), put_add(y, call("mod", k, 3), 0, 3), iota((n, 2)),
+        slice_(x, (0, 1), (n, 4), (1, 2)), pad(x, (0, 1), (0, 0), (0, 1)), row_count(n),
+        set_slice(x, slice_(call("neg", x), (0, 2), (n, 4), (1, 1)), (0, 2), (1, 1)),
+        contract(held, held, (0, 1), (0, 2), (1, 2)), take(held, call("mod", k, 2), 1),
+        reduce_sum(held, (0, 1)), row_count(m), broadcast(x, (n, 4, n), (0, 1)),
+    ]  # fmt: skip
+    return [x, y, k], [held], uses
+
+
+@pytest.mark.parametrize("batch", [1, 3, 20, None])
+@pytest.mark.parametrize("shuffle", [False, True], ids=["in order", "shuffled"])
+def test_every_use_of_columns(shuffle: bool, batch: int | None) -> None:
+    n = Dim()
+    data, fixed, uses = uses_of_columns(n)
+    state, new = [], []
+    for i, use in enumerate(uses):
+        total = cast(use, np.float64)
+        if use.ndim:
+            total = call("mul", total, call("add", cast(iota(use.shape, 0), np.float64), 0.5))
+        state.append(input_node(f"s{i}"))
+        new.append(call("add", state[-1], reduce_sum(total, tuple(range(use.ndim)))))
+    program = replace(
+        small_program(new, state, data, n, batch), fixed=tuple(fixed), plan=Plan(batch, shuffle)
+    )
+    rng = np.random.default_rng(2)
+    columns = [rng.normal(size=(37, 4)), rng.normal(size=37), rng.integers(0, 9, 37)]
+    d = Descent(program, [np.zeros(()) for _ in state], columns, [rng.normal(size=(11, 4))])
+    check_near(whole(d, 2, seed=3), d, 2, seed=3)
