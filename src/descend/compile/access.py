@@ -9,7 +9,6 @@ from descend.compile.kinds import Value, literal
 from descend.compile.lanes import Emitter
 from descend.compile.loops import Address, Axis, Index, Let, Place
 from descend.compile.operations import emit_operation, kind_of, memory_type
-from descend.errors import InternalError
 from descend.graph.node import Dim
 from descend.lean import dataclass
 
@@ -220,18 +219,10 @@ class Access:
         at = self.e.convert(chosen, "i64")
         last = self.e.sub(n, 1) if n.name[0] == "%" else Value(str(int(n.name) - 1), "i64", 1)
         at = self.e.min(self.e.max(at, 0), last)
-        place = address.place
-        if axis == 0 and place.batched:
-            raise InternalError("a gather along the rows of a batch")
-        rest = self.offset(address, counters)
-        for extent in place.shape[axis + 1 :]:
-            at = self.times(at, extent) if extent != 1 else at
-        total = self.add(rest, at)
-        kind = kind_of(place.dtype)
-        name = self.e.fresh("p")
-        base = self.frame.pointer(place)
-        self.e.line(f"{name} = getelementptr {memory_type(kind)}, ptr {base}, i64 {total.name}")
-        return self.load_from(name, kind, 1)
+        hole = Axis("hole", address.place.shape[axis])
+        index = (*address.index[:axis], Index(0, ((hole, 1),)), *address.index[axis + 1 :])
+        source = self.pointer_to(Address(address.place, index), {**counters, hole: at})
+        return self.load_from(source, kind_of(address.place.dtype), 1)
 
     # Loops and counts
 
