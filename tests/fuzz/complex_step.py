@@ -20,6 +20,7 @@ from descend.graph.node import Dim, Node, postorder
 Array = np.ndarray[Any, np.dtype[Any]]
 STEP = 1e-20
 NOISE = 2e-15
+TINY = 1e-280  # steps from here would lose digits: not judged
 
 
 def _expit(z: Array) -> Array:
@@ -144,6 +145,10 @@ def _slope(node: Node, arrays: Sequence[Array], attrs: Mapping[str, Any],
     return np.asarray(total)
 
 
+def _tiny(x: Array) -> Array:
+    return (x != 0) & (np.abs(x) < TINY)
+
+
 def on_complex(
     outputs: Sequence[Node],
     bindings: Mapping[Node, Array],
@@ -170,7 +175,7 @@ def on_complex(
             continue
         slope = np.where(np.isnan(real), np.nan, _slope(node, arrays, attrs, rng))
         made = np.empty(real.shape, complex)
-        made.real, made.imag = real, slope
+        made.real, made.imag = real, np.where(_tiny(real) | _tiny(slope), np.nan, slope)
         values[node] = made
     return [values[o] for o in outputs]
 
