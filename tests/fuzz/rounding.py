@@ -80,12 +80,12 @@ def _overflown(result: Array, total: Array, arrays: Sequence[Array], rng: np.ran
 
 
 def _shaken(node: Node, result: Array, arrays: Sequence[Array], attrs: Mapping[str, Any],
-            rng: np.random.Generator) -> Array:  # fmt: skip
+            rng: np.random.Generator, side: int) -> Array:  # fmt: skip
     """The result with an error that a correct program may make."""
     if result.dtype.kind != "f":
         return result
     name = node.op.name
-    sign = rng.integers(0, 2, result.shape) * 2 - 1
+    sign = side * (rng.integers(0, 2, result.shape) * 2 - 1)
     eps = float(np.finfo(result.dtype).eps)
     if name in ("sum", "contract"):
         total, count = _terms(node, arrays, attrs)
@@ -110,7 +110,7 @@ def _shaken(node: Node, result: Array, arrays: Sequence[Array], attrs: Mapping[s
 
 
 def _scan(node: Node, arrays: Sequence[Array], attrs: Mapping[str, Any], sizes: Mapping[Dim, int],
-          rng: np.random.Generator) -> list[Array]:  # fmt: skip
+          rng: np.random.Generator, side: int) -> list[Array]:  # fmt: skip
     body, carries, slices = (node.attrs[k] for k in ("body", "carries", "slices"))
     carry, stacks = list(arrays[:carries]), []
     times = range(attrs["length"])
@@ -118,7 +118,7 @@ def _scan(node: Node, arrays: Sequence[Array], attrs: Mapping[str, Any], sizes: 
         values = (*carry, *(a[t] for a in arrays[carries : carries + slices]))
         given = (*values, *arrays[carries + slices :])
         bound = {n: np.asarray(v) for n, v in zip(body.inputs, given, strict=True)}
-        results = perturbed(body.outputs, bound, rng, sizes)
+        results = perturbed(body.outputs, bound, rng, sizes, side)
         carry = results[:carries]
         stacks.append(results[carries:])
     if attrs["backward"]:
@@ -136,8 +136,12 @@ def perturbed(
     bindings: Bindings,
     rng: np.random.Generator,
     extents: Mapping[Dim, int] | None = None,
+    side: int = 1,
 ) -> list[Array]:
-    """The outputs of an evaluation that makes the errors of a correct program."""
+    """The outputs of an evaluation that makes the errors of a correct program.
+
+    With `side` −1 the same errors are made in the other direction: so a tie falls both ways.
+    """
     sizes = dict(extents or {}) | bind_extents(bindings)
     values = {n: np.asarray(v, n.dtype) for n, v in bindings.items()}
     groups: dict[Any, list[Array]] = {}
@@ -149,15 +153,15 @@ def perturbed(
             arrays = [values[a] for a in node.args]
             if node.op.several is None:
                 made = np.asarray(node.op.meaning(*arrays, **attrs), node.dtype)
-                values[node] = _shaken(node, made, arrays, attrs, rng)
+                values[node] = _shaken(node, made, arrays, attrs, rng, side)
                 continue
             key = group_key(node)
             if key not in groups and node.op.name == "scan":
-                groups[key] = _scan(node, arrays, attrs, sizes, rng)
+                groups[key] = _scan(node, arrays, attrs, sizes, rng, side)
             elif key not in groups:
                 body = node.attrs["body"]
                 bound = dict(zip(body.inputs, arrays, strict=True))
-                groups[key] = perturbed(body.outputs, bound, rng, sizes)
+                groups[key] = perturbed(body.outputs, bound, rng, sizes, side)
             values[node] = np.asarray(groups[key][attrs["index"]], node.dtype)
     return [values[o] for o in outputs]
 
@@ -202,8 +206,9 @@ def expect(
     decided = [np.ones(c.shape, bool) for c in center]
     for ways in (outputs, *also):
         base = center if ways is outputs else evaluate(ways, bindings, extents)
-        for seed in range(SAMPLES):
-            moved = perturbed(ways, bindings, np.random.default_rng(seed), extents)
+        for sample in range(SAMPLES):
+            rng = np.random.default_rng(sample // 2)
+            moved = perturbed(ways, bindings, rng, extents, 1 - sample % 2 * 2)
             for i, (c, m) in enumerate(zip(base, moved, strict=True)):
                 same = _classes(c) == _classes(m)
                 decided[i] &= same if c.dtype.kind == "f" else c == m
