@@ -31,7 +31,7 @@ from descend.graph.program import (
 )
 from descend.graph.source import const, input_node, row_count
 from descend.simplify.driver import simplify
-from fuzz.rounding import MARGIN, perturbed
+from fuzz.rounding import MARGIN, Errors, perturbed
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -144,7 +144,7 @@ class Outcome:
 
 
 def reference(
-    d: Descent, epochs: int, seed: int = 0, rng: np.random.Generator | None = None
+    d: Descent, epochs: int, seed: int = 0, errors: Errors | None = None
 ) -> Outcome:
     """Run a descent to its end by the letter."""
     p, n = d.program, len(d.data[0])
@@ -153,9 +153,9 @@ def reference(
     def values(outputs: Sequence[Node], inputs: Sequence[Node], arrays: Sequence[Any],
                rows: int) -> list[Array]:  # fmt: skip
         bound = {k: np.asarray(v) for k, v in zip(inputs, arrays, strict=True)}
-        if rng is None:
+        if errors is None:
             return evaluate(outputs, bound, {p.rows: rows})
-        return perturbed(outputs, bound, rng, {p.rows: rows})
+        return perturbed(outputs, bound, errors, {p.rows: rows})
 
     size = p.plan.batch_size or n
     inputs = (*p.state, *p.fixed)
@@ -199,7 +199,7 @@ def allowed_distances(d: Descent, epochs: int, seed: int, exact: Outcome) -> lis
     exact_arrays = [*exact.state, *exact.records]
     allowed = [np.zeros(a.shape) for a in exact_arrays]
     for number in range(6):
-        run = reference(d, epochs, seed, np.random.default_rng(number))
+        run = reference(d, epochs, seed, Errors(np.random.default_rng(number)))
         assert (run.status, run.epoch, run.steps) == (exact.status, exact.epoch, exact.steps)
         for bound, a, b in zip(allowed, exact_arrays, [*run.state, *run.records], strict=True):
             np.maximum(bound, distance(a, b), out=bound)

@@ -42,6 +42,24 @@ SAMPLES = 8
 MARGIN = 4
 
 
+@dataclass(frozen=True)
+class Errors:
+    """Where the errors of one evaluation come from and which way they point.
+
+    With `side` −1 the same errors are made in the other direction: so a tie falls both ways.
+    Errors point at random or `together`: where a value settles, as in a long recurrence, each
+    step rounds the same way, and errors add up instead of cancelling.
+    """
+
+    rng: np.random.Generator
+    side: int = 1
+    together: bool = False
+
+    def signs(self, shape: tuple[int, ...]) -> Array:
+        drawn = self.rng.integers(0, 2, shape) * 2 - 1
+        return self.side * (np.ones(shape, np.int64) if self.together else drawn)
+
+
 def _terms(node: Node, arrays: Sequence[Array], attrs: Mapping[str, Any]) -> tuple[Array, float]:
     """Σ|terms| of every element of a sum or contraction, and the number of terms."""
     with np.errstate(all="ignore"):
@@ -80,12 +98,12 @@ def _overflown(result: Array, total: Array, arrays: Sequence[Array], rng: np.ran
 
 
 def _shaken(node: Node, result: Array, arrays: Sequence[Array], attrs: Mapping[str, Any],
-            rng: np.random.Generator, side: int) -> Array:  # fmt: skip
+            errors: Errors) -> Array:  # fmt: skip
     """The result with an error that a correct program may make."""
     if result.dtype.kind != "f":
         return result
     name = node.op.name
-    sign = side * (rng.integers(0, 2, result.shape) * 2 - 1)
+    rng, sign = errors.rng, errors.signs(result.shape)
     eps = float(np.finfo(result.dtype).eps)
     if name in ("sum", "contract"):
         total, count = _terms(node, arrays, attrs)
@@ -110,7 +128,7 @@ def _shaken(node: Node, result: Array, arrays: Sequence[Array], attrs: Mapping[s
 
 
 def _scan(node: Node, arrays: Sequence[Array], attrs: Mapping[str, Any], sizes: Mapping[Dim, int],
-          rng: np.random.Generator, side: int) -> list[Array]:  # fmt: skip
+          errors: Errors) -> list[Array]:  # fmt: skip
     body, carries, slices = (node.attrs[k] for k in ("body", "carries", "slices"))
     carry, stacks = list(arrays[:carries]), []
     times = range(attrs["length"])
@@ -118,7 +136,7 @@ def _scan(node: Node, arrays: Sequence[Array], attrs: Mapping[str, Any], sizes: 
         values = (*carry, *(a[t] for a in arrays[carries : carries + slices]))
         given = (*values, *arrays[carries + slices :])
         bound = {n: np.asarray(v) for n, v in zip(body.inputs, given, strict=True)}
-        results = perturbed(body.outputs, bound, rng, sizes, side)
+        results = perturbed(body.outputs, bound, errors, sizes)
         carry = results[:carries]
         stacks.append(results[carries:])
     if attrs["backward"]:
@@ -134,14 +152,10 @@ def _scan(node: Node, arrays: Sequence[Array], attrs: Mapping[str, Any], sizes: 
 def perturbed(
     outputs: Sequence[Node],
     bindings: Bindings,
-    rng: np.random.Generator,
+    errors: Errors,
     extents: Mapping[Dim, int] | None = None,
-    side: int = 1,
 ) -> list[Array]:
-    """The outputs of an evaluation that makes the errors of a correct program.
-
-    With `side` −1 the same errors are made in the other direction: so a tie falls both ways.
-    """
+    """The outputs of an evaluation that makes the errors of a correct program."""
     sizes = dict(extents or {}) | bind_extents(bindings)
     values = {n: np.asarray(v, n.dtype) for n, v in bindings.items()}
     groups: dict[Any, list[Array]] = {}
@@ -153,15 +167,15 @@ def perturbed(
             arrays = [values[a] for a in node.args]
             if node.op.several is None:
                 made = np.asarray(node.op.meaning(*arrays, **attrs), node.dtype)
-                values[node] = _shaken(node, made, arrays, attrs, rng, side)
+                values[node] = _shaken(node, made, arrays, attrs, errors)
                 continue
             key = group_key(node)
             if key not in groups and node.op.name == "scan":
-                groups[key] = _scan(node, arrays, attrs, sizes, rng, side)
+                groups[key] = _scan(node, arrays, attrs, sizes, errors)
             elif key not in groups:
                 body = node.attrs["body"]
                 bound = dict(zip(body.inputs, arrays, strict=True))
-                groups[key] = perturbed(body.outputs, bound, rng, sizes, side)
+                groups[key] = perturbed(body.outputs, bound, errors, sizes)
             values[node] = np.asarray(groups[key][attrs["index"]], node.dtype)
     return [values[o] for o in outputs]
 
@@ -208,7 +222,8 @@ def expect(
         base = center if ways is outputs else evaluate(ways, bindings, extents)
         for sample in range(SAMPLES):
             rng = np.random.default_rng(sample // 2)
-            moved = perturbed(ways, bindings, rng, extents, 1 - sample % 2 * 2)
+            errors = Errors(rng, side=1 - sample % 2 * 2, together=sample < 2)
+            moved = perturbed(ways, bindings, errors, extents)
             for i, (c, m) in enumerate(zip(base, moved, strict=True)):
                 same = _classes(c) == _classes(m)
                 decided[i] &= same if c.dtype.kind == "f" else c == m
