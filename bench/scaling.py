@@ -89,19 +89,21 @@ def many(functions: int) -> dict[str, float]:
     """Compile different small functions one after another; MB of growth after the first 1000."""
     import descend
 
+    def different(scale: float, shift: int):
+        """Constants are part of a program, so each of these is compiled anew."""
+
+        def model(x, a, b):
+            return a * np.exp(-b * x * scale) + shift * x
+
+        return model
+
     x = np.linspace(0, 1, 20)
     y = 2 * x
     after_first = 0.0
     began = time.perf_counter()
     for k in range(functions):
-        # The constants differ and so does the exponent's place, hence so does each program.
-        scale, shift = 1 + k / 7, k % 13
-
-        def model(x, a, b, scale=scale, shift=shift):
-            return a * np.exp(-b * x * scale) + shift * x
-
         descend.fit(
-            model,
+            different(1 + k / 7, k % 13),
             x,
             y,
             start=dict(a=1.0, b=0.1),
