@@ -1,14 +1,18 @@
 """What a model cannot do: the error names the line of the model and what to write instead."""
 
 import inspect
+import random
 import re
+import secrets
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
+import scipy.stats
 from numpy import random as rng_module
 
+from descend import fit, value_and_grad
 from descend.errors import DescendWarning, NotCoveredError, TraceError, UsageError
 from descend.graph.node import Dim, RowsAsked
 from descend.graph.source import input_node
@@ -73,7 +77,7 @@ def test_a_branch_names_its_line_and_np_where() -> None:
         (
             lambda w: np.random.normal() * w,
             "np.random.normal()",
-            ["np.random.normal in a model", "draw them before"],
+            ["np.random.normal in a model", "draw before the fit"],
         ),
         (lambda w: rng_module.uniform() * w, "rng_module", ["np.random.uniform in a model"]),
         (
@@ -270,3 +274,56 @@ def test_models_for_any_number_of_rows(model: Any, agree: Any) -> None:
     for rows in (1, 5, 8):
         x = np.linspace(-1, 2, rows)
         agree(model, x, np.column_stack([x**2, np.cos(x)]), rows=True)
+
+
+GENERATOR = np.random.default_rng(0)
+NOISES = {"legacy": np.random.RandomState(0), "python": random.Random(0)}
+DRAW = GENERATOR.uniform
+FROZEN = scipy.stats.norm(0, 1)
+
+
+class Noisy:
+    """A model that keeps its generator."""
+
+    def __init__(self) -> None:
+        self.rng = np.random.default_rng(1)
+
+    def __call__(self, w: Any) -> Any:
+        return w + self.rng.normal()
+
+
+def imported_inside(w: Any) -> Any:
+    from random import gauss
+
+    return w + gauss(0, 1)
+
+
+@pytest.mark.parametrize(
+    ("model", "line", "drawn"),
+    [
+        (lambda w: w + GENERATOR.normal(size=3), "GENERATOR", "np.random.Generator.normal"),
+        (lambda w: w + NOISES["legacy"].rand(), "NOISES", "np.random.RandomState.rand"),
+        (lambda w: w + NOISES["python"].random(), "NOISES", "random.Random.random"),
+        (lambda w: w + random.random(), "random.random()", "random.random"),
+        (lambda w: w + secrets.randbelow(3), "secrets", "secrets.randbelow"),
+        (lambda w: w + DRAW(), "DRAW()", "np.random.Generator.uniform"),
+        (lambda w: w + np.random.default_rng(3).normal(), "default_rng(3)", "default_rng"),
+        (lambda w: w + FROZEN.rvs(), "FROZEN.rvs()", "rvs of a distribution"),
+        (lambda w: w + scipy.stats.norm.rvs(size=3), "scipy.stats", "rvs of a distribution"),
+        (Noisy(), "self.rng.normal()", "np.random.Generator.normal"),
+        (imported_inside, "from random import gauss", "random.gauss"),
+    ],
+)
+def test_random_numbers_from_outside_are_not_frozen(model: Any, line: str, drawn: str) -> None:
+    refused(model, line, f"{drawn}", "in a model: the numbers would be drawn once", "as data")
+
+
+def test_a_generator_among_the_constants_is_not_frozen() -> None:
+    x = np.linspace(0, 1, 9)
+    with pytest.raises(TraceError, match=r"np\.random\.Generator\.normal in a model"):
+        fit(lambda x, a, rng: a * x + rng.normal(), x, x, constants=dict(rng=GENERATOR))
+
+
+def test_a_density_of_scipy_is_no_draw() -> None:
+    value = value_and_grad(lambda w: w * FROZEN.pdf(0.0))(2.0)[0]
+    assert value == pytest.approx(2 / np.sqrt(2 * np.pi), rel=1e-15)

@@ -22,6 +22,7 @@ import numpy as np
 from descend.errors import TraceError
 from descend.trace.context import Trace, where
 from descend.trace.dispatch import face, name_of
+from descend.trace.randomness import MODULES, module_face, without_draws
 from descend.trace.table import ENTRIES, ORIGINALS, implementation
 from descend.trace.tensor import is_traced, without_stand_ins
 
@@ -30,7 +31,7 @@ __all__ = ["finish", "model_of", "stand_in"]
 _PLAIN = frozenset(
     (int, float, complex, bool, str, bytes, type(None), type(...), range, slice, types.CodeType)
 )
-_FACED = ("numpy", "numpy.linalg", "numpy.fft", "numpy.random", "scipy", "scipy.special", "math")
+_FACED = ("numpy", "numpy.linalg", "numpy.fft", "scipy", "scipy.special", "scipy.stats", "math")
 _NOT_COPIED = frozenset(sys.stdlib_module_names) | {"numpy", "scipy", "pandas", "optree"}
 _CHANGING = frozenset(("datetime", "os", "random", "secrets", "time", "uuid"))
 _OWN_MODELS = ("descend.methods", "descend.networks")
@@ -60,17 +61,6 @@ class ModuleFace:
         return f"<{self._module.__name__} as the model sees it>"
 
 
-class _RandomFace(ModuleFace):
-    """np.random: random numbers drawn while tracing would be the same in every step."""
-
-    def __getattr__(self, name: str) -> Any:
-        raise TraceError(
-            f"np.random.{name} in a model: the numbers would be drawn once, and be constants",
-            where=where(),
-            remedy="draw them before, and hand them to the model as data or as a parameter",
-        )
-
-
 _faces: dict[str, ModuleFace] = {}
 
 
@@ -78,13 +68,15 @@ def _library_face(module: types.ModuleType) -> ModuleFace:
     """The one face of a module of NumPy, SciPy or math."""
     found = _faces.get(module.__name__)
     if found is None:
-        kind = _RandomFace if module.__name__ == "numpy.random" else ModuleFace
-        found = _faces[module.__name__] = kind(module, None)
+        found = _faces[module.__name__] = ModuleFace(module, None)
     return found
 
 
 def _library_value(module: types.ModuleType, name: str) -> Any:
     value = getattr(module, name)
+    drawing = without_draws(value)
+    if drawing is not None or module.__name__ == "scipy.stats":
+        return value if drawing is None else drawing
     if isinstance(value, types.ModuleType):
         return _library_face(value) if value.__name__ in _FACED else value
     full = f"{module.__name__}.{name}"
@@ -150,6 +142,8 @@ def _import(
     """`import numpy` inside the model gives the model's NumPy."""
     user = globals.user if isinstance(globals, Namespace) else globals
     module = builtins.__import__(name, user, locals, fromlist, level)
+    if module.__name__ in MODULES:
+        return module_face(module.__name__)
     return _library_face(module) if module.__name__ in _FACED else module
 
 
@@ -203,6 +197,9 @@ def stand_in(value: Any, trace: Trace) -> Any:
 
 
 def _translated(value: Any, trace: Trace) -> Any:
+    drawing = without_draws(value)
+    if drawing is not None:
+        return drawing
     if isinstance(value, types.ModuleType):
         return _module(value, trace)
     if isinstance(value, types.FunctionType):
@@ -298,11 +295,15 @@ def _member(member: Any, trace: Trace) -> Any:
 
 def _container(value: Any, trace: Trace) -> Any:
     """A list, tuple or dict of functions, such as a table of activations; others as they are."""
-    if type(value) in (list, tuple) and any(callable(v) for v in value):
+    if type(value) in (list, tuple) and any(map(_is_translated, value)):
         return type(value)(stand_in(v, trace) for v in value)
-    if type(value) is dict and any(callable(v) for v in value.values()):
+    if type(value) is dict and any(map(_is_translated, value.values())):
         return {k: stand_in(v, trace) for k, v in value.items()}
     return value
+
+
+def _is_translated(value: Any) -> bool:
+    return callable(value) or without_draws(value) is not None
 
 
 def _module(module: types.ModuleType, trace: Trace) -> Any:

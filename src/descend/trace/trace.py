@@ -10,6 +10,7 @@ from descend.errors import TraceError
 from descend.graph.node import Node
 from descend.lean import dataclass
 from descend.trace.context import Trace, tracing
+from descend.trace.randomness import without_draws
 from descend.trace.stand_ins import finish, model_of
 from descend.trace.tensor import Tensor, as_node, wrap
 from descend.trace.tree import Tree, flatten, unflatten
@@ -102,7 +103,8 @@ def _wrapped(tree: Any) -> Any:
         return wrap(tree)
     leaves, form = flatten(tree)
     if not any(isinstance(leaf, Node) for leaf in leaves):
-        return tree
+        drawing = without_draws(tree)
+        return tree if drawing is None else drawing
     return unflatten(form, [wrap(v) if isinstance(v, Node) else v for v in leaves])
 
 
