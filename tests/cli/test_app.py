@@ -33,6 +33,9 @@ REFUSED = [
     (["fit", "points.csv", "y = w*x^2"], 2, "         ^\n  do: write ** for a power"),
     (["fit", "points.csv", "z = w*x"], 2, 'the target "z" is no column'),
     (["fit", "points.csv", "y = w*X"], 2, "differs only by case"),
+    (["fit", "points.csv", "y = w*z"], 2, "uses no column of the table besides its target"),
+    (["fit", "points.csv", PARABOLA, "--weights", "x"], 2, "--weights means two different things"),
+    (["fit", "points.csv", PARABOLA, "--weights", "x"], 2, "--sigma COLUMN with the standard dev"),
     (["fit", "points.csv", "y = __import__(os)"], 2, "there is no function"),
     (["fit", "points.csv", "y = w*x", "--start", "x=1"], 2, "is a column of the table"),
     (["fit", "points.csv", "y = w*x", "--start", "v=1"], 2, "does not occur in"),
@@ -48,6 +51,8 @@ REFUSED = [
     (["minimize", "y = 3*x**2", "--start", "x=1"], 2, "give the right-hand side alone"),
     (["minimize", "3", "--start", "x=1"], 2, "has no variables"),
     (["minimize", "3*x**2", "--start", "x=1", "--epochs", "3"], 2, "it is called --max-iter"),
+    (["minimize", "3*x**2", "--start", "x=1", "--save", "a"], 2, "it belongs to descend fit)"),
+    (["explain", "3*x**2", "--at", "x=1", "--optimizer", "lm"], 2, "not made of one gradient"),
     (["grad", "3*x**2", "--at", "x=a"], 2, '--at x must be a number, not "a"'),
     (["explain", "3*x**2"], 2, "add --at x=1"),
     (["predict", "none.descend", "points.csv", "--to", "a.xyz"], 2, '".xyz" is not supported'),
@@ -99,3 +104,15 @@ def test_every_option_has_help(command: str, capsys: pytest.CaptureFixture[str])
     assert options
     bare = [line for line in options if len(line.strip("│ ").split("  ")) == 1]
     assert [line for line in bare if "accumulator" not in line] == []
+
+
+def test_help_offers_what_the_command_takes(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["minimize", "--help"]) == 0
+    told = capsys.readouterr().out
+    assert "--plot" in told and "--history" in told and "--momentum" in told
+    for option in ("--save", "--checkpoint", "--resume", "--radius", "Levenberg"):
+        assert option not in told
+    assert main(["fit", "--help"]) == 0
+    told = capsys.readouterr().out
+    for option in ("--save", "--checkpoint", "--resume", "--radius", "--plot", "--lr"):
+        assert option in told

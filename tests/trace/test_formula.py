@@ -10,7 +10,8 @@ import scipy.special
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from descend.errors import FormulaError, UsageError
+from descend import fit
+from descend.errors import DescendWarning, FormulaError, UsageError
 from descend.trace.formula import Formula, one_edit_apart
 from descend.trace.formula_functions import FUNCTIONS
 
@@ -291,6 +292,9 @@ def test_binding_line() -> None:
         ("y = a*`no such`", ["no such column", "y"], {}, 'there is no column "no such"'),
         ("y = a*x", ["x", "y"], {"start": {"x": 1.0}}, "which is a column of the table"),
         ("y = a*x", ["x", "y"], {"start": {"b": 1.0}}, 'which does not occur in "y = a*x"'),
+        ("y = a*z + b", ["x", "t", "y"], {}, "the columns are x, t; to fit a, z, b as parameters"),
+        ("y = a*z", ["x", "y"], {"start": {"a": 1.0}}, "uses no column of the table besides"),
+        ("y = a", ["y"], {}, "the table has no other column"),
         ("y = slope*x", ["x", "y"], {"params": ["slop"]}, 'did you mean "slope"?'),
     ],
 )
@@ -307,6 +311,14 @@ def test_start_and_params_confirm_a_near_name() -> None:
     assert formula.bind(["temp1", "y"], start={"temp2": 1.0}).parameters == ("temp2",)
     assert formula.bind(["temp1", "y"], params=["temp2"]).parameters == ("temp2",)
     assert Formula.parse("y = w2*w1").bind(["w1", "y"]).parameters == ("w2",)
+
+
+def test_a_constant_is_fitted_where_every_name_is_given() -> None:
+    formula = Formula.parse("y = a*z")
+    assert formula.bind(["x", "y"], start={"a": 1.0, "z": 1.0}).parameters == ("a", "z")
+    assert formula.bind(["x", "y"], params=["a"], start={"z": 1.0}).data == ()
+    with pytest.warns(DescendWarning, match="uses no column besides its target"):
+        assert fit("y = c", {"x": [0, 1, 2], "y": [1, 3, 8]}, start={"c": 1}).params["c"] == 4.0
 
 
 @given(st.text("abc", max_size=6), st.text("abc", max_size=6))

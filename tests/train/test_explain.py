@@ -70,6 +70,19 @@ def test_a_function_at_a_point():
     assert "(every entry gets what came in)" in str(vector)
 
 
+def test_the_update_at_a_point_is_shown_on_request():
+    told = descend.explain("3*x1**2 + 4*x2**2", {"x1": 1.0, "x2": 1.0}, lr=0.1)
+    assert [float(u.new) for u in told.updates] == pytest.approx([1 - 0.6, 1 - 0.8], rel=1e-15)
+    assert "x2 ← 1 - 0.1 × 8 = 0.2" in str(told)
+    told = descend.explain(lambda v: v**2, 1.0, optimizer="adam")
+    assert "UPDATE: the first step of Adam with lr = 0.001\n  v ← 1 - 0.0009" in str(told)
+    assert descend.explain(lambda x, lr: x * lr, 2.0, lr=3.0).updates == []
+    with pytest.raises(descend.UsageError, match="BFGS is not made of one gradient alone"):
+        descend.explain(lambda v: v**2, 1.0, optimizer="bfgs")
+    with pytest.raises(descend.UsageError, match='no argument "learning"'):
+        descend.explain(lambda v: v**2, 1.0, learning=1.0)
+
+
 def test_keyword_arguments_and_constants():
     told = descend.explain(lambda x, n=2, flag=True: x**n if flag else x, x=3.0)
     assert float(told.gradient["x"]) == 6.0
@@ -79,7 +92,7 @@ def test_the_update_of_other_optimizers_is_their_first_step():
     told = descend.explain(
         model, X, Y, row=2, start={"a": 1.0, "k": 1.0}, optimizer=descend.Adam(lr=0.1)
     )
-    assert told.rule == "the first step of Adam"
+    assert told.rule == "the first step of Adam with lr = 0.1"
     for u in told.updates:
         assert float(u.new) == pytest.approx(1.0 - 0.1 * np.sign(float(u.gradient)), rel=1e-6)
 

@@ -11,7 +11,7 @@ from cyclopts import App, CycloptsError
 
 from descend.cli.output import error_object, plain_warnings, print_json
 from descend.errors import DescendError, UsageError, suggest
-from descend.train.options import FIT_NAMES, MINIMIZE_NAMES
+from descend.train.options import FIT_NAMES, MINIMIZE_NAMES, WEIGHTS
 
 __all__ = ["main"]
 
@@ -24,6 +24,10 @@ _COMMANDS = {
     "explain": "descend.cli.explain:explain",
     "predict": "descend.cli.predict:predict",
 }
+_WEIGHTS = (
+    "write --sample-weight COLUMN to multiply each row's loss by it, or --sigma COLUMN with the "
+    "standard deviations of the target (one over such a weight)"
+)
 _HELP = """From a formula and data to a finished gradient descent.
 
 descend fit points.csv "y = w1*x**2 + w2*x + w3" --plot fit.png
@@ -115,6 +119,8 @@ def _usage(error: Any, app: Any, words: list[str]) -> UsageError:
         return UsageError(f'there is no command "{words[0]}"{hint}', remedy=commands)
     if kind == "UnknownOptionError":
         written = str(error.token.keyword or error.token.value)
+        if written == "--weights" and command in ("fit", "explain"):
+            return UsageError("--weights" + WEIGHTS.removeprefix("weights="), remedy=_WEIGHTS)
         return UsageError(
             f"there is no option {written}{_nearest(written, command, app)}", remedy=manual
         )
@@ -122,18 +128,26 @@ def _usage(error: Any, app: Any, words: list[str]) -> UsageError:
     return UsageError(text[:1].lower() + text[1:], remedy=manual)
 
 
-def _nearest(written: str, command: str | None, app: Any) -> str:
-    """Our name for another library's option, or the nearest of ours."""
-    if command is None:
-        return ""
-    known = [
+def _options(app: Any, command: str) -> list[str]:
+    """The options of a command, as they are written."""
+    return [
         name
         for argument in app[command].assemble_argument_collection()
         for name in argument.names
         if name.startswith("--")
     ]
+
+
+def _nearest(written: str, command: str | None, app: Any) -> str:
+    """Our name for another library's option, or the nearest of ours."""
+    if command is None:
+        return ""
+    known = _options(app, command)
     foreign = MINIMIZE_NAMES if command == "minimize" else FIT_NAMES
     ours = foreign.get(written.lstrip("-").replace("-", "_"))
     if ours is not None and (flag := "--" + ours.replace("_", "-")) in known:
         return f" (here it is called {flag})"
+    owners = [f"descend {c}" for c in _COMMANDS if c != command and written in _options(app, c)]
+    if owners:
+        return f" (it belongs to {' and '.join(owners)})"
     return suggest(written, known)

@@ -13,6 +13,7 @@ from descend.cli.options import (
     OutputOptions,
     Text,
     check_names,
+    given,
     names,
     numbers,
 )
@@ -50,7 +51,7 @@ def explain(
         loss: mse, mae, huber(1), ….
     """
     if second is None:
-        told = _at_point(first, at)
+        told = _at_point(first, at, method)
     else:
         if at is not None:
             raise UsageError("--at belongs to a formula without a table", remedy="write --start")
@@ -74,11 +75,13 @@ def plain_descent(method: MethodOptions) -> MethodOptions:
     return method if method.optimizer else replace(method, optimizer="sgd")
 
 
-def _at_point(formula: str, at: str | None) -> Explanation:
+def _at_point(formula: str, at: str | None, method: MethodOptions) -> Explanation:
     function = read_function(formula)
     if at is None:
         written = ",".join(f"{name}=1" for name in function.names)
         raise UsageError("explain needs a point", remedy=f"add --at {written}")
     point = numbers(at, "--at")
     check_names(point, function.names, "--at")
-    return explain_model(formula, {name: point[name] for name in function.names})
+    update = {"optimizer": build_optimizer(plain_descent(method), {})} if given(method) else {}
+    ordered = {name: point[name] for name in function.names}
+    return explain_model(formula, {**ordered, **update})

@@ -8,7 +8,7 @@ from typing import Any
 from descend.cli.method import build_optimizer
 from descend.cli.options import (
     DataOptions,
-    FileOptions,
+    FitFileOptions,
     MethodOptions,
     OutputOptions,
     RunOptions,
@@ -42,7 +42,7 @@ def fit(
     stopping: StopOptions = StopOptions(),  # noqa: B008
     data: DataOptions = DataOptions(),  # noqa: B008
     weights: WeightOptions = WeightOptions(),  # noqa: B008
-    files: FileOptions = FileOptions(),  # noqa: B008
+    files: FitFileOptions = FitFileOptions(),  # noqa: B008
     output: OutputOptions = OutputOptions(),  # noqa: B008
 ) -> int:
     """Fit a formula to a table: columns are data, every other name is a parameter.

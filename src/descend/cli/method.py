@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import MISSING, fields
 from typing import Any
 
-from descend.cli.options import MethodOptions, given
+from descend.cli.options import StepOptions, given
 from descend.errors import UsageError, suggest
 from descend.methods.clipping import clip_norm, clip_value
 from descend.methods.table import CALL, OPTIMIZERS, SCHEDULES, as_optimizer
@@ -13,7 +13,7 @@ from descend.methods.table import CALL, OPTIMIZERS, SCHEDULES, as_optimizer
 __all__ = ["build_optimizer"]
 
 
-def build_optimizer(options: MethodOptions, others: dict[str, Any]) -> Any:
+def build_optimizer(options: StepOptions, others: dict[str, Any]) -> Any:
     """Return the optimizer that the options ask for, or None where they ask for none.
 
     Args:

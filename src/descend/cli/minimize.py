@@ -5,8 +5,8 @@ from __future__ import annotations
 from descend.cli.method import build_optimizer
 from descend.cli.options import (
     FileOptions,
-    MethodOptions,
     OutputOptions,
+    SlopeOptions,
     StopOptions,
     Switch,
     Text,
@@ -16,7 +16,7 @@ from descend.cli.options import (
     numbers,
 )
 from descend.cli.output import Told, check_places, write_files
-from descend.errors import FormulaError, UsageError
+from descend.errors import FormulaError
 from descend.trace.formula import Formula
 from descend.train.minimize import maximize as find_highest
 from descend.train.minimize import minimize as find_lowest
@@ -34,7 +34,7 @@ def minimize(
     starts: int | None = None,
     record: str | None = None,
     seed: int | None = None,
-    method: MethodOptions = MethodOptions(),  # noqa: B008 (frozen)
+    method: SlopeOptions = SlopeOptions(),  # noqa: B008 (frozen)
     stopping: StopOptions = StopOptions(),  # noqa: B008
     files: FileOptions = FileOptions(),  # noqa: B008
     output: OutputOptions = OutputOptions(),  # noqa: B008
@@ -56,9 +56,6 @@ def minimize(
     check_names(begin, function.names, "--start")
     options = given(stopping)
     optimizer = build_optimizer(method, options)
-    for option in ("save", "checkpoint", "resume"):
-        if getattr(files, option) is not None:
-            raise UsageError(f"--{option} belongs to descend fit")
     check_places(files)
     rest = {
         "optimizer": optimizer,

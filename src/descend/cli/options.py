@@ -15,10 +15,13 @@ from descend.trace.formula import Formula
 __all__ = [
     "DataOptions",
     "FileOptions",
+    "FitFileOptions",
     "Flag",
     "MethodOptions",
     "OutputOptions",
     "RunOptions",
+    "SlopeOptions",
+    "StepOptions",
     "StopOptions",
     "Switch",
     "Text",
@@ -61,19 +64,29 @@ class OutputOptions:
 @Parameter(name="*", group=_FILES)
 @dataclass(frozen=True, kw_only=True)
 class FileOptions:
-    """What is written and read besides the table; places are tried before the run begins.
+    """What is written; places are tried before the run begins.
 
     Args:
-        plot: Draw fit, residuals and loss curve into this file (.png, .svg, .pdf).
+        plot: Draw the result and the course of the descent into this file (.png, .svg, .pdf).
+        history: Write what each epoch or iteration came to into this file (.csv, .tsv, .json).
+    """
+
+    plot: str | None = None
+    history: str | None = None
+
+
+@Parameter(name="*", group=_FILES)
+@dataclass(frozen=True, kw_only=True)
+class FitFileOptions(FileOptions):
+    """What a fit writes and reads besides the table.
+
+    Args:
         save: Keep the fit in this file (.descend), for predict, --start and --resume.
-        history: Write the loss of each epoch into this file (.csv, .tsv, .json).
         checkpoint: Keep the state of the run in this file while it goes on.
         resume: Go on from this checkpoint or saved fit.
     """
 
-    plot: str | None = None
     save: str | None = None
-    history: str | None = None
     checkpoint: str | None = None
     resume: str | None = None
 
@@ -142,11 +155,10 @@ class RunOptions:
 
 @Parameter(name="*", group=_METHOD)
 @dataclass(frozen=True, kw_only=True)
-class MethodOptions:
-    """How to step: the optimizer and its numbers, which have torch.optim's names and defaults.
+class StepOptions:
+    """The numbers of the optimizers, which have torch.optim's names and defaults.
 
     Args:
-        optimizer: sgd, adagrad, rmsprop, adam, adamw, lm (Levenberg-Marquardt) or bfgs.
         lr: Learning rate.
         schedule: Course of the learning rate: step(10, 0.5), exponential(0.95), cosine(100),
             warmup(5), or warmup(5)+cosine(100).
@@ -161,12 +173,10 @@ class MethodOptions:
         amsgrad: adam, adamw.
         lr_decay: adagrad.
         initial_accumulator_value: adagrad.
-        radius: lm: the first trusted length, as a share of the parameters' length.
         clip_value: Each number of the gradient is kept within this.
         clip_norm: The gradient's length is kept within this.
     """
 
-    optimizer: str | None = None
     lr: float | None = None
     schedule: str | None = None
     momentum: float | None = None
@@ -180,9 +190,34 @@ class MethodOptions:
     amsgrad: Flag = None
     lr_decay: float | None = None
     initial_accumulator_value: float | None = None
-    radius: float | None = None
     clip_value: float | None = None
     clip_norm: float | None = None
+
+
+@Parameter(name="*", group=_METHOD)
+@dataclass(frozen=True, kw_only=True)
+class MethodOptions(StepOptions):
+    """How a fit steps.
+
+    Args:
+        optimizer: sgd, adagrad, rmsprop, adam, adamw, lm (Levenberg-Marquardt) or bfgs.
+        radius: lm: the first trusted length, as a share of the parameters' length.
+    """
+
+    optimizer: str | None = None
+    radius: float | None = None
+
+
+@Parameter(name="*", group=_METHOD)
+@dataclass(frozen=True, kw_only=True)
+class SlopeOptions(StepOptions):
+    """How the minimum of a plain function is found: there are no squares to make use of.
+
+    Args:
+        optimizer: sgd, adagrad, rmsprop, adam, adamw or bfgs.
+    """
+
+    optimizer: str | None = None
 
 
 @Parameter(name="*", group=_STOP)

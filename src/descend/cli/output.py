@@ -72,14 +72,13 @@ def plain_warnings() -> Iterator[None]:
         yield
 
 
+WRITTEN = {"plot": "plot", "save": "saved fit", "history": "history", "checkpoint": "checkpoint"}
+
+
 def check_places(files: FileOptions) -> None:
     """Try every place that will be written to, before the run begins."""
-    for path, kind in (
-        (files.plot, "plot"),
-        (files.save, "saved fit"),
-        (files.history, "history"),
-        (files.checkpoint, "checkpoint"),
-    ):
+    for option, kind in WRITTEN.items():
+        path = getattr(files, option, None)
         if path is not None:
             check_output_path(path, kind)
 
@@ -90,8 +89,9 @@ def write_files(result: Any, files: FileOptions, told: Told) -> None:
     If one cannot be written after all, the others still are, and then the error is raised.
     """
     failures: list[DescendError] = []
+    saved = getattr(files, "save", None)
     for path, write in (
-        (files.save, lambda: result.save(files.save)),
+        (saved, lambda: result.save(saved)),
         (files.history, lambda: write_history(result.history, str(files.history))),
         (files.plot, lambda: result.plot(files.plot)),
     ):

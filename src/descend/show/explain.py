@@ -401,6 +401,10 @@ def _update_lines(e: Explanation) -> Iterator[str]:
         old, new = value_text(u.old), value_text(u.new)
         if e.lr is not None and np.ndim(u.old) == 0:
             how = f"{old} - {number(e.lr)} × {_bracketed(u.gradient)} = "
+        elif np.ndim(u.old) == 0:
+            step = float(np.asarray(u.new) - np.asarray(u.old))
+            how = f"{old} {'-' if step < 0 else '+'} {value_text(abs(step))} = "
         else:
-            how = f"{old} → "
+            indent = "\n" + " " * (width + 5)
+            how = f"{old}{indent}+ {value_text(np.asarray(u.new) - np.asarray(u.old))}{indent}= "
         yield f"  {u.name:<{width}} ← {how}{new}"

@@ -175,7 +175,8 @@ class Formula:
             start: the names of the start values (a dict will do), likewise.
 
         Raises `FormulaError` if the target is no column, if a name is suspiciously close to a
-        column's, or if a start value belongs to no parameter.
+        column's, if no name is a column (unless `params` or `start` give all of them), or if a
+        start value belongs to no parameter.
         """
         columns = list(columns)
         known = set(columns)
@@ -191,11 +192,24 @@ class Formula:
             if name not in confirmed:
                 self._check_near(name, columns)
         data = tuple(name for name in self.names if name in known)
+        if columns and not data and not confirmed.issuperset(parameters):
+            self._refuse_no_data(columns, parameters)
         return Binding(self.target, data, parameters)
 
     def _refuse(self, name: str, message: str, remedy: str | None = None) -> NoReturn:
         start, end = self.places[name]
         refuse(self.text, start, end, message, remedy)
+
+    def _refuse_no_data(self, columns: list[str], parameters: tuple[str, ...]) -> NoReturn:
+        others = [name for name in columns if name != self.target]
+        listed = f"the columns are {_listed(others)}" if others else "the table has no other column"
+        every = f"{', '.join(parameters)} as parameters" if parameters else "any name at all"
+        message = f'"{self.text}" uses no column of the table besides its target'
+        remedy = f"{listed}; to fit {every} all the same, give each a start value"
+        first = parameters[0] if parameters else self.target
+        if first is None:
+            raise FormulaError(message, remedy=listed)
+        self._refuse(first, message, remedy if parameters else listed)
 
     def _check_target(self, columns: list[str]) -> None:
         listed = f"the columns are {_listed(columns)}"

@@ -21,7 +21,8 @@ def explain(
         function: plain NumPy code that returns one number, or a formula, with its arguments in
             `args` or by name; or, with `row`, a model with the data that `fit` would take.
         row: the row of the data to explain, counted from 0.
-        options: the values of arguments; with `row`, the options of `fit` (start, loss, optimizer).
+        options: the values of arguments, and the optimizer and lr whose update is to be shown;
+            with `row`, the options of `fit` (start, loss, optimizer, lr).
 
     Raises:
         UsageError: an argument without a value, a result that is no single number.

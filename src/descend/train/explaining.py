@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from descend.errors import UsageError
+from descend.errors import UsageError, suggest
 from descend.graph.node import Dim
 from descend.methods.base import Optimizer
+from descend.methods.table import as_optimizer
 from descend.pipeline import Spec, trace_model
 from descend.show.explain import Explanation, Update, explain_graph
 from descend.show.expressions import number
@@ -23,18 +24,23 @@ from descend.train.problem import Problem, Signature, parsed_formula, signature_
 from descend.train.rows import Rows
 from descend.train.start import given_start
 
-__all__ = ["explain_point", "row_explainer", "updates_of"]
+__all__ = ["explain_point", "row_explainer", "stepping", "updates_of"]
 
+METHOD = ("optimizer", "lr")
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
 def explain_point(function: Any, args: tuple[Any, ...], named: Mapping[str, Any]) -> Explanation:
-    """Explain a function of plain arguments at a point; all floats are differentiated."""
+    """Explain a function of plain arguments at a point; all floats are differentiated.
+
+    With `optimizer` or `lr` among `named` (and no arguments of those names), the update that
+    follows is shown too.
+    """
     if isinstance(function, str | Formula):
         formula = parsed_formula(function) if isinstance(function, str) else function
         own, title = Signature((), formula.names, {}), formula.text
         call: Callable[..., Any] = formula
-        point = dict(args[0]) if args and isinstance(args[0], Mapping) else dict(named)
+        point = (dict(args[0]) if args and isinstance(args[0], Mapping) else {}) | dict(named)
     else:
         own, call = signature_of(function), function
         title = getattr(function, "__name__", type(function).__name__)
@@ -48,6 +54,10 @@ def explain_point(function: Any, args: tuple[Any, ...], named: Mapping[str, Any]
         raise UsageError(
             f"{title} needs a value for {', '.join(missing)}", remedy=f"give {listed}"
         )
+    asked = {n: point.pop(n) for n in METHOD if n in point and n not in own.names}
+    for name in point:
+        if name not in own.names:
+            raise UsageError(f'{title} has no argument "{name}"{suggest(name, own.names)}')
     constants = {n: v for n, v in point.items() if v is None or isinstance(v, str | bool)}
     start = given_start(
         [n for n in own.names if n in point and n not in constants],
@@ -63,10 +73,30 @@ def explain_point(function: Any, args: tuple[Any, ...], named: Mapping[str, Any]
             remedy="return a scalar, for instance with np.sum or np.mean",
         )
     names = {node: name for name, node in model.leaves.items()}
-    return explain_graph(
+    told = explain_graph(
         f"Backpropagation through {title}", model.nodes[0], model.leaves, bound, names,
         model.origin, output_name="y" if "y" not in own.names else "result",
     )  # fmt: skip
+    if asked:
+        add_updates(told, stepping(**{"optimizer": "sgd", **asked}), start.arrays)
+    return told
+
+
+def stepping(optimizer: Any, lr: Any = None) -> Optimizer:
+    """Return the optimizer whose update is to be shown.
+
+    Raises:
+        UsageError: a method that does not make its step of one gradient alone.
+    """
+    given = {} if lr is None else {"lr": lr}
+    found = as_optimizer(optimizer, **given)
+    if found.scope != "leaf":
+        raise UsageError(
+            f"the update of {type(found).__name__} is not made of one gradient alone, so it "
+            "cannot be explained by one",
+            remedy="choose a method that is, such as sgd or adam, or leave the optimizer out",
+        )
+    return found
 
 
 def row_explainer(
@@ -122,7 +152,8 @@ def add_updates(told: Explanation, optimizer: Optimizer, begin: Mapping[str, Arr
         told.lr = float(rate) if sign == "-" else -float(rate)
         told.rule = f"each parameter becomes θ {sign} α · gradient, with α = {number(rate)}"
     else:
-        told.rule = f"the first step of {name}"
+        known = f" with lr = {number(rate)}" if isinstance(rate, int | float) else ""
+        told.rule = f"the first step of {name}{known}"
 
 
 def updates_of(

@@ -20,7 +20,8 @@ from descend.show.explain import Explanation
 from descend.show.output import check_output_path
 from descend.show.progress import Progress, Verbose
 from descend.trace.formula import Formula
-from descend.train.explaining import row_explainer
+from descend.train.course import Course
+from descend.train.explaining import METHOD, row_explainer, stepping
 from descend.train.finish import Finished, Moment, finish
 from descend.train.job import Job, Settings
 from descend.train.options import (
@@ -33,7 +34,7 @@ from descend.train.options import (
 from descend.train.problem import Problem, formula_problem, function_problem
 from descend.train.results import Fit
 from descend.train.rows import prepared_rows, split_rows
-from descend.train.run import Course, Watch, drive
+from descend.train.run import Watch, drive
 from descend.train.scaling import Scaling, measured
 from descend.train.start import Start, given_start
 from descend.train.stopping import Rules
@@ -170,7 +171,8 @@ def explain_row(
     """Explain one row of the data of a fit that is not run; the options are those of `fit`."""
     refuse_unknown([name for name in options if name not in OPTIONS], OPTIONS)
     x, y, *_ = (*data, None, None)
-    plain = {"optimizer": "sgd"} if options.get("optimizer") is None else {}
+    method = {name: options.get(name) for name in METHOD}
+    plain = {"optimizer": stepping(method["optimizer"] or "sgd", method["lr"]), "lr": None}
     fitting = _Fitting(model, x, y, FitOptions(**{**options, **plain}))
     built, _ = fitting.job.build()
     leaves = fitting.job.find_start(built, options.get("start") == "random", 0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import warnings
 import weakref
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import field
@@ -13,7 +14,7 @@ import numpy as np
 
 from descend.data.frames import bind_inputs, column_names, is_table, take_columns
 from descend.data.validate import real_array
-from descend.errors import UsageError, suggest
+from descend.errors import DescendWarning, UsageError, suggest
 from descend.graph.node import Node
 from descend.lean import dataclass
 from descend.trace.formula import Formula
@@ -239,9 +240,18 @@ def formula_problem(
     target = bound.target or "y"
     values = take_columns(x, [target])[target] if y is None else real_array(y, target)
     if not bound.parameters:
+        why = "all its names are columns" if taken else "there is no name in it"
         raise UsageError(
-            f'"{read.text}" has no parameters: all its names are columns',
+            f'"{read.text}" has no parameters: {why}',
             remedy="write the unknown numbers as names, such as y = a*x + b",
+        )
+    if not bound.data:
+        warnings.warn(
+            DescendWarning(
+                f'"{read.text}" uses no column besides its target: '
+                f"its parameters ({', '.join(bound.parameters)}) describe {target} alone"
+            ),
+            stacklevel=5,
         )
     signature = Signature((), bound.data + bound.parameters, {})
     return Problem(
