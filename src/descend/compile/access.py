@@ -28,6 +28,9 @@ class Frame:
         first_row: offset of the batch in the columns; None where columns are read from 0.
         order: pointer to the permutation (i32), or None when rows are read in order.
         allocas: lines for the entry block.
+        segment: the frame of a new function that shares the table and the batch.
+        finish_segment: closes that function, with these further parameters; returns its number.
+        call_segment: calls the function of a number, with these further arguments.
     """
 
     e: Emitter
@@ -39,8 +42,8 @@ class Frame:
     order: str | None
     allocas: list[str]
     segment: Callable[[], Frame]
-    finish_segment: Callable[[], None]
-    call_segment: Callable[[], None]
+    finish_segment: Callable[[Sequence[str]], int]
+    call_segment: Callable[[int, Sequence[str]], None]
     spill: Callable[[], str]
 
     def alloca(self, value_type: str) -> str:

@@ -9,6 +9,7 @@ from descend.compile.access import Access, Frame
 from descend.compile.kinds import Value
 from descend.compile.loops import Block, Call, Copy, Let, Nest, Scan, Statement, Store
 from descend.compile.nests import NestWriter
+from descend.compile.repeats import Repeats
 from descend.compile.segments import cut, operands, spill_slots
 
 __all__ = ["Algorithm", "BlockWriter"]
@@ -22,25 +23,26 @@ class BlockWriter(Access):
     def __init__(self, frame: Frame, algorithms: Mapping[str, Algorithm]) -> None:
         super().__init__(frame)
         self.algorithms = algorithms
+        self.repeats: Repeats | None = None
 
     def write(self, block: Block) -> None:
         """Write the block here, or, if it is long, as a sequence of functions called from here."""
-        pieces = cut(block.statements)
-        if len(pieces) == 1:
+        if len(cut(block.statements)) == 1:
             self.write_statements(block.statements)
             return
+        repeats = Repeats(block.statements)
+        pieces = cut(block.statements, repeats.weight)
         homes = {x: i for i, piece in enumerate(pieces) for x in piece if isinstance(x, Let)}
         self.spilled = spill_slots(pieces, homes, block.outputs)
         for i, piece in enumerate(pieces):
             frame = self.frame.segment()
             inner = BlockWriter(frame, self.algorithms)
-            inner.spilled = self.spilled
+            inner.spilled, inner.repeats = self.spilled, repeats
             inner.write_statements(piece)
             for let in piece:
                 if isinstance(let, Let) and let in self.spilled and homes[let] == i:
                     inner.put_spilled(let)
-            frame.finish_segment()
-            self.frame.call_segment()
+            self.frame.call_segment(frame.finish_segment(()), ())
 
     def write_statements(self, statements: Sequence[Statement]) -> None:
         for statement in statements:
@@ -50,7 +52,8 @@ class BlockWriter(Access):
             elif isinstance(statement, Store):
                 self.store(statement.target, self.values[statement.value], self.counters, None)
             elif isinstance(statement, Nest):
-                NestWriter(self, statement).write()
+                if self.repeats is None or not self.repeats.call(self, statement):
+                    NestWriter(self, statement).write()
             elif isinstance(statement, Copy):
                 self.copy(statement)
             elif isinstance(statement, Scan):

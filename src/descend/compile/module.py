@@ -119,32 +119,30 @@ class FunctionText:
             inner_order = None if order is None else child.slot(("order",))
             return child.frame(inner_first, inner_order, inner_rows)
 
-        def close_segment() -> None:
+        def call_segment(number: int, more: Sequence[str] = ()) -> None:
             first = "0" if first_row is None else first_row.name
             count = "0" if rows is None else rows[1].name
-            self.call_segment(first, count)
+            given = ", ".join(["ptr %table", f"i64 {first}", f"i64 {count}", *more])
+            self.e.line(f"call void @segment{number}({given})")
 
         return Frame(
             self.e, self.pointer, self.cell, extent,
             lambda kind: max(2, cpu_lanes() * 8 // (8 if kind == "i1" else int(kind[1:]))),
-            first_row, order, self.entry, segment, self.finish_segment, close_segment,
+            first_row, order, self.entry, segment, self.finish_segment, call_segment,
             lambda: self.slot(("spill",)),
         )  # fmt: skip
 
     # Segments
 
-    def finish_segment(self) -> None:
+    def finish_segment(self, more: Sequence[str] = ()) -> int:
         """Close this function, which is a segment, and hand its text to the module."""
-        name = f"@segment{len(self.segments)}"
-        head = f"define internal void {name}(ptr noalias %table, i64 %first, i64 %rows) {{"
+        number = len(self.segments)
+        parameters = ", ".join(["ptr noalias %table", "i64 %first", "i64 %rows", *more])
+        head = f"define internal void @segment{number}({parameters}) {{"
         lines = [head, "entry:", *self.entry, "  br label %start", "start:", *self.body,
                  "  ret void", "}"]  # fmt: skip
         self.segments.append("\n".join(lines))
-
-    def call_segment(self, first: str, rows: str) -> None:
-        """Call the segment that was finished last."""
-        name = f"@segment{len(self.segments) - 1}"
-        self.e.line(f"call void {name}(ptr %table, i64 {first}, i64 {rows})")
+        return number
 
     # Text
 

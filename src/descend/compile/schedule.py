@@ -256,11 +256,16 @@ def make_schedule(outputs: Sequence[Node], leaves: set[Node], wanted: Sequence[N
             siblings.roots.append(node)
         else:
             groups[node] = Group(level[node], node.shape, -1, [node])
+    mates: dict[object, Group] = {}
+    for group in groups.values():
+        if group.kept >= 0:
+            mates.setdefault((group.level, group.extents), group)
     for node in late:
-        mates = [g for g in groups.values()
-                 if g.kept >= 0 and g.level == level[node] and g.extents == node.shape]  # fmt: skip
         key = _group_key(node, level[node])
-        group = mates[0] if mates else groups.setdefault(key, Group(*key))
-        group.roots.append(node)
+        mate = mates.get((level[node], node.shape))
+        if mate is None:
+            mate = groups.setdefault(key, Group(*key))
+            mates.setdefault((mate.level, mate.extents), mate)
+        mate.roots.append(node)
     plan = sorted(groups.values(), key=lambda g: g.level)
     return Schedule(order, level, stored, plan, 1 + max(level.values(), default=0))

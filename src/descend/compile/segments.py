@@ -6,7 +6,7 @@ that one piece makes and another reads cross through memory.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from descend.compile.loops import Call, Let, Nest, Scan, Statement, Store
 
@@ -24,14 +24,23 @@ def weight(statement: Statement) -> int:
     return 100 if isinstance(statement, Call) else 1
 
 
-def cut(statements: Sequence[Statement]) -> list[Sequence[Statement]]:
-    """Pieces of at most about `SEGMENT` instructions; one piece if the whole is short."""
-    if sum(map(weight, statements)) <= WHOLE:
+def cut(
+    statements: Sequence[Statement], lighter: Callable[[Statement], int | None] | None = None
+) -> list[Sequence[Statement]]:
+    """Pieces of at most about `SEGMENT` instructions; one piece if the whole is short.
+
+    Args:
+        lighter: the weight of statements that are not written where they stand.
+    """
+    weights = list(map(weight, statements))
+    if sum(weights) <= WHOLE:
         return [statements]
+    if lighter is not None:
+        own = map(lighter, statements)
+        weights = [w if here is None else here for w, here in zip(weights, own, strict=True)]
     pieces: list[Sequence[Statement]] = []
     start, total = 0, 0
-    for i, statement in enumerate(statements):
-        here = weight(statement)
+    for i, (statement, here) in enumerate(zip(statements, weights, strict=True)):
         tied = isinstance(statement, Let) and statement.op == "reduced"
         if total + here > SEGMENT and i > start and not tied:
             pieces.append(statements[start:i])
