@@ -28,6 +28,7 @@ from descend.differentiate.indices import Check, index_checks
 from descend.differentiate.signature import Unkeyed, signature
 from descend.differentiate.transforms import Derivative, Derived, pullback, value, within
 from descend.errors import UsageError, suggest
+from descend.graph.bulk import without_collection
 from descend.graph.evaluate import Prepared
 from descend.graph.node import Node
 from descend.lean import dataclass
@@ -193,6 +194,7 @@ class Planner:
 
     # --- making plans ---------------------------------------------------------------------------
 
+    @without_collection()
     def _made(self, call: Call, key: Hashable, by_value: bool) -> tuple[Plan, Sequence[Any]]:
         point, needs_values = self._traced(call, by_value)
         if needs_values and not by_value:

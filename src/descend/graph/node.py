@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import weakref
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -160,24 +160,21 @@ def postorder(
     Iterative: a chain of 100 000 nodes is an ordinary input. Nodes for which `stop` holds are
     listed, but not what is below them.
     """
-    done: set[Node] = set()
+    opened: set[Node] = set()
+    listed: set[Node] = set()
     order: list[Node] = []
-    stack: list[tuple[Node, Iterator[Node]]] = []
-    for root in roots:
-        if root in done:
-            continue
-        done.add(root)
-        stack.append((root, iter(() if stop and stop(root) else root.args)))
-        while stack:
-            node, pending = stack[-1]
-            for arg in pending:
-                if arg not in done:
-                    done.add(arg)
-                    stack.append((arg, iter(() if stop and stop(arg) else arg.args)))
-                    break
-            else:
+    stack = list(roots)[::-1]
+    while stack:
+        node = stack[-1]
+        if node in opened:
+            stack.pop()
+            if node not in listed:
+                listed.add(node)
                 order.append(node)
-                stack.pop()
+            continue
+        opened.add(node)
+        if node.args and not (stop and stop(node)):
+            stack.extend([arg for arg in node.args[::-1] if arg not in opened])
     return order
 
 
