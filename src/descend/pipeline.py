@@ -432,7 +432,7 @@ class Building:
         """The states that the answer, the history or the verdict depend on."""
         names = {node: name for name, node in self.state.items()}
         kept: set[str] = set()
-        lasting = ("all parameters", "best loss", *self.leaves)
+        lasting = ("all parameters", "best loss", "best epoch", *self.leaves)
         prefixes = ("method/", "best value/") if self.pieces else ("best value/",)
         waiting = [n for n in self.state if n.startswith(prefixes) or n in lasting]
         waiting += [names[n] for n in postorder(ends) if n in names]

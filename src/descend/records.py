@@ -194,7 +194,8 @@ class History(Mapping[str, Any], _Record):
     """The course of a run, one entry per epoch (or iteration), read like a dict.
 
     Args:
-        epoch: (m,) numbers counted from 1.
+        epoch: (m,) numbers counted from 1. Of long runs only every 2nd, 4th, … epoch and the
+            last are kept, as `every` says.
         loss: (m,) running mean of the loss over each epoch.
         validation_loss, lr, grad_norm: (m,) or None where they were not recorded.
         params: name → array (m, ...) of the values at the end of each epoch, or None.
@@ -246,7 +247,28 @@ class History(Mapping[str, Any], _Record):
         return sum(1 for _ in self)
 
     def __repr__(self) -> str:
-        return f"<History of {len(self.loss)} epochs: {', '.join(self)}>"
+        thinned = f" (one in {self.every} kept)" if self.every > 1 else ""
+        return f"<History of {self.epochs} epochs{thinned}: {', '.join(self)}>"
+
+    @property
+    def every(self) -> int:
+        """1, or 2, 4, …: one epoch in so many is kept, and the last one.
+
+        >>> History(loss=[4.0, 2.0, 1.0], epoch=[1, 5, 8]).every
+        4
+        """
+        if self.epoch is None or len(self.epoch) < 3:
+            return 1
+        return int(self.epoch[1]) - int(self.epoch[0])
+
+    @property
+    def epochs(self) -> int:
+        """How many epochs the run had."""
+        return 0 if self.epoch is None or not len(self.epoch) else int(self.epoch[-1])
+
+    def to_json_dict(self, *, rows: bool = True) -> dict[str, Any]:
+        """Return the columns as plain lists, with `every`."""
+        return {**_Record.to_json_dict(self, rows=rows), "every": self.every}
 
     def columns(self) -> dict[str, NDArray[Any]]:
         """Return flat columns of equal length, ready for a table; array parameters one each.
@@ -305,6 +327,7 @@ class FitRecord(_Record):
     ties: dict[str, str] = field(default_factory=dict)
     sigma_given: bool = False
     unit: Literal["epoch", "iteration"] = "epoch"
+    scales: dict[str, tuple[Any, Any]] = field(default_factory=dict)  # column → (mean, spread)
 
     # the answer
     params: dict[str, Any]
@@ -315,7 +338,8 @@ class FitRecord(_Record):
     errors_note: str = ""  # why there are no standard errors
     loss: float = math.nan  # evaluated anew at params
     running_loss: float = math.nan  # mean over the last epoch, while the parameters moved
-    validation_loss: float = math.nan
+    validation_loss: float = math.nan  # at params
+    best_epoch: int | None = None  # the parameters are those at its end; None: the last
     chi2: float = math.nan
     reduced_chi2: float = math.nan
     dof: int | None = None
@@ -329,7 +353,7 @@ class FitRecord(_Record):
     success: bool = field(init=False)
     epochs: int = 0
     n_updates: int = 0
-    n_evaluations: int = 0
+    n_evaluations: int = 0  # of the model with its gradient, on a batch each
     seconds: float = math.nan
     compile_seconds: float = math.nan
     engine: Engine = "native"
@@ -407,6 +431,7 @@ class Minimum(_Record):
     value: float
     gradient: Any = None
     start: Any = None
+    start_source: str = ""
     maximize: bool = False
     optimizer: str = ""
     seed: int = 0

@@ -68,9 +68,7 @@ def test_what_was_done_is_said():
         "examples/parabola.csv, 100 rows, 2 rows dropped; target y, data x"
     )
     assert line(report, "method").endswith("SGD(lr=0.001), batches of 1 row, in order")
-    assert line(report, "epochs").endswith(
-        "1000 (100,000 updates, 100,000 evaluations of the model)"
-    )
+    assert line(report, "epochs").endswith("1000 (100,000 updates)")
     assert line(report, "time").endswith("600 µs, native code (compiled in 25 ms)")
     assert line(report, "seed").split() == ["seed", "7"]
     assert line(report, "stopped").endswith(
@@ -90,7 +88,7 @@ def test_what_was_done_is_said():
     ("changes", "words"),
     [
         ({"engine": "interpreted"}, "interpreted (not compiled)"),
-        ({"compile_seconds": 0.0}, "native code (from the cache)"),
+        ({"compile_seconds": 0.0}, "native code (loaded from the cache)"),
         ({"batch_size": None}, "all rows at once"),
         ({"batch_size": 32, "shuffle": True}, "batches of 32 rows, shuffled"),
         ({"start_source": "best of 32 candidates"}, "start       best of 32 candidates"),

@@ -39,7 +39,9 @@ class Told:
     def meter(self) -> Any:
         """Return the progress meter for standard error."""
         silent = self.options.quiet or (self.options.json and not self.options.verbose)
-        return for_stream(sys.stderr, quiet=silent, verbose=self.options.verbose)
+        return for_stream(
+            sys.stderr, quiet=silent, verbose=self.options.verbose, says_ending=False
+        )
 
 
 def print_json(value: Mapping[str, Any]) -> None:

@@ -99,6 +99,7 @@ class NativeProgram:
         self._dims = list(dict.fromkeys([p.rows, *fixed]))
         self._key = _program_key(p)
         self._variants: dict[bool, tuple[DescentText, Loaded]] = {}
+        self.was_compiled = False  # now, rather than found in the cache
         self._own = threading.local()
 
     def variant(self, n_rows: int) -> tuple[DescentText, Loaded]:
@@ -109,6 +110,7 @@ class NativeProgram:
         if found is None:
 
             def make() -> tuple[Any, bytes]:
+                self.was_compiled = True
                 written = write_descent(self.program, remainder)
                 return as_json(written.about(), self._dims), emit_object(written.text)
 

@@ -59,9 +59,13 @@ class Silent:
 
 
 class _Meter:
-    """What all showing meters share: the clock, the state of the run, a stream that may break."""
+    """What all showing meters share: the clock, the state of the run, a stream that may break.
+
+    `says_ending` is false where a report follows, which says how the run stopped.
+    """
 
     each_epoch = False
+    says_ending = True
 
     def __init__(self, stream: IO[str], clock: Clock = time.monotonic) -> None:
         self.stream = stream
@@ -86,7 +90,7 @@ class _Meter:
 
     def close(self, message: str = "") -> None:
         if not self.broken:
-            self._guarded(lambda: self._end(message))
+            self._guarded(lambda: self._end(message if self.says_ending else ""))
 
     def _guarded(self, action: Callable[[], None]) -> None:
         try:
@@ -247,7 +251,9 @@ class Bar(_Meter):
                 self._write(message)
 
 
-def for_stream(stream: IO[str], quiet: bool = False, verbose: bool = False) -> Progress:
+def for_stream(
+    stream: IO[str], quiet: bool = False, verbose: bool = False, says_ending: bool = True
+) -> Progress:
     """Choose the meter that suits a stream.
 
     `quiet` wins over everything, `verbose` asks for every epoch's loss; otherwise a terminal gets
@@ -259,7 +265,7 @@ def for_stream(stream: IO[str], quiet: bool = False, verbose: bool = False) -> P
     """
     if quiet:
         return Silent()
-    if verbose:
-        return Verbose(stream)
-    terminal = getattr(stream, "isatty", lambda: False)()
-    return Bar(stream) if terminal and os.environ.get("TERM") != "dumb" else Lines(stream)
+    terminal = getattr(stream, "isatty", lambda: False)() and os.environ.get("TERM") != "dumb"
+    meter: _Meter = Verbose(stream) if verbose else Bar(stream) if terminal else Lines(stream)
+    meter.says_ending = says_ending
+    return meter

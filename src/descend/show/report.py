@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from descend.records import Check, FitRecord, Minimum, flat_parameters, leaves
+from descend.records import Check, FitRecord, History, Minimum, flat_parameters, leaves
 from descend.show.layout import WIDTH, Section, as_html, as_text
 from descend.show.numbers import aligned, count, duration, full, plural, short, shortened
 
@@ -98,10 +98,29 @@ def _task(record: FitRecord) -> Section:
     if record.start_source:
         rows.append(("start", record.start_source))
     rows.append((record.unit + "s", _amount(record)))
+    if record.best_epoch is not None:
+        rows.append(("returned", _returned(record)))
+    rows += _thinned(record.history, record.unit)
     rows.append(("time", _time(record.seconds, record.compile_seconds, record.engine)))
     rows.append(("seed", str(record.seed)))
     rows.append(_ending(record))
     return Section("", rows=rows)
+
+
+def _returned(record: FitRecord) -> str:
+    if record.best_epoch == 0:
+        return f"the parameters of the start, the best of {plural(record.epochs, record.unit)}"
+    return (
+        f"the parameters of {record.unit} {count(record.best_epoch or 0)}, the best of "
+        f"{count(record.epochs)}"
+    )
+
+
+def _thinned(history: History, unit: str) -> list[tuple[str, str]]:
+    if history.every == 1:
+        return []
+    kept = f"{count(len(history.loss))} of {plural(history.epochs, unit)} are kept"
+    return [("history", f"{kept}: one in {count(history.every)}, and the last")]
 
 
 def _ending(record: FitRecord | Minimum) -> tuple[str, str]:
@@ -119,7 +138,7 @@ def _amount(record: FitRecord) -> str:
     parts = []
     if record.n_updates:
         parts.append(plural(record.n_updates, "update"))
-    if record.n_evaluations:
+    if record.n_evaluations and record.unit == "iteration":
         parts.append(f"{plural(record.n_evaluations, 'evaluation')} of the model")
     return count(record.epochs) + (f" ({', '.join(parts)})" if parts else "")
 
@@ -129,7 +148,7 @@ def _time(seconds: float, compile_seconds: float, engine: str) -> str:
         return f"{duration(seconds)}, interpreted (not compiled)"
     if math.isnan(compile_seconds):
         return f"{duration(seconds)}, native code"
-    made = f"compiled in {duration(compile_seconds)}" if compile_seconds else "from the cache"
+    made = f"compiled in {duration(compile_seconds)}" if compile_seconds else "loaded from the cache"
     return f"{duration(seconds)}, native code ({made})"
 
 
@@ -140,10 +159,11 @@ def _statistics(record: FitRecord) -> Section:
     last = f"mean over {record.unit} {count(record.epochs)}, parameters moving"
     if record.batch_size is None or record.batch_size >= record.n_rows:
         last = f"in {record.unit} {count(record.epochs)}, before its update"
+    held = "on the rows held back, at the returned parameters"
     entries: list[tuple[str, float, str]] = [
         ("running loss", record.running_loss, last),
         ("loss", record.loss, "evaluated anew at the returned parameters"),
-        ("validation loss", record.validation_loss, "on the rows held back"),
+        ("validation loss", record.validation_loss, held),
         ("chi²", record.chi2, f"sum of {squares}"),
         ("reduced chi²", record.reduced_chi2, f"chi² / {freedom}"),
         ("residual spread", spread, "square root of reduced chi²"),
@@ -151,8 +171,9 @@ def _statistics(record: FitRecord) -> Section:
         ("AIC", record.aic, "Akaike's criterion"),
         ("BIC", record.bic, "Schwarz's criterion"),
     ]
-    always = "loss"
-    shown = [entry for entry in entries if entry[0] == always or not math.isnan(entry[1])]
+    shown = [entry for entry in entries if entry[0] == "loss" or not math.isnan(entry[1])]
+    if record.status == "diverged":
+        shown = [entry for entry in shown if math.isfinite(entry[1])]
     return Section("Statistics", rows=[(name, full(value), note) for name, value, note in shown])
 
 
@@ -228,6 +249,11 @@ def _summary(name: str, array: np.ndarray[Any, Any]) -> str:
 
 def _parameter_remarks(record: FitRecord) -> list[str]:
     remarks = [f"{name} is tied: {name} = {formula}." for name, formula in record.ties.items()]
+    if record.scales:
+        remarks.append(
+            f"They belong to rescaled columns ({', '.join(record.scales)}): the model saw "
+            "(column - mean) / spread, as the warnings say."
+        )
     for name, value in _numbers(record.params).items():
         for edge in record.bounds.get(name, ()):
             if math.isfinite(edge) and abs(value - edge) <= 1e-9 * max(1.0, abs(edge)):
@@ -288,11 +314,14 @@ def minimum_sections(record: Minimum) -> list[Section]:
     task = Section("")
     if record.optimizer:
         task.rows.append(("method", record.optimizer))
+    if record.start_source not in ("", "given"):
+        task.rows.append(("start", record.start_source))
     amount = count(record.iterations)
     if record.n_evaluations:
         amount += f", {plural(record.n_evaluations, 'evaluation')}"
     task.rows += [
         ("iterations", amount),
+        *_thinned(record.history, "iteration"),
         ("time", _time(record.seconds, record.compile_seconds, record.engine)),
         ("seed", str(record.seed)),
         _ending(record),

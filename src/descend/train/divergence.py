@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["divergence_message"]
 
-FACTORS = tuple(m * 10.0**k for k in range(10) for m in (2.0, 5.0, 10.0))
+FACTORS = tuple(m * 10.0**k for k in range(40) for m in (2.0, 5.0, 10.0))
 MOST_TRIAL_STEPS = 20_000
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -87,6 +87,7 @@ def _rate_to_try(run: Finished) -> float | None:
     steps = min(2 * run.control.steps + 100, MOST_TRIAL_STEPS)
     if run.built.engine == "interpreted":
         steps = min(steps, 300)
+    first = run.job.loss_at(run.built, run.begin)({})
     for factor in FACTORS:
         tried = dataclasses.replace(optimizer, lr=rate / factor)  # type: ignore[call-arg]
         settings = dataclasses.replace(run.job.settings, optimizer=tried)
@@ -94,8 +95,7 @@ def _rate_to_try(run: Finished) -> float | None:
         bound = job.bindings(run.built, job.first_state(run.begin))
         control = Control(run.control.max_epochs, run.control.seed)
         run.built.runner.run(bound, control, steps)
-        first, last = job.loss_at(run.built, run.begin)({}), _loss_after(run, job, bound)
-        if control.status != DIVERGED and last < first:
+        if control.status != DIVERGED and _loss_after(run, job, bound) < first:
             return float(rate / factor)
     return None
 

@@ -14,6 +14,7 @@ from descend.graph.node import Node, substitute
 from descend.graph.selection import reduce_max
 from descend.graph.source import const, input_node, row_count
 from descend.lean import dataclass
+from descend.methods.base import NOT_FINITE
 from descend.pipeline import FLOAT, Building, Model, Nodes, column_key, pieces
 from descend.trace.context import tracing
 from descend.trace.tensor import as_node, wrap
@@ -38,9 +39,12 @@ class EndOfEpoch:
         """Enter the stop code, the records and the states' values after an epoch."""
         rules = self.rules
         own = b.state.get("method/loss") if b.pieces else None
-        loss = b.mean if own is None else cast(own, FLOAT)
-        answers = _answers(b)
-        o: dict[str, Any] = {"params": list(answers.values()), "code": _method_code(b)}
+        answers, code = _answers(b), _method_code(b)
+        loss = b.mean
+        if own is not None:
+            nothing_yet = call("eq", code, const(NOT_FINITE, np.int64))
+            loss = select(nothing_yet, b.mean, cast(own, FLOAT))
+        o: dict[str, Any] = {"params": list(answers.values()), "code": code}
         o["loss"] = o["watched"] = b.records["loss"] = loss
         if self.validation is not None:
             o["watched"] = b.records["validation_loss"] = self.validation_loss(b, answers)
@@ -88,13 +92,16 @@ class EndOfEpoch:
         Without validation rows the loss is that of the parameters before the (only) update.
         """
         values = dict(answers)
+        epoch = call("add", b.index, 1.0)
         if self.validation is None and not b.pieces:
+            epoch = b.index
             for name, leaf in b.leaves.items():
                 values[name] = b.put_state(f"judged value/{name}", leaf.shape, leaf.dtype)
                 b.new[f"judged value/{name}"] = leaf
         lowest = b.put_state("best loss")
         better = call("lt", watched, lowest)
         b.after["best loss"] = select(better, watched, lowest)
+        b.after["best epoch"] = select(better, epoch, b.put_state("best epoch"))
         for name, value in values.items():
             best = b.put_state(f"best value/{name}", value.shape, value.dtype)
             b.after[f"best value/{name}"] = select(broadcast_like(better, value), value, best)

@@ -21,20 +21,24 @@ from descend.trace.formula import Formula
 from descend.trace.tree import unflatten
 from descend.train.build import Built
 from descend.train.complete import Completion
+from descend.train.course import Course
 from descend.train.divergence import divergence_message
 from descend.train.explaining import row_explainer
 from descend.train.job import Job
 from descend.train.predictor import Predictor
 from descend.train.results import Fit, Remains
+from descend.train.resume import structure_of
 from descend.train.rows import Rows
-from descend.train.run import Course, Ending
+from descend.train.run import Ending
 from descend.train.saved import SavedState
 from descend.train.stopping import RULES
 
-__all__ = ["Finished", "Moment", "ending_of", "finish", "history_of", "method_name"]
+__all__ = ["Finished", "Moment", "ending_of", "finish", "history_of", "method_name", "start_source"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
+FLAGS = {"from_logits": "_with_logits", "log_rate": "_log_rate"}
+"""What a loss is called where one of its options is on."""
 RULE_STATUS = {rule.code: rule.status for rule in RULES}
 
 
@@ -68,17 +72,23 @@ class Finished:
     original: Rows | None = None
     bound: Bindings | None = None
     ending: Ending | None = None
-    before: SavedState | None = None
 
     def state(self) -> dict[str, Array]:
         """Every state by name, as it is now."""
         assert self.bound is not None
         return dict(zip(self.built.descent.state, self.bound.state, strict=True))
 
+    def best_epoch(self) -> int | None:
+        """The epoch whose parameters are returned; None if those are the last."""
+        if not self.job.settings.rules.keep_best:
+            return None
+        state = self.state()
+        return int(state["best epoch"]) if np.isfinite(state["best loss"]) else None
+
     def leaves(self, best: bool = True) -> dict[str, Array]:
         """The parameters to return, leaf by leaf."""
         state, optimizer = self.state(), self.job.settings.optimizer
-        if best and self.job.settings.rules.keep_best and np.isfinite(state["best loss"]):
+        if best and self.best_epoch() is not None:
             return {name: np.array(state[f"best value/{name}"]) for name in self.begin}
         if "all parameters" not in state:
             return {name: np.array(state[name]) for name in self.begin}
@@ -112,55 +122,29 @@ class Finished:
 
     def saved_state(self) -> SavedState:
         """The state of the run as it stands, with the course so far."""
-        names = self.course.names
-        course = {name: self.column(name) for name in names}
-        return SavedState.of(self.control, self.state(), self.structure(), course)
+        course = {name: self.course.column(name) for name in self.course.names}
+        return SavedState.of(
+            self.control, self.state(), structure_of(self), course, self.course.every,
+            self.settings(),
+        )  # fmt: skip
 
-    def structure(self) -> str:
-        """What a state belongs to."""
-        kind = type(self.job.settings.optimizer).__name__
-        return f"{kind}: {', '.join(self.built.descent.state)}"
+    def settings(self) -> dict[str, Any]:
+        """What a run that goes on with this one is compared by."""
+        s, rows = self.job.settings, self.job.rows
+        return {
+            "rows": 1 if rows is None else rows.n_rows,
+            "optimizer": method_name(s.optimizer),
+            "loss": "" if s.loss is None else _loss_name(self.job),
+            "batch_size": s.batch_size,
+            "shuffle": s.shuffle,
+        }
 
     def column(self, name: str) -> Array:
-        """A column of the course in the original units, with what an earlier run left before."""
+        """A column of the course in the original units."""
         own = self.course.column(name)
         if "loss" in name and self.job.loss_factor != 1.0:
             own = own * self.job.loss_factor
-        if self.before is None or name not in self.before.course:
-            return own
-        earlier = self.before.course[name]
-        return np.concatenate([earlier, own]) if own.size else earlier
-
-    def resume_from(self, earlier: Any) -> dict[str, Array]:
-        """The state of an earlier run; the control is set to where it was.
-
-        Raises:
-            UsageError: it is no fit, it was of another method, or it has done these epochs already.
-        """
-        remains = getattr(earlier, "_remains", None)
-        state = None if remains is None else remains.state
-        if state is None:
-            raise UsageError(
-                f"resume is a fit or a loaded checkpoint, not {type(earlier).__name__}",
-                remedy='write resume=fit, or resume=descend.load("run.checkpoint")',
-            )
-        if state.structure != self.structure():
-            raise UsageError(
-                "resume continues the same descent, and this one is another: the earlier run was "
-                f"{state.structure.split(':')[0]} with {state.structure.split(': ')[1]}",
-                remedy="give the same model and optimizer, or start=fit for its parameters only",
-            )
-        if state.epoch >= self.control.max_epochs:
-            raise UsageError(
-                f"the run to be resumed has done {state.epoch} epochs, and epochs="
-                f"{self.control.max_epochs} counts them too",
-                remedy=f"give more in all, such as epochs={2 * state.epoch}",
-            )
-        c = self.control
-        c.epoch, c.batch, c.loss_sum = state.epoch, state.batch, state.loss_sum
-        c.steps, c.seed = state.steps, state.seed
-        self.before = state
-        return dict(state.arrays)
+        return own
 
     def save_to(self, path: str | os.PathLike[str]) -> Callable[[], None]:
         """What the driver calls to write a checkpoint."""
@@ -233,9 +217,10 @@ def _task(run: Finished) -> dict[str, Any]:
         "shuffle": job.settings.shuffle,
         "seed": run.control.seed,
         "start": run.trees(run.begin),
-        "start_source": _start_source(run),
+        "start_source": start_source(run),
         "stop_loss": run.options.stop_loss,
         "sigma_given": "sigma" in original.extra,
+        "scales": {} if job.scaling is None else job.scaling.told(job.problem.target),
         "unit": "iteration" if job.settings.optimizer.scope == "vector" else "epoch",
         "x": dict(original.columns),
         "y": original.extra["target"],
@@ -245,13 +230,13 @@ def _task(run: Finished) -> dict[str, Any]:
 def _course(run: Finished) -> dict[str, Any]:
     """The fields that say how it went."""
     assert run.ending is not None
-    vector = run.job.settings.optimizer.scope == "vector"
     return {
         "running_loss": _last(run, "loss"),
-        "validation_loss": _last(run, "validation_loss"),
+        "validation_loss": _validation_loss(run),
+        "best_epoch": run.best_epoch(),
         "epochs": run.control.epoch,
         "n_updates": run.control.steps,
-        "n_evaluations": run.control.steps if vector else 0,
+        "n_evaluations": run.control.steps,
         "seconds": run.ending.seconds,
         "compile_seconds": run.built.compile_seconds if run.fresh else 0.0,
         "engine": run.built.engine,
@@ -272,12 +257,22 @@ def _last(run: Finished, name: str) -> float:
     return float(column[-1]) if column.size else float("nan")
 
 
+def _validation_loss(run: Finished) -> float:
+    """On the rows held back, at the returned parameters."""
+    if run.best_epoch() is None:
+        return _last(run, "validation_loss")
+    if "validation_loss" not in run.course.names:
+        return float("nan")
+    return float(run.state()["best loss"]) * run.job.loss_factor
+
+
 def history_of(run: Finished) -> History:
     """The course of a run as the history that its record keeps."""
     names = run.built.descent.records
     plain = {n: run.column(n) for n in names if not n.startswith("params.")}
     kept = {n.removeprefix("params."): run.column(n) for n in names if n.startswith("params.")}
-    return History(**plain, params=kept or None)
+    epoch = run.course.epochs() if run.course.every > 1 else None
+    return History(**plain, epoch=epoch, params=kept or None)
 
 
 def _loss_name(job: Job) -> str:
@@ -286,6 +281,7 @@ def _loss_name(job: Job) -> str:
     values = [getattr(loss, f.name) for f in fields(loss)]
     shown = [f"{v:g}" for v in values if isinstance(v, int | float) and not isinstance(v, bool)]
     name = getattr(getattr(loss, "function", None), "__name__", loss.name)
+    name += "".join(word for flag, word in FLAGS.items() if getattr(loss, flag, False))
     name += f"({', '.join(shown)})" if shown else ""
     penalty = job.settings.penalty
     return name if penalty is None else f"{name} + {penalty}"
@@ -302,7 +298,8 @@ def method_name(optimizer: Any) -> str:
     return f"{type(optimizer).__name__}({', '.join(shown)})"
 
 
-def _start_source(run: Finished) -> str:
+def start_source(run: Finished) -> str:
+    """Where the descent began, in words."""
     missing = run.job.start.missing
     parts = list(run.job.start.sources)
     if run.options.resume is not None:

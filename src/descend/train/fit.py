@@ -23,6 +23,7 @@ from descend.trace.formula import Formula
 from descend.train.course import Course
 from descend.train.explaining import METHOD, row_explainer, stepping
 from descend.train.finish import Finished, Moment, finish
+from descend.train.indices import check_indices, warn_of_indices
 from descend.train.job import Job, Settings
 from descend.train.options import (
     check_choice,
@@ -33,6 +34,7 @@ from descend.train.options import (
 )
 from descend.train.problem import Problem, formula_problem, function_problem
 from descend.train.results import Fit
+from descend.train.resume import resumed, seed_of
 from descend.train.rows import prepared_rows, split_rows
 from descend.train.run import Watch, drive
 from descend.train.scaling import Scaling, measured
@@ -196,7 +198,10 @@ class _Fitting:
             self.problem, options.sample_weight, options.sigma, options.missing
         )
         self.whole = rows
-        self.rows, self.held = split_rows(rows, options.validation_split, options.seed)
+        self.seed = int(options.seed)
+        if options.resume is not None:
+            self.seed = seed_of(options.resume, self.seed)
+        self.rows, self.held = split_rows(rows, options.validation_split, self.seed)
         self.original = self.rows
         self.start = self._start()
         settings, scaling = self._settings(), None
@@ -225,7 +230,7 @@ class _Fitting:
         penalty = None if o.penalty is None else as_penalty(o.penalty)
         return Settings(
             loss, optimizer, _rules(o, size, own), size, shuffle and size is not None, penalty,
-            o.clip, int(o.seed), o.engine,
+            o.clip, self.seed, o.engine,
         )  # fmt: skip
 
     def _standardize(self, settings: Settings) -> tuple[Settings, Scaling]:
@@ -251,11 +256,13 @@ class _Fitting:
             best: Finished | None = None
             for attempt in range(self.options.starts):
                 leaves = self.job.find_start(built, self.options.start == "random", attempt)
+                check_indices(built, self.rows.columns, leaves)
                 run = self._run(built, fresh, leaves)
                 if best is None or run.final_loss() < best.final_loss():
                     best = run
             assert best is not None
             found = finish(best)
+            warn_of_indices(built, self.rows.columns, found._remains.leaves)
             message = found.message
         finally:
             if self.meter is not None:
@@ -265,13 +272,13 @@ class _Fitting:
     def _run(self, built: Any, fresh: bool, leaves: Mapping[str, Any]) -> Finished:
         o, job = self.options, self.job
         state = job.first_state(leaves)
-        control = Control(int(o.epochs), int(o.seed))
+        control = Control(int(o.epochs), self.seed)
         course = Course(built.descent.records)
         finished = Finished(
             job, built, fresh, o, self.whole, dict(leaves), control, course, self.original
         )
         if o.resume is not None:
-            state |= finished.resume_from(o.resume)
+            state |= resumed(finished, o.resume)
         finished.bound = job.bindings(built, state)
         steps = -(-self.rows.n_rows // (job.settings.batch_size or self.rows.n_rows))
         finished.ending = drive(
@@ -288,6 +295,7 @@ class _Fitting:
             None if o.callback is None else finished.moment(o.callback),
             None if o.checkpoint is None else finished.save_to(o.checkpoint),
             unit="iteration" if self.job.settings.optimizer.scope == "vector" else "epoch",
+            loss_factor=self.job.loss_factor,
         )
 
 

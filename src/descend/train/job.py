@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from descend.data.validate import check_prediction
-from descend.errors import TraceError, UsageError
+from descend.errors import DataError, DescendError, TraceError, UsageError
 from descend.graph.evaluate import evaluate
 from descend.graph.node import Dim, RowsAsked
 from descend.graph.program import Bindings, Plan
@@ -17,6 +17,7 @@ from descend.lean import dataclass
 from descend.methods.base import Optimizer
 from descend.methods.losses import Loss
 from descend.pipeline import Model, Recipe, Spec, descent, trace_model
+from descend.trace.indexing import WholeAsked
 from descend.train.build import Built, built_once, make_runner
 from descend.train.coupling import coupling
 from descend.train.epochs import EndOfEpoch
@@ -115,7 +116,26 @@ class Job:
 
     def build(self) -> tuple[Built, bool]:
         """The program, from the store of built ones if the model has not changed."""
-        return built_once(self.key(), self._build, self._n_rows())
+        built, fresh = built_once(self.key(), self._build, self._n_rows())
+        for name in built.model.whole:
+            self._check_whole(name)
+        return built, fresh
+
+    def _check_whole(self, name: str) -> None:
+        """Refuse numbers that are not whole in a column that the model uses as an index."""
+        assert self.rows is not None
+        if self.scaling is not None:
+            raise UsageError(
+                f"standardize=True rescales {name}, and the model uses it as an index",
+                remedy="leave standardize out, or rescale the other columns before the fit",
+            )
+        column = self.rows.columns[name]
+        broken = np.flatnonzero(np.floor(column) != column)
+        if broken.size:
+            raise DataError(
+                f"the model uses {name} as an index, and it holds {column.flat[broken[0]]:g}",
+                remedy="an index is a whole number: round the column, or index with .astype(int)",
+            )
 
     def _n_rows(self) -> int:
         return 1 if self.rows is None else self.rows.n_rows
@@ -126,8 +146,8 @@ class Job:
         n_rows = self._n_rows()
         try:
             model = self._trace(data, leaves, n_rows)
-        except TraceError as error:
-            raise self._without_start(error) from error
+        except (IndexError, ValueError, TypeError) as error:
+            raise self._without_start(error, leaves) from error
         self._check(model)
         validation = None
         if self.held is not None:
@@ -145,13 +165,41 @@ class Job:
         notes += [note] if note else []
         return Built(model, made, runner, engine, tuple(notes), seconds, watched)
 
-    def _without_start(self, error: TraceError) -> TraceError:
-        """The error, with a remedy where a parameter without start may be meant as an array."""
-        missing = ", ".join(self.start.missing)
-        if not missing or error.remedy:
+    def _without_start(self, error: Exception, leaves: Mapping[str, Spec]) -> Exception:
+        """The error, or a better one where a parameter without start is meant as an array."""
+        missing = self.start.missing
+        if not missing or isinstance(error, WholeAsked | DataError):
             return error
-        hint = f"{missing} has no start and is taken as one number; an array needs start=dict(…)"
-        return type(error)(error.message, where=error.where, remedy=hint)
+        sizes = {name: self._fitting_size(name, leaves) for name in missing}
+        found = {name: size for name, size in sizes.items() if size is not None}
+        remedy = getattr(error, "remedy", None)
+        if not found and (remedy not in (None, SCALARS) or not isinstance(error, LIKELY)):
+            return error
+        meant = list(found) or list(missing)
+        which = f"{_listed(meant)} {'have' if len(meant) > 1 else 'has'} no start"
+        taken = "is taken as one number" if len(meant) == 1 else "are taken as one number each"
+        shapes = ", ".join(f"{name}=np.zeros({found.get(name, '…')})" for name in meant)
+        reason = error.message if isinstance(error, DescendError) else str(error)
+        return TraceError(
+            f"{which} and {taken}, and then the model does not work out: {reason}",
+            where=error.where if isinstance(error, DescendError) else None,
+            remedy=f"if {'it is an array' if len(meant) == 1 else 'they are arrays'}, give "
+            f"start=dict({shapes})",
+        )
+
+    def _fitting_size(self, name: str, leaves: Mapping[str, Spec]) -> int | None:
+        """The length of a vector with which the model works out, of those that the data suggest."""
+        assert self.rows is not None
+        columns = self.rows.columns
+        widths = {a.shape[-1] for a in columns.values() if a.ndim > 1}
+        for width in sorted(widths):
+            tried = {**leaves, name: Spec((width,), np.dtype(np.float64))}
+            try:
+                self._trace(columns, tried, self._n_rows())
+            except (IndexError, ValueError, TypeError):
+                continue
+            return int(width)
+        return None
 
     def _trace(
         self, data: Mapping[str, Array], leaves: Mapping[str, Spec], n_rows: int,
@@ -159,7 +207,17 @@ class Job:
     ) -> Model:  # fmt: skip
         arrange = self.problem.arrange(self.start.trees, self.start.names)
         specs = {name: Spec.of(a, rows=True) for name, a in data.items()}
-        return trace_model(self.problem.function, arrange, specs, leaves, n_rows, known)
+        whole: frozenset[str] = frozenset()
+        while True:
+            try:
+                return trace_model(
+                    self.problem.function, arrange, specs, leaves, n_rows, known, whole
+                )
+            except WholeAsked as asked:
+                if asked.column is None:
+                    raise
+                self._check_whole(asked.column)
+                whole |= {asked.column}
 
     def _check(self, model: Model) -> None:
         """Refuse predictions of another shape than y, and coupled rows in small batches."""
@@ -222,7 +280,7 @@ class Job:
     def first_state(self, leaves: Mapping[str, Array]) -> dict[str, Any]:
         """Every state before the first step."""
         optimizer = self.settings.optimizer
-        found: dict[str, Any] = {"update count": 0.0, "best loss": np.inf}
+        found: dict[str, Any] = {"update count": 0.0, "best loss": np.inf, "best epoch": 0.0}
         found["learning rate"] = self._first_rate()
         rules = first_state(self.settings.rules)
         found |= {f"stopping rule/{name}": value for name, value in rules.items()}
@@ -303,10 +361,17 @@ class Job:
 
         def loss(changed: Mapping[str, Array]) -> float:
             values = {**bound, **known, **{built.model.leaves[n]: a for n, a in changed.items()}}
-            (value,) = evaluate([made.objective], values, extents)
+            try:
+                (value,) = evaluate([made.objective], values, extents)
+            except IndexError:
+                return np.nan
             return float(value)
 
         return loss
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(names[:-1]) + (" and " if len(names) > 1 else "") + names[-1]
 
 
 def _made_for(why: str, n_rows: int) -> str:
@@ -315,4 +380,6 @@ def _made_for(why: str, n_rows: int) -> str:
     )
 
 
+LIKELY = (TraceError, UsageError, IndexError)
+SCALARS = "use * for scalars"
 _ZERO = np.zeros(())

@@ -16,12 +16,20 @@ from descend.graph.evaluate import evaluate
 from descend.graph.program import Control
 from descend.graph.source import const
 from descend.lean import dataclass
-from descend.methods.base import Optimizer
+from descend.methods.base import STATUS, UNBOUNDED, Optimizer
 from descend.methods.table import as_optimizer
 from descend.records import status_message
 from descend.show.progress import Progress, Verbose
 from descend.trace.formula import Formula
-from descend.train.finish import Finished, Moment, ending_of, history_of, method_name
+from descend.train.course import Course
+from descend.train.finish import (
+    Finished,
+    Moment,
+    ending_of,
+    history_of,
+    method_name,
+    start_source,
+)
 from descend.train.fit import MOST_FOR_BFGS, TOLERANCES
 from descend.train.job import Job, Settings
 from descend.train.options import (
@@ -33,7 +41,7 @@ from descend.train.options import (
 )
 from descend.train.problem import Problem, Signature, parsed_formula, signature_of
 from descend.train.results import MinimumFound
-from descend.train.run import Course, Watch, drive
+from descend.train.run import Watch, drive
 from descend.train.start import Start, given_start
 from descend.train.stopping import Rules
 
@@ -69,7 +77,8 @@ class MinimizeOptions:
 
 
 OPTIONS = tuple(f.name for f in dataclasses.fields(MinimizeOptions))[:-2]
-UNNAMED = "x"
+FALLS = STATUS[UNBOUNDED].message
+RISES = "the value rises without end: there is no maximum there"
 
 
 def minimize(
@@ -235,7 +244,8 @@ def _run(
     run = Finished(job, built, fresh, o, None, dict(leaves), control, course)
     run.bound = job.bindings(built, job.first_state(leaves))
     callback = None if o.callback is None else run.moment(o.callback)
-    watch = Watch(meter, o.max_seconds, callback, unit="iteration")
+    sign = float(job.settings.sign)
+    watch = Watch(meter, o.max_seconds, callback, unit="iteration", loss_factor=sign)
     budget = 1000 if built.engine == "native" else 20
     run.ending = drive(built.runner, run.bound, control, course, 1, watch, budget)
     return run
@@ -244,6 +254,8 @@ def _run(
 def _record(run: Finished, single: str | None, sign: int) -> MinimumFound:
     leaves = run.leaves()
     status, message = ending_of(run, unit="iteration")
+    if sign < 0:
+        message = message.replace(FALLS, RISES)
     value, gradient = _value_and_gradient(run, leaves)
     notes = [*run.job.notes, *run.built.notes]
     if status == "diverged":
@@ -265,6 +277,7 @@ def _record(run: Finished, single: str | None, sign: int) -> MinimumFound:
         value=sign * value,
         gradient=bare(run.trees({n: sign * g for n, g in gradient.items()})),
         start=bare(run.trees(run.begin)),
+        start_source=start_source(run),
         maximize=sign < 0,
         optimizer=method_name(run.job.settings.optimizer),
         seed=run.control.seed,

@@ -10,7 +10,7 @@ import contextlib
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import field
 from typing import Any, Protocol
 
@@ -27,8 +27,9 @@ from descend.graph.program import (
 )
 from descend.lean import dataclass
 from descend.show.progress import Progress
+from descend.train.course import Course
 
-__all__ = ["Course", "Ending", "Interpreted", "Runner", "Watch", "drive"]
+__all__ = ["Ending", "Interpreted", "Runner", "Watch", "drive"]
 
 ENTRY_SECONDS = 0.03
 FASTEST_GROWTH = 16
@@ -55,34 +56,6 @@ class Interpreted:
         interpret(self.program, bound, control, budget)
 
 
-class Course:
-    """What the epochs left, column by column."""
-
-    def __init__(self, names: Sequence[str]) -> None:
-        self.names = tuple(names)
-        self.blocks: list[list[Array]] = [[] for _ in self.names]
-        self.last: float = float("nan")
-
-    def take(self, control: Control) -> None:
-        """Move the records of an entry here."""
-        records = control.records
-        if not records:
-            return
-        for block in records:
-            for column, values in zip(self.blocks, block, strict=True):
-                column.append(values)
-        if self.names:
-            self.last = float(self.blocks[0][-1][-1])
-        records.clear()
-
-    def column(self, name: str) -> Array:
-        """All values of one record, an entry an epoch."""
-        blocks = self.blocks[self.names.index(name)]
-        if not blocks:
-            return np.zeros(0)
-        return blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
-
-
 @dataclass
 class Watch:
     """What is looked at between entries.
@@ -91,6 +64,7 @@ class Watch:
         meter: told of progress, which it counts in `unit`; closed by whoever made it.
         callback: told of every epoch; the run stops where it returns True.
         checkpoint: told every `checkpoint_seconds`, and at the end.
+        loss_factor: what a loss of the program is multiplied by before it is told.
     """
 
     meter: Progress | None = None
@@ -99,6 +73,7 @@ class Watch:
     checkpoint: Callable[[], None] | None = None
     checkpoint_seconds: float = 10.0
     unit: str = "epoch"
+    loss_factor: float = 1.0
 
     @property
     def each_epoch(self) -> bool:
@@ -192,10 +167,11 @@ def _between(
     """Report progress; return what stops the run from outside, or an empty string."""
     finished = bool(control.records)
     course.take(control)
+    loss = course.last * watch.loss_factor
     if watch.meter is not None and finished:
         rows = control.epoch * n_rows + control.batch * n_rows // max(steps, 1)
-        watch.meter.update(control.epoch, course.last, rows)
-    stop = finished and watch.callback is not None and watch.callback(control.epoch, course.last)
+        watch.meter.update(control.epoch, loss, rows)
+    stop = finished and watch.callback is not None and watch.callback(control.epoch, loss)
     if control.status in (EPOCHS_SPENT, DIVERGED) or control.status > 0:
         return ""
     if stop is True or (isinstance(stop, np.bool_) and bool(stop)):

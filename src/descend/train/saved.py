@@ -11,7 +11,7 @@ import math
 import os
 import zipfile
 from collections.abc import Mapping
-from dataclasses import fields, replace
+from dataclasses import field, fields, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -42,7 +42,9 @@ class SavedState:
     Attributes:
         arrays: every state of the program by name.
         structure: what the state belongs to, as text.
-        course: the history's columns so far.
+        course: the history's columns so far, in the program's units.
+        every: one epoch in so many is in the course; the last one is always.
+        settings: what a run that goes on is compared by.
     """
 
     arrays: Mapping[str, Array]
@@ -53,17 +55,19 @@ class SavedState:
     steps: int
     seed: int
     course: Mapping[str, Array]
+    every: int = 1
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def of(
         cls, control: Control, arrays: Mapping[str, Array], structure: str,
-        course: Mapping[str, Array],
+        course: Mapping[str, Array], every: int, settings: Mapping[str, Any],
     ) -> SavedState:  # fmt: skip
         """The state as it stands now; arrays are copied."""
         kept = {name: np.array(a) for name, a in arrays.items()}
         return cls(
             kept, structure, control.epoch, control.batch, control.loss_sum, control.steps,
-            control.seed, dict(course),
+            control.seed, dict(course), every, settings,
         )  # fmt: skip
 
 

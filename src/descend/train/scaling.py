@@ -59,13 +59,21 @@ class Scaling:
                 extra["sigma"] = extra["sigma"] / self.unit
         return Rows(columns, extra, rows.n_rows, rows.n_dropped)
 
+    def scales(self, target: str) -> dict[str, Scale]:
+        """All scales by the columns' names."""
+        return dict(self.columns) | ({} if self.target is None else {target: self.target})
+
+    def told(self, target: str) -> dict[str, tuple[Any, Any]]:
+        """Mean and spread of each rescaled column as plain numbers (or lists)."""
+        return {n: (s.mean.tolist(), s.spread.tolist()) for n, s in self.scales(target).items()}
+
     def note(self, target: str) -> str:
         """What the report says."""
-        scales = dict(self.columns) | ({} if self.target is None else {target: self.target})
-        told = ", ".join(f"{name} by {_words(scale)}" for name, scale in scales.items())
+        told = ", ".join(f"{name} by {_words(s)}" for name, s in self.scales(target).items())
         return (
-            f"standardize: the model sees rescaled columns ({told}), and the parameters belong to "
-            "those; predictions, residuals and losses are in the original units."
+            f"standardize: the model sees rescaled columns ({told}), and start, parameters and "
+            "their errors belong to those; predictions, residuals and losses are in the original "
+            "units."
         )
 
 
