@@ -122,6 +122,7 @@ class Trace:
             array itself, whose values are read anew at each call.
         captures: everything that the function took from outside.
         notices: texts of the warnings given.
+        whole: inputs of floats that hold whole numbers, and may be used as indices.
     """
 
     def __init__(self, parent: Trace | None = None) -> None:
@@ -132,6 +133,7 @@ class Trace:
         self._outside: set[int] = set() if parent is None else parent._outside
         self._scalars: dict[Any, Node] = {} if parent is None else parent._scalars
         self.captures = Captures()
+        self.whole: frozenset[Node] = frozenset() if parent is None else parent.whole
         self.copies: dict[int, Any] = {}
         self.notices: list[str] = [] if parent is None else parent.notices
 

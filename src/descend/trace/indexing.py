@@ -12,9 +12,9 @@ from descend.graph.elementwise import call, cast, full_like, select
 from descend.graph.linear import broadcast, reshape, transpose
 from descend.graph.node import Dim, Node, RowsAsked, Shape
 from descend.graph.selection import take
-from descend.graph.source import const, is_const, value_of
+from descend.graph.source import INPUT, const, is_const, value_of
 from descend.lean import dataclass
-from descend.trace.context import where
+from descend.trace.context import current, where
 from descend.trace.regions import Block, reshaped
 from descend.trace.rows import count_of
 from descend.trace.typing_rules import broadcast_shapes, fits, known_extents, shape_text, to_shape
@@ -22,6 +22,7 @@ from descend.trace.typing_rules import broadcast_shapes, fits, known_extents, sh
 __all__ = [
     "Gather",
     "TraceIndexError",
+    "WholeAsked",
     "basic",
     "fitted",
     "gather",
@@ -171,11 +172,7 @@ def _array_parts(part: Any) -> list[Any]:
                 where=where(),
                 remedy="use np.where(mask, a, b), or multiply by the mask",
             )
-        if part.dtype.kind not in "iu":
-            raise TraceIndexError(
-                "arrays used as indices must be of integer (or boolean) type", where=where()
-            )
-        return [part]
+        return [part if part.dtype.kind in "iu" else _whole(part)]
     array = np.asarray(part)
     if array.size == 0 and not isinstance(part, np.ndarray):
         array = array.astype(np.intp)
@@ -186,6 +183,45 @@ def _array_parts(part: Any) -> list[Any]:
             "arrays used as indices must be of integer (or boolean) type", where=where()
         )
     return [array]
+
+
+class WholeAsked(TraceIndexError):
+    """A column of floats indexes: if its numbers are whole, trace again and say so.
+
+    Attributes:
+        node: the input; column: the name of its column, if it is one.
+    """
+
+    column: str | None = None
+
+    def __init__(self, node: Node) -> None:
+        super().__init__(
+            "arrays used as indices must be of integer (or boolean) type",
+            where=where(),
+            remedy="write .astype(int) where it indexes",
+        )
+        self.node = node
+
+
+NO_INDEX = 2.0**62
+MOVING = frozenset(("reshape", "transpose", "slice", "broadcast", "flip"))
+"""Operations after which a column of whole numbers is one still."""
+
+
+def _whole(part: Node) -> Node:
+    """Floats as an index: integers, where they come from an input that is known to be whole.
+
+    Numbers that are not whole after all become an index that no array has, and so an error of
+    the run.
+    """
+    source = part
+    while source.op.name in MOVING:
+        source = source.args[0]
+    trace = current()
+    if source.op is not INPUT or trace is None or source not in trace.whole:
+        raise WholeAsked(source)
+    whole = call("eq", call("floor", part), part)
+    return cast(select(whole, part, NO_INDEX), np.int64)
 
 
 def _wrapped(index: Any, extent: int | Dim, axis: int) -> Node:

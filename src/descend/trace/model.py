@@ -13,6 +13,7 @@ from descend.graph.source import input_node
 from descend.lean import dataclass
 from descend.trace.context import Origin, Trace, tracing
 from descend.trace.formula import Formula
+from descend.trace.indexing import WholeAsked
 from descend.trace.tensor import Tensor, as_node, wrap
 from descend.trace.trace import Traced, trace_function
 from descend.trace.tree import Tree
@@ -46,6 +47,7 @@ class Model:
         trace: the captured arrays and the places in the user's code.
         origins: places that the trace itself does not know (of formulas).
         why_rows: what asked for the number of rows, or an empty string.
+        whole: the columns that the model uses as indices, though they are kept as floats.
     """
 
     rows: Dim | int
@@ -55,6 +57,7 @@ class Model:
     trace: Trace
     origins: Mapping[Node, Origin] = field(default_factory=dict)
     why_rows: str = ""
+    whole: frozenset[str] = frozenset()
 
     def origin(self, node: Node) -> Origin | None:
         """The place in the user's code, or the piece of his formula, that made the node."""
@@ -68,6 +71,7 @@ def trace_model(
     leaves: Mapping[str, Spec],
     n_rows: int | None = None,
     known: bool = False,
+    whole: frozenset[str] = frozenset(),
 ) -> Model:
     """Run the model once over stand-ins for the rows and for every parameter.
 
@@ -76,20 +80,24 @@ def trace_model(
         arrange: (data, leaves) → positional and keyword arguments of `apply`.
         n_rows: the number of rows, to trace again with if the model asks for it.
         known: trace with that number at once.
+        whole: columns of floats that hold whole numbers, and may be used as indices.
+
+    Raises:
+        WholeAsked: another column is used as an index; its `column` names it.
     """
     if known and n_rows is not None:
-        return _traced(apply, arrange, data, leaves, n_rows, "")
+        return _traced(apply, arrange, data, leaves, n_rows, "", whole)
     try:
-        return _traced(apply, arrange, data, leaves, Dim("rows"), "")
+        return _traced(apply, arrange, data, leaves, Dim("rows"), "", whole)
     except RowsAsked as asked:
         if n_rows is None:
             raise
-        return _traced(apply, arrange, data, leaves, n_rows, asked.why)
+        return _traced(apply, arrange, data, leaves, n_rows, asked.why, whole)
 
 
 def _traced(
     apply: Any, arrange: Any, data: Mapping[str, Spec], leaves: Mapping[str, Spec],
-    rows: Dim | int, why: str,
+    rows: Dim | int, why: str, whole: frozenset[str],
 ) -> Model:  # fmt: skip
     columns = {n: input_node(n, (rows, *s.shape), s.dtype) for n, s in data.items()}
     inputs = {n: input_node(n, s.shape, s.dtype) for n, s in leaves.items()}
@@ -98,8 +106,13 @@ def _traced(
     if isinstance(apply, Formula):
         traced = _traced_formula(apply, kwargs, origins)
     else:
-        traced = trace_function(apply, args, kwargs)
-    return Model(rows, columns, inputs, tuple(traced.outputs), traced.trace, origins, why)
+        try:
+            marked = frozenset(columns[name] for name in whole)
+            traced = trace_function(apply, args, kwargs, marked)
+        except WholeAsked as asked:
+            asked.column = next((n for n, c in columns.items() if c is asked.node), None)
+            raise
+    return Model(rows, columns, inputs, tuple(traced.outputs), traced.trace, origins, why, whole)
 
 
 def _traced_formula(

@@ -47,6 +47,7 @@ def trace_function(
     function: Callable[..., Any],
     args: Sequence[Any] = (),
     kwargs: Mapping[str, Any] | None = None,
+    whole: frozenset[Node] = frozenset(),
 ) -> Traced:
     """Run a copy of the function over stand-ins and collect what it computes.
 
@@ -54,6 +55,7 @@ def trace_function(
         function: plain NumPy code.
         args: positional arguments: trees in which nodes become stand-ins; all else is handed on.
         kwargs: keyword arguments, likewise.
+        whole: inputs of floats that hold whole numbers, so that they may be used as indices.
 
     Raises:
         RowsAsked: the function asks for a number of rows that is symbolic: trace again with it.
@@ -71,6 +73,7 @@ def trace_function(
     y = %4
     """
     with tracing() as trace:
+        trace.whole |= whole
         model = model_of(function, trace)
         given = [_wrapped(a) for a in args]
         named = {k: _wrapped(a) for k, a in (kwargs or {}).items()}

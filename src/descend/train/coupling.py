@@ -38,12 +38,20 @@ def _unpaired(node: Node, rows: Dim) -> bool:
     return len(set(labels)) > 1
 
 
+def _picked(node: Node, rows: Dim) -> bool:
+    """Whether rows are picked, or added up, by an index; a table without rows may be indexed."""
+    values = node.args[0]
+    if rows not in values.shape:
+        return False
+    return node.op.name == "put_add" or _axis(values, rows) == node.attrs["axis"]
+
+
 MIXING: Mapping[str, Callable[[Node, Dim], bool]] = {
     "cumsum": _along("axis"),
     "flip": _along("axes"),
     "argsort": _along("axis"),
-    "take": _along("axis"),
-    "put_add": _along("axis"),
+    "take": _picked,
+    "put_add": _picked,
     "contract": _unpaired,
     "iota": _along("axis"),
 }

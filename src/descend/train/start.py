@@ -63,7 +63,7 @@ def given_start(
             _refuse_name(str(name), parameters, set(data))
     found = {name: values[name] for name in parameters if name in values}
     sources = [f"{', '.join(found)} {origin}" if len(found) < len(parameters) else origin]
-    by_default = [n for n in parameters if n not in found and _is_number(defaults.get(n))]
+    by_default = [n for n in parameters if n not in found and _is_start(defaults.get(n))]
     found |= {name: defaults[name] for name in by_default}
     if by_default:
         which = "its default" if len(by_default) == 1 else "their defaults"
@@ -144,6 +144,13 @@ def _all_numbers(value: Any) -> bool:
         return len(value) > 0
     inner = all(type(v) in (list, tuple) and _all_numbers(v) for v in value)
     return inner and len({np.shape(v) for v in value}) == 1
+
+
+def _is_start(value: Any) -> bool:
+    """Whether a default argument can be a start: a number, an array, or a list of numbers."""
+    if isinstance(value, np.ndarray):
+        return value.dtype.kind in "iuf"
+    return _is_number(value) or (type(value) in (list, tuple) and _all_numbers(value))
 
 
 def _is_number(value: Any) -> bool:
