@@ -152,7 +152,7 @@ class Job:
         validation = None
         if self.held is not None:
             validation = self._trace(self.held.columns, leaves, self.held.n_rows, known=True)
-        recipe = self._recipe(validation)
+        recipe = self.recipe(validation)
         try:
             made = descent(model, recipe)
         except RowsAsked as asked:
@@ -244,7 +244,8 @@ class Job:
                 remedy="leave out batch_size, or compute such numbers before the fit",
             )
 
-    def _recipe(self, validation: Model | None) -> Recipe:
+    def recipe(self, validation: Model | None) -> Recipe:
+        """All that decides the program, apart from the model."""
         s, rows = self.settings, self.rows
         extra = rows.extra if rows is not None else {}
         return Recipe(
