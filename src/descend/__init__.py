@@ -59,6 +59,8 @@ if TYPE_CHECKING:
     from descend.train.explain import explain
     from descend.train.fit import fit
     from descend.train.load import load
+    from descend.train.many import fit_many
+    from descend.train.many_results import ManyFits
     from descend.train.minimize import maximize, minimize
     from descend.train.results import Fit
 
@@ -87,6 +89,8 @@ _HOMES = {
     "train.explain": "explain",
     "train.fit": "fit",
     "train.load": "load",
+    "train.many": "fit_many",
+    "train.many_results": "ManyFits",
     "train.minimize": "maximize minimize",
     "train.results": "Fit",
 }
@@ -96,9 +100,9 @@ __all__ = [
     "BFGS", "L1", "L2", "SGD", "AbsoluteError", "Adagrad", "Adam", "AdamW", "BinaryCrossEntropy",
     "CrossEntropy", "DataError", "DescendError", "DescendWarning", "DivergedWarning", "Fit",
     "FormulaError", "GaussianNLL", "Hinge", "Huber", "KLDivergence", "LevenbergMarquardt",
-    "LogCosh", "Loss", "NotCoveredError", "Optimizer", "Penalty", "Poisson", "Quantile", "RMSprop",
+    "LogCosh", "Loss", "ManyFits", "NotCoveredError", "Optimizer", "Penalty", "Poisson", "Quantile", "RMSprop",
     "Schedule", "SquaredError", "TraceError", "UsageError", "check_grad", "clip_norm",
-    "clip_value", "constant", "cosine", "custom_derivative", "explain", "exponential", "fit",
+    "clip_value", "constant", "cosine", "custom_derivative", "explain", "exponential", "fit", "fit_many",
     "grad", "hessian", "hvp", "jacobian", "jvp", "load", "maximize", "minimize", "scan", "step",
     "stop_gradient", "value_and_grad", "vjp", "warmup",
 ]  # fmt: skip

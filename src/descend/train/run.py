@@ -29,7 +29,7 @@ from descend.lean import dataclass
 from descend.show.progress import Progress
 from descend.train.course import Course
 
-__all__ = ["Ending", "Interpreted", "Runner", "Watch", "drive"]
+__all__ = ["Ending", "Interpreted", "Runner", "Watch", "drive", "listening"]
 
 ENTRY_SECONDS = 0.03
 FASTEST_GROWTH = 16
@@ -98,7 +98,7 @@ class _Signals:
 
 
 @contextlib.contextmanager
-def _listening() -> Iterator[_Signals]:
+def listening() -> Iterator[_Signals]:
     """Ctrl-C sets a flag instead of raising wherever Python happens to be.
 
     Only in the main thread, and only where the handler is Python's own.
@@ -133,7 +133,7 @@ def drive(
     outside = ""
     if watch.meter is not None:
         watch.meter.start(control.max_epochs, watch.unit)
-    with _listening() as heard:
+    with listening() as heard:
         while control.status == RUNNING and not outside:
             left = steps_per_epoch - control.batch
             entry = min(budget, left) if watch.each_epoch else budget

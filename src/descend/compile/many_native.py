@@ -1,0 +1,142 @@
+"""Many fits, compiled: the function, its buffers, and the ranges of fits that it is given."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from descend.compile.cache import cached_code, digest, graph_key
+from descend.compile.description import as_json, from_json
+from descend.compile.function import pointer_table
+from descend.compile.many import CONTROL, ManyProgram, ManyText, lanes_of, write_many
+from descend.compile.native import Loaded, emit_object
+from descend.graph.evaluate import bind_extents, concrete
+from descend.graph.node import Dim, sizes
+from descend.graph.primitive import Array
+from descend.lean import dataclass
+
+__all__ = ["ManyArrays", "NativeMany", "Worker"]
+
+
+@dataclass
+class ManyArrays:
+    """The numbers of many fits.
+
+    Attributes:
+        own: for every small input of the fits an array `(fits, …)`, or `(1, …)` for all.
+        columns: for every column the rows of all fits one after the other, or the rows of one
+            where the column is shared.
+        offsets: `(fits + 1,)` where the rows of each fit begin.
+        fixed: for every fixed input its array.
+        results: `(fits, …)` for every result, to be filled.
+        codes, iterations: `(fits,)` integers, to be filled.
+        most_steps: after how many steps a fit that goes on is left.
+    """
+
+    own: Sequence[Array]
+    columns: Sequence[Array]
+    offsets: Array
+    fixed: Sequence[Array]
+    results: Sequence[Array]
+    codes: Array
+    iterations: Array
+    most_steps: int
+
+    @property
+    def longest(self) -> int:
+        """The rows of the longest fit."""
+        return int(np.max(np.diff(self.offsets), initial=1))
+
+
+class NativeMany:
+    """The compiled function of many fits."""
+
+    def __init__(self, program: ManyProgram, width: int | None = None) -> None:
+        self.program = program
+        self.width = lanes_of(program) if width is None else width
+        fixed = [n for node in program.fixed for n in node.shape if isinstance(n, Dim)]
+        self._dims = list(dict.fromkeys([program.rows, *fixed]))
+        self._key = _key(program)
+        self._variants: dict[bool, tuple[ManyText, Loaded]] = {}
+
+    def variant(self, ragged: bool) -> tuple[ManyText, Loaded]:
+        """The description and the code for equal or unequal numbers of rows."""
+        found = self._variants.get(ragged)
+        if found is None:
+
+            def make() -> tuple[Any, bytes]:
+                written = write_many(self.program, self.width, ragged)
+                return as_json(written.about(), self._dims), emit_object(written.text)
+
+            about, loaded = cached_code(
+                digest("many", self._key, str(self.width), str(ragged)), make
+            )
+            found = ManyText(text="", **from_json(about, self._dims)), loaded
+            self._variants[ragged] = found
+        return found
+
+    def worker(self, arrays: ManyArrays) -> Worker:
+        """Lanes of one thread, for these fits."""
+        counts = np.diff(arrays.offsets)
+        ragged = bool(counts.size) and bool(np.any(counts != counts[0]))
+        return Worker(self.program, *self.variant(ragged), arrays)
+
+
+class Worker:
+    """The lanes of one thread: `run(first, last)` does a range of fits, without the GIL."""
+
+    def __init__(
+        self, program: ManyProgram, text: ManyText, loaded: Loaded, arrays: ManyArrays
+    ) -> None:
+        self.loaded, self.arrays = loaded, arrays
+        width = text.width
+        extents = bind_extents(dict(zip(program.fixed, arrays.fixed, strict=True)))
+        extents[program.rows] = arrays.longest
+
+        def lanes(shape: Any, dtype: Any) -> Array:
+            return np.zeros((math.prod(concrete(shape, extents)), width), dtype)
+
+        self.control = np.zeros(len(CONTROL), np.int64)
+        where: dict[Any, Any] = {
+            ("control",): self.control,
+            ("offsets",): arrays.offsets,
+            ("codes",): arrays.codes,
+            ("iterations",): arrays.iterations,
+            ("fresh", 0): np.zeros(width, np.uint8),
+            ("code", 0): np.zeros(width, np.int64),
+            ("spill",): np.zeros(text.spill),
+        }
+        where |= {(name,): np.zeros(width, np.int64) for name in ("fit", "steps", "counts")}
+        where |= {("state", i): lanes(n.shape, n.dtype) for i, n in enumerate(program.state)}
+        where |= {("result", i): lanes(n.shape, n.dtype) for i, n in enumerate(program.results)}
+        for i, (node, given) in enumerate(zip(program.own, arrays.own, strict=True)):
+            where["own", i] = lanes(node.shape, node.dtype)
+            where["given", i] = given
+            where["stride", i] = math.prod(sizes(node.shape)) if len(given) > 1 else 0
+        for i, (node, column) in enumerate(zip(program.data, arrays.columns, strict=True)):
+            where["column", i] = column
+            where["data", i] = column if program.shared[i] else lanes(node.shape, node.dtype)
+        where |= {("fixed", i): a for i, a in enumerate(arrays.fixed)}
+        where |= {("out", i): a for i, a in enumerate(arrays.results)}
+        where |= {(p.role, p.number): lanes(p.shape, p.dtype) for p in text.scratch}
+        where |= {("extent", dim): n for dim, n in extents.items()}
+        self.where = where
+        self.table = pointer_table(text.slots, where)
+
+    def run(self, first: int, last: int) -> None:
+        """Do the fits from `first` up to `last`."""
+        self.control[:] = first, last, self.arrays.most_steps, 0
+        self.loaded.function(self.table.ctypes.data)
+
+
+def _key(p: ManyProgram) -> str:
+    """Equal for programs that compile to the same code."""
+    inputs = (*p.state, *p.own, *p.data, *p.fixed)
+    outputs = [*p.begin, *p.step, p.code, *p.results]
+    counts = [len(x) for x in (p.state, p.own, p.data, p.fixed, p.results)]
+    return f"{counts} {p.shared}\n{graph_key(outputs, inputs, {p.rows: 0})}"
+
+

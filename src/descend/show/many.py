@@ -1,0 +1,59 @@
+"""The summary of many fits as text: how they ended, and how their parameters are spread."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from descend.show.numbers import rate
+
+if TYPE_CHECKING:
+    from descend.train.many_results import ManyFits
+
+__all__ = ["many_report"]
+
+MOST_ROWS = 20
+
+
+def many_report(fits: ManyFits) -> str:
+    """How many fits ended in which way, quantiles of the parameters, and the speed."""
+    lines = [f"{len(fits)} fits of {fits.model}"]
+    by_name = {outcome.name: outcome for outcome in fits.outcomes.values()}
+    for name, count in fits.counts().items():
+        lines.append(f"  {count:>9}  {by_name[name].message}")
+    lines += ["", *_table(fits)]
+    speed = rate(fits.fits_per_second, "fits")
+    threads = f"{fits.threads} thread" + ("" if fits.threads == 1 else "s")
+    lines += ["", f"{speed} on {threads}, {fits.lanes} fits at a time in each"]
+    lines += [f"note: {warning}" for warning in fits.warnings]
+    return "\n".join(lines)
+
+
+def _table(fits: ManyFits) -> list[str]:
+    """Median and quartiles of each parameter over the fits that converged."""
+    good = fits.success
+    if not good.any():
+        return ["no fit converged"]
+    rows: list[tuple[str, ...]] = [("parameter", "25 %", "median", "75 %", "median error")]
+    for name, array in fits.params.items():
+        flat = array.reshape(len(fits), -1)
+        errors = fits.stderr.get(name)
+        for i in range(flat.shape[1]):
+            label = name if array.ndim == 1 else f"{name}[{i}]"
+            spread = np.quantile(flat[good, i], [0.25, 0.5, 0.75])
+            error = _median(None if errors is None else errors.reshape(len(fits), -1)[good, i])
+            rows.append((label, *(f"{q:.6g}" for q in spread), error))
+    hidden = len(rows) - 1 - MOST_ROWS
+    rows = rows[: MOST_ROWS + 1]
+    widths = [max(len(row[i]) for row in rows) for i in range(5)]
+    text = []
+    for first, *rest in rows:
+        cells = [c.rjust(w) for c, w in zip(rest, widths[1:], strict=True)]
+        text.append("  ".join([first.ljust(widths[0]), *cells]))
+    return [*text, f"… and {hidden} more"] if hidden > 0 else text
+
+
+def _median(values: Any) -> str:
+    known = np.zeros(0) if values is None else values[np.isfinite(values)]
+    return f"{np.median(known):.3g}" if known.size else "—"

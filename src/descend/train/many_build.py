@@ -1,0 +1,202 @@
+"""From a model to the graphs of many fits: what begins, steps and ends a single one of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from descend.compile.many import ManyProgram
+from descend.differentiate.gauss_newton import normal_equations
+from descend.errors import InternalError
+from descend.graph.elementwise import call, cast
+from descend.graph.node import Dim, Node, postorder, substitute
+from descend.graph.source import const, input_node, row_count
+from descend.lean import dataclass
+from descend.pipeline import FLOAT, Building, Model, Recipe, pieces
+from descend.simplify.driver import simplify
+from descend.trace.context import Trace
+from descend.trace.tensor import wrap
+from descend.train.many_errors import judged
+
+__all__ = ["ManyBuilt", "build_many"]
+
+Nodes = dict[str, Node]
+INT = np.dtype(np.int64)
+
+
+@dataclass
+class ManyBuilt:
+    """The graphs of many fits with the names of what must be bound to them.
+
+    Attributes:
+        data, fixed, results: the names of the program's inputs and results, in its order.
+        captured: name of a fixed input → the array that the model captured.
+        dtype: of the vector of all parameters.
+    """
+
+    program: ManyProgram
+    data: tuple[str, ...]
+    fixed: tuple[str, ...]
+    results: tuple[str, ...]
+    captured: dict[str, Any]
+    dtype: np.dtype[Any]
+    rows: Dim | int
+    traces: tuple[Trace, ...] = ()
+    runner: Any = None
+
+    def serves(self, counts: Any) -> bool:
+        """Whether the graphs are still the right ones: the same captures, any or these rows."""
+        if isinstance(self.rows, int) and not np.all(counts == self.rows):
+            return False
+        return all(trace.unchanged() for trace in self.traces)
+
+    def keepable(self) -> bool:
+        """Whether all that was captured can be seen to be the same later."""
+        return all(trace.is_pure_capture for trace in self.traces)
+
+
+def build_many(
+    model: Model, recipe: Recipe, shared: Sequence[str], absolute: bool, covariance: bool
+) -> ManyBuilt:
+    """Build the graphs of many fits.
+
+    Args:
+        recipe: with an optimizer of scope "vector".
+        shared: the names of the columns that all fits have in common.
+        absolute: whether sigmas are in the unit of y.
+        covariance: whether the covariance of each fit is a result.
+    """
+    b = Building(model, recipe)
+    b.loss()
+    b.derivatives()
+    b.update_vector()
+    return _Many(b, shared, absolute, covariance).assemble()
+
+
+class _Many:
+    """The stages that follow the step."""
+
+    def __init__(
+        self, b: Building, shared: Sequence[str], absolute: bool, covariance: bool
+    ) -> None:
+        self.b, self.shared = b, set(shared)
+        self.absolute, self.covariance = absolute, covariance
+        vector = b.state["all parameters"]
+        self.start = input_node("start", vector.shape, vector.dtype)
+
+    def begin(self) -> Nodes:
+        """Every state before the first step."""
+        b = self.b
+        found: Nodes = {"all parameters": self.start, "update count": const(0.0)}
+        own = b.run(b.optimizer.init, self.start)
+        found |= {f"method/{name}": node for name, node in own.items()}
+        begun = {}
+        for name, node in b.state.items():
+            if name not in found:
+                raise InternalError(f"nothing says how the state {name} begins")
+            made = found[name] if isinstance(found[name], Node) else const(found[name])
+            begun[name] = cast(made, node.dtype)
+        return begun
+
+    def own_state(self, values: Nodes) -> Nodes:
+        prefix = "method/"
+        return {n.removeprefix(prefix): s for n, s in values.items() if n.startswith(prefix)}
+
+    def code(self, new: Nodes) -> Node:
+        """The optimizer's own verdict after a step: 0 to go on."""
+        status = self.b.run(self.b.optimizer.status, self.own_state(new))
+        return const(0, INT) if status is None else cast(status, INT)
+
+    def results(self) -> Nodes:
+        """What is handed out of each fit, from its state after the last step."""
+        b, own = self.b, self.own_state(self.b.state)
+        answer = b.run(b.optimizer.answer, b.state["all parameters"], own)
+        leaves = list(b.leaves.values())
+        found = {f"params.{n}": p for n, p in zip(b.leaves, pieces(answer, leaves), strict=True)}
+        there = dict(zip(leaves, pieces(answer, leaves), strict=True))
+        loss = own.get("loss")
+        if loss is None:
+            (loss,) = substitute([b.objective], there)
+        found["loss"] = cast(loss, FLOAT)
+        if b.residual is None:
+            return found
+        entries = wrap(self.entries(loss.dtype))
+        known = SimpleNamespace(x=wrap(answer), loss=wrap(loss), entries=entries)
+        equations = self.equations(own, there)
+        made = b.run(judged, known, *equations, self.absolute)
+        found["chi2"], found["arrived"] = cast(made["chi2"], FLOAT), made["arrived"]
+        found["pivot"] = cast(made["pivot"], FLOAT)
+        error = made["stderr"]
+        errors = zip(b.leaves, pieces(error, leaves), strict=True)
+        found |= {f"stderr.{name}": node for name, node in errors}
+        if self.covariance:
+            found["covariance"] = made["covariance"]
+        return found
+
+    def entries(self, dtype: Any) -> Node:
+        """The number of residuals of a fit."""
+        residual = self.b.residual
+        assert residual is not None
+        each = 1
+        for n in residual.shape[1:]:
+            assert isinstance(n, int)
+            each *= n
+        return call("mul", row_count(self.b.rows, dtype), const(each, dtype))
+
+    def equations(self, own: Nodes, there: Nodes) -> tuple[Node, Node]:
+        """JᵀJ and Jᵀr of the mean square at the answer, from the state where it has them."""
+        if {"jtj", "jtr"} <= set(own):
+            return own["jtj"], own["jtr"]
+        residual = self.b.residual
+        assert residual is not None
+        sums = normal_equations(residual, list(self.b.leaves.values()))
+        matrix, side = substitute(list(sums), there)
+        share = self.entries(matrix.dtype)
+        return call("div", matrix, share), call("div", side, share)
+
+    def assemble(self) -> ManyBuilt:
+        b = self.b
+        step = {name: b.new.get(name, node) for name, node in b.state.items()}
+        begin, code, results = self.begin(), self.code(step), self.results()
+        roots = [*step.values(), *begin.values(), *results.values(), code]
+        places = {b.leaves[name]: piece for name, piece in b.pieces.items()}
+        done = iter(simplify(substitute(roots, places), final=True))
+        step = {name: next(done) for name in step}
+        begin = {name: next(done) for name in begin}
+        results = {name: next(done) for name in results}
+        code = next(done)
+        kept = self.needed(step, [*results.values(), code])
+        names = [name for name in b.state if name in kept]
+        ends = [*(step[n] for n in names), *(begin[n] for n in names), *results.values(), code]
+        used = set(postorder(ends))
+        data = {name: node for name, node in b.data.items() if node in used}
+        fixed = {name: node for name, node in b.fixed.items() if node in used}
+        program = ManyProgram(
+            tuple(b.state[n] for n in names), (self.start,), tuple(data.values()),
+            tuple(name in self.shared for name in data), tuple(fixed.values()),
+            b.rows if isinstance(b.rows, Dim) else Dim("rows"),
+            tuple(begin[n] for n in names), tuple(step[n] for n in names), code,
+            tuple(results.values()),
+        )  # fmt: skip
+        captured = {name: array for name, array in b.captured.items() if name in fixed}
+        return ManyBuilt(
+            program, tuple(data), tuple(fixed), tuple(results), captured, self.start.dtype,
+            b.rows, tuple(b.traces),
+        )
+
+    def needed(self, step: Nodes, ends: Sequence[Node]) -> set[str]:
+        """The states that the verdict and the results depend on."""
+        names = {node: name for name, node in self.b.state.items()}
+        kept: set[str] = set()
+        waiting = [names[n] for n in postorder(ends) if n in names]
+        while waiting:
+            name = waiting.pop()
+            if name not in kept:
+                kept.add(name)
+                waiting += [names[n] for n in postorder([step[name]]) if n in names]
+        return kept
+
+
