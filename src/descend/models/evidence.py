@@ -1,0 +1,238 @@
+"""What can be read off data before any fit: widths of peaks, slopes, periods.
+
+All works on rows sorted by x, at any scale of x and y, and answers with finite numbers.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from descend.models.kind import Array
+
+__all__ = [
+    "across",
+    "frequencies",
+    "line",
+    "peaks",
+    "phase",
+    "positive_grid",
+    "smoothed",
+    "span",
+    "spread",
+]
+
+DIRECT = 600  # up to this many rows every frequency is tried on the rows themselves
+OVERSAMPLING = 6  # frequencies per width of a peak of the periodogram
+FINE = 21
+MOST_REFINED = 4000  # rows
+CHUNK = 250_000  # numbers in one table of sines
+
+
+def span(x: Array) -> float:
+    """The length of the range of x, never zero.
+
+    >>> span(np.array([1.0, 3.0])), span(np.array([2.0, 2.0])), span(np.zeros(2))
+    (2.0, 2.0, 1.0)
+    """
+    length = float(x[-1] - x[0])
+    return length or abs(float(x[0])) or 1.0
+
+
+def across(x: Array, count: int, beyond: float = 0.0) -> Array:
+    """Evenly spread places and quantiles of x, reaching beyond both ends by a share of the range.
+
+    >>> across(np.array([0.0, 1.0, 10.0]), 3)
+    array([ 0. , 0.33, 1. , 5. , 7. , 10. ])
+    """
+    low, high = x[0] - beyond * span(x), x[-1] + beyond * span(x)
+    places = [np.linspace(low, high, count), np.quantile(x, (np.arange(count) + 0.5) / count)]
+    return np.unique(np.concatenate(places))
+
+
+def positive_grid(x: Array, count: int, beyond: float = 10.0) -> Array:
+    """Places on a logarithmic scale, from below the least positive x to above the largest.
+
+    >>> positive_grid(np.array([0.0, 1.0, 100.0]), 5)
+    array([1.e-01, 1.e+00, 1.e+01, 1.e+02, 1.e+03])
+    """
+    positive = x[x > 0]
+    if not positive.size:
+        return np.geomspace(span(x) / 100, span(x) * 10, count)
+    return np.geomspace(positive[0] / beyond, positive[-1] * beyond, count)
+
+
+def spread(low: float, high: float, count: int, *, both: bool = False) -> Array:
+    """Numbers on a logarithmic scale, of either sign where both are asked for."""
+    sizes = np.geomspace(low, high, count)
+    return np.concatenate([sizes, -sizes]) if both else sizes
+
+
+def line(x: Array, y: Array, weight: Array) -> tuple[float, float]:
+    """Slope and intercept of the weighted least-squares line; a zero slope where x is one value.
+
+    >>> line(np.array([0.0, 1.0, 2.0]), np.array([1.0, 3.0, 9.0]), np.array([1.0, 1.0, 0.0]))
+    (2.0, 1.0)
+    """
+    total = weight.sum()
+    if not total > 0:
+        return 0.0, float(np.mean(y)) if y.size else 0.0
+    middle, level = weight @ x / total, weight @ y / total
+    below = weight @ (x - middle) ** 2
+    slope = weight @ ((x - middle) * (y - level)) / below if below > 0 else 0.0
+    return float(slope), float(level - slope * middle)
+
+
+def smoothed(y: Array, width: int) -> Array:
+    """Moving average over an odd number of rows, over fewer at the ends.
+
+    >>> smoothed(np.array([0.0, 3.0, 0.0, 0.0]), 3)
+    array([1.5, 1. , 1. , 0. ])
+    """
+    if width <= 1:
+        return y
+    window = np.ones(width)
+    inside = np.convolve(np.ones_like(y), window, "same")
+    return np.convolve(y, window, "same")[: y.size] / inside[: y.size]
+
+
+def _baselines(x: Array, y: Array) -> list[Array]:
+    """Zero, the median, and the line through the ends."""
+    ends = max(1, y.size // 10)
+    first, last = np.mean(y[:ends]), np.mean(y[-ends:])
+    left, right = np.mean(x[:ends]), np.mean(x[-ends:])
+    slope = (last - first) / (right - left) if right > left else 0.0
+    return [np.zeros_like(y), np.full_like(y, np.median(y)), first + slope * (x - left)]
+
+
+def peaks(x: Array, y: Array) -> list[tuple[float, float]]:
+    """Centers and full widths at half height of the highest peak and the deepest trough.
+
+    Over several baselines and at several degrees of smoothing: the right one is among them.
+
+    >>> x = np.linspace(-5.0, 5.0, 101)
+    >>> peaks(x, np.exp(-np.log(2) * (x - 1) ** 2))[0]
+    (1.0, 2.0)
+    """
+    n, found = y.size, []
+    for width in sorted({1, 3, 2 * (n // 80) + 1, 2 * (n // 30) + 1, 2 * (n // 16) + 1}):
+        if width > n:
+            continue
+        calm = smoothed(y, width)
+        for base in _baselines(x, calm):
+            for sign in (1.0, -1.0):
+                found += _half_height(x, sign * (calm - base))
+    return list(dict.fromkeys(found))
+
+
+def _half_height(x: Array, height: Array) -> list[tuple[float, float]]:
+    top = int(np.argmax(height))
+    half = height[top] / 2
+    if not half > 0:
+        return []
+    above = height > half
+    left = top - int(np.argmin(above[top::-1])) if not above[: top + 1].all() else -1
+    right = top + int(np.argmin(above[top:])) if not above[top:].all() else -1
+    steps = np.diff(x)
+    least = float(np.min(steps[steps > 0], initial=span(x)))
+    reach = []
+    if left >= 0:
+        reach.append(x[top] - _crossing(x, height, left, left + 1, half))
+    if right >= 0:
+        reach.append(_crossing(x, height, right, right - 1, half) - x[top])
+    inside = slice(left + 1, right if right >= 0 else None)
+    center = float(height[inside] @ x[inside] / height[inside].sum())
+    full = sum(reach) if len(reach) == 2 else 2 * sum(reach)
+    full = max(float(full), least) if reach else span(x) / 2
+    by_area = 0.94 * abs(float(np.trapezoid(height, x))) / (2 * half)
+    widths = [full] + ([by_area] if least <= by_area <= 2 * span(x) else [])
+    return [(at, w) for at in {center, float(x[top])} for w in widths]
+
+
+def _crossing(x: Array, height: Array, outside: int, inside: int, level: float) -> float:
+    low, high = height[outside], height[inside]
+    share = (level - low) / (high - low) if high > low else 0.5
+    return float(x[outside] + share * (x[inside] - x[outside]))
+
+
+def phase(
+    x: Array, y: Array, frequency: float, envelope: Array | None = None
+) -> tuple[float, float]:
+    """The phase of the best sine of a frequency (in radians per x), and how well it describes y.
+
+    The level of y is free. Returns (shift, share of the variance explained).
+
+    >>> x = np.linspace(0.0, 9.0, 50)
+    >>> phase(x, 3 * np.sin(2 * x + 0.5) + 7, 2.0)
+    (0.5, 1.0)
+    """
+    e = np.ones_like(x) if envelope is None else envelope
+    turn = frequency * (x - x[0])
+    columns = np.stack([e * np.sin(turn), e * np.cos(turn), np.ones_like(x)], axis=1)
+    best, *_ = np.linalg.lstsq(columns, y, rcond=1e-10)
+    total = float(np.sum((y - y.mean()) ** 2))
+    rest = float(np.sum((y - columns @ best) ** 2))
+    shift = np.arctan2(best[1], best[0]) - frequency * x[0]
+    turned = float(np.remainder(shift + np.pi, 2 * np.pi) - np.pi)
+    return turned, 1 - rest / total if total > 0 else 0.0
+
+
+def frequencies(x: Array, y: Array, most: int = 4, envelope: Array | None = None) -> list[float]:
+    """The strongest frequencies of y, in radians per x, from below one period upwards.
+
+    Up to 600 rows by least squares with a free level, as in the generalised Lomb–Scargle
+    periodogram (Zechmeister and Kürster, Astronomy & Astrophysics 496, 2009); with more rows
+    first by a Fourier transform of y interpolated to an even grid. Each is then refined on rows.
+
+    >>> x = np.sort(np.random.default_rng(0).uniform(0, 20, 80))
+    >>> round(frequencies(x, 2 + np.sin(3 * x))[0], 3)
+    3.0
+    """
+    width, n = 2 * np.pi / span(x), x.size
+    e = np.ones_like(x) if envelope is None else envelope
+    if n <= DIRECT:
+        tried = width * np.arange(1, OVERSAMPLING * max(n // 2, 2) + 1) / OVERSAMPLING
+        power = _powers(x, y, tried, e)
+    else:
+        even = np.linspace(x[0], x[-1], 2 * n)
+        signal = np.interp(even, x, y) - y.mean()
+        transform = np.abs(np.fft.rfft(signal, OVERSAMPLING * 2 * n)) ** 2
+        tried = width * np.arange(transform.size) / OVERSAMPLING * (2 * n - 1) / (2 * n)
+        tried, power = tried[1 : transform.size // 2], transform[1 : transform.size // 2]
+    some = slice(None, None, -(-n // MOST_REFINED))
+    return _refined(x[some], y[some], e[some], tried, power, width, most)
+
+
+def _powers(x: Array, y: Array, tried: Array, e: Array) -> Array:
+    """What share of the variance a sine of each frequency explains, beside a free level."""
+    out = np.empty_like(tried)
+    calm = y - y.mean()
+    total = calm @ calm
+    step = max(1, CHUNK // x.size)
+    for low in range(0, tried.size, step):
+        turn = np.outer(tried[low : low + step], x - x[0])
+        s, c = e * np.sin(turn), e * np.cos(turn)
+        s, c = s - s.mean(axis=1, keepdims=True), c - c.mean(axis=1, keepdims=True)
+        ss, cc, sc = np.sum(s * s, 1), np.sum(c * c, 1), np.sum(s * c, 1)
+        ys, yc = s @ calm, c @ calm
+        det = ss * cc - sc**2
+        safe = det > 1e-9 * np.maximum(ss * cc, 1e-300)
+        gain = (cc * ys**2 - 2 * sc * ys * yc + ss * yc**2) / np.where(safe, det, 1.0)
+        out[low : low + step] = np.where(safe, gain, 0.0)
+    return out / total if total > 0 else np.zeros_like(tried)
+
+
+def _refined(
+    x: Array, y: Array, e: Array, tried: Array, power: Array, width: float, most: int
+) -> list[float]:
+    """The highest peaks of a periodogram, each to a small share of its width."""
+    inner = (power >= np.roll(power, 1)) & (power >= np.roll(power, -1))
+    peaks_at = np.flatnonzero(inner)
+    peaks_at = peaks_at[np.argsort(power[peaks_at])[::-1]][:most]
+    found = []
+    for at in peaks_at:
+        best, reach = float(tried[at]), width / OVERSAMPLING
+        for _ in range(2):
+            near = np.linspace(max(best - reach, width / 50), best + reach, FINE)
+            best, reach = float(near[int(np.argmax(_powers(x, y, near, e)))]), reach / 8
+        found.append((phase(x, y, best, e)[1], best))
+    return [value for _, value in sorted(found, reverse=True)] or [width]
