@@ -10,8 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from descend.cli.options import FileOptions, OutputOptions
-from descend.errors import DescendError, DescendWarning
-from descend.records import jsonable
+from descend.errors import DescendError, DescendWarning, DivergedWarning
 from descend.show.output import check_output_path, write_history
 from descend.show.progress import for_stream
 
@@ -45,8 +44,8 @@ class Told:
 
 
 def print_json(value: Mapping[str, Any]) -> None:
-    """Print one JSON object; NaN and infinities become null."""
-    print(json.dumps(jsonable(value), allow_nan=False, ensure_ascii=False), flush=True)
+    """Print one JSON object of plain values (those of `jsonable`)."""
+    print(json.dumps(value, allow_nan=False, ensure_ascii=False), flush=True)
 
 
 def error_object(error: BaseException, code: int) -> dict[str, Any]:
@@ -63,10 +62,16 @@ def error_object(error: BaseException, code: int) -> dict[str, Any]:
 
 @contextmanager
 def plain_warnings() -> Iterator[None]:
-    """Show warnings as a line on standard error, without the library's own source lines."""
+    """Show warnings as a line on standard error, without the library's own source lines.
+
+    Of a diverging run only when it did: the report tells the story.
+    """
 
     def show(message: Warning | str, *_place: Any, **_more: Any) -> None:
-        print(f"warning: {message}", file=sys.stderr, flush=True)
+        text = str(message)
+        if isinstance(message, DivergedWarning):
+            text = text.partition(":")[0]
+        print(f"warning: {text}", file=sys.stderr, flush=True)
 
     with warnings.catch_warnings():
         warnings.simplefilter("always", DescendWarning)

@@ -10,6 +10,7 @@ from descend.cli.output import Told, print_json
 from descend.data.tables import open_table
 from descend.data.validate import clean_rows
 from descend.errors import DataError
+from descend.records import jsonable
 from descend.show.output import check_output_path, written_whole
 from descend.train.load import load
 
@@ -53,7 +54,8 @@ def predict(
         write_table(columns, to)
         told.line(f"written: {to}")
     if output.json:
-        print_json({"target": fit.target, "n_dropped": clean.n_dropped, "prediction": prediction})
+        values = jsonable(prediction)
+        print_json({"target": fit.target, "n_dropped": clean.n_dropped, "prediction": values})
     elif to is None and not output.quiet:
         print(fit.target)
         print("\n".join(map(repr, prediction.tolist())))

@@ -11,8 +11,8 @@ from descend.graph.program import Control
 
 __all__ = ["MOST_KEPT", "Course"]
 
-MOST_KEPT, LEAST_KEPT = 100_000, 1_000
-MOST_BYTES = 1 << 28
+MOST_KEPT, LEAST_KEPT = 1 << 16, 1 << 10
+MOST_NUMBERS = 1 << 17
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -22,7 +22,8 @@ class Course:
 
     Epochs 1, 1 + every, 1 + 2·every, … are kept, and the last one. `every` is 1, and doubles
     whenever more than `MOST_KEPT` entries (fewer, where they are large) would be kept: it follows
-    from the number of epochs alone, not from how the run was divided into entries.
+    from the number of epochs alone, not from how the run was divided into entries. So many can
+    be written as JSON in a tenth of a second, and no picture could show more.
 
     >>> course = Course(["loss"])
     >>> course.take(Control(9, records=[(np.array([4.0, 2.0]),), (np.array([1.0]),)]))
@@ -68,8 +69,8 @@ class Course:
     def _add(self, block: Sequence[Array]) -> None:
         count, first = len(block[0]), -self.count % self.every
         if not self._limit:
-            row = sum(values[:1].nbytes for values in block)
-            self._limit = max(LEAST_KEPT, min(MOST_KEPT, MOST_BYTES // max(row, 1)))
+            row = sum(values[:1].size for values in block)
+            self._limit = max(LEAST_KEPT, min(MOST_KEPT, MOST_NUMBERS // max(row, 1)))
             self._kept = [_shaped(k, b) for k, b in zip(self._kept, block, strict=False)]
         self.count += count
         self._tail = block

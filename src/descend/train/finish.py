@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from descend.errors import DescendWarning, DivergedWarning, UsageError
+from descend.errors import DescendWarning, DivergedWarning
 from descend.graph.program import DIVERGED, EPOCHS_SPENT, RUNNING, Bindings, Control
 from descend.lean import dataclass
 from descend.methods.base import STATUS, Outcome

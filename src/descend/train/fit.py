@@ -146,10 +146,13 @@ def fit(
         missing: `"drop"` leaves out rows with missing values. constants: arguments that are
             neither data nor parameters. params: parameters named nearly as a column is.
         penalty, clip: added to the loss, and a limit on gradients. starts: as many tries.
-        standardize: the model sees rescaled columns. resume: a fit to go on with.
+        standardize: the model sees rescaled columns, to which start and parameters belong;
+            predictions, residuals and losses are in the original units.
+        resume: a fit to go on with: the same optimizer, rows and seed; other changes are said.
         callback, progress, verbose: who is told of epochs. checkpoint: a file to resume from.
         record: what the history keeps besides the loss: `"params"`, `"gradient"`.
-        engine: `"interpreted"` runs the reference interpreter. threads: how many may work.
+        engine: `"interpreted"` runs the reference interpreter.
+        threads: at least 1. It changes nothing yet: a single fit works in one thread.
 
     Raises:
         UsageError: something that cannot be meant, with what to do instead.

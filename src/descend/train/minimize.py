@@ -77,8 +77,13 @@ class MinimizeOptions:
 
 
 OPTIONS = tuple(f.name for f in dataclasses.fields(MinimizeOptions))[:-2]
-FALLS = STATUS[UNBOUNDED].message
-RISES = "the value rises without end: there is no maximum there"
+UPWARDS = {
+    STATUS[UNBOUNDED].message: "the value rises without end: there is no maximum there",
+    "lowers the loss": "raises the value",
+    "the loss would fall": "the value would rise",
+    "the loss": "the value",
+}
+"""What the words of a descent are for `maximize`."""
 
 
 def minimize(
@@ -95,7 +100,8 @@ def minimize(
     Args:
         function: plain NumPy code that returns one number, or a formula.
         start: a number, an array or a tree for a function of one argument; for several
-            arguments, and for formulas, a dict of their values.
+            arguments, and for formulas, a dict of their values. Numbers without a start begin at
+            the best of 32 candidates, which `start` and `start_source` of the result tell.
         optimizer: BFGS if not given.
         max_iter, xtol, ftol, gtol, patience, max_seconds: when to stop.
 
@@ -254,8 +260,8 @@ def _run(
 def _record(run: Finished, single: str | None, sign: int) -> MinimumFound:
     leaves = run.leaves()
     status, message = ending_of(run, unit="iteration")
-    if sign < 0:
-        message = message.replace(FALLS, RISES)
+    for down, up in UPWARDS.items() if sign < 0 else ():
+        message = message.replace(down, up)
     value, gradient = _value_and_gradient(run, leaves)
     notes = [*run.job.notes, *run.built.notes]
     if status == "diverged":
