@@ -41,6 +41,7 @@ from descend.graph.selection import (
     take,
 )
 from descend.graph.source import const, input_node, iota, row_count
+from descend.graph.special import BESSEL, SPECIAL
 from descend.graph.subgraph import Body
 from fuzz.rounding import check_close, expect
 
@@ -86,12 +87,15 @@ FLOAT_ONLY = frozenset({
     "cos", "tan", "arcsin", "arccos", "arctan", "arctan2", "sinh", "cosh", "tanh", "arcsinh",
     "arccosh", "arctanh", "expit", "erf", "erfc", "gammaln", "digamma", "hypot", "copysign",
     "polygamma",
-})  # fmt: skip
+}) | SPECIAL  # fmt: skip
 BITS = frozenset({"and", "or", "xor", "not", "shift_left", "shift_right"})
 WITH_TRUTH = frozenset({
     "and", "or", "xor", "not", "add", "mul", "max", "min", "lt", "le", "eq", "ne", "stop_gradient",
 })  # fmt: skip
-ATTRIBUTES: dict[str, dict[str, Any]] = {"polygamma": {"order": 1}}
+ATTRIBUTES: dict[str, dict[str, Any]] = {
+    "polygamma": {"order": 1}, "expn": {"order": 3}, "zeta": {"order": 2.0},
+    **{name: {"order": float(i % 3)} for i, name in enumerate(BESSEL)},
+}  # fmt: skip
 SEPARATE = frozenset({"cast", "select"})
 # Where SciPy's own value is not the limit of the function.
 OWN_LIMITS = {"gammaln": lambda x: (x == -np.inf) | ((x != 0) & (np.abs(x) < 1e-300))}

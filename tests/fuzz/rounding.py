@@ -32,7 +32,7 @@ FREEDOM = {"mul": 4} | dict.fromkeys(
      "expit", "erf", "erfc", "cbrt", "hypot"), 8
 )  # fmt: skip
 # Accurate only in absolute terms near their zeros.
-ABSOLUTE = {"gammaln": 32, "digamma": 32, "polygamma": 64}
+ABSOLUTE = {"gammaln": 32, "digamma": 32, "polygamma": 64, "zeta": 64}
 ZERO_SIGN_OPEN = frozenset({"sum", "contract", "max", "min", "reduce_max", "reduce_min"})
 LOOKED_THROUGH = frozenset(
     {"broadcast", "transpose", "slice", "flip", "reshape", "neg", "take", "concatenate"}

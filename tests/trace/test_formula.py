@@ -58,6 +58,14 @@ def test_every_function_is_there(name: str) -> None:
     assert np.shape(result) == (3,)
 
 
+def test_functions_that_are_names_without_a_bracket() -> None:
+    formula = Formula.parse("y = y0 + gamma*j0(k1*x) + gamma(beta + 2)")
+    assert formula.names == ("y0", "gamma", "k1", "x", "beta")
+    values = {"y0": 1.0, "gamma": 2.0, "k1": 0.5, "beta": 1.0, "x": X}
+    expected = 1.0 + 2.0 * scipy.special.j0(0.5 * X) + 2.0
+    np.testing.assert_allclose(formula.evaluate(values), expected, rtol=1e-14)
+
+
 def test_names_and_target() -> None:
     formula = Formula.parse("y = w1*x**2 + w2*x + w3 + pi")
     assert formula.target == "y"

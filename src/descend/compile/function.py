@@ -11,6 +11,7 @@ from descend.compile.cache import cached_code, digest, graph_key
 from descend.compile.calls import CALLS
 from descend.compile.description import as_json, from_json
 from descend.compile.legalise import legalise
+from descend.compile.library import address_of
 from descend.compile.llvm import BlockWriter
 from descend.compile.loops import Address, Index, Place
 from descend.compile.lower import lower
@@ -25,11 +26,19 @@ __all__ = ["NativeFunction", "compile_graph", "pointer_table"]
 
 
 def pointer_table(slots: Sequence[Any], arrays: dict[Any, Any]) -> Array:
-    """The table of addresses and integers that a compiled function is called with."""
-    entries = [
-        value if isinstance(value := arrays[key], int) else value.ctypes.data for key in slots
-    ]
-    return np.array(entries, np.int64)
+    """The table of addresses and integers that a compiled function is called with.
+
+    Slots are names of arrays and extents, which stand in `arrays`, and of functions of libraries.
+    """
+    return np.array([_entry(key, arrays) for key in slots], np.int64)
+
+
+def _entry(key: Any, arrays: dict[Any, Any]) -> int:
+    if key[0] == "library":
+        return address_of(key[1], key[2])
+    value = arrays[key]
+    where: int = value if isinstance(value, int) else value.ctypes.data
+    return where
 
 
 def _dims(inputs: Sequence[Node]) -> list[Dim]:

@@ -30,6 +30,10 @@ Operand = Value | float
 _TRUTH = {"add": "or", "mul": "and"}
 
 
+def _no_library(library: str, function: str) -> str:
+    raise InternalError(f"{library}.{function} is called where there is no table of pointers")
+
+
 class Emitter:
     """Writes one function's body, line by line.
 
@@ -41,6 +45,9 @@ class Emitter:
         outline: whether elementary functions should be calls, for code that is long and not hot.
         block: label of the block being written. Conditional code (`when_any`) starts new blocks,
             so a phi must name the `block` at the time its operand's last instruction was written.
+
+    `library` gives the pointer to a function of a library, where the function that is being
+    written has a table of pointers.
 
     >>> lines: list[str] = []
     >>> e = Emitter(lines)
@@ -63,6 +70,7 @@ class Emitter:
         self.width = width
         self.preamble: dict[str, str] = {} if preamble is None else preamble
         self.block = block
+        self.library: Callable[[str, str], str] = _no_library
         self._names = count(1)
         self._constants: dict[tuple[str, str, int], Value] = {}
 

@@ -35,6 +35,7 @@ class FunctionText:
         self.body: list[str] = []
         preamble: dict[str, str] = {} if parent is None else parent.e.preamble
         self.e: Emitter = Emitter(self.body, 1, preamble, "start", outline=parent is not None)
+        self.e.library = lambda library, name: self.slot(("library", library, name))
         self.entry: list[str] = []
         self.parent = parent
         self.globals: list[str] = [] if parent is None else parent.globals

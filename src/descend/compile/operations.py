@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from descend.compile.elementary import ELEMENTARY
+from descend.compile.elementary import ELEMENTARY, LIBRARY
 from descend.compile.kinds import BITS, is_float, type_text
 from descend.compile.lanes import Emitter, Value
 
@@ -124,7 +124,8 @@ OPERATIONS: dict[str, Callable[..., Value]] = {
     **{name: _method(f"{name}_") for name in ("and", "or", "not")},
 }  # fmt: skip
 
-OUTLINED = (frozenset(ELEMENTARY) - {"sqrt"}) | {"pow", "mod", "fmod", "floordiv"}
+_INLINE = frozenset(LIBRARY) | {"sqrt"}
+OUTLINED = (frozenset(ELEMENTARY) - _INLINE) | {"pow", "mod", "fmod", "floordiv"}
 NATIVE_ELEMENTWISE = frozenset(OPERATIONS) | frozenset(ELEMENTARY) | {"cast"}
 
 

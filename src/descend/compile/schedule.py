@@ -16,6 +16,7 @@ from dataclasses import field
 from descend.errors import InternalError
 from descend.graph.node import Dim, Node, postorder
 from descend.graph.source import CONST, INPUT
+from descend.graph.special import SPECIAL
 from descend.graph.subgraph import group_key
 from descend.lean import dataclass
 
@@ -38,7 +39,9 @@ WEIGHT = dict.fromkeys(
 ) | dict.fromkeys(
     ("expm1", "log1p", "tan", "arctan", "arctan2", "arcsin", "arccos", "sinh", "cosh", "tanh",
      "arcsinh", "arccosh", "arctanh", "erf", "erfc", "pow", "gammaln", "digamma"), 40
-) | {"div": 4, "sqrt": 5, "mod": 6, "fmod": 6, "floordiv": 6, "take": 3}  # fmt: skip
+) | dict.fromkeys(SPECIAL, 60) | {
+    "div": 4, "sqrt": 5, "mod": 6, "fmod": 6, "floordiv": 6, "take": 3,
+}  # fmt: skip
 
 
 def is_small(node: Node, limit: int = SMALL) -> bool:

@@ -20,7 +20,7 @@ from descend.graph.node import Node
 from descend.graph.primitive import PRIMITIVES, Array, Partial, Primitive, Typed, register
 from descend.graph.source import CONST, const
 
-__all__ = ["ELEMENTWISE", "call", "cast", "full_like", "select", "zeros_like"]
+__all__ = ["call", "cast", "declare", "full_like", "library_meaning", "select", "zeros_like"]
 
 BOOL = np.dtype(bool)
 
@@ -116,12 +116,13 @@ def batch_elementwise(args: list[Node], flags: list[bool], node: Node, extent: A
     return node.op.apply(*full, **node.attrs)
 
 
-def _declare(
+def declare(
     name: str,
     meaning: Callable[..., Array],
     *partials: Partial | Callable[..., Node] | None,
     infer: Callable[..., Typed] = _same,
 ) -> Primitive:
+    """Register an elementwise primitive, with the partial for each argument (None: it is 0)."""
     entries = tuple(p if p is None or isinstance(p, Partial) else Partial(p) for p in partials)
     return register(
         Primitive(
@@ -136,7 +137,9 @@ def _mul0_meaning(g: Array, p: Array) -> Array:
         return np.where(g == 0, np.zeros((), g.dtype), g * p)
 
 
-def _special(name: str) -> Callable[..., Array]:
+def library_meaning(name: str) -> Callable[..., Array]:
+    """What SciPy's function of this name gives, which is imported when it is first asked."""
+
     def meaning(*args: Array) -> Array:
         from scipy import special
 
@@ -254,65 +257,65 @@ _MINUS = Partial(lambda x, *_: full_like(x, -1.0), "minus")
 _LN2, _LN10, _ERF = math.log(2.0), math.log(10.0), 2.0 / math.sqrt(math.pi)
 
 # fmt: off
-_declare("add", np.add, _ONE, _ONE)
-_declare("sub", np.subtract, _ONE, _MINUS)
-_declare("mul", np.multiply, lambda x, y, o: y, lambda x, y, o: x)
-_declare("div", np.divide, lambda x, y, o: _inverse(y), lambda x, y, o: neg(div(o, y)))
-_declare("mul0", _mul0_meaning, lambda g, p, o: p, Partial(lambda g, p, o: g, "0mul"))
-_declare("neg", np.negative, _MINUS)
-_declare("abs", np.abs, lambda x, o: call("sign", x))
-_declare("sign", np.sign, None)
-_declare("floor", np.floor, None)
-_declare("ceil", np.ceil, None)
-_declare("rint", np.rint, None)
-_declare("trunc", np.trunc, None)
-_declare("floordiv", np.floor_divide, None, None)
-_declare("mod", np.mod, _ONE, lambda x, y, o: neg(call("floordiv", x, y)))
-_declare("fmod", np.fmod, _ONE, lambda x, y, o: neg(call("trunc", div(x, y))))
-_declare("copysign", np.copysign, _same_signs, None)
-_declare("max", np.maximum, _larger, lambda x, y, o: _larger(y, x, o))
-_declare("min", np.minimum, lambda x, y, o: _larger(y, x, o), _larger)
-_declare("sqrt", np.sqrt, lambda x, o: div(full_like(x, 0.5), o))
-_declare("cbrt", np.cbrt, lambda x, o: div(full_like(x, 1.0 / 3.0), _square(o)))
-_declare("exp", np.exp, lambda x, o: o)
-_declare("exp2", np.exp2, lambda x, o: mul(o, _LN2))
-_declare("expm1", np.expm1, lambda x, o: add(o, 1.0))
-_declare("log", np.log, lambda x, o: _inverse(x))
-_declare("log2", np.log2, lambda x, o: div(full_like(x, 1.0 / _LN2), x))
-_declare("log10", np.log10, lambda x, o: div(full_like(x, 1.0 / _LN10), x))
-_declare("log1p", np.log1p, lambda x, o: _inverse(add(x, 1.0)))
-_declare("pow", np.power, _power_base, _power_exponent)
-_declare("hypot", np.hypot, lambda x, y, o: _over_radius(x, o), lambda x, y, o: _over_radius(y, o))
-_declare("sin", np.sin, lambda x, o: call("cos", x))
-_declare("cos", np.cos, lambda x, o: neg(call("sin", x)))
-_declare("tan", np.tan, lambda x, o: add(_square(o), 1.0))
-_declare("arcsin", np.arcsin, lambda x, o: _inverse(call("sqrt", _one_minus_square(x))))
-_declare("arccos", np.arccos, lambda x, o: neg(_inverse(call("sqrt", _one_minus_square(x)))))
-_declare("arctan", np.arctan, lambda x, o: _inverse(add(_square(x), 1.0)))
-_declare("arctan2", np.arctan2, _angle_y, _angle_x)
-_declare("sinh", np.sinh, lambda x, o: call("cosh", x))
-_declare("cosh", np.cosh, lambda x, o: call("sinh", x))
-_declare("tanh", np.tanh, lambda x, o: _one_minus_square(o))
-_declare("arcsinh", np.arcsinh, lambda x, o: _inverse(call("sqrt", add(_square(x), 1.0))))
-_declare("arccosh", np.arccosh, lambda x, o: _inverse(_root_of_square_less_one(x)))
-_declare("arctanh", np.arctanh, lambda x, o: _inverse(_one_minus_square(x)))
-_declare("expit", _special("expit"), lambda x, o: mul(o, call("expit", neg(x))))
-_declare("erf", _special("erf"), lambda x, o: _gauss(x, _ERF))
-_declare("erfc", _special("erfc"), lambda x, o: _gauss(x, -_ERF))
-_declare("gammaln", _special("gammaln"), lambda x, o: call("digamma", x))
-_declare("digamma", _special("digamma"), lambda x, o: call("polygamma", x, order=1))
-_declare("polygamma", _polygamma_meaning, _next_polygamma)
-_declare("stop_gradient", np.array, None)
-_declare("lt", np.less, None, None, infer=_truth)
-_declare("le", np.less_equal, None, None, infer=_truth)
-_declare("eq", np.equal, None, None, infer=_truth)
-_declare("ne", np.not_equal, None, None, infer=_truth)
-_declare("and", np.bitwise_and, None, None)
-_declare("or", np.bitwise_or, None, None)
-_declare("xor", np.bitwise_xor, None, None)
-_declare("not", np.invert, None)
-_declare("shift_left", np.left_shift, None, None)
-_declare("shift_right", np.right_shift, None, None)
+declare("add", np.add, _ONE, _ONE)
+declare("sub", np.subtract, _ONE, _MINUS)
+declare("mul", np.multiply, lambda x, y, o: y, lambda x, y, o: x)
+declare("div", np.divide, lambda x, y, o: _inverse(y), lambda x, y, o: neg(div(o, y)))
+declare("mul0", _mul0_meaning, lambda g, p, o: p, Partial(lambda g, p, o: g, "0mul"))
+declare("neg", np.negative, _MINUS)
+declare("abs", np.abs, lambda x, o: call("sign", x))
+declare("sign", np.sign, None)
+declare("floor", np.floor, None)
+declare("ceil", np.ceil, None)
+declare("rint", np.rint, None)
+declare("trunc", np.trunc, None)
+declare("floordiv", np.floor_divide, None, None)
+declare("mod", np.mod, _ONE, lambda x, y, o: neg(call("floordiv", x, y)))
+declare("fmod", np.fmod, _ONE, lambda x, y, o: neg(call("trunc", div(x, y))))
+declare("copysign", np.copysign, _same_signs, None)
+declare("max", np.maximum, _larger, lambda x, y, o: _larger(y, x, o))
+declare("min", np.minimum, lambda x, y, o: _larger(y, x, o), _larger)
+declare("sqrt", np.sqrt, lambda x, o: div(full_like(x, 0.5), o))
+declare("cbrt", np.cbrt, lambda x, o: div(full_like(x, 1.0 / 3.0), _square(o)))
+declare("exp", np.exp, lambda x, o: o)
+declare("exp2", np.exp2, lambda x, o: mul(o, _LN2))
+declare("expm1", np.expm1, lambda x, o: add(o, 1.0))
+declare("log", np.log, lambda x, o: _inverse(x))
+declare("log2", np.log2, lambda x, o: div(full_like(x, 1.0 / _LN2), x))
+declare("log10", np.log10, lambda x, o: div(full_like(x, 1.0 / _LN10), x))
+declare("log1p", np.log1p, lambda x, o: _inverse(add(x, 1.0)))
+declare("pow", np.power, _power_base, _power_exponent)
+declare("hypot", np.hypot, lambda x, y, o: _over_radius(x, o), lambda x, y, o: _over_radius(y, o))
+declare("sin", np.sin, lambda x, o: call("cos", x))
+declare("cos", np.cos, lambda x, o: neg(call("sin", x)))
+declare("tan", np.tan, lambda x, o: add(_square(o), 1.0))
+declare("arcsin", np.arcsin, lambda x, o: _inverse(call("sqrt", _one_minus_square(x))))
+declare("arccos", np.arccos, lambda x, o: neg(_inverse(call("sqrt", _one_minus_square(x)))))
+declare("arctan", np.arctan, lambda x, o: _inverse(add(_square(x), 1.0)))
+declare("arctan2", np.arctan2, _angle_y, _angle_x)
+declare("sinh", np.sinh, lambda x, o: call("cosh", x))
+declare("cosh", np.cosh, lambda x, o: call("sinh", x))
+declare("tanh", np.tanh, lambda x, o: _one_minus_square(o))
+declare("arcsinh", np.arcsinh, lambda x, o: _inverse(call("sqrt", add(_square(x), 1.0))))
+declare("arccosh", np.arccosh, lambda x, o: _inverse(_root_of_square_less_one(x)))
+declare("arctanh", np.arctanh, lambda x, o: _inverse(_one_minus_square(x)))
+declare("expit", library_meaning("expit"), lambda x, o: mul(o, call("expit", neg(x))))
+declare("erf", library_meaning("erf"), lambda x, o: _gauss(x, _ERF))
+declare("erfc", library_meaning("erfc"), lambda x, o: _gauss(x, -_ERF))
+declare("gammaln", library_meaning("gammaln"), lambda x, o: call("digamma", x))
+declare("digamma", library_meaning("digamma"), lambda x, o: call("polygamma", x, order=1))
+declare("polygamma", _polygamma_meaning, _next_polygamma)
+declare("stop_gradient", np.array, None)
+declare("lt", np.less, None, None, infer=_truth)
+declare("le", np.less_equal, None, None, infer=_truth)
+declare("eq", np.equal, None, None, infer=_truth)
+declare("ne", np.not_equal, None, None, infer=_truth)
+declare("and", np.bitwise_and, None, None)
+declare("or", np.bitwise_or, None, None)
+declare("xor", np.bitwise_xor, None, None)
+declare("not", np.invert, None)
+declare("shift_left", np.left_shift, None, None)
+declare("shift_right", np.right_shift, None, None)
 # fmt: on
 
 
@@ -354,5 +357,3 @@ register(
         _select_vjp, _select_jvp, batch_elementwise,
     )
 )  # fmt: skip
-
-ELEMENTWISE = frozenset(name for name, p in PRIMITIVES.items() if p.kind == "elementwise")

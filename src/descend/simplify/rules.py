@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from descend.graph.elementwise import ELEMENTWISE
 from descend.graph.node import Node
 from descend.graph.primitive import PRIMITIVES, Primitive
 from descend.simplify.arithmetic import ELEMENTWISE_RULES, FINAL_RULES, below_broadcast
@@ -28,7 +27,7 @@ class Table:
         for name, primitive in PRIMITIVES.items():
             if primitive.kind == "source":
                 continue
-            general = (fold, below_broadcast) if name in ELEMENTWISE else (fold,)
+            general = (fold, below_broadcast) if primitive.kind == "elementwise" else (fold,)
             own = (*special.get(name, ()), *FACTOR_RULES.get(name, ()))
             self.rules[name] = (*extra.get(name, ()), *general, *own)
         self._chosen: dict[tuple[Primitive, ...], tuple[Rule, ...]] = {}

@@ -20,6 +20,7 @@ from descend.trace.formula_functions import (
     COMPARE,
     CONSTANTS,
     FUNCTIONS,
+    RESERVED,
     UNARY,
     Function,
     apply,
@@ -30,7 +31,7 @@ from descend.trace.formula_text import Token, refuse, tokenize
 __all__ = ["Binding", "Formula"]
 
 MAX_EXPONENT = 1000.0
-_WORDS = FUNCTIONS.keys() | CONSTANTS.keys()
+_WORDS = RESERVED | CONSTANTS.keys()
 
 
 class Step(NamedTuple):
@@ -93,11 +94,12 @@ class Formula:
         """Read a formula; raises `FormulaError` with a caret under whatever cannot be read."""
         if not isinstance(text, str):
             raise FormulaError(f"a formula is text, not {type(text).__name__}")
-        target, tokens = tokenize(text, FUNCTIONS)
+        target, tokens = tokenize(text, FUNCTIONS, RESERVED)
         names: dict[str, tuple[int, int]] = {}
         quoted = {token.text for token in tokens if token.kind == "quoted"}
-        for token in tokens:
-            plain = token.kind == "name" and token.text not in _WORDS
+        for token, after in zip(tokens, [*tokens[1:], None], strict=True):
+            called = after is not None and after.text == "(" and after.kind == "op"
+            plain = token.kind == "name" and token.text not in _WORDS and not called
             if plain or token.kind == "quoted":
                 names.setdefault(token.text, (token.start, token.end))
         places = dict(names)

@@ -11,7 +11,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-__all__ = ["BINARY", "COMPARE", "CONSTANTS", "FUNCTIONS", "UNARY", "Function", "apply", "foldable"]
+__all__ = [
+    "BINARY",
+    "COMPARE",
+    "CONSTANTS",
+    "FUNCTIONS",
+    "RESERVED",
+    "UNARY",
+    "Function",
+    "apply",
+    "foldable",
+]
 
 BINARY: dict[type[ast.AST], Callable[[Any, Any], Any]] = {
     ast.Add: operator.add,
@@ -39,6 +49,14 @@ _NUMPY_ONE = (
 )
 _NUMPY_TWO = "arctan2 hypot power logaddexp"
 _SPECIAL = {"erf": 1, "erfc": 1, "expit": 1, "logit": 1, "gammaln": 1, "digamma": 1, "xlogy": 2}
+# Functions only where a bracket follows: else y0, gamma and their like are names.
+_CALLED = {
+    1: "erfcx erfi erfinv erfcinv dawsn log_expit ndtr ndtri log_ndtr gamma exprel entr exp1 expi "
+    "j0 j1 y0 y1 i0 i1 i0e i1e k0 k1 k0e k1e",
+    2: "xlog1py beta betaln binom gammainc gammaincc gammaincinv rel_entr jv yv iv kv boxcox stdtr "
+    "chdtr",
+    3: "voigt_profile betainc betaincc betaincinv fdtr",
+}
 _ALIASES = {
     "ln": "log",
     "asin": "arcsin",
@@ -90,12 +108,15 @@ def _function_table() -> dict[str, Function]:
     table = {name: Function(name, 1, 1) for name in _NUMPY_ONE.split()}
     table |= {name: Function(name, 2, 2) for name in _NUMPY_TWO.split()}
     table |= {name: Function(name, n, n, special=True) for name, n in _SPECIAL.items()}
+    for n, names in _CALLED.items():
+        table |= {name: Function(name, n, n, special=True) for name in names.split()}
     table |= {name: Function(name, 2, None) for name in ("minimum", "maximum")}
     table |= {"where": Function("where", 3, 3), "clip": Function("clip", 3, 3)}
     return table | {alias: table[name] for alias, name in _ALIASES.items()}
 
 
 FUNCTIONS = _function_table()
+RESERVED = FUNCTIONS.keys() - {name for names in _CALLED.values() for name in names.split()}
 CONSTANTS = {"pi": math.pi}
 
 

@@ -111,11 +111,13 @@ def _width(ch: str) -> int:
     return 2 if unicodedata.east_asian_width(ch) in "WF" else 1
 
 
-def tokenize(text: str, functions: Collection[str]) -> tuple[Token | None, list[Token]]:
+def tokenize(
+    text: str, functions: Collection[str], reserved: Collection[str] | None = None
+) -> tuple[Token | None, list[Token]]:
     """Cut a formula into its target (or None) and the checked tokens of its right-hand side.
 
     Raises `FormulaError` for anything that is not an expression of numbers, names, operators and
-    calls of `functions`.
+    calls of `functions`; those that are `reserved` (all, unless some are named) are no names.
 
     >>> target, tokens = tokenize("y = 2 * sin(x)", {"sin"})
     >>> target.text, [token.text for token in tokens]
@@ -131,7 +133,7 @@ def tokenize(text: str, functions: Collection[str]) -> tuple[Token | None, list[
         )
     tokens = _lex(text)
     target, body = _split_target(text, tokens)
-    _check(text, body, functions)
+    _check(text, body, functions, functions if reserved is None else reserved)
     return target, body
 
 
@@ -239,7 +241,9 @@ def _check_word(text: str, token: Token) -> None:
         )
 
 
-def _check(text: str, tokens: list[Token], functions: Collection[str]) -> None:
+def _check(
+    text: str, tokens: list[Token], functions: Collection[str], reserved: Collection[str]
+) -> None:
     """Refuse whatever is not an expression: operands and operators alternate, brackets match."""
     if not tokens:
         refuse(text, 0, 1, "the formula is empty", "write target = expression, e.g. y = a*x + b")
@@ -254,7 +258,7 @@ def _check(text: str, tokens: list[Token], functions: Collection[str]) -> None:
             operand_next = _after_operand(text, tokens, index, opened)
         elif token.kind != "op":
             if token.kind == "name":
-                _check_function(text, token, called, functions)
+                _check_function(text, token, called, functions if called else reserved)
             operand_next = token.kind == "name" and called
         elif token.text == "(":
             opened.append((token, before is not None and before.kind == "name"))

@@ -9,13 +9,15 @@ from typing import Any
 import numpy as np
 
 from descend.errors import NotCoveredError
-from descend.graph.elementwise import call, cast, full_like, select
+from descend.graph.elementwise import call, full_like, select
 from descend.graph.linear import reduce_sum
 from descend.graph.node import Node
 from descend.graph.selection import reduce_max
+from descend.graph.special import BESSEL, bessel
 from descend.trace.context import note, where
 from descend.trace.numpy_elementwise import apply_ufunc
 from descend.trace.numpy_reductions import unreduced
+from descend.trace.numpy_shape import tensor_of
 from descend.trace.operands import deliver, float_node
 from descend.trace.regions import reshaped
 from descend.trace.table import covers
@@ -86,50 +88,72 @@ def _log_softmax(x: Any, axis: Any = None) -> Any:
     return deliver(call("sub", moved, unreduced(total, node.shape, axes)))
 
 
-def _gamma_node(x: Node) -> Node:
-    """exp(log|Γ|) with Γ's sign: negative between -1 and 0, -3 and -2, …"""
-    odd = call("ne", call("mod", call("floor", x), 2.0), 0.0)
-    negative = call("and", call("lt", x, 0.0), odd)
-    size = call("exp", call("gammaln", x))
-    return select(negative, call("neg", size), size)
-
-
-@covers("gamma", module=SPECIAL, remark="through gammaln: a few ulp of its logarithm")
-def _gamma(x: Any, out: Any = None) -> Any:
-    return deliver(_gamma_node(float_node(x)), out)
-
-
 @covers("factorial", module=SPECIAL, remark="exact=False")
 def _factorial(n: Any, exact: bool = False, extend: str = "zero") -> Any:
     x = float_node(n)
-    return wrap(note(select(call("lt", x, 0.0), full_like(x, 0), _gamma_node(call("add", x, 1.0)))))
+    value = call("gamma", call("add", x, 1.0))
+    return wrap(note(select(call("lt", x, 0.0), full_like(x, 0), value)))
 
 
-def _beta_parts(a: Any, b: Any) -> tuple[Node, Node, Node]:
-    x, y = wrap(float_node(a)), wrap(float_node(b))
-    dtype = np.result_type(x.dtype, y.dtype)
-    shape = broadcast_shapes([x.extents, y.extents])
-    p, q = (to_shape(cast(v.node, dtype), shape) for v in (x, y))
-    return p, q, call("add", p, q)
+@covers("softplus", module=SPECIAL)
+def _softplus(x: Any, **kwargs: Any) -> Any:
+    """log(1 + exp(x)) is -log(expit(-x))."""
+    return -apply_ufunc(load_special()["log_expit"], (-tensor_of(x),), kwargs)
 
 
-@covers("betaln", module=SPECIAL, remark="for positive arguments")
-def _betaln(a: Any, b: Any, out: Any = None) -> Any:
-    p, q, total = (call("gammaln", v) for v in _beta_parts(a, b))
-    return deliver(call("sub", call("add", p, q), total), out)
+# --- functions of an order ------------------------------------------------------------------------
 
 
-@covers("beta", module=SPECIAL, remark="for positive arguments")
-def _beta(a: Any, b: Any, out: Any = None) -> Any:
-    return deliver(call("exp", _betaln(a, b).node), out)
+def _known_order(name: str, order: Any) -> float:
+    """An order as a number; nothing is differentiated by it."""
+    if is_traced(order) or np.ndim(order):
+        raise NotCoveredError(
+            f"scipy.special.{name} of an order that is not a known number",
+            where=where(),
+            remedy="give the order as a number; there is no derivative by it",
+        )
+    return float(order)
+
+
+def _whole(name: str, order: float) -> int:
+    if order != int(order):
+        raise NotCoveredError(f"scipy.special.{name} of the order {order}", where=where())
+    return int(order)
+
+
+def _bessel_entry(name: str, primitive: str, whole: bool) -> None:
+    @covers(name, module=SPECIAL, remark="for an order of known value")
+    def entry(v: Any, z: Any, out: Any = None) -> Any:
+        order = _known_order(name, v)
+        if whole:
+            _whole(name, order)
+        return deliver(bessel(primitive, order, float_node(z)), out)
+
+
+for _name in BESSEL:
+    _bessel_entry(_name, _name, False)
+for _name, _primitive in (("jn", "jv"), ("yn", "yv"), ("kn", "kv")):
+    _bessel_entry(_name, _primitive, True)
 
 
 @covers("polygamma", module=SPECIAL, remark="for an order of known value")
 def _polygamma(n: Any, x: Any) -> Any:
-    if is_traced(n) or np.ndim(n):
-        raise NotCoveredError("polygamma of an order that is not a known number", where=where())
-    order = int(n)
+    order = _whole("polygamma", _known_order("polygamma", n))
     node = float_node(x)
-    if order == 0:
-        return deliver(call("digamma", node))
-    return deliver(call("polygamma", node, order=order))
+    return deliver(call("polygamma", node, order=order) if order else call("digamma", node))
+
+
+@covers("expn", module=SPECIAL, remark="for an order of known value")
+def _expn(n: Any, x: Any, out: Any = None) -> Any:
+    return deliver(call("expn", float_node(x), order=_whole("expn", _known_order("expn", n))), out)
+
+
+@covers("zeta", module=SPECIAL, remark="in its second argument, for a first one of known value")
+def _zeta(x: Any, q: Any = None, out: Any = None) -> Any:
+    if q is None:
+        raise NotCoveredError(
+            "scipy.special.zeta has no derivative here by its first argument",
+            where=where(),
+            remedy="call it outside of the model, if its argument is known",
+        )
+    return deliver(call("zeta", float_node(q), order=_known_order("zeta", x)), out)

@@ -16,6 +16,7 @@ from descend.graph.elementwise import call, cast, full_like, select
 from descend.graph.node import Node
 from descend.graph.primitive import PRIMITIVES
 from descend.lean import dataclass
+from descend.trace.special_rules import SPECIAL_EMIT
 
 __all__ = ["RULES", "SPECIAL_NAMES", "Rule", "load_special", "rule_for", "truth"]
 
@@ -235,94 +236,7 @@ RULES: dict[str, Rule] = {n: Rule(n, getattr(np, n), emit) for n, emit in _EMIT.
 _BY_UFUNC: dict[np.ufunc, Rule] = {rule.ufunc: rule for rule in RULES.values()}
 
 
-def _logit(p: Node) -> Node:
-    """log(p / (1 - p)), exact near one half: log1p where p is not small."""
-    near = call("sub", call("mul", p, 2.0), 1.0)
-    inside = call("lt", call("abs", near), 0.4)
-    safe = select(inside, near, full_like(p, 0))
-    middle = call("sub", call("log1p", safe), call("log1p", call("neg", safe)))
-    outer = select(inside, full_like(p, 0.25), p)
-    tail = call("sub", call("log", outer), call("log1p", call("neg", outer)))
-    return select(inside, middle, tail)
-
-
-def _xlogy(x: Node, y: Node) -> Node:
-    return select(_isnan(y), y, call("mul0", x, call("log", y)))
-
-
-def _xlog1py(x: Node, y: Node) -> Node:
-    return select(_isnan(y), y, call("mul0", x, call("log1p", y)))
-
-
-def _entr(x: Node) -> Node:
-    inside = call("neg", call("mul0", x, call("log", x)))
-    return select(call("lt", x, 0), full_like(x, -math.inf), inside)
-
-
-def _rel_entr(x: Node, y: Node) -> Node:
-    """x log(x / y), 0 at x = 0 ≤ y, infinite outside the quadrant."""
-    valid = call("and", call("le", full_like(x, 0), x), call("le", full_like(y, 0), y))
-    valid = call("or", valid, call("or", _isnan(x), _isnan(y)))
-    inside = call("mul0", x, call("sub", call("log", x), call("log", y)))
-    return select(valid, inside, full_like(x, math.inf))
-
-
-def _kl_div(x: Node, y: Node) -> Node:
-    return call("add", call("sub", _rel_entr(x, y), x), y)
-
-
-def _log_expit(x: Node) -> Node:
-    """-log(1 + exp(-x)), without overflow: min(x, 0) - log1p(exp(-|x|)), smooth at 0."""
-    below = call("lt", x, 0)
-    shrink = call("exp", select(below, x, call("neg", x)))
-    return call("sub", select(below, x, full_like(x, 0)), call("log1p", shrink))
-
-
-def _ndtr(x: Node) -> Node:
-    return call("mul", call("erfc", call("mul", x, -math.sqrt(0.5))), 0.5)
-
-
-def _huber(delta: Node, r: Node) -> Node:
-    size = call("abs", r)
-    near = call("mul", call("mul", r, r), 0.5)
-    far = call("mul", delta, call("sub", size, call("mul", delta, 0.5)))
-    inside = select(call("le", size, delta), near, far)
-    return select(call("lt", delta, 0), full_like(r, math.inf), inside)
-
-
-def _pseudo_huber(delta: Node, r: Node) -> Node:
-    ratio = call("div", r, delta)
-    grown = call("add", call("mul", ratio, ratio), 1.0)
-    bowl = call("sub", call("sqrt", grown), 1.0)
-    return call("mul", call("mul", delta, delta), bowl)
-
-
-_SPECIAL_EMIT: dict[str, Emit] = {
-    "erf": _primitive("erf"),
-    "erfc": _primitive("erfc"),
-    "expit": _primitive("expit"),
-    "logit": _logit,
-    "log_expit": _log_expit,
-    "xlogy": _xlogy,
-    "xlog1py": _xlog1py,
-    "gammaln": _primitive("gammaln"),
-    "loggamma": _primitive("gammaln"),
-    "digamma": _primitive("digamma"),
-    "psi": _primitive("digamma"),
-    "entr": _entr,
-    "rel_entr": _rel_entr,
-    "kl_div": _kl_div,
-    "ndtr": _ndtr,
-    "huber": _huber,
-    "pseudo_huber": _pseudo_huber,
-    "exp2": _primitive("exp2"),
-    "exp10": lambda x: call("pow", full_like(x, 10.0), x),
-    "expm1": _primitive("expm1"),
-    "log1p": _primitive("log1p"),
-    "cbrt": _primitive("cbrt"),
-}
-
-SPECIAL_NAMES = tuple(_SPECIAL_EMIT)
+SPECIAL_NAMES = tuple(SPECIAL_EMIT)
 SPECIAL_RULES: dict[str, Rule] = {}
 
 
@@ -331,10 +245,11 @@ def load_special() -> dict[str, Rule]:
     if not SPECIAL_RULES:
         from scipy import special
 
-        for name, emit in _SPECIAL_EMIT.items():
-            rule = Rule(name, getattr(special, name), emit)
-            SPECIAL_RULES[name] = rule
-            _BY_UFUNC[rule.ufunc] = rule
+        for name, emit in SPECIAL_EMIT.items():
+            ufunc = getattr(special, name, None)
+            if ufunc is not None:  # some came with later versions
+                rule = SPECIAL_RULES[name] = Rule(name, ufunc, emit)
+                _BY_UFUNC[ufunc] = rule
     return SPECIAL_RULES
 
 

@@ -59,6 +59,105 @@ case(
 )
 case("logsumexp", lambda a, b: special.logsumexp([a, b]), X0, X1, module=SPECIAL)
 case("beta betaln", lambda a, b: (special.beta(a, b), special.betaln(a, b)), P, U, module=SPECIAL)
+for _name in [
+    "erfinv", "erfcx", "erfi", "dawsn", "log_ndtr", "exprel", "cosm1", "softplus",
+    "j0", "j1", "i0", "i1", "i0e", "i1e", "jv jn", "iv", "ive",
+]:  # fmt: skip
+    _first, _, _rest = _name.partition(" ")
+    if not hasattr(special, _first):
+        continue
+    _orders = (0, 1, 2) if _name in ("jv jn", "iv", "ive") else ()
+
+    def _model(u, _name=_first, _orders=_orders):
+        function = getattr(special, _name)
+        # Away from 0, where the scaled functions have a kink.
+        x = -u - 0.1 if _name.endswith("e") else 4 * u - 1.5
+        values = [function(n, x) for n in _orders] or [function(x / 4)]
+        return values[0] if len(values) == 1 else tuple(values)
+
+    case(_name, _model, U, module=SPECIAL)
+for _name in ["erfcinv", "ndtri", "exp1", "expi", "y0", "y1", "k0", "k1", "k0e", "k1e", "gamma"]:
+    case(_name, lambda u, _name=_name: getattr(special, _name)(u), U, module=SPECIAL)
+case(
+    "yv yn kv kn kve",
+    lambda u: (
+        special.yv(2, u),
+        special.yn(1, u),
+        special.kv(1.5, u),
+        special.kn(2, u),
+        special.kve(0, u),
+    ),
+    U,
+    module=SPECIAL,
+)
+case(
+    "gammainc gammaincc gammaincinv",
+    lambda p, u: (
+        special.gammainc(p, 3 * u),
+        special.gammaincc(p, 3 * u),
+        special.gammaincinv(p, u),
+    ),
+    P,
+    U,
+    module=SPECIAL,
+)
+case(
+    "betainc betaincc betaincinv",
+    lambda p, u: (
+        special.betainc(p, 1.5, u),
+        special.betaincc(0.8, p, u),
+        special.betaincinv(p, 2.0, u),
+    ),
+    P,
+    U,
+    module=SPECIAL,
+)
+case(
+    "binom poch boxcox boxcox1p",
+    lambda p, u: (
+        special.binom(p, u),
+        special.poch(p, u),
+        special.boxcox(p, u - 0.5),
+        special.boxcox(p, 0.0),
+        special.boxcox1p(p, u),
+    ),
+    P,
+    U,
+    module=SPECIAL,
+)
+case(
+    "gdtr gdtrc chdtr chdtrc fdtr fdtrc stdtr",
+    lambda p, u: (
+        special.gdtr(0.7, p, u),
+        special.gdtrc(p, 1.2, u),
+        special.chdtr(p, 3 * u),
+        special.chdtrc(p, 3 * u),
+        special.fdtr(p, 4.0, u),
+        special.fdtrc(3.0, p, u),
+        special.stdtr(p, 4 * u - 1.3),
+    ),
+    P,
+    U,
+    module=SPECIAL,
+)
+case(
+    "voigt_profile",
+    lambda a, u, p: (
+        special.voigt_profile(a, u, p),
+        special.voigt_profile(a, 0.0, p),
+        special.voigt_profile(a, u, 0.0),
+    ),
+    A,
+    U,
+    P,
+    module=SPECIAL,
+)
+case(
+    "expn zeta",
+    lambda p: (special.expn(0, p), special.expn(3, p), special.zeta(2.5, p), special.zeta(4, p)),
+    P,
+    module=SPECIAL,
+)
 case("polygamma", lambda a: (special.polygamma(0, a), special.polygamma(2, a)), P, module=SPECIAL)
 # --- math and builtins ------------------------------------------------------------------------
 for _name in [

@@ -27,6 +27,7 @@ from descend.compile.elementary.exponential import cosh, exp, exp2, expit, expm1
 from descend.compile.elementary.gamma import digamma, gammaln, polygamma
 from descend.compile.elementary.gaussian import erf, erfc
 from descend.compile.elementary.inverse import arccos, arcsin, arctan, arctan2
+from descend.compile.elementary.library import LIBRARY
 from descend.compile.elementary.logarithm import (
     arccosh,
     arcsinh,
@@ -41,7 +42,7 @@ from descend.compile.elementary.roots import cbrt, hypot
 from descend.compile.elementary.trigonometric import cos, sin, tan
 from descend.compile.lanes import Emitter, Value
 
-__all__ = ["ELEMENTARY"]
+__all__ = ["ELEMENTARY", "LIBRARY"]
 
 ELEMENTARY: dict[str, Callable[..., Value]] = {
     "sqrt": Emitter.sqrt,
@@ -77,4 +78,5 @@ ELEMENTARY: dict[str, Callable[..., Value]] = {
     "gammaln": gammaln,
     "digamma": digamma,
     "polygamma": polygamma,
+    **LIBRARY,
 }

@@ -1,0 +1,115 @@
+"""Functions that a library computes: one call for each lane, through a pointer of the table."""
+
+from __future__ import annotations
+
+import math
+import platform
+from collections.abc import Callable
+from typing import Any
+
+from descend.compile.elementary.formats import through_double
+from descend.compile.elementary.gamma import polygamma
+from descend.compile.evaluation import NotNative
+from descend.compile.lanes import Emitter, Value
+from descend.compile.library import special_name
+from descend.graph.special import BESSEL, library_function
+
+__all__ = ["LIBRARY"]
+
+Function = Callable[..., Value]
+
+_PLAIN = (
+    "gamma", "betaln", "beta", "binom", "poch", "erfinv", "erfcinv", "ndtri", "erfcx", "erfi",
+    "dawsn", "log_ndtr", "exp1", "expi", "gammainc", "gammaincc", "gammaincinv", "betainc",
+    "betaincc", "betaincinv",
+)  # fmt: skip
+
+
+def _called(e: Emitter, name: str, function: str, args: tuple[Value, ...]) -> Value:
+    """The function on every lane of float64 arguments."""
+    exported = special_name(function, len(args))
+    if exported is None:
+        raise NotNative(name)
+    pointer = e.library("special", exported)
+    return _each_lane(
+        e, args, lambda row: f"call double {pointer}({', '.join(v.typed for v in row)}, i32 0)"
+    )
+
+
+def _each_lane(
+    e: Emitter, args: tuple[Value, ...], text: Callable[[tuple[Value, ...]], str]
+) -> Value:
+    width = args[0].width
+    if width == 1:
+        return e.op(text(args), "f64", 1)
+    result = e.like(args[0], 0.0)
+    for lane in range(width):
+        row = tuple(e.extract(a, lane) for a in args)
+        result = e.insert(result, e.op(text(row), "f64", 1), lane)
+    return result
+
+
+def _plain(name: str) -> Function:
+    @through_double
+    def emit(e: Emitter, *args: Value) -> Value:
+        return _called(e, name, name, args)
+
+    return emit
+
+
+def _of_order(name: str) -> Function:
+    @through_double
+    def emit(e: Emitter, *args: Value, **attrs: Any) -> Value:
+        function, before = library_function(name, attrs["order"])
+        numbers = tuple(e.const(n, "f64", args[0].width) for n in before)
+        return _called(e, name, function, (*numbers, *args))
+
+    return emit
+
+
+@through_double
+def expn(e: Emitter, x: Value, *, order: int) -> Value:
+    """The exponential integral of a known order."""
+    return _called(e, "expn", "expn", (e.const(float(order), "f64", x.width), x))
+
+
+@through_double
+def zeta(e: Emitter, q: Value, *, order: float) -> Value:
+    """Hurwitz' zeta function of a whole exponent s: (-1)^s/(s-1)! times polygamma."""
+    if order != int(order) or order < 2:
+        raise NotNative("zeta of an exponent that is not whole")
+    s = int(order)
+    return e.mul(polygamma(e, q, order=s - 1), (-1.0) ** s / math.factorial(s - 1))
+
+
+@through_double
+def wofz_real(e: Emitter, x: Value, y: Value) -> Value:
+    """Re w(x + iy): √π times the Voigt profile with σ = √½."""
+    sigma = e.const(math.sqrt(0.5), "f64", x.width)
+    return e.mul(_called(e, "wofz", "voigt_profile", (x, sigma, y)), math.sqrt(math.pi))
+
+
+@through_double
+def wofz_imag(e: Emitter, x: Value, y: Value) -> Value:
+    """Im w(x + iy). Complex numbers go in and come out as two registers, but not on Windows."""
+    if platform.system() == "Windows":
+        raise NotNative("wofz")
+    pointer = e.library("special", "wofz")
+
+    def text(row: tuple[Value, ...]) -> str:
+        typed = ", ".join(v.typed for v in row)
+        pair = e.fresh("z")
+        e.line(f"{pair} = call {{ double, double }} {pointer}({typed}, i32 0)")
+        return f"extractvalue {{ double, double }} {pair}, 1"
+
+    return _each_lane(e, (x, y), text)
+
+
+LIBRARY: dict[str, Function] = {
+    **{name: _plain(name) for name in _PLAIN},
+    **{name: _of_order(name) for name in BESSEL},
+    "expn": expn,
+    "zeta": zeta,
+    "wofz_real": wofz_real,
+    "wofz_imag": wofz_imag,
+}
