@@ -46,7 +46,7 @@ def optimizers(x, y) -> None:
         descend.Adagrad(lr=0.5),
         descend.RMSprop(lr=0.01),
         descend.Adam(lr=0.01),
-        descend.AdamW(lr=0.01, weight_decay=0.0),
+        descend.AdamW(lr=0.01, weight_decay=0.001),
     ):
         title = type(rule).__name__ + (" with momentum" if getattr(rule, "momentum", 0) else "")
         fit = descend.fit(model, x, y, start=START, optimizer=rule, batch_size=20, epochs=1000)

@@ -241,6 +241,9 @@ def scan(
     Returns:
         the last carry, and the outputs stacked along a new first axis.
 
+    An index that is made in the iteration and lies outside of its array raises no error, unlike
+    elsewhere: nothing is read out of bounds, but what is read has no meaning.
+
     >>> import numpy as np
     >>> scan(lambda total, x: (total + x, total), 0.0, np.array([1.0, 2.0, 3.0]))
     (np.float64(6.0), array([0., 1., 3.]))

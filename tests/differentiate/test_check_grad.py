@@ -68,3 +68,11 @@ def test_the_differences_themselves() -> None:
         assert found == pytest.approx(exact[k], rel=1e-10)
         assert abs(found - exact[k]) <= 10 * error
     assert complex_step(lambda z: np.floor(z[0]), x, 0) is None
+
+
+def test_one_number_is_reported_as_it_is() -> None:
+    check = check_grad(lambda x: 3 * x**2, 1.0)
+    assert (check.found, check.expected) == (pytest.approx(6, rel=1e-14), pytest.approx(6))
+    assert str(check).startswith("the gradient agrees with complex step")
+    several = check_grad(lambda x: 3 * x**2, np.array([1.0, 2.0]))
+    assert str(several).startswith("the gradient of a weighted sum of the results agrees with")

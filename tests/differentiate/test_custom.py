@@ -141,3 +141,14 @@ def too_few() -> Any:
 def test_wrong_rules_are_answered_in_words(call: Any, words: str) -> None:
     with pytest.raises(UsageError, match=words):
         call()
+
+
+def test_a_rule_may_call_the_function_itself() -> None:
+    @custom_derivative
+    def softplus(z: Any) -> Any:
+        return np.log1p(np.exp(z))
+
+    softplus.defvjp(lambda z: (softplus(z), z), lambda z, g: (g / (1 + np.exp(-z)),))
+    value, slope = value_and_grad(softplus)(0.3)
+    assert value == pytest.approx(np.log1p(np.exp(0.3)), rel=1e-15)
+    assert slope == pytest.approx(1 / (1 + np.exp(-0.3)), rel=1e-15)

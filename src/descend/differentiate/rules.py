@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from descend.graph.node import Node
 from descend.graph.source import input_node
 from descend.graph.subgraph import Body, close_over
 from descend.trace.context import current
+from descend.trace.stand_ins import model_of
 from descend.trace.tensor import Tensor, as_node, wrap
 from descend.trace.trace import trace_function
 from descend.trace.tree import Tree, flatten, unflatten
@@ -23,6 +25,7 @@ from descend.trace.tree import Tree, flatten, unflatten
 __all__ = ["CustomDerivative"]
 
 Function = Callable[..., Any]
+_ruling: ContextVar[frozenset[Any]] = ContextVar("descend_ruling", default=frozenset())
 
 
 class CustomDerivative:
@@ -48,14 +51,22 @@ class CustomDerivative:
         self.kind, self.rule, self.backward = "vjp", fwd, bwd
 
     def __call__(self, *args: Any) -> Any:
-        if current() is None:
+        trace = current()
+        if trace is None:
             return self.function(*args)
         if self.rule is None:
             raise UsageError(
                 f"custom_derivative: {self.__name__} has no rule yet",
                 remedy=f"give it one with {self.__name__}.defjvp or {self.__name__}.defvjp",
             )
-        return self._apply(args)
+        if self in _ruling.get():
+            # The rule itself calls the function: its value is meant.
+            return model_of(self.function, trace)(*args)
+        token = _ruling.set(_ruling.get() | {self})
+        try:
+            return self._apply(args)
+        finally:
+            _ruling.reset(token)
 
     def _apply(self, args: tuple[Any, ...]) -> Any:
         leaves, form = flatten(args)
