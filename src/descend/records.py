@@ -336,6 +336,7 @@ class FitRecord(_Record):
     correlation: NDArray[Any] | None = None  # (p, p)
     covariance_names: tuple[str, ...] = ()
     errors_note: str = ""  # why there are no standard errors
+    findings: list[str] = field(default_factory=list)  # what the data leave undetermined
     loss: float = math.nan  # evaluated anew at params
     running_loss: float = math.nan  # mean over the last epoch, while the parameters moved
     validation_loss: float = math.nan  # at params
@@ -345,6 +346,7 @@ class FitRecord(_Record):
     dof: int | None = None
     r2: float = math.nan
     aic: float = math.nan
+    aicc: float = math.nan
     bic: float = math.nan
 
     # the course

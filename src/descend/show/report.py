@@ -169,6 +169,7 @@ def _statistics(record: FitRecord) -> Section:
         ("residual spread", spread, "square root of reduced chi²"),
         ("R²", record.r2, "share of the variance explained"),
         ("AIC", record.aic, "Akaike's criterion"),
+        ("AICc", record.aicc, "the same, corrected for few rows"),
         ("BIC", record.bic, "Schwarz's criterion"),
     ]
     shown = [entry for entry in entries if entry[0] == "loss" or not math.isnan(entry[1])]
@@ -265,7 +266,7 @@ def _parameter_remarks(record: FitRecord) -> list[str]:
         remarks.append(f"— no standard errors: {record.errors_note or NOT_ARRIVED}.")
     elif any(math.isnan(error) for error in _free(record, _numbers(record.stderr))):
         remarks.append(f"— no standard error: {record.errors_note or UNDETERMINED}.")
-    return remarks
+    return remarks + record.findings
 
 
 def _free(record: FitRecord, numbers: Mapping[str, float]) -> Iterator[float]:

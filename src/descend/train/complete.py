@@ -17,7 +17,7 @@ from descend.trace.tree import unflatten
 from descend.train.build import Built
 from descend.train.job import Job
 from descend.train.rows import Rows
-from descend.train.statistics import errors_of, goodness
+from descend.uncertainty.covariance import errors_of, goodness
 
 if TYPE_CHECKING:
     from descend.train.results import Fit
@@ -114,7 +114,7 @@ class Completion:
         fit.r2 = found.r2
         if scaled is not None:
             fit.chi2, fit.reduced_chi2, fit.dof = found.chi2, found.reduced_chi2, found.dof
-            fit.aic, fit.bic = found.aic, found.bic
+            fit.aic, fit.aicc, fit.bic = found.aic, found.aicc, found.bic
 
     def _unit(self) -> float:
         """By what a scaled residual of the program becomes one of the original units."""
@@ -132,8 +132,8 @@ class Completion:
         found = errors_of(
             np.asarray(jacobian, np.float64), r, params, r.size - len(names), self.absolute, names
         )
+        fit.errors_note, fit.findings = found.note, list(found.findings)
         if found.covariance is None:
-            fit.errors_note = found.note
             return
         fit.covariance, fit.covariance_names = found.covariance, tuple(names)
         error = np.sqrt(np.diag(found.covariance))

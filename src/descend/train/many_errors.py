@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from descend.methods.linear_algebra import cholesky
-from descend.train.statistics import ARRIVED, ROUNDING
+from descend.uncertainty.covariance import ARRIVED, ROUNDING
 
 __all__ = ["judged"]
 

@@ -1,0 +1,175 @@
+"""What the residuals at the end say: goodness of fit, covariance, standard errors."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from descend.lean import dataclass
+from descend.uncertainty.words import correlated, hardly_determined, undetermined
+
+__all__ = ["ARRIVED", "ROUNDING", "Errors", "Goodness", "errors_of", "goodness"]
+
+ARRIVED = 0.01  # the predicted step may be this share of each standard error
+ROUNDING = 1e-9  # or this share of the parameter itself
+MIXED = 1e-6  # a parameter this far into an undetermined direction has no error of its own
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+@dataclass(frozen=True)
+class Goodness:
+    """Numbers that judge a fit by its residuals; chi² has its sigmas and weights in it."""
+
+    chi2: float
+    reduced_chi2: float
+    dof: int
+    r2: float
+    aic: float
+    aicc: float
+    bic: float
+
+
+@dataclass(frozen=True)
+class Errors:
+    """The covariance of the parameters.
+
+    Attributes:
+        covariance: (p, p), NaN for parameters without an error; None where there is none at all.
+        note: in a few words, why an error is missing.
+        findings: what the data leave undetermined, in sentences.
+    """
+
+    covariance: Array | None
+    note: str = ""
+    findings: tuple[str, ...] = ()
+
+
+@np.errstate(all="ignore")
+def goodness(residual: Array, y: Array, weight: Array | None, p: int) -> Goodness:
+    """Judge a fit of p numbers by its scaled residuals (any shape).
+
+    aic = n·ln(chi²/n) + 2p and bic = n·ln(chi²/n) + p·ln(n), as lmfit has them (Akaike 1974,
+    Schwarz 1978); aicc = aic + 2p(p + 1)/(n - p - 1) (Hurvich and Tsai 1989);
+    r2 = 1 - chi² / Σ w·(y - mean)², the mean weighted alike.
+
+    Args:
+        weight: what multiplies the squares, shaped like y or (rows,); None for ones.
+
+    >>> g = goodness(np.array([1.0, -1.0, 0.0]), np.array([1.0, 2.0, 3.0]), None, 1)
+    >>> g.chi2, g.reduced_chi2, g.dof, g.r2
+    (2.0, 1.0, 2, 0.0)
+    """
+    n = residual.size
+    chi2 = float(np.sum(np.square(residual, dtype=np.float64)))
+    dof = n - p
+    w = np.ones(y.shape) if weight is None else np.broadcast_to(_like(weight, y), y.shape)
+    total = np.sum(w)
+    mean = np.sum(w * y) / total if total > 0 else math.nan
+    spread = float(np.sum(w * (y - mean) ** 2))
+    log = n * math.log(chi2 / n) if chi2 > 0 else -math.inf if chi2 == 0 else math.nan
+    small = 2 * p * (p + 1) / (dof - 1) if dof > 1 else math.nan
+    return Goodness(
+        chi2,
+        chi2 / dof if dof > 0 else math.nan,
+        dof,
+        1 - chi2 / spread if spread > 0 else math.nan,
+        log + 2 * p,
+        log + 2 * p + small,
+        log + p * math.log(n),
+    )
+
+
+def _like(weight: Array, y: Array) -> Array:
+    return weight.reshape(weight.shape + (1,) * (y.ndim - weight.ndim))
+
+
+def errors_of(
+    jacobian: Array, residual: Array, params: Array, dof: int, absolute: bool, names: list[str],
+    held: Array | None = None,
+) -> Errors:  # fmt: skip
+    """The covariance (JᵀJ)⁻¹·s², with s² = chi²/dof, or 1 if the sigmas are absolute.
+
+    It is given only at a minimum: where the predicted Gauss–Newton step is below 1 % of every
+    standard error (or within rounding of the parameter). A parameter that the data do not
+    determine, or that a bound holds, has NaN; the others' errors are given all the same.
+
+    Args:
+        jacobian: (n, p) derivatives of the scaled residuals.
+        residual: (n,) scaled residuals.
+        params: (p,) the parameters.
+        held: (p,) which of them a bound keeps from going on.
+
+    Golub and Van Loan, "Matrix Computations" (2013), section 5.3: by QR and the SVD of R, with
+    columns scaled to length one so that units do not matter.
+    """
+    n, p = jacobian.shape
+    if not (np.isfinite(jacobian).all() and np.isfinite(residual).all()):
+        return Errors(None, "the residuals or their derivatives are not finite")
+    if dof <= 0 and not absolute:
+        return Errors(None, f"{n} values leave no degree of freedom for {p} parameters")
+    spread = 1.0 if absolute else float(residual @ residual) / dof
+    scale = np.sqrt(np.sum(jacobian**2, axis=0))
+    idle = scale == 0
+    free = np.flatnonzero(~idle & (True if held is None else ~held))
+    notes = _idle_note([name for name, i in zip(names, idle, strict=True) if i])
+    if not free.size:
+        return Errors(None, "; ".join(notes) or "every parameter lies on a bound")
+    inner = _inner(
+        jacobian[:, free] / scale[free], residual, scale[free], params[free],
+        [names[i] for i in free], spread,
+    )  # fmt: skip
+    findings = (*(_sentence(note) for note in notes), *inner.findings)
+    notes += [inner.note] if inner.note else []
+    if inner.covariance is None:
+        return Errors(None, "; ".join(notes), findings)
+    covariance = np.full((p, p), math.nan)
+    covariance[np.ix_(free, free)] = inner.covariance
+    return Errors(covariance, "; ".join(notes), findings)
+
+
+def _idle_note(idle: list[str]) -> list[str]:
+    return [f"the prediction does not depend on {', '.join(idle)}"] if idle else []
+
+
+def _sentence(note: str) -> str:
+    return f"{note[0].upper()}{note[1:]}: leave it out of the model, or fix it."
+
+
+def _inner(
+    scaled: Array, residual: Array, scale: Array, params: Array, names: list[str], spread: float
+) -> Errors:
+    """The covariance of the parameters that are free."""
+    n, p = scaled.shape
+    triangle = np.asarray(np.linalg.qr(np.column_stack([scaled, residual]), mode="r"))
+    _, singular, vt = np.linalg.svd(triangle[:, :p])
+    singular = np.concatenate([singular, np.zeros(p - len(singular))])
+    known = singular > singular[0] * np.finfo(np.float64).eps * max(n, p)
+    inverse = np.where(known, 1.0, 0.0) / np.where(known, singular, 1.0)
+    covariance = (vt.T * inverse**2) @ vt / np.outer(scale, scale) * spread
+    side = triangle[:, :p].T @ triangle[:, p]
+    step = (vt.T * inverse**2) @ (vt @ side) / scale
+    error = np.sqrt(np.diag(covariance))
+    near = np.abs(step) <= ARRIVED * error
+    if not np.all(near | (np.abs(step) <= ROUNDING * np.abs(params))):
+        return Errors(None, "the descent had not arrived")
+    if not known.all():
+        return _singular(covariance, vt[~known].T, scale, params, names)
+    with np.errstate(all="ignore"):
+        correlation = covariance / np.outer(error, error)
+    vague = hardly_determined(singular, vt, params, error, names)
+    return Errors(covariance, "", (*vague, *correlated(correlation, names)))
+
+
+def _singular(
+    covariance: Array, null: Array, scale: Array, params: Array, names: list[str]
+) -> Errors:
+    """What is left where some directions are not determined."""
+    lost = np.sqrt(np.sum(null**2, axis=1)) > MIXED
+    covariance = np.where(lost[:, None] | lost, math.nan, covariance)
+    tied = ", ".join(name for name, missing in zip(names, lost, strict=True) if missing)
+    note = f"the covariance is singular: the data do not determine {tied}"
+    findings = undetermined(null / scale[:, None], params, names)
+    return Errors(None if lost.all() else covariance, note, tuple(findings))
