@@ -24,6 +24,7 @@ __all__ = [
 DIRECT = 600  # up to this many rows every frequency is tried on the rows themselves
 OVERSAMPLING = 6  # frequencies per width of a peak of the periodogram
 FINE = 21
+MOST_PEAKS = 3
 MOST_REFINED = 4000  # rows
 CHUNK = 250_000  # numbers in one table of sines
 
@@ -105,7 +106,7 @@ def _baselines(x: Array, y: Array) -> list[Array]:
 
 
 def peaks(x: Array, y: Array) -> list[tuple[float, float]]:
-    """Centers and full widths at half height of the highest peak and the deepest trough.
+    """Centers and full widths at half height of the highest peaks and the deepest troughs.
 
     Over several baselines and at several degrees of smoothing: the right one is among them.
 
@@ -120,12 +121,31 @@ def peaks(x: Array, y: Array) -> list[tuple[float, float]]:
         calm = smoothed(y, width)
         for base in _baselines(x, calm):
             for sign in (1.0, -1.0):
-                found += _half_height(x, sign * (calm - base))
-    return list(dict.fromkeys(found))
+                found += _several(x, sign * (calm - base))
+    different = {
+        (round(10 * float(np.log(width))), round(10 * center / width)): (center, width)
+        for center, width in reversed(found)
+    }
+    return list(reversed(different.values()))
 
 
-def _half_height(x: Array, height: Array) -> list[tuple[float, float]]:
-    top = int(np.argmax(height))
+def _several(x: Array, height: Array) -> list[tuple[float, float]]:
+    """The highest peak, then the highest one outside of it, and so on."""
+    found: list[tuple[float, float]] = []
+    left = height.copy()
+    for _ in range(MOST_PEAKS):
+        top = int(np.argmax(left))
+        own = _half_height(x, height, top) if left[top] > height.max() / 5 else []
+        if not own:
+            break
+        found += own
+        reach = min(width for _, width in own)
+        left[np.abs(x - x[top]) <= reach] = -np.inf
+    return found
+
+
+def _half_height(x: Array, height: Array, top: int) -> list[tuple[float, float]]:
+    """Widths from both sides, from the nearer one (for a peak that overlaps) and by the area."""
     half = height[top] / 2
     if not half > 0:
         return []
@@ -145,6 +165,8 @@ def _half_height(x: Array, height: Array) -> list[tuple[float, float]]:
     full = max(float(full), least) if reach else span(x) / 2
     by_area = 0.94 * abs(float(np.trapezoid(height, x))) / (2 * half)
     widths = [full] + ([by_area] if least <= by_area <= 2 * span(x) else [])
+    if len(reach) == 2:
+        widths.append(max(2 * float(min(reach)), least))
     return [(at, w) for at in {center, float(x[top])} for w in widths]
 
 
@@ -190,7 +212,10 @@ def frequencies(x: Array, y: Array, most: int = 4, envelope: Array | None = None
     width, n = 2 * np.pi / span(x), x.size
     e = np.ones_like(x) if envelope is None else envelope
     if n <= DIRECT:
-        tried = width * np.arange(1, OVERSAMPLING * max(n // 2, 2) + 1) / OVERSAMPLING
+        steps = np.diff(x)
+        even = np.ptp(steps) <= 0.2 * np.mean(steps)
+        most_cycles = max(n // 2 if even else n, 2)  # uneven rows see beyond Nyquist's limit
+        tried = width * np.arange(1, OVERSAMPLING * most_cycles + 1) / OVERSAMPLING
         power = _powers(x, y, tried, e)
     else:
         even = np.linspace(x[0], x[-1], 2 * n)

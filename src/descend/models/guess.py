@@ -9,14 +9,16 @@ each part is found once more with the others in place.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+import itertools
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from descend.errors import UsageError, suggest
-from descend.models.kind import Array, Values
-from descend.models.tree import Single, Term, singles_of
+from descend.models.judge import gains, judged, judged_pair, polished, projected, squares
+from descend.models.kind import Values
+from descend.models.parts import Leaf, Product, Rows, Sum, multiplied, parts_of
 
 __all__ = ["guess_tree"]
 
@@ -24,110 +26,7 @@ MOST_SEEN = 20_000  # rows that proposals are read from
 MOST_JUDGED = 500  # rows that proposals are judged on
 CLIPPINGS = 6
 SWEEPS = 3
-
-
-class Rows(NamedTuple):
-    """Columns of data, sorted by the first, with the target."""
-
-    data: tuple[Array, ...]
-    y: Array
-
-    def where(self, kept: Any) -> Rows:
-        return Rows(tuple(column[kept] for column in self.data), self.y[kept])
-
-    def thinned(self, most: int) -> Rows:
-        """At most so many rows, evenly spread."""
-        n = self.y.size
-        return self if n <= most else self.where(np.linspace(0, n - 1, most).astype(np.intp))
-
-
-class Leaf(NamedTuple):
-    """One ready model with its prefix."""
-
-    single: Single
-    prefix: str
-
-    @property
-    def linear(self) -> tuple[str, ...]:
-        return tuple(self.prefix + name for name in self.single.kind.linear)
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        return tuple(self.prefix + name for name in self.single.kind.parameters)
-
-    def columns(self, data: Sequence[Any], values: Mapping[str, Any]) -> list[Any]:
-        """What each linear parameter is multiplied with."""
-        kind, found = self.single.kind, []
-        for own in kind.linear:
-            given = [
-                float(name == own) if name in kind.linear else values[self.prefix + name]
-                for name in kind.parameters
-            ]
-            found.append(kind.function(*data, *given))
-        return found
-
-    def value(self, data: Sequence[Any], values: Mapping[str, Any]) -> Any:
-        return self.single.kind.function(*data, *(values[name] for name in self.names))
-
-    def proposals(self, rows: Rows) -> list[Values]:
-        own = self.single.kind.candidates(rows.data, rows.y)
-        return [{self.prefix + name: v for name, v in entry.items()} for entry in own]
-
-
-class Product(NamedTuple):
-    """Parts that are multiplied; the first one's linear parameters carry the height."""
-
-    factors: tuple[Any, ...]
-
-    @property
-    def linear(self) -> tuple[str, ...]:
-        found: tuple[str, ...] = self.factors[0].linear
-        return found
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        return tuple(name for factor in self.factors for name in factor.names)
-
-    def columns(self, data: Sequence[Any], values: Mapping[str, Any]) -> list[Any]:
-        others = _multiplied(self.factors[1:], data, values)
-        return [column * others for column in self.factors[0].columns(data, values)]
-
-    def value(self, data: Sequence[Any], values: Mapping[str, Any]) -> Any:
-        return _multiplied(self.factors, data, values)
-
-    def proposals(self, rows: Rows) -> list[Values]:
-        """Each factor in turn from the target itself, the others from what then remains."""
-        return [_guess_product(self.factors, first, rows) for first in range(len(self.factors))]
-
-
-class Sum(NamedTuple):
-    """Parts that are added."""
-
-    parts: tuple[Any, ...]
-
-    @property
-    def linear(self) -> tuple[str, ...]:
-        return tuple(name for part in self.parts for name in part.linear)
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        return tuple(name for part in self.parts for name in part.names)
-
-    def columns(self, data: Sequence[Any], values: Mapping[str, Any]) -> list[Any]:
-        return [column for part in self.parts for column in part.columns(data, values)]
-
-    def value(self, data: Sequence[Any], values: Mapping[str, Any]) -> Any:
-        return sum(part.value(data, values) for part in self.parts)
-
-    def proposals(self, rows: Rows) -> list[Values]:
-        return [_guess_sum(self.parts, rows, {})]
-
-
-def _multiplied(factors: Iterable[Any], data: Sequence[Any], values: Mapping[str, Any]) -> Any:
-    total: Any = 1.0
-    for factor in factors:
-        total = total * factor.value(data, values)
-    return total
+MOST_PAIRS = 6
 
 
 def guess_tree(
@@ -135,8 +34,7 @@ def guess_tree(
 ) -> Values:
     """Values for every parameter of a tree of models; see `Model.guess`."""
     rows = _rows(x, y)
-    leaves = iter(Leaf(s, p) for s, p in zip(singles_of(tree), prefixes, strict=True))
-    whole = _parts(tree, leaves)
+    whole = parts_of(tree, prefixes)
     for name in given:
         if name not in whole.names:
             raise UsageError(
@@ -165,108 +63,48 @@ def _rows(x: Sequence[Any], y: Any) -> Rows:
     return Rows(tuple(data), target).thinned(MOST_SEEN)
 
 
-def _parts(tree: Any, leaves: Any) -> Any:
-    if isinstance(tree, Term):
-        parts = tuple(_parts(part, leaves) for part in tree.parts)
-        return Sum(parts) if tree.sign == "+" else Product(parts)
-    return next(leaves)
-
-
-# --- judging proposals
-
-
-def _solve(columns: list[Array], y: Array) -> Array:
-    """The linear least-squares coefficients, with columns of any scale."""
-    table = np.stack([np.broadcast_to(c, y.shape) for c in columns], axis=1)
-    scale = np.linalg.norm(table, axis=0)
-    usable = np.isfinite(scale) & (scale > 0)
-    best = np.zeros(len(columns))
-    if usable.any():
-        solved, *_ = np.linalg.lstsq(table[:, usable] / scale[usable], y, rcond=1e-10)
-        best[usable] = solved / scale[usable]
-    return best
-
-
-def _projected(parts: Sequence[Any], rows: Rows, values: Values, known: Values) -> Values:
-    """The values with the linear parameters of all parts solved for together."""
-    linear = [name for part in parts for name in part.linear]
-    columns = [c for part in parts for c in part.columns(rows.data, values)]
-    free = [k for k, name in enumerate(linear) if name not in known]
-    rest = rows.y - sum(
-        known[name] * columns[k] for k, name in enumerate(linear) if name in known
-    )
-    if free:
-        solved = _solve([columns[k] for k in free], np.asarray(rest))
-        values = values | {linear[k]: float(v) for k, v in zip(free, solved, strict=True)}
-    return values | known
-
-
-def _squares(parts: Sequence[Any], rows: Rows, values: Values) -> float:
-    residual = rows.y - sum(part.value(rows.data, values) for part in parts)
-    total = float(np.sum(residual**2))
-    return total if np.isfinite(total) else np.inf
-
-
-def _judged(
-    part: Any, others: Sequence[Any], rows: Rows, values: Values, tried: list[Values]
-) -> Values:
-    """The best of the proposals for a part, the linear parameters of all parts being free.
-
-    What the others can describe is taken out of the target and of every proposal's columns.
-    """
-    columns = [c for other in others for c in other.columns(rows.data, values)]
-    basis = _orthonormal(columns, rows.y)
-    target = rows.y - basis @ (basis.T @ rows.y)
-    tables = _tables(part, rows, values, tried)
-    size = np.linalg.norm(tables, axis=2, keepdims=True)
-    tables = tables / np.where(size > 0, size, 1)
-    tables = tables - (tables @ basis) @ basis.T
-    usable = np.isfinite(tables).all(axis=(1, 2)) & np.isfinite(size).all(axis=(1, 2))
-    tables = np.where(usable[:, None, None], tables, 0.0)
-    gram = tables @ tables.transpose(0, 2, 1) + 1e-10 * np.eye(tables.shape[1])
-    right = tables @ target
-    gain = np.sum(right * np.linalg.solve(gram, right[:, :, None])[:, :, 0], axis=1)
-    return tried[int(np.argmax(np.where(usable, gain, -np.inf)))]
-
-
-def _orthonormal(columns: list[Array], y: Array) -> Array:
-    if not columns:
-        return np.zeros((y.size, 0))
-    table = np.stack([np.broadcast_to(c, y.shape) for c in columns], axis=1)
-    scale = np.linalg.norm(table, axis=0)
-    table = table[:, np.isfinite(scale) & (scale > 0)]
-    if not table.shape[1]:
-        return table
-    left, sizes, _ = np.linalg.svd(table / np.linalg.norm(table, axis=0), full_matrices=False)
-    return left[:, sizes > 1e-10 * sizes[0]]
-
-
-def _tables(part: Any, rows: Rows, values: Values, tried: list[Values]) -> Array:
-    """(proposals, linear parameters, rows): the columns of every proposal."""
-    if isinstance(part, Leaf):
-        names = tried[0].keys()
-        stacked = {name: np.array([entry[name] for entry in tried])[:, None] for name in names}
-        found = part.columns(rows.data, values | stacked)
-        shape = (len(tried), rows.y.size)
-        return np.stack([np.broadcast_to(column, shape) for column in found], axis=1)
-    one = [part.columns(rows.data, values | entry) for entry in tried]
-    return np.stack([[np.broadcast_to(c, rows.y.shape) for c in own] for own in one])
-
-
 def _place(
     part: Any, others: Sequence[Any], rows: Rows, values: Values, known: Values, keep: bool = False
 ) -> Values:
     """The values with those of one part found anew, the other parts being where they are."""
-    left = rows.y - sum(other.value(rows.data, values) for other in others)
-    tried = [entry | {n: v for n, v in known.items() if n in entry}
-             for entry in part.proposals(Rows(rows.data, np.asarray(left)))]
-    if not tried:
-        tried = [{}]
+    tried = _tried(part, others, rows, values, known)
     if keep:
         tried.append({name: values[name] for name in tried[0]})
     few = rows.thinned(MOST_JUDGED)
-    best = tried[0] if len(tried) == 1 else _judged(part, others, few, values, tried)
-    return _projected([*others, part], rows, values | best, known)
+    best = tried[0] if len(tried) == 1 else judged(part, others, few, values, tried)
+    return projected([*others, part], rows, values | best, known)
+
+
+def _proposals(part: Any, rows: Rows) -> list[Values]:
+    """Values for the parameters in which a part is not linear, or for all of a composed part."""
+    if isinstance(part, Sum):
+        return [_guess_sum(part.parts, rows, {})]
+    if isinstance(part, Product):
+        return [_guess_product(part.factors, first, rows) for first in range(len(part.factors))]
+    own = part.single.kind.candidates(rows.data, rows.y)
+    return [{part.prefix + name: v for name, v in entry.items()} for entry in own]
+
+
+def _tried(
+    part: Any, others: Sequence[Any], rows: Rows, values: Values, known: Values
+) -> list[Values]:
+    """What a part proposes for what the others leave."""
+    left = rows.y - sum(other.value(rows.data, values) for other in others)
+    found = [
+        entry | {name: value for name, value in known.items() if name in entry}
+        for entry in _proposals(part, Rows(rows.data, np.asarray(left)))
+    ]
+    return found or [{}]
+
+
+def _place_pair(
+    pair: Sequence[Any], others: Sequence[Any], rows: Rows, values: Values, known: Values
+) -> Values:
+    """Two parts found anew, together: overlapping peaks show neither's width by themselves."""
+    tried = [_tried(part, others, rows, values, known) for part in pair]
+    few = rows.thinned(MOST_JUDGED)
+    best = judged_pair(pair, others, few, values, tried)
+    return projected([*others, *pair], rows, values | best, known)
 
 
 # --- sums
@@ -287,9 +125,28 @@ def _guess_sum(parts: Sequence[Any], rows: Rows, known: Values) -> Values:
             _placed(features, background, rows, _placed(background, [], ends, {}, known), known),
             _placed(background, features, rows, _placed(features, [], rows, {}, known), known),
         ]
+    pairs = _pairs(features)
+    if pairs:
+        there = [part for part in parts if _is_background(part)]
+        begun = _placed(there, [], _undisturbed(there, rows, known), {}, known) if there else {}
+        both = _place_pair(pairs[0], there, rows, begun, known)
+        rest = [part for part in features if part not in pairs[0]]
+        starts.append(_placed(rest, [*there, *pairs[0]], rows, both, known))
     few = rows.thinned(MOST_JUDGED)
-    best = min(starts, key=lambda values: _squares(parts, few, values))
-    return _swept(parts, rows, best, known)
+    if len(parts) == 1:
+        starts = _rivals(parts[0], rows, starts[0], known)
+        if len(starts) == 1:
+            return starts[0]
+    better = [polished(parts, few, values, known) for values in starts]
+    best = min(better, key=lambda values: squares(parts, few, values))
+    swept = _swept(parts, rows, best, known)
+    return polished(parts, few, swept, known)
+
+
+def _pairs(features: Sequence[Any]) -> list[tuple[Any, Any]]:
+    """Features that are found together: those of one column each, the first few."""
+    alone = [part for part in features if isinstance(part, Leaf) and len(part.linear) == 1]
+    return list(itertools.combinations(alone, 2))[:MOST_PAIRS]
 
 
 def _is_background(part: Any) -> bool:
@@ -323,19 +180,44 @@ def _undisturbed(background: Sequence[Any], rows: Rows, known: Values) -> Rows:
 
 def _swept(parts: Sequence[Any], rows: Rows, values: Values, known: Values) -> Values:
     """Each part found anew with the others in place, as long as that helps."""
-    squares = _squares(parts, rows, values)
+    least = squares(parts, rows, values)
     movable = [part for part in parts if set(part.names) != set(part.linear)]
     for _ in range(SWEEPS if len(parts) > 1 else 0):
-        before = squares
+        before = least
         for part in movable:
             others = [other for other in parts if other is not part]
             trial = _place(part, others, rows, values, known, keep=True)
-            reached = _squares(parts, rows, trial)
-            if reached < squares:
-                values, squares = trial, reached
-        if not squares < 0.99 * before:
+            reached = squares(parts, rows, trial)
+            if reached < least:
+                values, least = trial, reached
+        for pair in _pairs([part for part in movable if not _is_background(part)]):
+            others = [other for other in parts if other not in pair]
+            trial = _place_pair(pair, others, rows, values, known)
+            reached = squares(parts, rows, trial)
+            if reached < least:
+                values, least = trial, reached
+        if not least < 0.99 * before:
             break
     return values
+
+
+def _rivals(part: Any, rows: Rows, values: Values, known: Values) -> list[Values]:
+    """The best proposal of every combination of signs, of those that are nearly as good.
+
+    A curve that bends more sharply at one end has a mirrored twin that no descent turns around.
+    """
+    if not isinstance(part, Leaf):
+        return [values]
+    few = rows.thinned(MOST_JUDGED)
+    tried = _tried(part, [], rows, {}, known)
+    gain = gains(part, [], few, {}, tried)
+    best: dict[tuple[bool, ...], int] = {}
+    for k in np.argsort(gain)[::-1].tolist():
+        best.setdefault(tuple(value > 0 for value in tried[k].values()), k)
+    total = float(few.y @ few.y)
+    worst = 4 * (total - float(gain.max())) + 1e-3 * total
+    good = [k for k in best.values() if total - gain[k] <= worst]
+    return [projected([part], rows, tried[k], known) for k in good] or [values]
 
 
 def _in_order(parts: Sequence[Any], values: Values) -> Values:
@@ -369,20 +251,20 @@ def _guess_product(factors: tuple[Any, ...], first: int, rows: Rows) -> Values:
             there = [f for f in there if f is not factors[k]]
             values = _place_factor(factors[k], there, rows, values)
             there.append(factors[k])
-        found.append((_squares([whole], rows, values), values))
+        found.append((squares([whole], rows, values), values))
     return min(found, key=lambda entry: entry[0])[1]
 
 
 def _place_factor(factor: Any, others: Sequence[Any], rows: Rows, values: Values) -> Values:
     """A factor found anew where the product of the others is not nearly zero."""
-    height = np.broadcast_to(_multiplied(others, rows.data, values), rows.y.shape)
+    height = np.broadcast_to(multiplied(others, rows.data, values), rows.y.shape)
     size = np.abs(height)
     kept = size > 0.15 * np.max(size[np.isfinite(size)], initial=0.0)
     if kept.sum() < 3:
         return values
     seen = rows.where(kept)
     under = Product((factor, *others))
-    tried = factor.proposals(Rows(seen.data, seen.y / height[kept]))
+    tried = _proposals(factor, Rows(seen.data, seen.y / height[kept]))
     few = rows.thinned(MOST_JUDGED)
-    best = tried[0] if len(tried) == 1 else _judged(under, [], few, values, tried)
-    return _projected([under], rows, values | best, {})
+    best = tried[0] if len(tried) == 1 else judged(under, [], few, values, tried)
+    return projected([under], rows, values | best, {})
