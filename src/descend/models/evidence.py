@@ -122,11 +122,11 @@ def peaks(x: Array, y: Array) -> list[tuple[float, float]]:
         for base in _baselines(x, calm):
             for sign in (1.0, -1.0):
                 found += _several(x, sign * (calm - base))
-    different = {
-        (round(10 * float(np.log(width))), round(10 * center / width)): (center, width)
-        for center, width in reversed(found)
-    }
-    return list(reversed(different.values()))
+    different: dict[tuple[int, int], tuple[float, float]] = {}
+    for center, width in found:
+        alike = round(10 * float(np.log(width))), round(10 * center / width)
+        different.setdefault(alike, (center, float(width)))
+    return list(different.values())
 
 
 def _several(x: Array, height: Array) -> list[tuple[float, float]]:
