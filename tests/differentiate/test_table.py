@@ -18,6 +18,7 @@ from descend.graph.custom import CUSTOM
 from descend.graph.elementwise import call, cast
 from descend.graph.evaluate import evaluate
 from descend.graph.linear import reduce_sum
+from descend.graph.matrices import LINEAR_ALGEBRA
 from descend.graph.node import Node
 from descend.graph.primitive import PRIMITIVES
 from descend.graph.scan import SCAN
@@ -33,6 +34,7 @@ ELSEWHERE = {
     "row_count": "test_sources",
     SCAN.name: "tests/graph/test_scan.py",
     CUSTOM.name: "tests/differentiate/test_custom.py",
+    **dict.fromkeys(LINEAR_ALGEBRA, "tests/differentiate/test_linear_algebra.py"),
 }
 FLAT = {"argmax", "argmin", "argsort", "stop_gradient"}
 

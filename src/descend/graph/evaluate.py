@@ -10,7 +10,8 @@ import numpy as np
 import descend.graph.elementwise
 import descend.graph.multilinear
 import descend.graph.selection
-import descend.graph.special  # noqa: F401  (the table must be whole)
+import descend.graph.special
+import descend.graph.spectral  # noqa: F401  (the table must be whole)
 from descend.errors import InternalError, UsageError
 from descend.graph.node import Dim, Node, postorder
 from descend.graph.primitive import Array
