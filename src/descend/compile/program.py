@@ -22,7 +22,7 @@ from descend.graph.primitive import Array
 from descend.graph.program import RUNNING, Bindings, Control, Program, _mix
 from descend.lean import dataclass
 
-__all__ = ["NativeProgram", "compile_graph", "compile_program"]
+__all__ = ["NativeProgram", "compile_graph", "compile_program", "control_words"]
 
 RECORD_BYTES = 1 << 19
 MOST_RECORDED_EPOCHS = 1 << 14
@@ -84,6 +84,22 @@ class _Session:
     ordered: tuple[int, int] | None = None
 
 
+def control_words(
+    bound: Bindings, control: Control, budget: int, room: int, reorder: bool
+) -> Array:
+    """The control words that a run is entered with, in the order of `CONTROL`."""
+    words = np.array(
+        (
+            bound.n_rows, control.max_epochs, 0, control.epoch, control.batch, budget,
+            control.steps, RUNNING, 0, room, 0, reorder,
+        ),
+        np.int64,
+    )  # fmt: skip
+    words.view(np.uint64)[2] = _mix(control.seed & ((1 << 64) - 1))
+    words.view(np.float64)[10] = control.loss_sum
+    return words
+
+
 class NativeProgram:
     """Compiled variants of one program, made when first needed.
 
@@ -126,13 +142,8 @@ class NativeProgram:
         words = session.where[("control",)]
         floats = words.view(np.float64)
         while control.status == RUNNING:
-            words[:] = (
-                bound.n_rows, control.max_epochs, 0, control.epoch, control.batch, budget,
-                control.steps, RUNNING, 0, session.room, 0,
-                session.ordered != (control.seed, control.epoch),
-            )  # fmt: skip
-            words[2:3].view(np.uint64)[0] = _mix(control.seed & ((1 << 64) - 1))
-            floats[10] = control.loss_sum
+            reorder = session.ordered != (control.seed, control.epoch)
+            words[:] = control_words(bound, control, budget, session.room, reorder)
             loaded.function(session.table.ctypes.data)
             self._after(bound, control, session.where, text, words, floats)
             session.ordered = control.seed, control.epoch
@@ -164,9 +175,25 @@ class NativeProgram:
         bound.fixed[:] = [
             np.asarray(a, n.dtype, order="C") for a, n in zip(bound.fixed, p.fixed, strict=True)
         ]
+        extents = self.extents(bound)
+        room = _recorded_epochs(text, extents)
+        where = self.buffers(bound, text, extents, room)
+        table = pointer_table(text.slots, where)
+        made = self._own.session = _Session(_identity(bound), where, table, room)
+        return made
+
+    def extents(self, bound: Bindings) -> dict[Dim, int]:
+        """The symbolic sizes of a run; of the rows those of a batch."""
+        p = self.program
         extents: dict[Dim, int] = bind_extents(dict(zip(p.fixed, bound.fixed, strict=True)))
         extents[p.rows] = min(bound.n_rows, p.plan.batch_size or bound.n_rows)
-        room = _recorded_epochs(text, extents)
+        return extents
+
+    def buffers(
+        self, bound: Bindings, text: DescentText, extents: dict[Dim, int], room: int
+    ) -> dict[Any, Any]:
+        """Every buffer of a run by name: the arrays themselves, and what it works with."""
+        p = self.program
         where: dict[Any, Any] = {("control",): np.zeros(len(CONTROL), np.int64)}
         where[("spill",)] = np.empty(text.spill)
         where |= {("epoch", i): np.empty(1) for i in range(2)}
@@ -183,9 +210,7 @@ class NativeProgram:
             where["record", place.number] = np.empty(shape, place.dtype)
         where |= {("extent", d): n for d, n in extents.items()}
         where["extent", p.rows] = bound.n_rows
-        table = pointer_table(text.slots, where)
-        made = self._own.session = _Session(_identity(bound), where, table, room)
-        return made
+        return where
 
 
 def _identity(bound: Bindings) -> tuple[int, ...]:

@@ -1,0 +1,140 @@
+"""A compiled descent that is run again and again on arrays of the same shapes.
+
+Control words, states, data and records lie in one block of memory, whose addresses never change. A
+run is: one copy that resets the block, data and start copied in, one call. What it leaves is one
+copy of the block, from which everything can be read later.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from descend.compile.descent import CONTROL
+from descend.compile.function import pointer_table
+from descend.compile.program import NativeProgram, control_words
+from descend.graph.primitive import Array
+from descend.graph.program import Bindings, Control
+
+__all__ = ["Image", "StandingRun"]
+
+ALIGNED = 64
+RECORD_BYTES = 1 << 14
+ROLES = ("control", "state", "data", "record")
+STATUS, RECORDS = CONTROL.index("status"), CONTROL.index("records")
+
+
+class _Part(NamedTuple):
+    """Where an array lies in the block."""
+
+    begin: int
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+    @property
+    def end(self) -> int:
+        return self.begin + math.prod(self.shape) * self.dtype.itemsize
+
+    def of(self, memory: Any, first: int = -1) -> Array:
+        """The array in a copy of the block, or the first few of its entries."""
+        shape = self.shape if first < 0 else (first, *self.shape[1:])
+        return np.frombuffer(memory, self.dtype, math.prod(shape), self.begin).reshape(shape)
+
+
+class StandingRun:
+    """The memory of a program for arrays of given shapes, and its compiled code.
+
+    `data` are the places for the columns, `flat` all of them as one vector; `state` those for the
+    states. What is written there after `reset` is what the run begins with. One run at a time may
+    use it: take `free` before.
+
+    Args:
+        bound, control: a run before its first step; the arrays are copied.
+        budget: how many steps a run may take.
+    """
+
+    def __init__(
+        self, native: NativeProgram, bound: Bindings, control: Control, budget: int
+    ) -> None:
+        text, loaded = native.variant(bound.n_rows)
+        row = sum(math.prod(p.shape) * np.dtype(p.dtype).itemsize for p in text.records)
+        room = max(1, min(control.max_epochs, RECORD_BYTES // max(row, 1)))
+        where = native.buffers(bound, text, native.extents(bound), room)
+        self.parts: dict[Any, _Part] = {}
+        size = 0
+        for role in ROLES:
+            for key in [key for key in where if key[0] == role]:
+                self.parts[key] = part = _Part(size, where[key].shape, where[key].dtype)
+                size = -(-part.end // ALIGNED) * ALIGNED
+        raw = np.zeros(size + ALIGNED, np.uint8)
+        shift = -raw.ctypes.data % ALIGNED
+        self._block = raw[shift : shift + size]
+        for key, part in self.parts.items():
+            view = part.of(self._block)
+            view[...] = where[key]
+            where[key] = view
+        self.state = [where["state", i] for i in range(len(bound.state))]
+        self.data = [where["data", i] for i in range(len(bound.data))]
+        begin = self._first("data").begin
+        self._kept = self._first("record").begin
+        self.flat = self._block[begin : self._kept].view(np.float64)
+        where[("control",)][:] = control_words(bound, control, budget, room, True)
+        self._head = self._block[:begin]
+        self._template = self._head.copy()
+        self._memory = memoryview(self._block)
+        self._words = self._memory[: 8 * len(CONTROL)].cast("q")
+        self._table = pointer_table(text.slots, where)
+        self._address = self._table.ctypes.data
+        self._alive = where, loaded
+        self._function = loaded.function
+        self.free = threading.Lock()
+
+    def _first(self, role: str) -> _Part:
+        return next(part for key, part in self.parts.items() if key[0] == role)
+
+    def reset(self) -> None:
+        """Control words and states as before the first step."""
+        self._head[:] = self._template
+
+    def run(self) -> int:
+        """Run, and return the status: RUNNING if budget or room for records did not suffice."""
+        self._function(self._address)
+        return self._words[STATUS]
+
+    def image(self) -> bytes:
+        """A copy of control words, states and data, and of the records that were made."""
+        count = self._words[RECORDS]
+        end = self._kept
+        for key, part in self.parts.items() if count else ():
+            if key[0] == "record":
+                end = part.begin + count * (part.end - part.begin) // part.shape[0]
+        return bytes(self._memory[:end])
+
+
+class Image(NamedTuple):
+    """What a run left."""
+
+    standing: StandingRun
+    content: bytes
+
+    def array(self, role: str, number: int) -> Array:
+        """A state or a column as it was at the end, or a record with an entry an epoch."""
+        part = self.standing.parts[role, number]
+        return part.of(self.content, self._word("records") if role == "record" else -1)
+
+    def _word(self, name: str) -> int:
+        return int(np.frombuffer(self.content, np.int64, len(CONTROL))[CONTROL.index(name)])
+
+    def control(self, before: Control) -> Control:
+        """Where the run stood at the end, with its records."""
+        numbers = [n for role, *n in self.standing.parts if role == "record"]
+        records = tuple(self.array("record", *n).copy() for n in numbers)
+        floats = np.frombuffer(self.content, np.float64, len(CONTROL))
+        return Control(
+            before.max_epochs, before.seed, self._word("epoch"), self._word("batch"),
+            float(floats[CONTROL.index("loss_sum")]), self._word("steps"), self._word("status"),
+            [records] if self._word("records") else [],
+        )  # fmt: skip
