@@ -115,10 +115,10 @@ def peaks(x: Array, y: Array) -> list[tuple[float, float]]:
     (1.0, 2.0)
     """
     n, found = y.size, []
-    for width in sorted({1, 3, 2 * (n // 80) + 1, 2 * (n // 30) + 1, 2 * (n // 16) + 1}):
-        if width > n:
+    for window in sorted({1, 3, 2 * (n // 80) + 1, 2 * (n // 30) + 1, 2 * (n // 16) + 1}):
+        if window > n:
             continue
-        calm = smoothed(y, width)
+        calm = smoothed(y, window)
         for base in _baselines(x, calm):
             for sign in (1.0, -1.0):
                 found += _several(x, sign * (calm - base))

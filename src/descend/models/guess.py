@@ -20,7 +20,7 @@ from descend.models.judge import gains, judged, judged_pair, polished, projected
 from descend.models.kind import Values
 from descend.models.parts import Leaf, Product, Rows, Sum, multiplied, parts_of
 
-__all__ = ["guess_tree"]
+__all__ = ["guess_parts", "guess_tree"]
 
 MOST_SEEN = 20_000  # rows that proposals are read from
 MOST_JUDGED = 500  # rows that proposals are judged on
@@ -33,7 +33,6 @@ def guess_tree(
     tree: Any, prefixes: tuple[str, ...], x: Sequence[Any], y: Any, given: Mapping[str, float]
 ) -> Values:
     """Values for every parameter of a tree of models; see `Model.guess`."""
-    rows = _rows(x, y)
     whole = parts_of(tree, prefixes)
     for name in given:
         if name not in whole.names:
@@ -41,12 +40,19 @@ def guess_tree(
                 f'"{name}" is no parameter{suggest(name, whole.names)}',
                 remedy=f"the parameters are {', '.join(whole.names)}",
             )
-    parts = whole.parts if isinstance(whole, Sum) else (whole,)
+    return guess_parts(whole.parts if isinstance(whole, Sum) else (whole,), x, y, given)
+
+
+def guess_parts(
+    parts: Sequence[Any], x: Sequence[Any], y: Any, given: Mapping[str, float]
+) -> Values:
+    """Values for every parameter of the parts of a sum, over columns of data."""
+    rows = _rows(x, y)
     known = {name: float(value) for name, value in given.items()}
     with np.errstate(all="ignore"):
         found = _guess_sum(parts, rows, known)
         found = found if given else _in_order(parts, found)
-    return {name: float(found[name]) for name in whole.names}
+    return {name: float(found[name]) for part in parts for name in part.names}
 
 
 def _rows(x: Sequence[Any], y: Any) -> Rows:
@@ -77,11 +83,20 @@ def _place(
 
 def _proposals(part: Any, rows: Rows) -> list[Values]:
     """Values for the parameters in which a part is not linear, or for all of a composed part."""
+    if set(part.names) == set(part.linear):
+        return [{}]
     if isinstance(part, Sum):
         return [_guess_sum(part.parts, rows, {})]
     if isinstance(part, Product):
-        return [_guess_product(part.factors, first, rows) for first in range(len(part.factors))]
-    own = part.single.kind.candidates(rows.data, rows.y)
+        open_ones = [k for k, factor in enumerate(part.factors) if factor.names]
+        return [_guess_product(part.factors, [k, *open_ones], rows) for k in open_ones]
+    own_data = tuple(rows.data[k] for k in part.at)
+    if part.at[0]:
+        order = np.argsort(own_data[0], kind="stable")
+        own_data, target = tuple(column[order] for column in own_data), rows.y[order]
+    else:
+        target = rows.y
+    own = part.single.kind.candidates(own_data, target)
     return [{part.prefix + name: v for name, v in entry.items()} for entry in own]
 
 
@@ -150,7 +165,9 @@ def _pairs(features: Sequence[Any]) -> list[tuple[Any, Any]]:
 
 
 def _is_background(part: Any) -> bool:
-    return isinstance(part, Leaf) and part.single.kind.background
+    if isinstance(part, Product):
+        return all(_is_background(factor) for factor in part.factors)
+    return not isinstance(part, Leaf) or part.single.kind.background
 
 
 def _placed(
@@ -240,14 +257,15 @@ def _in_order(parts: Sequence[Any], values: Values) -> Values:
 # --- products
 
 
-def _guess_product(factors: tuple[Any, ...], first: int, rows: Rows) -> Values:
+def _guess_product(factors: tuple[Any, ...], order: list[int], rows: Rows) -> Values:
     """The first factor from the target and from its size, then each one under the others."""
+    fixed = [factor for factor in factors if not factor.names]
     found: list[tuple[float, Values]] = []
     whole = Product(factors)
     for target in (rows.y, np.abs(rows.y)):
-        values = _guess_sum((factors[first],), Rows(rows.data, target), {})
-        there = [factors[first]]
-        for k in [*(k for k in range(len(factors)) if k != first), first, *range(len(factors))]:
+        values = _guess_sum((factors[order[0]],), Rows(rows.data, target), {})
+        there = [*fixed, factors[order[0]]]
+        for k in [*(k for k in order[1:] if k != order[0]), *order]:
             there = [f for f in there if f is not factors[k]]
             values = _place_factor(factors[k], there, rows, values)
             there.append(factors[k])

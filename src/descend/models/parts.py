@@ -10,7 +10,7 @@ import numpy as np
 from descend.models.kind import Array
 from descend.models.tree import Single, Term
 
-__all__ = ["Leaf", "Product", "Rows", "Sum", "multiplied", "parts_of"]
+__all__ = ["Known", "Leaf", "Product", "Rows", "Sum", "Unknown", "multiplied", "parts_of"]
 
 
 class Rows(NamedTuple):
@@ -29,10 +29,11 @@ class Rows(NamedTuple):
 
 
 class Leaf(NamedTuple):
-    """One ready model with its prefix."""
+    """One ready model with its prefix, and which columns it is a function of."""
 
     single: Single
     prefix: str
+    at: tuple[int, ...] = (0,)
 
     @property
     def linear(self) -> tuple[str, ...]:
@@ -50,11 +51,46 @@ class Leaf(NamedTuple):
                 float(name == own) if name in kind.linear else values[self.prefix + name]
                 for name in kind.parameters
             ]
-            found.append(kind.function(*data, *given))
+            found.append(kind.function(*(data[k] for k in self.at), *given))
         return found
 
     def value(self, data: Sequence[Any], values: Mapping[str, Any]) -> Any:
-        return self.single.kind.function(*data, *(values[name] for name in self.names))
+        own = (values[name] for name in self.names)
+        return self.single.kind.function(*(data[k] for k in self.at), *own)
+
+
+class Unknown(NamedTuple):
+    """A parameter by itself, as in `gaussian(x) + a*x + b`."""
+
+    name: str
+
+    @property
+    def linear(self) -> tuple[str, ...]:
+        return (self.name,)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return (self.name,)
+
+    def columns(self, data: Sequence[Any], values: Mapping[str, Any]) -> list[Any]:
+        return [np.ones_like(data[0])]
+
+    def value(self, data: Sequence[Any], values: Mapping[str, Any]) -> Any:
+        return values[self.name] + 0 * data[0]
+
+
+class Known(NamedTuple):
+    """Data or a number by itself: a column."""
+
+    at: int
+    linear: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+
+    def columns(self, data: Sequence[Any], values: Mapping[str, Any]) -> list[Any]:
+        return []
+
+    def value(self, data: Sequence[Any], values: Mapping[str, Any]) -> Any:
+        return data[self.at]
 
 
 class Product(NamedTuple):
@@ -114,6 +150,6 @@ def parts_of(tree: Any, prefixes: Iterable[str]) -> Any:
         if isinstance(node, Term):
             inside = tuple(made(part) for part in node.parts)
             return Sum(inside) if node.sign == "+" else Product(inside)
-        return Leaf(node, next(names))
+        return Leaf(node, next(names), tuple(range(len(node.kind.data))))
 
     return made(tree)

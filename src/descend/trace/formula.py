@@ -23,6 +23,8 @@ from descend.trace.formula_functions import (
     RESERVED,
     UNARY,
     Function,
+    Ready,
+    ReadyModels,
     apply,
     foldable,
 )
@@ -73,6 +75,8 @@ class Formula:
         text: the formula as it was written.
         target: the name left of `=`, or None.
         names: the names right of it, in order of first appearance.
+        own: those of them that ready models bring; they are parameters whatever the columns are.
+        ready: the ready models that it may call.
 
     >>> import numpy as np
     >>> formula = Formula.parse("y = a * exp(-k*x)")
@@ -88,32 +92,42 @@ class Formula:
     steps: tuple[Step, ...]
     places: Mapping[str, tuple[int, int]]
     quoted: frozenset[str]
+    own: frozenset[str] = frozenset()
+    ready: ReadyModels | None = None
 
     @classmethod
-    def parse(cls, text: str) -> Formula:
+    def parse(cls, text: str, ready: ReadyModels | None = None) -> Formula:
         """Read a formula; raises `FormulaError` with a caret under whatever cannot be read."""
         if not isinstance(text, str):
             raise FormulaError(f"a formula is text, not {type(text).__name__}")
-        target, tokens = tokenize(text, FUNCTIONS, RESERVED)
-        names: dict[str, tuple[int, int]] = {}
+        known = ready.names() if ready is not None else ()
+        target, tokens = tokenize(text, FUNCTIONS.keys() | set(known), RESERVED)
         quoted = {token.text for token in tokens if token.kind == "quoted"}
-        for token, after in zip(tokens, [*tokens[1:], None], strict=True):
-            called = after is not None and after.text == "(" and after.kind == "op"
-            plain = token.kind == "name" and token.text not in _WORDS and not called
-            if plain or token.kind == "quoted":
-                names.setdefault(token.text, (token.start, token.end))
-        places = dict(names)
+        plain = _plain_names(tokens)
+        calls: dict[int, Ready] = {}
+        if ready is not None:
+            called = [k for k, t in enumerate(tokens) if k not in plain and t.text in known]
+            taken = {*plain.values(), *([] if target is None else [target.text])}
+            made = ready.calls([tokens[k].text for k in called], taken)
+            calls = dict(zip(called, made, strict=True))
+        places: dict[str, tuple[int, int]] = {}
+        for k, token in enumerate(tokens):
+            here = (plain[k],) if k in plain else ()
+            for name in calls[k].parameters if k in calls else here:
+                places.setdefault(name, (token.start, token.end))
+        names = tuple(places)
         if target is not None:
             places.setdefault(target.text, (target.start, target.end))
-        steps = tuple(_Compiler(text, tokens).run())
+        steps = tuple(_Compiler(text, tokens, calls).run())
+        own = frozenset(name for call in calls.values() for name in call.parameters)
         goal = target.text if target else None
-        return cls(text, goal, tuple(names), steps, places, frozenset(quoted))
+        return cls(text, goal, names, steps, places, frozenset(quoted), own, ready)
 
     def __str__(self) -> str:
         return self.text
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (Formula.parse, (self.text,))
+        return (Formula.parse, (self.text, self.ready))
 
     def __call__(self, **values: Any) -> Any:
         """Apply the formula to values given by name; see `evaluate`."""
@@ -185,11 +199,12 @@ class Formula:
         given = {"params": list(params or ()), "start": list(start or ())}
         if columns:
             self._check_target(columns)
+        known -= self.own
         parameters = tuple(name for name in self.names if name not in known)
         for option, names in given.items():
             for name in names:
                 self._check_given(name, option, known, parameters)
-        confirmed = {name for names in given.values() for name in names}
+        confirmed = {name for names in given.values() for name in names} | self.own
         for name in parameters:
             if name not in confirmed:
                 self._check_near(name, columns)
@@ -259,6 +274,17 @@ class Formula:
             )
 
 
+def _plain_names(tokens: list[Token]) -> dict[int, str]:
+    """Position → name, of those that are no constants and no functions."""
+    found = {}
+    for k, (token, after) in enumerate(zip(tokens, [*tokens[1:], None], strict=True)):
+        called = after is not None and after.text == "(" and after.kind == "op"
+        plain = token.kind == "name" and token.text not in _WORDS and not called
+        if plain or token.kind == "quoted":
+            found[k] = token.text
+    return found
+
+
 def _listed(names: list[str], most: int = 12) -> str:
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more
@@ -295,9 +321,10 @@ class _Compiler:
     that no word of Python and no sign beyond ASCII is met there; `spans` lead back to the formula.
     """
 
-    def __init__(self, text: str, tokens: list[Token]) -> None:
+    def __init__(self, text: str, tokens: list[Token], calls: Mapping[int, Ready]) -> None:
         self.text = text
         self.tokens = tokens
+        self.calls = calls
         self.columns: list[int] = []
         self.steps: list[Step] = []
 
@@ -345,9 +372,10 @@ class _Compiler:
             for index, child in reversed(list(enumerate(children))):
                 todo.append((child, first_is_condition and index == 0, False))
 
-    def _function(self, node: ast.Call) -> Function:
+    def _function(self, node: ast.Call) -> Function | Ready:
         assert isinstance(node.func, ast.Name)
-        return FUNCTIONS[self._token(node.func).text]
+        ready = self.calls.get(int(node.func.id[1:]))
+        return FUNCTIONS[self._token(node.func).text] if ready is None else ready
 
     def _children(self, node: ast.expr, condition: bool) -> list[ast.expr]:
         start, end = self._span(node)
@@ -402,7 +430,10 @@ class _Compiler:
             case ast.Compare():
                 step = Step("apply", COMPARE[type(node.ops[0])], 2, start, end)
             case ast.Call():
-                step = Step("apply", self._function(node), len(node.args), start, end)
+                function = self._function(node)
+                brought = function.parameters if isinstance(function, Ready) else ()
+                self.steps += [Step("name", name, 0, start, end) for name in brought]
+                step = Step("apply", function, len(node.args) + len(brought), start, end)
         self.steps.append(self._fold(step))
 
     def _fold(self, step: Step) -> Step:

@@ -6,8 +6,8 @@ import ast
 import functools
 import math
 import operator
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from collections.abc import Callable, Collection, Sequence
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -19,6 +19,8 @@ __all__ = [
     "RESERVED",
     "UNARY",
     "Function",
+    "Ready",
+    "ReadyModels",
     "apply",
     "foldable",
 ]
@@ -102,6 +104,46 @@ class Function(NamedTuple):
             return found
         found = getattr(np, self.name)
         return found
+
+
+class Ready(NamedTuple):
+    """A ready model by its name: it takes data, and brings parameters of its own.
+
+    Args:
+        call: the function, of the data and then of the parameters.
+        data: how many arguments stand in the formula.
+        parameters: the names of the others.
+    """
+
+    name: str
+    call: Callable[..., Any]
+    data: int
+    parameters: tuple[str, ...]
+
+    @property
+    def least(self) -> int:
+        return self.data
+
+    @property
+    def most(self) -> int:
+        return self.data
+
+    @property
+    def arguments(self) -> str:
+        return "one argument" if self.data == 1 else f"{self.data} arguments"
+
+    def __call__(self, *values: Any) -> Any:
+        return self.call(*values)
+
+
+class ReadyModels(Protocol):
+    """The ready models that a formula may call."""
+
+    def names(self) -> Collection[str]:
+        """What they are called."""
+
+    def calls(self, names: Sequence[str], taken: Collection[str]) -> list[Ready]:
+        """A ready model for each call, their parameters named apart from each other and others."""
 
 
 def _function_table() -> dict[str, Function]:
