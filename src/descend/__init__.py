@@ -109,6 +109,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name == "models":
+        return importlib.import_module("descend.models")
     home = _NAMES.get(name)
     if home is None:
         raise AttributeError(f"module 'descend' has no attribute '{name}'")

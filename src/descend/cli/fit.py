@@ -22,7 +22,8 @@ from descend.cli.options import (
 from descend.cli.output import Told, check_places, write_files
 from descend.data.tables import TableFile, open_table
 from descend.errors import UsageError
-from descend.trace.formula import Binding, Formula
+from descend.models.formulas import parse_formula
+from descend.trace.formula import Binding
 from descend.train.fit import fit as run_fit
 from descend.train.load import load
 
@@ -89,7 +90,7 @@ def open_bound(
     table: str, text: str, sql: str | None, params: str | None, start: Any
 ) -> tuple[TableFile, Binding]:
     """Read the formula, open the table, and decide which name is what."""
-    formula = Formula.parse(text)
+    formula = parse_formula(text)
     source = open_table(table, sql)
     begin = start if isinstance(start, dict) else None
     return source, formula.bind(source.columns, params=names(params), start=begin)

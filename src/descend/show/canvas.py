@@ -39,6 +39,7 @@ __all__ = [
     "density_colours",
     "legend_above",
     "new_figure",
+    "part_colour",
     "points",
     "save",
     "style",
@@ -49,6 +50,7 @@ __all__ = [
 INK, MUTED, RULE = "#1f2933", "#66727f", "#d9dee4"
 DATA, FIT, HELD_BACK, WRONG = "#3f78b0", "#d95f1e", "#2a8f83", "#b3261e"
 PAPER, PALE = "#ffffff", "#9cb9d6"
+PARTS = ("#2a8f83", "#8a5ab0", "#a07a1c", "#4d8f3a", "#b0487f", "#5b6b7a")
 
 INCHES = (12.0, 8.0)
 DOTS = 150  # per inch when saved: 1800 × 1200
@@ -63,6 +65,11 @@ _METADATA: Mapping[str, Mapping[str, Any]] = {
     ".svg": {"Date": None},
     ".pdf": {"CreationDate": None, "ModDate": None},
 }
+
+
+def part_colour(number: int) -> str:
+    """The colour of the components of a model, again from the first after the last."""
+    return PARTS[number % len(PARTS)]
 
 
 @functools.cache

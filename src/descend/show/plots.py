@@ -25,6 +25,7 @@ __all__ = ["loss_course", "plot_fit", "value_lines"]
 
 Array = NDArray[Any]
 Predict = Callable[[Mapping[str, Array]], Array]
+Components = Callable[[Mapping[str, Array]], Mapping[str, Array]]
 
 HEADING_WIDTH, HEADING_LINES = 118, 2  # room for the values of parameters, in characters
 LISTED = 9  # array parameters up to this many numbers are spelled out
@@ -49,6 +50,7 @@ def plot_fit(
     record: FitRecord,
     path: str | os.PathLike[str] | None = None,
     predict: Predict | None = None,
+    components: Components | None = None,
 ) -> Figure:
     """Draw one picture of a fit: data and prediction, residuals, and the course of the loss.
 
@@ -59,6 +61,7 @@ def plot_fit(
     Args:
         path: where to write the picture (.png, .svg, .pdf, .jpg, .webp); None only returns it.
         predict: the fitted model, from columns by name to predictions, for a smooth curve.
+        components: the addends of a sum, from columns by name to values by name, drawn apart.
 
     Raises:
         UsageError: the path cannot be written.
@@ -71,7 +74,7 @@ def plot_fit(
         data, loss = figure.add_subplot(grid[0, 0]), figure.add_subplot(grid[0, 1])
         residuals = figure.add_subplot(grid[1, 0], sharex=data)
         spread = figure.add_subplot(grid[1, 1], sharey=residuals)
-        _data(data, record, rows, predict)
+        _data(data, record, rows, predict, components)
         _residuals(residuals, record, rows)
         _distribution(spread, rows.actual - rows.predicted)
     elif _is_classes(record):
@@ -146,7 +149,10 @@ def _rows(record: FitRecord) -> Rows | None:
     return Rows(predicted, actual, predicted, f"{record.target}, predicted", False)
 
 
-def _data(axes: Axes, record: FitRecord, rows: Rows, predict: Predict | None) -> None:
+def _data(
+    axes: Axes, record: FitRecord, rows: Rows, predict: Predict | None,
+    components: Components | None,
+) -> None:  # fmt: skip
     """The data with the fitted curve, or the actual values over the predicted ones."""
     rows_word = plural(record.n_rows, "row")
     canvas.points(axes, rows.place, rows.actual, f"{record.target}, {rows_word}")
@@ -155,6 +161,8 @@ def _data(axes: Axes, record: FitRecord, rows: Rows, predict: Predict | None) ->
         axes.plot(ends, ends, color=canvas.FIT, linewidth=1.6, label="prediction = actual")
         label = f"{record.target}, actual"
     else:
+        if components is not None:
+            _components(axes, rows, components)
         _curve(axes, rows, predict)
         label = record.target
     canvas.style(axes, "", label)
@@ -178,6 +186,15 @@ def _curve(axes: Axes, rows: Rows, predict: Predict | None) -> None:
         order = np.argsort(rows.place, kind="stable")
         x, y = canvas.thinned(rows.place[order], rows.predicted[order])
         axes.plot(x, y, color=canvas.FIT, linewidth=1.8, label=label, zorder=3)
+
+
+def _components(axes: Axes, rows: Rows, components: Components) -> None:
+    """Each addend of the prediction as a thin dashed curve; one alone is the prediction itself."""
+    x = np.linspace(*_range(rows.place), CURVE_POINTS)
+    parts = components({rows.name: x})
+    for k, (name, values) in enumerate(parts.items() if len(parts) > 1 else ()):
+        look: dict[str, Any] = {"linewidth": 1.3, "linestyle": "--", "zorder": 2}
+        axes.plot(x, values, color=canvas.part_colour(k), label=name, **look)
 
 
 def _residuals(axes: Axes, record: FitRecord, rows: Rows) -> None:

@@ -198,7 +198,10 @@ def _remains(run: Finished, leaves: dict[str, Array]) -> Remains:
     )  # fmt: skip
     later = Completion(job, built, leaves, run.options.absolute_sigma, run.original)
     explain = None if run.whole is None else row_explainer(job, built, run.whole, run.begin)
-    return Remains(predictor, leaves, later, explain, run.saved_state())
+    return Remains(
+        predictor, leaves, later, explain, run.saved_state(), evidence=later,
+        ready=job.problem.ready,
+    )  # fmt: skip
 
 
 def _task(run: Finished) -> dict[str, Any]:

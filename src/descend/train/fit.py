@@ -16,6 +16,7 @@ from descend.lean import dataclass
 from descend.methods.base import Optimizer
 from descend.methods.losses import Loss
 from descend.methods.table import as_loss, as_optimizer, as_penalty
+from descend.models.model import Model
 from descend.show.explain import Explanation
 from descend.show.output import check_output_path
 from descend.show.progress import Progress, Verbose
@@ -33,6 +34,7 @@ from descend.train.options import (
     refuse_unknown,
 )
 from descend.train.problem import Problem, formula_problem, function_problem
+from descend.train.ready import ready_problem, with_guesses
 from descend.train.results import Fit
 from descend.train.resume import resumed, seed_of
 from descend.train.rows import prepared_rows, split_rows
@@ -210,6 +212,8 @@ class _Fitting:
         settings, scaling = self._settings(), None
         if options.standardize:
             settings, scaling = self._standardize(settings)
+        if options.start != "random":
+            self.start = with_guesses(self.start, self.problem, self.rows)
         self.job = Job(self.problem, settings, self.start, self.rows, self.held, scaling)
         if scaling is not None:
             self.job.notes.append(scaling.note(self.problem.target))
@@ -303,6 +307,8 @@ class _Fitting:
 
 
 def _read(model: Any, x: Any, y: Any, o: FitOptions) -> Problem:
+    if isinstance(model, Model):
+        return ready_problem(model, x, y, o.constants)
     if isinstance(model, str | Formula):
         return formula_problem(model, x, y, o.start, o.params)
     if not callable(model):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from descend.train.ready import named_again
 from descend.train.results import Fit, Remains
 from descend.train.saved import read_fit
 
@@ -29,4 +30,5 @@ def load(path: str | os.PathLike[str]) -> Fit:
     array([6.])
     """
     values, predictor, leaves, state = read_fit(path)
-    return Fit(Remains(predictor, leaves, state=state), **values)
+    ready = named_again(values["model"], values["params"])
+    return Fit(Remains(predictor, leaves, state=state, ready=ready), **values)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import inspect
 import warnings
 import weakref
@@ -17,6 +16,8 @@ from descend.data.validate import real_array
 from descend.errors import DescendWarning, UsageError, suggest
 from descend.graph.node import Node
 from descend.lean import dataclass
+from descend.models.formulas import parse_formula
+from descend.models.model import Model
 from descend.trace.formula import Formula
 from descend.trace.tree import Tree, unflatten
 
@@ -56,6 +57,7 @@ class Problem:
         constants: argument → value, for arguments that are neither.
         defaults: parameter → its default argument.
         binding: the line that says which name of a formula is what.
+        ready: the ready models that it is made of, which guess a start; or None.
     """
 
     name: str
@@ -68,6 +70,7 @@ class Problem:
     constants: Mapping[str, Any] = field(default_factory=dict)
     defaults: Mapping[str, Any] = field(default_factory=dict)
     binding: str = ""
+    ready: Model | Formula | None = None
 
     def arrange(
         self, trees: Mapping[str, Tree], leaves: Mapping[str, tuple[str, ...]]
@@ -209,10 +212,7 @@ def _names(given: Any) -> list[str]:
     return [given] if isinstance(given, str) else list(given)
 
 
-@functools.lru_cache(maxsize=256)
-def parsed_formula(text: str) -> Formula:
-    """Read a formula; the last 256 are remembered."""
-    return Formula.parse(text)
+parsed_formula = parse_formula
 
 
 def formula_problem(
@@ -255,5 +255,6 @@ def formula_problem(
         )
     signature = Signature((), bound.data + bound.parameters, {})
     return Problem(
-        read.text, read, signature, taken, values, target, bound.parameters, binding=str(bound)
-    )
+        read.text, read, signature, taken, values, target, bound.parameters, binding=str(bound),
+        ready=read if read.own else None,
+    )  # fmt: skip

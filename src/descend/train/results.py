@@ -18,6 +18,7 @@ from descend.show.paths import plot_minimum
 from descend.show.plots import plot_fit
 from descend.show.report import fit_html, fit_report, minimum_html, minimum_report
 from descend.train.predictor import Predictor
+from descend.train.ready import components_at
 from descend.train.saved import SavedState, write_fit
 
 if TYPE_CHECKING:
@@ -44,6 +45,8 @@ class Remains:
         state: the whole state of the run, to resume from.
         pending: whether there will be something to complete.
     """
+        evidence: the data, for refits and diagnostics; None for a loaded fit.
+        ready: the ready models that the model is made of, or None.
 
     predictor: Predictor
     leaves: Mapping[str, Array]
@@ -52,6 +55,8 @@ class Remains:
     state: SavedState | None = None
     pending: bool = False
 
+    evidence: Evidence | None = None
+    ready: Any = None
 
 class Fit(FitRecord):
     """A finished fit: a record of everything known about it, and the fitted model itself.
@@ -93,6 +98,23 @@ class Fit(FitRecord):
         return self._remains.predictor(columns, self._remains.leaves)
 
     def report(self, width: int = WIDTH) -> str:
+    def components(self, x: Any) -> dict[str, Array]:
+        """Return the addends of a sum of ready models by their names, for rows given as to `fit`.
+
+        Raises:
+            UsageError: the model has no ready models, or saw rescaled columns.
+
+        >>> import descend
+        >>> x = np.linspace(0.0, 9.0, 50)
+        >>> fit = descend.fit("y = sine(x) + linear(x)", {"x": x, "y": np.sin(3 * x) + 2 * x})
+        >>> fit.components([1.0])
+        {'sine': array([0.14112]), 'linear': array([2.])}
+        """
+        predictor = self._remains.predictor
+        if predictor.scaling is not None:
+            raise UsageError("a fit with standardize=True has no components in the data's units")
+        return components_at(self._remains.ready, predictor.bind(x), self.params)
+
         """Return the report, which `print(fit)` prints."""
         return fit_report(self, width)
 
@@ -102,7 +124,12 @@ class Fit(FitRecord):
         Raises:
             UsageError: the path cannot be written.
         """
-        return plot_fit(self, path, self.predict if len(self.inputs) == 1 else None)
+        single = len(self.inputs) == 1
+        parts = self.components if single and self._has_components() else None
+        return plot_fit(self, path, self.predict if single else None, parts)
+
+    def _has_components(self) -> bool:
+        return self._remains.ready is not None and self._remains.predictor.scaling is None
 
     def explain(self, row: int = 0) -> Explanation:
         """Show backpropagation at work on one row of the data, at the parameters of the start.
