@@ -1,72 +1,25 @@
-"""The few algorithms that are no loop nest: running sums, scatter, sort."""
+"""The few algorithms that are no loop nest: running sums, scatter, sort, and LAPACK's."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from descend.compile.access import Counters
 from descend.compile.kinds import Value
+from descend.compile.lapack_calls import LAPACK_CALLS
 from descend.compile.llvm import BlockWriter
-from descend.compile.loops import Address, Axis, Call, Index, Place
+from descend.compile.loops import Address, Axis, Call, Index
 from descend.compile.operations import kind_of
+from descend.compile.writing import axes_of, get, nested, over, put, repeat_while, variable
 
 __all__ = ["CALLS"]
-
-Indices = tuple[Index, ...]
-
-
-def _axes(place: Place) -> list[Axis]:
-    return [Axis(f"x{i}", n) for i, n in enumerate(place.shape)]
-
-
-def _over(axes: Sequence[Axis]) -> Indices:
-    return tuple(Index(0, ((a, 1),)) for a in axes)
-
-
-def nested(w: BlockWriter, axes: Sequence[Axis], body: Callable[[Counters], None],
-           counters: Counters | None = None) -> None:  # fmt: skip
-    """Loops over all axes, the first outermost."""
-    held: Counters = dict(counters or {})
-    if not axes:
-        body(held)
-        return
-    w.loop(w.extent(axes[0].extent), lambda i: nested(w, axes[1:], body, {**held, axes[0]: i}))
-
-
-def _variable(w: BlockWriter, kind: str, start: Value) -> str:
-    name = w.frame.alloca(start.type if kind != "ptr" else "ptr")
-    w.e.line(f"store {start.typed}, ptr {name}")
-    return name
-
-
-def _get(w: BlockWriter, name: str, kind: str) -> Value:
-    plain = Value("", kind, 1)
-    return w.e.op(f"load {plain.type}, ptr {name}", kind, 1)
-
-
-def _put(w: BlockWriter, name: str, value: Value) -> None:
-    w.e.line(f"store {value.typed}, ptr {name}")
-
-
-def _while(w: BlockWriter, condition: Callable[[], Value], body: Callable[[], None]) -> None:
-    e = w.e
-    number = e.fresh("W")[2:]
-    head, inside, after = f"while{number}", f"do{number}", f"done{number}"
-    e.line(f"br label %{head}")
-    e.start_block(head)
-    e.line(f"br i1 {condition().name}, label %{inside}, label %{after}")
-    e.start_block(inside)
-    body()
-    e.line(f"br label %{head}")
-    e.start_block(after)
-
 
 def cumulative_sum(w: BlockWriter, call: Call) -> None:
     """Running sums along one axis, forwards or backwards."""
     (source,), axis = call.sources, call.attrs["axis"]
-    axes = _axes(source)
-    at = list(_over(axes))
+    axes = axes_of(source)
+    at = list(over(axes))
     if call.attrs["reverse"]:
         extent = axes[axis].extent
         back = Index(-1, ((axes[axis], -1),))
@@ -80,12 +33,12 @@ def cumulative_sum(w: BlockWriter, call: Call) -> None:
     running = w.frame.alloca(Value("", kind, 1).type)
 
     def line(counters: Counters) -> None:
-        _put(w, running, w.e.const(0, kind, 1))
+        put(w, running, w.e.const(0, kind, 1))
 
         def step(i: Value) -> None:
             here = {**counters, axes[axis]: i}
-            total = w.e.add(_get(w, running, kind), w.load(Address(source, tuple(at)), here, 1))
-            _put(w, running, total)
+            total = w.e.add(get(w, running, kind), w.load(Address(source, tuple(at)), here, 1))
+            put(w, running, total)
             w.store(Address(call.target, tuple(at)), total, here, None)
 
         w.loop(w.extent(axes[axis].extent), step)
@@ -98,11 +51,11 @@ def scatter_add(w: BlockWriter, call: Call) -> None:
     values, index = call.sources
     axis, k = call.attrs["axis"], len(index.shape)
     kind = kind_of(values.dtype)
-    whole = _axes(call.target)
+    whole = axes_of(call.target)
     zero = w.e.const(0, kind, 1)
-    nested(w, whole, lambda c: w.store(Address(call.target, _over(whole)), zero, c, None))
-    axes = _axes(values)
-    at = _over(axes)
+    nested(w, whole, lambda c: w.store(Address(call.target, over(whole)), zero, c, None))
+    axes = axes_of(values)
+    at = over(axes)
     hole = Axis("hole", call.target.shape[axis])
     target = Address(call.target, (*at[:axis], Index(0, ((hole, 1),)), *at[axis + k :]))
 
@@ -126,8 +79,8 @@ class MergeSort:
         self.w, self.e = w, w.e
         self.source, *self.spare = call.sources
         self.target = call.target
-        axes = _axes(self.source)
-        self.at = _over(axes)
+        axes = axes_of(self.source)
+        self.at = over(axes)
         self.line_axis = axes[call.attrs["axis"]]
         self.outer = [a for a in axes if a is not self.line_axis]
         self.here, self.there = w.frame.alloca("ptr"), w.frame.alloca("ptr")
@@ -164,8 +117,8 @@ class MergeSort:
         e.line(f"store ptr {first}, ptr {self.here}")
         e.line(f"store ptr {second}, ptr {self.there}")
         w.loop(n, lambda i: self.put(first, i, i))
-        width = _variable(w, "i64", e.const(1, "i64", 1))
-        _while(w, lambda: e.lt(_get(w, width, "i64"), n), lambda: self.one_pass(width, n))
+        width = variable(w, "i64", e.const(1, "i64", 1))
+        repeat_while(w, lambda: e.lt(get(w, width, "i64"), n), lambda: self.one_pass(width, n))
         result = self.pointer(self.here)
 
         def out(i: Value) -> None:
@@ -177,27 +130,27 @@ class MergeSort:
     def one_pass(self, width: str, n: Value) -> None:
         """Merge all pairs of neighbouring runs into the other array, and exchange the arrays."""
         w, e = self.w, self.e
-        step = _get(w, width, "i64")
+        step = get(w, width, "i64")
         here, there = self.pointer(self.here), self.pointer(self.there)
-        low = _variable(w, "i64", e.const(0, "i64", 1))
+        low = variable(w, "i64", e.const(0, "i64", 1))
 
         def merge() -> None:
-            start = _get(w, low, "i64")
+            start = get(w, low, "i64")
             middle = e.min(e.add(start, step), n)
             self.merge(here, there, start, middle, e.min(e.add(middle, step), n))
-            _put(w, low, e.add(start, e.shl(step, 1)))
+            put(w, low, e.add(start, e.shl(step, 1)))
 
-        _while(w, lambda: e.lt(_get(w, low, "i64"), n), merge)
+        repeat_while(w, lambda: e.lt(get(w, low, "i64"), n), merge)
         e.line(f"store ptr {there}, ptr {self.here}")
         e.line(f"store ptr {here}, ptr {self.there}")
-        _put(w, width, e.shl(step, 1))
+        put(w, width, e.shl(step, 1))
 
     def merge(self, here: str, there: str, start: Value, middle: Value, stop: Value) -> None:
         w, e = self.w, self.e
-        left, right = _variable(w, "i64", start), _variable(w, "i64", middle)
+        left, right = variable(w, "i64", start), variable(w, "i64", middle)
 
         def one(k: Value) -> None:
-            i, j = _get(w, left, "i64"), _get(w, right, "i64")
+            i, j = get(w, left, "i64"), get(w, right, "i64")
             has_i, has_j = e.lt(i, middle), e.lt(j, stop)
             a = self.read(here, e.select(has_i, i, start))
             b = self.read(here, e.select(has_j, j, start))
@@ -208,8 +161,8 @@ class MergeSort:
             use_right = e.and_(has_j, e.or_(e.not_(has_i), before))
             self.put(there, e.add(k, start), e.select(use_right, b, a))
             taken = e.convert(use_right, "i64")
-            _put(w, right, e.add(j, taken))
-            _put(w, left, e.add(i, e.sub(e.const(1, "i64", 1), taken)))
+            put(w, right, e.add(j, taken))
+            put(w, left, e.add(i, e.sub(e.const(1, "i64", 1), taken)))
 
         w.loop(e.sub(stop, start), one)
 
@@ -223,4 +176,5 @@ CALLS: dict[str, Callable[[BlockWriter, Call], Any]] = {
     "cumsum": cumulative_sum,
     "put_add": scatter_add,
     "argsort": stable_order,
+    **LAPACK_CALLS,
 }

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from descend.compile.lapack import LAPACK_RULES
 from descend.graph.elementwise import call, full_like, select
 from descend.graph.linear import broadcast
 from descend.graph.node import Node, postorder
 from descend.graph.selection import reduce_max, reduce_min
 from descend.graph.source import iota
+from descend.simplify.driver import simplify
 
 __all__ = ["legalise"]
 
@@ -28,11 +30,12 @@ RULES: dict[str, Callable[[Node], Node]] = {
     "argmin": lambda n: _arg_extremum(n, reduce_min),
     "stop_gradient": lambda n: n.args[0],
     "custom": lambda n: legalise([n.attrs["body"].applied(n.args)[n.attrs["index"]]])[0],
+    **LAPACK_RULES,
 }
 
 
 def legalise(outputs: Sequence[Node]) -> list[Node]:
-    """Apply the rules everywhere."""
+    """Apply the rules everywhere; matrices taken apart and put together again are simplified."""
     image: dict[Node, Node] = {}
     order = postorder(outputs)
     if not any(n.op.name in RULES for n in order):
@@ -43,4 +46,6 @@ def legalise(outputs: Sequence[Node]) -> list[Node]:
         rebuilt = node if same else node.op.apply(*args, **node.attrs)
         rule = RULES.get(node.op.name)
         image[node] = rule(rebuilt) if rule else rebuilt
-    return [image[o] for o in outputs]
+    native = [image[o] for o in outputs]
+    taken_apart = any(n.op.name in LAPACK_RULES for n in order)
+    return simplify(native, final=True) if taken_apart else native

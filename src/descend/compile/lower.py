@@ -10,6 +10,7 @@ import numpy as np
 from descend.compile.cells import Cells, cells_of, object_array
 from descend.compile.evaluation import COMBINE, RULES, At, Evaluator, NotNative, operand
 from descend.compile.kinds import BITS
+from descend.compile.lapack import workspace
 from descend.compile.legalise import legalise
 from descend.compile.loops import (
     Address,
@@ -27,6 +28,8 @@ from descend.compile.loops import (
 )
 from descend.compile.schedule import (
     ASSEMBLED,
+    CALLS,
+    LAPACK,
     REDUCTIONS,
     Group,
     is_small,
@@ -222,12 +225,14 @@ class Lowering:
             )
         elif name in ASSEMBLED:
             self.places[node] = self.assemble(node)
-        elif name in ("cumsum", "put_add", "argsort"):
+        elif name in CALLS:
             place = self.scratch(node.shape, node.dtype)
             sources = [self.place_of(a) for a in node.args]
             if name == "argsort":
                 line = (node.shape[node.attrs["axis"]],)
                 sources += [self.scratch(line, node.dtype), self.scratch(line, node.dtype)]
+            elif name in LAPACK:
+                sources += [self.scratch(*array) for array in workspace(node)]
             self.block.statements.append(Call(name, place, tuple(sources), dict(node.attrs)))
             self.places[node] = place
         else:

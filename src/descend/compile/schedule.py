@@ -30,7 +30,8 @@ NEST_LIMIT = 160
 VIEWS = frozenset({"broadcast", "transpose", "slice", "flip"})
 REDUCTIONS = frozenset({"sum", "reduce_max", "reduce_min", "contract"})
 ASSEMBLED = frozenset({"pad", "concatenate", "set_slice"})
-CALLS = frozenset({"cumsum", "put_add", "argsort"})
+LAPACK = frozenset({"getrf", "getrs", "trtrs", "potrf", "syevd", "gesdd", "geqrf"})
+CALLS = frozenset({"cumsum", "put_add", "argsort"}) | LAPACK
 EXTREMA = frozenset({"reduce_max", "reduce_min"})
 LOOKS_UP = CALLS | EXTREMA | {"take", "scan"}
 
@@ -188,7 +189,7 @@ def _levels(
 
 def _large_reduction(node: Node) -> bool:
     """A small result made from something large, or by a loop: it comes out of a nest or a call."""
-    if node.op.name == "scan":
+    if node.op.name == "scan" or node.op.name in LAPACK:
         return True
     if not is_small(node) or node.op.name not in REDUCTIONS | CALLS:
         return False

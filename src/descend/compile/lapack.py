@@ -1,0 +1,239 @@
+"""What native code makes of linear algebra: elements written out if few, else calls of LAPACK.
+
+Matrices of up to 4 rows are eliminated element by element, over all leading axes at once: this
+fuses with what stands around it. Larger ones go to LAPACK, whose matrices are stored by columns:
+what lies in memory row by row is the transposed matrix to it. The nodes made here are native only:
+they have no derivative, as they come after differentiation.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from descend.compile.evaluation import NotNative
+from descend.compile.unrolled import (
+    cholesky_elements,
+    elements,
+    eliminated,
+    solved,
+    stacked,
+    triangular_elements,
+)
+from descend.errors import InternalError
+from descend.graph.elementwise import add, call, full_like, mul, select, sub
+from descend.graph.linear import broadcast, concatenate, reduce_sum, reshape
+from descend.graph.matrices import (
+    diagonal,
+    masked,
+    matmul,
+    mt,
+    order_of,
+    row_of,
+    rows,
+    scale_columns,
+)
+from descend.graph.node import Node, sizes
+from descend.graph.primitive import Primitive, Typed
+from descend.graph.selection import reduce_max
+from descend.graph.source import iota
+
+__all__ = ["LAPACK_RULES", "UNROLLED", "workspace"]
+
+UNROLLED = 4
+INT = np.dtype(np.int32)
+
+
+# --- native nodes -------------------------------------------------------------------------------
+
+
+def _native(name: str, infer: Callable[..., Typed]) -> Primitive:
+    def unused(*_args: Any, **_attrs: Any) -> Any:
+        raise InternalError(f"{name} is native only")
+
+    return Primitive(name, "opaque", infer, unused, unused, unused, unused)
+
+
+def _like(which: int) -> Callable[..., Typed]:
+    return lambda args, attrs: (args[which].shape, args[which].dtype)
+
+
+def _higher(more: Callable[[int, int], int]) -> Callable[..., Typed]:
+    """Matrices with more rows, of as many columns as the smaller side of the argument has."""
+
+    def infer(args: tuple[Node, ...], _attrs: Mapping[str, Any]) -> Typed:
+        x = args[0]
+        m, n = order_of(x)
+        return (*x.shape[:-2], more(m, n), min(m, n)), x.dtype
+
+    return infer
+
+
+GETRF = _native("getrf", _higher(lambda m, n: n + 1))
+GETRS = _native("getrs", _like(1))
+TRTRS = _native("trtrs", _like(1))
+POTRF = _native("potrf", _like(0))
+SYEVD = _native("syevd", _higher(lambda m, n: n + 1))
+GESDD = _native("gesdd", _higher(lambda m, n: m + 1 + n))
+GEQRF = _native("geqrf", _higher(lambda m, n: m + n))
+
+
+def workspace(node: Node) -> list[tuple[tuple[int, ...], np.dtype[Any]]]:
+    """The arrays that a native node needs beside its arguments and its result."""
+    name, dtype = node.op.name, node.dtype
+    m, n = sizes(node.args[0].shape[-2:])
+    if name == "getrf":
+        return [((n,), INT)]
+    if name == "getrs":
+        return [((n,), INT)]
+    if name == "trtrs":
+        return [((n, n), dtype)]
+    if name == "syevd":
+        return [((1 + 6 * n + 2 * n * n,), dtype), ((3 + 5 * n,), INT)]
+    if name == "gesdd":  # the arguments of these two have the columns of the matrix as rows
+        size = 4 * m * m + 7 * m + 64 * (m + n)
+        return [((m, n), dtype), ((m, n), dtype), ((m, m), dtype), ((size,), dtype), ((8 * m,), INT)]
+    if name == "geqrf":
+        return [((m, n), dtype), ((m,), dtype), ((64 * m,), dtype)]
+    return []
+
+
+# --- primitives in native terms -----------------------------------------------------------------
+
+
+def _in_memory(*nodes: Node) -> None:
+    if nodes[0].dtype not in (np.float64, np.float32):
+        raise NotNative(f"linear algebra in {nodes[0].dtype}")
+
+
+def _solve(node: Node) -> Node:
+    a, b = node.args
+    transposed = node.attrs["transposed"]
+    if order_of(a)[0] <= UNROLLED:
+        found = solved(*eliminated(elements(a)), elements(b), transposed)
+        return stacked(found, b.shape)
+    _in_memory(a)
+    return mt(GETRS.apply(GETRF.apply(a), mt(b), transposed=transposed))
+
+
+def _triangular(node: Node) -> Node:
+    t, b = node.args
+    lower, transposed = node.attrs["lower"], node.attrs["transposed"]
+    if order_of(t)[0] <= UNROLLED:
+        found = triangular_elements(elements(t), elements(b), lower, transposed)
+        return stacked(found, b.shape)
+    _in_memory(t)
+    return mt(TRTRS.apply(t, mt(b), lower=lower, transposed=transposed))
+
+
+def _cholesky(node: Node) -> Node:
+    (a,) = node.args
+    n = order_of(a)[0]
+    if n <= UNROLLED:
+        return stacked(cholesky_elements(elements(a)), a.shape)
+    _in_memory(a)
+    lower = POTRF.apply(a)
+    lost = broadcast(_is_lost(lower), a.shape, tuple(range(a.ndim - 2)))
+    return select(lost, full_like(a, math.nan), masked(lower, np.tri(n, dtype=bool)))
+
+
+def _is_lost(lower: Node) -> Node:
+    corner = rows(mt(rows(lower, 0, 1)), 0, 1)
+    first = reshape(corner, lower.shape[:-2])
+    return call("ne", first, first)
+
+
+def _pivots(a: Node) -> tuple[Node, Node]:
+    """The diagonal of U in P A = L U, and 1 or -1 for each exchange of rows."""
+    n = order_of(a)[0]
+    if n <= UNROLLED:
+        table, swaps = eliminated(elements(a))
+        one = full_like(table[0][0], 1.0)
+        signs = [select(s, -1.0, one) for _, _, s in swaps] or [one]
+        return _vector([table[i][i] for i in range(n)]), _vector(signs)
+    _in_memory(a)
+    factored = GETRF.apply(a)
+    pivots = row_of(factored, n)
+    place = iota(pivots.shape, pivots.ndim - 1, pivots.dtype)
+    one = full_like(pivots, 1.0)
+    return diagonal(rows(factored, 0, n)), select(call("eq", pivots, place), one, -1.0)
+
+
+def _vector(parts: Sequence[Node]) -> Node:
+    wide = [reshape(p, (*p.shape, 1)) for p in parts]
+    return concatenate(wide, wide[0].ndim - 1)
+
+
+def _product(x: Node) -> Node:
+    """The product along the last axis, by halves."""
+    k = x.ndim - 1
+    while int(x.shape[k]) > 1:  # type: ignore[arg-type]
+        n = int(x.shape[k])  # type: ignore[arg-type]
+        wide = reshape(x, (*x.shape[:k], n, 1))
+        low, high = rows(wide, 0, n // 2), rows(wide, n // 2, 2 * (n // 2))
+        halves = [mul(low, high), *([rows(wide, n - 1, n)] if n % 2 else [])]
+        joined = concatenate(halves, k)
+        x = reshape(joined, joined.shape[:-1])
+    return reshape(x, x.shape[:k])
+
+
+def _det(node: Node) -> Node:
+    values, signs = _pivots(node.args[0])
+    return mul(_product(values), _product(signs))
+
+
+def _slogdet(node: Node) -> Node:
+    values, signs = _pivots(node.args[0])
+    logarithm = reduce_sum(call("log", call("abs", values)), (values.ndim - 1,))
+    sign = mul(_product(call("sign", values)), _product(signs))
+    return _vector([sign, logarithm])
+
+
+def _eigh(node: Node) -> Node:
+    (a,) = node.args
+    n = order_of(a)[0]
+    _in_memory(a)
+    packed = SYEVD.apply(a)
+    return concatenate([rows(packed, 0, 1), mt(rows(packed, 1, n + 1))], a.ndim - 2)
+
+
+def _svd(node: Node) -> Node:
+    _in_memory(*node.args)
+    return GESDD.apply(mt(node.args[0]))
+
+
+def _pinv(node: Node) -> Node:
+    (a,) = node.args
+    m, n = order_of(a)
+    _in_memory(a)
+    if m < n:
+        return mt(_pinv(node.op.apply(mt(a), **node.attrs)))
+    packed = GESDD.apply(mt(a))
+    u, s, vt = rows(packed, 0, m), row_of(packed, m), rows(packed, m + 1, m + 1 + n)
+    k = s.ndim - 1
+    limit = mul(reduce_max(s, (k,)), node.attrs["rcond"])
+    large = call("lt", broadcast(limit, s.shape, tuple(range(k))), s)
+    shrunk = call("div", full_like(s, 1.0), select(large, s, 1.0))
+    weights = add(select(large, shrunk, 0.0), sub(s, s))  # NaN stays NaN
+    return matmul(scale_columns(mt(vt), weights), mt(u))
+
+
+def _qr(node: Node) -> Node:
+    _in_memory(*node.args)
+    return GEQRF.apply(mt(node.args[0]))
+
+
+LAPACK_RULES: dict[str, Callable[[Node], Node]] = {
+    "solve": _solve,
+    "triangular_solve": _triangular,
+    "cholesky": _cholesky,
+    "det": _det,
+    "slogdet": _slogdet,
+    "eigh": _eigh,
+    "svd": _svd,
+    "pinv": _pinv,
+    "qr": _qr,
+}
