@@ -95,7 +95,8 @@ def workspace(node: Node) -> list[tuple[tuple[int, ...], np.dtype[Any]]]:
         return [((1 + 6 * n + 2 * n * n,), dtype), ((3 + 5 * n,), INT)]
     if name == "gesdd":  # the arguments of these two have the columns of the matrix as rows
         size = 4 * m * m + 7 * m + 64 * (m + n)
-        return [((m, n), dtype), ((m, n), dtype), ((m, m), dtype), ((size,), dtype), ((8 * m,), INT)]
+        matrices = [((m, n), dtype), ((m, n), dtype), ((m, m), dtype)]
+        return [*matrices, ((size,), dtype), ((8 * m,), INT)]
     if name == "geqrf":
         return [((m, n), dtype), ((m,), dtype), ((64 * m,), dtype)]
     return []
@@ -135,15 +136,10 @@ def _cholesky(node: Node) -> Node:
     if n <= UNROLLED:
         return stacked(cholesky_elements(elements(a)), a.shape)
     _in_memory(a)
-    lower = POTRF.apply(a)
-    lost = broadcast(_is_lost(lower), a.shape, tuple(range(a.ndim - 2)))
-    return select(lost, full_like(a, math.nan), masked(lower, np.tri(n, dtype=bool)))
-
-
-def _is_lost(lower: Node) -> Node:
-    corner = rows(mt(rows(lower, 0, 1)), 0, 1)
-    first = reshape(corner, lower.shape[:-2])
-    return call("ne", first, first)
+    lower = masked(POTRF.apply(a), np.tri(n, dtype=bool))
+    total = reduce_sum(mul(lower, 0.0), (a.ndim - 2, a.ndim - 1))  # NaN if there is one
+    lost = broadcast(call("ne", total, total), a.shape, tuple(range(a.ndim - 2)))
+    return select(lost, full_like(a, math.nan), lower)
 
 
 def _pivots(a: Node) -> tuple[Node, Node]:
