@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     )
     from descend.methods.penalties import L1, L2, Penalty
     from descend.methods.quasi_newton import BFGS
+    from descend.methods.robust import Arctan, Cauchy, RobustLoss, SoftL1, Tukey
     from descend.methods.schedules import Schedule, constant, cosine, exponential, step, warmup
     from descend.train.explain import explain
     from descend.train.fit import fit
@@ -85,6 +86,7 @@ _HOMES = {
     ),
     "methods.penalties": "L1 L2 Penalty",
     "methods.quasi_newton": "BFGS",
+    "methods.robust": "Arctan Cauchy RobustLoss SoftL1 Tukey",
     "methods.schedules": "Schedule constant cosine exponential step warmup",
     "train.explain": "explain",
     "train.fit": "fit",
@@ -97,11 +99,11 @@ _HOMES = {
 _NAMES = {name: home for home, names in _HOMES.items() for name in names.split()}
 
 __all__ = [
-    "BFGS", "L1", "L2", "SGD", "AbsoluteError", "Adagrad", "Adam", "AdamW", "BinaryCrossEntropy",
-    "CrossEntropy", "DataError", "DescendError", "DescendWarning", "DivergedWarning", "Fit",
+    "BFGS", "L1", "L2", "SGD", "AbsoluteError", "Adagrad", "Adam", "AdamW", "Arctan",
+    "BinaryCrossEntropy", "Cauchy", "CrossEntropy", "DataError", "DescendError", "DescendWarning", "DivergedWarning", "Fit",
     "FormulaError", "GaussianNLL", "Hinge", "Huber", "KLDivergence", "LevenbergMarquardt",
     "LogCosh", "Loss", "ManyFits", "NotCoveredError", "Optimizer", "Penalty", "Poisson", "Quantile", "RMSprop",
-    "Schedule", "SquaredError", "TraceError", "UsageError", "check_grad", "clip_norm",
+    "RobustLoss", "Schedule", "SoftL1", "SquaredError", "TraceError", "Tukey", "UsageError", "check_grad", "clip_norm",
     "clip_value", "constant", "cosine", "custom_derivative", "explain", "exponential", "fit", "fit_many",
     "grad", "hessian", "hvp", "jacobian", "jvp", "load", "maximize", "minimize", "scan", "step",
     "stop_gradient", "value_and_grad", "vjp", "warmup",

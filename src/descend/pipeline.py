@@ -7,7 +7,6 @@ nothing of numbers: the same program serves every start, learning rate and set o
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field, fields
 from types import SimpleNamespace
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from descend.differentiate.gauss_newton import normal_equations
+from descend.differentiate.gauss_newton import half_hessian, normal_equations
 from descend.differentiate.reverse import reverse
 from descend.errors import UsageError
 from descend.graph.elementwise import call, cast
@@ -29,13 +28,22 @@ from descend.graph.linear import (
 )
 from descend.graph.node import Dim, Node, postorder, substitute
 from descend.graph.program import EpochGraph, Plan, Program, StepGraph
-from descend.graph.source import const, input_node, row_count
+from descend.graph.source import const, input_node
 from descend.graph.text import graph_text
 from descend.lean import dataclass
+from descend.objective import (
+    SIGMA,
+    TARGET,
+    WEIGHT,
+    Curvature,
+    curvature_graph,
+    entries,
+    loss_graph,
+)
 from descend.simplify.driver import simplify
-from descend.trace.context import Trace, tracing
+from descend.trace.context import Trace
 from descend.trace.model import Model, Spec, trace_model
-from descend.trace.tensor import as_node, wrap
+from descend.trace.tensor import wrap
 from descend.trace.trace import trace_function
 
 if TYPE_CHECKING:
@@ -59,8 +67,8 @@ __all__ = [
 ]
 
 FLOAT = np.dtype(np.float64)
+MOST_EXACT = 12  # parameters whose exact second derivatives are worked out beside Gauss–Newton's
 Nodes = dict[str, Node]
-TARGET, WEIGHT, SIGMA = "target", "sample_weight", "sigma"
 
 
 def column_key(name: str) -> str:
@@ -120,6 +128,7 @@ class Descent:
         captured: name of a fixed input → the array that the model captured.
         passes: what happened on the way, in order.
         objective, residual: the loss, and what it is the mean square of, before simplification.
+        curvature: the second-order view of a loss that is no square, where it has one.
         inputs: every input of these two apart from the leaves, by name.
         traces: of the model first, then of everything else that was traced.
     """
@@ -133,74 +142,9 @@ class Descent:
     passes: tuple[Pass, ...]
     objective: Node
     residual: Node | None
+    curvature: Curvature | None
     inputs: Mapping[str, Node]
     traces: tuple[Trace, ...]
-
-
-# --- loss ------------------------------------------------------------------------------------
-
-
-def loss_graph(
-    model: Model, recipe: Recipe, columns: Mapping[str, Node], loss: Any, run: Any
-) -> tuple[Node, Node | None]:
-    """The mean loss over the rows, and the residuals where the loss is their square.
-
-    Each row's loss is the mean over its own entries, times its sample weight.
-
-    Args:
-        columns: `target`, and where there are such `sample_weight` and `sigma`.
-        loss: with its run-time numbers bound.
-        run: applies traced NumPy to stand-ins.
-    """
-    target, weight = columns.get("target"), columns.get("sample_weight")
-    if loss is None or target is None:
-        (value,) = model.nodes
-        return (call("neg", value) if recipe.sign < 0 else value), None
-    nodes = [n if n.ndim else broadcast(n, target.shape, ()) for n in model.nodes]
-    if target.dtype.kind == "f":
-        target = cast(target, nodes[0].dtype)
-    prediction: Any = tuple(nodes) if len(nodes) > 1 else nodes[0]
-    if isinstance(prediction, Node):
-        with tracing():
-            residual = loss.residual(wrap(prediction), wrap(target))
-        if residual is not None:
-            return _mean_square(as_node(residual), model, weight, columns.get("sigma"))
-    per_row = getattr(loss, "function", loss.per_row)
-    return _mean(run(per_row, prediction, target), model.rows, weight), None
-
-
-def _mean(losses: Node, rows: Dim | int, weight: Node | None) -> Node:
-    if losses.ndim == 0 or losses.shape[0] != rows:
-        raise UsageError(
-            f"the loss gives the shape {losses.shape}, and must give one number for each row",
-            remedy="leave out np.mean or np.sum over the rows: descend averages over them",
-        )
-    if weight is not None:
-        axes = tuple(range(weight.ndim))
-        losses = call("mul", losses, broadcast(cast(weight, losses.dtype), losses.shape, axes))
-    total = reduce_sum(losses, tuple(range(losses.ndim)))
-    return call("div", total, _entries(losses, rows))
-
-
-def _entries(per_row: Node, rows: Dim | int) -> Node:
-    """The number of entries of all rows together, as a scalar of the same dtype."""
-    count = row_count(rows, per_row.dtype)
-    inner = math.prod(n for n in per_row.shape[1:] if isinstance(n, int))
-    return count if inner == 1 else call("mul", count, const(inner, per_row.dtype))
-
-
-def _mean_square(
-    residual: Node, model: Model, weight: Node | None, sigma: Node | None
-) -> tuple[Node, Node]:
-    """The mean of (r/σ)²·w, and r/σ·√w, the residual whose square it is."""
-    if sigma is not None:
-        spread = broadcast(cast(sigma, residual.dtype), residual.shape, tuple(range(sigma.ndim)))
-        residual = call("div", residual, spread)
-    loss = _mean(call("mul", residual, residual), model.rows, weight)
-    if weight is not None:
-        root = call("sqrt", cast(weight, residual.dtype))
-        residual = call("mul", residual, broadcast(root, residual.shape, tuple(range(root.ndim))))
-    return loss, residual
 
 
 # --- the descent -----------------------------------------------------------------------------
@@ -288,6 +232,7 @@ class Building:
             if wanted:
                 self.data[name] = input_node(name, (self.rows,), FLOAT)
         self.objective, self.residual = self.loss_of(self.model, self.data)
+        self.curvature = self.curvature_of(self.residual)
         results = {"loss": self.objective}
         self.passes.append(Pass("loss", "what is minimised: a mean over the batch", results))
 
@@ -296,24 +241,28 @@ class Building:
         recipe, loss = self.recipe, self.recipe.loss
         if loss is not None:
             loss = loss.bind(self.numbers("loss", loss, model.nodes[0].dtype))
-        total, residual = loss_graph(model, recipe, data, loss, self.run)
+        total, residual = loss_graph(model, recipe.sign, data, loss, self.run)
         if recipe.penalty is not None:
             bound = recipe.penalty.bind(self.numbers("penalty", recipe.penalty, total.dtype))
             value = self.run(bound.value, list(model.leaves.values()))
             total = call("add", total, cast(value, total.dtype))
         return total, residual
 
+    def curvature_of(self, residual: Node | None) -> Curvature | None:
+        """The second-order view of the loss, where it is of use."""
+        loss = self.recipe.loss
+        asked = loss is not None and (loss.curved or self.optimizer.needs == "gauss_newton")
+        if not asked or residual is not None or self.recipe.penalty is not None:
+            return None
+        assert loss is not None
+        bound = loss.bind(self.numbers("loss", loss, self.model.nodes[0].dtype))
+        return curvature_graph(self.model, self.data, bound, self.run)
+
     def derivatives(self) -> None:
         """The gradient by backpropagation, or the normal equations of the residuals."""
         leaves = list(self.leaves.values())
         if self.optimizer.needs == "gauss_newton":
-            if self.residual is None:
-                raise UsageError("this optimizer needs a sum of squares", remedy='use loss="mse"')
-            share = _entries(self.residual, self.rows)
-            sums = zip(("jtj", "jtr"), normal_equations(self.residual, leaves), strict=True)
-            for name, node in sums:
-                self.equations[name] = call("div", node, broadcast_like(share, node))
-            about = "the Jacobian J of the residuals r by forward mode, summed up to JᵀJ and Jᵀr"
+            about = self.normal_equations(leaves)
             self.passes.append(Pass("normal equations", about, dict(self.equations)))
             if not self.recipe.wants_gradient:
                 return
@@ -323,6 +272,32 @@ class Building:
         about = "backpropagation: from the loss back to every parameter"
         titles = {f"d loss / d {name}": g for name, g in self.gradients.items()}
         self.passes.append(Pass("gradient", about, titles))
+
+    def normal_equations(self, leaves: Sequence[Node]) -> str:
+        """JᵀJ and Jᵀr of the residuals, or what stands for them; returns what was done."""
+        if self.residual is not None:
+            share = entries(self.residual, self.rows)
+            made = normal_equations(self.residual, leaves)
+            about = "the Jacobian J of the residuals r by forward mode, summed up to JᵀJ and Jᵀr"
+        elif (curved := self.curvature) is not None:
+            share = entries(curved.prediction, self.rows)
+            made = normal_equations(curved.prediction, leaves, curved.slope, curved.bend)
+            about = "the prediction's Jacobian J, summed up with the loss's first two derivatives"
+            if curved.lowest is not None:
+                self.equations["loss"] = call("sub", self.objective, curved.lowest)
+        else:
+            raise UsageError(
+                "this optimizer needs a loss with two derivatives for each row's prediction",
+                remedy='leave out optimizer, or choose loss="mse"',
+            )
+        for name, node in zip(("jtj", "jtr"), made, strict=True):
+            self.equations[name] = call("div", node, broadcast_like(share, node))
+        if self.residual is None and sum(leaf.size for leaf in leaves) <= MOST_EXACT:
+            assert self.recipe.loss is not None
+            exact = half_hessian(self.objective, leaves)
+            both = self.equations["jtj"], cast(exact, self.equations["jtj"].dtype)
+            self.equations["jtj"] = self.run(self.recipe.loss.second_order, *both)
+        return about
 
     def clipped(self) -> Nodes:
         """The gradients as the optimizer sees them."""
@@ -424,8 +399,8 @@ class Building:
         captured = {name: array for name, array in self.captured.items() if name in fixed}
         return Descent(
             program, tuple(state), tuple(data), tuple(fixed), tuple(records), captured,
-            tuple(self.passes), self.objective, self.residual, {**self.data, **self.fixed},
-            tuple(self.traces),
+            tuple(self.passes), self.objective, self.residual, self.curvature,
+            {**self.data, **self.fixed}, tuple(self.traces),
         )  # fmt: skip
 
     def needed(self, step: Nodes, after: Nodes, ends: Sequence[Node]) -> set[str]:

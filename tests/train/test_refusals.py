@@ -74,13 +74,13 @@ CALLS = {
     ),
     "lm mae": (
         lambda: descend.fit(line, X, Y, optimizer="lm", loss="mae"),
-        "is for sums of squares, and the loss is mae",
+        "needs two derivatives of each row.s loss, and the loss is mae",
     ),
     "lm penalty": (
         lambda: descend.fit(line, X, Y, optimizer="lm", penalty="l2"), "knows no penalty"
     ),
-    "sigma mae": (
-        lambda: descend.fit(line, X, Y, sigma=Y, loss="mae"), "sigma belongs to sums of squares"
+    "sigma poisson": (
+        lambda: descend.fit(line, X, Y, sigma=Y, loss="poisson"), "sigma belongs to losses of"
     ),
     "absolute": (lambda: descend.fit(line, X, Y, absolute_sigma=True), "there is none"),
     "keep_best": (

@@ -8,13 +8,14 @@ import numpy as np
 
 from descend.differentiate.batch import batch
 from descend.differentiate.forward import forward
-from descend.graph.elementwise import call
-from descend.graph.linear import concatenate, reduce_sum, reshape
+from descend.differentiate.reverse import reverse
+from descend.graph.elementwise import call, cast
+from descend.graph.linear import broadcast, concatenate, reduce_sum, reshape
 from descend.graph.multilinear import contract
 from descend.graph.node import Node, sizes
 from descend.graph.source import const, input_node
 
-__all__ = ["jacobian_columns", "normal_equations"]
+__all__ = ["half_hessian", "jacobian_columns", "normal_equations"]
 
 UNROLLED = 32
 
@@ -33,8 +34,14 @@ def jacobian_columns(outputs: Node, leaves: Sequence[Node]) -> list[Node]:
     return columns
 
 
-def normal_equations(residual: Node, leaves: Sequence[Node]) -> tuple[Node, Node]:
+def normal_equations(
+    residual: Node, leaves: Sequence[Node], slope: Node | None = None, bend: Node | None = None
+) -> tuple[Node, Node]:
     """JᵀJ of shape (p, p) and Jᵀr of shape (p,), for the p numbers of the leaves in order.
+
+    With a slope g and a bend b shaped like `residual`, whose derivative J is then any function's,
+    they are Jᵀdiag(b)J and Jᵀg: those of a loss with these derivatives (Schraudolph, "Fast
+    Curvature Matrix-Vector Products for Second-Order Gradient Descent", 2002).
 
     Up to 32 numbers have a column each, which one loop over the rows computes and sums up; beyond
     that the columns are an axis of their own.
@@ -46,25 +53,51 @@ def normal_equations(residual: Node, leaves: Sequence[Node]) -> tuple[Node, Node
     >>> evaluate(normal_equations(r, [a]), {x: np.array([1.0, 2.0]), a: np.array(3.0)})
     [array([[5.]]), array([15.])]
     """
+    side_of = residual if slope is None else slope
     if sum(leaf.size for leaf in leaves) > UNROLLED:
-        return _batched(residual, leaves)
+        return _batched(residual, leaves, side_of, bend)
     columns = jacobian_columns(residual, leaves)
     axes = tuple(range(residual.ndim))
     sums: dict[tuple[int, int], Node] = {}
     for i, a in enumerate(columns):
+        bent = a if bend is None else call("mul", a, bend)
         for j, b in enumerate(columns[: i + 1]):
-            sums[i, j] = sums[j, i] = reduce_sum(call("mul", a, b), axes)
+            sums[i, j] = sums[j, i] = reduce_sum(call("mul", bent, b), axes)
     p = len(columns)
     matrix = _vector([sums[i, j] for i in range(p) for j in range(p)])
-    side = _vector([reduce_sum(call("mul", a, residual), axes) for a in columns])
+    side = _vector([reduce_sum(call("mul", a, side_of), axes) for a in columns])
     return reshape(matrix, (p, p)), side
+
+
+def half_hessian(value: Node, leaves: Sequence[Node]) -> Node:
+    """Half of the second derivatives of a scalar, (p, p): forward over reverse, a tangent a number.
+
+    >>> from descend.graph.evaluate import evaluate
+    >>> a = input_node("a", (2,))
+    >>> square = reduce_sum(call("mul", call("mul", a, a), a), (0,))
+    >>> evaluate([half_hessian(square, [a])], {a: np.array([1.0, 2.0])})[0]
+    array([[3., 0.],
+           [0., 6.]])
+    """
+    gradients = reverse([value], [const(1, value.dtype)], leaves)
+    rows = []
+    for leaf in leaves:
+        for k in range(leaf.size):
+            one = np.zeros(sizes(leaf.shape), leaf.dtype)
+            one.flat[k] = 1
+            moved = forward(gradients, [leaf], [const(one)])
+            rows += [reshape(cast(m, value.dtype), (1, m.size)) for m in moved]
+    p = sum(leaf.size for leaf in leaves)
+    return call("mul", reshape(concatenate(rows, 1), (p, p)), 0.5)
 
 
 def _vector(scalars: Sequence[Node]) -> Node:
     return concatenate([reshape(s, (1,)) for s in scalars], 0)
 
 
-def _batched(residual: Node, leaves: Sequence[Node]) -> tuple[Node, Node]:
+def _batched(
+    residual: Node, leaves: Sequence[Node], side: Node, bend: Node | None
+) -> tuple[Node, Node]:
     """The same with one leading axis for all p tangents together."""
     p = sum(leaf.size for leaf in leaves)
     eye = np.eye(p, dtype=residual.dtype)
@@ -78,7 +111,11 @@ def _batched(residual: Node, leaves: Sequence[Node]) -> tuple[Node, Node]:
     column = forward([residual], leaves, tangents)
     (jacobian,) = batch(column, many, p)
     rows = tuple(range(2, 2 + residual.ndim))
+    inner = tuple(range(1, jacobian.ndim))
+    bent = jacobian
+    if bend is not None:
+        bent = call("mul", jacobian, broadcast(bend, jacobian.shape, inner))
     return (
-        contract(jacobian, jacobian, (0, *rows), (1, *rows), (0, 1)),
-        contract(jacobian, residual, (0, *rows), rows, (0,)),
+        contract(bent, jacobian, (0, *rows), (1, *rows), (0, 1)),
+        contract(jacobian, side, (0, *rows), rows, (0,)),
     )

@@ -16,6 +16,7 @@ import numpy as np
 from descend.errors import DataError, UsageError
 from descend.lean import dataclass
 from descend.methods.base import Array, Tunable
+from descend.methods.linear_algebra import cholesky
 
 __all__ = [
     "AbsoluteError",
@@ -47,11 +48,19 @@ class Loss(Tunable):
             prediction's shape), `"classes"` (one number a class, reduced) or `"pair"` (a mean and
             a log variance, reduced).
         domain: an interval for every target, or an empty string.
+        of_residual: whether it depends on prediction − target alone, so that sigma scales both.
+        curved: whether it has two derivatives in the prediction and a lowest value (0, if not of
+            a likelihood), so that Gauss–Newton methods take it.
+        is_likelihood: whether it is the negative logarithm of a probability, up to a constant,
+            with `lowest` and `information`.
     """
 
     name: ClassVar[str] = "loss"
     axis: ClassVar[str] = "kept"
     domain: ClassVar[str] = ""
+    of_residual: ClassVar[bool] = False
+    curved: ClassVar[bool] = False
+    is_likelihood: ClassVar[bool] = False
 
     def per_row(self, prediction: Array, target: Array) -> Array:
         """Return the loss of each row; where the last axis is kept, shaped like the prediction."""
@@ -60,6 +69,29 @@ class Loss(Tunable):
     def residual(self, prediction: Array, target: Array) -> Array | None:
         """Return r with `per_row` = r², or None if the loss is not a square."""
         return None
+
+    def lowest(self, target: Array) -> Array:
+        """Return what `per_row` is at the best prediction of each target (of likelihoods)."""
+        raise NotImplementedError(f"{type(self).__name__} has no lowest(target)")
+
+    def information(self, prediction: Array) -> Array:
+        """Return the mean of the second derivative over targets (of likelihoods)."""
+        raise NotImplementedError(f"{type(self).__name__} has no information(prediction)")
+
+    def second_order(self, gauss_newton: Array, exact: Array) -> Array:
+        """Return the matrix of second derivatives to step with, of the two that are known.
+
+        The exact one is right near the end, where large residuals (outliers) make Gauss–Newton's
+        slow; it is taken where it is at least a tenth of the other in every direction, and else
+        the other, which is never indefinite.
+
+        Args:
+            gauss_newton, exact: half of the second derivatives of the mean loss, (p, p).
+        """
+        margin = exact - 0.1 * gauss_newton
+        _, reciprocals = cholesky(margin, 1e-10)
+        sound = np.all(np.isfinite(exact)) & np.all(np.stack(reciprocals) > 0)
+        return np.where(sound, exact, gauss_newton)
 
     def check(self, target: Any) -> None:
         """Refuse real targets that this loss cannot mean; rows are counted from 1.
@@ -96,6 +128,7 @@ class SquaredError(Loss):
     """
 
     name: ClassVar[str] = "mse"
+    of_residual: ClassVar[bool] = True
 
     def per_row(self, prediction: Array, target: Array) -> Array:
         return (prediction - target) ** 2
@@ -113,6 +146,7 @@ class AbsoluteError(Loss):
     """
 
     name: ClassVar[str] = "mae"
+    of_residual: ClassVar[bool] = True
 
     def per_row(self, prediction: Array, target: Array) -> Array:
         return np.abs(prediction - target)
@@ -122,7 +156,8 @@ class AbsoluteError(Loss):
 class Huber(Loss):
     """r²/2 where |r| ≤ δ, else δ·(|r| − δ/2), for r = prediction − target.
 
-    Huber, "Robust Estimation of a Location Parameter" (1964).
+    Huber, "Robust Estimation of a Location Parameter" (1964). As in torch; SciPy's is twice that,
+    with the same minimum.
 
     >>> Huber(delta=1.0).per_row(np.array([0.5, 3.0]), np.array([0.0, 0.0]))
     array([0.125, 2.5  ])
@@ -130,12 +165,14 @@ class Huber(Loss):
 
     delta: float = 1.0
     name: ClassVar[str] = "huber"
+    of_residual: ClassVar[bool] = True
+    curved: ClassVar[bool] = True
     ranges: ClassVar[Mapping[str, str]] = {"delta": "(0, inf)"}
 
     def per_row(self, prediction: Array, target: Array) -> Array:
-        size = np.abs(prediction - target)
-        inner = np.minimum(size, self.delta)
-        return inner * (size - 0.5 * inner)
+        r = prediction - target
+        size = np.abs(r)
+        return np.where(size <= self.delta, 0.5 * r * r, self.delta * (size - 0.5 * self.delta))
 
 
 @dataclass(frozen=True)
@@ -147,6 +184,8 @@ class LogCosh(Loss):
     """
 
     name: ClassVar[str] = "log_cosh"
+    of_residual: ClassVar[bool] = True
+    curved: ClassVar[bool] = True
 
     def per_row(self, prediction: Array, target: Array) -> Array:
         size = np.abs(prediction - target)
@@ -168,6 +207,7 @@ class Quantile(Loss):
 
     q: float = 0.5
     name: ClassVar[str] = "quantile"
+    of_residual: ClassVar[bool] = True
     ranges: ClassVar[Mapping[str, str]] = {"q": "(0, 1)"}
 
     def per_row(self, prediction: Array, target: Array) -> Array:
@@ -188,12 +228,21 @@ class Poisson(Loss):
     log_rate: bool = False
     name: ClassVar[str] = "poisson"
     domain: ClassVar[str] = "[0, inf)"
+    curved: ClassVar[bool] = True
+    is_likelihood: ClassVar[bool] = True
 
     def per_row(self, prediction: Array, target: Array) -> Array:
         if self.log_rate:
             return np.exp(prediction) - target * prediction
         rate = np.where(target == 0, 1, prediction)
         return prediction - target * np.log(rate)
+
+    def lowest(self, target: Array) -> Array:
+        return target - target * np.log(np.where(target == 0, 1, target))
+
+    def information(self, prediction: Array) -> Array:
+        """1/rate, or the rate itself where its logarithm is predicted."""
+        return np.exp(prediction) if self.log_rate else 1 / prediction
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ from descend.methods.losses import (
 )
 from descend.methods.penalties import L1, L2, Penalty
 from descend.methods.quasi_newton import BFGS
+from descend.methods.robust import Arctan, Cauchy, SoftL1, Tukey
 from descend.methods.schedules import (
     Schedule,
     as_schedule,
@@ -67,6 +68,10 @@ LOSSES: dict[str, Callable[..., Loss]] = {
     "mae": AbsoluteError,
     "huber": Huber,
     "log_cosh": LogCosh,
+    "soft_l1": SoftL1,
+    "cauchy": Cauchy,
+    "arctan": Arctan,
+    "tukey": Tukey,
     "quantile": Quantile,
     "poisson": Poisson,
     "poisson_log_rate": lambda: Poisson(log_rate=True),

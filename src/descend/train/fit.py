@@ -14,13 +14,14 @@ from descend.errors import UsageError
 from descend.graph.program import Control
 from descend.lean import dataclass
 from descend.methods.base import Optimizer
-from descend.methods.losses import Loss
+from descend.methods.losses import FunctionLoss, Loss
 from descend.methods.table import as_loss, as_optimizer, as_penalty
 from descend.models.model import Model
 from descend.show.explain import Explanation
 from descend.show.output import check_output_path
 from descend.show.progress import Progress, Verbose
 from descend.trace.formula import Formula
+from descend.train.again import again, remember
 from descend.train.course import Course
 from descend.train.explaining import METHOD, row_explainer, stepping
 from descend.train.finish import Finished, Moment, finish
@@ -165,11 +166,18 @@ def fit(
     >>> fit(lambda x, a, k: a * np.exp(-k * x), x, 2 * np.exp(-3 * x)).params["k"]
     3.0
     """
-    given = {name: value for name, value in locals().items() if name in OPTIONS}
+    given = locals()
+    found = again(given)
+    if found is not None:
+        return found
     refuse_unknown(unknown, OPTIONS)
-    options = FitOptions(**{**given, "record": _listed(record)})
+    named = {name: given[name] for name in OPTIONS}
+    options = FitOptions(**{**named, "record": _listed(record)})
     options.check()
-    return _Fitting(model, x, y, options).result()
+    fitting = _Fitting(model, x, y, options)
+    found, run = fitting.result()
+    remember(given, run)
+    return found
 
 
 def explain_row(
@@ -255,7 +263,7 @@ class _Fitting:
         rules = dataclasses.replace(rules, limits=limits)
         return dataclasses.replace(settings, rules=rules), scaling
 
-    def result(self) -> Fit:
+    def result(self) -> tuple[Fit, Finished]:
         """Build, run, and say how it went."""
         built, fresh = self.job.build()
         message = ""
@@ -274,7 +282,7 @@ class _Fitting:
         finally:
             if self.meter is not None:
                 self.meter.close(message)
-        return found
+        return found, best
 
     def _run(self, built: Any, fresh: bool, leaves: Mapping[str, Any]) -> Finished:
         o, job = self.options, self.job
@@ -327,7 +335,7 @@ def _chosen_optimizer(o: FitOptions, loss: Loss, size: int) -> Optimizer:
                 "lr needs an optimizer: by default the method chooses its own steps",
                 remedy=f"write optimizer=descend.SGD(lr={o.lr!r}), or leave lr out",
             )
-        squares = _is_square(loss) and o.penalty is None and o.clip is None
+        squares = (_is_square(loss) or loss.curved) and o.penalty is None and o.clip is None
         if squares and size <= MOST_FOR_LM:
             return as_optimizer("lm")
         return as_optimizer("bfgs" if size <= MOST_FOR_BFGS else "adam")
@@ -352,18 +360,18 @@ def _check_method(optimizer: Optimizer, loss: Loss, size: int | None, o: FitOpti
             remedy='leave out batch_size, or choose optimizer="adam" or descend.SGD(lr=…)',
         )
     if optimizer.needs == "gauss_newton":
-        if not _is_square(loss):
+        if not (_is_square(loss) or loss.curved or isinstance(loss, FunctionLoss)):
             raise UsageError(
-                f"{name} is for sums of squares, and the loss is {loss.name}",
-                remedy='leave out optimizer (BFGS then), or choose loss="mse"',
+                f"{name} needs two derivatives of each row's loss, and the loss is {loss.name}",
+                remedy='leave out optimizer (BFGS then), or choose loss="mse" or "huber"',
             )
         for what in ("penalty", "clip"):
             if getattr(o, what) is not None:
                 raise UsageError(f"{name} knows no {what}", remedy="leave out optimizer: BFGS does")
-    if o.sigma is not None and not _is_square(loss):
+    if o.sigma is not None and not loss.of_residual:
         raise UsageError(
-            f"sigma belongs to sums of squares, and the loss is {loss.name}",
-            remedy="write sample_weight=1/sigma**2 to weight the rows",
+            f"sigma belongs to losses of prediction − target, and the loss is {loss.name}",
+            remedy="write sample_weight=… to weight the rows",
         )
     if o.absolute_sigma and o.sigma is None:
         raise UsageError("absolute_sigma says something of sigma, and there is none")

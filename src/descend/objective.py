@@ -1,0 +1,166 @@
+"""What is minimised, as a graph: the mean loss over the rows, its residuals, its curvature."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from descend.differentiate.reverse import reverse
+from descend.errors import UsageError
+from descend.graph.elementwise import call, cast, full_like, select
+from descend.graph.linear import broadcast, reduce_sum
+from descend.graph.node import Dim, Node, substitute
+from descend.graph.source import const, input_node, row_count
+from descend.lean import dataclass
+from descend.trace.context import tracing
+from descend.trace.model import Model
+from descend.trace.tensor import as_node, wrap
+
+__all__ = ["SIGMA", "TARGET", "WEIGHT", "Curvature", "curvature_graph", "entries", "loss_graph"]
+
+TARGET, WEIGHT, SIGMA = "target", "sample_weight", "sigma"
+
+
+@dataclass(frozen=True)
+class Curvature:
+    """The second-order view of a loss that is no square, for Gauss–Newton methods and errors.
+
+    Near the parameters the loss is that of the residuals g/√b with the derivatives √b·J, where J
+    is the prediction's.
+
+    Attributes:
+        prediction: what the rows' losses are functions of.
+        slope: g, half of the derivative of each entry's loss, weight included.
+        bend: b, half of the second derivative, weight included; never below a tiny number.
+        lowest: the mean of the losses at the best predictions, below which no loss can fall.
+        spread: half of the expected second derivative of a likelihood; None if not known.
+    """
+
+    prediction: Node
+    slope: Node
+    bend: Node
+    lowest: Node | None
+    spread: Node | None
+
+
+def loss_graph(
+    model: Model, sign: int, columns: Mapping[str, Node], loss: Any, run: Any
+) -> tuple[Node, Node | None]:
+    """The mean loss over the rows, and the residuals where the loss is their square.
+
+    Each row's loss is the mean over its own entries, times its sample weight.
+
+    Args:
+        columns: `target`, and where there are such `sample_weight` and `sigma`.
+        loss: with its run-time numbers bound.
+        run: applies traced NumPy to stand-ins.
+    """
+    target, weight = columns.get("target"), columns.get("sample_weight")
+    if loss is None or target is None:
+        (value,) = model.nodes
+        return (call("neg", value) if sign < 0 else value), None
+    nodes = [n if n.ndim else broadcast(n, target.shape, ()) for n in model.nodes]
+    if target.dtype.kind == "f":
+        target = cast(target, nodes[0].dtype)
+    prediction: Any = tuple(nodes) if len(nodes) > 1 else nodes[0]
+    sigma = columns.get("sigma")
+    if isinstance(prediction, Node):
+        with tracing():
+            residual = loss.residual(wrap(prediction), wrap(target))
+        if residual is not None:
+            return _mean_square(as_node(residual), model, weight, sigma)
+        if sigma is not None:
+            prediction, target = _over(prediction, sigma), _over(target, sigma)
+    return _mean(run(_function(loss), prediction, target), model.rows, weight), None
+
+
+def _function(loss: Any) -> Any:
+    return getattr(loss, "function", loss.per_row)
+
+
+def _over(values: Node, sigma: Node) -> Node:
+    """Values in units of sigma, which has one number a row."""
+    return call("div", values, _each(sigma, values))
+
+
+def _each(column: Node, like: Node) -> Node:
+    """One number a row, repeated for all its entries."""
+    return broadcast(cast(column, like.dtype), like.shape, tuple(range(column.ndim)))
+
+
+def curvature_graph(
+    model: Model, columns: Mapping[str, Node], loss: Any, run: Any
+) -> Curvature | None:
+    """The derivatives of each entry's loss in the prediction; None where it has not two of them.
+
+    Args: as those of `loss_graph`.
+    """
+    target, weight, sigma = (columns.get(n) for n in (TARGET, WEIGHT, SIGMA))
+    if loss is None or target is None or len(model.nodes) != 1:
+        return None
+    (found,) = model.nodes
+    prediction = found if found.ndim else broadcast(found, target.shape, ())
+    if target.shape != prediction.shape or target.dtype.kind != "f":
+        return None
+    target = cast(target, prediction.dtype)
+    if sigma is not None:
+        prediction, target = _over(prediction, sigma), _over(target, sigma)
+    at = input_node("prediction", prediction.shape, prediction.dtype)
+    losses = run(_function(loss), at, target)
+    if losses.shape != at.shape:
+        return None
+    one = full_like(at, 1.0)
+    (slope,) = reverse([losses], [one], [at])
+    (bend,) = reverse([slope], [one], [at])
+    tiny = float(np.finfo(at.dtype).eps)
+    halves = [call("mul", n, 0.5) for n in (slope, bend)]
+    if loss.of_residual:
+        r = call("sub", at, target)
+        near = call("lt", call("abs", r), tiny)
+        halves[1] = select(near, halves[1], call("div", halves[0], select(near, full_like(r, 1.0), r)))
+    halves[1] = select(call("lt", halves[1], tiny), tiny, halves[1])
+    if loss.is_likelihood:
+        halves.append(call("mul", run(loss.information, at), 0.5))
+    if weight is not None:
+        halves = [call("mul", n, _each(weight, n)) for n in halves]
+    slope, bend, *spread = substitute(halves, {at: prediction})
+    lowest = None
+    if loss.is_likelihood:
+        lowest = _mean(run(loss.lowest, target), model.rows, weight)
+    return Curvature(prediction, slope, bend, lowest, spread[0] if spread else None)
+
+
+def _mean(losses: Node, rows: Dim | int, weight: Node | None) -> Node:
+    if losses.ndim == 0 or losses.shape[0] != rows:
+        raise UsageError(
+            f"the loss gives the shape {losses.shape}, and must give one number for each row",
+            remedy="leave out np.mean or np.sum over the rows: descend averages over them",
+        )
+    if weight is not None:
+        axes = tuple(range(weight.ndim))
+        losses = call("mul", losses, broadcast(cast(weight, losses.dtype), losses.shape, axes))
+    total = reduce_sum(losses, tuple(range(losses.ndim)))
+    return call("div", total, entries(losses, rows))
+
+
+def entries(per_row: Node, rows: Dim | int) -> Node:
+    """The number of entries of all rows together, as a scalar of the same dtype."""
+    count = row_count(rows, per_row.dtype)
+    inner = math.prod(n for n in per_row.shape[1:] if isinstance(n, int))
+    return count if inner == 1 else call("mul", count, const(inner, per_row.dtype))
+
+
+def _mean_square(
+    residual: Node, model: Model, weight: Node | None, sigma: Node | None
+) -> tuple[Node, Node]:
+    """The mean of (r/σ)²·w, and r/σ·√w, the residual whose square it is."""
+    if sigma is not None:
+        residual = _over(residual, sigma)
+    loss = _mean(call("mul", residual, residual), model.rows, weight)
+    if weight is not None:
+        root = call("sqrt", cast(weight, residual.dtype))
+        residual = call("mul", residual, broadcast(root, residual.shape, tuple(range(root.ndim))))
+    return loss, residual
