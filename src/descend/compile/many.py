@@ -8,11 +8,12 @@ lanes the next fits of the range, until none is left. Every thread has lanes of 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
+from descend.compile.access import Frame
 from descend.compile.calls import CALLS
 from descend.compile.kinds import Value
 from descend.compile.legalise import legalise
@@ -25,14 +26,17 @@ from descend.compile.native import cpu_lanes
 from descend.compile.operations import kind_of, memory_type
 from descend.graph.elementwise import select
 from descend.graph.linear import broadcast_like
-from descend.graph.node import Dim, Node, sizes
+from descend.graph.node import Dim, Node, postorder, sizes
 from descend.graph.source import input_node
 from descend.lean import dataclass
 
 __all__ = ["CONTROL", "ManyProgram", "ManyText", "lanes_of", "write_many"]
 
-CONTROL = ("next", "last", "most_steps", "rows")
-"""The next fit to begin, the end of the range, the most steps a fit, the rows of the longest."""
+CONTROL = ("next", "last", "most_steps", "rows", "kept")
+"""The next fit to begin, the end of the range, the most steps a fit, the rows of the longest fit at
+work, and how many finished fits wait for their results."""
+
+UNROLLED_COPY = 16
 
 I64 = "i64"
 INT = np.dtype(np.int64)
@@ -118,15 +122,20 @@ class ManyWriter:
         self.leaves |= dict(zip(p.data, _places("data", p.data), strict=True))
         self.leaves |= dict(zip(p.fixed, _places("fixed", p.fixed), strict=True))
         fresh = Place("fresh", 0, (), BYTE)
+        self.waiting = _waiting(p)
         blocks = {
             "begin": self.lower_block(self.state, _blended(p, self.leaves, fresh)),
             "step": self.lower_block([*self.state, self.code], [*p.step, p.code]),
-            "results": self.lower_block(self.result, p.results),
         }
+        if self.waiting:
+            finals = dict(zip(p.state, _places("final", p.state), strict=True))
+            self.leaves |= {node: finals[node] for node in self.waiting}
+        blocks["results"] = self.lower_block(self.result, p.results)
         self.blocks: dict[str, Block] = blocks
         self.width = 1 if any(_has_calls(b.statements) for b in blocks.values()) else width
         unequal = program.rows if ragged and self.width > 1 else None
         self.lanes = Lanes(self.width, self.is_shared, self.counts, unequal)
+        self.role = "lane"
 
     def lower_block(self, places: Sequence[Place], nodes: Sequence[Node]) -> Block:
         """The block that puts the nodes into the places; what stays where it is is left out."""
@@ -164,7 +173,7 @@ class ManyWriter:
         self.e.line(f"store {text}, ptr {pointer}, align 8")
 
     def counts(self) -> Value:
-        return self.get(self.f.slot(("counts",)), self.width)
+        return self.get(self.f.slot((f"{self.role} counts",)), self.width)
 
     def longest(self) -> Value:
         return self.get(self.word("rows"))
@@ -174,28 +183,75 @@ class ManyWriter:
     def write(self) -> ManyText:
         e = self.e
         w = self.helper()
-        w.loop(Value(str(self.width), I64, 1), lambda k: self.put_hit(k))
+        all_lanes = Value(str(self.width), I64, 1)
+        results = self.results_function() if self.waiting else None
+        w.loop(all_lanes, lambda k: self.put_hit(k))
         self.jump("assign")
         self.label("step")
         self.block("step")
         self.judge()
         self.label("finish")
-        self.block("results")
-        w = self.helper()
-        w.loop(Value(str(self.width), I64, 1), lambda k: self.when_hit(k, self.write_out))
+        if results is None:
+            self.block("results")
+            w.loop(all_lanes, lambda k: self.when_hit(k, self.write_out))
+        else:
+            w.loop(all_lanes, lambda k: self.when_hit(k, lambda k: self.keep(k, results)))
         self.jump("assign")
         self.label("assign")
         self.put(self.word("rows"), 0)
-        w.loop(Value(str(self.width), I64, 1), lambda k: self.when_hit(k, self.take_next))
-        w.loop(Value(str(self.width), I64, 1), self.measure)
+        w.loop(all_lanes, lambda k: self.when_hit(k, self.take_next))
+        w.loop(all_lanes, self.measure)
         at_work = e.gt(self.longest(), 0)
         e.line(f"br i1 {at_work.name}, label %begin, label %leave")
         self.label("begin")
         self.block("begin")
         self.jump("step")
         self.label("leave")
+        if results is not None:
+            self.when(e.gt(self.get(self.word("kept")), 0), lambda: self.work_out(results))
         e.line("ret i64 0")
         return ManyText(self.f.text(), list(self.f.slots), self.scratch, self.spill, self.width)
+
+    # Results of finished fits: worked out for as many at once as there are lanes
+
+    def results_function(self) -> int:
+        """A function of its own: the results of the first so many fits that wait."""
+        outer, self.f = self.f, FunctionText(self.f)
+        self.e, self.role = self.f.e, "final"
+        frame = self.f.frame(None, None, (self.program.rows, Value("%rows", I64, 1)))
+        self.block_in(frame, "results")
+        self.helper().loop(Value("%first", I64, 1), self.write_out)
+        number = self.f.finish_segment(())
+        self.f, self.e, self.role = outer, outer.e, "lane"
+        return number
+
+    def keep(self, k: Value, results: int) -> None:
+        """Put a finished fit aside; work out the results once there are as many as lanes."""
+        e = self.e
+        at = self.get(self.word("kept"))
+        for node in self.waiting:
+            place = self.leaves[node]
+            kind = memory_type(kind_of(node.dtype))
+            source = self.element(("state", place.number), kind, k.name)
+            target = self.element(("final", place.number), kind, at.name)
+            self.strided(node.size, kind, source, self.width, target, self.width)
+        for word in ("fit", "steps", "counts"):
+            self.put(self.element((f"final {word}",), I64, at.name), self.get(self.lane_word(word, k)))
+        self.put(
+            self.element(("final code",), I64, at.name),
+            self.get(self.element(("code", 0), I64, k.name)),
+        )
+        after = e.add(at, 1)
+        self.put(self.word("kept"), after)
+        self.when(e.ge(after, self.width), lambda: self.work_out(results))
+
+    def work_out(self, results: int) -> None:
+        rows = self.get(self.f.slot(("final counts",)))
+        waiting = self.get(self.word("kept"))
+        self.e.line(
+            f"call void @segment{results}(ptr %table, i64 {waiting.name}, i64 {rows.name})"
+        )
+        self.put(self.word("kept"), 0)
 
     def jump(self, label: str) -> None:
         self.e.line(f"br label %{label}")
@@ -207,8 +263,11 @@ class ManyWriter:
         return BlockWriter(self.f.frame(), CALLS)
 
     def block(self, name: str) -> None:
-        """A block over the lanes; with a single lane it is a block like any other."""
-        frame = self.f.frame(None, None, (self.program.rows, self.longest()))
+        """A block over the lanes."""
+        self.block_in(self.f.frame(None, None, (self.program.rows, self.longest())), name)
+
+    def block_in(self, frame: Frame, name: str) -> None:
+        """The same in a frame; with a single lane it is a block like any other."""
         writer = FitWriter(frame, self.lanes) if self.width > 1 else BlockWriter(frame, CALLS)
         writer.write(self.blocks[name])
         self.spill = max(self.spill, len(writer.spilled) * self.width)
@@ -216,12 +275,12 @@ class ManyWriter:
     def judge(self) -> None:
         """Count the step; go on unless a lane at work has ended or spent its steps."""
         e, width = self.e, self.width
-        steps = e.add(self.get(self.f.slot(("steps",)), width), 1)
-        self.put(self.f.slot(("steps",)), steps)
+        steps = e.add(self.get(self.f.slot(("lane steps",)), width), 1)
+        self.put(self.f.slot(("lane steps",)), steps)
         code = self.get(self.f.slot(("code", 0)), width)
         most = e.splat(self.get(self.word("most_steps")), width)
         ended = e.or_(e.ne(code, 0), e.ge(steps, most))
-        fit = self.get(self.f.slot(("fit",)), width)
+        fit = self.get(self.f.slot(("lane fit",)), width)
         hit = e.and_(ended, e.ge(fit, 0))
         stored = e.convert(hit, "u8")
         e.line(f"store {stored.typed}, ptr {self.f.slot(('fresh', 0))}, align 1")
@@ -236,23 +295,27 @@ class ManyWriter:
         e = self.e
         pointer = self.element(("fresh", 0), "i8", k.name)
         byte = e.op(f"load i8, ptr {pointer}, align 1", "u8", 1)
-        number = e.fresh("H")[2:]
-        hit = e.ne(byte, 0)
-        e.line(f"br i1 {hit.name}, label %hit{number}, label %next{number}")
-        self.label(f"hit{number}")
-        body(k)
-        self.jump(f"next{number}")
-        self.label(f"next{number}")
+        self.when(e.ne(byte, 0), lambda: body(k))
 
-    def lane_word(self, slot: str, k: Value) -> str:
-        return self.element((slot,), I64, k.name)
+    def when(self, condition: Value, body: Callable[[], None]) -> None:
+        number = self.e.fresh("H")[2:]
+        self.e.line(f"br i1 {condition.name}, label %yes{number}, label %on{number}")
+        self.label(f"yes{number}")
+        body()
+        self.jump(f"on{number}")
+        self.label(f"on{number}")
+
+    def lane_word(self, name: str, k: Value) -> str:
+        return self.element((f"{self.role} {name}",), I64, k.name)
 
     def write_out(self, k: Value) -> None:
-        """Results of the lane's fit into the arrays over all fits."""
+        """Results of a finished fit into the arrays over all fits."""
         e = self.e
         fit = self.get(self.lane_word("fit", k))
-        code = self.get(self.element(("code", 0), I64, k.name))
-        self.put(self.element(("codes",), I64, fit.name), code)
+        code = ("final code",) if self.role == "final" else ("code", 0)
+        self.put(
+            self.element(("codes",), I64, fit.name), self.get(self.element(code, I64, k.name))
+        )
         self.put(
             self.element(("iterations",), I64, fit.name), self.get(self.lane_word("steps", k))
         )
@@ -261,7 +324,7 @@ class ManyWriter:
             kind = memory_type(kind_of(place.dtype))
             source = self.element((place.role, place.number), kind, k.name)
             target = self.element(("out", place.number), kind, e.mul(fit, cells).name)
-            self.strided(Value(str(cells), I64, 1), kind, source, self.width, target, 1)
+            self.strided(cells, kind, source, self.width, target, 1)
 
     def take_next(self, k: Value) -> None:
         """Give the lane the next fit of the range, or nothing to do."""
@@ -294,7 +357,7 @@ class ManyWriter:
             stride = Value(self.f.slot(("stride", number), as_pointer=False), I64, 1)
             source = self.element(("given", number), kind, e.mul(fit, stride).name)
             target = self.element(("own", number), kind, k.name)
-            self.strided(Value(str(cells), I64, 1), kind, source, 1, target, self.width)
+            self.strided(cells, kind, source, 1, target, self.width)
         for number, node in enumerate(p.data):
             if p.shared[number]:
                 continue
@@ -305,7 +368,7 @@ class ManyWriter:
             self.strided(e.mul(count, each), kind, source, 1, target, self.width)
 
     def strided(
-        self, count: Value, kind: str, source: str, step: int, target: str, pace: int
+        self, count: Value | int, kind: str, source: str, step: int, target: str, pace: int
     ) -> None:
         """Copy numbers that stand `step` apart to where they stand `pace` apart."""
         e, w = self.e, self.helper()
@@ -318,7 +381,11 @@ class ManyWriter:
             e.line(f"{value} = load {kind}, ptr {here}")
             e.line(f"store {kind} {value}, ptr {there}")
 
-        w.loop(count, one)
+        if isinstance(count, int) and count <= UNROLLED_COPY:
+            for i in range(count):
+                one(Value(str(i), I64, 1))
+        else:
+            w.loop(Value(str(count), I64, 1) if isinstance(count, int) else count, one)
 
     def measure(self, k: Value) -> None:
         """The rows of the longest fit at work; one row at least, as long as there is any."""
@@ -327,6 +394,16 @@ class ManyWriter:
         count = e.max(self.get(self.lane_word("counts", k)), 1)
         longest = e.max(self.longest(), e.select(busy, count, 0))
         self.put(self.word("rows"), longest)
+
+
+def _waiting(p: ManyProgram) -> tuple[Node, ...]:
+    """The states that the results need; none if they need more than states.
+
+    Without data, results can wait until there are as many finished fits as lanes.
+    """
+    leaves = {*p.state, *p.own, *p.data}
+    used = [n for n in postorder(p.results, stop=lambda n: n in leaves) if n in leaves]
+    return tuple(used) if set(used) <= set(p.state) else ()
 
 
 def _places(role: str, nodes: Sequence[Node]) -> list[Place]:

@@ -29,12 +29,16 @@ from descend.compile.loops import (
     Store,
 )
 from descend.compile.nests import neutral
-from descend.compile.operations import emit_operation, kind_of, memory_type
+from descend.compile.operations import OUTLINED, emit_operation, kind_of, memory_type
 from descend.compile.segments import operands
 from descend.graph.node import Dim, sizes
 from descend.lean import dataclass
 
 __all__ = ["FitWriter", "Lanes"]
+
+CHUNK = 32
+IN_FLIGHT = 16
+ELEMENTS = frozenset({"load", "index", "rows", "const"})
 
 
 @dataclass
@@ -197,6 +201,11 @@ class FitNest:
         for let in nest.lets:
             self.by_depth[let.depth].append(let)
         self.sums: list[str] = []
+        self.early: list[Let] = []
+        self.late: list[Let] = []
+        self.kept: list[Let] = []
+        self.outside_early: set[Let] = set()
+        self.plan_stages()
 
     def write(self) -> None:
         inside = set(self.nest.lets)
@@ -218,10 +227,108 @@ class FitNest:
             body = lambda i: self.level(depth + 1, inner, {**counters, axis: i})  # noqa: E731
             if axis.extent == 1:
                 body(Value("0", "i64", 1))
+            elif depth == len(self.nest.axes) - 1 and self.early:
+                self.staged(axis, inner, counters)
             else:
                 self.w.loop(self.w.extent(axis.extent), body)
         if opened:
             self.close_sums(counters)
+
+    # Two stages: what is long and depends on nothing before it, then what it is used for
+
+    def staged(self, axis: Axis, values: dict[Let, Value], counters: Counters) -> None:
+        """Rows in chunks: first their elementary functions, several rows in flight, then the rest.
+
+        In a single loop the sums would leave no registers to hide the time that a function takes.
+        """
+        e, w = self.e, self.w
+        extent = w.extent(axis.extent)
+        rounded = w.add(extent, Value(str(CHUNK - 1), "i64", 1))
+        count = e.op(f"udiv i64 {rounded.name}, {CHUNK}", "i64", 1)
+        buffers = {let: w.frame.alloca(f"[{CHUNK * w.width} x {memory(let)}]") for let in self.kept}
+        several = max(1, IN_FLIGHT // w.width)
+        wide = {x: self.repeated(values[x], several) for x in self.outside_early if x in values}
+
+        def chunk(number: Value) -> None:
+            start = e.mul(number, CHUNK)
+            stop = e.min(e.add(start, CHUNK), extent)
+
+            def early(i: Value, n: int, known: dict[Let, Value]) -> None:
+                made = self.rows_at_once(axis, i, n, known, counters)
+                for let, buffer in buffers.items():
+                    at = self.place_in(buffer, let, e.sub(i, start))
+                    e.line(f"store {made[let].typed}, ptr {at}, align 8")
+
+            def late(i: Value) -> None:
+                inner, here = dict(values), {**counters, axis: i}
+                for let, buffer in buffers.items():
+                    source = self.place_in(buffer, let, e.sub(i, start))
+                    inner[let] = w.load_from(source, kind_of(let.dtype), w.width)
+                for let in self.late:
+                    inner[let] = w.let(let, inner, here, w.width)
+                self.innermost(inner, here)
+
+            at = w.loop(stop, lambda i: early(i, several, wide), start, several)
+            w.loop(stop, lambda i: early(i, 1, values), at, 1)
+            w.loop(stop, late, start, 1)
+
+        w.loop(count, chunk)
+
+    def place_in(self, buffer: str, let: Let, row: Value) -> str:
+        name = self.e.fresh("p")
+        kind = f"[{self.w.width} x {memory(let)}]"
+        self.e.line(f"{name} = getelementptr {kind}, ptr {buffer}, i64 {row.name}")
+        return name
+
+    def repeated(self, value: Value, times: int) -> Value:
+        return self.joined([value] * times)
+
+    def joined(self, parts: list[Value]) -> Value:
+        """Vectors one after the other; their number is a power of two."""
+        while len(parts) > 1:
+            lanes = list(range(2 * parts[0].width))
+            pairs = zip(parts[::2], parts[1::2], strict=True)
+            parts = [self.e.shuffle(a, b, lanes) for a, b in pairs]
+        return parts[0]
+
+    def rows_at_once(
+        self, axis: Axis, i: Value, n: int, known: dict[Let, Value], counters: Counters
+    ) -> dict[Let, Value]:
+        """The early lets of n rows, as vectors of n times as many lanes."""
+        made = dict(known)
+        for let in self.early:
+            if let.op in ELEMENTS:
+                parts = [
+                    self.w.let(let, made, {**counters, axis: self.e.add(i, k) if k else i}, 0)
+                    for k in range(n)
+                ]
+                made[let] = self.joined(parts)
+            else:
+                args = tuple([made[a] for a in let.args])
+                made[let] = emit_operation(self.e, let.op, args, let.dtype, let.attr)
+        return made
+
+    def plan_stages(self) -> None:
+        """Divide the innermost lets: those that elementary functions need, and the others."""
+        inner = self.by_depth[-1]
+        heavy = {x for x in inner if x.op in OUTLINED and x.dtype.kind == "f"}
+        own = set(inner)
+        needed: set[Let] = set()
+        for let in reversed(inner):
+            if let in heavy or let in needed:
+                needed |= {let, *(a for a in let.args if a in own)}
+        if not heavy or any(x.op == "gather" for x in needed):
+            return
+        self.early = [x for x in inner if x in needed]
+        wanted = {s.value for s in self.nest.stores} | {r.value for r in self.nest.reductions}
+        late: set[Let] = set()
+        for let in reversed(inner):
+            if let not in heavy and (let in wanted or let not in needed):
+                late.add(let)
+                wanted |= set(let.args)
+        self.late = [x for x in inner if x in late]
+        self.kept = [x for x in inner if x in heavy and x in wanted]
+        self.outside_early = {a for x in self.early for a in x.args if a not in own}
 
     def open_sums(self) -> None:
         self.sums = []
@@ -269,3 +376,7 @@ class FitNest:
                 here = self.e.lt(self.e.splat(counters[axis], self.w.width), self.w.lanes.counts())
                 mask = here if mask is None else self.e.and_(mask, here)
         return mask
+
+
+def memory(let: Let) -> str:
+    return memory_type(kind_of(let.dtype))

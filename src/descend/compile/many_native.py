@@ -109,8 +109,11 @@ class Worker:
             ("code", 0): np.zeros(width, np.int64),
             ("spill",): np.zeros(text.spill),
         }
-        where |= {(name,): np.zeros(width, np.int64) for name in ("fit", "steps", "counts")}
+        for role in ("lane", "final"):
+            for name in ("fit", "steps", "counts", "code"):
+                where[(f"{role} {name}",)] = np.zeros(width, np.int64)
         where |= {("state", i): lanes(n.shape, n.dtype) for i, n in enumerate(program.state)}
+        where |= {("final", i): lanes(n.shape, n.dtype) for i, n in enumerate(program.state)}
         where |= {("result", i): lanes(n.shape, n.dtype) for i, n in enumerate(program.results)}
         for i, (node, given) in enumerate(zip(program.own, arrays.own, strict=True)):
             where["own", i] = lanes(node.shape, node.dtype)
@@ -128,7 +131,7 @@ class Worker:
 
     def run(self, first: int, last: int) -> None:
         """Do the fits from `first` up to `last`."""
-        self.control[:] = first, last, self.arrays.most_steps, 0
+        self.control[:] = first, last, self.arrays.most_steps, 0, 0
         self.loaded.function(self.table.ctypes.data)
 
 

@@ -18,6 +18,7 @@ from descend.errors import DataError, UsageError
 from descend.graph.node import Dim, RowsAsked
 from descend.lean import dataclass
 from descend.methods.base import Optimizer
+from descend.methods.damped import LeanLevenbergMarquardt
 from descend.methods.losses import Loss
 from descend.methods.table import as_loss, as_optimizer
 from descend.pipeline import Model, Recipe, Spec, trace_model
@@ -168,7 +169,8 @@ class _Many:
     def _optimizer(self) -> Optimizer:
         o = self.options
         square = type(self.loss).residual is not Loss.residual
-        chosen = as_optimizer(("lm" if square else "bfgs") if o.optimizer is None else o.optimizer)
+        plain = LeanLevenbergMarquardt() if square else as_optimizer("bfgs")
+        chosen = plain if o.optimizer is None else as_optimizer(o.optimizer)
         if chosen.scope != "vector":
             raise UsageError(
                 f"{type(chosen).__name__} needs a learning rate and never ends by itself",

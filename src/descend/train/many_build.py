@@ -12,9 +12,11 @@ from descend.compile.many import ManyProgram
 from descend.differentiate.gauss_newton import normal_equations
 from descend.errors import InternalError
 from descend.graph.elementwise import call, cast
+from descend.graph.linear import broadcast_like
 from descend.graph.node import Dim, Node, postorder, substitute
 from descend.graph.source import const, input_node, row_count
 from descend.lean import dataclass
+from descend.methods.damped import whole
 from descend.pipeline import FLOAT, Building, Model, Recipe, pieces
 from descend.simplify.driver import simplify
 from descend.trace.context import Trace
@@ -74,6 +76,32 @@ def build_many(
     b.derivatives()
     b.update_vector()
     return _Many(b, shared, absolute, covariance).assemble()
+
+
+def by_reciprocals(roots: Sequence[Node]) -> list[Node]:
+    """Divisions of a small array by one number as products with its reciprocal.
+
+    The arrays of a method, whose divisions would cost as much as the model; a result may be off by
+    one more rounding. What has the rows in its shape is left as the user wrote it.
+    """
+    image: dict[Node, Node] = {}
+    for node in postorder(roots):
+        args = tuple(image[a] for a in node.args)
+        same = all(a is b for a, b in zip(args, node.args, strict=True))
+        made = node if same else node.op.apply(*args, **node.attrs)
+        if _divides_by_one(made):
+            a, b = made.args
+            inverse = call("div", const(1, a.dtype), b.args[0])
+            made = call("mul", a, broadcast_like(inverse, a))
+        image[node] = made
+    return [image[r] for r in roots]
+
+
+def _divides_by_one(node: Node) -> bool:
+    if node.op.name != "div" or not node.shape or any(isinstance(n, Dim) for n in node.shape):
+        return False
+    divisor = node.args[1]
+    return divisor.op.name == "broadcast" and divisor.args[0].shape == () and node.size > 1
 
 
 class _Many:
@@ -148,6 +176,8 @@ class _Many:
 
     def equations(self, own: Nodes, there: Nodes) -> tuple[Node, Node]:
         """JᵀJ and Jᵀr of the mean square at the answer, from the state where it has them."""
+        if "half" in own and "jtr" in own:
+            return self.b.run(whole, own["half"], own["jtr"].shape[0]), own["jtr"]
         if {"jtj", "jtr"} <= set(own):
             return own["jtj"], own["jtr"]
         residual = self.b.residual
@@ -163,7 +193,7 @@ class _Many:
         begin, code, results = self.begin(), self.code(step), self.results()
         roots = [*step.values(), *begin.values(), *results.values(), code]
         places = {b.leaves[name]: piece for name, piece in b.pieces.items()}
-        done = iter(simplify(substitute(roots, places), final=True))
+        done = iter(simplify(by_reciprocals(substitute(roots, places)), final=True))
         step = {name: next(done) for name in step}
         begin = {name: next(done) for name in begin}
         results = {name: next(done) for name in results}
