@@ -326,6 +326,7 @@ class FitRecord(_Record):
     bounds: dict[str, tuple[float, float]] = field(default_factory=dict)
     ties: dict[str, str] = field(default_factory=dict)
     sigma_given: bool = False
+    absolute_sigma: bool = False
     unit: Literal["epoch", "iteration"] = "epoch"
     scales: dict[str, tuple[Any, Any]] = field(default_factory=dict)  # column → (mean, spread)
 

@@ -16,13 +16,14 @@ from descend.simplify.driver import simplify
 from descend.trace.tree import unflatten
 from descend.train.build import Built
 from descend.train.job import Job
+from descend.train.normal_errors import Normal, covariance_of
 from descend.train.rows import Rows
 from descend.uncertainty.covariance import errors_of, goodness
 
 if TYPE_CHECKING:
     from descend.train.results import Fit
 
-__all__ = ["Completion"]
+__all__ = ["Completion", "number_names"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 MOST_WITH_ERRORS = 200
@@ -36,10 +37,11 @@ class Completion:
     """
 
     def __init__(
-        self, job: Job, built: Built, leaves: Mapping[str, Array], absolute: bool, original: Rows
-    ) -> None:
+        self, job: Job, built: Built, leaves: Mapping[str, Array], absolute: bool, original: Rows,
+        normal: Normal | None = None,
+    ) -> None:  # fmt: skip
         self.job, self.built, self.leaves, self.absolute = job, built, leaves, absolute
-        self.original = original
+        self.original, self.normal = original, normal
         self.fingerprint = self._fingerprint()
 
     def _fingerprint(self) -> tuple[float, ...]:
@@ -48,14 +50,18 @@ class Completion:
 
     def __call__(self, fit: Fit) -> None:
         """Work out everything; called once."""
+        self.check_unchanged()
+        with np.errstate(all="ignore"):
+            self._work(fit)
+
+    def check_unchanged(self) -> None:
+        """Refuse to work out anything of data that are not those of the fit any more."""
         if self._fingerprint() != self.fingerprint:
             raise UsageError(
                 "the data arrays have been changed since the fit, so its residuals and errors "
                 "cannot be worked out any more",
                 remedy="look at fit.loss before changing them, or fit a copy: x.copy()",
             )
-        with np.errstate(all="ignore"):
-            self._work(fit)
 
     def _work(self, fit: Fit) -> None:
         y = self.original.extra["target"]
@@ -80,6 +86,29 @@ class Completion:
             self._errors(fit, values[k], values[k + 1 :])
         else:
             fit.errors_note = fit.errors_note or "the loss is not a plain sum of squares"
+
+    # --- what uncertainties are worked out of
+
+    @property
+    def rows(self) -> Rows:
+        """The rows, in the units that the program sees."""
+        assert self.job.rows is not None
+        return self.job.rows
+
+    def linear(self) -> tuple[Array, Array]:
+        """The scaled residuals (n,) and their derivatives (n, p), for a sum of squares."""
+        self.check_unchanged()
+        residual, columns = self.built.descent.residual, self._columns()
+        assert residual is not None and columns is not None
+        with np.errstate(all="ignore"):
+            first, *others = self._evaluate([residual, *columns])
+        return _flat(first, others)
+
+    def prediction(self) -> list[Array]:
+        """The prediction in the units that the program sees."""
+        self.check_unchanged()
+        with np.errstate(all="ignore"):
+            return self._evaluate(list(self.built.model.nodes))
 
     def _columns(self) -> list[Node] | None:
         """The derivatives of the residuals, one a number; made once for a program."""
@@ -125,19 +154,20 @@ class Completion:
         if fit.status == "diverged":
             fit.errors_note = "the descent diverged"
             return
-        names = [n for leaf, a in self.leaves.items() for n in _numbers(leaf, a)]
-        jacobian = np.stack([np.broadcast_to(c, residual.shape).reshape(-1) for c in columns], 1)
+        names = [n for leaf, a in self.leaves.items() for n in number_names(leaf, a)]
+        r, jacobian = _flat(residual, columns)
         params = np.concatenate([a.reshape(-1) for a in self.leaves.values()])
-        r = np.asarray(residual, np.float64).reshape(-1)
-        found = errors_of(
-            np.asarray(jacobian, np.float64), r, params, r.size - len(names), self.absolute, names
-        )
+        found = errors_of(jacobian, r, params, r.size - len(names), self.absolute, names)
         fit.errors_note, fit.findings = found.note, list(found.findings)
-        if found.covariance is None:
+        covariance = found.covariance
+        if covariance is None:
             return
-        fit.covariance, fit.covariance_names = found.covariance, tuple(names)
-        error = np.sqrt(np.diag(found.covariance))
-        fit.correlation = found.covariance / np.outer(error, error)
+        if self.normal is not None and not (self.absolute or found.note):
+            of_equations = covariance_of(self.normal, r.size - len(names))
+            covariance = covariance if of_equations is None else of_equations
+        fit.covariance, fit.covariance_names = covariance, tuple(names)
+        error = np.sqrt(np.diag(covariance))
+        fit.correlation = covariance / np.outer(error, error)
         fit.stderr = self._trees(error)
 
     def _trees(self, errors: Array) -> dict[str, Any]:
@@ -153,7 +183,18 @@ class Completion:
         }
 
 
-def _numbers(leaf: str, array: Array) -> list[str]:
+def number_names(leaf: str, array: Array) -> list[str]:
+    """The names of a leaf's single numbers.
+
+    >>> number_names("a", np.zeros(())), number_names("w", np.zeros(2))
+    (['a'], ['w[0]', 'w[1]'])
+    """
     if array.ndim == 0:
         return [leaf]
     return [f"{leaf}[{', '.join(map(str, i))}]" for i in np.ndindex(array.shape)]
+
+
+def _flat(residual: Array, columns: list[Array]) -> tuple[Array, Array]:
+    """Residuals as one column, and their derivatives as a matrix."""
+    parts = [np.broadcast_to(c, residual.shape).reshape(-1) for c in columns]
+    return np.asarray(residual, np.float64).reshape(-1), np.stack(parts, 1).astype(np.float64)

@@ -25,6 +25,7 @@ from descend.train.course import Course
 from descend.train.divergence import divergence_message
 from descend.train.explaining import row_explainer
 from descend.train.job import Job
+from descend.train.normal_errors import Normal
 from descend.train.predictor import Predictor
 from descend.train.results import Fit, Remains
 from descend.train.resume import structure_of
@@ -33,13 +34,19 @@ from descend.train.run import Ending
 from descend.train.saved import SavedState
 from descend.train.stopping import RULES
 
-__all__ = ["Finished", "Moment", "ending_of", "finish", "history_of", "method_name", "start_source"]
+__all__ = ["QUIET", "Finished", "Moment", "ending_of", "finish", "history_of", "method_name", "parts_of", "start_source"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
 FLAGS = {"from_logits": "_with_logits", "log_rate": "_log_rate"}
 """What a loss is called where one of its options is on."""
 RULE_STATUS = {rule.code: rule.status for rule in RULES}
+QUIET = {
+    EPOCHS_SPENT: "epochs_spent",
+    **{code: "converged" for code, outcome in STATUS.items() if outcome.success},
+    **{r.code: "no_improvement" if r.status == "loss_level" else r.status for r in RULES},
+}
+"""Codes of endings that need no warning, and their status."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +91,17 @@ class Finished:
             return None
         state = self.state()
         return int(state["best epoch"]) if np.isfinite(state["best loss"]) else None
+
+    def normal(self) -> Normal | None:
+        """The normal equations at the returned parameters, if the method leaves them."""
+        if self.job.settings.optimizer.needs != "gauss_newton" or self.best_epoch() is not None:
+            return None
+        state = self.state()
+        found = [state.get(f"method/{name}") for name in ("jtj", "jtr", "loss")]
+        jtj, jtr, loss = found
+        if jtj is None or jtr is None or loss is None or jtj.dtype != np.float64:
+            return None
+        return Normal(np.array(jtj), np.array(jtr), float(loss))
 
     def leaves(self, best: bool = True) -> dict[str, Array]:
         """The parameters to return, leaf by leaf."""
@@ -174,15 +192,19 @@ def _record(run: Finished, warn: bool) -> Fit:
         warnings.warn(DivergedWarning(message), stacklevel=5)
     elif warn and status == "not_converged":
         warnings.warn(DescendWarning(message), stacklevel=5)
+    remains, values = parts_of(run, status, message)
+    return Fit(remains, **values)
+
+
+def parts_of(
+    run: Finished, status: str = "", message: str = ""
+) -> tuple[Remains, dict[str, Any]]:
+    """What a `Fit` is made of."""
+    if not status:
+        status, message = ending_of(run)
     leaves = run.leaves()
-    return Fit(
-        _remains(run, leaves),
-        params=run.trees(leaves),
-        status=status,
-        message=message,
-        **_task(run),
-        **_course(run),
-    )
+    values = {"params": run.trees(leaves), "status": status, "message": message}
+    return _remains(run, leaves), {**values, **_task(run), **_course(run)}
 
 
 def _remains(run: Finished, leaves: dict[str, Array]) -> Remains:
@@ -196,7 +218,9 @@ def _remains(run: Finished, leaves: dict[str, Array]) -> Remains:
         list(built.model.trace.captured), built.model.rows,
         isinstance(job.problem.function, Formula), job.scaling,
     )  # fmt: skip
-    later = Completion(job, built, leaves, run.options.absolute_sigma, run.original)
+    later = Completion(
+        job, built, leaves, run.options.absolute_sigma, run.original, run.normal()
+    )
     explain = None if run.whole is None else row_explainer(job, built, run.whole, run.begin)
     return Remains(
         predictor, leaves, later, explain, run.saved_state(), evidence=later,
@@ -223,6 +247,7 @@ def _task(run: Finished) -> dict[str, Any]:
         "start_source": start_source(run),
         "stop_loss": run.options.stop_loss,
         "sigma_given": "sigma" in original.extra,
+        "absolute_sigma": bool(run.options.absolute_sigma),
         "scales": {} if job.scaling is None else job.scaling.told(job.problem.target),
         "unit": "iteration" if job.settings.optimizer.scope == "vector" else "epoch",
         "x": dict(original.columns),

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -20,9 +21,12 @@ from descend.show.report import fit_html, fit_report, minimum_html, minimum_repo
 from descend.train.predictor import Predictor
 from descend.train.ready import components_at
 from descend.train.saved import SavedState, write_fit
+from descend.train.trusted import Trusted
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+    from descend.train.complete import Completion
 
 __all__ = ["Fit", "MinimumFound", "Remains"]
 
@@ -32,6 +36,7 @@ LATER = (
     "covariance", "correlation", "stderr", "errors_note", "findings", "covariance_names",
 )  # fmt: skip
 """Fields that are worked out when one of them is first looked at."""
+AT_ONCE = ("stderr", "covariance")
 
 
 @dataclass
@@ -44,9 +49,9 @@ class Remains:
         explain: one step of backpropagation at a row; None for a loaded fit.
         state: the whole state of the run, to resume from.
         pending: whether there will be something to complete.
-    """
         evidence: the data, for refits and diagnostics; None for a loaded fit.
         ready: the ready models that the model is made of, or None.
+    """
 
     predictor: Predictor
     leaves: Mapping[str, Array]
@@ -54,11 +59,24 @@ class Remains:
     explain: Callable[[int], Explanation] | None = None
     state: SavedState | None = None
     pending: bool = False
-
-    evidence: Evidence | None = None
+    evidence: Completion | None = None
     ready: Any = None
 
-class Fit(FitRecord):
+
+class Left(Protocol):
+    """What a run left of which a whole record can be made."""
+
+    def covariance(self) -> Array | None:
+        """The covariance, if it can be told at once."""
+
+    def stderr(self, covariance: Array) -> dict[str, Any]:
+        """Standard errors in the form of the parameters."""
+
+    def parts(self) -> tuple[Remains, dict[str, Any]]:
+        """What the record is made of."""
+
+
+class Fit(Trusted, FitRecord):
     """A finished fit: a record of everything known about it, and the fitted model itself.
 
     >>> import descend
@@ -68,13 +86,36 @@ class Fit(FitRecord):
     (2.0, array([21.]))
     """
 
-    __slots__ = ("_remains",)
+    __slots__ = ("_left", "_remains")
+
+    _left: Left | None
+    _remains: Remains
 
     def __init__(self, remains: Remains, **values: Any) -> None:
+        self._left = None
         pending = remains.complete is not None
         self._remains = Remains(remains.predictor, remains.leaves, pending=pending)
         super().__init__(**values)
         self._remains = remains
+
+    @classmethod
+    def later(cls, left: Left, params: dict[str, Any], status: str) -> Fit:
+        """A fit of which all the rest is made when somebody looks at it."""
+        made = cls.__new__(cls)
+        made._left, made.params, made.status = left, params, status
+        return made
+
+    def __getattr__(self, name: str) -> Any:
+        """Make what is not there yet; Python asks here for that only."""
+        left = None if name == "_left" else self._left
+        if left is None:
+            raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
+        set_before = _values_set(self)
+        remains, values = left.parts()
+        Fit.__init__(self, remains, **values)
+        for known, value in set_before.items():
+            setattr(self, known, value)
+        return getattr(self, name)
 
     def __post_init__(self) -> None:
         if self._remains.complete is None and not self._remains.pending:
@@ -97,7 +138,6 @@ class Fit(FitRecord):
         columns = self._remains.predictor.bind(x)
         return self._remains.predictor(columns, self._remains.leaves)
 
-    def report(self, width: int = WIDTH) -> str:
     def components(self, x: Any) -> dict[str, Array]:
         """Return the addends of a sum of ready models by their names, for rows given as to `fit`.
 
@@ -115,6 +155,7 @@ class Fit(FitRecord):
             raise UsageError("a fit with standardize=True has no components in the data's units")
         return components_at(self._remains.ready, predictor.bind(x), self.params)
 
+    def report(self, width: int = WIDTH) -> str:
         """Return the report, which `print(fit)` prints."""
         return fit_report(self, width)
 
@@ -172,11 +213,24 @@ class Fit(FitRecord):
         return fit_html(self)
 
 
+def _values_set(fit: Fit) -> dict[str, Any]:
+    """The fields of an unfinished record that have a value."""
+    found = {}
+    for f in fields(FitRecord):
+        with contextlib.suppress(AttributeError):
+            found[f.name] = FitRecord.__dict__[f.name].__get__(fit)
+    return found
+
+
 def _later(name: str) -> property:
     """A field that is worked out, together with the others of its kind, on first sight."""
     slot = FitRecord.__dict__[name]
 
     def get(self: Fit) -> Any:
+        if self._left is not None and name in AT_ONCE:
+            covariance = self._left.covariance()
+            if covariance is not None:
+                return self._left.stderr(covariance) if name == "stderr" else covariance
         if self._remains.complete is not None:
             self._complete()
         return slot.__get__(self)

@@ -22,27 +22,17 @@ from descend.graph.source import const, input_node
 from descend.pipeline import Building, Recipe
 from descend.simplify.driver import simplify
 from descend.train.build import Built
+from descend.train.complete import number_names
 from descend.train.job import Job
 from descend.train.rows import Rows
 from descend.uncertainty.surface import Local, Slope, Surface
 
-__all__ = ["Landscape", "number_names"]
+__all__ = ["Landscape"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 LIKELIHOODS = ("poisson", "gaussian_nll", "bce", "cross_entropy")
 MOST_NUMBERS, MOST_LANES = 1 << 19, 64
 PER_CASE = ("target", "sample_weight")
-
-
-def number_names(leaf: str, array: Array) -> list[str]:
-    """The names of a leaf's single numbers.
-
-    >>> number_names("a", np.zeros(())), number_names("w", np.zeros(2))
-    (['a'], ['w[0]', 'w[1]'])
-    """
-    if array.ndim == 0:
-        return [leaf]
-    return [f"{leaf}[{', '.join(map(str, i))}]" for i in np.ndindex(array.shape)]
 
 
 class Landscape:

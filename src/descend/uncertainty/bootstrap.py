@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from descend.errors import UsageError, suggest
 from descend.lean import dataclass
 from descend.uncertainty.quantiles import check_level, normal_cdf, normal_quantile
 from descend.uncertainty.refit import Refits, refit
@@ -28,7 +29,7 @@ Draw = Callable[[np.random.Generator], tuple[Array | None, Array | None]]
 
 KINDS = ("residual", "case", "parametric")
 INTERVALS = ("bca", "percentile", "basic")
-MOST_JACKKNIFE = 2000  # rows; beyond, leaving out is taken to first order
+MOST_JACKKNIFE = 1000  # more rows than this are left out in so many groups
 AT_ONCE = 256
 
 
@@ -41,7 +42,8 @@ class BootstrapRecord:
         best: (p,) the fit's own values.
         draws: (n, p) those of the fits that arrived.
         failed: how many did not.
-        influences: (rows, p) how far leaving out each row moves the parameters, for BCa.
+        influences: (groups, p) how far leaving out a row (or, of many, a group of rows) moves
+            the parameters, for BCa.
     """
 
     kind: str
@@ -113,22 +115,23 @@ def _refits(surface: Surface, targets: Array | None, weights: Array | None, coun
     )  # fmt: skip
 
 
-def influences(surface: Surface, rows: int, first_order: Callable[[], Array]) -> Array:
-    """(rows, p) what leaving out each row in turn takes off the parameters (the jackknife).
+def influences(surface: Surface, own: Array) -> Array:
+    """What leaving out each row in turn takes off the parameters (the jackknife).
+
+    More than 1000 rows are left out in 1000 groups, every thousandth row together.
 
     Args:
-        first_order: the same to first order, for many rows.
+        own: (rows,) the row weights of the fit.
     """
-    if rows > MOST_JACKKNIFE:
-        return first_order()
-    found = np.empty((rows, surface.best.size))
-    for begin in range(0, rows, AT_ONCE):
-        at = np.arange(begin, min(begin + AT_ONCE, rows))
-        weights = np.ones((len(at), rows))
-        weights[np.arange(len(at)), at] = 0.0
+    groups = np.arange(len(own)) % MOST_JACKKNIFE
+    count = int(groups.max()) + 1
+    found = np.empty((count, surface.best.size))
+    for begin in range(0, count, AT_ONCE):
+        at = np.arange(begin, min(begin + AT_ONCE, count))
+        weights = np.where(groups == at[:, None], 0.0, own)
         left = _refits(surface, None, weights, len(at))
         found[at] = np.where(left.arrived[:, None], surface.best - left.points, 0.0)
-    return found - found.mean(axis=0)
+    return np.asarray(found - found.mean(axis=0))
 
 
 def acceleration(influences: Array) -> Array:
@@ -160,7 +163,8 @@ def bca_shares(draws: Array, best: Array, speed: Array, level: float) -> Array:
     moved = shift[:, None] + z
     bent = 1 - speed[:, None] * moved
     ends = np.where(bent > 0, shift[:, None] + moved / np.where(bent > 0, bent, 1), z * math.inf)
-    return np.asarray(normal_cdf(ends))
+    shares: Array = normal_cdf(ends)
+    return shares
 
 
 def limits(draws: Array, best: Array, influences: Array, level: float, kind: str) -> Array:
@@ -173,9 +177,14 @@ def limits(draws: Array, best: Array, influences: Array, level: float, kind: str
     p = draws.shape[1]
     tails = np.array([0.5 - 0.5 * level, 0.5 + 0.5 * level])
     shares = np.broadcast_to(tails, (p, 2))
+    if kind not in INTERVALS:
+        raise UsageError(
+            f'there is no bootstrap interval of kind "{kind}"{suggest(kind, INTERVALS)}',
+            remedy=f"the kinds are {', '.join(INTERVALS)}",
+        )
     if kind == "bca":
         shares = bca_shares(draws, best, acceleration(influences), level)
     ends = [np.quantile(draws[:, j], shares[j], method="weibull") for j in range(p)]
-    found = np.array(ends).reshape(p, 2)
+    found: Array = np.array(ends).reshape(p, 2)
     mirrored: Array = 2 * best[:, None] - found[:, ::-1]
     return mirrored if kind == "basic" else found

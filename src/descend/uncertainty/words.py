@@ -153,9 +153,9 @@ def hardly_determined(
         involved = np.flatnonzero((shares[k] > SHARE) & vague)
         if len(involved) < 2:
             continue
-        names_in = [names[i] for i in involved]
+        names_in = [names[int(i)] for i in involved]
         sign = 1.0 if vt[k, involved[0]] >= 0 else -1.0
-        moves = [f"{names[i]} {'up' if sign * vt[k, i] >= 0 else 'down'}" for i in involved]
+        moves = [f"{names[int(i)]} {'up' if sign * vt[k, i] >= 0 else 'down'}" for i in involved]
         found.append(
             f"The data hardly determine {listed(names_in)} apart: moving {listed(moves)} together "
             "barely changes the fit. Fix one of them, or measure where they differ."

@@ -1,0 +1,112 @@
+"""How data are drawn anew for a bootstrap, in the units that the program sees."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from descend.errors import UsageError
+from descend.methods.losses import Loss
+from descend.train.rows import Rows
+from descend.uncertainty.bootstrap import Draw
+
+__all__ = ["drawing"]
+
+Array = np.ndarray[Any, np.dtype[Any]]
+Sample = Callable[[np.random.Generator], Array]
+WHOLE_ROWS = 'draw whole rows: kind="case"'
+
+
+def drawing(
+    kind: str, rows: Rows, loss: Loss, squares: bool, prediction: list[Array],
+    leverage: Array | None, spread: float,
+) -> Draw:  # fmt: skip
+    """Return what draws one data set.
+
+    `case` draws rows with replacement, as weights. `residual` adds to the fitted values residuals
+    drawn with replacement, each divided by √(1 - leverage) and all shifted to mean 0; `parametric`
+    draws from the distribution that the loss stands for. Davison and Hinkley, "Bootstrap Methods
+    and their Application" (1997), sections 6.2 and 6.3.
+
+    Args:
+        prediction: at the fit's parameters (a pair of arrays for some losses).
+        leverage: of each residual; None where the loss is no sum of squares.
+        spread: s².
+
+    Raises:
+        UsageError: the loss has no residuals, or stands for no distribution.
+    """
+    own = rows.extra.get("sample_weight", np.ones(rows.n_rows))
+    if kind == "case":
+        return lambda rng: (None, own * _counts(rng, rows.n_rows))
+    if kind == "residual":
+        if not squares or leverage is None:
+            raise UsageError(
+                f"the loss {loss.name} has no residuals that could be drawn anew",
+                remedy=WHOLE_ROWS + (', or kind="parametric"' if loss.name in _LAWS else ""),
+            )
+        sample = _residuals(rows, prediction[0], leverage)
+    elif squares:
+        sample = _normal(rows, prediction[0], spread)
+    elif loss.name in _LAWS:
+        sample = _LAWS[loss.name](loss, prediction)
+    else:
+        raise UsageError(
+            f"the loss {loss.name} stands for no distribution to draw from", remedy=WHOLE_ROWS
+        )
+    return lambda rng: (sample(rng), None)
+
+
+def _counts(rng: np.random.Generator, n: int) -> Array:
+    """How often each row is drawn."""
+    return np.bincount(rng.integers(0, n, n), minlength=n).astype(np.float64)
+
+
+def _unit(rows: Rows, like: Array) -> Array:
+    """The standard deviation of each value of the target, in units of s."""
+    unit = rows.extra.get("sigma", np.ones(rows.n_rows))
+    if "sample_weight" in rows.extra:
+        weight = rows.extra["sample_weight"]
+        unit = unit / np.sqrt(np.where(weight > 0, weight, 1.0))
+    return np.broadcast_to(unit.reshape(-1, *(1,) * (like.ndim - 1)), like.shape)
+
+
+def _residuals(rows: Rows, fitted: Array, leverage: Array) -> Sample:
+    target = rows.extra["target"]
+    fitted = np.broadcast_to(fitted, target.shape)
+    unit = _unit(rows, fitted)
+    room = np.sqrt(np.maximum(1 - leverage, 1e-12)).reshape(fitted.shape)
+    weight = rows.extra.get("sample_weight", np.ones(rows.n_rows))
+    counted = np.broadcast_to(weight.reshape(-1, *(1,) * (fitted.ndim - 1)) > 0, fitted.shape)
+    urn = ((target - fitted) / unit / room)[counted]
+    urn = urn - urn.mean()
+    return lambda rng: fitted + unit * urn[rng.integers(0, urn.size, fitted.shape)]
+
+
+def _normal(rows: Rows, fitted: Array, spread: float) -> Sample:
+    fitted = np.broadcast_to(fitted, rows.extra["target"].shape)
+    unit = _unit(rows, fitted) * np.sqrt(spread)
+    return lambda rng: fitted + unit * rng.standard_normal(fitted.shape)
+
+
+def _poisson(loss: Any, prediction: list[Array]) -> Sample:
+    rate = np.exp(prediction[0]) if loss.log_rate else prediction[0]
+    return lambda rng: rng.poisson(rate).astype(np.float64)
+
+
+def _bernoulli(loss: Any, prediction: list[Array]) -> Sample:
+    share = 1 / (1 + np.exp(-prediction[0])) if loss.from_logits else prediction[0]
+    return lambda rng: (rng.random(share.shape) < share).astype(np.float64)
+
+
+def _gaussian(_loss: Any, prediction: list[Array]) -> Sample:
+    pair = prediction if len(prediction) == 2 else [prediction[0][..., 0], prediction[0][..., 1]]
+    mean, spread = pair[0], np.exp(0.5 * pair[1])
+    return lambda rng: mean + spread * rng.standard_normal(mean.shape)
+
+
+_LAWS: dict[str, Callable[[Any, list[Array]], Sample]] = {
+    "poisson": _poisson, "bce": _bernoulli, "gaussian_nll": _gaussian,
+}  # fmt: skip

@@ -1,0 +1,344 @@
+"""How far a fit can be trusted: what the methods of `Trusted` do."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from descend.differentiate.gauss_newton import jacobian_columns
+from descend.errors import UsageError, suggest
+from descend.functions import jacobian
+from descend.records import leaves
+from descend.show.uncertainty import profile_notes
+from descend.trace.formula import Formula
+from descend.train.complete import Completion, number_names
+from descend.train.options import check_choice, check_count, check_seed
+from descend.train.predictor import Predictor
+from descend.train.resampling import drawing
+from descend.train.rows import Rows
+from descend.train.shown import Bootstrap, Contour, Diagnostics, Intervals, Profile, dressed
+from descend.train.surfaces import Landscape
+from descend.uncertainty.bootstrap import KINDS, BootstrapRecord, influences, resample
+from descend.uncertainty.contour import contours
+from descend.uncertainty.delta import Band, Derived, band, derived
+from descend.uncertainty.diagnostics import diagnose, leverages
+from descend.uncertainty.intervals import Interval, student_intervals
+from descend.uncertainty.profile import profiles
+from descend.uncertainty.quantiles import check_level
+from descend.uncertainty.refit import refit
+from descend.uncertainty.surface import Surface
+
+if TYPE_CHECKING:
+    from descend.train.results import Fit
+
+__all__ = [
+    "bootstrap",
+    "confidence",
+    "confidence_band",
+    "contour",
+    "diagnostics",
+    "prediction_band",
+    "profile",
+    "propagate",
+]
+
+Array = np.ndarray[Any, np.dtype[Any]]
+CLOSE = 0.05  # of s²: S may fall so far before the fit counts as not arrived
+
+
+def confidence(fit: Any, level: float = 0.95, kind: str = "t") -> Intervals:
+    """See `Fit.confidence`."""
+    level = check_level(level)
+    check_choice("kind", kind, ["t", "profile"])
+    best = _flat(fit)
+    if kind == "profile":
+        found = fit.profile(level=level)
+        entries = {name: Interval(p.low, p.high) for name, p in found.items()}
+        notes = tuple(note for p in found.values() for note in profile_notes(p))
+        return Intervals("profile likelihood", level, best, entries, notes)
+    covariance, names = _covariance(fit), fit.covariance_names
+    error = np.sqrt(np.diag(covariance))
+    values = np.array([best[name] for name in names])
+    entries = student_intervals(names, values, error, _dof(fit), level)
+    word = "Student's t" if math.isfinite(_dof(fit)) else "the normal distribution"
+    return Intervals(word, level, best, entries, tuple(fit.findings))
+
+
+def profile(fit: Any, name: str | None = None, level: float = 0.95) -> Any:
+    """See `Fit.profile`."""
+    level = check_level(level)
+    surface = _surface(fit)
+    indices = [_index(surface, name)] if name is not None else range(len(surface.names))
+    found = [dressed(Profile, record) for record in profiles(surface, indices, level)]
+    return found[0] if name is not None else {p.name: p for p in found}
+
+
+def contour(
+    fit: Any, first: str, second: str, levels: float | Sequence[float] = (0.6827, 0.9545),
+    points: int = 41,
+) -> Contour:  # fmt: skip
+    """See `Fit.contour`."""
+    given = [levels] if isinstance(levels, float | int) else list(levels)
+    checked = [check_level(level) for level in given]
+    check_count("points", points)
+    surface = _surface(fit)
+    i, j = _index(surface, first), _index(surface, second)
+    if i == j:
+        raise UsageError(
+            f'contour needs two parameters, and got "{first}" twice',
+            remedy="for one parameter, write fit.profile(…)",
+        )
+    return dressed(Contour, contours(surface, i, j, checked, int(points)))
+
+
+def bootstrap(fit: Any, n: int = 1000, kind: str = "residual", seed: int = 0) -> Bootstrap:
+    """See `Fit.bootstrap`."""
+    check_count("n", n)
+    check_choice("kind", kind, KINDS)
+    check_seed(seed)
+    evidence = _evidence(fit, "bootstrap")
+    surface = _surface(fit, likely=False)
+    land = _landscape(fit, evidence)
+    loss = land.job.settings.loss
+    assert loss is not None
+    leverage = leverages(evidence.linear()[1]) if land.squares else None
+    draw = drawing(
+        kind, evidence.rows, loss, land.squares, evidence.prediction(), leverage,
+        surface.spread,
+    )  # fmt: skip
+    found = resample(surface, draw, int(n), int(seed))
+    if not found.arrived.any():
+        raise UsageError("none of the fits to drawn data arrived", remedy='try kind="residual"')
+    own = evidence.rows.extra.get("sample_weight", np.ones(evidence.rows.n_rows))
+    return dressed(
+        Bootstrap,
+        BootstrapRecord(
+            kind, int(seed), surface.names, surface.best, found.points[found.arrived],
+            int(np.sum(~found.arrived)), influences(surface, own),
+        ),
+    )  # fmt: skip
+
+
+def confidence_band(
+    fit: Any, x: Any, level: float = 0.95, simultaneous: bool = False
+) -> Band:
+    """See `Fit.confidence_band`."""
+    return _band(fit, x, level, simultaneous, None)
+
+
+def prediction_band(
+    fit: Any, x: Any, level: float = 0.95, simultaneous: bool = False, sigma: Any = None
+) -> Band:
+    """See `Fit.prediction_band`."""
+    if fit.sigma_given and sigma is None:
+        raise UsageError(
+            "the fit had a sigma for each row, and new observations need theirs",
+            remedy="write fit.prediction_band(x, sigma=…), one number or one for each row",
+        )
+    if sigma is not None and not fit.sigma_given:
+        raise UsageError(
+            "the fit had no sigma: the noise is that of its residuals",
+            remedy="leave sigma out",
+        )
+    scale = 1.0 if fit.absolute_sigma else math.sqrt(fit.reduced_chi2)
+    noise = scale * np.asarray(1.0 if sigma is None else sigma, np.float64)
+    return _band(fit, x, level, simultaneous, noise)
+
+
+def propagate(
+    fit: Any, function: Callable[..., Any] | str, level: float = 0.95
+) -> Derived:
+    """See `Fit.propagate`."""
+    level = check_level(level)
+    covariance = _covariance(fit)
+    called, name = _of_parameters(fit, function)
+    value = np.asarray(called(fit.params), np.float64)
+    slopes = jacobian(called)(fit.params)
+    block, names = [], []
+    for leaf, entry in leaves(slopes):
+        own = np.asarray(dict(leaves(fit.params))[leaf])
+        block.append(np.asarray(entry, np.float64).reshape(value.size, own.size))
+        names += number_names(leaf, own)
+    # What is not in the covariance is fixed: it has no error to hand on.
+    every = np.concatenate(block, axis=1)
+    chosen = every[:, [names.index(n) for n in fit.covariance_names]]
+    return derived(name, value, chosen, covariance, _dof(fit), level)
+
+
+def diagnostics(fit: Any) -> Diagnostics:
+    """See `Fit.diagnostics`."""
+    evidence = _evidence(fit, "diagnostics")
+    if not _landscape(fit, evidence).squares:
+        raise UsageError(
+            f"diagnostics judge the residuals of a sum of squares, and the loss is "
+            f"{fit.loss_name}",
+            remedy='fit with loss="mse"',
+        )
+    residual, slopes = evidence.linear()
+    absolute = bool(fit.absolute_sigma)
+    n, p = slopes.shape
+    chi2 = float(residual @ residual)
+    spread = 1.0 if absolute else chi2 / (n - p) if n > p else math.nan
+    order, along = _order(evidence.rows, n)
+    found = diagnose(residual, slopes, spread, _dof(fit), absolute, order, along)
+    return dressed(Diagnostics, found)
+
+
+# --- what the methods stand on
+
+
+def _dof(fit: Any) -> float:
+    """Degrees of freedom of s²; infinite where the scale of the errors is known."""
+    return math.inf if fit.absolute_sigma or fit.dof is None else float(fit.dof)
+
+
+def _flat(fit: Any) -> dict[str, float]:
+    """Every number of the parameters by name."""
+    found: dict[str, float] = {}
+    for leaf, value in leaves(fit.params):
+        array = np.asarray(value, np.float64)
+        found |= dict(zip(number_names(leaf, array), map(float, array.ravel()), strict=True))
+    return found
+
+
+def _covariance(fit: Any) -> Array:
+    if fit.covariance is None:
+        raise UsageError(
+            f"there are no standard errors: {fit.errors_note or 'the descent had not arrived'}",
+            remedy="look at print(fit); fit.bootstrap needs none",
+        )
+    return np.asarray(fit.covariance)
+
+
+def _evidence(fit: Fit, what: str) -> Completion:
+    evidence = fit._remains.evidence
+    if evidence is None:
+        raise UsageError(
+            f"{what} needs the data, and a loaded fit has none",
+            remedy="fit again with start=fit, which is quick from there",
+        )
+    return evidence
+
+
+def _landscape(fit: Fit, evidence: Completion) -> Landscape:
+    evidence.check_unchanged()
+    return Landscape(
+        evidence.job, evidence.built, evidence.leaves, evidence.absolute, fit.bounds
+    )
+
+
+def _surface(fit: Fit, likely: bool = True) -> Surface:
+    """The surface at the minimum.
+
+    Raises:
+        UsageError: the fit is at no minimum, has no noise, or (`likely`) is of no likelihood.
+    """
+    land = _landscape(fit, _evidence(fit, "a refit"))
+    if likely and not (land.squares or land.is_likelihood):
+        raise UsageError(
+            f"the loss {fit.loss_name} is no likelihood, so a rise of it has no probability",
+            remedy='write fit.bootstrap(kind="case").intervals()',
+        )
+    surface = land.surface()
+    if likely and not surface.spread > 0:
+        why = "the fit is exact" if surface.spread == 0 else "there is no degree of freedom left"
+        raise UsageError(f"{why}: there is no noise to judge it by", remedy="give absolute sigmas")
+    free = np.zeros(surface.best.size, bool)
+    found = refit(
+        surface.local, surface.best[None], free, surface.lower, surface.upper, surface.spread,
+        exact=surface.exact,
+    )  # fmt: skip
+    fall = surface.value - float(found.value[0])
+    if not found.arrived[0] or fall > CLOSE * surface.spread:
+        raise UsageError(
+            "the descent had not arrived: uncertainties belong to a minimum",
+            remedy="fit on from there: descend.fit(…, start=fit)",
+        )
+    return replace(surface, best=found.points[0]) if fall > 0 else surface
+
+
+def _index(surface: Surface, name: str) -> int:
+    if name not in surface.names:
+        own = [n for n in surface.names if n.startswith((f"{name}[", f"{name}."))]
+        hint = f": it has the numbers {', '.join(own[:6])}" if own else suggest(name, surface.names)
+        raise UsageError(
+            f'"{name}" is no free number of the fit{hint}',
+            remedy=f"the free numbers are {', '.join(surface.names[:12])}",
+        )
+    return surface.names.index(name)
+
+
+def _band(
+    fit: Any, x: Any, level: float, simultaneous: bool, noise: Array | None
+) -> Band:
+    level = check_level(level)
+    covariance = _covariance(fit)
+    if np.isnan(covariance).any() and "singular" in fit.errors_note:
+        raise UsageError(f"there is no band: {fit.errors_note}", remedy="fix one of them")
+    predictor = fit._remains.predictor
+    if len(predictor.outputs) > 1:
+        raise UsageError("bands are for predictions of one array, not of a pair")
+    columns = predictor.bind(x)
+    fitted = np.asarray(predictor(columns, fit._remains.leaves), np.float64)
+    slopes = _slopes(predictor, columns, fit._remains.leaves, fitted)
+    if noise is not None and noise.ndim:
+        noise = noise.reshape(-1, *(1,) * (fitted.ndim - 1))
+    return band(fitted, slopes, covariance, _dof(fit), level, simultaneous, noise)
+
+
+def _slopes(
+    predictor: Predictor, columns: Mapping[str, Array], values: Mapping[str, Array], fitted: Array
+) -> Array:
+    """(m, p) the derivatives of a prediction of m numbers, in the user's units."""
+    nodes = jacobian_columns(predictor.outputs[0], list(predictor.leaves.values()))
+    scaling = predictor.scaling
+    bare = None if scaling is None else replace(scaling, target=None)
+    found = replace(predictor, outputs=tuple(nodes), scaling=bare)(columns, values)
+    parts = [np.broadcast_to(p, fitted.shape).reshape(-1)
+             for p in (found if isinstance(found, tuple) else (found,))]  # fmt: skip
+    unit = 1.0 if scaling is None else scaling.unit
+    return unit * np.stack(parts, axis=1).astype(np.float64)
+
+
+def _of_parameters(fit: Any, function: Any) -> tuple[Callable[[Any], Any], str]:
+    """A function of the dict of parameters, and what to call it."""
+    known = list(fit.params)
+    if isinstance(function, str):
+        formula = Formula.parse(function)
+        wrong = [name for name in formula.names if name not in known]
+        if wrong:
+            raise UsageError(
+                f'"{function}" names {wrong[0]}, which is no parameter{suggest(wrong[0], known)}',
+                remedy=f"the parameters are {', '.join(known)}",
+            )
+        return (lambda p: formula.evaluate(p)), function
+    if not callable(function):
+        raise UsageError(
+            f"propagate takes a function of the parameters, not {type(function).__name__}",
+            remedy='write fit.propagate("a/b"), or fit.propagate(lambda p: p["a"] / p["b"])',
+        )
+    name = getattr(function, "__name__", type(function).__name__)
+    names = list(inspect.signature(function).parameters)
+    if names and all(n in known for n in names):
+        return (lambda p: function(**{n: p[n] for n in names})), name
+    if len(names) != 1:
+        raise UsageError(
+            f"{name} takes {', '.join(names) or 'nothing'}, and the parameters are "
+            f"{', '.join(known)}",
+            remedy="take their names, or one argument for the dict of them",
+        )
+    return function, name
+
+
+def _order(rows: Rows, n: int) -> tuple[Array | None, str]:
+    """Along which column neighbours are neighbours: the only one of numbers, if there is one."""
+    inputs = [(name, c) for name, c in rows.columns.items() if c.ndim == 1]
+    if len(rows.columns) == 1 and len(inputs) == 1 and rows.n_rows == n:
+        name, column = inputs[0]
+        return np.argsort(column, kind="stable"), name
+    return None, ""
