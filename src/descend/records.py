@@ -10,12 +10,13 @@ import math
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from descend.errors import InternalError, suggest
+from descend.errors import InternalError
+from descend.statuses import STATUSES, Status, status_message, status_named
 
 __all__ = [
     "STATUSES",
@@ -31,58 +32,6 @@ __all__ = [
 ]
 
 Engine = Literal["native", "interpreted"]
-
-
-class Status(NamedTuple):
-    """One way a run can end: whether that is a success, the exit code, the sentence to say."""
-
-    success: bool
-    exit_code: int
-    sentence: str
-
-
-STATUSES: Mapping[str, Status] = {
-    "converged": Status(True, 0, "converged after {epochs}: no step lowers the loss further"),
-    "stop_loss": Status(True, 0, "the running loss {loss} fell below stop_loss={stop} in {epoch}"),
-    "epochs_spent": Status(True, 0, "all {epochs} were spent; no stopping rule was met before"),
-    "no_improvement": Status(True, 0, "the loss no longer improved; stopped in {epoch}"),
-    "parameters_still": Status(True, 0, "the parameters no longer moved; stopped in {epoch}"),
-    "gradient_small": Status(True, 0, "the gradient is as good as zero; stopped in {epoch}"),
-    "time_spent": Status(True, 0, "the time allowed was spent; stopped in {epoch}"),
-    "interrupted": Status(False, 130, "interrupted; the last completed update is returned"),
-    "diverged": Status(False, 4, "diverged in {epoch}; the last finite parameters are returned"),
-    "not_converged": Status(False, 4, "not converged after {epochs}"),
-}
-
-
-def status_message(
-    status: str,
-    epochs: int,
-    *,
-    unit: str = "epoch",
-    loss: float = math.nan,
-    stop_loss: float | None = None,
-) -> str:
-    """Say in plain words how a run ended.
-
-    >>> status_message("epochs_spent", 1000)
-    'all 1000 epochs were spent; no stopping rule was met before'
-    >>> status_message("stop_loss", 4830, loss=9.99145e-06, stop_loss=1e-5)
-    'the running loss 9.99145e-06 fell below stop_loss=1e-05 in epoch 4830'
-    """
-    number = f"{epochs:,}" if epochs >= 10_000 else str(epochs)
-    return _status(status).sentence.format(
-        epochs=f"{number} {unit}" + ("" if epochs == 1 else "s"),
-        epoch=f"{unit} {number}",
-        loss=f"{loss:.6g}",
-        stop="?" if stop_loss is None else f"{stop_loss:g}",
-    )
-
-
-def _status(status: str) -> Status:
-    if status not in STATUSES:
-        raise InternalError(f'unknown status "{status}"' + suggest(status, STATUSES))
-    return STATUSES[status]
 
 
 def leaves(tree: Any, name: str = "") -> Iterator[tuple[str, Any]]:
@@ -370,7 +319,7 @@ class FitRecord(_Record):
     y: NDArray[Any] | None = None
 
     def __post_init__(self) -> None:
-        self.success = _status(self.status).success
+        self.success = status_named(self.status).success
         if not self.message:
             self.message = status_message(
                 self.status,
@@ -394,7 +343,7 @@ class FitRecord(_Record):
     @property
     def exit_code(self) -> int:
         """The command line's exit code for this ending."""
-        return _status(self.status).exit_code
+        return status_named(self.status).exit_code
 
     @property
     def has_errors(self) -> bool:
@@ -450,7 +399,7 @@ class Minimum(_Record):
     history: History = field(default_factory=History)
 
     def __post_init__(self) -> None:
-        self.success = _status(self.status).success
+        self.success = status_named(self.status).success
         if not self.message:
             self.message = status_message(
                 self.status, self.iterations, unit="iteration", loss=self.value
@@ -465,7 +414,7 @@ class Minimum(_Record):
     @property
     def exit_code(self) -> int:
         """The command line's exit code for this ending."""
-        return _status(self.status).exit_code
+        return status_named(self.status).exit_code
 
     def named(self, tree: Any = None) -> dict[str, Any]:
         """Return `tree` (params where None) with names: what has none is called x."""
