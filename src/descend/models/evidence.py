@@ -213,7 +213,7 @@ def frequencies(x: Array, y: Array, most: int = 4, envelope: Array | None = None
     e = np.ones_like(x) if envelope is None else envelope
     if n <= DIRECT:
         steps = np.diff(x)
-        even = np.ptp(steps) <= 0.2 * np.mean(steps)
+        even = n < 3 or np.ptp(steps) <= 0.2 * np.mean(steps)
         most_cycles = max(n // 2 if even else n, 2)  # uneven rows see beyond Nyquist's limit
         tried = width * np.arange(1, OVERSAMPLING * most_cycles + 1) / OVERSAMPLING
         power = _powers(x, y, tried, e)

@@ -54,9 +54,6 @@ class Model:
                 f"two parts of {self!r} have a parameter {twice[0]}",
                 remedy="give each its own prefix: gaussian(prefix=\"g1_\")",
             )
-        data = {single.kind.data for single in self.singles}
-        if len(data) > 1:
-            raise UsageError(f"the parts of {self!r} are functions of different data")
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Model) and self.tree == other.tree
@@ -88,8 +85,8 @@ class Model:
 
     @property
     def data(self) -> tuple[str, ...]:
-        """The names of the data: x, or x and y."""
-        return self.singles[0].kind.data
+        """The names of the data: x, or x and y where a part is a function of both."""
+        return max((single.kind.data for single in self.singles), key=len)
 
     @property
     def parameters(self) -> tuple[str, ...]:
@@ -242,7 +239,7 @@ def _function(
     tree: Any, data: tuple[str, ...], parameters: tuple[str, ...]
 ) -> Callable[..., Any]:
     """Closures over plain functions, so that a model's copy of itself reaches every part."""
-    made, _ = _part(tree, len(data), len(data))
+    made, _ = _part(tree, len(data))
 
     def composed(*values: Any) -> Any:
         return made(values)
@@ -252,18 +249,19 @@ def _function(
     return composed
 
 
-def _part(tree: Any, n_data: int, first: int) -> tuple[Callable[[Any], Any], int]:
+def _part(tree: Any, first: int) -> tuple[Callable[[Any], Any], int]:
     """What a part computes of all values, and where the next part's parameters begin."""
     if isinstance(tree, Single):
-        function, last = tree.kind.function, first + len(tree.kind.parameters)
+        function, own = tree.kind.function, len(tree.kind.data)
+        last = first + len(tree.kind.parameters)
 
         def single(values: Any) -> Any:
-            return function(*values[:n_data], *values[first:last])
+            return function(*values[:own], *values[first:last])
 
         return single, last
     parts, at = [], first
     for tree_of in tree.parts:
-        part, at = _part(tree_of, n_data, at)
+        part, at = _part(tree_of, at)
         parts.append(part)
     return _together(tree.sign, tuple(parts)), at
 

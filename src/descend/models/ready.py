@@ -136,7 +136,7 @@ def step(form: str = "erf", prefix: str | None = None) -> Model:
     """amplitude·S((x − center)/sigma), S from 0 to 1; a negative sigma makes it fall.
 
     Args:
-        form: S is `"erf"`, (1 + erf t)/2; `"atan"`, 1/2 + arctan(t)/π; `"logistic"`,
+        form: S is `"erf"`, erfc(−t)/2; `"atan"`, 1/2 + arctan(t)/π; `"logistic"`,
             1/(1 + exp(−t)).
     """
     _check_form("step", form, FORMS)

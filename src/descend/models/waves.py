@@ -19,7 +19,7 @@ Rows = tuple[Array, ...]
 def _erf(t: Any) -> Any:
     import scipy.special
 
-    return (1 + scipy.special.erf(t)) / 2
+    return scipy.special.erfc(-t) / 2
 
 
 def _atan(t: Any) -> Any:
@@ -31,7 +31,7 @@ def _logistic(t: Any) -> Any:
 
 
 FORMS: dict[str, tuple[Callable[[Any], Any], str]] = {
-    "erf": (_erf, "(1 + erf({0}))/2"),
+    "erf": (_erf, "erfc(-{0})/2"),
     "atan": (_atan, "1/2 + arctan({0})/pi"),
     "logistic": (_logistic, "1/(1 + exp(-{0}))"),
 }
