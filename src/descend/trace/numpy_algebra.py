@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from descend.errors import NotCoveredError, UsageError
-from descend.graph.elementwise import call, cast, select
+from descend.errors import UsageError
+from descend.graph.elementwise import call, select
 from descend.graph.linear import broadcast, reduce_sum, transpose
 from descend.graph.multilinear import contract
 from descend.graph.node import Dim, Node, RowsAsked
-from descend.graph.selection import reduce_max, reduce_min
 from descend.graph.source import const
 from descend.trace.context import where
-from descend.trace.numpy_reductions import kept, safe_sqrt
 from descend.trace.numpy_shape import tensor_of
-from descend.trace.operands import deliver, float_node, joined_nodes
+from descend.trace.operands import deliver, joined_nodes
 from descend.trace.regions import reshaped
 from descend.trace.table import covers, implementation
 from descend.trace.tensor import wrap
-from descend.trace.typing_rules import known_extents, normal_axes, normal_axis, shape_text, to_shape
+from descend.trace.typing_rules import normal_axis, shape_text, to_shape
 
 __all__ = ["einsum_nodes"]
 
@@ -356,112 +353,3 @@ def _trace(
 ) -> Any:
     picked = implementation("numpy.diagonal")(a, offset, axis1, axis2)
     return implementation("numpy.sum")(picked, -1, dtype, out)
-
-
-# --- norms --------------------------------------------------------------------------------------
-
-
-@covers("norm", module="numpy.linalg")
-def _norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
-    """Vector norms, and the matrix norms that are sums of entries; derivative 0 at the origin."""
-    node = float_node(x)
-    shape = node.shape
-    if axis is None and (ord is None or node.ndim == 1):
-        axes = tuple(range(node.ndim))
-    elif axis is None:
-        axes = (0, 1)
-    else:
-        axes = normal_axes(axis, node.ndim)
-    if len(axes) == 2 and ord is not None:
-        given = axes if axis is None else tuple(normal_axis(i, node.ndim) for i in axis)
-        result = _matrix_norm(node, ord, given)
-    else:
-        result = _vector_norm(node, 2 if ord is None else ord, axes)
-    return deliver(kept(result, shape, axes, keepdims))
-
-
-def _vector_norm(x: Node, order: Any, axes: Labels) -> Node:
-    if order == 2:
-        return safe_sqrt(reduce_sum(call("mul", x, x), axes))
-    size = call("abs", x)
-    if order == math.inf:
-        return reduce_max(size, axes)
-    if order == -math.inf:
-        return reduce_min(size, axes)
-    if order == 1:
-        return reduce_sum(size, axes)
-    if order == 0:
-        return reduce_sum(cast(call("ne", x, 0), x.dtype), axes)
-    if isinstance(order, str):
-        raise UsageError(f"norm order {order!r} is not for vectors", where=where())
-    total = reduce_sum(call("pow", size, float(order)), axes)
-    return call("pow", total, 1.0 / float(order))
-
-
-def _matrix_norm(x: Node, order: Any, axes: Labels) -> Node:
-    row, column = axes
-    size = call("abs", x)
-    if order == "fro":
-        return safe_sqrt(reduce_sum(call("mul", x, x), axes))
-    if order in (1, -1, math.inf, -math.inf):
-        summed = row if abs(order) == 1 else column
-        other = column if abs(order) == 1 else row
-        other -= other > summed
-        pick = reduce_max if order > 0 else reduce_min
-        return pick(reduce_sum(size, (summed,)), (other,))
-    raise NotCoveredError(
-        f"np.linalg.norm(…, ord={order!r}) of a matrix is not covered yet: it needs singular "
-        "values",
-        where=where(),
-        remedy="use ord='fro', 1 or np.inf",
-    )
-
-
-@covers("vector_norm", module="numpy.linalg")
-def _vector_norm_of(x: Any, /, *, axis: Any = None, keepdims: bool = False, ord: Any = 2) -> Any:
-    node = float_node(x)
-    axes = normal_axes(axis, node.ndim)
-    return deliver(kept(_vector_norm(node, ord, axes), node.shape, axes, keepdims))
-
-
-@covers("matrix_norm", module="numpy.linalg")
-def _matrix_norm_of(x: Any, /, *, keepdims: bool = False, ord: Any = "fro") -> Any:
-    return _norm(x, ord, (-2, -1), keepdims)
-
-
-@covers("multi_dot", module="numpy.linalg")
-def _multi_dot(arrays: Any, *, out: Any = None) -> Any:
-    result = arrays[0]
-    for other in arrays[1:]:
-        result = _dot(result, other)
-    return deliver(result.node, out)
-
-
-@covers("matrix_power", module="numpy.linalg", remark="for powers that are not negative")
-def _matrix_power(a: Any, n: Any) -> Any:
-    x, times = tensor_of(a), int(n.__index__())
-    if times < 0:
-        raise NotCoveredError("a negative matrix power is not covered yet", where=where())
-    result = None
-    while times:
-        if times % 2:
-            result = x if result is None else _matmul(result, x)
-        times //= 2
-        x = _matmul(x, x) if times else x
-    if result is None:
-        (n,) = known_extents(x.extents[-1:], "np.linalg.matrix_power")
-        eye = np.eye(n, dtype=x.dtype)
-        return wrap(to_shape(const(eye), x.extents))
-    return result
-
-
-for _name in ("cross", "outer", "matmul", "tensordot", "trace", "diagonal", "vecdot"):
-
-    @covers(_name, module="numpy.linalg")
-    def _same_name(*args: Any, _name: str = _name, **kwargs: Any) -> Any:
-        return implementation(f"numpy.{_name}")(*args, **kwargs)
-
-
-@covers("matrix_transpose", module="numpy.linalg", views=True)
-def _linalg_transpose(x: Any, /) -> Any:
-    return implementation("numpy.matrix_transpose")(x)
