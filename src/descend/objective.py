@@ -34,16 +34,17 @@ class Curvature:
     Attributes:
         prediction: what the rows' losses are functions of.
         slope: g, half of the derivative of each entry's loss, weight included.
-        bend: b, half of the second derivative, weight included; never below a tiny number.
+        bend: b, half of the second derivative, weight included, never below a tiny number; for
+            losses of the residual r it is g/r, which is larger.
         lowest: the mean of the losses at the best predictions, below which no loss can fall.
-        spread: half of the expected second derivative of a likelihood; None if not known.
+        expected: half of the second derivative as it is; of a likelihood the expected one.
     """
 
     prediction: Node
     slope: Node
     bend: Node
     lowest: Node | None
-    spread: Node | None
+    expected: Node
 
 
 def loss_graph(
@@ -116,21 +117,21 @@ def curvature_graph(
     (slope,) = reverse([losses], [one], [at])
     (bend,) = reverse([slope], [one], [at])
     tiny = float(np.finfo(at.dtype).eps)
-    halves = [call("mul", n, 0.5) for n in (slope, bend)]
+    known = run(loss.information, at) if loss.is_likelihood else bend
+    halves = [call("mul", n, 0.5) for n in (slope, bend, known)]
     if loss.of_residual:
         r = call("sub", at, target)
         near = call("lt", call("abs", r), tiny)
-        halves[1] = select(near, halves[1], call("div", halves[0], select(near, full_like(r, 1.0), r)))
+        ratio = call("div", halves[0], select(near, full_like(r, 1.0), r))
+        halves[1] = select(near, halves[1], ratio)
     halves[1] = select(call("lt", halves[1], tiny), tiny, halves[1])
-    if loss.is_likelihood:
-        halves.append(call("mul", run(loss.information, at), 0.5))
     if weight is not None:
         halves = [call("mul", n, _each(weight, n)) for n in halves]
-    slope, bend, *spread = substitute(halves, {at: prediction})
+    slope, bend, expected = substitute(halves, {at: prediction})
     lowest = None
     if loss.is_likelihood:
         lowest = _mean(run(loss.lowest, target), model.rows, weight)
-    return Curvature(prediction, slope, bend, lowest, spread[0] if spread else None)
+    return Curvature(prediction, slope, bend, lowest, expected)
 
 
 def _mean(losses: Node, rows: Dim | int, weight: Node | None) -> Node:

@@ -275,6 +275,7 @@ class FitRecord(_Record):
     bounds: dict[str, tuple[float, float]] = field(default_factory=dict)
     ties: dict[str, str] = field(default_factory=dict)
     sigma_given: bool = False
+    sigma_is_matrix: bool = False
     absolute_sigma: bool = False
     unit: Literal["epoch", "iteration"] = "epoch"
     scales: dict[str, tuple[Any, Any]] = field(default_factory=dict)  # column → (mean, spread)
@@ -286,11 +287,13 @@ class FitRecord(_Record):
     correlation: NDArray[Any] | None = None  # (p, p)
     covariance_names: tuple[str, ...] = ()
     errors_note: str = ""  # why there are no standard errors
+    errors_from: str = ""  # where they come from, if not from a sum of squares
     findings: list[str] = field(default_factory=list)  # what the data leave undetermined
     loss: float = math.nan  # evaluated anew at params
     running_loss: float = math.nan  # mean over the last epoch, while the parameters moved
     validation_loss: float = math.nan  # at params
     best_epoch: int | None = None  # the parameters are those at its end; None: the last
+    deviance: float = math.nan  # of counts: twice the log-likelihood lost against the data
     chi2: float = math.nan
     reduced_chi2: float = math.nan
     dof: int | None = None

@@ -95,6 +95,8 @@ def _task(record: FitRecord) -> Section:
     ]
     rows.append(("loss", record.loss_name))
     rows.append(("method", f"{record.optimizer}, {_batches(record)}".lstrip(", ")))
+    if record.sigma_given:
+        rows.append(("sigma", _sigma(record)))
     if record.start_source:
         rows.append(("start", record.start_source))
     rows.append((record.unit + "s", _amount(record)))
@@ -127,6 +129,15 @@ def _ending(record: FitRecord | Minimum) -> tuple[str, str]:
     return ("FAILED" if record.exit_code == FAILURE else "stopped", record.message)
 
 
+def _sigma(record: FitRecord) -> str:
+    what = "a covariance matrix, " if record.sigma_is_matrix else ""
+    if record.errors_from:
+        return f"{what}by which residuals are divided"
+    if record.absolute_sigma:
+        return f"{what}absolute: in the target's unit, and errors follow from it"
+    return f"{what}relative: errors are scaled as if reduced chi² were 1"
+
+
 def _batches(record: FitRecord) -> str:
     if record.batch_size is None or record.batch_size >= record.n_rows:
         return "all rows at once"
@@ -155,6 +166,10 @@ def _time(seconds: float, compile_seconds: float, engine: str) -> str:
 def _statistics(record: FitRecord) -> Section:
     squares = "(residual / sigma)²" if record.sigma_given else "squared residuals"
     spread = math.sqrt(record.reduced_chi2) if record.reduced_chi2 >= 0 else math.nan
+    if record.sigma_is_matrix:
+        squares = "residuals, whitened by the covariance matrix and squared"
+    if not math.isnan(record.deviance):
+        squares, spread = "(count - rate)² / rate, which is Pearson's", math.nan
     freedom = "degrees of freedom" if record.dof is None else f"{record.dof}, degrees of freedom"
     last = f"mean over {record.unit} {count(record.epochs)}, parameters moving"
     if record.batch_size is None or record.batch_size >= record.n_rows:
@@ -164,6 +179,7 @@ def _statistics(record: FitRecord) -> Section:
         ("running loss", record.running_loss, last),
         ("loss", record.loss, "evaluated anew at the returned parameters"),
         ("validation loss", record.validation_loss, held),
+        ("deviance", record.deviance, "twice the log-likelihood lost against the data themselves"),
         ("chi²", record.chi2, f"sum of {squares}"),
         ("reduced chi²", record.reduced_chi2, f"chi² / {freedom}"),
         ("residual spread", spread, "square root of reduced chi²"),
@@ -266,6 +282,8 @@ def _parameter_remarks(record: FitRecord) -> list[str]:
         remarks.append(f"— no standard errors: {record.errors_note or NOT_ARRIVED}.")
     elif any(math.isnan(error) for error in _free(record, _numbers(record.stderr))):
         remarks.append(f"— no standard error: {record.errors_note or UNDETERMINED}.")
+    elif record.errors_from:
+        remarks.append(f"± {record.errors_from}.")
     return remarks + record.findings
 
 

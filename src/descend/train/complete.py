@@ -12,9 +12,11 @@ from descend.errors import UsageError
 from descend.graph.evaluate import evaluate
 from descend.graph.node import Dim, Node
 from descend.graph.source import const
+from descend.methods.losses import Poisson
 from descend.simplify.driver import simplify
 from descend.trace.tree import unflatten
 from descend.train.build import Built
+from descend.train.curved import FISHER, SANDWICH, errors_of_curved, judge_counts
 from descend.train.job import Job
 from descend.train.normal_errors import Normal, covariance_of
 from descend.train.rows import Rows
@@ -27,13 +29,12 @@ __all__ = ["Completion", "number_names"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 MOST_WITH_ERRORS = 200
-RESIDUAL_LOSSES = ("mse", "mae", "huber", "log_cosh", "quantile")
 
 
 class Completion:
     """Fills the fields of a fit that nobody has asked for yet.
 
-    The data are not copied for it: if they have changed since, that is said instead.
+    Large data are not copied for it: if they have changed since, that is said instead.
     """
 
     def __init__(
@@ -78,14 +79,14 @@ class Completion:
             fitted = scaling.target.back(fitted)
         fitted = np.broadcast_to(fitted, y.shape) if fitted.ndim == 0 else fitted
         fit.fitted = np.array(fitted)
-        name = "" if self.job.settings.loss is None else self.job.settings.loss.name
-        if fitted.shape == y.shape and name in RESIDUAL_LOSSES:
+        loss = self.job.settings.loss
+        if fitted.shape == y.shape and loss is not None and loss.of_residual:
             fit.residuals = y - fitted
             self._judge(fit, values[k] if columns is not None else None, y)
         if columns is not None:
             self._errors(fit, values[k], values[k + 1 :])
         else:
-            fit.errors_note = fit.errors_note or "the loss is not a plain sum of squares"
+            self._curved(fit, y)
 
     # --- what uncertainties are worked out of
 
@@ -138,7 +139,10 @@ class Completion:
         if "sigma" in extra:
             by_sigma = extra["sigma"] ** -2.0
             weight = by_sigma if weight is None else weight * by_sigma
-        residual = fit.residuals if scaled is None else scaled * self._unit()
+        if scaled is not None:
+            residual = scaled * self._unit()
+        else:
+            residual = fit.residuals if weight is None else fit.residuals * _root(weight, y)
         found = goodness(residual, y, weight, sum(a.size for a in self.leaves.values()))
         fit.r2 = found.r2
         if scaled is not None:
@@ -163,8 +167,29 @@ class Completion:
         if covariance is None:
             return
         if self.normal is not None and not (self.absolute or found.note):
-            of_equations = covariance_of(self.normal, r.size - len(names))
-            covariance = covariance if of_equations is None else of_equations
+            rows = covariance_of(self.normal, r.size - len(names))
+            covariance = covariance if rows is None else np.array(rows)
+        self._enter(fit, covariance, names)
+
+    def _curved(self, fit: Fit, y: Array) -> None:
+        """Errors, and what else can be said, where the loss is no sum of squares."""
+        loss = self.job.settings.loss
+        if isinstance(loss, Poisson) and fit.fitted is not None and fit.fitted.shape == y.shape:
+            rate = np.exp(fit.fitted) if loss.log_rate else fit.fitted
+            fit.residuals = y - rate
+            count = sum(a.size for a in self.leaves.values())
+            judge_counts(fit, y, rate, self.original.extra.get("sample_weight"), count)
+        if fit.status == "diverged":
+            fit.errors_note = "the descent diverged"
+            return
+        names = [n for leaf, a in self.leaves.items() for n in number_names(leaf, a)]
+        found = errors_of_curved(self.job, self.built, self.leaves, names, self._evaluate)
+        fit.errors_note = fit.errors_note or found.note
+        if found.covariance is not None and loss is not None:
+            fit.errors_from = FISHER if loss.is_likelihood else SANDWICH
+            self._enter(fit, found.covariance, names)
+
+    def _enter(self, fit: Fit, covariance: Array, names: list[str]) -> None:
         fit.covariance, fit.covariance_names = covariance, tuple(names)
         error = np.sqrt(np.diag(covariance))
         fit.correlation = covariance / np.outer(error, error)
@@ -192,6 +217,10 @@ def number_names(leaf: str, array: Array) -> list[str]:
     if array.ndim == 0:
         return [leaf]
     return [f"{leaf}[{', '.join(map(str, i))}]" for i in np.ndindex(array.shape)]
+
+
+def _root(weight: Array, y: Array) -> Array:
+    return np.sqrt(weight).reshape(weight.shape + (1,) * (y.ndim - weight.ndim))
 
 
 def _flat(residual: Array, columns: list[Array]) -> tuple[Array, Array]:

@@ -375,6 +375,12 @@ def _check_method(optimizer: Optimizer, loss: Loss, size: int | None, o: FitOpti
         )
     if o.absolute_sigma and o.sigma is None:
         raise UsageError("absolute_sigma says something of sigma, and there is none")
+    if o.absolute_sigma and not _is_square(loss):
+        raise UsageError(
+            f"absolute_sigma has no say with the loss {loss.name}: its errors come from the "
+            "scatter of the rows",
+            remedy="leave it out",
+        )
 
 
 def _rules(o: FitOptions, size: int | None, own: list[str]) -> Rules:

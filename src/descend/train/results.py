@@ -33,7 +33,8 @@ __all__ = ["Fit", "MinimumFound", "Remains"]
 Array = np.ndarray[Any, np.dtype[Any]]
 LATER = (
     "loss", "residuals", "fitted", "chi2", "reduced_chi2", "dof", "r2", "aic", "aicc", "bic",
-    "covariance", "correlation", "stderr", "errors_note", "findings", "covariance_names",
+    "covariance", "correlation", "stderr", "errors_note", "errors_from", "deviance", "findings",
+    "covariance_names",
 )  # fmt: skip
 """Fields that are worked out when one of them is first looked at."""
 AT_ONCE = ("stderr", "covariance")

@@ -1,0 +1,109 @@
+"""Standard errors where the loss is no sum of squares, against formulas written out here."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+import descend
+
+RNG = np.random.default_rng(8)
+X = np.linspace(0.0, 5.0, 80)
+COUNTS = RNG.poisson(np.exp(1.0 + 0.4 * X)).astype(float)
+DESIGN = np.stack([np.ones(80), X], 1)
+Y = 1.0 + 0.5 * X + 0.1 * RNG.standard_t(2, 80)
+
+
+def line(x, a, b):
+    return a + b * x
+
+
+def by_scoring(weight):
+    """Fisher scoring of the Poisson regression with a logarithmic link, to the last digit."""
+    beta = np.array([1.0, 0.3])
+    for _ in range(60):
+        rate = np.exp(DESIGN @ beta)
+        information = DESIGN.T @ ((weight * rate)[:, None] * DESIGN)
+        beta = beta + np.linalg.solve(information, DESIGN.T @ (weight * (COUNTS - rate)))
+    return beta, np.linalg.inv(information)
+
+
+@pytest.mark.parametrize("weight", [None, np.linspace(0.5, 2.0, 80)])
+def test_counts_with_a_logarithmic_link(weight):
+    beta, covariance = by_scoring(np.ones(80) if weight is None else weight)
+    fit = descend.fit(line, X, COUNTS, loss="poisson_log_rate", sample_weight=weight)
+    np.testing.assert_allclose(list(fit.params.values()), beta, rtol=1e-9)
+    np.testing.assert_allclose(fit.covariance, covariance, rtol=1e-7)
+    assert "Fisher's information" in fit.report()
+
+
+def test_counts_with_a_rate_and_what_is_said_of_them():
+    fit = descend.fit(lambda x, a, b: np.exp(a + b * x), X, COUNTS, loss="poisson")
+    beta, covariance = by_scoring(np.ones(80))
+    np.testing.assert_allclose(list(fit.params.values()), beta, rtol=1e-8)
+    np.testing.assert_allclose(fit.covariance, covariance, rtol=1e-6)
+    rate = np.exp(DESIGN @ beta)
+    log_likelihood = stats.poisson.logpmf(COUNTS, rate).sum()
+    saturated = stats.poisson.logpmf(COUNTS, COUNTS).sum()
+    assert fit.deviance == pytest.approx(2 * (saturated - log_likelihood), rel=1e-9)
+    assert fit.chi2 == pytest.approx(np.sum((COUNTS - rate) ** 2 / rate), rel=1e-7)
+    assert fit.aic == pytest.approx(4 - 2 * log_likelihood, rel=1e-9)
+    assert fit.bic == pytest.approx(2 * np.log(80) - 2 * log_likelihood, rel=1e-9)
+    assert (fit.dof, fit.reduced_chi2) == (78, pytest.approx(fit.chi2 / 78))
+    np.testing.assert_allclose(fit.residuals, COUNTS - rate, atol=1e-6)
+    assert "deviance" in fit.report() and "Pearson's" in fit.report()
+
+
+def test_errors_of_counts_are_those_of_repeated_counts():
+    """The scatter of the estimate over 400 samples of the same rates (5 standard errors of it)."""
+    rate = np.exp(1.0 + 0.4 * X)
+    found = []
+    for _ in range(400):
+        sample = RNG.poisson(rate).astype(float)
+        fit = descend.fit(line, X, sample, loss="poisson_log_rate", start=dict(a=1.0, b=0.4))
+        found.append([fit.params["a"], fit.params["b"]])
+    scatter = np.std(found, axis=0, ddof=1)
+    told = list(descend.fit(line, X, COUNTS, loss="poisson_log_rate").stderr.values())
+    np.testing.assert_allclose(scatter, told, rtol=5 / np.sqrt(2 * 400))
+
+
+PSI = {  # the derivative of half the loss in r/s, and its derivative
+    "cauchy": (lambda u: u / (1 + u**2), lambda u: (1 - u**2) / (1 + u**2) ** 2),
+    "soft_l1": (lambda u: u / np.sqrt(1 + u**2), lambda u: (1 + u**2) ** -1.5),
+    "huber": (lambda u: np.clip(u, -1, 1), lambda u: (np.abs(u) < 1) * 1.0),
+}
+
+
+@pytest.mark.parametrize("sigma", [None, np.linspace(0.5, 2.0, 80)])
+@pytest.mark.parametrize("name", PSI)
+def test_the_sandwich_of_a_straight_line(name, sigma):
+    scale = 0.2
+    fit = descend.fit(line, X, Y, loss=f"{name}({scale})", sigma=sigma)
+    spread = np.ones(80) if sigma is None else sigma
+    psi, slope = PSI[name]
+    u = (DESIGN @ list(fit.params.values()) - Y) / spread / scale
+    design = DESIGN / spread[:, None]
+    bread = np.linalg.inv(design.T @ (slope(u)[:, None] * design))
+    meat = design.T @ ((scale * psi(u))[:, None] ** 2 * design)
+    np.testing.assert_allclose(fit.covariance, bread @ meat @ bread * 80 / 78, rtol=1e-6)
+    assert "sandwich" in fit.report()
+    assert ("sigma       by which residuals are divided" in fit.report()) == (sigma is not None)
+
+
+def test_none_where_there_is_no_minimum():
+    fit = descend.fit(line, X, Y, loss="cauchy", start=dict(a=9.0, b=9.0), optimizer="lm", epochs=2)
+    assert not fit.has_errors and "had not arrived" in fit.report()
+    fit = descend.fit(lambda x, a, b: a + 0 * b * x, X, Y, loss="huber", start=dict(a=1.0, b=1.0))
+    assert "the prediction does not depend on b" in fit.report()
+    fit = descend.fit(line, X[:2], Y[:2], loss="huber")
+    assert "2 values leave no degree of freedom for 2 parameters" in fit.report()
+    fit = descend.fit(line, X, Y, loss="mae", start=dict(a=1.0, b=0.5))
+    assert "the loss is not a plain sum of squares" in fit.report()
+
+
+def test_sigma_is_told_as_relative_or_absolute():
+    said = descend.fit(line, X, Y, sigma=np.full(80, 0.1)).report()
+    assert "sigma       relative: errors are scaled as if reduced chi² were 1" in said
+    said = descend.fit(line, X, Y, sigma=np.full(80, 0.1), absolute_sigma=True).report()
+    assert "sigma       absolute: in the target's unit, and errors follow from it" in said
+    with pytest.raises(descend.UsageError, match="absolute_sigma has no say with the loss cauchy"):
+        descend.fit(line, X, Y, sigma=np.full(80, 0.1), absolute_sigma=True, loss="cauchy")
