@@ -74,7 +74,7 @@ def guess_formula(
         given: parameters that are known already.
 
     What no ready model and no sum or product explains, such as `exp(-k*x)` with k unknown, is
-    left out, and so are its parameters.
+    taken as a level, and its parameters are left out.
 
     >>> x = np.linspace(0.0, 10.0, 100)
     >>> formula = parse_formula("y = sine(x) + a*x")
@@ -88,8 +88,12 @@ def guess_formula(
     if not parts:
         return {}
     rest = np.asarray(y, np.float64) - sum(columns[term.at] for term in fixed)
-    names = {name for part in parts for name in part.names}
-    return guess_parts(parts, columns, rest, {n: v for n, v in given.items() if n in names})
+    names = [name for part in parts for name in part.names]
+    known = {name: value for name, value in given.items() if name in names}
+    if len(parts) + len(fixed) < len(terms):
+        parts += (Unknown("the others' level"),)
+    found = guess_parts(parts, columns, rest, known)
+    return {name: found[name] for name in names}
 
 
 def _read(formula: Formula, data: Mapping[str, Any], shape: Any) -> tuple[list[Array], list[Any]]:

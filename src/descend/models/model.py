@@ -13,6 +13,7 @@ import numpy as np
 from descend.errors import UsageError
 from descend.models.guess import guess_tree
 from descend.models.kind import FREE, Kind
+from descend.models.table import kind_of
 from descend.models.tree import (
     Single,
     Term,
@@ -193,6 +194,9 @@ class Model:
     def __mul__(self, other: Any) -> Model:
         return Model(_joined("*", self, other))
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (_from_spec, (_spec(self.tree),))
+
     def __repr__(self) -> str:
         return written(self.tree, _called)
 
@@ -208,6 +212,22 @@ def as_model(kind: Kind, prefix: str | None = None) -> Model:
             f"prefix={prefix!r} cannot begin a name", remedy='write prefix="g1_", for instance'
         )
     return Model(Single(kind, prefix or None))
+
+
+def _spec(tree: Any) -> tuple[Any, ...]:
+    """A tree as names alone."""
+    if isinstance(tree, Single):
+        return tree.kind.name, tree.prefix
+    return (tree.sign, *(_spec(part) for part in tree.parts))
+
+
+def _from_spec(spec: tuple[Any, ...]) -> Model:
+    def made(spec: tuple[Any, ...]) -> Any:
+        if spec[0] in ("+", "*"):
+            return Term(spec[0], tuple(made(part) for part in spec[1:]))
+        return Single(kind_of(spec[0]), spec[1])
+
+    return Model(made(spec))
 
 
 def _called(single: Single) -> str:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from descend.errors import UsageError, suggest
-from descend.models.curves import polynomial_kind
 from descend.models.model import Model, as_model
-from descend.models.table import KINDS
+from descend.models.table import KINDS, kind_of
 from descend.models.waves import FORMS
 
 __all__ = [
@@ -43,7 +42,7 @@ def polynomial(degree: int, prefix: str | None = None) -> Model:
         raise UsageError(
             f"polynomial({degree!r}): the degree is a whole number from 0 to {MOST_COEFFICIENTS}"
         )
-    return as_model(KINDS.get(f"polynomial{degree}", polynomial_kind(degree)), prefix)
+    return as_model(kind_of(f"polynomial{degree}"), prefix)
 
 
 def exponential(prefix: str | None = None) -> Model:

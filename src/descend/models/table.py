@@ -6,7 +6,7 @@ from descend.models import curves, peaks, waves
 from descend.models.curves import polynomial_kind
 from descend.models.kind import Kind
 
-__all__ = ["KINDS"]
+__all__ = ["KINDS", "kind_of"]
 
 MOST = 9
 KINDS: dict[str, Kind] = {
@@ -16,3 +16,13 @@ KINDS: dict[str, Kind] = {
         *peaks.KINDS, *waves.KINDS,
     )
 }  # fmt: skip
+
+
+def kind_of(name: str) -> Kind:
+    """The ready model of a name; a polynomial of any degree.
+
+    >>> kind_of("polynomial12").linear[-1]
+    'c12'
+    """
+    degree = name.removeprefix("polynomial")
+    return KINDS[name] if name in KINDS else polynomial_kind(int(degree))
