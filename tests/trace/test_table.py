@@ -10,7 +10,11 @@ from table_cases import CASES
 from descend.trace.coverage import coverage_page
 from descend.trace.table import ENTRIES
 
-MODULES = ("numpy", "numpy.linalg", "scipy.special", "math", "builtins", "method")
+SERIES = ("polynomial", "chebyshev", "legendre", "hermite", "hermite_e", "laguerre")
+MODULES = (
+    "numpy", "numpy.linalg", "numpy.fft", "scipy.special", "math", "builtins", "method",
+    *(f"numpy.polynomial.{name}" for name in SERIES),
+)  # fmt: skip
 
 
 @pytest.mark.parametrize(("name", "model", "arrays"), CASES, ids=[c[0] for c in CASES])

@@ -22,6 +22,10 @@ _TITLES = {
     "builtins": "Python's builtins",
     "method": "Methods of arrays",
     "numpy.fft": "numpy.fft",
+    **{
+        f"numpy.polynomial.{name}": f"numpy.polynomial.{name}"
+        for name in ("polynomial", "chebyshev", "legendre", "hermite", "hermite_e", "laguerre")
+    },
 }
 # Names that concern dtypes, printing and the like: they meet no traced value, and are NumPy's own.
 _NOT_NUMERIC = frozenset(

@@ -148,6 +148,9 @@ def _explained(name: str, error: TypeError) -> Exception:
     return TraceError(f"{short_name(name)}: {text}", where=where())
 
 
+_NAMED = frozenset(("math", "numpy", "numpy.linalg", "numpy.fft"))
+
+
 def name_of(function: Any) -> str | None:
     """The table's name of one of NumPy's, SciPy's or math's functions, or None."""
     if isinstance(function, np.ufunc):
@@ -156,7 +159,7 @@ def name_of(function: Any) -> str | None:
         return f"{module}.{rule.name if rule else function.__name__}"
     module = getattr(function, "__module__", None) or ""
     name = getattr(function, "__name__", "")
-    if module == "math" or module == "numpy" or module == "numpy.linalg" or module == "numpy.fft":
+    if module in _NAMED or module.startswith("numpy.polynomial."):
         return f"{module}.{name}"
     if module.startswith("scipy.special"):
         return f"scipy.special.{name}"

@@ -31,7 +31,14 @@ __all__ = ["finish", "model_of", "stand_in"]
 _PLAIN = frozenset(
     (int, float, complex, bool, str, bytes, type(None), type(...), range, slice, types.CodeType)
 )
-_FACED = ("numpy", "numpy.linalg", "numpy.fft", "scipy", "scipy.special", "scipy.stats", "math")
+_FACED = (
+    "numpy", "numpy.linalg", "numpy.fft", "scipy", "scipy.special", "scipy.stats", "math",
+    *(
+        f"numpy.polynomial{name}"
+        for name in ("", ".polynomial", ".chebyshev", ".legendre", ".hermite", ".hermite_e",
+                     ".laguerre")
+    ),
+)  # fmt: skip
 _NOT_COPIED = frozenset(sys.stdlib_module_names) | {"numpy", "scipy", "pandas", "optree"}
 _CHANGING = frozenset(("datetime", "os", "random", "secrets", "time", "uuid"))
 _OWN_MODELS = ("descend.methods", "descend.networks")
