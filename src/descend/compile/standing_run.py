@@ -16,6 +16,7 @@ import numpy as np
 from descend.compile.descent import CONTROL
 from descend.compile.function import pointer_table
 from descend.compile.program import NativeProgram, control_words
+from descend.graph.evaluate import concrete
 from descend.graph.primitive import Array
 from descend.graph.program import Bindings, Control
 
@@ -60,9 +61,13 @@ class StandingRun:
         self, native: NativeProgram, bound: Bindings, control: Control, budget: int
     ) -> None:
         text, loaded = native.variant(bound.n_rows)
-        row = sum(math.prod(p.shape) * np.dtype(p.dtype).itemsize for p in text.records)
+        extents = native.extents(bound)
+        row = sum(
+            math.prod(concrete(p.shape, extents)) * np.dtype(p.dtype).itemsize
+            for p in text.records
+        )
         room = max(1, min(control.max_epochs, RECORD_BYTES // max(row, 1)))
-        where = native.buffers(bound, text, native.extents(bound), room)
+        where = native.buffers(bound, text, extents, room)
         self.parts: dict[Any, _Part] = {}
         size = 0
         for role in ROLES:
@@ -84,7 +89,7 @@ class StandingRun:
         where[("control",)][:] = control_words(bound, control, budget, room, True)
         self._head = self._block[:begin]
         self._template = self._head.copy()
-        self._memory = memoryview(self._block)
+        self._memory = memoryview(self._block)  # type: ignore[arg-type]
         self._words = self._memory[: 8 * len(CONTROL)].cast("q")
         self._table = pointer_table(text.slots, where)
         self._address = self._table.ctypes.data

@@ -95,6 +95,10 @@ class Formula:
     own: frozenset[str] = frozenset()
     ready: ReadyModels | None = None
 
+    def __hash__(self) -> int:
+        """Equal formulas have equal texts: what is built of one can be kept under it."""
+        return hash(self.text)
+
     @classmethod
     def parse(cls, text: str, ready: ReadyModels | None = None) -> Formula:
         """Read a formula; raises `FormulaError` with a caret under whatever cannot be read."""

@@ -6,7 +6,7 @@ import functools
 import os
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
@@ -34,12 +34,16 @@ from descend.train.run import Ending
 from descend.train.saved import SavedState
 from descend.train.stopping import RULES
 
-__all__ = ["QUIET", "Finished", "Moment", "ending_of", "finish", "history_of", "method_name", "parts_of", "start_source"]
+__all__ = [
+    "QUIET", "Finished", "Moment", "ending_of", "finish", "history_of", "method_name", "parts_of",
+    "start_source",
+]  # fmt: skip
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
 FLAGS = {"from_logits": "_with_logits", "log_rate": "_log_rate"}
 """What a loss is called where one of its options is on."""
+MOST_COPIED_BYTES = 1 << 20
 RULE_STATUS = {rule.code: rule.status for rule in RULES}
 QUIET = {
     EPOCHS_SPENT: "epochs_spent",
@@ -94,14 +98,14 @@ class Finished:
 
     def normal(self) -> Normal | None:
         """The normal equations at the returned parameters, if the method leaves them."""
-        if self.job.settings.optimizer.needs != "gauss_newton" or self.best_epoch() is not None:
+        loss = self.job.settings.loss
+        if loss is None or loss.name != "mse" or self.best_epoch() is not None:
             return None
         state = self.state()
-        found = [state.get(f"method/{name}") for name in ("jtj", "jtr", "loss")]
-        jtj, jtr, loss = found
-        if jtj is None or jtr is None or loss is None or jtj.dtype != np.float64:
+        jtj, jtr, least = (state.get(f"method/{name}") for name in ("jtj", "jtr", "loss"))
+        if jtj is None or jtr is None or least is None or jtj.dtype != np.float64:
             return None
-        return Normal(np.array(jtj), np.array(jtr), float(loss))
+        return Normal(jtj.reshape(-1).tolist(), jtr.tolist(), float(least))
 
     def leaves(self, best: bool = True) -> dict[str, Array]:
         """The parameters to return, leaf by leaf."""
@@ -192,8 +196,27 @@ def _record(run: Finished, warn: bool) -> Fit:
         warnings.warn(DivergedWarning(message), stacklevel=5)
     elif warn and status == "not_converged":
         warnings.warn(DescendWarning(message), stacklevel=5)
+    if warn:
+        _keep_data(run)
     remains, values = parts_of(run, status, message)
     return Fit(remains, **values)
+
+
+def _keep_data(run: Finished) -> None:
+    """Copy data that are small, so that the user may change his arrays afterwards."""
+    kept: dict[int, Array] = {}
+
+    def copied(rows: Rows | None) -> Rows | None:
+        if rows is None or sum(a.nbytes for a in rows.all().values()) > MOST_COPIED_BYTES:
+            return rows
+        own = [
+            {name: kept.setdefault(id(a), a.copy()) for name, a in part.items()}
+            for part in (rows.columns, rows.extra)
+        ]
+        return rows._replace(columns=own[0], extra=own[1])
+
+    run.job = replace(run.job, rows=copied(run.job.rows))
+    run.original, run.whole = copied(run.original), copied(run.whole)
 
 
 def parts_of(

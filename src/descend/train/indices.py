@@ -21,7 +21,7 @@ from descend.pipeline import Model
 from descend.trace.indexing import TraceIndexError
 from descend.train.build import Built
 
-__all__ = ["check_indices", "warn_of_indices"]
+__all__ = ["check_indices", "has_checks", "warn_of_indices"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -66,6 +66,11 @@ def warn_of_indices(
         check_indices(built, columns, leaves)
     except (TraceIndexError, IndexError) as error:
         warnings.warn(DescendWarning(f"at the parameters found, {error}"), stacklevel=4)
+
+
+def has_checks(built: Built) -> bool:
+    """Whether a model has indices that must be judged at its data and parameters."""
+    return bool(_extremes(built).checks)
 
 
 def _extremes(built: Built) -> _Extremes:

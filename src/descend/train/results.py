@@ -37,7 +37,6 @@ LATER = (
     "covariance_names",
 )  # fmt: skip
 """Fields that are worked out when one of them is first looked at."""
-AT_ONCE = ("stderr", "covariance")
 
 
 @dataclass
@@ -67,14 +66,18 @@ class Remains:
 class Left(Protocol):
     """What a run left of which a whole record can be made."""
 
-    def covariance(self) -> Array | None:
-        """The covariance, if it can be told at once."""
+    def covariance(self) -> list[list[float]] | None:
+        """The covariance, row by row, if it can be told at once."""
 
-    def stderr(self, covariance: Array) -> dict[str, Any]:
-        """Standard errors in the form of the parameters."""
+    def stderr(self) -> dict[str, Any] | None:
+        """Standard errors in the form of the parameters, if they can be told at once."""
 
     def parts(self) -> tuple[Remains, dict[str, Any]]:
         """What the record is made of."""
+
+
+AT_ONCE: Mapping[str, Callable[[Left], Any]] = {"stderr": lambda left: left.stderr()}
+"""Fields that may be told before the rest of the record is made."""
 
 
 class Fit(Trusted, FitRecord):
@@ -228,10 +231,11 @@ def _later(name: str) -> property:
     slot = FitRecord.__dict__[name]
 
     def get(self: Fit) -> Any:
-        if self._left is not None and name in AT_ONCE:
-            covariance = self._left.covariance()
-            if covariance is not None:
-                return self._left.stderr(covariance) if name == "stderr" else covariance
+        if name in AT_ONCE and self._left is not None:
+            found = AT_ONCE[name](self._left)
+            if found is not None:
+                slot.__set__(self, found)
+                return found
         if self._remains.complete is not None:
             self._complete()
         return slot.__get__(self)

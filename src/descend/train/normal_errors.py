@@ -1,0 +1,92 @@
+"""The covariance from what Levenberg–Marquardt leaves: JᵀJ, Jᵀr and the loss at its last point.
+
+For a few parameters this is so little arithmetic that plain Python numbers are faster than arrays.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+__all__ = ["MOST_PARAMETERS", "Normal", "covariance_of"]
+
+MOST_PARAMETERS = 8
+MOST_CONDITION = 1e6  # of the scaled JᵀJ: up to here ten digits of the covariance are left
+ARRIVED = 0.005  # the predicted step may be this share of each standard error
+
+Rows = list[list[float]]
+
+
+class Normal(NamedTuple):
+    """The normal equations at a point, for residuals r with Jacobian J and a loss c·rᵀr.
+
+    Attributes:
+        jtj, jtr: the p·p numbers of c·JᵀJ, row by row, and the p numbers of c·Jᵀr.
+        loss: c·rᵀr.
+    """
+
+    jtj: Sequence[float]
+    jtr: Sequence[float]
+    loss: float
+
+
+def covariance_of(normal: Normal, dof: int) -> Rows | None:
+    """The covariance (JᵀJ)⁻¹·rᵀr/dof, row by row, or None where this is not the way to find it.
+
+    JᵀJ has the square of J's condition, so it serves only where J is good-natured; elsewhere, and
+    where anything else is unusual (no minimum, no degree of freedom, numbers that are not finite),
+    the residuals and J itself must be looked at. The columns of J are scaled to length one; the
+    inverse is that of Cholesky's factor L, JᵀJ = L·Lᵀ.
+
+    >>> covariance_of(Normal([3.0, 3.0, 3.0, 5.0], [0.0, 0.0], 6.0), 1)
+    [[5.0, -3.0], [-3.0, 3.0]]
+    """
+    jtj, jtr, loss = normal
+    p = len(jtr)
+    diagonal = jtj[:: p + 1]
+    if p > MOST_PARAMETERS or dof <= 0 or not loss < math.inf:
+        return None
+    if not 0.0 < min(diagonal) <= max(diagonal) < math.inf:
+        return None
+    scale = [1.0 / math.sqrt(d) for d in diagonal]
+    inverse = _inverse_factor(jtj, scale, p)
+    # The trace of the inverse and the number of rows bound the condition.
+    if inverse is None or not p * sum(a * a for row in inverse for a in row) < MOST_CONDITION:
+        return None
+    side = [g * s for g, s in zip(jtr, scale, strict=True)]
+    middle = [sum([a * b for a, b in zip(row, side, strict=False)]) for row in inverse]
+    factor = loss / dof
+    covariance = [[0.0] * p for _ in range(p)]
+    for i in range(p):
+        for j in range(i + 1):
+            entry = sum([inverse[k][i] * inverse[k][j] for k in range(i, p)])
+            covariance[i][j] = covariance[j][i] = entry * scale[i] * scale[j] * factor
+        step = scale[i] * sum([inverse[k][i] * middle[k] for k in range(i, p)])
+        if not abs(step) <= ARRIVED * math.sqrt(covariance[i][i]):
+            return None
+    return covariance
+
+
+def _inverse_factor(jtj: Sequence[float], scale: Sequence[float], p: int) -> Rows | None:
+    """The rows of L⁻¹ up to the diagonal, for the scaled matrix; None if it is not definite."""
+    lower: Rows = []
+    inverse: Rows = []
+    for i in range(p):
+        row: list[float] = []
+        for j in range(i):
+            own = lower[j]
+            entry = jtj[i * p + j] * scale[i] * scale[j]
+            for k in range(j):
+                entry -= row[k] * own[k]
+            row.append(entry / own[j])
+        pivot = 1.0 - sum([a * a for a in row])
+        if not pivot > 0.0:
+            return None
+        root = math.sqrt(pivot)
+        lower.append([*row, root])
+        inverse.append(
+            [-sum([row[k] * inverse[k][j] for k in range(j, i)]) / root for j in range(i)]
+        )
+        inverse[i].append(1.0 / root)
+    return inverse

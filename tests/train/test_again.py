@@ -1,0 +1,268 @@
+"""Fits that are made again go straight to their program, and say the very same."""
+
+import copy
+import threading
+import warnings
+from dataclasses import fields
+
+import numpy as np
+import pytest
+
+import descend
+from descend.records import FitRecord, jsonable
+from descend.train import again as again_module
+
+RNG = np.random.default_rng(4)
+X = np.linspace(0.0, 4.0, 40)
+NOISE = RNG.normal(size=40)
+Y = 2.5 * np.exp(-1.3 * X) + 0.5 + 0.05 * NOISE
+OTHER = 1.5 * np.exp(-0.7 * X) + 0.25 + 0.05 * NOISE[::-1]
+SIGMA, WEIGHT = 0.5 + X / 8, 1.0 + np.cos(X) ** 2
+NOT_THE_RUN = ("seconds", "compile_seconds")
+
+
+def decay(x, a, k, c):
+    return a * np.exp(-k * x) + c
+
+
+def plane(u, v, w, b):
+    return w[0] * u + w[1] * v + b
+
+
+START = {"a": 1.0, "k": 1, "c": np.float64(0.0)}
+SGD = {"optimizer": descend.SGD(lr=0.05, momentum=0.5), "batch_size": 7, "epochs": 30}
+SCHEDULE = descend.exponential(0.01, gamma=0.9)
+CASES = {
+    "default": (decay, X, {"start": START}),
+    "bfgs": (decay, X, {"start": START, "optimizer": "bfgs", "gtol": 1e-6}),
+    "adam": (decay, X, {"start": START, "optimizer": "adam", "lr": 0.05, "epochs": 20}),
+    "batches": (decay, X, {"start": START, **SGD, "record": ("params", "gradient")}),
+    "schedule": (decay, X, {"start": START, "optimizer": descend.RMSprop(lr=SCHEDULE)}),
+    "rules": (decay, X, {"start": START, **SGD, "patience": 3, "xtol": 1e-3, "seed": 5}),
+    "sigma": (decay, X, {"start": START, "sigma": SIGMA}),
+    "weights": (decay, X, {"start": START, "sigma": SIGMA, "sample_weight": WEIGHT}),
+    "absolute": (decay, X, {"start": START, "sigma": SIGMA, "absolute_sigma": True}),
+    "loss": (decay, X, {"start": START, "loss": "huber(0.1)", "penalty": "l2(0.01)"}),
+    "tuple": (plane, (X, X**2), {"start": {"w": np.array([1.0, 0.0]), "b": 0.0}}),
+    "names": (plane, {"v": X**2, "u": X}, {"start": {"w": np.array([1.0, 0.0]), "b": 0.0}}),
+    "defaults": (lambda x, a=1.0, b=0.0: a + b * x, X, {}),
+}
+
+
+def plain(fit):
+    """All fields of a fit but its times, for comparison bit by bit."""
+    values = {f.name: getattr(fit, f.name) for f in fields(FitRecord)}
+    return {n: repr(jsonable(v)) for n, v in values.items() if n not in NOT_THE_RUN}
+
+
+def was_quick(fit):
+    return fit._left is not None
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_third_fit_goes_straight_and_says_the_same(case):
+    model, x, options = CASES[case]
+    first = descend.fit(model, x, Y, **options)
+    second = descend.fit(model, x, Y, **options)
+    third = descend.fit(model, x, Y, **options)
+    assert [was_quick(f) for f in (first, second, third)] == [False, False, True]
+    errors = repr(third.stderr)
+    assert plain(third) == plain(first) == plain(second)
+    assert errors == repr(first.stderr)
+    assert str(third).split("time")[0] == str(first).split("time")[0]
+    assert np.array_equal(third.predict(x), first.predict(x))
+    elsewhere = descend.fit(model, x, OTHER, **options)
+    assert was_quick(elsewhere)
+    again_module._plans.clear()
+    slow = descend.fit(model, x, OTHER, **options)
+    assert plain(elsewhere) == plain(slow) and elsewhere.loss != first.loss
+
+
+def test_formulas_over_a_dict_go_straight_too():
+    table = {"t": X, "y": Y, "unused": X}
+    text = "y = a*exp(-k*t) + c"
+    fits = [descend.fit(text, table, start=START) for _ in range(3)]
+    assert was_quick(fits[2]) and plain(fits[2]) == plain(fits[0])
+    other = {"t": X, "y": OTHER, "unused": X}
+    quick = descend.fit(text, other, start=START)
+    assert was_quick(quick) and quick.params == descend.fit(decay, X, OTHER, start=START).params
+
+
+def thrice(model, x=X, y=Y, **options):
+    found = [descend.fit(model, x, y, **{"start": START, **options}) for _ in range(3)]
+    return found[2]
+
+
+def test_what_the_model_captures_is_looked_at_anew():
+    power, shift, listed = 1.0, np.zeros(1), [0.0]
+
+    def of_number(x, a, k, c):
+        return a * np.exp(-k * x**power) + c
+
+    def of_array(x, a, k, c):
+        return a * np.exp(-k * x) + c + shift[0]
+
+    def of_list(x, a, k, c):
+        return a * np.exp(-k * x) + c + listed[0]
+
+    assert was_quick(thrice(of_number)) and was_quick(thrice(of_array))
+    before = thrice(of_list)
+    assert not was_quick(before)
+    power, shift[0], listed[0] = 1.1, 0.25, 0.25
+    for model in (of_number, of_array, of_list):
+        found = descend.fit(model, X, Y, start=START)
+        assert not was_quick(found)
+        again_module._plans.clear()
+        assert found.params == descend.fit(model, X, Y, start=START).params
+    moved = descend.fit(of_array, X, Y, start=START)
+    assert moved.params["c"] == pytest.approx(before.params["c"] - 0.25, abs=1e-9)
+
+
+def test_a_function_whose_code_is_replaced_is_another_model():
+    def model(x, a, k, c):
+        return a * np.exp(-k * x) + 2 * c
+
+    assert was_quick(thrice(model))
+    model.__code__ = decay.__code__
+    assert descend.fit(model, X, Y, start=START).params == thrice(decay).params
+
+
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        ({"x": np.where(X == X[3], np.nan, X)}, "x is missing .NaN. in row 3"),
+        ({"y": np.where(X == X[2], np.inf, Y)}, "y is infinite in row 2"),
+        ({"x": X[:-1]}, "x has 39 rows, y has 40"),
+        ({"x": X[:, None] + 1j}, "x holds complex numbers"),
+        ({"sigma": SIGMA - 0.5}, "sigma must be positive, and is not in row 0"),
+        ({"start": {"a": 1.0, "k": np.nan, "c": 0.0}}, "k"),
+        ({"start": {"a": 1.0, "k": np.arange(2), "c": 0.0}}, "k"),
+        ({"start": {"a": 1.0, "k": 1.0, "d": 0.0}}, 'start names "d", which is no parameter'),
+        ({"start": {"a": 1.0, "k": 1.0, "c": "0"}}, "c"),
+        ({"epochs": True}, "epochs must be a whole number"),
+        ({"p0": 3}, 'fit has no option "p0"'),
+    ],
+)
+def test_every_call_is_checked(change, words):
+    options = {"sigma": SIGMA, "start": START, "epochs": 1}
+    assert was_quick(thrice(decay, **options))
+    options |= {"x": X, "y": Y, **change}
+    with pytest.raises(descend.errors.DescendError, match=words):
+        descend.fit(decay, options.pop("x"), options.pop("y"), **options)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"callback": lambda moment: None},
+        {"max_seconds": 10.0},
+        {"validation_split": 0.25},
+        {"standardize": True},
+        {"keep_best": True},
+        {"starts": 2},
+        {"engine": "interpreted"},
+        {"loss": lambda prediction, target: (prediction - target) ** 2},
+        {"start": {"a": 1.0, "k": 1.0}},
+        {"start": "random"},
+    ],
+)
+def test_what_is_not_plain_takes_the_long_way(options):
+    assert not was_quick(thrice(decay, **{"epochs": 5, **options}))
+
+
+def test_warnings_are_given_every_time():
+    def run(lr):
+        return thrice(decay, optimizer=descend.SGD(lr=lr), epochs=100)
+
+    assert was_quick(run(0.01))
+    for _ in range(3):
+        with pytest.warns(descend.errors.DivergedWarning, match="Try lr="):
+            assert descend.fit(
+                decay, X, Y, start=START, optimizer=descend.SGD(lr=1e3), epochs=100
+            ).status == "diverged"  # fmt: skip
+
+
+def test_long_runs_end_as_they_would():
+    fits = []
+    for _ in range(6):
+        fits.append(thrice(decay, optimizer=descend.SGD(lr=1e-6), epochs=60_000))
+    assert not was_quick(fits[-1])
+    assert {fit.epochs for fit in fits} == {60_000}
+
+
+def test_the_arrays_may_be_changed_afterwards():
+    for _ in range(4):
+        x, y = X.copy(), Y.copy()
+        fit = descend.fit(decay, x, y, start=START)
+        x += 1
+        y[:] = 0
+        assert fit.loss == pytest.approx(np.mean((Y - decay(X, **fit.params)) ** 2), rel=1e-12)
+        assert np.array_equal(fit.y, Y) and np.array_equal(fit.x["x"], X)
+        fit.y[0] = 7.0
+    assert was_quick(descend.fit(decay, X, Y, start=START))
+
+
+def test_a_record_that_is_not_yet_made_can_be_changed_and_copied():
+    fit = thrice(decay)
+    fit.data_name = "mine.csv"
+    other = copy.copy(fit)
+    assert fit.loss == other.loss and fit.data_name == other.data_name == "mine.csv"
+    assert "mine.csv" in fit.report()
+    with pytest.raises(AttributeError, match="Fit has no attribute 'parms'"):
+        _ = fit.parms
+    more = descend.fit(decay, X, Y, resume=thrice(decay, epochs=3), epochs=50)
+    assert more.params == thrice(decay).params
+
+
+def test_threads_do_not_disturb_each_other():
+    targets = [Y + 0.01 * i for i in range(8)]
+    expected = [thrice(decay, y=y).params for y in targets]
+    found: dict[int, list] = {i: [] for i in range(8)}
+
+    def work(i):
+        for _ in range(50):
+            found[i].append(descend.fit(decay, X, targets[i], start=START).params)
+
+    workers = [threading.Thread(target=work, args=(i,)) for i in range(8)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert all(p == expected[i] for i in range(8) for p in found[i])
+
+
+def test_few_plans_are_kept(monkeypatch):
+    monkeypatch.setattr(again_module, "MOST_PLANS", 3)
+    for n in range(10, 20):
+        thrice(decay, X[:n], Y[:n])
+    assert len(again_module._plans) == 3
+    assert was_quick(descend.fit(decay, X[:19], Y[:19], start=START))
+
+
+def test_errors_of_normal_equations_are_those_of_the_jacobian():
+    for k in (0.1, 1.3, 5.0):
+        fit = thrice(decay, y=2.5 * np.exp(-k * X) + 0.5 + 0.05 * NOISE)
+        p = fit.params
+        jacobian = np.stack([np.exp(-p["k"] * X), -p["a"] * X * np.exp(-p["k"] * X), X**0], 1)
+        residual = fit.y - decay(X, **p)
+        exact = np.linalg.inv(jacobian.T @ jacobian) * (residual @ residual / 37)
+        errors = list(fit.stderr.values())
+        assert errors == pytest.approx(np.sqrt(np.diag(exact)), rel=1e-8)
+        assert fit.covariance == pytest.approx(exact, rel=1e-7)
+        assert np.array_equal(np.sqrt(np.diag(fit.covariance)), errors)
+        assert np.array_equal(fit.covariance, fit.covariance.T)
+
+
+def test_without_a_minimum_there_are_no_errors():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        fits = [descend.fit(decay, X, Y, start=START, epochs=2) for _ in range(3)]
+        flat = [
+            descend.fit(lambda x, a, b: a + b + 0 * x, X, Y, start={"a": 0, "b": 0})
+            for _ in range(1)
+        ]
+    assert was_quick(fits[2])
+    for fit in fits:
+        assert np.isnan(list(fit.stderr.values())).all()
+        assert fit.errors_note == "the descent had not arrived"
+    assert np.isnan(list(flat[0].stderr.values())).all()
