@@ -134,7 +134,8 @@ class ManyWriter:
         self.blocks: dict[str, Block] = blocks
         self.width = 1 if any(_has_calls(b.statements) for b in blocks.values()) else width
         unequal = program.rows if ragged and self.width > 1 else None
-        self.lanes = Lanes(self.width, self.is_shared, self.counts, unequal)
+        native = max(2, cpu_lanes() // 8)
+        self.lanes = Lanes(self.width, native, self.is_shared, self.counts, unequal)
         self.role = "lane"
 
     def lower_block(self, places: Sequence[Place], nodes: Sequence[Node]) -> Block:
@@ -172,8 +173,8 @@ class ManyWriter:
         text = f"i64 {value}" if isinstance(value, int) else value.typed
         self.e.line(f"store {text}, ptr {pointer}, align 8")
 
-    def counts(self) -> Value:
-        return self.get(self.f.slot((f"{self.role} counts",)), self.width)
+    def counts(self, first: Value, width: int) -> Value:
+        return self.get(self.element((f"{self.role} counts",), I64, first.name), width)
 
     def longest(self) -> Value:
         return self.get(self.word("rows"))

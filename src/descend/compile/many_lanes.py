@@ -14,6 +14,7 @@ from descend.compile.access import Counters, Frame
 from descend.compile.calls import CALLS
 from descend.compile.evaluation import NotNative
 from descend.compile.kinds import Value
+from descend.compile.lanes import Emitter
 from descend.compile.llvm import BlockWriter
 from descend.compile.loops import (
     Address,
@@ -36,8 +37,10 @@ from descend.lean import dataclass
 
 __all__ = ["FitWriter", "Lanes"]
 
+ZERO = Value("0", "i64", 1)
 CHUNK = 32
 IN_FLIGHT = 16
+SUMS_AT_ONCE = 10
 ELEMENTS = frozenset({"load", "index", "rows", "const"})
 
 
@@ -47,14 +50,16 @@ class Lanes:
 
     Attributes:
         width: how many fits stand beside each other.
+        native: how many of them one vector register holds.
         shared: whether all fits read the same array.
-        counts: the number of rows of each fit, as a vector of i64.
+        counts: (first lane, lanes) → the number of rows of so many fits, as a vector of i64.
         rows: the extent of the rows, where the fits have unequal numbers of them; else None.
     """
 
     width: int
+    native: int
     shared: Callable[[Place], bool]
-    counts: Callable[[], Value]
+    counts: Callable[[Value, int], Value]
     rows: Dim | None = None
 
 
@@ -64,7 +69,7 @@ class FitWriter(BlockWriter):
     def __init__(self, frame: Frame, lanes: Lanes) -> None:
         super().__init__(frame, CALLS)
         self.lanes = lanes
-        self.width = lanes.width
+        self.width, self.first = lanes.width, ZERO
 
     def write(self, block: Block) -> None:
         self.write_statements(block.statements)
@@ -94,13 +99,18 @@ class FitWriter(BlockWriter):
             return super().pointer_to(address, counters)
         at = self.offset(address, counters)
         base = self.frame.pointer(place)
-        if at.name == "0":
+        if at.name == "0" and self.first is ZERO:
             return base
         kind = memory_type(kind_of(place.dtype))
         name = self.e.fresh("p")
-        lane_type = f"[{self.width} x {kind}]"
-        self.e.line(f"{name} = getelementptr {lane_type}, ptr {base}, i64 {at.name}")
+        lanes = f"[{self.lanes.width} x {kind}]"
+        where = f"i64 {at.name}, i64 {self.first.name}"
+        self.e.line(f"{name} = getelementptr {lanes}, ptr {base}, {where}")
         return name
+
+    def counts(self) -> Value:
+        """The number of rows of the fits that are being written now."""
+        return self.lanes.counts(self.first, self.width)
 
     def load(self, address: Address, counters: Counters, width: int) -> Value:
         kind = kind_of(address.place.dtype)
@@ -110,11 +120,11 @@ class FitWriter(BlockWriter):
         return self.load_from(pointer, kind, self.width)
 
     def count(self, shape: Sequence[int | Dim]) -> Value:
-        return super().count((self.width, *shape))
+        return super().count((self.lanes.width, *shape))
 
     def spill_pointer(self, let: Let) -> str:
         name = self.e.fresh("p")
-        at = self.spilled[let] * self.width
+        at = self.spilled[let] * self.lanes.width
         self.e.line(f"{name} = getelementptr i64, ptr {self.frame.spill()}, i64 {at}")
         return name
 
@@ -164,7 +174,7 @@ class FitWriter(BlockWriter):
 
     def number_of_rows(self, dim: Dim) -> Value:
         if self.lanes.rows is dim:
-            return self.lanes.counts()
+            return self.counts()
         return self.e.splat(self.extent(dim), self.width)
 
     def gather(self, let: Let, chosen: Value, counters: Counters) -> Value:
@@ -175,7 +185,7 @@ class FitWriter(BlockWriter):
         extent = place.shape[axis]
         counts = None
         if extent is self.lanes.rows and self.lanes.rows is not None:
-            counts = self.lanes.counts()
+            counts = self.counts()
         vector = Value("poison", kind, self.width)
         for k in range(self.width):
             n = self.extent(extent) if counts is None else self.e.extract(counts, k)
@@ -201,16 +211,65 @@ class FitNest:
         for let in nest.lets:
             self.by_depth[let.depth].append(let)
         self.sums: list[str] = []
+        self.totals: list[Value] = []
         self.early: list[Let] = []
-        self.late: list[Let] = []
+        self.products: set[Let] = set()
         self.kept: list[Let] = []
         self.outside_early: set[Let] = set()
         self.plan_stages()
 
     def write(self) -> None:
+        w = self.w
         inside = set(self.nest.lets)
         outside = [x for x in dict.fromkeys(operands(self.nest)) if x not in inside]
-        self.level(0, {x: self.w.values[x] for x in outside}, self.w.counters)
+        values = {x: w.values[x] for x in outside}
+        if w.width > w.lanes.native and self.nest.axes:
+            totals = self.in_parts(values)
+        else:
+            self.level(0, values, w.counters)
+            totals = self.totals
+        for reduction, total in zip(self.nest.reductions, totals, strict=True):
+            if isinstance(reduction.result, Let):
+                w.values[reduction.result] = total
+
+    def in_parts(self, values: dict[Let, Value]) -> list[Value]:
+        """The nest for one register of fits after the other: the sums need all the registers."""
+        e, w = self.e, self.w
+        whole, native = w.width, w.lanes.native
+        stored = {x: self.parked(v) for x, v in values.items() if v.name[0] == "%"}
+        tops = [r for r in self.nest.reductions if isinstance(r.result, Let)]
+        sums = [w.frame.alloca(f"[{whole} x {memory(r.value)}], align 64") for r in tops]
+
+        def one(part: Value) -> None:
+            w.width, w.first = native, e.mul(part, native)
+            here = {x: self.here(stored[x], v) if x in stored else narrowed(e, v, native)
+                    for x, v in values.items()}  # fmt: skip
+            self.level(0, here, w.counters)
+            for name, total in zip(sums, self.totals, strict=False):
+                at = self.lane_pointer(name, total)
+                e.line(f"store {total.typed}, ptr {at}, align 8")
+            w.width, w.first = whole, ZERO
+
+        w.loop(Value(str(whole // native), "i64", 1), one)
+        kinds = [kind_of(r.value.dtype) for r in tops]
+        return [w.load_from(n, k, whole) for n, k in zip(sums, kinds, strict=True)]
+
+    def parked(self, value: Value) -> str:
+        name = self.w.frame.alloca(f"{self.plain(value).type}, align 64")
+        value = self.e.convert(value, "u8") if value.kind == "i1" else value
+        self.e.line(f"store {value.typed}, ptr {name}, align 8")
+        return name
+
+    def here(self, name: str, value: Value) -> Value:
+        return self.w.load_from(self.lane_pointer(name, value), value.kind, self.w.width)
+
+    def plain(self, value: Value) -> Value:
+        return Value("", "u8", value.width) if value.kind == "i1" else value
+
+    def lane_pointer(self, name: str, value: Value) -> str:
+        at, kind = self.e.fresh("p"), memory_type(value.kind)
+        self.e.line(f"{at} = getelementptr {kind}, ptr {name}, i64 {self.w.first.name}")
+        return at
 
     def level(self, depth: int, values: dict[Let, Value], counters: Counters) -> None:
         """Everything inside `depth` loops: its lets, then the next loop or the innermost work."""
@@ -245,9 +304,9 @@ class FitNest:
         extent = w.extent(axis.extent)
         rounded = w.add(extent, Value(str(CHUNK - 1), "i64", 1))
         count = e.op(f"udiv i64 {rounded.name}, {CHUNK}", "i64", 1)
-        buffers = {let: w.frame.alloca(f"[{CHUNK * w.width} x {memory(let)}]") for let in self.kept}
+        buffers = {let: w.frame.alloca(f"[{CHUNK * w.width} x {memory(let)}], align 64") for let in self.kept}
         several = max(1, IN_FLIGHT // w.width)
-        wide = {x: self.repeated(values[x], several) for x in self.outside_early if x in values}
+        wide = {x: self.joined([values[x]] * several) for x in self.outside_early}
 
         def chunk(number: Value) -> None:
             start = e.mul(number, CHUNK)
@@ -259,18 +318,25 @@ class FitNest:
                     at = self.place_in(buffer, let, e.sub(i, start))
                     e.line(f"store {made[let].typed}, ptr {at}, align 8")
 
-            def late(i: Value) -> None:
+            def late(i: Value, group: range) -> None:
                 inner, here = dict(values), {**counters, axis: i}
+                used = {x for n in group for x in self.operands_of(n)}
                 for let, buffer in buffers.items():
-                    source = self.place_in(buffer, let, e.sub(i, start))
-                    inner[let] = w.load_from(source, kind_of(let.dtype), w.width)
-                for let in self.late:
-                    inner[let] = w.let(let, inner, here, w.width)
-                self.innermost(inner, here)
+                    if let in used:
+                        source = self.place_in(buffer, let, e.sub(i, start))
+                        inner[let] = w.load_from(source, kind_of(let.dtype), w.width)
+                for n in group:
+                    product = self.nest.reductions[n].value
+                    if product in self.products and product not in inner:
+                        inner[product] = w.let(product, inner, here, w.width)
+                self.accumulate(group, inner, here)
 
             at = w.loop(stop, lambda i: early(i, several, wide), start, several)
             w.loop(stop, lambda i: early(i, 1, values), at, 1)
-            w.loop(stop, late, start, 1)
+            count = len(self.nest.reductions)
+            for first in range(0, count, SUMS_AT_ONCE):
+                group = range(first, min(first + SUMS_AT_ONCE, count))
+                w.loop(stop, lambda i, group=group: late(i, group), start, 1)
 
         w.loop(count, chunk)
 
@@ -279,9 +345,6 @@ class FitNest:
         kind = f"[{self.w.width} x {memory(let)}]"
         self.e.line(f"{name} = getelementptr {kind}, ptr {buffer}, i64 {row.name}")
         return name
-
-    def repeated(self, value: Value, times: int) -> Value:
-        return self.joined([value] * times)
 
     def joined(self, parts: list[Value]) -> Value:
         """Vectors one after the other; their number is a power of two."""
@@ -309,26 +372,28 @@ class FitNest:
         return made
 
     def plan_stages(self) -> None:
-        """Divide the innermost lets: those that elementary functions need, and the others."""
-        inner = self.by_depth[-1]
-        heavy = {x for x in inner if x.op in OUTLINED and x.dtype.kind == "f"}
-        own = set(inner)
-        needed: set[Let] = set()
-        for let in reversed(inner):
-            if let in heavy or let in needed:
-                needed |= {let, *(a for a in let.args if a in own)}
-        if not heavy or any(x.op == "gather" for x in needed):
+        """Divide the innermost lets: products that only sums need come late, all others early."""
+        nest, inner = self.nest, self.by_depth[-1]
+        heavy = any(x.op in OUTLINED and x.dtype.kind == "f" for x in inner)
+        if not heavy or not nest.reductions or nest.stores or not nest.axes:
             return
-        self.early = [x for x in inner if x in needed]
-        wanted = {s.value for s in self.nest.stores} | {r.value for r in self.nest.reductions}
-        late: set[Let] = set()
-        for let in reversed(inner):
-            if let not in heavy and (let in wanted or let not in needed):
-                late.add(let)
-                wanted |= set(let.args)
-        self.late = [x for x in inner if x in late]
-        self.kept = [x for x in inner if x in heavy and x in wanted]
+        if any(x.op == "gather" for x in inner) or nest.kept == len(nest.axes):
+            return
+        read = {a for x in inner for a in x.args}
+        self.products = {
+            r.value for r in nest.reductions
+            if r.op == "add" and r.value.op == "mul" and r.value not in read
+        } & set(inner)  # fmt: skip
+        self.early = [x for x in inner if x not in self.products]
+        own = set(self.early)
+        wanted = {x for n in range(len(nest.reductions)) for x in self.operands_of(n)}
+        self.kept = [x for x in self.early if x in wanted]
         self.outside_early = {a for x in self.early for a in x.args if a not in own}
+
+    def operands_of(self, number: int) -> tuple[Let, ...]:
+        """What a sum needs of the early stage."""
+        value = self.nest.reductions[number].value
+        return value.args if value in self.products else (value,)
 
     def open_sums(self) -> None:
         self.sums = []
@@ -345,18 +410,21 @@ class FitNest:
         return self.e.op(f"load {plain.type}, ptr {self.sums[number]}", kind, self.w.width)
 
     def close_sums(self, counters: Counters) -> None:
-        for number, reduction in enumerate(self.nest.reductions):
-            total = self.sum(number)
-            if isinstance(reduction.result, Let):
-                self.w.values[reduction.result] = total
-            else:
+        self.totals = [self.sum(number) for number in range(len(self.nest.reductions))]
+        for reduction, total in zip(self.nest.reductions, self.totals, strict=True):
+            if isinstance(reduction.result, Address):
                 self.w.store(reduction.result, total, counters, None)
 
     def innermost(self, values: dict[Let, Value], counters: Counters) -> None:
         for store in self.nest.stores:
             self.w.store(store.target, values[store.value], counters, None)
-        mask = self.mask(counters) if self.nest.reductions else None
-        for number, reduction in enumerate(self.nest.reductions):
+        self.accumulate(range(len(self.nest.reductions)), values, counters)
+
+    def accumulate(self, group: range, values: dict[Let, Value], counters: Counters) -> None:
+        """Add the values of one row to some of the sums."""
+        mask = self.mask(counters) if group else None
+        for number in group:
+            reduction = self.nest.reductions[number]
             before, value = self.sum(number), values[reduction.value]
             after = emit_operation(
                 self.e, reduction.op, (before, value), reduction.value.dtype, None
@@ -373,10 +441,16 @@ class FitNest:
         mask: Value | None = None
         for axis in self.nest.axes[self.nest.kept :]:
             if axis.extent is rows:
-                here = self.e.lt(self.e.splat(counters[axis], self.w.width), self.w.lanes.counts())
+                counts = self.w.counts()
+                here = self.e.lt(self.e.splat(counters[axis], self.w.width), counts)
                 mask = here if mask is None else self.e.and_(mask, here)
         return mask
 
 
 def memory(let: Let) -> str:
     return memory_type(kind_of(let.dtype))
+
+
+def narrowed(e: Emitter, value: Value, width: int) -> Value:
+    """A constant, which is the same in all lanes, in fewer of them."""
+    return e.shuffle(value, None, list(range(width)))

@@ -18,6 +18,8 @@ from descend.graph.node import Dim, sizes
 from descend.graph.primitive import Array
 from descend.lean import dataclass
 
+LINE = 64
+
 __all__ = ["ManyArrays", "NativeMany", "Worker"]
 
 
@@ -97,7 +99,7 @@ class Worker:
         extents[program.rows] = arrays.longest
 
         def lanes(shape: Any, dtype: Any) -> Array:
-            return np.zeros((math.prod(concrete(shape, extents)), width), dtype)
+            return aligned((math.prod(concrete(shape, extents)), width), np.dtype(dtype))
 
         self.control = np.zeros(len(CONTROL), np.int64)
         where: dict[Any, Any] = {
@@ -133,6 +135,14 @@ class Worker:
         """Do the fits from `first` up to `last`."""
         self.control[:] = first, last, self.arrays.most_steps, 0, 0
         self.loaded.function(self.table.ctypes.data)
+
+
+def aligned(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+    """Zeros that begin with a cache line, so that no vector lies across two of them."""
+    size = math.prod(shape) * dtype.itemsize
+    raw = np.zeros(size + LINE, np.uint8)
+    first = -raw.ctypes.data % LINE
+    return raw[first : first + size].view(dtype).reshape(shape)
 
 
 def _key(p: ManyProgram) -> str:
