@@ -51,7 +51,7 @@ def _end(value: float) -> str:
 def profile_notes(record: ProfileRecord) -> list[str]:
     """What is to be said of the ends of a profile interval."""
     if record.better is not None:
-        place = ", ".join(f"{name} = {value:.6g}" for name, value in record.better.items())
+        place = ", ".join(f"{name}={value:.6g}" for name, value in record.better.items())
         return [
             f"A lower minimum was found on the way along {record.name}: the fit is not at the best "
             f"place. Fit again from there: start=dict({place})."

@@ -180,6 +180,7 @@ def diagnostics(fit: Any) -> Diagnostics:
             remedy='fit with loss="mse"',
         )
     residual, slopes = evidence.linear()
+    residual = -residual  # y - fitted, as fit.residuals are
     absolute = bool(fit.absolute_sigma)
     n, p = slopes.shape
     chi2 = float(residual @ residual)

@@ -143,7 +143,8 @@ class Trusted:
         """Where new observations are to be expected: the curve's own error, and the noise.
 
         Args:
-            x, simultaneous: as for `confidence_band`.
+            x: rows, as for `predict`.
+            simultaneous: whether the band holds for all these observations together.
             sigma: the standard deviations of the new observations, in the unit of the fit's
                 sigma; only for fits with sigma.
 

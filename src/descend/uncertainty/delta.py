@@ -69,8 +69,11 @@ def band(
 ) -> Band:  # fmt: skip
     """The band of the fitted values; of new observations where there is `noise`.
 
-    Pointwise bands take Student's t; simultaneous ones Scheffé's factor √(p·F(p, ν)).
-    Seber and Wild, "Nonlinear Regression" (1989), section 5.4; Scheffé (1959), section 3.5.
+    Pointwise bands take Student's t. A simultaneous confidence band takes Scheffé's √(p·F(p, ν)),
+    and holds at all x; a simultaneous prediction band holds for the m observations asked for, by
+    the smaller of √(m·F(m, ν)) and Bonferroni's t. Seber and Wild, "Nonlinear Regression" (1989),
+    section 5.4; Scheffé (1959), section 3.5; Lieberman, "Prediction regions for several
+    predictions from a single regression line" (1961).
 
     Args:
         fitted: the prediction, with m numbers.
@@ -88,8 +91,13 @@ def band(
     if noise is not None:
         variance, kind = variance + np.square(noise), "prediction"
     error = np.sqrt(np.maximum(variance, 0.0))
-    count = int(known.sum())
-    factor = region_factor(level, count, dof) if simultaneous else student_factor(level, dof)
+    factor = student_factor(level, dof)
+    if simultaneous and noise is None:
+        factor = region_factor(level, int(known.sum()), dof)
+    elif simultaneous:
+        m = fitted.size
+        each = student_factor(1 - (1 - level) / m, dof)
+        factor = min(region_factor(level, m, dof), each)
     return Band(
         kind, level, simultaneous, fitted, error, fitted - factor * error, fitted + factor * error
     )

@@ -216,7 +216,12 @@ def _record(surface: Surface, low: _Walk, high: _Walk, level: float) -> ProfileR
     better: Mapping[str, float] | None = None
     if lower:
         _, place = min(lower, key=lambda found: found[0])
-        better = dict(zip(surface.names, map(float, place), strict=True))
+        # The way ends where all parameters are let go.
+        found = refit(
+            surface.local, place[None], np.zeros(place.size, bool), surface.lower, surface.upper,
+            surface.spread, exact=surface.exact,
+        )  # fmt: skip
+        better = dict(zip(surface.names, map(float, found.points[0]), strict=True))
     ends = (math.nan, math.nan) if lower else (sides[0].limit, sides[1].limit)
     return ProfileRecord(
         surface.names[j], level, float(surface.best[j]), *ends, low.goal**2, sides,

@@ -114,6 +114,8 @@ def _step(
     light = (state.damping[at] <= 1e-2) | (predicted <= 0)
     done = small & light
     state.arrived[at[done]] = True
+    # The last step is too small to be seen in S, but not in the parameters.
+    state.points[at[done]] += np.where(predicted > 0, 1.0, 0.0)[done, None] * move[done]
     at, move, x, predicted = at[~done], move[~done], x[~done], predicted[~done]
     if not at.size:
         return
