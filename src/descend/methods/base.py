@@ -189,6 +189,8 @@ class Optimizer(Tunable):
         scope: `"leaf"` if `step` sees one parameter array at a time, `"vector"` if it sees all
             parameters as one flat vector.
         needs: `"gradient"`, `"gauss_newton"` (sums of squares) or `"value"`.
+        bounded: whether a vector method keeps within `h.lower` and `h.upper` by itself. Of others
+            what presses against a bound is held, and their steps are projected.
 
     `step(p, e, s, h)` must be plain NumPy without branches on array values. It gets
 
@@ -211,6 +213,7 @@ class Optimizer(Tunable):
 
     scope: ClassVar[str] = "leaf"
     needs: ClassVar[str] = "gradient"
+    bounded: ClassVar[bool] = False
 
     def init(self, p: Array) -> State:
         """Return the state before the first step at the point `p` (real arrays, not traced)."""

@@ -8,7 +8,7 @@ edges of scales are run-time numbers.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field
 from typing import Any
 
@@ -50,11 +50,18 @@ class Entered:
         leaves: what is varied, by key.
         places: leaf of the model → what stands for it, where that is not the leaf itself.
         fixed: further inputs of the program, by name.
+        bounded: the keys of what has bounds to keep within.
     """
 
     leaves: Nodes
     places: dict[Node, Node]
     fixed: Nodes
+    bounded: frozenset[str]
+
+    def placed(self, roots: Sequence[Node | None]) -> list[Any]:
+        """The graphs over what is varied instead of the model's leaves; None stays None."""
+        done = iter(substitute([n for n in roots if n is not None], self.places))
+        return [None if node is None else next(done) for node in roots]
 
     def natural(self, leaves: Mapping[str, Node], values: Mapping[str, Node]) -> Nodes:
         """Every leaf of the model, where what is varied has these values."""
@@ -225,7 +232,8 @@ class Space:
         for name, formula in self.ties.items():
             whole[name] = _fitted(_traced(formula.evaluate, whole), leaves[name])
         places = {leaves[n]: node for n, node in whole.items() if node is not leaves[n]}
-        return Entered(varied, places, fixed)
+        bounded = frozenset(self.key(n) if scaled else n for n in leaves if self.bounded(n))
+        return Entered(varied, places, fixed, bounded)
 
     def _scaled(self, leaf: str, scale: str, u: Node, fixed: Nodes) -> Node:
         edges = {}
