@@ -39,6 +39,7 @@ sys.path[:0] = [str(ROOT / "src"), str(ROOT / "docs")]
 
 PAGES = ("README.md", "docs/how-it-works.md", "docs/errors.md")
 COVERAGE = "docs/numpy-coverage.md"
+READY = "docs/ready-models.md"
 IMAGES = ROOT / "docs" / "images"
 PICTURES = ("parabola.png", "thurber.png")
 COLOURS, LETTERS = 64, 0.002
@@ -201,12 +202,18 @@ def coverage_page(_: str) -> str:
     return coverage_page()
 
 
+def ready_page(text: str) -> str:
+    from ready_models import with_models
+
+    return with_models(rendered(READY, text))
+
+
 def page_makers() -> dict[str, Callable[[str], str]]:
     """Every generated page with what makes it from its present text."""
     makers: dict[str, Callable[[str], str]] = {
         page: lambda text, page=page: rendered(page, text) for page in PAGES
     }
-    return {**makers, COVERAGE: coverage_page}
+    return {**makers, COVERAGE: coverage_page, READY: ready_page}
 
 
 def draw() -> list[str]:
@@ -254,7 +261,7 @@ def check(pages: dict[str, Callable[[str], str]]) -> int:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--check", action="store_true", help="change nothing, print differences")
-    parser.add_argument("pages", nargs="*", help=f"of {', '.join([*PAGES, COVERAGE])}")
+    parser.add_argument("pages", nargs="*", help=f"of {', '.join([*PAGES, COVERAGE, READY])}")
     options = parser.parse_args()
     makers = page_makers()
     pages = {page: makers[page] for page in options.pages or makers}

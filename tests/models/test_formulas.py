@@ -149,6 +149,12 @@ def test_formulas_travel() -> None:
         assert other.names == formula.names and other.own == formula.own
 
 
+def test_every_data_set_has_a_guess_of_its_own() -> None:
+    for center in (3.0, 7.0, 5.0):
+        fit = fitted("y = gaussian(x)", m.gaussian()(X, 3.0, center, 0.8))
+        assert fit.start["center"] == pytest.approx(center, abs=0.1)
+
+
 def test_command_line(tmp_path, capsys) -> None:
     path, saved, picture = tmp_path / "peak.csv", tmp_path / "peak.descend", tmp_path / "peak.png"
     rows = np.column_stack([X, PEAK + 0.5 * X + 1])

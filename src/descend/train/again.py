@@ -139,6 +139,7 @@ def _planned(call: _Call, given: Mapping[str, Any], run: Finished) -> _Plan | No
         and not job.settings.has_own_functions()
         and not job.settings.rules.keep_best
         and not job.start.missing
+        and job.problem.ready is None
         and all(len(own) == 1 for own in job.start.names.values())
         and all(a.dtype is FLOAT for a in numbers)
         and sum(a.nbytes for a in numbers) <= MOST_BYTES
@@ -229,7 +230,10 @@ class _Plan:
 
     def run(self, call: _Call) -> Fit | None:
         """The fit, or None if it is not as plain as it seemed."""
-        if not self.patience or _code_of(call.model) != self.code:
+        for now, before in zip(_code_of(call.model), self.code, strict=True):
+            if now is not before:
+                return None
+        if not self.patience:
             return None
         begin = self._start(call.start)
         if begin is None or not all(trace.unchanged() for trace in self.built.traces):
