@@ -100,7 +100,8 @@ class Job:
         leaves = tuple((name, a.shape, a.dtype.str) for name, a in self.leaf_arrays().items())
         held = self.held.n_rows if self.held else 0
         key = (
-            self.problem.function, tuple(self.problem.constants.items()), specs, leaves,
+            self.problem.function, getattr(self.problem.function, "__code__", None),
+            tuple(self.problem.constants.items()), specs, leaves,
             tuple(self.start.trees.items()), held, self.settings.structure(),
         )  # fmt: skip
         try:
