@@ -10,14 +10,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from descend.models.guess import guess_parts
-from descend.models.kind import Array, Values
+from descend.models.kind import FREE, Array, Values
 from descend.models.parts import Known, Leaf, Product, Sum, Unknown
 from descend.models.table import KINDS
 from descend.models.tree import Single, labels_of, prefixes_of
 from descend.trace.formula import Formula, Step
 from descend.trace.formula_functions import Ready, apply
 
-__all__ = ["READY", "addends", "guess_formula", "parse_formula"]
+__all__ = ["READY", "addends", "formula_bounds", "guess_formula", "parse_formula"]
 
 
 class _Table:
@@ -181,6 +181,22 @@ def _column(value: Any, reading: _Reading, shape: Any) -> int:
             return k
     reading.columns.append(array)
     return len(reading.columns) - 1
+
+
+def formula_bounds(formula: Formula) -> dict[str, tuple[float, float]]:
+    """The ranges in which the parameters of the ready models in a formula have their meaning.
+
+    >>> formula_bounds(parse_formula("y = gaussian(x) + linear(x)"))
+    {'sigma': (0.0, inf)}
+    """
+    calls = [step.value for step in formula.steps if isinstance(step.value, Ready)]
+    found = {}
+    for call in calls:
+        kind = KINDS[call.name]
+        for own, name in zip(kind.parameters, call.parameters, strict=True):
+            if kind.bounds.get(own, FREE) != FREE:
+                found[name] = kind.bounds[own]
+    return found
 
 
 # --- components
