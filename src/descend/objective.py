@@ -12,6 +12,7 @@ from descend.differentiate.reverse import reverse
 from descend.errors import UsageError
 from descend.graph.elementwise import call, cast, full_like, select
 from descend.graph.linear import broadcast, reduce_sum
+from descend.graph.multilinear import contract
 from descend.graph.node import Dim, Node, substitute
 from descend.graph.source import const, input_node, row_count
 from descend.lean import dataclass
@@ -19,9 +20,11 @@ from descend.trace.context import tracing
 from descend.trace.model import Model
 from descend.trace.tensor import as_node, wrap
 
-__all__ = ["SIGMA", "TARGET", "WEIGHT", "Curvature", "curvature_graph", "entries", "loss_graph"]
+__all__ = [
+    "SIGMA", "TARGET", "WEIGHT", "WHITENING", "Curvature", "curvature_graph", "entries", "loss_graph",
+]  # fmt: skip
 
-TARGET, WEIGHT, SIGMA = "target", "sample_weight", "sigma"
+TARGET, WEIGHT, SIGMA, WHITENING = "target", "sample_weight", "sigma", "whitening"
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,8 @@ def loss_graph(
     Each row's loss is the mean over its own entries, times its sample weight.
 
     Args:
-        columns: `target`, and where there are such `sample_weight` and `sigma`.
+        columns: `target`, and where there are such `sample_weight` and `sigma`, or `whitening`:
+            a matrix W that takes the place of 1/sigma.
         loss: with its run-time numbers bound.
         run: applies traced NumPy to stand-ins.
     """
@@ -67,14 +71,12 @@ def loss_graph(
     if target.dtype.kind == "f":
         target = cast(target, nodes[0].dtype)
     prediction: Any = tuple(nodes) if len(nodes) > 1 else nodes[0]
-    sigma = columns.get("sigma")
     if isinstance(prediction, Node):
         with tracing():
             residual = loss.residual(wrap(prediction), wrap(target))
         if residual is not None:
-            return _mean_square(as_node(residual), model, weight, sigma)
-        if sigma is not None:
-            prediction, target = _over(prediction, sigma), _over(target, sigma)
+            return _mean_square(_scaled(as_node(residual), columns), model, weight)
+        prediction, target = _scaled(prediction, columns), _scaled(target, columns)
     return _mean(run(_function(loss), prediction, target), model.rows, weight), None
 
 
@@ -82,9 +84,12 @@ def _function(loss: Any) -> Any:
     return getattr(loss, "function", loss.per_row)
 
 
-def _over(values: Node, sigma: Node) -> Node:
-    """Values in units of sigma, which has one number a row."""
-    return call("div", values, _each(sigma, values))
+def _scaled(values: Node, columns: Mapping[str, Node]) -> Node:
+    """Values in units of sigma, or multiplied by the matrix that takes its place."""
+    sigma, matrix = columns.get(SIGMA), columns.get(WHITENING)
+    if matrix is not None:
+        return contract(cast(matrix, values.dtype), values, (0, 1), (1,), (0,))
+    return values if sigma is None else call("div", values, _each(sigma, values))
 
 
 def _each(column: Node, like: Node) -> Node:
@@ -99,7 +104,7 @@ def curvature_graph(
 
     Args: as those of `loss_graph`.
     """
-    target, weight, sigma = (columns.get(n) for n in (TARGET, WEIGHT, SIGMA))
+    target, weight = columns.get(TARGET), columns.get(WEIGHT)
     if loss is None or target is None or len(model.nodes) != 1:
         return None
     (found,) = model.nodes
@@ -107,8 +112,7 @@ def curvature_graph(
     if target.shape != prediction.shape or target.dtype.kind != "f":
         return None
     target = cast(target, prediction.dtype)
-    if sigma is not None:
-        prediction, target = _over(prediction, sigma), _over(target, sigma)
+    prediction, target = _scaled(prediction, columns), _scaled(target, columns)
     at = input_node("prediction", prediction.shape, prediction.dtype)
     losses = run(_function(loss), at, target)
     if losses.shape != at.shape:
@@ -154,14 +158,10 @@ def entries(per_row: Node, rows: Dim | int) -> Node:
     return count if inner == 1 else call("mul", count, const(inner, per_row.dtype))
 
 
-def _mean_square(
-    residual: Node, model: Model, weight: Node | None, sigma: Node | None
-) -> tuple[Node, Node]:
-    """The mean of (r/σ)²·w, and r/σ·√w, the residual whose square it is."""
-    if sigma is not None:
-        residual = _over(residual, sigma)
+def _mean_square(residual: Node, model: Model, weight: Node | None) -> tuple[Node, Node]:
+    """The mean of r²·w, and r·√w, the residual whose square it is."""
     loss = _mean(call("mul", residual, residual), model.rows, weight)
     if weight is not None:
         root = call("sqrt", cast(weight, residual.dtype))
-        residual = call("mul", residual, broadcast(root, residual.shape, tuple(range(root.ndim))))
+        residual = call("mul", residual, _each(root, residual))
     return loss, residual

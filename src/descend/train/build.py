@@ -30,7 +30,8 @@ class Built:
         engine: `native` or `interpreted`.
         notes: what the report should say of the program.
         traces: what captures something of the user's, that may change between two fits.
-        extras: graphs made later, for statistics, by name.
+        extras: graphs made later, for statistics, by name; `free`: the model for any number of
+            rows, where this one is made for a number for the sake of its loss.
     """
 
     model: Model

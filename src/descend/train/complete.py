@@ -13,6 +13,7 @@ from descend.graph.evaluate import evaluate
 from descend.graph.node import Dim, Node
 from descend.graph.source import const
 from descend.methods.losses import Poisson
+from descend.objective import WHITENING
 from descend.simplify.driver import simplify
 from descend.trace.tree import unflatten
 from descend.train.build import Built
@@ -143,8 +144,14 @@ class Completion:
             residual = scaled * self._unit()
         else:
             residual = fit.residuals if weight is None else fit.residuals * _root(weight, y)
+        matrix = extra.get(WHITENING)
+        if matrix is not None:
+            # Against the best constant, as where there are sigmas: its residuals are whitened too.
+            constant, y = matrix.sum(axis=1), matrix @ y
+            y = y - constant * ((constant @ y) / (constant @ constant))
+            weight = np.ones(len(y))
         found = goodness(residual, y, weight, sum(a.size for a in self.leaves.values()))
-        fit.r2 = found.r2
+        fit.r2 = found.r2 if matrix is None else 1 - found.chi2 / float(y @ y)
         if scaled is not None:
             fit.chi2, fit.reduced_chi2, fit.dof = found.chi2, found.reduced_chi2, found.dof
             fit.aic, fit.aicc, fit.bic = found.aic, found.aicc, found.bic

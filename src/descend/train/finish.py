@@ -15,6 +15,7 @@ from descend.errors import DescendWarning, DivergedWarning
 from descend.graph.program import DIVERGED, EPOCHS_SPENT, RUNNING, Bindings, Control
 from descend.lean import dataclass
 from descend.methods.base import STATUS, Outcome
+from descend.objective import WHITENING
 from descend.records import History, status_message
 from descend.simplify.driver import simplify
 from descend.trace.formula import Formula
@@ -234,11 +235,12 @@ def _remains(run: Finished, leaves: dict[str, Array]) -> Remains:
     """The fitted model, and what will be worked out when somebody looks."""
     job, built = run.job, run.built
     assert run.original is not None
+    model = built.extras.get("free", built.model)
     if "prediction" not in built.extras:
-        built.extras["prediction"] = tuple(simplify(built.model.nodes, final=True))
+        built.extras["prediction"] = tuple(simplify(model.nodes, final=True))
     predictor = Predictor(
-        built.extras["prediction"], built.model.data, built.model.leaves,
-        list(built.model.trace.captured), built.model.rows,
+        built.extras["prediction"], model.data, model.leaves, list(model.trace.captured),
+        model.rows,
         isinstance(job.problem.function, Formula), job.scaling,
     )  # fmt: skip
     later = Completion(
@@ -269,7 +271,8 @@ def _task(run: Finished) -> dict[str, Any]:
         "start": run.trees(run.begin),
         "start_source": start_source(run),
         "stop_loss": run.options.stop_loss,
-        "sigma_given": "sigma" in original.extra,
+        "sigma_given": "sigma" in original.extra or WHITENING in original.extra,
+        "sigma_is_matrix": WHITENING in original.extra,
         "absolute_sigma": bool(run.options.absolute_sigma),
         "scales": {} if job.scaling is None else job.scaling.told(job.problem.target),
         "unit": "iteration" if job.settings.optimizer.scope == "vector" else "epoch",

@@ -17,6 +17,7 @@ from descend.methods.base import Optimizer
 from descend.methods.losses import FunctionLoss, Loss
 from descend.methods.table import as_loss, as_optimizer, as_penalty
 from descend.models.model import Model
+from descend.objective import WHITENING
 from descend.show.explain import Explanation
 from descend.show.output import check_output_path
 from descend.show.progress import Progress, Verbose
@@ -251,6 +252,11 @@ class _Fitting:
     def _standardize(self, settings: Settings) -> tuple[Settings, Scaling]:
         """Rescale all rows by the training rows, and the limits on the loss with them."""
         assert settings.loss is not None
+        if WHITENING in self.rows.extra:
+            raise UsageError(
+                "standardize has no meaning beside a covariance matrix, which is in y's unit",
+                remedy="leave standardize out",
+            )
         scaling = measured(self.rows, settings.loss.name)
         factor = scaling.loss_factor("sigma" in self.rows.extra)
         self.rows, self.whole = scaling.apply(self.rows), scaling.apply(self.whole)

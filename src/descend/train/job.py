@@ -16,6 +16,7 @@ from descend.graph.program import Bindings, Plan
 from descend.lean import dataclass
 from descend.methods.base import Optimizer
 from descend.methods.losses import Loss
+from descend.objective import WHITENING
 from descend.pipeline import Model, Recipe, Spec, descent, trace_model
 from descend.trace.indexing import WholeAsked
 from descend.train.build import Built, built_once, make_runner
@@ -31,6 +32,7 @@ __all__ = ["Job", "Settings"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 MOST_ROWS_FOR_CANDIDATES = 2000
+WHITENED = "sigma is a covariance matrix"
 
 
 @dataclass(frozen=True)
@@ -149,6 +151,10 @@ class Job:
             model = self._trace(data, leaves, n_rows)
         except (IndexError, ValueError, TypeError) as error:
             raise self._without_start(error, leaves) from error
+        free = model
+        if self.rows is not None and WHITENING in self.rows.extra:
+            known = self._trace(data, leaves, n_rows, known=True)
+            model = replace(known, why_rows=WHITENED)
         self._check(model)
         validation = None
         if self.held is not None:
@@ -162,9 +168,11 @@ class Job:
             made = descent(model, recipe)
         runner, engine, note, seconds = make_runner(made, self.settings.engine, n_rows)
         watched = made.traces if self.settings.has_own_functions() else made.traces[:1]
-        notes = [_made_for(model.why_rows, n_rows)] if model.why_rows else []
+        told = model.why_rows and model.why_rows != WHITENED
+        notes = [_made_for(model.why_rows, n_rows)] if told else []
         notes += [note] if note else []
-        return Built(model, made, runner, engine, tuple(notes), seconds, watched)
+        extras = {"free": free} if model.why_rows == WHITENED else {}
+        return Built(model, made, runner, engine, tuple(notes), seconds, watched, extras)
 
     def _without_start(self, error: Exception, leaves: Mapping[str, Spec]) -> Exception:
         """The error, or a better one where a parameter without start is meant as an array."""
@@ -257,6 +265,7 @@ class Job:
             target=Spec.of(extra["target"], rows=True) if "target" in extra else None,
             weighted="sample_weight" in extra,
             scaled="sigma" in extra,
+            whitened=WHITENING in extra,
             penalty=s.penalty,
             clip=s.clip,
             plan=Plan(s.batch_size, s.shuffle),

@@ -9,6 +9,7 @@ import numpy as np
 
 from descend.errors import UsageError
 from descend.methods.losses import Loss
+from descend.objective import WHITENING
 from descend.train.rows import Rows
 from descend.uncertainty.bootstrap import Draw
 
@@ -36,9 +37,15 @@ def drawing(
         spread: s².
 
     Raises:
-        UsageError: the loss has no residuals, or stands for no distribution.
+        UsageError: the loss has no residuals, or stands for no distribution; or rows that know of
+            one another would be drawn.
     """
     own = rows.extra.get("sample_weight", np.ones(rows.n_rows))
+    if kind == "case" and WHITENING in rows.extra:
+        raise UsageError(
+            "rows cannot be drawn by themselves where sigma is a covariance matrix",
+            remedy='draw residuals, kind="residual", which are made independent by it',
+        )
     if kind == "case":
         return lambda rng: (None, own * _counts(rng, rows.n_rows))
     if kind == "residual":
@@ -76,6 +83,10 @@ def _unit(rows: Rows, like: Array) -> Array:
 def _residuals(rows: Rows, fitted: Array, leverage: Array) -> Sample:
     target = rows.extra["target"]
     fitted = np.broadcast_to(fitted, target.shape)
+    if (matrix := rows.extra.get(WHITENING)) is not None:
+        own = matrix @ (target - fitted) / np.sqrt(np.maximum(1 - leverage, 1e-12))
+        own = own - own.mean()
+        return _coloured(matrix, fitted, lambda rng: own[rng.integers(0, own.size, own.size)])
     unit = _unit(rows, fitted)
     room = np.sqrt(np.maximum(1 - leverage, 1e-12)).reshape(fitted.shape)
     weight = rows.extra.get("sample_weight", np.ones(rows.n_rows))
@@ -85,8 +96,18 @@ def _residuals(rows: Rows, fitted: Array, leverage: Array) -> Sample:
     return lambda rng: fitted + unit * urn[rng.integers(0, urn.size, fitted.shape)]
 
 
+def _coloured(matrix: Array, fitted: Array, draw: Sample) -> Sample:
+    """Independent numbers given the covariance whose whitening matrix is known."""
+    from scipy.linalg import solve_triangular
+
+    return lambda rng: fitted + solve_triangular(matrix, draw(rng), lower=True)
+
+
 def _normal(rows: Rows, fitted: Array, spread: float) -> Sample:
     fitted = np.broadcast_to(fitted, rows.extra["target"].shape)
+    if (matrix := rows.extra.get(WHITENING)) is not None:
+        size = np.sqrt(spread)
+        return _coloured(matrix, fitted, lambda rng: size * rng.standard_normal(fitted.shape))
     unit = _unit(rows, fitted) * np.sqrt(spread)
     return lambda rng: fitted + unit * rng.standard_normal(fitted.shape)
 

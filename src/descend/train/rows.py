@@ -6,8 +6,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from descend.data.covariance import whitening
 from descend.data.validate import Missing, check_positive, clean_rows, real_array
 from descend.errors import DataError, UsageError
+from descend.objective import WHITENING
 from descend.pipeline import column_key
 from descend.train.problem import Problem
 
@@ -22,7 +24,8 @@ class Rows(NamedTuple):
 
     Attributes:
         columns: the data arguments of the model.
-        extra: `target`, and `sample_weight` and `sigma` where they were given.
+        extra: `target`, and `sample_weight` and `sigma` where they were given; `whitening`, (rows,
+            rows), where sigma is a covariance matrix.
         n_dropped: rows left out because a value in them is missing.
     """
 
@@ -54,6 +57,9 @@ def prepared_rows(
     """
     assert problem.y is not None
     goal = problem.target if problem.target not in problem.columns else "the target"
+    matrix = None
+    if np.ndim(sigma) == 2:
+        matrix, sigma = _matrix(sigma, problem.y, sample_weight), None
     named: dict[str, Array] = {**problem.columns, goal: problem.y}
     labels = {goal: "target"}
     n = len(problem.y) if problem.y.ndim else 0
@@ -69,7 +75,26 @@ def prepared_rows(
         check_positive(extra["sigma"], "sigma")
     if "sample_weight" in extra:
         check_positive(extra["sample_weight"], "sample_weight", zero=True)
+    if matrix is not None:
+        kept = slice(None) if clean.kept is None else clean.kept
+        extra[WHITENING] = whitening(matrix[kept][:, kept], clean.n_rows)
     return Rows(columns, extra, clean.n_rows, clean.n_dropped)
+
+
+def _matrix(sigma: Any, y: Array, sample_weight: Any) -> Array:
+    """A covariance matrix of the target, of the right shape."""
+    matrix = real_array(sigma, "sigma").astype(np.float64)
+    if y.ndim != 1 or matrix.shape != (len(y), len(y)):
+        raise DataError(
+            f"sigma has the shape {matrix.shape}, and y has the shape {y.shape}",
+            remedy="give one number a row, or the covariance matrix of all of y, (rows, rows)",
+        )
+    if sample_weight is not None:
+        raise UsageError(
+            "sample_weight has no meaning beside a covariance matrix, which weights the rows",
+            remedy="leave one of them out",
+        )
+    return matrix
 
 
 def _weight(name: str, given: Any, n_rows: int) -> Array:
@@ -92,6 +117,11 @@ def split_rows(rows: Rows, share: float, seed: int) -> tuple[Rows, Rows | None]:
     """
     if not share:
         return rows, None
+    if WHITENING in rows.extra:
+        raise UsageError(
+            "rows cannot be held back where sigma is a covariance matrix: they know of one another",
+            remedy="leave out validation_split",
+        )
     held = round(rows.n_rows * share)
     if not 0 < share < 1 or not 0 < held < rows.n_rows:
         raise UsageError(

@@ -60,7 +60,8 @@ def curved_errors(at: Curved, params: Array, names: list[str]) -> Errors:
     idle = [name for name, column in zip(names, at.jacobian.T, strict=True) if not column.any()]
     if idle:
         return Errors(None, f"the prediction does not depend on {', '.join(idle)}")
-    values, vectors = np.linalg.eigh(_scaled(curvature, scale)) if np.all(scale > 0) else _nothing(p)
+    upwards = bool(np.all(scale > 0))
+    values, vectors = np.linalg.eigh(curvature / np.outer(scale, scale)) if upwards else _flat(p)
     if not values[0] > np.finfo(np.float64).eps * p * values[-1]:
         return Errors(None, "the loss is not curved upwards in every direction")
     inverse = (vectors / values) @ vectors.T / np.outer(scale, scale)
@@ -76,9 +77,5 @@ def curved_errors(at: Curved, params: Array, names: list[str]) -> Errors:
     return Errors((covariance + covariance.T) / 2)
 
 
-def _scaled(matrix: Array, scale: Array) -> Array:
-    return matrix / np.outer(scale, scale)
-
-
-def _nothing(p: int) -> tuple[Array, Array]:
+def _flat(p: int) -> tuple[Array, Array]:
     return np.zeros(p), np.eye(p)
