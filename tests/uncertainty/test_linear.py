@@ -143,3 +143,22 @@ def test_standardized_fits_speak_of_the_data_in_their_own_units(fit):
     assert theirs.high == pytest.approx(mine.high, rel=1e-7)
     found = other.diagnostics()
     assert found.studentized == pytest.approx(fit.diagnostics().studentized, rel=1e-6)
+
+
+def test_bands_are_drawn_where_they_are_asked_for(fit):
+    def filled(figure):
+        return {str(c.get_label()): c for c in figure.axes[0].collections if c.get_label()}
+
+    assert not any("confidence" in label for label in filled(fit.plot()))
+    drawn = filled(fit.plot(bands=0.9))
+    ends = fit.confidence_band(np.linspace(X.min(), X.max(), 600), 0.9)
+    assert "prediction 0.9" in drawn
+    sigma = np.linspace(0.2, 0.5, N)
+    weighed = descend.fit(line, X, Y, start=dict(a=1, b=0), sigma=sigma)
+    assert [k for k in filled(weighed.plot(bands=True)) if "0.95" in k] == ["confidence 0.95"]
+    vertices = drawn["confidence 0.9"].get_paths()[0].vertices
+    assert vertices[:, 1].min() == pytest.approx(ends.low.min())
+    assert vertices[:, 1].max() == pytest.approx(ends.high.max())
+    many = descend.fit(lambda x, z, a: a * x + z, {"x": X, "z": X}, Y, start=dict(a=1))
+    with pytest.raises(UsageError, match="bands are drawn over one input"):
+        many.plot(bands=True)

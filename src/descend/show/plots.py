@@ -21,11 +21,14 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from descend.uncertainty.delta import Band
+
 __all__ = ["loss_course", "plot_fit", "value_lines"]
 
 Array = NDArray[Any]
 Predict = Callable[[Mapping[str, Array]], Array]
 Components = Callable[[Mapping[str, Array]], Mapping[str, Array]]
+Bands = Callable[[Mapping[str, Array]], "list[Band]"]
 
 HEADING_WIDTH, HEADING_LINES = 118, 2  # room for the values of parameters, in characters
 LISTED = 9  # array parameters up to this many numbers are spelled out
@@ -51,6 +54,7 @@ def plot_fit(
     path: str | os.PathLike[str] | None = None,
     predict: Predict | None = None,
     components: Components | None = None,
+    bands: Bands | None = None,
 ) -> Figure:
     """Draw one picture of a fit: data and prediction, residuals, and the course of the loss.
 
@@ -62,6 +66,7 @@ def plot_fit(
         path: where to write the picture (.png, .svg, .pdf, .jpg, .webp); None only returns it.
         predict: the fitted model, from columns by name to predictions, for a smooth curve.
         components: the addends of a sum, from columns by name to values by name, drawn apart.
+        bands: from columns by name to the bands around the prediction, the narrowest last.
 
     Raises:
         UsageError: the path cannot be written.
@@ -74,6 +79,8 @@ def plot_fit(
         data, loss = figure.add_subplot(grid[0, 0]), figure.add_subplot(grid[0, 1])
         residuals = figure.add_subplot(grid[1, 0], sharex=data)
         spread = figure.add_subplot(grid[1, 1], sharey=residuals)
+        if bands is not None and rows.over_input:
+            _bands(data, rows, bands)
         _data(data, record, rows, predict, components)
         _residuals(residuals, record, rows)
         _distribution(spread, rows.actual - rows.predicted)
@@ -168,6 +175,17 @@ def _data(
     canvas.style(axes, "", label)
     axes.tick_params(labelbottom=False)
     canvas.legend_above(axes)
+
+
+def _bands(axes: Axes, rows: Rows, bands: Bands) -> None:
+    """Bands around the prediction: where the curve lies, and where new observations do."""
+    x = np.linspace(*_range(rows.place), CURVE_POINTS)
+    for band in bands({rows.name: x}):
+        if band.low.shape == x.shape:
+            together = ", simultaneous" if band.simultaneous else ""
+            look = {"alpha": 0.28 if band.kind == "confidence" else 0.13, "linewidth": 0}
+            label = f"{band.kind} {band.level:.4g}{together}"
+            axes.fill_between(x, band.low, band.high, color=canvas.FIT, label=label, **look)
 
 
 def _curve(axes: Axes, rows: Rows, predict: Predict | None) -> None:

@@ -159,7 +159,8 @@ def _time(seconds: float, compile_seconds: float, engine: str) -> str:
         return f"{duration(seconds)}, interpreted (not compiled)"
     if math.isnan(compile_seconds):
         return f"{duration(seconds)}, native code"
-    made = f"compiled in {duration(compile_seconds)}" if compile_seconds else "loaded from the cache"
+    how = f"compiled in {duration(compile_seconds)}"
+    made = how if compile_seconds else "loaded from the cache"
     return f"{duration(seconds)}, native code ({made})"
 
 

@@ -163,15 +163,23 @@ class Fit(Trusted, FitRecord):
         """Return the report, which `print(fit)` prints."""
         return fit_report(self, width)
 
-    def plot(self, path: str | os.PathLike[str] | None = None) -> Figure:
+    def plot(
+        self, path: str | os.PathLike[str] | None = None, bands: bool | float = False
+    ) -> Figure:
         """Draw fit, residuals and loss curve in one picture.
 
+        Args:
+            bands: whether to draw the confidence band and the prediction band, or at which level
+                (0.95 for True). Where rows have sigmas of their own, those of new observations are
+                not known, and only the confidence band is drawn.
+
         Raises:
-            UsageError: the path cannot be written.
+            UsageError: the path cannot be written, or there is nothing to draw bands over.
         """
         single = len(self.inputs) == 1
         parts = self.components if single and self._has_components() else None
-        return plot_fit(self, path, self.predict if single else None, parts)
+        around = self._bands(bands) if bands else None
+        return plot_fit(self, path, self.predict if single else None, parts, around)
 
     def _has_components(self) -> bool:
         return self._remains.ready is not None and self._remains.predictor.scaling is None

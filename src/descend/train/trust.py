@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from descend.train.results import Fit
 
 __all__ = [
+    "bands_around",
     "bootstrap",
     "confidence",
     "confidence_band",
@@ -148,6 +149,27 @@ def prediction_band(
     scale = 1.0 if fit.absolute_sigma else math.sqrt(fit.reduced_chi2)
     noise = scale * np.asarray(1.0 if sigma is None else sigma, np.float64)
     return _band(fit, x, level, simultaneous, noise)
+
+
+def bands_around(fit: Any, level: bool | float) -> Callable[[Any], list[Band]]:
+    """What gives the bands at rows; the level is 0.95 where it is only True.
+
+    Raises:
+        UsageError: there are several inputs, or no standard errors.
+    """
+    checked = 0.95 if level is True else check_level(level)
+    if len(fit.inputs) != 1:
+        raise UsageError(
+            f"bands are drawn over one input, and there are {len(fit.inputs)}",
+            remedy="work them out: fit.confidence_band(x), fit.prediction_band(x)",
+        )
+    _covariance(fit)
+
+    def bands(columns: Any) -> list[Band]:
+        inner = confidence_band(fit, columns, checked)
+        return [inner] if fit.sigma_given else [prediction_band(fit, columns, checked), inner]
+
+    return bands
 
 
 def propagate(

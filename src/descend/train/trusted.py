@@ -178,6 +178,10 @@ class Trusted:
         found: Derived = _trust().propagate(self, function, level)
         return found
 
+    def _bands(self, level: bool | float) -> Any:
+        """What gives the bands that a plot draws."""
+        return _trust().bands_around(self, level)
+
     def diagnostics(self) -> Diagnostics:
         """Tests of the residuals (normality, autocorrelation), leverage and influence of each row.
 
