@@ -18,14 +18,7 @@ from descend.differentiate.gauss_newton import half_hessian, normal_equations
 from descend.differentiate.reverse import reverse
 from descend.errors import UsageError
 from descend.graph.elementwise import call, cast
-from descend.graph.linear import (
-    broadcast,
-    broadcast_like,
-    concatenate,
-    reduce_sum,
-    reshape,
-    slice_,
-)
+from descend.graph.linear import broadcast, broadcast_like, reduce_sum, reshape
 from descend.graph.node import Dim, Node, postorder, substitute
 from descend.graph.program import EpochGraph, Plan, Program, StepGraph
 from descend.graph.source import const, input_node
@@ -41,6 +34,9 @@ from descend.objective import (
     entries,
     loss_graph,
 )
+from descend.parameters.bounded import Bounds, held_equations, kept
+from descend.parameters.space import Entered, Space
+from descend.parameters.vector import joined, pieces
 from descend.simplify.driver import simplify
 from descend.trace.context import Trace
 from descend.trace.model import Model, Spec, trace_model
@@ -105,6 +101,7 @@ class Recipe:
         end_of_epoch: the stage that gives the stop code, what the history keeps, and new states.
         wants_gradient: whether that stage asks for gradients, even if the optimizer does not.
         sign: -1 to maximise.
+        space: which parameters are varied, and how; None for all as they are.
     """
 
     optimizer: Optimizer
@@ -119,6 +116,7 @@ class Recipe:
     clip: Clip | None = None
     plan: Plan = field(default_factory=Plan)
     sign: int = 1
+    space: Space | None = None
 
 
 @dataclass(frozen=True)
@@ -157,6 +155,7 @@ def descent(model: Model, recipe: Recipe) -> Descent:
     """Build the program of a whole descent from a traced model."""
     building = Building(model, recipe)
     building.loss()
+    building.vary()
     building.derivatives()
     if recipe.optimizer.scope == "vector":
         building.update_vector()
@@ -173,7 +172,9 @@ class Building:
         self.model, self.recipe = model, recipe
         self.optimizer = recipe.optimizer
         self.rows = model.rows
-        self.leaves: Nodes = dict(model.leaves)
+        self.leaves: Nodes = dict(model.leaves)  # what the optimizer sees, by the states' names
+        self.entered: Entered | None = None
+        self.bounds = Bounds(None, {})
         self.state: Nodes = {}
         self.new: Nodes = {}  # after a step
         self.after: Nodes = {}  # after an epoch
@@ -263,6 +264,25 @@ class Building:
         bound = loss.bind(self.numbers("loss", loss, self.model.nodes[0].dtype))
         return curvature_graph(self.model, self.data, bound, self.run)
 
+    def vary(self, scaled: bool = True) -> None:
+        """Leave to the optimizer what may vary: fixed parameters become inputs, tied ones go."""
+        c, space = self.curvature, self.recipe.space
+        self.told = self.objective, self.residual, c
+        if space is None:
+            return
+        self.entered = entered = space.enter(self.model.leaves, scaled)
+        self.leaves = entered.leaves
+        self.fixed |= entered.fixed
+        self.bounds = Bounds(entered, self.fixed)
+        parts = [] if c is None else [getattr(c, f.name) for f in fields(c)]
+        self.objective, self.residual, *parts = entered.placed([*self.told[:2], *parts])
+        self.curvature = None if c is None else Curvature(*parts)
+
+    def natural(self, values: Nodes) -> Nodes:
+        """Every parameter of the model, where what is varied has these values."""
+        entered = self.entered
+        return values if entered is None else entered.natural(self.model.leaves, values)
+
     def derivatives(self) -> None:
         """The gradient by backpropagation, or the normal equations of the residuals."""
         leaves = list(self.leaves.values())
@@ -304,13 +324,18 @@ class Building:
             self.equations["jtj"] = self.run(self.recipe.loss.second_order, *both)
         return about
 
+    def pulls(self) -> Nodes:
+        """The gradients, 0 where they press against a bound."""
+        return self.bounds.pulls(self.gradients, self.leaves)
+
     def clipped(self) -> Nodes:
         """The gradients as the optimizer sees them."""
+        gradients = self.gradients if self.optimizer.bounded else self.pulls()
         if self.recipe.clip is None:
-            return self.gradients
+            return gradients
         bound = self.recipe.clip.bind(self.numbers("clip", self.recipe.clip))
-        limited = self.run(bound.__call__, list(self.gradients.values()))
-        return dict(zip(self.gradients, limited, strict=True))
+        limited = self.run(bound.__call__, list(gradients.values()))
+        return dict(zip(gradients, limited, strict=True))
 
     def hyperparameters(self) -> SimpleNamespace:
         """`h` of the optimizer's step; a scheduled rate is a state that epochs set."""
@@ -341,7 +366,8 @@ class Building:
             self.state[name] = leaf
             loss = cast(self.objective, leaf.dtype)
             gradient = cast(gradients[name], leaf.dtype)
-            self.new[name] = self.step(name, leaf, h, loss=loss, gradient=gradient)
+            new = self.step(name, leaf, h, loss=loss, gradient=gradient)
+            self.new[name] = new if (box := self.bounds.of(name, leaf)) is None else kept(new, *box)
         size = call("abs", cast(self.objective, FLOAT))
         for name in self.leaves:
             total = _total(call("abs", self.new[name]))
@@ -358,9 +384,15 @@ class Building:
         self.pieces = dict(zip(self.leaves, pieces(vector, leaves), strict=True))
         e = {"loss": self.objective, **self.equations}
         if not self.equations:
-            e["gradient"] = _joined([gradients[name] for name in self.leaves], dtype)
+            e["gradient"] = joined([gradients[name] for name in self.leaves], dtype)
         e = {name: cast(node, dtype) for name, node in e.items()}
-        self.new["all parameters"] = self.step("method", vector, h, **e)
+        h.lower, h.upper = None, None
+        if box := self.bounds.of_all(vector):
+            h.lower, h.upper = (wrap(side) for side in box)
+            if self.equations and not self.optimizer.bounded:
+                e["jtj"], e["jtr"] = held_equations(vector, e["jtj"], e["jtr"], *box)
+        new = self.step("method", vector, h, **e)
+        self.new["all parameters"] = kept(new, *box) if box else new
         self.record_update()
 
     def record_update(self) -> None:
@@ -404,7 +436,7 @@ class Building:
         captured = {name: array for name, array in self.captured.items() if name in fixed}
         return Descent(
             program, tuple(state), tuple(data), tuple(fixed), tuple(records), captured,
-            tuple(self.passes), self.objective, self.residual, self.curvature,
+            tuple(self.passes), *self.told,
             {**self.data, **self.fixed}, tuple(self.traces),
         )  # fmt: skip
 
@@ -433,18 +465,3 @@ def _fitted(node: Node, shape: Any, dtype: Any) -> Node:
     if node.shape != tuple(shape):
         node = broadcast(node, tuple(shape), ()) if not node.ndim else reshape(node, tuple(shape))
     return cast(node, dtype)
-
-
-def pieces(vector: Node, leaves: Sequence[Node]) -> list[Node]:
-    """The leaves that stand one after the other in a vector."""
-    found, at = [], 0
-    for leaf in leaves:
-        part = slice_(vector, (at,), (at + leaf.size,), (1,))
-        found.append(cast(reshape(part, leaf.shape), leaf.dtype))
-        at += leaf.size
-    return found
-
-
-def _joined(leaves: Sequence[Node], dtype: Any) -> Node:
-    """One vector of all leaves."""
-    return concatenate([cast(reshape(n, (n.size,)), dtype) for n in leaves], 0)
