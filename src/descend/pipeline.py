@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from descend.differentiate.forward import forward
 from descend.differentiate.gauss_newton import half_hessian, normal_equations
 from descend.differentiate.reverse import reverse
 from descend.errors import UsageError
@@ -40,7 +41,7 @@ from descend.parameters.vector import joined, pieces
 from descend.simplify.driver import simplify
 from descend.trace.context import Trace
 from descend.trace.model import Model, Spec, trace_model
-from descend.trace.tensor import wrap
+from descend.trace.tensor import as_node, wrap
 from descend.trace.trace import trace_function
 
 if TYPE_CHECKING:
@@ -348,12 +349,17 @@ class Building:
             h.lr = wrap(self.put_state("learning rate"))
         return h
 
-    def step(self, key: str, p: Node, h: Any, **evaluated: Node) -> Node:
-        """One step of the optimizer at `p`; its state is entered under `key`."""
+    def step(self, key: str, p: Node, h: Any, asked: Any = None, **evaluated: Node) -> Node:
+        """One step of the optimizer at `p`; its state is entered under `key`.
+
+        Args:
+            asked: by name, functions of a direction that join what is evaluated.
+        """
         begin = self.optimizer.init(np.ones(p.shape, p.dtype))
         own = {name: np.asarray(value) for name, value in begin.items()}
         s = {n: self.put_state(f"{key}/{n}", v.shape, v.dtype) for n, v in own.items()}
         e = SimpleNamespace(**{name: wrap(node) for name, node in evaluated.items()})
+        vars(e).update(asked or {})
         moved, after = self.run(self.optimizer.step, p, e, s, h)
         for name, value in own.items():
             self.new[f"{key}/{name}"] = _fitted(after[name], value.shape, value.dtype)
@@ -391,9 +397,33 @@ class Building:
             h.lower, h.upper = (wrap(side) for side in box)
             if self.equations and not self.optimizer.bounded:
                 e["jtj"], e["jtr"] = held_equations(vector, e["jtj"], e["jtr"], *box)
-        new = self.step("method", vector, h, **e)
+        new = self.step("method", vector, h, self.directional(dtype), **e)
         self.new["all parameters"] = kept(new, *box) if box else new
         self.record_update()
+
+    def directional(self, dtype: Any) -> dict[str, Callable[[Any], Any]]:
+        """What a step may ask for in a direction: only what is asked for is worked out."""
+        leaves = list(self.leaves.values())
+
+        def tangents(direction: Any) -> list[Node]:
+            return pieces(as_node(direction), leaves)
+
+        def jt_rvv(direction: Any) -> Any:
+            assert self.residual is not None
+            along = tangents(direction)
+            (first,) = forward([self.residual], leaves, along)
+            (second,) = forward([first], leaves, along)
+            sums = _joined(reverse([self.residual], [second], leaves), dtype)
+            share = entries(self.residual, self.rows)
+            return wrap(call("div", sums, broadcast_like(cast(share, dtype), sums)))
+
+        def hvp(direction: Any) -> Any:
+            found = forward(list(self.gradients.values()), leaves, tangents(direction))
+            return wrap(_joined(found, dtype))
+
+        if self.equations:
+            return {} if self.residual is None else {"jt_rvv": jt_rvv}
+        return {} if self.recipe.clip is not None else {"hvp": hvp}
 
     def record_update(self) -> None:
         results = {f"new {name}": node for name, node in self.new.items()}

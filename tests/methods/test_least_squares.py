@@ -47,7 +47,17 @@ class Problem:
                 loss=c * (residual @ residual),
                 jtj=c * (jacobian.T @ jacobian),
                 jtr=c * (jacobian.T @ residual),
+                jt_rvv=lambda v: c * self.bend(b, v * units, jacobian),
             )
+
+    def bend(self, b, v, jacobian):
+        """Return Jᵀr″ along v, by central differences of complex steps."""
+        size = np.linalg.norm(v)
+        t = 1e-5 * np.linalg.norm(b) / size if size > 0 else 1.0
+        with np.errstate(all="ignore"):
+            after, before = (self.model(b + k * t * v + 1e-30j * v, self.x).imag for k in (1, -1))
+            return jacobian.T @ ((after - before) / (2e-30 * t))
+
 
 
 THURBER = Problem(
@@ -152,7 +162,7 @@ def test_nist_certified_values(problem, which):
     assert STATUS[int(s["status"])].success
     np.testing.assert_allclose(s["loss"], problem.rss, rtol=2e-10)
     np.testing.assert_allclose(answer, problem.certified, rtol=1e-9)
-    assert len(trials) < 350
+    assert len(trials) < 200
 
 
 @pytest.mark.parametrize("problem", [THURBER, RAT43], ids=["thurber", "rat43"])
@@ -304,7 +314,7 @@ def test_looser_tolerances_end_earlier_under_their_name(option):
 def test_single_precision_ends_at_its_own_precision():
     def evaluate(p):
         e = MISRA1A.evaluate(p.astype(float))
-        return SimpleNamespace(**{k: np.float32(v) for k, v in vars(e).items()})
+        return SimpleNamespace(**{k: np.float32(v) for k, v in vars(e).items() if k != "jt_rvv"})
 
     answer, s, trials = run(evaluate, np.array([250, 0.0005], np.float32))
     assert answer.dtype == np.float32

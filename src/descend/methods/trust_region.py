@@ -1,0 +1,250 @@
+"""Steps of limited length that lower a quadratic model: by damping, and by a bent path.
+
+Both work in units of the scale D: lengths are ‖Dδ‖.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from descend.functions import scan
+from descend.methods.base import Array, State, cast
+from descend.methods.bounds import Box
+from descend.methods.linear_algebra import backward, cholesky, forward
+
+__all__ = ["Trust", "damped_step", "dogleg_step", "norm", "times"]
+
+TRIALS, TRIALS_IN_BOX = 3, 5
+PARALLEL = 0.8
+
+
+class Trust(NamedTuple):
+    """How far a model is trusted.
+
+    Attributes:
+        radius: the most that ‖Dδ‖ may be.
+        damping: λ to begin with.
+        useful: whether what is learnt of the curvature is to be believed.
+    """
+
+    radius: Array
+    damping: Array
+    useful: Array
+
+
+class Walls(NamedTuple):
+    """Where a step would leave the box, in units of the scale, and 1 for what may move at all."""
+
+    low: Array
+    high: Array
+    free: Array
+
+    def kept(self, move: Array, c: State) -> tuple[Array, State]:
+        """Return the step set down on the walls that it meets, and what that means."""
+        move = c["offset"] + move
+        inner = np.minimum(np.maximum(move, self.low), self.high)
+        crossing = (c["free"] > 0) & (inner != move)
+        return inner, {
+            "crossed": np.any(crossing),
+            "free": np.where(crossing, 0 * inner, c["free"]),
+            "offset": np.where(crossing, inner, c["offset"]),
+        }
+
+
+class Quadratic(NamedTuple):
+    """A quadratic model in units of the scale: B = jtj + use·learnt, and the pull g.
+
+    Attributes:
+        curve: the right-hand side of the bend, or None.
+    """
+
+    jtj: Array
+    learnt: Array
+    jtr: Array
+    curve: Array | None
+
+
+def norm(vector: Array) -> Array:
+    """Return the Euclidean length."""
+    return np.sqrt(np.sum(vector * vector))
+
+
+def times(matrix: Array, vector: Array) -> Array:
+    """Return the product of a matrix with a vector.
+
+    >>> times(np.array([[1.0, 2.0], [3.0, 4.0]]), np.ones(2))
+    array([3., 7.])
+    """
+    return np.sum(matrix * vector[None, :], axis=1)
+
+
+def damped_step(
+    new: State, scale: Array, trust: Trust, inside: Box, acceleration: Array | None
+) -> State:
+    """Return the step that solves (B + λD²)·δ = −g with ‖Dδ‖ ≤ Δ; λ is 0 where that is enough.
+
+    Args:
+        new: `x`, `jtj`, `jtr`, `learnt`, `along` and `curve` at the accepted point.
+        acceleration: the most that a step may bend, as a share of its length.
+
+    Returns:
+        `move` δ, `bend` to be added to it, `damping` λ, the fall `predicted` for δ, and `learnt`,
+        which is zero if B was not positive definite with it.
+    """
+    pair = scale[:, None] * scale[None, :]
+    q = Quadratic(
+        new["jtj"] / pair, new["learnt"] / pair, new["jtr"] / scale,
+        None if acceleration is None else new["curve"] / scale,
+    )  # fmt: skip
+    walls = None
+    if inside.bounded:
+        q = q._replace(jtr=inside.pull(new["x"], q.jtr))
+        free = np.where(inside.free(new["x"], new["jtr"]), 1 + 0 * scale, 0 * scale)
+        walls = Walls(scale * (inside.lower - new["x"]), scale * (inside.upper - new["x"]), free)
+    found = _searched(q, trust, walls)
+    bend = 0 * scale
+    if acceleration is not None:
+        bend = _bend(found, scale * new["along"], cast(acceleration, scale))
+    return {
+        "move": found["move"] / scale, "bend": bend / scale, "damping": found["damping"],
+        "predicted": found["predicted"], "learnt": new["learnt"] * found["keep"],
+    }  # fmt: skip
+
+
+def _searched(q: Quadratic, trust: Trust, walls: Walls | None) -> State:
+    """Return the step of the right length, after a few trials of λ.
+
+    The trials are a loop that stays one when it is compiled: factorisations are most of the code.
+    A trial whose B is not positive definite with what was learnt, or that meets a wall, is repeated
+    without that, and says nothing of λ.
+    """
+    one, zero = np.ones_like(trust.radius), 0 * trust.radius
+    highest = norm(q.jtr) / trust.radius
+    held = np.minimum(trust.damping, highest)
+
+    def trial(c: State, last: Array) -> tuple[State, Array]:
+        found = _tried(q, walls, c)
+        excess = norm(found["move"]) - trust.radius
+        wrong = (c["use"] > 0) & ~found.pop("sound")
+        again = wrong if walls is None else wrong | found.pop("crossed")
+        low, high, better = _bracket(c, excess, trust.radius, found.pop("slant"))
+        fits = (np.abs(excess) <= 0.1 * trust.radius) | ((c["damping"] == 0) & (excess <= 0))
+        better = np.where(fits | last | again, c["damping"], better)
+        found |= {
+            "low": np.where(again, c["low"], low),
+            "high": np.where(again, c["high"], high),
+            "damping": np.where(wrong, held, better),
+            "use": np.where(wrong, 0 * one, c["use"]),
+            "keep": np.where(wrong, 0 * one, c["keep"]),
+        }
+        return {name: found[name] for name in c}, excess
+
+    begin = {
+        "low": zero, "high": highest, "damping": np.where(trust.useful, zero, held),
+        "use": np.where(trust.useful, one, zero), "keep": one,
+        "move": 0 * q.jtr, "turn": 0 * q.jtr, "predicted": zero,
+    }  # fmt: skip
+    if walls is not None:
+        begin |= {"free": walls.free, "offset": 0 * q.jtr}
+    trials = TRIALS if walls is None else TRIALS_IN_BOX
+    carry, _ = scan(trial, begin, np.arange(trials) == trials - 1)
+    return carry  # type: ignore[no-any-return]
+
+
+def _tried(q: Quadratic, walls: Walls | None, c: State) -> State:
+    """Return what the damping of the carry `c` leads to."""
+    eye = np.eye(q.jtr.shape[0], dtype=q.jtr.dtype)
+    floor = q.jtr.shape[0] * cast(np.finfo(q.jtr.dtype).eps, q.jtr)
+    whole = q.jtj + c["use"] * q.learnt
+    model, side, turn = whole, q.jtr, q.curve
+    if walls is not None:
+        free = c["free"] > 0
+        model = np.where(free[:, None] & free[None, :], whole, eye)
+        side = np.where(free, q.jtr + times(whole, c["offset"]), 0 * side)
+        turn = None if turn is None else np.where(free, turn, 0 * turn)
+    factor = cholesky(model + c["damping"] * eye, floor)
+    move = -backward(*factor, forward(*factor, side))
+    found = {"sound": np.min(np.stack(factor[1])) > 0}
+    if walls is not None:
+        move, more = walls.kept(move, c)
+        found |= more
+    found["move"] = move
+    found["slant"] = np.sum(forward(*factor, move) ** 2)
+    found["turn"] = 0 * move if turn is None else -backward(*factor, forward(*factor, turn))
+    found["predicted"] = -np.sum((2 * q.jtr + times(whole, move)) * move)
+    return found
+
+
+def _bracket(c: State, excess: Array, radius: Array, slant: Array) -> tuple[Array, Array, Array]:
+    """Return Moré's bracket of λ after a trial, and the next λ: Newton's, kept inside."""
+    low: Array = np.where(excess > 0, np.maximum(c["low"], c["damping"]), c["low"])
+    high: Array = np.where(excess > 0, c["high"], np.minimum(c["high"], c["damping"]))
+    length = excess + radius
+    newton = c["damping"] + length**2 / np.where(slant > 0, slant, 1) * (excess / radius)
+    middle = np.maximum(1e-3 * high, np.sqrt(low) * np.sqrt(high))
+    middle = np.where((newton <= 0) & (low == 0), 0, middle)
+    return low, high, np.where((newton > low) & (newton < high), newton, middle)
+
+
+def _bend(found: State, along: Array, acceleration: Array) -> Array:
+    """Return ½c²a for a step that is nearly c times `along`; 0 where it is not, or bends too far.
+
+    Transtrum and Sethna (2012), with their limit 2‖a/2‖ ≤ α‖δ‖.
+    """
+    move = found["move"]
+    product, own, other = np.sum(along * move), np.sum(along * along), np.sum(move * move)
+    share = product / np.where(own > 0, own, 1)
+    bend = 0.5 * share * share * found["turn"]
+    parallel = product * product > PARALLEL**2 * own * other
+    small = 2 * norm(bend) <= acceleration * np.sqrt(other)
+    return np.where(parallel & small, bend, 0 * move)
+
+
+def dogleg_step(new: State, scale: Array, radius: Array, inside: Box) -> State:
+    """Return the step to where the path over the Cauchy point to the Gauss–Newton point leaves Δ.
+
+    Returns:
+        `move`, the fall `predicted` for it, and `damping`: 0 for the whole Gauss–Newton step.
+
+    Powell, "A hybrid method for nonlinear equations" (1970); Nocedal and Wright (2006), 4.1.
+    """
+    n = scale.shape[0]
+    jtj = new["jtj"] / scale[:, None] / scale[None, :]
+    jtr = inside.pull(new["x"], new["jtr"]) / scale
+    eye = np.eye(n, dtype=scale.dtype)
+    model = jtj
+    if inside.bounded:
+        free = inside.free(new["x"], new["jtr"])
+        model = np.where(free[:, None] & free[None, :], jtj, eye)
+    factor = cholesky(model, n * cast(np.finfo(scale.dtype).eps, scale))
+    newton = -backward(*factor, forward(*factor, jtr))
+    square, curve = np.sum(jtr * jtr), np.sum(jtr * times(model, jtr))
+    known = curve > 0
+    cauchy = -np.where(known, square, 0) / np.where(known, curve, 1) * jtr
+    far, near = norm(newton), norm(cauchy)
+    steepest = -radius / np.where(square > 0, np.sqrt(square), 1) * jtr
+    move = np.where(near >= radius, steepest, _between(cauchy, newton, radius))
+    whole = far <= radius
+    move = np.where(whole, newton, move) / scale
+    move = inside.project(new["x"] + move) - new["x"] if inside.bounded else move
+    image = times(new["jtj"], move)
+    return {
+        "move": move, "damping": np.where(whole, 0 * far, np.ones_like(far)),
+        "predicted": -np.sum((2 * new["jtr"] + image) * move),
+    }  # fmt: skip
+
+
+def _between(near: Array, far: Array, radius: Array) -> Array:
+    """Return the point between two, inside and outside of the radius, that lies on it.
+
+    >>> _between(np.array([0.0, 1.0]), np.array([9.0, 1.0]), np.sqrt(5.0))
+    array([2., 1.])
+    """
+    leg = far - near
+    a, b, c = np.sum(leg * leg), np.sum(near * leg), np.sum(near * near) - radius * radius
+    root = np.sqrt(np.maximum(b * b - a * c, 0 * a))
+    # The form without cancellation, whichever sign b has.
+    share = np.where(b > 0, -c / np.where(b > 0, b + root, 1), (root - b) / np.where(a > 0, a, 1))
+    return near + np.minimum(np.maximum(share, 0), 1) * leg
