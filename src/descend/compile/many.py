@@ -237,7 +237,8 @@ class ManyWriter:
             target = self.element(("final", place.number), kind, at.name)
             self.strided(node.size, kind, source, self.width, target, self.width)
         for word in ("fit", "steps", "counts"):
-            self.put(self.element((f"final {word}",), I64, at.name), self.get(self.lane_word(word, k)))
+            value = self.get(self.lane_word(word, k))
+            self.put(self.element((f"final {word}",), I64, at.name), value)
         self.put(
             self.element(("final code",), I64, at.name),
             self.get(self.element(("code", 0), I64, k.name)),

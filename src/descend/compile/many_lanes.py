@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from descend.compile.access import Counters, Frame
 from descend.compile.calls import CALLS
@@ -147,7 +148,7 @@ class FitWriter(BlockWriter):
 
         def one(i: Value) -> None:
             here = {axis: i}
-            pointer = super(FitWriter, self).pointer_to(Address(flat, at), here)
+            pointer = BlockWriter.pointer_to(self, Address(flat, at), here)
             scalar = self.load_from(pointer, kind, 1)
             self.store(Address(wide, at), self.e.splat(scalar, self.width), here, None)
 
@@ -304,7 +305,7 @@ class FitNest:
         extent = w.extent(axis.extent)
         rounded = w.add(extent, Value(str(CHUNK - 1), "i64", 1))
         count = e.op(f"udiv i64 {rounded.name}, {CHUNK}", "i64", 1)
-        buffers = {let: w.frame.alloca(f"[{CHUNK * w.width} x {memory(let)}], align 64") for let in self.kept}
+        buffers = {let: self.buffer(let, CHUNK) for let in self.kept}
         several = max(1, IN_FLIGHT // w.width)
         wide = {x: self.joined([values[x]] * several) for x in self.outside_early}
 
@@ -336,9 +337,13 @@ class FitNest:
             count = len(self.nest.reductions)
             for first in range(0, count, SUMS_AT_ONCE):
                 group = range(first, min(first + SUMS_AT_ONCE, count))
-                w.loop(stop, lambda i, group=group: late(i, group), start, 1)
+                w.loop(stop, partial(late, group=group), start, 1)
 
         w.loop(count, chunk)
+
+    def buffer(self, let: Let, rows: int) -> str:
+        """Room for a value of so many rows."""
+        return self.w.frame.alloca(f"[{rows * self.w.width} x {memory(let)}], align 64")
 
     def place_in(self, buffer: str, let: Let, row: Value) -> str:
         name = self.e.fresh("p")

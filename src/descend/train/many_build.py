@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -73,6 +73,7 @@ def build_many(
     """
     b = Building(model, recipe)
     b.loss()
+    b.vary()
     b.derivatives()
     b.update_vector()
     return _Many(b, shared, absolute, covariance).assemble()
@@ -174,7 +175,7 @@ class _Many:
             each *= n
         return call("mul", row_count(self.b.rows, dtype), const(each, dtype))
 
-    def equations(self, own: Nodes, there: Nodes) -> tuple[Node, Node]:
+    def equations(self, own: Nodes, there: Mapping[Node, Node]) -> tuple[Node, Node]:
         """JᵀJ and Jᵀr of the mean square at the answer, from the state where it has them."""
         if "half" in own and "jtr" in own:
             return self.b.run(whole, own["half"], own["jtr"].shape[0]), own["jtr"]

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from descend.data.frames import is_table
+from descend.data.frames import column_names, is_table
 from descend.data.validate import real_array
 from descend.errors import DataError, UsageError, suggest
 from descend.lean import dataclass
@@ -20,7 +20,7 @@ from descend.pipeline import column_key
 from descend.train.problem import Problem
 from descend.train.rows import Rows
 
-__all__ = ["ManyData", "ManyMissing", "read_many"]
+__all__ = ["ManyData", "ManyMissing", "grouped", "read_many", "without_missing"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 ManyMissing = Literal["skip", "drop", "raise"]
@@ -219,37 +219,44 @@ def _listed_sigma(sigma: Any, counts: Sequence[int]) -> Array:
 
 
 def _from_table(read: Read, table: Any, y: Any, sigma: Any, by: str) -> ManyData:
-    names = list(table) if isinstance(table, Mapping) else None
-    if names is None and not is_table(table):
+    if not is_table(table):
         raise UsageError(
             f'by="{by}" names a column, and x is no table',
-            remedy="give a dict of columns or a frame, such as {\"x\": x, \"y\": y, \"id\": id}",
+            remedy='give a dict of columns or a frame, such as {"x": x, "y": y, "id": id}',
         )
-    frame = dict(table) if isinstance(table, Mapping) else _frame_columns(table)
-    if by not in frame:
+    known = column_names(table)
+    if by not in known:
         raise DataError(
-            f'the table has no column "{by}"{suggest(by, list(frame))}',
-            remedy=f"its columns are {', '.join(list(frame)[:12])}",
+            f'the table has no column "{by}"{suggest(by, known)}',
+            remedy=f"its columns are {', '.join(known[:12])}",
         )
-    keys, order, offsets = grouped(np.asarray(frame.pop(by)))
-    spread = frame.pop(sigma) if isinstance(sigma, str) and sigma in frame else sigma
-    problem = read(frame, y)
+    taken = [by, sigma] if isinstance(sigma, str) else [by]
+    if isinstance(sigma, str) and sigma not in known:
+        raise DataError(f'the table has no column "{sigma}"{suggest(sigma, known)}')
+    apart, rest = _divided(table, taken)
+    keys, order, offsets = grouped(np.asarray(apart[by]))
+    problem = read(rest, y)
     assert problem.y is not None
     columns = {column_key(n): np.ascontiguousarray(a[order]) for n, a in problem.columns.items()}
     columns["target"] = np.ascontiguousarray(problem.y[order])
-    if spread is not None:
+    if sigma is not None:
+        spread = apart[sigma] if isinstance(sigma, str) else sigma
         array = real_array(spread, "sigma").astype(np.float64)
         columns["sigma"] = np.ascontiguousarray(np.broadcast_to(array, order.shape)[order])
     return ManyData(problem, columns, (), offsets, keys)
 
 
-def _frame_columns(table: Any) -> dict[str, Any]:
+def _divided(table: Any, names: Sequence[str]) -> tuple[dict[str, Any], Any]:
+    """Some columns by name, and the table without them."""
+    if isinstance(table, Mapping):
+        rest = {name: column for name, column in table.items() if name not in names}
+        return {name: table[name] for name in names}, rest
     import narwhals
 
-    frame = narwhals.from_native(table)
+    frame: Any = narwhals.from_native(table)
     if isinstance(frame, narwhals.LazyFrame):
         frame = frame.collect()
-    return {name: frame[name].to_numpy() for name in frame.columns}
+    return {name: frame[name].to_numpy() for name in names}, frame.drop(*names).to_native()
 
 
 def grouped(labels: Array) -> tuple[Array, Array, Array]:
@@ -298,5 +305,3 @@ def _repeated(array: Array, data: ManyData) -> Array:
     shape = (data.n_fits, *array.shape)
     return np.broadcast_to(array, shape).reshape(-1, *array.shape[1:])
 
-
-__all__ += ["grouped", "without_missing"]

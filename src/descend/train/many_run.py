@@ -10,6 +10,9 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import field
+from typing import Any
+
+import numpy as np
 
 from descend.compile.many_native import Worker
 from descend.lean import dataclass
@@ -17,6 +20,8 @@ from descend.show.progress import Progress
 from descend.train.run import listening
 
 __all__ = ["Share", "run_many"]
+
+Array = np.ndarray[Any, np.dtype[Any]]
 
 RANGE_SECONDS = 0.02
 FIRST_RANGE = 64
@@ -30,6 +35,7 @@ class Share:
 
     Attributes:
         fits: how many there are.
+        chosen: their numbers, where it is not all of them in order.
         next: the first that nobody has taken.
         done: how many are finished.
         stopped: nothing more is handed out.
@@ -37,6 +43,7 @@ class Share:
     """
 
     fits: int
+    chosen: Array | None = None
     next: int = 0
     done: int = 0
     stopped: bool = False
@@ -58,9 +65,14 @@ class Share:
             self.done += count
 
 
-def run_many(workers: Sequence[Worker], fits: int, meter: Progress | None) -> Share:
-    """Run all fits; Ctrl-C ends it after the ranges at work, and keeps what is done."""
-    share = Share(fits)
+def run_many(
+    workers: Sequence[Worker], fits: int, meter: Progress | None, chosen: Array | None = None
+) -> Share:
+    """Run all fits, or the chosen ones; Ctrl-C ends it after the ranges at work.
+
+    What is done by then is kept.
+    """
+    share = Share(fits, chosen)
     if meter is not None:
         meter.start(fits, "fit")
     threads = [
@@ -81,8 +93,10 @@ def run_many(workers: Sequence[Worker], fits: int, meter: Progress | None) -> Sh
                 while thread.is_alive():
                     thread.join(LOOK_SECONDS)
                     between()
-        finally:
+        except BaseException:
             share.stopped = True
+            raise
+        finally:
             for thread in threads:
                 thread.join()
     if share.failed:
@@ -110,7 +124,11 @@ def _work(
         if first >= last:
             return
         begin = time.perf_counter()
-        worker.run(first, last)
+        if share.chosen is None:
+            worker.run(first, last)
+        else:
+            for fit in share.chosen[first:last].tolist():
+                worker.run(fit, fit + 1)
         seconds = time.perf_counter() - begin
         share.finished(last - first)
         fitting = int((last - first) * RANGE_SECONDS / max(seconds, 1e-9))

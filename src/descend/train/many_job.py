@@ -1,0 +1,194 @@
+"""Many fits as a job: the program that serves them, its numbers, and what is read off it."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Hashable, Mapping
+from typing import Any
+
+import numpy as np
+
+from descend.compile.many_native import ManyArrays, NativeMany
+from descend.errors import UsageError
+from descend.graph.node import Dim, RowsAsked, sizes
+from descend.lean import dataclass
+from descend.methods.base import FTOL, GTOL, NOT_FINITE, PRECISION, RUNNING, XTOL, Optimizer
+from descend.methods.losses import Loss
+from descend.pipeline import Model, Recipe, Spec, trace_model
+from descend.train.many_build import ManyBuilt, build_many
+from descend.train.many_data import ManyData
+from descend.train.many_results import BAD_DATA, SINGULAR, SPENT, TOO_FEW, ManyFits
+from descend.train.many_start import ManyStart
+
+__all__ = ["ManyJob", "recorded"]
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+CONVERGED = (FTOL, XTOL, GTOL, PRECISION)
+LEAST_PIVOT = 1e-13  # below, standard errors would have less than three digits
+MOST_KEPT = 32
+
+_kept: OrderedDict[Hashable, ManyBuilt] = OrderedDict()
+_lock = threading.Lock()
+
+
+@dataclass(frozen=True)
+class ManyJob:
+    """The data of many fits with their starts, and what is asked of them."""
+
+    data: ManyData
+    start: ManyStart
+    loss: Loss
+    absolute: bool = False
+    covariance: bool = False
+
+    @property
+    def is_square(self) -> bool:
+        """Whether the loss is a sum of squares."""
+        return type(self.loss).residual is not Loss.residual
+
+    # --- the program
+
+    def key(self, optimizer: Optimizer) -> Hashable | None:
+        """What the program depends on, or None if that cannot be told."""
+        d = self.data
+        key = (
+            d.problem.function, tuple(d.problem.constants.items()),
+            tuple((n, a.shape[1:], a.dtype.str, n in d.shared) for n, a in d.columns.items()),
+            tuple((n, a.shape, a.dtype.str) for n, a in self.start.leaves().items()),
+            tuple(self.start.sample.trees.items()), self.loss.structure(), optimizer.structure(),
+            self.absolute, self.covariance,
+        )  # fmt: skip
+        try:
+            hash(key)
+        except TypeError:
+            return None
+        return key
+
+    def built(self, optimizer: Optimizer) -> ManyBuilt:
+        """The graphs, from the store of built ones if the model has not changed.
+
+        Raises:
+            UsageError: the model asks for the number of rows, and the fits have unequal ones.
+        """
+        key = self.key(optimizer)
+        with _lock:
+            found = None if key is None else _kept.get(key)
+        if found is not None and found.serves(self.data.counts):
+            return found
+        try:
+            made = self._made(self._traced(known=False), optimizer)
+        except RowsAsked:
+            made = self._made(self._traced(known=True), optimizer)
+        if key is not None and made.keepable():
+            with _lock:
+                _kept[key] = made
+                while len(_kept) > MOST_KEPT:
+                    _kept.popitem(last=False)
+        return made
+
+    def _made(self, model: Model, optimizer: Optimizer) -> ManyBuilt:
+        d = self.data
+        if not isinstance(model.rows, Dim) and np.any(d.counts != model.rows):
+            raise UsageError(
+                f"the model asks for the number of rows ({model.why_rows}), and the fits have "
+                f"{d.counts.min()} to {d.counts.max()} points",
+                remedy="write the model without the number of rows, or fit equally long ones",
+            )
+        recipe = Recipe(
+            optimizer, self.loss, lambda _: None,
+            target=Spec.of(d.columns["target"], rows=True), scaled="sigma" in d.columns,
+        )  # fmt: skip
+        built = build_many(model, recipe, d.shared, self.absolute, self.covariance)
+        built.runner = NativeMany(built.program)
+        return built
+
+    def _traced(self, known: bool) -> Model:
+        sample, problem = self.start.sample, self.data.problem
+        leaves = {name: Spec.of(a) for name, a in self.start.leaves().items()}
+        first = self.data.one(0)
+        specs = {name: Spec.of(a, rows=True) for name, a in first.columns.items()}
+        arrange = problem.arrange(sample.trees, sample.names)
+        return trace_model(problem.function, arrange, specs, leaves, first.n_rows, known)
+
+    # --- the numbers
+
+    def arrays(
+        self, built: ManyBuilt, optimizer: Optimizer, most: int, like: ManyArrays | None = None
+    ) -> ManyArrays:
+        """The numbers of all fits, as the program wants them.
+
+        Args:
+            most: after how many steps a fit is left.
+            like: what another program of the same results has been filling.
+        """
+        d, p = self.data, built.program
+        numbers = {f"optimizer.{n}": v for n, v in optimizer.numbers().items()}
+        numbers |= {f"loss.{n}": v for n, v in self.loss.numbers().items()}
+        fixed: Mapping[str, Any] = numbers | built.captured
+        columns = [
+            np.ascontiguousarray(d.columns[name], node.dtype)
+            for name, node in zip(built.data, p.data, strict=True)
+        ]
+        made = [np.full((d.n_fits, *sizes(n.shape)), *_empty(n.dtype)) for n in p.results]
+        return ManyArrays(
+            own=[self.start.matrix(d.n_fits, built.dtype)],
+            columns=columns,
+            offsets=np.ascontiguousarray(d.offsets, np.int64),
+            fixed=[
+                np.asarray(fixed[name], node.dtype, order="C")
+                for name, node in zip(built.fixed, p.fixed, strict=True)
+            ],
+            results=made if like is None else like.results,
+            codes=np.zeros(d.n_fits, np.int64) if like is None else like.codes,
+            iterations=np.zeros(d.n_fits, np.int64) if like is None else like.iterations,
+            most_steps=most,
+        )
+
+
+def _empty(dtype: Any) -> tuple[Any, Any]:
+    return (np.nan if dtype.kind == "f" else 0), dtype
+
+
+# --- what is read off ---------------------------------------------------------------------------
+
+
+def recorded(job: ManyJob, built: ManyBuilt, arrays: ManyArrays, by: str) -> ManyFits:
+    """The record of fits that have run."""
+    d = job.data
+    made = dict(zip(built.results, arrays.results, strict=True))
+    p = sum(a.size for a in job.start.leaves().values())
+    dof = d.counts * int(np.prod(d.columns["target"].shape[1:])) - p
+    status = _status(job, arrays, made, dof)
+    lost = np.isin(status, (RUNNING, NOT_FINITE, BAD_DATA))
+    for name in ("loss", "chi2"):
+        if name in made:
+            made[name][lost] = np.nan
+    leaves = list(job.start.leaves())
+    errors = {n: made[f"stderr.{n}"] for n in leaves if f"stderr.{n}" in made}
+    covariance = made.get("covariance")
+    if "arrived" in made:
+        unsound = ~(np.isin(status, CONVERGED) & made["arrived"])
+        for array in [*errors.values(), *([] if covariance is None else [covariance])]:
+            array[unsound] = np.nan
+    return ManyFits(
+        {n: made[f"params.{n}"] for n in leaves}, errors, status.astype(np.int8),
+        arrays.iterations, made["loss"], made.get("chi2", np.full(d.n_fits, np.nan)), dof,
+        covariance, d.keys, by, d.problem.name, d.problem.target,
+    )  # fmt: skip
+
+
+def _status(
+    job: ManyJob, arrays: ManyArrays, made: Mapping[str, Array], dof: Array
+) -> Array:
+    """The codes of the optimizer, with what only all of a fit can tell."""
+    status, done = arrays.codes.copy(), arrays.iterations > 0
+    status[done & (status == RUNNING)] = SPENT
+    if "pivot" in made:
+        status[np.isin(status, CONVERGED) & ~(made["pivot"] > LEAST_PIVOT)] = SINGULAR
+    for fit in np.flatnonzero(status == NOT_FINITE):
+        if not all(np.isfinite(a).all() for a in job.data.one(int(fit)).all().values()):
+            status[fit] = BAD_DATA
+    status[done & (dof < 0)] = TOO_FEW
+    return status
