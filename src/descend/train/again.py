@@ -11,36 +11,23 @@ from __future__ import annotations
 
 import math
 import threading
-import time
 from collections import OrderedDict
-from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import fields, replace
-from types import FunctionType
-from typing import Any, NamedTuple
+from collections.abc import Hashable, Mapping
+from dataclasses import fields
+from typing import Any
 
 import numpy as np
 
-from descend.compile.program import NativeProgram
-from descend.compile.standing_run import Image, StandingRun
-from descend.graph.program import RUNNING, Bindings, Control
 from descend.pipeline import column_key
-from descend.trace.formula import Formula
-from descend.train.course import Course
 from descend.train.finish import QUIET, Finished, parts_of
-from descend.train.indices import has_checks
 from descend.train.job import Job
 from descend.train.normal_errors import Normal, covariance_of
+from descend.train.plan import FLOAT, Leftover, Plan, can_be_planned
 from descend.train.results import Fit, Remains
-from descend.train.rows import Rows
-from descend.train.run import Ending
 
 __all__ = ["again", "remember"]
 
 MOST_PLANS = 128
-MOST_BYTES = 1 << 20
-MOST_OPERATIONS = 1e7  # some milliseconds: what lasts longer need not save what it costs besides
-FLOAT = np.dtype(np.float64)
-NUMBERS = (float, int, np.float64)
 ORDINARY = (
     "start", "loss", "optimizer", "lr", "batch_size", "shuffle", "epochs", "seed", "stop_loss",
     "xtol", "ftol", "gtol", "patience", "min_delta", "missing", "params", "penalty", "clip",
@@ -48,8 +35,6 @@ ORDINARY = (
 )  # fmt: skip
 """Options that a plan may have; all others must be as they are by default."""
 WEIGHTS = ("sigma", "sample_weight")
-
-Array = np.ndarray[Any, np.dtype[Any]]
 
 
 class _Call:
@@ -90,7 +75,7 @@ class _Call:
         )  # fmt: skip
 
 
-_plans: OrderedDict[Hashable, _Plan | None] = OrderedDict()
+_plans: OrderedDict[Hashable, _FitPlan | None] = OrderedDict()
 _lock = threading.Lock()
 
 
@@ -105,7 +90,15 @@ def again(given: Mapping[str, Any]) -> Fit | None:
         plan = _plans.get(call.key)
     except TypeError:
         return None
-    return None if plan is None else plan.run(call)
+    if plan is None:
+        return None
+    values: list[Any] = []
+    if call.start is not None:
+        if type(call.start) is not dict or len(call.start) != len(plan.parameters):
+            return None
+        values = [call.start.get(name) for name in plan.parameters]
+    left = plan.run(call.model, call.arrays, values)
+    return None if left is None else Fit.later(_Left(left), left.params(), QUIET[left.code])
 
 
 def remember(given: Mapping[str, Any], run: Finished) -> None:
@@ -124,38 +117,23 @@ def remember(given: Mapping[str, Any], run: Finished) -> None:
             _plans.popitem(last=False)
 
 
-def _planned(call: _Call, given: Mapping[str, Any], run: Finished) -> _Plan | None:
-    """A plan, if nothing about the fit asks for more than arrays, a start and the program."""
-    job, built = run.job, run.built
-    names = _places(call, given, job)
-    numbers = [*call.arrays, *job.start.arrays.values()]
-    plain = (
-        names is not None
-        and all(_is_ordinary(f.name, getattr(run.options, f.name), f) for f in fields(run.options))
-        and type(call.model) in (FunctionType, str, Formula)
-        and isinstance(built.runner, NativeProgram)
-        and job.key() is not None
-        and all(trace.is_pure_capture for trace in built.traces)
-        and not job.settings.has_own_functions()
-        and not job.settings.rules.keep_best
-        and not job.start.missing
-        and job.problem.ready is None
-        and all(len(own) == 1 for own in job.start.names.values())
-        and all(a.dtype is FLOAT for a in numbers)
-        and sum(a.nbytes for a in numbers) <= MOST_BYTES
-        and run.control.status in QUIET
-        and not has_checks(built)
-    )
-    if not plain or names is None or names.keys() != set(built.descent.data):
+def _planned(call: _Call, given: Mapping[str, Any], run: Finished) -> _FitPlan | None:
+    names = _places(call, given, run.job)
+    options = [(f, getattr(run.options, f.name)) for f in fields(run.options)]
+    ordinary = all(_is_ordinary(f.name, value, f.default) for f, value in options)
+    if names is None or names.keys() != set(run.built.descent.data) or not ordinary:
         return None
-    plan = _Plan(call, run, names)
-    return plan if plan.targets and plan.reads else None
+    if not can_be_planned(call.model, run):
+        return None
+    plan = _FitPlan(call.model, run, names)
+    return plan if plan.is_complete else None
 
 
-def _is_ordinary(name: str, value: Any, option: Any) -> bool:
+def _is_ordinary(name: str, value: Any, default: Any) -> bool:
     if name in WEIGHTS:
         return value is None or type(value) is np.ndarray
-    return name in ORDINARY or value is option.default or value == option.default
+    same = value is default or (type(value) is type(default) and value == default)
+    return same or name in ORDINARY
 
 
 def _places(call: _Call, given: Mapping[str, Any], job: Job) -> dict[str, int] | None:
@@ -182,184 +160,18 @@ def _places(call: _Call, given: Mapping[str, Any], job: Job) -> dict[str, int] |
     return found if same else None
 
 
-class _Read(NamedTuple):
-    """Where the answer for a parameter lies: at which number of an image, and its shape."""
+class _FitPlan(Plan):
+    """A plan that also knows where the normal equations are, and the degrees of freedom."""
 
-    name: str
-    at: int
-    shape: tuple[int, ...]
-
-
-class _Plan:
-    """A program with its memory, and where in it everything of a call belongs.
-
-    Attributes:
-        takes: places of columns, and which of the call's arrays each is.
-        targets: places of states that begin as (a part of) the start.
-        reads: where the answers are found.
-        normal: where the normal equations are, and the degrees of freedom.
-        patience: how many more runs may turn out to last too long.
-    """
-
-    def __init__(self, call: _Call, run: Finished, names: Mapping[str, int]) -> None:
-        job, built = run.job, run.built
-        assert job.rows is not None
-        self.job, self.built, self.options = job, built, run.options
-        self.begin = Control(run.control.max_epochs, run.control.seed)
-        first = job.bindings(built, job.first_state(run.begin))
-        rows = job.settings.batch_size or first.n_rows
-        runner: Any = built.runner
-        budget = max(1, int(MOST_OPERATIONS / (50 * rows)))
-        self.standing = StandingRun(runner, first, self.begin, budget)
-        self.fixed = first.fixed
-        self.code = _code_of(call.model)
-        self.parameters = list(job.start.names)
-        arrays = job.leaf_arrays()
-        self.names = list(arrays)
-        self.shapes = [a.shape for a in arrays.values()]
-        self.scalar = not any(self.shapes)
-        self.default = np.concatenate([a.reshape(-1) for a in arrays.values()])
-        self.columns = list(built.descent.data)
-        places = list(zip(self.standing.data, self.columns, strict=True))
-        self.takes = [(view, names[name]) for view, name in places]
-        self.positive = [(view, name == "sigma") for view, name in places if name in WEIGHTS]
-        self.targets = _targets(self.standing, run)
-        self.reads = _reads(self.standing, run, self.shapes)
-        self.normal = _equations(self.standing, run) if self.scalar else ()
-        self.patience = 2
-
-    def run(self, call: _Call) -> Fit | None:
-        """The fit, or None if it is not as plain as it seemed."""
-        for now, before in zip(_code_of(call.model), self.code, strict=True):
-            if now is not before:
-                return None
-        if not self.patience:
-            return None
-        begin = self._start(call.start)
-        if begin is None or not all(trace.unchanged() for trace in self.built.traces):
-            return None
-        if not self.standing.free.acquire(blocking=False):
-            return None
-        try:
-            return self._fit(call.arrays, begin)
-        finally:
-            self.standing.free.release()
-
-    def _start(self, start: Any) -> Array | None:
-        """The start as one vector, if it gives every parameter in the form of the plan."""
-        if start is None:
-            return self.default
-        if type(start) is not dict or len(start) != len(self.parameters):
-            return None
-        values = [start.get(name) for name in self.parameters]
-        if self.scalar:
-            for value in values:
-                if type(value) not in NUMBERS:
-                    return None
-            found = np.array(values, FLOAT)
-        else:
-            joined = _joined(values, self.shapes)
-            if joined is None:
-                return None
-            found = joined
-        return found if math.isfinite(found.dot(found)) else None
-
-    def _fit(self, arrays: Sequence[Array], begin: Array) -> Fit | None:
-        standing = self.standing
-        standing.reset()
-        for view, i in self.takes:
-            view[...] = arrays[i]
-        if not math.isfinite(standing.flat.dot(standing.flat)):
-            return None
-        for view, is_sigma in self.positive:
-            least = view.min()
-            if least < 0 or (least == 0 and (is_sigma or not view.any())):
-                return None
-        for view, part in self.targets:
-            view[...] = begin[part]
-        entered = time.perf_counter()
-        status = standing.run()
-        seconds = time.perf_counter() - entered
-        if status not in QUIET:
-            self.patience -= status == RUNNING
-            return None
-        left = Leftover(self, standing.image(), begin, seconds)
-        return Fit.later(left, left.params(), QUIET[status])
+    def __init__(self, model: Any, run: Finished, places: Mapping[str, int]) -> None:
+        super().__init__(model, run, places)
+        self.normal = _equations(self, run)
 
 
-def _code_of(model: Any) -> tuple[Any, ...]:
-    """What a function is made of, as far as it can be replaced."""
-    if type(model) is not FunctionType:
-        return ()
-    return model.__code__, model.__defaults__, model.__kwdefaults__
-
-
-def _joined(values: Sequence[Any], shapes: Sequence[tuple[int, ...]]) -> Array | None:
-    """Numbers and arrays as one vector, if all are floats of these shapes."""
-    parts = []
-    for value, shape in zip(values, shapes, strict=True):
-        if shape and type(value) is np.ndarray and value.dtype is FLOAT and value.shape == shape:
-            parts.append(value.reshape(-1))
-        elif not shape and type(value) in NUMBERS:
-            parts.append(np.array([value], FLOAT))
-        else:
-            return None
-    return np.concatenate(parts)
-
-
-def _targets(standing: StandingRun, run: Finished) -> list[tuple[Array, slice]]:
-    """The states that begin as the start, or a part of it; empty if one depends on it otherwise.
-
-    Found by the first states of two starts: what is equal for both does not depend on it.
-    """
-    rng = np.random.default_rng(0)
-    leaves = run.job.leaf_arrays()
-    probes = [
-        {n: np.asarray(rng.normal(size=a.shape)) for n, a in leaves.items()} for _ in range(2)
-    ]
-    states = [run.job.first_state(probe) for probe in probes]
-    vectors = [np.concatenate([a.reshape(-1) for a in probe.values()]) for probe in probes]
-    ends = np.cumsum([a.size for a in leaves.values()]).tolist()
-    parts = [slice(0, ends[-1])]
-    parts += [slice(e - a.size, e) for e, a in zip(ends, leaves.values(), strict=True)]
-    found = []
-    for name, view in zip(run.built.descent.state, standing.state, strict=True):
-        values = [np.asarray(state[name], view.dtype).reshape(-1) for state in states]
-        if values[0].tobytes() == values[1].tobytes():
-            continue
-        pairs = list(zip(vectors, values, strict=True))
-        own = [part for part in parts if all(np.array_equal(v[part], a) for v, a in pairs)]
-        if not own:
-            return []
-        found.append((view.reshape(-1), own[0]))
-    return found
-
-
-def _reads(
-    standing: StandingRun, run: Finished, shapes: Sequence[tuple[int, ...]]
-) -> list[_Read]:
-    """Where the answer lies; empty if it is no state, but worked out of several."""
-    names = list(run.built.descent.state)
-    begins = {name: standing.parts["state", i].begin // 8 for i, name in enumerate(names)}
-    leaves = list(run.job.leaf_arrays())
-    if "all parameters" in names:
-        rng = np.random.default_rng(0)
-        state = {n: rng.normal(size=v.shape) for n, v in zip(names, standing.state, strict=True)}
-        own = {n.removeprefix("method/"): a for n, a in state.items() if n.startswith("method/")}
-        answer = np.asarray(run.job.settings.optimizer.answer(state["all parameters"], own))
-        same = [n for n, a in state.items() if a.shape == answer.shape and (a == answer).all()]
-        if not same:
-            return []
-        sizes = [math.prod(shape) for shape in shapes]
-        begins |= {n: begins[same[0]] + sum(sizes[:i]) for i, n in enumerate(leaves)}
-    return [
-        _Read(name, begins[leaf], shape)
-        for name, leaf, shape in zip(run.job.start.names, leaves, shapes, strict=True)
-    ]
-
-
-def _equations(standing: StandingRun, run: Finished) -> tuple[int, ...]:
+def _equations(plan: Plan, run: Finished) -> tuple[int, ...]:
     """At which numbers of an image JᵀJ, Jᵀr and the loss are, and the degrees of freedom."""
+    if not plan.scalar:
+        return ()
     rows, residual = run.job.rows, run.built.descent.residual
     assert rows is not None
     target = rows.extra["target"]
@@ -369,36 +181,26 @@ def _equations(standing: StandingRun, run: Finished) -> tuple[int, ...]:
         return ()
     names = list(run.built.descent.state)
     places = [names.index(f"method/{name}") for name in ("jtj", "jtr", "loss")]
-    begins = [standing.parts["state", i].begin // 8 for i in places]
-    return (*begins, target.size - len(run.job.leaf_arrays()))
+    begins = [plan.standing.parts["state", i].begin // 8 for i in places]
+    return (*begins, target.size - len(plan.names))
 
 
-class Leftover:
-    """What a planned run left, of which the record is made when somebody looks."""
+class _Left:
+    """What a fit left, as its record asks for it."""
 
-    __slots__ = ("begin", "content", "plan", "seconds")
+    __slots__ = ("left",)
 
-    def __init__(self, plan: _Plan, content: bytes, begin: Array, seconds: float) -> None:
-        self.plan, self.content, self.begin, self.seconds = plan, content, begin, seconds
-
-    def params(self) -> dict[str, Any]:
-        """The answer in the form of the parameters."""
-        numbers = memoryview(self.content).cast("d")
-        found: dict[str, Any] = {}
-        for name, at, shape in self.plan.reads:
-            if shape:
-                found[name] = np.array(numbers[at : at + math.prod(shape)]).reshape(shape)
-            else:
-                found[name] = numbers[at]
-        return found
+    def __init__(self, left: Leftover) -> None:
+        self.left = left
 
     def covariance(self) -> list[list[float]] | None:
         """The covariance, row by row, where the last state of the method gives it."""
-        if not self.plan.normal:
+        plan: Any = self.left.plan
+        if not plan.normal:
             return None
-        jtj, jtr, loss, dof = self.plan.normal
-        p = len(self.plan.parameters)
-        numbers = memoryview(self.content).cast("d")
+        jtj, jtr, loss, dof = plan.normal
+        p = len(plan.parameters)
+        numbers = memoryview(self.left.content).cast("d")
         first, second = numbers[jtj : jtj + p * p].tolist(), numbers[jtr : jtr + p].tolist()
         return covariance_of(Normal(first, second, numbers[loss]), dof)
 
@@ -408,30 +210,8 @@ class Leftover:
         if rows is None:
             return None
         errors = [math.sqrt(row[i]) for i, row in enumerate(rows)]
-        return dict(zip(self.plan.parameters, errors, strict=True))
+        return dict(zip(self.left.plan.parameters, errors, strict=True))
 
     def parts(self) -> tuple[Remains, dict[str, Any]]:
         """Everything that the long way would have said."""
-        plan, image = self.plan, Image(self.plan.standing, self.content)
-        data = {n: image.array("data", i).copy() for i, n in enumerate(plan.columns)}
-        old = plan.job.rows
-        assert old is not None
-        columns = {name: data[column_key(name)] for name in old.columns}
-        rows = Rows(columns, {name: data[name] for name in old.extra}, old.n_rows, 0)
-        begin, at = {}, 0
-        for leaf, shape in zip(plan.names, plan.shapes, strict=True):
-            size = math.prod(shape)
-            begin[leaf], at = self.begin[at : at + size].reshape(shape), at + size
-        problem = replace(plan.job.problem, columns=columns, y=rows.extra["target"])
-        start = plan.job.start._replace(arrays=begin)
-        job = replace(plan.job, problem=problem, start=start, rows=rows, notes=[*plan.job.notes])
-        states = [image.array("state", i).copy() for i in range(len(plan.standing.state))]
-        control = image.control(plan.begin)
-        course = Course(plan.built.descent.records)
-        course.take(control)
-        run = Finished(
-            job, plan.built, False, plan.options, rows, begin, control, course, rows,
-            Bindings(states, list(data.values()), plan.fixed, rows.n_rows),
-            Ending(control.status, "", self.seconds),
-        )  # fmt: skip
-        return parts_of(run)
+        return parts_of(self.left.finished())

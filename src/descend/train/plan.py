@@ -1,0 +1,285 @@
+"""A run that is made again with other numbers: its program, and where in it everything belongs.
+
+`fit` and `minimize` keep such plans, each under all that decides it; `train/again.py` says which.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from types import FunctionType
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from descend.compile.program import NativeProgram
+from descend.compile.standing_run import Image, StandingRun
+from descend.graph.program import RUNNING, Bindings, Control
+from descend.pipeline import column_key
+from descend.trace.formula import Formula
+from descend.train.course import Course
+from descend.train.finish import QUIET, Finished
+from descend.train.indices import has_checks
+from descend.train.rows import Rows
+from descend.train.run import Ending
+
+__all__ = ["FLOAT", "Leftover", "Plan", "can_be_planned"]
+
+MOST_BYTES = 1 << 20
+MOST_OPERATIONS = 1e7  # some milliseconds: what lasts longer need not save what it costs besides
+FLOAT = np.dtype(np.float64)
+NUMBERS = (float, int, np.float64)
+WEIGHTS = ("sigma", "sample_weight")
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+def can_be_planned(model: Any, run: Finished) -> bool:
+    """Whether nothing about a finished run asks for more than arrays, a start and the program."""
+    job, built = run.job, run.built
+    numbers = [*job.start.arrays.values(), *(job.rows.all().values() if job.rows else ())]
+    return (
+        type(model) in (FunctionType, str, Formula)
+        and isinstance(built.runner, NativeProgram)
+        and job.key() is not None
+        and all(trace.is_pure_capture for trace in built.traces)
+        and not job.settings.has_own_functions()
+        and not job.settings.rules.keep_best
+        and not job.start.missing
+        and all(len(own) == 1 for own in job.start.names.values())
+        and all(a.dtype is FLOAT for a in numbers)
+        and sum(a.nbytes for a in numbers) <= MOST_BYTES
+        and run.control.status in QUIET
+        and not has_checks(built)
+    )
+
+
+class _Read(NamedTuple):
+    """Where the answer for a parameter lies: at which number of an image, and its shape."""
+
+    name: str
+    at: int
+    shape: tuple[int, ...]
+
+
+class Plan:
+    """A program with its memory, and where in it everything of a call belongs.
+
+    Args:
+        places: column of the program → which of a call's arrays it is.
+
+    Attributes:
+        takes: places of columns, and which of the call's arrays each is.
+        targets: places of states that begin as (a part of) the start.
+        reads: where the answers are found.
+        patience: how many more runs may turn out to last too long.
+    """
+
+    def __init__(self, model: Any, run: Finished, places: Mapping[str, int]) -> None:
+        job, built = run.job, run.built
+        self.job, self.built, self.options = job, built, run.options
+        self.control = Control(run.control.max_epochs, run.control.seed)
+        first = job.bindings(built, job.first_state(run.begin))
+        rows = job.settings.batch_size or first.n_rows
+        runner: Any = built.runner
+        budget = max(1, int(MOST_OPERATIONS / (50 * rows)))
+        self.standing = StandingRun(runner, first, self.control, budget)
+        self.fixed = first.fixed
+        self.code = _code_of(model)
+        self.parameters = list(job.start.names)
+        arrays = job.leaf_arrays()
+        self.names = list(arrays)
+        self.shapes = [a.shape for a in arrays.values()]
+        self.scalar = not any(self.shapes)
+        self.default = np.concatenate([a.reshape(-1) for a in arrays.values()])
+        self.columns = list(built.descent.data)
+        views = list(zip(self.standing.data, self.columns, strict=True))
+        self.takes = [(view, places[name]) for view, name in views]
+        self.positive = [(view, name == "sigma") for view, name in views if name in WEIGHTS]
+        self.targets = _targets(self.standing, run)
+        self.reads = _reads(self.standing, run, self.shapes)
+        self.patience = 2
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether start and answer have their places."""
+        return bool(self.targets and self.reads)
+
+    def run(self, model: Any, arrays: Sequence[Array], values: Sequence[Any]) -> Leftover | None:
+        """Run from these values of the parameters, or None where it is not as plain as it seemed.
+
+        Args:
+            arrays: of the shapes of the plan.
+            values: numbers and arrays, one a parameter; none for those that were planned with.
+        """
+        for now, before in zip(_code_of(model), self.code, strict=True):
+            if now is not before:
+                return None
+        begin = self._begin(values) if values else self.default
+        if begin is None or not self.patience:
+            return None
+        if not all(trace.unchanged() for trace in self.built.traces):
+            return None
+        if not self.standing.free.acquire(blocking=False):
+            return None
+        try:
+            return self._run(arrays, begin)
+        finally:
+            self.standing.free.release()
+
+    def _begin(self, values: Sequence[Any]) -> Array | None:
+        """The start as one vector, if every value has the form of the plan and is finite."""
+        if self.scalar:
+            for value in values:
+                if type(value) not in NUMBERS:
+                    return None
+            found: Array | None = np.array(values, FLOAT)
+        else:
+            found = _joined(values, self.shapes)
+        return found if found is not None and math.isfinite(found.dot(found)) else None
+
+    def _run(self, arrays: Sequence[Array], begin: Array) -> Leftover | None:
+        standing = self.standing
+        standing.reset()
+        for view, i in self.takes:
+            view[...] = arrays[i]
+        if not math.isfinite(standing.flat.dot(standing.flat)):
+            return None
+        for view, is_sigma in self.positive:
+            least = view.min()
+            if least < 0 or (least == 0 and (is_sigma or not view.any())):
+                return None
+        for view, part in self.targets:
+            view[...] = begin[part]
+        entered = time.perf_counter()
+        status = standing.run()
+        seconds = time.perf_counter() - entered
+        if status not in QUIET:
+            self.patience -= status == RUNNING
+            return None
+        return Leftover(self, standing.image(), begin, seconds, status)
+
+
+def _code_of(model: Any) -> tuple[Any, ...]:
+    """What a function is made of, as far as it can be replaced."""
+    if type(model) is not FunctionType:
+        return ()
+    return model.__code__, model.__defaults__, model.__kwdefaults__
+
+
+def _joined(values: Sequence[Any], shapes: Sequence[tuple[int, ...]]) -> Array | None:
+    """Numbers and arrays as one vector, if all are floats of these shapes."""
+    parts = []
+    for value, shape in zip(values, shapes, strict=True):
+        if shape and type(value) is list and len(shape) == 1:
+            if len(value) != shape[0] or any(type(v) not in NUMBERS for v in value):
+                return None
+            parts.append(np.array(value, FLOAT))
+        elif shape and type(value) is np.ndarray and value.dtype is FLOAT and value.shape == shape:
+            parts.append(value.reshape(-1))
+        elif not shape and type(value) in NUMBERS:
+            parts.append(np.array([value], FLOAT))
+        else:
+            return None
+    return np.concatenate(parts)
+
+
+def _targets(standing: StandingRun, run: Finished) -> list[tuple[Array, slice]]:
+    """The states that begin as the start, or a part of it; empty if one depends on it otherwise.
+
+    Found by the first states of two starts: what is equal for both does not depend on it.
+    """
+    rng = np.random.default_rng(0)
+    leaves = run.job.leaf_arrays()
+    probes = [
+        {n: np.asarray(rng.normal(size=a.shape)) for n, a in leaves.items()} for _ in range(2)
+    ]
+    states = [run.job.first_state(probe) for probe in probes]
+    vectors = [np.concatenate([a.reshape(-1) for a in probe.values()]) for probe in probes]
+    ends = np.cumsum([a.size for a in leaves.values()]).tolist()
+    parts = [slice(0, ends[-1])]
+    parts += [slice(e - a.size, e) for e, a in zip(ends, leaves.values(), strict=True)]
+    found = []
+    for name, view in zip(run.built.descent.state, standing.state, strict=True):
+        values = [np.asarray(state[name], view.dtype).reshape(-1) for state in states]
+        if values[0].tobytes() == values[1].tobytes():
+            continue
+        pairs = list(zip(vectors, values, strict=True))
+        own = [part for part in parts if all(np.array_equal(v[part], a) for v, a in pairs)]
+        if not own:
+            return []
+        found.append((view.reshape(-1), own[0]))
+    return found
+
+
+def _reads(
+    standing: StandingRun, run: Finished, shapes: Sequence[tuple[int, ...]]
+) -> list[_Read]:
+    """Where the answer lies; empty if it is no state, but worked out of several."""
+    names = list(run.built.descent.state)
+    begins = {name: standing.parts["state", i].begin // 8 for i, name in enumerate(names)}
+    leaves = list(run.job.leaf_arrays())
+    if "all parameters" in names:
+        rng = np.random.default_rng(0)
+        state = {n: rng.normal(size=v.shape) for n, v in zip(names, standing.state, strict=True)}
+        own = {n.removeprefix("method/"): a for n, a in state.items() if n.startswith("method/")}
+        answer = np.asarray(run.job.settings.optimizer.answer(state["all parameters"], own))
+        same = [n for n, a in state.items() if a.shape == answer.shape and (a == answer).all()]
+        if not same:
+            return []
+        sizes = [math.prod(shape) for shape in shapes]
+        begins |= {n: begins[same[0]] + sum(sizes[:i]) for i, n in enumerate(leaves)}
+    return [
+        _Read(name, begins[leaf], shape)
+        for name, leaf, shape in zip(run.job.start.names, leaves, shapes, strict=True)
+    ]
+
+
+class Leftover(NamedTuple):
+    """What a planned run left, of which a record can be made when somebody looks."""
+
+    plan: Plan
+    content: bytes
+    begin: Array
+    seconds: float
+    code: int
+
+    def params(self) -> dict[str, Any]:
+        """The answer in the form of the parameters."""
+        numbers = memoryview(self.content).cast("d")
+        found: dict[str, Any] = {}
+        for name, at, shape in self.plan.reads:
+            if shape:
+                found[name] = np.array(numbers[at : at + math.prod(shape)]).reshape(shape)
+            else:
+                found[name] = numbers[at]
+        return found
+
+    def finished(self) -> Finished:
+        """The run as the long way would have left it."""
+        plan, image = self.plan, Image(self.plan.standing, self.content)
+        data = {n: image.array("data", i).copy() for i, n in enumerate(plan.columns)}
+        begin, at = {}, 0
+        for leaf, shape in zip(plan.names, plan.shapes, strict=True):
+            size = math.prod(shape)
+            begin[leaf], at = self.begin[at : at + size].reshape(shape), at + size
+        job = replace(
+            plan.job, start=plan.job.start._replace(arrays=begin), notes=[*plan.job.notes]
+        )
+        rows, old = None, plan.job.rows
+        if old is not None:
+            columns = {name: data[column_key(name)] for name in old.columns}
+            rows = Rows(columns, {name: data[name] for name in old.extra}, old.n_rows, 0)
+            problem = replace(job.problem, columns=columns, y=rows.extra["target"])
+            job = replace(job, problem=problem, rows=rows)
+        states = [image.array("state", i).copy() for i in range(len(plan.standing.state))]
+        control = image.control(plan.control)
+        course = Course(plan.built.descent.records)
+        course.take(control)
+        return Finished(
+            job, plan.built, False, plan.options, rows, begin, control, course, rows,
+            Bindings(states, list(data.values()), plan.fixed, 1 if rows is None else rows.n_rows),
+            Ending(control.status, "", self.seconds),
+        )  # fmt: skip
