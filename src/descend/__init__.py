@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         UsageError,
     )
     from descend.functions import (
+        black_box,
         check_grad,
         custom_derivative,
         grad,
@@ -73,7 +74,7 @@ _HOMES = {
         "TraceError UsageError"
     ),
     "functions": (
-        "check_grad custom_derivative grad hessian hvp jacobian jvp scan stop_gradient "
+        "black_box check_grad custom_derivative grad hessian hvp jacobian jvp scan stop_gradient "
         "value_and_grad vjp"
     ),
     "methods.base": "Optimizer",
@@ -100,13 +101,14 @@ _NAMES = {name: home for home, names in _HOMES.items() for name in names.split()
 
 __all__ = [
     "BFGS", "L1", "L2", "SGD", "AbsoluteError", "Adagrad", "Adam", "AdamW", "Arctan",
-    "BinaryCrossEntropy", "Cauchy", "CrossEntropy", "DataError", "DescendError", "DescendWarning", "DivergedWarning", "Fit",
-    "FormulaError", "GaussianNLL", "Hinge", "Huber", "KLDivergence", "LevenbergMarquardt",
-    "LogCosh", "Loss", "ManyFits", "NotCoveredError", "Optimizer", "Penalty", "Poisson", "Quantile", "RMSprop",
-    "RobustLoss", "Schedule", "SoftL1", "SquaredError", "TraceError", "Tukey", "UsageError", "check_grad", "clip_norm",
-    "clip_value", "constant", "cosine", "custom_derivative", "explain", "exponential", "fit", "fit_many",
-    "grad", "hessian", "hvp", "jacobian", "jvp", "load", "maximize", "minimize", "scan", "step",
-    "stop_gradient", "value_and_grad", "vjp", "warmup",
+    "BinaryCrossEntropy", "Cauchy", "CrossEntropy", "DataError", "DescendError",
+    "DescendWarning", "DivergedWarning", "Fit", "FormulaError", "GaussianNLL", "Hinge", "Huber",
+    "KLDivergence", "LevenbergMarquardt", "LogCosh", "Loss", "ManyFits", "NotCoveredError",
+    "Optimizer", "Penalty", "Poisson", "Quantile", "RMSprop", "RobustLoss", "Schedule",
+    "SoftL1", "SquaredError", "TraceError", "Tukey", "UsageError", "black_box", "check_grad",
+    "clip_norm", "clip_value", "constant", "cosine", "custom_derivative", "explain",
+    "exponential", "fit", "fit_many", "grad", "hessian", "hvp", "jacobian", "jvp", "load",
+    "maximize", "minimize", "scan", "step", "stop_gradient", "value_and_grad", "vjp", "warmup",
 ]  # fmt: skip
 
 

@@ -21,11 +21,13 @@ from descend.differentiate.rules import CustomDerivative
 from descend.errors import UsageError
 from descend.graph.node import Node
 from descend.plans import Planner, planner_of, pulled_back, runner
+from descend.trace.black_box import BlackBox
 from descend.trace.context import current
 from descend.trace.tree import flatten
 
 __all__ = [
     "GradientCheck",
+    "black_box",
     "check_grad",
     "custom_derivative",
     "grad",
@@ -220,6 +222,42 @@ def custom_derivative(function: Function) -> CustomDerivative:
     np.float64(10.0)
     """
     return CustomDerivative(function)
+
+
+def black_box(
+    function: Function,
+    *,
+    shape: Any = None,
+    step: float | None = None,
+    elementwise: bool = False,
+) -> BlackBox:
+    """A function for use in models of which nothing is known but its values.
+
+    It may be anything that takes numbers and arrays: a simulation, an integrator, a library's
+    code. A model that uses one runs on the interpreter, and the report says so. Its derivatives
+    are central differences: an element x is moved by h = s·|x| to both sides (by s where x is 0),
+    with s = 6.1e-6 for the first derivative, good to about 10 digits for a smooth function, and
+    1.2e-4 for the second, good to about 7. Each first derivative takes two calls per element of
+    what is differentiated.
+
+    Args:
+        function: takes numbers and arrays by position, as NumPy's own; returns an array.
+        shape: of the result: a tuple, or a function of the arguments' shapes; else it is their
+            common shape, as that of an elementwise function.
+        step: s for the first derivative, where values carry noise: about its cube root.
+        elementwise: whether each element of the result depends only on the elements of the
+            arguments at its place; then two calls serve all elements, the function receives
+            arguments of the result's shape, and batches of rows are possible.
+
+    Raises:
+        UsageError: the result has another shape; or it is differentiated more than twice.
+
+    >>> import math
+    >>> damped = black_box(lambda t, rate: math.exp(-rate * t))
+    >>> round(float(grad(lambda rate: damped(2.0, rate))(0.5)), 8)
+    -0.73575888
+    """
+    return BlackBox(_function(function, "black_box"), shape, step, elementwise)
 
 
 def scan(

@@ -34,6 +34,7 @@ ELSEWHERE = {
     "row_count": "test_sources",
     SCAN.name: "tests/graph/test_scan.py",
     CUSTOM.name: "tests/differentiate/test_custom.py",
+    "black_box": "tests/differentiate/test_black_box.py",
     **dict.fromkeys(LINEAR_ALGEBRA, "tests/differentiate/test_linear_algebra.py"),
 }
 FLAT = {"argmax", "argmin", "argsort", "stop_gradient"}

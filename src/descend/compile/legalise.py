@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from descend.compile.evaluation import NotNative
 from descend.compile.lapack import LAPACK_RULES
 from descend.graph.elementwise import call, full_like, select
 from descend.graph.linear import broadcast
@@ -25,7 +26,12 @@ def _arg_extremum(node: Node, reduce: Callable[..., Node]) -> Node:
     return reduce_min(select(hit, position, full_like(position, 2**62)), (axis,))
 
 
+def _python_only(node: Node) -> Node:
+    raise NotNative(f"the black box {node.attrs['opaque'].name}")
+
+
 RULES: dict[str, Callable[[Node], Node]] = {
+    "black_box": _python_only,
     "argmax": lambda n: _arg_extremum(n, reduce_max),
     "argmin": lambda n: _arg_extremum(n, reduce_min),
     "stop_gradient": lambda n: n.args[0],

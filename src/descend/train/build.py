@@ -95,7 +95,7 @@ def make_runner(descent: Descent, engine: str, n_rows: int) -> tuple[Runner, str
         program = compile_program(descent.program)
         program.variant(n_rows)
     except NotNative as missing:
-        note = f"interpreted: there is no native code for {missing} yet"
+        note = f"interpreted: there is no native code for {missing}"
         return Interpreted(descent.program), "interpreted", note, 0.0
     seconds = time.perf_counter() - begin if program.was_compiled else 0.0
     return program, "native", "", seconds

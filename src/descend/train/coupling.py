@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from descend.graph.matrices import LINEAR_ALGEBRA
 from descend.graph.node import Dim, Node, postorder
 from descend.graph.source import IOTA, ROW_COUNT
 from descend.pipeline import Model
@@ -54,12 +55,13 @@ MIXING: Mapping[str, Callable[[Node, Dim], bool]] = {
     "put_add": _picked,
     "contract": _unpaired,
     "iota": _along("axis"),
+    "black_box": lambda node, _: not node.attrs["opaque"].elementwise,
 }
 """When operations that keep the axis of the rows mix them all the same."""
 
 APART = frozenset(
     ("broadcast", "reshape", "transpose", "slice", "pad", "concatenate", "set_slice", "sum")
-)
+) | frozenset(LINEAR_ALGEBRA)
 """Operations that cannot mix rows without losing their axis (or asking for their number)."""
 
 WORDS = {"iota": "it counts the rows", "row_count": "it uses the number of rows"}
