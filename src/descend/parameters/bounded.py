@@ -46,7 +46,8 @@ class Bounds:
 
     def _inputs(self, lower: str, upper: str, like: Node) -> Box:
         for name in (lower, upper):
-            self.inputs[name] = input_node(name, like.shape, like.dtype)
+            if name not in self.inputs:
+                self.inputs[name] = input_node(name, like.shape, like.dtype)
         return self.inputs[lower], self.inputs[upper]
 
     def pulls(self, gradients: Nodes, leaves: Nodes) -> Nodes:

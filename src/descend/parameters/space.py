@@ -149,7 +149,8 @@ class Space:
                 continue
             scale = self.scales.get(leaf)
             if scale is not None:
-                moved = to_scale(scale, array, *self.edges(leaf))
+                with np.errstate(all="ignore"):
+                    moved = to_scale(scale, array, *self.edges(leaf))
                 array = np.asarray(moved, array.dtype)
                 low, high = self.moved_edges(leaf, array.dtype)
                 array = np.asarray(np.clip(array, low, high), array.dtype)
@@ -162,7 +163,7 @@ class Space:
         for leaf, array in like.items():
             if self.varies(leaf):
                 found[leaf] = self._natural(leaf, moved[self.key(leaf)], array.dtype)
-        return {name: found[name] for name in self.completed(found)}
+        return self.completed(found)
 
     def _natural(self, leaf: str, u: Array, dtype: Any) -> Array:
         scale = self.scales.get(leaf)
@@ -188,8 +189,8 @@ class Space:
         for edge, inward in ((low, 1.0), (high, -1.0)):
             with np.errstate(all="ignore"):
                 u = np.where(np.asarray(edge) > 0, np.log(np.maximum(edge, 0.0)), -np.inf)
-            room = NUDGE * np.finfo(dtype).eps * np.maximum(1.0, np.abs(u))
-            ends.append(np.where(np.isfinite(u), u + inward * room, u))
+                room = NUDGE * np.finfo(dtype).eps * np.maximum(1.0, np.abs(u))
+                ends.append(np.where(np.isfinite(u), u + inward * room, u))
         return ends[0], ends[1]
 
     def inputs(self, arrays: Mapping[str, Array]) -> dict[str, Array]:

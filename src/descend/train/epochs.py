@@ -44,7 +44,9 @@ class EndOfEpoch:
         if own is not None:
             nothing_yet = call("eq", code, const(NOT_FINITE, np.int64))
             loss = select(nothing_yet, b.mean, cast(own, FLOAT))
-        o: dict[str, Any] = {"params": list(answers.values()), "code": code}
+        space = b.recipe.space
+        varied = {n: a for n, a in answers.items() if space is None or space.varies(n)}
+        o: dict[str, Any] = {"params": list(varied.values()), "code": code}
         o["loss"] = o["watched"] = b.records["loss"] = loss
         if self.validation is not None:
             o["watched"] = b.records["validation_loss"] = self.validation_loss(b, answers)
@@ -52,7 +54,7 @@ class EndOfEpoch:
         if rules.needs("gradient"):
             o["largest_gradient"] = _mean_gradient(b, "gradient" in rules.record)
         if rules.needs("previous"):
-            o["previous"] = _previous(b, answers)
+            o["previous"] = _previous(b, varied)
         if rules.keep_best:
             self.keep_best(b, o["watched"], answers)
         if "params" in rules.record:
@@ -95,7 +97,7 @@ class EndOfEpoch:
         epoch = call("add", b.index, 1.0)
         if self.validation is None and not b.pieces:
             epoch = b.index
-            for name, leaf in b.leaves.items():
+            for name, leaf in b.natural(b.leaves).items():
                 values[name] = b.put_state(f"judged value/{name}", leaf.shape, leaf.dtype)
                 b.new[f"judged value/{name}"] = leaf
         lowest = b.put_state("best loss")
@@ -119,9 +121,9 @@ def _method_state(b: Building, key: str) -> Nodes:
 def _answers(b: Building) -> Nodes:
     """The parameters that would be returned now, as leaves."""
     if not b.pieces:
-        return dict(b.leaves)
+        return dict(b.natural(b.leaves))
     vector = b.run(b.optimizer.answer, b.state["all parameters"], _method_state(b, "method"))
-    return dict(zip(b.leaves, pieces(vector, list(b.leaves.values())), strict=True))
+    return b.natural(dict(zip(b.leaves, pieces(vector, list(b.leaves.values())), strict=True)))
 
 
 def _method_code(b: Building) -> Node:
@@ -134,7 +136,7 @@ def _method_code(b: Building) -> Node:
         if status is None:
             return const(0, np.int64)
         codes.append(cast(as_node(status), np.int64))
-    code = codes[0]
+    code = codes[0] if codes else const(0, np.int64)
     for other in codes[1:]:
         code = call("min", code, other)
     return code
@@ -152,7 +154,7 @@ def _scheduled_rate(b: Building) -> None:
 def _mean_gradient(b: Building, record: bool) -> Node:
     """The largest component of the gradient, averaged over the epoch's rows."""
     largest = square = const(0.0)
-    for name, gradient in b.gradients.items():
+    for name, gradient in b.pulls().items():
         key = f"mean gradient/{name}"
         total = b.put_state(key, gradient.shape, gradient.dtype)
         share = broadcast_like(row_count(b.rows, gradient.dtype), gradient)

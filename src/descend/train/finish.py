@@ -113,15 +113,16 @@ class Finished:
         state, optimizer = self.state(), self.job.settings.optimizer
         if best and self.best_epoch() is not None:
             return {name: np.array(state[f"best value/{name}"]) for name in self.begin}
+        moved = self.job.moved(self.begin)
         if "all parameters" not in state:
-            return {name: np.array(state[name]) for name in self.begin}
+            return self.job.natural({name: np.array(state[name]) for name in moved})
         own = {n.removeprefix("method/"): a for n, a in state.items() if n.startswith("method/")}
         vector = np.asarray(optimizer.answer(state["all parameters"], own))
         found, at = {}, 0
-        for name, array in self.begin.items():
+        for name, array in moved.items():
             piece = vector[at : at + array.size].reshape(array.shape)
             found[name], at = piece.astype(array.dtype), at + array.size
-        return found
+        return self.job.natural(found)
 
     def trees(self, leaves: Mapping[str, Array]) -> dict[str, Any]:
         """Leaves as the user gave his parameters: numbers, arrays, trees."""

@@ -24,6 +24,7 @@ from descend.show.progress import Progress, Verbose
 from descend.trace.formula import Formula
 from descend.train.again import again, remember
 from descend.train.course import Course
+from descend.train.declared import Begun, begin, bonds_of, model_starts, settled
 from descend.train.explaining import METHOD, row_explainer, stepping
 from descend.train.finish import Finished, Moment, finish
 from descend.train.indices import check_indices, warn_of_indices
@@ -42,7 +43,6 @@ from descend.train.resume import resumed, seed_of
 from descend.train.rows import prepared_rows, split_rows
 from descend.train.run import Watch, drive
 from descend.train.scaling import Scaling, measured
-from descend.train.start import Start, given_start
 from descend.train.stopping import Rules
 
 __all__ = ["FitOptions", "fit"]
@@ -83,6 +83,9 @@ class FitOptions:
     starts: int = 1
     standardize: bool = False
     threads: int | None = None
+    fixed: Any = None
+    bounds: Any = None
+    ties: Any = None
     resume: Any = None
     callback: Callable[[Moment], Any] | None = None
     checkpoint: str | os.PathLike[str] | None = None
@@ -127,6 +130,7 @@ def fit(
     sigma: Any = None, absolute_sigma: bool = False, missing: Missing = "raise",
     constants: Any = None, params: Iterable[str] | None = None, penalty: Any = None,
     clip: Any = None, starts: int = 1, standardize: bool = False, threads: int | None = None,
+    fixed: Any = None, bounds: Any = None, ties: Any = None,
     resume: Any = None, callback: Callable[[Moment], Any] | None = None,
     checkpoint: str | os.PathLike[str] | None = None, progress: Progress | None = None,
     verbose: bool = False, record: Iterable[str] = (), engine: str = "native", **unknown: Any,
@@ -147,6 +151,9 @@ def fit(
         keep_best, validation_split: return the best parameters; hold back a share of the rows.
         sample_weight: multiplies each row's loss. sigma: standard deviations of y, in its unit if
             absolute_sigma, else relative (as in SciPy).
+        fixed: parameters that keep their start, `["a"]`, or have a value, `{"a": 3}`.
+        bounds: `{"a": (0, None)}`, or SciPy's pair of all lower and all upper bounds.
+        ties: parameters that are expressions of others, `{"b": "2*a"}`. See also `Parameter`.
         missing: `"drop"` leaves out rows with missing values. constants: arguments that are
             neither data nor parameters. params: parameters named nearly as a column is.
         penalty, clip: added to the loss, and a limit on gradients. starts: as many tries.
@@ -217,20 +224,24 @@ class _Fitting:
             self.seed = seed_of(options.resume, self.seed)
         self.rows, self.held = split_rows(rows, options.validation_split, self.seed)
         self.original = self.rows
-        self.start = self._start()
+        self.problem, self.start, space = self._start()
         settings, scaling = self._settings(), None
         if options.standardize:
             settings, scaling = self._standardize(settings)
         if options.start != "random":
             self.start = with_guesses(self.start, self.problem, self.rows)
-        self.job = Job(self.problem, settings, self.start, self.rows, self.held, scaling)
+        self.start = settled(self.start, space)
+        self.job = Job(
+            self.problem, settings, self.start, self.rows, self.held, scaling, space=space
+        )
         if scaling is not None:
             self.job.notes.append(scaling.note(self.problem.target))
 
-    def _start(self) -> Start:
-        o, p = self.options, self.problem
-        given = o.start if o.resume is None else o.resume
-        return given_start(p.parameters, given, p.defaults, p.columns)
+    def _start(self) -> Begun:
+        o = self.options
+        if o.resume is not None:
+            return begin(self.problem, o.resume, *bonds_of(o.resume, o.fixed, o.bounds, o.ties))
+        return begin(self.problem, o.start, o.fixed, o.bounds, o.ties)
 
     def _settings(self) -> Settings:
         o, n = self.options, self.rows.n_rows
@@ -324,7 +335,7 @@ def _read(model: Any, x: Any, y: Any, o: FitOptions) -> Problem:
     if isinstance(model, Model):
         return ready_problem(model, x, y, o.constants)
     if isinstance(model, str | Formula):
-        return formula_problem(model, x, y, o.start, o.params)
+        return formula_problem(model, x, y, model_starts(model, o), o.params)
     if not callable(model):
         raise UsageError(
             f"the model is a function or a formula, not {type(model).__name__}",

@@ -17,6 +17,7 @@ from descend.lean import dataclass
 from descend.methods.base import Optimizer
 from descend.methods.losses import Loss
 from descend.objective import WHITENING
+from descend.parameters.space import Space
 from descend.pipeline import Model, Recipe, Spec, descent, trace_model
 from descend.trace.indexing import WholeAsked
 from descend.train.build import Built, built_once, make_runner
@@ -76,7 +77,11 @@ class Settings:
 
 @dataclass
 class Job:
-    """A problem with its rows, its start and its settings; `build` and `bindings` make the run."""
+    """A problem with its rows, its start and its settings; `build` and `bindings` make the run.
+
+    Attributes:
+        space: which parameters are varied, and how; None for all as they are.
+    """
 
     problem: Problem
     settings: Settings
@@ -85,6 +90,7 @@ class Job:
     held: Rows | None = None
     scaling: Scaling | None = None
     notes: list[str] = field(default_factory=list)
+    space: Space | None = None
 
     @property
     def loss_factor(self) -> float:
@@ -105,6 +111,7 @@ class Job:
             self.problem.function, getattr(self.problem.function, "__code__", None),
             tuple(self.problem.constants.items()), specs, leaves,
             tuple(self.start.trees.items()), held, self.settings.structure(),
+            None if self.space is None else self.space.structure(),
         )  # fmt: skip
         try:
             hash(key)
@@ -270,6 +277,7 @@ class Job:
             clip=s.clip,
             plan=Plan(s.batch_size, s.shuffle),
             sign=s.sign,
+            space=self.space,
         )
 
     # --- the numbers
@@ -286,7 +294,19 @@ class Job:
         found: dict[str, Any] = {**self.numbers(), **built.descent.captured}
         if self.held is not None:
             found |= {f"validation.{name}": a for name, a in self.held.all().items()}
+        if self.space is not None:
+            found |= self.space.inputs(self.leaf_arrays())
         return found
+
+    def moved(self, leaves: Mapping[str, Array]) -> dict[str, Array]:
+        """What the method moves, by the names of its states."""
+        return dict(leaves) if self.space is None else self.space.moved(leaves)
+
+    def natural(self, moved: Mapping[str, Array]) -> dict[str, Array]:
+        """Every parameter where the method stands."""
+        if self.space is None:
+            return dict(moved)
+        return self.space.natural(moved, self.leaf_arrays())
 
     def first_state(self, leaves: Mapping[str, Array]) -> dict[str, Any]:
         """Every state before the first step."""
@@ -296,17 +316,19 @@ class Job:
         rules = first_state(self.settings.rules)
         found |= {f"stopping rule/{name}": value for name, value in rules.items()}
         for name, array in leaves.items():
-            found[name] = array
-            found[f"mean gradient/{name}"] = np.zeros_like(array)
             for prefix in ("previous", "judged", "best"):
                 found[f"{prefix} value/{name}"] = array
+        moved = self.moved(leaves)
+        for name, array in moved.items():
+            found[name] = array
+            found[f"mean gradient/{name}"] = np.zeros_like(array)
         if optimizer.scope == "vector":
-            dtype = np.result_type(*(a.dtype for a in leaves.values()))
-            vector = np.concatenate([a.reshape(-1) for a in leaves.values()]).astype(dtype)
+            dtype = np.result_type(*(a.dtype for a in moved.values()))
+            vector = np.concatenate([a.reshape(-1) for a in moved.values()]).astype(dtype)
             found["all parameters"] = vector
             found |= {f"method/{name}": v for name, v in optimizer.init(vector).items()}
         else:
-            for leaf, array in leaves.items():
+            for leaf, array in moved.items():
                 found |= {f"{leaf}/{name}": v for name, v in optimizer.init(array).items()}
         return found
 
@@ -339,19 +361,22 @@ class Job:
 
         Attempts after the first are drawn around the given values as well.
         """
-        leaves, missing = self.leaf_arrays(), self.start.missing
+        leaves, missing, space = self.leaf_arrays(), self.start.missing, self.space
         if not (missing or attempt):
             return leaves
         rng = np.random.default_rng([self.settings.seed, attempt])
         if attempt:
             given = {name: a for name, a in leaves.items() if name not in missing}
-            leaves |= {name: around(a, rng) for name, a in given.items()}
+            near = {name: around(a, rng) for name, a in given.items()}
+            if space is not None:
+                near = {n: space.inside(n, a) for n, a in near.items() if space.varies(n)}
+            leaves |= near
         if missing and random:
-            leaves |= draw(missing, rng)
+            leaves |= draw(missing, rng, space)
         elif missing:
             loss = self.loss_at(built, leaves)
-            leaves |= best_candidate(missing, self.settings.seed + attempt, loss)
-        return leaves
+            leaves |= best_candidate(missing, self.settings.seed + attempt, loss, space)
+        return leaves if space is None else space.completed(leaves)
 
     def loss_at(
         self, built: Built, leaves: Mapping[str, Array], most: int = MOST_ROWS_FOR_CANDIDATES
@@ -371,6 +396,8 @@ class Job:
         extents = {built.model.rows: count} if isinstance(built.model.rows, Dim) else {}
 
         def loss(changed: Mapping[str, Array]) -> float:
+            if self.space is not None:
+                changed = self.space.completed({**leaves, **changed})
             values = {**bound, **known, **{built.model.leaves[n]: a for n, a in changed.items()}}
             try:
                 (value,) = evaluate([made.objective], values, extents)

@@ -8,12 +8,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from descend.errors import UsageError, suggest
+from descend.parameters.space import Space
 from descend.trace.tree import Tree, flatten, leaf_names
 
 __all__ = [
     "CANDIDATES",
     "Start",
     "around",
+    "as_mapping",
     "best_candidate",
     "draw",
     "given_start",
@@ -50,6 +52,9 @@ def given_start(
 ) -> Start:
     """Read `start=`; what has none takes its default argument, or stays missing.
 
+    Args:
+        start: as the user gave it, or what `as_mapping` has made of it.
+
     Raises:
         UsageError: a name that is no parameter, integers in an array, values that are not finite.
 
@@ -57,7 +62,7 @@ def given_start(
     >>> s.arrays, s.missing, s.sources
     ({'a': array(1.), 'b': array(2.)}, ('c',), ('a given', 'b from its default'))
     """
-    values, origin = _as_mapping(start)
+    values, origin = start if isinstance(start, tuple) else as_mapping(start)
     for name in values:
         if name not in parameters:
             _refuse_name(str(name), parameters, set(data))
@@ -77,7 +82,8 @@ def given_start(
     return Start(arrays, order, {n: names[n] for n in parameters}, missing, given)
 
 
-def _as_mapping(start: Any) -> tuple[Mapping[str, Any], str]:
+def as_mapping(start: Any) -> tuple[Mapping[str, Any], str]:
+    """The values of `start=` by parameter, and where they come from, in words."""
     if start is None or (isinstance(start, str) and start == "random"):
         return {}, ""
     if isinstance(start, Mapping):
@@ -187,12 +193,25 @@ def leaf_array(name: str, value: Any) -> Array:
     return np.array(array)
 
 
-def draw(names: Iterable[str], rng: np.random.Generator) -> dict[str, Array]:
-    """Return one candidate: a number for each name, log-uniform in size, of either sign."""
+def draw(
+    names: Iterable[str], rng: np.random.Generator, space: Space | None = None
+) -> dict[str, Array]:
+    """Return one candidate: a number for each name, log-uniform in size, of either sign.
+
+    Where that is out of bounds it is a size from the only bound on, or uniform between both.
+    """
     found = {}
     for name in names:
         size = 10.0 ** rng.uniform(-DECADES, DECADES)
-        found[name] = np.array(size if rng.random() < 0.5 else -size)
+        value = size if rng.random() < 0.5 else -size
+        low, high = (-np.inf, np.inf) if space is None else space.edges(name)
+        if not low <= value <= high:
+            both = np.isfinite(low) and np.isfinite(high)
+            value = low + (high - low) * rng.random() if both else low + size
+            value = high - size if np.isinf(low) else value
+        if space is not None and space.scales.get(name) == "log":
+            value = abs(value)
+        found[name] = np.array(float(value))
     return found
 
 
@@ -204,16 +223,18 @@ def around(array: Array, rng: np.random.Generator) -> Array:
 
 
 def best_candidate(
-    missing: Sequence[str], seed: int, loss: Callable[[Mapping[str, Array]], float]
-) -> dict[str, Array]:
+    missing: Sequence[str], seed: int, loss: Callable[[Mapping[str, Array]], float],
+    space: Space | None = None,
+) -> dict[str, Array]:  # fmt: skip
     """Return the best of 32 candidates by the loss; the first is one for every parameter.
 
     >>> best_candidate(["a"], 0, lambda c: abs(float(c["a"]) - 1.0))
     {'a': array(1.)}
     """
     rng = np.random.default_rng(seed)
-    candidates = [{name: np.array(1.0) for name in missing}]
-    candidates += [draw(missing, rng) for _ in range(CANDIDATES - 1)]
+    ones = {name: np.array(1.0) for name in missing}
+    candidates = [ones if space is None else {n: space.inside(n, a) for n, a in ones.items()}]
+    candidates += [draw(missing, rng, space) for _ in range(CANDIDATES - 1)]
     losses = [loss(candidate) for candidate in candidates]
     ranked = [value if np.isfinite(value) else np.inf for value in losses]
     return candidates[int(np.argmin(ranked))]
