@@ -413,13 +413,13 @@ class Building:
             along = tangents(direction)
             (first,) = forward([self.residual], leaves, along)
             (second,) = forward([first], leaves, along)
-            sums = _joined(reverse([self.residual], [second], leaves), dtype)
+            sums = joined(reverse([self.residual], [second], leaves), dtype)
             share = entries(self.residual, self.rows)
             return wrap(call("div", sums, broadcast_like(cast(share, dtype), sums)))
 
         def hvp(direction: Any) -> Any:
             found = forward(list(self.gradients.values()), leaves, tangents(direction))
-            return wrap(_joined(found, dtype))
+            return wrap(joined(found, dtype))
 
         if self.equations:
             return {} if self.residual is None else {"jt_rvv": jt_rvv}
