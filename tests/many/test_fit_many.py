@@ -1,0 +1,328 @@
+"""Many fits: each is what `fit` makes of it, whatever stands beside it."""
+
+import os
+import signal
+
+import numpy as np
+import pytest
+
+import descend
+from descend.errors import DataError, UsageError
+from descend.train.many_results import OUTCOMES
+
+X = np.linspace(0.0, 4.0, 50)
+
+
+def decay(x, a, k, c):
+    return a * np.exp(-k * x) + c
+
+
+def decays(fits, seed=0, noise=0.05):
+    rng = np.random.default_rng(seed)
+    a, k, c = (rng.uniform(*ends, (fits, 1)) for ends in ((1, 3), (0.5, 2), (-1, 1)))
+    return decay(X, a, k, c) + noise * rng.normal(size=(fits, 50))
+
+
+START = {"a": 1.0, "k": 1.0, "c": 0.0}
+
+
+def agree(fits, number, single, digits=1e-9):
+    """One of many fits is the single fit: parameters to 1e-9 of their errors or themselves."""
+    one = fits[number]
+    assert one.success and single.success
+    for name, value in single.params.items():
+        np.testing.assert_allclose(one.params[name], value, rtol=digits, atol=digits)
+        np.testing.assert_allclose(one.stderr[name], single.stderr[name], rtol=1e-6)
+    np.testing.assert_allclose(one.chi2, single.chi2, rtol=1e-9)
+    assert one.dof == single.dof
+
+
+def same_bits(a, b, which=slice(None)):
+    for left, right in ((a.params, b.params), (a.stderr, b.stderr)):
+        for name in left:
+            np.testing.assert_array_equal(left[name][which], right[name][which])
+    for name in ("status", "iterations", "loss", "chi2", "dof"):
+        np.testing.assert_array_equal(getattr(a, name)[which], getattr(b, name)[which])
+
+
+def test_each_fit_is_what_fit_makes_of_it():
+    y = decays(23)
+    fits = descend.fit_many(decay, X, y, start=START)
+    assert len(fits) == 23 and fits.success.all()
+    for number in (0, 7, 22):
+        agree(fits, number, descend.fit(decay, X, y[number], start=START))
+
+
+def test_each_fit_is_what_scipy_finds():
+    from scipy.optimize import curve_fit
+
+    y = decays(5, seed=3)
+    sigma = np.linspace(0.5, 1.5, 50)
+    fits = descend.fit_many(decay, X, y, start=START, sigma=sigma, covariance=True)
+    for number in range(5):
+        found, covariance = curve_fit(
+            decay, X, y[number], p0=[1, 1, 0], sigma=sigma, ftol=1e-13, xtol=1e-13, gtol=1e-13
+        )
+        np.testing.assert_allclose([fits.params[n][number] for n in "akc"], found, rtol=1e-6)
+        np.testing.assert_allclose(fits.covariance[number], covariance, rtol=1e-5)
+
+
+@pytest.mark.parametrize("threads", [2, 3])
+def test_threads_do_not_change_a_bit(threads):
+    y = decays(700)
+    same_bits(
+        descend.fit_many(decay, X, y, start=START, threads=1),
+        descend.fit_many(decay, X, y, start=START, threads=threads),
+    )
+
+
+def test_neighbours_do_not_change_a_bit():
+    y = decays(40)
+    alone = descend.fit_many(decay, X, y, start=START)
+    shuffled = np.random.default_rng(1).permutation(40)
+    moved = descend.fit_many(decay, X, y[shuffled], start=START)
+    back = np.argsort(shuffled)
+    for name in "akc":
+        np.testing.assert_array_equal(moved.params[name][back], alone.params[name])
+        np.testing.assert_array_equal(moved.stderr[name][back], alone.stderr[name])
+
+
+def test_a_bad_fit_is_told_and_spoils_none():
+    y = decays(30)
+    sound = descend.fit_many(decay, X, y, start=START)
+    y[3, 10] = np.nan
+    y[4] = np.inf
+    y[5] = 0.0
+    y[6] = 1e300
+    fits = descend.fit_many(decay, X, y, start=START)
+    others = np.setdiff1d(np.arange(30), [3, 4, 5, 6])
+    same_bits(fits, sound, others)
+    assert [fits[i].status for i in (3, 4, 5)] == ["bad_data", "bad_data", "singular"]
+    assert not fits.success[[3, 4, 5, 6]].any()
+    assert np.isnan(fits.stderr["a"][[3, 4, 5, 6]]).all() and np.isnan(fits.chi2[3])
+    assert fits.message(3) == "its data hold values that are missing or not finite"
+    assert fits.where("bad_data").tolist() == [3, 4]
+
+
+def test_unequal_datasets():
+    y = decays(8)
+    lengths = [50, 31, 7, 50, 12, 2, 33, 4]
+    datasets = [(X[:n], y[i, :n]) for i, n in enumerate(lengths)]
+    fits = descend.fit_many(decay, datasets, start=START)
+    assert fits.dof.tolist() == [n - 3 for n in lengths]
+    assert fits[5].status == "too_few_points"
+    for number in (0, 1, 2, 6):
+        agree(fits, number, descend.fit(decay, *datasets[number], start=START))
+    whole = descend.fit_many(decay, X, y, start=START)
+    for number in (0, 3):
+        for name in "akc":
+            assert fits.params[name][number] == whole.params[name][number]
+
+
+def test_points_that_are_missing():
+    y = decays(6)
+    y[1, 4] = np.nan
+    y[2, [0, 17, 49]] = np.nan
+    dropped = descend.fit_many(decay, X, y, start=START, missing="drop")
+    assert dropped.dof.tolist() == [47, 46, 44, 47, 47, 47] and dropped.success.all()
+    agree(dropped, 2, descend.fit(decay, X, y[2], start=START, missing="drop"))
+    skipped = descend.fit_many(decay, X, y, start=START)
+    assert skipped.counts() == {"ftol": 4, "bad_data": 2}
+    with pytest.raises(DataError, match="target of fit 1 is not finite in point 4"):
+        descend.fit_many(decay, X, y, start=START, missing="raise")
+
+
+@pytest.mark.parametrize("form", ["points", "fits", "both"])
+@pytest.mark.parametrize("absolute", [False, True])
+def test_sigma(form, absolute):
+    y = decays(5)
+    rng = np.random.default_rng(2)
+    shape = {"points": (50,), "fits": (5, 1), "both": (5, 50)}[form]
+    sigma = rng.uniform(0.02, 0.1, shape)
+    fits = descend.fit_many(decay, X, y, start=START, sigma=sigma, absolute_sigma=absolute)
+    own = np.broadcast_to(sigma, (5, 50))[3]
+    agree(
+        fits, 3, descend.fit(decay, X, y[3], start=START, sigma=own, absolute_sigma=absolute)
+    )
+
+
+def test_each_fit_has_its_own_x_and_start():
+    rng = np.random.default_rng(5)
+    x = np.sort(rng.uniform(0, 4, (9, 40)), axis=1)
+    k = np.linspace(0.5, 2, 9)
+    y = decay(x, 2.0, k[:, None], 0.5)
+    fits = descend.fit_many(decay, x, y, start={"a": 1.0, "k": k + 0.1, "c": np.zeros(9)})
+    np.testing.assert_allclose(fits.params["k"], k, rtol=1e-9)
+    np.testing.assert_allclose(fits.params["a"], 2.0, rtol=1e-9)
+
+
+def test_arrays_of_parameters_and_several_inputs():
+    rng = np.random.default_rng(6)
+    u, v = rng.normal(size=(2, 30))
+
+    def plane(u, v, w, b):
+        return w[0] * u + w[1] * v + w[2] * u * v + b
+
+    w = rng.normal(size=(7, 3))
+    y = np.stack([plane(u, v, each, 0.25) for each in w])
+    for start in (np.zeros(3), np.zeros((7, 3))):
+        fits = descend.fit_many(plane, (u, v), y, start={"w": start, "b": 0.0})
+        assert fits.params["w"].shape == fits.stderr["w"].shape == (7, 3)
+        np.testing.assert_allclose(fits.params["w"], w, atol=1e-12)
+    named = descend.fit_many(plane, {"u": u, "v": v}, y, start={"w": np.zeros(3), "b": 0.0})
+    np.testing.assert_array_equal(named.params["w"], fits.params["w"])
+
+
+def test_more_parameters_than_fit_in_registers():
+    def peaks(x, base, h, m, s):
+        return base + np.sum(h * np.exp(-(((x[:, None] - m) / s) ** 2)), axis=1)
+
+    rng = np.random.default_rng(8)
+    x = np.linspace(0, 10, 120)
+    true = {"base": 1.0, "h": np.array([2.0, 3.0]), "m": np.array([3.0, 6.5]), "s": np.ones(2)}
+    y = peaks(x, **true) + 0.02 * rng.normal(size=(6, 120))
+    start = {"base": 0.5, "h": np.ones(2), "m": np.array([2.5, 7.0]), "s": np.full(2, 1.5)}
+    fits = descend.fit_many(peaks, x, y, start=start)
+    agree(fits, 4, descend.fit(peaks, x, y[4], start=start))
+
+
+def test_a_model_that_looks_up_and_one_that_sums_up():
+    table = np.linspace(1, 2, 20) ** 2
+    x = np.arange(20.0)
+    y = np.array([[1.0], [2.0], [3.0]]) * np.cumsum(table) + 0.5
+
+    def summed(x, a, b):
+        return a * np.cumsum(table) + b + 0 * x
+
+    def looked_up(i, a, b):
+        return a * np.take(table, i.astype(int)) + b
+
+    first = descend.fit_many(summed, x, y, start={"a": 1.0, "b": 0.0})
+    np.testing.assert_allclose(first.params["a"], [1, 2, 3], rtol=1e-9)
+    second = descend.fit_many(
+        looked_up, x, y[:, :1] * table + 0.5, start={"a": 1.0, "b": 0.0}
+    )
+    np.testing.assert_allclose(second.params["b"], 0.5, rtol=1e-9)
+
+
+def test_the_number_of_rows_is_each_fits_own():
+    """A number that the program works with is each fit's; one that Python asks for is one."""
+
+    def scaled(x, a):
+        return a * x / len(x)
+
+    def weighted(x, a):
+        return a * np.array([x[i] * i for i in range(len(x))])
+
+    datasets = [(X[:n], 2.0 * X[:n] / n) for n in (50, 10)]
+    fits = descend.fit_many(scaled, datasets, start={"a": 0.5})
+    np.testing.assert_allclose(fits.params["a"], [2, 2], rtol=1e-12)
+    y = np.array([[1.0], [2.0]]) * X[:6] * np.arange(6)
+    fits = descend.fit_many(weighted, X[:6], y, start={"a": 0.5})
+    np.testing.assert_allclose(fits.params["a"], [1, 2], rtol=1e-12)
+    with pytest.raises(UsageError, match="the fits have 5 to 6 points"):
+        descend.fit_many(weighted, [(X[:6], X[:6]), (X[:5], X[:5])], start={"a": 0.5})
+
+
+def test_hard_starts_are_left_to_the_full_method():
+    """Two starts far off for the lean method's few steps; both end where `fit` ends."""
+    y = np.tile(decay(X, 2.0, 1.0, 0.5), (3, 1)) + 0.01 * np.sin(7 * X)
+    start = {"a": np.array([1.0, 500.0, 1e-3]), "k": np.array([1.0, 60.0, 1e-3]), "c": 0.0}
+    fits = descend.fit_many(decay, X, y, start=start)
+    single = descend.fit(decay, X, y[0], start=START)
+    for number in np.flatnonzero(fits.success):
+        assert fits.loss[number] >= single.loss * (1 - 1e-9)
+    agree(fits, 0, single)
+
+
+@pytest.mark.parametrize(("loss", "optimizer"), [("huber(0.1)", None), ("mse", "lm")])
+def test_other_losses_and_methods(loss, optimizer):
+    y = decays(4)
+    fits = descend.fit_many(decay, X, y, start=START, loss=loss, optimizer=optimizer)
+    for number in range(4):
+        single = descend.fit(decay, X, y[number], start=START, loss=loss)
+        for name in "akc":
+            np.testing.assert_allclose(fits.params[name][number], single.params[name], rtol=1e-5)
+
+
+def test_a_table_with_groups():
+    y = decays(3)
+    table = {
+        "x": np.tile(X, 3), "y": y.reshape(-1), "well": np.repeat(["C1", "A1", "B2"], 50)
+    }  # fmt: skip
+    order = np.random.default_rng(0).permutation(150)
+    mixed = {name: np.asarray(column)[order] for name, column in table.items()}
+    formula = "y = a*exp(-k*x) + c"
+    fits = descend.fit_many(formula, mixed, by="well", start=START)
+    whole = descend.fit_many(decay, X, y, start=START)
+    for number, key in enumerate(["C1", "A1", "B2"]):
+        at = fits.keys.tolist().index(key)
+        for name in "akc":
+            np.testing.assert_allclose(fits.params[name][at], whole.params[name][number], rtol=1e-9)
+    assert fits[0].key == mixed["well"][0]
+    with pytest.raises(DataError, match='no column "wel".*did you mean "well"'):
+        descend.fit_many(formula, table, by="wel", start=START)
+
+
+def test_interrupted_fits_are_kept():
+    class Pressed:
+        each_epoch = False
+
+        def start(self, total, unit="epoch"):
+            assert (total, unit) == (6000, "fit")
+
+        def update(self, epoch, loss, rows):
+            os.kill(os.getpid(), signal.SIGINT)
+
+        def close(self, message=""):
+            pass
+
+    y = decays(6000)
+    fits = descend.fit_many(decay, X, y, start=START, threads=1, progress=Pressed())
+    done = fits.status != 0
+    assert fits.interrupted and 0 < done.sum() < 6000
+    assert fits.success[done].all() and np.isnan(fits.params["a"][~done]).all()
+    assert fits.message(5999).startswith("not fitted")
+
+
+def test_results_as_columns_and_files(tmp_path):
+    import duckdb
+
+    y = decays(5)
+    y[2] = np.nan
+    fits = descend.fit_many(decay, X, y, start=START)
+    for name in ("fits.parquet", "fits.csv"):
+        fits.save(tmp_path / name)
+        read = duckdb.sql(f"SELECT * FROM '{tmp_path / name}'").fetchnumpy()
+        np.testing.assert_array_equal(read["a"][[0, 1, 3, 4]], fits.params["a"][[0, 1, 3, 4]])
+        assert read["status"].tolist() == ["ftol", "ftol", "bad_data", "ftol", "ftol"]
+    with pytest.raises(UsageError, match="ends in nothing that can be written"):
+        fits.save(tmp_path / "fits.xls")
+    report = fits.report()
+    assert "5 fits of decay(x, a, k, c)" in report
+    assert "1  its data hold values that are missing or not finite" in report
+
+
+def test_every_outcome_has_a_name_of_its_own():
+    names = [outcome.name for outcome in OUTCOMES.values()]
+    assert len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"y": X}, "many fits need \\(fits, points\\)"),
+        ({"start": {"a": 1.0, "k": 1.0}}, "c has no start"),
+        ({"start": {**START, "k": np.array([1.0, np.nan])}}, '"k" of fit 1 starts as nan'),
+        ({"start": {**START, "q": 1.0}}, 'start names "q", which is no parameter'),
+        ({"optimizer": "adam"}, "needs a learning rate"),
+        ({"sigma": np.ones(2)}, "write sigma\\[:, None\\] for one number a fit"),
+        ({"x": X[:20]}, "would be shared"),
+        ({"missing": "skp"}, "missing"),
+        ({"epochs": 10}, "fit_many"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(options, said):
+    call = {"x": X, "y": decays(2), "start": START, **options}
+    with pytest.raises((UsageError, DataError), match=said):
+        descend.fit_many(decay, call.pop("x"), call.pop("y"), **call)
