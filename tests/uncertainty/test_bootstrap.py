@@ -70,9 +70,9 @@ def test_drawn_noise_has_the_covariance_of_the_fit(fit, kind):
 def test_each_draw_is_a_fit_of_its_own_data(fit):
     """The refits in step end where a whole new fit ends."""
     found = fit.bootstrap(3, kind="parametric", seed=7)
-    for k, draw in enumerate(found.draws):
-        noise = np.random.default_rng([7, k]).standard_normal(25)
-        y = fit.fitted + np.sqrt(fit.reduced_chi2) * noise
+    noise = np.random.default_rng([7, 0]).standard_normal((3, 25))
+    for draw, own in zip(found.draws, noise, strict=True):
+        y = fit.fitted + np.sqrt(fit.reduced_chi2) * own
         again = descend.fit(decay, X, y, start=fit)
         assert draw == pytest.approx([again.params["a"], again.params["k"]], rel=1e-6)
 

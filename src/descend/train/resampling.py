@@ -16,7 +16,7 @@ from descend.uncertainty.bootstrap import Draw
 __all__ = ["drawing"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
-Sample = Callable[[np.random.Generator], Array]
+Sample = Callable[[np.random.Generator, int], Array]
 WHOLE_ROWS = 'draw whole rows: kind="case"'
 
 
@@ -24,7 +24,7 @@ def drawing(
     kind: str, rows: Rows, loss: Loss, squares: bool, prediction: list[Array],
     leverage: Array | None, spread: float,
 ) -> Draw:  # fmt: skip
-    """Return what draws one data set.
+    """Return what draws data sets, as many as it is told, one after the other.
 
     `case` draws rows with replacement, as weights. `residual` adds to the fitted values residuals
     drawn with replacement, each divided by √(1 - leverage) and all shifted to mean 0; `parametric`
@@ -47,7 +47,7 @@ def drawing(
             remedy='draw residuals, kind="residual", which are made independent by it',
         )
     if kind == "case":
-        return lambda rng: (None, own * _counts(rng, rows.n_rows))
+        return lambda rng, m: (None, own * _counts(rng, m, rows.n_rows))
     if kind == "residual":
         if not squares or leverage is None:
             raise UsageError(
@@ -58,17 +58,20 @@ def drawing(
     elif squares:
         sample = _normal(rows, prediction[0], spread)
     elif loss.name in _LAWS:
-        sample = _LAWS[loss.name](loss, prediction)
+        shape = rows.extra["target"].shape
+        whole = [p if p.ndim else np.broadcast_to(p, shape) for p in prediction]
+        sample = _LAWS[loss.name](loss, whole)
     else:
         raise UsageError(
             f"the loss {loss.name} stands for no distribution to draw from", remedy=WHOLE_ROWS
         )
-    return lambda rng: (sample(rng), None)
+    return lambda rng, m: (sample(rng, m), None)
 
 
-def _counts(rng: np.random.Generator, n: int) -> Array:
-    """How often each row is drawn."""
-    return np.bincount(rng.integers(0, n, n), minlength=n).astype(np.float64)
+def _counts(rng: np.random.Generator, m: int, n: int) -> Array:
+    """(m, n) how often each row is drawn."""
+    drawn = rng.integers(0, n, (m, n)) + n * np.arange(m)[:, None]
+    return np.bincount(drawn.ravel(), minlength=m * n).reshape(m, n).astype(np.float64)
 
 
 def _unit(rows: Rows, like: Array) -> Array:
@@ -86,46 +89,48 @@ def _residuals(rows: Rows, fitted: Array, leverage: Array) -> Sample:
     if (matrix := rows.extra.get(WHITENING)) is not None:
         own = matrix @ (target - fitted) / np.sqrt(np.maximum(1 - leverage, 1e-12))
         own = own - own.mean()
-        return _coloured(matrix, fitted, lambda rng: own[rng.integers(0, own.size, own.size)])
+        n = own.size
+        return _coloured(matrix, fitted, lambda rng, m: own[rng.integers(0, n, (m, n))])
     unit = _unit(rows, fitted)
     room = np.sqrt(np.maximum(1 - leverage, 1e-12)).reshape(fitted.shape)
     weight = rows.extra.get("sample_weight", np.ones(rows.n_rows))
     counted = np.broadcast_to(weight.reshape(-1, *(1,) * (fitted.ndim - 1)) > 0, fitted.shape)
     urn = ((target - fitted) / unit / room)[counted]
     urn = urn - urn.mean()
-    return lambda rng: fitted + unit * urn[rng.integers(0, urn.size, fitted.shape)]
+    return lambda rng, m: fitted + unit * urn[rng.integers(0, urn.size, (m, *fitted.shape))]
 
 
 def _coloured(matrix: Array, fitted: Array, draw: Sample) -> Sample:
     """Independent numbers given the covariance whose whitening matrix is known."""
     from scipy.linalg import solve_triangular
 
-    return lambda rng: fitted + solve_triangular(matrix, draw(rng), lower=True)
+    return lambda rng, m: fitted + solve_triangular(matrix, draw(rng, m).T, lower=True).T
 
 
 def _normal(rows: Rows, fitted: Array, spread: float) -> Sample:
     fitted = np.broadcast_to(fitted, rows.extra["target"].shape)
     if (matrix := rows.extra.get(WHITENING)) is not None:
         size = np.sqrt(spread)
-        return _coloured(matrix, fitted, lambda rng: size * rng.standard_normal(fitted.shape))
+        n = fitted.size
+        return _coloured(matrix, fitted, lambda rng, m: size * rng.standard_normal((m, n)))
     unit = _unit(rows, fitted) * np.sqrt(spread)
-    return lambda rng: fitted + unit * rng.standard_normal(fitted.shape)
+    return lambda rng, m: fitted + unit * rng.standard_normal((m, *fitted.shape))
 
 
 def _poisson(loss: Any, prediction: list[Array]) -> Sample:
     rate = np.exp(prediction[0]) if loss.log_rate else prediction[0]
-    return lambda rng: rng.poisson(rate).astype(np.float64)
+    return lambda rng, m: rng.poisson(rate, (m, *rate.shape)).astype(np.float64)
 
 
 def _bernoulli(loss: Any, prediction: list[Array]) -> Sample:
     share = 1 / (1 + np.exp(-prediction[0])) if loss.from_logits else prediction[0]
-    return lambda rng: (rng.random(share.shape) < share).astype(np.float64)
+    return lambda rng, m: (rng.random((m, *share.shape)) < share).astype(np.float64)
 
 
 def _gaussian(_loss: Any, prediction: list[Array]) -> Sample:
     pair = prediction if len(prediction) == 2 else [prediction[0][..., 0], prediction[0][..., 1]]
     mean, spread = pair[0], np.exp(0.5 * pair[1])
-    return lambda rng: mean + spread * rng.standard_normal(mean.shape)
+    return lambda rng, m: mean + spread * rng.standard_normal((m, *mean.shape))
 
 
 _LAWS: dict[str, Callable[[Any, list[Array]], Sample]] = {

@@ -31,7 +31,7 @@ __all__ = ["Landscape"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 LIKELIHOODS = ("poisson", "gaussian_nll", "bce", "cross_entropy")
-MOST_NUMBERS, MOST_LANES = 1 << 19, 64
+MOST_NUMBERS, FEW, MANY = 1 << 21, 8, 512
 PER_CASE = ("target", "sample_weight")
 
 
@@ -89,15 +89,12 @@ class Landscape:
         """S with other targets or row weights; see `Surface`."""
         given = {"target": targets, "sample_weight": weights}
         own = {name: array for name, array in given.items() if array is not None}
-        lanes = self._lanes()
-        key = f"surface of {lanes}, {', '.join(own)}"
-        if key not in self.built.extras:
-            self.built.extras[key] = _Program(self, lanes, tuple(own))
-        program: _Program = self.built.extras[key]
         known = self._known()
 
         def local(points: Array, which: Array) -> Slope:
             parts = []
+            lanes = self._lanes(len(points))
+            program = self._program(lanes, tuple(own))
             for at in range(0, len(points), lanes):
                 chosen = np.arange(at, min(at + lanes, len(points)))
                 padded = np.resize(chosen, lanes) if len(chosen) < lanes else chosen
@@ -113,10 +110,19 @@ class Landscape:
 
         return local
 
-    def _lanes(self) -> int:
-        """How many points go at once: a power of two that keeps the numbers in the cache."""
-        most = MOST_NUMBERS // max(1, self.count * (len(self.names) + 2))
-        return max(1, min(MOST_LANES, 1 << max(0, most.bit_length() - 1)))
+    def _program(self, lanes: int, own: tuple[str, ...]) -> _Program:
+        """The program for so many points at once, kept as long as that of the descent."""
+        key = f"surface of {lanes}, {', '.join(own)}"
+        if key not in self.built.extras:
+            self.built.extras[key] = _Program(self, lanes, own)
+        program: _Program = self.built.extras[key]
+        return program
+
+    def _lanes(self, points: int) -> int:
+        """How many points go at once: few or many, within a bounded memory."""
+        most = MOST_NUMBERS // max(1, self.count)
+        wanted = FEW if points <= 4 * FEW else MANY
+        return max(1, min(wanted, 1 << max(0, most.bit_length() - 1)))
 
     def _known(self) -> dict[str, Any]:
         """Every input that the cases share, by name."""

@@ -25,12 +25,12 @@ __all__ = [
 ]
 
 Array = np.ndarray[Any, np.dtype[Any]]
-Draw = Callable[[np.random.Generator], tuple[Array | None, Array | None]]
+Draw = Callable[[np.random.Generator, int], tuple[Array | None, Array | None]]
 
 KINDS = ("residual", "case", "parametric")
 INTERVALS = ("bca", "percentile", "basic")
 MOST_JACKKNIFE = 1000  # more rows than this are left out in so many groups
-AT_ONCE = 256
+AT_ONCE = 1000
 
 
 @dataclass
@@ -88,20 +88,17 @@ def resample(
     """Fit n data sets that are drawn anew, each from the fit's own parameters on.
 
     Args:
-        draw: one data set by a generator: its target and its row weights, or None for those of
-            the fit. The k-th is drawn by the generator of (seed, k), so that the first draws do
-            not depend on how many follow.
+        draw: so many data sets by a generator: targets (m, ...) and row weights (m, rows), or
+            None for those of the fit. Each thousand has a generator of its own, and the data sets
+            are drawn in order: the first do not depend on how many follow.
         fits: fits many data sets at once; by refits of the surface where None.
     """
     found = []
     for begin in range(0, n, AT_ONCE):
-        numbers = range(begin, min(begin + AT_ONCE, n))
-        cases = [draw(np.random.default_rng([seed, k])) for k in numbers]
-        targets, weights = (
-            None if parts[0] is None else np.stack(parts) for parts in zip(*cases, strict=True)
-        )
+        count = min(AT_ONCE, n - begin)
+        targets, weights = draw(np.random.default_rng([seed, begin]), count)
         if fits is None:
-            found.append(_refits(surface, targets, weights, len(cases)))
+            found.append(_refits(surface, targets, weights, count))
         else:
             found.append(fits(targets, weights))
     return Refits(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
