@@ -37,7 +37,10 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "src"), str(ROOT / "docs")]
 
-PAGES = ("README.md", "docs/how-it-works.md", "docs/errors.md")
+PAGES = (
+    "README.md", "docs/how-it-works.md", "docs/errors.md", "docs/coming-from-scipy.md",
+    "docs/coming-from-lmfit.md",
+)  # fmt: skip
 COVERAGE = "docs/numpy-coverage.md"
 READY = "docs/ready-models.md"
 IMAGES = ROOT / "docs" / "images"

@@ -12,7 +12,10 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 GENERATOR = ROOT / "docs" / "generate.py"
-PAGES = ("README.md", "docs/how-it-works.md", "docs/errors.md", "docs/numpy-coverage.md")
+PAGES = (
+    "README.md", "docs/how-it-works.md", "docs/errors.md", "docs/numpy-coverage.md",
+    "docs/ready-models.md", "docs/coming-from-scipy.md", "docs/coming-from-lmfit.md",
+)  # fmt: skip
 WRITTEN = sorted(
     str(path.relative_to(ROOT))
     for folder in ("", "docs", "examples")

@@ -68,3 +68,11 @@ def test_a_wrong_digit_is_seen() -> None:
     assert digits([1.0, 2.00001], [1.0, 2.0]) < 6
     assert digits(np.nan, 1.0) < 6
     assert digits([1.0], [1.0]) == 11
+
+
+@pytest.mark.parametrize("name", ["Thurber", "Gauss2"])
+def test_the_examples_hold_the_same_data(name: str) -> None:
+    path = PATH.parents[2] / "examples" / f"{name.lower()}.csv"
+    x, y = np.loadtxt(path, delimiter=",", skiprows=1).T
+    assert np.array_equal(x, PROBLEMS[name].columns["x"])
+    assert np.array_equal(y, PROBLEMS[name].columns["y"])
