@@ -11,6 +11,7 @@ import pytest
 import descend
 from descend.records import FitRecord, jsonable
 from descend.train import again as again_module
+from descend.train import plan as plan_module
 
 RNG = np.random.default_rng(4)
 X = np.linspace(0.0, 4.0, 40)
@@ -130,8 +131,8 @@ def test_a_function_whose_code_is_replaced_is_another_model():
 @pytest.mark.parametrize(
     "change, words",
     [
-        ({"x": np.where(X == X[3], np.nan, X)}, "x is missing .NaN. in row 3"),
-        ({"y": np.where(X == X[2], np.inf, Y)}, "y is infinite in row 2"),
+        ({"x": np.where(np.arange(40) == 3, np.nan, X)}, "x is missing .NaN. in row 3"),
+        ({"y": np.where(np.arange(40) == 2, np.inf, Y)}, "y is infinite in row 2"),
         ({"x": X[:-1]}, "x has 39 rows, y has 40"),
         ({"x": X[:, None] + 1j}, "x holds complex numbers"),
         ({"sigma": SIGMA - 0.5}, "sigma must be positive, and is not in row 0"),
@@ -232,7 +233,7 @@ def test_threads_do_not_disturb_each_other():
 
 
 def test_few_plans_are_kept(monkeypatch):
-    monkeypatch.setattr(again_module, "MOST_PLANS", 3)
+    monkeypatch.setattr(plan_module, "MOST_PLANS", 3)
     for n in range(10, 20):
         thrice(decay, X[:n], Y[:n])
     assert len(again_module._plans) == 3
@@ -266,3 +267,56 @@ def test_without_a_minimum_there_are_no_errors():
         assert np.isnan(list(fit.stderr.values())).all()
         assert fit.errors_note == "the descent had not arrived"
     assert np.isnan(list(flat[0].stderr.values())).all()
+
+
+def hill(v, w):
+    return (v[0] - 1) ** 2 + 3 * (v[1] - 2) ** 2 + (w - 1) ** 4
+
+
+MINIMA = {
+    "array": (lambda x: np.sum((x - 1.0) ** 2), np.array([3.0, 4.0]), {}),
+    "list": (lambda x: (x[0] - 1) ** 2 + x[1] ** 2, [3.0, 4], {"optimizer": "adam", "lr": 0.1}),
+    "number": (lambda x: (x - 1) ** 2, 3.0, {"optimizer": descend.SGD(lr=0.1), "xtol": 1e-6}),
+    "names": (hill, {"v": [0.0, 0.0], "w": 3}, {"record": "params"}),
+    "formula": ("(a - 1)**2 + b**2", {"b": 1.0, "a": 2.0}, {"gtol": 1e-8}),
+}
+
+
+def mirrored(function):
+    if isinstance(function, str):
+        return f"-({function})"
+    return (lambda v, w: -hill(v, w)) if function is hill else (lambda x: -function(x))
+
+
+@pytest.mark.parametrize("case", MINIMA)
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_third_minimisation_goes_straight_and_says_the_same(case, sign):
+    function, start, options = MINIMA[case]
+    function = function if sign > 0 else mirrored(function)
+    find = descend.minimize if sign > 0 else descend.maximize
+    first, second, third = (find(function, start, **options) for _ in range(3))
+    assert [f._left is not None for f in (first, second, third)] == [False, False, True]
+    names = [f.name for f in fields(first) if f.name not in NOT_THE_RUN]
+    for name in names:
+        assert repr(jsonable(getattr(third, name))) == repr(jsonable(getattr(first, name))), name
+        assert repr(jsonable(getattr(second, name))) == repr(jsonable(getattr(first, name)))
+    assert str(third).split("time")[0] == str(first).split("time")[0]
+    assert third.maximize == (sign < 0)
+
+
+def test_minimisations_are_checked_every_time():
+    def bowl(x):
+        return np.sum((x - 1.0) ** 2)
+
+    for _ in range(3):
+        found = descend.minimize(bowl, [3.0, 4.0])
+    assert found._left is not None and found.value == pytest.approx(0.0, abs=1e-12)
+    with pytest.raises(descend.UsageError, match="it must be finite"):
+        descend.minimize(bowl, [3.0, np.inf])
+    with pytest.raises(descend.UsageError, match='minimize has no option "epoch"'):
+        descend.minimize(bowl, [3.0, 4.0], epoch=3)
+    longer = descend.minimize(bowl, [3.0, 4.0, 5.0])
+    assert longer._left is None and longer.params.shape == (3,)
+    with pytest.warns(descend.errors.DescendWarning):
+        for _ in range(3):
+            descend.minimize(lambda x: x, 1.0, max_iter=10_000)

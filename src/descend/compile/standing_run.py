@@ -69,8 +69,9 @@ class StandingRun:
         room = max(1, min(control.max_epochs, RECORD_BYTES // max(row, 1)))
         where = native.buffers(bound, text, extents, room)
         self.parts: dict[Any, _Part] = {}
-        size = 0
+        size, begins = 0, {}
         for role in ROLES:
+            begins[role] = size
             for key in [key for key in where if key[0] == role]:
                 self.parts[key] = part = _Part(size, where[key].shape, where[key].dtype)
                 size = -(-part.end // ALIGNED) * ALIGNED
@@ -83,11 +84,10 @@ class StandingRun:
             where[key] = view
         self.state = [where["state", i] for i in range(len(bound.state))]
         self.data = [where["data", i] for i in range(len(bound.data))]
-        begin = self._first("data").begin
-        self._kept = self._first("record").begin
-        self.flat = self._block[begin : self._kept].view(np.float64)
+        self._kept = begins["record"]
+        self.flat = self._block[begins["data"] : self._kept].view(np.float64)
         where[("control",)][:] = control_words(bound, control, budget, room, True)
-        self._head = self._block[:begin]
+        self._head = self._block[: begins["data"]]
         self._template = self._head.copy()
         self._memory = memoryview(self._block)  # type: ignore[arg-type]
         self._words = self._memory[: 8 * len(CONTROL)].cast("q")
@@ -96,9 +96,6 @@ class StandingRun:
         self._alive = where, loaded
         self._function = loaded.function
         self.free = threading.Lock()
-
-    def _first(self, role: str) -> _Part:
-        return next(part for key, part in self.parts.items() if key[0] == role)
 
     def reset(self) -> None:
         """Control words and states as before the first step."""

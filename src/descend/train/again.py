@@ -10,10 +10,7 @@ Whatever is not plain (a run that warns, that is watched, that lasts) takes the 
 from __future__ import annotations
 
 import math
-import threading
-from collections import OrderedDict
-from collections.abc import Hashable, Mapping
-from dataclasses import fields
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -22,12 +19,11 @@ from descend.pipeline import column_key
 from descend.train.finish import QUIET, Finished, parts_of
 from descend.train.job import Job
 from descend.train.normal_errors import Normal, covariance_of
-from descend.train.plan import FLOAT, Leftover, Plan, can_be_planned
+from descend.train.plan import FLOAT, Leftover, Plan, Plans, can_be_planned, has_defaults
 from descend.train.results import Fit, Remains
 
 __all__ = ["again", "remember"]
 
-MOST_PLANS = 128
 ORDINARY = (
     "start", "loss", "optimizer", "lr", "batch_size", "shuffle", "epochs", "seed", "stop_loss",
     "xtol", "ftol", "gtol", "patience", "min_delta", "missing", "params", "penalty", "clip",
@@ -75,8 +71,7 @@ class _Call:
         )  # fmt: skip
 
 
-_plans: OrderedDict[Hashable, _FitPlan | None] = OrderedDict()
-_lock = threading.Lock()
+_plans: Plans[_FitPlan] = Plans()
 
 
 def again(given: Mapping[str, Any]) -> Fit | None:
@@ -102,38 +97,28 @@ def again(given: Mapping[str, Any]) -> Fit | None:
 
 
 def remember(given: Mapping[str, Any], run: Finished) -> None:
-    """Keep a plan of a fit that has taken the long way; the second time, as most come but once."""
+    """Keep a plan of a fit that has taken the long way, when it comes for the second time."""
+    if run.job.space is not None:
+        return
     try:
         call = _Call(given)
-        known = call.key in _plans
     except TypeError:
         return
-    plan = _planned(call, given, run) if known and _plans[call.key] is None else None
-    with _lock:
-        if plan is not None or not known:
-            _plans[call.key] = plan
-        _plans.move_to_end(call.key)
-        while len(_plans) > MOST_PLANS:
-            _plans.popitem(last=False)
+    _plans.remember(call.key, lambda: _planned(call, given, run))
 
 
 def _planned(call: _Call, given: Mapping[str, Any], run: Finished) -> _FitPlan | None:
     names = _places(call, given, run.job)
-    options = [(f, getattr(run.options, f.name)) for f in fields(run.options)]
-    ordinary = all(_is_ordinary(f.name, value, f.default) for f, value in options)
+    weights = [getattr(run.options, name) for name in WEIGHTS]
+    ordinary = has_defaults(run.options, but=(*ORDINARY, *WEIGHTS)) and all(
+        value is None or type(value) is np.ndarray for value in weights
+    )
     if names is None or names.keys() != set(run.built.descent.data) or not ordinary:
         return None
     if not can_be_planned(call.model, run):
         return None
     plan = _FitPlan(call.model, run, names)
     return plan if plan.is_complete else None
-
-
-def _is_ordinary(name: str, value: Any, default: Any) -> bool:
-    if name in WEIGHTS:
-        return value is None or type(value) is np.ndarray
-    same = value is default or (type(value) is type(default) and value == default)
-    return same or name in ORDINARY
 
 
 def _places(call: _Call, given: Mapping[str, Any], job: Job) -> dict[str, int] | None:

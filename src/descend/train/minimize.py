@@ -10,28 +10,18 @@ from typing import Any
 
 import numpy as np
 
-from descend.differentiate.reverse import reverse
 from descend.errors import DescendWarning, DivergedWarning, UsageError
-from descend.graph.evaluate import evaluate
 from descend.graph.program import Control
-from descend.graph.source import const
 from descend.lean import dataclass
-from descend.methods.base import STATUS, UNBOUNDED, Optimizer
+from descend.methods.base import Optimizer
 from descend.methods.table import as_optimizer
-from descend.records import status_message
 from descend.show.progress import Progress, Verbose
 from descend.trace.formula import Formula
 from descend.train.course import Course
-from descend.train.finish import (
-    Finished,
-    Moment,
-    ending_of,
-    history_of,
-    method_name,
-    start_source,
-)
+from descend.train.finish import Finished, Moment
 from descend.train.fit import MOST_FOR_BFGS, TOLERANCES
 from descend.train.job import Job, Settings
+from descend.train.minimum import again, function_of, parts_of, remember
 from descend.train.options import (
     check_choice,
     check_count,
@@ -77,13 +67,6 @@ class MinimizeOptions:
 
 
 OPTIONS = tuple(f.name for f in dataclasses.fields(MinimizeOptions))[:-2]
-UPWARDS = {
-    STATUS[UNBOUNDED].message: "the value rises without end: there is no maximum there",
-    "lowers the loss": "raises the value",
-    "the loss would fall": "the value would rise",
-    "the loss": "the value",
-}
-"""What the words of a descent are for `maximize`."""
 
 
 def minimize(
@@ -112,9 +95,9 @@ def minimize(
     >>> bool(np.abs(found.params).max() < 1e-6)
     True
     """
-    given = {name: value for name, value in locals().items() if name in OPTIONS}
-    refuse_unknown(unknown, OPTIONS, "minimize")
-    return _found(function, given, 1)
+    given = locals()
+    refuse_unknown(given.pop("unknown"), OPTIONS, "minimize")
+    return _found(given.pop("function"), given, 1)
 
 
 def maximize(function: Callable[..., Any] | str, start: Any = None, **options: Any) -> MinimumFound:
@@ -128,6 +111,9 @@ def maximize(function: Callable[..., Any] | str, start: Any = None, **options: A
 
 
 def _found(function: Any, given: Mapping[str, Any], sign: int) -> MinimumFound:
+    quick = again(function, given, sign)
+    if quick is not None:
+        return quick
     record = given.get("record", ())
     listed = (record,) if isinstance(record, str) else tuple(record)
     options = MinimizeOptions(**{**given, "record": listed})
@@ -145,12 +131,22 @@ def _found(function: Any, given: Mapping[str, Any], sign: int) -> MinimumFound:
             if best is None or run.final_loss() < best.final_loss():
                 best = run
         assert best is not None
-        found = _record(best, single, sign)
+        found = _recorded(best, single)
         message = found.message
     finally:
         if meter is not None:
             meter.close(message)
+    remember(function, given, best, single)
     return found
+
+
+def _recorded(run: Finished, single: str | None) -> MinimumFound:
+    values = parts_of(run, single)
+    if values["status"] == "diverged":
+        warnings.warn(DivergedWarning(values["message"]), stacklevel=4)
+    elif values["status"] == "not_converged":
+        warnings.warn(DescendWarning(values["message"]), stacklevel=4)
+    return MinimumFound(function_of(run), **values)
 
 
 def _check(o: MinimizeOptions) -> None:
@@ -255,73 +251,3 @@ def _run(
     budget = 1000 if built.engine == "native" else 20
     run.ending = drive(built.runner, run.bound, control, course, 1, watch, budget)
     return run
-
-
-def _record(run: Finished, single: str | None, sign: int) -> MinimumFound:
-    leaves = run.leaves()
-    status, message = ending_of(run, unit="iteration")
-    for down, up in UPWARDS.items() if sign < 0 else ():
-        message = message.replace(down, up)
-    value, gradient = _value_and_gradient(run, leaves)
-    notes = [*run.job.notes, *run.built.notes]
-    if status == "diverged":
-        warnings.warn(DivergedWarning(message), stacklevel=4)
-    elif status == "not_converged":
-        warnings.warn(DescendWarning(message), stacklevel=4)
-    history = history_of(run)
-    if sign < 0:
-        history.loss = -history.loss
-    assert run.ending is not None
-
-    def bare(tree: Mapping[str, Any]) -> Any:
-        return tree if single is None else tree[single]
-
-    return MinimumFound(
-        _function_of(run, sign),
-        function=run.job.problem.name,
-        params=bare(run.trees(leaves)),
-        value=sign * value,
-        gradient=bare(run.trees({n: sign * g for n, g in gradient.items()})),
-        start=bare(run.trees(run.begin)),
-        start_source=start_source(run),
-        maximize=sign < 0,
-        optimizer=method_name(run.job.settings.optimizer),
-        seed=run.control.seed,
-        status=status,
-        message=message or status_message(status, run.control.epoch, unit="iteration"),
-        iterations=run.control.epoch,
-        n_evaluations=run.control.steps,
-        seconds=run.ending.seconds,
-        compile_seconds=run.built.compile_seconds if run.fresh else 0.0,
-        engine=run.built.engine,
-        warnings=notes,
-        history=history,
-    )
-
-
-def _function_of(run: Finished, sign: int) -> Callable[[Array], float]:
-    """The function of all numbers in one flat array, as pictures want it."""
-    loss = run.job.loss_at(run.built, run.begin)
-
-    def value(flat: Array) -> float:
-        leaves, at = {}, 0
-        for name, array in run.begin.items():
-            leaves[name] = np.asarray(flat[at : at + array.size]).reshape(array.shape)
-            at += array.size
-        return sign * loss(leaves)
-
-    return value
-
-
-def _value_and_gradient(
-    run: Finished, leaves: Mapping[str, Array]
-) -> tuple[float, dict[str, Array]]:
-    """The function (negated to maximise) and its gradient at the place that was found."""
-    made, model = run.built.descent, run.built.model
-    fixed = run.job.fixed(run.built)
-    bound = {node: np.asarray(fixed[name]) for name, node in made.inputs.items() if name in fixed}
-    bound |= {model.leaves[name]: a for name, a in leaves.items()}
-    seed = const(1, made.objective.dtype)
-    slopes = reverse([made.objective], [seed], list(model.leaves.values()))
-    value, *found = evaluate([made.objective, *slopes], bound)
-    return float(value), dict(zip(model.leaves, found, strict=True))

@@ -1,16 +1,18 @@
 """A run that is made again with other numbers: its program, and where in it everything belongs.
 
-`fit` and `minimize` keep such plans, each under all that decides it; `train/again.py` says which.
+`fit` (`train/again.py`) and `minimize` (`train/minimum.py`) keep such plans.
 """
 
 from __future__ import annotations
 
 import math
+import threading
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import fields, replace
 from types import FunctionType
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -25,8 +27,9 @@ from descend.train.indices import has_checks
 from descend.train.rows import Rows
 from descend.train.run import Ending
 
-__all__ = ["FLOAT", "Leftover", "Plan", "can_be_planned"]
+__all__ = ["FLOAT", "Leftover", "Plan", "Plans", "can_be_planned", "has_defaults"]
 
+MOST_PLANS = 128
 MOST_BYTES = 1 << 20
 MOST_OPERATIONS = 1e7  # some milliseconds: what lasts longer need not save what it costs besides
 FLOAT = np.dtype(np.float64)
@@ -34,6 +37,16 @@ NUMBERS = (float, int, np.float64)
 WEIGHTS = ("sigma", "sample_weight")
 
 Array = np.ndarray[Any, np.dtype[Any]]
+
+
+def has_defaults(options: Any, but: Sequence[str]) -> bool:
+    """Whether all options but some are as they are by default."""
+    for f in fields(options):
+        value = getattr(options, f.name)
+        same = value is f.default or (type(value) is type(f.default) and value == f.default)
+        if not same and f.name not in but:
+            return False
+    return True
 
 
 def can_be_planned(model: Any, run: Finished) -> bool:
@@ -54,6 +67,49 @@ def can_be_planned(model: Any, run: Finished) -> bool:
         and run.control.status in QUIET
         and not has_checks(built)
     )
+
+
+P = TypeVar("P", bound="Plan")
+
+
+class Plans(Generic[P]):
+    """The plans that were used last, each under everything that decides it.
+
+    >>> plans: Plans[Plan] = Plans()
+    >>> plans.remember("key", lambda: None)
+    >>> plans.get("key"), len(plans)
+    (None, 1)
+    """
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[Hashable, P | None] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, key: Hashable) -> P | None:
+        """The plan under a key, if there is one; raises `TypeError` for what is no key."""
+        return self._kept.get(key)
+
+    def remember(self, key: Hashable, make: Callable[[], P | None]) -> None:
+        """Plan a run that has been made: the second time, since most come but once."""
+        try:
+            known = key in self._kept
+        except TypeError:
+            return
+        plan = make() if known and self._kept.get(key) is None else None
+        with self._lock:
+            if plan is not None or not known:
+                self._kept[key] = plan
+            if key in self._kept:
+                self._kept.move_to_end(key)
+            while len(self._kept) > MOST_PLANS:
+                self._kept.popitem(last=False)
+
+    def clear(self) -> None:
+        """Forget all."""
+        self._kept.clear()
+
+    def __len__(self) -> int:
+        return len(self._kept)
 
 
 class _Read(NamedTuple):

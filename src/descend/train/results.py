@@ -80,6 +80,13 @@ AT_ONCE: Mapping[str, Callable[[Left], Any]] = {"stderr": lambda left: left.stde
 """Fields that may be told before the rest of the record is made."""
 
 
+class LeftMinimum(Protocol):
+    """What a minimisation left of which a whole record can be made."""
+
+    def parts(self) -> tuple[Callable[[Array], float], dict[str, Any]]:
+        """What the record is made of."""
+
+
 class Fit(Trusted, FitRecord):
     """A finished fit: a record of everything known about it, and the fitted model itself.
 
@@ -114,7 +121,7 @@ class Fit(Trusted, FitRecord):
         left = None if name == "_left" else self._left
         if left is None:
             raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
-        set_before = _values_set(self)
+        set_before = _values_set(self, FitRecord)
         remains, values = left.parts()
         Fit.__init__(self, remains, **values)
         for known, value in set_before.items():
@@ -225,12 +232,12 @@ class Fit(Trusted, FitRecord):
         return fit_html(self)
 
 
-def _values_set(fit: Fit) -> dict[str, Any]:
+def _values_set(record: Any, kind: Any) -> dict[str, Any]:
     """The fields of an unfinished record that have a value."""
     found = {}
-    for f in fields(FitRecord):
+    for f in fields(kind):
         with contextlib.suppress(AttributeError):
-            found[f.name] = FitRecord.__dict__[f.name].__get__(fit)
+            found[f.name] = kind.__dict__[f.name].__get__(record)
     return found
 
 
@@ -258,11 +265,32 @@ for _name in LATER:
 class MinimumFound(Minimum):
     """A finished minimisation (or maximisation)."""
 
-    __slots__ = ("_function",)
+    __slots__ = ("_function", "_left")
+
+    _left: LeftMinimum | None
 
     def __init__(self, function_of: Callable[[Array], float] | None = None, **values: Any) -> None:
-        self._function = function_of
+        self._function, self._left = function_of, None
         super().__init__(**values)
+
+    @classmethod
+    def later(cls, left: LeftMinimum, params: Any, status: str) -> MinimumFound:
+        """A minimum of which all the rest is made when somebody looks at it."""
+        made = cls.__new__(cls)
+        made._left, made.params, made.status = left, params, status
+        return made
+
+    def __getattr__(self, name: str) -> Any:
+        """Make what is not there yet; Python asks here for that only."""
+        left = None if name == "_left" else self._left
+        if left is None:
+            raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
+        set_before = _values_set(self, Minimum)
+        function_of, values = left.parts()
+        MinimumFound.__init__(self, function_of, **values)
+        for known, value in set_before.items():
+            setattr(self, known, value)
+        return getattr(self, name)
 
     def report(self, width: int = WIDTH) -> str:
         """Return the report, which `print` prints."""
