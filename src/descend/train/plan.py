@@ -61,6 +61,7 @@ def can_be_planned(model: Any, run: Finished) -> bool:
         and not job.settings.has_own_functions()
         and not job.settings.rules.keep_best
         and not job.start.missing
+        and job.problem.ready is None
         and all(len(own) == 1 for own in job.start.names.values())
         and all(a.dtype is FLOAT for a in numbers)
         and sum(a.nbytes for a in numbers) <= MOST_BYTES
