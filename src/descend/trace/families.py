@@ -2,6 +2,7 @@
 
 from descend.trace import (
     builtin_table,
+    complex_pairs,
     math_table,
     method_table,
     numpy_algebra,
@@ -22,6 +23,7 @@ from descend.trace import (
 
 __all__ = [
     "builtin_table",
+    "complex_pairs",
     "math_table",
     "method_table",
     "numpy_algebra",

@@ -14,14 +14,17 @@ from descend.graph.source import const
 from descend.trace.context import current, note, where
 from descend.trace.known import Known, known
 from descend.trace.rows import Rows
-from descend.trace.table import covers
+from descend.trace.table import covers, implementation
 from descend.trace.tensor import Tensor, as_node, check_data, is_traced, without_stand_ins
 from descend.trace.typing_rules import broadcast_shapes, fits, loop_dtypes, shape_text, to_shape
 from descend.trace.ufunc_rules import RULES, Rule
 
-__all__ = ["binary", "elementwise", "in_place", "known_results", "power", "unary"]
+__all__ = ["COMPLEX", "binary", "elementwise", "in_place", "known_results", "power", "unary"]
 
 BOOL = np.dtype(bool)
+# Classes of complex operands; `complex_pairs` computes with them.
+_NUMBERS: frozenset[type] = frozenset((complex, np.complex128, np.complex64))
+COMPLEX: set[type] = set(_NUMBERS)
 _WEAK = {"f": float, "i": int, "b": BOOL}
 
 
@@ -140,6 +143,8 @@ def in_place_value(name: str, result: Node, target: Tensor) -> Node:
 @covers("binary", module="operator")
 def binary(rule: Rule, a: Any, b: Any) -> Any:
     """An operator between two operands, at least one of them a stand-in."""
+    if (a.__class__ in COMPLEX or b.__class__ in COMPLEX) and _is_traced_complex(a, b):
+        return implementation("operator.complex")(rule, a, b)
     if rule is POWER:
         if b.__class__ is int and b == 2 and a.__class__ is Tensor and a.ndim:
             return elementwise(RULES["square"], (a,), weak=True)
@@ -149,6 +154,12 @@ def binary(rule: Rule, a: Any, b: Any) -> Any:
     if is_traced(a) or is_traced(b):
         return elementwise(rule, (a, b), weak=True)
     return known_results(rule.ufunc(without_stand_ins(a), without_stand_ins(b)))
+
+
+def _is_traced_complex(a: Any, b: Any) -> bool:
+    """Whether one operand is complex and one is traced; numbers and known arrays are NumPy's."""
+    pairs = COMPLEX - _NUMBERS
+    return a.__class__ in pairs or b.__class__ in pairs or is_traced(a) or is_traced(b)
 
 
 def known_results(result: Any) -> Any:

@@ -153,6 +153,23 @@ case(
     module=SPECIAL,
 )
 case(
+    "wofz",
+    lambda a, u, x: (
+        special.wofz((a + 1j * u) / (x * np.sqrt(2))).real / x,
+        np.imag(special.wofz(x + u * 1j)),
+        special.wofz(a).real,
+        np.abs(special.wofz(a + 0.5j)) ** 2,
+        abs(1.0 / (x - a * u + 1j * u)),
+        ((a + 1j * u) ** 2 * np.conj(u - 2j * a) - 1j).imag[0],
+        np.exp(1j * a).real + np.log(u + 1j * a).imag,
+        (np.array([1.0, 2.0, 3.0, 4.0]) * (2j - a)).sum(axis=0).imag,
+    ),
+    A,
+    U,
+    X1,
+    module=SPECIAL,
+)
+case(
     "expn zeta",
     lambda p: (special.expn(0, p), special.expn(3, p), special.zeta(2.5, p), special.zeta(4, p)),
     P,
