@@ -9,7 +9,7 @@ import numpy as np
 
 from descend.differentiate.gauss_newton import jacobian_columns
 from descend.errors import UsageError
-from descend.graph.evaluate import evaluate
+from descend.graph.evaluate import Prepared, bind_extents, evaluate
 from descend.graph.node import Dim, Node
 from descend.graph.source import const
 from descend.methods.losses import Poisson
@@ -21,6 +21,7 @@ from descend.train.curved import FISHER, SANDWICH, errors_of_curved, judge_count
 from descend.train.job import Job
 from descend.train.normal_errors import Normal, covariance_of
 from descend.train.rows import Rows
+from descend.train.view import View, on_bounds, tied_errors, view_of
 from descend.uncertainty.covariance import errors_of, goodness
 
 if TYPE_CHECKING:
@@ -42,8 +43,10 @@ class Completion:
         self, job: Job, built: Built, leaves: Mapping[str, Array], absolute: bool, original: Rows,
         normal: Normal | None = None,
     ) -> None:  # fmt: skip
-        self.job, self.built, self.leaves, self.absolute = job, built, leaves, absolute
-        self.original, self.normal = original, normal
+        self.whole = View(job, built, dict(leaves))
+        self.job, self.built, self.leaves = view_of(job, built, leaves)
+        self.absolute, self.original = absolute, original
+        self.normal = normal if job.space is None else None
         self.fingerprint = self._fingerprint()
 
     def _fingerprint(self) -> tuple[float, ...]:
@@ -131,7 +134,14 @@ class Completion:
         bound = {node: known[name] for name, node in made.inputs.items() if name in known}
         bound |= {model.leaves[name]: a for name, a in self.leaves.items()}
         extents = {model.rows: job.rows.n_rows} if isinstance(model.rows, Dim) else {}
-        return evaluate([n if isinstance(n, Node) else const(n) for n in nodes], bound, extents)
+        if not all(isinstance(n, Node) for n in nodes):
+            nodes = [n if isinstance(n, Node) else const(n) for n in nodes]
+            return evaluate(nodes, bound, extents)
+        kept = self.built.extras.setdefault("prepared", {})
+        prepared = kept.get(tuple(nodes))
+        if prepared is None:
+            prepared = kept[tuple(nodes)] = Prepared(nodes, bound)
+        return list(prepared([bound[n] for n in prepared.inputs], extents | bind_extents(bound)))
 
     def _judge(self, fit: Fit, scaled: Array | None, y: Array) -> None:
         assert fit.residuals is not None
@@ -168,7 +178,8 @@ class Completion:
         names = [n for leaf, a in self.leaves.items() for n in number_names(leaf, a)]
         r, jacobian = _flat(residual, columns)
         params = np.concatenate([a.reshape(-1) for a in self.leaves.values()])
-        found = errors_of(jacobian, r, params, r.size - len(names), self.absolute, names)
+        held = on_bounds(self.whole.job.space, self.leaves)
+        found = errors_of(jacobian, r, params, r.size - len(names), self.absolute, names, held)
         fit.errors_note, fit.findings = found.note, list(found.findings)
         covariance = found.covariance
         if covariance is None:
@@ -200,14 +211,15 @@ class Completion:
         fit.covariance, fit.covariance_names = covariance, tuple(names)
         error = np.sqrt(np.diag(covariance))
         fit.correlation = covariance / np.outer(error, error)
-        fit.stderr = self._trees(error)
+        fit.stderr = self._trees(error, tied_errors(*self.whole, covariance))
 
-    def _trees(self, errors: Array) -> dict[str, Any]:
-        """Standard errors in the form of the parameters."""
-        leaves, at = {}, 0
+    def _trees(self, errors: Array, tied: Mapping[str, Array]) -> dict[str, Any]:
+        """Standard errors in the form of the parameters; fixed ones have none."""
+        found, at = {n: np.full(np.shape(a), np.nan) for n, a in self.whole.leaves.items()}, 0
         for name, a in self.leaves.items():
-            piece = errors[at : at + a.size].reshape(a.shape)
-            leaves[name], at = (float(piece) if a.ndim == 0 else piece), at + a.size
+            found[name], at = errors[at : at + a.size].reshape(a.shape), at + a.size
+        found |= tied
+        leaves = {n: float(a) if a.ndim == 0 else a for n, a in found.items()}
         start = self.job.start
         return {
             name: unflatten(tree, [leaves[leaf] for leaf in start.names[name]])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import fields
@@ -121,6 +120,8 @@ class Fit(Trusted, FitRecord):
         left = None if name == "_left" else self._left
         if left is None:
             raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
+        if name == "success":
+            return STATUSES[self.status].success
         set_before = _values_set(self, FitRecord)
         remains, values = left.parts()
         Fit.__init__(self, remains, **values)
@@ -235,9 +236,11 @@ class Fit(Trusted, FitRecord):
 def _values_set(record: Any, kind: Any) -> dict[str, Any]:
     """The fields of an unfinished record that have a value."""
     found = {}
-    for f in fields(kind):
-        with contextlib.suppress(AttributeError):
-            found[f.name] = kind.__dict__[f.name].__get__(record)
+    for name in kind.__slots__:
+        try:
+            found[name] = kind.__dict__[name].__get__(record)
+        except AttributeError:
+            continue
     return found
 
 
@@ -285,6 +288,8 @@ class MinimumFound(Minimum):
         left = None if name == "_left" else self._left
         if left is None:
             raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
+        if name == "success":
+            return STATUSES[self.status].success
         set_before = _values_set(self, Minimum)
         function_of, values = left.parts()
         MinimumFound.__init__(self, function_of, **values)
