@@ -274,6 +274,7 @@ class FitRecord(_Record):
     fixed: tuple[str, ...] = ()
     bounds: dict[str, tuple[float, float]] = field(default_factory=dict)
     ties: dict[str, str] = field(default_factory=dict)
+    scaled: dict[str, str] = field(default_factory=dict)  # parameter → the scale it was moved on
     sigma_given: bool = False
     sigma_is_matrix: bool = False
     absolute_sigma: bool = False

@@ -24,12 +24,12 @@ from descend.trace.context import tracing
 from descend.trace.formula import Formula
 from descend.trace.tensor import as_node, wrap
 
-__all__ = ["LOWER", "UPPER", "Entered", "Space", "edge_name"]
+__all__ = ["FIXED", "LOWER", "UPPER", "Entered", "Space", "edge_name"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Nodes = dict[str, Node]
 Arrays = dict[str, Array]
-LOWER, UPPER = "lower bound", "upper bound"
+LOWER, UPPER, FIXED = "lower bound", "upper bound", "fixed"
 NUDGE = 8  # by so many roundings the bounds of a logarithm lie inside of those of the parameter
 
 
@@ -195,7 +195,9 @@ class Space:
 
     def inputs(self, arrays: Mapping[str, Array]) -> dict[str, Array]:
         """The values of the inputs that `enter` and the bounds of the descent ask for."""
-        found: dict[str, Array] = {name: arrays[name] for name in self.fixed if name in arrays}
+        found: dict[str, Array] = {
+            f"{FIXED} {name}": arrays[name] for name in self.fixed if name in arrays
+        }
         sides: dict[str, list[Array]] = {LOWER: [], UPPER: []}
         for leaf, array in arrays.items():
             if not self.varies(leaf):
@@ -219,7 +221,9 @@ class Space:
             scaled: False varies the parameters themselves, whatever their scale.
         """
         varied: Nodes = {}
-        fixed: Nodes = {name: node for name, node in leaves.items() if name in self.fixed}
+        fixed: Nodes = {
+            f"{FIXED} {name}": node for name, node in leaves.items() if name in self.fixed
+        }
         whole: Nodes = dict(leaves)
         for name, leaf in leaves.items():
             scale = self.scales.get(name) if scaled else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -236,15 +236,20 @@ def _numbers(tree: Any) -> dict[str, float]:
 
 
 def _error_cell(record: FitRecord, label: str, error: float) -> str:
-    if label in record.fixed:
+    if _belongs(label, record.fixed):
         return "fixed"
-    if label in record.ties:
-        return "tied"
-    return full(error, 6) if math.isfinite(error) else "—"
+    if math.isfinite(error):
+        return full(error, 6)
+    return "tied" if _belongs(label, record.ties) else "—"
+
+
+def _belongs(label: str, names: Iterable[str]) -> bool:
+    """Whether a number is one of these parameters, or in one of them."""
+    return any(label == name or label.startswith(f"{name}[") for name in names)
 
 
 def _relative(record: FitRecord, label: str, value: float, error: float) -> str:
-    if label in record.fixed or label in record.ties:
+    if not math.isfinite(error) and _belongs(label, (*record.fixed, *record.ties)):
         return ""
     if not math.isfinite(error) or value == 0:
         return "—"
@@ -272,27 +277,39 @@ def _parameter_remarks(record: FitRecord) -> list[str]:
             f"They belong to rescaled columns ({', '.join(record.scales)}): the model saw "
             "(column - mean) / spread, as the warnings say."
         )
-    for name, value in _numbers(record.params).items():
-        for edge in record.bounds.get(name, ()):
-            if math.isfinite(edge) and abs(value - edge) <= 1e-9 * max(1.0, abs(edge)):
-                remarks.append(
-                    f"{name} lies on its bound {short(edge)}: errors do not hold there. "
-                    "Widen the bound if you can."
-                )
+    held = _held(record)
+    remarks += [
+        f"{name} lies on its bound {short(edge)}: it has no standard error there, and those of "
+        "the others hold for as long as it stays. Widen the bound if you can."
+        for name, edge in held.items()
+    ]
+    if record.scaled:
+        moved = ", ".join(f"{name} ({scale})" for name, scale in record.scaled.items())
+        remarks.append(f"Moved on another scale, but told as they are: {moved}.")
     if not record.has_errors:
         remarks.append(f"— no standard errors: {record.errors_note or NOT_ARRIVED}.")
-    elif any(math.isnan(error) for error in _free(record, _numbers(record.stderr))):
+    elif any(math.isnan(e) for n, e in _free(record, _numbers(record.stderr)) if n not in held):
         remarks.append(f"— no standard error: {record.errors_note or UNDETERMINED}.")
     elif record.errors_from:
         remarks.append(f"± {record.errors_from}.")
     return remarks + record.findings
 
 
-def _free(record: FitRecord, numbers: Mapping[str, float]) -> Iterator[float]:
+def _held(record: FitRecord) -> dict[str, float]:
+    """The parameters that lie on a bound, each with that bound."""
+    found = {}
+    for name, value in _numbers(record.params).items():
+        low, high = record.bounds.get(name, (-math.inf, math.inf))
+        if not _belongs(name, record.fixed) and (value <= low or value >= high):
+            found[name] = low if value <= low else high
+    return found
+
+
+def _free(record: FitRecord, numbers: Mapping[str, float]) -> Iterator[tuple[str, float]]:
     return (
-        value
+        (name, value)
         for name, value in numbers.items()
-        if name not in record.fixed and name not in record.ties
+        if not _belongs(name, (*record.fixed, *record.ties))
     )
 
 

@@ -6,12 +6,13 @@ threads do not see each other's.
 
 from __future__ import annotations
 
+import copy
 import dis
 import linecache
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from types import CodeType, FrameType
@@ -140,6 +141,12 @@ class Trace:
     @property
     def captured(self) -> list[tuple[Node, Any]]:
         return self._captured
+
+    def capturing(self, more: Sequence[tuple[Node, Any]]) -> Trace:
+        """The same trace with further inputs that have values."""
+        copied = copy.copy(self)
+        copied._captured = [*self._captured, *more]
+        return copied
 
     def origin(self, node: Node) -> Origin | None:
         """Where the node was made in the user's code; None for nodes that no line names."""

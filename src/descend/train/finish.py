@@ -23,6 +23,7 @@ from descend.trace.tree import unflatten
 from descend.train.build import Built
 from descend.train.complete import Completion
 from descend.train.course import Course
+from descend.train.declared import told_bounds
 from descend.train.divergence import divergence_message
 from descend.train.explaining import row_explainer
 from descend.train.job import Job
@@ -272,6 +273,7 @@ def _task(run: Finished) -> dict[str, Any]:
         "start": run.trees(run.begin),
         "start_source": start_source(run),
         "stop_loss": run.options.stop_loss,
+        **_bonds(run),
         "sigma_given": "sigma" in original.extra or WHITENING in original.extra,
         "sigma_is_matrix": WHITENING in original.extra,
         "absolute_sigma": bool(run.options.absolute_sigma),
@@ -279,6 +281,19 @@ def _task(run: Finished) -> dict[str, Any]:
         "unit": "iteration" if job.settings.optimizer.scope == "vector" else "epoch",
         "x": dict(original.columns),
         "y": original.extra["target"],
+    }
+
+
+def _bonds(run: Finished) -> dict[str, Any]:
+    """The fields that say how the parameters were bound."""
+    space, leaves = run.job.space, run.begin
+    if space is None:
+        return {}
+    return {
+        "fixed": tuple(name for name in leaves if name in space.fixed),
+        "bounds": told_bounds(space, leaves),
+        "ties": {name: space.ties[name].text for name in leaves if name in space.ties},
+        "scaled": dict(space.scales),
     }
 
 
