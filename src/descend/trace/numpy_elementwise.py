@@ -176,6 +176,7 @@ def _where(condition: Any, x: Any = None, y: Any = None) -> Any:
             remedy="give both values: np.where(condition, a, b)",
         )
     dtype = common_dtype((x, y))
+    x, y = (np.array(v).astype(dtype) if type(v) is int else v for v in (x, y))  # -1 wraps
     test, yes, no = truth(as_node(condition)), as_node(x, dtype), as_node(y, dtype)
     shape = broadcast_shapes([test.shape, yes.shape, no.shape])
     return wrap(note(select(*(to_shape(n, shape) for n in (test, yes, no)))))
