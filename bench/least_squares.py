@@ -5,7 +5,6 @@ usage: python bench/least_squares.py
 
 from __future__ import annotations
 
-import functools
 import json
 import os
 import time
@@ -17,7 +16,8 @@ import numpy as np
 
 HERE = Path(__file__).parent
 REPEATS = 30
-Fit = Callable[[], float]
+Fit = tuple[Callable[[], Any], Callable[[Any], float]]
+"""What is timed, with all that a user reads of it, and the sum of squares of its result."""
 
 
 def thurber(x, b1, b2, b3, b4, b5, b6, b7):
@@ -47,11 +47,11 @@ def with_scipy(model, x, y, start: dict[str, float]) -> Fit:
 
     p0 = list(start.values())
 
-    def call() -> float:
-        best, _ = curve_fit(model, x, y, p0=p0)
-        return float(np.sum((y - model(x, *best)) ** 2))
+    def call() -> tuple[Any, Any]:
+        best, covariance = curve_fit(model, x, y, p0=p0)
+        return best, np.sqrt(np.diag(covariance))
 
-    return call
+    return call, lambda found: float(np.sum((y - model(x, *found[0])) ** 2))
 
 
 def with_lmfit(model, x, y, start: dict[str, float]) -> Fit:
@@ -59,26 +59,30 @@ def with_lmfit(model, x, y, start: dict[str, float]) -> Fit:
 
     face = lmfit.Model(model)
     parameters = face.make_params(**start)
-    return lambda: float(face.fit(y, parameters, x=x).chisqr)
+    return lambda: face.fit(y, parameters, x=x), lambda found: float(found.chisqr)
 
 
 def with_descend(model, x, y, start: dict[str, float]) -> Fit:
     import descend
 
-    return lambda: float(np.sum(descend.fit(model, x, y, start=start).residuals ** 2))
+    def call() -> Any:
+        fit = descend.fit(model, x, y, start=start)
+        return fit, fit.params, fit.stderr, fit.status
+
+    return call, lambda found: float(np.sum(found[0].residuals ** 2))
 
 
 CONTESTANTS = {"descend": with_descend, "SciPy": with_scipy, "lmfit": with_lmfit}
 
 
-def timed(call: Fit) -> dict[str, float]:
-    squares = call()
+def timed(call: Callable[[], Any], squares: Callable[[Any], float]) -> dict[str, float]:
+    found = [call() for _ in range(3)][-1]
     times = []
     for _ in range(REPEATS):
         began = time.perf_counter()
         call()
         times.append(time.perf_counter() - began)
-    return {"us": min(times) * 1e6, "squares": squares}
+    return {"us": min(times) * 1e6, "squares": squares(found)}
 
 
 def measure() -> list[dict[str, Any]]:
@@ -87,7 +91,7 @@ def measure() -> list[dict[str, Any]]:
     for data, job in jobs().items():
         for name, prepare in CONTESTANTS.items():
             try:
-                result: dict[str, Any] = timed(functools.partial(prepare, *job)())
+                result: dict[str, Any] = timed(*prepare(*job))
             except Exception as problem:
                 result = {"error": f"{type(problem).__name__}: {problem}"[:80]}
             rows.append({"data": data, "name": name, **result})

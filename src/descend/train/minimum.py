@@ -12,6 +12,7 @@ from descend.graph.evaluate import Prepared
 from descend.graph.source import const
 from descend.methods.base import STATUS, UNBOUNDED
 from descend.records import status_message
+from descend.train.build import Built
 from descend.train.finish import (
     QUIET,
     Finished,
@@ -20,6 +21,7 @@ from descend.train.finish import (
     method_name,
     start_source,
 )
+from descend.train.job import Job
 from descend.train.plan import Leftover, Plan, Plans, can_be_planned, has_defaults
 from descend.train.results import MinimumFound
 
@@ -49,7 +51,7 @@ def parts_of(run: Finished, single: str | None) -> dict[str, Any]:
     status, message = ending_of(run, unit="iteration")
     for down, up in UPWARDS.items() if sign < 0 else ():
         message = message.replace(down, up)
-    value, gradient = value_and_gradient(run, leaves)
+    value, gradient = value_and_gradient(run.job, run.built, leaves)
     history = history_of(run)
     if sign < 0:
         history.loss = -history.loss
@@ -98,19 +100,19 @@ def function_of(run: Finished) -> Callable[[Array], float]:
 
 
 def value_and_gradient(
-    run: Finished, leaves: Mapping[str, Array]
+    job: Job, built: Built, leaves: Mapping[str, Array]
 ) -> tuple[float, dict[str, Array]]:
     """The function (negated to maximise) and its gradient at a place; the graph is kept."""
-    made, model = run.built.descent, run.built.model
-    fixed = run.job.fixed(run.built)
+    made, model = built.descent, built.model
+    fixed = job.fixed(built)
     given = [(node, fixed[name]) for name, node in made.inputs.items() if name in fixed]
     given += [(model.leaves[name], array) for name, array in leaves.items()]
-    prepared: Prepared | None = run.built.extras.get("slopes")
+    prepared: Prepared | None = built.extras.get("slopes")
     if prepared is None:
         seed = const(1, made.objective.dtype)
         slopes = reverse([made.objective], [seed], list(model.leaves.values()))
         prepared = Prepared([made.objective, *slopes], [node for node, _ in given])
-        run.built.extras["slopes"] = prepared
+        built.extras["slopes"] = prepared
     value, *found = prepared([np.asarray(a) for _, a in given], {})
     return float(value), dict(zip(model.leaves, found, strict=True))
 
@@ -174,6 +176,12 @@ class _Left:
 
     def __init__(self, left: Leftover) -> None:
         self.left = left
+
+    def value(self) -> float:
+        """The function at the place that was found."""
+        plan = self.left.plan
+        found, _ = value_and_gradient(plan.job, plan.built, self.left.leaves())
+        return plan.job.settings.sign * found
 
     def parts(self) -> tuple[Callable[[Array], float], dict[str, Any]]:
         """Everything that the long way would have said."""

@@ -314,6 +314,13 @@ class Leftover(NamedTuple):
                 found[name] = numbers[at]
         return found
 
+    def leaves(self) -> dict[str, Array]:
+        """The answer leaf by leaf."""
+        return {
+            leaf: np.asarray(value)
+            for leaf, value in zip(self.plan.names, self.params().values(), strict=True)
+        }
+
     def finished(self) -> Finished:
         """The run as the long way would have left it."""
         plan, image = self.plan, Image(self.plan.standing, self.content)

@@ -82,6 +82,9 @@ AT_ONCE: Mapping[str, Callable[[Left], Any]] = {"stderr": lambda left: left.stde
 class LeftMinimum(Protocol):
     """What a minimisation left of which a whole record can be made."""
 
+    def value(self) -> float:
+        """The function's value, which can be told before the rest."""
+
     def parts(self) -> tuple[Callable[[Array], float], dict[str, Any]]:
         """What the record is made of."""
 
@@ -290,6 +293,9 @@ class MinimumFound(Minimum):
             raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
         if name == "success":
             return STATUSES[self.status].success
+        if name == "value":
+            self.value = left.value()
+            return self.value
         set_before = _values_set(self, Minimum)
         function_of, values = left.parts()
         MinimumFound.__init__(self, function_of, **values)
