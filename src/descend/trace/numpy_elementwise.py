@@ -227,6 +227,7 @@ def _conditions(condlist: Any) -> list[Any]:
 def _clip(a: Any, a_min: Any = None, a_max: Any = None, out: Any = None, **kwargs: Any) -> Any:
     low = kwargs.pop("min", a_min)
     high = kwargs.pop("max", a_max)
+    low, high = _within(as_node(a).dtype, low, high)
     dtype = common_dtype([v for v in (a, low, high) if v is not None])
     result = wrap(as_node(a, dtype))
     if low is not None:
@@ -234,6 +235,15 @@ def _clip(a: Any, a_min: Any = None, a_max: Any = None, out: Any = None, **kwarg
     if high is not None:
         result = elementwise(RULES["minimum"], (result, wrap(as_node(high, dtype))))
     return deliver(result.node, out)
+
+
+def _within(dtype: np.dtype[Any], low: Any, high: Any) -> tuple[Any, Any]:
+    """The bounds of a clip without plain integers that no value of the dtype can pass."""
+    if dtype.kind in "iu":
+        ends = np.iinfo(dtype)
+        low = None if type(low) is int and low <= ends.min else low
+        high = None if type(high) is int and high >= ends.max else high
+    return low, high
 
 
 @covers("round", "around")
