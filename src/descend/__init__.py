@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from descend.methods.quasi_newton import BFGS
     from descend.methods.robust import Arctan, Cauchy, RobustLoss, SoftL1, Tukey
     from descend.methods.schedules import Schedule, constant, cosine, exponential, step, warmup
+    from descend.parameters.declare import Parameter
     from descend.train.explain import explain
     from descend.train.fit import fit
     from descend.train.load import load
@@ -89,6 +90,7 @@ _HOMES = {
     "methods.quasi_newton": "BFGS",
     "methods.robust": "Arctan Cauchy RobustLoss SoftL1 Tukey",
     "methods.schedules": "Schedule constant cosine exponential step warmup",
+    "parameters.declare": "Parameter",
     "train.explain": "explain",
     "train.fit": "fit",
     "train.load": "load",
@@ -104,7 +106,7 @@ __all__ = [
     "BinaryCrossEntropy", "Cauchy", "CrossEntropy", "DataError", "DescendError",
     "DescendWarning", "DivergedWarning", "Fit", "FormulaError", "GaussianNLL", "Hinge", "Huber",
     "KLDivergence", "LevenbergMarquardt", "LogCosh", "Loss", "ManyFits", "NotCoveredError",
-    "Optimizer", "Penalty", "Poisson", "Quantile", "RMSprop", "RobustLoss", "Schedule",
+    "Optimizer", "Parameter", "Penalty", "Poisson", "Quantile", "RMSprop", "RobustLoss", "Schedule",
     "SoftL1", "SquaredError", "TraceError", "Tukey", "UsageError", "black_box", "check_grad",
     "clip_norm", "clip_value", "constant", "cosine", "custom_derivative", "explain",
     "exponential", "fit", "fit_many", "grad", "hessian", "hvp", "jacobian", "jvp", "load",

@@ -391,6 +391,10 @@ class Minimum(_Record):
     maximize: bool = False
     optimizer: str = ""
     seed: int = 0
+    fixed: tuple[str, ...] = ()
+    bounds: dict[str, tuple[float, float]] = field(default_factory=dict)
+    ties: dict[str, str] = field(default_factory=dict)
+    scaled: dict[str, str] = field(default_factory=dict)  # as of a fit
     status: str = "converged"
     message: str = ""
     success: bool = field(init=False)

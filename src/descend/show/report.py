@@ -271,21 +271,12 @@ def _summary(name: str, array: np.ndarray[Any, Any]) -> str:
 
 
 def _parameter_remarks(record: FitRecord) -> list[str]:
-    remarks = [f"{name} is tied: {name} = {formula}." for name, formula in record.ties.items()]
+    remarks, held = _bond_remarks(record), _held(record)
     if record.scales:
         remarks.append(
             f"They belong to rescaled columns ({', '.join(record.scales)}): the model saw "
             "(column - mean) / spread, as the warnings say."
         )
-    held = _held(record)
-    remarks += [
-        f"{name} lies on its bound {short(edge)}: it has no standard error there, and those of "
-        "the others hold for as long as it stays. Widen the bound if you can."
-        for name, edge in held.items()
-    ]
-    if record.scaled:
-        moved = ", ".join(f"{name} ({scale})" for name, scale in record.scaled.items())
-        remarks.append(f"Moved on another scale, but told as they are: {moved}.")
     if not record.has_errors:
         remarks.append(f"— no standard errors: {record.errors_note or NOT_ARRIVED}.")
     elif any(math.isnan(e) for n, e in _free(record, _numbers(record.stderr)) if n not in held):
@@ -295,10 +286,30 @@ def _parameter_remarks(record: FitRecord) -> list[str]:
     return remarks + record.findings
 
 
-def _held(record: FitRecord) -> dict[str, float]:
+def _bond_remarks(record: FitRecord | Minimum) -> list[str]:
+    """What is fixed and tied, what lies on a bound, and what was moved on another scale."""
+    remarks = [f"{name} is tied: {name} = {formula}." for name, formula in record.ties.items()]
+    consequence = (
+        "it has no standard error there, and those of the others hold for as long as it stays. "
+        "Widen the bound if you can."
+    )
+    if isinstance(record, Minimum):
+        consequence = f"beyond it the value {'rises' if record.maximize else 'falls'} further."
+    remarks += [
+        f"{name} lies on its bound {short(edge)}: {consequence}"
+        for name, edge in _held(record).items()
+    ]
+    if record.scaled:
+        moved = ", ".join(f"{name} ({scale})" for name, scale in record.scaled.items())
+        remarks.append(f"Moved on another scale, but told as they are: {moved}.")
+    return remarks
+
+
+def _held(record: FitRecord | Minimum) -> dict[str, float]:
     """The parameters that lie on a bound, each with that bound."""
     found = {}
-    for name, value in _numbers(record.params).items():
+    params = record.named() if isinstance(record, Minimum) else record.params
+    for name, value in _numbers(params).items():
         low, high = record.bounds.get(name, (-math.inf, math.inf))
         if not _belongs(name, record.fixed) and (value <= low or value >= high):
             found[name] = low if value <= low else high
@@ -374,10 +385,13 @@ def minimum_sections(record: Minimum) -> list[Section]:
             continue
         for label, value in flat_parameters({name: leaf}):
             slope = short(gradient.get(label, math.nan))
+            slope = "fixed" if _belongs(label, record.fixed) else slope
+            slope = "tied" if _belongs(label, record.ties) else slope
             cells.append((shortened(label, NAME_WIDTH), full(value), slope, _at(start, label)))
     if cells:
         names, values, slopes, starts = zip(*cells, strict=True)
         params.rows = list(zip(names, aligned(values), slopes, starts, strict=True))
+    params.remarks += _bond_remarks(record)
     warnings = Section("Warnings", remarks=list(record.warnings))
     return [section for section in (task, params, warnings) if section.rows or section.remarks]
 

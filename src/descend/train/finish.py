@@ -37,8 +37,8 @@ from descend.train.saved import SavedState
 from descend.train.stopping import RULES
 
 __all__ = [
-    "QUIET", "Finished", "Moment", "ending_of", "finish", "history_of", "method_name", "parts_of",
-    "start_source",
+    "QUIET", "Finished", "Moment", "bonds_told", "ending_of", "finish", "history_of",
+    "method_name", "parts_of", "start_source",
 ]  # fmt: skip
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -273,7 +273,7 @@ def _task(run: Finished) -> dict[str, Any]:
         "start": run.trees(run.begin),
         "start_source": start_source(run),
         "stop_loss": run.options.stop_loss,
-        **_bonds(run),
+        **bonds_told(run),
         "sigma_given": "sigma" in original.extra or WHITENING in original.extra,
         "sigma_is_matrix": WHITENING in original.extra,
         "absolute_sigma": bool(run.options.absolute_sigma),
@@ -284,7 +284,7 @@ def _task(run: Finished) -> dict[str, Any]:
     }
 
 
-def _bonds(run: Finished) -> dict[str, Any]:
+def bonds_told(run: Finished) -> dict[str, Any]:
     """The fields that say how the parameters were bound."""
     space, leaves = run.job.space, run.begin
     if space is None:

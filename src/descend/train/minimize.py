@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from descend.methods.table import as_optimizer
 from descend.show.progress import Progress, Verbose
 from descend.trace.formula import Formula
 from descend.train.course import Course
+from descend.train.declared import Begun, begin
 from descend.train.finish import Finished, Moment
 from descend.train.fit import MOST_FOR_BFGS, TOLERANCES
 from descend.train.job import Job, Settings
@@ -32,7 +33,7 @@ from descend.train.options import (
 from descend.train.problem import Problem, Signature, parsed_formula, signature_of
 from descend.train.results import MinimumFound
 from descend.train.run import Watch, drive
-from descend.train.start import Start, given_start
+from descend.train.start import Start
 from descend.train.stopping import Rules
 
 __all__ = ["maximize", "minimize"]
@@ -62,6 +63,9 @@ class MinimizeOptions:
     verbose: bool = False
     record: tuple[str, ...] = ()
     engine: str = "native"
+    fixed: Any = None
+    bounds: Any = None
+    ties: Any = None
     resume: Any = None
     stop_loss: float | None = None
 
@@ -76,7 +80,8 @@ def minimize(
     gtol: float | None = None, patience: int | None = None, min_delta: float = 0.0,
     max_seconds: float | None = None, clip: Any = None, starts: int = 1,
     callback: Callable[[Moment], Any] | None = None, progress: Progress | None = None,
-    verbose: bool = False, record: Iterable[str] = (), engine: str = "native", **unknown: Any,
+    verbose: bool = False, record: Iterable[str] = (), engine: str = "native",
+    fixed: Any = None, bounds: Any = None, ties: Any = None, **unknown: Any,
 ) -> MinimumFound:  # fmt: skip
     """Find where a function is lowest, by descending from a start.
 
@@ -87,6 +92,8 @@ def minimize(
             the best of 32 candidates, which `start` and `start_source` of the result tell.
         optimizer: BFGS if not given.
         max_iter, xtol, ftol, gtol, patience, max_seconds: when to stop.
+        fixed, ties: as for `fit`. bounds: likewise by name, or SciPy's sequence of (lower, upper)
+            for every number; a single pair holds for all.
 
     Raises:
         UsageError: something that cannot be meant, with what to do instead.
@@ -118,8 +125,8 @@ def _found(function: Any, given: Mapping[str, Any], sign: int) -> MinimumFound:
     listed = (record,) if isinstance(record, str) else tuple(record)
     options = MinimizeOptions(**{**given, "record": listed})
     _check(options)
-    problem, start, single = _read(function, options.start)
-    job = Job(problem, _settings(options, start, sign), start)
+    (problem, start, space), single = _read(function, options)
+    job = Job(problem, _settings(options, start, sign), start, space=space)
     built, fresh = job.build()
     meter = Verbose(sys.stdout) if options.verbose and not options.progress else options.progress
     message = ""
@@ -163,8 +170,9 @@ def _check(o: MinimizeOptions) -> None:
         check_choice("record", name, ["params", "gradient"])
 
 
-def _read(function: Any, start: Any) -> tuple[Problem, Start, str | None]:
+def _read(function: Any, o: MinimizeOptions) -> tuple[Begun, str | None]:
     """The problem, its start, and the name of the only argument where it was given bare."""
+    start = o.start
     if isinstance(function, str | Formula):
         formula = parsed_formula(function) if isinstance(function, str) else function
         own = Signature((), formula.names, {})
@@ -190,9 +198,24 @@ def _read(function: Any, start: Any) -> tuple[Problem, Start, str | None]:
             )
         (single,) = names
         start = {single: start}
-    begin = given_start(names, start, own.defaults)
-    problem = Problem(name, call, own, {}, None, "", names, constants)
-    return problem, begin, single
+    problem = Problem(name, call, own, {}, None, "", names, constants, own.defaults)
+    return begin(problem, start, o.fixed, _sides(o.bounds), o.ties), single
+
+
+def _sides(bounds: Any) -> Any:
+    """SciPy's sequence of pairs as all lower and all upper bounds; other forms as they are."""
+    if isinstance(bounds, Mapping | str) or not isinstance(bounds, Sequence | np.ndarray):
+        return bounds
+    pairs = list(bounds)
+    if len(pairs) == 2 and all(edge is None or np.ndim(edge) == 0 for edge in pairs):
+        return bounds
+    if not all(isinstance(pair, Sequence | np.ndarray) and len(pair) == 2 for pair in pairs):
+        raise UsageError(
+            f"bounds={bounds!r} is no sequence of pairs",
+            remedy='write bounds=[(0, 1), (None, 5)], a pair for each number, or bounds={"x": '
+            "(0, 1)} by name",
+        )
+    return [pair[0] for pair in pairs], [pair[1] for pair in pairs]
 
 
 def _is_by_name(start: Any, names: tuple[str, ...]) -> bool:
@@ -201,7 +224,7 @@ def _is_by_name(start: Any, names: tuple[str, ...]) -> bool:
         return True
     if not isinstance(start, Mapping):
         return isinstance(getattr(start, "params", None), Mapping)
-    return len(names) > 1 or set(start) == set(names)
+    return len(names) > 1 or set(start) >= set(names)
 
 
 def _settings(o: MinimizeOptions, start: Start, sign: int) -> Settings:

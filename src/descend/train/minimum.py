@@ -16,6 +16,7 @@ from descend.train.build import Built
 from descend.train.finish import (
     QUIET,
     Finished,
+    bonds_told,
     ending_of,
     history_of,
     method_name,
@@ -79,6 +80,7 @@ def parts_of(run: Finished, single: str | None) -> dict[str, Any]:
         "engine": run.built.engine,
         "warnings": [*run.job.notes, *run.built.notes],
         "history": history,
+        **bonds_told(run),
     }
 
 
@@ -109,8 +111,10 @@ def value_and_gradient(
     given += [(model.leaves[name], array) for name, array in leaves.items()]
     prepared: Prepared | None = built.extras.get("slopes")
     if prepared is None:
-        seed = const(1, made.objective.dtype)
-        slopes = reverse([made.objective], [seed], list(model.leaves.values()))
+        seed, space, objective = const(1, made.objective.dtype), job.space, made.objective
+        if space is not None:
+            (objective,) = space.enter(model.leaves, scaled=False).placed([objective])
+        slopes = reverse([objective], [seed], list(model.leaves.values()))
         prepared = Prepared([made.objective, *slopes], [node for node, _ in given])
         built.extras["slopes"] = prepared
     value, *found = prepared([np.asarray(a) for _, a in given], {})

@@ -57,6 +57,7 @@ def can_be_planned(model: Any, run: Finished) -> bool:
         type(model) in (FunctionType, str, Formula)
         and isinstance(built.runner, NativeProgram)
         and job.key() is not None
+        and job.space is None
         and all(trace.is_pure_capture for trace in built.traces)
         and not job.settings.has_own_functions()
         and not job.settings.rules.keep_best
