@@ -8,6 +8,7 @@ import pytest
 
 import descend
 from descend.errors import DataError, UsageError
+from descend.parameters.declare import Parameter
 from descend.train.many_results import OUTCOMES
 
 X = np.linspace(0.0, 4.0, 50)
@@ -260,7 +261,7 @@ def test_a_table_with_groups():
         for name in "akc":
             np.testing.assert_allclose(fits.params[name][at], whole.params[name][number], rtol=1e-9)
     assert fits[0].key == mixed["well"][0]
-    with pytest.raises(DataError, match='no column "wel".*did you mean "well"'):
+    with pytest.raises(DataError, match=r'no column "wel".*did you mean "well"'):
         descend.fit_many(formula, table, by="wel", start=START)
 
 
@@ -326,3 +327,31 @@ def test_what_cannot_be_meant_is_refused(options, said):
     call = {"x": X, "y": decays(2), "start": START, **options}
     with pytest.raises((UsageError, DataError), match=said):
         descend.fit_many(decay, call.pop("x"), call.pop("y"), **call)
+
+
+@pytest.mark.parametrize(
+    "bound",
+    [
+        {"bounds": {"k": (0, 0.8)}},
+        {"bounds": {"k": (0.1, 5.0)}},
+        {"fixed": {"c": 0.4}},
+        {"start": {"a": 1.0, "k": 0.7}, "ties": {"c": "a/4"}},
+        {"start": {"a": Parameter(1.0, scale="log"), "k": 1.0, "c": 0.0}},
+    ],
+)
+def test_bounds_fixed_and_tied_parameters(bound):
+    y = decay(X, 2.0, 1.0, 0.5) + 0.05 * np.random.default_rng(0).normal(size=(3, 50))
+    options = {"start": {"a": 1.0, "k": 0.7, "c": 0.0}, **bound}
+    fits = descend.fit_many(decay, X, y, **options)
+    agree(fits, 1, descend.fit(decay, X, y[1], **options))
+
+
+def test_each_fit_has_its_own_fixed_value():
+    y = decays(4)
+    c = np.linspace(-0.5, 0.5, 4)
+    fits = descend.fit_many(decay, X, y, start=START, fixed={"c": c})
+    np.testing.assert_array_equal(fits.params["c"], c)
+    agree(fits, 2, descend.fit(decay, X, y[2], start=START, fixed={"c": float(c[2])}))
+    outside = {"k": np.array([1.0, 2.0, 3.0, 9.0])}
+    with pytest.raises(UsageError, match="fit 3: k starts at 9, outside its bounds 0 to 5"):
+        descend.fit_many(decay, X, y, start={**START, **outside}, bounds={"k": (0, 5)})

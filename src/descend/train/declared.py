@@ -16,7 +16,7 @@ from descend.trace.formula import Formula
 from descend.train.problem import Problem, parsed_formula
 from descend.train.start import Start, as_mapping, given_start, leaves_of
 
-__all__ = ["Begun", "begin", "bonds_of", "model_starts", "settled", "told_bounds"]
+__all__ = ["Begun", "begin", "bonds_of", "check_inside", "model_starts", "settled", "told_bounds"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 

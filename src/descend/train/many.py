@@ -14,7 +14,7 @@ from descend.compile.many_native import ManyArrays, Worker
 from descend.data.validate import check_positive
 from descend.errors import DataError, UsageError
 from descend.lean import dataclass
-from descend.methods.base import RUNNING, STALLED, UNBOUNDED, Optimizer
+from descend.methods.base import NOT_FINITE, STATUS, Optimizer
 from descend.methods.damped import LeanLevenbergMarquardt
 from descend.methods.least_squares import LevenbergMarquardt
 from descend.methods.losses import Loss
@@ -36,6 +36,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 MISSING = ("skip", "drop", "raise")
 TOLERANCES = ("xtol", "ftol", "gtol")
+UNSOLVED = [c for c, outcome in STATUS.items() if not outcome.success and c != NOT_FINITE]
 FEWEST = 16  # fits a thread
 LEAN_STEPS = 200  # after so many the full method takes over
 
@@ -45,6 +46,9 @@ class ManyOptions:
     """The options of `fit_many` as they were given; see there."""
 
     start: Any = None
+    fixed: Any = None
+    bounds: Any = None
+    ties: Any = None
     by: str | None = None
     sigma: Any = None
     absolute_sigma: bool = False
@@ -79,7 +83,8 @@ OPTIONS = tuple(f.name for f in dataclasses.fields(ManyOptions))
 
 def fit_many(
     model: Callable[..., Any] | str, x: Any = None, y: Any = None, *, start: Any = None,
-    by: str | None = None, sigma: Any = None, absolute_sigma: bool = False,
+    fixed: Any = None, bounds: Any = None, ties: Any = None, by: str | None = None,
+    sigma: Any = None, absolute_sigma: bool = False,
     loss: str | Loss = "mse", optimizer: str | Optimizer | None = None, max_iter: int = 1000,
     xtol: float | None = None, ftol: float | None = None, gtol: float | None = None,
     missing: ManyMissing = "skip", covariance: bool = False, constants: Any = None,
@@ -98,6 +103,8 @@ def fit_many(
             `[(x1, y1), (x2, y2), …]` of any lengths; or a table, with `by`.
         y: (fits, points); with a table, the name of its column.
         start: name → a number for all fits, or an array (fits, …) with one for each.
+        fixed: parameters that keep their start, `["a"]`, or have a value, `{"a": 3}`, which may be
+            an array (fits, …) too. bounds, ties: as in `fit`.
         by: the column of the table that says which rows belong to one fit.
         sigma: standard deviations of y: a number, (points,), (fits, 1), (fits, points), one entry
             a dataset, or a column of the table. absolute_sigma: they are in the unit of y.
@@ -143,7 +150,9 @@ class _Many:
         if "sigma" in data.columns:
             sigma = data.columns["sigma"]
             check_positive(sigma[np.isfinite(sigma)], "sigma")
-        start = many_start(data.problem, options.start, data.n_fits)
+        start = many_start(
+            data.problem, options.start, data.n_fits, options.fixed, options.bounds, options.ties
+        )
         if start.sample.missing:
             missing = ", ".join(start.sample.missing)
             raise UsageError(
@@ -221,7 +230,7 @@ class _Many:
 
     def _again(self, second: Optimizer, arrays: ManyArrays, most: int) -> None:
         """Give the fits that the lean method left to the full one."""
-        left = np.isin(arrays.codes, (RUNNING, STALLED, UNBOUNDED)) & (arrays.iterations > 0)
+        left = np.isin(arrays.codes, UNSOLVED) & (arrays.iterations > 0)
         chosen = np.flatnonzero(left)
         if chosen.size:
             built = self.job.built(second)

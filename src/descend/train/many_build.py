@@ -9,15 +9,16 @@ from typing import Any
 import numpy as np
 
 from descend.compile.many import ManyProgram
-from descend.differentiate.gauss_newton import normal_equations
+from descend.differentiate.gauss_newton import jacobian_columns, normal_equations
 from descend.errors import InternalError
 from descend.graph.elementwise import call, cast
-from descend.graph.linear import broadcast_like
+from descend.graph.linear import broadcast_like, concatenate, reshape
 from descend.graph.node import Dim, Node, postorder, substitute
 from descend.graph.source import const, input_node, row_count
 from descend.lean import dataclass
 from descend.methods.damped import whole
-from descend.pipeline import FLOAT, Building, Model, Recipe, pieces
+from descend.parameters.vector import joined, pieces
+from descend.pipeline import FLOAT, Building, Model, Recipe
 from descend.simplify.driver import simplify
 from descend.trace.context import Trace
 from descend.trace.tensor import wrap
@@ -61,13 +62,15 @@ class ManyBuilt:
 
 
 def build_many(
-    model: Model, recipe: Recipe, shared: Sequence[str], absolute: bool, covariance: bool
-) -> ManyBuilt:
+    model: Model, recipe: Recipe, shared: Sequence[str], held: Sequence[str],
+    absolute: bool, covariance: bool,
+) -> ManyBuilt:  # fmt: skip
     """Build the graphs of many fits.
 
     Args:
         recipe: with an optimizer of scope "vector".
         shared: the names of the columns that all fits have in common.
+        held: the names of fixed parameters that each fit has a value of its own for.
         absolute: whether sigmas are in the unit of y.
         covariance: whether the covariance of each fit is a result.
     """
@@ -76,7 +79,7 @@ def build_many(
     b.vary()
     b.derivatives()
     b.update_vector()
-    return _Many(b, shared, absolute, covariance).assemble()
+    return _Many(b, shared, held, absolute, covariance).assemble()
 
 
 def by_reciprocals(roots: Sequence[Node]) -> list[Node]:
@@ -109,10 +112,12 @@ class _Many:
     """The stages that follow the step."""
 
     def __init__(
-        self, b: Building, shared: Sequence[str], absolute: bool, covariance: bool
-    ) -> None:
-        self.b, self.shared = b, set(shared)
+        self, b: Building, shared: Sequence[str], held: Sequence[str], absolute: bool,
+        covariance: bool,
+    ) -> None:  # fmt: skip
+        self.b, self.shared, self.held = b, set(shared), list(held)
         self.absolute, self.covariance = absolute, covariance
+        self.recipe = b.recipe
         vector = b.state["all parameters"]
         self.start = input_node("start", vector.shape, vector.dtype)
 
@@ -144,7 +149,8 @@ class _Many:
         b, own = self.b, self.own_state(self.b.state)
         answer = b.run(b.optimizer.answer, b.state["all parameters"], own)
         leaves = list(b.leaves.values())
-        found = {f"params.{n}": p for n, p in zip(b.leaves, pieces(answer, leaves), strict=True)}
+        natural = self.natural(answer)
+        found: Nodes = {f"params.{name}": node for name, node in natural.items()}
         there = dict(zip(leaves, pieces(answer, leaves), strict=True))
         loss = own.get("loss")
         if loss is None:
@@ -154,16 +160,31 @@ class _Many:
             return found
         entries = wrap(self.entries(loss.dtype))
         known = SimpleNamespace(x=wrap(answer), loss=wrap(loss), entries=entries)
-        equations = self.equations(own, there)
-        made = b.run(judged, known, *equations, self.absolute)
+        equations, slopes = self.equations(own, there), self.slopes(answer)
+        box = b.bounds.of_all(answer) if self.recipe.space is not None else None
+        made = b.run(judged, known, *equations, self.absolute, slopes, box)
         found["chi2"], found["arrived"] = cast(made["chi2"], FLOAT), made["arrived"]
         found["pivot"] = cast(made["pivot"], FLOAT)
-        error = made["stderr"]
-        errors = zip(b.leaves, pieces(error, leaves), strict=True)
-        found |= {f"stderr.{name}": node for name, node in errors}
+        errors = pieces(made["stderr"], list(natural.values()))
+        found |= {f"stderr.{name}": node for name, node in zip(natural, errors, strict=True)}
         if self.covariance:
             found["covariance"] = made["covariance"]
         return found
+
+    def natural(self, answer: Node) -> Nodes:
+        """Every parameter of the model, where what is varied has these values."""
+        b = self.b
+        own = zip(b.leaves, pieces(answer, list(b.leaves.values())), strict=True)
+        return b.natural(dict(own))
+
+    def slopes(self, answer: Node) -> Node | None:
+        """d parameters / d varied numbers (q, p); None where they are the same."""
+        if self.recipe.space is None:
+            return None
+        at = input_node("varied", answer.shape, answer.dtype)
+        flat = joined(list(self.natural(at).values()), answer.dtype)
+        columns = [reshape(c, (*c.shape, 1)) for c in jacobian_columns(flat, [at])]
+        return substitute([concatenate(columns, 1)], {at: answer})[0]
 
     def entries(self, dtype: Any) -> Node:
         """The number of residuals of a fit."""
@@ -204,9 +225,10 @@ class _Many:
         ends = [*(step[n] for n in names), *(begin[n] for n in names), *results.values(), code]
         used = set(postorder(ends))
         data = {name: node for name, node in b.data.items() if node in used}
-        fixed = {name: node for name, node in b.fixed.items() if node in used}
+        held = [b.model.leaves[name] for name in self.held]
+        fixed = {n: node for n, node in b.fixed.items() if node in used and node not in held}
         program = ManyProgram(
-            tuple(b.state[n] for n in names), (self.start,), tuple(data.values()),
+            tuple(b.state[n] for n in names), (self.start, *held), tuple(data.values()),
             tuple(name in self.shared for name in data), tuple(fixed.values()),
             b.rows if isinstance(b.rows, Dim) else Dim("rows"),
             tuple(begin[n] for n in names), tuple(step[n] for n in names), code,

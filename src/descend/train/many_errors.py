@@ -14,7 +14,10 @@ __all__ = ["judged"]
 Array = Any
 
 
-def judged(fit: Any, jtj: Array, jtr: Array, absolute: bool) -> dict[str, Array]:
+def judged(
+    fit: Any, jtj: Array, jtr: Array, absolute: bool, slopes: Array | None = None,
+    box: tuple[Array, Array] | None = None,
+) -> dict[str, Array]:  # fmt: skip
     """Return chi², standard errors and covariance of a fit, and whether it had arrived.
 
     JᵀJ is scaled to a unit diagonal, so that units do not matter, and factored as L·Lᵀ. Forming it
@@ -25,9 +28,11 @@ def judged(fit: Any, jtj: Array, jtr: Array, absolute: bool) -> dict[str, Array]
         fit: with `x` (n,) the parameters, `loss` the mean square and `entries` its number.
         jtj, jtr: (n, n) and (n,), of the mean square too.
         absolute: whether the sigmas are in the unit of y; else chi²/dof scales the errors.
+        slopes: (q, n) derivatives of all parameters by those that are varied; None for (n, n) ones.
+        box: (lower, upper) bounds (n,); what lies on one has no standard error.
 
     Returns:
-        chi2, stderr (n,), covariance (n, n), pivot, and `arrived`: whether the Gauss–Newton step
+        chi2, stderr (q,), covariance (q, q), pivot, and `arrived`: whether the Gauss–Newton step
         that is left is below 1 % of every standard error, or of the order of rounding.
 
     >>> from types import SimpleNamespace
@@ -53,10 +58,25 @@ def judged(fit: Any, jtj: Array, jtr: Array, absolute: bool) -> dict[str, Array]
     stderr = np.sqrt(np.diagonal(covariance))
     left = np.sum(half * np.sum(half * jtr[None, :], axis=1)[:, None], axis=0)
     near = np.abs(left) <= np.maximum(ARRIVED * stderr, ROUNDING * np.abs(fit.x))
+    if slopes is not None:
+        free = np.ones_like(stderr)
+        if box is not None:
+            free = np.where((fit.x > box[0]) & (fit.x < box[1]), 1.0, np.nan)
+        covariance = covariance * free[:, None] * free[None, :]
+        covariance = _through(slopes, covariance)
+        stderr = np.sqrt(np.diagonal(covariance))
     return {
         "chi2": chi2, "stderr": stderr, "covariance": covariance, "pivot": pivot,
         "arrived": np.all(near),
     }  # fmt: skip
+
+
+def _through(slopes: Array, covariance: Array) -> Array:
+    """Return G·C·Gᵀ, where what does not depend on a parameter knows nothing of its NaN."""
+    terms = slopes[:, :, None, None] * slopes[None, None, :, :]
+    used = terms != 0
+    known = np.where(used, terms * covariance[None, :, None, :], 0.0)
+    return np.sum(known, axis=(1, 3))
 
 
 def _inverse(columns: list[Array], reciprocals: list[Array]) -> Array:

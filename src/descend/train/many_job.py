@@ -13,19 +13,20 @@ from descend.compile.many_native import ManyArrays, NativeMany
 from descend.errors import UsageError
 from descend.graph.node import Dim, RowsAsked, sizes
 from descend.lean import dataclass
-from descend.methods.base import FTOL, GTOL, NOT_FINITE, PRECISION, RUNNING, XTOL, Optimizer
+from descend.methods.base import NOT_FINITE, RUNNING, STATUS, Optimizer
 from descend.methods.losses import Loss
 from descend.pipeline import Model, Recipe, Spec, trace_model
 from descend.train.many_build import ManyBuilt, build_many
 from descend.train.many_data import ManyData
 from descend.train.many_results import BAD_DATA, SINGULAR, SPENT, TOO_FEW, ManyFits
 from descend.train.many_start import ManyStart
+from descend.train.problem import Problem
 
 __all__ = ["ManyJob", "recorded"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
-CONVERGED = (FTOL, XTOL, GTOL, PRECISION)
+CONVERGED = tuple(code for code, outcome in STATUS.items() if outcome.success)
 LEAST_PIVOT = 1e-13  # below, standard errors would have less than three digits
 MOST_KEPT = 32
 
@@ -44,6 +45,11 @@ class ManyJob:
     covariance: bool = False
 
     @property
+    def problem(self) -> Problem:
+        """The model, with the parameters that ties add to it."""
+        return self.start.problem
+
+    @property
     def is_square(self) -> bool:
         """Whether the loss is a sum of squares."""
         return type(self.loss).residual is not Loss.residual
@@ -54,11 +60,12 @@ class ManyJob:
         """What the program depends on, or None if that cannot be told."""
         d = self.data
         key = (
-            d.problem.function, tuple(d.problem.constants.items()),
+            d.problem.function, tuple(d.problem.constants.items()), tuple(self.problem.parameters),
             tuple((n, a.shape[1:], a.dtype.str, n in d.shared) for n, a in d.columns.items()),
             tuple((n, a.shape, a.dtype.str) for n, a in self.start.leaves().items()),
             tuple(self.start.sample.trees.items()), self.loss.structure(), optimizer.structure(),
-            self.absolute, self.covariance,
+            self.absolute, self.covariance, tuple(self.start.held()),
+            None if self.start.space is None else self.start.space.structure(),
         )  # fmt: skip
         try:
             hash(key)
@@ -99,13 +106,15 @@ class ManyJob:
         recipe = Recipe(
             optimizer, self.loss, lambda _: None,
             target=Spec.of(d.columns["target"], rows=True), scaled="sigma" in d.columns,
+            space=self.start.space,
         )  # fmt: skip
-        built = build_many(model, recipe, d.shared, self.absolute, self.covariance)
+        held = list(self.start.held())
+        built = build_many(model, recipe, d.shared, held, self.absolute, self.covariance)
         built.runner = NativeMany(built.program)
         return built
 
     def _traced(self, known: bool) -> Model:
-        sample, problem = self.start.sample, self.data.problem
+        sample, problem = self.start.sample, self.problem
         leaves = {name: Spec.of(a) for name, a in self.start.leaves().items()}
         first = self.data.one(0)
         specs = {name: Spec.of(a, rows=True) for name, a in first.columns.items()}
@@ -126,14 +135,16 @@ class ManyJob:
         d, p = self.data, built.program
         numbers = {f"optimizer.{n}": v for n, v in optimizer.numbers().items()}
         numbers |= {f"loss.{n}": v for n, v in self.loss.numbers().items()}
-        fixed: Mapping[str, Any] = numbers | built.captured
+        fixed: dict[str, Any] = numbers | built.captured
+        if self.start.space is not None:
+            fixed |= self.start.space.inputs(self.start.leaves())
         columns = [
             np.ascontiguousarray(d.columns[name], node.dtype)
             for name, node in zip(built.data, p.data, strict=True)
         ]
         made = [np.full((d.n_fits, *sizes(n.shape)), *_empty(n.dtype)) for n in p.results]
         return ManyArrays(
-            own=[self.start.matrix(d.n_fits, built.dtype)],
+            own=[self.start.matrix(d.n_fits, built.dtype), *self.start.held().values()],
             columns=columns,
             offsets=np.ascontiguousarray(d.offsets, np.int64),
             fixed=[
@@ -158,7 +169,7 @@ def recorded(job: ManyJob, built: ManyBuilt, arrays: ManyArrays, by: str) -> Man
     """The record of fits that have run."""
     d = job.data
     made = dict(zip(built.results, arrays.results, strict=True))
-    p = sum(a.size for a in job.start.leaves().values())
+    p = sum(a.size for a in job.start.varied().values())
     dof = d.counts * int(np.prod(d.columns["target"].shape[1:])) - p
     status = _status(job, arrays, made, dof)
     lost = np.isin(status, (RUNNING, NOT_FINITE, BAD_DATA))
@@ -167,6 +178,9 @@ def recorded(job: ManyJob, built: ManyBuilt, arrays: ManyArrays, by: str) -> Man
             made[name][lost] = np.nan
     leaves = list(job.start.leaves())
     errors = {n: made[f"stderr.{n}"] for n in leaves if f"stderr.{n}" in made}
+    space = job.start.space
+    for name in () if space is None else space.fixed & errors.keys():
+        errors[name][:] = np.nan
     covariance = made.get("covariance")
     if "arrived" in made:
         unsound = ~(np.isin(status, CONVERGED) & made["arrived"])
