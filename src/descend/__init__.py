@@ -66,6 +66,8 @@ if TYPE_CHECKING:
     from descend.train.many_results import ManyFits
     from descend.train.minimize import maximize, minimize
     from descend.train.results import Fit
+    from descend.train.together import Dataset, fit_global
+    from descend.train.together_results import GlobalFit, SetFit
 
 __version__ = "0.1.0"
 
@@ -98,19 +100,22 @@ _HOMES = {
     "train.many_results": "ManyFits",
     "train.minimize": "maximize minimize",
     "train.results": "Fit",
+    "train.together": "Dataset fit_global",
+    "train.together_results": "GlobalFit SetFit",
 }
 _NAMES = {name: home for home, names in _HOMES.items() for name in names.split()}
 
 __all__ = [
     "BFGS", "L1", "L2", "SGD", "AbsoluteError", "Adagrad", "Adam", "AdamW", "Arctan",
-    "BinaryCrossEntropy", "Cauchy", "CrossEntropy", "DataError", "DescendError",
-    "DescendWarning", "DivergedWarning", "Fit", "FormulaError", "GaussianNLL", "Hinge", "Huber",
-    "KLDivergence", "LevenbergMarquardt", "LogCosh", "Loss", "ManyFits", "NotCoveredError",
+    "BinaryCrossEntropy", "Cauchy", "CrossEntropy", "DataError", "Dataset", "DescendError",
+    "DescendWarning", "DivergedWarning", "Fit", "FormulaError", "GaussianNLL", "GlobalFit", "Hinge",
+    "Huber", "KLDivergence", "LevenbergMarquardt", "LogCosh", "Loss", "ManyFits", "NotCoveredError",
     "Optimizer", "Parameter", "Penalty", "Poisson", "Quantile", "RMSprop", "RobustLoss", "Schedule",
-    "SoftL1", "SquaredError", "TraceError", "Tukey", "UsageError", "black_box", "check_grad",
-    "clip_norm", "clip_value", "constant", "cosine", "custom_derivative", "explain",
-    "exponential", "fit", "fit_many", "grad", "hessian", "hvp", "jacobian", "jvp", "load",
-    "maximize", "minimize", "scan", "step", "stop_gradient", "value_and_grad", "vjp", "warmup",
+    "SetFit", "SoftL1", "SquaredError", "TraceError", "Tukey", "UsageError", "black_box",
+    "check_grad", "clip_norm", "clip_value", "constant", "cosine", "custom_derivative", "explain",
+    "exponential", "fit", "fit_global", "fit_many", "grad", "hessian", "hvp", "jacobian", "jvp",
+    "load", "maximize", "minimize", "scan", "step", "stop_gradient", "value_and_grad", "vjp",
+    "warmup",
 ]  # fmt: skip
 
 
