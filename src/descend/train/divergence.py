@@ -10,6 +10,7 @@ import numpy as np
 from descend.graph.evaluate import evaluate
 from descend.graph.node import Dim
 from descend.graph.program import DIVERGED, Control, permutation
+from descend.train.not_finite import first_not_finite
 
 if TYPE_CHECKING:
     from descend.train.finish import Finished
@@ -25,6 +26,9 @@ Array = np.ndarray[Any, np.dtype[Any]]
 def divergence_message(run: Finished, unit: str) -> str:
     """Say in which epoch, which parameter left first, which column is largest, what to try."""
     parts = [f"diverged in {unit} {run.control.epoch + 1}: {_first_to_leave(run)}"]
+    where = first_not_finite(run)
+    if where:
+        parts.append(where)
     largest = _largest_column(run)
     if largest:
         parts.append(largest)

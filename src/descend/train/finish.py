@@ -28,6 +28,7 @@ from descend.train.divergence import divergence_message
 from descend.train.explaining import row_explainer
 from descend.train.job import Job
 from descend.train.normal_errors import Normal
+from descend.train.not_finite import first_not_finite
 from descend.train.predictor import Predictor
 from descend.train.results import Fit, Remains
 from descend.train.resume import structure_of
@@ -398,7 +399,9 @@ def ending_of(run: Finished, unit: str = "") -> tuple[str, str]:
     elif code == EPOCHS_SPENT:
         status = "epochs_spent"
     elif code in STATUS:
-        return _own_status(STATUS[code]), f"{STATUS[code].message} ({unit} {epochs})"
+        status, words = _own_status(STATUS[code]), f"{STATUS[code].message} ({unit} {epochs})"
+        where = first_not_finite(run) if status == "diverged" else ""
+        return status, f"{words}: {where}" if where else words
     else:
         status = RULE_STATUS[code]
     if status == "loss_level":
