@@ -115,6 +115,7 @@ def test_what_the_model_captures_is_looked_at_anew():
         assert not was_quick(found)
         again_module._plans.clear()
         assert found.params == descend.fit(model, X, Y, start=START).params
+    assert was_quick(thrice(of_number)) and was_quick(thrice(of_array))
     moved = descend.fit(of_array, X, Y, start=START)
     assert moved.params["c"] == pytest.approx(before.params["c"] - 0.25, abs=1e-9)
 
@@ -140,6 +141,7 @@ def test_a_function_whose_code_is_replaced_is_another_model():
         ({"start": {"a": 1.0, "k": np.arange(2), "c": 0.0}}, "k"),
         ({"start": {"a": 1.0, "k": 1.0, "d": 0.0}}, 'start names "d", which is no parameter'),
         ({"start": {"a": 1.0, "k": 1.0, "c": "0"}}, "c"),
+        ({"start": {"a": 10**400, "k": 1.0, "c": 0.0}}, "a"),
         ({"epochs": True}, "epochs must be a whole number"),
         ({"p0": 3}, 'fit has no option "p0"'),
     ],

@@ -30,7 +30,7 @@ from descend.train.run import Ending
 __all__ = ["FLOAT", "Leftover", "Plan", "Plans", "can_be_planned", "has_defaults"]
 
 MOST_PLANS = 128
-MOST_BYTES = 1 << 20
+MOST_BYTES = 1 << 18
 MOST_OPERATIONS = 1e7  # some milliseconds: what lasts longer need not save what it costs besides
 FLOAT = np.dtype(np.float64)
 NUMBERS = (float, int, np.float64)
@@ -92,17 +92,23 @@ class Plans(Generic[P]):
         return self._kept.get(key)
 
     def remember(self, key: Hashable, make: Callable[[], P | None]) -> None:
-        """Plan a run that has been made: the second time, since most come but once."""
+        """Plan a run that has been made: the second time, since most come but once.
+
+        A plan whose model has changed is forgotten, and made anew when the run comes again.
+        """
         try:
             known = key in self._kept
         except TypeError:
             return
-        plan = make() if known and self._kept.get(key) is None else None
+        before = self._kept.get(key)
+        plan = before
+        if known and before is None:
+            plan = make()
+        elif before is not None and before.is_stale:
+            plan = None
         with self._lock:
-            if plan is not None or not known:
-                self._kept[key] = plan
-            if key in self._kept:
-                self._kept.move_to_end(key)
+            self._kept[key] = plan
+            self._kept.move_to_end(key)
             while len(self._kept) > MOST_PLANS:
                 self._kept.popitem(last=False)
 
@@ -133,6 +139,7 @@ class Plan:
         targets: places of states that begin as (a part of) the start.
         reads: where the answers are found.
         patience: how many more runs may turn out to last too long.
+        is_stale: whether the model, or something that it captures, is no longer the same.
     """
 
     def __init__(self, model: Any, run: Finished, places: Mapping[str, int]) -> None:
@@ -159,6 +166,7 @@ class Plan:
         self.targets = _targets(self.standing, run)
         self.reads = _reads(self.standing, run, self.shapes)
         self.patience = 2
+        self.is_stale = False
 
     @property
     def is_complete(self) -> bool:
@@ -172,15 +180,14 @@ class Plan:
             arrays: of the shapes of the plan.
             values: numbers and arrays, one a parameter; none for those that were planned with.
         """
-        for now, before in zip(_code_of(model), self.code, strict=True):
-            if now is not before:
-                return None
         begin = self._begin(values) if values else self.default
         if begin is None or not self.patience:
             return None
-        if not all(trace.unchanged() for trace in self.built.traces):
-            return None
-        if not self.standing.free.acquire(blocking=False):
+        for now, before in zip(_code_of(model), self.code, strict=True):
+            self.is_stale |= now is not before
+        for trace in self.built.traces:
+            self.is_stale |= not trace.unchanged()
+        if self.is_stale or not self.standing.free.acquire(blocking=False):
             return None
         try:
             return self._run(arrays, begin)
@@ -189,14 +196,17 @@ class Plan:
 
     def _begin(self, values: Sequence[Any]) -> Array | None:
         """The start as one vector, if every value has the form of the plan and is finite."""
-        if self.scalar:
-            for value in values:
-                if type(value) not in NUMBERS:
-                    return None
-            found: Array | None = np.array(values, FLOAT)
-        else:
-            found = _joined(values, self.shapes)
+        try:
+            found = self._flat(values) if self.scalar else _joined(values, self.shapes)
+        except OverflowError:
+            return None
         return found if found is not None and math.isfinite(found.dot(found)) else None
+
+    def _flat(self, values: Sequence[Any]) -> Array | None:
+        for value in values:
+            if type(value) not in NUMBERS or (not value and math.copysign(1.0, value) < 0.0):
+                return None  # -0.0 is not to every method the same as 0.0
+        return np.array(values, FLOAT)
 
     def _run(self, arrays: Sequence[Array], begin: Array) -> Leftover | None:
         standing = self.standing
@@ -241,18 +251,20 @@ def _joined(values: Sequence[Any], shapes: Sequence[tuple[int, ...]]) -> Array |
             parts.append(np.array([value], FLOAT))
         else:
             return None
-    return np.concatenate(parts)
+    found = np.concatenate(parts)
+    return None if np.signbit(found[found == 0.0]).any() else found
 
 
 def _targets(standing: StandingRun, run: Finished) -> list[tuple[Array, slice]]:
     """The states that begin as the start, or a part of it; empty if one depends on it otherwise.
 
-    Found by the first states of two starts: what is equal for both does not depend on it.
+    Found by the first states of several starts: what is equal for all does not depend on it.
     """
     rng = np.random.default_rng(0)
     leaves = run.job.leaf_arrays()
     probes = [
-        {n: np.asarray(rng.normal(size=a.shape)) for n, a in leaves.items()} for _ in range(2)
+        {n: np.asarray(size * rng.normal(size=a.shape)) for n, a in leaves.items()}
+        for size in (0.0, 1.0, 1.0, 1e9)
     ]
     states = [run.job.first_state(probe) for probe in probes]
     vectors = [np.concatenate([a.reshape(-1) for a in probe.values()]) for probe in probes]
@@ -262,7 +274,7 @@ def _targets(standing: StandingRun, run: Finished) -> list[tuple[Array, slice]]:
     found = []
     for name, view in zip(run.built.descent.state, standing.state, strict=True):
         values = [np.asarray(state[name], view.dtype).reshape(-1) for state in states]
-        if values[0].tobytes() == values[1].tobytes():
+        if len({value.tobytes() for value in values}) == 1:
             continue
         pairs = list(zip(vectors, values, strict=True))
         own = [part for part in parts if all(np.array_equal(v[part], a) for v, a in pairs)]
