@@ -74,7 +74,7 @@ def profile(fit: Any, name: str | None = None, level: float = 0.95) -> Any:
     """See `Fit.profile`."""
     level = check_level(level)
     surface = _surface(fit)
-    indices = [_index(surface, name)] if name is not None else range(len(surface.names))
+    indices = [_index(fit, surface, name)] if name is not None else range(len(surface.names))
     found = [dressed(Profile, record) for record in profiles(surface, indices, level)]
     return found[0] if name is not None else {p.name: p for p in found}
 
@@ -88,7 +88,7 @@ def contour(
     checked = [check_level(level) for level in given]
     check_count("points", points)
     surface = _surface(fit)
-    i, j = _index(surface, first), _index(surface, second)
+    i, j = _index(fit, surface, first), _index(fit, surface, second)
     if i == j:
         raise UsageError(
             f'contour needs two parameters, and got "{first}" twice',
@@ -180,16 +180,8 @@ def propagate(
     covariance = _covariance(fit)
     called, name = _of_parameters(fit, function)
     value = np.asarray(called(fit.params), np.float64)
-    slopes = jacobian(called)(fit.params)
-    block, names = [], []
-    for leaf, entry in leaves(slopes):
-        own = np.asarray(dict(leaves(fit.params))[leaf])
-        block.append(np.asarray(entry, np.float64).reshape(value.size, own.size))
-        names += number_names(leaf, own)
-    # What is not in the covariance is fixed: it has no error to hand on.
-    every = np.concatenate(block, axis=1)
-    chosen = every[:, [names.index(n) for n in fit.covariance_names]]
-    return derived(name, value, chosen, covariance, _dof(fit), level)
+    slopes = _by_every_number(called, fit.params, value.size) @ _expansion(fit)
+    return derived(name, value, slopes, covariance, _dof(fit), level)
 
 
 def diagnostics(fit: Any) -> Diagnostics:
@@ -227,6 +219,40 @@ def _flat(fit: Any) -> dict[str, float]:
         array = np.asarray(value, np.float64)
         found |= dict(zip(number_names(leaf, array), map(float, array.ravel()), strict=True))
     return found
+
+
+def _by_every_number(function: Callable[[Any], Any], params: Any, size: int) -> Array:
+    """(size, all numbers) the derivatives of a function of the parameters."""
+    whole = dict(leaves(params))
+    block = [
+        np.asarray(entry, np.float64).reshape(size, np.size(whole[leaf]))
+        for leaf, entry in leaves(jacobian(function)(params))
+    ]
+    return np.concatenate(block, axis=1)
+
+
+def _expansion(fit: Any) -> Array:
+    """(all numbers, those with a covariance): how every number follows those that are varied.
+
+    What is fixed follows none of them; what is tied does as its expression says.
+    """
+    places: dict[str, list[int]] = {}
+    count = 0
+    for leaf, value in leaves(fit.params):
+        places[leaf] = list(range(count, count + np.size(value)))
+        count += np.size(value)
+    every = np.zeros((count, len(fit.covariance_names)))
+    for row, name in enumerate(_flat(fit)):
+        if name in fit.covariance_names:
+            every[row, fit.covariance_names.index(name)] = 1.0
+    waiting = dict(fit.ties)
+    while waiting:
+        # A tie comes after those that its expression names.
+        name = next(n for n in waiting if not set(Formula.parse(waiting[n]).names) & set(waiting))
+        formula = Formula.parse(waiting.pop(name))
+        slopes = _by_every_number(formula.evaluate, fit.params, len(places[name]))
+        every[places[name]] = slopes @ every
+    return every
 
 
 def _covariance(fit: Any) -> Array:
@@ -285,8 +311,15 @@ def _surface(fit: Fit, likely: bool = True) -> Surface:
     return replace(surface, best=found.points[0]) if fall > 0 else surface
 
 
-def _index(surface: Surface, name: str) -> int:
+def _index(fit: Fit, surface: Surface, name: str) -> int:
     if name not in surface.names:
+        if name in fit.fixed:
+            raise UsageError(f"{name} is fixed: it has no interval", remedy="leave it out of fixed")
+        if name in fit.ties:
+            raise UsageError(
+                f"{name} is tied: {name} = {fit.ties[name]}",
+                remedy=f'write fit.propagate("{name}"), or profile what it is tied to',
+            )
         own = [n for n in surface.names if n.startswith((f"{name}[", f"{name}."))]
         hint = f": it has the numbers {', '.join(own[:6])}" if own else suggest(name, surface.names)
         raise UsageError(
@@ -308,7 +341,7 @@ def _band(
         raise UsageError("bands are for predictions of one array, not of a pair")
     columns = predictor.bind(x)
     fitted = np.asarray(predictor(columns, fit._remains.leaves), np.float64)
-    slopes = _slopes(predictor, columns, fit._remains.leaves, fitted)
+    slopes = _slopes(predictor, columns, fit._remains.leaves, fitted) @ _expansion(fit)
     if noise is not None and noise.ndim:
         noise = noise.reshape(-1, *(1,) * (fitted.ndim - 1))
     return band(fitted, slopes, covariance, _dof(fit), level, simultaneous, noise)
