@@ -270,6 +270,8 @@ class FitRecord(_Record):
     seed: int = 0
     start: dict[str, Any] = field(default_factory=dict)
     start_source: str = ""
+    n_starts: int = 1  # how many were tried
+    n_agreed: int = 1  # how many of them led to the same minimum
     stop_loss: float | None = None
     fixed: tuple[str, ...] = ()
     bounds: dict[str, tuple[float, float]] = field(default_factory=dict)

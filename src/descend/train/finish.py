@@ -71,6 +71,30 @@ class Moment:
     params: Mapping[str, Any]
 
 
+@dataclass(frozen=True)
+class Search:
+    """What several starts have shown.
+
+    Attributes:
+        starts: how many were tried.
+        agreed: how many arrived at the best minimum.
+        why: why more were tried than asked for.
+
+    >>> print(Search(20, 14))
+    best of 20 starts, 14 of which agree
+    """
+
+    starts: int
+    agreed: int
+    why: str = ""
+
+    def __str__(self) -> str:
+        if self.why:
+            more = f"{self.starts - 1} more were tried, since {self.why}"
+            return f"{more}: {self.agreed} of {self.starts} agree"
+        return f"best of {self.starts} starts, {self.agreed} of which agree"
+
+
 @dataclass
 class Finished:
     """A run with all that is needed to tell its story (also while it goes on)."""
@@ -86,6 +110,7 @@ class Finished:
     original: Rows | None = None
     bound: Bindings | None = None
     ending: Ending | None = None
+    search: Search | None = None
 
     def state(self) -> dict[str, Array]:
         """Every state by name, as it is now."""
@@ -273,6 +298,8 @@ def _task(run: Finished) -> dict[str, Any]:
         "seed": run.control.seed,
         "start": run.trees(run.begin),
         "start_source": start_source(run),
+        "n_starts": 1 if run.search is None else run.search.starts,
+        "n_agreed": 1 if run.search is None else run.search.agreed,
         "stop_loss": run.options.stop_loss,
         **bonds_told(run),
         "sigma_given": "sigma" in original.extra or WHITENING in original.extra,
@@ -378,8 +405,8 @@ def start_source(run: Finished) -> str:
     if missing:
         how = "drawn at random" if run.options.start == "random" else "the best of 32 candidates"
         parts.append(f"{', '.join(missing)} {how} (seed {run.control.seed})")
-    if run.options.starts > 1:
-        parts.append(f"best of {run.options.starts} starts")
+    if run.search is not None:
+        parts.append(str(run.search))
     return "; ".join(parts)
 
 

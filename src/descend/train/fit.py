@@ -23,6 +23,7 @@ from descend.show.output import check_output_path
 from descend.show.progress import Progress, Verbose
 from descend.trace.formula import Formula
 from descend.train.again import again, remember
+from descend.train.attempts import attempted
 from descend.train.course import Course
 from descend.train.declared import Begun, begin, bonds_of, model_starts, settled
 from descend.train.explaining import METHOD, row_explainer, stepping
@@ -156,7 +157,9 @@ def fit(
         ties: parameters that are expressions of others, `{"b": "2*a"}`. See also `Parameter`.
         missing: `"drop"` leaves out rows with missing values. constants: arguments that are
             neither data nor parameters. params: parameters named nearly as a column is.
-        penalty, clip: added to the loss, and a limit on gradients. starts: as many tries.
+        penalty, clip: added to the loss, and a limit on gradients.
+        starts: as many descents, of which the best is returned with how many agree. Where no
+            start is given and the first descent looks wrong, up to 32 more are tried unasked.
         standardize: the model sees rescaled columns, to which start and parameters belong;
             predictions, residuals and losses are in the original units.
         resume: a fit to go on with: the same optimizer, rows and seed; other changes are said.
@@ -285,14 +288,10 @@ class _Fitting:
         built, fresh = self.job.build()
         message = ""
         try:
-            best: Finished | None = None
-            for attempt in range(self.options.starts):
-                leaves = self.job.find_start(built, self.options.start == "random", attempt)
-                check_indices(built, self.rows.columns, leaves)
-                run = self._run(built, fresh, leaves)
-                if best is None or run.final_loss() < best.final_loss():
-                    best = run
-            assert best is not None
+            best = attempted(
+                lambda attempt: self._attempt(built, fresh, attempt), self.options.starts,
+                self._was_searched_for(),
+            )  # fmt: skip
             found = finish(best)
             warn_of_indices(built, self.rows.columns, found._remains.leaves)
             message = found.message
@@ -307,6 +306,17 @@ class _Fitting:
         control = Control(int(o.epochs), self.seed)
         course = Course(built.descent.records)
         finished = Finished(
+    def _was_searched_for(self) -> bool:
+        """Whether the start was left to us, and a descent is quick enough for more of them."""
+        optimizer = self.job.settings.optimizer
+        left = self.options.start is None and self.options.resume is None
+        return left and bool(self.job.start.missing) and optimizer.needs == "gauss_newton"
+
+    def _attempt(self, built: Any, fresh: bool, attempt: int) -> Finished:
+        leaves = self.job.find_start(built, self.options.start == "random", attempt)
+        check_indices(built, self.rows.columns, leaves)
+        return self._run(built, fresh, leaves)
+
             job, built, fresh, o, self.whole, dict(leaves), control, course, self.original
         )
         if o.resume is not None:
