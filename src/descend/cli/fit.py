@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 from typing import Any
 
+from descend.cli.bonds import BondOptions, bonds, used_by_ties
 from descend.cli.method import build_optimizer
 from descend.cli.options import (
     DataOptions,
@@ -38,7 +40,8 @@ def fit(
     start: Text | None = None,
     params: str | None = None,
     record: str | None = None,
-    run: RunOptions = RunOptions(),  # noqa: B008 (frozen)
+    bound: BondOptions = BondOptions(),  # noqa: B008 (frozen)
+    run: RunOptions = RunOptions(),  # noqa: B008
     method: MethodOptions = MethodOptions(),  # noqa: B008
     stopping: StopOptions = StopOptions(),  # noqa: B008
     data: DataOptions = DataOptions(),  # noqa: B008
@@ -58,11 +61,13 @@ def fit(
         record: What --history keeps besides the loss: params, gradient.
     """
     told = Told(output)
-    options = given(run) | given(stopping) | given(weights)
+    options = given(run) | given(stopping) | given(weights) | bonds(bound)
     optimizer = build_optimizer(method, options)
     check_places(files)
     begin = read_start(start)
-    source, binding = open_bound(table, formula, data.sql, params, begin)
+    source, binding = open_bound(
+        table, formula, data.sql, params, begin, used_by_ties(options)
+    )
     assert binding.target is not None
     needed = [*binding.data, binding.target]
     by_row = {name: options[name] for name in ("sigma", "sample_weight") if name in options}
@@ -87,12 +92,19 @@ def fit(
 
 
 def open_bound(
-    table: str, text: str, sql: str | None, params: str | None, start: Any
-) -> tuple[TableFile, Binding]:
-    """Read the formula, open the table, and decide which name is what."""
+    table: str, text: str, sql: str | None, params: str | None, start: Any,
+    tied: Collection[str] = (),
+) -> tuple[TableFile, Binding]:  # fmt: skip
+    """Read the formula, open the table, and decide which name is what.
+
+    Args:
+        tied: names of ties, which may have a start although the formula does not name them.
+    """
     formula = parse_formula(text)
     source = open_table(table, sql)
-    begin = start if isinstance(start, dict) else None
+    begin = None
+    if isinstance(start, dict):
+        begin = {n: v for n, v in start.items() if n in formula.names or n not in tied}
     return source, formula.bind(source.columns, params=names(params), start=begin)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from descend.cli.bonds import BondOptions, bonds, used_by_ties
 from descend.cli.method import build_optimizer
 from descend.cli.options import (
     FileOptions,
@@ -34,7 +35,8 @@ def minimize(
     starts: int | None = None,
     record: str | None = None,
     seed: int | None = None,
-    method: SlopeOptions = SlopeOptions(),  # noqa: B008 (frozen)
+    bound: BondOptions = BondOptions(),  # noqa: B008 (frozen)
+    method: SlopeOptions = SlopeOptions(),  # noqa: B008
     stopping: StopOptions = StopOptions(),  # noqa: B008
     files: FileOptions = FileOptions(),  # noqa: B008
     output: OutputOptions = OutputOptions(),  # noqa: B008
@@ -53,8 +55,11 @@ def minimize(
     told = Told(output)
     function = read_function(formula)
     begin = numbers(start, "--start")
-    check_names(begin, function.names, "--start")
-    options = given(stopping)
+    options = given(stopping) | bonds(bound)
+    absent = {n for n, value in options.get("fixed", {}).items() if value is not None}
+    check_names(
+        begin, function.names, "--start", used_by_ties(options), absent | {*options.get("ties", ())}
+    )
     optimizer = build_optimizer(method, options)
     check_places(files)
     rest = {
@@ -68,7 +73,7 @@ def minimize(
     options |= {name: value for name, value in rest.items() if value is not None}
 
     descent = find_highest if maximize else find_lowest
-    ordered = {name: begin[name] for name in function.names}
+    ordered = {name: begin[name] for name in function.names if name in begin} | begin
     result = descent(function.text, start=ordered, **options)
     told.result(result.report, result.to_json_dict)
     write_files(result, files, told)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import fields
 from typing import Annotated, Any, Literal
 
@@ -31,6 +31,7 @@ __all__ = [
     "names",
     "number",
     "numbers",
+    "parts",
 ]
 
 Text = Annotated[str, Parameter(allow_leading_hyphen=True)]
@@ -267,7 +268,7 @@ def numbers(text: str, option: str) -> dict[str, float]:
     {'w1': 1.0, 'w2': -0.002, 'phase': 1.5707963267948966}
     """
     found: dict[str, float] = {}
-    for part in _parts(text):
+    for part in parts(text):
         name, equals, value = part.partition("=")
         name = name.strip().strip("`")
         if not (equals and name):
@@ -283,7 +284,7 @@ def numbers(text: str, option: str) -> dict[str, float]:
     return found
 
 
-def _parts(text: str) -> Iterator[str]:
+def parts(text: str) -> Iterator[str]:
     """Cut at commas outside of brackets, so that `a=max(1, 2)` stays whole."""
     depth, begin = 0, 0
     for at, ch in enumerate(text):
@@ -314,16 +315,23 @@ def number(text: str, option: str) -> float:
     raise UsageError(f'{option} must be a number, not "{text.strip()}"')
 
 
-def check_names(found: dict[str, Any], known: tuple[str, ...], option: str) -> None:
-    """Refuse names that are not `known`, and known ones that are absent."""
+def check_names(
+    found: dict[str, Any], known: tuple[str, ...], option: str,
+    may: Collection[str] = (), need_not: Collection[str] = (),
+) -> None:  # fmt: skip
+    """Refuse names that are not `known`, and known ones that are absent.
+
+    Args:
+        may, need_not: further names that may be given, and known ones that may be absent.
+    """
     for name in found:
-        if name not in known:
+        if name not in known and name not in may:
             raise UsageError(
                 f'{option} names "{name}", which does not occur in the formula'
                 f"{suggest(name, known)}",
                 remedy=f"its names are {', '.join(known)}" if known else None,
             )
-    absent = [name for name in known if name not in found]
+    absent = [name for name in known if name not in found and name not in need_not]
     if absent:
         written = ",".join(f"{name}=…" for name in absent)
         raise UsageError(

@@ -13,7 +13,7 @@ from descend.parameters.declare import Declared
 from descend.parameters.space import Space
 from descend.trace.formula import Formula
 
-__all__ = ["Wishes", "number_names", "read_wishes", "space_of"]
+__all__ = ["Wishes", "number_names", "parsed_ties", "read_wishes", "space_of"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 NO_BOUNDS = (None, None)
@@ -60,7 +60,7 @@ def read_wishes(declared: Declared, fixed: Any, bounds: Any, ties: Any) -> Wishe
                 remedy="give them in one place",
             )
     tied = {name: parsed_tie(name, text) for name, text in declared.ties.items()}
-    tied |= _ties(ties)
+    tied |= parsed_ties(ties)
     for name in tied:
         if name in held:
             raise UsageError(
@@ -122,7 +122,8 @@ def _pair(name: str, value: Any) -> tuple[Any, Any]:
     return value[0], value[1]
 
 
-def _ties(given: Any) -> dict[str, Formula]:
+def parsed_ties(given: Any) -> dict[str, Formula]:
+    """The ties of `ties=` by name: a dict of expressions, or texts such as `"b = 2*a"`."""
     if given is None:
         return {}
     if isinstance(given, Mapping):
