@@ -46,7 +46,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 FLAGS = {"from_logits": "_with_logits", "log_rate": "_log_rate"}
 """What a loss is called where one of its options is on."""
-MOST_COPIED_BYTES = 1 << 20
+MOST_COPIED_BYTES = 1 << 18
 RULE_STATUS = {rule.code: rule.status for rule in RULES}
 QUIET = {
     EPOCHS_SPENT: "epochs_spent",
@@ -128,6 +128,8 @@ class Finished:
         """The normal equations at the returned parameters, if the method leaves them."""
         loss = self.job.settings.loss
         if loss is None or loss.name != "mse" or self.best_epoch() is not None:
+            return None
+        if self.job.space is not None:
             return None
         state = self.state()
         jtj, jtr, least = (state.get(f"method/{name}") for name in ("jtj", "jtr", "loss"))

@@ -26,6 +26,7 @@ from descend.train.finish import QUIET, Finished
 from descend.train.indices import has_checks
 from descend.train.rows import Rows
 from descend.train.run import Ending
+from descend.train.warned import is_constant
 
 __all__ = ["FLOAT", "Leftover", "Plan", "Plans", "can_be_planned", "has_defaults"]
 
@@ -60,7 +61,9 @@ def can_be_planned(model: Any, run: Finished) -> bool:
         and job.space is None
         and all(trace.is_pure_capture for trace in built.traces)
         and not job.settings.has_own_functions()
+        and not job.notes
         and not job.settings.rules.keep_best
+        and job.space is None
         and not job.start.missing
         and job.problem.ready is None
         and all(len(own) == 1 for own in job.start.names.values())
@@ -162,6 +165,7 @@ class Plan:
         self.columns = list(built.descent.data)
         views = list(zip(self.standing.data, self.columns, strict=True))
         self.takes = [(view, places[name]) for view, name in views]
+        self.varied = [view for view, name in views if name not in WEIGHTS]
         self.positive = [(view, name == "sigma") for view, name in views if name in WEIGHTS]
         self.targets = _targets(self.standing, run)
         self.reads = _reads(self.standing, run, self.shapes)
@@ -214,6 +218,8 @@ class Plan:
         for view, i in self.takes:
             view[...] = arrays[i]
         if not math.isfinite(standing.flat.dot(standing.flat)):
+            return None
+        if any(is_constant(view) for view in self.varied):
             return None
         for view, is_sigma in self.positive:
             least = view.min()
