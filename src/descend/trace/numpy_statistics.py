@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from descend.errors import NotCoveredError, UsageError
 from descend.graph.elementwise import call, cast, full_like, select
-from descend.graph.linear import pad, reduce_sum
+from descend.graph.linear import pad
 from descend.graph.multilinear import contract
 from descend.graph.node import Dim, Node, RowsAsked
 from descend.graph.selection import put_add, take
 from descend.graph.source import const
 from descend.trace.context import note, where
-from descend.trace.numpy_index import searched, sorted_node
-from descend.trace.numpy_reductions import kept
+from descend.trace.numpy_index import searched
 from descend.trace.numpy_shape import tensor_of
-from descend.trace.operands import common_dtype, deliver, float_node, joined_nodes
+from descend.trace.operands import common_dtype, float_node, joined_nodes
 from descend.trace.operators import elementwise
-from descend.trace.regions import reshaped
 from descend.trace.table import covers, implementation
 from descend.trace.tensor import as_node, is_traced, without_stand_ins, wrap
 from descend.trace.typing_rules import known_extents, normal_axes, normal_axis, to_shape
@@ -95,23 +91,23 @@ def _trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: Any = -1) -> Any:
     return implementation("numpy.sum")(step * (right + left) / 2.0, at)
 
 
-@covers("gradient", remark="edge_order=1")
+@covers("gradient")
 def _gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1) -> Any:
-    if edge_order != 1:
-        raise NotCoveredError("np.gradient with edge_order=2 is not covered yet", where=where())
+    if edge_order not in (1, 2):
+        raise UsageError("'edge_order' greater than 2 not supported", where=where())
     x = wrap(float_node(f))
     axes = normal_axes(axis, x.ndim)
     if len(varargs) not in (0, 1, len(axes)):
         raise TypeError("invalid number of arguments")
     steps = list(varargs) * (len(axes) if len(varargs) == 1 else 1) or [1.0] * len(axes)
-    slopes = [_slope(x, at, step) for at, step in zip(axes, steps, strict=True)]
+    slopes = [_slope(x, at, step, edge_order) for at, step in zip(axes, steps, strict=True)]
     results = [wrap(cast(s.node, x.dtype)) for s in slopes]
     return results[0] if len(results) == 1 else tuple(results)
 
 
-def _slope(x: Any, axis: int, step: Any) -> Any:
+def _slope(x: Any, axis: int, step: Any, edge_order: int) -> Any:
     n = _extent(x, axis, "np.gradient over the rows")
-    if n < 2:
+    if n < edge_order + 1:
         raise UsageError(
             "Shape of array too small to calculate a numerical gradient", where=where()
         )
@@ -122,18 +118,32 @@ def _slope(x: Any, axis: int, step: Any) -> Any:
     spacing = step if type(step) in (int, float) else tensor_of(step)
     if np.ndim(spacing) == 0:
         middle = (part(2, None) - part(None, -2)) / (2.0 * spacing)
-        first, last = (part(1, 2) - part(0, 1)) / spacing, (part(-1, None) - part(-2, -1)) / spacing
+        gaps: Any = [spacing] * 4
     else:
-        gaps = _diff(spacing).reshape(tuple(-1 if i == axis else 1 for i in range(x.ndim)))
-        before, after = gaps[_at(axis, slice(None, -1))], gaps[_at(axis, slice(1, None))]
+        wide = _diff(spacing).reshape(tuple(-1 if i == axis else 1 for i in range(x.ndim)))
+        before, after = wide[_at(axis, slice(None, -1))], wide[_at(axis, slice(1, None))]
+        ends = (slice(0, 1), slice(1, 2), slice(-2, -1), slice(-1, None))
+        gaps = [wide[_at(axis, end)] for end in ends]
         middle = (
             -after / (before * (before + after)) * part(None, -2)
             + (after - before) / (before * after) * part(1, -1)
             + before / (after * (before + after)) * part(2, None)
         )
-        first = (part(1, 2) - part(0, 1)) / gaps[_at(axis, slice(0, 1))]
-        last = (part(-1, None) - part(-2, -1)) / gaps[_at(axis, slice(-1, None))]
+    if edge_order == 1:
+        first = (part(1, 2) - part(0, 1)) / gaps[0]
+        last = (part(-1, None) - part(-2, -1)) / gaps[3]
+    else:
+        first = _parabola_end(part(0, 1), part(1, 2), part(2, 3), gaps[0], gaps[1])
+        last = -_parabola_end(part(-1, None), part(-2, -1), part(-3, -2), gaps[3], gaps[2])
     return implementation("numpy.concatenate")([first, middle, last], axis)
+
+
+def _parabola_end(a: Any, b: Any, c: Any, near: Any, far: Any) -> Any:
+    """The slope at the first of three points, of the parabola through them."""
+    whole = near + far
+    return (
+        -(near + whole) / (near * whole) * a + whole / (near * far) * b - near / (far * whole) * c
+    )
 
 
 # --- interpolation, polynomials, convolution ----------------------------------------------------
@@ -143,13 +153,10 @@ def _slope(x: Any, axis: int, step: Any) -> Any:
 def _interp(
     x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period: Any = None
 ) -> Any:
-    if period is not None:
-        raise NotCoveredError(
-            "np.interp with a period is not covered yet",
-            where=where(),
-            remedy="use x % period, and points that reach beyond both ends",
-        )
     at, points, values = (as_node(v, np.float64) for v in (x, xp, fp))
+    if period is not None:
+        left = right = None
+        at, points, values = _wound(at, points, values, abs(period))
     n = _extent(wrap(points), 0, "interpolating between rows")
     if points.shape != values.shape:
         raise UsageError("fp and xp are not of the same length.", where=where())
@@ -168,6 +175,17 @@ def _interp(
     above = as_node(wrap(values)[n - 1] if right is None else right, np.float64)
     inside = _outside("lt", at, first, below, inside)
     return wrap(note(_outside("lt", to_shape(last, at.shape), at, above, inside)))
+
+
+def _wound(x: Node, xp: Node, fp: Node, period: Any) -> tuple[Node, Node, Node]:
+    """Points taken into one period, in order, with one more beyond each end."""
+    points, values = wrap(xp) % period, wrap(fp)
+    order = implementation("numpy.argsort")(points)
+    pick, join = implementation("numpy.take_along_axis"), implementation("numpy.concatenate")
+    points, values = pick(points, order, 0), pick(values, order, 0)
+    points = join([points[-1:] - period, points, points[:1] + period])
+    values = join([values[-1:], values, values[:1]])
+    return (wrap(x) % period).node, points.node, values.node
 
 
 def _outside(name: str, a: Node, b: Node, value: Node, inside: Node) -> Node:
@@ -268,107 +286,34 @@ def _correlated(a: Any, v: Any, mode: str, commutes: bool) -> Any:
     return full[::-1] if swapped and not commutes else full
 
 
-# --- quantiles ----------------------------------------------------------------------------------
-
-
-def _middle(x: Node, axes: tuple[int, ...], pick: Callable[[Any], Any]) -> Any:
-    """Sort along the axes taken together (they come last), and pick from the order."""
-    rest = tuple(i for i in range(x.ndim) if i not in axes)
-    moved = wrap(x).transpose(*rest, *axes) if x.ndim else wrap(reshaped(x, (1,)))
-    if len(axes) > 1:
-        moved = moved.reshape(*(moved.shape[i] for i in range(len(rest))), -1)
-    _extent(moved, moved.ndim - 1, "a quantile over the rows")
-    ordered = wrap(sorted_node(moved.node, moved.ndim - 1))
-    return pick(ordered)
-
-
-def _nan_where_any(x: Node, axes: tuple[int, ...], result: Node) -> Node:
-    if x.dtype.kind != "f":
-        return result
-    lost = reduce_sum(cast(call("ne", x, x), np.int64), axes)
-    bad = call("lt", full_like(lost, 0), lost)
-    lead = result.ndim - bad.ndim
-    wide = to_shape(reshaped(bad, (1,) * lead + bad.shape), result.shape)
-    return select(wide, full_like(result, np.nan), result)
-
-
-@covers("median")
-def _median(
-    a: Any, axis: Any = None, out: Any = None, overwrite_input: bool = False, keepdims: bool = False
-) -> Any:
-    x = float_node(a)
-    axes = normal_axes(axis, x.ndim)
-
-    def pick(ordered: Any) -> Any:
-        n = ordered.extents[-1]
-        if n % 2:
-            return ordered[..., n // 2]
-        return (ordered[..., n // 2 - 1] + ordered[..., n // 2]) / 2.0
-
-    middle = _middle(x, axes, pick)
-    result = _nan_where_any(x, axes, middle.node)
-    return deliver(kept(result, x.shape, axes, keepdims), out)
-
-
-@covers("quantile", remark="q of known value; method='linear', without weights")
-def _quantile(
-    a: Any, q: Any, axis: Any = None, out: Any = None, overwrite_input: bool = False,
-    method: str = "linear", keepdims: bool = False, *, weights: Any = None,
-) -> Any:  # fmt: skip
-    if is_traced(q) or method != "linear" or weights is not None:
-        raise NotCoveredError(
-            "np.quantile is covered for known q, method='linear' and without weights",
-            where=where(),
-        )
-    x = float_node(a)
-    axes = normal_axes(axis, x.ndim)
-    share = np.asarray(without_stand_ins(q), np.float64)
-    parts = []
-    for one in share.ravel():
-        picked = _middle(x, axes, functools.partial(_between, share=float(one)))
-        part = _nan_where_any(x, axes, picked.node)
-        parts.append(wrap(kept(part, x.shape, axes, keepdims)))
-    if not share.ndim:
-        return deliver(parts[0].node, out)
-    stacked = implementation("numpy.stack")(parts)
-    return deliver(stacked.reshape((*share.shape, *stacked.shape[1:])).node, out)
-
-
-def _between(ordered: Any, share: float) -> Any:
-    n = ordered.extents[-1]
-    virtual = share * (n - 1)
-    low = int(np.floor(virtual))
-    weight = virtual - low
-    a, b = ordered[..., low], ordered[..., min(low + 1, n - 1)]
-    gap = b - a
-    return b - gap * (1.0 - weight) if weight >= 0.5 else a + gap * weight
-
-
-@covers("percentile", remark="as quantile")
-def _percentile(a: Any, q: Any, *args: Any, **kwargs: Any) -> Any:
-    if is_traced(q):
-        return _quantile(a, q)
-    return _quantile(a, np.asarray(without_stand_ins(q), float) / 100.0, *args, **kwargs)
-
-
 # --- covariance, counting -----------------------------------------------------------------------
 
 
-@covers("cov", remark="without fweights and aweights")
+@covers("cov")
 def _cov(
     m: Any, y: Any = None, rowvar: bool = True, bias: bool = False, ddof: Any = None,
     fweights: Any = None, aweights: Any = None, *, dtype: Any = None,
 ) -> Any:  # fmt: skip
-    if fweights is not None or aweights is not None:
-        raise NotCoveredError("np.cov with weights is not covered yet", where=where())
     x = _variables(m, rowvar)
     if y is not None:
         x = implementation("numpy.concatenate")([x, _variables(y, rowvar)], 0)
     lost = (0 if bias else 1) if ddof is None else ddof
-    centred = x - implementation("numpy.mean")(x, 1, keepdims=True)
-    products = implementation("numpy.matmul")(centred, centred.T)
-    count = implementation("numpy.sum")(wrap(full_like(x[0].node, 1)))
-    return (products / (count - lost)).squeeze()
+    weights = None
+    for given in (fweights, aweights):
+        if given is not None:
+            own = wrap(float_node(given))
+            weights = own if weights is None else weights * own
+    matmul, mean = implementation("numpy.matmul"), implementation("numpy.mean")
+    if weights is None:
+        count = implementation("numpy.sum")(wrap(full_like(x[0].node, 1))) - lost
+        centred = x - mean(x, 1, keepdims=True)
+        return (matmul(centred, centred.T) / count).squeeze()
+    total = weights.sum()
+    count = total - lost
+    if aweights is not None:
+        count = total - lost * (weights * aweights).sum() / total
+    centred = x - (x * weights).sum(axis=1, keepdims=True) / total
+    return (matmul(centred, (centred * weights).T) / count).squeeze()
 
 
 def _variables(m: Any, rowvar: bool) -> Any:

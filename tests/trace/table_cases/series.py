@@ -74,6 +74,52 @@ for _values in (N, HOLES, A):
         ),
         _values,
     )
+METHODS = (
+    "inverted_cdf", "averaged_inverted_cdf", "closest_observation", "interpolated_inverted_cdf",
+    "hazen", "weibull", "median_unbiased", "normal_unbiased", "lower", "higher", "midpoint",
+    "nearest",
+)  # fmt: skip
+for _method in METHODS:
+    case(
+        "quantile percentile",
+        lambda a, v, _method=_method: (
+            np.quantile(a, [0.0, 0.31, 0.5, 1.0], axis=1, method=_method),
+            np.percentile(v, 43, method=_method),
+        ),
+        A,
+        V,
+    )
+case(
+    "gradient",
+    lambda a, v: (
+        np.gradient(v, edge_order=2),
+        np.gradient(a, 0.3, axis=1, edge_order=2),
+        np.gradient(v, np.array([0.0, 1.0, 1.5, 3.0, 3.2]), edge_order=2),
+        np.gradient(v, np.cumsum(v**2 + 1), edge_order=1),
+    ),
+    A,
+    V,
+)
+case(
+    "interp",
+    lambda v, x: (
+        np.interp(v, [0.1, 1.7, 2.5, 3.6], [1.0, x, 0.5, 2.0], period=4.0),
+        np.interp(5 * v, [190, -190, 350, -350], [5, 10, 3, 4], period=360),
+    ),
+    V,
+    X0,
+)
+case(
+    "cov",
+    lambda a, u: (
+        np.cov(a, aweights=u[0]),
+        np.cov(a, fweights=np.array([1, 2, 3, 1])),
+        np.cov(a, fweights=np.array([1, 2, 3, 1]), aweights=u[1], ddof=0),
+        np.cov(a[0], aweights=u[0], bias=True),
+    ),
+    A,
+    U,
+)
 case(
     "lexsort",
     lambda j, v, a: (np.lexsort((j, v[:4] * 0)), np.lexsort([a, j > 2]), np.lexsort((v, v > 0))),

@@ -1,7 +1,9 @@
-"""Medians and quantiles of what is not NaN, and orders by several keys."""
+"""Medians and quantiles, of all or of what is not NaN; orders by several keys."""
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -18,9 +20,100 @@ from descend.trace.operands import deliver, float_node
 from descend.trace.regions import reshaped
 from descend.trace.table import covers, implementation
 from descend.trace.tensor import as_node, is_traced, without_stand_ins, wrap
-from descend.trace.typing_rules import known_extents, normal_axes, normal_axis
+from descend.trace.typing_rules import known_extents, normal_axes, normal_axis, to_shape
 
 __all__: list[str] = []
+
+
+# --- quantiles ----------------------------------------------------------------------------------
+
+
+def _middle(x: Node, axes: tuple[int, ...], pick: Callable[[Any], Any]) -> Any:
+    """Sort along the axes taken together (they come last), and pick from the order."""
+    rest = tuple(i for i in range(x.ndim) if i not in axes)
+    moved = wrap(x).transpose(*rest, *axes) if x.ndim else wrap(reshaped(x, (1,)))
+    if len(axes) > 1:
+        moved = moved.reshape(*(moved.shape[i] for i in range(len(rest))), -1)
+    known_extents(moved.extents[-1:], "a quantile over the rows")
+    ordered = wrap(sorted_node(moved.node, moved.ndim - 1))
+    return pick(ordered)
+
+
+def _nan_where_any(x: Node, axes: tuple[int, ...], result: Node) -> Node:
+    if x.dtype.kind != "f":
+        return result
+    lost = reduce_sum(cast(call("ne", x, x), np.int64), axes)
+    bad = call("lt", full_like(lost, 0), lost)
+    lead = result.ndim - bad.ndim
+    wide = to_shape(reshaped(bad, (1,) * lead + bad.shape), result.shape)
+    return select(wide, full_like(result, np.nan), result)
+
+
+@covers("median")
+def _median(
+    a: Any, axis: Any = None, out: Any = None, overwrite_input: bool = False, keepdims: bool = False
+) -> Any:
+    x = float_node(a)
+    axes = normal_axes(axis, x.ndim)
+
+    def pick(ordered: Any) -> Any:
+        n = ordered.extents[-1]
+        if n % 2:
+            return ordered[..., n // 2]
+        return (ordered[..., n // 2 - 1] + ordered[..., n // 2]) / 2.0
+
+    middle = _middle(x, axes, pick)
+    result = _nan_where_any(x, axes, middle.node)
+    return deliver(kept(result, x.shape, axes, keepdims), out)
+
+
+@covers("quantile", remark="q of known value, without weights")
+def _quantile(
+    a: Any, q: Any, axis: Any = None, out: Any = None, overwrite_input: bool = False,
+    method: str = "linear", keepdims: bool = False, *, weights: Any = None,
+) -> Any:  # fmt: skip
+    if is_traced(q) or weights is not None:
+        raise NotCoveredError(
+            "np.quantile is covered for known q and without weights", where=where()
+        )
+    x = float_node(a)
+    axes = normal_axes(axis, x.ndim)
+    share = np.asarray(without_stand_ins(q), np.float64)
+    parts = []
+    for one in share.ravel():
+        picked = _middle(x, axes, functools.partial(_between, share=float(one), method=method))
+        part = _nan_where_any(x, axes, picked.node)
+        parts.append(wrap(kept(part, x.shape, axes, keepdims)))
+    if not share.ndim:
+        return deliver(parts[0].node, out)
+    stacked = implementation("numpy.stack")(parts)
+    return deliver(stacked.reshape((*share.shape, *stacked.shape[1:])).node, out)
+
+
+def _between(ordered: Any, share: float, method: str) -> Any:
+    """The quantile, which every method takes from two neighbours in the order."""
+    n = ordered.extents[-1]
+    if method == "linear":
+        virtual = share * (n - 1)
+    else:  # where NumPy would read off a ruler
+        virtual = float(np.quantile(np.arange(float(n)), share, method=method))  # type: ignore[call-overload]
+    low = int(np.floor(virtual))
+    weight = virtual - low
+    a, b = ordered[..., low], ordered[..., min(low + 1, n - 1)]
+    if not weight:
+        return a
+    gap = b - a
+    return b - gap * (1.0 - weight) if weight >= 0.5 else a + gap * weight
+
+
+@covers("percentile", remark="as quantile")
+def _percentile(a: Any, q: Any, *args: Any, **kwargs: Any) -> Any:
+    if is_traced(q):
+        return _quantile(a, q)
+    return _quantile(a, np.asarray(without_stand_ins(q), float) / 100.0, *args, **kwargs)
+
+
+# --- without NaN ---------------------------------------------------------------------------------
 
 
 def _line(x: Node, axes: tuple[int, ...]) -> Node:
