@@ -300,12 +300,6 @@ class _Fitting:
                 self.meter.close(message)
         return found, best
 
-    def _run(self, built: Any, fresh: bool, leaves: Mapping[str, Any]) -> Finished:
-        o, job = self.options, self.job
-        state = job.first_state(leaves)
-        control = Control(int(o.epochs), self.seed)
-        course = Course(built.descent.records)
-        finished = Finished(
     def _was_searched_for(self) -> bool:
         """Whether the start was left to us, and a descent is quick enough for more of them."""
         optimizer = self.job.settings.optimizer
@@ -317,6 +311,12 @@ class _Fitting:
         check_indices(built, self.rows.columns, leaves)
         return self._run(built, fresh, leaves)
 
+    def _run(self, built: Any, fresh: bool, leaves: Mapping[str, Any]) -> Finished:
+        o, job = self.options, self.job
+        state = job.first_state(leaves)
+        control = Control(int(o.epochs), self.seed)
+        course = Course(built.descent.records)
+        finished = Finished(
             job, built, fresh, o, self.whole, dict(leaves), control, course, self.original
         )
         if o.resume is not None:
