@@ -175,6 +175,9 @@ class Completion:
         if fit.status == "diverged":
             fit.errors_note = "the descent diverged"
             return
+        if not self.leaves:
+            fit.errors_note = "nothing was varied"
+            return
         names = [n for leaf, a in self.leaves.items() for n in number_names(leaf, a)]
         r, jacobian = _flat(residual, columns)
         params = np.concatenate([a.reshape(-1) for a in self.leaves.values()])
@@ -199,6 +202,9 @@ class Completion:
             judge_counts(fit, y, rate, self.original.extra.get("sample_weight"), count)
         if fit.status == "diverged":
             fit.errors_note = "the descent diverged"
+            return
+        if not self.leaves:
+            fit.errors_note = "nothing was varied"
             return
         names = [n for leaf, a in self.leaves.items() for n in number_names(leaf, a)]
         found = errors_of_curved(self.job, self.built, self.leaves, names, self._evaluate)

@@ -419,6 +419,8 @@ def ending_of(run: Finished, unit: str = "") -> tuple[str, str]:
     vector = run.job.settings.optimizer.scope == "vector"
     unit = unit or ("iteration" if vector else "epoch")
     loss = float(run.course.last) * run.job.loss_factor
+    if run.job.idle and code in (RUNNING, EPOCHS_SPENT):
+        return "converged", "every parameter is fixed or tied: the model was only evaluated"
     if run.ending.outside == "callback":
         return "interrupted", f"stopped by the callback after {unit} {epochs}"
     if run.ending.outside and code == RUNNING:

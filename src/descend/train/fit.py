@@ -314,7 +314,7 @@ class _Fitting:
     def _run(self, built: Any, fresh: bool, leaves: Mapping[str, Any]) -> Finished:
         o, job = self.options, self.job
         state = job.first_state(leaves)
-        control = Control(int(o.epochs), self.seed)
+        control = Control(1 if job.idle else int(o.epochs), self.seed)
         course = Course(built.descent.records)
         finished = Finished(
             job, built, fresh, o, self.whole, dict(leaves), control, course, self.original

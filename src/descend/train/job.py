@@ -37,6 +37,18 @@ WHITENED = "sigma is a covariance matrix"
 
 
 @dataclass(frozen=True)
+class Evaluation(Optimizer):
+    """No method at all, where nothing varies: the loss is evaluated, and that is it.
+
+    >>> Evaluation().step(np.ones(1), None, {}, None)
+    (array([1.]), {})
+    """
+
+    def step(self, p: Any, e: Any, s: dict[str, Any], h: Any) -> tuple[Any, dict[str, Any]]:
+        return p, s
+
+
+@dataclass(frozen=True)
 class Settings:
     """The checked options of a fit that decide the program or its numbers."""
 
@@ -92,12 +104,21 @@ class Job:
     notes: list[str] = field(default_factory=list)
     space: Space | None = None
 
+    def __post_init__(self) -> None:
+        if self.idle:
+            self.settings = replace(self.settings, optimizer=Evaluation())
+
     @property
     def loss_factor(self) -> float:
         """By what the program's losses become those of the original units."""
         if self.scaling is None or self.rows is None:
             return 1.0
         return self.scaling.loss_factor("sigma" in self.rows.extra)
+
+    @property
+    def idle(self) -> bool:
+        """Whether there is nothing to vary: every parameter is fixed or tied."""
+        return self.space is not None and not any(map(self.space.varies, self.leaf_arrays()))
 
     # --- the program
 

@@ -264,7 +264,7 @@ def _run(
     job: Job, built: Any, fresh: bool, leaves: Mapping[str, Array], o: MinimizeOptions,
     meter: Progress | None,
 ) -> Finished:  # fmt: skip
-    control = Control(int(o.max_iter), int(o.seed))
+    control = Control(1 if job.idle else int(o.max_iter), int(o.seed))
     course = Course(built.descent.records)
     run = Finished(job, built, fresh, o, None, dict(leaves), control, course)
     run.bound = job.bindings(built, job.first_state(leaves))

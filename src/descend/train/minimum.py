@@ -107,17 +107,17 @@ def value_and_gradient(
     """The function (negated to maximise) and its gradient at a place; the graph is kept."""
     made, model = built.descent, built.model
     fixed = job.fixed(built)
-    given = [(node, fixed[name]) for name, node in made.inputs.items() if name in fixed]
-    given += [(model.leaves[name], array) for name, array in leaves.items()]
+    given = {node: fixed[name] for name, node in made.inputs.items() if name in fixed}
+    given |= {model.leaves[name]: array for name, array in leaves.items()}
     prepared: Prepared | None = built.extras.get("slopes")
     if prepared is None:
         seed, space, objective = const(1, made.objective.dtype), job.space, made.objective
         if space is not None:
             (objective,) = space.enter(model.leaves, scaled=False).placed([objective])
         slopes = reverse([objective], [seed], list(model.leaves.values()))
-        prepared = Prepared([made.objective, *slopes], [node for node, _ in given])
+        prepared = Prepared([made.objective, *slopes], list(given))
         built.extras["slopes"] = prepared
-    value, *found = prepared([np.asarray(a) for _, a in given], {})
+    value, *found = prepared([np.asarray(a) for a in given.values()], {})
     return float(value), dict(zip(model.leaves, found, strict=True))
 
 
