@@ -236,14 +236,17 @@ def test_hard_starts_are_left_to_the_full_method():
     agree(fits, 0, single)
 
 
-@pytest.mark.parametrize(("loss", "optimizer"), [("huber(0.1)", None), ("mse", "lm")])
+@pytest.mark.parametrize(
+    ("loss", "optimizer"), [("huber(0.1)", None), ("mse", "lm"), ("mse", "bfgs")]
+)
 def test_other_losses_and_methods(loss, optimizer):
     y = decays(4)
     fits = descend.fit_many(decay, X, y, start=START, loss=loss, optimizer=optimizer)
     for number in range(4):
         single = descend.fit(decay, X, y[number], start=START, loss=loss)
         for name in "akc":
-            np.testing.assert_allclose(fits.params[name][number], single.params[name], rtol=1e-5)
+            one, other = fits.params[name][number], single.params[name]
+            np.testing.assert_allclose(one, other, rtol=1e-5)
 
 
 def test_a_table_with_groups():
@@ -313,7 +316,6 @@ def test_every_outcome_has_a_name_of_its_own():
     ("options", "said"),
     [
         ({"y": X}, "many fits need \\(fits, points\\)"),
-        ({"start": {"a": 1.0, "k": 1.0}}, "c has no start"),
         ({"start": {**START, "k": np.array([1.0, np.nan])}}, '"k" of fit 1 starts as nan'),
         ({"start": {**START, "q": 1.0}}, 'start names "q", which is no parameter'),
         ({"optimizer": "adam"}, "needs a learning rate"),
@@ -355,3 +357,24 @@ def test_each_fit_has_its_own_fixed_value():
     outside = {"k": np.array([1.0, 2.0, 3.0, 9.0])}
     with pytest.raises(UsageError, match="fit 3: k starts at 9, outside its bounds 0 to 5"):
         descend.fit_many(decay, X, y, start={**START, **outside}, bounds={"k": (0, 5)})
+
+
+def test_fits_without_a_start_begin_at_the_best_of_32_candidates():
+    y = decays(12)
+    given = descend.fit_many(decay, X, y, start=START)
+    for start in (None, {"k": 1.0}, {"a": np.full(12, 2.0)}):
+        fits = descend.fit_many(decay, X, y, start=start)
+        np.testing.assert_allclose(fits.chi2, given.chi2, rtol=1e-9)
+
+
+def test_a_ready_model_guesses_for_each_fit():
+    from descend.models import gaussian
+
+    x = np.linspace(-5, 5, 80)
+    middles = np.linspace(-2, 2, 5)
+    y = 3 * np.exp(-((x - middles[:, None]) ** 2) / 2) + 0.01 * np.sin(9 * x)
+    for model, data in ((gaussian(), (x, y)), ("y = gaussian(x)", ({"x": x, "y": y},))):
+        fits = descend.fit_many(model, *data)
+        assert fits.success.all()
+        found = next(a for a in fits.params.values() if np.ptp(a) > 3)
+        np.testing.assert_allclose(found, middles, atol=0.01)

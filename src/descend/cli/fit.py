@@ -7,6 +7,7 @@ from collections.abc import Collection
 from typing import Any
 
 from descend.cli.bonds import BondOptions, bonds, used_by_ties
+from descend.cli.many import fit_groups
 from descend.cli.method import build_optimizer
 from descend.cli.options import (
     DataOptions,
@@ -40,6 +41,7 @@ def fit(
     start: Text | None = None,
     params: str | None = None,
     record: str | None = None,
+    by: str | None = None,
     bound: BondOptions = BondOptions(),  # noqa: B008 (frozen)
     run: RunOptions = RunOptions(),  # noqa: B008
     method: MethodOptions = MethodOptions(),  # noqa: B008
@@ -59,11 +61,13 @@ def fit(
         start: Where to begin: a=1,b=2, "random", or a saved fit (.descend).
         params: Names that are parameters although a column has nearly the same name.
         record: What --history keeps besides the loss: params, gradient.
+        by: Fit each group of rows by itself: those with the same value in this column.
     """
     told = Told(output)
     options = given(run) | given(stopping) | given(weights) | bonds(bound)
     optimizer = build_optimizer(method, options)
-    check_places(files)
+    if by is None:
+        check_places(files)
     begin = read_start(start)
     source, binding = open_bound(
         table, formula, data.sql, params, begin, used_by_ties(options)
@@ -83,9 +87,13 @@ def fit(
         "resume": read_resume(files.resume),
         "progress": told.meter(),
     }
-    options |= {name: columns[column] for name, column in by_row.items()}
     options |= {name: value for name, value in others.items() if value is not None}
-    result = run_fit(formula, {name: columns[name] for name in needed}, **options)
+    rows = {name: columns[name] for name in needed}
+    if by is not None:
+        sigma = options.pop("sigma", None)
+        return fit_groups(formula, source, rows, by, sigma, options, files, told)
+    options |= {name: columns[column] for name, column in by_row.items()}
+    result = run_fit(formula, rows, **options)
     told.result(result.report, lambda: result.to_json_dict(rows=False))
     write_files(result, files, told)
     return int(result.exit_code)

@@ -83,13 +83,36 @@ class TableFile:
         """
         wanted = list(dict.fromkeys(names))
         for name in wanted:
-            if name not in self.columns:
-                shown = ", ".join(self.columns[:12]) + (" …" if len(self.columns) > 12 else "")
-                raise DataError(
-                    f'"{self.path}" has no column "{name}"{suggest(name, self.columns)}',
-                    remedy=f"its columns are {shown}",
-                )
+            self._check_known(name)
         return self._fetch(wanted)
+
+    def _check_known(self, name: str) -> None:
+        if name not in self.columns:
+            shown = ", ".join(self.columns[:12]) + (" …" if len(self.columns) > 12 else "")
+            raise DataError(
+                f'"{self.path}" has no column "{name}"{suggest(name, self.columns)}',
+                remedy=f"its columns are {shown}",
+            )
+
+    def labels(self, name: str) -> Array:
+        """Return a column that names groups, numbers or text, of shape (rows,).
+
+        Raises:
+            DataError: the column is absent, or a label is missing.
+        """
+        self._check_known(name)
+        labels = self._labels(name)
+        missing = np.flatnonzero(labels == "") if labels.dtype.kind in "U" else None
+        if missing is None:
+            missing = np.flatnonzero(np.isnan(labels))
+        if missing.size:
+            raise DataError(
+                f'the column "{name}" says no group in row {missing[0]}, counting from 0'
+            )
+        return labels
+
+    def _labels(self, name: str) -> Array:
+        return self._values[name]
 
     def _fetch(self, names: list[str]) -> dict[str, Array]:
         return {name: self._values[name] for name in names}
@@ -205,6 +228,13 @@ class _QueriedTable(TableFile):
             self._describe()
             return self._fetch(names)
         return {name: _dense(values) for name, values in zip(names, fetched, strict=False)}
+
+    def _labels(self, name: str) -> Array:
+        if _NUMBERS.match(self._types[name]):
+            return self._fetch([name])[name]
+        text = f"COALESCE(CAST({_identifier(name)} AS VARCHAR), '')"
+        (found,) = self._run(f"SELECT {text} FROM {self._source}").fetchnumpy().values()
+        return np.asarray(found, dtype=np.str_)
 
     def _check_type(self, name: str) -> None:
         kind = self._types[name]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from descend.errors import UsageError, suggest
 
-__all__ = ["WRITERS", "write_table"]
+__all__ = ["WRITERS", "check_table_path", "write_table"]
 
 WRITERS = {
     ".parquet": "FORMAT parquet, COMPRESSION zstd",
@@ -26,8 +26,8 @@ WRITERS = {
 """How DuckDB writes a file, by its ending."""
 
 
-def write_table(path: str | os.PathLike[str], columns: Mapping[str, NDArray[Any]]) -> None:
-    """Write columns of equal length to a file, under a temporary name first.
+def check_table_path(path: str | os.PathLike[str]) -> tuple[Path, str]:
+    """Return a place to write to, and how.
 
     Raises:
         UsageError: an ending that is not known, or a folder that is not there.
@@ -42,6 +42,16 @@ def write_table(path: str | os.PathLike[str], columns: Mapping[str, NDArray[Any]
         )
     if not target.parent.is_dir():
         raise UsageError(f'the folder "{target.parent}" is not there', remedy="make it first")
+    return target, how
+
+
+def write_table(path: str | os.PathLike[str], columns: Mapping[str, NDArray[Any]]) -> None:
+    """Write columns of equal length to a file, under a temporary name first.
+
+    Raises:
+        UsageError: an ending that is not known, or a folder that is not there.
+    """
+    target, how = check_table_path(path)
     import duckdb
 
     arrays = {name: np.ascontiguousarray(array) for name, array in columns.items()}

@@ -19,16 +19,27 @@ from descend.methods.damped import LeanLevenbergMarquardt
 from descend.methods.least_squares import LevenbergMarquardt
 from descend.methods.losses import Loss
 from descend.methods.table import as_loss, as_optimizer
+from descend.models.model import Model
 from descend.show.progress import Progress
 from descend.trace.formula import Formula
+from descend.train.declared import model_starts
 from descend.train.many_build import ManyBuilt
 from descend.train.many_data import ManyData, ManyMissing, read_many, without_missing
+from descend.train.many_guess import candidates_of, with_found, with_ready_guesses
 from descend.train.many_job import ManyJob, recorded
 from descend.train.many_results import ManyFits
 from descend.train.many_run import run_many
-from descend.train.many_start import many_start
-from descend.train.options import check_choice, check_count, check_number, refuse_unknown
+from descend.train.many_start import ManyStart, many_start
+from descend.train.options import (
+    check_choice,
+    check_count,
+    check_number,
+    check_seed,
+    refuse_unknown,
+)
 from descend.train.problem import Problem, formula_problem, function_problem
+from descend.train.ready import ready_problem
+from descend.train.start import CANDIDATES
 
 __all__ = ["fit_many"]
 
@@ -63,11 +74,13 @@ class ManyOptions:
     constants: Any = None
     params: Iterable[str] | None = None
     threads: int | None = None
+    seed: int = 0
     progress: Progress | None = None
 
     def check(self) -> None:
         """Refuse values that cannot be meant."""
         check_count("max_iter", self.max_iter)
+        check_seed(self.seed)
         check_choice("missing", self.missing, MISSING)
         if self.threads is not None:
             check_count("threads", self.threads)
@@ -82,13 +95,13 @@ OPTIONS = tuple(f.name for f in dataclasses.fields(ManyOptions))
 
 
 def fit_many(
-    model: Callable[..., Any] | str, x: Any = None, y: Any = None, *, start: Any = None,
+    model: Callable[..., Any] | str | Model, x: Any = None, y: Any = None, *, start: Any = None,
     fixed: Any = None, bounds: Any = None, ties: Any = None, by: str | None = None,
     sigma: Any = None, absolute_sigma: bool = False,
     loss: str | Loss = "mse", optimizer: str | Optimizer | None = None, max_iter: int = 1000,
     xtol: float | None = None, ftol: float | None = None, gtol: float | None = None,
     missing: ManyMissing = "skip", covariance: bool = False, constants: Any = None,
-    params: Iterable[str] | None = None, threads: int | None = None,
+    params: Iterable[str] | None = None, threads: int | None = None, seed: int = 0,
     progress: Progress | None = None, **unknown: Any,
 ) -> ManyFits:  # fmt: skip
     """Fit one model to many datasets, each by itself, as one compiled program.
@@ -113,6 +126,7 @@ def fit_many(
             with the status bad_data; `"drop"` leaves out the points; `"raise"` refuses the data.
         covariance: keep the covariance of each fit.
         constants, params: as in `fit`. threads: how many may work (by default one a core).
+        seed: of the candidates for scalars that have no start: each fit takes the best of 32.
         progress: who is told how many fits are done.
 
     Raises:
@@ -153,20 +167,29 @@ class _Many:
         start = many_start(
             data.problem, options.start, data.n_fits, options.fixed, options.bounds, options.ties
         )
-        if start.sample.missing:
-            missing = ", ".join(start.sample.missing)
-            raise UsageError(
-                f"{missing} has no start", remedy=f"give start=dict({missing.split(', ')[0]}=…)"
-            )
+        start = with_ready_guesses(start, data)
         loss = as_loss(options.loss)
         loss.check(data.columns["target"])
         self.job = ManyJob(data, start, loss, options.absolute_sigma, options.covariance)
         self.optimizer = self._optimizer()
+        if start.sample.missing:
+            self.job = dataclasses.replace(self.job, start=self._found(start))
+
+    def _found(self, start: ManyStart) -> ManyStart:
+        """The start where each fit has the best of 32 candidates for what was not given."""
+        search = candidates_of(start, self.options.seed)
+        built = self.job.built(search, errors=False)
+        arrays = self.job.arrays(built, search, CANDIDATES + 1)
+        run_many(self._workers(built, arrays), self.job.data.n_fits, None)
+        made = dict(zip(built.results, arrays.results, strict=True))
+        return with_found(start, {n: made[f"params.{n}"] for n in start.sample.missing})
 
     def _read(self, x: Any, y: Any) -> Problem:
         o = self.options
+        if isinstance(self.model, Model):
+            return ready_problem(self.model, x, y, o.constants)
         if isinstance(self.model, str | Formula):
-            return formula_problem(self.model, x, y, o.start, o.params)
+            return formula_problem(self.model, x, y, model_starts(self.model, o), o.params)
         if not callable(self.model):
             raise UsageError(
                 f"the model is a function or a formula, not {type(self.model).__name__}",

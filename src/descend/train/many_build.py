@@ -63,7 +63,7 @@ class ManyBuilt:
 
 def build_many(
     model: Model, recipe: Recipe, shared: Sequence[str], held: Sequence[str],
-    absolute: bool, covariance: bool,
+    absolute: bool, covariance: bool, errors: bool = True,
 ) -> ManyBuilt:  # fmt: skip
     """Build the graphs of many fits.
 
@@ -73,13 +73,14 @@ def build_many(
         held: the names of fixed parameters that each fit has a value of its own for.
         absolute: whether sigmas are in the unit of y.
         covariance: whether the covariance of each fit is a result.
+        errors: whether the fits are judged: chi², standard errors, whether they have arrived.
     """
     b = Building(model, recipe)
     b.loss()
     b.vary()
     b.derivatives()
     b.update_vector()
-    return _Many(b, shared, held, absolute, covariance).assemble()
+    return _Many(b, shared, held, absolute, covariance, errors).assemble()
 
 
 def by_reciprocals(roots: Sequence[Node]) -> list[Node]:
@@ -113,10 +114,10 @@ class _Many:
 
     def __init__(
         self, b: Building, shared: Sequence[str], held: Sequence[str], absolute: bool,
-        covariance: bool,
+        covariance: bool, errors: bool,
     ) -> None:  # fmt: skip
         self.b, self.shared, self.held = b, set(shared), list(held)
-        self.absolute, self.covariance = absolute, covariance
+        self.absolute, self.covariance, self.errors = absolute, covariance, errors
         self.recipe = b.recipe
         vector = b.state["all parameters"]
         self.start = input_node("start", vector.shape, vector.dtype)
@@ -156,7 +157,7 @@ class _Many:
         if loss is None:
             (loss,) = substitute([b.objective], there)
         found["loss"] = cast(loss, FLOAT)
-        if b.residual is None:
+        if b.residual is None or not self.errors:
             return found
         entries = wrap(self.entries(loss.dtype))
         known = SimpleNamespace(x=wrap(answer), loss=wrap(loss), entries=entries)
@@ -207,7 +208,8 @@ class _Many:
         sums = normal_equations(residual, list(self.b.leaves.values()))
         matrix, side = substitute(list(sums), there)
         share = self.entries(matrix.dtype)
-        return call("div", matrix, share), call("div", side, share)
+        parts = (call("div", sum_, broadcast_like(share, sum_)) for sum_ in (matrix, side))
+        return next(parts), next(parts)
 
     def assemble(self) -> ManyBuilt:
         b = self.b

@@ -73,21 +73,25 @@ class ManyJob:
             return None
         return key
 
-    def built(self, optimizer: Optimizer) -> ManyBuilt:
+    def built(self, optimizer: Optimizer, errors: bool = True) -> ManyBuilt:
         """The graphs, from the store of built ones if the model has not changed.
+
+        Args:
+            errors: whether the fits are judged.
 
         Raises:
             UsageError: the model asks for the number of rows, and the fits have unequal ones.
         """
         key = self.key(optimizer)
+        key = None if key is None else (key, errors)
         with _lock:
             found = None if key is None else _kept.get(key)
         if found is not None and found.serves(self.data.counts):
             return found
         try:
-            made = self._made(self._traced(known=False), optimizer)
+            made = self._made(self._traced(known=False), optimizer, errors)
         except RowsAsked:
-            made = self._made(self._traced(known=True), optimizer)
+            made = self._made(self._traced(known=True), optimizer, errors)
         if key is not None and made.keepable():
             with _lock:
                 _kept[key] = made
@@ -95,7 +99,7 @@ class ManyJob:
                     _kept.popitem(last=False)
         return made
 
-    def _made(self, model: Model, optimizer: Optimizer) -> ManyBuilt:
+    def _made(self, model: Model, optimizer: Optimizer, errors: bool) -> ManyBuilt:
         d = self.data
         if not isinstance(model.rows, Dim) and np.any(d.counts != model.rows):
             raise UsageError(
@@ -109,7 +113,9 @@ class ManyJob:
             space=self.start.space,
         )  # fmt: skip
         held = list(self.start.held())
-        built = build_many(model, recipe, d.shared, held, self.absolute, self.covariance)
+        built = build_many(
+            model, recipe, d.shared, held, self.absolute, self.covariance, errors
+        )
         built.runner = NativeMany(built.program)
         return built
 

@@ -1,0 +1,64 @@
+"""`descend fit --by COLUMN`: the same formula fitted to every group of rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from descend.cli.options import FitFileOptions
+from descend.cli.output import Told
+from descend.data.tables import TableFile
+from descend.data.write import check_table_path
+from descend.errors import UsageError
+from descend.train.many import fit_many
+
+__all__ = ["fit_groups"]
+
+NOT_CONVERGED, INTERRUPTED = 4, 130
+RENAMED = {"epochs": "max_iter"}
+KNOWN = (
+    "start", "params", "optimizer", "missing", "progress", "epochs", "xtol", "ftol", "gtol",
+    "loss", "absolute_sigma", "threads", "fixed", "bounds", "ties", "seed",
+)  # fmt: skip
+
+
+def fit_groups(
+    formula: str, source: TableFile, columns: Mapping[str, Any], by: str, sigma: str | None,
+    options: Mapping[str, Any], files: FitFileOptions, told: Told,
+) -> int:  # fmt: skip
+    """Fit each group, print the summary, and write the results to the file of --save.
+
+    Args:
+        columns: those that the formula needs.
+        sigma: the column of the standard deviations.
+        options: of the fit, by their names in Python.
+
+    Raises:
+        UsageError: an option that many fits do not have.
+    """
+    for name in ("plot", "history", "checkpoint", "resume"):
+        if getattr(files, name) is not None:
+            raise UsageError(
+                f"--{name} is for a single fit, and --by makes many",
+                remedy="write --save fits.parquet for the results of all of them",
+            )
+    if files.save is not None:
+        check_table_path(files.save)
+    for name in options:
+        if name not in KNOWN:
+            option = name.replace("_", "-")
+            raise UsageError(f"--{option} has no meaning with --by", remedy="leave it out")
+    table = {**columns, by: source.labels(by)}
+    if sigma is not None:
+        table[sigma] = source.read([sigma])[sigma]
+    given = {RENAMED.get(name, name): value for name, value in options.items()}
+    fits = fit_many(formula, table, by=by, sigma=sigma, **given)
+    told.result(fits.report, fits.to_json_dict)
+    if files.save is not None:
+        fits.save(files.save)
+        told.line(f"wrote {files.save}")
+    if fits.interrupted:
+        return INTERRUPTED
+    return 0 if np.any(fits.success) else NOT_CONVERGED
