@@ -378,3 +378,16 @@ def test_a_ready_model_guesses_for_each_fit():
         assert fits.success.all()
         found = next(a for a in fits.params.values() if np.ptp(a) > 3)
         np.testing.assert_allclose(found, middles, atol=0.01)
+
+
+def test_progress_tells_fits_per_second():
+    import io
+
+    from descend.show.progress import Lines
+
+    seconds = iter([0.0, 0.0, *(0.5 * i for i in range(1, 99))])
+    out = io.StringIO()
+    meter = Lines(out, clock=lambda: next(seconds))
+    meter.start(1000, "fit")
+    meter.update(500, float("nan"), 500)
+    assert out.getvalue().startswith("fit  500/1000  1000 fits/s")

@@ -125,10 +125,15 @@ class _Meter:
         return f"{self.unit} {count(self.epoch):>{len(total)}}/{total}"
 
     def _speed(self) -> str:
-        return rate(self.rows / self.elapsed if self.elapsed > 0 else math.inf)
+        noun = "fits" if self.unit == "fit" else "rows"
+        return rate(self.rows / self.elapsed if self.elapsed > 0 else math.inf, noun)
+
+    def _loss(self) -> str:
+        """The last loss; nothing where many fits have one each."""
+        return "" if self.unit == "fit" else f"loss {self.loss:.6g}"
 
     def _line(self) -> str:
-        parts = [self._position(), f"loss {self.loss:.6g}", self._speed()]
+        parts = [part for part in (self._position(), self._loss(), self._speed()) if part]
         if math.isfinite(self.remaining):
             parts.append(f"{time_left(self.remaining)} left")
         return "  ".join(parts)
@@ -207,7 +212,7 @@ class Bar(_Meter):
             self.task,
             completed=self.epoch,
             position=self._position(),
-            loss=f"loss {self.loss:<11.6g}",
+            loss=f"{self._loss():<16}",
             speed=self._speed(),
             left=f"{time_left(left)} left" if math.isfinite(left) else "",
         )
