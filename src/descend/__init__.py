@@ -38,8 +38,9 @@ if TYPE_CHECKING:
     )
     from descend.methods.base import Optimizer
     from descend.methods.clipping import clip_norm, clip_value
+    from descend.methods.conjugate_gradient import ConjugateGradient
     from descend.methods.first_order import SGD, Adagrad, Adam, AdamW, RMSprop
-    from descend.methods.least_squares import LevenbergMarquardt
+    from descend.methods.least_squares import GaussNewton, LevenbergMarquardt
     from descend.methods.losses import (
         AbsoluteError,
         BinaryCrossEntropy,
@@ -54,10 +55,12 @@ if TYPE_CHECKING:
         Quantile,
         SquaredError,
     )
+    from descend.methods.newton import NewtonCG
     from descend.methods.penalties import L1, L2, Penalty
-    from descend.methods.quasi_newton import BFGS
+    from descend.methods.quasi_newton import BFGS, LBFGS
     from descend.methods.robust import Arctan, Cauchy, RobustLoss, SoftL1, Tukey
     from descend.methods.schedules import Schedule, constant, cosine, exponential, step, warmup
+    from descend.methods.simplex import NelderMead
     from descend.parameters.declare import Parameter
     from descend.train.explain import explain
     from descend.train.fit import fit
@@ -83,13 +86,16 @@ _HOMES = {
     "methods.base": "Optimizer",
     "methods.clipping": "clip_norm clip_value",
     "methods.first_order": "SGD Adagrad Adam AdamW RMSprop",
-    "methods.least_squares": "LevenbergMarquardt",
+    "methods.conjugate_gradient": "ConjugateGradient",
+    "methods.least_squares": "GaussNewton LevenbergMarquardt",
+    "methods.newton": "NewtonCG",
+    "methods.simplex": "NelderMead",
     "methods.losses": (
         "AbsoluteError BinaryCrossEntropy CrossEntropy GaussianNLL Hinge Huber KLDivergence "
         "LogCosh Loss Poisson Quantile SquaredError"
     ),
     "methods.penalties": "L1 L2 Penalty",
-    "methods.quasi_newton": "BFGS",
+    "methods.quasi_newton": "BFGS LBFGS",
     "methods.robust": "Arctan Cauchy RobustLoss SoftL1 Tukey",
     "methods.schedules": "Schedule constant cosine exponential step warmup",
     "parameters.declare": "Parameter",
@@ -106,16 +112,16 @@ _HOMES = {
 _NAMES = {name: home for home, names in _HOMES.items() for name in names.split()}
 
 __all__ = [
-    "BFGS", "L1", "L2", "SGD", "AbsoluteError", "Adagrad", "Adam", "AdamW", "Arctan",
-    "BinaryCrossEntropy", "Cauchy", "CrossEntropy", "DataError", "Dataset", "DescendError",
-    "DescendWarning", "DivergedWarning", "Fit", "FormulaError", "GaussianNLL", "GlobalFit", "Hinge",
-    "Huber", "KLDivergence", "LevenbergMarquardt", "LogCosh", "Loss", "ManyFits", "NotCoveredError",
-    "Optimizer", "Parameter", "Penalty", "Poisson", "Quantile", "RMSprop", "RobustLoss", "Schedule",
-    "SetFit", "SoftL1", "SquaredError", "TraceError", "Tukey", "UsageError", "black_box",
-    "check_grad", "clip_norm", "clip_value", "constant", "cosine", "custom_derivative", "explain",
-    "exponential", "fit", "fit_global", "fit_many", "grad", "hessian", "hvp", "jacobian", "jvp",
-    "load", "maximize", "minimize", "scan", "step", "stop_gradient", "value_and_grad", "vjp",
-    "warmup",
+    "BFGS", "L1", "L2", "LBFGS", "SGD", "AbsoluteError", "Adagrad", "Adam", "AdamW", "Arctan",
+    "BinaryCrossEntropy", "Cauchy", "ConjugateGradient", "CrossEntropy", "DataError", "Dataset",
+    "DescendError", "DescendWarning", "DivergedWarning", "Fit", "FormulaError", "GaussNewton",
+    "GaussianNLL", "GlobalFit", "Hinge", "Huber", "KLDivergence", "LevenbergMarquardt", "LogCosh",
+    "Loss", "ManyFits", "NelderMead", "NewtonCG", "NotCoveredError", "Optimizer", "Parameter",
+    "Penalty", "Poisson", "Quantile", "RMSprop", "RobustLoss", "Schedule", "SetFit", "SoftL1",
+    "SquaredError", "TraceError", "Tukey", "UsageError", "black_box", "check_grad", "clip_norm",
+    "clip_value", "constant", "cosine", "custom_derivative", "explain", "exponential", "fit",
+    "fit_global", "fit_many", "grad", "hessian", "hvp", "jacobian", "jvp", "load", "maximize",
+    "minimize", "scan", "step", "stop_gradient", "value_and_grad", "vjp", "warmup",
 ]  # fmt: skip
 
 

@@ -290,8 +290,8 @@ class Building:
         if self.optimizer.needs == "gauss_newton":
             about = self.normal_equations(leaves)
             self.passes.append(Pass("normal equations", about, dict(self.equations)))
-            if not self.recipe.wants_gradient:
-                return
+        if self.optimizer.needs in ("gauss_newton", "value") and not self.recipe.wants_gradient:
+            return
         seed = const(1, self.objective.dtype)
         found = reverse([self.objective], [seed], leaves)
         self.gradients = dict(zip(self.leaves, found, strict=True))
@@ -389,7 +389,7 @@ class Building:
         vector = self.put_state("all parameters", (sum(leaf.size for leaf in leaves),), dtype)
         self.pieces = dict(zip(self.leaves, pieces(vector, leaves), strict=True))
         e = {"loss": self.objective, **self.equations}
-        if not self.equations:
+        if not self.equations and self.gradients:
             e["gradient"] = joined([gradients[name] for name in self.leaves], dtype)
         e = {name: cast(node, dtype) for name, node in e.items()}
         h.lower, h.upper = None, None
@@ -423,7 +423,7 @@ class Building:
 
         if self.equations:
             return {} if self.residual is None else {"jt_rvv": jt_rvv}
-        return {} if self.recipe.clip is not None else {"hvp": hvp}
+        return {"hvp": hvp} if self.gradients else {}
 
     def record_update(self) -> None:
         results = {f"new {name}": node for name, node in self.new.items()}

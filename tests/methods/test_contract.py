@@ -10,10 +10,13 @@ import pytest
 
 from descend.errors import UsageError
 from descend.methods.base import STATUS, Optimizer
+from descend.methods.conjugate_gradient import ConjugateGradient
 from descend.methods.first_order import SGD, Adagrad, Adam, AdamW, RMSprop
-from descend.methods.least_squares import LevenbergMarquardt
-from descend.methods.quasi_newton import BFGS
+from descend.methods.least_squares import GaussNewton, LevenbergMarquardt
+from descend.methods.newton import NewtonCG
+from descend.methods.quasi_newton import BFGS, LBFGS
 from descend.methods.schedules import cosine
+from descend.methods.simplex import NelderMead
 from descend.methods.table import OPTIMIZERS
 
 METHODS = {
@@ -28,8 +31,16 @@ METHODS = {
     "adam amsgrad": Adam(lr=1e-2, amsgrad=True, weight_decay=1e-6),
     "adamw": AdamW(lr=1e-2, weight_decay=1e-6),
     "lm": LevenbergMarquardt(),
+    "lm straight": LevenbergMarquardt(acceleration=0.0),
+    "gauss-newton": GaussNewton(),
     "bfgs": BFGS(),
+    "lbfgs": LBFGS(),
+    "lbfgs of two": LBFGS(history=2),
+    "cg": ConjugateGradient(),
+    "newton": NewtonCG(),
+    "nelder-mead": NelderMead(),
 }
+VECTORS = {name: m for name, m in METHODS.items() if m.scope == "vector"}
 
 
 def parabola(p):
@@ -44,11 +55,24 @@ def valley(p):
     return r, np.array([[-1, 0], [-2 * np.sqrt(10) * p[0], np.sqrt(10)]], p.dtype)
 
 
+def bend(problem, p, v):
+    """The residuals' second derivative along v: the problems are at most quadratic."""
+    r, after, before = (problem(p + k * v)[0] for k in (0, 1, -1))
+    return after + before - 2 * r
+
+
 def evaluate(problem, p):
     r, jacobian = problem(p)
+
+    def hvp(v):
+        # Of a quadratic, differences of the gradient over any length are exact but for rounding.
+        turned = (problem(p + v)[1] - problem(p - v)[1]) / 2
+        return 2 * (jacobian.T @ (jacobian @ v) + turned.T @ r)
+
     return SimpleNamespace(
-        loss=r @ r, gradient=2 * jacobian.T @ r, jtj=jacobian.T @ jacobian, jtr=jacobian.T @ r
-    )
+        loss=r @ r, gradient=2 * jacobian.T @ r, jtj=jacobian.T @ jacobian, jtr=jacobian.T @ r,
+        jt_rvv=lambda v: jacobian.T @ bend(problem, p, v), hvp=hvp,
+    )  # fmt: skip
 
 
 def run(method: Optimizer, problem, p, steps, goal):
@@ -66,6 +90,46 @@ def run(method: Optimizer, problem, p, steps, goal):
 
 def test_every_optimizer_of_the_table_is_under_contract():
     assert {type(m) for m in METHODS.values()} == {*OPTIMIZERS.values()}
+
+
+@pytest.mark.parametrize("method", VECTORS.values(), ids=VECTORS.keys())
+@pytest.mark.parametrize(
+    ("problem", "lower", "upper", "minimum"),
+    [
+        (parabola, [-3.0, -0.5], [np.inf, np.inf], [2.0, -0.5]),
+        (parabola, [-3.0, 0.0], [0.5, 2.0], [0.5, 0.0]),
+        # On the face p0 = 0.5 the valley's floor is at p1 = 0.25.
+        (valley, [-np.inf, -np.inf], [0.5, 9.0], [0.5, 0.25]),
+        (valley, [-9.0, -9.0], [9.0, 9.0], [1.0, 1.0]),
+    ],
+    ids=["one bound", "a corner", "a face of the valley", "no bound in the way"],
+)
+def test_stays_within_bounds_and_finds_the_minimum_there(method, problem, lower, upper, minimum):
+    p, lower, upper = np.array([-1.0, 1.5]), np.array(lower), np.array(upper)
+    s, h = method.init(p), method.hyper(method.numbers(), t=1.0)
+    h.lower, h.upper = lower, upper
+    for _ in range(1000):
+        assert np.all((lower <= p) & (p <= upper))
+        p, s = method.step(p, evaluate(problem, p), s, h)
+        if int(method.status(s)):
+            break
+    assert STATUS[int(method.status(s))].success
+    assert np.max(np.abs(method.answer(p, s) - minimum)) < 1e-6
+
+
+@pytest.mark.parametrize("method", VECTORS.values(), ids=VECTORS.keys())
+def test_wide_bounds_change_nothing_that_matters(method):
+    far = np.full(2, 1e6)
+    ends = []
+    for sides in (None, (-far, far)):
+        p = np.array([-1.0, 1.5])
+        s, h = method.init(p), method.hyper(method.numbers(), t=1.0)
+        if sides is not None:
+            h.lower, h.upper = sides
+        for _ in range(20):
+            p, s = method.step(p, evaluate(valley, p), s, h)
+        ends.append(p)
+    np.testing.assert_allclose(ends[1], ends[0], rtol=1e-5)
 
 
 @pytest.mark.parametrize("method", METHODS.values(), ids=METHODS.keys())
@@ -98,9 +162,10 @@ def test_init_and_step_are_pure(method):
     h = method.hyper(method.numbers(), t=1.0)
     for _ in range(3):
         e = evaluate(valley, p)
-        before = copy.deepcopy((p, vars(e), s, vars(h)))
+        arrays = {name: value for name, value in vars(e).items() if not callable(value)}
+        before = copy.deepcopy((p, arrays, s, vars(h)))
         first, second = method.step(p, e, s, h), method.step(p, e, s, h)
-        np.testing.assert_equal((p, vars(e), s, vars(h)), before)
+        np.testing.assert_equal((p, arrays, s, vars(h)), before)
         np.testing.assert_equal(first, second)
         assert not any(np.shares_memory(new, p) for new in first[1].values() if new is not p)
         p, s = first
@@ -151,6 +216,8 @@ def test_structure_changes_only_with_flags_and_terms():
     assert Adam(lr=0.5, betas=(0.5, 0.9)).structure() == Adam().structure()
     assert Adam(amsgrad=True).structure() != Adam().structure()
     assert Adam(weight_decay=0.1).structure() != Adam().structure()
+    assert LBFGS(history=5).structure() != LBFGS().structure()
+    assert NewtonCG(radius=2.0).structure() == NewtonCG().structure()
     assert Adam().structure() != AdamW(weight_decay=0.0).structure()
     assert SGD(lr=cosine(0.1, epochs=5)).structure() == SGD(lr=cosine(0.2, epochs=9)).structure()
     assert SGD(lr=cosine(0.1, epochs=5)).structure() != SGD(lr=0.1).structure()
@@ -175,6 +242,9 @@ def test_a_schedule_is_evaluated_at_the_epoch():
         (lambda: Adam(learning_rate=0.1), 'no option "learning_rate" .did you mean "lr"'),
         (lambda: Adam(beta1=0.1), 'no option "beta1" .did you mean "betas"'),
         (lambda: LevenbergMarquardt(ftol=2.0), r"ftol must lie in \[0, 1\)"),
+        (lambda: LBFGS(history=0), "LBFGS: history must be a whole number of at least 1, not 0"),
+        (lambda: LBFGS(history=2.5), "history must be a whole number of at least 1, not 2.5"),
+        (lambda: NelderMead(edge=0.0), r"NelderMead: edge must lie in \(0, inf\)"),
         (lambda: LevenbergMarquardt(radius=0.0), r"radius must lie in \(0, inf\)"),
     ],
 )

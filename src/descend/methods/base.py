@@ -99,10 +99,12 @@ class Tunable:
     Class attributes:
         ranges: field → interval, such as `"[0, 1)"`; checked when an instance is made.
         zeros: fields for which being exactly zero removes a term, and so is structure.
+        counts: fields with whole numbers that are structure, such as how much is remembered.
     """
 
     ranges: ClassVar[Mapping[str, str]] = {}
     zeros: ClassVar[tuple[str, ...]] = ()
+    counts: ClassVar[tuple[str, ...]] = ()
 
     def __new__(cls, *args: Any, **options: Any) -> Self:
         known = [field.name for field in fields(cls)]  # type: ignore[arg-type]
@@ -119,6 +121,8 @@ class Tunable:
             values = value if isinstance(value, tuple | list) else (value,)
             for number in values:
                 _check_number(type(self).__name__, name, number, interval)
+        for name in self.counts:
+            _check_count(type(self).__name__, name, getattr(self, name))
 
     def numbers(self) -> dict[str, float]:
         """Return the run-time numbers by flat name, such as `betas.0` or `lr.gamma`.
@@ -135,7 +139,7 @@ class Tunable:
                 found.update({f"{field.name}.{name}": number for name, number in inner.items()})
             elif isinstance(value, tuple):
                 found.update({f"{field.name}.{i}": float(v) for i, v in enumerate(value)})
-            elif _is_number(value):
+            elif _is_number(value) and field.name not in self.counts:
                 found[field.name] = float(value)
         return found
 
@@ -153,7 +157,9 @@ class Tunable:
                 value = value.bind({k[size:]: v for k, v in values.items() if k.startswith(prefix)})
             elif isinstance(value, tuple):
                 value = tuple(values[f"{prefix}{i}"] for i in range(len(value)))
-            elif _is_number(value) and not (field.name in self.zeros and value == 0):
+            elif field.name in self.counts or (field.name in self.zeros and value == 0):
+                pass
+            elif _is_number(value):
                 value = values[field.name]
             object.__setattr__(copy, field.name, value)
         return copy
@@ -174,7 +180,7 @@ class Tunable:
                 facts.append((field.name, value.structure()))
             elif isinstance(value, tuple):
                 facts.append((field.name, len(value)))
-            elif not _is_number(value):
+            elif not _is_number(value) or field.name in self.counts:
                 facts.append((field.name, value))
             elif field.name in self.zeros:
                 facts.append((field.name, "zero" if value == 0 else "nonzero"))
@@ -188,7 +194,8 @@ class Optimizer(Tunable):
     Class attributes:
         scope: `"leaf"` if `step` sees one parameter array at a time, `"vector"` if it sees all
             parameters as one flat vector.
-        needs: `"gradient"`, `"gauss_newton"` (sums of squares) or `"value"`.
+        needs: `"gradient"`, `"gauss_newton"` (sums of squares), `"hvp"` (the gradient, and products
+            of the Hessian with a direction), or `"value"` (nothing but the loss).
         bounded: whether a vector method keeps within `h.lower` and `h.upper` by itself. Of others
             what presses against a bound is held, and their steps are projected.
 
@@ -197,7 +204,10 @@ class Optimizer(Tunable):
     - `p`: the point at which the model was evaluated, any shape (leaf) or `(n,)` (vector);
     - `e`: `e.loss` a scalar and `e.gradient` shaped like `p`; a method that needs `gauss_newton`
       gets, in place of the gradient, `e.jtj` of shape `(n, n)` and `e.jtr` of shape `(n,)`:
-      for residuals r with Jacobian J and a loss c·rᵀr they are c·JᵀJ and c·Jᵀr with the same c;
+      for residuals r with Jacobian J and a loss c·rᵀr they are c·JᵀJ and c·Jᵀr with the same c,
+      and if there are such residuals `e.jt_rvv(v)` gives c·Jᵀr″ with their second derivative r″
+      along a direction v; a vector method that has the gradient may call `e.hvp(v)` for H·v. Each
+      such call is work of its own;
     - `s`: the state, as `init` made it and the last step left it;
     - `h`: the hyperparameters under their names, `h.lr` already scheduled, and `h.t`, the number
       of this update, counted from 1,
@@ -261,6 +271,11 @@ def _refuse_option(owner: str, name: str, known: list[str]) -> None:
         f'{owner} has no option "{name}"{hint}',
         remedy=f"its options are {', '.join(known)}" if known else f"write {owner}()",
     )
+
+
+def _check_count(owner: str, name: str, value: object) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise UsageError(f"{owner}: {name} must be a whole number of at least 1, not {value!r}")
 
 
 def _check_number(owner: str, name: str, value: object, interval: str) -> None:

@@ -41,6 +41,15 @@ class Box(NamedTuple):
             return x
         return np.minimum(np.maximum(x, self.lower), self.upper)
 
+    def landed(self, x: Array, step: Array) -> Array:
+        """Return x + step in the box, set exactly on a face that it misses by rounding alone."""
+        if self.lower is None or self.upper is None:
+            return x + step
+        y = x + step
+        slack = 4 * np.asarray(np.finfo(x.dtype).eps, dtype=x.dtype) * (np.abs(x) + np.abs(step))
+        low = np.where(y - self.lower <= slack, self.lower, y)
+        return np.where(self.upper - y <= slack, self.upper, low)
+
     def free(self, x: Array, gradient: Array) -> Array:
         """Return True for what is off its bounds, or pulled off them by −gradient."""
         held = ((x <= self.lower) & (gradient > 0)) | ((x >= self.upper) & (gradient < 0))

@@ -9,8 +9,9 @@ from typing import Any, TypeVar
 
 from descend.errors import UsageError, suggest
 from descend.methods.base import Optimizer, Tunable
+from descend.methods.conjugate_gradient import ConjugateGradient
 from descend.methods.first_order import SGD, Adagrad, Adam, AdamW, RMSprop
-from descend.methods.least_squares import LevenbergMarquardt
+from descend.methods.least_squares import GaussNewton, LevenbergMarquardt
 from descend.methods.losses import (
     AbsoluteError,
     BinaryCrossEntropy,
@@ -26,8 +27,9 @@ from descend.methods.losses import (
     Quantile,
     SquaredError,
 )
+from descend.methods.newton import NewtonCG
 from descend.methods.penalties import L1, L2, Penalty
-from descend.methods.quasi_newton import BFGS
+from descend.methods.quasi_newton import BFGS, LBFGS
 from descend.methods.robust import Arctan, Cauchy, SoftL1, Tukey
 from descend.methods.schedules import (
     Schedule,
@@ -38,6 +40,7 @@ from descend.methods.schedules import (
     step,
     warmup,
 )
+from descend.methods.simplex import NelderMead
 
 __all__ = [
     "LOSSES",
@@ -60,7 +63,12 @@ OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
     "adamw": AdamW,
     "lm": LevenbergMarquardt,
     "levenberg_marquardt": LevenbergMarquardt,
+    "gauss_newton": GaussNewton,
     "bfgs": BFGS,
+    "lbfgs": LBFGS,
+    "cg": ConjugateGradient,
+    "newton": NewtonCG,
+    "nelder_mead": NelderMead,
 }
 
 LOSSES: dict[str, Callable[..., Loss]] = {
@@ -105,11 +113,11 @@ def as_optimizer(given: object, **options: Any) -> Optimizer:
 
     >>> as_optimizer("sgd", lr=0.1).lr
     0.1
-    >>> as_optimizer("adm")
+    >>> as_optimizer("adm")  # doctest: +ELLIPSIS
     Traceback (most recent call last):
         ...
     descend.errors.UsageError: there is no optimizer "adm" (did you mean "adam"?)
-      do: choose from sgd, adagrad, rmsprop, adam, adamw, lm, levenberg_marquardt, bfgs
+      do: choose from sgd, adagrad, rmsprop, adam, adamw, lm, levenberg_marquardt, ...
     """
     if isinstance(given, type) and issubclass(given, Optimizer):
         return given(**options)

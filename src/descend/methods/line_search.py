@@ -1,0 +1,234 @@
+"""A line search that is part of the state: what descent along directions has in common."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+
+from descend.lean import dataclass
+from descend.methods.base import (
+    FTOL,
+    GTOL,
+    NOT_FINITE,
+    PRECISION,
+    STALLED,
+    UNBOUNDED,
+    XTOL,
+    Array,
+    Optimizer,
+    State,
+    cast,
+)
+from descend.methods.bounds import Box, box
+
+__all__ = ["LineSearch", "least"]
+
+ARMIJO = 1e-4
+MOST_TRIALS = 60
+MOST_DROWNED = 20
+
+
+@dataclass(frozen=True)
+class LineSearch(Optimizer):
+    """Descent along directions d, with steps that satisfy the weak Wolfe conditions.
+
+    f(x + αd) ≤ f + 1e-4·α·gᵀd and g(x + αd)ᵀd ≥ c·gᵀd, where c is `curvature`. One step is one
+    evaluation: the search keeps a bracket of α. A trial that is too high, or not finite, becomes
+    its upper end, one that is still falling too steeply its lower end; the next trial is the
+    minimum of the cubic through both ends, kept away from them, or, while there is no upper end,
+    where the two slopes seen point to, 2 to 10 times the lower end. Where the fall of f drowns in
+    rounding, a trial is judged by its slope alone (the approximate Wolfe conditions).
+
+    Within bounds the search follows the projected path P(x + αd): what has met a face stays on it
+    and no longer counts in the slope. Parameters that −g presses against a bound do not move.
+
+    Derive from it, and give `memory`, `learn` and `direct`.
+
+    Nocedal and Wright, "Numerical Optimization" (2006), section 3.5; Lewis and Overton, "Nonsmooth
+    optimization via quasi-Newton methods" (2013) for the bracket; Hager and Zhang, "A new conjugate
+    gradient method" (2005) for the approximate Wolfe conditions; Bertsekas, "Projected Newton
+    methods for optimization problems with simple constraints" (1982) for the path.
+    """
+
+    ftol: float = 0.0
+    xtol: float = 1e-12
+    gtol: float = 0.0
+    curvature: ClassVar[float] = 0.9
+    scope: ClassVar[str] = "vector"
+    bounded: ClassVar[bool] = True
+    ranges: ClassVar[Mapping[str, str]] = {
+        "ftol": "[0, 1)", "xtol": "[0, 1)", "gtol": "[0, inf)",
+    }  # fmt: skip
+
+    def init(self, p: Array) -> State:
+        zero, zeros = np.zeros((), p.dtype), np.zeros_like(p)
+        return {
+            "x": p + zero, "loss": zero, "gradient": zeros, "direction": zeros,
+            **self.memory(p), "alpha": zero,
+            "trials": zero, "drowned": zero, "started": zero, "status": zero, "closed": zero,
+            "low": zero, "low_loss": zero, "low_slope": zero,
+            "high": zero, "high_loss": zero, "high_slope": zero, "high_known": zero,
+        }  # fmt: skip
+
+    def memory(self, p: Array) -> State:
+        """Return the part of the state that is the method's own, before the first step."""
+        raise NotImplementedError
+
+    def learn(self, s: State, move: Array, change: Array, took: Array) -> State:
+        """Return the method's own state after a move, and the change of the gradient with it.
+
+        Args:
+            took: whether there was a move at all; else what is returned must be as before.
+        """
+        raise NotImplementedError
+
+    def direct(self, new: State, pull: Array, s: State) -> Array:
+        """Return the next direction, from the new state and the gradient that may pull."""
+        raise NotImplementedError
+
+    def first_length(self, new: State, s: State) -> Array:
+        """Return the first α to try along a new direction."""
+        raise NotImplementedError
+
+    def step(self, p: Array, e: Any, s: State, h: Any) -> tuple[Array, State]:
+        inside = box(h)
+        ok = np.isfinite(e.loss) & np.all(np.isfinite(e.gradient))
+        first = s["started"] == 0
+        loss = np.where(ok, e.loss, s["loss"])
+        gradient = np.where(ok, e.gradient, s["gradient"])
+        slope = np.sum(gradient * _moving(p, s["direction"], inside))
+        ahead = s["alpha"] * np.sum(s["gradient"] * s["direction"])
+        if inside.bounded:
+            ahead = np.sum(s["gradient"] * (p - s["x"]))
+        too_high, too_steep = _wolfe(ok, loss, slope, ahead, s, self.curvature)
+        accept = ok & (first | ~(too_high | too_steep))
+        code = np.where(first, np.where(ok, 0, NOT_FINITE), _verdict(p, loss, s, accept, h))
+        new = {
+            "x": np.where(accept, p, s["x"]),
+            "loss": np.where(accept, loss, s["loss"]),
+            "gradient": np.where(accept, gradient, s["gradient"]),
+            "trials": np.where(accept, 0 * s["trials"], s["trials"] + 1),
+            "started": np.ones_like(s["started"]),
+        }
+        took = accept & ~first
+        level = took & (np.abs(s["loss"] - loss) <= cast(np.finfo(p.dtype).eps, p) * np.abs(loss))
+        new["drowned"] = np.where(accept, np.where(level, s["drowned"] + 1, 0), s["drowned"])
+        code = np.where((code == 0) & (new["drowned"] >= MOST_DROWNED), PRECISION, code)
+        move = np.where(took, p - s["x"], 0 * s["x"])
+        change = np.where(took, gradient - s["gradient"], 0 * s["x"])
+        if inside.bounded:
+            # What a bound holds says nothing of the curvature of the others.
+            change = np.where(move == 0, 0 * change, change)
+        new.update(self.learn(s, move, change, took))
+        pull = inside.pull(new["x"], new["gradient"])
+        fresh = _downhill(self.direct(new, pull, s), pull, new["x"], inside)
+        new["direction"] = np.where(accept, fresh, s["direction"])
+        bracket = _bracket(s, ok, too_high, loss, slope)
+        begin = _fresh_bracket(new)
+        new.update({name: np.where(accept, begin[name], bracket[name]) for name in begin})
+        new["alpha"] = np.where(accept, self.first_length(new, s), _next_length(s, bracket))
+        # Falls so small that their products underflow cannot steer a search any more.
+        code = np.where(accept & (-begin["low_slope"] <= least(p)), PRECISION, code)
+        flat = accept & (np.max(np.abs(pull)) <= cast(h.gtol, p))
+        new["status"] = np.where(s["status"] > 0, s["status"], cast(np.where(flat, GTOL, code), p))
+        return inside.project(new["x"] + new["alpha"] * new["direction"]), new
+
+    def answer(self, p: Array, s: State) -> Array:
+        return s["x"]
+
+
+def _moving(p: Array, direction: Array, inside: Box) -> Array:
+    """Return the direction in which the projected path goes on at p."""
+    if not inside.bounded:
+        return direction
+    outward = ((p <= inside.lower) & (direction < 0)) | ((p >= inside.upper) & (direction > 0))
+    return np.where(outward, 0 * direction, direction)
+
+
+def _downhill(fresh: Array, pull: Array, x: Array, inside: Box) -> Array:
+    """Return the direction that was found, or the steepest descent if that one does not fall."""
+    if inside.bounded:
+        fresh = _moving(x, np.where(pull == 0, 0 * fresh, fresh), inside)
+    return np.where(np.sum(fresh * pull) < 0, fresh, -pull)
+
+
+def _wolfe(
+    ok: Array, loss: Array, slope: Array, ahead: Array, s: State, curvature: float
+) -> tuple[Array, Array]:
+    """Return whether the trial is too high for its linear fall, and whether still too steep."""
+    start = np.sum(s["gradient"] * s["direction"])
+    noise = 4 * cast(np.finfo(s["x"].dtype).eps, s["x"]) * np.abs(s["loss"])
+    fell = loss <= s["loss"] + ARMIJO * ahead
+    level = (loss <= s["loss"] + noise) & (slope <= (2 * ARMIJO - 1) * start)
+    too_high = ~(ok & (fell | level))
+    return too_high, ~too_high & (slope < curvature * start)
+
+
+def _verdict(p: Array, loss: Array, s: State, accept: Array, h: Any) -> Array:
+    """Return the status code that the trial just evaluated earns, 0 to go on."""
+    eps = cast(np.finfo(s["x"].dtype).eps, s["x"])
+    move = np.max(np.abs(p - s["x"]))
+    size = np.max(np.abs(s["x"]))
+    fall = np.abs(s["loss"] - loss)
+    predicted = -0.5 * np.sum(s["gradient"] * s["direction"])
+    code = np.where(accept & (move <= cast(h.xtol, eps) * size), XTOL, 0)
+    code = np.where(accept & (fall < cast(h.ftol, eps) * np.abs(s["loss"])), FTOL, code)
+    stuck = ~accept & ((move <= eps * size) | (s["trials"] >= MOST_TRIALS))
+    ending = np.where(s["closed"] > 0, STALLED, UNBOUNDED)
+    lost = (predicted <= 16 * eps * np.abs(s["loss"])) | (s["drowned"] > 0)
+    ending = np.where(lost, PRECISION, ending)
+    return np.where(stuck, ending, code)
+
+
+def least(p: Array) -> Array:
+    """Return the smallest number with whose reciprocal one can still reckon."""
+    limits = np.finfo(p.dtype)
+    return cast(limits.tiny, p) / cast(limits.eps, p)
+
+
+def _fresh_bracket(new: State) -> State:
+    zero = 0 * new["loss"]
+    return {
+        "low": zero, "low_loss": new["loss"],
+        "low_slope": np.sum(new["direction"] * new["gradient"]),
+        "closed": zero, "high": zero, "high_loss": zero, "high_slope": zero, "high_known": zero,
+    }  # fmt: skip
+
+
+def _bracket(s: State, ok: Array, too_high: Array, loss: Array, slope: Array) -> State:
+    """Return the bracket of the step length, narrowed by a trial that was not accepted."""
+    one = np.ones_like(loss)
+    return {
+        "low": np.where(too_high, s["low"], s["alpha"]),
+        "low_loss": np.where(too_high, s["low_loss"], loss),
+        "low_slope": np.where(too_high, s["low_slope"], slope),
+        "closed": np.where(too_high, one, s["closed"]),
+        "high": np.where(too_high, s["alpha"], s["high"]),
+        "high_loss": np.where(too_high, loss, s["high_loss"]),
+        "high_slope": np.where(too_high, slope, s["high_slope"]),
+        "high_known": np.where(too_high, np.where(ok, one, 0 * one), s["high_known"]),
+    }
+
+
+def _next_length(s: State, b: State) -> Array:
+    """Return the next step length, by the cubic inside the bracket, by the slopes beyond it.
+
+    Nocedal and Wright, equation 3.59, as a share of the bracket.
+    """
+    closed = b["closed"] > 0
+    known = b["high_known"] > 0
+    width = np.where(closed, b["high"] - b["low"], 1)
+    secant = np.where(known, b["high_loss"] - b["low_loss"], 0) / np.where(width > 0, width, 1)
+    left, right = b["low_slope"], np.where(known, b["high_slope"], 0)
+    bend = left + right - 3 * secant
+    root = np.sqrt(np.maximum(bend * bend - left * right, 0))
+    span = right - left + 2 * root
+    share = 1 - np.where(span > 0, right + root - bend, 0.5) / np.where(span > 0, span, 1)
+    # Where the ends are so far apart that their products overflow, share is no number.
+    share = np.where(known & (share > 0.1), np.minimum(share, 0.9), 0.1)
+    change = left - s["low_slope"]
+    ahead = -left / np.where(change > 0, change, 1) * (b["low"] - s["low"])
+    beyond = np.minimum(np.maximum(ahead, b["low"]), 9 * b["low"])
+    return b["low"] + np.where(closed, share * width, np.where(change > 0, beyond, 3 * b["low"]))
