@@ -16,6 +16,8 @@ from descend.show.progress import for_stream
 
 __all__ = ["Told", "check_places", "error_object", "plain_warnings", "write_files"]
 
+ADVICE = "Try lr="
+
 
 class Told:
     """Standard output: reports and lines for a person, or one JSON object and nothing else."""
@@ -64,13 +66,14 @@ def error_object(error: BaseException, code: int) -> dict[str, Any]:
 def plain_warnings() -> Iterator[None]:
     """Show warnings as a line on standard error, without the library's own source lines.
 
-    Of a diverging run only when it did: the report tells the story.
+    Of a diverging run only when it did, and what to try: the report tells the story.
     """
 
     def show(message: Warning | str, *_place: Any, **_more: Any) -> None:
         text = str(message)
         if isinstance(message, DivergedWarning):
-            text = text.partition(":")[0]
+            advice = text[text.find(ADVICE) :] if ADVICE in text else ""
+            text = ". ".join(part for part in (text.partition(":")[0], advice) if part)
         print(f"warning: {text}", file=sys.stderr, flush=True)
 
     with warnings.catch_warnings():

@@ -95,6 +95,8 @@ def _task(record: FitRecord) -> Section:
     ]
     rows.append(("loss", record.loss_name))
     rows.append(("method", f"{record.optimizer}, {_batches(record)}".lstrip(", ")))
+    if record.chosen_for:
+        rows.append(("chosen for", record.chosen_for))
     if record.sigma_given:
         rows.append(("sigma", _sigma(record)))
     if record.start_source:
@@ -311,7 +313,8 @@ def _held(record: FitRecord | Minimum) -> dict[str, float]:
     params = record.named() if isinstance(record, Minimum) else record.params
     for name, value in _numbers(params).items():
         low, high = record.bounds.get(name, (-math.inf, math.inf))
-        if not _belongs(name, record.fixed) and (value <= low or value >= high):
+        is_free = math.isfinite(value) and not _belongs(name, record.fixed)
+        if is_free and (value <= low or value >= high):
             found[name] = low if value <= low else high
     return found
 
@@ -362,6 +365,8 @@ def minimum_sections(record: Minimum) -> list[Section]:
     task = Section("")
     if record.optimizer:
         task.rows.append(("method", record.optimizer))
+    if record.chosen_for:
+        task.rows.append(("chosen for", record.chosen_for))
     if record.start_source not in ("", "given"):
         task.rows.append(("start", record.start_source))
     amount = count(record.iterations)
