@@ -131,4 +131,13 @@ POINTS: dict[str, tuple[Any, ...]] = {
     "kalman": (np.array([0.9, -1.0, -0.5]), normal(10)),
     "vector_of_all": (normal(4),),
     "matrix_of_few": (normal(2),),
+    "marginal_likelihood": (normal(3), np.linspace(0.0, 3.0, 12), normal(12)),
+    "log_determinants": (normal(2, 5, 5),),
+    "solutions": (normal(5, 5), normal(5, 2)),
+    "projection": (normal(7, 3), normal(7)),
+    "spectra": (normal(4, 4),),
+    "low_rank": (normal(5, 4),),
+    "modified_bessel": (np.array([1.3, 0.4, 2.0]), T),
+    "quantile_scale": (normal(3), T),
+    "beta_shape": (normal(2), T / 2.1),
 }

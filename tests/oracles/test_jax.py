@@ -16,14 +16,14 @@ import numpy as np
 import pytest
 
 import descend
-from oracles import arrays, formulas, networks
+from oracles import arrays, formulas, matrices, networks
 from oracles.points import POINTS
 
 jax = pytest.importorskip("jax", reason="JAX is not installed here: `make oracles` brings it")
 
 TOLERANCE = 1e-10
 LARGEST_HESSIAN = 40
-MODULES = (formulas, networks, arrays)
+MODULES = (formulas, networks, arrays, matrices)
 FUNCTIONS = {
     name: function
     for module in MODULES
