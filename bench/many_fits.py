@@ -69,9 +69,12 @@ def timed(call: Callable[[], Any], clock: Callable[[], float]) -> tuple[float, A
 def measure(fits: int, rounds: int) -> dict[str, Any]:
     """The best microseconds a fit of each contestant, and what they found."""
     x, y = data(fits)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     one, two = with_descend(1), with_descend(2)
-    one(x, y[:64]), two(x, y[:64])
+    for call in (one, two):
+        call(x, y[:64])
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    one(x, y)
+    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     jobs = {
         "descend, one core": (one, fits, time.process_time),
         "descend, one thread": (one, fits, time.perf_counter),
@@ -89,7 +92,6 @@ def measure(fits: int, rounds: int) -> dict[str, Any]:
                 continue
             best[name] = min(best.get(name, np.inf), seconds / count * 1e6)
     many = found["descend, one core"]
-    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return {
         "microseconds": best,
         "apart": _apart(many, found["curve_fit"]),

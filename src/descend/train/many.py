@@ -26,7 +26,7 @@ from descend.train.declared import model_starts
 from descend.train.many_build import ManyBuilt
 from descend.train.many_data import ManyData, ManyMissing, read_many, without_missing
 from descend.train.many_guess import candidates_of, with_found, with_ready_guesses
-from descend.train.many_job import ManyJob, recorded
+from descend.train.many_job import ManyJob, among, recorded
 from descend.train.many_results import ManyFits
 from descend.train.many_run import run_many
 from descend.train.many_start import ManyStart, many_start
@@ -253,7 +253,7 @@ class _Many:
 
     def _again(self, second: Optimizer, arrays: ManyArrays, most: int) -> None:
         """Give the fits that the lean method left to the full one."""
-        left = np.isin(arrays.codes, UNSOLVED) & (arrays.iterations > 0)
+        left = among(arrays.codes, UNSOLVED) & (arrays.iterations > 0)
         chosen = np.flatnonzero(left)
         if chosen.size:
             built = self.job.built(second)

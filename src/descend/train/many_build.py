@@ -83,6 +83,15 @@ def build_many(
     return _Many(b, shared, held, absolute, covariance, errors).assemble()
 
 
+def _has_own_functions(recipe: Recipe) -> bool:
+    """Whether a loss or an optimizer is code of the user's, which may capture things."""
+    parts = (recipe.loss, recipe.optimizer)
+    return any(
+        not type(part).__module__.startswith("descend.") or hasattr(part, "function")
+        for part in parts
+    )
+
+
 def by_reciprocals(roots: Sequence[Node]) -> list[Node]:
     """Divisions of a small array by one number as products with its reciprocal.
 
@@ -239,7 +248,7 @@ class _Many:
         captured = {name: array for name, array in b.captured.items() if name in fixed}
         return ManyBuilt(
             program, tuple(data), tuple(fixed), tuple(results), captured, self.start.dtype,
-            b.rows, tuple(b.traces),
+            b.rows, tuple(b.traces) if _has_own_functions(b.recipe) else tuple(b.traces[:1]),
         )
 
     def needed(self, step: Nodes, ends: Sequence[Node]) -> set[str]:

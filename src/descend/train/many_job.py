@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,7 @@ from descend.train.many_results import BAD_DATA, SINGULAR, SPENT, TOO_FEW, ManyF
 from descend.train.many_start import ManyStart
 from descend.train.problem import Problem
 
-__all__ = ["ManyJob", "recorded"]
+__all__ = ["ManyJob", "among", "recorded"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -178,7 +178,7 @@ def recorded(job: ManyJob, built: ManyBuilt, arrays: ManyArrays, by: str) -> Man
     p = sum(a.size for a in job.start.varied().values())
     dof = d.counts * int(np.prod(d.columns["target"].shape[1:])) - p
     status = _status(job, arrays, made, dof)
-    lost = np.isin(status, (RUNNING, NOT_FINITE, BAD_DATA))
+    lost = among(status, (RUNNING, NOT_FINITE, BAD_DATA))
     for name in ("loss", "chi2"):
         if name in made:
             made[name][lost] = np.nan
@@ -189,7 +189,7 @@ def recorded(job: ManyJob, built: ManyBuilt, arrays: ManyArrays, by: str) -> Man
         errors[name][:] = np.nan
     covariance = made.get("covariance")
     if "arrived" in made:
-        unsound = ~(np.isin(status, CONVERGED) & made["arrived"])
+        unsound = ~(among(status, CONVERGED) & made["arrived"])
         for array in [*errors.values(), *([] if covariance is None else [covariance])]:
             array[unsound] = np.nan
     return ManyFits(
@@ -199,6 +199,13 @@ def recorded(job: ManyJob, built: ManyBuilt, arrays: ManyArrays, by: str) -> Man
     )  # fmt: skip
 
 
+def among(status: Array, codes: Iterable[int]) -> Array:
+    """Where the status is one of a few codes."""
+    table = np.zeros(128, bool)
+    table[list(codes)] = True
+    return table[status]
+
+
 def _status(
     job: ManyJob, arrays: ManyArrays, made: Mapping[str, Array], dof: Array
 ) -> Array:
@@ -206,7 +213,7 @@ def _status(
     status, done = arrays.codes.copy(), arrays.iterations > 0
     status[done & (status == RUNNING)] = SPENT
     if "pivot" in made:
-        status[np.isin(status, CONVERGED) & ~(made["pivot"] > LEAST_PIVOT)] = SINGULAR
+        status[among(status, CONVERGED) & ~(made["pivot"] > LEAST_PIVOT)] = SINGULAR
     for fit in np.flatnonzero(status == NOT_FINITE):
         if not all(np.isfinite(a).all() for a in job.data.one(int(fit)).all().values()):
             status[fit] = BAD_DATA
