@@ -44,26 +44,42 @@ def covariance_of(normal: Normal, dof: int) -> Rows | None:
     """
     jtj, jtr, loss = normal
     p = len(jtr)
-    diagonal = jtj[:: p + 1]
     if p > MOST_PARAMETERS or dof <= 0 or not loss < math.inf:
         return None
-    if not 0.0 < min(diagonal) <= max(diagonal) < math.inf:
-        return None
-    scale = [1.0 / math.sqrt(d) for d in diagonal]
+    scale = []
+    for d in jtj[:: p + 1]:
+        if not 0.0 < d < math.inf:
+            return None
+        scale.append(1.0 / math.sqrt(d))
     inverse = _inverse_factor(jtj, scale, p)
-    # The trace of the inverse and the number of rows bound the condition.
-    if inverse is None or not p * sum(a * a for row in inverse for a in row) < MOST_CONDITION:
+    if inverse is None:
         return None
-    side = [g * s for g, s in zip(jtr, scale, strict=True)]
-    middle = [sum([a * b for a, b in zip(row, side, strict=False)]) for row in inverse]
+    middle, trace = [], 0.0
+    for row in inverse:
+        total = 0.0
+        for a, g, s in zip(row, jtr, scale, strict=False):
+            total += a * g * s
+            trace += a * a
+        middle.append(total)
+    # The trace of the inverse and the number of rows bound the condition.
+    if not p * trace < MOST_CONDITION:
+        return None
     factor = loss / dof
-    covariance = [[0.0] * p for _ in range(p)]
+    covariance: Rows = []
     for i in range(p):
+        covariance.append([])
+        step = 0.0
+        for k in range(i, p):
+            step += inverse[k][i] * middle[k]
         for j in range(i + 1):
-            entry = sum([inverse[k][i] * inverse[k][j] for k in range(i, p)])
-            covariance[i][j] = covariance[j][i] = entry * scale[i] * scale[j] * factor
-        step = scale[i] * sum([inverse[k][i] * middle[k] for k in range(i, p)])
-        if not abs(step) <= ARRIVED * math.sqrt(covariance[i][i]):
+            entry = 0.0
+            for k in range(i, p):
+                entry += inverse[k][i] * inverse[k][j]
+            entry *= scale[i] * scale[j] * factor
+            covariance[i].append(entry)
+            if j < i:
+                covariance[j].append(entry)
+        if not abs(step * scale[i]) <= ARRIVED * math.sqrt(entry):
             return None
     return covariance
 
@@ -74,19 +90,24 @@ def _inverse_factor(jtj: Sequence[float], scale: Sequence[float], p: int) -> Row
     inverse: Rows = []
     for i in range(p):
         row: list[float] = []
+        pivot = 1.0
         for j in range(i):
             own = lower[j]
             entry = jtj[i * p + j] * scale[i] * scale[j]
             for k in range(j):
                 entry -= row[k] * own[k]
-            row.append(entry / own[j])
-        pivot = 1.0 - sum([a * a for a in row])
+            entry /= own[j]
+            row.append(entry)
+            pivot -= entry * entry
         if not pivot > 0.0:
             return None
         root = math.sqrt(pivot)
         lower.append([*row, root])
-        inverse.append(
-            [-sum([row[k] * inverse[k][j] for k in range(j, i)]) / root for j in range(i)]
-        )
-        inverse[i].append(1.0 / root)
+        solved = []
+        for j in range(i):
+            total = 0.0
+            for k in range(j, i):
+                total += row[k] * inverse[k][j]
+            solved.append(-total / root)
+        inverse.append([*solved, 1.0 / root])
     return inverse
