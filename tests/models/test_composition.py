@@ -77,6 +77,25 @@ def test_bounds() -> None:
     }  # fmt: skip
 
 
+def test_bounds_hold_in_a_fit_and_give_way_to_others() -> None:
+    y = m.gaussian()(X, 3.0, 4.0, 1.2)
+    infinity = float("inf")
+    assert descend.fit(m.gaussian(), X, y).bounds == {"sigma": (0.0, infinity)}
+    assert descend.fit("y = gaussian(x)", {"x": X, "y": y}).bounds == {"sigma": (0.0, infinity)}
+    narrow = descend.fit(m.gaussian(), X, y, bounds={"sigma": (0.5, 1.0)})
+    assert narrow.bounds == {"sigma": (0.5, 1.0)} and narrow.params["sigma"] == 1.0
+
+
+def test_ready_parameters_are_fixed_and_tied() -> None:
+    model = m.gaussian(prefix="a_") + m.gaussian(prefix="b_")
+    x = np.linspace(0, 10, 80)
+    y = model(x, 3.0, 3.0, 0.5, 2.0, 7.0, 0.5)
+    fit = descend.fit(model, x, y, fixed={"a_center": 3.0}, ties={"b_sigma": "a_sigma"})
+    assert fit.params["a_center"] == 3.0
+    assert fit.params["b_sigma"] == fit.params["a_sigma"] == pytest.approx(0.5)
+    assert fit.params["b_center"] == pytest.approx(7.0)
+
+
 def test_a_model_is_called_by_position_or_by_name() -> None:
     line = m.linear()
     assert line(2.0, 3.0, 1.0) == line(2.0, intercept=1.0, slope=3.0) == 7.0

@@ -27,7 +27,7 @@ def simulated(case: Case, seed: int, scale: float):
 @pytest.mark.parametrize("name", [*CASES, *SUMS])
 def test_the_guess_leads_there(name: str) -> None:
     case = (CASES | SUMS)[name]
-    for seed in range(6):
+    for seed in range(4 if name in CASES else 3):
         across, up = SCALES[0 if name in UNITS_OF_X_INSIDE else seed % 3]
         x, y, squares = simulated(case, seed, across)
         with warnings.catch_warnings():

@@ -10,7 +10,13 @@ import numpy as np
 
 from descend.errors import DescendError, UsageError
 from descend.parameters.declare import Declared, Parameter, declared
-from descend.parameters.reading import Wishes, number_names, read_wishes, space_of
+from descend.parameters.reading import (
+    Wishes,
+    number_names,
+    parsed_ties,
+    read_wishes,
+    space_of,
+)
 from descend.parameters.space import Space
 from descend.trace.formula import Formula
 from descend.train.problem import Problem, parsed_formula
@@ -77,6 +83,7 @@ def begin(
     defaults = {n: v for n, v in problem.defaults.items() if n not in by_default} | said.values
     given = declared(values)
     _join(said, given)
+    _add_ranges(said, problem.ranges, bounds, ties)
     wishes = read_wishes(said, fixed, bounds, ties)
     if not wishes:
         own = given_start(problem.parameters, (given.values, origin), defaults, problem.columns)
@@ -95,6 +102,16 @@ def begin(
     for leaf, array in own.arrays.items():
         check_inside(space, leaf, array)
     return Begun(problem, own, space)
+
+
+def _add_ranges(
+    said: Declared, ranges: Mapping[str, tuple[float, float]], bounds: Any, ties: Any
+) -> None:
+    """The bounds of ready models, for parameters of which nothing else is said."""
+    if bounds is not None and not isinstance(bounds, Mapping):
+        return
+    spoken = {*said.bounds, *said.ties, *(bounds or ()), *parsed_ties(ties)}
+    said.bounds.update({name: pair for name, pair in ranges.items() if name not in spoken})
 
 
 def _join(said: Declared, given: Declared) -> None:

@@ -16,7 +16,7 @@ from descend.data.validate import real_array
 from descend.errors import DescendWarning, UsageError, suggest
 from descend.graph.node import Node
 from descend.lean import dataclass
-from descend.models.formulas import parse_formula
+from descend.models.formulas import formula_bounds, parse_formula
 from descend.models.model import Model
 from descend.trace.formula import Formula
 from descend.trace.tree import Tree, unflatten
@@ -58,6 +58,7 @@ class Problem:
         defaults: parameter → its default argument.
         binding: the line that says which name of a formula is what.
         ready: the ready models that it is made of, which guess a start; or None.
+        ranges: parameter → the bounds that a ready model gives it where nothing else is said.
     """
 
     name: str
@@ -71,6 +72,7 @@ class Problem:
     defaults: Mapping[str, Any] = field(default_factory=dict)
     binding: str = ""
     ready: Model | Formula | None = None
+    ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
     def arrange(
         self, trees: Mapping[str, Tree], leaves: Mapping[str, tuple[str, ...]]
@@ -256,5 +258,5 @@ def formula_problem(
     signature = Signature((), bound.data + bound.parameters, {})
     return Problem(
         read.text, read, signature, taken, values, target, bound.parameters, binding=str(bound),
-        ready=read if read.own else None,
+        ready=read if read.own else None, ranges=formula_bounds(read),
     )  # fmt: skip

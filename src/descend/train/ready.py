@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 
 from descend.errors import FormulaError, UsageError
-from descend.models.formulas import addends, formula_bounds, guess_formula, parse_formula
+from descend.models.formulas import addends, guess_formula, parse_formula
 from descend.models.model import Model
 from descend.train.problem import Problem, function_problem
 from descend.train.rows import Rows
 from descend.train.start import Start
 
-__all__ = ["bounds_of", "components_at", "named_again", "ready_problem", "with_guesses"]
+__all__ = ["components_at", "named_again", "ready_problem", "with_guesses"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -23,6 +23,7 @@ def ready_problem(model: Model, x: Any, y: Any, constants: Any = None) -> Proble
     """Read the call `fit(gaussian() + linear(), x, y)`."""
     problem = function_problem(model.function, x, y, constants)
     problem.name, problem.ready = model.formula, model
+    problem.ranges = model.bounds
     return problem
 
 
@@ -49,15 +50,6 @@ def _guessed(
         known = {name: given[name] for name in ready.parameters if name in given}
         return ready.guess(tuple(columns[name] for name in ready.data), y, **known)
     return guess_formula(ready, columns, y, given)
-
-
-def bounds_of(problem: Problem) -> dict[str, tuple[float, float]]:
-    """The ranges in which the parameters of ready models have their meaning."""
-    if problem.ready is None:
-        return {}
-    if isinstance(problem.ready, Model):
-        return problem.ready.bounds
-    return formula_bounds(problem.ready)
 
 
 def named_again(text: str, params: Mapping[str, Any]) -> Any:
