@@ -145,6 +145,7 @@ def _nearest(written: str, command: str | None, app: Any) -> str:
     known = _options(app, command)
     foreign = MINIMIZE_NAMES if command == "minimize" else FIT_NAMES
     ours = foreign.get(written.lstrip("-").replace("-", "_"))
+    ours = {"fixed": "fix", "bounds": "bound", "ties": "tie"}.get(ours or "", ours)
     if ours is not None and (flag := "--" + ours.replace("_", "-")) in known:
         return f" (here it is called {flag})"
     owners = [f"descend {c}" for c in _COMMANDS if c != command and written in _options(app, c)]

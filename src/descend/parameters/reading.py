@@ -265,7 +265,8 @@ def _edges(
             ):  # fmt: skip
                 whole = sides.setdefault(leaf, np.full(shapes[leaf], none))
                 value = _edge(edge, none, () if single else shapes[leaf], f"{word} bound of {name}")
-                whole.flat[places[name][1] if single else slice(None)] = np.ravel(value)
+                at = places[name][1] if single else 0
+                whole.flat[at : at + value.size] = np.ravel(value)
     for leaf in lower:
         _check_order(leaf, lower[leaf], upper[leaf])
     bounded = [n for n in lower if np.isfinite(lower[n]).any() or np.isfinite(upper[n]).any()]

@@ -183,8 +183,7 @@ def check_inside(space: Space, leaf: str, array: Array) -> None:
         if k is not None:
             name, value = number_names(leaf, array.shape)[k], array.flat[k]
             raise UsageError(
-                f"{name} {verb} {value:g}, outside its bounds "
-                f"{_interval(float(low.flat[k]), float(high.flat[k]))}",
+                f"{name} {verb} {value:g}, {_outside(value, low.flat[k], high.flat[k])}",
                 remedy="start it between them, or widen the bounds",
             )
         k = _first(~((low < array) & (array < high)))
@@ -208,10 +207,10 @@ def _first(wrong: Array) -> int | None:
     return int(found[0]) if found.size else None
 
 
-def _interval(low: float, high: float) -> str:
-    if np.isinf(low):
-        return f"up to {high:g}"
-    return f"from {low:g}" if np.isinf(high) else f"{low:g} to {high:g}"
+def _outside(value: float, low: float, high: float) -> str:
+    if np.isinf(low) or np.isinf(high):
+        return f"below its bound {low:g}" if value < low else f"above its bound {high:g}"
+    return f"outside its bounds {low:g} to {high:g}"
 
 
 def _short(array: Array) -> str:
