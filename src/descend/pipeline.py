@@ -334,6 +334,11 @@ class Building:
         gradients = self.gradients if self.optimizer.bounded else self.pulls()
         if self.recipe.clip is None:
             return gradients
+        if self.optimizer.needs in ("hvp", "value"):
+            raise UsageError(
+                f"{type(self.optimizer).__name__} knows no clip",
+                remedy='leave out clip, or choose optimizer="bfgs"',
+            )
         bound = self.recipe.clip.bind(self.numbers("clip", self.recipe.clip))
         limited = self.run(bound.__call__, list(gradients.values()))
         return dict(zip(gradients, limited, strict=True))

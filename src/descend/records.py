@@ -265,6 +265,7 @@ class FitRecord(_Record):
     n_dropped: int = 0
     loss_name: str = "mse"
     optimizer: str = ""
+    chosen_for: str = ""
     batch_size: int | None = None
     shuffle: bool = False
     seed: int = 0
@@ -392,6 +393,7 @@ class Minimum(_Record):
     start_source: str = ""
     maximize: bool = False
     optimizer: str = ""
+    chosen_for: str = ""
     seed: int = 0
     fixed: tuple[str, ...] = ()
     bounds: dict[str, tuple[float, float]] = field(default_factory=dict)

@@ -35,7 +35,7 @@ METHODS = {
     "gauss-newton": GaussNewton(),
     "bfgs": BFGS(),
     "lbfgs": LBFGS(),
-    "lbfgs of two": LBFGS(history=2),
+    "lbfgs of two": LBFGS(history_size=2),
     "cg": ConjugateGradient(),
     "newton": NewtonCG(),
     "nelder-mead": NelderMead(),
@@ -216,7 +216,7 @@ def test_structure_changes_only_with_flags_and_terms():
     assert Adam(lr=0.5, betas=(0.5, 0.9)).structure() == Adam().structure()
     assert Adam(amsgrad=True).structure() != Adam().structure()
     assert Adam(weight_decay=0.1).structure() != Adam().structure()
-    assert LBFGS(history=5).structure() != LBFGS().structure()
+    assert LBFGS(history_size=5).structure() != LBFGS().structure()
     assert NewtonCG(radius=2.0).structure() == NewtonCG().structure()
     assert Adam().structure() != AdamW(weight_decay=0.0).structure()
     assert SGD(lr=cosine(0.1, epochs=5)).structure() == SGD(lr=cosine(0.2, epochs=9)).structure()
@@ -242,8 +242,8 @@ def test_a_schedule_is_evaluated_at_the_epoch():
         (lambda: Adam(learning_rate=0.1), 'no option "learning_rate" .did you mean "lr"'),
         (lambda: Adam(beta1=0.1), 'no option "beta1" .did you mean "betas"'),
         (lambda: LevenbergMarquardt(ftol=2.0), r"ftol must lie in \[0, 1\)"),
-        (lambda: LBFGS(history=0), "LBFGS: history must be a whole number of at least 1, not 0"),
-        (lambda: LBFGS(history=2.5), "history must be a whole number of at least 1, not 2.5"),
+        (lambda: LBFGS(history_size=0), "LBFGS: history_size must be a whole number of at least 1"),
+        (lambda: LBFGS(history_size=2.5), "history_size must be a whole number of at least 1, not"),
         (lambda: NelderMead(edge=0.0), r"NelderMead: edge must lie in \(0, inf\)"),
         (lambda: LevenbergMarquardt(radius=0.0), r"radius must lie in \(0, inf\)"),
     ],

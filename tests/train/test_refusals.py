@@ -69,7 +69,7 @@ CALLS = {
         "(?s)must give one number for each row.*leave out np.mean",
     ),
     "lm batches": (
-        lambda: descend.fit(line, X, Y, batch_size=5),
+        lambda: descend.fit(line, X, Y, optimizer="lm", batch_size=5),
         'LevenbergMarquardt needs all rows at once, not batches of 5',
     ),
     "lm mae": (

@@ -7,6 +7,7 @@ from typing import Any
 
 from descend.cli.options import StepOptions, given
 from descend.errors import UsageError, suggest
+from descend.methods.choice import is_auto
 from descend.methods.clipping import clip_norm, clip_value
 from descend.methods.table import CALL, OPTIMIZERS, SCHEDULES, as_optimizer
 
@@ -32,7 +33,7 @@ def build_optimizer(options: StepOptions, others: dict[str, Any]) -> Any:
         others["clip"] = _clip(clips[0], chosen.pop(clips[0]))
     name = chosen.pop("optimizer", None)
     schedule = chosen.pop("schedule", None)
-    if name is None:
+    if is_auto(name):
         _refuse_orphans(chosen, schedule)
         return None
     plain = as_optimizer(name)

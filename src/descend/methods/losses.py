@@ -51,6 +51,7 @@ class Loss(Tunable):
         of_residual: whether it depends on prediction − target alone, so that sigma scales both.
         curved: whether it has two derivatives in the prediction and a lowest value (0, if not of
             a likelihood), so that Gauss–Newton methods take it.
+        kinked: whether its slope jumps somewhere, so that only some methods suit it.
         is_likelihood: whether it is the negative logarithm of a probability, up to a constant,
             with `lowest` and `information`.
     """
@@ -60,6 +61,7 @@ class Loss(Tunable):
     domain: ClassVar[str] = ""
     of_residual: ClassVar[bool] = False
     curved: ClassVar[bool] = False
+    kinked: ClassVar[bool] = False
     is_likelihood: ClassVar[bool] = False
 
     def per_row(self, prediction: Array, target: Array) -> Array:
@@ -146,6 +148,7 @@ class AbsoluteError(Loss):
     """
 
     name: ClassVar[str] = "mae"
+    kinked: ClassVar[bool] = True
     of_residual: ClassVar[bool] = True
 
     def per_row(self, prediction: Array, target: Array) -> Array:
@@ -207,6 +210,7 @@ class Quantile(Loss):
 
     q: float = 0.5
     name: ClassVar[str] = "quantile"
+    kinked: ClassVar[bool] = True
     of_residual: ClassVar[bool] = True
     ranges: ClassVar[Mapping[str, str]] = {"q": "(0, 1)"}
 
@@ -361,6 +365,7 @@ class Hinge(Loss):
     """
 
     name: ClassVar[str] = "hinge"
+    kinked: ClassVar[bool] = True
 
     def per_row(self, prediction: Array, target: Array) -> Array:
         return np.maximum(1 - target * prediction, 0)

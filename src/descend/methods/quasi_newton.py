@@ -71,12 +71,13 @@ class BFGS(LineSearch):
 class LBFGS(LineSearch):
     """BFGS for many parameters: H is known by its last moves and changes of the gradient alone.
 
-    d = −H·g by the two-loop recursion over the last `history` pairs of a move s and a change y of
-    g, beginning with (yᵀs/yᵀy)·I of the last one. Memory and work grow with history × parameters.
+    d = −H·g by the two-loop recursion over the last `history_size` pairs of a move s and a change y
+    of g, beginning with (yᵀs/yᵀy)·I of the last one. Memory and work grow with history_size times
+    the number of parameters.
     The steps are those of `LineSearch`; within bounds, only what is not held by one moves.
 
     Args:
-        history: how many pairs are kept.
+        history_size: how many pairs are kept.
         ftol: stop when an accepted step lowers the loss by less than this share of it.
         xtol: stop when an accepted step is no larger than this share of the parameters.
         gtol: stop when no component of the gradient is larger than this.
@@ -95,14 +96,14 @@ class LBFGS(LineSearch):
     True
     """
 
-    history: int = 10
-    counts: ClassVar[tuple[str, ...]] = ("history",)
+    history_size: int = 10
+    counts: ClassVar[tuple[str, ...]] = ("history_size",)
 
     def memory(self, p: Array) -> State:
-        pairs = np.zeros((self.history, p.shape[0]), p.dtype)
+        pairs = np.zeros((self.history_size, p.shape[0]), p.dtype)
         zero = np.zeros((), p.dtype)
         return {
-            "moves": pairs, "changes": pairs + 0, "rhos": np.zeros(self.history, p.dtype),
+            "moves": pairs, "changes": pairs + 0, "rhos": np.zeros(self.history_size, p.dtype),
             "scale": zero + 1, "learnt": zero,
         }  # fmt: skip
 

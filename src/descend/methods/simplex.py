@@ -144,7 +144,7 @@ def _received(p: Array, loss: Array, s: State) -> tuple[State, Array]:
     follows = np.where(loss < high, OUTSIDE, INSIDE)
     onward = np.where(expand, EXPAND, np.where(contract, follows, REFLECT))
     onward = np.where(filling & ~last, FILL, onward)
-    point = np.where(back, s["reflected"], p)
+    point: Array = np.where(back, s["reflected"], p)
     return {
         "points": np.where(place[:, None], point[None, :], s["points"]),
         "values": np.where(place, np.where(back, height, loss), s["values"]),

@@ -295,6 +295,7 @@ def _task(run: Finished) -> dict[str, Any]:
         "inputs": tuple(job.problem.columns),
         "loss_name": _loss_name(job),
         "optimizer": method_name(job.settings.optimizer),
+        "chosen_for": job.settings.why,
         "batch_size": job.settings.batch_size,
         "shuffle": job.settings.shuffle,
         "seed": run.control.seed,

@@ -14,6 +14,7 @@ from descend.errors import UsageError
 from descend.graph.program import Control
 from descend.lean import dataclass
 from descend.methods.base import Optimizer
+from descend.methods.choice import Task, chosen, is_auto
 from descend.methods.losses import FunctionLoss, Loss
 from descend.methods.table import as_loss, as_optimizer, as_penalty
 from descend.models.model import Model
@@ -48,7 +49,6 @@ from descend.train.stopping import Rules
 
 __all__ = ["FitOptions", "fit"]
 
-MOST_FOR_LM, MOST_FOR_BFGS = 100, 1000
 TOLERANCES = ("xtol", "ftol", "gtol")
 
 
@@ -144,7 +144,8 @@ def fit(
         y: the target, rows first; or the name of a column of x.
         start: a dict of parameters, another fit, or `"random"`.
         loss: `"mse"`, `"huber(1)"`, …, or a function of (prediction, target).
-        optimizer: Levenberg–Marquardt for sums of squares, else BFGS; or one by name.
+        optimizer: `"auto"` (or None) takes Levenberg–Marquardt for sums of squares, else BFGS,
+            L-BFGS for many parameters, Adam for batches, and the report says why; or one by name.
         lr: the learning rate of an optimizer that is given by name.
         batch_size, shuffle, seed: all rows at once, unless smaller batches are asked for.
         epochs: at most; stop_loss, xtol, ftol, gtol, patience with min_delta, max_seconds: when
@@ -250,17 +251,18 @@ class _Fitting:
         o, n = self.options, self.rows.n_rows
         loss = _loss_named(o.loss) if isinstance(o.loss, str) else as_loss(o.loss)
         loss.check(self.rows.extra["target"])
-        optimizer = _chosen_optimizer(o, loss, sum(a.size for a in self.start.arrays.values()))
+        size = None if o.batch_size is None or o.batch_size >= n else int(o.batch_size)
+        count = sum(a.size for a in self.start.arrays.values()) + len(self.start.missing)
+        optimizer, why = _chosen_optimizer(o, loss, count, size)
         own = [t for t in TOLERANCES if hasattr(optimizer, t) and getattr(o, t) is not None]
         if own:
             optimizer = dataclasses.replace(optimizer, **{t: float(getattr(o, t)) for t in own})
-        size = None if o.batch_size is None or o.batch_size >= n else int(o.batch_size)
         _check_method(optimizer, loss, size, o)
         shuffle = size is not None if o.shuffle is None else bool(o.shuffle)
         penalty = None if o.penalty is None else as_penalty(o.penalty)
         return Settings(
             loss, optimizer, _rules(o, size, own), size, shuffle and size is not None, penalty,
-            o.clip, self.seed, o.engine,
+            o.clip, self.seed, o.engine, why=why,
         )  # fmt: skip
 
     def _standardize(self, settings: Settings) -> tuple[Settings, Scaling]:
@@ -354,19 +356,19 @@ def _read(model: Any, x: Any, y: Any, o: FitOptions) -> Problem:
     return function_problem(model, x, y, o.constants)
 
 
-def _chosen_optimizer(o: FitOptions, loss: Loss, size: int) -> Optimizer:
-    """The optimizer that was asked for, or the default for this loss and this many numbers."""
-    if o.optimizer is None:
+def _chosen_optimizer(
+    o: FitOptions, loss: Loss, count: int, batch_size: int | None
+) -> tuple[Optimizer, str]:
+    """The optimizer that was asked for, or the one that suits, and why."""
+    if is_auto(o.optimizer):
         if o.lr is not None:
             raise UsageError(
                 "lr needs an optimizer: by default the method chooses its own steps",
                 remedy=f"write optimizer=descend.SGD(lr={o.lr!r}), or leave lr out",
             )
-        squares = (_is_square(loss) or loss.curved) and o.penalty is None and o.clip is None
-        if squares and size <= MOST_FOR_LM:
-            return as_optimizer("lm")
-        return as_optimizer("bfgs" if size <= MOST_FOR_BFGS else "adam")
-    return as_optimizer(o.optimizer, **({} if o.lr is None else {"lr": o.lr}))
+        bare = o.penalty is None and o.clip is None
+        return chosen(Task(count, batch_size, _is_square(loss), loss.curved, bare, loss.kinked))
+    return as_optimizer(o.optimizer, **({} if o.lr is None else {"lr": o.lr})), ""
 
 
 @functools.lru_cache(maxsize=64)

@@ -62,6 +62,7 @@ class Settings:
     seed: int = 0
     engine: str = "native"
     sign: int = 1
+    why: str = ""  # the reason for the optimizer, where it was not asked for
 
     @property
     def parts(self) -> dict[str, Any]:

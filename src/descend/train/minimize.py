@@ -14,13 +14,14 @@ from descend.errors import DescendWarning, DivergedWarning, UsageError
 from descend.graph.program import Control
 from descend.lean import dataclass
 from descend.methods.base import Optimizer
+from descend.methods.choice import Task, chosen, is_auto
 from descend.methods.table import as_optimizer
 from descend.show.progress import Progress, Verbose
 from descend.trace.formula import Formula
 from descend.train.course import Course
 from descend.train.declared import Begun, begin
 from descend.train.finish import Finished, Moment
-from descend.train.fit import MOST_FOR_BFGS, TOLERANCES
+from descend.train.fit import TOLERANCES
 from descend.train.job import Job, Settings
 from descend.train.minimum import again, function_of, parts_of, remember
 from descend.train.options import (
@@ -90,7 +91,7 @@ def minimize(
         start: a number, an array or a tree for a function of one argument; for several
             arguments, and for formulas, a dict of their values. Numbers without a start begin at
             the best of 32 candidates, which `start` and `start_source` of the result tell.
-        optimizer: BFGS if not given.
+        optimizer: `"auto"` (or None) takes BFGS, and L-BFGS for many parameters; or one by name.
         max_iter, xtol, ftol, gtol, patience, max_seconds: when to stop.
         fixed, ties: as for `fit`. bounds: likewise by name, or SciPy's sequence of (lower, upper)
             for every number; a single pair holds for all.
@@ -229,13 +230,14 @@ def _is_by_name(start: Any, names: tuple[str, ...]) -> bool:
 
 def _settings(o: MinimizeOptions, start: Start, sign: int) -> Settings:
     size = sum(a.size for a in start.arrays.values()) + len(start.missing)
-    if o.optimizer is None:
+    why = ""
+    if is_auto(o.optimizer):
         if o.lr is not None:
             raise UsageError(
                 "lr needs an optimizer: by default the method chooses its own steps",
                 remedy=f"write optimizer=descend.SGD(lr={o.lr!r}), or leave lr out",
             )
-        optimizer = as_optimizer("bfgs" if size <= MOST_FOR_BFGS else "adam")
+        optimizer, why = chosen(Task(size))
     else:
         optimizer = as_optimizer(o.optimizer, **({} if o.lr is None else {"lr": o.lr}))
     if optimizer.needs == "gauss_newton":
@@ -257,7 +259,9 @@ def _settings(o: MinimizeOptions, start: Start, sign: int) -> Settings:
     if o.patience is not None:
         limits |= {"patience": float(o.patience), "min_delta": float(o.min_delta)}
     rules = Rules(limits, False, o.record)
-    return Settings(None, optimizer, rules, None, False, None, o.clip, int(o.seed), o.engine, sign)
+    return Settings(
+        None, optimizer, rules, None, False, None, o.clip, int(o.seed), o.engine, sign, why
+    )
 
 
 def _run(

@@ -70,6 +70,7 @@ def parts_of(run: Finished, single: str | None) -> dict[str, Any]:
         "start_source": start_source(run),
         "maximize": sign < 0,
         "optimizer": method_name(run.job.settings.optimizer),
+        "chosen_for": run.job.settings.why,
         "seed": run.control.seed,
         "status": status,
         "message": message or status_message(status, run.control.epoch, unit="iteration"),
