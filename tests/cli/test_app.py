@@ -110,9 +110,9 @@ def test_help_offers_what_the_command_takes(capsys: pytest.CaptureFixture[str]) 
     assert main(["minimize", "--help"]) == 0
     told = capsys.readouterr().out
     assert "--plot" in told and "--history" in told and "--momentum" in told
-    for option in ("--save", "--checkpoint", "--resume", "--radius", "Levenberg"):
+    for option in ("--save", "--checkpoint", "--resume", "--acceleration", "Levenberg"):
         assert option not in told
     assert main(["fit", "--help"]) == 0
     told = capsys.readouterr().out
-    for option in ("--save", "--checkpoint", "--resume", "--radius", "--plot", "--lr"):
+    for option in ("--save", "--checkpoint", "--resume", "--acceleration", "--plot", "--lr"):
         assert option in told

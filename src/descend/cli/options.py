@@ -174,6 +174,11 @@ class StepOptions:
         amsgrad: adam, adamw.
         lr_decay: adagrad.
         initial_accumulator_value: adagrad.
+        radius: lm, gauss_newton, newton: the first trusted length, as a share of the parameters'
+            length.
+        history_size: lbfgs: how many steps it remembers.
+        edge: nelder_mead: the first edges, as a share of the parameters.
+        restarts: nelder_mead: how often it begins anew where it has stopped, at most.
         clip_value: Each number of the gradient is kept within this.
         clip_norm: The gradient's length is kept within this.
     """
@@ -191,6 +196,10 @@ class StepOptions:
     amsgrad: Flag = None
     lr_decay: float | None = None
     initial_accumulator_value: float | None = None
+    radius: float | None = None
+    history_size: int | None = None
+    edge: float | None = None
+    restarts: int | None = None
     clip_value: float | None = None
     clip_norm: float | None = None
 
@@ -201,12 +210,13 @@ class MethodOptions(StepOptions):
     """How a fit steps.
 
     Args:
-        optimizer: sgd, adagrad, rmsprop, adam, adamw, lm (Levenberg-Marquardt) or bfgs.
-        radius: lm: the first trusted length, as a share of the parameters' length.
+        optimizer: lm (Levenberg-Marquardt), gauss_newton, bfgs, lbfgs, cg (conjugate gradients),
+            newton, nelder_mead; or sgd, adagrad, rmsprop, adam, adamw.
+        acceleration: lm: how far a step may bend, as a share of its length; 0 leaves it out.
     """
 
     optimizer: str | None = None
-    radius: float | None = None
+    acceleration: float | None = None
 
 
 @Parameter(name="*", group=_METHOD)
@@ -215,7 +225,8 @@ class SlopeOptions(StepOptions):
     """How the minimum of a plain function is found: there are no squares to make use of.
 
     Args:
-        optimizer: sgd, adagrad, rmsprop, adam, adamw or bfgs.
+        optimizer: bfgs, lbfgs, cg (conjugate gradients), newton, nelder_mead; or sgd, adagrad,
+            rmsprop, adam, adamw.
     """
 
     optimizer: str | None = None

@@ -46,6 +46,7 @@ from descend.train.rows import prepared_rows, split_rows
 from descend.train.run import Watch, drive
 from descend.train.scaling import Scaling, measured
 from descend.train.stopping import Rules
+from descend.train.warned import warn_of_data
 
 __all__ = ["FitOptions", "fit"]
 
@@ -247,6 +248,13 @@ class _Fitting:
             return begin(self.problem, o.resume, *bonds_of(o.resume, o.fixed, o.bounds, o.ties))
         return begin(self.problem, o.start, o.fixed, o.bounds, o.ties)
 
+    def _warn(self) -> None:
+        """Say what the data cannot tell."""
+        leaves, space = self.job.leaf_arrays().items(), self.job.space
+        count = sum(a.size for leaf, a in leaves if space is None or space.varies(leaf))
+        is_vector = self.job.settings.optimizer.scope == "vector"
+        self.job.notes += warn_of_data(self.problem, self.rows, count, is_vector)
+
     def _settings(self) -> Settings:
         o, n = self.options, self.rows.n_rows
         loss = _loss_named(o.loss) if isinstance(o.loss, str) else as_loss(o.loss)
@@ -288,6 +296,7 @@ class _Fitting:
     def result(self) -> tuple[Fit, Finished]:
         """Build, run, and say how it went."""
         built, fresh = self.job.build()
+        self._warn()
         message = ""
         try:
             best = attempted(

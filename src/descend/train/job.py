@@ -28,6 +28,7 @@ from descend.train.rows import Rows
 from descend.train.scaling import Scaling
 from descend.train.start import Start, around, best_candidate, draw
 from descend.train.stopping import Rules, first_state
+from descend.train.warned import warn_of_unused
 
 __all__ = ["Job", "Settings"]
 
@@ -199,6 +200,7 @@ class Job:
         watched = made.traces if self.settings.has_own_functions() else made.traces[:1]
         told = model.why_rows and model.why_rows != WHITENED
         notes = [_made_for(model.why_rows, n_rows)] if told else []
+        notes += warn_of_unused(model, self.space)
         notes += [note] if note else []
         extras = {"free": free} if model.why_rows == WHITENED else {}
         return Built(model, made, runner, engine, tuple(notes), seconds, watched, extras)
@@ -270,6 +272,12 @@ class Job:
             return
         target = rows.extra["target"]
         if settings.loss is not None and settings.loss.axis == "kept":
+            if len(model.nodes) > 1:
+                raise UsageError(
+                    f"the model returns {len(model.nodes)} arrays, and y is one",
+                    remedy="return one prediction, or choose loss=\"gaussian_nll\" for a mean and "
+                    "a log variance",
+                )
             own: Any = tuple(rows.n_rows if isinstance(n, Dim) else n for n in model.nodes[0].shape)
             check_prediction(own, target.shape)
         whole = settings.batch_size is None or settings.batch_size >= rows.n_rows
