@@ -176,6 +176,15 @@ def test_what_is_not_plain_takes_the_long_way(options):
     assert not was_quick(thrice(decay, **{"epochs": 5, **options}))
 
 
+def test_guesses_from_the_data_are_made_anew():
+    text = "y = exponential(x)"
+    for y in (Y, Y, Y, OTHER):
+        fit = descend.fit(text, {"x": X, "y": y})
+    assert not was_quick(fit) and "guessed from the data" in fit.start_source
+    again_module._plans.clear()
+    assert plain(descend.fit(text, {"x": X, "y": OTHER})) == plain(fit)
+
+
 def test_warnings_are_given_every_time():
     def run(lr):
         return thrice(decay, optimizer=descend.SGD(lr=lr), epochs=100)

@@ -117,6 +117,8 @@ def _planned(call: _Call, given: Mapping[str, Any], run: Finished) -> _FitPlan |
         return None
     if not can_be_planned(call.model, run):
         return None
+    if call.start is None and not run.job.problem.defaults.keys() >= run.job.start.names.keys():
+        return None
     plan = _FitPlan(call.model, run, names)
     return plan if plan.is_complete else None
 
