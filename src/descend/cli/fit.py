@@ -77,26 +77,24 @@ def fit(
     by_row = {name: options[name] for name in ("sigma", "sample_weight") if name in options}
     columns = source.read([*needed, *by_row.values()])
     told.line(str(binding))
-    others = {
-        "start": begin,
-        "params": names(params) or None,
-        "record": names(record) or None,
-        "optimizer": optimizer,
-        "missing": data.missing,
-        "checkpoint": files.checkpoint,
-        "resume": read_resume(files.resume),
-        "progress": told.meter(),
-    }
-    options |= {name: value for name, value in others.items() if value is not None}
+    options |= said(
+        start=begin, params=names(params) or None, record=names(record) or None,
+        optimizer=optimizer, missing=data.missing, checkpoint=files.checkpoint,
+        resume=read_resume(files.resume), progress=told.meter(),
+    )  # fmt: skip
     rows = {name: columns[name] for name in needed}
     if by is not None:
-        sigma = options.pop("sigma", None)
-        return fit_groups(formula, source, rows, by, sigma, options, files, told)
+        return fit_groups(formula, source, rows, by, options, files, told)
     options |= {name: columns[column] for name, column in by_row.items()}
     result = run_fit(formula, rows, **options)
     told.result(result.report, lambda: result.to_json_dict(rows=False))
     write_files(result, files, told)
     return int(result.exit_code)
+
+
+def said(**options: Any) -> dict[str, Any]:
+    """The options that were given."""
+    return {name: value for name, value in options.items() if value is not None}
 
 
 def open_bound(

@@ -20,20 +20,19 @@ NOT_CONVERGED, INTERRUPTED = 4, 130
 RENAMED = {"epochs": "max_iter"}
 KNOWN = (
     "start", "params", "optimizer", "missing", "progress", "epochs", "xtol", "ftol", "gtol",
-    "loss", "absolute_sigma", "threads", "fixed", "bounds", "ties", "seed",
+    "loss", "sigma", "absolute_sigma", "threads", "fixed", "bounds", "ties", "seed",
 )  # fmt: skip
 
 
 def fit_groups(
-    formula: str, source: TableFile, columns: Mapping[str, Any], by: str, sigma: str | None,
+    formula: str, source: TableFile, columns: Mapping[str, Any], by: str,
     options: Mapping[str, Any], files: FitFileOptions, told: Told,
 ) -> int:  # fmt: skip
     """Fit each group, print the summary, and write the results to the file of --save.
 
     Args:
         columns: those that the formula needs.
-        sigma: the column of the standard deviations.
-        options: of the fit, by their names in Python.
+        options: of the fit, by their names in Python; `sigma` names its column.
 
     Raises:
         UsageError: an option that many fits do not have.
@@ -51,10 +50,11 @@ def fit_groups(
             option = name.replace("_", "-")
             raise UsageError(f"--{option} has no meaning with --by", remedy="leave it out")
     table = {**columns, by: source.labels(by)}
+    sigma = options.get("sigma")
     if sigma is not None:
         table[sigma] = source.read([sigma])[sigma]
     given = {RENAMED.get(name, name): value for name, value in options.items()}
-    fits = fit_many(formula, table, by=by, sigma=sigma, **given)
+    fits = fit_many(formula, table, by=by, **given)
     told.result(fits.report, fits.to_json_dict)
     if files.save is not None:
         fits.save(files.save)

@@ -10,10 +10,12 @@ from typing import Any
 
 import numpy as np
 
+from descend.data.write import write_table
 from descend.errors import UsageError, suggest
 from descend.lean import dataclass
 from descend.methods.base import RUNNING, STATUS, Outcome
 from descend.records import jsonable
+from descend.show.many import many_report
 
 __all__ = [
     "BAD_DATA",
@@ -181,8 +183,6 @@ class ManyFits:
         Raises:
             UsageError: another ending, or a folder that is not there.
         """
-        from descend.data.write import write_table
-
         write_table(path, self.columns())
 
     def to_json_dict(self) -> dict[str, Any]:
@@ -194,8 +194,6 @@ class ManyFits:
 
     def report(self) -> str:
         """A summary over all fits as text."""
-        from descend.show.many import many_report
-
         return many_report(self)
 
     def __str__(self) -> str:
