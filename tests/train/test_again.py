@@ -185,6 +185,16 @@ def test_guesses_from_the_data_are_made_anew():
     assert plain(descend.fit(text, {"x": X, "y": OTHER})) == plain(fit)
 
 
+def test_data_that_tell_nothing_are_warned_of_every_time():
+    assert was_quick(thrice(decay))
+    for _ in range(2):
+        with pytest.warns(descend.errors.DescendWarning, match="y is 2 in every row"):
+            again = descend.fit(decay, X, 0 * X + 2, start=START)
+        assert again.warnings
+    with pytest.warns(descend.errors.DescendWarning, match="3 parameters and only 2 values"):
+        assert not was_quick(thrice(decay, X[:2], Y[:2]))
+
+
 def test_warnings_are_given_every_time():
     def run(lr):
         return thrice(decay, optimizer=descend.SGD(lr=lr), epochs=100)

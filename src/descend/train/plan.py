@@ -1,6 +1,8 @@
 """A run that is made again with other numbers: its program, and where in it everything belongs.
 
 `fit` (`train/again.py`) and `minimize` (`train/minimum.py`) keep such plans.
+
+What the long way checks of the values it is given, and of nothing else, must be checked here too.
 """
 
 from __future__ import annotations
@@ -59,6 +61,7 @@ def can_be_planned(model: Any, run: Finished) -> bool:
         and isinstance(built.runner, NativeProgram)
         and job.key() is not None
         and job.space is None
+        and not job.notes
         and all(trace.is_pure_capture for trace in built.traces)
         and not job.settings.has_own_functions()
         and not job.notes
@@ -139,6 +142,7 @@ class Plan:
 
     Attributes:
         takes: places of columns, and which of the call's arrays each is.
+        varied: columns that are warned of where all rows are the same.
         targets: places of states that begin as (a part of) the start.
         reads: where the answers are found.
         patience: how many more runs may turn out to last too long.
@@ -167,6 +171,7 @@ class Plan:
         self.takes = [(view, places[name]) for view, name in views]
         self.varied = [view for view, name in views if name not in WEIGHTS]
         self.positive = [(view, name == "sigma") for view, name in views if name in WEIGHTS]
+        self.varied = [view for view, name in views if view.ndim == 1 and name not in WEIGHTS]
         self.targets = _targets(self.standing, run)
         self.reads = _reads(self.standing, run, self.shapes)
         self.patience = 2
@@ -221,6 +226,10 @@ class Plan:
             return None
         if any(is_constant(view) for view in self.varied):
             return None
+        for view in self.varied:
+            first = view.item(0)
+            if first == view.item(-1) and first == view.item(1):
+                return None
         for view, is_sigma in self.positive:
             least = view.min()
             if least < 0 or (least == 0 and (is_sigma or not view.any())):
