@@ -237,16 +237,32 @@ def test_hard_starts_are_left_to_the_full_method():
 
 
 @pytest.mark.parametrize(
-    ("loss", "optimizer"), [("huber(0.1)", None), ("mse", "lm"), ("mse", "bfgs")]
+    ("loss", "optimizer"),
+    [("huber(0.1)", None), ("cauchy(0.1)", "bfgs"), ("mse", "lm"), ("mse", "bfgs")],
 )
 def test_other_losses_and_methods(loss, optimizer):
-    y = decays(4)
+    y = decays(3)
+    y[:, 7] += 2.0
     fits = descend.fit_many(decay, X, y, start=START, loss=loss, optimizer=optimizer)
-    for number in range(4):
+    for number in (0, 2):
         single = descend.fit(decay, X, y[number], start=START, loss=loss)
         for name in "akc":
             one, other = fits.params[name][number], single.params[name]
+            np.testing.assert_allclose(one, other, rtol=1e-7)
+            one, other = fits.stderr[name][number], single.stderr[name]
             np.testing.assert_allclose(one, other, rtol=1e-5)
+
+
+def test_counts():
+    rng = np.random.default_rng(4)
+    y = rng.poisson(decay(X, 20.0, 1.0, 5.0), (3, 50)).astype(float)
+    start = {"a": 10.0, "k": 1.0, "c": 4.0}
+    fits = descend.fit_many(decay, X, y, start=start, loss="poisson")
+    single = descend.fit(decay, X, y[1], start=start, loss="poisson")
+    for name in "akc":
+        np.testing.assert_allclose(fits.params[name][1], single.params[name], rtol=1e-8)
+        np.testing.assert_allclose(fits.stderr[name][1], single.stderr[name], rtol=1e-6)
+    np.testing.assert_allclose(fits.loss[1], single.loss, rtol=1e-9)
 
 
 def test_a_table_with_groups():

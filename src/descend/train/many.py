@@ -49,6 +49,7 @@ MISSING = ("skip", "drop", "raise")
 TOLERANCES = ("xtol", "ftol", "gtol")
 UNSOLVED = [c for c, outcome in STATUS.items() if not outcome.success and c != NOT_FINITE]
 FEWEST = 16  # fits a thread
+MOST_LEAN = 12  # numbers: with more, the model costs more than the method
 LEAN_STEPS = 200  # after so many the full method takes over
 
 
@@ -199,7 +200,10 @@ class _Many:
 
     def _optimizer(self) -> Optimizer:
         o = self.options
-        plain = LeanLevenbergMarquardt() if self.job.is_square else as_optimizer("bfgs")
+        plain: Optimizer = as_optimizer("bfgs")
+        if self.job.has_equations:
+            size = sum(a.size for a in self.job.start.varied().values())
+            plain = LeanLevenbergMarquardt() if size <= MOST_LEAN else LevenbergMarquardt()
         chosen = plain if o.optimizer is None else as_optimizer(o.optimizer)
         if chosen.scope != "vector":
             raise UsageError(

@@ -9,20 +9,25 @@ from typing import Any
 import numpy as np
 
 from descend.compile.many import ManyProgram
-from descend.differentiate.gauss_newton import jacobian_columns, normal_equations
+from descend.differentiate.gauss_newton import (
+    half_hessian,
+    jacobian_columns,
+    normal_equations,
+)
 from descend.errors import InternalError
 from descend.graph.elementwise import call, cast
 from descend.graph.linear import broadcast_like, concatenate, reshape
 from descend.graph.node import Dim, Node, postorder, substitute
-from descend.graph.source import const, input_node, row_count
+from descend.graph.source import const, input_node
 from descend.lean import dataclass
 from descend.methods.damped import whole
+from descend.objective import entries
 from descend.parameters.vector import joined, pieces
-from descend.pipeline import FLOAT, Building, Model, Recipe
+from descend.pipeline import FLOAT, MOST_EXACT, Building, Model, Recipe
 from descend.simplify.driver import simplify
 from descend.trace.context import Trace
 from descend.trace.tensor import wrap
-from descend.train.many_errors import judged
+from descend.train.many_errors import judged, judged_curved
 
 __all__ = ["ManyBuilt", "build_many"]
 
@@ -163,23 +168,62 @@ class _Many:
         found: Nodes = {f"params.{name}": node for name, node in natural.items()}
         there = dict(zip(leaves, pieces(answer, leaves), strict=True))
         loss = own.get("loss")
-        if loss is None:
+        if loss is None or "loss" in b.equations:
             (loss,) = substitute([b.objective], there)
         found["loss"] = cast(loss, FLOAT)
-        if b.residual is None or not self.errors:
+        judge = self.judged if b.residual is not None else self.judged_curved
+        made = judge(answer, loss, own, there) if self.errors else {}
+        if not made:
             return found
-        entries = wrap(self.entries(loss.dtype))
-        known = SimpleNamespace(x=wrap(answer), loss=wrap(loss), entries=entries)
-        equations, slopes = self.equations(own, there), self.slopes(answer)
-        box = b.bounds.of_all(answer) if self.recipe.space is not None else None
-        made = b.run(judged, known, *equations, self.absolute, slopes, box)
-        found["chi2"], found["arrived"] = cast(made["chi2"], FLOAT), made["arrived"]
-        found["pivot"] = cast(made["pivot"], FLOAT)
+        found |= {n: cast(made[n], FLOAT) for n in ("chi2", "pivot") if n in made}
+        found["arrived"] = made["arrived"]
         errors = pieces(made["stderr"], list(natural.values()))
         found |= {f"stderr.{name}": node for name, node in zip(natural, errors, strict=True)}
         if self.covariance:
             found["covariance"] = made["covariance"]
         return found
+
+    def judged(
+        self, answer: Node, loss: Node, own: Nodes, there: Mapping[Node, Node]
+    ) -> Nodes:
+        """chi², errors and all that goes with them, of a sum of squares."""
+        b = self.b
+        assert b.residual is not None
+        known = self.known(answer, loss, b.residual)
+        more = self.slopes(answer), self.box(answer)
+        made: Nodes = b.run(judged, known, *self.equations(own, there), self.absolute, *more)
+        return made
+
+    def judged_curved(
+        self, answer: Node, loss: Node, own: Nodes, there: Mapping[Node, Node]
+    ) -> Nodes:
+        """The same of a loss with two derivatives; nothing of others."""
+        b, curved = self.b, self.b.curvature
+        if curved is None or b.recipe.loss is None:
+            return {}
+        leaves = list(b.leaves.values())
+        likelihood = b.recipe.loss.is_likelihood
+        matrix, side = normal_equations(curved.prediction, leaves, curved.slope, curved.expected)
+        count = entries(curved.prediction, b.rows)
+        if not likelihood and sum(leaf.size for leaf in leaves) <= MOST_EXACT:
+            exact = half_hessian(b.objective, leaves)
+            matrix = call("mul", exact, broadcast_like(cast(count, exact.dtype), exact))
+        square = call("mul", curved.slope, curved.slope)
+        scatter, _ = normal_equations(curved.prediction, leaves, curved.slope, square)
+        matrix, side, scatter = substitute([matrix, side, scatter], there)
+        known = self.known(answer, loss, curved.prediction)
+        rest = (None if likelihood else scatter, self.slopes(answer), self.box(answer))
+        made: Nodes = b.run(judged_curved, known, matrix, side, *rest)
+        return made
+
+    def known(self, answer: Node, loss: Node, each: Node) -> SimpleNamespace:
+        """What an evaluation of a fit's errors looks at."""
+        count = wrap(cast(entries(each, self.b.rows), loss.dtype))
+        return SimpleNamespace(x=wrap(answer), loss=wrap(loss), entries=count)
+
+    def box(self, answer: Node) -> tuple[Node, Node] | None:
+        """The bounds of what is varied, if there are any."""
+        return None if self.recipe.space is None else self.b.bounds.of_all(answer)
 
     def natural(self, answer: Node) -> Nodes:
         """Every parameter of the model, where what is varied has these values."""
@@ -196,16 +240,6 @@ class _Many:
         columns = [reshape(c, (*c.shape, 1)) for c in jacobian_columns(flat, [at])]
         return substitute([concatenate(columns, 1)], {at: answer})[0]
 
-    def entries(self, dtype: Any) -> Node:
-        """The number of residuals of a fit."""
-        residual = self.b.residual
-        assert residual is not None
-        each = 1
-        for n in residual.shape[1:]:
-            assert isinstance(n, int)
-            each *= n
-        return call("mul", row_count(self.b.rows, dtype), const(each, dtype))
-
     def equations(self, own: Nodes, there: Mapping[Node, Node]) -> tuple[Node, Node]:
         """JᵀJ and Jᵀr of the mean square at the answer, from the state where it has them."""
         if "half" in own and "jtr" in own:
@@ -216,7 +250,7 @@ class _Many:
         assert residual is not None
         sums = normal_equations(residual, list(self.b.leaves.values()))
         matrix, side = substitute(list(sums), there)
-        share = self.entries(matrix.dtype)
+        share = cast(entries(residual, self.b.rows), matrix.dtype)
         parts = (call("div", sum_, broadcast_like(share, sum_)) for sum_ in (matrix, side))
         return next(parts), next(parts)
 

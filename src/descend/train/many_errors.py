@@ -9,7 +9,7 @@ import numpy as np
 from descend.methods.linear_algebra import cholesky
 from descend.uncertainty.covariance import ARRIVED, ROUNDING
 
-__all__ = ["judged"]
+__all__ = ["judged", "judged_curved"]
 
 Array = Any
 
@@ -45,30 +45,77 @@ def judged(
     """
     n = fit.x.shape[0]
     chi2, dof = fit.loss * fit.entries, fit.entries - n
-    scale = np.sqrt(np.diagonal(jtj))
-    safe = np.where(scale > 0, scale, 1.0)
-    unit = jtj / safe[:, None] / safe[None, :]
-    columns, reciprocals = cholesky(unit, 0.0 * fit.loss)
-    pivots = np.stack([column[k] for k, column in enumerate(columns)]) ** 2
-    pivot = np.where(np.all(scale > 0), np.min(pivots), 0.0 * fit.loss)
-    inverse = _inverse(columns, reciprocals)
+    jtj, jtr, free = _unbound(fit.x, jtj, jtr, box)
+    half, pivot = _half_inverse(jtj)
     spread = 1.0 + 0.0 * chi2 if absolute else chi2 / np.where(dof > 0, dof, np.nan)
-    half = inverse / safe[None, :]
     covariance = np.sum(half[:, :, None] * half[:, None, :], axis=0) * spread / fit.entries
-    stderr = np.sqrt(np.diagonal(covariance))
     left = np.sum(half * np.sum(half * jtr[None, :], axis=1)[:, None], axis=0)
-    near = np.abs(left) <= np.maximum(ARRIVED * stderr, ROUNDING * np.abs(fit.x))
-    if slopes is not None:
-        free = np.ones_like(stderr)
-        if box is not None:
-            free = np.where((fit.x > box[0]) & (fit.x < box[1]), 1.0, np.nan)
+    return {"chi2": chi2, "pivot": pivot, **_told(fit.x, covariance, left, free, slopes)}
+
+
+def judged_curved(
+    fit: Any, curvature: Array, side: Array, scatter: Array | None, slopes: Array | None = None,
+    box: tuple[Array, Array] | None = None,
+) -> dict[str, Array]:  # fmt: skip
+    """Return the same for a loss that is no square, without chi².
+
+    Args:
+        fit: with `x` (n,) the parameters and `entries` the number of predictions.
+        curvature, side: (n, n) and (n,) half of the second and first derivatives of the summed
+            loss.
+        scatter: (n, n) the sum of the squared slopes of the rows; None for a likelihood.
+
+    The formulas are those of `uncertainty.curved.curved_errors`.
+    """
+    n = fit.x.shape[0]
+    curvature, side, free = _unbound(fit.x, curvature, side, box)
+    half, pivot = _half_inverse(curvature)
+    inverse = np.sum(half[:, :, None] * half[:, None, :], axis=0)
+    if scatter is None:
+        covariance = 0.5 * inverse
+    else:
+        dof = fit.entries - n
+        first = np.sum(inverse[:, :, None] * scatter[None, :, :], axis=1)
+        covariance = np.sum(first[:, :, None] * inverse[None, :, :], axis=1)
+        covariance = covariance * fit.entries / np.where(dof > 0, dof, np.nan)
+    left = np.sum(inverse * side[None, :], axis=1)
+    return {"pivot": pivot, **_told(fit.x, covariance, left, free, slopes)}
+
+
+def _unbound(
+    x: Array, matrix: Array, side: Array, box: tuple[Array, Array] | None
+) -> tuple[Array, Array, Array | None]:
+    """Return the equations where what lies on a bound is held, and 1 or NaN for what is free."""
+    if box is None:
+        return matrix, side, None
+    inside = (x > box[0]) & (x < box[1])
+    both = inside[:, None] & inside[None, :]
+    matrix = np.where(both | np.eye(x.shape[0], dtype=bool), matrix, 0.0)
+    return matrix, np.where(inside, side, 0.0), np.where(inside, 1.0, np.nan)
+
+
+def _half_inverse(matrix: Array) -> tuple[Array, Array]:
+    """Return B with matrix⁻¹ = BᵀB, and the smallest pivot of the scaled matrix."""
+    diagonal = np.diagonal(matrix)
+    safe = np.where(diagonal > 0, np.sqrt(np.where(diagonal > 0, diagonal, 1.0)), 1.0)
+    columns, reciprocals = cholesky(matrix / safe[:, None] / safe[None, :], 0.0 * diagonal[0])
+    pivots = np.stack([column[k] for k, column in enumerate(columns)]) ** 2
+    pivot = np.where(np.all(diagonal > 0), np.min(pivots), 0.0 * diagonal[0])
+    return _inverse(columns, reciprocals) / safe[None, :], pivot
+
+
+def _told(
+    x: Array, covariance: Array, left: Array, free: Array | None, slopes: Array | None
+) -> dict[str, Array]:
+    """Return covariance and errors of all parameters, and whether the fit had arrived."""
+    stderr = np.sqrt(np.diagonal(covariance))
+    near = np.abs(left) <= np.maximum(ARRIVED * stderr, ROUNDING * np.abs(x))
+    if free is not None:
         covariance = covariance * free[:, None] * free[None, :]
+    if slopes is not None:
         covariance = _through(slopes, covariance)
-        stderr = np.sqrt(np.diagonal(covariance))
-    return {
-        "chi2": chi2, "stderr": stderr, "covariance": covariance, "pivot": pivot,
-        "arrived": np.all(near),
-    }  # fmt: skip
+    stderr = np.sqrt(np.diagonal(covariance))
+    return {"stderr": stderr, "covariance": covariance, "arrived": np.all(near)}
 
 
 def _through(slopes: Array, covariance: Array) -> Array:

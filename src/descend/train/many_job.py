@@ -50,9 +50,9 @@ class ManyJob:
         return self.start.problem
 
     @property
-    def is_square(self) -> bool:
-        """Whether the loss is a sum of squares."""
-        return type(self.loss).residual is not Loss.residual
+    def has_equations(self) -> bool:
+        """Whether the loss is a sum of squares, or has two derivatives that stand for one."""
+        return type(self.loss).residual is not Loss.residual or self.loss.curved
 
     # --- the program
 
