@@ -198,19 +198,19 @@ class Space:
         found: dict[str, Array] = {
             f"{FIXED} {name}": arrays[name] for name in self.fixed if name in arrays
         }
+        varied = {leaf: array for leaf, array in arrays.items() if self.varies(leaf)}
+        if not self.lower.keys() & varied.keys():
+            return found
         sides: dict[str, list[Array]] = {LOWER: [], UPPER: []}
-        for leaf, array in arrays.items():
-            if not self.varies(leaf):
-                continue
+        for leaf, array in varied.items():
             ends = self.moved_edges(leaf, array.dtype)
             for side, edge, own in zip((LOWER, UPPER), ends, self.edges(leaf), strict=True):
-                whole = np.broadcast_to(np.asarray(edge, np.float64), array.shape)
+                whole = np.full(array.shape, edge, np.float64)
                 found[edge_name(side, self.key(leaf))] = whole
-                found[edge_name(side, f"{leaf} itself")] = np.broadcast_to(own, array.shape)
                 sides[side].append(whole.reshape(-1))
-        if sides[LOWER]:
-            found |= {side: np.concatenate(parts) for side, parts in sides.items()}
-        return found
+                if self.scales.get(leaf) == "logit":
+                    found[edge_name(side, f"{leaf} itself")] = own
+        return found | {side: np.concatenate(parts) for side, parts in sides.items()}
 
     # --- in graphs
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,6 +13,7 @@ from descend.errors import UsageError, suggest
 from descend.graph.node import Dim
 from descend.methods.base import Optimizer
 from descend.methods.table import as_optimizer
+from descend.parameters.space import FIXED, Space
 from descend.pipeline import Spec, trace_model
 from descend.show.explain import Explanation, Update, explain_graph
 from descend.show.expressions import number
@@ -23,6 +25,7 @@ from descend.train.options import check_count
 from descend.train.problem import Problem, Signature, parsed_formula, signature_of
 from descend.train.rows import Rows
 from descend.train.start import given_start
+from descend.train.view import view_of
 
 __all__ = ["explain_point", "row_explainer", "stepping", "updates_of"]
 
@@ -117,26 +120,38 @@ def row_explainer(
                 f"there is no row {at}: the data have {rows.n_rows} rows, counted from 0"
             )
         one = rows.take(np.array([at]))
-        values = {**one.all(), **{n: np.asarray(v) for n, v in job.fixed(built).items()}}
-        made, model = built.descent, built.model
+        own, seen, varied = view_of(job, built, begin)
+        values = {**one.all(), **{n: np.asarray(v) for n, v in own.fixed(seen).items()}}
+        made, model = seen.descent, seen.model
         names = {node: _title(name, job) for name, node in made.inputs.items()}
         names |= {node: name for name, node in model.leaves.items()}
         bound = {node: values[name] for name, node in made.inputs.items() if name in values}
-        bound |= {model.leaves[name]: a for name, a in begin.items()}
+        bound |= {model.leaves[name]: a for name, a in varied.items()}
         data = [node for name, node in made.inputs.items() if name in one.all()]
         rows_of = model.rows if isinstance(model.rows, Dim) else None  # else refused above
         told = explain_graph(
             f"Backpropagation on row {at} (counted from 0), {job.problem.name}",
             made.objective, model.leaves, bound, names, built.model.origin, data, rows_of,
         )  # fmt: skip
-        add_updates(told, job.settings.optimizer, begin)
+        add_updates(told, job.settings.optimizer, varied)
+        if job.space is not None:
+            told.updates = _within(job.space, told.updates)
         return told
 
     return explain
 
 
+def _within(space: Space, updates: list[Update]) -> list[Update]:
+    """The updates as bounds let them be; none where other numbers than the parameters move."""
+    if space.scales:
+        return []
+    return [replace(u, new=space.inside(u.name, np.asarray(u.new))) for u in updates]
+
+
 def _title(name: str, job: Job) -> str:
-    return job.problem.target if name == "target" else name.removesuffix(" (data)")
+    if name == "target":
+        return job.problem.target
+    return name.removesuffix(" (data)").removeprefix(f"{FIXED} ")
 
 
 def add_updates(told: Explanation, optimizer: Optimizer, begin: Mapping[str, Array]) -> None:
