@@ -13,6 +13,7 @@ def decay(t, a, k, c):
     return a * np.exp(-k * t) + c
 
 
+START = dict(a=1.0, k=1.0, c=0.0)
 VALUES = [
     decay(t, a, 1.3, c) + 0.05 * np.sin(40 * t + i)
     for i, (t, a, c) in enumerate(zip(TIMES, (2, 5, -3), (0.0, 0.5, 1.0), strict=True))
@@ -50,7 +51,9 @@ def test_gaussians_with_a_common_width_against_lmfit():
 
 @pytest.mark.parametrize("engine", ["native", "interpreted"])
 def test_it_is_one_fit_with_an_index(engine):
-    found = descend.fit_global(decay, TIMES, VALUES, shared=["k"], engine=engine)
+    found = descend.fit_global(
+        decay, TIMES, VALUES, shared=["k"], engine=engine, start=START
+    )
     index = np.repeat([0, 1, 2], [len(t) for t in TIMES])
     one = descend.fit(
         lambda g, t, a, k, c: a[g] * np.exp(-k * t) + c[g], (index, np.concatenate(TIMES)),
@@ -107,7 +110,7 @@ def test_a_model_that_couples_rows_sees_only_its_own():
 def test_sigmas_weights_and_covariances():
     sigmas = [np.full(50, 0.1), 0.05, np.diag(np.full(25, 0.04))]
     found = descend.fit_global(
-        decay, TIMES, VALUES, shared="k", sigma=sigmas, absolute_sigma=True
+        decay, TIMES, VALUES, shared="k", sigma=sigmas, absolute_sigma=True, start=START
     )
     spread = np.concatenate([np.full(50, 0.1), np.full(30, 0.05), np.full(25, 0.2)])
     index = np.repeat([0, 1, 2], [50, 30, 25])
@@ -119,12 +122,14 @@ def test_sigmas_weights_and_covariances():
     assert found.params["k"] == pytest.approx(one.params["k"], rel=1e-7)
     assert found.stderr["k"] == pytest.approx(one.stderr["k"], rel=1e-6)
     assert sum(part.chi2 for part in found) == pytest.approx(one.chi2, rel=1e-8)
-    robust = descend.fit_global(decay, TIMES, VALUES, shared="k", loss="soft_l1(0.1)")
+    robust = descend.fit_global(
+        decay, TIMES, VALUES, shared="k", loss="soft_l1(0.1)", start=START
+    )
     assert robust.params["k"] == pytest.approx(1.3, abs=0.1) and robust.has_errors
 
 
 def test_a_picture_with_a_panel_each(tmp_path):
-    figure = descend.fit_global(decay, TIMES, VALUES, shared="k").plot(tmp_path / "g.png")
+    figure = descend.fit_global(decay, TIMES, VALUES, shared="k", start=START).plot(tmp_path / "g.png")
     assert (tmp_path / "g.png").stat().st_size > 5000
     assert [axis.get_title() for axis in figure.axes[:3]] == ["0", "1", "2"]
 

@@ -128,7 +128,8 @@ class RunOptions:
     """What a fit does with its rows.
 
     Args:
-        loss: mse, mae, huber(1), log_cosh, quantile(0.9), poisson, bce, ….
+        loss: mse, mae, huber(1), soft_l1(1), cauchy(1), arctan(1), tukey(1), log_cosh,
+            quantile(0.9), poisson, bce, ….
         penalty: l2(0.001) or l1(0.001), added to the loss.
         epochs: How often all rows are used, at most.
         batch_size: Rows used for one update; all where not given.

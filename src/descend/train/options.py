@@ -40,6 +40,7 @@ FIT_NAMES: Mapping[str, str] = {
     "solver": "optimizer",
     "tol": "ftol",
     "loss_function": "loss",
+    "f_scale": "loss",
     "criterion": "loss",
     "callbacks": "callback",
     "n_jobs": "threads",
