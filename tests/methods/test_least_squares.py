@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from descend.methods.base import STATUS
-from descend.methods.least_squares import LevenbergMarquardt
+from descend.methods.least_squares import GaussNewton, LevenbergMarquardt
 
 
 def numbers(text):
@@ -163,6 +163,36 @@ def test_nist_certified_values(problem, which):
     np.testing.assert_allclose(s["loss"], problem.rss, rtol=2e-10)
     np.testing.assert_allclose(answer, problem.certified, rtol=1e-9)
     assert len(trials) < 200
+
+
+def test_a_curved_valley_takes_far_fewer_steps_if_they_bend():
+    straight, bent = (
+        run(MGH10.evaluate, MGH10.starts[1], LevenbergMarquardt(acceleration=a)) for a in (0.0, 0.3)
+    )
+    np.testing.assert_allclose(straight[0], bent[0], rtol=1e-9)
+    assert 2 * len(bent[2]) < len(straight[2])
+
+
+def test_large_residuals_do_not_slow_the_end():
+    # Brown and Dennis (1971): JᵀJ is far from the Hessian, and Gauss–Newton steps go too far.
+    x = np.arange(1.0, 21.0) / 5
+    problem = Problem(
+        lambda b, x: (
+            (b[0] + b[1] * x - np.exp(x)) ** 2 + (b[2] + b[3] * np.sin(x) - np.cos(x)) ** 2
+        ),
+        x, np.zeros(20), (), [], 85822.2016263563,
+    )  # fmt: skip
+    _, s, trials = run(problem.evaluate, [25.0, 5.0, -5.0, -1.0])
+    assert STATUS[int(s["status"])].success
+    np.testing.assert_allclose(s["loss"], problem.rss, rtol=1e-12)
+    assert len(trials) < 100
+
+
+def test_gauss_newton_arrives_at_the_certified_values():
+    for problem in (MISRA1A, RAT43, BOXBOD):
+        answer, s, _ = run(problem.evaluate, problem.starts[1], GaussNewton())
+        assert STATUS[int(s["status"])].success
+        np.testing.assert_allclose(answer, problem.certified, rtol=1e-9)
 
 
 @pytest.mark.parametrize("problem", [THURBER, RAT43], ids=["thurber", "rat43"])

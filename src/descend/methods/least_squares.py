@@ -101,7 +101,7 @@ class LevenbergMarquardt(LeastSquares):
     the loss)/(predicted fall) a trial is accepted if ρ > 1e-4; Δ falls if ρ ≤ 1/4 and becomes
     2‖Dδ‖ if ρ ≥ 3/4. A trial where the loss or its derivatives are not finite is rejected.
 
-    B is JᵀJ, or JᵀJ + S where that has foretold the last change of the gradient at least twice as
+    B is JᵀJ, or JᵀJ + S where that has foretold the last change of the slope at least twice as
     well: S learns the residuals' own curvature Σ rᵢ∇²rᵢ from the gradients along the way, so that
     a fit with large residuals converges faster than linearly. It is forgotten wherever B is not
     positive definite.
@@ -167,7 +167,7 @@ class LevenbergMarquardt(LeastSquares):
             curve = s["curve"] if second is None else second(s["move"])
             new["along"] = np.where(trial.accept, s["move"], s["along"])
             new["curve"] = np.where(trial.accept, curve, s["curve"])
-        new["learnt"], useful = _learn(s, new, trial, around.scale)
+        new["learnt"], useful = _learn(s, new, trial)
         trust = Trust(around.radius, around.damping, useful)
         most = around.h.acceleration if bends else None
         found = damped_step(new, around.scale, trust, around.inside, most)
@@ -266,7 +266,7 @@ def _verdict(trial: Trial, s: State, new: State, cosine: Array, h: Any) -> Array
     return np.where(trial.first & ~trial.ok, NOT_FINITE, code)
 
 
-def _learn(s: State, new: State, trial: Trial, scale: Array) -> tuple[Array, Array]:
+def _learn(s: State, new: State, trial: Trial) -> tuple[Array, Array]:
     """Return S after the accepted step, and whether it is worth more than nothing.
 
     Dennis, Gay and Welsch (1981), section 3, for the sizing; the update is the BFGS one of JᵀJ + S.
@@ -275,19 +275,17 @@ def _learn(s: State, new: State, trial: Trial, scale: Array) -> tuple[Array, Arr
     step = np.where(went, new["x"] - s["x"], 0 * s["x"])
     change = new["jtr"] - s["jtr"]
     image, curved = times(new["jtj"], step), times(s["learnt"], step)
-    missed = change - image
-    useful = went & (norm((missed - curved) / scale) < BETTER * norm(missed / scale))
-    own, bent = np.sum(step * image), np.sum(step * curved)
-    found = np.abs(np.sum(step * missed))
-    size = np.minimum(1, found / np.where(bent != 0, np.abs(bent), 1))
+    own, bent, slope = np.sum(step * image), np.sum(step * curved), np.sum(step * change)
+    missed = slope - own
+    useful = went & (np.abs(missed - bent) < BETTER * np.abs(missed))
+    size = np.minimum(1, np.abs(missed) / np.where(bent != 0, np.abs(bent), 1))
     size = np.where((bent != 0) & (own + size * bent > SOUND * own), size, 0 * size)
-    image, own = image + size * curved, own + size * bent
-    slope = np.sum(change * step)
+    own = own + size * bent
     sound = (slope > 0) & (own > 0)
-    gained = change / np.sqrt(np.where(sound, slope, 1))
-    lost = image / np.sqrt(np.where(sound, own, 1))
-    learnt = size * s["learnt"] + gained[:, None] * gained[None, :] - lost[:, None] * lost[None, :]
-    return np.where(sound, learnt, s["learnt"]), useful
+    gained = np.where(sound, change, 0 * change) / np.sqrt(np.where(sound, slope, 1))
+    lost = np.where(sound, image + size * curved, 0 * change) / np.sqrt(np.where(sound, own, 1))
+    kept = np.where(sound, size, 1) * s["learnt"]
+    return kept + gained[:, None] * gained[None, :] - lost[:, None] * lost[None, :], useful
 
 
 def _trust(trial: Trial, s: State) -> tuple[Array, Array]:
