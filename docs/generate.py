@@ -39,7 +39,7 @@ sys.path[:0] = [str(ROOT / "src"), str(ROOT / "docs")]
 
 PAGES = (
     "README.md", "docs/how-it-works.md", "docs/errors.md", "docs/coming-from-scipy.md",
-    "docs/coming-from-lmfit.md",
+    "docs/coming-from-lmfit.md", "docs/many-fits.md",
 )  # fmt: skip
 COVERAGE = "docs/numpy-coverage.md"
 READY = "docs/ready-models.md"
@@ -52,6 +52,7 @@ KINDS = "python run|python error|text output|console run"
 BLOCK = re.compile(rf"^```({KINDS})\n(.*?)^```$", re.M | re.S)
 TABLE = re.compile(r"(<!-- benchmark -->\n).*?(<!-- /benchmark -->)", re.S)
 VOLATILE: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (
+    (r"[\d.]+ [kM]? ?fits/s on \d+ threads?, \d+ fits", "fits"),
     (r"(?<![\w.])\d[\d.,]* ?(ns|µs|ms|s)\b", "0 s"),
     (r"\b[0-9a-f]{40}\b", "digest"),
     (r"-?\b\d(\.\d+)?e-(1[2-9]|[2-9]\d)\b", "nearly 0"),
