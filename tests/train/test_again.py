@@ -195,6 +195,19 @@ def test_data_that_tell_nothing_are_warned_of_every_time():
         assert not was_quick(thrice(decay, X[:2], Y[:2]))
 
 
+def test_targets_outside_of_the_losses_domain_are_refused_every_time():
+    counts = np.round(10 * Y)
+    options = {"loss": "poisson_log_rate", "optimizer": "bfgs", "start": {"a": 1, "b": 0}}
+
+    def line(x, a, b):
+        return a + b * x
+
+    fits = [descend.fit(line, X, counts, **options) for _ in range(3)]
+    assert was_quick(fits[2]) and fits[2].params == fits[0].params
+    with pytest.raises(descend.DataError, match="needs targets in .0, inf.: row 1 has -5.0"):
+        descend.fit(line, X, np.where(np.arange(40) == 0, -5.0, counts), **options)
+
+
 def test_warnings_are_given_every_time():
     def run(lr):
         return thrice(decay, optimizer=descend.SGD(lr=lr), epochs=100)

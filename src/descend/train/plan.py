@@ -7,6 +7,7 @@ What the long way checks of the values it is given, and of nothing else, must be
 
 from __future__ import annotations
 
+import functools
 import math
 import threading
 import time
@@ -21,6 +22,7 @@ import numpy as np
 from descend.compile.program import NativeProgram
 from descend.compile.standing_run import Image, StandingRun
 from descend.graph.program import RUNNING, Bindings, Control
+from descend.methods.losses import Loss
 from descend.pipeline import column_key
 from descend.trace.formula import Formula
 from descend.train.course import Course
@@ -61,6 +63,7 @@ def can_be_planned(model: Any, run: Finished) -> bool:
         and isinstance(built.runner, NativeProgram)
         and job.key() is not None
         and job.space is None
+        and not job.idle
         and not job.notes
         and all(trace.is_pure_capture for trace in built.traces)
         and not job.settings.has_own_functions()
@@ -142,6 +145,7 @@ class Plan:
 
     Attributes:
         takes: places of columns, and which of the call's arrays each is.
+        judged: raises an error where the target is not in the loss's domain.
         varied: columns that are warned of where all rows are the same.
         targets: places of states that begin as (a part of) the start.
         reads: where the answers are found.
@@ -172,6 +176,7 @@ class Plan:
         self.varied = [view for view, name in views if name not in WEIGHTS]
         self.positive = [(view, name == "sigma") for view, name in views if name in WEIGHTS]
         self.varied = [view for view, name in views if view.ndim == 1 and name not in WEIGHTS]
+        self.judged = _judge(job.settings.loss, {name: view for view, name in views})
         self.targets = _targets(self.standing, run)
         self.reads = _reads(self.standing, run, self.shapes)
         self.patience = 2
@@ -230,6 +235,8 @@ class Plan:
             first = view.item(0)
             if first == view.item(-1) and first == view.item(1):
                 return None
+        if self.judged is not None:
+            self.judged()
         for view, is_sigma in self.positive:
             least = view.min()
             if least < 0 or (least == 0 and (is_sigma or not view.any())):
@@ -250,6 +257,13 @@ def _code_of(model: Any) -> tuple[Any, ...]:
     if type(model) is not FunctionType:
         return ()
     return model.__code__, model.__defaults__, model.__kwdefaults__
+
+
+def _judge(loss: Loss | None, columns: Mapping[str, Array]) -> Callable[[], None] | None:
+    """What raises an error for a target outside the loss's domain, if it has one."""
+    if loss is None or not (loss.domain or type(loss).check is not Loss.check):
+        return None
+    return functools.partial(loss.check, columns["target"])
 
 
 def _joined(values: Sequence[Any], shapes: Sequence[tuple[int, ...]]) -> Array | None:
