@@ -10,8 +10,9 @@ values is `or`; no operation yields poison. Floating operations carry no fast-ma
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from itertools import count
+from typing import Any
 
 from descend.compile.kinds import (
     BITS,
@@ -47,7 +48,7 @@ class Emitter:
             so a phi must name the `block` at the time its operand's last instruction was written.
 
     `library` gives the pointer to a function of a library, where the function that is being
-    written has a table of pointers.
+    written has a table of pointers. `shared` holds what several operations compute together.
 
     >>> lines: list[str] = []
     >>> e = Emitter(lines)
@@ -71,6 +72,7 @@ class Emitter:
         self.preamble: dict[str, str] = {} if preamble is None else preamble
         self.block = block
         self.library: Callable[[str, str], str] = _no_library
+        self.shared: dict[Hashable, Any] = {}
         self._names = count(1)
         self._constants: dict[tuple[str, str, int], Value] = {}
 
@@ -148,12 +150,16 @@ class Emitter:
         if scalar.name[0] != "%":
             lane = f"{type_text(scalar.kind)} {scalar.name}"
             return Value("<" + ", ".join([lane] * width) + ">", scalar.kind, width)
+        key = ("splat", self.block, scalar, width)
+        if key in self.shared:
+            return self.shared[key]  # type: ignore[no-any-return]
         to = type_text(scalar.kind, width)
         one = self.op(f"insertelement {to} poison, {scalar.typed}, i64 0", scalar.kind, width)
-        return self.op(
+        made = self.shared[key] = self.op(
             f"shufflevector {one.typed}, {to} poison, <{width} x i32> zeroinitializer",
             scalar.kind, width,
         )  # fmt: skip
+        return made
 
     def extract(self, vector: Value, lane: int | Value) -> Value:
         """One lane of a vector as a scalar."""

@@ -124,9 +124,8 @@ OPERATIONS: dict[str, Callable[..., Value]] = {
     **{name: _method(f"{name}_") for name in ("and", "or", "not")},
 }  # fmt: skip
 
-_INLINE = frozenset(LIBRARY) | {"sqrt"}
-OUTLINED = (frozenset(ELEMENTARY) - _INLINE) | {"pow", "mod", "fmod", "floordiv"}
-NATIVE_ELEMENTWISE = frozenset(OPERATIONS) | frozenset(ELEMENTARY) | {"cast"}
+OUTLINED = (frozenset(ELEMENTARY) - {"sqrt"}) | {"pow", "mod", "fmod", "floordiv"}
+NATIVE_ELEMENTWISE = frozenset((*OPERATIONS, *ELEMENTARY, *LIBRARY, "cast"))
 
 
 def emit_operation(
@@ -140,9 +139,8 @@ def emit_operation(
     rule = OPERATIONS.get(op)
     if rule is not None:
         return rule(e, *args)
-    if attr:
-        return ELEMENTARY[op](e, *args, **attr)
-    return ELEMENTARY[op](e, *args)
+    function = ELEMENTARY.get(op) or LIBRARY[op]
+    return function(e, *args, **attr) if attr else function(e, *args)
 
 
 def _outlined(

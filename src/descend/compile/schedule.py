@@ -26,6 +26,7 @@ SMALL = 16
 UNROLLED_SUM = 8
 RECOMPUTE = 10
 NEST_LIMIT = 160
+ONCE = NEST_LIMIT + 1  # the price of what is always stored: it is never worth computing twice
 
 VIEWS = frozenset({"broadcast", "transpose", "slice", "flip"})
 REDUCTIONS = frozenset({"sum", "reduce_max", "reduce_min", "contract"})
@@ -40,7 +41,7 @@ WEIGHT = dict.fromkeys(
 ) | dict.fromkeys(
     ("expm1", "log1p", "tan", "arctan", "arctan2", "arcsin", "arccos", "sinh", "cosh", "tanh",
      "arcsinh", "arccosh", "arctanh", "erf", "erfc", "pow", "gammaln", "digamma"), 40
-) | dict.fromkeys(SPECIAL, 60) | {
+) | dict.fromkeys(SPECIAL, ONCE) | {
     "div": 4, "sqrt": 5, "mod": 6, "fmod": 6, "floordiv": 6, "take": 3,
 }  # fmt: skip
 

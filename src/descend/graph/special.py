@@ -201,21 +201,15 @@ def _expn_slope(x: Node, out: Node) -> Node:
     return neg(call("expn", x, order=order - 1))
 
 
-def _wofz_real(x: Array, y: Array) -> Array:
-    from scipy import special
+def _wofz(part: str) -> Callable[..., Array]:
+    def meaning(x: Array, y: Array) -> Array:
+        from scipy import special
 
-    wide = x.astype(np.float64), math.sqrt(0.5), y.astype(np.float64)
-    return np.asarray(special.voigt_profile(*wide) * _SQRT_PI).astype(x.dtype)
+        z = np.empty(x.shape, np.complex128)
+        z.real, z.imag = x, y
+        return np.asarray(getattr(special.wofz(z), part)).astype(x.dtype)
 
-
-def _wofz_imag(x: Array, y: Array) -> Array:
-    from scipy import special
-
-    z = np.empty(x.shape, np.complex128)
-    z.real, z.imag = x, y
-    return np.asarray(special.wofz(z).imag).astype(x.dtype)
-
-
+    return meaning
 
 
 # --- the table ----------------------------------------------------------------------------------
@@ -247,9 +241,9 @@ declare("expi", _library("expi"), lambda x, o: div(call("exp", x), x))
 declare("expn", _library("expn"), _expn_slope)
 declare("zeta", _library("zeta"),
         lambda q, o: mul(call("zeta", q, order=o.attrs["order"] + 1.0), -o.attrs["order"]))
-declare("wofz_real", _wofz_real,
+declare("wofz_real", _wofz("real"),
         lambda x, y, o: _faddeeva_slope(x, y)[0], lambda x, y, o: neg(_faddeeva_slope(x, y)[1]))
-declare("wofz_imag", _wofz_imag,
+declare("wofz_imag", _wofz("imag"),
         lambda x, y, o: _faddeeva_slope(x, y)[1], lambda x, y, o: _faddeeva_slope(x, y)[0])
 declare("gammainc", _library("gammainc"),
         lambda a, x, o: shape_of_gammainc(a, x), lambda a, x, o: _gamma_density(a, x))

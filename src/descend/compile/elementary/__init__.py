@@ -2,8 +2,9 @@
 
 `ELEMENTARY[name](emitter, *values)` emits the function called `name` in the graph's table, for
 float64 and float32, at any width, with the same bits at every width. Special values are those of
-NumPy and C99. Nothing here calls a library or reads a table from memory; code that is rarely
+NumPy and C99. Nothing of it calls a library or reads a table from memory; code that is rarely
 needed (trigonometric functions of huge arguments) stands in blocks that are jumped over.
+`LIBRARY` has the functions that SciPy computes, one call a lane.
 
 Largest errors met against mpmath, in units of the last place, for float64:
 
@@ -78,5 +79,4 @@ ELEMENTARY: dict[str, Callable[..., Value]] = {
     "gammaln": gammaln,
     "digamma": digamma,
     "polygamma": polygamma,
-    **LIBRARY,
 }

@@ -31,14 +31,10 @@ def _called(e: Emitter, name: str, function: str, args: tuple[Value, ...]) -> Va
     if exported is None:
         raise NotNative(name)
     pointer = e.library("special", exported)
-    return _each_lane(
-        e, args, lambda row: f"call double {pointer}({', '.join(v.typed for v in row)}, i32 0)"
-    )
 
+    def text(row: tuple[Value, ...]) -> str:
+        return f"call double {pointer}({', '.join(v.typed for v in row)}, i32 0)"
 
-def _each_lane(
-    e: Emitter, args: tuple[Value, ...], text: Callable[[tuple[Value, ...]], str]
-) -> Value:
     width = args[0].width
     if width == 1:
         return e.op(text(args), "f64", 1)
@@ -82,27 +78,42 @@ def zeta(e: Emitter, q: Value, *, order: float) -> Value:
     return e.mul(polygamma(e, q, order=s - 1), (-1.0) ** s / math.factorial(s - 1))
 
 
+def _faddeeva(e: Emitter, x: Value, y: Value) -> tuple[Value, Value]:
+    """Both parts of w(x + iy), by one call where both are asked for in one block.
+
+    Complex numbers go in and come out as two registers, but not on Windows.
+    """
+    if platform.system() == "Windows":
+        raise NotNative("wofz")
+    key = ("wofz", e.block, x, y)
+    found: tuple[Value, Value] | None = e.shared.get(key)
+    if found is None:
+        pointer = e.library("special", "wofz")
+        re = im = e.like(x, 0.0)
+        for lane in range(x.width):
+            row = [e.extract(v, lane) if x.width > 1 else v for v in (x, y)]
+            pair, typed = e.fresh("z"), ", ".join(v.typed for v in row)
+            e.line(f"{pair} = call {{ double, double }} {pointer}({typed}, i32 0)")
+            cut = f"extractvalue {{ double, double }} {pair}"
+            parts = [e.op(f"{cut}, {k}", "f64", 1) for k in (0, 1)]
+            if x.width == 1:
+                re, im = parts
+            else:
+                re, im = e.insert(re, parts[0], lane), e.insert(im, parts[1], lane)
+        found = e.shared[key] = re, im
+    return found
+
+
 @through_double
 def wofz_real(e: Emitter, x: Value, y: Value) -> Value:
-    """Re w(x + iy): √π times the Voigt profile with σ = √½."""
-    sigma = e.const(math.sqrt(0.5), "f64", x.width)
-    return e.mul(_called(e, "wofz", "voigt_profile", (x, sigma, y)), math.sqrt(math.pi))
+    """Re w(x + iy)."""
+    return _faddeeva(e, x, y)[0]
 
 
 @through_double
 def wofz_imag(e: Emitter, x: Value, y: Value) -> Value:
-    """Im w(x + iy). Complex numbers go in and come out as two registers, but not on Windows."""
-    if platform.system() == "Windows":
-        raise NotNative("wofz")
-    pointer = e.library("special", "wofz")
-
-    def text(row: tuple[Value, ...]) -> str:
-        typed = ", ".join(v.typed for v in row)
-        pair = e.fresh("z")
-        e.line(f"{pair} = call {{ double, double }} {pointer}({typed}, i32 0)")
-        return f"extractvalue {{ double, double }} {pair}, 1"
-
-    return _each_lane(e, (x, y), text)
+    """Im w(x + iy)."""
+    return _faddeeva(e, x, y)[1]
 
 
 LIBRARY: dict[str, Function] = {
