@@ -132,10 +132,10 @@ def fit(
     sigma: Any = None, absolute_sigma: bool = False, missing: Missing = "raise",
     constants: Any = None, params: Iterable[str] | None = None, penalty: Any = None,
     clip: Any = None, starts: int = 1, standardize: bool = False, threads: int | None = None,
-    fixed: Any = None, bounds: Any = None, ties: Any = None,
-    resume: Any = None, callback: Callable[[Moment], Any] | None = None,
-    checkpoint: str | os.PathLike[str] | None = None, progress: Progress | None = None,
-    verbose: bool = False, record: Iterable[str] = (), engine: str = "native", **unknown: Any,
+    fixed: Any = None, bounds: Any = None, ties: Any = None, resume: Any = None,
+    callback: Callable[[Moment], Any] | None = None, progress: Progress | None = None,
+    checkpoint: str | os.PathLike[str] | None = None, verbose: bool = False,
+    record: Iterable[str] = (), engine: str = "native", **unknown: Any,
 ) -> Fit:  # fmt: skip
     """Fit a model to data by descending the gradient of a loss.
 
@@ -146,11 +146,9 @@ def fit(
         start: a dict of parameters, another fit, or `"random"`.
         loss: `"mse"`, `"huber(1)"`, …, or a function of (prediction, target).
         optimizer: `"auto"` (or None) takes Levenberg–Marquardt for sums of squares, else BFGS,
-            L-BFGS for many parameters, Adam for batches, and the report says why; or one by name.
-        lr: the learning rate of an optimizer that is given by name.
+            L-BFGS or Adam, and the report says why; or one by name, with lr as learning rate.
         batch_size, shuffle, seed: all rows at once, unless smaller batches are asked for.
-        epochs: at most; stop_loss, xtol, ftol, gtol, patience with min_delta, max_seconds: when
-            to stop before, whichever comes first.
+        epochs: at most; before: stop_loss, xtol, ftol, gtol, patience, min_delta, max_seconds.
         keep_best, validation_split: return the best parameters; hold back a share of the rows.
         sample_weight: multiplies each row's loss. sigma: standard deviations of y, in its unit if
             absolute_sigma, else relative (as in SciPy).
@@ -159,20 +157,17 @@ def fit(
         ties: parameters that are expressions of others, `{"b": "2*a"}`. See also `Parameter`.
         missing: `"drop"` leaves out rows with missing values. constants: arguments that are
             neither data nor parameters. params: parameters named nearly as a column is.
-        penalty, clip: added to the loss, and a limit on gradients.
+        penalty, clip: what is added to the loss; a limit on gradients.
         starts: as many descents, of which the best is returned with how many agree. Where no
             start is given and the first descent looks wrong, up to 32 more are tried unasked.
-        standardize: the model sees rescaled columns, to which start and parameters belong;
-            predictions, residuals and losses are in the original units.
+        standardize: the model and its parameters see rescaled columns; else units are kept.
         resume: a fit to go on with: the same optimizer, rows and seed; other changes are said.
         callback, progress, verbose: who is told of epochs. checkpoint: a file to resume from.
         record: what the history keeps besides the loss: `"params"`, `"gradient"`.
-        engine: `"interpreted"` runs the reference interpreter.
-        threads: at least 1. It changes nothing yet: a single fit works in one thread.
+        engine: `"interpreted"` runs the reference interpreter. threads: changes nothing yet.
 
     Raises:
-        UsageError: something that cannot be meant, with what to do instead.
-        DataError: data that cannot be used as they are.
+        UsageError, DataError: what cannot be meant, or used as it is, with what to do instead.
 
     >>> import numpy as np
     >>> x = np.linspace(0.0, 1.0, 20)
@@ -180,17 +175,20 @@ def fit(
     3.0
     """
     given = locals()
-    found = again(given)
-    if found is not None:
-        return found
-    refuse_unknown(unknown, OPTIONS)
-    named = {name: given[name] for name in OPTIONS}
-    options = FitOptions(**{**named, "record": _listed(record)})
-    options.check()
-    fitting = _Fitting(model, x, y, options)
-    found, run = fitting.result()
+    quick = again(given)
+    if quick is not None:
+        return quick
+    found, run = _Fitting(model, x, y, _read_options(given)).result()
     remember(given, run)
     return found
+
+
+def _read_options(given: Mapping[str, Any]) -> FitOptions:
+    refuse_unknown(given["unknown"], OPTIONS)
+    named = {name: given[name] for name in OPTIONS}
+    options = FitOptions(**{**named, "record": _listed(given["record"])})
+    options.check()
+    return options
 
 
 def explain_row(
