@@ -107,3 +107,22 @@ def test_sigma_is_told_as_relative_or_absolute():
     assert "sigma       absolute: in the target's unit, and errors follow from it" in said
     with pytest.raises(descend.UsageError, match="absolute_sigma has no say with the loss cauchy"):
         descend.fit(line, X, Y, sigma=np.full(80, 0.1), absolute_sigma=True, loss="cauchy")
+
+
+def test_parameters_that_are_fixed_tied_or_on_a_bound():
+    plain = descend.fit(lambda x, b: 1.0 + b * x, X, Y, loss="cauchy(0.2)", start=dict(b=0.5))
+    fixed = descend.fit(line, X, Y, loss="cauchy(0.2)", start=dict(b=0.5), fixed={"a": 1.0})
+    assert fixed.stderr["b"] == pytest.approx(plain.stderr["b"], rel=1e-6)
+    bound = dict(start=dict(a=0.2, b=0.5), bounds={"a": (0.0, 0.5)})
+    fit = descend.fit(line, X, Y, loss="cauchy(0.2)", **bound)
+    held = descend.fit(line, X, Y, loss="cauchy(0.2)", start=dict(b=0.5), fixed={"a": 0.5})
+    assert fit.params["a"] == 0.5 and np.isnan(fit.stderr["a"])
+    assert fit.stderr["b"] == pytest.approx(held.stderr["b"], rel=1e-6)
+    tied = descend.fit(
+        line, X, COUNTS, loss="poisson_log_rate", start=dict(b=0.4), ties={"a": "2.5*b"}
+    )
+    alone = descend.fit(
+        lambda x, b: 2.5 * b + b * x, X, COUNTS, loss="poisson_log_rate", start=dict(b=0.4)
+    )
+    assert tied.stderr["b"] == pytest.approx(alone.stderr["b"], rel=1e-6)
+    assert tied.stderr["a"] == pytest.approx(2.5 * alone.stderr["b"], rel=1e-6)

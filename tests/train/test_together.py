@@ -129,7 +129,8 @@ def test_sigmas_weights_and_covariances():
 
 
 def test_a_picture_with_a_panel_each(tmp_path):
-    figure = descend.fit_global(decay, TIMES, VALUES, shared="k", start=START).plot(tmp_path / "g.png")
+    found = descend.fit_global(decay, TIMES, VALUES, shared="k", start=START)
+    figure = found.plot(tmp_path / "g.png")
     assert (tmp_path / "g.png").stat().st_size > 5000
     assert [axis.get_title() for axis in figure.axes[:3]] == ["0", "1", "2"]
 
@@ -176,3 +177,27 @@ def test_refusals(name):
     call, words = REFUSED[name]
     with pytest.raises((descend.UsageError, descend.DataError), match=words):
         call()
+
+
+def test_fixed_bounded_and_tied_parameters():
+    fixed = descend.fit_global(decay, TIMES, VALUES, shared="k", fixed={"k": 1.2})
+    assert fixed.params["k"] == 1.2
+    for k, part in enumerate(fixed):
+        alone = descend.fit(decay, TIMES[k], VALUES[k], start=dict(a=1, c=0), fixed={"k": 1.2})
+        assert part.params["a"] == pytest.approx(alone.params["a"], rel=1e-7)
+    bounds = {"c": (0.0, 0.2)}
+    low = descend.fit_global(decay, TIMES, VALUES, shared="k", bounds=bounds)
+    assert low.params["c"].max() == 0.2 and low.params["c"].min() >= 0.0
+    tied = descend.fit_global(decay, TIMES, VALUES, shared="k", ties={"c": "a/5"})
+    np.testing.assert_allclose(tied.params["c"], tied.params["a"] / 5, rtol=1e-12)
+    declared = dict(a=descend.Parameter(1.0, min=0.0), k=1.0, c=0.0)
+    positive = descend.fit_global(decay, TIMES, VALUES, shared="k", start=declared)
+    assert positive.params["a"].min() == 0.0
+
+
+def test_ready_models_guess_their_own_starts():
+    x = np.linspace(0, 5, 60)
+    ys = [3 * np.exp(-((x - c) ** 2) / 0.5) for c in (1.5, 3.0)]
+    found = descend.fit_global(descend.models.gaussian(), [x, x], ys, shared=["sigma", "amplitude"])
+    np.testing.assert_allclose(found.params["center"], [1.5, 3.0], rtol=1e-9)
+    assert found.params["sigma"] == pytest.approx(0.5, rel=1e-9)

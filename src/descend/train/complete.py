@@ -207,7 +207,8 @@ class Completion:
             fit.errors_note = "nothing was varied"
             return
         names = [n for leaf, a in self.leaves.items() for n in number_names(leaf, a)]
-        found = errors_of_curved(self.job, self.built, self.leaves, names, self._evaluate)
+        held = on_bounds(self.whole.job.space, self.leaves)
+        found = errors_of_curved(self.job, self.built, self.leaves, names, self._evaluate, held)
         fit.errors_note = fit.errors_note or found.note
         if found.covariance is not None and loss is not None:
             fit.errors_from = FISHER if loss.is_likelihood else SANDWICH

@@ -31,11 +31,12 @@ SANDWICH = "errors from the scatter of the rows (the sandwich of Huber and White
 
 def errors_of_curved(
     job: Job, built: Built, leaves: Mapping[str, Array], names: list[str],
-    evaluate: Callable[[list[Node]], list[Array]],
+    evaluate: Callable[[list[Node]], list[Array]], held: Array | None = None,
 ) -> Errors:  # fmt: skip
     """The covariance at the parameters, if the loss has two derivatives.
 
     Args:
+        held: which numbers a bound keeps from going on.
         evaluate: gives the values of nodes on the rows of the fit.
     """
     curved, loss = built.descent.curvature, job.settings.loss
@@ -54,7 +55,7 @@ def errors_of_curved(
         np.asarray(np.broadcast_to(bend, shape), np.float64).reshape(-1), exact,
         loss.is_likelihood,
     )  # fmt: skip
-    return curved_errors(at, np.concatenate([a.reshape(-1) for a in leaves.values()]), names)
+    return curved_errors(at, np.concatenate([a.reshape(-1) for a in leaves.values()]), names, held)
 
 
 def _graphs(built: Built, curved: Curvature) -> list[Node]:

@@ -302,9 +302,10 @@ def _start(
                 remedy=f"the parameters are {', '.join(whole.parameters)}",
             )
     begin = {name: _spread(name, v, whole.local.get(name), sets) for name, v in start.items()}
-    missing = [name for name in whole.parameters if name not in begin]
+    tied = options.get("ties") or {}
+    missing = [name for name in whole.parameters if name not in begin and name not in tied]
     if not missing:
-        return {name: begin[name] for name in whole.parameters}, "given"
+        return begin, "given"
     common = [name for name in missing if name not in whole.local]
     alone = _alone(whole, sets, begin, options)
     for name in common:
@@ -315,8 +316,20 @@ def _start(
             alone = _alone(whole, sets, begin, options)
         for name in set(missing) - set(common):
             begin[name] = np.array([found[name] for found, _ in alone if name in found])
-    ordered = {name: begin[name] for name in whole.parameters}
+    begin |= {name: _inside(begin[name], options.get("bounds"), name) for name in missing}
+    ordered = {name: begin[name] for name in whole.parameters if name in begin}
     return ordered, f"{', '.join(missing)} from fits of each dataset by itself"
+
+
+def _inside(value: Any, bounds: Any, name: str) -> Any:
+    """A start that was found, moved within its bounds."""
+    if not isinstance(bounds, Mapping) or name not in bounds:
+        return value
+    low, high = (
+        edge if other is None else other
+        for edge, other in zip((-np.inf, np.inf), bounds[name], strict=True)
+    )
+    return np.clip(value, low, high)
 
 
 def _spread(name: str, value: Any, places: tuple[int, ...] | None, sets: Sequence[Dataset]) -> Any:

@@ -34,8 +34,10 @@ class Curved:
 
 
 @np.errstate(all="ignore")
-def curved_errors(at: Curved, params: Array, names: list[str]) -> Errors:
-    """The covariance of the parameters.
+def curved_errors(
+    at: Curved, params: Array, names: list[str], held: Array | None = None
+) -> Errors:
+    """The covariance of the parameters; those that a bound holds (`held`) have NaN.
 
     Of a likelihood it is the inverse of Fisher's information Jᵀdiag(2b)J. Of another loss it is
     H⁻¹·(Σ gᵢ²JᵢJᵢᵀ)·H⁻¹·n/(n − p) with H = Jᵀdiag(b)J, or the exact H where it is known: the
@@ -50,6 +52,8 @@ def curved_errors(at: Curved, params: Array, names: list[str]) -> Errors:
     2.25
     """
     n, p = at.jacobian.shape
+    if held is not None and held.any():
+        return _free(at, params, names, ~held)
     if not (np.isfinite(at.jacobian).all() and np.isfinite(at.slope).all()):
         return Errors(None, "the losses or their derivatives are not finite")
     if not at.is_likelihood and n <= p:
@@ -75,6 +79,21 @@ def curved_errors(at: Curved, params: Array, names: list[str]) -> Errors:
     if not np.all((step <= ARRIVED * error) | (step <= ROUNDING * np.abs(params))):
         return Errors(None, "the descent had not arrived")
     return Errors((covariance + covariance.T) / 2)
+
+
+def _free(at: Curved, params: Array, names: list[str], free: Array) -> Errors:
+    """The errors of those that no bound holds."""
+    if not free.any():
+        return Errors(None, "every parameter lies on a bound")
+    exact = None if at.exact is None else at.exact[np.ix_(free, free)]
+    own = Curved(at.jacobian[:, free], at.slope, at.bend, exact, at.is_likelihood)
+    listed = [name for name, is_free in zip(names, free, strict=True) if is_free]
+    found = curved_errors(own, params[free], listed)
+    if found.covariance is None:
+        return found
+    covariance = np.full((free.size, free.size), np.nan)
+    covariance[np.ix_(free, free)] = found.covariance
+    return Errors(covariance, found.note, found.findings)
 
 
 def _flat(p: int) -> tuple[Array, Array]:
