@@ -81,7 +81,7 @@ class LeastSquares(Optimizer):
         new["radius"] = np.where(trial.first, np.minimum(radius, length), radius)
         code = _verdict(trial, s, new, _cosine(new, pull), h)
         new["status"] = np.where(s["status"] > 0, s["status"], cast(code, p))
-        return inside.project(new["x"] + new["move"] + bend), new
+        return inside.project(inside.landed(new["x"], new["move"] + bend)), new
 
     def _move(self, e: Any, s: State, new: State, trial: Trial, around: Around) -> Array:
         """Enter `move`, `damping` and `predicted` into `new`; return what bends the step."""

@@ -104,6 +104,8 @@ def damped_step(
         free = np.where(inside.free(new["x"], new["jtr"]), 1 + 0 * scale, 0 * scale)
         walls = Walls(scale * (inside.lower - new["x"]), scale * (inside.upper - new["x"]), free)
     found = _searched(q, trust, walls)
+    if walls is not None:
+        found = _at_least_cauchy(q, walls, trust.radius, found)
     bend = 0 * scale
     if acceleration is not None:
         bend = _bend(found, scale * new["along"], cast(acceleration, scale))
@@ -151,6 +153,40 @@ def _searched(q: Quadratic, trust: Trust, walls: Walls | None) -> State:
     trials = TRIALS if walls is None else TRIALS_IN_BOX
     carry, _ = scan(trial, begin, np.arange(trials) == trials - 1)
     return carry  # type: ignore[no-any-return]
+
+
+def _at_least_cauchy(q: Quadratic, walls: Walls, radius: Array, found: State) -> State:
+    """Return the step, or the one straight along the pull where that lowers the model more.
+
+    A step that walls have cut off may be no descent, or stand still where there is still a pull.
+    One as good as the Cauchy step, whose way ends at the first wall, always gets on (Conn, Gould
+    and Toint, "Trust-Region Methods", 2000, section 12.2).
+    """
+    cauchy, fall = _cauchy(q.jtj, q.jtr, walls.low, walls.high, radius)
+    worse = found["predicted"] < 0.5 * fall
+    eps = cast(np.finfo(q.jtr.dtype).eps, q.jtr)
+    return found | {
+        "move": np.where(worse, cauchy, found["move"]),
+        "turn": np.where(worse, 0 * cauchy, found["turn"]),
+        "predicted": np.where(worse, fall, found["predicted"]),
+        # It is no whole step, so that nothing is concluded from its length.
+        "damping": np.where(worse, np.maximum(found["damping"], eps), found["damping"]),
+    }
+
+
+def _cauchy(
+    jtj: Array, pull: Array, low: Array, high: Array, radius: Array
+) -> tuple[Array, Array]:
+    """Return the best step along the pull within radius and walls, and how far it falls."""
+    square, curve = np.sum(pull * pull), np.sum(pull * times(jtj, pull))
+    moving = pull != 0
+    way = np.where(moving, np.where(pull > 0, low, high), -1) / np.where(moving, -pull, 1)
+    room = np.min(np.where(moving, way, np.inf * np.ones_like(way)))
+    most = np.minimum(radius / np.where(square > 0, np.sqrt(square), 1), room)
+    best = np.where(curve > 0, square, 0) / np.where(curve > 0, curve, 1)
+    share = np.where(curve > 0, np.minimum(best, most), most)
+    share = np.where(square > 0, share, 0 * share)
+    return -share * pull, share * (2 * square - share * curve)
 
 
 def _tried(q: Quadratic, walls: Walls | None, c: State) -> State:
@@ -228,12 +264,19 @@ def dogleg_step(new: State, scale: Array, radius: Array, inside: Box) -> State:
     move = np.where(near >= radius, steepest, _between(cauchy, newton, radius))
     whole = far <= radius
     move = np.where(whole, newton, move) / scale
-    move = inside.project(new["x"] + move) - new["x"] if inside.bounded else move
-    image = times(new["jtj"], move)
-    return {
-        "move": move, "damping": np.where(whole, 0 * far, np.ones_like(far)),
-        "predicted": -np.sum((2 * new["jtr"] + image) * move),
-    }  # fmt: skip
+    damping = np.where(whole, 0 * far, np.ones_like(far))
+    if inside.bounded:
+        move = inside.project(new["x"] + move) - new["x"]
+    predicted = -np.sum((2 * new["jtr"] + times(new["jtj"], move)) * move)
+    if inside.bounded:
+        low, high = (scale * (side - new["x"]) for side in (inside.lower, inside.upper))
+        cauchy, fall = _cauchy(jtj, jtr, low, high, radius)
+        worse = predicted < 0.5 * fall
+        move, predicted = (
+            np.where(worse, cauchy / scale, move), np.where(worse, fall, predicted),
+        )  # fmt: skip
+        damping = np.where(worse, np.ones_like(far), damping)
+    return {"move": move, "damping": damping, "predicted": predicted}
 
 
 def _between(near: Array, far: Array, radius: Array) -> Array:
