@@ -5,6 +5,8 @@ All works on rows sorted by x, at any scale of x and y, and answers with finite 
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from descend.models.kind import Array
@@ -114,14 +116,14 @@ def peaks(x: Array, y: Array) -> list[tuple[float, float]]:
     >>> peaks(x, np.exp(-np.log(2) * (x - 1) ** 2))[0]
     (1.0, 2.0)
     """
-    n, found = y.size, []
+    n, found, axis = y.size, [], _axis(x)
     for window in sorted({1, 3, 2 * (n // 80) + 1, 2 * (n // 30) + 1, 2 * (n // 16) + 1}):
         if window > n:
             continue
         calm = smoothed(y, window)
         for base in _baselines(x, calm):
             for sign in (1.0, -1.0):
-                found += _several(x, sign * (calm - base))
+                found += _several(axis, sign * (calm - base))
     different: dict[tuple[int, int], tuple[float, float]] = {}
     for center, width in found:
         alike = round(10 * float(np.log(width))), round(10 * center / width)
@@ -129,45 +131,63 @@ def peaks(x: Array, y: Array) -> list[tuple[float, float]]:
     return list(different.values())
 
 
-def _several(x: Array, height: Array) -> list[tuple[float, float]]:
+class _Axis(NamedTuple):
+    """x with what widths are measured by."""
+
+    x: Array
+    length: float
+    least: float
+    shares: Array  # of every row in an integral by trapezoids
+
+
+def _axis(x: Array) -> _Axis:
+    steps, length = np.diff(x), span(x)
+    least = float(np.min(steps[steps > 0], initial=length))
+    shares = np.zeros_like(x)
+    shares[1:] += steps / 2
+    shares[:-1] += steps / 2
+    return _Axis(x, length, least, shares)
+
+
+def _several(axis: _Axis, height: Array) -> list[tuple[float, float]]:
     """The highest peak, then the highest one outside of it, and so on."""
     found: list[tuple[float, float]] = []
-    left = height.copy()
+    left, enough = height.copy(), float(height.max()) / 5
     for _ in range(MOST_PEAKS):
-        top = int(np.argmax(left))
-        own = _half_height(x, height, top) if left[top] > height.max() / 5 else []
+        top = int(left.argmax())
+        own = _half_height(axis, height, top) if left[top] > enough else []
         if not own:
             break
         found += own
         reach = min(width for _, width in own)
-        left[np.abs(x - x[top]) <= reach] = -np.inf
+        left[np.abs(axis.x - axis.x[top]) <= reach] = -np.inf
     return found
 
 
-def _half_height(x: Array, height: Array, top: int) -> list[tuple[float, float]]:
+def _half_height(axis: _Axis, height: Array, top: int) -> list[tuple[float, float]]:
     """Widths from both sides, from the nearer one (for a peak that overlaps) and by the area."""
-    half = height[top] / 2
+    x, half = axis.x, float(height[top]) / 2
     if not half > 0:
         return []
-    above = height > half
-    left = top - int(np.argmin(above[top::-1])) if not above[: top + 1].all() else -1
-    right = top + int(np.argmin(above[top:])) if not above[top:].all() else -1
-    steps = np.diff(x)
-    least = float(np.min(steps[steps > 0], initial=span(x)))
+    below = np.flatnonzero(height <= half)
+    place = int(np.searchsorted(below, top))
+    left = int(below[place - 1]) if place else -1
+    right = int(below[place]) if place < below.size else -1
     reach = []
     if left >= 0:
-        reach.append(x[top] - _crossing(x, height, left, left + 1, half))
+        reach.append(float(x[top]) - _crossing(x, height, left, left + 1, half))
     if right >= 0:
-        reach.append(_crossing(x, height, right, right - 1, half) - x[top])
+        reach.append(_crossing(x, height, right, right - 1, half) - float(x[top]))
     inside = slice(left + 1, right if right >= 0 else None)
     center = float(height[inside] @ x[inside] / height[inside].sum())
     full = sum(reach) if len(reach) == 2 else 2 * sum(reach)
-    full = max(float(full), least) if reach else span(x) / 2
-    by_area = 0.94 * abs(float(np.trapezoid(height, x))) / (2 * half)
-    widths = [full] + ([by_area] if least <= by_area <= 2 * span(x) else [])
+    widths = [max(full, axis.least) if reach else axis.length / 2]
+    by_area = 0.94 * abs(float(height @ axis.shares)) / (2 * half)
+    if axis.least <= by_area <= 2 * axis.length:
+        widths.append(by_area)
     if len(reach) == 2:
-        widths.append(max(2 * float(min(reach)), least))
-    return [(at, w) for at in {center, float(x[top])} for w in widths]
+        widths.append(max(2 * min(reach), axis.least))
+    return [(at, w) for at in (center, float(x[top])) for w in widths]
 
 
 def _crossing(x: Array, height: Array, outside: int, inside: int, level: float) -> float:

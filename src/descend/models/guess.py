@@ -127,6 +127,10 @@ def _place_pair(
 
 def _guess_sum(parts: Sequence[Any], rows: Rows, known: Values) -> Values:
     """The best of several orders in which the parts of a sum are found."""
+    if len(parts) == 1:
+        (part,) = parts
+        is_leaf = isinstance(part, Leaf)
+        return _alone(part, rows, known) if is_leaf else _place(part, [], rows, {}, known)
     background = [part for part in parts if _is_background(part)]
     features = [part for part in parts if not _is_background(part)]
     if not (background and features):
@@ -148,10 +152,6 @@ def _guess_sum(parts: Sequence[Any], rows: Rows, known: Values) -> Values:
         rest = [part for part in features if part not in pairs[0]]
         starts.append(_placed(rest, [*there, *pairs[0]], rows, both, known))
     few = rows.thinned(MOST_JUDGED)
-    if len(parts) == 1:
-        starts = _rivals(parts[0], rows, starts[0], known)
-        if len(starts) == 1:
-            return starts[0]
     better = [polished(parts, few, values, known) for values in starts]
     best = min(better, key=lambda values: squares(parts, few, values))
     swept = _swept(parts, rows, best, known)
@@ -218,23 +218,27 @@ def _swept(parts: Sequence[Any], rows: Rows, values: Values, known: Values) -> V
     return values
 
 
-def _rivals(part: Any, rows: Rows, values: Values, known: Values) -> list[Values]:
-    """The best proposal of every combination of signs, of those that are nearly as good.
+def _alone(part: Leaf, rows: Rows, known: Values) -> Values:
+    """The best proposal of one model; where signs leave a choice, after a few steps from each.
 
     A curve that bends more sharply at one end has a mirrored twin that no descent turns around.
     """
-    if not isinstance(part, Leaf):
-        return [values]
-    few = rows.thinned(MOST_JUDGED)
     tried = _tried(part, [], rows, {}, known)
-    gain = gains(part, [], few, {}, tried)
-    best: dict[tuple[bool, ...], int] = {}
-    for k in np.argsort(gain)[::-1].tolist():
-        best.setdefault(tuple(value > 0 for value in tried[k].values()), k)
-    total = float(few.y @ few.y)
-    worst = 4 * (total - float(gain.max())) + 1e-3 * total
-    good = [k for k in best.values() if total - gain[k] <= worst]
-    return [projected([part], rows, tried[k], known) for k in good] or [values]
+    few = rows.thinned(MOST_JUDGED)
+    good = [0]
+    if len(tried) > 1:
+        gain = gains(part, [], few, {}, tried)
+        best: dict[tuple[bool, ...], int] = {}
+        for k in np.argsort(-gain, kind="stable").tolist():
+            best.setdefault(tuple([value > 0 for value in tried[k].values()]), k)
+        total = float(few.y @ few.y)
+        worst = 4 * (total - float(gain.max())) + 1e-3 * total
+        good = [k for k in best.values() if total - gain[k] <= worst] or good
+    starts = [projected([part], rows, tried[k], known) for k in good]
+    if len(starts) == 1:
+        return starts[0]
+    better = [polished([part], few, values, known) for values in starts]
+    return min(better, key=lambda values: squares([part], few, values))
 
 
 def _in_order(parts: Sequence[Any], values: Values) -> Values:
