@@ -72,3 +72,15 @@ def test_the_first_evaluation_of_each_fit_is_at_its_own_start():
     )
     np.testing.assert_array_equal(fits.params["k"], k)
     assert fits.iterations.tolist() == [1] * 9
+
+
+def test_long_programs_are_cut_into_functions(monkeypatch):
+    """The pieces hand on what they share: the same but for the rounding of fused products."""
+    monkeypatch.setenv("DESCEND_CACHE", "off")
+    made = job([45, 30, 45, 21, 45])
+    whole = results(made, 4, [(0, 5)])
+    monkeypatch.setattr("descend.compile.many_lanes.WHOLE", 100)
+    monkeypatch.setattr("descend.compile.cache._loaded", {})
+    for one, other in zip(whole, results(made, 4, [(0, 5)]), strict=True):
+        if one.dtype.kind == "f":
+            np.testing.assert_allclose(one, other, rtol=1e-6)

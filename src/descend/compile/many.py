@@ -135,7 +135,7 @@ class ManyWriter:
         self.width = 1 if any(_has_calls(b.statements) for b in blocks.values()) else width
         unequal = program.rows if ragged and self.width > 1 else None
         native = max(2, cpu_lanes() // 8)
-        self.lanes = Lanes(self.width, native, self.is_shared, self.counts, unequal)
+        self.unequal, self.native = unequal, native
         self.role = "lane"
 
     def lower_block(self, places: Sequence[Place], nodes: Sequence[Node]) -> Block:
@@ -173,8 +173,10 @@ class ManyWriter:
         text = f"i64 {value}" if isinstance(value, int) else value.typed
         self.e.line(f"store {text}, ptr {pointer}, align 8")
 
-    def counts(self, first: Value, width: int) -> Value:
-        return self.get(self.element((f"{self.role} counts",), I64, first.name), width)
+    def lanes(self) -> Lanes:
+        """What a block needs to know of the fits at work, or of those that wait."""
+        counts = Place(f"{self.role} counts", 0, (), INT)
+        return Lanes(self.width, self.native, self.is_shared, counts, self.unequal)
 
     def longest(self) -> Value:
         return self.get(self.word("rows"))
@@ -238,9 +240,9 @@ class ManyWriter:
             self.strided(node.size, kind, source, self.width, target, self.width)
         for word in ("fit", "steps", "counts"):
             value = self.get(self.lane_word(word, k))
-            self.put(self.element((f"final {word}",), I64, at.name), value)
+            self.put(self.element((f"final {word}", 0), I64, at.name), value)
         self.put(
-            self.element(("final code",), I64, at.name),
+            self.element(("final code", 0), I64, at.name),
             self.get(self.element(("code", 0), I64, k.name)),
         )
         after = e.add(at, 1)
@@ -248,7 +250,7 @@ class ManyWriter:
         self.when(e.ge(after, self.width), lambda: self.work_out(results))
 
     def work_out(self, results: int) -> None:
-        rows = self.get(self.f.slot(("final counts",)))
+        rows = self.get(self.f.slot(("final counts", 0)))
         waiting = self.get(self.word("kept"))
         self.e.line(
             f"call void @segment{results}(ptr %table, i64 {waiting.name}, i64 {rows.name})"
@@ -270,19 +272,19 @@ class ManyWriter:
 
     def block_in(self, frame: Frame, name: str) -> None:
         """The same in a frame; with a single lane it is a block like any other."""
-        writer = FitWriter(frame, self.lanes) if self.width > 1 else BlockWriter(frame, CALLS)
+        writer = FitWriter(frame, self.lanes()) if self.width > 1 else BlockWriter(frame, CALLS)
         writer.write(self.blocks[name])
         self.spill = max(self.spill, len(writer.spilled) * self.width)
 
     def judge(self) -> None:
         """Count the step; go on unless a lane at work has ended or spent its steps."""
         e, width = self.e, self.width
-        steps = e.add(self.get(self.f.slot(("lane steps",)), width), 1)
-        self.put(self.f.slot(("lane steps",)), steps)
+        steps = e.add(self.get(self.f.slot(("lane steps", 0)), width), 1)
+        self.put(self.f.slot(("lane steps", 0)), steps)
         code = self.get(self.f.slot(("code", 0)), width)
         most = e.splat(self.get(self.word("most_steps")), width)
         ended = e.or_(e.ne(code, 0), e.ge(steps, most))
-        fit = self.get(self.f.slot(("lane fit",)), width)
+        fit = self.get(self.f.slot(("lane fit", 0)), width)
         hit = e.and_(ended, e.ge(fit, 0))
         stored = e.convert(hit, "u8")
         e.line(f"store {stored.typed}, ptr {self.f.slot(('fresh', 0))}, align 1")
@@ -308,13 +310,13 @@ class ManyWriter:
         self.label(f"on{number}")
 
     def lane_word(self, name: str, k: Value) -> str:
-        return self.element((f"{self.role} {name}",), I64, k.name)
+        return self.element((f"{self.role} {name}", 0), I64, k.name)
 
     def write_out(self, k: Value) -> None:
         """Results of a finished fit into the arrays over all fits."""
         e = self.e
         fit = self.get(self.lane_word("fit", k))
-        code = ("final code",) if self.role == "final" else ("code", 0)
+        code = ("final code", 0) if self.role == "final" else ("code", 0)
         self.put(
             self.element(("codes",), I64, fit.name), self.get(self.element(code, I64, k.name))
         )

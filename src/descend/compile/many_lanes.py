@@ -32,13 +32,14 @@ from descend.compile.loops import (
 )
 from descend.compile.nests import neutral
 from descend.compile.operations import OUTLINED, emit_operation, kind_of, memory_type
-from descend.compile.segments import operands
+from descend.compile.segments import cut, operands, spill_slots, weight
 from descend.graph.node import Dim, sizes
 from descend.lean import dataclass
 
 __all__ = ["FitWriter", "Lanes"]
 
 ZERO = Value("0", "i64", 1)
+WHOLE = 20_000  # instructions: a longer function would take LLVM minutes
 CHUNK = 32
 IN_FLIGHT = 16
 SUMS_AT_ONCE = 10
@@ -53,14 +54,14 @@ class Lanes:
         width: how many fits stand beside each other.
         native: how many of them one vector register holds.
         shared: whether all fits read the same array.
-        counts: (first lane, lanes) → the number of rows of so many fits, as a vector of i64.
+        counts: where the number of rows of each fit lies (i64).
         rows: the extent of the rows, where the fits have unequal numbers of them; else None.
     """
 
     width: int
     native: int
     shared: Callable[[Place], bool]
-    counts: Callable[[Value, int], Value]
+    counts: Place
     rows: Dim | None = None
 
 
@@ -73,7 +74,23 @@ class FitWriter(BlockWriter):
         self.width, self.first = lanes.width, ZERO
 
     def write(self, block: Block) -> None:
-        self.write_statements(block.statements)
+        """Write the block here; if it is very long, as functions called from here."""
+        if sum(map(weight, block.statements)) <= WHOLE:
+            self.write_statements(block.statements)
+            return
+        pieces = cut(block.statements)
+        homes = {x: i for i, piece in enumerate(pieces) for x in piece if isinstance(x, Let)}
+        self.spilled = spill_slots(pieces, homes, block.outputs)
+        for i, piece in enumerate(pieces):
+            frame = self.frame.segment()
+            frame.e.outline = False
+            inner = FitWriter(frame, self.lanes)
+            inner.spilled = self.spilled
+            inner.write_statements(piece)
+            for let in piece:
+                if isinstance(let, Let) and let in self.spilled and homes[let] == i:
+                    inner.put_spilled(let)
+            self.frame.call_segment(frame.finish_segment(()), ())
 
     def write_statements(self, statements: Sequence[Statement]) -> None:
         for statement in statements:
@@ -111,7 +128,9 @@ class FitWriter(BlockWriter):
 
     def counts(self) -> Value:
         """The number of rows of the fits that are being written now."""
-        return self.lanes.counts(self.first, self.width)
+        base, at = self.frame.pointer(self.lanes.counts), self.e.fresh("p")
+        self.e.line(f"{at} = getelementptr i64, ptr {base}, i64 {self.first.name}")
+        return self.load_from(at, "i64", self.width)
 
     def load(self, address: Address, counters: Counters, width: int) -> Value:
         kind = kind_of(address.place.dtype)

@@ -113,7 +113,7 @@ class Worker:
         }
         for role in ("lane", "final"):
             for name in ("fit", "steps", "counts", "code"):
-                where[(f"{role} {name}",)] = np.zeros(width, np.int64)
+                where[f"{role} {name}", 0] = np.zeros(width, np.int64)
         where |= {("state", i): lanes(n.shape, n.dtype) for i, n in enumerate(program.state)}
         where |= {("final", i): lanes(n.shape, n.dtype) for i, n in enumerate(program.state)}
         where |= {("result", i): lanes(n.shape, n.dtype) for i, n in enumerate(program.results)}

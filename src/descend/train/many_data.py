@@ -78,6 +78,8 @@ def read_many(read: Read, x: Any, y: Any, sigma: Any, by: str | None) -> ManyDat
     """
     if by is not None:
         return _from_table(read, x, y, sigma, by)
+    if _are_parallel(x, y):
+        x, y = list(zip(x, y, strict=True)), None
     if _is_datasets(x, y):
         return _from_list(read, x, y, sigma)
     return _from_arrays(read, x, y, sigma)
@@ -139,6 +141,13 @@ def _spread(sigma: Any, fits: int, points: int) -> tuple[Array, bool]:
 
 
 # --- a list of datasets -------------------------------------------------------------------------
+
+
+def _are_parallel(x: Any, y: Any) -> bool:
+    """Whether x and y are lists of datasets of unequal lengths, side by side."""
+    if not (isinstance(x, list) and isinstance(y, list) and len(x) == len(y) > 1):
+        return False
+    return all(np.ndim(v) == 1 for v in y) and len({len(v) for v in y}) > 1
 
 
 def _is_datasets(x: Any, y: Any) -> bool:

@@ -133,7 +133,7 @@ def _inverse(columns: list[Array], reciprocals: list[Array]) -> Array:
     """
     n = len(columns)
     rows: list[Array] = []
-    unit = np.eye(n)
+    unit = np.eye(n, dtype=reciprocals[0].dtype)
     for i in range(n):
         row = unit[i] + 0.0 * reciprocals[i]
         for k in range(i):

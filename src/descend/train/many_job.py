@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from descend.compile.many_native import ManyArrays, NativeMany
+from descend.data.validate import check_prediction
 from descend.errors import UsageError
 from descend.graph.node import Dim, RowsAsked, sizes
 from descend.lean import dataclass
@@ -107,6 +108,7 @@ class ManyJob:
                 f"{d.counts.min()} to {d.counts.max()} points",
                 remedy="write the model without the number of rows, or fit equally long ones",
             )
+        self._check(model)
         recipe = Recipe(
             optimizer, self.loss, lambda _: None,
             target=Spec.of(d.columns["target"], rows=True), scaled="sigma" in d.columns,
@@ -118,6 +120,14 @@ class ManyJob:
         )
         built.runner = NativeMany(built.program)
         return built
+
+    def _check(self, model: Model) -> None:
+        """Refuse predictions of another shape than y."""
+        target, rows = self.data.columns["target"], int(self.data.counts[0])
+        if self.loss.axis == "kept":
+            shape = model.nodes[0].shape
+            own: Any = tuple(rows if isinstance(n, Dim) else n for n in shape)
+            check_prediction(own, (rows, *target.shape[1:]))
 
     def _traced(self, known: bool) -> Model:
         sample, problem = self.start.sample, self.problem
