@@ -7,6 +7,7 @@ says in how many fits it does. `make coverage` writes docs/coverage.md.
 from __future__ import annotations
 
 import argparse
+import json
 import math
 import multiprocessing
 import sys
@@ -21,6 +22,8 @@ import numpy as np
 import descend
 
 FITS, DRAWS, LEVEL = 10_000, 1000, 0.95
+ROWS_EVERY = 10  # whole rows are drawn for one fit in so many: it doubles the work
+CHUNK = 50
 KINDS = (
     "Student's t", "profile", "bootstrap, BCa", "bootstrap, percentile", "bootstrap, basic",
     "rows drawn, BCa", "rows drawn, percentile",
@@ -75,16 +78,24 @@ def judge(case: Case, number: int, draws: int) -> Counter[tuple[str, str]]:
     fit = descend.fit(case.model, case.x, y, start=case.truth, **case.options)
     made = {"Student's t": fit.confidence(LEVEL), "profile": fit.confidence(LEVEL, "profile")}
     residual = fit.bootstrap(draws, "residual", seed=number)
-    rows = fit.bootstrap(draws, "case", seed=number)
     for kind, word in (("bca", "BCa"), ("percentile", "percentile"), ("basic", "basic")):
         made[f"bootstrap, {word}"] = residual.intervals(LEVEL, kind)
-        made[f"rows drawn, {word}"] = rows.intervals(LEVEL, kind)
-    found: Counter[tuple[str, str]] = Counter()
-    for kind in KINDS:
+    if number % ROWS_EVERY == 0:
+        rows = fit.bootstrap(draws, "case", seed=number)
+        made["rows drawn, BCa"] = rows.intervals(LEVEL)
+        made["rows drawn, percentile"] = rows.intervals(LEVEL, "percentile")
+    found = Counter({("fits", kind): 1 for kind in made})
+    for kind, intervals in made.items():
         for name, value in case.truth.items():
-            low, high = made[kind][name]
-            found[kind, name] += low <= value <= high or math.isnan(low)
+            low, high = intervals[name]
+            found[kind, name] += bool(low <= value <= high)
             found[f"{kind}: lost", name] += math.isnan(low)
+    return found + bands(case, fit, truth, rng)
+
+
+def bands(case: Case, fit: Any, truth: Any, rng: Any) -> Counter[tuple[str, str]]:
+    """Which bands hold the true curve, or new observations."""
+    found: Counter[tuple[str, str]] = Counter()
     new = truth + case.sigma * rng.standard_normal(case.x.size)
     for kind, target in (("confidence", truth), ("prediction", new)):
         make = fit.confidence_band if kind == "confidence" else fit.prediction_band
@@ -106,19 +117,31 @@ def _share(task: tuple[str, int, int, int]) -> Counter[tuple[str, str]]:
     return total
 
 
-def simulate(name: str, fits: int, draws: int, processes: int) -> Counter[tuple[str, str]]:
-    """All fits of one model, divided among processes."""
-    size = 50
-    tasks = [(name, i, min(i + size, fits), draws) for i in range(0, fits, size)]
-    total: Counter[tuple[str, str]] = Counter()
+def simulate(
+    name: str, fits: int, draws: int, processes: int, folder: Path | None = None
+) -> Counter[tuple[str, str]]:
+    """All fits of one model, divided among processes; what is done is kept in `folder`."""
+    kept = None if folder is None else folder / f"{name}-{draws}.json"
+    total, first = _resumed(kept)
+    tasks = [(name, i, min(i + CHUNK, fits), draws) for i in range(first, fits, CHUNK)]
     begin = time.monotonic()
     with multiprocessing.get_context("spawn").Pool(processes) as pool:
-        for done, part in enumerate(pool.imap_unordered(_share, tasks), 1):
+        for task, part in zip(tasks, pool.imap(_share, tasks), strict=True):
             total.update(part)
-            if done % 20 == 0 or done == len(tasks):
+            if kept is not None:
+                entries = [[*key, count] for key, count in total.items()]
+                kept.write_text(json.dumps({"fits": task[2], "total": entries}))
+            if task[2] % 1000 == 0 or task[2] == fits:
                 passed = time.monotonic() - begin
-                print(f"{name}: {min(done * size, fits)} fits, {passed:.0f} s", file=sys.stderr)
+                print(f"{name}: {task[2]} fits, {passed:.0f} s", file=sys.stderr)
     return total
+
+
+def _resumed(kept: Path | None) -> tuple[Counter[tuple[str, str]], int]:
+    if kept is None or not kept.exists():
+        return Counter(), 0
+    found = json.loads(kept.read_text())
+    return Counter({(kind, name): count for kind, name, count in found["total"]}), found["fits"]
 
 
 def table(case: Case, total: Counter[tuple[str, str]], fits: int) -> str:
@@ -126,7 +149,7 @@ def table(case: Case, total: Counter[tuple[str, str]], fits: int) -> str:
     names = list(case.truth)
     lines = [f"| interval | {' | '.join(names)} |", "|---|" + "--:|" * len(names)]
     for kind in KINDS:
-        cells = [f"{100 * total[kind, name] / fits:.2f}" for name in names]
+        cells = [f"{100 * total[kind, name] / total['fits', kind]:.2f}" for name in names]
         lines.append(f"| {kind} | {' | '.join(cells)} |")
     places = ("first", "middle", "last")
     lines += ["", f"| band | {' | '.join(f'at the {p} x' for p in places)} | together |",
@@ -149,8 +172,9 @@ def page(results: dict[str, Counter[tuple[str, str]]], fits: int, draws: int) ->
         f"How often intervals of {LEVEL:.0%} hold the true value, in per cent of {fits:,}\n"
         f"simulated fits a model, each with normal noise and {draws:,} bootstrap draws. Made by\n"
         f"`make coverage`. Chance alone moves a share by {error:.2f} (one standard error).\n",
-        "\"Bootstrap\" draws residuals, \"rows drawn\" whole rows. Student's t and the confidence\n"
-        "bands take the model as linear at its minimum; the profile does not.\n",
+        f"\"Bootstrap\" draws residuals; \"rows drawn\" draws whole rows, for one fit in\n"
+        f"{ROWS_EVERY}. Student's t and the bands take the model as linear at its minimum; the\n"
+        "profile does not.\n",
     ]
     for name, total in results.items():
         case = CASES[name]
@@ -167,10 +191,11 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=DRAWS)
     parser.add_argument("--processes", type=int, default=multiprocessing.cpu_count())
     parser.add_argument("--only", choices=list(CASES), action="append")
+    parser.add_argument("--keep", type=Path, help="a folder to go on from after a break")
     parser.add_argument("--no-page", action="store_true", help="print the tables only")
     options = parser.parse_args()
     results = {
-        name: simulate(name, options.fits, options.draws, options.processes)
+        name: simulate(name, options.fits, options.draws, options.processes, options.keep)
         for name in options.only or CASES
     }
     text = page(results, options.fits, options.draws)

@@ -30,7 +30,7 @@ Draw = Callable[[np.random.Generator, int], tuple[Array | None, Array | None]]
 KINDS = ("residual", "case", "parametric")
 INTERVALS = ("bca", "percentile", "basic")
 MOST_JACKKNIFE = 1000  # more rows than this are left out in so many groups
-AT_ONCE = 1000
+AT_ONCE, MOST_NUMBERS = 1000, 1 << 24
 
 
 @dataclass
@@ -89,19 +89,25 @@ def resample(
 
     Args:
         draw: so many data sets by a generator: targets (m, ...) and row weights (m, rows), or
-            None for those of the fit. Each thousand has a generator of its own, and the data sets
-            are drawn in order: the first do not depend on how many follow.
+            None for those of the fit. Each thousand (fewer, of many rows) has a generator of its
+            own, and the data sets are drawn in order: the first do not depend on how many follow.
         fits: fits many data sets at once; by refits of the surface where None.
     """
     found = []
-    for begin in range(0, n, AT_ONCE):
-        count = min(AT_ONCE, n - begin)
+    block = _block(surface.count)
+    for begin in range(0, n, block):
+        count = min(block, n - begin)
         targets, weights = draw(np.random.default_rng([seed, begin]), count)
         if fits is None:
             found.append(_refits(surface, targets, weights, count))
         else:
             found.append(fits(targets, weights))
     return Refits(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
+
+
+def _block(rows: int) -> int:
+    """How many data sets are held at once."""
+    return max(1, min(AT_ONCE, MOST_NUMBERS // max(1, rows)))
 
 
 def _refits(surface: Surface, targets: Array | None, weights: Array | None, count: int) -> Refits:
@@ -123,8 +129,9 @@ def influences(surface: Surface, own: Array) -> Array:
     groups = np.arange(len(own)) % MOST_JACKKNIFE
     count = int(groups.max()) + 1
     found = np.empty((count, surface.best.size))
-    for begin in range(0, count, AT_ONCE):
-        at = np.arange(begin, min(begin + AT_ONCE, count))
+    block = _block(len(own))
+    for begin in range(0, count, block):
+        at = np.arange(begin, min(begin + block, count))
         weights = np.where(groups == at[:, None], 0.0, own)
         left = _refits(surface, None, weights, len(at))
         found[at] = np.where(left.arrived[:, None], surface.best - left.points, 0.0)

@@ -90,7 +90,7 @@ class _Walk:
         self.far = max(FAR * self.error, 1e9 * value) if error > 0 else 1e6 * max(value, 1.0)
         self.places, self.rises, self.points = [0.0], [0.0], [surface.best]
         self.above: tuple[float, float] | None = None  # the nearest place beyond the threshold
-        self.failed_at = math.inf
+        self.longest = math.inf  # a step; shorter after refits that failed
         self.reason = "" if self.room > 0 else BOUND
         self.lowest: tuple[float, Array] | None = None
 
@@ -98,17 +98,14 @@ class _Walk:
         """The next distance from the lowest place."""
         last, rise = self.places[-1], self.rises[-1]
         if self.above is not None:
-            return self._between(last, rise)
+            return min(self._between(last, rise), last + self.longest)
         step = self.goal / STEPS_TO_EDGE * self.error
         if len(self.places) > 1:
             before = last - self.places[-2]
             gain = (rise - self.rises[-2]) / before
             wanted = self.goal / STEPS_TO_EDGE / gain if gain > 0 else math.inf
             step = min(max(wanted, before / LONGEST), LONGEST * before)
-        place = last + step
-        if math.isfinite(self.failed_at):
-            place = min(place, 0.5 * (last + self.failed_at))
-        return min(place, self.room)
+        return min(last + min(step, self.longest), self.room)
 
     def _between(self, last: float, rise: float) -> float:
         """Where a line between the ends says that the threshold lies, kept inside of them."""
@@ -139,12 +136,13 @@ class _Walk:
         root = math.sqrt(max(rise, 0.0))
         if root > self.goal * (1 + EDGE_TOLERANCE):
             self.above = (place, root)
-            if place - self.places[-1] <= 1e-12 * place:
-                self.reason = REACHED
+            self._close()
             return
         self.places.append(place)
         self.rises.append(root)
         self.points.append(point)
+        self.longest *= 2
+        self._close()
         if root >= self.goal * (1 - EDGE_TOLERANCE):
             self.reason = REACHED
         elif place >= self.room:
@@ -152,9 +150,14 @@ class _Walk:
         elif place >= self.far or len(self.places) > MOST_POINTS:
             self.reason = OPEN
 
+    def _close(self) -> None:
+        """Stop between neighbouring places, as where S jumps over the threshold."""
+        if self.above is not None and self.above[0] - self.places[-1] <= 1e-9 * self.above[0]:
+            self.reason = REACHED
+
     def _failed(self, place: float) -> None:
-        self.failed_at = min(self.failed_at, place)
-        if self.failed_at - self.places[-1] < 1e-3 * self.error:
+        self.longest = 0.25 * (place - self.places[-1])
+        if self.longest < 1e-3 * self.error:
             self.reason = STUCK
 
     def side(self) -> Side:

@@ -15,8 +15,9 @@ __all__ = ["Refits", "refit"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
-MOST_STEPS = 100
-ENOUGH = 1e-10  # the fall still to come, as a share of s²: parameters within 1e-5 errors
+MOST_STEPS = 400
+ENOUGH = 1e-8  # the fall still to come, as a share of s²: the last step takes it
+NEARLY = 1e-7  # the same where the steps are spent, or rounding stops them
 ACCEPT = 1e-4
 FIRST_DAMPING, LEAST_DAMPING, MOST_DAMPING = 1e-4, 1e-10, 1e12
 
@@ -45,6 +46,7 @@ class _State:
         self.lost = ~_finite(slope)
         self.arrived = np.zeros(len(points), bool)
         self.stuck = np.zeros(len(points), bool)
+        self.left = np.full(len(points), np.inf)  # the fall that was last predicted
 
     @property
     def active(self) -> Array:
@@ -89,7 +91,8 @@ def refit(
         if not at.size:
             break
         _step(state, at, local, which, fixed[at], (lower, upper), spread, exact)
-    return Refits(state.points, state.value, state.arrived)
+    nearly = ~state.lost & (state.left <= NEARLY * spread)
+    return Refits(state.points, state.value, state.arrived | nearly)
 
 
 def _finite(slope: Slope) -> Array:
@@ -116,6 +119,7 @@ def _step(
     state.arrived[at[done]] = True
     # The last step is too small to be seen in S, but not in the parameters.
     state.points[at[done]] += np.where(predicted > 0, 1.0, 0.0)[done, None] * move[done]
+    state.left[at] = predicted
     at, move, x, predicted = at[~done], move[~done], x[~done], predicted[~done]
     if not at.size:
         return
