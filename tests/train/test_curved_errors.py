@@ -100,6 +100,13 @@ def test_none_where_there_is_no_minimum():
     assert "the loss is not a plain sum of squares" in fit.report()
 
 
+def test_a_prediction_band_supposes_normal_scatter():
+    fit = descend.fit(line, X, COUNTS, loss="poisson_log_rate")
+    with pytest.raises(descend.UsageError, match="supposes that data scatter normally"):
+        fit.prediction_band(X[:3])
+    assert np.all(fit.confidence_band(X[:3]).stderr > 0)
+
+
 def test_sigma_is_told_as_relative_or_absolute():
     said = descend.fit(line, X, Y, sigma=np.full(80, 0.1)).report()
     assert "sigma       relative: errors are scaled as if reduced chi² were 1" in said

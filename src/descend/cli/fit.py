@@ -23,6 +23,7 @@ from descend.cli.options import (
     numbers,
 )
 from descend.cli.output import Told, check_places, write_files
+from descend.cli.shared import fit_shared
 from descend.data.tables import TableFile, open_table
 from descend.errors import UsageError
 from descend.models.formulas import parse_formula
@@ -42,6 +43,7 @@ def fit(
     params: str | None = None,
     record: str | None = None,
     by: str | None = None,
+    shared: str | None = None,
     bound: BondOptions = BondOptions(),  # noqa: B008 (frozen)
     run: RunOptions = RunOptions(),  # noqa: B008
     method: MethodOptions = MethodOptions(),  # noqa: B008
@@ -62,6 +64,7 @@ def fit(
         params: Names that are parameters although a column has nearly the same name.
         record: What --history keeps besides the loss: params, gradient.
         by: Fit each group of rows by itself: those with the same value in this column.
+        shared: With --by: fit the groups together; these parameters are one number for all.
     """
     told = Told(output)
     options = given(run) | given(stopping) | given(weights) | bonds(bound)
@@ -83,6 +86,10 @@ def fit(
         resume=read_resume(files.resume), progress=told.meter(),
     )  # fmt: skip
     rows = {name: columns[name] for name in needed}
+    if by is not None and shared is not None:
+        return fit_shared(formula, source, rows, by, shared, options, files, told)
+    if shared is not None:
+        raise UsageError("--shared needs groups of rows", remedy="add --by COLUMN")
     if by is not None:
         return fit_groups(formula, source, rows, by, options, files, told)
     options |= {name: columns[column] for name, column in by_row.items()}

@@ -79,8 +79,10 @@ class _Whole:
         self.__signature__ = inspect.Signature(
             [inspect.Parameter(name, kind) for name in (*self.columns, *names)]
         )
-        first = problems[0].name.partition("(")[0]
-        same = all(p.function is problems[0].function for p in problems)
+        one = problems[0]
+        is_text = isinstance(one.function, Formula) or one.ready is not None
+        first = one.name if is_text else one.name.partition("(")[0]
+        same = all(p.function is one.function for p in problems)
         self.__name__ = f"{first if same else 'several models'} on {len(problems)} datasets"
 
     def stacked(self) -> dict[str, Array]:

@@ -136,6 +136,12 @@ def prediction_band(
     fit: Any, x: Any, level: float = 0.95, simultaneous: bool = False, sigma: Any = None
 ) -> Band:
     """See `Fit.prediction_band`."""
+    if fit.errors_from:
+        raise UsageError(
+            f"a prediction band supposes that data scatter normally, and the loss is "
+            f"{fit.loss_name}",
+            remedy="draw the band of the model itself: fit.confidence_band(x)",
+        )
     if fit.sigma_given and sigma is None:
         raise UsageError(
             "the fit had a sigma for each row, and new observations need theirs",
