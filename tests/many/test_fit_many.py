@@ -225,6 +225,27 @@ def test_the_number_of_rows_is_each_fits_own():
         descend.fit_many(weighted, [(X[:6], X[:6]), (X[:5], X[:5])], start={"a": 0.5})
 
 
+@pytest.mark.parametrize("lanes", [1, None])
+def test_rows_counted_from_the_end(lanes):
+    """Over unequal datasets each has an end of its own: then one fit at a time is done."""
+    models = {
+        1: lambda x, a, b: a * x[::-1] + b,
+        None: lambda x, a, b: a * np.where(x > np.mean(x), x, -x) + b * np.max(x),
+    }
+    model = models[lanes]
+    datasets = [(X[:n], model(X[:n], 2.0, 1.0)) for n in (50, 20, 33)]
+    fits = descend.fit_many(model, datasets, start={"a": 1.0, "b": 0.0})
+    np.testing.assert_allclose(fits.params["a"], 2.0, rtol=1e-9)
+    np.testing.assert_allclose(fits.params["b"], 1.0, rtol=1e-9)
+    assert fits.lanes == (lanes or 4) or fits.lanes in (2, 8)
+
+
+def test_what_is_not_native_is_refused():
+    hidden = descend.black_box(lambda z: np.tanh(z))
+    with pytest.raises(UsageError, match="no native code for the black box"):
+        descend.fit_many(lambda x, a: hidden(a * x), X, np.tanh(X)[None], start={"a": 0.5})
+
+
 def test_hard_starts_are_left_to_the_full_method():
     """Two starts far off for the lean method's few steps; both end where `fit` ends."""
     y = np.tile(decay(X, 2.0, 1.0, 0.5), (3, 1)) + 0.01 * np.sin(7 * X)

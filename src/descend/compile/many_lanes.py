@@ -132,6 +132,11 @@ class FitWriter(BlockWriter):
         self.e.line(f"{at} = getelementptr i64, ptr {base}, i64 {self.first.name}")
         return self.load_from(at, "i64", self.width)
 
+    def index(self, index: Index, counters: Counters) -> Value:
+        if self.lanes.rows is not None and any(dim is self.lanes.rows for dim, _ in index.dims):
+            raise NotNative("rows counted from the end, over fits of unequal lengths")
+        return super().index(index, counters)
+
     def load(self, address: Address, counters: Counters, width: int) -> Value:
         kind = kind_of(address.place.dtype)
         pointer = self.pointer_to(address, counters)
@@ -184,8 +189,6 @@ class FitWriter(BlockWriter):
         if let.op == "rows":
             return self.e.convert(self.number_of_rows(let.attr), kind)
         if let.op == "index":
-            if let.attr.dims and self.lanes.rows is not None:
-                raise NotNative("rows counted from the end, over fits of unequal lengths")
             return self.e.splat(self.index(let.attr, counters), self.width)
         if let.op == "gather":
             return self.gather(let, values[let.args[0]], counters)

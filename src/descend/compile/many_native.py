@@ -10,6 +10,7 @@ import numpy as np
 
 from descend.compile.cache import cached_code, digest, graph_key
 from descend.compile.description import as_json, from_json
+from descend.compile.evaluation import NotNative
 from descend.compile.function import pointer_table
 from descend.compile.many import CONTROL, ManyProgram, ManyText, lanes_of, write_many
 from descend.compile.native import Loaded, emit_object
@@ -70,7 +71,10 @@ class NativeMany:
         if found is None:
 
             def make() -> tuple[Any, bytes]:
-                written = write_many(self.program, self.width, ragged)
+                try:
+                    written = write_many(self.program, self.width, ragged)
+                except NotNative:  # what lanes cannot do, one fit at a time may
+                    written = write_many(self.program, 1, ragged)
                 return as_json(written.about(), self._dims), emit_object(written.text)
 
             about, loaded = cached_code(
@@ -94,7 +98,7 @@ class Worker:
         self, program: ManyProgram, text: ManyText, loaded: Loaded, arrays: ManyArrays
     ) -> None:
         self.loaded, self.arrays = loaded, arrays
-        width = text.width
+        width = self.width = text.width
         extents = bind_extents(dict(zip(program.fixed, arrays.fixed, strict=True)))
         extents[program.rows] = arrays.longest
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from descend.compile.lower import NotNative
 from descend.compile.many_native import ManyArrays, Worker
 from descend.data.validate import check_positive
 from descend.errors import DataError, UsageError
@@ -246,14 +247,20 @@ class _Many:
         seconds = time.perf_counter() - compiled
         found = recorded(job, built, arrays, self.options.by or "fit")
         found.seconds, found.compile_seconds = seconds, compiled - begin
-        found.threads, found.lanes = len(workers), built.runner.width
+        found.threads, found.lanes = len(workers), workers[0].width
         found.interrupted = share.done < job.data.n_fits
         return found
 
     def _workers(self, built: ManyBuilt, arrays: ManyArrays) -> list[Worker]:
         count = self.options.threads or len(os.sched_getaffinity(0))
         count = max(1, min(count, -(-self.job.data.n_fits // FEWEST)))
-        return [built.runner.worker(arrays) for _ in range(count)]
+        try:
+            return [built.runner.worker(arrays) for _ in range(count)]
+        except NotNative as missing:
+            raise UsageError(
+                f"there is no native code for {missing}, which many fits need",
+                remedy="call fit for each dataset: it interprets what is not native",
+            ) from missing
 
     def _again(self, second: Optimizer, arrays: ManyArrays, most: int) -> None:
         """Give the fits that the lean method left to the full one."""
