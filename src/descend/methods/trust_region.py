@@ -41,11 +41,13 @@ class Walls(NamedTuple):
     high: Array
     free: Array
 
-    def kept(self, move: Array, c: State) -> tuple[Array, State]:
-        """Return the step set down on the walls that it meets, and what that means."""
-        move = c["offset"] + move
+    def kept(self, move: Array, c: State, radius: Array) -> tuple[Array, State]:
+        """Return the step set down on the walls that it meets, and what that means.
+
+        A step that is too long is only set down: damped, it may never come so far.
+        """
         inner = np.minimum(np.maximum(move, self.low), self.high)
-        crossing = (c["free"] > 0) & (inner != move)
+        crossing = (c["free"] > 0) & (inner != move) & (norm(move) <= 1.1 * radius)
         return inner, {
             "crossed": np.any(crossing),
             "free": np.where(crossing, 0 * inner, c["free"]),
@@ -127,8 +129,8 @@ def _searched(q: Quadratic, trust: Trust, walls: Walls | None) -> State:
     held = np.minimum(trust.damping, highest)
 
     def trial(c: State, last: Array) -> tuple[State, Array]:
-        found = _tried(q, walls, c)
-        excess = norm(found["move"]) - trust.radius
+        found = _tried(q, walls, c, trust.radius)
+        excess = found.pop("length") - trust.radius
         wrong = (c["use"] > 0) & ~found.pop("sound")
         again = wrong if walls is None else wrong | found.pop("crossed")
         low, high, better = _bracket(c, excess, trust.radius, found.pop("slant"))
@@ -189,7 +191,7 @@ def _cauchy(
     return -share * pull, share * (2 * square - share * curve)
 
 
-def _tried(q: Quadratic, walls: Walls | None, c: State) -> State:
+def _tried(q: Quadratic, walls: Walls | None, c: State, radius: Array) -> State:
     """Return what the damping of the carry `c` leads to."""
     eye = np.eye(q.jtr.shape[0], dtype=q.jtr.dtype)
     floor = q.jtr.shape[0] * cast(np.finfo(q.jtr.dtype).eps, q.jtr)
@@ -204,10 +206,13 @@ def _tried(q: Quadratic, walls: Walls | None, c: State) -> State:
     move = -backward(*factor, forward(*factor, side))
     found = {"sound": np.min(np.stack(factor[1])) > 0}
     if walls is not None:
-        move, more = walls.kept(move, c)
+        move = c["offset"] + move
+    found["length"] = norm(move)
+    found["slant"] = np.sum(forward(*factor, move) ** 2)
+    if walls is not None:
+        move, more = walls.kept(move, c, radius)
         found |= more
     found["move"] = move
-    found["slant"] = np.sum(forward(*factor, move) ** 2)
     found["turn"] = 0 * move if turn is None else -backward(*factor, forward(*factor, turn))
     found["predicted"] = -np.sum((2 * q.jtr + times(whole, move)) * move)
     return found
