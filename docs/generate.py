@@ -54,6 +54,7 @@ TABLE = re.compile(r"(<!-- benchmark -->\n).*?(<!-- /benchmark -->)", re.S)
 VOLATILE: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (
     (r"[\d.]+ [kM]? ?fits/s on \d+ threads?, \d+ fits", "fits"),
     (r"(?<![\w.])\d[\d.,]* ?(ns|µs|ms|s)\b", "0 s"),
+    (r"\(compiled in 0 s\)", "(loaded from the cache)"),
     (r"\b[0-9a-f]{40}\b", "digest"),
     (r"-?\b\d(\.\d+)?e-(1[2-9]|[2-9]\d)\b", "nearly 0"),
     (r"\b\d+\.\d{11,}", lambda match: f"{float(match[0]):.10g}"),
