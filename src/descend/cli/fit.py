@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from descend.cli.bonds import BondOptions, bonds, used_by_ties
@@ -86,17 +86,26 @@ def fit(
         resume=read_resume(files.resume), progress=told.meter(),
     )  # fmt: skip
     rows = {name: columns[name] for name in needed}
-    if by is not None and shared is not None:
-        return fit_shared(formula, source, rows, by, shared, options, files, told)
-    if shared is not None:
-        raise UsageError("--shared needs groups of rows", remedy="add --by COLUMN")
-    if by is not None:
-        return fit_groups(formula, source, rows, by, options, files, told)
+    if by is not None or shared is not None:
+        return grouped(formula, source, rows, (by, shared), options, files, told)
     options |= {name: columns[column] for name, column in by_row.items()}
     result = run_fit(formula, rows, **options)
     told.result(result.report, lambda: result.to_json_dict(rows=False))
     write_files(result, files, told)
     return int(result.exit_code)
+
+
+def grouped(
+    formula: str, source: TableFile, rows: Mapping[str, Any], groups: tuple[str | None, str | None],
+    options: dict[str, Any], files: FitFileOptions, told: Told,
+) -> int:  # fmt: skip
+    """Fit groups of rows: each by itself, or together where they share parameters."""
+    by, shared = groups
+    if by is None:
+        raise UsageError("--shared needs groups of rows", remedy="add --by COLUMN")
+    if shared is not None:
+        return fit_shared(formula, source, rows, by, shared, options, files, told)
+    return fit_groups(formula, source, rows, by, options, files, told)
 
 
 def said(**options: Any) -> dict[str, Any]:
