@@ -1,6 +1,7 @@
 """The history of long runs: bounded, however the run was divided, and whole after Ctrl-C."""
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -93,6 +94,33 @@ def test_a_thinned_history_says_so(tmp_path):
     assert descend.load(tmp_path / "f.descend").history.every == 4
 
 
+def wait_until_busy(pid, seconds=1.5):
+    """Wait until a process has computed for so long, however busy the machine is."""
+    for _ in range(600):
+        try:
+            with open(f"/proc/{pid}/stat") as file:
+                used = sum(map(int, file.read().rpartition(")")[2].split()[11:13]))
+        except OSError:
+            time.sleep(2.0)
+            return
+        if used >= seconds * os.sysconf("SC_CLK_TCK"):
+            return
+        time.sleep(0.05)
+
+
+def interrupted(words, folder, seconds):
+    """What the command line tells when it gets Ctrl-C after so many seconds."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "descend", *words], cwd=folder, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )  # fmt: skip
+    time.sleep(seconds)
+    process.send_signal(2)
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 130
+    return json.loads(out)
+
+
 @pytest.mark.parametrize("command", ["fit", "minimize"])
 def test_ctrl_c_of_a_long_run_leaves_all_outputs_whole(command, tmp_path):
     (tmp_path / "t.csv").write_text("x,y\n0,0\n1,1\n")
@@ -106,7 +134,7 @@ def test_ctrl_c_of_a_long_run_leaves_all_outputs_whole(command, tmp_path):
         [sys.executable, "-m", "descend", *words], cwd=tmp_path, stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )  # fmt: skip
-    time.sleep(2.0)
+    wait_until_busy(process.pid)
     process.send_signal(2)
     out, _ = process.communicate(timeout=60)
     assert process.returncode == 130
