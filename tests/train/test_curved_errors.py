@@ -53,6 +53,15 @@ def test_counts_with_a_rate_and_what_is_said_of_them():
     assert "deviance" in fit.report() and "Pearson's" in fit.report()
 
 
+def test_a_rate_below_zero_is_no_way_out():
+    """Where counts are 0 a line would cross 0, and gain from it, if it were let."""
+    counts = np.where(X > 3.5, 0.0, np.round(7 - 2 * X))
+    with pytest.warns(descend.DescendWarning, match="stalled"):
+        fit = descend.fit(line, X, counts, loss="poisson", start=dict(a=5.0, b=-0.5))
+    rate = fit.params["a"] + fit.params["b"] * X
+    assert rate.min() >= 0 and np.isfinite(fit.loss)
+
+
 def test_errors_of_counts_are_those_of_repeated_counts():
     """The scatter of the estimate over 400 samples of the same rates (5 standard errors of it)."""
     rate = np.exp(1.0 + 0.4 * X)

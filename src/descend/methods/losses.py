@@ -238,7 +238,8 @@ class Poisson(Loss):
     def per_row(self, prediction: Array, target: Array) -> Array:
         if self.log_rate:
             return np.exp(prediction) - target * prediction
-        rate = np.where(target == 0, 1, prediction)
+        # A count of 0 asks for no logarithm, but for a rate that there can be: below 0 is NaN.
+        rate = np.where((target == 0) & (prediction >= 0), 1, prediction)
         return prediction - target * np.log(rate)
 
     def lowest(self, target: Array) -> Array:
