@@ -93,6 +93,7 @@ def begin(
     new = dict.fromkeys(n for n in used if n in given.values and n not in known)
     problem = replace(problem, parameters=(*problem.parameters, *new))
     held = {name: value for name, value in wishes.fixed.items() if value is not None}
+    _check_held(held, given.values)
     free = {n: v for n, v in {**given.values, **held}.items() if n not in wishes.ties}
     rest = {n: v for n, v in defaults.items() if n not in wishes.ties}
     own = given_start(problem.parameters, (free, origin or "given"), rest, problem.columns)
@@ -112,6 +113,26 @@ def _add_ranges(
         return
     spoken = {*said.bounds, *said.ties, *(bounds or ()), *parsed_ties(ties)}
     said.bounds.update({name: pair for name, pair in ranges.items() if name not in spoken})
+
+
+def _check_held(held: Mapping[str, Any], values: Mapping[str, Any]) -> None:
+    """Refuse fixed values of what starts in another form, and of parts of parameters."""
+    for name, value in held.items():
+        owner = next((p for p in values if p != name and name.startswith((f"{p}.", f"{p}["))), None)
+        if name not in values and owner is not None:
+            raise UsageError(
+                f"fixed gives {name} the value {value!r}, and it is a part of {owner}",
+                remedy=f'give the value in start, and write fixed=["{name}"]',
+            )
+        if name in values and _form(name, value) != _form(name, values[name]):
+            raise UsageError(
+                f"fixed gives {name} as {value!r}, and its start is of another form",
+                remedy=f'give the value in start, and write fixed=["{name}"]',
+            )
+
+
+def _form(name: str, value: Any) -> dict[str, tuple[int, ...]]:
+    return {leaf: array.shape for leaf, array in leaves_of({name: value})[0].items()}
 
 
 def _join(said: Declared, given: Declared) -> None:
