@@ -21,7 +21,8 @@ from descend.trace.model import Model
 from descend.trace.tensor import as_node, wrap
 
 __all__ = [
-    "SIGMA", "TARGET", "WEIGHT", "WHITENING", "Curvature", "curvature_graph", "entries", "loss_graph",
+    "SIGMA", "TARGET", "WEIGHT", "WHITENING", "Curvature", "curvature_graph", "entries",
+    "loss_graph",
 ]  # fmt: skip
 
 TARGET, WEIGHT, SIGMA, WHITENING = "target", "sample_weight", "sigma", "whitening"

@@ -19,7 +19,10 @@ FORMULA = "y = a*exp(-k*t)"
 @pytest.fixture
 def table(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    rows = [f"{g},{float(t)!r},{float(y)!r},0.1" for g, ys in GROUPS.items() for t, y in zip(T, ys, strict=True)]
+    rows = [
+        f"{group},{float(t)!r},{float(y)!r},0.1"
+        for group, ys in GROUPS.items() for t, y in zip(T, ys, strict=True)
+    ]  # fmt: skip
     (tmp_path / "t.csv").write_text("group,t,y,s\n" + "\n".join(rows) + "\n")
     return tmp_path
 
