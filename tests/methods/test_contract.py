@@ -11,6 +11,7 @@ import pytest
 from descend.errors import UsageError
 from descend.methods.base import STATUS, Optimizer
 from descend.methods.conjugate_gradient import ConjugateGradient
+from descend.methods.damped import LeanLevenbergMarquardt
 from descend.methods.first_order import SGD, Adagrad, Adam, AdamW, RMSprop
 from descend.methods.least_squares import GaussNewton, LevenbergMarquardt
 from descend.methods.newton import NewtonCG
@@ -32,6 +33,7 @@ METHODS = {
     "adamw": AdamW(lr=1e-2, weight_decay=1e-6),
     "lm": LevenbergMarquardt(),
     "lm straight": LevenbergMarquardt(acceleration=0.0),
+    "lm lean": LeanLevenbergMarquardt(),
     "gauss-newton": GaussNewton(),
     "bfgs": BFGS(),
     "lbfgs": LBFGS(),

@@ -20,6 +20,7 @@ from descend.methods.base import (
     State,
     cast,
 )
+from descend.methods.bounds import Box, box
 
 __all__ = ["LeanLevenbergMarquardt", "whole"]
 
@@ -69,6 +70,7 @@ class LeanLevenbergMarquardt(Optimizer):
     radius: float = 1.0
     scope: ClassVar[str] = "vector"
     needs: ClassVar[str] = "gauss_newton"
+    bounded: ClassVar[bool] = True
     ranges: ClassVar[Mapping[str, str]] = {
         "ftol": "[0, 1)", "xtol": "[0, 1)", "gtol": "[0, 1)", "radius": "(0, inf)",
     }  # fmt: skip
@@ -83,13 +85,15 @@ class LeanLevenbergMarquardt(Optimizer):
         }  # fmt: skip
 
     def step(self, p: Array, e: Any, s: State, h: Any) -> tuple[Array, State]:
-        trial = _judge(e, s)
-        half = _lower(e.jtj)
+        bounds = box(h)
+        jtj, jtr = _held(e, p, bounds)
+        trial = _judge(e.loss, jtj, jtr, s)
+        half = _lower(jtj)
         new = {
             "x": np.where(trial.accept, p, s["x"]),
             "loss": np.where(trial.accept, e.loss, s["loss"]),
             "half": np.where(trial.accept, half, s["half"]),
-            "jtr": np.where(trial.accept, e.jtr, s["jtr"]),
+            "jtr": np.where(trial.accept, jtr, s["jtr"]),
             "started": 0 * s["started"] + 1,
         }
         diagonal = new["half"][_places(p.shape[0])]
@@ -112,9 +116,12 @@ class LeanLevenbergMarquardt(Optimizer):
             "damping": _next_damping(factor, square * move, damping, length, excess, radius),
             "free": np.where(fits & (damping == 0), 1, 0 * length),
         }  # fmt: skip
+        following = bounds.project(new["x"] + short * move)
+        if bounds.bounded:
+            new.update(_set_down(new, following - new["x"], square))
         code = _verdict(trial, s, new, diagonal, size, h)
         new["status"] = np.where(s["status"] > 0, s["status"], cast(code, p))
-        return new["x"] + short * move, new
+        return following, new
 
     def answer(self, p: Array, s: State) -> Array:
         ahead = (s["status"] == FTOL) | (s["status"] == XTOL)
@@ -132,13 +139,32 @@ class Trial(NamedTuple):
     noise: Array
 
 
-def _judge(e: Any, s: State) -> Trial:
-    total = e.loss + np.sum(_lower(e.jtj)) + np.sum(e.jtr)
+def _held(e: Any, p: Array, bounds: Box) -> tuple[Array, Array]:
+    """Return JᵀJ and Jᵀr where nothing moves what presses against its bound."""
+    if not bounds.bounded:
+        return e.jtj, e.jtr
+    free = bounds.free(p, e.jtr)
+    both = (free[:, None] & free[None, :]) | np.eye(p.shape[0], dtype=bool)
+    return np.where(both, e.jtj, 0 * e.jtj), np.where(free, e.jtr, 0 * e.jtr)
+
+
+def _set_down(new: State, move: Array, square: Array) -> State:
+    """Return what a step promises once it is set down on the bounds that it would cross."""
+    image = np.sum(whole(new["half"], move.shape[0]) * move[None, :], axis=1)
+    slope = np.sum(new["jtr"] * move)
+    return {
+        "slope": slope, "predicted": -2 * slope - np.sum(image * move),
+        "length": np.sqrt(np.sum(square * move * move)),
+    }  # fmt: skip
+
+
+def _judge(loss: Array, jtj: Array, jtr: Array, s: State) -> Trial:
+    total = loss + np.sum(_lower(jtj)) + np.sum(jtr)
     first, ok = s["started"] == 0, total - total == 0
-    fall, noise = s["loss"] - e.loss, _noise(s)
+    fall, noise = s["loss"] - loss, _noise(s)
     drowned = (s["predicted"] <= noise) & (np.abs(fall) <= noise)
     inverse = 1 / np.where(s["largest"] > 0, s["largest"], 1)
-    sharper = np.sum(e.jtr * e.jtr * inverse) < np.sum(s["jtr"] * s["jtr"] * inverse)
+    sharper = np.sum(jtr * jtr * inverse) < np.sum(s["jtr"] * s["jtr"] * inverse)
     falls = (fall > ACCEPT * s["predicted"]) & (s["predicted"] > 0)
     accept = ok & (first | np.where(drowned, sharper, falls))
     return Trial(first, ok, accept, fall, drowned, noise)
@@ -258,8 +284,8 @@ def _factor(half: Array, weight: Array, p: Array) -> Factor:
     reciprocal: list[Array] = []
     for j in range(n):
         row = j * (j + 1) // 2
-        whole = half[row + j] + weight[j]
-        pivot = whole
+        diagonal = half[row + j] + weight[j]
+        pivot = diagonal
         raw: dict[int, Array] = {}
         for k in range(j):
             entry = half[row + k]
@@ -268,7 +294,7 @@ def _factor(half: Array, weight: Array, p: Array) -> Factor:
             raw[k] = entry
             lower[j, k] = entry * reciprocal[k]
             pivot = pivot - entry * lower[j, k]
-        known = pivot > floor * whole
+        known = pivot > floor * diagonal
         reciprocal.append(np.where(known, 1 / np.where(known, pivot, 1), 0 * pivot))
     return Factor(lower, reciprocal)
 
