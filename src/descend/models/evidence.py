@@ -79,9 +79,9 @@ def line(x: Array, y: Array, weight: Array) -> tuple[float, float]:
     total = weight.sum()
     if not total > 0:
         return 0.0, float(np.mean(y)) if y.size else 0.0
-    middle, level = weight @ x / total, weight @ y / total
-    below = weight @ (x - middle) ** 2
-    slope = weight @ ((x - middle) * (y - level)) / below if below > 0 else 0.0
+    middle, level = np.sum(weight * x) / total, np.sum(weight * y) / total
+    below = np.sum(weight * (x - middle) ** 2)
+    slope = np.sum(weight * (x - middle) * (y - level)) / below if below > 0 else 0.0
     return float(slope), float(level - slope * middle)
 
 
@@ -183,10 +183,10 @@ def _half_height(axis: _Axis, height: Array, top: int) -> list[tuple[float, floa
     if right >= 0:
         reach.append(_crossing(x, height, right, right - 1, half) - float(x[top]))
     inside = slice(left + 1, right if right >= 0 else None)
-    center = float(height[inside] @ x[inside] / height[inside].sum())
+    center = float(np.sum(height[inside] * x[inside]) / height[inside].sum())
     full = sum(reach) if len(reach) == 2 else 2 * sum(reach)
     widths = [max(full, axis.least) if reach else axis.length / 2]
-    by_area = 0.94 * abs(float(height @ axis.shares)) / (2 * half)
+    by_area = 0.94 * abs(float(np.sum(height * axis.shares))) / (2 * half)
     if axis.least <= by_area <= 2 * axis.length:
         widths.append(by_area)
     if len(reach) == 2:
