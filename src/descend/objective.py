@@ -21,11 +21,20 @@ from descend.trace.model import Model
 from descend.trace.tensor import as_node, wrap
 
 __all__ = [
-    "SIGMA", "TARGET", "WEIGHT", "WHITENING", "Curvature", "curvature_graph", "entries",
-    "loss_graph",
+    "SIGMA", "TARGET", "WEIGHT", "WHITENING", "Curvature", "column_key", "curvature_graph",
+    "entries", "loss_graph",
 ]  # fmt: skip
 
 TARGET, WEIGHT, SIGMA, WHITENING = "target", "sample_weight", "sigma", "whitening"
+
+
+def column_key(name: str) -> str:
+    """What a data argument is called among the program's inputs.
+
+    >>> column_key("x"), column_key("sigma")
+    ('x', 'sigma (data)')
+    """
+    return f"{name} (data)" if name in (TARGET, WEIGHT, SIGMA, WHITENING) else name
 
 
 @dataclass(frozen=True)

@@ -26,11 +26,9 @@ from descend.graph.source import const, input_node
 from descend.graph.text import graph_text
 from descend.lean import dataclass
 from descend.objective import (
-    SIGMA,
-    TARGET,
-    WEIGHT,
     WHITENING,
     Curvature,
+    column_key,
     curvature_graph,
     entries,
     loss_graph,
@@ -67,15 +65,6 @@ __all__ = [
 FLOAT = np.dtype(np.float64)
 MOST_EXACT = 12  # parameters whose exact second derivatives are worked out beside Gauss–Newton's
 Nodes = dict[str, Node]
-
-
-def column_key(name: str) -> str:
-    """What a data argument is called among the program's inputs.
-
-    >>> column_key("x"), column_key("sigma")
-    ('x', 'sigma (data)')
-    """
-    return f"{name} (data)" if name in (TARGET, WEIGHT, SIGMA, WHITENING) else name
 
 
 @dataclass(frozen=True)
