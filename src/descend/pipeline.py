@@ -263,7 +263,7 @@ class Building:
         self.entered = entered = space.enter(self.model.leaves, scaled)
         self.leaves = entered.leaves
         self.fixed |= entered.fixed
-        self.bounds = Bounds(entered, self.fixed)
+        self.bounds = Bounds(entered, self.fixed, getattr(self.optimizer, "maximize", False))
         parts = [] if c is None else [getattr(c, f.name) for f in fields(c)]
         self.objective, self.residual, *parts = entered.placed([*self.told[:2], *parts])
         self.curvature = None if c is None else Curvature(*parts)
@@ -314,13 +314,11 @@ class Building:
             self.equations["jtj"] = self.run(self.recipe.loss.second_order, *both)
         return about
 
-    def pulls(self) -> Nodes:
-        """The gradients, 0 where they press against a bound."""
-        return self.bounds.pulls(self.gradients, self.leaves)
-
     def clipped(self) -> Nodes:
         """The gradients as the optimizer sees them."""
-        gradients = self.gradients if self.optimizer.bounded else self.pulls()
+        gradients = self.gradients
+        if not self.optimizer.bounded:
+            gradients = self.bounds.pulls(gradients, self.leaves)
         if self.recipe.clip is None:
             return gradients
         if self.optimizer.needs in ("hvp", "value"):

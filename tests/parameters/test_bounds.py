@@ -218,3 +218,32 @@ def test_a_function_is_minimised_within_bounds():
     assert "x[0] lies on its bound 0.5: beyond it the value falls further." in found.report()
     found = descend.maximize("-(a - 2)**2 - (b - 1)**2", start=dict(a=1.0), ties={"b": "2*a"})
     assert found.params["a"] == pytest.approx(0.8) and found.params["b"] == pytest.approx(1.6)
+
+
+def test_a_method_that_goes_up_presses_the_other_way():
+    """Up the gradient of −loss, from a bound that the gradient itself would press against."""
+    fit = descend.fit(
+        line, X, Y, start=dict(a=2.0, b=0.0), bounds={"a": (None, 3.0), "b": (None, 0.0)},
+        loss=lambda prediction, target: -((prediction - target) ** 2),
+        optimizer=descend.SGD(lr=0.05, maximize=True), epochs=3000,
+    )  # fmt: skip
+    np.testing.assert_allclose(list(fit.params.values()), np.polyfit(X, Y, 1), atol=1e-9)
+
+
+def test_bounds_in_single_precision():
+    """A bound is the nearest number of the parameter's kind: the fit is a start within it."""
+    start, x, y = dict(a=np.float32(1.0), b=np.float32(0.0)), X.astype("f"), Y.astype("f")
+    options = dict(bounds={"a": (0.0, 1.2)}, optimizer="adam", lr=0.02, epochs=2000)
+    fit = descend.fit(line, x, y, start=start, **options)
+    assert fit.params["a"] == np.float32(1.2) and "a lies on its bound 1.2" in fit.report()
+    assert descend.fit(line, x, y, start=fit, **options).params["a"] == np.float32(1.2)
+
+
+def test_fits_that_are_made_again_keep_their_bonds():
+    start = dict(a=1.0, b=0.0)
+    for _ in range(4):
+        free = descend.fit(line, X, Y, start=start)
+        held = descend.fit(line, X, Y, start={**start, "a": descend.Parameter(1.0, max=1.5)})
+        bounded = descend.fit(line, X, Y, start=start, bounds={"a": (None, 1.4)})
+        assert free.params["a"] > 1.9
+        assert held.params["a"] == 1.5 and bounded.params["a"] == 1.4

@@ -28,10 +28,11 @@ class Bounds:
     Args:
         entered: the space that is varied, if it is not the parameters as they are.
         inputs: where inputs are entered as they are asked for.
+        up: whether the method goes up the gradient.
     """
 
-    def __init__(self, entered: Entered | None, inputs: Nodes) -> None:
-        self.entered, self.inputs = entered, inputs
+    def __init__(self, entered: Entered | None, inputs: Nodes, up: bool = False) -> None:
+        self.entered, self.inputs, self.up = entered, inputs, up
         self.keys = frozenset() if entered is None else entered.bounded
 
     def of(self, key: str, leaf: Node) -> Box | None:
@@ -56,7 +57,11 @@ class Bounds:
         for key in self.keys & gradients.keys():
             box = self.of(key, leaves[key])
             assert box is not None
-            found[key] = pulling(leaves[key], gradients[key], *box)
+            if self.up:
+                down = call("neg", gradients[key])
+                found[key] = call("neg", pulling(leaves[key], down, *box))
+            else:
+                found[key] = pulling(leaves[key], gradients[key], *box)
         return found
 
 

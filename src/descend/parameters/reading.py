@@ -269,6 +269,10 @@ def _edges(
                 whole.flat[at : at + value.size] = np.ravel(value)
     for leaf in lower:
         _check_order(leaf, lower[leaf], upper[leaf])
+        for sides in (lower, upper):
+            # The nearest number that the parameter can take: it may lie on its bound.
+            dtype = arrays[leaf].dtype if leaf in arrays else np.float64
+            sides[leaf] = sides[leaf].astype(dtype).astype(np.float64)
     bounded = [n for n in lower if np.isfinite(lower[n]).any() or np.isfinite(upper[n]).any()]
     return {n: lower[n] for n in bounded}, {n: upper[n] for n in bounded}
 

@@ -154,7 +154,7 @@ def _scheduled_rate(b: Building) -> None:
 def _mean_gradient(b: Building, record: bool) -> Node:
     """The largest component of the gradient, averaged over the epoch's rows."""
     largest = square = const(0.0)
-    for name, gradient in b.pulls().items():
+    for name, gradient in b.bounds.pulls(b.gradients, b.leaves).items():
         key = f"mean gradient/{name}"
         total = b.put_state(key, gradient.shape, gradient.dtype)
         share = broadcast_like(row_count(b.rows, gradient.dtype), gradient)
