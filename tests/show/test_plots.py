@@ -181,6 +181,12 @@ def test_losses_that_are_not_positive_stand_on_an_even_scale():
     assert plot_fit(ODD["loss not positive"]()).axes[1].get_yscale() == "linear"
 
 
+def test_a_level_loss_is_drawn_level():
+    history = History(loss=[0.5 + 1e-13, 0.5, 0.5 - 1e-13])
+    low, high = plot_fit(parabola(history=history, stop_loss=None)).axes[1].get_ylim()
+    assert low == pytest.approx(0.45) and high == pytest.approx(0.55)
+
+
 def test_names_are_never_read_as_mathematics():
     figure = plot_fit(parabola(target="cost ($) per $x$", x={"a_1 ^ $": parabola().x["x"]}))
     assert_nothing_overlaps(figure)

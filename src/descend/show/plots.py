@@ -289,9 +289,17 @@ def loss_course(
         label = f"stop at {short(stop)}"
         axes.axhline(stop, color=canvas.MUTED, linewidth=1.2, linestyle=":", label=label)
     _mark_lost(axes, epoch, history.loss, unit)
+    _level(axes, everything)
     _whole_epochs(axes, epoch)
     canvas.style(axes, unit, "")
     canvas.legend_above(axes, columns=1)
+
+
+def _level(axes: Axes, values: Array) -> None:
+    """Draw as level what differs in digits that nobody reads: its ticks would all be alike."""
+    if values.size and np.ptp(values) < 1e-6 * np.abs(values).max() < np.inf:
+        middle = float(values.mean())
+        axes.set_ylim(*sorted((0.9 * middle, 1.1 * middle)))
 
 
 def _line(axes: Axes, epoch: Array, values: Array, **options: Any) -> None:
