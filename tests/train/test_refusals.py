@@ -21,7 +21,7 @@ def coupled(x, a):
 CALLS = {
     "p0": (lambda: descend.fit(line, X, Y, p0=[1, 2]), 'no option "p0" .here it is called "start"'),
     "maxfev": (lambda: descend.fit(line, X, Y, maxfev=10), 'called "epochs"'),
-    "vary": (lambda: descend.fit(line, X, Y, learning_rate=1), 'called "lr"'),
+    "learning_rate": (lambda: descend.fit(line, X, Y, learning_rate=1), 'called "lr"'),
     "random_state": (lambda: descend.fit(line, X, Y, random_state=1), 'called "seed"'),
     "n_iter": (lambda: descend.fit(line, X, Y, n_iter_no_change=1), 'called "patience"'),
     "fraction": (lambda: descend.fit(line, X, Y, validation_fraction=1), '"validation_split"'),
@@ -83,6 +83,8 @@ CALLS = {
         lambda: descend.fit(line, X, Y, sigma=Y, loss="poisson"), "sigma belongs to losses of"
     ),
     "absolute": (lambda: descend.fit(line, X, Y, absolute_sigma=True), "there is none"),
+    "vary": (lambda: descend.fit(line, X, Y, vary=False), 'here it is called "fixed"'),
+    "f_scale": (lambda: descend.fit(line, X, Y, f_scale=0.1), 'here it is called "loss"'),
     "keep_best": (
         lambda: descend.fit(line, X, Y, optimizer=SGD, batch_size=5, keep_best=True),
         "(?s)the running mean over batches does not.*validation_split=0.2",
