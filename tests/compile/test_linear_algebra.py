@@ -79,6 +79,14 @@ def test_values_and_gradients(n: int, lead: tuple, dtype: str) -> None:
     compared([*squares, *reverse([total], [const(1.0, dtype)], inputs)], inputs, values)
 
 
+def test_more_rows_than_are_solved_one_by_one() -> None:
+    n = 70
+    values = [RNG.normal(size=(n, n)) + 20 * np.eye(n), RNG.normal(size=(n, 3))]
+    inputs = [input_node("x", v.shape) for v in values]
+    names = ("solve", "solve transposed", "lower", "upper transposed", "cholesky", "slogdet")
+    compared([BUILDS[name](*inputs) for name in names], inputs, values)
+
+
 @pytest.mark.parametrize("n", [3, 6])
 def test_singular_matrices_are_nan_and_spoil_nothing_else(n: int) -> None:
     bad = np.ones((n, n))

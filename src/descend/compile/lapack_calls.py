@@ -20,7 +20,10 @@ from descend.compile.writing import axes_of, get, nested, over, put, variable, w
 __all__ = ["LAPACK_CALLS"]
 
 Indices = tuple[Index, ...]
-Element = Callable[[Value], Value]
+
+# Up to so many rows one right-hand side is solved at a time, and nothing is cut into blocks: for
+# several, OpenBLAS would wake its threads, which takes longer than the work.
+ALONE = 64
 
 
 class Routine:
@@ -70,6 +73,26 @@ class Routine:
         arguments = ", ".join(f"ptr {p}" for p in (*pointers, info))
         self.e.line(f"call void {routine}({arguments})")
         return self.e.op(f"load i32, ptr {info}", "i32", 1)
+
+    def solve(self, name: str, letters: str, count: int, *factors: str) -> None:
+        """Replace right-hand sides, which lie in the rows of the result, by solutions."""
+        n = int(self.target.shape[-1])  # type: ignore[arg-type]
+        order, first = self.number(n), [self.letter(x) for x in letters]
+        if n > ALONE:
+            sides = (self.number(count), *factors, self.block(self.target), order)
+            self.fail_if(self.failed(self.run(name, *first, order, *sides)))
+            return
+        one, row = self.number(1), Axis("k", count)
+        problems = variable(self.w, "i32", self.e.const(0, "i32", 1))
+
+        def solve(counters: Counters) -> None:
+            at = (*(over(self.lead) if len(self.target.shape) > 2 else ()), *over([row]), Index())
+            side = self.w.pointer_to(Address(self.target, at), counters)
+            info = self.run(name, *first, order, one, *factors, side, order)
+            put(self.w, problems, self.e.or_(get(self.w, problems, "i32"), info))
+
+        nested(self.w, [row], solve, self.counters)
+        self.fail_if(self.failed(get(self.w, problems, "i32")))
 
     # Elements
 
@@ -159,10 +182,8 @@ def getrs(r: Routine) -> None:
     nested(r.w, [k], one, r.counters)
 
     def solve() -> None:
-        order = r.number(n)
-        way = r.letter("N" if r.attrs["transposed"] else "T")
-        pointers = (r.block(factored), order, r.w.frame.pointer(pivots), r.block(r.target), order)
-        r.run("getrs", way, order, r.number(count), *pointers)
+        factors = (r.block(factored), r.number(n), r.w.frame.pointer(pivots))
+        r.solve("getrs", "N" if r.attrs["transposed"] else "T", count, *factors)
 
     r.fail_if(r.e.gt(get(r.w, zeros, "i64"), 0), solve)
 
@@ -173,19 +194,17 @@ def trtrs(r: Routine) -> None:
     n, count = _extents(t)[0], _extents(b)[0]
     r.copy(t, work)
     r.copy(b, r.target)
-    order = r.number(n)
-    letters = ("U" if r.attrs["lower"] else "L", "N" if r.attrs["transposed"] else "T", "N")
-    pointers = (r.w.frame.pointer(work), order, r.block(r.target), order)
-    info = r.run("trtrs", *map(r.letter, letters), order, r.number(count), *pointers)
-    r.fail_if(r.failed(info))
+    letters = ("U" if r.attrs["lower"] else "L") + ("N" if r.attrs["transposed"] else "T") + "N"
+    r.solve("trtrs", letters, count, r.w.frame.pointer(work), r.number(n))
 
 
 def potrf(r: Routine) -> None:
     """The Cholesky factor; above the diagonal the matrix is left as it was."""
     (a,) = r.sources
-    order = r.number(_extents(a)[0])
+    n = _extents(a)[0]
+    order, name = r.number(n), "potf2" if n <= ALONE else "potrf"
     r.copy(a, r.target)
-    r.fail_if(r.failed(r.run("potrf", r.letter("U"), order, r.block(r.target), order)))
+    r.fail_if(r.failed(r.run(name, r.letter("U"), order, r.block(r.target), order)))
 
 
 def syevd(r: Routine) -> None:
