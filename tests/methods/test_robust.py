@@ -97,6 +97,25 @@ def test_a_loss_of_ones_own_with_levenberg_marquardt():
     assert fit.loss == pytest.approx(cauchy.loss, rel=1e-13)
 
 
+class Welsch(descend.RobustLoss):
+    """A robust loss of one's own, which has no more than a rho."""
+
+    name = "welsch"
+
+    def rho(self, z):
+        return 1 - np.exp(-z)
+
+
+def test_a_robust_loss_of_ones_own_by_its_rho():
+    fit = descend.fit(model, X, Y, loss=Welsch(scale=0.2), start=START)
+    theirs = least_squares(
+        lambda p: model(X, *p) - Y, list(START.values()), f_scale=0.2, xtol=1e-15, ftol=1e-15,
+        gtol=1e-15, loss=lambda z: np.stack([1 - np.exp(-z), np.exp(-z), -np.exp(-z)]),
+    )  # fmt: skip
+    np.testing.assert_allclose(list(fit.params.values()), theirs.x, rtol=1e-6)
+    assert fit.has_errors and fit.n_evaluations <= 20
+
+
 def test_what_has_no_second_derivative_is_refused_or_goes_to_bfgs():
     with pytest.raises(descend.UsageError, match="needs two derivatives of each row's loss"):
         descend.fit(model, X, Y, loss="mae", optimizer="lm", start=START)
