@@ -57,8 +57,13 @@ def test_tukeys_biweight_forgets_the_outliers():
     np.testing.assert_allclose(list(fit.params.values()), list(without.params.values()), rtol=1e-9)
 
 
-@pytest.mark.parametrize("name", ["soft_l1", "cauchy", "arctan", "huber", "log_cosh", "tukey"])
-@pytest.mark.parametrize("optimizer", ["bfgs", "adam", "interpreted lm"])
+@pytest.mark.parametrize(
+    ("name", "optimizer"),
+    [
+        *((name, "bfgs") for name in ("soft_l1", "cauchy", "arctan", "huber", "log_cosh", "tukey")),
+        ("cauchy", "adam"), ("huber", "adam"), ("tukey", "interpreted lm"),
+    ],
+)  # fmt: skip
 def test_every_optimizer_finds_the_same_minimum(name, optimizer):
     scale = "" if name == "log_cosh" else "(0.3)"
     options = {
