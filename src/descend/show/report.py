@@ -87,7 +87,7 @@ def fit_sections(record: FitRecord) -> list[Section]:
 
 
 def _task(record: FitRecord) -> Section:
-    names = f"target {record.target}, data {', '.join(record.inputs)}"
+    names = f"target {record.target}, data {', '.join(record.inputs) or 'none'}"
     dropped = f", {plural(record.n_dropped, 'row')} dropped" if record.n_dropped else ""
     source = f"{record.data_name}, " if record.data_name else ""
     rows: list[tuple[str, ...]] = [
