@@ -91,7 +91,8 @@ def run(method: Optimizer, problem, p, steps, goal):
 
 
 def test_every_optimizer_of_the_table_is_under_contract():
-    assert {type(m) for m in METHODS.values()} == {*OPTIMIZERS.values()}
+    others = {LeanLevenbergMarquardt}  # of fit_many, and of no name
+    assert {type(m) for m in METHODS.values()} == {*OPTIMIZERS.values()} | others
 
 
 @pytest.mark.parametrize("method", VECTORS.values(), ids=VECTORS.keys())

@@ -26,7 +26,7 @@ from descend.methods.bounds import Box, box
 __all__ = ["LineSearch", "least"]
 
 ARMIJO = 1e-4
-MOST_TRIALS = 60
+MOST_TRIALS, FEW_TRIALS = 60, 5
 MOST_DROWNED = 20
 
 
@@ -175,9 +175,10 @@ def _verdict(p: Array, loss: Array, s: State, accept: Array, h: Any) -> Array:
     predicted = -0.5 * np.sum(s["gradient"] * s["direction"])
     code = np.where(accept & (move <= cast(h.xtol, eps) * size), XTOL, 0)
     code = np.where(accept & (fall < cast(h.ftol, eps) * np.abs(s["loss"])), FTOL, code)
-    stuck = ~accept & ((move <= eps * size) | (s["trials"] >= MOST_TRIALS))
-    ending = np.where(s["closed"] > 0, STALLED, UNBOUNDED)
     lost = (predicted <= 16 * eps * np.abs(s["loss"])) | (s["drowned"] > 0)
+    most = np.where(lost & (s["closed"] > 0), FEW_TRIALS, MOST_TRIALS)
+    stuck = ~accept & ((move <= eps * size) | (s["trials"] >= most))
+    ending = np.where(s["closed"] > 0, STALLED, UNBOUNDED)
     ending = np.where(lost, PRECISION, ending)
     return np.where(stuck, ending, code)
 
