@@ -139,7 +139,7 @@ class RunOptions:
         keep_best: Return the best parameters met instead of the last.
         starts: Fit from this many starts, and keep the best.
         seed: Decides shuffling and random starts; 0 where not given.
-        threads: How many threads may work.
+        threads: Among how many threads the fits of --by are shared; one fit uses one.
     """
 
     loss: str | None = None
