@@ -247,3 +247,20 @@ def test_fits_that_are_made_again_keep_their_bonds():
         bounded = descend.fit(line, X, Y, start=start, bounds={"a": (None, 1.4)})
         assert free.params["a"] > 1.9
         assert held.params["a"] == 1.5 and bounded.params["a"] == 1.4
+
+
+def test_scales_and_ties_are_resumed(tmp_path):
+    model = lambda x, a, k, c: a * np.exp(-k * x) + c  # noqa: E731
+    y = model(X, 2.5, 1.3, 0.5)
+    start = dict(
+        a=descend.Parameter(1.0, scale="log"),
+        k=descend.Parameter(1.0, min=0, max=3, scale="logit"),
+    )
+    options = dict(optimizer=descend.Adam(lr=0.01))
+    whole = descend.fit(model, X, y, start=start, ties={"c": "a/5"}, epochs=40, **options)
+    half = descend.fit(model, X, y, start=start, ties={"c": "a/5"}, epochs=20, **options)
+    half.save(tmp_path / "half.descend")
+    for earlier in (half, descend.load(tmp_path / "half.descend")):
+        resumed = descend.fit(model, X, y, resume=earlier, epochs=40, **options)
+        assert resumed.params == whole.params
+        assert resumed.scaled == {"a": "log", "k": "logit"} and resumed.ties == {"c": "a/5"}

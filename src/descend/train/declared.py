@@ -48,13 +48,17 @@ def model_starts(formula: str | Formula, options: Any) -> Any:
     return {name: value for name, value in start.items() if name not in used}
 
 
-def bonds_of(earlier: Any, fixed: Any, bounds: Any, ties: Any) -> tuple[Any, Any, Any]:
-    """What binds the parameters of a run that is resumed: as before, where nothing else is said."""
+def bonds_of(earlier: Any, fixed: Any, bounds: Any, ties: Any) -> tuple[Any, Any, Any, Any]:
+    """What binds the parameters of a run that is resumed: as before, where nothing else is said.
+
+    Returns:
+        fixed, bounds, ties and scales; the scales are always as before.
+    """
+    scales = getattr(earlier, "scaled", None)
     if fixed is not None or bounds is not None or ties is not None:
-        return fixed, bounds, ties
-    own = (getattr(earlier, name, None) for name in ("fixed", "bounds", "ties"))
-    first, second, third = own
-    return first or None, second or None, third or None
+        return fixed, bounds, ties, scales
+    first, second, third = (getattr(earlier, name, None) for name in ("fixed", "bounds", "ties"))
+    return first or None, second or None, third or None, scales
 
 
 def settled(start: Start, space: Space | None) -> Start:
@@ -68,8 +72,9 @@ def settled(start: Start, space: Space | None) -> Start:
 
 
 def begin(
-    problem: Problem, start: Any, fixed: Any = None, bounds: Any = None, ties: Any = None
-) -> Begun:
+    problem: Problem, start: Any, fixed: Any = None, bounds: Any = None, ties: Any = None,
+    scales: Mapping[str, str] | None = None,
+) -> Begun:  # fmt: skip
     """Read the start values with everything that was said of the parameters.
 
     Parameters of ties that the model does not have are varied too, if they have a start.
@@ -83,6 +88,7 @@ def begin(
     defaults = {n: v for n, v in problem.defaults.items() if n not in by_default} | said.values
     given = declared(values)
     _join(said, given)
+    said.scales.update(scales or {})
     _add_ranges(said, problem.ranges, bounds, ties)
     wishes = read_wishes(said, fixed, bounds, ties)
     if not wishes:
