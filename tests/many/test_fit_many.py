@@ -429,3 +429,33 @@ def test_progress_tells_fits_per_second():
     meter.update(500, float("nan"), 500)
     line = out.getvalue()
     assert line.startswith("fit  500/1000") and "fits/s" in line and "loss" not in line
+
+
+MODELS = {
+    "one function inside another": (
+        lambda x, a, b, c: a * np.exp(np.sin(b * x)) + c, {"a": 1.5, "b": 1.1, "c": 0.3},
+    ),
+    "a choice": (lambda x, a, b: np.where(x > 2, a * np.log(x * b), a * x), {"a": 1.0, "b": 2.0}),
+    "powers": (lambda x, v, k, n: v * x**n / (k**n + x**n), {"v": 2.0, "k": 1.5, "n": 2.0}),
+    "sums over the rows": (
+        lambda x, a, b: np.exp(-a * x) / np.sum(np.exp(-a * x)) * b, {"a": 1.0, "b": 5.0},
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_models_of_all_kinds_over_unequal_datasets(name):
+    model, true = MODELS[name]
+    rng = np.random.default_rng(1)
+    x = np.linspace(0.1, 4, 37)
+    lengths = [37, 36, 20, 33, 32, 31, 25]
+    datasets = [(x[:n], model(x[:n], **true) + 0.01 * rng.normal(size=n)) for n in lengths]
+    start = {k: 1.1 * v for k, v in true.items()}
+    fits = descend.fit_many(model, datasets, start=start)
+    assert fits.success.all()
+    for number in (0, 2):
+        single = descend.fit(model, *datasets[number], start=start)
+        for k, value in single.params.items():
+            one, error = fits.params[k][number], single.stderr[k]
+            assert abs(one - value) < 1e-7 * error
+            np.testing.assert_allclose(fits.stderr[k][number], error, rtol=1e-6)
