@@ -46,12 +46,23 @@ def valley(p):
     """Rosenbrock's function, a sum of squares, with everything a method may need."""
     r = np.array([1 - p[0], 10 * (p[1] - p[0] ** 2)], p.dtype)
     jacobian = np.array([[-1, 0], [-20 * p[0], 10]], p.dtype)
+    bent = np.array([[-20 * r[1], 0], [0, 0]], p.dtype)
     return {
         "loss": r @ r,
         "gradient": 2 * jacobian.T @ r,
         "jtj": jacobian.T @ jacobian,
         "jtr": jacobian.T @ r,
+        "hessian": 2 * (jacobian.T @ jacobian + bent),
+        "bending": -20 * jacobian[1],
     }
+
+
+def evaluated(given):
+    """What a method sees: arrays or stand-ins, and functions of a direction."""
+    e = SimpleNamespace(**given)
+    e.hvp = lambda v: np.sum(e.hessian * v[None, :], axis=1)
+    e.jt_rvv = lambda v: e.bending * v[0] ** 2
+    return e
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
@@ -65,14 +76,14 @@ def test_a_traced_step_is_the_step(name, options, dtype):
         bound = method.bind(inputs.group("h", method.numbers()))
         h = SimpleNamespace(**{f.name: getattr(bound, f.name) for f in fields(bound)})
         h.t = inputs.put("t", t)
-        e = SimpleNamespace(**inputs.group("e", valley(p)))
+        e = evaluated(inputs.group("e", valley(p)))
         return inputs.put("p", p), e, inputs.group("s", s), h
 
     moved, after = trace_function(method.step, arguments(1.0)).result
     for t in (1.0, 2.0, 3.0, 4.0, 5.0, 6.0):
         arguments(t)
         found = evaluate([moved, *after.values()], inputs.values)
-        e, h = SimpleNamespace(**valley(p)), method.hyper(method.numbers(), t=t)
+        e, h = evaluated(valley(p)), method.hyper(method.numbers(), t=t)
         p, s = method.step(p, e, s, h)
         for label, value, expected in zip(
             ["p", *after], found, [p, *(s[key] for key in after)], strict=True
