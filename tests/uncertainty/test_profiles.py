@@ -166,7 +166,7 @@ def test_what_has_no_minimum_has_no_profile():
                           epochs=2)  # fmt: skip
     with pytest.raises(UsageError, match="the descent had not arrived"):
         stopped.profile("a")
-    exact = descend.fit(lambda x, a: a * x, x, 0 * x, start=dict(a=1))
+    exact = descend.fit(lambda x, a: a * x, x, x, start=dict(a=1))
     with pytest.raises(UsageError, match="there is no noise to judge it by"):
         exact.profile("a")
     robust = descend.fit(lambda x, a: a * x, x, y, start=dict(a=1), loss="huber(1)")
