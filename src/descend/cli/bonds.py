@@ -37,9 +37,10 @@ def bonds(options: BondOptions) -> dict[str, Any]:
     Raises:
         UsageError: something that has not the form it should have.
 
-    >>> bonds(BondOptions(fix=["a=3, c"], bound=["b=0:", "d=-1:1"], tie=["e = 2*a"]))
-    {'fixed': {'a': 3.0, 'c': None}, 'bounds': {'b': (0.0, None), 'd': (-1.0, 1.0)}, \
-'ties': {'e': '2*a'}}
+    >>> bonds(BondOptions(fix=["a=3, c"], bound=["b=0:", "d=-1:1"]))
+    {'fixed': {'a': 3.0, 'c': None}, 'bounds': {'b': (0.0, None), 'd': (-1.0, 1.0)}}
+    >>> bonds(BondOptions(tie=["e = 2*a"]))
+    {'ties': {'e': '2*a'}}
     """
     found: dict[str, Any] = {}
     if options.fix:
