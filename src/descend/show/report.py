@@ -97,8 +97,6 @@ def _task(record: FitRecord) -> Section:
     rows.append(("method", f"{record.optimizer}, {_batches(record)}".lstrip(", ")))
     if record.chosen_for:
         rows.append(("chosen for", record.chosen_for))
-    if record.chosen_for:
-        rows.append(("chosen for", record.chosen_for))
     if record.sigma_given:
         rows.append(("sigma", _sigma(record)))
     if record.start_source:
@@ -367,8 +365,6 @@ def minimum_sections(record: Minimum) -> list[Section]:
     task = Section("")
     if record.optimizer:
         task.rows.append(("method", record.optimizer))
-    if record.chosen_for:
-        task.rows.append(("chosen for", record.chosen_for))
     if record.chosen_for:
         task.rows.append(("chosen for", record.chosen_for))
     if record.start_source not in ("", "given"):
