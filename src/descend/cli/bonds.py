@@ -39,8 +39,8 @@ def bonds(options: BondOptions) -> dict[str, Any]:
 
     >>> bonds(BondOptions(fix=["a=3, c"], bound=["b=0:", "d=-1:1"]))
     {'fixed': {'a': 3.0, 'c': None}, 'bounds': {'b': (0.0, None), 'd': (-1.0, 1.0)}}
-    >>> bonds(BondOptions(tie=["e = 2*a"]))
-    {'ties': {'e': '2*a'}}
+    >>> bonds(BondOptions(tie=["f = 2*a"]))
+    {'ties': {'f': '2*a'}}
     """
     found: dict[str, Any] = {}
     if options.fix:
