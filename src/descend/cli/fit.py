@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 from collections.abc import Collection, Mapping
 from typing import Any
 
 from descend.cli.bonds import BondOptions, bonds, used_by_ties
-from descend.cli.many import fit_groups
 from descend.cli.method import build_optimizer
 from descend.cli.options import (
     DataOptions,
@@ -23,7 +23,6 @@ from descend.cli.options import (
     numbers,
 )
 from descend.cli.output import Told, check_places, write_files
-from descend.cli.shared import fit_shared
 from descend.data.tables import TableFile, open_table
 from descend.errors import UsageError
 from descend.models.formulas import parse_formula
@@ -32,6 +31,9 @@ from descend.train.fit import fit as run_fit
 from descend.train.load import load
 
 __all__ = ["fit", "open_bound"]
+
+# Loaded when asked for: a plain fit starts without them.
+_MANY, _TOGETHER = "descend.cli.many", "descend.cli.shared"
 
 
 def fit(
@@ -104,8 +106,11 @@ def grouped(
     if by is None:
         raise UsageError("--shared needs groups of rows", remedy="add --by COLUMN")
     if shared is not None:
-        return fit_shared(formula, source, rows, by, shared, options, files, told)
-    return fit_groups(formula, source, rows, by, options, files, told)
+        together = importlib.import_module(_TOGETHER).fit_shared
+        return int(together(formula, source, rows, by, shared, options, files, told))
+    return int(importlib.import_module(_MANY).fit_groups(
+        formula, source, rows, by, options, files, told
+    ))  # fmt: skip
 
 
 def said(**options: Any) -> dict[str, Any]:
