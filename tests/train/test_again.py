@@ -204,7 +204,7 @@ def test_targets_outside_of_the_losses_domain_are_refused_every_time():
 
     fits = [descend.fit(line, X, counts, **options) for _ in range(3)]
     assert was_quick(fits[2]) and fits[2].params == fits[0].params
-    with pytest.raises(descend.DataError, match="needs targets in .0, inf.: row 1 has -5.0"):
+    with pytest.raises(descend.DataError, match=r"needs targets in .0, inf.: row 1 has -5\.0"):
         descend.fit(line, X, np.where(np.arange(40) == 0, -5.0, counts), **options)
 
 

@@ -306,7 +306,10 @@ class FitNest:
             self.innermost(inner, counters)
         else:
             axis = self.nest.axes[depth]
-            body = lambda i: self.level(depth + 1, inner, {**counters, axis: i})  # noqa: E731
+
+            def body(i: Value) -> None:
+                self.level(depth + 1, inner, {**counters, axis: i})
+
             if axis.extent == 1:
                 body(Value("0", "i64", 1))
             elif depth == len(self.nest.axes) - 1 and self.early:

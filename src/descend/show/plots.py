@@ -183,7 +183,8 @@ def _bands(axes: Axes, rows: Rows, bands: Bands) -> None:
     for band in bands({rows.name: x}):
         if band.low.shape == x.shape:
             together = ", simultaneous" if band.simultaneous else ""
-            look: dict[str, Any] = {"alpha": 0.28 if band.kind == "confidence" else 0.13, "linewidth": 0}
+            alpha = 0.28 if band.kind == "confidence" else 0.13
+            look: dict[str, Any] = {"alpha": alpha, "linewidth": 0}
             label = f"{band.kind} {band.level:.4g}{together}"
             axes.fill_between(x, band.low, band.high, color=canvas.FIT, label=label, **look)
 

@@ -28,6 +28,8 @@ class CandidateSearch(Optimizer):
 
     scope = "vector"
     needs = "value"
+    table: Numbers
+    missing: Numbers
 
     def __init__(self, table: Numbers, missing: Numbers) -> None:
         object.__setattr__(self, "table", table)
