@@ -174,7 +174,7 @@ def page(results: dict[str, Counter[tuple[str, str]]], draws: int) -> str:
         "\"Bootstrap\" draws residuals; \"rows drawn\" draws whole rows, for some of the fits\n"
         "only. Student's t and the bands take the model as linear at its minimum; the profile\n"
         "does not. The bootstrap does not know Student's t: of few points its intervals are a\n"
-        "little short, by a half per cent at 50 points.\n",
+        "little short, by about one per cent at 50 points.\n",
     ]
     for name, total in results.items():
         case = CASES[name]
