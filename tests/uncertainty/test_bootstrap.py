@@ -26,7 +26,7 @@ def fit():
 def mean():
     """A fitted constant is the mean, whose bootstrap SciPy has."""
     y = np.random.default_rng(8).exponential(2.0, 40)
-    return y, descend.fit(lambda x, m: m + 0 * x, np.zeros(40), y, start=dict(m=1))
+    return y, descend.fit(lambda x, m: m + 0 * x, np.arange(40.0), y, start=dict(m=1))
 
 
 def test_drawing_rows_is_scipys_bootstrap_of_the_mean(mean):

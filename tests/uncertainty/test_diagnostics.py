@@ -95,6 +95,6 @@ def test_large_fits_are_tested_by_dagostino():
 
 def test_only_sums_of_squares_have_residuals_to_judge():
     x = np.arange(10.0)
-    fit = descend.fit(line, x, x, start=dict(a=1, b=1), loss="poisson")
+    fit = descend.fit(line, x, x + 2, start=dict(a=2, b=1), loss="poisson")
     with pytest.raises(UsageError, match="the loss is poisson"):
         fit.diagnostics()

@@ -107,7 +107,11 @@ class Loaded:
         m = _machine()
         with _lock:
             empty = m.binding.parse_assembly("")
-            self._engine = m.binding.create_mcjit_compiler(empty, _target_machine(1))
+            # One reservation for all sections: laid out singly they can end up more than the
+            # 2 GiB apart that code can address, beside large data, and LLVM aborts the process.
+            self._engine = m.binding.create_mcjit_compiler(
+                empty, _target_machine(1), use_lmm=True
+            )
             self._engine.add_object_file(m.binding.ObjectFileRef.from_data(image))
             self._engine.finalize_object()
             address = self._engine.get_function_address(entry)
