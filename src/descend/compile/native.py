@@ -110,7 +110,7 @@ class Loaded:
             # One reservation for all sections: laid out singly they can end up more than the
             # 2 GiB apart that code can address, beside large data, and LLVM aborts the process.
             self._engine = m.binding.create_mcjit_compiler(
-                empty, _target_machine(1), use_lmm=True
+                empty, _target_machine(1), use_lmm=False
             )
             self._engine.add_object_file(m.binding.ObjectFileRef.from_data(image))
             self._engine.finalize_object()
