@@ -22,6 +22,9 @@ __all__ = ["Loaded", "cpu_lanes", "emit_object", "load_object", "target_id"]
 _lock = threading.RLock()
 PASSES = ("sroa", "instruction_combine", "simplify_cfg")
 LARGE = 2_000_000
+# A writable page: where the loader puts the addresses of library functions such as memcpy, for
+# which it reserves no room itself.
+ROOM = "@room = global i64 0, align 8\n"
 
 
 @dataclass(frozen=True)
@@ -89,7 +92,7 @@ def emit_object(text: str, check: bool = False) -> bytes:
     with _lock:
         machine, builder, passes = _compiler(level)
         try:
-            module = m.binding.parse_assembly(text)
+            module = m.binding.parse_assembly(ROOM + text)
             if check:
                 module.verify()
         except RuntimeError as error:
@@ -110,7 +113,7 @@ class Loaded:
             # One reservation for all sections: laid out singly they can end up more than the
             # 2 GiB apart that code can address, beside large data, and LLVM aborts the process.
             self._engine = m.binding.create_mcjit_compiler(
-                empty, _target_machine(1), use_lmm=False
+                empty, _target_machine(1), use_lmm=True
             )
             self._engine.add_object_file(m.binding.ObjectFileRef.from_data(image))
             self._engine.finalize_object()
