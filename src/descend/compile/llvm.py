@@ -20,6 +20,8 @@ Algorithm = Callable[["BlockWriter", Call], Any]
 class BlockWriter(Access):
     """Writes the statements of a block; `values` knows every top-level let afterwards."""
 
+    width = 1
+
     def __init__(self, frame: Frame, algorithms: Mapping[str, Algorithm]) -> None:
         super().__init__(frame)
         self.algorithms = algorithms
@@ -30,36 +32,48 @@ class BlockWriter(Access):
         if len(cut(block.statements)) == 1:
             self.write_statements(block.statements)
             return
-        repeats = Repeats(block.statements)
-        pieces = cut(block.statements, repeats.weight)
+        self.repeats = Repeats(block.statements)
+        self.write_pieces(cut(block.statements, self.repeats.weight), block.outputs)
+
+    def write_pieces(self, pieces: Sequence[Sequence[Statement]], outputs: Sequence[Let]) -> None:
+        """Write each piece as a function of its own, and call them here in order."""
         homes = {x: i for i, piece in enumerate(pieces) for x in piece if isinstance(x, Let)}
-        self.spilled = spill_slots(pieces, homes, block.outputs)
+        self.spilled = spill_slots(pieces, homes, outputs)
         for i, piece in enumerate(pieces):
-            frame = self.frame.segment()
-            inner = BlockWriter(frame, self.algorithms)
-            inner.spilled, inner.repeats = self.spilled, repeats
+            inner = self.of_piece(self.frame.segment())
+            inner.spilled = self.spilled
             inner.write_statements(piece)
             for let in piece:
                 if isinstance(let, Let) and let in self.spilled and homes[let] == i:
                     inner.put_spilled(let)
-            self.frame.call_segment(frame.finish_segment(()), ())
+            self.frame.call_segment(inner.frame.finish_segment(()), ())
+
+    def of_piece(self, frame: Frame) -> BlockWriter:
+        """The writer of a piece, in the frame of its function."""
+        inner = BlockWriter(frame, self.algorithms)
+        inner.repeats = self.repeats
+        return inner
 
     def write_statements(self, statements: Sequence[Statement]) -> None:
         for statement in statements:
             if isinstance(statement, Let):
                 if statement.op != "reduced":
-                    self.values[statement] = self.let(statement, self.values, self.counters, 1)
+                    value = self.let(statement, self.values, self.counters, self.width)
+                    self.values[statement] = value
             elif isinstance(statement, Store):
                 self.store(statement.target, self.values[statement.value], self.counters, None)
             elif isinstance(statement, Nest):
-                if self.repeats is None or not self.repeats.call(self, statement):
-                    NestWriter(self, statement).write()
+                self.nest(statement)
             elif isinstance(statement, Copy):
                 self.copy(statement)
             elif isinstance(statement, Scan):
                 self.scan(statement)
             else:
                 self.call(statement)
+
+    def nest(self, statement: Nest) -> None:
+        if self.repeats is None or not self.repeats.call(self, statement):
+            NestWriter(self, statement).write()
 
     def scan(self, statement: Scan) -> None:
         for let in operands(statement):

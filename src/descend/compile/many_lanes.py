@@ -21,18 +21,16 @@ from descend.compile.loops import (
     Address,
     Axis,
     Block,
+    Call,
     Copy,
     Index,
     Let,
     Nest,
     Place,
-    Scan,
-    Statement,
-    Store,
 )
 from descend.compile.nests import neutral
 from descend.compile.operations import OUTLINED, emit_operation, kind_of, memory_type
-from descend.compile.segments import cut, operands, spill_slots, weight
+from descend.compile.segments import cut, operands, weight
 from descend.graph.node import Dim, sizes
 from descend.lean import dataclass
 
@@ -78,36 +76,17 @@ class FitWriter(BlockWriter):
         if sum(map(weight, block.statements)) <= WHOLE:
             self.write_statements(block.statements)
             return
-        pieces = cut(block.statements)
-        homes = {x: i for i, piece in enumerate(pieces) for x in piece if isinstance(x, Let)}
-        self.spilled = spill_slots(pieces, homes, block.outputs)
-        for i, piece in enumerate(pieces):
-            frame = self.frame.segment()
-            frame.e.outline = False
-            inner = FitWriter(frame, self.lanes)
-            inner.spilled = self.spilled
-            inner.write_statements(piece)
-            for let in piece:
-                if isinstance(let, Let) and let in self.spilled and homes[let] == i:
-                    inner.put_spilled(let)
-            self.frame.call_segment(frame.finish_segment(()), ())
+        self.write_pieces(cut(block.statements), block.outputs)
 
-    def write_statements(self, statements: Sequence[Statement]) -> None:
-        for statement in statements:
-            if isinstance(statement, Let):
-                if statement.op != "reduced":
-                    value = self.let(statement, self.values, self.counters, self.width)
-                    self.values[statement] = value
-            elif isinstance(statement, Store):
-                self.store(statement.target, self.values[statement.value], self.counters, None)
-            elif isinstance(statement, Nest):
-                FitNest(self, statement).write()
-            elif isinstance(statement, Copy):
-                self.copy(statement)
-            elif isinstance(statement, Scan):
-                self.scan(statement)
-            else:
-                raise NotNative(f"{statement.name} over several fits")
+    def of_piece(self, frame: Frame) -> FitWriter:
+        frame.e.outline = False
+        return FitWriter(frame, self.lanes)
+
+    def nest(self, statement: Nest) -> None:
+        FitNest(self, statement).write()
+
+    def call(self, statement: Call) -> None:
+        raise NotNative(f"{statement.name} over several fits")
 
     # Memory: arrays of the fits have the lanes innermost
 
