@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
 import numpy as np
 
@@ -89,7 +89,43 @@ class LeftMinimum(Protocol):
         """What the record is made of."""
 
 
-class Fit(Trusted, FitRecord):
+class _MadeLater:
+    """A record of which all but `params` and `status` is made when somebody looks at it.
+
+    Its class has a slot `_left`, takes what `_left.parts()` returns, and says which record it is.
+    """
+
+    __slots__ = ()
+
+    _record: ClassVar[type]
+    _left: Any
+    status: str
+
+    @classmethod
+    def later(cls, left: Any, params: Any, status: str) -> Self:
+        """A record of what a run left."""
+        made: Any = cls.__new__(cls)
+        made._left, made.params, made.status = left, params, status
+        found: Self = made
+        return found
+
+    def __getattr__(self, name: str) -> Any:
+        """Make what is not there yet; Python asks here for that only."""
+        left = None if name == "_left" else self._left
+        if left is None:
+            raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
+        if name == "success":
+            return STATUSES[self.status].success
+        set_before = _values_set(self, self._record)
+        own, values = left.parts()
+        made: Any = self
+        made.__init__(own, **values)
+        for known, value in set_before.items():
+            setattr(self, known, value)
+        return getattr(self, name)
+
+
+class Fit(_MadeLater, Trusted, FitRecord):
     """A finished fit: a record of everything known about it, and the fitted model itself.
 
     >>> import descend
@@ -101,6 +137,7 @@ class Fit(Trusted, FitRecord):
 
     __slots__ = ("_left", "_remains")
 
+    _record = FitRecord
     _left: Left | None
     _remains: Remains
 
@@ -110,27 +147,6 @@ class Fit(Trusted, FitRecord):
         self._remains = Remains(remains.predictor, remains.leaves, pending=pending)
         super().__init__(**values)
         self._remains = remains
-
-    @classmethod
-    def later(cls, left: Left, params: dict[str, Any], status: str) -> Fit:
-        """A fit of which all the rest is made when somebody looks at it."""
-        made = cls.__new__(cls)
-        made._left, made.params, made.status = left, params, status
-        return made
-
-    def __getattr__(self, name: str) -> Any:
-        """Make what is not there yet; Python asks here for that only."""
-        left = None if name == "_left" else self._left
-        if left is None:
-            raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
-        if name == "success":
-            return STATUSES[self.status].success
-        set_before = _values_set(self, FitRecord)
-        remains, values = left.parts()
-        Fit.__init__(self, remains, **values)
-        for known, value in set_before.items():
-            setattr(self, known, value)
-        return getattr(self, name)
 
     def __post_init__(self) -> None:
         if self._remains.complete is None and not self._remains.pending:
@@ -236,7 +252,7 @@ class Fit(Trusted, FitRecord):
         return fit_html(self)
 
 
-def _values_set(record: Any, kind: Any) -> dict[str, Any]:
+def _values_set(record: Any, kind: type[Any]) -> dict[str, Any]:
     """The fields of an unfinished record that have a value."""
     found = {}
     for name in kind.__slots__:
@@ -268,40 +284,24 @@ for _name in LATER:
     setattr(Fit, _name, _later(_name))
 
 
-class MinimumFound(Minimum):
+class MinimumFound(_MadeLater, Minimum):
     """A finished minimisation (or maximisation)."""
 
     __slots__ = ("_function", "_left")
 
+    _record = Minimum
     _left: LeftMinimum | None
 
     def __init__(self, function_of: Callable[[Array], float] | None = None, **values: Any) -> None:
         self._function, self._left = function_of, None
         super().__init__(**values)
 
-    @classmethod
-    def later(cls, left: LeftMinimum, params: Any, status: str) -> MinimumFound:
-        """A minimum of which all the rest is made when somebody looks at it."""
-        made = cls.__new__(cls)
-        made._left, made.params, made.status = left, params, status
-        return made
-
     def __getattr__(self, name: str) -> Any:
-        """Make what is not there yet; Python asks here for that only."""
-        left = None if name == "_left" else self._left
-        if left is None:
-            raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
-        if name == "success":
-            return STATUSES[self.status].success
-        if name == "value":
-            self.value = left.value()
+        """The value can be told before the rest."""
+        if name == "value" and self._left is not None:
+            self.value = self._left.value()
             return self.value
-        set_before = _values_set(self, Minimum)
-        function_of, values = left.parts()
-        MinimumFound.__init__(self, function_of, **values)
-        for known, value in set_before.items():
-            setattr(self, known, value)
-        return getattr(self, name)
+        return super().__getattr__(name)
 
     def report(self, width: int = WIDTH) -> str:
         """Return the report, which `print` prints."""
