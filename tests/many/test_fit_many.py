@@ -459,3 +459,19 @@ def test_models_of_all_kinds_over_unequal_datasets(name):
             one, error = fits.params[k][number], single.stderr[k]
             assert abs(one - value) < 1e-7 * error
             np.testing.assert_allclose(fits.stderr[k][number], error, rtol=1e-6)
+
+
+def test_a_model_whose_code_was_replaced_is_built_anew() -> None:
+    def model(x, a):
+        return a * x
+
+    def doubled(x, a):
+        return 2 * a * x
+
+    x = np.linspace(0.0, 1.0, 9)
+    targets = np.stack([2 * x, 6 * x])
+    first = descend.fit_many(model, x, targets, start=dict(a=1.0))
+    model.__code__ = doubled.__code__
+    second = descend.fit_many(model, x, targets, start=dict(a=1.0))
+    np.testing.assert_allclose(first.params["a"], [2, 6], rtol=1e-12)
+    np.testing.assert_allclose(second.params["a"], [1, 3], rtol=1e-12)

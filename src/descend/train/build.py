@@ -1,25 +1,20 @@
-"""From a recipe to something that runs; what was built is kept as long as the model is the same."""
+"""From a recipe to something that runs."""
 
 from __future__ import annotations
 
-import threading
 import time
-from collections import OrderedDict
-from collections.abc import Callable, Hashable
 from dataclasses import field
 from typing import Any
 
 from descend.compile.lower import NotNative
 from descend.compile.program import compile_program
-from descend.graph.bulk import without_collection
 from descend.lean import dataclass
 from descend.pipeline import Descent, Model
 from descend.trace.context import Trace
+from descend.train.kept import Store
 from descend.train.run import Interpreted, Runner
 
-__all__ = ["Built", "built_once", "make_runner"]
-
-MOST_KEPT = 128
+__all__ = ["BUILT", "Built", "make_runner"]
 
 
 @dataclass
@@ -50,35 +45,7 @@ class Built:
         return all(trace.unchanged() for trace in self.traces)
 
 
-_kept: OrderedDict[Hashable, Built] = OrderedDict()
-_lock = threading.Lock()
-
-
-def built_once(
-    key: Hashable | None, build: Callable[[], Built], n_rows: int
-) -> tuple[Built, bool]:
-    """Return what stands under the key if the model captures the very same things; else build.
-
-    A program that was made for a number of rows serves no other number.
-
-    Returns:
-        what was built, and whether it was built now.
-    """
-    if key is not None:
-        with _lock:
-            found = _kept.get(key)
-            if found is not None:
-                _kept.move_to_end(key)
-        if found is not None and found.serves(n_rows):
-            return found, False
-    with without_collection():
-        made = build()
-    if key is not None and all(trace.is_pure_capture for trace in made.traces):
-        with _lock:
-            _kept[key] = made
-            while len(_kept) > MOST_KEPT:
-                _kept.popitem(last=False)
-    return made, True
+BUILT: Store[Built] = Store(128)
 
 
 def make_runner(descent: Descent, engine: str, n_rows: int) -> tuple[Runner, str, str, float]:

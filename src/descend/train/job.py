@@ -20,9 +20,10 @@ from descend.objective import WHITENING
 from descend.parameters.space import Space
 from descend.pipeline import Model, Recipe, Spec, descent, trace_model
 from descend.trace.indexing import WholeAsked
-from descend.train.build import Built, built_once, make_runner
+from descend.train.build import BUILT, Built, make_runner
 from descend.train.coupling import coupling
 from descend.train.epochs import EndOfEpoch
+from descend.train.kept import program_key
 from descend.train.problem import Problem
 from descend.train.rows import Rows
 from descend.train.scaling import Scaling
@@ -130,17 +131,10 @@ class Job:
         specs = tuple((name, a.shape[1:], a.dtype.str) for name, a in columns.items())
         leaves = tuple((name, a.shape, a.dtype.str) for name, a in self.leaf_arrays().items())
         held = self.held.n_rows if self.held else 0
-        key = (
-            self.problem.function, getattr(self.problem.function, "__code__", None),
-            tuple(self.problem.constants.items()), specs, leaves,
-            tuple(self.start.trees.items()), held, self.settings.structure(),
-            None if self.space is None else self.space.structure(),
+        return program_key(
+            self.problem, specs, leaves, tuple(self.start.trees.items()), held,
+            self.settings.structure(), None if self.space is None else self.space.structure(),
         )  # fmt: skip
-        try:
-            hash(key)
-        except TypeError:
-            return None
-        return key
 
     def leaf_arrays(self) -> dict[str, Array]:
         """The start, leaf by leaf in the order of the signature; 0 for what is still missing."""
@@ -149,7 +143,7 @@ class Job:
 
     def build(self) -> tuple[Built, bool]:
         """The program, from the store of built ones if the model has not changed."""
-        built, fresh = built_once(self.key(), self._build, self._n_rows())
+        built, fresh = BUILT.once(self.key(), self._build, self._n_rows())
         for name in built.model.whole:
             self._check_whole(name)
         return built, fresh

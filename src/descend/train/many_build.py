@@ -61,10 +61,6 @@ class ManyBuilt:
             return False
         return all(trace.unchanged() for trace in self.traces)
 
-    def keepable(self) -> bool:
-        """Whether all that was captured can be seen to be the same later."""
-        return all(trace.is_pure_capture for trace in self.traces)
-
 
 def build_many(
     model: Model, recipe: Recipe, shared: Sequence[str], held: Sequence[str],

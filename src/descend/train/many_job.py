@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
 from collections.abc import Hashable, Iterable, Mapping
 from typing import Any
 
@@ -17,6 +15,7 @@ from descend.lean import dataclass
 from descend.methods.base import NOT_FINITE, RUNNING, STATUS, Optimizer
 from descend.methods.losses import Loss
 from descend.pipeline import Model, Recipe, Spec, trace_model
+from descend.train.kept import Store, program_key
 from descend.train.many_build import ManyBuilt, build_many
 from descend.train.many_data import ManyData
 from descend.train.many_results import BAD_DATA, SINGULAR, SPENT, TOO_FEW, ManyFits
@@ -29,10 +28,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 CONVERGED = tuple(code for code, outcome in STATUS.items() if outcome.success)
 LEAST_PIVOT = 1e-13  # below, standard errors would have less than three digits
-MOST_KEPT = 32
-
-_kept: OrderedDict[Hashable, ManyBuilt] = OrderedDict()
-_lock = threading.Lock()
+BUILT: Store[ManyBuilt] = Store(32)
 
 
 @dataclass(frozen=True)
@@ -60,19 +56,14 @@ class ManyJob:
     def key(self, optimizer: Optimizer) -> Hashable | None:
         """What the program depends on, or None if that cannot be told."""
         d = self.data
-        key = (
-            d.problem.function, tuple(d.problem.constants.items()), tuple(self.problem.parameters),
+        return program_key(
+            d.problem, tuple(self.problem.parameters),
             tuple((n, a.shape[1:], a.dtype.str, n in d.shared) for n, a in d.columns.items()),
             tuple((n, a.shape, a.dtype.str) for n, a in self.start.leaves().items()),
             tuple(self.start.sample.trees.items()), self.loss.structure(), optimizer.structure(),
             self.absolute, self.covariance, tuple(self.start.held()),
             None if self.start.space is None else self.start.space.structure(),
         )  # fmt: skip
-        try:
-            hash(key)
-        except TypeError:
-            return None
-        return key
 
     def built(self, optimizer: Optimizer, errors: bool = True) -> ManyBuilt:
         """The graphs, from the store of built ones if the model has not changed.
@@ -84,21 +75,15 @@ class ManyJob:
             UsageError: the model asks for the number of rows, and the fits have unequal ones.
         """
         key = self.key(optimizer)
-        key = None if key is None else (key, errors)
-        with _lock:
-            found = None if key is None else _kept.get(key)
-        if found is not None and found.serves(self.data.counts):
-            return found
-        try:
-            made = self._made(self._traced(known=False), optimizer, errors)
-        except RowsAsked:
-            made = self._made(self._traced(known=True), optimizer, errors)
-        if key is not None and made.keepable():
-            with _lock:
-                _kept[key] = made
-                while len(_kept) > MOST_KEPT:
-                    _kept.popitem(last=False)
-        return made
+
+        def build() -> ManyBuilt:
+            try:
+                return self._made(self._traced(known=False), optimizer, errors)
+            except RowsAsked:
+                return self._made(self._traced(known=True), optimizer, errors)
+
+        whole = None if key is None else (key, errors)
+        return BUILT.once(whole, build, self.data.counts)[0]
 
     def _made(self, model: Model, optimizer: Optimizer, errors: bool) -> ManyBuilt:
         d = self.data
