@@ -8,8 +8,8 @@ import pytest
 
 import descend
 from descend.errors import DataError, UsageError
+from descend.many_records import OUTCOMES
 from descend.parameters.declare import Parameter
-from descend.train.many_results import OUTCOMES
 
 X = np.linspace(0.0, 4.0, 50)
 
@@ -475,3 +475,4 @@ def test_a_model_whose_code_was_replaced_is_built_anew() -> None:
     second = descend.fit_many(model, x, targets, start=dict(a=1.0))
     np.testing.assert_allclose(first.params["a"], [2, 6], rtol=1e-12)
     np.testing.assert_allclose(second.params["a"], [1, 3], rtol=1e-12)
+    assert repr(second) == "<2 fits of model(x, a): 2 converged>"

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from descend.many_records import ManyRecord
 from descend.show.numbers import rate
-
-if TYPE_CHECKING:
-    from descend.train.many_results import ManyFits
 
 __all__ = ["many_report"]
 
 MOST_ROWS = 20
 
 
-def many_report(fits: ManyFits) -> str:
+def many_report(fits: ManyRecord) -> str:
     """How many fits ended in which way, quantiles of the parameters, and the speed."""
     lines = [f"{len(fits)} fits of {fits.model}"]
     by_name = {outcome.name: outcome for outcome in fits.outcomes.values()}
@@ -30,7 +28,7 @@ def many_report(fits: ManyFits) -> str:
     return "\n".join(lines)
 
 
-def _table(fits: ManyFits) -> list[str]:
+def _table(fits: ManyRecord) -> list[str]:
     """Median and quartiles of each parameter over the fits that converged."""
     good = fits.success
     if not good.any():

@@ -12,13 +12,14 @@ from descend.data.validate import check_prediction
 from descend.errors import UsageError
 from descend.graph.node import Dim, RowsAsked, sizes
 from descend.lean import dataclass
+from descend.many_records import BAD_DATA, SINGULAR, SPENT, TOO_FEW
 from descend.methods.base import NOT_FINITE, RUNNING, STATUS, Optimizer
 from descend.methods.losses import Loss
 from descend.pipeline import Model, Recipe, Spec, trace_model
 from descend.train.kept import Store, program_key
 from descend.train.many_build import ManyBuilt, build_many
 from descend.train.many_data import ManyData
-from descend.train.many_results import BAD_DATA, SINGULAR, SPENT, TOO_FEW, ManyFits
+from descend.train.many_results import ManyFits
 from descend.train.many_start import ManyStart
 from descend.train.problem import Problem
 
