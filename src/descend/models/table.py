@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from descend.models import curves, peaks, waves
+from descend.models.curves import KINDS as CURVES
 from descend.models.curves import polynomial_kind
 from descend.models.kind import Kind
+from descend.models.peaks import KINDS as PEAKS
+from descend.models.waves import KINDS as WAVES
 
 __all__ = ["KINDS", "kind_of"]
 
@@ -12,8 +14,8 @@ MOST = 9
 KINDS: dict[str, Kind] = {
     kind.name: kind
     for kind in (
-        *curves.KINDS, *(polynomial_kind(degree) for degree in range(1, MOST + 1)),
-        *peaks.KINDS, *waves.KINDS,
+        *CURVES, *(polynomial_kind(degree) for degree in range(1, MOST + 1)),
+        *PEAKS, *WAVES,
     )
 }  # fmt: skip
 
