@@ -13,7 +13,7 @@ import pytest
 
 import descend
 from descend import plans
-from descend.compile.lower import NotNative
+from descend.compile.native import NotNative
 
 TABLE = np.arange(40.0)
 RATE = 2.0

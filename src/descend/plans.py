@@ -21,7 +21,7 @@ import numpy as np
 
 from descend.compile.cache import graph_key
 from descend.compile.function import compile_graph
-from descend.compile.lower import NotNative
+from descend.compile.native import NotNative
 from descend.compile.standing import Standing
 from descend.differentiate.arguments import Argnums, Key, Point, chosen_places, trace_at
 from descend.differentiate.indices import Check, index_checks

@@ -9,7 +9,8 @@ from scipy import special
 
 import descend
 from descend.compile import library
-from descend.compile.function import compile_graph, write_function
+from descend.compile.function import compile_graph
+from descend.compile.function_text import write_function
 from descend.compile.library import address_of, special_name
 from descend.errors import InternalError
 from descend.graph.elementwise import call

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from compile.test_graphs import R, agree
-from descend.compile.function import write_function
+from descend.compile.function_text import write_function
 from descend.graph.source import input_node
 from descend.trace.trace import trace_function
 

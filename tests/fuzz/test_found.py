@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from descend.compile.function import compile_graph
-from descend.compile.lower import NotNative
+from descend.compile.native import NotNative
 from descend.differentiate.reverse import reverse
 from descend.graph.elementwise import call
 from descend.graph.evaluate import evaluate

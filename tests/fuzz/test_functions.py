@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from descend.compile.function import compile_graph
-from descend.compile.lower import NotNative
+from descend.compile.native import NotNative
 from descend.differentiate.forward import forward
 from descend.differentiate.reverse import reverse
 from descend.errors import TraceError

@@ -4,26 +4,32 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from inspect import BoundArguments
 from typing import Any
 
 from cyclopts import App, CycloptsError
 
+from descend.cli.narrow import narrow
 from descend.cli.output import error_object, plain_warnings, print_json
 from descend.errors import DescendError, UsageError, suggest
+from descend.graph.bulk import without_collection
+from descend.late import Late
 from descend.train.options import FIT_NAMES, MINIMIZE_NAMES, WEIGHTS
 
 __all__ = ["main"]
 
 INTERRUPTED = 130
 
-_COMMANDS = {
-    "fit": "descend.cli.fit:fit",
-    "minimize": "descend.cli.minimize:minimize",
-    "grad": "descend.cli.derivatives:grad",
-    "explain": "descend.cli.explain:explain",
-    "predict": "descend.cli.predict:predict",
+_PLACES = {
+    "fit": "cli.fit:fit",
+    "minimize": "cli.minimize:minimize",
+    "grad": "cli.derivatives:grad",
+    "explain": "cli.explain:explain",
+    "predict": "cli.predict:predict",
 }
+_COMMANDS: Mapping[str, Callable[..., int]] = Late(_PLACES)
 _WEIGHTS = (
     "write --sample-weight COLUMN to multiply each row's loss by it, or --sigma COLUMN with the "
     "standard deviations of the target (one over such a weight)"
@@ -81,19 +87,33 @@ def _run(words: list[str]) -> int:
             app[name].assemble_argument_collection()  # loads the command for its line of help
         app.help_print([])
         return 0
-    try:
-        command, bound, _ = app.parse_args(words, exit_on_error=False, print_error=False)
-    except CycloptsError as error:
-        raise _usage(error, app, words) from None
+    with without_collection():
+        command, bound = _read(app, words)
     with plain_warnings():
         result = command(*bound.args, **bound.kwargs)
     return result if isinstance(result, int) else 0
 
 
-def _app() -> Any:
+def _read(app: App, words: list[str]) -> tuple[Callable[..., Any], BoundArguments]:
+    """The command and its arguments."""
+    quiet: Any = {"exit_on_error": False, "print_error": False}
+    if words[0] in _COMMANDS and not {"--help", "-h", "--version"} & {*words}:
+        narrow_app = App(help_flags=[], version_flags=[])
+        narrow_app.default(narrow(_COMMANDS[words[0]], words[1:]))
+        with suppress(CycloptsError):
+            command, bound, _ = narrow_app.parse_args(words[1:], **quiet)
+            return command, bound
+    try:
+        command, bound, _ = app.parse_args(words, **quiet)
+        return command, bound
+    except CycloptsError as error:
+        raise _usage(error, app, words) from None
+
+
+def _app() -> App:
     app = App(name="descend", help=_HELP, version=_version, help_format="plaintext")
-    for name, place in _COMMANDS.items():
-        app.command(place, name=name)
+    for name, place in _PLACES.items():
+        app.command(f"descend.{place}", name=name)
     return app
 
 

@@ -1,7 +1,5 @@
 """What binds the parameters on the command line: --fix, --bound and --tie."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

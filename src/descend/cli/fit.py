@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 from collections.abc import Collection, Mapping
 from typing import Any
@@ -28,12 +27,8 @@ from descend.errors import UsageError
 from descend.models.formulas import parse_formula
 from descend.trace.formula import Binding
 from descend.train.fit import fit as run_fit
-from descend.train.load import load
 
 __all__ = ["fit", "open_bound"]
-
-# Loaded when asked for: a plain fit starts without them.
-_MANY, _TOGETHER = "descend.cli.many", "descend.cli.shared"
 
 
 def fit(
@@ -106,11 +101,12 @@ def grouped(
     if by is None:
         raise UsageError("--shared needs groups of rows", remedy="add --by COLUMN")
     if shared is not None:
-        together = importlib.import_module(_TOGETHER).fit_shared
-        return int(together(formula, source, rows, by, shared, options, files, told))
-    return int(importlib.import_module(_MANY).fit_groups(
-        formula, source, rows, by, options, files, told
-    ))  # fmt: skip
+        from descend.cli.shared import fit_shared
+
+        return fit_shared(formula, source, rows, by, shared, options, files, told)
+    from descend.cli.many import fit_groups
+
+    return fit_groups(formula, source, rows, by, options, files, told)
 
 
 def said(**options: Any) -> dict[str, Any]:
@@ -153,4 +149,6 @@ def read_resume(path: str | None) -> Any:
     """Load a saved fit or checkpoint."""
     if path is None:
         return None
+    from descend.train.load import load
+
     return load(path)

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields
 from typing import Any
 
 from descend.cli.options import StepOptions, given
 from descend.errors import UsageError, suggest
+from descend.late import Late
 from descend.methods.choice import is_auto
-from descend.methods.clipping import clip_norm, clip_value
 from descend.methods.table import CALL, OPTIMIZERS, SCHEDULES, as_optimizer
 
 __all__ = ["build_optimizer"]
+
+_CLIPS: Mapping[str, Callable[[float], Any]] = Late(
+    {name: f"methods.clipping:{name}" for name in ("clip_value", "clip_norm")}
+)
 
 
 def build_optimizer(options: StepOptions, others: dict[str, Any]) -> Any:
@@ -26,11 +31,11 @@ def build_optimizer(options: StepOptions, others: dict[str, Any]) -> Any:
         UsageError: an option that the optimizer does not have, an unknown optimizer or schedule.
     """
     chosen = given(options)
-    clips = [name for name in ("clip_value", "clip_norm") if name in chosen]
+    clips = [name for name in _CLIPS if name in chosen]
     if len(clips) > 1:
         raise UsageError("--clip-value and --clip-norm exclude each other", remedy="give one")
     if clips:
-        others["clip"] = _clip(clips[0], chosen.pop(clips[0]))
+        others["clip"] = _CLIPS[clips[0]](chosen.pop(clips[0]))
     name = chosen.pop("optimizer", None)
     schedule = chosen.pop("schedule", None)
     if is_auto(name):
@@ -56,10 +61,6 @@ def build_optimizer(options: StepOptions, others: dict[str, Any]) -> Any:
 
 def _flag(option: str) -> str:
     return "--" + option.replace("_", "-")
-
-
-def _clip(name: str, limit: float) -> Any:
-    return {"clip_value": clip_value, "clip_norm": clip_norm}[name](limit)
 
 
 def _has(make: Any, option: str) -> bool:

@@ -1,7 +1,5 @@
 """The options that several commands share, and how their texts are read."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterator
 from dataclasses import fields
 from typing import Annotated, Any, Literal

@@ -11,7 +11,6 @@ from typing import Any
 
 from descend.cli.options import FileOptions, OutputOptions
 from descend.errors import DescendError, DescendWarning, DivergedWarning
-from descend.show.output import check_output_path, write_history
 from descend.show.progress import for_stream
 
 __all__ = ["Told", "check_places", "error_object", "plain_warnings", "write_files"]
@@ -87,10 +86,13 @@ WRITTEN = {"plot": "plot", "save": "saved fit", "history": "history", "checkpoin
 
 def check_places(files: FileOptions) -> None:
     """Try every place that will be written to, before the run begins."""
-    for option, kind in WRITTEN.items():
-        path = getattr(files, option, None)
-        if path is not None:
-            check_output_path(path, kind)
+    written = {kind: getattr(files, option, None) for option, kind in WRITTEN.items()}
+    if any(path is not None for path in written.values()):
+        from descend.show.output import check_output_path
+
+        for kind, path in written.items():
+            if path is not None:
+                check_output_path(path, kind)
 
 
 def write_files(result: Any, files: FileOptions, told: Told) -> None:
@@ -102,7 +104,7 @@ def write_files(result: Any, files: FileOptions, told: Told) -> None:
     saved = getattr(files, "save", None)
     for path, write in (
         (saved, lambda: result.save(saved)),
-        (files.history, lambda: write_history(result.history, str(files.history))),
+        (files.history, lambda: _write_history(result, str(files.history))),
         (files.plot, lambda: result.plot(files.plot)),
     ):
         if path is None:
@@ -114,3 +116,9 @@ def write_files(result: Any, files: FileOptions, told: Told) -> None:
             failures.append(error)
     if failures:
         raise failures[0]
+
+
+def _write_history(result: Any, path: str) -> None:
+    from descend.show.output import write_history
+
+    write_history(result.history, path)

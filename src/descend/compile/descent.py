@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import field
 from typing import Any
 
 import numpy as np
 
 from descend.compile.calls import CALLS
 from descend.compile.cells import object_array
+from descend.compile.entry import CONTROL, DescentText, swaps_rows
 from descend.compile.kinds import Value
 from descend.compile.latency import regroup
 from descend.compile.llvm import BlockWriter
@@ -24,39 +24,15 @@ from descend.compile.module import FunctionText
 from descend.compile.operations import kind_of
 from descend.compile.schedule import is_small
 from descend.compile.segments import cut
-from descend.compile.shuffle import swaps_rows, write_shuffle
+from descend.compile.shuffle import write_shuffle
 from descend.graph.node import Dim, Node, postorder, sizes
 from descend.graph.program import DIVERGED, EPOCHS_SPENT, Program
 from descend.graph.source import const
-from descend.lean import dataclass
 from descend.simplify.driver import simplify
 
-__all__ = ["CONTROL", "DescentText", "write_descent"]
+__all__ = ["write_descent"]
 
-CONTROL = (
-    "n_rows", "max_epochs", "shuffle_key", "epoch", "batch", "budget", "steps", "status",
-    "records", "capacity", "loss_sum", "reorder",
-)  # fmt: skip
 I64 = "i64"
-
-
-@dataclass
-class DescentText:
-    """The text of a descent and what its caller must provide."""
-
-    text: str
-    slots: Sequence[Any]
-    scratch: Sequence[Place]
-    records: Sequence[Place]
-    spill: int
-    blocks: dict[str, Block] = field(default_factory=dict)
-
-    def about(self) -> dict[str, Any]:
-        """Everything but the text and the intermediate forms."""
-        return {
-            "slots": self.slots, "scratch": self.scratch, "records": self.records,
-            "spill": self.spill,
-        }  # fmt: skip
 
 
 def _number(value: int) -> Value:

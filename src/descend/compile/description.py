@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from descend.compile.loops import Place
+from descend.compile.places import Place
 from descend.graph.node import Dim
 
 __all__ = ["as_json", "from_json"]

@@ -15,20 +15,17 @@ import numpy as np
 
 from descend.compile.cells import Cells, combine
 from descend.compile.loops import Address, Axis, Index, Let, Place
+from descend.compile.native import NotNative
 from descend.compile.schedule import REDUCTIONS, is_small, is_trivial_reshape
 from descend.errors import InternalError
 from descend.graph.node import Dim, Node, sizes
 from descend.graph.source import CONST
 
-__all__ = ["COMBINE", "RULES", "At", "Evaluator", "NotNative", "operand"]
+__all__ = ["COMBINE", "RULES", "At", "Evaluator", "operand"]
 
 At = tuple[Index, ...]
 COMBINE = {"sum": "add", "contract": "add", "reduce_max": "max", "reduce_min": "min"}
 INT = np.dtype(np.int64)
-
-
-class NotNative(Exception):
-    """A primitive that has no native form; the caller falls back on the interpreter."""
 
 
 class Arrays(Protocol):

@@ -8,18 +8,12 @@ from typing import Any
 import numpy as np
 
 from descend.compile.cache import cached_code, digest, graph_key
-from descend.compile.calls import CALLS
 from descend.compile.description import as_json, from_json
-from descend.compile.legalise import legalise
 from descend.compile.library import address_of
-from descend.compile.llvm import BlockWriter
-from descend.compile.loops import Address, Index, Place
-from descend.compile.lower import lower
-from descend.compile.module import FunctionText
 from descend.compile.native import emit_object
-from descend.compile.schedule import is_small
+from descend.compile.places import Place
 from descend.graph.evaluate import bind_extents, concrete
-from descend.graph.node import Dim, Node, sizes
+from descend.graph.node import Dim, Node
 from descend.graph.primitive import Array
 
 __all__ = ["NativeFunction", "compile_graph", "pointer_table"]
@@ -45,37 +39,6 @@ def _dims(inputs: Sequence[Node]) -> list[Dim]:
     return list(dict.fromkeys(n for node in inputs for n in node.shape if isinstance(n, Dim)))
 
 
-def write_function(outputs: Sequence[Node], inputs: Sequence[Node]) -> tuple[str, dict[str, Any]]:
-    """The text of a graph as a function, and what its caller must provide."""
-    native = legalise(outputs)
-    leaves = {n: Place("fixed", i, n.shape, n.dtype) for i, n in enumerate(inputs)}
-    lowering = lower(native, leaves)
-    function = FunctionText()
-    function.constants(lowering.block)
-    writer = BlockWriter(function.frame(), CALLS)
-    writer.write(lowering.block)
-    results: list[Place] = []
-    for number, node in enumerate(native):
-        if is_small(node):
-            place = Place("result", number, node.shape, node.dtype)
-            for at in np.ndindex(*sizes(node.shape)):
-                address = Address(place, tuple(Index(i) for i in at))
-                writer.store(address, writer.values[lowering.cells[node][at]], {}, None)
-        else:
-            place = lowering.places[node]
-        results.append(place)
-    function.e.line("ret i64 0")
-    used = {p.number for p in results if p.role == "constant"}
-    about = {
-        "slots": list(function.slots),
-        "scratch": lowering.block.scratch,
-        "results": results,
-        "spill": len(writer.spilled),
-        "constants": {str(p.number): v for p, v in lowering.block.constants if p.number in used},
-    }
-    return function.text(), about
-
-
 class NativeFunction:
     """A compiled graph: call it with one array per input, get one array per output."""
 
@@ -84,6 +47,8 @@ class NativeFunction:
         dims = _dims(self.inputs)
 
         def make() -> tuple[Any, bytes]:
+            from descend.compile.function_text import write_function
+
             text, about = write_function(outputs, self.inputs)
             return as_json(about, dims), emit_object(text)
 

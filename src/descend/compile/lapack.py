@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from descend.compile.evaluation import NotNative
+from descend.compile.native import NotNative
 from descend.compile.unrolled import (
     cholesky_elements,
     elements,

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
-from descend.compile.evaluation import NotNative
 from descend.compile.lapack import LAPACK_RULES
+from descend.compile.native import NotNative
 from descend.graph.elementwise import call, full_like, select
 from descend.graph.linear import broadcast
 from descend.graph.node import Node, postorder
+from descend.graph.program import Program
 from descend.graph.selection import reduce_max, reduce_min
 from descend.graph.source import iota
 from descend.simplify.driver import simplify
 
-__all__ = ["legalise"]
+__all__ = ["legal_program", "legalise"]
 
 
 def _arg_extremum(node: Node, reduce: Callable[..., Node]) -> Node:
@@ -55,3 +57,23 @@ def legalise(outputs: Sequence[Node]) -> list[Node]:
     native = [image[o] for o in outputs]
     taken_apart = any(n.op.name in LAPACK_RULES for n in order)
     return simplify(native, final=True) if taken_apart else native
+
+
+def legal_program(program: Program) -> Program:
+    """The program with every graph in native primitives."""
+    step, epoch = program.step, program.epoch
+    heads = [*step.new_state, step.loss, *([step.ok] if step.ok is not None else [])]
+    step_nodes = legalise(heads)
+    k = len(program.state)
+    epoch_nodes = legalise([*epoch.new_state, epoch.stop, *epoch.record])
+    return replace(
+        program,
+        step=replace(
+            step, new_state=tuple(step_nodes[:k]), loss=step_nodes[k],
+            ok=step_nodes[k + 1] if step.ok is not None else None,
+        ),
+        epoch=replace(
+            epoch, new_state=tuple(epoch_nodes[:k]), stop=epoch_nodes[k],
+            record=tuple(epoch_nodes[k + 1 :]),
+        ),
+    )  # fmt: skip

@@ -16,7 +16,8 @@ from typing import Any, Union
 
 import numpy as np
 
-from descend.graph.node import Dim, Shape
+from descend.compile.places import Place
+from descend.graph.node import Dim
 from descend.lean import dataclass
 
 __all__ = [
@@ -75,27 +76,6 @@ class Index:
     def __str__(self) -> str:
         parts = [f"{c}*{a}" if c != 1 else str(a) for a, c in (*self.terms, *self.dims)]
         return "+".join([*parts, *([str(self.const)] if self.const or not parts else [])])
-
-
-@dataclass(frozen=True, eq=False)
-class Place:
-    """A stored array: where it lives, and whether its first axis is read through the batch.
-
-    Attributes:
-        role: `state`, `data`, `fixed`, `scratch`, `constant`, `epoch`.
-        number: which one of its role.
-        shape, dtype: of the array, row-major and contiguous.
-        batched: the first axis counts the rows of the current batch of a longer column.
-    """
-
-    role: str
-    number: int
-    shape: Shape
-    dtype: np.dtype[Any]
-    batched: bool = False
-
-    def __str__(self) -> str:
-        return f"{self.role}{self.number}"
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from descend.compile.cells import Cells, cells_of, object_array
-from descend.compile.evaluation import COMBINE, RULES, At, Evaluator, NotNative, operand
+from descend.compile.evaluation import COMBINE, RULES, At, Evaluator, operand
 from descend.compile.kinds import BITS
 from descend.compile.lapack import workspace
 from descend.compile.legalise import legalise
@@ -26,6 +26,7 @@ from descend.compile.loops import (
     Scan,
     Store,
 )
+from descend.compile.native import NotNative
 from descend.compile.schedule import (
     ASSEMBLED,
     CALLS,
@@ -40,7 +41,7 @@ from descend.errors import InternalError
 from descend.graph.node import Dim, Node, Shape, sizes
 from descend.graph.source import CONST, ROW_COUNT, value_of
 
-__all__ = ["Lowering", "NotNative", "lower"]
+__all__ = ["Lowering", "lower"]
 
 
 class Lowering:

@@ -13,7 +13,6 @@ from functools import partial
 
 from descend.compile.access import Counters, Frame
 from descend.compile.calls import CALLS
-from descend.compile.evaluation import NotNative
 from descend.compile.kinds import Value
 from descend.compile.lanes import Emitter
 from descend.compile.llvm import BlockWriter
@@ -28,6 +27,7 @@ from descend.compile.loops import (
     Nest,
     Place,
 )
+from descend.compile.native import NotNative
 from descend.compile.nests import neutral
 from descend.compile.operations import OUTLINED, emit_operation, kind_of, memory_type
 from descend.compile.segments import cut, operands, weight

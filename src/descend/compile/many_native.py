@@ -10,10 +10,9 @@ import numpy as np
 
 from descend.compile.cache import cached_code, digest, graph_key
 from descend.compile.description import as_json, from_json
-from descend.compile.evaluation import NotNative
 from descend.compile.function import pointer_table
 from descend.compile.many import CONTROL, ManyProgram, ManyText, lanes_of, write_many
-from descend.compile.native import Loaded, emit_object
+from descend.compile.native import Loaded, NotNative, emit_object
 from descend.graph.evaluate import bind_extents, concrete
 from descend.graph.node import Dim, sizes
 from descend.graph.primitive import Array

@@ -17,7 +17,7 @@ from typing import Any
 from descend.errors import InternalError
 from descend.lean import dataclass
 
-__all__ = ["Loaded", "cpu_lanes", "emit_object", "load_object", "target_id"]
+__all__ = ["Loaded", "NotNative", "cpu_lanes", "emit_object", "load_object", "target_id"]
 
 _lock = threading.RLock()
 PASSES = ("sroa", "instruction_combine", "simplify_cfg")
@@ -25,6 +25,10 @@ LARGE = 2_000_000
 # A writable page: where the loader puts the addresses of library functions such as memcpy, for
 # which it reserves no room itself.
 ROOM = "@room = global i64 0, align 8\n"
+
+
+class NotNative(Exception):
+    """A primitive that has no native form; the caller falls back on the interpreter."""
 
 
 @dataclass(frozen=True)

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import math
 import threading
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from descend.compile.cache import cached_code, digest, graph_key
-from descend.compile.descent import CONTROL, DescentText, write_descent
 from descend.compile.description import as_json, from_json
+from descend.compile.entry import CONTROL, DescentText, swaps_rows
 from descend.compile.function import compile_graph, pointer_table
-from descend.compile.legalise import legalise
 from descend.compile.native import Loaded, emit_object
-from descend.compile.shuffle import swaps_rows
 from descend.graph.evaluate import bind_extents, concrete
 from descend.graph.node import Dim
 from descend.graph.primitive import Array
@@ -26,26 +23,6 @@ __all__ = ["NativeProgram", "compile_graph", "compile_program", "control_words"]
 
 RECORD_BYTES = 1 << 19
 MOST_RECORDED_EPOCHS = 1 << 14
-
-
-def _legal(program: Program) -> Program:
-    """The program with every graph in native primitives."""
-    step, epoch = program.step, program.epoch
-    heads = [*step.new_state, step.loss, *([step.ok] if step.ok is not None else [])]
-    step_nodes = legalise(heads)
-    k = len(program.state)
-    epoch_nodes = legalise([*epoch.new_state, epoch.stop, *epoch.record])
-    return replace(
-        program,
-        step=replace(
-            step, new_state=tuple(step_nodes[:k]), loss=step_nodes[k],
-            ok=step_nodes[k + 1] if step.ok is not None else None,
-        ),
-        epoch=replace(
-            epoch, new_state=tuple(epoch_nodes[:k]), stop=epoch_nodes[k],
-            record=tuple(epoch_nodes[k + 1 :]),
-        ),
-    )  # fmt: skip
 
 
 def _recorded_epochs(text: DescentText, extents: dict[Dim, int]) -> int:
@@ -109,7 +86,7 @@ class NativeProgram:
     """
 
     def __init__(self, program: Program) -> None:
-        self.program = _legal(program)
+        self.program = program
         p = self.program
         fixed = [n for node in p.fixed for n in node.shape if isinstance(n, Dim)]
         self._dims = list(dict.fromkeys([p.rows, *fixed]))
@@ -120,14 +97,18 @@ class NativeProgram:
 
     def variant(self, n_rows: int) -> tuple[DescentText, Loaded]:
         """The description and the loaded code for a number of rows."""
-        size = self.program.plan.batch_size
+        program = self.program
+        size = program.plan.batch_size
         remainder = size is not None and n_rows % size != 0
         found = self._variants.get(remainder)
         if found is None:
 
             def make() -> tuple[Any, bytes]:
+                from descend.compile.descent import write_descent
+                from descend.compile.legalise import legal_program
+
                 self.was_compiled = True
-                written = write_descent(self.program, remainder)
+                written = write_descent(legal_program(program), remainder)
                 return as_json(written.about(), self._dims), emit_object(written.text)
 
             about, loaded = cached_code(digest("program", self._key, str(remainder)), make)

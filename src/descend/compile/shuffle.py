@@ -6,31 +6,20 @@ then reads memory in order; otherwise their numbers are, and the rows are fetche
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 
 from descend.compile.calls import CALLS
+from descend.compile.entry import row_bytes
 from descend.compile.kinds import Value
 from descend.compile.lanes import Emitter
 from descend.compile.llvm import BlockWriter
 from descend.compile.module import FunctionText
-from descend.graph.node import Node, sizes
+from descend.graph.node import Node
 
-__all__ = ["row_bytes", "swaps_rows", "write_shuffle"]
+__all__ = ["write_shuffle"]
 
-WIDEST_SWAP = 64
 GOLDEN = 0x9E3779B97F4A7C15
 I64 = "i64"
-
-
-def row_bytes(node: Node) -> int:
-    """The bytes of one row of a column."""
-    return node.dtype.itemsize * math.prod(sizes(node.shape[1:]))
-
-
-def swaps_rows(data: Sequence[Node]) -> bool:
-    """Whether a shuffle moves rows (narrow ones) or only their numbers."""
-    return sum(map(row_bytes, data)) <= WIDEST_SWAP
 
 
 def mix(e: Emitter, z: Value) -> Value:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from descend.compile.function import NativeFunction, pointer_table
-from descend.compile.loops import Place
+from descend.compile.places import Place
 from descend.graph.node import sizes
 from descend.graph.primitive import Array
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from descend.compile.descent import CONTROL
+from descend.compile.entry import CONTROL
 from descend.compile.function import pointer_table
 from descend.compile.program import NativeProgram, control_words
 from descend.graph.evaluate import concrete

@@ -6,9 +6,7 @@ from collections.abc import Callable, Sequence
 
 from descend.lean import dataclass
 from descend.methods.base import Optimizer
-from descend.methods.first_order import Adam
-from descend.methods.least_squares import LevenbergMarquardt
-from descend.methods.quasi_newton import BFGS, LBFGS
+from descend.methods.table import OPTIMIZERS
 
 __all__ = ["Task", "chosen", "is_auto"]
 
@@ -38,9 +36,9 @@ class Task:
 
 @dataclass(frozen=True)
 class Rule:
-    """An optimizer, when it suits, and why, as a phrase that goes on from its name."""
+    """An optimizer by its name, when it suits, and why, as a phrase that goes on from its name."""
 
-    make: Callable[[], Optimizer]
+    name: str
     suits: Callable[[Task], bool]
     why: Callable[[Task], str]
 
@@ -51,31 +49,31 @@ def _count(task: Task) -> str:
 
 RULES: Sequence[Rule] = (
     Rule(
-        Adam,
+        "adam",
         lambda t: t.batch_size is not None,
         lambda t: f"batches of {t.batch_size} row{'s' * (t.batch_size != 1)}",
     ),
     Rule(
-        LevenbergMarquardt,
+        "lm",
         lambda t: t.squares and t.bare and t.size <= MOST_FOR_LM,
         lambda t: f"a sum of squares of {_count(t)}",
     ),
     Rule(
-        LevenbergMarquardt,
+        "lm",
         lambda t: t.curved and t.bare and t.size <= MOST_FOR_LM,
         lambda t: f"a loss of each row with two derivatives, of {_count(t)}",
     ),
     Rule(
-        BFGS,
+        "bfgs",
         lambda t: t.kinked and t.size <= MOST_FOR_BFGS,
         lambda t: f"a loss with kinks, of {_count(t)}",
     ),
     Rule(
-        BFGS,
+        "bfgs",
         lambda t: t.size <= MOST_FOR_BFGS,
         lambda t: f"a loss of {_count(t)}",
     ),
-    Rule(LBFGS, lambda t: True, lambda t: f"a loss of as many as {_count(t)}"),
+    Rule("lbfgs", lambda t: True, lambda t: f"a loss of as many as {_count(t)}"),
 )
 """In order: the first that suits is taken."""
 
@@ -94,7 +92,7 @@ def chosen(task: Task) -> tuple[Optimizer, str]:
     'LBFGS'
     """
     rule = next(rule for rule in RULES if rule.suits(task))
-    return rule.make(), rule.why(task)
+    return OPTIMIZERS[rule.name](), rule.why(task)
 
 
 def is_auto(given: object) -> bool:

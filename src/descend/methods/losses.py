@@ -32,6 +32,9 @@ __all__ = [
     "Poisson",
     "Quantile",
     "SquaredError",
+    "bce_with_logits",
+    "kl_with_logits",
+    "poisson_log_rate",
 ]
 
 LOWEST_LOG = -100.0
@@ -425,3 +428,18 @@ class FunctionLoss(Loss):
 
     def per_row(self, prediction: Array, target: Array) -> Array:
         return self.function(prediction, target)
+
+
+def poisson_log_rate() -> Poisson:
+    """The Poisson loss of a model that gives the logarithm of the rate."""
+    return Poisson(log_rate=True)
+
+
+def bce_with_logits() -> BinaryCrossEntropy:
+    """Binary cross-entropy of a model that gives log-odds."""
+    return BinaryCrossEntropy(from_logits=True)
+
+
+def kl_with_logits() -> KLDivergence:
+    """Kullback-Leibler divergence of a model that gives logits."""
+    return KLDivergence(from_logits=True)

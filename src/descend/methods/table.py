@@ -5,42 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from inspect import signature
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from descend.errors import UsageError, suggest
+from descend.late import Late
 from descend.methods.base import Optimizer, Tunable
-from descend.methods.conjugate_gradient import ConjugateGradient
-from descend.methods.first_order import SGD, Adagrad, Adam, AdamW, RMSprop
-from descend.methods.least_squares import GaussNewton, LevenbergMarquardt
-from descend.methods.losses import (
-    AbsoluteError,
-    BinaryCrossEntropy,
-    CrossEntropy,
-    FunctionLoss,
-    GaussianNLL,
-    Hinge,
-    Huber,
-    KLDivergence,
-    LogCosh,
-    Loss,
-    Poisson,
-    Quantile,
-    SquaredError,
-)
-from descend.methods.newton import NewtonCG
-from descend.methods.penalties import L1, L2, Penalty
-from descend.methods.quasi_newton import BFGS, LBFGS
-from descend.methods.robust import Arctan, Cauchy, SoftL1, Tukey
-from descend.methods.schedules import (
-    Schedule,
-    as_schedule,
-    constant,
-    cosine,
-    exponential,
-    step,
-    warmup,
-)
-from descend.methods.simplex import NelderMead
+from descend.methods.losses import FunctionLoss, Loss
+
+if TYPE_CHECKING:
+    from descend.methods.penalties import Penalty
+    from descend.methods.schedules import Schedule
 
 __all__ = [
     "LOSSES",
@@ -50,57 +24,61 @@ __all__ = [
     "as_loss",
     "as_optimizer",
     "as_penalty",
-    "as_schedule",
 ]
 
 T = TypeVar("T", bound=Tunable)
 
-OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
-    "sgd": SGD,
-    "adagrad": Adagrad,
-    "rmsprop": RMSprop,
-    "adam": Adam,
-    "adamw": AdamW,
-    "lm": LevenbergMarquardt,
-    "levenberg_marquardt": LevenbergMarquardt,
-    "gauss_newton": GaussNewton,
-    "bfgs": BFGS,
-    "lbfgs": LBFGS,
-    "cg": ConjugateGradient,
-    "newton": NewtonCG,
-    "nelder_mead": NelderMead,
-}
+OPTIMIZERS: Mapping[str, Callable[..., Optimizer]] = Late(
+    {
+        "sgd": "methods.first_order:SGD",
+        "adagrad": "methods.first_order:Adagrad",
+        "rmsprop": "methods.first_order:RMSprop",
+        "adam": "methods.first_order:Adam",
+        "adamw": "methods.first_order:AdamW",
+        "lm": "methods.least_squares:LevenbergMarquardt",
+        "levenberg_marquardt": "methods.least_squares:LevenbergMarquardt",
+        "gauss_newton": "methods.least_squares:GaussNewton",
+        "bfgs": "methods.quasi_newton:BFGS",
+        "lbfgs": "methods.quasi_newton:LBFGS",
+        "cg": "methods.conjugate_gradient:ConjugateGradient",
+        "newton": "methods.newton:NewtonCG",
+        "nelder_mead": "methods.simplex:NelderMead",
+    }
+)
 
-LOSSES: dict[str, Callable[..., Loss]] = {
-    "mse": SquaredError,
-    "mae": AbsoluteError,
-    "huber": Huber,
-    "log_cosh": LogCosh,
-    "soft_l1": SoftL1,
-    "cauchy": Cauchy,
-    "arctan": Arctan,
-    "tukey": Tukey,
-    "quantile": Quantile,
-    "poisson": Poisson,
-    "poisson_log_rate": lambda: Poisson(log_rate=True),
-    "gaussian_nll": GaussianNLL,
-    "bce": BinaryCrossEntropy,
-    "bce_with_logits": lambda: BinaryCrossEntropy(from_logits=True),
-    "cross_entropy": CrossEntropy,
-    "hinge": Hinge,
-    "kl": KLDivergence,
-    "kl_with_logits": lambda: KLDivergence(from_logits=True),
-}
+LOSSES: Mapping[str, Callable[..., Loss]] = Late(
+    {
+        "mse": "methods.losses:SquaredError",
+        "mae": "methods.losses:AbsoluteError",
+        "huber": "methods.losses:Huber",
+        "log_cosh": "methods.losses:LogCosh",
+        "soft_l1": "methods.robust:SoftL1",
+        "cauchy": "methods.robust:Cauchy",
+        "arctan": "methods.robust:Arctan",
+        "tukey": "methods.robust:Tukey",
+        "quantile": "methods.losses:Quantile",
+        "poisson": "methods.losses:Poisson",
+        "poisson_log_rate": "methods.losses:poisson_log_rate",
+        "gaussian_nll": "methods.losses:GaussianNLL",
+        "bce": "methods.losses:BinaryCrossEntropy",
+        "bce_with_logits": "methods.losses:bce_with_logits",
+        "cross_entropy": "methods.losses:CrossEntropy",
+        "hinge": "methods.losses:Hinge",
+        "kl": "methods.losses:KLDivergence",
+        "kl_with_logits": "methods.losses:kl_with_logits",
+    }
+)
 
-PENALTIES: dict[str, Callable[..., Penalty]] = {"l1": L1, "l2": L2}
+PENALTIES: Mapping[str, Callable[..., Penalty]] = Late(
+    {"l1": "methods.penalties:L1", "l2": "methods.penalties:L2"}
+)
 
-SCHEDULES: dict[str, Callable[..., Schedule]] = {
-    "constant": constant,
-    "step": step,
-    "exponential": exponential,
-    "cosine": cosine,
-    "warmup": warmup,
-}
+SCHEDULES: Mapping[str, Callable[..., Schedule]] = Late(
+    {
+        name: f"methods.schedules:{name}"
+        for name in ("constant", "step", "exponential", "cosine", "warmup")
+    }
+)
 
 CALL = re.compile(r"\s*([A-Za-z_][\w-]*)\s*(?:\(\s*([^()]*?)\s*\))?\s*")
 
@@ -153,6 +131,8 @@ def as_penalty(given: object) -> Penalty:
     >>> as_penalty("l2(1e-3)")
     L2(weight=0.001)
     """
+    from descend.methods.penalties import Penalty
+
     return _find("penalty", given, PENALTIES, Penalty, {})
 
 

@@ -7,11 +7,10 @@ import textwrap
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from descend.show.numbers import aligned
+from descend.show.numbers import WIDTH, aligned
 
-__all__ = ["WIDTH", "Section", "as_html", "as_text"]
+__all__ = ["Section", "as_html", "as_text"]
 
-WIDTH = 80
 LABEL = 12  # columns of the label where there is one value and no title
 NOTED_LABEL = 17  # and where a remark follows the value
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 
 __all__ = [
+    "WIDTH",
     "aligned",
     "count",
     "duration",
@@ -17,6 +18,7 @@ __all__ = [
     "time_left",
 ]
 
+WIDTH = 80  # characters in a line of a report
 MINUTE = 60.0
 HOUR = 3600.0
 

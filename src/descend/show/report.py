@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from descend.records import Check, FitRecord, History, Minimum, flat_parameters, leaves
-from descend.show.layout import WIDTH, Section, as_html, as_text
-from descend.show.numbers import aligned, count, duration, full, plural, short, shortened
+from descend.show.layout import Section, as_html, as_text
+from descend.show.numbers import WIDTH, aligned, count, duration, full, plural, short, shortened
 
 __all__ = ["check_report", "fit_html", "fit_report", "minimum_html", "minimum_report"]
 

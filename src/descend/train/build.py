@@ -6,7 +6,7 @@ import time
 from dataclasses import field
 from typing import Any
 
-from descend.compile.lower import NotNative
+from descend.compile.native import NotNative
 from descend.compile.program import compile_program
 from descend.lean import dataclass
 from descend.pipeline import Descent, Model

@@ -17,7 +17,6 @@ from descend.objective import WHITENING
 from descend.simplify.driver import simplify
 from descend.trace.tree import unflatten
 from descend.train.build import Built
-from descend.train.curved import FISHER, SANDWICH, errors_of_curved, judge_counts
 from descend.train.job import Job
 from descend.train.normal_errors import Normal, covariance_of
 from descend.train.rows import Rows
@@ -194,6 +193,8 @@ class Completion:
 
     def _curved(self, fit: Fit, y: Array) -> None:
         """Errors, and what else can be said, where the loss is no sum of squares."""
+        from descend.train.curved import FISHER, SANDWICH, errors_of_curved, judge_counts
+
         loss = self.job.settings.loss
         if isinstance(loss, Poisson) and fit.fitted is not None and fit.fitted.shape == y.shape:
             rate = np.exp(fit.fitted) if loss.log_rate else fit.fitted

@@ -27,7 +27,7 @@ from descend.train.rows import Rows
 from descend.train.start import given_start
 from descend.train.view import view_of
 
-__all__ = ["explain_point", "row_explainer", "stepping", "updates_of"]
+__all__ = ["explain_at", "explain_point", "stepping", "updates_of"]
 
 METHOD = ("optimizer", "lr")
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -102,43 +102,39 @@ def stepping(optimizer: Any, lr: Any = None) -> Optimizer:
     return found
 
 
-def row_explainer(
-    job: Job, built: Built, rows: Rows, begin: Mapping[str, Array]
-) -> Callable[[int], Explanation]:
-    """Return what explains one row of the data at the parameters of the start."""
-
-    def explain(row: int) -> Explanation:
-        at = check_count("row", row, 0)
-        why = built.model.why_rows or coupling(built.model)
-        if why:
-            raise UsageError(
-                f"one row cannot be explained by itself: the model couples the rows ({why})",
-                remedy="compute such numbers before the fit",
-            )
-        if at >= rows.n_rows:
-            raise UsageError(
-                f"there is no row {at}: the data have {rows.n_rows} rows, counted from 0"
-            )
-        one = rows.take(np.array([at]))
-        own, seen, varied = view_of(job, built, begin)
-        values = {**one.all(), **{n: np.asarray(v) for n, v in own.fixed(seen).items()}}
-        made, model = seen.descent, seen.model
-        names = {node: _title(name, job) for name, node in made.inputs.items()}
-        names |= {node: name for name, node in model.leaves.items()}
-        bound = {node: values[name] for name, node in made.inputs.items() if name in values}
-        bound |= {model.leaves[name]: a for name, a in varied.items()}
-        data = [node for name, node in made.inputs.items() if name in one.all()]
-        rows_of = model.rows if isinstance(model.rows, Dim) else None  # else refused above
-        told = explain_graph(
-            f"Backpropagation on row {at} (counted from 0), {job.problem.name}",
-            made.objective, model.leaves, bound, names, built.model.origin, data, rows_of,
-        )  # fmt: skip
-        add_updates(told, job.settings.optimizer, varied)
-        if job.space is not None:
-            told.updates = _within(job.space, told.updates)
-        return told
-
-    return explain
+def explain_at(
+    job: Job, built: Built, rows: Rows, begin: Mapping[str, Array], row: int
+) -> Explanation:
+    """Explain one row of the data at the parameters of the start."""
+    at = check_count("row", row, 0)
+    why = built.model.why_rows or coupling(built.model)
+    if why:
+        raise UsageError(
+            f"one row cannot be explained by itself: the model couples the rows ({why})",
+            remedy="compute such numbers before the fit",
+        )
+    if at >= rows.n_rows:
+        raise UsageError(
+            f"there is no row {at}: the data have {rows.n_rows} rows, counted from 0"
+        )
+    one = rows.take(np.array([at]))
+    own, seen, varied = view_of(job, built, begin)
+    values = {**one.all(), **{n: np.asarray(v) for n, v in own.fixed(seen).items()}}
+    made, model = seen.descent, seen.model
+    names = {node: _title(name, job) for name, node in made.inputs.items()}
+    names |= {node: name for name, node in model.leaves.items()}
+    bound = {node: values[name] for name, node in made.inputs.items() if name in values}
+    bound |= {model.leaves[name]: a for name, a in varied.items()}
+    data = [node for name, node in made.inputs.items() if name in one.all()]
+    rows_of = model.rows if isinstance(model.rows, Dim) else None  # else refused above
+    told = explain_graph(
+        f"Backpropagation on row {at} (counted from 0), {job.problem.name}",
+        made.objective, model.leaves, bound, names, built.model.origin, data, rows_of,
+    )  # fmt: skip
+    add_updates(told, job.settings.optimizer, varied)
+    if job.space is not None:
+        told.updates = _within(job.space, told.updates)
+    return told
 
 
 def _within(space: Space, updates: list[Update]) -> list[Update]:

@@ -7,7 +7,7 @@ import os
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -24,18 +24,18 @@ from descend.train.build import Built
 from descend.train.complete import Completion
 from descend.train.course import Course
 from descend.train.declared import told_bounds
-from descend.train.divergence import divergence_message
-from descend.train.explaining import row_explainer
 from descend.train.job import Job
 from descend.train.normal_errors import Normal
-from descend.train.not_finite import first_not_finite
 from descend.train.predictor import Predictor
 from descend.train.results import Fit, Remains
 from descend.train.resume import structure_of
 from descend.train.rows import Rows
 from descend.train.run import Ending
-from descend.train.saved import SavedState
+from descend.train.state import SavedState
 from descend.train.stopping import RULES
+
+if TYPE_CHECKING:
+    from descend.show.explain import Explanation
 
 __all__ = [
     "QUIET", "Finished", "Moment", "bonds_told", "ending_of", "finish", "history_of",
@@ -276,11 +276,21 @@ def _remains(run: Finished, leaves: dict[str, Array]) -> Remains:
     later = Completion(
         job, built, leaves, run.options.absolute_sigma, run.original, run.normal()
     )
-    explain = None if run.whole is None else row_explainer(job, built, run.whole, run.begin)
+    explain = None
+    if run.whole is not None:
+        explain = functools.partial(_explained, job, built, run.whole, run.begin)
     return Remains(
         predictor, leaves, later, explain, run.saved_state(), evidence=later,
         ready=job.problem.ready,
     )  # fmt: skip
+
+
+def _explained(
+    job: Job, built: Built, rows: Rows, begin: Mapping[str, Array], row: int
+) -> Explanation:
+    from descend.train.explaining import explain_at
+
+    return explain_at(job, built, rows, begin, row)
 
 
 def _task(run: Finished) -> dict[str, Any]:
@@ -413,6 +423,18 @@ def start_source(run: Finished) -> str:
     return "; ".join(parts)
 
 
+def _why_diverged(run: Finished, unit: str) -> str:
+    from descend.train.divergence import divergence_message
+
+    return divergence_message(run, unit)
+
+
+def _first_not_finite(run: Finished) -> str:
+    from descend.train.not_finite import first_not_finite
+
+    return first_not_finite(run)
+
+
 def ending_of(run: Finished, unit: str = "") -> tuple[str, str]:
     """The status and its sentence."""
     assert run.ending is not None
@@ -427,12 +449,12 @@ def ending_of(run: Finished, unit: str = "") -> tuple[str, str]:
     if run.ending.outside and code == RUNNING:
         status = run.ending.outside
     elif code == DIVERGED:
-        return "diverged", divergence_message(run, unit)
+        return "diverged", _why_diverged(run, unit)
     elif code == EPOCHS_SPENT:
         status = "epochs_spent"
     elif code in STATUS:
         status, words = _own_status(STATUS[code]), f"{STATUS[code].message} ({unit} {epochs})"
-        where = first_not_finite(run) if status == "diverged" else ""
+        where = _first_not_finite(run) if status == "diverged" else ""
         return status, f"{words}: {where}" if where else words
     else:
         status = RULE_STATUS[code]

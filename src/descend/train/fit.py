@@ -7,7 +7,7 @@ import functools
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from descend.data.validate import Missing
 from descend.errors import UsageError
@@ -19,15 +19,12 @@ from descend.methods.losses import FunctionLoss, Loss
 from descend.methods.table import as_loss, as_optimizer, as_penalty
 from descend.models.model import Model
 from descend.objective import WHITENING
-from descend.show.explain import Explanation
-from descend.show.output import check_output_path
 from descend.show.progress import Progress, Verbose
 from descend.trace.formula import Formula
 from descend.train.again import again, remember
 from descend.train.attempts import attempted
 from descend.train.course import Course
 from descend.train.declared import Begun, begin, bonds_of, model_starts, settled
-from descend.train.explaining import METHOD, row_explainer, stepping
 from descend.train.finish import Finished, Moment, finish
 from descend.train.indices import check_indices, warn_of_indices
 from descend.train.job import Job, Settings
@@ -44,9 +41,12 @@ from descend.train.results import Fit
 from descend.train.resume import resumed, seed_of
 from descend.train.rows import prepared_rows, split_rows
 from descend.train.run import Watch, drive
-from descend.train.scaling import Scaling, measured
 from descend.train.stopping import Rules
 from descend.train.warned import warn_of_data
+
+if TYPE_CHECKING:
+    from descend.show.explain import Explanation
+    from descend.train.scaling import Scaling
 
 __all__ = ["FitOptions", "fit"]
 
@@ -115,6 +115,8 @@ class FitOptions:
         if self.min_delta and self.patience is None:
             raise UsageError("min_delta belongs to patience", remedy="write patience=10 as well")
         if self.checkpoint is not None:
+            from descend.show.output import check_output_path
+
             check_output_path(self.checkpoint, "checkpoint")
 
 
@@ -195,6 +197,8 @@ def explain_row(
     model: Any, data: tuple[Any, ...], row: int, options: Mapping[str, Any]
 ) -> Explanation:
     """Explain one row of the data of a fit that is not run; the options are those of `fit`."""
+    from descend.train.explaining import METHOD, explain_at, stepping
+
     refuse_unknown([name for name in options if name not in OPTIONS], OPTIONS)
     x, y, *_ = (*data, None, None)
     method = {name: options.get(name) for name in METHOD}
@@ -202,7 +206,7 @@ def explain_row(
     fitting = _Fitting(model, x, y, FitOptions(**{**options, **plain}))
     built, _ = fitting.job.build()
     leaves = fitting.job.find_start(built, options.get("start") == "random", 0)
-    return row_explainer(fitting.job, built, fitting.whole, leaves)(row)
+    return explain_at(fitting.job, built, fitting.whole, leaves, row)
 
 
 def _listed(record: Iterable[str]) -> tuple[str, ...]:
@@ -273,6 +277,8 @@ class _Fitting:
 
     def _standardize(self, settings: Settings) -> tuple[Settings, Scaling]:
         """Rescale all rows by the training rows, and the limits on the loss with them."""
+        from descend.train.scaling import measured
+
         assert settings.loss is not None
         if WHITENING in self.rows.extra:
             raise UsageError(

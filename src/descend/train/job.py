@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -26,10 +26,12 @@ from descend.train.epochs import EndOfEpoch
 from descend.train.kept import program_key
 from descend.train.problem import Problem
 from descend.train.rows import Rows
-from descend.train.scaling import Scaling
 from descend.train.start import Start, around, best_candidate, draw
 from descend.train.stopping import Rules, first_state
 from descend.train.warned import warn_of_unused
+
+if TYPE_CHECKING:
+    from descend.train.scaling import Scaling
 
 __all__ = ["Job", "Settings"]
 

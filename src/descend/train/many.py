@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from descend.compile.lower import NotNative
 from descend.compile.many_native import ManyArrays, Worker
+from descend.compile.native import NotNative
 from descend.data.validate import check_positive
 from descend.errors import DataError, UsageError
 from descend.lean import dataclass

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,7 +12,9 @@ from descend.errors import UsageError
 from descend.graph.evaluate import evaluate
 from descend.graph.node import Dim, Node
 from descend.lean import dataclass
-from descend.train.scaling import Scaling
+
+if TYPE_CHECKING:
+    from descend.train.scaling import Scaling
 
 __all__ = ["Predictor"]
 

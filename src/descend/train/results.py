@@ -12,19 +12,16 @@ import numpy as np
 from descend.errors import UsageError
 from descend.lean import dataclass
 from descend.records import STATUSES, FitRecord, Minimum
-from descend.show.explain import Explanation
-from descend.show.layout import WIDTH
-from descend.show.paths import plot_minimum
-from descend.show.plots import plot_fit
-from descend.show.report import fit_html, fit_report, minimum_html, minimum_report
+from descend.show.numbers import WIDTH
 from descend.train.predictor import Predictor
 from descend.train.ready import components_at
-from descend.train.saved import SavedState, write_fit
+from descend.train.state import SavedState
 from descend.train.trusted import Trusted
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from descend.show.explain import Explanation
     from descend.train.complete import Completion
 
 __all__ = ["Fit", "MinimumFound", "Remains"]
@@ -188,6 +185,8 @@ class Fit(_MadeLater, Trusted, FitRecord):
 
     def report(self, width: int = WIDTH) -> str:
         """Return the report, which `print(fit)` prints."""
+        from descend.show.report import fit_report
+
         return fit_report(self, width)
 
     def plot(
@@ -203,6 +202,8 @@ class Fit(_MadeLater, Trusted, FitRecord):
         Raises:
             UsageError: the path cannot be written, or there is nothing to draw bands over.
         """
+        from descend.show.plots import plot_fit
+
         single = len(self.inputs) == 1
         parts = self.components if single and self._has_components() else None
         around = self._bands(bands) if bands else None
@@ -242,6 +243,8 @@ class Fit(_MadeLater, Trusted, FitRecord):
         self._write(path, "checkpoint")
 
     def _write(self, path: str | os.PathLike[str], kind: str) -> None:
+        from descend.train.saved import write_fit
+
         remains = self._remains
         write_fit(self, remains.predictor, remains.leaves, remains.state, path, kind)
 
@@ -249,6 +252,8 @@ class Fit(_MadeLater, Trusted, FitRecord):
         return self.report()
 
     def _repr_html_(self) -> str:
+        from descend.show.report import fit_html
+
         return fit_html(self)
 
 
@@ -305,6 +310,8 @@ class MinimumFound(_MadeLater, Minimum):
 
     def report(self, width: int = WIDTH) -> str:
         """Return the report, which `print` prints."""
+        from descend.show.report import minimum_report
+
         return minimum_report(self, width)
 
     def plot(self, path: str | os.PathLike[str] | None = None) -> Figure:
@@ -313,12 +320,16 @@ class MinimumFound(_MadeLater, Minimum):
         Raises:
             UsageError: the path cannot be written.
         """
+        from descend.show.paths import plot_minimum
+
         return plot_minimum(self, path, self._function)
 
     def __str__(self) -> str:
         return self.report()
 
     def _repr_html_(self) -> str:
+        from descend.show.report import minimum_html
+
         return minimum_html(self)
 
 

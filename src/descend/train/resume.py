@@ -10,7 +10,7 @@ from descend.errors import UsageError
 
 if TYPE_CHECKING:
     from descend.train.finish import Finished
-    from descend.train.saved import SavedState
+    from descend.train.state import SavedState
 
 __all__ = ["resumed", "seed_of", "structure_of"]
 

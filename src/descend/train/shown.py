@@ -7,7 +7,8 @@ import os
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from descend.records import jsonable
-from descend.show.layout import WIDTH, Section, as_html, as_text
+from descend.show.layout import Section, as_html, as_text
+from descend.show.numbers import WIDTH
 from descend.show.uncertainty import (
     bootstrap_sections,
     contour_sections,

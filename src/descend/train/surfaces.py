@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from descend.compile.function import compile_graph
-from descend.compile.lower import NotNative
+from descend.compile.native import NotNative
 from descend.differentiate.batch import batch
 from descend.differentiate.gauss_newton import jacobian_columns, normal_equations
 from descend.differentiate.reverse import reverse

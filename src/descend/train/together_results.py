@@ -12,7 +12,8 @@ from descend.data.frames import bind_inputs, take_columns
 from descend.errors import UsageError, suggest
 from descend.lean import dataclass
 from descend.show.datasets import DatasetLine, datasets_section, plot_datasets
-from descend.show.layout import WIDTH, as_html, as_text
+from descend.show.layout import as_html, as_text
+from descend.show.numbers import WIDTH
 from descend.show.report import fit_sections
 from descend.trace.formula import Formula
 from descend.train.problem import Problem

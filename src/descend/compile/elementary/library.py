@@ -9,9 +9,9 @@ from typing import Any
 
 from descend.compile.elementary.formats import through_double
 from descend.compile.elementary.gamma import polygamma
-from descend.compile.evaluation import NotNative
 from descend.compile.lanes import Emitter, Value
 from descend.compile.library import special_name
+from descend.compile.native import NotNative
 from descend.graph.special import BESSEL, library_function
 
 __all__ = ["LIBRARY"]

@@ -1,0 +1,52 @@
+"""What a compiled descent and its caller agree on: control words, buffers, the order of rows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import field
+from typing import TYPE_CHECKING, Any
+
+from descend.compile.places import Place
+from descend.graph.node import Node, sizes
+from descend.lean import dataclass
+
+if TYPE_CHECKING:
+    from descend.compile.loops import Block
+
+__all__ = ["CONTROL", "DescentText", "row_bytes", "swaps_rows"]
+
+CONTROL = (
+    "n_rows", "max_epochs", "shuffle_key", "epoch", "batch", "budget", "steps", "status",
+    "records", "capacity", "loss_sum", "reorder",
+)  # fmt: skip
+WIDEST_SWAP = 64
+
+
+@dataclass
+class DescentText:
+    """The text of a descent and what its caller must provide."""
+
+    text: str
+    slots: Sequence[Any]
+    scratch: Sequence[Place]
+    records: Sequence[Place]
+    spill: int
+    blocks: dict[str, Block] = field(default_factory=dict)
+
+    def about(self) -> dict[str, Any]:
+        """Everything but the text and the intermediate forms."""
+        return {
+            "slots": self.slots, "scratch": self.scratch, "records": self.records,
+            "spill": self.spill,
+        }  # fmt: skip
+
+
+def row_bytes(node: Node) -> int:
+    """The bytes of one row of a column."""
+    return node.dtype.itemsize * math.prod(sizes(node.shape[1:]))
+
+
+def swaps_rows(data: Sequence[Node]) -> bool:
+    """Whether a shuffle moves rows (narrow ones) or only their numbers."""
+    return sum(map(row_bytes, data)) <= WIDEST_SWAP
