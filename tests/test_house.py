@@ -48,9 +48,10 @@ def own_import(node: ast.AST) -> bool:
 
 LATE = {
     "cli.many", "cli.shared", "compile.descent", "compile.function_text", "compile.legalise",
-    "methods.penalties", "show.output", "show.paths", "show.plots", "show.report", "train.curved",
-    "train.divergence", "train.explaining", "train.load", "train.not_finite", "train.saved",
-    "train.scaling",
+    "methods.penalties", "models.kind", "models.model", "models.parts", "models.table",
+    "models.tree", "show.output", "show.paths", "show.plots", "show.report", "train.curved",
+    "train.divergence", "train.explaining", "train.load", "train.not_finite", "train.ready",
+    "train.saved", "train.scaling",
 }  # fmt: skip
 """What a plain fit that was compiled before does without: imported where it is used."""
 

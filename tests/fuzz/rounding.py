@@ -26,7 +26,7 @@ Bindings = Mapping[Node, Array]
 # Last places that an error put in may have, several times what is allowed to a correct program
 # (a product is rounded or not, an elementary function is off by one or two), so that errors of
 # two nodes seldom cancel. Nodes that stand in no table are rounded correctly everywhere.
-FREEDOM = {"mul": 4} | dict.fromkeys(
+FREEDOM = {"mul": 4, "mul0": 4} | dict.fromkeys(
     ("exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "pow", "sin", "cos", "tan", "arcsin",
      "arccos", "arctan", "arctan2", "sinh", "cosh", "tanh", "arcsinh", "arccosh", "arctanh",
      "expit", "erf", "erfc", "cbrt", "hypot"), 8

@@ -71,7 +71,8 @@ def by_steps(expected: Expected, step: tuple[np.ndarray, np.ndarray]) -> Expecte
     """The complex step in place of a value, judged where both are finite."""
     value, error = step
     judged = expected.decided & np.isfinite(expected.value) & np.isfinite(value)
-    allowed = 8 * expected.allowed + 16 * np.nan_to_num(error) + 1e-13 * np.abs(value) + 1e-300
+    with np.errstate(over="ignore"):
+        allowed = 8 * expected.allowed + 16 * np.nan_to_num(error) + 1e-13 * np.abs(value) + 1e-300
     return Expected(value, np.nan_to_num(allowed), judged)
 
 

@@ -9,8 +9,10 @@ import pytest
 
 import descend
 import descend.models as m
-from descend.__main__ import main
-from descend.models.formulas import addends, guess_formula, parse_formula
+from descend.cli.app import main
+from descend.models.formulas import addends, guess_formula
+from descend.models.reading import NAMES, parse_formula
+from descend.models.table import KINDS
 
 X = np.linspace(0.5, 9.5, 60)
 PEAK = m.gaussian()(X, 3.0, 4.0, 0.8)
@@ -170,3 +172,7 @@ def test_command_line(tmp_path, capsys) -> None:
     told = json.loads(capsys.readouterr().out)
     assert told["params"]["center"] == pytest.approx(4.0)
     assert "guessed from the data" in told["start_source"]
+
+
+def test_formulas_know_the_names_of_all_ready_models() -> None:
+    assert tuple(KINDS) == NAMES

@@ -24,7 +24,7 @@ from descend.cli.options import (
 from descend.cli.output import Told, check_places, write_files
 from descend.data.tables import TableFile, open_table
 from descend.errors import UsageError
-from descend.models.formulas import parse_formula
+from descend.models.reading import parse_formula
 from descend.trace.formula import Binding
 from descend.train.fit import fit as run_fit
 

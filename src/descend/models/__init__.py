@@ -9,31 +9,37 @@
 (4.0, 0.5)
 """
 
-from descend.models.model import Model
-from descend.models.ready import (
-    arrhenius,
-    constant,
-    damped_oscillator,
-    double_exponential,
-    exponential,
-    gaussian,
-    gaussian2d,
-    hill,
-    linear,
-    logistic,
-    lognormal,
-    lorentzian,
-    michaelis_menten,
-    polynomial,
-    power_law,
-    pseudo_voigt,
-    quadratic,
-    rectangle,
-    sine,
-    step,
-    voigt,
-    weibull,
-)
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from descend.models.model import Model
+    from descend.models.ready import (
+        arrhenius,
+        constant,
+        damped_oscillator,
+        double_exponential,
+        exponential,
+        gaussian,
+        gaussian2d,
+        hill,
+        linear,
+        logistic,
+        lognormal,
+        lorentzian,
+        michaelis_menten,
+        polynomial,
+        power_law,
+        pseudo_voigt,
+        quadratic,
+        rectangle,
+        sine,
+        step,
+        voigt,
+        weibull,
+    )
 
 __all__ = [
     "Model", "arrhenius", "constant", "damped_oscillator", "double_exponential", "exponential",
@@ -41,3 +47,16 @@ __all__ = [
     "michaelis_menten", "polynomial", "power_law", "pseudo_voigt", "quadratic", "rectangle",
     "sine", "step", "voigt", "weibull",
 ]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module 'descend.models' has no attribute '{name}'")
+    home = "model" if name == "Model" else "ready"
+    value = getattr(import_module(f"descend.models.{home}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,54 +1,22 @@
-"""Ready models in formulas: `y = gaussian(x) + linear(x)`."""
+"""Ready models in formulas: guesses for their parameters, and the terms of their sums."""
 
 from __future__ import annotations
 
-import functools
 import operator
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from descend.models.guess import guess_parts
-from descend.models.kind import FREE, Array, Values
+from descend.models.kind import Array, Values
 from descend.models.parts import Known, Leaf, Product, Sum, Unknown
 from descend.models.table import KINDS
-from descend.models.tree import Single, labels_of, prefixes_of
+from descend.models.tree import Single, labels_of
 from descend.trace.formula import Formula, Step
 from descend.trace.formula_functions import Ready, apply
 
-__all__ = ["READY", "addends", "formula_bounds", "guess_formula", "parse_formula"]
-
-
-class _Table:
-    """What the reader of formulas asks for: names, and calls with parameters named apart."""
-
-    def names(self) -> Collection[str]:
-        return KINDS.keys()
-
-    def calls(self, names: Sequence[str], taken: Collection[str]) -> list[Ready]:
-        singles = tuple(Single(KINDS[name]) for name in names)
-        prefixes = prefixes_of(singles, frozenset(taken))
-        return [
-            Ready(s.kind.name, s.kind.function, len(s.kind.data), Leaf(s, prefix).names)
-            for s, prefix in zip(singles, prefixes, strict=True)
-        ]
-
-    def __reduce__(self) -> str:
-        return "READY"
-
-
-READY = _Table()
-
-
-@functools.lru_cache(maxsize=256)
-def parse_formula(text: str) -> Formula:
-    """Read a formula that may call the ready models; the last 256 are remembered.
-
-    >>> parse_formula("y = sine(x) + sine(t) + c").names
-    ('sine1_amplitude', 'sine1_frequency', 'sine1_shift', 'x', 'sine2_amplitude', ..., 't', 'c')
-    """
-    return Formula.parse(text, READY)
+__all__ = ["addends", "guess_formula"]
 
 
 # --- guesses
@@ -76,6 +44,7 @@ def guess_formula(
     What no ready model and no sum or product explains, such as `exp(-k*x)` with k unknown, is
     taken as a level, and its parameters are left out.
 
+    >>> from descend.models.reading import parse_formula
     >>> x = np.linspace(0.0, 10.0, 100)
     >>> formula = parse_formula("y = sine(x) + a*x")
     >>> values = guess_formula(formula, {"x": x}, np.sin(3 * x) + 2 * x, {})
@@ -183,22 +152,6 @@ def _column(value: Any, reading: _Reading, shape: Any) -> int:
     return len(reading.columns) - 1
 
 
-def formula_bounds(formula: Formula) -> dict[str, tuple[float, float]]:
-    """The ranges in which the parameters of the ready models in a formula have their meaning.
-
-    >>> formula_bounds(parse_formula("y = gaussian(x) + linear(x)"))
-    {'sigma': (0.0, inf)}
-    """
-    calls = [step.value for step in formula.steps if isinstance(step.value, Ready)]
-    found = {}
-    for call in calls:
-        kind = KINDS[call.name]
-        for own, name in zip(kind.parameters, call.parameters, strict=True):
-            if kind.bounds.get(own, FREE) != FREE:
-                found[name] = kind.bounds[own]
-    return found
-
-
 # --- components
 
 
@@ -206,6 +159,7 @@ def addends(formula: Formula) -> dict[str, Formula]:
     """The terms of a formula's sum, each a formula of the same names; those without a ready model
     are one.
 
+    >>> from descend.models.reading import parse_formula
     >>> list(addends(parse_formula("y = gaussian(x) - gaussian(x) + a*x + b")))
     ['gaussian1', 'gaussian2', 'a*x + b']
     """

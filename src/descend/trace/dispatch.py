@@ -13,7 +13,7 @@ from descend.trace.context import where
 from descend.trace.known import Known, known
 from descend.trace.operators import known_results
 from descend.trace.rows import Rows
-from descend.trace.table import ENTRIES, Entry, covers, implementation
+from descend.trace.table import ENTRIES, Entry, covers, entry_of, implementation
 from descend.trace.tensor import Tensor, is_traced, without_stand_ins
 from descend.trace.ufunc_rules import rule_for
 
@@ -65,7 +65,7 @@ def _near(name: str) -> str:
 
 def not_covered(name: str) -> NotCoveredError:
     """The error for a name that has no meaning on traced values."""
-    entry = ENTRIES.get(name)
+    entry = entry_of(name)
     if entry is not None and entry.status == "refused":
         return NotCoveredError(
             f"{short_name(name)} cannot be part of a model", where=where(), remedy=entry.remedy
@@ -81,7 +81,7 @@ def face(name: str, real: Callable[..., Any]) -> Callable[..., Any]:
     """What stands for a function in the model: the same object for the same name."""
     found = _faces.get(name)
     if found is None:
-        found = _faces[name] = _make_face(name, real, ENTRIES.get(name))
+        found = _faces[name] = _make_face(name, real, entry_of(name))
     return found
 
 

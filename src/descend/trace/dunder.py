@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from descend.trace.table import ENTRIES
+from descend.trace.table import implementation
 from descend.trace.ufunc_rules import RULES
 
 __all__ = ["comparison", "delegated", "operator", "unary"]
@@ -20,24 +20,22 @@ def _refused(other: Any) -> bool:
     return other is None or other.__class__ is str
 
 
-def _call(name: str) -> Callable[..., Any]:
-    call = ENTRIES[name].call
-    assert call is not None
-    return call
-
-
 def operator(ufunc: str) -> tuple[Method, Method, Method]:
     """`a + b`, `b + a` (reflected) and `a += b`."""
     rule = RULES[ufunc]
 
     def forward(self: Any, other: Any) -> Any:
-        return NotImplemented if _refused(other) else _call("operator.binary")(rule, self, other)
+        if _refused(other):
+            return NotImplemented
+        return implementation("operator.binary")(rule, self, other)
 
     def backward(self: Any, other: Any) -> Any:
-        return NotImplemented if _refused(other) else _call("operator.binary")(rule, other, self)
+        if _refused(other):
+            return NotImplemented
+        return implementation("operator.binary")(rule, other, self)
 
     def in_place(self: Any, other: Any) -> Any:
-        return _call("operator.in_place")(rule, self, other)
+        return implementation("operator.in_place")(rule, self, other)
 
     return forward, backward, in_place
 
@@ -52,7 +50,7 @@ def unary(ufunc: str) -> Method:
     rule = RULES[ufunc]
 
     def method(self: Any, *_args: Any) -> Any:
-        return _call("operator.unary")(rule, self)
+        return implementation("operator.unary")(rule, self)
 
     return method
 
@@ -62,7 +60,7 @@ def delegated(name: str) -> Method:
     key = f"method.{name}"
 
     def method(self: Any, *args: Any, **kwargs: Any) -> Any:
-        return _call(key)(self, *args, **kwargs)
+        return implementation(key)(self, *args, **kwargs)
 
     method.__name__ = name
     return method

@@ -12,7 +12,7 @@ from descend.graph.elementwise import call, cast
 from descend.graph.node import Node
 from descend.trace.context import note, where
 from descend.trace.operators import elementwise
-from descend.trace.table import ENTRIES, covers, implementation
+from descend.trace.table import covers, entry_of, implementation
 from descend.trace.tensor import Tensor, as_node, wrap
 from descend.trace.ufunc_rules import RULES
 
@@ -27,7 +27,7 @@ def _scalar(name: str, value: Any) -> Node:
     if all(n == 1 for n in node.shape):
         return implementation("numpy.reshape")(wrap(node), ()).node  # type: ignore[no-any-return]
     other = f"np.{_NUMPY_NAME.get(name, name)}"
-    known = f"numpy.{_NUMPY_NAME.get(name, name)}" in ENTRIES
+    known = entry_of(f"numpy.{_NUMPY_NAME.get(name, name)}") is not None
     raise TraceError(
         f"math.{name} takes a single number, not an array",
         where=where(),

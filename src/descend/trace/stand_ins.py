@@ -23,7 +23,7 @@ from descend.errors import TraceError
 from descend.trace.context import Trace, where
 from descend.trace.dispatch import face, name_of
 from descend.trace.randomness import MODULES, module_face, without_draws
-from descend.trace.table import ENTRIES, ORIGINALS, implementation
+from descend.trace.table import ENTRIES, ORIGINALS, entry_of, implementation
 from descend.trace.tensor import is_traced, without_stand_ins
 
 __all__ = ["finish", "model_of", "stand_in"]
@@ -87,7 +87,7 @@ def _library_value(module: types.ModuleType, name: str) -> Any:
     if isinstance(value, types.ModuleType):
         return _library_face(value) if value.__name__ in _FACED else value
     full = f"{module.__name__}.{name}"
-    if full in ENTRIES or _is_function(value):
+    if _is_function(value) or entry_of(full) is not None:
         return face(full, value)
     return value
 
@@ -328,7 +328,7 @@ def _is_ours(module: str) -> bool:
 
 def _library_function(function: Any) -> Any:
     if getattr(function, "__module__", None) == "builtins":
-        entry = ENTRIES.get(f"builtins.{function.__name__}")
+        entry = entry_of(f"builtins.{function.__name__}")
         return function if entry is None or entry.call is None else entry.call
     name = name_of(function)
     return function if name is None else face(name, function)
@@ -339,7 +339,8 @@ def _function(function: types.FunctionType, trace: Trace) -> Any:
     module = function.__module__ or ""
     if isinstance(function.__globals__, Namespace):
         return function
-    if name_of(function) in ENTRIES:
+    name = name_of(function)
+    if name is not None and entry_of(name) is not None:
         return _library_function(function)
     if module.partition(".")[0] in _NOT_COPIED or _is_ours(module):
         return function

@@ -1,19 +1,21 @@
 """The coverage table: a name of NumPy, SciPy, math or Python → what it means on stand-ins.
 
 The families (`numpy_*`, `special_table`, …) enter their functions with `covers`; what is refused
-or not yet there is entered too, with words.
+or not yet there is entered too, with words. Operators and elementwise functions are always there;
+the other families are loaded when a name is missed for the first time.
 """
 
 from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 from descend.errors import InternalError
 from descend.lean import dataclass
 
-__all__ = ["ENTRIES", "ORIGINALS", "Entry", "covers", "implementation", "refuse"]
+__all__ = ["ENTRIES", "ORIGINALS", "Entry", "covers", "entry_of", "implementation", "refuse"]
 
 
 @dataclass(frozen=True)
@@ -76,9 +78,19 @@ def refuse(remedy: str, *names: str, module: str = "numpy") -> None:
         _enter(Entry(f"{module}.{name}", "refused", None, remedy))
 
 
+def entry_of(name: str) -> Entry | None:
+    """The entry of a name, or None where the table does not know it."""
+    found = ENTRIES.get(name)
+    if found is None:
+        import_module("descend.trace.families")
+        found = ENTRIES.get(name)
+    return found
+
+
 def implementation(name: str) -> Callable[..., Any]:
     """The function on stand-ins behind a name of the table."""
-    call = ENTRIES[name].call
+    entry = entry_of(name)
+    call = None if entry is None else entry.call
     if call is None:
         raise InternalError(f"{name} has no implementation")
     return call

@@ -17,7 +17,6 @@ from descend.methods.base import Optimizer
 from descend.methods.choice import Task, chosen, is_auto
 from descend.methods.losses import FunctionLoss, Loss
 from descend.methods.table import as_loss, as_optimizer, as_penalty
-from descend.models.model import Model
 from descend.objective import WHITENING
 from descend.show.progress import Progress, Verbose
 from descend.trace.formula import Formula
@@ -36,7 +35,6 @@ from descend.train.options import (
     refuse_unknown,
 )
 from descend.train.problem import Problem, formula_problem, function_problem
-from descend.train.ready import ready_problem, with_guesses
 from descend.train.results import Fit
 from descend.train.resume import resumed, seed_of
 from descend.train.rows import prepared_rows, split_rows
@@ -236,7 +234,7 @@ class _Fitting:
         if options.standardize:
             settings, scaling = self._standardize(settings)
         if options.start != "random":
-            self.start = with_guesses(self.start, self.problem, self.rows)
+            self._guess()
         self.start = settled(self.start, space)
         self.job = Job(
             self.problem, settings, self.start, self.rows, self.held, scaling, space=space
@@ -249,6 +247,13 @@ class _Fitting:
         if o.resume is not None:
             return begin(self.problem, o.resume, *bonds_of(o.resume, o.fixed, o.bounds, o.ties))
         return begin(self.problem, o.start, o.fixed, o.bounds, o.ties)
+
+    def _guess(self) -> None:
+        """Let ready models say where to start."""
+        if self.problem.ready is not None:
+            from descend.train.ready import with_guesses
+
+            self.start = with_guesses(self.start, self.problem, self.rows)
 
     def _warn(self) -> None:
         """Say what the data cannot tell."""
@@ -357,10 +362,14 @@ class _Fitting:
 
 
 def _read(model: Any, x: Any, y: Any, o: FitOptions) -> Problem:
-    if isinstance(model, Model):
-        return ready_problem(model, x, y, o.constants)
     if isinstance(model, str | Formula):
         return formula_problem(model, x, y, model_starts(model, o), o.params)
+    from descend.models.model import Model
+
+    if isinstance(model, Model):
+        from descend.train.ready import ready_problem
+
+        return ready_problem(model, x, y, o.constants)
     if not callable(model):
         raise UsageError(
             f"the model is a function or a formula, not {type(model).__name__}",

@@ -7,7 +7,7 @@ import warnings
 import weakref
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import field
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -16,10 +16,12 @@ from descend.data.validate import real_array
 from descend.errors import DescendWarning, UsageError, suggest
 from descend.graph.node import Node
 from descend.lean import dataclass
-from descend.models.formulas import formula_bounds, parse_formula
-from descend.models.model import Model
+from descend.models.reading import formula_bounds, parse_formula
 from descend.trace.formula import Formula
 from descend.trace.tree import Tree, unflatten
+
+if TYPE_CHECKING:
+    from descend.models.model import Model
 
 __all__ = [
     "Problem",

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from descend.errors import FormulaError, UsageError
-from descend.models.formulas import addends, guess_formula, parse_formula
+from descend.models.formulas import addends, guess_formula
 from descend.models.model import Model
+from descend.models.reading import parse_formula
 from descend.train.problem import Problem, function_problem
 from descend.train.rows import Rows
 from descend.train.start import Start

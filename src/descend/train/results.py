@@ -14,7 +14,6 @@ from descend.lean import dataclass
 from descend.records import STATUSES, FitRecord, Minimum
 from descend.show.numbers import WIDTH
 from descend.train.predictor import Predictor
-from descend.train.ready import components_at
 from descend.train.state import SavedState
 from descend.train.trusted import Trusted
 
@@ -178,6 +177,8 @@ class Fit(_MadeLater, Trusted, FitRecord):
         >>> fit.components([1.0])
         {'sine': array([0.14112]), 'linear': array([2.])}
         """
+        from descend.train.ready import components_at
+
         predictor = self._remains.predictor
         if predictor.scaling is not None:
             raise UsageError("a fit with standardize=True has no components in the data's units")
