@@ -124,7 +124,9 @@ def _shaken(node: Node, result: Array, arrays: Sequence[Array], attrs: Mapping[s
         result = np.where(open_sign, np.copysign(result, sign), result).astype(result.dtype)
     moves = np.isfinite(result) & (step > 0)
     moved = result + sign * rng.uniform(0.5, 1, result.shape) * step
-    return np.where(moves, moved, result).astype(result.dtype)
+    # Beside zero an error of two last places may be all there is, and its inverse infinite.
+    gone = (np.abs(result) <= 2 * np.finfo(result.dtype).smallest_subnormal) & (sign < 0)
+    return np.where(moves, np.where(gone, 0, moved), result).astype(result.dtype)
 
 
 def _scan(node: Node, arrays: Sequence[Array], attrs: Mapping[str, Any], sizes: Mapping[Dim, int],
