@@ -349,7 +349,7 @@ def test_a_wide_legend_takes_rows_not_room():
     parts = {f"a long name of component {k}": x for k in range(4)}
     narrow, wide = (
         plot_fit(parabola(), predict=predict, components=found)
-        for found in (None, lambda columns: {n: columns["x"] for n in parts})
+        for found in (None, lambda columns: dict.fromkeys(parts, columns["x"]))
     )
     for figure in (narrow, wide):
         figure.canvas.draw()

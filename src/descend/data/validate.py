@@ -85,7 +85,7 @@ def real_array(value: Any, name: str, *, integers: bool = False) -> Array:
 
 def _warn_of_lost_digits(floats: Array, whole: Array, name: str) -> None:
     largest = max(abs(float(floats.max())), abs(float(floats.min())))
-    if largest > EXACT and (floats.astype(object) != whole.astype(object)).any():
+    if largest >= EXACT and (floats.astype(object) != whole.astype(object)).any():
         warnings.warn(
             DescendWarning(
                 f"{name} holds whole numbers beyond 2**53, which floats do not hold exactly; "
