@@ -105,6 +105,8 @@ class ManyRecord:
         return len(self.status)
 
     def __getitem__(self, fit: int) -> OneFit:
+        if not -len(self) <= fit < len(self):
+            raise IndexError(f"there is no fit {fit}: there are {len(self)}, counted from 0")
         i = range(len(self))[fit]
         outcome = self.outcomes[int(self.status[i])]
         return OneFit(

@@ -65,7 +65,7 @@ def test_minimize_and_maximize(capsys):
         (["--bound", "c=:"], "is not of the form name=lower:upper"),
         (["--bound", "c=low:"], '--bound c must be a number, not "low"'),
         (["--bound", "c=0:", "--bound", "c=:1"], "--bound gives c twice"),
-        (["--bound", "q=0:"], 'bounds names "q", which is no parameter'),
+        (["--bound", "q=0:"], '--bound names "q", which is no parameter'),
         (["--bound", "c=5:1"], "the bounds of c are 5 and 1: nothing lies between"),
         (["--fix", "c"], "c is fixed and has no value"),
         (["--fix", "c=x"], '--fix c must be a number, not "x"'),

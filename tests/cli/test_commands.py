@@ -149,7 +149,7 @@ def test_divergence_is_told_and_coded(told, capsys: pytest.CaptureFixture[str]) 
     words = ["fit", "points.csv", PARABOLA, *START, "--optimizer", "sgd", "--lr", "3"]
     assert main(words) == 4
     captured = capsys.readouterr()
-    assert "Try lr=" in captured.err
+    assert "Try --lr " in captured.err
     assert captured.err.count("warning:") == 1
     result = told(*words, "--json", code=4)
     assert result["success"] is False

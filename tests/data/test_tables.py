@@ -120,7 +120,7 @@ def test_text_after_the_sampled_rows_is_found(tmp_path: Path) -> None:
     [
         ("a.csv", "x,y\n1,2\n3,n/a\n4,?\n", '"y" holds text: "n/a" in row 1, "?" in row 2'),
         ("a.csv", "x,y\n" + "1,a\n" * 9, "(9 rows in all)"),
-        ("a.csv", 'x;y\n"1,5";2\n3,5;4\n', "replace(\"x\", ',', '.')"),
+        ("a.csv", 'x;y\n"1,5";2\n3,5;4\n', "replace(x, ',', '.')"),
         ("a.csv", "x,y\n2020-01-01,2\n2020-01-02,3\n", "holds dates or times (DATE)"),
         ("a.csv", "x,y\n1,2\n3,4,5\n", "line 3 of"),
         ("a.csv", "x,y\n1,2\n3,4,5\n", "has 3 fields, and the header has 2"),
@@ -151,12 +151,53 @@ def test_no_such_file_or_column(tmp_path: Path) -> None:
         open_table(path).read("z")
 
 
-@pytest.mark.parametrize("sql", ["SELECT x FRO data", "SELECT q FROM data", "DROP VIEW data", ""])
+BAD_QUERIES = ["SELECT x FRO data", "SELECT q FROM data", "DROP VIEW data", "selec"]
+
+
+@pytest.mark.parametrize("sql", BAD_QUERIES)
 def test_bad_queries(tmp_path: Path, sql: str) -> None:
     path = write(tmp_path, "a.csv", CSV)
     with pytest.raises(UsageError, match="the SQL query cannot be run") as caught:
         open_table(path, sql)
     assert "the file is called data in it" in str(caught.value)
+
+
+def test_an_empty_query_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="the SQL query is empty"):
+        open_table(write(tmp_path, "a.csv", CSV), " ")
+
+
+def test_a_name_that_two_columns_have_is_refused(tmp_path: Path) -> None:
+    table = open_table(write(tmp_path, "a.csv", "x,x,y\n1,2,3\n2,3,4\n"))
+    with pytest.raises(DataError, match='has more than one column "x"'):
+        table.read(["x"])
+    assert table.read(["y"])["y"].tolist() == [3, 4]
+
+
+def test_booleans_are_zero_and_one(tmp_path: Path) -> None:
+    table = open_table(write(tmp_path, "a.csv", "x,ok\n1,true\n2,false\n3,\n"))
+    np.testing.assert_array_equal(table.read(["x", "ok"])["ok"], [1, 0, np.nan])
+
+
+@pytest.mark.parametrize(
+    ("content", "column", "values"),
+    [
+        ("x,y\n1,2\nnone,3\n", "x", [1, np.nan]),
+        ("order,y\n1,2\nnone,3\n", "order", [1, np.nan]),
+        ("a `b` $c,y\n1,2\nnone,3\n", "a `b` $c", [1, np.nan]),
+        ('x;y\n"1,5";2\n3,5;4\n', "x", [1.5, 3.5]),
+        ('order;y\n"1,5";2\n3,5;4\n', "order", [1.5, 3.5]),
+    ],
+)
+def test_the_query_of_a_remedy_works_as_a_shell_reads_it(
+    tmp_path: Path, content: str, column: str, values: list[float]
+) -> None:
+    path = write(tmp_path, "a.csv", content)
+    with pytest.raises(DataError) as caught:
+        open_table(path).read([column])
+    option = str(caught.value.remedy).partition("--sql ")[2]
+    query = subprocess.run(["sh", "-c", f"printf %s {option}"], capture_output=True, text=True)
+    np.testing.assert_array_equal(open_table(path, query.stdout).read([column])[column], values)
 
 
 def test_standard_input() -> None:

@@ -1,5 +1,6 @@
 """What data is refused for, in which words, and what remains when rows are dropped."""
 
+import warnings
 from decimal import Decimal
 
 import numpy as np
@@ -14,7 +15,7 @@ from descend.data.validate import (
     real_array,
     rows_in_words,
 )
-from descend.errors import DataError, UsageError
+from descend.errors import DataError, DescendWarning, UsageError
 
 
 def told(error: type[Exception], call: object, *args: object, **options: object) -> str:
@@ -148,3 +149,11 @@ def test_prediction_shape(prediction: tuple, target: tuple, words: str) -> None:
 def test_prediction_that_fits() -> None:
     check_prediction((), (9,))
     check_prediction((9, 2), (9, 2))
+
+
+def test_whole_numbers_that_floats_do_not_hold_are_told():
+    with pytest.warns(DescendWarning, match=r"x holds whole numbers beyond 2\*\*53"):
+        real_array(np.array([2**53 + 1, 1]), "x")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        real_array(np.array([2**60, 1]), "x")

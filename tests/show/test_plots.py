@@ -334,3 +334,24 @@ def test_odd_minimisations_are_drawn(record, panels):
     figure = plot_minimum(record, function=lambda p: float(p @ p))
     assert len(figure.axes) == panels
     assert_nothing_overlaps(figure)
+
+
+def test_sigmas_are_bars_on_data_and_residuals():
+    sigma = np.linspace(0.1, 0.5, 100)
+    data, _, residuals, _ = plot_fit(parabola(), predict=predict, sigma=sigma).axes
+    for axes, middle in ((data, parabola().y), (residuals, parabola().y - parabola().fitted)):
+        ends = np.array(axes.collections[-1].get_segments())[:, :, 1]
+        np.testing.assert_allclose(ends, np.stack([middle - sigma, middle + sigma], axis=1))
+
+
+def test_a_wide_legend_takes_rows_not_room():
+    x = parabola().x["x"]
+    parts = {f"a long name of component {k}": x for k in range(4)}
+    narrow, wide = (
+        plot_fit(parabola(), predict=predict, components=found)
+        for found in (None, lambda columns: dict.fromkeys(parts, columns["x"]))
+    )
+    for figure in (narrow, wide):
+        figure.canvas.draw()
+    widths = [figure.axes[0].get_position().width for figure in (narrow, wide)]
+    assert widths[1] > 0.97 * widths[0]

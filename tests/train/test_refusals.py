@@ -19,6 +19,31 @@ def coupled(x, a):
 
 
 CALLS = {
+    "epochs huge": (lambda: descend.fit(line, X, Y, epochs=10**20), r"epochs .* below 2\*\*63"),
+    "shuffle": (lambda: descend.fit(line, X, Y, shuffle="no"), "shuffle must be True or False"),
+    "keep_best text": (lambda: descend.fit(line, X, Y, keep_best="no"), "keep_best must be True"),
+    "split text": (
+        lambda: descend.fit(line, X, Y, validation_split="x"), "validation_split must be a number"
+    ),
+    "callback": (lambda: descend.fit(line, X, Y, callback=5), "callback must be a function, not 5"),
+    "clip": (lambda: descend.fit(line, X, Y, optimizer=SGD, clip=5), "(?s)clip must.*clip_norm"),
+    "constants": (lambda: descend.fit(line, X, Y, constants=5), "constants=5 names nothing"),
+    "ties": (lambda: descend.fit(line, X, Y, ties=5), "(?s)ties=5 ties nothing.*write ties="),
+    "start None": (
+        lambda: descend.fit(line, X, Y, start={"a": None}), '"a" starts as None, .* no number'
+    ),
+    "start empty": (
+        lambda: descend.minimize(lambda v: v[0], start=[]), r'"v" starts as \[\], .* no number'
+    ),
+    "shared": (
+        lambda: descend.fit_global(line, [X, X], [Y, Y], shared=5), "shared=5 names nothing"
+    ),
+    "one array": (
+        lambda: descend.fit_global(line, X, Y, shared="a"), "(?s)x is one array.*x1, x2"
+    ),
+    "plot": (lambda: descend.fit(line, X, Y).plot(5), "the plot has a path, .* not 5"),
+    "load": (lambda: descend.load(5), "the saved fit has a path, .* not 5"),
+    "predict": (lambda: descend.fit(line, X, Y).predict(None), "there is no data"),
     "p0": (lambda: descend.fit(line, X, Y, p0=[1, 2]), 'no option "p0" .here it is called "start"'),
     "maxfev": (lambda: descend.fit(line, X, Y, maxfev=10), 'called "epochs"'),
     "learning_rate": (lambda: descend.fit(line, X, Y, learning_rate=1), 'called "lr"'),

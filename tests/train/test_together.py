@@ -132,7 +132,7 @@ def test_a_picture_with_a_panel_each(tmp_path):
     found = descend.fit_global(decay, TIMES, VALUES, shared="k", start=START)
     figure = found.plot(tmp_path / "g.png")
     assert (tmp_path / "g.png").stat().st_size > 5000
-    assert [axis.get_title() for axis in figure.axes[:3]] == ["0", "1", "2"]
+    assert [axis.get_title(loc="left") for axis in figure.axes[:3]] == ["0", "1", "2"]
 
 
 def bad(**options):

@@ -29,6 +29,7 @@ _PLACES = {
     "explain": "cli.explain:explain",
     "predict": "cli.predict:predict",
 }
+_SPELLING: Mapping[str, Callable[[DescendError], None]] = Late({"spell": "cli.spelling:spell"})
 _COMMANDS: Mapping[str, Callable[..., int]] = Late(_PLACES)
 _WEIGHTS = (
     "write --sample-weight COLUMN to multiply each row's loss by it, or --sigma COLUMN with the "
@@ -60,6 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt as error:
         return _tell(error, words, INTERRUPTED, "interrupted")
     except DescendError as error:
+        _SPELLING["spell"](error)
         return _tell(error, words, error.exit_code, f"error: {error}")
     except Exception as error:
         if "--verbose" in words:
@@ -145,6 +147,7 @@ def _usage(error: Any, app: Any, words: list[str]) -> UsageError:
             f"there is no option {written}{_nearest(written, command, app)}", remedy=manual
         )
     text = " ".join(str(error).split()).rstrip(".")
+    text = text.replace("into float", "into a number").replace("into int", "into a whole number")
     return UsageError(text[:1].lower() + text[1:], remedy=manual)
 
 

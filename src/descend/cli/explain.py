@@ -12,6 +12,7 @@ from descend.cli.options import (
     MethodOptions,
     OutputOptions,
     Text,
+    Whole,
     check_names,
     given,
     names,
@@ -33,7 +34,7 @@ def explain(
     at: Text | None = None,
     start: Text | None = None,
     params: str | None = None,
-    row: int = 0,
+    row: Whole = 0,
     loss: str = "mse",
     method: MethodOptions = MethodOptions(),  # noqa: B008 (frozen)
     data: DataOptions = DataOptions(),  # noqa: B008

@@ -70,9 +70,10 @@ def _has(make: Any, option: str) -> bool:
 def _refuse_orphans(chosen: dict[str, Any], schedule: str | None) -> None:
     orphan = next(iter(chosen), "schedule" if schedule else None)
     if orphan is not None:
+        owner = next((n for n in OPTIMIZERS if _has(OPTIMIZERS[n], orphan)), "sgd")
         raise UsageError(
             f"{_flag(orphan)} needs an optimizer: by default the method chooses its own steps",
-            remedy=f"add --optimizer sgd, or leave {_flag(orphan)} out",
+            remedy=f"add --optimizer {owner}, or leave {_flag(orphan)} out",
         )
 
 

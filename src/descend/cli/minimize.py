@@ -11,6 +11,7 @@ from descend.cli.options import (
     StopOptions,
     Switch,
     Text,
+    Whole,
     check_names,
     given,
     names,
@@ -31,10 +32,10 @@ def minimize(
     *,
     start: Text,
     maximize: Switch = False,
-    max_iter: int | None = None,
-    starts: int | None = None,
+    max_iter: Whole | None = None,
+    starts: Whole | None = None,
     record: str | None = None,
-    seed: int | None = None,
+    seed: Whole | None = None,
     bound: BondOptions = BondOptions(),  # noqa: B008 (frozen)
     method: SlopeOptions = SlopeOptions(),  # noqa: B008
     stopping: StopOptions = StopOptions(),  # noqa: B008

@@ -1,6 +1,7 @@
 """The options that several commands share, and how their texts are read."""
 
 from collections.abc import Collection, Iterator
+from contextlib import suppress
 from dataclasses import fields
 from typing import Annotated, Any, Literal
 
@@ -24,6 +25,7 @@ __all__ = [
     "Switch",
     "Text",
     "WeightOptions",
+    "Whole",
     "check_names",
     "given",
     "names",
@@ -33,6 +35,20 @@ __all__ = [
 ]
 
 Text = Annotated[str, Parameter(allow_leading_hyphen=True)]
+
+
+def _whole(_kind: Any, tokens: Any) -> int:
+    """A whole number as it was written; `1e3` is one, `1.5` is not."""
+    text = tokens[0].value
+    with suppress(ValueError):
+        return int(text)
+    with suppress(ValueError):
+        if (value := float(text)).is_integer():
+            return int(value)
+    raise ValueError(f'"{text}" is no whole number')
+
+
+Whole = Annotated[int, Parameter(converter=_whole)]
 Flag = Annotated[bool | None, Parameter(negative="")]
 Switch = Annotated[bool, Parameter(negative="", show_default=False)]
 
@@ -142,15 +158,15 @@ class RunOptions:
 
     loss: str | None = None
     penalty: str | None = None
-    epochs: int | None = None
-    batch_size: int | None = None
+    epochs: Whole | None = None
+    batch_size: Whole | None = None
     shuffle: bool | None = None
     stop_loss: float | None = None
     validation_split: float | None = None
     keep_best: Flag = None
-    starts: int | None = None
-    seed: int | None = None
-    threads: int | None = None
+    starts: Whole | None = None
+    seed: Whole | None = None
+    threads: Whole | None = None
 
 
 @Parameter(name="*", group=_METHOD)
@@ -196,9 +212,9 @@ class StepOptions:
     lr_decay: float | None = None
     initial_accumulator_value: float | None = None
     radius: float | None = None
-    history_size: int | None = None
+    history_size: Whole | None = None
     edge: float | None = None
-    restarts: int | None = None
+    restarts: Whole | None = None
     clip_value: float | None = None
     clip_norm: float | None = None
 
@@ -248,7 +264,7 @@ class StopOptions:
     xtol: float | None = None
     ftol: float | None = None
     gtol: float | None = None
-    patience: int | None = None
+    patience: Whole | None = None
     min_delta: float | None = None
     max_seconds: float | None = None
 

@@ -71,7 +71,8 @@ def plain_warnings() -> Iterator[None]:
     def show(message: Warning | str, *_place: Any, **_more: Any) -> None:
         text = str(message)
         if isinstance(message, DivergedWarning):
-            advice = text[text.find(ADVICE) :] if ADVICE in text else ""
+            advice = text.partition(ADVICE)[2]
+            advice = advice and f"Try --lr {advice}"
             text = ". ".join(part for part in (text.partition(":")[0], advice) if part)
         print(f"warning: {text}", file=sys.stderr, flush=True)
 

@@ -33,6 +33,9 @@ def _frame(data: Any) -> Any:
         return None
     import narwhals
 
+    if type(data).__module__.startswith("pandas") and not data.columns.is_unique:
+        twice = data.columns[data.columns.duplicated()][0]
+        raise DataError(f'two columns are called "{twice}"', remedy="rename one of them")
     frame = narwhals.from_native(data, pass_through=True)
     if isinstance(frame, narwhals.LazyFrame):
         frame = frame.collect()

@@ -7,6 +7,7 @@ import os
 import re
 import warnings
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,8 @@ _SMALL = 2_000_000  # bytes; DuckDB's own start takes as long as NumPy needs for
 _NUMBERS = re.compile(r"(U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|FLOAT|DOUBLE|BOOLEAN|DECIMAL.*)$")
 _TIMES = re.compile(r"(DATE|TIME)")
 _ECHO = re.compile(r"LINE \d+:|\^|Original Line:")
+_MISWRITTEN = ("ParserException", "BinderException", "CatalogException")
+_IN_SQL = "write a query such as SELECT * FROM data: the file is called data in it"
 _MOST_SHOWN = 3
 
 
@@ -176,6 +179,10 @@ class _QueriedTable(TableFile):
         self._link = duckdb.connect(
             config={"autoinstall_known_extensions": False, "threads": os.cpu_count() or 1}
         )
+        with suppress(duckdb.Error):  # versions that do not have this optimizer
+            # It would let the CSV reader convert, which reads no DOUBLE from `true` and makes
+            # of TRY_CAST a CAST.
+            self._link.execute("SET disabled_optimizers = 'type_pushdown'")
         self._suffix = suffix
         self._sql = sql
         self._options = ""
@@ -184,6 +191,8 @@ class _QueriedTable(TableFile):
 
     def _describe(self) -> None:
         """Create the view `data` (and the query's result over it) and learn columns and types."""
+        if self._sql is not None and not self._sql.strip():
+            raise UsageError("the SQL query is empty", remedy=_IN_SQL)
         stem = self._suffix.removesuffix(".gz").removesuffix(".zst")
         reader = _READERS[stem].format(path=_quoted_path(self.path))
         if "read_csv" in reader:
@@ -193,6 +202,7 @@ class _QueriedTable(TableFile):
         self._source = f"({self._sql.strip().rstrip(';')})" if self._sql is not None else "data"
         described = self._run(f"DESCRIBE SELECT * FROM {self._source}").fetchall()
         self.columns = tuple(row[0] for row in described)
+        self._twice = _twice_in_header(self.path, stem) if self._sql is None else set()
         self._types = {row[0]: str(row[1]) for row in described}
         if stem == ".csv" and list(self._types.values()) == ["VARCHAR"]:
             _refuse_ragged(self.path)
@@ -207,14 +217,18 @@ class _QueriedTable(TableFile):
         lines = [line.strip() for line in str(error).splitlines()]
         told = " ".join([line for line in lines if line and not _ECHO.match(line)][:2])
         what = "the query" if self._sql is not None else f'"{self.path}"'
-        if self._sql is not None and type(error).__name__ in ("ParserException", "BinderException"):
-            raise UsageError(
-                f"the SQL query cannot be run: {told}", remedy="the file is called data in it"
-            ) from None
-        raise DataError(f"{what} cannot be read: {told}") from None
+        if self._sql is not None and type(error).__name__ in _MISWRITTEN:
+            raise UsageError(f"the SQL query cannot be run: {told}", remedy=_IN_SQL) from None
+        remedy = None if self._sql is None else _IN_SQL
+        raise DataError(f"{what} cannot be read: {told}", remedy=remedy) from None
 
     def _fetch(self, names: list[str]) -> dict[str, Array]:
         for name in names:
+            if name in self._twice:
+                raise DataError(
+                    f'"{self.path}" has more than one column "{name}"',
+                    remedy="give each its own name in the first line",
+                )
             self._check_type(name)
         chosen = ", ".join(f"CAST({_identifier(name)} AS DOUBLE)" for name in names)
         query = f"SELECT {chosen or '1'} FROM {self._source}"
@@ -240,21 +254,31 @@ class _QueriedTable(TableFile):
         kind = self._types[name]
         if _NUMBERS.match(kind):
             return
-        column = _identifier(name)
+        column = self._in_query(name)
         if _TIMES.match(kind):
             raise DataError(
                 f'the column "{name}" holds dates or times ({kind})',
-                remedy=f'turn it into seconds: --sql "SELECT epoch({column}) AS t, * FROM data"',
+                remedy="turn it into seconds: "
+                + _in_shell(f"SELECT epoch({column}) AS t, * FROM data"),
             )
         if kind == "VARCHAR":
-            self._refuse_text(name, column)
+            self._refuse_text(name)
             return
         raise DataError(
             f'the column "{name}" holds {kind}, no numbers',
-            remedy='choose a part of it: --sql "SELECT … FROM data"',
+            remedy="take a number out of it: "
+            + _in_shell(f"SELECT {column}[1] AS first, * FROM data"),
         )
 
-    def _refuse_text(self, name: str, column: str) -> None:
+    def _in_query(self, name: str) -> str:
+        """The column as a person writes it in a query: in quotes only where it must be."""
+        words = "SELECT 1 FROM duckdb_keywords() WHERE keyword_name = lower(?)"
+        if not re.fullmatch(r"[A-Za-z_]\w*", name):
+            return _identifier(name)
+        return _identifier(name) if self._link.execute(words, [name]).fetchall() else name
+
+    def _refuse_text(self, name: str) -> None:
+        column = _identifier(name)
         numbered = f"SELECT row_number() OVER () - 1 AS row, {column} AS v FROM {self._source}"
         found = self._run(
             f"SELECT row, v, count(*) OVER () FROM ({numbered}) WHERE v IS NOT NULL AND "
@@ -264,14 +288,25 @@ class _QueriedTable(TableFile):
             return
         shown = ", ".join(f'"{_short(value)}" in row {row}' for row, value, _ in found)
         more = f" ({found[0][2]} rows in all)" if found[0][2] > len(found) else ""
+        column = self._in_query(name)
         cast = f"TRY_CAST({column} AS DOUBLE)"
         if re.fullmatch(r"\s*[-+]?\d+,\d+\s*", found[0][1]):
             cast = f"CAST(replace({column}, ',', '.') AS DOUBLE)"
         raise DataError(
             f'the column "{name}" holds text: {shown}{more}, counting from 0',
-            remedy=f'correct it, or convert it: --sql "SELECT * REPLACE ({cast} AS {column}) '
-            'FROM data"',
+            remedy="correct it, or convert it: "
+            + _in_shell(f"SELECT * REPLACE ({cast} AS {column}) FROM data"),
         )
+
+
+def _twice_in_header(path: str, stem: str) -> set[str]:
+    """Names that stand more than once in the first line, all but the first renamed by DuckDB."""
+    separator = _SEPARATORS.get(stem)
+    if separator is None or not (path.lower().endswith(stem) and os.path.isfile(path)):
+        return set()
+    with open(path, encoding="utf-8-sig", errors="replace", newline="") as lines:
+        header = [name.strip() for name in next(csv.reader(lines, delimiter=separator), [])]
+    return {name for name in header if header.count(name) > 1}
 
 
 def _refuse_ragged(path: str) -> None:
@@ -295,6 +330,13 @@ def _dense(values: Any) -> Array:
     if isinstance(values, np.ma.MaskedArray):
         return np.asarray(values.astype(np.float64).filled(np.nan))  # type: ignore[attr-defined]
     return np.ascontiguousarray(values, dtype=np.float64)
+
+
+def _in_shell(query: str) -> str:
+    """The option as a shell reads it, whatever quotes the query has."""
+    if not set(query) & set('"$`\\!'):
+        return f'--sql "{query}"'
+    return "--sql '" + query.replace("'", "'\\''") + "'"
 
 
 def _identifier(name: str) -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from descend.errors import DataError, UsageError, suggest
+from descend.errors import DataError, DescendWarning, UsageError, suggest
 
 __all__ = [
     "Clean",
@@ -24,6 +25,7 @@ __all__ = [
 Array = NDArray[Any]
 Missing = Literal["raise", "drop"]
 _MOST_ROWS = 5
+EXACT = 2.0**53
 _NOT_NUMBERS = {
     "M": ("dates", "give numbers, for instance (dates - dates[0]) / np.timedelta64(1, 'D')"),
     "m": ("time differences", "give numbers, for instance differences / np.timedelta64(1, 's')"),
@@ -72,10 +74,25 @@ def real_array(value: Any, name: str, *, integers: bool = False) -> Array:
     elif kind in _NOT_NUMBERS:
         _refuse_kind(name, kind, array)
     elif kind == "b" or (kind in "iu" and not integers) or array.dtype.itemsize == 2:
-        array = array.astype(np.float64)
+        floats = array.astype(np.float64)
+        if array.dtype.itemsize == 8 and kind in "iu" and floats.size:
+            _warn_of_lost_digits(floats, array, name)
+        array = floats
     if isinstance(mask, np.ndarray) and mask.any():
         array = np.where(mask, np.nan, array)
     return array
+
+
+def _warn_of_lost_digits(floats: Array, whole: Array, name: str) -> None:
+    largest = max(abs(float(floats.max())), abs(float(floats.min())))
+    if largest >= EXACT and (floats.astype(object) != whole.astype(object)).any():
+        warnings.warn(
+            DescendWarning(
+                f"{name} holds whole numbers beyond 2**53, which floats do not hold exactly; "
+                f"subtract a common part from them first: {name} - {name}.min()"
+            ),
+            stacklevel=2,
+        )
 
 
 def _refuse_kind(name: str, kind: str, array: Array) -> None:
@@ -250,11 +267,15 @@ def check_positive(column: Array, name: str, *, zero: bool = False) -> Array:
     >>> check_positive(np.array([1.0, -2.0]), "sigma")
     Traceback (most recent call last):
     descend.errors.DataError: sigma must be positive, and is not in row 1 (rows count from 0)
+      do: correct the data, or leave these rows out before the fit
     """
     wrong = np.flatnonzero(column < 0 if zero else column <= 0)
     if len(wrong):
         kind = "must not be negative, and is" if zero else "must be positive, and is not"
-        raise DataError(f"{name} {kind} in {rows_in_words(wrong)} (rows count from 0)")
+        raise DataError(
+            f"{name} {kind} in {rows_in_words(wrong)} (rows count from 0)",
+            remedy="correct the data, or leave these rows out before the fit",
+        )
     if zero and not column.any():
         raise DataError(f"{name} is zero in every row: nothing would be fitted")
     return column

@@ -129,12 +129,14 @@ def parsed_ties(given: Any) -> dict[str, Formula]:
     if isinstance(given, Mapping):
         return {name: parsed_tie(name, text) for name, text in given.items()}
     found: dict[str, Formula] = {}
+    if not isinstance(given, Iterable):
+        raise UsageError(f"ties={given!r} ties nothing", remedy='write ties={"b": "2*a"}')
     for text in [given] if isinstance(given, str) else given:
         formula = _parsed(text)
         if formula.target is None:
             raise UsageError(
                 f'the tie "{text}" does not say which parameter it is for',
-                remedy=f'write ties={{"b": "{text}"}}, or "b = {text}"',
+                remedy='write the parameter and = before it, such as "b = 2*a"',
             )
         if formula.target in found:
             raise UsageError(f"{formula.target} is tied twice: by {given!r}")

@@ -35,6 +35,7 @@ __all__ = [
     "RULE",
     "PAPER",
     "WRONG",
+    "bars",
     "contour_colours",
     "density_colours",
     "legend_above",
@@ -59,6 +60,7 @@ MOST_MARKERS = 5000  # more points than this are drawn as a density
 MOST_VERTICES = 4000  # a line needs no more on a page this wide
 
 LONGEST_LABEL = 40  # characters
+ROOM, LETTER, HANDLE = 6.3, 0.083, 0.6  # inches: the wide panel, a letter, what else an entry needs
 _PLAIN = (-4, 6)  # powers of ten between which ticks are written out
 
 _METADATA: Mapping[str, Mapping[str, Any]] = {
@@ -82,7 +84,9 @@ def _fonts() -> list[str]:
     return ["DejaVu Sans", *(name for name in others if name in known)]
 
 
-def new_figure(title: str, lines: Sequence[str], failed: bool = False) -> Figure:
+def new_figure(
+    title: str, lines: Sequence[str], failed: bool = False, inches: tuple[float, float] = INCHES
+) -> Figure:
     """Return an empty sheet with its headings: a title and smaller lines.
 
     The last line is muted, or, where the run has failed, in the colour of a warning.
@@ -90,7 +94,7 @@ def new_figure(title: str, lines: Sequence[str], failed: bool = False) -> Figure
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=INCHES, facecolor=PAPER, layout="constrained")
+    figure = Figure(figsize=inches, facecolor=PAPER, layout="constrained")
     FigureCanvasAgg(figure)
     engine = figure.get_layout_engine()
     if engine is not None:
@@ -196,17 +200,31 @@ def _plain_logarithms(axes: Axes) -> None:
             axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
 
 
+def _columns(labels: Sequence[str], most: int) -> int:
+    """How many columns of a legend fit over a wide panel; a longer row would make it narrower.
+
+    >>> _columns(["y, 60 rows", "prediction"], 4), _columns(["a long name of a column"] * 4, 4)
+    (2, 2)
+    """
+    for count in range(min(most, len(labels)), 1, -1):
+        widest = [max(map(len, part)) for part in np.array_split(labels, count)]
+        if sum(widest) * LETTER + len(widest) * HANDLE <= ROOM:
+            return count
+    return 1
+
+
 def legend_above(axes: Axes, columns: int = 4) -> None:
     """Put the legend in a row above the axes, where it can cover nothing."""
     handles, labels = axes.get_legend_handles_labels()
     if not handles:
         return
+    labels = [shortened(label, LONGEST_LABEL) for label in labels]
     legend = axes.legend(
         handles,
-        [shortened(label, LONGEST_LABEL) for label in labels],
+        labels,
         loc="lower left",
         bbox_to_anchor=(0.0, 1.0),
-        ncols=min(columns, len(handles)),
+        ncols=_columns(labels, columns),
         frameon=False,
         borderpad=0.2,
         borderaxespad=0.2,
@@ -232,6 +250,12 @@ def points(axes: Axes, x: NDArray[Any], y: NDArray[Any], label: str = "") -> Non
         return
     size, alpha = (44.0, 0.45) if x.size <= 400 else (16.0, 0.35)
     axes.scatter(x, y, s=size, color=DATA, alpha=alpha, linewidths=0, label=label or None)
+
+
+def bars(axes: Axes, x: NDArray[Any], y: NDArray[Any], spread: NDArray[Any]) -> None:
+    """Draw a thin bar of one standard deviation up and down at each point."""
+    look: dict[str, Any] = {"color": DATA, "linewidth": 1.0, "alpha": 0.45, "zorder": 1}
+    axes.vlines(x, y - spread, y + spread, **look)
 
 
 def density_colours() -> Colormap:

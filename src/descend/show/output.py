@@ -13,7 +13,7 @@ from typing import IO, Any
 from descend.errors import UsageError, suggest
 from descend.records import History, jsonable
 
-__all__ = ["KINDS", "check_output_path", "write_history", "written_whole"]
+__all__ = ["KINDS", "check_output_path", "path_text", "write_history", "written_whole"]
 
 KINDS: Mapping[str, tuple[str, ...]] = {
     "plot": (".png", ".svg", ".pdf", ".jpg", ".webp"),
@@ -23,6 +23,18 @@ KINDS: Mapping[str, tuple[str, ...]] = {
     "predictions": (".csv", ".tsv", ".json", ".parquet"),
 }
 """What can be written, and as what; an empty tuple accepts any name."""
+
+
+def path_text(path: object, what: str) -> str:
+    """Return a path as text.
+
+    >>> path_text(5, "the plot")
+    Traceback (most recent call last):
+    descend.errors.UsageError: the plot has a path, such as "name.suffix", not 5
+    """
+    if isinstance(path, str | os.PathLike):
+        return str(os.fspath(path))
+    raise UsageError(f'{what} has a path, such as "name.suffix", not {path!r}')
 
 
 def check_output_path(path: str | os.PathLike[str], kind: str) -> Path:
@@ -41,7 +53,7 @@ def check_output_path(path: str | os.PathLike[str], kind: str) -> Path:
     descend.errors.UsageError: the plot cannot be written as "fit.xyz": ".xyz" is not supported
       do: use one of .png, .svg, .pdf, .jpg, .webp
     """
-    asked = os.fspath(path)
+    asked = path_text(path, f"the {kind}")
     target = Path(os.path.realpath(os.path.expanduser(asked)))
     _check_suffix(asked, target, kind)
     if target.exists() and not target.is_file() and not target.is_dir():

@@ -34,6 +34,7 @@ HEADING_WIDTH, HEADING_LINES = 118, 2  # room for the values of parameters, in c
 LISTED = 9  # array parameters up to this many numbers are spelled out
 MARKED_PREDICTIONS = 250  # up to this many rows each prediction has its own marker
 CURVE_POINTS = 600
+MOST_BARS = 400  # more rows than this have no bars of their sigmas
 SEPARATE_BARS = 40  # more bars than this are drawn without gaps
 TOP = 1e250  # losses beyond it are drawn there: the margins of the axes must not overflow
 STRETCHED_FROM = 30  # epochs from which a steep beginning is given more room
@@ -55,6 +56,7 @@ def plot_fit(
     predict: Predict | None = None,
     components: Components | None = None,
     bands: Bands | None = None,
+    sigma: Array | None = None,
 ) -> Figure:
     """Draw one picture of a fit: data and prediction, residuals, and the course of the loss.
 
@@ -67,6 +69,7 @@ def plot_fit(
         predict: the fitted model, from columns by name to predictions, for a smooth curve.
         components: the addends of a sum, from columns by name to values by name, drawn apart.
         bands: from columns by name to the bands around the prediction, the narrowest last.
+        sigma: the standard deviation of each target, drawn as a bar where there are few rows.
 
     Raises:
         UsageError: the path cannot be written.
@@ -83,6 +86,9 @@ def plot_fit(
             _bands(data, rows, bands)
         _data(data, record, rows, predict, components)
         _residuals(residuals, record, rows)
+        if sigma is not None and sigma.size == rows.actual.size <= MOST_BARS:
+            canvas.bars(data, rows.place, rows.actual, sigma)
+            canvas.bars(residuals, rows.place, rows.actual - rows.predicted, sigma)
         _distribution(spread, rows.actual - rows.predicted)
     elif _is_classes(record):
         table, loss = figure.subplots(1, 2)

@@ -246,7 +246,9 @@ def _check(
 ) -> None:
     """Refuse whatever is not an expression: operands and operators alternate, brackets match."""
     if not tokens:
-        refuse(text, 0, 1, "the formula is empty", "write target = expression, e.g. y = a*x + b")
+        raise FormulaError(
+            "the formula is empty", remedy="write target = expression, e.g. y = a*x + b"
+        )
     opened: list[tuple[Token, bool]] = []
     operand_next = True
     for index, token in enumerate(tokens):

@@ -30,8 +30,10 @@ from descend.train.job import Job, Settings
 from descend.train.options import (
     check_choice,
     check_count,
+    check_function,
     check_number,
     check_seed,
+    check_switch,
     refuse_unknown,
 )
 from descend.train.problem import Problem, formula_problem, function_problem
@@ -49,6 +51,7 @@ if TYPE_CHECKING:
 __all__ = ["FitOptions", "fit"]
 
 TOLERANCES = ("xtol", "ftol", "gtol")
+SWITCHES = ("shuffle", "keep_best", "absolute_sigma", "standardize", "verbose")
 
 
 @dataclass(frozen=True)
@@ -110,6 +113,13 @@ class FitOptions:
             check_number("max_seconds", self.max_seconds, above=True)
         for name in self.record:
             check_choice("record", name, ["params", "gradient"])
+        for name in SWITCHES:
+            if getattr(self, name) is not None:
+                check_switch(name, getattr(self, name))
+        if self.validation_split is not None:
+            check_number("validation_split", self.validation_split)
+        check_function("callback", self.callback)
+        check_function("clip", self.clip)
         if self.min_delta and self.patience is None:
             raise UsageError("min_delta belongs to patience", remedy="write patience=10 as well")
         if self.checkpoint is not None:

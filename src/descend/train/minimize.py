@@ -27,6 +27,7 @@ from descend.train.minimum import again, function_of, parts_of, remember
 from descend.train.options import (
     check_choice,
     check_count,
+    check_function,
     check_number,
     check_seed,
     refuse_unknown,
@@ -167,6 +168,8 @@ def _check(o: MinimizeOptions) -> None:
             check_number(name, getattr(o, name))
     if o.max_seconds is not None:
         check_number("max_seconds", o.max_seconds, above=True)
+    check_function("callback", o.callback)
+    check_function("clip", o.clip)
     for name in o.record:
         check_choice("record", name, ["params", "gradient"])
 

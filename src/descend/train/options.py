@@ -11,7 +11,16 @@ import numpy as np
 
 from descend.errors import UsageError, suggest
 
-__all__ = ["check_choice", "check_count", "check_number", "check_seed", "refuse_unknown"]
+__all__ = [
+    "check_choice",
+    "check_count",
+    "check_function",
+    "check_number",
+    "check_seed",
+    "check_switch",
+    "listed_names",
+    "refuse_unknown",
+]
 
 FIT_NAMES: Mapping[str, str] = {
     "p0": "start",
@@ -59,6 +68,8 @@ MINIMIZE_NAMES: Mapping[str, str] = {
     "maxiter": "max_iter",
     "jac": "start",
 }
+
+LARGEST = 2**63  # native programs count in 64 bits
 
 WEIGHTS = (
     "weights= means two different things: a factor on each row's loss, or one over its uncertainty"
@@ -109,6 +120,8 @@ def check_count(name: str, value: object, least: int = 1) -> int:
     number = _whole(value)
     if number is None or number < least:
         raise UsageError(f"{name} must be a whole number of at least {least}, not {value!r}")
+    if number >= LARGEST:
+        raise UsageError(f"{name} must be a whole number below 2**63, not {value!r}")
     return number
 
 
@@ -142,12 +155,65 @@ def check_number(name: str, value: object, low: float = 0.0, above: bool = False
 def check_seed(value: object) -> int:
     """Return a seed: a whole number from 0 below 2⁶³."""
     number = _whole(value)
-    if number is None or not 0 <= number < 2**63:
+    if number is None or not 0 <= number < LARGEST:
         raise UsageError(
-            f"seed must be a whole number of at least 0, not {value!r}",
+            f"seed must be a whole number from 0 to 2**63 - 1, not {value!r}",
             remedy="every run has a seed, so that it can be repeated; the default is 0",
         )
     return number
+
+
+_FUNCTIONS = {
+    "callback": "callback=lambda moment: …, called after each epoch or iteration",
+    "clip": "clip=descend.clip_norm(1.0), a limit on the gradient's length",
+}
+
+
+def check_function(name: str, value: object) -> None:
+    """Refuse what cannot be called.
+
+    >>> check_function("callback", 5)
+    Traceback (most recent call last):
+    descend.errors.UsageError: callback must be a function, not 5
+      do: write callback=lambda moment: …, called after each epoch or iteration
+    """
+    if value is not None and not callable(value):
+        raise UsageError(
+            f"{name} must be a function, not {value!r}", remedy=f"write {_FUNCTIONS[name]}"
+        )
+
+
+def check_switch(name: str, value: object) -> bool:
+    """Return what is on or off; a text is neither, for `"no"` would count as true.
+
+    >>> check_switch("shuffle", "no")
+    Traceback (most recent call last):
+    descend.errors.UsageError: shuffle must be True or False, not 'no'
+    """
+    if isinstance(value, bool | np.bool_) or (type(value) is int and value in (0, 1)):
+        return bool(value)
+    raise UsageError(f"{name} must be True or False, not {value!r}")
+
+
+def listed_names(option: str, given: Any) -> list[str]:
+    """Return names given as one text or a list of texts.
+
+    >>> listed_names("constants", "n"), listed_names("constants", ["n", "m"])
+    (['n'], ['n', 'm'])
+    >>> listed_names("constants", 5)
+    Traceback (most recent call last):
+    descend.errors.UsageError: constants=5 names nothing
+      do: write constants=["…"], with the names in quotes
+    """
+    if isinstance(given, str):
+        return [given]
+    found: list[Any] = list(given) if isinstance(given, Iterable) else [None]
+    if not all(isinstance(name, str) for name in found):
+        raise UsageError(
+            f"{option}={given!r} names nothing",
+            remedy=f'write {option}=["…"], with the names in quotes',
+        )
+    return found
 
 
 def check_choice(name: str, value: Any, choices: Iterable[str]) -> str:

@@ -46,6 +46,8 @@ class Predictor:
     def bind(self, x: Any) -> dict[str, Array]:
         """New rows by argument, from what the user gives."""
         names = list(self.data)
+        if x is None:
+            raise UsageError("there is no data", remedy=f"give {', '.join(names)}")
         if isinstance(x, Mapping):
             x = {name: x[name] for name in x if name in names}
         elif self.by_name and not hasattr(x, "columns"):

@@ -19,6 +19,7 @@ from descend.lean import dataclass
 from descend.models.reading import formula_bounds, parse_formula
 from descend.trace.formula import Formula
 from descend.trace.tree import Tree, unflatten
+from descend.train.options import listed_names
 
 if TYPE_CHECKING:
     from descend.models.model import Model
@@ -197,7 +198,7 @@ def _constants(own: Signature, constants: Any, name: str) -> dict[str, Any]:
     if constants is None:
         return {}
     values = dict(constants) if isinstance(constants, Mapping) else None
-    names = list(values if values is not None else _names(constants))
+    names = list(values if values is not None else listed_names("constants", constants))
     for constant in names:
         if constant not in own.names:
             raise UsageError(
@@ -210,10 +211,6 @@ def _constants(own: Signature, constants: Any, name: str) -> dict[str, Any]:
                 remedy=f"write constants=dict({constant}=…), or give the argument a default",
             )
     return values if values is not None else {c: own.defaults[c] for c in names}
-
-
-def _names(given: Any) -> list[str]:
-    return [given] if isinstance(given, str) else list(given)
 
 
 parsed_formula = parse_formula

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import fields
@@ -208,7 +209,16 @@ class Fit(_MadeLater, Trusted, FitRecord):
         single = len(self.inputs) == 1
         parts = self.components if single and self._has_components() else None
         around = self._bands(bands) if bands else None
-        return plot_fit(self, path, self.predict if single else None, parts, around)
+        predict = self.predict if single else None
+        return plot_fit(self, path, predict, parts, around, self._spread())
+
+    def _spread(self) -> Array | None:
+        """The standard deviation of each target: sigma, scaled as the standard errors are."""
+        evidence = self._remains.evidence
+        sigma = None if evidence is None else evidence.original.extra.get("sigma")
+        if sigma is None or self.absolute_sigma or not math.isfinite(self.reduced_chi2):
+            return sigma
+        return np.asarray(sigma * math.sqrt(self.reduced_chi2))
 
     def _has_components(self) -> bool:
         return self._remains.ready is not None and self._remains.predictor.scaling is None

@@ -19,7 +19,7 @@ import numpy as np
 from descend.errors import DataError, InternalError
 from descend.graph.node import Dim
 from descend.records import FitRecord, History
-from descend.show.output import check_output_path, written_whole
+from descend.show.output import check_output_path, path_text, written_whole
 from descend.train.graph_json import graph_from_json, graph_to_json
 from descend.train.predictor import Predictor
 from descend.train.scaling import Scale, Scaling
@@ -74,7 +74,7 @@ def read_fit(
     Raises:
         DataError: there is no such file, or it is not one of ours, or damaged.
     """
-    name = os.fspath(path)
+    name = path_text(path, "the saved fit")
     try:
         with zipfile.ZipFile(name) as file:
             content = json.loads(file.read("fit.json"))

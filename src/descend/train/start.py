@@ -122,6 +122,11 @@ def leaves_of(
     names: dict[str, tuple[str, ...]] = {}
     for name, value in values.items():
         leaves, tree = flatten(_numeric_lists(value))
+        if not leaves:
+            raise UsageError(
+                f'the parameter "{name}" starts as {value!r}, which holds no number',
+                remedy="give it a number or an array, or leave it out of start",
+            )
         own = tuple(_leaf_name(name, path) for path in leaf_names(tree))
         trees[name], names[name] = tree, own
         for leaf, entry in zip(own, leaves, strict=True):

@@ -21,6 +21,7 @@ from descend.trace.formula import Formula
 from descend.trace.stand_ins import model_of
 from descend.trace.tensor import as_node, wrap
 from descend.train.fit import fit
+from descend.train.options import listed_names
 from descend.train.problem import Problem, formula_problem, function_problem
 from descend.train.ready import ready_problem
 from descend.train.together_results import GlobalFit, SetFit
@@ -226,7 +227,17 @@ def _listed(datasets: Any, x: Any, y: Any, sigma: Any, names: Any) -> list[Datas
     return [replace(one, name=name) for one, name in zip(sets, titles, strict=True)]
 
 
+def _is_one_array(given: Any) -> bool:
+    return len(given) > 0 and isinstance(next(iter(given)), int | float | np.number)
+
+
 def _paired(model: Any, x: Any, y: Any, sigma: Any) -> list[Dataset]:
+    for name, given in (("x", x), ("y", y)):
+        if given is not None and (not hasattr(given, "__len__") or _is_one_array(given)):
+            raise UsageError(
+                f"{name} is one array, and several datasets are a list of them",
+                remedy="write fit_global(model, [x1, x2], [y1, y2], …)",
+            )
     if y is None:
         y = [None] * len(x)
     counts = {"x": len(x), "y": len(y), **({} if sigma is None else {"sigma": len(sigma)})}
@@ -259,7 +270,7 @@ def _local(
     for k, problem in enumerate(problems):
         for name in problem.parameters:
             users[name] = (*users.get(name, ()), k)
-    given = {"shared": _names(shared), "local": _names(local)}
+    given = {"shared": _names("shared", shared), "local": _names("local", local)}
     for option, listed in given.items():
         for name in listed or ():
             if name not in users:
@@ -287,8 +298,8 @@ def _local(
     return {n: at for n, at in users.items() if n in own}
 
 
-def _names(given: Iterable[str] | str | None) -> list[str] | None:
-    return None if given is None else [given] if isinstance(given, str) else list(given)
+def _names(option: str, given: Iterable[str] | str | None) -> list[str] | None:
+    return None if given is None else listed_names(option, given)
 
 
 def _start(

@@ -11,9 +11,10 @@ import numpy as np
 from descend.data.frames import bind_inputs, take_columns
 from descend.errors import UsageError, suggest
 from descend.lean import dataclass
-from descend.show.datasets import DatasetLine, datasets_section, plot_datasets
+from descend.show.datasets import DatasetLine, Panel, datasets_section, plot_datasets
 from descend.show.layout import as_html, as_text
-from descend.show.numbers import WIDTH
+from descend.show.numbers import WIDTH, short
+from descend.show.plots import value_lines
 from descend.show.report import fit_sections
 from descend.trace.formula import Formula
 from descend.train.problem import Problem
@@ -74,6 +75,17 @@ class SetFit:
     def __repr__(self) -> str:
         values = ", ".join(f"{n} = {float(v):.6g}" for n, v in self.params.items())
         return f"<Dataset {self.name}: {self.n_rows} rows, {values}, chi² {self.chi2:.6g}>"
+
+
+def _panel(one: SetFit) -> Panel:
+    columns = one.problem.columns
+    name = next((n for n, a in columns.items() if a.ndim == 1), None)
+    place = np.arange(one.n_rows) if name is None else columns[name]
+    smooth = None
+    if name is not None and len(columns) == 1:
+        def smooth(x: Array) -> Array:
+            return one.predict({name: x})
+    return Panel(one.name, name or "row", place, one.problem.target, one.y, one.fitted, smooth)
 
 
 class GlobalFit:
@@ -154,13 +166,17 @@ class GlobalFit:
         Raises:
             UsageError: the path cannot be written.
         """
-        panels = []
-        for one in self.datasets:
-            columns = one.problem.columns
-            first = next((a for a in columns.values() if a.ndim == 1), np.arange(one.n_rows))
-            label = next((n for n, a in columns.items() if a.ndim == 1), "row")
-            panels.append((one.name, label, first, one.problem.target, one.y, one.fitted))
-        return plot_datasets(panels, path)
+        shared = {n: v for n, v in self.fit.params.items() if np.ndim(v) == 0}
+        fit = self.fit
+        lines = [
+            *value_lines(shared, {n: fit.stderr[n] for n in shared}),
+            "  ·  ".join((
+                fit.optimizer, f"{len(self)} datasets", f"{fit.loss_name} {short(fit.loss)}",
+                *([] if fit.success else [fit.status.replace("_", " ").upper()]),
+            )),
+        ]  # fmt: skip
+        panels = [_panel(one) for one in self.datasets]
+        return plot_datasets(panels, path, f"Fit of {fit.model}", lines, not fit.success)
 
     def to_json_dict(self, **options: Any) -> dict[str, Any]:
         """The record as plain numbers, with `datasets` beside it."""
