@@ -166,9 +166,7 @@ def test_every_call_is_checked(change, words):
         {"engine": "interpreted"},
         {"loss": lambda prediction, target: (prediction - target) ** 2},
         {"start": {"a": 1.0, "k": 1.0}},
-        {"bounds": {"a": (0.0, 9.0)}},
-        {"fixed": ["c"]},
-        {"ties": {"c": "a/5"}, "start": {"a": 1.0, "k": 1.0}},
+        {"fixed": ["a", "k", "c"]},
         {"start": "random"},
     ],
 )

@@ -183,7 +183,7 @@ class Space:
         scale = self.scales.get(leaf)
         if scale == "logit":
             return -np.inf, np.inf
-        if scale is None:
+        if scale is None or leaf not in self.lower:
             return low, high
         ends = []
         for edge, inward in ((low, 1.0), (high, -1.0)):

@@ -15,8 +15,11 @@ from typing import Any
 
 import numpy as np
 
+from descend.errors import UsageError
+from descend.parameters.declare import Parameter
 from descend.pipeline import column_key
-from descend.train.finish import QUIET, Finished, parts_of
+from descend.train.bonds import taken_apart
+from descend.train.finish import NORMAL, QUIET, Finished, parts_of
 from descend.train.job import Job
 from descend.train.normal_errors import Normal, covariance_of
 from descend.train.plan import FLOAT, Leftover, Plan, Plans, can_be_planned, has_defaults
@@ -31,18 +34,25 @@ ORDINARY = (
 )  # fmt: skip
 """Options that a plan may have; all others must be as they are by default."""
 WEIGHTS = ("sigma", "sample_weight")
+BONDS = ("fixed", "bounds", "ties")
+UNREADABLE = (TypeError, ValueError, UsageError)
 
 
 class _Call:
     """What a call of `fit` gives, taken apart: its key, its arrays, its start."""
 
-    __slots__ = ("arrays", "key", "model", "start")
+    __slots__ = ("arrays", "bonds", "key", "model", "start")
 
     def __init__(self, given: Mapping[str, Any]) -> None:
-        """Take the arguments apart; `TypeError` where there is no plan for such."""
+        """Take the arguments apart; one of `UNREADABLE` where there is no plan for such."""
         self.model, x, y, self.start, *options = given.values()
         if options.pop():
             raise TypeError("unknown options")
+        self.bonds = taken_apart(self.start, *[given[name] for name in BONDS])
+        bound: Any = None
+        if self.bonds is not None:
+            bound, names = self.bonds.form, [*given][4:-1]
+            options = [o for name, o in zip(names, options, strict=True) if name not in BONDS]
         kind = type(x)
         form: Any = None
         if kind is np.ndarray:
@@ -67,7 +77,8 @@ class _Call:
             raise TypeError("arrays")
         self.arrays = arrays
         self.key = (
-            self.model, kind, form, y, self.start is None, *shapes, *options, *map(type, options)
+            self.model, kind, form, bound, y, self.start is None, *shapes, *options,
+            *map(type, options),
         )  # fmt: skip
 
 
@@ -83,26 +94,28 @@ def again(given: Mapping[str, Any]) -> Fit | None:
     try:
         call = _Call(given)
         plan = _plans.get(call.key)
-    except TypeError:
+    except UNREADABLE:
         return None
     if plan is None:
         return None
-    values: list[Any] = []
-    if call.start is not None:
+    values: list[Any] | None = []
+    if plan.bound is not None and call.bonds is not None:
+        values = plan.bound.values(call.bonds)
+    elif call.start is not None:
         if type(call.start) is not dict or len(call.start) != len(plan.parameters):
             return None
         values = [call.start.get(name) for name in plan.parameters]
-    left = plan.run(call.model, call.arrays, values)
+    if values is None:
+        return None
+    left = plan.run(call.model, call.arrays, values, call.bonds)
     return None if left is None else Fit.later(_Left(left), left.params(), QUIET[left.code])
 
 
 def remember(given: Mapping[str, Any], run: Finished) -> None:
     """Keep a plan of a fit that has taken the long way, when it comes for the second time."""
-    if run.job.space is not None:
-        return
     try:
         call = _Call(given)
-    except TypeError:
+    except UNREADABLE:
         return
     _plans.remember(call.key, lambda: _planned(call, given, run))
 
@@ -110,17 +123,29 @@ def remember(given: Mapping[str, Any], run: Finished) -> None:
 def _planned(call: _Call, given: Mapping[str, Any], run: Finished) -> _FitPlan | None:
     names = _places(call, given, run.job)
     weights = [getattr(run.options, name) for name in WEIGHTS]
-    ordinary = has_defaults(run.options, but=(*ORDINARY, *WEIGHTS)) and all(
+    ordinary = has_defaults(run.options, but=(*ORDINARY, *WEIGHTS, *BONDS)) and all(
         value is None or type(value) is np.ndarray for value in weights
     )
     if names is None or names.keys() != set(run.built.descent.data) or not ordinary:
         return None
     if not can_be_planned(call.model, run):
         return None
-    if call.start is None and not run.job.problem.defaults.keys() >= run.job.start.names.keys():
+    if not _starts_plainly(call, run.job):
         return None
     plan = _FitPlan(call.model, run, names)
     return plan if plan.is_complete else None
+
+
+def _starts_plainly(call: _Call, job: Job) -> bool:
+    """Whether every parameter is given, or stands in the signature, or is tied to such."""
+    known, names = {*job.problem.defaults}, job.start.names
+    if any(isinstance(value, Parameter) for value in job.problem.defaults.values()):
+        return False
+    if job.space is None:
+        return call.start is not None or known >= names.keys()
+    assert call.bonds is not None
+    known |= {*call.bonds.start, *call.bonds.held, *job.space.ties}
+    return known >= names.keys() and list(names) == list(job.leaf_arrays())
 
 
 def _places(call: _Call, given: Mapping[str, Any], job: Job) -> dict[str, int] | None:
@@ -133,7 +158,8 @@ def _places(call: _Call, given: Mapping[str, Any], job: Job) -> dict[str, int] |
     if any(name not in at for name in own):
         return None
     found = {column_key(name): at[name] for name in own}
-    others = [name for name, value in given.items() if type(value) is np.ndarray and name != "x"]
+    others = [name for name, value in given.items() if type(value) is np.ndarray]
+    others = [name for name in others if name not in ("x", *BONDS)]
     for i, name in enumerate(reversed(others)):
         found["target" if name == "y" else name] = len(call.arrays) - 1 - i
     if type(y) is not np.ndarray:
@@ -162,14 +188,14 @@ def _equations(plan: Plan, run: Finished) -> tuple[int, ...]:
     rows, residual = run.job.rows, run.built.descent.residual
     assert rows is not None
     target = rows.extra["target"]
-    if run.normal() is None or run.options.absolute_sigma or residual is None:
+    if not run.has_normal() or run.options.absolute_sigma or residual is None:
         return ()
     if residual.ndim != target.ndim or residual.shape[1:] != target.shape[1:]:
         return ()
     names = list(run.built.descent.state)
-    places = [names.index(f"method/{name}") for name in ("jtj", "jtr", "loss")]
+    places = [names.index(f"method/{name}") for name in NORMAL]
     begins = [plan.standing.parts["state", i].begin // 8 for i in places]
-    return (*begins, target.size - len(plan.names))
+    return (*begins, target.size - len(plan.reads))
 
 
 class _Left:
@@ -182,22 +208,28 @@ class _Left:
 
     def covariance(self) -> list[list[float]] | None:
         """The covariance, row by row, where the last state of the method gives it."""
-        plan: Any = self.left.plan
+        left = self.left
+        plan: Any = left.plan
         if not plan.normal:
             return None
+        if left.numbers is not None and plan.bound.touches(left.moved(), left.numbers):
+            return None
         jtj, jtr, loss, dof = plan.normal
-        p = len(plan.parameters)
-        numbers = memoryview(self.left.content).cast("d")
+        p = len(plan.reads)
+        numbers = memoryview(left.content).cast("d")
         first, second = numbers[jtj : jtj + p * p].tolist(), numbers[jtr : jtr + p].tolist()
         return covariance_of(Normal(first, second, numbers[loss]), dof)
 
     def stderr(self) -> dict[str, Any] | None:
         """Standard errors by parameter, where the last state of the method gives them."""
+        plan = self.left.plan
+        if plan.bound is not None and plan.bound.space.ties:
+            return None
         rows = self.covariance()
         if rows is None:
             return None
-        errors = [math.sqrt(row[i]) for i, row in enumerate(rows)]
-        return dict(zip(self.left.plan.parameters, errors, strict=True))
+        errors = {read.name: math.sqrt(rows[i][i]) for i, read in enumerate(plan.reads)}
+        return {name: errors.get(name, math.nan) for name in plan.parameters}
 
     def parts(self) -> tuple[Remains, dict[str, Any]]:
         """Everything that the long way would have said."""

@@ -46,7 +46,7 @@ class Completion:
         self.whole = View(job, built, dict(leaves))
         self.job, self.built, self.leaves = view_of(job, built, leaves)
         self.absolute, self.original = absolute, original
-        self.normal = normal if job.space is None else None
+        self.normal = normal
         self.fingerprint = self._fingerprint()
 
     def _fingerprint(self) -> tuple[float, ...]:
