@@ -19,6 +19,7 @@ from descend.errors import UsageError
 from descend.parameters.declare import Parameter
 from descend.pipeline import column_key
 from descend.train.bonds import taken_apart
+from descend.train.complete import Completion
 from descend.train.finish import NORMAL, QUIET, Finished, parts_of
 from descend.train.job import Job
 from descend.train.normal_errors import Normal, covariance_of
@@ -35,6 +36,10 @@ ORDINARY = (
 """Options that a plan may have; all others must be as they are by default."""
 WEIGHTS = ("sigma", "sample_weight")
 BONDS = ("fixed", "bounds", "ties")
+OF_VALUES = (
+    "loss", "residuals", "fitted", "chi2", "reduced_chi2", "dof", "r2", "aic", "aicc", "bic",
+)  # fmt: skip
+"""Fields that need no derivatives."""
 UNREADABLE = (TypeError, ValueError, UsageError)
 
 
@@ -174,58 +179,85 @@ def _places(call: _Call, given: Mapping[str, Any], job: Job) -> dict[str, int] |
 
 
 class _FitPlan(Plan):
-    """A plan that also knows where the normal equations are, and the degrees of freedom."""
+    """A plan that also knows where the normal equations are, and the degrees of freedom.
+
+    Attributes:
+        normal: at which numbers of an image JᵀJ, Jᵀr and the loss are; empty if nowhere.
+        dof: where standard errors follow from these alone; else None.
+    """
 
     def __init__(self, model: Any, run: Finished, places: Mapping[str, int]) -> None:
         super().__init__(model, run, places)
-        self.normal = _equations(self, run)
+        names = list(run.built.descent.state)
+        at = [names.index(f"method/{name}") for name in NORMAL if run.has_normal()]
+        self.normal = [self.standing.parts["state", i].begin // 8 for i in at]
+        self.count = sum(math.prod(read.shape) for read in self.reads)
+        self.dof = _degrees(self, run)
 
 
-def _equations(plan: Plan, run: Finished) -> tuple[int, ...]:
-    """At which numbers of an image JᵀJ, Jᵀr and the loss are, and the degrees of freedom."""
-    if not plan.scalar:
-        return ()
-    rows, residual = run.job.rows, run.built.descent.residual
+def _degrees(plan: _FitPlan, run: Finished) -> int | None:
+    rows, residual, bound = run.job.rows, run.built.descent.residual, plan.bound
     assert rows is not None
     target = rows.extra["target"]
-    if not run.has_normal() or run.options.absolute_sigma or residual is None:
-        return ()
+    if not (plan.scalar and plan.normal) or run.options.absolute_sigma or residual is None:
+        return None
     if residual.ndim != target.ndim or residual.shape[1:] != target.shape[1:]:
-        return ()
-    names = list(run.built.descent.state)
-    places = [names.index(f"method/{name}") for name in NORMAL]
-    begins = [plan.standing.parts["state", i].begin // 8 for i in places]
-    return (*begins, target.size - len(plan.reads))
+        return None
+    return None if bound is not None and bound.space.ties else target.size - plan.count
 
 
 class _Left:
     """What a fit left, as its record asks for it."""
 
-    __slots__ = ("left",)
+    __slots__ = ("completion", "left")
 
     def __init__(self, left: Leftover) -> None:
         self.left = left
+        self.completion: Completion | None = None
 
-    def covariance(self) -> list[list[float]] | None:
-        """The covariance, row by row, where the last state of the method gives it."""
-        left = self.left
-        plan: Any = left.plan
-        if not plan.normal:
-            return None
-        if left.numbers is not None and plan.bound.touches(left.moved(), left.numbers):
-            return None
-        jtj, jtr, loss, dof = plan.normal
-        p = len(plan.reads)
-        numbers = memoryview(left.content).cast("d")
-        first, second = numbers[jtj : jtj + p * p].tolist(), numbers[jtr : jtr + p].tolist()
-        return covariance_of(Normal(first, second, numbers[loss]), dof)
-
-    def stderr(self) -> dict[str, Any] | None:
-        """Standard errors by parameter, where the last state of the method gives them."""
+    @property
+    def _plan(self) -> _FitPlan:
         plan = self.left.plan
-        if plan.bound is not None and plan.bound.space.ties:
+        assert isinstance(plan, _FitPlan)
+        return plan
+
+    def tell(self, fit: Fit, name: str) -> None:
+        """Enter a field that is made later, and maybe others, if it can be told at once."""
+        errors = self._stderr() if name == "stderr" else None
+        if errors is not None:
+            fit.stderr = errors
+            return
+        if self.completion is None:
+            left, job = self.left, self.left.job()
+            assert job.rows is not None
+            self.completion = Completion(
+                job, left.plan.built, left.leaves(), left.plan.options.absolute_sigma, job.rows,
+                self._normal(),
+            )  # fmt: skip
+        if name in OF_VALUES:
+            self.completion.values(fit)
+        else:
+            self.completion.errors(fit)
+
+    def _normal(self) -> Normal | None:
+        """The normal equations, where the last state of the method holds them."""
+        left, plan = self.left, self._plan
+        bound, numbers = plan.bound, left.numbers
+        if not plan.normal or (bound and numbers and bound.touches(left.moved(), numbers)):
             return None
-        rows = self.covariance()
+        p, (jtj, jtr, loss) = plan.count, plan.normal
+        state = memoryview(left.content).cast("d")
+        return Normal(
+            state[jtj : jtj + p * p].tolist(), state[jtr : jtr + p].tolist(), state[loss]
+        )
+
+    def _stderr(self) -> dict[str, Any] | None:
+        """Standard errors by parameter, where the last state of the method gives them."""
+        plan = self._plan
+        normal = None if plan.dof is None else self._normal()
+        if normal is None or plan.dof is None:
+            return None
+        rows = covariance_of(normal, plan.dof)
         if rows is None:
             return None
         errors = {read.name: math.sqrt(rows[i][i]) for i, read in enumerate(plan.reads)}
