@@ -22,7 +22,7 @@ from descend.train.bonds import taken_apart
 from descend.train.complete import Completion
 from descend.train.finish import NORMAL, QUIET, Finished, parts_of
 from descend.train.job import Job
-from descend.train.normal_errors import Normal, covariance_of
+from descend.train.normal_errors import Normal, covariance_told
 from descend.train.plan import FLOAT, Leftover, Plan, Plans, can_be_planned, has_defaults
 from descend.train.results import Fit, Remains
 
@@ -183,7 +183,8 @@ class _FitPlan(Plan):
 
     Attributes:
         normal: at which numbers of an image JᵀJ, Jᵀr and the loss are; empty if nowhere.
-        dof: where standard errors follow from these alone; else None.
+        count: how many numbers are moved.
+        residuals: how many there are, where standard errors follow from these alone; else None.
     """
 
     def __init__(self, model: Any, run: Finished, places: Mapping[str, int]) -> None:
@@ -192,18 +193,18 @@ class _FitPlan(Plan):
         at = [names.index(f"method/{name}") for name in NORMAL if run.has_normal()]
         self.normal = [self.standing.parts["state", i].begin // 8 for i in at]
         self.count = sum(math.prod(read.shape) for read in self.reads)
-        self.dof = _degrees(self, run)
+        self.residuals = _residuals(self, run)
 
 
-def _degrees(plan: _FitPlan, run: Finished) -> int | None:
+def _residuals(plan: _FitPlan, run: Finished) -> int | None:
     rows, residual, bound = run.job.rows, run.built.descent.residual, plan.bound
     assert rows is not None
     target = rows.extra["target"]
-    if not (plan.scalar and plan.normal) or run.options.absolute_sigma or residual is None:
+    if not (plan.scalar and plan.normal) or residual is None:
         return None
     if residual.ndim != target.ndim or residual.shape[1:] != target.shape[1:]:
         return None
-    return None if bound is not None and bound.space.ties else target.size - plan.count
+    return None if bound is not None and bound.space.ties else int(target.size)
 
 
 class _Left:
@@ -254,10 +255,10 @@ class _Left:
     def _stderr(self) -> dict[str, Any] | None:
         """Standard errors by parameter, where the last state of the method gives them."""
         plan = self._plan
-        normal = None if plan.dof is None else self._normal()
-        if normal is None or plan.dof is None:
+        normal = None if plan.residuals is None else self._normal()
+        if normal is None or plan.residuals is None:
             return None
-        rows = covariance_of(normal, plan.dof)
+        rows = covariance_told(normal, plan.residuals, plan.options.absolute_sigma)
         if rows is None:
             return None
         errors = {read.name: math.sqrt(rows[i][i]) for i, read in enumerate(plan.reads)}

@@ -19,7 +19,7 @@ from descend.trace.tree import unflatten
 from descend.train.build import Built
 from descend.train.curved import FISHER, SANDWICH, errors_of_curved, judge_counts
 from descend.train.job import Job
-from descend.train.normal_errors import Normal, covariance_of
+from descend.train.normal_errors import Normal, covariance_told
 from descend.train.rows import Rows
 from descend.train.view import View, on_bounds, tied_errors, view_of
 from descend.uncertainty.covariance import errors_of, goodness
@@ -212,8 +212,8 @@ class Completion:
         covariance = found.covariance
         if covariance is None:
             return
-        if self.normal is not None and not (self.absolute or found.note):
-            rows = covariance_of(self.normal, r.size - len(names))
+        if self.normal is not None and not found.note:
+            rows = covariance_told(self.normal, r.size, self.absolute)
             covariance = covariance if rows is None else np.array(rows)
         self._enter(fit, covariance, names)
 
