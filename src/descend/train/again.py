@@ -149,6 +149,8 @@ def _starts_plainly(call: _Call, job: Job) -> bool:
     if job.space is None:
         return call.start is not None or known >= names.keys()
     assert call.bonds is not None
+    if any(np.any(job.space.held(leaf)) for leaf in job.space.lower):
+        return False
     known |= {*call.bonds.start, *call.bonds.held, *job.space.ties}
     return known >= names.keys() and list(names) == list(job.leaf_arrays())
 

@@ -21,7 +21,7 @@ from descend.train.curved import FISHER, SANDWICH, errors_of_curved, judge_count
 from descend.train.job import Job
 from descend.train.normal_errors import Normal, covariance_told
 from descend.train.rows import Rows
-from descend.train.view import View, on_bounds, tied_errors, view_of
+from descend.train.view import View, free_count, on_bounds, tied_errors, view_of
 from descend.uncertainty.covariance import errors_of, goodness
 
 if TYPE_CHECKING:
@@ -146,6 +146,9 @@ class Completion:
             self.built.extras["jacobian"] = simplify(columns, final=True)
         return list(self.built.extras["jacobian"])
 
+    def _count(self) -> int:
+        return free_count(self.whole.job.space, self.leaves)
+
     def _has_columns(self) -> bool:
         count = sum(a.size for a in self.leaves.values())
         plain = self.built.descent.residual is not None and self.job.settings.penalty is None
@@ -185,7 +188,7 @@ class Completion:
             constant, y = matrix.sum(axis=1), matrix @ y
             y = y - constant * ((constant @ y) / (constant @ constant))
             weight = np.ones(len(y))
-        found = goodness(residual, y, weight, sum(a.size for a in self.leaves.values()))
+        found = goodness(residual, y, weight, self._count())
         fit.r2 = found.r2 if matrix is None else 1 - found.chi2 / float(y @ y)
         if scaled is not None:
             fit.chi2, fit.reduced_chi2, fit.dof = found.chi2, found.reduced_chi2, found.dof
@@ -207,7 +210,7 @@ class Completion:
         r, jacobian = _flat(residual, columns)
         params = np.concatenate([a.reshape(-1) for a in self.leaves.values()])
         held = on_bounds(self.whole.job.space, self.leaves)
-        found = errors_of(jacobian, r, params, r.size - len(names), self.absolute, names, held)
+        found = errors_of(jacobian, r, params, r.size - self._count(), self.absolute, names, held)
         fit.errors_note, fit.findings = found.note, list(found.findings)
         covariance = found.covariance
         if covariance is None:
@@ -223,8 +226,8 @@ class Completion:
         if isinstance(loss, Poisson) and fit.fitted is not None and fit.fitted.shape == y.shape:
             rate = np.exp(fit.fitted) if loss.log_rate else fit.fitted
             fit.residuals = y - rate
-            count = sum(a.size for a in self.leaves.values())
-            judge_counts(fit, y, rate, self.original.extra.get("sample_weight"), count)
+            weight = self.original.extra.get("sample_weight")
+            judge_counts(fit, y, rate, weight, self._count())
         if fit.status == "diverged":
             fit.errors_note = "the descent diverged"
             return

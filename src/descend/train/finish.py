@@ -23,7 +23,7 @@ from descend.trace.tree import unflatten
 from descend.train.build import Built
 from descend.train.complete import Completion
 from descend.train.course import Course
-from descend.train.declared import told_bounds
+from descend.train.declared import told_bounds, told_fixed
 from descend.train.divergence import divergence_message
 from descend.train.explaining import row_explainer
 from descend.train.job import Job
@@ -337,7 +337,7 @@ def bonds_told(run: Finished) -> dict[str, Any]:
     if space is None:
         return {}
     return {
-        "fixed": tuple(name for name in leaves if name in space.fixed),
+        "fixed": told_fixed(space, leaves),
         "bounds": told_bounds(space, leaves),
         "ties": {name: space.ties[name].text for name in leaves if name in space.ties},
         "scaled": dict(space.scales),

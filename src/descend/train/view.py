@@ -15,7 +15,7 @@ from descend.parameters.space import FIXED, Space
 from descend.train.build import Built
 from descend.train.job import Job
 
-__all__ = ["View", "on_bounds", "tied_errors", "view_of"]
+__all__ = ["View", "free_count", "on_bounds", "tied_errors", "view_of"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 GRAPHS = ("jacobian", "curved", "prepared")
@@ -89,6 +89,11 @@ def on_bounds(space: Space | None, leaves: Mapping[str, Array]) -> Array:
         low, high = (-np.inf, np.inf) if space is None else space.edges(leaf)
         found.append(np.reshape((array <= low) | (array >= high), -1))
     return np.concatenate(found) if found else np.zeros(0, bool)
+
+
+def free_count(space: Space | None, leaves: Mapping[str, Array]) -> int:
+    """How many numbers of varied leaves nothing holds fast."""
+    return sum(a.size for a in leaves.values()) if space is None else space.count(leaves)
 
 
 def tied_errors(
