@@ -154,7 +154,7 @@ def fit(
         sample_weight: multiplies each row's loss. sigma: standard deviations of y, in its unit if
             absolute_sigma, else relative (as in SciPy).
         fixed: parameters that keep their start, `["a", "w[0]"]`, or have a value, `{"a": 3}`.
-        bounds: `{"a": (0, None)}`, `{"w": ([0, 1], 9)}`, or SciPy's pair of all lower and all upper.
+        bounds: `{"a": (0, None)}`, `{"w": ([0, 1], 9)}`, or SciPy's pair of all bounds.
         ties: parameters that are expressions of others, `{"b": "2*a"}`. See also `Parameter`.
         missing: `"drop"` leaves out rows with missing values. constants: arguments that are
             neither data nor parameters. params: parameters named nearly as a column is.
