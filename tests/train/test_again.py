@@ -12,6 +12,7 @@ import descend
 from descend.records import FitRecord, jsonable
 from descend.train import again as again_module
 from descend.train import plan as plan_module
+from descend.train.results import LATER
 
 RNG = np.random.default_rng(4)
 X = np.linspace(0.0, 4.0, 40)
@@ -77,6 +78,18 @@ def test_a_third_fit_goes_straight_and_says_the_same(case):
     again_module._plans.clear()
     slow = descend.fit(model, x, OTHER, **options)
     assert plain(elsewhere) == plain(slow) and elsewhere.loss != first.loss
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_each_field_says_the_same_when_it_is_the_first_that_is_looked_at(case):
+    model, x, options = CASES[case]
+    slow, *_ = [descend.fit(model, x, Y, **options) for _ in range(2)]
+    for name in LATER:
+        quick = descend.fit(model, x, Y, **options)
+        assert was_quick(quick)
+        seen = repr(jsonable(getattr(quick, name)))
+        assert seen == repr(jsonable(getattr(slow, name))) == repr(jsonable(getattr(quick, name)))
+        assert plain(quick) == plain(slow)
 
 
 def test_formulas_over_a_dict_go_straight_too():
@@ -166,9 +179,7 @@ def test_every_call_is_checked(change, words):
         {"engine": "interpreted"},
         {"loss": lambda prediction, target: (prediction - target) ** 2},
         {"start": {"a": 1.0, "k": 1.0}},
-        {"bounds": {"a": (0.0, 9.0)}},
-        {"fixed": ["c"]},
-        {"ties": {"c": "a/5"}, "start": {"a": 1.0, "k": 1.0}},
+        {"fixed": ["a", "k", "c"]},
         {"start": "random"},
     ],
 )

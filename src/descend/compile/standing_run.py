@@ -49,11 +49,11 @@ class StandingRun:
     """The memory of a program for arrays of given shapes, and its compiled code.
 
     `data` are the places for the columns, `flat` all of them as one vector; `state` those for the
-    states. What is written there after `reset` is what the run begins with. One run at a time may
-    use it: take `free` before.
+    states. What is written there after `reset` is what the run begins with. `fixed` are the fixed
+    inputs themselves, which no run changes. One run at a time may use it: take `free` before.
 
     Args:
-        bound, control: a run before its first step; the arrays are copied.
+        bound, control: a run before its first step; states and data are copied.
         budget: how many steps a run may take.
     """
 
@@ -84,6 +84,7 @@ class StandingRun:
             where[key] = view
         self.state = [where["state", i] for i in range(len(bound.state))]
         self.data = [where["data", i] for i in range(len(bound.data))]
+        self.fixed = [where["fixed", i] for i in range(len(bound.fixed))]
         self._kept = begins["record"]
         self.flat = self._block[begins["data"] : self._kept].view(np.float64)
         where[("control",)][:] = control_words(bound, control, budget, room, True)

@@ -197,9 +197,21 @@ def space_of(
     """
     known = _leaves_by_name(names, arrays)
     fixed: set[str] = set()
+    places = _places_beside(known, wishes.fixed, names, arrays)
     for name in wishes.fixed:
-        fixed |= set(_found(name, known, "fixed", data))
+        if name not in places:
+            fixed |= set(_found(name, known, "fixed", data))
     lower, upper = _edges(wishes, names, arrays, known, data)
+    for name in wishes.fixed:
+        if name in places:
+            leaf, k = places[name]
+            if leaf in wishes.ties:
+                raise UsageError(
+                    f"{name} is fixed, and {leaf} is tied to {wishes.ties[leaf].text}",
+                    remedy="choose one of them",
+                )
+            _hold(name, k, arrays[leaf], lower, upper, leaf)
+    fixed |= {leaf for leaf in lower if (lower[leaf] == upper[leaf]).all()}
     scales: dict[str, str] = {}
     for name, scale in wishes.scales.items():
         scales |= dict.fromkeys(_found(name, known, "start", data), scale)
@@ -257,9 +269,9 @@ def _edges(
         varied = [leaf for leaf in order if leaf not in wishes.ties]
         low, high = _sides(wishes.pair, varied, shapes)
         lower, upper = low, high
-    places = _places(order, shapes) if not wishes.bounds.keys() <= known.keys() else {}
+    places = _places_beside(known, wishes.bounds, names, arrays)
     for name, (low_edge, high_edge) in wishes.bounds.items():
-        single = name not in known and name in places
+        single = name in places
         chosen = [places[name][0]] if single else _found(name, known, "bounds", data)
         for leaf in chosen:
             for sides, edge, word, none in (
@@ -277,6 +289,34 @@ def _edges(
             sides[leaf] = sides[leaf].astype(dtype).astype(np.float64)
     bounded = [n for n in lower if np.isfinite(lower[n]).any() or np.isfinite(upper[n]).any()]
     return {n: lower[n] for n in bounded}, {n: upper[n] for n in bounded}
+
+
+def _hold(
+    name: str, k: int, array: Array, lower: dict[str, Array], upper: dict[str, Array], leaf: str
+) -> None:
+    """Let the bounds of a single number be its start."""
+    value = float(array.flat[k])
+    for sides, none in ((lower, -np.inf), (upper, np.inf)):
+        sides[leaf] = np.array(sides.get(leaf, np.full(array.shape, none)))
+    low, high = float(lower[leaf].flat[k]), float(upper[leaf].flat[k])
+    if not low <= value <= high:
+        raise UsageError(
+            f"{name} is fixed at {value:g}, outside its bounds {low:g} to {high:g}",
+            remedy="start it between them, or widen the bounds",
+        )
+    lower[leaf].flat[k] = upper[leaf].flat[k] = value
+
+
+def _places_beside(
+    known: Mapping[str, Any], wanted: Iterable[str], names: Mapping[str, Sequence[str]],
+    arrays: Mapping[str, Array],
+) -> dict[str, tuple[str, int]]:  # fmt: skip
+    """Single number → its leaf, and where it stands in it; only where such a name is wanted."""
+    if all(name in known for name in wanted):
+        return {}
+    leaves = [leaf for own in names.values() for leaf in own]
+    shapes = {leaf: arrays[leaf].shape if leaf in arrays else () for leaf in leaves}
+    return {n: place for n, place in _places(leaves, shapes).items() if n not in known}
 
 
 def _places(
@@ -330,7 +370,7 @@ def _sides(
 
 
 def _check_order(leaf: str, lower: Array, upper: Array) -> None:
-    wrong = np.flatnonzero(~(lower < upper))
+    wrong = np.flatnonzero(~(lower <= upper if lower.ndim else lower < upper))
     if wrong.size:
         k = int(wrong[0])
         name = number_names(leaf, lower.shape)[k]
@@ -350,6 +390,11 @@ def _check_scales(
     for name, scale in scales.items():
         if name in ties:
             raise UsageError(f"{name} is tied to {ties[name].text}, so it has no scale of its own")
+        if name in lower and np.equal(lower[name], upper[name]).any():
+            raise UsageError(
+                f"{name} has a {scale} scale, and some of its numbers are fixed",
+                remedy="leave out the scale, or fix all of them",
+            )
         if scale == "log" and name in upper and (upper[name] <= 0).any():
             raise UsageError(
                 f"{name} has a log scale, which holds positive numbers, and an upper bound of "

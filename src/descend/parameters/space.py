@@ -116,6 +116,20 @@ class Space:
         """Whether the method must keep within bounds; on the logit scale it cannot leave them."""
         return leaf in self.lower and self.varies(leaf) and self.scales.get(leaf) != "logit"
 
+    def held(self, leaf: str) -> Any:
+        """Which numbers of a leaf two equal bounds hold fast, in its shape.
+
+        >>> Space(lower={"w": np.array([1.0, 0.0])}, upper={"w": np.array([1.0, 9.0])}).held("w")
+        array([ True, False])
+        """
+        low, high = self.edges(leaf)
+        return np.equal(low, high)
+
+    def count(self, arrays: Mapping[str, Array]) -> int:
+        """How many numbers of these leaves can move."""
+        moved = [leaf for leaf in arrays if self.varies(leaf)]
+        return sum(arrays[leaf].size - int(np.sum(self.held(leaf))) for leaf in moved)
+
     # --- in numbers
 
     def completed(self, arrays: Mapping[str, Array]) -> Arrays:
@@ -183,7 +197,7 @@ class Space:
         scale = self.scales.get(leaf)
         if scale == "logit":
             return -np.inf, np.inf
-        if scale is None:
+        if scale is None or leaf not in self.lower:
             return low, high
         ends = []
         for edge, inward in ((low, 1.0), (high, -1.0)):

@@ -18,9 +18,9 @@ from descend.simplify.driver import simplify
 from descend.trace.tree import unflatten
 from descend.train.build import Built
 from descend.train.job import Job
-from descend.train.normal_errors import Normal, covariance_of
+from descend.train.normal_errors import Normal, covariance_told
 from descend.train.rows import Rows
-from descend.train.view import View, on_bounds, tied_errors, view_of
+from descend.train.view import View, free_count, on_bounds, tied_errors, view_of
 from descend.uncertainty.covariance import errors_of, goodness
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class Completion:
         self.whole = View(job, built, dict(leaves))
         self.job, self.built, self.leaves = view_of(job, built, leaves)
         self.absolute, self.original = absolute, original
-        self.normal = normal if job.space is None else None
+        self.normal = normal
         self.fingerprint = self._fingerprint()
 
     def _fingerprint(self) -> tuple[float, ...]:
@@ -67,14 +67,39 @@ class Completion:
                 remedy="look at fit.loss before changing them, or fit a copy: x.copy()",
             )
 
+    def values(self, fit: Fit) -> None:
+        """Enter the loss, the fitted values and what they say of the fit, and nothing else."""
+        self.check_unchanged()
+        with np.errstate(all="ignore"):
+            self._judged(fit, self._evaluate(self._outputs()))
+
+    def errors(self, fit: Fit) -> None:
+        """Enter the covariance with all that belongs to it, if the loss is a sum of squares."""
+        self.check_unchanged()
+        columns = self._columns()
+        if columns is not None:
+            with np.errstate(all="ignore"):
+                residual, *found = self._evaluate([self.built.descent.residual, *columns])
+                self._errors(fit, residual, found)
+
     def _work(self, fit: Fit) -> None:
-        y = self.original.extra["target"]
-        columns = None if self.built.descent.residual is None else self._columns()
-        nodes = [self.built.descent.objective, *self.built.model.nodes]
-        nodes += [self.built.descent.residual] if self.built.descent.residual is not None else []
-        nodes += columns or []
-        values = self._evaluate(nodes)
-        k = 1 + len(self.built.model.nodes)
+        outputs, columns = self._outputs(), self._columns()
+        values = self._evaluate([*outputs, *(columns or [])])
+        self._judged(fit, values[: len(outputs)])
+        if columns is not None:
+            self._errors(fit, values[len(outputs) - 1], values[len(outputs) :])
+        else:
+            self._curved(fit, self.original.extra["target"])
+
+    def _outputs(self) -> list[Any]:
+        """The loss, the prediction, and the scaled residual, if there is one."""
+        made = self.built.descent
+        found = [made.objective, *self.built.model.nodes]
+        return found if made.residual is None else [*found, made.residual]
+
+    def _judged(self, fit: Fit, values: list[Array]) -> None:
+        """Enter what follows from the values of `_outputs`."""
+        y, k = self.original.extra["target"], 1 + len(self.built.model.nodes)
         fit.loss = float(values[0]) * self.job.loss_factor
         fitted = values[1] if k == 2 else np.stack(values[1:k], -1)
         scaling = self.job.scaling
@@ -85,11 +110,7 @@ class Completion:
         loss = self.job.settings.loss
         if fitted.shape == y.shape and loss is not None and loss.of_residual:
             fit.residuals = y - fitted
-            self._judge(fit, values[k] if columns is not None else None, y)
-        if columns is not None:
-            self._errors(fit, values[k], values[k + 1 :])
-        else:
-            self._curved(fit, y)
+            self._judge(fit, values[k] if self._has_columns() else None, y)
 
     # --- what uncertainties are worked out of
 
@@ -117,15 +138,22 @@ class Completion:
     def _columns(self) -> list[Node] | None:
         """The derivatives of the residuals, one a number; made once for a program."""
         residual = self.built.descent.residual
-        count = sum(a.size for a in self.leaves.values())
-        if residual is None or count > MOST_WITH_ERRORS or self.job.settings.penalty is not None:
+        if residual is None or not self._has_columns():
             return None
         if "jacobian" not in self.built.extras:
             columns = jacobian_columns(residual, list(self.built.model.leaves.values()))
             self.built.extras["jacobian"] = simplify(columns, final=True)
         return list(self.built.extras["jacobian"])
 
-    def _evaluate(self, nodes: list[Node]) -> list[Array]:
+    def _count(self) -> int:
+        return free_count(self.whole.job.space, self.leaves)
+
+    def _has_columns(self) -> bool:
+        count = sum(a.size for a in self.leaves.values())
+        plain = self.built.descent.residual is not None and self.job.settings.penalty is None
+        return plain and count <= MOST_WITH_ERRORS
+
+    def _evaluate(self, nodes: list[Any]) -> list[Array]:
         job, made, model = self.job, self.built.descent, self.built.model
         assert job.rows is not None
         columns, fixed = job.rows.all(), job.fixed(self.built)
@@ -159,7 +187,7 @@ class Completion:
             constant, y = matrix.sum(axis=1), matrix @ y
             y = y - constant * ((constant @ y) / (constant @ constant))
             weight = np.ones(len(y))
-        found = goodness(residual, y, weight, sum(a.size for a in self.leaves.values()))
+        found = goodness(residual, y, weight, self._count())
         fit.r2 = found.r2 if matrix is None else 1 - found.chi2 / float(y @ y)
         if scaled is not None:
             fit.chi2, fit.reduced_chi2, fit.dof = found.chi2, found.reduced_chi2, found.dof
@@ -181,13 +209,13 @@ class Completion:
         r, jacobian = _flat(residual, columns)
         params = np.concatenate([a.reshape(-1) for a in self.leaves.values()])
         held = on_bounds(self.whole.job.space, self.leaves)
-        found = errors_of(jacobian, r, params, r.size - len(names), self.absolute, names, held)
+        found = errors_of(jacobian, r, params, r.size - self._count(), self.absolute, names, held)
         fit.errors_note, fit.findings = found.note, list(found.findings)
         covariance = found.covariance
         if covariance is None:
             return
-        if self.normal is not None and not (self.absolute or found.note):
-            rows = covariance_of(self.normal, r.size - len(names))
+        if self.normal is not None and not found.note:
+            rows = covariance_told(self.normal, r.size, self.absolute)
             covariance = covariance if rows is None else np.array(rows)
         self._enter(fit, covariance, names)
 
@@ -199,8 +227,8 @@ class Completion:
         if isinstance(loss, Poisson) and fit.fitted is not None and fit.fitted.shape == y.shape:
             rate = np.exp(fit.fitted) if loss.log_rate else fit.fitted
             fit.residuals = y - rate
-            count = sum(a.size for a in self.leaves.values())
-            judge_counts(fit, y, rate, self.original.extra.get("sample_weight"), count)
+            weight = self.original.extra.get("sample_weight")
+            judge_counts(fit, y, rate, weight, self._count())
         if fit.status == "diverged":
             fit.errors_note = "the descent diverged"
             return

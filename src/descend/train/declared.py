@@ -22,7 +22,10 @@ from descend.trace.formula import Formula
 from descend.train.problem import Problem, parsed_formula
 from descend.train.start import Start, as_mapping, given_start, leaves_of
 
-__all__ = ["Begun", "begin", "bonds_of", "check_inside", "model_starts", "settled", "told_bounds"]
+__all__ = [
+    "Begun", "begin", "bonds_of", "check_inside", "model_starts", "settled", "told_bounds",
+    "told_fixed",
+]  # fmt: skip
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -242,6 +245,18 @@ def _outside(value: float, low: float, high: float) -> str:
 
 def _short(array: Array) -> str:
     return f"{float(array):g}" if array.ndim == 0 else str(array)
+
+
+def told_fixed(space: Space, leaves: Mapping[str, Array]) -> tuple[str, ...]:
+    """The parameters that are fixed, and the single numbers of arrays that are."""
+    found: list[str] = []
+    for leaf, array in leaves.items():
+        if leaf in space.fixed:
+            found.append(leaf)
+        elif leaf in space.lower:
+            held = np.ravel(space.held(leaf))
+            found += [n for n, h in zip(number_names(leaf, array.shape), held, strict=True) if h]
+    return tuple(found)
 
 
 def told_bounds(space: Space, leaves: Iterable[str]) -> dict[str, tuple[float, float]]:

@@ -23,7 +23,7 @@ from descend.trace.tree import unflatten
 from descend.train.build import Built
 from descend.train.complete import Completion
 from descend.train.course import Course
-from descend.train.declared import told_bounds
+from descend.train.declared import told_bounds, told_fixed
 from descend.train.job import Job
 from descend.train.normal_errors import Normal
 from descend.train.predictor import Predictor
@@ -33,12 +33,13 @@ from descend.train.rows import Rows
 from descend.train.run import Ending
 from descend.train.state import SavedState
 from descend.train.stopping import RULES
+from descend.train.view import on_bounds
 
 if TYPE_CHECKING:
     from descend.show.explain import Explanation
 
 __all__ = [
-    "QUIET", "Finished", "Moment", "bonds_told", "ending_of", "finish", "history_of",
+    "NORMAL", "QUIET", "Finished", "Moment", "bonds_told", "ending_of", "finish", "history_of",
     "method_name", "parts_of", "start_source",
 ]  # fmt: skip
 
@@ -47,6 +48,8 @@ Array = np.ndarray[Any, np.dtype[Any]]
 FLAGS = {"from_logits": "_with_logits", "log_rate": "_log_rate"}
 """What a loss is called where one of its options is on."""
 MOST_COPIED_BYTES = 1 << 18
+NORMAL = ("jtj", "jtr", "loss")
+"""What of a method's state the normal equations are."""
 RULE_STATUS = {rule.code: rule.status for rule in RULES}
 QUIET = {
     EPOCHS_SPENT: "epochs_spent",
@@ -124,17 +127,30 @@ class Finished:
         state = self.state()
         return int(state["best epoch"]) if np.isfinite(state["best loss"]) else None
 
-    def normal(self) -> Normal | None:
-        """The normal equations at the returned parameters, if the method leaves them."""
-        loss = self.job.settings.loss
+    def has_normal(self) -> bool:
+        """Whether the method's last state holds the normal equations of what is varied."""
+        loss, space = self.job.settings.loss, self.job.space
         if loss is None or loss.name != "mse" or self.best_epoch() is not None:
+            return False
+        if space is not None and space.scales:
+            return False
+        state = self.state()
+        found = [state.get(f"method/{name}") for name in NORMAL]
+        return all(a is not None and a.dtype == np.float64 for a in found)
+
+    def normal(self, leaves: Mapping[str, Array]) -> Normal | None:
+        """The normal equations at the returned parameters, if the method leaves them.
+
+        Where a parameter lies on a bound, its row and column are not those of the residuals.
+        """
+        space = self.job.space
+        if not self.has_normal():
             return None
-        if self.job.space is not None:
+        varied = {n: a for n, a in leaves.items() if space is None or space.varies(n)}
+        if space is not None and on_bounds(space, varied).any():
             return None
         state = self.state()
-        jtj, jtr, least = (state.get(f"method/{name}") for name in ("jtj", "jtr", "loss"))
-        if jtj is None or jtr is None or least is None or jtj.dtype != np.float64:
-            return None
+        jtj, jtr, least = (state[f"method/{name}"] for name in NORMAL)
         return Normal(jtj.reshape(-1).tolist(), jtr.tolist(), float(least))
 
     def leaves(self, best: bool = True) -> dict[str, Array]:
@@ -274,7 +290,7 @@ def _remains(run: Finished, leaves: dict[str, Array]) -> Remains:
         isinstance(job.problem.function, Formula), job.scaling,
     )  # fmt: skip
     later = Completion(
-        job, built, leaves, run.options.absolute_sigma, run.original, run.normal()
+        job, built, leaves, run.options.absolute_sigma, run.original, run.normal(leaves)
     )
     explain = None
     if run.whole is not None:
@@ -331,7 +347,7 @@ def bonds_told(run: Finished) -> dict[str, Any]:
     if space is None:
         return {}
     return {
-        "fixed": tuple(name for name in leaves if name in space.fixed),
+        "fixed": told_fixed(space, leaves),
         "bounds": told_bounds(space, leaves),
         "ties": {name: space.ties[name].text for name in leaves if name in space.ties},
         "scaled": dict(space.scales),

@@ -42,6 +42,7 @@ from descend.train.resume import resumed, seed_of
 from descend.train.rows import prepared_rows, split_rows
 from descend.train.run import Watch, drive
 from descend.train.stopping import Rules
+from descend.train.view import free_count
 from descend.train.warned import warn_of_data
 
 if TYPE_CHECKING:
@@ -162,8 +163,8 @@ def fit(
         keep_best, validation_split: return the best parameters; hold back a share of the rows.
         sample_weight: multiplies each row's loss. sigma: standard deviations of y, in its unit if
             absolute_sigma, else relative (as in SciPy).
-        fixed: parameters that keep their start, `["a"]`, or have a value, `{"a": 3}`.
-        bounds: `{"a": (0, None)}`, or SciPy's pair of all lower and all upper bounds.
+        fixed: parameters that keep their start, `["a", "w[0]"]`, or have a value, `{"a": 3}`.
+        bounds: `{"a": (0, None)}`, `{"w": ([0, 1], 9)}`, or SciPy's pair of all bounds.
         ties: parameters that are expressions of others, `{"b": "2*a"}`. See also `Parameter`.
         missing: `"drop"` leaves out rows with missing values. constants: arguments that are
             neither data nor parameters. params: parameters named nearly as a column is.
@@ -267,8 +268,7 @@ class _Fitting:
 
     def _warn(self) -> None:
         """Say what the data cannot tell."""
-        leaves, space = self.job.leaf_arrays().items(), self.job.space
-        count = sum(a.size for leaf, a in leaves if space is None or space.varies(leaf))
+        count = free_count(self.job.space, self.job.leaf_arrays())
         is_vector = self.job.settings.optimizer.scope == "vector"
         self.job.notes += warn_of_data(self.problem, self.rows, count, is_vector)
 

@@ -165,7 +165,7 @@ def remember(function: Any, given: Mapping[str, Any], run: Finished, single: str
 
     def planned() -> _MinimumPlan | None:
         plain = has_defaults(run.options, but=ORDINARY)
-        if not plain or not can_be_planned(function, run):
+        if not plain or run.job.space is not None or not can_be_planned(function, run):
             return None
         plan = _MinimumPlan(function, run, {})
         plan.single = single

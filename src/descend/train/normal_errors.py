@@ -9,7 +9,7 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-__all__ = ["MOST_PARAMETERS", "Normal", "covariance_of"]
+__all__ = ["MOST_PARAMETERS", "Normal", "covariance_of", "covariance_told"]
 
 MOST_PARAMETERS = 8
 MOST_CONDITION = 1e6  # of the scaled JᵀJ: up to here ten digits of the covariance are left
@@ -82,6 +82,20 @@ def covariance_of(normal: Normal, dof: int) -> Rows | None:
         if not abs(step * scale[i]) <= ARRIVED * math.sqrt(entry):
             return None
     return covariance
+
+
+def covariance_told(normal: Normal, count: int, absolute: bool) -> Rows | None:
+    """The covariance of a fit of `count` residuals, whose mean square is the loss.
+
+    Args:
+        absolute: whether the residuals are in units of known sigmas: (JᵀJ)⁻¹ then.
+
+    >>> covariance_told(Normal([2.0, 0.0, 0.0, 8.0], [0.0, 0.0], 3.0), 2, True)
+    [[0.25, 0.0], [0.0, 0.0625]]
+    """
+    if absolute:
+        return covariance_of(normal._replace(loss=1.0), count)
+    return covariance_of(normal, count - len(normal.jtr))
 
 
 def _inverse_factor(jtj: Sequence[float], scale: Sequence[float], p: int) -> Rows | None:

@@ -12,7 +12,7 @@ import math
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 from types import FunctionType
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -21,13 +21,15 @@ import numpy as np
 
 from descend.compile.program import NativeProgram
 from descend.compile.standing_run import Image, StandingRun
-from descend.graph.program import RUNNING, Bindings, Control
+from descend.graph.program import RUNNING, Control
 from descend.methods.losses import Loss
 from descend.pipeline import column_key
 from descend.trace.formula import Formula
+from descend.train.bonds import NUMBERS, Bonds, Bound, Numbers
 from descend.train.course import Course
 from descend.train.finish import QUIET, Finished
 from descend.train.indices import has_checks
+from descend.train.job import Job
 from descend.train.rows import Rows
 from descend.train.run import Ending
 from descend.train.warned import is_constant
@@ -38,7 +40,6 @@ MOST_PLANS = 128
 MOST_BYTES = 1 << 18
 MOST_OPERATIONS = 1e7  # some milliseconds: what lasts longer need not save what it costs besides
 FLOAT = np.dtype(np.float64)
-NUMBERS = (float, int, np.float64)
 WEIGHTS = ("sigma", "sample_weight")
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -62,14 +63,12 @@ def can_be_planned(model: Any, run: Finished) -> bool:
         type(model) in (FunctionType, str, Formula)
         and isinstance(built.runner, NativeProgram)
         and job.key() is not None
-        and job.space is None
         and not job.idle
         and not job.notes
         and all(trace.is_pure_capture for trace in built.traces)
         and not job.settings.has_own_functions()
         and not job.notes
         and not job.settings.rules.keep_best
-        and job.space is None
         and not job.start.missing
         and job.problem.ready is None
         and all(len(own) == 1 for own in job.start.names.values())
@@ -158,11 +157,19 @@ class Plan:
         self.job, self.built, self.options = job, built, run.options
         self.control = Control(run.control.max_epochs, run.control.seed)
         first = job.bindings(built, job.first_state(run.begin))
+        own = {} if job.space is None else job.space.inputs(job.leaf_arrays())
+        for i, name in enumerate(built.descent.fixed):
+            if name in own:
+                first.fixed[i] = first.fixed[i].copy()
         rows = job.settings.batch_size or first.n_rows
         runner: Any = built.runner
         budget = max(1, int(MOST_OPERATIONS / (50 * rows)))
         self.standing = StandingRun(runner, first, self.control, budget)
-        self.fixed = first.fixed
+        self.bound: Bound | None = None
+        if job.space is not None:
+            named = zip(built.descent.fixed, self.standing.fixed, strict=True)
+            inputs = {name: view for name, view in named if name in own}
+            self.bound = Bound(job.space, job.leaf_arrays(), inputs)
         self.code = _code_of(model)
         self.parameters = list(job.start.names)
         arrays = job.leaf_arrays()
@@ -173,7 +180,6 @@ class Plan:
         self.columns = list(built.descent.data)
         views = list(zip(self.standing.data, self.columns, strict=True))
         self.takes = [(view, places[name]) for view, name in views]
-        self.varied = [view for view, name in views if name not in WEIGHTS]
         self.positive = [(view, name == "sigma") for view, name in views if name in WEIGHTS]
         self.varied = [view for view, name in views if view.ndim == 1 and name not in WEIGHTS]
         self.judged = _judge(job.settings.loss, {name: view for view, name in views})
@@ -187,16 +193,26 @@ class Plan:
         """Whether start and answer have their places."""
         return bool(self.targets and self.reads)
 
-    def run(self, model: Any, arrays: Sequence[Array], values: Sequence[Any]) -> Leftover | None:
+    def run(
+        self, model: Any, arrays: Sequence[Array], values: Sequence[Any],
+        bonds: Bonds | None = None,
+    ) -> Leftover | None:  # fmt: skip
         """Run from these values of the parameters, or None where it is not as plain as it seemed.
 
         Args:
             arrays: of the shapes of the plan.
             values: numbers and arrays, one a parameter; none for those that were planned with.
+            bonds: what binds the parameters, where the plan has bonds.
         """
         begin = self._begin(values) if values else self.default
         if begin is None or not self.patience:
             return None
+        numbers = None
+        if self.bound is not None:
+            numbers = None if bonds is None else self.bound.numbers(begin, bonds)
+            if numbers is None:
+                return None
+            begin = numbers.begin
         for now, before in zip(_code_of(model), self.code, strict=True):
             self.is_stale |= now is not before
         for trace in self.built.traces:
@@ -204,7 +220,7 @@ class Plan:
         if self.is_stale or not self.standing.free.acquire(blocking=False):
             return None
         try:
-            return self._run(arrays, begin)
+            return self._run(arrays, begin, numbers)
         finally:
             self.standing.free.release()
 
@@ -222,7 +238,9 @@ class Plan:
                 return None  # -0.0 is not to every method the same as 0.0
         return np.array(values, FLOAT)
 
-    def _run(self, arrays: Sequence[Array], begin: Array) -> Leftover | None:
+    def _run(
+        self, arrays: Sequence[Array], begin: Array, numbers: Numbers | None
+    ) -> Leftover | None:
         standing = self.standing
         standing.reset()
         for view, i in self.takes:
@@ -241,15 +259,18 @@ class Plan:
             least = view.min()
             if least < 0 or (least == 0 and (is_sigma or not view.any())):
                 return None
+        first = begin
+        if self.bound is not None and numbers is not None:
+            first = self.bound.enter(numbers)
         for view, part in self.targets:
-            view[...] = begin[part]
+            view[...] = first[part]
         entered = time.perf_counter()
         status = standing.run()
         seconds = time.perf_counter() - entered
         if status not in QUIET:
             self.patience -= status == RUNNING
             return None
-        return Leftover(self, standing.image(), begin, seconds, status)
+        return Leftover(self, standing.image(), begin, seconds, status, numbers)
 
 
 def _code_of(model: Any) -> tuple[Any, ...]:
@@ -287,39 +308,62 @@ def _joined(values: Sequence[Any], shapes: Sequence[tuple[int, ...]]) -> Array |
 def _targets(standing: StandingRun, run: Finished) -> list[tuple[Array, slice]]:
     """The states that begin as the start, or a part of it; empty if one depends on it otherwise.
 
-    Found by the first states of several starts: what is equal for all does not depend on it.
+    Found by the first states of several starts: what is equal for all does not depend on it. The
+    start is every parameter, and then what the method moves in their place, if that differs.
     """
     rng = np.random.default_rng(0)
-    leaves = run.job.leaf_arrays()
-    probes = [
-        {n: np.asarray(size * rng.normal(size=a.shape)) for n, a in leaves.items()}
-        for size in (0.0, 1.0, 1.0, 1e9)
-    ]
-    states = [run.job.first_state(probe) for probe in probes]
-    vectors = [np.concatenate([a.reshape(-1) for a in probe.values()]) for probe in probes]
-    ends = np.cumsum([a.size for a in leaves.values()]).tolist()
-    parts = [slice(0, ends[-1])]
-    parts += [slice(e - a.size, e) for e, a in zip(ends, leaves.values(), strict=True)]
+    job, leaves = run.job, run.job.leaf_arrays()
+    probes, vectors = [], []
+    for size in (0.0, 1.0, 1.0, 1e9):
+        probe = {n: np.asarray(size * rng.normal(size=a.shape)) for n, a in leaves.items()}
+        moved: dict[str, Array] = {}
+        if job.space is not None:
+            own = job.moved(leaves).items()
+            given = {n: np.asarray(size * rng.normal(size=a.shape)) for n, a in own}
+            with np.errstate(all="ignore"):
+                probe = job.space.natural(given, probe)
+                moved = job.moved(probe)
+        pieces = [*probe.values(), *moved.values()]
+        probes.append(probe)
+        vectors.append(np.concatenate([np.reshape(a, -1) for a in pieces]))
+    states = [job.first_state(probe) for probe in probes]
+    parts = _parts([probes[0].values(), moved.values()])
     found = []
     for name, view in zip(run.built.descent.state, standing.state, strict=True):
         values = [np.asarray(state[name], view.dtype).reshape(-1) for state in states]
         if len({value.tobytes() for value in values}) == 1:
             continue
         pairs = list(zip(vectors, values, strict=True))
-        own = [part for part in parts if all(np.array_equal(v[part], a) for v, a in pairs)]
-        if not own:
+        fit = [p for p in parts if all(np.array_equal(v[p], a, equal_nan=True) for v, a in pairs)]
+        if not fit:
             return []
-        found.append((view.reshape(-1), own[0]))
+        found.append((view.reshape(-1), fit[0]))
     return found
+
+
+def _parts(groups: Sequence[Iterable[Array]]) -> list[slice]:
+    """Each group of arrays that stand one after the other as a whole, then each array."""
+    whole, single, at = [], [], 0
+    for group in groups:
+        begin = at
+        for array in group:
+            single.append(slice(at, at + array.size))
+            at += array.size
+        whole.append(slice(begin, at))
+    return [*whole, *single]
 
 
 def _reads(
     standing: StandingRun, run: Finished, shapes: Sequence[tuple[int, ...]]
 ) -> list[_Read]:
-    """Where the answer lies; empty if it is no state, but worked out of several."""
-    names = list(run.built.descent.state)
+    """Where what was moved lies; empty if it is no state, but worked out of several."""
+    names, space = list(run.built.descent.state), run.job.space
     begins = {name: standing.parts["state", i].begin // 8 for i, name in enumerate(names)}
-    leaves = list(run.job.leaf_arrays())
+    moved = [
+        (name, leaf if space is None else space.key(leaf), shape)
+        for (name, (leaf,)), shape in zip(run.job.start.names.items(), shapes, strict=True)
+        if space is None or space.varies(leaf)
+    ]
     if "all parameters" in names:
         rng = np.random.default_rng(0)
         state = {n: rng.normal(size=v.shape) for n, v in zip(names, standing.state, strict=True)}
@@ -328,12 +372,10 @@ def _reads(
         same = [n for n, a in state.items() if a.shape == answer.shape and (a == answer).all()]
         if not same:
             return []
-        sizes = [math.prod(shape) for shape in shapes]
-        begins |= {n: begins[same[0]] + sum(sizes[:i]) for i, n in enumerate(leaves)}
-    return [
-        _Read(name, begins[leaf], shape)
-        for name, leaf, shape in zip(run.job.start.names, leaves, shapes, strict=True)
-    ]
+        at = begins[same[0]]
+        for _, key, shape in moved:
+            begins[key], at = at, at + math.prod(shape)
+    return [_Read(name, begins[key], shape) for name, key, shape in moved]
 
 
 class Leftover(NamedTuple):
@@ -344,9 +386,17 @@ class Leftover(NamedTuple):
     begin: Array
     seconds: float
     code: int
+    numbers: Numbers | None = None
 
     def params(self) -> dict[str, Any]:
         """The answer in the form of the parameters."""
+        bound, moved = self.plan.bound, self.moved()
+        if bound is None or self.numbers is None:
+            return moved
+        return bound.natural(moved, self.numbers)
+
+    def moved(self) -> dict[str, Any]:
+        """What the method has moved, in the form of the parameters."""
         numbers = memoryview(self.content).cast("d")
         found: dict[str, Any] = {}
         for name, at, shape in self.plan.reads:
@@ -363,29 +413,37 @@ class Leftover(NamedTuple):
             for leaf, value in zip(self.plan.names, self.params().values(), strict=True)
         }
 
-    def finished(self) -> Finished:
-        """The run as the long way would have left it."""
+    def job(self) -> Job:
+        """The task as the long way would have read it."""
         plan, image = self.plan, Image(self.plan.standing, self.content)
         data = {n: image.array("data", i).copy() for i, n in enumerate(plan.columns)}
         begin, at = {}, 0
         for leaf, shape in zip(plan.names, plan.shapes, strict=True):
             size = math.prod(shape)
             begin[leaf], at = self.begin[at : at + size].reshape(shape), at + size
-        job = replace(
-            plan.job, start=plan.job.start._replace(arrays=begin), notes=[*plan.job.notes]
-        )
-        rows, old = None, plan.job.rows
-        if old is not None:
-            columns = {name: data[column_key(name)] for name in old.columns}
-            rows = Rows(columns, {name: data[name] for name in old.extra}, old.n_rows, 0)
-            problem = replace(job.problem, columns=columns, y=rows.extra["target"])
-            job = replace(job, problem=problem, rows=rows)
+        job, rows, problem = plan.job, plan.job.rows, plan.job.problem
+        if rows is not None:
+            columns = {name: data[column_key(name)] for name in rows.columns}
+            rows = Rows(columns, {name: data[name] for name in rows.extra}, rows.n_rows, 0)
+            problem = replace(problem, columns=columns, y=rows.extra["target"])
+        space = job.space
+        if plan.bound is not None and self.numbers is not None:
+            space = plan.bound.at(self.numbers)
+        return replace(
+            job, problem=problem, rows=rows, start=job.start._replace(arrays=begin),
+            notes=[*job.notes], space=space,
+        )  # fmt: skip
+
+    def finished(self, job: Job | None = None) -> Finished:
+        """The run as the long way would have left it."""
+        plan, image = self.plan, Image(self.plan.standing, self.content)
+        job = job or self.job()
         states = [image.array("state", i).copy() for i in range(len(plan.standing.state))]
         control = image.control(plan.control)
         course = Course(plan.built.descent.records)
         course.take(control)
+        bound = job.bindings(plan.built, dict(zip(plan.built.descent.state, states, strict=True)))
         return Finished(
-            job, plan.built, False, plan.options, rows, begin, control, course, rows,
-            Bindings(states, list(data.values()), plan.fixed, 1 if rows is None else rows.n_rows),
-            Ending(control.status, "", self.seconds),
+            job, plan.built, False, plan.options, job.rows, job.start.arrays, control, course,
+            job.rows, bound, Ending(control.status, "", self.seconds),
         )  # fmt: skip

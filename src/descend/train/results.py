@@ -62,18 +62,11 @@ class Remains:
 class Left(Protocol):
     """What a run left of which a whole record can be made."""
 
-    def covariance(self) -> list[list[float]] | None:
-        """The covariance, row by row, if it can be told at once."""
-
-    def stderr(self) -> dict[str, Any] | None:
-        """Standard errors in the form of the parameters, if they can be told at once."""
+    def tell(self, fit: Fit, name: str) -> None:
+        """Enter a field of `LATER`, and maybe others, if it can be told before the rest."""
 
     def parts(self) -> tuple[Remains, dict[str, Any]]:
         """What the record is made of."""
-
-
-AT_ONCE: Mapping[str, Callable[[Left], Any]] = {"stderr": lambda left: left.stderr()}
-"""Fields that may be told before the rest of the record is made."""
 
 
 class LeftMinimum(Protocol):
@@ -279,16 +272,24 @@ def _values_set(record: Any, kind: type[Any]) -> dict[str, Any]:
     return found
 
 
+def _is_set(slot: Any, record: Any) -> bool:
+    try:
+        slot.__get__(record)
+    except AttributeError:
+        return False
+    return True
+
+
 def _later(name: str) -> property:
     """A field that is worked out, together with the others of its kind, on first sight."""
     slot = FitRecord.__dict__[name]
 
     def get(self: Fit) -> Any:
-        if name in AT_ONCE and self._left is not None:
-            found = AT_ONCE[name](self._left)
-            if found is not None:
-                slot.__set__(self, found)
-                return found
+        if self._left is not None:
+            if not _is_set(slot, self):
+                self._left.tell(self, name)
+            if _is_set(slot, self):
+                return slot.__get__(self)
         if self._remains.complete is not None:
             self._complete()
         return slot.__get__(self)

@@ -15,9 +15,11 @@ from descend.parameters.space import FIXED, Space
 from descend.train.build import Built
 from descend.train.job import Job
 
-__all__ = ["View", "on_bounds", "tied_errors", "view_of"]
+__all__ = ["View", "free_count", "on_bounds", "tied_errors", "view_of"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
+GRAPHS = ("jacobian", "curved", "prepared")
+"""What is made later for a view and holds no values."""
 
 
 class View(NamedTuple):
@@ -36,8 +38,10 @@ def view_of(job: Job, built: Built, leaves: Mapping[str, Array]) -> View:
     values = {name: leaves[name] for name in leaves if name in space.fixed}
     key = tuple((name, a.tobytes()) for name, a in values.items())
     kept = built.extras.get("view")
-    if kept is None or kept[0] != key:
+    if kept is None:
         kept = built.extras["view"] = key, _viewed(space, built, values)
+    elif kept[0] != key:
+        kept = built.extras["view"] = key, _holding(kept[1], built, values)
     varied = {name: a for name, a in leaves.items() if space.varies(name)}
     return View(replace(job, space=None), kept[1], varied)
 
@@ -65,6 +69,19 @@ def _viewed(space: Space, built: Built, values: Mapping[str, Array]) -> Built:
     )  # fmt: skip
 
 
+def _holding(view: Built, built: Built, values: Mapping[str, Array]) -> Built:
+    """The same view with other fixed values; the graphs that were made for it serve again."""
+    held = {f"{FIXED} {name}": a for name, a in values.items()}
+    made, inputs = view.descent, view.descent.inputs
+    trace = built.model.trace.capturing([(inputs[name], a) for name, a in held.items()])
+    return replace(
+        view,
+        model=replace(view.model, trace=trace),
+        descent=replace(made, captured={**built.descent.captured, **held}),
+        extras={name: view.extras[name] for name in GRAPHS if name in view.extras},
+    )
+
+
 def on_bounds(space: Space | None, leaves: Mapping[str, Array]) -> Array:
     """Which numbers of these leaves lie on a bound, one after the other."""
     found = []
@@ -72,6 +89,11 @@ def on_bounds(space: Space | None, leaves: Mapping[str, Array]) -> Array:
         low, high = (-np.inf, np.inf) if space is None else space.edges(leaf)
         found.append(np.reshape((array <= low) | (array >= high), -1))
     return np.concatenate(found) if found else np.zeros(0, bool)
+
+
+def free_count(space: Space | None, leaves: Mapping[str, Array]) -> int:
+    """How many numbers of varied leaves nothing holds fast."""
+    return sum(a.size for a in leaves.values()) if space is None else space.count(leaves)
 
 
 def tied_errors(
