@@ -159,8 +159,7 @@ def fit(
             neither data nor parameters. params: parameters named nearly as a column is.
         penalty, clip: what is added to the loss; a limit on gradients.
         starts: as many descents, of which the best is returned with how many agree. Where no
-            start is given and the first looks wrong (it stalls, leaves correlated residuals, loses
-            a parameter or runs away with one), up to 32 more are tried unasked.
+            start is given and the first descent looks wrong, up to 32 more are tried unasked.
         standardize: the model and its parameters see rescaled columns; else units are kept.
         resume: a fit to go on with: the same optimizer, rows and seed; other changes are said.
         callback, progress, verbose: who is told of epochs. checkpoint: a file to resume from.
