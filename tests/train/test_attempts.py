@@ -2,8 +2,11 @@
 
 import numpy as np
 import pytest
+from scipy.optimize import differential_evolution
 
 import descend
+from descend.train.attempts import nullity
+from descend.train.start import best_candidate
 
 X = np.linspace(0, 10, 200)
 
@@ -61,3 +64,108 @@ def test_the_best_is_returned_whole() -> None:
     assert fit.loss == pytest.approx(np.mean((noisy(0) - fit.predict(X)) ** 2), rel=1e-12)
     again = descend.fit(wave, X, noisy(0), start=fit.params)
     assert fit.stderr == pytest.approx(again.stderr, rel=1e-6)
+
+
+# --- what the normal equations say against a descent
+
+FEW = np.linspace(0, 10, 15)  # too few rows to look for correlations
+
+
+def sagging(x, a, k, c):
+    return a * np.exp(-k * x) + c
+
+
+def bell(x, a, m, s):
+    return a * np.exp(-((x - m) ** 2) / (2 * s**2))
+
+
+def between(x, a, k, q):
+    return a * (np.exp(-k * x) - np.exp(-q * x))
+
+
+def ratio(x, a, b, c):
+    return (a + b * x) / (1 + c * x)
+
+
+LOST = "the first ended where the data do not determine all parameters"
+AWAY = "{} ran away in the first"
+TRAPS = {
+    "the rate": (sagging, 10 * FEW, (5, 0.05, 1), [(-9, 9), (0, 1), (-9, 9)], LOST),
+    "the place": (bell, 6 * FEW, (3, 40, 2), [(0, 9), (0, 60), (0.1, 9)], LOST),
+    "a rate": (between, FEW, (20, 0.4, 1.2), [(0, 50), (0, 1), (0, 9)], AWAY.format("k")),
+    "both": (ratio, FEW, (32, -2.3, 0.12), [(0, 90), (-9, 9), (0, 9)], AWAY.format("b, c")),
+}
+
+
+def measured(model, x, truth, seed: int = 0) -> np.ndarray:
+    y = model(x, *truth)
+    return y + 0.02 * np.ptp(y) * np.random.default_rng(seed).normal(size=x.size)
+
+
+
+
+@pytest.mark.parametrize("trap", TRAPS)
+def test_a_descent_that_loses_a_parameter_sends_out_more_starts(trap: str) -> None:
+    model, x, truth, box, why = TRAPS[trap]
+    y = measured(model, x, truth)
+
+    def chi2(p):
+        with np.errstate(over="ignore", invalid="ignore"):
+            return float(np.sum((model(x, *p) - y) ** 2))
+
+    best = differential_evolution(chi2, box, seed=1, tol=1e-12, popsize=30)
+    fit = descend.fit(model, x, y)
+    assert fit.success and fit.chi2 == pytest.approx(best.fun, rel=1e-6)
+    assert f"{fit.n_starts - 1} more were tried, since {why}: {fit.n_agreed}" in fit.start_source
+    assert fit.n_starts == 9 and 2 <= fit.n_agreed < 9
+    begin = best_candidate(list(fit.params), 0, lambda p: chi2([float(a) for a in p.values()]))
+    alone = descend.fit(model, x, y, start=begin)
+    assert alone.success and alone.chi2 > 1.5 * best.fun and alone.n_starts == 1
+
+
+REDUNDANT = {
+    "a product": (lambda x, a, b, c: a * b * np.exp(-c * x), (1, 2, 0.3)),
+    "a sum": (lambda x, a, b, c: a + b + c * x, (1, 2, 0.3)),
+    "a shift": (lambda x, a, m, k: a * np.exp(-k * (x - m)), (2, 1, 0.3)),
+}
+
+
+@pytest.mark.parametrize("case", REDUNDANT)
+def test_redundant_parameters_are_told_and_no_start_is_tried_for_them(case: str) -> None:
+    model, truth = REDUNDANT[case]
+    fit = descend.fit(model, FEW, measured(model, FEW, truth))
+    assert fit.n_starts == 1 and "more were tried" not in fit.start_source
+    assert "the data do not determine" in fit.errors_note
+
+
+def test_a_lost_parameter_is_seen_beside_redundant_ones() -> None:
+    def model(x, a, b, m, s):
+        return a * b * np.exp(-((x - m) ** 2) / (2 * s**2))
+
+    x = 6 * FEW
+    y = measured(model, x, (3, 1, 40, 2), seed=4)
+    fit = descend.fit(model, x, y)
+    plain = descend.fit(bell, x, y, start=dict(a=3, m=40, s=2))
+    assert fit.chi2 == pytest.approx(plain.chi2, rel=1e-6)
+    assert LOST in fit.start_source and fit.n_agreed >= 2
+
+
+def test_the_starts_of_two_attempts_have_nothing_in_common() -> None:
+    def flat(candidate):
+        return 0.0
+
+    assert best_candidate(["a"], 1, flat) == best_candidate(["a"], 2, flat)
+    one, other = (best_candidate(["a"], seed, flat, ones=False) for seed in (1, 2))
+    assert one != other
+
+
+def test_nullity_by_exact_columns() -> None:
+    rng = np.random.default_rng(2)
+    j = rng.normal(size=(40, 4)) * [1, 1e-9, 1e9, 1]
+    size = np.array([1, 1e9, 1e-9, 1])
+    assert nullity(j.T @ j, size) == 0
+    j[:, 3] = 2 * j[:, 0] + 1e9 * j[:, 1]
+    assert nullity(j.T @ j, size) == 1
+    j[:, 2] = 0
+    assert nullity(j.T @ j, size) == 2
+    assert nullity(np.zeros((3, 3)), np.ones(3)) == 3

@@ -319,8 +319,9 @@ class _Fitting:
         message = ""
         try:
             best = attempted(
-                lambda attempt: self._attempt(built, fresh, attempt), self.options.starts,
-                self._was_searched_for(),
+                lambda attempt: self._attempt(built, fresh, attempt),
+                lambda attempt: self._glance(built, attempt),
+                self.options.starts, self._was_searched_for(),
             )  # fmt: skip
             found = finish(best)
             warn_of_indices(built, self.rows.columns, found._remains.leaves)
@@ -335,6 +336,18 @@ class _Fitting:
         optimizer = self.job.settings.optimizer
         left = self.options.start is None and self.options.resume is None
         return left and bool(self.job.start.missing) and optimizer.needs == "gauss_newton"
+
+    def _glance(self, built: Any, attempt: int) -> Finished:
+        """One evaluation at a random point, which nobody is told of."""
+        job = self.job
+        leaves = job.find_start(built, True, attempt)
+        control, course = Control(1, self.seed), Course(built.descent.records)
+        seen = Finished(
+            job, built, False, self.options, self.whole, leaves, control, course, self.original
+        )
+        seen.bound = job.bindings(built, job.first_state(leaves))
+        seen.ending = drive(built.runner, seen.bound, control, course, 1, Watch(), 1)
+        return seen
 
     def _attempt(self, built: Any, fresh: bool, attempt: int) -> Finished:
         leaves = self.job.find_start(built, self.options.start == "random", attempt)

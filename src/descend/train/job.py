@@ -401,7 +401,8 @@ class Job:
             leaves |= draw(missing, rng, space)
         elif missing:
             loss = self.loss_at(built, leaves)
-            leaves |= best_candidate(missing, self.settings.seed + attempt, loss, space)
+            seed = self.settings.seed + attempt
+            leaves |= best_candidate(missing, seed, loss, space, ones=not attempt)
         return leaves if space is None else space.completed(leaves)
 
     def loss_at(

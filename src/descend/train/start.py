@@ -229,17 +229,22 @@ def around(array: Array, rng: np.random.Generator) -> Array:
 
 def best_candidate(
     missing: Sequence[str], seed: int, loss: Callable[[Mapping[str, Array]], float],
-    space: Space | None = None,
+    space: Space | None = None, ones: bool = True,
 ) -> dict[str, Array]:  # fmt: skip
     """Return the best of 32 candidates by the loss; the first is one for every parameter.
+
+    Args:
+        ones: whether it is: without it, no two seeds have a candidate in common.
 
     >>> best_candidate(["a"], 0, lambda c: abs(float(c["a"]) - 1.0))
     {'a': array(1.)}
     """
     rng = np.random.default_rng(seed)
-    ones = {name: np.array(1.0) for name in missing}
-    candidates = [ones if space is None else {n: space.inside(n, a) for n, a in ones.items()}]
-    candidates += [draw(missing, rng, space) for _ in range(CANDIDATES - 1)]
+    candidates = [draw(missing, rng, space) for _ in range(CANDIDATES - ones)]
+    if ones:
+        first = {name: np.array(1.0) for name in missing}
+        inside = first if space is None else {n: space.inside(n, a) for n, a in first.items()}
+        candidates = [inside, *candidates]
     losses = [loss(candidate) for candidate in candidates]
     ranked = [value if np.isfinite(value) else np.inf for value in losses]
     return candidates[int(np.argmin(ranked))]
