@@ -47,6 +47,32 @@ def test_every_option_may_be_given_several_times(table, capsys):
     assert fit["params"]["a"] == fit["params"]["c"] + fit["params"]["gap"]
 
 
+def test_explain_at_a_row(table, capsys):
+    words = ["--start", "a=2,k=1,c=0", "--row", "3", "--lr", "100"]
+    free = told(capsys, "explain", table, FORMULA, *words)
+    assert set(free["gradient"]) == {"a", "k", "c"}
+    fixed = told(capsys, "explain", table, FORMULA, *words, "--fix", "c=.5", "--bound", "k=0:1.2")
+    assert set(fixed["gradient"]) == {"a", "k"}
+    off = 2 * np.exp(-X[3]) + 0.5 - Y[3]
+    assert fixed["gradient"]["a"] == pytest.approx(2 * off * np.exp(-X[3]), rel=1e-12)
+    new = {update["name"]: update["new"] for update in fixed["updates"]}
+    assert 0.0 <= new["k"] <= 1.2
+
+
+def test_explain_a_tie(table, capsys):
+    words = ["--start", "k=1,c=1", "--row", "3", "--tie", "a = 2*c"]
+    found = told(capsys, "explain", table, FORMULA, *words)
+    assert set(found["gradient"]) == {"k", "c"}
+    falls = np.exp(-X[3])
+    slope = 2 * (2 * falls + 1 - Y[3]) * (2 * falls + 1)
+    assert found["gradient"]["c"] == pytest.approx(slope, rel=1e-12)
+
+
+def test_explain_at_a_point_has_nothing_to_bind(capsys):
+    said = refused(capsys, "explain", "3*x**2", "--at", "x=1", "--fix", "x")
+    assert "--fix, --bound and --tie belong to a formula over a table" in said
+
+
 def test_minimize_and_maximize(capsys):
     found = told(capsys, "minimize", "3*(a-2)**2 + b**2", "--start", "a=1", "--tie", "b = 2*a")
     assert found["params"] == pytest.approx({"a": 6 / 7, "b": 12 / 7})

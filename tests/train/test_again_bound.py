@@ -231,7 +231,7 @@ def test_bounds_are_checked_every_time(change, words):
 
 def test_a_start_that_is_none_is_not_that_of_an_earlier_fit():
     assert was_quick(thrice(bounds={"a": (0.0, 9.0)}))
-    with pytest.raises(TypeError, match="NoneType"):
+    with pytest.raises(descend.UsageError, match="starts as None, which holds no number"):
         thrice(bounds={"a": (0.0, 9.0)}, start={"a": 2.0, "k": 1.0, "c": None})
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from descend.cli.bonds import BondOptions, bonds, used_by_ties
 from descend.cli.fit import open_bound, read_start
 from descend.cli.method import build_optimizer
 from descend.cli.minimize import read_function
@@ -36,7 +37,8 @@ def explain(
     params: str | None = None,
     row: Whole = 0,
     loss: str = "mse",
-    method: MethodOptions = MethodOptions(),  # noqa: B008 (frozen)
+    bound: BondOptions = BondOptions(),  # noqa: B008 (frozen)
+    method: MethodOptions = MethodOptions(),  # noqa: B008
     data: DataOptions = DataOptions(),  # noqa: B008
     output: OutputOptions = OutputOptions(),  # noqa: B008
 ) -> None:
@@ -51,13 +53,19 @@ def explain(
         row: The row of the table, counted from 0.
         loss: mse, mae, huber(1), ….
     """
+    bound_by = bonds(bound)
     if second is None:
+        if bound_by:
+            raise UsageError(
+                "--fix, --bound and --tie belong to a formula over a table",
+                remedy="leave them out: at a point all numbers are as --at gives them",
+            )
         told = _at_point(first, at, method)
     else:
         if at is not None:
             raise UsageError("--at belongs to a formula without a table", remedy="write --start")
         begin = read_start(start)
-        source, binding = open_bound(first, second, data.sql, params, begin)
+        source, binding = open_bound(first, second, data.sql, params, begin, used_by_ties(bound_by))
         assert binding.target is not None
         options = {
             "start": begin,
@@ -65,6 +73,7 @@ def explain(
             "params": names(params),
             "optimizer": build_optimizer(plain_descent(method), {}),
             "missing": data.missing or "raise",
+            **bound_by,
         }
         columns = source.read([*binding.data, binding.target])
         told = explain_model(second, columns, row=row, **options)

@@ -165,11 +165,32 @@ def _costs(order: Sequence[Node], leaves: set[Node]) -> tuple[dict[Node, int], s
             _, gone = reduced_labels(node)
             times = math.prod(n for n in gone if not isinstance(n, Dim))
         total = times * (WEIGHT.get(node.op.name, 1) + sum(cost[a] for a in set(node.args)))
+        if total > NEST_LIMIT and times == 1:
+            total = _distinct(node, cost)
         if total > NEST_LIMIT:
             stored.add(node)
             total = 1
         cost[node] = total
     return cost, stored
+
+
+def _distinct(node: Node, cost: Mapping[Node, int]) -> int:
+    """The inline cost where what is used several times counts once; any number above the limit.
+
+    A nest computes a shared operand once, so that a sum over a tree may count it far too often.
+    """
+    total, seen, left = WEIGHT.get(node.op.name, 1), {node}, list(node.args)
+    while left and total <= NEST_LIMIT:
+        arg = left.pop()
+        if arg in seen:
+            continue
+        seen.add(arg)
+        if cost[arg] == 1 or arg.op.name in REDUCTIONS:
+            total += cost[arg]
+        else:
+            total += WEIGHT.get(arg.op.name, 1)
+            left.extend(arg.args)
+    return total
 
 
 def _levels(

@@ -279,6 +279,8 @@ def _root(weight: Array, y: Array) -> Array:
 
 
 def _flat(residual: Array, columns: list[Array]) -> tuple[Array, Array]:
-    """Residuals as one column, and their derivatives as a matrix."""
-    parts = [np.broadcast_to(c, residual.shape).reshape(-1) for c in columns]
-    return np.asarray(residual, np.float64).reshape(-1), np.stack(parts, 1).astype(np.float64)
+    """Residuals as one column, and their derivatives as a matrix, each derivative contiguous."""
+    slopes = np.empty((len(columns), residual.size))
+    for slope, column in zip(slopes, columns, strict=True):
+        slope[:] = np.broadcast_to(column, residual.shape).reshape(-1)
+    return np.asarray(residual, np.float64).reshape(-1), slopes.T

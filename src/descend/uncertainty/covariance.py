@@ -15,6 +15,7 @@ __all__ = ["ARRIVED", "ROUNDING", "Errors", "Goodness", "errors_of", "goodness"]
 ARRIVED = 0.01  # the predicted step may be this share of each standard error
 ROUNDING = 1e-9  # or this share of the parameter itself
 MIXED = 1e-6  # a parameter this far into an undetermined direction has no error of its own
+LEAF, LEAVES = 1024, 16  # rows of one small factorisation, and how many are made in one call
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -103,9 +104,13 @@ def errors_of(
         held: (p,) which of them a bound keeps from going on.
 
     Golub and Van Loan, "Matrix Computations" (2013), section 5.3: by QR and the SVD of R, with
-    columns scaled to length one so that units do not matter.
+    columns scaled to length one so that units do not matter. Many rows are first turned into a
+    triangle block by block; lengths and angles of the columns stay as they are.
     """
     n, p = jacobian.shape
+    if n > LEAF * LEAVES > p * LEAVES:
+        reduced = triangle_of(jacobian, residual)
+        jacobian, residual = reduced[:, :p], reduced[:, p]
     if not (np.isfinite(jacobian).all() and np.isfinite(residual).all()):
         return Errors(None, "the residuals or their derivatives are not finite")
     if dof <= 0 and not absolute:
@@ -119,7 +124,7 @@ def errors_of(
         return Errors(None, "; ".join(notes) or "every parameter lies on a bound")
     inner = _inner(
         jacobian[:, free] / scale[free], residual, scale[free], params[free],
-        [names[i] for i in free], spread,
+        [names[i] for i in free], spread, n,
     )  # fmt: skip
     findings = (*(_sentence(note) for note in notes), *inner.findings)
     notes += [inner.note] if inner.note else []
@@ -128,6 +133,36 @@ def errors_of(
     covariance = np.full((p, p), math.nan)
     covariance[np.ix_(free, free)] = inner.covariance
     return Errors(covariance, "; ".join(notes), findings)
+
+
+def triangle_of(jacobian: Array, residual: Array) -> Array:
+    """The triangle R of a QR factorisation of [J r], (p + 1, p + 1), from blocks that fit a cache.
+
+    Demmel, Grigori, Hoemmen and Langou, "Communication-optimal parallel and sequential QR and LU
+    factorizations" (2012): as stable as the factorisation of the whole.
+
+    Args:
+        jacobian: (n, p), best in Fortran's order.
+        residual: (n,).
+
+    >>> x = np.linspace(0, 1, 5000)
+    >>> r = triangle_of(np.stack([np.ones(5000), x], 1), x**2)
+    >>> r.shape, bool(np.isclose(r[:, 0] @ r[:, 1], np.sum(x)))
+    ((3, 3), True)
+    """
+    n, p = jacobian.shape
+    found = []
+    for begin in range(0, n, LEAF * LEAVES):
+        part = slice(begin, begin + LEAF * LEAVES)
+        block = np.column_stack([jacobian[part], residual[part]])
+        whole = len(block) // LEAF * LEAF
+        found.append(_triangles(block[:whole].reshape(-1, LEAF, p + 1)).reshape(-1, p + 1))
+        found.append(block[whole:])
+    return _triangles(np.concatenate(found))
+
+
+def _triangles(blocks: Array) -> Array:
+    return np.asarray(np.linalg.qr(blocks, mode="r"))
 
 
 def _idle_note(idle: list[str]) -> list[str]:
@@ -139,10 +174,11 @@ def _sentence(note: str) -> str:
 
 
 def _inner(
-    scaled: Array, residual: Array, scale: Array, params: Array, names: list[str], spread: float
-) -> Errors:
-    """The covariance of the parameters that are free."""
-    n, p = scaled.shape
+    scaled: Array, residual: Array, scale: Array, params: Array, names: list[str], spread: float,
+    n: int,
+) -> Errors:  # fmt: skip
+    """The covariance of the parameters that are free, of n residuals."""
+    p = scaled.shape[1]
     triangle = np.asarray(np.linalg.qr(np.column_stack([scaled, residual]), mode="r"))
     _, singular, vt = np.linalg.svd(triangle[:, :p])
     singular = np.concatenate([singular, np.zeros(p - len(singular))])

@@ -1,0 +1,57 @@
+"""The covariance of many rows, worked out block by block, against the whole factorisation."""
+
+import numpy as np
+import pytest
+
+from descend.uncertainty.covariance import LEAF, LEAVES, errors_of
+
+NAMES = ["a", "b", "c"]
+
+
+def least_squares(rows, seed=0):
+    """A Jacobian with columns of very different length, and residuals at right angles to it."""
+    rng = np.random.default_rng(seed)
+    jacobian = np.stack([np.ones(rows), *rng.normal(size=(2, rows))], 1) * [1e-7, 1.0, 1e6]
+    noise = rng.normal(size=rows)
+    q, _ = np.linalg.qr(jacobian)
+    return jacobian, noise - q @ (q.T @ noise)
+
+
+@pytest.mark.parametrize("rows", [LEAF * LEAVES + 1, 3 * LEAF * LEAVES, 50_021])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_blocks_give_the_covariance_of_the_whole(rows, order):
+    jacobian, residual = least_squares(rows)
+    found = errors_of(np.array(jacobian, order=order), residual, np.ones(3), rows - 3, False, NAMES)
+    _, singular, vt = np.linalg.svd(jacobian / np.linalg.norm(jacobian, axis=0), False)
+    length = np.linalg.norm(jacobian, axis=0)
+    whole = (vt.T / singular**2) @ vt / np.outer(length, length)
+    whole *= residual @ residual / (rows - 3)
+    size = np.sqrt(np.outer(np.diag(whole), np.diag(whole)))
+    np.testing.assert_allclose(found.covariance / size, whole / size, atol=1e-12)
+    assert found.note == ""
+
+
+def test_many_rows_that_do_not_determine_a_parameter():
+    jacobian, residual = least_squares(40_000)
+    jacobian[:, 1] = 3 * jacobian[:, 0]
+    found = errors_of(jacobian, residual, np.ones(3), 39_997, False, NAMES)
+    assert found.note == "the covariance is singular: the data do not determine a, b"
+    assert np.isnan(found.covariance[0, 0])
+    assert np.isfinite(found.covariance[2, 2])
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+@pytest.mark.parametrize("where", [0, 20_000, 39_999])
+def test_one_bad_value_among_many_rows_is_seen(bad, where):
+    jacobian, residual = least_squares(40_000)
+    jacobian[where, 2] = bad
+    found = errors_of(jacobian, residual, np.ones(3), 39_997, False, NAMES)
+    assert found.covariance is None
+    assert found.note == "the residuals or their derivatives are not finite"
+
+
+def test_a_parameter_without_influence_is_named_for_many_rows():
+    jacobian, residual = least_squares(40_000)
+    jacobian[:, 1] = 0
+    found = errors_of(jacobian, residual, np.ones(3), 39_997, False, NAMES)
+    assert found.note == "the prediction does not depend on b"
