@@ -249,7 +249,7 @@ def test_any_text_is_read_or_refused(text: str) -> None:
     try:
         formula = Formula.parse(text)
     except FormulaError as error:
-        assert "^" in error.message
+        assert "^" in error.message or error.message == "the formula is empty"
     else:
         assert set(formula.names).isdisjoint(RESERVED)
         formula.evaluate(dict.fromkeys(formula.names, X))
