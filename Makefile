@@ -41,7 +41,7 @@ oracles: $(BENCH_READY)
 
 # How often intervals hold the truth, in 30 000 simulated fits: about half an hour of processor time.
 coverage: $(READY)
-	$(PY) bench/coverage.py $(ARGS)
+	$(PY) bench/interval_coverage.py $(ARGS)
 
 docs: $(READY)
 	$(PY) docs/generate.py
