@@ -54,6 +54,22 @@ def test_json_and_sigma(wells, capsys):
     assert 10 < found["fits"]["chi2"][0] < 60
 
 
+def test_weights_from_a_column(wells, capsys):
+    head, *lines = wells.read_text().splitlines()
+    weighted = [f"{line},{1 + number % 3}" for number, line in enumerate(lines)]
+    wells.write_text("\n".join([f"{head},w", *weighted]))
+    code, out, _ = run(
+        capsys, "fit", wells, FORMULA, "--by", "well", "--sample-weight", "w", "--json"
+    )
+    found = json.loads(out)["fits"]
+    x, y, _, w = np.array([line.split(",")[1:] for line in weighted[30:60]], float).T
+    start = {"a": 1.0, "k": 1.0, "c": 0.0}
+    single = descend.fit(FORMULA, {"x": x, "y": y}, start=start, sample_weight=w)
+    assert code == 0
+    np.testing.assert_allclose(found["k"][1], single.params["k"], rtol=1e-6)
+    np.testing.assert_allclose(found["chi2"][1], single.chi2, rtol=1e-9)
+
+
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [

@@ -10,32 +10,7 @@ import descend
 from descend.errors import DataError, UsageError
 from descend.many_records import OUTCOMES
 from descend.parameters.declare import Parameter
-
-X = np.linspace(0.0, 4.0, 50)
-
-
-def decay(x, a, k, c):
-    return a * np.exp(-k * x) + c
-
-
-def decays(fits, seed=0, noise=0.05):
-    rng = np.random.default_rng(seed)
-    a, k, c = (rng.uniform(*ends, (fits, 1)) for ends in ((1, 3), (0.5, 2), (-1, 1)))
-    return decay(X, a, k, c) + noise * rng.normal(size=(fits, 50))
-
-
-START = {"a": 1.0, "k": 1.0, "c": 0.0}
-
-
-def agree(fits, number, single, digits=1e-9):
-    """One of many fits is the single fit: parameters to 1e-9 of their errors or themselves."""
-    one = fits[number]
-    assert one.success and single.success
-    for name, value in single.params.items():
-        np.testing.assert_allclose(one.params[name], value, rtol=digits, atol=digits)
-        np.testing.assert_allclose(one.stderr[name], single.stderr[name], rtol=1e-6)
-    np.testing.assert_allclose(one.chi2, single.chi2, rtol=1e-9)
-    assert one.dof == single.dof
+from many.decays import START, X, agree, decay, decays
 
 
 def same_bits(a, b, which=slice(None)):
@@ -131,20 +106,6 @@ def test_points_that_are_missing():
     assert skipped.counts() == {"ftol": 4, "bad_data": 2}
     with pytest.raises(DataError, match="target of fit 1 is not finite in point 4"):
         descend.fit_many(decay, X, y, start=START, missing="raise")
-
-
-@pytest.mark.parametrize("form", ["points", "fits", "both"])
-@pytest.mark.parametrize("absolute", [False, True])
-def test_sigma(form, absolute):
-    y = decays(5)
-    rng = np.random.default_rng(2)
-    shape = {"points": (50,), "fits": (5, 1), "both": (5, 50)}[form]
-    sigma = rng.uniform(0.02, 0.1, shape)
-    fits = descend.fit_many(decay, X, y, start=START, sigma=sigma, absolute_sigma=absolute)
-    own = np.broadcast_to(sigma, (5, 50))[3]
-    agree(
-        fits, 3, descend.fit(decay, X, y[3], start=START, sigma=own, absolute_sigma=absolute)
-    )
 
 
 def test_each_fit_has_its_own_x_and_start():
@@ -357,6 +318,8 @@ def test_every_outcome_has_a_name_of_its_own():
         ({"start": {**START, "q": 1.0}}, 'start names "q", which is no parameter'),
         ({"optimizer": "adam"}, "needs a learning rate"),
         ({"sigma": np.ones(2)}, "write sigma\\[:, None\\] for one number a fit"),
+        ({"sample_weight": np.ones(2)}, "write sample_weight\\[:, None\\] for one number a fit"),
+        ({"sample_weight": -1.0}, "sample_weight must not be negative"),
         ({"x": X[:20]}, "would be shared"),
         ({"missing": "skp"}, "missing"),
         ({"epochs": 10}, "fit_many"),

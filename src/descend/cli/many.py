@@ -13,6 +13,7 @@ from descend.data.tables import TableFile
 from descend.data.write import check_table_path
 from descend.errors import UsageError
 from descend.train.many import fit_many
+from descend.train.rows import WEIGHTS
 
 __all__ = ["fit_groups"]
 
@@ -20,7 +21,8 @@ NOT_CONVERGED, INTERRUPTED = 4, 130
 RENAMED = {"epochs": "max_iter"}
 KNOWN = (
     "start", "params", "optimizer", "missing", "progress", "epochs", "xtol", "ftol", "gtol",
-    "loss", "sigma", "absolute_sigma", "threads", "fixed", "bounds", "ties", "seed",
+    "loss", "sigma", "absolute_sigma", "sample_weight", "threads", "fixed", "bounds", "ties",
+    "seed",
 )  # fmt: skip
 
 
@@ -32,7 +34,7 @@ def fit_groups(
 
     Args:
         columns: those that the formula needs.
-        options: of the fit, by their names in Python; `sigma` names its column.
+        options: of the fit, by their names in Python; `sigma` and `sample_weight` name columns.
 
     Raises:
         UsageError: an option that many fits do not have.
@@ -50,9 +52,9 @@ def fit_groups(
             option = name.replace("_", "-")
             raise UsageError(f"--{option} has no meaning with --by", remedy="leave it out")
     table = {**columns, by: source.labels(by)}
-    sigma = options.get("sigma")
-    if sigma is not None:
-        table[sigma] = source.read([sigma])[sigma]
+    apart = [options[name] for name in WEIGHTS if name in options]
+    if apart:
+        table |= source.read(apart)
     given = {RENAMED.get(name, name): value for name, value in options.items()}
     fits = fit_many(formula, table, by=by, **given)
     told.result(fits.report, fits.to_json_dict)

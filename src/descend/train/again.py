@@ -20,7 +20,8 @@ from descend.parameters.declare import Parameter
 from descend.pipeline import column_key
 from descend.train.bonds import taken_apart
 from descend.train.complete import Completion
-from descend.train.finish import NORMAL, QUIET, Finished, parts_of
+from descend.train.finish import QUIET, parts_of
+from descend.train.finished import NORMAL, Finished
 from descend.train.job import Job
 from descend.train.normal_errors import Normal, covariance_told
 from descend.train.plan import FLOAT, Leftover, Plan, Plans, can_be_planned, has_defaults

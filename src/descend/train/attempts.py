@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from descend.methods.base import STATUS
-from descend.train.finish import Finished, Search, ending_of, parts_of
+from descend.train.finish import ending_of, parts_of
+from descend.train.finished import Finished, Search
 
 __all__ = ["attempted", "nullity"]
 

@@ -13,7 +13,7 @@ from descend.graph.program import DIVERGED, Control, permutation
 from descend.train.not_finite import first_not_finite
 
 if TYPE_CHECKING:
-    from descend.train.finish import Finished
+    from descend.train.finished import Finished
 
 __all__ = ["divergence_message"]
 

@@ -24,7 +24,8 @@ from descend.train.again import again, remember
 from descend.train.attempts import attempted
 from descend.train.course import Course
 from descend.train.declared import Begun, begin, bonds_of, model_starts, settled
-from descend.train.finish import Finished, Moment, finish
+from descend.train.finish import finish, save_to
+from descend.train.finished import Finished, Moment
 from descend.train.indices import check_indices, warn_of_indices
 from descend.train.job import Job, Settings
 from descend.train.options import (
@@ -378,7 +379,7 @@ class _Fitting:
             self.meter,
             None if o.max_seconds is None else float(o.max_seconds),
             None if o.callback is None else finished.moment(o.callback),
-            None if o.checkpoint is None else finished.save_to(o.checkpoint),
+            None if o.checkpoint is None else save_to(finished, o.checkpoint),
             unit="iteration" if self.job.settings.optimizer.scope == "vector" else "epoch",
             loss_factor=self.job.loss_factor,
         )

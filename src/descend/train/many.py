@@ -40,6 +40,7 @@ from descend.train.options import (
 )
 from descend.train.problem import Problem, formula_problem, function_problem
 from descend.train.ready import ready_problem
+from descend.train.rows import WEIGHTS
 from descend.train.start import CANDIDATES
 
 __all__ = ["fit_many"]
@@ -65,6 +66,7 @@ class ManyOptions:
     by: str | None = None
     sigma: Any = None
     absolute_sigma: bool = False
+    sample_weight: Any = None
     loss: Any = "mse"
     optimizer: Any = None
     max_iter: int = 1000
@@ -99,7 +101,7 @@ OPTIONS = tuple(f.name for f in dataclasses.fields(ManyOptions))
 def fit_many(
     model: Callable[..., Any] | str | Model, x: Any = None, y: Any = None, *, start: Any = None,
     fixed: Any = None, bounds: Any = None, ties: Any = None, by: str | None = None,
-    sigma: Any = None, absolute_sigma: bool = False,
+    sigma: Any = None, absolute_sigma: bool = False, sample_weight: Any = None,
     loss: str | Loss = "mse", optimizer: str | Optimizer | None = None, max_iter: int = 1000,
     xtol: float | None = None, ftol: float | None = None, gtol: float | None = None,
     missing: ManyMissing = "skip", covariance: bool = False, constants: Any = None,
@@ -123,6 +125,7 @@ def fit_many(
         by: the column of the table that says which rows belong to one fit.
         sigma: standard deviations of y: a number, (points,), (fits, 1), (fits, points), one entry
             a dataset, or a column of the table. absolute_sigma: they are in the unit of y.
+        sample_weight: what multiplies the loss of each point, in the forms of sigma.
         loss, optimizer, xtol, ftol, gtol: as in `fit`. max_iter: steps of one fit at most.
         missing: what becomes of points whose values are missing: `"skip"` leaves their fits out,
             with the status bad_data; `"drop"` leaves out the points; `"raise"` refuses the data.
@@ -155,7 +158,9 @@ class _Many:
 
     def __init__(self, model: Any, x: Any, y: Any, options: ManyOptions) -> None:
         self.options, self.model = options, model
-        data = read_many(self._read, x, y, options.sigma, options.by)
+        weights = {name: getattr(options, name) for name in WEIGHTS}
+        weights = {name: given for name, given in weights.items() if given is not None}
+        data = read_many(self._read, x, y, weights, options.by)
         if options.missing != "skip":
             whole = without_missing(data)
             if options.missing == "raise" and whole is not data:
@@ -163,9 +168,9 @@ class _Many:
             data = whole
         if not data.n_fits:
             raise DataError("there are no fits: the data are empty")
-        if "sigma" in data.columns:
-            sigma = data.columns["sigma"]
-            check_positive(sigma[np.isfinite(sigma)], "sigma")
+        for name in weights:
+            array = data.columns[name]
+            check_positive(array[np.isfinite(array)], name, zero=name == "sample_weight")
         start = many_start(
             data.problem, options.start, data.n_fits, options.fixed, options.bounds, options.ties
         )

@@ -64,31 +64,34 @@ class ManyData:
         return Rows(columns, own, part.stop - part.start, 0)
 
 
-def read_many(read: Read, x: Any, y: Any, sigma: Any, by: str | None) -> ManyData:
+def read_many(
+    read: Read, x: Any, y: Any, weights: Mapping[str, Any], by: str | None
+) -> ManyData:
     """Read the data of many fits in any of the three forms.
 
     Args:
         read: makes a problem of x and y, as `fit` does.
-        sigma: None, or a number, an array `(points,)`, `(fits, 1)` or `(fits, points)`; a list of
-            such for a list of datasets; a column of the table.
+        weights: `sigma` and `sample_weight`, if they were given: a number, an array `(points,)`,
+            `(fits, 1)` or `(fits, points)`; a list of such for a list of datasets; a column of the
+            table.
         by: the column that says which rows belong to one fit.
 
     Raises:
         UsageError, DataError: shapes that do not belong together.
     """
     if by is not None:
-        return _from_table(read, x, y, sigma, by)
+        return _from_table(read, x, y, weights, by)
     if _are_parallel(x, y):
         x, y = list(zip(x, y, strict=True)), None
     if _is_datasets(x, y):
-        return _from_list(read, x, y, sigma)
-    return _from_arrays(read, x, y, sigma)
+        return _from_list(read, x, y, weights)
+    return _from_arrays(read, x, y, weights)
 
 
 # --- arrays -------------------------------------------------------------------------------------
 
 
-def _from_arrays(read: Read, x: Any, y: Any, sigma: Any) -> ManyData:
+def _from_arrays(read: Read, x: Any, y: Any, weights: Mapping[str, Any]) -> ManyData:
     problem = read(x, y)
     target = problem.y
     assert target is not None
@@ -114,9 +117,9 @@ def _from_arrays(read: Read, x: Any, y: Any, sigma: Any) -> ManyData:
                 remedy="give rows of fits and columns of points",
             )
     columns["target"] = _flat(target, fits * points)
-    if sigma is not None:
-        columns["sigma"], is_shared = _spread(sigma, fits, points)
-        shared += ["sigma"] if is_shared else []
+    for name, given in weights.items():
+        columns[name], is_shared = _spread(name, given, fits, points)
+        shared += [name] if is_shared else []
     return ManyData(problem, columns, tuple(shared), np.arange(fits + 1) * points)
 
 
@@ -124,18 +127,18 @@ def _flat(array: Array, rows: int) -> Array:
     return np.ascontiguousarray(array.reshape(rows, *array.shape[2:]))
 
 
-def _spread(sigma: Any, fits: int, points: int) -> tuple[Array, bool]:
-    """Sigmas as a column, and whether it is shared."""
-    array = real_array(sigma, "sigma").astype(np.float64, copy=False)
+def _spread(name: str, given: Any, fits: int, points: int) -> tuple[Array, bool]:
+    """Sigmas or weights as a column, and whether it is shared."""
+    array = real_array(given, name).astype(np.float64, copy=False)
     if array.ndim == 0:
         array = np.full(points, float(array))
     if array.shape == (points,):
         return np.ascontiguousarray(array), True
     if array.shape in ((fits, 1), (fits, points)):
         return np.ascontiguousarray(np.broadcast_to(array, (fits, points))).reshape(-1), False
-    hint = "; write sigma[:, None] for one number a fit" if array.shape == (fits,) else ""
+    hint = f"; write {name}[:, None] for one number a fit" if array.shape == (fits,) else ""
     raise DataError(
-        f"sigma has the shape {array.shape}: a number, ({points},), ({fits}, 1) or "
+        f"{name} has the shape {array.shape}: a number, ({points},), ({fits}, 1) or "
         f"({fits}, {points}) is needed{hint}"
     )
 
@@ -157,7 +160,9 @@ def _is_datasets(x: Any, y: Any) -> bool:
     return all(isinstance(d, tuple | Mapping) for d in x)
 
 
-def _from_list(read: Read, datasets: Sequence[Any], y: Any, sigma: Any) -> ManyData:
+def _from_list(
+    read: Read, datasets: Sequence[Any], y: Any, weights: Mapping[str, Any]
+) -> ManyData:
     pairs = [_pair(i, d, len(datasets)) for i, d in enumerate(datasets)]
     whole = _joined([p[0] for p in pairs])
     targets = [real_array(p[1], f"y of dataset {i}") for i, p in enumerate(pairs)]
@@ -170,8 +175,7 @@ def _from_list(read: Read, datasets: Sequence[Any], y: Any, sigma: Any) -> ManyD
     for name, array in columns.items():
         if len(array) != offsets[-1]:
             raise DataError(f"{name} has {len(array)} points in all, and the targets {offsets[-1]}")
-    if sigma is not None:
-        columns["sigma"] = _listed_sigma(sigma, counts)
+    columns |= {name: _listed(name, given, counts) for name, given in weights.items()}
     return ManyData(problem, columns, (), offsets)
 
 
@@ -210,16 +214,16 @@ def _joined(parts: Sequence[Any]) -> Any:
     return np.concatenate([np.asarray(p) for p in parts])
 
 
-def _listed_sigma(sigma: Any, counts: Sequence[int]) -> Array:
-    if np.ndim(sigma) == 0 and not isinstance(sigma, list | tuple):
-        return np.full(sum(counts), float(sigma))
-    if len(sigma) != len(counts):
-        raise DataError(f"sigma has {len(sigma)} entries for {len(counts)} datasets")
+def _listed(name: str, given: Any, counts: Sequence[int]) -> Array:
+    if np.ndim(given) == 0 and not isinstance(given, list | tuple):
+        return np.full(sum(counts), float(given))
+    if len(given) != len(counts):
+        raise DataError(f"{name} has {len(given)} entries for {len(counts)} datasets")
     spread = []
-    for number, (one, count) in enumerate(zip(sigma, counts, strict=True)):
-        array = real_array(one, f"sigma of dataset {number}").astype(np.float64, copy=False)
+    for number, (one, count) in enumerate(zip(given, counts, strict=True)):
+        array = real_array(one, f"{name} of dataset {number}").astype(np.float64, copy=False)
         if array.shape not in ((), (1,), (count,)):
-            raise DataError(f"sigma of dataset {number} has {array.shape} for {count} points")
+            raise DataError(f"{name} of dataset {number} has {array.shape} for {count} points")
         spread.append(np.broadcast_to(array, (count,)))
     return np.concatenate(spread)
 
@@ -227,7 +231,9 @@ def _listed_sigma(sigma: Any, counts: Sequence[int]) -> Array:
 # --- a table with groups ------------------------------------------------------------------------
 
 
-def _from_table(read: Read, table: Any, y: Any, sigma: Any, by: str) -> ManyData:
+def _from_table(
+    read: Read, table: Any, y: Any, weights: Mapping[str, Any], by: str
+) -> ManyData:
     if not is_table(table):
         raise UsageError(
             f'by="{by}" names a column, and x is no table',
@@ -239,19 +245,20 @@ def _from_table(read: Read, table: Any, y: Any, sigma: Any, by: str) -> ManyData
             f'the table has no column "{by}"{suggest(by, known)}',
             remedy=f"its columns are {', '.join(known[:12])}",
         )
-    taken = [by, sigma] if isinstance(sigma, str) else [by]
-    if isinstance(sigma, str) and sigma not in known:
-        raise DataError(f'the table has no column "{sigma}"{suggest(sigma, known)}')
-    apart, rest = _divided(table, taken)
+    named = [given for given in weights.values() if isinstance(given, str)]
+    for column in named:
+        if column not in known:
+            raise DataError(f'the table has no column "{column}"{suggest(column, known)}')
+    apart, rest = _divided(table, list(dict.fromkeys([by, *named])))
     keys, order, offsets = grouped(np.asarray(apart[by]))
     problem = read(rest, y)
     assert problem.y is not None
     columns = {column_key(n): np.ascontiguousarray(a[order]) for n, a in problem.columns.items()}
     columns["target"] = np.ascontiguousarray(problem.y[order])
-    if sigma is not None:
-        spread = apart[sigma] if isinstance(sigma, str) else sigma
-        array = real_array(spread, "sigma").astype(np.float64)
-        columns["sigma"] = np.ascontiguousarray(np.broadcast_to(array, order.shape)[order])
+    for name, given in weights.items():
+        spread = apart[given] if isinstance(given, str) else given
+        array = real_array(spread, name).astype(np.float64)
+        columns[name] = np.ascontiguousarray(np.broadcast_to(array, order.shape)[order])
     return ManyData(problem, columns, (), offsets, keys)
 
 

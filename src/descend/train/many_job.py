@@ -98,7 +98,7 @@ class ManyJob:
         recipe = Recipe(
             optimizer, self.loss, lambda _: None,
             target=Spec.of(d.columns["target"], rows=True), scaled="sigma" in d.columns,
-            space=self.start.space,
+            weighted="sample_weight" in d.columns, space=self.start.space,
         )  # fmt: skip
         held = list(self.start.held())
         built = build_many(

@@ -20,7 +20,7 @@ from descend.show.progress import Progress, Verbose
 from descend.trace.formula import Formula
 from descend.train.course import Course
 from descend.train.declared import Begun, begin
-from descend.train.finish import Finished, Moment
+from descend.train.finished import Finished, Moment
 from descend.train.fit import TOLERANCES
 from descend.train.job import Job, Settings
 from descend.train.minimum import again, function_of, parts_of, remember

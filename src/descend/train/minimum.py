@@ -13,15 +13,8 @@ from descend.graph.source import const
 from descend.methods.base import STATUS, UNBOUNDED
 from descend.records import status_message
 from descend.train.build import Built
-from descend.train.finish import (
-    QUIET,
-    Finished,
-    bonds_told,
-    ending_of,
-    history_of,
-    method_name,
-    start_source,
-)
+from descend.train.finish import QUIET, bonds_told, ending_of, history_of, start_source
+from descend.train.finished import Finished, method_name
 from descend.train.job import Job
 from descend.train.plan import Leftover, Plan, Plans, can_be_planned, has_defaults
 from descend.train.results import MinimumFound

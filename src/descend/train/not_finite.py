@@ -12,7 +12,7 @@ from descend.graph.node import Dim, Node, postorder
 from descend.graph.source import INPUT
 
 if TYPE_CHECKING:
-    from descend.train.finish import Finished
+    from descend.train.finished import Finished
 
 __all__ = ["first_not_finite"]
 

@@ -27,7 +27,8 @@ from descend.pipeline import column_key
 from descend.trace.formula import Formula
 from descend.train.bonds import NUMBERS, Bonds, Bound, Numbers
 from descend.train.course import Course
-from descend.train.finish import QUIET, Finished
+from descend.train.finish import QUIET
+from descend.train.finished import Finished
 from descend.train.indices import has_checks
 from descend.train.job import Job
 from descend.train.rows import Rows

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from descend.errors import UsageError
+from descend.train.finished import Finished, loss_name, method_name
+from descend.train.state import SavedState
 
-if TYPE_CHECKING:
-    from descend.train.finish import Finished
-    from descend.train.state import SavedState
-
-__all__ = ["resumed", "seed_of", "structure_of"]
+__all__ = ["resumed", "saved_state", "seed_of"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 MAY_BE_NEW = (
@@ -54,7 +52,27 @@ def seed_of(earlier: Any, seed: int) -> int:
     return own
 
 
-def structure_of(run: Finished) -> str:
+def saved_state(run: Finished) -> SavedState:
+    """The state of a run as it stands, with the course so far."""
+    course = {name: run.course.column(name) for name in run.course.names}
+    return SavedState.of(
+        run.control, run.state(), _structure(run), course, run.course.every, _settings(run)
+    )
+
+
+def _settings(run: Finished) -> dict[str, Any]:
+    """What a run that goes on with this one is compared by."""
+    s, rows = run.job.settings, run.job.rows
+    return {
+        "rows": 1 if rows is None else rows.n_rows,
+        "optimizer": method_name(s.optimizer),
+        "loss": "" if s.loss is None else loss_name(run.job),
+        "batch_size": s.batch_size,
+        "shuffle": s.shuffle,
+    }
+
+
+def _structure(run: Finished) -> str:
     """What a state belongs to: the optimizer and what it carries from step to step."""
     kind = type(run.job.settings.optimizer).__name__
     names = [n for n in run.built.descent.state if not n.startswith(MAY_BE_NEW)]
@@ -74,7 +92,7 @@ def resumed(run: Finished, earlier: Any) -> dict[str, Array]:
     _check(run, state)
     changes = [
         f"{name} was {state.settings[name]} and is {now}"
-        for name, now in run.settings().items()
+        for name, now in _settings(run).items()
         if name in state.settings and state.settings[name] != now
     ]
     if changes:
@@ -91,7 +109,7 @@ def resumed(run: Finished, earlier: Any) -> dict[str, Array]:
 
 
 def _check(run: Finished, state: SavedState) -> None:
-    own, earlier = structure_of(run), state.structure
+    own, earlier = _structure(run), state.structure
     if own != earlier:
         was, carried = earlier.split(": ", 1)
         now, needed = own.split(": ", 1)
@@ -103,14 +121,14 @@ def _check(run: Finished, state: SavedState) -> None:
             + told,
             remedy="give the same model and optimizer, or start=fit for its parameters only",
         )
-    rows = run.settings()["rows"]
+    rows = _settings(run)["rows"]
     if state.settings.get("rows", rows) != rows:
         raise UsageError(
             f"the run to be resumed had {state.settings['rows']} training rows, and there are "
             f"{rows} now",
             remedy=f"give the same data; or {ANEW}",
         )
-    size = run.settings()["batch_size"]
+    size = _settings(run)["batch_size"]
     if state.batch and state.settings.get("batch_size", size) != size:
         raise UsageError(
             f"the run to be resumed stopped within an epoch, after {state.batch} batches of "

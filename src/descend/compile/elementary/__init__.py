@@ -21,62 +21,33 @@ others are computed in float64 and rounded.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
-from descend.compile.elementary.division import floordiv, fmod, mod
-from descend.compile.elementary.exponential import cosh, exp, exp2, expit, expm1, sinh, tanh
-from descend.compile.elementary.gamma import digamma, gammaln, polygamma
-from descend.compile.elementary.gaussian import erf, erfc
-from descend.compile.elementary.inverse import arccos, arcsin, arctan, arctan2
 from descend.compile.elementary.library import LIBRARY
-from descend.compile.elementary.logarithm import (
-    arccosh,
-    arcsinh,
-    arctanh,
-    log,
-    log1p,
-    log2,
-    log10,
-)
-from descend.compile.elementary.power import power
-from descend.compile.elementary.roots import cbrt, hypot
-from descend.compile.elementary.trigonometric import cos, sin, tan
-from descend.compile.lanes import Emitter, Value
+from descend.late import Late
+
+if TYPE_CHECKING:
+    from descend.compile.lanes import Value
 
 __all__ = ["ELEMENTARY", "LIBRARY"]
 
-ELEMENTARY: dict[str, Callable[..., Value]] = {
-    "sqrt": Emitter.sqrt,
-    "cbrt": cbrt,
-    "hypot": hypot,
-    "fmod": fmod,
-    "mod": mod,
-    "floordiv": floordiv,
-    "exp": exp,
-    "exp2": exp2,
-    "expm1": expm1,
-    "log": log,
-    "log2": log2,
-    "log10": log10,
-    "log1p": log1p,
-    "pow": power,
-    "sin": sin,
-    "cos": cos,
-    "tan": tan,
-    "arcsin": arcsin,
-    "arccos": arccos,
-    "arctan": arctan,
-    "arctan2": arctan2,
-    "arcsinh": arcsinh,
-    "arccosh": arccosh,
-    "arctanh": arctanh,
-    "expit": expit,
-    "sinh": sinh,
-    "cosh": cosh,
-    "tanh": tanh,
-    "erf": erf,
-    "erfc": erfc,
-    "gammaln": gammaln,
-    "digamma": digamma,
-    "polygamma": polygamma,
+_FAMILIES = {
+    "division": "floordiv fmod mod",
+    "exponential": "cosh exp exp2 expit expm1 sinh tanh",
+    "gamma": "digamma gammaln polygamma",
+    "gaussian": "erf erfc",
+    "inverse": "arccos arcsin arctan arctan2",
+    "logarithm": "arccosh arcsinh arctanh log log10 log1p log2",
+    "roots": "cbrt hypot sqrt",
+    "trigonometric": "cos sin tan",
 }
+
+ELEMENTARY: Mapping[str, Callable[..., Value]] = Late(
+    {
+        name: f"compile.elementary.{family}:{name}"
+        for family, names in _FAMILIES.items()
+        for name in names.split()
+    }
+    | {"pow": "compile.elementary.power:power"}
+)
