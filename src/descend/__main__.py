@@ -10,6 +10,10 @@ import sys
 # What is loaded stays: looking through it for garbage is a twentieth of a short run.
 gc.disable()
 try:
+    # From here, and not from the depth of our own modules: Python keeps its frames in pieces of
+    # 16 KB, and where NumPy's many small calls meet the end of one, each of them maps a new piece.
+    import numpy  # noqa: F401
+
     from descend.cli.app import main as run
 except KeyboardInterrupt:  # while the program is still starting
     sys.exit(130)
