@@ -1,7 +1,7 @@
 """The benchmark: descend against its peers and against what the machine allows.
 
 usage: python bench/run.py [--only parabola] [--rows 100] [--batch 1|all] [--order shuffled]
-                           [--peers descend_fit,jax_scan] [--repeats 7] [--no-cold]
+                           [--peers descend_fit,jax_scan] [--repeats 7] [--no-cold] [--processes]
 
 Contestants live in processes of their own and take turns on each case, so that a noisy moment hits
 all of them alike; the best of the repetitions counts. The table goes to standard output and, with
@@ -28,6 +28,7 @@ import report
 from cases import Case, all_cases
 
 HERE = Path(__file__).parent
+RESULTS = HERE / "results"
 PEERS = (
     "descend_fit",
     "jax_scan",
@@ -133,11 +134,18 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--peers", default=",".join(PEERS), help="comma-separated")
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--no-cold", action="store_true", help="leave out the whole processes")
+    parser.add_argument(
+        "--processes", action="store_true",
+        help="measure whole processes, imports and least squares anew, keep the cases",
+    )
     return parser.parse_args()
 
 
 def main() -> None:
     options = arguments()
+    if options.processes:
+        again()
+        return
     cases = chosen(options)
     peers = options.peers.split(",")
     contestants = [Contestant(peer) for peer in peers]
@@ -163,16 +171,35 @@ def main() -> None:
         "peers": peers,
         "missing": missing,
         "cases": rows,
-        "cold": cold.measure(repeats=5) if whole else [],
-        "least_squares": least_squares.measure() if whole else [],
-        "imports": cold.imports(repeats=15) if whole else {},
+        **(processes() if whole else {"cold": [], "least_squares": [], "imports": {}}),
     }
+    whole = whole and len(cases) == len(all_cases()) and options.peers == ",".join(PEERS)
+    tell(outcome, keep=whole)
+
+
+def processes() -> dict[str, Any]:
+    """What is measured by processes of its own, apart from the cases."""
+    return {
+        "cold": cold.measure(repeats=5),
+        "least_squares": least_squares.measure(),
+        "imports": cold.imports(repeats=15),
+    }
+
+
+def tell(outcome: dict[str, Any], keep: bool) -> None:
+    """Print the tables, and write them to the results."""
     text = report.markdown(outcome)
     print(text)
-    if whole and len(cases) == len(all_cases()) and options.peers == ",".join(PEERS):
-        (HERE / "results").mkdir(exist_ok=True)
-        (HERE / "results" / "latest.md").write_text(text, encoding="utf-8")
-        (HERE / "results" / "latest.json").write_text(json.dumps(outcome, indent=1) + "\n")
+    if keep:
+        RESULTS.mkdir(exist_ok=True)
+        (RESULTS / "latest.md").write_text(text, encoding="utf-8")
+        (RESULTS / "latest.json").write_text(json.dumps(outcome, indent=1) + "\n")
+
+
+def again() -> None:
+    """Measure the processes anew; the cases stay as they were measured."""
+    outcome = json.loads((RESULTS / "latest.json").read_text(encoding="utf-8"))
+    tell({**outcome, **processes()}, keep=True)
 
 
 if __name__ == "__main__":

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "bench" / "results" / "latest.json"
 SHOWN = ("descend_fit", "jax_scan", "numba_loop", "torch_eager", "sklearn_sgd", "numpy_loop")
+FITS = {
+    "many_fits.json": "100 000 fits of 50 points, one core",
+    "large_fit.json": "1 000 000 rows, 7 parameters",
+}
+CONTESTANTS = {
+    "descend": "descend", "descend, one core": "descend", "curve_fit": "SciPy", "lmfit": "lmfit",
+    "curve_fit, Horner's form, analytic Jacobian": "SciPy, by an expert",
+    "lmfit, Horner's form": "lmfit, by an expert",
+}  # fmt: skip
 UNMEASURED = "*Not measured yet: `make bench` writes the figures, `make docs` this table.*\n"
 
 
@@ -18,7 +28,8 @@ def benchmark_table(path: Path = RESULTS) -> str:
     if not path.exists():
         return UNMEASURED
     outcome = json.loads(path.read_text(encoding="utf-8"))
-    lines = [*_warm(outcome), "", *_cold(outcome["cold"]), *_machine(outcome)]
+    fits = _fits(outcome["least_squares"], path.parent)
+    lines = [*_warm(outcome), "", *_cold(outcome["cold"]), *fits, *_machine(outcome)]
     return "\n".join(lines) + "\n"
 
 
@@ -58,6 +69,37 @@ def _cold(results: list[dict[str, Any]]) -> list[str]:
         took = f"{result['seconds']:.2f}" if "seconds" in result else "failed"
         lines.append(report.table_row([result["name"], took]))
     return [*lines, ""]
+
+
+def _fits(least_squares: list[dict[str, Any]], folder: Path) -> list[str]:
+    """Least squares with standard errors: one fit, many small ones, one of many rows."""
+    report = _report()
+    table: dict[str, dict[str, float]] = {}
+    for row in least_squares:
+        own = table.setdefault(f"one fit: {row['data']}", {})
+        own[row["name"]] = row["us"]
+    for file, title in FITS.items():
+        place = folder / file
+        if place.exists():
+            found = json.loads(place.read_text(encoding="utf-8"))
+            table[title] = dict(_columns(found))
+    if not table:
+        return []
+    peers = list(dict.fromkeys(peer for own in table.values() for peer in own))
+    lines = [report.table_row(["µs a fit, with standard errors", *peers])]
+    lines.append("|---|" + "---:|" * len(peers))
+    for title, own in table.items():
+        cells = [report.number(own[peer]) if peer in own else "–" for peer in peers]
+        lines.append(report.table_row([title, *cells]))
+    return [*lines, ""]
+
+
+def _columns(found: dict[str, Any]) -> Iterator[tuple[str, float]]:
+    """Microseconds by the names that the table has for the contestants."""
+    times = found.get("microseconds") or {n: 1e6 * s for n, s in found["seconds"].items()}
+    for name, us in times.items():
+        if name in CONTESTANTS:
+            yield CONTESTANTS[name], us
 
 
 def _machine(outcome: dict[str, Any]) -> list[str]:
