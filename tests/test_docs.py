@@ -166,10 +166,15 @@ def test_figures_of_the_benchmark_become_rows(generate: ModuleType, tmp_path: Pa
         "missing": ["torch_eager"],
         "cases": [{"case": case, "results": results, "limit": 3.5} for case in order],
         "cold": [{"name": "descend", "seconds": 0.2}, {"name": "JAX", "error": "absent"}],
+        "least_squares": [{"data": "a line", "name": "SciPy", "us": 250.0}],
     }
+    many = {"microseconds": {"descend, one core": 1.5, "lmfit": 3000.0}}
+    (tmp_path / "many_fits.json").write_text(json.dumps(many), encoding="utf-8")
     path.write_text(json.dumps(outcome), encoding="utf-8")
     table = benchmark_table(path)
     assert "| model | rows | batch | descend | JAX | scikit-learn | limit |" in table
     assert table.count("| parabola | 1 000 000 | 1 | 4 | 10 | – | 3.5 |") == 1
     assert "2.50× as fast as JAX" in table
     assert "| descend | 0.20 |" in table and "| JAX | failed |" in table
+    assert "| one fit: a line | 250 | – | – |" in table
+    assert "| 100 000 fits of 50 points, one core | – | 1.5 | 3 000 |" in table
