@@ -110,7 +110,9 @@ def _shaken(node: Node, result: Array, arrays: Sequence[Array], attrs: Mapping[s
         result = _overflown(result, total, arrays, rng)
         step = total * eps * (0.0 if count <= 1 and name == "sum" else np.sqrt(count) + 1)
     elif name in ("add", "sub") and _after_product(node):
-        step = np.spacing(np.abs(result)).astype(np.float64)
+        # One use of a product may be rounded and another not: what cancels leaves the difference.
+        largest = np.maximum(np.abs(arrays[0]), np.abs(arrays[1]))
+        step = np.spacing(largest).astype(np.float64)
     elif name in FREEDOM:
         step = FREEDOM[name] * np.spacing(np.abs(result)).astype(np.float64)
     elif name in ABSOLUTE:
