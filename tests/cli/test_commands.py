@@ -78,6 +78,14 @@ def test_files_are_written_and_named(told) -> None:
     assert len(Path("a.csv").read_text().splitlines()) == 8
 
 
+def test_the_way_to_a_minimum_is_kept_for_its_picture(told) -> None:
+    words = ["minimize", "(1-a)**2 + 100*(b-a**2)**2", "--start", "a=-1.2,b=1", "--history", "a.csv"]
+    told(*words)
+    assert Path("a.csv").read_text().splitlines()[0] == "epoch,loss"
+    assert "written: a.png" in told(*words, "--plot", "a.png")
+    assert Path("a.csv").read_text().splitlines()[0] == "epoch,loss,a,b"
+
+
 def test_a_saved_fit_predicts_starts_and_resumes(told) -> None:
     half = ["--epochs", "500", "--save", "half.descend", "--quiet"]
     assert told("fit", "points.csv", PARABOLA, *LESSON, *half) == ""

@@ -50,7 +50,8 @@ def minimize(
         maximize: Go up instead of down.
         max_iter: How many steps at most.
         starts: Descend from this many starts, and keep the lowest end.
-        record: What --history keeps besides the value: params, gradient.
+        record: What --history keeps besides the value: params, gradient; with --plot params, to
+            draw the way.
         seed: Decides what is random; 0 where not given.
     """
     told = Told(output)
@@ -67,7 +68,7 @@ def minimize(
         "optimizer": optimizer,
         "max_iter": max_iter,
         "starts": starts,
-        "record": names(record) or None,
+        "record": names(record) or (["params"] if files.plot is not None else None),
         "seed": seed,
         "progress": told.meter(),
     }
