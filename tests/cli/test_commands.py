@@ -79,7 +79,8 @@ def test_files_are_written_and_named(told) -> None:
 
 
 def test_the_way_to_a_minimum_is_kept_for_its_picture(told) -> None:
-    words = ["minimize", "(1-a)**2 + 100*(b-a**2)**2", "--start", "a=-1.2,b=1", "--history", "a.csv"]
+    words = ["minimize", "(1-a)**2 + 100*(b-a**2)**2", "--start", "a=-1.2,b=1"]
+    words += ["--history", "a.csv"]
     told(*words)
     assert Path("a.csv").read_text().splitlines()[0] == "epoch,loss"
     assert "written: a.png" in told(*words, "--plot", "a.png")
