@@ -25,7 +25,7 @@ def job(counts):
         h, m, s, b = rng.uniform([1, -1, 0.5, 0], [3, 1, 1.5, 1])
         y = bump(x[:n], h, m, s, b) + 0.02 * rng.normal(size=n)
         datasets.append((x[:n], y))
-    data = read_many(lambda x, y: function_problem(bump, x, y), datasets, None, None, None)
+    data = read_many(lambda x, y: function_problem(bump, x, y), datasets, None, {}, None)
     given = {"h": 2.0, "m": 0.1, "s": 1.0, "b": 0.5}
     return ManyJob(data, many_start(data.problem, given, len(counts)), as_loss("mse"))
 

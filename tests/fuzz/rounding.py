@@ -115,6 +115,9 @@ def _shaken(node: Node, result: Array, arrays: Sequence[Array], attrs: Mapping[s
         step = np.spacing(largest).astype(np.float64)
     elif name in FREEDOM:
         step = FREEDOM[name] * np.spacing(np.abs(result)).astype(np.float64)
+        if name == "erfc":  # SciPy's is 0 where the value is subnormal
+            tiny = np.finfo(result.dtype).tiny
+            step = np.where(np.abs(result) < tiny, tiny, step)
     elif name in ABSOLUTE:
         step = ABSOLUTE[name] * eps * np.maximum(np.abs(result), 1.0)
     else:
