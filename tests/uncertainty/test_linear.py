@@ -155,7 +155,9 @@ def test_bands_are_drawn_where_they_are_asked_for(fit):
     assert "prediction 0.9" in drawn
     sigma = np.linspace(0.2, 0.5, N)
     weighed = descend.fit(line, X, Y, start=dict(a=1, b=0), sigma=sigma)
-    assert [k for k in filled(weighed.plot(bands=True)) if "0.95" in k] == ["confidence 0.95"]
+    counted = descend.fit(line, X, np.arange(N) % 3 + 1.0, start=dict(a=0, b=1), loss="poisson")
+    for alone in (weighed, counted):
+        assert [k for k in filled(alone.plot(bands=True)) if "0.95" in k] == ["confidence 0.95"]
     vertices = drawn["confidence 0.9"].get_paths()[0].vertices
     assert vertices[:, 1].min() == pytest.approx(ends.low.min())
     assert vertices[:, 1].max() == pytest.approx(ends.high.max())

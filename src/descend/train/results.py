@@ -192,7 +192,8 @@ class Fit(_MadeLater, Trusted, FitRecord):
         Args:
             bands: whether to draw the confidence band and the prediction band, or at which level
                 (0.95 for True). Where rows have sigmas of their own, those of new observations are
-                not known, and only the confidence band is drawn.
+                not known, and only the confidence band is drawn; so it is with losses that are no
+                sum of squares.
 
         Raises:
             UsageError: the path cannot be written, or there is nothing to draw bands over.

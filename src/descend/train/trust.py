@@ -173,7 +173,9 @@ def bands_around(fit: Any, level: bool | float) -> Callable[[Any], list[Band]]:
 
     def bands(columns: Any) -> list[Band]:
         inner = confidence_band(fit, columns, checked)
-        return [inner] if fit.sigma_given else [prediction_band(fit, columns, checked), inner]
+        if fit.sigma_given or fit.errors_from:  # how new observations scatter is not known
+            return [inner]
+        return [prediction_band(fit, columns, checked), inner]
 
     return bands
 
