@@ -96,6 +96,8 @@ def test_minimize_and_maximize(capsys):
         (["--fix", "c"], "c is fixed and has no value"),
         (["--fix", "c=x"], '--fix c must be a number, not "x"'),
         (["--fix", "=3"], '--fix "=3" names no parameter'),
+        (["--fix", ""], '--fix "" names no parameter'),
+        (["--bound", ""], '--bound "" is not of the form name=lower:upper'),
         (["--tie", "a=c", "--tie", "c=a"], "the ties go round in a circle: a = c, c = a"),
         (["--tie", "2*c"], 'the tie "2*c" does not say which parameter it is for'),
         (["--tie", "a = 2*gap"], 'the tie "a = 2*gap" uses gap, which is no parameter'),

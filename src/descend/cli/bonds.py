@@ -58,7 +58,7 @@ def used_by_ties(found: Mapping[str, Any]) -> set[str]:
 def _collected(option: str, texts: list[str], read: Any) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for text in texts:
-        for part in parts(text):
+        for part in [*parts(text)] or [""]:
             name, value = read(part.strip())
             if name in found:
                 raise UsageError(f"{option} gives {name} twice")
