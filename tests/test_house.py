@@ -47,11 +47,11 @@ def own_import(node: ast.AST) -> bool:
 
 
 LATE = {
-    "cli.many", "cli.shared", "compile.descent", "compile.function_text", "compile.legalise",
-    "methods.penalties", "models.kind", "models.model", "models.parts", "models.table",
-    "models.tree", "show.output", "show.paths", "show.plots", "show.report", "train.curved",
-    "train.divergence", "train.explaining", "train.load", "train.not_finite", "train.ready",
-    "train.saved", "train.scaling",
+    "cli.many", "cli.shared", "cli.spelling", "compile.descent", "compile.function_text",
+    "compile.legalise", "methods.penalties", "models.kind", "models.model", "models.parts",
+    "models.table", "models.tree", "show.output", "show.paths", "show.plots", "show.report",
+    "train.curved", "train.divergence", "train.explaining", "train.load", "train.not_finite",
+    "train.ready", "train.saved", "train.scaling", "train.trust",
 }  # fmt: skip
 """What a plain fit that was compiled before does without: imported where it is used."""
 
@@ -59,7 +59,9 @@ LATE = {
 def own_modules(node: ast.AST) -> list[str]:
     """The modules that an import inside a function names, as seen from the package."""
     if isinstance(node, ast.ImportFrom):
-        return [(node.module or "").removeprefix("descend.")]
+        module = (node.module or "").removeprefix("descend.")
+        inside = PACKAGE / module.replace(".", "/")
+        return [f"{module}.{n.name}" for n in node.names] if inside.is_dir() else [module]
     assert isinstance(node, ast.Import)
     return [alias.name.removeprefix("descend.") for alias in node.names]
 

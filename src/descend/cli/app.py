@@ -29,7 +29,6 @@ _PLACES = {
     "explain": "cli.explain:explain",
     "predict": "cli.predict:predict",
 }
-_SPELLING: Mapping[str, Callable[[DescendError], None]] = Late({"spell": "cli.spelling:spell"})
 _COMMANDS: Mapping[str, Callable[..., int]] = Late(_PLACES)
 _WEIGHTS = (
     "write --sample-weight COLUMN to multiply each row's loss by it, or --sigma COLUMN with the "
@@ -61,7 +60,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt as error:
         return _tell(error, words, INTERRUPTED, "interrupted")
     except DescendError as error:
-        _SPELLING["spell"](error)
+        from descend.cli.spelling import spell
+
+        spell(error)
         return _tell(error, words, error.exit_code, f"error: {error}")
     except Exception as error:
         if "--verbose" in words:

@@ -225,8 +225,8 @@ def space_of(
 def number_names(leaf: str, shape: tuple[int, ...]) -> list[str]:
     """The names of the single numbers of a leaf.
 
-    >>> number_names("w", (2,))
-    ['w[0]', 'w[1]']
+    >>> number_names("a", ()), number_names("w", (2,))
+    (['a'], ['w[0]', 'w[1]'])
     """
     if not shape:
         return [leaf]

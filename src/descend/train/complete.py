@@ -14,6 +14,7 @@ from descend.graph.node import Dim, Node
 from descend.graph.source import const
 from descend.methods.losses import Poisson
 from descend.objective import WHITENING
+from descend.parameters.reading import number_names
 from descend.simplify.driver import simplify
 from descend.trace.tree import unflatten
 from descend.train.build import Built
@@ -26,7 +27,7 @@ from descend.uncertainty.covariance import errors_of, goodness
 if TYPE_CHECKING:
     from descend.train.results import Fit
 
-__all__ = ["Completion", "number_names"]
+__all__ = ["Completion"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 MOST_WITH_ERRORS = 200
@@ -205,7 +206,7 @@ class Completion:
         if not self.leaves:
             fit.errors_note = "nothing was varied"
             return
-        names = [n for leaf, a in self.leaves.items() for n in number_names(leaf, a)]
+        names = [n for leaf, a in self.leaves.items() for n in number_names(leaf, a.shape)]
         r, jacobian = _flat(residual, columns)
         params = np.concatenate([a.reshape(-1) for a in self.leaves.values()])
         held = on_bounds(self.whole.job.space, self.leaves)
@@ -235,7 +236,7 @@ class Completion:
         if not self.leaves:
             fit.errors_note = "nothing was varied"
             return
-        names = [n for leaf, a in self.leaves.items() for n in number_names(leaf, a)]
+        names = [n for leaf, a in self.leaves.items() for n in number_names(leaf, a.shape)]
         held = on_bounds(self.whole.job.space, self.leaves)
         found = errors_of_curved(self.job, self.built, self.leaves, names, self._evaluate, held)
         fit.errors_note = fit.errors_note or found.note
@@ -261,17 +262,6 @@ class Completion:
             name: unflatten(tree, [leaves[leaf] for leaf in start.names[name]])
             for name, tree in start.trees.items()
         }
-
-
-def number_names(leaf: str, array: Array) -> list[str]:
-    """The names of a leaf's single numbers.
-
-    >>> number_names("a", np.zeros(())), number_names("w", np.zeros(2))
-    (['a'], ['w[0]', 'w[1]'])
-    """
-    if array.ndim == 0:
-        return [leaf]
-    return [f"{leaf}[{', '.join(map(str, i))}]" for i in np.ndindex(array.shape)]
 
 
 def _root(weight: Array, y: Array) -> Array:

@@ -264,13 +264,8 @@ class Fit(_MadeLater, Trusted, FitRecord):
 
 def _values_set(record: Any, kind: type[Any]) -> dict[str, Any]:
     """The fields of an unfinished record that have a value."""
-    found = {}
-    for name in kind.__slots__:
-        try:
-            found[name] = kind.__dict__[name].__get__(record)
-        except AttributeError:
-            continue
-    return found
+    slots = {name: kind.__dict__[name] for name in kind.__slots__}
+    return {name: slot.__get__(record) for name, slot in slots.items() if _is_set(slot, record)}
 
 
 def _is_set(slot: Any, record: Any) -> bool:

@@ -19,10 +19,10 @@ from descend.graph.evaluate import Prepared, bind_extents
 from descend.graph.linear import concatenate, reduce_sum, reshape
 from descend.graph.node import Dim, Node
 from descend.graph.source import const, input_node
+from descend.parameters.reading import number_names
 from descend.pipeline import Building, Recipe
 from descend.simplify.driver import simplify
 from descend.train.build import Built
-from descend.train.complete import number_names
 from descend.train.job import Job
 from descend.train.rows import Rows
 from descend.uncertainty.surface import Local, Slope, Surface
@@ -49,7 +49,7 @@ class Landscape:
         assert job.rows is not None
         self.job, self.built, self.leaves, self.absolute = job, built, leaves, absolute
         self.rows: Rows = job.rows
-        self.names = tuple(n for leaf, a in leaves.items() for n in number_names(leaf, a))
+        self.names = tuple(n for leaf, a in leaves.items() for n in number_names(leaf, a.shape))
         self.bounds = bounds
         target = self.rows.extra["target"]
         whole = self.rows.n_rows if self.loss_axis != "kept" else target.size

@@ -13,10 +13,11 @@ import numpy as np
 from descend.differentiate.gauss_newton import jacobian_columns
 from descend.errors import UsageError, suggest
 from descend.functions import jacobian
+from descend.parameters.reading import number_names
 from descend.records import leaves
 from descend.show.uncertainty import profile_notes
 from descend.trace.formula import Formula
-from descend.train.complete import Completion, number_names
+from descend.train.complete import Completion
 from descend.train.options import check_choice, check_count, check_seed
 from descend.train.predictor import Predictor
 from descend.train.resampling import drawing
@@ -225,7 +226,7 @@ def _flat(fit: Any) -> dict[str, float]:
     found: dict[str, float] = {}
     for leaf, value in leaves(fit.params):
         array = np.asarray(value, np.float64)
-        found |= dict(zip(number_names(leaf, array), map(float, array.ravel()), strict=True))
+        found |= dict(zip(number_names(leaf, array.shape), map(float, array.ravel()), strict=True))
     return found
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import importlib
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -14,9 +12,10 @@ if TYPE_CHECKING:
 __all__ = ["Trusted"]
 
 
-@functools.cache
 def _trust() -> Any:
-    return importlib.import_module("descend.train.trust")
+    from descend.train import trust
+
+    return trust
 
 
 class Trusted:
