@@ -3,7 +3,9 @@
 J. J. Moré, B. S. Garbow, K. E. Hillstrom, "Testing Unconstrained Optimization Software", ACM
 Transactions on Mathematical Software 7 (1981) 17-41. Every problem is a sum of squares: a function
 of one vector returns the m residuals. The minima are those that the paper lists, problem 11 with
-|yi - x2| in place of its misprint; an entry `infimum` is only approached as x grows without limit.
+|yi - x2| in place of its misprint, and for problem 35 with ten unknowns a lower one than the
+paper's, where MINPACK arrives from most random starts; an entry `infimum` is only approached as x
+grows without limit.
 """
 
 from collections.abc import Callable
@@ -365,7 +367,9 @@ def _sized() -> list[Problem]:
         Problem(34, "linear, zeros", linear_rank_1_zeros(10), np.ones(5), (zeros_minimum,)),
         Problem(35, "Chebyquad, 8", chebyquad(8), np.arange(1, 9) / 9, (3.5168737e-3,)),
         Problem(35, "Chebyquad, 9", chebyquad(9), tenth[:9], (0.0,)),
-        Problem(35, "Chebyquad, 10", chebyquad(10), np.arange(1, 11) / 11, (6.5039548e-3,)),
+        Problem(
+            35, "Chebyquad, 10", chebyquad(10), np.arange(1, 11) / 11, (4.7727137e-3, 6.5039548e-3)
+        ),
     ]
 
 

@@ -1,11 +1,13 @@
 """Several starts: what is returned, how many agree, and when more are tried unasked."""
 
+from inspect import signature
+
 import numpy as np
 import pytest
 from scipy.optimize import differential_evolution
 
 import descend
-from descend.train.attempts import nullity
+from descend.train.doubts import nullity
 from descend.train.start import best_candidate
 
 X = np.linspace(0, 10, 200)
@@ -119,8 +121,12 @@ def test_a_descent_that_loses_a_parameter_sends_out_more_starts(trap: str) -> No
     assert f"{fit.n_starts - 1} more were tried, since {why}: {fit.n_agreed}" in fit.start_source
     assert fit.n_starts == 9 and 2 <= fit.n_agreed < 9
     begin = best_candidate(list(fit.params), 0, lambda p: chi2([float(a) for a in p.values()]))
-    alone = descend.fit(model, x, y, start=begin)
+    alone = descend.fit(model, x, y, start=begin, starts=1)
     assert alone.success and alone.chi2 > 1.5 * best.fun and alone.n_starts == 1
+    with pytest.warns(descend.DescendWarning, match="another start than the one that was given"):
+        given = descend.fit(model, x, y, start=begin)
+    assert given.chi2 == pytest.approx(best.fun, rel=1e-6) and given.n_agreed >= 2
+    assert f"{why}, the best is one of these: {given.n_agreed} of" in given.start_source
 
 
 REDUNDANT = {
@@ -131,9 +137,11 @@ REDUNDANT = {
 
 
 @pytest.mark.parametrize("case", REDUNDANT)
-def test_redundant_parameters_are_told_and_no_start_is_tried_for_them(case: str) -> None:
+@pytest.mark.parametrize("given", [None, 1.0])
+def test_redundant_parameters_are_told_and_no_start_is_tried_for_them(case: str, given) -> None:
     model, truth = REDUNDANT[case]
-    fit = descend.fit(model, FEW, measured(model, FEW, truth))
+    start = None if given is None else dict.fromkeys([*signature(model).parameters][1:], given)
+    fit = descend.fit(model, FEW, measured(model, FEW, truth), start=start)
     assert fit.n_starts == 1 and "more were tried" not in fit.start_source
     assert "the data do not determine" in fit.errors_note
 

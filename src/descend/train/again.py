@@ -32,7 +32,7 @@ __all__ = ["again", "remember"]
 ORDINARY = (
     "start", "loss", "optimizer", "lr", "batch_size", "shuffle", "epochs", "seed", "stop_loss",
     "xtol", "ftol", "gtol", "patience", "min_delta", "missing", "params", "penalty", "clip",
-    "threads", "record", "engine", "absolute_sigma",
+    "threads", "record", "engine", "absolute_sigma", "starts",
 )  # fmt: skip
 """Options that a plan may have; all others must be as they are by default."""
 WEIGHTS = ("sigma", "sample_weight")
@@ -132,6 +132,8 @@ def _planned(call: _Call, given: Mapping[str, Any], run: Finished) -> _FitPlan |
     ordinary = has_defaults(run.options, but=(*ORDINARY, *WEIGHTS, *BONDS)) and all(
         value is None or type(value) is np.ndarray for value in weights
     )
+    if run.options.starts not in (None, 1):
+        return None
     if names is None or names.keys() != set(run.built.descent.data) or not ordinary:
         return None
     if not can_be_planned(call.model, run):
@@ -261,7 +263,9 @@ class _Left:
         normal = None if plan.residuals is None else self._normal()
         if normal is None or plan.residuals is None:
             return None
-        rows = covariance_told(normal, plan.residuals, plan.options.absolute_sigma)
+        rows = covariance_told(
+            normal, plan.residuals, plan.options.absolute_sigma, self.left.factor
+        )
         if rows is None:
             return None
         errors = {read.name: math.sqrt(rows[i][i]) for i, read in enumerate(plan.reads)}

@@ -21,7 +21,7 @@ from descend.trace.formula import Formula
 from descend.train.build import Built
 from descend.train.complete import Completion
 from descend.train.declared import told_bounds, told_fixed
-from descend.train.finished import Finished, loss_name, method_name
+from descend.train.finished import Finished, Search, loss_name, method_name
 from descend.train.job import Job
 from descend.train.predictor import Predictor
 from descend.train.results import Fit, Remains
@@ -72,10 +72,20 @@ def _record(run: Finished, warn: bool) -> Fit:
         warnings.warn(DivergedWarning(message), stacklevel=5)
     elif warn and status == "not_converged":
         warnings.warn(DescendWarning(message), stacklevel=5)
+    elif warn and run.search is not None and run.search.left:
+        warnings.warn(DescendWarning(_left(run.search)), stacklevel=5)
     if warn:
         _keep_data(run)
     remains, values = parts_of(run, status, message)
     return Fit(remains, **values)
+
+
+def _left(search: Search) -> str:
+    return (
+        f"the parameters come from another start than the one that was given: {search.why}, and "
+        f"{search.agreed} of {search.starts} starts agree on a lower minimum (starts=1 keeps to "
+        "the start given)"
+    )
 
 
 def _keep_data(run: Finished) -> None:
@@ -192,7 +202,7 @@ def _course(run: Finished) -> dict[str, Any]:
         "best_epoch": run.best_epoch(),
         "epochs": run.control.epoch,
         "n_updates": run.control.steps,
-        "n_evaluations": run.control.steps,
+        "n_evaluations": run.control.steps if run.search is None else run.search.evaluations,
         "seconds": run.ending.seconds,
         "compile_seconds": run.built.compile_seconds if run.fresh else 0.0,
         "engine": run.built.engine,

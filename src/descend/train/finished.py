@@ -53,6 +53,8 @@ class Search:
         starts: how many were tried.
         agreed: how many arrived at the best minimum.
         why: why more were tried than asked for.
+        evaluations: of the model, in all descents.
+        left: whether the result comes from another start than the one that was given.
 
     >>> print(Search(20, 14))
     best of 20 starts, 14 of which agree
@@ -61,11 +63,14 @@ class Search:
     starts: int
     agreed: int
     why: str = ""
+    evaluations: int = 0
+    left: bool = False
 
     def __str__(self) -> str:
         if self.why:
             more = f"{self.starts - 1} more were tried, since {self.why}"
-            return f"{more}: {self.agreed} of {self.starts} agree"
+            best = ", the best is one of these" if self.left else ""
+            return f"{more}{best}: {self.agreed} of {self.starts} agree"
         return f"best of {self.starts} starts, {self.agreed} of which agree"
 
 

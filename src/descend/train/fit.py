@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import os
 import sys
+import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,7 @@ from descend.objective import WHITENING
 from descend.show.progress import Progress, Verbose
 from descend.trace.formula import Formula
 from descend.train.again import again, remember
-from descend.train.attempts import attempted
+from descend.train.attempts import Unasked, attempted, unasked
 from descend.train.course import Course
 from descend.train.declared import Begun, begin, bonds_of, model_starts, settled
 from descend.train.finish import finish, save_to
@@ -85,7 +86,7 @@ class FitOptions:
     params: Iterable[str] | None = None
     penalty: Any = None
     clip: Any = None
-    starts: int = 1
+    starts: int | None = None
     standardize: bool = False
     threads: int | None = None
     fixed: Any = None
@@ -103,9 +104,8 @@ class FitOptions:
         """Refuse values that cannot be meant."""
         check_count("epochs", self.epochs)
         check_seed(self.seed)
-        check_count("starts", self.starts)
         check_choice("engine", self.engine, ["native", "interpreted"])
-        for name in ("batch_size", "patience", "threads"):
+        for name in ("batch_size", "patience", "threads", "starts"):
             if getattr(self, name) is not None:
                 check_count(name, getattr(self, name))
         for name in ("stop_loss", "min_delta", *TOLERANCES):
@@ -143,11 +143,11 @@ def fit(
     max_seconds: float | None = None, validation_split: float = 0.0, sample_weight: Any = None,
     sigma: Any = None, absolute_sigma: bool = False, missing: Missing = "raise",
     constants: Any = None, params: Iterable[str] | None = None, penalty: Any = None,
-    clip: Any = None, starts: int = 1, standardize: bool = False, threads: int | None = None,
-    fixed: Any = None, bounds: Any = None, ties: Any = None, resume: Any = None,
-    callback: Callable[[Moment], Any] | None = None, progress: Progress | None = None,
-    checkpoint: str | os.PathLike[str] | None = None, verbose: bool = False,
-    record: Iterable[str] = (), engine: str = "native", **unknown: Any,
+    clip: Any = None, starts: int | None = None, standardize: bool = False,
+    threads: int | None = None, fixed: Any = None, bounds: Any = None, ties: Any = None,
+    resume: Any = None, callback: Callable[[Moment], Any] | None = None,
+    progress: Progress | None = None, checkpoint: str | os.PathLike[str] | None = None,
+    verbose: bool = False, record: Iterable[str] = (), engine: str = "native", **unknown: Any,
 ) -> Fit:  # fmt: skip
     """Fit a model to data by descending the gradient of a loss.
 
@@ -170,8 +170,8 @@ def fit(
         missing: `"drop"` leaves out rows with missing values. constants: arguments that are
             neither data nor parameters. params: parameters named nearly as a column is.
         penalty, clip: what is added to the loss; a limit on gradients.
-        starts: as many descents, of which the best is returned with how many agree. Where no
-            start is given and the first descent looks wrong, up to 32 more are tried unasked.
+        starts: as many descents, of which the best is returned with how many agree. Where it is
+            not said, one, and up to 32 more if that fails (or, without a start, looks wrong).
         standardize: the model and its parameters see rescaled columns; else units are kept.
         resume: a fit to go on with: the same optimizer, rows and seed; other changes are said.
         callback, progress, verbose: who is told of epochs. checkpoint: a file to resume from.
@@ -228,6 +228,7 @@ class _Fitting:
 
     def __init__(self, model: Any, x: Any, y: Any, options: FitOptions) -> None:
         self.options = options
+        self.began = 0.0
         self.meter = options.progress
         if self.meter is None and options.verbose:
             self.meter = Verbose(sys.stdout)
@@ -322,7 +323,7 @@ class _Fitting:
             best = attempted(
                 lambda attempt: self._attempt(built, fresh, attempt),
                 lambda attempt: self._glance(built, attempt),
-                self.options.starts, self._was_searched_for(),
+                self.options.starts or 1, unasked(self.options, self.job),
             )  # fmt: skip
             found = finish(best)
             warn_of_indices(built, self.rows.columns, found._remains.leaves)
@@ -332,16 +333,10 @@ class _Fitting:
                 self.meter.close(message)
         return found, best
 
-    def _was_searched_for(self) -> bool:
-        """Whether the start was left to us, and a descent is quick enough for more of them."""
-        optimizer = self.job.settings.optimizer
-        left = self.options.start is None and self.options.resume is None
-        return left and bool(self.job.start.missing) and optimizer.needs == "gauss_newton"
-
     def _glance(self, built: Any, attempt: int) -> Finished:
         """One evaluation at a random point, which nobody is told of."""
         job = self.job
-        leaves = job.find_start(built, True, attempt)
+        leaves = job.find_start(built, True, attempt, wide=True)
         control, course = Control(1, self.seed), Course(built.descent.records)
         seen = Finished(
             job, built, False, self.options, self.whole, leaves, control, course, self.original
@@ -351,7 +346,8 @@ class _Fitting:
         return seen
 
     def _attempt(self, built: Any, fresh: bool, attempt: int) -> Finished:
-        leaves = self.job.find_start(built, self.options.start == "random", attempt)
+        wide = unasked(self.options, self.job) is Unasked.FAILED
+        leaves = self.job.find_start(built, self.options.start == "random", attempt, wide)
         check_indices(built, self.rows.columns, leaves)
         return self._run(built, fresh, leaves)
 
@@ -374,10 +370,11 @@ class _Fitting:
         return finished
 
     def _watch(self, finished: Finished) -> Watch:
-        o = self.options
+        o, now = self.options, time.perf_counter()
+        self.began = self.began or now
         return Watch(
             self.meter,
-            None if o.max_seconds is None else float(o.max_seconds),
+            None if o.max_seconds is None else max(self.began + float(o.max_seconds) - now, 0.0),
             None if o.callback is None else finished.moment(o.callback),
             None if o.checkpoint is None else save_to(finished, o.checkpoint),
             unit="iteration" if self.job.settings.optimizer.scope == "vector" else "epoch",

@@ -26,7 +26,7 @@ from descend.train.epochs import EndOfEpoch
 from descend.train.kept import program_key
 from descend.train.problem import Problem
 from descend.train.rows import Rows
-from descend.train.start import Start, around, best_candidate, draw
+from descend.train.start import Start, around, best_candidate, draw, farther
 from descend.train.stopping import Rules, first_state
 from descend.train.warned import warn_of_unused
 
@@ -382,21 +382,30 @@ class Job:
 
     # --- the start
 
-    def find_start(self, built: Built, random: bool, attempt: int) -> dict[str, Array]:
+    def find_start(
+        self, built: Built, random: bool, attempt: int, wide: bool = False
+    ) -> dict[str, Array]:
         """The start; what has none is drawn, or is the best of 32 candidates.
 
         Attempts after the first are drawn around the given values as well.
+
+        Args:
+            wide: whether they are drawn from many decades around, as where the given ones fail.
         """
         leaves, missing, space = self.leaf_arrays(), self.start.missing, self.space
         if not (missing or attempt):
             return leaves
         rng = np.random.default_rng([self.settings.seed, attempt])
         if attempt:
-            given = {name: a for name, a in leaves.items() if name not in missing}
-            near = {name: around(a, rng) for name, a in given.items()}
+            given = {n: a for n, a in leaves.items() if n not in missing}
             if space is not None:
-                near = {n: space.inside(n, a) for n, a in near.items() if space.varies(n)}
-            leaves |= near
+                given = {n: a for n, a in given.items() if space.varies(n)}
+            if wide:
+                loss = None if random or missing else self.loss_at(built, leaves)
+                leaves |= farther(given, rng, space, loss, attempt)
+            else:
+                near = {name: around(a, rng) for name, a in given.items()}
+                leaves |= near if space is None else {n: space.inside(n, near[n]) for n in near}
         if missing and random:
             leaves |= draw(missing, rng, space)
         elif missing:

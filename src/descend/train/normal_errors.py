@@ -9,7 +9,9 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-__all__ = ["MOST_PARAMETERS", "Normal", "covariance_of", "covariance_told"]
+__all__ = [
+    "MOST_PARAMETERS", "Factor", "Normal", "covariance_of", "covariance_told", "factored",
+]  # fmt: skip
 
 MOST_PARAMETERS = 8
 MOST_CONDITION = 1e6  # of the scaled JᵀJ: up to here ten digits of the covariance are left
@@ -31,13 +33,35 @@ class Normal(NamedTuple):
     loss: float
 
 
-def covariance_of(normal: Normal, dof: int) -> Rows | None:
+class Factor(NamedTuple):
+    """JᵀJ taken apart: what makes the columns of J of length one, and L⁻¹ of what is left."""
+
+    scale: list[float]
+    inverse: Rows
+
+
+def factored(jtj: Sequence[float], p: int) -> Factor | None:
+    """JᵀJ taken apart, or None where it is not positive definite.
+
+    >>> factored([4.0, 0.0, 0.0, 9.0], 2)
+    Factor(scale=[0.5, 0.3333333333333333], inverse=[[1.0], [-0.0, 1.0]])
+    """
+    scale = []
+    for d in jtj[:: p + 1]:
+        if not 0.0 < d < math.inf:
+            return None
+        scale.append(1.0 / math.sqrt(d))
+    inverse = _inverse_factor(jtj, scale, p)
+    return None if inverse is None else Factor(scale, inverse)
+
+
+def covariance_of(normal: Normal, dof: int, factor: Factor | None = None) -> Rows | None:
     """The covariance (JᵀJ)⁻¹·rᵀr/dof, row by row, or None where this is not the way to find it.
 
     JᵀJ has the square of J's condition, so it serves only where J is good-natured; elsewhere, and
     where anything else is unusual (no minimum, no degree of freedom, numbers that are not finite),
     the residuals and J itself must be looked at. The columns of J are scaled to length one; the
-    inverse is that of Cholesky's factor L, JᵀJ = L·Lᵀ.
+    inverse is that of Cholesky's factor L, JᵀJ = L·Lᵀ, which may be known already.
 
     >>> covariance_of(Normal([3.0, 3.0, 3.0, 5.0], [0.0, 0.0], 6.0), 1)
     [[5.0, -3.0], [-3.0, 3.0]]
@@ -46,14 +70,10 @@ def covariance_of(normal: Normal, dof: int) -> Rows | None:
     p = len(jtr)
     if p > MOST_PARAMETERS or dof <= 0 or not loss < math.inf:
         return None
-    scale = []
-    for d in jtj[:: p + 1]:
-        if not 0.0 < d < math.inf:
-            return None
-        scale.append(1.0 / math.sqrt(d))
-    inverse = _inverse_factor(jtj, scale, p)
-    if inverse is None:
+    factor = factor or factored(jtj, p)
+    if factor is None:
         return None
+    scale, inverse = factor
     middle, trace = [], 0.0
     for row in inverse:
         total = 0.0
@@ -64,7 +84,7 @@ def covariance_of(normal: Normal, dof: int) -> Rows | None:
     # The trace of the inverse and the number of rows bound the condition.
     if not p * trace < MOST_CONDITION:
         return None
-    factor = loss / dof
+    spread = loss / dof
     covariance: Rows = []
     for i in range(p):
         covariance.append([])
@@ -75,7 +95,7 @@ def covariance_of(normal: Normal, dof: int) -> Rows | None:
             entry = 0.0
             for k in range(i, p):
                 entry += inverse[k][i] * inverse[k][j]
-            entry *= scale[i] * scale[j] * factor
+            entry *= scale[i] * scale[j] * spread
             covariance[i].append(entry)
             if j < i:
                 covariance[j].append(entry)
@@ -84,7 +104,9 @@ def covariance_of(normal: Normal, dof: int) -> Rows | None:
     return covariance
 
 
-def covariance_told(normal: Normal, count: int, absolute: bool) -> Rows | None:
+def covariance_told(
+    normal: Normal, count: int, absolute: bool, factor: Factor | None = None
+) -> Rows | None:
     """The covariance of a fit of `count` residuals, whose mean square is the loss.
 
     Args:
@@ -94,8 +116,8 @@ def covariance_told(normal: Normal, count: int, absolute: bool) -> Rows | None:
     [[0.25, 0.0], [0.0, 0.0625]]
     """
     if absolute:
-        return covariance_of(normal._replace(loss=1.0), count)
-    return covariance_of(normal, count - len(normal.jtr))
+        return covariance_of(normal._replace(loss=1.0), count, factor)
+    return covariance_of(normal, count - len(normal.jtr), factor)
 
 
 def _inverse_factor(jtj: Sequence[float], scale: Sequence[float], p: int) -> Rows | None:

@@ -25,12 +25,15 @@ from descend.graph.program import RUNNING, Control
 from descend.methods.losses import Loss
 from descend.pipeline import column_key
 from descend.trace.formula import Formula
+from descend.train.attempts import Unasked, unasked
 from descend.train.bonds import NUMBERS, Bonds, Bound, Numbers
 from descend.train.course import Course
+from descend.train.doubts import Care
 from descend.train.finish import QUIET
 from descend.train.finished import Finished
 from descend.train.indices import has_checks
 from descend.train.job import Job
+from descend.train.normal_errors import Factor
 from descend.train.rows import Rows
 from descend.train.run import Ending
 from descend.train.warned import is_constant
@@ -150,6 +153,7 @@ class Plan:
         targets: places of states that begin as (a part of) the start.
         reads: where the answers are found.
         patience: how many more runs may turn out to last too long.
+        care: looks at the end of a run, where a doubt of it would send out more starts.
         is_stale: whether the model, or something that it captures, is no longer the same.
     """
 
@@ -186,6 +190,7 @@ class Plan:
         self.judged = _judge(job.settings.loss, {name: view for view, name in views})
         self.targets = _targets(self.standing, run)
         self.reads = _reads(self.standing, run, self.shapes)
+        self.care = _care(self.standing, run)
         self.patience = 2
         self.is_stale = False
 
@@ -265,13 +270,27 @@ class Plan:
             first = self.bound.enter(numbers)
         for view, part in self.targets:
             view[...] = first[part]
+        vector = [] if self.care is None else self.care.begin()
         entered = time.perf_counter()
         status = standing.run()
         seconds = time.perf_counter() - entered
         if status not in QUIET:
             self.patience -= status == RUNNING
             return None
-        return Leftover(self, standing.image(), begin, seconds, status, numbers)
+        factor = None
+        if self.care is not None:
+            is_plain, factor = self.care.judged(status, vector)
+            if not is_plain:
+                return None
+        return Leftover(self, standing.image(), begin, seconds, status, numbers, factor)
+
+
+def _care(standing: StandingRun, run: Finished) -> Care | None:
+    """What looks at the end of a run where a doubt of it would send out more starts."""
+    if unasked(run.options, run.job) is Unasked.NEVER:
+        return None
+    state = dict(zip(run.built.descent.state, standing.state, strict=True))
+    return Care(state["all parameters"], state["method/x"], state["method/jtj"])
 
 
 def _code_of(model: Any) -> tuple[Any, ...]:
@@ -388,6 +407,7 @@ class Leftover(NamedTuple):
     seconds: float
     code: int
     numbers: Numbers | None = None
+    factor: Factor | None = None
 
     def params(self) -> dict[str, Any]:
         """The answer in the form of the parameters."""

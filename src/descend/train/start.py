@@ -18,6 +18,7 @@ __all__ = [
     "as_mapping",
     "best_candidate",
     "draw",
+    "farther",
     "given_start",
     "leaf_array",
     "leaves_of",
@@ -25,6 +26,9 @@ __all__ = [
 
 CANDIDATES = 32
 DECADES = 2.0  # candidates lie between 10^-2 and 10^2, on both sides of zero
+RAY = (-3.0, -2.0, -1.0, 1.0)  # decades by which the given values may be wrong
+SPREAD = 0.7  # decades by which the parameters differ besides, at most
+FLIPPED = 0.1  # the share of parameters that change their sign
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -227,6 +231,74 @@ def around(array: Array, rng: np.random.Generator) -> Array:
     return np.asarray(moved, array.dtype)
 
 
+def farther(
+    given: Mapping[str, Array], rng: np.random.Generator, space: Space | None = None,
+    loss: Callable[[Mapping[str, Array]], float] | None = None, attempt: int = 1,
+) -> dict[str, Array]:  # fmt: skip
+    """Return values where given ones have failed: the best of some candidates by the loss.
+
+    Most such starts are too far out, or in the wrong unit. The first attempt keeps their
+    proportions, and takes them all together by powers of ten; of the others every second moves
+    each by a factor of its own besides, and the rest search as if nothing had been given. Zeros
+    become normal numbers, and what would leave its bounds stays where it is.
+
+    Args:
+        loss: by which the best is chosen; a single draw where there is none.
+    """
+    count = 1 if loss is None else CANDIDATES
+    if attempt == 1:
+        candidates = [_farther(given, rng, 10.0**k, 0.0, space) for k in RAY]
+    elif attempt % 2 == 0:
+        candidates = [_anywhere(given, rng, space) for _ in range(count)]
+    else:
+        commons = 10.0 ** rng.uniform(RAY[0], RAY[-1], count)
+        spreads = rng.uniform(0.0, SPREAD, count)
+        candidates = [_farther(given, rng, *cs, space) for cs in zip(commons, spreads, strict=True)]
+    return candidates[0] if loss is None else _lowest(candidates, loss)
+
+
+def _anywhere(
+    given: Mapping[str, Array], rng: np.random.Generator, space: Space | None
+) -> dict[str, Array]:
+    """Numbers as `draw` makes them, in the form of the given ones."""
+    found = {}
+    for name, array in given.items():
+        numbers = [draw([name], rng)[name] for _ in range(array.size)]
+        found[name] = _kept(name, np.reshape(numbers, array.shape), array, space)
+    return found
+
+
+def _farther(
+    given: Mapping[str, Array], rng: np.random.Generator, common: float, spread: float,
+    space: Space | None,
+) -> dict[str, Array]:  # fmt: skip
+    found = {}
+    for name, array in given.items():
+        own = common * 10.0 ** rng.uniform(-spread, spread, array.shape)
+        flipped = (rng.random(array.shape) < FLIPPED) & (spread > 0)
+        moved = own * np.where(array == 0, rng.normal(size=array.shape), array)
+        moved = np.where(flipped, -moved, moved)
+        found[name] = _kept(name, moved, array, space)
+    return found
+
+
+def _kept(name: str, moved: Array, array: Array, space: Space | None) -> Array:
+    """The moved values, where they lie within bounds; the given ones where not."""
+    if space is not None:
+        low, high = space.edges(name)
+        moved = np.abs(moved) if space.scales.get(name) == "log" else moved
+        moved = np.where((low <= moved) & (moved <= high), moved, array)
+    return np.asarray(moved, array.dtype)
+
+
+def _lowest(
+    candidates: list[dict[str, Array]], loss: Callable[[Mapping[str, Array]], float]
+) -> dict[str, Array]:
+    losses = [loss(candidate) for candidate in candidates]
+    ranked = [value if np.isfinite(value) else np.inf for value in losses]
+    return candidates[int(np.argmin(ranked))]
+
+
 def best_candidate(
     missing: Sequence[str], seed: int, loss: Callable[[Mapping[str, Array]], float],
     space: Space | None = None, ones: bool = True,
@@ -245,6 +317,4 @@ def best_candidate(
         first = {name: np.array(1.0) for name in missing}
         inside = first if space is None else {n: space.inside(n, a) for n, a in first.items()}
         candidates = [inside, *candidates]
-    losses = [loss(candidate) for candidate in candidates]
-    ranked = [value if np.isfinite(value) else np.inf for value in losses]
-    return candidates[int(np.argmin(ranked))]
+    return _lowest(candidates, loss)

@@ -70,7 +70,8 @@ def goodness(residual: Array, y: Array, weight: Array | None, p: int) -> Goodnes
     total = np.sum(w)
     mean = np.sum(w * y) / total if total > 0 else math.nan
     spread = float(np.sum(w * (y - mean) ** 2))
-    log = n * math.log(chi2 / n) if chi2 > 0 else -math.inf if chi2 == 0 else math.nan
+    level = chi2 / n  # of the smallest numbers this is zero
+    log = n * math.log(level) if level > 0 else math.nan if math.isnan(level) else -math.inf
     small = 2 * p * (p + 1) / (dof - 1) if dof > 1 else math.nan
     return Goodness(
         chi2,
