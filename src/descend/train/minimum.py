@@ -12,6 +12,7 @@ from descend.graph.evaluate import Prepared
 from descend.graph.source import const
 from descend.methods.base import STATUS, UNBOUNDED
 from descend.records import status_message
+from descend.train.beyond import falling, has_gone
 from descend.train.build import Built
 from descend.train.finish import QUIET, bonds_told, ending_of, history_of, start_source
 from descend.train.finished import Finished, method_name
@@ -29,11 +30,15 @@ ORDINARY = (
 """Options that a plan may have; all others must be as they are by default."""
 UPWARDS = {
     STATUS[UNBOUNDED].message: "the value rises without end: there is no maximum there",
+    "the loss still falls": "the value still rises",
+    "it has no minimum there": "there is no maximum there",
     "lowers the loss": "raises the value",
     "the loss would fall": "the value would rise",
     "the loss": "the value",
 }
 """What the words of a descent are for `maximize`."""
+SETTLED = ("converged", "epochs_spent", "no_improvement")
+"""Endings that may be taken for a minimum."""
 
 
 # --- the record
@@ -43,6 +48,13 @@ def parts_of(run: Finished, single: str | None) -> dict[str, Any]:
     """The fields of the record; those of the only argument stand bare if it was given so."""
     leaves, sign = run.leaves(), run.job.settings.sign
     status, message = ending_of(run, unit="iteration")
+    away = falling(run) if status in SETTLED else []
+    if away:
+        status = "not_converged"
+        message = (
+            f"the loss still falls as {', '.join(away[:3])} {'goes' if len(away) == 1 else 'go'} "
+            f"farther out: it has no minimum there (iteration {run.control.epoch})"
+        )
     for down, up in UPWARDS.items() if sign < 0 else ():
         message = message.replace(down, up)
     value, gradient = value_and_gradient(run.job, run.built, leaves)
@@ -148,7 +160,7 @@ def again(function: Any, given: Mapping[str, Any], sign: int) -> MinimumFound | 
             return None
         values = [start.get(name) for name in plan.parameters]
     left = plan.run(function, (), values)
-    if left is None:
+    if left is None or has_gone(left.begin.tolist(), left.flat()):
         return None
     return MinimumFound.later(_Left(left), _bare(left.params(), plan.single), QUIET[left.code])
 

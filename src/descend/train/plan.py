@@ -427,6 +427,14 @@ class Leftover(NamedTuple):
                 found[name] = numbers[at]
         return found
 
+    def flat(self) -> list[float]:
+        """All numbers of the answer in a row."""
+        numbers = memoryview(self.content).cast("d")
+        found: list[float] = []
+        for _, at, shape in self.plan.reads:
+            found += numbers[at : at + math.prod(shape)].tolist()
+        return found
+
     def leaves(self) -> dict[str, Array]:
         """The answer leaf by leaf."""
         return {
