@@ -18,7 +18,7 @@ ENDLESS = {
 SOUND = {
     "far away": (lambda x: (x / 1e8 - 1) ** 2, 1.0),
     "among others": (lambda x: np.cos(x / 50) + x / 1e4, 1.0),
-    "in a flat bowl": (lambda x: np.log(1 + (x / 1e4 - 1) ** 2), 1.0),
+    "in a flat bowl": (lambda x: np.log1p((x / 1e4 - 1) ** 2), 1.0),
 }
 
 

@@ -27,6 +27,7 @@ __all__ = ["LineSearch", "least"]
 
 ARMIJO = 1e-4
 MOST_TRIALS, FEW_TRIALS = 60, 5
+PATIENT = 6  # trials after which steps grow faster
 MOST_DROWNED = 20
 
 
@@ -177,9 +178,10 @@ def _verdict(p: Array, loss: Array, s: State, accept: Array, h: Any) -> Array:
     code = np.where(accept & (fall < cast(h.ftol, eps) * np.abs(s["loss"])), FTOL, code)
     lost = (predicted <= 16 * eps * np.abs(s["loss"])) | (s["drowned"] > 0)
     most = np.where(lost & (s["closed"] > 0), FEW_TRIALS, MOST_TRIALS)
-    stuck = ~accept & ((move <= eps * size) | (s["trials"] >= most))
+    still, begun = move <= eps * size, s["trials"] == 0
+    stuck = ~accept & ((still & (begun | (s["closed"] > 0))) | (s["trials"] >= most))
     ending = np.where(s["closed"] > 0, STALLED, UNBOUNDED)
-    ending = np.where(lost, PRECISION, ending)
+    ending = np.where(lost | (still & begun), PRECISION, ending)
     return np.where(stuck, ending, code)
 
 
@@ -232,4 +234,6 @@ def _next_length(s: State, b: State) -> Array:
     change = left - s["low_slope"]
     ahead = -left / np.where(change > 0, change, 1) * (b["low"] - s["low"])
     beyond = np.minimum(np.maximum(ahead, b["low"]), 9 * b["low"])
-    return b["low"] + np.where(closed, share * width, np.where(change > 0, beyond, 3 * b["low"]))
+    # A slope that has not changed over several trials says that the minimum is decades away.
+    blind = np.where(s["trials"] >= PATIENT, 99 * b["low"], 3 * b["low"])
+    return b["low"] + np.where(closed, share * width, np.where(change > 0, beyond, blind))
