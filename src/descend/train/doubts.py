@@ -12,12 +12,13 @@ from descend.methods.base import STATUS
 from descend.train.finish import ending_of, parts_of
 from descend.train.finished import Finished
 from descend.train.normal_errors import MOST_PARAMETERS, Factor, factored
+from descend.train.polish import sizes
 
 __all__ = ["UNFINISHED", "Care", "Doubts", "nullity", "rounding"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
-NOTHING = 1e-16  # of the target's mean square: a perfect fit
+NOTHING = 1e-26  # of the target's mean square: a perfect fit
 LEAST, MOST = 16, 100_000  # rows on which correlations are looked for
 ENOUGH = 3  # starts with the same minimum: what is odd there belongs to it
 GLANCES = 16  # points at which a model may show that its parameters are not redundant
@@ -33,12 +34,13 @@ class Doubts:
 
     Args:
         glance: one evaluation at a random point, by the number of the attempt.
-        of_residuals: whether residuals that go together are a doubt as well.
+        strict: whether residuals that go together are a doubt as well, and columns of J that only
+            J itself, and not JᵀJ, can tell apart.
     """
 
-    def __init__(self, glance: Callable[[int], Finished], of_residuals: bool) -> None:
+    def __init__(self, glance: Callable[[int], Finished], strict: bool) -> None:
         self.glance = glance
-        self.of_residuals = of_residuals
+        self.strict = strict
         self.redundant: int | None = None
 
     def suspicion(self, run: Finished, agreed: int = 1) -> str:
@@ -49,12 +51,12 @@ class Doubts:
         """
         status, _ = ending_of(run)
         if status in UNFINISHED:
-            told = self.of_residuals or not _is_outside(run)
+            told = self.strict or not _is_outside(run)
             return "the first descent did not arrive" if told else ""
-        why, settled = _doubt_of(run, self._least)
+        why, settled = _doubt_of(run, self._least, self.strict)
         if settled and agreed >= ENOUGH:
             why = ""
-        return (self.of_residuals and _correlated(run)) or why
+        return (self.strict and _correlated(run)) or why
 
     def _least(self, there: int) -> int:
         """The least nullity of JᵀJ at random points: what no start can cure."""
@@ -119,7 +121,9 @@ def _ordered_residuals(run: Finished) -> Array | None:
 # --- what the normal equations say
 
 
-def _doubt_of(run: Finished, least: Callable[[int], int]) -> tuple[str, bool]:
+def _doubt_of(
+    run: Finished, least: Callable[[int], int], strict: bool
+) -> tuple[str, bool]:
     """Why the point where a run ended may be no place for a minimum, or an empty string.
 
     A parameter whose column of J has vanished, or columns that depend on each other, leave the
@@ -140,13 +144,13 @@ def _doubt_of(run: Finished, least: Callable[[int], int]) -> tuple[str, bool]:
     begin, end = _begin(run), np.asarray(run.state()["method/x"], np.float64)
     if not run.state()["method/loss"] * run.job.loss_factor > rounding(run):
         return "", False
-    size = _size(begin, end)
-    lost = nullity(jtj, size)
+    size = sizes(begin, end)
+    lost = nullity(jtj, size) if strict or run.told is None else run.told.lost
     if lost and lost <= least(lost):
         return "", False
     gone = np.abs(end) >= FAR * np.maximum(np.abs(begin), 1.0)
     if not lost:
-        gone &= _errors(run, jtj) >= np.abs(end)
+        gone &= (_errors(run, jtj) if run.told is None else run.told.errors) >= np.abs(end)
     if gone.any():
         names = _names(run)
         away = ", ".join(dict.fromkeys(names[i] for i in np.flatnonzero(gone)[:3]))
@@ -161,13 +165,8 @@ def rounding(run: Finished) -> float:
     if jtj is None:
         return least
     end = np.asarray(run.state()["method/x"], np.float64)
-    whole = float(np.diagonal(jtj) @ _size(_begin(run), end) ** 2)
+    whole = float(np.diagonal(jtj) @ sizes(_begin(run), end) ** 2)
     return max(least, (SLACK * float(np.finfo(jtj.dtype).eps)) ** 2 * whole * run.job.loss_factor)
-
-
-def _size(begin: Array, end: Array) -> Array:
-    """How large parameters are."""
-    return np.where(begin == 0, 1.0, np.maximum(np.abs(begin), np.abs(end)))
 
 
 def nullity(jtj: Array, size: Array) -> int:
@@ -249,10 +248,12 @@ class Care:
     Args:
         vector: where the method's numbers begin.
         x, jtj: where it leaves them, and JᵀJ.
+        until_the_end: whether all iterations spent are a doubt.
     """
 
-    def __init__(self, vector: Array, x: Array, jtj: Array) -> None:
+    def __init__(self, vector: Array, x: Array, jtj: Array, until_the_end: bool) -> None:
         self.vector, self.x, self.jtj = vector, x, jtj.reshape(-1)
+        self.until_the_end = until_the_end
 
     def begin(self) -> list[float]:
         """The numbers that the run is about to begin with."""
@@ -264,7 +265,7 @@ class Care:
 
         Also JᵀJ taken apart, where that was needed.
         """
-        if code == EPOCHS_SPENT:
+        if code == EPOCHS_SPENT and self.until_the_end:
             return False, None
         jtj, p = self.jtj.tolist(), len(begin)
         least = most = 0.0
@@ -278,7 +279,7 @@ class Care:
         if not least > PLAIN * PLAIN * most:
             return False, None
         if p > MOST_PARAMETERS:
-            full = not nullity(self.jtj.reshape(p, p), _size(np.array(begin), self.x))
+            full = not nullity(self.jtj.reshape(p, p), sizes(np.array(begin), self.x))
             return full and bool(np.isfinite(self.jtj).all()), None
         factor = factored(jtj, p)
         if factor is None:

@@ -285,7 +285,9 @@ def ending_of(run: Finished, unit: str = "") -> tuple[str, str]:
     elif code == EPOCHS_SPENT:
         status = "epochs_spent"
     elif code in STATUS:
-        status, words = _own_status(STATUS[code]), f"{STATUS[code].message} ({unit} {epochs})"
+        more = f", and {run.told.steps} by QR of J" if run.told and run.told.steps else ""
+        status = _own_status(STATUS[code])
+        words = f"{STATUS[code].message} ({unit} {epochs}{more})"
         where = _first_not_finite(run) if status == "diverged" else ""
         return status, f"{words}: {where}" if where else words
     else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Mapping
 from dataclasses import fields
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -20,7 +20,7 @@ from descend.train.rows import Rows
 from descend.train.run import Ending
 from descend.train.view import on_bounds
 
-__all__ = ["NORMAL", "Finished", "Moment", "Search", "loss_name", "method_name"]
+__all__ = ["NORMAL", "Finished", "Moment", "Search", "Told", "loss_name", "method_name"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -74,6 +74,20 @@ class Search:
         return f"best of {self.starts} starts, {self.agreed} of which agree"
 
 
+class Told(NamedTuple):
+    """What J itself has told, where JᵀJ had too few digits.
+
+    Attributes:
+        lost: how many directions it does not determine.
+        errors: (p,) standard errors of the varied numbers; infinite where they are lost.
+        steps: how many were made by it.
+    """
+
+    lost: int
+    errors: Array
+    steps: int
+
+
 @dataclass
 class Finished:
     """A run with all that is needed to tell its story (also while it goes on)."""
@@ -90,6 +104,7 @@ class Finished:
     bound: Bindings | None = None
     ending: Ending | None = None
     search: Search | None = None
+    told: Told | None = None
 
     def state(self) -> dict[str, Array]:
         """Every state by name, as it is now."""

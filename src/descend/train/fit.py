@@ -38,6 +38,7 @@ from descend.train.options import (
     check_switch,
     refuse_unknown,
 )
+from descend.train.polish import polished
 from descend.train.problem import Problem, formula_problem, function_problem
 from descend.train.results import Fit
 from descend.train.resume import resumed, seed_of
@@ -367,6 +368,7 @@ class _Fitting:
             built.runner, finished.bound, control, course, steps, self._watch(finished),
             _first_budget(built, self.rows.n_rows, steps),
         )  # fmt: skip
+        polished(finished)
         return finished
 
     def _watch(self, finished: Finished) -> Watch:

@@ -153,7 +153,7 @@ class Plan:
         targets: places of states that begin as (a part of) the start.
         reads: where the answers are found.
         patience: how many more runs may turn out to last too long.
-        care: looks at the end of a run, where a doubt of it would send out more starts.
+        care: looks at the end of a run, where a doubt of it would be followed up.
         is_stale: whether the model, or something that it captures, is no longer the same.
     """
 
@@ -286,11 +286,12 @@ class Plan:
 
 
 def _care(standing: StandingRun, run: Finished) -> Care | None:
-    """What looks at the end of a run where a doubt of it would send out more starts."""
-    if unasked(run.options, run.job) is Unasked.NEVER:
+    """What looks at the end of a run where a doubt of it would be followed up."""
+    if run.job.settings.optimizer.needs != "gauss_newton":
         return None
     state = dict(zip(run.built.descent.state, standing.state, strict=True))
-    return Care(state["all parameters"], state["method/x"], state["method/jtj"])
+    more = unasked(run.options, run.job) is not Unasked.NEVER
+    return Care(state["all parameters"], state["method/x"], state["method/jtj"], more)
 
 
 def _code_of(model: Any) -> tuple[Any, ...]:
