@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ import numpy as np
 from descend.data.validate import check_prediction
 from descend.errors import DataError, DescendError, TraceError, UsageError
 from descend.graph.evaluate import evaluate
-from descend.graph.node import Dim, RowsAsked
+from descend.graph.node import Dim, Node, RowsAsked
 from descend.graph.program import Bindings, Plan
 from descend.lean import dataclass
 from descend.methods.base import Optimizer
@@ -21,12 +22,13 @@ from descend.parameters.space import Space
 from descend.pipeline import Model, Recipe, Spec, descent, trace_model
 from descend.trace.indexing import WholeAsked
 from descend.train.build import BUILT, Built, make_runner
+from descend.train.candidates import best_candidate, linear_part, spans_of
 from descend.train.coupling import coupling
 from descend.train.epochs import EndOfEpoch
 from descend.train.kept import program_key
 from descend.train.problem import Problem
 from descend.train.rows import Rows
-from descend.train.start import Start, around, best_candidate, draw, farther
+from descend.train.start import Start, around, draw, farther
 from descend.train.stopping import Rules, first_state
 from descend.train.warned import warn_of_unused
 
@@ -409,15 +411,30 @@ class Job:
         if missing and random:
             leaves |= draw(missing, rng, space)
         elif missing:
-            loss = self.loss_at(built, leaves)
-            seed = self.settings.seed + attempt
-            leaves |= best_candidate(missing, seed, loss, space, ones=not attempt)
+            leaves |= self._best_candidate(built, leaves, attempt)
         return leaves if space is None else space.completed(leaves)
 
-    def loss_at(
-        self, built: Built, leaves: Mapping[str, Array], most: int = MOST_ROWS_FOR_CANDIDATES
-    ) -> Callable[[Mapping[str, Array]], float]:
-        """The loss at other values of some leaves, on at most so many evenly spread rows."""
+    def _best_candidate(
+        self, built: Built, leaves: Mapping[str, Array], attempt: int
+    ) -> dict[str, Array]:
+        missing, space = self.start.missing, self.space
+        values, extents = self._values(built, leaves, MOST_ROWS_FOR_CANDIDATES)
+        drawn = {built.model.leaves[name] for name in missing}
+        others = {n: a for n, a in values.items() if n not in drawn}
+        linear = linear_part(built, missing, others, space)
+        solved = None
+        if linear is not None:
+            solved = functools.partial(linear.solved, others, built.model.leaves, extents)
+        spans = spans_of(self.rows.columns.values()) if self.rows is not None else []
+        return best_candidate(
+            missing, self.settings.seed + attempt, self.loss_at(built, leaves), space,
+            not attempt, spans, solved,
+        )  # fmt: skip
+
+    def _values(
+        self, built: Built, leaves: Mapping[str, Array], most: int
+    ) -> tuple[dict[Node, Array], dict[Dim, int]]:
+        """The values of all inputs, and the number of rows: at most so many, evenly spread."""
         made = built.descent
         columns = {} if self.rows is None else self.rows.all()
         rows: Any = slice(None)
@@ -427,16 +444,22 @@ class Job:
         bound = {node: columns[name][rows] for name, node in made.inputs.items() if name in columns}
         fixed = self.fixed(built)
         bound |= {n: np.asarray(fixed[name]) for name, n in made.inputs.items() if name in fixed}
-        known = {built.model.leaves[name]: a for name, a in leaves.items()}
+        bound |= {built.model.leaves[name]: a for name, a in leaves.items()}
         count = len(next(iter(columns.values()))[rows]) if columns else 1
-        extents = {built.model.rows: count} if isinstance(built.model.rows, Dim) else {}
+        return bound, {built.model.rows: count} if isinstance(built.model.rows, Dim) else {}
+
+    def loss_at(
+        self, built: Built, leaves: Mapping[str, Array], most: int = MOST_ROWS_FOR_CANDIDATES
+    ) -> Callable[[Mapping[str, Array]], float]:
+        """The loss at other values of some leaves, on at most so many evenly spread rows."""
+        known, extents = self._values(built, leaves, most)
 
         def loss(changed: Mapping[str, Array]) -> float:
             if self.space is not None:
                 changed = self.space.completed({**leaves, **changed})
-            values = {**bound, **known, **{built.model.leaves[n]: a for n, a in changed.items()}}
+            values = {**known, **{built.model.leaves[n]: a for n, a in changed.items()}}
             try:
-                (value,) = evaluate([made.objective], values, extents)
+                (value,) = evaluate([built.descent.objective], values, extents)
             except IndexError:
                 return np.nan
             return float(value)

@@ -16,16 +16,18 @@ __all__ = [
     "Start",
     "around",
     "as_mapping",
-    "best_candidate",
     "draw",
     "farther",
     "given_start",
     "leaf_array",
     "leaves_of",
+    "lowest",
 ]
 
 CANDIDATES = 32
 DECADES = 2.0  # candidates lie between 10^-2 and 10^2, on both sides of zero
+WIDTHS = (-2.5, 0.5)  # decades of a column's width
+RATES = (-0.5, 2.5)  # decades of its reciprocal
 RAY = (-3.0, -2.0, -1.0, 1.0)  # decades by which the given values may be wrong
 SPREAD = 0.7  # decades by which the parameters differ besides, at most
 FLIPPED = 0.1  # the share of parameters that change their sign
@@ -203,16 +205,24 @@ def leaf_array(name: str, value: Any) -> Array:
 
 
 def draw(
-    names: Iterable[str], rng: np.random.Generator, space: Space | None = None
-) -> dict[str, Array]:
+    names: Iterable[str], rng: np.random.Generator, space: Space | None = None,
+    spans: Sequence[tuple[float, float]] = (),
+) -> dict[str, Array]:  # fmt: skip
     """Return one candidate: a number for each name, log-uniform in size, of either sign.
 
     Where that is out of bounds it is a size from the only bound on, or uniform between both.
+
+    Args:
+        spans: from where to where columns go. Half of the numbers are drawn after these, if there
+            are any: as a place between, a share of the width, or a rate over it.
     """
     found = {}
     for name in names:
         size = 10.0 ** rng.uniform(-DECADES, DECADES)
-        value = size if rng.random() < 0.5 else -size
+        sign = 1.0 if rng.random() < 0.5 else -1.0
+        value = sign * size
+        if spans:
+            value = _after(spans, value, rng)
         low, high = (-np.inf, np.inf) if space is None else space.edges(name)
         if not low <= value <= high:
             both = np.isfinite(low) and np.isfinite(high)
@@ -222,6 +232,22 @@ def draw(
             value = abs(value)
         found[name] = np.array(float(value))
     return found
+
+
+def _after(
+    spans: Sequence[tuple[float, float]], value: float, rng: np.random.Generator
+) -> float:
+    """A number that a column suggests, or every second time the one that is given."""
+    kind, share = rng.random(), rng.random()
+    low, high = spans[int(rng.integers(len(spans)))]
+    width, sign = high - low, np.sign(value)
+    if kind < 0.2:
+        return low + share * width
+    if kind < 0.35:
+        return float(sign * width * 10.0 ** (WIDTHS[0] + share * (WIDTHS[1] - WIDTHS[0])))
+    if kind < 0.5:
+        return float(sign / width * 10.0 ** (RATES[0] + share * (RATES[1] - RATES[0])))
+    return value
 
 
 def around(array: Array, rng: np.random.Generator) -> Array:
@@ -254,7 +280,7 @@ def farther(
         commons = 10.0 ** rng.uniform(RAY[0], RAY[-1], count)
         spreads = rng.uniform(0.0, SPREAD, count)
         candidates = [_farther(given, rng, *cs, space) for cs in zip(commons, spreads, strict=True)]
-    return candidates[0] if loss is None else _lowest(candidates, loss)
+    return candidates[0] if loss is None else lowest(candidates, loss)
 
 
 def _anywhere(
@@ -291,30 +317,10 @@ def _kept(name: str, moved: Array, array: Array, space: Space | None) -> Array:
     return np.asarray(moved, array.dtype)
 
 
-def _lowest(
+def lowest(
     candidates: list[dict[str, Array]], loss: Callable[[Mapping[str, Array]], float]
 ) -> dict[str, Array]:
+    """The candidate of the least loss; one that is not finite comes last."""
     losses = [loss(candidate) for candidate in candidates]
     ranked = [value if np.isfinite(value) else np.inf for value in losses]
     return candidates[int(np.argmin(ranked))]
-
-
-def best_candidate(
-    missing: Sequence[str], seed: int, loss: Callable[[Mapping[str, Array]], float],
-    space: Space | None = None, ones: bool = True,
-) -> dict[str, Array]:  # fmt: skip
-    """Return the best of 32 candidates by the loss; the first is one for every parameter.
-
-    Args:
-        ones: whether it is: without it, no two seeds have a candidate in common.
-
-    >>> best_candidate(["a"], 0, lambda c: abs(float(c["a"]) - 1.0))
-    {'a': array(1.)}
-    """
-    rng = np.random.default_rng(seed)
-    candidates = [draw(missing, rng, space) for _ in range(CANDIDATES - ones)]
-    if ones:
-        first = {name: np.array(1.0) for name in missing}
-        inside = first if space is None else {n: space.inside(n, a) for n, a in first.items()}
-        candidates = [inside, *candidates]
-    return _lowest(candidates, loss)
