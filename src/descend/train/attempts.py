@@ -76,7 +76,7 @@ def attempted(
         floor = rounding(best)
         agreed = sum(loss <= _near(min(losses), floor) for loss in losses)
         alone = agreed < 2 and min(losses) > floor
-        wrong = bool(why) and (alone or bool(doubts.suspicion(best, agreed)))
+        wrong = bool(why) and (alone or bool(doubts.suspicion(best, agreed, len(losses))))
     left = more is Unasked.FAILED and best is not first
     best.search = Search(len(losses), agreed, why, count, left)
     return best

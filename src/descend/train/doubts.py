@@ -43,11 +43,12 @@ class Doubts:
         self.strict = strict
         self.redundant: int | None = None
 
-    def suspicion(self, run: Finished, agreed: int = 1) -> str:
+    def suspicion(self, run: Finished, agreed: int = 1, tried: int = 1) -> str:
         """Why a run may have missed the minimum, or an empty string.
 
         Where columns of J only depend on each other, and several runs arrived at the same, the
-        minimum is like that.
+        minimum is like that; and where all arrived at the same, residuals are correlated since
+        the model does not describe the data.
         """
         status, _ = ending_of(run)
         if status in UNFINISHED:
@@ -56,7 +57,7 @@ class Doubts:
         why, settled = _doubt_of(run, self._least, self.strict)
         if settled and agreed >= ENOUGH:
             why = ""
-        return (self.strict and _correlated(run)) or why
+        return (self.strict and not 1 < tried == agreed and _correlated(run)) or why
 
     def _least(self, there: int) -> int:
         """The least nullity of JᵀJ at random points: what no start can cure."""
