@@ -24,7 +24,14 @@ from descend.train.resampling import drawing
 from descend.train.rows import Rows
 from descend.train.shown import Bootstrap, Contour, Diagnostics, Intervals, Profile, dressed
 from descend.train.surfaces import Landscape
-from descend.uncertainty.bootstrap import KINDS, BootstrapRecord, influences, resample
+from descend.uncertainty.bootstrap import (
+    KINDS,
+    BootstrapRecord,
+    acceleration,
+    influences,
+    linear_acceleration,
+    resample,
+)
 from descend.uncertainty.contour import contours
 from descend.uncertainty.delta import Band, Derived, band, derived
 from descend.uncertainty.diagnostics import diagnose, leverages
@@ -108,22 +115,41 @@ def bootstrap(fit: Any, n: int = 1000, kind: str = "residual", seed: int = 0) ->
     land = _landscape(fit, evidence)
     loss = land.job.settings.loss
     assert loss is not None
-    leverage = leverages(evidence.linear()[1]) if land.squares else None
-    draw = drawing(
-        kind, evidence.rows, loss, land.squares, evidence.prediction(), leverage,
-        surface.spread,
+    slopes = np.where(surface.held, 0.0, evidence.linear()[1]) if land.squares else None
+    drawn = drawing(
+        kind, evidence.rows, loss, land.squares, evidence.prediction(),
+        None if slopes is None else leverages(slopes), surface.spread,
     )  # fmt: skip
-    found = resample(surface, draw, int(n), int(seed))
+    found = resample(surface, drawn.draw, int(n), int(seed))
     if not found.arrived.any():
         raise UsageError("none of the fits to drawn data arrived", remedy='try kind="residual"')
-    own = evidence.rows.extra.get("sample_weight", np.ones(evidence.rows.n_rows))
+    if drawn.skewness is not None and slopes is not None:
+        out = np.empty((0, len(surface.names)))
+        speed = linear_acceleration(slopes, drawn.skewness)
+    else:
+        weight = evidence.rows.extra.get("sample_weight", np.ones(evidence.rows.n_rows))
+        out = influences(surface, weight)
+        speed = acceleration(out)
     return dressed(
         Bootstrap,
         BootstrapRecord(
             kind, int(seed), surface.names, surface.best, found.points[found.arrived],
-            int(np.sum(~found.arrived)), influences(surface, own),
+            int(np.sum(~found.arrived)), out, speed, *_scatter(kind, surface),
+            bool(surface.held.any()),
         ),
     )  # fmt: skip
+
+
+def _scatter(kind: str, surface: Surface) -> tuple[float, float]:
+    """Degrees of freedom of the variance of the draws, and how much too small it is.
+
+    Drawn rows take their variance from the rows themselves, whatever the loss and the sigmas; it
+    is short by (n - p)/n, which the other kinds have made up for.
+    """
+    if kind != "case":
+        return surface.dof, 1.0
+    n, free = surface.count, surface.count - int((surface.lower < surface.upper).sum())
+    return (float(free), math.sqrt(n / free)) if free > 0 else (math.inf, 1.0)
 
 
 def confidence_band(
@@ -217,8 +243,9 @@ def diagnostics(fit: Any) -> Diagnostics:
 
 
 def _dof(fit: Any) -> float:
-    """Degrees of freedom of s²; infinite where the scale of the errors is known."""
-    return math.inf if fit.absolute_sigma or fit.dof is None else float(fit.dof)
+    """Degrees of freedom of s²; infinite where the scale is known, as that of counts is."""
+    known = fit.absolute_sigma or fit.errors_from or fit.dof is None
+    return math.inf if known else float(fit.dof)
 
 
 def _flat(fit: Any) -> dict[str, float]:
