@@ -49,11 +49,26 @@ def test_quantiles_are_those_where_t_has_the_level(fit):
     share = stats.norm.cdf(stats.t.ppf([0.05, 0.95], 7))
     ends = np.interp(share * 1000, np.arange(1, 1000), ordered)
     assert found.intervals(0.9, "percentile")["a"] == pytest.approx(tuple(ends), rel=1e-12)
-    assert found.dof == 7 and found.stretch == 1
+    assert found.dof == 7 and found.stretch.tolist() == [1]
     rows = fit.bootstrap(999, "case", seed=1)
-    share = stats.norm.cdf(np.sqrt(8 / 7) * stats.t.ppf([0.05, 0.95], 7))
+    share = stats.norm.cdf(rows.stretch * stats.t.ppf([0.05, 0.95], 7))
     ends = np.interp(share * 1000, np.arange(1, 1000), np.sort(rows.draws[:, 0]))
     assert rows.intervals(0.9, "percentile")["a"] == pytest.approx(tuple(ends), rel=1e-12)
+
+
+def test_rows_that_decide_have_short_residuals():
+    """The variance that residuals show, over the true one: by simulation of a straight line."""
+    x = np.array([0.0, 0.1, 0.2, 0.3, 1.0])
+    y = np.array([0.1, 0.0, 0.3, 0.2, 1.0])
+    fit = descend.fit("y = a + b*x", {"x": x, "y": y}, start=dict(a=0, b=1))
+    noise = np.random.default_rng(1).normal(size=(100_000, 5))
+    design = np.stack([np.ones(5), x], 1)
+    solve = np.linalg.inv(design.T @ design) @ design.T
+    left = noise - noise @ solve.T @ design.T
+    shown = np.mean(left**2 @ (solve**2).T, axis=0)
+    true = np.var(noise @ solve.T, axis=0)
+    found = fit.bootstrap(5, "case").stretch
+    assert found == pytest.approx(np.sqrt(true / shown), rel=0.01)
 
 
 @pytest.mark.parametrize("kind", ["residual", "parametric"])
@@ -77,7 +92,9 @@ def test_counts_have_the_scale_that_they_need():
     y = np.random.default_rng(4).poisson(9 + 0 * x).astype(float)
     fit = descend.fit(lambda x, m: m + 0 * x, x, y, start=dict(m=5), loss="poisson")
     found = fit.bootstrap(2000, "parametric", seed=1)
-    ends = np.interp(np.array([0.025, 0.975]) * 2001, np.arange(1, 2001), np.sort(found.draws[:, 0]))
+    ends = np.interp(
+        np.array([0.025, 0.975]) * 2001, np.arange(1, 2001), np.sort(found.draws[:, 0])
+    )
     assert found.intervals(0.95, "percentile")["m"] == pytest.approx(tuple(ends))
     rows = fit.bootstrap(200, "case", seed=1)  # the rows know their scatter from themselves
     assert rows.dof == 11 and rows.stretch == pytest.approx(np.sqrt(12 / 11))

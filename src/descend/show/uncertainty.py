@@ -43,10 +43,10 @@ def intervals_sections(record: IntervalsRecord) -> list[Section]:
     return [table]
 
 
-def _end(value: float) -> str:
+def _end(value: float, digits: int = DIGITS) -> str:
     if math.isinf(value):
         return "∞" if value > 0 else "-∞"
-    return "—" if math.isnan(value) else full(value, DIGITS)
+    return "—" if math.isnan(value) else full(value, digits)
 
 
 def profile_notes(record: ProfileRecord) -> list[str]:
@@ -106,8 +106,8 @@ def bootstrap_sections(record: BootstrapRecord, level: float = 0.95) -> list[Sec
     ends = record.limits(level, "bca")
     cells = [
         (shortened(name, NAME_WIDTH), full(float(best), DIGITS + 2),
-         full(record.stderr[name], DIGITS), full(record.bias[name], 3),
-         full(float(low), DIGITS), full(float(high), DIGITS))
+         _end(record.stderr[name]), _end(record.bias[name], 3), _end(float(low)),
+         _end(float(high)))
         for name, best, (low, high) in zip(record.names, record.best, ends, strict=True)
     ]  # fmt: skip
     columns = list(zip(*cells, strict=True))
@@ -118,15 +118,15 @@ def bootstrap_sections(record: BootstrapRecord, level: float = 0.95) -> list[Sec
     ]
     if record.failed:
         table.remarks.append(
-            f"{plural(record.failed, 'fit')} of {count(record.n + record.failed)} found no minimum "
-            "and are left out: the others look better than all would."
+            f"Left out: {plural(record.failed, 'fit')} of {count(record.n + record.failed)} that "
+            "found no minimum. The others look better than all would."
         )
     return [table]
 
 
 def bootstrap_notes(record: BootstrapRecord, level: float, kind: str = "bca") -> list[str]:
     """What is to be said of the ends."""
-    notes = []
+    notes = [*record.findings]
     if math.isfinite(record.dof):
         notes.append(
             f"Quantiles expanded to Student's t of {plural(int(record.dof), 'degree')} of freedom."

@@ -18,18 +18,21 @@ from descend.records import leaves
 from descend.show.uncertainty import profile_notes
 from descend.trace.formula import Formula
 from descend.train.complete import Completion
+from descend.train.curved import SANDWICH
 from descend.train.options import check_choice, check_count, check_seed
 from descend.train.predictor import Predictor
 from descend.train.resampling import drawing
 from descend.train.rows import Rows
 from descend.train.shown import Bootstrap, Contour, Diagnostics, Intervals, Profile, dressed
 from descend.train.surfaces import Landscape
+from descend.train.view import free_count, on_bounds
 from descend.uncertainty.bootstrap import (
     KINDS,
     BootstrapRecord,
     acceleration,
     influences,
     linear_acceleration,
+    linear_stretch,
     resample,
 )
 from descend.uncertainty.contour import contours
@@ -75,7 +78,11 @@ def confidence(fit: Any, level: float = 0.95, kind: str = "t") -> Intervals:
     values = np.array([best[name] for name in names])
     entries = student_intervals(names, values, error, _dof(fit), level)
     word = "Student's t" if math.isfinite(_dof(fit)) else "the normal distribution"
-    return Intervals(word, level, best, entries, tuple(fit.findings))
+    told = list(fit.findings)
+    if not fit.errors_note:
+        told += [f'{name} lies on its bound: ask for its interval with kind="profile".'
+                 for name, end in zip(names, error, strict=True) if math.isnan(end)]  # fmt: skip
+    return Intervals(word, level, best, entries, tuple(told))
 
 
 def profile(fit: Any, name: str | None = None, level: float = 0.95) -> Any:
@@ -115,6 +122,7 @@ def bootstrap(fit: Any, n: int = 1000, kind: str = "residual", seed: int = 0) ->
     land = _landscape(fit, evidence)
     loss = land.job.settings.loss
     assert loss is not None
+    lost = _undetermined(fit, surface)
     slopes = np.where(surface.held, 0.0, evidence.linear()[1]) if land.squares else None
     drawn = drawing(
         kind, evidence.rows, loss, land.squares, evidence.prediction(),
@@ -133,23 +141,36 @@ def bootstrap(fit: Any, n: int = 1000, kind: str = "residual", seed: int = 0) ->
     return dressed(
         Bootstrap,
         BootstrapRecord(
-            kind, int(seed), surface.names, surface.best, found.points[found.arrived],
-            int(np.sum(~found.arrived)), out, speed, *_scatter(kind, surface),
-            bool(surface.held.any()),
+            kind, int(seed), surface.names, surface.best,
+            np.where(lost, math.nan, found.points[found.arrived]),
+            int(np.sum(~found.arrived)), out, speed, *_scatter(kind, surface, slopes),
+            bool(surface.held.any()), tuple(fit.findings) if lost.any() else (),
         ),
     )  # fmt: skip
 
 
-def _scatter(kind: str, surface: Surface) -> tuple[float, float]:
-    """Degrees of freedom of the variance of the draws, and how much too small it is.
+def _undetermined(fit: Any, surface: Surface) -> Array:
+    """(p,) what the data do not determine: refits would leave it where they start."""
+    if fit.covariance is None and "singular" not in fit.errors_note:
+        return np.zeros(len(surface.names), bool)
+    if fit.covariance is None:
+        return ~surface.held
+    known = np.isfinite(np.diag(fit.covariance))
+    return np.asarray(~known & ~surface.held)
 
-    Drawn rows take their variance from the rows themselves, whatever the loss and the sigmas; it
-    is short by (n - p)/n, which the other kinds have made up for.
+
+def _scatter(kind: str, surface: Surface, slopes: Array | None) -> tuple[float, Array]:
+    """Degrees of freedom of the variance of the draws, and how far their spread falls short.
+
+    Drawn rows take their variance from the rows themselves, whatever the loss and the sigmas.
     """
+    one = np.ones(len(surface.names))
     if kind != "case":
-        return surface.dof, 1.0
+        return surface.dof, one
     n, free = surface.count, surface.count - int((surface.lower < surface.upper).sum())
-    return (float(free), math.sqrt(n / free)) if free > 0 else (math.inf, 1.0)
+    if free <= 0:
+        return math.inf, one
+    return float(free), math.sqrt(n / free) * one if slopes is None else linear_stretch(slopes)
 
 
 def confidence_band(
@@ -230,12 +251,11 @@ def diagnostics(fit: Any) -> Diagnostics:
         )
     residual, slopes = evidence.linear()
     residual = -residual  # y - fitted, as fit.residuals are
-    absolute = bool(fit.absolute_sigma)
-    n, p = slopes.shape
-    chi2 = float(residual @ residual)
-    spread = 1.0 if absolute else chi2 / (n - p) if n > p else math.nan
-    order, along = _order(evidence.rows, n)
-    found = diagnose(residual, slopes, spread, _dof(fit), absolute, order, along)
+    # What a bound holds follows no row.
+    slopes = slopes[:, ~on_bounds(evidence.whole.job.space, evidence.leaves)]
+    order, along = _order(evidence.rows, residual.size)
+    dof = residual.size - free_count(evidence.whole.job.space, evidence.leaves)
+    found = diagnose(residual, slopes, dof, bool(fit.absolute_sigma), order, along)
     return dressed(Diagnostics, found)
 
 
@@ -243,7 +263,12 @@ def diagnostics(fit: Any) -> Diagnostics:
 
 
 def _dof(fit: Any) -> float:
-    """Degrees of freedom of s²; infinite where the scale is known, as that of counts is."""
+    """Degrees of freedom of the errors' scale; infinite where it is known, as of counts it is.
+
+    The sandwich has its scale from the rows, as s² has.
+    """
+    if fit.errors_from == SANDWICH:
+        return float(np.size(fit.fitted) - len(fit.covariance_names))
     known = fit.absolute_sigma or fit.errors_from or fit.dof is None
     return math.inf if known else float(fit.dof)
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from descend.errors import UsageError, suggest
 from descend.lean import dataclass
+from descend.uncertainty.diagnostics import leverages
 from descend.uncertainty.quantiles import (
     check_level,
     expanded_tails,
@@ -26,6 +27,7 @@ __all__ = [
     "bca_shares",
     "influences",
     "linear_acceleration",
+    "linear_stretch",
     "shares",
     "resample",
 ]
@@ -52,8 +54,9 @@ class BootstrapRecord:
             the parameters; (0, p) where BCa needs none.
         acceleration: (p,) how fast the standard error changes with the parameter, for BCa.
         dof: degrees of freedom of the variance of the draws; infinite where its scale is known.
-        stretch: how much larger the standard error is than the spread of the draws.
+        stretch: (p,) how much larger the standard errors are than the spread of the draws.
         on_bound: whether a bound holds a parameter of the fit.
+        findings: what the data do not determine, in words; its draws are NaN.
     """
 
     kind: str
@@ -64,9 +67,10 @@ class BootstrapRecord:
     failed: int
     influences: Array
     acceleration: Array
-    dof: float = math.inf
-    stretch: float = 1.0
-    on_bound: bool = False
+    dof: float
+    stretch: Array
+    on_bound: bool
+    findings: tuple[str, ...] = ()
 
     @property
     def n(self) -> int:
@@ -114,7 +118,8 @@ class BootstrapRecord:
         """The parameters whose ends would lie outside of all draws: they are too few."""
         at = self._shares(level, kind)
         least = np.minimum(at[:, 0], 1 - at[:, 1]) * (self.n + 1)
-        return tuple(name for name, k in zip(self.names, least, strict=True) if k < 1)
+        few = (least < 1) & ~np.isnan(self.draws[0])
+        return tuple(name for name, is_few in zip(self.names, few, strict=True) if is_few)
 
     def _shares(self, level: float, kind: str) -> Array:
         tails = expanded_tails(check_level(level), self.dof, self.stretch)
@@ -198,8 +203,8 @@ def linear_acceleration(jacobian: Array, skewness: float) -> Array:
     """(p,) the acceleration of least squares, where every error has the same skewness.
 
     The estimate is Σcᵢ·yᵢ with C = (JᵀJ)⁻¹Jᵀ, and a sixth of its skewness is γ·Σc³/(Σc²)^1.5/6.
-    The jackknife would estimate the third moment at each row from that row alone: on data with
-    normal errors this is noise, and BCa intervals are the shorter for it.
+    The jackknife, which takes the third moment at each row from that row alone, costs n refits
+    and covers no better.
 
     Args:
         jacobian: (n, p) derivatives of the scaled residuals. skewness: γ, of the errors.
@@ -210,6 +215,26 @@ def linear_acceleration(jacobian: Array, skewness: float) -> Array:
     return skewness * acceleration(np.linalg.pinv(jacobian).T)
 
 
+def linear_stretch(jacobian: Array) -> Array:
+    """(p,) how much too small drawn rows make the standard errors of least squares.
+
+    A residual has the variance σ²(1 - hᵢ), so that Σcᵢ²rᵢ² falls short of σ²Σcᵢ² by what the rows
+    that decide have of it: the second correction (HC2) of MacKinnon and White, "Some
+    heteroskedasticity-consistent covariance matrix estimators with improved finite sample
+    properties" (1985). For a mean it is √(n/(n - 1)), as in Hesterberg (2015).
+
+    Args:
+        jacobian: (n, p) derivatives of the scaled residuals.
+
+    >>> linear_stretch(np.ones((4, 1))).round(4)
+    array([1.1547])
+    """
+    square = np.linalg.pinv(jacobian) ** 2
+    whole, left = square.sum(axis=1), square @ (1 - leverages(jacobian))
+    known = left > 1e-6 * whole
+    return np.sqrt(np.where(known, whole, 1.0) / np.where(known, left, 1.0))
+
+
 def bca_shares(draws: Array, best: Array, speed: Array, tails: Array) -> Array:
     """(p, 2) which quantiles of the draws are the ends of the BCa intervals.
 
@@ -217,7 +242,7 @@ def bca_shares(draws: Array, best: Array, speed: Array, tails: Array) -> Array:
     is Φ(z0 + (z0 + z)/(1 - a·(z0 + z))): Efron (1987), equation 2.3.
 
     Args:
-        tails: (2,) Φ(z) at both ends.
+        tails: (2,) or (p, 2) Φ(z) at both ends.
 
     >>> line = np.linspace(-1, 1, 101)[:, None]
     >>> bca_shares(line, np.zeros(1), np.zeros(1), np.array([0.05, 0.95])).round(3)
