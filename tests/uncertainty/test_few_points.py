@@ -7,6 +7,7 @@ import pytest
 from scipy import stats
 
 import descend
+from descend.errors import UsageError
 
 X = np.linspace(0.2, 1, 8)
 Y = 3 * X + np.random.default_rng(0).normal(0, 0.2, 8)
@@ -127,3 +128,27 @@ def test_too_few_draws_for_a_level_are_told(fit):
     told = " ".join(str(found).split())
     assert "100 fits are too few for 0.99: an end of a lies beyond all draws" in told
     assert "too few" not in str(fit.bootstrap(2000, seed=1).intervals())
+
+
+def test_rows_of_several_numbers_are_drawn_as_rows():
+    """Forty residuals in twenty rows: the rows are what is independent."""
+    x = np.linspace(0, 2, 20)
+    y = np.stack([3 * x, x], 1) + np.random.default_rng(6).normal(0, 0.1, (20, 2))
+    fit = descend.fit(lambda x, w: x[:, None] * w, x, y, start=dict(w=np.ones(2)))
+    assert fit.bootstrap(20, "case").dof == 19  # (40 - 2)·20/40
+    assert fit.bootstrap(20, "residual").dof == fit.dof == 38
+
+
+def test_where_there_is_no_noise_nothing_is_drawn():
+    two = descend.fit("y = a + b*x", {"x": [0.0, 1.0], "y": [1.0, 3.0]}, start=dict(a=0, b=1))
+    for kind in ("residual", "case", "parametric"):
+        with pytest.raises(UsageError, match="no degree of freedom left"):
+            two.bootstrap(20, kind)
+    exact = descend.fit(
+        through_zero, X, 2 * X, start=dict(a=2), sigma=np.ones(8), absolute_sigma=True
+    )
+    with pytest.raises(UsageError, match="all residuals are 0"):
+        exact.bootstrap(20)
+    assert exact.bootstrap(2000, "parametric").stderr["a"] == pytest.approx(
+        np.sum(X**2) ** -0.5, rel=0.1
+    )

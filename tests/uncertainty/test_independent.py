@@ -216,3 +216,12 @@ def test_what_is_not_determined_has_no_bootstrap():
     told = " ".join(str(found).split())
     assert "The data determine a·b, but not a and b apart" in told and "too few" not in told
     assert str(fit.contour("a", "k", points=5)).count("may go on without end") == 1
+
+
+def test_a_loaded_robust_fit_keeps_its_degrees_of_freedom(tmp_path):
+    y = 2 * X + np.random.default_rng(2).standard_t(3, 30)
+    fit = descend.fit("y = a*x + b", {"x": X, "y": y}, start=dict(a=1, b=0), loss="huber")
+    assert fit.dof == 28
+    fit.save(tmp_path / "robust.descend")
+    loaded = descend.load(tmp_path / "robust.descend").confidence()
+    assert loaded["a"] == fit.confidence()["a"] and loaded.kind == "Student's t"

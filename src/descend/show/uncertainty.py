@@ -129,7 +129,8 @@ def bootstrap_notes(record: BootstrapRecord, level: float, kind: str = "bca") ->
     notes = [*record.findings]
     if math.isfinite(record.dof):
         notes.append(
-            f"Quantiles expanded to Student's t of {plural(int(record.dof), 'degree')} of freedom."
+            f"Quantiles expanded to Student's t of {record.dof:.6g} "
+            f"{'degree' if record.dof == 1 else 'degrees'} of freedom."
         )
     if kind == "bca" and record.on_bound:
         notes.append(

@@ -107,7 +107,11 @@ def _urn(rows: Rows, fitted: Array, leverage: Array, spread: float) -> Array:
         urn = (apart / _unit(rows, apart) / room)[np.broadcast_to(weight > 0, target.shape)]
     urn = urn - urn.mean()
     size = float(np.mean(urn**2))
-    return np.asarray(urn * np.sqrt(spread / size) if size > 0 and spread > 0 else urn)
+    if spread > 0 and not size > 0:
+        raise UsageError(
+            "all residuals are 0: there are none to draw", remedy='draw noise: kind="parametric"'
+        )
+    return np.asarray(urn * np.sqrt(spread / size) if spread > 0 else urn)
 
 
 def _skewness(urn: Array) -> float:

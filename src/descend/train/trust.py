@@ -18,7 +18,7 @@ from descend.records import leaves
 from descend.show.uncertainty import profile_notes
 from descend.trace.formula import Formula
 from descend.train.complete import Completion
-from descend.train.curved import SANDWICH
+from descend.train.curved import FISHER
 from descend.train.options import check_choice, check_count, check_seed
 from descend.train.predictor import Predictor
 from descend.train.resampling import drawing
@@ -60,6 +60,8 @@ __all__ = [
 ]
 
 Array = np.ndarray[Any, np.dtype[Any]]
+NO_FREEDOM = "there is no degree of freedom left: there is no noise to judge it by"
+SIGMAS = "give absolute sigmas"
 CLOSE = 0.05  # of s²: S may fall so far before the fit counts as not arrived
 
 
@@ -119,6 +121,8 @@ def bootstrap(fit: Any, n: int = 1000, kind: str = "residual", seed: int = 0) ->
     check_seed(seed)
     evidence = _evidence(fit, "bootstrap")
     surface = _surface(fit, likely=False)
+    if not surface.dof > 0:
+        raise UsageError(NO_FREEDOM, remedy=SIGMAS)
     land = _landscape(fit, evidence)
     loss = land.job.settings.loss
     assert loss is not None
@@ -143,7 +147,8 @@ def bootstrap(fit: Any, n: int = 1000, kind: str = "residual", seed: int = 0) ->
         BootstrapRecord(
             kind, int(seed), surface.names, surface.best,
             np.where(lost, math.nan, found.points[found.arrived]),
-            int(np.sum(~found.arrived)), out, speed, *_scatter(kind, surface, slopes),
+            int(np.sum(~found.arrived)), out, speed,
+            *_scatter(kind, surface, slopes, evidence.rows.n_rows),
             bool(surface.held.any()), tuple(fit.findings) if lost.any() else (),
         ),
     )  # fmt: skip
@@ -159,7 +164,9 @@ def _undetermined(fit: Any, surface: Surface) -> Array:
     return np.asarray(~known & ~surface.held)
 
 
-def _scatter(kind: str, surface: Surface, slopes: Array | None) -> tuple[float, Array]:
+def _scatter(
+    kind: str, surface: Surface, slopes: Array | None, rows: int
+) -> tuple[float, Array]:
     """Degrees of freedom of the variance of the draws, and how far their spread falls short.
 
     Drawn rows take their variance from the rows themselves, whatever the loss and the sigmas.
@@ -170,7 +177,8 @@ def _scatter(kind: str, surface: Surface, slopes: Array | None) -> tuple[float, 
     n, free = surface.count, surface.count - int((surface.lower < surface.upper).sum())
     if free <= 0:
         return math.inf, one
-    return float(free), math.sqrt(n / free) * one if slopes is None else linear_stretch(slopes)
+    stretch = math.sqrt(n / free) * one if slopes is None else linear_stretch(slopes)
+    return free * rows / n, stretch
 
 
 def confidence_band(
@@ -265,12 +273,10 @@ def diagnostics(fit: Any) -> Diagnostics:
 def _dof(fit: Any) -> float:
     """Degrees of freedom of the errors' scale; infinite where it is known, as of counts it is.
 
-    The sandwich has its scale from the rows, as s² has.
+    The sandwich has its scale from the rows, as s² has, whatever the sigmas.
     """
-    if fit.errors_from == SANDWICH:
-        return float(np.size(fit.fitted) - len(fit.covariance_names))
-    known = fit.absolute_sigma or fit.errors_from or fit.dof is None
-    return math.inf if known else float(fit.dof)
+    known = fit.errors_from == FISHER or (fit.absolute_sigma and not fit.errors_from)
+    return math.inf if known or fit.dof is None else float(fit.dof)
 
 
 def _flat(fit: Any) -> dict[str, float]:
@@ -356,8 +362,8 @@ def _surface(fit: Fit, likely: bool = True) -> Surface:
         )
     surface = land.surface()
     if likely and not surface.spread > 0:
-        why = "the fit is exact" if surface.spread == 0 else "there is no degree of freedom left"
-        raise UsageError(f"{why}: there is no noise to judge it by", remedy="give absolute sigmas")
+        why = "the fit is exact: there is no noise to judge it by"
+        raise UsageError(why if surface.spread == 0 else NO_FREEDOM, remedy=SIGMAS)
     free = np.zeros(surface.best.size, bool)
     found = refit(
         surface.local, surface.best[None], free, surface.lower, surface.upper, surface.spread,

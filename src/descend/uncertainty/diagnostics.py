@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from descend.lean import dataclass
-from descend.uncertainty.quantiles import student_factor
+from descend.uncertainty.quantiles import region_factor, student_factor
 
 __all__ = ["DiagnosticsRecord", "Test", "diagnose", "durbin_watson", "ljung_box", "runs_test"]
 
@@ -84,7 +84,7 @@ def diagnose(
     findings = _findings(kept, watson)
     # Studentised by the others, a residual has one degree less; by a known scale it is normal.
     others = math.inf if absolute else dof - 1
-    findings += tuple(_rows(leverage, studentized, cooks, others))
+    findings += tuple(_rows(leverage, studentized, cooks, others, p))
     return DiagnosticsRecord(
         kept, watson, leverage, standardized, studentized, cooks, ordered_by, findings
     )
@@ -205,7 +205,7 @@ def _findings(tests: tuple[Test, ...], watson: float) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _rows(leverage: Array, studentized: Array, cooks: Array, dof: float) -> list[str]:
+def _rows(leverage: Array, studentized: Array, cooks: Array, dof: float, p: int) -> list[str]:
     """The rows that stand out."""
     found = []
     # Bonferroni: one false alarm in twenty fits
@@ -218,7 +218,9 @@ def _rows(leverage: Array, studentized: Array, cooks: Array, dof: float) -> list
     decided = np.flatnonzero(leverage > 0.99)
     if decided.size and dof >= 0:
         found.append(f"The fit follows these rows wherever they lie: {_listed(decided, leverage)}.")
-    heavy = np.flatnonzero(cooks > 1)
+    # 1 is about the middle of F(p, dof), and below it where degrees of freedom are few.
+    middle = region_factor(0.5, p, dof + 1) ** 2 / p if p and dof >= 0 else math.inf
+    heavy = np.flatnonzero(cooks > max(1.0, middle))
     if heavy.size:
         found.append(
             f"Leaving out one of these rows would move the fit out of its own 50 % region: "
