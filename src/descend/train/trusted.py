@@ -29,8 +29,8 @@ class Trusted:
         Args:
             level: how often such intervals hold the truth.
             kind: `"t"` for value ± t·error, by Student's t (by the normal distribution where
-                sigmas are absolute, or data are counts); `"profile"` for profile likelihood, which follows a curved
-                model; see also `bootstrap`.
+                sigmas are absolute, or data are counts); `"profile"` for profile likelihood,
+                which follows a curved model; see also `bootstrap`.
 
         Raises:
             UsageError: there are no standard errors, or the data are needed and not at hand.
