@@ -121,3 +121,16 @@ def test_rows_that_know_of_one_another_are_not_explained_alone(coupled):
     fit = descend.fit(coupled, X, Y, start={"a": 1.0})
     with pytest.raises(descend.UsageError, match="one row cannot be explained by itself"):
         fit.explain(0)
+
+
+def test_a_step_that_a_bound_cuts_short_says_so():
+    told = descend.explain(
+        lambda x, a: a * x, np.array([1.0, 2.0]), np.array([4.0, 8.0]), row=0,
+        start={"a": 3.0}, bounds={"a": (0, 3.5)}, optimizer="sgd", lr=1.0,
+    )  # fmt: skip
+    assert "a ← 3 - 1 × (-2) = 5, which its bound makes 3.5" in str(told)
+    free = descend.explain(
+        lambda x, a: a * x, np.array([1.0, 2.0]), np.array([4.0, 8.0]), row=0,
+        start={"a": 3.0}, bounds={"a": (0, 9)}, optimizer="sgd", lr=1.0,
+    )  # fmt: skip
+    assert str(free).rstrip().endswith("a ← 3 - 1 × (-2) = 5")

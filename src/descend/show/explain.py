@@ -401,6 +401,10 @@ def _update_lines(e: Explanation) -> Iterator[str]:
         old, new = value_text(u.old), value_text(u.new)
         if e.lr is not None and np.ndim(u.old) == 0:
             how = f"{old} - {number(e.lr)} × {_bracketed(u.gradient)} = "
+            begin, end = float(np.asarray(u.old)), float(np.asarray(u.new))
+            plain = begin - e.lr * float(np.asarray(u.gradient))
+            if abs(plain - end) > 1e-6 * max(abs(begin), abs(plain)):
+                how += f"{value_text(plain)}, which its bound makes "
         elif np.ndim(u.old) == 0:
             step = float(np.asarray(u.new) - np.asarray(u.old))
             how = f"{old} {'-' if step < 0 else '+'} {value_text(abs(step))} = "

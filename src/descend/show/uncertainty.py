@@ -13,6 +13,7 @@ from descend.uncertainty.intervals import IntervalsRecord
 from descend.uncertainty.profile import BOUND, LOWER, OPEN, STUCK, ProfileRecord, Side
 
 __all__ = [
+    "bootstrap_notes",
     "bootstrap_sections",
     "contour_sections",
     "diagnostics_sections",
@@ -42,10 +43,10 @@ def intervals_sections(record: IntervalsRecord) -> list[Section]:
     return [table]
 
 
-def _end(value: float) -> str:
+def _end(value: float, digits: int = DIGITS) -> str:
     if math.isinf(value):
         return "∞" if value > 0 else "-∞"
-    return "—" if math.isnan(value) else full(value, DIGITS)
+    return "—" if math.isnan(value) else full(value, digits)
 
 
 def profile_notes(record: ProfileRecord) -> list[str]:
@@ -105,19 +106,44 @@ def bootstrap_sections(record: BootstrapRecord, level: float = 0.95) -> list[Sec
     ends = record.limits(level, "bca")
     cells = [
         (shortened(name, NAME_WIDTH), full(float(best), DIGITS + 2),
-         full(record.stderr[name], DIGITS), full(record.bias[name], 3),
-         full(float(low), DIGITS), full(float(high), DIGITS))
+         _end(record.stderr[name]), _end(record.bias[name], 3), _end(float(low)),
+         _end(float(high)))
         for name, best, (low, high) in zip(record.names, record.best, ends, strict=True)
     ]  # fmt: skip
     columns = list(zip(*cells, strict=True))
     table.rows = list(zip(columns[0], *(aligned(c) for c in columns[1:]), strict=True))
-    table.remarks = [f"low and high: the BCa interval of {level:.4g}. Seed {record.seed}."]
+    table.remarks = [
+        f"low and high: the BCa interval of {level:.4g}. Seed {record.seed}.",
+        *bootstrap_notes(record, level),
+    ]
     if record.failed:
         table.remarks.append(
-            f"{plural(record.failed, 'fit')} of {count(record.n + record.failed)} found no minimum "
-            "and are left out: the others look better than all would."
+            f"Left out: {plural(record.failed, 'fit')} of {count(record.n + record.failed)} that "
+            "found no minimum. The others look better than all would."
         )
     return [table]
+
+
+def bootstrap_notes(record: BootstrapRecord, level: float, kind: str = "bca") -> list[str]:
+    """What is to be said of the ends."""
+    notes = [*record.findings]
+    if math.isfinite(record.dof):
+        notes.append(
+            f"Quantiles expanded to Student's t of {record.dof:.6g} "
+            f"{'degree' if record.dof == 1 else 'degrees'} of freedom."
+        )
+    if kind == "bca" and record.on_bound:
+        notes.append(
+            "A parameter lies on its bound, where BCa has no bias to correct: these are the "
+            "percentile intervals."
+        )
+    if beyond := record.beyond(level, kind):
+        names = ", ".join(beyond[:6]) + (", …" if len(beyond) > 6 else "")
+        notes.append(
+            f"{plural(record.n, 'fit')} are too few for {level:.4g}: an end of {names} lies "
+            "beyond all draws, and is the outermost of them. Draw more."
+        )
+    return notes
 
 
 def diagnostics_sections(record: DiagnosticsRecord) -> list[Section]:

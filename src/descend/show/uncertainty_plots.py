@@ -99,6 +99,9 @@ def plot_bootstrap(record: BootstrapRecord, path: Path = None, level: float = 0.
         if k >= shown:
             axes.set_visible(False)
             continue
+        if np.isnan(record.draws[:, k]).any():
+            canvas.style(axes, f"{record.names[k]}: not determined by the data", "")
+            continue
         bins = int(np.clip(2 * record.n ** (1 / 3), 8, 80))
         axes.hist(record.draws[:, k], bins=bins, color=canvas.PALE, edgecolor=canvas.PAPER)
         axes.axvline(record.best[k], color=canvas.FIT, linewidth=1.6)

@@ -242,6 +242,8 @@ class Completion:
         fit.errors_note = fit.errors_note or found.note
         if found.covariance is not None and loss is not None:
             fit.errors_from = FISHER if loss.is_likelihood else SANDWICH
+            if not loss.is_likelihood:
+                fit.dof = y.size - self._count()
             self._enter(fit, found.covariance, names)
 
     def _enter(self, fit: Fit, covariance: Array, names: list[str]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -13,23 +13,32 @@ from descend.objective import WHITENING
 from descend.train.rows import Rows
 from descend.uncertainty.bootstrap import Draw
 
-__all__ = ["drawing"]
+__all__ = ["Drawing", "drawing"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Sample = Callable[[np.random.Generator, int], Array]
 WHOLE_ROWS = 'draw whole rows: kind="case"'
 
 
+class Drawing(NamedTuple):
+    """What draws data sets, and the skewness of all errors; None where each has its own."""
+
+    draw: Draw
+    skewness: float | None = None
+
+
 def drawing(
     kind: str, rows: Rows, loss: Loss, squares: bool, prediction: list[Array],
     leverage: Array | None, spread: float,
-) -> Draw:  # fmt: skip
+) -> Drawing:  # fmt: skip
     """Return what draws data sets, as many as it is told, one after the other.
 
     `case` draws rows with replacement, as weights. `residual` adds to the fitted values residuals
-    drawn with replacement, each divided by √(1 - leverage) and all shifted to mean 0; `parametric`
-    draws from the distribution that the loss stands for. Davison and Hinkley, "Bootstrap Methods
-    and their Application" (1997), sections 6.2 and 6.3.
+    drawn with replacement, each divided by √(1 - leverage), all shifted to mean 0 and scaled to
+    the variance s² (1 where the scale is known); `parametric` draws from the distribution that the
+    loss stands for. Davison and Hinkley, "Bootstrap Methods and their Application" (1997),
+    sections 6.2 and 6.3. The scale makes the draws of a linear model vary exactly as s²(JᵀJ)⁻¹,
+    so that Student's t belongs to them as it does to its standard errors.
 
     Args:
         prediction: at the fit's parameters (a pair of arrays for some losses).
@@ -47,16 +56,18 @@ def drawing(
             remedy='draw residuals, kind="residual", which are made independent by it',
         )
     if kind == "case":
-        return lambda rng, m: (None, own * _counts(rng, m, rows.n_rows))
+        return Drawing(lambda rng, m: (None, own * _counts(rng, m, rows.n_rows)))
+    skewness: float | None = None
     if kind == "residual":
         if not squares or leverage is None:
             raise UsageError(
                 f"the loss {loss.name} has no residuals that could be drawn anew",
                 remedy=WHOLE_ROWS + (', or kind="parametric"' if loss.name in _LAWS else ""),
             )
-        sample = _residuals(rows, prediction[0], leverage)
+        urn = _urn(rows, prediction[0], leverage, spread)
+        sample, skewness = _residuals(rows, prediction[0], urn), _skewness(urn)
     elif squares:
-        sample = _normal(rows, prediction[0], spread)
+        sample, skewness = _normal(rows, prediction[0], spread), 0.0
     elif loss.name in _LAWS:
         shape = rows.extra["target"].shape
         whole = [p if p.ndim else np.broadcast_to(p, shape) for p in prediction]
@@ -65,7 +76,7 @@ def drawing(
         raise UsageError(
             f"the loss {loss.name} stands for no distribution to draw from", remedy=WHOLE_ROWS
         )
-    return lambda rng, m: (sample(rng, m), None)
+    return Drawing(lambda rng, m: (sample(rng, m), None), skewness)
 
 
 def _counts(rng: np.random.Generator, m: int, n: int) -> Array:
@@ -83,20 +94,37 @@ def _unit(rows: Rows, like: Array) -> Array:
     return np.broadcast_to(unit.reshape(-1, *(1,) * (like.ndim - 1)), like.shape)
 
 
-def _residuals(rows: Rows, fitted: Array, leverage: Array) -> Sample:
+def _urn(rows: Rows, fitted: Array, leverage: Array, spread: float) -> Array:
+    """The residuals that are drawn, in units of their own standard deviations, of variance s²."""
     target = rows.extra["target"]
-    fitted = np.broadcast_to(fitted, target.shape)
+    apart = target - np.broadcast_to(fitted, target.shape)
+    room = np.sqrt(np.maximum(1 - leverage, 1e-12)).reshape(target.shape)
     if (matrix := rows.extra.get(WHITENING)) is not None:
-        own = matrix @ (target - fitted) / np.sqrt(np.maximum(1 - leverage, 1e-12))
-        own = own - own.mean()
-        n = own.size
-        return _coloured(matrix, fitted, lambda rng, m: own[rng.integers(0, n, (m, n))])
-    unit = _unit(rows, fitted)
-    room = np.sqrt(np.maximum(1 - leverage, 1e-12)).reshape(fitted.shape)
-    weight = rows.extra.get("sample_weight", np.ones(rows.n_rows))
-    counted = np.broadcast_to(weight.reshape(-1, *(1,) * (fitted.ndim - 1)) > 0, fitted.shape)
-    urn = ((target - fitted) / unit / room)[counted]
+        urn = matrix @ apart / room
+    else:
+        weight = rows.extra.get("sample_weight", np.ones(rows.n_rows))
+        weight = weight.reshape(-1, *(1,) * (target.ndim - 1))
+        urn = (apart / _unit(rows, apart) / room)[np.broadcast_to(weight > 0, target.shape)]
     urn = urn - urn.mean()
+    size = float(np.mean(urn**2))
+    if spread > 0 and not size > 0:
+        raise UsageError(
+            "all residuals are 0: there are none to draw", remedy='draw noise: kind="parametric"'
+        )
+    return np.asarray(urn * np.sqrt(spread / size) if spread > 0 else urn)
+
+
+def _skewness(urn: Array) -> float:
+    size = float(np.mean(urn**2))
+    return float(np.mean(urn**3)) / size**1.5 if size > 0 else 0.0
+
+
+def _residuals(rows: Rows, fitted: Array, urn: Array) -> Sample:
+    fitted = np.broadcast_to(fitted, rows.extra["target"].shape)
+    if (matrix := rows.extra.get(WHITENING)) is not None:
+        n = fitted.size
+        return _coloured(matrix, fitted, lambda rng, m: urn[rng.integers(0, n, (m, n))])
+    unit = _unit(rows, fitted)
     return lambda rng, m: fitted + unit * urn[rng.integers(0, urn.size, (m, *fitted.shape))]
 
 

@@ -10,6 +10,7 @@ from descend.records import jsonable
 from descend.show.layout import Section, as_html, as_text
 from descend.show.numbers import WIDTH
 from descend.show.uncertainty import (
+    bootstrap_notes,
     bootstrap_sections,
     contour_sections,
     diagnostics_sections,
@@ -135,7 +136,9 @@ class Bootstrap(_Shown, BootstrapRecord):
         rows = zip(self.names, ends, strict=True)
         entries = {name: Interval(float(low), float(high)) for name, (low, high) in rows}
         word = "BCa" if kind == "bca" else kind
-        return Intervals(f"the {word} bootstrap ({self.kind}, {self.n} fits)", level, best, entries)
+        title = f"the {word} bootstrap ({self.kind}, {self.n} fits)"
+        notes = tuple(bootstrap_notes(self, level, kind))
+        return Intervals(title, level, best, entries, notes)
 
     def plot(self, path: Path = None, level: float = 0.95) -> Figure:
         """Draw the distribution of each parameter.

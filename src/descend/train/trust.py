@@ -18,13 +18,23 @@ from descend.records import leaves
 from descend.show.uncertainty import profile_notes
 from descend.trace.formula import Formula
 from descend.train.complete import Completion
+from descend.train.curved import FISHER
 from descend.train.options import check_choice, check_count, check_seed
 from descend.train.predictor import Predictor
 from descend.train.resampling import drawing
 from descend.train.rows import Rows
 from descend.train.shown import Bootstrap, Contour, Diagnostics, Intervals, Profile, dressed
 from descend.train.surfaces import Landscape
-from descend.uncertainty.bootstrap import KINDS, BootstrapRecord, influences, resample
+from descend.train.view import free_count, on_bounds
+from descend.uncertainty.bootstrap import (
+    KINDS,
+    BootstrapRecord,
+    acceleration,
+    influences,
+    linear_acceleration,
+    linear_stretch,
+    resample,
+)
 from descend.uncertainty.contour import contours
 from descend.uncertainty.delta import Band, Derived, band, derived
 from descend.uncertainty.diagnostics import diagnose, leverages
@@ -50,6 +60,8 @@ __all__ = [
 ]
 
 Array = np.ndarray[Any, np.dtype[Any]]
+NO_FREEDOM = "there is no degree of freedom left: there is no noise to judge it by"
+SIGMAS = "give absolute sigmas"
 CLOSE = 0.05  # of s²: S may fall so far before the fit counts as not arrived
 
 
@@ -68,7 +80,11 @@ def confidence(fit: Any, level: float = 0.95, kind: str = "t") -> Intervals:
     values = np.array([best[name] for name in names])
     entries = student_intervals(names, values, error, _dof(fit), level)
     word = "Student's t" if math.isfinite(_dof(fit)) else "the normal distribution"
-    return Intervals(word, level, best, entries, tuple(fit.findings))
+    told = list(fit.findings)
+    if not fit.errors_note:
+        told += [f'{name} lies on its bound: ask for its interval with kind="profile".'
+                 for name, end in zip(names, error, strict=True) if math.isnan(end)]  # fmt: skip
+    return Intervals(word, level, best, entries, tuple(told))
 
 
 def profile(fit: Any, name: str | None = None, level: float = 0.95) -> Any:
@@ -105,25 +121,64 @@ def bootstrap(fit: Any, n: int = 1000, kind: str = "residual", seed: int = 0) ->
     check_seed(seed)
     evidence = _evidence(fit, "bootstrap")
     surface = _surface(fit, likely=False)
+    if not surface.dof > 0:
+        raise UsageError(NO_FREEDOM, remedy=SIGMAS)
     land = _landscape(fit, evidence)
     loss = land.job.settings.loss
     assert loss is not None
-    leverage = leverages(evidence.linear()[1]) if land.squares else None
-    draw = drawing(
-        kind, evidence.rows, loss, land.squares, evidence.prediction(), leverage,
-        surface.spread,
+    lost = _undetermined(fit, surface)
+    slopes = np.where(surface.held, 0.0, evidence.linear()[1]) if land.squares else None
+    drawn = drawing(
+        kind, evidence.rows, loss, land.squares, evidence.prediction(),
+        None if slopes is None else leverages(slopes), surface.spread,
     )  # fmt: skip
-    found = resample(surface, draw, int(n), int(seed))
+    found = resample(surface, drawn.draw, int(n), int(seed))
     if not found.arrived.any():
         raise UsageError("none of the fits to drawn data arrived", remedy='try kind="residual"')
-    own = evidence.rows.extra.get("sample_weight", np.ones(evidence.rows.n_rows))
+    if drawn.skewness is not None and slopes is not None:
+        out = np.empty((0, len(surface.names)))
+        speed = linear_acceleration(slopes, drawn.skewness)
+    else:
+        weight = evidence.rows.extra.get("sample_weight", np.ones(evidence.rows.n_rows))
+        out = influences(surface, weight)
+        speed = acceleration(out)
     return dressed(
         Bootstrap,
         BootstrapRecord(
-            kind, int(seed), surface.names, surface.best, found.points[found.arrived],
-            int(np.sum(~found.arrived)), influences(surface, own),
+            kind, int(seed), surface.names, surface.best,
+            np.where(lost, math.nan, found.points[found.arrived]),
+            int(np.sum(~found.arrived)), out, speed,
+            *_scatter(kind, surface, slopes, evidence.rows.n_rows),
+            bool(surface.held.any()), tuple(fit.findings) if lost.any() else (),
         ),
     )  # fmt: skip
+
+
+def _undetermined(fit: Any, surface: Surface) -> Array:
+    """(p,) what the data do not determine: refits would leave it where they start."""
+    if fit.covariance is None and "singular" not in fit.errors_note:
+        return np.zeros(len(surface.names), bool)
+    if fit.covariance is None:
+        return ~surface.held
+    known = np.isfinite(np.diag(fit.covariance))
+    return np.asarray(~known & ~surface.held)
+
+
+def _scatter(
+    kind: str, surface: Surface, slopes: Array | None, rows: int
+) -> tuple[float, Array]:
+    """Degrees of freedom of the variance of the draws, and how far their spread falls short.
+
+    Drawn rows take their variance from the rows themselves, whatever the loss and the sigmas.
+    """
+    one = np.ones(len(surface.names))
+    if kind != "case":
+        return surface.dof, one
+    n, free = surface.count, surface.count - int((surface.lower < surface.upper).sum())
+    if free <= 0:
+        return math.inf, one
+    stretch = math.sqrt(n / free) * one if slopes is None else linear_stretch(slopes)
+    return free * rows / n, stretch
 
 
 def confidence_band(
@@ -204,12 +259,11 @@ def diagnostics(fit: Any) -> Diagnostics:
         )
     residual, slopes = evidence.linear()
     residual = -residual  # y - fitted, as fit.residuals are
-    absolute = bool(fit.absolute_sigma)
-    n, p = slopes.shape
-    chi2 = float(residual @ residual)
-    spread = 1.0 if absolute else chi2 / (n - p) if n > p else math.nan
-    order, along = _order(evidence.rows, n)
-    found = diagnose(residual, slopes, spread, _dof(fit), absolute, order, along)
+    # What a bound holds follows no row.
+    slopes = slopes[:, ~on_bounds(evidence.whole.job.space, evidence.leaves)]
+    order, along = _order(evidence.rows, residual.size)
+    dof = residual.size - free_count(evidence.whole.job.space, evidence.leaves)
+    found = diagnose(residual, slopes, dof, bool(fit.absolute_sigma), order, along)
     return dressed(Diagnostics, found)
 
 
@@ -217,8 +271,12 @@ def diagnostics(fit: Any) -> Diagnostics:
 
 
 def _dof(fit: Any) -> float:
-    """Degrees of freedom of s²; infinite where the scale of the errors is known."""
-    return math.inf if fit.absolute_sigma or fit.dof is None else float(fit.dof)
+    """Degrees of freedom of the errors' scale; infinite where it is known, as of counts it is.
+
+    The sandwich has its scale from the rows, as s² has, whatever the sigmas.
+    """
+    known = fit.errors_from == FISHER or (fit.absolute_sigma and not fit.errors_from)
+    return math.inf if known or fit.dof is None else float(fit.dof)
 
 
 def _flat(fit: Any) -> dict[str, float]:
@@ -304,8 +362,8 @@ def _surface(fit: Fit, likely: bool = True) -> Surface:
         )
     surface = land.surface()
     if likely and not surface.spread > 0:
-        why = "the fit is exact" if surface.spread == 0 else "there is no degree of freedom left"
-        raise UsageError(f"{why}: there is no noise to judge it by", remedy="give absolute sigmas")
+        why = "the fit is exact: there is no noise to judge it by"
+        raise UsageError(why if surface.spread == 0 else NO_FREEDOM, remedy=SIGMAS)
     free = np.zeros(surface.best.size, bool)
     found = refit(
         surface.local, surface.best[None], free, surface.lower, surface.upper, surface.spread,

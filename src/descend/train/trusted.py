@@ -29,8 +29,8 @@ class Trusted:
         Args:
             level: how often such intervals hold the truth.
             kind: `"t"` for value ± t·error, by Student's t (by the normal distribution where
-                sigmas are absolute); `"profile"` for profile likelihood, which follows a curved
-                model; see also `bootstrap`.
+                sigmas are absolute, or data are counts); `"profile"` for profile likelihood,
+                which follows a curved model; see also `bootstrap`.
 
         Raises:
             UsageError: there are no standard errors, or the data are needed and not at hand.
@@ -95,7 +95,9 @@ class Trusted:
 
         Returns:
             a `Bootstrap`, with `draws`, `stderr`, `bias`, and `intervals(level, kind)` of kind
-            `"bca"`, `"percentile"` or `"basic"`.
+            `"bca"`, `"percentile"` or `"basic"`, all of which reach as far as Student's t where
+            the scale of the errors is not known (the expanded intervals of Hesterberg, "What
+            teachers should know about the bootstrap", 2015).
 
         Raises:
             UsageError: the kind does not suit the loss, or the fit is at no minimum.

@@ -10,7 +10,13 @@ import numpy as np
 
 from descend.errors import UsageError, suggest
 from descend.lean import dataclass
-from descend.uncertainty.quantiles import check_level, normal_cdf, normal_quantile
+from descend.uncertainty.diagnostics import leverages
+from descend.uncertainty.quantiles import (
+    check_level,
+    expanded_tails,
+    normal_cdf,
+    normal_quantile,
+)
 from descend.uncertainty.refit import Refits, refit
 from descend.uncertainty.surface import Surface
 
@@ -20,7 +26,9 @@ __all__ = [
     "acceleration",
     "bca_shares",
     "influences",
-    "limits",
+    "linear_acceleration",
+    "linear_stretch",
+    "shares",
     "resample",
 ]
 
@@ -43,7 +51,12 @@ class BootstrapRecord:
         draws: (n, p) those of the fits that arrived.
         failed: how many did not.
         influences: (groups, p) how far leaving out a row (or, of many, a group of rows) moves
-            the parameters, for BCa.
+            the parameters; (0, p) where BCa needs none.
+        acceleration: (p,) how fast the standard error changes with the parameter, for BCa.
+        dof: degrees of freedom of the variance of the draws; infinite where its scale is known.
+        stretch: (p,) how much larger the standard errors are than the spread of the draws.
+        on_bound: whether a bound holds a parameter of the fit.
+        findings: what the data do not determine, in words; its draws are NaN.
     """
 
     kind: str
@@ -53,6 +66,11 @@ class BootstrapRecord:
     draws: Array
     failed: int
     influences: Array
+    acceleration: Array
+    dof: float
+    stretch: Array
+    on_bound: bool
+    findings: tuple[str, ...] = ()
 
     @property
     def n(self) -> int:
@@ -77,8 +95,36 @@ class BootstrapRecord:
         return np.atleast_2d(np.cov(self.draws, rowvar=False))
 
     def limits(self, level: float = 0.95, kind: str = "bca") -> Array:
-        """(p, 2) the lower and upper ends of the intervals."""
-        return limits(self.draws, self.best, self.influences, check_level(level), kind)
+        """(p, 2) the lower and upper ends of the intervals.
+
+        `percentile` takes quantiles of the draws; `basic` mirrors them at the fit's value; `bca`
+        corrects them for bias and acceleration. Davison and Hinkley, "Bootstrap Methods and their
+        Application" (1997), chapter 5: the k-th of n ordered draws is the k/(n + 1) quantile.
+        All three take their quantiles where Student's t has the level (`expanded_tails`).
+        Where a bound holds the fit, the draws' lopsidedness is the bound's and no bias of the
+        estimate (Andrews, "Inconsistency of the bootstrap when a parameter is on the boundary of
+        the parameter space", 2000): `bca` corrects nothing there, and is `percentile`.
+
+        Raises:
+            UsageError: there is no such kind, or the level is no number between 0 and 1.
+        """
+        at = self._shares(level, kind)
+        ends = [np.quantile(self.draws[:, j], at[j], method="weibull") for j in range(len(at))]
+        found: Array = np.array(ends).reshape(-1, 2)
+        mirrored: Array = 2 * self.best[:, None] - found[:, ::-1]
+        return mirrored if kind == "basic" else found
+
+    def beyond(self, level: float, kind: str) -> tuple[str, ...]:
+        """The parameters whose ends would lie outside of all draws: they are too few."""
+        at = self._shares(level, kind)
+        least = np.minimum(at[:, 0], 1 - at[:, 1]) * (self.n + 1)
+        few = (least < 1) & ~np.isnan(self.draws[0])
+        return tuple(name for name, is_few in zip(self.names, few, strict=True) if is_few)
+
+    def _shares(self, level: float, kind: str) -> Array:
+        tails = expanded_tails(check_level(level), self.dof, self.stretch)
+        kind = "percentile" if kind == "bca" and self.on_bound else kind
+        return shares(self.draws, self.best, self.acceleration, tails, kind)
 
 
 def resample(
@@ -146,49 +192,80 @@ def acceleration(influences: Array) -> Array:
     >>> acceleration(np.array([[-1.0], [-1.0], [2.0]])).round(4)
     array([0.068])
     """
-    square = np.sum(influences**2, axis=0)
-    cube = np.sum(influences**3, axis=0)
-    return np.asarray(np.where(square > 0, cube / np.maximum(square, 1e-300) ** 1.5 / 6, 0.0))
+    with np.errstate(all="ignore"):
+        size = np.max(np.abs(influences), axis=0, initial=0.0)
+        part = influences / np.where(size > 0, size, 1.0)
+        found = np.sum(part**3, axis=0) / np.sum(part**2, axis=0) ** 1.5 / 6
+    return np.asarray(np.where(np.isfinite(found), found, 0.0))
 
 
-def bca_shares(draws: Array, best: Array, speed: Array, level: float) -> Array:
+def linear_acceleration(jacobian: Array, skewness: float) -> Array:
+    """(p,) the acceleration of least squares, where every error has the same skewness.
+
+    The estimate is Σcᵢ·yᵢ with C = (JᵀJ)⁻¹Jᵀ, and a sixth of its skewness is γ·Σc³/(Σc²)^1.5/6.
+    The jackknife, which takes the third moment at each row from that row alone, costs n refits
+    and covers no better.
+
+    Args:
+        jacobian: (n, p) derivatives of the scaled residuals. skewness: γ, of the errors.
+
+    >>> linear_acceleration(np.ones((4, 1)), 2.0).round(4)
+    array([0.1667])
+    """
+    return skewness * acceleration(np.linalg.pinv(jacobian).T)
+
+
+def linear_stretch(jacobian: Array) -> Array:
+    """(p,) how much too small drawn rows make the standard errors of least squares.
+
+    A residual has the variance σ²(1 - hᵢ), so that Σcᵢ²rᵢ² falls short of σ²Σcᵢ² by what the rows
+    that decide have of it: the second correction (HC2) of MacKinnon and White, "Some
+    heteroskedasticity-consistent covariance matrix estimators with improved finite sample
+    properties" (1985). For a mean it is √(n/(n - 1)), as in Hesterberg (2015).
+
+    Args:
+        jacobian: (n, p) derivatives of the scaled residuals.
+
+    >>> linear_stretch(np.ones((4, 1))).round(4)
+    array([1.1547])
+    """
+    square = np.linalg.pinv(jacobian) ** 2
+    whole, left = square.sum(axis=1), square @ (1 - leverages(jacobian))
+    known = left > 1e-6 * whole
+    return np.sqrt(np.where(known, whole, 1.0) / np.where(known, left, 1.0))
+
+
+def bca_shares(draws: Array, best: Array, speed: Array, tails: Array) -> Array:
     """(p, 2) which quantiles of the draws are the ends of the BCa intervals.
 
     With z0 = Φ⁻¹(share of the draws below the fit's value) and the acceleration a, the end for z
     is Φ(z0 + (z0 + z)/(1 - a·(z0 + z))): Efron (1987), equation 2.3.
 
-    >>> bca_shares(np.linspace(-1, 1, 101)[:, None], np.zeros(1), np.zeros(1), 0.9).round(3)
+    Args:
+        tails: (2,) or (p, 2) Φ(z) at both ends.
+
+    >>> line = np.linspace(-1, 1, 101)[:, None]
+    >>> bca_shares(line, np.zeros(1), np.zeros(1), np.array([0.05, 0.95])).round(3)
     array([[0.05, 0.95]])
     """
     n = len(draws)
     below = np.sum(draws < best, axis=0) + 0.5 * np.sum(draws == best, axis=0)
     shift = normal_quantile(np.clip(below / n, 0.5 / n, 1 - 0.5 / n))
-    z = normal_quantile(np.array([0.5 - 0.5 * level, 0.5 + 0.5 * level]))
+    z = normal_quantile(tails)
     moved = shift[:, None] + z
     bent = 1 - speed[:, None] * moved
     ends = np.where(bent > 0, shift[:, None] + moved / np.where(bent > 0, bent, 1), z * math.inf)
-    shares: Array = normal_cdf(ends)
-    return shares
+    found: Array = normal_cdf(ends)
+    return found
 
 
-def limits(draws: Array, best: Array, influences: Array, level: float, kind: str) -> Array:
-    """(p, 2) the ends of bootstrap intervals.
-
-    `percentile` takes quantiles of the draws; `basic` mirrors them at the fit's value; `bca`
-    corrects them for bias and acceleration. Davison and Hinkley, "Bootstrap Methods and their
-    Application" (1997), chapter 5: the k-th of n ordered draws is the k/(n + 1) quantile.
-    """
-    p = draws.shape[1]
-    tails = np.array([0.5 - 0.5 * level, 0.5 + 0.5 * level])
-    shares = np.broadcast_to(tails, (p, 2))
+def shares(draws: Array, best: Array, speed: Array, tails: Array, kind: str) -> Array:
+    """(p, 2) which quantiles of the draws are the ends of intervals of a kind."""
     if kind not in INTERVALS:
         raise UsageError(
             f'there is no bootstrap interval of kind "{kind}"{suggest(kind, INTERVALS)}',
             remedy=f"the kinds are {', '.join(INTERVALS)}",
         )
     if kind == "bca":
-        shares = bca_shares(draws, best, acceleration(influences), level)
-    ends = [np.quantile(draws[:, j], shares[j], method="weibull") for j in range(p)]
-    found: Array = np.array(ends).reshape(p, 2)
-    mirrored: Array = 2 * best[:, None] - found[:, ::-1]
-    return mirrored if kind == "basic" else found
+        return bca_shares(draws, best, speed, tails)
+    return np.broadcast_to(tails, (draws.shape[1], 2))

@@ -59,13 +59,13 @@ def contours(
     return ContourRecord(
         (surface.names[first], surface.names[second]),
         (float(surface.best[first]), float(surface.best[second])),
-        axes[0], axes[1], rises, tuple(levels), tuple(f**2 for f in factors), tuple(cut),
+        axes[0], axes[1], rises, tuple(levels), tuple(f**2 for f in factors), cut,
     )  # fmt: skip
 
 
 def _extents(
     surface: Surface, indices: tuple[int, int], factor: float
-) -> tuple[list[tuple[float, float]], list[str]]:
+) -> tuple[list[tuple[float, float]], tuple[str, ...]]:
     """How far the widest region reaches along each parameter, and what cuts it off."""
     level = _level_of(factor, surface.dof)
     cut, extents = [], []
@@ -86,7 +86,7 @@ def _extents(
             (max(ends[0] - room, float(surface.lower[j])),
              min(ends[1] + room, float(surface.upper[j])))
         )  # fmt: skip
-    return extents, cut
+    return extents, tuple(dict.fromkeys(cut))
 
 
 def _cut(name: str, side: Side) -> str:

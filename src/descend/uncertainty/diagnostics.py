@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from descend.lean import dataclass
+from descend.uncertainty.quantiles import region_factor, student_factor
 
 __all__ = ["DiagnosticsRecord", "Test", "diagnose", "durbin_watson", "ljung_box", "runs_test"]
 
@@ -52,7 +53,7 @@ class DiagnosticsRecord:
 
 @np.errstate(all="ignore")
 def diagnose(
-    residual: Array, jacobian: Array, spread: float, dof: float, absolute: bool,
+    residual: Array, jacobian: Array, dof: int, absolute: bool,
     order: Array | None = None, ordered_by: str = "",
 ) -> DiagnosticsRecord:  # fmt: skip
     """Judge n scaled residuals by themselves and by the (n, p) derivatives.
@@ -61,24 +62,29 @@ def diagnose(
     Regression" (1982), sections 2.2 and 3.1, the model taken as linear at its minimum.
 
     Args:
-        spread: s², or 1 for absolute sigmas.
+        jacobian: of the parameters that are free to follow the data.
+        dof: degrees of freedom of s². absolute: whether s² is known to be 1 instead.
         order: along which neighbouring residuals are neighbours; as they stand where None.
     """
-    n, p = jacobian.shape
+    p = jacobian.shape[1]
     leverage = leverages(jacobian)
     room = np.where(leverage < FULL, 1 - leverage, math.nan)
-    standardized = residual / np.sqrt(spread * room)
     chi2 = float(residual @ residual)
-    left = (chi2 - residual**2 / room) / (n - p - 1) if n - p - 1 > 0 else np.full(n, math.nan)
+    spread = 1.0 if absolute else chi2 / dof if dof > 0 else math.nan
+    standardized = residual / np.sqrt(spread * room)
+    left = (chi2 - residual**2 / room) / (dof - 1 if dof > 1 else math.nan)
     studentized = standardized if absolute else residual / np.sqrt(left * room)
     cooks = standardized**2 * leverage / room / p
     along = residual if order is None else residual[order]
     tests = [_normality(residual), ljung_box(along), runs_test(along)]
-    if absolute and n > p:
-        tests.append(_goodness(chi2, n - p))
+    if absolute and dof > 0:
+        tests.append(_goodness(chi2, dof))
     kept = tuple(test for test in tests if not math.isnan(test.p_value))
     watson = durbin_watson(along)
-    findings = _findings(kept, watson, leverage, studentized, cooks, n, p, dof)
+    findings = _findings(kept, watson)
+    # Studentised by the others, a residual has one degree less; by a known scale it is normal.
+    others = math.inf if absolute else dof - 1
+    findings += tuple(_rows(leverage, studentized, cooks, others, p))
     return DiagnosticsRecord(
         kept, watson, leverage, standardized, studentized, cooks, ordered_by, findings
     )
@@ -90,6 +96,8 @@ def leverages(jacobian: Array) -> Array:
     >>> leverages(np.array([[1.0, 0.0], [1.0, 1.0], [1.0, 2.0]])).round(4)
     array([0.8333, 0.3333, 0.8333])
     """
+    if not jacobian.size:
+        return np.zeros(len(jacobian))
     size = np.sqrt(np.sum(jacobian**2, axis=0))
     scaled = jacobian / np.where(size > 0, size, 1)
     left, values, _ = np.linalg.svd(scaled, full_matrices=False)
@@ -169,10 +177,7 @@ def _goodness(chi2: float, dof: int) -> Test:
     return Test("chi²", chi2, p_value, "chi² as large, if model and sigmas are right")
 
 
-def _findings(
-    tests: tuple[Test, ...], watson: float, leverage: Array, studentized: Array, cooks: Array,
-    n: int, p: int, dof: float,
-) -> tuple[str, ...]:  # fmt: skip
+def _findings(tests: tuple[Test, ...], watson: float) -> tuple[str, ...]:
     """What is remarkable, in plain words."""
     found = []
     by_name = {test.name: test for test in tests}
@@ -197,25 +202,25 @@ def _findings(
         why = "the model misses something, or the sigmas are too small"
         why = why if large else "the sigmas are too large"
         found.append(f"chi² is far too {size} (p = {chi2.p_value:.2g}): {why}.")
-    return (*found, *_rows(leverage, studentized, cooks, n, p))
+    return tuple(found)
 
 
-def _rows(leverage: Array, studentized: Array, cooks: Array, n: int, p: int) -> list[str]:
+def _rows(leverage: Array, studentized: Array, cooks: Array, dof: float, p: int) -> list[str]:
     """The rows that stand out."""
-    from scipy import special
-
     found = []
-    limit = float(special.ndtri(1 - 0.025 / n))  # Bonferroni: one false alarm in twenty fits
-    limit = float(special.stdtrit(n - p - 1, 1 - 0.025 / n)) if n - p - 1 > 0 else limit
+    # Bonferroni: one false alarm in twenty fits
+    limit = student_factor(1 - 0.05 / leverage.size, dof) if dof > 0 else math.inf
     far = np.flatnonzero(np.abs(studentized) > limit)
     if far.size:
         found.append(
             f"Far from the fit, beyond {limit:.2f} standard errors: {_listed(far, studentized)}."
         )
     decided = np.flatnonzero(leverage > 0.99)
-    if decided.size and n > p:
+    if decided.size and dof >= 0:
         found.append(f"The fit follows these rows wherever they lie: {_listed(decided, leverage)}.")
-    heavy = np.flatnonzero(cooks > 1)
+    # 1 is about the middle of F(p, dof), and below it where degrees of freedom are few.
+    middle = region_factor(0.5, p, dof + 1) ** 2 / p if p and dof >= 0 else math.inf
+    heavy = np.flatnonzero(cooks > max(1.0, middle))
     if heavy.size:
         found.append(
             f"Leaving out one of these rows would move the fit out of its own 50 % region: "

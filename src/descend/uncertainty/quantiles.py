@@ -13,7 +13,14 @@ import numpy as np
 
 from descend.errors import UsageError
 
-__all__ = ["check_level", "normal_cdf", "normal_quantile", "region_factor", "student_factor"]
+__all__ = [
+    "check_level",
+    "expanded_tails",
+    "normal_cdf",
+    "normal_quantile",
+    "region_factor",
+    "student_factor",
+]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -47,6 +54,24 @@ def student_factor(level: float, dof: float) -> float:
 
     upper = 0.5 + 0.5 * level
     return float(special.ndtri(upper) if math.isinf(dof) else special.stdtrit(dof, upper))
+
+
+def expanded_tails(level: float, dof: float, stretch: Any = 1.0) -> Array:
+    """(..., 2) which quantiles of bootstrap draws reach as far as Student's t does.
+
+    Draws scatter normally where estimates are known to scatter as t: the quantile z of the normal
+    distribution is put where stretch·t lies, at Φ(±stretch·t). Hesterberg, "What teachers should
+    know about the bootstrap" (2015): the expanded percentile interval.
+
+    Args:
+        dof: of the variance that the draws take from the data; infinite where they are told it.
+        stretch: (...) the true standard error over that of the draws.
+
+    >>> expanded_tails(0.95, math.inf).round(4), expanded_tails(0.95, 10).round(4)
+    (array([0.025, 0.975]), array([0.0129, 0.9871]))
+    """
+    reach = stretch * student_factor(level, dof)
+    return np.asarray(normal_cdf(np.stack([-reach, reach], axis=-1)))
 
 
 def region_factor(level: float, count: int, dof: float) -> float:
