@@ -124,6 +124,10 @@ def test_what_cannot_be_meant_is_refused(options, words):
         descend.fit(curve, X, Y, **{"start": {"w": START}, **options})
 
 
-def test_fit_many_fixes_whole_parameters_only():
-    with pytest.raises(UsageError, match=r"whole parameters, and w\[1\] is a part of one"):
-        descend.fit_many(curve, X, np.stack([Y, Y]), start={"w": START}, fixed=["w[1]"])
+def test_fit_many_fixes_single_numbers_as_fit_does():
+    made = descend.fit_many(curve, X, np.stack([Y, 2 * Y]), start={"w": START}, fixed=["w[1]"])
+    for number, y in enumerate((Y, 2 * Y)):
+        single = descend.fit(curve, X, y, start={"w": START}, fixed=["w[1]"])
+        assert made.success[number] and made.dof[number] == single.dof
+        np.testing.assert_allclose(made.params["w"][number], single.params["w"], rtol=1e-7)
+        np.testing.assert_allclose(made.stderr["w"][number], single.stderr["w"], rtol=1e-5)
