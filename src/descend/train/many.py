@@ -185,7 +185,8 @@ class _Many:
         start = with_ready_guesses(start, data)
         loss = as_loss(options.loss)
         loss.check(data.columns["target"])
-        self.job = ManyJob(data, start, loss, options.absolute_sigma, options.covariance, int(options.seed))
+        asked = options.absolute_sigma, options.covariance, int(options.seed)
+        self.job = ManyJob(data, start, loss, *asked)
         self.optimizer = self._optimizer()
         if start.sample.missing:
             search = candidates_of(start, start.sample.missing, options.seed)

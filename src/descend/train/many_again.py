@@ -6,8 +6,8 @@ out with the same bits whatever its neighbours are.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -64,35 +64,35 @@ def further(
     """
     n = job.data.n_fits
     tries = Tries(np.ones(n, np.int64), np.ones(n, np.int64))
+    if asked == 1 and not more:
+        return tries
     whole = _standing(job, built, arrays)
     if asked > 1:
         chosen = np.flatnonzero(among(whole.status, (*CONVERGED, *FAILED)))
-    elif more:
+    else:
         chosen = np.flatnonzero(whole.wrong)
         tries.needed = len(chosen)
-    else:
-        return tries
     for some in _chunks(chosen):
+        part = replace(job, data=_some(job.data, some), start=_of(job.start, some))
         for attempt in range(1, asked if asked > 1 else MORE + 1):
-            _attempt(job, built, arrays, some, attempt, descend, tries)
+            _attempt(part, built, arrays, some, attempt, descend, tries)
             if tries.stopped:
                 return tries
         if asked == 1:
-            tries.mended += int(np.sum(~_standing(job, built, arrays, some).wrong))
+            tries.mended += int(np.sum(~_standing(part, built, arrays, some).wrong))
     return tries
 
 
 def _attempt(
-    job: ManyJob, built: ManyBuilt, arrays: ManyArrays, some: Array, attempt: int,
+    part: ManyJob, built: ManyBuilt, arrays: ManyArrays, some: Array, attempt: int,
     descend: Descend, tries: Tries,
 ) -> None:  # fmt: skip
-    part = dataclasses.replace(
-        job, data=_some(job.data, some), start=_near(job.start, some, attempt, job.seed)
-    )
-    other_built, other, tries.stopped = descend(part, attempt)
+    """One more descent of some fits, where `part` is the job of these alone."""
+    near = replace(part, start=_near(part.start, len(some), attempt, part.seed))
+    other_built, other, tries.stopped = descend(near, attempt)
     if tries.stopped:
         return
-    old, new = _standing(job, built, arrays, some), _standing(part, other_built, other)
+    old, new = _standing(part, built, arrays, some), _standing(part, other_built, other)
     low, high = old.loss * (1 - ALIKE), old.loss * (1 + ALIKE)
     known = np.isfinite(new.loss)
     better = known & (~np.isfinite(old.loss) | (new.loss < low))
@@ -120,13 +120,13 @@ class _Standing:
 def _standing(
     job: ManyJob, built: ManyBuilt, arrays: ManyArrays, some: Array | None = None
 ) -> _Standing:
-    made = dict(zip(built.results, arrays.results, strict=True))
-    status = statuses(job, arrays, made)
+    """How the fits of a job stand, which may be some of those in the arrays."""
+    rows: Any = slice(None) if some is None else some
+    made = {n: a[rows] for n, a in zip(built.results, arrays.results, strict=True)}
+    status = statuses(job, arrays.codes[rows], arrays.iterations[rows], made)
     known = among(status, (*CONVERGED, *FAILED)) & (status != NOT_FINITE)
     loss = np.where(known, made["loss"], np.nan)
     wrong = among(status, FAILED) | (among(status, CONVERGED) & _ran_away(job, made))
-    if some is not None:
-        status, loss, wrong = status[some], loss[some], wrong[some]
     return _Standing(status, loss, wrong)
 
 
@@ -158,21 +158,22 @@ def _some(data: ManyData, some: Array) -> ManyData:
         for name, array in data.columns.items()
     }
     keys = None if data.keys is None else data.keys[some]
-    return dataclasses.replace(data, columns=columns, offsets=offsets, keys=keys)
+    return replace(data, columns=columns, offsets=offsets, keys=keys)
 
 
-def _near(start: ManyStart, some: Array, attempt: int, seed: int) -> ManyStart:
+def _of(start: ManyStart, some: Array) -> ManyStart:
+    """The start of some fits."""
+    return start._replace(each={name: array[some] for name, array in start.each.items()})
+
+
+def _near(start: ManyStart, fits: int, attempt: int, seed: int) -> ManyStart:
     """Starts within a decade of those given, the same factors for every fit."""
     rng, space = np.random.default_rng([seed, attempt]), start.space
-    each = {}
+    each = dict(start.each)
     for name, array in start.leaves().items():
-        own = start.each[name][some] if name in start.each else None
         factors, normal = around(np.ones(array.shape), rng), around(np.zeros(array.shape), rng)
-        if space is not None and not space.varies(name):
-            if own is not None:
-                each[name] = own
-            continue
-        given = np.broadcast_to(array, (len(some), *array.shape)) if own is None else own
-        moved = np.where(given == 0, normal, given * factors)
-        each[name] = moved if space is None else space.inside(name, moved)
+        if space is None or space.varies(name):
+            given = each.get(name, np.broadcast_to(array, (fits, *array.shape)))
+            moved = np.where(given == 0, normal, given * factors)
+            each[name] = moved if space is None else space.inside(name, moved)
     return start._replace(each=each)

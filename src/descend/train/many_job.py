@@ -200,7 +200,7 @@ def recorded(job: ManyJob, built: ManyBuilt, arrays: ManyArrays, by: str) -> Man
     d = job.data
     made = dict(zip(built.results, arrays.results, strict=True))
     dof = job.dof()
-    status = statuses(job, arrays, made)
+    status = statuses(job, arrays.codes, arrays.iterations, made)
     lost = among(status, (RUNNING, NOT_FINITE, BAD_DATA))
     for name in ("loss", "chi2"):
         if name in made:
@@ -229,9 +229,11 @@ def among(status: Array, codes: Iterable[int]) -> Array:
     return table[status]
 
 
-def statuses(job: ManyJob, arrays: ManyArrays, made: Mapping[str, Array]) -> Array:
+def statuses(
+    job: ManyJob, codes: Array, iterations: Array, made: Mapping[str, Array]
+) -> Array:
     """The codes of the optimizer, with what only all of a fit can tell."""
-    status, done = arrays.codes.copy(), arrays.iterations > 0
+    status, done = codes.copy(), iterations > 0
     status[done & (status == RUNNING)] = SPENT
     if "pivot" in made:
         status[among(status, CONVERGED) & ~(made["pivot"] > LEAST_PIVOT)] = SINGULAR
