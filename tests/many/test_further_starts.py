@@ -1,5 +1,9 @@
 """Further starts: for the fits that did not arrive, or for all that were asked for."""
 
+import os
+import signal
+import threading
+
 import numpy as np
 import pytest
 
@@ -98,3 +102,14 @@ def test_rows_of_no_group_are_refused(labels):
     table = {"x": np.arange(4.0), "y": np.arange(4.0), "g": np.array(labels)}
     with pytest.raises(DataError, match=r'the column "g" says no group in row [12]'):
         descend.fit_many("y = a*x", table, by="g")
+
+
+def test_ctrl_c_among_further_starts_keeps_what_is_done():
+    y = waves(3000)
+    descend.fit_many(wave, X, y[:50], starts=2)
+    clock = threading.Timer(0.8, os.kill, (os.getpid(), signal.SIGINT))
+    clock.start()
+    fits = descend.fit_many(wave, X, y, starts=500)
+    clock.join()
+    assert fits.interrupted and fits.success.any()
+    assert fits.starts is None or fits.starts.max() < 500

@@ -181,7 +181,7 @@ class _Many:
         start = many_start(
             data.problem, options.start, data.n_fits, options.fixed, options.bounds, options.ties
         )
-        self.unsaid = start.sample.missing
+        self.unsaid, self.stopped = start.sample.missing, False
         start = with_ready_guesses(start, data)
         loss = as_loss(options.loss)
         loss.check(data.columns["target"])
@@ -196,7 +196,8 @@ class _Many:
         """The job where each fit begins at its best of 32 candidates for what was not given."""
         built = job.built(search, errors=False)
         arrays = job.arrays(built, search, CANDIDATES + 1)
-        run_many(self._workers(built, arrays), job.data.n_fits, None)
+        share = run_many(self._workers(built, arrays), job.data.n_fits, None)
+        self.stopped = share.stopped
         made = dict(zip(built.results, arrays.results, strict=True))
         found = {n: made[f"params.{n}"] for n in missing}
         return dataclasses.replace(job, start=with_found(job.start, found))
@@ -248,10 +249,10 @@ class _Many:
         compiled = time.perf_counter()
         meter = self.options.progress
         try:
-            share = run_many(workers, job.data.n_fits, meter)
             tries = None
-            if not share.stopped:
-                self._again(job, arrays)
+            if not self.stopped:
+                self._run(job, arrays, workers, meter)
+            if not self.stopped:
                 tries = further(
                     job, built, arrays, self.options.starts, self._may_go_on(), self._anew
                 )
@@ -262,7 +263,7 @@ class _Many:
         found = recorded(job, built, arrays, self.options.by or "fit")
         found.seconds, found.compile_seconds = seconds, compiled - begin
         found.threads, found.lanes = len(workers), workers[0].width
-        found.interrupted = share.done < job.data.n_fits or (tries is not None and tries.stopped)
+        found.interrupted = self.stopped
         if tries is not None:
             found.starts, found.agreed = tries.starts, tries.agreed
             found.n_further, found.n_mended = tries.needed, tries.mended
@@ -287,10 +288,18 @@ class _Many:
             )
             job = self._found(job, search, self.unsaid)
         built, arrays, workers = self._prepared(job)
-        share = run_many(workers, job.data.n_fits, None)
+        if not self.stopped:
+            self._run(job, arrays, workers, None)
+        return built, arrays, self.stopped
+
+    def _run(
+        self, job: ManyJob, arrays: ManyArrays, workers: list[Worker], meter: Progress | None
+    ) -> None:
+        """Every fit of a job, by the lean method and, where that fails, by the full one."""
+        share = run_many(workers, job.data.n_fits, meter)
+        self.stopped = share.stopped
         if not share.stopped:
             self._again(job, arrays)
-        return built, arrays, share.stopped
 
     def _workers(self, built: ManyBuilt, arrays: ManyArrays) -> list[Worker]:
         count = self.options.threads or len(os.sched_getaffinity(0))
@@ -311,7 +320,8 @@ class _Many:
         if second is not None and chosen.size:
             built = job.built(second)
             again = job.arrays(built, second, int(self.options.max_iter), arrays)
-            run_many(self._workers(built, again), len(chosen), None, chosen)
+            share = run_many(self._workers(built, again), len(chosen), None, chosen)
+            self.stopped = share.stopped
 
 
 def _refuse_missing(data: ManyData) -> None:
