@@ -106,10 +106,10 @@ def test_rows_of_no_group_are_refused(labels):
 
 def test_ctrl_c_among_further_starts_keeps_what_is_done():
     y = waves(20_000)
-    descend.fit_many(wave, X, y[:50], starts=60)
+    descend.fit_many(wave, X, y[:50], starts=20)
     clock = threading.Timer(0.8, os.kill, (os.getpid(), signal.SIGINT))
     clock.start()
-    fits = descend.fit_many(wave, X, y, starts=60)
+    fits = descend.fit_many(wave, X, y, starts=20)
     clock.join()
     assert fits.interrupted and fits.success.any()
-    assert fits.starts is None or fits.starts.min() < 60
+    assert fits.starts is None or fits.starts.min() < 20
