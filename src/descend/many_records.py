@@ -77,6 +77,9 @@ class ManyRecord:
         dof: (fits,) points minus parameters.
         covariance: (fits, p, p) of the flat parameters, where it was asked for.
         keys: (fits,) what the fits are called, or None.
+        starts, agreed: (fits,) from how many starts each descended, and how many of them arrived at
+            the least loss; None where the run was interrupted before.
+        n_further, n_mended: how many fits needed further starts, and how many these mended.
         model, target: what was fitted to what.
         seconds, threads, lanes: how long it took, on how much of the machine.
     """
@@ -97,6 +100,10 @@ class ManyRecord:
     compile_seconds: float = 0.0
     threads: int = 1
     lanes: int = 1
+    starts: Array | None = None
+    agreed: Array | None = None
+    n_further: int = 0
+    n_mended: int = 0
     interrupted: bool = False
     warnings: list[str] = field(default_factory=list)
     outcomes: Mapping[int, Outcome] = field(default_factory=lambda: OUTCOMES)
@@ -190,6 +197,7 @@ class ManyRecord:
         """All results as plain values, ready for `json.dumps(allow_nan=False)`."""
         found: dict[str, Any] = {"kind": "fits", "model": self.model, "n_fits": len(self)}
         found |= {"counts": self.counts(), "seconds": self.seconds, "threads": self.threads}
+        found |= {"n_further_starts": self.n_further, "n_mended": self.n_mended}
         found["warnings"] = list(self.warnings)
         return jsonable(found | {"fits": self.columns()})  # type: ignore[no-any-return]
 

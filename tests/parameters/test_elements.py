@@ -124,6 +124,21 @@ def test_what_cannot_be_meant_is_refused(options, words):
         descend.fit(curve, X, Y, **{"start": {"w": START}, **options})
 
 
-def test_fit_many_fixes_whole_parameters_only():
-    with pytest.raises(UsageError, match=r"whole parameters, and w\[1\] is a part of one"):
-        descend.fit_many(curve, X, np.stack([Y, Y]), start={"w": START}, fixed=["w[1]"])
+def test_fit_many_fixes_single_numbers_as_fit_does():
+    def parabola(x, w):
+        return w[0] + w[1] * x + w[2] * x**2
+
+    given = {"start": {"w": np.array([1.0, 0.25, 1.0])}, "fixed": ["w[1]"]}
+    y = np.stack([np.sin(X), np.cos(2 * X)])
+    made = descend.fit_many(parabola, X, y, **given)
+    # With that number known, what is left is linear: NumPy solves it.
+    base = np.stack([np.ones_like(X), X**2], axis=1)
+    inverse = np.linalg.inv(base.T @ base)
+    for number, target in enumerate(y - 0.25 * X):
+        best = inverse @ base.T @ target
+        chi2 = np.sum((target - base @ best) ** 2)
+        errors = np.sqrt(np.diagonal(inverse) * chi2 / (len(X) - 2))
+        assert made.success[number] and made.dof[number] == len(X) - 2
+        np.testing.assert_allclose(made.params["w"][number], [best[0], 0.25, best[1]], rtol=1e-7)
+        np.testing.assert_allclose(made.stderr["w"][number, ::2], errors, rtol=1e-6)
+        assert np.isnan(made.stderr["w"][number, 1])

@@ -110,7 +110,8 @@ class TableFile:
             missing = np.flatnonzero(np.isnan(labels))
         if missing.size:
             raise DataError(
-                f'the column "{name}" says no group in row {missing[0]}, counting from 0'
+                f'the column "{name}" says no group in row {missing[0]}, counting from 0',
+                remedy="leave out such rows, or name a group for them",
             )
         return labels
 

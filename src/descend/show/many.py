@@ -21,6 +21,12 @@ def many_report(fits: ManyRecord) -> str:
     for name, count in fits.counts().items():
         lines.append(f"  {count:>9}  {by_name[name].message}")
     lines += ["", *_table(fits)]
+    if fits.n_further:
+        needed = "1 fit" if fits.n_further == 1 else f"{fits.n_further} fits"
+        lines += ["", f"{needed} needed further starts, which mended {fits.n_mended}"]
+    elif fits.starts is not None and fits.agreed is not None and np.any(fits.starts > 1):
+        alone = int(np.count_nonzero((fits.agreed < 2) & fits.success))
+        lines += ["", f"best of {fits.starts.max()} starts each; in {alone} only one arrived there"]
     speed = rate(fits.fits_per_second, "fits")
     threads = f"{fits.threads} thread" + ("" if fits.threads == 1 else "s")
     lines += ["", f"{speed} on {threads}, {fits.lanes} fits at a time in each"]

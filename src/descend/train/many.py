@@ -23,14 +23,16 @@ from descend.methods.table import as_loss, as_optimizer
 from descend.models.model import Model
 from descend.show.progress import Progress
 from descend.trace.formula import Formula
+from descend.train.attempts import MORE
 from descend.train.declared import model_starts
+from descend.train.many_again import further
 from descend.train.many_build import ManyBuilt
 from descend.train.many_data import ManyData, ManyMissing, read_many, without_missing
-from descend.train.many_guess import candidates_of, with_found, with_ready_guesses
+from descend.train.many_guess import CandidateSearch, candidates_of, with_found, with_ready_guesses
 from descend.train.many_job import ManyJob, among, recorded
 from descend.train.many_results import ManyFits
 from descend.train.many_run import run_many
-from descend.train.many_start import ManyStart, many_start
+from descend.train.many_start import many_start
 from descend.train.options import (
     check_choice,
     check_count,
@@ -79,11 +81,13 @@ class ManyOptions:
     params: Iterable[str] | None = None
     threads: int | None = None
     seed: int = 0
+    starts: int = 1
     progress: Progress | None = None
 
     def check(self) -> None:
         """Refuse values that cannot be meant."""
         check_count("max_iter", self.max_iter)
+        check_count("starts", self.starts)
         check_seed(self.seed)
         check_choice("missing", self.missing, MISSING)
         if self.threads is not None:
@@ -106,7 +110,7 @@ def fit_many(
     xtol: float | None = None, ftol: float | None = None, gtol: float | None = None,
     missing: ManyMissing = "skip", covariance: bool = False, constants: Any = None,
     params: Iterable[str] | None = None, threads: int | None = None, seed: int = 0,
-    progress: Progress | None = None, **unknown: Any,
+    starts: int = 1, progress: Progress | None = None, **unknown: Any,
 ) -> ManyFits:  # fmt: skip
     """Fit one model to many datasets, each by itself, as one compiled program.
 
@@ -132,6 +136,9 @@ def fit_many(
         covariance: keep the covariance of each fit.
         constants, params: as in `fit`. threads: how many may work (by default one a core).
         seed: of the candidates for scalars that have no start: each fit takes the best of 32.
+        starts: from how many starts each fit descends; the best is kept. Where it is 1 and nothing
+            was said of the start, those fits that did not arrive, or that their data do not
+            determine where they ended, or whose parameters ran away, get eight others.
         progress: who is told how many fits are done.
 
     Raises:
@@ -174,22 +181,26 @@ class _Many:
         start = many_start(
             data.problem, options.start, data.n_fits, options.fixed, options.bounds, options.ties
         )
+        self.unsaid, self.stopped = start.sample.missing, False
         start = with_ready_guesses(start, data)
         loss = as_loss(options.loss)
         loss.check(data.columns["target"])
-        self.job = ManyJob(data, start, loss, options.absolute_sigma, options.covariance)
+        asked = options.absolute_sigma, options.covariance, int(options.seed)
+        self.job = ManyJob(data, start, loss, *asked)
         self.optimizer = self._optimizer()
         if start.sample.missing:
-            self.job = dataclasses.replace(self.job, start=self._found(start))
+            search = candidates_of(start, start.sample.missing, options.seed)
+            self.job = self._found(self.job, search, start.sample.missing)
 
-    def _found(self, start: ManyStart) -> ManyStart:
-        """The start where each fit has the best of 32 candidates for what was not given."""
-        search = candidates_of(start, self.options.seed)
-        built = self.job.built(search, errors=False)
-        arrays = self.job.arrays(built, search, CANDIDATES + 1)
-        run_many(self._workers(built, arrays), self.job.data.n_fits, None)
+    def _found(self, job: ManyJob, search: CandidateSearch, missing: tuple[str, ...]) -> ManyJob:
+        """The job where each fit begins at its best of 32 candidates for what was not given."""
+        built = job.built(search, errors=False)
+        arrays = job.arrays(built, search, CANDIDATES + 1)
+        share = run_many(self._workers(built, arrays), job.data.n_fits, None)
+        self.stopped = share.stopped
         made = dict(zip(built.results, arrays.results, strict=True))
-        return with_found(start, {n: made[f"params.{n}"] for n in start.sample.missing})
+        found = {n: made[f"params.{n}"] for n in missing}
+        return dataclasses.replace(job, start=with_found(job.start, found))
 
     def _read(self, x: Any, y: Any) -> Problem:
         o = self.options
@@ -233,19 +244,18 @@ class _Many:
 
     def result(self) -> ManyFits:
         """Build, run, and say how each fit went."""
-        begin, job, second = time.perf_counter(), self.job, self._second()
-        built = job.built(self.optimizer)
-        most = int(self.options.max_iter)
-        arrays = job.arrays(
-            built, self.optimizer, most if second is None else min(most, LEAN_STEPS)
-        )
-        workers = self._workers(built, arrays)
+        begin, job = time.perf_counter(), self.job
+        built, arrays, workers = self._prepared(job)
         compiled = time.perf_counter()
         meter = self.options.progress
         try:
-            share = run_many(workers, job.data.n_fits, meter)
-            if second is not None and not share.stopped:
-                self._again(second, arrays, most)
+            tries = None
+            if not self.stopped:
+                self._run(job, arrays, workers, meter)
+            if not self.stopped:
+                tries = further(
+                    job, built, arrays, self.options.starts, self._may_go_on(), self._anew
+                )
         finally:
             if meter is not None:
                 meter.close()
@@ -253,8 +263,43 @@ class _Many:
         found = recorded(job, built, arrays, self.options.by or "fit")
         found.seconds, found.compile_seconds = seconds, compiled - begin
         found.threads, found.lanes = len(workers), workers[0].width
-        found.interrupted = share.done < job.data.n_fits
+        found.interrupted = self.stopped
+        if tries is not None:
+            found.starts, found.agreed = tries.starts, tries.agreed
+            found.n_further, found.n_mended = tries.needed, tries.mended
         return found
+
+    def _prepared(self, job: ManyJob) -> tuple[ManyBuilt, ManyArrays, list[Worker]]:
+        built, most = job.built(self.optimizer), int(self.options.max_iter)
+        steps = most if self._second() is None else min(most, LEAN_STEPS)
+        arrays = job.arrays(built, self.optimizer, steps)
+        return built, arrays, self._workers(built, arrays)
+
+    def _may_go_on(self) -> bool:
+        """Whether fits that look wrong are begun again: where the start was left to us."""
+        return self.options.start is None and bool(self.unsaid) and self.job.has_equations
+
+    def _anew(self, job: ManyJob, attempt: int) -> tuple[ManyBuilt, ManyArrays, bool]:
+        """The descents of one more attempt, and whether Ctrl-C came."""
+        if self.unsaid:
+            attempts = max(self.options.starts, MORE + 1)
+            search = candidates_of(
+                self.job.start, self.unsaid, self.options.seed, attempts, attempt
+            )
+            job = self._found(job, search, self.unsaid)
+        built, arrays, workers = self._prepared(job)
+        if not self.stopped:
+            self._run(job, arrays, workers, None)
+        return built, arrays, self.stopped
+
+    def _run(
+        self, job: ManyJob, arrays: ManyArrays, workers: list[Worker], meter: Progress | None
+    ) -> None:
+        """Every fit of a job, by the lean method and, where that fails, by the full one."""
+        share = run_many(workers, job.data.n_fits, meter)
+        self.stopped = share.stopped
+        if not share.stopped:
+            self._again(job, arrays)
 
     def _workers(self, built: ManyBuilt, arrays: ManyArrays) -> list[Worker]:
         count = self.options.threads or len(os.sched_getaffinity(0))
@@ -267,14 +312,16 @@ class _Many:
                 remedy="call fit for each dataset: it interprets what is not native",
             ) from missing
 
-    def _again(self, second: Optimizer, arrays: ManyArrays, most: int) -> None:
+    def _again(self, job: ManyJob, arrays: ManyArrays) -> None:
         """Give the fits that the lean method left to the full one."""
+        second = self._second()
         left = among(arrays.codes, UNSOLVED) & (arrays.iterations > 0)
         chosen = np.flatnonzero(left)
-        if chosen.size:
-            built = self.job.built(second)
-            again = self.job.arrays(built, second, most, arrays)
-            run_many(self._workers(built, again), len(chosen), None, chosen)
+        if second is not None and chosen.size:
+            built = job.built(second)
+            again = job.arrays(built, second, int(self.options.max_iter), arrays)
+            share = run_many(self._workers(built, again), len(chosen), None, chosen)
+            self.stopped = share.stopped
 
 
 def _refuse_missing(data: ManyData) -> None:

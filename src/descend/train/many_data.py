@@ -250,7 +250,9 @@ def _from_table(
         if column not in known:
             raise DataError(f'the table has no column "{column}"{suggest(column, known)}')
     apart, rest = _divided(table, list(dict.fromkeys([by, *named])))
-    keys, order, offsets = grouped(np.asarray(apart[by]))
+    labels = np.asarray(apart[by])
+    _check_labels(labels, by)
+    keys, order, offsets = grouped(labels)
     problem = read(rest, y)
     assert problem.y is not None
     columns = {column_key(n): np.ascontiguousarray(a[order]) for n, a in problem.columns.items()}
@@ -260,6 +262,20 @@ def _from_table(
         array = real_array(spread, name).astype(np.float64)
         columns[name] = np.ascontiguousarray(np.broadcast_to(array, order.shape)[order])
     return ManyData(problem, columns, (), offsets, keys)
+
+
+def _check_labels(labels: Array, by: str) -> None:
+    """Refuse rows that belong to no group, as files with such rows are."""
+    absent = np.zeros(len(labels), bool)
+    if labels.dtype.kind == "O":
+        absent = np.array([v is None or v != v for v in labels.tolist()], bool)
+    elif labels.dtype.kind in "fM":
+        absent = np.asarray(labels != labels)
+    for row in np.flatnonzero(absent)[:1]:
+        raise DataError(
+            f'the column "{by}" says no group in row {row}, counting from 0',
+            remedy="leave out such rows, or name a group for them",
+        )
 
 
 def _divided(table: Any, names: Sequence[str]) -> tuple[dict[str, Any], Any]:

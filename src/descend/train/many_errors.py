@@ -43,8 +43,7 @@ def judged(
     >>> found["stderr"].round(6), bool(found["arrived"])
     (array([0.118322, 0.063246]), True)
     """
-    n = fit.x.shape[0]
-    chi2, dof = fit.loss * fit.entries, fit.entries - n
+    chi2, dof = fit.loss * fit.entries, fit.entries - _varied(fit.x, box)
     jtj, jtr, free = _unbound(fit.x, jtj, jtr, box)
     half, pivot = _half_inverse(jtj)
     spread = 1.0 + 0.0 * chi2 if absolute else chi2 / np.where(dof > 0, dof, np.nan)
@@ -67,19 +66,23 @@ def judged_curved(
 
     The formulas are those of `uncertainty.curved.curved_errors`.
     """
-    n = fit.x.shape[0]
     curvature, side, free = _unbound(fit.x, curvature, side, box)
     half, pivot = _half_inverse(curvature)
     inverse = np.sum(half[:, :, None] * half[:, None, :], axis=0)
     if scatter is None:
         covariance = 0.5 * inverse
     else:
-        dof = fit.entries - n
+        dof = fit.entries - _varied(fit.x, box)
         first = np.sum(inverse[:, :, None] * scatter[None, :, :], axis=1)
         covariance = np.sum(first[:, :, None] * inverse[None, :, :], axis=1)
         covariance = covariance * fit.entries / np.where(dof > 0, dof, np.nan)
     left = np.sum(inverse * side[None, :], axis=1)
     return {"pivot": pivot, **_told(fit.x, covariance, left, free, slopes)}
+
+
+def _varied(x: Array, box: tuple[Array, Array] | None) -> Any:
+    """How many numbers can move: those that two equal bounds hold fast cannot."""
+    return x.shape[0] if box is None else np.sum(np.where(box[0] < box[1], 1.0, 0.0))
 
 
 def _unbound(

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from descend.lean import dataclass
 from descend.methods.base import FTOL, Array, Optimizer, State
 from descend.parameters.space import Space
 from descend.train.many_data import ManyData
@@ -18,22 +19,21 @@ __all__ = ["CandidateSearch", "candidates_of", "with_found", "with_ready_guesses
 Numbers = np.ndarray[Any, np.dtype[Any]]
 
 
+@dataclass(frozen=True)
 class CandidateSearch(Optimizer):
     """Evaluates the loss at one candidate after the other and answers with the best.
 
     Args:
         table: (candidates, p) values of all numbers.
         missing: (p,) which of them are tried; the others stay where the fit begins.
+        first: the row of the table that is the first of those tried.
     """
 
     scope = "vector"
     needs = "value"
     table: Numbers
     missing: Numbers
-
-    def __init__(self, table: Numbers, missing: Numbers) -> None:
-        object.__setattr__(self, "table", table)
-        object.__setattr__(self, "missing", missing)
+    first: int = 0
 
     def structure(self) -> tuple[Any, ...]:
         return "candidates", self.table.tobytes(), self.missing.tobytes()
@@ -45,8 +45,8 @@ class CandidateSearch(Optimizer):
     def step(self, p: Array, e: Any, s: State, h: Any) -> tuple[Array, State]:
         better = (e.loss < s["lowest"]) & (s["tried"] > 0)
         tried = s["tried"] + 1
-        count = len(self.table)
-        at = np.minimum(s["tried"], count - 1).astype(int)
+        count = CANDIDATES
+        at = (np.minimum(s["tried"], count - 1) + h.first).astype(int)
         following = np.where(self.missing, (self.table + 0 * p)[at], p)
         new = {
             "x": np.where(better | (s["tried"] == 1), p, s["x"]),
@@ -60,15 +60,26 @@ class CandidateSearch(Optimizer):
         return s["x"]
 
 
-def candidates_of(start: ManyStart, seed: int) -> CandidateSearch:
-    """The search over the scalars that have no start: ones first, then draws of either sign."""
-    leaves, missing = start.leaves(), start.sample.missing
-    rng = np.random.default_rng(seed)
-    drawn = [draw(missing, rng, start.space) for _ in range(CANDIDATES - 1)]
+def candidates_of(
+    start: ManyStart, missing: tuple[str, ...], seed: int, attempts: int = 1, attempt: int = 0
+) -> CandidateSearch:
+    """The search over scalars that have no start: ones first, then draws of either sign.
+
+    Args:
+        missing: the scalars.
+        attempts: how many searches one program serves, each with candidates of its own.
+        attempt: which of them this is; only the first begins with ones.
+    """
+    leaves, count = start.leaves(), CANDIDATES * attempts
     ones = {name: _inside(start.space, name, np.array(1.0)) for name in missing}
-    tried = {n: np.array([float(c[n]) for c in (ones, *drawn)]) for n in missing}
+    drawn = [ones]
+    for number in range(attempts):
+        rng = np.random.default_rng(seed + number)
+        fresh = CANDIDATES - (not number)
+        drawn += [draw(missing, rng, start.space) for _ in range(fresh)]
+    tried = {n: np.array([float(c[n]) for c in drawn]) for n in missing}
     whole = {
-        name: tried[name] if name in tried else np.broadcast_to(a, (CANDIDATES, *a.shape))
+        name: tried[name] if name in tried else np.broadcast_to(a, (count, *a.shape))
         for name, a in leaves.items()
     }
     marks = {n: np.full(a.shape, n in missing) for n, a in leaves.items()}
@@ -76,9 +87,10 @@ def candidates_of(start: ManyStart, seed: int) -> CandidateSearch:
         varied = [n for n in leaves if start.space.varies(n)]
         marks = {n: marks[n] for n in varied}
         whole = start.space.moved(whole)
-    table = np.concatenate([a.reshape(CANDIDATES, -1) for a in whole.values()], axis=1)
+    table = np.concatenate([a.reshape(count, -1) for a in whole.values()], axis=1)
     return CandidateSearch(
-        table.astype(np.float64), np.concatenate([m.reshape(-1) for m in marks.values()])
+        table.astype(np.float64), np.concatenate([m.reshape(-1) for m in marks.values()]),
+        CANDIDATES * attempt,
     )
 
 

@@ -23,7 +23,7 @@ from descend.train.many_results import ManyFits
 from descend.train.many_start import ManyStart
 from descend.train.problem import Problem
 
-__all__ = ["ManyJob", "among", "recorded"]
+__all__ = ["CONVERGED", "ManyJob", "among", "recorded", "statuses"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -41,6 +41,7 @@ class ManyJob:
     loss: Loss
     absolute: bool = False
     covariance: bool = False
+    seed: int = 0
 
     @property
     def problem(self) -> Problem:
@@ -51,6 +52,13 @@ class ManyJob:
     def has_equations(self) -> bool:
         """Whether the loss is a sum of squares, or has two derivatives that stand for one."""
         return type(self.loss).residual is not Loss.residual or self.loss.curved
+
+    def dof(self) -> Array:
+        """(fits,) numbers in y minus those that are varied."""
+        start, leaves = self.start, self.start.leaves()
+        space, each = start.space, int(np.prod(self.data.columns["target"].shape[1:]))
+        p = sum(a.size for a in leaves.values()) if space is None else space.count(leaves)
+        return np.asarray(self.data.counts * each - p)
 
     # --- the program
 
@@ -121,7 +129,27 @@ class ManyJob:
         first = self.data.one(0)
         specs = {name: Spec.of(a, rows=True) for name, a in first.columns.items()}
         arrange = problem.arrange(sample.trees, sample.names)
-        return trace_model(problem.function, arrange, specs, leaves, first.n_rows, known)
+        try:
+            return trace_model(problem.function, arrange, specs, leaves, first.n_rows, known)
+        except UsageError as error:
+            error.remedy = error.remedy or self._start_told()
+            raise
+
+    def _start_told(self) -> str | None:
+        """What the shapes of the start may have to do with a model that does not work out."""
+        fits, each = self.data.n_fits, self.start.each
+        for name, array in self.start.leaves().items():
+            if name in each and not array.shape and name not in self.start.sample.missing:
+                return (
+                    f"the start of {name}, {each[name].shape}, is read as one number for each of "
+                    f"the {fits} fits; write np.tile({name}, ({fits}, 1)) for an array in each"
+                )
+            if array.shape and name not in each:
+                return (
+                    f"the start of {name}, {array.shape}, is read as an array that all fits begin "
+                    f"with; values for each fit have the shape ({fits}, …)"
+                )
+        return None
 
     # --- the numbers
 
@@ -171,9 +199,8 @@ def recorded(job: ManyJob, built: ManyBuilt, arrays: ManyArrays, by: str) -> Man
     """The record of fits that have run."""
     d = job.data
     made = dict(zip(built.results, arrays.results, strict=True))
-    p = sum(a.size for a in job.start.varied().values())
-    dof = d.counts * int(np.prod(d.columns["target"].shape[1:])) - p
-    status = _status(job, arrays, made, dof)
+    dof = job.dof()
+    status = statuses(job, arrays.codes, arrays.iterations, made)
     lost = among(status, (RUNNING, NOT_FINITE, BAD_DATA))
     for name in ("loss", "chi2"):
         if name in made:
@@ -202,16 +229,16 @@ def among(status: Array, codes: Iterable[int]) -> Array:
     return table[status]
 
 
-def _status(
-    job: ManyJob, arrays: ManyArrays, made: Mapping[str, Array], dof: Array
+def statuses(
+    job: ManyJob, codes: Array, iterations: Array, made: Mapping[str, Array]
 ) -> Array:
     """The codes of the optimizer, with what only all of a fit can tell."""
-    status, done = arrays.codes.copy(), arrays.iterations > 0
+    status, done = codes.copy(), iterations > 0
     status[done & (status == RUNNING)] = SPENT
     if "pivot" in made:
         status[among(status, CONVERGED) & ~(made["pivot"] > LEAST_PIVOT)] = SINGULAR
     for fit in np.flatnonzero(status == NOT_FINITE):
         if not all(np.isfinite(a).all() for a in job.data.one(int(fit)).all().values()):
             status[fit] = BAD_DATA
-    status[done & (dof < 0)] = TOO_FEW
+    status[done & (job.dof() < 0)] = TOO_FEW
     return status

@@ -11,7 +11,7 @@ import numpy as np
 from descend.errors import UsageError
 from descend.parameters.declare import Parameter
 from descend.parameters.space import Space
-from descend.train.declared import begin, check_inside, settled, told_fixed
+from descend.train.declared import begin, check_inside, settled
 from descend.train.problem import Problem
 from descend.train.start import Start
 
@@ -78,12 +78,6 @@ def many_start(
     held = _firsts(fixed, fits, each) if isinstance(fixed, Mapping) else fixed
     begun = begin(problem, first, held, bounds, ties)
     sample = settled(begun.start, begun.space)
-    held = () if begun.space is None else told_fixed(begun.space, sample.arrays)
-    if begun.space is not None and not begun.space.fixed.issuperset(held):
-        raise UsageError(
-            f"fit_many fixes whole parameters, and {', '.join(held)} is a part of one",
-            remedy="give the model an argument of its own for it, and fix that",
-        )
     for name, array in each.items():
         _check_each(name, array, begun.space, sample)
     return ManyStart(begun.problem, sample, begun.space, each)

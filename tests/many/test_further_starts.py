@@ -1,0 +1,115 @@
+"""Further starts: for the fits that did not arrive, or for all that were asked for."""
+
+import os
+import signal
+import threading
+
+import numpy as np
+import pytest
+
+import descend
+from descend.errors import DataError, UsageError
+
+X = np.linspace(0.0, 10.0, 80)
+
+
+def wave(x, a, f, p, c):
+    return a * np.sin(f * x + p) + c
+
+
+def waves(fits, seed=1):
+    rng = np.random.default_rng(seed)
+    f = rng.uniform(1.0, 6.0, (fits, 1))
+    return wave(X, 2.0, f, 0.5, 1.0) + 0.05 * rng.normal(size=(fits, 80))
+
+
+def same(a, b, which=slice(None)):
+    for name in a.params:
+        np.testing.assert_array_equal(a.params[name][which], b.params[name])
+    np.testing.assert_array_equal(a.status[which], b.status)
+    np.testing.assert_array_equal(a.starts[which], b.starts)
+
+
+def test_fits_that_missed_are_begun_again_and_others_stay():
+    y = waves(200)
+    fits = descend.fit_many(wave, X, y)
+    again = fits.starts > 1
+    assert fits.n_further == again.sum() > 0
+    assert 0 < fits.n_mended <= fits.n_further
+    assert f"{fits.n_further} fits needed further starts, which mended {fits.n_mended}" in str(fits)
+    assert fits.to_json_dict()["n_further_starts"] == fits.n_further
+    assert descend.fit_many(wave, X, y[~again]).n_further == 0
+    given = descend.fit_many(wave, X, y, start=dict(a=1, f=1, p=0, c=0))
+    assert given.n_further == 0 and np.all(given.starts == 1)
+
+
+def test_neighbours_and_threads_do_not_matter_to_fits_begun_again():
+    y = waves(120)
+    fits = descend.fit_many(wave, X, y, threads=1)
+    which = [*np.flatnonzero(fits.starts > 1)[:3].tolist(), 0, 7]
+    same(fits, descend.fit_many(wave, X, y[which], threads=2), which)
+    same(fits, descend.fit_many(wave, X, y, threads=2))
+
+
+def test_starts_that_are_asked_for_find_better_minima():
+    y = waves(60)
+    one, many = (descend.fit_many(wave, X, y, starts=n) for n in (1, 12))
+    level = 0.05**2 * 1.8  # of the mean square at the truth
+    assert np.sum(many.loss < level) > 2 * np.sum(one.loss < level)
+    assert np.all(many.starts == 12) and np.all(many.agreed >= 1)
+    assert "best of 12 starts each" in str(many)
+    with pytest.raises(UsageError, match="starts"):
+        descend.fit_many(wave, X, y, starts=0)
+
+
+def test_starts_around_what_was_given_keep_bounds_and_fixed_values():
+    y = waves(4)
+    fits = descend.fit_many(
+        wave, X, y, start=dict(a=1.0, f=3.0, p=0.1, c=np.ones(4)), starts=6,
+        bounds=dict(a=(0, 3), f=(0.5, 7)), fixed=["c"],
+    )  # fmt: skip
+    assert np.all(fits.params["c"] == 1.0)
+    assert np.all((fits.params["a"] >= 0) & (fits.params["a"] <= 3))
+    assert np.all((fits.params["f"] >= 0.5) & (fits.params["f"] <= 7))
+
+
+def test_bad_data_and_too_few_points_are_not_begun_again():
+    y = waves(4)
+    y[1, 3] = np.nan
+    fits = descend.fit_many(wave, X, y, starts=3)
+    assert fits.starts.tolist() == [3, 1, 3, 3]
+    few = descend.fit_many(wave, X[:3], y[2:, :3])
+    assert few.counts() == {"too_few_points": 2} and np.all(few.starts == 1)
+
+
+def test_a_start_of_a_wrong_length_is_told_with_both_meanings():
+    def line(x, a, b):
+        return a * x + b
+
+    y = np.ones((5, 80))
+    with pytest.raises(UsageError, match=r"the start of a, \(4,\), is read as an array that all"):
+        descend.fit_many(line, X, y, start=dict(a=np.ones(4), b=1))
+
+    def curve(x, w):
+        return w[0] + w[1] * x
+
+    with pytest.raises(UsageError, match=r"one number for each of the 2 fits; write np.tile"):
+        descend.fit_many(curve, X, y[:2], start=dict(w=np.ones(2)))
+
+
+@pytest.mark.parametrize("labels", [[0.0, 0.0, np.nan, 1.0], ["a", None, "a", "b"]])
+def test_rows_of_no_group_are_refused(labels):
+    table = {"x": np.arange(4.0), "y": np.arange(4.0), "g": np.array(labels)}
+    with pytest.raises(DataError, match=r'the column "g" says no group in row [12]'):
+        descend.fit_many("y = a*x", table, by="g")
+
+
+def test_ctrl_c_among_further_starts_keeps_what_is_done():
+    y = waves(20_000)
+    descend.fit_many(wave, X, y[:50], starts=20)
+    clock = threading.Timer(0.8, os.kill, (os.getpid(), signal.SIGINT))
+    clock.start()
+    fits = descend.fit_many(wave, X, y, starts=20)
+    clock.join()
+    assert fits.interrupted and fits.success.any()
+    assert fits.starts is None or fits.starts.min() < 20
