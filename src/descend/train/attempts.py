@@ -18,6 +18,7 @@ MOST_STARTS = 33  # and where the best of them still does
 MANY_ROWS = 100_000  # a descent over more of them is not made again unasked
 ALIKE = 1e-6  # losses that differ by less, as a share, are the same minimum
 STOPPED = ("interrupted", "time_spent")
+CUT = {"interrupted": "interrupted", "time_spent": "max_seconds spent", "callback": "stopped"}
 
 
 class Unasked(Enum):
@@ -60,16 +61,18 @@ def attempted(
     """
     first = best = last = run(0)
     doubts = Doubts(glance, more is Unasked.DOUBTED)
-    why = doubts.suspicion(first) if more is not Unasked.NEVER else ""
+    may = more is not Unasked.NEVER and not _stopped(first)
+    why = doubts.suspicion(first) if may else ""
     if asked == 1 and not why:
         return first
     losses, count, wrong = [first.final_loss()], first.control.steps, bool(why)
-    agreed = 1
+    agreed, seconds = 1, _seconds(first)
     while not _stopped(last) and (len(losses) < asked or (wrong and len(losses) < MOST_STARTS)):
         for attempt in range(len(losses), len(losses) + MORE if why else asked):
             last = run(attempt)
             losses.append(last.final_loss())
             count += last.control.steps
+            seconds += _seconds(last)
             best = _better(best, last)
             if _stopped(last):
                 break
@@ -78,8 +81,13 @@ def attempted(
         alone = agreed < 2 and min(losses) > floor
         wrong = bool(why) and (alone or bool(doubts.suspicion(best, agreed)))
     left = more is Unasked.FAILED and best is not first
-    best.search = Search(len(losses), agreed, why, count, left)
+    cut = CUT.get(last.ending.outside, "") if last.ending is not None else ""
+    best.search = Search(len(losses), agreed, why, count, left, seconds, cut)
     return best
+
+
+def _seconds(run: Finished) -> float:
+    return 0.0 if run.ending is None else run.ending.seconds
 
 
 def _stopped(run: Finished) -> bool:
