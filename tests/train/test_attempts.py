@@ -222,3 +222,11 @@ def test_a_search_that_was_stopped_says_so() -> None:
     )
     assert fit.n_starts == 3
     assert fit.start_source.endswith("(stopped before the search was done)")
+
+
+def test_no_descent_begins_after_the_time_is_over() -> None:
+    """Though each of them ends before it has looked at the clock."""
+    y = decay(X, 3, 1.3) + 0.1
+    fit = descend.fit(decay, X, y, start={"a": 1, "b": 1}, starts=10**6, max_seconds=1e-9)
+    assert fit.n_starts == 1
+    assert fit.start_source.endswith("(max_seconds spent before the search was done)")
