@@ -177,3 +177,56 @@ def test_nullity_by_exact_columns() -> None:
     j[:, 2] = 0
     assert nullity(j.T @ j, size) == 2
     assert nullity(np.zeros((3, 3)), np.ones(3)) == 3
+
+
+def decay(x, a, b):
+    return a * np.exp(-b * x)
+
+
+@pytest.mark.parametrize("options", [{}, {"bounds": {"b": (0, 2000)}}], ids=["free", "bounded"])
+def test_a_start_too_far_out_is_left_and_that_is_said(options) -> None:
+    y = decay(X, 3, 1.3) + 0.01 * np.random.default_rng(0).normal(size=X.size)
+    with pytest.warns(descend.DescendWarning, match="come from another start than the one"):
+        fit = descend.fit(decay, X, y, start={"a": 1, "b": 1000}, **options)
+    best = differential_evolution(
+        lambda p: np.mean((decay(X, *p) - y) ** 2), [(0, 10), (0, 10)], seed=0, tol=1e-12
+    )
+    assert fit.loss == pytest.approx(best.fun, rel=1e-6)
+    assert "the first descent did not arrive, the best is one of these" in fit.start_source
+
+
+def test_one_start_that_is_asked_for_is_one_descent() -> None:
+    with pytest.warns(descend.DescendWarning, match="stalled"):
+        fit = descend.fit(decay, X, decay(X, 3, 1.3), start={"a": 1, "b": 1000}, starts=1)
+    assert (fit.n_starts, fit.start_source) == (1, "given") and not fit.success
+
+
+def test_the_time_is_that_of_all_descents() -> None:
+    seen: list[float] = []
+    fit = descend.fit(
+        decay, X, decay(X, 3, 1.3) + 0.1, start={"a": 1, "b": 1}, starts=4,
+        callback=lambda moment: seen.append(moment.epoch),
+    )  # fmt: skip
+    assert fit.n_evaluations == len(seen) > fit.n_updates
+
+
+def test_a_search_that_was_stopped_says_so() -> None:
+    heard: list[int] = []
+
+    def third(moment) -> bool:
+        heard.append(moment.epoch)
+        return heard.count(1) == 3
+
+    fit = descend.fit(
+        decay, X, decay(X, 3, 1.3) + 0.1, start={"a": 1, "b": 1}, starts=8, callback=third
+    )
+    assert fit.n_starts == 3
+    assert fit.start_source.endswith("(stopped before the search was done)")
+
+
+def test_no_descent_begins_after_the_time_is_over() -> None:
+    """Though each of them ends before it has looked at the clock."""
+    y = decay(X, 3, 1.3) + 0.1
+    fit = descend.fit(decay, X, y, start={"a": 1, "b": 1}, starts=10**6, max_seconds=1e-9)
+    assert fit.n_starts == 1
+    assert fit.start_source.endswith("(max_seconds spent before the search was done)")

@@ -18,6 +18,7 @@ MOST_STARTS = 33  # and where the best of them still does
 MANY_ROWS = 100_000  # a descent over more of them is not made again unasked
 ALIKE = 1e-6  # losses that differ by less, as a share, are the same minimum
 STOPPED = ("interrupted", "time_spent")
+CUT = {"interrupted": "interrupted", "time_spent": "max_seconds spent", "callback": "stopped"}
 
 
 class Unasked(Enum):
@@ -49,7 +50,7 @@ def unasked(options: Any, job: Job) -> Unasked:
 
 def attempted(
     run: Callable[[int], Finished], glance: Callable[[int], Finished], asked: int,
-    more: Unasked,
+    more: Unasked, spent: Callable[[], bool] = lambda: False,
 ) -> Finished:  # fmt: skip
     """The best of as many runs as were asked for; of more if the only one looks wrong.
 
@@ -57,29 +58,42 @@ def attempted(
         run: one descent, by the number of the attempt.
         glance: one evaluation at a random point, by the number of the attempt.
         more: whether more starts than one may be tried unasked.
+        spent: whether the time is over: then no other descent begins.
     """
     first = best = last = run(0)
     doubts = Doubts(glance, more is Unasked.DOUBTED)
-    why = doubts.suspicion(first) if more is not Unasked.NEVER else ""
+    may = more is not Unasked.NEVER and not _stopped(first) and not spent()
+    why = doubts.suspicion(first) if may else ""
     if asked == 1 and not why:
         return first
     losses, count, wrong = [first.final_loss()], first.control.steps, bool(why)
-    agreed = 1
-    while not _stopped(last) and (len(losses) < asked or (wrong and len(losses) < MOST_STARTS)):
+    agreed, seconds, late = 1, _seconds(first), False
+    over = _stopped(last)
+    while not over and (len(losses) < asked or (wrong and len(losses) < MOST_STARTS)):
         for attempt in range(len(losses), len(losses) + MORE if why else asked):
+            if spent():
+                over, late = True, True
+                break
             last = run(attempt)
             losses.append(last.final_loss())
             count += last.control.steps
+            seconds += _seconds(last)
             best = _better(best, last)
-            if _stopped(last):
+            over = _stopped(last)
+            if over:
                 break
         floor = rounding(best)
         agreed = sum(loss <= _near(min(losses), floor) for loss in losses)
         alone = agreed < 2 and min(losses) > floor
         wrong = bool(why) and (alone or bool(doubts.suspicion(best, agreed, len(losses))))
     left = more is Unasked.FAILED and best is not first
-    best.search = Search(len(losses), agreed, why, count, left)
+    stop = "time_spent" if late else "" if last.ending is None else last.ending.outside
+    best.search = Search(len(losses), agreed, why, count, left, seconds, CUT.get(stop, ""))
     return best
+
+
+def _seconds(run: Finished) -> float:
+    return 0.0 if run.ending is None else run.ending.seconds
 
 
 def _stopped(run: Finished) -> bool:

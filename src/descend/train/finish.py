@@ -203,7 +203,7 @@ def _course(run: Finished) -> dict[str, Any]:
         "epochs": run.control.epoch,
         "n_updates": run.control.steps,
         "n_evaluations": run.control.steps if run.search is None else run.search.evaluations,
-        "seconds": run.ending.seconds,
+        "seconds": run.ending.seconds if run.search is None else run.search.seconds,
         "compile_seconds": run.built.compile_seconds if run.fresh else 0.0,
         "engine": run.built.engine,
         "warnings": [*run.job.notes, *run.built.notes],

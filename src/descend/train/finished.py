@@ -55,6 +55,8 @@ class Search:
         why: why more were tried than asked for.
         evaluations: of the model, in all descents.
         left: whether the result comes from another start than the one that was given.
+        seconds: of all descents.
+        cut: what stopped the search before its end, in words.
 
     >>> print(Search(20, 14))
     best of 20 starts, 14 of which agree
@@ -65,13 +67,16 @@ class Search:
     why: str = ""
     evaluations: int = 0
     left: bool = False
+    seconds: float = 0.0
+    cut: str = ""
 
     def __str__(self) -> str:
+        cut = f" ({self.cut} before the search was done)" if self.cut else ""
         if self.why:
             more = f"{self.starts - 1} more were tried, since {self.why}"
             best = ", the best is one of these" if self.left else ""
-            return f"{more}{best}: {self.agreed} of {self.starts} agree"
-        return f"best of {self.starts} starts, {self.agreed} of which agree"
+            return f"{more}{best}: {self.agreed} of {self.starts} agree{cut}"
+        return f"best of {self.starts} starts, {self.agreed} of which agree{cut}"
 
 
 class Told(NamedTuple):

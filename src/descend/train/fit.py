@@ -325,6 +325,7 @@ class _Fitting:
                 lambda attempt: self._attempt(built, fresh, attempt),
                 lambda attempt: self._glance(built, attempt),
                 self.options.starts or 1, unasked(self.options, self.job),
+                self._spent,
             )  # fmt: skip
             found = finish(best)
             warn_of_indices(built, self.rows.columns, found._remains.leaves)
@@ -333,6 +334,11 @@ class _Fitting:
             if self.meter is not None:
                 self.meter.close(message)
         return found, best
+
+    def _spent(self) -> bool:
+        """Whether max_seconds are over, counted from the first descent on."""
+        o, now = self.options, time.perf_counter()
+        return o.max_seconds is not None and now - self.began >= float(o.max_seconds)
 
     def _glance(self, built: Any, attempt: int) -> Finished:
         """One evaluation at a random point, which nobody is told of."""

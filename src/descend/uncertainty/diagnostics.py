@@ -193,7 +193,8 @@ def _findings(tests: tuple[Test, ...], watson: float) -> tuple[str, ...]:
         alike = "are alike" if watson < 2 else "alternate"
         found.append(
             f"Neighbouring residuals {alike} ({which}; Durbin–Watson {watson:.2f}): the model "
-            "misses something, or the errors are correlated; standard errors do not hold."
+            "misses something, or another minimum is better (starts=8 looks for it), or the "
+            "errors are correlated; standard errors do not hold."
         )
     chi2 = by_name.get("chi²")
     if chi2 is not None and (chi2.p_value < SURE or chi2.p_value > 1 - SURE):
