@@ -127,6 +127,8 @@ class _MadeLater:
 def _unknown(record: Any, name: str) -> AttributeError:
     """What a result has no attribute of, with our name for another library's."""
     ours = RESULT_NAMES.get(name)
+    if ours == "loss" and not hasattr(type(record), "stderr"):
+        ours = "value"
     if ours is not None and not hasattr(type(record), ours.partition("(")[0]):
         ours = None
     hint = f" (here it is .{ours})" if ours else ""
