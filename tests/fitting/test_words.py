@@ -77,7 +77,7 @@ def test_results_of_others_have_our_name(fit, name):
 
 
 def test_a_name_that_nobody_knows_gets_no_hint(fit):
-    with pytest.raises(AttributeError, match="^Fit has no attribute 'sumary'$"):
+    with pytest.raises(AttributeError, match=r"^Fit has no attribute 'sumary'$"):
         fit.sumary  # noqa: B018
 
 

@@ -70,24 +70,12 @@ def fit(
         check_places(files)
     check_words(params, record, files.history)
     begin = read_start(start)
-    source, binding = open_bound(
-        table, formula, data.sql, params, begin, used_by_ties(options)
-    )
+    source, binding = open_bound(table, formula, data.sql, params, begin, used_by_ties(options))
     assert binding.target is not None
     needed = [*binding.data, binding.target]
     by_row = {name: options[name] for name in ("sigma", "sample_weight") if name in options}
     columns = source.read([*needed, *by_row.values()])
-    if by is not None and by in needed:
-        raise UsageError(
-            f'--by {by}: the formula uses the column "{by}", and groups have one value of it each',
-            remedy="name a column that tells the groups apart and is not in the formula",
-        )
-    for name in options.get("fixed", ()):
-        if name not in binding.parameters and name not in used_by_ties(options):
-            raise UsageError(
-                f'--fix names "{name}", which is no parameter{suggest(name, binding.parameters)}',
-                remedy=f"the parameters are {', '.join(binding.parameters)}",
-            )
+    check_bound(binding, needed, by, options)
     told.line(str(binding))
     options |= said(
         start=begin, params=names(params) or None, record=names(record) or None,
@@ -130,6 +118,23 @@ def check_words(params: str | None, record: str | None, history: str | None) -> 
             "--record says what --history keeps, and there is no --history",
             remedy="add --history FILE, or leave out --record",
         )
+
+
+def check_bound(
+    binding: Binding, needed: Collection[str], by: str | None, options: Mapping[str, Any]
+) -> None:
+    """Refuse groups by a column of the formula, and --fix of what is no parameter."""
+    if by is not None and by in needed:
+        raise UsageError(
+            f'--by {by}: the formula uses the column "{by}", and groups have one value of it each',
+            remedy="name a column that tells the groups apart and is not in the formula",
+        )
+    for name in options.get("fixed", ()):
+        if name not in binding.parameters and name not in used_by_ties(options):
+            raise UsageError(
+                f'--fix names "{name}", which is no parameter{suggest(name, binding.parameters)}',
+                remedy=f"the parameters are {', '.join(binding.parameters)}",
+            )
 
 
 def said(**options: Any) -> dict[str, Any]:
