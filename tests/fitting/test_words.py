@@ -115,8 +115,8 @@ def test_ready_models_by_lmfits_names(name, ours):
 def test_minimum_without_a_start():
     with pytest.raises(descend.UsageError, match="p has no start and is taken as one number"):
         descend.minimize(lambda p: p[0] ** 2)
-    with pytest.raises(descend.UsageError, match='start="random" is no start') as caught:
-        descend.minimize(lambda p: p[0] ** 2, start="random")
+    with pytest.raises(descend.UsageError, match='start="zero" is no start') as caught:
+        descend.minimize(lambda p: p[0] ** 2, start="zero")
     assert "start=[1.0, 2.0]" in caught.value.remedy
 
 
