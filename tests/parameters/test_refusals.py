@@ -70,7 +70,7 @@ REFUSED = [
     (dict(start=dict(a=Parameter(0, min=0, max=1, scale="logit"))),
      "a starts at 0, on its bound, which a logit scale cannot reach", "between the bounds"),
     (dict(bound={"a": (0, 1)}), 'fit has no option "bound" (did you mean "bounds"?)', ""),
-    (dict(vary=["a"]), 'fit has no option "vary" (here it is called "fixed")', "write fixed=…"),
+    (dict(vary=["a"]), 'fit has no option "vary" (here it is called "fixed")', 'write fixed=["a"]'),
 ]  # fmt: skip
 
 

@@ -1,7 +1,7 @@
 """What binds the parameters on the command line: --fix, --bound and --tie."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
 from cyclopts import Group, Parameter
 
@@ -24,9 +24,9 @@ class BondOptions:
         tie: Make a parameter an expression of others: "b = 2*a".
     """
 
-    fix: list[Text] | None = None
-    bound: list[Text] | None = None
-    tie: list[Text] | None = None
+    fix: Annotated[list[Text] | None, Parameter(negative="")] = None
+    bound: Annotated[list[Text] | None, Parameter(negative="")] = None
+    tie: Annotated[list[Text] | None, Parameter(negative="")] = None
 
 
 def bonds(options: BondOptions) -> dict[str, Any]:

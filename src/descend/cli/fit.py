@@ -23,7 +23,7 @@ from descend.cli.options import (
 )
 from descend.cli.output import Told, check_places, write_files
 from descend.data.tables import TableFile, open_table
-from descend.errors import UsageError
+from descend.errors import UsageError, suggest
 from descend.models.reading import parse_formula
 from descend.trace.formula import Binding
 from descend.train.fit import fit as run_fit
@@ -68,14 +68,14 @@ def fit(
     optimizer = build_optimizer(method, options)
     if by is None:
         check_places(files)
+    check_words(params, record, files.history)
     begin = read_start(start)
-    source, binding = open_bound(
-        table, formula, data.sql, params, begin, used_by_ties(options)
-    )
+    source, binding = open_bound(table, formula, data.sql, params, begin, used_by_ties(options))
     assert binding.target is not None
     needed = [*binding.data, binding.target]
     by_row = {name: options[name] for name in ("sigma", "sample_weight") if name in options}
     columns = source.read([*needed, *by_row.values()])
+    check_bound(binding, needed, by, options)
     told.line(str(binding))
     options |= said(
         start=begin, params=names(params) or None, record=names(record) or None,
@@ -107,6 +107,34 @@ def grouped(
     from descend.cli.many import fit_groups
 
     return fit_groups(formula, source, rows, by, options, files, told)
+
+
+def check_words(params: str | None, record: str | None, history: str | None) -> None:
+    """Refuse options that were written and would do nothing."""
+    if params is not None and not names(params):
+        raise UsageError("--params is empty", remedy="write --params a,b, or leave it out")
+    if record is not None and history is None:
+        raise UsageError(
+            "--record says what --history keeps, and there is no --history",
+            remedy="add --history FILE, or leave out --record",
+        )
+
+
+def check_bound(
+    binding: Binding, needed: Collection[str], by: str | None, options: Mapping[str, Any]
+) -> None:
+    """Refuse groups by a column of the formula, and --fix of what is no parameter."""
+    if by is not None and by in needed:
+        raise UsageError(
+            f'--by {by}: the formula uses the column "{by}", and groups have one value of it each',
+            remedy="name a column that tells the groups apart and is not in the formula",
+        )
+    for name in options.get("fixed", ()):
+        if name not in binding.parameters and name not in used_by_ties(options):
+            raise UsageError(
+                f'--fix names "{name}", which is no parameter{suggest(name, binding.parameters)}',
+                remedy=f"the parameters are {', '.join(binding.parameters)}",
+            )
 
 
 def said(**options: Any) -> dict[str, Any]:

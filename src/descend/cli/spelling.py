@@ -28,7 +28,7 @@ _GIVEN = (
     rf"(?<![\w.(,-])({_OPTIONS})=(?=\S)(\"([^\"]*)\"|True\b)?"
 )
 _ALONE = (
-    rf"^({_OPTIONS}|fixed|bounds|ties)(?= (must|names|needs|has no|is in no|may)\b)"
+    rf"^({_OPTIONS}|fixed|bounds|ties)(?= (must|names|needs|has no|is in no|may|says)\b)"
     r"|(?<=leave out )(batch_size|validation_split|lr|keep_best|optimizer)\b"
 )
 

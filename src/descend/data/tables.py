@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from descend.errors import DataError, UsageError, suggest
+from descend.data.validate import EXACT
+from descend.errors import DataError, DescendWarning, UsageError, suggest
 
 __all__ = ["TableFile", "open_table"]
 
@@ -166,6 +167,8 @@ def _read_plain(path: str, separator: str) -> dict[str, Array] | None:
         return None
     if values.shape[0] == 0 or values.shape[1] != len(header):
         return None
+    if (np.abs(values) >= EXACT).any():  # DuckDB tells whole numbers that floats do not hold
+        return None
     columns = np.ascontiguousarray(values.T)
     return dict(zip(header, columns, strict=True))
 
@@ -242,7 +245,34 @@ class _QueriedTable(TableFile):
             self._options += ", sample_size=-1"
             self._describe()
             return self._fetch(names)
-        return {name: _dense(values) for name, values in zip(names, fetched, strict=False)}
+        found = {name: _dense(values) for name, values in zip(names, fetched, strict=False)}
+        for name, values in found.items():
+            if "INT" in self._types[name] and (np.abs(values) >= EXACT).any():
+                self._warn_of_lost_digits(name)
+        return found
+
+    def _warn_of_lost_digits(self, name: str) -> None:
+        """Say where a column has whole numbers that float64 rounds."""
+        column = _identifier(name)
+        numbered = f"SELECT row_number() OVER () - 1 AS row, {column} AS v FROM {self._source}"
+        lost = self._run(
+            f"SELECT row, v, count(*) OVER () FROM ({numbered}) WHERE abs(v::HUGEINT) > 1::HUGEINT "
+            "<< 53 AND TRY_CAST(v::DOUBLE AS HUGEINT) IS DISTINCT FROM v::HUGEINT "
+            "ORDER BY row LIMIT 1"
+        ).fetchone()
+        if lost is None:
+            return
+        row, value, count = lost
+        more = f" ({count} rows in all)" if count > 1 else ""
+        query = f"SELECT * REPLACE ({column} - {value} AS {column}) FROM data"
+        warnings.warn(
+            DescendWarning(
+                f'the column "{name}" holds whole numbers beyond 2**53, which floats do not hold '
+                f"exactly: {value} in row {row}{more}, counting from 0; "
+                f"subtract a common part from them first: {_in_shell(query)}"
+            ),
+            stacklevel=2,
+        )
 
     def _labels(self, name: str) -> Array:
         if _NUMBERS.match(self._types[name]):
@@ -259,8 +289,11 @@ class _QueriedTable(TableFile):
         if _TIMES.match(kind):
             raise DataError(
                 f'the column "{name}" holds dates or times ({kind})',
-                remedy="turn it into seconds: "
-                + _in_shell(f"SELECT epoch({column}) AS t, * FROM data"),
+                remedy="turn it into seconds since the first, so that a rate is one per second "
+                "(/ 86400 for days): "
+                + _in_shell(
+                    f"SELECT epoch({column}) - min(epoch({column})) OVER () AS t, * FROM data"
+                ),
             )
         if kind == "VARCHAR":
             self._refuse_text(name)

@@ -27,7 +27,8 @@ Missing = Literal["raise", "drop"]
 _MOST_ROWS = 5
 EXACT = 2.0**53
 _NOT_NUMBERS = {
-    "M": ("dates", "give numbers, for instance (dates - dates[0]) / np.timedelta64(1, 'D')"),
+    "M": ("dates", "give numbers, for instance (dates - dates[0]) / np.timedelta64(1, 'D'): "
+        "days since the first, so that a rate is one per day"),
     "m": ("time differences", "give numbers, for instance differences / np.timedelta64(1, 's')"),
     "U": ("text", "convert it with .astype(float), or give each text a number"),
     "S": ("text", "convert it with .astype(float), or give each text a number"),
@@ -73,11 +74,17 @@ def real_array(value: Any, name: str, *, integers: bool = False) -> Array:
         array = _from_objects(array, name)
     elif kind in _NOT_NUMBERS:
         _refuse_kind(name, kind, array)
+    elif kind == "b" and name == "sigma":
+        raise DataError(
+            "sigma holds True and False", remedy="give the standard deviation of each value of y"
+        )
     elif kind == "b" or (kind in "iu" and not integers) or array.dtype.itemsize == 2:
         floats = array.astype(np.float64)
         if array.dtype.itemsize == 8 and kind in "iu" and floats.size:
             _warn_of_lost_digits(floats, array, name)
         array = floats
+    if not array.dtype.isnative:
+        array = array.astype(array.dtype.newbyteorder("="))
     if isinstance(mask, np.ndarray) and mask.any():
         array = np.where(mask, np.nan, array)
     return array
@@ -97,6 +104,9 @@ def _warn_of_lost_digits(floats: Array, whole: Array, name: str) -> None:
 
 def _refuse_kind(name: str, kind: str, array: Array) -> None:
     what, remedy = _NOT_NUMBERS[kind]
+    if kind == "U" and array.ndim == 0:
+        remedy = f'give the numbers themselves: table["{array}"] for a column of a table'
+        raise DataError(f'{name} is the text "{array}"', remedy=remedy)
     sample = f", such as {_shown(array.flat[0])}" if array.size else ""
     raise DataError(f"{name} holds {what}{sample}", remedy=remedy)
 
@@ -118,7 +128,7 @@ def _from_objects(array: Array, name: str) -> Array:
         try:
             flat[index] = math.nan if isinstance(value, str | bytes) else float(value)
             refused = isinstance(value, str | bytes)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             refused = True
         if refused:
             row = np.unravel_index(index, array.shape)[0] if array.ndim else 0

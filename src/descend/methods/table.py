@@ -28,6 +28,19 @@ __all__ = [
 
 T = TypeVar("T", bound=Tunable)
 
+FOREIGN: Mapping[tuple[str, str], str] = {
+    **{
+        ("optimizer", name): "lm"
+        for name in ("leastsq", "least_squares", "trf", "dogbox", "curve_fit", "marquardt")
+    },
+    **{("optimizer", name): "nelder_mead" for name in ("nelder", "simplex", "powell", "cobyla")},
+    **{("optimizer", name): "lbfgs" for name in ("l_bfgs_b", "lbfgsb", "tnc", "slsqp")},
+    **{("optimizer", name): "newton" for name in ("newton_cg", "trust_exact", "trust_ncg")},
+    **{("loss", name): "mse" for name in ("linear", "least_squares", "l2", "squared_error", "sse")},
+    **{("loss", name): "mae" for name in ("l1", "absolute_error", "mean_absolute_error")},
+}
+"""What SciPy, lmfit and scikit-learn call what stands in the tables below."""
+
 OPTIMIZERS: Mapping[str, Callable[..., Optimizer]] = Late(
     {
         "sgd": "methods.first_order:SGD",
@@ -145,8 +158,12 @@ def _find(
     call = CALL.fullmatch(given) if isinstance(given, str) else None
     name = call[1].lower().replace("-", "_") if call else str(given)
     if call is None or name not in table:
+        ours = FOREIGN.get((what, name.lower().replace("-", "_")))
+        hint = f' (here "{ours}" does that)' if ours else suggest(name, table)
+        written = given.partition("(")[0] if isinstance(given, str) and ours else name
+        shown = f'"{written}"' if isinstance(given, str) else repr(given)
         raise UsageError(
-            f'there is no {what} "{name}"{suggest(name, table)}',
+            f"there is no {what} {shown}{hint}",
             remedy=f"choose from {', '.join(table)}",
         )
     values = _arguments(what, str(given), call[2])

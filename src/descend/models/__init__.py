@@ -11,8 +11,11 @@
 
 from __future__ import annotations
 
+import re
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+from descend.errors import suggest
 
 if TYPE_CHECKING:
     from descend.models.model import Model
@@ -51,7 +54,9 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name not in __all__:
-        raise AttributeError(f"module 'descend.models' has no attribute '{name}'")
+        meant = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name.removesuffix("Model")).lower()
+        near = f" (did you mean {meant}?)" if meant in __all__ else suggest(meant, __all__)
+        raise AttributeError(f"there is no ready model '{name}'{near}", name=name)
     home = "model" if name == "Model" else "ready"
     value = getattr(import_module(f"descend.models.{home}"), name)
     globals()[name] = value

@@ -53,6 +53,12 @@ class Parameter:
                 f'Parameter has no option "{name}"{hint}',
                 remedy=f"its options are {', '.join(OPTIONS)}",
             )
+        for name, given in (("value", value), ("min", min), ("max", max)):
+            if isinstance(given, str | bool):
+                raise UsageError(
+                    f"Parameter: {name}={given!r} is no number",
+                    remedy="write Parameter(1.0, min=0, max=5); its name stands in start=dict(a=…)",
+                )
         if scale is not None and scale not in SCALES:
             raise UsageError(
                 f"Parameter: scale={scale!r} is not known{suggest(str(scale), SCALES)}",

@@ -164,7 +164,8 @@ def _parsed(text: Any) -> Formula:
         return text
     if not isinstance(text, str):
         raise UsageError(
-            f"the tie {text!r} is no expression", remedy='write it as text: ties={"b": "2*a"}'
+            f"the tie {getattr(text, '__name__', repr(text))} is no expression",
+            remedy='write it as text: ties={"b": "2*a"}; to keep a number, fixed={"b": 3.0}',
         )
     for sign in (">", "<"):
         first, found, second = text.partition(sign)

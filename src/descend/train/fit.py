@@ -454,7 +454,9 @@ def _check_method(optimizer: Optimizer, loss: Loss, size: int | None, o: FitOpti
             remedy="write sample_weight=… to weight the rows",
         )
     if o.absolute_sigma and o.sigma is None:
-        raise UsageError("absolute_sigma says something of sigma, and there is none")
+        raise UsageError(
+            "absolute_sigma says something of sigma, and there is none", remedy="write sigma=…"
+        )
     if o.absolute_sigma and not _is_square(loss):
         raise UsageError(
             f"absolute_sigma has no say with the loss {loss.name}: its errors come from the "

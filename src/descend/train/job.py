@@ -227,7 +227,8 @@ class Job:
 
     def _fitting_size(self, name: str, leaves: Mapping[str, Spec]) -> int | None:
         """The length of a vector with which the model works out, of those that the data suggest."""
-        assert self.rows is not None
+        if self.rows is None:
+            return None
         columns = self.rows.columns
         widths = {a.shape[-1] for a in columns.values() if a.ndim > 1}
         for width in sorted(widths):

@@ -177,6 +177,11 @@ def _check(o: MinimizeOptions) -> None:
 def _read(function: Any, o: MinimizeOptions) -> tuple[Begun, str | None]:
     """The problem, its start, and the name of the only argument where it was given bare."""
     start = o.start
+    if isinstance(start, str) and start != "random":
+        raise UsageError(
+            f'start="{start}" is no start of a minimum',
+            remedy="write start=[1.0, 2.0], or by name start=dict(a=1, b=2)",
+        )
     if isinstance(function, str | Formula):
         formula = parsed_formula(function) if isinstance(function, str) else function
         own = Signature((), formula.names, {})

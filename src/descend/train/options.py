@@ -12,6 +12,11 @@ import numpy as np
 from descend.errors import UsageError, suggest
 
 __all__ = [
+    "EXPLAINED",
+    "FIT_NAMES",
+    "MINIMIZE_NAMES",
+    "REMEDIES",
+    "RESULT_NAMES",
     "check_choice",
     "check_count",
     "check_function",
@@ -55,6 +60,14 @@ FIT_NAMES: Mapping[str, str] = {
     "n_jobs": "threads",
     "warm_start": "resume",
     "timeout": "max_seconds",
+    "maxiter": "epochs",
+    "iter_cb": "callback",
+    "workers": "threads",
+    "yerr": "sigma",
+    "err": "sigma",
+    "error": "sigma",
+    "errors": "sigma",
+    "dy": "sigma",
 }
 """Options of SciPy, lmfit, scikit-learn, Keras and PyTorch, and what they are called here."""
 
@@ -68,6 +81,72 @@ MINIMIZE_NAMES: Mapping[str, str] = {
     "maxiter": "max_iter",
     "jac": "start",
 }
+
+REMEDIES: Mapping[str, str] = {
+    "vary": 'write fixed=["a"]',
+    "f_scale": 'write loss="soft_l1(0.1)": the number in brackets is f_scale',
+    "nan_policy": 'write missing="drop"',
+}
+"""What to write instead, where the name alone does not say it."""
+
+_EXACT = "leave it out: derivatives are worked out from the function, and exact"
+_BOUNDS = 'write bounds={"a": (0, 10)}, with None for no bound'
+_WHOLE = "leave it out: the result holds all that is known of the run, such as fit.covariance"
+_EACH = "give each option by its own name, such as ftol=1e-10"
+_SCALED = "leave it out: the default method takes its steps regardless of units"
+EXPLAINED: Mapping[str, str] = {
+    "min": _BOUNDS,
+    "max": _BOUNDS,
+    "lower": _BOUNDS,
+    "upper": _BOUNDS,
+    "expr": 'write ties={"b": "2*a"}',
+    "brute_step": "leave it out: there is no search over a grid; starts=20 begins at 20 places",
+    "full_output": _WHOLE,
+    "calc_covar": _WHOLE,
+    "x_scale": _SCALED,
+    "diag": _SCALED,
+    "scale_covar": "write absolute_sigma=True where scale_covar was False; else leave it out",
+    "fit_kws": _EACH,
+    "options": _EACH,
+    "diff_step": _EXACT,
+    "epsfcn": _EXACT,
+    "jac_sparsity": _EXACT,
+    "tr_solver": "leave it out: the method chooses how it solves for a step",
+    "level": "ask the result: fit.confidence(level=0.95)",
+    "args": "write lambda or def around the function, with these values in it",
+    "constraints": 'write bounds={"a": (0, 10)} or ties={"b": "2*a"}; others are not there',
+    "independent_vars": "leave it out: data are the first arguments of the model",
+}
+"""Options of SciPy and lmfit that have no counterpart by name: what to do."""
+
+RESULT_NAMES: Mapping[str, str] = {
+    "popt": "params",
+    "best_values": "params",
+    "x": "params",
+    "pcov": "covariance",
+    "covar": "covariance",
+    "errors": "stderr",
+    "chisqr": "chi2",
+    "redchi": "reduced_chi2",
+    "rsquared": "r2",
+    "residual": "residuals",
+    "best_fit": "fitted",
+    "cost": "loss",
+    "fun": "loss",
+    "nfev": "n_evaluations",
+    "nit": "epochs",
+    "nfree": "dof",
+    "ndata": "n_rows",
+    "fit_report": "report()",
+    "eval": "predict(x)",
+    "eval_components": "components(x)",
+    "eval_uncertainty": "confidence_band(x)",
+    "conf_interval": 'confidence(kind="profile")',
+    "ci_out": 'confidence(kind="profile")',
+    "plot_fit": 'plot("fit.png")',
+    "score": "r2",
+}
+"""What the results of SciPy and lmfit call what stands here in a result."""
 
 LARGEST = 2**63  # native programs count in 64 bits
 
@@ -93,7 +172,7 @@ def refuse_unknown(given: Iterable[str], known: Iterable[str], caller: str = "fi
     """
     foreign = FIT_NAMES if caller == "fit" else MINIMIZE_NAMES
     for name in given:
-        if name == "weights" and caller == "fit":
+        if name == "weights" and caller != "minimize":
             raise UsageError(WEIGHTS, remedy=WEIGHTS_REMEDY)
         if name == "jac":
             raise UsageError(
@@ -103,7 +182,10 @@ def refuse_unknown(given: Iterable[str], known: Iterable[str], caller: str = "fi
         ours = foreign.get(name)
         if ours is not None and ours in known:
             what = f' (here it is called "{ours}")'
-            raise UsageError(f'{caller} has no option "{name}"{what}', remedy=f"write {ours}=…")
+            remedy = REMEDIES.get(name, f"write {ours}=…")
+            raise UsageError(f'{caller} has no option "{name}"{what}', remedy=remedy)
+        if name in EXPLAINED:
+            raise UsageError(f'{caller} has no option "{name}"', remedy=EXPLAINED[name])
         raise UsageError(
             f'{caller} has no option "{name}"{suggest(name, known)}',
             remedy=f"the options are {', '.join(known)}",

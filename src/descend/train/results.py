@@ -14,6 +14,7 @@ from descend.errors import UsageError
 from descend.lean import dataclass
 from descend.records import STATUSES, FitRecord, Minimum
 from descend.show.numbers import WIDTH
+from descend.train.options import RESULT_NAMES
 from descend.train.predictor import Predictor
 from descend.train.state import SavedState
 from descend.train.trusted import Trusted
@@ -103,7 +104,7 @@ class _MadeLater:
         """Make what is not there yet; Python asks here for that only."""
         left = None if name == "_left" else self._left
         if left is None:
-            raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
+            raise _unknown(self, name)
         if name == "success":
             return STATUSES[self.status].success
         set_before = _values_set(self, self._record)
@@ -113,6 +114,26 @@ class _MadeLater:
         for known, value in set_before.items():
             setattr(self, known, value)
         return getattr(self, name)
+
+    def __getitem__(self, name: object) -> Any:
+        """Refuse `popt, pcov = …` and `result["a"]`, and say where the numbers are."""
+        wanted = f'["{name}"]' if isinstance(name, str) else ""
+        raise TypeError(
+            f"a {type(self).__name__} is one result, neither a pair nor a table"
+            f"\n  do: write result.params{wanted} for the numbers found"
+        )
+
+
+def _unknown(record: Any, name: str) -> AttributeError:
+    """What a result has no attribute of, with our name for another library's."""
+    ours = RESULT_NAMES.get(name)
+    if ours == "loss" and not hasattr(type(record), "stderr"):
+        ours = "value"
+    if ours is not None and not hasattr(type(record), ours.partition("(")[0]):
+        ours = None
+    hint = f" (here it is .{ours})" if ours else ""
+    words = f"{type(record).__name__} has no attribute {name!r}{hint}"
+    return AttributeError(words, name=name, obj=record)
 
 
 class Fit(_MadeLater, Trusted, FitRecord):

@@ -24,6 +24,7 @@ __all__ = [
     "lowest",
 ]
 
+NUMBER = "give a finite number, or leave it out of start"
 CANDIDATES = 32
 DECADES = 2.0  # candidates lie between 10^-2 and 10^2, on both sides of zero
 WIDTHS = (-2.5, 0.5)  # decades of a column's width
@@ -103,7 +104,7 @@ def as_mapping(start: Any) -> tuple[Mapping[str, Any], str]:
             remedy='write start=dict(a=1, …), start="random", or start=descend.load("file")',
         )
     raise UsageError(
-        f"start is a dict of parameters, not {type(start).__name__}",
+        f"start is a dict of parameters by name, not {type(start).__name__}",
         remedy="name the values: start=dict(a=1, b=2)",
     )
 
@@ -196,11 +197,15 @@ def leaf_array(name: str, value: Any) -> Array:
             f'the parameter "{name}" is complex', remedy="use two parameters, one for each part"
         )
     if kind not in "iuf":
-        raise UsageError(f'the parameter "{name}" starts as {value!r}, which is no number')
+        raise UsageError(
+            f'the parameter "{name}" starts as {value!r}, which is no number', remedy=NUMBER
+        )
     if kind in "iu" or array.dtype.itemsize == 2:
         array = array.astype(np.float64)
     if not np.isfinite(array).all():
-        raise UsageError(f'the parameter "{name}" starts as {value!r}; it must be finite')
+        raise UsageError(
+            f'the parameter "{name}" starts as {value!r}; it must be finite', remedy=NUMBER
+        )
     return np.array(array)
 
 
