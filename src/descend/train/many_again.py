@@ -16,7 +16,8 @@ from descend.compile.many_native import ManyArrays
 from descend.lean import dataclass
 from descend.many_records import SINGULAR, SPENT
 from descend.methods.base import NOT_FINITE, STATUS
-from descend.train.attempts import ALIKE, FAR, MORE
+from descend.train.attempts import ALIKE, MORE
+from descend.train.doubts import FAR
 from descend.train.many_build import ManyBuilt
 from descend.train.many_data import ManyData
 from descend.train.many_job import CONVERGED, ManyJob, among, statuses
