@@ -249,11 +249,11 @@ def test_several_columns_and_targets():
 
 def test_the_best_of_32_candidates_is_said_and_seeded():
     fit = descend.fit(decay, X, Y)
-    assert fit.start_source == "a, k, c the best of 32 candidates (seed 0)"
+    assert fit.start_source == "a, k, c the best of 32 candidates, a, c solved for (seed 0)"
     assert descend.fit(decay, X, Y).start == fit.start
     some = descend.fit(decay, X, Y, start={"a": 2})
     assert some.start["a"] == 2.0
-    assert some.start_source == "a given; k, c the best of 32 candidates (seed 0)"
+    assert some.start_source == "a given; k, c the best of 32 candidates, c solved for (seed 0)"
 
 
 def test_several_starts_return_the_lowest_loss():

@@ -91,7 +91,12 @@ class Linear(NamedTuple):
         own |= {leaves[name]: np.array(0.0) for name in self.names}
         bound = {**values, **own}
         with np.errstate(all="ignore"):
-            residual, *columns = self.prepared([bound[n] for n in self.prepared.inputs], extents)
+            try:
+                residual, *columns = self.prepared(
+                    [bound[n] for n in self.prepared.inputs], extents
+                )
+            except IndexError:  # told of before the run
+                return candidate
             slopes = np.stack([np.broadcast_to(c, residual.shape).ravel() for c in columns], 1)
             lengths = np.sqrt(np.sum(slopes * slopes, axis=0))
             usable = np.isfinite(residual).all() and np.isfinite(lengths).all()

@@ -353,7 +353,9 @@ class _Fitting:
         return seen
 
     def _attempt(self, built: Any, fresh: bool, attempt: int) -> Finished:
-        wide = unasked(self.options, self.job) is Unasked.FAILED
+        # Where starts are asked for, every second one looks farther: a descent is quick enough.
+        quick = self.job.settings.optimizer.needs == "gauss_newton" and self.options.starts
+        wide = unasked(self.options, self.job) is Unasked.FAILED or bool(quick and attempt % 2)
         leaves = self.job.find_start(built, self.options.start == "random", attempt, wide)
         check_indices(built, self.rows.columns, leaves)
         return self._run(built, fresh, leaves)
