@@ -418,19 +418,19 @@ class Job:
     def _best_candidate(
         self, built: Built, leaves: Mapping[str, Array], attempt: int
     ) -> dict[str, Array]:
-        missing, space = self.start.missing, self.space
+        """The best of 32; nothing is solved for where somebody wants to see the descent itself."""
+        missing, space, loss = self.start.missing, self.space, self.loss_at(built, leaves)
+        seed, first = self.settings.seed + attempt, not attempt
+        if self.settings.optimizer.needs != "gauss_newton" or self.rows is None:
+            return best_candidate(missing, seed, loss, space, first)
         values, extents = self._values(built, leaves, MOST_ROWS_FOR_CANDIDATES)
         drawn = {built.model.leaves[name] for name in missing}
         others = {n: a for n, a in values.items() if n not in drawn}
-        linear = linear_part(built, missing, others, space)
-        solved = None
+        linear, solved = linear_part(built, missing, others, space), None
         if linear is not None:
             solved = functools.partial(linear.solved, others, built.model.leaves, extents)
-        spans = spans_of(self.rows.columns.values()) if self.rows is not None else []
-        return best_candidate(
-            missing, self.settings.seed + attempt, self.loss_at(built, leaves), space,
-            not attempt, spans, solved,
-        )  # fmt: skip
+        spans = spans_of(self.rows.columns.values())
+        return best_candidate(missing, seed, loss, space, first, spans, solved)
 
     def _values(
         self, built: Built, leaves: Mapping[str, Array], most: int
