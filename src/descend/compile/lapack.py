@@ -25,7 +25,7 @@ from descend.compile.unrolled import (
 )
 from descend.errors import InternalError
 from descend.graph.elementwise import add, call, full_like, mul, select, sub
-from descend.graph.linear import broadcast, concatenate, reduce_sum, reshape
+from descend.graph.linear import broadcast, concatenate, reduce_sum, reshape, zeros
 from descend.graph.matrices import (
     diagonal,
     masked,
@@ -222,14 +222,33 @@ def _qr(node: Node) -> Node:
     return GEQRF.apply(mt(node.args[0]))
 
 
+def _unless_empty(rule: Callable[[Node], Node]) -> Callable[[Node], Node]:
+    """The rule for matrices that have elements; of those without, the determinant is 1."""
+
+    def whole(node: Node) -> Node:
+        if 0 in node.shape:
+            return zeros(node.shape, node.dtype)
+        if 0 not in order_of(node.args[0]):
+            return rule(node)
+        if node.op.name == "slogdet":
+            one = zeros((*node.shape[:-1], 1), node.dtype)
+            return concatenate([full_like(one, 1.0), one], node.ndim - 1)
+        return full_like(zeros(node.shape, node.dtype), 1.0)
+
+    return whole
+
+
 LAPACK_RULES: dict[str, Callable[[Node], Node]] = {
-    "solve": _solve,
-    "triangular_solve": _triangular,
-    "cholesky": _cholesky,
-    "det": _det,
-    "slogdet": _slogdet,
-    "eigh": _eigh,
-    "svd": _svd,
-    "pinv": _pinv,
-    "qr": _qr,
+    name: _unless_empty(rule)
+    for name, rule in {
+        "solve": _solve,
+        "triangular_solve": _triangular,
+        "cholesky": _cholesky,
+        "det": _det,
+        "slogdet": _slogdet,
+        "eigh": _eigh,
+        "svd": _svd,
+        "pinv": _pinv,
+        "qr": _qr,
+    }.items()
 }

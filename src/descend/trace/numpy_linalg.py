@@ -145,7 +145,8 @@ def _tensorsolve(a: Any, b: Any, axes: Any = None) -> Any:
 
 @covers("pinv", module=LINALG, remark="rcond of known value; the rank is taken to stay the same")
 def _pinv(a: Any, rcond: Any = None, hermitian: bool = False, *, rtol: Any = False) -> Any:
-    x = _matrices("pinv", a)
+    x = _matrices("pinv", a, square=hermitian)
+    x = _symmetric(x, False) if hermitian else x
     if rcond is None:
         m, n = order_of(x)
         own = max(m, n) * np.finfo(x.dtype).eps
@@ -259,7 +260,8 @@ def singular_values(x: Node) -> Node:
 def _svd(
     a: Any, full_matrices: bool = True, compute_uv: bool = True, hermitian: bool = False
 ) -> Any:
-    x = _matrices("svd", a)
+    x = _matrices("svd", a, square=hermitian)
+    x = _symmetric(x, False) if hermitian else x
     m, n = order_of(x)
     if not compute_uv:
         return deliver(singular_values(x))
@@ -299,7 +301,7 @@ def _minor(cells: Sequence[Sequence[Node]]) -> Node:
 def _det(a: Any) -> Any:
     x = _matrices("det", a, square=True)
     n = order_of(x)[0]
-    if n > _AS_POLYNOMIAL:
+    if not 0 < n <= _AS_POLYNOMIAL:
         return deliver(DET.apply(x))
     lines = [row_of(x, i) for i in range(n)]
     return deliver(_minor([[number_of(line, j) for j in range(n)] for line in lines]))
@@ -329,11 +331,14 @@ def _cond(x: Any, p: Any = None) -> Any:
 def _matrix_rank(A: Any, tol: Any = None, hermitian: bool = False, *, rtol: Any = None) -> Any:
     if tensor_of(A).ndim < 2:
         return implementation("numpy.any")(tensor_of(A) != 0).astype(np.int64)
-    x = _matrices("matrix_rank", A)
+    x = _matrices("matrix_rank", A, square=hermitian)
+    x = _symmetric(x, False) if hermitian else x
     m, n = order_of(x)
     values = singular_values(x)
     if tol is not None:
-        return implementation("numpy.sum")(wrap(values) > tensor_of(tol), axis=-1)
+        bound = tensor_of(tol)
+        bound = bound.reshape(*bound.shape, 1)
+        return implementation("numpy.sum")(wrap(values) > bound, axis=-1)
     own = max(m, n) * float(np.finfo(x.dtype).eps)
     cutoff = own if rtol is None else _known_number("matrix_rank", rtol)
     return deliver(_rank(values, cutoff))
@@ -399,11 +404,46 @@ def _matrix_power(a: Any, n: Any) -> Any:
     return result
 
 
-for _name in ("cross", "outer", "matmul", "tensordot", "trace", "diagonal", "vecdot"):
+for _name in ("matmul", "tensordot"):
 
     @covers(_name, module="numpy.linalg")
     def _same_name(*args: Any, _name: str = _name, **kwargs: Any) -> Any:
         return implementation(f"numpy.{_name}")(*args, **kwargs)
+
+
+@covers("vecdot", module=LINALG)
+def _vecdot(x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
+    return implementation("numpy.vecdot")(x1, x2, axis=axis)
+
+
+@covers("cross", module=LINALG)
+def _cross(x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
+    return implementation("numpy.cross")(x1, x2, axis=axis)
+
+
+@covers("outer", module=LINALG)
+def _outer(x1: Any, x2: Any, /) -> Any:
+    first, second = tensor_of(x1), tensor_of(x2)
+    if first.ndim != 1 or second.ndim != 1:
+        raise UsageError(
+            "np.linalg.outer: input arrays must be one-dimensional, but they are "
+            f"{first.ndim}-dimensional and {second.ndim}-dimensional",
+            where=where(),
+            remedy="np.outer flattens them",
+        )
+    return implementation("numpy.outer")(first, second)
+
+
+@covers("trace", module=LINALG)
+def _trace(x: Any, /, *, offset: int = 0, dtype: Any = None) -> Any:
+    """Of the last two axes; np.trace takes the first two."""
+    return implementation("numpy.trace")(x, offset, -2, -1, dtype)
+
+
+@covers("diagonal", module=LINALG)
+def _diagonal(x: Any, /, *, offset: int = 0) -> Any:
+    """Of the last two axes; np.diagonal takes the first two."""
+    return implementation("numpy.diagonal")(x, offset, -2, -1)
 
 
 @covers("matrix_transpose", module="numpy.linalg", views=True)
