@@ -25,7 +25,7 @@ def digits(found, certified) -> float:
 
 
 def check(problem: Problem, fit: descend.Fit) -> None:
-    assert fit.success, fit.message
+    assert fit.success and fit.n_starts == 1, fit.message  # from the start that was given
     assert fit.dof == problem.dof
     assert digits([fit.params[name] for name in problem.starts[0]], problem.certified) >= 6
     if problem.name not in ROUNDED:
