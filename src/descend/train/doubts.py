@@ -146,7 +146,7 @@ def _doubt_of(
     if not run.state()["method/loss"] * run.job.loss_factor > rounding(run):
         return "", False
     size = sizes(begin, end)
-    lost = nullity(jtj, size) if strict or run.told is None else run.told.lost
+    lost = nullity(jtj, size)
     if lost and lost <= least(lost):
         return "", False
     gone = np.abs(end) >= FAR * np.maximum(np.abs(begin), 1.0)
