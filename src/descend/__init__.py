@@ -65,12 +65,12 @@ if TYPE_CHECKING:
     from descend.train.explain import explain
     from descend.train.fit import fit
     from descend.train.load import load
-    from descend.train.many import fit_many
-    from descend.train.many_results import ManyFits
+    from descend.train.many.fit_many import fit_many
+    from descend.train.many.results import ManyFits
     from descend.train.minimize import maximize, minimize
-    from descend.train.results import Fit
-    from descend.train.together import Dataset, fit_global
-    from descend.train.together_results import GlobalFit, SetFit
+    from descend.train.outcome.results import Fit
+    from descend.train.together.fit_global import Dataset, fit_global
+    from descend.train.together.results import GlobalFit, SetFit
 
 __version__ = "0.1.0"
 
@@ -102,12 +102,12 @@ _HOMES = {
     "train.explain": "explain",
     "train.fit": "fit",
     "train.load": "load",
-    "train.many": "fit_many",
-    "train.many_results": "ManyFits",
+    "train.many.fit_many": "fit_many",
+    "train.many.results": "ManyFits",
     "train.minimize": "maximize minimize",
-    "train.results": "Fit",
-    "train.together": "Dataset fit_global",
-    "train.together_results": "GlobalFit SetFit",
+    "train.outcome.results": "Fit",
+    "train.together.fit_global": "Dataset fit_global",
+    "train.together.results": "GlobalFit SetFit",
 }
 _NAMES = {name: home for home, names in _HOMES.items() for name in names.split()}
 

@@ -7,8 +7,8 @@ import pytest
 from scipy.optimize import differential_evolution
 
 import descend
-from descend.train.candidates import best_candidate
-from descend.train.doubts import nullity
+from descend.train.descent.candidates import best_candidate
+from descend.train.outcome.doubts import nullity
 
 X = np.linspace(0, 10, 200)
 

@@ -12,8 +12,8 @@ import pytest
 import descend
 from descend.graph.program import Control
 from descend.show.output import write_history
-from descend.train import course as course_module
-from descend.train.course import Course
+from descend.train.descent import course as course_module
+from descend.train.descent.course import Course
 
 
 def taken(values, cuts, resume_at=None):

@@ -9,7 +9,7 @@ from importlib import import_module
 
 import numpy as np
 
-import descend.trace.families  # noqa: F401  (the coverage table must be whole)
+import descend.trace.tables.families  # noqa: F401  (the coverage table must be whole)
 from descend.trace.table import ENTRIES, Entry
 
 __all__ = ["coverage_page", "main", "status_of"]

@@ -82,7 +82,7 @@ def entry_of(name: str) -> Entry | None:
     """The entry of a name, or None where the table does not know it."""
     found = ENTRIES.get(name)
     if found is None:
-        import_module("descend.trace.families")
+        import_module("descend.trace.tables.families")
         found = ENTRIES.get(name)
     return found
 

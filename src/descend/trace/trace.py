@@ -8,10 +8,10 @@ from typing import Any
 from descend.errors import TraceError
 from descend.graph.node import Node
 from descend.lean import dataclass
-from descend.trace import builtin_table, numpy_create, numpy_elementwise  # noqa: F401  (entered)
 from descend.trace.context import Trace, tracing
 from descend.trace.randomness import without_draws
 from descend.trace.stand_ins import finish, model_of
+from descend.trace.tables import builtin, create, elementwise  # noqa: F401  (entered)
 from descend.trace.tensor import Tensor, as_node, wrap
 from descend.trace.tree import Tree, flatten, unflatten
 

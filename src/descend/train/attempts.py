@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import Any
 
-from descend.train.doubts import UNFINISHED, Doubts, rounding
-from descend.train.finish import ending_of
-from descend.train.finished import Finished, Search
-from descend.train.job import Job
+from descend.train.descent.job import Job
+from descend.train.outcome.doubts import UNFINISHED, Doubts, rounding
+from descend.train.outcome.finish import ending_of
+from descend.train.outcome.finished import Finished, Search
 
 __all__ = ["Unasked", "attempted", "unasked"]
 

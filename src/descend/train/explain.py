@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from descend.show.explain import Explanation
-from descend.train.explaining import explain_point
 from descend.train.fit import explain_row
+from descend.train.outcome.explaining import explain_point
 
 __all__ = ["explain"]
 

@@ -18,13 +18,16 @@ from descend.methods.choice import Task, chosen, is_auto
 from descend.methods.table import as_optimizer
 from descend.show.progress import Progress, Verbose
 from descend.trace.formula import Formula
-from descend.train.course import Course
-from descend.train.declared import Begun, begin
-from descend.train.finished import Finished, Moment
+from descend.train.descent.course import Course
+from descend.train.descent.job import Job, Settings
+from descend.train.descent.run import Watch, drive
+from descend.train.descent.stopping import Rules
 from descend.train.fit import TOLERANCES
-from descend.train.job import Job, Settings
 from descend.train.minimum import again, function_of, parts_of, remember
-from descend.train.options import (
+from descend.train.outcome.finished import Finished, Moment
+from descend.train.outcome.results import MinimumFound
+from descend.train.setup.declared import Begun, begin
+from descend.train.setup.options import (
     check_choice,
     check_count,
     check_function,
@@ -32,11 +35,8 @@ from descend.train.options import (
     check_seed,
     refuse_unknown,
 )
-from descend.train.problem import Problem, Signature, parsed_formula, signature_of
-from descend.train.results import MinimumFound
-from descend.train.run import Watch, drive
-from descend.train.start import Start
-from descend.train.stopping import Rules
+from descend.train.setup.problem import Problem, Signature, parsed_formula, signature_of
+from descend.train.setup.start import Start
 
 __all__ = ["maximize", "minimize"]
 

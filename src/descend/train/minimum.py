@@ -12,13 +12,13 @@ from descend.graph.evaluate import Prepared
 from descend.graph.source import const
 from descend.methods.base import STATUS, UNBOUNDED
 from descend.records import status_message
-from descend.train.beyond import falling, has_gone
-from descend.train.build import Built
-from descend.train.finish import QUIET, bonds_told, ending_of, history_of, start_source
-from descend.train.finished import Finished, method_name
-from descend.train.job import Job
-from descend.train.plan import Leftover, Plan, Plans, can_be_planned, has_defaults
-from descend.train.results import MinimumFound
+from descend.train.descent.build import Built
+from descend.train.descent.job import Job
+from descend.train.outcome.beyond import falling, has_gone
+from descend.train.outcome.finish import QUIET, bonds_told, ending_of, history_of, start_source
+from descend.train.outcome.finished import Finished, method_name
+from descend.train.outcome.results import MinimumFound
+from descend.train.quick.plan import Leftover, Plan, Plans, can_be_planned, has_defaults
 
 __all__ = ["again", "function_of", "parts_of", "remember"]
 

@@ -1,0 +1,43 @@
+"""The families of the coverage table; importing this module fills the table."""
+
+from descend.trace.tables import (
+    algebra,
+    builtin,
+    complex_pairs,
+    create,
+    elementwise,
+    index,
+    join,
+    linalg,
+    math,
+    method,
+    norms,
+    polynomial,
+    quantiles,
+    reductions,
+    refused,
+    shape,
+    special,
+    statistics,
+)
+
+__all__ = [
+    "builtin",
+    "complex_pairs",
+    "math",
+    "method",
+    "algebra",
+    "create",
+    "elementwise",
+    "index",
+    "join",
+    "linalg",
+    "norms",
+    "quantiles",
+    "reductions",
+    "shape",
+    "statistics",
+    "polynomial",
+    "refused",
+    "special",
+]

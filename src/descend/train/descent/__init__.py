@@ -1,0 +1,1 @@
+"""The descent itself: built, driven, stopped, and what its epochs leave."""

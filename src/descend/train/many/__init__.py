@@ -1,0 +1,1 @@
+"""Many fits of one model, side by side in lanes and on threads."""

@@ -1,0 +1,1 @@
+"""What a call asks for: options, data, parameters, and where they begin."""

@@ -1,0 +1,1 @@
+"""Several datasets at once, with parameters that they share."""
