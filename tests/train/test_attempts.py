@@ -89,7 +89,7 @@ def ratio(x, a, b, c):
     return (a + b * x) / (1 + c * x)
 
 
-LOST = "the first ended where the data do not determine all parameters"
+LOST = "the first ended where the data hardly determine all parameters"
 AWAY = "{} ran away in the first"
 TRAPS = {
     "the rate": (

@@ -34,13 +34,12 @@ class Doubts:
 
     Args:
         glance: one evaluation at a random point, by the number of the attempt.
-        strict: whether residuals that go together are a doubt as well, and columns of J that only
-            J itself, and not JᵀJ, can tell apart.
+        of_residuals: whether residuals that go together are a doubt as well.
     """
 
-    def __init__(self, glance: Callable[[int], Finished], strict: bool) -> None:
+    def __init__(self, glance: Callable[[int], Finished], of_residuals: bool) -> None:
         self.glance = glance
-        self.strict = strict
+        self.of_residuals = of_residuals
         self.redundant: int | None = None
 
     def suspicion(self, run: Finished, agreed: int = 1, tried: int = 1) -> str:
@@ -52,12 +51,12 @@ class Doubts:
         """
         status, _ = ending_of(run)
         if status in UNFINISHED:
-            told = self.strict or not _is_outside(run)
+            told = self.of_residuals or not _is_outside(run)
             return "the first descent did not arrive" if told else ""
-        why, settled = _doubt_of(run, self._least, self.strict)
+        why, settled = _doubt_of(run, self._least)
         if settled and agreed >= ENOUGH:
             why = ""
-        return (self.strict and not 1 < tried == agreed and _correlated(run)) or why
+        return (self.of_residuals and not 1 < tried == agreed and _correlated(run)) or why
 
     def _least(self, there: int) -> int:
         """The least nullity of JᵀJ at random points: what no start can cure."""
@@ -122,9 +121,7 @@ def _ordered_residuals(run: Finished) -> Array | None:
 # --- what the normal equations say
 
 
-def _doubt_of(
-    run: Finished, least: Callable[[int], int], strict: bool
-) -> tuple[str, bool]:
+def _doubt_of(run: Finished, least: Callable[[int], int]) -> tuple[str, bool]:
     """Why the point where a run ended may be no place for a minimum, or an empty string.
 
     A parameter whose column of J has vanished, or columns that depend on each other, leave the
@@ -157,7 +154,7 @@ def _doubt_of(
         away = ", ".join(dict.fromkeys(names[i] for i in np.flatnonzero(gone)[:3]))
         return f"{away} ran away in the first", False
     alive = bool(_alive(jtj, size).all())
-    return "the first ended where the data do not determine all parameters" if lost else "", alive
+    return "the first ended where the data hardly determine all parameters" if lost else "", alive
 
 
 def rounding(run: Finished) -> float:

@@ -83,12 +83,10 @@ class Told(NamedTuple):
     """What J itself has told, where JᵀJ had too few digits.
 
     Attributes:
-        lost: how many directions it does not determine.
         errors: (p,) standard errors of the varied numbers; infinite where they are lost.
         steps: how many were made by it.
     """
 
-    lost: int
     errors: Array
     steps: int
 

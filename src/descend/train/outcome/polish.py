@@ -39,7 +39,7 @@ def polished(run: Finished) -> None:
         if not np.isfinite(walk.square):
             return
         count = walk.go()
-        run.told = Told(*walk.errors(), count)
+        run.told = Told(walk.errors(), count)
     if not count:
         return
     share = float(state["method/loss"]) / walk.begin if walk.begin > 0 else 1.0 / walk.r.size
@@ -169,12 +169,12 @@ class _Walk:
         self.r, self.j, self.square = r, j, square
         return True
 
-    def errors(self) -> tuple[int, Array]:
-        """How many directions J does not determine, and the standard error of every number."""
+    def errors(self) -> Array:
+        """The standard error of every number; infinite where J does not determine it."""
         free, lengths, values, vt, _ = self._parts()
         found = np.full(self.x.shape, np.inf)
         if not free.size:
-            return len(found), found
+            return found
         known = values > values[0] * EPS * max(self.j.shape)
         inverse = np.where(known, 1.0, 0.0) / np.where(known, values, 1.0)
         spread = self.square / max(self.r.size - len(found), 1)
@@ -182,5 +182,4 @@ class _Walk:
         lost = np.sqrt(np.sum(vt[~known] ** 2, axis=0)) > 1e-6
         found[free] = np.where(lost, np.inf, own)
         found[self.held] = 0.0
-        idle = int(np.sum(~self.held)) - free.size
-        return idle + int(np.sum(~known)), found
+        return found
