@@ -263,6 +263,7 @@ class FitRecord(_Record):
     inputs: tuple[str, ...] = ("x",)
     data_name: str = ""
     n_dropped: int = 0
+    n_weightless: int = 0  # rows of weight zero, which do not count
     loss_name: str = "mse"
     optimizer: str = ""
     chosen_for: str = ""

@@ -89,6 +89,8 @@ def fit_sections(record: FitRecord) -> list[Section]:
 def _task(record: FitRecord) -> Section:
     names = f"target {record.target}, data {', '.join(record.inputs) or 'none'}"
     dropped = f", {plural(record.n_dropped, 'row')} dropped" if record.n_dropped else ""
+    if record.n_weightless:
+        dropped += f", {record.n_weightless} of weight 0"
     source = f"{record.data_name}, " if record.data_name else ""
     rows: list[tuple[str, ...]] = [
         ("data", f"{source}{plural(record.n_rows, 'row')}{dropped}; {names}")

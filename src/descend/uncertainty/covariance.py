@@ -49,7 +49,9 @@ class Errors:
 
 
 @np.errstate(all="ignore")
-def goodness(residual: Array, y: Array, weight: Array | None, p: int) -> Goodness:
+def goodness(
+    residual: Array, y: Array, weight: Array | None, p: int, count: int | None = None
+) -> Goodness:
     """Judge a fit of p numbers by its scaled residuals (any shape).
 
     aic = n·ln(chi²/n) + 2p and bic = n·ln(chi²/n) + p·ln(n), as lmfit has them (Akaike 1974,
@@ -58,12 +60,13 @@ def goodness(residual: Array, y: Array, weight: Array | None, p: int) -> Goodnes
 
     Args:
         weight: what multiplies the squares, shaped like y or (rows,); None for ones.
+        count: n, where some residuals do not count.
 
     >>> g = goodness(np.array([1.0, -1.0, 0.0]), np.array([1.0, 2.0, 3.0]), None, 1)
     >>> g.chi2, g.reduced_chi2, g.dof, g.r2
     (2.0, 1.0, 2, 0.0)
     """
-    n = residual.size
+    n = residual.size if count is None else count
     chi2 = float(np.sum(np.square(residual, dtype=np.float64)))
     dof = n - p
     w = np.ones(y.shape) if weight is None else np.broadcast_to(_like(weight, y), y.shape)

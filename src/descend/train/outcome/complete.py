@@ -188,7 +188,7 @@ class Completion:
             constant, y = matrix.sum(axis=1), matrix @ y
             y = y - constant * ((constant @ y) / (constant @ constant))
             weight = np.ones(len(y))
-        found = goodness(residual, y, weight, self._count())
+        found = goodness(residual, y, weight, self._count(), self.original.counted)
         fit.r2 = found.r2 if matrix is None else 1 - found.chi2 / float(y @ y)
         if scaled is not None:
             fit.chi2, fit.reduced_chi2, fit.dof = found.chi2, found.reduced_chi2, found.dof
@@ -210,13 +210,14 @@ class Completion:
         r, jacobian = _flat(residual, columns)
         params = np.concatenate([a.reshape(-1) for a in self.leaves.values()])
         held = on_bounds(self.whole.job.space, self.leaves)
-        found = errors_of(jacobian, r, params, r.size - self._count(), self.absolute, names, held)
+        dof = self.original.counted - self._count()
+        found = errors_of(jacobian, r, params, dof, self.absolute, names, held)
         fit.errors_note, fit.findings = found.note, list(found.findings)
         covariance = found.covariance
         if covariance is None:
             return
         if self.normal is not None and not found.note:
-            rows = covariance_told(self.normal, r.size, self.absolute)
+            rows = covariance_told(self.normal, self.original.counted, self.absolute)
             covariance = covariance if rows is None else np.array(rows)
         self._enter(fit, covariance, names)
 
@@ -229,7 +230,7 @@ class Completion:
             rate = np.exp(fit.fitted) if loss.log_rate else fit.fitted
             fit.residuals = y - rate
             weight = self.original.extra.get("sample_weight")
-            judge_counts(fit, y, rate, weight, self._count())
+            judge_counts(fit, y, rate, weight, self._count(), self.original.counted)
         if fit.status == "diverged":
             fit.errors_note = "the descent diverged"
             return
@@ -243,7 +244,7 @@ class Completion:
         if found.covariance is not None and loss is not None:
             fit.errors_from = FISHER if loss.is_likelihood else SANDWICH
             if not loss.is_likelihood:
-                fit.dof = y.size - self._count()
+                fit.dof = self.original.counted - self._count()
             self._enter(fit, found.covariance, names)
 
     def _enter(self, fit: Fit, covariance: Array, names: list[str]) -> None:

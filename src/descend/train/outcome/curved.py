@@ -50,12 +50,22 @@ def errors_of_curved(
         exact = np.asarray(exact, np.float64) * slope.size
     shape = slope.shape
     columns = [np.broadcast_to(c, shape).reshape(-1) for c in rest]
+    counts = _counting(job, slope.size)
     at = Curved(
-        np.stack(columns, 1).astype(np.float64), np.asarray(slope, np.float64).reshape(-1),
-        np.asarray(np.broadcast_to(bend, shape), np.float64).reshape(-1), exact,
+        np.stack(columns, 1).astype(np.float64)[counts],
+        np.asarray(slope, np.float64).reshape(-1)[counts],
+        np.asarray(np.broadcast_to(bend, shape), np.float64).reshape(-1)[counts], exact,
         loss.is_likelihood,
     )  # fmt: skip
     return curved_errors(at, np.concatenate([a.reshape(-1) for a in leaves.values()]), names, held)
+
+
+def _counting(job: Job, size: int) -> Any:
+    """Which entries belong to rows whose weight is not zero."""
+    weight = None if job.rows is None else job.rows.extra.get("sample_weight")
+    if weight is None or weight.all():
+        return slice(None)
+    return np.repeat(weight > 0, size // weight.size)
 
 
 def _graphs(built: Built, curved: Curvature) -> list[Node]:
@@ -70,15 +80,18 @@ def _graphs(built: Built, curved: Curvature) -> list[Node]:
     return list(built.extras["curved"])
 
 
-def judge_counts(fit: Fit, target: Array, rate: Array, weight: Array | None, p: int) -> None:
-    """Deviance, Pearson's chi², AIC and BIC of p parameters (McCullagh and Nelder, "Generalized
-    Linear Models", 1989, chapter 2)."""
+def judge_counts(
+    fit: Fit, target: Array, rate: Array, weight: Array | None, p: int, n: int
+) -> None:
+    """Deviance, Pearson's chi², AIC and BIC of p parameters and n counts.
+
+    McCullagh and Nelder, "Generalized Linear Models" (1989), chapter 2.
+    """
     from scipy.special import gammaln, xlogy
 
     w = np.ones(target.shape) if weight is None else np.broadcast_to(
         weight.reshape(weight.shape + (1,) * (target.ndim - weight.ndim)), target.shape
     )  # fmt: skip
-    n = target.size
     lost = xlogy(target, target) - xlogy(target, rate) - target + rate
     log_likelihood = float(np.sum(w * (xlogy(target, rate) - rate - gammaln(target + 1))))
     fit.deviance = 2 * float(np.sum(w * lost))

@@ -233,7 +233,7 @@ def _errors(run: Finished, jtj: Array) -> Array:
         return np.zeros(p)
     norms = np.sqrt(np.diagonal(jtj).astype(np.float64))
     inverse = np.linalg.pinv(jtj / norms[:, None] / norms[None, :], hermitian=True)
-    spread = float(run.state()["method/loss"]) / (rows.extra["target"].size - p)
+    spread = float(run.state()["method/loss"]) / max(rows.counted - p, 1)
     return np.asarray(np.sqrt(np.maximum(np.diagonal(inverse), 0.0) * spread) / norms)
 
 

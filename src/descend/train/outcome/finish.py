@@ -152,10 +152,12 @@ def _task(run: Finished) -> dict[str, Any]:
     """The fields that say what was to be done."""
     job, original = run.job, run.original
     assert original is not None
+    target = original.extra["target"]
     return {
         "model": job.problem.name,
         "n_rows": original.n_rows,
         "n_dropped": original.n_dropped,
+        "n_weightless": original.n_rows - original.counted * original.n_rows // max(target.size, 1),
         "target": job.problem.target,
         "inputs": tuple(job.problem.columns),
         "loss_name": loss_name(job),

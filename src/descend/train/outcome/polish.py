@@ -177,7 +177,7 @@ class _Walk:
             return found
         known = values > values[0] * EPS * max(self.j.shape)
         inverse = np.where(known, 1.0, 0.0) / np.where(known, values, 1.0)
-        spread = self.square / max(self.r.size - len(found), 1)
+        spread = self.square / max(self.completion.original.counted - len(found), 1)
         own = np.sqrt(np.sum((vt.T * inverse) ** 2, axis=1) * spread) / lengths
         lost = np.sqrt(np.sum(vt[~known] ** 2, axis=0)) > 1e-6
         found[free] = np.where(lost, np.inf, own)

@@ -76,7 +76,7 @@ class Landscape:
         spread, dof = 1.0, math.inf
         if not self.absolute and not self.is_likelihood:
             value = float(local(best[None], np.zeros(1, np.intp)).value[0])
-            dof = self.count - int((lower < upper).sum())
+            dof = self.rows.counted - int((lower < upper).sum())
             spread = value / dof if dof > 0 else math.nan
         return Surface(
             self.names, best, lower, upper, self.count, spread, dof, local, self.others,

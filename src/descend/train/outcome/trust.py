@@ -262,7 +262,7 @@ def diagnostics(fit: Any) -> Diagnostics:
     # What a bound holds follows no row.
     slopes = slopes[:, ~on_bounds(evidence.whole.job.space, evidence.leaves)]
     order, along = _order(evidence.rows, residual.size)
-    dof = residual.size - free_count(evidence.whole.job.space, evidence.leaves)
+    dof = evidence.rows.counted - free_count(evidence.whole.job.space, evidence.leaves)
     found = diagnose(residual, slopes, dof, bool(fit.absolute_sigma), order, along)
     return dressed(Diagnostics, found)
 

@@ -185,7 +185,7 @@ class Plan:
         self.columns = list(built.descent.data)
         views = list(zip(self.standing.data, self.columns, strict=True))
         self.takes = [(view, places[name]) for view, name in views]
-        self.positive = [(view, name == "sigma") for view, name in views if name in WEIGHTS]
+        self.positive = [view for view, name in views if name in WEIGHTS]
         self.varied = [view for view, name in views if view.ndim == 1 and name not in WEIGHTS]
         self.judged = _judge(job.settings.loss, {name: view for view, name in views})
         self.targets = _targets(self.standing, run)
@@ -261,9 +261,8 @@ class Plan:
                 return None
         if self.judged is not None:
             self.judged()
-        for view, is_sigma in self.positive:
-            least = view.min()
-            if least < 0 or (least == 0 and (is_sigma or not view.any())):
+        for view in self.positive:
+            if view.min() <= 0:  # rows of weight zero do not count: the long way knows
                 return None
         first = begin
         if self.bound is not None and numbers is not None:

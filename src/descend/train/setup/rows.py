@@ -38,6 +38,14 @@ class Rows(NamedTuple):
         """Every column under the name that the program knows it by."""
         return {**{column_key(n): a for n, a in self.columns.items()}, **self.extra}
 
+    @property
+    def counted(self) -> int:
+        """How many numbers of the target say something: those of rows whose weight is not zero."""
+        target, weight = self.extra["target"], self.extra.get("sample_weight")
+        if weight is None or not self.n_rows:
+            return int(target.size)
+        return int(np.count_nonzero(weight)) * (target.size // self.n_rows)
+
     def take(self, rows: Array) -> Rows:
         """Some of the rows, in the order given."""
         return Rows(

@@ -46,10 +46,10 @@ def warn_of_data(problem: Problem, rows: Rows, count: int, is_vector: bool) -> l
 
 def _doubts(problem: Problem, rows: Rows, count: int) -> Iterator[str]:
     y = rows.extra["target"]
-    if count > y.size:
+    if count > rows.counted:
         yield (
-            f"There are {count} parameters and only {y.size} values of {problem.target}: more than "
-            "one set of parameters fits them. Fix some of them, or measure more."
+            f"There are {count} parameters and only {rows.counted} values of {problem.target}: "
+            "more than one set of parameters fits them. Fix some of them, or measure more."
         )
     if problem.columns and all(is_constant(a) for a in problem.columns.values()):
         names = " and ".join(problem.columns)
