@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
@@ -16,12 +17,12 @@ from descend.differentiate.gauss_newton import (
 )
 from descend.errors import InternalError
 from descend.graph.elementwise import call, cast
-from descend.graph.linear import broadcast_like, concatenate, reshape
+from descend.graph.linear import broadcast_like, concatenate, reduce_sum, reshape
 from descend.graph.node import Dim, Node, postorder, substitute
 from descend.graph.source import const, input_node
 from descend.lean import dataclass
 from descend.methods.damped import whole
-from descend.objective import entries
+from descend.objective import WEIGHT, entries
 from descend.parameters.vector import joined, pieces
 from descend.pipeline import FLOAT, MOST_EXACT, Building, Model, Recipe
 from descend.simplify.driver import simplify
@@ -119,6 +120,11 @@ def _divides_by_one(node: Node) -> bool:
     return divisor.op.name == "broadcast" and divisor.args[0].shape == () and node.size > 1
 
 
+def _inner(each: Node) -> int:
+    """How many entries a row has."""
+    return math.prod(n for n in each.shape[1:] if isinstance(n, int))
+
+
 class _Many:
     """The stages that follow the step."""
 
@@ -214,8 +220,13 @@ class _Many:
 
     def known(self, answer: Node, loss: Node, each: Node) -> SimpleNamespace:
         """What an evaluation of a fit's errors looks at."""
-        count = wrap(cast(entries(each, self.b.rows), loss.dtype))
-        return SimpleNamespace(x=wrap(answer), loss=wrap(loss), entries=count)
+        whole = counted = entries(each, self.b.rows)
+        weight = self.b.data.get(WEIGHT)
+        if weight is not None:  # rows of weight zero do not count
+            rows = reduce_sum(call("sign", weight), (0,))
+            counted = call("mul", cast(rows, whole.dtype), const(_inner(each), whole.dtype))
+        count, some = (wrap(cast(node, loss.dtype)) for node in (whole, counted))
+        return SimpleNamespace(x=wrap(answer), loss=wrap(loss), entries=count, counted=some)
 
     def box(self, answer: Node) -> tuple[Node, Node] | None:
         """The bounds of what is varied, if there are any."""

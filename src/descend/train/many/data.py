@@ -55,6 +55,16 @@ class ManyData:
         """(fits,) how many points each fit has."""
         return np.diff(self.offsets)
 
+    def weighty(self) -> Array:
+        """(fits,) how many rows of each have a weight that is not zero."""
+        weight = self.columns.get("sample_weight")
+        if weight is None:
+            return self.counts
+        if "sample_weight" in self.shared:
+            return np.full(self.n_fits, np.count_nonzero(weight))
+        before = np.concatenate([[0], np.cumsum(weight > 0)])
+        return np.asarray(np.diff(before[self.offsets]))
+
     def one(self, fit: int) -> Rows:
         """The rows of a single fit."""
         part = slice(int(self.offsets[fit]), int(self.offsets[fit + 1]))

@@ -25,7 +25,8 @@ def judged(
     the smallest square on L's diagonal, between 0 (singular) and 1 (orthogonal).
 
     Args:
-        fit: with `x` (n,) the parameters, `loss` the mean square and `entries` its number.
+        fit: with `x` (n,) the parameters, `loss` the mean square, `entries` its number, and
+            `counted` how many of these have a weight.
         jtj, jtr: (n, n) and (n,), of the mean square too.
         absolute: whether the sigmas are in the unit of y; else chi²/dof scales the errors.
         slopes: (q, n) derivatives of all parameters by those that are varied; None for (n, n) ones.
@@ -38,12 +39,12 @@ def judged(
     >>> from types import SimpleNamespace
     >>> x = np.arange(4.0)
     >>> J, r = np.stack([np.ones(4), x], axis=1), np.array([0.1, -0.1, -0.1, 0.1])
-    >>> fit = SimpleNamespace(x=np.array([1.0, 2.0]), loss=r @ r / 4, entries=4.0)
+    >>> fit = SimpleNamespace(x=np.array([1.0, 2.0]), loss=r @ r / 4, entries=4.0, counted=4.0)
     >>> found = judged(fit, J.T @ J / 4, J.T @ r / 4, False)
     >>> found["stderr"].round(6), bool(found["arrived"])
     (array([0.118322, 0.063246]), True)
     """
-    chi2, dof = fit.loss * fit.entries, fit.entries - _varied(fit.x, box)
+    chi2, dof = fit.loss * fit.entries, fit.counted - _varied(fit.x, box)
     jtj, jtr, free = _unbound(fit.x, jtj, jtr, box)
     half, pivot = _half_inverse(jtj)
     spread = 1.0 + 0.0 * chi2 if absolute else chi2 / np.where(dof > 0, dof, np.nan)
@@ -59,7 +60,7 @@ def judged_curved(
     """Return the same for a loss that is no square, without chi².
 
     Args:
-        fit: with `x` (n,) the parameters and `entries` the number of predictions.
+        fit: with `x` (n,) the parameters and `counted` the number of predictions.
         curvature, side: (n, n) and (n,) half of the second and first derivatives of the summed
             loss.
         scatter: (n, n) the sum of the squared slopes of the rows; None for a likelihood.
@@ -72,10 +73,10 @@ def judged_curved(
     if scatter is None:
         covariance = 0.5 * inverse
     else:
-        dof = fit.entries - _varied(fit.x, box)
+        dof = fit.counted - _varied(fit.x, box)
         first = np.sum(inverse[:, :, None] * scatter[None, :, :], axis=1)
         covariance = np.sum(first[:, :, None] * inverse[None, :, :], axis=1)
-        covariance = covariance * fit.entries / np.where(dof > 0, dof, np.nan)
+        covariance = covariance * fit.counted / np.where(dof > 0, dof, np.nan)
     left = np.sum(inverse * side[None, :], axis=1)
     return {"pivot": pivot, **_told(fit.x, covariance, left, free, slopes)}
 

@@ -58,7 +58,7 @@ class ManyJob:
         start, leaves = self.start, self.start.leaves()
         space, each = start.space, int(np.prod(self.data.columns["target"].shape[1:]))
         p = sum(a.size for a in leaves.values()) if space is None else space.count(leaves)
-        return np.asarray(self.data.counts * each - p)
+        return np.asarray(self.data.weighty() * each - p)
 
     # --- the program
 
