@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from descend.lean import dataclass
 from descend.uncertainty.words import correlated, hardly_determined, undetermined
 
-__all__ = ["ARRIVED", "ROUNDING", "Errors", "Goodness", "errors_of", "goodness"]
+__all__ = [
+    "ARRIVED", "MIXED", "ROUNDING", "Errors", "Goodness", "Split", "errors_of", "goodness", "split",
+]  # fmt: skip
 
 ARRIVED = 0.01  # the predicted step may be this share of each standard error
 ROUNDING = 1e-9  # or this share of the parameter itself
@@ -169,6 +171,46 @@ def _triangles(blocks: Array) -> Array:
     return np.asarray(np.linalg.qr(blocks, mode="r"))
 
 
+class Split(NamedTuple):
+    """J with columns of length one and r, taken apart by QR and the singular values of R.
+
+    Attributes:
+        singular, vt: (p,) and (p, p) the singular values and right vectors of J.
+        known: (p,) which of them are more than rounding.
+        side: (p,) Jᵀr.
+    """
+
+    singular: Array
+    vt: Array
+    known: Array
+    side: Array
+
+    @property
+    def inverse(self) -> Array:
+        """(p,) the reciprocals of the singular values; 0 of those that are rounding."""
+        return np.where(self.known, 1.0, 0.0) / np.where(self.known, self.singular, 1.0)
+
+
+def split(scaled: Array, residual: Array, n: int) -> Split:
+    """Take J and r apart.
+
+    Args:
+        scaled: (rows, p) J with columns of length one; p may not be 0.
+        residual: (rows,).
+        n: how many rows there were before any were combined: they decide what is rounding.
+
+    >>> found = split(np.eye(3)[:, :2], np.array([1.0, 2.0, 3.0]), 3)
+    >>> found.singular, found.known, found.vt.T @ (found.vt @ found.side)
+    (array([1., 1.]), array([ True,  True]), array([1., 2.]))
+    """
+    p = scaled.shape[1]
+    triangle = _triangles(np.column_stack([scaled, residual]))
+    _, singular, vt = np.linalg.svd(triangle[:, :p])
+    singular = np.concatenate([singular, np.zeros(p - len(singular))])
+    known = singular > singular[0] * np.finfo(np.float64).eps * max(n, p)
+    return Split(singular, vt, known, triangle[:, :p].T @ triangle[:, p])
+
+
 def _idle_note(idle: list[str]) -> list[str]:
     return [f"the prediction does not depend on {', '.join(idle)}"] if idle else []
 
@@ -182,14 +224,10 @@ def _inner(
     n: int,
 ) -> Errors:  # fmt: skip
     """The covariance of the parameters that are free, of n residuals."""
-    p = scaled.shape[1]
-    triangle = np.asarray(np.linalg.qr(np.column_stack([scaled, residual]), mode="r"))
-    _, singular, vt = np.linalg.svd(triangle[:, :p])
-    singular = np.concatenate([singular, np.zeros(p - len(singular))])
-    known = singular > singular[0] * np.finfo(np.float64).eps * max(n, p)
-    inverse = np.where(known, 1.0, 0.0) / np.where(known, singular, 1.0)
+    parts = split(scaled, residual, n)
+    singular, vt, known, side = parts
+    inverse = parts.inverse
     covariance = (vt.T * inverse**2) @ vt / np.outer(scale, scale) * spread
-    side = triangle[:, :p].T @ triangle[:, p]
     step = (vt.T * inverse**2) @ (vt @ side) / scale
     error = np.sqrt(np.diag(covariance))
     near = np.abs(step) <= ARRIVED * error

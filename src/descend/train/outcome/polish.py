@@ -14,6 +14,7 @@ from descend.methods.base import FTOL
 from descend.train.descent.view import on_bounds
 from descend.train.outcome.complete import MOST_WITH_ERRORS, Completion
 from descend.train.outcome.finished import Finished, Told
+from descend.uncertainty.covariance import MIXED, Split, split
 
 __all__ = ["polished", "sizes"]
 
@@ -36,14 +37,14 @@ def polished(run: Finished) -> None:
     state = run.state()
     with np.errstate(all="ignore"):
         walk = _Walk(run)
-        if not np.isfinite(walk.square):
+        if not np.isfinite(walk.begin):
             return
         count = walk.go()
         run.told = Told(walk.errors(), count)
     if not count:
         return
     share = float(state["method/loss"]) / walk.begin if walk.begin > 0 else 1.0 / walk.r.size
-    moved = run.job.moved({**run.leaves(), **walk.leaves()})
+    moved = run.job.moved({**run.leaves(), **walk.leaves(walk.x)})
     state["method/x"][...] = np.concatenate([a.reshape(-1) for a in moved.values()])
     state["method/loss"][...] = share * walk.square
     state["method/jtj"][...] = share * (walk.j.T @ walk.j)
@@ -93,18 +94,18 @@ class _Walk:
         self.names = list(self.completion.leaves)
         self.shapes: list[tuple[int, ...]] = [self.completion.leaves[n].shape for n in self.names]
         self.x = np.concatenate([self.completion.leaves[n].reshape(-1) for n in self.names])
-        self.start = np.concatenate([np.reshape(self._begin(n), -1) for n in self.names])
+        self.start = np.concatenate([np.reshape(run.begin[n], -1) for n in self.names])
         self.held = on_bounds(run.job.space, self.completion.leaves)
-        self.r, self.j = self.completion.linear()
-        self.square = self.begin = float(self.r @ self.r)
         self.settled = False
+        r, j = self.completion.linear()
+        self.begin = float(r @ r)
+        self.parts: Split | None = None
+        if np.isfinite(self.begin):
+            self._enter(r, j, self.begin)
 
-    def _begin(self, name: str) -> Array:
-        return np.asarray(self.run.begin.get(name, self.completion.leaves[name]), np.float64)
-
-    def leaves(self, x: Array | None = None) -> dict[str, Array]:
+    def leaves(self, x: Array) -> dict[str, Array]:
         """The varied leaves, kept within their bounds."""
-        x, found, at, space = self.x if x is None else x, {}, 0, self.run.job.space
+        found, at, space = {}, 0, self.run.job.space
         for name, shape in zip(self.names, self.shapes, strict=True):
             size = int(np.prod(shape))
             array = x[at : at + size].reshape(shape)
@@ -117,7 +118,7 @@ class _Walk:
         while count < MOST_STEPS:
             step, predicted = self._step(damping)
             if not predicted > SETTLED * self.square:
-                self.settled = self.settled or damping == 0.0
+                self.settled = damping == 0.0
                 break
             count += 1
             if self._moves(self.x + step):
@@ -131,28 +132,26 @@ class _Walk:
                     break
         return count
 
-    def _parts(self) -> tuple[Array, Array, Array, Array, Array]:
-        """The free columns with their lengths, and the singular value decomposition."""
-        lengths = np.sqrt(np.sum(self.j**2, axis=0))
+    def _enter(self, r: Array, j: Array, square: float) -> None:
+        """Stand at a place: its residuals, and J of what is free to move, taken apart."""
+        self.r, self.j, self.square = r, j, square
+        lengths = np.sqrt(np.sum(j**2, axis=0))
         effect = lengths * sizes(self.start, self.x)
         alive = effect > EPS * effect.max(initial=0.0)
-        free = np.flatnonzero(alive & np.isfinite(lengths) & ~self.held)
-        columns = np.column_stack([self.j[:, free] / lengths[free], self.r])
-        triangle = np.asarray(np.linalg.qr(columns, mode="r"))
-        p = free.size
-        _, values, vt = np.linalg.svd(triangle[:, :p])
-        values = np.concatenate([values, np.zeros(p - len(values))])
-        return free, lengths[free], values, vt, triangle[:, :p].T @ triangle[:, p]
+        self.free = np.flatnonzero(alive & np.isfinite(lengths) & ~self.held)
+        self.lengths = lengths[self.free]
+        self.parts = None
+        if self.free.size:
+            self.parts = split(j[:, self.free] / self.lengths, r, r.size)
 
     def _step(self, damping: float) -> tuple[Array, float]:
-        free, lengths, values, vt, side = self._parts()
         step = np.zeros_like(self.x)
-        if not free.size:
+        if self.parts is None:
             return step, 0.0
-        known = values > values[0] * EPS * max(self.j.shape)
+        singular, vt, known, side = self.parts
         along = np.where(known, vt @ side, 0.0)
-        square = np.where(known, values**2 + damping, 1.0)
-        step[free] = -(vt.T @ (along / square)) / lengths
+        square = np.where(known, singular**2 + damping, 1.0)
+        step[self.free] = -(vt.T @ (along / square)) / self.lengths
         return step, float(np.sum(along**2 / square))
 
     def _moves(self, x: Array) -> bool:
@@ -166,20 +165,18 @@ class _Walk:
             self.completion.leaves = before
             return False
         self.x = np.concatenate([leaves[n].reshape(-1) for n in self.names])
-        self.r, self.j, self.square = r, j, square
+        self._enter(r, j, square)
         return True
 
     def errors(self) -> Array:
         """The standard error of every number; infinite where J does not determine it."""
-        free, lengths, values, vt, _ = self._parts()
         found = np.full(self.x.shape, np.inf)
-        if not free.size:
+        if self.parts is None:
             return found
-        known = values > values[0] * EPS * max(self.j.shape)
-        inverse = np.where(known, 1.0, 0.0) / np.where(known, values, 1.0)
+        vt, known = self.parts.vt, self.parts.known
         spread = self.square / max(self.completion.original.counted - len(found), 1)
-        own = np.sqrt(np.sum((vt.T * inverse) ** 2, axis=1) * spread) / lengths
-        lost = np.sqrt(np.sum(vt[~known] ** 2, axis=0)) > 1e-6
-        found[free] = np.where(lost, np.inf, own)
+        own = np.sqrt(np.sum((vt.T * self.parts.inverse) ** 2, axis=1) * spread) / self.lengths
+        lost = np.sqrt(np.sum(vt[~known] ** 2, axis=0)) > MIXED
+        found[self.free] = np.where(lost, np.inf, own)
         found[self.held] = 0.0
         return found
