@@ -10,15 +10,16 @@ import numpy as np
 from descend.differentiate.reverse import reverse
 from descend.graph.evaluate import Prepared
 from descend.graph.source import const
+from descend.judge.beyond import falling, has_gone
+from descend.judge.ending import QUIET, ending_of
 from descend.methods.base import STATUS, UNBOUNDED
-from descend.records import status_message
-from descend.train.descent.build import Built
-from descend.train.descent.job import Job
-from descend.train.outcome.beyond import falling, has_gone
-from descend.train.outcome.finish import QUIET, bonds_told, ending_of, history_of, start_source
-from descend.train.outcome.finished import Finished, method_name
-from descend.train.outcome.results import MinimumFound
-from descend.train.quick.plan import Leftover, Plan, Plans, can_be_planned, has_defaults
+from descend.records.record import status_message
+from descend.result.finish import bonds_told, history_of, start_source
+from descend.result.fit import MinimumFound
+from descend.run.build import Built
+from descend.run.finished import Finished, method_name
+from descend.run.job import Job
+from descend.train.plan import Leftover, Plan, Plans, can_be_planned, has_defaults
 
 __all__ = ["again", "function_of", "parts_of", "remember"]
 
