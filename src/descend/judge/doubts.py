@@ -9,7 +9,7 @@ import numpy as np
 
 from descend.graph.program import EPOCHS_SPENT
 from descend.judge.ending import ending_of
-from descend.judge.polish import sizes
+from descend.judge.walk import sizes
 from descend.methods.base import STATUS
 from descend.run.finished import Finished
 from descend.trust.normal_errors import MOST_PARAMETERS, Factor, factored
@@ -147,7 +147,8 @@ def _doubt_of(run: Finished, least: Callable[[int], int]) -> tuple[str, bool]:
         return "", False
     gone = np.abs(end) >= FAR * np.maximum(np.abs(begin), 1.0)
     if not lost:
-        gone &= (_errors(run, jtj) if run.told is None else run.told.errors) >= np.abs(end)
+        known = None if run.facts is None else run.facts.errors
+        gone &= (_errors(run, jtj) if known is None else known) >= np.abs(end)
     if gone.any():
         names = _names(run)
         away = ", ".join(dict.fromkeys(names[i] for i in np.flatnonzero(gone)[:3]))

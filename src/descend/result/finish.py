@@ -14,12 +14,13 @@ import numpy as np
 from descend.errors import DescendWarning, DivergedWarning
 from descend.graph.program import RUNNING
 from descend.judge.ending import ending_of
-from descend.records.record import History
+from descend.judge.verdict import judged
+from descend.records.record import STATUSES, History
 from descend.result.fit import Fit, Remains
 from descend.result.resume import saved_state
 from descend.run.build import Built
 from descend.run.drive import Ending
-from descend.run.finished import Finished, Search, loss_name, method_name
+from descend.run.finished import Finished, Judgement, Search, loss_name, method_name
 from descend.run.job import Job
 from descend.task.columns import WHITENING
 from descend.task.declared import told_bounds, told_fixed
@@ -31,12 +32,14 @@ if TYPE_CHECKING:
 
 __all__ = [
     "bonds_told", "finish", "history_of", "parts_of", "save_to",
-    "start_source",
+    "start_source", "warn_of_end",
 ]  # fmt: skip
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
 MOST_COPIED_BYTES = 1 << 18
+KEPT = ("side minimum", "threshold")
+"""Verdicts that are a success only where the user asked to keep to his start."""
 def finish(run: Finished) -> Fit:
     """Make the record of a finished run, and warn where it did not go well."""
     return _record(run, warn=True)
@@ -54,17 +57,24 @@ def save_to(run: Finished, path: str | os.PathLike[str]) -> Callable[[], None]:
 
 
 def _record(run: Finished, warn: bool) -> Fit:
-    status, message = ending_of(run)
-    if warn and status == "diverged":
-        warnings.warn(DivergedWarning(message), stacklevel=5)
-    elif warn and status == "not_converged":
-        warnings.warn(DescendWarning(message), stacklevel=5)
-    elif warn and run.search is not None and run.search.left:
+    if warn:
+        run.judgement = judged(run)
+        warn_of_end(run.judgement, stacklevel=6)
+    if warn and run.search is not None and run.search.left:
         warnings.warn(DescendWarning(_left(run.search)), stacklevel=5)
     if warn:
         _keep_data(run)
-    remains, values = parts_of(run, status, message)
+    remains, values = parts_of(run)
     return Fit(remains, **values)
+
+
+def warn_of_end(judgement: Judgement, stacklevel: int) -> None:
+    """Warn of an end that is no success, and of one that is only since it was asked for."""
+    row = STATUSES[judgement.status]
+    if judgement.status == "interrupted" or (row.success and row.verdict not in KEPT):
+        return
+    kind = DivergedWarning if row.verdict in ("diverged", "grew") else DescendWarning
+    warnings.warn(kind(judgement.message), stacklevel=stacklevel)
 
 
 def _left(search: Search) -> str:
@@ -92,24 +102,28 @@ def _keep_data(run: Finished) -> None:
     run.original, run.whole = copied(run.original), copied(run.whole)
 
 
-def parts_of(
-    run: Finished, status: str = "", message: str = ""
-) -> tuple[Remains, dict[str, Any]]:
-    """What a `Fit` is made of."""
-    if not status:
+def parts_of(run: Finished) -> tuple[Remains, dict[str, Any]]:
+    """What a `Fit` is made of; the end of a run that was not judged is told as it is."""
+    said = run.judgement
+    if said is None:
         status, message = ending_of(run)
+        said = Judgement(status, message, "yes" if status == "converged" else "not judged")
     leaves = run.leaves()
-    values = {"params": run.trees(leaves), "status": status, "message": message}
-    return _remains(run, leaves), {**values, **_task(run), **_course(run)}
+    values = {
+        "params": run.trees(leaves), "status": said.status, "message": said.message,
+        "arrived": said.arrived,
+    }  # fmt: skip
+    return _remains(run, leaves, said), {**values, **_task(run), **_course(run)}
 
 
-def _remains(run: Finished, leaves: dict[str, Array]) -> Remains:
+def _remains(run: Finished, leaves: dict[str, Array], said: Judgement) -> Remains:
     """The fitted model, and what will be worked out when somebody looks."""
     job, built = run.job, run.built
     assert run.original is not None
     predictor = run.predictor()
     later = Completion(
-        job, built, leaves, run.options.absolute_sigma, run.original, run.normal(leaves)
+        job, built, leaves, run.options.absolute_sigma, run.original, run.normal(leaves),
+        {"yes": True, "no": False}.get(said.arrived), said.findings,
     )
     explain = None
     if run.whole is not None:

@@ -105,8 +105,8 @@ class _MadeLater:
         left = None if name == "_left" else self._left
         if left is None:
             raise _unknown(self, name)
-        if name == "success":
-            return STATUSES[self.status].success
+        if name in ("success", "verdict"):
+            return getattr(STATUSES[self.status], name)
         set_before = _values_set(self, self._record)
         own, values = left.parts()
         made: Any = self
@@ -163,7 +163,8 @@ class Fit(_MadeLater, Trusted, FitRecord):
         if self._remains.complete is None and not self._remains.pending:
             super().__post_init__()
         else:
-            self.success = STATUSES[self.status].success
+            row = STATUSES[self.status]
+            self.success, self.verdict = row.success, row.verdict
 
     def _complete(self) -> None:
         complete, self._remains.complete = self._remains.complete, None

@@ -424,7 +424,7 @@ class Job:
         seed, first = self.settings.seed + attempt, not attempt
         if self.settings.optimizer.needs != "gauss_newton" or self.rows is None:
             return best_candidate(missing, seed, loss, space, first)
-        values, extents = self._values(built, leaves, MOST_ROWS_FOR_CANDIDATES)
+        values, extents = self.inputs_at(built, leaves, MOST_ROWS_FOR_CANDIDATES)
         drawn = {built.model.leaves[name] for name in missing}
         others = {n: a for n, a in values.items() if n not in drawn}
         linear, solved = linear_part(built, missing, others, space), None
@@ -433,7 +433,7 @@ class Job:
         spans = spans_of(self.rows.columns.values())
         return best_candidate(missing, seed, loss, space, first, spans, solved)
 
-    def _values(
+    def inputs_at(
         self, built: Built, leaves: Mapping[str, Array], most: int
     ) -> tuple[dict[Node, Array], dict[Dim, int]]:
         """The values of all inputs, and the number of rows: at most so many, evenly spread."""
@@ -454,7 +454,7 @@ class Job:
         self, built: Built, leaves: Mapping[str, Array], most: int = MOST_ROWS_FOR_CANDIDATES
     ) -> Callable[[Mapping[str, Array]], float]:
         """The loss at other values of some leaves, on at most so many evenly spread rows."""
-        known, extents = self._values(built, leaves, most)
+        known, extents = self.inputs_at(built, leaves, most)
 
         def loss(changed: Mapping[str, Array]) -> float:
             if self.space is not None:

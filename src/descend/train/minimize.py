@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from descend.errors import DescendWarning, DivergedWarning, UsageError
+from descend.errors import UsageError
 from descend.graph.program import Control
 from descend.lean import dataclass
 from descend.methods.base import Optimizer
 from descend.methods.choice import Task, chosen, is_auto
 from descend.methods.table import as_optimizer
 from descend.program.stopping import Rules
+from descend.result.finish import warn_of_end
 from descend.result.fit import MinimumFound
 from descend.run.course import Course
 from descend.run.drive import Watch, drive
@@ -151,10 +151,8 @@ def _found(function: Any, given: Mapping[str, Any], sign: int) -> MinimumFound:
 
 def _recorded(run: Finished, single: str | None) -> MinimumFound:
     values = parts_of(run, single)
-    if values["status"] == "diverged":
-        warnings.warn(DivergedWarning(values["message"]), stacklevel=4)
-    elif values["status"] == "not_converged":
-        warnings.warn(DescendWarning(values["message"]), stacklevel=4)
+    assert run.judgement is not None
+    warn_of_end(run.judgement._replace(message=values["message"]), stacklevel=5)
     return MinimumFound(function_of(run), **values)
 
 

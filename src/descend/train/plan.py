@@ -45,6 +45,7 @@ MOST_BYTES = 1 << 18
 MOST_OPERATIONS = 1e7  # some milliseconds: what lasts longer need not save what it costs besides
 FLOAT = np.dtype(np.float64)
 WEIGHTS = ("sigma", "sample_weight")
+PLAIN = tuple(QUIET.values())
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -79,6 +80,7 @@ def can_be_planned(model: Any, run: Finished) -> bool:
         and all(a.dtype is FLOAT for a in numbers)
         and sum(a.nbytes for a in numbers) <= MOST_BYTES
         and run.control.status in QUIET
+        and (run.judgement is None or run.judgement.status in PLAIN)
         and not has_checks(built)
     )
 

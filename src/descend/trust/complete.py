@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,7 +22,7 @@ from descend.simplify.driver import simplify
 from descend.task.columns import WHITENING
 from descend.task.rows import Rows
 from descend.trace.tree import unflatten
-from descend.trust.covariance import errors_of, goodness
+from descend.trust.covariance import NOT_ARRIVED, errors_of, goodness
 from descend.trust.normal_errors import covariance_told
 
 if TYPE_CHECKING:
@@ -32,6 +32,14 @@ __all__ = ["Completion"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 MOST_WITH_ERRORS = 200
+NO_ERRORS = {
+    "runaway": "there is no finite best value",
+    "threshold": "a parameter acts only through comparisons",
+    "grew": "the loss grew",
+    "not moved": "the run ended where it began",
+}
+"""Why there are none, by the verdict."""
+SAME = 1e-10  # of the largest prediction: what differs by less is the same
 
 
 class Completion:
@@ -42,8 +50,10 @@ class Completion:
 
     def __init__(
         self, job: Job, built: Built, leaves: Mapping[str, Array], absolute: bool, original: Rows,
-        normal: Normal | None = None,
+        normal: Normal | None = None, arrived: bool | None = None,
+        findings: Sequence[str] = (),
     ) -> None:  # fmt: skip
+        self.arrived, self.findings = arrived, list(findings)
         self.whole = View(job, built, dict(leaves))
         self.job, self.built, self.leaves = view_of(job, built, leaves)
         self.absolute, self.original = absolute, original
@@ -78,14 +88,14 @@ class Completion:
     def errors(self, fit: Fit) -> None:
         """Enter the covariance with all that belongs to it, if the loss is a sum of squares."""
         self.check_unchanged()
-        columns = self._columns()
+        columns = self.slopes()
         if columns is not None:
             with np.errstate(all="ignore"):
                 residual, *found = self._evaluate([self.built.descent.residual, *columns])
                 self._errors(fit, residual, found)
 
     def _work(self, fit: Fit) -> None:
-        outputs, columns = self._outputs(), self._columns()
+        outputs, columns = self._outputs(), self.slopes()
         values = self._evaluate([*outputs, *(columns or [])])
         self._judged(fit, values[: len(outputs)])
         if columns is not None:
@@ -125,7 +135,7 @@ class Completion:
     def linear(self) -> tuple[Array, Array]:
         """The scaled residuals (n,) and their derivatives (n, p), for a sum of squares."""
         self.check_unchanged()
-        residual, columns = self.built.descent.residual, self._columns()
+        residual, columns = self.built.descent.residual, self.slopes()
         assert residual is not None and columns is not None
         with np.errstate(all="ignore"):
             first, *others = self._evaluate([residual, *columns])
@@ -137,7 +147,7 @@ class Completion:
         with np.errstate(all="ignore"):
             return self._evaluate(list(self.built.model.nodes))
 
-    def _columns(self) -> list[Node] | None:
+    def slopes(self) -> list[Node] | None:
         """The derivatives of the residuals, one a number; made once for a program."""
         residual = self.built.descent.residual
         if residual is None or not self._has_columns():
@@ -195,25 +205,54 @@ class Completion:
             fit.chi2, fit.reduced_chi2, fit.dof = found.chi2, found.reduced_chi2, found.dof
             fit.aic, fit.aicc, fit.bic = found.aic, found.aicc, found.bic
 
+    def _has_none(self, fit: Fit) -> bool:
+        """Whether there can be no errors, which is noted."""
+        if fit.status == "diverged":
+            fit.errors_note = "the descent diverged"
+        elif not self.leaves:
+            fit.errors_note = "nothing was varied"
+        elif self.arrived is False:
+            fit.errors_note = NO_ERRORS.get(fit.verdict, NOT_ARRIVED)
+        else:
+            return False
+        fit.findings = [*self.findings]
+        return True
+
+    def _same(self, params: Array) -> bool:
+        """Whether other values of the varied numbers predict the same, up to rounding."""
+        nodes = list(self.built.model.nodes)
+        before, leaves, moved, at = self._evaluate(nodes), self.leaves, {}, 0
+        for name, a in leaves.items():
+            moved[name], at = np.reshape(params[at : at + a.size], a.shape), at + a.size
+        self.leaves = moved
+        try:
+            after = self._evaluate(nodes)
+        except IndexError:
+            return False
+        finally:
+            self.leaves = leaves
+        return all(
+            bool(np.all(np.abs(new - old) <= SAME * np.max(np.abs(old), initial=0.0)))
+            for old, new in zip(before, after, strict=True)
+        )
+
     def _unit(self) -> float:
         """By what a scaled residual of the program becomes one of the original units."""
         scaling = self.job.scaling
         return 1.0 if scaling is None or "sigma" in self.original.extra else scaling.unit
 
     def _errors(self, fit: Fit, residual: Array, columns: list[Array]) -> None:
-        if fit.status == "diverged":
-            fit.errors_note = "the descent diverged"
-            return
-        if not self.leaves:
-            fit.errors_note = "nothing was varied"
+        if self._has_none(fit):
             return
         names = [n for leaf, a in self.leaves.items() for n in number_names(leaf, a.shape)]
         r, jacobian = _flat(residual, columns)
         params = np.concatenate([a.reshape(-1) for a in self.leaves.values()])
         held = on_bounds(self.whole.job.space, self.leaves)
         dof = self.original.counted - self._count()
-        found = errors_of(jacobian, r, params, dof, self.absolute, names, held)
-        fit.errors_note, fit.findings = found.note, list(found.findings)
+        found = errors_of(
+            jacobian, r, params, dof, self.absolute, names, held, self._same, self.arrived
+        )
+        fit.errors_note, fit.findings = found.note, [*self.findings, *found.findings]
         covariance = found.covariance
         if covariance is None:
             return
@@ -232,14 +271,11 @@ class Completion:
             fit.residuals = y - rate
             weight = self.original.extra.get("sample_weight")
             judge_counts(fit, y, rate, weight, self._count(), self.original.counted)
-        if fit.status == "diverged":
-            fit.errors_note = "the descent diverged"
-            return
-        if not self.leaves:
-            fit.errors_note = "nothing was varied"
+        if self._has_none(fit):
             return
         names = [n for leaf, a in self.leaves.items() for n in number_names(leaf, a.shape)]
         held = on_bounds(self.whole.job.space, self.leaves)
+        fit.findings = [*self.findings]
         found = errors_of_curved(self.job, self.built, self.leaves, names, self._evaluate, held)
         fit.errors_note = fit.errors_note or found.note
         if found.covariance is not None and loss is not None:
