@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import FunctionType
 from typing import Any
 
@@ -40,7 +40,8 @@ TO_TEN = over(0, 10)
 class Curve:
     """A model, the values that made its data, x by the number of points, noise as a share of y.
 
-    `formula` is what the call gets where it is not the function itself: text or a ready model.
+    `formula` is what the call gets where it is not the function itself: text or a ready model;
+    `off` is how far a near start is from the truth, as a share of it.
     `truth` is in the order of the arguments; the trees in it are what the model takes.
     """
 
@@ -50,7 +51,7 @@ class Curve:
     noise: float = 0.02
     n: int = 60
     formula: Any = None
-    options: Mapping[str, Any] = field(default_factory=dict)
+    off: float = 0.1
 
     def y(self, x: Any, rng: np.random.Generator, noise: float | None = None) -> Array:
         """The truth at x with normal noise."""
@@ -65,10 +66,11 @@ class Curve:
         x = self.x(n or self.n)
         return x, self.y(x, rng_of(seed))
 
-    def near(self) -> dict[str, Any]:
-        """A start 10 % above and below the truth in turn."""
+    def near(self, off: float | None = None) -> dict[str, Any]:
+        """A start that is off the truth by a share of it, down and up in turn."""
+        share = self.off if off is None else off
         return {
-            name: _scaled(value, 1.1 if i % 2 else 0.9)
+            name: _scaled(value, 1 + share if i % 2 else 1 - share)
             for i, (name, value) in enumerate(self.truth.items())
         }
 
@@ -188,15 +190,15 @@ SCALARS: dict[str, Curve] = {
     ),
     "peak-far-away": Curve(
         lambda x, h, m, s, c: h * np.exp(-((x - m) ** 2) / (2 * s**2)) + c,
-        dict(h=300.0, m=1520.0, s=8.0, c=100.0), over(1450, 1600),
+        dict(h=300.0, m=1520.0, s=8.0, c=100.0), over(1450, 1600), off=0.002,
     ),
     "dip": Curve(
         lambda x, h, m, s, c: h * np.exp(-((x - m) ** 2) / (2 * s**2)) + c,
-        dict(h=-0.8, m=656.3, s=0.4, c=1.0), over(650, 662), n=120,
+        dict(h=-0.8, m=656.3, s=0.4, c=1.0), over(650, 662), n=120, off=0.0003,
     ),
     "resonance": Curve(
         lambda x, h, m, w, c: h * w**2 / ((x - m) ** 2 + w**2) + c,
-        dict(h=5.0, m=100.0, w=3.0, c=0.2), over(50, 150), n=100,
+        dict(h=5.0, m=100.0, w=3.0, c=0.2), over(50, 150), n=100, off=0.02,
     ),
     "two-peaks": Curve(
         two_peaks, dict(h=5.0, m=3.0, s=0.5, g=3.0, q=6.0, t=0.8), n=120
@@ -206,11 +208,11 @@ SCALARS: dict[str, Curve] = {
     ),
     "fast-wave": Curve(
         lambda x, a, w, p, c: a * np.sin(w * x + p) + c,
-        dict(a=0.2, w=37.0, p=1.0, c=5.0), over(0, 3), n=200,
+        dict(a=0.2, w=37.0, p=1.0, c=5.0), over(0, 3), n=200, off=0.01,
     ),
     "yearly-wave": Curve(
         lambda x, a, w, p, c: a * np.sin(w * x + p) + c,
-        dict(a=12.0, w=0.0172, p=1.9, c=15.0), over(0, 1000), n=150,
+        dict(a=12.0, w=0.0172, p=1.9, c=15.0), over(0, 1000), n=150, off=0.05,
     ),
     "ringing": Curve(
         lambda x, a, k, w, p: a * np.exp(-k * x) * np.sin(w * x + p),
@@ -222,7 +224,7 @@ SCALARS: dict[str, Curve] = {
     ),
     "logistic-over-years": Curve(
         lambda x, top, k, middle: top / (1 + np.exp(-k * (x - middle))),
-        dict(top=1e4, k=0.2, middle=1985.0), over(1950, 2020),
+        dict(top=1e4, k=0.2, middle=1985.0), over(1950, 2020), off=0.003,
     ),
     "gompertz": Curve(
         lambda x, a, b, c: a * np.exp(-b * np.exp(-c * x)), dict(a=80.0, b=6.0, c=0.4), over(0, 15)
@@ -235,7 +237,8 @@ SCALARS: dict[str, Curve] = {
         lambda x, a, m, s: a * (1 + erf((x - m) / s)), dict(a=3.0, m=5.0, s=0.8)
     ),
     "sharp-step": Curve(
-        lambda x, a, b, m, s: a + b * np.tanh((x - m) / s), dict(a=1.0, b=2.0, m=5.08, s=0.01)
+        lambda x, a, b, m, s: a + b * np.tanh((x - m) / s),
+        dict(a=1.0, b=2.0, m=5.08, s=0.01), off=0.001,
     ),
     "power": Curve(lambda x, a, n: a * x**n, dict(a=0.3, n=2.5), over(1, 100)),
     "falling-power": Curve(lambda x, a, n: a * x**n, dict(a=1e4, n=-1.7), over(1, 50)),
@@ -281,7 +284,7 @@ SCALARS: dict[str, Curve] = {
         dict(a=1.0, b=2.0, c=-0.5, knot=6.0),
     ),
     "threshold": Curve(
-        lambda x, low, high, p: np.where(x < p, low, high), dict(low=1.0, high=4.0, p=3.3)
+        lambda x, low, high, p: np.where(x < p, low, high), dict(low=1.0, high=4.0, p=3.3), off=0.02
     ),
     "clipped": Curve(
         lambda x, a, top: np.minimum(a * x, top), dict(a=1.5, top=8.0)

@@ -202,7 +202,7 @@ def _call(
 ) -> Call:  # fmt: skip
     label = f"{road}/{name}"
     x, y = curve.data(name) if data is None else data
-    model, every = curve.given(), {**curve.options, **options}
+    model, every = curve.given(), dict(options)
     if isinstance(model, str):
         x, y, model = {**x, "y": y}, None, f"y = {model}"
     return Call(label, lambda: descend.fit(model, x, y, **every), times)
@@ -213,7 +213,8 @@ def _made(model: Any, x: Any, y: Any, options: Mapping[str, Any]) -> Callable[[]
 
 
 def _starts(curve: Curve) -> dict[str, Any]:
-    return {"near": curve.near(), "ones": curve.ones(), "none": None}
+    starts = {"near": curve.near(), "ones": curve.ones(), "none": None}
+    return starts if curve.off == 0.1 else {**starts, "tenth": curve.near(0.1)}
 
 
 def _by_model(
@@ -346,7 +347,7 @@ def _special(road: str) -> Iterator[Call]:
 
 def fit_calls() -> Iterator[Call]:
     """About 400 calls of `fit`, each of something not met before."""
-    yield from _by_model("fit", CURVES, ("near", "ones", "none"))
+    yield from _by_model("fit", CURVES, ("near", "ones", "none", "tenth"))
     yield from _by_data("fit", {"line": "ones", "decay": "near", "peak": "none"})
     yield from _by_option("fit", ("decay",))
     yield from _by_option(

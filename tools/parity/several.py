@@ -122,6 +122,8 @@ def many_calls() -> Iterator[Call]:
             yield _many(f"{name}/none", curve, x, y, {})
             continue
         yield _many(f"{name}/near", curve, x, y, dict(start=curve.near()))
+        if curve.off != 0.1:
+            yield _many(f"{name}/tenth", curve, x, y, dict(start=curve.near(0.1)))
         if name in SCALARS:
             yield _many(f"{name}/none", curve, x, y, {})
     for name in ("decay", "parabola"):
