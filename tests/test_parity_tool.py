@@ -82,6 +82,8 @@ def test_errors_that_go_or_come_are_told() -> None:
 def test_what_is_left_of_an_exact_fit_says_nothing() -> None:
     assert found(fit(loss=1e-30, chi2=1e-28), fit(loss=3e-29, chi2=3e-27)) == []
     assert found(fit(loss=1e-30, chi2=1e-28), fit(loss=3e-3, chi2=3e-1)) != []
+    for changed in (dict(dof=57), dict(stderr={"k": math.nan, "c": math.nan})):
+        assert len(found(fit(loss=1e-30), fit(loss=1e-30, **changed))) == 1
 
 
 def test_an_explanation_takes_off_what_it_names_and_no_more() -> None:

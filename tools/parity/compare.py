@@ -146,26 +146,27 @@ def _direction(old: Facts, new: Facts) -> str:
 
 
 def _errors(name: str, old: Facts, new: Facts) -> Iterator[Difference]:
+    rounding = _is_rounding(old, new)
     for fact in ("stderr", "covariance"):
         a, b = old.get(fact) or {}, new.get(fact) or {}
         for key in dict.fromkeys([*a, *b]):
             one, two = a.get(key, math.nan), b.get(key, math.nan)
-            if not _alike(one, two, OF_ERROR * max(abs(one), abs(two))) and not _is_rounding(
-                old, new
-            ):
+            if not _alike(one, two, OF_ERROR * max(abs(one), abs(two)), rounding):
                 change = f"{_kind(one)} → {_kind(two)}"
                 yield Difference("errors", name, fact, change, f"{key} {one!r} → {two!r}")
 
 
 def _figures(name: str, old: Facts, new: Facts) -> Iterator[Difference]:
+    rounding = _is_rounding(old, new)
     for fact in FIGURES:
         one, two = (math.nan if r.get(fact) is None else r[fact] for r in (old, new))
-        if not _alike(one, two, OF_FIGURE * max(abs(one), abs(two))) and not _is_rounding(old, new):
+        allowed = OF_FIGURE * max(abs(one), abs(two))
+        if not _alike(one, two, allowed, rounding and fact != "dof"):
             change = f"{_kind(one)} → {_kind(two)}"
             yield Difference("figures", name, fact, change, f"{one!r} → {two!r}")
     for key, pair in (old.get("sets") or {}).items():
         for one, two in zip(pair, (new.get("sets") or {}).get(key, ()), strict=False):
-            if not _alike(one, two, OF_FIGURE * abs(one)) and not _is_rounding(old, new):
+            if not _alike(one, two, OF_FIGURE * abs(one), rounding):
                 yield Difference(
                     "figures", name, "sets", "number → number", f"{key}: {one!r} → {two!r}"
                 )
@@ -186,8 +187,11 @@ def _lines(given: Any) -> list[str]:
     return [NUMBER.sub("#", text) for text in every if text]
 
 
-def _alike(a: float, b: float, allowed: float) -> bool:
-    return (a != a and b != b) or a == b or abs(a - b) <= allowed < math.inf
+def _alike(a: float, b: float, allowed: float, rounding: bool = False) -> bool:
+    """Whether two numbers differ by no more than is allowed; two that are rounding may differ."""
+    if not (math.isfinite(a) and math.isfinite(b)):
+        return a == b or (a != a and b != b)
+    return rounding or abs(a - b) <= allowed
 
 
 def _is_rounding(old: Facts, new: Facts) -> bool:
@@ -244,8 +248,9 @@ def listed(found: Sequence[Difference], *, every: bool = False) -> Iterator[str]
         for one in own:
             groups.setdefault(one.text, []).append(one)
         for text, members in sorted(groups.items(), key=lambda item: -len(item[1])):
-            yield f"  {len(members)} × {text}"
+            yield f"  {len(members)} × {' / '.join(text.splitlines())}"
             for one in members if every else members[:SHOWN]:
-                yield f"      {one.name}{': ' + one.more if one.more else ''}"
+                more = f": {' / '.join(one.more.splitlines())}" if one.more else ""
+                yield f"      {one.name}{more}"
             if len(members) > SHOWN and not every:
                 yield f"      … {len(members) - SHOWN} more"
