@@ -109,6 +109,6 @@ def _has_arrived(run: Finished, jtj: Array) -> bool:
     inverse = np.linalg.inv(own) if free.any() else own
     step = np.abs(inverse @ (state["method/jtr"][free] / norms)) / norms
     assert run.original is not None
-    dof = max(run.original.counted - int(free.sum()), 1)
-    error = np.sqrt(np.diagonal(inverse) * loss / dof) / norms
+    dof = run.original.counted - len(x)
+    error = np.sqrt(np.diagonal(inverse) * (loss / dof if dof > 0 else 0.0)) / norms
     return bool(np.all((step <= ARRIVED * error) | (step <= ROUNDING * np.abs(x[free]))))

@@ -59,8 +59,8 @@ def save_to(run: Finished, path: str | os.PathLike[str]) -> Callable[[], None]:
 def _record(run: Finished, warn: bool) -> Fit:
     if warn:
         run.judgement = judged(run)
-        warn_of_end(run.judgement, stacklevel=6)
-    if warn and run.search is not None and run.search.left:
+        warned = warn_of_end(run.judgement, stacklevel=6)
+    if warn and not warned and run.search is not None and run.search.left:
         warnings.warn(DescendWarning(_left(run.search)), stacklevel=5)
     if warn:
         _keep_data(run)
@@ -68,13 +68,14 @@ def _record(run: Finished, warn: bool) -> Fit:
     return Fit(remains, **values)
 
 
-def warn_of_end(judgement: Judgement, stacklevel: int) -> None:
-    """Warn of an end that is no success, and of one that is only since it was asked for."""
+def warn_of_end(judgement: Judgement, stacklevel: int) -> bool:
+    """Warn of an end that is no success, or is one only since it was asked for; whether it was."""
     row = STATUSES[judgement.status]
     if judgement.status == "interrupted" or (row.success and row.verdict not in KEPT):
-        return
+        return False
     kind = DivergedWarning if row.verdict in ("diverged", "grew") else DescendWarning
     warnings.warn(kind(judgement.message), stacklevel=stacklevel)
+    return True
 
 
 def _left(search: Search) -> str:

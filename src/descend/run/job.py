@@ -290,6 +290,11 @@ class Job:
                 remedy="leave out batch_size, or compute such numbers before the fit",
             )
 
+    def couples(self) -> bool:
+        """Whether the model's rows know of one another, or of how many there are."""
+        model = self.build()[0].model
+        return bool(model.why_rows or coupling(model))
+
     def recipe(self, validation: Model | None) -> Recipe:
         """All that decides the program, apart from the model."""
         s, rows = self.settings, self.rows

@@ -191,7 +191,7 @@ def fit(
     quick = again(given)
     if quick is not None:
         return quick
-    found, run = _Fitting(model, x, y, _read_options(given)).result()
+    found, run = _Fitting(model, x, y, _read_options(given)).in_places().result()
     remember(given, run)
     return found
 
@@ -227,15 +227,18 @@ def _listed(record: Iterable[str]) -> tuple[str, ...]:
 class _Fitting:
     """The stages of a call of `fit`."""
 
-    def __init__(self, model: Any, x: Any, y: Any, options: FitOptions) -> None:
-        self.options = options
+    def __init__(
+        self, model: Any, x: Any, y: Any, options: FitOptions, in_place: bool = False
+    ) -> None:
+        self.given, self.options = (model, x, y), options
         self.began = 0.0
         self.meter = options.progress
         if self.meter is None and options.verbose:
             self.meter = Verbose(sys.stdout)
         self.problem = _read(model, x, y, options)
         rows = prepared_rows(
-            self.problem, options.sample_weight, options.sigma, options.missing
+            self.problem, options.sample_weight, options.sigma, options.missing,
+            in_place=in_place,
         )
         self.whole = rows
         self.seed = int(options.seed)
@@ -255,6 +258,12 @@ class _Fitting:
         )
         if scaling is not None:
             self.job.notes.append(scaling.note(self.problem.target))
+
+    def in_places(self) -> _Fitting:
+        """The same fit, with rows kept in their places if the model's rows know of one another."""
+        if not self.whole.n_dropped or not self.job.couples():
+            return self
+        return _Fitting(*self.given, self.options, in_place=True)
 
     def _start(self) -> Begun:
         o = self.options
