@@ -14,7 +14,7 @@ from descend.graph.program import EPOCHS_SPENT
 from descend.judge.doubts import FAR, nullity
 from descend.judge.ending import QUIET
 from descend.judge.polish import WORSE, sizes
-from descend.run.finished import Normal
+from descend.run.plan import Facts
 from descend.trust.normal_errors import MOST_PARAMETERS, Factor, factored
 
 __all__ = ["Clear", "first_look"]
@@ -30,23 +30,20 @@ class Clear(NamedTuple):
     factor: Factor | None = None
 
 
-def first_look(
-    code: int, begin: list[float], end: tuple[list[float], Normal] | None, chosen: bool
-) -> Clear | None:
+def first_look(facts: Facts, chosen: bool) -> Clear | None:
     """What is to be said of an end that leaves no doubt; None where it must be looked at closer.
 
     Args:
-        code: how the program ended.
-        begin: the method's numbers where it began.
-        end: those at the end, with the normal equations there; None for methods without.
         chosen: whether the iterations were chosen, so that all of them may be spent.
     """
+    code, begin, x, jtj = facts
     status = QUIET.get(code)
-    if status is None or end is None:
-        return None if status is None else Clear(status)
+    if status is None:
+        return None
+    if x is None or jtj is None:
+        return Clear(status)
     if code == EPOCHS_SPENT and not chosen:
         return None
-    x, (jtj, _, _) = end
     p = len(begin)
     least = most = 0.0
     for a, b, d in zip(begin, x, jtj[:: p + 1], strict=True):

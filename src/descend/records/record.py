@@ -6,11 +6,12 @@ Every record refuses attributes it does not declare, and turns into valid JSON (
 
 from __future__ import annotations
 
+import functools
 import math
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import MISSING, dataclass, field, fields
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -375,11 +376,17 @@ def number_names_of(params: Any) -> tuple[str, ...]:
 
 def defaults_of(kind: type[Any], names: Iterable[str]) -> dict[str, Any]:
     """The values that fields of a record have where nothing is said of them."""
-    known = {f.name: f for f in fields(kind)}
-    made = {name: known[name].default_factory for name in names}
+    known = _defaults(cast(Any, kind))
     return {
-        name: known[name].default if make is MISSING else make() for name, make in made.items()
+        name: value if make is MISSING else make()
+        for name in names
+        for value, make in (known[name],)
     }
+
+
+@functools.cache
+def _defaults(kind: Any) -> dict[str, tuple[Any, Any]]:
+    return {f.name: (f.default, f.default_factory) for f in fields(kind)}
 
 
 def _correlation(covariance: NDArray[Any]) -> NDArray[Any]:

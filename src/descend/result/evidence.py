@@ -138,6 +138,17 @@ class PlannedEvidence(FitEvidence):
         """The run, told only if somebody asks."""
         return self._planned.finished()
 
+    @functools.cached_property
+    def completion(self) -> Completion:
+        """The data with the fitted model, for which the course need not be told."""
+        run, plan = self._planned, self._planned.plan
+        job = run.job()
+        assert job.rows is not None
+        return Completion(
+            job, plan.built, run.leaves(), plan.options.absolute_sigma, job.rows,
+            run.normal_equations(),
+        )  # fmt: skip
+
     def fields(self, name: str, record: Any) -> Mapping[str, Any]:
         """See `Evidence`."""
         errors = self._stderr() if name == "stderr" else None
@@ -146,13 +157,11 @@ class PlannedEvidence(FitEvidence):
     def _stderr(self) -> dict[str, Any] | None:
         """Standard errors by parameter, where the last state of the method gives them."""
         run, plan = self._planned, self._planned.plan
-        if plan.residuals is None or run.touches():
-            return None
-        end = run.equations()
-        if end is None:
+        normal = None if plan.residuals is None else run.normal_equations()
+        if normal is None or plan.residuals is None:
             return None
         rows = covariance_told(
-            end[1], plan.residuals, plan.options.absolute_sigma, self._factor
+            normal, plan.residuals, plan.options.absolute_sigma, self._factor
         )
         if rows is None:
             return None

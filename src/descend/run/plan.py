@@ -32,8 +32,9 @@ from descend.task.columns import SIGMA, TARGET, WEIGHT, column_key
 from descend.task.rows import Rows
 from descend.task.values import Values
 from descend.task.warned import is_constant
+from descend.trace.context import Trace
 
-__all__ = ["Plan", "Run"]
+__all__ = ["Facts", "Plan", "Run"]
 
 GRAPHS = 1 << 15  # bytes that a plan is taken to hold besides its memory
 MOST_OPERATIONS = 1e7  # of the first entry: some milliseconds
@@ -87,12 +88,12 @@ class _Memory:
             view[...] = arrays[i]
         if not math.isfinite(program.flat.dot(program.flat)):
             return False
-        if any(is_constant(view) for view in self.varied):
+        if any(map(is_constant, self.varied)):
             return False
         if self.judged is not None:
             self.judged()
         # Rows of weight zero do not count, which the residuals must know.
-        return all(view.min() > 0 for view in self.positive)
+        return not self.positive or min(view.min() for view in self.positive) > 0
 
 
 class Plan:
@@ -109,14 +110,16 @@ class Plan:
         reads: where the answers are found.
         normal: at which numbers of an image JᵀJ, Jᵀr and the loss are; empty if nowhere.
         vector: where the method's numbers lie in an image: at the start, and at the end.
+        has_normal: whether these are the normal equations of the residuals.
         residuals: how many there are, where standard errors follow from these alone; else None.
+        used: a later use has a higher number.
     """
 
     def __init__(
         self, model: Any, job: Job, built: Built, options: Any, max_epochs: int,
         places: Mapping[str, int], chosen: bool = True,
     ) -> None:  # fmt: skip
-        self.chosen = chosen
+        self.chosen, self.used = chosen, 0
         self.job, self.built, self.options, self.places = job, built, options, places
         self.control = Control(max_epochs, job.settings.seed)
         self.model: Callable[[], Any] = lambda: model
@@ -145,6 +148,11 @@ class Plan:
         ]
         self.count = sum(math.prod(read.shape) for read in self.reads)
         self.normal = self._normal()
+        loss, space = job.settings.loss, job.space
+        self.has_normal = (
+            bool(self.normal) and loss is not None and loss.name == "mse"
+            and not (space and space.scales)
+        )  # fmt: skip
         self.residuals = self._residuals()
         self.job = _without_data(job, dict(zip(self.columns, memory.program.data, strict=True)))
 
@@ -157,15 +165,12 @@ class Plan:
 
     def _residuals(self) -> int | None:
         job, residual = self.job, self.built.descent.residual
-        if job.rows is None or not (self.scalar and self.normal) or residual is None:
+        if job.rows is None or not (self.scalar and self.has_normal) or residual is None:
             return None
         target = job.rows.extra[TARGET]
         if residual.ndim != target.ndim or residual.shape[1:] != target.shape[1:]:
             return None
-        loss, space = job.settings.loss, job.space
-        if loss is None or loss.name != "mse" or (space and (space.ties or space.scales)):
-            return None
-        return int(target.size)
+        return None if job.space is not None and job.space.ties else int(target.size)
 
     @property
     def is_complete(self) -> bool:
@@ -179,11 +184,16 @@ class Plan:
 
     def serves(self, model: Any) -> bool:
         """Whether the model, with all that it captures, is what it was."""
-        return (
-            self.model() is model
-            and all(a is b for a, b in zip(_code_of(model), self.code, strict=True))
-            and all(trace.unchanged() for trace in self.built.traces)
-        )
+        if self.code is not None:
+            code, defaults, keywords = self.code
+            if (
+                self.model() is not model
+                or model.__code__ is not code
+                or model.__defaults__ is not defaults
+                or model.__kwdefaults__ is not keywords
+            ):
+                return False
+        return all(map(Trace.unchanged, self.built.traces))
 
     # --- binding
 
@@ -237,6 +247,21 @@ class Plan:
         except OverflowError:
             return None
         return vector if vector is not None and math.isfinite(vector.dot(vector)) else None
+
+
+class Facts(NamedTuple):
+    """What the end of a run is judged by at first.
+
+    Attributes:
+        code: how the program ended.
+        begin, end: the method's numbers where it began and where it ended.
+        jtj: JᵀJ at the end, row by row; None, as `end`, for methods without.
+    """
+
+    code: int
+    begin: list[float]
+    end: list[float] | None = None
+    jtj: list[float] | None = None
 
 
 class Run:
@@ -314,27 +339,26 @@ class Run:
             numbers[at + i] for _, at, shape in self.plan.reads for i in range(math.prod(shape))
         ]
 
-    def begun(self) -> list[float]:
-        """The method's numbers where it began."""
-        found: list[float] = self.first[-self.plan.count :].tolist()
-        return found
-
-    def equations(self) -> tuple[list[float], Normal] | None:
-        """The method's numbers at the end with the normal equations there, if it leaves them."""
+    def facts(self) -> Facts:
+        """What the end is judged by at first."""
         plan, p = self.plan, self.plan.count
+        begin: list[float] = self.first[-p:].tolist()
         if not plan.normal:
-            return None
-        jtj, jtr, loss, x = plan.normal
+            return Facts(self.code, begin)
+        jtj, x = plan.normal[0], plan.normal[-1]
         state: Any = memoryview(self.content).cast("d")
-        normal = Normal(
-            state[jtj : jtj + p * p].tolist(), state[jtr : jtr + p].tolist(), state[loss]
-        )
-        return state[x : x + p].tolist(), normal
+        return Facts(self.code, begin, state[x : x + p].tolist(), state[jtj : jtj + p * p].tolist())
 
-    def touches(self) -> bool:
-        """Whether a parameter lies on a bound."""
+    def normal_equations(self) -> Normal | None:
+        """As `Finished.normal`: None where a parameter lies on a bound."""
         bound, numbers = self.plan.bound, self.numbers
-        return bool(bound and numbers and bound.touches(self.moved(), numbers))
+        if not self.plan.has_normal:
+            return None
+        if bound and numbers and bound.touches(self.moved(), numbers):
+            return None
+        p, (jtj, jtr, loss, _) = self.plan.count, self.plan.normal
+        state: Any = memoryview(self.content).cast("d")
+        return Normal(state[jtj : jtj + p * p].tolist(), state[jtr : jtr + p].tolist(), state[loss])
 
     def finished(self) -> Finished:
         """The run with all that is needed to tell its story."""
@@ -342,7 +366,7 @@ class Run:
             self._finished = self._told()
         return self._finished
 
-    def _job(self) -> Job:
+    def job(self) -> Job:
         """The job of the first call with the values of this one."""
         plan, image = self.plan, self._image()
         data = {n: image.array("data", i).copy() for i, n in enumerate(plan.columns)}
@@ -368,7 +392,7 @@ class Run:
         return Image(self.plan.parts, self.content)
 
     def _told(self) -> Finished:
-        plan, image, job = self.plan, self._image(), self._job()
+        plan, image, job = self.plan, self._image(), self.job()
         states = [image.array("state", i).copy() for i in range(len(plan.built.descent.state))]
         control = image.control(plan.control)
         course = Course(plan.built.descent.records)
@@ -400,10 +424,10 @@ def _named(rows: Rows, data: Mapping[str, Array]) -> tuple[dict[str, Array], dic
     )
 
 
-def _code_of(model: Any) -> tuple[Any, ...]:
-    """What a function is made of, as far as it can be replaced."""
+def _code_of(model: Any) -> tuple[Any, Any, Any] | None:
+    """What a function is made of, as far as it can be replaced; None for a formula."""
     if type(model) is not FunctionType:
-        return ()
+        return None
     return model.__code__, model.__defaults__, model.__kwdefaults__
 
 

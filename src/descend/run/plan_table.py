@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import threading
 import weakref
-from collections import OrderedDict
 from collections.abc import Hashable, Sequence
 from dataclasses import fields
 from types import FunctionType
@@ -70,16 +68,20 @@ class Plans(Generic[P]):
     """
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[Hashable, P] = OrderedDict()
+        self._kept: dict[Hashable, P] = {}
+        self._used = 0
         self._lock = threading.Lock()
 
     def found(self, values: Values) -> P | None:
         """The plan of a task, if there is one and its model is the same as it was."""
-        plan = self._kept.get(values.task)
+        try:
+            plan = self._kept.get(values.task)
+        except TypeError:  # something in the task cannot be compared
+            return None
         if plan is None or not plan.serves(values.model):
             return None
-        with contextlib.suppress(KeyError):  # where another thread has made room
-            self._kept.move_to_end(values.task)
+        self._used += 1
+        plan.used = self._used
         return plan
 
     def enter(self, values: Values, plan: P) -> None:
@@ -88,10 +90,15 @@ class Plans(Generic[P]):
         if type(model) is FunctionType:
             plan.model = weakref.ref(model, lambda _gone: self._forget(task, plan))
         with self._lock:
+            self._used += 1
+            plan.used = self._used
             self._kept[task] = plan
-            self._kept.move_to_end(task)
-            while len(self._kept) > 1 and self.size > MOST_BYTES:
-                self._kept.popitem(last=False)
+            over = self.size - MOST_BYTES
+            for old, kept in sorted(self._kept.items(), key=lambda item: item[1].used)[:-1]:
+                if over <= 0:
+                    break
+                over -= kept.size
+                self._kept.pop(old, None)
 
     def _forget(self, task: Hashable, plan: Plan) -> None:
         """Drop the plan of a model that is no more."""

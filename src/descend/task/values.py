@@ -8,22 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
 from types import FunctionType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from descend.errors import UsageError
-from descend.task.bonds import Bonds, taken_apart
+from descend.task.bonds import NUMBERS, Bonds, taken_apart
 
 __all__ = ["BONDS", "FLOAT", "Values", "values_of", "values_of_function"]
 
 BONDS = ("fixed", "bounds", "ties")
 FLOAT = np.dtype(np.float64)
+PLAIN = frozenset(NUMBERS)
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
-class Values:
+class Values(NamedTuple):
     """What one call gives.
 
     Attributes:
@@ -34,14 +35,20 @@ class Values:
         bonds: what binds the parameters, where anything does.
     """
 
-    __slots__ = ("arrays", "bonds", "model", "start", "task")
+    model: Any
+    task: Hashable
+    arrays: list[Array]
+    start: Any
+    bonds: Bonds | None = None
 
-    def __init__(
-        self, model: Any, task: Hashable, arrays: list[Array], start: Any,
-        bonds: Bonds | None = None,
-    ) -> None:  # fmt: skip
-        self.model, self.task, self.arrays = model, task, arrays
-        self.start, self.bonds = start, bonds
+    @property
+    def is_known(self) -> bool:
+        """Whether the task can be looked up: all that it is made of can be compared."""
+        try:
+            hash(self.task)
+        except TypeError:
+            return False
+        return True
 
 
 def _name_of(model: Any) -> Hashable:
@@ -85,18 +92,16 @@ def _values_of(given: Mapping[str, Any]) -> Values:
         y = None
     elif form is None:
         raise TypeError("y")
-    for i, option in enumerate(options):
-        if type(option) is np.ndarray:
-            arrays.append(option)
-            options[i] = np.ndarray
+    kinds = [*map(type, options)]
+    if np.ndarray in kinds:
+        arrays += [o for o in options if type(o) is np.ndarray]
+        options = [np.ndarray if type(o) is np.ndarray else o for o in options]
     shapes = [a.shape for a in arrays if type(a) is np.ndarray and a.dtype is FLOAT]
     if len(shapes) < len(arrays):
         raise TypeError("arrays")
     task = (
-        _name_of(model), kind, form, bound, y, _form_of(start), *shapes, *options,
-        *map(type, options),
+        _name_of(model), kind, form, bound, y, _form_of(start), *shapes, *options, *kinds,
     )  # fmt: skip
-    hash(task)
     return Values(model, task, arrays, start, bonds)
 
 
@@ -105,16 +110,17 @@ def values_of_function(function: Any, given: Mapping[str, Any], sign: int) -> Va
     options = [item for item in given.items() if item[0] != "start"]
     kinds = [type(value) for _, value in options]
     task = (_name_of(function), sign, _form_of(given["start"]), *options, *kinds)
-    try:
-        hash(task)
-    except TypeError:
-        return None
     return Values(function, task, [], given["start"])
 
 
 def _form_of(start: Any) -> Hashable:
-    """What of a start decides the program: the names it gives, and the shapes of its arrays."""
-    if type(start) is not dict:
-        return type(start), np.shape(start) if type(start) in (list, np.ndarray) else ()
-    shapes = [np.shape(v) for v in start.values() if type(v) in (list, np.ndarray)]
-    return *start, *shapes
+    """What of a start decides the program: the names it gives, and the sizes of its arrays."""
+    if type(start) is dict:
+        if PLAIN.issuperset(map(type, start.values())):
+            return tuple(start)
+        return *start, *map(_size_of, start.values())
+    return type(start), _size_of(start)
+
+
+def _size_of(value: Any) -> Hashable:
+    return value.shape if type(value) is np.ndarray else len(value) if type(value) is list else None

@@ -40,7 +40,7 @@ def planned(
     ordinary = has_defaults(o, but=(*ORDINARY, *WEIGHTS, *BONDS)) and all(
         value is None or type(value) is np.ndarray for value in (o.sigma, o.sample_weight)
     )
-    if not ordinary or o.starts not in (None, 1) or places is None:
+    if not values.is_known or not ordinary or o.starts not in (None, 1) or places is None:
         return None
     if places.keys() != set(built.descent.data):
         return None

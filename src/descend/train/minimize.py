@@ -165,7 +165,7 @@ def _planned(run: Run, single: str | None) -> MinimumFound:
     """Run what was bound, and say how it went."""
     run.go()
     status = QUIET.get(run.code)
-    if status is not None and not has_gone(run.begun(), run.flat()):
+    if status is not None and not has_gone(run.begin.tolist(), run.flat()):
         params = run.params()
         bare = params if single is None else params[single]
         return MinimumFound(MinimumFacts(run, single), params=bare, status=status)

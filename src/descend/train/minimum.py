@@ -144,7 +144,7 @@ def planned(
     values: Values, job: Job, built: Built, options: Any, single: str | None
 ) -> MinimumPlan | None:
     """The plan of a task, which is entered in the table; None where there can be none."""
-    if not has_defaults(options, but=ORDINARY) or job.space is not None:
+    if not values.is_known or not has_defaults(options, but=ORDINARY) or job.space is not None:
         return None
     if not can_be_planned(values.model, job, built):
         return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -77,16 +77,16 @@ class Completion:
         """
         self.check_unchanged()
         columns = self._columns()
-        none = defaults_of(FitRecord, OF_ERRORS)
-        none |= {"stderr": like(params, np.nan), "covariance_names": number_names_of(params)}
-        empty = defaults_of(FitRecord, OF_VALUES)
         with np.errstate(all="ignore"):
+            if columns is not None and name in OF_VALUES:
+                return _blank(OF_VALUES) | self._judged(self._evaluate(self._outputs()))
+            none = _blank(OF_ERRORS) | {
+                "stderr": like(params, np.nan), "covariance_names": number_names_of(params)
+            }  # fmt: skip
             if columns is None:
                 found = self._judged(self._evaluate(self._outputs()))
                 curved = self._curved(found, self.original.extra["target"], status)
-                return none | empty | found | curved
-            if name in OF_VALUES:
-                return empty | self._judged(self._evaluate(self._outputs()))
+                return none | _blank(OF_VALUES) | found | curved
             residual, *slopes = self._evaluate([self.built.descent.residual, *columns])
             return none | self._errors(residual, slopes, status)
 
@@ -261,6 +261,10 @@ class Completion:
             name: unflatten(tree, [leaves[leaf] for leaf in start.names[name]])
             for name, tree in start.trees.items()
         }
+
+
+def _blank(names: Iterable[str]) -> dict[str, Any]:
+    return defaults_of(FitRecord, names)
 
 
 def _root(weight: Array, y: Array) -> Array:
