@@ -50,7 +50,7 @@ LATE = {
     "cli.many", "cli.shared", "cli.spelling", "compile.descent", "compile.function_text",
     "compile.legalise", "methods.penalties", "models.kind", "models.model", "models.parts",
     "models.table", "models.tree", "show.output", "show.paths", "show.plots", "show.report",
-    "trust.curved", "judge.divergence", "result.explaining", "train.load",
+    "trust.curved", "judge.divergence", "judge.growth", "result.explaining", "train.load",
     "judge.not_finite",
     "task.ready", "result.saved", "task.scaling", "trust.trust",
 }  # fmt: skip

@@ -11,10 +11,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from descend.graph.program import EPOCHS_SPENT
-from descend.judge.doubts import FAR, nullity
+from descend.judge.doubts import nullity
 from descend.judge.ending import QUIET
 from descend.judge.polish import EPS, WORSE, has_arrived
 from descend.judge.walk import sizes
+from descend.run.finished import Normal
 from descend.run.plan import Facts
 from descend.trust.normal_errors import MOST_PARAMETERS, Factor, covariance_of, factored
 
@@ -22,7 +23,6 @@ __all__ = ["Clear", "first_look"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
-PLAIN = 1e-12  # a share of the largest effect that is certainly more than rounding
 MARGIN = 2.0  # between the bound of a condition and where last steps begin
 
 
@@ -35,30 +35,18 @@ class Clear(NamedTuple):
 
 def first_look(facts: Facts) -> Clear | None:
     """What is to be said of an end that leaves no doubt; None where it must be looked at closer."""
-    code, begin, x, jtj, *_ = facts
+    code, begin, x, jtj, normal, *_ = facts
     status = QUIET.get(code)
     if status is None or facts.pressed:
         return None
-    if x is None or jtj is None:
+    if facts.fell is not None:
         return Clear(status) if facts.fell else None
-    if code == EPOCHS_SPENT:
+    if code == EPOCHS_SPENT or x is None or jtj is None or normal is None:
         return None
     p = len(begin)
-    least = most = 0.0
-    for a, b, d in zip(begin, x, jtj[:: p + 1], strict=True):
-        start, stop = abs(a), abs(b)
-        if facts.normal is None and stop >= FAR * (start if start > 1.0 else 1.0):
-            return None
-        effect = d * (stop if stop > start else start or 1.0) ** 2
-        least = effect if effect < least or not least else least
-        most = effect if effect > most else most
-    if not least > PLAIN * PLAIN * most:
-        return None
     if p > MOST_PARAMETERS:
         matrix = np.array(jtj).reshape(p, p)
-        if not np.isfinite(matrix).all() or nullity(matrix, sizes(np.array(begin), np.array(x))):
-            return None
-        return Clear(status) if _many_are_settled(facts, matrix, np.array(x)) else None
+        return Clear(status) if _many_are_settled(facts, normal, matrix, np.array(x)) else None
     factor = factored(jtj, p)
     if factor is None:
         return None
@@ -67,36 +55,29 @@ def first_look(facts: Facts) -> Clear | None:
         for entry in row:
             trace += entry * entry
     # Eigenvalues of the scaled JᵀJ are at most p, and at least the reciprocal of this trace.
-    if not MARGIN * p * trace * WORSE < 1.0 or not _is_settled(facts, x, factor):
-        return None
-    return Clear(status, factor)
+    well = MARGIN * p * trace * WORSE < 1.0
+    return Clear(status, factor) if well and _is_settled(facts, normal, x, factor) else None
 
 
-def _many_are_settled(facts: Facts, jtj: Array, x: Array) -> bool:
-    """The same for more parameters than plain numbers are good for."""
-    normal, p = facts.normal, len(x)
-    if normal is None or not _explains(facts, p):
-        return normal is None
-    jtr, dof = np.array(normal.jtr), facts.entries - p
-    return has_arrived(jtj, jtr, np.array(facts.begin), x, normal.loss, dof, np.ones(p, bool))
+def _many_are_settled(facts: Facts, normal: Normal, jtj: Array, x: Array) -> bool:
+    """The same as for few parameters, for more than plain numbers are good for."""
+    p, begin = len(x), np.array(facts.begin)
+    if not np.isfinite(jtj).all() or nullity(jtj, sizes(begin, x)) or not _explains(facts, normal):
+        return False
+    dof, free = facts.entries - p, np.ones(p, bool)
+    return has_arrived(jtj, np.array(normal.jtr), begin, x, normal.loss, dof, free)
 
 
-def _explains(facts: Facts, p: int) -> bool:
+def _explains(facts: Facts, normal: Normal) -> bool:
     """Whether the fit explains more than a constant would, and more than by chance."""
-    assert facts.normal is not None
-    by_chance = min(2.0 * p / max(facts.entries, 1), 0.05)
-    return facts.normal.loss < (1.0 - by_chance) * facts.spread
+    by_chance = min(2.0 * len(facts.begin) / max(facts.entries, 1), 0.05)
+    return normal.loss < (1.0 - by_chance) * facts.spread
 
 
-def _is_settled(facts: Facts, x: list[float], factor: Factor) -> bool:
-    """Whether least squares have arrived where all is known to its size, and something explained.
-
-    Of another loss that is not asked here.
-    """
-    normal, p = facts.normal, len(x)
-    if normal is None:
-        return True
-    if not _explains(facts, p):
+def _is_settled(facts: Facts, normal: Normal, x: list[float], factor: Factor) -> bool:
+    """Whether least squares have arrived, know all to its size, and explain something."""
+    p = len(x)
+    if not _explains(facts, normal):
         return False
     terms = sum(d * b * b for d, b in zip(normal.jtj[:: p + 1], x, strict=True))
     if normal.loss <= (10.0 * EPS) ** 2 * terms:
