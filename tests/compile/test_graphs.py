@@ -29,8 +29,7 @@ from descend.graph.linear import (
 )
 from descend.graph.matrices import LINEAR_ALGEBRA
 from descend.graph.multilinear import contract
-from descend.graph.node import Dim, Node, Shape
-from descend.graph.primitive import PRIMITIVES
+from descend.graph.node import PRIMITIVES, Dim, Node, Shape
 from descend.graph.scan import scan_nodes
 from descend.graph.selection import (
     argmax,

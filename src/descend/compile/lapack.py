@@ -36,8 +36,7 @@ from descend.graph.matrices import (
     rows,
     scale_columns,
 )
-from descend.graph.node import Node, sizes
-from descend.graph.primitive import Primitive, Typed
+from descend.graph.node import Node, Primitive, Typed, sizes
 from descend.graph.selection import reduce_max
 from descend.graph.source import iota
 

@@ -17,8 +17,7 @@ from descend.errors import UsageError
 from descend.graph.elementwise import call
 from descend.graph.linear import leading
 from descend.graph.multilinear import contract
-from descend.graph.node import Node
-from descend.graph.primitive import Array, Primitive, Typed, register
+from descend.graph.node import Array, Node, Primitive, Typed, register
 
 __all__ = ["BLACK_BOX", "Opaque"]
 

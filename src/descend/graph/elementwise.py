@@ -16,8 +16,7 @@ import numpy as np
 
 from descend.errors import InternalError
 from descend.graph.linear import broadcast, broadcast_like
-from descend.graph.node import Node
-from descend.graph.primitive import PRIMITIVES, Array, Partial, Primitive, Typed, register
+from descend.graph.node import PRIMITIVES, Array, Node, Partial, Primitive, Typed, register
 from descend.graph.source import CONST, const
 
 __all__ = ["call", "cast", "declare", "full_like", "library_meaning", "select", "zeros_like"]

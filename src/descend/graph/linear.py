@@ -14,8 +14,17 @@ from typing import Any
 import numpy as np
 
 from descend.errors import InternalError
-from descend.graph.node import Dim, Node, RowsAsked, Shape
-from descend.graph.primitive import PRIMITIVES, Array, Primitive, Typed, register
+from descend.graph.node import (
+    PRIMITIVES,
+    Array,
+    Dim,
+    Node,
+    Primitive,
+    RowsAsked,
+    Shape,
+    Typed,
+    register,
+)
 from descend.graph.source import const
 
 __all__ = [

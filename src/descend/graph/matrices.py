@@ -11,8 +11,7 @@ from descend.errors import InternalError
 from descend.graph.elementwise import add, mul, select
 from descend.graph.linear import broadcast, leading, reduce_sum, reshape, slice_, transpose
 from descend.graph.multilinear import contract
-from descend.graph.node import Node, Shape, sizes
-from descend.graph.primitive import Array, Primitive, Typed, register
+from descend.graph.node import Array, Node, Primitive, Shape, Typed, register, sizes
 from descend.graph.source import const
 
 __all__ = [

@@ -14,8 +14,7 @@ import numpy as np
 
 from descend.errors import InternalError
 from descend.graph.elementwise import call
-from descend.graph.node import Node
-from descend.graph.primitive import PRIMITIVES, Array, Primitive, Typed, register
+from descend.graph.node import PRIMITIVES, Array, Node, Primitive, Typed, register
 
 __all__ = ["contract"]
 

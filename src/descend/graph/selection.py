@@ -13,8 +13,7 @@ import numpy as np
 
 from descend.graph.elementwise import call, cast
 from descend.graph.linear import broadcast, leading, reduce_sum, reshape, transpose
-from descend.graph.node import Node, Shape
-from descend.graph.primitive import PRIMITIVES, Array, Primitive, Typed, register
+from descend.graph.node import PRIMITIVES, Array, Node, Primitive, Shape, Typed, register
 from descend.graph.source import iota
 
 __all__ = ["argmax", "argmin", "argsort", "put_add", "reduce_max", "reduce_min", "take"]

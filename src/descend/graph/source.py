@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 
 from descend.errors import InternalError
-from descend.graph.node import Dim, Node, Shape, intern
-from descend.graph.primitive import Array, Primitive, Typed, register
+from descend.graph.node import Array, Dim, Node, Primitive, Shape, Typed, intern, register
 
 __all__ = [
     "CONST",

@@ -23,8 +23,7 @@ from descend.graph.elementwise import (
     select,
     sub,
 )
-from descend.graph.node import Node
-from descend.graph.primitive import PRIMITIVES, Array
+from descend.graph.node import PRIMITIVES, Array, Node
 from descend.graph.quadrature import shape_of_betainc, shape_of_gammainc
 
 __all__ = ["BESSEL", "SPECIAL", "bessel", "library_function"]

@@ -10,8 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from descend.graph.elementwise import call, full_like, select
-from descend.graph.node import Node
-from descend.graph.primitive import PRIMITIVES
+from descend.graph.node import PRIMITIVES, Node
 from descend.graph.special import BESSEL, SPECIAL
 
 __all__ = ["SPECIAL_EMIT"]

@@ -13,8 +13,7 @@ from typing import Any
 import numpy as np
 
 from descend.graph.elementwise import call, cast, full_like, select
-from descend.graph.node import Node
-from descend.graph.primitive import PRIMITIVES
+from descend.graph.node import PRIMITIVES, Node
 from descend.lean import dataclass
 from descend.trace.special_rules import SPECIAL_EMIT
 
