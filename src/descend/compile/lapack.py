@@ -53,7 +53,7 @@ def _native(name: str, infer: Callable[..., Typed]) -> Primitive:
     def unused(*_args: Any, **_attrs: Any) -> Any:
         raise InternalError(f"{name} is native only")
 
-    return Primitive(name, "opaque", infer, unused, unused, unused, unused)
+    return Primitive(name, "opaque", "lapack", False, infer, unused, unused, unused, unused)
 
 
 def _like(which: int) -> Callable[..., Typed]:

@@ -17,7 +17,7 @@ from typing import Any, Union
 import numpy as np
 
 from descend.compile.places import Place
-from descend.graph.node import Dim
+from descend.graph.node import PRIMITIVES, Dim
 from descend.lean import dataclass
 
 __all__ = [
@@ -35,6 +35,8 @@ __all__ = [
     "Statement",
     "Store",
     "block_text",
+    "cost_of",
+    "latency_of",
 ]
 
 
@@ -102,6 +104,18 @@ class Let:
         self.attr = attr
         self.dtype = dtype
         self.depth = depth
+
+
+def cost_of(op: str) -> int:
+    """What a let of this operation costs, in additions; what is no primitive counts as one."""
+    primitive = PRIMITIVES.get(op)
+    return 1 if primitive is None else primitive.cost
+
+
+def latency_of(op: str) -> int:
+    """After how many cycles a let of this operation is ready."""
+    primitive = PRIMITIVES.get(op)
+    return 20 if primitive is None else primitive.latency
 
 
 @dataclass(eq=False)

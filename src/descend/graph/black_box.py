@@ -162,4 +162,6 @@ def _batch(args: list[Node], flags: list[bool], node: Node, extent: Any) -> Node
     return BLACK_BOX.apply(*leading(args, flags, extent), **wider)
 
 
-BLACK_BOX = register(Primitive("black_box", "opaque", _infer, _meaning, _vjp, _jvp, _batch))
+BLACK_BOX = register(
+    Primitive("black_box", "opaque", "", False, _infer, _meaning, _vjp, _jvp, _batch)
+)

@@ -120,4 +120,4 @@ def _batched(batch: Any, body: Body, count: int, extent: Any) -> Body:
     return Body(tuple(many), tuple(outputs))
 
 
-CUSTOM = declare_several("custom", _infer, Several(_meaning, _vjp, _jvp, _batch))
+CUSTOM = declare_several("custom", "rewritten", _infer, Several(_meaning, _vjp, _jvp, _batch))

@@ -144,7 +144,8 @@ def declare_matrices(
         return None if all(t is None for t in tangents) else jvp(tangents, node)
 
     LINEAR_ALGEBRA.append(name)
-    return register(Primitive(name, "opaque", infer, meaning, wanted_vjp, moving_jvp, _batch))
+    rules = (infer, meaning, wanted_vjp, moving_jvp, _batch)
+    return register(Primitive(name, "opaque", "rewritten", False, *rules))
 
 
 def order_of_square(args: tuple[Node, ...]) -> int:

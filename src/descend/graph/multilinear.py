@@ -76,4 +76,9 @@ def _batch(args: list[Node], flags: list[bool], node: Node, _extent: Any) -> Nod
     return contract(args[0], args[1], la, lb, (new, *lo))
 
 
-register(Primitive("contract", "multilinear", _infer, _meaning, _vjp, _jvp, _batch))
+register(
+    Primitive(
+        "contract", "multilinear", "reduction", True, _infer, _meaning, _vjp, _jvp, _batch,
+        word="@", back="what came in times the other factor",
+    )
+)  # fmt: skip

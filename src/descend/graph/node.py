@@ -20,8 +20,8 @@ from descend.errors import InternalError
 from descend.lean import dataclass
 
 __all__ = [
-    "PRIMITIVES", "Dim", "Node", "Partial", "Primitive", "Several", "Shape", "declare_several",
-    "intern", "postorder", "register", "sizes", "substitute", "users_of",
+    "ONCE", "PRIMITIVES", "Dim", "Node", "Partial", "Primitive", "Several", "Shape",
+    "declare_several", "intern", "postorder", "register", "sizes", "substitute", "users_of",
 ]  # fmt: skip
 
 _serial = itertools.count()
@@ -203,11 +203,16 @@ class Several:
 
 @dataclass(frozen=True, eq=False)
 class Primitive:
-    """One entry of the table.
+    """One entry of the table: all that is known of an operation, but for its native text.
 
     Attributes:
         name: unique, as printed.
         kind: elementwise, linear, multilinear, selection, opaque, source.
+        native: how native code computes it, or empty where only the interpreter does. Elementwise:
+            `arithmetic`, a family of `compile.elementary`, or `library` for a call a lane. Others:
+            `source`, `view`, `gather`, `reduction`, `assembled`, `call`, `loop`, or `rewritten`
+            in other primitives.
+        finite: whether finite arguments give a finite result, short of overflow.
         infer: shape and dtype of the result from arguments and attributes.
         meaning: the result in NumPy, from arrays and attributes (with row counts filled in).
         vjp: cotangent of the result → cotangents of the arguments that are wanted.
@@ -216,10 +221,17 @@ class Primitive:
         partials: for elementwise primitives, one entry per argument, None where the derivative
             is zero everywhere.
         several: for primitives with several results, which leave the rules above unused.
+        cost: of one element, in additions; `ONCE` where it is never worth computing twice.
+        latency: cycles until the result is there, for chains of scalars.
+        masks: whether the result may hold zeros that arithmetic did not make.
+        word: the sign between its operands, or a reader's name for it, if that is another one.
+        back: in a reader's words, how it hands back what comes in, where it has no partials.
     """
 
     name: str
     kind: str
+    native: str
+    finite: bool
     infer: Infer
     meaning: Meaning
     vjp: Vjp
@@ -227,6 +239,11 @@ class Primitive:
     batch: Batch
     partials: tuple[Partial | None, ...] | None = None
     several: Several | None = None
+    cost: int = 1
+    latency: int = 20
+    masks: bool = False
+    word: str = ""
+    back: str = ""
 
     def apply(self, *args: Node, **attrs: Any) -> Node:
         shape, dtype = self.infer(args, attrs)
@@ -236,16 +253,18 @@ class Primitive:
         return f"<primitive {self.name}>"
 
 
+ONCE = 161
 PRIMITIVES: dict[str, Primitive] = {}
 
 
-def declare_several(name: str, infer: Infer, several: Several) -> Primitive:
+def declare_several(name: str, native: str, infer: Infer, several: Several) -> Primitive:
     """Register a primitive with several results; the walks use `several` alone."""
 
     def unused(*_args: Any, **_attrs: Any) -> Any:
         raise InternalError(f"{name} has several results; its rules are in `several`")
 
-    return register(Primitive(name, "opaque", infer, unused, unused, unused, unused, None, several))
+    rules = (unused, unused, unused, unused)
+    return register(Primitive(name, "opaque", native, False, infer, *rules, several=several))
 
 
 def register(primitive: Primitive) -> Primitive:

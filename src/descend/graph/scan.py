@@ -263,4 +263,4 @@ def _batched_body(
     return Body(tuple(image.get(n, n) for n in body.inputs), outputs)
 
 
-SCAN = declare_several("scan", _infer, Several(_meaning, _vjp, _jvp, _batch))
+SCAN = declare_several("scan", "loop", _infer, Several(_meaning, _vjp, _jvp, _batch))

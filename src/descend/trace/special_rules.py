@@ -11,12 +11,11 @@ from typing import Any
 
 from descend.graph.elementwise import call, full_like, select
 from descend.graph.node import PRIMITIVES, Node
-from descend.graph.special import BESSEL, SPECIAL
+from descend.graph.special import SPECIAL
 
 __all__ = ["SPECIAL_EMIT"]
 
 Emit = Callable[..., Any]
-_OTHERWISE = {*BESSEL, "expn", "zeta", "wofz_real", "wofz_imag"}  # not ufuncs of these arguments
 _EXPREL = [1.0 / math.factorial(k + 1) for k in range(18)]
 
 
@@ -176,7 +175,7 @@ SPECIAL_EMIT: dict[str, Emit] = {
     "expm1": primitive("expm1"),
     "log1p": primitive("log1p"),
     "cbrt": primitive("cbrt"),
-    **{name: primitive(name) for name in sorted(SPECIAL - _OTHERWISE)},
+    **{name: primitive(name) for name in SPECIAL},
     **{
         f"{kind}{order}{end}": _bessel(f"{kind}v{end}", order)
         for kind, end in (("j", ""), ("y", ""), ("i", ""), ("k", ""), ("i", "e"), ("k", "e"))
