@@ -19,7 +19,7 @@ from descend.graph.linear import broadcast, broadcast_like
 from descend.graph.node import PRIMITIVES, Array, Node, Partial, Primitive, Typed, register
 from descend.graph.source import CONST, const
 
-__all__ = ["call", "cast", "declare", "full_like", "library_meaning", "select", "zeros_like"]
+__all__ = ["ScipyUfunc", "call", "cast", "declare", "full_like", "select", "zeros_like"]
 
 BOOL = np.dtype(bool)
 
@@ -142,15 +142,23 @@ def _mul0_meaning(g: Array, p: Array) -> Array:
         return np.where(g == 0, np.zeros((), g.dtype), g * p)
 
 
-def library_meaning(name: str) -> Callable[..., Array]:
-    """What SciPy's function of this name gives, which is imported when it is first asked."""
+class ScipyUfunc:
+    """The meaning of a primitive that is SciPy's ufunc of this name; SciPy is imported when asked.
 
-    def meaning(*args: Array) -> Array:
+    Args:
+        wide: computed in float64 and rounded to the argument's dtype, as native code has it.
+    """
+
+    def __init__(self, name: str, wide: bool = False) -> None:
+        self.name = name
+        self.wide = wide
+
+    def __call__(self, *args: Array) -> Array:
         from scipy import special
 
-        return np.asarray(getattr(special, name)(*args), dtype=args[0].dtype)
-
-    return meaning
+        given = [a.astype(np.float64) for a in args] if self.wide else args
+        with np.errstate(all="ignore"):
+            return np.asarray(getattr(special, self.name)(*given), dtype=args[0].dtype)
 
 
 def _polygamma_meaning(x: Array, *, order: int) -> Array:
@@ -316,12 +324,12 @@ declare("arcsinh", "logarithm", 40, True, np.arcsinh,
 declare("arccosh", "logarithm", 40, False, np.arccosh,
         lambda x, o: _inverse(_root_of_square_less_one(x)))
 declare("arctanh", "logarithm", 40, False, np.arctanh, lambda x, o: _inverse(_one_minus_square(x)))
-declare("expit", "exponential", 20, True, library_meaning("expit"),
+declare("expit", "exponential", 20, True, ScipyUfunc("expit"),
         lambda x, o: mul(o, call("expit", neg(x))), word="sigmoid")
-declare("erf", "gaussian", 40, True, library_meaning("erf"), lambda x, o: _gauss(x, _ERF))
-declare("erfc", "gaussian", 40, True, library_meaning("erfc"), lambda x, o: _gauss(x, -_ERF))
-declare("gammaln", "gamma", 40, False, library_meaning("gammaln"), lambda x, o: call("digamma", x))
-declare("digamma", "gamma", 40, False, library_meaning("digamma"),
+declare("erf", "gaussian", 40, True, ScipyUfunc("erf"), lambda x, o: _gauss(x, _ERF))
+declare("erfc", "gaussian", 40, True, ScipyUfunc("erfc"), lambda x, o: _gauss(x, -_ERF))
+declare("gammaln", "gamma", 40, False, ScipyUfunc("gammaln"), lambda x, o: call("digamma", x))
+declare("digamma", "gamma", 40, False, ScipyUfunc("digamma"),
         lambda x, o: call("polygamma", x, order=1))
 declare("polygamma", "gamma", 1, False, _polygamma_meaning, _next_polygamma)
 declare("stop_gradient", "rewritten", 1, True, np.array, None)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from descend.graph.elementwise import (
+    ScipyUfunc,
     add,
     call,
     declare,
@@ -26,7 +27,7 @@ from descend.graph.elementwise import (
 from descend.graph.node import ONCE, Array, Node
 from descend.graph.quadrature import shape_of_betainc, shape_of_gammainc
 
-__all__ = ["BESSEL", "SPECIAL", "bessel", "library_function"]
+__all__ = ["BESSEL", "bessel", "library_function"]
 
 _SQRT_PI = math.sqrt(math.pi)
 _FAR = 12.0
@@ -53,16 +54,16 @@ def library_function(name: str, order: float | None) -> tuple[str, tuple[float, 
     return (name, (order,)) if found is None else (found, ())
 
 
-def _library(name: str) -> Callable[..., Array]:
-    """SciPy's function in float64, rounded to the dtype of the argument: as native code has it."""
+def _of_order(name: str) -> Callable[..., Array]:
+    """SciPy's function of an order in float64, rounded to the dtype of the argument."""
 
-    def meaning(*args: Array, order: float | None = None) -> Array:
+    def meaning(x: Array, *, order: float) -> Array:
         from scipy import special
 
         function, before = library_function(name, order)
-        wide = [a.astype(np.float64) for a in args]
+        wide = x.astype(np.float64)
         with np.errstate(all="ignore"):
-            return np.asarray(getattr(special, function)(*before, *wide)).astype(args[0].dtype)
+            return np.asarray(getattr(special, function)(*before, wide)).astype(x.dtype)
 
     return meaning
 
@@ -212,16 +213,12 @@ def _wofz(part: str) -> Callable[..., Array]:
 
 # --- the table ----------------------------------------------------------------------------------
 
-SPECIAL: list[str] = []  # SciPy's ufunc of the name, with the same arguments, is the primitive
-
 
 def _declare(
     name: str, *partials: Callable[..., Node], meaning: Callable[..., Array] | None = None
 ) -> None:
     """Register a primitive that SciPy computes: its ufunc of this name, or another meaning."""
-    if meaning is None:
-        SPECIAL.append(name)
-    declare(name, "library", ONCE, False, meaning or _library(name), *partials)
+    declare(name, "library", ONCE, False, meaning or ScipyUfunc(name, wide=True), *partials)
 
 
 # fmt: off
@@ -248,10 +245,10 @@ _declare("dawsn", _dawsn_slope)
 _declare("log_ndtr", _log_ndtr_slope)
 _declare("exp1", lambda x, o: neg(div(call("exp", neg(x)), x)))
 _declare("expi", lambda x, o: div(call("exp", x), x))
-_declare("expn", _expn_slope, meaning=_library("expn"))
+_declare("expn", _expn_slope, meaning=_of_order("expn"))
 _declare("zeta",
          lambda q, o: mul(call("zeta", q, order=o.attrs["order"] + 1.0), -o.attrs["order"]),
-         meaning=_library("zeta"))
+         meaning=_of_order("zeta"))
 _declare("wofz_real",
          lambda x, y, o: _faddeeva_slope(x, y)[0], lambda x, y, o: neg(_faddeeva_slope(x, y)[1]),
          meaning=_wofz("real"))
@@ -277,13 +274,13 @@ _declare("betaincinv",
          lambda a, b, p, o: neg(div(shape_of_betainc(a, b, o), _beta_density(a, b, o))),
          lambda a, b, p, o: div(shape_of_betainc(a, b, o, mirrored=True), _beta_density(a, b, o)),
          lambda a, b, p, o: div(_one(p), _beta_density(a, b, o)))
-_declare("jv", _oscillating_slope("jv"), meaning=_library("jv"))
-_declare("yv", _oscillating_slope("yv"), meaning=_library("yv"))
-_declare("iv", _modified_slope("iv", 1.0), meaning=_library("iv"))
-_declare("kv", _modified_slope("kv", -1.0), meaning=_library("kv"))
+_declare("jv", _oscillating_slope("jv"), meaning=_of_order("jv"))
+_declare("yv", _oscillating_slope("yv"), meaning=_of_order("yv"))
+_declare("iv", _modified_slope("iv", 1.0), meaning=_of_order("iv"))
+_declare("kv", _modified_slope("kv", -1.0), meaning=_of_order("kv"))
 _declare("ive",
          lambda x, o: sub(_modified_slope("ive", 1.0)(x, o), mul(call("sign", x), o)),
-         meaning=_library("ive"))
+         meaning=_of_order("ive"))
 _declare("kve",
-         lambda x, o: add(_modified_slope("kve", -1.0)(x, o), o), meaning=_library("kve"))
+         lambda x, o: add(_modified_slope("kve", -1.0)(x, o), o), meaning=_of_order("kve"))
 # fmt: on
