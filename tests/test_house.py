@@ -52,9 +52,9 @@ LATE = {
     "compile.legalise", "methods.penalties", "models.kind", "models.model", "models.parts",
     "models.table", "models.tree", "show.output", "show.paths", "show.plots", "show.report",
     "trace.tables.families",
-    "train.outcome.curved", "train.outcome.divergence", "train.outcome.explaining", "train.load",
-    "train.outcome.not_finite",
-    "train.setup.ready", "train.outcome.saved", "train.setup.scaling", "train.outcome.trust",
+    "trust.curved", "judge.divergence", "result.explaining", "train.load",
+    "judge.not_finite",
+    "task.ready", "result.saved", "task.scaling", "trust.trust",
 }  # fmt: skip
 """What a plain fit that was compiled before does without: imported where it is used."""
 

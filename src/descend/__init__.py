@@ -62,15 +62,15 @@ if TYPE_CHECKING:
     from descend.methods.schedules import Schedule, constant, cosine, exponential, step, warmup
     from descend.methods.simplex import NelderMead
     from descend.parameters.declare import Parameter
+    from descend.result.datasets import GlobalFit, SetFit
+    from descend.result.fit import Fit
+    from descend.result.many import ManyFits
     from descend.train.explain import explain
     from descend.train.fit import fit
+    from descend.train.fit_global import Dataset, fit_global
+    from descend.train.fit_many import fit_many
     from descend.train.load import load
-    from descend.train.many.fit_many import fit_many
-    from descend.train.many.results import ManyFits
     from descend.train.minimize import maximize, minimize
-    from descend.train.outcome.results import Fit
-    from descend.train.together.fit_global import Dataset, fit_global
-    from descend.train.together.results import GlobalFit, SetFit
 
 __version__ = "0.1.0"
 
@@ -102,12 +102,12 @@ _HOMES = {
     "train.explain": "explain",
     "train.fit": "fit",
     "train.load": "load",
-    "train.many.fit_many": "fit_many",
-    "train.many.results": "ManyFits",
+    "train.fit_many": "fit_many",
+    "result.many": "ManyFits",
     "train.minimize": "maximize minimize",
-    "train.outcome.results": "Fit",
-    "train.together.fit_global": "Dataset fit_global",
-    "train.together.results": "GlobalFit SetFit",
+    "result.fit": "Fit",
+    "train.fit_global": "Dataset fit_global",
+    "result.datasets": "GlobalFit SetFit",
 }
 _NAMES = {name: home for home, names in _HOMES.items() for name in names.split()}
 

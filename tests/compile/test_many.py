@@ -7,10 +7,10 @@ import descend
 from descend.compile.many_native import NativeMany, aligned
 from descend.methods.damped import LeanLevenbergMarquardt
 from descend.methods.table import as_loss
-from descend.train.many.data import read_many
-from descend.train.many.job import ManyJob
-from descend.train.many.start import many_start
-from descend.train.setup.problem import function_problem
+from descend.run.many_job import ManyJob
+from descend.task.datasets import read_many
+from descend.task.problem import function_problem
+from descend.task.starts import many_start
 
 
 def bump(x, h, m, s, b):

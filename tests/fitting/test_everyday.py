@@ -7,7 +7,7 @@ import pytest
 from scipy.optimize import least_squares
 
 import descend
-from descend.train.descent.candidates import spans_of
+from descend.run.candidates import spans_of
 from fitting.everyday import TASKS, Task
 
 

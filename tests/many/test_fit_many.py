@@ -8,8 +8,8 @@ import pytest
 
 import descend
 from descend.errors import DataError, UsageError
-from descend.many_records import OUTCOMES
 from descend.parameters.declare import Parameter
+from descend.records.many import OUTCOMES
 from many.decays import START, X, agree, decay, decays
 
 

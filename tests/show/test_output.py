@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from descend.errors import UsageError
-from descend.records import History
+from descend.records.record import History
 from descend.show import output
 from descend.show.output import check_output_path, write_history, written_whole
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from descend.errors import UsageError
-from descend.records import FitRecord, History, Minimum
+from descend.records.record import FitRecord, History, Minimum
 from descend.show import canvas
 from descend.show.paths import plot_minimum
 from descend.show.plots import plot_fit

@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 
 from descend.errors import InternalError
-from descend.records import STATUSES, Check, FitRecord, History, Minimum, flat_parameters, jsonable
+from descend.records.record import (
+    STATUSES,
+    Check,
+    FitRecord,
+    History,
+    Minimum,
+    flat_parameters,
+    jsonable,
+)
 
 
 def fit(**changes):

@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from descend.records import Check, FitRecord, History, Minimum
+from descend.records.record import Check, FitRecord, History, Minimum
 from descend.show.report import check_report, fit_html, fit_report, minimum_report
 
 

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 import descend
-from descend.records import FitRecord, jsonable
-from descend.train.outcome.results import LATER
-from descend.train.quick import again as again_module
-from descend.train.quick import plan as plan_module
+from descend.records.record import FitRecord, jsonable
+from descend.result.fit import LATER
+from descend.train import again as again_module
+from descend.train import plan as plan_module
 
 RNG = np.random.default_rng(4)
 X = np.linspace(0.0, 4.0, 40)

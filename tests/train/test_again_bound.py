@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import descend
-from descend.records import FitRecord, jsonable
-from descend.train.quick import again as again_module
+from descend.records.record import FitRecord, jsonable
+from descend.train import again as again_module
 
 RNG = np.random.default_rng(11)
 X = np.linspace(0.0, 4.0, 40)

@@ -7,8 +7,8 @@ import pytest
 from scipy.optimize import differential_evolution
 
 import descend
-from descend.train.descent.candidates import best_candidate
-from descend.train.outcome.doubts import nullity
+from descend.judge.doubts import nullity
+from descend.run.candidates import best_candidate
 
 X = np.linspace(0, 10, 200)
 

@@ -11,9 +11,9 @@ import pytest
 
 import descend
 from descend.graph.program import Control
+from descend.run import course as course_module
+from descend.run.course import Course
 from descend.show.output import write_history
-from descend.train.descent import course as course_module
-from descend.train.descent.course import Course
 
 
 def taken(values, cuts, resume_at=None):

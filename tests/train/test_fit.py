@@ -156,7 +156,7 @@ def test_engines_agree_on_shuffled_batches_with_momentum_schedule_and_clipping()
 def test_changing_numbers_builds_nothing_new(monkeypatch):
     """Learning rates, limits and starts are inputs of one program."""
     line_fit(optimizer=descend.SGD(lr=0.01), stop_loss=1e-3, epochs=2)
-    import descend.train.descent.job as job
+    import descend.run.job as job
 
     monkeypatch.setattr(job, "make_runner", None)
     line_fit(optimizer=descend.SGD(lr=0.02), stop_loss=1e-2, epochs=3, start={"a": 1.5, "b": 1})

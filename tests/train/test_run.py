@@ -10,8 +10,8 @@ import pytest
 
 import descend
 from descend.graph.program import Control
-from descend.train.descent.course import Course
-from descend.train.descent.run import _next_budget
+from descend.run.course import Course
+from descend.run.drive import _next_budget
 
 X = np.linspace(0.0, 2.0, 50)
 Y = 2 * X + 1 + np.sin(7 * X)

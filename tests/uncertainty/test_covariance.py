@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from descend.uncertainty.covariance import goodness
+from descend.trust.covariance import goodness
 
 
 def test_the_criteria_hold_for_the_smallest_residuals() -> None:

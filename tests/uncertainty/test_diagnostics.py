@@ -6,7 +6,7 @@ from scipy import stats
 
 import descend
 from descend.errors import UsageError
-from descend.uncertainty.diagnostics import diagnose, ljung_box, runs_test
+from descend.trust.diagnostics import diagnose, ljung_box, runs_test
 
 RNG = np.random.default_rng(11)
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from descend.uncertainty.covariance import LEAF, LEAVES, errors_of
+from descend.trust.covariance import LEAF, LEAVES, errors_of
 
 NAMES = ["a", "b", "c"]
 

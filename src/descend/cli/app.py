@@ -16,7 +16,7 @@ from descend.cli.output import error_object, plain_warnings, print_json
 from descend.errors import DescendError, UsageError, suggest
 from descend.graph.bulk import without_collection
 from descend.late import Late
-from descend.train.setup.options import FIT_NAMES, MINIMIZE_NAMES, WEIGHTS
+from descend.task.options import FIT_NAMES, MINIMIZE_NAMES, WEIGHTS
 
 __all__ = ["main"]
 

@@ -12,8 +12,8 @@ from descend.cli.output import Told
 from descend.data.tables import TableFile
 from descend.data.write import check_table_path
 from descend.errors import UsageError
-from descend.train.many.fit_many import fit_many
-from descend.train.setup.rows import WEIGHTS
+from descend.task.rows import WEIGHTS
+from descend.train.fit_many import fit_many
 
 __all__ = ["fit_groups"]
 

@@ -10,7 +10,7 @@ from descend.cli.output import Told, print_json
 from descend.data.tables import open_table
 from descend.data.validate import clean_rows
 from descend.errors import DataError
-from descend.records import jsonable
+from descend.records.record import jsonable
 from descend.show.output import check_output_path, written_whole
 from descend.train.load import load
 

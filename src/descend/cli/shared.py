@@ -11,7 +11,7 @@ from descend.cli.options import FitFileOptions, names
 from descend.cli.output import Told, check_places, write_files
 from descend.data.tables import TableFile
 from descend.errors import UsageError
-from descend.train.together.fit_global import Dataset, fit_global
+from descend.train.fit_global import Dataset, fit_global
 
 __all__ = ["fit_shared"]
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from descend.many_records import ManyRecord
+from descend.records.many import ManyRecord
 from descend.show.numbers import rate
 
 __all__ = ["many_report"]

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from descend.errors import UsageError, suggest
-from descend.records import History, jsonable
+from descend.records.record import History, jsonable
 
 __all__ = ["KINDS", "check_output_path", "path_text", "write_history", "written_whole"]
 

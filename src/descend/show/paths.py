@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from descend.records import Minimum, flat_parameters
+from descend.records.record import Minimum, flat_parameters
 from descend.show import canvas
 from descend.show.numbers import duration, plural, short
 from descend.show.plots import loss_course, value_lines

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from descend.records import FitRecord, History, flat_parameters, leaves
+from descend.records.record import FitRecord, History, flat_parameters, leaves
 from descend.show import canvas
 from descend.show.numbers import count, duration, plural, short
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from descend.uncertainty.delta import Band
+    from descend.records.band import Band
 
 __all__ = ["loss_course", "plot_fit", "value_lines"]
 

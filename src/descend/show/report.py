@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from descend.records import Check, FitRecord, History, Minimum, flat_parameters, leaves
+from descend.records.record import Check, FitRecord, History, Minimum, flat_parameters, leaves
 from descend.show.layout import Section, as_html, as_text
 from descend.show.numbers import WIDTH, aligned, count, duration, full, plural, short, shortened
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from descend.result.explaining import explain_point
 from descend.show.explain import Explanation
 from descend.train.fit import explain_row
-from descend.train.outcome.explaining import explain_point
 
 __all__ = ["explain"]
 

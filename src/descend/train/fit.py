@@ -13,29 +13,27 @@ from typing import TYPE_CHECKING, Any
 from descend.data.validate import Missing
 from descend.errors import UsageError
 from descend.graph.program import Control
+from descend.judge.attempts import Unasked, attempted, unasked
+from descend.judge.polish import polished
 from descend.lean import dataclass
 from descend.methods.base import Optimizer
 from descend.methods.choice import Task, chosen, is_auto
 from descend.methods.losses import FunctionLoss, Loss
 from descend.methods.table import as_loss, as_optimizer, as_penalty
-from descend.objective import WHITENING
+from descend.program.stopping import Rules
+from descend.result.finish import finish, save_to
+from descend.result.fit import Fit
+from descend.result.resume import resumed, seed_of
+from descend.run.course import Course
+from descend.run.drive import Watch, drive
+from descend.run.finished import Finished, Moment
+from descend.run.indices import check_indices, warn_of_indices
+from descend.run.job import Job, Settings
+from descend.run.view import free_count
 from descend.show.progress import Progress, Verbose
-from descend.trace.formula import Formula
-from descend.train.attempts import Unasked, attempted, unasked
-from descend.train.descent.course import Course
-from descend.train.descent.indices import check_indices, warn_of_indices
-from descend.train.descent.job import Job, Settings
-from descend.train.descent.run import Watch, drive
-from descend.train.descent.stopping import Rules
-from descend.train.descent.view import free_count
-from descend.train.outcome.finish import finish, save_to
-from descend.train.outcome.finished import Finished, Moment
-from descend.train.outcome.polish import polished
-from descend.train.outcome.results import Fit
-from descend.train.outcome.resume import resumed, seed_of
-from descend.train.quick.again import again, remember
-from descend.train.setup.declared import Begun, begin, bonds_of, model_starts, settled
-from descend.train.setup.options import (
+from descend.task.columns import WHITENING
+from descend.task.declared import Begun, begin, bonds_of, model_starts, settled
+from descend.task.options import (
     check_choice,
     check_count,
     check_function,
@@ -44,13 +42,15 @@ from descend.train.setup.options import (
     check_switch,
     refuse_unknown,
 )
-from descend.train.setup.problem import Problem, formula_problem, function_problem
-from descend.train.setup.rows import prepared_rows, split_rows
-from descend.train.setup.warned import warn_of_data
+from descend.task.problem import Problem, formula_problem, function_problem
+from descend.task.rows import prepared_rows, split_rows
+from descend.task.warned import warn_of_data
+from descend.trace.formula import Formula
+from descend.train.again import again, remember
 
 if TYPE_CHECKING:
     from descend.show.explain import Explanation
-    from descend.train.setup.scaling import Scaling
+    from descend.task.scaling import Scaling
 
 __all__ = ["FitOptions", "fit"]
 
@@ -208,7 +208,7 @@ def explain_row(
     model: Any, data: tuple[Any, ...], row: int, options: Mapping[str, Any]
 ) -> Explanation:
     """Explain one row of the data of a fit that is not run; the options are those of `fit`."""
-    from descend.train.outcome.explaining import METHOD, explain_at, stepping
+    from descend.result.explaining import METHOD, explain_at, stepping
 
     refuse_unknown([name for name in options if name not in OPTIONS], OPTIONS)
     x, y, *_ = (*data, None, None)
@@ -265,7 +265,7 @@ class _Fitting:
     def _guess(self) -> None:
         """Let ready models say where to start."""
         if self.problem.ready is not None:
-            from descend.train.setup.ready import with_guesses
+            from descend.task.ready import with_guesses
 
             self.start = with_guesses(self.start, self.problem, self.rows)
 
@@ -295,7 +295,7 @@ class _Fitting:
 
     def _standardize(self, settings: Settings) -> tuple[Settings, Scaling]:
         """Rescale all rows by the training rows, and the limits on the loss with them."""
-        from descend.train.setup.scaling import measured
+        from descend.task.scaling import measured
 
         assert settings.loss is not None
         if WHITENING in self.rows.extra:
@@ -398,7 +398,7 @@ def _read(model: Any, x: Any, y: Any, o: FitOptions) -> Problem:
     from descend.models.model import Model
 
     if isinstance(model, Model):
-        from descend.train.setup.ready import ready_problem
+        from descend.task.ready import ready_problem
 
         return ready_problem(model, x, y, o.constants)
     if not callable(model):

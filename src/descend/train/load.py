@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 
-from descend.train.outcome.results import Fit, Remains
-from descend.train.outcome.saved import read_fit
-from descend.train.setup.ready import named_again
+from descend.result.fit import Fit, Remains
+from descend.result.saved import read_fit
+from descend.task.ready import named_again
 
 __all__ = ["load"]
 

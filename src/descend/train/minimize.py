@@ -4,30 +4,27 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from descend.errors import DescendWarning, DivergedWarning, UsageError
+from descend.errors import UsageError
 from descend.graph.program import Control
 from descend.lean import dataclass
 from descend.methods.base import Optimizer
 from descend.methods.choice import Task, chosen, is_auto
 from descend.methods.table import as_optimizer
+from descend.program.stopping import Rules
+from descend.result.finish import warn_of_end
+from descend.result.fit import MinimumFound
+from descend.run.course import Course
+from descend.run.drive import Watch, drive
+from descend.run.finished import Finished, Moment
+from descend.run.job import Job, Settings
 from descend.show.progress import Progress, Verbose
-from descend.trace.formula import Formula
-from descend.train.descent.course import Course
-from descend.train.descent.job import Job, Settings
-from descend.train.descent.run import Watch, drive
-from descend.train.descent.stopping import Rules
-from descend.train.fit import TOLERANCES
-from descend.train.minimum import again, function_of, parts_of, remember
-from descend.train.outcome.finished import Finished, Moment
-from descend.train.outcome.results import MinimumFound
-from descend.train.setup.declared import Begun, begin
-from descend.train.setup.options import (
+from descend.task.declared import Begun, begin
+from descend.task.options import (
     check_choice,
     check_count,
     check_function,
@@ -35,8 +32,11 @@ from descend.train.setup.options import (
     check_seed,
     refuse_unknown,
 )
-from descend.train.setup.problem import Problem, Signature, parsed_formula, signature_of
-from descend.train.setup.start import Start
+from descend.task.problem import Problem, Signature, parsed_formula, signature_of
+from descend.task.start import Start
+from descend.trace.formula import Formula
+from descend.train.fit import TOLERANCES
+from descend.train.minimum import again, function_of, parts_of, remember
 
 __all__ = ["maximize", "minimize"]
 
@@ -151,10 +151,8 @@ def _found(function: Any, given: Mapping[str, Any], sign: int) -> MinimumFound:
 
 def _recorded(run: Finished, single: str | None) -> MinimumFound:
     values = parts_of(run, single)
-    if values["status"] == "diverged":
-        warnings.warn(DivergedWarning(values["message"]), stacklevel=4)
-    elif values["status"] == "not_converged":
-        warnings.warn(DescendWarning(values["message"]), stacklevel=4)
+    assert run.judgement is not None
+    warn_of_end(run.judgement._replace(message=values["message"]), stacklevel=5)
     return MinimumFound(function_of(run), **values)
 
 

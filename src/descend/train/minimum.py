@@ -10,15 +10,16 @@ import numpy as np
 from descend.differentiate.reverse import reverse
 from descend.graph.evaluate import Prepared
 from descend.graph.source import const
+from descend.judge.ending import QUIET
+from descend.judge.runaway import has_gone
+from descend.judge.verdict import judged
 from descend.methods.base import STATUS, UNBOUNDED
-from descend.records import status_message
-from descend.train.descent.build import Built
-from descend.train.descent.job import Job
-from descend.train.outcome.beyond import falling, has_gone
-from descend.train.outcome.finish import QUIET, bonds_told, ending_of, history_of, start_source
-from descend.train.outcome.finished import Finished, method_name
-from descend.train.outcome.results import MinimumFound
-from descend.train.quick.plan import Leftover, Plan, Plans, can_be_planned, has_defaults
+from descend.result.finish import bonds_told, history_of, start_source
+from descend.result.fit import MinimumFound
+from descend.run.build import Built
+from descend.run.finished import Finished, method_name
+from descend.run.job import Job
+from descend.train.plan import Leftover, Plan, Plans, can_be_planned, has_defaults
 
 __all__ = ["again", "function_of", "parts_of", "remember"]
 
@@ -31,15 +32,12 @@ ORDINARY = (
 UPWARDS = {
     STATUS[UNBOUNDED].message: "the value rises without end: there is no maximum there",
     "the loss still falls": "the value still rises",
-    "it has no minimum there": "there is no maximum there",
+    "no minimum there": "no maximum there",
     "lowers the loss": "raises the value",
     "the loss would fall": "the value would rise",
     "the loss": "the value",
 }
 """What the words of a descent are for `maximize`."""
-SETTLED = ("converged", "epochs_spent", "no_improvement")
-"""Endings that may be taken for a minimum."""
-
 
 # --- the record
 
@@ -47,14 +45,8 @@ SETTLED = ("converged", "epochs_spent", "no_improvement")
 def parts_of(run: Finished, single: str | None) -> dict[str, Any]:
     """The fields of the record; those of the only argument stand bare if it was given so."""
     leaves, sign = run.leaves(), run.job.settings.sign
-    status, message = ending_of(run, unit="iteration")
-    away = falling(run) if status in SETTLED else []
-    if away:
-        status = "not_converged"
-        message = (
-            f"the loss still falls as {', '.join(away[:3])} {'goes' if len(away) == 1 else 'go'} "
-            f"farther out: it has no minimum there (iteration {run.control.epoch})"
-        )
+    run.judgement = run.judgement or judged(run)
+    status, message, arrived, _ = run.judgement
     for down, up in UPWARDS.items() if sign < 0 else ():
         message = message.replace(down, up)
     value, gradient = value_and_gradient(run.job, run.built, leaves)
@@ -78,7 +70,8 @@ def parts_of(run: Finished, single: str | None) -> dict[str, Any]:
         "chosen_for": run.job.settings.why,
         "seed": run.control.seed,
         "status": status,
-        "message": message or status_message(status, run.control.epoch, unit="iteration"),
+        "message": message,
+        "arrived": arrived,
         "iterations": run.control.epoch,
         "n_evaluations": run.control.steps,
         "seconds": run.ending.seconds,

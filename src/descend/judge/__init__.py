@@ -1,0 +1,1 @@
+"""What the end of a descent means: decided once, from facts."""

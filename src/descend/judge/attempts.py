@@ -1,0 +1,118 @@
+"""Descents from several starts: how many arrive at the same minimum, and when more are tried."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from enum import Enum
+from typing import Any
+
+from descend.judge.doubts import UNFINISHED, Doubts, rounding
+from descend.judge.ending import ending_of
+from descend.run.finished import Finished, Search
+from descend.run.job import Job
+
+__all__ = ["Unasked", "attempted", "unasked"]
+
+MORE = 8  # starts that are tried together where the first descent looks wrong
+MOST_STARTS = 33  # and where the best of them still does
+MANY_ROWS = 100_000  # a descent over more of them is not made again unasked
+ALIKE = 1e-6  # losses that differ by less, as a share, are the same minimum
+STOPPED = ("interrupted", "time_spent")
+CUT = {"interrupted": "interrupted", "time_spent": "max_seconds spent", "callback": "stopped"}
+
+
+class Unasked(Enum):
+    """Whether more starts than one may be tried unasked."""
+
+    NEVER = "never"
+    FAILED = "where the first visibly failed: its start was given, and the basin chosen with it"
+    DOUBTED = "where the first may have missed the minimum: its start was only searched for"
+
+
+def unasked(options: Any, job: Job) -> Unasked:
+    """Whether more starts may be tried unasked: where a descent is quick, and nobody watches.
+
+    Epochs that were chosen may be spent, and an earlier fit or a draw was meant as it is.
+    """
+    o, start = options, options.start
+    if o.starts is not None or job.settings.optimizer.needs != "gauss_newton" or job.idle:
+        return Unasked.NEVER
+    if start is None and o.resume is None and job.start.missing:
+        return Unasked.DOUBTED
+    meant = start is not None and not isinstance(start, Mapping)
+    chosen = o.epochs != type(o).epochs
+    watched = o.callback is not None or o.checkpoint is not None
+    long = job.rows is None or job.rows.n_rows > MANY_ROWS
+    if meant or chosen or watched or long or o.resume is not None:
+        return Unasked.NEVER
+    return Unasked.FAILED
+
+
+def attempted(
+    run: Callable[[int], Finished], glance: Callable[[int], Finished], asked: int,
+    more: Unasked, spent: Callable[[], bool] = lambda: False,
+) -> Finished:  # fmt: skip
+    """The best of as many runs as were asked for; of more if the only one looks wrong.
+
+    Args:
+        run: one descent, by the number of the attempt.
+        glance: one evaluation at a random point, by the number of the attempt.
+        more: whether more starts than one may be tried unasked.
+        spent: whether the time is over: then no other descent begins.
+    """
+    first = best = last = run(0)
+    doubts = Doubts(glance, more is Unasked.DOUBTED)
+    may = more is not Unasked.NEVER and not _stopped(first) and not spent()
+    why = doubts.suspicion(first) if may else ""
+    if asked == 1 and not why:
+        return first
+    losses, count, wrong = [first.final_loss()], first.control.steps, bool(why)
+    agreed, seconds, late = 1, _seconds(first), False
+    over = _stopped(last)
+    while not over and (len(losses) < asked or (wrong and len(losses) < MOST_STARTS)):
+        for attempt in range(len(losses), len(losses) + MORE if why else asked):
+            if spent():
+                over, late = True, True
+                break
+            last = run(attempt)
+            losses.append(last.final_loss())
+            count += last.control.steps
+            seconds += _seconds(last)
+            best = _better(best, last)
+            over = _stopped(last)
+            if over:
+                break
+        floor = rounding(best)
+        agreed = sum(loss <= _near(min(losses), floor) for loss in losses)
+        alone = agreed < 2 and min(losses) > floor
+        wrong = bool(why) and (alone or bool(doubts.suspicion(best, agreed, len(losses))))
+    left = more is Unasked.FAILED and best is not first
+    stop = "time_spent" if late else "" if last.ending is None else last.ending.outside
+    best.search = Search(len(losses), agreed, why, count, left, seconds, CUT.get(stop, ""))
+    return best
+
+
+def _seconds(run: Finished) -> float:
+    return 0.0 if run.ending is None else run.ending.seconds
+
+
+def _stopped(run: Finished) -> bool:
+    """Whether somebody or the clock has stopped a run: then none follows it."""
+    return run.ending is not None and bool(run.ending.outside)
+
+
+def _better(best: Finished, other: Finished) -> Finished:
+    """The lower end of two; if they are alike, the first, unless only the other arrived."""
+    one, two = best.final_loss(), other.final_loss()
+    if max(one, two) > _near(min(one, two), rounding(best)):
+        return best if one <= two else other
+    return other if _arrived(other) and not _arrived(best) else best
+
+
+def _arrived(run: Finished) -> bool:
+    return ending_of(run)[0] not in (*UNFINISHED, *STOPPED)
+
+
+def _near(loss: float, floor: float) -> float:
+    """Up to what losses are the same minimum."""
+    return loss * (1 + ALIKE) + floor

@@ -1,0 +1,85 @@
+"""Where in a model the numbers stop being finite: the operation, the user's line, the row."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from descend.graph.evaluate import evaluate
+from descend.graph.node import Dim, Node, postorder
+from descend.graph.source import INPUT
+
+if TYPE_CHECKING:
+    from descend.run.finished import Finished
+
+__all__ = ["first_not_finite"]
+
+MOST_NUMBERS = 10_000_000
+
+REASONS = {
+    "log": "the logarithm of a number that is not positive",
+    "log2": "the logarithm of a number that is not positive",
+    "log10": "the logarithm of a number that is not positive",
+    "log1p": "the logarithm of a number that is not positive",
+    "sqrt": "the root of a negative number",
+    "div": "a division by zero",
+    "pow": "a power that is not finite",
+    "exp": "exp of a number above 709",
+    "arcsin": "arcsin beyond ±1",
+    "arccos": "arccos beyond ±1",
+    "solve": "a singular matrix",
+    "triangular_solve": "a triangular matrix with 0 on its diagonal",
+    "cholesky": "a matrix that is not positive definite",
+    "slogdet": "a singular matrix",
+    "gammaln": "a pole of the gamma function",
+    "gamma": "a pole of the gamma function, or overflow",
+}
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+def first_not_finite(run: Finished) -> str:
+    """Words for the first operation of the model that makes NaN or ∞ out of finite numbers.
+
+    The model is evaluated in the interpreter at the parameters of the run; an empty string where
+    all of it is finite there, or where it is too large to be looked through.
+    """
+    model, bound = run.built.model, run.bound
+    if bound is None:
+        return ""
+    columns = dict(zip(run.built.descent.program.data, bound.data, strict=True))
+    values: dict[Node, Any] = {n: columns[n] for n in model.data.values() if n in columns}
+    last = run.leaves(best=False)
+    values |= {node: np.asarray(last[name], node.dtype) for name, node in model.leaves.items()}
+    values |= dict(model.trace.captured)
+    extents = {model.rows: bound.n_rows} if isinstance(model.rows, Dim) else {}
+    order = [n for n in postorder(model.nodes) if n.dtype.kind == "f" and n.op is not INPUT]
+    missing = any(n.op is INPUT and n not in values for n in postorder(model.nodes))
+    if missing or len(order) * bound.n_rows > MOST_NUMBERS:
+        return ""
+    try:
+        found = dict(zip(order, evaluate(order, values, extents), strict=True)) | values
+    except IndexError:  # an index beyond its array, which is told elsewhere
+        return ""
+    for i, node in enumerate(order):
+        bad = ~np.isfinite(found[node])
+        if bad.any() and all(np.isfinite(found[a]).all() for a in node.args if a in found):
+            return _words(run, node, bad, order[i:])
+    return ""
+
+
+def _words(run: Finished, node: Node, bad: Array, following: Sequence[Node]) -> str:
+    place, reached = None, {node}
+    for later in following:  # a step of the user's may be several operations
+        if later is node or any(a in reached for a in later.args):
+            reached.add(later)
+            place = run.built.model.origin(later)
+            if place is not None:
+                break
+    what = REASONS.get(node.op.name, f"{node.op.name} is not finite")
+    row = ""
+    if node.shape and node.shape[0] is run.built.model.rows and not bad.all():
+        row = f", first in row {int(np.argwhere(bad)[0][0])}"
+    return f"{what}{row}, at {place}" if place is not None else what + row

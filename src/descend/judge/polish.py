@@ -1,0 +1,114 @@
+"""The last steps of a fit by least squares, by J itself, where JᵀJ has no more to say."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from descend.judge.kinks import kinked, to_kinks
+from descend.judge.thresholds import Threshold, over_thresholds, thresholds_of
+from descend.judge.walk import Walk, sizes
+from descend.methods.base import FTOL, STATUS
+from descend.program.arrival import ARRIVED, ROUNDING
+from descend.run.finished import Facts, Finished
+from descend.run.view import on_bounds
+from descend.trust.complete import MOST_WITH_ERRORS
+
+__all__ = ["polished"]
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+WORSE = 1e-10  # the least eigenvalue of JᵀJ, as a share of the largest, from which J is asked
+EPS = float(np.finfo(np.float64).eps)
+
+
+def polished(run: Finished) -> None:
+    """Go on by QR of J where that has more to say, and enter what was found into the run.
+
+    It has where columns of J are nearly parallel; where the method has ended, and its predicted
+    step is no small share of the standard errors; and where a parameter has a kink or a threshold,
+    of which no derivative tells.
+    """
+    if not _has_squares(run):
+        return
+    jtj = run.state()["method/jtj"]
+    jumps = [] if run.options.starts == 1 else thresholds_of(run)
+    values = _eigenvalues(jtj)
+    worse = not values.size or bool(values[0] < WORSE * values[-1])
+    arrived = not worse and _has_arrived(run, jtj)
+    run.facts = Facts(arrived=arrived)
+    ended = run.control.status in STATUS
+    if (arrived and not jumps) or not values.size or not (worse or ended):
+        return
+    with np.errstate(all="ignore"):
+        _walked(run, jumps if ended else [], ended)
+
+
+def _walked(run: Finished, jumps: list[Threshold], ended: bool) -> None:
+    state, walk = run.state(), Walk(run)
+    if not np.isfinite(walk.begin):
+        return
+    count = walk.go()
+    searched = over_thresholds(walk, jumps) if jumps else ()
+    arrived = walk.has_arrived()
+    kinks: tuple[str, ...] = ()
+    if ended and not arrived and kinked(run):
+        kinks = to_kinks(walk)
+        arrived = bool(kinks) or walk.has_arrived()
+    run.facts = Facts(walk.errors(), walk.evaluations, arrived, kinks, searched)
+    if not walk.evaluations:
+        return
+    share = float(state["method/loss"]) / walk.begin if walk.begin > 0 else 1.0 / walk.r.size
+    moved = run.job.moved({**run.leaves(), **walk.leaves(walk.x)})
+    state["method/x"][...] = np.concatenate([a.reshape(-1) for a in moved.values()])
+    state["method/loss"][...] = share * walk.square
+    state["method/jtj"][...] = share * (walk.j.T @ walk.j)
+    state["method/jtr"][...] = share * (walk.j.T @ walk.r)
+    run.control.steps += walk.evaluations
+    if count and walk.settled:
+        run.control.status = FTOL
+
+
+def _has_squares(run: Finished) -> bool:
+    """Whether the run has least squares with JᵀJ in its own units, and nothing has cut it."""
+    job, jtj = run.job, run.state().get("method/jtj")
+    if job.settings.optimizer.needs != "gauss_newton" or jtj is None or not jtj.size:
+        return False
+    if run.built.descent.residual is None or job.settings.penalty is not None:
+        return False
+    if jtj.dtype != np.float64 or len(jtj) > MOST_WITH_ERRORS or not np.isfinite(jtj).all():
+        return False
+    if job.space is not None and job.space.scales:
+        return False
+    return run.ending is not None and not run.ending.outside
+
+
+def _eigenvalues(jtj: Array) -> Array:
+    """Of JᵀJ with columns of length one, without columns that are zero."""
+    norms = np.sqrt(np.diagonal(jtj))
+    alive = norms > 0
+    own = jtj[np.ix_(alive, alive)] / norms[alive, None] / norms[None, alive]
+    return np.linalg.eigvalsh(own)
+
+
+def _has_arrived(run: Finished, jtj: Array) -> bool:
+    """Whether the predicted step is below the limit of arrival, by JᵀJ of full rank."""
+    state = run.state()
+    x, loss = np.asarray(state["method/x"]), float(state["method/loss"])
+    moved = run.job.moved(run.begin)
+    begin = np.concatenate([np.reshape(a, -1) for a in moved.values()])
+    terms = float(np.diagonal(jtj) @ sizes(begin, x) ** 2)
+    if loss <= (10.0 * EPS) ** 2 * terms:
+        return True
+    space = run.job.space
+    varied = {n: a for n, a in run.leaves().items() if space is None or space.varies(n)}
+    free = (np.diagonal(jtj) > 0) & ~on_bounds(space, varied)
+    norms = np.sqrt(np.diagonal(jtj)[free])
+    own = jtj[np.ix_(free, free)] / norms[:, None] / norms[None, :]
+    inverse = np.linalg.inv(own) if free.any() else own
+    step = np.abs(inverse @ (state["method/jtr"][free] / norms)) / norms
+    assert run.original is not None
+    dof = max(run.original.counted - int(free.sum()), 1)
+    error = np.sqrt(np.diagonal(inverse) * loss / dof) / norms
+    return bool(np.all((step <= ARRIVED * error) | (step <= ROUNDING * np.abs(x[free]))))

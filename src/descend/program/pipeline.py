@@ -1,0 +1,478 @@
+"""The path of a model, from top to bottom: trace, loss, differentiate, update, stop, simplify.
+
+Every pass takes graphs and gives graphs, has a name, and is recorded, so that it can be printed.
+What comes out is a `Program`: state, data, fixed inputs, one step, one end of an epoch. It says
+nothing of numbers: the same program serves every start, learning rate and set of rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import field, fields
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from descend.differentiate.forward import forward
+from descend.differentiate.gauss_newton import half_hessian, normal_equations
+from descend.differentiate.reverse import reverse
+from descend.errors import UsageError
+from descend.graph.elementwise import call, cast
+from descend.graph.linear import broadcast, broadcast_like, reduce_sum, reshape
+from descend.graph.node import Dim, Node, postorder, substitute
+from descend.graph.program import EpochGraph, Plan, Program, StepGraph
+from descend.graph.source import const, input_node
+from descend.graph.text import graph_text
+from descend.lean import dataclass
+from descend.parameters.bounded import Bounds, held_equations, kept
+from descend.parameters.space import Entered, Space
+from descend.parameters.vector import joined, pieces
+from descend.program.objective import Curvature, curvature_graph, entries, loss_graph
+from descend.simplify.driver import simplify
+from descend.task.columns import WHITENING, column_key
+from descend.trace.context import Trace
+from descend.trace.model import Model, Spec
+from descend.trace.tensor import as_node, wrap
+from descend.trace.trace import trace_function
+
+if TYPE_CHECKING:
+    from descend.methods.base import Optimizer
+    from descend.methods.clipping import Clip
+    from descend.methods.losses import Loss
+    from descend.methods.penalties import Penalty
+
+__all__ = [
+    "Building",
+    "Descent",
+    "Pass",
+    "Recipe",
+    "descent",
+    "pieces",
+]
+
+FLOAT = np.dtype(np.float64)
+MOST_EXACT = 12  # parameters whose exact second derivatives are worked out beside Gauss–Newton's
+Nodes = dict[str, Node]
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One stage that a model went through: what it did, and the graphs that came out."""
+
+    name: str
+    about: str
+    results: Mapping[str, Node]
+
+    def __str__(self) -> str:
+        return graph_text(list(self.results.values()), list(self.results))
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All that decides the program, apart from the model.
+
+    Attributes:
+        loss: None for a function that is minimised as it is.
+        target: the spec of y; None without data.
+        weighted, scaled, whitened: whether there are sample weights, sigmas, or a matrix that takes
+            the place of their reciprocals.
+        end_of_epoch: the stage that gives the stop code, what the history keeps, and new states.
+        wants_gradient: whether that stage asks for gradients, even if the optimizer does not.
+        sign: -1 to maximise.
+        space: which parameters are varied, and how; None for all as they are.
+    """
+
+    optimizer: Optimizer
+    loss: Loss | None
+    end_of_epoch: Callable[[Building], None]
+    wants_gradient: bool = False
+    target: Spec | None = None
+    weighted: bool = False
+    scaled: bool = False
+    whitened: bool = False
+    penalty: Penalty | None = None
+    clip: Clip | None = None
+    plan: Plan = field(default_factory=Plan)
+    sign: int = 1
+    space: Space | None = None
+
+
+@dataclass(frozen=True)
+class Descent:
+    """A program with the names of everything that must be bound to it.
+
+    Attributes:
+        state, data, fixed: the names of the program's inputs, in its order.
+        records: the names of what each epoch leaves, in order.
+        captured: name of a fixed input → the array that the model captured.
+        passes: what happened on the way, in order.
+        objective, residual: the loss, and what it is the mean square of, before simplification.
+        curvature: the second-order view of a loss that is no square, where it has one.
+        inputs: every input of these two apart from the leaves, by name.
+        traces: of the model first, then of everything else that was traced.
+    """
+
+    program: Program
+    state: tuple[str, ...]
+    data: tuple[str, ...]
+    fixed: tuple[str, ...]
+    records: tuple[str, ...]
+    captured: Mapping[str, Any]
+    passes: tuple[Pass, ...]
+    objective: Node
+    residual: Node | None
+    curvature: Curvature | None
+    inputs: Mapping[str, Node]
+    traces: tuple[Trace, ...]
+
+
+# --- the descent -----------------------------------------------------------------------------
+
+
+def descent(model: Model, recipe: Recipe) -> Descent:
+    """Build the program of a whole descent from a traced model."""
+    building = Building(model, recipe)
+    building.loss()
+    building.vary()
+    building.derivatives()
+    if recipe.optimizer.scope == "vector":
+        building.update_vector()
+    else:
+        building.update_leaves()
+    recipe.end_of_epoch(building)
+    return building.assemble()
+
+
+class Building:
+    """The stages of one descent, in the order in which `descent` calls them."""
+
+    def __init__(self, model: Model, recipe: Recipe) -> None:
+        self.model, self.recipe = model, recipe
+        self.optimizer = recipe.optimizer
+        self.rows = model.rows
+        self.leaves: Nodes = dict(model.leaves)  # what the optimizer sees, by the states' names
+        self.entered: Entered | None = None
+        self.bounds = Bounds(None, {})
+        self.state: Nodes = {}
+        self.new: Nodes = {}  # after a step
+        self.after: Nodes = {}  # after an epoch
+        self.data: Nodes = {column_key(n): node for n, node in model.data.items()}
+        self.fixed: Nodes = {}
+        self.captured: dict[str, Any] = {}
+        self.traces = [model.trace]
+        self.pieces: Nodes = {}  # leaf → its place in the vector of all parameters
+        self.gradients: Nodes = {}
+        self.equations: Nodes = {}
+        self.ok: Node | None = None
+        self.index, self.mean = input_node("epoch"), input_node("mean loss")
+        self.stop: Node = const(0, np.int64)
+        self.records: Nodes = {}
+        self.capture(model.trace)
+        titles = {f"prediction {i}" if i else "prediction": n for i, n in enumerate(model.nodes)}
+        self.passes = [Pass("trace", "the model, as it was written", titles)]
+
+    # inputs
+
+    def put_state(self, name: str, shape: Any = (), dtype: Any = FLOAT) -> Node:
+        """A new named state; it keeps its value unless `new` or `after` says otherwise."""
+        node = self.state[name] = input_node(name, tuple(shape), dtype)
+        return node
+
+    def numbers(self, part: str, owner: Any, dtype: Any = FLOAT) -> dict[str, Any]:
+        """The run-time numbers of a loss, an optimizer, …, as stand-ins by flat name."""
+        found = {}
+        for name in owner.numbers():
+            key = f"{part}.{name}"
+            node = self.fixed.setdefault(key, input_node(key))
+            found[name] = wrap(cast(node, dtype))
+        return found
+
+    def capture(self, trace: Trace) -> None:
+        """Arrays that a traced function captured become fixed inputs."""
+        known = set(self.fixed.values())
+        for node, array in trace.captured:
+            if node not in known:
+                name = f"captured {len(self.captured)}"
+                self.fixed[name], self.captured[name] = node, array
+
+    def run(self, function: Callable[..., Any], *args: Any) -> Any:
+        """The nodes of what a function written in NumPy makes of these (nodes are stood in for)."""
+        traced = trace_function(function, args)
+        self.capture(traced.trace)
+        self.traces.append(traced.trace)
+        return traced.result
+
+    # stages
+
+    def loss(self) -> None:
+        """The mean loss of a batch, with the penalty; and the residuals, if there are any."""
+        recipe = self.recipe
+        if recipe.target is not None:
+            tail, dtype = recipe.target.shape, recipe.target.dtype
+            self.data["target"] = input_node("target", (self.rows, *tail), dtype)
+        for name, wanted in (("sample_weight", recipe.weighted), ("sigma", recipe.scaled)):
+            if wanted:
+                self.data[name] = input_node(name, (self.rows,), FLOAT)
+        if recipe.whitened:
+            self.data[WHITENING] = input_node(WHITENING, (self.rows, self.rows), FLOAT)
+        self.objective, self.residual = self.loss_of(self.model, self.data)
+        self.curvature = self.curvature_of(self.residual)
+        results = {"loss": self.objective}
+        self.passes.append(Pass("loss", "what is minimised: a mean over the batch", results))
+
+    def loss_of(self, model: Model, data: Mapping[str, Node]) -> tuple[Node, Node | None]:
+        """The loss on the rows of `data`, with the penalty, and the residuals."""
+        recipe, loss = self.recipe, self.recipe.loss
+        if loss is not None:
+            loss = loss.bind(self.numbers("loss", loss, model.nodes[0].dtype))
+        total, residual = loss_graph(model, recipe.sign, data, loss, self.run)
+        if recipe.penalty is not None:
+            bound = recipe.penalty.bind(self.numbers("penalty", recipe.penalty, total.dtype))
+            value = self.run(bound.value, list(model.leaves.values()))
+            total = call("add", total, cast(value, total.dtype))
+        return total, residual
+
+    def curvature_of(self, residual: Node | None) -> Curvature | None:
+        """The second-order view of the loss, where it is of use."""
+        loss = self.recipe.loss
+        asked = loss is not None and (loss.curved or self.optimizer.needs == "gauss_newton")
+        if not asked or residual is not None or self.recipe.penalty is not None:
+            return None
+        assert loss is not None
+        bound = loss.bind(self.numbers("loss", loss, self.model.nodes[0].dtype))
+        return curvature_graph(self.model, self.data, bound, self.run)
+
+    def vary(self, scaled: bool = True) -> None:
+        """Leave to the optimizer what may vary: fixed parameters become inputs, tied ones go."""
+        c, space = self.curvature, self.recipe.space
+        self.told = self.objective, self.residual, c
+        if space is None:
+            return
+        self.entered = entered = space.enter(self.model.leaves, scaled)
+        self.leaves = entered.leaves
+        self.fixed |= entered.fixed
+        self.bounds = Bounds(entered, self.fixed, getattr(self.optimizer, "maximize", False))
+        parts = [] if c is None else [getattr(c, f.name) for f in fields(c)]
+        self.objective, self.residual, *parts = entered.placed([*self.told[:2], *parts])
+        self.curvature = None if c is None else Curvature(*parts)
+
+    def natural(self, values: Nodes) -> Nodes:
+        """Every parameter of the model, where what is varied has these values."""
+        entered = self.entered
+        return values if entered is None else entered.natural(self.model.leaves, values)
+
+    def derivatives(self) -> None:
+        """The gradient by backpropagation, or the normal equations of the residuals."""
+        leaves = list(self.leaves.values())
+        if self.optimizer.needs == "gauss_newton":
+            about = self.normal_equations(leaves)
+            self.passes.append(Pass("normal equations", about, dict(self.equations)))
+        if self.optimizer.needs in ("gauss_newton", "value") and not self.recipe.wants_gradient:
+            return
+        seed = const(1, self.objective.dtype)
+        found = reverse([self.objective], [seed], leaves)
+        self.gradients = dict(zip(self.leaves, found, strict=True))
+        about = "backpropagation: from the loss back to every parameter"
+        titles = {f"d loss / d {name}": g for name, g in self.gradients.items()}
+        self.passes.append(Pass("gradient", about, titles))
+
+    def normal_equations(self, leaves: Sequence[Node]) -> str:
+        """JᵀJ and Jᵀr of the residuals, or what stands for them; returns what was done."""
+        if self.residual is not None:
+            share = entries(self.residual, self.rows)
+            made = normal_equations(self.residual, leaves)
+            about = "the Jacobian J of the residuals r by forward mode, summed up to JᵀJ and Jᵀr"
+        elif (curved := self.curvature) is not None:
+            share = entries(curved.prediction, self.rows)
+            made = normal_equations(curved.prediction, leaves, curved.slope, curved.bend)
+            about = "the prediction's Jacobian J, summed up with the loss's first two derivatives"
+            if curved.lowest is not None:
+                self.equations["loss"] = call("sub", self.objective, curved.lowest)
+        else:
+            raise UsageError(
+                "this optimizer needs a loss with two derivatives for each row's prediction",
+                remedy='leave out optimizer, or choose loss="mse"',
+            )
+        for name, node in zip(("jtj", "jtr"), made, strict=True):
+            self.equations[name] = call("div", node, broadcast_like(share, node))
+        if self.residual is None and sum(leaf.size for leaf in leaves) <= MOST_EXACT:
+            assert self.recipe.loss is not None
+            exact = half_hessian(self.objective, leaves)
+            both = self.equations["jtj"], cast(exact, self.equations["jtj"].dtype)
+            self.equations["jtj"] = self.run(self.recipe.loss.second_order, *both)
+        return about
+
+    def clipped(self) -> Nodes:
+        """The gradients as the optimizer sees them."""
+        gradients = self.gradients
+        if not self.optimizer.bounded:
+            gradients = self.bounds.pulls(gradients, self.leaves)
+        if self.recipe.clip is None:
+            return gradients
+        if self.optimizer.needs in ("hvp", "value"):
+            raise UsageError(
+                f"{type(self.optimizer).__name__} knows no clip",
+                remedy='leave out clip, or choose optimizer="bfgs"',
+            )
+        bound = self.recipe.clip.bind(self.numbers("clip", self.recipe.clip))
+        limited = self.run(bound.__call__, list(gradients.values()))
+        return dict(zip(gradients, limited, strict=True))
+
+    def hyperparameters(self) -> SimpleNamespace:
+        """`h` of the optimizer's step; a scheduled rate is a state that epochs set."""
+        t = self.put_state("update count")
+        self.new["update count"] = call("add", t, 1.0)
+        self.bound = self.optimizer.bind(self.numbers("optimizer", self.optimizer))
+        h = SimpleNamespace(**{f.name: getattr(self.bound, f.name) for f in fields(self.bound)})
+        h.t = wrap(self.new["update count"])
+        if hasattr(getattr(h, "lr", None), "value"):
+            h.lr = wrap(self.put_state("learning rate"))
+        return h
+
+    def step(self, key: str, p: Node, h: Any, asked: Any = None, **evaluated: Node) -> Node:
+        """One step of the optimizer at `p`; its state is entered under `key`.
+
+        Args:
+            asked: by name, functions of a direction that join what is evaluated.
+        """
+        begin = self.optimizer.init(np.ones(p.shape, p.dtype))
+        own = {name: np.asarray(value) for name, value in begin.items()}
+        s = {n: self.put_state(f"{key}/{n}", v.shape, v.dtype) for n, v in own.items()}
+        e = SimpleNamespace(**{name: wrap(node) for name, node in evaluated.items()})
+        vars(e).update(asked or {})
+        moved, after = self.run(self.optimizer.step, p, e, s, h)
+        for name, value in own.items():
+            self.new[f"{key}/{name}"] = _fitted(after[name], value.shape, value.dtype)
+        return _fitted(moved, p.shape, p.dtype)
+
+    def update_leaves(self) -> None:
+        """The optimizer's step for every leaf; the step is taken if what it gives is finite."""
+        h, gradients = self.hyperparameters(), self.clipped()
+        for name, leaf in self.leaves.items():
+            self.state[name] = leaf
+            loss = cast(self.objective, leaf.dtype)
+            gradient = cast(gradients[name], leaf.dtype)
+            new = self.step(name, leaf, h, loss=loss, gradient=gradient)
+            self.new[name] = new if (box := self.bounds.of(name, leaf)) is None else kept(new, *box)
+        size = call("abs", cast(self.objective, FLOAT))
+        for name in self.leaves:
+            total = _total(call("abs", self.new[name]))
+            size = call("add", size, cast(total, FLOAT))
+        self.ok = call("lt", size, np.inf)
+        self.record_update()
+
+    def update_vector(self) -> None:
+        """The optimizer's step for all parameters as one vector."""
+        h, gradients = self.hyperparameters(), self.clipped()
+        leaves = list(self.leaves.values())
+        dtype = np.result_type(*(leaf.dtype for leaf in leaves))
+        vector = self.put_state("all parameters", (sum(leaf.size for leaf in leaves),), dtype)
+        self.pieces = dict(zip(self.leaves, pieces(vector, leaves), strict=True))
+        e = {"loss": self.objective, **self.equations}
+        if not self.equations and self.gradients:
+            e["gradient"] = joined([gradients[name] for name in self.leaves], dtype)
+        e = {name: cast(node, dtype) for name, node in e.items()}
+        h.lower, h.upper = None, None
+        if box := self.bounds.of_all(vector):
+            h.lower, h.upper = (wrap(side) for side in box)
+            if self.equations and not self.optimizer.bounded:
+                e["jtj"], e["jtr"] = held_equations(vector, e["jtj"], e["jtr"], *box)
+        new = self.step("method", vector, h, self.directional(dtype), **e)
+        self.new["all parameters"] = kept(new, *box) if box else new
+        self.record_update()
+
+    def directional(self, dtype: Any) -> dict[str, Callable[[Any], Any]]:
+        """What a step may ask for in a direction: only what is asked for is worked out."""
+        leaves = list(self.leaves.values())
+
+        def tangents(direction: Any) -> list[Node]:
+            return pieces(as_node(direction), leaves)
+
+        def jt_rvv(direction: Any) -> Any:
+            assert self.residual is not None
+            along = tangents(direction)
+            (first,) = forward([self.residual], leaves, along)
+            (second,) = forward([first], leaves, along)
+            sums = joined(reverse([self.residual], [second], leaves), dtype)
+            share = entries(self.residual, self.rows)
+            return wrap(call("div", sums, broadcast_like(cast(share, dtype), sums)))
+
+        def hvp(direction: Any) -> Any:
+            found = forward(list(self.gradients.values()), leaves, tangents(direction))
+            return wrap(joined(found, dtype))
+
+        if self.equations:
+            return {} if self.residual is None else {"jt_rvv": jt_rvv}
+        return {"hvp": hvp} if self.gradients else {}
+
+    def record_update(self) -> None:
+        results = {f"new {name}": node for name, node in self.new.items()}
+        about = f"one step of {type(self.optimizer).__name__}"
+        self.passes.append(Pass("update", about, results))
+
+    # --- assembly
+
+    def assemble(self) -> Descent:
+        """The program of what is needed, after simplification."""
+        step = {name: self.new.get(name, node) for name, node in self.state.items()}
+        after = {name: self.after.get(name, node) for name, node in self.state.items()}
+        roots = [*step.values(), *after.values(), *self.records.values()]
+        roots += [self.objective, self.stop, *([self.ok] if self.ok is not None else [])]
+        places = {self.leaves[name]: piece for name, piece in self.pieces.items()}
+        done = iter(simplify(substitute(roots, places), final=True))
+        step = {name: next(done) for name in step}
+        after = {name: next(done) for name in after}
+        records = {name: next(done) for name in self.records}
+        objective, stop = next(done), next(done)
+        ok = next(done, None)
+        ends = [*records.values(), objective, stop, *([ok] if ok is not None else [])]
+        kept = self.needed(step, after, ends)
+        state = {name: node for name, node in self.state.items() if name in kept}
+        used = set(postorder([*ends, *(step[n] for n in state), *(after[n] for n in state)]))
+        data = {name: node for name, node in self.data.items() if node in used}
+        fixed = {name: node for name, node in self.fixed.items() if node in used}
+        results = {f"new {n}": step[n] for n in state} | {"loss": objective}
+        self.passes.append(Pass("simplify", "the whole step, with less to compute", results))
+        program = Program(
+            tuple(state.values()), tuple(data.values()), tuple(fixed.values()),
+            self.rows if isinstance(self.rows, Dim) else Dim("rows"),
+            StepGraph(tuple(step[n] for n in state), cast(objective, FLOAT), ok),
+            EpochGraph(
+                self.index, self.mean, tuple(after[n] for n in state), stop,
+                tuple(records.values()),
+            ),
+            self.recipe.plan,
+        )  # fmt: skip
+        captured = {name: array for name, array in self.captured.items() if name in fixed}
+        return Descent(
+            program, tuple(state), tuple(data), tuple(fixed), tuple(records), captured,
+            tuple(self.passes), *self.told,
+            {**self.data, **self.fixed}, tuple(self.traces),
+        )  # fmt: skip
+
+    def needed(self, step: Nodes, after: Nodes, ends: Sequence[Node]) -> set[str]:
+        """The states that the answer, the history or the verdict depend on."""
+        names = {node: name for name, node in self.state.items()}
+        kept: set[str] = set()
+        lasting = ("all parameters", "best loss", "best epoch", *self.leaves)
+        prefixes = ("method/", "best value/") if self.pieces else ("best value/",)
+        waiting = [n for n in self.state if n.startswith(prefixes) or n in lasting]
+        waiting += [names[n] for n in postorder(ends) if n in names]
+        while waiting:
+            name = waiting.pop()
+            if name not in kept:
+                kept.add(name)
+                waiting += [names[n] for n in postorder([step[name], after[name]]) if n in names]
+        return kept
+
+
+def _total(x: Node) -> Node:
+    return reduce_sum(x, tuple(range(x.ndim)))
+
+
+def _fitted(node: Node, shape: Any, dtype: Any) -> Node:
+    """A result of a method in the shape and dtype that its state has."""
+    if node.shape != tuple(shape):
+        node = broadcast(node, tuple(shape), ()) if not node.ndim else reshape(node, tuple(shape))
+    return cast(node, dtype)

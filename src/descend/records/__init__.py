@@ -1,0 +1,1 @@
+"""The plain records of fits, and the words for their ends."""

@@ -1,0 +1,474 @@
+"""What a run leaves behind: plain typed records that hold numbers and words, and do nothing.
+
+The layers above fill them (`train`) and turn them into reports and pictures (`show`).
+Every record refuses attributes it does not declare, and turns into valid JSON (NaN becomes null).
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from descend.errors import InternalError
+from descend.records.statuses import STATUSES, Status, status_message, status_named
+
+__all__ = [
+    "STATUSES",
+    "Check",
+    "FitRecord",
+    "History",
+    "Minimum",
+    "Status",
+    "flat_parameters",
+    "jsonable",
+    "leaves",
+    "status_message",
+]
+
+Engine = Literal["native", "interpreted"]
+
+
+def leaves(tree: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    """Walk a tree of parameters: (name, number or array) in the order it was written.
+
+    >>> [name for name, _ in leaves({"a": 1.0, "layers": [{"W": np.ones(2)}]})]
+    ['a', 'layers[0].W']
+    """
+    if isinstance(tree, Mapping):
+        for key, branch in tree.items():
+            yield from leaves(branch, f"{name}.{key}" if name else str(key))
+    elif isinstance(tree, (list, tuple)):
+        keys = getattr(tree, "_fields", None)
+        for index, branch in enumerate(tree):
+            yield from leaves(branch, f"{name}.{keys[index]}" if keys else f"{name}[{index}]")
+    elif tree is not None:
+        yield name, tree
+
+
+def flat_parameters(tree: Any) -> Iterator[tuple[str, float]]:
+    """Walk a tree of parameters down to its single numbers.
+
+    >>> list(flat_parameters({"a": 1.0, "w": np.array([[2.0, 3.0]])}))
+    [('a', 1.0), ('w[0, 0]', 2.0), ('w[0, 1]', 3.0)]
+    """
+    for name, leaf in leaves(tree):
+        array = np.asarray(leaf)
+        if array.ndim == 0:
+            yield name, float(array)
+        else:
+            for index in np.ndindex(array.shape):
+                yield f"{name}[{', '.join(map(str, index))}]", float(array[index])
+
+
+def jsonable(value: Any) -> Any:
+    """Turn a value of a record into what `json.dumps` writes as valid JSON.
+
+    NaN and infinities become None, since JSON has no word for them.
+
+    >>> jsonable({"a": np.array([1.0, np.nan]), "b": np.float32(0.5), "c": (1, None)})
+    {'a': [1.0, None], 'b': 0.5, 'c': [1, None]}
+    """
+    if value is None or isinstance(value, (bool, int, str)):
+        return value
+    if isinstance(value, (float, np.floating)):
+        return float(value) if math.isfinite(value) else None
+    if isinstance(value, np.generic):
+        return jsonable(value.item())
+    if isinstance(value, np.ndarray):
+        return _json_array(value)
+    if isinstance(value, _Record):
+        return value.to_json_dict()
+    if isinstance(value, Mapping):
+        return {str(key): jsonable(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [jsonable(entry) for entry in value]
+    return str(os.fspath(value)) if isinstance(value, os.PathLike) else str(value)
+
+
+def _json_array(array: NDArray[Any]) -> Any:
+    if array.dtype.kind == "f":
+        array = array.astype(np.float64)
+        finite = np.isfinite(array)
+        if not finite.all():
+            array = array.astype(object)
+            array[~finite] = None
+        return array.tolist()
+    if array.dtype.kind in "biuU":
+        return array.tolist()
+    if array.dtype.kind == "O":
+        return jsonable(array.tolist())
+    return array.astype(str).tolist()
+
+
+def _like(tree: Any, value: float) -> Any:
+    """Return a tree of the same form with every number replaced by `value`."""
+    if isinstance(tree, Mapping):
+        return {key: _like(branch, value) for key, branch in tree.items()}
+    if isinstance(tree, (list, tuple)):
+        return [_like(branch, value) for branch in tree]
+    return np.full(np.shape(tree), value) if np.ndim(tree) else value
+
+
+class _Record:
+    """What all records share: the way into JSON."""
+
+    __slots__ = ()
+    kind = "record"
+    per_row: tuple[str, ...] = ()
+    data: tuple[str, ...] = ()
+
+    def to_json_dict(self, *, rows: bool = True) -> dict[str, Any]:
+        """Return all fields as plain Python values, ready for `json.dumps(allow_nan=False)`.
+
+        Args:
+            rows: False leaves out what has one entry per row of the data (residuals, fitted).
+
+        The user's own data (x, y) are never repeated.
+        """
+        left_out = self.data if rows else self.data + self.per_row
+        named = ((entry.name, getattr(self, entry.name)) for entry in fields(self))  # type: ignore[arg-type]
+        return {"kind": self.kind} | {
+            name: jsonable(value) for name, value in named if name not in left_out
+        }
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class History(Mapping[str, Any], _Record):
+    """The course of a run, one entry per epoch (or iteration), read like a dict.
+
+    Args:
+        epoch: (m,) numbers counted from 1. Of long runs only every 2nd, 4th, … epoch and the
+            last are kept, as `every` says.
+        loss: (m,) running mean of the loss over each epoch.
+        validation_loss, lr, grad_norm: (m,) or None where they were not recorded.
+        params: name → array (m, ...) of the values at the end of each epoch, or None.
+
+    >>> history = History(loss=[4.0, 1.0])
+    >>> list(history), history["epoch"].tolist()
+    (['epoch', 'loss'], [1, 2])
+    """
+
+    loss: NDArray[Any]
+    epoch: NDArray[Any] | None = None
+    validation_loss: NDArray[Any] | None = None
+    lr: NDArray[Any] | None = None
+    grad_norm: NDArray[Any] | None = None
+    params: dict[str, Any] | None = None
+
+    def __init__(
+        self,
+        loss: ArrayLike = (),
+        epoch: ArrayLike | None = None,
+        validation_loss: ArrayLike | None = None,
+        lr: ArrayLike | None = None,
+        grad_norm: ArrayLike | None = None,
+        params: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.loss = np.asarray(loss, dtype=np.float64)
+        self.epoch = np.arange(1, len(self.loss) + 1) if epoch is None else np.asarray(epoch)
+        self.validation_loss = _column(validation_loss)
+        self.lr = _column(lr)
+        self.grad_norm = _column(grad_norm)
+        self.params = None if params is None else dict(params)
+        for name in self:
+            if name != "params" and len(self[name]) != len(self.loss):
+                raise InternalError(
+                    f'history: "{name}" has {len(self[name])} entries, "loss" {len(self.loss)}'
+                )
+
+    def __getitem__(self, name: str) -> Any:
+        value = getattr(self, name, None) if name in self.__slots__ else None
+        if value is None:
+            raise KeyError(f'the history has no "{name}", only {", ".join(self)}')
+        return value
+
+    def __iter__(self) -> Iterator[str]:
+        order = ("epoch", "loss", "validation_loss", "lr", "grad_norm", "params")
+        return (name for name in order if getattr(self, name) is not None)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def __repr__(self) -> str:
+        thinned = f" (one in {self.every} kept)" if self.every > 1 else ""
+        return f"<History of {self.epochs} epochs{thinned}: {', '.join(self)}>"
+
+    @property
+    def every(self) -> int:
+        """1, or 2, 4, …: one epoch in so many is kept, and the last one.
+
+        >>> History(loss=[4.0, 2.0, 1.0], epoch=[1, 5, 8]).every
+        4
+        """
+        if self.epoch is None or len(self.epoch) < 3:
+            return 1
+        return int(self.epoch[1]) - int(self.epoch[0])
+
+    @property
+    def epochs(self) -> int:
+        """How many epochs the run had."""
+        return 0 if self.epoch is None or not len(self.epoch) else int(self.epoch[-1])
+
+    def to_json_dict(self, *, rows: bool = True) -> dict[str, Any]:
+        """Return the columns as plain lists, with `every`."""
+        return {**_Record.to_json_dict(self, rows=rows), "every": self.every}
+
+    def columns(self) -> dict[str, NDArray[Any]]:
+        """Return flat columns of equal length, ready for a table; array parameters one each.
+
+        >>> history = History(loss=[4.0, 1.0], params={"w": np.array([[1.0, 2.0], [3.0, 4.0]])})
+        >>> {name: column.tolist() for name, column in history.columns().items()}
+        {'epoch': [1, 2], 'loss': [4.0, 1.0], 'w[0]': [1.0, 3.0], 'w[1]': [2.0, 4.0]}
+        """
+        table = {name: np.asarray(self[name]) for name in self if name != "params"}
+        for name, leaf in leaves(self.params):
+            values = np.asarray(leaf)
+            for index in np.ndindex(values.shape[1:]):
+                label = f"{name}[{', '.join(map(str, index))}]" if index else name
+                table[label] = values[(slice(None), *index)]
+        return table
+
+
+def _column(values: ArrayLike | None) -> NDArray[Any] | None:
+    return None if values is None else np.asarray(values, dtype=np.float64)
+
+
+@dataclass(slots=True, kw_only=True, eq=False, repr=False)
+class FitRecord(_Record):
+    """All that is known after a fit. Arrays over rows have the shape of y; p counts free numbers.
+
+    `success`, `verdict` and, where it was not given, `message` follow from `status`.
+
+    >>> record = FitRecord(model="y = a*x", params={"a": 2.0}, n_rows=3, loss=0.25, epochs=7)
+    >>> record
+    <Fit of y = a*x: a = 2, loss 0.25, epochs_spent>
+    >>> record.stderr
+    {'a': nan}
+    """
+
+    kind = "fit"
+    data = ("x", "y")
+    per_row = ("residuals", "fitted")
+
+    # the task
+    model: str
+    n_rows: int
+    target: str = "y"
+    inputs: tuple[str, ...] = ("x",)
+    data_name: str = ""
+    n_dropped: int = 0
+    n_weightless: int = 0  # rows of weight zero, which do not count
+    loss_name: str = "mse"
+    optimizer: str = ""
+    chosen_for: str = ""
+    batch_size: int | None = None
+    shuffle: bool = False
+    seed: int = 0
+    start: dict[str, Any] = field(default_factory=dict)
+    start_source: str = ""
+    n_starts: int = 1  # how many were tried
+    n_agreed: int = 1  # how many of them led to the same minimum
+    stop_loss: float | None = None
+    fixed: tuple[str, ...] = ()
+    bounds: dict[str, tuple[float, float]] = field(default_factory=dict)
+    ties: dict[str, str] = field(default_factory=dict)
+    scaled: dict[str, str] = field(default_factory=dict)  # parameter → the scale it was moved on
+    sigma_given: bool = False
+    sigma_is_matrix: bool = False
+    absolute_sigma: bool = False
+    unit: Literal["epoch", "iteration"] = "epoch"
+    scales: dict[str, tuple[Any, Any]] = field(default_factory=dict)  # column → (mean, spread)
+
+    # the answer
+    params: dict[str, Any]
+    stderr: dict[str, Any] = field(default_factory=dict)
+    covariance: NDArray[Any] | None = None  # (p, p), in the order of covariance_names
+    correlation: NDArray[Any] | None = None  # (p, p)
+    covariance_names: tuple[str, ...] = ()
+    errors_note: str = ""  # why there are no standard errors
+    errors_from: str = ""  # where they come from, if not from a sum of squares
+    findings: list[str] = field(default_factory=list)  # what the data leave undetermined
+    loss: float = math.nan  # evaluated anew at params
+    running_loss: float = math.nan  # mean over the last epoch, while the parameters moved
+    validation_loss: float = math.nan  # at params
+    best_epoch: int | None = None  # the parameters are those at its end; None: the last
+    deviance: float = math.nan  # of counts: twice the log-likelihood lost against the data
+    chi2: float = math.nan
+    reduced_chi2: float = math.nan
+    dof: int | None = None
+    r2: float = math.nan
+    aic: float = math.nan
+    aicc: float = math.nan
+    bic: float = math.nan
+
+    # the course
+    status: str = "epochs_spent"
+    message: str = ""
+    arrived: Literal["yes", "no", "not judged"] = "not judged"
+    success: bool = field(init=False)
+    verdict: str = field(init=False)
+    epochs: int = 0
+    n_updates: int = 0
+    n_evaluations: int = 0  # of the model with its gradient, on a batch each
+    seconds: float = math.nan
+    compile_seconds: float = math.nan
+    engine: Engine = "native"
+    warnings: list[str] = field(default_factory=list)
+    history: History = field(default_factory=History)
+
+    # rows
+    residuals: NDArray[Any] | None = None  # y - fitted
+    fitted: NDArray[Any] | None = None
+    x: dict[str, NDArray[Any]] = field(default_factory=dict)
+    y: NDArray[Any] | None = None
+
+    def __post_init__(self) -> None:
+        row = status_named(self.status)
+        self.success, self.verdict = row.success, row.verdict
+        if not self.message:
+            self.message = status_message(
+                self.status,
+                self.epochs,
+                unit=self.unit,
+                loss=self.running_loss,
+                stop_loss=self.stop_loss,
+            )
+        if not self.stderr:
+            self.stderr = _like(self.params, math.nan)
+        if not self.covariance_names:
+            self.covariance_names = tuple(name for name, _ in _few(self.params))
+        if self.correlation is None and self.covariance is not None:
+            self.correlation = _correlation(self.covariance)
+
+    def __repr__(self) -> str:
+        shown = list(_few(self.params))[:6]
+        values = ", ".join(f"{name} = {value:.6g}" for name, value in shown) or "…"
+        return f"<Fit of {self.model}: {values}, loss {self.loss:.6g}, {self.status}>"
+
+    @property
+    def exit_code(self) -> int:
+        """The command line's exit code for this ending."""
+        return status_named(self.status).exit_code
+
+    @property
+    def has_errors(self) -> bool:
+        """Whether any parameter has a standard error."""
+        return any(np.isfinite(np.asarray(leaf)).any() for _, leaf in leaves(self.stderr))
+
+
+def _few(tree: Any, limit: int = 1000) -> Iterator[tuple[str, float]]:
+    """Flat parameters of a tree, or nothing where naming each number would be absurd."""
+    if sum(np.size(leaf) for _, leaf in leaves(tree)) <= limit:
+        yield from flat_parameters(tree)
+
+
+def _correlation(covariance: NDArray[Any]) -> NDArray[Any]:
+    scale = np.sqrt(np.diag(covariance))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(covariance / np.outer(scale, scale))
+
+
+@dataclass(slots=True, kw_only=True, eq=False, repr=False)
+class Minimum(_Record):
+    """Where a descent (or, with `maximize`, an ascent) on a function ended.
+
+    Args:
+        params: a number, an array, or a tree, as `start` was given.
+        value: the function's value there; gradient: of the same form as params.
+        history: "loss" holds the function's value per iteration.
+
+    >>> Minimum(function="x**2", params=0.0, value=0.0, status="gradient_small", iterations=3)
+    <Minimum of x**2: x = 0, value 0, gradient_small>
+    """
+
+    kind = "minimum"
+
+    function: str
+    params: Any
+    value: float
+    gradient: Any = None
+    start: Any = None
+    start_source: str = ""
+    maximize: bool = False
+    optimizer: str = ""
+    chosen_for: str = ""
+    seed: int = 0
+    fixed: tuple[str, ...] = ()
+    bounds: dict[str, tuple[float, float]] = field(default_factory=dict)
+    ties: dict[str, str] = field(default_factory=dict)
+    scaled: dict[str, str] = field(default_factory=dict)  # as of a fit
+    status: str = "converged"
+    message: str = ""
+    arrived: Literal["yes", "no", "not judged"] = "not judged"
+    success: bool = field(init=False)
+    verdict: str = field(init=False)
+    iterations: int = 0
+    n_evaluations: int = 0
+    seconds: float = math.nan
+    compile_seconds: float = math.nan
+    engine: Engine = "native"
+    warnings: list[str] = field(default_factory=list)
+    history: History = field(default_factory=History)
+
+    def __post_init__(self) -> None:
+        row = status_named(self.status)
+        self.success, self.verdict = row.success, row.verdict
+        if not self.message:
+            self.message = status_message(
+                self.status, self.iterations, unit="iteration", loss=self.value
+            )
+
+    def __repr__(self) -> str:
+        shown = list(_few(self.named()))[:6]
+        values = ", ".join(f"{name} = {value:.6g}" for name, value in shown) or "…"
+        word = "Maximum" if self.maximize else "Minimum"
+        return f"<{word} of {self.function}: {values}, value {self.value:.6g}, {self.status}>"
+
+    @property
+    def exit_code(self) -> int:
+        """The command line's exit code for this ending."""
+        return status_named(self.status).exit_code
+
+    def named(self, tree: Any = None) -> dict[str, Any]:
+        """Return `tree` (params where None) with names: what has none is called x."""
+        tree = self.params if tree is None else tree
+        return dict(tree) if isinstance(tree, Mapping) else {"x": tree}
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Check(_Record):
+    """What comparing derivatives with differences of the function found.
+
+    Args:
+        max_abs_error, max_rel_error: the largest differences met.
+        where: the place of the largest one, such as "w[2], reverse mode".
+        exact, numeric: the two values there.
+        tolerance: what the relative error was held against.
+
+    >>> Check(max_abs_error=1e-9, max_rel_error=2e-9, where="w1", tolerance=1e-6).ok
+    True
+    """
+
+    kind = "check"
+
+    max_abs_error: float
+    max_rel_error: float
+    where: str = ""
+    exact: float = math.nan
+    numeric: float = math.nan
+    tolerance: float = 1e-6
+    n_checked: int = 0
+    modes: tuple[str, ...] = ()
+    ok: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.ok = self.max_rel_error <= self.tolerance
+
+    def __bool__(self) -> bool:
+        return self.ok

@@ -1,0 +1,202 @@
+"""What `fit_global` returns: the fit of all datasets, and what it says of each."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from descend.data.frames import bind_inputs, take_columns
+from descend.errors import UsageError, suggest
+from descend.lean import dataclass
+from descend.result.fit import Fit
+from descend.show.datasets import DatasetLine, Panel, datasets_section, plot_datasets
+from descend.show.layout import as_html, as_text
+from descend.show.numbers import WIDTH, short
+from descend.show.plots import value_lines
+from descend.show.report import fit_sections
+from descend.task.problem import Problem
+from descend.trace.formula import Formula
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["GlobalFit", "SetFit"]
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+@dataclass(frozen=True)
+class SetFit:
+    """What a global fit says of one dataset.
+
+    Attributes:
+        name, n_rows: the dataset.
+        params, stderr: its parameters, shared ones and its own, by the names of its model.
+        y, fitted, residuals: arrays shaped like its target; residuals = y − fitted.
+        chi2: the sum of its squared residuals, over its sigmas where there are such.
+        r2: the share of its own variance that is explained.
+    """
+
+    name: str
+    n_rows: int
+    params: Mapping[str, Any]
+    stderr: Mapping[str, Any]
+    y: Array
+    fitted: Array
+    residuals: Array
+    chi2: float
+    r2: float
+    problem: Problem
+    model: Any
+
+    def predict(self, x: Any) -> Array:
+        """The model of this dataset at new rows, given as its x was.
+
+        Raises:
+            UsageError: columns are missing.
+        """
+        problem = self.problem
+        names = list(problem.columns)
+        if isinstance(problem.function, Formula):
+            columns = take_columns(x, names)
+            return np.asarray(problem.function.evaluate({**columns, **self.params}))
+        columns = bind_inputs(x, names)
+        missing = [name for name in names if name not in columns]
+        if missing:
+            raise UsageError(f"the model of dataset {self.name} needs {', '.join(missing)} as well")
+        values = {**problem.constants, **columns, **self.params}
+        own = problem.signature
+        given = [values[name] for name in own.positional if name in values]
+        return np.asarray(problem.function(*given, **{n: values[n] for n in own.keywords}))
+
+    def __repr__(self) -> str:
+        values = ", ".join(f"{n} = {float(v):.6g}" for n, v in self.params.items())
+        return f"<Dataset {self.name}: {self.n_rows} rows, {values}, chi² {self.chi2:.6g}>"
+
+
+def _panel(one: SetFit) -> Panel:
+    columns = one.problem.columns
+    name = next((n for n, a in columns.items() if a.ndim == 1), None)
+    place = np.arange(one.n_rows) if name is None else columns[name]
+    smooth = None
+    if name is not None and len(columns) == 1:
+        def smooth(x: Array) -> Array:
+            return one.predict({name: x})
+    return Panel(one.name, name or "row", place, one.problem.target, one.y, one.fitted, smooth)
+
+
+class GlobalFit:
+    """The fit of several datasets at once; everything that a `Fit` has, it has too.
+
+    `found["name"]` or `found[0]` is what it says of one dataset; `params` has a number for each
+    shared parameter, and an array with one number a dataset for each local one.
+
+    Attributes:
+        fit: the fit of all rows together.
+        datasets: one `SetFit` a dataset, in order.
+    """
+
+    def __init__(self, fit: Fit, datasets: tuple[SetFit, ...]) -> None:
+        self.fit = fit
+        self.datasets = datasets
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or name == "fit":
+            raise AttributeError(name)
+        return getattr(self.fit, name)
+
+    def __getitem__(self, key: int | str) -> SetFit:
+        if isinstance(key, str):
+            names = [one.name for one in self.datasets]
+            if key not in names:
+                raise UsageError(f'there is no dataset "{key}"{suggest(key, names)}')
+            return self.datasets[names.index(key)]
+        return self.datasets[key]
+
+    def __iter__(self) -> Iterator[SetFit]:
+        return iter(self.datasets)
+
+    def __len__(self) -> int:
+        return len(self.datasets)
+
+    def predict(self, x: Any) -> Array:
+        """Refused: a prediction belongs to one dataset.
+
+        Raises:
+            UsageError: always.
+        """
+        raise UsageError(
+            "a global fit predicts for one of its datasets",
+            remedy=f'write found["{self.datasets[0].name}"].predict(x)',
+        )
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Refused: a saved fit predicts, and this one does so for one dataset at a time.
+
+        Raises:
+            UsageError: always.
+        """
+        raise UsageError(
+            "a global fit is not saved as a whole",
+            remedy="save found.params, or found.to_json_dict()",
+        )
+
+    def report(self, width: int = WIDTH) -> str:
+        """Return the report, which `print` prints: that of the fit, and a line a dataset."""
+        return as_text(f"Fit of {self.fit.model}", self._sections(), width)
+
+    def _sections(self) -> list[Any]:
+        shared = {n for n, v in self.fit.params.items() if np.ndim(v) == 0}
+        lines = [
+            DatasetLine(one.name, one.n_rows, one.chi2, one.r2, {
+                n: (float(v), float(one.stderr[n])) for n, v in one.params.items()
+                if n not in shared
+            })
+            for one in self.datasets
+        ]  # fmt: skip
+        sections = fit_sections(self.fit)
+        return [*sections[:2], datasets_section(lines, self.fit.sigma_given), *sections[2:]]
+
+    def plot(self, path: str | os.PathLike[str] | None = None) -> Figure:
+        """Draw every dataset with its model, in a panel each.
+
+        Raises:
+            UsageError: the path cannot be written.
+        """
+        shared = {n: v for n, v in self.fit.params.items() if np.ndim(v) == 0}
+        fit = self.fit
+        lines = [
+            *value_lines(shared, {n: fit.stderr[n] for n in shared}),
+            "  ·  ".join((
+                fit.optimizer, f"{len(self)} datasets", f"{fit.loss_name} {short(fit.loss)}",
+                *([] if fit.success else [fit.status.replace("_", " ").upper()]),
+            )),
+        ]  # fmt: skip
+        panels = [_panel(one) for one in self.datasets]
+        return plot_datasets(panels, path, f"Fit of {fit.model}", lines, not fit.success)
+
+    def to_json_dict(self, **options: Any) -> dict[str, Any]:
+        """The record as plain numbers, with `datasets` beside it."""
+        return {
+            **self.fit.to_json_dict(**options),
+            "datasets": [
+                {
+                    "name": one.name, "n_rows": one.n_rows, "chi2": one.chi2, "r2": one.r2,
+                    "params": {n: float(v) for n, v in one.params.items()},
+                    "stderr": {n: float(v) for n, v in one.stderr.items()},
+                }
+                for one in self.datasets
+            ],
+        }  # fmt: skip
+
+    def __str__(self) -> str:
+        return self.report()
+
+    def __repr__(self) -> str:
+        return f"<Global fit of {len(self)} datasets: {self.fit!r}>"
+
+    def _repr_html_(self) -> str:
+        return as_html(f"Fit of {self.fit.model}", self._sections())

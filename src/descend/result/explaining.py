@@ -1,0 +1,180 @@
+"""`explain`: a function at a point, or a model on one row of the data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from descend.errors import UsageError, suggest
+from descend.graph.node import Dim
+from descend.methods.base import Optimizer
+from descend.methods.table import as_optimizer
+from descend.parameters.space import FIXED, Space
+from descend.run.build import Built
+from descend.run.job import Job
+from descend.run.view import view_of
+from descend.show.explain import Explanation, Update, explain_graph
+from descend.show.expressions import number
+from descend.task.coupling import coupling
+from descend.task.options import check_count
+from descend.task.problem import Problem, Signature, parsed_formula, signature_of
+from descend.task.rows import Rows
+from descend.task.start import given_start
+from descend.trace.formula import Formula
+from descend.trace.model import Spec, trace_model
+
+__all__ = ["explain_at", "explain_point", "stepping", "updates_of"]
+
+METHOD = ("optimizer", "lr")
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+def explain_point(function: Any, args: tuple[Any, ...], named: Mapping[str, Any]) -> Explanation:
+    """Explain a function of plain arguments at a point; all floats are differentiated.
+
+    With `optimizer` or `lr` among `named` (and no arguments of those names), the update that
+    follows is shown too.
+    """
+    if isinstance(function, str | Formula):
+        formula = parsed_formula(function) if isinstance(function, str) else function
+        own, title = Signature((), formula.names, {}), formula.text
+        call: Callable[..., Any] = formula
+        point = (dict(args[0]) if args and isinstance(args[0], Mapping) else {}) | dict(named)
+    else:
+        own, call = signature_of(function), function
+        title = getattr(function, "__name__", type(function).__name__)
+        title = f"{'lambda' if title == '<lambda>' else title}({', '.join(own.names)})"
+        point = dict(zip(own.positional, args, strict=False)) | dict(named)
+        if len(args) > len(own.positional):
+            raise UsageError(f"{title} takes {len(own.positional)} arguments, not {len(args)}")
+    missing = [n for n in own.names if n not in point and n not in own.defaults]
+    if missing:
+        listed = ", ".join(f"{n}=…" for n in missing)
+        raise UsageError(
+            f"{title} needs a value for {', '.join(missing)}", remedy=f"give {listed}"
+        )
+    asked = {n: point.pop(n) for n in METHOD if n in point and n not in own.names}
+    for name in point:
+        if name not in own.names:
+            raise UsageError(f'{title} has no argument "{name}"{suggest(name, own.names)}')
+    constants = {n: v for n, v in point.items() if v is None or isinstance(v, str | bool)}
+    start = given_start(
+        [n for n in own.names if n in point and n not in constants],
+        {n: v for n, v in point.items() if n not in constants}, {},
+    )  # fmt: skip
+    problem = Problem(title, call, own, {}, None, "", tuple(start.trees), constants)
+    arrange = problem.arrange(start.trees, start.names)
+    model = trace_model(call, arrange, {}, {n: Spec.of(a) for n, a in start.arrays.items()})
+    bound = {model.leaves[n]: a for n, a in start.arrays.items()} | dict(model.trace.captured)
+    if len(model.nodes) != 1 or model.nodes[0].shape != ():
+        raise UsageError(
+            f"{title} returns no single number, so it has no gradient",
+            remedy="return a scalar, for instance with np.sum or np.mean",
+        )
+    names = {node: name for name, node in model.leaves.items()}
+    told = explain_graph(
+        f"Backpropagation through {title}", model.nodes[0], model.leaves, bound, names,
+        model.origin, output_name="y" if "y" not in own.names else "result",
+    )  # fmt: skip
+    if asked:
+        add_updates(told, stepping(**{"optimizer": "sgd", **asked}), start.arrays)
+    return told
+
+
+def stepping(optimizer: Any, lr: Any = None) -> Optimizer:
+    """Return the optimizer whose update is to be shown.
+
+    Raises:
+        UsageError: a method that does not make its step of one gradient alone.
+    """
+    given = {} if lr is None else {"lr": lr}
+    found = as_optimizer(optimizer, **given)
+    if found.scope != "leaf":
+        raise UsageError(
+            f"the update of {type(found).__name__} is not made of one gradient alone, so it "
+            "cannot be explained by one",
+            remedy="choose a method that is, such as sgd or adam, or leave the optimizer out",
+        )
+    return found
+
+
+def explain_at(
+    job: Job, built: Built, rows: Rows, begin: Mapping[str, Array], row: int
+) -> Explanation:
+    """Explain one row of the data at the parameters of the start."""
+    at = check_count("row", row, 0)
+    why = built.model.why_rows or coupling(built.model)
+    if why:
+        raise UsageError(
+            f"one row cannot be explained by itself: the model couples the rows ({why})",
+            remedy="compute such numbers before the fit",
+        )
+    if at >= rows.n_rows:
+        raise UsageError(
+            f"there is no row {at}: the data have {rows.n_rows} rows, counted from 0"
+        )
+    one = rows.take(np.array([at]))
+    own, seen, varied = view_of(job, built, begin)
+    values = {**one.all(), **{n: np.asarray(v) for n, v in own.fixed(seen).items()}}
+    made, model = seen.descent, seen.model
+    names = {node: _title(name, job) for name, node in made.inputs.items()}
+    names |= {node: name for name, node in model.leaves.items()}
+    bound = {node: values[name] for name, node in made.inputs.items() if name in values}
+    bound |= {model.leaves[name]: a for name, a in varied.items()}
+    data = [node for name, node in made.inputs.items() if name in one.all()]
+    rows_of = model.rows if isinstance(model.rows, Dim) else None  # else refused above
+    told = explain_graph(
+        f"Backpropagation on row {at} (counted from 0), {job.problem.name}",
+        made.objective, model.leaves, bound, names, built.model.origin, data, rows_of,
+    )  # fmt: skip
+    add_updates(told, job.settings.optimizer, varied)
+    if job.space is not None:
+        told.updates = _within(job.space, told.updates)
+    return told
+
+
+def _within(space: Space, updates: list[Update]) -> list[Update]:
+    """The updates as bounds let them be; none where other numbers than the parameters move."""
+    if space.scales:
+        return []
+    return [replace(u, new=space.inside(u.name, np.asarray(u.new))) for u in updates]
+
+
+def _title(name: str, job: Job) -> str:
+    if name == "target":
+        return job.problem.target
+    return name.removesuffix(" (data)").removeprefix(f"{FIXED} ")
+
+
+def add_updates(told: Explanation, optimizer: Optimizer, begin: Mapping[str, Array]) -> None:
+    """The step that follows: the method's own first one, or plain gradient descent."""
+    name = type(optimizer).__name__
+    plain = name == "SGD" and not getattr(optimizer, "momentum", 0)
+    if optimizer.scope != "leaf":
+        return
+    told.updates = updates_of(optimizer, begin, told.gradient)
+    rate = getattr(optimizer, "lr", None)
+    if plain and isinstance(rate, int | float) and not getattr(optimizer, "weight_decay", 0):
+        sign = "+" if getattr(optimizer, "maximize", False) else "-"
+        told.lr = float(rate) if sign == "-" else -float(rate)
+        told.rule = f"each parameter becomes θ {sign} α · gradient, with α = {number(rate)}"
+    else:
+        known = f" with lr = {number(rate)}" if isinstance(rate, int | float) else ""
+        told.rule = f"the first step of {name}{known}"
+
+
+def updates_of(
+    optimizer: Optimizer, begin: Mapping[str, Array], gradient: Mapping[str, Any]
+) -> list[Update]:
+    """What the optimizer's first step makes of every parameter."""
+    h = optimizer.hyper(optimizer.numbers(), 1.0, 0.0)
+    found = []
+    for name, p in begin.items():
+        e = SimpleNamespace(loss=np.array(0.0), gradient=np.asarray(gradient[name], p.dtype))
+        new, _ = optimizer.step(p, e, optimizer.init(p), h)
+        found.append(Update(name, p, gradient[name], np.asarray(new)))
+    return found

@@ -1,0 +1,181 @@
+"""The driver of a run: the native program is entered again and again for about 30 ms.
+
+Between entries there is room for what native code never does: progress, Ctrl-C, the clock, the
+user's callback, checkpoints. The state is whole at every such moment.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import field
+from typing import Any, Protocol
+
+import numpy as np
+
+from descend.graph.program import (
+    DIVERGED,
+    EPOCHS_SPENT,
+    RUNNING,
+    Bindings,
+    Control,
+    Program,
+    interpret,
+)
+from descend.lean import dataclass
+from descend.run.course import Course
+from descend.show.progress import Progress
+
+__all__ = ["Ending", "Interpreted", "Runner", "Watch", "drive", "listening"]
+
+ENTRY_SECONDS = 0.03
+FASTEST_GROWTH = 16
+MOST_STEPS = 1 << 40
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+class Runner(Protocol):
+    """What advances a run: the compiled program, or the interpreter."""
+
+    def run(self, bound: Bindings, control: Control, budget: int) -> None:
+        """Advance by at most `budget` steps; state, control and records are brought up to date."""
+
+
+@dataclass
+class Interpreted:
+    """The reference interpreter with the face of a compiled program."""
+
+    program: Program
+
+    def run(self, bound: Bindings, control: Control, budget: int) -> None:
+        """As `graph.program.interpret`."""
+        interpret(self.program, bound, control, budget)
+
+
+@dataclass
+class Watch:
+    """What is looked at between entries.
+
+    Attributes:
+        meter: told of progress, which it counts in `unit`; closed by whoever made it.
+        callback: told of every epoch; the run stops where it returns True.
+        checkpoint: told every `checkpoint_seconds`, and at the end.
+        loss_factor: what a loss of the program is multiplied by before it is told.
+    """
+
+    meter: Progress | None = None
+    max_seconds: float | None = None
+    callback: Callable[[int, float], Any] | None = None
+    checkpoint: Callable[[], None] | None = None
+    checkpoint_seconds: float = 10.0
+    unit: str = "epoch"
+    loss_factor: float = 1.0
+
+    @property
+    def each_epoch(self) -> bool:
+        return self.callback is not None or (self.meter is not None and self.meter.each_epoch)
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a run ended: `code` of the program, or a word for what stopped it from outside."""
+
+    code: int
+    outside: str
+    seconds: float
+
+
+@dataclass
+class _Signals:
+    """Whether Ctrl-C was pressed since."""
+
+    hit: bool = False
+    before: Any = field(default=None, repr=False)
+
+
+@contextlib.contextmanager
+def listening() -> Iterator[_Signals]:
+    """Ctrl-C sets a flag instead of raising wherever Python happens to be.
+
+    Only in the main thread, and only where the handler is Python's own.
+    """
+    heard = _Signals()
+    ours = (
+        threading.current_thread() is threading.main_thread()
+        and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    )
+    if not ours:
+        yield heard
+        return
+
+    def note(_number: int, _frame: Any) -> None:
+        heard.hit = True
+
+    heard.before = signal.signal(signal.SIGINT, note)
+    try:
+        yield heard
+    finally:
+        signal.signal(signal.SIGINT, heard.before)
+
+
+def drive(
+    runner: Runner, bound: Bindings, control: Control, course: Course, steps_per_epoch: int,
+    watch: Watch, first_budget: int,
+) -> Ending:  # fmt: skip
+    """Run until a stopping rule holds, or something from outside does."""
+    begin = time.perf_counter()
+    budget = first_budget
+    saved = begin
+    outside = ""
+    if watch.meter is not None:
+        watch.meter.start(control.max_epochs, watch.unit)
+    with listening() as heard:
+        while control.status == RUNNING and not outside:
+            left = steps_per_epoch - control.batch
+            entry = min(budget, left) if watch.each_epoch else budget
+            entered, before = time.perf_counter(), control.steps
+            runner.run(bound, control, entry)
+            now = time.perf_counter()
+            budget = _next_budget(budget, control.steps - before, now - entered)
+            outside = _between(control, course, watch, now - begin, bound.n_rows, steps_per_epoch)
+            if heard.hit:
+                outside = "interrupted"
+            if watch.checkpoint is not None and now - saved >= watch.checkpoint_seconds:
+                watch.checkpoint()
+                saved = now
+    course.take(control)
+    if watch.checkpoint is not None:
+        watch.checkpoint()
+    return Ending(control.status, outside, time.perf_counter() - begin)
+
+
+def _next_budget(budget: int, done: int, seconds: float) -> int:
+    """As many steps as take about 30 ms, by the speed of the last entry."""
+    if done <= 0 or seconds <= 0:
+        return budget
+    fitting = int(done * ENTRY_SECONDS / seconds)
+    return max(1, min(fitting, budget * FASTEST_GROWTH, MOST_STEPS))
+
+
+def _between(
+    control: Control, course: Course, watch: Watch, elapsed: float, n_rows: int, steps: int
+) -> str:
+    """Report progress; return what stops the run from outside, or an empty string."""
+    finished = bool(control.records)
+    course.take(control)
+    loss = course.last * watch.loss_factor
+    if watch.meter is not None and finished:
+        rows = control.epoch * n_rows + control.batch * n_rows // max(steps, 1)
+        watch.meter.update(control.epoch, loss, rows)
+    stop = finished and watch.callback is not None and watch.callback(control.epoch, loss)
+    if control.status in (EPOCHS_SPENT, DIVERGED) or control.status > 0:
+        return ""
+    if stop is True or (isinstance(stop, np.bool_) and bool(stop)):
+        return "callback"
+    if watch.max_seconds is not None and elapsed >= watch.max_seconds:
+        return "time_spent"
+    return ""

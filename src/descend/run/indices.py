@@ -1,0 +1,86 @@
+"""Indices of a model that lie outside of their array: told before the run, not computed with.
+
+Compiled code reads and writes nothing out of bounds, but it cannot raise. Indices are nearly always
+made of data, so their smallest and largest are known before the run; those that are made of
+parameters are judged at the start, and again at the end.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from descend.differentiate.indices import Check, index_checks
+from descend.errors import DescendWarning
+from descend.graph.evaluate import evaluate
+from descend.graph.node import Dim, Node, postorder
+from descend.run.build import Built
+from descend.trace.indexing import TraceIndexError
+from descend.trace.model import Model
+
+__all__ = ["check_indices", "has_checks", "warn_of_indices"]
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+class _Extremes(NamedTuple):
+    """Graphs of the smallest and largest index of each access, and who judges them."""
+
+    nodes: Sequence[Node]
+    checks: Sequence[Check]
+    of_parameters: bool
+
+
+def check_indices(
+    built: Built, columns: Mapping[str, Array], leaves: Mapping[str, Array]
+) -> None:
+    """Judge every index of a model at these data and parameters.
+
+    Raises:
+        TraceIndexError: the model indexes outside of an array, with the user's line.
+    """
+    extremes = _extremes(built)
+    if not extremes.checks:
+        return
+    model = built.model
+    bound: dict[Node, Any] = {model.data[name]: a for name, a in columns.items()}
+    bound |= {model.leaves[name]: a for name, a in leaves.items()}
+    bound |= dict(model.trace.captured)
+    n_rows = len(next(iter(columns.values()))) if columns else 1
+    extents = {model.rows: n_rows} if isinstance(model.rows, Dim) else {}
+    results = evaluate(extremes.nodes, bound, extents)
+    for check in extremes.checks:
+        check(results)
+
+
+def warn_of_indices(
+    built: Built, columns: Mapping[str, Array], leaves: Mapping[str, Array]
+) -> None:
+    """After the run, judge indices that are made of parameters: a warning where one is outside."""
+    if not _extremes(built).of_parameters:
+        return
+    try:
+        check_indices(built, columns, leaves)
+    except (TraceIndexError, IndexError) as error:
+        warnings.warn(DescendWarning(f"at the parameters found, {error}"), stacklevel=4)
+
+
+def has_checks(built: Built) -> bool:
+    """Whether a model has indices that must be judged at its data and parameters."""
+    return bool(_extremes(built).checks)
+
+
+def _extremes(built: Built) -> _Extremes:
+    found: _Extremes | None = built.extras.get("indices")
+    if found is None:
+        found = built.extras["indices"] = _made(built.model)
+    return found
+
+
+def _made(model: Model) -> _Extremes:
+    nodes, checks = index_checks(model.nodes, model.trace, 0)
+    inner = set(postorder(nodes)) if nodes else set()
+    return _Extremes(nodes, checks, any(leaf in inner for leaf in model.leaves.values()))

@@ -1,0 +1,484 @@
+"""One fit as a sequence of stages: read, check, build, start, run."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from descend.data.validate import check_prediction
+from descend.errors import DataError, DescendError, TraceError, UsageError
+from descend.graph.evaluate import evaluate
+from descend.graph.node import Dim, Node, RowsAsked
+from descend.graph.program import Bindings, Plan
+from descend.lean import dataclass
+from descend.methods.base import Optimizer
+from descend.methods.losses import Loss
+from descend.parameters.space import Space
+from descend.program.epochs import EndOfEpoch
+from descend.program.pipeline import Recipe, descent
+from descend.program.stopping import Rules, first_state
+from descend.run.build import BUILT, Built, make_runner
+from descend.run.candidates import best_candidate, linear_part, spans_of
+from descend.run.kept import program_key
+from descend.task.columns import WHITENING
+from descend.task.coupling import coupling
+from descend.task.problem import Problem
+from descend.task.rows import Rows
+from descend.task.start import Start, around, draw, farther
+from descend.task.warned import warn_of_unused
+from descend.trace.indexing import WholeAsked
+from descend.trace.model import Model, Spec, trace_model
+
+if TYPE_CHECKING:
+    from descend.task.scaling import Scaling
+
+__all__ = ["Job", "Settings"]
+
+Array = np.ndarray[Any, np.dtype[Any]]
+MOST_ROWS_FOR_CANDIDATES = 2000
+WHITENED = "sigma is a covariance matrix"
+
+
+@dataclass(frozen=True)
+class Evaluation(Optimizer):
+    """No method at all, where nothing varies: the loss is evaluated, and that is it.
+
+    >>> Evaluation().step(np.ones(1), None, {}, None)
+    (array([1.]), {})
+    """
+
+    def step(self, p: Any, e: Any, s: dict[str, Any], h: Any) -> tuple[Any, dict[str, Any]]:
+        return p, s
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The checked options of a fit that decide the program or its numbers."""
+
+    loss: Loss | None
+    optimizer: Optimizer
+    rules: Rules
+    batch_size: int | None = None
+    shuffle: bool = False
+    penalty: Any = None
+    clip: Any = None
+    seed: int = 0
+    engine: str = "native"
+    sign: int = 1
+    why: str = ""  # the reason for the optimizer, where it was not asked for
+
+    @property
+    def parts(self) -> dict[str, Any]:
+        """What has run-time numbers, by the name that the program's inputs begin with."""
+        owners = {
+            "optimizer": self.optimizer, "loss": self.loss, "penalty": self.penalty,
+            "clip": self.clip,
+        }  # fmt: skip
+        return {name: owner for name, owner in owners.items() if owner is not None}
+
+    def has_own_functions(self) -> bool:
+        """Whether a loss, an optimizer, … holds code of the user's, which may capture things."""
+        return any(
+            not type(o).__module__.startswith("descend.") or hasattr(o, "function")
+            for owner in self.parts.values()
+            for o in (owner, getattr(owner, "lr", owner))
+            if not isinstance(o, int | float)
+        )
+
+    def structure(self) -> tuple[Hashable, ...]:
+        """What decides the program."""
+        own = tuple((n, o.structure()) for n, o in self.parts.items())
+        return (own, self.rules.structure(), self.batch_size, self.shuffle, self.engine, self.sign)
+
+
+@dataclass
+class Job:
+    """A problem with its rows, its start and its settings; `build` and `bindings` make the run.
+
+    Attributes:
+        space: which parameters are varied, and how; None for all as they are.
+    """
+
+    problem: Problem
+    settings: Settings
+    start: Start
+    rows: Rows | None = None
+    held: Rows | None = None
+    scaling: Scaling | None = None
+    notes: list[str] = field(default_factory=list)
+    space: Space | None = None
+
+    def __post_init__(self) -> None:
+        if self.idle:
+            self.settings = replace(self.settings, optimizer=Evaluation())
+
+    @property
+    def loss_factor(self) -> float:
+        """By what the program's losses become those of the original units."""
+        if self.scaling is None or self.rows is None:
+            return 1.0
+        return self.scaling.loss_factor("sigma" in self.rows.extra)
+
+    @property
+    def idle(self) -> bool:
+        """Whether there is nothing to vary: every parameter is fixed or tied."""
+        return self.space is not None and not any(map(self.space.varies, self.leaf_arrays()))
+
+    # --- the program
+
+    def key(self) -> Hashable | None:
+        """What the program depends on, or None if that cannot be told."""
+        columns = {} if self.rows is None else self.rows.all()
+        specs = tuple((name, a.shape[1:], a.dtype.str) for name, a in columns.items())
+        leaves = tuple((name, a.shape, a.dtype.str) for name, a in self.leaf_arrays().items())
+        held = self.held.n_rows if self.held else 0
+        return program_key(
+            self.problem, specs, leaves, tuple(self.start.trees.items()), held,
+            self.settings.structure(), None if self.space is None else self.space.structure(),
+        )  # fmt: skip
+
+    def leaf_arrays(self) -> dict[str, Array]:
+        """The start, leaf by leaf in the order of the signature; 0 for what is still missing."""
+        arrays = self.start.arrays
+        return {leaf: arrays.get(leaf, _ZERO) for own in self.start.names.values() for leaf in own}
+
+    def build(self) -> tuple[Built, bool]:
+        """The program, from the store of built ones if the model has not changed."""
+        built, fresh = BUILT.once(self.key(), self._build, self._n_rows())
+        for name in built.model.whole:
+            self._check_whole(name)
+        return built, fresh
+
+    def _check_whole(self, name: str) -> None:
+        """Refuse numbers that are not whole in a column that the model uses as an index."""
+        assert self.rows is not None
+        if self.scaling is not None:
+            raise UsageError(
+                f"standardize=True rescales {name}, and the model uses it as an index",
+                remedy="leave standardize out, or rescale the other columns before the fit",
+            )
+        column = self.rows.columns[name]
+        broken = np.flatnonzero(np.floor(column) != column)
+        if broken.size:
+            raise DataError(
+                f"the model uses {name} as an index, and it holds {column.flat[broken[0]]:g}",
+                remedy="an index is a whole number: round the column, or index with .astype(int)",
+            )
+
+    def _n_rows(self) -> int:
+        return 1 if self.rows is None else self.rows.n_rows
+
+    def _build(self) -> Built:
+        leaves = {name: Spec.of(a) for name, a in self.leaf_arrays().items()}
+        data = {} if self.rows is None else self.rows.columns
+        n_rows = self._n_rows()
+        try:
+            model = self._trace(data, leaves, n_rows)
+        except (IndexError, ValueError, TypeError) as error:
+            raise self._without_start(error, leaves) from error
+        free = model
+        if self.rows is not None and WHITENING in self.rows.extra:
+            known = self._trace(data, leaves, n_rows, known=True)
+            model = replace(known, why_rows=WHITENED)
+        self._check(model)
+        validation = None
+        if self.held is not None:
+            validation = self._trace(self.held.columns, leaves, self.held.n_rows, known=True)
+        recipe = self.recipe(validation)
+        try:
+            made = descent(model, recipe)
+        except RowsAsked as asked:
+            model = replace(self._trace(data, leaves, n_rows, known=True), why_rows=asked.why)
+            self._check(model)
+            made = descent(model, recipe)
+        runner, engine, note, seconds = make_runner(made, self.settings.engine, n_rows)
+        watched = made.traces if self.settings.has_own_functions() else made.traces[:1]
+        told = model.why_rows and model.why_rows != WHITENED
+        notes = [_made_for(model.why_rows, n_rows)] if told else []
+        notes += warn_of_unused(model, self.space)
+        notes += [note] if note else []
+        extras = {"free": free} if model.why_rows == WHITENED else {}
+        return Built(model, made, runner, engine, tuple(notes), seconds, watched, extras)
+
+    def _without_start(self, error: Exception, leaves: Mapping[str, Spec]) -> Exception:
+        """The error, or a better one where a parameter without start is meant as an array."""
+        missing = self.start.missing
+        if not missing or isinstance(error, WholeAsked | DataError):
+            return error
+        sizes = {name: self._fitting_size(name, leaves) for name in missing}
+        found = {name: size for name, size in sizes.items() if size is not None}
+        remedy = getattr(error, "remedy", None)
+        if not found and (remedy not in (None, SCALARS) or not isinstance(error, LIKELY)):
+            return error
+        meant = list(found) or list(missing)
+        which = f"{_listed(meant)} {'have' if len(meant) > 1 else 'has'} no start"
+        taken = "is taken as one number" if len(meant) == 1 else "are taken as one number each"
+        shapes = ", ".join(f"{name}=np.zeros({found.get(name, '…')})" for name in meant)
+        reason = error.message if isinstance(error, DescendError) else str(error)
+        return TraceError(
+            f"{which} and {taken}, and then the model does not work out: {reason}",
+            where=error.where if isinstance(error, DescendError) else None,
+            remedy=f"if {'it is an array' if len(meant) == 1 else 'they are arrays'}, give "
+            f"start=dict({shapes})",
+        )
+
+    def _fitting_size(self, name: str, leaves: Mapping[str, Spec]) -> int | None:
+        """The length of a vector with which the model works out, of those that the data suggest."""
+        if self.rows is None:
+            return None
+        columns = self.rows.columns
+        widths = {a.shape[-1] for a in columns.values() if a.ndim > 1}
+        for width in sorted(widths):
+            tried = {**leaves, name: Spec((width,), np.dtype(np.float64))}
+            try:
+                self._trace(columns, tried, self._n_rows())
+            except (IndexError, ValueError, TypeError):
+                continue
+            return int(width)
+        return None
+
+    def _trace(
+        self, data: Mapping[str, Array], leaves: Mapping[str, Spec], n_rows: int,
+        known: bool = False,
+    ) -> Model:  # fmt: skip
+        arrange = self.problem.arrange(self.start.trees, self.start.names)
+        specs = {name: Spec.of(a, rows=True) for name, a in data.items()}
+        whole: frozenset[str] = frozenset()
+        while True:
+            try:
+                return trace_model(
+                    self.problem.function, arrange, specs, leaves, n_rows, known, whole
+                )
+            except WholeAsked as asked:
+                if asked.column is None:
+                    raise
+                self._check_whole(asked.column)
+                whole |= {asked.column}
+
+    def _check(self, model: Model) -> None:
+        """Refuse predictions of another shape than y, and coupled rows in small batches."""
+        settings, rows = self.settings, self.rows
+        if rows is None:
+            (value,) = model.nodes
+            if value.shape != ():
+                raise UsageError(
+                    f"the function returns the shape {value.shape}; a minimum needs one number",
+                    remedy="return a scalar, for instance with np.sum or np.mean",
+                )
+            return
+        target = rows.extra["target"]
+        if settings.loss is not None and settings.loss.axis == "kept":
+            if len(model.nodes) > 1:
+                raise UsageError(
+                    f"the model returns {len(model.nodes)} arrays, and y is one",
+                    remedy="return one prediction, or choose loss=\"gaussian_nll\" for a mean and "
+                    "a log variance",
+                )
+            own: Any = tuple(rows.n_rows if isinstance(n, Dim) else n for n in model.nodes[0].shape)
+            check_prediction(own, target.shape)
+        whole = settings.batch_size is None or settings.batch_size >= rows.n_rows
+        why = model.why_rows or coupling(model)
+        if why and not whole:
+            raise UsageError(
+                f"the model couples the rows with one another ({why}), so a batch of "
+                f"{settings.batch_size} rows is another model than all {rows.n_rows}",
+                where=None,
+                remedy="leave out batch_size, or compute such numbers before the fit",
+            )
+
+    def recipe(self, validation: Model | None) -> Recipe:
+        """All that decides the program, apart from the model."""
+        s, rows = self.settings, self.rows
+        extra = rows.extra if rows is not None else {}
+        return Recipe(
+            optimizer=s.optimizer,
+            loss=s.loss,
+            end_of_epoch=EndOfEpoch(s.rules, validation),
+            wants_gradient=s.rules.needs("gradient"),
+            target=Spec.of(extra["target"], rows=True) if "target" in extra else None,
+            weighted="sample_weight" in extra,
+            scaled="sigma" in extra,
+            whitened=WHITENING in extra,
+            penalty=s.penalty,
+            clip=s.clip,
+            plan=Plan(s.batch_size, s.shuffle),
+            sign=s.sign,
+            space=self.space,
+        )
+
+    # --- the numbers
+
+    def numbers(self) -> dict[str, float]:
+        """The run-time numbers by the names of the program's inputs."""
+        found = {f"rule.{name}": value for name, value in self.settings.rules.limits.items()}
+        for part, owner in self.settings.parts.items():
+            found |= {f"{part}.{name}": value for name, value in owner.numbers().items()}
+        return found
+
+    def fixed(self, built: Built) -> dict[str, Any]:
+        """The fixed inputs by name."""
+        found: dict[str, Any] = {**self.numbers(), **built.descent.captured}
+        if self.held is not None:
+            found |= {f"validation.{name}": a for name, a in self.held.all().items()}
+        if self.space is not None:
+            found |= self.space.inputs(self.leaf_arrays())
+        return found
+
+    def moved(self, leaves: Mapping[str, Array]) -> dict[str, Array]:
+        """What the method moves, by the names of its states."""
+        return dict(leaves) if self.space is None else self.space.moved(leaves)
+
+    def natural(self, moved: Mapping[str, Array]) -> dict[str, Array]:
+        """Every parameter where the method stands."""
+        if self.space is None:
+            return dict(moved)
+        return self.space.natural(moved, self.leaf_arrays())
+
+    def first_state(self, leaves: Mapping[str, Array]) -> dict[str, Any]:
+        """Every state before the first step."""
+        optimizer = self.settings.optimizer
+        found: dict[str, Any] = {"update count": 0.0, "best loss": np.inf, "best epoch": 0.0}
+        found["learning rate"] = self._first_rate()
+        rules = first_state(self.settings.rules)
+        found |= {f"stopping rule/{name}": value for name, value in rules.items()}
+        for name, array in leaves.items():
+            for prefix in ("previous", "judged", "best"):
+                found[f"{prefix} value/{name}"] = array
+        moved = self.moved(leaves)
+        for name, array in moved.items():
+            found[name] = array
+            found[f"mean gradient/{name}"] = np.zeros_like(array)
+        if optimizer.scope == "vector":
+            dtype = np.result_type(*(a.dtype for a in moved.values()))
+            vector = np.concatenate([a.reshape(-1) for a in moved.values()]).astype(dtype)
+            found["all parameters"] = vector
+            found |= {f"method/{name}": v for name, v in optimizer.init(vector).items()}
+        else:
+            for leaf, array in moved.items():
+                found |= {f"{leaf}/{name}": v for name, v in optimizer.init(array).items()}
+        return found
+
+    def _first_rate(self) -> float:
+        rate = getattr(self.settings.optimizer, "lr", 0.0)
+        return float(rate.value(0.0)) if hasattr(rate, "value") else float(rate)
+
+    def bindings(self, built: Built, state: Mapping[str, Any]) -> Bindings:
+        """The arrays of a run, in the program's order; the state is ours to change."""
+        program, made = built.descent.program, built.descent
+        columns = {} if self.rows is None else self.rows.all()
+        fixed = self.fixed(built)
+        return Bindings(
+            state=[
+                np.array(state[name], node.dtype)
+                for name, node in zip(made.state, program.state, strict=True)
+            ],
+            data=[columns[name] for name in made.data],
+            fixed=[
+                np.asarray(fixed[name], node.dtype)
+                for name, node in zip(made.fixed, program.fixed, strict=True)
+            ],
+            n_rows=1 if self.rows is None else self.rows.n_rows,
+        )
+
+    # --- the start
+
+    def find_start(
+        self, built: Built, random: bool, attempt: int, wide: bool = False
+    ) -> dict[str, Array]:
+        """The start; what has none is drawn, or is the best of 32 candidates.
+
+        Attempts after the first are drawn around the given values as well.
+
+        Args:
+            wide: whether they are drawn from many decades around, as where the given ones fail.
+        """
+        leaves, missing, space = self.leaf_arrays(), self.start.missing, self.space
+        if not (missing or attempt):
+            return leaves
+        rng = np.random.default_rng([self.settings.seed, attempt])
+        if attempt:
+            given = {n: a for n, a in leaves.items() if n not in missing}
+            if space is not None:
+                given = {n: a for n, a in given.items() if space.varies(n)}
+            if wide:
+                loss = None if random or missing else self.loss_at(built, leaves)
+                leaves |= farther(given, rng, space, loss, attempt)
+            else:
+                near = {name: around(a, rng) for name, a in given.items()}
+                leaves |= near if space is None else {n: space.inside(n, near[n]) for n in near}
+        if missing and random:
+            leaves |= draw(missing, rng, space)
+        elif missing:
+            leaves |= self._best_candidate(built, leaves, attempt)
+        return leaves if space is None else space.completed(leaves)
+
+    def _best_candidate(
+        self, built: Built, leaves: Mapping[str, Array], attempt: int
+    ) -> dict[str, Array]:
+        """The best of 32; nothing is solved for where somebody wants to see the descent itself."""
+        missing, space, loss = self.start.missing, self.space, self.loss_at(built, leaves)
+        seed, first = self.settings.seed + attempt, not attempt
+        if self.settings.optimizer.needs != "gauss_newton" or self.rows is None:
+            return best_candidate(missing, seed, loss, space, first)
+        values, extents = self.inputs_at(built, leaves, MOST_ROWS_FOR_CANDIDATES)
+        drawn = {built.model.leaves[name] for name in missing}
+        others = {n: a for n, a in values.items() if n not in drawn}
+        linear, solved = linear_part(built, missing, others, space), None
+        if linear is not None:
+            solved = functools.partial(linear.solved, others, built.model.leaves, extents)
+        spans = spans_of(self.rows.columns.values())
+        return best_candidate(missing, seed, loss, space, first, spans, solved)
+
+    def inputs_at(
+        self, built: Built, leaves: Mapping[str, Array], most: int
+    ) -> tuple[dict[Node, Array], dict[Dim, int]]:
+        """The values of all inputs, and the number of rows: at most so many, evenly spread."""
+        made = built.descent
+        columns = {} if self.rows is None else self.rows.all()
+        rows: Any = slice(None)
+        n_rows = 1 if self.rows is None else self.rows.n_rows
+        if n_rows > most and isinstance(built.model.rows, Dim):
+            rows = np.linspace(0, n_rows - 1, most).astype(np.intp)
+        bound = {node: columns[name][rows] for name, node in made.inputs.items() if name in columns}
+        fixed = self.fixed(built)
+        bound |= {n: np.asarray(fixed[name]) for name, n in made.inputs.items() if name in fixed}
+        bound |= {built.model.leaves[name]: a for name, a in leaves.items()}
+        count = len(next(iter(columns.values()))[rows]) if columns else 1
+        return bound, {built.model.rows: count} if isinstance(built.model.rows, Dim) else {}
+
+    def loss_at(
+        self, built: Built, leaves: Mapping[str, Array], most: int = MOST_ROWS_FOR_CANDIDATES
+    ) -> Callable[[Mapping[str, Array]], float]:
+        """The loss at other values of some leaves, on at most so many evenly spread rows."""
+        known, extents = self.inputs_at(built, leaves, most)
+
+        def loss(changed: Mapping[str, Array]) -> float:
+            if self.space is not None:
+                changed = self.space.completed({**leaves, **changed})
+            values = {**known, **{built.model.leaves[n]: a for n, a in changed.items()}}
+            try:
+                (value,) = evaluate([built.descent.objective], values, extents)
+            except IndexError:
+                return np.nan
+            return float(value)
+
+        return loss
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(names[:-1]) + (" and " if len(names) > 1 else "") + names[-1]
+
+
+def _made_for(why: str, n_rows: int) -> str:
+    return (
+        f"The model asks for the number of rows ({why}): the program is made for {n_rows} rows."
+    )
+
+
+LIKELY = (TraceError, UsageError, IndexError)
+SCALARS = "use * for scalars"
+_ZERO = np.zeros(())

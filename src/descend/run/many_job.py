@@ -1,0 +1,217 @@
+"""Many fits as a job: the program that serves them, its numbers, and what is read off it."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from descend.compile.many_native import ManyArrays, NativeMany
+from descend.data.validate import check_prediction
+from descend.errors import UsageError
+from descend.graph.node import Dim, RowsAsked, sizes
+from descend.lean import dataclass
+from descend.methods.base import NOT_FINITE, RUNNING, STATUS, Optimizer
+from descend.methods.losses import Loss
+from descend.program.lanes import ManyBuilt, build_many
+from descend.program.pipeline import Recipe
+from descend.records.many import BAD_DATA, SINGULAR, SPENT, TOO_FEW
+from descend.run.kept import Store, program_key
+from descend.task.datasets import ManyData
+from descend.task.problem import Problem
+from descend.task.starts import ManyStart
+from descend.trace.model import Model, Spec, trace_model
+
+__all__ = ["CONVERGED", "ManyJob", "among", "statuses"]
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+CONVERGED = tuple(code for code, outcome in STATUS.items() if outcome.success)
+LEAST_PIVOT = 1e-13  # below, standard errors would have less than three digits
+BUILT: Store[ManyBuilt] = Store(32)
+
+
+@dataclass(frozen=True)
+class ManyJob:
+    """The data of many fits with their starts, and what is asked of them."""
+
+    data: ManyData
+    start: ManyStart
+    loss: Loss
+    absolute: bool = False
+    covariance: bool = False
+    seed: int = 0
+
+    @property
+    def problem(self) -> Problem:
+        """The model, with the parameters that ties add to it."""
+        return self.start.problem
+
+    @property
+    def has_equations(self) -> bool:
+        """Whether the loss is a sum of squares, or has two derivatives that stand for one."""
+        return type(self.loss).residual is not Loss.residual or self.loss.curved
+
+    def dof(self) -> Array:
+        """(fits,) numbers in y minus those that are varied."""
+        start, leaves = self.start, self.start.leaves()
+        space, each = start.space, int(np.prod(self.data.columns["target"].shape[1:]))
+        p = sum(a.size for a in leaves.values()) if space is None else space.count(leaves)
+        return np.asarray(self.data.weighty() * each - p)
+
+    # --- the program
+
+    def key(self, optimizer: Optimizer) -> Hashable | None:
+        """What the program depends on, or None if that cannot be told."""
+        d = self.data
+        return program_key(
+            d.problem, tuple(self.problem.parameters),
+            tuple((n, a.shape[1:], a.dtype.str, n in d.shared) for n, a in d.columns.items()),
+            tuple((n, a.shape, a.dtype.str) for n, a in self.start.leaves().items()),
+            tuple(self.start.sample.trees.items()), self.loss.structure(), optimizer.structure(),
+            self.absolute, self.covariance, tuple(self.start.held()),
+            None if self.start.space is None else self.start.space.structure(),
+        )  # fmt: skip
+
+    def built(self, optimizer: Optimizer, errors: bool = True) -> ManyBuilt:
+        """The graphs, from the store of built ones if the model has not changed.
+
+        Args:
+            errors: whether the fits are judged.
+
+        Raises:
+            UsageError: the model asks for the number of rows, and the fits have unequal ones.
+        """
+        key = self.key(optimizer)
+
+        def build() -> ManyBuilt:
+            try:
+                return self._made(self._traced(known=False), optimizer, errors)
+            except RowsAsked:
+                return self._made(self._traced(known=True), optimizer, errors)
+
+        whole = None if key is None else (key, errors)
+        return BUILT.once(whole, build, self.data.counts)[0]
+
+    def _made(self, model: Model, optimizer: Optimizer, errors: bool) -> ManyBuilt:
+        d = self.data
+        if not isinstance(model.rows, Dim) and np.any(d.counts != model.rows):
+            raise UsageError(
+                f"the model asks for the number of rows ({model.why_rows}), and the fits have "
+                f"{d.counts.min()} to {d.counts.max()} points",
+                remedy="write the model without the number of rows, or fit equally long ones",
+            )
+        self._check(model)
+        recipe = Recipe(
+            optimizer, self.loss, lambda _: None,
+            target=Spec.of(d.columns["target"], rows=True), scaled="sigma" in d.columns,
+            weighted="sample_weight" in d.columns, space=self.start.space,
+        )  # fmt: skip
+        held = list(self.start.held())
+        built = build_many(
+            model, recipe, d.shared, held, self.absolute, self.covariance, errors
+        )
+        built.runner = NativeMany(built.program)
+        return built
+
+    def _check(self, model: Model) -> None:
+        """Refuse predictions of another shape than y."""
+        target, rows = self.data.columns["target"], int(self.data.counts[0])
+        if self.loss.axis == "kept":
+            shape = model.nodes[0].shape
+            own: Any = tuple(rows if isinstance(n, Dim) else n for n in shape)
+            check_prediction(own, (rows, *target.shape[1:]))
+
+    def _traced(self, known: bool) -> Model:
+        sample, problem = self.start.sample, self.problem
+        leaves = {name: Spec.of(a) for name, a in self.start.leaves().items()}
+        first = self.data.one(0)
+        specs = {name: Spec.of(a, rows=True) for name, a in first.columns.items()}
+        arrange = problem.arrange(sample.trees, sample.names)
+        try:
+            return trace_model(problem.function, arrange, specs, leaves, first.n_rows, known)
+        except UsageError as error:
+            error.remedy = error.remedy or self._start_told()
+            raise
+
+    def _start_told(self) -> str | None:
+        """What the shapes of the start may have to do with a model that does not work out."""
+        fits, each = self.data.n_fits, self.start.each
+        for name, array in self.start.leaves().items():
+            if name in each and not array.shape and name not in self.start.sample.missing:
+                return (
+                    f"the start of {name}, {each[name].shape}, is read as one number for each of "
+                    f"the {fits} fits; write np.tile({name}, ({fits}, 1)) for an array in each"
+                )
+            if array.shape and name not in each:
+                return (
+                    f"the start of {name}, {array.shape}, is read as an array that all fits begin "
+                    f"with; values for each fit have the shape ({fits}, …)"
+                )
+        return None
+
+    # --- the numbers
+
+    def arrays(
+        self, built: ManyBuilt, optimizer: Optimizer, most: int, like: ManyArrays | None = None
+    ) -> ManyArrays:
+        """The numbers of all fits, as the program wants them.
+
+        Args:
+            most: after how many steps a fit is left.
+            like: what another program of the same results has been filling.
+        """
+        d, p = self.data, built.program
+        numbers = {f"optimizer.{n}": v for n, v in optimizer.numbers().items()}
+        numbers |= {f"loss.{n}": v for n, v in self.loss.numbers().items()}
+        fixed: dict[str, Any] = numbers | built.captured
+        if self.start.space is not None:
+            fixed |= self.start.space.inputs(self.start.leaves())
+        columns = [
+            np.ascontiguousarray(d.columns[name], node.dtype)
+            for name, node in zip(built.data, p.data, strict=True)
+        ]
+        made = [np.full((d.n_fits, *sizes(n.shape)), *_empty(n.dtype)) for n in p.results]
+        return ManyArrays(
+            own=[self.start.matrix(d.n_fits, built.dtype), *self.start.held().values()],
+            columns=columns,
+            offsets=np.ascontiguousarray(d.offsets, np.int64),
+            fixed=[
+                np.asarray(fixed[name], node.dtype, order="C")
+                for name, node in zip(built.fixed, p.fixed, strict=True)
+            ],
+            results=made if like is None else like.results,
+            codes=np.zeros(d.n_fits, np.int64) if like is None else like.codes,
+            iterations=np.zeros(d.n_fits, np.int64) if like is None else like.iterations,
+            most_steps=most,
+        )
+
+
+def _empty(dtype: Any) -> tuple[Any, Any]:
+    return (np.nan if dtype.kind == "f" else 0), dtype
+
+
+# --- what is read off ---------------------------------------------------------------------------
+
+
+def among(status: Array, codes: Iterable[int]) -> Array:
+    """Where the status is one of a few codes."""
+    table = np.zeros(128, bool)
+    table[list(codes)] = True
+    return table[status]
+
+
+def statuses(
+    job: ManyJob, codes: Array, iterations: Array, made: Mapping[str, Array]
+) -> Array:
+    """The codes of the optimizer, with what only all of a fit can tell."""
+    status, done = codes.copy(), iterations > 0
+    status[done & (status == RUNNING)] = SPENT
+    if "pivot" in made:
+        status[among(status, CONVERGED) & ~(made["pivot"] > LEAST_PIVOT)] = SINGULAR
+    for fit in np.flatnonzero(status == NOT_FINITE):
+        if not all(np.isfinite(a).all() for a in job.data.one(int(fit)).all().values()):
+            status[fit] = BAD_DATA
+    status[done & (job.dof() < 0)] = TOO_FEW
+    return status

@@ -1,0 +1,96 @@
+"""The fitted model as a function of new rows; it can be written to a file and read again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from descend.data.frames import bind_inputs, take_columns
+from descend.errors import UsageError
+from descend.graph.evaluate import evaluate
+from descend.graph.node import Dim, Node
+from descend.lean import dataclass
+
+if TYPE_CHECKING:
+    from descend.task.scaling import Scaling
+
+__all__ = ["Predictor"]
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """A prediction graph with everything that it needs besides rows.
+
+    Attributes:
+        outputs: the prediction (a pair of nodes for some losses).
+        data: argument → its input, rows first, in the order of the signature.
+        leaves: leaf of the parameters → its input.
+        captured: inputs that the model captured, with their arrays.
+        rows: the symbolic number of rows, or the only number that the model was traced for.
+        by_name: whether the data must come with names (a formula).
+        scaling: how the columns and the prediction are rescaled, if they are.
+    """
+
+    outputs: tuple[Node, ...]
+    data: Mapping[str, Node]
+    leaves: Mapping[str, Node]
+    captured: Sequence[tuple[Node, Array]]
+    rows: Dim | int
+    by_name: bool = False
+    scaling: Scaling | None = None
+
+    def bind(self, x: Any) -> dict[str, Array]:
+        """New rows by argument, from what the user gives."""
+        names = list(self.data)
+        if x is None:
+            raise UsageError("there is no data", remedy=f"give {', '.join(names)}")
+        if isinstance(x, Mapping):
+            x = {name: x[name] for name in x if name in names}
+        elif self.by_name and not hasattr(x, "columns"):
+            if len(names) != 1:
+                raise UsageError(
+                    "the model knows its data by name, and x has none",
+                    remedy=f"give a dict or frame with the columns {', '.join(names)}",
+                )
+            x = {names[0]: x}
+        found = bind_inputs(x, names) if not self.by_name else take_columns(x, names)
+        missing = [name for name in names if name not in found]
+        if missing:
+            raise UsageError(
+                f"the model needs {', '.join(missing)} as well",
+                remedy=f"give {len(names)} arrays: {', '.join(names)}",
+            )
+        return found
+
+    def __call__(self, columns: Mapping[str, Array], leaves: Mapping[str, Array]) -> Any:
+        """The prediction for rows at these parameters: an array, or a pair of arrays.
+
+        Raises:
+            UsageError: shapes or a number of rows that the model was not traced for.
+        """
+        scalars = [name for name, a in columns.items() if a.ndim < self.data[name].ndim]
+        if len(scalars) == len(columns):
+            columns = {name: a[None] for name, a in columns.items()}
+        n_rows = len(next(iter(columns.values())))
+        if isinstance(self.rows, int) and n_rows != self.rows:
+            raise UsageError(
+                f"the model asks for the number of rows, and was traced for {self.rows}: "
+                f"it cannot predict {n_rows}"
+            )
+        if self.scaling is not None:
+            columns = {n: self.scaling.columns[n].into(a) for n, a in columns.items()}
+        bound = {self.data[name]: a for name, a in columns.items()}
+        bound |= {self.leaves[name]: np.asarray(a) for name, a in leaves.items()}
+        bound |= dict(self.captured)
+        extents = {self.rows: n_rows} if isinstance(self.rows, Dim) else {}
+        results = [np.array(r) for r in evaluate(self.outputs, bound, extents)]
+        results = [r if r.ndim else np.full(n_rows, r) for r in results]
+        if self.scaling is not None and self.scaling.target is not None:
+            results = [self.scaling.target.back(r) for r in results]
+        if len(scalars) == len(columns):
+            results = [r[0] for r in results]
+        return results[0] if len(results) == 1 else tuple(results)

@@ -1,0 +1,139 @@
+"""The rows of a fit: checked, weighted, and divided into training and validation."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from descend.data.covariance import whitening
+from descend.data.validate import Missing, check_positive, clean_rows, real_array
+from descend.errors import DataError, UsageError
+from descend.task.columns import WHITENING, column_key
+from descend.task.problem import Problem
+
+__all__ = ["Rows", "prepared_rows", "split_rows"]
+
+Array = np.ndarray[Any, np.dtype[Any]]
+WEIGHTS = ("sample_weight", "sigma")
+
+
+class Rows(NamedTuple):
+    """Checked columns, ready to be bound.
+
+    Attributes:
+        columns: the data arguments of the model.
+        extra: `target`, and `sample_weight` and `sigma` where they were given; `whitening`, (rows,
+            rows), where sigma is a covariance matrix.
+        n_dropped: rows left out because a value in them is missing.
+    """
+
+    columns: dict[str, Array]
+    extra: dict[str, Array]
+    n_rows: int
+    n_dropped: int
+
+    def all(self) -> dict[str, Array]:
+        """Every column under the name that the program knows it by."""
+        return {**{column_key(n): a for n, a in self.columns.items()}, **self.extra}
+
+    @property
+    def counted(self) -> int:
+        """How many numbers of the target say something: those of rows whose weight is not zero."""
+        target, weight = self.extra["target"], self.extra.get("sample_weight")
+        if weight is None or not self.n_rows:
+            return int(target.size)
+        return int(np.count_nonzero(weight)) * (target.size // self.n_rows)
+
+    def take(self, rows: Array) -> Rows:
+        """Some of the rows, in the order given."""
+        return Rows(
+            {n: np.ascontiguousarray(a[rows]) for n, a in self.columns.items()},
+            {n: np.ascontiguousarray(a[rows]) for n, a in self.extra.items()},
+            len(rows), self.n_dropped,
+        )  # fmt: skip
+
+
+def prepared_rows(
+    problem: Problem, sample_weight: Any, sigma: Any, missing: Missing, least: int = 2
+) -> Rows:
+    """Check the data of a problem.
+
+    Raises:
+        DataError: unequal lengths, too few rows, missing values, negative weights.
+    """
+    assert problem.y is not None
+    goal = problem.target if problem.target not in problem.columns else "the target"
+    matrix = None
+    if np.ndim(sigma) == 2:
+        matrix, sigma = _matrix(sigma, problem.y, sample_weight), None
+    named: dict[str, Array] = {**problem.columns, goal: problem.y}
+    labels = {goal: "target"}
+    n = len(problem.y) if problem.y.ndim else 0
+    for name, given in zip(WEIGHTS, (sample_weight, sigma), strict=True):
+        if given is not None:
+            label = name if name not in problem.columns else f"the option {name}"
+            named[label] = _weight(name, given, n)
+            labels[label] = name
+    clean = clean_rows(named, missing=missing, least=least)
+    columns = {n: np.ascontiguousarray(clean.columns[n]) for n in problem.columns}
+    extra = {label: np.ascontiguousarray(clean.columns[n]) for n, label in labels.items()}
+    if "sigma" in extra:
+        check_positive(extra["sigma"], "sigma")
+    if "sample_weight" in extra:
+        check_positive(extra["sample_weight"], "sample_weight", zero=True)
+    if matrix is not None:
+        kept = slice(None) if clean.kept is None else clean.kept
+        extra[WHITENING] = whitening(matrix[kept][:, kept], clean.n_rows)
+    return Rows(columns, extra, clean.n_rows, clean.n_dropped)
+
+
+def _matrix(sigma: Any, y: Array, sample_weight: Any) -> Array:
+    """A covariance matrix of the target, of the right shape."""
+    matrix = real_array(sigma, "sigma").astype(np.float64)
+    if y.ndim != 1 or matrix.shape != (len(y), len(y)):
+        raise DataError(
+            f"sigma has the shape {matrix.shape}, and y has the shape {y.shape}",
+            remedy="give one number a row, or the covariance matrix of all of y, (rows, rows)",
+        )
+    if sample_weight is not None:
+        raise UsageError(
+            "sample_weight has no meaning beside a covariance matrix, which weights the rows",
+            remedy="leave one of them out",
+        )
+    return matrix
+
+
+def _weight(name: str, given: Any, n_rows: int) -> Array:
+    array = real_array(given, name).astype(np.float64)
+    if array.ndim == 0:
+        array = np.full(n_rows, float(array))
+    if array.ndim != 1:
+        raise DataError(
+            f"{name} has the shape {array.shape}: one number a row is needed",
+            remedy="give an array of the shape (rows,)",
+        )
+    return array
+
+
+def split_rows(rows: Rows, share: float, seed: int) -> tuple[Rows, Rows | None]:
+    """Hold back a share of the rows, drawn by the seed; the others keep their order.
+
+    Raises:
+        UsageError: the share leaves nothing on one of the two sides.
+    """
+    if not share:
+        return rows, None
+    if WHITENING in rows.extra:
+        raise UsageError(
+            "rows cannot be held back where sigma is a covariance matrix: they know of one another",
+            remedy="leave out validation_split",
+        )
+    held = round(rows.n_rows * share)
+    if not 0 < share < 1 or not 0 < held < rows.n_rows:
+        raise UsageError(
+            f"validation_split={share!r} holds back {held} of {rows.n_rows} rows",
+            remedy="give a share between 0 and 1 that leaves rows on both sides, such as 0.2",
+        )
+    order = np.random.default_rng([seed, 1]).permutation(rows.n_rows)
+    return rows.take(np.sort(order[held:])), rows.take(np.sort(order[:held]))

@@ -1,0 +1,340 @@
+"""`fit_many`: one model, many datasets."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+
+from descend.compile.many_native import ManyArrays, Worker
+from descend.compile.native import NotNative
+from descend.data.validate import check_positive
+from descend.errors import DataError, UsageError
+from descend.judge.attempts import MORE
+from descend.judge.many_attempts import further
+from descend.lean import dataclass
+from descend.methods.base import NOT_FINITE, STATUS, Optimizer
+from descend.methods.damped import LeanLevenbergMarquardt
+from descend.methods.least_squares import LevenbergMarquardt
+from descend.methods.losses import Loss
+from descend.methods.table import as_loss, as_optimizer
+from descend.models.model import Model
+from descend.program.lanes import ManyBuilt
+from descend.result.many import ManyFits, recorded
+from descend.run.many_candidates import (
+    CandidateSearch,
+    candidates_of,
+    with_found,
+    with_ready_guesses,
+)
+from descend.run.many_job import ManyJob, among
+from descend.run.threads import run_many
+from descend.show.progress import Progress
+from descend.task.datasets import ManyData, ManyMissing, read_many, without_missing
+from descend.task.declared import model_starts
+from descend.task.options import (
+    check_choice,
+    check_count,
+    check_number,
+    check_seed,
+    refuse_unknown,
+)
+from descend.task.problem import Problem, formula_problem, function_problem
+from descend.task.ready import ready_problem
+from descend.task.rows import WEIGHTS
+from descend.task.start import CANDIDATES
+from descend.task.starts import many_start
+from descend.trace.formula import Formula
+
+__all__ = ["fit_many"]
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+MISSING = ("skip", "drop", "raise")
+TOLERANCES = ("xtol", "ftol", "gtol")
+UNSOLVED = [c for c, outcome in STATUS.items() if not outcome.success and c != NOT_FINITE]
+FEWEST = 16  # fits a thread
+MOST_LEAN = 12  # numbers: with more, the model costs more than the method
+LEAN_STEPS = 200  # after so many the full method takes over
+
+
+@dataclass(frozen=True)
+class ManyOptions:
+    """The options of `fit_many` as they were given; see there."""
+
+    start: Any = None
+    fixed: Any = None
+    bounds: Any = None
+    ties: Any = None
+    by: str | None = None
+    sigma: Any = None
+    absolute_sigma: bool = False
+    sample_weight: Any = None
+    loss: Any = "mse"
+    optimizer: Any = None
+    max_iter: int = 1000
+    xtol: float | None = None
+    ftol: float | None = None
+    gtol: float | None = None
+    missing: ManyMissing = "skip"
+    covariance: bool = False
+    constants: Any = None
+    params: Iterable[str] | None = None
+    threads: int | None = None
+    seed: int = 0
+    starts: int = 1
+    progress: Progress | None = None
+
+    def check(self) -> None:
+        """Refuse values that cannot be meant."""
+        check_count("max_iter", self.max_iter)
+        check_count("starts", self.starts)
+        check_seed(self.seed)
+        check_choice("missing", self.missing, MISSING)
+        if self.threads is not None:
+            check_count("threads", self.threads)
+        for name in TOLERANCES:
+            if getattr(self, name) is not None:
+                check_number(name, getattr(self, name))
+        if self.absolute_sigma and self.sigma is None:
+            raise UsageError("absolute_sigma says something of sigma, and there is none")
+
+
+OPTIONS = tuple(f.name for f in dataclasses.fields(ManyOptions))
+
+
+def fit_many(
+    model: Callable[..., Any] | str | Model, x: Any = None, y: Any = None, *, start: Any = None,
+    fixed: Any = None, bounds: Any = None, ties: Any = None, by: str | None = None,
+    sigma: Any = None, absolute_sigma: bool = False, sample_weight: Any = None,
+    loss: str | Loss = "mse", optimizer: str | Optimizer | None = None, max_iter: int = 1000,
+    xtol: float | None = None, ftol: float | None = None, gtol: float | None = None,
+    missing: ManyMissing = "skip", covariance: bool = False, constants: Any = None,
+    params: Iterable[str] | None = None, threads: int | None = None, seed: int = 0,
+    starts: int = 1, progress: Progress | None = None, **unknown: Any,
+) -> ManyFits:  # fmt: skip
+    """Fit one model to many datasets, each by itself, as one compiled program.
+
+    The fits lie in the lanes of the processor's vector registers and on several threads; a lane
+    that has finished takes the next fit. Each fit comes out as `fit` would give it (to rounding),
+    with the same bits whatever its neighbours and however many threads.
+
+    Args:
+        model: a plain NumPy function of data and parameters, or a formula `"y = a*x + b"`.
+        x: (points,) in common or (fits, points); a tuple or dict of such; or a list of datasets
+            `[(x1, y1), (x2, y2), …]` of any lengths; or a table, with `by`.
+        y: (fits, points); with a table, the name of its column.
+        start: name → a number for all fits, or an array (fits, …) with one for each.
+        fixed: parameters that keep their start, `["a"]`, or have a value, `{"a": 3}`, which may be
+            an array (fits, …) too. bounds, ties: as in `fit`.
+        by: the column of the table that says which rows belong to one fit.
+        sigma: standard deviations of y: a number, (points,), (fits, 1), (fits, points), one entry
+            a dataset, or a column of the table. absolute_sigma: they are in the unit of y.
+        sample_weight: what multiplies the loss of each point, in the forms of sigma.
+        loss, optimizer, xtol, ftol, gtol: as in `fit`. max_iter: steps of one fit at most.
+        missing: what becomes of points whose values are missing: `"skip"` leaves their fits out,
+            with the status bad_data; `"drop"` leaves out the points; `"raise"` refuses the data.
+        covariance: keep the covariance of each fit.
+        constants, params: as in `fit`. threads: how many may work (by default one a core).
+        seed: of the candidates for scalars that have no start: each fit takes the best of 32.
+        starts: from how many starts each fit descends; the best is kept. Where it is 1 and nothing
+            was said of the start, those fits that did not arrive, or that their data do not
+            determine where they ended, or whose parameters ran away, get eight others.
+        progress: who is told how many fits are done.
+
+    Raises:
+        UsageError: something that cannot be meant, with what to do instead.
+        DataError: data that cannot be used as they are.
+
+    >>> import numpy as np
+    >>> x = np.linspace(0.0, 1.0, 20)
+    >>> k = np.array([[1.0], [2.0], [3.0]])
+    >>> fits = fit_many(lambda x, a, k: a * np.exp(-k * x), x, 2 * np.exp(-k * x),
+    ...                 start=dict(a=1, k=1))
+    >>> fits.params["k"].round(9), fits.success
+    (array([1., 2., 3.]), array([ True,  True,  True]))
+    """
+    given = {name: value for name, value in locals().items() if name in OPTIONS}
+    refuse_unknown(unknown, OPTIONS, "fit_many")
+    options = ManyOptions(**given)
+    options.check()
+    return _Many(model, x, y, options).result()
+
+
+class _Many:
+    """The stages of a call of `fit_many`."""
+
+    def __init__(self, model: Any, x: Any, y: Any, options: ManyOptions) -> None:
+        self.options, self.model = options, model
+        weights = {name: getattr(options, name) for name in WEIGHTS}
+        weights = {name: given for name, given in weights.items() if given is not None}
+        data = read_many(self._read, x, y, weights, options.by)
+        if options.missing != "skip":
+            whole = without_missing(data)
+            if options.missing == "raise" and whole is not data:
+                _refuse_missing(data)
+            data = whole
+        if not data.n_fits:
+            raise DataError("there are no fits: the data are empty")
+        for name in weights:
+            array = data.columns[name]
+            check_positive(array[np.isfinite(array)], name, zero=name == "sample_weight")
+        start = many_start(
+            data.problem, options.start, data.n_fits, options.fixed, options.bounds, options.ties
+        )
+        self.unsaid, self.stopped = start.sample.missing, False
+        start = with_ready_guesses(start, data)
+        loss = as_loss(options.loss)
+        loss.check(data.columns["target"])
+        asked = options.absolute_sigma, options.covariance, int(options.seed)
+        self.job = ManyJob(data, start, loss, *asked)
+        self.optimizer = self._optimizer()
+        if start.sample.missing:
+            search = candidates_of(start, start.sample.missing, options.seed)
+            self.job = self._found(self.job, search, start.sample.missing)
+
+    def _found(self, job: ManyJob, search: CandidateSearch, missing: tuple[str, ...]) -> ManyJob:
+        """The job where each fit begins at its best of 32 candidates for what was not given."""
+        built = job.built(search, errors=False)
+        arrays = job.arrays(built, search, CANDIDATES + 1)
+        share = run_many(self._workers(built, arrays), job.data.n_fits, None)
+        self.stopped = share.stopped
+        made = dict(zip(built.results, arrays.results, strict=True))
+        found = {n: made[f"params.{n}"] for n in missing}
+        return dataclasses.replace(job, start=with_found(job.start, found))
+
+    def _read(self, x: Any, y: Any) -> Problem:
+        o = self.options
+        if isinstance(self.model, Model):
+            return ready_problem(self.model, x, y, o.constants)
+        if isinstance(self.model, str | Formula):
+            return formula_problem(self.model, x, y, model_starts(self.model, o), o.params)
+        if not callable(self.model):
+            raise UsageError(
+                f"the model is a function or a formula, not {type(self.model).__name__}",
+                remedy='write def model(x, a, b): …, or "y = a*x + b"',
+            )
+        return function_problem(self.model, x, y, o.constants)
+
+    def _optimizer(self) -> Optimizer:
+        o = self.options
+        plain: Optimizer = as_optimizer("bfgs")
+        if self.job.has_equations:
+            size = sum(a.size for a in self.job.start.varied().values())
+            plain = LeanLevenbergMarquardt() if size <= MOST_LEAN else LevenbergMarquardt()
+        chosen = plain if o.optimizer is None else as_optimizer(o.optimizer)
+        if chosen.scope != "vector":
+            raise UsageError(
+                f"{type(chosen).__name__} needs a learning rate and never ends by itself",
+                remedy='leave out optimizer, or choose "lm" or "bfgs"',
+            )
+        own = {t: getattr(o, t) for t in TOLERANCES if getattr(o, t) is not None}
+        for name in own:
+            if not hasattr(chosen, name):
+                raise UsageError(f"{type(chosen).__name__} has no {name}")
+        return dataclasses.replace(chosen, **{t: float(v) for t, v in own.items()})
+
+    def _second(self) -> Optimizer | None:
+        """The method for the fits that the lean one cannot solve; None if one was chosen."""
+        lean = self.optimizer
+        if self.options.optimizer is not None or not isinstance(lean, LeanLevenbergMarquardt):
+            return None
+        return LevenbergMarquardt(**{t: getattr(lean, t) for t in TOLERANCES})
+
+    # --- the run
+
+    def result(self) -> ManyFits:
+        """Build, run, and say how each fit went."""
+        begin, job = time.perf_counter(), self.job
+        built, arrays, workers = self._prepared(job)
+        compiled = time.perf_counter()
+        meter = self.options.progress
+        try:
+            tries = None
+            if not self.stopped:
+                self._run(job, arrays, workers, meter)
+            if not self.stopped:
+                tries = further(
+                    job, built, arrays, self.options.starts, self._may_go_on(), self._anew
+                )
+        finally:
+            if meter is not None:
+                meter.close()
+        seconds = time.perf_counter() - compiled
+        found = recorded(job, built, arrays, self.options.by or "fit")
+        found.seconds, found.compile_seconds = seconds, compiled - begin
+        found.threads, found.lanes = len(workers), workers[0].width
+        found.interrupted = self.stopped
+        if tries is not None:
+            found.starts, found.agreed = tries.starts, tries.agreed
+            found.n_further, found.n_mended = tries.needed, tries.mended
+        return found
+
+    def _prepared(self, job: ManyJob) -> tuple[ManyBuilt, ManyArrays, list[Worker]]:
+        built, most = job.built(self.optimizer), int(self.options.max_iter)
+        steps = most if self._second() is None else min(most, LEAN_STEPS)
+        arrays = job.arrays(built, self.optimizer, steps)
+        return built, arrays, self._workers(built, arrays)
+
+    def _may_go_on(self) -> bool:
+        """Whether fits that look wrong are begun again: where the start was left to us."""
+        return self.options.start is None and bool(self.unsaid) and self.job.has_equations
+
+    def _anew(self, job: ManyJob, attempt: int) -> tuple[ManyBuilt, ManyArrays, bool]:
+        """The descents of one more attempt, and whether Ctrl-C came."""
+        if self.unsaid:
+            attempts = max(self.options.starts, MORE + 1)
+            search = candidates_of(
+                self.job.start, self.unsaid, self.options.seed, attempts, attempt
+            )
+            job = self._found(job, search, self.unsaid)
+        built, arrays, workers = self._prepared(job)
+        if not self.stopped:
+            self._run(job, arrays, workers, None)
+        return built, arrays, self.stopped
+
+    def _run(
+        self, job: ManyJob, arrays: ManyArrays, workers: list[Worker], meter: Progress | None
+    ) -> None:
+        """Every fit of a job, by the lean method and, where that fails, by the full one."""
+        share = run_many(workers, job.data.n_fits, meter)
+        self.stopped = share.stopped
+        if not share.stopped:
+            self._again(job, arrays)
+
+    def _workers(self, built: ManyBuilt, arrays: ManyArrays) -> list[Worker]:
+        count = self.options.threads or len(os.sched_getaffinity(0))
+        count = max(1, min(count, -(-self.job.data.n_fits // FEWEST)))
+        try:
+            return [built.runner.worker(arrays) for _ in range(count)]
+        except NotNative as missing:
+            raise UsageError(
+                f"there is no native code for {missing}, which many fits need",
+                remedy="call fit for each dataset: it interprets what is not native",
+            ) from missing
+
+    def _again(self, job: ManyJob, arrays: ManyArrays) -> None:
+        """Give the fits that the lean method left to the full one."""
+        second = self._second()
+        left = among(arrays.codes, UNSOLVED) & (arrays.iterations > 0)
+        chosen = np.flatnonzero(left)
+        if second is not None and chosen.size:
+            built = job.built(second)
+            again = job.arrays(built, second, int(self.options.max_iter), arrays)
+            share = run_many(self._workers(built, again), len(chosen), None, chosen)
+            self.stopped = share.stopped
+
+
+def _refuse_missing(data: ManyData) -> None:
+    for fit in range(data.n_fits):
+        for name, array in data.one(fit).all().items():
+            bad = np.flatnonzero(~np.isfinite(array).reshape(len(array), -1).all(axis=1))
+            if bad.size:
+                raise DataError(
+                    f"{name} of fit {fit} is not finite in point {bad[0]} (counting from 0)",
+                    remedy='write missing="drop" to leave out such points, or "skip" such fits',
+                )

@@ -1,1 +1,0 @@
-"""Many fits of one model, side by side in lanes and on threads."""

@@ -1,1 +1,0 @@
-"""Several datasets at once, with parameters that they share."""

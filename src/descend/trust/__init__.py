@@ -1,0 +1,1 @@
+"""How far the parameters can be trusted: standard errors, intervals, bands, bootstrap."""

@@ -1,0 +1,271 @@
+"""The bootstrap: fits to data drawn anew, and the intervals that they give."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from descend.errors import UsageError, suggest
+from descend.lean import dataclass
+from descend.trust.diagnostics import leverages
+from descend.trust.quantiles import (
+    check_level,
+    expanded_tails,
+    normal_cdf,
+    normal_quantile,
+)
+from descend.trust.refit import Refits, refit
+from descend.trust.surface import Surface
+
+__all__ = [
+    "KINDS",
+    "BootstrapRecord",
+    "acceleration",
+    "bca_shares",
+    "influences",
+    "linear_acceleration",
+    "linear_stretch",
+    "shares",
+    "resample",
+]
+
+Array = np.ndarray[Any, np.dtype[Any]]
+Draw = Callable[[np.random.Generator, int], tuple[Array | None, Array | None]]
+
+KINDS = ("residual", "case", "parametric")
+INTERVALS = ("bca", "percentile", "basic")
+MOST_JACKKNIFE = 1000  # more rows than this are left out in so many groups
+AT_ONCE, MOST_NUMBERS = 1000, 1 << 24
+
+
+@dataclass
+class BootstrapRecord:
+    """What many fits to data drawn anew gave.
+
+    Attributes:
+        names: one a free number.
+        best: (p,) the fit's own values.
+        draws: (n, p) those of the fits that arrived.
+        failed: how many did not.
+        influences: (groups, p) how far leaving out a row (or, of many, a group of rows) moves
+            the parameters; (0, p) where BCa needs none.
+        acceleration: (p,) how fast the standard error changes with the parameter, for BCa.
+        dof: degrees of freedom of the variance of the draws; infinite where its scale is known.
+        stretch: (p,) how much larger the standard errors are than the spread of the draws.
+        on_bound: whether a bound holds a parameter of the fit.
+        findings: what the data do not determine, in words; its draws are NaN.
+    """
+
+    kind: str
+    seed: int
+    names: tuple[str, ...]
+    best: Array
+    draws: Array
+    failed: int
+    influences: Array
+    acceleration: Array
+    dof: float
+    stretch: Array
+    on_bound: bool
+    findings: tuple[str, ...] = ()
+
+    @property
+    def n(self) -> int:
+        """How many fits there are."""
+        return len(self.draws)
+
+    @property
+    def stderr(self) -> dict[str, float]:
+        """The standard deviation of the draws."""
+        spread = np.std(self.draws, axis=0, ddof=1)
+        return dict(zip(self.names, map(float, spread), strict=True))
+
+    @property
+    def bias(self) -> dict[str, float]:
+        """The mean of the draws less the fit's own value."""
+        shift = np.mean(self.draws, axis=0) - self.best
+        return dict(zip(self.names, map(float, shift), strict=True))
+
+    @property
+    def covariance(self) -> Array:
+        """(p, p) of the draws."""
+        return np.atleast_2d(np.cov(self.draws, rowvar=False))
+
+    def limits(self, level: float = 0.95, kind: str = "bca") -> Array:
+        """(p, 2) the lower and upper ends of the intervals.
+
+        `percentile` takes quantiles of the draws; `basic` mirrors them at the fit's value; `bca`
+        corrects them for bias and acceleration. Davison and Hinkley, "Bootstrap Methods and their
+        Application" (1997), chapter 5: the k-th of n ordered draws is the k/(n + 1) quantile.
+        All three take their quantiles where Student's t has the level (`expanded_tails`).
+        Where a bound holds the fit, the draws' lopsidedness is the bound's and no bias of the
+        estimate (Andrews, "Inconsistency of the bootstrap when a parameter is on the boundary of
+        the parameter space", 2000): `bca` corrects nothing there, and is `percentile`.
+
+        Raises:
+            UsageError: there is no such kind, or the level is no number between 0 and 1.
+        """
+        at = self._shares(level, kind)
+        ends = [np.quantile(self.draws[:, j], at[j], method="weibull") for j in range(len(at))]
+        found: Array = np.array(ends).reshape(-1, 2)
+        mirrored: Array = 2 * self.best[:, None] - found[:, ::-1]
+        return mirrored if kind == "basic" else found
+
+    def beyond(self, level: float, kind: str) -> tuple[str, ...]:
+        """The parameters whose ends would lie outside of all draws: they are too few."""
+        at = self._shares(level, kind)
+        least = np.minimum(at[:, 0], 1 - at[:, 1]) * (self.n + 1)
+        few = (least < 1) & ~np.isnan(self.draws[0])
+        return tuple(name for name, is_few in zip(self.names, few, strict=True) if is_few)
+
+    def _shares(self, level: float, kind: str) -> Array:
+        tails = expanded_tails(check_level(level), self.dof, self.stretch)
+        kind = "percentile" if kind == "bca" and self.on_bound else kind
+        return shares(self.draws, self.best, self.acceleration, tails, kind)
+
+
+def resample(
+    surface: Surface, draw: Draw, n: int, seed: int,
+    fits: Callable[[Array | None, Array | None], Refits] | None = None,
+) -> Refits:  # fmt: skip
+    """Fit n data sets that are drawn anew, each from the fit's own parameters on.
+
+    Args:
+        draw: so many data sets by a generator: targets (m, ...) and row weights (m, rows), or
+            None for those of the fit. Each thousand (fewer, of many rows) has a generator of its
+            own, and the data sets are drawn in order: the first do not depend on how many follow.
+        fits: fits many data sets at once; by refits of the surface where None.
+    """
+    found = []
+    block = _block(surface.count)
+    for begin in range(0, n, block):
+        count = min(block, n - begin)
+        targets, weights = draw(np.random.default_rng([seed, begin]), count)
+        if fits is None:
+            found.append(_refits(surface, targets, weights, count))
+        else:
+            found.append(fits(targets, weights))
+    return Refits(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
+
+
+def _block(rows: int) -> int:
+    """How many data sets are held at once."""
+    return max(1, min(AT_ONCE, MOST_NUMBERS // max(1, rows)))
+
+
+def _refits(surface: Surface, targets: Array | None, weights: Array | None, count: int) -> Refits:
+    start = np.repeat(surface.best[None], count, axis=0)
+    return refit(
+        surface.others(targets, weights), start, np.zeros(surface.best.size, bool), surface.lower,
+        surface.upper, surface.spread, np.arange(count), surface.exact,
+    )  # fmt: skip
+
+
+def influences(surface: Surface, own: Array) -> Array:
+    """What leaving out each row in turn takes off the parameters (the jackknife).
+
+    More than 1000 rows are left out in 1000 groups, every thousandth row together.
+
+    Args:
+        own: (rows,) the row weights of the fit.
+    """
+    groups = np.arange(len(own)) % MOST_JACKKNIFE
+    count = int(groups.max()) + 1
+    found = np.empty((count, surface.best.size))
+    block = _block(len(own))
+    for begin in range(0, count, block):
+        at = np.arange(begin, min(begin + block, count))
+        weights = np.where(groups == at[:, None], 0.0, own)
+        left = _refits(surface, None, weights, len(at))
+        found[at] = np.where(left.arrived[:, None], surface.best - left.points, 0.0)
+    return np.asarray(found - found.mean(axis=0))
+
+
+def acceleration(influences: Array) -> Array:
+    """(p,) a sixth of the skewness of the influences.
+
+    Efron, "Better bootstrap confidence intervals" (1987), equation 6.6.
+
+    >>> acceleration(np.array([[-1.0], [-1.0], [2.0]])).round(4)
+    array([0.068])
+    """
+    with np.errstate(all="ignore"):
+        size = np.max(np.abs(influences), axis=0, initial=0.0)
+        part = influences / np.where(size > 0, size, 1.0)
+        found = np.sum(part**3, axis=0) / np.sum(part**2, axis=0) ** 1.5 / 6
+    return np.asarray(np.where(np.isfinite(found), found, 0.0))
+
+
+def linear_acceleration(jacobian: Array, skewness: float) -> Array:
+    """(p,) the acceleration of least squares, where every error has the same skewness.
+
+    The estimate is Σcᵢ·yᵢ with C = (JᵀJ)⁻¹Jᵀ, and a sixth of its skewness is γ·Σc³/(Σc²)^1.5/6.
+    The jackknife, which takes the third moment at each row from that row alone, costs n refits
+    and covers no better.
+
+    Args:
+        jacobian: (n, p) derivatives of the scaled residuals. skewness: γ, of the errors.
+
+    >>> linear_acceleration(np.ones((4, 1)), 2.0).round(4)
+    array([0.1667])
+    """
+    return skewness * acceleration(np.linalg.pinv(jacobian).T)
+
+
+def linear_stretch(jacobian: Array) -> Array:
+    """(p,) how much too small drawn rows make the standard errors of least squares.
+
+    A residual has the variance σ²(1 - hᵢ), so that Σcᵢ²rᵢ² falls short of σ²Σcᵢ² by what the rows
+    that decide have of it: the second correction (HC2) of MacKinnon and White, "Some
+    heteroskedasticity-consistent covariance matrix estimators with improved finite sample
+    properties" (1985). For a mean it is √(n/(n - 1)), as in Hesterberg (2015).
+
+    Args:
+        jacobian: (n, p) derivatives of the scaled residuals.
+
+    >>> linear_stretch(np.ones((4, 1))).round(4)
+    array([1.1547])
+    """
+    square = np.linalg.pinv(jacobian) ** 2
+    whole, left = square.sum(axis=1), square @ (1 - leverages(jacobian))
+    known = left > 1e-6 * whole
+    return np.sqrt(np.where(known, whole, 1.0) / np.where(known, left, 1.0))
+
+
+def bca_shares(draws: Array, best: Array, speed: Array, tails: Array) -> Array:
+    """(p, 2) which quantiles of the draws are the ends of the BCa intervals.
+
+    With z0 = Φ⁻¹(share of the draws below the fit's value) and the acceleration a, the end for z
+    is Φ(z0 + (z0 + z)/(1 - a·(z0 + z))): Efron (1987), equation 2.3.
+
+    Args:
+        tails: (2,) or (p, 2) Φ(z) at both ends.
+
+    >>> line = np.linspace(-1, 1, 101)[:, None]
+    >>> bca_shares(line, np.zeros(1), np.zeros(1), np.array([0.05, 0.95])).round(3)
+    array([[0.05, 0.95]])
+    """
+    n = len(draws)
+    below = np.sum(draws < best, axis=0) + 0.5 * np.sum(draws == best, axis=0)
+    shift = normal_quantile(np.clip(below / n, 0.5 / n, 1 - 0.5 / n))
+    z = normal_quantile(tails)
+    moved = shift[:, None] + z
+    bent = 1 - speed[:, None] * moved
+    ends = np.where(bent > 0, shift[:, None] + moved / np.where(bent > 0, bent, 1), z * math.inf)
+    found: Array = normal_cdf(ends)
+    return found
+
+
+def shares(draws: Array, best: Array, speed: Array, tails: Array, kind: str) -> Array:
+    """(p, 2) which quantiles of the draws are the ends of intervals of a kind."""
+    if kind not in INTERVALS:
+        raise UsageError(
+            f'there is no bootstrap interval of kind "{kind}"{suggest(kind, INTERVALS)}',
+            remedy=f"the kinds are {', '.join(INTERVALS)}",
+        )
+    if kind == "bca":
+        return bca_shares(draws, best, speed, tails)
+    return np.broadcast_to(tails, (draws.shape[1], 2))

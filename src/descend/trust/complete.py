@@ -1,0 +1,316 @@
+"""What is worked out after a run, when somebody looks: loss, residuals, standard errors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from descend.differentiate.gauss_newton import jacobian_columns
+from descend.errors import UsageError
+from descend.graph.evaluate import Prepared, bind_extents, evaluate
+from descend.graph.node import Dim, Node
+from descend.graph.source import const
+from descend.methods.losses import Poisson
+from descend.parameters.reading import number_names
+from descend.run.build import Built
+from descend.run.finished import Normal
+from descend.run.job import Job
+from descend.run.view import View, free_count, on_bounds, tied_errors, view_of
+from descend.simplify.driver import simplify
+from descend.task.columns import WHITENING
+from descend.task.rows import Rows
+from descend.trace.tree import unflatten
+from descend.trust.covariance import NOT_ARRIVED, errors_of, goodness
+from descend.trust.normal_errors import covariance_told
+
+if TYPE_CHECKING:
+    from descend.result.fit import Fit
+
+__all__ = ["Completion"]
+
+Array = np.ndarray[Any, np.dtype[Any]]
+MOST_WITH_ERRORS = 200
+NO_ERRORS = {
+    "runaway": "there is no finite best value",
+    "threshold": "a parameter acts only through comparisons",
+    "grew": "the loss grew",
+    "not moved": "the run ended where it began",
+}
+"""Why there are none, by the verdict."""
+SAME = 1e-10  # of the largest prediction: what differs by less is the same
+
+
+class Completion:
+    """Fills the fields of a fit that nobody has asked for yet.
+
+    Large data are not copied for it: if they have changed since, that is said instead.
+    """
+
+    def __init__(
+        self, job: Job, built: Built, leaves: Mapping[str, Array], absolute: bool, original: Rows,
+        normal: Normal | None = None, arrived: bool | None = None,
+        findings: Sequence[str] = (),
+    ) -> None:  # fmt: skip
+        self.arrived, self.findings = arrived, list(findings)
+        self.whole = View(job, built, dict(leaves))
+        self.job, self.built, self.leaves = view_of(job, built, leaves)
+        self.absolute, self.original = absolute, original
+        self.normal = normal
+        self.fingerprint = self._fingerprint()
+
+    def _fingerprint(self) -> tuple[float, ...]:
+        with np.errstate(all="ignore"):
+            return tuple(float(a.sum()) for a in self.original.all().values())
+
+    def __call__(self, fit: Fit) -> None:
+        """Work out everything; called once."""
+        self.check_unchanged()
+        with np.errstate(all="ignore"):
+            self._work(fit)
+
+    def check_unchanged(self) -> None:
+        """Refuse to work out anything of data that are not those of the fit any more."""
+        if self._fingerprint() != self.fingerprint:
+            raise UsageError(
+                "the data arrays have been changed since the fit, so its residuals and errors "
+                "cannot be worked out any more",
+                remedy="look at fit.loss before changing them, or fit a copy: x.copy()",
+            )
+
+    def values(self, fit: Fit) -> None:
+        """Enter the loss, the fitted values and what they say of the fit, and nothing else."""
+        self.check_unchanged()
+        with np.errstate(all="ignore"):
+            self._judged(fit, self._evaluate(self._outputs()))
+
+    def errors(self, fit: Fit) -> None:
+        """Enter the covariance with all that belongs to it, if the loss is a sum of squares."""
+        self.check_unchanged()
+        columns = self.slopes()
+        if columns is not None:
+            with np.errstate(all="ignore"):
+                residual, *found = self._evaluate([self.built.descent.residual, *columns])
+                self._errors(fit, residual, found)
+
+    def _work(self, fit: Fit) -> None:
+        outputs, columns = self._outputs(), self.slopes()
+        values = self._evaluate([*outputs, *(columns or [])])
+        self._judged(fit, values[: len(outputs)])
+        if columns is not None:
+            self._errors(fit, values[len(outputs) - 1], values[len(outputs) :])
+        else:
+            self._curved(fit, self.original.extra["target"])
+
+    def _outputs(self) -> list[Any]:
+        """The loss, the prediction, and the scaled residual, if there is one."""
+        made = self.built.descent
+        found = [made.objective, *self.built.model.nodes]
+        return found if made.residual is None else [*found, made.residual]
+
+    def _judged(self, fit: Fit, values: list[Array]) -> None:
+        """Enter what follows from the values of `_outputs`."""
+        y, k = self.original.extra["target"], 1 + len(self.built.model.nodes)
+        fit.loss = float(values[0]) * self.job.loss_factor
+        fitted = values[1] if k == 2 else np.stack(values[1:k], -1)
+        scaling = self.job.scaling
+        if scaling is not None and scaling.target is not None:
+            fitted = scaling.target.back(fitted)
+        fitted = np.broadcast_to(fitted, y.shape) if fitted.ndim == 0 else fitted
+        fit.fitted = np.array(fitted)
+        loss = self.job.settings.loss
+        if fitted.shape == y.shape and loss is not None and loss.of_residual:
+            fit.residuals = y - fitted
+            self._judge(fit, values[k] if self._has_columns() else None, y)
+
+    # --- what uncertainties are worked out of
+
+    @property
+    def rows(self) -> Rows:
+        """The rows, in the units that the program sees."""
+        assert self.job.rows is not None
+        return self.job.rows
+
+    def linear(self) -> tuple[Array, Array]:
+        """The scaled residuals (n,) and their derivatives (n, p), for a sum of squares."""
+        self.check_unchanged()
+        residual, columns = self.built.descent.residual, self.slopes()
+        assert residual is not None and columns is not None
+        with np.errstate(all="ignore"):
+            first, *others = self._evaluate([residual, *columns])
+        return _flat(first, others)
+
+    def prediction(self) -> list[Array]:
+        """The prediction in the units that the program sees."""
+        self.check_unchanged()
+        with np.errstate(all="ignore"):
+            return self._evaluate(list(self.built.model.nodes))
+
+    def slopes(self) -> list[Node] | None:
+        """The derivatives of the residuals, one a number; made once for a program."""
+        residual = self.built.descent.residual
+        if residual is None or not self._has_columns():
+            return None
+        if "jacobian" not in self.built.extras:
+            columns = jacobian_columns(residual, list(self.built.model.leaves.values()))
+            self.built.extras["jacobian"] = simplify(columns, final=True)
+        return list(self.built.extras["jacobian"])
+
+    def _count(self) -> int:
+        return free_count(self.whole.job.space, self.leaves)
+
+    def _has_columns(self) -> bool:
+        count = sum(a.size for a in self.leaves.values())
+        plain = self.built.descent.residual is not None and self.job.settings.penalty is None
+        return plain and count <= MOST_WITH_ERRORS
+
+    def _evaluate(self, nodes: list[Any]) -> list[Array]:
+        job, made, model = self.job, self.built.descent, self.built.model
+        assert job.rows is not None
+        columns, fixed = job.rows.all(), job.fixed(self.built)
+        known = {**columns, **{n: np.asarray(v) for n, v in fixed.items()}}
+        bound = {node: known[name] for name, node in made.inputs.items() if name in known}
+        bound |= {model.leaves[name]: a for name, a in self.leaves.items()}
+        extents = {model.rows: job.rows.n_rows} if isinstance(model.rows, Dim) else {}
+        if not all(isinstance(n, Node) for n in nodes):
+            nodes = [n if isinstance(n, Node) else const(n) for n in nodes]
+            return evaluate(nodes, bound, extents)
+        kept = self.built.extras.setdefault("prepared", {})
+        prepared = kept.get(tuple(nodes))
+        if prepared is None:
+            prepared = kept[tuple(nodes)] = Prepared(nodes, bound)
+        return list(prepared([bound[n] for n in prepared.inputs], extents | bind_extents(bound)))
+
+    def _judge(self, fit: Fit, scaled: Array | None, y: Array) -> None:
+        assert fit.residuals is not None
+        extra = self.original.extra
+        weight = extra.get("sample_weight")
+        if "sigma" in extra:
+            by_sigma = extra["sigma"] ** -2.0
+            weight = by_sigma if weight is None else weight * by_sigma
+        if scaled is not None:
+            residual = scaled * self._unit()
+        else:
+            residual = fit.residuals if weight is None else fit.residuals * _root(weight, y)
+        matrix = extra.get(WHITENING)
+        if matrix is not None:
+            # Against the best constant, as where there are sigmas: its residuals are whitened too.
+            constant, y = matrix.sum(axis=1), matrix @ y
+            y = y - constant * ((constant @ y) / (constant @ constant))
+            weight = np.ones(len(y))
+        found = goodness(residual, y, weight, self._count(), self.original.counted)
+        fit.r2 = found.r2 if matrix is None else 1 - found.chi2 / float(y @ y)
+        if scaled is not None:
+            fit.chi2, fit.reduced_chi2, fit.dof = found.chi2, found.reduced_chi2, found.dof
+            fit.aic, fit.aicc, fit.bic = found.aic, found.aicc, found.bic
+
+    def _has_none(self, fit: Fit) -> bool:
+        """Whether there can be no errors, which is noted."""
+        if fit.status == "diverged":
+            fit.errors_note = "the descent diverged"
+        elif not self.leaves:
+            fit.errors_note = "nothing was varied"
+        elif self.arrived is False:
+            fit.errors_note = NO_ERRORS.get(fit.verdict, NOT_ARRIVED)
+        else:
+            return False
+        fit.findings = [*self.findings]
+        return True
+
+    def _same(self, params: Array) -> bool:
+        """Whether other values of the varied numbers predict the same, up to rounding."""
+        nodes = list(self.built.model.nodes)
+        before, leaves, moved, at = self._evaluate(nodes), self.leaves, {}, 0
+        for name, a in leaves.items():
+            moved[name], at = np.reshape(params[at : at + a.size], a.shape), at + a.size
+        self.leaves = moved
+        try:
+            after = self._evaluate(nodes)
+        except IndexError:
+            return False
+        finally:
+            self.leaves = leaves
+        return all(
+            bool(np.all(np.abs(new - old) <= SAME * np.max(np.abs(old), initial=0.0)))
+            for old, new in zip(before, after, strict=True)
+        )
+
+    def _unit(self) -> float:
+        """By what a scaled residual of the program becomes one of the original units."""
+        scaling = self.job.scaling
+        return 1.0 if scaling is None or "sigma" in self.original.extra else scaling.unit
+
+    def _errors(self, fit: Fit, residual: Array, columns: list[Array]) -> None:
+        if self._has_none(fit):
+            return
+        names = [n for leaf, a in self.leaves.items() for n in number_names(leaf, a.shape)]
+        r, jacobian = _flat(residual, columns)
+        params = np.concatenate([a.reshape(-1) for a in self.leaves.values()])
+        held = on_bounds(self.whole.job.space, self.leaves)
+        dof = self.original.counted - self._count()
+        found = errors_of(
+            jacobian, r, params, dof, self.absolute, names, held, self._same, self.arrived
+        )
+        fit.errors_note, fit.findings = found.note, [*self.findings, *found.findings]
+        covariance = found.covariance
+        if covariance is None:
+            return
+        if self.normal is not None and not found.note:
+            rows = covariance_told(self.normal, self.original.counted, self.absolute)
+            covariance = covariance if rows is None else np.array(rows)
+        self._enter(fit, covariance, names)
+
+    def _curved(self, fit: Fit, y: Array) -> None:
+        """Errors, and what else can be said, where the loss is no sum of squares."""
+        from descend.trust.curved import FISHER, SANDWICH, errors_of_curved, judge_counts
+
+        loss = self.job.settings.loss
+        if isinstance(loss, Poisson) and fit.fitted is not None and fit.fitted.shape == y.shape:
+            rate = np.exp(fit.fitted) if loss.log_rate else fit.fitted
+            fit.residuals = y - rate
+            weight = self.original.extra.get("sample_weight")
+            judge_counts(fit, y, rate, weight, self._count(), self.original.counted)
+        if self._has_none(fit):
+            return
+        names = [n for leaf, a in self.leaves.items() for n in number_names(leaf, a.shape)]
+        held = on_bounds(self.whole.job.space, self.leaves)
+        fit.findings = [*self.findings]
+        found = errors_of_curved(self.job, self.built, self.leaves, names, self._evaluate, held)
+        fit.errors_note = fit.errors_note or found.note
+        if found.covariance is not None and loss is not None:
+            fit.errors_from = FISHER if loss.is_likelihood else SANDWICH
+            if not loss.is_likelihood:
+                fit.dof = self.original.counted - self._count()
+            self._enter(fit, found.covariance, names)
+
+    def _enter(self, fit: Fit, covariance: Array, names: list[str]) -> None:
+        fit.covariance, fit.covariance_names = covariance, tuple(names)
+        error = np.sqrt(np.diag(covariance))
+        fit.correlation = covariance / np.outer(error, error)
+        fit.stderr = self._trees(error, tied_errors(*self.whole, covariance))
+
+    def _trees(self, errors: Array, tied: Mapping[str, Array]) -> dict[str, Any]:
+        """Standard errors in the form of the parameters; fixed ones have none."""
+        found, at = {n: np.full(np.shape(a), np.nan) for n, a in self.whole.leaves.items()}, 0
+        for name, a in self.leaves.items():
+            found[name], at = errors[at : at + a.size].reshape(a.shape), at + a.size
+        found |= tied
+        leaves = {n: float(a) if a.ndim == 0 else a for n, a in found.items()}
+        start = self.job.start
+        return {
+            name: unflatten(tree, [leaves[leaf] for leaf in start.names[name]])
+            for name, tree in start.trees.items()
+        }
+
+
+def _root(weight: Array, y: Array) -> Array:
+    return np.sqrt(weight).reshape(weight.shape + (1,) * (y.ndim - weight.ndim))
+
+
+def _flat(residual: Array, columns: list[Array]) -> tuple[Array, Array]:
+    """Residuals as one column, and their derivatives as a matrix, each derivative contiguous."""
+    slopes = np.empty((len(columns), residual.size))
+    for slope, column in zip(slopes, columns, strict=True):
+        slope[:] = np.broadcast_to(column, residual.shape).reshape(-1)
+    return np.asarray(residual, np.float64).reshape(-1), slopes.T

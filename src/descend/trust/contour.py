@@ -1,0 +1,142 @@
+"""Regions of two parameters together, all others refitted at every place."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from descend.lean import dataclass
+from descend.trust.profile import BOUND, LOWER, OPEN, Side, profiles
+from descend.trust.quantiles import region_factor
+from descend.trust.refit import refit
+from descend.trust.surface import Surface
+
+__all__ = ["ContourRecord", "contours"]
+
+Array = np.ndarray[Any, np.dtype[Any]]
+MARGIN = 0.08  # of the extent, on each side of the widest region
+
+
+@dataclass
+class ContourRecord:
+    """S over two parameters.
+
+    Attributes:
+        x, y: (m,) values of the first and of the second parameter.
+        rises: (m, m) (S - lowest)/s², the second parameter along the first axis; NaN where the
+            refit failed.
+        levels, thresholds: levels of confidence, and the rise at which each region ends.
+        cut: what stops the regions short, in words.
+    """
+
+    names: tuple[str, str]
+    best: tuple[float, float]
+    x: Array
+    y: Array
+    rises: Array
+    levels: tuple[float, ...]
+    thresholds: tuple[float, ...]
+    cut: tuple[str, ...] = ()
+
+
+def contours(
+    surface: Surface, first: int, second: int, levels: Sequence[float], points: int
+) -> ContourRecord:
+    """S on a grid over two parameters that holds the widest region.
+
+    A region holds the places where (S - lowest)/s² stays below 2·F(2, ν), or χ²(2) where the
+    scale is known. How far it reaches is told by the profiles of each of the two up to that rise.
+    The grid is walked from the lowest place outwards: each ring starts from the one inside.
+    """
+    factors = [region_factor(level, 2, surface.dof) for level in levels]
+    extents, cut = _extents(surface, (first, second), max(factors))
+    axes = [_axis(*extent, float(surface.best[j]), points) for extent, j in
+            zip(extents, (first, second), strict=True)]  # fmt: skip
+    rises = _grid(surface, (first, second), axes)
+    return ContourRecord(
+        (surface.names[first], surface.names[second]),
+        (float(surface.best[first]), float(surface.best[second])),
+        axes[0], axes[1], rises, tuple(levels), tuple(f**2 for f in factors), cut,
+    )  # fmt: skip
+
+
+def _extents(
+    surface: Surface, indices: tuple[int, int], factor: float
+) -> tuple[list[tuple[float, float]], tuple[str, ...]]:
+    """How far the widest region reaches along each parameter, and what cuts it off."""
+    level = _level_of(factor, surface.dof)
+    cut, extents = [], []
+    for found in profiles(surface, indices, level):
+        ends = []
+        for side, last in zip(found.sides, (found.values[0], found.values[-1]), strict=True):
+            if side.reason in (BOUND, OPEN, LOWER) or math.isnan(side.limit):
+                cut.append(_cut(found.name, side))
+            finite = side.limit if math.isfinite(side.limit) else last
+            if side.reason == OPEN:
+                reach = 4 * factor * (found.stderr or abs(found.best) or 1.0)
+                finite = found.best + math.copysign(min(abs(last - found.best), reach),
+                                                    last - found.best)  # fmt: skip
+            ends.append(float(finite))
+        room = MARGIN * (ends[1] - ends[0]) or MARGIN * max(abs(found.best), 1.0)
+        j = surface.names.index(found.name)
+        extents.append(
+            (max(ends[0] - room, float(surface.lower[j])),
+             min(ends[1] + room, float(surface.upper[j])))
+        )  # fmt: skip
+    return extents, tuple(dict.fromkeys(cut))
+
+
+def _cut(name: str, side: Side) -> str:
+    why = {
+        BOUND: f"the bound {side.limit:g} of {name} cuts the regions off",
+        OPEN: f"the regions are open: {name} may go on without end",
+        LOWER: f"S falls below the fit's on the way along {name}: fit again",
+    }
+    return why.get(side.reason, f"refits along {name} failed")
+
+
+def _level_of(factor: float, dof: float) -> float:
+    """The level of a single parameter's interval that reaches this far."""
+    from scipy import special
+
+    below = special.ndtr(factor) if math.isinf(dof) else special.stdtr(dof, factor)
+    return float(min(2 * below - 1, 1 - 1e-12))
+
+
+def _axis(low: float, high: float, best: float, points: int) -> Array:
+    """Places from low to high; the one nearest to the lowest place is moved onto it."""
+    axis = np.linspace(low, high, points)
+    axis[np.argmin(np.abs(axis - best))] = best
+    return axis
+
+
+def _grid(surface: Surface, indices: tuple[int, int], axes: list[Array]) -> Array:
+    i, j = indices
+    size = (len(axes[1]), len(axes[0]))
+    centre = (int(np.argmin(abs(axes[1] - surface.best[j]))),
+              int(np.argmin(abs(axes[0] - surface.best[i]))))  # fmt: skip
+    rises = np.full(size, np.nan)
+    points = np.tile(surface.best, (*size, 1))
+    rows, columns = np.indices(size)
+    ring = np.maximum(abs(rows - centre[0]), abs(columns - centre[1]))
+    fixed = np.zeros(surface.best.size, bool)
+    fixed[[i, j]] = True
+    for radius in range(int(ring.max()) + 1):
+        r, c = np.nonzero(ring == radius)
+        # The neighbour one ring further in.
+        inner = (r - np.sign(r - centre[0]) * (abs(r - centre[0]) == radius),
+                 c - np.sign(c - centre[1]) * (abs(c - centre[1]) == radius))  # fmt: skip
+        start = points[inner]
+        start[:, i], start[:, j] = axes[0][c], axes[1][r]
+        found = refit(
+            surface.local, start, fixed, surface.lower, surface.upper, surface.spread,
+            exact=surface.exact,
+        )  # fmt: skip
+        points[r, c] = np.where(found.arrived[:, None], found.points, start)
+        rises[r, c] = np.where(
+            found.arrived, (found.value - surface.value) / surface.spread, np.nan
+        )
+    return rises

@@ -1,0 +1,234 @@
+"""Profile-likelihood intervals: how far one parameter may go while all others make up for it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import field
+from typing import Any
+
+import numpy as np
+
+from descend.lean import dataclass
+from descend.trust.quantiles import region_factor
+from descend.trust.refit import refit
+from descend.trust.surface import Surface
+
+__all__ = ["ProfileRecord", "Side", "profiles"]
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+STEPS_TO_EDGE = 8  # steps of equal rise on the way to the threshold
+MOST_POINTS = 80
+LONGEST = 3.0  # a step may be so many times the one before
+FAR = 1e6  # standard errors (or 1e9 times the value) at which a profile counts as open
+EDGE_TOLERANCE = 1e-6  # in the square root of the rise: about 1e-6 of the interval's half
+BETTER = 1e-6  # a fall below the fit's own S by more than this share of s²
+REACHED, BOUND, OPEN, STUCK, LOWER = "reached", "bound", "open", "stuck", "lower"
+
+
+@dataclass(frozen=True)
+class Side:
+    """One end of a profile interval.
+
+    Attributes:
+        limit: where the interval ends; infinite where it does not.
+        reason: `reached` the threshold, `bound` stops the parameter, `open` where S levels off
+            below the threshold, `stuck` where refits failed, `lower` where S fell below the fit's.
+        rise: the square root of (S - lowest)/s² at the last point.
+    """
+
+    limit: float
+    reason: str
+    rise: float
+
+
+@dataclass
+class ProfileRecord:
+    """The profile of one parameter.
+
+    Attributes:
+        low, high: the interval; NaN on both sides where a better minimum was found.
+        values: (m,) values of the parameter, ascending.
+        rises: (m,) (S - lowest)/s², all other parameters refitted.
+        paths: (m, p) all parameters on the way.
+        threshold: the rise at which the interval ends.
+        sides: why it ends below and above.
+        better: the parameters at a lower place that was met on the way, or None.
+    """
+
+    name: str
+    level: float
+    best: float
+    low: float
+    high: float
+    threshold: float
+    sides: tuple[Side, Side]
+    values: Array
+    rises: Array
+    paths: Array
+    names: tuple[str, ...]
+    stderr: float
+    better: dict[str, float] | None = None
+    kind: str = field(default="profile")
+
+
+class _Walk:
+    """One way out from the lowest place: up or down along one parameter."""
+
+    def __init__(self, surface: Surface, index: int, sign: int, goal: float) -> None:
+        self.index, self.sign, self.goal = index, sign, goal
+        self.best = surface.best
+        edge = surface.upper[index] if sign > 0 else surface.lower[index]
+        self.room = abs(float(edge) - float(surface.best[index]))
+        variance = float(surface.inverse[index, index])
+        error = math.sqrt(variance * surface.spread) if variance > 0 else 0.0
+        value = abs(float(surface.best[index]))
+        self.error = error if error > 0 and math.isfinite(error) else 0.1 * value or 0.1
+        slope = surface.inverse[:, index] / variance if variance > 0 else np.zeros(len(self.best))
+        self.slope = np.where(np.isfinite(slope), slope, 0.0)
+        self.far = max(FAR * self.error, 1e9 * value) if error > 0 else 1e6 * max(value, 1.0)
+        self.places, self.rises, self.points = [0.0], [0.0], [surface.best]
+        self.above: tuple[float, float] | None = None  # the nearest place beyond the threshold
+        self.longest = math.inf  # a step; shorter after refits that failed
+        self.reason = "" if self.room > 0 else BOUND
+        self.lowest: tuple[float, Array] | None = None
+
+    def next_place(self) -> float:
+        """The next distance from the lowest place."""
+        last, rise = self.places[-1], self.rises[-1]
+        if self.above is not None:
+            return min(self._between(last, rise), last + self.longest)
+        step = self.goal / STEPS_TO_EDGE * self.error
+        if len(self.places) > 1:
+            before = last - self.places[-2]
+            gain = (rise - self.rises[-2]) / before
+            wanted = self.goal / STEPS_TO_EDGE / gain if gain > 0 else math.inf
+            step = min(max(wanted, before / LONGEST), LONGEST * before)
+        return min(last + min(step, self.longest), self.room)
+
+    def _between(self, last: float, rise: float) -> float:
+        """Where a line between the ends says that the threshold lies, kept inside of them."""
+        assert self.above is not None
+        place, top = self.above
+        share = (self.goal - rise) / (top - rise)
+        return last + (place - last) * min(max(share, 0.02), 0.98)
+
+    def start(self, place: float) -> Array:
+        """Where the others probably are there: on the line through the last two points."""
+        last = self.places[-1]
+        if len(self.places) > 1:
+            along = (self.points[-1] - self.points[-2]) / (last - self.places[-2])
+        else:
+            along = self.sign * self.slope
+        guess = np.asarray(self.points[-1] + along * (place - last))
+        guess[self.index] = self.best[self.index] + self.sign * place
+        return guess
+
+    def take(self, place: float, rise: float, point: Array, arrived: bool) -> None:
+        """Learn what was found at a place; `rise` is (S - lowest)/s²."""
+        if not (arrived and math.isfinite(rise)):
+            self._failed(place)
+            return
+        if rise < -BETTER:
+            self.lowest, self.reason = (rise, point), LOWER
+            return
+        root = math.sqrt(max(rise, 0.0))
+        if root > self.goal * (1 + EDGE_TOLERANCE):
+            self.above = (place, root)
+            self._close()
+            return
+        self.places.append(place)
+        self.rises.append(root)
+        self.points.append(point)
+        self.longest *= 2
+        self._close()
+        if root >= self.goal * (1 - EDGE_TOLERANCE):
+            self.reason = REACHED
+        elif place >= self.room:
+            self.reason = BOUND
+        elif place >= self.far or len(self.places) > MOST_POINTS:
+            self.reason = OPEN
+
+    def _close(self) -> None:
+        """Stop between neighbouring places, as where S jumps over the threshold."""
+        if self.above is not None and self.above[0] - self.places[-1] <= 1e-9 * self.above[0]:
+            self.reason = REACHED
+
+    def _failed(self, place: float) -> None:
+        self.longest = 0.25 * (place - self.places[-1])
+        if self.longest < 1e-3 * self.error:
+            self.reason = STUCK
+
+    def side(self) -> Side:
+        """The end of the interval on this side."""
+        place = math.inf if self.reason == OPEN else self.places[-1]
+        if self.reason == BOUND:
+            place = self.room
+        limit = float(self.best[self.index] + self.sign * place)
+        limit = math.nan if self.reason in (STUCK, LOWER) else limit
+        return Side(limit, self.reason, self.rises[-1])
+
+
+def profiles(surface: Surface, indices: Sequence[int], level: float) -> list[ProfileRecord]:
+    """Profile some parameters, all of them and both sides in step.
+
+    The interval holds the values at which (S(θ) - S)/s² stays below F(1, ν), or χ²(1) where the
+    scale is known, with all other parameters refitted. Steps are chosen so that the square root
+    of the rise grows evenly; the ends are found by the rule of false position on that root, which
+    is nearly straight.
+
+    Bates and Watts, "Nonlinear Regression Analysis and Its Applications" (1988), section 6.1;
+    Venzon and Moolgavkar, "A method for computing profile-likelihood-based confidence intervals"
+    (1988).
+
+    Args:
+        surface: with a spread that is positive.
+        indices: which parameters.
+    """
+    goal = region_factor(level, 1, surface.dof)
+    walks = [_Walk(surface, j, sign, goal) for j in indices for sign in (-1, 1)]
+    rounds = 0
+    while (open_ := [w for w in walks if not w.reason]) and rounds < 3 * MOST_POINTS:
+        rounds += 1
+        places = [w.next_place() for w in open_]
+        starts = np.array([w.start(p) for w, p in zip(open_, places, strict=True)])
+        fixed = np.zeros(starts.shape, bool)
+        fixed[np.arange(len(open_)), [w.index for w in open_]] = True
+        found = refit(
+            surface.local, starts, fixed, surface.lower, surface.upper, surface.spread,
+            exact=surface.exact,
+        )  # fmt: skip
+        rises = (found.value - surface.value) / surface.spread
+        for w, p, rise, point, good in zip(
+            open_, places, rises, found.points, found.arrived, strict=True
+        ):
+            w.take(p, float(rise), point, bool(good))
+    for w in walks:
+        w.reason = w.reason or STUCK
+    pairs = zip(walks[::2], walks[1::2], strict=True)
+    return [_record(surface, low, high, level) for low, high in pairs]
+
+
+def _record(surface: Surface, low: _Walk, high: _Walk, level: float) -> ProfileRecord:
+    j = low.index
+    sides = (low.side(), high.side())
+    points = np.array([*low.points[:0:-1], *high.points])
+    rises = np.array([*low.rises[:0:-1], *high.rises]) ** 2
+    lower = [w.lowest for w in (low, high) if w.lowest is not None]
+    better: Mapping[str, float] | None = None
+    if lower:
+        _, place = min(lower, key=lambda found: found[0])
+        # The way ends where all parameters are let go.
+        found = refit(
+            surface.local, place[None], np.zeros(place.size, bool), surface.lower, surface.upper,
+            surface.spread, exact=surface.exact,
+        )  # fmt: skip
+        better = dict(zip(surface.names, map(float, found.points[0]), strict=True))
+    ends = (math.nan, math.nan) if lower else (sides[0].limit, sides[1].limit)
+    return ProfileRecord(
+        surface.names[j], level, float(surface.best[j]), *ends, low.goal**2, sides,
+        points[:, j], rises, points, surface.names,
+        math.sqrt(max(surface.inverse[j, j] * surface.spread, 0.0)),
+        None if better is None else dict(better),
+    )  # fmt: skip
