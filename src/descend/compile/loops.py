@@ -17,7 +17,7 @@ from typing import Any, Union
 import numpy as np
 
 from descend.compile.places import Place
-from descend.graph.node import PRIMITIVES, Dim
+from descend.graph.node import PRIMITIVES, Dim, Primitive
 from descend.lean import dataclass
 
 __all__ = [
@@ -107,15 +107,13 @@ class Let:
 
 
 def cost_of(op: str) -> int:
-    """What a let of this operation costs, in additions; what is no primitive counts as one."""
-    primitive = PRIMITIVES.get(op)
-    return 1 if primitive is None else primitive.cost
+    """What a let costs, in additions: as an ordinary primitive, if its operation is none."""
+    return PRIMITIVES.get(op, Primitive).cost
 
 
 def latency_of(op: str) -> int:
-    """After how many cycles a let of this operation is ready."""
-    primitive = PRIMITIVES.get(op)
-    return 20 if primitive is None else primitive.latency
+    """After how many cycles a let is ready: as an ordinary primitive, if its operation is none."""
+    return PRIMITIVES.get(op, Primitive).latency
 
 
 @dataclass(eq=False)

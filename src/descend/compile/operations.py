@@ -45,26 +45,18 @@ def _mul0(e: Emitter, g: Value, p: Value) -> Value:
     return e.select(zero, e.like(g, 0.0), e.mul(g, p))
 
 
-def _method(name: str) -> Callable[..., Value]:
-    return lambda e, *args: getattr(e, name)(*args)
-
-
 ARITHMETIC: dict[str, Callable[..., Value]] = {
     "add": _fused("fadd"),
     "sub": _fused("fsub"),
     "mul": _fused("fmul"),
     "mul0": _mul0,
-    "shift_left": _method("shl"),
-    "shift_right": _method("shr"),
-    **{
-        name: _method(name)
-        for name in (
-            "div", "neg", "abs", "sign", "floor", "ceil", "rint", "trunc", "max", "min", "sqrt",
-            "copysign", "select", "lt", "le", "eq", "ne", "xor",
-        )
-    },
-    **{name: _method(f"{name}_") for name in ("and", "or", "not")},
-}  # fmt: skip
+    "and": Emitter.and_,
+    "or": Emitter.or_,
+    "not": Emitter.not_,
+    "shift_left": Emitter.shl,
+    "shift_right": Emitter.shr,
+}
+"""Where it is not the emitter's own method of the name."""
 
 
 @cache
@@ -73,7 +65,7 @@ def emitter(op: str) -> Callable[..., Value]:
     native = PRIMITIVES[op].native
     found: Callable[..., Value] | None
     if native == "arithmetic":
-        found = ARITHMETIC.get(op)
+        found = ARITHMETIC.get(op) or getattr(Emitter, op, None)
     else:
         family = import_module(f"descend.compile.elementary.{native}")
         found = getattr(family, op, None)
@@ -88,12 +80,9 @@ def emitter(op: str) -> Callable[..., Value]:
 def is_outlined(op: str) -> bool:
     """Whether an operation is so long that code which is not hot calls it."""
     primitive = PRIMITIVES.get(op)
-    short = ("arithmetic", "library", "rewritten", "")
-    return (
-        primitive is not None
-        and primitive.kind == "elementwise"
-        and primitive.native not in short
-    )
+    if primitive is None or primitive.kind != "elementwise":
+        return False
+    return primitive.native not in ("arithmetic", "library", "rewritten", "")
 
 
 def emit_operation(

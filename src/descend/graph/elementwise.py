@@ -123,7 +123,7 @@ def declare(
     meaning: Callable[..., Array],
     *partials: Partial | Callable[..., Node] | None,
     infer: Callable[..., Typed] = _same,
-    latency: int = 20,
+    latency: int = Primitive.latency,
     word: str = "",
 ) -> Primitive:
     """Register an elementwise primitive, with the partial for each argument (None: it is 0)."""

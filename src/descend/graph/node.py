@@ -210,8 +210,8 @@ class Primitive:
         kind: elementwise, linear, multilinear, selection, opaque, source.
         native: how native code computes it, or empty where only the interpreter does. Elementwise:
             `arithmetic`, a family of `compile.elementary`, or `library` for a call a lane. Others:
-            `source`, `view`, `gather`, `reduction`, `assembled`, `call`, `loop`, or `rewritten`
-            in other primitives.
+            `source`, `view`, `gather`, `reduction`, `assembled`, `call`, `lapack`, `loop`, or
+            `rewritten` in other primitives.
         finite: whether finite arguments give a finite result, short of overflow.
         infer: shape and dtype of the result from arguments and attributes.
         meaning: the result in NumPy, from arrays and attributes (with row counts filled in).
