@@ -21,7 +21,7 @@ from descend.lean import dataclass
 
 __all__ = [
     "ONCE", "PRIMITIVES", "Dim", "Node", "Partial", "Primitive", "Several", "Shape",
-    "declare_several", "intern", "postorder", "register", "sizes", "substitute", "users_of",
+    "declare_several", "intern", "postorder", "register", "sizes", "substitute",
 ]  # fmt: skip
 
 _serial = itertools.count()
@@ -314,13 +314,3 @@ def substitute(roots: Iterable[Node], replace: Mapping[Node, Node]) -> list[Node
         else:
             image[node] = node.op.apply(*args, **node.attrs)
     return [image[root] for root in roots]
-
-
-def users_of(order: Iterable[Node]) -> dict[Node, list[Node]]:
-    """For each node of a postorder, the nodes that use it (once per use)."""
-    users: dict[Node, list[Node]] = {}
-    for node in order:
-        users.setdefault(node, [])
-        for arg in node.args:
-            users.setdefault(arg, []).append(node)
-    return users
