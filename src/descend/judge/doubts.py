@@ -9,6 +9,7 @@ import numpy as np
 
 from descend.graph.program import EPOCHS_SPENT
 from descend.judge.ending import ending_of
+from descend.judge.explained import explains_nothing
 from descend.judge.walk import sizes
 from descend.methods.base import STATUS
 from descend.run.finished import Finished
@@ -54,6 +55,8 @@ class Doubts:
             told = self.of_residuals or not _is_outside(run)
             return "the first descent did not arrive" if told else ""
         why, settled = _doubt_of(run, self._least)
+        if not why and explains_nothing(run):
+            why, settled = "the first explains no more than a constant", True
         if settled and agreed >= ENOUGH:
             why = ""
         return (self.of_residuals and not 1 < tried == agreed and _correlated(run)) or why

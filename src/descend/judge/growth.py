@@ -24,6 +24,8 @@ SAME = 1e-6  # a share: curvatures that differ by less are one
 
 def has_grown(run: Finished) -> bool:
     """Whether the loss at the parameters returned is larger than at the start."""
+    if getattr(run.job.settings.optimizer, "maximize", False):
+        return False
     loss = run.job.loss_at(run.built, run.begin, MOST_ROWS)
     before, after = loss({}), loss(run.leaves())
     return bool(after > before + ROUNDING * abs(before))

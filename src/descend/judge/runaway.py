@@ -43,7 +43,7 @@ def runaways(walk: Walk) -> tuple[str, ...]:
         if errors[i] >= np.abs(begin[i]) > 0 and not walk.bound[i]
     ]  # fmt: skip
     square, companions = walk.square, _companions(walk)
-    if square <= walk.rounding:
+    if square <= walk.rounding or not vague or _is_redundant(walk):
         return ()
     found: list[str] = []
     for i in vague[:MOST]:
@@ -55,6 +55,21 @@ def runaways(walk: Walk) -> tuple[str, ...]:
         walk.jump(begin)
     walk.jump(begin)
     return tuple(found)
+
+
+def _is_redundant(walk: Walk) -> bool:
+    """Whether as many directions are without effect at the start: the model is like that."""
+    here, lost = walk.x.copy(), _nullity(walk)
+    if not lost:
+        return False
+    at_start = _nullity(walk) if walk.jump(walk.start) else 0
+    walk.jump(here)
+    return at_start >= lost
+
+
+def _nullity(walk: Walk) -> int:
+    known = 0 if walk.parts is None else int(np.sum(walk.parts.known))
+    return len(walk.x) - known - int(np.sum(walk.bound))
 
 
 def _companions(walk: Walk) -> list[int]:

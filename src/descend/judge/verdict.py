@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from descend.graph.node import Node, postorder
 from descend.graph.program import EPOCHS_SPENT
 from descend.judge.ending import ending_of
+from descend.judge.explained import can_walk, explained, is_linear, least_share
 from descend.judge.growth import growth_message, has_grown
 from descend.judge.runaway import falling, runaways
 from descend.judge.thresholds import staircases
@@ -23,7 +23,7 @@ from descend.methods.base import FTOL, GTOL, PRECISION, STALLED, STATUS, UNBOUND
 from descend.records.statuses import STATUSES
 from descend.run.finished import Finished, Judgement
 from descend.run.view import on_bounds
-from descend.trust.complete import MOST_WITH_ERRORS, Completion
+from descend.trust.complete import MOST_WITH_ERRORS
 from descend.trust.words import listed
 
 __all__ = ["judged"]
@@ -33,7 +33,6 @@ Array = np.ndarray[Any, np.dtype[Any]]
 BY_RULE = {FTOL: "no_improvement", XTOL: "parameters_still", GTOL: "gradient_small"}
 """What it is called where a method's own test was met, and it had not arrived."""
 OVER = ("diverged", "interrupted")
-ENOUGH = 3  # starts with the same minimum: then it is one
 WORDS = {
     "not arrived": "the predicted step is more than 1 % of a standard error",
     "kept": "; starts=1 keeps to it",
@@ -74,7 +73,7 @@ def _judged_by_place(run: Finished, status: str, message: str) -> Judgement | No
         return _threshold(run, idle)
     if code == UNBOUNDED:
         return Judgement("runaway", message, "no")
-    if not _can_walk(run):
+    if not can_walk(run):
         return _judged_by_loss(run, status, message)
     with np.errstate(all="ignore"):
         walk = Walk(run)
@@ -112,12 +111,22 @@ def _arrived(run: Finished, walk: Walk, status: str, message: str) -> Judgement:
     if lost:
         words = f"converged: the data do not determine {listed(lost)} {at}"
         return Judgement("flat", words, "yes")
-    held = [name for name, on in zip(walk.number_names(), walk.bound, strict=True) if on]
+    held = _pressed(run, walk)
     if held and _pushed(walk):
         return Judgement("bound", f"converged: {listed(held)} on a bound {at}", "yes")
     if status != "converged" and not _is_rule(status):
         status, message = "converged", f"converged: no step lowers the loss further {at}"
     return _plain(status, message, "yes")
+
+
+def _pressed(run: Finished, walk: Walk) -> list[str]:
+    """The numbers on a bound that leaves them any room."""
+    space = run.job.space
+    if space is None:
+        return []
+    fixed = np.concatenate([np.reshape(space.held(leaf), -1) for leaf in walk.names])
+    on = walk.bound & ~fixed
+    return [name for name, is_on in zip(walk.number_names(), on, strict=True) if is_on]
 
 
 def _pushed(walk: Walk) -> bool:
@@ -190,6 +199,8 @@ def _is_kept(run: Finished) -> bool:
 def _runaway(run: Finished, walk: Walk, arrived: bool) -> Judgement | None:
     if arrived and not np.any(walk.errors() >= np.abs(walk.x)):
         return None
+    if not arrived:
+        walk.go()
     names = runaways(walk)
     return _ran_away(names, run) if names else None
 
@@ -209,17 +220,14 @@ def _ran_away(names: Sequence[str], run: Finished) -> Judgement:
 
 
 def _side(run: Finished, walk: Walk) -> Judgement | None:
-    """A minimum that explains no more than a constant, where no other starts confirm it."""
-    share = _explained(run, walk)
-    if share is None or share > 0 or _is_linear(run):
+    """A minimum that explains no more than a constant."""
+    share = explained(run, walk)
+    if share is None or share > least_share(walk) or is_linear(run):
         return None
     found = (
         f"The fit explains no more than a constant would (R² = {share:.2g}): a side minimum, or a "
         "model that does not suit the data.",
     )
-    search = run.search
-    if search is not None and search.agreed >= ENOUGH and 2 * search.agreed > search.starts:
-        return None
     kept = _is_kept(run)
     at = f"({_unit(run)} {run.control.epoch})"
     words = f"a side minimum: it explains no more than a constant {at}"
@@ -227,45 +235,7 @@ def _side(run: Finished, walk: Walk) -> Judgement | None:
     return Judgement(status, words + (WORDS["kept"] if kept else ""), "yes", found)
 
 
-def _explained(run: Finished, walk: Walk) -> float | None:
-    """The share of the squares about the mean that the fit explains; None where it has no say."""
-    rows = walk.completion.rows
-    extra = rows.extra
-    if "whitening" in extra:
-        return None
-    y = np.asarray(extra["target"], np.float64)
-    weight = np.asarray(extra.get("sample_weight", 1.0) * extra.get("sigma", 1.0) ** -2.0)
-    w = np.broadcast_to(np.reshape(weight, weight.shape + (1,) * (y.ndim - 1)), y.shape)
-    mean = np.sum(w * y) / np.sum(w)
-    spread = float(np.sum(w * (y - mean) ** 2))
-    if not spread > 1e-24 * float(np.sum(w * y**2)):
-        return None
-    return 1.0 - walk.square / spread
-
-
-def _is_linear(run: Finished) -> bool:
-    """Whether no derivative of the residuals depends on a parameter: then no minimum is beside."""
-    built = run.built
-    kept = built.extras.get("is linear")
-    if kept is None:
-        assert run.original is not None
-        view = Completion(run.job, built, run.leaves(), False, run.original)
-        leaves: set[Node] = set(view.built.model.leaves.values())
-        kept = built.extras["is linear"] = not leaves & set(postorder(view.slopes() or []))
-    return bool(kept)
-
-
 # --- losses that are no sum of squares
-
-
-def _can_walk(run: Finished) -> bool:
-    job = run.job
-    if run.built.descent.residual is None or job.settings.penalty is not None or job.rows is None:
-        return False
-    if run.best_epoch() is not None or run.original is None:
-        return False
-    count = sum(a.size for a in job.leaf_arrays().values())
-    return count <= MOST_WITH_ERRORS
 
 
 def _judged_by_loss(run: Finished, status: str, message: str) -> Judgement | None:

@@ -52,9 +52,10 @@ class Walk:
         self.start = np.concatenate([np.reshape(run.begin[n], -1) for n in self.names])
         self.bound = on_bounds(run.job.space, self.completion.leaves)
         self.held = self.bound
-        self.settled, self.evaluations = False, 0
-        r, j = self.completion.linear()
-        self.begin = float(r @ r)
+        self.settled = False
+        self.evaluations = 0
+        r, j = self._residuals()
+        self.evaluations, self.begin = 0, float(r @ r)
         self.level = self._level()
         self.parts: Split | None = None
         if np.isfinite(self.begin):
@@ -107,8 +108,12 @@ class Walk:
         return True
 
     def _residuals(self) -> tuple[Array, Array]:
+        """Residuals and J at the parameters that the completion has; NaN beyond an index."""
         self.evaluations += 1
-        return self.completion.linear()
+        try:
+            return self.completion.linear()
+        except IndexError:
+            return np.full(1, np.nan), np.full((1, len(self.start)), np.nan)
 
     def number_names(self) -> list[str]:
         """The names of the varied numbers."""
@@ -173,7 +178,8 @@ class Walk:
         if self.square <= self.rounding or self.parts is None:
             return True
         step, _ = self._step(0.0)
-        spread = self.square / max(self.completion.original.counted - len(self.x), 1)
+        dof = self.completion.original.counted - len(self.x)
+        spread = self.square / dof if dof > 0 else 0.0
         own = np.sqrt(np.sum((self.parts.vt.T * self.parts.inverse) ** 2, axis=1) * spread)
         moves = np.abs(step[self.free])
         near = moves <= ARRIVED * own / self.lengths

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import warnings
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from descend.data.validate import check_prediction
-from descend.errors import DataError, DescendError, TraceError, UsageError
+from descend.errors import DataError, DescendError, DescendWarning, TraceError, UsageError
 from descend.graph.evaluate import evaluate
 from descend.graph.node import Dim, Node, RowsAsked
 from descend.graph.program import Bindings, Plan
@@ -149,6 +150,8 @@ class Job:
     def build(self) -> tuple[Built, bool]:
         """The program, from the store of built ones if the model has not changed."""
         built, fresh = BUILT.once(self.key(), self._build, self._n_rows())
+        for text in () if fresh else built.said:
+            warnings.warn(DescendWarning(text), stacklevel=5)
         for name in built.model.whole:
             self._check_whole(name)
         return built, fresh
@@ -199,10 +202,12 @@ class Job:
         watched = made.traces if self.settings.has_own_functions() else made.traces[:1]
         told = model.why_rows and model.why_rows != WHITENED
         notes = [_made_for(model.why_rows, n_rows)] if told else []
-        notes += warn_of_unused(model, self.space)
+        unused = warn_of_unused(model, self.space)
+        notes += unused
         notes += [note] if note else []
         extras = {"free": free} if model.why_rows == WHITENED else {}
-        return Built(model, made, runner, engine, tuple(notes), seconds, watched, extras)
+        said = (*model.trace.notices.values(), *unused)
+        return Built(model, made, runner, engine, tuple(notes), seconds, watched, extras, said)
 
     def _without_start(self, error: Exception, leaves: Mapping[str, Spec]) -> Exception:
         """The error, or a better one where a parameter without start is meant as an array."""
@@ -289,6 +294,11 @@ class Job:
                 where=None,
                 remedy="leave out batch_size, or compute such numbers before the fit",
             )
+
+    def couples(self) -> bool:
+        """Whether the model's rows know of one another, or of how many there are."""
+        model = self.build()[0].model
+        return bool(model.why_rows or coupling(model))
 
     def recipe(self, validation: Model | None) -> Recipe:
         """All that decides the program, apart from the model."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from descend.graph.node import Dim, Node
 from descend.graph.source import const
 from descend.methods.losses import Poisson
 from descend.parameters.reading import number_names
+from descend.records.record import STATUSES, FitRecord, defaults_of, like, number_names_of
 from descend.run.build import Built
 from descend.run.finished import Normal
 from descend.run.job import Job
@@ -25,13 +26,11 @@ from descend.trace.tree import unflatten
 from descend.trust.covariance import NOT_ARRIVED, errors_of, goodness
 from descend.trust.normal_errors import covariance_told
 
-if TYPE_CHECKING:
-    from descend.result.fit import Fit
-
-__all__ = ["Completion"]
+__all__ = ["OF_ERRORS", "OF_VALUES", "Completion"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 MOST_WITH_ERRORS = 200
+SAME = 1e-10  # of the largest prediction: what differs by less is the same
 NO_ERRORS = {
     "runaway": "there is no finite best value",
     "threshold": "a parameter acts only through comparisons",
@@ -39,11 +38,18 @@ NO_ERRORS = {
     "not moved": "the run ended where it began",
 }
 """Why there are none, by the verdict."""
-SAME = 1e-10  # of the largest prediction: what differs by less is the same
+OF_VALUES = (
+    "loss", "residuals", "fitted", "chi2", "reduced_chi2", "dof", "r2", "aic", "aicc", "bic",
+)  # fmt: skip
+"""Fields that need no derivatives."""
+OF_ERRORS = (
+    "covariance", "correlation", "stderr", "errors_note", "errors_from", "deviance", "findings",
+    "covariance_names",
+)  # fmt: skip
 
 
 class Completion:
-    """Fills the fields of a fit that nobody has asked for yet.
+    """Works out the fields of a fit that nobody has asked for yet.
 
     Large data are not copied for it: if they have changed since, that is said instead.
     """
@@ -64,12 +70,6 @@ class Completion:
         with np.errstate(all="ignore"):
             return tuple(float(a.sum()) for a in self.original.all().values())
 
-    def __call__(self, fit: Fit) -> None:
-        """Work out everything; called once."""
-        self.check_unchanged()
-        with np.errstate(all="ignore"):
-            self._work(fit)
-
     def check_unchanged(self) -> None:
         """Refuse to work out anything of data that are not those of the fit any more."""
         if self._fingerprint() != self.fingerprint:
@@ -79,29 +79,26 @@ class Completion:
                 remedy="look at fit.loss before changing them, or fit a copy: x.copy()",
             )
 
-    def values(self, fit: Fit) -> None:
-        """Enter the loss, the fitted values and what they say of the fit, and nothing else."""
-        self.check_unchanged()
-        with np.errstate(all="ignore"):
-            self._judged(fit, self._evaluate(self._outputs()))
+    def fields(self, name: str, params: Any, status: str) -> dict[str, Any]:
+        """A field of `OF_VALUES` or `OF_ERRORS`, with the others that are worked out with it.
 
-    def errors(self, fit: Fit) -> None:
-        """Enter the covariance with all that belongs to it, if the loss is a sum of squares."""
+        Args:
+            params, status: of the fit.
+        """
         self.check_unchanged()
         columns = self.slopes()
-        if columns is not None:
-            with np.errstate(all="ignore"):
-                residual, *found = self._evaluate([self.built.descent.residual, *columns])
-                self._errors(fit, residual, found)
-
-    def _work(self, fit: Fit) -> None:
-        outputs, columns = self._outputs(), self.slopes()
-        values = self._evaluate([*outputs, *(columns or [])])
-        self._judged(fit, values[: len(outputs)])
-        if columns is not None:
-            self._errors(fit, values[len(outputs) - 1], values[len(outputs) :])
-        else:
-            self._curved(fit, self.original.extra["target"])
+        with np.errstate(all="ignore"):
+            if columns is not None and name in OF_VALUES:
+                return _blank(OF_VALUES) | self._judged(self._evaluate(self._outputs()))
+            none = _blank(OF_ERRORS) | {
+                "stderr": like(params, np.nan), "covariance_names": number_names_of(params)
+            }  # fmt: skip
+            if columns is None:
+                found = self._judged(self._evaluate(self._outputs()))
+                curved = self._curved(found, self.original.extra["target"], status)
+                return none | _blank(OF_VALUES) | found | curved
+            residual, *slopes = self._evaluate([self.built.descent.residual, *columns])
+            return none | self._errors(residual, slopes, status)
 
     def _outputs(self) -> list[Any]:
         """The loss, the prediction, and the scaled residual, if there is one."""
@@ -109,20 +106,21 @@ class Completion:
         found = [made.objective, *self.built.model.nodes]
         return found if made.residual is None else [*found, made.residual]
 
-    def _judged(self, fit: Fit, values: list[Array]) -> None:
-        """Enter what follows from the values of `_outputs`."""
+    def _judged(self, values: list[Array]) -> dict[str, Any]:
+        """What follows from the values of `_outputs`."""
         y, k = self.original.extra["target"], 1 + len(self.built.model.nodes)
-        fit.loss = float(values[0]) * self.job.loss_factor
+        found: dict[str, Any] = {"loss": float(values[0]) * self.job.loss_factor}
         fitted = values[1] if k == 2 else np.stack(values[1:k], -1)
         scaling = self.job.scaling
         if scaling is not None and scaling.target is not None:
             fitted = scaling.target.back(fitted)
         fitted = np.broadcast_to(fitted, y.shape) if fitted.ndim == 0 else fitted
-        fit.fitted = np.array(fitted)
+        found["fitted"] = np.array(fitted)
         loss = self.job.settings.loss
         if fitted.shape == y.shape and loss is not None and loss.of_residual:
-            fit.residuals = y - fitted
-            self._judge(fit, values[k] if self._has_columns() else None, y)
+            found["residuals"] = y - fitted
+            found |= self._judge(y - fitted, values[k] if self._has_columns() else None, y)
+        return found
 
     # --- what uncertainties are worked out of
 
@@ -182,8 +180,7 @@ class Completion:
             prepared = kept[tuple(nodes)] = Prepared(nodes, bound)
         return list(prepared([bound[n] for n in prepared.inputs], extents | bind_extents(bound)))
 
-    def _judge(self, fit: Fit, scaled: Array | None, y: Array) -> None:
-        assert fit.residuals is not None
+    def _judge(self, residuals: Array, scaled: Array | None, y: Array) -> dict[str, Any]:
         extra = self.original.extra
         weight = extra.get("sample_weight")
         if "sigma" in extra:
@@ -192,7 +189,7 @@ class Completion:
         if scaled is not None:
             residual = scaled * self._unit()
         else:
-            residual = fit.residuals if weight is None else fit.residuals * _root(weight, y)
+            residual = residuals if weight is None else residuals * _root(weight, y)
         matrix = extra.get(WHITENING)
         if matrix is not None:
             # Against the best constant, as where there are sigmas: its residuals are whitened too.
@@ -200,23 +197,69 @@ class Completion:
             y = y - constant * ((constant @ y) / (constant @ constant))
             weight = np.ones(len(y))
         found = goodness(residual, y, weight, self._count(), self.original.counted)
-        fit.r2 = found.r2 if matrix is None else 1 - found.chi2 / float(y @ y)
-        if scaled is not None:
-            fit.chi2, fit.reduced_chi2, fit.dof = found.chi2, found.reduced_chi2, found.dof
-            fit.aic, fit.aicc, fit.bic = found.aic, found.aicc, found.bic
+        r2 = found.r2 if matrix is None else 1 - found.chi2 / float(y @ y)
+        return {"r2": r2} if scaled is None else {**vars(found), "r2": r2}
 
-    def _has_none(self, fit: Fit) -> bool:
-        """Whether there can be no errors, which is noted."""
-        if fit.status == "diverged":
-            fit.errors_note = "the descent diverged"
-        elif not self.leaves:
-            fit.errors_note = "nothing was varied"
-        elif self.arrived is False:
-            fit.errors_note = NO_ERRORS.get(fit.verdict, NOT_ARRIVED)
-        else:
-            return False
-        fit.findings = [*self.findings]
-        return True
+    def _unit(self) -> float:
+        """By what a scaled residual of the program becomes one of the original units."""
+        scaling = self.job.scaling
+        return 1.0 if scaling is None or "sigma" in self.original.extra else scaling.unit
+
+    def _errors(self, residual: Array, columns: list[Array], status: str) -> dict[str, Any]:
+        none = self._none(status)
+        if none:
+            return {"errors_note": none, "findings": [*self.findings]}
+        names = [n for leaf, a in self.leaves.items() for n in number_names(leaf, a.shape)]
+        r, jacobian = _flat(residual, columns)
+        params = np.concatenate([a.reshape(-1) for a in self.leaves.values()])
+        held = on_bounds(self.whole.job.space, self.leaves)
+        dof = self.original.counted - self._count()
+        found = errors_of(
+            jacobian, r, params, dof, self.absolute, names, held, self._same, self.arrived
+        )
+        said = {"errors_note": found.note, "findings": [*self.findings, *found.findings]}
+        covariance = found.covariance
+        if covariance is None:
+            return said
+        if self.normal is not None and not found.note:
+            rows = covariance_told(self.normal, self.original.counted, self.absolute)
+            covariance = covariance if rows is None else np.array(rows)
+        return said | self._matrices(covariance, names)
+
+    def _curved(self, values: Mapping[str, Any], y: Array, status: str) -> dict[str, Any]:
+        """Errors, and what else can be said, where the loss is no sum of squares."""
+        from descend.trust.curved import FISHER, SANDWICH, errors_of_curved, judge_counts
+
+        loss, fitted = self.job.settings.loss, values["fitted"]
+        said: dict[str, Any] = {}
+        if isinstance(loss, Poisson) and fitted.shape == y.shape:
+            rate = np.exp(fitted) if loss.log_rate else fitted
+            weight = self.original.extra.get("sample_weight")
+            said = judge_counts(y, rate, weight, self._count(), self.original.counted)
+            said["residuals"] = y - rate
+        none, said["findings"] = self._none(status), [*self.findings]
+        if none:
+            return {**said, "errors_note": none}
+        names = [n for leaf, a in self.leaves.items() for n in number_names(leaf, a.shape)]
+        held = on_bounds(self.whole.job.space, self.leaves)
+        found = errors_of_curved(self.job, self.built, self.leaves, names, self._evaluate, held)
+        said["errors_note"] = found.note
+        if found.covariance is not None and loss is not None:
+            said["errors_from"] = FISHER if loss.is_likelihood else SANDWICH
+            if not loss.is_likelihood:
+                said["dof"] = self.original.counted - self._count()
+            said |= self._matrices(found.covariance, names)
+        return said
+
+    def _none(self, status: str) -> str:
+        """Why there can be no errors, if there can be none."""
+        if status == "diverged":
+            return "the descent diverged"
+        if not self.leaves:
+            return "nothing was varied"
+        if self.arrived is False:
+            return NO_ERRORS.get(STATUSES[status].verdict, NOT_ARRIVED)
+        return ""
 
     def _same(self, params: Array) -> bool:
         """Whether other values of the varied numbers predict the same, up to rounding."""
@@ -236,59 +279,13 @@ class Completion:
             for old, new in zip(before, after, strict=True)
         )
 
-    def _unit(self) -> float:
-        """By what a scaled residual of the program becomes one of the original units."""
-        scaling = self.job.scaling
-        return 1.0 if scaling is None or "sigma" in self.original.extra else scaling.unit
-
-    def _errors(self, fit: Fit, residual: Array, columns: list[Array]) -> None:
-        if self._has_none(fit):
-            return
-        names = [n for leaf, a in self.leaves.items() for n in number_names(leaf, a.shape)]
-        r, jacobian = _flat(residual, columns)
-        params = np.concatenate([a.reshape(-1) for a in self.leaves.values()])
-        held = on_bounds(self.whole.job.space, self.leaves)
-        dof = self.original.counted - self._count()
-        found = errors_of(
-            jacobian, r, params, dof, self.absolute, names, held, self._same, self.arrived
-        )
-        fit.errors_note, fit.findings = found.note, [*self.findings, *found.findings]
-        covariance = found.covariance
-        if covariance is None:
-            return
-        if self.normal is not None and not found.note:
-            rows = covariance_told(self.normal, self.original.counted, self.absolute)
-            covariance = covariance if rows is None else np.array(rows)
-        self._enter(fit, covariance, names)
-
-    def _curved(self, fit: Fit, y: Array) -> None:
-        """Errors, and what else can be said, where the loss is no sum of squares."""
-        from descend.trust.curved import FISHER, SANDWICH, errors_of_curved, judge_counts
-
-        loss = self.job.settings.loss
-        if isinstance(loss, Poisson) and fit.fitted is not None and fit.fitted.shape == y.shape:
-            rate = np.exp(fit.fitted) if loss.log_rate else fit.fitted
-            fit.residuals = y - rate
-            weight = self.original.extra.get("sample_weight")
-            judge_counts(fit, y, rate, weight, self._count(), self.original.counted)
-        if self._has_none(fit):
-            return
-        names = [n for leaf, a in self.leaves.items() for n in number_names(leaf, a.shape)]
-        held = on_bounds(self.whole.job.space, self.leaves)
-        fit.findings = [*self.findings]
-        found = errors_of_curved(self.job, self.built, self.leaves, names, self._evaluate, held)
-        fit.errors_note = fit.errors_note or found.note
-        if found.covariance is not None and loss is not None:
-            fit.errors_from = FISHER if loss.is_likelihood else SANDWICH
-            if not loss.is_likelihood:
-                fit.dof = self.original.counted - self._count()
-            self._enter(fit, found.covariance, names)
-
-    def _enter(self, fit: Fit, covariance: Array, names: list[str]) -> None:
-        fit.covariance, fit.covariance_names = covariance, tuple(names)
+    def _matrices(self, covariance: Array, names: list[str]) -> dict[str, Any]:
         error = np.sqrt(np.diag(covariance))
-        fit.correlation = covariance / np.outer(error, error)
-        fit.stderr = self._trees(error, tied_errors(*self.whole, covariance))
+        return {
+            "covariance": covariance, "covariance_names": tuple(names),
+            "correlation": covariance / np.outer(error, error),
+            "stderr": self._trees(error, tied_errors(*self.whole, covariance)),
+        }  # fmt: skip
 
     def _trees(self, errors: Array, tied: Mapping[str, Array]) -> dict[str, Any]:
         """Standard errors in the form of the parameters; fixed ones have none."""
@@ -302,6 +299,10 @@ class Completion:
             name: unflatten(tree, [leaves[leaf] for leaf in start.names[name]])
             for name, tree in start.trees.items()
         }
+
+
+def _blank(names: Iterable[str]) -> dict[str, Any]:
+    return defaults_of(FitRecord, names)
 
 
 def _root(weight: Array, y: Array) -> Array:

@@ -17,13 +17,13 @@ from descend.compile.function import NativeFunction, pointer_table
 from descend.compile.places import Place
 from descend.graph.node import Array, sizes
 
-__all__ = ["Standing"]
+__all__ = ["CalledFunction"]
 
 COPIED_BYTES = 1 << 14
 KEPT_BYTES = 1 << 26
 
 
-class Standing:
+class CalledFunction:
     """A compiled graph without symbolic extents, ready to be called often.
 
     Call it with one array (or number) per input, of the shape of that input; it returns one fresh
