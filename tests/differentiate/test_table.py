@@ -19,8 +19,7 @@ from descend.graph.elementwise import call, cast
 from descend.graph.evaluate import evaluate
 from descend.graph.linear import reduce_sum
 from descend.graph.matrices import LINEAR_ALGEBRA
-from descend.graph.node import Node
-from descend.graph.primitive import PRIMITIVES
+from descend.graph.node import PRIMITIVES, Node
 from descend.graph.scan import SCAN
 from descend.graph.source import const, input_node, iota, row_count
 from descend.simplify.driver import simplify

@@ -28,14 +28,11 @@ from descend.compile.loops import (
 )
 from descend.compile.native import NotNative
 from descend.compile.schedule import (
-    ASSEMBLED,
-    CALLS,
-    LAPACK,
-    REDUCTIONS,
+    BY_CALL,
     Group,
     is_small,
-    is_unrolled,
     make_schedule,
+    makes_a_nest,
 )
 from descend.errors import InternalError
 from descend.graph.node import Dim, Node, Shape, sizes
@@ -126,6 +123,8 @@ class Lowering:
     def run(self, outputs: Sequence[Node], wanted: Sequence[Node]) -> None:
         plan = make_schedule(outputs, self.leaves, wanted)
         for node in plan.order:
+            if not node.op.native:
+                raise NotNative(node.op.name)
             if node.dtype.kind != "b" and f"{node.dtype.kind}{8 * node.dtype.itemsize}" not in BITS:
                 raise NotNative(f"{node.op.name} in {node.dtype}")
         by_level: list[list[Node]] = [[] for _ in range(plan.depth + 1)]
@@ -174,7 +173,7 @@ class Lowering:
 
     def make_group(self, group: Group) -> None:
         if group.kept < 0:
-            if group.roots[0].op.name == "scan":
+            if group.roots[0].op.native == "loop":
                 self.make_scan(group.roots)
             else:
                 self.make_special(group.roots[0])
@@ -187,7 +186,7 @@ class Lowering:
         tops: list[Let] = []
         made: dict[Node, Place] = {}
         for root in group.roots:
-            if root.op.name in REDUCTIONS and not (is_unrolled(root) and not is_small(root)):
+            if makes_a_nest(root):
                 tops += self.reduce(e, nest, root, at)
             else:
                 value = e(root, at)
@@ -224,15 +223,15 @@ class Lowering:
             self.places[node] = Place(
                 source.role, source.number, node.shape, node.dtype, source.batched
             )
-        elif name in ASSEMBLED:
+        elif node.op.native == "assembled":
             self.places[node] = self.assemble(node)
-        elif name in CALLS:
+        elif node.op.native in BY_CALL:
             place = self.scratch(node.shape, node.dtype)
             sources = [self.place_of(a) for a in node.args]
             if name == "argsort":
                 line = (node.shape[node.attrs["axis"]],)
                 sources += [self.scratch(line, node.dtype), self.scratch(line, node.dtype)]
-            elif name in LAPACK:
+            elif node.op.native == "lapack":
                 sources += [self.scratch(*array) for array in workspace(node)]
             self.block.statements.append(Call(name, place, tuple(sources), dict(node.attrs)))
             self.places[node] = place

@@ -29,7 +29,7 @@ from descend.compile.loops import (
 )
 from descend.compile.native import NotNative
 from descend.compile.nests import neutral
-from descend.compile.operations import OUTLINED, emit_operation, kind_of, memory_type
+from descend.compile.operations import emit_operation, is_outlined, kind_of, memory_type
 from descend.compile.segments import cut, operands, weight
 from descend.graph.node import Dim, sizes
 from descend.lean import dataclass
@@ -383,7 +383,7 @@ class FitNest:
     def plan_stages(self) -> None:
         """Divide the innermost lets: products that only sums need come late, all others early."""
         nest, inner = self.nest, self.by_depth[-1]
-        heavy = any(x.op in OUTLINED and x.dtype.kind == "f" for x in inner)
+        heavy = any(is_outlined(x.op) and x.dtype.kind == "f" for x in inner)
         if not heavy or not nest.reductions or nest.stores or not nest.axes:
             return
         if any(x.op == "gather" for x in inner) or nest.kept == len(nest.axes):

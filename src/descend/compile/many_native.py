@@ -14,8 +14,7 @@ from descend.compile.function import pointer_table
 from descend.compile.many import CONTROL, ManyProgram, ManyText, lanes_of, write_many
 from descend.compile.native import Loaded, NotNative, emit_object
 from descend.graph.evaluate import bind_extents, concrete
-from descend.graph.node import Dim, sizes
-from descend.graph.primitive import Array
+from descend.graph.node import Array, Dim, sizes
 from descend.lean import dataclass
 
 LINE = 64

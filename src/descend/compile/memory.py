@@ -18,7 +18,7 @@ from descend.compile.entry import CONTROL
 from descend.compile.function import pointer_table
 from descend.compile.program import NativeProgram, control_words
 from descend.graph.evaluate import concrete
-from descend.graph.primitive import Array
+from descend.graph.node import Array
 from descend.graph.program import Bindings, Control
 
 __all__ = ["Image", "Part", "ProgramMemory"]

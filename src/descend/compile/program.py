@@ -14,8 +14,7 @@ from descend.compile.entry import CONTROL, DescentText, swaps_rows
 from descend.compile.function import compile_graph, pointer_table
 from descend.compile.native import Loaded, emit_object
 from descend.graph.evaluate import bind_extents, concrete
-from descend.graph.node import Dim
-from descend.graph.primitive import Array
+from descend.graph.node import Array, Dim
 from descend.graph.program import RUNNING, Bindings, Control, Program, _mix
 from descend.lean import dataclass
 

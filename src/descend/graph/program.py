@@ -20,8 +20,7 @@ from typing import Any
 import numpy as np
 
 from descend.graph.evaluate import Prepared
-from descend.graph.node import Dim, Node
-from descend.graph.primitive import Array
+from descend.graph.node import Array, Dim, Node
 from descend.lean import dataclass
 
 __all__ = [
