@@ -115,4 +115,4 @@ def _arrived(run: Finished) -> bool:
 
 def _near(loss: float, floor: float) -> float:
     """Up to what losses are the same minimum."""
-    return loss * (1 + ALIKE) + floor
+    return loss + ALIKE * abs(loss) + floor

@@ -1,7 +1,8 @@
 """The first look at the end of a run, at the price of a few microseconds: most are plainly well.
 
-What is not plain here is not wrong yet: doubts (`judge/doubts.py`) and last steps
-(`judge/polish.py`) look closer, and a clear end is one that neither of them would touch.
+What is not plain here is not wrong yet: last steps (`judge/polish.py`), doubts (`judge/doubts.py`)
+and the verdict (`judge/verdict.py`) look closer. Whatever is clear here is a minimum to them too:
+each condition here implies the one there, with a margin for rounding.
 """
 
 from __future__ import annotations
@@ -11,61 +12,97 @@ from typing import NamedTuple
 import numpy as np
 
 from descend.graph.program import EPOCHS_SPENT
-from descend.judge.doubts import FAR, nullity
+from descend.judge.doubts import FAR
 from descend.judge.ending import QUIET
-from descend.judge.polish import WORSE, sizes
-from descend.run.plan import Facts
+from descend.judge.polish import WORSE
+from descend.program.arrival import ARRIVED
+from descend.run.plan import Facts, Run
 from descend.trust.normal_errors import MOST_PARAMETERS, Factor, factored
 
 __all__ = ["Clear", "first_look"]
 
 PLAIN = 1e-12  # a share of the largest effect that is certainly more than rounding
-MARGIN = 2.0  # between the bound of a condition and where last steps begin
+MARGIN = 2.0  # between a condition here and that of a closer look
+LEAST = 1e-6  # of the target's squares: a spread that is certainly more than rounding
 
 
 class Clear(NamedTuple):
-    """What is known of a clear end: its word, and JᵀJ taken apart where that was needed."""
+    """What is known of a clear end: its status, and JᵀJ taken apart where that was needed."""
 
     status: str
     factor: Factor | None = None
+    arrived: bool = True
 
 
-def first_look(facts: Facts, chosen: bool) -> Clear | None:
-    """What is to be said of an end that leaves no doubt; None where it must be looked at closer.
-
-    Args:
-        chosen: whether the iterations were chosen, so that all of them may be spent.
-    """
-    code, begin, x, jtj = facts
-    status = QUIET.get(code)
-    if status is None:
+def first_look(run: Run) -> Clear | None:
+    """What is to be said of a least squares fit whose end leaves no doubt; None of any other."""
+    status = QUIET.get(run.code)
+    if status is None or run.code == EPOCHS_SPENT:
         return None
-    if x is None or jtj is None:
-        return Clear(status)
-    if code == EPOCHS_SPENT and not chosen:
+    facts = run.facts()
+    if facts is None or not _explains(facts) or not _stays(facts):
         return None
-    p = len(begin)
+    if len(facts.end) > MOST_PARAMETERS:
+        return Clear(status) if _is_minimum(facts) else None
+    factor = factored(facts.jtj, len(facts.end))
+    return Clear(status, factor) if factor and _is_minimum_by(factor, facts) else None
+
+
+def _explains(facts: Facts) -> bool:
+    """Whether the fit explains more than a constant, which the closer look would not doubt."""
+    spread, level, p = facts.spread, facts.level, len(facts.end)
+    rest = 1.0 - min(MARGIN * 2.0 * p / facts.n, 0.1)
+    return facts.n > p and spread > LEAST * level and facts.loss < rest * spread
+
+
+def _stays(facts: Facts) -> bool:
+    """Whether no parameter has gone far, and each has an effect."""
     least = most = 0.0
-    for a, b, d in zip(begin, x, jtj[:: p + 1], strict=True):
+    p = len(facts.end)
+    for a, b, d in zip(facts.begin, facts.end, facts.jtj[:: p + 1], strict=True):
         start, stop = abs(a), abs(b)
-        if stop >= FAR * (start if start > 1.0 else 1.0):
-            return None
-        effect = d * (stop if stop > start else start or 1.0) ** 2
+        if not stop < FAR * (start if start > 1.0 else 1.0):
+            return False
+        effect = d * (stop if stop > start else start) ** 2
         least = effect if effect < least or not least else least
         most = effect if effect > most else most
-    if not least > PLAIN * PLAIN * most:
-        return None
-    if p > MOST_PARAMETERS:
-        matrix = np.array(jtj).reshape(p, p)
-        if not np.isfinite(matrix).all() or nullity(matrix, sizes(np.array(begin), np.array(x))):
-            return None
-        return Clear(status)
-    factor = factored(jtj, p)
-    if factor is None:
-        return None
-    trace = 0.0
-    for row in factor.inverse:
-        for entry in row:
-            trace += entry * entry
-    # Eigenvalues of the scaled JᵀJ are at most p, and at least the reciprocal of this trace.
-    return Clear(status, factor) if MARGIN * p * trace * WORSE < 1.0 else None
+    return least > PLAIN * PLAIN * most
+
+
+def _is_minimum_by(factor: Factor, facts: Facts) -> bool:
+    """Whether J has full rank, the predicted step is short, and each parameter is determined."""
+    scale, inverse = factor
+    p = len(scale)
+    spread = facts.loss / (facts.n - p)
+    squares, step = [0.0] * p, 0.0
+    for row in inverse:
+        total = 0.0
+        for i, a in enumerate(row):
+            squares[i] += a * a
+            total += a * facts.jtr[i] * scale[i]
+        step += total * total
+    for x, s, a in zip(facts.end, scale, squares, strict=True):
+        if not MARGIN * a * s * s * spread < x * x:
+            return False
+    # Eigenvalues of the scaled JᵀJ are at most p, and at least the reciprocal of this sum. The
+    # step in the metric of JᵀJ is the longest that any parameter's is in its standard errors.
+    return MARGIN * p * sum(squares) * WORSE < 1.0 and MARGIN * step < ARRIVED * ARRIVED * spread
+
+
+def _is_minimum(facts: Facts) -> bool:
+    """The same for many parameters."""
+    p = len(facts.end)
+    jtj = np.array(facts.jtj).reshape(p, p)
+    length = np.sqrt(np.diagonal(jtj))
+    if not (np.isfinite(jtj).all() and length.all()):
+        return False
+    scaled = jtj / length[:, None] / length[None, :]
+    if not np.linalg.eigvalsh(scaled)[0] > MARGIN * WORSE * p:
+        return False
+    inverse = np.linalg.inv(scaled)
+    side = np.array(facts.jtr) / length
+    spread = facts.loss / (facts.n - p)
+    if not MARGIN * float(side @ inverse @ side) < ARRIVED**2 * spread:
+        return False
+    errors = np.sqrt(MARGIN * np.diagonal(inverse) * spread) / length
+    return bool(np.all(errors < np.abs(facts.end)))

@@ -56,7 +56,7 @@ def ending_of(run: Finished, unit: str = "") -> tuple[str, str]:
     elif code == EPOCHS_SPENT:
         status = "epochs_spent"
     elif code in STATUS:
-        more = f", and {run.told.steps} by QR of J" if run.told and run.told.steps else ""
+        more = f", and {run.facts.steps} by QR of J" if run.facts and run.facts.steps else ""
         status = _own_status(STATUS[code])
         words = f"{STATUS[code].message} ({unit} {epochs}{more})"
         where = _first_not_finite(run) if status == "diverged" else ""

@@ -247,7 +247,7 @@ def _column(values: ArrayLike | None) -> NDArray[Any] | None:
 class FitRecord(_Record):
     """All that is known after a fit. Arrays over rows have the shape of y; p counts free numbers.
 
-    `success` and, where it was not given, `message` follow from `status`.
+    `success`, `verdict` and, where it was not given, `message` follow from `status`.
 
     >>> record = FitRecord(model="y = a*x", params={"a": 2.0}, n_rows=3, loss=0.25, epochs=7)
     >>> record
@@ -314,7 +314,9 @@ class FitRecord(_Record):
     # the course
     status: str = "epochs_spent"
     message: str = ""
+    arrived: Literal["yes", "no", "not judged"] = "not judged"
     success: bool = field(init=False)
+    verdict: str = field(init=False)
     epochs: int = 0
     n_updates: int = 0
     n_evaluations: int = 0  # of the model with its gradient, on a batch each
@@ -331,7 +333,8 @@ class FitRecord(_Record):
     y: NDArray[Any] | None = None
 
     def __post_init__(self) -> None:
-        self.success = status_named(self.status).success
+        row = status_named(self.status)
+        self.success, self.verdict = row.success, row.verdict
         if not self.message:
             self.message = status_message(
                 self.status,
@@ -426,7 +429,9 @@ class Minimum(_Record):
     scaled: dict[str, str] = field(default_factory=dict)  # as of a fit
     status: str = "converged"
     message: str = ""
+    arrived: Literal["yes", "no", "not judged"] = "not judged"
     success: bool = field(init=False)
+    verdict: str = field(init=False)
     iterations: int = 0
     n_evaluations: int = 0
     seconds: float = math.nan
@@ -436,7 +441,8 @@ class Minimum(_Record):
     history: History = field(default_factory=History)
 
     def __post_init__(self) -> None:
-        self.success = status_named(self.status).success
+        row = status_named(self.status)
+        self.success, self.verdict = row.success, row.verdict
         if not self.message:
             self.message = status_message(
                 self.status, self.iterations, unit="iteration", loss=self.value

@@ -15,17 +15,20 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from descend.errors import UsageError
+from descend.judge.clear import Clear
 from descend.judge.ending import ending_of
+from descend.judge.polish import polished
+from descend.judge.verdict import judged
 from descend.lean import dataclass
 from descend.records.record import FitRecord, defaults_of
 from descend.result.resume import saved_state
 from descend.result.story import course_told, task_told
-from descend.run.finished import Finished
+from descend.run.finished import Finished, Judgement
 from descend.run.plan import Run
 from descend.run.predictor import Predictor
 from descend.run.state import SavedState
 from descend.trust.complete import OF_ERRORS, OF_VALUES, Completion
-from descend.trust.normal_errors import Factor, covariance_told
+from descend.trust.normal_errors import covariance_told
 
 if TYPE_CHECKING:
     from descend.show.explain import Explanation
@@ -36,8 +39,19 @@ Array = np.ndarray[Any, np.dtype[Any]]
 OF_DATA = frozenset((*OF_VALUES, *OF_ERRORS))
 """Fields that are worked out of the data."""
 OF_RUN = tuple(
-    f.name for f in fields(FitRecord) if f.name not in (*OF_DATA, "params", "status", "success")
+    f.name for f in fields(FitRecord) if f.init and f.name not in (*OF_DATA, "params", "status")
 )
+
+
+ARRIVED = {"yes": True, "no": False}
+
+
+def judgement_of(run: Finished) -> Judgement:
+    """The judgement of a run; the end of one that was not judged is told as it is."""
+    if run.judgement is not None:
+        return run.judgement
+    status, message = ending_of(run)
+    return Judgement(status, message, "yes" if status == "converged" else "not judged")
 
 
 class Evidence(Protocol):
@@ -99,11 +113,11 @@ class FitEvidence:
     @functools.cached_property
     def completion(self) -> Completion:
         """The data with the fitted model."""
-        run = self.finished
+        run, said = self.finished, judgement_of(self.finished)
         assert run.original is not None
         return Completion(
             run.job, run.built, self.leaves, run.options.absolute_sigma, run.original,
-            run.normal(self.leaves),
+            run.normal(self.leaves), ARRIVED.get(said.arrived), said.findings,
         )  # fmt: skip
 
     @property
@@ -114,9 +128,11 @@ class FitEvidence:
     def fields(self, name: str, record: Any) -> Mapping[str, Any]:
         """See `Evidence`."""
         if name in OF_DATA:
-            return self.completion.fields(name, record.params, record.status)
+            return self.completion.fields(name, record.params, record.verdict)
         run, told = self.finished, defaults_of(FitRecord, OF_RUN)
-        return told | {"message": ending_of(run)[1], **task_told(run), **course_told(run)}
+        said = judgement_of(run)
+        told |= {"message": said.message, "arrived": said.arrived}
+        return told | task_told(run) | course_told(run)
 
     def explain(self, row: int) -> Explanation:
         """See `Evidence`."""
@@ -130,13 +146,16 @@ class FitEvidence:
 class PlannedEvidence(FitEvidence):
     """A planned run that has ended clearly: standard errors follow from what it left at once."""
 
-    def __init__(self, run: Run, factor: Factor | None) -> None:
-        self._planned, self._factor = run, factor
+    def __init__(self, run: Run, clear: Clear) -> None:
+        self._planned, self._clear = run, clear
 
-    @property
+    @functools.cached_property
     def finished(self) -> Finished:
         """The run, told only if somebody asks."""
-        return self._planned.finished()
+        run = self._planned.finished()
+        polished(run)
+        run.judgement = judged(run)
+        return run
 
     @functools.cached_property
     def completion(self) -> Completion:
@@ -146,7 +165,7 @@ class PlannedEvidence(FitEvidence):
         assert job.rows is not None
         return Completion(
             job, plan.built, run.leaves(), plan.options.absolute_sigma, job.rows,
-            run.normal_equations(),
+            run.normal_equations(), self._clear.arrived,
         )  # fmt: skip
 
     def fields(self, name: str, record: Any) -> Mapping[str, Any]:
@@ -157,11 +176,11 @@ class PlannedEvidence(FitEvidence):
     def _stderr(self) -> dict[str, Any] | None:
         """Standard errors by parameter, where the last state of the method gives them."""
         run, plan = self._planned, self._planned.plan
-        normal = None if plan.residuals is None else run.normal_equations()
+        normal = run.normal_equations() if plan.residuals and plan.scalar else None
         if normal is None or plan.residuals is None:
             return None
         rows = covariance_told(
-            normal, plan.residuals, plan.options.absolute_sigma, self._factor
+            normal, plan.residuals, plan.options.absolute_sigma, self._clear.factor
         )
         if rows is None:
             return None

@@ -13,19 +13,22 @@ import numpy as np
 from descend.errors import DescendWarning, DivergedWarning
 from descend.graph.program import RUNNING
 from descend.judge.clear import Clear
-from descend.judge.ending import ending_of
-from descend.result.evidence import FitEvidence, PlannedEvidence
+from descend.judge.verdict import judged
+from descend.records.statuses import STATUSES
+from descend.result.evidence import FitEvidence, PlannedEvidence, judgement_of
 from descend.result.fit import Fit
 from descend.run.drive import Ending
-from descend.run.finished import Finished, Search
+from descend.run.finished import Finished, Judgement, Search
 from descend.run.plan import Run
 from descend.task.rows import Rows
 
-__all__ = ["finish", "finish_clear", "save_to"]
+__all__ = ["finish", "finish_clear", "save_to", "warn_of_end"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
 MOST_COPIED_BYTES = 1 << 18
+KEPT = ("side minimum", "threshold")
+"""Verdicts that are a success only where the user asked to keep to his start."""
 
 
 def finish(run: Finished) -> Fit:
@@ -35,7 +38,7 @@ def finish(run: Finished) -> Fit:
 
 def finish_clear(run: Run, clear: Clear) -> Fit:
     """The record of a run whose end leaves no doubt: there is nothing to warn of."""
-    return Fit(PlannedEvidence(run, clear.factor), params=run.params(), status=clear.status)
+    return Fit(PlannedEvidence(run, clear), params=run.params(), status=clear.status)
 
 
 def save_to(run: Finished, path: str | os.PathLike[str]) -> Callable[[], None]:
@@ -50,19 +53,30 @@ def save_to(run: Finished, path: str | os.PathLike[str]) -> Callable[[], None]:
 
 
 def _record(run: Finished, warn: bool) -> Fit:
-    status, message = ending_of(run)
-    if warn and status == "diverged":
-        warnings.warn(DivergedWarning(message), stacklevel=5)
-    elif warn and status == "not_converged":
-        warnings.warn(DescendWarning(message), stacklevel=5)
-    elif warn and run.search is not None and run.search.left:
+    if warn:
+        run.judgement = judged(run)
+        warned = warn_of_end(run.judgement, stacklevel=6)
+    if warn and not warned and run.search is not None and run.search.left:
         warnings.warn(DescendWarning(_left(run.search)), stacklevel=5)
     if warn:
         _keep_data(run)
     evidence = FitEvidence(run)
     _ = evidence.completion  # large data are not copied: a change of them is seen from here on
     params = run.trees(evidence.leaves)
-    return Fit(evidence, params=params, status=status, message=message)
+    said = judgement_of(run)
+    return Fit(
+        evidence, params=params, status=said.status, message=said.message, arrived=said.arrived
+    )
+
+
+def warn_of_end(judgement: Judgement, stacklevel: int) -> bool:
+    """Warn of an end that is no success, or is one only since it was asked for; whether it was."""
+    row = STATUSES[judgement.status]
+    if judgement.status == "interrupted" or (row.success and row.verdict not in KEPT):
+        return False
+    kind = DivergedWarning if row.verdict in ("diverged", "grew") else DescendWarning
+    warnings.warn(kind(judgement.message), stacklevel=stacklevel)
+    return True
 
 
 def _left(search: Search) -> str:

@@ -62,8 +62,8 @@ class _Evident:
         """Work out what is not there yet; Python asks here for that only."""
         if name not in self._record.__slots__ or not _is_set(self, "_evidence"):
             raise _unknown(self, name)
-        if name == "success":
-            found: Mapping[str, Any] = {"success": STATUSES[self.status].success}
+        if name in ("success", "verdict"):
+            found: Mapping[str, Any] = {name: getattr(STATUSES[self.status], name)}
         else:
             found = self._evidence.fields(name, self)
         for told, value in found.items():

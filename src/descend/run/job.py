@@ -295,6 +295,11 @@ class Job:
                 remedy="leave out batch_size, or compute such numbers before the fit",
             )
 
+    def couples(self) -> bool:
+        """Whether the model's rows know of one another, or of how many there are."""
+        model = self.build()[0].model
+        return bool(model.why_rows or coupling(model))
+
     def recipe(self, validation: Model | None) -> Recipe:
         """All that decides the program, apart from the model."""
         s, rows = self.settings, self.rows
@@ -429,7 +434,7 @@ class Job:
         seed, first = self.settings.seed + attempt, not attempt
         if self.settings.optimizer.needs != "gauss_newton" or self.rows is None:
             return best_candidate(missing, seed, loss, space, first)
-        values, extents = self._values(built, leaves, MOST_ROWS_FOR_CANDIDATES)
+        values, extents = self.inputs_at(built, leaves, MOST_ROWS_FOR_CANDIDATES)
         drawn = {built.model.leaves[name] for name in missing}
         others = {n: a for n, a in values.items() if n not in drawn}
         linear, solved = linear_part(built, missing, others, space), None
@@ -438,7 +443,7 @@ class Job:
         spans = spans_of(self.rows.columns.values())
         return best_candidate(missing, seed, loss, space, first, spans, solved)
 
-    def _values(
+    def inputs_at(
         self, built: Built, leaves: Mapping[str, Array], most: int
     ) -> tuple[dict[Node, Array], dict[Dim, int]]:
         """The values of all inputs, and the number of rows: at most so many, evenly spread."""
@@ -459,7 +464,7 @@ class Job:
         self, built: Built, leaves: Mapping[str, Array], most: int = MOST_ROWS_FOR_CANDIDATES
     ) -> Callable[[Mapping[str, Array]], float]:
         """The loss at other values of some leaves, on at most so many evenly spread rows."""
-        known, extents = self._values(built, leaves, most)
+        known, extents = self.inputs_at(built, leaves, most)
 
         def loss(changed: Mapping[str, Array]) -> float:
             if self.space is not None:

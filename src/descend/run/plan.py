@@ -38,9 +38,12 @@ __all__ = ["Facts", "Plan", "Run"]
 
 GRAPHS = 1 << 15  # bytes that a plan is taken to hold besides its memory
 MOST_OPERATIONS = 1e7  # of the first entry: some milliseconds
-WEIGHTS = (SIGMA, WEIGHT)
+WEIGHTS = {SIGMA: -2.0, WEIGHT: 1.0}
+"""By which power of them squares are weighted."""
 
 Array = np.ndarray[Any, np.dtype[Any]]
+NONE = np.zeros(0)
+STATES = tuple(f"method/{name}" for name in (*NORMAL, "x"))
 
 
 class _Read(NamedTuple):
@@ -73,6 +76,9 @@ class _Memory:
         views = list(zip(program.data, plan.columns, strict=True))
         self.takes = [(view, plan.places[name]) for view, name in views]
         self.positive = [view for view, name in views if name in WEIGHTS]
+        self.powers = [WEIGHTS[name] for name in plan.columns if name in WEIGHTS]
+        self.target = dict(zip(plan.columns, program.data, strict=True)).get(TARGET, NONE)
+        self.ones = np.ones(len(self.target)) if plan.is_plain else NONE
         self.varied = [view for view, name in views if view.ndim == 1 and name not in WEIGHTS]
         self.judged = _judge(job.settings.loss, {name: view for view, name in views})
         self.targets = [(program.state[i].reshape(-1), part) for i, part in plan.targets]
@@ -96,6 +102,22 @@ class _Memory:
         return not self.positive or min(view.min() for view in self.positive) > 0
 
 
+    def spread(self) -> tuple[float, float]:
+        """The mean squares of the target about its mean and about zero, as residuals are weighted.
+
+        The first has an error of rounding of the second.
+        """
+        y, n = self.target, len(self.target)
+        if not self.positive:
+            total, squares = self.ones.dot(y), y.dot(y)
+            return float(squares - total * total / n) / n, float(squares) / n
+        w = self.ones
+        for view, power in zip(self.positive, self.powers, strict=True):
+            w = w * view**power
+        squares = (w * y).dot(y)
+        return float(squares - w.dot(y) ** 2 / w.sum()) / n, float(squares) / n
+
+
 class Plan:
     """All that is known of a task before the values of a call: its program, and memory for it.
 
@@ -103,23 +125,23 @@ class Plan:
         job: of the first call.
         options: of the first call, without its numbers.
         places: column of the program → which of a call's arrays it is.
-        chosen: whether the number of iterations was chosen, so that all may be spent.
+        steps: whether a parameter acts only through steps of the prediction.
 
     Attributes:
         parameters, names, shapes: of the start, and of its leaves.
         reads: where the answers are found.
         normal: at which numbers of an image JᵀJ, Jᵀr and the loss are; empty if nowhere.
-        vector: where the method's numbers lie in an image: at the start, and at the end.
         has_normal: whether these are the normal equations of the residuals.
         residuals: how many there are, where standard errors follow from these alone; else None.
+        is_plain: whether the first look at the end of a run may suffice.
         used: a later use has a higher number.
     """
 
     def __init__(
         self, model: Any, job: Job, built: Built, options: Any, max_epochs: int,
-        places: Mapping[str, int], chosen: bool = True,
+        places: Mapping[str, int], steps: bool = True,
     ) -> None:  # fmt: skip
-        self.chosen, self.used = chosen, 0
+        self.used = 0
         self.job, self.built, self.options, self.places = job, built, options, places
         self.control = Control(max_epochs, job.settings.seed)
         self.model: Callable[[], Any] = lambda: model
@@ -137,6 +159,14 @@ class Plan:
         )
         own = places_of(job, built)
         self.targets = own.targets
+        loss, space = job.settings.loss, job.space
+        self.has_normal = (
+            all(name in built.descent.state for name in STATES) and loss is not None
+            and loss.name == "mse" and not (space and space.scales)
+        )  # fmt: skip
+        self.residuals = self._residuals()
+        one = job.rows is not None and job.rows.extra[TARGET].ndim == 1
+        self.is_plain = self.residuals is not None and one and not steps
         memory = _Memory(self, first)
         self._pattern = Bindings(first.state, memory.program.data, first.fixed, first.n_rows)
         self._free = [memory]
@@ -148,24 +178,17 @@ class Plan:
         ]
         self.count = sum(math.prod(read.shape) for read in self.reads)
         self.normal = self._normal()
-        loss, space = job.settings.loss, job.space
-        self.has_normal = (
-            bool(self.normal) and loss is not None and loss.name == "mse"
-            and not (space and space.scales)
-        )  # fmt: skip
-        self.residuals = self._residuals()
         self.job = _without_data(job, dict(zip(self.columns, memory.program.data, strict=True)))
 
     def _normal(self) -> list[int]:
         names = list(self.built.descent.state)
-        found = [f"method/{name}" for name in (*NORMAL, "x")]
-        if not all(name in names for name in found):
+        if not all(name in names for name in STATES):
             return []
-        return [self.parts["state", names.index(name)].begin // 8 for name in found]
+        return [self.parts["state", names.index(name)].begin // 8 for name in STATES]
 
     def _residuals(self) -> int | None:
         job, residual = self.job, self.built.descent.residual
-        if job.rows is None or not (self.scalar and self.has_normal) or residual is None:
+        if job.rows is None or not self.has_normal or residual is None:
             return None
         target = job.rows.extra[TARGET]
         if residual.ndim != target.ndim or residual.shape[1:] != target.shape[1:]:
@@ -250,18 +273,24 @@ class Plan:
 
 
 class Facts(NamedTuple):
-    """What the end of a run is judged by at first.
+    """What the end of a least squares fit is judged by at first.
 
     Attributes:
-        code: how the program ended.
-        begin, end: the method's numbers where it began and where it ended.
-        jtj: JᵀJ at the end, row by row; None, as `end`, for methods without.
+        begin, end: (p,) the method's numbers where it began and where it ended.
+        jtj, jtr, loss: the normal equations at the end, as `Normal`.
+        n: how many residuals there are.
+        spread, level: the mean squares of the target about its mean and about zero, weighted as
+            the residuals are.
     """
 
-    code: int
     begin: list[float]
-    end: list[float] | None = None
-    jtj: list[float] | None = None
+    end: list[float]
+    jtj: list[float]
+    jtr: list[float]
+    loss: float
+    n: int
+    spread: float
+    level: float
 
 
 class Run:
@@ -276,7 +305,7 @@ class Run:
 
     __slots__ = (
         "_finished", "_memory", "begin", "code", "content", "first", "fresh", "model", "numbers",
-        "plan", "seconds",
+        "plan", "seconds", "spread",
     )  # fmt: skip
 
     def __init__(
@@ -302,6 +331,7 @@ class Run:
         self.code = memory.program.run()
         self.seconds = time.perf_counter() - entered
         self.content = memory.program.image()
+        self.spread = memory.spread() if plan.is_plain else None
         self._memory = None
         plan.release(memory)
 
@@ -339,22 +369,29 @@ class Run:
             numbers[at + i] for _, at, shape in self.plan.reads for i in range(math.prod(shape))
         ]
 
-    def facts(self) -> Facts:
-        """What the end is judged by at first."""
-        plan, p = self.plan, self.plan.count
-        begin: list[float] = self.first[-p:].tolist()
-        if not plan.normal:
-            return Facts(self.code, begin)
-        jtj, x = plan.normal[0], plan.normal[-1]
+    def facts(self) -> Facts | None:
+        """What the end is judged by at first; None where that does not suffice."""
+        plan, p, spread = self.plan, self.plan.count, self.spread
+        if spread is None:
+            return None
+        jtj, jtr, loss, x = plan.normal
         state: Any = memoryview(self.content).cast("d")
-        return Facts(self.code, begin, state[x : x + p].tolist(), state[jtj : jtj + p * p].tolist())
+        end = state[x : x + p].tolist()
+        if plan.bound and self.numbers and plan.bound.holds(end, self.numbers):
+            return None
+        return Facts(
+            self.first[-p:].tolist(), end, state[jtj : jtj + p * p].tolist(),
+            state[jtr : jtr + p].tolist(), state[loss], plan.residuals or 0, *spread,
+        )  # fmt: skip
+
+    def touches(self) -> bool:
+        """Whether a parameter lies on a bound."""
+        bound, numbers = self.plan.bound, self.numbers
+        return bool(bound and numbers and bound.touches(self.moved(), numbers))
 
     def normal_equations(self) -> Normal | None:
         """As `Finished.normal`: None where a parameter lies on a bound."""
-        bound, numbers = self.plan.bound, self.numbers
-        if not self.plan.has_normal:
-            return None
-        if bound and numbers and bound.touches(self.moved(), numbers):
+        if not self.plan.has_normal or self.touches():
             return None
         p, (jtj, jtr, loss, _) = self.plan.count, self.plan.normal
         state: Any = memoryview(self.content).cast("d")

@@ -91,7 +91,7 @@ def _found(given: Mapping[str, Any]) -> Fit:
     run = None if values is None or known is None else known.bind(values)
     if run is not None:
         return _fitted(run)
-    read = Reading(given["model"], given["x"], given["y"], read_options(given))
+    read = Reading(given["model"], given["x"], given["y"], read_options(given)).in_places()
     built, fresh = read.job.build()
     read.warn()
     if values is not None and known is None:
@@ -105,7 +105,7 @@ def _found(given: Mapping[str, Any]) -> Fit:
 def _fitted(run: Run) -> Fit:
     """Run what was bound, and say how it went."""
     run.go()
-    clear = first_look(run.facts(), run.plan.chosen)
+    clear = first_look(run)
     if clear is not None:
         return finish_clear(run, clear)
     first = run.finished()

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from descend.errors import DescendWarning, DivergedWarning, UsageError
+from descend.errors import UsageError
 from descend.graph.program import RUNNING, Control
-from descend.judge.beyond import has_gone
 from descend.judge.ending import QUIET
+from descend.judge.runaway import has_gone
 from descend.lean import dataclass
 from descend.methods.base import Optimizer
 from descend.methods.choice import Task, chosen, is_auto
 from descend.methods.table import as_optimizer
 from descend.program.stopping import Rules
+from descend.result.finish import warn_of_end
 from descend.result.fit import MinimumFound
 from descend.run.build import Built
 from descend.run.course import Course
@@ -176,10 +176,8 @@ def _planned(run: Run, single: str | None) -> MinimumFound:
 
 def _recorded(run: Finished, single: str | None) -> MinimumFound:
     values = parts_of(run, single)
-    if values["status"] == "diverged":
-        warnings.warn(DivergedWarning(values["message"]), stacklevel=4)
-    elif values["status"] == "not_converged":
-        warnings.warn(DescendWarning(values["message"]), stacklevel=4)
+    assert run.judgement is not None
+    warn_of_end(run.judgement._replace(message=values["message"]), stacklevel=5)
     return MinimumFound(MinimumFacts(run, single), **values)
 
 

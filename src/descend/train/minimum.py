@@ -11,10 +11,9 @@ import numpy as np
 from descend.differentiate.reverse import reverse
 from descend.graph.evaluate import Prepared
 from descend.graph.source import const
-from descend.judge.beyond import falling
-from descend.judge.ending import ending_of
+from descend.judge.verdict import judged
 from descend.methods.base import STATUS, UNBOUNDED
-from descend.records.record import Minimum, defaults_of, status_message
+from descend.records.record import Minimum, defaults_of
 from descend.result.story import bonds_told, history_of, start_source
 from descend.run.build import Built
 from descend.run.finished import Finished, method_name
@@ -34,14 +33,12 @@ ORDINARY = (
 UPWARDS = {
     STATUS[UNBOUNDED].message: "the value rises without end: there is no maximum there",
     "the loss still falls": "the value still rises",
-    "it has no minimum there": "there is no maximum there",
+    "no minimum there": "no maximum there",
     "lowers the loss": "raises the value",
     "the loss would fall": "the value would rise",
     "the loss": "the value",
 }
 """What the words of a descent are for `maximize`."""
-SETTLED = ("converged", "epochs_spent", "no_improvement")
-"""Endings that may be taken for a minimum."""
 
 
 # --- the record
@@ -50,14 +47,8 @@ SETTLED = ("converged", "epochs_spent", "no_improvement")
 def parts_of(run: Finished, single: str | None) -> dict[str, Any]:
     """The fields of the record; those of the only argument stand bare if it was given so."""
     leaves, sign = run.leaves(), run.job.settings.sign
-    status, message = ending_of(run, unit="iteration")
-    away = falling(run) if status in SETTLED else []
-    if away:
-        status = "not_converged"
-        message = (
-            f"the loss still falls as {', '.join(away[:3])} {'goes' if len(away) == 1 else 'go'} "
-            f"farther out: it has no minimum there (iteration {run.control.epoch})"
-        )
+    run.judgement = run.judgement or judged(run)
+    status, message, arrived, _ = run.judgement
     for down, up in UPWARDS.items() if sign < 0 else ():
         message = message.replace(down, up)
     value, gradient = value_and_gradient(run.job, run.built, leaves)
@@ -81,7 +72,8 @@ def parts_of(run: Finished, single: str | None) -> dict[str, Any]:
         "chosen_for": run.job.settings.why,
         "seed": run.control.seed,
         "status": status,
-        "message": message or status_message(status, run.control.epoch, unit="iteration"),
+        "message": message,
+        "arrived": arrived,
         "iterations": run.control.epoch,
         "n_evaluations": run.control.steps,
         "seconds": run.ending.seconds,
@@ -181,4 +173,4 @@ class MinimumFacts:
         return defaults_of(Minimum, OF_RUN) | parts_of(self.finished, self._single)
 
 
-OF_RUN = tuple(f.name for f in fields(Minimum) if f.name not in ("params", "status", "success"))
+OF_RUN = tuple(f.name for f in fields(Minimum) if f.init and f.name not in ("params", "status"))

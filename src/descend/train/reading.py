@@ -32,11 +32,14 @@ __all__ = ["Reading"]
 class Reading:
     """A call of `fit`, read and checked in full."""
 
-    def __init__(self, model: Any, x: Any, y: Any, options: FitOptions) -> None:
-        self.options, self.model = options, model
+    def __init__(
+        self, model: Any, x: Any, y: Any, options: FitOptions, in_place: bool = False
+    ) -> None:
+        self.given, self.options, self.model = (model, x, y), options, model
         self.problem = _read(model, x, y, options)
         rows = prepared_rows(
-            self.problem, options.sample_weight, options.sigma, options.missing
+            self.problem, options.sample_weight, options.sigma, options.missing,
+            in_place=in_place,
         )
         self.whole = rows
         self.seed = int(options.seed)
@@ -56,6 +59,12 @@ class Reading:
         )
         if scaling is not None:
             self.job.notes.append(scaling.note(self.problem.target))
+
+    def in_places(self) -> Reading:
+        """The same fit, with rows kept in their places if the model's rows know of one another."""
+        if not self.whole.n_dropped or not self.job.couples():
+            return self
+        return Reading(*self.given, self.options, in_place=True)
 
     def _start(self) -> Begun:
         o = self.options

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,13 +23,22 @@ from descend.simplify.driver import simplify
 from descend.task.columns import WHITENING
 from descend.task.rows import Rows
 from descend.trace.tree import unflatten
-from descend.trust.covariance import errors_of, goodness
+from descend.trust.covariance import NOT_ARRIVED, errors_of, goodness
 from descend.trust.normal_errors import covariance_told
 
 __all__ = ["OF_ERRORS", "OF_VALUES", "Completion"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 MOST_WITH_ERRORS = 200
+NO_ERRORS = {
+    "diverged": "the descent diverged",
+    "runaway": "there is no finite best value",
+    "threshold": "a parameter acts only through comparisons",
+    "grew": "the loss grew",
+    "not moved": "the run ended where it began",
+}
+"""Why there are none, by the verdict."""
+SAME = 1e-10  # of the largest prediction: what differs by less is the same
 OF_VALUES = (
     "loss", "residuals", "fitted", "chi2", "reduced_chi2", "dof", "r2", "aic", "aicc", "bic",
 )  # fmt: skip
@@ -48,8 +57,10 @@ class Completion:
 
     def __init__(
         self, job: Job, built: Built, leaves: Mapping[str, Array], absolute: bool, original: Rows,
-        normal: Normal | None = None,
+        normal: Normal | None = None, arrived: bool | None = None,
+        findings: Sequence[str] = (),
     ) -> None:  # fmt: skip
+        self.arrived, self.findings = arrived, list(findings)
         self.whole = View(job, built, dict(leaves))
         self.job, self.built, self.leaves = view_of(job, built, leaves)
         self.absolute, self.original = absolute, original
@@ -69,14 +80,14 @@ class Completion:
                 remedy="look at fit.loss before changing them, or fit a copy: x.copy()",
             )
 
-    def fields(self, name: str, params: Any, status: str) -> dict[str, Any]:
+    def fields(self, name: str, params: Any, verdict: str) -> dict[str, Any]:
         """A field of `OF_VALUES` or `OF_ERRORS`, with the others that are worked out with it.
 
         Args:
-            params, status: of the fit.
+            params, verdict: of the fit.
         """
         self.check_unchanged()
-        columns = self._columns()
+        columns = self.slopes()
         with np.errstate(all="ignore"):
             if columns is not None and name in OF_VALUES:
                 return _blank(OF_VALUES) | self._judged(self._evaluate(self._outputs()))
@@ -85,10 +96,10 @@ class Completion:
             }  # fmt: skip
             if columns is None:
                 found = self._judged(self._evaluate(self._outputs()))
-                curved = self._curved(found, self.original.extra["target"], status)
+                curved = self._curved(found, self.original.extra["target"], verdict)
                 return none | _blank(OF_VALUES) | found | curved
             residual, *slopes = self._evaluate([self.built.descent.residual, *columns])
-            return none | self._errors(residual, slopes, status)
+            return none | self._errors(residual, slopes, verdict)
 
     def _outputs(self) -> list[Any]:
         """The loss, the prediction, and the scaled residual, if there is one."""
@@ -123,7 +134,7 @@ class Completion:
     def linear(self) -> tuple[Array, Array]:
         """The scaled residuals (n,) and their derivatives (n, p), for a sum of squares."""
         self.check_unchanged()
-        residual, columns = self.built.descent.residual, self._columns()
+        residual, columns = self.built.descent.residual, self.slopes()
         assert residual is not None and columns is not None
         with np.errstate(all="ignore"):
             first, *others = self._evaluate([residual, *columns])
@@ -135,7 +146,7 @@ class Completion:
         with np.errstate(all="ignore"):
             return self._evaluate(list(self.built.model.nodes))
 
-    def _columns(self) -> list[Node] | None:
+    def slopes(self) -> list[Node] | None:
         """The derivatives of the residuals, one a number; made once for a program."""
         residual = self.built.descent.residual
         if residual is None or not self._has_columns():
@@ -195,18 +206,49 @@ class Completion:
         scaling = self.job.scaling
         return 1.0 if scaling is None or "sigma" in self.original.extra else scaling.unit
 
-    def _errors(self, residual: Array, columns: list[Array], status: str) -> dict[str, Any]:
-        if status == "diverged":
-            return {"errors_note": "the descent diverged"}
-        if not self.leaves:
-            return {"errors_note": "nothing was varied"}
+    def _has_none(self, verdict: str) -> dict[str, Any]:
+        """What is noted where there can be no errors; nothing where there may be some."""
+        if verdict == "diverged":
+            note = NO_ERRORS[verdict]
+        elif not self.leaves:
+            note = "nothing was varied"
+        elif self.arrived is False:
+            note = NO_ERRORS.get(verdict, NOT_ARRIVED)
+        else:
+            return {}
+        return {"errors_note": note, "findings": [*self.findings]}
+
+    def _same(self, params: Array) -> bool:
+        """Whether other values of the varied numbers predict the same, up to rounding."""
+        nodes = list(self.built.model.nodes)
+        before, leaves, moved, at = self._evaluate(nodes), self.leaves, {}, 0
+        for name, a in leaves.items():
+            moved[name], at = np.reshape(params[at : at + a.size], a.shape), at + a.size
+        self.leaves = moved
+        try:
+            after = self._evaluate(nodes)
+        except IndexError:
+            return False
+        finally:
+            self.leaves = leaves
+        return all(
+            bool(np.all(np.abs(new - old) <= SAME * np.max(np.abs(old), initial=0.0)))
+            for old, new in zip(before, after, strict=True)
+        )
+
+    def _errors(self, residual: Array, columns: list[Array], verdict: str) -> dict[str, Any]:
+        none = self._has_none(verdict)
+        if none:
+            return none
         names = [n for leaf, a in self.leaves.items() for n in number_names(leaf, a.shape)]
         r, jacobian = _flat(residual, columns)
         params = np.concatenate([a.reshape(-1) for a in self.leaves.values()])
         held = on_bounds(self.whole.job.space, self.leaves)
         dof = self.original.counted - self._count()
-        found = errors_of(jacobian, r, params, dof, self.absolute, names, held)
-        said = {"errors_note": found.note, "findings": list(found.findings)}
+        found = errors_of(
+            jacobian, r, params, dof, self.absolute, names, held, self._same, self.arrived
+        )
+        said = {"errors_note": found.note, "findings": [*self.findings, *found.findings]}
         covariance = found.covariance
         if covariance is None:
             return said
@@ -215,7 +257,7 @@ class Completion:
             covariance = covariance if rows is None else np.array(rows)
         return said | self._matrices(covariance, names)
 
-    def _curved(self, values: Mapping[str, Any], y: Array, status: str) -> dict[str, Any]:
+    def _curved(self, values: Mapping[str, Any], y: Array, verdict: str) -> dict[str, Any]:
         """Errors, and what else can be said, where the loss is no sum of squares."""
         from descend.trust.curved import FISHER, SANDWICH, errors_of_curved, judge_counts
 
@@ -226,10 +268,10 @@ class Completion:
             weight = self.original.extra.get("sample_weight")
             said = judge_counts(y, rate, weight, self._count(), self.original.counted)
             said["residuals"] = y - rate
-        if status == "diverged":
-            return {**said, "errors_note": "the descent diverged"}
-        if not self.leaves:
-            return {**said, "errors_note": "nothing was varied"}
+        none = self._has_none(verdict)
+        if none:
+            return said | none
+        said["findings"] = [*self.findings]
         names = [n for leaf, a in self.leaves.items() for n in number_names(leaf, a.shape)]
         held = on_bounds(self.whole.job.space, self.leaves)
         found = errors_of_curved(self.job, self.built, self.leaves, names, self._evaluate, held)
