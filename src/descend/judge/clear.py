@@ -40,33 +40,29 @@ def first_look(run: Run) -> Clear | None:
     if status is None or run.code == EPOCHS_SPENT:
         return None
     facts = run.facts()
-    if facts is None or not _explains(facts) or not _stays(facts):
+    if facts is None:
         return None
-    if len(facts.end) > MOST_PARAMETERS:
-        return Clear(status) if _is_minimum(facts) else None
-    factor = factored(facts.jtj, len(facts.end))
-    return Clear(status, factor) if factor and _is_minimum_by(factor, facts) else None
-
-
-def _explains(facts: Facts) -> bool:
-    """Whether the fit explains more than a constant, which the closer look would not doubt."""
-    spread, level, p = facts.spread, facts.level, len(facts.end)
-    rest = 1.0 - min(MARGIN * 2.0 * p / facts.n, 0.1)
-    return facts.n > p and spread > LEAST * level and facts.loss < rest * spread
-
-
-def _stays(facts: Facts) -> bool:
-    """Whether no parameter has gone far, and each has an effect."""
+    begin, end, jtj, _, loss, n, spread, level = facts
+    p = len(end)
+    # It explains more than a constant, which the closer look would not doubt.
+    rest = 1.0 - min(MARGIN * 2.0 * p / n, 0.1)
+    if not (n > p and spread > LEAST * level and loss < rest * spread):
+        return None
+    # No parameter has gone far, and each has an effect.
     least = most = 0.0
-    p = len(facts.end)
-    for a, b, d in zip(facts.begin, facts.end, facts.jtj[:: p + 1], strict=True):
+    for a, b, d in zip(begin, end, jtj[:: p + 1], strict=True):
         start, stop = abs(a), abs(b)
         if not stop < FAR * (start if start > 1.0 else 1.0):
-            return False
+            return None
         effect = d * (stop if stop > start else start) ** 2
         least = effect if effect < least or not least else least
         most = effect if effect > most else most
-    return least > PLAIN * PLAIN * most
+    if not least > PLAIN * PLAIN * most:
+        return None
+    if p > MOST_PARAMETERS:
+        return Clear(status) if _is_minimum(facts) else None
+    factor = factored(jtj, p)
+    return Clear(status, factor) if factor and _is_minimum_by(factor, facts) else None
 
 
 def _is_minimum_by(factor: Factor, facts: Facts) -> bool:
@@ -74,12 +70,13 @@ def _is_minimum_by(factor: Factor, facts: Facts) -> bool:
     scale, inverse = factor
     p = len(scale)
     spread = facts.loss / (facts.n - p)
+    side = [g * s for g, s in zip(facts.jtr, scale, strict=True)]
     squares, step = [0.0] * p, 0.0
     for row in inverse:
         total = 0.0
         for i, a in enumerate(row):
             squares[i] += a * a
-            total += a * facts.jtr[i] * scale[i]
+            total += a * side[i]
         step += total * total
     for x, s, a in zip(facts.end, scale, squares, strict=True):
         if not MARGIN * a * s * s * spread < x * x:

@@ -109,8 +109,8 @@ class _Memory:
         """
         y, n = self.target, len(self.target)
         if not self.positive:
-            total, squares = self.ones.dot(y), y.dot(y)
-            return float(squares - total * total / n) / n, float(squares) / n
+            total, squares = float(self.ones.dot(y)), float(y.dot(y))
+            return (squares - total * total / n) / n, squares / n
         w = self.ones
         for view, power in zip(self.positive, self.powers, strict=True):
             w = w * view**power
