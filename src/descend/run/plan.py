@@ -130,6 +130,8 @@ class Plan:
     Attributes:
         parameters, names, shapes: of the start, and of its leaves.
         reads: where the answers are found.
+        moved, answer: the parameters that the method moves, and where all their answers begin, if
+            these are single numbers one after the other; else None.
         normal: at which numbers of an image JᵀJ, Jᵀr and the loss are; empty if nowhere.
         has_normal: whether these are the normal equations of the residuals.
         residuals: how many there are, where standard errors follow from these alone; else None.
@@ -176,6 +178,9 @@ class Plan:
             _Read(name, parts["state", state].begin // 8 + at, sizes[name])
             for name, state, at in own.reads
         ]
+        self.moved = [read.name for read in self.reads]
+        inline = all(read.at == self.reads[0].at + i for i, read in enumerate(self.reads))
+        self.answer = self.reads[0].at if self.scalar and self.reads and inline else None
         self.count = sum(math.prod(read.shape) for read in self.reads)
         self.normal = self._normal()
         self.job = _without_data(job, dict(zip(self.columns, memory.program.data, strict=True)))
@@ -346,9 +351,12 @@ class Run:
 
     def moved(self) -> dict[str, Any]:
         """What the method has moved, in the form of the parameters."""
-        numbers = memoryview(self.content).cast("d")
-        found: dict[str, Any] = {}
-        for name, at, shape in self.plan.reads:
+        plan, found = self.plan, {}
+        numbers: Any = memoryview(self.content).cast("d")
+        if plan.answer is not None:
+            at = plan.answer
+            return dict(zip(plan.moved, numbers[at : at + plan.count].tolist(), strict=True))
+        for name, at, shape in plan.reads:
             if shape:
                 found[name] = np.array(numbers[at : at + math.prod(shape)]).reshape(shape)
             else:
