@@ -31,7 +31,6 @@ class Clear(NamedTuple):
 
     status: str
     factor: Factor | None = None
-    arrived: bool = True
 
 
 def first_look(run: Run) -> Clear | None:

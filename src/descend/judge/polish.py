@@ -15,7 +15,7 @@ from descend.run.finished import Facts, Finished
 from descend.run.view import on_bounds
 from descend.trust.complete import MOST_WITH_ERRORS
 
-__all__ = ["polished"]
+__all__ = ["has_arrived", "polished"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -94,21 +94,32 @@ def _eigenvalues(jtj: Array) -> Array:
 
 def _has_arrived(run: Finished, jtj: Array) -> bool:
     """Whether the predicted step is below the limit of arrival, by JᵀJ of full rank."""
-    state = run.state()
+    state, space = run.state(), run.job.space
     x, loss = np.asarray(state["method/x"]), float(state["method/loss"])
     moved = run.job.moved(run.begin)
     begin = np.concatenate([np.reshape(a, -1) for a in moved.values()])
+    varied = {n: a for n, a in run.leaves().items() if space is None or space.varies(n)}
+    free = (np.diagonal(jtj) > 0) & ~on_bounds(space, varied)
+    assert run.original is not None
+    dof = run.original.counted - len(x)
+    return has_arrived(jtj, np.asarray(state["method/jtr"]), begin, x, loss, dof, free)
+
+
+def has_arrived(
+    jtj: Array, jtr: Array, begin: Array, x: Array, loss: float, dof: int, free: Array
+) -> bool:
+    """Whether the predicted step of what is free is below the limit of arrival.
+
+    Args:
+        jtj, jtr: (p, p) and (p,) c·JᵀJ and c·Jᵀr of residuals r.
+        loss: c·rᵀr.
+    """
     terms = float(np.diagonal(jtj) @ sizes(begin, x) ** 2)
     if loss <= (10.0 * EPS) ** 2 * terms:
         return True
-    space = run.job.space
-    varied = {n: a for n, a in run.leaves().items() if space is None or space.varies(n)}
-    free = (np.diagonal(jtj) > 0) & ~on_bounds(space, varied)
     norms = np.sqrt(np.diagonal(jtj)[free])
     own = jtj[np.ix_(free, free)] / norms[:, None] / norms[None, :]
     inverse = np.linalg.inv(own) if free.any() else own
-    step = np.abs(inverse @ (state["method/jtr"][free] / norms)) / norms
-    assert run.original is not None
-    dof = run.original.counted - len(x)
+    step = np.abs(inverse @ (jtr[free] / norms)) / norms
     error = np.sqrt(np.diagonal(inverse) * (loss / dof if dof > 0 else 0.0)) / norms
     return bool(np.all((step <= ARRIVED * error) | (step <= ROUNDING * np.abs(x[free]))))

@@ -15,10 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from descend.errors import UsageError
-from descend.judge.clear import Clear
-from descend.judge.ending import ending_of
-from descend.judge.polish import polished
-from descend.judge.verdict import judged
+from descend.judge.ending import told_plainly
 from descend.lean import dataclass
 from descend.records.record import FitRecord, defaults_of
 from descend.result.resume import saved_state
@@ -28,7 +25,7 @@ from descend.run.plan import Run
 from descend.run.predictor import Predictor
 from descend.run.state import SavedState
 from descend.trust.complete import OF_ERRORS, OF_VALUES, Completion
-from descend.trust.normal_errors import covariance_told
+from descend.trust.normal_errors import Factor, covariance_told
 
 if TYPE_CHECKING:
     from descend.show.explain import Explanation
@@ -39,19 +36,9 @@ Array = np.ndarray[Any, np.dtype[Any]]
 OF_DATA = frozenset((*OF_VALUES, *OF_ERRORS))
 """Fields that are worked out of the data."""
 OF_RUN = tuple(
-    f.name for f in fields(FitRecord) if f.init and f.name not in (*OF_DATA, "params", "status")
+    f.name for f in fields(FitRecord)
+    if f.name not in (*OF_DATA, "params", "status", "success", "verdict")
 )
-
-
-ARRIVED = {"yes": True, "no": False}
-
-
-def judgement_of(run: Finished) -> Judgement:
-    """The judgement of a run; the end of one that was not judged is told as it is."""
-    if run.judgement is not None:
-        return run.judgement
-    status, message = ending_of(run)
-    return Judgement(status, message, "yes" if status == "converged" else "not judged")
 
 
 class Evidence(Protocol):
@@ -96,6 +83,11 @@ class FitEvidence:
         return self._run
 
     @functools.cached_property
+    def said(self) -> Judgement:
+        """What the end means."""
+        return self.finished.judgement or told_plainly(self.finished)
+
+    @functools.cached_property
     def leaves(self) -> dict[str, Array]:
         """The parameters, leaf by leaf."""
         return self.finished.leaves()
@@ -113,11 +105,12 @@ class FitEvidence:
     @functools.cached_property
     def completion(self) -> Completion:
         """The data with the fitted model."""
-        run, said = self.finished, judgement_of(self.finished)
+        run = self.finished
         assert run.original is not None
         return Completion(
             run.job, run.built, self.leaves, run.options.absolute_sigma, run.original,
-            run.normal(self.leaves), ARRIVED.get(said.arrived), said.findings,
+            run.normal(self.leaves), {"yes": True, "no": False}.get(self.said.arrived),
+            self.said.findings,
         )  # fmt: skip
 
     @property
@@ -128,11 +121,10 @@ class FitEvidence:
     def fields(self, name: str, record: Any) -> Mapping[str, Any]:
         """See `Evidence`."""
         if name in OF_DATA:
-            return self.completion.fields(name, record.params, record.verdict)
+            return self.completion.fields(name, record.params, record.status)
         run, told = self.finished, defaults_of(FitRecord, OF_RUN)
-        said = judgement_of(run)
-        told |= {"message": said.message, "arrived": said.arrived}
-        return told | task_told(run) | course_told(run)
+        said = {"message": self.said.message, "arrived": self.said.arrived}
+        return told | said | {**task_told(run), **course_told(run)}
 
     def explain(self, row: int) -> Explanation:
         """See `Evidence`."""
@@ -146,16 +138,18 @@ class FitEvidence:
 class PlannedEvidence(FitEvidence):
     """A planned run that has ended clearly: standard errors follow from what it left at once."""
 
-    def __init__(self, run: Run, clear: Clear) -> None:
-        self._planned, self._clear = run, clear
+    def __init__(self, run: Run, factor: Factor | None) -> None:
+        self._planned, self._factor = run, factor
 
-    @functools.cached_property
+    @property
     def finished(self) -> Finished:
         """The run, told only if somebody asks."""
-        run = self._planned.finished()
-        polished(run)
-        run.judgement = judged(run)
-        return run
+        return self._planned.finished()
+
+    @functools.cached_property
+    def said(self) -> Judgement:
+        """What ended the run, and that it has arrived."""
+        return told_plainly(self.finished)._replace(arrived="yes")
 
     @functools.cached_property
     def completion(self) -> Completion:
@@ -165,7 +159,7 @@ class PlannedEvidence(FitEvidence):
         assert job.rows is not None
         return Completion(
             job, plan.built, run.leaves(), plan.options.absolute_sigma, job.rows,
-            run.normal_equations(), self._clear.arrived,
+            run.normal_equations(), True,
         )  # fmt: skip
 
     def fields(self, name: str, record: Any) -> Mapping[str, Any]:
@@ -180,7 +174,7 @@ class PlannedEvidence(FitEvidence):
         if normal is None or plan.residuals is None:
             return None
         rows = covariance_told(
-            normal, plan.residuals, plan.options.absolute_sigma, self._clear.factor
+            normal, plan.residuals, plan.options.absolute_sigma, self._factor
         )
         if rows is None:
             return None

@@ -13,9 +13,10 @@ import numpy as np
 from descend.errors import DescendWarning, DivergedWarning
 from descend.graph.program import RUNNING
 from descend.judge.clear import Clear
+from descend.judge.ending import told_plainly
 from descend.judge.verdict import judged
 from descend.records.statuses import STATUSES
-from descend.result.evidence import FitEvidence, PlannedEvidence, judgement_of
+from descend.result.evidence import FitEvidence, PlannedEvidence
 from descend.result.fit import Fit
 from descend.run.drive import Ending
 from descend.run.finished import Finished, Judgement, Search
@@ -38,7 +39,7 @@ def finish(run: Finished) -> Fit:
 
 def finish_clear(run: Run, clear: Clear) -> Fit:
     """The record of a run whose end leaves no doubt: there is nothing to warn of."""
-    made = Fit(PlannedEvidence(run, clear))
+    made = Fit(PlannedEvidence(run, clear.factor))
     made.params, made.status = run.params(), clear.status
     return made
 
@@ -55,9 +56,8 @@ def save_to(run: Finished, path: str | os.PathLike[str]) -> Callable[[], None]:
 
 
 def _record(run: Finished, warn: bool) -> Fit:
-    if warn:
-        run.judgement = judged(run)
-        warned = warn_of_end(run.judgement, stacklevel=6)
+    run.judgement = judged(run) if warn else told_plainly(run)
+    warned = warn and warn_of_end(run.judgement, stacklevel=6)
     if warn and not warned and run.search is not None and run.search.left:
         warnings.warn(DescendWarning(_left(run.search)), stacklevel=5)
     if warn:
@@ -65,7 +65,7 @@ def _record(run: Finished, warn: bool) -> Fit:
     evidence = FitEvidence(run)
     _ = evidence.completion  # large data are not copied: a change of them is seen from here on
     params = run.trees(evidence.leaves)
-    said = judgement_of(run)
+    said = run.judgement
     return Fit(
         evidence, params=params, status=said.status, message=said.message, arrived=said.arrived
     )

@@ -173,4 +173,5 @@ class MinimumFacts:
         return defaults_of(Minimum, OF_RUN) | parts_of(self.finished, self._single)
 
 
-OF_RUN = tuple(f.name for f in fields(Minimum) if f.init and f.name not in ("params", "status"))
+KNOWN = ("params", "status", "success", "verdict")
+OF_RUN = tuple(f.name for f in fields(Minimum) if f.name not in KNOWN)

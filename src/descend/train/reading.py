@@ -35,7 +35,7 @@ class Reading:
     def __init__(
         self, model: Any, x: Any, y: Any, options: FitOptions, in_place: bool = False
     ) -> None:
-        self.given, self.options, self.model = (model, x, y), options, model
+        self.options, self.model, self.given = options, model, (model, x, y)
         self.problem = _read(model, x, y, options)
         rows = prepared_rows(
             self.problem, options.sample_weight, options.sigma, options.missing,
@@ -61,7 +61,7 @@ class Reading:
             self.job.notes.append(scaling.note(self.problem.target))
 
     def in_places(self) -> Reading:
-        """The same fit, with rows kept in their places if the model's rows know of one another."""
+        """The same call, with rows kept in their places if the model's rows know of one another."""
         if not self.whole.n_dropped or not self.job.couples():
             return self
         return Reading(*self.given, self.options, in_place=True)

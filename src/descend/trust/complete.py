@@ -14,7 +14,7 @@ from descend.graph.node import Dim, Node
 from descend.graph.source import const
 from descend.methods.losses import Poisson
 from descend.parameters.reading import number_names
-from descend.records.record import FitRecord, defaults_of, like, number_names_of
+from descend.records.record import STATUSES, FitRecord, defaults_of, like, number_names_of
 from descend.run.build import Built
 from descend.run.finished import Normal
 from descend.run.job import Job
@@ -30,15 +30,14 @@ __all__ = ["OF_ERRORS", "OF_VALUES", "Completion"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 MOST_WITH_ERRORS = 200
+SAME = 1e-10  # of the largest prediction: what differs by less is the same
 NO_ERRORS = {
-    "diverged": "the descent diverged",
     "runaway": "there is no finite best value",
     "threshold": "a parameter acts only through comparisons",
     "grew": "the loss grew",
     "not moved": "the run ended where it began",
 }
 """Why there are none, by the verdict."""
-SAME = 1e-10  # of the largest prediction: what differs by less is the same
 OF_VALUES = (
     "loss", "residuals", "fitted", "chi2", "reduced_chi2", "dof", "r2", "aic", "aicc", "bic",
 )  # fmt: skip
@@ -80,11 +79,11 @@ class Completion:
                 remedy="look at fit.loss before changing them, or fit a copy: x.copy()",
             )
 
-    def fields(self, name: str, params: Any, verdict: str) -> dict[str, Any]:
+    def fields(self, name: str, params: Any, status: str) -> dict[str, Any]:
         """A field of `OF_VALUES` or `OF_ERRORS`, with the others that are worked out with it.
 
         Args:
-            params, verdict: of the fit.
+            params, status: of the fit.
         """
         self.check_unchanged()
         columns = self.slopes()
@@ -96,10 +95,10 @@ class Completion:
             }  # fmt: skip
             if columns is None:
                 found = self._judged(self._evaluate(self._outputs()))
-                curved = self._curved(found, self.original.extra["target"], verdict)
+                curved = self._curved(found, self.original.extra["target"], status)
                 return none | _blank(OF_VALUES) | found | curved
             residual, *slopes = self._evaluate([self.built.descent.residual, *columns])
-            return none | self._errors(residual, slopes, verdict)
+            return none | self._errors(residual, slopes, status)
 
     def _outputs(self) -> list[Any]:
         """The loss, the prediction, and the scaled residual, if there is one."""
@@ -206,17 +205,61 @@ class Completion:
         scaling = self.job.scaling
         return 1.0 if scaling is None or "sigma" in self.original.extra else scaling.unit
 
-    def _has_none(self, verdict: str) -> dict[str, Any]:
-        """What is noted where there can be no errors; nothing where there may be some."""
-        if verdict == "diverged":
-            note = NO_ERRORS[verdict]
-        elif not self.leaves:
-            note = "nothing was varied"
-        elif self.arrived is False:
-            note = NO_ERRORS.get(verdict, NOT_ARRIVED)
-        else:
-            return {}
-        return {"errors_note": note, "findings": [*self.findings]}
+    def _errors(self, residual: Array, columns: list[Array], status: str) -> dict[str, Any]:
+        none = self._none(status)
+        if none:
+            return {"errors_note": none, "findings": [*self.findings]}
+        names = [n for leaf, a in self.leaves.items() for n in number_names(leaf, a.shape)]
+        r, jacobian = _flat(residual, columns)
+        params = np.concatenate([a.reshape(-1) for a in self.leaves.values()])
+        held = on_bounds(self.whole.job.space, self.leaves)
+        dof = self.original.counted - self._count()
+        found = errors_of(
+            jacobian, r, params, dof, self.absolute, names, held, self._same, self.arrived
+        )
+        said = {"errors_note": found.note, "findings": [*self.findings, *found.findings]}
+        covariance = found.covariance
+        if covariance is None:
+            return said
+        if self.normal is not None and not found.note:
+            rows = covariance_told(self.normal, self.original.counted, self.absolute)
+            covariance = covariance if rows is None else np.array(rows)
+        return said | self._matrices(covariance, names)
+
+    def _curved(self, values: Mapping[str, Any], y: Array, status: str) -> dict[str, Any]:
+        """Errors, and what else can be said, where the loss is no sum of squares."""
+        from descend.trust.curved import FISHER, SANDWICH, errors_of_curved, judge_counts
+
+        loss, fitted = self.job.settings.loss, values["fitted"]
+        said: dict[str, Any] = {}
+        if isinstance(loss, Poisson) and fitted.shape == y.shape:
+            rate = np.exp(fitted) if loss.log_rate else fitted
+            weight = self.original.extra.get("sample_weight")
+            said = judge_counts(y, rate, weight, self._count(), self.original.counted)
+            said["residuals"] = y - rate
+        none, said["findings"] = self._none(status), [*self.findings]
+        if none:
+            return {**said, "errors_note": none}
+        names = [n for leaf, a in self.leaves.items() for n in number_names(leaf, a.shape)]
+        held = on_bounds(self.whole.job.space, self.leaves)
+        found = errors_of_curved(self.job, self.built, self.leaves, names, self._evaluate, held)
+        said["errors_note"] = found.note
+        if found.covariance is not None and loss is not None:
+            said["errors_from"] = FISHER if loss.is_likelihood else SANDWICH
+            if not loss.is_likelihood:
+                said["dof"] = self.original.counted - self._count()
+            said |= self._matrices(found.covariance, names)
+        return said
+
+    def _none(self, status: str) -> str:
+        """Why there can be no errors, if there can be none."""
+        if status == "diverged":
+            return "the descent diverged"
+        if not self.leaves:
+            return "nothing was varied"
+        if self.arrived is False:
+            return NO_ERRORS.get(STATUSES[status].verdict, NOT_ARRIVED)
+        return ""
 
     def _same(self, params: Array) -> bool:
         """Whether other values of the varied numbers predict the same, up to rounding."""
@@ -235,53 +278,6 @@ class Completion:
             bool(np.all(np.abs(new - old) <= SAME * np.max(np.abs(old), initial=0.0)))
             for old, new in zip(before, after, strict=True)
         )
-
-    def _errors(self, residual: Array, columns: list[Array], verdict: str) -> dict[str, Any]:
-        none = self._has_none(verdict)
-        if none:
-            return none
-        names = [n for leaf, a in self.leaves.items() for n in number_names(leaf, a.shape)]
-        r, jacobian = _flat(residual, columns)
-        params = np.concatenate([a.reshape(-1) for a in self.leaves.values()])
-        held = on_bounds(self.whole.job.space, self.leaves)
-        dof = self.original.counted - self._count()
-        found = errors_of(
-            jacobian, r, params, dof, self.absolute, names, held, self._same, self.arrived
-        )
-        said = {"errors_note": found.note, "findings": [*self.findings, *found.findings]}
-        covariance = found.covariance
-        if covariance is None:
-            return said
-        if self.normal is not None and not found.note:
-            rows = covariance_told(self.normal, self.original.counted, self.absolute)
-            covariance = covariance if rows is None else np.array(rows)
-        return said | self._matrices(covariance, names)
-
-    def _curved(self, values: Mapping[str, Any], y: Array, verdict: str) -> dict[str, Any]:
-        """Errors, and what else can be said, where the loss is no sum of squares."""
-        from descend.trust.curved import FISHER, SANDWICH, errors_of_curved, judge_counts
-
-        loss, fitted = self.job.settings.loss, values["fitted"]
-        said: dict[str, Any] = {}
-        if isinstance(loss, Poisson) and fitted.shape == y.shape:
-            rate = np.exp(fitted) if loss.log_rate else fitted
-            weight = self.original.extra.get("sample_weight")
-            said = judge_counts(y, rate, weight, self._count(), self.original.counted)
-            said["residuals"] = y - rate
-        none = self._has_none(verdict)
-        if none:
-            return said | none
-        said["findings"] = [*self.findings]
-        names = [n for leaf, a in self.leaves.items() for n in number_names(leaf, a.shape)]
-        held = on_bounds(self.whole.job.space, self.leaves)
-        found = errors_of_curved(self.job, self.built, self.leaves, names, self._evaluate, held)
-        said["errors_note"] = found.note
-        if found.covariance is not None and loss is not None:
-            said["errors_from"] = FISHER if loss.is_likelihood else SANDWICH
-            if not loss.is_likelihood:
-                said["dof"] = self.original.counted - self._count()
-            said |= self._matrices(found.covariance, names)
-        return said
 
     def _matrices(self, covariance: Array, names: list[str]) -> dict[str, Any]:
         error = np.sqrt(np.diag(covariance))
