@@ -12,6 +12,7 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from enum import Enum
 from types import FunctionType
 from typing import Any, NamedTuple
 
@@ -34,12 +35,11 @@ from descend.task.values import Values
 from descend.task.warned import is_constant
 from descend.trace.context import Trace
 
-__all__ = ["Facts", "Plan", "Run"]
+__all__ = ["Facts", "Look", "Plan", "Run"]
 
 GRAPHS = 1 << 15  # bytes that a plan is taken to hold besides its memory
 MOST_OPERATIONS = 1e7  # of the first entry: some milliseconds
-WEIGHTS = {SIGMA: -2.0, WEIGHT: 1.0}
-"""By which power of them squares are weighted."""
+WEIGHTS = (SIGMA, WEIGHT)
 
 Array = np.ndarray[Any, np.dtype[Any]]
 NONE = np.zeros(0)
@@ -76,14 +76,15 @@ class _Memory:
         views = list(zip(program.data, plan.columns, strict=True))
         self.takes = [(view, plan.places[name]) for view, name in views]
         self.positive = [view for view, name in views if name in WEIGHTS]
-        self.powers = [WEIGHTS[name] for name in plan.columns if name in WEIGHTS]
-        self.target = dict(zip(plan.columns, program.data, strict=True)).get(TARGET, NONE)
-        self.ones = np.ones(len(self.target)) if plan.is_plain else NONE
+        named = dict(zip(plan.columns, program.data, strict=True))
+        self.sigma, self.weight = named.get(SIGMA), named.get(WEIGHT)
+        self.target = named.get(TARGET, NONE)
+        self.ones = np.ones(len(self.target)) if plan.look is Look.SQUARES else NONE
         self.varied = [view for view, name in views if view.ndim == 1 and name not in WEIGHTS]
         self.judged = _judge(job.settings.loss, {name: view for view, name in views})
         self.targets = [(program.state[i].reshape(-1), part) for i, part in plan.targets]
-        named = zip(names, program.fixed, strict=True)
-        inputs = {name: view for name, view in named if name in own}
+        held = zip(names, program.fixed, strict=True)
+        inputs = {name: view for name, view in held if name in own}
         self.inputs: list[BoundInput] = [] if plan.bound is None else plan.bound.inputs(inputs)
 
     def takes_all(self, arrays: Sequence[Array]) -> bool:
@@ -111,11 +112,11 @@ class _Memory:
         if not self.positive:
             total, squares = float(self.ones.dot(y)), float(y.dot(y))
             return (squares - total * total / n) / n, squares / n
-        w = self.ones
-        for view, power in zip(self.positive, self.powers, strict=True):
-            w = w * view**power
-        squares = (w * y).dot(y)
-        return float(squares - w.dot(y) ** 2 / w.sum()) / n, float(squares) / n
+        root = self.ones if self.weight is None else np.sqrt(self.weight)
+        root = root if self.sigma is None else root / self.sigma
+        scaled = root * y
+        total, squares = float(root.dot(scaled)), float(scaled.dot(scaled))
+        return (squares - total * total / float(root.dot(root))) / n, squares / n
 
 
 class Plan:
@@ -134,8 +135,8 @@ class Plan:
             these are single numbers one after the other; else None.
         normal: at which numbers of an image JᵀJ, Jᵀr and the loss are; empty if nowhere.
         has_normal: whether these are the normal equations of the residuals.
-        residuals: how many there are, where standard errors follow from these alone; else None.
-        is_plain: whether the first look at the end of a run may suffice.
+        residuals: how many there are, if so; else None.
+        look: what the first look at the end of a run may tell.
         used: a later use has a higher number.
     """
 
@@ -167,8 +168,7 @@ class Plan:
             and loss.name == "mse" and not (space and space.scales)
         )  # fmt: skip
         self.residuals = self._residuals()
-        one = job.rows is not None and job.rows.extra[TARGET].ndim == 1
-        self.is_plain = self.residuals is not None and one and not steps
+        self.look = self._look(steps)
         memory = _Memory(self, first)
         self._pattern = Bindings(first.state, memory.program.data, first.fixed, first.n_rows)
         self._free = [memory]
@@ -196,9 +196,25 @@ class Plan:
         if job.rows is None or not self.has_normal or residual is None:
             return None
         target = job.rows.extra[TARGET]
-        if residual.ndim != target.ndim or residual.shape[1:] != target.shape[1:]:
-            return None
-        return None if job.space is not None and job.space.ties else int(target.size)
+        same = residual.ndim == target.ndim and residual.shape[1:] == target.shape[1:]
+        return int(target.size) if same else None
+
+    def _look(self, steps: bool) -> Look:
+        job = self.job
+        if steps or job.rows is None:
+            return Look.NOTHING
+        if job.settings.optimizer.scope != "vector":
+            return Look.EPOCHS
+        if self.residuals is not None:
+            return Look.SQUARES if job.rows.extra[TARGET].ndim == 1 else Look.NOTHING
+        found = all(name in self.built.descent.state for name in STATES)
+        return Look.CURVED if found and not self.has_normal else Look.NOTHING
+
+    @property
+    def tells_errors(self) -> bool:
+        """Whether standard errors follow from the normal equations as they are."""
+        tied = self.job.space is not None and bool(self.job.space.ties)
+        return self.residuals is not None and self.scalar and not tied
 
     @property
     def is_complete(self) -> bool:
@@ -277,6 +293,15 @@ class Plan:
         return vector if vector is not None and math.isfinite(vector.dot(vector)) else None
 
 
+class Look(Enum):
+    """What the first look at an end can go by."""
+
+    NOTHING = "nothing: it is looked at closer each time"
+    SQUARES = "the normal equations of the residuals"
+    CURVED = "JᵀJ of another loss, or of numbers on another scale"
+    EPOCHS = "the losses of the epochs"
+
+
 class Facts(NamedTuple):
     """What the end of a least squares fit is judged by at first.
 
@@ -336,7 +361,7 @@ class Run:
         self.code = memory.program.run()
         self.seconds = time.perf_counter() - entered
         self.content = memory.program.image()
-        self.spread = memory.spread() if plan.is_plain else None
+        self.spread = memory.spread() if plan.look is Look.SQUARES else (math.inf, 0.0)
         self._memory = None
         plan.release(memory)
 
@@ -379,8 +404,8 @@ class Run:
 
     def facts(self) -> Facts | None:
         """What the end is judged by at first; None where that does not suffice."""
-        plan, p, spread = self.plan, self.plan.count, self.spread
-        if spread is None:
+        plan, p = self.plan, self.plan.count
+        if not plan.normal:
             return None
         jtj, jtr, loss, x = plan.normal
         state: Any = memoryview(self.content).cast("d")
@@ -389,8 +414,14 @@ class Run:
             return None
         return Facts(
             self.first[-p:].tolist(), end, state[jtj : jtj + p * p].tolist(),
-            state[jtr : jtr + p].tolist(), state[loss], plan.residuals or 0, *spread,
+            state[jtr : jtr + p].tolist(), state[loss], plan.residuals or 0, *self.spread,
         )  # fmt: skip
+
+    def fell(self) -> bool:
+        """Whether the loss of the last epoch is below that of the first."""
+        plan = self.plan
+        losses = self._image().array("record", plan.built.descent.records.index("loss"))
+        return bool(losses.size and losses[-1] < losses[0])
 
     def touches(self) -> bool:
         """Whether a parameter lies on a bound."""

@@ -63,6 +63,11 @@ class _Options:
     def __init__(self, options: Sequence[Any]) -> None:
         self.options = options
 
+    def are(self, options: Sequence[Any]) -> bool:
+        """Whether these are the very same objects."""
+        own = self.options
+        return len(options) == len(own) and all(map(is_, options, own))
+
 
 class _Kept:
     """The options that were met, so that those of the last call are known by their objects."""
@@ -129,14 +134,12 @@ def _values_of(given: Mapping[str, Any]) -> Values:
         y = None
     elif form is None:
         raise TypeError("y")
-    known = _kept.last
-    if len(options) == len(known.options) and all(map(is_, options, known.options)):
-        asked: Hashable = known
-    elif any(type(o) is np.ndarray for o in options):
+    asked = _kept.last
+    if not asked.are(options):
         arrays += [o for o in options if type(o) is np.ndarray]
-        asked = _kept.key_of([np.ndarray if type(o) is np.ndarray else o for o in options])
-    else:
-        asked = _kept.last = _kept.key_of(options)
+        options = [np.ndarray if type(o) is np.ndarray else o for o in options]
+        if not asked.are(options):
+            asked = _kept.last = _kept.key_of(options)
     shapes = [a.shape for a in arrays if type(a) is np.ndarray and a.dtype is FLOAT]
     if len(shapes) < len(arrays):
         raise TypeError("arrays")
