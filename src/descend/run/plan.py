@@ -201,6 +201,7 @@ class Plan:
 
     def _look(self, steps: bool) -> Look:
         job = self.job
+        scaled = job.space is not None and bool(job.space.scales)
         if steps or job.rows is None:
             return Look.NOTHING
         if job.settings.optimizer.scope != "vector":
@@ -208,7 +209,7 @@ class Plan:
         if self.residuals is not None:
             return Look.SQUARES if job.rows.extra[TARGET].ndim == 1 else Look.NOTHING
         found = all(name in self.built.descent.state for name in STATES)
-        return Look.CURVED if found and not self.has_normal else Look.NOTHING
+        return Look.CURVED if found and not (scaled or self.has_normal) else Look.NOTHING
 
     @property
     def tells_errors(self) -> bool:
@@ -298,7 +299,7 @@ class Look(Enum):
 
     NOTHING = "nothing: it is looked at closer each time"
     SQUARES = "the normal equations of the residuals"
-    CURVED = "JᵀJ of another loss, or of numbers on another scale"
+    CURVED = "JᵀJ of another loss"
     EPOCHS = "the losses of the epochs"
 
 
