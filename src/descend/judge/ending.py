@@ -72,5 +72,6 @@ def ending_of(run: Finished) -> tuple[str, str]:
 def told_plainly(run: Finished) -> Judgement:
     """What is said of a run whose end is clear, or is not judged: what ended it."""
     status, message = ending_of(run)
-    squares = status == "converged" and run.job.settings.optimizer.needs == "gauss_newton"
+    normal = run.job.settings.optimizer.needs == "gauss_newton"
+    squares = status == "converged" and normal and run.built.descent.residual is not None
     return Judgement(status, message, "yes" if squares else "not judged")

@@ -21,7 +21,7 @@ from descend.records.record import STATUSES, FitRecord, defaults_of
 from descend.result.resume import saved_state
 from descend.result.story import course_told, task_told
 from descend.run.finished import Finished, Judgement
-from descend.run.plan import Run
+from descend.run.plan import Look, Run
 from descend.run.predictor import Predictor
 from descend.run.state import SavedState
 from descend.trust.complete import OF_ERRORS, OF_VALUES, Completion
@@ -167,6 +167,16 @@ class PlannedEvidence(FitEvidence):
         return self._planned.finished()
 
     @functools.cached_property
+    def said(self) -> Judgement:
+        """What ended the run, and whether it has arrived, where that was looked at."""
+        arrived = "yes" if self._has_arrived else "not judged"
+        return told_plainly(self.finished)._replace(arrived=arrived)
+
+    @property
+    def _has_arrived(self) -> bool:
+        return self._planned.plan.look is Look.SQUARES
+
+    @functools.cached_property
     def completion(self) -> Completion:
         """The data with the fitted model, for which the course need not be told."""
         run, plan = self._planned, self._planned.plan
@@ -174,7 +184,7 @@ class PlannedEvidence(FitEvidence):
         assert job.rows is not None
         return Completion(
             job, plan.built, run.leaves(), plan.options.absolute_sigma, job.rows,
-            run.normal_equations(),
+            run.normal_equations(), self._has_arrived or None,
         )  # fmt: skip
 
     def fields(self, name: str, record: Any) -> Mapping[str, Any]:
@@ -185,7 +195,7 @@ class PlannedEvidence(FitEvidence):
     def _stderr(self) -> dict[str, Any] | None:
         """Standard errors by parameter, where the last state of the method gives them."""
         run, plan = self._planned, self._planned.plan
-        normal = None if plan.residuals is None else run.normal_equations()
+        normal = run.normal_equations() if plan.tells_errors else None
         if normal is None or plan.residuals is None:
             return None
         rows = covariance_told(

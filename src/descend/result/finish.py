@@ -39,7 +39,9 @@ def finish(run: Finished) -> Fit:
 
 def finish_clear(run: Run, clear: Clear) -> Fit:
     """The record of a run whose end leaves no doubt: there is nothing to warn of."""
-    return Fit(PlannedEvidence(run, clear.factor), params=run.params(), status=clear.status)
+    made = Fit(PlannedEvidence(run, clear.factor))
+    made.params, made.status = run.params(), clear.status
+    return made
 
 
 def save_to(run: Finished, path: str | os.PathLike[str]) -> Callable[[], None]:
