@@ -11,6 +11,7 @@ from descend.compile.lapack_calls import LAPACK_CALLS
 from descend.compile.llvm import BlockWriter
 from descend.compile.loops import Address, Axis, Call, Index
 from descend.compile.operations import kind_of
+from descend.compile.sound_solve import sound_solve
 from descend.compile.writing import axes_of, get, nested, over, put, repeat_while, variable
 
 __all__ = ["CALLS"]
@@ -177,4 +178,5 @@ CALLS: dict[str, Callable[[BlockWriter, Call], Any]] = {
     "put_add": scatter_add,
     "argsort": stable_order,
     **LAPACK_CALLS,
+    "sound_solve": sound_solve,
 }

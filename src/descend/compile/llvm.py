@@ -71,6 +71,10 @@ class BlockWriter(Access):
             else:
                 self.call(statement)
 
+    def neighbours(self, kind: str) -> int:
+        """How many numbers that lie side by side are worked on at once."""
+        return self.frame.lanes(kind)
+
     def nest(self, statement: Nest) -> None:
         if self.repeats is None or not self.repeats.call(self, statement):
             NestWriter(self, statement).write()
@@ -92,12 +96,14 @@ class BlockWriter(Access):
         total = Value(str(int(n.name) * size), "i64", 1) if n.name.isdigit() else (
             self.e.mul(n, size)
         )  # fmt: skip
+        self.copy_bytes(self.frame.pointer(target), self.frame.pointer(source), total.name)
+
+    def copy_bytes(self, target: str, source: str, count: int | str) -> None:
         self.e.preamble["llvm.memcpy"] = (
             "declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)"
         )
         self.e.line(
-            f"call void @llvm.memcpy.p0.p0.i64(ptr {self.frame.pointer(target)}, "
-            f"ptr {self.frame.pointer(source)}, i64 {total.name}, i1 false)"
+            f"call void @llvm.memcpy.p0.p0.i64(ptr {target}, ptr {source}, i64 {count}, i1 false)"
         )
 
     def call(self, statement: Call) -> None:

@@ -37,6 +37,7 @@ from descend.compile.schedule import (
     is_unrolled,
     make_schedule,
 )
+from descend.compile.sound_solve import sound_workspace
 from descend.errors import InternalError
 from descend.graph.node import Dim, Node, Shape, sizes
 from descend.graph.source import CONST, ROW_COUNT, value_of
@@ -234,6 +235,8 @@ class Lowering:
                 sources += [self.scratch(line, node.dtype), self.scratch(line, node.dtype)]
             elif name in LAPACK:
                 sources += [self.scratch(*array) for array in workspace(node)]
+            elif name == "sound_solve":
+                sources += [self.scratch(*array) for array in sound_workspace(node)]
             self.block.statements.append(Call(name, place, tuple(sources), dict(node.attrs)))
             self.places[node] = place
         else:

@@ -13,6 +13,7 @@ from descend.compile.description import as_json, from_json
 from descend.compile.entry import CONTROL, DescentText, swaps_rows
 from descend.compile.function import compile_graph, pointer_table
 from descend.compile.native import Loaded, emit_object
+from descend.compile.places import aligned
 from descend.graph.evaluate import bind_extents, concrete
 from descend.graph.node import Dim
 from descend.graph.primitive import Array
@@ -185,7 +186,7 @@ class NativeProgram:
         for role, arrays in (("state", bound.state), ("data", bound.data), ("fixed", bound.fixed)):
             where |= {(role, i): a for i, a in enumerate(arrays)}
         for place in text.scratch:
-            where[place.role, place.number] = np.empty(concrete(place.shape, extents), place.dtype)
+            where[place.role, place.number] = aligned(concrete(place.shape, extents), place.dtype)
         for place in text.records:
             shape = (room, *concrete(place.shape, extents))
             where["record", place.number] = np.empty(shape, place.dtype)

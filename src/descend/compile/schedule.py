@@ -32,7 +32,8 @@ VIEWS = frozenset({"broadcast", "transpose", "slice", "flip"})
 REDUCTIONS = frozenset({"sum", "reduce_max", "reduce_min", "contract"})
 ASSEMBLED = frozenset({"pad", "concatenate", "set_slice"})
 LAPACK = frozenset({"getrf", "getrs", "trtrs", "potrf", "syevd", "gesdd", "geqrf"})
-CALLS = frozenset({"cumsum", "put_add", "argsort"}) | LAPACK
+CALLS = frozenset({"cumsum", "put_add", "argsort", "sound_solve"}) | LAPACK
+FOREIGN = LAPACK | {"scan", "sound_solve"}  # made by a call or a loop, however small it is
 EXTREMA = frozenset({"reduce_max", "reduce_min"})
 LOOKS_UP = CALLS | EXTREMA | {"take", "scan"}
 
@@ -211,7 +212,7 @@ def _levels(
 
 def _large_reduction(node: Node) -> bool:
     """A small result made from something large, or by a loop: it comes out of a nest or a call."""
-    if node.op.name == "scan" or node.op.name in LAPACK:
+    if node.op.name in FOREIGN:
         return True
     if not is_small(node) or node.op.name not in REDUCTIONS | CALLS:
         return False
