@@ -175,8 +175,11 @@ class Lowering:
 
     def make_group(self, group: Group) -> None:
         if group.kept < 0:
-            if group.roots[0].op.name == "scan":
+            name = group.roots[0].op.name
+            if name == "scan":
                 self.make_scan(group.roots)
+            elif name == "shared":
+                self.make_shared(group.roots)
             else:
                 self.make_special(group.roots[0])
             return
@@ -241,6 +244,24 @@ class Lowering:
             self.places[node] = place
         else:
             raise NotNative(name)
+
+    def make_shared(self, roots: Sequence[Node]) -> None:
+        """A call of what is compiled by itself: all of its results are written."""
+        body = roots[0].attrs["body"]
+        sources = tuple([self.handed(arg) for arg in roots[0].args])
+        results = tuple([self.scratch(o.shape, o.dtype) for o in body.outputs])
+        attrs = {"body": body, "results": results}
+        self.block.statements.append(Call("shared", results[0], sources, attrs))
+        self.places |= {root: results[root.attrs["index"]] for root in roots}
+
+    def handed(self, arg: Node) -> Place:
+        """Where another function finds an argument: what is data of this module is copied."""
+        place = self.place_of(arg)
+        if place.role != "constant":
+            return place
+        aside = self.scratch(arg.shape, arg.dtype)
+        self.copy(aside, place)
+        return aside
 
     def make_scan(self, roots: Sequence[Node]) -> None:
         """A loop over the slices: carries lie in memory, stacked results are written in place."""

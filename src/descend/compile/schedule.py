@@ -33,9 +33,10 @@ REDUCTIONS = frozenset({"sum", "reduce_max", "reduce_min", "contract"})
 ASSEMBLED = frozenset({"pad", "concatenate", "set_slice"})
 LAPACK = frozenset({"getrf", "getrs", "trtrs", "potrf", "syevd", "gesdd", "geqrf"})
 CALLS = frozenset({"cumsum", "put_add", "argsort", "sound_solve"}) | LAPACK
-FOREIGN = LAPACK | {"scan", "sound_solve"}  # made by a call or a loop, however small it is
+# Made by a call or a loop, however small it is.
+FOREIGN = LAPACK | {"scan", "shared", "sound_solve"}
 EXTREMA = frozenset({"reduce_max", "reduce_min"})
-LOOKS_UP = CALLS | EXTREMA | {"take", "scan"}
+LOOKS_UP = CALLS | EXTREMA | {"take", "scan", "shared"}
 
 WEIGHT = dict.fromkeys(
     ("exp", "exp2", "log", "log2", "log10", "sin", "cos", "expit", "cbrt", "hypot"), 20
@@ -100,7 +101,7 @@ def must_store(node: Node, cost: Mapping[Node, int]) -> list[Node]:
         return [node.args[0]]
     if name == "take":
         return [node.args[0]]
-    if name in CALLS or name == "scan":
+    if name in CALLS or name in ("scan", "shared"):
         return list(node.args)
     if name == "contract":
         return [a for a in node.args if cost.get(a, 0) > 2]
@@ -278,7 +279,7 @@ def make_schedule(outputs: Sequence[Node], leaves: set[Node], wanted: Sequence[N
             groups.setdefault(key, Group(*key)).roots.append(node)
         elif node.op.kind == "elementwise" or name in VIEWS or is_inline(node):
             late.append(node)
-        elif name == "scan":
+        elif name in ("scan", "shared"):
             siblings = groups.setdefault(group_key(node), Group(level[node], (), -1))
             siblings.roots.append(node)
         else:
