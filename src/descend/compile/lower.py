@@ -366,6 +366,12 @@ class Lowering:
         prefix: At = (),
     ) -> None:
         """Store a node into a regular block of an array."""
+        if is_small(part) and part not in self.places:
+            for at in np.ndindex(*sizes(part.shape)):
+                rows = zip(at, starts, steps, strict=True)
+                index = (*prefix, *(Index(o + i * s) for i, o, s in rows))
+                self.block.statements.append(Store(Address(place, index), self.cells[part][at]))
+            return
         axes = self.axes(part.shape)
         nest = Nest(axes, len(axes))
         e = Evaluator(self, axes, set())

@@ -26,6 +26,7 @@ from descend.compile.loops import (
     Let,
     Nest,
     Place,
+    Statement,
 )
 from descend.compile.native import NotNative
 from descend.compile.nests import neutral
@@ -89,6 +90,9 @@ class FitWriter(BlockWriter):
     def neighbours(self, kind: str) -> int:
         """One at a time: every number is a vector of fits."""
         return 1
+
+    def moved_to(self, statement: Statement, made: set[Let]) -> None:
+        """Nothing: the lanes stand innermost."""
 
     def call(self, statement: Call) -> None:
         if statement.name not in IN_LANES:
