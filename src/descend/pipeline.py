@@ -484,12 +484,14 @@ class Building:
         lasting = ("all parameters", "best loss", "best epoch", *self.leaves)
         prefixes = ("method/", "best value/") if self.pieces else ("best value/",)
         waiting = [n for n in self.state if n.startswith(prefixes) or n in lasting]
-        waiting += [names[n] for n in postorder(ends) if n in names]
-        while waiting:
-            name = waiting.pop()
-            if name not in kept:
-                kept.add(name)
-                waiting += [names[n] for n in postorder([step[name], after[name]]) if n in names]
+        seen: set[Node] = set()
+        roots = list(ends)
+        while roots or waiting:
+            new = [n for n in postorder(roots, stop=lambda n: n in seen) if n not in seen]
+            seen.update(new)
+            asked = {*waiting, *(names[n] for n in new if n in names)} - kept
+            kept |= asked
+            roots, waiting = [g for name in asked for g in (step[name], after[name])], []
         return kept
 
 

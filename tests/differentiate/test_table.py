@@ -22,6 +22,7 @@ from descend.graph.matrices import LINEAR_ALGEBRA
 from descend.graph.node import Node
 from descend.graph.primitive import PRIMITIVES
 from descend.graph.scan import SCAN
+from descend.graph.shared import SHARED
 from descend.graph.source import const, input_node, iota, row_count
 from descend.simplify.driver import simplify
 from differentiate.array_cases import CASES, Case
@@ -36,7 +37,7 @@ ELSEWHERE = {
     CUSTOM.name: "tests/differentiate/test_custom.py",
     "black_box": "tests/differentiate/test_black_box.py",
     "sound_solve": "tests/compile/test_sound_solve.py",
-    "shared": "tests/compile/test_shared.py",
+    SHARED.name: "tests/compile/test_shared.py",
     **dict.fromkeys(LINEAR_ALGEBRA, "tests/differentiate/test_linear_algebra.py"),
 }
 FLAT = {"argmax", "argmin", "argsort", "stop_gradient"}

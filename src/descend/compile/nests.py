@@ -52,6 +52,7 @@ class NestWriter:
         self.by_depth: list[list[Let]] = [[] for _ in range(len(nest.axes) + 1)]
         for let in nest.lets:
             self.by_depth[let.depth].append(let)
+        self.in_flight = unroll_factor(nest)
         self.lane_axis = nest.axes[nest.vector] if nest.vector is not None else None
         self.varying = self._varying()
         self.reductions = nest.reductions
@@ -60,7 +61,7 @@ class NestWriter:
     def _products(self) -> Products | None:
         """The sums that are formed together; the others remain in `reductions`."""
         plan = products_of(self.nest) if self.width > 1 else None
-        if plan is None or self.written_out(self.nest.axes[0]):
+        if plan is None:
             return None
         self.reductions = [r for r in self.nest.reductions if r not in plan.where]
         self.by_depth = [[x for x in lets if x not in plan.unused] for lets in self.by_depth]
@@ -120,9 +121,10 @@ class NestWriter:
             return [(width, 0)]
         innermost = position == len(self.nest.axes) - 1
         axis = self.nest.axes[position]
-        if innermost and isinstance(axis.extent, int) and self.written_out(axis):
+        if innermost and self.products is None and self.written_out(axis):
+            assert isinstance(axis.extent, int)
             return sorted({(w, s) for _, w, s in self.chunk_plan(axis.extent)})
-        slots = unroll_factor(self.nest) if innermost else 1
+        slots = self.in_flight if innermost else 1
         return [*((self.width, s) for s in range(slots)), (1, 0)]
 
     def written_out(self, axis: Axis) -> bool:
@@ -134,7 +136,7 @@ class NestWriter:
         """(start, width, slot): whole vectors, then halves, down to single rows."""
         at, width, plan = 0, self.width, []
         slots: dict[int, int] = {}
-        limit = unroll_factor(self.nest)
+        limit = self.in_flight
         while at < extent:
             while width > extent - at:
                 width //= 2
@@ -234,7 +236,8 @@ class NestWriter:
 
         if self.nest.vector != depth or self.width == 1:
             self.plain_axis(axis, one, width)
-        elif innermost and isinstance(axis.extent, int) and self.written_out(axis):
+        elif innermost and self.products is None and self.written_out(axis):
+            assert isinstance(axis.extent, int)
             for at, w, slot in self.chunk_plan(axis.extent):
                 one(Value(str(at), "i64", 1), w, slot)
         else:
@@ -253,7 +256,7 @@ class NestWriter:
         The blocks depend on the extent alone, and their sums are added in order.
         """
         extent = self.w.extent(axis.extent)
-        slots = unroll_factor(self.nest) if innermost else 1
+        slots = self.in_flight if innermost else 1
         if not sets or (isinstance(axis.extent, int) and axis.extent <= BLOCK_ROWS):
             self.stripe(Value("0", "i64", 1), extent, one, slots)
             if self.products is not None:

@@ -35,7 +35,10 @@ def set_apart(outputs: Sequence[Node], boundary: Sequence[Node]) -> list[Node]:
     edge = set(boundary)
     inside = postorder(outputs, stop=lambda n: n in edge)
     used = [n for n in inside if n in edge and n.op is not CONST]
-    own = {n for n in inside if n.args and n not in edge}
+    own: set[Node] = set()  # what depends on the boundary
+    for node in inside:
+        if node not in edge and any(a in edge or a in own for a in node.args):
+            own.add(node)
     closed = all(n in edge for n in inside if n.op is INPUT)
     known = not any(isinstance(extent, Dim) for n in inside for extent in n.shape)
     if not closed or not known or any(n in own for n in postorder(used)):
