@@ -34,6 +34,7 @@ from descend.compile.schedule import (
     make_schedule,
     makes_a_nest,
 )
+from descend.compile.sound_solve import sound_workspace
 from descend.errors import InternalError
 from descend.graph.node import Dim, Node, Shape, sizes
 from descend.graph.source import CONST, ROW_COUNT, value_of
@@ -173,7 +174,10 @@ class Lowering:
 
     def make_group(self, group: Group) -> None:
         if group.kept < 0:
-            if group.roots[0].op.native == "loop":
+            name = group.roots[0].op.name
+            if name == "shared":
+                self.make_shared(group.roots)
+            elif group.roots[0].op.native == "loop":
                 self.make_scan(group.roots)
             else:
                 self.make_special(group.roots[0])
@@ -233,10 +237,30 @@ class Lowering:
                 sources += [self.scratch(line, node.dtype), self.scratch(line, node.dtype)]
             elif node.op.native == "lapack":
                 sources += [self.scratch(*array) for array in workspace(node)]
+            elif name == "sound_solve":
+                sources += [self.scratch(*array) for array in sound_workspace(node)]
             self.block.statements.append(Call(name, place, tuple(sources), dict(node.attrs)))
             self.places[node] = place
         else:
             raise NotNative(name)
+
+    def make_shared(self, roots: Sequence[Node]) -> None:
+        """A call of what is compiled by itself: all of its results are written."""
+        body = roots[0].attrs["body"]
+        sources = tuple([self.handed(arg) for arg in roots[0].args])
+        results = tuple([self.scratch(o.shape, o.dtype) for o in body.outputs])
+        attrs = {"body": body, "results": results}
+        self.block.statements.append(Call("shared", results[0], sources, attrs))
+        self.places |= {root: results[root.attrs["index"]] for root in roots}
+
+    def handed(self, arg: Node) -> Place:
+        """Where another function finds an argument: what is data of this module is copied."""
+        place = self.place_of(arg)
+        if place.role != "constant":
+            return place
+        aside = self.scratch(arg.shape, arg.dtype)
+        self.copy(aside, place)
+        return aside
 
     def make_scan(self, roots: Sequence[Node]) -> None:
         """A loop over the slices: carries lie in memory, stacked results are written in place."""
@@ -341,6 +365,12 @@ class Lowering:
         prefix: At = (),
     ) -> None:
         """Store a node into a regular block of an array."""
+        if is_small(part) and part not in self.places:
+            for at in np.ndindex(*sizes(part.shape)):
+                rows = zip(at, starts, steps, strict=True)
+                index = (*prefix, *(Index(o + i * s) for i, o, s in rows))
+                self.block.statements.append(Store(Address(place, index), self.cells[part][at]))
+            return
         axes = self.axes(part.shape)
         nest = Nest(axes, len(axes))
         e = Evaluator(self, axes, set())

@@ -27,7 +27,7 @@ RECOMPUTE = 10
 NEST_LIMIT = ONCE - 1
 
 EXTREMA = frozenset({"reduce_max", "reduce_min"})
-BY_CALL = ("call", "lapack")
+BY_CALL = ("call", "lapack", "algorithm")
 LOOKS_UP = (*BY_CALL, "gather", "loop")
 
 
@@ -201,7 +201,7 @@ def _levels(
 
 def _large_reduction(node: Node) -> bool:
     """A small result made from something large, or by a loop: it comes out of a nest or a call."""
-    if node.op.native in ("loop", "lapack"):
+    if node.op.native in ("loop", "lapack", "algorithm"):
         return True
     if not is_small(node) or node.op.native not in ("reduction", "call"):
         return False

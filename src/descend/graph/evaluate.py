@@ -11,6 +11,7 @@ import descend.graph.black_box
 import descend.graph.elementwise
 import descend.graph.multilinear
 import descend.graph.selection
+import descend.graph.sound_solve
 import descend.graph.special
 import descend.graph.spectral  # noqa: F401  (the table must be whole)
 from descend.errors import InternalError, UsageError

@@ -210,8 +210,8 @@ class Primitive:
         kind: elementwise, linear, multilinear, selection, opaque, source.
         native: how native code computes it, or empty where only the interpreter does. Elementwise:
             `arithmetic`, a family of `compile.elementary`, or `library` for a call a lane. Others:
-            `source`, `view`, `gather`, `reduction`, `assembled`, `call`, `lapack`, `loop`, or
-            `rewritten` in other primitives.
+            `source`, `view`, `gather`, `reduction`, `assembled`, `call`, `algorithm`, `lapack`,
+            `loop`, or `rewritten` in other primitives.
         finite: whether finite arguments give a finite result, short of overflow.
         infer: shape and dtype of the result from arguments and attributes.
         meaning: the result in NumPy, from arrays and attributes (with row counts filled in).
@@ -284,20 +284,22 @@ def postorder(
     listed, but not what is below them.
     """
     opened: set[Node] = set()
-    listed: set[Node] = set()
     order: list[Node] = []
-    stack = list(roots)[::-1]
+    stack: list[Node | None] = list(roots)
+    stack.reverse()
     while stack:
-        node = stack[-1]
+        node = stack.pop()
+        if node is None:  # the arguments of the next one are listed
+            order.append(stack.pop())  # type: ignore[arg-type]
+            continue
         if node in opened:
-            stack.pop()
-            if node not in listed:
-                listed.add(node)
-                order.append(node)
             continue
         opened.add(node)
         if node.args and not (stop and stop(node)):
-            stack.extend([arg for arg in node.args[::-1] if arg not in opened])
+            stack += (node, None)
+            stack += [arg for arg in node.args[::-1] if arg not in opened]
+        else:
+            order.append(node)
     return order
 
 

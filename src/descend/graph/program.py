@@ -36,6 +36,7 @@ __all__ = [
     "interpret",
     "permutation",
     "program_graphs",
+    "program_heads",
 ]
 
 RUNNING, EPOCHS_SPENT, DIVERGED = 0, -1, -2
@@ -209,6 +210,13 @@ def interpret(program: Program, bound: Bindings, control: Control, budget: int) 
             budget -= 1
         if control.batch == len(spans):
             _end_epoch(program, end, bound, control)
+
+
+def program_heads(program: Program) -> list[Node]:
+    """All that a program computes: of the step, then of the end of an epoch."""
+    step, epoch = program.step, program.epoch
+    ok = [] if step.ok is None else [step.ok]
+    return [*step.new_state, step.loss, *ok, *epoch.new_state, epoch.stop, *epoch.record]
 
 
 def program_graphs(program: Program) -> Iterator[tuple[str, Mapping[str, Node]]]:
