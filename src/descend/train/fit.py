@@ -322,10 +322,10 @@ class _Fitting:
         message = ""
         try:
             best = attempted(
-                lambda attempt: self._attempt(built, fresh, attempt),
+                lambda attempt, most: self._attempt(built, fresh, attempt, most),
                 lambda attempt: self._glance(built, attempt),
                 self.options.starts or 1, unasked(self.options, self.job),
-                self._spent,
+                self._spent, lambda: self.job.evaluations,
             )  # fmt: skip
             found = finish(best)
             warn_of_indices(built, self.rows.columns, found._remains.leaves)
@@ -352,18 +352,23 @@ class _Fitting:
         seen.ending = drive(built.runner, seen.bound, control, course, 1, Watch(), 1)
         return seen
 
-    def _attempt(self, built: Any, fresh: bool, attempt: int) -> Finished:
+    def _attempt(
+        self, built: Any, fresh: bool, attempt: int, most: int | None
+    ) -> Finished:
         # Where starts are asked for, every second one looks farther: a descent is quick enough.
         quick = self.job.settings.optimizer.needs == "gauss_newton" and self.options.starts
         wide = unasked(self.options, self.job) is Unasked.FAILED or bool(quick and attempt % 2)
         leaves = self.job.find_start(built, self.options.start == "random", attempt, wide)
         check_indices(built, self.rows.columns, leaves)
-        return self._run(built, fresh, leaves)
+        return self._run(built, fresh, leaves, most)
 
-    def _run(self, built: Any, fresh: bool, leaves: Mapping[str, Any]) -> Finished:
+    def _run(
+        self, built: Any, fresh: bool, leaves: Mapping[str, Any], most: int | None = None
+    ) -> Finished:
         o, job = self.options, self.job
         state = job.first_state(leaves)
-        control = Control(1 if job.idle else int(o.epochs), self.seed)
+        epochs = int(o.epochs) if most is None else min(int(o.epochs), most)
+        control = Control(1 if job.idle else epochs, self.seed)
         course = Course(built.descent.records)
         finished = Finished(
             job, built, fresh, o, self.whole, dict(leaves), control, course, self.original
