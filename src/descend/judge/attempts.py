@@ -135,6 +135,8 @@ def _explains(run: Finished) -> bool:
     job = run.job
     if job.rows is None or job.settings.loss is None or job.settings.penalty is not None:
         return True
+    if ending_of(run)[0] != "converged":
+        return True
     offsets = np.array([0, job.rows.n_rows])
     level = constant_losses(job.settings.loss.name, job.rows.all(), (), offsets)[0]
     return bool(np.isnan(level) or level <= rounding(run) or run.final_loss() < level)

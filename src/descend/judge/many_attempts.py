@@ -193,7 +193,8 @@ class _Judge:
         found = {n: a[rows] for n, a in zip(made.built.results, arrays.results, strict=True)}
         status = statuses(job, arrays.codes[rows], arrays.iterations[rows], found)
         known = among(status, (*CONVERGED, *FAILED)) & (status != NOT_FINITE)
-        lost = status == SINGULAR
+        arrived = found.get("arrived", np.ones(len(status), bool))
+        lost = (status == SINGULAR) | (among(status, CONVERGED) & ~arrived)
         gone = among(status, CONVERGED) & _ran_away(job, found)
         failed = among(status, FAILED) & ~lost
         return _Standing(status, np.where(known, found["loss"], np.nan), failed, lost, gone)

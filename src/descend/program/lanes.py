@@ -32,7 +32,7 @@ from descend.trace.context import Trace
 from descend.trace.model import Model
 from descend.trace.tensor import wrap
 
-__all__ = ["ManyBuilt", "assembled", "build_many", "neighbours"]
+__all__ = ["ManyBuilt", "ManyGraphs", "assembled", "build_many", "neighbours"]
 
 Nodes = dict[str, Node]
 INT = np.dtype(np.int64)
@@ -84,7 +84,7 @@ def build_many(
     b.vary()
     b.derivatives()
     b.update_vector()
-    return _Many(b, shared, held, absolute, covariance, errors).assemble()
+    return ManyGraphs(b, shared, held, absolute, covariance, errors).assemble()
 
 
 def assembled(
@@ -97,7 +97,7 @@ def assembled(
         own: further inputs that each fit has of its own, after the start.
         first: where a fit begins, of its start.
     """
-    return _Many(b, shared, held, False, False, False, own, first).assemble()
+    return ManyGraphs(b, shared, held, False, False, False, own, first).assemble()
 
 
 def _has_own_functions(recipe: Recipe) -> bool:
@@ -140,7 +140,7 @@ def _inner(each: Node) -> int:
     return math.prod(n for n in each.shape[1:] if isinstance(n, int))
 
 
-class _Many:
+class ManyGraphs:
     """The stages that follow the step."""
 
     def __init__(

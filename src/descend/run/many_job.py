@@ -17,6 +17,7 @@ from descend.methods.base import NOT_FINITE, RUNNING, STATUS, Optimizer
 from descend.methods.losses import Loss
 from descend.parameters.space import Space
 from descend.program.lanes import ManyBuilt, build_many, neighbours
+from descend.program.orthogonal import LastSteps, last_steps
 from descend.program.pipeline import Recipe
 from descend.program.search import PlainSearch
 from descend.records.many import BAD_DATA, SINGULAR, SPENT, TOO_FEW
@@ -27,11 +28,12 @@ from descend.task.problem import Problem
 from descend.task.starts import ManyStart
 from descend.trace.model import Model, Spec, trace_model
 
-__all__ = ["CONVERGED", "ManyJob", "among", "statuses"]
+__all__ = ["CONVERGED", "LEAST_PIVOT", "ManyJob", "among", "statuses"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
 CONVERGED = tuple(code for code, outcome in STATUS.items() if outcome.success)
+MOST_BY_COLUMNS = 8  # numbers: J of more is not taken apart in lanes
 LEAST_PIVOT = 1e-13  # below, standard errors would have less than three digits
 BUILT: Store[ManyBuilt] = Store(32)
 SEARCHES: Store[SearchPlan] = Store(32)
@@ -250,6 +252,31 @@ class ManyJob:
 
         whole = None if key is None else (key, "neighbours")
         return BUILT.once(whole, build, self.data.counts)[0]
+
+    def by_columns(self) -> ManyBuilt | None:
+        """The last steps by J itself; None where they do not serve."""
+        space, leaves = self.start.space, self.start.varied()
+        size = sum(a.size for a in leaves.values())
+        bound = space is not None and bool(space.lower or space.scales)
+        if not self.is_square or bound or size > MOST_BY_COLUMNS:
+            return None
+        key, held = self.key(LastSteps()), list(self.start.held())
+
+        def build() -> ManyBuilt:
+            try:
+                return made(self._traced(known=False))
+            except RowsAsked:
+                return made(self._traced(known=True))
+
+        def made(model: Model) -> ManyBuilt:
+            recipe = self._recipe(LastSteps())
+            built = last_steps(
+                model, recipe, self.data.shared, held, self.absolute, self.covariance
+            )
+            built.runner = NativeMany(built.program)
+            return built
+
+        return BUILT.once(key, build, self.data.counts)[0]
 
     # --- the numbers
 

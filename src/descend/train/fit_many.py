@@ -17,16 +17,17 @@ from descend.errors import DataError, UsageError
 from descend.judge.attempts import Unasked
 from descend.judge.many_attempts import Made, further
 from descend.lean import dataclass
-from descend.methods.base import NOT_FINITE, STATUS, Optimizer
+from descend.methods.base import FTOL, NOT_FINITE, STATUS, Optimizer
 from descend.methods.damped import LeanLevenbergMarquardt
 from descend.methods.least_squares import LevenbergMarquardt
 from descend.methods.losses import Loss
 from descend.methods.table import as_loss, as_optimizer
 from descend.models.model import Model
 from descend.program.lanes import ManyBuilt
+from descend.program.orthogonal import MOST_STEPS, LastSteps
 from descend.result.many import ManyFits, recorded
 from descend.run.many_candidates import found_starts, with_ready_guesses
-from descend.run.many_job import ManyJob, among
+from descend.run.many_job import LEAST_PIVOT, ManyJob, among
 from descend.run.threads import run_many
 from descend.show.progress import Progress
 from descend.task.datasets import ManyData, ManyMissing, read_many, without_missing
@@ -331,15 +332,41 @@ class _Many:
             ) from missing
 
     def _again(self, job: ManyJob, arrays: ManyArrays, most: int | None) -> None:
-        """Give the fits that the lean method left to the full one."""
+        """Give the fits that the lean method left to the full one, and the last steps to J."""
         second = self._second()
-        left = among(arrays.codes, UNSOLVED) & (arrays.iterations > 0)
-        chosen = np.flatnonzero(left)
+        made = dict(zip(job.built(self.optimizer).results, arrays.results, strict=True))
+        arrived = made.get("arrived", np.ones(len(arrays.codes), bool))
+        begun = arrays.iterations > 0
+        chosen = np.flatnonzero((among(arrays.codes, UNSOLVED) | ~arrived) & begun)
         if second is not None and chosen.size:
             built = job.built(second)
             again = job.arrays(built, second, self._most(most), arrays)
             share = run_many(self._workers(built, again), len(chosen), None, chosen)
             self.stopped = share.stopped
+        if "pivot" in made and not self.stopped:
+            lost = ~(made["pivot"] > LEAST_PIVOT) | ~arrived
+            self._by_columns(job, arrays, made, np.flatnonzero(lost & begun))
+
+    def _by_columns(
+        self, job: ManyJob, arrays: ManyArrays, made: Mapping[str, Array], chosen: Array
+    ) -> None:
+        """Go on by J itself where JᵀJ has lost too many digits."""
+        chosen = chosen[~among(arrays.codes[chosen], (NOT_FINITE,))]
+        built = job.by_columns() if chosen.size else None
+        if built is None:
+            return
+        method = LastSteps()
+        ends = {n: made[f"params.{n}"] for n in job.start.leaves() if f"params.{n}" in made}
+        there = job.starting(job.start._replace(each={**job.start.each, **ends}))
+        own = there.arrays(built, method, MOST_STEPS)
+        share = run_many(self._workers(built, own), len(chosen), None, chosen)
+        self.stopped = share.stopped
+        found = dict(zip(built.results, own.results, strict=True))
+        better = chosen[(own.codes == FTOL)[chosen] & (found["pivot"] > LEAST_PIVOT)[chosen]]
+        for name, array in made.items():
+            array[better] = found[name][better]
+        arrays.codes[better] = FTOL
+        arrays.iterations[better] += own.iterations[better]
 
 
 def _refuse_missing(data: ManyData) -> None:
