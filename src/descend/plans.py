@@ -20,9 +20,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from descend.compile.cache import graph_key
+from descend.compile.called import CalledFunction
 from descend.compile.function import compile_graph
 from descend.compile.native import NotNative
-from descend.compile.standing import Standing
 from descend.differentiate.arguments import Argnums, Key, Point, chosen_places, trace_at
 from descend.differentiate.indices import Check, index_checks
 from descend.differentiate.signature import Unkeyed, signature
@@ -55,7 +55,7 @@ def runner(outputs: Sequence[Node], inputs: Sequence[Node], engine: str) -> Run:
     simple = simplify(outputs, final=True)
     if engine == "native":
         try:
-            return Standing(compile_graph(simple, inputs))
+            return CalledFunction(compile_graph(simple, inputs))
         except NotNative:
             pass
     prepared = Prepared(simple, inputs)

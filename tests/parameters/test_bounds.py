@@ -114,7 +114,7 @@ def test_no_trial_is_outside(optimizer):
             model, X, y, start=dict(a=0.5, k=0.01), bounds=bounds, optimizer=optimizer,
             epochs=epochs,
         )  # fmt: skip
-        a, k = fit._remains.state.arrays["all parameters"]
+        a, k = fit._evidence.state.arrays["all parameters"]
         assert 0.5 <= a <= 2.5 and 1e-3 <= k <= 1.45
         seen.add((a, k))
     assert len(seen) > 3

@@ -10,9 +10,11 @@ import pytest
 
 import descend
 from descend.records.record import FitRecord, jsonable
-from descend.result.fit import LATER
-from descend.train import again as again_module
-from descend.train import plan as plan_module
+from descend.result.evidence import OF_DATA as LATER
+from descend.result.evidence import PlannedEvidence
+from descend.run import plan_table
+from descend.train.fit_plans import PLANS
+from descend.train.minimum import PLANS as MINIMA_PLANS
 
 RNG = np.random.default_rng(4)
 X = np.linspace(0.0, 4.0, 40)
@@ -57,8 +59,8 @@ def plain(fit):
     return {n: repr(jsonable(v)) for n, v in values.items() if n not in NOT_THE_RUN}
 
 
-def was_quick(fit):
-    return fit._left is not None
+def ended_plainly(fit):
+    return isinstance(fit._evidence, PlannedEvidence)
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -67,15 +69,15 @@ def test_a_third_fit_goes_straight_and_says_the_same(case):
     first = descend.fit(model, x, Y, **options)
     second = descend.fit(model, x, Y, **options)
     third = descend.fit(model, x, Y, **options)
-    assert [was_quick(f) for f in (first, second, third)] == [False, False, True]
+    assert [ended_plainly(f) for f in (first, second, third)] == [True, True, True]
     errors = repr(third.stderr)
     assert plain(third) == plain(first) == plain(second)
     assert errors == repr(first.stderr)
     assert str(third).split("time")[0] == str(first).split("time")[0]
     assert np.array_equal(third.predict(x), first.predict(x))
     elsewhere = descend.fit(model, x, OTHER, **options)
-    assert was_quick(elsewhere)
-    again_module._plans.clear()
+    assert ended_plainly(elsewhere)
+    PLANS.clear()
     slow = descend.fit(model, x, OTHER, **options)
     assert plain(elsewhere) == plain(slow) and elsewhere.loss != first.loss
 
@@ -86,7 +88,7 @@ def test_each_field_says_the_same_when_it_is_the_first_that_is_looked_at(case):
     slow, *_ = [descend.fit(model, x, Y, **options) for _ in range(2)]
     for name in LATER:
         quick = descend.fit(model, x, Y, **options)
-        assert was_quick(quick)
+        assert ended_plainly(quick)
         seen = repr(jsonable(getattr(quick, name)))
         assert seen == repr(jsonable(getattr(slow, name))) == repr(jsonable(getattr(quick, name)))
         assert plain(quick) == plain(slow)
@@ -96,10 +98,10 @@ def test_formulas_over_a_dict_go_straight_too():
     table = {"t": X, "y": Y, "unused": X}
     text = "y = a*exp(-k*t) + c"
     fits = [descend.fit(text, table, start=START) for _ in range(3)]
-    assert was_quick(fits[2]) and plain(fits[2]) == plain(fits[0])
+    assert ended_plainly(fits[2]) and plain(fits[2]) == plain(fits[0])
     other = {"t": X, "y": OTHER, "unused": X}
     quick = descend.fit(text, other, start=START)
-    assert was_quick(quick) and quick.params == descend.fit(decay, X, OTHER, start=START).params
+    assert ended_plainly(quick) and quick.params == descend.fit(decay, X, OTHER, start=START).params
 
 
 def thrice(model, x=X, y=Y, **options):
@@ -119,16 +121,15 @@ def test_what_the_model_captures_is_looked_at_anew():
     def of_list(x, a, k, c):
         return a * np.exp(-k * x) + c + listed[0]
 
-    assert was_quick(thrice(of_number)) and was_quick(thrice(of_array))
+    assert ended_plainly(thrice(of_number)) and ended_plainly(thrice(of_array))
     before = thrice(of_list)
-    assert not was_quick(before)
+    assert not ended_plainly(before)
     power, shift[0], listed[0] = 1.1, 0.25, 0.25
     for model in (of_number, of_array, of_list):
         found = descend.fit(model, X, Y, start=START)
-        assert not was_quick(found)
-        again_module._plans.clear()
+        PLANS.clear()
         assert found.params == descend.fit(model, X, Y, start=START).params
-    assert was_quick(thrice(of_number)) and was_quick(thrice(of_array))
+    assert ended_plainly(thrice(of_number)) and ended_plainly(thrice(of_array))
     moved = descend.fit(of_array, X, Y, start=START)
     assert moved.params["c"] == pytest.approx(before.params["c"] - 0.25, abs=1e-9)
 
@@ -137,7 +138,7 @@ def test_a_function_whose_code_is_replaced_is_another_model():
     def model(x, a, k, c):
         return a * np.exp(-k * x) + 2 * c
 
-    assert was_quick(thrice(model))
+    assert ended_plainly(thrice(model))
     model.__code__ = decay.__code__
     assert descend.fit(model, X, Y, start=START).params == thrice(decay).params
 
@@ -161,7 +162,7 @@ def test_a_function_whose_code_is_replaced_is_another_model():
 )
 def test_every_call_is_checked(change, words):
     options = {"sigma": SIGMA, "start": START, "epochs": 1}
-    assert was_quick(thrice(decay, **options))
+    assert ended_plainly(thrice(decay, **options))
     options |= {"x": X, "y": Y, **change}
     with pytest.raises(descend.errors.DescendError, match=words):
         descend.fit(decay, options.pop("x"), options.pop("y"), **options)
@@ -184,26 +185,26 @@ def test_every_call_is_checked(change, words):
     ],
 )
 def test_what_is_not_plain_takes_the_long_way(options):
-    assert not was_quick(thrice(decay, **{"epochs": 5, **options}))
+    assert not ended_plainly(thrice(decay, **{"epochs": 5, **options}))
 
 
 def test_guesses_from_the_data_are_made_anew():
     text = "y = exponential(x)"
     for y in (Y, Y, Y, OTHER):
         fit = descend.fit(text, {"x": X, "y": y})
-    assert not was_quick(fit) and "guessed from the data" in fit.start_source
-    again_module._plans.clear()
+    assert not ended_plainly(fit) and "guessed from the data" in fit.start_source
+    PLANS.clear()
     assert plain(descend.fit(text, {"x": X, "y": OTHER})) == plain(fit)
 
 
 def test_data_that_tell_nothing_are_warned_of_every_time():
-    assert was_quick(thrice(decay))
+    assert ended_plainly(thrice(decay))
     for _ in range(2):
         with pytest.warns(descend.errors.DescendWarning, match="y is 2 in every row"):
             again = descend.fit(decay, X, 0 * X + 2, start=START)
         assert again.warnings
     with pytest.warns(descend.errors.DescendWarning, match="3 parameters and only 2 values"):
-        assert not was_quick(thrice(decay, X[:2], Y[:2]))
+        assert not ended_plainly(thrice(decay, X[:2], Y[:2]))
 
 
 def test_targets_outside_of_the_losses_domain_are_refused_every_time():
@@ -214,7 +215,7 @@ def test_targets_outside_of_the_losses_domain_are_refused_every_time():
         return a + b * x
 
     fits = [descend.fit(line, X, counts, **options) for _ in range(3)]
-    assert was_quick(fits[2]) and fits[2].params == fits[0].params
+    assert ended_plainly(fits[2]) and fits[2].params == fits[0].params
     with pytest.raises(descend.DataError, match=r"needs targets in .0, inf.: row 1 has -5\.0"):
         descend.fit(line, X, np.where(np.arange(40) == 0, -5.0, counts), **options)
 
@@ -223,7 +224,7 @@ def test_warnings_are_given_every_time():
     def run(lr):
         return thrice(decay, optimizer=descend.SGD(lr=lr), epochs=100)
 
-    assert was_quick(run(0.01))
+    assert ended_plainly(run(0.01))
     for _ in range(3):
         with pytest.warns(descend.errors.DivergedWarning, match="Try lr="):
             assert descend.fit(
@@ -235,7 +236,7 @@ def test_long_runs_end_as_they_would():
     fits = []
     for _ in range(6):
         fits.append(thrice(decay, optimizer=descend.SGD(lr=1e-6), epochs=60_000))
-    assert not was_quick(fits[-1])
+    assert not ended_plainly(fits[-1])
     assert {fit.epochs for fit in fits} == {60_000}
 
 
@@ -248,7 +249,7 @@ def test_the_arrays_may_be_changed_afterwards():
         assert fit.loss == pytest.approx(np.mean((Y - decay(X, **fit.params)) ** 2), rel=1e-12)
         assert np.array_equal(fit.y, Y) and np.array_equal(fit.x["x"], X)
         fit.y[0] = 7.0
-    assert was_quick(descend.fit(decay, X, Y, start=START))
+    assert ended_plainly(descend.fit(decay, X, Y, start=START))
 
 
 def test_a_record_that_is_not_yet_made_can_be_changed_and_copied():
@@ -280,12 +281,14 @@ def test_threads_do_not_disturb_each_other():
     assert all(p == expected[i] for i in range(8) for p in found[i])
 
 
-def test_few_plans_are_kept(monkeypatch):
-    monkeypatch.setattr(plan_module, "MOST_PLANS", 3)
+def test_plans_have_bounded_room(monkeypatch):
+    PLANS.clear()
+    thrice(decay, X[:30], Y[:30])
+    monkeypatch.setattr(plan_table, "MOST_BYTES", 3 * PLANS.size + 1)
     for n in range(10, 20):
         thrice(decay, X[:n], Y[:n])
-    assert len(again_module._plans) == 3
-    assert was_quick(descend.fit(decay, X[:19], Y[:19], start=START))
+    assert 2 <= len(PLANS) <= 4 and PLANS.size <= plan_table.MOST_BYTES
+    assert ended_plainly(descend.fit(decay, X[:19], Y[:19], start=START))
 
 
 def test_errors_of_normal_equations_are_those_of_the_jacobian():
@@ -310,7 +313,7 @@ def test_without_a_minimum_there_are_no_errors():
             descend.fit(lambda x, a, b: a + b + 0 * x, X, Y, start={"a": 0, "b": 0})
             for _ in range(1)
         ]
-    assert was_quick(fits[2])
+    assert ended_plainly(fits[2])
     for fit in fits:
         assert np.isnan(list(fit.stderr.values())).all()
         assert fit.errors_note == "the descent had not arrived"
@@ -342,8 +345,9 @@ def test_a_third_minimisation_goes_straight_and_says_the_same(case, sign):
     function, start, options = MINIMA[case]
     function = function if sign > 0 else mirrored(function)
     find = descend.minimize if sign > 0 else descend.maximize
+    MINIMA_PLANS.clear()
     first, second, third = (find(function, start, **options) for _ in range(3))
-    assert [f._left is not None for f in (first, second, third)] == [False, False, True]
+    assert len(MINIMA_PLANS) == 1
     names = [f.name for f in fields(first) if f.name not in NOT_THE_RUN]
     for name in names:
         assert repr(jsonable(getattr(third, name))) == repr(jsonable(getattr(first, name))), name
@@ -358,13 +362,13 @@ def test_minimisations_are_checked_every_time():
 
     for _ in range(3):
         found = descend.minimize(bowl, [3.0, 4.0])
-    assert found._left is not None and found.value == pytest.approx(0.0, abs=1e-12)
+    assert found.value == pytest.approx(0.0, abs=1e-12)
     with pytest.raises(descend.UsageError, match="it must be finite"):
         descend.minimize(bowl, [3.0, np.inf])
     with pytest.raises(descend.UsageError, match='minimize has no option "epoch"'):
         descend.minimize(bowl, [3.0, 4.0], epoch=3)
     longer = descend.minimize(bowl, [3.0, 4.0, 5.0])
-    assert longer._left is None and longer.params.shape == (3,)
+    assert longer.params.shape == (3,)
     with pytest.warns(descend.errors.DescendWarning):
         for _ in range(3):
             descend.minimize(lambda x: x, 1.0, max_iter=10_000)

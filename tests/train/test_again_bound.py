@@ -1,5 +1,6 @@
 """Fits with bounds, fixed, tied and scaled parameters go straight too, and say the very same."""
 
+import importlib
 from dataclasses import fields
 
 import numpy as np
@@ -7,8 +8,10 @@ import pytest
 
 import descend
 from descend.records.record import FitRecord, jsonable
-from descend.train import again as again_module
+from descend.result.evidence import PlannedEvidence
+from descend.train.fit_plans import PLANS
 
+fit_module = importlib.import_module("descend.train.fit")
 RNG = np.random.default_rng(11)
 X = np.linspace(0.0, 4.0, 40)
 Y = 2.5 * np.exp(-1.3 * X) + 0.5 + 0.05 * RNG.normal(size=40)
@@ -140,30 +143,28 @@ def told(fit):
     return values | {"predicted": fit.predict(X[:5]).tobytes(), "explained": str(fit.explain(3))}
 
 
-def was_quick(fit):
-    return fit._left is not None
+def ended_plainly(fit):
+    return isinstance(fit._evidence, PlannedEvidence)
 
 
 @pytest.mark.filterwarnings("ignore::descend.errors.DescendWarning")
 @pytest.mark.parametrize("form", FORMS)
-def test_other_numbers_go_straight_and_say_the_same(form):
+def test_other_numbers_say_the_same_as_without_a_plan(form, monkeypatch):
     rng = np.random.default_rng(3)
-    quick, again_module._plans._kept = [], type(again_module._plans._kept)()
-    for i in range(14):
-        model, options = form(rng)
-        fit = descend.fit(model, X, Y, **options)
-        if i > 1:
-            quick.append((fit, options))
-    went = [was_quick(fit) for fit, _ in quick]
-    assert sum(went) >= 10  # what warns or does not arrive goes the long way
-    for (fit, options), straight in zip(quick, went, strict=True):
-        again_module._plans.clear()
-        slow = descend.fit(model, X, Y, **options)
-        if straight:
-            at_once = {n: repr(jsonable(getattr(fit, n))) for n in ("stderr", "loss", "chi2")}
-            first = told(slow)
-            assert at_once.items() <= first.items()
-            assert told(fit) == first
+    PLANS.clear()
+    calls = [form(rng) for _ in range(14)]
+    planned = [descend.fit(model, X, Y, **options) for model, options in calls]
+    assert len(PLANS) == 1
+    # What does not arrive goes on from where the plan's first entry ended.
+    assert sum(ended_plainly(fit) for fit in planned) >= 10
+    PLANS.clear()
+    monkeypatch.setattr(fit_module, "planned", lambda *given: None)
+    for fit, (model, options) in zip(planned, calls, strict=True):
+        at_once = {n: repr(jsonable(getattr(fit, n))) for n in ("stderr", "loss", "chi2")}
+        first = told(descend.fit(model, X, Y, **options))
+        assert at_once.items() <= first.items()
+        assert told(fit) == first
+    assert not len(PLANS)
 
 
 def thrice(**options):
@@ -172,10 +173,10 @@ def thrice(**options):
 
 
 def test_a_parameter_may_end_on_its_bound_and_leave_it_in_the_next_fit():
-    assert was_quick(thrice(bounds={"a": (0.0, 2.0)}))
+    assert ended_plainly(thrice(bounds={"a": (0.0, 2.0)}))
     pressed = descend.fit(decay, X, Y, start={"a": 1.0, "k": 1.0, "c": 0.0}, bounds={"a": (0, 2)})
     free = descend.fit(decay, X, Y, start={"a": 1.0, "k": 1.0, "c": 0.0}, bounds={"a": (0, 9)})
-    assert was_quick(pressed) and was_quick(free)
+    assert ended_plainly(pressed) and ended_plainly(free)
     assert pressed.params["a"] == 2.0 and np.isnan(pressed.stderr["a"])
     assert free.params["a"] > 2.2 and free.stderr["a"] > 0
     assert pressed.bounds == {"a": (0.0, 2.0)} and free.bounds == {"a": (0.0, 9.0)}
@@ -183,15 +184,15 @@ def test_a_parameter_may_end_on_its_bound_and_leave_it_in_the_next_fit():
 
 def test_bounds_that_are_none_are_another_program():
     for bounds in ({"a": (0, 2)}, {"a": (None, None)}, {"a": (-np.inf, 3)}, {}, None):
-        assert was_quick(thrice(bounds=bounds))
+        assert ended_plainly(thrice(bounds=bounds))
     free = thrice(bounds={"a": (None, None)})
-    assert was_quick(free) and free.params == thrice().params and not free.bounds
+    assert ended_plainly(free) and free.params == thrice().params and not free.bounds
 
 
 def test_errors_of_a_bounded_fit_agree_with_the_covariance_of_scipy():
     optimize = pytest.importorskip("scipy.optimize")
     fit = thrice(bounds=([0, 0, -1], [10, 5, 1]))
-    assert was_quick(fit)
+    assert ended_plainly(fit)
     _, covariance = optimize.curve_fit(
         decay, X, Y, p0=[2, 1, 0], bounds=([0, 0, -1], [10, 5, 1]), xtol=1e-15, gtol=1e-15
     )
@@ -203,7 +204,7 @@ def test_a_fixed_parameter_has_no_error_and_keeps_its_value():
         fit = thrice(fixed={"c": value})
         line = descend.fit(lambda x, a, k, c=value: decay(x, a, k, c), X, Y,
                            start={"a": 2.0, "k": 1.0}, constants=["c"])  # fmt: skip
-        assert was_quick(fit) and fit.params["c"] == value and np.isnan(fit.stderr["c"])
+        assert ended_plainly(fit) and fit.params["c"] == value and np.isnan(fit.stderr["c"])
         assert fit.stderr["k"] == pytest.approx(line.stderr["k"], rel=1e-9)
 
 
@@ -223,14 +224,14 @@ def test_a_fixed_parameter_has_no_error_and_keeps_its_value():
     ],
 )
 def test_bounds_are_checked_every_time(change, words):
-    assert was_quick(thrice(bounds={"a": (0.0, 9.0)}))
+    assert ended_plainly(thrice(bounds={"a": (0.0, 9.0)}))
     options = {"start": {"a": 2.0, "k": 1.0, "c": 0.0}, **change}
     with pytest.raises(descend.errors.DescendError, match=words):
         descend.fit(decay, X, Y, **options)
 
 
 def test_a_start_that_is_none_is_not_that_of_an_earlier_fit():
-    assert was_quick(thrice(bounds={"a": (0.0, 9.0)}))
+    assert ended_plainly(thrice(bounds={"a": (0.0, 9.0)}))
     with pytest.raises(descend.UsageError, match="starts as None, which holds no number"):
         thrice(bounds={"a": (0.0, 9.0)}, start={"a": 2.0, "k": 1.0, "c": None})
 
@@ -251,7 +252,7 @@ def test_a_start_that_is_none_is_not_that_of_an_earlier_fit():
     ],
 )  # fmt: skip
 def test_other_bonds_are_checked_every_time(good, bad, words):
-    assert was_quick(thrice(**good))
+    assert ended_plainly(thrice(**good))
     options = {"start": {"a": 2.0, "k": 1.0, "c": 0.0}, **bad}
     with pytest.raises(descend.errors.DescendError, match=words):
         descend.fit(decay, X, Y, **options)

@@ -8,7 +8,8 @@ from descend.graph.check import check_graph
 from descend.graph.node import postorder
 from descend.graph.program import program_graphs
 from descend.methods.table import OPTIMIZERS, as_loss, as_optimizer
-from descend.train.fit import FitOptions, _Fitting
+from descend.train.fit_options import FitOptions
+from descend.train.reading import Reading
 
 X = np.linspace(0.0, 2.0, 20)
 Y = 2 * X + 1
@@ -20,7 +21,7 @@ def parabola(x, w1, w2, w3):
 
 def built(**options):
     fixed = {"start": {"w1": 1, "w2": 0, "w3": 1}, "engine": "interpreted"}
-    return _Fitting(parabola, X, Y, FitOptions(**{**fixed, **options})).job.build()[0]
+    return Reading(parabola, X, Y, FitOptions(**{**fixed, **options})).job.build()[0]
 
 
 def test_the_story_in_order():
@@ -46,7 +47,7 @@ def test_plain_descent_carries_its_parameters_and_nothing_else():
 
 
 def test_unused_columns_are_not_bound():
-    fitting = _Fitting(
+    fitting = Reading(
         lambda u, v, a: a * u, {"u": X, "v": X}, Y, FitOptions(start={"a": 1}, engine="interpreted")
     )
     assert fitting.job.build()[0].descent.data == ("u", "target")
@@ -72,7 +73,7 @@ def test_same_recipe_same_program():
     """Hash-consing and fixed orders: the text of a program does not depend on the run."""
     texts = []
     for _ in range(2):
-        made = _Fitting(
+        made = Reading(
             lambda x, a, b: a * np.tanh(b * x), X, Y,
             FitOptions(start={"a": 1, "b": 1}, optimizer="adam", engine="interpreted"),
         ).job.build()[0]

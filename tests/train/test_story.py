@@ -109,7 +109,7 @@ def test_a_schedule_that_is_taken_up_later_begins_at_its_epoch():
 def test_another_run_is_not_resumed(change, words):
     first = quiet(optimizer=descend.SGD(lr=0.1), epochs=4, batch_size=5, seed=7)
     if change.pop("part", False):
-        first._remains.state.batch = 2
+        first._evidence.state.batch = 2
     rows = change.pop("rows", 20)
     options = {"optimizer": descend.SGD(lr=0.1), "batch_size": 5, "epochs": 9, "start": None}
     with pytest.raises(descend.UsageError, match=words):

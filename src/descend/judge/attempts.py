@@ -6,12 +6,10 @@ from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import Any
 
-import numpy as np
-
 from descend.graph.program import EPOCHS_SPENT
 from descend.judge.doubts import UNFINISHED, Doubts, rounding
 from descend.judge.ending import ending_of
-from descend.run.candidates import constant_losses
+from descend.judge.explained import explains_nothing
 from descend.run.finished import Finished, Search
 from descend.run.job import Job
 
@@ -28,7 +26,6 @@ CUT = {
     "interrupted": "interrupted", "time_spent": "max_seconds spent", "callback": "stopped",
     "evaluations_spent": f"{ALLOWANCE} times the first descent's evaluations spent",
 }  # fmt: skip
-NOTHING_EXPLAINED = "the first explains no more than a constant"
 
 
 class Unasked(Enum):
@@ -84,7 +81,7 @@ def attempted(
 
     doubts = Doubts(counted, more is Unasked.DOUBTED)
     may = more is not Unasked.NEVER and not _stopped(first) and not spent()
-    why = _suspicion(doubts, first) if may else ""
+    why = doubts.suspicion(first) if may else ""
     if asked == 1 and not why:
         return first
     losses, count, wrong = [first.final_loss()], first.control.steps, bool(why)
@@ -115,31 +112,13 @@ def attempted(
         floor = rounding(best)
         agreed = sum(loss <= _near(min(losses), floor) for loss in losses)
         alone = agreed < 2 and min(losses) > floor
-        again = alone or not _explains(best) or bool(doubts.suspicion(best, agreed, len(losses)))
-        wrong = bool(why) and again
+        firm = agreed if not why or agreed < 2 or not explains_nothing(best) else 1
+        wrong = bool(why) and (alone or bool(doubts.suspicion(best, firm, len(losses))))
     other = more is Unasked.FAILED and best is not first
     if not stop and last.ending is not None:
         stop = last.ending.outside
     best.search = Search(len(losses), agreed, why, count, other, seconds, CUT.get(stop, ""))
     return best
-
-
-def _suspicion(doubts: Doubts, run: Finished) -> str:
-    """Why the first run may have missed the minimum, in words."""
-    why = doubts.suspicion(run)
-    return why or ("" if _explains(run) else NOTHING_EXPLAINED)
-
-
-def _explains(run: Finished) -> bool:
-    """Whether a run has ended lower than the best constant, where that can be told."""
-    job = run.job
-    if job.rows is None or job.settings.loss is None or job.settings.penalty is not None:
-        return True
-    if ending_of(run)[0] != "converged":
-        return True
-    offsets = np.array([0, job.rows.n_rows])
-    level = constant_losses(job.settings.loss.name, job.rows.all(), (), offsets)[0]
-    return bool(np.isnan(level) or level <= rounding(run) or run.final_loss() < level)
 
 
 def _was_cut(run: Finished, most: int) -> bool:
@@ -170,4 +149,4 @@ def _arrived(run: Finished) -> bool:
 
 def _near(loss: float, floor: float) -> float:
     """Up to what losses are the same minimum."""
-    return loss * (1 + ALIKE) + floor
+    return loss + ALIKE * abs(loss) + floor

@@ -15,7 +15,7 @@ from descend.judge.not_finite import first_not_finite
 if TYPE_CHECKING:
     from descend.run.finished import Finished
 
-__all__ = ["divergence_message"]
+__all__ = ["divergence_message", "rate_to_try"]
 
 FACTORS = tuple(m * 10.0**k for k in range(40) for m in (2.0, 5.0, 10.0))
 MOST_TRIAL_STEPS = 20_000
@@ -33,7 +33,7 @@ def divergence_message(run: Finished, unit: str) -> str:
     if largest:
         parts.append(largest)
     parts.append("the last finite parameters are returned")
-    rate = _rate_to_try(run)
+    rate = rate_to_try(run)
     text = "; ".join(parts)
     return f"{text}. Try lr={rate:.3g}." if rate is not None else f"{text}."
 
@@ -82,7 +82,7 @@ def _largest_column(run: Finished) -> str:
     return f"the column with the largest values is {name} (up to {size[name]:.4g}{hint})"
 
 
-def _rate_to_try(run: Finished) -> float | None:
+def rate_to_try(run: Finished) -> float | None:
     """The first smaller learning rate that is tried and does not diverge from the same start."""
     optimizer = run.job.settings.optimizer
     rate = getattr(optimizer, "lr", None)

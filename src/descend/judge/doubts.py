@@ -9,7 +9,8 @@ import numpy as np
 
 from descend.graph.program import EPOCHS_SPENT
 from descend.judge.ending import ending_of
-from descend.judge.polish import sizes
+from descend.judge.explained import explains_nothing
+from descend.judge.walk import sizes
 from descend.methods.base import STATUS
 from descend.run.finished import Finished
 from descend.trust.normal_errors import MOST_PARAMETERS, Factor, factored
@@ -54,6 +55,8 @@ class Doubts:
             told = self.of_residuals or not _is_outside(run)
             return "the first descent did not arrive" if told else ""
         why, settled = _doubt_of(run, self._least)
+        if not why and explains_nothing(run):
+            why, settled = "the first explains no more than a constant", True
         if settled and agreed >= ENOUGH:
             why = ""
         return (self.of_residuals and not 1 < tried == agreed and _correlated(run)) or why
@@ -147,7 +150,8 @@ def _doubt_of(run: Finished, least: Callable[[int], int]) -> tuple[str, bool]:
         return "", False
     gone = np.abs(end) >= FAR * np.maximum(np.abs(begin), 1.0)
     if not lost:
-        gone &= (_errors(run, jtj) if run.told is None else run.told.errors) >= np.abs(end)
+        known = None if run.facts is None else run.facts.errors
+        gone &= (_errors(run, jtj) if known is None else known) >= np.abs(end)
     if gone.any():
         names = _names(run)
         away = ", ".join(dict.fromkeys(names[i] for i in np.flatnonzero(gone)[:3]))

@@ -6,9 +6,9 @@ from descend.graph.program import DIVERGED, EPOCHS_SPENT, RUNNING
 from descend.methods.base import STATUS, Outcome
 from descend.program.stopping import RULES
 from descend.records.statuses import status_message
-from descend.run.finished import Finished
+from descend.run.finished import Finished, Judgement
 
-__all__ = ["QUIET", "ending_of"]
+__all__ = ["QUIET", "ending_of", "told_plainly"]
 
 RULE_STATUS = {rule.code: rule.status for rule in RULES}
 QUIET = {
@@ -56,7 +56,7 @@ def ending_of(run: Finished, unit: str = "") -> tuple[str, str]:
     elif code == EPOCHS_SPENT:
         status = "epochs_spent"
     elif code in STATUS:
-        more = f", and {run.told.steps} by QR of J" if run.told and run.told.steps else ""
+        more = f", and {run.facts.steps} by QR of J" if run.facts and run.facts.steps else ""
         status = _own_status(STATUS[code])
         words = f"{STATUS[code].message} ({unit} {epochs}{more})"
         where = _first_not_finite(run) if status == "diverged" else ""
@@ -68,3 +68,9 @@ def ending_of(run: Finished, unit: str = "") -> tuple[str, str]:
     return status, status_message(
         status, epochs, unit=unit, loss=loss, stop_loss=run.options.stop_loss
     )
+
+
+def told_plainly(run: Finished) -> Judgement:
+    """What is said of a run whose end is clear, or is not judged: what ended it."""
+    status, message = ending_of(run)
+    return Judgement(status, message, "yes" if status == "converged" else "not judged")

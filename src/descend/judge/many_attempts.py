@@ -30,6 +30,7 @@ __all__ = ["Made", "Tries", "further"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
+MOST_BY_CHANCE = 0.05  # the largest share that parameters are thought to explain by chance
 CHUNK = 4096  # fits that are begun again together: what bounds the memory
 FAILED = (
     *(code for code, outcome in STATUS.items() if not outcome.success), NOT_FINITE, SPENT, SINGULAR,
@@ -181,6 +182,8 @@ class _Judge:
         data = job.data
         self.level = constant_losses(job.loss.name, data.columns, data.shared, data.offsets)
         self.square = _mean_squares(data)
+        count = sum(a.size for a in job.start.varied().values())
+        self.least = np.minimum(2.0 * count / np.maximum(data.weighty(), 1), MOST_BY_CHANCE)
 
     def part(self, some: Array) -> ManyJob:
         """The job of some fits alone."""
@@ -207,9 +210,10 @@ class _Judge:
         floor = NOTHING * self.square[some]
         with np.errstate(invalid="ignore"):
             perfect = s.loss <= floor
-            level = ~(s.loss < self.level[some]) & (self.level[some] > floor)
-        level &= among(s.status, CONVERGED)
-        settled = agreed >= ENOUGH
+            share = 1.0 - s.loss / np.where(self.level[some] > floor, self.level[some], np.nan)
+            level = (share <= self.least[some]) & among(s.status, CONVERGED) & ~perfect
+        level &= bool(level.any()) and not self.job.is_linear
+        settled = (agreed >= ENOUGH) & ~level
         found = s.failed | (s.lost & ~settled & ~perfect) | (s.gone & ~perfect) | level
         alone = (tried > 1) & (agreed < 2) & ~perfect & among(s.status, (*CONVERGED, *FAILED))
         found |= alone

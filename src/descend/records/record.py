@@ -6,11 +6,12 @@ Every record refuses attributes it does not declare, and turns into valid JSON (
 
 from __future__ import annotations
 
+import functools
 import math
 import os
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields
-from typing import Any, Literal
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from typing import Any, Literal, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -25,9 +26,12 @@ __all__ = [
     "History",
     "Minimum",
     "Status",
+    "defaults_of",
     "flat_parameters",
     "jsonable",
     "leaves",
+    "like",
+    "number_names_of",
     "status_message",
 ]
 
@@ -106,12 +110,12 @@ def _json_array(array: NDArray[Any]) -> Any:
     return array.astype(str).tolist()
 
 
-def _like(tree: Any, value: float) -> Any:
+def like(tree: Any, value: float) -> Any:
     """Return a tree of the same form with every number replaced by `value`."""
     if isinstance(tree, Mapping):
-        return {key: _like(branch, value) for key, branch in tree.items()}
+        return {key: like(branch, value) for key, branch in tree.items()}
     if isinstance(tree, (list, tuple)):
-        return [_like(branch, value) for branch in tree]
+        return [like(branch, value) for branch in tree]
     return np.full(np.shape(tree), value) if np.ndim(tree) else value
 
 
@@ -243,7 +247,7 @@ def _column(values: ArrayLike | None) -> NDArray[Any] | None:
 class FitRecord(_Record):
     """All that is known after a fit. Arrays over rows have the shape of y; p counts free numbers.
 
-    `success` and, where it was not given, `message` follow from `status`.
+    `success`, `verdict` and, where it was not given, `message` follow from `status`.
 
     >>> record = FitRecord(model="y = a*x", params={"a": 2.0}, n_rows=3, loss=0.25, epochs=7)
     >>> record
@@ -310,7 +314,9 @@ class FitRecord(_Record):
     # the course
     status: str = "epochs_spent"
     message: str = ""
+    arrived: Literal["yes", "no", "not judged"] = "not judged"
     success: bool = field(init=False)
+    verdict: str = field(init=False)
     epochs: int = 0
     n_updates: int = 0
     n_evaluations: int = 0  # of the model with its gradient, on a batch each
@@ -327,7 +333,8 @@ class FitRecord(_Record):
     y: NDArray[Any] | None = None
 
     def __post_init__(self) -> None:
-        self.success = status_named(self.status).success
+        row = status_named(self.status)
+        self.success, self.verdict = row.success, row.verdict
         if not self.message:
             self.message = status_message(
                 self.status,
@@ -337,9 +344,9 @@ class FitRecord(_Record):
                 stop_loss=self.stop_loss,
             )
         if not self.stderr:
-            self.stderr = _like(self.params, math.nan)
+            self.stderr = like(self.params, math.nan)
         if not self.covariance_names:
-            self.covariance_names = tuple(name for name, _ in _few(self.params))
+            self.covariance_names = number_names_of(self.params)
         if self.correlation is None and self.covariance is not None:
             self.correlation = _correlation(self.covariance)
 
@@ -363,6 +370,26 @@ def _few(tree: Any, limit: int = 1000) -> Iterator[tuple[str, float]]:
     """Flat parameters of a tree, or nothing where naming each number would be absurd."""
     if sum(np.size(leaf) for _, leaf in leaves(tree)) <= limit:
         yield from flat_parameters(tree)
+
+
+def number_names_of(params: Any) -> tuple[str, ...]:
+    """The names of all numbers of parameters; none where there are absurdly many."""
+    return tuple(name for name, _ in _few(params))
+
+
+def defaults_of(kind: type[Any], names: Iterable[str]) -> dict[str, Any]:
+    """The values that fields of a record have where nothing is said of them."""
+    known = _defaults(cast(Any, kind))
+    return {
+        name: value if make is MISSING else make()
+        for name in names
+        for value, make in (known[name],)
+    }
+
+
+@functools.cache
+def _defaults(kind: Any) -> dict[str, tuple[Any, Any]]:
+    return {f.name: (f.default, f.default_factory) for f in fields(kind)}
 
 
 def _correlation(covariance: NDArray[Any]) -> NDArray[Any]:
@@ -402,7 +429,9 @@ class Minimum(_Record):
     scaled: dict[str, str] = field(default_factory=dict)  # as of a fit
     status: str = "converged"
     message: str = ""
+    arrived: Literal["yes", "no", "not judged"] = "not judged"
     success: bool = field(init=False)
+    verdict: str = field(init=False)
     iterations: int = 0
     n_evaluations: int = 0
     seconds: float = math.nan
@@ -412,7 +441,8 @@ class Minimum(_Record):
     history: History = field(default_factory=History)
 
     def __post_init__(self) -> None:
-        self.success = status_named(self.status).success
+        row = status_named(self.status)
+        self.success, self.verdict = row.success, row.verdict
         if not self.message:
             self.message = status_message(
                 self.status, self.iterations, unit="iteration", loss=self.value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import os
 from collections.abc import Callable, Mapping
@@ -11,10 +12,15 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 import numpy as np
 
 from descend.errors import UsageError
-from descend.lean import dataclass
-from descend.records.record import STATUSES, FitRecord, Minimum
-from descend.run.predictor import Predictor
-from descend.run.state import SavedState
+from descend.records.record import (
+    STATUSES,
+    FitRecord,
+    Minimum,
+    defaults_of,
+    like,
+    number_names_of,
+)
+from descend.result.evidence import OF_DATA, Evidence
 from descend.show.numbers import WIDTH
 from descend.task.options import RESULT_NAMES
 from descend.trust.methods import Trusted
@@ -23,97 +29,55 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from descend.show.explain import Explanation
-    from descend.trust.complete import Completion
 
-__all__ = ["Fit", "MinimumFound", "Remains"]
+__all__ = ["Fit", "MinimumEvidence", "MinimumFound"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
-LATER = (
-    "loss", "residuals", "fitted", "chi2", "reduced_chi2", "dof", "r2", "aic", "aicc", "bic",
-    "covariance", "correlation", "stderr", "errors_note", "errors_from", "deviance", "findings",
-    "covariance_names",
-)  # fmt: skip
-"""Fields that are worked out when one of them is first looked at."""
 
 
-@dataclass
-class Remains:
-    """What a run leaves besides its record.
+class MinimumEvidence(Protocol):
+    """What stands behind a minimum."""
 
-    Attributes:
-        predictor, leaves: the model and its parameters, leaf by leaf.
-        complete: works out the fields that are made later; None once that is done.
-        explain: one step of backpropagation at a row; None for a loaded fit.
-        state: the whole state of the run, to resume from.
-        pending: whether there will be something to complete.
-        evidence: the data, for refits and diagnostics; None for a loaded fit.
-        ready: the ready models that the model is made of, or None.
-    """
+    @property
+    def function(self) -> Callable[[Array], float] | None:
+        """The function of all numbers in one flat array, as pictures want it."""
 
-    predictor: Predictor
-    leaves: Mapping[str, Array]
-    complete: Callable[[Fit], None] | None = None
-    explain: Callable[[int], Explanation] | None = None
-    state: SavedState | None = None
-    pending: bool = False
-    evidence: Completion | None = None
-    ready: Any = None
+    def fields(self, name: str, record: Any) -> Mapping[str, Any]:
+        """A field of the record, with those that are worked out together with it."""
 
 
-class Left(Protocol):
-    """What a run left of which a whole record can be made."""
+class _Evident:
+    """A record whose fields are worked out of its evidence when somebody looks at them.
 
-    def tell(self, fit: Fit, name: str) -> None:
-        """Enter a field of `LATER`, and maybe others, if it can be told before the rest."""
-
-    def parts(self) -> tuple[Remains, dict[str, Any]]:
-        """What the record is made of."""
-
-
-class LeftMinimum(Protocol):
-    """What a minimisation left of which a whole record can be made."""
-
-    def value(self) -> float:
-        """The function's value, which can be told before the rest."""
-
-    def parts(self) -> tuple[Callable[[Array], float], dict[str, Any]]:
-        """What the record is made of."""
-
-
-class _MadeLater:
-    """A record of which all but `params` and `status` is made when somebody looks at it.
-
-    Its class has a slot `_left`, takes what `_left.parts()` returns, and says which record it is.
+    Its class has a slot `_evidence`, and says which record it is.
     """
 
     __slots__ = ()
 
-    _record: ClassVar[type]
-    _left: Any
+    _record: ClassVar[type[Any]]
+    _evidence: Any
     status: str
 
-    @classmethod
-    def later(cls, left: Any, params: Any, status: str) -> Self:
-        """A record of what a run left."""
-        made: Any = cls.__new__(cls)
-        made._left, made.params, made.status = left, params, status
-        found: Self = made
-        return found
-
     def __getattr__(self, name: str) -> Any:
-        """Make what is not there yet; Python asks here for that only."""
-        left = None if name == "_left" else self._left
-        if left is None:
+        """Work out what is not there yet; Python asks here for that only."""
+        if name not in self._record.__slots__ or not _is_set(self, "_evidence"):
             raise _unknown(self, name)
-        if name == "success":
-            return STATUSES[self.status].success
-        set_before = _values_set(self, self._record)
-        own, values = left.parts()
-        made: Any = self
-        made.__init__(own, **values)
-        for known, value in set_before.items():
-            setattr(self, known, value)
-        return getattr(self, name)
+        if name in ("success", "verdict"):
+            found: Mapping[str, Any] = {name: getattr(STATUSES[self.status], name)}
+        else:
+            found = self._evidence.fields(name, self)
+        for told, value in found.items():
+            if not _is_set(self, told):
+                setattr(self, told, value)
+        return object.__getattribute__(self, name)
+
+    def __copy__(self) -> Self:
+        """A copy with the same evidence; what was not worked out yet stays so."""
+        other = object.__new__(type(self))
+        for name in ("_evidence", *self._record.__slots__):
+            if _is_set(self, name):
+                setattr(other, name, getattr(self, name))
+        return other
 
     def __getitem__(self, name: object) -> Any:
         """Refuse `popt, pcov = …` and `result["a"]`, and say where the numbers are."""
@@ -122,6 +86,14 @@ class _MadeLater:
             f"a {type(self).__name__} is one result, neither a pair nor a table"
             f"\n  do: write result.params{wanted} for the numbers found"
         )
+
+
+def _is_set(record: Any, name: str) -> bool:
+    try:
+        object.__getattribute__(record, name)
+    except AttributeError:
+        return False
+    return True
 
 
 def _unknown(record: Any, name: str) -> AttributeError:
@@ -136,7 +108,7 @@ def _unknown(record: Any, name: str) -> AttributeError:
     return AttributeError(words, name=name, obj=record)
 
 
-class Fit(_MadeLater, Trusted, FitRecord):
+class Fit(_Evident, Trusted, FitRecord):
     """A finished fit: a record of everything known about it, and the fitted model itself.
 
     >>> import descend
@@ -146,30 +118,16 @@ class Fit(_MadeLater, Trusted, FitRecord):
     (2.0, array([21.]))
     """
 
-    __slots__ = ("_left", "_remains")
+    __slots__ = ("_evidence",)
 
     _record = FitRecord
-    _left: Left | None
-    _remains: Remains
+    _evidence: Evidence
 
-    def __init__(self, remains: Remains, **values: Any) -> None:
-        self._left = None
-        pending = remains.complete is not None
-        self._remains = Remains(remains.predictor, remains.leaves, pending=pending)
-        super().__init__(**values)
-        self._remains = remains
-
-    def __post_init__(self) -> None:
-        if self._remains.complete is None and not self._remains.pending:
-            super().__post_init__()
-        else:
-            self.success = STATUSES[self.status].success
-
-    def _complete(self) -> None:
-        complete, self._remains.complete = self._remains.complete, None
-        if complete is not None:
-            complete(self)
-            super().__post_init__()
+    def __init__(self, evidence: Evidence, **values: Any) -> None:
+        """A fit of which these fields are known; the others are worked out when looked at."""
+        self._evidence = evidence
+        for name, value in values.items():
+            setattr(self, name, value)
 
     def predict(self, x: Any) -> Any:
         """Return the model's prediction for new rows, given as they were to `fit`.
@@ -177,8 +135,8 @@ class Fit(_MadeLater, Trusted, FitRecord):
         Raises:
             UsageError: columns are missing, or the shapes are not those of the fit.
         """
-        columns = self._remains.predictor.bind(x)
-        return self._remains.predictor(columns, self._remains.leaves)
+        columns = self._evidence.predictor.bind(x)
+        return self._evidence.predictor(columns, self._evidence.leaves)
 
     def components(self, x: Any) -> dict[str, Array]:
         """Return the addends of a sum of ready models by their names, for rows given as to `fit`.
@@ -194,10 +152,10 @@ class Fit(_MadeLater, Trusted, FitRecord):
         """
         from descend.task.ready import components_at
 
-        predictor = self._remains.predictor
+        predictor = self._evidence.predictor
         if predictor.scaling is not None:
             raise UsageError("a fit with standardize=True has no components in the data's units")
-        return components_at(self._remains.ready, predictor.bind(x), self.params)
+        return components_at(self._evidence.ready, predictor.bind(x), self.params)
 
     def report(self, width: int = WIDTH) -> str:
         """Return the report, which `print(fit)` prints."""
@@ -229,14 +187,14 @@ class Fit(_MadeLater, Trusted, FitRecord):
 
     def _spread(self) -> Array | None:
         """The standard deviation of each target: sigma, scaled as the standard errors are."""
-        evidence = self._remains.evidence
+        evidence = self._evidence.completion
         sigma = None if evidence is None else evidence.original.extra.get("sigma")
         if sigma is None or self.absolute_sigma or not math.isfinite(self.reduced_chi2):
             return sigma
         return np.asarray(sigma * math.sqrt(self.reduced_chi2))
 
     def _has_components(self) -> bool:
-        return self._remains.ready is not None and self._remains.predictor.scaling is None
+        return self._evidence.ready is not None and self._evidence.predictor.scaling is None
 
     def explain(self, row: int = 0) -> Explanation:
         """Show backpropagation at work on one row of the data, at the parameters of the start.
@@ -244,12 +202,7 @@ class Fit(_MadeLater, Trusted, FitRecord):
         Raises:
             UsageError: there is no such row, or the fit was loaded from a file.
         """
-        if self._remains.explain is None:
-            raise UsageError(
-                "a loaded fit has no rows to explain",
-                remedy="write descend.explain(model, x, y, row=…, start=fit)",
-            )
-        return self._remains.explain(row)
+        return self._evidence.explain(row)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the fit to a file, which `descend.load` reads; it predicts without this code.
@@ -257,22 +210,25 @@ class Fit(_MadeLater, Trusted, FitRecord):
         Raises:
             UsageError: the path cannot be written, or the model cannot be stored.
         """
-        self._complete()
         self._write(path, "saved fit")
 
     def save_checkpoint(self, path: str | os.PathLike[str]) -> None:
         """Write the fit under any name, as it is: what is made later is left out, to be quick."""
-        if self._remains.complete is not None:
-            self._remains.complete = None
-            self.errors_note = "a checkpoint: nothing was evaluated for it"
-            super().__post_init__()
-        self._write(path, "checkpoint")
+        told = copy.copy(self)
+        blank = defaults_of(FitRecord, OF_DATA)
+        blank["errors_note"] = "a checkpoint: nothing was evaluated for it"
+        blank |= {"stderr": like(self.params, math.nan)}
+        blank["covariance_names"] = number_names_of(self.params)
+        for name, value in blank.items():
+            if not _is_set(told, name):
+                setattr(told, name, value)
+        told._write(path, "checkpoint")
 
     def _write(self, path: str | os.PathLike[str], kind: str) -> None:
         from descend.result.saved import write_fit
 
-        remains = self._remains
-        write_fit(self, remains.predictor, remains.leaves, remains.state, path, kind)
+        held = self._evidence
+        write_fit(self, held.predictor, held.leaves, held.state, path, kind)
 
     def __str__(self) -> str:
         return self.report()
@@ -283,59 +239,19 @@ class Fit(_MadeLater, Trusted, FitRecord):
         return fit_html(self)
 
 
-def _values_set(record: Any, kind: type[Any]) -> dict[str, Any]:
-    """The fields of an unfinished record that have a value."""
-    slots = {name: kind.__dict__[name] for name in kind.__slots__}
-    return {name: slot.__get__(record) for name, slot in slots.items() if _is_set(slot, record)}
-
-
-def _is_set(slot: Any, record: Any) -> bool:
-    try:
-        slot.__get__(record)
-    except AttributeError:
-        return False
-    return True
-
-
-def _later(name: str) -> property:
-    """A field that is worked out, together with the others of its kind, on first sight."""
-    slot = FitRecord.__dict__[name]
-
-    def get(self: Fit) -> Any:
-        if self._left is not None:
-            if not _is_set(slot, self):
-                self._left.tell(self, name)
-            if _is_set(slot, self):
-                return slot.__get__(self)
-        if self._remains.complete is not None:
-            self._complete()
-        return slot.__get__(self)
-
-    return property(get, slot.__set__, doc=f"See `FitRecord.{name}`.")
-
-
-for _name in LATER:
-    setattr(Fit, _name, _later(_name))
-
-
-class MinimumFound(_MadeLater, Minimum):
+class MinimumFound(_Evident, Minimum):
     """A finished minimisation (or maximisation)."""
 
-    __slots__ = ("_function", "_left")
+    __slots__ = ("_evidence",)
 
     _record = Minimum
-    _left: LeftMinimum | None
+    _evidence: MinimumEvidence
 
-    def __init__(self, function_of: Callable[[Array], float] | None = None, **values: Any) -> None:
-        self._function, self._left = function_of, None
-        super().__init__(**values)
-
-    def __getattr__(self, name: str) -> Any:
-        """The value can be told before the rest."""
-        if name == "value" and self._left is not None:
-            self.value = self._left.value()
-            return self.value
-        return super().__getattr__(name)
+    def __init__(self, evidence: MinimumEvidence, **values: Any) -> None:
+        """A minimum of which these fields are known; the others are worked out when looked at."""
+        self._evidence = evidence
+        for name, value in values.items():
+            setattr(self, name, value)
 
     def report(self, width: int = WIDTH) -> str:
         """Return the report, which `print` prints."""
@@ -351,7 +267,7 @@ class MinimumFound(_MadeLater, Minimum):
         """
         from descend.show.paths import plot_minimum
 
-        return plot_minimum(self, path, self._function)
+        return plot_minimum(self, path, self._evidence.function)
 
     def __str__(self) -> str:
         return self.report()

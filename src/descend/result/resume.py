@@ -27,8 +27,8 @@ def state_of(earlier: Any) -> SavedState:
     Raises:
         UsageError: it is no fit, or one without a state.
     """
-    remains = getattr(earlier, "_remains", None)
-    state: SavedState | None = None if remains is None else remains.state
+    evidence = getattr(earlier, "_evidence", None)
+    state: SavedState | None = getattr(evidence, "state", None)
     if state is None:
         raise UsageError(
             f"resume is a fit or a loaded checkpoint, not {type(earlier).__name__}",

@@ -25,6 +25,7 @@ class Built:
     Attributes:
         engine: `native` or `interpreted`.
         notes: what the report should say of the program.
+        said: what was warned of when it was built, and is at every call.
         traces: what captures something of the user's, that may change between two fits.
         extras: graphs made later, for statistics, by name; `free`: the model for any number of
             rows, where this one is made for a number for the sake of its loss.
@@ -38,6 +39,7 @@ class Built:
     compile_seconds: float = 0.0
     traces: tuple[Trace, ...] = ()
     extras: dict[str, Any] = field(default_factory=dict)
+    said: tuple[str, ...] = ()
 
     def serves(self, n_rows: int) -> bool:
         """Whether the program is still the right one: the same captures, any or the same rows."""

@@ -22,7 +22,10 @@ from descend.task.rows import Rows
 from descend.trace.formula import Formula
 from descend.trace.tree import unflatten
 
-__all__ = ["NORMAL", "Finished", "Moment", "Normal", "Search", "Told", "loss_name", "method_name"]
+__all__ = [
+    "NORMAL", "Facts", "Finished", "Judgement", "Moment", "Normal", "Search", "loss_name",
+    "method_name",
+]  # fmt: skip
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -94,16 +97,41 @@ class Normal(NamedTuple):
     loss: float
 
 
-class Told(NamedTuple):
-    """What J itself has told, where JᵀJ had too few digits.
+@dataclass(frozen=True)
+class Facts:
+    """What the last steps of a fit by least squares have shown.
 
     Attributes:
-        errors: (p,) standard errors of the varied numbers; infinite where they are lost.
-        steps: how many were made by it.
+        errors: (p,) standard errors of the varied numbers by QR of J, infinite where they are
+            lost; None where JᵀJ had digits enough.
+        steps: how many evaluations of J were made.
+        arrived: whether the predicted step is below the limit of arrival, or all sides rise.
+        kinks: the numbers that ended where the derivative jumps over zero.
+        searched: the numbers that were searched for over the data's own values, with the range
+            that is as good.
     """
 
-    errors: Array
-    steps: int
+    errors: Array | None = None
+    steps: int = 0
+    arrived: bool = False
+    kinks: tuple[str, ...] = ()
+    searched: tuple[str, ...] = ()
+
+
+class Judgement(NamedTuple):
+    """What the end of a run means.
+
+    Attributes:
+        status: a row of the table of ends.
+        message: its sentence.
+        arrived: `yes`, `no`, or `not judged`.
+        findings: sentences on what the end leaves open.
+    """
+
+    status: str
+    message: str
+    arrived: str
+    findings: tuple[str, ...] = ()
 
 
 @dataclass
@@ -122,7 +150,8 @@ class Finished:
     bound: Bindings | None = None
     ending: Ending | None = None
     search: Search | None = None
-    told: Told | None = None
+    facts: Facts | None = None
+    judgement: Judgement | None = None
 
     def state(self) -> dict[str, Array]:
         """Every state by name, as it is now."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from descend.data.validate import check_prediction
-from descend.errors import DataError, DescendError, TraceError, UsageError
+from descend.errors import DataError, DescendError, DescendWarning, TraceError, UsageError
 from descend.graph.evaluate import evaluate
 from descend.graph.node import Dim, Node, RowsAsked
 from descend.graph.program import Bindings, Plan
@@ -160,6 +161,8 @@ class Job:
     def build(self) -> tuple[Built, bool]:
         """The program, from the store of built ones if the model has not changed."""
         built, fresh = BUILT.once(self.key(), self._build, self._n_rows())
+        for text in () if fresh else built.said:
+            warnings.warn(DescendWarning(text), stacklevel=5)
         for name in built.model.whole:
             self._check_whole(name)
         return built, fresh
@@ -210,10 +213,12 @@ class Job:
         watched = made.traces if self.settings.has_own_functions() else made.traces[:1]
         told = model.why_rows and model.why_rows != WHITENED
         notes = [_made_for(model.why_rows, n_rows)] if told else []
-        notes += warn_of_unused(model, self.space)
+        unused = warn_of_unused(model, self.space)
+        notes += unused
         notes += [note] if note else []
         extras = {"free": free} if model.why_rows == WHITENED else {}
-        return Built(model, made, runner, engine, tuple(notes), seconds, watched, extras)
+        said = (*model.trace.notices.values(), *unused)
+        return Built(model, made, runner, engine, tuple(notes), seconds, watched, extras, said)
 
     def _without_start(self, error: Exception, leaves: Mapping[str, Spec]) -> Exception:
         """The error, or a better one where a parameter without start is meant as an array."""
@@ -300,6 +305,11 @@ class Job:
                 where=None,
                 remedy="leave out batch_size, or compute such numbers before the fit",
             )
+
+    def couples(self) -> bool:
+        """Whether the model's rows know of one another, or of how many there are."""
+        model = self.build()[0].model
+        return bool(model.why_rows or coupling(model))
 
     def recipe(self, validation: Model | None) -> Recipe:
         """All that decides the program, apart from the model."""
@@ -517,7 +527,7 @@ class Job:
             )
         return plans[key], space
 
-    def _values(
+    def inputs_at(
         self, built: Built, leaves: Mapping[str, Array], most: int
     ) -> tuple[dict[Node, Array], dict[Dim, int]]:
         """The values of all inputs, and the number of rows: at most so many, evenly spread."""
@@ -538,7 +548,7 @@ class Job:
         self, built: Built, leaves: Mapping[str, Array], most: int = MOST_ROWS_FOR_CANDIDATES
     ) -> Callable[[Mapping[str, Array]], float]:
         """The loss at other values of some leaves, on at most so many evenly spread rows."""
-        known, extents = self._values(built, leaves, most)
+        known, extents = self.inputs_at(built, leaves, most)
 
         def loss(changed: Mapping[str, Array]) -> float:
             if self.space is not None:

@@ -65,6 +65,12 @@ class ManyJob:
         """Whether the loss is a sum of squares."""
         return type(self.loss).residual is not Loss.residual
 
+    @property
+    def is_linear(self) -> bool:
+        """Whether all that is varied enters linearly, so that no minimum is beside another."""
+        names = self.start.scalars() if self.is_square else ()
+        return bool(names) and not self.search_plan(names, True)[0].is_searched
+
     def dof(self) -> Array:
         """(fits,) numbers in y minus those that are varied."""
         start, leaves = self.start, self.start.leaves()

@@ -55,9 +55,14 @@ class Rows(NamedTuple):
 
 
 def prepared_rows(
-    problem: Problem, sample_weight: Any, sigma: Any, missing: Missing, least: int = 2
-) -> Rows:
+    problem: Problem, sample_weight: Any, sigma: Any, missing: Missing, least: int = 2,
+    in_place: bool = False,
+) -> Rows:  # fmt: skip
     """Check the data of a problem.
+
+    Args:
+        in_place: rows where only the target is missing keep their places, with a weight of zero:
+            what a model needs whose rows know of one another.
 
     Raises:
         DataError: unequal lengths, too few rows, missing values, negative weights.
@@ -75,7 +80,11 @@ def prepared_rows(
             label = name if name not in problem.columns else f"the option {name}"
             named[label] = _weight(name, given, n)
             labels[label] = name
-    clean = clean_rows(named, missing=missing, least=least)
+    if in_place:
+        sample_weight = _keep_places(problem, named, goal, sample_weight)
+        label = WEIGHTS[0] if WEIGHTS[0] not in problem.columns else f"the option {WEIGHTS[0]}"
+        named[label], labels[label] = sample_weight, WEIGHTS[0]
+    clean = clean_rows(named, missing="raise" if in_place else missing, least=least)
     columns = {n: np.ascontiguousarray(clean.columns[n]) for n in problem.columns}
     extra = {label: np.ascontiguousarray(clean.columns[n]) for n, label in labels.items()}
     if "sigma" in extra:
@@ -86,6 +95,33 @@ def prepared_rows(
         kept = slice(None) if clean.kept is None else clean.kept
         extra[WHITENING] = whitening(matrix[kept][:, kept], clean.n_rows)
     return Rows(columns, extra, clean.n_rows, clean.n_dropped)
+
+
+def _keep_places(problem: Problem, named: dict[str, Array], goal: str, weight: Any) -> Array:
+    """Give rows without a target the weight zero, and any target; refuse those without data.
+
+    Raises:
+        DataError: a value is missing in another column than the target.
+    """
+    y = named[goal]
+    lost = ~np.isfinite(y).reshape(len(y), -1).all(axis=1)
+    for name, column in named.items():
+        if name != goal and column.dtype.kind == "f":
+            bad = ~np.isfinite(column).reshape(len(column), -1).all(axis=1)
+            if bad.any():
+                raise DataError(
+                    f"{name} is missing in row {int(np.argmax(bad))}, and the model's rows know of "
+                    "one another: without this row the others would be other rows",
+                    remedy="fill in the value; rows where only the target is missing may be "
+                    "dropped",
+                )
+    if lost.all():
+        return np.ones(len(y))
+    filled = np.array(y)
+    filled[lost] = y[~lost][0]
+    named[goal] = filled
+    own = np.ones(len(y)) if weight is None else _weight("sample_weight", weight, len(y))
+    return np.where(lost, 0.0, own)
 
 
 def _matrix(sigma: Any, y: Array, sample_weight: Any) -> Array:

@@ -58,11 +58,20 @@ def _doubts(problem: Problem, rows: Rows, count: int) -> Iterator[str]:
             f"All rows have the same {names} ({value}): they tell nothing of how {problem.target} "
             "depends on it."
         )
-    if is_constant(y):
+    if is_constant(y) and not _is_equation(problem, y):
         yield (
             f"{problem.target} is {float(y[0]):g} in every row: there is nothing that a model "
             "could explain."
         )
+
+
+def _is_equation(problem: Problem, y: Array) -> bool:
+    """Whether a constant target may be the right-hand side of an equation between columns.
+
+    So an implicit curve is fitted: the model is what has to be the same in every row.
+    """
+    several = len(problem.columns) > 1 or any(a.ndim > 1 for a in problem.columns.values())
+    return several or float(y[0]) == 0.0
 
 
 def warn_of_unused(model: Model, space: Space | None = None) -> list[str]:

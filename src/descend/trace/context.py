@@ -122,7 +122,7 @@ class Trace:
         captured: for each captured array of more than a few elements, its input node and the
             array itself, whose values are read anew at each call.
         captures: everything that the function took from outside.
-        notices: texts of the warnings given.
+        notices: the warnings given, with their places, by what they say.
         whole: inputs of floats that hold whole numbers, and may be used as indices.
     """
 
@@ -136,7 +136,7 @@ class Trace:
         self.captures = Captures()
         self.whole: frozenset[Node] = frozenset() if parent is None else parent.whole
         self.copies: dict[int, Any] = {}
-        self.notices: list[str] = [] if parent is None else parent.notices
+        self.notices: dict[str, str] = {} if parent is None else parent.notices
 
     @property
     def captured(self) -> list[tuple[Node, Any]]:
@@ -201,8 +201,7 @@ class Trace:
     def warn(self, text: str, place: str | None) -> None:
         """Give a warning once a trace."""
         if text not in self.notices:
-            self.notices.append(text)
-            message = f"{text}\n  at: {place}" if place else text
+            message = self.notices[text] = f"{text}\n  at: {place}" if place else text
             warnings.warn(DescendWarning(message), stacklevel=2)
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 
-from descend.result.fit import Fit, Remains
+from descend.result.evidence import FromFile
+from descend.result.fit import Fit
 from descend.result.saved import read_fit
 from descend.task.ready import named_again
 
@@ -31,4 +32,4 @@ def load(path: str | os.PathLike[str]) -> Fit:
     """
     values, predictor, leaves, state = read_fit(path)
     ready = named_again(values["model"], values["params"])
-    return Fit(Remains(predictor, leaves, state=state, ready=ready), **values)
+    return Fit(FromFile(predictor, leaves, state, ready), **values)

@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from descend.errors import DescendWarning, DivergedWarning, UsageError
-from descend.graph.program import Control
+from descend.errors import UsageError
+from descend.graph.program import RUNNING, Control
+from descend.judge.ending import QUIET
+from descend.judge.runaway import has_gone
 from descend.lean import dataclass
 from descend.methods.base import Optimizer
 from descend.methods.choice import Task, chosen, is_auto
 from descend.methods.table import as_optimizer
 from descend.program.stopping import Rules
+from descend.result.finish import warn_of_end
 from descend.result.fit import MinimumFound
+from descend.run.build import Built
 from descend.run.course import Course
 from descend.run.drive import Watch, drive
 from descend.run.finished import Finished, Moment
 from descend.run.job import Job, Settings
+from descend.run.plan import Run
 from descend.show.progress import Progress, Verbose
 from descend.task.declared import Begun, begin
 from descend.task.options import (
@@ -34,9 +38,10 @@ from descend.task.options import (
 )
 from descend.task.problem import Problem, Signature, parsed_formula, signature_of
 from descend.task.start import Start
+from descend.task.values import values_of_function
 from descend.trace.formula import Formula
-from descend.train.fit import TOLERANCES
-from descend.train.minimum import again, function_of, parts_of, remember
+from descend.train.fit_options import TOLERANCES
+from descend.train.minimum import PLANS, MinimumFacts, parts_of, planned
 
 __all__ = ["maximize", "minimize"]
 
@@ -120,9 +125,11 @@ def maximize(function: Callable[..., Any] | str, start: Any = None, **options: A
 
 
 def _found(function: Any, given: Mapping[str, Any], sign: int) -> MinimumFound:
-    quick = again(function, given, sign)
-    if quick is not None:
-        return quick
+    values = values_of_function(function, given, sign)
+    known = None if values is None else PLANS.found(values)
+    run = None if values is None or known is None else known.bind(values)
+    if run is not None and known is not None:
+        return _planned(run, known.single)
     record = given.get("record", ())
     listed = (record,) if isinstance(record, str) else tuple(record)
     options = MinimizeOptions(**{**given, "record": listed})
@@ -130,32 +137,48 @@ def _found(function: Any, given: Mapping[str, Any], sign: int) -> MinimumFound:
     (problem, start, space), single = _read(function, options)
     job = Job(problem, _settings(options, start, sign), start, space=space)
     built, fresh = job.build()
+    if values is not None and known is None:
+        plan = planned(values, job, built, options, single)
+        run = None if plan is None else plan.bind(values, fresh)
+    if run is not None:
+        return _planned(run, single)
     meter = Verbose(sys.stdout) if options.verbose and not options.progress else options.progress
     message = ""
     try:
         best: Finished | None = None
         for attempt in range(options.starts):
             leaves = job.find_start(built, options.start == "random", attempt)
-            run = _run(job, built, fresh, leaves, options, meter)
-            if best is None or run.final_loss() < best.final_loss():
-                best = run
+            found = _begun(job, built, fresh, leaves, options)
+            _drive(found, meter)
+            if best is None or found.final_loss() < best.final_loss():
+                best = found
         assert best is not None
-        found = _recorded(best, single)
-        message = found.message
+        minimum = _recorded(best, single)
+        message = minimum.message
     finally:
         if meter is not None:
             meter.close(message)
-    remember(function, given, best, single)
-    return found
+    return minimum
+
+
+def _planned(run: Run, single: str | None) -> MinimumFound:
+    """Run what was bound, and say how it went."""
+    run.go()
+    status = QUIET.get(run.code)
+    if status is not None and not has_gone(run.begin.tolist(), run.flat()):
+        params = run.params()
+        bare = params if single is None else params[single]
+        return MinimumFound(MinimumFacts(run, single), params=bare, status=status)
+    finished = run.finished()
+    _drive(finished, None)
+    return _recorded(finished, single)
 
 
 def _recorded(run: Finished, single: str | None) -> MinimumFound:
     values = parts_of(run, single)
-    if values["status"] == "diverged":
-        warnings.warn(DivergedWarning(values["message"]), stacklevel=4)
-    elif values["status"] == "not_converged":
-        warnings.warn(DescendWarning(values["message"]), stacklevel=4)
-    return MinimumFound(function_of(run), **values)
+    assert run.judgement is not None
+    warn_of_end(run.judgement._replace(message=values["message"]), stacklevel=5)
+    return MinimumFound(MinimumFacts(run, single), **values)
 
 
 def _check(o: MinimizeOptions) -> None:
@@ -272,17 +295,27 @@ def _settings(o: MinimizeOptions, start: Start, sign: int) -> Settings:
     )
 
 
-def _run(
-    job: Job, built: Any, fresh: bool, leaves: Mapping[str, Array], o: MinimizeOptions,
-    meter: Progress | None,
-) -> Finished:  # fmt: skip
+def _begun(
+    job: Job, built: Built, fresh: bool, leaves: Mapping[str, Array], o: MinimizeOptions
+) -> Finished:
+    """A descent before its first step."""
     control = Control(1 if job.idle else int(o.max_iter), int(o.seed))
-    course = Course(built.descent.records)
-    run = Finished(job, built, fresh, o, None, dict(leaves), control, course)
+    run = Finished(
+        job, built, fresh, o, None, dict(leaves), control, Course(built.descent.records)
+    )
     run.bound = job.bindings(built, job.first_state(leaves))
-    callback = None if o.callback is None else run.moment(o.callback)
-    sign = float(job.settings.sign)
-    watch = Watch(meter, o.max_seconds, callback, unit="iteration", loss_factor=sign)
-    budget = 1000 if built.engine == "native" else 20
-    run.ending = drive(built.runner, run.bound, control, course, 1, watch, budget)
     return run
+
+
+def _drive(run: Finished, meter: Progress | None) -> None:
+    """Go on to the end."""
+    o, before = run.options, 0.0 if run.ending is None else run.ending.seconds
+    if run.ending is not None and run.control.status != RUNNING:
+        return
+    assert run.bound is not None
+    callback = None if o.callback is None else run.moment(o.callback)
+    sign = float(run.job.settings.sign)
+    watch = Watch(meter, o.max_seconds, callback, unit="iteration", loss_factor=sign)
+    budget = 1000 if run.built.engine == "native" else 20
+    ending = drive(run.built.runner, run.bound, run.control, run.course, 1, watch, budget)
+    run.ending = dataclasses.replace(ending, seconds=before + ending.seconds)

@@ -1,8 +1,9 @@
-"""The record of a minimisation, and minimisations that are made again with other numbers."""
+"""The record of a minimisation, and which minimisations have a plan."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -10,18 +11,18 @@ import numpy as np
 from descend.differentiate.reverse import reverse
 from descend.graph.evaluate import Prepared
 from descend.graph.source import const
-from descend.judge.beyond import falling, has_gone
-from descend.judge.ending import QUIET, ending_of
+from descend.judge.verdict import judged
 from descend.methods.base import STATUS, UNBOUNDED
-from descend.records.record import status_message
-from descend.result.finish import bonds_told, history_of, start_source
-from descend.result.fit import MinimumFound
+from descend.records.record import Minimum, defaults_of
+from descend.result.story import bonds_told, history_of, start_source
 from descend.run.build import Built
 from descend.run.finished import Finished, method_name
 from descend.run.job import Job
-from descend.train.plan import Leftover, Plan, Plans, can_be_planned, has_defaults
+from descend.run.plan import Plan, Run
+from descend.run.plan_table import Plans, can_be_planned, has_defaults
+from descend.task.values import Values
 
-__all__ = ["again", "function_of", "parts_of", "remember"]
+__all__ = ["PLANS", "MinimumFacts", "MinimumPlan", "parts_of", "planned"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 ORDINARY = (
@@ -32,14 +33,12 @@ ORDINARY = (
 UPWARDS = {
     STATUS[UNBOUNDED].message: "the value rises without end: there is no maximum there",
     "the loss still falls": "the value still rises",
-    "it has no minimum there": "there is no maximum there",
+    "no minimum there": "no maximum there",
     "lowers the loss": "raises the value",
     "the loss would fall": "the value would rise",
     "the loss": "the value",
 }
 """What the words of a descent are for `maximize`."""
-SETTLED = ("converged", "epochs_spent", "no_improvement")
-"""Endings that may be taken for a minimum."""
 
 
 # --- the record
@@ -48,14 +47,8 @@ SETTLED = ("converged", "epochs_spent", "no_improvement")
 def parts_of(run: Finished, single: str | None) -> dict[str, Any]:
     """The fields of the record; those of the only argument stand bare if it was given so."""
     leaves, sign = run.leaves(), run.job.settings.sign
-    status, message = ending_of(run, unit="iteration")
-    away = falling(run) if status in SETTLED else []
-    if away:
-        status = "not_converged"
-        message = (
-            f"the loss still falls as {', '.join(away[:3])} {'goes' if len(away) == 1 else 'go'} "
-            f"farther out: it has no minimum there (iteration {run.control.epoch})"
-        )
+    run.judgement = run.judgement or judged(run)
+    status, message, arrived, _ = run.judgement
     for down, up in UPWARDS.items() if sign < 0 else ():
         message = message.replace(down, up)
     value, gradient = value_and_gradient(run.job, run.built, leaves)
@@ -79,7 +72,8 @@ def parts_of(run: Finished, single: str | None) -> dict[str, Any]:
         "chosen_for": run.job.settings.why,
         "seed": run.control.seed,
         "status": status,
-        "message": message or status_message(status, run.control.epoch, unit="iteration"),
+        "message": message,
+        "arrived": arrived,
         "iterations": run.control.epoch,
         "n_evaluations": run.control.steps,
         "seconds": run.ending.seconds,
@@ -128,74 +122,56 @@ def value_and_gradient(
     return float(value), dict(zip(model.leaves, found, strict=True))
 
 
-# --- again
-
-
-class _MinimumPlan(Plan):
-    """A plan that also knows whether the only argument is given bare."""
+class MinimumPlan(Plan):
+    """A plan that also knows the only argument, where it is given bare."""
 
     single: str | None = None
 
 
-_plans: Plans[_MinimumPlan] = Plans()
+PLANS: Plans[MinimumPlan] = Plans()
+"""The plans of all calls of `minimize` and `maximize`."""
 
 
-def _key(function: Any, given: Mapping[str, Any], sign: int) -> tuple[Any, ...]:
-    options = [item for item in given.items() if item[0] != "start"]
-    kinds = [type(value) for _, value in options]
-    return function, sign, type(given["start"]), *options, *kinds
-
-
-def again(function: Any, given: Mapping[str, Any], sign: int) -> MinimumFound | None:
-    """The minimum, if the call is like one before; None if it must take the long way."""
-    start = given["start"]
-    try:
-        plan = _plans.get(_key(function, given, sign))
-    except TypeError:
+def planned(
+    values: Values, job: Job, built: Built, options: Any, single: str | None
+) -> MinimumPlan | None:
+    """The plan of a task, which is entered in the table; None where there can be none."""
+    if not values.is_known or not has_defaults(options, but=ORDINARY) or job.space is not None:
         return None
-    if plan is None or start is None:
+    if not can_be_planned(values.model, job, built):
         return None
-    values = [start]
-    if plan.single is None:
-        if type(start) is not dict or len(start) != len(plan.parameters):
-            return None
-        values = [start.get(name) for name in plan.parameters]
-    left = plan.run(function, (), values)
-    if left is None or has_gone(left.begin.tolist(), left.flat()):
+    plan = MinimumPlan(values.model, job, built, options, int(options.max_iter), {})
+    plan.single = single
+    if not plan.is_complete:
         return None
-    return MinimumFound.later(_Left(left), _bare(left.params(), plan.single), QUIET[left.code])
+    PLANS.enter(values, plan)
+    return plan
 
 
-def remember(function: Any, given: Mapping[str, Any], run: Finished, single: str | None) -> None:
-    """Keep a plan of a minimisation that has taken the long way, when it comes again."""
+class MinimumFacts:
+    """What stands behind a minimum: the run, asked when somebody looks."""
 
-    def planned() -> _MinimumPlan | None:
-        plain = has_defaults(run.options, but=ORDINARY)
-        if not plain or run.job.space is not None or not can_be_planned(function, run):
-            return None
-        plan = _MinimumPlan(function, run, {})
-        plan.single = single
-        return plan if plan.is_complete else None
+    def __init__(self, run: Run | Finished, single: str | None) -> None:
+        self._run, self._single = run, single
 
-    _plans.remember(_key(function, given, run.job.settings.sign), planned)
+    @property
+    def finished(self) -> Finished:
+        """The run."""
+        return self._run if isinstance(self._run, Finished) else self._run.finished()
+
+    @property
+    def function(self) -> Callable[[Array], float]:
+        """The function of all numbers in one flat array, as pictures want it."""
+        return function_of(self.finished)
+
+    def fields(self, name: str, record: Any) -> Mapping[str, Any]:
+        """A field of the record, with those that are worked out together with it."""
+        if name == "value" and isinstance(self._run, Run):
+            plan, leaves = self._run.plan, self._run.leaves()
+            found, _ = value_and_gradient(plan.job, plan.built, leaves)
+            return {"value": plan.job.settings.sign * found}
+        return defaults_of(Minimum, OF_RUN) | parts_of(self.finished, self._single)
 
 
-class _Left:
-    """What a minimisation left, as its record asks for it."""
-
-    __slots__ = ("left",)
-
-    def __init__(self, left: Leftover) -> None:
-        self.left = left
-
-    def value(self) -> float:
-        """The function at the place that was found."""
-        plan = self.left.plan
-        found, _ = value_and_gradient(plan.job, plan.built, self.left.leaves())
-        return plan.job.settings.sign * found
-
-    def parts(self) -> tuple[Callable[[Array], float], dict[str, Any]]:
-        """Everything that the long way would have said."""
-        run = self.left.finished()
-        plan: Any = self.left.plan
-        return function_of(run), parts_of(run, plan.single)
+KNOWN = ("params", "status", "success", "verdict")
+OF_RUN = tuple(f.name for f in fields(Minimum) if f.name not in KNOWN)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from descend.graph.node import Dim, Node
 from descend.graph.source import const
 from descend.methods.losses import Poisson
 from descend.parameters.reading import number_names
+from descend.records.record import STATUSES, FitRecord, defaults_of, like, number_names_of
 from descend.run.build import Built
 from descend.run.finished import Normal
 from descend.run.job import Job
@@ -22,28 +23,43 @@ from descend.simplify.driver import simplify
 from descend.task.columns import WHITENING
 from descend.task.rows import Rows
 from descend.trace.tree import unflatten
-from descend.trust.covariance import errors_of, goodness
+from descend.trust.covariance import NOT_ARRIVED, errors_of, goodness
 from descend.trust.normal_errors import covariance_told
 
-if TYPE_CHECKING:
-    from descend.result.fit import Fit
-
-__all__ = ["Completion"]
+__all__ = ["OF_ERRORS", "OF_VALUES", "Completion"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 MOST_WITH_ERRORS = 200
+SAME = 1e-10  # of the largest prediction: what differs by less is the same
+NO_ERRORS = {
+    "runaway": "there is no finite best value",
+    "threshold": "a parameter acts only through comparisons",
+    "grew": "the loss grew",
+    "not moved": "the run ended where it began",
+}
+"""Why there are none, by the verdict."""
+OF_VALUES = (
+    "loss", "residuals", "fitted", "chi2", "reduced_chi2", "dof", "r2", "aic", "aicc", "bic",
+)  # fmt: skip
+"""Fields that need no derivatives."""
+OF_ERRORS = (
+    "covariance", "correlation", "stderr", "errors_note", "errors_from", "deviance", "findings",
+    "covariance_names",
+)  # fmt: skip
 
 
 class Completion:
-    """Fills the fields of a fit that nobody has asked for yet.
+    """Works out the fields of a fit that nobody has asked for yet.
 
     Large data are not copied for it: if they have changed since, that is said instead.
     """
 
     def __init__(
         self, job: Job, built: Built, leaves: Mapping[str, Array], absolute: bool, original: Rows,
-        normal: Normal | None = None,
+        normal: Normal | None = None, arrived: bool | None = None,
+        findings: Sequence[str] = (),
     ) -> None:  # fmt: skip
+        self.arrived, self.findings = arrived, list(findings)
         self.whole = View(job, built, dict(leaves))
         self.job, self.built, self.leaves = view_of(job, built, leaves)
         self.absolute, self.original = absolute, original
@@ -54,12 +70,6 @@ class Completion:
         with np.errstate(all="ignore"):
             return tuple(float(a.sum()) for a in self.original.all().values())
 
-    def __call__(self, fit: Fit) -> None:
-        """Work out everything; called once."""
-        self.check_unchanged()
-        with np.errstate(all="ignore"):
-            self._work(fit)
-
     def check_unchanged(self) -> None:
         """Refuse to work out anything of data that are not those of the fit any more."""
         if self._fingerprint() != self.fingerprint:
@@ -69,29 +79,26 @@ class Completion:
                 remedy="look at fit.loss before changing them, or fit a copy: x.copy()",
             )
 
-    def values(self, fit: Fit) -> None:
-        """Enter the loss, the fitted values and what they say of the fit, and nothing else."""
+    def fields(self, name: str, params: Any, status: str) -> dict[str, Any]:
+        """A field of `OF_VALUES` or `OF_ERRORS`, with the others that are worked out with it.
+
+        Args:
+            params, status: of the fit.
+        """
         self.check_unchanged()
+        columns = self.slopes()
         with np.errstate(all="ignore"):
-            self._judged(fit, self._evaluate(self._outputs()))
-
-    def errors(self, fit: Fit) -> None:
-        """Enter the covariance with all that belongs to it, if the loss is a sum of squares."""
-        self.check_unchanged()
-        columns = self._columns()
-        if columns is not None:
-            with np.errstate(all="ignore"):
-                residual, *found = self._evaluate([self.built.descent.residual, *columns])
-                self._errors(fit, residual, found)
-
-    def _work(self, fit: Fit) -> None:
-        outputs, columns = self._outputs(), self._columns()
-        values = self._evaluate([*outputs, *(columns or [])])
-        self._judged(fit, values[: len(outputs)])
-        if columns is not None:
-            self._errors(fit, values[len(outputs) - 1], values[len(outputs) :])
-        else:
-            self._curved(fit, self.original.extra["target"])
+            if columns is not None and name in OF_VALUES:
+                return _blank(OF_VALUES) | self._judged(self._evaluate(self._outputs()))
+            none = _blank(OF_ERRORS) | {
+                "stderr": like(params, np.nan), "covariance_names": number_names_of(params)
+            }  # fmt: skip
+            if columns is None:
+                found = self._judged(self._evaluate(self._outputs()))
+                curved = self._curved(found, self.original.extra["target"], status)
+                return none | _blank(OF_VALUES) | found | curved
+            residual, *slopes = self._evaluate([self.built.descent.residual, *columns])
+            return none | self._errors(residual, slopes, status)
 
     def _outputs(self) -> list[Any]:
         """The loss, the prediction, and the scaled residual, if there is one."""
@@ -99,20 +106,21 @@ class Completion:
         found = [made.objective, *self.built.model.nodes]
         return found if made.residual is None else [*found, made.residual]
 
-    def _judged(self, fit: Fit, values: list[Array]) -> None:
-        """Enter what follows from the values of `_outputs`."""
+    def _judged(self, values: list[Array]) -> dict[str, Any]:
+        """What follows from the values of `_outputs`."""
         y, k = self.original.extra["target"], 1 + len(self.built.model.nodes)
-        fit.loss = float(values[0]) * self.job.loss_factor
+        found: dict[str, Any] = {"loss": float(values[0]) * self.job.loss_factor}
         fitted = values[1] if k == 2 else np.stack(values[1:k], -1)
         scaling = self.job.scaling
         if scaling is not None and scaling.target is not None:
             fitted = scaling.target.back(fitted)
         fitted = np.broadcast_to(fitted, y.shape) if fitted.ndim == 0 else fitted
-        fit.fitted = np.array(fitted)
+        found["fitted"] = np.array(fitted)
         loss = self.job.settings.loss
         if fitted.shape == y.shape and loss is not None and loss.of_residual:
-            fit.residuals = y - fitted
-            self._judge(fit, values[k] if self._has_columns() else None, y)
+            found["residuals"] = y - fitted
+            found |= self._judge(y - fitted, values[k] if self._has_columns() else None, y)
+        return found
 
     # --- what uncertainties are worked out of
 
@@ -125,7 +133,7 @@ class Completion:
     def linear(self) -> tuple[Array, Array]:
         """The scaled residuals (n,) and their derivatives (n, p), for a sum of squares."""
         self.check_unchanged()
-        residual, columns = self.built.descent.residual, self._columns()
+        residual, columns = self.built.descent.residual, self.slopes()
         assert residual is not None and columns is not None
         with np.errstate(all="ignore"):
             first, *others = self._evaluate([residual, *columns])
@@ -137,7 +145,7 @@ class Completion:
         with np.errstate(all="ignore"):
             return self._evaluate(list(self.built.model.nodes))
 
-    def _columns(self) -> list[Node] | None:
+    def slopes(self) -> list[Node] | None:
         """The derivatives of the residuals, one a number; made once for a program."""
         residual = self.built.descent.residual
         if residual is None or not self._has_columns():
@@ -172,8 +180,7 @@ class Completion:
             prepared = kept[tuple(nodes)] = Prepared(nodes, bound)
         return list(prepared([bound[n] for n in prepared.inputs], extents | bind_extents(bound)))
 
-    def _judge(self, fit: Fit, scaled: Array | None, y: Array) -> None:
-        assert fit.residuals is not None
+    def _judge(self, residuals: Array, scaled: Array | None, y: Array) -> dict[str, Any]:
         extra = self.original.extra
         weight = extra.get("sample_weight")
         if "sigma" in extra:
@@ -182,7 +189,7 @@ class Completion:
         if scaled is not None:
             residual = scaled * self._unit()
         else:
-            residual = fit.residuals if weight is None else fit.residuals * _root(weight, y)
+            residual = residuals if weight is None else residuals * _root(weight, y)
         matrix = extra.get(WHITENING)
         if matrix is not None:
             # Against the best constant, as where there are sigmas: its residuals are whitened too.
@@ -190,69 +197,95 @@ class Completion:
             y = y - constant * ((constant @ y) / (constant @ constant))
             weight = np.ones(len(y))
         found = goodness(residual, y, weight, self._count(), self.original.counted)
-        fit.r2 = found.r2 if matrix is None else 1 - found.chi2 / float(y @ y)
-        if scaled is not None:
-            fit.chi2, fit.reduced_chi2, fit.dof = found.chi2, found.reduced_chi2, found.dof
-            fit.aic, fit.aicc, fit.bic = found.aic, found.aicc, found.bic
+        r2 = found.r2 if matrix is None else 1 - found.chi2 / float(y @ y)
+        return {"r2": r2} if scaled is None else {**vars(found), "r2": r2}
 
     def _unit(self) -> float:
         """By what a scaled residual of the program becomes one of the original units."""
         scaling = self.job.scaling
         return 1.0 if scaling is None or "sigma" in self.original.extra else scaling.unit
 
-    def _errors(self, fit: Fit, residual: Array, columns: list[Array]) -> None:
-        if fit.status == "diverged":
-            fit.errors_note = "the descent diverged"
-            return
-        if not self.leaves:
-            fit.errors_note = "nothing was varied"
-            return
+    def _errors(self, residual: Array, columns: list[Array], status: str) -> dict[str, Any]:
+        none = self._none(status)
+        if none:
+            return {"errors_note": none, "findings": [*self.findings]}
         names = [n for leaf, a in self.leaves.items() for n in number_names(leaf, a.shape)]
         r, jacobian = _flat(residual, columns)
         params = np.concatenate([a.reshape(-1) for a in self.leaves.values()])
         held = on_bounds(self.whole.job.space, self.leaves)
         dof = self.original.counted - self._count()
-        found = errors_of(jacobian, r, params, dof, self.absolute, names, held)
-        fit.errors_note, fit.findings = found.note, list(found.findings)
+        found = errors_of(
+            jacobian, r, params, dof, self.absolute, names, held, self._same, self.arrived
+        )
+        said = {"errors_note": found.note, "findings": [*self.findings, *found.findings]}
         covariance = found.covariance
         if covariance is None:
-            return
+            return said
         if self.normal is not None and not found.note:
             rows = covariance_told(self.normal, self.original.counted, self.absolute)
             covariance = covariance if rows is None else np.array(rows)
-        self._enter(fit, covariance, names)
+        return said | self._matrices(covariance, names)
 
-    def _curved(self, fit: Fit, y: Array) -> None:
+    def _curved(self, values: Mapping[str, Any], y: Array, status: str) -> dict[str, Any]:
         """Errors, and what else can be said, where the loss is no sum of squares."""
         from descend.trust.curved import FISHER, SANDWICH, errors_of_curved, judge_counts
 
-        loss = self.job.settings.loss
-        if isinstance(loss, Poisson) and fit.fitted is not None and fit.fitted.shape == y.shape:
-            rate = np.exp(fit.fitted) if loss.log_rate else fit.fitted
-            fit.residuals = y - rate
+        loss, fitted = self.job.settings.loss, values["fitted"]
+        said: dict[str, Any] = {}
+        if isinstance(loss, Poisson) and fitted.shape == y.shape:
+            rate = np.exp(fitted) if loss.log_rate else fitted
             weight = self.original.extra.get("sample_weight")
-            judge_counts(fit, y, rate, weight, self._count(), self.original.counted)
-        if fit.status == "diverged":
-            fit.errors_note = "the descent diverged"
-            return
-        if not self.leaves:
-            fit.errors_note = "nothing was varied"
-            return
+            said = judge_counts(y, rate, weight, self._count(), self.original.counted)
+            said["residuals"] = y - rate
+        none, said["findings"] = self._none(status), [*self.findings]
+        if none:
+            return {**said, "errors_note": none}
         names = [n for leaf, a in self.leaves.items() for n in number_names(leaf, a.shape)]
         held = on_bounds(self.whole.job.space, self.leaves)
         found = errors_of_curved(self.job, self.built, self.leaves, names, self._evaluate, held)
-        fit.errors_note = fit.errors_note or found.note
+        said["errors_note"] = found.note
         if found.covariance is not None and loss is not None:
-            fit.errors_from = FISHER if loss.is_likelihood else SANDWICH
+            said["errors_from"] = FISHER if loss.is_likelihood else SANDWICH
             if not loss.is_likelihood:
-                fit.dof = self.original.counted - self._count()
-            self._enter(fit, found.covariance, names)
+                said["dof"] = self.original.counted - self._count()
+            said |= self._matrices(found.covariance, names)
+        return said
 
-    def _enter(self, fit: Fit, covariance: Array, names: list[str]) -> None:
-        fit.covariance, fit.covariance_names = covariance, tuple(names)
+    def _none(self, status: str) -> str:
+        """Why there can be no errors, if there can be none."""
+        if status == "diverged":
+            return "the descent diverged"
+        if not self.leaves:
+            return "nothing was varied"
+        if self.arrived is False:
+            return NO_ERRORS.get(STATUSES[status].verdict, NOT_ARRIVED)
+        return ""
+
+    def _same(self, params: Array) -> bool:
+        """Whether other values of the varied numbers predict the same, up to rounding."""
+        nodes = list(self.built.model.nodes)
+        before, leaves, moved, at = self._evaluate(nodes), self.leaves, {}, 0
+        for name, a in leaves.items():
+            moved[name], at = np.reshape(params[at : at + a.size], a.shape), at + a.size
+        self.leaves = moved
+        try:
+            after = self._evaluate(nodes)
+        except IndexError:
+            return False
+        finally:
+            self.leaves = leaves
+        return all(
+            bool(np.all(np.abs(new - old) <= SAME * np.max(np.abs(old), initial=0.0)))
+            for old, new in zip(before, after, strict=True)
+        )
+
+    def _matrices(self, covariance: Array, names: list[str]) -> dict[str, Any]:
         error = np.sqrt(np.diag(covariance))
-        fit.correlation = covariance / np.outer(error, error)
-        fit.stderr = self._trees(error, tied_errors(*self.whole, covariance))
+        return {
+            "covariance": covariance, "covariance_names": tuple(names),
+            "correlation": covariance / np.outer(error, error),
+            "stderr": self._trees(error, tied_errors(*self.whole, covariance)),
+        }  # fmt: skip
 
     def _trees(self, errors: Array, tied: Mapping[str, Array]) -> dict[str, Any]:
         """Standard errors in the form of the parameters; fixed ones have none."""
@@ -266,6 +299,10 @@ class Completion:
             name: unflatten(tree, [leaves[leaf] for leaf in start.names[name]])
             for name, tree in start.trees.items()
         }
+
+
+def _blank(names: Iterable[str]) -> dict[str, Any]:
+    return defaults_of(FitRecord, names)
 
 
 def _root(weight: Array, y: Array) -> Array:

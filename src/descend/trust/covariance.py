@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,10 +13,12 @@ from descend.program.arrival import ARRIVED, ROUNDING
 from descend.trust.words import correlated, hardly_determined, undetermined
 
 __all__ = [
-    "MIXED", "Errors", "Goodness", "Split", "errors_of", "goodness", "split",
+    "MIXED", "NOT_ARRIVED", "Errors", "Goodness", "Split", "errors_of", "goodness", "split",
 ]  # fmt: skip
 
+NOT_ARRIVED = "the descent had not arrived"
 MIXED = 1e-6  # a parameter this far into an undetermined direction has no error of its own
+FAR = 10.0 ** np.arange(-12, 13, 3)  # times a parameter: where it may act, if not here
 LEAF, LEAVES = 1024, 16  # rows of one small factorisation, and how many are made in one call
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -94,7 +97,8 @@ def _like(weight: Array, y: Array) -> Array:
 
 def errors_of(
     jacobian: Array, residual: Array, params: Array, dof: int, absolute: bool, names: list[str],
-    held: Array | None = None,
+    held: Array | None = None, same: Callable[[Array], bool] | None = None,
+    arrived: bool | None = None,
 ) -> Errors:  # fmt: skip
     """The covariance (JᵀJ)⁻¹·s², with s² = chi²/dof, or 1 if the sigmas are absolute.
 
@@ -107,6 +111,8 @@ def errors_of(
         residual: (n,) scaled residuals.
         params: (p,) the parameters.
         held: (p,) which of them a bound keeps from going on.
+        same: whether other parameters (p,) predict the same; what is said of them is tried by it.
+        arrived: whether the end has been judged to be a minimum; None to judge it here.
 
     Golub and Van Loan, "Matrix Computations" (2013), section 5.3: by QR and the SVD of R, with
     columns scaled to length one so that units do not matter. Many rows are first turned into a
@@ -124,12 +130,12 @@ def errors_of(
     scale = np.sqrt(np.sum(jacobian**2, axis=0))
     idle = scale == 0
     free = np.flatnonzero(~idle & (True if held is None else ~held))
-    notes = _idle_note([name for name, i in zip(names, idle, strict=True) if i])
+    notes = _idle_notes(np.flatnonzero(idle), params, names, same)
     if not free.size:
         return Errors(None, "; ".join(notes) or "every parameter lies on a bound")
     inner = _inner(
         jacobian[:, free] / scale[free], residual, scale[free], params[free],
-        [names[i] for i in free], spread, n,
+        [names[i] for i in free], spread, n, _among(same, params, free), arrived,
     )  # fmt: skip
     findings = (*(_sentence(note) for note in notes), *inner.findings)
     notes += [inner.note] if inner.note else []
@@ -210,17 +216,50 @@ def split(scaled: Array, residual: Array, n: int) -> Split:
     return Split(singular, vt, known, triangle[:, :p].T @ triangle[:, p])
 
 
-def _idle_note(idle: list[str]) -> list[str]:
-    return [f"the prediction does not depend on {', '.join(idle)}"] if idle else []
+def _among(
+    same: Callable[[Array], bool] | None, params: Array, free: Array
+) -> Callable[[Array], bool] | None:
+    """The same question, asked of the free parameters alone."""
+    if same is None:
+        return None
+
+    def asked(moved: Array) -> bool:
+        whole = np.array(params)
+        whole[free] = moved
+        return same(whole)
+
+    return asked
+
+
+def _idle_notes(
+    idle: Array, params: Array, names: Sequence[str], same: Callable[[Array], bool] | None
+) -> list[str]:
+    """What is said of parameters whose column of J is zero: idle everywhere, or only here."""
+    here: list[str] = []
+    everywhere: list[str] = []
+    for i in idle:
+        moves = np.repeat(params[None, :], 2 * len(FAR), axis=0)
+        moves[:, i] = np.concatenate([FAR, -FAR]) * (abs(params[i]) or 1.0)
+        is_idle = same is None or all(same(moved) for moved in moves)
+        (everywhere if is_idle else here).append(names[i])
+    found = []
+    if everywhere:
+        found.append(f"the prediction does not depend on {', '.join(everywhere)}")
+    if here:
+        found.append(f"at this place the prediction has no slope along {', '.join(here)}")
+    return found
 
 
 def _sentence(note: str) -> str:
-    return f"{note[0].upper()}{note[1:]}: leave it out of the model, or fix it."
+    remedy = "leave it out of the model, or fix it"
+    if "no slope" in note:
+        remedy = "begin elsewhere, nearer to where it acts"
+    return f"{note[0].upper()}{note[1:]}: {remedy}."
 
 
 def _inner(
     scaled: Array, residual: Array, scale: Array, params: Array, names: list[str], spread: float,
-    n: int,
+    n: int, same: Callable[[Array], bool] | None, arrived: bool | None,
 ) -> Errors:  # fmt: skip
     """The covariance of the parameters that are free, of n residuals."""
     parts = split(scaled, residual, n)
@@ -229,11 +268,11 @@ def _inner(
     covariance = (vt.T * inverse**2) @ vt / np.outer(scale, scale) * spread
     step = (vt.T * inverse**2) @ (vt @ side) / scale
     error = np.sqrt(np.diag(covariance))
-    near = np.abs(step) <= ARRIVED * error
-    if not np.all(near | (np.abs(step) <= ROUNDING * np.abs(params))):
-        return Errors(None, "the descent had not arrived")
+    near = (np.abs(step) <= ARRIVED * error) | (np.abs(step) <= ROUNDING * np.abs(params))
+    if not (np.all(near) if arrived is None else arrived):
+        return Errors(None, NOT_ARRIVED)
     if not known.all():
-        return _singular(covariance, vt[~known].T, scale, params, names)
+        return _singular(covariance, vt[~known].T, scale, params, names, same)
     with np.errstate(all="ignore"):
         correlation = covariance / np.outer(error, error)
     vague = hardly_determined(singular, vt, params, error, names)
@@ -241,12 +280,13 @@ def _inner(
 
 
 def _singular(
-    covariance: Array, null: Array, scale: Array, params: Array, names: list[str]
-) -> Errors:
+    covariance: Array, null: Array, scale: Array, params: Array, names: list[str],
+    same: Callable[[Array], bool] | None,
+) -> Errors:  # fmt: skip
     """What is left where some directions are not determined."""
     lost = np.sqrt(np.sum(null**2, axis=1)) > MIXED
     covariance = np.where(lost[:, None] | lost, math.nan, covariance)
     tied = ", ".join(name for name, missing in zip(names, lost, strict=True) if missing)
     note = f"the covariance is singular: the data do not determine {tied}"
-    findings = undetermined(null / scale[:, None], params, names)
+    findings = undetermined(null / scale[:, None], params, names, same)
     return Errors(None if lost.all() else covariance, note, tuple(findings))

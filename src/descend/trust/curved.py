@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -17,9 +17,6 @@ from descend.run.job import Job
 from descend.simplify.driver import simplify
 from descend.trust.covariance import Errors
 from descend.trust.information import Curved, curved_errors
-
-if TYPE_CHECKING:
-    from descend.result.fit import Fit
 
 __all__ = ["FISHER", "SANDWICH", "errors_of_curved", "judge_counts"]
 
@@ -81,8 +78,8 @@ def _graphs(built: Built, curved: Curvature) -> list[Node]:
 
 
 def judge_counts(
-    fit: Fit, target: Array, rate: Array, weight: Array | None, p: int, n: int
-) -> None:
+    target: Array, rate: Array, weight: Array | None, p: int, n: int
+) -> dict[str, Any]:
     """Deviance, Pearson's chi², AIC and BIC of p parameters and n counts.
 
     McCullagh and Nelder, "Generalized Linear Models" (1989), chapter 2.
@@ -94,9 +91,12 @@ def judge_counts(
     )  # fmt: skip
     lost = xlogy(target, target) - xlogy(target, rate) - target + rate
     log_likelihood = float(np.sum(w * (xlogy(target, rate) - rate - gammaln(target + 1))))
-    fit.deviance = 2 * float(np.sum(w * lost))
-    fit.chi2 = float(np.sum(w * (target - rate) ** 2 / rate))
-    fit.dof = n - p
-    fit.reduced_chi2 = fit.chi2 / fit.dof if fit.dof > 0 else math.nan
-    fit.aic, fit.bic = 2 * p - 2 * log_likelihood, p * math.log(n) - 2 * log_likelihood
-    fit.aicc = fit.aic + 2 * p * (p + 1) / (n - p - 1) if n - p > 1 else math.nan
+    deviance, dof = 2 * float(np.sum(w * lost)), n - p
+    chi2 = float(np.sum(w * (target - rate) ** 2 / rate))
+    aic = 2 * p - 2 * log_likelihood
+    return {
+        "deviance": deviance, "chi2": chi2, "dof": dof,
+        "reduced_chi2": chi2 / dof if dof > 0 else math.nan,
+        "aic": aic, "bic": p * math.log(n) - 2 * log_likelihood,
+        "aicc": aic + 2 * p * (p + 1) / (n - p - 1) if n - p > 1 else math.nan,
+    }  # fmt: skip

@@ -333,7 +333,7 @@ def _covariance(fit: Any) -> Array:
 
 
 def _evidence(fit: Fit, what: str) -> Completion:
-    evidence = fit._remains.evidence
+    evidence = fit._evidence.completion
     if evidence is None:
         raise UsageError(
             f"{what} needs the data, and a loaded fit has none",
@@ -404,12 +404,12 @@ def _band(
     covariance = _covariance(fit)
     if np.isnan(covariance).any() and "singular" in fit.errors_note:
         raise UsageError(f"there is no band: {fit.errors_note}", remedy="fix one of them")
-    predictor = fit._remains.predictor
+    predictor = fit._evidence.predictor
     if len(predictor.outputs) > 1:
         raise UsageError("bands are for predictions of one array, not of a pair")
     columns = predictor.bind(x)
-    fitted = np.asarray(predictor(columns, fit._remains.leaves), np.float64)
-    slopes = _slopes(predictor, columns, fit._remains.leaves, fitted) @ _expansion(fit)
+    fitted = np.asarray(predictor(columns, fit._evidence.leaves), np.float64)
+    slopes = _slopes(predictor, columns, fit._evidence.leaves, fitted) @ _expansion(fit)
     if noise is not None and noise.ndim:
         noise = noise.reshape(-1, *(1,) * (fitted.ndim - 1))
     return band(fitted, slopes, covariance, _dof(fit), level, simultaneous, noise)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -32,13 +32,17 @@ def listed(names: Sequence[str]) -> str:
     return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
 
-def undetermined(null: Array, params: Array, names: Sequence[str]) -> list[str]:
+def undetermined(
+    null: Array, params: Array, names: Sequence[str], same: Callable[[Array], bool] | None = None
+) -> list[str]:
     """Say which parameters the data do not tell apart.
 
     Args:
         null: (p, k) directions of the parameters along which the fit does not change, as an
             orthonormal basis in scaled parameters that is scaled back.
         params: (p,) the parameters.
+        same: whether other values (p,) of them predict the same: what is claimed of more than the
+            place itself is tried by finite steps. Without it nothing is tried.
 
     >>> along = np.array([[2.0], [-3.0], [0.0]])
     >>> undetermined(along, np.array([2.0, 3.0, 5.0]), ["a", "b", "c"])
@@ -51,7 +55,7 @@ def undetermined(null: Array, params: Array, names: Sequence[str]) -> list[str]:
         count = int(np.linalg.matrix_rank(null[group] / _size(null[group]), tol=1e-8))
         if len(group) == 2 and count == 1:
             direction = null[group][:, np.argmax(np.abs(null[group]).sum(0))]
-            found.append(_pair(direction, params[group], own))
+            found.append(_pair(direction, params, group, own, same))
             continue
         left = len(group) - count
         what = f"only {left} of the {len(group)} numbers" if left else "none of the numbers"
@@ -87,22 +91,53 @@ def _groups(null: Array) -> list[Array]:
     return groups
 
 
-def _pair(direction: Array, params: Array, names: Sequence[str]) -> str:
-    (a, b), first, second = names, *(float(d) for d in direction)
-    combined = _combination(first, second, params, a, b)
-    if combined:
-        return (
-            f"The data determine {combined}, but not {a} and {b} apart: fix one of them, or put "
-            "one number in their place."
-        )
+def _pair(
+    direction: Array, params: Array, group: Array, names: Sequence[str],
+    same: Callable[[Array], bool] | None,
+) -> str:  # fmt: skip
+    a, b = names
+    for combination in _combinations(direction, params[group], names):
+        if same is None or all(same(moved) for moved in combination.moves(params, group)):
+            return (
+                f"The data determine {combination.text}, but not {a} and {b} apart: fix one of "
+                "them, or put one number in their place."
+            )
     return (
-        f"The data do not determine {a} and {b} apart: where one moves, the other makes up for "
-        "it. Fix one of them."
+        f"The data do not determine {a} and {b} apart: near here, where one moves, the other makes "
+        "up for it. Fix one of them."
     )
 
 
-def _combination(first: float, second: float, params: Array, a: str, b: str) -> str:
-    """The product, quotient, sum or difference that stays the same along a direction, or ''."""
+class _Combination(NamedTuple):
+    """A product or quotient aᵐ·b^±n, or a sum or difference m·a ± n·b, that may be determined."""
+
+    m: int
+    n: int
+    sign: int
+    is_product: bool
+    text: str
+
+    def moves(self, params: Array, group: Array) -> list[Array]:
+        """Values far from the parameters that leave the combination as it is."""
+        found, (i, j) = [], group
+        for factor in (2.0, 0.5):
+            moved = np.array(params)
+            if self.is_product:
+                moved[i] *= factor**self.n
+                moved[j] *= factor ** (-self.sign * self.m)
+            else:
+                step = (factor - 1) * (abs(params[i]) + abs(params[j]) * self.n / self.m)
+                moved[i] += step
+                moved[j] -= self.sign * step * self.m / self.n
+            found.append(moved)
+        return found
+
+
+def _combinations(
+    direction: Array, params: Array, names: Sequence[str]
+) -> Iterator[_Combination]:
+    """The simple combinations of two parameters that stay the same along a direction."""
+    first, second = (float(d) for d in direction)
     tries: list[tuple[float, float, bool]] = [(first, second, False)]
     if np.all(params != 0):
         tries.insert(0, (first / float(params[0]), second / float(params[1]), True))
@@ -113,8 +148,8 @@ def _combination(first: float, second: float, params: Array, a: str, b: str) -> 
                     continue
                 for sign in (1, -1):
                     if abs(m * u + sign * n * v) <= EXACT * (abs(m * u) + abs(n * v)):
-                        return _written(m, n, sign, is_product, a, b)
-    return ""
+                        text = _written(m, n, sign, is_product, *names)
+                        yield _Combination(m, n, sign, is_product, text)
 
 
 def _written(m: int, n: int, sign: int, is_product: bool, a: str, b: str) -> str:

@@ -2,13 +2,14 @@
 
 Control words, states, data and records lie in one block of memory, whose addresses never change. A
 run is: one copy that resets the block, data and start copied in, one call. What it leaves is one
-copy of the block, from which everything can be read later.
+copy of the block, from which everything can be read later. Runs at the same time have blocks of
+their own.
 """
 
 from __future__ import annotations
 
 import math
-import threading
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,7 +21,7 @@ from descend.graph.evaluate import concrete
 from descend.graph.primitive import Array
 from descend.graph.program import Bindings, Control
 
-__all__ = ["Image", "StandingRun"]
+__all__ = ["Image", "Part", "ProgramMemory"]
 
 ALIGNED = 64
 RECORD_BYTES = 1 << 14
@@ -28,7 +29,7 @@ ROLES = ("control", "state", "data", "record")
 STATUS, RECORDS = CONTROL.index("status"), CONTROL.index("records")
 
 
-class _Part(NamedTuple):
+class Part(NamedTuple):
     """Where an array lies in the block."""
 
     begin: int
@@ -45,12 +46,12 @@ class _Part(NamedTuple):
         return np.frombuffer(memory, self.dtype, math.prod(shape), self.begin).reshape(shape)
 
 
-class StandingRun:
+class ProgramMemory:
     """The memory of a program for arrays of given shapes, and its compiled code.
 
     `data` are the places for the columns, `flat` all of them as one vector; `state` those for the
     states. What is written there after `reset` is what the run begins with. `fixed` are the fixed
-    inputs themselves, which no run changes. One run at a time may use it: take `free` before.
+    inputs themselves, which no run changes. One run at a time may use it.
 
     Args:
         bound, control: a run before its first step; states and data are copied.
@@ -68,12 +69,12 @@ class StandingRun:
         )
         room = max(1, min(control.max_epochs, RECORD_BYTES // max(row, 1)))
         where = native.buffers(bound, text, extents, room)
-        self.parts: dict[Any, _Part] = {}
+        self.parts: dict[Any, Part] = {}
         size, begins = 0, {}
         for role in ROLES:
             begins[role] = size
             for key in [key for key in where if key[0] == role]:
-                self.parts[key] = part = _Part(size, where[key].shape, where[key].dtype)
+                self.parts[key] = part = Part(size, where[key].shape, where[key].dtype)
                 size = -(-part.end // ALIGNED) * ALIGNED
         raw = np.zeros(size + ALIGNED, np.uint8)
         shift = -raw.ctypes.data % ALIGNED
@@ -96,7 +97,11 @@ class StandingRun:
         self._address = self._table.ctypes.data
         self._alive = where, loaded
         self._function = loaded.function
-        self.free = threading.Lock()
+
+    @property
+    def size(self) -> int:
+        """Bytes of the block."""
+        return int(self._block.nbytes)
 
     def reset(self) -> None:
         """Control words and states as before the first step."""
@@ -118,14 +123,14 @@ class StandingRun:
 
 
 class Image(NamedTuple):
-    """What a run left."""
+    """What a run left, and where in it each array lies."""
 
-    standing: StandingRun
+    parts: Mapping[Any, Part]
     content: bytes
 
     def array(self, role: str, number: int) -> Array:
         """A state or a column as it was at the end, or a record with an entry an epoch."""
-        part = self.standing.parts[role, number]
+        part = self.parts[role, number]
         return part.of(self.content, self._word("records") if role == "record" else -1)
 
     def _word(self, name: str) -> int:
@@ -133,7 +138,7 @@ class Image(NamedTuple):
 
     def control(self, before: Control) -> Control:
         """Where the run stood at the end, with its records."""
-        numbers = [n for role, *n in self.standing.parts if role == "record"]
+        numbers = [n for role, *n in self.parts if role == "record"]
         records = tuple(self.array("record", *n).copy() for n in numbers)
         floats = np.frombuffer(self.content, np.float64, len(CONTROL))
         return Control(

@@ -1,7 +1,7 @@
-"""What binds the parameters of a fit that is made again: what decides the program, and numbers.
+"""What binds the parameters of a call: what of it decides the program, and the numbers.
 
 Read is only what is plain: numbers by name, pairs of numbers, expressions as text. Whatever else
-can be written takes the long way, and so does every number that would be refused there.
+can be written, and every number that is to be refused, is left to `task/declared.py`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from descend.parameters.declare import Parameter, declared
 from descend.parameters.reading import number_names
 from descend.parameters.space import FIXED, LOWER, UPPER, Space, edge_name
 
-__all__ = ["NUMBERS", "Bonds", "Bound", "Numbers", "taken_apart"]
+__all__ = ["NUMBERS", "Bonds", "Bound", "BoundInput", "Numbers", "taken_apart"]
 
 NUMBERS = (float, int, np.float64)
 FLOAT = np.dtype(np.float64)
@@ -140,7 +140,7 @@ def _is_finite(low: Any, high: Any) -> Hashable:
     return found.shape, found.tobytes()
 
 
-# --- of a plan
+# --- of a program
 
 
 class Numbers(NamedTuple):
@@ -151,7 +151,7 @@ class Numbers(NamedTuple):
     upper: Array
 
 
-class _Input(NamedTuple):
+class BoundInput(NamedTuple):
     """An input of the program, and which part of which vector belongs there."""
 
     view: Array
@@ -164,12 +164,9 @@ class Bound:
 
     Args:
         space, leaves: of a run like those that are to come.
-        inputs: the program's own arrays for what `Space.inputs` gives, by name.
     """
 
-    def __init__(
-        self, space: Space, leaves: Mapping[str, Array], inputs: Mapping[str, Array]
-    ) -> None:
+    def __init__(self, space: Space, leaves: Mapping[str, Array]) -> None:
         self.space = space
         self.shapes = {name: array.shape for name, array in leaves.items()}
         self.parts: dict[str, slice] = {}
@@ -188,9 +185,10 @@ class Bound:
         self.scaled = [n for n in leaves if n in space.scales and space.varies(n)]
         self.is_direct = not space.ties and not self.scaled
         self.unbounded = ends[0], ends[1]
-        self.inputs = [
-            _Input(view.reshape(-1), *self._source(n)) for n, view in inputs.items()
-        ]
+
+    def inputs(self, views: Mapping[str, Array]) -> list[BoundInput]:
+        """Where the numbers belong, of a program's own arrays for what `Space.inputs` gives."""
+        return [BoundInput(view.reshape(-1), *self._source(n)) for n, view in views.items()]
 
     def _numbers(self, leaves: Sequence[str]) -> Array:
         found = [np.arange(self.parts[name].start, self.parts[name].stop) for name in leaves]
@@ -274,8 +272,8 @@ class Bound:
             edge = np.broadcast_to(edge, shape).reshape(-1)
         whole[self.places[name]] = edge
 
-    def enter(self, numbers: Numbers) -> Array:
-        """Write the program's inputs, and return all numbers, then those that are moved."""
+    def enter(self, numbers: Numbers, inputs: Sequence[BoundInput]) -> Array:
+        """Write the inputs of a program, and return all numbers, then those that are moved."""
         begin, lower, upper = numbers
         moved, low, high = begin, lower, upper
         if self.scaled:
@@ -287,7 +285,7 @@ class Bound:
                 moved[part] = found[space.key(leaf)].reshape(-1)
                 low[part], high[part] = np.reshape(ends[0], -1), np.reshape(ends[1], -1)
         sources = begin, lower, upper, low, high
-        for view, source, part in self.inputs:
+        for view, source, part in inputs:
             view[...] = sources[source][part]
         return np.concatenate([begin, moved[self.varied]])
 

@@ -18,13 +18,13 @@ from descend.compile.places import Place
 from descend.graph.node import sizes
 from descend.graph.primitive import Array
 
-__all__ = ["Standing"]
+__all__ = ["CalledFunction"]
 
 COPIED_BYTES = 1 << 14
 KEPT_BYTES = 1 << 26
 
 
-class Standing:
+class CalledFunction:
     """A compiled graph without symbolic extents, ready to be called often.
 
     Call it with one array (or number) per input, of the shape of that input; it returns one fresh

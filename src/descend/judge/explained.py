@@ -1,0 +1,68 @@
+"""Whether a fit explains more than a constant would, and whether that says anything against it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from descend.graph.node import Node, postorder
+from descend.judge.walk import Walk
+from descend.run.finished import Finished
+from descend.trust.complete import MOST_WITH_ERRORS, Completion
+
+__all__ = ["can_walk", "explained", "explains_nothing", "is_linear", "least_share"]
+
+CONSTANT = 1e-24  # a share of the target's squares: below, all rows have the same target
+
+
+def can_walk(run: Finished) -> bool:
+    """Whether a run is a sum of squares with few parameters, so that J can be looked at."""
+    job = run.job
+    if run.built.descent.residual is None or job.settings.penalty is not None or job.rows is None:
+        return False
+    if run.best_epoch() is not None or run.original is None:
+        return False
+    count = sum(a.size for a in job.leaf_arrays().values())
+    return count <= MOST_WITH_ERRORS
+
+
+def explained(run: Finished, walk: Walk) -> float | None:
+    """The share of the squares about the mean that the fit explains; None where it has no say."""
+    rows = walk.completion.rows
+    extra = rows.extra
+    if "whitening" in extra:
+        return None
+    y = np.asarray(extra["target"], np.float64)
+    weight = np.asarray(extra.get("sample_weight", 1.0) * extra.get("sigma", 1.0) ** -2.0)
+    w = np.broadcast_to(np.reshape(weight, weight.shape + (1,) * (y.ndim - 1)), y.shape)
+    mean = np.sum(w * y) / np.sum(w)
+    spread = float(np.sum(w * (y - mean) ** 2))
+    if not spread > CONSTANT * float(np.sum(w * y**2)):
+        return None
+    return 1.0 - walk.square / spread
+
+
+def is_linear(run: Finished) -> bool:
+    """Whether no derivative of the residuals depends on a parameter: then no minimum is beside."""
+    built = run.built
+    kept = built.extras.get("is linear")
+    if kept is None:
+        assert run.original is not None
+        view = Completion(run.job, built, run.leaves(), False, run.original)
+        leaves: set[Node] = set(view.built.model.leaves.values())
+        kept = built.extras["is linear"] = not leaves & set(postorder(view.slopes() or []))
+    return bool(kept)
+
+
+def least_share(walk: Walk) -> float:
+    """The share that p parameters explain of n values by chance, twice over; at most 5 %."""
+    return min(2.0 * len(walk.x) / max(walk.completion.original.counted, 1), 0.05)
+
+
+def explains_nothing(run: Finished) -> bool:
+    """Whether a constant would explain as much, though the model is not linear."""
+    if not can_walk(run):
+        return False
+    with np.errstate(all="ignore"):
+        walk = Walk(run)
+        share = explained(run, walk) if np.isfinite(walk.begin) else None
+    return share is not None and share <= least_share(walk) and not is_linear(run)

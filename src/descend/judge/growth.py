@@ -1,0 +1,94 @@
+"""Descents that went up: the loss at the end is larger than at the start."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from descend.differentiate.gauss_newton import half_hessian
+from descend.graph.evaluate import evaluate
+from descend.judge.divergence import rate_to_try
+from descend.run.finished import Finished
+from descend.simplify.driver import simplify
+
+__all__ = ["growth_message", "has_grown"]
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+MOST_ROWS = 100_000  # on which the losses are compared
+MOST_NUMBERS = 64  # of which second derivatives are made
+ROUNDING = 1e-9  # a share of the loss
+SAME = 1e-6  # a share: curvatures that differ by less are one
+
+
+def has_grown(run: Finished) -> bool:
+    """Whether the loss at the parameters returned is larger than at the start."""
+    if getattr(run.job.settings.optimizer, "maximize", False):
+        return False
+    loss = run.job.loss_at(run.built, run.begin, MOST_ROWS)
+    before, after = loss({}), loss(run.leaves())
+    return bool(after > before + ROUNDING * abs(before))
+
+
+def growth_message(run: Finished) -> str:
+    """Say from what to what the loss went, and which learning rate would have descended."""
+    loss = run.job.loss_at(run.built, run.begin, MOST_ROWS)
+    factor = run.job.loss_factor
+    before, after = factor * loss({}), factor * loss(run.leaves())
+    unit = "iteration" if run.job.settings.optimizer.scope == "vector" else "epoch"
+    words = (
+        f"the loss grew from {before:.6g} at the start to {after:.6g} after {run.control.epoch} "
+        f"{unit}{'' if run.control.epoch == 1 else 's'}"
+    )
+    limit = _limit(run)
+    if limit is not None:
+        curvature, most = limit
+        words += (
+            f": the largest curvature is {curvature:.4g}, so that every step of lr "
+            f"{most:.4g} or more leads upwards"
+        )
+    rate = rate_to_try(run)
+    return f"{words}. Try lr={rate:.3g}." if rate is not None else f"{words}."
+
+
+def _limit(run: Finished) -> tuple[float, float] | None:
+    """The largest curvature of a quadratic loss, and the rate from which descent diverges.
+
+    Gradient descent with momentum β on a quadratic diverges from lr = 2·(1 + β)/λ on (Polyak,
+    "Some methods of speeding up the convergence of iteration methods", 1964).
+    """
+    optimizer, size = run.job.settings.optimizer, run.job.settings.batch_size
+    if type(optimizer).__name__ != "SGD" or size is not None:
+        return None
+    if getattr(optimizer, "nesterov", False):
+        return None
+    with np.errstate(all="ignore"):
+        begin, end = _curvature(run, run.begin), _curvature(run, _half_way(run))
+    if begin is None or end is None or not abs(end - begin) <= SAME * abs(begin) or begin <= 0:
+        return None
+    return begin, 2.0 * (1.0 + float(getattr(optimizer, "momentum", 0.0))) / begin
+
+
+def _half_way(run: Finished) -> dict[str, Array]:
+    """Another place of the size of the start, where a quadratic has the same curvature."""
+    rng = np.random.default_rng(0)
+    return {
+        n: a + rng.normal(size=a.shape) * np.where(a == 0, 1.0, np.abs(a))
+        for n, a in run.begin.items()
+    }
+
+
+def _curvature(run: Finished, leaves: dict[str, Array]) -> float | None:
+    """The largest eigenvalue of the loss's second derivatives; None where it is not to be had."""
+    own = list(run.built.model.leaves.values())
+    if run.job.space is not None or sum(leaf.size for leaf in own) > MOST_NUMBERS:
+        return None
+    if "hessian" not in run.built.extras:
+        nodes = simplify([half_hessian(run.built.descent.objective, own)], final=True)
+        run.built.extras["hessian"] = nodes
+    values, extents = run.job.inputs_at(run.built, leaves, MOST_ROWS)
+    (half,) = evaluate(run.built.extras["hessian"], values, extents)
+    if not np.isfinite(half).all():
+        return None
+    return float(2.0 * np.linalg.eigvalsh(np.asarray(half, np.float64))[-1])

@@ -1,0 +1,282 @@
+"""What the end of a descent means: one verdict, from which everything that is said follows.
+
+What ended the run is known (`ending_of`). Here the place where it ended is judged: whether the
+method arrived, whether a best value exists there at all, whether the data determine it, whether a
+constant would explain as much. The status that comes out has one row in the table of ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from descend.graph.program import EPOCHS_SPENT
+from descend.judge.ending import ending_of
+from descend.judge.explained import can_walk, explained, is_linear, least_share
+from descend.judge.growth import growth_message, has_grown
+from descend.judge.runaway import falling, runaways
+from descend.judge.thresholds import staircases
+from descend.judge.walk import Walk
+from descend.methods.base import FTOL, GTOL, PRECISION, STALLED, STATUS, UNBOUNDED, XTOL
+from descend.records.statuses import STATUSES
+from descend.run.finished import Finished, Judgement
+from descend.run.view import on_bounds
+from descend.trust.complete import MOST_WITH_ERRORS
+from descend.trust.words import listed
+
+__all__ = ["judged"]
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+BY_RULE = {FTOL: "no_improvement", XTOL: "parameters_still", GTOL: "gradient_small"}
+"""What it is called where a method's own test was met, and it had not arrived."""
+OVER = ("diverged", "interrupted")
+WORDS = {
+    "not arrived": "the predicted step is more than 1 % of a standard error",
+    "kept": "; starts=1 keeps to it",
+}
+
+
+def judged(run: Finished) -> Judgement:
+    """Judge a finished run of any method."""
+    status, message = ending_of(run)
+    if status in OVER or run.job.idle:
+        return _plain(status, message, "no" if status == "diverged" else "not judged")
+    if run.job.settings.optimizer.scope != "vector":
+        return _of_first_order(run, status, message)
+    kept = _judged_by_place(run, status, message)
+    return kept or _by_method(run, status, message, "not judged")
+
+
+def _plain(status: str, message: str, arrived: str) -> Judgement:
+    allowed = STATUSES[status].arrived
+    return Judgement(status, message, arrived if arrived in allowed else allowed[-1])
+
+
+def _of_first_order(run: Finished, status: str, message: str) -> Judgement:
+    """A run of epochs: it goes as far as it was told to, and must not go up."""
+    if status != "stop_loss" and has_grown(run):
+        return Judgement("grew", growth_message(run), "no")
+    idle = staircases(run)
+    if idle:
+        return _threshold(run, idle)
+    return Judgement(status, message, "not judged")
+
+
+def _judged_by_place(run: Finished, status: str, message: str) -> Judgement | None:
+    """The judgement of where a method with a test of its own ended; None if none can be made."""
+    facts, code = run.facts, run.control.status
+    idle = [n for n in staircases(run) if facts is None or n not in _named(facts.searched)]
+    if idle:
+        return _threshold(run, idle)
+    if code == UNBOUNDED:
+        return Judgement("runaway", message, "no")
+    if not can_walk(run):
+        return _judged_by_loss(run, status, message)
+    with np.errstate(all="ignore"):
+        walk = Walk(run)
+        if not np.isfinite(walk.begin):
+            return None
+        arrived = facts.arrived if facts is not None else walk.has_arrived()
+        found = _runaway(run, walk, arrived) or _side(run, walk)
+        if found is not None:
+            return found
+        if not arrived:
+            return _by_method(run, status, message, "no")
+        return _arrived(run, walk, status, message)
+
+
+def _arrived(run: Finished, walk: Walk, status: str, message: str) -> Judgement:
+    """A place where the loss is as low as it gets nearby: what kind of minimum it is."""
+    facts, at = run.facts, f"({_unit(run)} {run.control.epoch})"
+    if facts is not None and facts.kinks:
+        names = listed(facts.kinks)
+        found = (
+            f"{names} ended at a kink, where the loss rises to every side without a slope of 0: "
+            'errors by slopes do not hold there, fit.confidence(kind="profile") gives intervals.',
+        )
+        words = f"converged at a kink of {names}: the loss rises to every side {at}"
+        return Judgement("kink", words, "yes", found)
+    lost = _lost(walk)
+    if facts is not None and facts.searched:
+        found = (
+            f"{listed(_named(facts.searched))} acts only through comparisons or rounding, and was "
+            "searched for over the data's own values: as good is every "
+            f"{', and every '.join(facts.searched)}.",
+        )
+        words = f"converged: the data determine {listed(_named(facts.searched))} to a step {at}"
+        return Judgement("flat", words, "yes", found)
+    if lost:
+        words = f"converged: the data do not determine {listed(lost)} {at}"
+        return Judgement("flat", words, "yes")
+    held = _pressed(run, walk)
+    if held and _pushed(walk):
+        return Judgement("bound", f"converged: {listed(held)} on a bound {at}", "yes")
+    if status != "converged" and not _is_rule(status):
+        status, message = "converged", f"converged: no step lowers the loss further {at}"
+    return _plain(status, message, "yes")
+
+
+def _pressed(run: Finished, walk: Walk) -> list[str]:
+    """The numbers on a bound that leaves them any room."""
+    space = run.job.space
+    if space is None:
+        return []
+    fixed = np.concatenate([np.reshape(space.held(leaf), -1) for leaf in walk.names])
+    on = walk.bound & ~fixed
+    return [name for name, is_on in zip(walk.number_names(), on, strict=True) if is_on]
+
+
+def _pushed(walk: Walk) -> bool:
+    """Whether the loss would fall beyond a bound."""
+    return bool(np.any((walk.j.T @ walk.r)[walk.bound] != 0))
+
+
+def _is_rule(status: str) -> bool:
+    return STATUSES[status].verdict == "rule" and status not in ("epochs_spent", "time_spent")
+
+
+def _lost(walk: Walk) -> list[str]:
+    """The numbers that J does not determine."""
+    names, errors = walk.number_names(), walk.errors()
+    return [n for n, e, on in zip(names, errors, walk.bound, strict=True) if np.isinf(e) and not on]
+
+
+def _by_method(run: Finished, status: str, message: str, arrived: str) -> Judgement:
+    """What the method itself says, where the place was not judged, or is no minimum."""
+    code, unit = run.control.status, _unit(run)
+    if status in ("epochs_spent", "time_spent"):
+        why = "the time allowed was spent" if status == "time_spent" else "out of iterations"
+        words = f"not converged after {run.control.epoch} {unit}s: {why} while the loss still fell"
+        return Judgement("not_converged", words, "no")
+    if code == STALLED and _has_not_moved(run):
+        return Judgement("not_moved", f"{message}: it ended where it began", "no")
+    if status == "converged" and arrived == "no":
+        rule = BY_RULE.get(code, "no_improvement")
+        words = STATUS[code].message.removeprefix("converged: ")
+        said = f"stopped by its own test ({words}; {unit} {run.control.epoch})"
+        return Judgement(rule, f"{said}: {WORDS['not arrived']}", "no")
+    return _plain(status, message, arrived)
+
+
+def _has_not_moved(run: Finished) -> bool:
+    end = run.leaves()
+    return all(np.array_equal(end[n], a) for n, a in run.begin.items())
+
+
+def _unit(run: Finished) -> str:
+    return "iteration" if run.job.settings.optimizer.scope == "vector" else "epoch"
+
+
+def _named(searched: Sequence[str]) -> list[str]:
+    return [text.split(" from ")[0] for text in searched]
+
+
+# --- thresholds, runaways, side minima
+
+
+def _threshold(run: Finished, names: Sequence[str]) -> Judgement:
+    """Parameters that act only through comparisons, and were not searched for."""
+    who, them = listed(list(names)), "it" if len(names) == 1 else "them"
+    acts = "acts" if len(names) == 1 else "act"
+    found = (
+        f"{who} {acts} only through comparisons, rounding or an index: no derivative tells where "
+        f"to move {them}. Try values of {them} with fixed=…, or write a smooth step.",
+    )
+    words = f"{who} {acts} only through comparisons, and was not moved"
+    kept = _is_kept(run)
+    status = "threshold_kept" if kept else "threshold"
+    return Judgement(status, words + (WORDS["kept"] if kept else ""), "no", found)
+
+
+def _is_kept(run: Finished) -> bool:
+    """Whether the start was given, and the user asked to keep to it."""
+    return run.options.starts == 1 and not run.job.start.missing
+
+
+def _runaway(run: Finished, walk: Walk, arrived: bool) -> Judgement | None:
+    if arrived and not np.any(walk.errors() >= np.abs(walk.x)):
+        return None
+    if not arrived:
+        walk.go()
+    names = runaways(walk)
+    return _ran_away(names, run) if names else None
+
+
+def _ran_away(names: Sequence[str], run: Finished) -> Judgement:
+    who, runs = listed(list(names)), "runs" if len(names) == 1 else "run"
+    has = "it has" if len(names) == 1 else "they have"
+    words = (
+        f"no minimum there: the loss still falls as {who} {'goes' if runs == 'runs' else 'go'} "
+        f"farther out (iteration {run.control.epoch})"
+    )
+    found = (
+        f"{who} {runs} away: {has} no finite best value in these data. Fix one of them, bound it, "
+        "or measure where it would show.",
+    )
+    return Judgement("runaway", words, "no", found)
+
+
+def _side(run: Finished, walk: Walk) -> Judgement | None:
+    """A minimum that explains no more than a constant."""
+    share = explained(run, walk)
+    if share is None or share > least_share(walk) or is_linear(run):
+        return None
+    found = (
+        f"The fit explains no more than a constant would (R² = {share:.2g}): a side minimum, or a "
+        "model that does not suit the data.",
+    )
+    kept = _is_kept(run)
+    at = f"({_unit(run)} {run.control.epoch})"
+    words = f"a side minimum: it explains no more than a constant {at}"
+    status = "side_minimum_kept" if kept else "side_minimum"
+    return Judgement(status, words + (WORDS["kept"] if kept else ""), "yes", found)
+
+
+# --- losses that are no sum of squares
+
+
+def _judged_by_loss(run: Finished, status: str, message: str) -> Judgement | None:
+    settled = status == "converged" or status == "epochs_spent" or _is_rule(status)
+    away = falling(run) if settled else []
+    if away:
+        return _ran_away(away[:3], run)
+    if run.control.status == EPOCHS_SPENT or status == "time_spent":
+        return None
+    if run.control.status in (STALLED, PRECISION) and _all_sides_rise(run):
+        words = f"converged at a kink: the loss rises to every side (iteration {run.control.epoch})"
+        return Judgement("kink", words, "yes")
+    held = on_bounds(run.job.space, {n: a for n, a in run.leaves().items() if _varies(run, n)})
+    if status == "converged" and held.any():
+        return _plain("bound", message, "yes")
+    return None
+
+
+def _varies(run: Finished, name: str) -> bool:
+    return run.job.space is None or run.job.space.varies(name)
+
+
+def _all_sides_rise(run: Finished) -> bool:
+    """Whether every small step along a coordinate raises the loss in proportion to its length."""
+    end = run.leaves()
+    loss = run.job.loss_at(run.built, end, most=1 << 62)
+    least = loss({})
+    found = False
+    for name, array in end.items():
+        if not _varies(run, name):
+            continue
+        size = np.maximum(np.abs(array), np.abs(run.begin[name]))
+        for i in range(min(array.size, MOST_WITH_ERRORS)):
+            h = float(np.reshape(size, -1)[i]) or 1.0
+            for sign in (1.0, -1.0):
+                rises = []
+                for step in (1e-6, 4e-6):
+                    moved = np.array(array)
+                    moved.reshape(-1)[i] += sign * step * h
+                    rises.append(loss({name: moved}) - least)
+                if not rises[1] >= rises[0] >= 0:
+                    return False
+                found |= 0 < rises[1] < 8 * rises[0]
+    return found

@@ -1,0 +1,199 @@
+"""A walk down a sum of squares by QR of J, where JᵀJ has lost too many digits.
+
+The normal equations have the square of J's condition: of numbers with sixteen digits eight are
+left to tell nearly parallel columns apart. Columns such as 1 and a time of 1.7e9 seconds need more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from descend.parameters.reading import number_names
+from descend.program.arrival import ARRIVED, ROUNDING
+from descend.run.finished import Finished
+from descend.run.view import on_bounds
+from descend.trust.complete import Completion
+from descend.trust.covariance import MIXED, Split, split
+
+__all__ = ["Walk", "sizes"]
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+MOST_STEPS = 100
+SETTLED = 1e-20  # a predicted fall, as a share of rᵀr
+EPS = float(np.finfo(np.float64).eps)
+
+
+def sizes(begin: Array, end: Array) -> Array:
+    """How large parameters are: as the larger of start and end."""
+    return np.maximum(np.abs(begin), np.abs(end))
+
+
+class Walk:
+    """A walk down a sum of squares by QR of J: the varied numbers, residuals and J there.
+
+    Levenberg–Marquardt with columns scaled to length one; every step by the singular values of J,
+    of which those below rounding count as zero. The numbers that lie on a bound stay there.
+    """
+
+    def __init__(self, run: Finished) -> None:
+        self.run = run
+        assert run.original is not None
+        leaves = run.leaves()
+        self.completion = Completion(
+            run.job, run.built, leaves, bool(run.options.absolute_sigma), run.original
+        )
+        self.names = list(self.completion.leaves)
+        self.shapes: list[tuple[int, ...]] = [self.completion.leaves[n].shape for n in self.names]
+        self.x = np.concatenate([self.completion.leaves[n].reshape(-1) for n in self.names])
+        self.start = np.concatenate([np.reshape(run.begin[n], -1) for n in self.names])
+        self.bound = on_bounds(run.job.space, self.completion.leaves)
+        self.held = self.bound
+        self.settled = False
+        self.evaluations = 0
+        r, j = self._residuals()
+        self.evaluations, self.begin = 0, float(r @ r)
+        self.level = self._level()
+        self.parts: Split | None = None
+        if np.isfinite(self.begin):
+            self._enter(r, j, self.begin)
+
+    def leaves(self, x: Array) -> dict[str, Array]:
+        """The varied leaves, kept within their bounds."""
+        found, at, space = {}, 0, self.run.job.space
+        for name, shape in zip(self.names, self.shapes, strict=True):
+            size = int(np.prod(shape))
+            array = x[at : at + size].reshape(shape)
+            found[name], at = array if space is None else space.inside(name, array), at + size
+        return found
+
+    def go(self, most: int = MOST_STEPS) -> int:
+        """Descend; return how many evaluations it took, of at most so many."""
+        damping, count = 0.0, 0
+        while count < most:
+            step, predicted = self._step(damping)
+            if not predicted > SETTLED * self.square:
+                self.settled = damping == 0.0
+                break
+            count += 1
+            if self._moves(self.x + step):
+                damping = damping / 10 if damping > 1e-14 else 0.0
+            elif predicted <= 64 * EPS * self.square:
+                self.settled = True
+                break
+            else:
+                damping = max(10 * damping, 1e-12)
+                if damping > 1e6:
+                    break
+        return count
+
+    def jump(self, x: Array, held: Sequence[int] = ()) -> bool:
+        """Stand at another place, where some numbers are to stay; whether the sum is finite there.
+
+        Where J is not finite, there is no way on from there.
+        """
+        leaves = self.leaves(x)
+        self.completion.leaves = leaves
+        r, j = self._residuals()
+        square = float(r @ r)
+        if not np.isfinite(square):
+            return False
+        self.held = self.bound.copy()
+        self.held[list(held)] = True
+        self.x = np.concatenate([leaves[n].reshape(-1) for n in self.names])
+        self._enter(r, j, square)
+        return True
+
+    def _residuals(self) -> tuple[Array, Array]:
+        """Residuals and J at the parameters that the completion has; NaN beyond an index."""
+        self.evaluations += 1
+        try:
+            return self.completion.linear()
+        except IndexError:
+            return np.full(1, np.nan), np.full((1, len(self.start)), np.nan)
+
+    def number_names(self) -> list[str]:
+        """The names of the varied numbers."""
+        shapes = zip(self.names, self.shapes, strict=True)
+        return [name for leaf, shape in shapes for name in number_names(leaf, shape)]
+
+    def length_of(self, i: int) -> float:
+        """The length of a column of J."""
+        return float(np.sqrt(np.sum(self.j[:, i] ** 2)))
+
+    def _enter(self, r: Array, j: Array, square: float) -> None:
+        """Stand at a place: its residuals, and J of what is free to move, taken apart."""
+        self.r, self.j, self.square = r, j, square
+        lengths = np.sqrt(np.sum(j**2, axis=0))
+        effect = lengths * sizes(self.start, self.x)
+        alive = (effect > EPS * effect.max(initial=0.0)) | ((self.start == 0) & (lengths > 0))
+        self.free = np.flatnonzero(alive & np.isfinite(lengths) & ~self.held)
+        self.lengths = lengths[self.free]
+        self.parts = None
+        if self.free.size and np.isfinite(j).all():
+            self.parts = split(j[:, self.free] / self.lengths, r, r.size)
+
+    def _step(self, damping: float) -> tuple[Array, float]:
+        step = np.zeros_like(self.x)
+        if self.parts is None:
+            return step, 0.0
+        singular, vt, known, side = self.parts
+        along = np.where(known, vt @ side, 0.0)
+        square = np.where(known, singular**2 + damping, 1.0)
+        step[self.free] = -(vt.T @ (along / square)) / self.lengths
+        return step, float(np.sum(along**2 / square))
+
+    def _moves(self, x: Array) -> bool:
+        """Go to a place if it is lower and all is finite there."""
+        leaves = self.leaves(x)
+        before = self.completion.leaves
+        self.completion.leaves = leaves
+        r, j = self._residuals()
+        square = float(r @ r)
+        if not (square < self.square and np.isfinite(j).all()):
+            self.completion.leaves = before
+            return False
+        self.x = np.concatenate([leaves[n].reshape(-1) for n in self.names])
+        self._enter(r, j, square)
+        return True
+
+    def _level(self) -> float:
+        """The squares of the target, weighted as the residuals are."""
+        extra = self.completion.rows.extra
+        y = np.asarray(extra["target"], np.float64)
+        weight = np.asarray(extra.get("sample_weight", 1.0) * extra.get("sigma", 1.0) ** -2.0)
+        return float(np.sum(y**2 * np.reshape(weight, weight.shape + (1,) * (y.ndim - 1))))
+
+    @property
+    def rounding(self) -> float:
+        """Below what a sum of squares is nothing: rounding of the terms in the residuals."""
+        whole = float(np.sum((self.j * np.where(np.isfinite(self.x), self.x, 0.0)) ** 2))
+        return (10.0 * EPS) ** 2 * max(whole, self.level)
+
+    def has_arrived(self) -> bool:
+        """Whether the predicted step of what is free is below the limit of arrival."""
+        if self.square <= self.rounding or self.parts is None:
+            return True
+        step, _ = self._step(0.0)
+        dof = self.completion.original.counted - len(self.x)
+        spread = self.square / dof if dof > 0 else 0.0
+        own = np.sqrt(np.sum((self.parts.vt.T * self.parts.inverse) ** 2, axis=1) * spread)
+        moves = np.abs(step[self.free])
+        near = moves <= ARRIVED * own / self.lengths
+        return bool(np.all(near | (moves <= ROUNDING * np.abs(self.x[self.free]))))
+
+    def errors(self) -> Array:
+        """The standard error of every number; infinite where J does not determine it."""
+        found = np.full(self.x.shape, np.inf)
+        if self.parts is None:
+            return found
+        vt, known = self.parts.vt, self.parts.known
+        spread = self.square / max(self.completion.original.counted - len(found), 1)
+        own = np.sqrt(np.sum((vt.T * self.parts.inverse) ** 2, axis=1) * spread) / self.lengths
+        lost = np.sqrt(np.sum(vt[~known] ** 2, axis=0)) > MIXED
+        found[self.free] = np.where(lost, np.inf, own)
+        found[self.held] = 0.0
+        return found

@@ -1,0 +1,199 @@
+"""What stands behind a result: the run, of which each field is worked out when somebody looks.
+
+There is one way for all: a field that is not there yet is asked for by its name, and the evidence
+answers with the fields that are worked out together. Nothing of it changes.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from descend.errors import UsageError
+from descend.judge.ending import told_plainly
+from descend.lean import dataclass
+from descend.records.record import FitRecord, defaults_of
+from descend.result.resume import saved_state
+from descend.result.story import course_told, task_told
+from descend.run.finished import Finished, Judgement
+from descend.run.plan import Run
+from descend.run.predictor import Predictor
+from descend.run.state import SavedState
+from descend.trust.complete import OF_ERRORS, OF_VALUES, Completion
+from descend.trust.normal_errors import Factor, covariance_told
+
+if TYPE_CHECKING:
+    from descend.show.explain import Explanation
+
+__all__ = ["OF_DATA", "Evidence", "FitEvidence", "FromFile", "PlannedEvidence"]
+
+Array = np.ndarray[Any, np.dtype[Any]]
+OF_DATA = frozenset((*OF_VALUES, *OF_ERRORS))
+"""Fields that are worked out of the data."""
+OF_RUN = tuple(
+    f.name for f in fields(FitRecord)
+    if f.name not in (*OF_DATA, "params", "status", "success", "verdict")
+)
+
+
+class Evidence(Protocol):
+    """What stands behind a fit."""
+
+    @property
+    def predictor(self) -> Predictor:
+        """The fitted model."""
+
+    @property
+    def leaves(self) -> Mapping[str, Array]:
+        """Its parameters, leaf by leaf."""
+
+    @property
+    def state(self) -> SavedState | None:
+        """The whole state of the run, to resume from."""
+
+    @property
+    def ready(self) -> Any:
+        """The ready models that the model is made of, or None."""
+
+    @property
+    def completion(self) -> Completion | None:
+        """The data, for refits and diagnostics; None for a loaded fit."""
+
+    def fields(self, name: str, record: Any) -> Mapping[str, Any]:
+        """A field of the record, with those that are worked out together with it."""
+
+    def explain(self, row: int) -> Explanation:
+        """One step of backpropagation at a row."""
+
+
+class FitEvidence:
+    """A finished run, as a fit asks it."""
+
+    def __init__(self, finished: Finished) -> None:
+        self._run = finished
+
+    @property
+    def finished(self) -> Finished:
+        """The run."""
+        return self._run
+
+    @functools.cached_property
+    def said(self) -> Judgement:
+        """What the end means."""
+        return self.finished.judgement or told_plainly(self.finished)
+
+    @functools.cached_property
+    def leaves(self) -> dict[str, Array]:
+        """The parameters, leaf by leaf."""
+        return self.finished.leaves()
+
+    @functools.cached_property
+    def predictor(self) -> Predictor:
+        """The fitted model."""
+        return self.finished.predictor()
+
+    @functools.cached_property
+    def state(self) -> SavedState:
+        """The whole state of the run."""
+        return saved_state(self.finished)
+
+    @functools.cached_property
+    def completion(self) -> Completion:
+        """The data with the fitted model."""
+        run = self.finished
+        assert run.original is not None
+        return Completion(
+            run.job, run.built, self.leaves, run.options.absolute_sigma, run.original,
+            run.normal(self.leaves), {"yes": True, "no": False}.get(self.said.arrived),
+            self.said.findings,
+        )  # fmt: skip
+
+    @property
+    def ready(self) -> Any:
+        """The ready models of the model."""
+        return self.finished.job.problem.ready
+
+    def fields(self, name: str, record: Any) -> Mapping[str, Any]:
+        """See `Evidence`."""
+        if name in OF_DATA:
+            return self.completion.fields(name, record.params, record.status)
+        run, told = self.finished, defaults_of(FitRecord, OF_RUN)
+        said = {"message": self.said.message, "arrived": self.said.arrived}
+        return told | said | {**task_told(run), **course_told(run)}
+
+    def explain(self, row: int) -> Explanation:
+        """See `Evidence`."""
+        from descend.result.explaining import explain_at
+
+        run = self.finished
+        assert run.whole is not None
+        return explain_at(run.job, run.built, run.whole, run.begin, row)
+
+
+class PlannedEvidence(FitEvidence):
+    """A planned run that has ended clearly: standard errors follow from what it left at once."""
+
+    def __init__(self, run: Run, factor: Factor | None) -> None:
+        self._planned, self._factor = run, factor
+
+    @property
+    def finished(self) -> Finished:
+        """The run, told only if somebody asks."""
+        return self._planned.finished()
+
+    @functools.cached_property
+    def completion(self) -> Completion:
+        """The data with the fitted model, for which the course need not be told."""
+        run, plan = self._planned, self._planned.plan
+        job = run.job()
+        assert job.rows is not None
+        return Completion(
+            job, plan.built, run.leaves(), plan.options.absolute_sigma, job.rows,
+            run.normal_equations(),
+        )  # fmt: skip
+
+    def fields(self, name: str, record: Any) -> Mapping[str, Any]:
+        """See `Evidence`."""
+        errors = self._stderr() if name == "stderr" else None
+        return super().fields(name, record) if errors is None else {"stderr": errors}
+
+    def _stderr(self) -> dict[str, Any] | None:
+        """Standard errors by parameter, where the last state of the method gives them."""
+        run, plan = self._planned, self._planned.plan
+        normal = None if plan.residuals is None else run.normal_equations()
+        if normal is None or plan.residuals is None:
+            return None
+        rows = covariance_told(
+            normal, plan.residuals, plan.options.absolute_sigma, self._factor
+        )
+        if rows is None:
+            return None
+        errors = {read.name: math.sqrt(rows[i][i]) for i, read in enumerate(plan.reads)}
+        return {name: errors.get(name, math.nan) for name in plan.parameters}
+
+
+@dataclass(frozen=True)
+class FromFile:
+    """What a file keeps of the evidence: all fields are in the record already."""
+
+    predictor: Predictor
+    leaves: Mapping[str, Array]
+    state: SavedState | None = None
+    ready: Any = None
+    completion: None = None
+
+    def fields(self, name: str, record: Any) -> Mapping[str, Any]:
+        """What an older file does not know has its default."""
+        return defaults_of(FitRecord, [name])
+
+    def explain(self, row: int) -> Explanation:
+        """See `Evidence`."""
+        raise UsageError(
+            "a loaded fit has no rows to explain",
+            remedy="write descend.explain(model, x, y, row=…, start=fit)",
+        )

@@ -1,0 +1,117 @@
+"""What a record says of a finished run: the task, how the parameters were bound, the course."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from descend.records.record import History
+from descend.run.finished import Finished, loss_name, method_name
+from descend.task.columns import WHITENING
+from descend.task.declared import told_bounds, told_fixed
+
+__all__ = ["bonds_told", "course_told", "history_of", "start_source", "task_told"]
+
+
+def task_told(run: Finished) -> dict[str, Any]:
+    """The fields that say what was to be done."""
+    job, original = run.job, run.original
+    assert original is not None
+    target = original.extra["target"]
+    return {
+        "model": job.problem.name,
+        "n_rows": original.n_rows,
+        "n_dropped": original.n_dropped,
+        "n_weightless": original.n_rows - original.counted * original.n_rows // max(target.size, 1),
+        "target": job.problem.target,
+        "inputs": tuple(job.problem.columns),
+        "loss_name": loss_name(job),
+        "optimizer": method_name(job.settings.optimizer),
+        "chosen_for": job.settings.why,
+        "batch_size": job.settings.batch_size,
+        "shuffle": job.settings.shuffle,
+        "seed": run.control.seed,
+        "start": run.trees(run.begin),
+        "start_source": start_source(run),
+        "n_starts": 1 if run.search is None else run.search.starts,
+        "n_agreed": 1 if run.search is None else run.search.agreed,
+        "stop_loss": run.options.stop_loss,
+        **bonds_told(run),
+        "sigma_given": "sigma" in original.extra or WHITENING in original.extra,
+        "sigma_is_matrix": WHITENING in original.extra,
+        "absolute_sigma": bool(run.options.absolute_sigma),
+        "scales": {} if job.scaling is None else job.scaling.told(job.problem.target),
+        "unit": "iteration" if job.settings.optimizer.scope == "vector" else "epoch",
+        "x": dict(original.columns),
+        "y": original.extra["target"],
+    }
+
+
+def bonds_told(run: Finished) -> dict[str, Any]:
+    """The fields that say how the parameters were bound."""
+    space, leaves = run.job.space, run.begin
+    if space is None:
+        return {}
+    return {
+        "fixed": told_fixed(space, leaves),
+        "bounds": told_bounds(space, leaves),
+        "ties": {name: space.ties[name].text for name in leaves if name in space.ties},
+        "scaled": dict(space.scales),
+    }
+
+
+def course_told(run: Finished) -> dict[str, Any]:
+    """The fields that say how it went."""
+    assert run.ending is not None
+    return {
+        "running_loss": _last(run, "loss"),
+        "validation_loss": _validation_loss(run),
+        "best_epoch": run.best_epoch(),
+        "epochs": run.control.epoch,
+        "n_updates": run.control.steps,
+        "n_evaluations": run.control.steps if run.search is None else run.search.evaluations,
+        "seconds": run.ending.seconds if run.search is None else run.search.seconds,
+        "compile_seconds": run.built.compile_seconds if run.fresh else 0.0,
+        "engine": run.built.engine,
+        "warnings": [*run.job.notes, *run.built.notes],
+        "history": history_of(run),
+    }
+
+
+def _last(run: Finished, name: str) -> float:
+    column = run.column(name) if name in run.course.names else np.zeros(0)
+    return float(column[-1]) if column.size else float("nan")
+
+
+def _validation_loss(run: Finished) -> float:
+    """On the rows held back, at the returned parameters."""
+    if run.best_epoch() is None:
+        return _last(run, "validation_loss")
+    if "validation_loss" not in run.course.names:
+        return float("nan")
+    return float(run.state()["best loss"]) * run.job.loss_factor
+
+
+def history_of(run: Finished) -> History:
+    """The course of a run as the history that its record keeps."""
+    names = run.built.descent.records
+    plain = {n: run.column(n) for n in names if not n.startswith("params.")}
+    kept = {n.removeprefix("params."): run.column(n) for n in names if n.startswith("params.")}
+    epoch = run.course.epochs() if run.course.every > 1 else None
+    return History(**plain, epoch=epoch, params=kept or None)
+
+
+def start_source(run: Finished) -> str:
+    """Where the descent began, in words."""
+    missing = run.job.start.missing
+    parts = list(run.job.start.sources)
+    if run.options.resume is not None:
+        return "resumed"
+    if missing:
+        drawn = run.options.start == "random"
+        how = "drawn at random" if drawn else run.job.how_found(run.built)
+        parts.append(f"{', '.join(missing)} {how} (seed {run.control.seed})")
+    if run.search is not None:
+        parts.append(str(run.search))
+    return "; ".join(parts)

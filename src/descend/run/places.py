@@ -1,0 +1,140 @@
+"""Where in a program the start of a call and its answer belong."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from descend.run.build import Built
+from descend.run.job import Job
+from descend.task.bonds import NUMBERS
+from descend.task.values import FLOAT
+
+__all__ = ["Places", "flat_start", "joined_start", "places_of"]
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+class Places(NamedTuple):
+    """Where in a program start and answer belong, whatever the number of rows.
+
+    Attributes:
+        targets: states that begin as (a part of) the start, by number; empty if one depends on
+            it otherwise.
+        reads: parameter → the state that holds its answer, and from which number on; empty if the
+            answer is no state.
+    """
+
+    targets: list[tuple[int, slice]]
+    reads: list[tuple[str, int, int]]
+
+
+def places_of(job: Job, built: Built) -> Places:
+    """The places of a program, looked up once."""
+    own: Places | None = built.extras.get("places")
+    if own is None:
+        own = built.extras["places"] = Places(_targets_of(job, built), _answers_of(job, built))
+    return own
+
+
+def flat_start(values: Sequence[Any]) -> Array | None:
+    """Numbers as one vector, if all are plain."""
+    for value in values:
+        if type(value) not in NUMBERS or (not value and math.copysign(1.0, value) < 0.0):
+            return None  # -0.0 is not to every method the same as 0.0
+    return np.array(values, FLOAT)
+
+
+def joined_start(values: Sequence[Any], shapes: Sequence[tuple[int, ...]]) -> Array | None:
+    """Numbers and arrays as one vector, if all are floats of these shapes."""
+    parts = []
+    for value, shape in zip(values, shapes, strict=True):
+        if shape and type(value) is list and len(shape) == 1:
+            if len(value) != shape[0] or any(type(v) not in NUMBERS for v in value):
+                return None
+            parts.append(np.array(value, FLOAT))
+        elif shape and type(value) is np.ndarray and value.dtype is FLOAT and value.shape == shape:
+            parts.append(value.reshape(-1))
+        elif not shape and type(value) in NUMBERS:
+            parts.append(np.array([value], FLOAT))
+        else:
+            return None
+    found = np.concatenate(parts)
+    return None if np.signbit(found[found == 0.0]).any() else found
+
+
+def _targets_of(job: Job, built: Built) -> list[tuple[int, slice]]:
+    """The states that begin as the start, or a part of it; empty if one depends on it otherwise.
+
+    Found by the first states of several starts: what is equal for all does not depend on it. The
+    start is every parameter, and then what the method moves in their place, if that differs.
+    """
+    rng = np.random.default_rng(0)
+    leaves = job.leaf_arrays()
+    probes, vectors = [], []
+    for size in (0.0, 1.0, 1.0, 1e9):
+        probe = {n: np.asarray(size * rng.normal(size=a.shape)) for n, a in leaves.items()}
+        moved: dict[str, Array] = {}
+        if job.space is not None:
+            own = job.moved(leaves).items()
+            given = {n: np.asarray(size * rng.normal(size=a.shape)) for n, a in own}
+            with np.errstate(all="ignore"):
+                probe = job.space.natural(given, probe)
+                moved = job.moved(probe)
+        pieces = [*probe.values(), *moved.values()]
+        probes.append(probe)
+        vectors.append(np.concatenate([np.reshape(a, -1) for a in pieces]))
+    states = [job.first_state(probe) for probe in probes]
+    parts = _parts([probes[0].values(), moved.values()])
+    found = []
+    program = built.descent.program
+    for i, (name, node) in enumerate(zip(built.descent.state, program.state, strict=True)):
+        values = [np.asarray(state[name], node.dtype).reshape(-1) for state in states]
+        if len({value.tobytes() for value in values}) == 1:
+            continue
+        pairs = list(zip(vectors, values, strict=True))
+        fit = [p for p in parts if all(np.array_equal(v[p], a, equal_nan=True) for v, a in pairs)]
+        if not fit:
+            return []
+        found.append((i, fit[0]))
+    return found
+
+
+def _parts(groups: Sequence[Iterable[Array]]) -> list[slice]:
+    """Each group of arrays that stand one after the other as a whole, then each array."""
+    whole, single, at = [], [], 0
+    for group in groups:
+        begin = at
+        for array in group:
+            single.append(slice(at, at + array.size))
+            at += array.size
+        whole.append(slice(begin, at))
+    return [*whole, *single]
+
+
+def _answers_of(job: Job, built: Built) -> list[tuple[str, int, int]]:
+    """Where what was moved lies; empty if it is no state, but worked out of several."""
+    names, space = list(built.descent.state), job.space
+    moved = [
+        (name, leaf if space is None else space.key(leaf), job.leaf_arrays()[leaf].size)
+        for name, (leaf,) in job.start.names.items()
+        if space is None or space.varies(leaf)
+    ]
+    if "all parameters" not in names:
+        return [(name, names.index(key), 0) for name, key, _ in moved]
+    rng = np.random.default_rng(0)
+    vector = {n: np.shape(v) for n, v in job.first_state(job.leaf_arrays()).items()}
+    state = {n: rng.normal(size=vector[n]) for n in names}
+    own = {n.removeprefix("method/"): a for n, a in state.items() if n.startswith("method/")}
+    answer = np.asarray(job.settings.optimizer.answer(state["all parameters"], own))
+    same = [n for n, a in state.items() if a.shape == answer.shape and (a == answer).all()]
+    if not same:
+        return []
+    found, at = [], 0
+    for name, _, size in moved:
+        found.append((name, names.index(same[0]), at))
+        at += size
+    return found

@@ -1,0 +1,488 @@
+"""A plan: a program with its memory, and where in it everything of a call belongs.
+
+Every plain call has one. It is made when a task comes for the first time and entered in a table,
+where the next call of that task finds it; what follows is the same for both: the values are bound,
+and the program runs. Calls at the same time have memory of their own.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from types import FunctionType
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from descend.compile.memory import Image, ProgramMemory
+from descend.compile.program import NativeProgram
+from descend.graph.program import Bindings, Control
+from descend.methods.losses import Loss
+from descend.run.build import Built
+from descend.run.course import Course
+from descend.run.drive import Ending
+from descend.run.finished import NORMAL, Finished, Normal
+from descend.run.job import Job
+from descend.run.places import flat_start, joined_start, places_of
+from descend.task.bonds import Bound, BoundInput, Numbers
+from descend.task.columns import SIGMA, TARGET, WEIGHT, column_key
+from descend.task.rows import Rows
+from descend.task.values import Values
+from descend.task.warned import is_constant
+from descend.trace.context import Trace
+
+__all__ = ["Facts", "Plan", "Run"]
+
+GRAPHS = 1 << 15  # bytes that a plan is taken to hold besides its memory
+MOST_OPERATIONS = 1e7  # of the first entry: some milliseconds
+WEIGHTS = (SIGMA, WEIGHT)
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+class _Read(NamedTuple):
+    """Where the answer for a parameter lies: at which number of an image, and its shape."""
+
+    name: str
+    at: int
+    shape: tuple[int, ...]
+
+
+class _Memory:
+    """The memory of one run, and where in it everything of a call belongs.
+
+    Attributes:
+        takes: places of columns, and which of the call's arrays each is.
+        judged: raises an error where the target is not in the loss's domain.
+        varied: columns that are warned of where all rows are the same.
+        targets: places of states that begin as (a part of) the start.
+        inputs: what the bounds write to.
+    """
+
+    def __init__(self, plan: Plan, bound: Bindings) -> None:
+        job, built, runner = plan.job, plan.built, plan.built.runner
+        assert isinstance(runner, NativeProgram)
+        own = {} if job.space is None else job.space.inputs(job.leaf_arrays())
+        names = built.descent.fixed
+        fixed = [a.copy() if n in own else a for n, a in zip(names, bound.fixed, strict=True)]
+        bound = Bindings(bound.state, bound.data, fixed, bound.n_rows)
+        self.program = program = ProgramMemory(runner, bound, plan.control, plan.budget)
+        views = list(zip(program.data, plan.columns, strict=True))
+        self.takes = [(view, plan.places[name]) for view, name in views]
+        named = {name: view for view, name in views}
+        self.weights = {name: view for name, view in named.items() if name in WEIGHTS}
+        self.positive = list(self.weights.values())
+        self.target = named.get(TARGET, np.zeros(1))
+        self.varied = [view for view, name in views if view.ndim == 1 and name not in WEIGHTS]
+        self.judged = _judge(job.settings.loss, named)
+        self.targets = [(program.state[i].reshape(-1), part) for i, part in plan.targets]
+        fixed_views = zip(names, program.fixed, strict=True)
+        inputs = {name: view for name, view in fixed_views if name in own}
+        self.inputs: list[BoundInput] = [] if plan.bound is None else plan.bound.inputs(inputs)
+
+    def takes_all(self, arrays: Sequence[Array]) -> bool:
+        """Copy the data in; return whether they can be taken as they are, without a word."""
+        program = self.program
+        program.reset()
+        for view, i in self.takes:
+            view[...] = arrays[i]
+        if not math.isfinite(program.flat.dot(program.flat)):
+            return False
+        if any(map(is_constant, self.varied)):
+            return False
+        if self.judged is not None:
+            self.judged()
+        # Rows of weight zero do not count, which the residuals must know.
+        return not self.positive or min(view.min() for view in self.positive) > 0
+
+
+    def spread(self) -> float:
+        """The mean square of the target about its mean, weighted as the residuals are."""
+        y = self.target.reshape(-1)
+        if not self.weights:
+            total = float(y.sum())
+            return float((float(y.dot(y)) - total * total / y.size) / y.size)
+        w = np.ones(len(self.target))
+        for name, view in self.weights.items():
+            w = w * view if name == WEIGHT else w / view**2
+        w = np.repeat(w, y.size // len(w))
+        mean = float(w.dot(y)) / float(w.sum())
+        return float(w.dot((y - mean) ** 2) / y.size)
+
+
+class Plan:
+    """All that is known of a task before the values of a call: its program, and memory for it.
+
+    Args:
+        job: of the first call.
+        options: of the first call, without its numbers.
+        places: column of the program → which of a call's arrays it is.
+
+    Attributes:
+        parameters, names, shapes: of the start, and of its leaves.
+        reads: where the answers are found.
+        normal: at which numbers of an image JᵀJ, Jᵀr and the loss are; empty if nowhere.
+        vector: where the method's numbers lie in an image: at the start, and at the end.
+        has_normal: whether these are the normal equations of the residuals.
+        residuals: how many there are, where standard errors follow from these alone; else None.
+        n_residuals: how many there are in any case.
+        used: a later use has a higher number.
+    """
+
+    def __init__(
+        self, model: Any, job: Job, built: Built, options: Any, max_epochs: int,
+        places: Mapping[str, int],
+    ) -> None:  # fmt: skip
+        self.used = 0
+        self.job, self.built, self.options, self.places = job, built, options, places
+        self.control = Control(max_epochs, job.settings.seed)
+        self.model: Callable[[], Any] = lambda: model
+        self.code = _code_of(model)
+        arrays = job.leaf_arrays()
+        self.parameters, self.names = list(job.start.names), list(arrays)
+        self.shapes = [a.shape for a in arrays.values()]
+        self.scalar = not any(self.shapes)
+        self.default = np.concatenate([a.reshape(-1) for a in arrays.values()])
+        self.bound = None if job.space is None else Bound(job.space, arrays)
+        self.columns = list(built.descent.data)
+        first = job.bindings(built, job.first_state(arrays))
+        self.budget = max(
+            1, int(MOST_OPERATIONS / (50 * (job.settings.batch_size or first.n_rows)))
+        )
+        own = places_of(job, built)
+        self.targets = own.targets
+        memory = _Memory(self, first)
+        self._pattern = Bindings(first.state, memory.program.data, first.fixed, first.n_rows)
+        self._free = [memory]
+        self.parts = parts = memory.program.parts
+        sizes = dict(zip(self.parameters, self.shapes, strict=True))
+        self.reads = [
+            _Read(name, parts["state", state].begin // 8 + at, sizes[name])
+            for name, state, at in own.reads
+        ]
+        self.count = sum(math.prod(read.shape) for read in self.reads)
+        self.normal = self._normal()
+        loss, space = job.settings.loss, job.space
+        self.has_normal = (
+            bool(self.normal) and loss is not None and loss.name == "mse"
+            and not (space and space.scales)
+        )  # fmt: skip
+        self.residuals = self._residuals()
+        self.n_residuals = 0 if job.rows is None else int(job.rows.extra[TARGET].size)
+        self.job = _without_data(job, dict(zip(self.columns, memory.program.data, strict=True)))
+
+    def _normal(self) -> list[int]:
+        names = list(self.built.descent.state)
+        found = [f"method/{name}" for name in (*NORMAL, "x")]
+        if not all(name in names for name in found):
+            return []
+        return [self.parts["state", names.index(name)].begin // 8 for name in found]
+
+    def _residuals(self) -> int | None:
+        job, residual = self.job, self.built.descent.residual
+        if job.rows is None or not (self.scalar and self.has_normal) or residual is None:
+            return None
+        target = job.rows.extra[TARGET]
+        if residual.ndim != target.ndim or residual.shape[1:] != target.shape[1:]:
+            return None
+        return None if job.space is not None and job.space.ties else int(target.size)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether start and answer have their places."""
+        return bool(self.targets and self.reads)
+
+    @property
+    def size(self) -> int:
+        """Bytes, about."""
+        return GRAPHS + sum(memory.program.size for memory in [*self._free])
+
+    def serves(self, model: Any) -> bool:
+        """Whether the model, with all that it captures, is what it was."""
+        if self.code is not None:
+            code, defaults, keywords = self.code
+            if (
+                self.model() is not model
+                or model.__code__ is not code
+                or model.__defaults__ is not defaults
+                or model.__kwdefaults__ is not keywords
+            ):
+                return False
+        return all(map(Trace.unchanged, self.built.traces))
+
+    # --- binding
+
+    def bind(self, values: Values, fresh: bool = False) -> Run | None:
+        """A run from these values; None where more is to be said of them than that they fit.
+
+        Raises:
+            DataError: the target is outside of the loss's domain.
+        """
+        begin = self._begin(values)
+        if begin is None:
+            return None
+        numbers = None
+        if self.bound is not None:
+            numbers = None if values.bonds is None else self.bound.numbers(begin, values.bonds)
+            if numbers is None:
+                return None
+            begin = numbers.begin
+        try:
+            memory = self._free.pop()
+        except IndexError:
+            memory = _Memory(self, self._pattern)
+        if not memory.takes_all(values.arrays):
+            self._free.append(memory)
+            return None
+        return Run(self, memory, values.model, begin, numbers, fresh)
+
+    def release(self, memory: _Memory) -> None:
+        """Take memory back that a run has left."""
+        self._free.append(memory)
+
+    def _begin(self, values: Values) -> Array | None:
+        """The start as one vector, if every value has the form of the plan and is finite."""
+        start: Any = values.start
+        if self.bound is not None:
+            found = None if values.bonds is None else self.bound.values(values.bonds)
+            if found is None:
+                return None
+        elif start is None:
+            return self.default
+        elif type(start) is dict:
+            if len(start) != len(self.parameters):
+                return None
+            found = [start.get(name) for name in self.parameters]
+        elif self.job.rows is None and len(self.parameters) == 1:
+            found = [start]
+        else:
+            return None
+        try:
+            vector = flat_start(found) if self.scalar else joined_start(found, self.shapes)
+        except OverflowError:
+            return None
+        return vector if vector is not None and math.isfinite(vector.dot(vector)) else None
+
+
+class Facts(NamedTuple):
+    """What the end of a run is judged by at first.
+
+    Attributes:
+        code: how the program ended.
+        begin, end: the method's numbers where it began and where it ended.
+        jtj: JᵀJ at the end, row by row; None, as `end`, for methods without.
+        normal: the normal equations, where they are those of the residuals of least squares.
+        entries: how many residuals there are.
+        spread: the mean square of the target about its mean, weighted as the residuals are.
+        pressed: whether a number lies on a bound.
+        fell: whether the loss of the last epoch is below that of the first; None without epochs.
+    """
+
+    code: int
+    begin: list[float]
+    end: list[float] | None = None
+    jtj: list[float] | None = None
+    normal: Normal | None = None
+    entries: int = 0
+    spread: float = math.inf
+    pressed: bool = False
+    fell: bool | None = None
+
+
+class Run:
+    """A run of a plan from the values of one call: bound, then gone, then looked at.
+
+    Attributes:
+        begin: the start, number by number.
+        numbers: start and bounds, where there are bonds.
+        code: how it has ended; RUNNING if the first entry did not suffice.
+        fresh: whether the program was built for it.
+    """
+
+    __slots__ = (
+        "_finished", "_memory", "begin", "code", "content", "first", "fresh", "model", "numbers",
+        "plan", "seconds", "spread",
+    )  # fmt: skip
+
+    def __init__(
+        self, plan: Plan, memory: _Memory, model: Any, begin: Array, numbers: Numbers | None,
+        fresh: bool,
+    ) -> None:  # fmt: skip
+        self.model, self.plan, self.fresh = model, plan, fresh
+        self.begin, self.numbers = begin, numbers
+        self._memory: _Memory | None = memory
+        self._finished: Finished | None = None
+
+    def go(self) -> None:
+        """Run for some milliseconds, and take what was found; the memory is free again."""
+        memory, plan = self._memory, self.plan
+        assert memory is not None
+        first = self.begin
+        if plan.bound is not None and self.numbers is not None:
+            first = plan.bound.enter(self.numbers, memory.inputs)
+        for view, part in memory.targets:
+            view[...] = first[part]
+        self.first = first
+        entered = time.perf_counter()
+        self.code = memory.program.run()
+        self.seconds = time.perf_counter() - entered
+        self.content = memory.program.image()
+        self.spread = memory.spread() if plan.has_normal else math.inf
+        self._memory = None
+        plan.release(memory)
+
+    # --- what was found
+
+    def params(self) -> dict[str, Any]:
+        """The answer in the form of the parameters."""
+        bound, moved = self.plan.bound, self.moved()
+        if bound is None or self.numbers is None:
+            return moved
+        return bound.natural(moved, self.numbers)
+
+    def moved(self) -> dict[str, Any]:
+        """What the method has moved, in the form of the parameters."""
+        numbers = memoryview(self.content).cast("d")
+        found: dict[str, Any] = {}
+        for name, at, shape in self.plan.reads:
+            if shape:
+                found[name] = np.array(numbers[at : at + math.prod(shape)]).reshape(shape)
+            else:
+                found[name] = numbers[at]
+        return found
+
+    def leaves(self) -> dict[str, Array]:
+        """The answer, leaf by leaf."""
+        return {
+            leaf: np.asarray(value)
+            for leaf, value in zip(self.plan.names, self.params().values(), strict=True)
+        }
+
+    def flat(self) -> list[float]:
+        """What the method has moved, number by number."""
+        numbers: Any = memoryview(self.content).cast("d")
+        return [
+            numbers[at + i] for _, at, shape in self.plan.reads for i in range(math.prod(shape))
+        ]
+
+    def facts(self) -> Facts:
+        """What the end is judged by at first."""
+        plan, p = self.plan, self.plan.count
+        begin: list[float] = self.first[-p:].tolist()
+        pressed = bool(
+            plan.bound and self.numbers and plan.bound.touches(self.moved(), self.numbers)
+        )
+        if not plan.normal:
+            return Facts(self.code, begin, pressed=pressed, fell=self._fell())
+        jtj, jtr, loss, x = plan.normal
+        state: Any = memoryview(self.content).cast("d")
+        matrix = state[jtj : jtj + p * p].tolist()
+        normal = None
+        if plan.has_normal:
+            normal = Normal(matrix, state[jtr : jtr + p].tolist(), state[loss])
+        return Facts(
+            self.code, begin, state[x : x + p].tolist(), matrix, normal, plan.n_residuals,
+            self.spread, pressed,
+        )  # fmt: skip
+
+    def _fell(self) -> bool | None:
+        """Whether a method of first order has gone down, as far as its epochs tell."""
+        if self.plan.job.settings.optimizer.scope == "vector":
+            return None
+        course = Course(self.plan.built.descent.records)
+        course.take(self._image().control(self.plan.control))
+        losses = course.column("loss")
+        return bool(losses.size and losses[-1] < losses[0])
+
+    def normal_equations(self) -> Normal | None:
+        """As `Finished.normal`: None where a parameter lies on a bound."""
+        bound, numbers = self.plan.bound, self.numbers
+        if not self.plan.has_normal:
+            return None
+        if bound and numbers and bound.touches(self.moved(), numbers):
+            return None
+        p, (jtj, jtr, loss, _) = self.plan.count, self.plan.normal
+        state: Any = memoryview(self.content).cast("d")
+        return Normal(state[jtj : jtj + p * p].tolist(), state[jtr : jtr + p].tolist(), state[loss])
+
+    def finished(self) -> Finished:
+        """The run with all that is needed to tell its story."""
+        if self._finished is None:
+            self._finished = self._told()
+        return self._finished
+
+    def job(self) -> Job:
+        """The job of the first call with the values of this one."""
+        plan, image = self.plan, self._image()
+        data = {n: image.array("data", i).copy() for i, n in enumerate(plan.columns)}
+        begin, at = {}, 0
+        for leaf, shape in zip(plan.names, plan.shapes, strict=True):
+            size = math.prod(shape)
+            begin[leaf], at = self.begin[at : at + size].reshape(shape), at + size
+        job, rows, problem = plan.job, plan.job.rows, plan.job.problem
+        if rows is not None:
+            rows = Rows(*_named(rows, data), rows.n_rows, 0)
+            problem = replace(problem, columns=rows.columns, y=rows.extra[TARGET])
+        space = job.space
+        if plan.bound is not None and self.numbers is not None:
+            space = plan.bound.at(self.numbers)
+        if type(self.model) is FunctionType:
+            problem = replace(problem, function=self.model)
+        start = job.start._replace(arrays=begin)
+        return replace(
+            job, problem=problem, rows=rows, start=start, notes=[*job.notes], space=space
+        )
+
+    def _image(self) -> Image:
+        return Image(self.plan.parts, self.content)
+
+    def _told(self) -> Finished:
+        plan, image, job = self.plan, self._image(), self.job()
+        states = [image.array("state", i).copy() for i in range(len(plan.built.descent.state))]
+        control = image.control(plan.control)
+        course = Course(plan.built.descent.records)
+        course.take(control)
+        bound = job.bindings(plan.built, dict(zip(plan.built.descent.state, states, strict=True)))
+        return Finished(
+            job, plan.built, self.fresh, plan.options, job.rows, job.start.arrays, control, course,
+            job.rows, bound, Ending(control.status, "", self.seconds),
+        )  # fmt: skip
+
+
+def _without_data(job: Job, views: Mapping[str, Array]) -> Job:
+    """A job that holds neither the arrays of its call nor the model, but arrays like them."""
+    rows, problem = job.rows, job.problem
+    if rows is not None:
+        rows = Rows(*_named(rows, views), rows.n_rows, 0)
+        problem = replace(problem, columns=rows.columns, y=rows.extra[TARGET])
+    function: Any = problem.function
+    if type(function) is FunctionType:
+        function = None
+    return replace(job, problem=replace(problem, function=function), rows=rows)
+
+
+def _named(rows: Rows, data: Mapping[str, Array]) -> tuple[dict[str, Array], dict[str, Array]]:
+    """Columns of a program as the rows' columns, and what else there is."""
+    return (
+        {name: data[column_key(name)] for name in rows.columns},
+        {name: data[name] for name in rows.extra},
+    )
+
+
+def _code_of(model: Any) -> tuple[Any, Any, Any] | None:
+    """What a function is made of, as far as it can be replaced; None for a formula."""
+    if type(model) is not FunctionType:
+        return None
+    return model.__code__, model.__defaults__, model.__kwdefaults__
+
+
+def _judge(loss: Loss | None, columns: Mapping[str, Array]) -> Callable[[], None] | None:
+    """What raises an error for a target outside the loss's domain, if it has one."""
+    if loss is None or not (loss.domain or type(loss).check is not Loss.check):
+        return None
+    return functools.partial(loss.check, columns["target"])
+
+

@@ -1,0 +1,126 @@
+"""A call taken apart: the task, which is all that decides its program, and the values of this call.
+
+Read is only what is plain: arrays of float64, numbers and bonds by name. For any other call there
+is no task here; what it says is read in full each time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from types import FunctionType
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from descend.errors import UsageError
+from descend.task.bonds import NUMBERS, Bonds, taken_apart
+
+__all__ = ["BONDS", "FLOAT", "Values", "values_of", "values_of_function"]
+
+BONDS = ("fixed", "bounds", "ties")
+FLOAT = np.dtype(np.float64)
+PLAIN = frozenset(NUMBERS)
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+class Values(NamedTuple):
+    """What one call gives.
+
+    Attributes:
+        model: the user's function, or the text of a formula.
+        task: equal for calls that differ in nothing but the values of arrays, start and bounds.
+        arrays: the data, in the order of the call.
+        start: the values that parameters begin with, as they were given.
+        bonds: what binds the parameters, where anything does.
+    """
+
+    model: Any
+    task: Hashable
+    arrays: list[Array]
+    start: Any
+    bonds: Bonds | None = None
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the task can be looked up: all that it is made of can be compared."""
+        try:
+            hash(self.task)
+        except TypeError:
+            return False
+        return True
+
+
+def _name_of(model: Any) -> Hashable:
+    """What stands for a model in a task: of a function its number, so that it is not kept alive."""
+    return id(model) if type(model) is FunctionType else model
+
+
+def values_of(given: Mapping[str, Any]) -> Values | None:
+    """The values of a call of `fit`; None where it says something that is not read here.
+
+    Args:
+        given: the arguments by name, in the order of the signature.
+    """
+    try:
+        return _values_of(given)
+    except (TypeError, ValueError, UsageError):
+        return None
+
+
+def _values_of(given: Mapping[str, Any]) -> Values:
+    model, x, y, start, *options = given.values()
+    if options.pop():
+        raise TypeError("unknown options")
+    bonds = taken_apart(start, *[given[name] for name in BONDS])
+    bound: Any = None
+    if bonds is not None:
+        bound, names = bonds.form, [*given][4:-1]
+        options = [o for name, o in zip(names, options, strict=True) if name not in BONDS]
+    kind = type(x)
+    form: Any = None
+    if kind is np.ndarray:
+        arrays = [x]
+    elif kind is tuple:
+        arrays = [*x]
+    elif kind is dict:
+        arrays, form = [*x.values()], tuple(x)
+    else:
+        raise TypeError("x")
+    if type(y) is np.ndarray:
+        arrays.append(y)
+        y = None
+    elif form is None:
+        raise TypeError("y")
+    kinds = [*map(type, options)]
+    if np.ndarray in kinds:
+        arrays += [o for o in options if type(o) is np.ndarray]
+        options = [np.ndarray if type(o) is np.ndarray else o for o in options]
+    shapes = [a.shape for a in arrays if type(a) is np.ndarray and a.dtype is FLOAT]
+    if len(shapes) < len(arrays):
+        raise TypeError("arrays")
+    task = (
+        _name_of(model), kind, form, bound, y, _form_of(start), *shapes, *options, *kinds,
+    )  # fmt: skip
+    return Values(model, task, arrays, start, bonds)
+
+
+def values_of_function(function: Any, given: Mapping[str, Any], sign: int) -> Values | None:
+    """The values of a call of `minimize` (sign 1) or `maximize` (-1), as `values_of`."""
+    options = [item for item in given.items() if item[0] != "start"]
+    kinds = [type(value) for _, value in options]
+    task = (_name_of(function), sign, _form_of(given["start"]), *options, *kinds)
+    return Values(function, task, [], given["start"])
+
+
+def _form_of(start: Any) -> Hashable:
+    """What of a start decides the program: the names it gives, and the sizes of its arrays."""
+    if type(start) is dict:
+        if PLAIN.issuperset(map(type, start.values())):
+            return tuple(start)
+        return *start, *map(_size_of, start.values())
+    return type(start), _size_of(start)
+
+
+def _size_of(value: Any) -> Hashable:
+    return value.shape if type(value) is np.ndarray else len(value) if type(value) is list else None

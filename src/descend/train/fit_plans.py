@@ -1,0 +1,95 @@
+"""Which calls of `fit` have a plan, and where in a program their arrays belong."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from descend.parameters.declare import Parameter
+from descend.run.build import Built
+from descend.run.job import Job
+from descend.run.plan import Plan
+from descend.run.plan_table import Plans, can_be_planned, has_defaults
+from descend.task.columns import SIGMA, TARGET, WEIGHT, column_key
+from descend.task.values import BONDS, Values
+from descend.train.reading import Reading
+
+__all__ = ["PLANS", "planned"]
+
+ORDINARY = (
+    "start", "loss", "optimizer", "lr", "batch_size", "shuffle", "epochs", "seed", "stop_loss",
+    "xtol", "ftol", "gtol", "patience", "min_delta", "missing", "params", "penalty", "clip",
+    "threads", "record", "engine", "absolute_sigma", "starts",
+)  # fmt: skip
+"""Options that a plan may have; all others must be as they are by default."""
+WEIGHTS = (SIGMA, WEIGHT)
+PLANS: Plans[Plan] = Plans()
+"""The plans of all calls of `fit`."""
+
+
+def planned(
+    given: Mapping[str, Any], values: Values, read: Reading, built: Built
+) -> Plan | None:
+    """The plan of a task, which is entered in the table; None where there can be none."""
+    o, job = read.options, read.job
+    places = _places(given, values, job)
+    ordinary = has_defaults(o, but=(*ORDINARY, *WEIGHTS, *BONDS)) and all(
+        value is None or type(value) is np.ndarray for value in (o.sigma, o.sample_weight)
+    )
+    if not values.is_known or not ordinary or o.starts not in (None, 1) or places is None:
+        return None
+    if places.keys() != set(built.descent.data):
+        return None
+    if not can_be_planned(read.model, job, built) or not _starts_plainly(values, job):
+        return None
+    kept = dataclasses.replace(o, start=None, sigma=None, sample_weight=None, bounds=None)
+    plan = Plan(
+        read.model, job, built, kept, int(o.epochs), places
+    )
+    if not plan.is_complete:
+        return None
+    PLANS.enter(values, plan)
+    return plan
+
+
+def _starts_plainly(values: Values, job: Job) -> bool:
+    """Whether every parameter is given, or stands in the signature, or is tied to such."""
+    known, names = {*job.problem.defaults}, job.start.names
+    if values.start is not None and type(values.start) is not dict:
+        return False
+    if any(isinstance(value, Parameter) for value in job.problem.defaults.values()):
+        return False
+    if job.space is None:
+        return values.start is not None or known >= names.keys()
+    if values.bonds is None or any(np.any(job.space.held(leaf)) for leaf in job.space.lower):
+        return False
+    known |= {*values.bonds.start, *values.bonds.held, *job.space.ties}
+    return known >= names.keys() and list(names) == list(job.leaf_arrays())
+
+
+def _places(given: Mapping[str, Any], values: Values, job: Job) -> dict[str, int] | None:
+    """Column of the program → which of the call's arrays it is; None if that cannot be told."""
+    x, y, arrays = given["x"], given["y"], values.arrays
+    own = list(job.problem.columns)
+    at = {name: i for i, name in enumerate(x if type(x) is dict else own)}
+    if type(x) is not dict and len(own) != (1 if type(x) is np.ndarray else len(x)):
+        return None
+    if any(name not in at for name in own):
+        return None
+    found = {column_key(name): at[name] for name in own}
+    others = [name for name, value in given.items() if type(value) is np.ndarray]
+    others = [name for name in others if name not in ("x", *BONDS)]
+    for i, name in enumerate(reversed(others)):
+        found[TARGET if name == "y" else name] = len(arrays) - 1 - i
+    if type(y) is not np.ndarray:
+        if job.problem.target not in at:
+            return None
+        found[TARGET] = at[job.problem.target]
+    columns = {} if job.rows is None else job.rows.all()
+    same = found.keys() == columns.keys() and all(
+        arrays[found[name]].shape == a.shape for name, a in columns.items()
+    )
+    return found if same else None

@@ -1,0 +1,222 @@
+"""A call of `fit`, read and checked in full: model, data, start, options."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from typing import TYPE_CHECKING, Any
+
+from descend.errors import UsageError
+from descend.methods.base import Optimizer
+from descend.methods.choice import Task, chosen, is_auto
+from descend.methods.losses import FunctionLoss, Loss
+from descend.methods.table import as_loss, as_optimizer, as_penalty
+from descend.program.stopping import Rules
+from descend.result.resume import seed_of
+from descend.run.job import Job, Settings
+from descend.run.view import free_count
+from descend.task.columns import WHITENING
+from descend.task.declared import Begun, begin, bonds_of, model_starts, settled
+from descend.task.problem import Problem, formula_problem, function_problem
+from descend.task.rows import prepared_rows, split_rows
+from descend.task.warned import warn_of_data
+from descend.trace.formula import Formula
+from descend.train.fit_options import TOLERANCES, FitOptions
+
+if TYPE_CHECKING:
+    from descend.task.scaling import Scaling
+
+__all__ = ["Reading"]
+
+
+class Reading:
+    """A call of `fit`, read and checked in full."""
+
+    def __init__(
+        self, model: Any, x: Any, y: Any, options: FitOptions, in_place: bool = False
+    ) -> None:
+        self.options, self.model, self.given = options, model, (model, x, y)
+        self.problem = _read(model, x, y, options)
+        rows = prepared_rows(
+            self.problem, options.sample_weight, options.sigma, options.missing,
+            in_place=in_place,
+        )
+        self.whole = rows
+        self.seed = int(options.seed)
+        if options.resume is not None:
+            self.seed = seed_of(options.resume, self.seed)
+        self.rows, self.held = split_rows(rows, options.validation_split, self.seed)
+        self.original = self.rows
+        self.problem, self.start, space = self._start()
+        settings, scaling = self._settings(), None
+        if options.standardize:
+            settings, scaling = self._standardize(settings)
+        if options.start != "random":
+            self._guess()
+        self.start = settled(self.start, space)
+        self.job = Job(
+            self.problem, settings, self.start, self.rows, self.held, scaling, space=space
+        )
+        if scaling is not None:
+            self.job.notes.append(scaling.note(self.problem.target))
+
+    def in_places(self) -> Reading:
+        """The same call, with rows kept in their places if the model's rows know of one another."""
+        if not self.whole.n_dropped or not self.job.couples():
+            return self
+        return Reading(*self.given, self.options, in_place=True)
+
+    def _start(self) -> Begun:
+        o = self.options
+        if o.resume is not None:
+            return begin(self.problem, o.resume, *bonds_of(o.resume, o.fixed, o.bounds, o.ties))
+        return begin(self.problem, o.start, o.fixed, o.bounds, o.ties)
+
+    def _guess(self) -> None:
+        """Let ready models say where to start."""
+        if self.problem.ready is not None:
+            from descend.task.ready import with_guesses
+
+            self.start = with_guesses(self.start, self.problem, self.rows)
+
+    def warn(self) -> None:
+        """Say what the data cannot tell."""
+        count = free_count(self.job.space, self.job.leaf_arrays())
+        is_vector = self.job.settings.optimizer.scope == "vector"
+        self.job.notes += warn_of_data(self.problem, self.rows, count, is_vector)
+
+    def _settings(self) -> Settings:
+        o, n = self.options, self.rows.n_rows
+        loss = _loss_named(o.loss) if isinstance(o.loss, str) else as_loss(o.loss)
+        loss.check(self.rows.extra["target"])
+        size = None if o.batch_size is None or o.batch_size >= n else int(o.batch_size)
+        count = sum(a.size for a in self.start.arrays.values()) + len(self.start.missing)
+        optimizer, why = _chosen_optimizer(o, loss, count, size)
+        own = [t for t in TOLERANCES if hasattr(optimizer, t) and getattr(o, t) is not None]
+        if own:
+            optimizer = dataclasses.replace(optimizer, **{t: float(getattr(o, t)) for t in own})
+        _check_method(optimizer, loss, size, o)
+        shuffle = size is not None if o.shuffle is None else bool(o.shuffle)
+        penalty = None if o.penalty is None else as_penalty(o.penalty)
+        return Settings(
+            loss, optimizer, _rules(o, size, own), size, shuffle and size is not None, penalty,
+            o.clip, self.seed, o.engine, why=why,
+        )  # fmt: skip
+
+    def _standardize(self, settings: Settings) -> tuple[Settings, Scaling]:
+        """Rescale all rows by the training rows, and the limits on the loss with them."""
+        from descend.task.scaling import measured
+
+        assert settings.loss is not None
+        if WHITENING in self.rows.extra:
+            raise UsageError(
+                "standardize has no meaning beside a covariance matrix, which is in y's unit",
+                remedy="leave standardize out",
+            )
+        scaling = measured(self.rows, settings.loss.name)
+        factor = scaling.loss_factor("sigma" in self.rows.extra)
+        self.rows, self.whole = scaling.apply(self.rows), scaling.apply(self.whole)
+        self.held = None if self.held is None else scaling.apply(self.held)
+        rules = settings.rules
+        limits = {
+            name: value / factor if name in ("stop_loss", "min_delta") else value
+            for name, value in rules.limits.items()
+        }
+        rules = dataclasses.replace(rules, limits=limits)
+        return dataclasses.replace(settings, rules=rules), scaling
+
+
+def _read(model: Any, x: Any, y: Any, o: FitOptions) -> Problem:
+    if isinstance(model, str | Formula):
+        return formula_problem(model, x, y, model_starts(model, o), o.params)
+    from descend.models.model import Model
+
+    if isinstance(model, Model):
+        from descend.task.ready import ready_problem
+
+        return ready_problem(model, x, y, o.constants)
+    if not callable(model):
+        raise UsageError(
+            f"the model is a function or a formula, not {type(model).__name__}",
+            remedy='write def model(x, a, b): …, or "y = a*x + b"',
+        )
+    return function_problem(model, x, y, o.constants)
+
+
+def _chosen_optimizer(
+    o: FitOptions, loss: Loss, count: int, batch_size: int | None
+) -> tuple[Optimizer, str]:
+    """The optimizer that was asked for, or the one that suits, and why."""
+    if is_auto(o.optimizer):
+        if o.lr is not None:
+            raise UsageError(
+                "lr needs an optimizer: by default the method chooses its own steps",
+                remedy=f"write optimizer=descend.SGD(lr={o.lr!r}), or leave lr out",
+            )
+        bare = o.penalty is None and o.clip is None
+        return chosen(Task(count, batch_size, _is_square(loss), loss.curved, bare, loss.kinked))
+    return as_optimizer(o.optimizer, **({} if o.lr is None else {"lr": o.lr})), ""
+
+
+@functools.lru_cache(maxsize=64)
+def _loss_named(name: str) -> Loss:
+    return as_loss(name)
+
+
+def _is_square(loss: Loss) -> bool:
+    return type(loss).residual is not Loss.residual
+
+
+def _check_method(optimizer: Optimizer, loss: Loss, size: int | None, o: FitOptions) -> None:
+    """Refuse combinations that have no meaning."""
+    name = type(optimizer).__name__
+    if optimizer.scope == "vector" and size is not None:
+        raise UsageError(
+            f"{name} needs all rows at once, not batches of {size}",
+            remedy='leave out batch_size, or choose optimizer="adam" or descend.SGD(lr=…)',
+        )
+    if optimizer.needs == "gauss_newton":
+        if not (_is_square(loss) or loss.curved or isinstance(loss, FunctionLoss)):
+            raise UsageError(
+                f"{name} needs two derivatives of each row's loss, and the loss is {loss.name}",
+                remedy='leave out optimizer (BFGS then), or choose loss="mse" or "huber"',
+            )
+        for what in ("penalty", "clip"):
+            if getattr(o, what) is not None:
+                raise UsageError(f"{name} knows no {what}", remedy="leave out optimizer: BFGS does")
+    if o.sigma is not None and not loss.of_residual:
+        raise UsageError(
+            f"sigma belongs to losses of prediction − target, and the loss is {loss.name}",
+            remedy="write sample_weight=… to weight the rows",
+        )
+    if o.absolute_sigma and o.sigma is None:
+        raise UsageError(
+            "absolute_sigma says something of sigma, and there is none", remedy="write sigma=…"
+        )
+    if o.absolute_sigma and not _is_square(loss):
+        raise UsageError(
+            f"absolute_sigma has no say with the loss {loss.name}: its errors come from the "
+            "scatter of the rows",
+            remedy="leave it out",
+        )
+
+
+def _rules(o: FitOptions, size: int | None, own: list[str]) -> Rules:
+    """The stopping rules that are on; tolerances that the optimizer has itself are not."""
+    limits: dict[str, float] = {}
+    for name in ("stop_loss", *TOLERANCES):
+        value = getattr(o, name)
+        if value is not None and name not in own:
+            limits[name] = float(value)
+    if o.patience is not None:
+        limits |= {"patience": float(o.patience), "min_delta": float(o.min_delta)}
+    keep = o.keep_best
+    if keep is None:
+        keep = o.patience is not None and bool(o.validation_split)
+    if keep and size is not None and not o.validation_split:
+        raise UsageError(
+            "keep_best needs a loss that belongs to one set of parameters; the running mean over "
+            "batches does not",
+            remedy="add validation_split=0.2, or use all rows at once",
+        )
+    return Rules(limits, bool(keep), o.record)
