@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from descend.graph.program import EPOCHS_SPENT
-from descend.judge.doubts import FAR, nullity
+from descend.judge.doubts import CORRELATED, FAR, nullity
 from descend.judge.ending import QUIET
 from descend.judge.polish import EPS, WORSE, has_arrived
 from descend.judge.walk import sizes
@@ -37,7 +37,7 @@ def first_look(facts: Facts) -> Clear | None:
     """What is to be said of an end that leaves no doubt; None where it must be looked at closer."""
     code, begin, x, jtj, *_ = facts
     status = QUIET.get(code)
-    if status is None or facts.pressed:
+    if status is None or facts.pressed or facts.slip > CORRELATED:
         return None
     if x is None or jtj is None:
         return Clear(status) if facts.fell else None

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from descend.compile.many_native import ManyArrays, NativeMany
+from descend.compile.many_native import ManyArrays, NativeMany, Worker
 from descend.graph.evaluate import Prepared
 from descend.graph.node import sizes
 from descend.lean import dataclass
@@ -33,7 +33,7 @@ from descend.trace.context import Trace
 from descend.trace.model import Model
 
 __all__ = [
-    "DECADES", "MOST_ROWS", "SearchPlan", "constant_losses", "explained", "interpreted", "one_fit",
+    "DECADES", "MOST_ROWS", "OneFit", "SearchPlan", "constant_losses", "explained", "interpreted",
     "search_plan", "spans_of", "thinned",
 ]  # fmt: skip
 
@@ -277,7 +277,7 @@ def constant_losses(
     >>> constant_losses("mse", {"target": y}, (), np.array([0, 2, 4]))
     array([1., 0.])
     """
-    target, fits = columns["target"], len(offsets) - 1
+    fits, target = len(offsets) - 1, columns.get("target", np.zeros(0))
     if loss != "mse" or target.ndim != 1 or WHITENING in columns or not target.size:
         return np.full(fits, np.nan)
     counts = np.diff(offsets)
@@ -302,31 +302,75 @@ def explained(losses: Array, constant: Array) -> Array:
     return np.where(np.isnan(constant) | (constant == 0), np.isfinite(losses), better)
 
 
-def one_fit(
-    plan: SearchPlan, method: StartSearch, leaves: Mapping[str, Array],
-    columns: Mapping[str, Array], n_rows: int, fixed: Mapping[str, Any], space: Space,
-    native: bool,
-) -> tuple[dict[str, Array], float, int]:  # fmt: skip
-    """The best candidate of one fit, its loss, and after how many evaluations of the model.
+class OneFit:
+    """The search of one fit, in memory of its own that serves again for other numbers.
 
     Args:
-        leaves: every parameter, 0 for what is missing. fixed: the program's fixed inputs by name.
+        plan: with no bounds that change.
+        leaves: every parameter, 0 for what is missing. columns: of as many rows as the fit has.
+        fixed: the program's fixed inputs by name, without those of the method.
+        native: whether the program is compiled.
     """
-    offsets = np.array([0, n_rows], np.int64)
-    spans = plan.spans(columns, offsets, space)
-    built, most = plan.built, int(spans[0, -1])
-    moved = space.moved(leaves)
-    start = np.concatenate([np.reshape(a, -1) for a in moved.values()])[None].astype(built.dtype)
-    known = {**fixed, **{f"optimizer.{n}": v for n, v in method.numbers().items()}}
-    arrays = plan.arrays([start, spans], columns, offsets, known, most)
-    if native:
-        if built.runner is None:
-            built.runner = NativeMany(built.program, width=1)
-        built.runner.worker(arrays).run(0, 1)
-    else:
-        try:
-            interpreted(built, arrays)
-        except IndexError:  # told of before the run, with its place
-            return {u.name: leaves[u.name] for u in plan.unknowns}, np.inf, most
-    found, losses = plan.read(arrays)
-    return {n: a[0] for n, a in found.items()}, float(losses[0]), most
+
+    def __init__(
+        self, plan: SearchPlan, leaves: Mapping[str, Array], columns: Mapping[str, Array],
+        fixed: Mapping[str, Any], space: Space, native: bool,
+    ) -> None:  # fmt: skip
+        self.plan, self.leaves, self.space, self.native = plan, leaves, space, native
+        built = plan.built
+        self.columns = {name: np.array(array) for name, array in columns.items()}
+        rows = len(next(iter(columns.values()))) if columns else 1
+        self.offsets = np.array([0, rows], np.int64)
+        with np.errstate(all="ignore"):
+            moved = space.moved(leaves)
+        start = np.concatenate([np.reshape(a, -1) for a in moved.values()])[None]
+        self.spans = plan.spans(self.columns, self.offsets, space)
+        self.most = int(self.spans[0, -1])
+        method = {f"optimizer.{n}": v for n, v in plan.method(0, 0).numbers().items()}
+        own = [start.astype(built.dtype), self.spans]
+        self.arrays = plan.arrays(own, self.columns, self.offsets, {**fixed, **method}, self.most)
+        at = {name: i for i, name in enumerate(built.fixed) if name in method}
+        self.numbers = {name.removeprefix("optimizer."): i for name, i in at.items()}
+        for i in self.numbers.values():
+            self.arrays.fixed[i] = np.array(self.arrays.fixed[i])  # type: ignore[index]
+        self.worker: Worker | None = None
+
+    def enter(self, columns: Mapping[str, Array]) -> None:
+        """Take the numbers of another call, in columns of the same sizes."""
+        for name, array in self.columns.items():
+            array[...] = columns[name]
+        self.spans[...] = self.plan.spans(self.columns, self.offsets, self.space)
+
+    def best(self, seed: int, attempt: int, loss: str) -> tuple[dict[str, Array], int]:
+        """The best candidate, and after how many evaluations of the model.
+
+        Args:
+            loss: what the loss is called.
+        """
+        found, lowest = self._run(self.plan.method(seed, attempt))
+        level = constant_losses(loss, self.columns, (), self.offsets)
+        if not self.plan.is_searched or explained(lowest, level)[0]:
+            return found, self.most
+        other, lower = self._run(self.plan.method(seed, attempt, DECADES))
+        better = lower[0] < lowest[0] and explained(lower, level)[0]
+        return (other if better else found), 2 * self.most
+
+    def _run(self, method: StartSearch) -> tuple[dict[str, Array], Array]:
+        arrays, built = self.arrays, self.plan.built
+        for name, value in method.numbers().items():
+            if name in self.numbers:
+                arrays.fixed[self.numbers[name]][...] = value
+        arrays.codes[...], arrays.iterations[...] = 0, 0
+        if self.native:
+            if self.worker is None:
+                if built.runner is None:
+                    built.runner = NativeMany(built.program, width=1)
+                self.worker = built.runner.worker(arrays)
+            self.worker.run(0, 1)
+        else:
+            try:
+                interpreted(built, arrays)
+            except IndexError:  # told of before the run, with its place
+                return {u.name: self.leaves[u.name] for u in self.plan.unknowns}, np.array([np.inf])
+        found, losses = self.plan.read(arrays)
+        return {n: a[0].copy() for n, a in found.items()}, losses.copy()

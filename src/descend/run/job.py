@@ -22,15 +22,7 @@ from descend.program.epochs import EndOfEpoch
 from descend.program.pipeline import Recipe, descent
 from descend.program.stopping import Rules, first_state
 from descend.run.build import BUILT, Built, make_runner
-from descend.run.candidates import (
-    DECADES,
-    SearchPlan,
-    constant_losses,
-    explained,
-    one_fit,
-    search_plan,
-    thinned,
-)
+from descend.run.candidates import MOST_ROWS, OneFit, SearchPlan, search_plan, thinned
 from descend.run.kept import program_key
 from descend.task.columns import WHITENING
 from descend.task.coupling import coupling
@@ -479,39 +471,40 @@ class Job:
     def searched(
         self, built: Built, leaves: Mapping[str, Array], missing: Sequence[str], attempt: int
     ) -> tuple[dict[str, Array], int]:
-        """The best candidate for some scalars, and after how many evaluations of the model.
+        """The best candidate for some scalars, and after how many evaluations of the model."""
+        return self.search_of(built, leaves, missing).best(
+            self.settings.seed, attempt, self.loss_name
+        )
+
+    def search_of(
+        self, built: Built, leaves: Mapping[str, Array], missing: Sequence[str],
+        columns: Mapping[str, Array] | None = None,
+    ) -> OneFit:  # fmt: skip
+        """The search for some scalars; in other columns than the job's, where they are given."""
+        plan, space = self._search_plan(built, missing)
+        if columns is None:
+            columns = {} if self.rows is None else self.rows.all()
+        columns = self.search_columns(built, columns)
+        fixed = {**self.numbers(), **plan.built.captured, **space.inputs(leaves)}
+        return OneFit(plan, leaves, columns, fixed, space, built.engine == "native")
+
+    def search_columns(self, built: Built, columns: Mapping[str, Array]) -> Mapping[str, Array]:
+        """The rows that candidates are tried on."""
+        n_rows = self._n_rows()
+        if n_rows <= MOST_ROWS or not isinstance(built.model.rows, Dim):
+            return columns
+        return thinned(columns, list(columns), np.array([0, n_rows]))[0]
+
+    @property
+    def loss_name(self) -> str:
+        """What the loss is called; an empty string where a function is minimised."""
+        return "" if self.settings.loss is None else self.settings.loss.name
+
+    def _search_plan(self, built: Built, missing: Sequence[str]) -> tuple[SearchPlan, Space]:
+        """The search as a program, and the space in which it varies nothing else.
 
         Nothing is solved for where somebody wants to see the descent itself.
         """
-        plan, space = self._search_plan(built, missing)
-        whole = {} if self.rows is None else self.rows.all()
-        columns, n_rows = whole, self._n_rows()
-        if isinstance(built.model.rows, Dim):
-            columns, offsets = thinned(whole, list(whole), np.array([0, n_rows]))
-            n_rows = int(offsets[-1])
-        fixed = {**self.numbers(), **plan.built.captured, **space.inputs(leaves)}
-        native = built.engine == "native"
-        method = plan.method(self.settings.seed, attempt)
-        found, loss, count = one_fit(
-            plan, method, leaves, columns, n_rows, fixed, space, native
-        )
-        level = np.full(1, np.nan)
-        if self.settings.loss is not None:
-            level = constant_losses(
-                self.settings.loss.name, columns, (), np.array([0, n_rows])
-            )
-        if plan.is_searched and not explained(np.array([loss]), level)[0]:
-            wide = plan.method(self.settings.seed, attempt, DECADES)
-            other, lower, more = one_fit(
-                plan, wide, leaves, columns, n_rows, fixed, space, native
-            )
-            count += more
-            if lower < loss and explained(np.array([lower]), level)[0]:
-                found = other
-        return found, count
-
-    def _search_plan(self, built: Built, missing: Sequence[str]) -> tuple[SearchPlan, Space]:
-        """The search as a program, and the space in which it varies nothing else."""
         own = self.space or Space()
         names = [n for n in missing if own.varies(n)]
         rest = frozenset(n for n in self.leaf_arrays() if n not in names and own.varies(n))

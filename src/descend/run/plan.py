@@ -27,6 +27,7 @@ from descend.run.drive import Ending
 from descend.run.finished import NORMAL, Finished, Normal
 from descend.run.job import Job
 from descend.run.places import flat_start, joined_start, places_of
+from descend.run.planned_search import PlannedSearch
 from descend.task.bonds import Bound, BoundInput, Numbers
 from descend.task.columns import SIGMA, TARGET, WEIGHT, column_key
 from descend.task.rows import Rows
@@ -172,7 +173,9 @@ class Plan:
         )  # fmt: skip
         self.residuals = self._residuals()
         self.n_residuals = 0 if job.rows is None else int(job.rows.extra[TARGET].size)
-        self.job = _without_data(job, dict(zip(self.columns, memory.program.data, strict=True)))
+        views = dict(zip(self.columns, memory.program.data, strict=True))
+        self.search = PlannedSearch(job, built, views) if job.start.missing else None
+        self.job = _without_data(job, views)
 
     def _normal(self) -> list[int]:
         names = list(self.built.descent.state)
@@ -279,6 +282,8 @@ class Facts(NamedTuple):
         spread: the mean square of the target about its mean, weighted as the residuals are.
         pressed: whether a number lies on a bound.
         fell: whether the loss of the last epoch is below that of the first; None without epochs.
+        slip: how the residuals of neighbouring rows go together, in standard deviations, where
+            the start was searched for.
     """
 
     code: int
@@ -290,6 +295,7 @@ class Facts(NamedTuple):
     spread: float = math.inf
     pressed: bool = False
     fell: bool | None = None
+    slip: float = 0.0
 
 
 class Run:
@@ -303,8 +309,8 @@ class Run:
     """
 
     __slots__ = (
-        "_finished", "_memory", "begin", "code", "content", "first", "fresh", "model", "numbers",
-        "plan", "seconds", "spread",
+        "_finished", "_memory", "begin", "candidates", "code", "content", "first", "fresh", "model",
+        "numbers", "plan", "seconds", "slip", "spread",
     )  # fmt: skip
 
     def __init__(
@@ -320,6 +326,10 @@ class Run:
         """Run for some milliseconds, and take what was found; the memory is free again."""
         memory, plan = self._memory, self.plan
         assert memory is not None
+        self.candidates, self.slip = 0, 0.0
+        columns = dict(zip(plan.columns, memory.program.data, strict=True)) if plan.search else {}
+        if plan.search is not None:
+            self.begin, self.candidates = plan.search.best(columns)
         first = self.begin
         if plan.bound is not None and self.numbers is not None:
             first = plan.bound.enter(self.numbers, memory.inputs)
@@ -331,6 +341,8 @@ class Run:
         self.seconds = time.perf_counter() - entered
         self.content = memory.program.image()
         self.spread = memory.spread() if plan.has_normal else math.inf
+        if plan.search is not None:
+            self.slip = plan.search.slip(columns, self.flat())
         self._memory = None
         plan.release(memory)
 
@@ -385,7 +397,7 @@ class Run:
             normal = Normal(matrix, state[jtr : jtr + p].tolist(), state[loss])
         return Facts(
             self.code, begin, state[x : x + p].tolist(), matrix, normal, plan.n_residuals,
-            self.spread, pressed,
+            self.spread, pressed, slip=self.slip,
         )  # fmt: skip
 
     def _fell(self) -> bool | None:
@@ -433,8 +445,9 @@ class Run:
             problem = replace(problem, function=self.model)
         start = job.start._replace(arrays=begin)
         return replace(
-            job, problem=problem, rows=rows, start=start, notes=[*job.notes], space=space
-        )
+            job, problem=problem, rows=rows, start=start, notes=[*job.notes], space=space,
+            candidates=self.candidates, evaluations=self.candidates,
+        )  # fmt: skip
 
     def _image(self) -> Image:
         return Image(self.plan.parts, self.content)
