@@ -21,7 +21,8 @@ from descend.records.record import STATUSES, FitRecord, defaults_of
 from descend.result.resume import saved_state
 from descend.result.story import course_told, task_told
 from descend.run.finished import Finished, Judgement
-from descend.run.plan import Look, Run
+from descend.run.look import Look
+from descend.run.plan import Run
 from descend.run.predictor import Predictor
 from descend.run.state import SavedState
 from descend.trust.complete import OF_ERRORS, OF_VALUES, Completion

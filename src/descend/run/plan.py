@@ -12,7 +12,6 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from enum import Enum
 from types import FunctionType
 from typing import Any, NamedTuple
 
@@ -27,7 +26,9 @@ from descend.run.course import Course
 from descend.run.drive import Ending
 from descend.run.finished import NORMAL, Finished, Normal
 from descend.run.job import Job
+from descend.run.look import Facts, Look
 from descend.run.places import flat_start, joined_start, places_of
+from descend.run.planned_search import PlannedSearch
 from descend.task.bonds import Bound, BoundInput, Numbers
 from descend.task.columns import SIGMA, TARGET, WEIGHT, column_key
 from descend.task.rows import Rows
@@ -35,7 +36,7 @@ from descend.task.values import Values
 from descend.task.warned import is_constant
 from descend.trace.context import Trace
 
-__all__ = ["Facts", "Look", "Plan", "Run"]
+__all__ = ["Plan", "Run"]
 
 GRAPHS = 1 << 15  # bytes that a plan is taken to hold besides its memory
 MOST_OPERATIONS = 1e7  # of the first entry: some milliseconds
@@ -183,7 +184,9 @@ class Plan:
         self.answer = self.reads[0].at if self.scalar and self.reads and inline else None
         self.count = sum(math.prod(read.shape) for read in self.reads)
         self.normal = self._normal()
-        self.job = _without_data(job, dict(zip(self.columns, memory.program.data, strict=True)))
+        views = dict(zip(self.columns, memory.program.data, strict=True))
+        self.search = PlannedSearch(job, built, views) if job.start.missing else None
+        self.job = _without_data(job, views)
 
     def _normal(self) -> list[int]:
         names = list(self.built.descent.state)
@@ -294,36 +297,6 @@ class Plan:
         return vector if vector is not None and math.isfinite(vector.dot(vector)) else None
 
 
-class Look(Enum):
-    """What the first look at an end can go by."""
-
-    NOTHING = "nothing: it is looked at closer each time"
-    SQUARES = "the normal equations of the residuals"
-    CURVED = "JᵀJ of another loss"
-    EPOCHS = "the losses of the epochs"
-
-
-class Facts(NamedTuple):
-    """What the end of a least squares fit is judged by at first.
-
-    Attributes:
-        begin, end: (p,) the method's numbers where it began and where it ended.
-        jtj, jtr, loss: the normal equations at the end, as `Normal`.
-        n: how many residuals there are.
-        spread, level: the mean squares of the target about its mean and about zero, weighted as
-            the residuals are.
-    """
-
-    begin: list[float]
-    end: list[float]
-    jtj: list[float]
-    jtr: list[float]
-    loss: float
-    n: int
-    spread: float
-    level: float
-
-
 class Run:
     """A run of a plan from the values of one call: bound, then gone, then looked at.
 
@@ -335,8 +308,8 @@ class Run:
     """
 
     __slots__ = (
-        "_finished", "_memory", "begin", "code", "content", "first", "fresh", "model", "numbers",
-        "plan", "seconds", "spread",
+        "_finished", "_memory", "begin", "candidates", "code", "content", "first", "fresh", "model",
+        "numbers", "plan", "seconds", "slip", "spread",
     )  # fmt: skip
 
     def __init__(
@@ -352,6 +325,10 @@ class Run:
         """Run for some milliseconds, and take what was found; the memory is free again."""
         memory, plan = self._memory, self.plan
         assert memory is not None
+        self.candidates, self.slip = 0, 0.0
+        columns = dict(zip(plan.columns, memory.program.data, strict=True)) if plan.search else {}
+        if plan.search is not None:
+            self.begin, self.candidates = plan.search.best(columns)
         first = self.begin
         if plan.bound is not None and self.numbers is not None:
             first = plan.bound.enter(self.numbers, memory.inputs)
@@ -363,6 +340,8 @@ class Run:
         self.seconds = time.perf_counter() - entered
         self.content = memory.program.image()
         self.spread = memory.spread() if plan.look is Look.SQUARES else (math.inf, 0.0)
+        if plan.search is not None:
+            self.slip = plan.search.slip(columns, self.flat())
         self._memory = None
         plan.release(memory)
 
@@ -462,8 +441,9 @@ class Run:
             problem = replace(problem, function=self.model)
         start = job.start._replace(arrays=begin)
         return replace(
-            job, problem=problem, rows=rows, start=start, notes=[*job.notes], space=space
-        )
+            job, problem=problem, rows=rows, start=start, notes=[*job.notes], space=space,
+            candidates=self.candidates, evaluations=self.candidates,
+        )  # fmt: skip
 
     def _image(self) -> Image:
         return Image(self.plan.parts, self.content)
