@@ -1,6 +1,7 @@
 """Fits that are made again go straight to their program, and say the very same."""
 
 import copy
+import importlib
 import threading
 import warnings
 from dataclasses import fields
@@ -11,11 +12,11 @@ import pytest
 import descend
 from descend.records.record import FitRecord, jsonable
 from descend.result.evidence import OF_DATA as LATER
-from descend.result.evidence import PlannedEvidence
 from descend.run import plan_table
 from descend.train.fit_plans import PLANS
 from descend.train.minimum import PLANS as MINIMA_PLANS
 
+fit_module = importlib.import_module("descend.train.fit")
 RNG = np.random.default_rng(4)
 X = np.linspace(0.0, 4.0, 40)
 NOISE = RNG.normal(size=40)
@@ -59,36 +60,52 @@ def plain(fit):
     return {n: repr(jsonable(v)) for n, v in values.items() if n not in NOT_THE_RUN}
 
 
-def ended_plainly(fit):
-    return isinstance(fit._evidence, PlannedEvidence)
+READ = []
+
+
+@pytest.fixture(autouse=True)
+def counted(monkeypatch):
+    """Every call that is read in full is counted."""
+    read = fit_module.Reading
+    monkeypatch.setattr(fit_module, "Reading", lambda *given: READ.append(given) or read(*given))
+
+
+def fitted(*given, **options):
+    READ.clear()
+    return descend.fit(*given, **options)
+
+
+def served(fit):
+    """Whether the last call was served by the plan of an earlier one."""
+    return isinstance(fit, descend.Fit) and not READ
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_a_third_fit_goes_straight_and_says_the_same(case):
     model, x, options = CASES[case]
-    first = descend.fit(model, x, Y, **options)
-    second = descend.fit(model, x, Y, **options)
-    third = descend.fit(model, x, Y, **options)
-    assert [ended_plainly(f) for f in (first, second, third)] == [True, True, True]
+    first = fitted(model, x, Y, **options)
+    second = fitted(model, x, Y, **options)
+    third = fitted(model, x, Y, **options)
+    assert served(third)
     errors = repr(third.stderr)
     assert plain(third) == plain(first) == plain(second)
     assert errors == repr(first.stderr)
     assert str(third).split("time")[0] == str(first).split("time")[0]
     assert np.array_equal(third.predict(x), first.predict(x))
-    elsewhere = descend.fit(model, x, OTHER, **options)
-    assert ended_plainly(elsewhere)
+    elsewhere = fitted(model, x, OTHER, **options)
+    assert served(elsewhere)
     PLANS.clear()
-    slow = descend.fit(model, x, OTHER, **options)
+    slow = fitted(model, x, OTHER, **options)
     assert plain(elsewhere) == plain(slow) and elsewhere.loss != first.loss
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_each_field_says_the_same_when_it_is_the_first_that_is_looked_at(case):
     model, x, options = CASES[case]
-    slow, *_ = [descend.fit(model, x, Y, **options) for _ in range(2)]
+    slow, *_ = [fitted(model, x, Y, **options) for _ in range(2)]
     for name in LATER:
-        quick = descend.fit(model, x, Y, **options)
-        assert ended_plainly(quick)
+        quick = fitted(model, x, Y, **options)
+        assert served(quick)
         seen = repr(jsonable(getattr(quick, name)))
         assert seen == repr(jsonable(getattr(slow, name))) == repr(jsonable(getattr(quick, name)))
         assert plain(quick) == plain(slow)
@@ -97,15 +114,17 @@ def test_each_field_says_the_same_when_it_is_the_first_that_is_looked_at(case):
 def test_formulas_over_a_dict_go_straight_too():
     table = {"t": X, "y": Y, "unused": X}
     text = "y = a*exp(-k*t) + c"
-    fits = [descend.fit(text, table, start=START) for _ in range(3)]
-    assert ended_plainly(fits[2]) and plain(fits[2]) == plain(fits[0])
+    fits = [fitted(text, table, start=START) for _ in range(3)]
+    assert served(fits[2]) and plain(fits[2]) == plain(fits[0])
     other = {"t": X, "y": OTHER, "unused": X}
-    quick = descend.fit(text, other, start=START)
-    assert ended_plainly(quick) and quick.params == descend.fit(decay, X, OTHER, start=START).params
+    quick = fitted(text, other, start=START)
+    assert served(quick) and quick.params == fitted(decay, X, OTHER, start=START).params
 
 
 def thrice(model, x=X, y=Y, **options):
-    found = [descend.fit(model, x, y, **{"start": START, **options}) for _ in range(3)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = [fitted(model, x, y, **{"start": START, **options}) for _ in range(3)]
     return found[2]
 
 
@@ -121,16 +140,16 @@ def test_what_the_model_captures_is_looked_at_anew():
     def of_list(x, a, k, c):
         return a * np.exp(-k * x) + c + listed[0]
 
-    assert ended_plainly(thrice(of_number)) and ended_plainly(thrice(of_array))
+    assert served(thrice(of_number)) and served(thrice(of_array))
     before = thrice(of_list)
-    assert not ended_plainly(before)
+    assert not served(before)
     power, shift[0], listed[0] = 1.1, 0.25, 0.25
     for model in (of_number, of_array, of_list):
-        found = descend.fit(model, X, Y, start=START)
+        found = fitted(model, X, Y, start=START)
         PLANS.clear()
-        assert found.params == descend.fit(model, X, Y, start=START).params
-    assert ended_plainly(thrice(of_number)) and ended_plainly(thrice(of_array))
-    moved = descend.fit(of_array, X, Y, start=START)
+        assert found.params == fitted(model, X, Y, start=START).params
+    assert served(thrice(of_number)) and served(thrice(of_array))
+    moved = fitted(of_array, X, Y, start=START)
     assert moved.params["c"] == pytest.approx(before.params["c"] - 0.25, abs=1e-9)
 
 
@@ -138,9 +157,9 @@ def test_a_function_whose_code_is_replaced_is_another_model():
     def model(x, a, k, c):
         return a * np.exp(-k * x) + 2 * c
 
-    assert ended_plainly(thrice(model))
+    assert served(thrice(model))
     model.__code__ = decay.__code__
-    assert descend.fit(model, X, Y, start=START).params == thrice(decay).params
+    assert fitted(model, X, Y, start=START).params == thrice(decay).params
 
 
 @pytest.mark.parametrize(
@@ -162,10 +181,10 @@ def test_a_function_whose_code_is_replaced_is_another_model():
 )
 def test_every_call_is_checked(change, words):
     options = {"sigma": SIGMA, "start": START, "epochs": 1}
-    assert ended_plainly(thrice(decay, **options))
+    assert served(thrice(decay, **options))
     options |= {"x": X, "y": Y, **change}
     with pytest.raises(descend.errors.DescendError, match=words):
-        descend.fit(decay, options.pop("x"), options.pop("y"), **options)
+        fitted(decay, options.pop("x"), options.pop("y"), **options)
 
 
 @pytest.mark.parametrize(
@@ -185,26 +204,27 @@ def test_every_call_is_checked(change, words):
     ],
 )
 def test_what_is_not_plain_takes_the_long_way(options):
-    assert not ended_plainly(thrice(decay, **{"epochs": 5, **options}))
+    assert not served(thrice(decay, **{"epochs": 5, **options}))
 
 
 def test_guesses_from_the_data_are_made_anew():
     text = "y = exponential(x)"
     for y in (Y, Y, Y, OTHER):
-        fit = descend.fit(text, {"x": X, "y": y})
-    assert not ended_plainly(fit) and "guessed from the data" in fit.start_source
+        fit = fitted(text, {"x": X, "y": y})
+    assert not served(fit) and "guessed from the data" in fit.start_source
     PLANS.clear()
-    assert plain(descend.fit(text, {"x": X, "y": OTHER})) == plain(fit)
+    assert plain(fitted(text, {"x": X, "y": OTHER})) == plain(fit)
 
 
 def test_data_that_tell_nothing_are_warned_of_every_time():
-    assert ended_plainly(thrice(decay))
+    assert served(thrice(decay))
     for _ in range(2):
         with pytest.warns(descend.errors.DescendWarning, match="y is 2 in every row"):
-            again = descend.fit(decay, X, 0 * X + 2, start=START)
+            again = fitted(decay, X, 0 * X + 2, start=START)
         assert again.warnings
     with pytest.warns(descend.errors.DescendWarning, match="3 parameters and only 2 values"):
-        assert not ended_plainly(thrice(decay, X[:2], Y[:2]))
+        for _ in range(3):
+            assert not served(fitted(decay, X[:2], Y[:2], start=START))
 
 
 def test_targets_outside_of_the_losses_domain_are_refused_every_time():
@@ -214,20 +234,20 @@ def test_targets_outside_of_the_losses_domain_are_refused_every_time():
     def line(x, a, b):
         return a + b * x
 
-    fits = [descend.fit(line, X, counts, **options) for _ in range(3)]
-    assert ended_plainly(fits[2]) and fits[2].params == fits[0].params
+    fits = [fitted(line, X, counts, **options) for _ in range(3)]
+    assert served(fits[2]) and fits[2].params == fits[0].params
     with pytest.raises(descend.DataError, match=r"needs targets in .0, inf.: row 1 has -5\.0"):
-        descend.fit(line, X, np.where(np.arange(40) == 0, -5.0, counts), **options)
+        fitted(line, X, np.where(np.arange(40) == 0, -5.0, counts), **options)
 
 
 def test_warnings_are_given_every_time():
     def run(lr):
         return thrice(decay, optimizer=descend.SGD(lr=lr), epochs=100)
 
-    assert ended_plainly(run(0.01))
+    assert served(run(0.01))
     for _ in range(3):
         with pytest.warns(descend.errors.DivergedWarning, match="Try lr="):
-            assert descend.fit(
+            assert fitted(
                 decay, X, Y, start=START, optimizer=descend.SGD(lr=1e3), epochs=100
             ).status == "diverged"  # fmt: skip
 
@@ -236,20 +256,20 @@ def test_long_runs_end_as_they_would():
     fits = []
     for _ in range(6):
         fits.append(thrice(decay, optimizer=descend.SGD(lr=1e-6), epochs=60_000))
-    assert not ended_plainly(fits[-1])
+    assert served(fits[-1])
     assert {fit.epochs for fit in fits} == {60_000}
 
 
 def test_the_arrays_may_be_changed_afterwards():
     for _ in range(4):
         x, y = X.copy(), Y.copy()
-        fit = descend.fit(decay, x, y, start=START)
+        fit = fitted(decay, x, y, start=START)
         x += 1
         y[:] = 0
         assert fit.loss == pytest.approx(np.mean((Y - decay(X, **fit.params)) ** 2), rel=1e-12)
         assert np.array_equal(fit.y, Y) and np.array_equal(fit.x["x"], X)
         fit.y[0] = 7.0
-    assert ended_plainly(descend.fit(decay, X, Y, start=START))
+    assert served(fitted(decay, X, Y, start=START))
 
 
 def test_a_record_that_is_not_yet_made_can_be_changed_and_copied():
@@ -260,7 +280,7 @@ def test_a_record_that_is_not_yet_made_can_be_changed_and_copied():
     assert "mine.csv" in fit.report()
     with pytest.raises(AttributeError, match="Fit has no attribute 'parms'"):
         _ = fit.parms
-    more = descend.fit(decay, X, Y, resume=thrice(decay, epochs=3), epochs=50)
+    more = fitted(decay, X, Y, resume=thrice(decay, epochs=3), epochs=50)
     assert more.params == thrice(decay).params
 
 
@@ -271,7 +291,7 @@ def test_threads_do_not_disturb_each_other():
 
     def work(i):
         for _ in range(50):
-            found[i].append(descend.fit(decay, X, targets[i], start=START).params)
+            found[i].append(fitted(decay, X, targets[i], start=START).params)
 
     workers = [threading.Thread(target=work, args=(i,)) for i in range(8)]
     for worker in workers:
@@ -288,7 +308,7 @@ def test_plans_have_bounded_room(monkeypatch):
     for n in range(10, 20):
         thrice(decay, X[:n], Y[:n])
     assert 2 <= len(PLANS) <= 4 and PLANS.size <= plan_table.MOST_BYTES
-    assert ended_plainly(descend.fit(decay, X[:19], Y[:19], start=START))
+    assert served(fitted(decay, X[:19], Y[:19], start=START))
 
 
 def test_errors_of_normal_equations_are_those_of_the_jacobian():
@@ -308,12 +328,12 @@ def test_errors_of_normal_equations_are_those_of_the_jacobian():
 def test_without_a_minimum_there_are_no_errors():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        fits = [descend.fit(decay, X, Y, start=START, epochs=2) for _ in range(3)]
+        fits = [fitted(decay, X, Y, start=START, epochs=2) for _ in range(3)]
+        assert served(fits[2])
         flat = [
-            descend.fit(lambda x, a, b: a + b + 0 * x, X, Y, start={"a": 0, "b": 0})
+            fitted(lambda x, a, b: a + b + 0 * x, X, Y, start={"a": 0, "b": 0})
             for _ in range(1)
         ]
-    assert ended_plainly(fits[2])
     for fit in fits:
         assert np.isnan(list(fit.stderr.values())).all()
         assert fit.errors_note == "the descent had not arrived"

@@ -15,10 +15,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from descend.compile.entry import CONTROL
-from descend.compile.function import pointer_table
 from descend.compile.program import NativeProgram, control_words
 from descend.graph.evaluate import concrete
-from descend.graph.primitive import Array
+from descend.graph.node import Array
 from descend.graph.program import Bindings, Control
 
 __all__ = ["Image", "Part", "ProgramMemory"]
@@ -87,13 +86,15 @@ class ProgramMemory:
         self.data = [where["data", i] for i in range(len(bound.data))]
         self.fixed = [where["fixed", i] for i in range(len(bound.fixed))]
         self._kept = begins["record"]
+        self._last = self.parts[next(reversed(self.parts))]
+        self._row = (self._last.end - self._last.begin) // max(self._last.shape[0], 1)
         self.flat = self._block[begins["data"] : self._kept].view(np.float64)
         where[("control",)][:] = control_words(bound, control, budget, room, True)
         self._head = self._block[: begins["data"]]
         self._template = self._head.copy()
         self._memory = memoryview(self._block)  # type: ignore[arg-type]
         self._words = self._memory[: 8 * len(CONTROL)].cast("q")
-        self._table = pointer_table(text.slots, where)
+        self._table = native.table(text, where)
         self._address = self._table.ctypes.data
         self._alive = where, loaded
         self._function = loaded.function
@@ -115,10 +116,7 @@ class ProgramMemory:
     def image(self) -> bytes:
         """A copy of control words, states and data, and of the records that were made."""
         count = self._words[RECORDS]
-        end = self._kept
-        for key, part in self.parts.items() if count else ():
-            if key[0] == "record":
-                end = part.begin + count * (part.end - part.begin) // part.shape[0]
+        end = self._kept if not count else self._last.begin + count * self._row
         return bytes(self._memory[:end])
 
 

@@ -1,105 +1,122 @@
 """The first look at the end of a run, at the price of a few microseconds: most are plainly well.
 
-What is not plain here is not wrong yet: doubts (`judge/doubts.py`) and last steps
-(`judge/polish.py`) look closer, and a clear end is one that neither of them would touch.
+What is not plain here is not wrong yet: last steps (`judge/polish.py`), doubts (`judge/doubts.py`)
+and the verdict (`judge/verdict.py`) look closer. Whatever is clear here is a minimum to them too:
+each condition here implies the one there, with a margin for rounding.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+import math
+from typing import NamedTuple
 
 import numpy as np
 
 from descend.graph.program import EPOCHS_SPENT
-from descend.judge.doubts import CORRELATED, FAR, nullity
+from descend.judge.doubts import CORRELATED, FAR
 from descend.judge.ending import QUIET
-from descend.judge.polish import EPS, WORSE, has_arrived
-from descend.judge.walk import sizes
-from descend.run.plan import Facts
-from descend.trust.normal_errors import MOST_PARAMETERS, Factor, covariance_of, factored
+from descend.judge.polish import EPS, WORSE
+from descend.program.arrival import ARRIVED
+from descend.run.look import Facts, Look
+from descend.run.plan import Run
+from descend.trust.normal_errors import MOST_PARAMETERS, Factor, factored
 
 __all__ = ["Clear", "first_look"]
 
-Array = np.ndarray[Any, np.dtype[Any]]
-
 PLAIN = 1e-12  # a share of the largest effect that is certainly more than rounding
-MARGIN = 2.0  # between the bound of a condition and where last steps begin
+MARGIN = 2.0  # between a condition here and that of a closer look
+LEAST = 1e-6  # of the target's squares: a spread that is certainly more than rounding
 
 
 class Clear(NamedTuple):
-    """What is known of a clear end: its word, and JᵀJ taken apart where that was needed."""
+    """What is known of a clear end: its status, and JᵀJ taken apart where that was needed."""
 
     status: str
     factor: Factor | None = None
 
 
-def first_look(facts: Facts) -> Clear | None:
-    """What is to be said of an end that leaves no doubt; None where it must be looked at closer."""
-    code, begin, x, jtj, *_ = facts
-    status = QUIET.get(code)
-    if status is None or facts.pressed or facts.slip > CORRELATED:
+def first_look(run: Run) -> Clear | None:
+    """What is to be said of a run whose end leaves no doubt; None of any other."""
+    status, look = QUIET.get(run.code), run.plan.look
+    if status is None or look is Look.NOTHING or run.slip > CORRELATED:
         return None
-    if x is None or jtj is None:
-        return Clear(status) if facts.fell else None
-    if code == EPOCHS_SPENT:
+    if look is Look.EPOCHS:
+        return Clear(status) if run.fell() else None
+    facts = None if run.code == EPOCHS_SPENT else run.facts()
+    if facts is None:
         return None
-    p = len(begin)
-    least = most = 0.0
-    for a, b, d in zip(begin, x, jtj[:: p + 1], strict=True):
+    begin, end, jtj, _, loss, n, spread, level = facts
+    p = len(end)
+    # No parameter has gone far, and each has an effect.
+    least, most, terms = math.inf, 0.0, 0.0
+    for a, b, d in zip(begin, end, jtj[:: p + 1], strict=True):
         start, stop = abs(a), abs(b)
-        if facts.normal is None and stop >= FAR * (start if start > 1.0 else 1.0):
+        if not stop < FAR * (start if start > 1.0 else 1.0):
             return None
-        effect = d * (stop if stop > start else start or 1.0) ** 2
-        least = effect if effect < least or not least else least
+        effect = d * (stop if stop > start else start) ** 2
+        least = effect if effect < least else least
         most = effect if effect > most else most
+        terms += effect
     if not least > PLAIN * PLAIN * most:
         return None
-    if p > MOST_PARAMETERS:
-        matrix = np.array(jtj).reshape(p, p)
-        if not np.isfinite(matrix).all() or nullity(matrix, sizes(np.array(begin), np.array(x))):
+    squares = look is Look.SQUARES
+    if squares:
+        # It explains more than a constant, which the closer look would not doubt.
+        rest = 1.0 - min(MARGIN * 2.0 * p / max(n, 1), 0.1)
+        if not (n > p and spread > LEAST * level and loss < rest * spread):
             return None
-        return Clear(status) if _many_are_settled(facts, matrix, np.array(x)) else None
+    exact = MARGIN * loss <= (10.0 * EPS) ** 2 * terms
+    if p > MOST_PARAMETERS:
+        return Clear(status) if _is_minimum(facts, squares, exact) else None
     factor = factored(jtj, p)
-    if factor is None:
-        return None
-    trace = 0.0
-    for row in factor.inverse:
-        for entry in row:
-            trace += entry * entry
-    # Eigenvalues of the scaled JᵀJ are at most p, and at least the reciprocal of this trace.
-    if not MARGIN * p * trace * WORSE < 1.0 or not _is_settled(facts, x, factor):
+    if factor is None or not _is_minimum_by(factor, facts, squares, exact):
         return None
     return Clear(status, factor)
 
 
-def _many_are_settled(facts: Facts, jtj: Array, x: Array) -> bool:
-    """The same for more parameters than plain numbers are good for."""
-    normal, p = facts.normal, len(x)
-    if normal is None or not _explains(facts, p):
-        return normal is None
-    jtr, dof = np.array(normal.jtr), facts.entries - p
-    return has_arrived(jtj, jtr, np.array(facts.begin), x, normal.loss, dof, np.ones(p, bool))
+def _is_minimum_by(factor: Factor, facts: Facts, squares: bool, exact: bool) -> bool:
+    """Whether J has full rank; of a sum of squares also whether it has arrived for certain.
 
-
-def _explains(facts: Facts, p: int) -> bool:
-    """Whether the fit explains more than a constant would, and more than by chance."""
-    assert facts.normal is not None
-    by_chance = min(2.0 * p / max(facts.entries, 1), 0.05)
-    return facts.normal.loss < (1.0 - by_chance) * facts.spread
-
-
-def _is_settled(facts: Facts, x: list[float], factor: Factor) -> bool:
-    """Whether least squares have arrived where all is known to its size, and something explained.
-
-    Of another loss that is not asked here.
+    Then the predicted step is short, and each parameter is determined to its size.
     """
-    normal, p = facts.normal, len(x)
-    if normal is None:
-        return True
-    if not _explains(facts, p):
+    scale, inverse = factor
+    p = len(scale)
+    side = [g * s for g, s in zip(facts.jtr, scale, strict=True)]
+    lengths, step = [0.0] * p, 0.0
+    for row in inverse:
+        total = 0.0
+        for i, a in enumerate(row):
+            lengths[i] += a * a
+            total += a * side[i]
+        step += total * total
+    # Eigenvalues of the scaled JᵀJ are at most p, and at least the reciprocal of this sum.
+    if not MARGIN * p * sum(lengths) * WORSE < 1.0:
         return False
-    terms = sum(d * b * b for d, b in zip(normal.jtj[:: p + 1], x, strict=True))
-    if normal.loss <= (10.0 * EPS) ** 2 * terms:
+    if not squares:
         return True
-    rows = covariance_of(normal, facts.entries - p, factor)
-    return rows is not None and all(rows[i][i] < b * b for i, b in enumerate(x))
+    spread = facts.loss / (facts.n - p)
+    for x, s, a in zip(facts.end, scale, lengths, strict=True):
+        if not MARGIN * a * s * s * spread < x * x:
+            return False
+    # The step in the metric of JᵀJ is the longest that any parameter's is in its standard errors.
+    return exact or MARGIN * step < ARRIVED * ARRIVED * spread
+
+
+def _is_minimum(facts: Facts, squares: bool, exact: bool) -> bool:
+    """The same for many parameters."""
+    p = len(facts.end)
+    jtj = np.array(facts.jtj).reshape(p, p)
+    length = np.sqrt(np.diagonal(jtj))
+    if not (np.isfinite(jtj).all() and length.all()):
+        return False
+    scaled = jtj / length[:, None] / length[None, :]
+    if not np.linalg.eigvalsh(scaled)[0] > MARGIN * WORSE * p:
+        return False
+    if not squares:
+        return True
+    inverse = np.linalg.inv(scaled)
+    side = np.array(facts.jtr) / length
+    spread = facts.loss / (facts.n - p)
+    errors = np.sqrt(MARGIN * np.diagonal(inverse) * spread) / length
+    short = exact or MARGIN * float(side @ inverse @ side) < ARRIVED**2 * spread
+    return short and bool(np.all(errors < np.abs(facts.end)))

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from descend.graph.program import EPOCHS_SPENT
 from descend.judge.ending import ending_of
 from descend.judge.explained import explains_nothing
 from descend.judge.walk import sizes
 from descend.methods.base import STATUS
 from descend.run.finished import Finished
-from descend.trust.normal_errors import MOST_PARAMETERS, Factor, factored
 
-__all__ = ["UNFINISHED", "Care", "Doubts", "nullity", "rounding"]
+__all__ = ["FAR", "UNFINISHED", "Doubts", "nullity", "rounding"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -238,55 +236,3 @@ def _errors(run: Finished, jtj: Array) -> Array:
     inverse = np.linalg.pinv(jtj / norms[:, None] / norms[None, :], hermitian=True)
     spread = float(run.state()["method/loss"]) / max(rows.counted - p, 1)
     return np.asarray(np.sqrt(np.maximum(np.diagonal(inverse), 0.0) * spread) / norms)
-
-
-# --- the same for runs that are made again, at the price of a few microseconds
-
-
-class Care:
-    """Whether a planned run has ended so plainly that there can be no doubt of it.
-
-    Args:
-        vector: where the method's numbers begin.
-        x, jtj: where it leaves them, and JᵀJ.
-        until_the_end: whether all iterations spent are a doubt.
-    """
-
-    def __init__(self, vector: Array, x: Array, jtj: Array, until_the_end: bool) -> None:
-        self.vector, self.x, self.jtj = vector, x, jtj.reshape(-1)
-        self.until_the_end = until_the_end
-
-    def begin(self) -> list[float]:
-        """The numbers that the run is about to begin with."""
-        found: list[float] = self.vector.tolist()
-        return found
-
-    def judged(self, code: int, begin: Sequence[float]) -> tuple[bool, Factor | None]:
-        """Whether the run arrived, nothing has gone far, and J has full rank without question.
-
-        Also JᵀJ taken apart, where that was needed.
-        """
-        if code == EPOCHS_SPENT and self.until_the_end:
-            return False, None
-        jtj, p = self.jtj.tolist(), len(begin)
-        least = most = 0.0
-        for a, b, d in zip(begin, self.x.tolist(), jtj[:: p + 1], strict=True):
-            start, end = abs(a), abs(b)
-            if end >= FAR * (start if start > 1.0 else 1.0):
-                return False, None
-            effect = d * (end if end > start else start or 1.0) ** 2
-            least = effect if effect < least or not least else least
-            most = effect if effect > most else most
-        if not least > PLAIN * PLAIN * most:
-            return False, None
-        if p > MOST_PARAMETERS:
-            full = not nullity(self.jtj.reshape(p, p), sizes(np.array(begin), self.x))
-            return full and bool(np.isfinite(self.jtj).all()), None
-        factor = factored(jtj, p)
-        if factor is None:
-            return False, None
-        trace = 0.0
-        for row in factor.inverse:
-            for entry in row:
-                trace += entry * entry
-        return p * p * PLAIN * trace < 1.0, factor

@@ -17,10 +17,12 @@ from descend.graph.evaluate import evaluate
 from descend.graph.node import Dim, Node, postorder
 from descend.graph.source import is_const, value_of
 from descend.judge.walk import Walk
+from descend.parameters.space import Space
+from descend.run.build import Built
 from descend.run.finished import Finished
 from descend.simplify.driver import simplify
 
-__all__ = ["Threshold", "over_thresholds", "staircases", "thresholds_of"]
+__all__ = ["Threshold", "over_thresholds", "staircases", "staircases_of", "thresholds_of"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -51,15 +53,19 @@ class Threshold(NamedTuple):
 
 def staircases(run: Finished) -> tuple[str, ...]:
     """The leaves that the prediction contains, and whose derivative is zero everywhere."""
-    kept = run.built.extras.get("staircases")
+    return staircases_of(run.built, run.job.space)
+
+
+def staircases_of(built: Built, space: Space | None) -> tuple[str, ...]:
+    """The same before a run: the graph alone decides."""
+    kept = built.extras.get("staircases")
     if kept is None:
-        kept = run.built.extras["staircases"] = _staircases(run)
+        kept = built.extras["staircases"] = _staircases(built, space)
     found: tuple[str, ...] = kept
     return found
 
 
-def _staircases(run: Finished) -> tuple[str, ...]:
-    built, space = run.built, run.job.space
+def _staircases(built: Built, space: Space | None) -> tuple[str, ...]:
     residual = built.descent.residual
     order = postorder(built.model.nodes)
     if residual is None or not any(node.op.name in STEPS for node in order):

@@ -39,7 +39,9 @@ def finish(run: Finished) -> Fit:
 
 def finish_clear(run: Run, clear: Clear) -> Fit:
     """The record of a run whose end leaves no doubt: there is nothing to warn of."""
-    return Fit(PlannedEvidence(run, clear.factor), params=run.params(), status=clear.status)
+    made = Fit(PlannedEvidence(run, clear.factor))
+    made.params, made.status = run.params(), clear.status
+    return made
 
 
 def save_to(run: Finished, path: str | os.PathLike[str]) -> Callable[[], None]:
@@ -64,9 +66,8 @@ def _record(run: Finished, warn: bool) -> Fit:
     _ = evidence.completion  # large data are not copied: a change of them is seen from here on
     params = run.trees(evidence.leaves)
     said = run.judgement
-    return Fit(
-        evidence, params=params, status=said.status, message=said.message, arrived=said.arrived
-    )
+    known = {} if said.arrived == "not judged" else {"arrived": said.arrived}
+    return Fit(evidence, params=params, status=said.status, message=said.message, **known)
 
 
 def warn_of_end(judgement: Judgement, stacklevel: int) -> bool:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
+from types import FunctionType
 from typing import Any, Generic, Protocol, TypeVar
 
 from descend.graph.bulk import without_collection
@@ -66,8 +68,10 @@ def program_key(problem: Problem, *facts: Hashable) -> Hashable | None:
     Returns:
         None if it cannot be told: something cannot be hashed.
     """
-    function = problem.function
+    function: Any = problem.function
     code = getattr(function, "__code__", None)
+    if type(function) is FunctionType:  # not kept alive: a program may outlive its model
+        function = weakref.ref(function)
     key = (function, code, tuple(problem.constants.items()), *facts)
     try:
         hash(key)

@@ -26,6 +26,7 @@ from descend.run.course import Course
 from descend.run.drive import Ending
 from descend.run.finished import NORMAL, Finished, Normal
 from descend.run.job import Job
+from descend.run.look import Facts, Look
 from descend.run.places import flat_start, joined_start, places_of
 from descend.run.planned_search import PlannedSearch
 from descend.task.bonds import Bound, BoundInput, Numbers
@@ -35,13 +36,15 @@ from descend.task.values import Values
 from descend.task.warned import is_constant
 from descend.trace.context import Trace
 
-__all__ = ["Facts", "Plan", "Run"]
+__all__ = ["Plan", "Run"]
 
 GRAPHS = 1 << 15  # bytes that a plan is taken to hold besides its memory
 MOST_OPERATIONS = 1e7  # of the first entry: some milliseconds
 WEIGHTS = (SIGMA, WEIGHT)
 
 Array = np.ndarray[Any, np.dtype[Any]]
+NONE = np.zeros(0)
+STATES = tuple(f"method/{name}" for name in (*NORMAL, "x"))
 
 
 class _Read(NamedTuple):
@@ -73,15 +76,16 @@ class _Memory:
         self.program = program = ProgramMemory(runner, bound, plan.control, plan.budget)
         views = list(zip(program.data, plan.columns, strict=True))
         self.takes = [(view, plan.places[name]) for view, name in views]
-        named = {name: view for view, name in views}
-        self.weights = {name: view for name, view in named.items() if name in WEIGHTS}
-        self.positive = list(self.weights.values())
-        self.target = named.get(TARGET, np.zeros(1))
+        self.positive = [view for view, name in views if name in WEIGHTS]
+        named = dict(zip(plan.columns, program.data, strict=True))
+        self.sigma, self.weight = named.get(SIGMA), named.get(WEIGHT)
+        self.target = named.get(TARGET, NONE)
+        self.ones = np.ones(len(self.target)) if plan.look is Look.SQUARES else NONE
         self.varied = [view for view, name in views if view.ndim == 1 and name not in WEIGHTS]
-        self.judged = _judge(job.settings.loss, named)
+        self.judged = _judge(job.settings.loss, {name: view for view, name in views})
         self.targets = [(program.state[i].reshape(-1), part) for i, part in plan.targets]
-        fixed_views = zip(names, program.fixed, strict=True)
-        inputs = {name: view for name, view in fixed_views if name in own}
+        held = zip(names, program.fixed, strict=True)
+        inputs = {name: view for name, view in held if name in own}
         self.inputs: list[BoundInput] = [] if plan.bound is None else plan.bound.inputs(inputs)
 
     def takes_all(self, arrays: Sequence[Array]) -> bool:
@@ -100,18 +104,20 @@ class _Memory:
         return not self.positive or min(view.min() for view in self.positive) > 0
 
 
-    def spread(self) -> float:
-        """The mean square of the target about its mean, weighted as the residuals are."""
-        y = self.target.reshape(-1)
-        if not self.weights:
-            total = float(y.sum())
-            return float((float(y.dot(y)) - total * total / y.size) / y.size)
-        w = np.ones(len(self.target))
-        for name, view in self.weights.items():
-            w = w * view if name == WEIGHT else w / view**2
-        w = np.repeat(w, y.size // len(w))
-        mean = float(w.dot(y)) / float(w.sum())
-        return float(w.dot((y - mean) ** 2) / y.size)
+    def spread(self) -> tuple[float, float]:
+        """The mean squares of the target about its mean and about zero, as residuals are weighted.
+
+        The first has an error of rounding of the second.
+        """
+        y, n = self.target, len(self.target)
+        if not self.positive:
+            total, squares = float(self.ones.dot(y)), float(y.dot(y))
+            return (squares - total * total / n) / n, squares / n
+        root = self.ones if self.weight is None else np.sqrt(self.weight)
+        root = root if self.sigma is None else root / self.sigma
+        scaled = root * y
+        total, squares = float(root.dot(scaled)), float(scaled.dot(scaled))
+        return (squares - total * total / float(root.dot(root))) / n, squares / n
 
 
 class Plan:
@@ -121,21 +127,23 @@ class Plan:
         job: of the first call.
         options: of the first call, without its numbers.
         places: column of the program → which of a call's arrays it is.
+        steps: whether a parameter acts only through steps of the prediction.
 
     Attributes:
         parameters, names, shapes: of the start, and of its leaves.
         reads: where the answers are found.
+        moved, answer: the parameters that the method moves, and where all their answers begin, if
+            these are single numbers one after the other; else None.
         normal: at which numbers of an image JᵀJ, Jᵀr and the loss are; empty if nowhere.
-        vector: where the method's numbers lie in an image: at the start, and at the end.
         has_normal: whether these are the normal equations of the residuals.
-        residuals: how many there are, where standard errors follow from these alone; else None.
-        n_residuals: how many there are in any case.
+        residuals: how many there are, if so; else None.
+        look: what the first look at the end of a run may tell.
         used: a later use has a higher number.
     """
 
     def __init__(
         self, model: Any, job: Job, built: Built, options: Any, max_epochs: int,
-        places: Mapping[str, int],
+        places: Mapping[str, int], steps: bool = True,
     ) -> None:  # fmt: skip
         self.used = 0
         self.job, self.built, self.options, self.places = job, built, options, places
@@ -155,6 +163,13 @@ class Plan:
         )
         own = places_of(job, built)
         self.targets = own.targets
+        loss, space = job.settings.loss, job.space
+        self.has_normal = (
+            all(name in built.descent.state for name in STATES) and loss is not None
+            and loss.name == "mse" and not (space and space.scales)
+        )  # fmt: skip
+        self.residuals = self._residuals()
+        self.look = self._look(steps)
         memory = _Memory(self, first)
         self._pattern = Bindings(first.state, memory.program.data, first.fixed, first.n_rows)
         self._free = [memory]
@@ -164,34 +179,46 @@ class Plan:
             _Read(name, parts["state", state].begin // 8 + at, sizes[name])
             for name, state, at in own.reads
         ]
+        self.moved = [read.name for read in self.reads]
+        inline = all(read.at == self.reads[0].at + i for i, read in enumerate(self.reads))
+        self.answer = self.reads[0].at if self.scalar and self.reads and inline else None
         self.count = sum(math.prod(read.shape) for read in self.reads)
         self.normal = self._normal()
-        loss, space = job.settings.loss, job.space
-        self.has_normal = (
-            bool(self.normal) and loss is not None and loss.name == "mse"
-            and not (space and space.scales)
-        )  # fmt: skip
-        self.residuals = self._residuals()
-        self.n_residuals = 0 if job.rows is None else int(job.rows.extra[TARGET].size)
         views = dict(zip(self.columns, memory.program.data, strict=True))
         self.search = PlannedSearch(job, built, views) if job.start.missing else None
         self.job = _without_data(job, views)
 
     def _normal(self) -> list[int]:
         names = list(self.built.descent.state)
-        found = [f"method/{name}" for name in (*NORMAL, "x")]
-        if not all(name in names for name in found):
+        if not all(name in names for name in STATES):
             return []
-        return [self.parts["state", names.index(name)].begin // 8 for name in found]
+        return [self.parts["state", names.index(name)].begin // 8 for name in STATES]
 
     def _residuals(self) -> int | None:
         job, residual = self.job, self.built.descent.residual
-        if job.rows is None or not (self.scalar and self.has_normal) or residual is None:
+        if job.rows is None or not self.has_normal or residual is None:
             return None
         target = job.rows.extra[TARGET]
-        if residual.ndim != target.ndim or residual.shape[1:] != target.shape[1:]:
-            return None
-        return None if job.space is not None and job.space.ties else int(target.size)
+        same = residual.ndim == target.ndim and residual.shape[1:] == target.shape[1:]
+        return int(target.size) if same else None
+
+    def _look(self, steps: bool) -> Look:
+        job = self.job
+        scaled = job.space is not None and bool(job.space.scales)
+        if steps or job.rows is None:
+            return Look.NOTHING
+        if job.settings.optimizer.scope != "vector":
+            return Look.EPOCHS
+        if self.residuals is not None:
+            return Look.SQUARES if job.rows.extra[TARGET].ndim == 1 else Look.NOTHING
+        found = all(name in self.built.descent.state for name in STATES)
+        return Look.CURVED if found and not (scaled or self.has_normal) else Look.NOTHING
+
+    @property
+    def tells_errors(self) -> bool:
+        """Whether standard errors follow from the normal equations as they are."""
+        tied = self.job.space is not None and bool(self.job.space.ties)
+        return self.residuals is not None and self.scalar and not tied
 
     @property
     def is_complete(self) -> bool:
@@ -270,34 +297,6 @@ class Plan:
         return vector if vector is not None and math.isfinite(vector.dot(vector)) else None
 
 
-class Facts(NamedTuple):
-    """What the end of a run is judged by at first.
-
-    Attributes:
-        code: how the program ended.
-        begin, end: the method's numbers where it began and where it ended.
-        jtj: JᵀJ at the end, row by row; None, as `end`, for methods without.
-        normal: the normal equations, where they are those of the residuals of least squares.
-        entries: how many residuals there are.
-        spread: the mean square of the target about its mean, weighted as the residuals are.
-        pressed: whether a number lies on a bound.
-        fell: whether the loss of the last epoch is below that of the first; None without epochs.
-        slip: how the residuals of neighbouring rows go together, in standard deviations, where
-            the start was searched for.
-    """
-
-    code: int
-    begin: list[float]
-    end: list[float] | None = None
-    jtj: list[float] | None = None
-    normal: Normal | None = None
-    entries: int = 0
-    spread: float = math.inf
-    pressed: bool = False
-    fell: bool | None = None
-    slip: float = 0.0
-
-
 class Run:
     """A run of a plan from the values of one call: bound, then gone, then looked at.
 
@@ -340,7 +339,7 @@ class Run:
         self.code = memory.program.run()
         self.seconds = time.perf_counter() - entered
         self.content = memory.program.image()
-        self.spread = memory.spread() if plan.has_normal else math.inf
+        self.spread = memory.spread() if plan.look is Look.SQUARES else (math.inf, 0.0)
         if plan.search is not None:
             self.slip = plan.search.slip(columns, self.flat())
         self._memory = None
@@ -357,9 +356,12 @@ class Run:
 
     def moved(self) -> dict[str, Any]:
         """What the method has moved, in the form of the parameters."""
-        numbers = memoryview(self.content).cast("d")
-        found: dict[str, Any] = {}
-        for name, at, shape in self.plan.reads:
+        plan, found = self.plan, {}
+        numbers: Any = memoryview(self.content).cast("d")
+        if plan.answer is not None:
+            at = plan.answer
+            return dict(zip(plan.moved, numbers[at : at + plan.count].tolist(), strict=True))
+        for name, at, shape in plan.reads:
             if shape:
                 found[name] = np.array(numbers[at : at + math.prod(shape)]).reshape(shape)
             else:
@@ -380,41 +382,35 @@ class Run:
             numbers[at + i] for _, at, shape in self.plan.reads for i in range(math.prod(shape))
         ]
 
-    def facts(self) -> Facts:
-        """What the end is judged by at first."""
+    def facts(self) -> Facts | None:
+        """What the end is judged by at first; None where that does not suffice."""
         plan, p = self.plan, self.plan.count
-        begin: list[float] = self.first[-p:].tolist()
-        pressed = bool(
-            plan.bound and self.numbers and plan.bound.touches(self.moved(), self.numbers)
-        )
         if not plan.normal:
-            return Facts(self.code, begin, pressed=pressed, fell=self._fell())
+            return None
         jtj, jtr, loss, x = plan.normal
         state: Any = memoryview(self.content).cast("d")
-        matrix = state[jtj : jtj + p * p].tolist()
-        normal = None
-        if plan.has_normal:
-            normal = Normal(matrix, state[jtr : jtr + p].tolist(), state[loss])
+        end = state[x : x + p].tolist()
+        if plan.bound and self.numbers and plan.bound.holds(end, self.numbers):
+            return None
         return Facts(
-            self.code, begin, state[x : x + p].tolist(), matrix, normal, plan.n_residuals,
-            self.spread, pressed, slip=self.slip,
+            self.first[-p:].tolist(), end, state[jtj : jtj + p * p].tolist(),
+            state[jtr : jtr + p].tolist(), state[loss], plan.residuals or 0, *self.spread,
         )  # fmt: skip
 
-    def _fell(self) -> bool | None:
-        """Whether a method of first order has gone down, as far as its epochs tell."""
-        if self.plan.job.settings.optimizer.scope == "vector":
-            return None
-        course = Course(self.plan.built.descent.records)
-        course.take(self._image().control(self.plan.control))
-        losses = course.column("loss")
+    def fell(self) -> bool:
+        """Whether the loss of the last epoch is below that of the first."""
+        plan = self.plan
+        losses = self._image().array("record", plan.built.descent.records.index("loss"))
         return bool(losses.size and losses[-1] < losses[0])
+
+    def touches(self) -> bool:
+        """Whether a parameter lies on a bound."""
+        bound, numbers = self.plan.bound, self.numbers
+        return bool(bound and numbers and bound.touches(self.moved(), numbers))
 
     def normal_equations(self) -> Normal | None:
         """As `Finished.normal`: None where a parameter lies on a bound."""
-        bound, numbers = self.plan.bound, self.numbers
-        if not self.plan.has_normal:
-            return None
-        if bound and numbers and bound.touches(self.moved(), numbers):
+        if not self.plan.has_normal or self.touches():
             return None
         p, (jtj, jtr, loss, _) = self.plan.count, self.plan.normal
         state: Any = memoryview(self.content).cast("d")

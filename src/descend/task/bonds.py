@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
+from operator import ge, le
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -311,6 +312,11 @@ class Bound:
     def _as_given(self, begin: Array, name: str) -> Any:
         part, shape = self.parts[name], self.shapes[name]
         return begin[part].reshape(shape).copy() if shape else begin.item(part.start)
+
+    def holds(self, end: Sequence[float], numbers: Numbers) -> bool:
+        """Whether one of the varied numbers, on no other scale, lies on a bound."""
+        lower, upper = numbers.lower[self.varied].tolist(), numbers.upper[self.varied].tolist()
+        return any(map(le, end, lower)) or any(map(ge, end, upper))
 
     def touches(self, moved: Mapping[str, Any], numbers: Numbers) -> bool:
         """Whether one of these values lies on a bound."""

@@ -6,7 +6,8 @@ is no task here; what it says is read in full each time.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
+from operator import is_
 from types import FunctionType
 from typing import Any, NamedTuple
 
@@ -20,6 +21,9 @@ __all__ = ["BONDS", "FLOAT", "Values", "values_of", "values_of_function"]
 BONDS = ("fixed", "bounds", "ties")
 FLOAT = np.dtype(np.float64)
 PLAIN = frozenset(NUMBERS)
+OPTIONS = frozenset((type(None), str, bool, int, float, tuple, type, np.float64, np.int64))
+METHODS = "descend.methods."
+MOST_OPTIONS = 1024  # sets of them that are remembered
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -49,6 +53,44 @@ class Values(NamedTuple):
         except TypeError:
             return False
         return True
+
+
+class _Options:
+    """Options that stand for themselves in a task: equal ones are one object."""
+
+    __slots__ = ("options",)
+
+    def __init__(self, options: Sequence[Any]) -> None:
+        self.options = options
+
+    def are(self, options: Sequence[Any]) -> bool:
+        """Whether these are the very same objects."""
+        own = self.options
+        return len(options) == len(own) and all(map(is_, options, own))
+
+
+class _Kept:
+    """The options that were met, so that those of the last call are known by their objects."""
+
+    def __init__(self) -> None:
+        self.last = _Options(())
+        self._known: dict[Hashable, _Options] = {}
+
+    def key_of(self, options: list[Any]) -> _Options:
+        """What stands for these options; raises `TypeError` where they are not plain."""
+        key = (*options, *map(type, options))
+        for option in options:
+            if type(option) not in OPTIONS and not type(option).__module__.startswith(METHODS):
+                raise TypeError("options")  # it might keep anything alive
+        found = self._known.get(key)
+        if found is None:
+            if len(self._known) >= MOST_OPTIONS:
+                self._known.clear()
+            found = self._known.setdefault(key, _Options(options))
+        return found
+
+
+_kept = _Kept()
 
 
 def _name_of(model: Any) -> Hashable:
@@ -92,15 +134,17 @@ def _values_of(given: Mapping[str, Any]) -> Values:
         y = None
     elif form is None:
         raise TypeError("y")
-    kinds = [*map(type, options)]
-    if np.ndarray in kinds:
+    asked = _kept.last
+    if not asked.are(options):
         arrays += [o for o in options if type(o) is np.ndarray]
         options = [np.ndarray if type(o) is np.ndarray else o for o in options]
+        if not asked.are(options):
+            asked = _kept.last = _kept.key_of(options)
     shapes = [a.shape for a in arrays if type(a) is np.ndarray and a.dtype is FLOAT]
     if len(shapes) < len(arrays):
         raise TypeError("arrays")
     task = (
-        _name_of(model), kind, form, bound, y, _form_of(start), *shapes, *options, *kinds,
+        _name_of(model), kind, form, bound, y, _form_of(start), asked, *shapes,
     )  # fmt: skip
     return Values(model, task, arrays, start, bonds)
 

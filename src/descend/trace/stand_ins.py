@@ -13,6 +13,7 @@ import copy
 import functools
 import sys
 import types
+import weakref
 from collections.abc import Callable
 from enum import Enum
 from typing import Any
@@ -365,7 +366,8 @@ def _defaults(function: types.FunctionType, which: str, trace: Trace) -> Any:
     if not values:
         return values
     items = values.values() if isinstance(values, dict) else values
-    trace.bind(functools.partial(getattr, function, which), values)
+    held = weakref.ref(function)
+    trace.bind(lambda: getattr(held(), which), values)
     for value in items:
         _judge(value, trace)
     if isinstance(values, dict):
@@ -393,10 +395,14 @@ def _cell(cell: types.CellType, trace: Trace) -> types.CellType:
 
 
 def finish(trace: Trace) -> None:
-    """After the model has run: what it assigned to globals becomes the user's."""
+    """After the model has run: what it assigned to globals becomes the user's.
+
+    The copies are given up, with what they keep alive: the model itself.
+    """
     for _, made in list(trace.copies.values()):
         if isinstance(made, Namespace):
             made.write_back()
+    trace.copies.clear()
 
 
 def model_of(function: Callable[..., Any], trace: Trace) -> Callable[..., Any]:

@@ -105,7 +105,7 @@ def _found(given: Mapping[str, Any]) -> Fit:
 def _fitted(run: Run) -> Fit:
     """Run what was bound, and say how it went."""
     run.go()
-    clear = first_look(run.facts())
+    clear = first_look(run)
     if clear is not None:
         return finish_clear(run, clear)
     first = run.finished()

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from descend.judge.thresholds import staircases_of
 from descend.parameters.declare import Parameter
 from descend.run.build import Built
 from descend.run.job import Job
@@ -47,7 +48,7 @@ def planned(
         return None
     kept = dataclasses.replace(o, start=None, sigma=None, sample_weight=None, bounds=None)
     plan = Plan(
-        read.model, job, built, kept, int(o.epochs), places
+        read.model, job, built, kept, int(o.epochs), places, bool(staircases_of(built, job.space))
     )
     if not plan.is_complete:
         return None
