@@ -33,7 +33,7 @@ class Unasked(Enum):
 
     NEVER = "never"
     FAILED = "where the first visibly failed: its start was given, and the basin chosen with it"
-    DOUBTED = "where the first may have missed the minimum: its start was only searched for"
+    DOUBTED = "where the first may have missed the minimum: its start was only searched or guessed"
 
 
 def unasked(options: Any, job: Job) -> Unasked:
@@ -44,7 +44,7 @@ def unasked(options: Any, job: Job) -> Unasked:
     o, start = options, options.start
     if o.starts is not None or job.settings.optimizer.needs != "gauss_newton" or job.idle:
         return Unasked.NEVER
-    if start is None and o.resume is None and job.start.missing:
+    if start is None and o.resume is None and (job.start.missing or job.problem.ready is not None):
         return Unasked.DOUBTED
     meant = start is not None and not isinstance(start, Mapping)
     chosen = o.epochs != type(o).epochs

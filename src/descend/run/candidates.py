@@ -374,6 +374,11 @@ class OneFit:
         better = lower[0] < lowest[0] and explained(lower, level)[0]
         return (other if better else found), 2 * self.most
 
+    def candidate(self, seed: int, attempt: int) -> dict[str, Array]:
+        """The first candidate of a search, as it is."""
+        self.spans[0, -2:] = 1.0
+        return self._run(self.plan.method(seed, attempt))[0]
+
     def _run(self, method: StartSearch) -> tuple[dict[str, Array], Array]:
         arrays, built = self.arrays, self.plan.built
         for name, value in method.numbers().items():

@@ -71,7 +71,7 @@ class Descents:
 
     def _glance(self, attempt: int) -> Finished:
         """One evaluation at a random point, which nobody is told of."""
-        seen = self._begun(self.job.find_start(self.built, True, attempt, wide=True), False)
+        seen = self._begun(self.job.glanced(self.built, attempt), False)
         assert seen.bound is not None
         seen.control = Control(1, self.seed)
         seen.ending = drive(self.built.runner, seen.bound, seen.control, seen.course, 1, Watch(), 1)
@@ -83,7 +83,9 @@ class Descents:
         if first is None:
             # Where starts are asked for, every second one looks farther: a descent is quick enough.
             quick = self.job.settings.optimizer.needs == "gauss_newton" and self.options.starts
-            wide = unasked(self.options, self.job) is Unasked.FAILED or bool(quick and attempt % 2)
+            more, guessed = unasked(self.options, self.job), not self.job.start.missing
+            wide = more is Unasked.FAILED or bool(quick and attempt % 2)
+            wide = wide or (more is Unasked.DOUBTED and guessed)
             leaves = self.job.find_start(
                 self.built, self.options.start == "random", attempt, wide
             )
