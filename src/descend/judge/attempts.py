@@ -32,8 +32,8 @@ class Unasked(Enum):
     """Whether more starts than one may be tried unasked."""
 
     NEVER = "never"
-    FAILED = "where the first visibly failed: its start was given, and the basin chosen with it"
-    DOUBTED = "where the first may have missed the minimum: its start was only searched or guessed"
+    FAILED = "where the first visibly failed: its start was given or guessed, and so the basin"
+    DOUBTED = "where the first may have missed the minimum: its start was only searched for"
 
 
 def unasked(options: Any, job: Job) -> Unasked:
@@ -44,7 +44,7 @@ def unasked(options: Any, job: Job) -> Unasked:
     o, start = options, options.start
     if o.starts is not None or job.settings.optimizer.needs != "gauss_newton" or job.idle:
         return Unasked.NEVER
-    if start is None and o.resume is None and (job.start.missing or job.problem.ready is not None):
+    if start is None and o.resume is None and job.start.missing:
         return Unasked.DOUBTED
     meant = start is not None and not isinstance(start, Mapping)
     chosen = o.epochs != type(o).epochs
@@ -114,7 +114,7 @@ def attempted(
         alone = agreed < 2 and min(losses) > floor
         firm = agreed if not why or agreed < 2 or not explains_nothing(best) else 1
         wrong = bool(why) and (alone or bool(doubts.suspicion(best, firm, len(losses))))
-    other = more is Unasked.FAILED and best is not first
+    other = more is Unasked.FAILED and best is not first and first.options.start is not None
     if not stop and last.ending is not None:
         stop = last.ending.outside
     best.search = Search(len(losses), agreed, why, count, other, seconds, CUT.get(stop, ""))

@@ -83,9 +83,7 @@ class Descents:
         if first is None:
             # Where starts are asked for, every second one looks farther: a descent is quick enough.
             quick = self.job.settings.optimizer.needs == "gauss_newton" and self.options.starts
-            more, guessed = unasked(self.options, self.job), not self.job.start.missing
-            wide = more is Unasked.FAILED or bool(quick and attempt % 2)
-            wide = wide or (more is Unasked.DOUBTED and guessed)
+            wide = unasked(self.options, self.job) is Unasked.FAILED or bool(quick and attempt % 2)
             leaves = self.job.find_start(
                 self.built, self.options.start == "random", attempt, wide
             )

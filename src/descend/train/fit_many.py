@@ -189,6 +189,7 @@ class _Many:
         asked = options.absolute_sigma, options.covariance, int(options.seed)
         self.job = ManyJob(data, start, loss, *asked)
         self.optimizer = self._optimizer()
+        self.guessed = not start.sample.missing
         self.searched = np.zeros(data.n_fits, np.int64)
         if start.sample.missing:
             self.job, self.searched = self._found(self.job, start.sample.missing, 0)
@@ -297,7 +298,7 @@ class _Many:
             return Unasked.NEVER
         if self.optimizer.needs != "gauss_newton":
             return Unasked.NEVER
-        return Unasked.DOUBTED if start is None and self.unsaid else Unasked.FAILED
+        return Unasked.DOUBTED if start is None and not self.guessed else Unasked.FAILED
 
     def _anew(self, job: ManyJob, attempt: int, most: int | None) -> Made:
         """The descents of one more attempt, of so many steps at most."""
