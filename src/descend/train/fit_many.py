@@ -84,13 +84,14 @@ class ManyOptions:
     params: Iterable[str] | None = None
     threads: int | None = None
     seed: int = 0
-    starts: int = 1
+    starts: int | None = None
     progress: Progress | None = None
 
     def check(self) -> None:
         """Refuse values that cannot be meant."""
         check_count("max_iter", self.max_iter)
-        check_count("starts", self.starts)
+        if self.starts is not None:
+            check_count("starts", self.starts)
         check_seed(self.seed)
         check_choice("missing", self.missing, MISSING)
         if self.threads is not None:
@@ -113,7 +114,7 @@ def fit_many(
     xtol: float | None = None, ftol: float | None = None, gtol: float | None = None,
     missing: ManyMissing = "skip", covariance: bool = False, constants: Any = None,
     params: Iterable[str] | None = None, threads: int | None = None, seed: int = 0,
-    starts: int = 1, progress: Progress | None = None, **unknown: Any,
+    starts: int | None = None, progress: Progress | None = None, **unknown: Any,
 ) -> ManyFits:  # fmt: skip
     """Fit one model to many datasets, each by itself, as one compiled program.
 
@@ -138,10 +139,10 @@ def fit_many(
             with the status bad_data; `"drop"` leaves out the points; `"raise"` refuses the data.
         covariance: keep the covariance of each fit.
         constants, params: as in `fit`. threads: how many may work (by default one a core).
-        seed: of the candidates for scalars that have no start: each fit takes the best of 32.
-        starts: from how many starts each fit descends; the best is kept. Where it is 1 and nothing
-            was said of the start, those fits that did not arrive, or that their data do not
-            determine where they ended, or whose parameters ran away, get eight others.
+        seed: of the candidates for scalars that have no start: each fit takes the best of a search
+            in its own data.
+        starts: from how many starts each fit descends; the best is kept. Where it is not said, one,
+            and more for those fits that fail (or, without a start, look wrong), as in `fit`.
         progress: who is told how many fits are done.
 
     Raises:
@@ -194,6 +195,7 @@ class _Many:
         if dropped:
             self.job.refuse_coupling()
         self.optimizer = self._optimizer()
+        self.guessed = not start.sample.missing
         self.searched = np.zeros(data.n_fits, np.int64)
         if start.sample.missing:
             self.job, self.searched = self._found(self.job, start.sample.missing, 0)
@@ -263,7 +265,8 @@ class _Many:
                 self._run(job, arrays, workers, meter)
             if not self.stopped:
                 tries = further(
-                    job, Made(built, arrays, self.searched), self.options.starts, self._unasked(),
+                    job, Made(built, arrays, self.searched), self.options.starts or 1,
+                    self._unasked(),
                     self._anew, lambda part, ends: part.neighbours(self._run_all, ends),
                 )  # fmt: skip
         finally:
@@ -308,17 +311,18 @@ class _Many:
         """Whether fits that look wrong are begun again, as `fit` does it."""
         o, start = self.options, self.options.start
         meant = start is not None and not isinstance(start, Mapping)
-        if meant or not self.job.has_equations or o.max_iter != ManyOptions.max_iter:
+        if meant or o.starts is not None or o.max_iter != ManyOptions.max_iter:
             return Unasked.NEVER
         if self.optimizer.needs != "gauss_newton":
             return Unasked.NEVER
-        return Unasked.DOUBTED if start is None and self.unsaid else Unasked.FAILED
+        return Unasked.DOUBTED if start is None and not self.guessed else Unasked.FAILED
 
     def _anew(self, job: ManyJob, attempt: int, most: int | None) -> Made:
         """The descents of one more attempt, of so many steps at most."""
         searched = np.zeros(job.data.n_fits, np.int64)
         missing = self.unsaid
-        if most is not None and not missing and job.is_square:
+        # Every second start that is asked for looks farther; of unasked ones, every one.
+        if not missing and job.is_square and (most is not None or attempt % 2 == 0):
             missing = job.start.scalars()
         if missing:
             job, searched = self._found(job, missing, attempt)
