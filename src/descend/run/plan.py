@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from enum import Enum
+from struct import Struct
 from types import FunctionType
 from typing import Any, NamedTuple
 
@@ -43,6 +44,7 @@ WEIGHTS = (SIGMA, WEIGHT)
 
 Array = np.ndarray[Any, np.dtype[Any]]
 NONE = np.zeros(0)
+NUMBER = Struct("d")
 STATES = tuple(f"method/{name}" for name in (*NORMAL, "x"))
 
 
@@ -131,9 +133,10 @@ class Plan:
     Attributes:
         parameters, names, shapes: of the start, and of its leaves.
         reads: where the answers are found.
-        moved, answer: the parameters that the method moves, and where all their answers begin, if
+        moved, answer: the parameters that the method moves, and at which byte all answers begin, if
             these are single numbers one after the other; else None.
-        normal: at which numbers of an image JᵀJ, Jᵀr and the loss are; empty if nowhere.
+        normal: at which bytes of an image JᵀJ, Jᵀr, the loss and the numbers are; empty if nowhere.
+        vector, matrix: how the method's numbers and JᵀJ are read.
         has_normal: whether these are the normal equations of the residuals.
         residuals: how many there are, if so; else None.
         look: what the first look at the end of a run may tell.
@@ -180,8 +183,9 @@ class Plan:
         ]
         self.moved = [read.name for read in self.reads]
         inline = all(read.at == self.reads[0].at + i for i, read in enumerate(self.reads))
-        self.answer = self.reads[0].at if self.scalar and self.reads and inline else None
+        self.answer = 8 * self.reads[0].at if self.scalar and self.reads and inline else None
         self.count = sum(math.prod(read.shape) for read in self.reads)
+        self.vector, self.matrix = Struct(f"{self.count}d"), Struct(f"{self.count**2}d")
         self.normal = self._normal()
         self.job = _without_data(job, dict(zip(self.columns, memory.program.data, strict=True)))
 
@@ -189,7 +193,7 @@ class Plan:
         names = list(self.built.descent.state)
         if not all(name in names for name in STATES):
             return []
-        return [self.parts["state", names.index(name)].begin // 8 for name in STATES]
+        return [self.parts["state", names.index(name)].begin for name in STATES]
 
     def _residuals(self) -> int | None:
         job, residual = self.job, self.built.descent.residual
@@ -314,10 +318,10 @@ class Facts(NamedTuple):
             the residuals are.
     """
 
-    begin: list[float]
-    end: list[float]
-    jtj: list[float]
-    jtr: list[float]
+    begin: Sequence[float]
+    end: Sequence[float]
+    jtj: Sequence[float]
+    jtr: Sequence[float]
     loss: float
     n: int
     spread: float
@@ -370,24 +374,24 @@ class Run:
 
     def params(self) -> dict[str, Any]:
         """The answer in the form of the parameters."""
-        bound, moved = self.plan.bound, self.moved()
-        if bound is None or self.numbers is None:
-            return moved
-        return bound.natural(moved, self.numbers)
+        if self.plan.bound is None or self.numbers is None:
+            return self.moved()
+        return self.plan.bound.natural(self.moved(), self.numbers)
 
     def moved(self) -> dict[str, Any]:
         """What the method has moved, in the form of the parameters."""
-        plan, found = self.plan, {}
-        numbers: Any = memoryview(self.content).cast("d")
+        plan = self.plan
         if plan.answer is not None:
-            at = plan.answer
-            return dict(zip(plan.moved, numbers[at : at + plan.count].tolist(), strict=True))
+            found = plan.vector.unpack_from(self.content, plan.answer)
+            return dict(zip(plan.moved, found, strict=True))
+        numbers: Any = memoryview(self.content).cast("d")
+        moved = {}
         for name, at, shape in plan.reads:
             if shape:
-                found[name] = np.array(numbers[at : at + math.prod(shape)]).reshape(shape)
+                moved[name] = np.array(numbers[at : at + math.prod(shape)]).reshape(shape)
             else:
-                found[name] = numbers[at]
-        return found
+                moved[name] = numbers[at]
+        return moved
 
     def leaves(self) -> dict[str, Array]:
         """The answer, leaf by leaf."""
@@ -408,14 +412,15 @@ class Run:
         plan, p = self.plan, self.plan.count
         if not plan.normal:
             return None
+        content, vector = self.content, plan.vector
         jtj, jtr, loss, x = plan.normal
-        state: Any = memoryview(self.content).cast("d")
-        end = state[x : x + p].tolist()
+        end = vector.unpack_from(content, x)
         if plan.bound and self.numbers and plan.bound.holds(end, self.numbers):
             return None
         return Facts(
-            self.first[-p:].tolist(), end, state[jtj : jtj + p * p].tolist(),
-            state[jtr : jtr + p].tolist(), state[loss], plan.residuals or 0, *self.spread,
+            self.first[-p:].tolist(), end, plan.matrix.unpack_from(content, jtj),
+            vector.unpack_from(content, jtr), NUMBER.unpack_from(content, loss)[0],
+            plan.residuals or 0, *self.spread,
         )  # fmt: skip
 
     def fell(self) -> bool:
@@ -433,9 +438,11 @@ class Run:
         """As `Finished.normal`: None where a parameter lies on a bound."""
         if not self.plan.has_normal or self.touches():
             return None
-        p, (jtj, jtr, loss, _) = self.plan.count, self.plan.normal
-        state: Any = memoryview(self.content).cast("d")
-        return Normal(state[jtj : jtj + p * p].tolist(), state[jtr : jtr + p].tolist(), state[loss])
+        plan, content, (jtj, jtr, loss, _) = self.plan, self.content, self.plan.normal
+        return Normal(
+            plan.matrix.unpack_from(content, jtj), plan.vector.unpack_from(content, jtr),
+            NUMBER.unpack_from(content, loss)[0],
+        )  # fmt: skip
 
     def finished(self) -> Finished:
         """The run with all that is needed to tell its story."""
