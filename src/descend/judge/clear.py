@@ -17,7 +17,8 @@ from descend.judge.doubts import FAR
 from descend.judge.ending import QUIET
 from descend.judge.polish import EPS, WORSE
 from descend.program.arrival import ARRIVED
-from descend.run.plan import Facts, Look, Run
+from descend.run.facts import Facts, Look
+from descend.run.plan import Run
 from descend.trust.normal_errors import MOST_PARAMETERS, Factor, factored
 
 __all__ = ["Clear", "first_look"]

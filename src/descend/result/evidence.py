@@ -20,8 +20,9 @@ from descend.lean import dataclass
 from descend.records.record import FitRecord, defaults_of
 from descend.result.resume import saved_state
 from descend.result.story import course_told, task_told
+from descend.run.facts import Look
 from descend.run.finished import Finished, Judgement
-from descend.run.plan import Look, Run
+from descend.run.plan import Run
 from descend.run.predictor import Predictor
 from descend.run.state import SavedState
 from descend.trust.complete import OF_ERRORS, OF_VALUES, Completion

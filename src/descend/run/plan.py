@@ -12,7 +12,6 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from enum import Enum
 from struct import Struct
 from types import FunctionType
 from typing import Any, NamedTuple
@@ -26,17 +25,18 @@ from descend.methods.losses import Loss
 from descend.run.build import Built
 from descend.run.course import Course
 from descend.run.drive import Ending
+from descend.run.facts import Facts, Look
 from descend.run.finished import NORMAL, Finished, Normal
 from descend.run.job import Job
-from descend.run.places import flat_start, joined_start, places_of
+from descend.run.places import flat_start, joined_start, named_rows, places_of, without_data
 from descend.task.bonds import Bound, BoundInput, Numbers
-from descend.task.columns import SIGMA, TARGET, WEIGHT, column_key
+from descend.task.columns import SIGMA, TARGET, WEIGHT
 from descend.task.rows import Rows
 from descend.task.values import Values
 from descend.task.warned import is_constant
 from descend.trace.context import Trace
 
-__all__ = ["Facts", "Look", "Plan", "Run"]
+__all__ = ["Plan", "Run"]
 
 GRAPHS = 1 << 15  # bytes that a plan is taken to hold besides its memory
 MOST_OPERATIONS = 1e7  # of the first entry: some milliseconds
@@ -132,6 +132,7 @@ class Plan:
 
     Attributes:
         parameters, names, shapes: of the start, and of its leaves.
+        kept: the values of parameters that need none: by default, or 0 where it is searched for.
         reads: where the answers are found.
         moved, answer: the parameters that the method moves, and at which byte all answers begin, if
             these are single numbers one after the other; else None.
@@ -157,6 +158,11 @@ class Plan:
         self.shapes = [a.shape for a in arrays.values()]
         self.scalar = not any(self.shapes)
         self.default = np.concatenate([a.reshape(-1) for a in arrays.values()])
+        self.kept = {
+            name: array.item() if not array.shape else array
+            for name, array in zip(self.parameters, arrays.values(), strict=True)
+            if name in job.problem.defaults or name in job.start.missing
+        }
         self.bound = None if job.space is None else Bound(job.space, arrays)
         self.columns = list(built.descent.data)
         first = job.bindings(built, job.first_state(arrays))
@@ -187,7 +193,7 @@ class Plan:
         self.count = sum(math.prod(read.shape) for read in self.reads)
         self.vector, self.matrix = Struct(f"{self.count}d"), Struct(f"{self.count**2}d")
         self.normal = self._normal()
-        self.job = _without_data(job, dict(zip(self.columns, memory.program.data, strict=True)))
+        self.job = without_data(job, dict(zip(self.columns, memory.program.data, strict=True)))
 
     def _normal(self) -> list[int]:
         names = list(self.built.descent.state)
@@ -284,9 +290,8 @@ class Plan:
         elif start is None:
             return self.default
         elif type(start) is dict:
-            if len(start) != len(self.parameters):
-                return None
-            found = [start.get(name) for name in self.parameters]
+            kept = self.kept
+            found = [start[n] if n in start else kept.get(n) for n in self.parameters]
         elif self.job.rows is None and len(self.parameters) == 1:
             found = [start]
         else:
@@ -298,49 +303,19 @@ class Plan:
         return vector if vector is not None and math.isfinite(vector.dot(vector)) else None
 
 
-class Look(Enum):
-    """What the first look at an end can go by."""
-
-    NOTHING = "nothing: it is looked at closer each time"
-    SQUARES = "the normal equations of the residuals"
-    CURVED = "JᵀJ of another loss"
-    EPOCHS = "the losses of the epochs"
-
-
-class Facts(NamedTuple):
-    """What the end of a least squares fit is judged by at first.
-
-    Attributes:
-        begin, end: (p,) the method's numbers where it began and where it ended.
-        jtj, jtr, loss: the normal equations at the end, as `Normal`.
-        n: how many residuals there are.
-        spread, level: the mean squares of the target about its mean and about zero, weighted as
-            the residuals are.
-    """
-
-    begin: Sequence[float]
-    end: Sequence[float]
-    jtj: Sequence[float]
-    jtr: Sequence[float]
-    loss: float
-    n: int
-    spread: float
-    level: float
-
-
 class Run:
     """A run of a plan from the values of one call: bound, then gone, then looked at.
 
     Attributes:
-        begin: the start, number by number.
+        given, begin: the start as far as it is given, and as it was found; number by number.
         numbers: start and bounds, where there are bonds.
         code: how it has ended; RUNNING if the first entry did not suffice.
         fresh: whether the program was built for it.
     """
 
     __slots__ = (
-        "_finished", "_memory", "begin", "code", "content", "first", "fresh", "model", "numbers",
-        "plan", "seconds", "spread",
+        "_finished", "_memory", "begin", "code", "content", "first", "fresh", "given", "model",
+        "numbers", "plan", "seconds", "spread",
     )  # fmt: skip
 
     def __init__(
@@ -348,7 +323,8 @@ class Run:
         fresh: bool,
     ) -> None:  # fmt: skip
         self.model, self.plan, self.fresh = model, plan, fresh
-        self.begin, self.numbers = begin, numbers
+        self.given = self.begin = begin
+        self.numbers = numbers
         self._memory: _Memory | None = memory
         self._finished: Finished | None = None
 
@@ -356,6 +332,8 @@ class Run:
         """Run for some milliseconds, and take what was found; the memory is free again."""
         memory, plan = self._memory, self.plan
         assert memory is not None
+        if plan.job.start.missing:
+            self.begin = self._searched(memory)
         first = self.begin
         if plan.bound is not None and self.numbers is not None:
             first = plan.bound.enter(self.numbers, memory.inputs)
@@ -369,6 +347,13 @@ class Run:
         self.spread = memory.spread() if plan.look is Look.SQUARES else (math.inf, 0.0)
         self._memory = None
         plan.release(memory)
+
+    def _searched(self, memory: _Memory) -> Array:
+        """The start, with the best of the candidates for what has none."""
+        plan = self.plan
+        data = dict(zip(plan.columns, memory.program.data, strict=True))
+        leaves = self._job_of(data).find_start(plan.built, False, 0)
+        return np.concatenate([np.reshape(leaves[name], -1) for name in plan.names])
 
     # --- what was found
 
@@ -452,15 +437,24 @@ class Run:
 
     def job(self) -> Job:
         """The job of the first call with the values of this one."""
-        plan, image = self.plan, self._image()
-        data = {n: image.array("data", i).copy() for i, n in enumerate(plan.columns)}
-        begin, at = {}, 0
-        for leaf, shape in zip(plan.names, plan.shapes, strict=True):
+        image = self._image()
+        return self._job_of(
+            {n: image.array("data", i).copy() for i, n in enumerate(self.plan.columns)}
+        )
+
+    def _leaf_by_leaf(self, vector: Array) -> dict[str, Array]:
+        found, at = {}, 0
+        for leaf, shape in zip(self.plan.names, self.plan.shapes, strict=True):
             size = math.prod(shape)
-            begin[leaf], at = self.begin[at : at + size].reshape(shape), at + size
+            found[leaf], at = vector[at : at + size].reshape(shape), at + size
+        return found
+
+    def _job_of(self, data: Mapping[str, Array]) -> Job:
+        plan, begin = self.plan, self._leaf_by_leaf(self.given)
+        begin = {n: a for n, a in begin.items() if n not in plan.job.start.missing}
         job, rows, problem = plan.job, plan.job.rows, plan.job.problem
         if rows is not None:
-            rows = Rows(*_named(rows, data), rows.n_rows, 0)
+            rows = Rows(*named_rows(rows, data), rows.n_rows, 0)
             problem = replace(problem, columns=rows.columns, y=rows.extra[TARGET])
         space = job.space
         if plan.bound is not None and self.numbers is not None:
@@ -483,29 +477,9 @@ class Run:
         course.take(control)
         bound = job.bindings(plan.built, dict(zip(plan.built.descent.state, states, strict=True)))
         return Finished(
-            job, plan.built, self.fresh, plan.options, job.rows, job.start.arrays, control, course,
-            job.rows, bound, Ending(control.status, "", self.seconds),
+            job, plan.built, self.fresh, plan.options, job.rows, self._leaf_by_leaf(self.begin),
+            control, course, job.rows, bound, Ending(control.status, "", self.seconds),
         )  # fmt: skip
-
-
-def _without_data(job: Job, views: Mapping[str, Array]) -> Job:
-    """A job that holds neither the arrays of its call nor the model, but arrays like them."""
-    rows, problem = job.rows, job.problem
-    if rows is not None:
-        rows = Rows(*_named(rows, views), rows.n_rows, 0)
-        problem = replace(problem, columns=rows.columns, y=rows.extra[TARGET])
-    function: Any = problem.function
-    if type(function) is FunctionType:
-        function = None
-    return replace(job, problem=replace(problem, function=function), rows=rows)
-
-
-def _named(rows: Rows, data: Mapping[str, Array]) -> tuple[dict[str, Array], dict[str, Array]]:
-    """Columns of a program as the rows' columns, and what else there is."""
-    return (
-        {name: data[column_key(name)] for name in rows.columns},
-        {name: data[name] for name in rows.extra},
-    )
 
 
 def _code_of(model: Any) -> tuple[Any, Any, Any] | None:

@@ -46,7 +46,7 @@ def can_be_planned(model: Any, job: Job, built: Built) -> bool:
         and all(trace.is_pure_capture for trace in built.traces)
         and not job.settings.has_own_functions()
         and not job.settings.rules.keep_best
-        and not job.start.missing
+        and not (job.start.missing and job.space)
         and job.problem.ready is None
         and (job.rows is None or bool(job.rows.columns))
         and all(len(own) == 1 for own in job.start.names.values())

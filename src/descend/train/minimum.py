@@ -136,7 +136,9 @@ def planned(
     values: Values, job: Job, built: Built, options: Any, single: str | None
 ) -> MinimumPlan | None:
     """The plan of a task, which is entered in the table; None where there can be none."""
-    if not values.is_known or not has_defaults(options, but=ORDINARY) or job.space is not None:
+    if not values.is_known or not has_defaults(options, but=ORDINARY):
+        return None
+    if job.space is not None or job.start.missing:
         return None
     if not can_be_planned(values.model, job, built):
         return None
