@@ -225,9 +225,11 @@ def test_first_second_and_third_minimisation_are_the_same(case, find, monkeypatc
     assert found(case, find) == first
 
 
-PLANNED = ("given", "without a start", "without a part of a start", "defaults", "vector", "bounds", "ties", "fixed", "sigma", "weights", "batches",
-           "adam", "bfgs", "huber", "counts", "formula", "far", "diverging", "long", "flat",
-           "running away", "nearly parallel", "few iterations")  # fmt: skip
+PLANNED = (
+    "given", "without a start", "without a part of a start", "defaults", "vector", "bounds", "ties",
+    "fixed", "sigma", "weights", "batches", "adam", "bfgs", "huber", "counts", "formula", "far",
+    "diverging", "long", "flat", "running away", "nearly parallel", "few iterations",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("case", PLANNED)

@@ -315,8 +315,10 @@ class Bound:
 
     def holds(self, end: Sequence[float], numbers: Numbers) -> bool:
         """Whether one of the varied numbers, on no other scale, lies on a bound."""
-        lower, upper = numbers.lower[self.varied].tolist(), numbers.upper[self.varied].tolist()
-        return any(map(le, end, lower)) or any(map(ge, end, upper))
+        _, lower, upper = numbers
+        if len(end) < len(lower):
+            lower, upper = lower[self.varied], upper[self.varied]
+        return any(map(le, end, lower.tolist())) or any(map(ge, end, upper.tolist()))
 
     def touches(self, moved: Mapping[str, Any], numbers: Numbers) -> bool:
         """Whether one of these values lies on a bound."""
