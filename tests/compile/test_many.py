@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 import descend
-from descend.compile.many_native import NativeMany, aligned
+from descend.compile.many_native import NativeMany
+from descend.compile.places import aligned
 from descend.methods.damped import LeanLevenbergMarquardt
 from descend.methods.table import as_loss
 from descend.run.many_job import ManyJob

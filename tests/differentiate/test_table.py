@@ -19,9 +19,9 @@ from descend.graph.elementwise import call, cast
 from descend.graph.evaluate import evaluate
 from descend.graph.linear import reduce_sum
 from descend.graph.matrices import LINEAR_ALGEBRA
-from descend.graph.node import Node
-from descend.graph.primitive import PRIMITIVES
+from descend.graph.node import PRIMITIVES, Node
 from descend.graph.scan import SCAN
+from descend.graph.shared import SHARED
 from descend.graph.source import const, input_node, iota, row_count
 from descend.simplify.driver import simplify
 from differentiate.array_cases import CASES, Case
@@ -35,6 +35,8 @@ ELSEWHERE = {
     SCAN.name: "tests/graph/test_scan.py",
     CUSTOM.name: "tests/differentiate/test_custom.py",
     "black_box": "tests/differentiate/test_black_box.py",
+    "sound_solve": "tests/compile/test_sound_solve.py",
+    SHARED.name: "tests/compile/test_shared.py",
     **dict.fromkeys(LINEAR_ALGEBRA, "tests/differentiate/test_linear_algebra.py"),
 }
 FLAT = {"argmax", "argmin", "argsort", "stop_gradient"}

@@ -99,7 +99,7 @@ ON_COMPLEX: dict[str, Callable[..., Array]] = {
 
 
 def _both(name: str, *args: Array, **attrs: Any) -> Array:
-    from descend.graph.primitive import PRIMITIVES
+    from descend.graph.node import PRIMITIVES
 
     meaning = PRIMITIVES[name].meaning
     real = meaning(*(a.real for a in args), **attrs)

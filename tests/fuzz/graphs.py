@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from descend.compile.operations import NATIVE_ELEMENTWISE
 from descend.graph.elementwise import call, cast, full_like, select
 from descend.graph.linear import (
     broadcast,
@@ -29,7 +28,7 @@ from descend.graph.linear import (
     transpose,
 )
 from descend.graph.multilinear import contract
-from descend.graph.node import Dim, Node, Shape
+from descend.graph.node import PRIMITIVES, Dim, Node, Shape
 from descend.graph.scan import scan_nodes
 from descend.graph.selection import (
     argmax,
@@ -72,7 +71,7 @@ SQUASHED = frozenset({"exp", "exp2", "expm1", "sinh", "cosh", "pow", "gammaln", 
 
 
 def _native(names: Sequence[str]) -> tuple[str, ...]:
-    return tuple(n for n in names if n in NATIVE_ELEMENTWISE)
+    return tuple(n for n in names if PRIMITIVES[n].native)
 
 
 @dataclass(frozen=True)

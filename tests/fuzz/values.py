@@ -6,8 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from descend.graph.node import Dim, Node
-from descend.graph.primitive import Array
+from descend.graph.node import Array, Dim, Node
 
 TIES = (0.0, 1.0, -1.0, 2.0, 0.5, 3.0, -7.5)
 EXTREMES = (*TIES, -0.0, 1e300, -1e30, 1e-310, np.inf, -np.inf, np.nan)

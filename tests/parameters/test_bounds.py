@@ -7,6 +7,9 @@ from scipy.optimize import least_squares
 import descend
 from descend.methods.table import OPTIMIZERS
 
+pytestmark = pytest.mark.filterwarnings("ignore:not converged after")
+"""Few iterations suffice for what is looked at here."""
+
 X = np.linspace(0.0, 4.0, 25)
 Y = 2.0 * X - 1.0 + 0.1 * np.sin(7.0 * X)
 RATES = {"sgd": 0.05, "adagrad": 0.5, "rmsprop": 0.01, "adam": 0.02, "adamw": 0.02}

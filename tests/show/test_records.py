@@ -67,16 +67,20 @@ def test_every_status_gives_a_message_without_open_places(status):
 
 
 def test_exit_codes_are_those_promised():
-    expected = {"diverged": 4, "not_converged": 4, "interrupted": 130}
+    failed = (
+        "runaway", "side_minimum", "threshold", "not_converged", "not_moved", "grew", "diverged",
+    )  # fmt: skip
     assert {
         name: entry.exit_code for name, entry in STATUSES.items() if entry.exit_code
-    } == expected
+    } == dict.fromkeys(failed, 4) | {"interrupted": 130}
 
 
 def test_the_status_words_are_the_agreed_ones():
     assert set(STATUSES) == {
-        "converged", "stop_loss", "epochs_spent", "no_improvement", "parameters_still",
-        "gradient_small", "time_spent", "interrupted", "diverged", "not_converged",
+        "converged", "kink", "bound", "flat", "runaway", "side_minimum", "side_minimum_kept",
+        "threshold", "threshold_kept", "stop_loss", "epochs_spent", "no_improvement",
+        "parameters_still", "gradient_small", "time_spent", "interrupted", "diverged",
+        "not_converged", "not_moved", "grew",
     }  # fmt: skip
 
 

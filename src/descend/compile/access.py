@@ -70,6 +70,7 @@ class Access:
     Attributes:
         values: top-level lets and what they are in this function.
         spilled: slots of the lets that cross between functions.
+        put: those of them that are in their slots already.
         counters: the loops that stand around the whole block.
     """
 
@@ -78,6 +79,7 @@ class Access:
         self.e = frame.e
         self.values: dict[Let, Value] = TopValues(self.fetch)
         self.spilled: dict[Let, int] = {}
+        self.put: set[Let] = set()
         self.counters: Counters = {}
 
     # Values that cross from one function to another, through memory
@@ -89,6 +91,9 @@ class Access:
         return name
 
     def put_spilled(self, let: Let) -> None:
+        if let in self.put:
+            return
+        self.put.add(let)
         value = self.values[let]
         value = self.e.convert(value, "u8") if value.kind == "i1" else value
         self.e.line(f"store {value.typed}, ptr {self.spill_pointer(let)}, align 8")
@@ -99,6 +104,30 @@ class Access:
             kind = kind_of(let.dtype)
             return Value(literal(let.attr.item(), kind), kind, 1)
         return self.load_from(self.spill_pointer(let), kind_of(let.dtype), 1)
+
+    def copy_words(self, source: str, target: str, pairs: Sequence[tuple[int, int]]) -> None:
+        """Copy words of eight bytes from places to places, by a loop over a table.
+
+        LLVM's time grows with the square of the number of such copies that are written out.
+        """
+        words = [f"i64 {word}" for pair in pairs for word in pair]
+        text = f"private unnamed_addr constant [{len(words)} x i64] [{', '.join(words)}]"
+        name = f"@words{len(self.e.preamble)}"
+        self.e.preamble[name] = f"{name} = {text}"
+
+        def entry(base: str, at: Value) -> str:
+            found = self.e.fresh("p")
+            self.e.line(f"{found} = getelementptr i64, ptr {base}, i64 {at.name}")
+            return found
+
+        def one(i: Value) -> None:
+            at = self.e.mul(i, 2)
+            here = self.load_from(entry(name, at), "i64", 1)
+            there = self.load_from(entry(name, self.e.add(at, 1)), "i64", 1)
+            word = self.load_from(entry(source, here), "i64", 1)
+            self.e.line(f"store {word.typed}, ptr {entry(target, there)}, align 8")
+
+        self.loop(Value(str(len(pairs)), "i64", 1), one)
 
     # Extents and addresses
 

@@ -37,12 +37,16 @@ LIMIT_LOADED = 512
 # --- keys ---------------------------------------------------------------------------------------
 
 
-def _attribute(value: Any, dims: dict[Dim, int]) -> str:
+def _attribute(value: Any, dims: dict[Dim, int], bodies: dict[Body, int]) -> str:
     if isinstance(value, Dim):
         return f"d{dims.setdefault(value, len(dims))}"
     if isinstance(value, tuple):
-        return "(" + ",".join([_attribute(v, dims) for v in value]) + ")"
+        return "(" + ",".join([_attribute(v, dims, bodies) for v in value]) + ")"
     if isinstance(value, Body):
+        number = bodies.get(value)
+        if number is not None:  # of a sibling
+            return f"[{number}]"
+        bodies[value] = len(bodies)
         return f"[{graph_key(value.outputs, value.inputs, dims)}]"
     if isinstance(value, bytes):
         return value.hex()
@@ -55,10 +59,11 @@ def graph_key(
     """A text that is equal for equal graphs, whatever their inputs are called."""
     dims = {} if dims is None else dims
     number: dict[Node, int] = {}
+    bodies: dict[Body, int] = {}
     lines = []
     for node in inputs:
         number[node] = len(number)
-        lines.append(f"{_attribute(node.shape, dims)}{node.dtype.str}")
+        lines.append(f"{_attribute(node.shape, dims, bodies)}{node.dtype.str}")
     for node in postorder(outputs, stop=lambda n: n in number):
         if node in number:
             continue
@@ -67,7 +72,7 @@ def graph_key(
             lines.append(f"?{node.attrs['name']}")
             continue
         args = ",".join([str(number[a]) for a in node.args])
-        attrs = ";".join([f"{k}={_attribute(v, dims)}" for k, v in node.attrs.items()])
+        attrs = ";".join([f"{k}={_attribute(v, dims, bodies)}" for k, v in node.attrs.items()])
         lines.append(f"{node.op.name} {args} {attrs} {node.dtype.str}")
     lines.append(",".join([str(number[o]) for o in outputs]))
     return "\n".join(lines)

@@ -15,8 +15,7 @@ import numpy as np
 
 from descend.compile.function import NativeFunction, pointer_table
 from descend.compile.places import Place
-from descend.graph.node import sizes
-from descend.graph.primitive import Array
+from descend.graph.node import Array, sizes
 
 __all__ = ["CalledFunction"]
 

@@ -9,8 +9,9 @@ from descend.compile.access import Counters
 from descend.compile.kinds import Value
 from descend.compile.lapack_calls import LAPACK_CALLS
 from descend.compile.llvm import BlockWriter
-from descend.compile.loops import Address, Axis, Call, Index
+from descend.compile.loops import Address, Axis, Call, Index, Place
 from descend.compile.operations import kind_of
+from descend.compile.sound_solve import sound_solve
 from descend.compile.writing import axes_of, get, nested, over, put, repeat_while, variable
 
 __all__ = ["CALLS"]
@@ -172,9 +173,20 @@ def stable_order(w: BlockWriter, call: Call) -> None:
     MergeSort(w, call).write()
 
 
+def shared(w: BlockWriter, call: Call) -> None:
+    """A function compiled by itself, with the table of addresses that is its own."""
+    number, none = call.attrs["number"], call.target.dtype
+    function, table = (
+        w.frame.pointer(Place(role, number, (), none)) for role in ("shared", "shared table")
+    )
+    w.e.op(f"call i64 {function}(ptr {table})", "i64", 1)
+
+
 CALLS: dict[str, Callable[[BlockWriter, Call], Any]] = {
     "cumsum": cumulative_sum,
     "put_add": scatter_add,
     "argsort": stable_order,
     **LAPACK_CALLS,
+    "sound_solve": sound_solve,
+    "shared": shared,
 }

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from descend.compile.loops import Let
+from descend.compile.native import NotNative
 from descend.graph.node import Node, Shape, sizes
 from descend.graph.source import value_of
 
@@ -201,7 +202,7 @@ def cells_of(node: Node, args: Sequence[Cells], let: MakeLet) -> Cells:
     """The elements of a small node from those of its arguments."""
     rule = _elementwise if node.op.kind == "elementwise" else CELL_RULES.get(node.op.name)
     if rule is None:
-        raise KeyError(node.op.name)
+        raise NotNative(f"{node.op.name} of a few elements")
     return rule(node, args, let)
 
 

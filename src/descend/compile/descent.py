@@ -18,7 +18,7 @@ from descend.compile.entry import CONTROL, DescentText, swaps_rows
 from descend.compile.kinds import Value
 from descend.compile.latency import regroup
 from descend.compile.llvm import BlockWriter
-from descend.compile.loops import Address, Block, Copy, Index, Place
+from descend.compile.loops import Address, Block, Call, Copy, Index, Place
 from descend.compile.lower import Lowering, lower
 from descend.compile.module import FunctionText
 from descend.compile.operations import kind_of
@@ -26,7 +26,8 @@ from descend.compile.schedule import is_small
 from descend.compile.segments import cut
 from descend.compile.shuffle import write_shuffle
 from descend.graph.node import Dim, Node, postorder, sizes
-from descend.graph.program import DIVERGED, EPOCHS_SPENT, Program
+from descend.graph.program import DIVERGED, EPOCHS_SPENT, Program, program_heads
+from descend.graph.shared import shared_bodies
 from descend.graph.source import const
 from descend.simplify.driver import simplify
 
@@ -55,6 +56,8 @@ class DescentWriter:
         self.control: dict[str, str] = {}
         self.spill = 0
         self.swaps = program.plan.shuffle and swaps_rows(program.data)
+        self.bodies = shared_bodies(program_heads(program))
+        self.shared: list[tuple[int, Sequence[Place], Sequence[Place]]] = []
         self.lowered = self.lower_all()
         long = any(len(cut(x.block.statements)) > 1 for x, _ in self.lowered.values())
         self.in_registers = not long
@@ -196,7 +199,7 @@ class DescentWriter:
             Place("record", i, r.shape, r.dtype) for i, r in enumerate(self.program.epoch.record)
         ]
         return DescentText(
-            self.f.text(), list(self.f.slots), self.scratch, records, self.spill,
+            self.f.text(), list(self.f.slots), self.scratch, records, self.spill, self.shared,
             self.blocks,
         )
 
@@ -269,6 +272,11 @@ class DescentWriter:
         lowering = lower(outputs, leaves, len(self.scratch), known)
         self.scratch += lowering.block.scratch
         self.f.constants(lowering.block)
+        for call in lowering.block.statements:
+            if isinstance(call, Call) and call.name == "shared":
+                call.attrs["number"] = len(self.shared)
+                body = self.bodies.index(call.attrs["body"])
+                self.shared.append((body, call.sources, call.attrs["results"]))
         self.blocks[name] = lowering.block
         return lowering
 

@@ -25,20 +25,25 @@ WIDEST_SWAP = 64
 
 @dataclass
 class DescentText:
-    """The text of a descent and what its caller must provide."""
+    """The text of a descent and what its caller must provide.
+
+    `shared` are the calls of what is compiled by itself, in the order of their numbers: which of
+    the program's bodies, the places of its arguments, those of its results.
+    """
 
     text: str
     slots: Sequence[Any]
     scratch: Sequence[Place]
     records: Sequence[Place]
     spill: int
+    shared: Sequence[tuple[int, Sequence[Place], Sequence[Place]]] = ()
     blocks: dict[str, Block] = field(default_factory=dict)
 
     def about(self) -> dict[str, Any]:
         """Everything but the text and the intermediate forms."""
         return {
             "slots": self.slots, "scratch": self.scratch, "records": self.records,
-            "spill": self.spill,
+            "spill": self.spill, "shared": self.shared,
         }  # fmt: skip
 
 

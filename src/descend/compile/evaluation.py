@@ -16,7 +16,7 @@ import numpy as np
 from descend.compile.cells import Cells, combine
 from descend.compile.loops import Address, Axis, Index, Let, Place
 from descend.compile.native import NotNative
-from descend.compile.schedule import REDUCTIONS, is_small, is_trivial_reshape
+from descend.compile.schedule import is_small, is_trivial_reshape
 from descend.errors import InternalError
 from descend.graph.node import Dim, Node, sizes
 from descend.graph.source import CONST
@@ -194,5 +194,5 @@ RULES: dict[str, Callable[[Evaluator, Node, At], Let]] = {
     "reshape": _through_reshape,
     "iota": _counting,
     "take": _gather,
-    **dict.fromkeys(REDUCTIONS, _unrolled),
+    **dict.fromkeys(COMBINE, _unrolled),
 }

@@ -13,8 +13,7 @@ from descend.compile.library import address_of
 from descend.compile.native import emit_object
 from descend.compile.places import Place
 from descend.graph.evaluate import bind_extents, concrete
-from descend.graph.node import Dim, Node
-from descend.graph.primitive import Array
+from descend.graph.node import Array, Dim, Node
 
 __all__ = ["NativeFunction", "compile_graph", "pointer_table"]
 

@@ -36,8 +36,7 @@ from descend.graph.matrices import (
     rows,
     scale_columns,
 )
-from descend.graph.node import Node, sizes
-from descend.graph.primitive import Primitive, Typed
+from descend.graph.node import Node, Primitive, Typed, sizes
 from descend.graph.selection import reduce_max
 from descend.graph.source import iota
 
@@ -54,7 +53,7 @@ def _native(name: str, infer: Callable[..., Typed]) -> Primitive:
     def unused(*_args: Any, **_attrs: Any) -> Any:
         raise InternalError(f"{name} is native only")
 
-    return Primitive(name, "opaque", infer, unused, unused, unused, unused)
+    return Primitive(name, "opaque", "lapack", False, infer, unused, unused, unused, unused)
 
 
 def _like(which: int) -> Callable[..., Typed]:

@@ -16,13 +16,11 @@ from typing import Any
 
 import numpy as np
 
-from descend.compile.loops import Block, Let, Nest, Scan, Statement, Store
+from descend.compile.loops import Block, Let, Nest, Scan, Statement, Store, latency_of
 from descend.compile.segments import operands
 
 __all__ = ["regroup"]
 
-LATENCY = {"add": 3, "sub": 3, "mul": 3, "div": 13, "sqrt": 15, "neg": 1, "cast": 4}
-ELSEWHERE = 20
 EARLY, LAST = -1000, 100
 SUMS = ("add", "sub", "neg")
 MOST_TERMS = 12
@@ -50,7 +48,7 @@ class Regrouping:
             if op == "load" and attr.place.role == "state":
                 start = 0
             elif start != EARLY:
-                start += LATENCY.get(op, ELSEWHERE)
+                start += latency_of(op)
             self.arrival[found] = start
             self.statements.append(found)
         return found

@@ -38,21 +38,27 @@ RULES: dict[str, Callable[[Node], Node]] = {
     "argmin": lambda n: _arg_extremum(n, reduce_min),
     "stop_gradient": lambda n: n.args[0],
     "custom": lambda n: legalise([n.attrs["body"].applied(n.args)[n.attrs["index"]]])[0],
+    "shared": lambda n: legalise([n.attrs["body"].applied(n.args)[n.attrs["index"]]])[0],
     **LAPACK_RULES,
 }
 
 
-def legalise(outputs: Sequence[Node]) -> list[Node]:
-    """Apply the rules everywhere; matrices taken apart and put together again are simplified."""
+def legalise(outputs: Sequence[Node], apart: bool = False) -> list[Node]:
+    """Apply the rules everywhere; matrices taken apart and put together again are simplified.
+
+    Args:
+        apart: whether shared graphs are left as they are, to be called; else they are written out.
+    """
     image: dict[Node, Node] = {}
     order = postorder(outputs)
-    if not any(n.op.name in RULES for n in order):
+    rules = {k: v for k, v in RULES.items() if k != "shared"} if apart else RULES
+    if not any(n.op.name in rules for n in order):
         return list(outputs)
     for node in order:
         args = tuple(image[a] for a in node.args)
         same = all(a is b for a, b in zip(args, node.args, strict=True))
         rebuilt = node if same else node.op.apply(*args, **node.attrs)
-        rule = RULES.get(node.op.name)
+        rule = rules.get(node.op.name)
         image[node] = rule(rebuilt) if rule else rebuilt
     native = [image[o] for o in outputs]
     taken_apart = any(n.op.name in LAPACK_RULES for n in order)
@@ -63,9 +69,9 @@ def legal_program(program: Program) -> Program:
     """The program with every graph in native primitives."""
     step, epoch = program.step, program.epoch
     heads = [*step.new_state, step.loss, *([step.ok] if step.ok is not None else [])]
-    step_nodes = legalise(heads)
+    step_nodes = legalise(heads, apart=True)
     k = len(program.state)
-    epoch_nodes = legalise([*epoch.new_state, epoch.stop, *epoch.record])
+    epoch_nodes = legalise([*epoch.new_state, epoch.stop, *epoch.record], apart=True)
     return replace(
         program,
         step=replace(

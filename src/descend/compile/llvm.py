@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import groupby
 from typing import Any
+
+import numpy as np
 
 from descend.compile.access import Access, Frame
 from descend.compile.kinds import Value
-from descend.compile.loops import Block, Call, Copy, Let, Nest, Scan, Statement, Store
+from descend.compile.loops import Block, Call, Copy, Let, Nest, Place, Scan, Statement, Store
 from descend.compile.nests import NestWriter
 from descend.compile.repeats import Repeats
 from descend.compile.segments import cut, operands, spill_slots
+from descend.graph.node import sizes
 
 __all__ = ["Algorithm", "BlockWriter"]
 
 Algorithm = Callable[["BlockWriter", Call], Any]
+
+
+MOVES = 16  # stores from which on they are a loop
 
 
 class BlockWriter(Access):
@@ -55,7 +62,7 @@ class BlockWriter(Access):
         return inner
 
     def write_statements(self, statements: Sequence[Statement]) -> None:
-        for statement in statements:
+        for statement in self.without_moves(statements):
             if isinstance(statement, Let):
                 if statement.op != "reduced":
                     value = self.let(statement, self.values, self.counters, self.width)
@@ -70,6 +77,38 @@ class BlockWriter(Access):
                 self.scan(statement)
             else:
                 self.call(statement)
+
+    def without_moves(self, statements: Sequence[Statement]) -> Iterator[Statement]:
+        """The statements; long runs of stores of what other functions made are written here."""
+        made = {s for s in statements if isinstance(s, Let)}
+        for place, run in groupby(statements, lambda s: self.moved_to(s, made)):
+            stores = list(run)
+            if place is None or len(stores) < MOVES:
+                yield from stores
+                continue
+            pairs, shape = [], sizes(place.shape)
+            for store in stores:
+                assert isinstance(store, Store)
+                at = np.ravel_multi_index([i.const for i in store.target.index], shape)
+                pairs.append((self.spilled[store.value], int(at)))
+            self.copy_words(self.frame.spill(), self.frame.pointer(place), pairs)
+
+    def moved_to(self, statement: Statement, made: set[Let]) -> Place | None:
+        """The array to which a statement brings a number that lies in memory, if it does just that.
+
+        Args:
+            made: what stands in a register, or will.
+        """
+        if not isinstance(statement, Store) or statement.value.dtype.itemsize != 8:
+            return None
+        value, target = statement.value, statement.target
+        known = value in made or value in self.values or value not in self.spilled
+        fixed = all(i.is_const for i in target.index) and target.place.role == "scratch"
+        return target.place if fixed and not known else None
+
+    def neighbours(self, kind: str) -> int:
+        """How many numbers that lie side by side are worked on at once."""
+        return self.frame.lanes(kind)
 
     def nest(self, statement: Nest) -> None:
         if self.repeats is None or not self.repeats.call(self, statement):
@@ -92,12 +131,14 @@ class BlockWriter(Access):
         total = Value(str(int(n.name) * size), "i64", 1) if n.name.isdigit() else (
             self.e.mul(n, size)
         )  # fmt: skip
+        self.copy_bytes(self.frame.pointer(target), self.frame.pointer(source), total.name)
+
+    def copy_bytes(self, target: str, source: str, count: int | str) -> None:
         self.e.preamble["llvm.memcpy"] = (
             "declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)"
         )
         self.e.line(
-            f"call void @llvm.memcpy.p0.p0.i64(ptr {self.frame.pointer(target)}, "
-            f"ptr {self.frame.pointer(source)}, i64 {total.name}, i1 false)"
+            f"call void @llvm.memcpy.p0.p0.i64(ptr {target}, ptr {source}, i64 {count}, i1 false)"
         )
 
     def call(self, statement: Call) -> None:

@@ -17,7 +17,7 @@ from typing import Any, Union
 import numpy as np
 
 from descend.compile.places import Place
-from descend.graph.node import Dim
+from descend.graph.node import PRIMITIVES, Dim, Primitive
 from descend.lean import dataclass
 
 __all__ = [
@@ -35,6 +35,8 @@ __all__ = [
     "Statement",
     "Store",
     "block_text",
+    "cost_of",
+    "latency_of",
 ]
 
 
@@ -102,6 +104,16 @@ class Let:
         self.attr = attr
         self.dtype = dtype
         self.depth = depth
+
+
+def cost_of(op: str) -> int:
+    """What a let costs, in additions: as an ordinary primitive, if its operation is none."""
+    return PRIMITIVES.get(op, Primitive).cost
+
+
+def latency_of(op: str) -> int:
+    """After how many cycles a let is ready: as an ordinary primitive, if its operation is none."""
+    return PRIMITIVES.get(op, Primitive).latency
 
 
 @dataclass(eq=False)

@@ -28,15 +28,13 @@ from descend.compile.loops import (
 )
 from descend.compile.native import NotNative
 from descend.compile.schedule import (
-    ASSEMBLED,
-    CALLS,
-    LAPACK,
-    REDUCTIONS,
+    BY_CALL,
     Group,
     is_small,
-    is_unrolled,
     make_schedule,
+    makes_a_nest,
 )
+from descend.compile.sound_solve import sound_workspace
 from descend.errors import InternalError
 from descend.graph.node import Dim, Node, Shape, sizes
 from descend.graph.source import CONST, ROW_COUNT, value_of
@@ -126,6 +124,8 @@ class Lowering:
     def run(self, outputs: Sequence[Node], wanted: Sequence[Node]) -> None:
         plan = make_schedule(outputs, self.leaves, wanted)
         for node in plan.order:
+            if not node.op.native:
+                raise NotNative(node.op.name)
             if node.dtype.kind != "b" and f"{node.dtype.kind}{8 * node.dtype.itemsize}" not in BITS:
                 raise NotNative(f"{node.op.name} in {node.dtype}")
         by_level: list[list[Node]] = [[] for _ in range(plan.depth + 1)]
@@ -174,7 +174,10 @@ class Lowering:
 
     def make_group(self, group: Group) -> None:
         if group.kept < 0:
-            if group.roots[0].op.name == "scan":
+            name = group.roots[0].op.name
+            if name == "shared":
+                self.make_shared(group.roots)
+            elif group.roots[0].op.native == "loop":
                 self.make_scan(group.roots)
             else:
                 self.make_special(group.roots[0])
@@ -187,7 +190,7 @@ class Lowering:
         tops: list[Let] = []
         made: dict[Node, Place] = {}
         for root in group.roots:
-            if root.op.name in REDUCTIONS and not (is_unrolled(root) and not is_small(root)):
+            if makes_a_nest(root):
                 tops += self.reduce(e, nest, root, at)
             else:
                 value = e(root, at)
@@ -224,20 +227,40 @@ class Lowering:
             self.places[node] = Place(
                 source.role, source.number, node.shape, node.dtype, source.batched
             )
-        elif name in ASSEMBLED:
+        elif node.op.native == "assembled":
             self.places[node] = self.assemble(node)
-        elif name in CALLS:
+        elif node.op.native in BY_CALL:
             place = self.scratch(node.shape, node.dtype)
             sources = [self.place_of(a) for a in node.args]
             if name == "argsort":
                 line = (node.shape[node.attrs["axis"]],)
                 sources += [self.scratch(line, node.dtype), self.scratch(line, node.dtype)]
-            elif name in LAPACK:
+            elif node.op.native == "lapack":
                 sources += [self.scratch(*array) for array in workspace(node)]
+            elif name == "sound_solve":
+                sources += [self.scratch(*array) for array in sound_workspace(node)]
             self.block.statements.append(Call(name, place, tuple(sources), dict(node.attrs)))
             self.places[node] = place
         else:
             raise NotNative(name)
+
+    def make_shared(self, roots: Sequence[Node]) -> None:
+        """A call of what is compiled by itself: all of its results are written."""
+        body = roots[0].attrs["body"]
+        sources = tuple([self.handed(arg) for arg in roots[0].args])
+        results = tuple([self.scratch(o.shape, o.dtype) for o in body.outputs])
+        attrs = {"body": body, "results": results}
+        self.block.statements.append(Call("shared", results[0], sources, attrs))
+        self.places |= {root: results[root.attrs["index"]] for root in roots}
+
+    def handed(self, arg: Node) -> Place:
+        """Where another function finds an argument: what is data of this module is copied."""
+        place = self.place_of(arg)
+        if place.role != "constant":
+            return place
+        aside = self.scratch(arg.shape, arg.dtype)
+        self.copy(aside, place)
+        return aside
 
     def make_scan(self, roots: Sequence[Node]) -> None:
         """A loop over the slices: carries lie in memory, stacked results are written in place."""
@@ -342,6 +365,12 @@ class Lowering:
         prefix: At = (),
     ) -> None:
         """Store a node into a regular block of an array."""
+        if is_small(part) and part not in self.places:
+            for at in np.ndindex(*sizes(part.shape)):
+                rows = zip(at, starts, steps, strict=True)
+                index = (*prefix, *(Index(o + i * s) for i, o, s in rows))
+                self.block.statements.append(Store(Address(place, index), self.cells[part][at]))
+            return
         axes = self.axes(part.shape)
         nest = Nest(axes, len(axes))
         e = Evaluator(self, axes, set())

@@ -20,7 +20,7 @@ from descend.compile.legalise import legalise
 from descend.compile.llvm import BlockWriter
 from descend.compile.loops import Block, Call, Place, Scan, Statement
 from descend.compile.lower import Lowering, lower
-from descend.compile.many_lanes import FitWriter, Lanes
+from descend.compile.many_lanes import IN_LANES, FitWriter, Lanes
 from descend.compile.module import FunctionText
 from descend.compile.native import cpu_lanes
 from descend.compile.operations import kind_of, memory_type
@@ -98,7 +98,8 @@ def lanes_of(program: ManyProgram) -> int:
 
 def _has_calls(statements: Sequence[Statement]) -> bool:
     return any(
-        isinstance(s, Call) or (isinstance(s, Scan) and _has_calls(s.block.statements))
+        (isinstance(s, Call) and s.name not in IN_LANES)
+        or (isinstance(s, Scan) and _has_calls(s.block.statements))
         for s in statements
     )
 

@@ -26,21 +26,23 @@ from descend.compile.loops import (
     Let,
     Nest,
     Place,
+    Statement,
 )
 from descend.compile.native import NotNative
 from descend.compile.nests import neutral
-from descend.compile.operations import OUTLINED, emit_operation, kind_of, memory_type
+from descend.compile.operations import emit_operation, is_outlined, kind_of, memory_type
 from descend.compile.segments import cut, operands, weight
 from descend.graph.node import Dim, sizes
 from descend.lean import dataclass
 
-__all__ = ["FitWriter", "Lanes"]
+__all__ = ["IN_LANES", "FitWriter", "Lanes"]
 
 ZERO = Value("0", "i64", 1)
 WHOLE = 20_000  # instructions: a longer function would take LLVM minutes
 CHUNK = 32
 IN_FLIGHT = 16
 SUMS_AT_ONCE = 10
+IN_LANES = frozenset({"sound_solve"})  # algorithms that work on several fits at once
 ELEMENTS = frozenset({"load", "index", "rows", "const"})
 
 
@@ -85,8 +87,17 @@ class FitWriter(BlockWriter):
     def nest(self, statement: Nest) -> None:
         FitNest(self, statement).write()
 
+    def neighbours(self, kind: str) -> int:
+        """One at a time: every number is a vector of fits."""
+        return 1
+
+    def moved_to(self, statement: Statement, made: set[Let]) -> None:
+        """Nothing: the lanes stand innermost."""
+
     def call(self, statement: Call) -> None:
-        raise NotNative(f"{statement.name} over several fits")
+        if statement.name not in IN_LANES:
+            raise NotNative(f"{statement.name} over several fits")
+        super().call(statement)
 
     # Memory: arrays of the fits have the lanes innermost
 
@@ -383,7 +394,7 @@ class FitNest:
     def plan_stages(self) -> None:
         """Divide the innermost lets: products that only sums need come late, all others early."""
         nest, inner = self.nest, self.by_depth[-1]
-        heavy = any(x.op in OUTLINED and x.dtype.kind == "f" for x in inner)
+        heavy = any(is_outlined(x.op) and x.dtype.kind == "f" for x in inner)
         if not heavy or not nest.reductions or nest.stores or not nest.axes:
             return
         if any(x.op == "gather" for x in inner) or nest.kept == len(nest.axes):

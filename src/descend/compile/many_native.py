@@ -13,12 +13,10 @@ from descend.compile.description import as_json, from_json
 from descend.compile.function import pointer_table
 from descend.compile.many import CONTROL, ManyProgram, ManyText, lanes_of, write_many
 from descend.compile.native import Loaded, NotNative, emit_object
+from descend.compile.places import aligned
 from descend.graph.evaluate import bind_extents, concrete
-from descend.graph.node import Dim, sizes
-from descend.graph.primitive import Array
+from descend.graph.node import Array, Dim, sizes
 from descend.lean import dataclass
-
-LINE = 64
 
 __all__ = ["ManyArrays", "NativeMany", "Worker"]
 
@@ -138,14 +136,6 @@ class Worker:
         """Do the fits from `first` up to `last`."""
         self.control[:] = first, last, self.arrays.most_steps, 0, 0
         self.loaded.function(self.table.ctypes.data)
-
-
-def aligned(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
-    """Zeros that begin with a cache line, so that no vector lies across two of them."""
-    size = math.prod(shape) * dtype.itemsize
-    raw = np.zeros(size + LINE, np.uint8)
-    first = -raw.ctypes.data % LINE
-    return raw[first : first + size].view(dtype).reshape(shape)
 
 
 def _key(p: ManyProgram) -> str:

@@ -15,10 +15,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from descend.compile.entry import CONTROL
-from descend.compile.function import pointer_table
 from descend.compile.program import NativeProgram, control_words
 from descend.graph.evaluate import concrete
-from descend.graph.primitive import Array
+from descend.graph.node import Array
 from descend.graph.program import Bindings, Control
 
 __all__ = ["Image", "Part", "ProgramMemory"]
@@ -95,7 +94,7 @@ class ProgramMemory:
         self._template = self._head.copy()
         self._memory = memoryview(self._block)  # type: ignore[arg-type]
         self._words = self._memory[: 8 * len(CONTROL)].cast("q")
-        self._table = pointer_table(text.slots, where)
+        self._table = native.table(text, where)
         self._address = self._table.ctypes.data
         self._alive = where, loaded
         self._function = loaded.function

@@ -124,6 +124,7 @@ class Loaded:
             address = self._engine.get_function_address(entry)
         if not address:
             raise InternalError(f"the compiled object has no {entry}")
+        self.address: int = address
         self.function = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p)(address)
 
 

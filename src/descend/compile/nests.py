@@ -13,6 +13,7 @@ from descend.compile.access import Access, Counters
 from descend.compile.kinds import Value
 from descend.compile.loops import Address, Axis, Index, Let, Nest, Reduction
 from descend.compile.operations import emit_operation, kind_of
+from descend.compile.products import Products, products_of
 from descend.compile.segments import operands
 from descend.compile.vectors import choose_vector, lane_stride, unroll_factor
 
@@ -51,8 +52,20 @@ class NestWriter:
         self.by_depth: list[list[Let]] = [[] for _ in range(len(nest.axes) + 1)]
         for let in nest.lets:
             self.by_depth[let.depth].append(let)
+        self.in_flight = unroll_factor(nest)
         self.lane_axis = nest.axes[nest.vector] if nest.vector is not None else None
         self.varying = self._varying()
+        self.reductions = nest.reductions
+        self.products = self._products()
+
+    def _products(self) -> Products | None:
+        """The sums that are formed together; the others remain in `reductions`."""
+        plan = products_of(self.nest) if self.width > 1 else None
+        if plan is None:
+            return None
+        self.reductions = [r for r in self.nest.reductions if r not in plan.where]
+        self.by_depth = [[x for x in lets if x not in plan.unused] for lets in self.by_depth]
+        return Products(self.w, plan, self.width)
 
     def _varying(self) -> set[Let]:
         """Lets that differ between lanes."""
@@ -78,17 +91,21 @@ class NestWriter:
             self.level(0, top, self.w.counters, 1, [])
             return
         sets = [self.open_accumulators(1)]
+        if self.products is not None:
+            self.products.open()
         self.level(0, top, self.w.counters, 1, sets)
-        for number, reduction in enumerate(self.nest.reductions):
+        for number, reduction in enumerate(self.reductions):
             assert isinstance(reduction.result, Let)
             self.w.values[reduction.result] = self.total(sets, number)
+        if self.products is not None:
+            self.products.close()
 
     # Accumulators: per reduction, one alloca per width
 
     def open_accumulators(self, width: int) -> Accumulators:
         """For every reduction an accumulator per (width, slot), set to neutral here."""
-        tables: Accumulators = [{} for _ in self.nest.reductions]
-        for table, r in zip(tables, self.nest.reductions, strict=True):
+        tables: Accumulators = [{} for _ in self.reductions]
+        for table, r in zip(tables, self.reductions, strict=True):
             kind = kind_of(r.value.dtype)
             for shape in self.accumulator_shapes(width):
                 name = self.w.frame.alloca(Value("", kind, shape[0]).type)
@@ -104,9 +121,10 @@ class NestWriter:
             return [(width, 0)]
         innermost = position == len(self.nest.axes) - 1
         axis = self.nest.axes[position]
-        if innermost and isinstance(axis.extent, int) and self.written_out(axis):
+        if innermost and self.products is None and self.written_out(axis):
+            assert isinstance(axis.extent, int)
             return sorted({(w, s) for _, w, s in self.chunk_plan(axis.extent)})
-        slots = unroll_factor(self.nest) if innermost else 1
+        slots = self.in_flight if innermost else 1
         return [*((self.width, s) for s in range(slots)), (1, 0)]
 
     def written_out(self, axis: Axis) -> bool:
@@ -118,7 +136,7 @@ class NestWriter:
         """(start, width, slot): whole vectors, then halves, down to single rows."""
         at, width, plan = 0, self.width, []
         slots: dict[int, int] = {}
-        limit = unroll_factor(self.nest)
+        limit = self.in_flight
         while at < extent:
             while width > extent - at:
                 width //= 2
@@ -130,7 +148,7 @@ class NestWriter:
 
     def accumulate(self, sets: Accumulators, values: dict[Let, Value], width: int, slot: int
                    ) -> None:  # fmt: skip
-        for table, r in zip(sets, self.nest.reductions, strict=True):
+        for table, r in zip(sets, self.reductions, strict=True):
             name = table[width, slot]
             value = self.widened(values[r.value], width)
             before = self.e.op(f"load {value.type}, ptr {name}", value.kind, width)
@@ -139,7 +157,7 @@ class NestWriter:
 
     def total(self, sets: list[Accumulators], number: int) -> Value:
         """Combine slots, then lanes, from the widest to single ones: a fixed tree."""
-        r = self.nest.reductions[number]
+        r = self.reductions[number]
         kind = kind_of(r.value.dtype)
         (table,) = (tables[number] for tables in sets)
         whole: Value | None = None
@@ -183,11 +201,11 @@ class NestWriter:
         if depth == len(self.nest.axes):
             self.finish_row(inner, counters, width, sets, 0)
             return
-        opened = depth == self.nest.kept and depth > 0 and bool(self.nest.reductions)
+        opened = depth == self.nest.kept and depth > 0 and bool(self.reductions)
         here = [self.open_accumulators(width)] if opened else sets
         self.axis(depth, inner, counters, width, here)
         if opened:
-            for i, r in enumerate(self.nest.reductions):
+            for i, r in enumerate(self.reductions):
                 self.put_reduced(r, here, i, counters, width)
 
     def put_reduced(self, r: Reduction, sets: list[Accumulators], number: int,
@@ -218,7 +236,8 @@ class NestWriter:
 
         if self.nest.vector != depth or self.width == 1:
             self.plain_axis(axis, one, width)
-        elif innermost and isinstance(axis.extent, int) and self.written_out(axis):
+        elif innermost and self.products is None and self.written_out(axis):
+            assert isinstance(axis.extent, int)
             for at, w, slot in self.chunk_plan(axis.extent):
                 one(Value(str(at), "i64", 1), w, slot)
         else:
@@ -237,9 +256,11 @@ class NestWriter:
         The blocks depend on the extent alone, and their sums are added in order.
         """
         extent = self.w.extent(axis.extent)
-        slots = unroll_factor(self.nest) if innermost else 1
+        slots = self.in_flight if innermost else 1
         if not sets or (isinstance(axis.extent, int) and axis.extent <= BLOCK_ROWS):
             self.stripe(Value("0", "i64", 1), extent, one, slots)
+            if self.products is not None:
+                self.products.fold()
             return
         e, whole = self.e, sets[0]
 
@@ -248,7 +269,9 @@ class NestWriter:
             stop = e.min(e.add(start, BLOCK_ROWS), extent)
             sets[0] = self.open_accumulators(1)
             self.stripe(start, stop, one, slots)
-            for i, r in enumerate(self.nest.reductions):
+            if self.products is not None:
+                self.products.fold()
+            for i, r in enumerate(self.reductions):
                 part, name = self.total(sets, i), whole[i][1, 0]
                 before = e.op(f"load {part.type}, ptr {name}", part.kind, 1)
                 e.line(f"store {self.join(r, before, part).typed}, ptr {name}")
@@ -260,6 +283,9 @@ class NestWriter:
 
     def stripe(self, start: Value, stop: Value, one: Callable[..., None], slots: int) -> None:
         at, w = start, self.width
+        if self.products is not None:
+            self.products.stripe(start, stop, one)
+            return
         if slots > 1:
 
             def several(i: Value) -> None:
@@ -280,6 +306,9 @@ class NestWriter:
                 self.w.store(store.target, value, counters, None)
             else:
                 self.scatter(store.target, value, counters)
+        if self.products is not None:
+            factors = [self.widened(values[x], width) for x in self.products.plan.factors]
+            self.products.put(counters[self.nest.axes[0]], factors)
         if sets:
             self.accumulate(sets[0], values, width, slot)
 

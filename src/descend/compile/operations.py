@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
+from importlib import import_module
 from typing import Any
 
 import numpy as np
 
-from descend.compile.elementary import ELEMENTARY, LIBRARY
-from descend.compile.kinds import BITS, is_float, type_text
+from descend.compile.kinds import BITS, is_float
 from descend.compile.lanes import Emitter, Value
+from descend.errors import InternalError
+from descend.graph.node import PRIMITIVES
 
-__all__ = ["NATIVE_ELEMENTWISE", "emit_operation", "kind_of"]
+__all__ = ["emit_operation", "emitter", "is_outlined", "kind_of"]
 
 _KINDS = {"f": "f", "i": "i", "u": "u"}
 
@@ -42,90 +45,44 @@ def _mul0(e: Emitter, g: Value, p: Value) -> Value:
     return e.select(zero, e.like(g, 0.0), e.mul(g, p))
 
 
-def _integer_or(name: str, whole: str) -> Callable[..., Value]:
-    def emit(e: Emitter, a: Value, b: Value) -> Value:
-        if is_float(a.kind):
-            return ELEMENTARY[name](e, a, b)
-        return getattr(e, whole)(a, b)  # type: ignore[no-any-return]
-
-    return emit
-
-
-def _integer_power(e: Emitter, a: Value, b: Value) -> Value:
-    """Integers wrap; square and multiply over the bits of the exponent (none negative)."""
-    if is_float(a.kind):
-        return ELEMENTARY["pow"](e, a, b)
-    if b.name[0] == "%":
-        return _each_lane(e, _power_loop(e, a.kind), a, b)
-    exponent = int(b.name.strip("<>").split()[-1])
-    result, base = e.like(a, 1), a
-    while exponent > 0:
-        if exponent & 1:
-            result = e.mul(result, base)
-        exponent >>= 1
-        base = e.mul(base, base) if exponent else base
-    return result
-
-
-def _each_lane(e: Emitter, function: str, a: Value, b: Value) -> Value:
-    result = a
-    for lane in range(a.width):
-        scalar = e.call(function, a.kind, 1, e.extract(a, lane), e.extract(b, lane))
-        result = e.insert(result, scalar, lane)
-    return result
-
-
-def _power_loop(e: Emitter, kind: str) -> str:
-    """A helper of the module that runs through the bits of an exponent it does not know."""
-    name, t = f"power_{kind}", type_text(kind)
-    e.preamble[name] = f"""define internal {t} @{name}({t} %x, {t} %p) {{
-entry:
-  br label %head
-head:
-  %result = phi {t} [ 1, %entry ], [ %next, %head ]
-  %base = phi {t} [ %x, %entry ], [ %square, %head ]
-  %left = phi {t} [ %p, %entry ], [ %half, %head ]
-  %odd = trunc {t} %left to i1
-  %more = mul {t} %result, %base
-  %next = select i1 %odd, {t} %more, {t} %result
-  %square = mul {t} %base, %base
-  %half = lshr {t} %left, 1
-  %done = icmp eq {t} %half, 0
-  br i1 %done, label %out, label %head
-out:
-  ret {t} %next
-}}"""
-    return name
-
-
-def _method(name: str) -> Callable[..., Value]:
-    return lambda e, *args: getattr(e, name)(*args)
-
-
-OPERATIONS: dict[str, Callable[..., Value]] = {
+ARITHMETIC: dict[str, Callable[..., Value]] = {
     "add": _fused("fadd"),
     "sub": _fused("fsub"),
     "mul": _fused("fmul"),
-    "div": _method("div"),
     "mul0": _mul0,
-    "pow": _integer_power,
-    "mod": _integer_or("mod", "mod"),
-    "fmod": _integer_or("fmod", "remainder"),
-    "floordiv": _integer_or("floordiv", "floordiv"),
-    "shift_left": _method("shl"),
-    "shift_right": _method("shr"),
-    **{
-        name: _method(name)
-        for name in (
-            "neg", "abs", "sign", "floor", "ceil", "rint", "trunc", "max", "min", "sqrt",
-            "copysign", "select", "lt", "le", "eq", "ne", "xor",
-        )
-    },
-    **{name: _method(f"{name}_") for name in ("and", "or", "not")},
-}  # fmt: skip
+    "and": Emitter.and_,
+    "or": Emitter.or_,
+    "not": Emitter.not_,
+    "shift_left": Emitter.shl,
+    "shift_right": Emitter.shr,
+}
+"""Where it is not the emitter's own method of the name."""
 
-OUTLINED = (frozenset(ELEMENTARY) - {"sqrt"}) | {"pow", "mod", "fmod", "floordiv"}
-NATIVE_ELEMENTWISE = frozenset((*OPERATIONS, *ELEMENTARY, *LIBRARY, "cast"))
+
+@cache
+def emitter(op: str) -> Callable[..., Value]:
+    """What writes an elementwise primitive, loaded when it is first asked for."""
+    native = PRIMITIVES[op].native
+    found: Callable[..., Value] | None
+    if native == "arithmetic":
+        found = ARITHMETIC.get(op) or getattr(Emitter, op, None)
+    else:
+        family = import_module(f"descend.compile.elementary.{native}")
+        found = getattr(family, op, None)
+        if found is None and native == "library":
+            found = family.called(op)
+    if found is None:
+        raise InternalError(f"{op} is declared as {native}, where nothing writes it")
+    return found
+
+
+@cache
+def is_outlined(op: str) -> bool:
+    """Whether an operation is so long that code which is not hot calls it."""
+    primitive = PRIMITIVES.get(op)
+    if primitive is None or primitive.kind != "elementwise":
+        return False
+    return primitive.native not in ("arithmetic", "library", "rewritten", "")
 
 
 def emit_operation(
@@ -134,13 +91,9 @@ def emit_operation(
     """Write one elementwise operation on values of equal width."""
     if op == "cast":
         return e.convert(args[0], kind_of(dtype))
-    if e.outline and op in OUTLINED and is_float(args[0].kind):
+    if e.outline and is_outlined(op) and is_float(args[0].kind):
         return _outlined(e, op, args, dtype, attr)
-    rule = OPERATIONS.get(op)
-    if rule is not None:
-        return rule(e, *args)
-    function = ELEMENTARY.get(op) or LIBRARY[op]
-    return function(e, *args, **attr) if attr else function(e, *args)
+    return emitter(op)(e, *args, **(attr or {}))
 
 
 def _outlined(

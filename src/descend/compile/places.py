@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,9 @@ import numpy as np
 from descend.graph.node import Shape
 from descend.lean import dataclass
 
-__all__ = ["Place"]
+__all__ = ["Place", "aligned"]
+
+LINE = 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,3 +34,11 @@ class Place:
 
     def __str__(self) -> str:
         return f"{self.role}{self.number}"
+
+
+def aligned(shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray[Any, np.dtype[Any]]:
+    """Zeros that begin with a cache line, so that no vector lies across two of them."""
+    size = math.prod(shape) * dtype.itemsize
+    raw = np.zeros(size + LINE, np.uint8)
+    first = -raw.ctypes.data % LINE
+    return raw[first : first + size].view(dtype).reshape(shape)

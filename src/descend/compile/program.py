@@ -13,10 +13,12 @@ from descend.compile.description import as_json, from_json
 from descend.compile.entry import CONTROL, DescentText, swaps_rows
 from descend.compile.function import compile_graph, pointer_table
 from descend.compile.native import Loaded, emit_object
+from descend.compile.places import aligned
+from descend.compile.shared import called, linked, shared_function
 from descend.graph.evaluate import bind_extents, concrete
-from descend.graph.node import Dim
-from descend.graph.primitive import Array
-from descend.graph.program import RUNNING, Bindings, Control, Program, _mix
+from descend.graph.node import Array, Dim
+from descend.graph.program import RUNNING, Bindings, Control, Program, _mix, program_heads
+from descend.graph.shared import shared_bodies
 from descend.lean import dataclass
 
 __all__ = ["NativeProgram", "compile_graph", "compile_program", "control_words"]
@@ -93,6 +95,7 @@ class NativeProgram:
         self._key = _program_key(p)
         self._variants: dict[bool, tuple[DescentText, Loaded]] = {}
         self.was_compiled = False  # now, rather than found in the cache
+        self._bodies = shared_bodies(program_heads(program))
         self._own = threading.local()
 
     def variant(self, n_rows: int) -> tuple[DescentText, Loaded]:
@@ -113,6 +116,8 @@ class NativeProgram:
 
             about, loaded = cached_code(digest("program", self._key, str(remainder)), make)
             found = DescentText(text="", **from_json(about, self._dims)), loaded
+            for body in self._bodies:
+                shared_function(body)
             self._variants[remainder] = found
         return found
 
@@ -159,7 +164,7 @@ class NativeProgram:
         extents = self.extents(bound)
         room = _recorded_epochs(text, extents)
         where = self.buffers(bound, text, extents, room)
-        table = pointer_table(text.slots, where)
+        table = self.table(text, where)
         made = self._own.session = _Session(_identity(bound), where, table, room)
         return made
 
@@ -185,13 +190,25 @@ class NativeProgram:
         for role, arrays in (("state", bound.state), ("data", bound.data), ("fixed", bound.fixed)):
             where |= {(role, i): a for i, a in enumerate(arrays)}
         for place in text.scratch:
-            where[place.role, place.number] = np.empty(concrete(place.shape, extents), place.dtype)
+            where[place.role, place.number] = aligned(concrete(place.shape, extents), place.dtype)
+        for number, (body, _, results) in enumerate(text.shared):
+            where |= called(number, shared_function(self._bodies[body]), results)
         for place in text.records:
             shape = (room, *concrete(place.shape, extents))
             where["record", place.number] = np.empty(shape, place.dtype)
         where |= {("extent", d): n for d, n in extents.items()}
         where["extent", p.rows] = bound.n_rows
         return where
+
+
+    def table(self, text: DescentText, where: dict[Any, Any]) -> Array:
+        """The table of addresses for the function, and those of the functions that it calls.
+
+        `where` gets what must live as long as the table.
+        """
+        for number, (body, sources, _) in enumerate(text.shared):
+            where |= linked(number, shared_function(self._bodies[body]), sources, where)
+        return pointer_table(text.slots, where)
 
 
 def _identity(bound: Bindings) -> tuple[int, ...]:

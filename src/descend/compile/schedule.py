@@ -14,9 +14,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import field
 
 from descend.errors import InternalError
-from descend.graph.node import Dim, Node, postorder
-from descend.graph.source import CONST, INPUT
-from descend.graph.special import SPECIAL
+from descend.graph.node import ONCE, Dim, Node, postorder
+from descend.graph.source import CONST, INPUT, IOTA
 from descend.graph.subgraph import group_key
 from descend.lean import dataclass
 
@@ -25,25 +24,11 @@ __all__ = ["Group", "Schedule", "is_small", "make_schedule", "reduced_labels"]
 SMALL = 16
 UNROLLED_SUM = 8
 RECOMPUTE = 10
-NEST_LIMIT = 160
-ONCE = NEST_LIMIT + 1  # the price of what is always stored: it is never worth computing twice
+NEST_LIMIT = ONCE - 1
 
-VIEWS = frozenset({"broadcast", "transpose", "slice", "flip"})
-REDUCTIONS = frozenset({"sum", "reduce_max", "reduce_min", "contract"})
-ASSEMBLED = frozenset({"pad", "concatenate", "set_slice"})
-LAPACK = frozenset({"getrf", "getrs", "trtrs", "potrf", "syevd", "gesdd", "geqrf"})
-CALLS = frozenset({"cumsum", "put_add", "argsort"}) | LAPACK
 EXTREMA = frozenset({"reduce_max", "reduce_min"})
-LOOKS_UP = CALLS | EXTREMA | {"take", "scan"}
-
-WEIGHT = dict.fromkeys(
-    ("exp", "exp2", "log", "log2", "log10", "sin", "cos", "expit", "cbrt", "hypot"), 20
-) | dict.fromkeys(
-    ("expm1", "log1p", "tan", "arctan", "arctan2", "arcsin", "arccos", "sinh", "cosh", "tanh",
-     "arcsinh", "arccosh", "arctanh", "erf", "erfc", "pow", "gammaln", "digamma"), 40
-) | dict.fromkeys(SPECIAL, ONCE) | {
-    "div": 4, "sqrt": 5, "mod": 6, "fmod": 6, "floordiv": 6, "take": 3,
-}  # fmt: skip
+BY_CALL = ("call", "lapack", "algorithm")
+LOOKS_UP = (*BY_CALL, "gather", "loop")
 
 
 def is_small(node: Node, limit: int = SMALL) -> bool:
@@ -82,14 +67,19 @@ def is_unrolled(node: Node) -> bool:
     return math.prod(n for n in gone if not isinstance(n, Dim)) <= UNROLLED_SUM
 
 
+def makes_a_nest(node: Node) -> bool:
+    """A reduction that is not written out: its operands are combined in loops."""
+    return node.op.native == "reduction" and (is_small(node) or not is_unrolled(node))
+
+
 def is_inline(node: Node) -> bool:
     """Whether a large node can be computed where it is used."""
-    name = node.op.name
-    if node.op.kind == "elementwise" or name in VIEWS or name in ("iota", "take"):
-        return True
-    if name == "reshape":
+    if node.op.name == "reshape":
         return is_trivial_reshape(node)
-    return name in REDUCTIONS and is_unrolled(node)
+    native = node.op.native
+    if node.op.kind == "elementwise" or native in ("view", "gather") or node.op is IOTA:
+        return True
+    return native == "reduction" and is_unrolled(node)
 
 
 def must_store(node: Node, cost: Mapping[Node, int]) -> list[Node]:
@@ -99,7 +89,7 @@ def must_store(node: Node, cost: Mapping[Node, int]) -> list[Node]:
         return [node.args[0]]
     if name == "take":
         return [node.args[0]]
-    if name in CALLS or name == "scan":
+    if node.op.native in BY_CALL or node.op.native == "loop":
         return list(node.args)
     if name == "contract":
         return [a for a in node.args if cost.get(a, 0) > 2]
@@ -148,7 +138,7 @@ def _costs(order: Sequence[Node], leaves: set[Node]) -> tuple[dict[Node, int], s
         cost[node] = 1
         if node in leaves or node.op in (CONST, INPUT):
             continue
-        if is_small(node) and node.op.name not in LOOKS_UP:
+        if is_small(node) and not (node.op.native in LOOKS_UP or node.op.name in EXTREMA):
             continue
         for arg in must_store(node, cost):
             if not is_small(arg) and arg not in leaves and arg.op is not CONST:
@@ -161,10 +151,10 @@ def _costs(order: Sequence[Node], leaves: set[Node]) -> tuple[dict[Node, int], s
             cost[node] = 1
             continue
         times = 1
-        if node.op.name in REDUCTIONS:
+        if node.op.native == "reduction":
             _, gone = reduced_labels(node)
             times = math.prod(n for n in gone if not isinstance(n, Dim))
-        total = times * (WEIGHT.get(node.op.name, 1) + sum(cost[a] for a in set(node.args)))
+        total = times * (node.op.cost + sum(cost[a] for a in set(node.args)))
         if total > NEST_LIMIT and times == 1:
             total = _distinct(node, cost)
         if total > NEST_LIMIT:
@@ -179,16 +169,16 @@ def _distinct(node: Node, cost: Mapping[Node, int]) -> int:
 
     A nest computes a shared operand once, so that a sum over a tree may count it far too often.
     """
-    total, seen, left = WEIGHT.get(node.op.name, 1), {node}, list(node.args)
+    total, seen, left = node.op.cost, {node}, list(node.args)
     while left and total <= NEST_LIMIT:
         arg = left.pop()
         if arg in seen:
             continue
         seen.add(arg)
-        if cost[arg] == 1 or arg.op.name in REDUCTIONS:
+        if cost[arg] == 1 or arg.op.native == "reduction":
             total += cost[arg]
         else:
-            total += WEIGHT.get(arg.op.name, 1)
+            total += arg.op.cost
             left.extend(arg.args)
     return total
 
@@ -211,15 +201,15 @@ def _levels(
 
 def _large_reduction(node: Node) -> bool:
     """A small result made from something large, or by a loop: it comes out of a nest or a call."""
-    if node.op.name == "scan" or node.op.name in LAPACK:
+    if node.op.native in ("loop", "lapack", "algorithm"):
         return True
-    if not is_small(node) or node.op.name not in REDUCTIONS | CALLS:
+    if not is_small(node) or node.op.native not in ("reduction", "call"):
         return False
     return any(not is_small(a) for a in node.args)
 
 
 def _group_key(node: Node, level: int) -> tuple[int, tuple[int | Dim, ...], int]:
-    if node.op.name in REDUCTIONS and not (is_unrolled(node) and not is_small(node)):
+    if makes_a_nest(node):
         kept, gone = reduced_labels(node)
         if is_small(node):
             kept = []
@@ -271,13 +261,12 @@ def make_schedule(outputs: Sequence[Node], leaves: set[Node], wanted: Sequence[N
     for node in order:
         if node in leaves or not _is_root(node, stored):
             continue
-        name = node.op.name
-        if name in REDUCTIONS and not (is_unrolled(node) and not is_small(node)):
+        if makes_a_nest(node):
             key = _group_key(node, level[node])
             groups.setdefault(key, Group(*key)).roots.append(node)
-        elif node.op.kind == "elementwise" or name in VIEWS or is_inline(node):
+        elif is_inline(node):
             late.append(node)
-        elif name == "scan":
+        elif node.op.native == "loop":
             siblings = groups.setdefault(group_key(node), Group(level[node], (), -1))
             siblings.roots.append(node)
         else:

@@ -21,6 +21,8 @@ def weight(statement: Statement) -> int:
         return 6 * (len(statement.lets) + 4 * len(statement.reductions)) + 20
     if isinstance(statement, Scan):
         return 20 + sum(map(weight, statement.block.statements))
+    if isinstance(statement, Store):
+        return 4
     return 100 if isinstance(statement, Call) else 1
 
 

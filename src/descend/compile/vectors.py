@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from descend.compile.loops import Address, Axis, Nest
-from descend.compile.schedule import WEIGHT
+from descend.compile.loops import Address, Axis, Nest, cost_of
 from descend.graph.node import Dim
 
 __all__ = ["choose_vector", "lane_stride", "unroll_factor"]
@@ -43,7 +42,7 @@ def choose_vector(nest: Nest, lanes: int, shuffled: bool) -> tuple[int | None, i
     gathers = sum(x.op == "gather" for x in nest.lets)
     targets = [s.target for s in nest.stores]
     targets += [r.result for r in nest.reductions if isinstance(r.result, Address)]
-    work = sum(WEIGHT.get(x.op, 1) for x in nest.lets if x.op not in ("load", "const"))
+    work = sum(cost_of(x.op) for x in nest.lets if x.op not in ("load", "const"))
     work += len(nest.reductions)
     best: tuple[int | None, int] = (None, 1)
     scalar = best_cost = float(work + len(loads) + len(targets) + gathers)
@@ -68,7 +67,7 @@ def choose_vector(nest: Nest, lanes: int, shuffled: bool) -> tuple[int | None, i
 
 def unroll_factor(nest: Nest) -> int:
     """How many vectors to keep in flight: more for short bodies, whose sums wait for each other."""
-    work = sum(WEIGHT.get(x.op, 1) for x in nest.lets)
+    work = sum(cost_of(x.op) for x in nest.lets)
     if len(nest.reductions) > 8 or work > 60:
         return 1
     return 4 if work <= 24 and len(nest.reductions) <= 3 else 2

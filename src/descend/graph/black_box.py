@@ -17,8 +17,7 @@ from descend.errors import UsageError
 from descend.graph.elementwise import call
 from descend.graph.linear import leading
 from descend.graph.multilinear import contract
-from descend.graph.node import Node
-from descend.graph.primitive import Array, Primitive, Typed, register
+from descend.graph.node import Array, Node, Primitive, Typed, register
 
 __all__ = ["BLACK_BOX", "Opaque"]
 
@@ -163,4 +162,6 @@ def _batch(args: list[Node], flags: list[bool], node: Node, extent: Any) -> Node
     return BLACK_BOX.apply(*leading(args, flags, extent), **wider)
 
 
-BLACK_BOX = register(Primitive("black_box", "opaque", _infer, _meaning, _vjp, _jvp, _batch))
+BLACK_BOX = register(
+    Primitive("black_box", "opaque", "", False, _infer, _meaning, _vjp, _jvp, _batch)
+)

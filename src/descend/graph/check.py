@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from descend.errors import InternalError
-from descend.graph.node import Node, postorder
-from descend.graph.primitive import PRIMITIVES
+from descend.graph.node import PRIMITIVES, Node, postorder
 
 __all__ = ["check_graph"]
 

@@ -15,8 +15,7 @@ from descend.errors import InternalError, UsageError
 from descend.graph.elementwise import zeros_like
 from descend.graph.evaluate import evaluate
 from descend.graph.linear import broadcast, leading, zeros
-from descend.graph.node import Node, postorder
-from descend.graph.primitive import Array, Several, Typed, declare_several
+from descend.graph.node import Array, Node, Several, Typed, declare_several, postorder
 from descend.graph.subgraph import Body, fresh_like
 
 __all__ = ["CUSTOM", "custom_nodes"]
@@ -121,4 +120,4 @@ def _batched(batch: Any, body: Body, count: int, extent: Any) -> Body:
     return Body(tuple(many), tuple(outputs))
 
 
-CUSTOM = declare_several("custom", _infer, Several(_meaning, _vjp, _jvp, _batch))
+CUSTOM = declare_several("custom", "rewritten", _infer, Several(_meaning, _vjp, _jvp, _batch))

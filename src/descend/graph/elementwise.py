@@ -1,4 +1,4 @@
-"""Elementwise primitives: one line each, the partial derivatives beside the operation.
+"""Elementwise primitives: one entry each, with all that is known of the operation.
 
 Operands have equal shapes and dtypes; casts and broadcasts are nodes of their own. Products with
 partials are `mul0` unless the partial is a constant, so that a branch not taken sends back 0 and
@@ -16,11 +16,10 @@ import numpy as np
 
 from descend.errors import InternalError
 from descend.graph.linear import broadcast, broadcast_like
-from descend.graph.node import Node
-from descend.graph.primitive import PRIMITIVES, Array, Partial, Primitive, Typed, register
+from descend.graph.node import PRIMITIVES, Array, Node, Partial, Primitive, Typed, register
 from descend.graph.source import CONST, const
 
-__all__ = ["call", "cast", "declare", "full_like", "library_meaning", "select", "zeros_like"]
+__all__ = ["ScipyUfunc", "call", "cast", "declare", "full_like", "select", "zeros_like"]
 
 BOOL = np.dtype(bool)
 
@@ -118,16 +117,22 @@ def batch_elementwise(args: list[Node], flags: list[bool], node: Node, extent: A
 
 def declare(
     name: str,
+    native: str,
+    cost: int,
+    finite: bool,
     meaning: Callable[..., Array],
     *partials: Partial | Callable[..., Node] | None,
     infer: Callable[..., Typed] = _same,
+    latency: int = Primitive.latency,
+    word: str = "",
 ) -> Primitive:
     """Register an elementwise primitive, with the partial for each argument (None: it is 0)."""
     entries = tuple(p if p is None or isinstance(p, Partial) else Partial(p) for p in partials)
     return register(
         Primitive(
-            name, "elementwise", infer, meaning,
+            name, "elementwise", native, finite, infer, meaning,
             _vjp_from(entries), _jvp_from(entries), batch_elementwise, entries,
+            cost=cost, latency=latency, word=word,
         )
     )  # fmt: skip
 
@@ -137,15 +142,23 @@ def _mul0_meaning(g: Array, p: Array) -> Array:
         return np.where(g == 0, np.zeros((), g.dtype), g * p)
 
 
-def library_meaning(name: str) -> Callable[..., Array]:
-    """What SciPy's function of this name gives, which is imported when it is first asked."""
+class ScipyUfunc:
+    """The meaning of a primitive that is SciPy's ufunc of this name; SciPy is imported when asked.
 
-    def meaning(*args: Array) -> Array:
+    Args:
+        wide: computed in float64 and rounded to the argument's dtype, as native code has it.
+    """
+
+    def __init__(self, name: str, wide: bool = False) -> None:
+        self.name = name
+        self.wide = wide
+
+    def __call__(self, *args: Array) -> Array:
         from scipy import special
 
-        return np.asarray(getattr(special, name)(*args), dtype=args[0].dtype)
-
-    return meaning
+        given = [a.astype(np.float64) for a in args] if self.wide else args
+        with np.errstate(all="ignore"):
+            return np.asarray(getattr(special, self.name)(*given), dtype=args[0].dtype)
 
 
 def _polygamma_meaning(x: Array, *, order: int) -> Array:
@@ -257,65 +270,79 @@ _MINUS = Partial(lambda x, *_: full_like(x, -1.0), "minus")
 _LN2, _LN10, _ERF = math.log(2.0), math.log(10.0), 2.0 / math.sqrt(math.pi)
 
 # fmt: off
-declare("add", np.add, _ONE, _ONE)
-declare("sub", np.subtract, _ONE, _MINUS)
-declare("mul", np.multiply, lambda x, y, o: y, lambda x, y, o: x)
-declare("div", np.divide, lambda x, y, o: _inverse(y), lambda x, y, o: neg(div(o, y)))
-declare("mul0", _mul0_meaning, lambda g, p, o: p, Partial(lambda g, p, o: g, "0mul"))
-declare("neg", np.negative, _MINUS)
-declare("abs", np.abs, lambda x, o: call("sign", x))
-declare("sign", np.sign, None)
-declare("floor", np.floor, None)
-declare("ceil", np.ceil, None)
-declare("rint", np.rint, None)
-declare("trunc", np.trunc, None)
-declare("floordiv", np.floor_divide, None, None)
-declare("mod", np.mod, _ONE, lambda x, y, o: neg(call("floordiv", x, y)))
-declare("fmod", np.fmod, _ONE, lambda x, y, o: neg(call("trunc", div(x, y))))
-declare("copysign", np.copysign, _same_signs, None)
-declare("max", np.maximum, _larger, lambda x, y, o: _larger(y, x, o))
-declare("min", np.minimum, lambda x, y, o: _larger(y, x, o), _larger)
-declare("sqrt", np.sqrt, lambda x, o: div(full_like(x, 0.5), o))
-declare("cbrt", np.cbrt, lambda x, o: div(full_like(x, 1.0 / 3.0), _square(o)))
-declare("exp", np.exp, lambda x, o: o)
-declare("exp2", np.exp2, lambda x, o: mul(o, _LN2))
-declare("expm1", np.expm1, lambda x, o: add(o, 1.0))
-declare("log", np.log, lambda x, o: _inverse(x))
-declare("log2", np.log2, lambda x, o: div(full_like(x, 1.0 / _LN2), x))
-declare("log10", np.log10, lambda x, o: div(full_like(x, 1.0 / _LN10), x))
-declare("log1p", np.log1p, lambda x, o: _inverse(add(x, 1.0)))
-declare("pow", np.power, _power_base, _power_exponent)
-declare("hypot", np.hypot, lambda x, y, o: _over_radius(x, o), lambda x, y, o: _over_radius(y, o))
-declare("sin", np.sin, lambda x, o: call("cos", x))
-declare("cos", np.cos, lambda x, o: neg(call("sin", x)))
-declare("tan", np.tan, lambda x, o: add(_square(o), 1.0))
-declare("arcsin", np.arcsin, lambda x, o: _inverse(call("sqrt", _one_minus_square(x))))
-declare("arccos", np.arccos, lambda x, o: neg(_inverse(call("sqrt", _one_minus_square(x)))))
-declare("arctan", np.arctan, lambda x, o: _inverse(add(_square(x), 1.0)))
-declare("arctan2", np.arctan2, _angle_y, _angle_x)
-declare("sinh", np.sinh, lambda x, o: call("cosh", x))
-declare("cosh", np.cosh, lambda x, o: call("sinh", x))
-declare("tanh", np.tanh, lambda x, o: _one_minus_square(o))
-declare("arcsinh", np.arcsinh, lambda x, o: _inverse(call("sqrt", add(_square(x), 1.0))))
-declare("arccosh", np.arccosh, lambda x, o: _inverse(_root_of_square_less_one(x)))
-declare("arctanh", np.arctanh, lambda x, o: _inverse(_one_minus_square(x)))
-declare("expit", library_meaning("expit"), lambda x, o: mul(o, call("expit", neg(x))))
-declare("erf", library_meaning("erf"), lambda x, o: _gauss(x, _ERF))
-declare("erfc", library_meaning("erfc"), lambda x, o: _gauss(x, -_ERF))
-declare("gammaln", library_meaning("gammaln"), lambda x, o: call("digamma", x))
-declare("digamma", library_meaning("digamma"), lambda x, o: call("polygamma", x, order=1))
-declare("polygamma", _polygamma_meaning, _next_polygamma)
-declare("stop_gradient", np.array, None)
-declare("lt", np.less, None, None, infer=_truth)
-declare("le", np.less_equal, None, None, infer=_truth)
-declare("eq", np.equal, None, None, infer=_truth)
-declare("ne", np.not_equal, None, None, infer=_truth)
-declare("and", np.bitwise_and, None, None)
-declare("or", np.bitwise_or, None, None)
-declare("xor", np.bitwise_xor, None, None)
-declare("not", np.invert, None)
-declare("shift_left", np.left_shift, None, None)
-declare("shift_right", np.right_shift, None, None)
+# Name, native code, cost, whether it stays finite, meaning, the partial for each argument.
+declare("add", "arithmetic", 1, True, np.add, _ONE, _ONE, word="+", latency=3)
+declare("sub", "arithmetic", 1, True, np.subtract, _ONE, _MINUS, word="-", latency=3)
+declare("mul", "arithmetic", 1, True, np.multiply,
+        lambda x, y, o: y, lambda x, y, o: x, word="·", latency=3)
+declare("div", "arithmetic", 4, False, np.divide,
+        lambda x, y, o: _inverse(y), lambda x, y, o: neg(div(o, y)), word="/", latency=13)
+declare("mul0", "arithmetic", 1, True, _mul0_meaning,
+        lambda g, p, o: p, Partial(lambda g, p, o: g, "0mul"), word="·")
+declare("neg", "arithmetic", 1, True, np.negative, _MINUS, word="-", latency=1)
+declare("abs", "arithmetic", 1, True, np.abs, lambda x, o: call("sign", x))
+declare("sign", "arithmetic", 1, False, np.sign, None)
+declare("floor", "arithmetic", 1, True, np.floor, None)
+declare("ceil", "arithmetic", 1, True, np.ceil, None)
+declare("rint", "arithmetic", 1, True, np.rint, None)
+declare("trunc", "arithmetic", 1, True, np.trunc, None)
+declare("floordiv", "division", 6, False, np.floor_divide, None, None, word="//")
+declare("mod", "division", 6, False, np.mod,
+        _ONE, lambda x, y, o: neg(call("floordiv", x, y)), word="%")
+declare("fmod", "division", 6, False, np.fmod, _ONE, lambda x, y, o: neg(call("trunc", div(x, y))))
+declare("copysign", "arithmetic", 1, True, np.copysign, _same_signs, None)
+declare("max", "arithmetic", 1, True, np.maximum,
+        _larger, lambda x, y, o: _larger(y, x, o), word="maximum")
+declare("min", "arithmetic", 1, True, np.minimum,
+        lambda x, y, o: _larger(y, x, o), _larger, word="minimum")
+declare("sqrt", "arithmetic", 5, False, np.sqrt, lambda x, o: div(full_like(x, 0.5), o), latency=15)
+declare("cbrt", "roots", 20, True, np.cbrt, lambda x, o: div(full_like(x, 1.0 / 3.0), _square(o)))
+declare("exp", "exponential", 20, False, np.exp, lambda x, o: o)
+declare("exp2", "exponential", 20, False, np.exp2, lambda x, o: mul(o, _LN2))
+declare("expm1", "exponential", 40, False, np.expm1, lambda x, o: add(o, 1.0))
+declare("log", "logarithm", 20, False, np.log, lambda x, o: _inverse(x))
+declare("log2", "logarithm", 20, False, np.log2, lambda x, o: div(full_like(x, 1.0 / _LN2), x))
+declare("log10", "logarithm", 20, False, np.log10, lambda x, o: div(full_like(x, 1.0 / _LN10), x))
+declare("log1p", "logarithm", 40, False, np.log1p, lambda x, o: _inverse(add(x, 1.0)))
+declare("pow", "power", 40, False, np.power, _power_base, _power_exponent, word="**")
+declare("hypot", "roots", 20, True, np.hypot,
+        lambda x, y, o: _over_radius(x, o), lambda x, y, o: _over_radius(y, o))
+declare("sin", "trigonometric", 20, True, np.sin, lambda x, o: call("cos", x))
+declare("cos", "trigonometric", 20, True, np.cos, lambda x, o: neg(call("sin", x)))
+declare("tan", "trigonometric", 40, False, np.tan, lambda x, o: add(_square(o), 1.0))
+declare("arcsin", "inverse", 40, False, np.arcsin,
+        lambda x, o: _inverse(call("sqrt", _one_minus_square(x))))
+declare("arccos", "inverse", 40, False, np.arccos,
+        lambda x, o: neg(_inverse(call("sqrt", _one_minus_square(x)))))
+declare("arctan", "inverse", 40, True, np.arctan, lambda x, o: _inverse(add(_square(x), 1.0)))
+declare("arctan2", "inverse", 40, True, np.arctan2, _angle_y, _angle_x)
+declare("sinh", "exponential", 40, False, np.sinh, lambda x, o: call("cosh", x))
+declare("cosh", "exponential", 40, False, np.cosh, lambda x, o: call("sinh", x))
+declare("tanh", "exponential", 40, True, np.tanh, lambda x, o: _one_minus_square(o))
+declare("arcsinh", "logarithm", 40, True, np.arcsinh,
+        lambda x, o: _inverse(call("sqrt", add(_square(x), 1.0))))
+declare("arccosh", "logarithm", 40, False, np.arccosh,
+        lambda x, o: _inverse(_root_of_square_less_one(x)))
+declare("arctanh", "logarithm", 40, False, np.arctanh, lambda x, o: _inverse(_one_minus_square(x)))
+declare("expit", "exponential", 20, True, ScipyUfunc("expit"),
+        lambda x, o: mul(o, call("expit", neg(x))), word="sigmoid")
+declare("erf", "gaussian", 40, True, ScipyUfunc("erf"), lambda x, o: _gauss(x, _ERF))
+declare("erfc", "gaussian", 40, True, ScipyUfunc("erfc"), lambda x, o: _gauss(x, -_ERF))
+declare("gammaln", "gamma", 40, False, ScipyUfunc("gammaln"), lambda x, o: call("digamma", x))
+declare("digamma", "gamma", 40, False, ScipyUfunc("digamma"),
+        lambda x, o: call("polygamma", x, order=1))
+declare("polygamma", "gamma", 1, False, _polygamma_meaning, _next_polygamma)
+declare("stop_gradient", "rewritten", 1, True, np.array, None)
+declare("lt", "arithmetic", 1, True, np.less, None, None, infer=_truth, word="<")
+declare("le", "arithmetic", 1, True, np.less_equal, None, None, infer=_truth, word="<=")
+declare("eq", "arithmetic", 1, True, np.equal, None, None, infer=_truth, word="==")
+declare("ne", "arithmetic", 1, True, np.not_equal, None, None, infer=_truth, word="!=")
+declare("and", "arithmetic", 1, True, np.bitwise_and, None, None, word="&")
+declare("or", "arithmetic", 1, True, np.bitwise_or, None, None, word="|")
+declare("xor", "arithmetic", 1, True, np.bitwise_xor, None, None, word="^")
+declare("not", "arithmetic", 1, True, np.invert, None)
+declare("shift_left", "arithmetic", 1, True, np.left_shift, None, None)
+declare("shift_right", "arithmetic", 1, True, np.right_shift, None, None)
 # fmt: on
 
 
@@ -348,12 +375,14 @@ def _select_jvp(tangents: list[Node | None], node: Node) -> Node | None:
 
 register(
     Primitive(
-        "cast", "elementwise", _cast_type, _cast_meaning, _cast_vjp, _cast_jvp, batch_elementwise
+        "cast", "elementwise", "arithmetic", True, _cast_type, _cast_meaning,
+        _cast_vjp, _cast_jvp, batch_elementwise, latency=4,
     )
-)
+)  # fmt: skip
 register(
     Primitive(
-        "select", "elementwise", _select_type, np.where,
+        "select", "elementwise", "arithmetic", True, _select_type, np.where,
         _select_vjp, _select_jvp, batch_elementwise,
+        masks=True, word="where", back="where it was chosen, zeros elsewhere",
     )
 )  # fmt: skip

@@ -11,11 +11,11 @@ import descend.graph.black_box
 import descend.graph.elementwise
 import descend.graph.multilinear
 import descend.graph.selection
+import descend.graph.sound_solve
 import descend.graph.special
 import descend.graph.spectral  # noqa: F401  (the table must be whole)
 from descend.errors import InternalError, UsageError
-from descend.graph.node import Dim, Node, postorder
-from descend.graph.primitive import Array
+from descend.graph.node import Array, Dim, Node, postorder
 from descend.graph.source import CONST, INPUT, value_of
 from descend.graph.subgraph import Body, group_key
 

@@ -14,8 +14,17 @@ from typing import Any
 import numpy as np
 
 from descend.errors import InternalError
-from descend.graph.node import Dim, Node, RowsAsked, Shape
-from descend.graph.primitive import PRIMITIVES, Array, Primitive, Typed, register
+from descend.graph.node import (
+    PRIMITIVES,
+    Array,
+    Dim,
+    Node,
+    Primitive,
+    RowsAsked,
+    Shape,
+    Typed,
+    register,
+)
 from descend.graph.source import const
 
 __all__ = [
@@ -119,10 +128,13 @@ Transpose = Callable[[Node, Node], list[Node]]
 
 def declare_linear(
     name: str,
+    native: str,
     infer: Callable[..., Typed],
     meaning: Callable[..., Array],
     transposed: Transpose,
     batch: Callable[..., Node],
+    back: str = "",
+    masks: bool = False,
 ) -> Primitive:
     """Register a primitive that is linear in all its arguments together."""
 
@@ -139,7 +151,8 @@ def declare_linear(
         ]
         return node.op.apply(*full, **node.attrs)
 
-    return register(Primitive(name, "linear", infer, meaning, vjp, jvp, batch))
+    rules = (infer, meaning, vjp, jvp, batch)
+    return register(Primitive(name, "linear", native, True, *rules, masks=masks, back=back))
 
 
 def leading(args: Sequence[Node], flags: Sequence[bool], extent: Any) -> list[Node]:
@@ -384,40 +397,54 @@ def _transpose_type(args: tuple[Node, ...], attrs: Mapping[str, Any]) -> Typed:
     return tuple(args[0].shape[i] for i in attrs["order"]), args[0].dtype
 
 
+_OWN_PART = "its own part of what came in"
+
 declare_linear(
-    "sum", _sum_type, _sum_meaning, _sum_transpose,
+    "sum", "reduction", _sum_type, _sum_meaning, _sum_transpose,
     lambda a, f, n, e: reduce_sum(a[0], _shift(n.attrs["axes"])),
+    "every entry gets what came in",
 )  # fmt: skip
 declare_linear(
-    "broadcast", _broadcast_type, _broadcast_meaning, _broadcast_transpose, _broadcast_batch
-)
+    "broadcast", "view", _broadcast_type, _broadcast_meaning, _broadcast_transpose,
+    _broadcast_batch, "the sum over all places it was repeated to",
+)  # fmt: skip
 declare_linear(
-    "reshape", _reshape_type, lambda x, *, shape: x.reshape(shape),
+    "reshape", "view", _reshape_type, lambda x, *, shape: x.reshape(shape),
     lambda g, n: [reshape(g, n.args[0].shape)],
     lambda a, f, n, e: reshape(a[0], (e, *n.shape)),
+    "the same numbers in the former shape",
 )  # fmt: skip
 declare_linear(
-    "transpose", _transpose_type, lambda x, *, order: np.transpose(x, order),
+    "transpose", "view", _transpose_type, lambda x, *, order: np.transpose(x, order),
     lambda g, n: [transpose(g, _inverse_order(n.attrs["order"]))],
     lambda a, f, n, e: transpose(a[0], (0, *_shift(n.attrs["order"]))),
+    "the axes back in their former order",
 )  # fmt: skip
-declare_linear("slice", _slice_type, _slice_meaning, _slice_transpose, _slice_batch)
-declare_linear("pad", _pad_type, _pad_meaning, _pad_transpose, _pad_batch)
 declare_linear(
-    "concatenate", _concatenate_type, lambda *xs, axis: np.concatenate(xs, axis),
+    "slice", "view", _slice_type, _slice_meaning, _slice_transpose, _slice_batch,
+    "back to its place, zeros elsewhere",
+)  # fmt: skip
+declare_linear(
+    "pad", "assembled", _pad_type, _pad_meaning, _pad_transpose, _pad_batch,
+    _OWN_PART, masks=True,
+)  # fmt: skip
+declare_linear(
+    "concatenate", "assembled", _concatenate_type, lambda *xs, axis: np.concatenate(xs, axis),
     _concatenate_transpose,
-    lambda a, f, n, e: concatenate(leading(a, f, e), n.attrs["axis"] + 1),
+    lambda a, f, n, e: concatenate(leading(a, f, e), n.attrs["axis"] + 1), _OWN_PART,
 )  # fmt: skip
 declare_linear(
-    "set_slice", _set_slice_type, _set_slice_meaning, _set_slice_transpose, _set_slice_batch
-)
+    "set_slice", "assembled", _set_slice_type, _set_slice_meaning, _set_slice_transpose,
+    _set_slice_batch, _OWN_PART, masks=True,
+)  # fmt: skip
 declare_linear(
-    "flip", _like_first, lambda x, *, axes: np.flip(x, axes),
+    "flip", "view", _like_first, lambda x, *, axes: np.flip(x, axes),
     lambda g, n: [flip(g, n.attrs["axes"])],
-    lambda a, f, n, e: flip(a[0], _shift(n.attrs["axes"])),
+    lambda a, f, n, e: flip(a[0], _shift(n.attrs["axes"])), "in the opposite order",
 )  # fmt: skip
 declare_linear(
-    "cumsum", _like_first, _cumsum_meaning,
+    "cumsum", "call", _like_first, _cumsum_meaning,
     lambda g, n: [cumsum(g, n.attrs["axis"], not n.attrs["reverse"])],
     lambda a, f, n, e: cumsum(a[0], n.attrs["axis"] + 1, n.attrs["reverse"]),
+    "the sum of what came in from here on",
 )  # fmt: skip

@@ -31,8 +31,7 @@ from descend.graph.matrices import (
     triangle,
 )
 from descend.graph.multilinear import contract
-from descend.graph.node import Node
-from descend.graph.primitive import Array, Typed
+from descend.graph.node import Array, Node, Typed
 
 __all__ = ["DET", "SLOGDET", "cholesky", "inverse", "solve", "triangular_solve"]
 

@@ -11,8 +11,7 @@ from descend.errors import InternalError
 from descend.graph.elementwise import add, mul, select
 from descend.graph.linear import broadcast, leading, reduce_sum, reshape, slice_, transpose
 from descend.graph.multilinear import contract
-from descend.graph.node import Node, Shape, sizes
-from descend.graph.primitive import Array, Primitive, Typed, register
+from descend.graph.node import Array, Node, Primitive, Shape, Typed, register, sizes
 from descend.graph.source import const
 
 __all__ = [
@@ -145,7 +144,8 @@ def declare_matrices(
         return None if all(t is None for t in tangents) else jvp(tangents, node)
 
     LINEAR_ALGEBRA.append(name)
-    return register(Primitive(name, "opaque", infer, meaning, wanted_vjp, moving_jvp, _batch))
+    rules = (infer, meaning, wanted_vjp, moving_jvp, _batch)
+    return register(Primitive(name, "opaque", "rewritten", False, *rules))
 
 
 def order_of_square(args: tuple[Node, ...]) -> int:

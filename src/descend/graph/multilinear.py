@@ -14,8 +14,7 @@ import numpy as np
 
 from descend.errors import InternalError
 from descend.graph.elementwise import call
-from descend.graph.node import Node
-from descend.graph.primitive import PRIMITIVES, Array, Primitive, Typed, register
+from descend.graph.node import PRIMITIVES, Array, Node, Primitive, Typed, register
 
 __all__ = ["contract"]
 
@@ -77,4 +76,9 @@ def _batch(args: list[Node], flags: list[bool], node: Node, _extent: Any) -> Nod
     return contract(args[0], args[1], la, lb, (new, *lo))
 
 
-register(Primitive("contract", "multilinear", _infer, _meaning, _vjp, _jvp, _batch))
+register(
+    Primitive(
+        "contract", "multilinear", "reduction", True, _infer, _meaning, _vjp, _jvp, _batch,
+        word="@", back="what came in times the other factor",
+    )
+)  # fmt: skip

@@ -1,6 +1,7 @@
-"""Immutable, typed, shared nodes, and iterative walks over them.
+"""Immutable, typed, shared nodes, the primitives that they apply, and iterative walks over them.
 
-A node is one application of a primitive to other nodes. Equal applications are the same object
+A primitive is one operation with all that is known of it; a node is one application of a primitive
+to other nodes. Equal applications are the same object
 (hash-consing), so that identity is equality and common subexpressions never exist twice. The
 table that makes this true holds weak references only: nodes live as long as somebody uses them.
 """
@@ -9,16 +10,19 @@ from __future__ import annotations
 
 import itertools
 import weakref
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from descend.graph.primitive import Primitive
+from descend.errors import InternalError
+from descend.lean import dataclass
 
-__all__ = ["Dim", "Node", "Shape", "intern", "postorder", "sizes", "substitute", "users_of"]
+__all__ = [
+    "ONCE", "PRIMITIVES", "Dim", "Node", "Partial", "Primitive", "Several", "Shape",
+    "declare_several", "intern", "postorder", "register", "sizes", "substitute",
+]  # fmt: skip
 
 _serial = itertools.count()
 
@@ -152,6 +156,125 @@ def intern(
     return made
 
 
+Array = np.ndarray[Any, np.dtype[Any]]
+Typed = tuple[Shape, np.dtype[Any]]
+Infer = Callable[[tuple[Node, ...], Mapping[str, Any]], Typed]
+Meaning = Callable[..., Array]
+Vjp = Callable[[Node, Node, Sequence[bool]], list[Node | None]]
+Jvp = Callable[[list[Node | None], Node], Node | None]
+Batch = Callable[[list[Node], list[bool], Node, Any], Node]
+
+
+@dataclass(frozen=True)
+class Partial:
+    """The partial derivative of an elementwise primitive for one argument.
+
+    Attributes:
+        local: builds the partial from the arguments and the result.
+        how: `mul0` multiplies by it, and gives 0 where the incoming derivative is 0 even if the
+            partial is infinite there; `0mul` the same with the roles exchanged; `one` and `minus`
+            pass the incoming derivative on as it is, or negated.
+    """
+
+    local: Callable[..., Node]
+    how: str = "mul0"
+
+
+@dataclass(frozen=True, eq=False)
+class Several:
+    """What a primitive with several results declares in place of meaning, vjp, jvp and batch.
+
+    Each result is a node of its own; siblings share arguments and attributes except `index`.
+    Such primitives hold graphs inside, so the walk that differentiates is handed to their rules.
+
+    Attributes:
+        meaning: all results at once, in NumPy.
+        vjp: (reverse, cotangents of all results or None, any sibling, wanted) → cotangents of the
+            arguments.
+        jvp: (forward, reverse, tangents of the arguments, the sibling) → its tangent.
+        batch: (batch, arguments, flags, the sibling, extent) → the sibling with the new axis.
+    """
+
+    meaning: Callable[..., tuple[Array, ...]]
+    vjp: Callable[[Any, list[Node | None], Node, Sequence[bool]], list[Node | None]]
+    jvp: Callable[[Any, Any, list[Node | None], Node], Node | None]
+    batch: Callable[[Any, list[Node], list[bool], Node, Any], Node]
+
+
+@dataclass(frozen=True, eq=False)
+class Primitive:
+    """One entry of the table: all that is known of an operation, but for its native text.
+
+    Attributes:
+        name: unique, as printed.
+        kind: elementwise, linear, multilinear, selection, opaque, source.
+        native: how native code computes it, or empty where only the interpreter does. Elementwise:
+            `arithmetic`, a family of `compile.elementary`, or `library` for a call a lane. Others:
+            `source`, `view`, `gather`, `reduction`, `assembled`, `call`, `algorithm`, `lapack`,
+            `loop`, or `rewritten` in other primitives.
+        finite: whether finite arguments give a finite result, short of overflow.
+        infer: shape and dtype of the result from arguments and attributes.
+        meaning: the result in NumPy, from arrays and attributes (with row counts filled in).
+        vjp: cotangent of the result → cotangents of the arguments that are wanted.
+        jvp: tangents of the arguments (None for zero) → tangent of the result.
+        batch: arguments, which of them carry a new leading axis, the node, the axis' extent.
+        partials: for elementwise primitives, one entry per argument, None where the derivative
+            is zero everywhere.
+        several: for primitives with several results, which leave the rules above unused.
+        cost: of one element, in additions; `ONCE` where it is never worth computing twice.
+        latency: cycles until the result is there, for chains of scalars.
+        masks: whether the result may hold zeros that arithmetic did not make.
+        word: the sign between its operands, or a reader's name for it, if that is another one.
+        back: in a reader's words, how it hands back what comes in, where it has no partials.
+    """
+
+    name: str
+    kind: str
+    native: str
+    finite: bool
+    infer: Infer
+    meaning: Meaning
+    vjp: Vjp
+    jvp: Jvp
+    batch: Batch
+    partials: tuple[Partial | None, ...] | None = None
+    several: Several | None = None
+    cost: int = 1
+    latency: int = 20
+    masks: bool = False
+    word: str = ""
+    back: str = ""
+
+    def apply(self, *args: Node, **attrs: Any) -> Node:
+        shape, dtype = self.infer(args, attrs)
+        return intern(self, args, attrs, shape, dtype)
+
+    def __repr__(self) -> str:
+        return f"<primitive {self.name}>"
+
+
+ONCE = 161
+PRIMITIVES: dict[str, Primitive] = {}
+
+
+def declare_several(name: str, native: str, infer: Infer, several: Several) -> Primitive:
+    """Register a primitive with several results; the walks use `several` alone."""
+
+    def unused(*_args: Any, **_attrs: Any) -> Any:
+        raise InternalError(f"{name} has several results; its rules are in `several`")
+
+    rules = (unused, unused, unused, unused)
+    return register(Primitive(name, "opaque", native, False, infer, *rules, several=several))
+
+
+def register(primitive: Primitive) -> Primitive:
+    """Enter a primitive into the table; names are unique."""
+    if primitive.name in PRIMITIVES:
+        raise InternalError(f"primitive {primitive.name} is declared twice")
+    PRIMITIVES[primitive.name] = primitive
+    return primitive
+
+
 def postorder(
     roots: Iterable[Node], stop: Callable[[Node], bool] | None = None
 ) -> list[Node]:
@@ -161,20 +284,22 @@ def postorder(
     listed, but not what is below them.
     """
     opened: set[Node] = set()
-    listed: set[Node] = set()
     order: list[Node] = []
-    stack = list(roots)[::-1]
+    stack: list[Node | None] = list(roots)
+    stack.reverse()
     while stack:
-        node = stack[-1]
+        node = stack.pop()
+        if node is None:  # the arguments of the next one are listed
+            order.append(stack.pop())  # type: ignore[arg-type]
+            continue
         if node in opened:
-            stack.pop()
-            if node not in listed:
-                listed.add(node)
-                order.append(node)
             continue
         opened.add(node)
         if node.args and not (stop and stop(node)):
-            stack.extend([arg for arg in node.args[::-1] if arg not in opened])
+            stack += (node, None)
+            stack += [arg for arg in node.args[::-1] if arg not in opened]
+        else:
+            order.append(node)
     return order
 
 
@@ -191,13 +316,3 @@ def substitute(roots: Iterable[Node], replace: Mapping[Node, Node]) -> list[Node
         else:
             image[node] = node.op.apply(*args, **node.attrs)
     return [image[root] for root in roots]
-
-
-def users_of(order: Iterable[Node]) -> dict[Node, list[Node]]:
-    """For each node of a postorder, the nodes that use it (once per use)."""
-    users: dict[Node, list[Node]] = {}
-    for node in order:
-        users.setdefault(node, [])
-        for arg in node.args:
-            users.setdefault(arg, []).append(node)
-    return users

@@ -20,8 +20,7 @@ from typing import Any
 import numpy as np
 
 from descend.graph.evaluate import Prepared
-from descend.graph.node import Dim, Node
-from descend.graph.primitive import Array
+from descend.graph.node import Array, Dim, Node
 from descend.lean import dataclass
 
 __all__ = [
@@ -37,6 +36,7 @@ __all__ = [
     "interpret",
     "permutation",
     "program_graphs",
+    "program_heads",
 ]
 
 RUNNING, EPOCHS_SPENT, DIVERGED = 0, -1, -2
@@ -210,6 +210,13 @@ def interpret(program: Program, bound: Bindings, control: Control, budget: int) 
             budget -= 1
         if control.batch == len(spans):
             _end_epoch(program, end, bound, control)
+
+
+def program_heads(program: Program) -> list[Node]:
+    """All that a program computes: of the step, then of the end of an epoch."""
+    step, epoch = program.step, program.epoch
+    ok = [] if step.ok is None else [step.ok]
+    return [*step.new_state, step.loss, *ok, *epoch.new_state, epoch.stop, *epoch.record]
 
 
 def program_graphs(program: Program) -> Iterator[tuple[str, Mapping[str, Node]]]:

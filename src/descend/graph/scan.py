@@ -19,8 +19,7 @@ from descend.errors import InternalError
 from descend.graph.elementwise import call, zeros_like
 from descend.graph.evaluate import evaluate
 from descend.graph.linear import broadcast, transpose, zeros
-from descend.graph.node import Node, postorder
-from descend.graph.primitive import Array, Several, Typed, declare_several
+from descend.graph.node import Array, Node, Several, Typed, declare_several, postorder
 from descend.graph.subgraph import Body, fresh_like
 
 __all__ = ["SCAN", "scan_nodes"]
@@ -264,4 +263,4 @@ def _batched_body(
     return Body(tuple(image.get(n, n) for n in body.inputs), outputs)
 
 
-SCAN = declare_several("scan", _infer, Several(_meaning, _vjp, _jvp, _batch))
+SCAN = declare_several("scan", "loop", _infer, Several(_meaning, _vjp, _jvp, _batch))

@@ -13,8 +13,7 @@ import numpy as np
 
 from descend.graph.elementwise import call, cast
 from descend.graph.linear import broadcast, leading, reduce_sum, reshape, transpose
-from descend.graph.node import Node, Shape
-from descend.graph.primitive import PRIMITIVES, Array, Primitive, Typed, register
+from descend.graph.node import PRIMITIVES, Array, Node, Primitive, Shape, Typed, register
 from descend.graph.source import iota
 
 __all__ = ["argmax", "argmin", "argsort", "put_add", "reduce_max", "reduce_min", "take"]
@@ -81,12 +80,13 @@ def _extremum_batch(args: list[Node], _f: list[bool], node: Node, _e: Any) -> No
     return node.op.apply(args[0], axes=tuple(a + 1 for a in node.attrs["axes"]))
 
 
-for _name, _reduce in (("reduce_max", np.max), ("reduce_min", np.min)):
+for _word, _end, _reduce in (("max", "largest", np.max), ("min", "smallest", np.min)):
     register(
         Primitive(
-            _name, "selection", _reduced,
+            f"reduce_{_word}", "selection", "reduction", True, _reduced,
             lambda x, *, axes, _r=_reduce: np.asarray(_r(x, axis=axes)),
             _extremum_vjp, _extremum_jvp, _extremum_batch,
+            word=_word, back=f"to the {_end} entry only",
         )
     )  # fmt: skip
 
@@ -115,14 +115,14 @@ def _axis_batch(args: list[Node], _f: list[bool], node: Node, _e: Any) -> Node:
 for _name, _find in (("argmax", np.argmax), ("argmin", np.argmin)):
     register(
         Primitive(
-            _name, "selection", _index_type,
+            _name, "selection", "rewritten", True, _index_type,
             lambda x, *, axis, _f=_find: np.asarray(_f(x, axis=axis)),
             _nothing_vjp, _nothing_jvp, _axis_batch,
         )
     )  # fmt: skip
 register(
     Primitive(
-        "argsort", "selection", _order_type,
+        "argsort", "selection", "call", True, _order_type,
         lambda x, *, axis: np.argsort(x, axis=axis, kind="stable"),
         _nothing_vjp, _nothing_jvp, _axis_batch,
     )
@@ -180,8 +180,12 @@ def _take_batch(args: list[Node], flags: list[bool], node: Node, extent: Any) ->
 
 
 register(
-    Primitive("take", "selection", _take_type, _take_meaning, _take_vjp, _take_jvp, _take_batch)
-)
+    Primitive(
+        "take", "selection", "gather", True, _take_type, _take_meaning,
+        _take_vjp, _take_jvp, _take_batch,
+        cost=3, back="back to its place, zeros elsewhere",
+    )
+)  # fmt: skip
 
 
 def _put_type(args: tuple[Node, ...], attrs: Mapping[str, Any]) -> Typed:
@@ -224,5 +228,9 @@ def _put_batch(args: list[Node], flags: list[bool], node: Node, extent: Any) -> 
 
 
 register(
-    Primitive("put_add", "selection", _put_type, _put_meaning, _put_vjp, _put_jvp, _put_batch)
-)
+    Primitive(
+        "put_add", "selection", "call", True, _put_type, _put_meaning,
+        _put_vjp, _put_jvp, _put_batch,
+        masks=True, back="what came in where it was added",
+    )
+)  # fmt: skip

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import itertools
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from descend.errors import InternalError
-from descend.graph.node import Dim, Node, Shape, intern
-from descend.graph.primitive import Array, Primitive, Typed, register
+from descend.graph.node import Array, Dim, Node, Primitive, Shape, Typed, intern, register
 
 __all__ = [
     "CONST",
@@ -69,20 +68,17 @@ def _row_count_meaning(*, dim: int, dtype: str) -> Array:
     return np.asarray(dim).astype(dtype)
 
 
-INPUT = register(
-    Primitive("input", "source", _declared, _input_meaning, _no_vjp, _no_jvp, _no_batch)
-)
-CONST = register(
-    Primitive("const", "source", _declared, _const_meaning, _no_vjp, _no_jvp, _no_batch)
-)
-IOTA = register(
-    Primitive("iota", "source", _declared, _iota_meaning, _no_vjp, _no_jvp, _no_batch)
-)
-ROW_COUNT = register(
-    Primitive(
-        "row_count", "source", _row_count_type, _row_count_meaning, _no_vjp, _no_jvp, _no_batch
-    )
-)
+def _declare(
+    name: str, finite: bool, infer: Callable[..., Typed], meaning: Callable[..., Array]
+) -> Primitive:
+    rules = (infer, meaning, _no_vjp, _no_jvp, _no_batch)
+    return register(Primitive(name, "source", "source", finite, *rules))
+
+
+INPUT = _declare("input", True, _declared, _input_meaning)
+CONST = _declare("const", False, _declared, _const_meaning)
+IOTA = _declare("iota", True, _declared, _iota_meaning)
+ROW_COUNT = _declare("row_count", True, _row_count_type, _row_count_meaning)
 
 
 def row_count(dim: int | Dim, dtype: Any = np.float64) -> Node:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from descend.graph.elementwise import (
+    ScipyUfunc,
     add,
     call,
     declare,
@@ -23,13 +24,11 @@ from descend.graph.elementwise import (
     select,
     sub,
 )
-from descend.graph.node import Node
-from descend.graph.primitive import PRIMITIVES, Array
+from descend.graph.node import ONCE, Array, Node
 from descend.graph.quadrature import shape_of_betainc, shape_of_gammainc
 
-__all__ = ["BESSEL", "SPECIAL", "bessel", "library_function"]
+__all__ = ["BESSEL", "bessel", "library_function"]
 
-_BEFORE = frozenset(PRIMITIVES)
 _SQRT_PI = math.sqrt(math.pi)
 _FAR = 12.0
 # (2k + 1)!! / 2^k, of the asymptotic series of w': at |z| = 12 the next one is below rounding.
@@ -55,16 +54,16 @@ def library_function(name: str, order: float | None) -> tuple[str, tuple[float, 
     return (name, (order,)) if found is None else (found, ())
 
 
-def _library(name: str) -> Callable[..., Array]:
-    """SciPy's function in float64, rounded to the dtype of the argument: as native code has it."""
+def _of_order(name: str) -> Callable[..., Array]:
+    """SciPy's function of an order in float64, rounded to the dtype of the argument."""
 
-    def meaning(*args: Array, order: float | None = None) -> Array:
+    def meaning(x: Array, *, order: float) -> Array:
         from scipy import special
 
         function, before = library_function(name, order)
-        wide = [a.astype(np.float64) for a in args]
+        wide = x.astype(np.float64)
         with np.errstate(all="ignore"):
-            return np.asarray(getattr(special, function)(*before, *wide)).astype(args[0].dtype)
+            return np.asarray(getattr(special, function)(*before, wide)).astype(x.dtype)
 
     return meaning
 
@@ -214,64 +213,74 @@ def _wofz(part: str) -> Callable[..., Array]:
 
 # --- the table ----------------------------------------------------------------------------------
 
-# fmt: off
-declare("gamma", _library("gamma"), lambda x, o: mul(o, _psi(x)))
-declare("betaln", _library("betaln"),
-        lambda a, b, o: sub(_psi(a), _psi(add(a, b))),
-        lambda a, b, o: sub(_psi(b), _psi(add(a, b))))
-declare("beta", _library("beta"),
-        lambda a, b, o: mul(o, sub(_psi(a), _psi(add(a, b)))),
-        lambda a, b, o: mul(o, sub(_psi(b), _psi(add(a, b)))))
-declare("binom", _library("binom"),
-        lambda n, k, o: mul(o, sub(_psi(add(n, 1.0)), _psi(add(sub(n, k), 1.0)))),
-        lambda n, k, o: mul(o, sub(_psi(add(sub(n, k), 1.0)), _psi(add(k, 1.0)))))
-declare("poch", _library("poch"),
-        lambda z, m, o: mul(o, sub(_psi(add(z, m)), _psi(z))),
-        lambda z, m, o: mul(o, _psi(add(z, m))))
-declare("erfinv", _library("erfinv"), lambda x, o: _gauss(o, _SQRT_PI / 2.0))
-declare("erfcinv", _library("erfcinv"), lambda x, o: _gauss(o, -_SQRT_PI / 2.0))
-declare("ndtri", _library("ndtri"),
-        lambda x, o: _gauss(mul(o, math.sqrt(0.5)), math.sqrt(2.0 * math.pi)))
-declare("erfcx", _library("erfcx"), _erfcx_slope)
-declare("erfi", _library("erfi"), lambda x, o: _gauss(x, 2.0 / _SQRT_PI))
-declare("dawsn", _library("dawsn"), _dawsn_slope)
-declare("log_ndtr", _library("log_ndtr"), _log_ndtr_slope)
-declare("exp1", _library("exp1"), lambda x, o: neg(div(call("exp", neg(x)), x)))
-declare("expi", _library("expi"), lambda x, o: div(call("exp", x), x))
-declare("expn", _library("expn"), _expn_slope)
-declare("zeta", _library("zeta"),
-        lambda q, o: mul(call("zeta", q, order=o.attrs["order"] + 1.0), -o.attrs["order"]))
-declare("wofz_real", _wofz("real"),
-        lambda x, y, o: _faddeeva_slope(x, y)[0], lambda x, y, o: neg(_faddeeva_slope(x, y)[1]))
-declare("wofz_imag", _wofz("imag"),
-        lambda x, y, o: _faddeeva_slope(x, y)[1], lambda x, y, o: _faddeeva_slope(x, y)[0])
-declare("gammainc", _library("gammainc"),
-        lambda a, x, o: shape_of_gammainc(a, x), lambda a, x, o: _gamma_density(a, x))
-declare("gammaincc", _library("gammaincc"),
-        lambda a, x, o: neg(shape_of_gammainc(a, x)), lambda a, x, o: neg(_gamma_density(a, x)))
-declare("gammaincinv", _library("gammaincinv"),
-        lambda a, p, o: neg(div(shape_of_gammainc(a, o), _gamma_density(a, o))),
-        lambda a, p, o: div(_one(p), _gamma_density(a, o)))
-declare("betainc", _library("betainc"),
-        lambda a, b, x, o: shape_of_betainc(a, b, x),
-        lambda a, b, x, o: neg(shape_of_betainc(a, b, x, mirrored=True)),
-        lambda a, b, x, o: _beta_density(a, b, x))
-declare("betaincc", _library("betaincc"),
-        lambda a, b, x, o: neg(shape_of_betainc(a, b, x)),
-        lambda a, b, x, o: shape_of_betainc(a, b, x, mirrored=True),
-        lambda a, b, x, o: neg(_beta_density(a, b, x)))
-declare("betaincinv", _library("betaincinv"),
-        lambda a, b, p, o: neg(div(shape_of_betainc(a, b, o), _beta_density(a, b, o))),
-        lambda a, b, p, o: div(shape_of_betainc(a, b, o, mirrored=True), _beta_density(a, b, o)),
-        lambda a, b, p, o: div(_one(p), _beta_density(a, b, o)))
-declare("jv", _library("jv"), _oscillating_slope("jv"))
-declare("yv", _library("yv"), _oscillating_slope("yv"))
-declare("iv", _library("iv"), _modified_slope("iv", 1.0))
-declare("kv", _library("kv"), _modified_slope("kv", -1.0))
-declare("ive", _library("ive"),
-        lambda x, o: sub(_modified_slope("ive", 1.0)(x, o), mul(call("sign", x), o)))
-declare("kve", _library("kve"),
-        lambda x, o: add(_modified_slope("kve", -1.0)(x, o), o))
-# fmt: on
 
-SPECIAL = frozenset(PRIMITIVES) - _BEFORE
+def _declare(
+    name: str, *partials: Callable[..., Node], meaning: Callable[..., Array] | None = None
+) -> None:
+    """Register a primitive that SciPy computes: its ufunc of this name, or another meaning."""
+    declare(name, "library", ONCE, False, meaning or ScipyUfunc(name, wide=True), *partials)
+
+
+# fmt: off
+_declare("gamma", lambda x, o: mul(o, _psi(x)))
+_declare("betaln",
+         lambda a, b, o: sub(_psi(a), _psi(add(a, b))),
+         lambda a, b, o: sub(_psi(b), _psi(add(a, b))))
+_declare("beta",
+         lambda a, b, o: mul(o, sub(_psi(a), _psi(add(a, b)))),
+         lambda a, b, o: mul(o, sub(_psi(b), _psi(add(a, b)))))
+_declare("binom",
+         lambda n, k, o: mul(o, sub(_psi(add(n, 1.0)), _psi(add(sub(n, k), 1.0)))),
+         lambda n, k, o: mul(o, sub(_psi(add(sub(n, k), 1.0)), _psi(add(k, 1.0)))))
+_declare("poch",
+         lambda z, m, o: mul(o, sub(_psi(add(z, m)), _psi(z))),
+         lambda z, m, o: mul(o, _psi(add(z, m))))
+_declare("erfinv", lambda x, o: _gauss(o, _SQRT_PI / 2.0))
+_declare("erfcinv", lambda x, o: _gauss(o, -_SQRT_PI / 2.0))
+_declare("ndtri",
+         lambda x, o: _gauss(mul(o, math.sqrt(0.5)), math.sqrt(2.0 * math.pi)))
+_declare("erfcx", _erfcx_slope)
+_declare("erfi", lambda x, o: _gauss(x, 2.0 / _SQRT_PI))
+_declare("dawsn", _dawsn_slope)
+_declare("log_ndtr", _log_ndtr_slope)
+_declare("exp1", lambda x, o: neg(div(call("exp", neg(x)), x)))
+_declare("expi", lambda x, o: div(call("exp", x), x))
+_declare("expn", _expn_slope, meaning=_of_order("expn"))
+_declare("zeta",
+         lambda q, o: mul(call("zeta", q, order=o.attrs["order"] + 1.0), -o.attrs["order"]),
+         meaning=_of_order("zeta"))
+_declare("wofz_real",
+         lambda x, y, o: _faddeeva_slope(x, y)[0], lambda x, y, o: neg(_faddeeva_slope(x, y)[1]),
+         meaning=_wofz("real"))
+_declare("wofz_imag",
+         lambda x, y, o: _faddeeva_slope(x, y)[1], lambda x, y, o: _faddeeva_slope(x, y)[0],
+         meaning=_wofz("imag"))
+_declare("gammainc",
+         lambda a, x, o: shape_of_gammainc(a, x), lambda a, x, o: _gamma_density(a, x))
+_declare("gammaincc",
+         lambda a, x, o: neg(shape_of_gammainc(a, x)), lambda a, x, o: neg(_gamma_density(a, x)))
+_declare("gammaincinv",
+         lambda a, p, o: neg(div(shape_of_gammainc(a, o), _gamma_density(a, o))),
+         lambda a, p, o: div(_one(p), _gamma_density(a, o)))
+_declare("betainc",
+         lambda a, b, x, o: shape_of_betainc(a, b, x),
+         lambda a, b, x, o: neg(shape_of_betainc(a, b, x, mirrored=True)),
+         lambda a, b, x, o: _beta_density(a, b, x))
+_declare("betaincc",
+         lambda a, b, x, o: neg(shape_of_betainc(a, b, x)),
+         lambda a, b, x, o: shape_of_betainc(a, b, x, mirrored=True),
+         lambda a, b, x, o: neg(_beta_density(a, b, x)))
+_declare("betaincinv",
+         lambda a, b, p, o: neg(div(shape_of_betainc(a, b, o), _beta_density(a, b, o))),
+         lambda a, b, p, o: div(shape_of_betainc(a, b, o, mirrored=True), _beta_density(a, b, o)),
+         lambda a, b, p, o: div(_one(p), _beta_density(a, b, o)))
+_declare("jv", _oscillating_slope("jv"), meaning=_of_order("jv"))
+_declare("yv", _oscillating_slope("yv"), meaning=_of_order("yv"))
+_declare("iv", _modified_slope("iv", 1.0), meaning=_of_order("iv"))
+_declare("kv", _modified_slope("kv", -1.0), meaning=_of_order("kv"))
+_declare("ive",
+         lambda x, o: sub(_modified_slope("ive", 1.0)(x, o), mul(call("sign", x), o)),
+         meaning=_of_order("ive"))
+_declare("kve",
+         lambda x, o: add(_modified_slope("kve", -1.0)(x, o), o), meaning=_of_order("kve"))
+# fmt: on

@@ -38,8 +38,7 @@ from descend.graph.matrices import (
     scale_rows,
     triangle,
 )
-from descend.graph.node import Node
-from descend.graph.primitive import Array, Typed
+from descend.graph.node import Array, Node, Typed
 
 __all__ = ["EIGH", "PINV", "QR", "SVD"]
 

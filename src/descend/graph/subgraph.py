@@ -7,7 +7,7 @@ from dataclasses import field
 from typing import Any
 
 from descend.graph.node import Dim, Node, postorder, substitute
-from descend.graph.source import CONST, INPUT, IOTA, ROW_COUNT, input_node
+from descend.graph.source import CONST, IOTA, ROW_COUNT, input_node
 from descend.graph.text import graph_text
 from descend.lean import dataclass
 
@@ -99,9 +99,3 @@ def close_over(
     fixed = fresh_like(captured, prefix)
     closed = substitute(outputs, dict(zip(captured, fixed, strict=True)))
     return Body((*inputs, *fixed), tuple(closed)), captured
-
-
-def is_closed(body: Body) -> bool:
-    """Whether every input node below the outputs is one of the body's own."""
-    own = set(body.inputs)
-    return all(n in own for n in postorder(body.outputs) if n.op is INPUT)

@@ -38,12 +38,11 @@ def _first_not_finite(run: Finished) -> str:
     return first_not_finite(run)
 
 
-def ending_of(run: Finished, unit: str = "") -> tuple[str, str]:
+def ending_of(run: Finished) -> tuple[str, str]:
     """The status and its sentence."""
     assert run.ending is not None
     code, epochs = run.control.status, run.control.epoch
-    vector = run.job.settings.optimizer.scope == "vector"
-    unit = unit or ("iteration" if vector else "epoch")
+    unit = run.unit
     loss = float(run.course.last) * run.job.loss_factor
     if run.job.idle and code in (RUNNING, EPOCHS_SPENT):
         return "converged", "every parameter is fixed or tied: the model was only evaluated"
@@ -73,4 +72,6 @@ def ending_of(run: Finished, unit: str = "") -> tuple[str, str]:
 def told_plainly(run: Finished) -> Judgement:
     """What is said of a run whose end is clear, or is not judged: what ended it."""
     status, message = ending_of(run)
-    return Judgement(status, message, "yes" if status == "converged" else "not judged")
+    normal = run.job.settings.optimizer.needs == "gauss_newton"
+    squares = status == "converged" and normal and run.built.descent.residual is not None
+    return Judgement(status, message, "yes" if squares else "not judged")

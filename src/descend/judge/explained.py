@@ -1,4 +1,4 @@
-"""Whether a fit explains more than a constant would, and whether that says anything against it."""
+"""Whether a descent went down at all, and whether a fit explains more than a constant would."""
 
 from __future__ import annotations
 
@@ -9,8 +9,13 @@ from descend.judge.walk import Walk
 from descend.run.finished import Finished
 from descend.trust.complete import MOST_WITH_ERRORS, Completion
 
-__all__ = ["can_walk", "explained", "explains_nothing", "is_linear", "least_share"]
+__all__ = [
+    "MOST_ROWS", "can_walk", "explained", "explains_nothing", "has_grown", "is_linear",
+    "least_share",
+]  # fmt: skip
 
+MOST_ROWS = 100_000  # on which the losses of start and end are compared
+ROUNDING = 1e-9  # a share of the loss
 CONSTANT = 1e-24  # a share of the target's squares: below, all rows have the same target
 
 
@@ -66,3 +71,12 @@ def explains_nothing(run: Finished) -> bool:
         walk = Walk(run)
         share = explained(run, walk) if np.isfinite(walk.begin) else None
     return share is not None and share <= least_share(walk) and not is_linear(run)
+
+
+def has_grown(run: Finished) -> bool:
+    """Whether the loss at the parameters returned is larger than at the start."""
+    if getattr(run.job.settings.optimizer, "maximize", False):
+        return False
+    loss = run.job.loss_at(run.built, run.begin, MOST_ROWS)
+    before, after = loss({}), loss(run.leaves())
+    return bool(after > before + ROUNDING * abs(before))

@@ -9,26 +9,16 @@ import numpy as np
 from descend.differentiate.gauss_newton import half_hessian
 from descend.graph.evaluate import evaluate
 from descend.judge.divergence import rate_to_try
+from descend.judge.explained import MOST_ROWS
 from descend.run.finished import Finished
 from descend.simplify.driver import simplify
 
-__all__ = ["growth_message", "has_grown"]
+__all__ = ["growth_message"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
-MOST_ROWS = 100_000  # on which the losses are compared
 MOST_NUMBERS = 64  # of which second derivatives are made
-ROUNDING = 1e-9  # a share of the loss
 SAME = 1e-6  # a share: curvatures that differ by less are one
-
-
-def has_grown(run: Finished) -> bool:
-    """Whether the loss at the parameters returned is larger than at the start."""
-    if getattr(run.job.settings.optimizer, "maximize", False):
-        return False
-    loss = run.job.loss_at(run.built, run.begin, MOST_ROWS)
-    before, after = loss({}), loss(run.leaves())
-    return bool(after > before + ROUNDING * abs(before))
 
 
 def growth_message(run: Finished) -> str:
@@ -36,7 +26,7 @@ def growth_message(run: Finished) -> str:
     loss = run.job.loss_at(run.built, run.begin, MOST_ROWS)
     factor = run.job.loss_factor
     before, after = factor * loss({}), factor * loss(run.leaves())
-    unit = "iteration" if run.job.settings.optimizer.scope == "vector" else "epoch"
+    unit = run.unit
     words = (
         f"the loss grew from {before:.6g} at the start to {after:.6g} after {run.control.epoch} "
         f"{unit}{'' if run.control.epoch == 1 else 's'}"

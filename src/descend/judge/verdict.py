@@ -14,8 +14,7 @@ import numpy as np
 
 from descend.graph.program import EPOCHS_SPENT
 from descend.judge.ending import ending_of
-from descend.judge.explained import can_walk, explained, is_linear, least_share
-from descend.judge.growth import growth_message, has_grown
+from descend.judge.explained import can_walk, explained, has_grown, is_linear, least_share
 from descend.judge.runaway import falling, runaways
 from descend.judge.thresholds import staircases
 from descend.judge.walk import Walk
@@ -23,7 +22,8 @@ from descend.methods.base import FTOL, GTOL, PRECISION, STALLED, STATUS, UNBOUND
 from descend.records.statuses import STATUSES
 from descend.run.finished import Finished, Judgement
 from descend.run.view import on_bounds
-from descend.trust.complete import MOST_WITH_ERRORS
+from descend.trust.complete import MOST_WITH_ERRORS, Completion
+from descend.trust.covariance import NOT_ARRIVED
 from descend.trust.words import listed
 
 __all__ = ["judged"]
@@ -58,6 +58,8 @@ def _plain(status: str, message: str, arrived: str) -> Judgement:
 def _of_first_order(run: Finished, status: str, message: str) -> Judgement:
     """A run of epochs: it goes as far as it was told to, and must not go up."""
     if status != "stop_loss" and has_grown(run):
+        from descend.judge.growth import growth_message
+
         return Judgement("grew", growth_message(run), "no")
     idle = staircases(run)
     if idle:
@@ -90,7 +92,7 @@ def _judged_by_place(run: Finished, status: str, message: str) -> Judgement | No
 
 def _arrived(run: Finished, walk: Walk, status: str, message: str) -> Judgement:
     """A place where the loss is as low as it gets nearby: what kind of minimum it is."""
-    facts, at = run.facts, f"({_unit(run)} {run.control.epoch})"
+    facts, at = run.facts, f"({run.unit} {run.control.epoch})"
     if facts is not None and facts.kinks:
         names = listed(facts.kinks)
         found = (
@@ -124,7 +126,10 @@ def _pressed(run: Finished, walk: Walk) -> list[str]:
     space = run.job.space
     if space is None:
         return []
-    fixed = np.concatenate([np.reshape(space.held(leaf), -1) for leaf in walk.names])
+    fixed = np.concatenate([
+        np.broadcast_to(space.held(leaf), shape).reshape(-1)
+        for leaf, shape in zip(walk.names, walk.shapes, strict=True)
+    ])  # fmt: skip
     on = walk.bound & ~fixed
     return [name for name, is_on in zip(walk.number_names(), on, strict=True) if is_on]
 
@@ -146,7 +151,7 @@ def _lost(walk: Walk) -> list[str]:
 
 def _by_method(run: Finished, status: str, message: str, arrived: str) -> Judgement:
     """What the method itself says, where the place was not judged, or is no minimum."""
-    code, unit = run.control.status, _unit(run)
+    code, unit = run.control.status, run.unit
     if status in ("epochs_spent", "time_spent"):
         why = "the time allowed was spent" if status == "time_spent" else "out of iterations"
         words = f"not converged after {run.control.epoch} {unit}s: {why} while the loss still fell"
@@ -164,10 +169,6 @@ def _by_method(run: Finished, status: str, message: str, arrived: str) -> Judgem
 def _has_not_moved(run: Finished) -> bool:
     end = run.leaves()
     return all(np.array_equal(end[n], a) for n, a in run.begin.items())
-
-
-def _unit(run: Finished) -> str:
-    return "iteration" if run.job.settings.optimizer.scope == "vector" else "epoch"
 
 
 def _named(searched: Sequence[str]) -> list[str]:
@@ -229,13 +230,30 @@ def _side(run: Finished, walk: Walk) -> Judgement | None:
         "model that does not suit the data.",
     )
     kept = _is_kept(run)
-    at = f"({_unit(run)} {run.control.epoch})"
+    at = f"({run.unit} {run.control.epoch})"
     words = f"a side minimum: it explains no more than a constant {at}"
     status = "side_minimum_kept" if kept else "side_minimum"
     return Judgement(status, words + (WORDS["kept"] if kept else ""), "yes", found)
 
 
 # --- losses that are no sum of squares
+
+
+def _has_arrived(run: Finished) -> bool | None:
+    """Whether a loss with two derivatives has arrived; None where that cannot be judged."""
+    job = run.job
+    if job.rows is None or job.settings.penalty is not None or run.original is None:
+        return None
+    if run.best_epoch() is not None or run.built.descent.curvature is None:
+        return None
+    view = Completion(job, run.built, run.leaves(), False, run.original)
+    if sum(a.size for a in view.leaves.values()) > MOST_WITH_ERRORS or not view.leaves:
+        return None
+    with np.errstate(all="ignore"):
+        found = view.curved_errors()
+    if found.covariance is not None:
+        return True
+    return False if found.note == NOT_ARRIVED else None
 
 
 def _judged_by_loss(run: Finished, status: str, message: str) -> Judgement | None:
@@ -248,10 +266,14 @@ def _judged_by_loss(run: Finished, status: str, message: str) -> Judgement | Non
     if run.control.status in (STALLED, PRECISION) and _all_sides_rise(run):
         words = f"converged at a kink: the loss rises to every side (iteration {run.control.epoch})"
         return Judgement("kink", words, "yes")
+    if status != "converged":
+        return None
+    arrived = _has_arrived(run)
+    if arrived is False:
+        return _by_method(run, status, message, "no")
     held = on_bounds(run.job.space, {n: a for n, a in run.leaves().items() if _varies(run, n)})
-    if status == "converged" and held.any():
-        return _plain("bound", message, "yes")
-    return None
+    told = "not judged" if arrived is None else "yes"
+    return _plain("bound" if held.any() else "converged", message, told)
 
 
 def _varies(run: Finished, name: str) -> bool:

@@ -8,11 +8,12 @@ import numpy as np
 
 from descend.lean import dataclass
 from descend.methods.base import Array, State, cast
-from descend.methods.line_search import LineSearch, least
+from descend.methods.line_search import LineSearch, first_share, least
+from descend.methods.units import lengths, steepest
 
 __all__ = ["ConjugateGradient"]
 
-ETA, GROWTH = 0.01, 10
+ETA, GROWTH, VARIED, PARABOLA = 0.4, 10, 100, 0.1
 
 
 @dataclass(frozen=True)
@@ -20,8 +21,8 @@ class ConjugateGradient(LineSearch):
     """Directions that spoil none of what the ones before have won, by the rule of Hager and Zhang.
 
     d = −g + max(β, η)·d₋ with y the change of g along the last direction d₋,
-    β = (y − 2d₋·‖y‖²/(d₋ᵀy))ᵀg/(d₋ᵀy) and η = −1/(‖d₋‖·min(0.01, ‖g₋‖)), so that every d falls
-    by at least ⅞‖g‖². The steps are those of `LineSearch`, searched to a tenth of the first slope;
+    β = (y − 2d₋·‖y‖²/(d₋ᵀy))ᵀg/(d₋ᵀy) and η = 0.4·d₋ᵀg₋/‖d₋‖², so that every d falls by at least
+    ⅞‖g‖². All this is of x/u, with the parameters' units u (`descend.methods.units`). The steps are those of `LineSearch`, searched to a tenth of the first slope;
     where that direction does not fall, or meets bounds, the descent begins again with −g.
 
     Args:
@@ -30,7 +31,7 @@ class ConjugateGradient(LineSearch):
         gtol: stop when no component of the gradient is larger than this.
 
     Hager and Zhang, "A new conjugate gradient method with guaranteed descent and an efficient line
-    search" (2005).
+    search" (2005); "The limited memory conjugate gradient method" (2013) for η.
 
     >>> from types import SimpleNamespace
     >>> method = ConjugateGradient()
@@ -47,13 +48,14 @@ class ConjugateGradient(LineSearch):
 
     def memory(self, p: Array) -> State:
         zero = np.zeros((), p.dtype)
-        return {"change": np.zeros_like(p), "took": zero, "before": zero}
+        return {"change": np.zeros_like(p), "took": zero, "before": zero + 0, "curve": zero + 0}
 
-    def learn(self, s: State, move: Array, change: Array, took: Array) -> State:
+    def learn(self, s: State, new: State, move: Array, change: Array, took: Array) -> State:
         return {
             "change": change,
             "took": np.where(took, np.ones_like(s["took"]), 0 * s["took"]),
-            "before": np.sqrt(np.sum(s["gradient"] * s["gradient"])),
+            "before": np.sum(s["gradient"] * s["direction"]),
+            "curve": np.sum(move * change) / _square(lengths(new, move)),
         }
 
     def direct(self, new: State, pull: Array, s: State) -> Array:
@@ -61,21 +63,39 @@ class ConjugateGradient(LineSearch):
         product = np.sum(last * change)
         known = (new["took"] > 0) & (product > least(new["x"]))
         safe = np.where(known, product, 1)
-        beta = np.sum((change - 2 * last * (np.sum(change * change) / safe)) * pull) / safe
-        length = np.sqrt(np.sum(last * last)) * np.minimum(cast(ETA, pull), new["before"])
-        lowest = -1 / np.where(length > 0, length, 1)
-        return np.where(known, np.maximum(beta, lowest), 0) * last - pull
+        square, steep = new["unit"] * new["unit"], steepest(new, pull)
+        image = square * (change / steep)
+        beta = np.sum((image - 2 * last * (np.sum(change * image) / safe)) * pull) / safe
+        lowest = cast(ETA, pull) * (new["before"] / steep) / _square(lengths(new, last))
+        return np.where(known, np.maximum(beta, lowest), 0) * last - square * (pull / steep)
 
     def first_length(self, new: State, s: State) -> Array:
         """The α at which the linear fall is that of the last step, at most 10 times as far.
 
-        Nocedal and Wright (2006), page 59. At first, where nothing is known, a unit move.
+        Nocedal and Wright (2006), page 59. At first, where nothing is known, a short move.
         """
         slope = np.sum(new["gradient"] * new["direction"])
         before = s["alpha"] * np.sum(s["gradient"] * s["direction"])
-        length = np.sqrt(np.sum(new["direction"] * new["direction"]))
-        last = s["alpha"] * np.sqrt(np.sum(s["direction"] * s["direction"]))
+        length = lengths(new, new["direction"])
+        last = s["alpha"] * lengths(new, s["direction"])
         known = (new["took"] > 0) & (slope < 0)
         safe = np.where(length > 0, length, 1)
         likely = np.minimum(before / np.where(known, slope, 1), GROWTH * last / safe)
-        return np.where(known, likely, 1 / np.maximum(length, 1))
+        return np.where(known, likely, first_share(new))
+
+    def reach(self, new: State, s: State, length: Array) -> Array:
+        """By the curvature along the last move, which may be a hundred times that of others.
+
+        Where the loss was no parabola along it, that says nothing.
+        """
+        bend = new["curve"] * _square(lengths(new, new["direction"]))
+        slope = np.sum(new["gradient"] * new["direction"])
+        ahead = -VARIED * slope / np.where(bend > 0, bend, 1)
+        fall, move = s["loss"] - new["loss"], new["x"] - s["x"]
+        missed = fall + 0.5 * np.sum((s["gradient"] + new["gradient"]) * move)
+        near = np.abs(missed) <= cast(PARABOLA, slope) * np.abs(fall)
+        return np.where((bend > 0) & near, np.minimum(ahead, length), length)
+
+
+def _square(length: Array) -> Array:
+    return np.where(length > 0, length, 1) ** 2

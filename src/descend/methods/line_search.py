@@ -22,13 +22,16 @@ from descend.methods.base import (
     cast,
 )
 from descend.methods.bounds import Box, box
+from descend.methods.units import beyond, lengths, measured, sizes, steepest, unmeasured
 
-__all__ = ["LineSearch", "least"]
+__all__ = ["LineSearch", "bottomless", "first_share", "least"]
 
 ARMIJO = 1e-4
 MOST_TRIALS, FEW_TRIALS = 60, 5
 PATIENT = 6  # trials after which steps grow faster
+AT_THE_EDGE = 10  # trials after which a step may end beside a point that is not finite
 MOST_DROWNED = 20
+FIRST = 1.0  # the first move, in units of the parameters
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,9 @@ class LineSearch(Optimizer):
     minimum of the cubic through both ends, kept away from them, or, while there is no upper end,
     where the two slopes seen point to, 2 to 10 times the lower end. Where the fall of f drowns in
     rounding, a trial is judged by its slope alone (the approximate Wolfe conditions).
+
+    Lengths are those of x/u with the parameters' units u (`descend.methods.units`), so that the
+    path depends on no unit of x or f.
 
     Within bounds the search follows the projected path P(x + αd): what has met a face stays on it
     and no longer counts in the slope. Parameters that −g presses against a bound do not move.
@@ -67,7 +73,7 @@ class LineSearch(Optimizer):
         zero, zeros = np.zeros((), p.dtype), np.zeros_like(p)
         return {
             "x": p + zero, "loss": zero, "gradient": zeros, "direction": zeros,
-            **self.memory(p), "alpha": zero,
+            **unmeasured(p), **self.memory(p), "alpha": zero, "promise": zero,
             "trials": zero, "drowned": zero, "started": zero, "status": zero, "closed": zero,
             "low": zero, "low_loss": zero, "low_slope": zero,
             "high": zero, "high_loss": zero, "high_slope": zero, "high_known": zero,
@@ -77,10 +83,11 @@ class LineSearch(Optimizer):
         """Return the part of the state that is the method's own, before the first step."""
         raise NotImplementedError
 
-    def learn(self, s: State, move: Array, change: Array, took: Array) -> State:
+    def learn(self, s: State, new: State, move: Array, change: Array, took: Array) -> State:
         """Return the method's own state after a move, and the change of the gradient with it.
 
         Args:
+            new: the next state as far as it is known: `x`, `gradient` and the units.
             took: whether there was a move at all; else what is returned must be as before.
         """
         raise NotImplementedError
@@ -93,19 +100,29 @@ class LineSearch(Optimizer):
         """Return the first α to try along a new direction."""
         raise NotImplementedError
 
+    def reach(self, new: State, s: State, length: Array) -> Array:
+        """Return the α at which the loss is lowest, as far as can be told beforehand.
+
+        Args:
+            length: the first α to try.
+        """
+        return length
+
     def step(self, p: Array, e: Any, s: State, h: Any) -> tuple[Array, State]:
         inside = box(h)
         ok = np.isfinite(e.loss) & np.all(np.isfinite(e.gradient))
         first = s["started"] == 0
-        loss = np.where(ok, e.loss, s["loss"])
         gradient = np.where(ok, e.gradient, s["gradient"])
         slope = np.sum(gradient * _moving(p, s["direction"], inside))
         ahead = s["alpha"] * np.sum(s["gradient"] * s["direction"])
         if inside.bounded:
             ahead = np.sum(s["gradient"] * (p - s["x"]))
+        ok = ok & ~beyond(s, e.loss, np.minimum(ahead, s["alpha"] * slope))
+        loss = np.where(ok, e.loss, s["loss"])
         too_high, too_steep = _wolfe(ok, loss, slope, ahead, s, self.curvature)
         accept = ok & (first | ~(too_high | too_steep))
         code = np.where(first, np.where(ok, 0, NOT_FINITE), _verdict(p, loss, s, accept, h))
+        code = np.where(ok & bottomless(loss), UNBOUNDED, code)
         new = {
             "x": np.where(accept, p, s["x"]),
             "loss": np.where(accept, loss, s["loss"]),
@@ -122,19 +139,29 @@ class LineSearch(Optimizer):
         if inside.bounded:
             # What a bound holds says nothing of the curvature of the others.
             change = np.where(move == 0, 0 * change, change)
-        new.update(self.learn(s, move, change, took))
+        new.update(measured(s, p, loss, gradient, accept, first)._asdict())
+        new.update(self.learn(s, new, move, change, took))
         pull = inside.pull(new["x"], new["gradient"])
-        fresh = _downhill(self.direct(new, pull, s), pull, new["x"], inside)
+        fresh = _downhill(self.direct(new, pull, s), pull, new, inside)
         new["direction"] = np.where(accept, fresh, s["direction"])
         bracket = _bracket(s, ok, too_high, loss, slope)
         begin = _fresh_bracket(new)
         new.update({name: np.where(accept, begin[name], bracket[name]) for name in begin})
-        new["alpha"] = np.where(accept, self.first_length(new, s), _next_length(s, bracket))
+        begin_length = self.first_length(new, s)
+        new["alpha"] = np.where(accept, begin_length, _next_length(s, bracket))
+        promise = -0.5 * self.reach(new, s, begin_length) * begin["low_slope"]
+        new["promise"] = np.where(accept, promise, s["promise"])
         # Falls so small that their products underflow cannot steer a search any more.
         code = np.where(accept & (-begin["low_slope"] <= least(p)), PRECISION, code)
         flat = accept & (np.max(np.abs(pull)) <= cast(h.gtol, p))
         new["status"] = np.where(s["status"] > 0, s["status"], cast(np.where(flat, GTOL, code), p))
-        return inside.project(new["x"] + new["alpha"] * new["direction"]), new
+        following = inside.project(new["x"] + new["alpha"] * new["direction"])
+        # A search without end leaves the lowest point that it has seen.
+        lower = (s["status"] == 0) & (new["status"] > 0) & (new["low_loss"] < new["loss"])
+        lowest = inside.project(new["x"] + new["low"] * new["direction"])
+        new["x"] = np.where(lower, lowest, new["x"])
+        new["loss"] = np.where(lower, new["low_loss"], new["loss"])
+        return following, new
 
     def answer(self, p: Array, s: State) -> Array:
         return s["x"]
@@ -148,11 +175,12 @@ def _moving(p: Array, direction: Array, inside: Box) -> Array:
     return np.where(outward, 0 * direction, direction)
 
 
-def _downhill(fresh: Array, pull: Array, x: Array, inside: Box) -> Array:
+def _downhill(fresh: Array, pull: Array, new: State, inside: Box) -> Array:
     """Return the direction that was found, or the steepest descent if that one does not fall."""
     if inside.bounded:
-        fresh = _moving(x, np.where(pull == 0, 0 * fresh, fresh), inside)
-    return np.where(np.sum(fresh * pull) < 0, fresh, -pull)
+        fresh = _moving(new["x"], np.where(pull == 0, 0 * fresh, fresh), inside)
+    straight = -new["unit"] * (new["unit"] * pull / steepest(new, pull))
+    return np.where(np.sum(fresh * pull) < 0, fresh, straight)
 
 
 def _wolfe(
@@ -164,25 +192,36 @@ def _wolfe(
     fell = loss <= s["loss"] + ARMIJO * ahead
     level = (loss <= s["loss"] + noise) & (slope <= (2 * ARMIJO - 1) * start)
     too_high = ~(ok & (fell | level))
-    return too_high, ~too_high & (slope < curvature * start)
+    edge = (s["closed"] > 0) & (s["high_known"] == 0) & (s["trials"] >= AT_THE_EDGE)
+    return too_high, ~too_high & ~edge & (slope < curvature * start)
 
 
 def _verdict(p: Array, loss: Array, s: State, accept: Array, h: Any) -> Array:
     """Return the status code that the trial just evaluated earns, 0 to go on."""
     eps = cast(np.finfo(s["x"].dtype).eps, s["x"])
-    move = np.max(np.abs(p - s["x"]))
-    size = np.max(np.abs(s["x"]))
+    move, size = np.abs(p - s["x"]), sizes(s)
     fall = np.abs(s["loss"] - loss)
-    predicted = -0.5 * np.sum(s["gradient"] * s["direction"])
-    code = np.where(accept & (move <= cast(h.xtol, eps) * size), XTOL, 0)
+    code = np.where(accept & np.all(move <= cast(h.xtol, eps) * size), XTOL, 0)
     code = np.where(accept & (fall < cast(h.ftol, eps) * np.abs(s["loss"])), FTOL, code)
-    lost = (predicted <= 16 * eps * np.abs(s["loss"])) | (s["drowned"] > 0)
+    lost = (s["promise"] <= 16 * eps * np.abs(s["loss"])) | (s["drowned"] > 0)
     most = np.where(lost & (s["closed"] > 0), FEW_TRIALS, MOST_TRIALS)
-    still, begun = move <= eps * size, s["trials"] == 0
+    still, begun = np.all(move <= eps * size), s["trials"] == 0
     stuck = ~accept & ((still & (begun | (s["closed"] > 0))) | (s["trials"] >= most))
     ending = np.where(s["closed"] > 0, STALLED, UNBOUNDED)
     ending = np.where(lost | (still & begun), PRECISION, ending)
     return np.where(stuck, ending, code)
+
+
+def first_share(new: State) -> Array:
+    """Return the α of a first move along the direction: 1, or less if that is a long way."""
+    length = lengths(new, new["direction"])
+    return FIRST / np.maximum(length, FIRST)
+
+
+def bottomless(loss: Array) -> Array:
+    """Return whether the loss has fallen to where floating point ends."""
+    limits = np.finfo(loss.dtype)
+    return loss <= -cast(limits.max, loss) * cast(limits.eps, loss)
 
 
 def least(p: Array) -> Array:
@@ -225,14 +264,17 @@ def _next_length(s: State, b: State) -> Array:
     width = np.where(closed, b["high"] - b["low"], 1)
     secant = np.where(known, b["high_loss"] - b["low_loss"], 0) / np.where(width > 0, width, 1)
     left, right = b["low_slope"], np.where(known, b["high_slope"], 0)
+    # As shares of the largest, whose square is a number in any unit of the loss.
+    most = np.maximum(np.maximum(np.abs(left), np.abs(right)), np.abs(secant))
+    left, right, secant = (slope / np.where(most > 0, most, 1) for slope in (left, right, secant))
     bend = left + right - 3 * secant
     root = np.sqrt(np.maximum(bend * bend - left * right, 0))
     span = right - left + 2 * root
     share = 1 - np.where(span > 0, right + root - bend, 0.5) / np.where(span > 0, span, 1)
     # Where the ends are so far apart that their products overflow, share is no number.
     share = np.where(known & (share > 0.1), np.minimum(share, 0.9), 0.1)
-    change = left - s["low_slope"]
-    ahead = -left / np.where(change > 0, change, 1) * (b["low"] - s["low"])
+    change = b["low_slope"] - s["low_slope"]
+    ahead = -b["low_slope"] / np.where(change > 0, change, 1) * (b["low"] - s["low"])
     beyond = np.minimum(np.maximum(ahead, b["low"]), 9 * b["low"])
     # A slope that has not changed over several trials says that the minimum is decades away.
     blind = np.where(s["trials"] >= PATIENT, 99 * b["low"], 3 * b["low"])

@@ -1,15 +1,83 @@
 """Small dense linear algebra in traced NumPy: Cholesky and its solves, a column at a time.
 
 The loops run over a static size, so they unroll; each turn is one operation on whole columns.
+`sound_solve` does so for a few unknowns; for more it is a primitive, whose loops stay loops.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 import numpy as np
 
+from descend.graph.node import Primitive
+from descend.graph.sound_solve import SOUND_SOLVE
 from descend.methods.base import Array
+from descend.trace.context import current
+from descend.trace.tensor import as_node, wrap
 
-__all__ = ["backward", "cholesky", "forward", "solve"]
+__all__ = ["Solved", "backward", "cholesky", "forward", "nothing_held", "solve", "sound_solve"]
+
+UNROLLED = 4
+
+
+class Solved(NamedTuple):
+    """What `sound_solve` finds.
+
+    Attributes:
+        x: the solutions, `(n,)` each.
+        square: vᵀA⁻¹v of v = shift + the first solution, a scalar.
+        sound: whether no pivot was dropped.
+        held: all of it, to be handed to the next call.
+    """
+
+    x: tuple[Array, ...]
+    square: Array
+    sound: Array
+    held: Array
+
+
+def nothing_held(n: int, sides: int, p: Array) -> Array:
+    """Return what is held before the first call."""
+    return np.zeros((sides + 2 if n > UNROLLED else 0, n), p.dtype)
+
+
+def sound_solve(
+    a: Array, sides: Sequence[Array], shift: Array | None = None, held: Array | None = None,
+    settled: Array | None = None,
+) -> Solved:  # fmt: skip
+    """Return x with A·x = b for every b, `(n,)`, and what a damped step asks besides.
+
+    Args:
+        a: a symmetric positive semidefinite matrix, `(n, n)`, in any units. A pivot that is at
+            most n·ε times its diagonal entry is dropped, as in `cholesky`.
+        held, settled: of the call before, and whether this one asks the same again.
+
+    >>> found = sound_solve(np.array([[4.0, 2.0], [2.0, 5.0]]), [np.array([8.0, 12.0])])
+    >>> found.x, float(found.square), bool(found.sound)
+    ((array([1., 2.]),), 0.8125, True)
+    """
+    n = a.shape[0]
+    if n <= UNROLLED:
+        factor = cholesky(a, n * np.asarray(np.finfo(a.dtype).eps, dtype=a.dtype))
+        x = tuple(backward(*factor, forward(*factor, b)) for b in sides)
+        moved = x[0] if shift is None else shift + x[0]
+        square = np.sum(forward(*factor, moved) ** 2)
+        return Solved(x, square, np.min(np.stack(factor[1])) > 0, held)
+    if held is None or settled is None:
+        held, settled = nothing_held(n, len(sides), a), np.asarray(False)
+    moved = 0 * sides[0] if shift is None else shift
+    found = _applied(SOUND_SOLVE, a, np.stack(sides), moved, held, settled)
+    x = tuple(found[1 + i] for i in range(len(sides)))
+    return Solved(x, np.sum(found[0] * found[-1] * found[-1]), np.min(found[0]) > 0, found)
+
+
+def _applied(primitive: Primitive, *arrays: Array) -> Array:
+    """What a primitive makes of arrays, or of the stand-ins of a trace."""
+    if current() is None:
+        return primitive.meaning(*arrays)
+    return wrap(primitive.apply(*map(as_node, arrays)))
 
 
 def cholesky(a: Array, floor: Array) -> tuple[list[Array], list[Array]]:

@@ -14,6 +14,7 @@ from descend.methods.base import (
     NOT_FINITE,
     PRECISION,
     STALLED,
+    UNBOUNDED,
     XTOL,
     Array,
     Optimizer,
@@ -21,7 +22,9 @@ from descend.methods.base import (
     cast,
 )
 from descend.methods.bounds import Box, box
+from descend.methods.line_search import bottomless
 from descend.methods.trust_region import norm
+from descend.methods.units import measured, sizes, unmeasured
 
 __all__ = ["NewtonCG"]
 
@@ -32,7 +35,8 @@ ACCEPT, POOR, GOOD = 1e-4, 0.25, 0.75
 class NewtonCG(Optimizer):
     """Newton steps by conjugate gradients, cut off at a trusted length or where H bends down.
 
-    The step z lowers the model gᵀz + ½zᵀHz: conjugate gradients begin with z = 0 and the residual
+    All this is of x/u and f/w, with the units u of the parameters and the worth w of
+    `descend.methods.units`, so that the path depends on no unit of x or f. The step z lowers the model gᵀz + ½zᵀHz: conjugate gradients begin with z = 0 and the residual
     r = g, and end when ‖r‖ ≤ min(½, √(‖g‖/‖g₀‖))·‖g‖, where dᵀHd ≤ 0 or ‖z‖ reaches the radius Δ;
     then d is followed to the sphere. With the gain ratio ρ = (actual fall)/(predicted fall) the
     step is accepted if ρ > 1e-4; Δ falls if ρ ≤ 1/4 and grows up to 2‖z‖ if ρ ≥ 3/4. A step that is
@@ -47,7 +51,7 @@ class NewtonCG(Optimizer):
         ftol: stop when an accepted step lowers the loss by less than this share of it.
         xtol: stop when an accepted step is no larger than this share of the parameters.
         gtol: stop when no component of the gradient is larger than this.
-        radius: Δ at the start, as a share of ‖x‖.
+        radius: Δ at the start, as a share of ‖x/u‖.
 
     Steihaug, "The conjugate gradient method and trust regions in large scale optimization" (1983);
     Nocedal and Wright, "Numerical Optimization" (2006), algorithm 7.2.
@@ -78,7 +82,8 @@ class NewtonCG(Optimizer):
     def init(self, p: Array) -> State:
         zero, zeros = np.zeros((), p.dtype), np.zeros_like(p)
         return {
-            "x": p + zero, "loss": zero, "gradient": zeros, "free": zeros, "step": zeros,
+            "x": p + zero, **unmeasured(p),
+            "loss": zero, "gradient": zeros, "free": zeros, "step": zeros,
             "residual": zeros, "direction": zeros, "predicted": zero, "radius": zero,
             "steepest": zero, "turns": zero, "trying": zero, "started": zero, "status": zero,
         }  # fmt: skip
@@ -92,33 +97,38 @@ class NewtonCG(Optimizer):
             "gradient": np.where(trial.accept, e.gradient, s["gradient"]),
             "started": np.ones_like(s["started"]),
         }
-        pull = inside.pull(new["x"], new["gradient"])
-        size = norm(new["x"])
+        never: Array = trial.first & ~trial.first
+        new.update(measured(s, p, e.loss, e.gradient, trial.accept, never)._asdict())
+        unit, worth = new["unit"], np.where(new["worth"] > 0, new["worth"], 1)
+        slope, held = unit * (new["gradient"] / worth), s["unit"] * (s["gradient"] / worth)
+        pull, before = inside.pull(new["x"], slope), inside.pull(s["x"], held)
+        size = norm(np.where(unit > 0, new["x"], 0 * p) / np.where(unit > 0, unit, 1))
         begin = np.where(size > 0, size, 1) * cast(h.radius, p)
         radius = np.where(trial.first, begin, _radius(trial, s))
         new["radius"] = radius
-        new["steepest"] = np.where(trial.first, norm(pull), s["steepest"])
+        new["steepest"] = np.where(trial.first, worth * norm(pull), s["steepest"])
         again = {
             "free": np.where(pull != 0, np.ones_like(p), 0 * p),
             "step": 0 * p, "residual": pull, "direction": -pull, "turns": 0 * s["turns"],
         }  # fmt: skip
         at = {name: np.where(trial.accept, value, s[name]) for name, value in again.items()}
-        found, ended = _turn(e.hvp(at["direction"]), at, new, pull, inside)
+        product = unit * (e.hvp(unit * at["direction"]) / worth)
+        found, ended = _turn(product, at, new, pull, inside)
         # A step that was refused is shortened; its own curvature tells what it then wins.
         share = np.minimum(radius / np.where(trial.length > 0, trial.length, 1), 0.5)
-        linear = np.sum(new["gradient"] * s["step"])
-        curved = np.sum(s["step"] * (s["residual"] - inside.pull(s["x"], s["gradient"])))
+        linear = np.sum(slope * s["step"])
+        curved = np.sum(s["step"] * (s["residual"] - before))
         new.update({n: np.where(trial.refused, s[n], value) for n, value in found.items()})
         new["step"] = np.where(trial.refused, share * s["step"], found["step"])
         # Of a shortened step the residual is g + share·H·step.
-        kept = pull + share * (s["residual"] - inside.pull(s["x"], s["gradient"]))
+        kept = pull + share * (s["residual"] - before)
         new["residual"] = np.where(trial.refused, kept, found["residual"])
         shorter = -share * linear - 0.5 * share * share * curved
-        new["predicted"] = np.where(trial.refused, shorter, found["predicted"])
+        new["predicted"] = worth * np.where(trial.refused, shorter, found["predicted"])
         new["trying"] = np.where(trial.refused | ended, np.ones_like(size), 0 * size)
-        code = _verdict(trial, s, new, pull, h)
+        code = _verdict(trial, s, new, inside, h)
         new["status"] = np.where(s["status"] > 0, s["status"], cast(code, p))
-        move = np.where(new["trying"] > 0, new["step"], 0 * p)
+        move = np.where(new["trying"] > 0, unit * new["step"], 0 * p)
         return np.where(new["trying"] > 0, inside.landed(new["x"], move), new["x"]), new
 
     def answer(self, p: Array, s: State) -> Array:
@@ -146,8 +156,9 @@ def _judge(p: Array, e: Any, s: State, inside: Box) -> Trial:
     ratio = np.where(known, fall, -1) / np.where(known, s["predicted"], 1)
     noise = 8 * cast(np.finfo(p.dtype).eps, p) * np.abs(s["loss"])
     drowned = trying & ok & (s["predicted"] <= noise) & (np.abs(fall) <= noise)
-    pulled = norm(inside.pull(p, np.where(ok, e.gradient, 0 * p)))
-    sharper = pulled < norm(inside.pull(s["x"], s["gradient"]))
+    worth = np.where(s["worth"] > 0, s["worth"], 1)
+    pulled = norm(inside.pull(p, s["unit"] * (np.where(ok, e.gradient, 0 * p) / worth)))
+    sharper = pulled < norm(inside.pull(s["x"], s["unit"] * (s["gradient"] / worth)))
     accept = ok & (first | (trying & np.where(drowned, sharper, ratio > ACCEPT)))
     refused = trying & ~accept
     return Trial(first, ok, accept, refused, fall, ratio, norm(s["step"]), drowned)
@@ -175,14 +186,16 @@ def _turn(
     whole = np.where(bends, square, 0) / np.where(bends, curve, 1)
     room = _room(step, direction, new["radius"])
     if inside.bounded:
-        room = np.minimum(room, inside.room(new["x"] + step, direction))
+        unit = new["unit"]
+        room = np.minimum(room, inside.room(new["x"] + unit * step, unit * direction))
     cut = ~bends | ~(whole < room)
     length = np.where(cut, room, whole)
     ahead = step + length * direction
     after = residual + length * product
     rest = np.sum(after * after)
     slope = norm(pull)
-    share = np.sqrt(slope / np.where(new["steepest"] > 0, new["steepest"], 1))
+    steepest = np.where(new["steepest"] > 0, new["steepest"], 1)
+    share = np.sqrt(slope * (new["worth"] / steepest))
     turns = at["turns"] + 1
     done = cut | (np.sqrt(rest) <= np.minimum(0.5, share) * slope) | (turns >= pull.shape[0])
     onward = rest / np.where(square > 0, square, 1) * direction - after
@@ -206,14 +219,16 @@ def _room(step: Array, direction: Array, radius: Array) -> Array:
     return np.where(b > 0, far, (root - b) / np.where(a > 0, a, 1))
 
 
-def _verdict(trial: Trial, s: State, new: State, pull: Array, h: Any) -> Array:
+def _verdict(trial: Trial, s: State, new: State, inside: Box, h: Any) -> Array:
     """Return the status code that an evaluation earns, 0 to go on."""
     eps = cast(np.finfo(s["x"].dtype).eps, s["x"])
-    size, took = norm(s["x"]), trial.accept & ~trial.first
-    stuck = trial.refused & (trial.length <= eps * size)
+    move, size, took = np.abs(s["unit"] * s["step"]), sizes(s), trial.accept & ~trial.first
+    stuck = trial.refused & np.all(move <= eps * size)
     code = np.where(stuck, np.where(trial.drowned, PRECISION, STALLED), 0)
     code = np.where(trial.refused & trial.drowned, PRECISION, code)
-    code = np.where(took & (trial.length <= cast(h.xtol, eps) * size), XTOL, code)
+    code = np.where(took & np.all(move <= cast(h.xtol, eps) * size), XTOL, code)
     code = np.where(took & (trial.fall < cast(h.ftol, eps) * np.abs(s["loss"])), FTOL, code)
-    code = np.where(trial.accept & (np.max(np.abs(pull)) <= cast(h.gtol, eps)), GTOL, code)
+    steep = np.max(np.abs(inside.pull(new["x"], new["gradient"])))
+    code = np.where(trial.accept & (steep <= cast(h.gtol, eps)), GTOL, code)
+    code = np.where(trial.accept & bottomless(new["loss"]), UNBOUNDED, code)
     return np.where(trial.first & ~trial.ok, NOT_FINITE, code)

@@ -9,7 +9,7 @@ import numpy as np
 from descend.functions import scan
 from descend.lean import dataclass
 from descend.methods.base import Array, State, cast
-from descend.methods.line_search import LineSearch, least
+from descend.methods.line_search import LineSearch, first_share, least
 
 __all__ = ["BFGS", "LBFGS"]
 
@@ -19,8 +19,9 @@ class BFGS(LineSearch):
     """Newton's step with an inverse Hessian H learnt from the gradients along the way.
 
     d = −H·g; then, with s the move, y the change of g and ρ = 1/(yᵀs):
-    H ← (I − ρsyᵀ)·H·(I − ρysᵀ) + ρssᵀ. The first H is (yᵀs/yᵀy)·I. The steps are those of
-    `LineSearch`; within bounds, only what is not held by one moves.
+    H ← (I − ρsyᵀ)·H·(I − ρysᵀ) + ρssᵀ. The first H is (yᵀs/yᵀU²y)·U², with the parameters' units
+    U (`descend.methods.units`). The steps are those of `LineSearch`; within bounds, only what is
+    not held by one moves.
 
     Args:
         ftol: stop when an accepted step lowers the loss by less than this share of it.
@@ -42,21 +43,27 @@ class BFGS(LineSearch):
     """
 
     def memory(self, p: Array) -> State:
-        return {"inverse": np.eye(p.shape[0], dtype=p.dtype), "learnt": np.zeros((), p.dtype)}
+        zero = np.zeros((), p.dtype)
+        inverse = np.zeros((p.shape[0], p.shape[0]), p.dtype)
+        return {"inverse": inverse, "scale": zero, "learnt": zero + 0}
 
-    def learn(self, s: State, move: Array, change: Array, took: Array) -> State:
+    def learn(self, s: State, new: State, move: Array, change: Array, took: Array) -> State:
         product, square, sound = _curved(s, move, change)
-        begin = sound & (s["learnt"] == 0)
-        scale = np.where(begin, product, 1) / np.where(begin, square, 1)
-        inverse = s["inverse"] * scale
+        learnt, scale = s["learnt"] > 0, _scale(s, new, product, square, sound, once=True)
+        eye = np.eye(move.shape[0], dtype=move.dtype)
+        inverse = np.where(learnt, s["inverse"], eye * (s["unit"] * (s["unit"] * scale)))
         rho = 1 / np.where(sound, product, 1)
         image = np.sum(inverse * change[None, :], axis=1)
         gain = rho * (1 + rho * np.sum(change * image))
         cross = image[:, None] * move[None, :]
         updated = inverse + gain * move[:, None] * move[None, :]
         updated = updated - rho * (cross + np.transpose(cross))
+        inverse = np.where(sound, updated, inverse)
+        # What had no unit till now has not moved either, and has no entries yet.
+        begin = np.where(np.diagonal(inverse) == 0, new["unit"] * (new["unit"] * scale), 0 * move)
         return {
-            "inverse": np.where(sound, updated, s["inverse"]),
+            "inverse": inverse + eye * begin,
+            "scale": scale,
             "learnt": np.where(sound, np.ones_like(rho), s["learnt"]),
         }
 
@@ -72,7 +79,7 @@ class LBFGS(LineSearch):
     """BFGS for many parameters: H is known by its last moves and changes of the gradient alone.
 
     d = −H·g by the two-loop recursion over the last `history_size` pairs of a move s and a change y
-    of g, beginning with (yᵀs/yᵀy)·I of the last one. Memory and work grow with history_size times
+    of g, beginning with (yᵀs/yᵀU²y)·U² of the last one, with the parameters' units U. Memory and work grow with history_size times
     the number of parameters.
     The steps are those of `LineSearch`; within bounds, only what is not held by one moves.
 
@@ -104,10 +111,10 @@ class LBFGS(LineSearch):
         zero = np.zeros((), p.dtype)
         return {
             "moves": pairs, "changes": pairs + 0, "rhos": np.zeros(self.history_size, p.dtype),
-            "scale": zero + 1, "learnt": zero,
+            "scale": zero, "learnt": zero + 0,
         }  # fmt: skip
 
-    def learn(self, s: State, move: Array, change: Array, took: Array) -> State:
+    def learn(self, s: State, new: State, move: Array, change: Array, took: Array) -> State:
         product, square, sound = _curved(s, move, change)
 
         def shifted(kept: Array, last: Array) -> Array:
@@ -117,7 +124,7 @@ class LBFGS(LineSearch):
             "moves": shifted(s["moves"], move),
             "changes": shifted(s["changes"], change),
             "rhos": shifted(s["rhos"], 1 / np.where(sound, product, 1)),
-            "scale": np.where(sound, product, s["scale"]) / np.where(sound, square, 1),
+            "scale": _scale(s, new, product, square, sound),
             "learnt": np.where(sound, np.ones_like(product), s["learnt"]),
         }
 
@@ -135,7 +142,8 @@ class LBFGS(LineSearch):
             return r + move * (share - back), back
 
         q, shares = scan(down, pull, pairs, reverse=True)
-        found, _ = scan(up, new["scale"] * q, (*pairs, shares))
+        begin = new["unit"] * (new["scale"] * (new["unit"] * q))
+        found, _ = scan(up, begin, (*pairs, shares))
         return -found
 
     def first_length(self, new: State, s: State) -> Array:
@@ -143,15 +151,24 @@ class LBFGS(LineSearch):
 
 
 def _curved(s: State, move: Array, change: Array) -> tuple[Array, Array, Array]:
-    """Return yᵀs, yᵀy, and whether the pair shows a positive curvature above rounding."""
+    """Return yᵀs, yᵀU²y, and whether the pair shows a positive curvature above rounding."""
     eps = cast(np.finfo(s["x"].dtype).eps, s["x"])
-    product = np.sum(move * change)
-    square = np.sum(change * change)
-    noise = eps * np.sqrt(np.sum(move * move)) * np.sqrt(square)
-    return product, square, product > np.maximum(noise, least(s["x"]))
+    terms, image = move * change, s["unit"] * change
+    product, square = np.sum(terms), np.sum(image * image)
+    sound = product > np.maximum(eps * np.sum(np.abs(terms)), least(s["x"]))
+    return product, square, sound & (square > 0)
+
+
+def _scale(
+    s: State, new: State, product: Array, square: Array, sound: Array, once: bool = False
+) -> Array:
+    """Return by what U² is H, as far as one number can tell: of the last pair, or of the first."""
+    worth = np.where(new["worth"] > 0, new["worth"], 1)
+    fresh = sound & (s["learnt"] == 0) if once else sound
+    before = np.where(s["learnt"] > 0, s["scale"], 1 / worth)
+    return np.where(fresh, product, before) / np.where(fresh, square, 1)
 
 
 def _whole(new: State) -> Array:
-    """Return the first step length to try: 1 once H has a scale, before that a unit move."""
-    length = np.sqrt(np.sum(new["direction"] * new["direction"]))
-    return np.where(new["learnt"] > 0, 1, 1 / np.maximum(length, 1))
+    """Return the first step length to try: 1 once H has a scale, before that a short move."""
+    return np.where(new["learnt"] > 0, 1, first_share(new))

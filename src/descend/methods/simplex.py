@@ -8,13 +8,16 @@ from typing import Any, ClassVar
 import numpy as np
 
 from descend.lean import dataclass
-from descend.methods.base import NOT_FINITE, XTOL, Array, Optimizer, State, cast
+from descend.methods.base import NOT_FINITE, UNBOUNDED, XTOL, Array, Optimizer, State, cast
 from descend.methods.bounds import box
+from descend.methods.line_search import bottomless
 
 __all__ = ["NelderMead"]
 
 FILL, REFLECT, EXPAND, OUTSIDE, INSIDE = range(5)
 LEAST_SIZE = 1e-3
+LOW, HIGH = 1e-6, 1e2  # shares of the loss between which an edge changes it
+COARSE, MOST_TRIED = 100.0, 10
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,9 @@ class NelderMead(Optimizer):
     are those of n = 2. A trial that is not finite counts as infinitely high; within bounds, trials
     are projected.
 
+    A parameter that starts at zero has no size of its own: its edge begins as that of the largest,
+    and is lengthened or shortened until the loss changes by a likely share of itself.
+
     One step is one evaluation. When the simplex has become as small as `xtol` it is built anew
     around the best point, `restarts` times at most, and the descent ends early if that has won no
     more than `ftol`: a simplex can become flat far from a minimum.
@@ -36,7 +42,7 @@ class NelderMead(Optimizer):
         xtol: the simplex is done when no corner is farther from the best one, in any parameter,
             than this share of the parameter (or of 1e-3 of the first simplex's edge).
         ftol: a restart that lowers the loss by no more than this share of it is the last.
-        edge: the first simplex's edges, as a share of each parameter; of 1 where that is zero.
+        edge: the first simplex's edges, as a share of each parameter.
         restarts: how often a small simplex is built anew, at most.
 
     Gao and Han, "Implementing the Nelder-Mead simplex algorithm with adaptive parameters" (2012);
@@ -69,8 +75,8 @@ class NelderMead(Optimizer):
         return {
             "x": p + zero, "loss": zero, "points": np.zeros((n + 1, n), p.dtype),
             "values": np.full(n + 1, np.inf, p.dtype), "phase": zero, "slot": zero,
-            "reflected": zeros, "height": zero, "widths": zeros, "built": zero, "before": zero,
-            "started": zero, "status": zero,
+            "reflected": zeros, "height": zero, "widths": zeros, "blind": zeros + 0, "tried": zero,
+            "built": zero, "before": zero, "started": zero, "status": zero,
         }  # fmt: skip
 
     def step(self, p: Array, e: Any, s: State, h: Any) -> tuple[Array, State]:
@@ -78,21 +84,25 @@ class NelderMead(Optimizer):
         first = s["started"] == 0
         loss = np.where(np.isfinite(e.loss), e.loss, cast(np.inf, p))
         edge = cast(h.edge, p)
-        widths = np.where(p != 0, edge * p, edge)
+        common = np.max(np.abs(p))
+        widths = np.where(p != 0, edge * p, edge * np.where(common > 0, common, 1))
+        blind = np.where(first, np.where(p == 0, 1 + 0 * p, 0 * p), s["blind"])
         if inside.bounded:
             out = (p + widths > inside.upper) | (p + widths < inside.lower)
             widths = np.where(out, -widths, widths)
         widths = np.where(first, widths, s["widths"])
         points = np.where(first, _corners(p, widths), s["points"])
         before = np.where(first, cast(np.inf, p), s["before"])
-        s = {**s, "widths": widths, "points": points, "before": before}
+        s = {**s, "widths": widths, "points": points, "before": before, "blind": blind}
         new, shrink = _received(p, loss, s)
+        new, shrink = _refitted(loss, s, new, shrink)
         best, new["loss"] = _best(new)
         new["x"] = best
         new.update(_shrunk(new, best, shrink))
         ends, more = _rebuilt(new, best, h)
         new.update(more)
         code = np.where(first & ~np.isfinite(loss), NOT_FINITE, np.where(ends, XTOL, 0))
+        code = np.where(bottomless(new["loss"]), UNBOUNDED, code)
         new["status"] = np.where(s["status"] > 0, s["status"], cast(code, p))
         new["started"] = np.ones_like(s["started"])
         return inside.project(_asked(new)), new
@@ -153,6 +163,30 @@ def _received(p: Array, loss: Array, s: State) -> tuple[State, Array]:
         "height": np.where(reflecting, loss, height),
         "widths": s["widths"], "built": s["built"], "before": s["before"],
     }, shrink  # fmt: skip
+
+
+def _refitted(loss: Array, s: State, new: State, shrink: Array) -> tuple[State, Array]:
+    """Return the simplex with a corner to be tried again, where its edge is far too long or short.
+
+    The corner is that of a parameter without a size; others are as they were received.
+    """
+    corners = np.arange(s["values"].shape[0])
+    begin = s["values"][0]
+    change, height = np.abs(loss - begin), np.abs(begin)
+    short = change <= cast(LOW, loss) * height
+    long = ~(change <= cast(HIGH, loss) * height)
+    here: Array = corners[1:] == s["slot"]
+    asked = (s["phase"] == FILL) & (np.max(np.where(here, s["blind"], 0 * s["blind"])) > 0)
+    again = asked & (height > 0) & np.isfinite(begin) & (short | long)
+    again = again & (s["tried"] < MOST_TRIED)
+    factor = np.where(short, cast(COARSE, loss), 1 / cast(COARSE, loss))
+    entry: Array = (corners == s["slot"])[:, None] & here[None, :]
+    kept = {name: np.where(again, s[name], value) for name, value in new.items()}
+    kept["points"] = np.where(again & entry, kept["points"] * factor, kept["points"])
+    kept["widths"] = np.where(again & here, s["widths"] * factor, s["widths"])
+    kept["tried"] = np.where(again, s["tried"] + 1, 0 * s["tried"])
+    kept["blind"] = np.where(asked & ~again & here, 0 * s["blind"], s["blind"])
+    return kept, shrink & ~again
 
 
 def _replaced(new: State, best: Array, points: Array, when: Array) -> State:

@@ -12,7 +12,7 @@ import numpy as np
 from descend.functions import scan
 from descend.methods.base import Array, State, cast
 from descend.methods.bounds import Box
-from descend.methods.linear_algebra import backward, cholesky, forward
+from descend.methods.linear_algebra import nothing_held, sound_solve
 
 __all__ = ["Trust", "damped_step", "dogleg_step", "norm", "times"]
 
@@ -122,7 +122,7 @@ def _searched(q: Quadratic, trust: Trust, walls: Walls | None) -> State:
 
     The trials are a loop that stays one when it is compiled: factorisations are most of the code.
     A trial whose B is not positive definite with what was learnt, or that meets a wall, is repeated
-    without that, and says nothing of λ.
+    without that, and says nothing of λ. Once λ is settled, the systems are not solved again.
     """
     one, zero = np.ones_like(trust.radius), 0 * trust.radius
     highest = norm(q.jtr) / trust.radius
@@ -142,6 +142,7 @@ def _searched(q: Quadratic, trust: Trust, walls: Walls | None) -> State:
             "damping": np.where(wrong, held, better),
             "use": np.where(wrong, 0 * one, c["use"]),
             "keep": np.where(wrong, 0 * one, c["keep"]),
+            "settled": ~again & (better == c["damping"]),
         }
         return {name: found[name] for name in c}, excess
 
@@ -152,6 +153,9 @@ def _searched(q: Quadratic, trust: Trust, walls: Walls | None) -> State:
     }  # fmt: skip
     if walls is not None:
         begin |= {"free": walls.free, "offset": 0 * q.jtr}
+    solved = nothing_held(q.jtr.shape[0], 1 if q.curve is None else 2, q.jtr)
+    if solved.size:
+        begin |= {"held": solved + zero, "settled": one < zero}
     trials = TRIALS if walls is None else TRIALS_IN_BOX
     carry, _ = scan(trial, begin, np.arange(trials) == trials - 1)
     return carry  # type: ignore[no-any-return]
@@ -194,7 +198,6 @@ def _cauchy(
 def _tried(q: Quadratic, walls: Walls | None, c: State, radius: Array) -> State:
     """Return what the damping of the carry `c` leads to."""
     eye = np.eye(q.jtr.shape[0], dtype=q.jtr.dtype)
-    floor = q.jtr.shape[0] * cast(np.finfo(q.jtr.dtype).eps, q.jtr)
     whole = q.jtj + c["use"] * q.learnt
     model, side, turn = whole, q.jtr, q.curve
     if walls is not None:
@@ -202,18 +205,21 @@ def _tried(q: Quadratic, walls: Walls | None, c: State, radius: Array) -> State:
         model = np.where(free[:, None] & free[None, :], whole, eye)
         side = np.where(free, q.jtr + times(whole, c["offset"]), 0 * side)
         turn = None if turn is None else np.where(free, turn, 0 * turn)
-    factor = cholesky(model + c["damping"] * eye, floor)
-    move = -backward(*factor, forward(*factor, side))
-    found = {"sound": np.min(np.stack(factor[1])) > 0}
-    if walls is not None:
-        move = c["offset"] + move
-    found["length"] = norm(move)
-    found["slant"] = np.sum(forward(*factor, move) ** 2)
+    sides = [-side] if turn is None else [-side, -turn]
+    shift = None if walls is None else c["offset"]
+    before = c.get("held"), c.get("settled")
+    solved = sound_solve(model + c["damping"] * eye, sides, shift, *before)
+    move, *turned = solved.x
+    if shift is not None:
+        move = shift + move
+    found = {
+        "sound": solved.sound, "length": norm(move), "slant": solved.square, "held": solved.held,
+    }  # fmt: skip
     if walls is not None:
         move, more = walls.kept(move, c, radius)
         found |= more
     found["move"] = move
-    found["turn"] = 0 * move if turn is None else -backward(*factor, forward(*factor, turn))
+    found["turn"] = 0 * move if turn is None else turned[0]
     found["predicted"] = -np.sum((2 * q.jtr + times(whole, move)) * move)
     return found
 
@@ -259,8 +265,7 @@ def dogleg_step(new: State, scale: Array, radius: Array, inside: Box) -> State:
     if inside.bounded:
         free = inside.free(new["x"], new["jtr"])
         model = np.where(free[:, None] & free[None, :], jtj, eye)
-    factor = cholesky(model, n * cast(np.finfo(scale.dtype).eps, scale))
-    newton = -backward(*factor, forward(*factor, jtr))
+    (newton,) = sound_solve(model, [-jtr]).x
     square, curve = np.sum(jtr * jtr), np.sum(jtr * times(model, jtr))
     known = curve > 0
     cauchy = -np.where(known, square, 0) / np.where(known, curve, 1) * jtr

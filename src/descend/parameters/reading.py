@@ -16,7 +16,6 @@ from descend.trace.formula import Formula
 __all__ = ["Wishes", "number_names", "parsed_ties", "read_wishes", "space_of"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
-NO_BOUNDS = (None, None)
 
 
 @dataclass(frozen=True)

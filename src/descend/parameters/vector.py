@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from descend.graph.elementwise import cast
-from descend.graph.linear import concatenate, reshape, slice_
+from descend.graph.linear import broadcast, concatenate, reshape, slice_
 from descend.graph.node import Node
 
-__all__ = ["joined", "pieces"]
+__all__ = ["fitted", "joined", "pieces"]
 
 
 def pieces(vector: Node, leaves: Sequence[Node]) -> list[Node]:
@@ -25,3 +25,10 @@ def pieces(vector: Node, leaves: Sequence[Node]) -> list[Node]:
 def joined(leaves: Sequence[Node], dtype: Any) -> Node:
     """One vector of all leaves."""
     return concatenate([cast(reshape(n, (n.size,)), dtype) for n in leaves], 0)
+
+
+def fitted(node: Node, shape: Any, dtype: Any) -> Node:
+    """The node in another shape of as many elements (one number for all of them) and dtype."""
+    if node.shape != tuple(shape):
+        node = broadcast(node, tuple(shape), ()) if not node.ndim else reshape(node, tuple(shape))
+    return cast(node, dtype)

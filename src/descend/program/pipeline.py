@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field, fields
+from functools import partial
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ from descend.differentiate.gauss_newton import half_hessian, normal_equations
 from descend.differentiate.reverse import reverse
 from descend.errors import UsageError
 from descend.graph.elementwise import call, cast
-from descend.graph.linear import broadcast, broadcast_like, reduce_sum, reshape
+from descend.graph.linear import broadcast_like, reduce_sum
 from descend.graph.node import Dim, Node, postorder, substitute
 from descend.graph.program import EpochGraph, Plan, Program, StepGraph
 from descend.graph.source import const, input_node
@@ -27,8 +28,9 @@ from descend.graph.text import graph_text
 from descend.lean import dataclass
 from descend.parameters.bounded import Bounds, held_equations, kept
 from descend.parameters.space import Entered, Space
-from descend.parameters.vector import joined, pieces
+from descend.parameters.vector import fitted, joined, pieces
 from descend.program.objective import Curvature, curvature_graph, entries, loss_graph
+from descend.simplify.apart import set_apart
 from descend.simplify.driver import simplify
 from descend.task.columns import WHITENING, column_key
 from descend.trace.context import Trace
@@ -52,6 +54,7 @@ __all__ = [
 ]
 
 FLOAT = np.dtype(np.float64)
+LEAST_SHARED = 9  # parameters from which on a method's step is compiled by itself
 MOST_EXACT = 12  # parameters whose exact second derivatives are worked out beside Gauss–Newton's
 Nodes = dict[str, Node]
 
@@ -133,6 +136,7 @@ class Descent:
 def descent(model: Model, recipe: Recipe) -> Descent:
     """Build the program of a whole descent from a traced model."""
     building = Building(model, recipe)
+    building.shares = True
     building.loss()
     building.vary()
     building.derivatives()
@@ -164,6 +168,7 @@ class Building:
         self.pieces: Nodes = {}  # leaf → its place in the vector of all parameters
         self.gradients: Nodes = {}
         self.equations: Nodes = {}
+        self.shares = False  # whether large steps of a method are compiled by themselves
         self.ok: Node | None = None
         self.index, self.mean = input_node("epoch"), input_node("mean loss")
         self.stop: Node = const(0, np.int64)
@@ -340,11 +345,21 @@ class Building:
         own = {name: np.asarray(value) for name, value in begin.items()}
         s = {n: self.put_state(f"{key}/{n}", v.shape, v.dtype) for n, v in own.items()}
         e = SimpleNamespace(**{name: wrap(node) for name, node in evaluated.items()})
-        vars(e).update(asked or {})
+        given = [p, *evaluated.values(), *s.values()]
+        given += [as_node(v) for v in vars(h).values() if hasattr(v, "node")]
+
+        def noting(function: Callable[[Any], Any], direction: Any) -> Any:
+            given.append(as_node(function(direction)))
+            return wrap(given[-1])
+
+        vars(e).update({name: partial(noting, each) for name, each in (asked or {}).items()})
         moved, after = self.run(self.optimizer.step, p, e, s, h)
-        for name, value in own.items():
-            self.new[f"{key}/{name}"] = _fitted(after[name], value.shape, value.dtype)
-        return _fitted(moved, p.shape, p.dtype)
+        new = [fitted(after[name], value.shape, value.dtype) for name, value in own.items()]
+        new.append(fitted(moved, p.shape, p.dtype))
+        if self.shares and self.optimizer.needs == "gauss_newton" and p.size >= LEAST_SHARED:
+            new = set_apart(new, [*given, *self.fixed.values()])
+        self.new |= {f"{key}/{name}": node for name, node in zip(own, new[:-1], strict=True)}
+        return new[-1]
 
     def update_leaves(self) -> None:
         """The optimizer's step for every leaf; the step is taken if what it gives is finite."""
@@ -458,21 +473,16 @@ class Building:
         lasting = ("all parameters", "best loss", "best epoch", *self.leaves)
         prefixes = ("method/", "best value/") if self.pieces else ("best value/",)
         waiting = [n for n in self.state if n.startswith(prefixes) or n in lasting]
-        waiting += [names[n] for n in postorder(ends) if n in names]
-        while waiting:
-            name = waiting.pop()
-            if name not in kept:
-                kept.add(name)
-                waiting += [names[n] for n in postorder([step[name], after[name]]) if n in names]
+        seen: set[Node] = set()
+        roots = list(ends)
+        while roots or waiting:
+            new = [n for n in postorder(roots, stop=lambda n: n in seen) if n not in seen]
+            seen.update(new)
+            asked = {*waiting, *(names[n] for n in new if n in names)} - kept
+            kept |= asked
+            roots, waiting = [g for name in asked for g in (step[name], after[name])], []
         return kept
 
 
 def _total(x: Node) -> Node:
     return reduce_sum(x, tuple(range(x.ndim)))
-
-
-def _fitted(node: Node, shape: Any, dtype: Any) -> Node:
-    """A result of a method in the shape and dtype that its state has."""
-    if node.shape != tuple(shape):
-        node = broadcast(node, tuple(shape), ()) if not node.ndim else reshape(node, tuple(shape))
-    return cast(node, dtype)

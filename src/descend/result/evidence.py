@@ -17,7 +17,7 @@ import numpy as np
 from descend.errors import UsageError
 from descend.judge.ending import told_plainly
 from descend.lean import dataclass
-from descend.records.record import FitRecord, defaults_of
+from descend.records.record import STATUSES, FitRecord, defaults_of
 from descend.result.resume import saved_state
 from descend.result.story import course_told, task_told
 from descend.run.facts import Look
@@ -26,6 +26,7 @@ from descend.run.plan import Run
 from descend.run.predictor import Predictor
 from descend.run.state import SavedState
 from descend.trust.complete import OF_ERRORS, OF_VALUES, Completion
+from descend.trust.covariance import NOT_ARRIVED
 from descend.trust.normal_errors import Factor, covariance_told
 
 if TYPE_CHECKING:
@@ -121,11 +122,30 @@ class FitEvidence:
 
     def fields(self, name: str, record: Any) -> Mapping[str, Any]:
         """See `Evidence`."""
-        if name in OF_DATA:
-            return self.completion.fields(name, record.params, record.status)
+        open_still = name == "arrived" and self.said.arrived == "not judged"
+        if name in OF_DATA or open_still:
+            return self._of_data("stderr" if open_still else name, record)
         run, told = self.finished, defaults_of(FitRecord, OF_RUN)
-        said = {"message": self.said.message, "arrived": self.said.arrived}
+        said: dict[str, Any] = {"message": self.said.message}
+        if self.said.arrived != "not judged":
+            said["arrived"] = self.said.arrived
+        else:
+            told.pop("arrived")
         return told | said | {**task_told(run), **course_told(run)}
+
+    def _of_data(self, name: str, record: Any) -> Mapping[str, Any]:
+        """Fields that are worked out of the data; whether an end has arrived is one, if not judged.
+
+        A run of epochs may end anywhere, and its standard errors say whether that is a minimum.
+        """
+        found = self.completion.fields(name, record.params, record.status)
+        if self.said.arrived != "not judged" or "errors_note" not in found:
+            return found
+        allowed = STATUSES[record.status].arrived
+        seen = "yes" if found["covariance"] is not None else "not judged"
+        if found["errors_note"] == NOT_ARRIVED:
+            seen = "no"
+        return {**found, "arrived": seen if seen in allowed else "not judged"}
 
     def explain(self, row: int) -> Explanation:
         """See `Evidence`."""

@@ -66,9 +66,8 @@ def _record(run: Finished, warn: bool) -> Fit:
     _ = evidence.completion  # large data are not copied: a change of them is seen from here on
     params = run.trees(evidence.leaves)
     said = run.judgement
-    return Fit(
-        evidence, params=params, status=said.status, message=said.message, arrived=said.arrived
-    )
+    known = {} if said.arrived == "not judged" else {"arrived": said.arrived}
+    return Fit(evidence, params=params, status=said.status, message=said.message, **known)
 
 
 def warn_of_end(judgement: Judgement, stacklevel: int) -> bool:

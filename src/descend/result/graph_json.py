@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 
 from descend.errors import UsageError
-from descend.graph.node import Dim, Node, postorder
-from descend.graph.primitive import PRIMITIVES
+from descend.graph.node import PRIMITIVES, Dim, Node, postorder
 from descend.graph.source import CONST, INPUT, const, input_node, value_of
 from descend.graph.subgraph import Body
 from descend.run.predictor import Predictor

@@ -153,6 +153,12 @@ class Finished:
     facts: Facts | None = None
     judgement: Judgement | None = None
 
+    @property
+    def unit(self) -> str:
+        """What the steps of the run are called."""
+        steps = self.job.rows is None or self.job.settings.optimizer.scope == "vector"
+        return "iteration" if steps else "epoch"
+
     def state(self) -> dict[str, Array]:
         """Every state by name, as it is now."""
         assert self.bound is not None

@@ -24,23 +24,6 @@ __all__ = ["Backward", "Explanation", "Forward", "Sent", "Update", "explain_grap
 Array = np.ndarray[Any, np.dtype[Any]]
 WIDTH = 78
 NEW_LINE = "\n      "
-BACK: Mapping[str, str] = {
-    "sum": "every entry gets what came in",
-    "broadcast": "the sum over all places it was repeated to",
-    "slice": "back to its place, zeros elsewhere",
-    "reshape": "the same numbers in the former shape",
-    "transpose": "the axes back in their former order",
-    "concatenate": "its own part of what came in",
-    "set_slice": "its own part of what came in",
-    "pad": "its own part of what came in",
-    "select": "where it was chosen, zeros elsewhere",
-    "contract": "what came in times the other factor",
-    "reduce_max": "to the largest entry only",
-    "reduce_min": "to the smallest entry only",
-    "cumsum": "the sum of what came in from here on",
-    "take": "back to its place, zeros elsewhere",
-}
-"""How steps that have no single local derivative hand on what comes in."""
 
 
 @dataclass(frozen=True)
@@ -287,8 +270,8 @@ class _Teller:
     def _sent(self, step: Step) -> Iterator[Sent]:
         for part in step.contributions:
             local = None if part.local is None else self.value[part.local]
-            rule = BACK.get(step.node.op.name, "")
-            rule = rule if part.local is None else _unwrapped(self.label(part.local))
+            factor = part.local
+            rule = step.node.op.back if factor is None else _unwrapped(self.label(factor))
             to = self.label(part.argument)
             yield Sent(to, rule, local, self.value[part.sent], _ordinal(step, part))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,45 +13,32 @@ __all__ = ["expression", "number", "value_text"]
 
 Label = Callable[[Node], str]
 
-INFIX: Mapping[str, str] = {
-    "add": "+", "sub": "-", "mul": "·", "mul0": "·", "div": "/", "pow": "**", "lt": "<",
-    "le": "<=", "eq": "==", "ne": "!=", "and": "&", "or": "|", "xor": "^", "floordiv": "//",
-    "mod": "%",
-}  # fmt: skip
-TIGHT = ("mul", "mul0", "div", "pow")
-CALLED: Mapping[str, str] = {
-    "reduce_max": "max", "reduce_min": "min", "reduce_sum": "sum", "max": "maximum",
-    "min": "minimum", "expit": "sigmoid",
-}  # fmt: skip
+TIGHT = ("·", "/", "**")
 MOST_SHOWN = 8
 
 
 def expression(node: Node, label: Label, nested: bool = False) -> str:
     """One operation with its operands' labels; in brackets where it stands in another one."""
-    name = node.op.name
+    name, word = node.op.name, node.op.word or node.op.name
     args = [label(a) for a in node.args]
-    if name in INFIX:
-        if name == "mul" and node.args[0] is node.args[1]:
-            return f"{args[0]}²"
-        sides = [_side(a, name) for a in args] if name in TIGHT else args
-        text = f"{sides[0]} {INFIX[name]} {sides[1]}"
-        return f"({text})" if nested else text
-    if name == "neg":
-        return f"-{args[0]}"
-    if name == "select":
-        return f"where({', '.join(args)})"
     if name == "slice":
         return f"{args[0]}[{_slices(node)}]"
     if name == "broadcast":
         return f"{args[0]}, repeated"
-    if name == "contract":
-        return f"{args[0]} @ {args[1]}"
-    return f"{CALLED.get(name, name)}({', '.join(args)})"
+    if word.isidentifier():
+        return f"{word}({', '.join(args)})"
+    if len(args) == 1:
+        return f"{word}{args[0]}"
+    if name == "mul" and node.args[0] is node.args[1]:
+        return f"{args[0]}²"
+    sides = [_side(a, word) for a in args] if word in TIGHT else args
+    text = f"{sides[0]} {word} {sides[1]}"
+    return f"({text})" if nested and word != "@" else text
 
 
-def _side(text: str, name: str) -> str:
+def _side(text: str, word: str) -> str:
     loose = " " in text and not (text.startswith("(") and text.endswith(")"))
-    return f"({text})" if loose or (name == "pow" and text.startswith("-")) else text
+    return f"({text})" if loose or (word == "**" and text.startswith("-")) else text
 
 
 def _slices(node: Node) -> str:

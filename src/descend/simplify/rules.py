@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from descend.graph.node import Node
-from descend.graph.primitive import PRIMITIVES, Primitive
+from descend.graph.node import PRIMITIVES, Node, Primitive
 from descend.simplify.arithmetic import ELEMENTWISE_RULES, FINAL_RULES, below_broadcast
 from descend.simplify.constants import fold, same_kind
 from descend.simplify.factors import FACTOR_RULES

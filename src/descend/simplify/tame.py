@@ -12,21 +12,10 @@ import math
 import numpy as np
 
 from descend.graph.node import Node
-from descend.graph.source import CONST, value_of
+from descend.graph.source import CONST, INPUT, value_of
 from descend.simplify.constants import uniform
 
 __all__ = ["Facts"]
-
-_SOURCES = frozenset(["input", "iota", "row_count"])
-_MASKING = frozenset(["select", "pad", "set_slice", "put_add"])
-_FROM_TAME = frozenset([
-    "add", "sub", "mul", "mul0", "neg", "abs", "max", "min", "sin", "cos", "tanh", "arctan",
-    "arctan2", "arcsinh", "expit", "erf", "erfc", "floor", "ceil", "rint", "trunc", "copysign",
-    "cast", "select", "stop_gradient", "lt", "le", "eq", "ne", "and", "or", "xor", "not", "cbrt",
-    "hypot", "broadcast", "sum", "reshape", "transpose", "slice", "pad", "concatenate",
-    "set_slice", "flip", "cumsum", "contract", "take", "put_add", "reduce_max", "reduce_min",
-])  # fmt: skip
-
 
 TAME, SOLID, MASKED = 1, 2, 4
 
@@ -44,12 +33,12 @@ class Facts:
     def learn(self, node: Node) -> None:
         """Note the facts of a node, after those of its arguments."""
         facts = self._facts
-        args, name = node.args, node.op.name
+        args = node.args
         if not args:
-            if name == "input":
+            if node.op is INPUT:
                 facts[node] = TAME
             else:
-                facts[node] = TAME | SOLID if name in _SOURCES or _stays_finite(node) else 0
+                facts[node] = TAME | SOLID if _stays_finite(node) else 0
             return
         below, mask = TAME | SOLID, 0
         for a in args:
@@ -57,7 +46,7 @@ class Facts:
             below &= fact
             mask |= fact
         mask &= MASKED
-        if name in _MASKING:
+        if node.op.masks:
             mask = MASKED
         facts[node] = mask | below if below and _stays_finite(node) else mask
 
@@ -70,7 +59,7 @@ class Facts:
 def _stays_finite(node: Node) -> bool:
     """Whether finite arguments give a finite result, short of overflow."""
     name = node.op.name
-    if name in _FROM_TAME or node.dtype.kind != "f":
+    if node.op.finite or node.dtype.kind != "f":
         return True
     if node.op is CONST:
         value = uniform(node)

@@ -16,7 +16,7 @@ from descend.trace.operators import in_place_value
 from descend.trace.rows import Rows
 from descend.trace.tensor import Tensor, as_node, check_data, wrap
 
-__all__ = ["common_dtype", "deliver", "float_node", "joined_nodes", "nodes_of"]
+__all__ = ["common_dtype", "deliver", "float_node", "joined_nodes"]
 
 _WEAK_VALUES = {"f": 1.0, "i": 1, "b": True}
 
@@ -43,13 +43,6 @@ def _typed(value: Any) -> Any:
 def common_dtype(values: Iterable[Any]) -> np.dtype[Any]:
     """The dtype that NumPy computes values together in; Python numbers are weak."""
     return np.result_type(*(_typed(v) for v in values))
-
-
-def nodes_of(values: Iterable[Any], dtype: Any = None) -> list[Node]:
-    """Values as nodes of one dtype: the given one or their common one."""
-    values = list(values)
-    wanted = common_dtype(values) if dtype is None else np.dtype(dtype)
-    return [as_node(v, wanted) for v in values]
 
 
 def joined_nodes(values: Iterable[Any], dtype: Any = None) -> list[Node]:

@@ -1,4 +1,4 @@
-"""What each elementwise function of scipy.special is in primitives: one line a function.
+"""What each elementwise function of scipy.special is in primitives, where it is not one of them.
 
 As in `ufunc_rules`: an entry receives nodes of one dtype and shape.
 """
@@ -9,15 +9,13 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from descend.graph.elementwise import call, full_like, select
-from descend.graph.node import Node
-from descend.graph.primitive import PRIMITIVES
-from descend.graph.special import BESSEL, SPECIAL
+import descend.graph.special  # noqa: F401  (its primitives are entered)
+from descend.graph.elementwise import ScipyUfunc, call, full_like, select
+from descend.graph.node import PRIMITIVES, Node
 
 __all__ = ["SPECIAL_EMIT"]
 
 Emit = Callable[..., Any]
-_OTHERWISE = {*BESSEL, "expn", "zeta", "wofz_real", "wofz_imag"}  # not ufuncs of these arguments
 _EXPREL = [1.0 / math.factorial(k + 1) for k in range(18)]
 
 
@@ -155,16 +153,12 @@ def _bessel(name: str, order: int) -> Emit:
 
 
 SPECIAL_EMIT: dict[str, Emit] = {
-    "erf": primitive("erf"),
-    "erfc": primitive("erfc"),
-    "expit": primitive("expit"),
+    **{p.meaning.name: p.apply for p in PRIMITIVES.values() if isinstance(p.meaning, ScipyUfunc)},
     "logit": _logit,
     "log_expit": _log_expit,
     "xlogy": _xlogy,
     "xlog1py": _xlog1py,
-    "gammaln": primitive("gammaln"),
     "loggamma": primitive("gammaln"),
-    "digamma": primitive("digamma"),
     "psi": primitive("digamma"),
     "entr": _entr,
     "rel_entr": _rel_entr,
@@ -177,7 +171,6 @@ SPECIAL_EMIT: dict[str, Emit] = {
     "expm1": primitive("expm1"),
     "log1p": primitive("log1p"),
     "cbrt": primitive("cbrt"),
-    **{name: primitive(name) for name in sorted(SPECIAL - _OTHERWISE)},
     **{
         f"{kind}{order}{end}": _bessel(f"{kind}v{end}", order)
         for kind, end in (("j", ""), ("y", ""), ("i", ""), ("k", ""), ("i", "e"), ("k", "e"))

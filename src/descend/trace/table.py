@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
-from importlib import import_module
 from typing import Any
 
 from descend.errors import InternalError
 from descend.lean import dataclass
 
-__all__ = ["ENTRIES", "ORIGINALS", "Entry", "covers", "entry_of", "implementation", "refuse"]
+__all__ = [
+    "ENTRIES", "ORIGINALS", "WHEN_MISSED", "Entry", "covers", "entry_of", "implementation",
+    "refuse",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,9 @@ class Entry:
 
 
 ENTRIES: dict[str, Entry] = {}
+
+# What enters further families; called when a name is missed.
+WHEN_MISSED: list[Callable[[], None]] = []
 
 # A class that stands in for a user's class in a model → the user's class.
 ORIGINALS: weakref.WeakKeyDictionary[type, type] = weakref.WeakKeyDictionary()
@@ -82,7 +87,8 @@ def entry_of(name: str) -> Entry | None:
     """The entry of a name, or None where the table does not know it."""
     found = ENTRIES.get(name)
     if found is None:
-        import_module("descend.trace.tables.families")
+        for enter in WHEN_MISSED:
+            enter()
         found = ENTRIES.get(name)
     return found
 

@@ -11,11 +11,19 @@ from descend.lean import dataclass
 from descend.trace.context import Trace, tracing
 from descend.trace.randomness import without_draws
 from descend.trace.stand_ins import finish, model_of
+from descend.trace.table import WHEN_MISSED
 from descend.trace.tables import builtin, create, elementwise  # noqa: F401  (entered)
 from descend.trace.tensor import Tensor, as_node, wrap
 from descend.trace.tree import Tree, flatten, unflatten
 
 __all__ = ["Traced", "trace_function"]
+
+
+def _enter_all_families() -> None:
+    from descend.trace.tables import families  # noqa: F401  (entered)
+
+
+WHEN_MISSED.append(_enter_all_families)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What each elementwise function of NumPy is in primitives: one line a function.
+"""What each elementwise function of NumPy is in primitives: one line where it is not one of them.
 
 An entry receives nodes of the loop's dtypes and of one shape; dtypes and broadcasting are settled
 before (`typing_rules`).
@@ -13,8 +13,7 @@ from typing import Any
 import numpy as np
 
 from descend.graph.elementwise import call, cast, full_like, select
-from descend.graph.node import Node
-from descend.graph.primitive import PRIMITIVES
+from descend.graph.node import PRIMITIVES, Node
 from descend.lean import dataclass
 from descend.trace.special_rules import SPECIAL_EMIT
 
@@ -150,24 +149,18 @@ def _logical(name: str) -> Emit:
     return lambda a, b: call(name, truth(a), truth(b))
 
 
+# A primitive whose meaning is a ufunc is that ufunc, unless the ufunc does more: see below.
 _EMIT: dict[str, Emit] = {
+    **{p.meaning.__name__: p.apply for p in PRIMITIVES.values() if isinstance(p.meaning, np.ufunc)},
     "add": _or_logical("add", "or"),
-    "subtract": _primitive("sub"),
     "multiply": _or_logical("mul", "and"),
-    "divide": _primitive("div"),
-    "floor_divide": _primitive("floordiv"),
-    "remainder": _primitive("mod"),
-    "fmod": _primitive("fmod"),
     "divmod": _divmod,
     "modf": _modf,
-    "negative": _primitive("neg"),
     "positive": lambda x: x,
     "conjugate": lambda x: x,
     "absolute": _absolute,
     "fabs": _primitive("abs"),
-    "sign": _primitive("sign"),
     "signbit": _signbit,
-    "copysign": _primitive("copysign"),
     "heaviside": _heaviside,
     "floor": _float_only("floor"),
     "ceil": _float_only("ceil"),
@@ -177,46 +170,19 @@ _EMIT: dict[str, Emit] = {
     "minimum": _or_logical("min", "and"),
     "fmax": _ignoring_nan("max"),
     "fmin": _ignoring_nan("min"),
-    "sqrt": _primitive("sqrt"),
-    "cbrt": _primitive("cbrt"),
     "square": _square,
     "reciprocal": _reciprocal,
-    "exp": _primitive("exp"),
-    "exp2": _primitive("exp2"),
-    "expm1": _primitive("expm1"),
-    "log": _primitive("log"),
-    "log2": _primitive("log2"),
-    "log10": _primitive("log10"),
-    "log1p": _primitive("log1p"),
     "logaddexp": _logaddexp(math.e),
     "logaddexp2": _logaddexp(2.0),
     "power": _power,
     "float_power": _primitive("pow"),
-    "hypot": _primitive("hypot"),
     "ldexp": _ldexp,
-    "sin": _primitive("sin"),
-    "cos": _primitive("cos"),
-    "tan": _primitive("tan"),
-    "arcsin": _primitive("arcsin"),
-    "arccos": _primitive("arccos"),
-    "arctan": _primitive("arctan"),
-    "arctan2": _primitive("arctan2"),
-    "sinh": _primitive("sinh"),
-    "cosh": _primitive("cosh"),
-    "tanh": _primitive("tanh"),
-    "arcsinh": _primitive("arcsinh"),
-    "arccosh": _primitive("arccosh"),
-    "arctanh": _primitive("arctanh"),
     "deg2rad": _scaled(math.pi / 180.0),
     "rad2deg": _scaled(180.0 / math.pi),
     "degrees": _scaled(180.0 / math.pi),
     "radians": _scaled(math.pi / 180.0),
-    "less": _primitive("lt"),
-    "less_equal": _primitive("le"),
     "greater": _swapped("lt"),
     "greater_equal": _swapped("le"),
-    "equal": _primitive("eq"),
-    "not_equal": _primitive("ne"),
     "isnan": _isnan,
     "isinf": _isinf,
     "isfinite": _isfinite,
@@ -224,12 +190,6 @@ _EMIT: dict[str, Emit] = {
     "logical_or": _logical("or"),
     "logical_xor": _logical("xor"),
     "logical_not": lambda x: call("not", truth(x)),
-    "bitwise_and": _primitive("and"),
-    "bitwise_or": _primitive("or"),
-    "bitwise_xor": _primitive("xor"),
-    "invert": _primitive("not"),
-    "left_shift": _primitive("shift_left"),
-    "right_shift": _primitive("shift_right"),
 }
 
 RULES: dict[str, Rule] = {n: Rule(n, getattr(np, n), emit) for n, emit in _EMIT.items()}

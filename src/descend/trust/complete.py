@@ -23,7 +23,7 @@ from descend.simplify.driver import simplify
 from descend.task.columns import WHITENING
 from descend.task.rows import Rows
 from descend.trace.tree import unflatten
-from descend.trust.covariance import NOT_ARRIVED, errors_of, goodness
+from descend.trust.covariance import NOT_ARRIVED, Errors, errors_of, goodness
 from descend.trust.normal_errors import covariance_told
 
 __all__ = ["OF_ERRORS", "OF_VALUES", "Completion"]
@@ -228,7 +228,7 @@ class Completion:
 
     def _curved(self, values: Mapping[str, Any], y: Array, status: str) -> dict[str, Any]:
         """Errors, and what else can be said, where the loss is no sum of squares."""
-        from descend.trust.curved import FISHER, SANDWICH, errors_of_curved, judge_counts
+        from descend.trust.curved import FISHER, SANDWICH, judge_counts
 
         loss, fitted = self.job.settings.loss, values["fitted"]
         said: dict[str, Any] = {}
@@ -240,9 +240,8 @@ class Completion:
         none, said["findings"] = self._none(status), [*self.findings]
         if none:
             return {**said, "errors_note": none}
+        found = self.curved_errors()
         names = [n for leaf, a in self.leaves.items() for n in number_names(leaf, a.shape)]
-        held = on_bounds(self.whole.job.space, self.leaves)
-        found = errors_of_curved(self.job, self.built, self.leaves, names, self._evaluate, held)
         said["errors_note"] = found.note
         if found.covariance is not None and loss is not None:
             said["errors_from"] = FISHER if loss.is_likelihood else SANDWICH
@@ -278,6 +277,14 @@ class Completion:
             bool(np.all(np.abs(new - old) <= SAME * np.max(np.abs(old), initial=0.0)))
             for old, new in zip(before, after, strict=True)
         )
+
+    def curved_errors(self) -> Errors:
+        """The covariance where the loss is no sum of squares."""
+        from descend.trust.curved import errors_of_curved
+
+        names = [n for leaf, a in self.leaves.items() for n in number_names(leaf, a.shape)]
+        held = on_bounds(self.whole.job.space, self.leaves)
+        return errors_of_curved(self.job, self.built, self.leaves, names, self._evaluate, held)
 
     def _matrices(self, covariance: Array, names: list[str]) -> dict[str, Any]:
         error = np.sqrt(np.diag(covariance))

@@ -8,7 +8,7 @@ import numpy as np
 
 from descend.lean import dataclass
 from descend.program.arrival import ARRIVED, ROUNDING
-from descend.trust.covariance import Errors
+from descend.trust.covariance import NOT_ARRIVED, Errors
 
 __all__ = ["Curved", "curved_errors"]
 
@@ -78,7 +78,7 @@ def curved_errors(
     step = np.abs(inverse @ (at.jacobian.T @ at.slope))
     error = np.sqrt(np.diag(covariance))
     if not np.all((step <= ARRIVED * error) | (step <= ROUNDING * np.abs(params))):
-        return Errors(None, "the descent had not arrived")
+        return Errors(None, NOT_ARRIVED)
     return Errors((covariance + covariance.T) / 2)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from descend.compile.elementary.formats import through_double
+from descend.compile.elementary.formats import or_whole, through_double
 from descend.compile.lanes import Emitter, Value
 
 __all__ = ["floordiv", "fmod", "mod"]
@@ -94,12 +94,14 @@ def _far(e: Emitter, a: Value, b: Value, far: Value, near: Value) -> Value:
     return e.select(far, found, near)
 
 
+@or_whole("remainder")
 @through_double
 def fmod(e: Emitter, x: Value, y: Value) -> Value:
     """The remainder with the sign of x (C's fmod)."""
     return e.copysign(_remainder(e, e.abs(x), e.abs(y)), x)
 
 
+@or_whole("mod")
 @through_double
 def mod(e: Emitter, x: Value, y: Value) -> Value:
     """The remainder with the sign of y (NumPy's mod)."""
@@ -109,6 +111,7 @@ def mod(e: Emitter, x: Value, y: Value) -> Value:
     return e.select(e.eq(left, 0.0), e.copysign(0.0, y), left)
 
 
+@or_whole("floordiv")
 @through_double
 def floordiv(e: Emitter, x: Value, y: Value) -> Value:
     """The quotient rounded down; x/y if y is 0, NaN for infinite x."""

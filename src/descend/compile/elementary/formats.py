@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import NamedTuple
 
+from descend.compile.kinds import is_float
 from descend.compile.lanes import Emitter, Value
 
 __all__ = [
@@ -58,6 +59,21 @@ def through_double(function: Function) -> Function:
         return e.convert(function(e, *(e.convert(a, "f64") for a in args), **attrs), "f32")
 
     return either
+
+
+def or_whole(name: str) -> Callable[[Function], Function]:
+    """Integers take the emitter's method of this name instead."""
+
+    def of_floats(function: Function) -> Function:
+        @wraps(function)
+        def either(e: Emitter, x: Value, y: Value) -> Value:
+            if is_float(x.kind):
+                return function(e, x, y)
+            return getattr(e, name)(x, y)  # type: ignore[no-any-return]
+
+        return either
+
+    return of_floats
 
 
 def estrin(e: Emitter, x: Value, table: Sequence[float], square: Value | None = None) -> Value:

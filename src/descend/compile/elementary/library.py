@@ -5,25 +5,17 @@ from __future__ import annotations
 import math
 import platform
 from collections.abc import Callable
-from typing import Any
 
 from descend.compile.elementary.formats import through_double
 from descend.compile.elementary.gamma import polygamma
 from descend.compile.lanes import Emitter, Value
 from descend.compile.library import special_name
 from descend.compile.native import NotNative
-from descend.graph.special import BESSEL, library_function
+from descend.graph.special import library_function
 
-__all__ = ["LIBRARY"]
+__all__ = ["called", "wofz_imag", "wofz_real", "zeta"]
 
 Function = Callable[..., Value]
-
-_PLAIN = (
-    "gamma", "betaln", "beta", "binom", "poch", "erfinv", "erfcinv", "ndtri", "erfcx", "erfi",
-    "dawsn", "log_ndtr", "exp1", "expi", "gammainc", "gammaincc", "gammaincinv", "betainc",
-    "betaincc", "betaincinv",
-)  # fmt: skip
-
 
 def _called(e: Emitter, name: str, function: str, args: tuple[Value, ...]) -> Value:
     """The function on every lane of float64 arguments."""
@@ -45,28 +37,16 @@ def _called(e: Emitter, name: str, function: str, args: tuple[Value, ...]) -> Va
     return result
 
 
-def _plain(name: str) -> Function:
+def called(name: str) -> Function:
+    """SciPy's function behind a primitive of this name."""
+
     @through_double
-    def emit(e: Emitter, *args: Value) -> Value:
-        return _called(e, name, name, args)
-
-    return emit
-
-
-def _of_order(name: str) -> Function:
-    @through_double
-    def emit(e: Emitter, *args: Value, **attrs: Any) -> Value:
-        function, before = library_function(name, attrs["order"])
+    def emit(e: Emitter, *args: Value, order: float | None = None) -> Value:
+        function, before = library_function(name, order)
         numbers = tuple(e.const(n, "f64", args[0].width) for n in before)
         return _called(e, name, function, (*numbers, *args))
 
     return emit
-
-
-@through_double
-def expn(e: Emitter, x: Value, *, order: int) -> Value:
-    """The exponential integral of a known order."""
-    return _called(e, "expn", "expn", (e.const(float(order), "f64", x.width), x))
 
 
 @through_double
@@ -114,13 +94,3 @@ def wofz_real(e: Emitter, x: Value, y: Value) -> Value:
 def wofz_imag(e: Emitter, x: Value, y: Value) -> Value:
     """Im w(x + iy)."""
     return _faddeeva(e, x, y)[1]
-
-
-LIBRARY: dict[str, Function] = {
-    **{name: _plain(name) for name in _PLAIN},
-    **{name: _of_order(name) for name in BESSEL},
-    "expn": expn,
-    "zeta": zeta,
-    "wofz_real": wofz_real,
-    "wofz_imag": wofz_imag,
-}

@@ -9,7 +9,7 @@ from descend.compile.elementary.formats import FORMATS, estrin, through_double, 
 from descend.compile.elementary.logarithm import split
 from descend.compile.lanes import Emitter, Value
 
-__all__ = ["cbrt", "hypot", "sqrt"]
+__all__ = ["cbrt", "hypot"]
 
 
 @through_double
@@ -51,8 +51,3 @@ def hypot(e: Emitter, x: Value, y: Value) -> Value:
     result = e.mul(e.sqrt(e.fma(larger, larger, e.mul(smaller, smaller))), back)
     unbounded = e.or_(e.eq(a, math.inf), e.eq(b, math.inf))
     return e.select(unbounded, e.like(x, math.inf), result)
-
-
-def sqrt(e: Emitter, x: Value) -> Value:
-    """√x, rounded correctly by the processor."""
-    return e.sqrt(x)

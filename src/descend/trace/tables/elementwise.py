@@ -19,7 +19,7 @@ from descend.trace.tensor import Tensor, as_node, without_stand_ins, wrap
 from descend.trace.typing_rules import broadcast_shapes, to_shape
 from descend.trace.ufunc_rules import RULES, Rule, rule_for, truth
 
-__all__ = ["apply_ufunc", "math_on"]
+__all__ = ["apply_ufunc"]
 
 
 def apply_ufunc(rule: Rule, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
@@ -359,8 +359,3 @@ def _sinc_series(square: Node) -> Node:
 def _angle(z: Any, deg: bool = False) -> Any:
     x = wrap(as_node(z))
     return _where(x < 0, 180.0 if deg else np.pi, 0.0)
-
-
-def math_on(name: str) -> Callable[..., Any]:
-    """A ufunc's entry, for the tables of math and scipy.special."""
-    return _ufunc_entry(RULES[name])
