@@ -432,7 +432,7 @@ class Run:
     def finished(self) -> Finished:
         """The run with all that is needed to tell its story."""
         if self._finished is None:
-            self._finished = self._told()
+            self._finished = self._whole()
         return self._finished
 
     def job(self) -> Job:
@@ -469,7 +469,7 @@ class Run:
     def _image(self) -> Image:
         return Image(self.plan.parts, self.content)
 
-    def _told(self) -> Finished:
+    def _whole(self) -> Finished:
         plan, image, job = self.plan, self._image(), self.job()
         states = [image.array("state", i).copy() for i in range(len(plan.built.descent.state))]
         control = image.control(plan.control)

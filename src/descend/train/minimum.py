@@ -14,7 +14,7 @@ from descend.graph.source import const
 from descend.judge.verdict import judged
 from descend.methods.base import STATUS, UNBOUNDED
 from descend.records.record import Minimum, defaults_of
-from descend.result.story import bonds_told, history_of, start_source
+from descend.result.story import bond_fields, history_of, start_source
 from descend.run.build import Built
 from descend.run.finished import Finished, method_name
 from descend.run.job import Job
@@ -81,7 +81,7 @@ def parts_of(run: Finished, single: str | None) -> dict[str, Any]:
         "engine": run.built.engine,
         "warnings": [*run.job.notes, *run.built.notes],
         "history": history,
-        **bonds_told(run),
+        **bond_fields(run),
     }
 
 
