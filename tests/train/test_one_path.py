@@ -171,6 +171,10 @@ MINIMISATIONS: dict[str, tuple[Any, Any, dict[str, Any]]] = {
     "falling": (lambda x: x, 1.0, {"max_iter": 10_000}),
     "falling far": (lambda x: np.exp(-x), 1.0, {}),
     "diverging": (edge, 1.0, {"optimizer": "sgd", "lr": 3.0}),
+    "growing": (edge, 1.0, {"optimizer": "sgd", "lr": 1.1, "max_iter": 9}),
+    "few iterations": (rosenbrock, [-1.0, 2.0, 1.0], {"max_iter": 3}),
+    "by values": (rosenbrock, [-1.0, 2.0], {"optimizer": "nelder_mead"}),
+    "kink": (lambda x: abs(x - 1.0), 4.0, {}),
     "not finite": (edge, np.inf, {}),
     "starts": (rosenbrock, [-1.0, 2.0], {"starts": 3}),
 }

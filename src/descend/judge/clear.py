@@ -16,12 +16,13 @@ from descend.graph.program import EPOCHS_SPENT
 from descend.judge.doubts import FAR
 from descend.judge.ending import QUIET
 from descend.judge.polish import EPS, WORSE
+from descend.judge.runaway import has_gone
 from descend.program.arrival import ARRIVED
 from descend.run.facts import Facts, Look
 from descend.run.plan import Run
 from descend.trust.normal_errors import MOST_PARAMETERS, Factor, factored
 
-__all__ = ["Clear", "first_look"]
+__all__ = ["Clear", "clear_minimum", "first_look"]
 
 PLAIN = 1e-12  # a share of the largest effect that is certainly more than rounding
 MARGIN = 2.0  # between a condition here and that of a closer look
@@ -52,6 +53,16 @@ def first_look(run: Run) -> Clear | None:
         return Clear(status) if _is_minimum(facts, squares) else None
     factor = factored(facts.jtj, p)
     return Clear(status, factor) if factor and _is_minimum_by(factor, facts, squares) else None
+
+
+def clear_minimum(run: Run) -> str | None:
+    """The status of a minimisation whose end leaves no doubt; None of any other."""
+    status = QUIET.get(run.code)
+    if status is None or has_gone(run.begin.tolist(), run.flat()):
+        return None
+    if run.plan.job.settings.optimizer.scope != "vector":
+        return status if run.fell() else None
+    return None if run.code == EPOCHS_SPENT else status
 
 
 def _explains(facts: Facts, p: int) -> bool:

@@ -11,6 +11,7 @@ import numpy as np
 from descend.differentiate.reverse import reverse
 from descend.graph.evaluate import Prepared
 from descend.graph.source import const
+from descend.judge.ending import told_plainly
 from descend.judge.verdict import judged
 from descend.methods.base import STATUS, UNBOUNDED
 from descend.records.record import Minimum, defaults_of
@@ -159,7 +160,12 @@ class MinimumFacts:
     @property
     def finished(self) -> Finished:
         """The run."""
-        return self._run if isinstance(self._run, Finished) else self._run.finished()
+        if isinstance(self._run, Finished):
+            return self._run
+        found = self._run.finished()
+        # An end that was clear is told as it is.
+        found.judgement = found.judgement or told_plainly(found)._replace(arrived="not judged")
+        return found
 
     @property
     def function(self) -> Callable[[Array], float]:
