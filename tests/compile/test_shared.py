@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from descend.train.descent.build import BUILT
 
 import descend
 from descend.compile import cache, function
@@ -22,6 +21,7 @@ from descend.graph.shared import SHARED
 from descend.graph.source import input_node
 from descend.graph.subgraph import Body
 from descend.program.pipeline import LEAST_SHARED
+from descend.run.build import BUILT
 from descend.simplify import apart
 from descend.simplify.apart import set_apart
 

@@ -7,7 +7,6 @@ import pytest
 from scipy.optimize import least_squares
 
 import descend
-from descend.run.candidates import spans_of
 from fitting.everyday import TASKS, Task
 
 
@@ -76,8 +75,3 @@ def test_what_cannot_be_told_is_drawn() -> None:
     assert "solved for" not in fit.start_source
     fit = descend.fit(lambda x, a, b: a * x ** (b * 50), x, 2 * x**1.5)
     assert fit.params == pytest.approx({"a": 2, "b": 0.03}, rel=1e-6)
-
-
-def test_spans_leave_out_what_goes_nowhere() -> None:
-    columns = [np.array([np.nan, 1.0]), np.zeros((3, 2)), np.array(["a"]), np.array([2, 9])]
-    assert spans_of(columns) == [(2.0, 9.0)]

@@ -31,6 +31,7 @@ NEEDED: dict[str, dict[str, Any]] = {
     "reduction": {"what combines": COMBINE, "a rule of few elements": CELL_RULES},
     "assembled": {"a rule of few elements": CELL_RULES},
     "call": {"an algorithm": CALLS, "a rule of few elements": CELL_RULES},
+    "algorithm": {"an algorithm": CALLS},
     "rewritten": {"a rule in other primitives": REWRITTEN},
 }
 """For each way in which native code computes an array: the rules that it needs."""

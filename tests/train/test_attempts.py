@@ -1,5 +1,6 @@
 """Several starts: what is returned, how many agree, and when more are tried unasked."""
 
+import warnings
 from inspect import signature
 
 import numpy as np
@@ -8,7 +9,6 @@ from scipy.optimize import differential_evolution
 
 import descend
 from descend.judge.doubts import nullity
-from descend.run.candidates import best_candidate
 
 X = np.linspace(0, 10, 200)
 
@@ -23,9 +23,20 @@ def noisy(seed: int) -> np.ndarray:
     return wave(X, *truth) + 0.1 * rng.normal(size=X.size)
 
 
+def peaks(x, a, m, b, n, c, q, s):
+    """Three narrow peaks: their places are easily mistaken for one another."""
+    return sum(h * np.exp(-((x - p) ** 2) / (2 * s**2)) for h, p in ((a, m), (b, n), (c, q)))
+
+
+def three(seed: int) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    truth = [rng.uniform(*span) for span in ((1, 3), (1, 3), (1, 3), (4, 6), (1, 3), (7, 9))]
+    return peaks(X, *truth, 0.25) + 0.02 * rng.normal(size=X.size)
+
+
 def test_correlated_residuals_send_out_more_starts() -> None:
-    fit = descend.fit(wave, X, noisy(1))
-    assert fit.chi2 < 3.0
+    fit = descend.fit(peaks, X, three(0))
+    assert fit.chi2 < 0.02**2 * 1.3 * X.size
     assert fit.n_starts > 1 and 1 <= fit.n_agreed < fit.n_starts
     words = f"{fit.n_starts - 1} more were tried, since the residuals of the first are correlated"
     assert words in fit.start_source
@@ -33,8 +44,8 @@ def test_correlated_residuals_send_out_more_starts() -> None:
 
 
 def test_the_same_seed_tries_the_same_starts() -> None:
-    one, other = descend.fit(wave, X, noisy(1)), descend.fit(wave, X, noisy(1))
-    assert one.params == other.params and one.n_starts == other.n_starts
+    one, other = descend.fit(peaks, X, three(0)), descend.fit(peaks, X, three(0))
+    assert one.params == other.params and one.n_starts == other.n_starts > 1
 
 
 @pytest.mark.filterwarnings("ignore::descend.DescendWarning")
@@ -129,13 +140,16 @@ def test_a_descent_that_loses_a_parameter_sends_out_more_starts(trap: str) -> No
             return float(np.sum((model(x, *p) - y) ** 2))
 
     best = differential_evolution(chi2, box, seed=1, tol=1e-12, popsize=30)
-    alone = descend.fit(model, x, y, start=start, starts=1)
-    assert alone.success and alone.chi2 > 1.5 * best.fun and alone.n_starts == 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        alone = descend.fit(model, x, y, start=start, starts=1)
+    assert alone.chi2 > 1.5 * best.fun and alone.n_starts == 1
+    assert alone.verdict in ("side minimum", "flat", "runaway")
     with pytest.warns(descend.DescendWarning, match="another start than the one that was given"):
         fit = descend.fit(model, x, y, start=start)
     assert fit.success and fit.chi2 == pytest.approx(best.fun, rel=1e-6)
     assert f"{fit.n_starts - 1} more were tried, since {why}, the best is" in fit.start_source
-    assert fit.n_starts >= 9 and 2 <= fit.n_agreed < fit.n_starts
+    assert 2 <= fit.n_agreed < fit.n_starts or "evaluations spent" in fit.start_source
     assert descend.fit(model, x, y).chi2 == pytest.approx(best.fun, rel=1e-6)
 
 
@@ -169,15 +183,6 @@ def test_a_lost_parameter_is_seen_beside_redundant_ones() -> None:
     assert LOST in fit.start_source and fit.n_agreed >= 2
 
 
-def test_the_starts_of_two_attempts_have_nothing_in_common() -> None:
-    def flat(candidate):
-        return 0.0
-
-    assert best_candidate(["a"], 1, flat) == best_candidate(["a"], 2, flat)
-    one, other = (best_candidate(["a"], seed, flat, ones=False) for seed in (1, 2))
-    assert one != other
-
-
 def test_nullity_by_exact_columns() -> None:
     rng = np.random.default_rng(2)
     j = rng.normal(size=(40, 4)) * [1, 1e-9, 1e9, 1]
@@ -207,9 +212,9 @@ def test_a_start_too_far_out_is_left_and_that_is_said(options) -> None:
 
 
 def test_one_start_that_is_asked_for_is_one_descent() -> None:
-    with pytest.warns(descend.DescendWarning, match="stalled"):
+    with pytest.warns(descend.DescendWarning, match="a side minimum: .*starts=1 keeps to it"):
         fit = descend.fit(decay, X, decay(X, 3, 1.3), start={"a": 1, "b": 1000}, starts=1)
-    assert (fit.n_starts, fit.start_source) == (1, "given") and not fit.success
+    assert (fit.n_starts, fit.start_source, fit.verdict) == (1, "given", "side minimum")
 
 
 def test_the_time_is_that_of_all_descents() -> None:

@@ -98,6 +98,7 @@ def test_the_sandwich_of_a_straight_line(name, sigma):
     assert ("sigma       by which residuals are divided" in fit.report()) == (sigma is not None)
 
 
+@pytest.mark.filterwarnings("ignore:not converged after 2 iterations")
 def test_none_where_there_is_no_minimum():
     fit = descend.fit(line, X, Y, loss="cauchy", start=dict(a=9.0, b=9.0), optimizer="lm", epochs=2)
     assert not fit.has_errors and "had not arrived" in fit.report()

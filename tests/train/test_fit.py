@@ -256,6 +256,7 @@ def test_the_best_of_32_candidates_is_said_and_seeded():
     assert some.start_source == "a given; k, c the best of 32 candidates, c solved for (seed 0)"
 
 
+@pytest.mark.filterwarnings("ignore:no minimum there")
 def test_several_starts_return_the_lowest_loss():
     best = descend.fit(decay, X, Y, start="random", starts=6, seed=3)
     singles = [descend.fit(decay, X, Y, start="random", seed=3).loss]

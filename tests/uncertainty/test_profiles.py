@@ -113,10 +113,11 @@ def test_the_likelihood_of_counts():
         )
 
 
+@pytest.mark.filterwarnings("ignore:a side minimum")
 def test_a_lower_minimum_on_the_way_is_told():
     x = np.linspace(0, 10, 60)
     y = np.sin(2.2 * x) + np.random.default_rng(3).normal(0, 0.3, 60)
-    fit = descend.fit(lambda x, a, w: a * np.sin(w * x), x, y, start=dict(a=0.3, w=1.4))
+    fit = descend.fit(lambda x, a, w: a * np.sin(w * x), x, y, start=dict(a=0.3, w=1.4), starts=1)
     found = fit.profile("w")
     assert math.isnan(found.low) and math.isnan(found.high)
     better = descend.fit(lambda x, a, w: a * np.sin(w * x), x, y, start=found.better)

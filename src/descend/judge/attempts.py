@@ -6,8 +6,10 @@ from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import Any
 
+from descend.graph.program import EPOCHS_SPENT
 from descend.judge.doubts import UNFINISHED, Doubts, rounding
 from descend.judge.ending import ending_of
+from descend.judge.explained import explains_nothing
 from descend.run.finished import Finished, Search
 from descend.run.job import Job
 
@@ -16,9 +18,14 @@ __all__ = ["Unasked", "attempted", "unasked"]
 MORE = 8  # starts that are tried together where the first descent looks wrong
 MOST_STARTS = 33  # and where the best of them still does
 MANY_ROWS = 100_000  # a descent over more of them is not made again unasked
+ALLOWANCE = 10  # times the evaluations of the first descent: what unasked starts may take
+SHORTEST = 32  # evaluations: one that ends sooner counts as much, or none could follow it
 ALIKE = 1e-6  # losses that differ by less, as a share, are the same minimum
 STOPPED = ("interrupted", "time_spent")
-CUT = {"interrupted": "interrupted", "time_spent": "max_seconds spent", "callback": "stopped"}
+CUT = {
+    "interrupted": "interrupted", "time_spent": "max_seconds spent", "callback": "stopped",
+    "evaluations_spent": f"{ALLOWANCE} times the first descent's evaluations spent",
+}  # fmt: skip
 
 
 class Unasked(Enum):
@@ -49,35 +56,55 @@ def unasked(options: Any, job: Job) -> Unasked:
 
 
 def attempted(
-    run: Callable[[int], Finished], glance: Callable[[int], Finished], asked: int,
+    run: Callable[[int, int | None], Finished], glance: Callable[[int], Finished], asked: int,
     more: Unasked, spent: Callable[[], bool] = lambda: False,
+    searched: Callable[[], int] = lambda: 0,
 ) -> Finished:  # fmt: skip
     """The best of as many runs as were asked for; of more if the only one looks wrong.
 
+    Unasked runs take at most `ALLOWANCE` times the evaluations of the model that the first took
+    (at least `SHORTEST`), searches for their starts included.
+
     Args:
-        run: one descent, by the number of the attempt.
+        run: one descent, by the number of the attempt, of so many steps at most (None: as asked).
         glance: one evaluation at a random point, by the number of the attempt.
         more: whether more starts than one may be tried unasked.
         spent: whether the time is over: then no other descent begins.
+        searched: how many evaluations all searches for a start have taken so far.
     """
-    first = best = last = run(0)
-    doubts = Doubts(glance, more is Unasked.DOUBTED)
+    first = best = last = run(0, None)
+    glances: list[int] = []
+
+    def counted(attempt: int) -> Finished:
+        glances.append(attempt)
+        return glance(attempt)
+
+    doubts = Doubts(counted, more is Unasked.DOUBTED)
     may = more is not Unasked.NEVER and not _stopped(first) and not spent()
     why = doubts.suspicion(first) if may else ""
     if asked == 1 and not why:
         return first
     losses, count, wrong = [first.final_loss()], first.control.steps, bool(why)
-    agreed, seconds, late = 1, _seconds(first), False
+    begun = searched()
+    allowed = ALLOWANCE * max(first.control.steps + begun, SHORTEST)
+    agreed, seconds, stop = 1, _seconds(first), ""
     over = _stopped(last)
     while not over and (len(losses) < asked or (wrong and len(losses) < MOST_STARTS)):
         for attempt in range(len(losses), len(losses) + MORE if why else asked):
-            if spent():
-                over, late = True, True
+            left = None
+            if why:
+                took = count - first.control.steps + searched() - begun + len(glances)
+                left = allowed - took - begun
+            if spent() or (left is not None and left < 1):
+                over, stop = True, "time_spent" if spent() else "evaluations_spent"
                 break
-            last = run(attempt)
-            losses.append(last.final_loss())
+            last = run(attempt, left)
             count += last.control.steps
             seconds += _seconds(last)
+            if left is not None and _was_cut(last, left):
+                over, stop = True, "evaluations_spent"
+                break
+            losses.append(last.final_loss())
             best = _better(best, last)
             over = _stopped(last)
             if over:
@@ -85,11 +112,18 @@ def attempted(
         floor = rounding(best)
         agreed = sum(loss <= _near(min(losses), floor) for loss in losses)
         alone = agreed < 2 and min(losses) > floor
-        wrong = bool(why) and (alone or bool(doubts.suspicion(best, agreed, len(losses))))
-    left = more is Unasked.FAILED and best is not first
-    stop = "time_spent" if late else "" if last.ending is None else last.ending.outside
-    best.search = Search(len(losses), agreed, why, count, left, seconds, CUT.get(stop, ""))
+        firm = agreed if not why or agreed < 2 or not explains_nothing(best) else 1
+        wrong = bool(why) and (alone or bool(doubts.suspicion(best, firm, len(losses))))
+    other = more is Unasked.FAILED and best is not first
+    if not stop and last.ending is not None:
+        stop = last.ending.outside
+    best.search = Search(len(losses), agreed, why, count, other, seconds, CUT.get(stop, ""))
     return best
+
+
+def _was_cut(run: Finished, most: int) -> bool:
+    """Whether a run was ended by what it was allowed, before its own end."""
+    return run.control.status == EPOCHS_SPENT and run.control.steps >= most
 
 
 def _seconds(run: Finished) -> float:

@@ -13,12 +13,12 @@ from typing import NamedTuple
 import numpy as np
 
 from descend.graph.program import EPOCHS_SPENT
-from descend.judge.doubts import FAR
+from descend.judge.doubts import CORRELATED, FAR
 from descend.judge.ending import QUIET
 from descend.judge.polish import EPS, WORSE
 from descend.judge.runaway import has_gone
 from descend.program.arrival import ARRIVED
-from descend.run.facts import Facts, Look
+from descend.run.look import Facts, Look
 from descend.run.plan import Run
 from descend.trust.normal_errors import MOST_PARAMETERS, Factor, factored
 
@@ -39,7 +39,7 @@ class Clear(NamedTuple):
 def first_look(run: Run) -> Clear | None:
     """What is to be said of a run whose end leaves no doubt; None of any other."""
     status, look = QUIET.get(run.code), run.plan.look
-    if status is None or look is Look.NOTHING:
+    if status is None or look is Look.NOTHING or run.slip > CORRELATED:
         return None
     if look is Look.EPOCHS:
         return Clear(status) if run.fell() else None

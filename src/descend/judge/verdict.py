@@ -200,6 +200,8 @@ def _is_kept(run: Finished) -> bool:
 def _runaway(run: Finished, walk: Walk, arrived: bool) -> Judgement | None:
     if arrived and not np.any(walk.errors() >= np.abs(walk.x)):
         return None
+    if is_linear(run):
+        return None
     if not arrived:
         walk.go()
     names = runaways(walk)

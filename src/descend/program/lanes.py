@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -19,7 +19,7 @@ from descend.errors import InternalError
 from descend.graph.elementwise import call, cast
 from descend.graph.linear import broadcast_like, concatenate, reduce_sum, reshape
 from descend.graph.node import Dim, Node, postorder, substitute
-from descend.graph.source import const, input_node
+from descend.graph.source import const, input_node, row_count
 from descend.lean import dataclass
 from descend.methods.damped import whole
 from descend.parameters.vector import joined, pieces
@@ -32,7 +32,7 @@ from descend.trace.context import Trace
 from descend.trace.model import Model
 from descend.trace.tensor import wrap
 
-__all__ = ["ManyBuilt", "build_many"]
+__all__ = ["ManyBuilt", "ManyGraphs", "assembled", "build_many", "neighbours"]
 
 Nodes = dict[str, Node]
 INT = np.dtype(np.int64)
@@ -84,7 +84,20 @@ def build_many(
     b.vary()
     b.derivatives()
     b.update_vector()
-    return _Many(b, shared, held, absolute, covariance, errors).assemble()
+    return ManyGraphs(b, shared, held, absolute, covariance, errors).assemble()
+
+
+def assembled(
+    b: Building, shared: Sequence[str], held: Sequence[str], own: Sequence[Node],
+    first: Callable[[Node], Node],
+) -> ManyBuilt:  # fmt: skip
+    """Build the graphs of many fits that are not judged, of stages that have been gone through.
+
+    Args:
+        own: further inputs that each fit has of its own, after the start.
+        first: where a fit begins, of its start.
+    """
+    return ManyGraphs(b, shared, held, False, False, False, own, first).assemble()
 
 
 def _has_own_functions(recipe: Recipe) -> bool:
@@ -127,23 +140,26 @@ def _inner(each: Node) -> int:
     return math.prod(n for n in each.shape[1:] if isinstance(n, int))
 
 
-class _Many:
+class ManyGraphs:
     """The stages that follow the step."""
 
     def __init__(
         self, b: Building, shared: Sequence[str], held: Sequence[str], absolute: bool,
-        covariance: bool, errors: bool,
+        covariance: bool, errors: bool, own: Sequence[Node] = (),
+        first: Callable[[Node], Node] | None = None,
     ) -> None:  # fmt: skip
         self.b, self.shared, self.held = b, set(shared), list(held)
         self.absolute, self.covariance, self.errors = absolute, covariance, errors
         self.recipe = b.recipe
         vector = b.state["all parameters"]
         self.start = input_node("start", vector.shape, vector.dtype)
+        self.own, self.first = own, first
 
     def begin(self) -> Nodes:
         """Every state before the first step."""
         b = self.b
-        found: Nodes = {"all parameters": self.start, "update count": const(0.0)}
+        begin = self.start if self.first is None else self.first(self.start)
+        found: Nodes = {"all parameters": begin, "update count": const(0.0)}
         own = b.run(b.optimizer.init, self.start)
         found |= {f"method/{name}": node for name, node in own.items()}
         begun = {}
@@ -172,7 +188,7 @@ class _Many:
         found: Nodes = {f"params.{name}": node for name, node in natural.items()}
         there = dict(zip(leaves, pieces(answer, leaves), strict=True))
         loss = own.get("loss")
-        if loss is None or "loss" in b.equations:
+        if loss is None or ("loss" in b.equations and self.errors):
             (loss,) = substitute([b.objective], there)
         found["loss"] = cast(loss, FLOAT)
         judge = self.judged if b.residual is not None else self.judged_curved
@@ -279,10 +295,10 @@ class _Many:
         ends = [*(step[n] for n in names), *(begin[n] for n in names), *results.values(), code]
         used = set(postorder(ends))
         data = {name: node for name, node in b.data.items() if node in used}
-        held = [b.model.leaves[name] for name in self.held]
-        fixed = {n: node for n, node in b.fixed.items() if node in used and node not in held}
+        inputs = (*(b.model.leaves[name] for name in self.held), *self.own)
+        fixed = {n: node for n, node in b.fixed.items() if node in used and node not in inputs}
         program = ManyProgram(
-            tuple(b.state[n] for n in names), (self.start, *held), tuple(data.values()),
+            tuple(b.state[n] for n in names), (self.start, *inputs), tuple(data.values()),
             tuple(name in self.shared for name in data), tuple(fixed.values()),
             b.rows if isinstance(b.rows, Dim) else Dim("rows"),
             tuple(begin[n] for n in names), tuple(step[n] for n in names), code,
@@ -307,3 +323,65 @@ class _Many:
         return kept
 
 
+
+
+def neighbours(
+    model: Model, recipe: Recipe, shared: Sequence[str], held: Sequence[str]
+) -> ManyBuilt:
+    """The graphs that tell how residuals of neighbouring rows go together, of many fits.
+
+    The data are ordered, and given twice: as they are, and moved on by one row. `follows` is 0 in
+    the last row of a fit and 1 elsewhere. Of the result, `correlation` is that of the residuals
+    with their neighbours, and `size` the sum of their squares around their mean.
+    """
+    b = Building(model, recipe)
+    b.loss()
+    b.vary()
+    leaves = list(b.leaves.values())
+    dtype = np.result_type(*(leaf.dtype for leaf in leaves))
+    vector = input_node("end", (sum(leaf.size for leaf in leaves),), dtype)
+    state = input_node("state", vector.shape, dtype)
+    (prediction,) = model.nodes if b.entered is None else b.entered.placed(list(model.nodes))
+    target = b.data["target"]
+    if prediction.shape != target.shape:
+        prediction = broadcast_like(prediction, target)
+    residual = cast(call("sub", prediction, cast(target, prediction.dtype)), FLOAT)
+    places = dict(zip(leaves, pieces(state, leaves), strict=True))
+    (residual,) = substitute([residual], places)
+    used = set(postorder([residual]))
+    data = {name: node for name, node in b.data.items() if node in used}
+    moved = {
+        name: input_node(f"next {name}", node.shape, node.dtype) for name, node in data.items()
+    }
+    (following,) = substitute([residual], {data[name]: moved[name] for name in data})
+    follows = input_node("follows", (b.rows,), FLOAT)
+    made = b.run(
+        _correlation, residual, following, follows, cast(row_count(b.rows), FLOAT)
+    )
+    results = {name: cast(made[name], FLOAT) for name in ("correlation", "size")}
+    names = {**data, **{f"next {name}": node for name, node in moved.items()}, "follows": follows}
+    own = [b.model.leaves[name] for name in held]
+    done = simplify(list(results.values()), final=True)
+    below = set(postorder(done))
+    fixed = {n: node for n, node in b.fixed.items() if node in below and node not in own}
+    columns = {n: node for n, node in names.items() if node in below}
+    program = ManyProgram(
+        (state,), (vector, *own), tuple(columns.values()),
+        tuple(n in shared for n in columns), tuple(fixed.values()),
+        b.rows if isinstance(b.rows, Dim) else Dim("rows"), (vector,), (state,), const(1, INT),
+        tuple(done),
+    )  # fmt: skip
+    captured = {name: array for name, array in b.captured.items() if name in fixed}
+    return ManyBuilt(
+        program, tuple(columns), tuple(fixed), tuple(results), captured, vector.dtype, b.rows,
+        tuple(b.traces) if _has_own_functions(b.recipe) else tuple(b.traces[:1]),
+    )  # fmt: skip
+
+
+def _correlation(residual: Any, following: Any, follows: Any, count: Any) -> dict[str, Any]:
+    """Return the correlation of residuals with their neighbours, and the size of all."""
+    mean = np.sum(residual) / count
+    level, beside = residual - mean, following - mean
+    size = np.sum(level * level)
+    both = np.sum(follows * level * beside)
+    return {"correlation": both / np.where(size > 0, size, 1.0), "size": size}

@@ -9,7 +9,7 @@ import numpy as np
 from descend.methods.linear_algebra import cholesky
 from descend.program.arrival import ARRIVED, ROUNDING
 
-__all__ = ["judged", "judged_curved"]
+__all__ = ["judged", "judged_by_triangle", "judged_curved"]
 
 Array = Any
 
@@ -51,6 +51,25 @@ def judged(
     covariance = np.sum(half[:, :, None] * half[:, None, :], axis=0) * spread / fit.entries
     left = np.sum(half * np.sum(half * jtr[None, :], axis=1)[:, None], axis=0)
     return {"chi2": chi2, "pivot": pivot, **_told(fit.x, covariance, left, free, slopes)}
+
+
+def judged_by_triangle(
+    fit: Any, inverse: Array, side: Array, pivot: Array, absolute: bool,
+    slopes: Array | None = None,
+) -> dict[str, Array]:  # fmt: skip
+    """Return the same as `judged`, from J = Q·R of the mean square.
+
+    Args:
+        inverse, side: (n, n) R⁻¹ and (n,) Qᵀr.
+        pivot: the smallest entry on R's diagonal, for columns of length one: the errors keep about
+            16 + log₁₀(pivot) digits.
+    """
+    chi2, dof = fit.loss * fit.entries, fit.counted - _varied(fit.x, None)
+    spread = 1.0 + 0.0 * chi2 if absolute else chi2 / np.where(dof > 0, dof, np.nan)
+    product = np.sum(inverse[:, None, :] * inverse[None, :, :], axis=2)
+    left = np.sum(inverse * side[None, :], axis=1)
+    told = _told(fit.x, product * spread / fit.entries, left, None, slopes)
+    return {"chi2": chi2, "pivot": pivot, **told}
 
 
 def judged_curved(

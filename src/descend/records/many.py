@@ -80,6 +80,7 @@ class ManyRecord:
         starts, agreed: (fits,) from how many starts each descended, and how many of them arrived at
             the least loss; None where the run was interrupted before.
         n_further, n_mended: how many fits needed further starts, and how many these mended.
+        n_cut: of how many of these the search ended since its evaluations were spent.
         model, target: what was fitted to what.
         seconds, threads, lanes: how long it took, on how much of the machine.
     """
@@ -104,6 +105,7 @@ class ManyRecord:
     agreed: Array | None = None
     n_further: int = 0
     n_mended: int = 0
+    n_cut: int = 0
     interrupted: bool = False
     warnings: list[str] = field(default_factory=list)
     outcomes: Mapping[int, Outcome] = field(default_factory=lambda: OUTCOMES)

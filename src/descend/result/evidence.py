@@ -20,8 +20,8 @@ from descend.lean import dataclass
 from descend.records.record import STATUSES, FitRecord, defaults_of
 from descend.result.resume import saved_state
 from descend.result.story import course_fields, task_fields
-from descend.run.facts import Look
 from descend.run.finished import Finished, Judgement
+from descend.run.look import Look
 from descend.run.plan import Run
 from descend.run.predictor import Predictor
 from descend.run.state import SavedState

@@ -109,10 +109,9 @@ def start_source(run: Finished) -> str:
     if run.options.resume is not None:
         return "resumed"
     if missing:
-        how = "drawn at random" if run.options.start == "random" else "the best of 32 candidates"
-        _, linear = run.built.extras.get("linear", ((), None))
-        solved = "" if linear is None else f", {', '.join(linear.names)} solved for"
-        parts.append(f"{', '.join(missing)} {how}{solved} (seed {run.control.seed})")
+        drawn = run.options.start == "random"
+        how = "drawn at random" if drawn else run.job.how_found(run.built)
+        parts.append(f"{', '.join(missing)} {how} (seed {run.control.seed})")
     if run.search is not None:
         parts.append(str(run.search))
     return "; ".join(parts)

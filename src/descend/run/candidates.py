@@ -1,154 +1,376 @@
-"""The start of scalars that have none: the best of candidates, most of which their data suggest.
+"""The start of scalars that have none: the search as it runs, for one fit and for many.
 
-A parameter that enters linearly need not be guessed: for any values of the others least squares
-give it. So candidates are drawn for the others alone, and a share of them where the columns lie.
+One fit is many of one. What the program is told of each fit is where its columns lie; the
+candidates follow from that, in the program itself.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
-from descend.differentiate.gauss_newton import jacobian_columns
+from descend.compile.many_native import ManyArrays, NativeMany, Worker
 from descend.graph.evaluate import Prepared
-from descend.graph.node import Node, postorder
+from descend.graph.node import sizes
+from descend.lean import dataclass
 from descend.parameters.space import Space
-from descend.run.build import Built
-from descend.simplify.driver import simplify
-from descend.task.start import CANDIDATES, draw, lowest
+from descend.program.lanes import ManyBuilt
+from descend.program.pipeline import Recipe
+from descend.program.scales import TARGET
+from descend.program.search import (
+    SPAN,
+    PlainSearch,
+    StartSearch,
+    Unknown,
+    search_program,
+    unknowns_of,
+)
+from descend.task.columns import WHITENING, column_key
+from descend.trace.context import Trace
+from descend.trace.model import Model
 
-__all__ = ["Linear", "best_candidate", "linear_part", "spans_of"]
+__all__ = [
+    "DECADES", "MOST_ROWS", "OneFit", "SearchPlan", "constant_losses", "explained", "interpreted",
+    "search_plan", "spans_of", "thinned",
+]  # fmt: skip
 
 Array = np.ndarray[Any, np.dtype[Any]]
-MOST_SPANS = 8  # columns that candidates are drawn after
-MOST_LINEAR = 32
+MOST_ROWS = 2000  # of a fit that candidates are tried on
+FRESH, LATER = 20, 12  # candidates that are drawn anew, and that follow the best of these
+HARDER = 3.0  # times as many for each number to be searched for beyond two
+MOST_FRESH = 180
+WAVES, MOST_WAVES = 2, 512  # of waves: so many a row are drawn anew, and at most
+DECADES = 12.0  # by so many either way sizes may be off, where nothing else has led anywhere
+EXPLAINED = 0.98  # the share of a constant's loss that candidates must stay below
+SHORT = 0.1  # the share of a column's steps that are shorter than a short one
 
 
-def best_candidate(
-    missing: Sequence[str], seed: int, loss: Callable[[Mapping[str, Array]], float],
-    space: Space | None = None, ones: bool = True, spans: Sequence[tuple[float, float]] = (),
-    solved: Callable[[dict[str, Array]], dict[str, Array]] | None = None,
-) -> dict[str, Array]:  # fmt: skip
-    """Return the best of 32 candidates by the loss; the first is one for every parameter.
-
-    Args:
-        ones: whether it is: without it, no two seeds have a candidate in common.
-        spans: from where to where the columns go.
-        solved: enters what is best for the parameters that enter linearly.
-
-    >>> best_candidate(["a"], 0, lambda c: abs(float(c["a"]) - 1.0))
-    {'a': array(1.)}
-    """
-    rng = np.random.default_rng(seed)
-    candidates = [draw(missing, rng, space, spans) for _ in range(CANDIDATES - ones)]
-    if ones:
-        first = {name: np.array(1.0) for name in missing}
-        inside = first if space is None else {n: space.inside(n, a) for n, a in first.items()}
-        candidates = [inside, *candidates]
-    if solved is not None:
-        candidates = [solved(candidate) for candidate in candidates]
-    return lowest(candidates, loss)
-
-
-def spans_of(columns: Iterable[Array]) -> list[tuple[float, float]]:
-    """From where to where each column of numbers goes, if it goes anywhere.
-
-    >>> spans_of([np.array([3.0, 1.0, 2.0]), np.ones(3), np.array([True, False])])
-    [(1.0, 3.0)]
-    """
-    found = []
-    for column in columns:
-        if column.ndim == 1 and column.dtype.kind in "fiu" and column.size:
-            low, high = float(column.min()), float(column.max())
-            if low < high < np.inf:
-                found.append((low, high))
-    return found[:MOST_SPANS]
-
-
-class Linear(NamedTuple):
-    """The parameters that the residual is linear in, all together, whatever the others are.
+@dataclass(frozen=True)
+class SearchPlan:
+    """A search as a program, with what it must be told.
 
     Attributes:
-        names: of these parameters.
-        prepared: the residual and its derivatives by each of them.
+        unknowns: what is searched for. columns: what it asks to know of, by key in the data.
     """
 
-    names: tuple[str, ...]
-    prepared: Prepared
+    built: ManyBuilt
+    search: StartSearch
+    unknowns: tuple[Unknown, ...]
+    columns: tuple[str, ...]
 
-    def solved(
-        self, values: Mapping[Node, Array], leaves: Mapping[str, Node], extents: Any,
-        candidate: dict[str, Array],
-    ) -> dict[str, Array]:  # fmt: skip
-        """The candidate with the least squares solution for the linear parameters.
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What is solved for."""
+        return tuple(u.name for u in self.unknowns if u.linear)
+
+    @property
+    def waves(self) -> bool:
+        """Whether there is a frequency to be found."""
+        return any(u.role.kind == "frequency" for u in self.unknowns)
+
+    @property
+    def is_searched(self) -> bool:
+        """Whether there is anything to be searched for besides what is solved for."""
+        return any(not u.linear for u in self.unknowns)
+
+    def counts(self, rows: Array) -> tuple[Array, Array]:
+        """(fits,) how many candidates are drawn anew, and how many there are, by the rows."""
+        if not self.is_searched:
+            return np.ones(len(rows)), np.ones(len(rows))
+        numbers = sum(not u.linear for u in self.unknowns)
+        times = HARDER ** max(numbers - 2, 0)
+        fresh = np.full(len(rows), min(FRESH * times, MOST_FRESH))
+        later = min(LATER * times, MOST_FRESH)
+        if self.waves:
+            fresh = np.clip(WAVES * rows, fresh, MOST_WAVES).astype(np.float64)
+        return fresh, fresh + later
+
+    def method(self, seed: int, attempt: int, decades: float = 0.0) -> StartSearch:
+        """The search with its numbers.
 
         Args:
-            values: of every input of the graph, but for the candidate's.
+            attempt: which search this is; no two have a candidate in common.
         """
-        own = {leaves[name]: array for name, array in candidate.items()}
-        own |= {leaves[name]: np.array(0.0) for name in self.names}
-        bound = {**values, **own}
-        with np.errstate(all="ignore"):
-            try:
-                residual, *columns = self.prepared(
-                    [bound[n] for n in self.prepared.inputs], extents
-                )
-            except IndexError:  # told of before the run
-                return candidate
-            slopes = np.stack([np.broadcast_to(c, residual.shape).ravel() for c in columns], 1)
-            lengths = np.sqrt(np.sum(slopes * slopes, axis=0))
-            usable = np.isfinite(residual).all() and np.isfinite(lengths).all()
-            if not usable or not lengths.any():
-                return candidate
-            lengths[lengths == 0] = 1.0
-            found = np.linalg.lstsq(slopes / lengths, -residual.ravel(), rcond=None)[0] / lengths
-        if not np.isfinite(found).all():
-            return candidate
-        return candidate | {n: np.array(v) for n, v in zip(self.names, found, strict=True)}
+        rng = np.random.default_rng(seed)
+        shift = tuple(float(s) for s in rng.random(2 * len(self.unknowns)))
+        first = float(attempt) * (MOST_WAVES + MOST_FRESH)
+        return replace(self.search, shift=shift, first=first, decades=decades)
+
+    def spans(self, columns: Mapping[str, Array], offsets: Array, space: Space | None) -> Array:
+        """(fits, …) what the program is told of each fit.
+
+        Args:
+            columns: by key, the rows of all fits one after the other; of a shared one those of one.
+        """
+        fits, rows = len(offsets) - 1, np.diff(offsets)
+        parts = [spans_of(columns[key], columns["target"], offsets) for key in self.columns]
+        edges = np.zeros((2, len(self.unknowns)))
+        if space is not None and space.lower:
+            edges[:] = np.transpose([
+                [float(edge) for edge in space.edges(u.name)] for u in self.unknowns
+            ])  # fmt: skip
+        bounds = np.broadcast_to(edges.reshape(1, -1), (fits, edges.size))
+        counts = np.stack(self.counts(rows), axis=1)
+        return np.ascontiguousarray(np.concatenate([*parts, bounds, counts], axis=1))
+
+    def arrays(
+        self, own: Sequence[Array], columns: Mapping[str, Array], offsets: Array,
+        fixed: Mapping[str, Any], most: int,
+    ) -> ManyArrays:  # fmt: skip
+        """The numbers of all fits, as the program wants them."""
+        built, p, fits = self.built, self.built.program, len(offsets) - 1
+        return ManyArrays(
+            own=own,
+            columns=[
+                np.ascontiguousarray(columns[name], node.dtype)
+                for name, node in zip(built.data, p.data, strict=True)
+            ],
+            offsets=np.ascontiguousarray(offsets, np.int64),
+            fixed=[
+                np.asarray(fixed[name], node.dtype, order="C")
+                for name, node in zip(built.fixed, p.fixed, strict=True)
+            ],
+            results=[np.full((fits, *sizes(n.shape)), np.nan, n.dtype) for n in p.results],
+            codes=np.zeros(fits, np.int64), iterations=np.zeros(fits, np.int64), most_steps=most,
+        )  # fmt: skip
+
+    def read(self, arrays: ManyArrays) -> tuple[dict[str, Array], Array]:
+        """(fits,) the best candidates by name, and their losses."""
+        made = dict(zip(self.built.results, arrays.results, strict=True))
+        return {u.name: made[f"params.{u.name}"] for u in self.unknowns}, made["loss"]
+
+    @property
+    def traces(self) -> tuple[Trace, ...]:
+        """What captures something of the user's."""
+        return self.built.traces
+
+    def serves(self, counts: Any) -> bool:
+        """Whether the program is still the right one."""
+        return self.built.serves(counts)
 
 
-def linear_part(
-    built: Built, missing: Sequence[str], values: Iterable[Node], space: Space | None
-) -> Linear | None:
-    """Which of the missing scalars enter linearly together; None where none can be told.
+def search_plan(
+    model: Model, recipe: Recipe, missing: Sequence[str], space: Space, shared: Sequence[str],
+    held: Sequence[str], solves: bool,
+) -> SearchPlan:  # fmt: skip
+    """The search for the missing scalars of a model.
 
     Args:
-        values: the inputs of the graph besides the missing scalars.
+        space: in which nothing but these is varied.
+        held: the fixed parameters that each fit has a value of its own for.
+        solves: whether what enters linearly is to be solved for.
     """
-    key = tuple(missing)
-    kept = built.extras.get("linear")
-    if kept is None or kept[0] != key:
-        kept = built.extras["linear"] = key, _linear_part(built, missing, list(values), space)
-    found: Linear | None = kept[1]
+    recipe = replace(recipe, space=space, wants_gradient=False, clip=None)
+    unknowns = unknowns_of(model, replace(recipe, optimizer=PlainSearch()), missing, solves)
+    used = dict.fromkeys(name for u in unknowns for name, _ in u.role.powers)
+    kind = StartSearch if solves else PlainSearch
+    shift = (0.0,) * (2 * len(unknowns))
+    search = kind(unknowns=unknowns, names=tuple(used), shift=shift)
+    built = search_program(model, replace(recipe, optimizer=search), shared, held)
+    keys = tuple("target" if name == TARGET else column_key(name) for name in used)
+    return SearchPlan(built, search, unknowns, keys)
+
+
+# --- what columns are
+
+
+def spans_of(column: Array, target: Array, offsets: Array) -> Array:
+    """(fits, 8) where a column goes in each fit, in the order of `SPAN`.
+
+    >>> told = spans_of(np.array([3.0, 1.0, 2.0]), np.array([1.0, 9.0, 5.0]), np.array([0, 3]))
+    >>> dict(zip(SPAN, told[0].round(3).tolist()))
+    {'lowest': 1.0, 'highest': 3.0, 'at_highest': 1.0, 'at_lowest': 3.0, 'step': 0.0,
+     'mean_step': 0.0, 'range': 0.693, 'far': 1.504}
+    """
+    counts = np.diff(offsets)
+    found = np.zeros((len(counts), len(SPAN)))
+    shared = len(column) != int(offsets[-1]) or len(counts) == 1
+    for count in np.unique(counts):
+        chosen = np.flatnonzero(counts == count)
+        if not count:
+            continue
+        rows = offsets[chosen][:, None] + np.arange(count)
+        own = column.reshape(1, -1) if shared else _rows_of(column, rows)
+        own = own[:, :count] if shared and column.ndim == 1 else own
+        level = _rows_of(target, rows)
+        found[chosen] = _spans(np.asarray(own, np.float64), np.asarray(level, np.float64))
     return found
 
 
-def _linear_part(
-    built: Built, missing: Sequence[str], values: list[Node], space: Space | None
-) -> Linear | None:
-    residual = built.descent.residual
-    if residual is None or (space is not None and (space.ties or space.scales)):
-        return None
-    names = [n for n in missing if space is None or not space.bounded(n)]
-    leaves = {name: built.model.leaves[name] for name in names}
-    if not names or len(names) > MOST_LINEAR or residual.dtype.kind != "f":
-        return None
-    columns = simplify(jacobian_columns(residual, list(leaves.values())), final=True)
-    below = {name: set(postorder([c])) for name, c in zip(names, columns, strict=True)}
-    against = {
-        a: {b for b in names if leaves[b] in below[a] or leaves[a] in below[b]} for a in names
-    }
-    chosen: list[str] = []
-    for name in sorted(names, key=lambda n: (len(against[n]), names.index(n))):
-        if name not in against[name] and not against[name] & set(chosen):
-            chosen.append(name)
-    if not chosen:
-        return None
-    outputs = [residual, *(c for n, c in zip(names, columns, strict=True) if n in chosen)]
-    inputs = [*values, *(built.model.leaves[n] for n in missing)]
-    used = set(postorder(outputs))
-    return Linear(
-        tuple(n for n in names if n in chosen), Prepared(outputs, [n for n in inputs if n in used])
-    )
+def _rows_of(column: Array, rows: Array) -> Array:
+    return column[rows].reshape(len(rows), -1)
+
+
+def _spans(x: Array, y: Array) -> Array:
+    """(fits, 8) of equally long columns x (fits or 1, rows) and targets y (fits, rows)."""
+    fits = len(y)
+    low, high = x.min(axis=1), x.max(axis=1)
+    width = high - low
+    steps = np.diff(x, axis=1)
+    if (steps < 0).any():
+        steps = np.diff(np.sort(x, axis=1), axis=1)
+    far = np.maximum(np.abs(low), np.abs(high))
+    unit = np.where(width > 0, width, np.where(far > 0, far, 1.0))
+    many = max(x.shape[1] - 1, 1)
+    short = unit / many
+    if steps.shape[1] > 1:
+        at = int(SHORT * (steps.shape[1] - 1))
+        own = np.partition(np.where(steps > 0, steps, np.inf), at, axis=1)[:, at]
+        short = np.where(np.isfinite(own) & (own > 0), own, short)
+    far = np.where(far > unit, far * np.maximum(far / unit, 1.0), unit)
+    tops = [low + 0.5 * width] * 2
+    if x.shape[1] == y.shape[1]:
+        own = np.arange(fits) if len(x) == fits else np.zeros(fits, np.intp)
+        tops = [x[own, np.argmax(y, axis=1)], x[own, np.argmin(y, axis=1)]]
+    with np.errstate(all="ignore"):
+        parts = [low, high, *tops, *(np.log(a) for a in (short, unit / many, unit, far))]
+    return np.stack([np.broadcast_to(part, (fits,)) for part in parts], axis=1)
+
+
+def thinned(
+    columns: Mapping[str, Array], shared: Sequence[str], offsets: Array
+) -> tuple[dict[str, Array], Array]:
+    """The columns and offsets of at most `MOST_ROWS` evenly spread rows of each fit."""
+    counts = np.diff(offsets)
+    if counts.max(initial=0) <= MOST_ROWS:
+        return dict(columns), offsets
+    fewer = np.minimum(counts, MOST_ROWS)
+    kept = [np.linspace(0, n - 1, m).astype(np.intp) for n, m in zip(counts, fewer, strict=True)]
+    rows = np.concatenate([first + own for first, own in zip(offsets, kept, strict=False)])
+    thin = {n: a[kept[0]] if n in shared else a[rows] for n, a in columns.items()}
+    return thin, np.concatenate([[0], np.cumsum(fewer)]).astype(np.int64)
+
+
+# --- the search as it runs
+
+
+def interpreted(built: ManyBuilt, arrays: ManyArrays) -> None:
+    """Run all fits by the reference interpreter, one after the other."""
+    p = built.program
+    begin = Prepared(list(p.begin), [*p.own, *p.fixed])
+    step = Prepared([*p.step, p.code], [*p.state, *p.own, *p.data, *p.fixed])
+    ends = Prepared(list(p.results), [*p.state, *p.own, *p.data, *p.fixed])
+    for fit, code in enumerate(arrays.codes):
+        rows = slice(int(arrays.offsets[fit]), int(arrays.offsets[fit + 1]))
+        own = [a[fit if len(a) > 1 else 0] for a in arrays.own]
+        data = [c if s else c[rows] for c, s in zip(arrays.columns, p.shared, strict=True)]
+        extents = {p.rows: rows.stop - rows.start}
+        state = begin([*own, *arrays.fixed], extents)
+        while not code and arrays.iterations[fit] < arrays.most_steps:
+            *state, code = step([*state, *own, *data, *arrays.fixed], extents)
+            arrays.iterations[fit] += 1
+        arrays.codes[fit] = code
+        made = ends([*state, *own, *data, *arrays.fixed], extents)
+        for array, value in zip(arrays.results, made, strict=True):
+            array[fit] = value
+
+
+def constant_losses(
+    loss: str, columns: Mapping[str, Array], shared: Sequence[str], offsets: Array
+) -> Array:
+    """(fits,) the least loss that a constant has; NaN where that is not told.
+
+    >>> y = np.array([1.0, 3.0, 5.0, 5.0])
+    >>> constant_losses("mse", {"target": y}, (), np.array([0, 2, 4]))
+    array([1., 0.])
+    """
+    fits, target = len(offsets) - 1, columns.get("target", np.zeros(0))
+    if loss != "mse" or target.ndim != 1 or WHITENING in columns or not target.size:
+        return np.full(fits, np.nan)
+    counts = np.diff(offsets)
+    weight = np.ones(len(target))
+    for name, power in (("sample_weight", 1), ("sigma", -2)):
+        if name in columns:
+            with np.errstate(all="ignore"):
+                own = columns[name].astype(np.float64) ** power
+            weight = weight * (np.tile(own, fits) if name in shared else own)
+    first = np.minimum(offsets[:-1], len(target) - 1)
+    with np.errstate(all="ignore"):
+        total = np.add.reduceat(weight, first)
+        mean = np.add.reduceat(weight * target, first) / total
+        apart = target - np.repeat(mean, counts)
+        return np.asarray(np.add.reduceat(weight * apart**2, first) / counts)
+
+
+def explained(losses: Array, constant: Array) -> Array:
+    """(fits,) whether losses are lower than that of a constant; finite, where that is not told."""
+    with np.errstate(invalid="ignore"):
+        better = losses < EXPLAINED * constant
+    return np.where(np.isnan(constant) | (constant == 0), np.isfinite(losses), better)
+
+
+class OneFit:
+    """The search of one fit, in memory of its own that serves again for other numbers.
+
+    Args:
+        plan: with no bounds that change.
+        leaves: every parameter, 0 for what is missing. columns: of as many rows as the fit has.
+        fixed: the program's fixed inputs by name, without those of the method.
+        native: whether the program is compiled.
+    """
+
+    def __init__(
+        self, plan: SearchPlan, leaves: Mapping[str, Array], columns: Mapping[str, Array],
+        fixed: Mapping[str, Any], space: Space, native: bool,
+    ) -> None:  # fmt: skip
+        self.plan, self.leaves, self.space, self.native = plan, leaves, space, native
+        built = plan.built
+        self.columns = {name: np.array(array) for name, array in columns.items()}
+        rows = len(next(iter(columns.values()))) if columns else 1
+        self.offsets = np.array([0, rows], np.int64)
+        with np.errstate(all="ignore"):
+            moved = space.moved(leaves)
+        start = np.concatenate([np.reshape(a, -1) for a in moved.values()])[None]
+        self.spans = plan.spans(self.columns, self.offsets, space)
+        self.most = int(self.spans[0, -1])
+        method = {f"optimizer.{n}": v for n, v in plan.method(0, 0).numbers().items()}
+        own = [start.astype(built.dtype), self.spans]
+        self.arrays = plan.arrays(own, self.columns, self.offsets, {**fixed, **method}, self.most)
+        at = {name: i for i, name in enumerate(built.fixed) if name in method}
+        self.numbers = {name.removeprefix("optimizer."): i for name, i in at.items()}
+        for i in self.numbers.values():
+            self.arrays.fixed[i] = np.array(self.arrays.fixed[i])  # type: ignore[index]
+        self.worker: Worker | None = None
+
+    def enter(self, columns: Mapping[str, Array]) -> None:
+        """Take the numbers of another call, in columns of the same sizes."""
+        for name, array in self.columns.items():
+            array[...] = columns[name]
+        self.spans[...] = self.plan.spans(self.columns, self.offsets, self.space)
+
+    def best(self, seed: int, attempt: int, loss: str) -> tuple[dict[str, Array], int]:
+        """The best candidate, and after how many evaluations of the model.
+
+        Args:
+            loss: what the loss is called.
+        """
+        found, lowest = self._run(self.plan.method(seed, attempt))
+        level = constant_losses(loss, self.columns, (), self.offsets)
+        if not self.plan.is_searched or explained(lowest, level)[0]:
+            return found, self.most
+        other, lower = self._run(self.plan.method(seed, attempt, DECADES))
+        better = lower[0] < lowest[0] and explained(lower, level)[0]
+        return (other if better else found), 2 * self.most
+
+    def _run(self, method: StartSearch) -> tuple[dict[str, Array], Array]:
+        arrays, built = self.arrays, self.plan.built
+        for name, value in method.numbers().items():
+            if name in self.numbers:
+                arrays.fixed[self.numbers[name]][...] = value
+        arrays.codes[...], arrays.iterations[...] = 0, 0
+        if self.native:
+            if self.worker is None:
+                if built.runner is None:
+                    built.runner = NativeMany(built.program, width=1)
+                self.worker = built.runner.worker(arrays)
+            self.worker.run(0, 1)
+        else:
+            try:
+                interpreted(built, arrays)
+            except IndexError:  # told of before the run, with its place
+                return {u.name: self.leaves[u.name] for u in self.plan.unknowns}, np.array([np.inf])
+        found, losses = self.plan.read(arrays)
+        return {n: a[0].copy() for n, a in found.items()}, losses.copy()

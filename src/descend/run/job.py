@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import functools
 import warnings
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +22,7 @@ from descend.program.epochs import EndOfEpoch
 from descend.program.pipeline import Recipe, descent
 from descend.program.stopping import Rules, first_state
 from descend.run.build import BUILT, Built, make_runner
-from descend.run.candidates import best_candidate, linear_part, spans_of
+from descend.run.candidates import MOST_ROWS, OneFit, SearchPlan, search_plan, thinned
 from descend.run.kept import program_key
 from descend.task.columns import WHITENING
 from descend.task.coupling import coupling
@@ -102,6 +101,8 @@ class Job:
 
     Attributes:
         space: which parameters are varied, and how; None for all as they are.
+        candidates: how many the search for the first start has tried.
+        evaluations: of the model, in all searches so far.
     """
 
     problem: Problem
@@ -112,6 +113,8 @@ class Job:
     scaling: Scaling | None = None
     notes: list[str] = field(default_factory=list)
     space: Space | None = None
+    candidates: int = 0
+    evaluations: int = 0
 
     def __post_init__(self) -> None:
         if self.idle:
@@ -399,7 +402,7 @@ class Job:
     def find_start(
         self, built: Built, random: bool, attempt: int, wide: bool = False
     ) -> dict[str, Array]:
-        """The start; what has none is drawn, or is the best of 32 candidates.
+        """The start; what has none is drawn, or is the best candidate of a search.
 
         Attempts after the first are drawn around the given values as well.
 
@@ -414,8 +417,12 @@ class Job:
             given = {n: a for n, a in leaves.items() if n not in missing}
             if space is not None:
                 given = {n: a for n, a in given.items() if space.varies(n)}
-            if wide:
-                loss = None if random or missing else self.loss_at(built, leaves)
+            if wide and not random and not missing and self._can_search(given, attempt):
+                found, count = self.searched(built, leaves, tuple(given), attempt)
+                leaves |= found
+                self.evaluations += count
+            elif wide:
+                loss = None if random or missing else self._counted(self.loss_at(built, leaves))
                 leaves |= farther(given, rng, space, loss, attempt)
             else:
                 near = {name: around(a, rng) for name, a in given.items()}
@@ -426,22 +433,92 @@ class Job:
             leaves |= self._best_candidate(built, leaves, attempt)
         return leaves if space is None else space.completed(leaves)
 
+    def _can_search(self, given: Mapping[str, Array], attempt: int) -> bool:
+        """Whether an attempt searches as if nothing had been given: every second one."""
+        plain = all(a.ndim == 0 and a.dtype == np.float64 for a in given.values())
+        return plain and attempt % 2 == 0 and self.settings.optimizer.needs == "gauss_newton"
+
+    def _counted(
+        self, loss: Callable[[Mapping[str, Array]], float]
+    ) -> Callable[[Mapping[str, Array]], float]:
+        """The loss, whose evaluations are counted."""
+
+        def counted(changed: Mapping[str, Array]) -> float:
+            self.evaluations += 1
+            return loss(changed)
+
+        return counted
+
     def _best_candidate(
         self, built: Built, leaves: Mapping[str, Array], attempt: int
     ) -> dict[str, Array]:
-        """The best of 32; nothing is solved for where somebody wants to see the descent itself."""
-        missing, space, loss = self.start.missing, self.space, self.loss_at(built, leaves)
-        seed, first = self.settings.seed + attempt, not attempt
-        if self.settings.optimizer.needs != "gauss_newton" or self.rows is None:
-            return best_candidate(missing, seed, loss, space, first)
-        values, extents = self.inputs_at(built, leaves, MOST_ROWS_FOR_CANDIDATES)
-        drawn = {built.model.leaves[name] for name in missing}
-        others = {n: a for n, a in values.items() if n not in drawn}
-        linear, solved = linear_part(built, missing, others, space), None
-        if linear is not None:
-            solved = functools.partial(linear.solved, others, built.model.leaves, extents)
-        spans = spans_of(self.rows.columns.values())
-        return best_candidate(missing, seed, loss, space, first, spans, solved)
+        """The best of the search for what is missing; see `run.candidates`."""
+        found, count = self.searched(built, leaves, self.start.missing, attempt)
+        self.evaluations += count
+        if not attempt:
+            self.candidates = count
+        return found
+
+    def how_found(self, built: Built) -> str:
+        """How what had no start was found, in words."""
+        plan, _ = self._search_plan(built, self.start.missing)
+        if not plan.is_searched:
+            return "solved for"
+        solved = f"{', '.join(plan.names)} solved for" if plan.names else ""
+        how = f"the best of {self.candidates} candidates"
+        return f"{how}, {solved}" if solved else how
+
+    def searched(
+        self, built: Built, leaves: Mapping[str, Array], missing: Sequence[str], attempt: int
+    ) -> tuple[dict[str, Array], int]:
+        """The best candidate for some scalars, and after how many evaluations of the model."""
+        return self.search_of(built, leaves, missing).best(
+            self.settings.seed, attempt, self.loss_name
+        )
+
+    def search_of(
+        self, built: Built, leaves: Mapping[str, Array], missing: Sequence[str],
+        columns: Mapping[str, Array] | None = None,
+    ) -> OneFit:  # fmt: skip
+        """The search for some scalars; in other columns than the job's, where they are given."""
+        plan, space = self._search_plan(built, missing)
+        if columns is None:
+            columns = {} if self.rows is None else self.rows.all()
+        columns = self.search_columns(built, columns)
+        fixed = {**self.numbers(), **plan.built.captured, **space.inputs(leaves)}
+        return OneFit(plan, leaves, columns, fixed, space, built.engine == "native")
+
+    def search_columns(self, built: Built, columns: Mapping[str, Array]) -> Mapping[str, Array]:
+        """The rows that candidates are tried on."""
+        n_rows = self._n_rows()
+        if n_rows <= MOST_ROWS or not isinstance(built.model.rows, Dim):
+            return columns
+        return thinned(columns, list(columns), np.array([0, n_rows]))[0]
+
+    @property
+    def loss_name(self) -> str:
+        """What the loss is called; an empty string where a function is minimised."""
+        return "" if self.settings.loss is None else self.settings.loss.name
+
+    def _search_plan(self, built: Built, missing: Sequence[str]) -> tuple[SearchPlan, Space]:
+        """The search as a program, and the space in which it varies nothing else.
+
+        Nothing is solved for where somebody wants to see the descent itself.
+        """
+        own = self.space or Space()
+        names = [n for n in missing if own.varies(n)]
+        rest = frozenset(n for n in self.leaf_arrays() if n not in names and own.varies(n))
+        space = replace(own, fixed=own.fixed | rest)
+        key = tuple(names)
+        plans = built.extras.setdefault("searches", {})
+        if key not in plans:
+            solves = self.settings.optimizer.needs == "gauss_newton" and self.rows is not None
+            solves = solves and built.descent.residual is not None
+            recipe = replace(self.recipe(None), plan=Plan())
+            plans[key] = search_plan(
+                built.model, recipe, key, space, [*built.descent.inputs], (), solves
+            )
+        return plans[key], space
 
     def inputs_at(
         self, built: Built, leaves: Mapping[str, Array], most: int

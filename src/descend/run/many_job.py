@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,22 +15,28 @@ from descend.graph.node import Dim, RowsAsked, sizes
 from descend.lean import dataclass
 from descend.methods.base import NOT_FINITE, RUNNING, STATUS, Optimizer
 from descend.methods.losses import Loss
-from descend.program.lanes import ManyBuilt, build_many
+from descend.parameters.space import Space
+from descend.program.lanes import ManyBuilt, build_many, neighbours
+from descend.program.orthogonal import LastSteps, last_steps
 from descend.program.pipeline import Recipe
+from descend.program.search import PlainSearch
 from descend.records.many import BAD_DATA, SINGULAR, SPENT, TOO_FEW
+from descend.run.candidates import SearchPlan, search_plan
 from descend.run.kept import Store, program_key
 from descend.task.datasets import ManyData
 from descend.task.problem import Problem
 from descend.task.starts import ManyStart
 from descend.trace.model import Model, Spec, trace_model
 
-__all__ = ["CONVERGED", "ManyJob", "among", "statuses"]
+__all__ = ["CONVERGED", "LEAST_PIVOT", "ManyJob", "among", "statuses"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
 CONVERGED = tuple(code for code, outcome in STATUS.items() if outcome.success)
+MOST_BY_COLUMNS = 8  # numbers: J of more is not taken apart in lanes
 LEAST_PIVOT = 1e-13  # below, standard errors would have less than three digits
 BUILT: Store[ManyBuilt] = Store(32)
+SEARCHES: Store[SearchPlan] = Store(32)
 
 
 @dataclass(frozen=True)
@@ -52,6 +59,17 @@ class ManyJob:
     def has_equations(self) -> bool:
         """Whether the loss is a sum of squares, or has two derivatives that stand for one."""
         return type(self.loss).residual is not Loss.residual or self.loss.curved
+
+    @property
+    def is_square(self) -> bool:
+        """Whether the loss is a sum of squares."""
+        return type(self.loss).residual is not Loss.residual
+
+    @property
+    def is_linear(self) -> bool:
+        """Whether all that is varied enters linearly, so that no minimum is beside another."""
+        names = self.start.scalars() if self.is_square else ()
+        return bool(names) and not self.search_plan(names, True)[0].is_searched
 
     def dof(self) -> Array:
         """(fits,) numbers in y minus those that are varied."""
@@ -94,7 +112,39 @@ class ManyJob:
         whole = None if key is None else (key, errors)
         return BUILT.once(whole, build, self.data.counts)[0]
 
-    def _made(self, model: Model, optimizer: Optimizer, errors: bool) -> ManyBuilt:
+    def search_plan(
+        self, missing: Sequence[str], solves: bool
+    ) -> tuple[SearchPlan, Space]:
+        """The search for some scalars as a program, and the space in which nothing else varies."""
+        own = self.start.space or Space()
+        leaves = self.start.leaves()
+        names = [n for n in missing if own.varies(n)]
+        rest = frozenset(n for n in leaves if n not in names and own.varies(n))
+        space = replace(own, fixed=own.fixed | rest)
+        held = list(self.start._replace(space=space).held())
+        key = self.key(PlainSearch())
+
+        def build() -> SearchPlan:
+            try:
+                return made(self._traced(known=False))
+            except RowsAsked:
+                return made(self._traced(known=True))
+
+        def made(model: Model) -> SearchPlan:
+            self._check_rows(model)
+            recipe = self._recipe(PlainSearch())
+            plan = search_plan(model, recipe, names, space, self.data.shared, held, solves)
+            plan.built.runner = NativeMany(plan.built.program)
+            return plan
+
+        whole = None if key is None else (key, tuple(names), tuple(held), solves)
+        return SEARCHES.once(whole, build, self.data.counts)[0], space
+
+    def starting(self, start: ManyStart) -> ManyJob:
+        """The job with another start."""
+        return replace(self, start=start)
+
+    def _check_rows(self, model: Model) -> None:
         d = self.data
         if not isinstance(model.rows, Dim) and np.any(d.counts != model.rows):
             raise UsageError(
@@ -103,12 +153,18 @@ class ManyJob:
                 remedy="write the model without the number of rows, or fit equally long ones",
             )
         self._check(model)
-        recipe = Recipe(
+
+    def _recipe(self, optimizer: Optimizer) -> Recipe:
+        d = self.data
+        return Recipe(
             optimizer, self.loss, lambda _: None,
             target=Spec.of(d.columns["target"], rows=True), scaled="sigma" in d.columns,
             weighted="sample_weight" in d.columns, space=self.start.space,
         )  # fmt: skip
-        held = list(self.start.held())
+
+    def _made(self, model: Model, optimizer: Optimizer, errors: bool) -> ManyBuilt:
+        self._check_rows(model)
+        d, recipe, held = self.data, self._recipe(optimizer), list(self.start.held())
         built = build_many(
             model, recipe, d.shared, held, self.absolute, self.covariance, errors
         )
@@ -151,7 +207,88 @@ class ManyJob:
                 )
         return None
 
+    def neighbours(
+        self, run: Callable[[ManyBuilt, ManyArrays, Array | None], None],
+        ends: Mapping[str, Array],
+    ) -> Array:  # fmt: skip
+        """(fits,) the correlation of the residuals of neighbouring rows, along the only column.
+
+        Args:
+            ends: every parameter, (fits, …).
+        """
+        built = self._neighbours_built()
+        start = self.start._replace(each={**self.start.each, **ends})
+        n, d = self.data.n_fits, self.data
+        fixed = self.fixed(built)
+        if start.space is not None:
+            fixed |= start.space.inputs(start.leaves())
+        columns = _ordered(d)
+        p = built.program
+        arrays = ManyArrays(
+            own=[start.matrix(n, built.dtype), *start.held().values()],
+            columns=[
+                np.ascontiguousarray(columns[name], node.dtype)
+                for name, node in zip(built.data, p.data, strict=True)
+            ],
+            offsets=np.ascontiguousarray(d.offsets, np.int64),
+            fixed=[
+                np.asarray(fixed[name], node.dtype, order="C")
+                for name, node in zip(built.fixed, p.fixed, strict=True)
+            ],
+            results=[np.full(n, np.nan) for _ in p.results],
+            codes=np.zeros(n, np.int64), iterations=np.zeros(n, np.int64), most_steps=1,
+        )  # fmt: skip
+        run(built, arrays, None)
+        return dict(zip(built.results, arrays.results, strict=True))["correlation"]
+
+    def _neighbours_built(self) -> ManyBuilt:
+        key, held = self.key(PlainSearch()), list(self.start.held())
+
+        def build() -> ManyBuilt:
+            try:
+                return made(self._traced(known=False))
+            except RowsAsked:
+                return made(self._traced(known=True))
+
+        def made(model: Model) -> ManyBuilt:
+            shared = [*self.data.shared, *(f"next {name}" for name in self.data.shared)]
+            built = neighbours(model, self._recipe(PlainSearch()), shared, held)
+            built.runner = NativeMany(built.program)
+            return built
+
+        whole = None if key is None else (key, "neighbours")
+        return BUILT.once(whole, build, self.data.counts)[0]
+
+    def by_columns(self) -> ManyBuilt | None:
+        """The last steps by J itself; None where they do not serve."""
+        space, leaves = self.start.space, self.start.varied()
+        size = sum(a.size for a in leaves.values())
+        bound = space is not None and bool(space.lower or space.scales)
+        if not self.is_square or bound or size > MOST_BY_COLUMNS:
+            return None
+        key, held = self.key(LastSteps()), list(self.start.held())
+
+        def build() -> ManyBuilt:
+            try:
+                return made(self._traced(known=False))
+            except RowsAsked:
+                return made(self._traced(known=True))
+
+        def made(model: Model) -> ManyBuilt:
+            recipe = self._recipe(LastSteps())
+            built = last_steps(
+                model, recipe, self.data.shared, held, self.absolute, self.covariance
+            )
+            built.runner = NativeMany(built.program)
+            return built
+
+        return BUILT.once(key, build, self.data.counts)[0]
+
     # --- the numbers
+
+    def fixed(self, built: ManyBuilt) -> dict[str, Any]:
+        """What is the same for all fits, by name: the loss's numbers and what was captured."""
+        return {f"loss.{n}": v for n, v in self.loss.numbers().items()} | built.captured
 
     def arrays(
         self, built: ManyBuilt, optimizer: Optimizer, most: int, like: ManyArrays | None = None
@@ -163,9 +300,8 @@ class ManyJob:
             like: what another program of the same results has been filling.
         """
         d, p = self.data, built.program
-        numbers = {f"optimizer.{n}": v for n, v in optimizer.numbers().items()}
-        numbers |= {f"loss.{n}": v for n, v in self.loss.numbers().items()}
-        fixed: dict[str, Any] = numbers | built.captured
+        fixed = self.fixed(built)
+        fixed |= {f"optimizer.{n}": v for n, v in optimizer.numbers().items()}
         if self.start.space is not None:
             fixed |= self.start.space.inputs(self.start.leaves())
         columns = [
@@ -186,6 +322,30 @@ class ManyJob:
             iterations=np.zeros(d.n_fits, np.int64) if like is None else like.iterations,
             most_steps=most,
         )
+
+
+def _ordered(data: ManyData) -> dict[str, Array]:
+    """The columns in the order of the only one that is no target, and moved on by one row."""
+    (name,) = (n for n in data.columns if n not in ("target", "sigma", "sample_weight"))
+    x, target, offsets = data.columns[name], data.columns["target"], data.offsets
+    if name in data.shared:
+        if np.any(np.diff(x) < 0):
+            order = np.argsort(x, kind="stable")
+            x, target = x[order], target.reshape(-1, len(x))[:, order].reshape(-1)
+        next_x = np.append(x[1:], x[-1:])
+    else:
+        back = np.flatnonzero(np.diff(x) < 0) + 1
+        if not np.isin(back, offsets).all():
+            fits = np.repeat(np.arange(data.n_fits), data.counts)
+            order = np.lexsort((x, fits))
+            x, target = x[order], target[order]
+        next_x = np.append(x[1:], x[-1:])
+    follows = np.ones(len(target))
+    follows[offsets[1:][data.counts > 0] - 1] = 0.0
+    return {
+        name: x, "target": target, "follows": follows, f"next {name}": next_x,
+        "next target": np.append(target[1:], target[-1:]),
+    }  # fmt: skip
 
 
 def _empty(dtype: Any) -> tuple[Any, Any]:

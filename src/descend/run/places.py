@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from types import FunctionType
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from descend.methods.losses import Loss
 from descend.run.build import Built
 from descend.run.job import Job
 from descend.task.bonds import NUMBERS
@@ -18,7 +20,7 @@ from descend.task.rows import Rows
 from descend.task.values import FLOAT
 
 __all__ = [
-    "Places", "flat_start", "joined_start", "named_rows", "places_of", "without_data",
+    "Places", "code_of", "domain_check", "flat_start", "joined_start", "named_rows", "places_of", "without_data",
 ]  # fmt: skip
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -167,3 +169,17 @@ def named_rows(rows: Rows, data: Mapping[str, Array]) -> tuple[dict[str, Array],
         {name: data[column_key(name)] for name in rows.columns},
         {name: data[name] for name in rows.extra},
     )
+
+
+def code_of(model: Any) -> tuple[Any, Any, Any] | None:
+    """What a function is made of, as far as it can be replaced; None for a formula."""
+    if type(model) is not FunctionType:
+        return None
+    return model.__code__, model.__defaults__, model.__kwdefaults__
+
+
+def domain_check(loss: Loss | None, columns: Mapping[str, Array]) -> Callable[[], None] | None:
+    """What raises an error for a target outside the loss's domain, if it has one."""
+    if loss is None or not (loss.domain or type(loss).check is not Loss.check):
+        return None
+    return functools.partial(loss.check, columns["target"])

@@ -7,7 +7,6 @@ and the program runs. Calls at the same time have memory of their own.
 
 from __future__ import annotations
 
-import functools
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -21,14 +20,22 @@ import numpy as np
 from descend.compile.memory import Image, ProgramMemory
 from descend.compile.program import NativeProgram
 from descend.graph.program import Bindings, Control
-from descend.methods.losses import Loss
 from descend.run.build import Built
 from descend.run.course import Course
 from descend.run.drive import Ending
-from descend.run.facts import Facts, Look
 from descend.run.finished import NORMAL, Finished, Normal
 from descend.run.job import Job
-from descend.run.places import flat_start, joined_start, named_rows, places_of, without_data
+from descend.run.look import Facts, Look
+from descend.run.places import (
+    code_of,
+    domain_check,
+    flat_start,
+    joined_start,
+    named_rows,
+    places_of,
+    without_data,
+)
+from descend.run.planned_search import PlannedSearch, can_be_searched
 from descend.task.bonds import Bound, BoundInput, Numbers
 from descend.task.columns import SIGMA, TARGET, WEIGHT
 from descend.task.rows import Rows
@@ -83,7 +90,7 @@ class _Memory:
         self.target = named.get(TARGET, NONE)
         self.ones = np.ones(len(self.target)) if plan.look is Look.SQUARES else NONE
         self.varied = [view for view, name in views if view.ndim == 1 and name not in WEIGHTS]
-        self.judged = _judge(job.settings.loss, {name: view for view, name in views})
+        self.judged = domain_check(job.settings.loss, {name: view for view, name in views})
         self.targets = [(program.state[i].reshape(-1), part) for i, part in plan.targets]
         held = zip(names, program.fixed, strict=True)
         inputs = {name: view for name, view in held if name in own}
@@ -152,7 +159,7 @@ class Plan:
         self.job, self.built, self.options, self.places = job, built, options, places
         self.control = Control(max_epochs, job.settings.seed)
         self.model: Callable[[], Any] = lambda: model
-        self.code = _code_of(model)
+        self.code = code_of(model)
         arrays = job.leaf_arrays()
         self.parameters, self.names = list(job.start.names), list(arrays)
         self.shapes = [a.shape for a in arrays.values()]
@@ -193,7 +200,9 @@ class Plan:
         self.count = sum(math.prod(read.shape) for read in self.reads)
         self.vector, self.matrix = Struct(f"{self.count}d"), Struct(f"{self.count**2}d")
         self.normal = self._normal()
-        self.job = without_data(job, dict(zip(self.columns, memory.program.data, strict=True)))
+        views = dict(zip(self.columns, memory.program.data, strict=True))
+        self.job = without_data(job, views)
+        self.search = PlannedSearch(job, built, views) if can_be_searched(job) else None
 
     def _normal(self) -> list[int]:
         names = list(self.built.descent.state)
@@ -314,8 +323,8 @@ class Run:
     """
 
     __slots__ = (
-        "_finished", "_memory", "begin", "code", "content", "first", "fresh", "given", "model",
-        "numbers", "plan", "seconds", "spread",
+        "_finished", "_memory", "begin", "candidates", "code", "content", "evaluations", "first",
+        "fresh", "given", "model", "numbers", "plan", "seconds", "slip", "spread",
     )  # fmt: skip
 
     def __init__(
@@ -332,6 +341,7 @@ class Run:
         """Run for some milliseconds, and take what was found; the memory is free again."""
         memory, plan = self._memory, self.plan
         assert memory is not None
+        self.candidates, self.evaluations, self.slip = 0, 0, 0.0
         if plan.job.start.missing:
             self.begin = self._searched(memory)
         first = self.begin
@@ -345,14 +355,23 @@ class Run:
         self.seconds = time.perf_counter() - entered
         self.content = memory.program.image()
         self.spread = memory.spread() if plan.look is Look.SQUARES else (math.inf, 0.0)
+        if plan.search is not None:
+            columns = dict(zip(plan.columns, memory.program.data, strict=True))
+            self.slip = plan.search.slip(columns, self.flat())
         self._memory = None
         plan.release(memory)
 
     def _searched(self, memory: _Memory) -> Array:
         """The start, with the best of the candidates for what has none."""
         plan = self.plan
-        data = dict(zip(plan.columns, memory.program.data, strict=True))
-        leaves = self._job_of(data).find_start(plan.built, False, 0)
+        columns = dict(zip(plan.columns, memory.program.data, strict=True))
+        if plan.search is not None:
+            begin, self.candidates = plan.search.best(columns)
+            self.evaluations = self.candidates
+            return begin
+        job = self._job_of(columns)
+        leaves = job.find_start(plan.built, False, 0)
+        self.candidates, self.evaluations = job.candidates, job.evaluations
         return np.concatenate([np.reshape(leaves[name], -1) for name in plan.names])
 
     # --- what was found
@@ -463,8 +482,9 @@ class Run:
             problem = replace(problem, function=self.model)
         start = job.start._replace(arrays=begin)
         return replace(
-            job, problem=problem, rows=rows, start=start, notes=[*job.notes], space=space
-        )
+            job, problem=problem, rows=rows, start=start, notes=[*job.notes], space=space,
+            candidates=self.candidates, evaluations=self.evaluations,
+        )  # fmt: skip
 
     def _image(self) -> Image:
         return Image(self.plan.parts, self.content)
@@ -480,19 +500,3 @@ class Run:
             job, plan.built, self.fresh, plan.options, job.rows, self._leaf_by_leaf(self.begin),
             control, course, job.rows, bound, Ending(control.status, "", self.seconds),
         )  # fmt: skip
-
-
-def _code_of(model: Any) -> tuple[Any, Any, Any] | None:
-    """What a function is made of, as far as it can be replaced; None for a formula."""
-    if type(model) is not FunctionType:
-        return None
-    return model.__code__, model.__defaults__, model.__kwdefaults__
-
-
-def _judge(loss: Loss | None, columns: Mapping[str, Array]) -> Callable[[], None] | None:
-    """What raises an error for a target outside the loss's domain, if it has one."""
-    if loss is None or not (loss.domain or type(loss).check is not Loss.check):
-        return None
-    return functools.partial(loss.check, columns["target"])
-
-

@@ -23,7 +23,8 @@ def many_report(fits: ManyRecord) -> str:
     lines += ["", *_table(fits)]
     if fits.n_further:
         needed = "1 fit" if fits.n_further == 1 else f"{fits.n_further} fits"
-        lines += ["", f"{needed} needed further starts, which mended {fits.n_mended}"]
+        cut = f"; the search of {fits.n_cut} was cut, at its most evaluations" if fits.n_cut else ""
+        lines += ["", f"{needed} needed further starts, which mended {fits.n_mended}{cut}"]
     elif fits.starts is not None and fits.agreed is not None and np.any(fits.starts > 1):
         alone = int(np.count_nonzero((fits.agreed < 2) & fits.success))
         lines += ["", f"best of {fits.starts.max()} starts each; in {alone} only one arrived there"]

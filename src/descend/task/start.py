@@ -1,4 +1,4 @@
-"""Where a descent begins: given values, defaults, an earlier fit, or the best of 32 candidates."""
+"""Where a descent begins: given values, defaults, an earlier fit, or draws."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from descend.parameters.space import Space
 from descend.trace.tree import Tree, flatten, leaf_names
 
 __all__ = [
-    "CANDIDATES",
     "Start",
     "around",
     "as_mapping",
@@ -25,10 +24,8 @@ __all__ = [
 ]
 
 NUMBER = "give a finite number, or leave it out of start"
-CANDIDATES = 32
-DECADES = 2.0  # candidates lie between 10^-2 and 10^2, on both sides of zero
-WIDTHS = (-2.5, 0.5)  # decades of a column's width
-RATES = (-0.5, 2.5)  # decades of its reciprocal
+CANDIDATES = 32  # of which the best is taken where given values have failed
+DECADES = 2.0  # draws lie between 10^-2 and 10^2, on both sides of zero
 RAY = (-3.0, -2.0, -1.0, 1.0)  # decades by which the given values may be wrong
 SPREAD = 0.7  # decades by which the parameters differ besides, at most
 FLIPPED = 0.1  # the share of parameters that change their sign
@@ -210,24 +207,17 @@ def leaf_array(name: str, value: Any) -> Array:
 
 
 def draw(
-    names: Iterable[str], rng: np.random.Generator, space: Space | None = None,
-    spans: Sequence[tuple[float, float]] = (),
-) -> dict[str, Array]:  # fmt: skip
-    """Return one candidate: a number for each name, log-uniform in size, of either sign.
+    names: Iterable[str], rng: np.random.Generator, space: Space | None = None
+) -> dict[str, Array]:
+    """Return a number for each name, log-uniform in size, of either sign.
 
     Where that is out of bounds it is a size from the only bound on, or uniform between both.
-
-    Args:
-        spans: from where to where columns go. Half of the numbers are drawn after these, if there
-            are any: as a place between, a share of the width, or a rate over it.
     """
     found = {}
     for name in names:
         size = 10.0 ** rng.uniform(-DECADES, DECADES)
         sign = 1.0 if rng.random() < 0.5 else -1.0
         value = sign * size
-        if spans:
-            value = _after(spans, value, rng)
         low, high = (-np.inf, np.inf) if space is None else space.edges(name)
         if not low <= value <= high:
             both = np.isfinite(low) and np.isfinite(high)
@@ -237,22 +227,6 @@ def draw(
             value = abs(value)
         found[name] = np.array(float(value))
     return found
-
-
-def _after(
-    spans: Sequence[tuple[float, float]], value: float, rng: np.random.Generator
-) -> float:
-    """A number that a column suggests, or every second time the one that is given."""
-    kind, share = rng.random(), rng.random()
-    low, high = spans[int(rng.integers(len(spans)))]
-    width, sign = high - low, np.sign(value)
-    if kind < 0.2:
-        return low + share * width
-    if kind < 0.35:
-        return float(sign * width * 10.0 ** (WIDTHS[0] + share * (WIDTHS[1] - WIDTHS[0])))
-    if kind < 0.5:
-        return float(sign / width * 10.0 ** (RATES[0] + share * (RATES[1] - RATES[0])))
-    return value
 
 
 def around(array: Array, rng: np.random.Generator) -> Array:

@@ -45,6 +45,11 @@ class ManyStart(NamedTuple):
         leaves = self.leaves()
         return leaves if self.space is None else self.space.moved(leaves)
 
+    def scalars(self) -> tuple[str, ...]:
+        """The leaves that are varied, if all of them are single numbers; else none."""
+        own = {n: a for n, a in self.leaves().items() if self.space is None or self.space.varies(n)}
+        return tuple(own) if all(a.ndim == 0 for a in own.values()) else ()
+
     def held(self) -> dict[str, Array]:
         """The fixed leaves that each fit has a value of its own for."""
         return {} if self.space is None else {

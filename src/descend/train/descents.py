@@ -52,9 +52,9 @@ class Descents:
         message = ""
         try:
             best = attempted(
-                lambda attempt: self._attempt(attempt, None if attempt else first),
+                lambda attempt, most: self._attempt(attempt, None if attempt else first, most),
                 self._glance, self.options.starts or 1, unasked(self.options, self.job),
-                self._spent,
+                self._spent, lambda: self.job.evaluations,
             )  # fmt: skip
             found = finish(best)
             warn_of_indices(self.built, self.rows.columns, found._evidence.leaves)
@@ -77,7 +77,9 @@ class Descents:
         seen.ending = drive(self.built.runner, seen.bound, seen.control, seen.course, 1, Watch(), 1)
         return seen
 
-    def _attempt(self, attempt: int, first: Finished | None) -> Finished:
+    def _attempt(
+        self, attempt: int, first: Finished | None, most: int | None = None
+    ) -> Finished:
         if first is None:
             # Where starts are asked for, every second one looks farther: a descent is quick enough.
             quick = self.job.settings.optimizer.needs == "gauss_newton" and self.options.starts
@@ -87,6 +89,8 @@ class Descents:
             )
             check_indices(self.built, self.rows.columns, leaves)
             first = self._begun(leaves, self.fresh)
+            if most is not None:
+                first.control.max_epochs = min(first.control.max_epochs, most)
         self._drive(first)
         polished(first)
         return first

@@ -107,7 +107,8 @@ def _fitted(run: Run) -> Fit:
     """Run what was bound, and say how it went."""
     run.go()
     clear = first_look(run)
-    if clear is not None and not (run.plan.job.start.missing and correlated(run.finished())):
+    asked = run.plan.job.start.missing and run.plan.search is None
+    if clear is not None and not (asked and correlated(run.finished())):
         return finish_clear(run, clear)
     first = run.finished()
     return Descents(

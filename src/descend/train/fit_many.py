@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -14,24 +14,20 @@ from descend.compile.many_native import ManyArrays, Worker
 from descend.compile.native import NotNative
 from descend.data.validate import check_positive
 from descend.errors import DataError, UsageError
-from descend.judge.attempts import MORE
-from descend.judge.many_attempts import further
+from descend.judge.attempts import Unasked
+from descend.judge.many_attempts import Made, further
 from descend.lean import dataclass
-from descend.methods.base import NOT_FINITE, STATUS, Optimizer
+from descend.methods.base import FTOL, NOT_FINITE, STATUS, Optimizer
 from descend.methods.damped import LeanLevenbergMarquardt
 from descend.methods.least_squares import LevenbergMarquardt
 from descend.methods.losses import Loss
 from descend.methods.table import as_loss, as_optimizer
 from descend.models.model import Model
 from descend.program.lanes import ManyBuilt
+from descend.program.orthogonal import MOST_STEPS, LastSteps
 from descend.result.many import ManyFits, recorded
-from descend.run.many_candidates import (
-    CandidateSearch,
-    candidates_of,
-    with_found,
-    with_ready_guesses,
-)
-from descend.run.many_job import ManyJob, among
+from descend.run.many_candidates import found_starts, with_ready_guesses
+from descend.run.many_job import LEAST_PIVOT, ManyJob, among
 from descend.run.threads import run_many
 from descend.show.progress import Progress
 from descend.task.datasets import ManyData, ManyMissing, read_many, without_missing
@@ -46,7 +42,6 @@ from descend.task.options import (
 from descend.task.problem import Problem, formula_problem, function_problem
 from descend.task.ready import ready_problem
 from descend.task.rows import WEIGHTS
-from descend.task.start import CANDIDATES
 from descend.task.starts import many_start
 from descend.trace.formula import Formula
 
@@ -193,19 +188,22 @@ class _Many:
         asked = options.absolute_sigma, options.covariance, int(options.seed)
         self.job = ManyJob(data, start, loss, *asked)
         self.optimizer = self._optimizer()
+        self.searched = np.zeros(data.n_fits, np.int64)
         if start.sample.missing:
-            search = candidates_of(start, start.sample.missing, options.seed)
-            self.job = self._found(self.job, search, start.sample.missing)
+            self.job, self.searched = self._found(self.job, start.sample.missing, 0)
 
-    def _found(self, job: ManyJob, search: CandidateSearch, missing: tuple[str, ...]) -> ManyJob:
-        """The job where each fit begins at its best of 32 candidates for what was not given."""
-        built = job.built(search, errors=False)
-        arrays = job.arrays(built, search, CANDIDATES + 1)
-        share = run_many(self._workers(built, arrays), job.data.n_fits, None)
-        self.stopped = share.stopped
-        made = dict(zip(built.results, arrays.results, strict=True))
-        found = {n: made[f"params.{n}"] for n in missing}
-        return dataclasses.replace(job, start=with_found(job.start, found))
+    def _found(
+        self, job: ManyJob, missing: tuple[str, ...], attempt: int
+    ) -> tuple[ManyJob, Array]:
+        """The job where each fit begins at its best candidate, and (fits,) evaluations for that."""
+        solves = self.optimizer.needs == "gauss_newton" and job.is_square
+        return found_starts(job, missing, solves, attempt, self._run_all)
+
+    def _run_all(self, built: ManyBuilt, arrays: ManyArrays, chosen: Array | None) -> None:
+        """Run all fits of a program, or some of them, without a word."""
+        fits = len(arrays.codes) if chosen is None else len(chosen)
+        share = run_many(self._workers(built, arrays), fits, None, chosen)
+        self.stopped = self.stopped or share.stopped
 
     def _read(self, x: Any, y: Any) -> Problem:
         o = self.options
@@ -259,8 +257,9 @@ class _Many:
                 self._run(job, arrays, workers, meter)
             if not self.stopped:
                 tries = further(
-                    job, built, arrays, self.options.starts, self._may_go_on(), self._anew
-                )
+                    job, Made(built, arrays, self.searched), self.options.starts, self._unasked(),
+                    self._anew, lambda part, ends: part.neighbours(self._run_all, ends),
+                )  # fmt: skip
         finally:
             if meter is not None:
                 meter.close()
@@ -272,39 +271,54 @@ class _Many:
         if tries is not None:
             found.starts, found.agreed = tries.starts, tries.agreed
             found.n_further, found.n_mended = tries.needed, tries.mended
+            found.n_cut = tries.cut
         return found
 
-    def _prepared(self, job: ManyJob) -> tuple[ManyBuilt, ManyArrays, list[Worker]]:
-        built, most = job.built(self.optimizer), int(self.options.max_iter)
+    def _most(self, most: int | None) -> int:
+        """Steps of one fit at most."""
+        whole = int(self.options.max_iter)
+        return whole if most is None else max(1, min(whole, most))
+
+    def _prepared(
+        self, job: ManyJob, limit: int | None = None
+    ) -> tuple[ManyBuilt, ManyArrays, list[Worker]]:
+        built, most = job.built(self.optimizer), self._most(limit)
         steps = most if self._second() is None else min(most, LEAN_STEPS)
         arrays = job.arrays(built, self.optimizer, steps)
         return built, arrays, self._workers(built, arrays)
 
-    def _may_go_on(self) -> bool:
-        """Whether fits that look wrong are begun again: where the start was left to us."""
-        return self.options.start is None and bool(self.unsaid) and self.job.has_equations
+    def _unasked(self) -> Unasked:
+        """Whether fits that look wrong are begun again, as `fit` does it."""
+        o, start = self.options, self.options.start
+        meant = start is not None and not isinstance(start, Mapping)
+        if meant or not self.job.has_equations or o.max_iter != ManyOptions.max_iter:
+            return Unasked.NEVER
+        if self.optimizer.needs != "gauss_newton":
+            return Unasked.NEVER
+        return Unasked.DOUBTED if start is None and self.unsaid else Unasked.FAILED
 
-    def _anew(self, job: ManyJob, attempt: int) -> tuple[ManyBuilt, ManyArrays, bool]:
-        """The descents of one more attempt, and whether Ctrl-C came."""
-        if self.unsaid:
-            attempts = max(self.options.starts, MORE + 1)
-            search = candidates_of(
-                self.job.start, self.unsaid, self.options.seed, attempts, attempt
-            )
-            job = self._found(job, search, self.unsaid)
-        built, arrays, workers = self._prepared(job)
+    def _anew(self, job: ManyJob, attempt: int, most: int | None) -> Made:
+        """The descents of one more attempt, of so many steps at most."""
+        searched = np.zeros(job.data.n_fits, np.int64)
+        missing = self.unsaid
+        if most is not None and not missing and job.is_square:
+            missing = job.start.scalars()
+        if missing:
+            job, searched = self._found(job, missing, attempt)
+        built, arrays, workers = self._prepared(job, most)
         if not self.stopped:
-            self._run(job, arrays, workers, None)
-        return built, arrays, self.stopped
+            self._run(job, arrays, workers, None, most)
+        return Made(built, arrays, searched, self.stopped)
 
     def _run(
-        self, job: ManyJob, arrays: ManyArrays, workers: list[Worker], meter: Progress | None
-    ) -> None:
+        self, job: ManyJob, arrays: ManyArrays, workers: list[Worker], meter: Progress | None,
+        most: int | None = None,
+    ) -> None:  # fmt: skip
         """Every fit of a job, by the lean method and, where that fails, by the full one."""
         share = run_many(workers, job.data.n_fits, meter)
         self.stopped = share.stopped
         if not share.stopped:
-            self._again(job, arrays)
+            self._again(job, arrays, most)
 
     def _workers(self, built: ManyBuilt, arrays: ManyArrays) -> list[Worker]:
         count = self.options.threads or len(os.sched_getaffinity(0))
@@ -317,16 +331,42 @@ class _Many:
                 remedy="call fit for each dataset: it interprets what is not native",
             ) from missing
 
-    def _again(self, job: ManyJob, arrays: ManyArrays) -> None:
-        """Give the fits that the lean method left to the full one."""
+    def _again(self, job: ManyJob, arrays: ManyArrays, most: int | None) -> None:
+        """Give the fits that the lean method left to the full one, and the last steps to J."""
         second = self._second()
-        left = among(arrays.codes, UNSOLVED) & (arrays.iterations > 0)
-        chosen = np.flatnonzero(left)
+        made = dict(zip(job.built(self.optimizer).results, arrays.results, strict=True))
+        arrived = made.get("arrived", np.ones(len(arrays.codes), bool))
+        begun = arrays.iterations > 0
+        chosen = np.flatnonzero((among(arrays.codes, UNSOLVED) | ~arrived) & begun)
         if second is not None and chosen.size:
             built = job.built(second)
-            again = job.arrays(built, second, int(self.options.max_iter), arrays)
+            again = job.arrays(built, second, self._most(most), arrays)
             share = run_many(self._workers(built, again), len(chosen), None, chosen)
             self.stopped = share.stopped
+        if "pivot" in made and not self.stopped:
+            lost = ~(made["pivot"] > LEAST_PIVOT) | ~arrived
+            self._by_columns(job, arrays, made, np.flatnonzero(lost & begun))
+
+    def _by_columns(
+        self, job: ManyJob, arrays: ManyArrays, made: Mapping[str, Array], chosen: Array
+    ) -> None:
+        """Go on by J itself where JᵀJ has lost too many digits."""
+        chosen = chosen[~among(arrays.codes[chosen], (NOT_FINITE,))]
+        built = job.by_columns() if chosen.size else None
+        if built is None:
+            return
+        method = LastSteps()
+        ends = {n: made[f"params.{n}"] for n in job.start.leaves() if f"params.{n}" in made}
+        there = job.starting(job.start._replace(each={**job.start.each, **ends}))
+        own = there.arrays(built, method, MOST_STEPS)
+        share = run_many(self._workers(built, own), len(chosen), None, chosen)
+        self.stopped = share.stopped
+        found = dict(zip(built.results, own.results, strict=True))
+        better = chosen[(own.codes == FTOL)[chosen] & (found["pivot"] > LEAST_PIVOT)[chosen]]
+        for name, array in made.items():
+            array[better] = found[name][better]
+        arrays.codes[better] = FTOL
+        arrays.iterations[better] += own.iterations[better]
 
 
 def _refuse_missing(data: ManyData) -> None:

@@ -1,4 +1,4 @@
-"""What the end of a planned run is judged by at first."""
+"""What the first look at the end of a run can go by."""
 
 from __future__ import annotations
 
