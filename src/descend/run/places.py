@@ -20,7 +20,8 @@ from descend.task.rows import Rows
 from descend.task.values import FLOAT
 
 __all__ = [
-    "Places", "code_of", "domain_check", "flat_start", "joined_start", "named_rows", "places_of", "without_data",
+    "Places", "code_of", "domain_check", "flat_start", "joined_start", "named_rows", "places_of",
+    "without_data",
 ]  # fmt: skip
 
 Array = np.ndarray[Any, np.dtype[Any]]

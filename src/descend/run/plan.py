@@ -199,16 +199,14 @@ class Plan:
         self.answer = 8 * self.reads[0].at if self.scalar and self.reads and inline else None
         self.count = sum(math.prod(read.shape) for read in self.reads)
         self.vector, self.matrix = Struct(f"{self.count}d"), Struct(f"{self.count**2}d")
-        self.normal = self._normal()
+        begins = dict(zip([*built.descent.state], self._begins("state"), strict=True))
+        self.normal = [begins[name] for name in STATES if all(n in begins for n in STATES)]
         views = dict(zip(self.columns, memory.program.data, strict=True))
         self.job = without_data(job, views)
         self.search = PlannedSearch(job, built, views) if can_be_searched(job) else None
 
-    def _normal(self) -> list[int]:
-        names = list(self.built.descent.state)
-        if not all(name in names for name in STATES):
-            return []
-        return [self.parts["state", names.index(name)].begin for name in STATES]
+    def _begins(self, role: str) -> list[int]:
+        return [part.begin for (own, *_), part in self.parts.items() if own == role]
 
     def _residuals(self) -> int | None:
         job, residual = self.job, self.built.descent.residual
