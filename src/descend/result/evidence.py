@@ -139,7 +139,7 @@ class FitEvidence:
         A run of epochs may end anywhere, and its standard errors say whether that is a minimum.
         """
         found = self.completion.fields(name, record.params, record.status)
-        if self.said.arrived != "not judged" or "errors_note" not in found:
+        if "errors_note" not in found or self.said.arrived != "not judged":
             return found
         allowed = STATUSES[record.status].arrived
         seen = "yes" if found["covariance"] is not None else "not judged"

@@ -469,19 +469,20 @@ class Run:
     def _job_of(self, data: Mapping[str, Array]) -> Job:
         plan, begin = self.plan, self._leaf_by_leaf(self.given)
         begin = {n: a for n, a in begin.items() if n not in plan.job.start.missing}
-        job, rows, problem = plan.job, plan.job.rows, plan.job.problem
+        job, rows = plan.job, plan.job.rows
+        own: dict[str, Any] = {}
         if rows is not None:
             rows = Rows(*named_rows(rows, data), rows.n_rows, 0)
-            problem = replace(problem, columns=rows.columns, y=rows.extra[TARGET])
+            own = {"columns": rows.columns, "y": rows.extra[TARGET]}
+        if type(self.model) is FunctionType:
+            own["function"] = self.model
         space = job.space
         if plan.bound is not None and self.numbers is not None:
             space = plan.bound.at(self.numbers)
-        if type(self.model) is FunctionType:
-            problem = replace(problem, function=self.model)
         start = job.start._replace(arrays=begin)
         return replace(
-            job, problem=problem, rows=rows, start=start, notes=[*job.notes], space=space,
-            candidates=self.candidates, evaluations=self.evaluations,
+            job, problem=replace(job.problem, **own), rows=rows, start=start, notes=[*job.notes],
+            space=space, candidates=self.candidates, evaluations=self.evaluations,
         )  # fmt: skip
 
     def _image(self) -> Image:
