@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from struct import Struct
 from types import FunctionType
@@ -17,8 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from descend.compile.memory import Image, ProgramMemory
-from descend.compile.program import NativeProgram
+from descend.compile.memory import Image
 from descend.graph.program import Bindings, Control
 from descend.run.build import Built
 from descend.run.course import Course
@@ -28,7 +27,6 @@ from descend.run.job import Job
 from descend.run.look import Facts, Look
 from descend.run.places import (
     code_of,
-    domain_check,
     flat_start,
     joined_start,
     named_rows,
@@ -36,21 +34,20 @@ from descend.run.places import (
     without_data,
 )
 from descend.run.planned_search import PlannedSearch, can_be_searched
-from descend.task.bonds import Bound, BoundInput, Numbers
-from descend.task.columns import SIGMA, TARGET, WEIGHT
+from descend.run.run_memory import Outline, RunMemory
+from descend.task.bonds import Bound, Numbers
+from descend.task.columns import TARGET
 from descend.task.rows import Rows
 from descend.task.values import Values
-from descend.task.warned import is_constant
 from descend.trace.context import Trace
 
 __all__ = ["Plan", "Run"]
 
 GRAPHS = 1 << 15  # bytes that a plan is taken to hold besides its memory
 MOST_OPERATIONS = 1e7  # of the first entry: some milliseconds
-WEIGHTS = (SIGMA, WEIGHT)
 
 Array = np.ndarray[Any, np.dtype[Any]]
-NONE = np.zeros(0)
+LARGEST = 1 << 63
 NUMBER = Struct("d")
 STATES = tuple(f"method/{name}" for name in (*NORMAL, "x"))
 
@@ -61,71 +58,6 @@ class _Read(NamedTuple):
     name: str
     at: int
     shape: tuple[int, ...]
-
-
-class _Memory:
-    """The memory of one run, and where in it everything of a call belongs.
-
-    Attributes:
-        takes: places of columns, and which of the call's arrays each is.
-        judged: raises an error where the target is not in the loss's domain.
-        varied: columns that are warned of where all rows are the same.
-        targets: places of states that begin as (a part of) the start.
-        inputs: what the bounds write to.
-    """
-
-    def __init__(self, plan: Plan, bound: Bindings) -> None:
-        job, built, runner = plan.job, plan.built, plan.built.runner
-        assert isinstance(runner, NativeProgram)
-        own = {} if job.space is None else job.space.inputs(job.leaf_arrays())
-        names = built.descent.fixed
-        fixed = [a.copy() if n in own else a for n, a in zip(names, bound.fixed, strict=True)]
-        bound = Bindings(bound.state, bound.data, fixed, bound.n_rows)
-        self.program = program = ProgramMemory(runner, bound, plan.control, plan.budget)
-        views = list(zip(program.data, plan.columns, strict=True))
-        self.takes = [(view, plan.places[name]) for view, name in views]
-        self.positive = [view for view, name in views if name in WEIGHTS]
-        named = dict(zip(plan.columns, program.data, strict=True))
-        self.sigma, self.weight = named.get(SIGMA), named.get(WEIGHT)
-        self.target = named.get(TARGET, NONE)
-        self.ones = np.ones(len(self.target)) if plan.look is Look.SQUARES else NONE
-        self.varied = [view for view, name in views if view.ndim == 1 and name not in WEIGHTS]
-        self.judged = domain_check(job.settings.loss, {name: view for view, name in views})
-        self.targets = [(program.state[i].reshape(-1), part) for i, part in plan.targets]
-        held = zip(names, program.fixed, strict=True)
-        inputs = {name: view for name, view in held if name in own}
-        self.inputs: list[BoundInput] = [] if plan.bound is None else plan.bound.inputs(inputs)
-
-    def takes_all(self, arrays: Sequence[Array]) -> bool:
-        """Copy the data in; return whether they can be taken as they are, without a word."""
-        program = self.program
-        program.reset()
-        for view, i in self.takes:
-            view[...] = arrays[i]
-        if not math.isfinite(program.flat.dot(program.flat)):
-            return False
-        if any(map(is_constant, self.varied)):
-            return False
-        if self.judged is not None:
-            self.judged()
-        # Rows of weight zero do not count, which the residuals must know.
-        return not self.positive or min(view.min() for view in self.positive) > 0
-
-
-    def spread(self) -> tuple[float, float]:
-        """The mean squares of the target about its mean and about zero, as residuals are weighted.
-
-        The first has an error of rounding of the second.
-        """
-        y, n = self.target, len(self.target)
-        if not self.positive:
-            total, squares = float(self.ones.dot(y)), float(y.dot(y))
-            return (squares - total * total / n) / n, squares / n
-        root = self.ones if self.weight is None else np.sqrt(self.weight)
-        root = root if self.sigma is None else root / self.sigma
-        scaled = root * y
-        total, squares = float(root.dot(scaled)), float(scaled.dot(scaled))
-        return (squares - total * total / float(root.dot(root))) / n, squares / n
 
 
 class Plan:
@@ -156,7 +88,7 @@ class Plan:
         places: Mapping[str, int], steps: bool = True,
     ) -> None:  # fmt: skip
         self.used = 0
-        self.job, self.built, self.options, self.places = job, built, options, places
+        self.job, self.built, self.options = job, built, options
         self.control = Control(max_epochs, job.settings.seed)
         self.model: Callable[[], Any] = lambda: model
         self.code = code_of(model)
@@ -173,11 +105,8 @@ class Plan:
         self.bound = None if job.space is None else Bound(job.space, arrays)
         self.columns = list(built.descent.data)
         first = job.bindings(built, job.first_state(arrays))
-        self.budget = max(
-            1, int(MOST_OPERATIONS / (50 * (job.settings.batch_size or first.n_rows)))
-        )
+        budget = max(1, int(MOST_OPERATIONS / (50 * (job.settings.batch_size or first.n_rows))))
         own = places_of(job, built)
-        self.targets = own.targets
         loss, space = job.settings.loss, job.space
         self.has_normal = (
             all(name in built.descent.state for name in STATES) and loss is not None
@@ -185,7 +114,11 @@ class Plan:
         )  # fmt: skip
         self.residuals = self._residuals()
         self.look = self._look(steps)
-        memory = _Memory(self, first)
+        self._outline = Outline(
+            job, built, self.control, budget, places, own.targets, self.bound,
+            self.look is Look.SQUARES,
+        )  # fmt: skip
+        memory = RunMemory(self._outline, first)
         self._pattern = Bindings(first.state, memory.program.data, first.fixed, first.n_rows)
         self._free = [memory]
         self.parts = parts = memory.program.parts
@@ -203,6 +136,7 @@ class Plan:
         self.normal = [begins[name] for name in STATES if all(n in begins for n in STATES)]
         views = dict(zip(self.columns, memory.program.data, strict=True))
         self.job = without_data(job, views)
+        self._outline = self._outline._replace(job=self.job)
         self.search = PlannedSearch(job, built, views) if can_be_searched(job) else None
 
     def _begins(self, role: str) -> list[int]:
@@ -237,7 +171,7 @@ class Plan:
     @property
     def is_complete(self) -> bool:
         """Whether start and answer have their places."""
-        return bool(self.targets and self.reads)
+        return bool(self._outline.targets and self.reads)
 
     @property
     def size(self) -> int:
@@ -266,7 +200,7 @@ class Plan:
             DataError: the target is outside of the loss's domain.
         """
         begin = self._begin(values)
-        if begin is None:
+        if begin is None or not _can_be_asked(values.epochs, values.seed):
             return None
         numbers = None
         if self.bound is not None:
@@ -277,13 +211,17 @@ class Plan:
         try:
             memory = self._free.pop()
         except IndexError:
-            memory = _Memory(self, self._pattern)
+            memory = RunMemory(self._outline, self._pattern)
         if not memory.takes_all(values.arrays):
             self._free.append(memory)
             return None
-        return Run(self, memory, values.model, begin, numbers, fresh)
+        control = self.control
+        if values.epochs != control.max_epochs or values.seed != control.seed:
+            control = Control(values.epochs, values.seed)
+            memory.program.ask(values.epochs, values.seed)
+        return Run(self, memory, values.model, begin, numbers, control, fresh)
 
-    def release(self, memory: _Memory) -> None:
+    def release(self, memory: RunMemory) -> None:
         """Take memory back that a run has left."""
         self._free.append(memory)
 
@@ -321,18 +259,18 @@ class Run:
     """
 
     __slots__ = (
-        "_finished", "_memory", "begin", "candidates", "code", "content", "evaluations", "first",
-        "fresh", "given", "model", "numbers", "plan", "seconds", "slip", "spread",
+        "_finished", "_memory", "begin", "candidates", "code", "content", "control", "evaluations",
+        "first", "fresh", "given", "model", "numbers", "plan", "seconds", "slip", "spread",
     )  # fmt: skip
 
     def __init__(
-        self, plan: Plan, memory: _Memory, model: Any, begin: Array, numbers: Numbers | None,
-        fresh: bool,
+        self, plan: Plan, memory: RunMemory, model: Any, begin: Array, numbers: Numbers | None,
+        control: Control, fresh: bool,
     ) -> None:  # fmt: skip
-        self.model, self.plan, self.fresh = model, plan, fresh
+        self.model, self.plan, self.control, self.fresh = model, plan, control, fresh
         self.given = self.begin = begin
         self.numbers = numbers
-        self._memory: _Memory | None = memory
+        self._memory: RunMemory | None = memory
         self._finished: Finished | None = None
 
     def go(self) -> None:
@@ -359,12 +297,12 @@ class Run:
         self._memory = None
         plan.release(memory)
 
-    def _searched(self, memory: _Memory) -> Array:
+    def _searched(self, memory: RunMemory) -> Array:
         """The start, with the best of the candidates for what has none."""
         plan = self.plan
         columns = dict(zip(plan.columns, memory.program.data, strict=True))
         if plan.search is not None:
-            begin, self.candidates = plan.search.best(columns)
+            begin, self.candidates = plan.search.best(columns, self.control.seed)
             self.evaluations = self.candidates
             return begin
         job = self._job_of(columns)
@@ -471,6 +409,9 @@ class Run:
         begin = {n: a for n, a in begin.items() if n not in plan.job.start.missing}
         job, rows = plan.job, plan.job.rows
         own: dict[str, Any] = {}
+        settings = job.settings
+        if settings.seed != self.control.seed:
+            settings = replace(settings, seed=self.control.seed)
         if rows is not None:
             rows = Rows(*named_rows(rows, data), rows.n_rows, 0)
             own = {"columns": rows.columns, "y": rows.extra[TARGET]}
@@ -482,8 +423,17 @@ class Run:
         start = job.start._replace(arrays=begin)
         return replace(
             job, problem=replace(job.problem, **own), rows=rows, start=start, notes=[*job.notes],
-            space=space, candidates=self.candidates, evaluations=self.evaluations,
+            space=space, settings=settings, candidates=self.candidates,
+            evaluations=self.evaluations,
         )  # fmt: skip
+
+    def _options(self) -> Any:
+        """The options of the plan with the numbers of this call."""
+        plan, control = self.plan, self.control
+        if control is plan.control:
+            return plan.options
+        name = "epochs" if hasattr(plan.options, "epochs") else "max_iter"
+        return replace(plan.options, **{name: control.max_epochs, "seed": control.seed})
 
     def _image(self) -> Image:
         return Image(self.plan.parts, self.content)
@@ -491,11 +441,16 @@ class Run:
     def _whole(self) -> Finished:
         plan, image, job = self.plan, self._image(), self.job()
         states = [image.array("state", i).copy() for i in range(len(plan.built.descent.state))]
-        control = image.control(plan.control)
+        control = image.control(self.control)
         course = Course(plan.built.descent.records)
         course.take(control)
         bound = job.bindings(plan.built, dict(zip(plan.built.descent.state, states, strict=True)))
         return Finished(
-            job, plan.built, self.fresh, plan.options, job.rows, self._leaf_by_leaf(self.begin),
+            job, plan.built, self.fresh, self._options(), job.rows, self._leaf_by_leaf(self.begin),
             control, course, job.rows, bound, Ending(control.status, "", self.seconds),
         )  # fmt: skip
+
+
+def _can_be_asked(epochs: Any, seed: Any) -> bool:
+    """Whether these are a number of epochs and a seed."""
+    return type(epochs) is int is type(seed) and 0 < epochs < LARGEST and 0 <= seed < LARGEST

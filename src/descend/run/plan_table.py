@@ -63,7 +63,7 @@ class Plans(Generic[P]):
     """The plans that were used last, by task, as far as they have room together.
 
     >>> plans: Plans[Plan] = Plans()
-    >>> plans.found(Values(len, "task", [], None)), len(plans)
+    >>> plans.found(Values(len, "task", [], None, 1, 0)), len(plans)
     (None, 0)
     """
 

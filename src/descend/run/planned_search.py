@@ -51,7 +51,7 @@ class PlannedSearch:
         nodes += [model.leaves[name] for name in self.names]
         self._prediction = Prepared(simplify(model.nodes, final=True), nodes)
 
-    def best(self, columns: Mapping[str, Array]) -> tuple[Array, int]:
+    def best(self, columns: Mapping[str, Array], seed: int) -> tuple[Array, int]:
         """Where a descent is to begin, and after how many evaluations of the model."""
         job, built = self.job, self.built
         try:
@@ -60,7 +60,7 @@ class PlannedSearch:
             leaves = job.leaf_arrays()
             one = job.search_of(built, leaves, tuple(leaves), columns)
         one.enter(job.search_columns(built, columns))
-        found, count = one.best(job.settings.seed, 0, job.loss_name)
+        found, count = one.best(seed, 0, job.loss_name)
         self._free.append(one)
         return np.array([float(found[name]) for name in self.names]), count
 
