@@ -80,6 +80,8 @@ class Plan:
         has_normal: whether these are the normal equations of the residuals.
         residuals: how many there are, if so; else None.
         look: what the first look at the end of a run may tell.
+        searches: whether the start, or a part of it, is searched for; by `search`, where it can.
+        looks_at_rows: whether it is yet to be seen how the residuals of a run go together.
         used: a later use has a higher number.
     """
 
@@ -137,7 +139,9 @@ class Plan:
         views = dict(zip(self.columns, memory.program.data, strict=True))
         self.job = without_data(job, views)
         self._outline = self._outline._replace(job=self.job)
+        self.searches = bool(job.start.missing)
         self.search = PlannedSearch(job, built, views) if can_be_searched(job) else None
+        self.looks_at_rows = self.searches and self.search is None
 
     def _begins(self, role: str) -> list[int]:
         return [part.begin for (own, *_), part in self.parts.items() if own == role]
@@ -200,8 +204,13 @@ class Plan:
             DataError: the target is outside of the loss's domain.
         """
         begin = self._begin(values)
-        if begin is None or not _can_be_asked(values.epochs, values.seed):
+        if begin is None:
             return None
+        control = self.control
+        if values.epochs != control.max_epochs or values.seed != control.seed:
+            if not _can_be_asked(values.epochs, values.seed):
+                return None
+            control = Control(values.epochs, values.seed)
         numbers = None
         if self.bound is not None:
             numbers = None if values.bonds is None else self.bound.numbers(begin, values.bonds)
@@ -215,9 +224,7 @@ class Plan:
         if not memory.takes_all(values.arrays):
             self._free.append(memory)
             return None
-        control = self.control
-        if values.epochs != control.max_epochs or values.seed != control.seed:
-            control = Control(values.epochs, values.seed)
+        if control is not self.control:
             memory.program.ask(values.epochs, values.seed)
         return Run(self, memory, values.model, begin, numbers, control, fresh)
 
@@ -278,7 +285,7 @@ class Run:
         memory, plan = self._memory, self.plan
         assert memory is not None
         self.candidates, self.evaluations, self.slip = 0, 0, 0.0
-        if plan.job.start.missing:
+        if plan.searches:
             self.begin = self._searched(memory)
         first = self.begin
         if plan.bound is not None and self.numbers is not None:

@@ -24,7 +24,7 @@ PLAIN = frozenset(NUMBERS)
 OPTIONS = frozenset((type(None), str, bool, int, float, tuple, type, np.float64, np.int64))
 METHODS = "descend.methods."
 EPOCHS, SEED = 5, 6  # where they stand behind start in the signature of `fit`
-NUMBERS_OF_MINIMIZE = ("start", "max_iter", "seed")
+COUNTED = ("max_iter", "seed"), (1000, 0)  # of `minimize`, with their defaults
 MOST_OPTIONS = 1024  # sets of them that are remembered
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -158,11 +158,11 @@ def _values_of(given: Mapping[str, Any]) -> Values:
 
 def values_of_function(function: Any, given: Mapping[str, Any], sign: int) -> Values | None:
     """The values of a call of `minimize` (sign 1) or `maximize` (-1), as `values_of`."""
-    options = [item for item in given.items() if item[0] not in NUMBERS_OF_MINIMIZE]
-    kinds = [type(value) for _, value in options]
-    task = (_name_of(function), sign, _form_of(given["start"]), *options, *kinds)
-    epochs, seed = given.get("max_iter", 1000), given.get("seed", 0)
-    return Values(function, task, [], given["start"], epochs, seed)
+    options = {**given}
+    start, epochs, seed = options.pop("start"), *map(options.pop, *COUNTED)
+    values = options.values()
+    task = (_name_of(function), sign, _form_of(start), *options, *values, *map(type, values))
+    return Values(function, task, [], start, epochs, seed)
 
 
 def _form_of(start: Any) -> Hashable:

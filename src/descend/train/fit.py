@@ -107,8 +107,7 @@ def _fitted(run: Run) -> Fit:
     """Run what was bound, and say how it went."""
     run.go()
     clear = first_look(run)
-    asked = run.plan.job.start.missing and run.plan.search is None
-    if clear is not None and not (asked and correlated(run.finished())):
+    if clear is not None and not (run.plan.looks_at_rows and correlated(run.finished())):
         return finish_clear(run, clear)
     first = run.finished()
     return Descents(
