@@ -376,16 +376,15 @@ class Run:
         losses = self._image().array("record", plan.built.descent.records.index("loss"))
         return bool(losses.size and losses[-1] < losses[0])
 
-    def touches(self) -> bool:
-        """Whether a parameter lies on a bound."""
-        bound, numbers = self.plan.bound, self.numbers
-        return bool(bound and numbers and bound.touches(self.moved(), numbers))
-
     def normal_equations(self) -> Normal | None:
         """As `Finished.normal`: None where a parameter lies on a bound."""
-        if not self.plan.has_normal or self.touches():
+        plan, content = self.plan, self.content
+        if not plan.has_normal or not plan.normal:
             return None
-        plan, content, (jtj, jtr, loss, _) = self.plan, self.content, self.plan.normal
+        jtj, jtr, loss, x = plan.normal
+        end = plan.vector.unpack_from(content, x)
+        if plan.bound and self.numbers and plan.bound.holds(end, self.numbers):
+            return None
         return Normal(
             plan.matrix.unpack_from(content, jtj), plan.vector.unpack_from(content, jtr),
             NUMBER.unpack_from(content, loss)[0],
