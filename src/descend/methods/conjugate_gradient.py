@@ -13,7 +13,7 @@ from descend.methods.units import lengths, noise, steepest
 
 __all__ = ["ConjugateGradient"]
 
-ETA, GROWTH, VARIED, MORE, PARABOLA = 0.4, 10, 100, 2, 0.1
+ETA, GROWTH, VARIED, MORE, PARABOLA, STEEPER = 0.4, 10, 100, 2, 0.1, 1e6
 
 
 @dataclass(frozen=True)
@@ -83,8 +83,8 @@ class ConjugateGradient(LineSearch):
         safe = np.where(length > 0, length, 1)
         likely = np.minimum(before / np.where(known, slope, 1), GROWTH * last / safe)
         likely = self.reach(new, s, likely, MORE)
-        # Where the slope has grown along the way, the minimum is no nearer than it was.
-        steeper = slope * last < before * length
+        # Where the slope has grown much along the way, the minimum is no nearer than it was.
+        steeper = slope * last < STEEPER * before * length
         likely = np.where(steeper, np.maximum(likely, last / safe), likely)
         return np.where(known, likely, first_share(new))
 

@@ -215,7 +215,7 @@ def _verdict(
     little = LITTLE * noise(s)
     # A promise is an estimate: one that is hardly more, and has led to nothing else, is lost too.
     level = (s["high_known"] > 0) & (np.abs(s["high_loss"] - s["loss"]) <= little)
-    lost = (s["promise"] <= little) | (s["drowned"] > 0) | level & (s["promise"] <= 1000 * little)
+    lost = (s["promise"] <= little) | (s["drowned"] > 0) | level & (s["promise"] <= 10 * little)
     most = np.where(lost & (s["closed"] > 0), FEW_TRIALS, MOST_TRIALS)
     still, begun = np.all(move <= eps * size), s["trials"] == 0
     stuck = ~accept & ((still & (begun | (s["closed"] > 0))) | (s["trials"] >= most))

@@ -20,7 +20,7 @@ SLIGHT = 1e-3  # a share of the loss from which a fall is one
 STRETCH = 10.0  # times |x|, at most
 ALIKE = 30.0  # times |x|, at most, where elements share a unit
 SHORT, LONG = 1e-6, 1e3  # what is taken of a shared unit, in terms of the estimated one
-ROOTS = 100.0  # times a residual: what its terms may be
+ROOTS = 10.0  # times a residual: what its terms may be
 STEEPER = 3.0  # times what the slopes at both ends explain: a fall of another neighbourhood
 
 
@@ -69,7 +69,7 @@ def measured(
     >>> s = {**unmeasured(np.zeros(3)), "gradient": np.zeros(3)}
     >>> x, g = np.array([5e6, -2e-3, 0.0]), np.array([1e-6, 1e4, 4e9])
     >>> measured(s, x, np.array(8.0), g, np.array(True), np.array(False), (1, 1, 1)).unit
-    array([5.e+06, 2.e-03, 6.e-10])
+    array([1.e+07, 2.e-03, 6.e-10])
     """
     parts = (x.shape[0],) if parts is None else parts
     lone = np.repeat([n == 1 for n in parts], parts)
@@ -88,7 +88,7 @@ def measured(
     guess = np.where(level, np.where(shared > 0, shared, common), guess)
     guess = np.where(sloping, guess, 0 * guess)
     guess = np.where((s["unit"] > 0) & ~(sloping & (guess < s["unit"])), s["unit"], guess)
-    begun = accept & (s["worth"] == 0) & (widest > 0)
+    begun: Array = accept & (s["worth"] == 0) & (widest > 0)
     stretch: Array = np.where(begun, _stretch(widest * steep, most), s["stretch"])
     own = np.where(stretch > 0, stretch, 1) * widest
     share: Array = widest / np.where(shared > 0, shared, 1)
