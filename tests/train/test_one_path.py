@@ -171,6 +171,10 @@ MINIMISATIONS: dict[str, tuple[Any, Any, dict[str, Any]]] = {
     "falling": (lambda x: x, 1.0, {"max_iter": 10_000}),
     "falling far": (lambda x: np.exp(-x), 1.0, {}),
     "diverging": (edge, 1.0, {"optimizer": "sgd", "lr": 3.0}),
+    "growing": (edge, 1.0, {"optimizer": "sgd", "lr": 1.1, "max_iter": 9}),
+    "few iterations": (rosenbrock, [-1.0, 2.0, 1.0], {"max_iter": 3}),
+    "by values": (rosenbrock, [-1.0, 2.0], {"optimizer": "nelder_mead"}),
+    "kink": (lambda x: abs(x - 1.0), 4.0, {}),
     "not finite": (edge, np.inf, {}),
     "starts": (rosenbrock, [-1.0, 2.0], {"starts": 3}),
 }
@@ -225,9 +229,11 @@ def test_first_second_and_third_minimisation_are_the_same(case, find, monkeypatc
     assert found(case, find) == first
 
 
-PLANNED = ("given", "defaults", "vector", "bounds", "ties", "fixed", "sigma", "weights", "batches",
-           "adam", "bfgs", "huber", "counts", "formula", "far", "diverging", "long", "flat",
-           "running away", "nearly parallel", "few iterations")  # fmt: skip
+PLANNED = (
+    "given", "without a start", "without a part of a start", "defaults", "vector", "bounds", "ties",
+    "fixed", "sigma", "weights", "batches", "adam", "bfgs", "huber", "counts", "formula", "far",
+    "diverging", "long", "flat", "running away", "nearly parallel", "few iterations",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("case", PLANNED)
@@ -237,6 +243,44 @@ def test_a_plan_is_entered_at_the_first_call_and_serves_all(case, monkeypatch):
     assert len(PLANS) == 1
     monkeypatch.setattr(fit_module, "Reading", None)
     fitted(case)
+
+
+NUMBERS = [(20, 3), (1, 3), (20, 4), (3000, 0), (7, 2**62), (20, 3)]
+
+
+@pytest.mark.parametrize("case", ["batches", "adam", "given", "without a start", "long", "huber"])
+def test_epochs_and_seeds_are_values_of_a_call(case, monkeypatch):
+    model, x, y, options = FITS[case]
+
+    def calls() -> list[dict[str, Any]]:
+        asked = [{**options, "epochs": epochs, "seed": seed} for epochs, seed in NUMBERS]
+        return [outcome(lambda o=o: descend.fit(model, x, y, **o), FitRecord) for o in asked]
+
+    PLANS.clear()
+    found = calls()
+    assert len(PLANS) == 1
+    for wrong in ({"epochs": 0}, {"epochs": True}, {"seed": -1}, {"seed": 0.5}):
+        with pytest.raises(descend.UsageError, match="must be a whole number"):
+            descend.fit(model, x, y, **{**options, **wrong})
+    PLANS.clear()
+    monkeypatch.setattr(fit_module, "planned", lambda *given: None)
+    assert calls() == found
+
+
+def test_iterations_of_a_minimisation_are_values_of_a_call(monkeypatch):
+    def calls() -> list[dict[str, Any]]:
+        asked = [{"max_iter": most, "seed": seed} for most, seed in NUMBERS]
+        start = [-1.0, 2.0, 1.0]
+        return [
+            outcome(lambda o=o: descend.minimize(rosenbrock, start, **o), Minimum) for o in asked
+        ]
+
+    MINIMA.clear()
+    found = calls()
+    assert len(MINIMA) == 1
+    MINIMA.clear()
+    monkeypatch.setattr(minimize_module, "planned", lambda *given: None)
+    assert calls() == found
 
 
 def test_the_order_in_which_fields_are_looked_at_changes_nothing():

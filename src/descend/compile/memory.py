@@ -18,7 +18,7 @@ from descend.compile.entry import CONTROL
 from descend.compile.program import NativeProgram, control_words
 from descend.graph.evaluate import concrete
 from descend.graph.node import Array
-from descend.graph.program import Bindings, Control
+from descend.graph.program import Bindings, Control, _mix
 
 __all__ = ["Image", "Part", "ProgramMemory"]
 
@@ -26,6 +26,7 @@ ALIGNED = 64
 RECORD_BYTES = 1 << 14
 ROLES = ("control", "state", "data", "record")
 STATUS, RECORDS = CONTROL.index("status"), CONTROL.index("records")
+MAX_EPOCHS, KEY = CONTROL.index("max_epochs"), CONTROL.index("shuffle_key")
 
 
 class Part(NamedTuple):
@@ -66,7 +67,7 @@ class ProgramMemory:
             math.prod(concrete(p.shape, extents)) * np.dtype(p.dtype).itemsize
             for p in text.records
         )
-        room = max(1, min(control.max_epochs, RECORD_BYTES // max(row, 1)))
+        room = max(1, RECORD_BYTES // max(row, 1))
         where = native.buffers(bound, text, extents, room)
         self.parts: dict[Any, Part] = {}
         size, begins = 0, {}
@@ -107,6 +108,11 @@ class ProgramMemory:
     def reset(self) -> None:
         """Control words and states as before the first step."""
         self._head[:] = self._template
+
+    def ask(self, max_epochs: int, seed: int) -> None:
+        """Run for at most so many epochs, with the draws of this seed; after `reset`."""
+        self._words[MAX_EPOCHS] = max_epochs
+        self._head.view(np.uint64)[KEY] = _mix(seed)
 
     def run(self) -> int:
         """Run, and return the status: RUNNING if budget or room for records did not suffice."""

@@ -16,12 +16,13 @@ from descend.graph.program import EPOCHS_SPENT
 from descend.judge.doubts import CORRELATED, FAR
 from descend.judge.ending import QUIET
 from descend.judge.polish import EPS, WORSE
+from descend.judge.runaway import has_gone
 from descend.program.arrival import ARRIVED
 from descend.run.look import Facts, Look
 from descend.run.plan import Run
 from descend.trust.normal_errors import MOST_PARAMETERS, Factor, factored
 
-__all__ = ["Clear", "first_look"]
+__all__ = ["Clear", "clear_minimum", "first_look"]
 
 PLAIN = 1e-12  # a share of the largest effect that is certainly more than rounding
 MARGIN = 2.0  # between a condition here and that of a closer look
@@ -45,64 +46,86 @@ def first_look(run: Run) -> Clear | None:
     facts = None if run.code == EPOCHS_SPENT else run.facts()
     if facts is None:
         return None
-    begin, end, jtj, _, loss, n, spread, level = facts
-    p = len(end)
-    # No parameter has gone far, and each has an effect.
-    least, most, terms = math.inf, 0.0, 0.0
-    for a, b, d in zip(begin, end, jtj[:: p + 1], strict=True):
-        start, stop = abs(a), abs(b)
-        if not stop < FAR * (start if start > 1.0 else 1.0):
-            return None
-        effect = d * (stop if stop > start else start) ** 2
-        least = effect if effect < least else least
-        most = effect if effect > most else most
-        terms += effect
-    if not least > PLAIN * PLAIN * most:
+    p, squares = len(facts.end), look is Look.SQUARES
+    if squares and not _explains(facts, p):
         return None
-    squares = look is Look.SQUARES
-    if squares:
-        # It explains more than a constant, which the closer look would not doubt.
-        rest = 1.0 - min(MARGIN * 2.0 * p / max(n, 1), 0.1)
-        if not (n > p and spread > LEAST * level and loss < rest * spread):
-            return None
-    exact = MARGIN * loss <= (10.0 * EPS) ** 2 * terms
     if p > MOST_PARAMETERS:
-        return Clear(status) if _is_minimum(facts, squares, exact) else None
-    factor = factored(jtj, p)
-    if factor is None or not _is_minimum_by(factor, facts, squares, exact):
+        return Clear(status) if _is_minimum(facts, squares) else None
+    factor = factored(facts.jtj, p)
+    return Clear(status, factor) if factor and _is_minimum_by(factor, facts, squares) else None
+
+
+def clear_minimum(run: Run) -> str | None:
+    """The status of a minimisation whose end leaves no doubt; None of any other."""
+    status = QUIET.get(run.code)
+    if status is None or has_gone(run.begin.tolist(), run.flat()):
         return None
-    return Clear(status, factor)
+    if run.plan.job.settings.optimizer.scope != "vector":
+        return status if run.fell() else None
+    return None if run.code == EPOCHS_SPENT else status
 
 
-def _is_minimum_by(factor: Factor, facts: Facts, squares: bool, exact: bool) -> bool:
-    """Whether J has full rank; of a sum of squares also whether it has arrived for certain.
+def _explains(facts: Facts, p: int) -> bool:
+    """Whether a fit explains more than a constant, which the closer look would not doubt."""
+    rest = 1.0 - min(MARGIN * 2.0 * p / max(facts.n, 1), 0.1)
+    spread = facts.spread
+    return facts.n > p and spread > LEAST * facts.level and facts.loss < rest * spread
+
+
+def _is_minimum_by(factor: Factor, facts: Facts, squares: bool) -> bool:
+    """Whether J has full rank and no parameter has gone far; of squares also whether it arrived.
 
     Then the predicted step is short, and each parameter is determined to its size.
     """
     scale, inverse = factor
-    p = len(scale)
-    side = [g * s for g, s in zip(facts.jtr, scale, strict=True)]
-    lengths, step = [0.0] * p, 0.0
+    p, trace = len(scale), 0.0
     for row in inverse:
-        total = 0.0
-        for i, a in enumerate(row):
-            lengths[i] += a * a
-            total += a * side[i]
-        step += total * total
-    # Eigenvalues of the scaled JᵀJ are at most p, and at least the reciprocal of this sum.
-    if not MARGIN * p * sum(lengths) * WORSE < 1.0:
+        for entry in row:
+            trace += entry * entry
+    # Eigenvalues of the scaled JᵀJ are at most p, and at least the reciprocal of this trace: no
+    # number on its diagonal is larger, nor is the square of J's inverse.
+    if not MARGIN * p * trace * WORSE < 1.0:
+        return False
+    spread = facts.loss / (facts.n - p) if squares else 0.0
+    most = MARGIN * trace * spread
+    least, terms, vague = math.inf, 0.0, False
+    for a, b, s in zip(facts.begin, facts.end, scale, strict=True):
+        start, stop = abs(a), abs(b)
+        if not stop < FAR * (start if start > 1.0 else 1.0):
+            return False
+        far = (stop if stop > start else start) / s
+        effect = far * far
+        least = effect if effect < least else least
+        terms += effect
+        vague = vague or not most * s * s < b * b
+    if not least > PLAIN * PLAIN * terms:
         return False
     if not squares:
         return True
-    spread = facts.loss / (facts.n - p)
-    for x, s, a in zip(facts.end, scale, lengths, strict=True):
-        if not MARGIN * a * s * s * spread < x * x:
-            return False
+    if vague and not _is_determined(factor, facts, spread):
+        return False
+    side = 0.0
+    for g, s in zip(facts.jtr, scale, strict=True):
+        side += (g * s) ** 2
     # The step in the metric of JᵀJ is the longest that any parameter's is in its standard errors.
-    return exact or MARGIN * step < ARRIVED * ARRIVED * spread
+    short = MARGIN * side * trace < ARRIVED * ARRIVED * spread
+    return short or MARGIN * facts.loss <= (10.0 * EPS) ** 2 * terms
 
 
-def _is_minimum(facts: Facts, squares: bool, exact: bool) -> bool:
+def _is_determined(factor: Factor, facts: Facts, spread: float) -> bool:
+    """Whether each parameter's standard error is smaller than itself."""
+    scale, inverse = factor
+    lengths = [0.0] * len(scale)
+    for row in inverse:
+        for i, entry in enumerate(row):
+            lengths[i] += entry * entry
+    return all(
+        MARGIN * length * s * s * spread < x * x
+        for x, s, length in zip(facts.end, scale, lengths, strict=True)
+    )
+
+
+def _is_minimum(facts: Facts, squares: bool) -> bool:
     """The same for many parameters."""
     p = len(facts.end)
     jtj = np.array(facts.jtj).reshape(p, p)
@@ -112,11 +135,17 @@ def _is_minimum(facts: Facts, squares: bool, exact: bool) -> bool:
     scaled = jtj / length[:, None] / length[None, :]
     if not np.linalg.eigvalsh(scaled)[0] > MARGIN * WORSE * p:
         return False
+    begin, end = np.abs(facts.begin), np.abs(facts.end)
+    effects = (np.maximum(begin, end) * length) ** 2
+    stays = np.all(end < FAR * np.maximum(begin, 1.0))
+    if not stays or not effects.min() > PLAIN * PLAIN * effects.max():
+        return False
     if not squares:
         return True
     inverse = np.linalg.inv(scaled)
     side = np.array(facts.jtr) / length
     spread = facts.loss / (facts.n - p)
     errors = np.sqrt(MARGIN * np.diagonal(inverse) * spread) / length
-    short = exact or MARGIN * float(side @ inverse @ side) < ARRIVED**2 * spread
-    return short and bool(np.all(errors < np.abs(facts.end)))
+    short = MARGIN * float(side @ inverse @ side) < ARRIVED**2 * spread
+    exact = MARGIN * facts.loss <= (10.0 * EPS) ** 2 * float(effects.sum())
+    return (short or exact) and bool(np.all(errors < end))

@@ -13,7 +13,7 @@ from descend.judge.walk import sizes
 from descend.methods.base import STATUS
 from descend.run.finished import Finished
 
-__all__ = ["FAR", "UNFINISHED", "Doubts", "nullity", "rounding"]
+__all__ = ["FAR", "UNFINISHED", "Doubts", "correlated", "nullity", "rounding"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -57,7 +57,7 @@ class Doubts:
             why, settled = "the first explains no more than a constant", True
         if settled and agreed >= ENOUGH:
             why = ""
-        return (self.of_residuals and not 1 < tried == agreed and _correlated(run)) or why
+        return (self.of_residuals and not 1 < tried == agreed and correlated(run)) or why
 
     def _least(self, there: int) -> int:
         """The least nullity of JᵀJ at random points: what no start can cure."""
@@ -88,7 +88,7 @@ def _mean_square(run: Finished) -> float:
     return 0.0 if target is None or target.dtype.kind != "f" else float(np.mean(target**2))
 
 
-def _correlated(run: Finished) -> str:
+def correlated(run: Finished) -> str:
     """Whether neighbouring residuals go together, in words."""
     rest = _ordered_residuals(run)
     if rest is None:

@@ -19,7 +19,7 @@ from descend.judge.ending import told_plainly
 from descend.lean import dataclass
 from descend.records.record import STATUSES, FitRecord, defaults_of
 from descend.result.resume import saved_state
-from descend.result.story import course_told, task_told
+from descend.result.story import course_fields, task_fields
 from descend.run.finished import Finished, Judgement
 from descend.run.look import Look
 from descend.run.plan import Run
@@ -27,7 +27,7 @@ from descend.run.predictor import Predictor
 from descend.run.state import SavedState
 from descend.trust.complete import OF_ERRORS, OF_VALUES, Completion
 from descend.trust.covariance import NOT_ARRIVED
-from descend.trust.normal_errors import Factor, covariance_told
+from descend.trust.normal_errors import Factor, covariance_of_fit
 
 if TYPE_CHECKING:
     from descend.show.explain import Explanation
@@ -131,7 +131,7 @@ class FitEvidence:
             said["arrived"] = self.said.arrived
         else:
             told.pop("arrived")
-        return told | said | {**task_told(run), **course_told(run)}
+        return told | said | {**task_fields(run), **course_fields(run)}
 
     def _of_data(self, name: str, record: Any) -> Mapping[str, Any]:
         """Fields that are worked out of the data; whether an end has arrived is one, if not judged.
@@ -139,7 +139,7 @@ class FitEvidence:
         A run of epochs may end anywhere, and its standard errors say whether that is a minimum.
         """
         found = self.completion.fields(name, record.params, record.status)
-        if self.said.arrived != "not judged" or "errors_note" not in found:
+        if "errors_note" not in found or self.said.arrived != "not judged":
             return found
         allowed = STATUSES[record.status].arrived
         seen = "yes" if found["covariance"] is not None else "not judged"
@@ -199,7 +199,7 @@ class PlannedEvidence(FitEvidence):
         normal = run.normal_equations() if plan.tells_errors else None
         if normal is None or plan.residuals is None:
             return None
-        rows = covariance_told(
+        rows = covariance_of_fit(
             normal, plan.residuals, plan.options.absolute_sigma, self._factor
         )
         if rows is None:

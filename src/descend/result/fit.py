@@ -66,9 +66,9 @@ class _Evident:
             found: Mapping[str, Any] = {name: getattr(STATUSES[self.status], name)}
         else:
             found = self._evidence.fields(name, self)
-        for told, value in found.items():
-            if not _is_set(self, told):
-                setattr(self, told, value)
+        for other, value in found.items():
+            if not _is_set(self, other):
+                setattr(self, other, value)
         return object.__getattribute__(self, name)
 
     def __copy__(self) -> Self:
@@ -214,15 +214,15 @@ class Fit(_Evident, Trusted, FitRecord):
 
     def save_checkpoint(self, path: str | os.PathLike[str]) -> None:
         """Write the fit under any name, as it is: what is made later is left out, to be quick."""
-        told = copy.copy(self)
+        other = copy.copy(self)
         blank = defaults_of(FitRecord, OF_DATA)
         blank["errors_note"] = "a checkpoint: nothing was evaluated for it"
         blank |= {"stderr": like(self.params, math.nan)}
         blank["covariance_names"] = number_names_of(self.params)
         for name, value in blank.items():
-            if not _is_set(told, name):
-                setattr(told, name, value)
-        told._write(path, "checkpoint")
+            if not _is_set(other, name):
+                setattr(other, name, value)
+        other._write(path, "checkpoint")
 
     def _write(self, path: str | os.PathLike[str], kind: str) -> None:
         from descend.result.saved import write_fit

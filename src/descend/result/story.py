@@ -9,12 +9,12 @@ import numpy as np
 from descend.records.record import History
 from descend.run.finished import Finished, loss_name, method_name
 from descend.task.columns import WHITENING
-from descend.task.declared import told_bounds, told_fixed
+from descend.task.declared import bound_pairs, fixed_names
 
-__all__ = ["bonds_told", "course_told", "history_of", "start_source", "task_told"]
+__all__ = ["bond_fields", "course_fields", "history_of", "start_source", "task_fields"]
 
 
-def task_told(run: Finished) -> dict[str, Any]:
+def task_fields(run: Finished) -> dict[str, Any]:
     """The fields that say what was to be done."""
     job, original = run.job, run.original
     assert original is not None
@@ -37,7 +37,7 @@ def task_told(run: Finished) -> dict[str, Any]:
         "n_starts": 1 if run.search is None else run.search.starts,
         "n_agreed": 1 if run.search is None else run.search.agreed,
         "stop_loss": run.options.stop_loss,
-        **bonds_told(run),
+        **bond_fields(run),
         "sigma_given": "sigma" in original.extra or WHITENING in original.extra,
         "sigma_is_matrix": WHITENING in original.extra,
         "absolute_sigma": bool(run.options.absolute_sigma),
@@ -48,20 +48,20 @@ def task_told(run: Finished) -> dict[str, Any]:
     }
 
 
-def bonds_told(run: Finished) -> dict[str, Any]:
+def bond_fields(run: Finished) -> dict[str, Any]:
     """The fields that say how the parameters were bound."""
     space, leaves = run.job.space, run.begin
     if space is None:
         return {}
     return {
-        "fixed": told_fixed(space, leaves),
-        "bounds": told_bounds(space, leaves),
+        "fixed": fixed_names(space, leaves),
+        "bounds": bound_pairs(space, leaves),
         "ties": {name: space.ties[name].text for name in leaves if name in space.ties},
         "scaled": dict(space.scales),
     }
 
 
-def course_told(run: Finished) -> dict[str, Any]:
+def course_fields(run: Finished) -> dict[str, Any]:
     """The fields that say how it went."""
     assert run.ending is not None
     return {

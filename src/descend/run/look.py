@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import Enum
 from typing import NamedTuple
 
@@ -28,10 +29,10 @@ class Facts(NamedTuple):
             the residuals are.
     """
 
-    begin: list[float]
-    end: list[float]
-    jtj: list[float]
-    jtr: list[float]
+    begin: Sequence[float]
+    end: Sequence[float]
+    jtj: Sequence[float]
+    jtr: Sequence[float]
     loss: float
     n: int
     spread: float

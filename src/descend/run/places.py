@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from types import FunctionType
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from descend.methods.losses import Loss
 from descend.run.build import Built
 from descend.run.job import Job
 from descend.task.bonds import NUMBERS
+from descend.task.columns import TARGET, column_key
+from descend.task.rows import Rows
 from descend.task.values import FLOAT
 
-__all__ = ["Places", "flat_start", "joined_start", "places_of"]
+__all__ = [
+    "Places", "code_of", "domain_check", "flat_start", "joined_start", "named_rows", "places_of",
+    "without_data",
+]  # fmt: skip
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -138,3 +147,40 @@ def _answers_of(job: Job, built: Built) -> list[tuple[str, int, int]]:
         found.append((name, names.index(same[0]), at))
         at += size
     return found
+
+
+# --- data
+
+
+def without_data(job: Job, views: Mapping[str, Array]) -> Job:
+    """A job that holds neither the arrays of its call nor the model, but arrays like them."""
+    rows, problem = job.rows, job.problem
+    if rows is not None:
+        rows = Rows(*named_rows(rows, views), rows.n_rows, 0)
+        problem = replace(problem, columns=rows.columns, y=rows.extra[TARGET])
+    function: Any = problem.function
+    if type(function) is FunctionType:
+        function = None
+    return replace(job, problem=replace(problem, function=function), rows=rows)
+
+
+def named_rows(rows: Rows, data: Mapping[str, Array]) -> tuple[dict[str, Array], dict[str, Array]]:
+    """Columns of a program as the rows' columns, and what else there is."""
+    return (
+        {name: data[column_key(name)] for name in rows.columns},
+        {name: data[name] for name in rows.extra},
+    )
+
+
+def code_of(model: Any) -> tuple[Any, Any, Any] | None:
+    """What a function is made of, as far as it can be replaced; None for a formula."""
+    if type(model) is not FunctionType:
+        return None
+    return model.__code__, model.__defaults__, model.__kwdefaults__
+
+
+def domain_check(loss: Loss | None, columns: Mapping[str, Array]) -> Callable[[], None] | None:
+    """What raises an error for a target outside the loss's domain, if it has one."""
+    if loss is None or not (loss.domain or type(loss).check is not Loss.check):
+        return None
+    return functools.partial(loss.check, columns["target"])

@@ -7,43 +7,48 @@ and the program runs. Calls at the same time have memory of their own.
 
 from __future__ import annotations
 
-import functools
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from struct import Struct
 from types import FunctionType
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from descend.compile.memory import Image, ProgramMemory
-from descend.compile.program import NativeProgram
+from descend.compile.memory import Image
 from descend.graph.program import Bindings, Control
-from descend.methods.losses import Loss
 from descend.run.build import Built
 from descend.run.course import Course
 from descend.run.drive import Ending
 from descend.run.finished import NORMAL, Finished, Normal
 from descend.run.job import Job
 from descend.run.look import Facts, Look
-from descend.run.places import flat_start, joined_start, places_of
-from descend.run.planned_search import PlannedSearch
-from descend.task.bonds import Bound, BoundInput, Numbers
-from descend.task.columns import SIGMA, TARGET, WEIGHT, column_key
+from descend.run.places import (
+    code_of,
+    flat_start,
+    joined_start,
+    named_rows,
+    places_of,
+    without_data,
+)
+from descend.run.planned_search import PlannedSearch, can_be_searched
+from descend.run.run_memory import Outline, RunMemory
+from descend.task.bonds import Bound, Numbers
+from descend.task.columns import TARGET
 from descend.task.rows import Rows
 from descend.task.values import Values
-from descend.task.warned import is_constant
 from descend.trace.context import Trace
 
 __all__ = ["Plan", "Run"]
 
 GRAPHS = 1 << 15  # bytes that a plan is taken to hold besides its memory
 MOST_OPERATIONS = 1e7  # of the first entry: some milliseconds
-WEIGHTS = (SIGMA, WEIGHT)
 
 Array = np.ndarray[Any, np.dtype[Any]]
-NONE = np.zeros(0)
+LARGEST = 1 << 63
+NUMBER = Struct("d")
 STATES = tuple(f"method/{name}" for name in (*NORMAL, "x"))
 
 
@@ -53,71 +58,6 @@ class _Read(NamedTuple):
     name: str
     at: int
     shape: tuple[int, ...]
-
-
-class _Memory:
-    """The memory of one run, and where in it everything of a call belongs.
-
-    Attributes:
-        takes: places of columns, and which of the call's arrays each is.
-        judged: raises an error where the target is not in the loss's domain.
-        varied: columns that are warned of where all rows are the same.
-        targets: places of states that begin as (a part of) the start.
-        inputs: what the bounds write to.
-    """
-
-    def __init__(self, plan: Plan, bound: Bindings) -> None:
-        job, built, runner = plan.job, plan.built, plan.built.runner
-        assert isinstance(runner, NativeProgram)
-        own = {} if job.space is None else job.space.inputs(job.leaf_arrays())
-        names = built.descent.fixed
-        fixed = [a.copy() if n in own else a for n, a in zip(names, bound.fixed, strict=True)]
-        bound = Bindings(bound.state, bound.data, fixed, bound.n_rows)
-        self.program = program = ProgramMemory(runner, bound, plan.control, plan.budget)
-        views = list(zip(program.data, plan.columns, strict=True))
-        self.takes = [(view, plan.places[name]) for view, name in views]
-        self.positive = [view for view, name in views if name in WEIGHTS]
-        named = dict(zip(plan.columns, program.data, strict=True))
-        self.sigma, self.weight = named.get(SIGMA), named.get(WEIGHT)
-        self.target = named.get(TARGET, NONE)
-        self.ones = np.ones(len(self.target)) if plan.look is Look.SQUARES else NONE
-        self.varied = [view for view, name in views if view.ndim == 1 and name not in WEIGHTS]
-        self.judged = _judge(job.settings.loss, {name: view for view, name in views})
-        self.targets = [(program.state[i].reshape(-1), part) for i, part in plan.targets]
-        held = zip(names, program.fixed, strict=True)
-        inputs = {name: view for name, view in held if name in own}
-        self.inputs: list[BoundInput] = [] if plan.bound is None else plan.bound.inputs(inputs)
-
-    def takes_all(self, arrays: Sequence[Array]) -> bool:
-        """Copy the data in; return whether they can be taken as they are, without a word."""
-        program = self.program
-        program.reset()
-        for view, i in self.takes:
-            view[...] = arrays[i]
-        if not math.isfinite(program.flat.dot(program.flat)):
-            return False
-        if any(map(is_constant, self.varied)):
-            return False
-        if self.judged is not None:
-            self.judged()
-        # Rows of weight zero do not count, which the residuals must know.
-        return not self.positive or min(view.min() for view in self.positive) > 0
-
-
-    def spread(self) -> tuple[float, float]:
-        """The mean squares of the target about its mean and about zero, as residuals are weighted.
-
-        The first has an error of rounding of the second.
-        """
-        y, n = self.target, len(self.target)
-        if not self.positive:
-            total, squares = float(self.ones.dot(y)), float(y.dot(y))
-            return (squares - total * total / n) / n, squares / n
-        root = self.ones if self.weight is None else np.sqrt(self.weight)
-        root = root if self.sigma is None else root / self.sigma
-        scaled = root * y
-        total, squares = float(root.dot(scaled)), float(scaled.dot(scaled))
-        return (squares - total * total / float(root.dot(root))) / n, squares / n
 
 
 class Plan:
@@ -131,13 +71,17 @@ class Plan:
 
     Attributes:
         parameters, names, shapes: of the start, and of its leaves.
+        kept: the values of parameters that need none: by default, or 0 where it is searched for.
         reads: where the answers are found.
-        moved, answer: the parameters that the method moves, and where all their answers begin, if
+        moved, answer: the parameters that the method moves, and at which byte all answers begin, if
             these are single numbers one after the other; else None.
-        normal: at which numbers of an image JᵀJ, Jᵀr and the loss are; empty if nowhere.
+        normal: at which bytes of an image JᵀJ, Jᵀr, the loss and the numbers are; empty if nowhere.
+        vector, matrix: how the method's numbers and JᵀJ are read.
         has_normal: whether these are the normal equations of the residuals.
         residuals: how many there are, if so; else None.
         look: what the first look at the end of a run may tell.
+        searches: whether the start, or a part of it, is searched for; by `search`, where it can.
+        looks_at_rows: whether it is yet to be seen how the residuals of a run go together.
         used: a later use has a higher number.
     """
 
@@ -146,23 +90,25 @@ class Plan:
         places: Mapping[str, int], steps: bool = True,
     ) -> None:  # fmt: skip
         self.used = 0
-        self.job, self.built, self.options, self.places = job, built, options, places
+        self.job, self.built, self.options = job, built, options
         self.control = Control(max_epochs, job.settings.seed)
         self.model: Callable[[], Any] = lambda: model
-        self.code = _code_of(model)
+        self.code = code_of(model)
         arrays = job.leaf_arrays()
         self.parameters, self.names = list(job.start.names), list(arrays)
         self.shapes = [a.shape for a in arrays.values()]
         self.scalar = not any(self.shapes)
         self.default = np.concatenate([a.reshape(-1) for a in arrays.values()])
+        self.kept = {
+            name: array.item() if not array.shape else array
+            for name, array in zip(self.parameters, arrays.values(), strict=True)
+            if name in job.problem.defaults or name in job.start.missing
+        }
         self.bound = None if job.space is None else Bound(job.space, arrays)
         self.columns = list(built.descent.data)
         first = job.bindings(built, job.first_state(arrays))
-        self.budget = max(
-            1, int(MOST_OPERATIONS / (50 * (job.settings.batch_size or first.n_rows)))
-        )
+        budget = max(1, int(MOST_OPERATIONS / (50 * (job.settings.batch_size or first.n_rows))))
         own = places_of(job, built)
-        self.targets = own.targets
         loss, space = job.settings.loss, job.space
         self.has_normal = (
             all(name in built.descent.state for name in STATES) and loss is not None
@@ -170,7 +116,11 @@ class Plan:
         )  # fmt: skip
         self.residuals = self._residuals()
         self.look = self._look(steps)
-        memory = _Memory(self, first)
+        self._outline = Outline(
+            job, built, self.control, budget, places, own.targets, self.bound,
+            self.look is Look.SQUARES,
+        )  # fmt: skip
+        memory = RunMemory(self._outline, first)
         self._pattern = Bindings(first.state, memory.program.data, first.fixed, first.n_rows)
         self._free = [memory]
         self.parts = parts = memory.program.parts
@@ -181,18 +131,20 @@ class Plan:
         ]
         self.moved = [read.name for read in self.reads]
         inline = all(read.at == self.reads[0].at + i for i, read in enumerate(self.reads))
-        self.answer = self.reads[0].at if self.scalar and self.reads and inline else None
+        self.answer = 8 * self.reads[0].at if self.scalar and self.reads and inline else None
         self.count = sum(math.prod(read.shape) for read in self.reads)
-        self.normal = self._normal()
+        self.vector, self.matrix = Struct(f"{self.count}d"), Struct(f"{self.count**2}d")
+        begins = dict(zip([*built.descent.state], self._begins("state"), strict=True))
+        self.normal = [begins[name] for name in STATES if all(n in begins for n in STATES)]
         views = dict(zip(self.columns, memory.program.data, strict=True))
-        self.search = PlannedSearch(job, built, views) if job.start.missing else None
-        self.job = _without_data(job, views)
+        self.job = without_data(job, views)
+        self._outline = self._outline._replace(job=self.job)
+        self.searches = bool(job.start.missing)
+        self.search = PlannedSearch(job, built, views) if can_be_searched(job) else None
+        self.looks_at_rows = self.searches and self.search is None
 
-    def _normal(self) -> list[int]:
-        names = list(self.built.descent.state)
-        if not all(name in names for name in STATES):
-            return []
-        return [self.parts["state", names.index(name)].begin // 8 for name in STATES]
+    def _begins(self, role: str) -> list[int]:
+        return [part.begin for (own, *_), part in self.parts.items() if own == role]
 
     def _residuals(self) -> int | None:
         job, residual = self.job, self.built.descent.residual
@@ -223,7 +175,7 @@ class Plan:
     @property
     def is_complete(self) -> bool:
         """Whether start and answer have their places."""
-        return bool(self.targets and self.reads)
+        return bool(self._outline.targets and self.reads)
 
     @property
     def size(self) -> int:
@@ -254,6 +206,11 @@ class Plan:
         begin = self._begin(values)
         if begin is None:
             return None
+        control = self.control
+        if values.epochs != control.max_epochs or values.seed != control.seed:
+            if not _can_be_asked(values.epochs, values.seed):
+                return None
+            control = Control(values.epochs, values.seed)
         numbers = None
         if self.bound is not None:
             numbers = None if values.bonds is None else self.bound.numbers(begin, values.bonds)
@@ -263,13 +220,15 @@ class Plan:
         try:
             memory = self._free.pop()
         except IndexError:
-            memory = _Memory(self, self._pattern)
+            memory = RunMemory(self._outline, self._pattern)
         if not memory.takes_all(values.arrays):
             self._free.append(memory)
             return None
-        return Run(self, memory, values.model, begin, numbers, fresh)
+        if control is not self.control:
+            memory.program.ask(values.epochs, values.seed)
+        return Run(self, memory, values.model, begin, numbers, control, fresh)
 
-    def release(self, memory: _Memory) -> None:
+    def release(self, memory: RunMemory) -> None:
         """Take memory back that a run has left."""
         self._free.append(memory)
 
@@ -283,9 +242,8 @@ class Plan:
         elif start is None:
             return self.default
         elif type(start) is dict:
-            if len(start) != len(self.parameters):
-                return None
-            found = [start.get(name) for name in self.parameters]
+            kept = self.kept
+            found = [start[n] if n in start else kept.get(n) for n in self.parameters]
         elif self.job.rows is None and len(self.parameters) == 1:
             found = [start]
         else:
@@ -301,34 +259,34 @@ class Run:
     """A run of a plan from the values of one call: bound, then gone, then looked at.
 
     Attributes:
-        begin: the start, number by number.
+        given, begin: the start as far as it is given, and as it was found; number by number.
         numbers: start and bounds, where there are bonds.
         code: how it has ended; RUNNING if the first entry did not suffice.
         fresh: whether the program was built for it.
     """
 
     __slots__ = (
-        "_finished", "_memory", "begin", "candidates", "code", "content", "first", "fresh", "model",
-        "numbers", "plan", "seconds", "slip", "spread",
+        "_finished", "_memory", "begin", "candidates", "code", "content", "control", "evaluations",
+        "first", "fresh", "given", "model", "numbers", "plan", "seconds", "slip", "spread",
     )  # fmt: skip
 
     def __init__(
-        self, plan: Plan, memory: _Memory, model: Any, begin: Array, numbers: Numbers | None,
-        fresh: bool,
+        self, plan: Plan, memory: RunMemory, model: Any, begin: Array, numbers: Numbers | None,
+        control: Control, fresh: bool,
     ) -> None:  # fmt: skip
-        self.model, self.plan, self.fresh = model, plan, fresh
-        self.begin, self.numbers = begin, numbers
-        self._memory: _Memory | None = memory
+        self.model, self.plan, self.control, self.fresh = model, plan, control, fresh
+        self.given = self.begin = begin
+        self.numbers = numbers
+        self._memory: RunMemory | None = memory
         self._finished: Finished | None = None
 
     def go(self) -> None:
         """Run for some milliseconds, and take what was found; the memory is free again."""
         memory, plan = self._memory, self.plan
         assert memory is not None
-        self.candidates, self.slip = 0, 0.0
-        columns = dict(zip(plan.columns, memory.program.data, strict=True)) if plan.search else {}
-        if plan.search is not None:
-            self.begin, self.candidates = plan.search.best(columns)
+        self.candidates, self.evaluations, self.slip = 0, 0, 0.0
+        if plan.searches:
+            self.begin = self._searched(memory)
         first = self.begin
         if plan.bound is not None and self.numbers is not None:
             first = plan.bound.enter(self.numbers, memory.inputs)
@@ -341,32 +299,46 @@ class Run:
         self.content = memory.program.image()
         self.spread = memory.spread() if plan.look is Look.SQUARES else (math.inf, 0.0)
         if plan.search is not None:
+            columns = dict(zip(plan.columns, memory.program.data, strict=True))
             self.slip = plan.search.slip(columns, self.flat())
         self._memory = None
         plan.release(memory)
+
+    def _searched(self, memory: RunMemory) -> Array:
+        """The start, with the best of the candidates for what has none."""
+        plan = self.plan
+        columns = dict(zip(plan.columns, memory.program.data, strict=True))
+        if plan.search is not None:
+            begin, self.candidates = plan.search.best(columns, self.control.seed)
+            self.evaluations = self.candidates
+            return begin
+        job = self._job_of(columns)
+        leaves = job.find_start(plan.built, False, 0)
+        self.candidates, self.evaluations = job.candidates, job.evaluations
+        return np.concatenate([np.reshape(leaves[name], -1) for name in plan.names])
 
     # --- what was found
 
     def params(self) -> dict[str, Any]:
         """The answer in the form of the parameters."""
-        bound, moved = self.plan.bound, self.moved()
-        if bound is None or self.numbers is None:
-            return moved
-        return bound.natural(moved, self.numbers)
+        if self.plan.bound is None or self.numbers is None:
+            return self.moved()
+        return self.plan.bound.natural(self.moved(), self.numbers)
 
     def moved(self) -> dict[str, Any]:
         """What the method has moved, in the form of the parameters."""
-        plan, found = self.plan, {}
-        numbers: Any = memoryview(self.content).cast("d")
+        plan = self.plan
         if plan.answer is not None:
-            at = plan.answer
-            return dict(zip(plan.moved, numbers[at : at + plan.count].tolist(), strict=True))
+            found = plan.vector.unpack_from(self.content, plan.answer)
+            return dict(zip(plan.moved, found, strict=True))
+        numbers: Any = memoryview(self.content).cast("d")
+        moved = {}
         for name, at, shape in plan.reads:
             if shape:
-                found[name] = np.array(numbers[at : at + math.prod(shape)]).reshape(shape)
+                moved[name] = np.array(numbers[at : at + math.prod(shape)]).reshape(shape)
             else:
-                found[name] = numbers[at]
-        return found
+                moved[name] = numbers[at]
+        return moved
 
     def leaves(self) -> dict[str, Array]:
         """The answer, leaf by leaf."""
@@ -387,14 +359,15 @@ class Run:
         plan, p = self.plan, self.plan.count
         if not plan.normal:
             return None
+        content, vector = self.content, plan.vector
         jtj, jtr, loss, x = plan.normal
-        state: Any = memoryview(self.content).cast("d")
-        end = state[x : x + p].tolist()
+        end = vector.unpack_from(content, x)
         if plan.bound and self.numbers and plan.bound.holds(end, self.numbers):
             return None
         return Facts(
-            self.first[-p:].tolist(), end, state[jtj : jtj + p * p].tolist(),
-            state[jtr : jtr + p].tolist(), state[loss], plan.residuals or 0, *self.spread,
+            self.first[-p:].tolist(), end, plan.matrix.unpack_from(content, jtj),
+            vector.unpack_from(content, jtr), NUMBER.unpack_from(content, loss)[0],
+            plan.residuals or 0, *self.spread,
         )  # fmt: skip
 
     def fell(self) -> bool:
@@ -403,95 +376,87 @@ class Run:
         losses = self._image().array("record", plan.built.descent.records.index("loss"))
         return bool(losses.size and losses[-1] < losses[0])
 
-    def touches(self) -> bool:
-        """Whether a parameter lies on a bound."""
-        bound, numbers = self.plan.bound, self.numbers
-        return bool(bound and numbers and bound.touches(self.moved(), numbers))
-
     def normal_equations(self) -> Normal | None:
         """As `Finished.normal`: None where a parameter lies on a bound."""
-        if not self.plan.has_normal or self.touches():
+        plan, content = self.plan, self.content
+        if not plan.has_normal or not plan.normal:
             return None
-        p, (jtj, jtr, loss, _) = self.plan.count, self.plan.normal
-        state: Any = memoryview(self.content).cast("d")
-        return Normal(state[jtj : jtj + p * p].tolist(), state[jtr : jtr + p].tolist(), state[loss])
+        jtj, jtr, loss, x = plan.normal
+        end = plan.vector.unpack_from(content, x)
+        if plan.bound and self.numbers and plan.bound.holds(end, self.numbers):
+            return None
+        return Normal(
+            plan.matrix.unpack_from(content, jtj), plan.vector.unpack_from(content, jtr),
+            NUMBER.unpack_from(content, loss)[0],
+        )  # fmt: skip
 
     def finished(self) -> Finished:
         """The run with all that is needed to tell its story."""
         if self._finished is None:
-            self._finished = self._told()
+            self._finished = self._whole()
         return self._finished
 
     def job(self) -> Job:
         """The job of the first call with the values of this one."""
-        plan, image = self.plan, self._image()
-        data = {n: image.array("data", i).copy() for i, n in enumerate(plan.columns)}
-        begin, at = {}, 0
-        for leaf, shape in zip(plan.names, plan.shapes, strict=True):
+        image = self._image()
+        return self._job_of(
+            {n: image.array("data", i).copy() for i, n in enumerate(self.plan.columns)}
+        )
+
+    def _leaf_by_leaf(self, vector: Array) -> dict[str, Array]:
+        found, at = {}, 0
+        for leaf, shape in zip(self.plan.names, self.plan.shapes, strict=True):
             size = math.prod(shape)
-            begin[leaf], at = self.begin[at : at + size].reshape(shape), at + size
-        job, rows, problem = plan.job, plan.job.rows, plan.job.problem
+            found[leaf], at = vector[at : at + size].reshape(shape), at + size
+        return found
+
+    def _job_of(self, data: Mapping[str, Array]) -> Job:
+        plan, begin = self.plan, self._leaf_by_leaf(self.given)
+        begin = {n: a for n, a in begin.items() if n not in plan.job.start.missing}
+        job, rows = plan.job, plan.job.rows
+        own: dict[str, Any] = {}
+        settings = job.settings
+        if settings.seed != self.control.seed:
+            settings = replace(settings, seed=self.control.seed)
         if rows is not None:
-            rows = Rows(*_named(rows, data), rows.n_rows, 0)
-            problem = replace(problem, columns=rows.columns, y=rows.extra[TARGET])
+            rows = Rows(*named_rows(rows, data), rows.n_rows, 0)
+            own = {"columns": rows.columns, "y": rows.extra[TARGET]}
+        if type(self.model) is FunctionType:
+            own["function"] = self.model
         space = job.space
         if plan.bound is not None and self.numbers is not None:
             space = plan.bound.at(self.numbers)
-        if type(self.model) is FunctionType:
-            problem = replace(problem, function=self.model)
         start = job.start._replace(arrays=begin)
         return replace(
-            job, problem=problem, rows=rows, start=start, notes=[*job.notes], space=space,
-            candidates=self.candidates, evaluations=self.candidates,
+            job, problem=replace(job.problem, **own), rows=rows, start=start, notes=[*job.notes],
+            space=space, settings=settings, candidates=self.candidates,
+            evaluations=self.evaluations,
         )  # fmt: skip
+
+    def _options(self) -> Any:
+        """The options of the plan with the numbers of this call."""
+        plan, control = self.plan, self.control
+        if control is plan.control:
+            return plan.options
+        name = "epochs" if hasattr(plan.options, "epochs") else "max_iter"
+        return replace(plan.options, **{name: control.max_epochs, "seed": control.seed})
 
     def _image(self) -> Image:
         return Image(self.plan.parts, self.content)
 
-    def _told(self) -> Finished:
+    def _whole(self) -> Finished:
         plan, image, job = self.plan, self._image(), self.job()
         states = [image.array("state", i).copy() for i in range(len(plan.built.descent.state))]
-        control = image.control(plan.control)
+        control = image.control(self.control)
         course = Course(plan.built.descent.records)
         course.take(control)
         bound = job.bindings(plan.built, dict(zip(plan.built.descent.state, states, strict=True)))
         return Finished(
-            job, plan.built, self.fresh, plan.options, job.rows, job.start.arrays, control, course,
-            job.rows, bound, Ending(control.status, "", self.seconds),
+            job, plan.built, self.fresh, self._options(), job.rows, self._leaf_by_leaf(self.begin),
+            control, course, job.rows, bound, Ending(control.status, "", self.seconds),
         )  # fmt: skip
 
 
-def _without_data(job: Job, views: Mapping[str, Array]) -> Job:
-    """A job that holds neither the arrays of its call nor the model, but arrays like them."""
-    rows, problem = job.rows, job.problem
-    if rows is not None:
-        rows = Rows(*_named(rows, views), rows.n_rows, 0)
-        problem = replace(problem, columns=rows.columns, y=rows.extra[TARGET])
-    function: Any = problem.function
-    if type(function) is FunctionType:
-        function = None
-    return replace(job, problem=replace(problem, function=function), rows=rows)
-
-
-def _named(rows: Rows, data: Mapping[str, Array]) -> tuple[dict[str, Array], dict[str, Array]]:
-    """Columns of a program as the rows' columns, and what else there is."""
-    return (
-        {name: data[column_key(name)] for name in rows.columns},
-        {name: data[name] for name in rows.extra},
-    )
-
-
-def _code_of(model: Any) -> tuple[Any, Any, Any] | None:
-    """What a function is made of, as far as it can be replaced; None for a formula."""
-    if type(model) is not FunctionType:
-        return None
-    return model.__code__, model.__defaults__, model.__kwdefaults__
-
-
-def _judge(loss: Loss | None, columns: Mapping[str, Array]) -> Callable[[], None] | None:
-    """What raises an error for a target outside the loss's domain, if it has one."""
-    if loss is None or not (loss.domain or type(loss).check is not Loss.check):
-        return None
-    return functools.partial(loss.check, columns["target"])
-
-
+def _can_be_asked(epochs: Any, seed: Any) -> bool:
+    """Whether these are a number of epochs and a seed."""
+    return type(epochs) is int is type(seed) and 0 < epochs < LARGEST and 0 <= seed < LARGEST

@@ -14,7 +14,6 @@ from descend.run.build import Built
 from descend.run.indices import has_checks
 from descend.run.job import Job
 from descend.run.plan import Plan
-from descend.run.planned_search import can_be_searched
 from descend.task.values import FLOAT, Values
 from descend.trace.formula import Formula
 
@@ -47,7 +46,7 @@ def can_be_planned(model: Any, job: Job, built: Built) -> bool:
         and all(trace.is_pure_capture for trace in built.traces)
         and not job.settings.has_own_functions()
         and not job.settings.rules.keep_best
-        and (not job.start.missing or can_be_searched(job))
+        and not (job.start.missing and job.space)
         and job.problem.ready is None
         and (job.rows is None or bool(job.rows.columns))
         and all(len(own) == 1 for own in job.start.names.values())
@@ -64,7 +63,7 @@ class Plans(Generic[P]):
     """The plans that were used last, by task, as far as they have room together.
 
     >>> plans: Plans[Plan] = Plans()
-    >>> plans.found(Values(len, "task", [], None)), len(plans)
+    >>> plans.found(Values(len, "task", [], None, 1, 0)), len(plans)
     (None, 0)
     """
 

@@ -24,7 +24,8 @@ ROUNDING = 1e-26  # of the target's squares: residuals that are nothing
 def can_be_searched(job: Job) -> bool:
     """Whether all numbers of a start are searched for, in a sum of squares without bonds."""
     return (
-        job.rows is not None
+        bool(job.start.missing)
+        and job.rows is not None
         and job.space is None
         and not job.start.arrays
         and job.settings.optimizer.needs == "gauss_newton"
@@ -52,7 +53,7 @@ class PlannedSearch:
         self._captured = [np.asarray(array) for _, array in model.trace.captured]
         self._prediction = Prepared(simplify(model.nodes, final=True), nodes)
 
-    def best(self, columns: Mapping[str, Array]) -> tuple[Array, int]:
+    def best(self, columns: Mapping[str, Array], seed: int) -> tuple[Array, int]:
         """Where a descent is to begin, and after how many evaluations of the model."""
         job, built = self.job, self.built
         try:
@@ -61,7 +62,7 @@ class PlannedSearch:
             leaves = job.leaf_arrays()
             one = job.search_of(built, leaves, tuple(leaves), columns)
         one.enter(job.search_columns(built, columns))
-        found, count = one.best(job.settings.seed, 0, job.loss_name)
+        found, count = one.best(seed, 0, job.loss_name)
         self._free.append(one)
         return np.array([float(found[name]) for name in self.names]), count
 

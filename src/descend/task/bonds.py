@@ -236,7 +236,7 @@ class Bound:
         return self.default[part].reshape(shape) if shape else self.default.item(part.start)
 
     def numbers(self, begin: Array, bonds: Bonds) -> Numbers | None:
-        """Start and bounds, if they belong together; what is said otherwise takes the long way."""
+        """Start and bounds, if they belong together; None where more is to be said."""
         lower, upper = self.unbounded
         if bonds.edges:
             lower, upper = lower.copy(), upper.copy()
@@ -315,14 +315,7 @@ class Bound:
 
     def holds(self, end: Sequence[float], numbers: Numbers) -> bool:
         """Whether one of the varied numbers, on no other scale, lies on a bound."""
-        lower, upper = numbers.lower[self.varied].tolist(), numbers.upper[self.varied].tolist()
-        return any(map(le, end, lower)) or any(map(ge, end, upper))
-
-    def touches(self, moved: Mapping[str, Any], numbers: Numbers) -> bool:
-        """Whether one of these values lies on a bound."""
-        if not self.space.lower:
-            return False
-        return any(
-            bool(((value <= numbers.lower[part]) | (value >= numbers.upper[part])).any())
-            for value, part in ((np.reshape(v, -1), self.parts[n]) for n, v in moved.items())
-        )
+        _, lower, upper = numbers
+        if len(end) < len(lower):
+            lower, upper = lower[self.varied], upper[self.varied]
+        return any(map(le, end, lower.tolist())) or any(map(ge, end, upper.tolist()))

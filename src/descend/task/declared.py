@@ -23,8 +23,8 @@ from descend.task.start import Start, as_mapping, given_start, leaves_of
 from descend.trace.formula import Formula
 
 __all__ = [
-    "Begun", "begin", "bonds_of", "check_inside", "model_starts", "settled", "told_bounds",
-    "told_fixed",
+    "Begun", "begin", "bonds_of", "check_inside", "model_starts", "settled", "bound_pairs",
+    "fixed_names",
 ]  # fmt: skip
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -247,7 +247,7 @@ def _short(array: Array) -> str:
     return f"{float(array):g}" if array.ndim == 0 else str(array)
 
 
-def told_fixed(space: Space, leaves: Mapping[str, Array]) -> tuple[str, ...]:
+def fixed_names(space: Space, leaves: Mapping[str, Array]) -> tuple[str, ...]:
     """The parameters that are fixed, and the single numbers of arrays that are."""
     found: list[str] = []
     for leaf, array in leaves.items():
@@ -259,7 +259,7 @@ def told_fixed(space: Space, leaves: Mapping[str, Array]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def told_bounds(space: Space, leaves: Iterable[str]) -> dict[str, tuple[float, float]]:
+def bound_pairs(space: Space, leaves: Iterable[str]) -> dict[str, tuple[float, float]]:
     """The bounds number by number, for the record."""
     return {
         name: (float(low), float(high))

@@ -23,6 +23,8 @@ FLOAT = np.dtype(np.float64)
 PLAIN = frozenset(NUMBERS)
 OPTIONS = frozenset((type(None), str, bool, int, float, tuple, type, np.float64, np.int64))
 METHODS = "descend.methods."
+EPOCHS, SEED = 5, 6  # where they stand behind start in the signature of `fit`
+COUNTED = ("max_iter", "seed"), (1000, 0)  # of `minimize`, with their defaults
 MOST_OPTIONS = 1024  # sets of them that are remembered
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -36,6 +38,7 @@ class Values(NamedTuple):
         task: equal for calls that differ in nothing but the values of arrays, start and bounds.
         arrays: the data, in the order of the call.
         start: the values that parameters begin with, as they were given.
+        epochs, seed: how many at most, and what is drawn by; as they were given.
         bonds: what binds the parameters, where anything does.
     """
 
@@ -43,6 +46,8 @@ class Values(NamedTuple):
     task: Hashable
     arrays: list[Array]
     start: Any
+    epochs: Any
+    seed: Any
     bonds: Bonds | None = None
 
     @property
@@ -134,6 +139,8 @@ def _values_of(given: Mapping[str, Any]) -> Values:
         y = None
     elif form is None:
         raise TypeError("y")
+    epochs, seed = options[EPOCHS], options[SEED]
+    options[EPOCHS], options[SEED] = type(epochs), type(seed)
     asked = _kept.last
     if not asked.are(options):
         arrays += [o for o in options if type(o) is np.ndarray]
@@ -146,15 +153,16 @@ def _values_of(given: Mapping[str, Any]) -> Values:
     task = (
         _name_of(model), kind, form, bound, y, _form_of(start), asked, *shapes,
     )  # fmt: skip
-    return Values(model, task, arrays, start, bonds)
+    return Values(model, task, arrays, start, epochs, seed, bonds)
 
 
 def values_of_function(function: Any, given: Mapping[str, Any], sign: int) -> Values | None:
     """The values of a call of `minimize` (sign 1) or `maximize` (-1), as `values_of`."""
-    options = [item for item in given.items() if item[0] != "start"]
-    kinds = [type(value) for _, value in options]
-    task = (_name_of(function), sign, _form_of(given["start"]), *options, *kinds)
-    return Values(function, task, [], given["start"])
+    options = {**given}
+    start, epochs, seed = options.pop("start"), *map(options.pop, *COUNTED)
+    values = options.values()
+    task = (_name_of(function), sign, _form_of(start), *options, *values, *map(type, values))
+    return Values(function, task, [], start, epochs, seed)
 
 
 def _form_of(start: Any) -> Hashable:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from descend.data.validate import Missing
 from descend.judge.clear import first_look
+from descend.judge.doubts import correlated
 from descend.methods.base import Optimizer
 from descend.methods.losses import Loss
 from descend.result.finish import finish_clear
@@ -106,7 +107,7 @@ def _fitted(run: Run) -> Fit:
     """Run what was bound, and say how it went."""
     run.go()
     clear = first_look(run)
-    if clear is not None:
+    if clear is not None and not (run.plan.looks_at_rows and correlated(run.finished())):
         return finish_clear(run, clear)
     first = run.finished()
     return Descents(

@@ -16,6 +16,7 @@ from descend.data.validate import check_positive
 from descend.errors import DataError, UsageError
 from descend.judge.attempts import Unasked
 from descend.judge.many_attempts import Made, further
+from descend.judge.many_doubts import doubtful
 from descend.lean import dataclass
 from descend.methods.base import FTOL, NOT_FINITE, STATUS, Optimizer
 from descend.methods.damped import LeanLevenbergMarquardt
@@ -25,9 +26,10 @@ from descend.methods.table import as_loss, as_optimizer
 from descend.models.model import Model
 from descend.program.lanes import ManyBuilt
 from descend.program.orthogonal import MOST_STEPS, LastSteps
+from descend.records.many import JUDGED
 from descend.result.many import ManyFits, recorded
 from descend.run.many_candidates import found_starts, with_ready_guesses
-from descend.run.many_job import LEAST_PIVOT, ManyJob, among
+from descend.run.many_job import CONVERGED, LEAST_PIVOT, ManyJob, among, statuses
 from descend.run.threads import run_many
 from descend.show.progress import Progress
 from descend.task.datasets import ManyData, ManyMissing, read_many, without_missing
@@ -44,6 +46,7 @@ from descend.task.ready import ready_problem
 from descend.task.rows import WEIGHTS
 from descend.task.starts import many_start
 from descend.trace.formula import Formula
+from descend.train.closer import looked_at
 
 __all__ = ["fit_many"]
 
@@ -169,11 +172,12 @@ class _Many:
         weights = {name: getattr(options, name) for name in WEIGHTS}
         weights = {name: given for name, given in weights.items() if given is not None}
         data = read_many(self._read, x, y, weights, options.by)
+        dropped = False
         if options.missing != "skip":
             whole = without_missing(data)
             if options.missing == "raise" and whole is not data:
                 _refuse_missing(data)
-            data = whole
+            dropped, data = whole is not data, whole
         if not data.n_fits:
             raise DataError("there are no fits: the data are empty")
         for name in weights:
@@ -188,6 +192,8 @@ class _Many:
         loss.check(data.columns["target"])
         asked = options.absolute_sigma, options.covariance, int(options.seed)
         self.job = ManyJob(data, start, loss, *asked)
+        if dropped:
+            self.job.refuse_coupling()
         self.optimizer = self._optimizer()
         self.guessed = not start.sample.missing
         self.searched = np.zeros(data.n_fits, np.int64)
@@ -268,6 +274,14 @@ class _Many:
                 meter.close()
         seconds = time.perf_counter() - compiled
         found = recorded(job, built, arrays, self.options.by or "fit")
+        if not self.stopped:
+            status = statuses(job, arrays.codes, arrays.iterations, self._made(built, arrays))
+            which = doubtful(job, status, self._made(built, arrays))
+            kept = self.options.start is not None and not self.unsaid
+            looked_at(found, job, self.model, self.options, which, kept)
+            on = among(found.status, CONVERGED) & found.pressed(job.start.space)
+            found.status[on] = JUDGED["bound"]
+            seconds = time.perf_counter() - compiled
         found.seconds, found.compile_seconds = seconds, compiled - begin
         found.threads, found.lanes = len(workers), workers[0].width
         found.interrupted = self.stopped
@@ -276,6 +290,9 @@ class _Many:
             found.n_further, found.n_mended = tries.needed, tries.mended
             found.n_cut = tries.cut
         return found
+
+    def _made(self, built: ManyBuilt, arrays: ManyArrays) -> dict[str, Array]:
+        return dict(zip(built.results, arrays.results, strict=True))
 
     def _most(self, most: int | None) -> int:
         """Steps of one fit at most."""

@@ -64,8 +64,7 @@ def _starts_plainly(values: Values, job: Job) -> bool:
     if any(isinstance(value, Parameter) for value in job.problem.defaults.values()):
         return False
     if job.space is None:
-        searched = bool(job.start.missing)
-        return values.start is not None or searched or known >= names.keys()
+        return True
     if values.bonds is None or any(np.any(job.space.held(leaf)) for leaf in job.space.lower):
         return False
     known |= {*values.bonds.start, *values.bonds.held, *job.space.ties}

@@ -11,8 +11,7 @@ import numpy as np
 
 from descend.errors import UsageError
 from descend.graph.program import RUNNING, Control
-from descend.judge.ending import QUIET
-from descend.judge.runaway import has_gone
+from descend.judge.clear import clear_minimum
 from descend.lean import dataclass
 from descend.methods.base import Optimizer
 from descend.methods.choice import Task, chosen, is_auto
@@ -164,8 +163,8 @@ def _found(function: Any, given: Mapping[str, Any], sign: int) -> MinimumFound:
 def _planned(run: Run, single: str | None) -> MinimumFound:
     """Run what was bound, and say how it went."""
     run.go()
-    status = QUIET.get(run.code)
-    if status is not None and not has_gone(run.begin.tolist(), run.flat()):
+    status = clear_minimum(run)
+    if status is not None:
         params = run.params()
         bare = params if single is None else params[single]
         return MinimumFound(MinimumFacts(run, single), params=bare, status=status)

@@ -11,10 +11,11 @@ import numpy as np
 from descend.differentiate.reverse import reverse
 from descend.graph.evaluate import Prepared
 from descend.graph.source import const
+from descend.judge.ending import told_plainly
 from descend.judge.verdict import judged
 from descend.methods.base import STATUS, UNBOUNDED
 from descend.records.record import Minimum, defaults_of
-from descend.result.story import bonds_told, history_of, start_source
+from descend.result.story import bond_fields, history_of, start_source
 from descend.run.build import Built
 from descend.run.finished import Finished, method_name
 from descend.run.job import Job
@@ -81,7 +82,7 @@ def parts_of(run: Finished, single: str | None) -> dict[str, Any]:
         "engine": run.built.engine,
         "warnings": [*run.job.notes, *run.built.notes],
         "history": history,
-        **bonds_told(run),
+        **bond_fields(run),
     }
 
 
@@ -136,7 +137,9 @@ def planned(
     values: Values, job: Job, built: Built, options: Any, single: str | None
 ) -> MinimumPlan | None:
     """The plan of a task, which is entered in the table; None where there can be none."""
-    if not values.is_known or not has_defaults(options, but=ORDINARY) or job.space is not None:
+    if not values.is_known or not has_defaults(options, but=ORDINARY):
+        return None
+    if job.space is not None or job.start.missing:
         return None
     if not can_be_planned(values.model, job, built):
         return None
@@ -157,7 +160,12 @@ class MinimumFacts:
     @property
     def finished(self) -> Finished:
         """The run."""
-        return self._run if isinstance(self._run, Finished) else self._run.finished()
+        if isinstance(self._run, Finished):
+            return self._run
+        found = self._run.finished()
+        # An end that was clear is told as it is.
+        found.judgement = found.judgement or told_plainly(found)._replace(arrived="not judged")
+        return found
 
     @property
     def function(self) -> Callable[[Array], float]:

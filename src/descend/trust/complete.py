@@ -24,7 +24,7 @@ from descend.task.columns import WHITENING
 from descend.task.rows import Rows
 from descend.trace.tree import unflatten
 from descend.trust.covariance import NOT_ARRIVED, Errors, errors_of, goodness
-from descend.trust.normal_errors import covariance_told
+from descend.trust.normal_errors import covariance_of_fit
 
 __all__ = ["OF_ERRORS", "OF_VALUES", "Completion"]
 
@@ -222,7 +222,7 @@ class Completion:
         if covariance is None:
             return said
         if self.normal is not None and not found.note:
-            rows = covariance_told(self.normal, self.original.counted, self.absolute)
+            rows = covariance_of_fit(self.normal, self.original.counted, self.absolute)
             covariance = covariance if rows is None else np.array(rows)
         return said | self._matrices(covariance, names)
 

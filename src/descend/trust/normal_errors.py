@@ -12,7 +12,7 @@ from typing import NamedTuple
 from descend.run.finished import Normal
 
 __all__ = [
-    "MOST_PARAMETERS", "Factor", "covariance_of", "covariance_told", "factored",
+    "MOST_PARAMETERS", "Factor", "covariance_of", "covariance_of_fit", "factored",
 ]  # fmt: skip
 
 MOST_PARAMETERS = 8
@@ -93,7 +93,7 @@ def covariance_of(normal: Normal, dof: int, factor: Factor | None = None) -> Row
     return covariance
 
 
-def covariance_told(
+def covariance_of_fit(
     normal: Normal, count: int, absolute: bool, factor: Factor | None = None
 ) -> Rows | None:
     """The covariance of a fit of `count` residuals, whose mean square is the loss.
@@ -101,7 +101,7 @@ def covariance_told(
     Args:
         absolute: whether the residuals are in units of known sigmas: (JᵀJ)⁻¹ then.
 
-    >>> covariance_told(Normal([2.0, 0.0, 0.0, 8.0], [0.0, 0.0], 3.0), 2, True)
+    >>> covariance_of_fit(Normal([2.0, 0.0, 0.0, 8.0], [0.0, 0.0], 3.0), 2, True)
     [[0.25, 0.0], [0.0, 0.0625]]
     """
     if absolute:

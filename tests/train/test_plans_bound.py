@@ -1,4 +1,4 @@
-"""Fits with bounds, fixed, tied and scaled parameters go straight too, and say the very same."""
+"""Fits with bounds, fixed, tied and scaled parameters have plans too, and say the very same."""
 
 import importlib
 from dataclasses import fields
