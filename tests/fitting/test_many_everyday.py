@@ -78,3 +78,41 @@ def test_every_simulated_one_is_found(kind: str) -> None:
 @pytest.mark.parametrize("kind", ["peak", "wave", "decay"])
 def test_every_one_of_ten_thousand_is_found(kind: str) -> None:
     every_one_is_found(kind, 10_000)
+
+
+def in_other_units(name: str, unit_x: float, unit_y: float) -> None:
+    """The same data in other units have the same minimum, in one fit and in many."""
+    task, y = TASKS[name], TASKS[name].data(0)
+    if name == "lens":  # whose x and y are both lengths
+        unit_y = unit_x
+    base = least(task, y)
+    fit = descend.fit(task.model, task.x * unit_x, y * unit_y)
+    many = descend.fit_many(task.model, task.x * unit_x, (y * unit_y)[None])
+    for chi2, success in ((fit.chi2, fit.success), (many.chi2[0], many.success[0])):
+        assert success and chi2 / unit_y**2 <= base * ALIKE
+
+
+@pytest.mark.parametrize("name", [*TASKS][::4])
+def test_other_units_need_no_start_either(name: str) -> None:
+    in_other_units(name, 1e-9, 1e6)
+
+
+@pytest.mark.fuzz
+@pytest.mark.parametrize("units", [(1e-9, 1.0), (1e6, 1e-6), (1e9, 1e9), (1e-6, 1e-12)], ids=str)
+@pytest.mark.parametrize("name", TASKS)
+def test_no_unit_needs_a_start(name: str, units: tuple[float, float]) -> None:
+    in_other_units(name, *units)
+
+
+def test_what_is_found_depends_on_no_neighbour() -> None:
+    """The same bits alone and among others, of equal or unequal lengths, on any threads."""
+    model, _, y = simulated("wave", 64)
+    fits = [descend.fit_many(model, X, y, threads=n) for n in (1, 2, 3)]
+    sets = [(X[: 40 + i % 40], own[: 40 + i % 40]) for i, own in enumerate(y)]
+    unequal = descend.fit_many(model, sets)
+    for i in (0, 7, 63):
+        alone = descend.fit_many(model, X, y[i : i + 1])
+        alone_unequal = descend.fit_many(model, sets[i : i + 1])
+        for name, values in fits[0].params.items():
+            assert {alone.params[name][0]} == {f.params[name][i] for f in fits} == {values[i]}
+            assert alone_unequal.params[name][0] == unequal.params[name][i]

@@ -114,7 +114,8 @@ def attempted(
         alone = agreed < 2 and min(losses) > floor
         firm = agreed if not why or agreed < 2 or not explains_nothing(best) else 1
         wrong = bool(why) and (alone or bool(doubts.suspicion(best, firm, len(losses))))
-    other = more is Unasked.FAILED and best is not first and first.options.start is not None
+    given = first.job.problem.ready is None or first.options.start is not None
+    other = more is Unasked.FAILED and best is not first and given
     if not stop and last.ending is not None:
         stop = last.ending.outside
     best.search = Search(len(losses), agreed, why, count, other, seconds, CUT.get(stop, ""))

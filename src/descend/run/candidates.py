@@ -44,6 +44,7 @@ HARDER = 3.0  # times as many for each number to be searched for beyond two
 MOST_FRESH = 180
 WAVES, MOST_WAVES = 2, 512  # of waves: so many a row are drawn anew, and at most
 DECADES = 12.0  # by so many either way sizes may be off, where nothing else has led anywhere
+LOST = 1e-6  # the share of a mean square below which a variance is not told from it
 EXPLAINED = 0.98  # the share of a constant's loss that candidates must stay below
 SHORT = 0.1  # the share of a column's steps that are shorter than a short one
 
@@ -298,10 +299,7 @@ def constant_losses(
     counts = np.diff(offsets)
     weights = [name for name in (WEIGHT, SIGMA) if name in columns]
     if not weights and (counts == counts[0]).all():
-        level = target.reshape(fits, -1)
-        with np.errstate(all="ignore"):
-            apart = level - level.mean(axis=1)[:, None]
-            return np.asarray(np.einsum("ij,ij->i", apart, apart) / counts[0])
+        return _variances(target.reshape(fits, -1))
     weight = np.ones(len(target))
     with np.errstate(all="ignore"):
         for name in weights:
@@ -312,6 +310,19 @@ def constant_losses(
         mean = np.add.reduceat(weight * target, first) / total
         apart = target - np.repeat(mean, counts)
         return np.asarray(np.add.reduceat(weight * apart**2, first) / counts)
+
+
+def _variances(y: Array) -> Array:
+    """(fits,) the variance of each row; in a second pass only where the first has lost digits."""
+    n = y.shape[1]
+    with np.errstate(all="ignore"):
+        mean = np.einsum("ij->i", y) / n
+        square = np.einsum("ij,ij->i", y, y) / n
+        found = square - mean * mean
+        again = np.flatnonzero(~(found > LOST * square))
+        apart = y[again] - y[again].mean(axis=1)[:, None]
+        found[again] = np.einsum("ij,ij->i", apart, apart) / n
+    return np.asarray(found)
 
 
 def explained(losses: Array, constant: Array) -> Array:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -20,15 +20,15 @@ from descend.program.epochs import EndOfEpoch
 from descend.program.pipeline import Recipe, descent
 from descend.program.stopping import first_state
 from descend.run.build import BUILT, Built, make_runner
-from descend.run.candidates import MOST_ROWS, OneFit, SearchPlan, search_plan, thinned
 from descend.run.kept import program_key
+from descend.run.seeker import Seeker
 from descend.run.settings import Evaluation, Settings
 from descend.task.columns import WHITENING
 from descend.task.coupling import coupling
 from descend.task.missing_start import without_start
 from descend.task.problem import Problem
 from descend.task.rows import Rows
-from descend.task.start import Start, around, draw, farther
+from descend.task.start import Start
 from descend.task.warned import warn_of_unused
 from descend.trace.indexing import WholeAsked
 from descend.trace.model import Model, Spec, trace_model
@@ -44,7 +44,7 @@ WHITENED = "sigma is a covariance matrix"
 
 
 @dataclass
-class Job:
+class Job(Seeker):
     """A problem with its rows, its start and its settings; `build` and `bindings` make the run.
 
     Attributes:
@@ -100,7 +100,7 @@ class Job:
 
     def build(self) -> tuple[Built, bool]:
         """The program, from the store of built ones if the model has not changed."""
-        built, fresh = BUILT.once(self.key(), self._build, self._n_rows())
+        built, fresh = BUILT.once(self.key(), self._build, self.n_rows())
         for text in () if fresh else built.said:
             warnings.warn(DescendWarning(text), stacklevel=5)
         for name in built.model.whole:
@@ -123,13 +123,14 @@ class Job:
                 remedy="an index is a whole number: round the column, or index with .astype(int)",
             )
 
-    def _n_rows(self) -> int:
+    def n_rows(self) -> int:
+        """How many rows there are; one where a function is minimised."""
         return 1 if self.rows is None else self.rows.n_rows
 
     def _build(self) -> Built:
         leaves = {name: Spec.of(a) for name, a in self.leaf_arrays().items()}
         data = {} if self.rows is None else self.rows.columns
-        n_rows = self._n_rows()
+        n_rows = self.n_rows()
         try:
             model = self._trace(data, leaves, n_rows)
         except (IndexError, ValueError, TypeError) as error:
@@ -316,137 +317,7 @@ class Job:
             n_rows=1 if self.rows is None else self.rows.n_rows,
         )
 
-    # --- the start
-
-    def find_start(
-        self, built: Built, random: bool, attempt: int, wide: bool = False
-    ) -> dict[str, Array]:
-        """The start; what has none is drawn, or is the best candidate of a search.
-
-        Attempts after the first are drawn around the given values as well.
-
-        Args:
-            wide: whether they are drawn from many decades around, as where the given ones fail.
-        """
-        leaves, missing, space = self.leaf_arrays(), self.start.missing, self.space
-        if not (missing or attempt):
-            return leaves
-        rng = np.random.default_rng([self.settings.seed, attempt])
-        if attempt:
-            given = {n: a for n, a in leaves.items() if n not in missing}
-            if space is not None:
-                given = {n: a for n, a in given.items() if space.varies(n)}
-            if wide and not random and not missing and self._can_search(given, attempt):
-                found, count = self.searched(built, leaves, tuple(given), attempt)
-                leaves |= found
-                self.evaluations += count
-            elif wide:
-                loss = None if random or missing else self._counted(self.loss_at(built, leaves))
-                leaves |= farther(given, rng, space, loss, attempt)
-            else:
-                near = {name: around(a, rng) for name, a in given.items()}
-                leaves |= near if space is None else {n: space.inside(n, near[n]) for n in near}
-        if missing and random:
-            leaves |= draw(missing, rng, space)
-        elif missing:
-            leaves |= self._best_candidate(built, leaves, attempt)
-        return leaves if space is None else space.completed(leaves)
-
-    def glanced(self, built: Built, attempt: int) -> dict[str, Array]:
-        """A place to look at the model: a candidate of a search, or a draw where that cannot be."""
-        leaves, space = self.leaf_arrays(), self.space or Space()
-        varied = {n: a for n, a in leaves.items() if space.varies(n)}
-        if not varied or self.rows is None or not self._can_search(varied, 0):
-            return self.find_start(built, True, attempt, wide=True)
-        one = self.search_of(built, leaves, tuple(varied))
-        return space.completed({**leaves, **one.candidate(self.settings.seed, attempt)})
-
-    def _can_search(self, given: Mapping[str, Array], attempt: int) -> bool:
-        """Whether an attempt searches as if nothing had been given: every second one."""
-        plain = all(a.ndim == 0 and a.dtype == np.float64 for a in given.values())
-        return plain and attempt % 2 == 0 and self.settings.optimizer.needs == "gauss_newton"
-
-    def _counted(
-        self, loss: Callable[[Mapping[str, Array]], float]
-    ) -> Callable[[Mapping[str, Array]], float]:
-        """The loss, whose evaluations are counted."""
-
-        def counted(changed: Mapping[str, Array]) -> float:
-            self.evaluations += 1
-            return loss(changed)
-
-        return counted
-
-    def _best_candidate(
-        self, built: Built, leaves: Mapping[str, Array], attempt: int
-    ) -> dict[str, Array]:
-        """The best of the search for what is missing; see `run.candidates`."""
-        found, count = self.searched(built, leaves, self.start.missing, attempt)
-        self.evaluations += count
-        if not attempt:
-            self.candidates = count
-        return found
-
-    def how_found(self, built: Built) -> str:
-        """How what had no start was found, in words."""
-        plan, _ = self._search_plan(built, self.start.missing)
-        if not plan.is_searched:
-            return "solved for"
-        solved = f"{', '.join(plan.names)} solved for" if plan.names else ""
-        how = f"the best of {self.candidates} candidates"
-        return f"{how}, {solved}" if solved else how
-
-    def searched(
-        self, built: Built, leaves: Mapping[str, Array], missing: Sequence[str], attempt: int
-    ) -> tuple[dict[str, Array], int]:
-        """The best candidate for some scalars, and after how many evaluations of the model."""
-        return self.search_of(built, leaves, missing).best(
-            self.settings.seed, attempt, self.loss_name
-        )
-
-    def search_of(
-        self, built: Built, leaves: Mapping[str, Array], missing: Sequence[str],
-        columns: Mapping[str, Array] | None = None,
-    ) -> OneFit:  # fmt: skip
-        """The search for some scalars; in other columns than the job's, where they are given."""
-        plan, space = self._search_plan(built, missing)
-        if columns is None:
-            columns = {} if self.rows is None else self.rows.all()
-        columns = self.search_columns(built, columns)
-        fixed = {**self.numbers(), **plan.built.captured, **space.inputs(leaves)}
-        return OneFit(plan, leaves, columns, fixed, space, built.engine == "native")
-
-    def search_columns(self, built: Built, columns: Mapping[str, Array]) -> Mapping[str, Array]:
-        """The rows that candidates are tried on."""
-        n_rows = self._n_rows()
-        if n_rows <= MOST_ROWS or not isinstance(built.model.rows, Dim):
-            return columns
-        return thinned(columns, list(columns), np.array([0, n_rows]))[0]
-
-    @property
-    def loss_name(self) -> str:
-        """What the loss is called; an empty string where a function is minimised."""
-        return "" if self.settings.loss is None else self.settings.loss.name
-
-    def _search_plan(self, built: Built, missing: Sequence[str]) -> tuple[SearchPlan, Space]:
-        """The search as a program, and the space in which it varies nothing else.
-
-        Nothing is solved for where somebody wants to see the descent itself.
-        """
-        own = self.space or Space()
-        names = [n for n in missing if own.varies(n)]
-        rest = frozenset(n for n in self.leaf_arrays() if n not in names and own.varies(n))
-        space = replace(own, fixed=own.fixed | rest)
-        key = tuple(names)
-        plans = built.extras.setdefault("searches", {})
-        if key not in plans:
-            solves = self.settings.optimizer.needs == "gauss_newton" and self.rows is not None
-            solves = solves and built.descent.residual is not None
-            recipe = replace(self.recipe(None), plan=Plan())
-            plans[key] = search_plan(
-                built.model, recipe, key, space, [*built.descent.inputs], (), solves
-            )
-        return plans[key], space
+    # --- the loss elsewhere
 
     def inputs_at(
         self, built: Built, leaves: Mapping[str, Array], most: int
