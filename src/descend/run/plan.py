@@ -79,6 +79,7 @@ class Plan:
         vector, matrix: how the method's numbers and JᵀJ are read.
         has_normal: whether these are the normal equations of the residuals.
         residuals: how many there are, if so; else None.
+        tells_errors: whether standard errors follow from the normal equations as they are.
         look: what the first look at the end of a run may tell.
         searches: whether the start, or a part of it, is searched for; by `search`, where it can.
         looks_at_rows: whether it is yet to be seen how the residuals of a run go together.
@@ -116,6 +117,8 @@ class Plan:
         )  # fmt: skip
         self.residuals = self._residuals()
         self.look = self._look(steps)
+        tied = space is not None and bool(space.ties)
+        self.tells_errors = self.residuals is not None and self.scalar and not tied
         self._outline = Outline(
             job, built, self.control, budget, places, own.targets, self.bound,
             self.look is Look.SQUARES,
@@ -165,12 +168,6 @@ class Plan:
             return Look.SQUARES if job.rows.extra[TARGET].ndim == 1 else Look.NOTHING
         found = all(name in self.built.descent.state for name in STATES)
         return Look.CURVED if found and not (scaled or self.has_normal) else Look.NOTHING
-
-    @property
-    def tells_errors(self) -> bool:
-        """Whether standard errors follow from the normal equations as they are."""
-        tied = self.job.space is not None and bool(self.job.space.ties)
-        return self.residuals is not None and self.scalar and not tied
 
     @property
     def is_complete(self) -> bool:
