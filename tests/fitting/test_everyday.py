@@ -71,7 +71,9 @@ def test_bonds_are_kept(bonds) -> None:
 def test_what_cannot_be_told_is_drawn() -> None:
     """No linear parameter, or one whose column is not finite for some candidates."""
     x = np.linspace(1, 5, 30)
-    fit = descend.fit(lambda x, a, b: np.exp(a * x) / (1 + np.exp(b * x)), x, 1 / x)
+    y = np.exp(0.3 * x) / (1 + np.exp(0.9 * x))
+    fit = descend.fit(lambda x, a, b: np.exp(a * x) / (1 + np.exp(b * x)), x, y)
     assert "solved for" not in fit.start_source
+    assert fit.params == pytest.approx({"a": 0.3, "b": 0.9}, rel=1e-6)
     fit = descend.fit(lambda x, a, b: a * x ** (b * 50), x, 2 * x**1.5)
     assert fit.params == pytest.approx({"a": 2, "b": 0.03}, rel=1e-6)

@@ -6,6 +6,7 @@ import threading
 
 import numpy as np
 import pytest
+from scipy.optimize import curve_fit
 
 import descend
 from descend.errors import DataError, UsageError
@@ -102,6 +103,7 @@ def test_starts_that_are_asked_for_find_better_minima():
     y = wave(X, 2.0, rng.uniform(1.0, 6.0, (60, 1)), 0.5, 1.0) + 0.05 * rng.normal(size=(60, 80))
     start = dict(a=1.0, f=3.0, p=0.0, c=0.0)
     one, many = (descend.fit_many(wave, X, y, start=start, starts=n) for n in (1, 12))
+    assert np.all(one.starts == 1)
     level = 0.05**2 * 1.8
     assert np.sum(many.loss < level) > 1.5 * np.sum(one.loss < level)
     assert np.all(many.starts == 12) and np.all(many.agreed >= 1)
@@ -162,3 +164,63 @@ def test_ctrl_c_among_further_starts_keeps_what_is_done():
     clock.join()
     assert fits.interrupted and fits.success.any()
     assert fits.starts is None or fits.starts.min() < 200
+
+
+# --- last steps and units
+
+
+@pytest.mark.parametrize("start", [None, dict(a=0, b=0)], ids=["none", "given"])
+def test_lines_over_seconds_since_1970_are_those_of_polyfit(start):
+    """JᵀJ has lost all digits that tell a slope from a level there; J has not."""
+    x = 1.7e9 + np.arange(200.0)
+    y = 5 + 0.01 * (x - 1.7e9) + 0.1 * np.random.default_rng(0).normal(size=(20, 200))
+    fits = descend.fit_many(lambda x, a, b: a * x + b, x, y, start=start)
+    lines = [np.polyfit(x - x.mean(), own, 1, cov=True) for own in y]
+    np.testing.assert_allclose(fits.params["a"], [line[0] for line, _ in lines], rtol=1e-6)
+    errors = [np.sqrt(covariance[0, 0]) for _, covariance in lines]
+    np.testing.assert_allclose(fits.stderr["a"], errors, rtol=1e-6)
+    assert fits.success.all()
+
+
+def test_parabolas_over_years_of_unequal_lengths_with_sigmas():
+    rng = np.random.default_rng(1)
+    sets = [1900 + np.sort(rng.uniform(0, 100, n)) for n in (20, 31, 47, 8)]
+    curves = [3 + 0.1 * (x - 1950) + 0.02 * (x - 1950) ** 2 for x in sets]
+    data = [(x, y + rng.normal(size=x.size)) for x, y in zip(sets, curves, strict=True)]
+    sigma = [1 + 0.5 * np.sin(x) for x in sets]
+    fits = descend.fit_many(
+        lambda x, a, b, c: a * x * x + b * x + c, data, sigma=sigma, absolute_sigma=True,
+        start=dict(a=0, b=0, c=0),
+    )  # fmt: skip
+    for i, ((x, y), s) in enumerate(zip(data, sigma, strict=True)):
+        line, covariance = np.polyfit(x - 1950, y, 2, w=1 / s, cov="unscaled")
+        assert fits.params["a"][i] == pytest.approx(line[0], rel=1e-6)
+        assert fits.stderr["a"][i] == pytest.approx(np.sqrt(covariance[0, 0]), rel=1e-6)
+
+
+def test_the_unit_of_y_changes_neither_a_rate_nor_its_error():
+    t = np.linspace(0, 4, 50)
+    y = 2 * np.exp(-1.1 * t) + 0.3 + 0.02 * np.random.default_rng(0).normal(size=50)
+    units = 10.0 ** np.arange(-12, 13, 3)
+
+    def decay(t, a, k, c):
+        return a * np.exp(-k * t) + c
+
+    popt, pcov = curve_fit(decay, t, y, [1, 1, 0], xtol=1e-14, ftol=1e-14, gtol=1e-14)
+    for start in (dict(a=1, k=1, c=0), None):
+        fits = descend.fit_many(decay, t, y * units[:, None], start=start)
+        assert fits.success.all()
+        np.testing.assert_allclose(fits.params["k"], popt[1], rtol=1e-6)
+        np.testing.assert_allclose(fits.stderr["k"], np.sqrt(pcov[1, 1]), rtol=1e-5)
+
+
+def test_peaks_far_from_zero_need_no_start():
+    x = np.linspace(100.0, 200.0, 101)
+    rng = np.random.default_rng(1)
+    centres = rng.uniform(110, 190, 20)
+
+    def peak(x, a, c, w):
+        return a * np.exp(-(((x - c) / w) ** 2))
+
+    y = peak(x, 3.0, centres[:, None], 6.0) + 0.02 * rng.normal(size=(20, 101))
+    np.testing.assert_allclose(descend.fit_many(peak, x, y).params["c"], centres, atol=0.1)

@@ -99,10 +99,12 @@ class Access:
         self.e.line(f"store {value.typed}, ptr {self.spill_pointer(let)}, align 8")
 
     def fetch(self, let: Let) -> Value:
-        """A value made elsewhere: a constant anew, anything else from where it was put."""
+        """A value made elsewhere: what can be had again anew, all else from where it was put."""
         if let.op == "const":
             kind = kind_of(let.dtype)
             return Value(literal(let.attr.item(), kind), kind, 1)
+        if let.op == "load" and let not in self.spilled:
+            return self.load(let.attr, {}, 1)
         return self.load_from(self.spill_pointer(let), kind_of(let.dtype), 1)
 
     def copy_words(self, source: str, target: str, pairs: Sequence[tuple[int, int]]) -> None:

@@ -13,7 +13,7 @@ from descend.compile.kinds import Value
 from descend.compile.loops import Block, Call, Copy, Let, Nest, Place, Scan, Statement, Store
 from descend.compile.nests import NestWriter
 from descend.compile.repeats import Repeats
-from descend.compile.segments import cut, operands, spill_slots
+from descend.compile.segments import cut, operands, read_again, spill_slots
 from descend.graph.node import sizes
 
 __all__ = ["Algorithm", "BlockWriter"]
@@ -45,7 +45,7 @@ class BlockWriter(Access):
     def write_pieces(self, pieces: Sequence[Sequence[Statement]], outputs: Sequence[Let]) -> None:
         """Write each piece as a function of its own, and call them here in order."""
         homes = {x: i for i, piece in enumerate(pieces) for x in piece if isinstance(x, Let)}
-        self.spilled = spill_slots(pieces, homes, outputs)
+        self.spilled = spill_slots(pieces, homes, outputs, self.free)
         for i, piece in enumerate(pieces):
             inner = self.of_piece(self.frame.segment())
             inner.spilled = self.spilled
@@ -54,6 +54,10 @@ class BlockWriter(Access):
                 if isinstance(let, Let) and let in self.spilled and homes[let] == i:
                     inner.put_spilled(let)
             self.frame.call_segment(inner.frame.finish_segment(()), ())
+
+    def free(self, let: Let) -> bool:
+        """Whether another function has a value without being told."""
+        return read_again(let)
 
     def of_piece(self, frame: Frame) -> BlockWriter:
         """The writer of a piece, in the frame of its function."""

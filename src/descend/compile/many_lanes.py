@@ -84,6 +84,10 @@ class FitWriter(BlockWriter):
         frame.e.outline = False
         return FitWriter(frame, self.lanes)
 
+    def free(self, let: Let) -> bool:
+        """Constants alone: a block changes the states before it ends."""
+        return let.op == "const"
+
     def nest(self, statement: Nest) -> None:
         FitNest(self, statement).write()
 

@@ -20,7 +20,7 @@ from descend.compile.vectors import choose_vector, lane_stride, unroll_factor
 __all__ = ["NestWriter"]
 
 BLOCK_ROWS = 4096
-UNROLL_LIMIT = 640
+UNROLL_LIMIT = 200
 NEUTRAL = {"add": 0.0, "max": -math.inf, "min": math.inf}
 Accumulators = list[dict[tuple[int, int], str]]
 
@@ -307,8 +307,8 @@ class NestWriter:
             else:
                 self.scatter(store.target, value, counters)
         if self.products is not None:
-            factors = [self.widened(values[x], width) for x in self.products.plan.factors]
-            self.products.put(counters[self.nest.axes[0]], factors)
+            row = counters[self.nest.axes[0]]
+            self.products.put(row, lambda let: self.widened(values[let], width))
         if sets:
             self.accumulate(sets[0], values, width, slot)
 

@@ -3,7 +3,8 @@
 Written out, p factors have p²/2 sums, each with its accumulators. Here the rows of a strip are
 worked out first, every factor into a line of a buffer, and a loop over tiles of the matrix of sums
 adds up their products: the text grows with the factors, and a tile is held in registers. A strip
-that ends early is filled up with zeros, which add nothing.
+that ends early is filled up with zeros, which add nothing. Other sums, where they are many, have
+lines of their own, which another loop adds up.
 """
 
 from __future__ import annotations
@@ -14,13 +15,15 @@ from collections.abc import Callable
 from descend.compile.access import Access
 from descend.compile.kinds import Value
 from descend.compile.loops import Let, Nest, Reduction
-from descend.compile.native import cpu_lanes
 from descend.compile.operations import kind_of
 from descend.lean import dataclass
 
 __all__ = ["Products", "products_of"]
 
 LEAST, DENSE = 40, 0.3  # sums, and their share of the tiles, from which on it pays
+LEAST_PLAIN = 16  # other sums
+MOST_LINES = 128  # and tiles: all of it lies on the stack
+SIDE = 4  # rows and columns of a tile: with AVX-512 there are registers for their accumulators
 STRIP = 8  # vectors
 ZERO = Value("0", "i64", 1)
 
@@ -30,56 +33,65 @@ class _Plan:
     """Which sums are formed together.
 
     Attributes:
-        where: reduction → (tile, row, column).
-        factors: the lets that are multiplied, in the order of the buffer's lines.
+        where: reduction → its place among the sums: those of the tiles, then the plain ones.
+        factors: the lets that are multiplied, in the order of the buffer's first lines.
+        plain: the lets that are added up as they are.
         tiles: the first lines of each tile's rows and columns.
-        side: rows and columns of a tile.
         unused: lets that nothing but these sums needs.
     """
 
-    where: dict[Reduction, tuple[int, int, int]]
+    where: dict[Reduction, int]
     factors: list[Let]
+    plain: list[Let]
     tiles: list[tuple[int, int]]
-    side: int
     unused: set[Let]
 
 
 def products_of(nest: Nest) -> _Plan | None:
-    """The sums of products of a nest over rows, if there are many of few factors."""
-    kinds = Counter(r.value.dtype for r in nest.reductions if _is_product(r))
-    if nest.kept or len(nest.axes) != 1 or not kinds:
+    """The sums of a nest over rows that are formed together, if there are many."""
+    sums = [r for r in nest.reductions if r.op == "add" and r.value.dtype.kind == "f"]
+    if nest.kept or len(nest.axes) != 1 or len(sums) < LEAST_PLAIN:
         return None
-    dtype = kinds.most_common(1)[0][0]
-    chosen = [r for r in nest.reductions if _is_product(r) and r.value.dtype == dtype]
+    dtype = Counter(r.value.dtype for r in sums).most_common(1)[0][0]
+    sums = [r for r in sums if r.value.dtype == dtype]
+    products = [r for r in sums if r.value.op == "mul"]
+    factors, tiles, where = _tiled(products)
+    plain = [r for r in sums if r.value.op != "mul"]
+    if not LEAST_PLAIN <= len(plain) <= MOST_LINES:
+        plain = []
+    first = len(tiles) * SIDE**2
+    where |= {r: first + i for i, r in enumerate(plain)}
+    if not where:
+        return None
+    needed = {a for let in nest.lets for a in let.args} | {r.value for r in plain}
+    needed |= {s.value for s in nest.stores}
+    needed |= {r.value for r in nest.reductions if r not in where}
+    unused = {r.value for r in where} - needed
+    return _Plan(where, factors, [r.value for r in plain], tiles, unused)
+
+
+def _tiled(
+    chosen: list[Reduction],
+) -> tuple[list[Let], list[tuple[int, int]], dict[Reduction, int]]:
+    """Factors, tiles and the place of each sum of products; nothing where tiles do not pay."""
     if len(chosen) < LEAST:
-        return None
+        return [], [], {}
     left = {r.value.args[0] for r in chosen}
     right = {r.value.args[1] for r in chosen}
     every = dict.fromkeys(x for r in chosen for x in r.value.args)
     factors = sorted(every, key=lambda x: (x in right, x not in left))
     line = {x: i for i, x in enumerate(factors)}
-    side = 4 if cpu_lanes() == 64 else 3  # as many accumulators as there are registers for
+    side = SIDE
     tiles: dict[tuple[int, int], int] = {}
     where = {}
     for r in chosen:
         i, j = sorted((line[x] for x in r.value.args), reverse=True)
         tile = tiles.setdefault((i // side, j // side), len(tiles))
-        where[r] = tile, i % side, j % side
-    if len(chosen) < DENSE * side * side * len(tiles):
-        return None
-    lines = [(i * side, j * side) for i, j in tiles]
-    return _Plan(where, factors, lines, side, _only_summed(nest, where))
-
-
-def _is_product(r: Reduction) -> bool:
-    return r.op == "add" and r.value.op == "mul" and r.value.dtype.kind == "f"
-
-
-def _only_summed(nest: Nest, where: dict[Reduction, tuple[int, int, int]]) -> set[Let]:
-    needed = {a for let in nest.lets for a in let.args}
-    needed |= {s.value for s in nest.stores}
-    needed |= {r.value for r in nest.reductions if r not in where}
-    return {r.value for r in where} - needed
+        where[r] = (tile * side + i % side) * side + j % side
+    dense = len(chosen) >= DENSE * side * side * len(tiles)
+    if not dense or len(factors) > MOST_LINES or len(tiles) > MOST_LINES:
+        return [], [], {}
+    return factors, [(i * side, j * side) for i, j in tiles], where
 
 
 class Products:
@@ -87,10 +99,10 @@ class Products:
 
     def __init__(self, w: Access, plan: _Plan, width: int) -> None:
         self.w, self.e, self.plan, self.width = w, w.e, plan, width
-        self.kind = kind_of(plan.factors[0].dtype)
+        self.kind = kind_of(next(iter(plan.where)).value.dtype)
         self.rows = STRIP * width
-        self.lines = -(-len(plan.factors) // plan.side) * plan.side
-        self.count = len(plan.tiles) * plan.side**2
+        self.lines = -(-len(plan.factors) // SIDE) * SIDE  # of factors, in whole tiles
+        self.count = len(plan.tiles) * SIDE**2 + len(plan.plain)
         self.scalar = Value("", self.kind, 1).type
         self.vector = Value("", self.kind, width).type
         self.first = ZERO  # row of the strip
@@ -99,7 +111,8 @@ class Products:
 
     def open(self) -> None:
         """Buffer, accumulators and sums."""
-        self.buffer = self.w.frame.alloca(f"[{self.lines * self.rows} x {self.scalar}], align 64")
+        size = (self.lines + len(self.plan.plain)) * self.rows
+        self.buffer = self.w.frame.alloca(f"[{size} x {self.scalar}], align 64")
         self.partial = self.w.frame.alloca(f"[{self.count} x {self.vector}], align 64")
         self.sums = self.w.frame.alloca(f"[{self.count} x {self.scalar}], align 64")
         zero, wide = self.e.const(0.0, self.kind, 1), self.e.const(0.0, self.kind, self.width)
@@ -141,7 +154,8 @@ class Products:
             first = self.first = e.add(start, e.mul(number, self.rows))
             end = e.min(e.add(first, self.rows), stop)
             after = self.w.loop(end, lambda i: one(i, w), first, w)
-            some = e.select(e.lt(after, end), self.number(len(self.plan.factors)), ZERO)
+            every = self.number(self.lines + len(self.plan.plain))
+            some = e.select(e.lt(after, end), every, ZERO)
             zero, behind = e.const(0.0, self.kind, w), e.sub(after, first)
 
             def fill_up(line: Value) -> None:
@@ -151,20 +165,26 @@ class Products:
             self.w.loop(some, fill_up)
             self.w.loop(end, lambda i: one(i, 1), after)
             whole = e.add(e.sub(end, first), w - 1)
-            self.multiply(e.op(f"udiv i64 {whole.name}, {w}", "i64", 1))
+            vectors = e.op(f"udiv i64 {whole.name}, {w}", "i64", 1)
+            if self.plan.tiles:
+                self.multiply(vectors)
+            if self.plan.plain:
+                self.add_up(vectors)
 
         length = e.add(e.sub(stop, start), self.rows - 1)
         self.w.loop(e.op(f"udiv i64 {length.name}, {self.rows}", "i64", 1), strip)
 
-    def put(self, row: Value, values: list[Value]) -> None:
-        """The factors of a row, or of as many as the values are wide."""
+    def put(self, row: Value, value_of: Callable[[Let], Value]) -> None:
+        """The lines' values of a row, or of as many as the values are wide."""
         at = self.e.sub(row, self.first)
-        for line, value in enumerate(values):
-            self.store(self.buffer, self.e.add(at, line * self.rows), value, self.scalar)
+        for first, lets in ((0, self.plan.factors), (self.lines, self.plan.plain)):
+            for line, let in enumerate(lets, first):
+                place = self.e.add(at, line * self.rows)
+                self.store(self.buffer, place, value_of(let), self.scalar)
 
     def multiply(self, vectors: Value) -> None:
         """Add the products of a strip to the accumulators, tile by tile."""
-        e, side, w = self.e, self.plan.side, self.width
+        e, side, w = self.e, SIDE, self.width
         table = self.table()
         held = [self.w.frame.alloca(self.vector) for _ in range(side**2)]
 
@@ -195,6 +215,27 @@ class Products:
                 self.store(self.partial, e.add(base, k), after)
 
         self.w.loop(self.number(len(self.plan.tiles)), tile)
+
+    def add_up(self, vectors: Value) -> None:
+        """Add the plain lines of a strip to their accumulators."""
+        e, w, first = self.e, self.width, len(self.plan.tiles) * SIDE**2
+        held = self.w.frame.alloca(self.vector)
+
+        def line(t: Value) -> None:
+            place, base = e.add(t, first), e.mul(e.add(t, self.lines), self.rows)
+            before = self.load(self.partial, place, w)
+            e.line(f"store {before.typed}, ptr {held}")
+
+            def vector(s: Value) -> None:
+                more = self.load(self.buffer, e.add(base, e.mul(s, w)), w, self.scalar)
+                total = e.add(e.op(f"load {self.vector}, ptr {held}", self.kind, w), more)
+                e.line(f"store {total.typed}, ptr {held}")
+
+            self.w.loop(vectors, vector)
+            after = e.op(f"load {self.vector}, ptr {held}", self.kind, w)
+            self.store(self.partial, place, after)
+
+        self.w.loop(self.number(len(self.plan.plain)), line)
 
     def table(self) -> str:
         """Where the lines of each tile's rows and columns begin, as data of the module."""
@@ -230,8 +271,7 @@ class Products:
     def close(self) -> None:
         """Hand the sums on: those that other functions ask for go straight to their slots."""
         pairs = []
-        for reduction, (tile, i, j) in self.plan.where.items():
-            at = (tile * self.plan.side + i) * self.plan.side + j
+        for reduction, at in self.plan.where.items():
             let = reduction.result
             assert isinstance(let, Let)
             if let in self.w.spilled and self.kind == "f64":

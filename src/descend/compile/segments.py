@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from descend.compile.loops import Call, Let, Nest, Scan, Statement, Store
 
-__all__ = ["cut", "operands", "spill_slots"]
+__all__ = ["cut", "operands", "read_again", "spill_slots"]
 
 WHOLE, SEGMENT = 900, 400
 
@@ -72,15 +72,27 @@ def operands(statement: Statement) -> Iterator[Let]:
             yield from (x for x in operands(inner) if x not in own)
 
 
+def read_again(let: Let) -> bool:
+    """Whether a let lies in memory that no block writes: each piece may read it for itself."""
+    if let.op != "load" or let.attr.place.role not in ("fixed", "state"):
+        return let.op == "const"
+    return all(index.is_const for index in let.attr.index)
+
+
 def spill_slots(
-    pieces: Sequence[Sequence[Statement]], homes: Mapping[Let, int], outputs: Sequence[Let]
-) -> dict[Let, int]:
-    """A memory slot for every let that is read outside of its piece."""
+    pieces: Sequence[Sequence[Statement]], homes: Mapping[Let, int], outputs: Sequence[Let],
+    free: Callable[[Let], bool],
+) -> dict[Let, int]:  # fmt: skip
+    """A memory slot for every let that is read outside of its piece.
+
+    Args:
+        free: whether a let is had again without one; outputs are read when states have changed.
+    """
     slots: dict[Let, int] = {}
     for i, piece in enumerate(pieces):
         for statement in piece:
             for let in operands(statement):
-                if homes.get(let, i) != i and let.op != "const":
+                if homes.get(let, i) != i and not free(let):
                     slots.setdefault(let, len(slots))
     for let in outputs:
         if let.op != "const":

@@ -32,7 +32,7 @@ class Unasked(Enum):
     """Whether more starts than one may be tried unasked."""
 
     NEVER = "never"
-    FAILED = "where the first visibly failed: its start was given, and the basin chosen with it"
+    FAILED = "where the first visibly failed: its start was given or guessed, and so the basin"
     DOUBTED = "where the first may have missed the minimum: its start was only searched for"
 
 
@@ -114,7 +114,7 @@ def attempted(
         alone = agreed < 2 and min(losses) > floor
         firm = agreed if not why or agreed < 2 or not explains_nothing(best) else 1
         wrong = bool(why) and (alone or bool(doubts.suspicion(best, firm, len(losses))))
-    other = more is Unasked.FAILED and best is not first
+    other = more is Unasked.FAILED and best is not first and first.options.start is not None
     if not stop and last.ending is not None:
         stop = last.ending.outside
     best.search = Search(len(losses), agreed, why, count, other, seconds, CUT.get(stop, ""))

@@ -92,13 +92,8 @@ def _lowered(walk: Walk, i: int) -> bool:
     if best is not None:
         t = _golden(profile, *best)
         profile(t)
-    walk_square = walk.square
-    if best is None or not walk_square <= square:
-        walk.jump(begin)
-        return False
-    x = walk.x.copy()
-    walk.jump(x)
-    return True
+    walk.jump(walk.x.copy() if best is not None and walk.square <= square else begin)
+    return best is not None
 
 
 def _bracketed(

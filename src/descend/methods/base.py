@@ -211,7 +211,8 @@ class Optimizer(Tunable):
     - `s`: the state, as `init` made it and the last step left it;
     - `h`: the hyperparameters under their names, `h.lr` already scheduled, and `h.t`, the number
       of this update, counted from 1; of a vector method also the bounds `h.lower` and `h.upper`,
-      shaped like `p` with ±inf where there is none, or None where nothing is bounded,
+      shaped like `p` with ±inf where there is none, or None where nothing is bounded, and
+      `h.parts`, how many elements each parameter has,
 
     and returns the next point to evaluate and the next state.
 

@@ -8,12 +8,12 @@ import numpy as np
 
 from descend.lean import dataclass
 from descend.methods.base import Array, State, cast
-from descend.methods.line_search import LineSearch, first_share, least
-from descend.methods.units import lengths, steepest
+from descend.methods.line_search import LITTLE, LineSearch, first_share, least
+from descend.methods.units import lengths, noise, steepest
 
 __all__ = ["ConjugateGradient"]
 
-ETA, GROWTH, VARIED, PARABOLA = 0.4, 10, 100, 0.1
+ETA, GROWTH, VARIED, MORE, PARABOLA = 0.4, 10, 100, 2, 0.1
 
 
 @dataclass(frozen=True)
@@ -22,8 +22,9 @@ class ConjugateGradient(LineSearch):
 
     d = −g + max(β, η)·d₋ with y the change of g along the last direction d₋,
     β = (y − 2d₋·‖y‖²/(d₋ᵀy))ᵀg/(d₋ᵀy) and η = 0.4·d₋ᵀg₋/‖d₋‖², so that every d falls by at least
-    ⅞‖g‖². All this is of x/u, with the parameters' units u (`descend.methods.units`). The steps are those of `LineSearch`, searched to a tenth of the first slope;
-    where that direction does not fall, or meets bounds, the descent begins again with −g.
+    ⅞‖g‖². All this is of x/u, with the parameters' units u (`descend.methods.units`). The steps are
+    those of `LineSearch`, searched to a tenth of the first slope; where that direction does not
+    fall, or meets bounds, the descent begins again with −g.
 
     Args:
         ftol: stop when an accepted step lowers the loss by less than this share of it.
@@ -81,19 +82,25 @@ class ConjugateGradient(LineSearch):
         known = (new["took"] > 0) & (slope < 0)
         safe = np.where(length > 0, length, 1)
         likely = np.minimum(before / np.where(known, slope, 1), GROWTH * last / safe)
+        likely = self.reach(new, s, likely, MORE)
+        # Where the slope has grown along the way, the minimum is no nearer than it was.
+        steeper = slope * last < before * length
+        likely = np.where(steeper, np.maximum(likely, last / safe), likely)
         return np.where(known, likely, first_share(new))
 
-    def reach(self, new: State, s: State, length: Array) -> Array:
+    def reach(
+        self, new: State, s: State, length: Array, varied: float = VARIED
+    ) -> Array:
         """By the curvature along the last move, which may be a hundred times that of others.
 
         Where the loss was no parabola along it, that says nothing.
         """
         bend = new["curve"] * _square(lengths(new, new["direction"]))
         slope = np.sum(new["gradient"] * new["direction"])
-        ahead = -VARIED * slope / np.where(bend > 0, bend, 1)
+        ahead = -varied * slope / np.where(bend > 0, bend, 1)
         fall, move = s["loss"] - new["loss"], new["x"] - s["x"]
         missed = fall + 0.5 * np.sum((s["gradient"] + new["gradient"]) * move)
-        near = np.abs(missed) <= cast(PARABOLA, slope) * np.abs(fall)
+        near = np.abs(missed) <= cast(PARABOLA, slope) * np.abs(fall) + LITTLE * noise(new)
         return np.where((bend > 0) & near, np.minimum(ahead, length), length)
 
 

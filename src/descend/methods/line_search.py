@@ -22,15 +22,16 @@ from descend.methods.base import (
     cast,
 )
 from descend.methods.bounds import Box, box
-from descend.methods.units import beyond, lengths, measured, sizes, steepest, unmeasured
+from descend.methods.units import beyond, lengths, measured, noise, sizes, steepest, unmeasured
 
-__all__ = ["LineSearch", "bottomless", "first_share", "least"]
+__all__ = ["LITTLE", "LineSearch", "bottomless", "first_share", "least"]
 
 ARMIJO = 1e-4
 MOST_TRIALS, FEW_TRIALS = 60, 5
 PATIENT = 6  # trials after which steps grow faster
 AT_THE_EDGE = 10  # trials after which a step may end beside a point that is not finite
 MOST_DROWNED = 20
+LITTLE = 16  # times the rounding of the loss: a fall that may be lost in it
 FIRST = 1.0  # the first move, in units of the parameters
 
 
@@ -109,7 +110,7 @@ class LineSearch(Optimizer):
         return length
 
     def step(self, p: Array, e: Any, s: State, h: Any) -> tuple[Array, State]:
-        inside = box(h)
+        inside, parts = box(h), getattr(h, "parts", None)
         ok = np.isfinite(e.loss) & np.all(np.isfinite(e.gradient))
         first = s["started"] == 0
         gradient = np.where(ok, e.gradient, s["gradient"])
@@ -121,7 +122,7 @@ class LineSearch(Optimizer):
         loss = np.where(ok, e.loss, s["loss"])
         too_high, too_steep = _wolfe(ok, loss, slope, ahead, s, self.curvature)
         accept = ok & (first | ~(too_high | too_steep))
-        code = np.where(first, np.where(ok, 0, NOT_FINITE), _verdict(p, loss, s, accept, h))
+        code = np.where(first, np.where(ok, 0, NOT_FINITE), _verdict(p, loss, slope, s, accept, h))
         code = np.where(ok & bottomless(loss), UNBOUNDED, code)
         new = {
             "x": np.where(accept, p, s["x"]),
@@ -139,7 +140,7 @@ class LineSearch(Optimizer):
         if inside.bounded:
             # What a bound holds says nothing of the curvature of the others.
             change = np.where(move == 0, 0 * change, change)
-        new.update(measured(s, p, loss, gradient, accept, first)._asdict())
+        new.update(measured(s, p, loss, gradient, accept, first, parts)._asdict())
         new.update(self.learn(s, new, move, change, took))
         pull = inside.pull(new["x"], new["gradient"])
         fresh = _downhill(self.direct(new, pull, s), pull, new, inside)
@@ -150,7 +151,9 @@ class LineSearch(Optimizer):
         begin_length = self.first_length(new, s)
         new["alpha"] = np.where(accept, begin_length, _next_length(s, bracket))
         promise = -0.5 * self.reach(new, s, begin_length) * begin["low_slope"]
-        new["promise"] = np.where(accept, promise, s["promise"])
+        # A whole step that changes nothing but rounding promises nothing.
+        still = ok & (s["trials"] == 0) & (np.abs(s["loss"] - loss) <= LITTLE * noise(s))
+        new["promise"] = np.where(accept, promise, np.where(still, 0 * loss, s["promise"]))
         # Falls so small that their products underflow cannot steer a search any more.
         code = np.where(accept & (-begin["low_slope"] <= least(p)), PRECISION, code)
         flat = accept & (np.max(np.abs(pull)) <= cast(h.gtol, p))
@@ -188,22 +191,31 @@ def _wolfe(
 ) -> tuple[Array, Array]:
     """Return whether the trial is too high for its linear fall, and whether still too steep."""
     start = np.sum(s["gradient"] * s["direction"])
-    noise = 4 * cast(np.finfo(s["x"].dtype).eps, s["x"]) * np.abs(s["loss"])
+    slack = 4 * cast(np.finfo(s["x"].dtype).eps, s["x"]) * np.abs(s["loss"])
     fell = loss <= s["loss"] + ARMIJO * ahead
-    level = (loss <= s["loss"] + noise) & (slope <= (2 * ARMIJO - 1) * start)
+    level = (loss <= s["loss"] + slack) & (slope <= (2 * ARMIJO - 1) * start)
     too_high = ~(ok & (fell | level))
     edge = (s["closed"] > 0) & (s["high_known"] == 0) & (s["trials"] >= AT_THE_EDGE)
+    edge = edge & (s["alpha"] >= 0.5 * s["high"])
     return too_high, ~too_high & ~edge & (slope < curvature * start)
 
 
-def _verdict(p: Array, loss: Array, s: State, accept: Array, h: Any) -> Array:
+def _verdict(
+    p: Array, loss: Array, slope: Array, s: State, accept: Array, h: Any
+) -> Array:
     """Return the status code that the trial just evaluated earns, 0 to go on."""
     eps = cast(np.finfo(s["x"].dtype).eps, s["x"])
     move, size = np.abs(p - s["x"]), sizes(s)
     fall = np.abs(s["loss"] - loss)
-    code = np.where(accept & np.all(move <= cast(h.xtol, eps) * size), XTOL, 0)
+    # A step that ends beside a point that is not finite is short, and the loss may still fall.
+    falls = slope < np.sum(s["gradient"] * s["direction"])
+    small = np.all(move <= cast(h.xtol, eps) * size)
+    code = np.where(accept & small & ~falls, XTOL, 0)
     code = np.where(accept & (fall < cast(h.ftol, eps) * np.abs(s["loss"])), FTOL, code)
-    lost = (s["promise"] <= 16 * eps * np.abs(s["loss"])) | (s["drowned"] > 0)
+    little = LITTLE * noise(s)
+    # A promise is an estimate: one that is hardly more, and has led to nothing else, is lost too.
+    level = (s["high_known"] > 0) & (np.abs(s["high_loss"] - s["loss"]) <= little)
+    lost = (s["promise"] <= little) | (s["drowned"] > 0) | level & (s["promise"] <= 1000 * little)
     most = np.where(lost & (s["closed"] > 0), FEW_TRIALS, MOST_TRIALS)
     still, begun = np.all(move <= eps * size), s["trials"] == 0
     stuck = ~accept & ((still & (begun | (s["closed"] > 0))) | (s["trials"] >= most))

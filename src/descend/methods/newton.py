@@ -22,9 +22,9 @@ from descend.methods.base import (
     cast,
 )
 from descend.methods.bounds import Box, box
-from descend.methods.line_search import bottomless
+from descend.methods.line_search import LITTLE, bottomless
 from descend.methods.trust_region import norm
-from descend.methods.units import measured, sizes, unmeasured
+from descend.methods.units import measured, noise, sizes, unmeasured
 
 __all__ = ["NewtonCG"]
 
@@ -36,11 +36,12 @@ class NewtonCG(Optimizer):
     """Newton steps by conjugate gradients, cut off at a trusted length or where H bends down.
 
     All this is of x/u and f/w, with the units u of the parameters and the worth w of
-    `descend.methods.units`, so that the path depends on no unit of x or f. The step z lowers the model gᵀz + ½zᵀHz: conjugate gradients begin with z = 0 and the residual
-    r = g, and end when ‖r‖ ≤ min(½, √(‖g‖/‖g₀‖))·‖g‖, where dᵀHd ≤ 0 or ‖z‖ reaches the radius Δ;
-    then d is followed to the sphere. With the gain ratio ρ = (actual fall)/(predicted fall) the
-    step is accepted if ρ > 1e-4; Δ falls if ρ ≤ 1/4 and grows up to 2‖z‖ if ρ ≥ 3/4. A step that is
-    not accepted is shortened and tried again.
+    `descend.methods.units`, so that the path depends on no unit of x or f. The step z lowers the
+    model gᵀz + ½zᵀHz: conjugate gradients begin with z = 0 and the residual r = g, and end when
+    ‖r‖ ≤ min(½, √(‖g‖/‖g₀‖))·‖g‖, where dᵀHd ≤ 0 or ‖z‖ reaches the radius Δ; then d is followed to
+    the sphere. With the gain ratio ρ = (actual fall)/(predicted fall) the step is accepted if
+    ρ > 1e-4; Δ falls if ρ ≤ 1/4 and grows up to 2‖z‖ if ρ ≥ 3/4. A step that is not accepted is
+    shortened and tried again.
 
     One step is one evaluation, and one exact product H·d by forward differentiation of the
     gradient: conjugate gradients are part of the state, and while they go on the model is evaluated
@@ -84,8 +85,9 @@ class NewtonCG(Optimizer):
         return {
             "x": p + zero, **unmeasured(p),
             "loss": zero, "gradient": zeros, "free": zeros, "step": zeros,
-            "residual": zeros, "direction": zeros, "predicted": zero, "radius": zero,
-            "steepest": zero, "turns": zero, "trying": zero, "started": zero, "status": zero,
+            "residual": zeros, "direction": zeros, "predicted": zero, "promise": zero,
+            "radius": zero, "steepest": zero, "turns": zero, "trying": zero,
+            "started": zero, "status": zero,
         }  # fmt: skip
 
     def step(self, p: Array, e: Any, s: State, h: Any) -> tuple[Array, State]:
@@ -98,7 +100,8 @@ class NewtonCG(Optimizer):
             "started": np.ones_like(s["started"]),
         }
         never: Array = trial.first & ~trial.first
-        new.update(measured(s, p, e.loss, e.gradient, trial.accept, never)._asdict())
+        parts = getattr(h, "parts", None)
+        new.update(measured(s, p, e.loss, e.gradient, trial.accept, never, parts)._asdict())
         unit, worth = new["unit"], np.where(new["worth"] > 0, new["worth"], 1)
         slope, held = unit * (new["gradient"] / worth), s["unit"] * (s["gradient"] / worth)
         pull, before = inside.pull(new["x"], slope), inside.pull(s["x"], held)
@@ -125,6 +128,7 @@ class NewtonCG(Optimizer):
         new["residual"] = np.where(trial.refused, kept, found["residual"])
         shorter = -share * linear - 0.5 * share * share * curved
         new["predicted"] = worth * np.where(trial.refused, shorter, found["predicted"])
+        new["promise"] = np.where(trial.refused, s["promise"], new["predicted"])
         new["trying"] = np.where(trial.refused | ended, np.ones_like(size), 0 * size)
         code = _verdict(trial, s, new, inside, h)
         new["status"] = np.where(s["status"] > 0, s["status"], cast(code, p))
@@ -154,8 +158,8 @@ def _judge(p: Array, e: Any, s: State, inside: Box) -> Trial:
     fall = s["loss"] - np.where(ok, e.loss, s["loss"])
     known = s["predicted"] > 0
     ratio = np.where(known, fall, -1) / np.where(known, s["predicted"], 1)
-    noise = 8 * cast(np.finfo(p.dtype).eps, p) * np.abs(s["loss"])
-    drowned = trying & ok & (s["predicted"] <= noise) & (np.abs(fall) <= noise)
+    most = noise(s)
+    drowned = trying & ok & (s["predicted"] <= most) & (np.abs(fall) <= most)
     worth = np.where(s["worth"] > 0, s["worth"], 1)
     pulled = norm(inside.pull(p, s["unit"] * (np.where(ok, e.gradient, 0 * p) / worth)))
     sharper = pulled < norm(inside.pull(s["x"], s["unit"] * (s["gradient"] / worth)))
@@ -224,10 +228,11 @@ def _verdict(trial: Trial, s: State, new: State, inside: Box, h: Any) -> Array:
     eps = cast(np.finfo(s["x"].dtype).eps, s["x"])
     move, size, took = np.abs(s["unit"] * s["step"]), sizes(s), trial.accept & ~trial.first
     stuck = trial.refused & np.all(move <= eps * size)
-    code = np.where(stuck, np.where(trial.drowned, PRECISION, STALLED), 0)
+    lost = trial.drowned | (s["promise"] <= LITTLE * noise(s))
+    code = np.where(stuck, np.where(lost, PRECISION, STALLED), 0)
     code = np.where(trial.refused & trial.drowned, PRECISION, code)
     code = np.where(took & np.all(move <= cast(h.xtol, eps) * size), XTOL, code)
-    code = np.where(took & (trial.fall < cast(h.ftol, eps) * np.abs(s["loss"])), FTOL, code)
+    code = np.where(took & (np.abs(trial.fall) < cast(h.ftol, eps) * np.abs(s["loss"])), FTOL, code)
     steep = np.max(np.abs(inside.pull(new["x"], new["gradient"])))
     code = np.where(trial.accept & (steep <= cast(h.gtol, eps)), GTOL, code)
     code = np.where(trial.accept & bottomless(new["loss"]), UNBOUNDED, code)

@@ -79,8 +79,9 @@ class LBFGS(LineSearch):
     """BFGS for many parameters: H is known by its last moves and changes of the gradient alone.
 
     d = −H·g by the two-loop recursion over the last `history_size` pairs of a move s and a change y
-    of g, beginning with (yᵀs/yᵀU²y)·U² of the last one, with the parameters' units U. Memory and work grow with history_size times
-    the number of parameters.
+    of g, beginning with (yᵀs/yᵀU²y)·U² of the last one, with the parameters' units U
+    (`descend.methods.units`). Memory and work grow with history_size times the number of
+    parameters.
     The steps are those of `LineSearch`; within bounds, only what is not held by one moves.
 
     Args:

@@ -16,8 +16,9 @@ __all__ = ["NelderMead"]
 
 FILL, REFLECT, EXPAND, OUTSIDE, INSIDE = range(5)
 LEAST_SIZE = 1e-3
-LOW, HIGH = 1e-6, 1e2  # shares of the loss between which an edge changes it
-COARSE, MOST_TRIED = 100.0, 10
+FELT = 1e-4  # a share of the loss from which an edge changes it
+COARSE, MOST_TRIED = 100.0, 40
+GROWING = 3
 
 
 @dataclass(frozen=True)
@@ -31,8 +32,9 @@ class NelderMead(Optimizer):
     are those of n = 2. A trial that is not finite counts as infinitely high; within bounds, trials
     are projected.
 
-    A parameter that starts at zero has no size of its own: its edge begins as that of the largest,
-    and is lengthened or shortened until the loss changes by a likely share of itself.
+    A parameter that starts at zero has no size of its own: its edge begins far below that of the
+    largest, and is lengthened until the loss feels it. The other way round, it might end where a
+    wave has many periods.
 
     One step is one evaluation. When the simplex has become as small as `xtol` it is built anew
     around the best point, `restarts` times at most, and the descent ends early if that has won no
@@ -85,8 +87,10 @@ class NelderMead(Optimizer):
         loss = np.where(np.isfinite(e.loss), e.loss, cast(np.inf, p))
         edge = cast(h.edge, p)
         common = np.max(np.abs(p))
-        widths = np.where(p != 0, edge * p, edge * np.where(common > 0, common, 1))
-        blind = np.where(first, np.where(p == 0, 1 + 0 * p, 0 * p), s["blind"])
+        eps = cast(np.finfo(p.dtype).eps, p)
+        least = eps * eps * np.where(common > 0, common, np.sqrt(eps))
+        widths = np.where(p != 0, edge * p, edge * least)
+        blind = np.where(first, np.where(p == 0, GROWING + 0 * p, 0 * p), s["blind"])
         if inside.bounded:
             out = (p + widths > inside.upper) | (p + widths < inside.lower)
             widths = np.where(out, -widths, widths)
@@ -166,26 +170,30 @@ def _received(p: Array, loss: Array, s: State) -> tuple[State, Array]:
 
 
 def _refitted(loss: Array, s: State, new: State, shrink: Array) -> tuple[State, Array]:
-    """Return the simplex with a corner to be tried again, where its edge is far too long or short.
+    """Return the simplex with a corner to be tried again, where its edge is still to be found.
 
-    The corner is that of a parameter without a size; others are as they were received.
+    The corner is that of a parameter without a size; others are as they were received. Its edge
+    grows until the loss feels it; then it is made such that the loss feels it just so, twice, and
+    last as many times longer as it grew at a time: in every unit it is the same.
     """
-    corners = np.arange(s["values"].shape[0])
+    corners, blind = np.arange(s["values"].shape[0]), s["blind"]
+    kept: State
     begin = s["values"][0]
-    change, height = np.abs(loss - begin), np.abs(begin)
-    short = change <= cast(LOW, loss) * height
-    long = ~(change <= cast(HIGH, loss) * height)
+    change, felt = np.abs(loss - begin), cast(FELT, loss) * np.abs(begin)
     here: Array = corners[1:] == s["slot"]
-    asked = (s["phase"] == FILL) & (np.max(np.where(here, s["blind"], 0 * s["blind"])) > 0)
-    again = asked & (height > 0) & np.isfinite(begin) & (short | long)
-    again = again & (s["tried"] < MOST_TRIED)
-    factor = np.where(short, cast(COARSE, loss), 1 / cast(COARSE, loss))
+    stage = np.where(s["phase"] == FILL, np.max(np.where(here, blind, 0 * blind)), 0 * loss)
+    grows = (stage == GROWING) & (change <= felt) & (s["tried"] < MOST_TRIED)
+    fits = (stage > 0) & ~grows & (change > 0) & (felt > 0) & np.isfinite(change)
+    again = (grows | fits) & np.isfinite(begin)
+    ratio = felt / np.where(fits, change, 1) * np.where(stage == 1, cast(COARSE, loss), 1)
+    factor = np.where(grows, cast(COARSE, loss), ratio)
     entry: Array = (corners == s["slot"])[:, None] & here[None, :]
     kept = {name: np.where(again, s[name], value) for name, value in new.items()}
     kept["points"] = np.where(again & entry, kept["points"] * factor, kept["points"])
     kept["widths"] = np.where(again & here, s["widths"] * factor, s["widths"])
     kept["tried"] = np.where(again, s["tried"] + 1, 0 * s["tried"])
-    kept["blind"] = np.where(asked & ~again & here, 0 * s["blind"], s["blind"])
+    after = np.where(grows, stage, np.where(again, stage - 1, 0 * stage))
+    kept["blind"] = np.where(here & (stage > 0), after, blind)
     return kept, shrink & ~again
 
 

@@ -13,12 +13,14 @@ import numpy as np
 
 from descend.methods.base import Array, State, cast
 
-__all__ = ["Units", "beyond", "lengths", "measured", "sizes", "steepest", "unmeasured"]
+__all__ = ["Units", "beyond", "lengths", "measured", "noise", "sizes", "steepest", "unmeasured"]
 
-CAUTION = 0.1  # an estimated unit is this share of w/|g|: too short is soon mended, too long not
+CAUTION = 0.3  # an estimated unit is this share of w/|g|: too short is soon mended, too long not
 SLIGHT = 1e-3  # a share of the loss from which a fall is one
-ALIKE = 30.0
-SHORT, LONG = 1e-6, 1e3
+STRETCH = 10.0  # times |x|, at most
+ALIKE = 30.0  # times |x|, at most, where elements share a unit
+SHORT, LONG = 1e-6, 1e3  # what is taken of a shared unit, in terms of the estimated one
+ROOTS = 100.0  # times a residual: what its terms may be
 STEEPER = 3.0  # times what the slopes at both ends explain: a fall of another neighbourhood
 
 
@@ -33,6 +35,7 @@ class Units(NamedTuple):
     """
 
     widest: Array
+    stretch: Array
     unit: Array
     worth: Array
     guessed: Array
@@ -41,12 +44,16 @@ class Units(NamedTuple):
 def unmeasured(p: Array) -> State:
     """Return the entries of a state before the first point, shaped like the attributes."""
     zero, zeros = np.zeros((), p.dtype), np.zeros_like(p)
-    return {"widest": zeros, "unit": zeros + 0, "worth": zero, "guessed": zero + 0}
+    return {
+        "widest": zeros, "stretch": zeros + 0, "unit": zeros + 0, "worth": zero,
+        "guessed": zero + 0,
+    }  # fmt: skip
 
 
 def measured(
-    s: State, x: Array, loss: Array, gradient: Array, accept: Array, wait: Array
-) -> Units:
+    s: State, x: Array, loss: Array, gradient: Array, accept: Array, wait: Array,
+    parts: tuple[int, ...] | None = None,
+) -> Units:  # fmt: skip
     """Return the units after a point that may have been accepted.
 
     w is max u|g| over the parameters whose size is known, or |loss| if that is less: both are
@@ -56,37 +63,92 @@ def measured(
         s: the entries of `Units`, as `unmeasured` or the last call left them.
         wait: whether parameters at 0 may wait for the others to move, and then show at two points
             how steep the loss is along them: at one of them that may be 0 by symmetry.
+        parts: how many elements each parameter has; None for one array. Elements of one array
+            share a unit where they may, so that one that is near 0 by accident is not held up.
 
-    >>> s = unmeasured(np.zeros(3))
+    >>> s = {**unmeasured(np.zeros(3)), "gradient": np.zeros(3)}
     >>> x, g = np.array([5e6, -2e-3, 0.0]), np.array([1e-6, 1e4, 4e9])
-    >>> measured(s, x, np.array(8.0), g, np.array(True), np.array(False)).unit
-    array([5.e+06, 2.e-03, 2.e-10])
+    >>> measured(s, x, np.array(8.0), g, np.array(True), np.array(False), (1, 1, 1)).unit
+    array([5.e+06, 2.e-03, 6.e-10])
     """
-    steep = np.abs(gradient)
-    widest = np.where(accept, np.maximum(s["widest"], np.abs(x)), s["widest"])
+    parts = (x.shape[0],) if parts is None else parts
+    lone = np.repeat([n == 1 for n in parts], parts)
+    steep: Array = np.abs(gradient)
+    widest: Array = np.where(accept, np.maximum(s["widest"], np.abs(x)), s["widest"])
     most, height = np.max(widest * steep), np.abs(loss)
     alive = most > cast(SLIGHT, x) * height
+    worth = np.where(accept, np.maximum(s["worth"], _worth(most, height, alive, steep)), s["worth"])
+    shared, reach = _largest(widest, parts), _reach(worth, steep, parts)
+    sloping: Array = (steep > 0) & ~(wait & alive)
+    alike = np.minimum(np.maximum(shared, cast(SHORT, x) * reach), cast(LONG, x) * reach)
+    guess = np.where(lone | (shared == 0), reach, alike)
+    common, eps = np.max(widest), cast(np.finfo(x.dtype).eps, x)
+    top = np.maximum(most, np.max(widest * np.abs(s["gradient"])))
+    level = (common > 0) & (steep * common <= 8 * eps * top)
+    guess = np.where(level, np.where(shared > 0, shared, common), guess)
+    guess = np.where(sloping, guess, 0 * guess)
+    guess = np.where((s["unit"] > 0) & ~(sloping & (guess < s["unit"])), s["unit"], guess)
+    begun = accept & (s["worth"] == 0) & (widest > 0)
+    stretch = np.where(begun, _stretch(widest * steep, most), s["stretch"])
+    own = np.where(stretch > 0, stretch, 1) * widest
+    share: Array = widest / np.where(shared > 0, shared, 1)
+    size = np.where(lone, own, widest * _alike(np.where(widest > 0, share, 1)))
+    now: Array = np.where(widest > 0, np.maximum(size, s["unit"]), guess)
+    unit: Array = np.where(accept, now, s["unit"])
+    guessed: Array = np.any((widest == 0) & (unit > 0))
+    return Units(widest, stretch, unit, worth, np.where(guessed, np.ones_like(worth), 0 * worth))
+
+
+def _worth(most: Array, height: Array, alive: Array, steep: Array) -> Array:
+    """Return w at a point, from max u|g| and the height of the loss."""
     between = np.where(most > 0, np.sqrt(most) * np.sqrt(height), height)
     within = np.where(height > 0, np.minimum(most, height), most)
     now = np.where(alive, within, between)
     # Where the loss is 0, and so is every parameter, nothing has a unit but the slopes' ratios.
-    now = np.where(now > 0, now, np.max(steep))
-    worth = np.where(accept, np.maximum(s["worth"], now), s["worth"])
-    common = np.max(widest)
-    known = common > 0
-    near = np.minimum(common, cast(ALIKE, x) * widest)
-    sloping = (steep > 0) & ~(wait & alive)
-    reach = cast(CAUTION, x) * worth / np.where(sloping, steep, 1)
-    eps = cast(np.finfo(x.dtype).eps, x)
-    top = np.maximum(most, np.max(widest * np.abs(s["gradient"])))
-    noise = known & (steep * common <= 8 * eps * top)
-    held = np.minimum(np.maximum(common, cast(SHORT, x) * reach), cast(LONG, x) * reach)
-    guess = np.where(known, np.where(noise, common, held), reach)
-    guess = np.where(sloping, guess, 0 * guess)
-    guess = np.where((s["unit"] > 0) & ~(sloping & (guess < s["unit"])), s["unit"], guess)
-    unit = np.where(accept, np.where(widest > 0, near, guess), s["unit"])
-    guessed = np.any((widest == 0) & (unit > 0))
-    return Units(widest, unit, worth, np.where(guessed, 1 + 0 * worth, 0 * worth))
+    return np.where(now > 0, now, np.max(steep))
+
+
+def _reach(worth: Array, steep: Array, parts: tuple[int, ...]) -> Array:
+    """Return a careful w/|g|; in one array about that of its steepest element."""
+    most = _largest(steep, parts)
+    share = np.where(steep > 0, steep, 1) / np.where(steep > 0, most, 1)
+    return cast(CAUTION, steep) * worth / np.where(most > 0, most, 1) / (share * _alike(share))
+
+
+def _alike(share: Array) -> Array:
+    """Return by what a share of the largest element is multiplied: to 1, if it is not far from it.
+
+    What is decades smaller is of another unit, and hardly changed.
+    """
+    near = np.sqrt(np.sqrt(np.minimum(1, cast(ALIKE, share) * share)))
+    return np.minimum(1 / share, np.maximum(1, cast(ALIKE, share) * near))
+
+
+def _stretch(gain: Array, most: Array) -> Array:
+    """Return by what |x| is multiplied: more where the loss hardly depends on the parameter."""
+    ratio = np.sqrt(np.where(gain > 0, most, 1) / np.where(gain > 0, gain, 1))
+    return np.where(gain > 0, np.minimum(ratio, cast(STRETCH, gain)), cast(STRETCH, gain))
+
+
+def _largest(values: Array, parts: tuple[int, ...]) -> Array:
+    """Return the largest value of each part, repeated for its elements.
+
+    >>> _largest(np.array([1.0, 5.0, 2.0, 3.0]), (1, 1, 2))
+    array([1., 5., 3., 3.])
+    """
+    found, at, single = [], 0, 0
+    for n in (*parts, 0):
+        if n == 1:
+            single += 1
+            continue
+        if single:
+            found.append(values[at : at + single])
+        at, single = at + single, 0
+        if n:
+            piece = values[at : at + n]
+            found.append(np.max(piece) + 0 * piece)
+            at += n
+    return found[0] if len(found) == 1 else np.concatenate(found)
 
 
 def steepest(s: State, gradient: Array) -> Array:
@@ -103,10 +165,21 @@ def lengths(s: State, move: Array) -> Array:
 
 
 def sizes(s: State) -> Array:
-    """Return what moves are compared with: |x|, or a share of the largest where x has got near 0."""
+    """Return what moves are compared with: |x|, or a share of the largest where x is near 0."""
     eps = cast(np.finfo(s["x"].dtype).eps, s["x"])
     largest = np.where(s["widest"] > 0, s["widest"], s["unit"])
     return np.maximum(np.abs(s["x"]), np.sqrt(np.sqrt(eps)) * largest)
+
+
+def noise(s: State) -> Array:
+    """Return how far rounding alone may change the loss, as far as can be told.
+
+    A loss that has come from w to f may be a sum of squares, whose roots' rounding is that of √w:
+    2√f·ε√w, besides εf. From a start that was far out it is less.
+    """
+    eps, height = cast(np.finfo(s["x"].dtype).eps, s["x"]), np.abs(s["loss"])
+    root = np.minimum(np.sqrt(height) * np.sqrt(s["worth"]), cast(ROOTS, height) * height)
+    return eps * (8 * height + 2 * root)
 
 
 def beyond(s: State, loss: Array, ahead: Array) -> Array:

@@ -389,6 +389,7 @@ class Building:
             e["gradient"] = joined([gradients[name] for name in self.leaves], dtype)
         e = {name: cast(node, dtype) for name, node in e.items()}
         h.lower, h.upper = None, None
+        h.parts = tuple(leaf.size for leaf in leaves)
         if box := self.bounds.of_all(vector):
             h.lower, h.upper = (wrap(side) for side in box)
             if self.equations and not self.optimizer.bounded:

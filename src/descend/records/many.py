@@ -13,11 +13,13 @@ import numpy as np
 from descend.data.write import write_table
 from descend.errors import UsageError, suggest
 from descend.lean import dataclass
-from descend.methods.base import RUNNING, STATUS, Outcome
+from descend.methods.base import NOT_FINITE, RUNNING, STATUS, UNBOUNDED, Outcome
 from descend.records.record import jsonable
+from descend.records.statuses import STATUSES
 
 __all__ = [
     "BAD_DATA",
+    "JUDGED",
     "OUTCOMES",
     "SINGULAR",
     "SPENT",
@@ -37,8 +39,22 @@ OUTCOMES: dict[int, Outcome] = {
     BAD_DATA: Outcome("bad_data", False, "its data hold values that are missing or not finite"),
     TOO_FEW: Outcome("too_few_points", False, "it has fewer points than parameters"),
     SINGULAR: Outcome("singular", False, "converged, but its data do not determine all parameters"),
+    **{
+        40 + i: Outcome(name, row.success, row.sentence.split(" (")[0].split(" after {")[0])
+        for i, (name, row) in enumerate(STATUSES.items())
+    },
 }
-"""What the status codes of many fits mean: those of the methods, and of what else may happen."""
+"""What the status codes of many fits mean: those of the methods, of what else may happen, and the
+rows of the table of ends, for the fits that were looked at closer."""
+JUDGED = {name: 40 + i for i, name in enumerate(STATUSES)}
+"""The code of a row of the table of ends."""
+VERDICTS_OF = {
+    **{code: "minimum" if o.success else "not converged" for code, o in STATUS.items()},
+    **dict.fromkeys((NOT_FINITE, BAD_DATA), "diverged"), UNBOUNDED: "runaway",
+    RUNNING: "interrupted", SPENT: "not converged", TOO_FEW: "flat", SINGULAR: "flat",
+    **{JUDGED[name]: row.verdict for name, row in STATUSES.items()},
+}  # fmt: skip
+"""What an end means, in the words of the table of ends."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +65,7 @@ class OneFit:
         index, key: its number, and what it is called (None where fits are just counted).
         params, stderr: name → number or array.
         status, message: how it ended.
+        verdict: what that means, in the words of the table of ends.
     """
 
     index: int
@@ -57,6 +74,7 @@ class OneFit:
     stderr: Mapping[str, Any]
     status: str
     message: str
+    verdict: str
     success: bool
     iterations: int
     loss: float
@@ -80,6 +98,7 @@ class ManyRecord:
         starts, agreed: (fits,) from how many starts each descended, and how many of them arrived at
             the least loss; None where the run was interrupted before.
         n_further, n_mended: how many fits needed further starts, and how many these mended.
+        n_closer: how many fits were not plainly well, and were looked at closer, as `fit` does.
         n_cut: of how many of these the search ended since its evaluations were spent.
         model, target: what was fitted to what.
         seconds, threads, lanes: how long it took, on how much of the machine.
@@ -105,6 +124,7 @@ class ManyRecord:
     agreed: Array | None = None
     n_further: int = 0
     n_mended: int = 0
+    n_closer: int = 0
     n_cut: int = 0
     interrupted: bool = False
     warnings: list[str] = field(default_factory=list)
@@ -122,7 +142,8 @@ class ManyRecord:
             i, None if self.keys is None else self.keys[i],
             {name: _plain(a[i]) for name, a in self.params.items()},
             {name: _plain(a[i]) for name, a in self.stderr.items()},
-            outcome.name, outcome.message, outcome.success, int(self.iterations[i]),
+            outcome.name, outcome.message, VERDICTS_OF[int(self.status[i])], outcome.success,
+            int(self.iterations[i]),
             float(self.loss[i]), float(self.chi2[i]), int(self.dof[i]),
         )  # fmt: skip
 
@@ -131,6 +152,12 @@ class ManyRecord:
         """(fits,) whether each fit converged to parameters that its data determine."""
         good = [code for code, outcome in self.outcomes.items() if outcome.success]
         return np.isin(self.status, good)
+
+    @property
+    def verdict(self) -> Array:
+        """(fits,) what the end of each fit means, in the words of the table of ends."""
+        codes, inverse = np.unique(self.status, return_inverse=True)
+        return np.array([VERDICTS_OF[int(c)] for c in codes], dtype=object)[inverse]
 
     @property
     def reduced_chi2(self) -> Array:
@@ -182,8 +209,8 @@ class ManyRecord:
         codes, inverse = np.unique(self.status, return_inverse=True)
         found["status"] = np.array([names[int(c)] for c in codes], dtype=object)[inverse]
         found |= {
-            "success": self.success, "iterations": self.iterations, "loss": self.loss,
-            "chi2": self.chi2, "dof": self.dof,
+            "verdict": self.verdict, "success": self.success, "iterations": self.iterations,
+            "loss": self.loss, "chi2": self.chi2, "dof": self.dof,
         }  # fmt: skip
         return found
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from descend.compile.many_native import ManyArrays
 from descend.graph.program import RUNNING
 from descend.methods.base import NOT_FINITE
+from descend.parameters.space import Space
 from descend.program.lanes import ManyBuilt
 from descend.records.many import BAD_DATA, ManyRecord
 from descend.run.many_job import CONVERGED, ManyJob, among, statuses
@@ -17,6 +20,18 @@ __all__ = ["ManyFits", "recorded"]
 
 class ManyFits(ManyRecord):
     """The results of many fits: `ManyRecord` says what is in them."""
+
+    def pressed(self, space: Space | None) -> Any:
+        """(fits,) whether a varied number lies on a bound that leaves it room."""
+        found = np.zeros(len(self), bool)
+        if space is None:
+            return found
+        for name, array in self.params.items():
+            low, high = space.edges(name)
+            if space.varies(name):
+                on = ((array <= low) | (array >= high)) & np.not_equal(low, high)
+                found |= on.reshape(len(self), -1).any(axis=1)
+        return found
 
     def report(self) -> str:
         """A summary over all fits as text."""

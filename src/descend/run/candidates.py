@@ -28,7 +28,7 @@ from descend.program.search import (
     search_program,
     unknowns_of,
 )
-from descend.task.columns import WHITENING, column_key
+from descend.task.columns import SIGMA, WEIGHT, WHITENING, column_key
 from descend.trace.context import Trace
 from descend.trace.model import Model
 
@@ -189,45 +189,60 @@ def spans_of(column: Array, target: Array, offsets: Array) -> Array:
     found = np.zeros((len(counts), len(SPAN)))
     shared = len(column) != int(offsets[-1]) or len(counts) == 1
     for count in np.unique(counts):
-        chosen = np.flatnonzero(counts == count)
         if not count:
             continue
-        rows = offsets[chosen][:, None] + np.arange(count)
-        own = column.reshape(1, -1) if shared else _rows_of(column, rows)
-        own = own[:, :count] if shared and column.ndim == 1 else own
-        level = _rows_of(target, rows)
-        found[chosen] = _spans(np.asarray(own, np.float64), np.asarray(level, np.float64))
+        chosen = np.flatnonzero(counts == count)
+        level = _of_fits(target, offsets, chosen, count)
+        if column is target:
+            found[chosen] = _spans(level, level, False)
+        elif shared:
+            found[chosen] = _spans(column[:count].reshape(1, -1), level, column.ndim == 1)
+        else:
+            own = _of_fits(column, offsets, chosen, count)
+            found[chosen] = _spans(own, level, column.ndim == 1)
     return found
 
 
-def _rows_of(column: Array, rows: Array) -> Array:
-    return column[rows].reshape(len(rows), -1)
+def _of_fits(column: Array, offsets: Array, chosen: Array, count: int) -> Array:
+    """(fits, …) the numbers of some fits, all of the same number of rows."""
+    if len(chosen) == len(offsets) - 1:
+        return column.reshape(len(chosen), -1)
+    rows = offsets[chosen][:, None] + np.arange(count)
+    return column[rows].reshape(len(chosen), -1)
 
 
-def _spans(x: Array, y: Array) -> Array:
-    """(fits, 8) of equally long columns x (fits or 1, rows) and targets y (fits, rows)."""
+def _spans(x: Array, y: Array, stepped: bool) -> Array:
+    """(fits, 8) of equally long columns x (fits or 1, rows) and targets y (fits, rows).
+
+    Args:
+        stepped: whether the steps from row to row mean anything.
+    """
     fits = len(y)
+    x = x.astype(np.float64, copy=False)
     low, high = x.min(axis=1), x.max(axis=1)
     width = high - low
-    steps = np.diff(x, axis=1)
-    if (steps < 0).any():
-        steps = np.diff(np.sort(x, axis=1), axis=1)
     far = np.maximum(np.abs(low), np.abs(high))
     unit = np.where(width > 0, width, np.where(far > 0, far, 1.0))
-    many = max(x.shape[1] - 1, 1)
-    short = unit / many
-    if steps.shape[1] > 1:
-        at = int(SHORT * (steps.shape[1] - 1))
-        own = np.partition(np.where(steps > 0, steps, np.inf), at, axis=1)[:, at]
-        short = np.where(np.isfinite(own) & (own > 0), own, short)
+    mean = unit / max(x.shape[1] - 1, 1)
+    short = _short(x, mean) if stepped and x.shape[1] > 2 else mean
     far = np.where(far > unit, far * np.maximum(far / unit, 1.0), unit)
     tops = [low + 0.5 * width] * 2
-    if x.shape[1] == y.shape[1]:
+    if stepped and x.shape[1] == y.shape[1]:
         own = np.arange(fits) if len(x) == fits else np.zeros(fits, np.intp)
         tops = [x[own, np.argmax(y, axis=1)], x[own, np.argmin(y, axis=1)]]
     with np.errstate(all="ignore"):
-        parts = [low, high, *tops, *(np.log(a) for a in (short, unit / many, unit, far))]
+        parts = [low, high, *tops, *(np.log(a) for a in (short, mean, unit, far))]
     return np.stack([np.broadcast_to(part, (fits,)) for part in parts], axis=1)
+
+
+def _short(x: Array, mean: Array) -> Array:
+    """(fits,) a short step of x from one value to the next; the mean one where there is none."""
+    steps = np.diff(x, axis=1)
+    if (steps < 0).any():
+        steps = np.diff(np.sort(x, axis=1), axis=1)
+    at = int(SHORT * (steps.shape[1] - 1))
+    own = np.partition(np.where(steps > 0, steps, np.inf), at, axis=1)[:, at]
+    return np.where(np.isfinite(own) & (own > 0), own, mean)
 
 
 def thinned(
@@ -281,14 +296,18 @@ def constant_losses(
     if loss != "mse" or target.ndim != 1 or WHITENING in columns or not target.size:
         return np.full(fits, np.nan)
     counts = np.diff(offsets)
+    weights = [name for name in (WEIGHT, SIGMA) if name in columns]
+    if not weights and (counts == counts[0]).all():
+        level = target.reshape(fits, -1)
+        with np.errstate(all="ignore"):
+            apart = level - level.mean(axis=1)[:, None]
+            return np.asarray(np.einsum("ij,ij->i", apart, apart) / counts[0])
     weight = np.ones(len(target))
-    for name, power in (("sample_weight", 1), ("sigma", -2)):
-        if name in columns:
-            with np.errstate(all="ignore"):
-                own = columns[name].astype(np.float64) ** power
-            weight = weight * (np.tile(own, fits) if name in shared else own)
-    first = np.minimum(offsets[:-1], len(target) - 1)
     with np.errstate(all="ignore"):
+        for name in weights:
+            own = columns[name] if name == WEIGHT else columns[name].astype(np.float64) ** -2.0
+            weight = weight * (np.tile(own, fits) if name in shared else own)
+        first = np.minimum(offsets[:-1], len(target) - 1)
         total = np.add.reduceat(weight, first)
         mean = np.add.reduceat(weight * target, first) / total
         apart = target - np.repeat(mean, counts)
@@ -354,6 +373,11 @@ class OneFit:
         other, lower = self._run(self.plan.method(seed, attempt, DECADES))
         better = lower[0] < lowest[0] and explained(lower, level)[0]
         return (other if better else found), 2 * self.most
+
+    def candidate(self, seed: int, attempt: int) -> dict[str, Array]:
+        """The first candidate of a search, as it is."""
+        self.spans[0, -2:] = 1.0
+        return self._run(self.plan.method(seed, attempt))[0]
 
     def _run(self, method: StartSearch) -> tuple[dict[str, Array], Array]:
         arrays, built = self.arrays, self.plan.built

@@ -433,6 +433,15 @@ class Job:
             leaves |= self._best_candidate(built, leaves, attempt)
         return leaves if space is None else space.completed(leaves)
 
+    def glanced(self, built: Built, attempt: int) -> dict[str, Array]:
+        """A place to look at the model: a candidate of a search, or a draw where that cannot be."""
+        leaves, space = self.leaf_arrays(), self.space or Space()
+        varied = {n: a for n, a in leaves.items() if space.varies(n)}
+        if not varied or self.rows is None or not self._can_search(varied, 0):
+            return self.find_start(built, True, attempt, wide=True)
+        one = self.search_of(built, leaves, tuple(varied))
+        return space.completed({**leaves, **one.candidate(self.settings.seed, attempt)})
+
     def _can_search(self, given: Mapping[str, Array], attempt: int) -> bool:
         """Whether an attempt searches as if nothing had been given: every second one."""
         plain = all(a.ndim == 0 and a.dtype == np.float64 for a in given.values())

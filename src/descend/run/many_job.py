@@ -23,6 +23,7 @@ from descend.program.search import PlainSearch
 from descend.records.many import BAD_DATA, SINGULAR, SPENT, TOO_FEW
 from descend.run.candidates import SearchPlan, search_plan
 from descend.run.kept import Store, program_key
+from descend.task.coupling import coupling
 from descend.task.datasets import ManyData
 from descend.task.problem import Problem
 from descend.task.starts import ManyStart
@@ -111,6 +112,24 @@ class ManyJob:
 
         whole = None if key is None else (key, errors)
         return BUILT.once(whole, build, self.data.counts)[0]
+
+    def refuse_coupling(self) -> None:
+        """Refuse to leave out points of a model whose rows know of one another.
+
+        Raises:
+            UsageError: they do.
+        """
+        try:
+            model = self._traced(known=False)
+            why = coupling(model)
+        except RowsAsked as asked:
+            why = asked.why
+        if why:
+            raise UsageError(
+                f"points are missing, and the model's rows know of one another ({why}): without "
+                "these points the others would be other rows",
+                remedy='fill in the values, or leave such fits out with missing="skip"',
+            )
 
     def search_plan(
         self, missing: Sequence[str], solves: bool

@@ -49,6 +49,8 @@ class PlannedSearch:
         model = built.model
         nodes = [model.data[name] for name in job.rows.columns]
         nodes += [model.leaves[name] for name in self.names]
+        nodes += [node for node, _ in model.trace.captured]
+        self._captured = [np.asarray(array) for _, array in model.trace.captured]
         self._prediction = Prepared(simplify(model.nodes, final=True), nodes)
 
     def best(self, columns: Mapping[str, Array], seed: int) -> tuple[Array, int]:
@@ -76,7 +78,7 @@ class PlannedSearch:
         rows = self.built.model.rows
         extents = {rows: len(x)} if isinstance(rows, Dim) else {}
         with np.errstate(all="ignore"):
-            (made,) = self._prediction([x, *map(np.asarray, ends)], extents)
+            (made,) = self._prediction([x, *map(np.asarray, ends), *self._captured], extents)
         rest = np.asarray(target - made, np.float64)
         if rest.shape != target.shape:
             return 0.0

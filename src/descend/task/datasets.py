@@ -225,7 +225,7 @@ def _joined(parts: Sequence[Any]) -> Any:
 
 
 def _listed(name: str, given: Any, counts: Sequence[int]) -> Array:
-    if np.ndim(given) == 0 and not isinstance(given, list | tuple):
+    if not isinstance(given, list | tuple) and np.ndim(given) == 0:
         return np.full(sum(counts), float(given))
     if len(given) != len(counts):
         raise DataError(f"{name} has {len(given)} entries for {len(counts)} datasets")

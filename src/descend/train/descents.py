@@ -71,7 +71,7 @@ class Descents:
 
     def _glance(self, attempt: int) -> Finished:
         """One evaluation at a random point, which nobody is told of."""
-        seen = self._begun(self.job.find_start(self.built, True, attempt, wide=True), False)
+        seen = self._begun(self.job.glanced(self.built, attempt), False)
         assert seen.bound is not None
         seen.control = Control(1, self.seed)
         seen.ending = drive(self.built.runner, seen.bound, seen.control, seen.course, 1, Watch(), 1)

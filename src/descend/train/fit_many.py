@@ -16,6 +16,7 @@ from descend.data.validate import check_positive
 from descend.errors import DataError, UsageError
 from descend.judge.attempts import Unasked
 from descend.judge.many_attempts import Made, further
+from descend.judge.many_doubts import doubtful
 from descend.lean import dataclass
 from descend.methods.base import FTOL, NOT_FINITE, STATUS, Optimizer
 from descend.methods.damped import LeanLevenbergMarquardt
@@ -25,9 +26,10 @@ from descend.methods.table import as_loss, as_optimizer
 from descend.models.model import Model
 from descend.program.lanes import ManyBuilt
 from descend.program.orthogonal import MOST_STEPS, LastSteps
+from descend.records.many import JUDGED
 from descend.result.many import ManyFits, recorded
 from descend.run.many_candidates import found_starts, with_ready_guesses
-from descend.run.many_job import LEAST_PIVOT, ManyJob, among
+from descend.run.many_job import CONVERGED, LEAST_PIVOT, ManyJob, among, statuses
 from descend.run.threads import run_many
 from descend.show.progress import Progress
 from descend.task.datasets import ManyData, ManyMissing, read_many, without_missing
@@ -44,6 +46,7 @@ from descend.task.ready import ready_problem
 from descend.task.rows import WEIGHTS
 from descend.task.starts import many_start
 from descend.trace.formula import Formula
+from descend.train.closer import looked_at
 
 __all__ = ["fit_many"]
 
@@ -81,13 +84,14 @@ class ManyOptions:
     params: Iterable[str] | None = None
     threads: int | None = None
     seed: int = 0
-    starts: int = 1
+    starts: int | None = None
     progress: Progress | None = None
 
     def check(self) -> None:
         """Refuse values that cannot be meant."""
         check_count("max_iter", self.max_iter)
-        check_count("starts", self.starts)
+        if self.starts is not None:
+            check_count("starts", self.starts)
         check_seed(self.seed)
         check_choice("missing", self.missing, MISSING)
         if self.threads is not None:
@@ -110,7 +114,7 @@ def fit_many(
     xtol: float | None = None, ftol: float | None = None, gtol: float | None = None,
     missing: ManyMissing = "skip", covariance: bool = False, constants: Any = None,
     params: Iterable[str] | None = None, threads: int | None = None, seed: int = 0,
-    starts: int = 1, progress: Progress | None = None, **unknown: Any,
+    starts: int | None = None, progress: Progress | None = None, **unknown: Any,
 ) -> ManyFits:  # fmt: skip
     """Fit one model to many datasets, each by itself, as one compiled program.
 
@@ -135,10 +139,10 @@ def fit_many(
             with the status bad_data; `"drop"` leaves out the points; `"raise"` refuses the data.
         covariance: keep the covariance of each fit.
         constants, params: as in `fit`. threads: how many may work (by default one a core).
-        seed: of the candidates for scalars that have no start: each fit takes the best of 32.
-        starts: from how many starts each fit descends; the best is kept. Where it is 1 and nothing
-            was said of the start, those fits that did not arrive, or that their data do not
-            determine where they ended, or whose parameters ran away, get eight others.
+        seed: of the candidates for scalars that have no start: each fit takes the best of a search
+            in its own data.
+        starts: from how many starts each fit descends; the best is kept. Where it is not said, one,
+            and more for those fits that fail (or, without a start, look wrong), as in `fit`.
         progress: who is told how many fits are done.
 
     Raises:
@@ -168,11 +172,12 @@ class _Many:
         weights = {name: getattr(options, name) for name in WEIGHTS}
         weights = {name: given for name, given in weights.items() if given is not None}
         data = read_many(self._read, x, y, weights, options.by)
+        dropped = False
         if options.missing != "skip":
             whole = without_missing(data)
             if options.missing == "raise" and whole is not data:
                 _refuse_missing(data)
-            data = whole
+            dropped, data = whole is not data, whole
         if not data.n_fits:
             raise DataError("there are no fits: the data are empty")
         for name in weights:
@@ -187,7 +192,10 @@ class _Many:
         loss.check(data.columns["target"])
         asked = options.absolute_sigma, options.covariance, int(options.seed)
         self.job = ManyJob(data, start, loss, *asked)
+        if dropped:
+            self.job.refuse_coupling()
         self.optimizer = self._optimizer()
+        self.guessed = not start.sample.missing
         self.searched = np.zeros(data.n_fits, np.int64)
         if start.sample.missing:
             self.job, self.searched = self._found(self.job, start.sample.missing, 0)
@@ -257,7 +265,8 @@ class _Many:
                 self._run(job, arrays, workers, meter)
             if not self.stopped:
                 tries = further(
-                    job, Made(built, arrays, self.searched), self.options.starts, self._unasked(),
+                    job, Made(built, arrays, self.searched), self.options.starts or 1,
+                    self._unasked(),
                     self._anew, lambda part, ends: part.neighbours(self._run_all, ends),
                 )  # fmt: skip
         finally:
@@ -265,6 +274,14 @@ class _Many:
                 meter.close()
         seconds = time.perf_counter() - compiled
         found = recorded(job, built, arrays, self.options.by or "fit")
+        if not self.stopped:
+            status = statuses(job, arrays.codes, arrays.iterations, self._made(built, arrays))
+            which = doubtful(job, status, self._made(built, arrays))
+            kept = self.options.start is not None and not self.unsaid
+            looked_at(found, job, self.model, self.options, which, kept)
+            on = among(found.status, CONVERGED) & found.pressed(job.start.space)
+            found.status[on] = JUDGED["bound"]
+            seconds = time.perf_counter() - compiled
         found.seconds, found.compile_seconds = seconds, compiled - begin
         found.threads, found.lanes = len(workers), workers[0].width
         found.interrupted = self.stopped
@@ -273,6 +290,9 @@ class _Many:
             found.n_further, found.n_mended = tries.needed, tries.mended
             found.n_cut = tries.cut
         return found
+
+    def _made(self, built: ManyBuilt, arrays: ManyArrays) -> dict[str, Array]:
+        return dict(zip(built.results, arrays.results, strict=True))
 
     def _most(self, most: int | None) -> int:
         """Steps of one fit at most."""
@@ -291,17 +311,18 @@ class _Many:
         """Whether fits that look wrong are begun again, as `fit` does it."""
         o, start = self.options, self.options.start
         meant = start is not None and not isinstance(start, Mapping)
-        if meant or not self.job.has_equations or o.max_iter != ManyOptions.max_iter:
+        if meant or o.starts is not None or o.max_iter != ManyOptions.max_iter:
             return Unasked.NEVER
         if self.optimizer.needs != "gauss_newton":
             return Unasked.NEVER
-        return Unasked.DOUBTED if start is None and self.unsaid else Unasked.FAILED
+        return Unasked.DOUBTED if start is None and not self.guessed else Unasked.FAILED
 
     def _anew(self, job: ManyJob, attempt: int, most: int | None) -> Made:
         """The descents of one more attempt, of so many steps at most."""
         searched = np.zeros(job.data.n_fits, np.int64)
         missing = self.unsaid
-        if most is not None and not missing and job.is_square:
+        # Every second start that is asked for looks farther; of unasked ones, every one.
+        if not missing and job.is_square and (most is not None or attempt % 2 == 0):
             missing = job.start.scalars()
         if missing:
             job, searched = self._found(job, missing, attempt)

@@ -1,0 +1,44 @@
+"""Which of many fits are not plainly well: those alone are looked at closer, one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from descend.methods.base import NOT_FINITE, STATUS
+from descend.records.many import SINGULAR, SPENT
+from descend.run.candidates import constant_losses
+from descend.run.many_job import CONVERGED, ManyJob, among
+
+__all__ = ["doubtful"]
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+VAGUE = 100.0  # times its value: the standard error of a parameter that may have no finite best one
+UNSOLVED = [c for c, outcome in STATUS.items() if not outcome.success and c != NOT_FINITE]
+
+
+def doubtful(job: ManyJob, status: Array, made: Mapping[str, Array]) -> Array:
+    """The numbers of the fits that a closer look may judge otherwise.
+
+    Args:
+        status: (fits,) codes of their ends.
+        made: what the program left of each fit, by name.
+    """
+    settled = among(status, CONVERGED)
+    found = among(status, (*UNSOLVED, SINGULAR, SPENT))
+    if "arrived" in made:
+        found |= settled & ~made["arrived"]
+    for name in job.start.leaves():
+        if f"stderr.{name}" in made:
+            error, value = made[f"stderr.{name}"], np.abs(made[f"params.{name}"])
+            vague = (error >= VAGUE * value) & (value > 0)
+            found |= settled & vague.reshape(len(status), -1).any(axis=1)
+    level = constant_losses(job.loss.name, job.data.columns, job.data.shared, job.data.offsets)
+    p = sum(a.size for a in job.start.varied().values())
+    by_chance = np.minimum(2.0 * p / np.maximum(job.data.counts, 1), 0.05)
+    with np.errstate(all="ignore"):
+        found |= settled & ~np.isnan(level) & ~(made["loss"] < (1.0 - by_chance) * level)
+    return np.flatnonzero(found)

@@ -1,0 +1,101 @@
+"""The closer look at those of many fits that were not plainly well: each is judged as `fit` judges.
+
+A fit goes on from where its lane left it, so that its last steps, its errors and its verdict are
+those of `fit`. What a lane has settled is not touched.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from descend.errors import DescendError
+from descend.methods.base import UNBOUNDED
+from descend.records.many import JUDGED
+from descend.result.fit import Fit
+from descend.result.many import ManyFits
+from descend.run.many_job import ManyJob
+from descend.task.columns import SIGMA, WEIGHT
+from descend.trace.formula import Formula
+from descend.train.fit import fit
+
+__all__ = ["looked_at"]
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+SHARE, LEAST = 20, 1000  # at most one in so many fits is looked at closer, or so many
+SAME = 1e-6  # a share of the loss: what is lower by less is the same minimum
+
+
+def looked_at(
+    found: ManyFits, job: ManyJob, model: Any, options: Any, which: Array, given: bool
+) -> None:
+    """Judge some fits closer, and enter what came out into the record.
+
+    Args:
+        which: the numbers of these fits.
+        given: whether the user gave the start, and asked to keep to it.
+    """
+    found.n_closer = len(which)
+    for i in which[: max(LEAST, len(found) // SHARE)]:
+        own = _alone(found, job, model, options, int(i))
+        if own is not None:
+            _enter(found, own, int(i), given)
+
+
+def _alone(found: ManyFits, job: ManyJob, model: Any, options: Any, i: int) -> Fit | None:
+    """One fit from where its lane ended; None where it cannot be made."""
+    rows = job.data.one(i)
+    start = {name: np.array(a[i]) for name, a in found.params.items()}
+    if not all(np.isfinite(a).all() for a in start.values()):
+        return None
+    target = rows.extra["target"]
+    data: Any = dict(rows.columns)
+    y: Any = target
+    if isinstance(model, str | Formula) or job.data.problem.target in data:
+        data[job.data.problem.target], y = target, None
+    weights = {n: rows.extra[n] for n in (SIGMA, WEIGHT) if n in rows.extra}
+    named = ("fixed", "bounds", "ties", "constants", "params", "loss", "optimizer")
+    plain: dict[str, Any] = {
+        n: getattr(options, n) for n in (*named, "xtol", "ftol", "gtol", "absolute_sigma")
+    }
+    plain |= weights
+    if not isinstance(model, str | Formula):
+        plain.pop("params")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            return fit(model, data, y, start=_free(start, options), starts=1, **plain)
+        except DescendError:
+            return None
+
+
+def _free(start: Mapping[str, Array], options: Any) -> dict[str, Any]:
+    """The start of what is not tied: a tie gives its own."""
+    tied = options.ties or {}
+    return {
+        n: float(a) if a.ndim == 0 else a for n, a in start.items() if n not in tied
+    }
+
+
+def _enter(found: ManyFits, own: Fit, i: int, given: bool) -> None:
+    """Take over what a closer look has found, if it is no worse."""
+    if own.verdict == "not converged" and found.status[i] != UNBOUNDED:
+        return
+    if not own.loss <= found.loss[i] * (1 + SAME) + np.finfo(float).tiny:
+        return
+    status = own.status if given else own.status.removesuffix("_kept")
+    found.status[i] = JUDGED[status]
+    for name, array in found.params.items():
+        array[i] = own.params[name]
+    for name, errors in found.stderr.items():
+        errors[i] = own.stderr[name]
+    found.loss[i], found.chi2[i] = own.loss, own.chi2
+    found.iterations[i] += own.n_evaluations
+    if found.covariance is not None:
+        p = found.covariance.shape[1]
+        fits = own.covariance is not None and own.covariance.shape == (p, p)
+        found.covariance[i] = own.covariance if fits else np.nan
