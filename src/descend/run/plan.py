@@ -38,7 +38,7 @@ from descend.run.run_memory import Outline, RunMemory
 from descend.task.bonds import Bound, Numbers
 from descend.task.columns import TARGET
 from descend.task.rows import Rows
-from descend.task.values import Values
+from descend.task.values import BARE, Values
 from descend.trace.context import Trace
 
 __all__ = ["Plan", "Run"]
@@ -233,7 +233,10 @@ class Plan:
         """The start as one vector, if every value has the form of the plan and is finite."""
         start: Any = values.start
         if self.bound is not None:
-            found = None if values.bonds is None else self.bound.values(values.bonds)
+            bonds = values.bonds
+            if bonds is not None and BARE in bonds.start:
+                bonds = bonds._replace(start={self.parameters[0]: bonds.start[BARE]})
+            found = None if bonds is None else self.bound.values(bonds)
             if found is None:
                 return None
         elif start is None:
@@ -350,6 +353,16 @@ class Run:
         return [
             numbers[at + i] for _, at, shape in self.plan.reads for i in range(math.prod(shape))
         ]
+
+    def begun(self) -> list[float]:
+        """The method's numbers where it began."""
+        found: list[float] = self.first[-self.plan.count :].tolist()
+        return found
+
+    def touches(self) -> bool:
+        """Whether a varied number, on no other scale, lies on a bound."""
+        bound, numbers = self.plan.bound, self.numbers
+        return bool(bound and numbers and bound.holds(self.flat(), numbers))
 
     def facts(self) -> Facts | None:
         """What the end is judged by at first; None where that does not suffice."""
