@@ -89,7 +89,7 @@ def measured(
     guess = np.where(sloping, guess, 0 * guess)
     guess = np.where((s["unit"] > 0) & ~(sloping & (guess < s["unit"])), s["unit"], guess)
     begun = accept & (s["worth"] == 0) & (widest > 0)
-    stretch = np.where(begun, _stretch(widest * steep, most), s["stretch"])
+    stretch: Array = np.where(begun, _stretch(widest * steep, most), s["stretch"])
     own = np.where(stretch > 0, stretch, 1) * widest
     share: Array = widest / np.where(shared > 0, shared, 1)
     size = np.where(lone, own, widest * _alike(np.where(widest > 0, share, 1)))

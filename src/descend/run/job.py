@@ -10,22 +10,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from descend.data.validate import check_prediction
-from descend.errors import DataError, DescendError, DescendWarning, TraceError, UsageError
+from descend.errors import DataError, DescendWarning, UsageError
 from descend.graph.evaluate import Prepared, bind_extents
 from descend.graph.node import Dim, Node, RowsAsked
 from descend.graph.program import Bindings, Plan
 from descend.lean import dataclass
-from descend.methods.base import Optimizer
-from descend.methods.losses import Loss
 from descend.parameters.space import Space
 from descend.program.epochs import EndOfEpoch
 from descend.program.pipeline import Recipe, descent
-from descend.program.stopping import Rules, first_state
+from descend.program.stopping import first_state
 from descend.run.build import BUILT, Built, make_runner
 from descend.run.candidates import MOST_ROWS, OneFit, SearchPlan, search_plan, thinned
 from descend.run.kept import program_key
+from descend.run.settings import Evaluation, Settings
 from descend.task.columns import WHITENING
 from descend.task.coupling import coupling
+from descend.task.missing_start import without_start
 from descend.task.problem import Problem
 from descend.task.rows import Rows
 from descend.task.start import Start, around, draw, farther
@@ -36,63 +36,11 @@ from descend.trace.model import Model, Spec, trace_model
 if TYPE_CHECKING:
     from descend.task.scaling import Scaling
 
-__all__ = ["Job", "Settings"]
+__all__ = ["Job"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 MOST_ROWS_FOR_CANDIDATES = 2000
 WHITENED = "sigma is a covariance matrix"
-
-
-@dataclass(frozen=True)
-class Evaluation(Optimizer):
-    """No method at all, where nothing varies: the loss is evaluated, and that is it.
-
-    >>> Evaluation().step(np.ones(1), None, {}, None)
-    (array([1.]), {})
-    """
-
-    def step(self, p: Any, e: Any, s: dict[str, Any], h: Any) -> tuple[Any, dict[str, Any]]:
-        return p, s
-
-
-@dataclass(frozen=True)
-class Settings:
-    """The checked options of a fit that decide the program or its numbers."""
-
-    loss: Loss | None
-    optimizer: Optimizer
-    rules: Rules
-    batch_size: int | None = None
-    shuffle: bool = False
-    penalty: Any = None
-    clip: Any = None
-    seed: int = 0
-    engine: str = "native"
-    sign: int = 1
-    why: str = ""  # the reason for the optimizer, where it was not asked for
-
-    @property
-    def parts(self) -> dict[str, Any]:
-        """What has run-time numbers, by the name that the program's inputs begin with."""
-        owners = {
-            "optimizer": self.optimizer, "loss": self.loss, "penalty": self.penalty,
-            "clip": self.clip,
-        }  # fmt: skip
-        return {name: owner for name, owner in owners.items() if owner is not None}
-
-    def has_own_functions(self) -> bool:
-        """Whether a loss, an optimizer, … holds code of the user's, which may capture things."""
-        return any(
-            not type(o).__module__.startswith("descend.") or hasattr(o, "function")
-            for owner in self.parts.values()
-            for o in (owner, getattr(owner, "lr", owner))
-            if not isinstance(o, int | float)
-        )
-
-    def structure(self) -> tuple[Hashable, ...]:
-        """What decides the program."""
-        own = tuple((n, o.structure()) for n, o in self.parts.items())
-        return (own, self.rules.structure(), self.batch_size, self.shuffle, self.engine, self.sign)
 
 
 @dataclass
@@ -185,7 +133,7 @@ class Job:
         try:
             model = self._trace(data, leaves, n_rows)
         except (IndexError, ValueError, TypeError) as error:
-            raise self._without_start(error, leaves) from error
+            raise without_start(error, self.start.missing, data, leaves, self._fits) from error
         free = model
         if self.rows is not None and WHITENING in self.rows.extra:
             known = self._trace(data, leaves, n_rows, known=True)
@@ -212,42 +160,13 @@ class Job:
         said = (*model.trace.notices.values(), *unused)
         return Built(model, made, runner, engine, tuple(notes), seconds, watched, extras, said)
 
-    def _without_start(self, error: Exception, leaves: Mapping[str, Spec]) -> Exception:
-        """The error, or a better one where a parameter without start is meant as an array."""
-        missing = self.start.missing
-        if not missing or isinstance(error, WholeAsked | DataError):
-            return error
-        sizes = {name: self._fitting_size(name, leaves) for name in missing}
-        found = {name: size for name, size in sizes.items() if size is not None}
-        remedy = getattr(error, "remedy", None)
-        if not found and (remedy not in (None, SCALARS) or not isinstance(error, LIKELY)):
-            return error
-        meant = list(found) or list(missing)
-        which = f"{_listed(meant)} {'have' if len(meant) > 1 else 'has'} no start"
-        taken = "is taken as one number" if len(meant) == 1 else "are taken as one number each"
-        shapes = ", ".join(f"{name}=np.zeros({found.get(name, '…')})" for name in meant)
-        reason = error.message if isinstance(error, DescendError) else str(error)
-        return TraceError(
-            f"{which} and {taken}, and then the model does not work out: {reason}",
-            where=error.where if isinstance(error, DescendError) else None,
-            remedy=f"if {'it is an array' if len(meant) == 1 else 'they are arrays'}, give "
-            f"start=dict({shapes})",
-        )
-
-    def _fitting_size(self, name: str, leaves: Mapping[str, Spec]) -> int | None:
-        """The length of a vector with which the model works out, of those that the data suggest."""
-        if self.rows is None:
-            return None
-        columns = self.rows.columns
-        widths = {a.shape[-1] for a in columns.values() if a.ndim > 1}
-        for width in sorted(widths):
-            tried = {**leaves, name: Spec((width,), np.dtype(np.float64))}
-            try:
-                self._trace(columns, tried, self._n_rows())
-            except (IndexError, ValueError, TypeError):
-                continue
-            return int(width)
-        return None
+    def _fits(self, leaves: Mapping[str, Spec]) -> bool:
+        """Whether the model works out with parameters of these shapes."""
+        try:
+            self._trace({} if self.rows is None else self.rows.columns, leaves, self._n_rows())
+        except (IndexError, ValueError, TypeError):
+            return False
+        return True
 
     def _trace(
         self, data: Mapping[str, Array], leaves: Mapping[str, Spec], n_rows: int,
@@ -576,16 +495,10 @@ def _prepared_loss(built: Built, inputs: Iterable[Node]) -> Prepared:
     return kept
 
 
-def _listed(names: list[str]) -> str:
-    return ", ".join(names[:-1]) + (" and " if len(names) > 1 else "") + names[-1]
-
-
 def _made_for(why: str, n_rows: int) -> str:
     return (
         f"The model asks for the number of rows ({why}): the program is made for {n_rows} rows."
     )
 
 
-LIKELY = (TraceError, UsageError, IndexError)
-SCALARS = "use * for scalars"
 _ZERO = np.zeros(())

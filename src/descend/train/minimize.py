@@ -23,8 +23,9 @@ from descend.run.build import Built
 from descend.run.course import Course
 from descend.run.drive import Watch, drive
 from descend.run.finished import Finished, Moment
-from descend.run.job import Job, Settings
+from descend.run.job import Job
 from descend.run.plan import Run
+from descend.run.settings import Settings
 from descend.show.progress import Progress, Verbose
 from descend.task.declared import Begun, begin
 from descend.task.options import (

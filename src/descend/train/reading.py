@@ -13,7 +13,8 @@ from descend.methods.losses import FunctionLoss, Loss
 from descend.methods.table import as_loss, as_optimizer, as_penalty
 from descend.program.stopping import Rules
 from descend.result.resume import seed_of
-from descend.run.job import Job, Settings
+from descend.run.job import Job
+from descend.run.settings import Settings
 from descend.run.view import free_count
 from descend.task.columns import WHITENING
 from descend.task.declared import Begun, begin, bonds_of, model_starts, settled

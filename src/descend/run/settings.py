@@ -1,0 +1,66 @@
+"""The checked options of a descent, as they decide its program and its numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import Any
+
+from descend.lean import dataclass
+from descend.methods.base import Optimizer
+from descend.methods.losses import Loss
+from descend.program.stopping import Rules
+
+__all__ = ["Evaluation", "Settings"]
+
+
+@dataclass(frozen=True)
+class Evaluation(Optimizer):
+    """No method at all, where nothing varies: the loss is evaluated, and that is it.
+
+    >>> import numpy as np
+    >>> Evaluation().step(np.ones(1), None, {}, None)
+    (array([1.]), {})
+    """
+
+    def step(self, p: Any, e: Any, s: dict[str, Any], h: Any) -> tuple[Any, dict[str, Any]]:
+        return p, s
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The checked options of a fit that decide the program or its numbers."""
+
+    loss: Loss | None
+    optimizer: Optimizer
+    rules: Rules
+    batch_size: int | None = None
+    shuffle: bool = False
+    penalty: Any = None
+    clip: Any = None
+    seed: int = 0
+    engine: str = "native"
+    sign: int = 1
+    why: str = ""  # the reason for the optimizer, where it was not asked for
+
+    @property
+    def parts(self) -> dict[str, Any]:
+        """What has run-time numbers, by the name that the program's inputs begin with."""
+        owners = {
+            "optimizer": self.optimizer, "loss": self.loss, "penalty": self.penalty,
+            "clip": self.clip,
+        }  # fmt: skip
+        return {name: owner for name, owner in owners.items() if owner is not None}
+
+    def has_own_functions(self) -> bool:
+        """Whether a loss, an optimizer, … holds code of the user's, which may capture things."""
+        return any(
+            not type(o).__module__.startswith("descend.") or hasattr(o, "function")
+            for owner in self.parts.values()
+            for o in (owner, getattr(owner, "lr", owner))
+            if not isinstance(o, int | float)
+        )
+
+    def structure(self) -> tuple[Hashable, ...]:
+        """What decides the program."""
+        own = tuple((n, o.structure()) for n, o in self.parts.items())
+        return (own, self.rules.structure(), self.batch_size, self.shuffle, self.engine, self.sign)
