@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from descend.data.validate import check_prediction
 from descend.errors import DataError, DescendWarning, UsageError
-from descend.graph.evaluate import Prepared, bind_extents
+from descend.graph.evaluate import bind_extents
 from descend.graph.node import Dim, Node, RowsAsked
 from descend.graph.program import Bindings, Plan
 from descend.lean import dataclass
@@ -476,7 +476,7 @@ class Job:
                 changed = self.space.completed({**leaves, **changed})
             values = {**known, **{built.model.leaves[n]: a for n, a in changed.items()}}
             try:
-                prepared = _prepared_loss(built, values)
+                prepared = built.prepared_loss(values)
                 (value,) = prepared(
                     [values[n] for n in prepared.inputs], extents | bind_extents(values)
                 )
@@ -485,14 +485,6 @@ class Job:
             return float(value)
 
         return loss
-
-
-def _prepared_loss(built: Built, inputs: Iterable[Node]) -> Prepared:
-    """The loss in the order of its evaluation, made once for a program."""
-    kept: Prepared | None = built.extras.get("loss")
-    if kept is None:
-        kept = built.extras["loss"] = Prepared([built.descent.objective], inputs)
-    return kept
 
 
 def _made_for(why: str, n_rows: int) -> str:
