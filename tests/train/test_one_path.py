@@ -163,7 +163,18 @@ MINIMISATIONS: dict[str, tuple[Any, Any, dict[str, Any]]] = {
     "names": (bowl, {"a": 0.0, "b": 0.0}, {}),
     "number": (edge, 1.0, {}),
     "bounds": (edge, 1.0, {"bounds": (0, 2)}),
+    "bounds inside": (edge, 1.0, {"bounds": (0, 9)}),
+    "pairs": (rosenbrock, [0.5, 0.5], {"bounds": [(0, 2), (None, 0.75)]}),
+    "pairs of bounds": (rosenbrock, [0.5, 0.5], {"bounds": ([0, 0], [9, 9])}),
+    "arrays of bounds": (rosenbrock, np.full(2, 0.5), {"bounds": (np.zeros(2), np.full(2, 9.0))}),
+    "bounds by name": (bowl, {"a": 0.0, "b": 0.0}, {"bounds": {"a": (-1, 9)}}),
+    "no room": (bowl, {"a": 0.0, "b": 0.0}, {"bounds": {"a": (0, 0)}}),
+    "outside": (edge, 1.0, {"bounds": (2, 9)}),
+    "no pairs": (rosenbrock, [0.5, 0.5], {"bounds": [1, 2, 3]}),
+    "ties": (bowl, {"a": 0.0}, {"ties": {"b": "2*a"}}),
+    "scales": (bowl, {"a": P(1.0, scale="log"), "b": 0.0}, {}),
     "fixed": (bowl, {"a": 0.0, "b": 0.0}, {"fixed": ["b"]}),
+    "fixed at": (bowl, {"a": 0.0}, {"fixed": {"b": 1.0}}),
     "no start": (edge, None, {}),
     "epochs": (rosenbrock, [-1.0, 2.0], {"optimizer": "adam", "lr": 0.01, "max_iter": 30}),
     "recorded": (bowl, {"a": 0.0, "b": 0.0}, {"record": "params", "optimizer": "sgd", "lr": 0.1}),
@@ -243,6 +254,18 @@ def test_a_plan_is_entered_at_the_first_call_and_serves_all(case, monkeypatch):
     assert len(PLANS) == 1
     monkeypatch.setattr(fit_module, "Reading", None)
     fitted(case)
+
+
+@pytest.mark.parametrize(
+    "case", ["array", "names", "number", "formula", "bounds inside", "bounds", "pairs", "fixed",
+             "bounds by name", "ties", "epochs", "few iterations", "growing"],
+)  # fmt: skip
+def test_a_plan_serves_minimisations_too(case, monkeypatch):
+    MINIMA.clear()
+    found(case)
+    assert len(MINIMA) == 1
+    monkeypatch.setattr(minimize_module, "_read", None)
+    found(case)
 
 
 NUMBERS = [(20, 3), (1, 3), (20, 4), (3000, 0), (7, 2**62), (20, 3)]

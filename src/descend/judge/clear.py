@@ -58,7 +58,7 @@ def first_look(run: Run) -> Clear | None:
 def clear_minimum(run: Run) -> str | None:
     """The status of a minimisation whose end leaves no doubt; None of any other."""
     status = QUIET.get(run.code)
-    if status is None or has_gone(run.begin.tolist(), run.flat()):
+    if status is None or has_gone(run.begun(), run.flat()) or run.touches():
         return None
     if run.plan.job.settings.optimizer.scope != "vector":
         return status if run.fell() else None

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from dataclasses import field
 from typing import Any
 
 from descend.compile.native import NotNative
 from descend.compile.program import compile_program
+from descend.graph.evaluate import Prepared
+from descend.graph.node import Node
 from descend.lean import dataclass
 from descend.program.pipeline import Descent
 from descend.run.drive import Interpreted, Runner
@@ -40,6 +43,13 @@ class Built:
     traces: tuple[Trace, ...] = ()
     extras: dict[str, Any] = field(default_factory=dict)
     said: tuple[str, ...] = ()
+
+    def prepared_loss(self, inputs: Iterable[Node]) -> Prepared:
+        """The loss in the order of its evaluation, made once."""
+        kept: Prepared | None = self.extras.get("loss")
+        if kept is None:
+            kept = self.extras["loss"] = Prepared([self.descent.objective], inputs)
+        return kept
 
     def serves(self, n_rows: int) -> bool:
         """Whether the program is still the right one: the same captures, any or the same rows."""

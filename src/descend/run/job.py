@@ -11,7 +11,7 @@ import numpy as np
 
 from descend.data.validate import check_prediction
 from descend.errors import DataError, DescendWarning, UsageError
-from descend.graph.evaluate import evaluate
+from descend.graph.evaluate import bind_extents
 from descend.graph.node import Dim, Node, RowsAsked
 from descend.graph.program import Bindings, Plan
 from descend.lean import dataclass
@@ -347,7 +347,10 @@ class Job(Seeker):
                 changed = self.space.completed({**leaves, **changed})
             values = {**known, **{built.model.leaves[n]: a for n, a in changed.items()}}
             try:
-                (value,) = evaluate([built.descent.objective], values, extents)
+                prepared = built.prepared_loss(values)
+                (value,) = prepared(
+                    [values[n] for n in prepared.inputs], extents | bind_extents(values)
+                )
             except IndexError:
                 return np.nan
             return float(value)

@@ -38,7 +38,7 @@ from descend.run.run_memory import Outline, RunMemory
 from descend.task.bonds import Bound, Numbers
 from descend.task.columns import TARGET
 from descend.task.rows import Rows
-from descend.task.values import Values
+from descend.task.values import BARE, Values
 from descend.trace.context import Trace
 
 __all__ = ["Plan", "Run"]
@@ -79,6 +79,7 @@ class Plan:
         vector, matrix: how the method's numbers and JᵀJ are read.
         has_normal: whether these are the normal equations of the residuals.
         residuals: how many there are, if so; else None.
+        tells_errors: whether standard errors follow from the normal equations as they are.
         look: what the first look at the end of a run may tell.
         searches: whether the start, or a part of it, is searched for; by `search`, where it can.
         looks_at_rows: whether it is yet to be seen how the residuals of a run go together.
@@ -116,6 +117,8 @@ class Plan:
         )  # fmt: skip
         self.residuals = self._residuals()
         self.look = self._look(steps)
+        tied = space is not None and bool(space.ties)
+        self.tells_errors = self.residuals is not None and self.scalar and not tied
         self._outline = Outline(
             job, built, self.control, budget, places, own.targets, self.bound,
             self.look is Look.SQUARES,
@@ -165,12 +168,6 @@ class Plan:
             return Look.SQUARES if job.rows.extra[TARGET].ndim == 1 else Look.NOTHING
         found = all(name in self.built.descent.state for name in STATES)
         return Look.CURVED if found and not (scaled or self.has_normal) else Look.NOTHING
-
-    @property
-    def tells_errors(self) -> bool:
-        """Whether standard errors follow from the normal equations as they are."""
-        tied = self.job.space is not None and bool(self.job.space.ties)
-        return self.residuals is not None and self.scalar and not tied
 
     @property
     def is_complete(self) -> bool:
@@ -236,7 +233,10 @@ class Plan:
         """The start as one vector, if every value has the form of the plan and is finite."""
         start: Any = values.start
         if self.bound is not None:
-            found = None if values.bonds is None else self.bound.values(values.bonds)
+            bonds = values.bonds
+            if bonds is not None and BARE in bonds.start:
+                bonds = bonds._replace(start={self.parameters[0]: bonds.start[BARE]})
+            found = None if bonds is None else self.bound.values(bonds)
             if found is None:
                 return None
         elif start is None:
@@ -353,6 +353,16 @@ class Run:
         return [
             numbers[at + i] for _, at, shape in self.plan.reads for i in range(math.prod(shape))
         ]
+
+    def begun(self) -> list[float]:
+        """The method's numbers where it began."""
+        found: list[float] = self.first[-self.plan.count :].tolist()
+        return found
+
+    def touches(self) -> bool:
+        """Whether a varied number, on no other scale, lies on a bound."""
+        bound, numbers = self.plan.bound, self.numbers
+        return bool(bound and numbers and bound.holds(self.flat(), numbers))
 
     def facts(self) -> Facts | None:
         """What the end is judged by at first; None where that does not suffice."""

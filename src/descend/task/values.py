@@ -16,11 +16,12 @@ import numpy as np
 from descend.errors import UsageError
 from descend.task.bonds import NUMBERS, Bonds, taken_apart
 
-__all__ = ["BONDS", "FLOAT", "Values", "values_of", "values_of_function"]
+__all__ = ["BARE", "BONDS", "FLOAT", "Values", "values_of", "values_of_function"]
 
 BONDS = ("fixed", "bounds", "ties")
 FLOAT = np.dtype(np.float64)
 PLAIN = frozenset(NUMBERS)
+BARE = ""  # stands for the only argument of a function, whose start is given without its name
 OPTIONS = frozenset((type(None), str, bool, int, float, tuple, type, np.float64, np.int64))
 METHODS = "descend.methods."
 EPOCHS, SEED = 5, 6  # where they stand behind start in the signature of `fit`
@@ -160,9 +161,20 @@ def values_of_function(function: Any, given: Mapping[str, Any], sign: int) -> Va
     """The values of a call of `minimize` (sign 1) or `maximize` (-1), as `values_of`."""
     options = {**given}
     start, epochs, seed = options.pop("start"), *map(options.pop, *COUNTED)
+    fixed, bounds, ties = map(options.pop, BONDS, (None, None, None))
+    bonds = None
+    if type(start) is dict or not (fixed is bounds is ties is None):
+        try:
+            named = start if type(start) is dict else {BARE: start}
+            bonds = taken_apart(named, fixed, bounds, ties)
+        except (TypeError, ValueError, UsageError):
+            return None
+    bound = None if bonds is None else bonds.form
     values = options.values()
-    task = (_name_of(function), sign, _form_of(start), *options, *values, *map(type, values))
-    return Values(function, task, [], start, epochs, seed)
+    task = (
+        _name_of(function), sign, bound, _form_of(start), *options, *values, *map(type, values)
+    )  # fmt: skip
+    return Values(function, task, [], start, epochs, seed, bonds)
 
 
 def _form_of(start: Any) -> Hashable:

@@ -46,7 +46,8 @@ def planned(
         return None
     if not can_be_planned(read.model, job, built) or not _starts_plainly(values, job):
         return None
-    kept = dataclasses.replace(o, start=None, sigma=None, sample_weight=None, bounds=None)
+    begun: Any = None if values.start is None else {}  # which is all that is asked of it later
+    kept = dataclasses.replace(o, start=begun, sigma=None, sample_weight=None, bounds=None)
     plan = Plan(
         read.model, job, built, kept, int(o.epochs), places, bool(staircases_of(built, job.space))
     )

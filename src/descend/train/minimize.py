@@ -125,6 +125,8 @@ def maximize(function: Callable[..., Any] | str, start: Any = None, **options: A
 
 
 def _found(function: Any, given: Mapping[str, Any], sign: int) -> MinimumFound:
+    if given.get("bounds") is not None:
+        given = {**given, "bounds": _sides(given["bounds"])}
     values = values_of_function(function, given, sign)
     known = None if values is None else PLANS.found(values)
     run = None if values is None or known is None else known.bind(values)
@@ -231,7 +233,7 @@ def _read(function: Any, o: MinimizeOptions) -> tuple[Begun, str | None]:
         (single,) = names
         start = {single: start}
     problem = Problem(name, call, own, {}, None, "", names, constants, own.defaults)
-    return begin(problem, start, o.fixed, _sides(o.bounds), o.ties), single
+    return begin(problem, start, o.fixed, o.bounds, o.ties), single
 
 
 def _sides(bounds: Any) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,7 @@ from descend.run.finished import Finished, method_name
 from descend.run.job import Job
 from descend.run.plan import Plan, Run
 from descend.run.plan_table import Plans, can_be_planned, has_defaults
-from descend.task.values import Values
+from descend.task.values import BONDS, Values
 
 __all__ = ["PLANS", "MinimumFacts", "MinimumPlan", "parts_of", "planned"]
 
@@ -137,18 +137,29 @@ def planned(
     values: Values, job: Job, built: Built, options: Any, single: str | None
 ) -> MinimumPlan | None:
     """The plan of a task, which is entered in the table; None where there can be none."""
-    if not values.is_known or not has_defaults(options, but=ORDINARY):
+    if not values.is_known or not has_defaults(options, but=(*ORDINARY, *BONDS)):
         return None
-    if job.space is not None or job.start.missing:
+    if job.start.missing or not _binds_plainly(values, job):
         return None
     if not can_be_planned(values.model, job, built):
         return None
-    plan = MinimumPlan(values.model, job, built, options, int(options.max_iter), {})
+    kept = replace(options, start=None, bounds=None)
+    plan = MinimumPlan(values.model, job, built, kept, int(options.max_iter), {})
     plan.single = single
     if not plan.is_complete:
         return None
     PLANS.enter(values, plan)
     return plan
+
+
+def _binds_plainly(values: Values, job: Job) -> bool:
+    """Whether what binds the parameters are fixed values, ties and bounds with room between."""
+    space = job.space
+    if space is None:
+        return True
+    if values.bonds is None or space.scales or any(np.any(space.held(n)) for n in space.lower):
+        return False
+    return list(job.start.names) == list(job.leaf_arrays())
 
 
 class MinimumFacts:
@@ -174,7 +185,7 @@ class MinimumFacts:
 
     def fields(self, name: str, record: Any) -> Mapping[str, Any]:
         """A field of the record, with those that are worked out together with it."""
-        if name == "value" and isinstance(self._run, Run):
+        if name == "value" and isinstance(self._run, Run) and self._run.plan.bound is None:
             plan, leaves = self._run.plan, self._run.leaves()
             found, _ = value_and_gradient(plan.job, plan.built, leaves)
             return {"value": plan.job.settings.sign * found}
