@@ -49,7 +49,8 @@ def own_import(node: ast.AST) -> bool:
 
 LATE = {
     "cli.many", "cli.shared", "cli.spelling", "compile.descent", "compile.function_text",
-    "compile.legalise", "methods.penalties", "models.kind", "models.model", "models.parts",
+    "compile.legalise", "compile.many", "methods.penalties", "models.kind", "models.model",
+    "models.parts",
     "models.table", "models.tree", "show.output", "show.paths", "show.plots", "show.report",
     "trace.tables.families",
     "trust.curved", "judge.divergence", "judge.growth", "result.explaining", "train.load",

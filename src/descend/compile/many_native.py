@@ -11,7 +11,7 @@ import numpy as np
 from descend.compile.cache import cached_code, digest, graph_key
 from descend.compile.description import as_json, from_json
 from descend.compile.function import pointer_table
-from descend.compile.many import CONTROL, ManyProgram, ManyText, lanes_of, write_many
+from descend.compile.many_program import CONTROL, ManyProgram, ManyText, lanes_of
 from descend.compile.native import Loaded, NotNative, emit_object
 from descend.compile.places import aligned
 from descend.graph.evaluate import bind_extents, concrete
@@ -68,6 +68,8 @@ class NativeMany:
         if found is None:
 
             def make() -> tuple[Any, bytes]:
+                from descend.compile.many import write_many
+
                 try:
                     written = write_many(self.program, self.width, ragged)
                 except NotNative:  # what lanes cannot do, one fit at a time may

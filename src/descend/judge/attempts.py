@@ -99,14 +99,12 @@ def attempted(
                 over, stop = True, "time_spent" if spent() else "evaluations_spent"
                 break
             last = run(attempt, left)
-            count += last.control.steps
-            seconds += _seconds(last)
+            count, seconds = count + last.control.steps, seconds + _seconds(last)
             if left is not None and _was_cut(last, left):
                 over, stop = True, "evaluations_spent"
                 break
             losses.append(last.final_loss())
-            best = _better(best, last)
-            over = _stopped(last)
+            best, over = _better(best, last), _stopped(last)
             if over:
                 break
         floor = rounding(best)
@@ -114,12 +112,15 @@ def attempted(
         alone = agreed < 2 and min(losses) > floor
         firm = agreed if not why or agreed < 2 or not explains_nothing(best) else 1
         wrong = bool(why) and (alone or bool(doubts.suspicion(best, firm, len(losses))))
-    given = first.job.problem.ready is None or first.options.start is not None
-    other = more is Unasked.FAILED and best is not first and given
-    if not stop and last.ending is not None:
-        stop = last.ending.outside
+    stop = stop or ("" if last.ending is None else last.ending.outside)
+    other = more is Unasked.FAILED and best is not first and _is_given(first)
     best.search = Search(len(losses), agreed, why, count, other, seconds, CUT.get(stop, ""))
     return best
+
+
+def _is_given(run: Finished) -> bool:
+    """Whether the start was the user's, and not a ready model's guess."""
+    return run.job.problem.ready is None or run.options.start is not None
 
 
 def _was_cut(run: Finished, most: int) -> bool:

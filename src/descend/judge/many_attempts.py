@@ -20,7 +20,6 @@ from descend.lean import dataclass
 from descend.methods.base import NOT_FINITE, STATUS
 from descend.program.lanes import ManyBuilt
 from descend.records.many import SINGULAR, SPENT
-from descend.run.candidates import constant_losses
 from descend.run.many_job import CONVERGED, ManyJob, among, statuses
 from descend.task.datasets import ManyData
 from descend.task.start import around
@@ -179,11 +178,9 @@ class _Judge:
     ) -> None:
         self.job, self.first, self.more, self.neighbours = job, first, more, neighbours
         self.searched, self.iterations = first.searched, first.arrays.iterations.copy()
-        data = job.data
-        self.level = constant_losses(job.loss.name, data.columns, data.shared, data.offsets)
-        self.square = _mean_squares(data)
+        self.level, self.square = job.level, _mean_squares(job.data)
         count = sum(a.size for a in job.start.varied().values())
-        self.least = np.minimum(2.0 * count / np.maximum(data.weighty(), 1), MOST_BY_CHANCE)
+        self.least = np.minimum(2.0 * count / np.maximum(job.data.weighty(), 1), MOST_BY_CHANCE)
 
     def part(self, some: Array) -> ManyJob:
         """The job of some fits alone."""

@@ -9,7 +9,6 @@ import numpy as np
 
 from descend.methods.base import NOT_FINITE, STATUS
 from descend.records.many import SINGULAR, SPENT
-from descend.run.candidates import constant_losses
 from descend.run.many_job import CONVERGED, ManyJob, among
 
 __all__ = ["doubtful"]
@@ -36,8 +35,7 @@ def doubtful(job: ManyJob, status: Array, made: Mapping[str, Array]) -> Array:
             error, value = made[f"stderr.{name}"], np.abs(made[f"params.{name}"])
             vague = (error >= VAGUE * value) & (value > 0)
             found |= settled & vague.reshape(len(status), -1).any(axis=1)
-    level = constant_losses(job.loss.name, job.data.columns, job.data.shared, job.data.offsets)
-    p = sum(a.size for a in job.start.varied().values())
+    level, p = job.level, sum(a.size for a in job.start.varied().values())
     by_chance = np.minimum(2.0 * p / np.maximum(job.data.counts, 1), 0.05)
     with np.errstate(all="ignore"):
         found |= settled & ~np.isnan(level) & ~(made["loss"] < (1.0 - by_chance) * level)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from descend.compile.many import ManyProgram
+from descend.compile.many_program import ManyProgram
 from descend.differentiate.gauss_newton import (
     half_hessian,
     jacobian_columns,

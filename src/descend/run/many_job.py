@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -21,7 +22,7 @@ from descend.program.orthogonal import LastSteps, last_steps
 from descend.program.pipeline import Recipe
 from descend.program.search import PlainSearch
 from descend.records.many import BAD_DATA, SINGULAR, SPENT, TOO_FEW
-from descend.run.candidates import SearchPlan, search_plan
+from descend.run.candidates import SearchPlan, constant_losses, search_plan
 from descend.run.kept import Store, program_key
 from descend.task.coupling import coupling
 from descend.task.datasets import ManyData
@@ -50,6 +51,12 @@ class ManyJob:
     absolute: bool = False
     covariance: bool = False
     seed: int = 0
+
+    @functools.cached_property
+    def level(self) -> Array:
+        """(fits,) the least loss that a constant has; NaN where that is not told."""
+        d = self.data
+        return constant_losses(self.loss.name, d.columns, d.shared, d.offsets)
 
     @property
     def problem(self) -> Problem:
