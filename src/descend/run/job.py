@@ -164,7 +164,7 @@ class Job(Seeker):
     def _fits(self, leaves: Mapping[str, Spec]) -> bool:
         """Whether the model works out with parameters of these shapes."""
         try:
-            self._trace({} if self.rows is None else self.rows.columns, leaves, self._n_rows())
+            self._trace({} if self.rows is None else self.rows.columns, leaves, self.n_rows())
         except (IndexError, ValueError, TypeError):
             return False
         return True
