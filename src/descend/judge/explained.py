@@ -7,6 +7,7 @@ import numpy as np
 from descend.graph.node import Node, postorder
 from descend.judge.walk import Walk
 from descend.run.finished import Finished
+from descend.task.warned import is_constant
 from descend.trust.complete import MOST_WITH_ERRORS, Completion
 
 __all__ = [
@@ -34,7 +35,7 @@ def explained(run: Finished, walk: Walk) -> float | None:
     """The share of the squares about the mean that the fit explains; None where it has no say."""
     rows = walk.completion.rows
     extra = rows.extra
-    if "whitening" in extra:
+    if "whitening" in extra or (rows.columns and all(map(is_constant, rows.columns.values()))):
         return None
     y = np.asarray(extra["target"], np.float64)
     weight = np.asarray(extra.get("sample_weight", 1.0) * extra.get("sigma", 1.0) ** -2.0)
