@@ -24,6 +24,7 @@ GONE = 30.0  # times its start, or 1: from here on a number is looked after in a
 LEAST = 1e-3  # of itself: a number that moved by less has not run away
 STEPS = 2.0 ** np.arange(-6, 7)  # times the way it went
 MOST = 64  # numbers that are looked after one by one
+VAGUEST = 2  # of these, which are followed by doublings too
 OUT = (10.0, 1e3, 1e5)  # times the value, to where the profile must not rise
 DOUBLED = tuple(2.0**k for k in range(1, 11))  # the same, followed along a valley that bends
 IN = tuple(10.0**-k for k in (1, 2, 3, 5, 7, 9, 11))  # and where it must, sooner or later
@@ -51,7 +52,7 @@ def runaways(walk: Walk) -> tuple[str, ...]:
     for i in vague[:MOST]:
         ways = _ways(walk, begin, i)
         away = all(_least(walk, begin, i, ways, f) <= square * (1 + RISE) for f in OUT)
-        away = away or _stays_low(walk, begin, i, ways, square)
+        away = away or (i in vague[:VAGUEST] and _stays_low(walk, begin, i, ways, square))
         if away and _rises(walk, begin, i, ways, square):
             found = [names[i], *(names[j] for j in companions if j != i and j in vague)]
             break
