@@ -98,7 +98,7 @@ def attempted(
             if why:
                 took = count - first.control.steps + searched() - begun + len(glances)
                 left = allowed - took - begun
-            if spent() or (left is not None and left < 1):
+            if spent() or (left is not None and left < max(first.control.steps, 1)):
                 over, stop = True, "time_spent" if spent() else "evaluations_spent"
                 break
             most = None if left is None else max(left // SHARE, 1)
