@@ -24,6 +24,7 @@ from descend.program.pipeline import LEAST_SHARED
 from descend.run.build import BUILT
 from descend.simplify import apart
 from descend.simplify.apart import set_apart
+from descend.train.fit_plans import PLANS
 
 X = np.linspace(-1, 1, 60)
 
@@ -52,6 +53,7 @@ def forget():
     cache._loaded.clear()
     apart._the_one.cache_clear()
     BUILT._kept.clear()
+    PLANS.clear()
 
 
 @pytest.fixture

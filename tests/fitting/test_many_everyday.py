@@ -1,5 +1,6 @@
 """Many fits with nothing said of where to start: each is where `fit` puts it, or lower."""
 
+import os
 import warnings
 from collections.abc import Callable
 
@@ -9,6 +10,12 @@ import pytest
 import descend
 from fitting.everyday import TASKS, decay, peak, wave
 from fitting.test_everyday import least
+
+
+def whole_alone(test):
+    """What `make fuzz` alone runs: it takes minutes."""
+    skipped = os.environ.get("HYPOTHESIS_PROFILE") != "fuzz"
+    return pytest.mark.fuzz(pytest.mark.skipif(skipped, reason="`make fuzz` alone")(test))
 
 ALIKE = 1 + 1e-6
 X = np.linspace(0, 10, 80)
@@ -36,7 +43,7 @@ def test_an_everyday_model_needs_no_start_among_many(name: str) -> None:
     everyday(name, range(2))
 
 
-@pytest.mark.fuzz
+@whole_alone
 @pytest.mark.parametrize("name", TASKS)
 def test_an_everyday_model_needs_no_start_in_six_sets_of_data(name: str) -> None:
     everyday(name, range(6))
@@ -74,7 +81,7 @@ def test_every_simulated_one_is_found(kind: str) -> None:
     every_one_is_found(kind, 200)
 
 
-@pytest.mark.fuzz
+@whole_alone
 @pytest.mark.parametrize("kind", ["peak", "wave", "decay"])
 def test_every_one_of_ten_thousand_is_found(kind: str) -> None:
     every_one_is_found(kind, 10_000)
@@ -97,7 +104,7 @@ def test_other_units_need_no_start_either(name: str) -> None:
     in_other_units(name, 1e-9, 1e6)
 
 
-@pytest.mark.fuzz
+@whole_alone
 @pytest.mark.parametrize("units", [(1e-9, 1.0), (1e6, 1e-6), (1e9, 1e9), (1e-6, 1e-12)], ids=str)
 @pytest.mark.parametrize("name", TASKS)
 def test_no_unit_needs_a_start(name: str, units: tuple[float, float]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,10 @@ import pytest
 
 from fitting.units import LOSSES, METHODS, TASKS, suits, units, wrong
 
-pytestmark = pytest.mark.fuzz
+pytestmark = [
+    pytest.mark.fuzz,
+    pytest.mark.skipif(os.environ.get("HYPOTHESIS_PROFILE") != "fuzz", reason="`make fuzz` alone"),
+]
 
 IMPRECISE = pytest.mark.xfail(
     reason="at kinks a simplex ends where the parameters are known to 1e-6 or less, in any unit"

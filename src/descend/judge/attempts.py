@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import Any
 
+import numpy as np
+
 from descend.graph.program import EPOCHS_SPENT
 from descend.judge.doubts import UNFINISHED, Doubts, rounding
 from descend.judge.ending import ending_of
@@ -19,6 +21,7 @@ MORE = 8  # starts that are tried together where the first descent looks wrong
 MOST_STARTS = 33  # and where the best of them still does
 MANY_ROWS = 100_000  # a descent over more of them is not made again unasked
 ALLOWANCE = 10  # times the evaluations of the first descent: what unasked starts may take
+SHARE = 2  # of what is left, one start takes no more: others are to have their turn
 SHORTEST = 32  # evaluations: one that ends sooner counts as much, or none could follow it
 ALIKE = 1e-6  # losses that differ by less, as a share, are the same minimum
 STOPPED = ("interrupted", "time_spent")
@@ -94,14 +97,15 @@ def attempted(
             if why:
                 took = count - first.control.steps + searched() - begun + len(glances)
                 left = allowed - took - begun
-            if spent() or (left is not None and left < 1):
+            if spent() or (left is not None and left < max(first.control.steps, 1)):
                 over, stop = True, "time_spent" if spent() else "evaluations_spent"
                 break
-            last = run(attempt, left)
+            most = None if left is None else max(left // SHARE, 1)
+            last = run(attempt, most)
             count, seconds = count + last.control.steps, seconds + _seconds(last)
-            if left is not None and _was_cut(last, left):
-                over, stop = True, "evaluations_spent"
-                break
+            if most is not None and _was_cut(last, most):
+                losses.append(np.inf)
+                continue
             losses.append(last.final_loss())
             best, over = _better(best, last), _stopped(last)
             if over:

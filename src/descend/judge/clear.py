@@ -15,6 +15,7 @@ import numpy as np
 from descend.graph.program import EPOCHS_SPENT
 from descend.judge.doubts import CORRELATED, FAR
 from descend.judge.ending import QUIET
+from descend.judge.explained import LITTLE
 from descend.judge.polish import EPS, WORSE
 from descend.judge.runaway import has_gone
 from descend.program.arrival import ARRIVED
@@ -26,6 +27,7 @@ __all__ = ["Clear", "clear_minimum", "first_look"]
 
 PLAIN = 1e-12  # a share of the largest effect that is certainly more than rounding
 MARGIN = 2.0  # between a condition here and that of a closer look
+ENOUGH = LITTLE * (1.0 + 1e-6)
 LEAST = 1e-6  # of the target's squares: a spread that is certainly more than rounding
 
 
@@ -42,7 +44,9 @@ def first_look(run: Run) -> Clear | None:
     if status is None or look is Look.NOTHING or run.slip > CORRELATED:
         return None
     if look is Look.EPOCHS:
-        return Clear(status) if run.fell() else None
+        # A mean over the batches of an epoch is no loss of the start.
+        whole = run.plan.job.settings.batch_size is None
+        return Clear(status) if whole and run.fell() else None
     facts = None if run.code == EPOCHS_SPENT else run.facts()
     if facts is None:
         return None
@@ -67,7 +71,7 @@ def clear_minimum(run: Run) -> str | None:
 
 def _explains(facts: Facts, p: int) -> bool:
     """Whether a fit explains more than a constant, which the closer look would not doubt."""
-    rest = 1.0 - min(MARGIN * 2.0 * p / max(facts.n, 1), 0.1)
+    rest = 1.0 - ENOUGH
     spread = facts.spread
     return facts.n > p and spread > LEAST * facts.level and facts.loss < rest * spread
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from descend.graph.node import Node, postorder
@@ -11,12 +13,17 @@ from descend.task.warned import is_constant
 from descend.trust.complete import MOST_WITH_ERRORS, Completion
 
 __all__ = [
-    "MOST_ROWS", "can_walk", "explained", "explains_nothing", "has_grown", "is_linear",
-    "least_share",
+    "LITTLE", "MOST_ROWS", "can_walk", "end_of", "explained", "explains_nothing", "has_grown",
+    "is_linear", "least_share", "leaves_noise",
 ]  # fmt: skip
+
+Array = np.ndarray[Any, np.dtype[Any]]
 
 MOST_ROWS = 100_000  # on which the losses of start and end are compared
 ROUNDING = 1e-9  # a share of the loss
+LITTLE = 0.1  # a share that may be a side minimum's, where the rest is no noise
+MOST_LAGS = 20  # at which residuals are compared with each other
+BEYOND = 4.0  # standard deviations of the sum of squared autocorrelations of noise
 CONSTANT = 1e-24  # a share of the target's squares: below, all rows have the same target
 
 
@@ -65,19 +72,53 @@ def least_share(walk: Walk) -> float:
 
 
 def explains_nothing(run: Finished) -> bool:
-    """Whether a constant would explain as much, though the model is not linear."""
+    """Whether a constant would explain as much, though the model is not linear.
+
+    Or nearly as much, while the residuals show that there is more to explain.
+    """
     if not can_walk(run):
         return False
     with np.errstate(all="ignore"):
         walk = Walk(run)
         share = explained(run, walk) if np.isfinite(walk.begin) else None
-    return share is not None and share <= least_share(walk) and not is_linear(run)
+        if share is None or share > LITTLE or is_linear(run):
+            return False
+        return share <= least_share(walk) or not leaves_noise(run, walk)
+
+
+def leaves_noise(run: Finished, walk: Walk) -> bool:
+    """Whether residuals are noise along every column, so that no other minimum explains more.
+
+    By the squares of their autocorrelations, which of noise have the distribution of chi² (Box and
+    Pierce, "Distribution of residual autocorrelations", 1970).
+    """
+    rows = run.original
+    assert rows is not None
+    r = walk.r - walk.r.mean()
+    lags = range(1, min(max(r.size // 4, 1), MOST_LAGS) + 1)
+    columns = [c for c in rows.columns.values() if np.ndim(c) == 1 and c.size == r.size]
+    if not columns or len(columns) < len(rows.columns):
+        return False
+    most = len(lags) + BEYOND * np.sqrt(2.0 * len(lags))
+    for column in columns:
+        rest = r[np.argsort(column, kind="stable")]
+        share = [float(rest[k:] @ rest[:-k]) / float(r @ r) for k in lags]
+        if not r.size * float(np.sum(np.square(share))) <= most:
+            return False
+    return True
+
+
+def end_of(run: Finished) -> dict[str, Array]:
+    """Where a descent came to: if it is the start that was kept as the best, where it went then."""
+    kept = run.leaves()
+    stayed = all(np.array_equal(kept[name], array) for name, array in run.begin.items())
+    return run.leaves(best=False) if stayed and run.best_epoch() is not None else kept
 
 
 def has_grown(run: Finished) -> bool:
-    """Whether the loss at the parameters returned is larger than at the start."""
+    """Whether a descent has led to a larger loss than that at the start."""
     if getattr(run.job.settings.optimizer, "maximize", False):
         return False
     loss = run.job.loss_at(run.built, run.begin, MOST_ROWS)
-    before, after = loss({}), loss(run.leaves())
-    return bool(after > before + ROUNDING * abs(before))
+    before, after = loss({}), loss(end_of(run))
+    return not after <= before + ROUNDING * abs(before)

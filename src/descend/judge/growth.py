@@ -9,7 +9,7 @@ import numpy as np
 from descend.differentiate.gauss_newton import half_hessian
 from descend.graph.evaluate import evaluate
 from descend.judge.divergence import rate_to_try
-from descend.judge.explained import MOST_ROWS
+from descend.judge.explained import MOST_ROWS, end_of
 from descend.run.finished import Finished
 from descend.simplify.driver import simplify
 
@@ -18,6 +18,7 @@ __all__ = ["growth_message"]
 Array = np.ndarray[Any, np.dtype[Any]]
 
 MOST_NUMBERS = 64  # of which second derivatives are made
+LITTLE = 1e-3  # of the loss: a growth that its first digits do not show
 SAME = 1e-6  # a share: curvatures that differ by less are one
 
 
@@ -25,11 +26,13 @@ def growth_message(run: Finished) -> str:
     """Say from what to what the loss went, and which learning rate would have descended."""
     loss = run.job.loss_at(run.built, run.begin, MOST_ROWS)
     factor = run.job.loss_factor
-    before, after = factor * loss({}), factor * loss(run.leaves())
+    before, after = factor * loss({}), factor * loss(end_of(run))
+    little = before and abs(after - before) < LITTLE * abs(before)
+    by = f", by {(after - before) / abs(before):.2g} of itself," if little else ""
     unit = run.unit
     words = (
-        f"the loss grew from {before:.6g} at the start to {after:.6g} after {run.control.epoch} "
-        f"{unit}{'' if run.control.epoch == 1 else 's'}"
+        f"the loss grew from {before:.6g} at the start to {after:.6g}{by} after "
+        f"{run.control.epoch} {unit}{'' if run.control.epoch == 1 else 's'}"
     )
     limit = _limit(run)
     if limit is not None:

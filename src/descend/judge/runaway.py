@@ -22,9 +22,11 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 GONE = 30.0  # times its start, or 1: from here on a number is looked after in a run made again
 LEAST = 1e-3  # of itself: a number that moved by less has not run away
-STEPS = 2.0 ** np.arange(-6, 7)  # times the way it went
+STEPS = 2.0 ** np.arange(-6, 11)  # times the way it went
 MOST = 64  # numbers that are looked after one by one
+VAGUEST = 2  # of these, which are followed by doublings too
 OUT = (10.0, 1e3, 1e5)  # times the value, to where the profile must not rise
+DOUBLED = tuple(2.0**k for k in range(1, 11))  # the same, followed along a valley that bends
 IN = tuple(10.0**-k for k in (1, 2, 3, 5, 7, 9, 11))  # and where it must, sooner or later
 FOLLOWED = 30  # evaluations in which the other numbers follow
 RISE = 1e-8  # of the sum of squares: what is a rise
@@ -46,13 +48,16 @@ def runaways(walk: Walk) -> tuple[str, ...]:
     if square <= walk.rounding or not vague or _is_redundant(walk):
         return ()
     found: list[str] = []
+    walk.overflows = True
     for i in vague[:MOST]:
         ways = _ways(walk, begin, i)
         away = all(_least(walk, begin, i, ways, f) <= square * (1 + RISE) for f in OUT)
+        away = away or (i in vague[:VAGUEST] and _stays_low(walk, begin, i, ways, square))
         if away and _rises(walk, begin, i, ways, square):
             found = [names[i], *(names[j] for j in companions if j != i and j in vague)]
             break
         walk.jump(begin)
+    walk.overflows = False
     walk.jump(begin)
     return tuple(found)
 
@@ -108,12 +113,24 @@ def _least(walk: Walk, begin: Array, i: int, ways: Sequence[Array], factor: floa
     return best
 
 
+def _stays_low(walk: Walk, begin: Array, i: int, ways: Sequence[Array], square: float) -> bool:
+    """Whether the profile does not rise outwards, each place followed from the one before."""
+    return not _climbs(walk, begin, i, ways, DOUBLED, square * (1 + RISE))
+
+
 def _rises(walk: Walk, begin: Array, i: int, ways: Sequence[Array], square: float) -> bool:
     """Whether the profile rises inwards, each place followed from the one before."""
+    return _climbs(walk, begin, i, ways, IN, square * (1 + CLEAR))
+
+
+def _climbs(
+    walk: Walk, begin: Array, i: int, ways: Sequence[Array], factors: Sequence[float], most: float
+) -> bool:
+    """Whether the profile is above a height at any of some multiples of a number."""
     at, last = begin, 1.0
-    for factor in IN:
+    for factor in factors:
         own = [way * (at[i] / way[i]) for way in ways]
-        if not _least(walk, at, i, own, factor / last) <= square * (1 + CLEAR):
+        if not _least(walk, at, i, own, factor / last) <= most:
             return True
         at, last = walk.x.copy(), factor
     return False

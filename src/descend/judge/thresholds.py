@@ -66,15 +66,15 @@ def staircases_of(built: Built, space: Space | None) -> tuple[str, ...]:
 
 
 def _staircases(built: Built, space: Space | None) -> tuple[str, ...]:
-    residual = built.descent.residual
     order = postorder(built.model.nodes)
-    if residual is None or not any(node.op.name in STEPS for node in order):
+    if not any(node.op.name in STEPS for node in order):
         return ()
     used, found = set(order), []
     for name, leaf in built.model.leaves.items():
         if leaf not in used or (space is not None and not space.varies(name)):
             continue
-        columns = simplify(jacobian_columns(residual, [leaf]), final=True)
+        slopes = [c for node in built.model.nodes for c in jacobian_columns(node, [leaf])]
+        columns = simplify(slopes, final=True)
         if all(_is_zero(c) for c in columns):
             found.append(name)
     return tuple(found)
@@ -136,7 +136,7 @@ def _of_step(run: Finished, name: str, node: Node) -> Array:
     else:
         arg = node.args[-1] if node.op.name == "take" else node.args[0]
         values = [_values(run, name, [arg], at)[0].astype(np.float64) for at in (0.0, 1.0, 2.0)]
-        wholes = _wholes(run, node)
+        wholes = np.zeros(1) if node.op.name == "sign" else _wholes(run, node)
     zero, one, two = (np.unique(v) if v.ndim == 0 else v.reshape(-1) for v in values)
     slope = one - zero
     straight = np.isclose(two - one, slope, rtol=1e-9, atol=0) & (slope != 0)

@@ -14,7 +14,14 @@ import numpy as np
 
 from descend.graph.program import EPOCHS_SPENT
 from descend.judge.ending import ending_of
-from descend.judge.explained import can_walk, explained, has_grown, is_linear, least_share
+from descend.judge.explained import (
+    can_walk,
+    explained,
+    has_grown,
+    is_linear,
+    least_share,
+    leaves_noise,
+)
 from descend.judge.runaway import falling, runaways
 from descend.judge.thresholds import staircases
 from descend.judge.walk import Walk
@@ -200,7 +207,8 @@ def _is_kept(run: Finished) -> bool:
 def _runaway(run: Finished, walk: Walk, arrived: bool) -> Judgement | None:
     if arrived and not np.any(walk.errors() >= np.abs(walk.x)):
         return None
-    if is_linear(run):
+    chosen = run.control.status == EPOCHS_SPENT and run.options.epochs != type(run.options).epochs
+    if is_linear(run) or (chosen and not arrived):
         return None
     if not arrived:
         walk.go()
@@ -223,9 +231,14 @@ def _ran_away(names: Sequence[str], run: Finished) -> Judgement:
 
 
 def _side(run: Finished, walk: Walk) -> Judgement | None:
-    """A minimum that explains no more than a constant."""
-    share = explained(run, walk)
-    if share is None or share > least_share(walk) or is_linear(run):
+    """A minimum that explains no more than a constant, where there is more to explain.
+
+    One that explains as much is none if it leaves noise: a rate, or a power, may truly be 0.
+    """
+    share, least = explained(run, walk), least_share(walk)
+    if share is None or share > least or is_linear(run):
+        return None
+    if abs(share) <= least and leaves_noise(run, walk):
         return None
     found = (
         f"The fit explains no more than a constant would (R² = {share:.2g}): a side minimum, or a "
@@ -259,8 +272,7 @@ def _has_arrived(run: Finished) -> bool | None:
 
 
 def _judged_by_loss(run: Finished, status: str, message: str) -> Judgement | None:
-    settled = status == "converged" or status == "epochs_spent" or _is_rule(status)
-    away = falling(run) if settled else []
+    away = falling(run) if status != "time_spent" else []
     if away:
         return _ran_away(away[:3], run)
     if run.control.status == EPOCHS_SPENT or status == "time_spent":

@@ -53,6 +53,7 @@ class Walk:
         self.bound = on_bounds(run.job.space, self.completion.leaves)
         self.held = self.bound
         self.settled = False
+        self.overflows = False
         self.evaluations = 0
         r, j = self._residuals()
         self.evaluations, self.begin = 0, float(r @ r)
@@ -111,9 +112,10 @@ class Walk:
         """Residuals and J at the parameters that the completion has; NaN beyond an index."""
         self.evaluations += 1
         try:
-            return self.completion.linear()
+            r, j = self.completion.linear()
         except IndexError:
             return np.full(1, np.nan), np.full((1, len(self.start)), np.nan)
+        return r, np.where(np.isfinite(j), j, 0.0) if self.overflows else j
 
     def number_names(self) -> list[str]:
         """The names of the varied numbers."""

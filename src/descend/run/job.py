@@ -221,7 +221,8 @@ class Job(Seeker):
     def couples(self) -> bool:
         """Whether the model's rows know of one another, or of how many there are."""
         model = self.build()[0].model
-        return bool(model.why_rows or coupling(model))
+        asked = model.why_rows and model.why_rows != WHITENED
+        return bool(asked or coupling(model))
 
     def recipe(self, validation: Model | None) -> Recipe:
         """All that decides the program, apart from the model."""

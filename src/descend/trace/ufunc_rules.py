@@ -92,7 +92,7 @@ def _reciprocal(x: Node) -> Node:
 def _heaviside(x: Node, at_zero: Node) -> Node:
     above = select(call("lt", full_like(x, 0), x), full_like(x, 1), 0)
     inside = select(call("eq", x, 0), at_zero, above)
-    return select(_isnan(x), x, inside)
+    return select(_isnan(x), np.nan, inside)
 
 
 def _ignoring_nan(name: str) -> Emit:
