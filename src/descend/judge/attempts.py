@@ -88,8 +88,7 @@ def attempted(
     if asked == 1 and not why:
         return first
     losses, count, wrong = [first.final_loss()], first.control.steps, bool(why)
-    begun = searched()
-    allowed = ALLOWANCE * max(first.control.steps + begun, SHORTEST)
+    allowed = ALLOWANCE * max(first.control.steps + (begun := searched()), SHORTEST)
     agreed, seconds, stop, over = 1, _seconds(first), "", _stopped(last)
     while not over and (len(losses) < asked or (wrong and len(losses) < MOST_STARTS)):
         for attempt in range(len(losses), len(losses) + MORE if why else asked):

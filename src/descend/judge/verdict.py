@@ -89,7 +89,9 @@ def _judged_by_place(run: Finished, status: str, message: str) -> Judgement | No
         if not np.isfinite(walk.begin):
             return None
         arrived = facts.arrived if facts is not None else walk.has_arrived()
-        found = _runaway(run, walk, arrived) or _side(run, walk)
+        found = _runaway(run, walk, arrived)
+        if found is None and (arrived or code != EPOCHS_SPENT):
+            found = _side(run, walk)
         if found is not None:
             return found
         if not arrived:
