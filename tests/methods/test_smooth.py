@@ -120,6 +120,7 @@ def second(p, v):
     return (-2 * X * v[0] * v[1] + a * X**2 * v[1] ** 2) * np.exp(-b * X)
 
 
+@pytest.mark.filterwarnings("ignore:not converged after 1 iterations")
 def test_second_derivatives_of_the_residuals_along_a_step():
     found = descend.fit(decay, X, Y, start=dict(zip("abc", POINT, strict=True)),
                         optimizer=AsksBend(), epochs=1)  # fmt: skip
@@ -127,6 +128,7 @@ def test_second_derivatives_of_the_residuals_along_a_step():
     np.testing.assert_allclose(list(found.params.values()), known, rtol=1e-12)
 
 
+@pytest.mark.filterwarnings("ignore:not converged after 1 iterations")
 def test_products_with_the_hessian():
     found = descend.fit(decay, X, Y, start=dict(zip("abc", POINT, strict=True)),
                         optimizer=AsksHessian(), epochs=1)  # fmt: skip

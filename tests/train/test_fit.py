@@ -107,6 +107,7 @@ def test_patience_and_keep_best_with_validation(engine):
     assert fit.params["a"] == fit.history["params"]["a"][best] != fit.history["params"]["a"][-1]
 
 
+@pytest.mark.filterwarnings("ignore:the loss grew")
 def test_keep_best_on_all_rows_returns_the_parameters_the_loss_belongs_to():
     fit = line_fit(
         optimizer=descend.SGD(lr=0.6), epochs=60, keep_best=True, start={"a": 9, "b": 0}

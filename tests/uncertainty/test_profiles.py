@@ -113,7 +113,7 @@ def test_the_likelihood_of_counts():
         )
 
 
-@pytest.mark.filterwarnings("ignore:a side minimum")
+@pytest.mark.filterwarnings("ignore:a side minimum", "ignore:the parameters come from another")
 def test_a_lower_minimum_on_the_way_is_told():
     x = np.linspace(0, 10, 60)
     y = np.sin(2.2 * x) + np.random.default_rng(3).normal(0, 0.3, 60)

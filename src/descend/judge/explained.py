@@ -120,5 +120,6 @@ def has_grown(run: Finished) -> bool:
     if getattr(run.job.settings.optimizer, "maximize", False):
         return False
     loss = run.job.loss_at(run.built, run.begin, MOST_ROWS)
-    before, after = loss({}), loss(end_of(run))
+    before = loss({})
+    after = loss(run.leaves() if run.best_epoch() else end_of(run))
     return not after <= before + ROUNDING * abs(before)
