@@ -46,7 +46,7 @@ from descend.trust.surface import Surface
 from descend.trust.surfaces import Landscape
 
 if TYPE_CHECKING:
-    from descend.result.fit import Fit
+    from descend.trust.fitted import Fitted
 
 __all__ = [
     "bands_around",
@@ -332,7 +332,7 @@ def _covariance(fit: Any) -> Array:
     return np.asarray(fit.covariance)
 
 
-def _evidence(fit: Fit, what: str) -> Completion:
+def _evidence(fit: Fitted, what: str) -> Completion:
     evidence = fit._evidence.completion
     if evidence is None:
         raise UsageError(
@@ -342,14 +342,14 @@ def _evidence(fit: Fit, what: str) -> Completion:
     return evidence
 
 
-def _landscape(fit: Fit, evidence: Completion) -> Landscape:
+def _landscape(fit: Fitted, evidence: Completion) -> Landscape:
     evidence.check_unchanged()
     return Landscape(
         evidence.job, evidence.built, evidence.leaves, evidence.absolute, fit.bounds
     )
 
 
-def _surface(fit: Fit, likely: bool = True) -> Surface:
+def _surface(fit: Fitted, likely: bool = True) -> Surface:
     """The surface at the minimum.
 
     Raises:
@@ -379,7 +379,7 @@ def _surface(fit: Fit, likely: bool = True) -> Surface:
     return replace(surface, best=found.points[0]) if fall > 0 else surface
 
 
-def _index(fit: Fit, surface: Surface, name: str) -> int:
+def _index(fit: Fitted, surface: Surface, name: str) -> int:
     if name not in surface.names:
         if name in fit.fixed:
             raise UsageError(f"{name} is fixed: it has no interval", remedy="leave it out of fixed")
