@@ -8,7 +8,7 @@ from descend.program.stopping import RULES
 from descend.records.statuses import status_message
 from descend.run.finished import Finished, Judgement
 
-__all__ = ["QUIET", "ending_of", "told_plainly"]
+__all__ = ["QUIET", "ending_of", "plainly_said"]
 
 RULE_STATUS = {rule.code: rule.status for rule in RULES}
 QUIET = {
@@ -69,7 +69,7 @@ def ending_of(run: Finished) -> tuple[str, str]:
     )
 
 
-def told_plainly(run: Finished) -> Judgement:
+def plainly_said(run: Finished) -> Judgement:
     """What is said of a run whose end is clear, or is not judged: what ended it."""
     status, message = ending_of(run)
     normal = run.job.settings.optimizer.needs == "gauss_newton"

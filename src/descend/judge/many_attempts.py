@@ -151,7 +151,7 @@ def _rounds(judge: _Judge, some: Array, descend: Descend, tries: Tries) -> None:
 
 
 @dataclass(frozen=True)
-class _Standing:
+class _Ends:
     """How fits have ended: status, loss (NaN where there is none), and what looks wrong.
 
     Attributes:
@@ -188,7 +188,7 @@ class _Judge:
             return self.job
         return replace(self.job, data=_some(self.job.data, some), start=_of(self.job.start, some))
 
-    def standing(self, job: ManyJob, made: Made, some: Array | None = None) -> _Standing:
+    def standing(self, job: ManyJob, made: Made, some: Array | None = None) -> _Ends:
         """How the fits of a job stand, which may be some of those in the arrays."""
         rows: Any = slice(None) if some is None else some
         arrays = made.arrays
@@ -199,7 +199,7 @@ class _Judge:
         lost = (status == SINGULAR) | (among(status, CONVERGED) & ~arrived)
         gone = among(status, CONVERGED) & _ran_away(job, found)
         failed = among(status, FAILED) & ~lost
-        return _Standing(status, np.where(known, found["loss"], np.nan), failed, lost, gone)
+        return _Ends(status, np.where(known, found["loss"], np.nan), failed, lost, gone)
 
     def suspected(self, some: Array, tries: Tries) -> Array:
         """Which of some fits look as if they had missed the minimum."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -16,15 +16,22 @@ __all__ = ["doubtful"]
 Array = np.ndarray[Any, np.dtype[Any]]
 
 VAGUE = 100.0  # times its value: the standard error of a parameter that may have no finite best one
+WHITE = 2.0  # standard deviations of that correlation
 UNSOLVED = [c for c, outcome in STATUS.items() if not outcome.success and c != NOT_FINITE]
 
 
-def doubtful(job: ManyJob, status: Array, made: Mapping[str, Array]) -> Array:
+def doubtful(
+    job: ManyJob, status: Array, made: Mapping[str, Array],
+    neighbours: Callable[[Mapping[str, Array]], Array],
+) -> Array:  # fmt: skip
     """The numbers of the fits that a closer look may judge otherwise.
 
     Args:
         status: (fits,) codes of their ends.
         made: what the program left of each fit, by name.
+        neighbours: (fits,) the correlation of the residuals of neighbouring rows, where the
+            parameters end: what explains no more than a constant is no side minimum if its
+            residuals are white.
     """
     settled = among(status, CONVERGED)
     found = among(status, (*UNSOLVED, SINGULAR, SPENT))
@@ -38,5 +45,8 @@ def doubtful(job: ManyJob, status: Array, made: Mapping[str, Array]) -> Array:
     level, p = job.level, sum(a.size for a in job.start.varied().values())
     by_chance = np.minimum(2.0 * p / np.maximum(job.data.counts, 1), 0.05)
     with np.errstate(all="ignore"):
-        found |= settled & ~np.isnan(level) & ~(made["loss"] < (1.0 - by_chance) * level)
-    return np.flatnonzero(found)
+        low = settled & ~np.isnan(level) & ~(made["loss"] < (1.0 - by_chance) * level)
+        if low.any():
+            ends = {name: made[f"params.{name}"] for name in job.start.leaves()}
+            low &= ~(np.abs(neighbours(ends)) * np.sqrt(job.data.counts) < WHITE)
+    return np.flatnonzero(found | low)

@@ -15,7 +15,7 @@ from descend.graph.selection import reduce_max
 from descend.graph.source import const, input_node, row_count
 from descend.lean import dataclass
 from descend.methods.base import NOT_FINITE
-from descend.program.pipeline import FLOAT, Building, Nodes, pieces
+from descend.program.pipeline import FLOAT, DescentBuilder, Nodes, pieces
 from descend.program.stopping import Rules, end_of_epoch, first_state
 from descend.task.columns import column_key
 from descend.trace.context import tracing
@@ -37,7 +37,7 @@ class EndOfEpoch:
     rules: Rules
     validation: Model | None = None
 
-    def __call__(self, b: Building) -> None:
+    def __call__(self, b: DescentBuilder) -> None:
         """Enter the stop code, the records and the states' values after an epoch."""
         rules = self.rules
         own = b.state.get("method/loss") if b.pieces else None
@@ -63,7 +63,7 @@ class EndOfEpoch:
             b.records |= {f"params.{name}": node for name, node in answers.items()}
         self.judge(b, o)
 
-    def judge(self, b: Building, o: Mapping[str, Any]) -> None:
+    def judge(self, b: DescentBuilder, o: Mapping[str, Any]) -> None:
         """The stop code by the rules, and the rules' own state."""
         s = {name: b.put_state(f"stopping rule/{name}") for name in first_state(self.rules)}
         h = SimpleNamespace()
@@ -75,7 +75,7 @@ class EndOfEpoch:
         b.after |= {f"stopping rule/{name}": cast(node, FLOAT) for name, node in after.items()}
         b.stop = cast(code, np.int64)
 
-    def validation_loss(self, b: Building, answers: Nodes) -> Node:
+    def validation_loss(self, b: DescentBuilder, answers: Nodes) -> Node:
         """The loss on the rows held back, at the present parameters."""
         model, target = self.validation, b.recipe.target
         assert model is not None and target is not None
@@ -90,7 +90,7 @@ class EndOfEpoch:
         here = {leaf: answers[name] for name, leaf in model.leaves.items()}
         return cast(substitute([loss], here)[0], FLOAT)
 
-    def keep_best(self, b: Building, watched: Node, answers: Nodes) -> None:
+    def keep_best(self, b: DescentBuilder, watched: Node, answers: Nodes) -> None:
         """The parameters of the lowest loss watched so far.
 
         Without validation rows the loss is that of the parameters before the (only) update.
@@ -115,12 +115,12 @@ def _stand_ins(value: Any) -> Any:
     return [wrap(v) for v in value] if isinstance(value, list) else wrap(value)
 
 
-def _method_state(b: Building, key: str) -> Nodes:
+def _method_state(b: DescentBuilder, key: str) -> Nodes:
     prefix = f"{key}/"
     return {n.removeprefix(prefix): s for n, s in b.state.items() if n.startswith(prefix)}
 
 
-def _answers(b: Building) -> Nodes:
+def _answers(b: DescentBuilder) -> Nodes:
     """The parameters that would be returned now, as leaves."""
     if not b.pieces:
         return dict(b.natural(b.leaves))
@@ -128,7 +128,7 @@ def _answers(b: Building) -> Nodes:
     return b.natural(dict(zip(b.leaves, pieces(vector, list(b.leaves.values())), strict=True)))
 
 
-def _method_code(b: Building) -> Node:
+def _method_code(b: DescentBuilder) -> Node:
     """The optimizer's own verdict: 0 to go on; of several leaves, when all have ended."""
     codes: list[Node] = []
     for key in ["method"] if b.pieces else list(b.leaves):
@@ -144,7 +144,7 @@ def _method_code(b: Building) -> Node:
     return code
 
 
-def _scheduled_rate(b: Building) -> None:
+def _scheduled_rate(b: DescentBuilder) -> None:
     """A scheduled learning rate is a state that the end of an epoch sets."""
     if "learning rate" in b.state:
         b.records["lr"] = b.state["learning rate"]
@@ -153,7 +153,7 @@ def _scheduled_rate(b: Building) -> None:
         b.after["learning rate"] = cast(rate, FLOAT)
 
 
-def _mean_gradient(b: Building, record: bool) -> Node:
+def _mean_gradient(b: DescentBuilder, record: bool) -> Node:
     """The largest component of the gradient, averaged over the epoch's rows."""
     largest = square = const(0.0)
     for name, gradient in b.bounds.pulls(b.gradients, b.leaves).items():
@@ -172,7 +172,7 @@ def _mean_gradient(b: Building, record: bool) -> Node:
     return largest
 
 
-def _previous(b: Building, answers: Nodes) -> list[Node]:
+def _previous(b: DescentBuilder, answers: Nodes) -> list[Node]:
     """The parameters as they were at the end of the epoch before."""
     found = []
     for name, value in answers.items():

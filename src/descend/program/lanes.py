@@ -25,7 +25,7 @@ from descend.methods.damped import whole
 from descend.parameters.vector import joined, pieces
 from descend.program.many_errors import judged, judged_curved
 from descend.program.objective import entries
-from descend.program.pipeline import FLOAT, MOST_EXACT, Building, Recipe
+from descend.program.pipeline import FLOAT, MOST_EXACT, DescentBuilder, Recipe
 from descend.simplify.driver import simplify
 from descend.task.columns import WEIGHT
 from descend.trace.context import Trace
@@ -79,7 +79,7 @@ def build_many(
         covariance: whether the covariance of each fit is a result.
         errors: whether the fits are judged: chi², standard errors, whether they have arrived.
     """
-    b = Building(model, recipe)
+    b = DescentBuilder(model, recipe)
     b.loss()
     b.vary()
     b.derivatives()
@@ -88,7 +88,7 @@ def build_many(
 
 
 def assembled(
-    b: Building, shared: Sequence[str], held: Sequence[str], own: Sequence[Node],
+    b: DescentBuilder, shared: Sequence[str], held: Sequence[str], own: Sequence[Node],
     first: Callable[[Node], Node],
 ) -> ManyBuilt:  # fmt: skip
     """Build the graphs of many fits that are not judged, of stages that have been gone through.
@@ -144,7 +144,7 @@ class ManyGraphs:
     """The stages that follow the step."""
 
     def __init__(
-        self, b: Building, shared: Sequence[str], held: Sequence[str], absolute: bool,
+        self, b: DescentBuilder, shared: Sequence[str], held: Sequence[str], absolute: bool,
         covariance: bool, errors: bool, own: Sequence[Node] = (),
         first: Callable[[Node], Node] | None = None,
     ) -> None:  # fmt: skip
@@ -334,7 +334,7 @@ def neighbours(
     the last row of a fit and 1 elsewhere. Of the result, `correlation` is that of the residuals
     with their neighbours, and `size` the sum of their squares around their mean.
     """
-    b = Building(model, recipe)
+    b = DescentBuilder(model, recipe)
     b.loss()
     b.vary()
     leaves = list(b.leaves.values())

@@ -23,7 +23,7 @@ from descend.methods.base import FTOL, NOT_FINITE, STALLED, Array, Optimizer, St
 from descend.program.lanes import ManyBuilt, ManyGraphs
 from descend.program.many_errors import judged_by_triangle
 from descend.program.objective import entries
-from descend.program.pipeline import Building, Recipe
+from descend.program.pipeline import DescentBuilder, Recipe
 from descend.trace.model import Model
 
 __all__ = ["MOST_STEPS", "LastSteps", "last_steps"]
@@ -82,7 +82,7 @@ class LastSteps(Optimizer):
         return s["x"]
 
 
-class _ByColumns(Building):
+class _ByColumns(DescentBuilder):
     """The stages of a descent whose steps come from the columns of J."""
 
     def derivatives(self) -> None:

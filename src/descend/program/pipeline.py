@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from descend.methods.penalties import Penalty
 
 __all__ = [
-    "Building",
+    "DescentBuilder",
     "Descent",
     "Pass",
     "Recipe",
@@ -88,7 +88,7 @@ class Recipe:
 
     optimizer: Optimizer
     loss: Loss | None
-    end_of_epoch: Callable[[Building], None]
+    end_of_epoch: Callable[[DescentBuilder], None]
     wants_gradient: bool = False
     target: Spec | None = None
     weighted: bool = False
@@ -135,7 +135,7 @@ class Descent:
 
 def descent(model: Model, recipe: Recipe) -> Descent:
     """Build the program of a whole descent from a traced model."""
-    building = Building(model, recipe)
+    building = DescentBuilder(model, recipe)
     building.shares = True
     building.loss()
     building.vary()
@@ -148,7 +148,7 @@ def descent(model: Model, recipe: Recipe) -> Descent:
     return building.assemble()
 
 
-class Building:
+class DescentBuilder:
     """The stages of one descent, in the order in which `descent` calls them."""
 
     def __init__(self, model: Model, recipe: Recipe) -> None:
@@ -251,7 +251,7 @@ class Building:
     def vary(self, scaled: bool = True) -> None:
         """Leave to the optimizer what may vary: fixed parameters become inputs, tied ones go."""
         c, space = self.curvature, self.recipe.space
-        self.told = self.objective, self.residual, c
+        self.named = self.objective, self.residual, c
         if space is None:
             return
         self.entered = entered = space.enter(self.model.leaves, scaled)
@@ -259,7 +259,7 @@ class Building:
         self.fixed |= entered.fixed
         self.bounds = Bounds(entered, self.fixed, getattr(self.optimizer, "maximize", False))
         parts = [] if c is None else [getattr(c, f.name) for f in fields(c)]
-        self.objective, self.residual, *parts = entered.placed([*self.told[:2], *parts])
+        self.objective, self.residual, *parts = entered.placed([*self.named[:2], *parts])
         self.curvature = None if c is None else Curvature(*parts)
 
     def natural(self, values: Nodes) -> Nodes:
@@ -463,7 +463,7 @@ class Building:
         captured = {name: array for name, array in self.captured.items() if name in fixed}
         return Descent(
             program, tuple(state), tuple(data), tuple(fixed), tuple(records), captured,
-            tuple(self.passes), *self.told,
+            tuple(self.passes), *self.named,
             {**self.data, **self.fixed}, tuple(self.traces),
         )  # fmt: skip
 

@@ -22,7 +22,7 @@ from descend.lean import dataclass
 from descend.methods.base import FTOL, Array, Optimizer, State
 from descend.parameters.space import Space
 from descend.program.lanes import ManyBuilt, assembled
-from descend.program.pipeline import Building, Recipe
+from descend.program.pipeline import DescentBuilder, Recipe
 from descend.program.scales import TARGET, Role, roles_of
 from descend.simplify.driver import simplify
 from descend.trace.model import Model
@@ -86,7 +86,7 @@ def unknowns_of(
 
 def _linear(model: Model, recipe: Recipe, names: Sequence[str]) -> tuple[str, ...]:
     """Which of the parameters the residual is linear in, all together."""
-    b = Building(model, recipe)
+    b = DescentBuilder(model, recipe)
     b.loss()
     b.vary()
     keys = {n: n if recipe.space is None else recipe.space.key(n) for n in names}
@@ -408,7 +408,7 @@ def _least(e: Any, chosen: Sequence[int]) -> list[Array]:
 # --- the program
 
 
-class _Searching(Building):
+class _Searching(DescentBuilder):
     """The stages of a search: what a fit's columns are is an input of the fit."""
 
     def __init__(self, model: Model, recipe: Recipe, search: StartSearch) -> None:

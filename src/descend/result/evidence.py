@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from descend.errors import UsageError
-from descend.judge.ending import told_plainly
+from descend.judge.ending import plainly_said
 from descend.lean import dataclass
 from descend.records.record import STATUSES, FitRecord, defaults_of
 from descend.result.resume import saved_state
@@ -87,7 +87,7 @@ class FitEvidence:
     @functools.cached_property
     def said(self) -> Judgement:
         """What the end means."""
-        return self.finished.judgement or told_plainly(self.finished)
+        return self.finished.judgement or plainly_said(self.finished)
 
     @functools.cached_property
     def leaves(self) -> dict[str, Array]:
@@ -171,7 +171,7 @@ class PlannedEvidence(FitEvidence):
     def said(self) -> Judgement:
         """What ended the run, and whether it has arrived, where that was looked at."""
         arrived = "yes" if self._has_arrived else "not judged"
-        return told_plainly(self.finished)._replace(arrived=arrived)
+        return plainly_said(self.finished)._replace(arrived=arrived)
 
     @property
     def _has_arrived(self) -> bool:

@@ -13,7 +13,7 @@ import numpy as np
 from descend.errors import DescendWarning, DivergedWarning
 from descend.graph.program import RUNNING
 from descend.judge.clear import Clear
-from descend.judge.ending import told_plainly
+from descend.judge.ending import plainly_said
 from descend.judge.verdict import judged
 from descend.records.statuses import STATUSES
 from descend.result.evidence import FitEvidence, PlannedEvidence
@@ -56,7 +56,7 @@ def save_to(run: Finished, path: str | os.PathLike[str]) -> Callable[[], None]:
 
 
 def _record(run: Finished, warn: bool) -> Fit:
-    run.judgement = judged(run) if warn else told_plainly(run)
+    run.judgement = judged(run) if warn else plainly_said(run)
     warned = warn and warn_of_end(run.judgement, stacklevel=6)
     if warn and not warned and run.search is not None and run.search.left:
         warnings.warn(DescendWarning(_left(run.search)), stacklevel=5)

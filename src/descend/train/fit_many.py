@@ -276,7 +276,10 @@ class _Many:
         found = recorded(job, built, arrays, self.options.by or "fit")
         if not self.stopped:
             status = statuses(job, arrays.codes, arrays.iterations, self._made(built, arrays))
-            which = doubtful(job, status, self._made(built, arrays))
+            which = doubtful(
+                job, status, self._made(built, arrays),
+                lambda ends: job.neighbours(self._run_all, ends),
+            )  # fmt: skip
             kept = self.options.start is not None and not self.unsaid
             looked_at(found, job, self.model, self.options, which, kept)
             on = among(found.status, CONVERGED) & found.pressed(job.start.space)

@@ -11,7 +11,7 @@ import numpy as np
 from descend.differentiate.reverse import reverse
 from descend.graph.evaluate import Prepared
 from descend.graph.source import const
-from descend.judge.ending import told_plainly
+from descend.judge.ending import plainly_said
 from descend.judge.verdict import judged
 from descend.methods.base import STATUS, UNBOUNDED
 from descend.records.record import Minimum, defaults_of
@@ -175,7 +175,7 @@ class MinimumFacts:
             return self._run
         found = self._run.finished()
         # An end that was clear is told as it is.
-        found.judgement = found.judgement or told_plainly(found)._replace(arrived="not judged")
+        found.judgement = found.judgement or plainly_said(found)._replace(arrived="not judged")
         return found
 
     @property

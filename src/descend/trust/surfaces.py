@@ -20,7 +20,7 @@ from descend.graph.linear import concatenate, reduce_sum, reshape
 from descend.graph.node import Dim, Node
 from descend.graph.source import const, input_node
 from descend.parameters.reading import number_names
-from descend.program.pipeline import Building, Recipe
+from descend.program.pipeline import DescentBuilder, Recipe
 from descend.run.build import Built
 from descend.run.job import Job
 from descend.simplify.driver import simplify
@@ -141,7 +141,7 @@ class _Program:
 
     def __init__(self, of: Landscape, lanes: int, own: Sequence[str]) -> None:
         model = of.built.model
-        building = Building(model, of.recipe())
+        building = DescentBuilder(model, of.recipe())
         building.loss()
         self.leaves = list(model.leaves.values())
         one = _slope(building, self.leaves) if of.squares else _exact_slope(building, self.leaves)
@@ -177,7 +177,7 @@ def _extents(inputs: Sequence[Node], values: Sequence[Array]) -> Mapping[Dim, in
     return bind_extents(dict(zip(inputs, arrays, strict=True)))
 
 
-def _slope(building: Building, leaves: Sequence[Node]) -> list[Node]:
+def _slope(building: DescentBuilder, leaves: Sequence[Node]) -> list[Node]:
     """rᵀr, Jᵀr and JᵀJ of the residuals."""
     residual = building.residual
     assert residual is not None
@@ -186,7 +186,7 @@ def _slope(building: Building, leaves: Sequence[Node]) -> list[Node]:
     return [value, side, matrix]
 
 
-def _exact_slope(building: Building, leaves: Sequence[Node]) -> list[Node]:
+def _exact_slope(building: DescentBuilder, leaves: Sequence[Node]) -> list[Node]:
     """The mean loss with its gradient and its second derivatives: reverse, then forward mode."""
     objective = building.objective
     found = reverse([objective], [const(1, objective.dtype)], leaves)
