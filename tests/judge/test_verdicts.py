@@ -298,3 +298,27 @@ def test_rows_without_a_target_keep_their_places_where_the_model_counts_them():
     x[3] = np.nan
     with pytest.raises(descend.DataError, match="x is missing in row 3, and the model's rows know"):
         descend.fit(lambda x, g: g * np.cumsum(x), x, y, start=dict(g=0.5), missing="drop")
+
+
+@warned
+@pytest.mark.parametrize(
+    ("function", "start", "which"),
+    [
+        (lambda x: x**4 - x**2, 0.0, "x"),
+        (lambda x: np.cos(x), 0.0, "x"),
+        (lambda x: x[0] ** 2 - x[1] ** 2, [0.0, 0.0], r"x\[1\]"),
+    ],
+    ids=["between two minima", "a crest", "a saddle"],
+)  # fmt: skip
+def test_a_top_is_no_minimum_though_it_has_no_slope(function, start, which):
+    for _ in range(3):
+        found = descend.minimize(function, start=start)
+        assert (found.verdict, found.success) == ("not moved", False)
+        assert re.search(f"the loss falls from there along {which}:", found.message)
+    highest = descend.maximize(lambda x: x**2, start=0.0)
+    assert "the value rises from there along x" in highest.message
+
+
+@pytest.mark.parametrize("function", [lambda x: x**2, lambda x: x**4, lambda x: np.abs(x)])
+def test_a_minimum_may_be_where_it_began(function):
+    assert descend.minimize(function, start=0.0).verdict == "minimum"

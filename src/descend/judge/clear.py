@@ -64,6 +64,8 @@ def clear_minimum(run: Run) -> str | None:
     status = QUIET.get(run.code)
     if status is None or has_gone(run.begun(), run.flat()) or run.touches():
         return None
+    if run.begun() == run.flat():
+        return None  # a start without a slope may be a top
     if run.plan.job.settings.optimizer.scope != "vector":
         return status if run.fell() else None
     return None if run.code == EPOCHS_SPENT else status

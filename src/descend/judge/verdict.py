@@ -7,6 +7,7 @@ constant would explain as much. The status that comes out has one row in the tab
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -26,6 +27,7 @@ from descend.judge.runaway import falling, runaways
 from descend.judge.thresholds import staircases
 from descend.judge.walk import Walk
 from descend.methods.base import FTOL, GTOL, PRECISION, STALLED, STATUS, UNBOUNDED, XTOL
+from descend.parameters.reading import number_names
 from descend.records.statuses import STATUSES
 from descend.run.finished import Finished, Judgement
 from descend.run.view import on_bounds
@@ -284,6 +286,14 @@ def _judged_by_loss(run: Finished, status: str, message: str) -> Judgement | Non
         return Judgement("kink", words, "yes")
     if status != "converged":
         return None
+    if run.job.rows is None and _has_not_moved(run):
+        down = _downhill(run)
+        if down:
+            words = (
+                f"the gradient is 0 at the start, and the loss falls from there along "
+                f"{listed(down)}: begin elsewhere ({run.unit} {run.control.epoch})"
+            )
+            return Judgement("not_moved", words, "no")
     arrived = _has_arrived(run)
     if arrived is False:
         return _by_method(run, status, message, "no")
@@ -294,6 +304,33 @@ def _judged_by_loss(run: Finished, status: str, message: str) -> Judgement | Non
 
 def _varies(run: Finished, name: str) -> bool:
     return run.job.space is None or run.job.space.varies(name)
+
+
+def _downhill(run: Finished) -> list[str]:
+    """The numbers along which a loss falls from a place without a slope, as from a top.
+
+    Where it falls by about four times as much at twice the distance, it is no rounding.
+    """
+    end, found = run.leaves(), []
+    loss = run.job.loss_at(run.built, end, most=1 << 62)
+    least = loss({})
+    for name, array in end.items():
+        if not _varies(run, name):
+            continue
+        labels = number_names(name, array.shape)
+        for i in range(min(array.size, MOST_WITH_ERRORS)):
+            size = abs(float(np.reshape(array, -1)[i])) or 1.0
+            for sign in (1.0, -1.0):
+                falls = []
+                for step in (1e-3, 2e-3, 4e-3):
+                    moved = np.array(array)
+                    moved.reshape(-1)[i] += sign * step * size
+                    falls.append(least - loss({name: moved}))
+                steady = falls[0] > 1e-12 * abs(least)
+                if steady and all(2 < b / a < 20 for a, b in itertools.pairwise(falls)):
+                    found.append(labels[i])
+                    break
+    return found
 
 
 def _all_sides_rise(run: Finished) -> bool:

@@ -34,6 +34,7 @@ ORDINARY = (
 UPWARDS = {
     STATUS[UNBOUNDED].message: "the value rises without end: there is no maximum there",
     "the loss still falls": "the value still rises",
+    "the loss falls from there": "the value rises from there",
     "no minimum there": "no maximum there",
     "lowers the loss": "raises the value",
     "the loss would fall": "the value would rise",
