@@ -16,9 +16,9 @@ from descend.graph.program import EPOCHS_SPENT
 from descend.judge.doubts import CORRELATED, FAR
 from descend.judge.ending import QUIET
 from descend.judge.explained import LITTLE
-from descend.judge.polish import EPS, WORSE
+from descend.judge.polish import WORSE
 from descend.judge.runaway import has_gone
-from descend.program.arrival import ARRIVED
+from descend.program.arrival import ARRIVED, EXACT
 from descend.run.look import Facts, Look
 from descend.run.plan import Run
 from descend.trust.normal_errors import MOST_PARAMETERS, Factor, factored
@@ -115,7 +115,7 @@ def _is_minimum_by(factor: Factor, facts: Facts, squares: bool) -> bool:
         side += (g * s) ** 2
     # The step in the metric of JᵀJ is the longest that any parameter's is in its standard errors.
     short = MARGIN * side * trace < ARRIVED * ARRIVED * spread
-    return short or MARGIN * facts.loss <= (10.0 * EPS) ** 2 * terms
+    return short or MARGIN * facts.loss <= EXACT * terms
 
 
 def _is_determined(factor: Factor, facts: Facts, spread: float) -> bool:
@@ -153,5 +153,5 @@ def _is_minimum(facts: Facts, squares: bool) -> bool:
     spread = facts.loss / (facts.n - p)
     errors = np.sqrt(MARGIN * np.diagonal(inverse) * spread) / length
     short = MARGIN * float(side @ inverse @ side) < ARRIVED**2 * spread
-    exact = MARGIN * facts.loss <= (10.0 * EPS) ** 2 * float(effects.sum())
+    exact = MARGIN * facts.loss <= EXACT * float(effects.sum())
     return (short or exact) and bool(np.all(errors < end))

@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from descend.methods.base import NOT_FINITE, STATUS
 from descend.records.many import SINGULAR, SPENT
-from descend.run.many_job import CONVERGED, ManyJob, among
+from descend.run.many_job import CONVERGED, UNSOLVED, ManyJob, among
 
 __all__ = ["doubtful"]
 
@@ -17,7 +16,6 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 VAGUE = 100.0  # times its value: the standard error of a parameter that may have no finite best one
 WHITE = 2.0  # standard deviations of that correlation
-UNSOLVED = [c for c, outcome in STATUS.items() if not outcome.success and c != NOT_FINITE]
 
 
 def doubtful(

@@ -10,7 +10,7 @@ from descend.judge.kinks import kinked, to_kinks
 from descend.judge.thresholds import Threshold, over_thresholds, thresholds_of
 from descend.judge.walk import Walk, sizes
 from descend.methods.base import FTOL, STATUS
-from descend.program.arrival import ARRIVED, ROUNDING
+from descend.program.arrival import ARRIVED, EXACT, ROUNDING
 from descend.run.finished import Facts, Finished
 from descend.run.view import on_bounds
 from descend.trust.complete import MOST_WITH_ERRORS
@@ -20,7 +20,6 @@ __all__ = ["has_arrived", "polished"]
 Array = np.ndarray[Any, np.dtype[Any]]
 
 WORSE = 1e-10  # the least eigenvalue of JᵀJ, as a share of the largest, from which J is asked
-EPS = float(np.finfo(np.float64).eps)
 
 
 def polished(run: Finished) -> None:
@@ -115,7 +114,7 @@ def has_arrived(
         loss: c·rᵀr.
     """
     terms = float(np.diagonal(jtj) @ sizes(begin, x) ** 2)
-    if loss <= (10.0 * EPS) ** 2 * terms:
+    if loss <= EXACT * terms:
         return True
     norms = np.sqrt(np.diagonal(jtj)[free])
     own = jtj[np.ix_(free, free)] / norms[:, None] / norms[None, :]

@@ -8,7 +8,7 @@ constant would explain as much. The status that comes out has one row in the tab
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -42,10 +42,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 BY_RULE = {FTOL: "no_improvement", XTOL: "parameters_still", GTOL: "gradient_small"}
 """What it is called where a method's own test was met, and it had not arrived."""
 OVER = ("diverged", "interrupted")
-WORDS = {
-    "not arrived": "the predicted step is more than 1 % of a standard error",
-    "kept": "; starts=1 keeps to it",
-}
+TOO_LONG = "the predicted step is more than 1 % of a standard error"
 
 
 def judged(run: Finished) -> Judgement:
@@ -173,7 +170,7 @@ def _by_method(run: Finished, status: str, message: str, arrived: str) -> Judgem
         rule = BY_RULE.get(code, "no_improvement")
         words = STATUS[code].message.removeprefix("converged: ")
         said = f"stopped by its own test ({words}; {unit} {run.control.epoch})"
-        return Judgement(rule, f"{said}: {WORDS['not arrived']}", "no")
+        return Judgement(rule, f"{said}: {TOO_LONG}", "no")
     return _plain(status, message, arrived)
 
 
@@ -198,14 +195,15 @@ def _threshold(run: Finished, names: Sequence[str]) -> Judgement:
         f"to move {them}. Try values of {them} with fixed=…, or write a smooth step.",
     )
     words = f"{who} {acts} only through comparisons, and was not moved"
-    kept = _is_kept(run)
-    status = "threshold_kept" if kept else "threshold"
-    return Judgement(status, words + (WORDS["kept"] if kept else ""), "no", found)
+    return _unless_kept(run, Judgement("threshold", words, "no", found))
 
 
-def _is_kept(run: Finished) -> bool:
-    """Whether the start was given, and the user asked to keep to it."""
-    return run.options.starts == 1 and not run.job.start.missing
+def _unless_kept(run: Finished, said: Judgement) -> Judgement:
+    """A judgement, or that of a start which was given and which the user asked to keep to."""
+    if run.options.starts != 1 or run.job.start.missing:
+        return said
+    words = f"{said.message}; starts=1 keeps to it"
+    return said._replace(status=f"{said.status}_kept", message=words)
 
 
 def _runaway(run: Finished, walk: Walk, arrived: bool) -> Judgement | None:
@@ -248,11 +246,9 @@ def _side(run: Finished, walk: Walk) -> Judgement | None:
         f"The fit explains no more than a constant would (R² = {share:.2g}): a side minimum, or a "
         "model that does not suit the data.",
     )
-    kept = _is_kept(run)
     at = f"({run.unit} {run.control.epoch})"
     words = f"a side minimum: it explains no more than a constant {at}"
-    status = "side_minimum_kept" if kept else "side_minimum"
-    return Judgement(status, words + (WORDS["kept"] if kept else ""), "yes", found)
+    return _unless_kept(run, Judgement("side_minimum", words, "yes", found))
 
 
 # --- losses that are no sum of squares
@@ -311,47 +307,48 @@ def _downhill(run: Finished) -> list[str]:
 
     Where it falls by about four times as much at twice the distance, it is no rounding.
     """
-    end, found = run.leaves(), []
-    loss = run.job.loss_at(run.built, end, most=1 << 62)
-    least = loss({})
-    for name, array in end.items():
-        if not _varies(run, name):
-            continue
-        labels = number_names(name, array.shape)
-        for i in range(min(array.size, MOST_WITH_ERRORS)):
-            size = abs(float(np.reshape(array, -1)[i])) or 1.0
-            for sign in (1.0, -1.0):
-                falls = []
-                for step in (1e-3, 2e-3, 4e-3):
-                    moved = np.array(array)
-                    moved.reshape(-1)[i] += sign * step * size
-                    falls.append(least - loss({name: moved}))
-                steady = falls[0] > 1e-12 * abs(least)
-                if steady and all(2 < b / a < 20 for a, b in itertools.pairwise(falls)):
-                    found.append(labels[i])
-                    break
-    return found
+    found: dict[str, None] = {}
+    for name, least, rises in _beside(run, (1e-3, 2e-3, 4e-3)):
+        pairs = itertools.pairwise(rises)
+        if -rises[0] > 1e-12 * abs(least) and all(2 < b / a < 20 for a, b in pairs):
+            found[name] = None
+    return list(found)
 
 
 def _all_sides_rise(run: Finished) -> bool:
     """Whether every small step along a coordinate raises the loss in proportion to its length."""
+    found = False
+    for _, _, (near, far) in _beside(run, (1e-6, 4e-6)):
+        if not far >= near >= 0:
+            return False
+        found |= 0 < far < 8 * near
+    return found
+
+
+def _beside(
+    run: Finished, steps: Sequence[float]
+) -> Iterator[tuple[str, float, tuple[float, ...]]]:
+    """By how much the loss rises beside the end, up and down along each varied number.
+
+    Args:
+        steps: as shares of the number, or of where it began if that is larger.
+
+    Yields:
+        The number's name, the loss at the end, and what it rises by at each step.
+    """
     end = run.leaves()
     loss = run.job.loss_at(run.built, end, most=1 << 62)
     least = loss({})
-    found = False
-    for name, array in end.items():
-        if not _varies(run, name):
+    for leaf, array in end.items():
+        if not _varies(run, leaf):
             continue
-        size = np.maximum(np.abs(array), np.abs(run.begin[name]))
-        for i in range(min(array.size, MOST_WITH_ERRORS)):
-            h = float(np.reshape(size, -1)[i]) or 1.0
+        sizes = np.maximum(np.abs(array), np.abs(run.begin[leaf])).reshape(-1)
+        labels = number_names(leaf, array.shape)
+        for i, size in enumerate(sizes[:MOST_WITH_ERRORS]):
             for sign in (1.0, -1.0):
                 rises = []
-                for step in (1e-6, 4e-6):
+                for step in steps:
                     moved = np.array(array)
-                    moved.reshape(-1)[i] += sign * step * h
-                    rises.append(loss({name: moved}) - least)
-                if not rises[1] >= rises[0] >= 0:
-                    return False
-                found |= 0 < rises[1] < 8 * rises[0]
-    return found
+                    moved.reshape(-1)[i] += sign * step * (float(size) or 1.0)
+                    rises.append(loss({leaf: moved}) - least)
+                yield labels[i], least, tuple(rises)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from descend.parameters.reading import number_names
-from descend.program.arrival import ARRIVED, ROUNDING
+from descend.program.arrival import ARRIVED, EXACT, ROUNDING
 from descend.run.finished import Finished
 from descend.run.view import on_bounds
 from descend.trust.complete import Completion
@@ -173,7 +173,7 @@ class Walk:
     def rounding(self) -> float:
         """Below what a sum of squares is nothing: rounding of the terms in the residuals."""
         whole = float(np.sum((self.j * np.where(np.isfinite(self.x), self.x, 0.0)) ** 2))
-        return (10.0 * EPS) ** 2 * max(whole, self.level)
+        return EXACT * max(whole, self.level)
 
     def has_arrived(self) -> bool:
         """Whether the predicted step of what is free is below the limit of arrival."""

@@ -1,6 +1,9 @@
 """When a fit has arrived: how far the predicted step may still go."""
 
-__all__ = ["ARRIVED", "ROUNDING"]
+import sys
+
+__all__ = ["ARRIVED", "EXACT", "ROUNDING"]
 
 ARRIVED = 0.01  # the predicted step may be this share of each standard error
 ROUNDING = 1e-9  # or this share of the parameter itself
+EXACT = (10.0 * sys.float_info.epsilon) ** 2  # of the squares of all terms: a sum that is rounding

@@ -6,7 +6,6 @@ import copy
 import math
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import fields
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
 import numpy as np
@@ -276,8 +275,3 @@ class MinimumFound(_Evident, Minimum):
         from descend.show.report import minimum_html
 
         return minimum_html(self)
-
-
-def record_fields(record: FitRecord) -> dict[str, Any]:
-    """Every field of a fit by name, `success` apart, which follows from the others."""
-    return {f.name: getattr(record, f.name) for f in fields(record) if f.init}

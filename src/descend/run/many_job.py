@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -30,11 +30,14 @@ from descend.task.problem import Problem
 from descend.task.starts import ManyStart
 from descend.trace.model import Model, Spec, trace_model
 
-__all__ = ["CONVERGED", "LEAST_PIVOT", "ManyJob", "among", "statuses"]
+__all__ = ["CONVERGED", "LEAST_PIVOT", "UNSOLVED", "ManyJob", "among", "statuses"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
+T = TypeVar("T")
+
 CONVERGED = tuple(code for code, outcome in STATUS.items() if outcome.success)
+UNSOLVED = tuple(c for c, outcome in STATUS.items() if not outcome.success and c != NOT_FINITE)
 MOST_BY_COLUMNS = 8  # numbers: J of more is not taken apart in lanes
 LEAST_PIVOT = 1e-13  # below, standard errors would have less than three digits
 BUILT: Store[ManyBuilt] = Store(32)
@@ -111,14 +114,18 @@ class ManyJob:
         """
         key = self.key(optimizer)
 
-        def build() -> ManyBuilt:
-            try:
-                return self._made(self._traced(known=False), optimizer, errors)
-            except RowsAsked:
-                return self._made(self._traced(known=True), optimizer, errors)
+        def made(model: Model) -> ManyBuilt:
+            return self._made(model, optimizer, errors)
 
         whole = None if key is None else (key, errors)
-        return BUILT.once(whole, build, self.data.counts)[0]
+        return BUILT.once(whole, lambda: self._of_model(made), self.data.counts)[0]
+
+    def _of_model(self, made: Callable[[Model], T]) -> T:
+        """What is made of the model, which is traced again where it asks for the number of rows."""
+        try:
+            return made(self._traced(known=False))
+        except RowsAsked:
+            return made(self._traced(known=True))
 
     def refuse_coupling(self) -> None:
         """Refuse to leave out points of a model whose rows know of one another.
@@ -150,12 +157,6 @@ class ManyJob:
         held = list(self.start._replace(space=space).held())
         key = self.key(PlainSearch())
 
-        def build() -> SearchPlan:
-            try:
-                return made(self._traced(known=False))
-            except RowsAsked:
-                return made(self._traced(known=True))
-
         def made(model: Model) -> SearchPlan:
             self._check_rows(model)
             recipe = self._recipe(PlainSearch())
@@ -164,7 +165,7 @@ class ManyJob:
             return plan
 
         whole = None if key is None else (key, tuple(names), tuple(held), solves)
-        return SEARCHES.once(whole, build, self.data.counts)[0], space
+        return SEARCHES.once(whole, lambda: self._of_model(made), self.data.counts)[0], space
 
     def starting(self, start: ManyStart) -> ManyJob:
         """The job with another start."""
@@ -270,12 +271,6 @@ class ManyJob:
     def _neighbours_built(self) -> ManyBuilt:
         key, held = self.key(PlainSearch()), list(self.start.held())
 
-        def build() -> ManyBuilt:
-            try:
-                return made(self._traced(known=False))
-            except RowsAsked:
-                return made(self._traced(known=True))
-
         def made(model: Model) -> ManyBuilt:
             shared = [*self.data.shared, *(f"next {name}" for name in self.data.shared)]
             built = neighbours(model, self._recipe(PlainSearch()), shared, held)
@@ -283,7 +278,7 @@ class ManyJob:
             return built
 
         whole = None if key is None else (key, "neighbours")
-        return BUILT.once(whole, build, self.data.counts)[0]
+        return BUILT.once(whole, lambda: self._of_model(made), self.data.counts)[0]
 
     def by_columns(self) -> ManyBuilt | None:
         """The last steps by J itself; None where they do not serve."""
@@ -294,12 +289,6 @@ class ManyJob:
             return None
         key, held = self.key(LastSteps()), list(self.start.held())
 
-        def build() -> ManyBuilt:
-            try:
-                return made(self._traced(known=False))
-            except RowsAsked:
-                return made(self._traced(known=True))
-
         def made(model: Model) -> ManyBuilt:
             recipe = self._recipe(LastSteps())
             built = last_steps(
@@ -308,7 +297,7 @@ class ManyJob:
             built.runner = NativeMany(built.program)
             return built
 
-        return BUILT.once(key, build, self.data.counts)[0]
+        return BUILT.once(key, lambda: self._of_model(made), self.data.counts)[0]
 
     # --- the numbers
 

@@ -18,7 +18,7 @@ from descend.judge.attempts import Unasked
 from descend.judge.many_attempts import Made, further
 from descend.judge.many_doubts import doubtful
 from descend.lean import dataclass
-from descend.methods.base import FTOL, NOT_FINITE, STATUS, Optimizer
+from descend.methods.base import FTOL, NOT_FINITE, Optimizer
 from descend.methods.damped import LeanLevenbergMarquardt
 from descend.methods.least_squares import LevenbergMarquardt
 from descend.methods.losses import Loss
@@ -29,7 +29,7 @@ from descend.program.orthogonal import MOST_STEPS, LastSteps
 from descend.records.many import JUDGED
 from descend.result.many import ManyFits, recorded
 from descend.run.many_candidates import found_starts, with_ready_guesses
-from descend.run.many_job import CONVERGED, LEAST_PIVOT, ManyJob, among, statuses
+from descend.run.many_job import CONVERGED, LEAST_PIVOT, UNSOLVED, ManyJob, among
 from descend.run.threads import run_many
 from descend.show.progress import Progress
 from descend.task.datasets import ManyData, ManyMissing, read_many, without_missing
@@ -54,7 +54,6 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 MISSING = ("skip", "drop", "raise")
 TOLERANCES = ("xtol", "ftol", "gtol")
-UNSOLVED = [c for c, outcome in STATUS.items() if not outcome.success and c != NOT_FINITE]
 FEWEST = 16  # fits a thread
 MOST_LEAN = 12  # numbers: with more, the model costs more than the method
 LEAN_STEPS = 200  # after so many the full method takes over
@@ -272,20 +271,17 @@ class _Many:
         finally:
             if meter is not None:
                 meter.close()
-        seconds = time.perf_counter() - compiled
         found = recorded(job, built, arrays, self.options.by or "fit")
         if not self.stopped:
-            status = statuses(job, arrays.codes, arrays.iterations, self._made(built, arrays))
+            made = dict(zip(built.results, arrays.results, strict=True))
             which = doubtful(
-                job, status, self._made(built, arrays),
-                lambda ends: job.neighbours(self._run_all, ends),
-            )  # fmt: skip
+                job, found.status, made, lambda ends: job.neighbours(self._run_all, ends)
+            )
             kept = self.options.start is not None and not self.unsaid
             looked_at(found, job, self.model, self.options, which, kept)
             on = among(found.status, CONVERGED) & found.pressed(job.start.space)
             found.status[on] = JUDGED["bound"]
-            seconds = time.perf_counter() - compiled
-        found.seconds, found.compile_seconds = seconds, compiled - begin
+        found.seconds, found.compile_seconds = time.perf_counter() - compiled, compiled - begin
         found.threads, found.lanes = len(workers), workers[0].width
         found.interrupted = self.stopped
         if tries is not None:
@@ -293,9 +289,6 @@ class _Many:
             found.n_further, found.n_mended = tries.needed, tries.mended
             found.n_cut = tries.cut
         return found
-
-    def _made(self, built: ManyBuilt, arrays: ManyArrays) -> dict[str, Array]:
-        return dict(zip(built.results, arrays.results, strict=True))
 
     def _most(self, most: int | None) -> int:
         """Steps of one fit at most."""

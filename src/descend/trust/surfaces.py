@@ -32,7 +32,6 @@ __all__ = ["Landscape"]
 Array = np.ndarray[Any, np.dtype[Any]]
 LIKELIHOODS = ("poisson", "gaussian_nll", "bce", "cross_entropy")
 MOST_NUMBERS, FEW, MANY = 1 << 21, 8, 512
-PER_CASE = ("target", "sample_weight")
 
 
 class Landscape:
