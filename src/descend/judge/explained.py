@@ -13,8 +13,8 @@ from descend.task.warned import is_constant
 from descend.trust.complete import MOST_WITH_ERRORS, Completion
 
 __all__ = [
-    "LITTLE", "MOST_ROWS", "can_walk", "end_of", "explained", "explains_nothing", "has_grown",
-    "is_linear", "least_share", "leaves_noise",
+    "LITTLE", "MOST_ROWS", "by_chance", "can_walk", "end_of", "explained", "explains_nothing",
+    "has_grown", "is_linear", "least_share", "leaves_noise",
 ]  # fmt: skip
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -66,9 +66,18 @@ def is_linear(run: Finished) -> bool:
     return bool(kept)
 
 
+def by_chance(p: int, n: Any) -> Any:
+    """The share that p parameters explain of n values by chance, twice over; at most 5 %.
+
+    >>> float(by_chance(1, 100)), by_chance(3, np.array([10, 600])).tolist()
+    (0.02, [0.05, 0.01])
+    """
+    return np.minimum(2.0 * p / np.maximum(n, 1), 0.05)
+
+
 def least_share(walk: Walk) -> float:
-    """The share that p parameters explain of n values by chance, twice over; at most 5 %."""
-    return min(2.0 * len(walk.x) / max(walk.completion.original.counted, 1), 0.05)
+    """The share that the parameters of a fit explain by chance."""
+    return float(by_chance(len(walk.x), walk.completion.original.counted))
 
 
 def explains_nothing(run: Finished) -> bool:

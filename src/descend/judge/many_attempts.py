@@ -16,6 +16,7 @@ import numpy as np
 from descend.compile.many_native import ManyArrays
 from descend.judge.attempts import ALIKE, ALLOWANCE, MORE, MOST_STARTS, SHORTEST, Unasked
 from descend.judge.doubts import CORRELATED, ENOUGH, FAR, LEAST, MOST, NOTHING
+from descend.judge.explained import by_chance
 from descend.lean import dataclass
 from descend.methods.base import NOT_FINITE, STATUS
 from descend.program.lanes import ManyBuilt
@@ -29,7 +30,6 @@ __all__ = ["Made", "Tries", "further"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
-MOST_BY_CHANCE = 0.05  # the largest share that parameters are thought to explain by chance
 CHUNK = 4096  # fits that are begun again together: what bounds the memory
 FAILED = (
     *(code for code, outcome in STATUS.items() if not outcome.success), NOT_FINITE, SPENT, SINGULAR,
@@ -180,7 +180,7 @@ class _Judge:
         self.searched, self.iterations = first.searched, first.arrays.iterations.copy()
         self.level, self.square = job.level, _mean_squares(job.data)
         count = sum(a.size for a in job.start.varied().values())
-        self.least = np.minimum(2.0 * count / np.maximum(job.data.weighty(), 1), MOST_BY_CHANCE)
+        self.least: Array = by_chance(count, job.data.weighty())
 
     def part(self, some: Array) -> ManyJob:
         """The job of some fits alone."""

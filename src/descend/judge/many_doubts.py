@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from descend.judge.explained import by_chance
 from descend.records.many import SINGULAR, SPENT
 from descend.run.many_job import CONVERGED, UNSOLVED, ManyJob, among
 
@@ -41,9 +42,9 @@ def doubtful(
             vague = (error >= VAGUE * value) & (value > 0)
             found |= settled & vague.reshape(len(status), -1).any(axis=1)
     level, p = job.level, sum(a.size for a in job.start.varied().values())
-    by_chance = np.minimum(2.0 * p / np.maximum(job.data.counts, 1), 0.05)
+    rest = 1.0 - by_chance(p, job.data.counts)
     with np.errstate(all="ignore"):
-        low = settled & ~np.isnan(level) & ~(made["loss"] < (1.0 - by_chance) * level)
+        low = settled & ~np.isnan(level) & ~(made["loss"] < rest * level)
         if low.any():
             ends = {name: made[f"params.{name}"] for name in job.start.leaves()}
             low &= ~(np.abs(neighbours(ends)) * np.sqrt(job.data.counts) < WHITE)
