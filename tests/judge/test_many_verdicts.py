@@ -70,3 +70,18 @@ def test_points_are_not_left_out_of_a_model_that_counts_them():
         descend.fit_many(
             lambda x, g: g * np.arange(len(x)), X, many, start=dict(g=0.5), missing="drop"
         )
+
+
+@pytest.mark.parametrize("options", [{}, {"starts": 1}], ids=["given", "kept to"])
+def test_a_given_start_is_kept_to_only_where_that_is_asked(options):
+    many = np.stack([X, 2 * X])  # no wave explains a line
+
+    def wave(x, a):
+        return np.sin(a * x)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        fits = descend.fit_many(wave, X, many, start=dict(a=1.5), **options)
+        single = [descend.fit(wave, X, y, start=dict(a=1.5), **options) for y in many]
+    assert [str(v) for v in fits.verdict] == [fit.verdict for fit in single] == 2 * ["side minimum"]
+    assert fits.success.tolist() == [fit.success for fit in single] == 2 * [bool(options)]

@@ -277,7 +277,7 @@ class _Many:
             which = doubtful(
                 job, found.status, made, lambda ends: job.neighbours(self._run_all, ends)
             )
-            kept = self.options.start is not None and not self.unsaid
+            kept = self.options.starts == 1 and not self.unsaid
             looked_at(found, job, self.model, self.options, which, kept)
             on = among(found.status, CONVERGED) & found.pressed(job.start.space)
             found.status[on] = JUDGED["bound"]
