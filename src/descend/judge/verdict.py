@@ -35,7 +35,7 @@ from descend.trust.complete import MOST_WITH_ERRORS, Completion
 from descend.trust.covariance import NOT_ARRIVED
 from descend.trust.words import listed
 
-__all__ = ["judged"]
+__all__ = ["bound_said", "judged"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -121,25 +121,34 @@ def _arrived(run: Finished, walk: Walk, status: str, message: str) -> Judgement:
     if lost:
         words = f"converged: the data do not determine {listed(lost)} {at}"
         return Judgement("flat", words, "yes")
-    held = _pressed(run, walk)
-    if held and _pushed(walk):
-        return Judgement("bound", f"converged: {listed(held)} on a bound {at}", "yes")
+    if _pushed(walk) and _pressed(run):
+        return bound_said(run)
     if status != "converged" and not _is_rule(status):
         status, message = "converged", f"converged: no step lowers the loss further {at}"
     return _plain(status, message, "yes")
 
 
-def _pressed(run: Finished, walk: Walk) -> list[str]:
+def bound_said(run: Finished) -> Judgement:
+    """What is said of a minimum on a bound."""
+    words = f"converged: {listed(_pressed(run))} on a bound ({run.unit} {run.control.epoch})"
+    return Judgement("bound", words, "yes")
+
+
+def _pressed(run: Finished) -> list[str]:
     """The numbers on a bound that leaves them any room."""
     space = run.job.space
     if space is None:
         return []
-    fixed = np.concatenate([
-        np.broadcast_to(space.held(leaf), shape).reshape(-1)
-        for leaf, shape in zip(walk.names, walk.shapes, strict=True)
-    ])  # fmt: skip
-    on = walk.bound & ~fixed
-    return [name for name, is_on in zip(walk.number_names(), on, strict=True) if is_on]
+    return [
+        name
+        for leaf, array in run.leaves().items()
+        if space.varies(leaf)
+        for name, is_on, held in zip(
+            number_names(leaf, array.shape), on_bounds(space, {leaf: array}),
+            np.broadcast_to(space.held(leaf), array.shape).reshape(-1), strict=True,
+        )
+        if is_on and not held
+    ]  # fmt: skip
 
 
 def _pushed(walk: Walk) -> bool:

@@ -12,7 +12,6 @@ import numpy as np
 
 from descend.errors import DescendWarning, DivergedWarning
 from descend.graph.program import RUNNING
-from descend.judge.clear import Clear
 from descend.judge.ending import plainly_said
 from descend.judge.verdict import judged
 from descend.records.statuses import STATUSES
@@ -37,10 +36,10 @@ def finish(run: Finished) -> Fit:
     return _record(run, warn=True)
 
 
-def finish_clear(run: Run, clear: Clear) -> Fit:
+def finish_clear(run: Run, status: str) -> Fit:
     """The record of a run whose end leaves no doubt: there is nothing to warn of."""
-    made = Fit(PlannedEvidence(run, clear.factor))
-    made.params, made.status = run.params(), clear.status
+    made = Fit(PlannedEvidence(run, status))
+    made.params, made.status = run.params(), status
     return made
 
 

@@ -12,19 +12,23 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from struct import Struct
-from types import FunctionType
+from types import FunctionType, SimpleNamespace
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from descend.compile.memory import Image
+from descend.compile.native import NotNative
+from descend.errors import UsageError
+from descend.graph.node import RowsAsked
 from descend.graph.program import Bindings, Control
 from descend.run.build import Built
 from descend.run.course import Course
 from descend.run.drive import Ending
+from descend.run.ends import BoundEnds, Ends, spread_of
 from descend.run.finished import NORMAL, Finished, Normal
 from descend.run.job import Job
-from descend.run.look import Facts, Look
+from descend.run.look import MOST_NUMBERS, UNCLEAR, Formulas, Look, look_of
 from descend.run.places import (
     code_of,
     flat_start,
@@ -48,6 +52,7 @@ MOST_OPERATIONS = 1e7  # of the first entry: some milliseconds
 
 Array = np.ndarray[Any, np.dtype[Any]]
 LARGEST = 1 << 63
+WARM = 4  # runs of a program from which on the graphs of an end are worth their making
 NUMBER = Struct("d")
 STATES = tuple(f"method/{name}" for name in (*NORMAL, "x"))
 
@@ -67,7 +72,7 @@ class Plan:
         job: of the first call.
         options: of the first call, without its numbers.
         places: column of the program → which of a call's arrays it is.
-        steps: whether a parameter acts only through steps of the prediction.
+        formulas: what the first look makes of the facts at an end; None where there is none.
 
     Attributes:
         parameters, names, shapes: of the start, and of its leaves.
@@ -88,7 +93,7 @@ class Plan:
 
     def __init__(
         self, model: Any, job: Job, built: Built, options: Any, max_epochs: int,
-        places: Mapping[str, int], steps: bool = True,
+        places: Mapping[str, int], formulas: Formulas | None = None,
     ) -> None:  # fmt: skip
         self.used = 0
         self.job, self.built, self.options = job, built, options
@@ -116,13 +121,11 @@ class Plan:
             and loss.name == "mse" and not (space and space.scales)
         )  # fmt: skip
         self.residuals = self._residuals()
-        self.look = self._look(steps)
         tied = space is not None and bool(space.ties)
         self.tells_errors = self.residuals is not None and self.scalar and not tied
         self._outline = Outline(
-            job, built, self.control, budget, places, own.targets, self.bound,
-            self.look is Look.SQUARES,
-        )  # fmt: skip
+            job, built, self.control, budget, places, own.targets, self.bound
+        )
         memory = RunMemory(self._outline, first)
         self._pattern = Bindings(first.state, memory.program.data, first.fixed, first.n_rows)
         self._free = [memory]
@@ -139,6 +142,10 @@ class Plan:
         self.vector, self.matrix = Struct(f"{self.count}d"), Struct(f"{self.count**2}d")
         begins = dict(zip([*built.descent.state], self._begins("state"), strict=True))
         self.normal = [begins[name] for name in STATES if all(n in begins for n in STATES)]
+        states = list(built.descent.state)
+        self._reads = [(states[state], at) for _, state, at in own.reads]
+        self.formulas = formulas
+        self.look = Look.NOTHING if formulas is None else look_of(job, built, self.count)
         views = dict(zip(self.columns, memory.program.data, strict=True))
         self.job = without_data(job, views)
         self._outline = self._outline._replace(job=self.job)
@@ -157,17 +164,29 @@ class Plan:
         same = residual.ndim == target.ndim and residual.shape[1:] == target.shape[1:]
         return int(target.size) if same else None
 
-    def _look(self, steps: bool) -> Look:
-        job = self.job
-        scaled = job.space is not None and bool(job.space.scales)
-        if steps or job.rows is None:
-            return Look.NOTHING
-        if job.settings.optimizer.scope != "vector":
-            return Look.EPOCHS
-        if self.residuals is not None:
-            return Look.SQUARES if job.rows.extra[TARGET].ndim == 1 else Look.NOTHING
-        found = all(name in self.built.descent.state for name in STATES)
-        return Look.CURVED if found and not (scaled or self.has_normal) else Look.NOTHING
+    def ends(self, memory: RunMemory) -> BoundEnds | None:
+        """The graphs of an end in a memory; None for the first runs of a program."""
+        if memory.ends is None:
+            uses = self.built.extras["uses"] = self.built.extras.get("uses", 0) + 1
+            if uses < WARM:
+                return None
+            if "ends" not in self.built.extras:
+                self.built.extras["ends"] = self._made_ends()
+            made = self.built.extras["ends"]
+            if made is not None:
+                memory.ends = BoundEnds(made, self.built, memory.program, self.count)
+        return memory.ends
+
+    def _made_ends(self) -> Ends | None:
+        formulas = self.formulas
+        assert formulas is not None
+        try:
+            return Ends(
+                self.job, self.built, self.look, formulas, self._reads,
+                self.has_normal and bool(self.normal),
+            )  # fmt: skip
+        except (NotNative, RowsAsked, UsageError):
+            return None
 
     @property
     def is_complete(self) -> bool:
@@ -262,12 +281,13 @@ class Run:
         given, begin: the start as far as it is given, and as it was found; number by number.
         numbers: start and bounds, where there are bonds.
         code: how it has ended; RUNNING if the first entry did not suffice.
+        seen, facts: what a compiled first look has made of its end, or what it is to go by.
         fresh: whether the program was built for it.
     """
 
     __slots__ = (
         "_finished", "_memory", "begin", "candidates", "code", "content", "control", "evaluations",
-        "first", "fresh", "given", "model", "numbers", "plan", "seconds", "slip", "spread",
+        "facts", "first", "fresh", "given", "model", "numbers", "plan", "seconds", "seen", "slip",
     )  # fmt: skip
 
     def __init__(
@@ -285,6 +305,8 @@ class Run:
         memory, plan = self._memory, self.plan
         assert memory is not None
         self.candidates, self.evaluations, self.slip = 0, 0, 0.0
+        self.seen: float = UNCLEAR
+        self.facts: SimpleNamespace | None = None
         if plan.searches:
             self.begin = self._searched(memory)
         first = self.begin
@@ -297,12 +319,44 @@ class Run:
         self.code = memory.program.run()
         self.seconds = time.perf_counter() - entered
         self.content = memory.program.image()
-        self.spread = memory.spread() if plan.look is Look.SQUARES else (math.inf, 0.0)
+        if plan.look is not Look.NOTHING and plan.look is not Look.EPOCHS:
+            self._look(memory)
         if plan.search is not None:
             columns = dict(zip(plan.columns, memory.program.data, strict=True))
             self.slip = plan.search.slip(columns, self.flat())
         self._memory = None
         plan.release(memory)
+
+    def _look(self, memory: RunMemory) -> None:
+        """Work out what the end is judged by at first."""
+        plan = self.plan
+        many = plan.count > MOST_NUMBERS and plan.look is not Look.BATCHES
+        ends = None if many and plan.normal else plan.ends(memory)
+        if ends is not None:
+            ends.begin[:] = self._began()
+            if many:
+                self.facts = ends.facts()
+            else:
+                self.seen = ends.code()
+        elif plan.look is Look.SQUARES:
+            self.facts = self._facts(memory)
+
+    def _began(self) -> Array:
+        """Where the numbers that are moved began, each on its own scale."""
+        bound = self.plan.bound
+        return self.begin if bound is None else self.begin[bound.varied]
+
+    def _facts(self, memory: RunMemory) -> SimpleNamespace | None:
+        """The same by what the method has left; None where that does not suffice."""
+        normal, plan = self.normal_equations(), self.plan
+        if normal is None:
+            return None
+        p, n = plan.count, memory.target.size
+        spread, level = spread_of(memory.target, n, memory.weight, memory.sigma)
+        return SimpleNamespace(
+            x=np.array(self.flat()), begin=self._began(), jtj=np.reshape(normal.jtj, (p, p)),
+            jtr=np.array(normal.jtr), loss=normal.loss, n=n, spread=spread, level=level,
+        )  # fmt: skip
 
     def _searched(self, memory: RunMemory) -> Array:
         """The start, with the best of the candidates for what has none."""
@@ -363,22 +417,6 @@ class Run:
         """Whether a varied number, on no other scale, lies on a bound."""
         bound, numbers = self.plan.bound, self.numbers
         return bool(bound and numbers and bound.holds(self.flat(), numbers))
-
-    def facts(self) -> Facts | None:
-        """What the end is judged by at first; None where that does not suffice."""
-        plan, p = self.plan, self.plan.count
-        if not plan.normal:
-            return None
-        content, vector = self.content, plan.vector
-        jtj, jtr, loss, x = plan.normal
-        end = vector.unpack_from(content, x)
-        if plan.bound and self.numbers and plan.bound.holds(end, self.numbers):
-            return None
-        return Facts(
-            self.first[-p:].tolist(), end, plan.matrix.unpack_from(content, jtj),
-            vector.unpack_from(content, jtr), NUMBER.unpack_from(content, loss)[0],
-            plan.residuals or 0, *self.spread,
-        )  # fmt: skip
 
     def fell(self) -> bool:
         """Whether the loss of the last epoch is below that of the first."""

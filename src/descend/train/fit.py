@@ -106,9 +106,9 @@ def _found(given: Mapping[str, Any]) -> Fit:
 def _fitted(run: Run) -> Fit:
     """Run what was bound, and say how it went."""
     run.go()
-    clear = first_look(run)
-    if clear is not None and not (run.plan.looks_at_rows and correlated(run.finished())):
-        return finish_clear(run, clear)
+    status = first_look(run)
+    if status is not None and not (run.plan.looks_at_rows and correlated(run.finished())):
+        return finish_clear(run, status)
     first = run.finished()
     return Descents(
         first.job, first.built, first.fresh, first.options, first.whole, first.original

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from descend.judge.clear import FORMULAS
 from descend.judge.thresholds import staircases_of
 from descend.parameters.declare import Parameter
 from descend.run.build import Built
@@ -48,9 +49,8 @@ def planned(
         return None
     begun: Any = None if values.start is None else {}  # which is all that is asked of it later
     kept = dataclasses.replace(o, start=begun, sigma=None, sample_weight=None, bounds=None)
-    plan = Plan(
-        read.model, job, built, kept, int(o.epochs), places, bool(staircases_of(built, job.space))
-    )
+    formulas = None if staircases_of(built, job.space) else FORMULAS
+    plan = Plan(read.model, job, built, kept, int(o.epochs), places, formulas)
     if not plan.is_complete:
         return None
     PLANS.enter(values, plan)
