@@ -171,6 +171,13 @@ class ManyJob:
         """The job with another start."""
         return replace(self, start=start)
 
+    def part(self, some: Array) -> ManyJob:
+        """The job of some fits alone."""
+        if len(some) == self.data.n_fits:
+            return self
+        each = {name: array[some] for name, array in self.start.each.items()}
+        return replace(self, data=self.data.some(some), start=self.start._replace(each=each))
+
     def _check_rows(self, model: Model) -> None:
         d = self.data
         if not isinstance(model.rows, Dim) and np.any(d.counts != model.rows):

@@ -16,7 +16,7 @@ from descend.data.validate import check_positive
 from descend.errors import DataError, UsageError
 from descend.judge.attempts import Unasked
 from descend.judge.many_attempts import Made, further
-from descend.judge.many_doubts import doubtful
+from descend.judge.many_doubts import doubtful, plainly_well
 from descend.lean import dataclass
 from descend.methods.base import FTOL, NOT_FINITE, Optimizer
 from descend.methods.damped import LeanLevenbergMarquardt
@@ -181,7 +181,9 @@ class _Many:
             raise DataError("there are no fits: the data are empty")
         for name in weights:
             array = data.columns[name]
-            check_positive(array[np.isfinite(array)], name, zero=name == "sample_weight")
+            zero = name == "sample_weight"
+            if zero or not (array.min(initial=1.0) > 0 and array.max(initial=1.0) < np.inf):
+                check_positive(array[np.isfinite(array)], name, zero=zero)
         start = many_start(
             data.problem, options.start, data.n_fits, options.fixed, options.bounds, options.ties
         )
@@ -262,20 +264,23 @@ class _Many:
             tries = None
             if not self.stopped:
                 self._run(job, arrays, workers, meter)
+            made = dict(zip(built.results, arrays.results, strict=True))
+            odd = np.flatnonzero(~plainly_well(job, made, arrays.codes))
             if not self.stopped:
                 tries = further(
                     job, Made(built, arrays, self.searched), self.options.starts or 1,
                     self._unasked(),
                     self._anew, lambda part, ends: part.neighbours(self._run_all, ends),
+                    odd,
                 )  # fmt: skip
         finally:
             if meter is not None:
                 meter.close()
         found = recorded(job, built, arrays, self.options.by or "fit")
         if not self.stopped:
-            made = dict(zip(built.results, arrays.results, strict=True))
             which = doubtful(
-                job, found.status, made, lambda ends: job.neighbours(self._run_all, ends)
+                job, found.status, made, lambda ends: job.neighbours(self._run_all, ends),
+                odd,
             )
             kept = self.options.starts == 1 and not self.unsaid
             looked_at(found, job, self.model, self.options, which, kept)
