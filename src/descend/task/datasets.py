@@ -7,6 +7,7 @@ together.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal
@@ -51,7 +52,7 @@ class ManyData:
     def n_fits(self) -> int:
         return len(self.offsets) - 1
 
-    @property
+    @functools.cached_property
     def counts(self) -> Array:
         """(fits,) how many points each fit has."""
         return np.diff(self.offsets)
