@@ -48,7 +48,8 @@ def first_look(run: Run) -> str | None:
     if look is Look.PLAIN and run.code == PRECISION:
         return None  # it may be a kink
     if run.facts is not None:
-        return status if _is_minimum(run.facts) else None
+        linear = bool(run.plan.built.extras.get("is linear"))
+        return status if _is_minimum(run.facts, linear) else None
     return "bound" if run.seen == PRESSED else status if run.seen else None
 
 
@@ -171,8 +172,12 @@ FORMULAS = Formulas(
 )  # fmt: skip
 
 
-def _is_minimum(f: Any) -> bool:
-    """As `_of_squares` for many numbers, or for the first runs of a program; NumPy alone."""
+def _is_minimum(f: Any, linear: bool) -> bool:
+    """As `_of_squares` for many numbers, or for the first runs of a program; NumPy alone.
+
+    Args:
+        linear: whether no derivative depends on a number: then each has a best value.
+    """
     p = len(f.x)
     rest = 1.0 - ENOUGH
     if not (f.n > p and f.spread > VARIES * f.level and f.loss < rest * f.spread):
@@ -192,4 +197,4 @@ def _is_minimum(f: Any) -> bool:
     errors = np.sqrt(MARGIN * np.diagonal(inverse) * spread) / length
     short = MARGIN * float(side @ inverse @ side) < ARRIVED**2 * spread
     exact = MARGIN * f.loss <= EXACT * float(effects.sum())
-    return bool((short or exact) and np.all(errors < np.abs(f.x)))
+    return bool((short or exact) and (linear or np.all(errors < np.abs(f.x))))

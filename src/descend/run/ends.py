@@ -41,13 +41,15 @@ EQUATIONS = ("jtj", "jtr", "loss")
 
 
 class _Compiled(NamedTuple):
-    """A compiled graph, and what its inputs are: of which role, and called what."""
+    """A compiled graph, what its inputs are (of which role, and called what), and constants."""
 
     native: NativeFunction
     keys: list[Key]
+    constants: dict[Key, Array]
 
     def bind(self, arrays: Mapping[Key, Array]) -> BoundFunction:
-        return self.native.bind([arrays[key] for key in self.keys])
+        known = {**arrays, **self.constants}
+        return self.native.bind([known[key] for key in self.keys])
 
 
 class BoundEnds:
@@ -62,7 +64,7 @@ class BoundEnds:
         made = built.descent
         self.begin, self._who, self._factor = np.zeros(count), np.zeros(count), np.zeros(())
         own = {"begin": self.begin, "who": self._who, "factor": self._factor}
-        self._ends = ends
+        self._ends, self._built = ends, built
         self._tried: BoundFunction | None = None
         self._arrays: dict[Key, Array] = {("own", name): array for name, array in own.items()}
         for role, names, arrays in (
@@ -80,6 +82,8 @@ class BoundEnds:
         code = float(self._code[0])
         if code != VAGUE:
             return code
+        if self._built.extras.get("is linear"):
+            return CLEAR  # there each number has a best value
         vague = [i for i, is_vague in enumerate(self._code[1:]) if is_vague]
         return CLEAR if all(map(self._rises, vague)) else UNCLEAR
 
@@ -130,6 +134,7 @@ class Ends:
         self._builder = b = DescentBuilder(built.model, recipe)
         self._states = dict(zip(built.descent.state, built.descent.program.state, strict=True))
         self._inputs: dict[Key, Node] = {}
+        self._of_model = set(b.captured)
         b.loss()
         natural = self._natural(job, reads)
         b.vary(scaled=False)
@@ -246,10 +251,18 @@ class Ends:
 
     def _compiled(self, node: Node) -> _Compiled:
         outputs = simplify([cast(node, np.dtype(np.float64))], final=True)
-        self._inputs |= {("fixed", name): node for name, node in self._builder.fixed.items()}
-        used = set(postorder(outputs))
+        b, used = self._builder, set(postorder(outputs))
+        # What formulas capture has names of its own: the program may call other arrays the same.
+        constants: dict[Key, Array] = {
+            ("own", name): np.ascontiguousarray(array, b.fixed[name].dtype)
+            for name, array in b.captured.items() if name not in self._of_model
+        }  # fmt: skip
+        for name, node in b.fixed.items():
+            role = "own" if ("own", name) in constants else "fixed"
+            self._inputs[role, name] = node
         inputs = {key: node for key, node in self._inputs.items() if node in used}
-        return _Compiled(compile_graph(outputs, list(inputs.values())), list(inputs))
+        native = compile_graph(outputs, list(inputs.values()))
+        return _Compiled(native, list(inputs), constants)
 
 
 def _in_a_row(f: Any) -> Any:

@@ -52,7 +52,7 @@ MOST_OPERATIONS = 1e7  # of the first entry: some milliseconds
 
 Array = np.ndarray[Any, np.dtype[Any]]
 LARGEST = 1 << 63
-WARM = 4  # runs of a program from which on the graphs of an end are worth their making
+WARM = 6  # runs of a program from which on the graphs of an end are worth their making
 NUMBER = Struct("d")
 STATES = tuple(f"method/{name}" for name in (*NORMAL, "x"))
 
