@@ -106,10 +106,10 @@ class Worker:
 
         self.control = np.zeros(len(CONTROL), np.int64)
         where: dict[Any, Any] = {
-            ("control",): self.control,
-            ("offsets",): arrays.offsets,
-            ("codes",): arrays.codes,
-            ("iterations",): arrays.iterations,
+            ("control", 0): self.control,
+            ("offsets", 0): arrays.offsets,
+            ("codes", 0): arrays.codes,
+            ("iterations", 0): arrays.iterations,
             ("fresh", 0): np.zeros(width, np.uint8),
             ("code", 0): np.zeros(width, np.int64),
             ("spill",): np.zeros(text.spill),
@@ -120,10 +120,11 @@ class Worker:
         where |= {("state", i): lanes(n.shape, n.dtype) for i, n in enumerate(program.state)}
         where |= {("final", i): lanes(n.shape, n.dtype) for i, n in enumerate(program.state)}
         where |= {("result", i): lanes(n.shape, n.dtype) for i, n in enumerate(program.results)}
+        strides = where["strides", 0] = np.zeros(len(arrays.own), np.int64)
         for i, (node, given) in enumerate(zip(program.own, arrays.own, strict=True)):
             where["own", i] = lanes(node.shape, node.dtype)
             where["given", i] = given
-            where["stride", i] = math.prod(sizes(node.shape)) if len(given) > 1 else 0
+            strides[i] = math.prod(sizes(node.shape)) if len(given) > 1 else 0
         for i, (node, column) in enumerate(zip(program.data, arrays.columns, strict=True)):
             where["column", i] = column
             where["data", i] = column if program.shared[i] else lanes(node.shape, node.dtype)
