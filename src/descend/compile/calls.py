@@ -212,7 +212,7 @@ def shared(w: BlockWriter, call: Call) -> None:
     function, table = (
         w.frame.pointer(Place(role, number, (), none)) for role in ("shared", "shared table")
     )
-    w.e.op(f"call i64 {function}(ptr {table})", "i64", 1)
+    w.e.op(f"call i64 {function}(ptr {table}, i64 0, i64 1)", "i64", 1)
 
 
 CALLS: dict[str, Callable[[BlockWriter, Call], Any]] = {

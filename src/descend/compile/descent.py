@@ -7,30 +7,29 @@ as the language sees it; small states and the control words are then kept in reg
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
-
-import numpy as np
 
 from descend.compile.cells import object_array
 from descend.compile.control import FlowWriter
 from descend.compile.entry import CONTROL, DescentText, Variant, swaps_rows
-from descend.compile.flow import FLOAT, INT, Flow, at
+from descend.compile.flow import FLOAT, INT, GraphFlow, at
 from descend.compile.latency import regroup
 from descend.compile.legalise import legalise
 from descend.compile.loops import (
     Address,
     Axis,
+    Barrier,
     Batch,
-    Block,
     Blocks,
     Call,
-    Index,
     Let,
     Place,
+    Serial,
     Statement,
 )
-from descend.compile.lower import Lowering, lower
+from descend.compile.lower import Lowering
 from descend.compile.module import FunctionText
 from descend.compile.schedule import is_small
 from descend.compile.segments import cut
@@ -43,38 +42,31 @@ from descend.simplify.driver import simplify
 
 __all__ = ["DescentFlow", "write_descent"]
 
-WORDS = Place("control", 0, (len(CONTROL),), INT)
-LOSS_SUM = Place("loss sum", 0, (), FLOAT)
-NAMED = {name: (WORDS, i) for i, name in enumerate(CONTROL)} | {"loss_sum": (LOSS_SUM, 0)}
-
 
 def _places(role: str, nodes: Sequence[Node], batched: bool = False) -> list[Place]:
     return [Place(role, i, n.shape, n.dtype, batched) for i, n in enumerate(nodes)]
 
 
-class DescentFlow(Flow):
+class DescentFlow(GraphFlow):
     """One variant of a program in the loop language; `block` is all of it.
 
     Attributes:
-        blocks: what is run on rows, or at the end of an epoch, by name.
+        parts, wires: what each block of rows comes to; what is worked out before a pass over them.
         shared: the calls of what is compiled by itself, in the order of their numbers.
     """
 
     def __init__(self, program: Program, variant: Variant) -> None:
-        super().__init__(NAMED)
+        super().__init__(CONTROL)
         self.program, self.variant = program, variant
-        self.scratch: list[Place] = []
-        self.numbers = 0
         self.parts: list[Place] = []
-        self.constants: list[Block] = []
-        self.blocks: dict[str, Block] = {}
+        self.wires: list[Place] = []
         self.state = _places("state", program.state)
         self.records = _places("record", program.epoch.record)
         self.ends = _places("epoch", (program.epoch.index, program.epoch.loss))
         self.swaps = program.plan.shuffle and swaps_rows(program.data)
         self.bodies = shared_bodies(program_heads(program))
         self.shared: list[tuple[int, Sequence[Place], Sequence[Place]]] = []
-        self.leaves = dict(zip(program.state, self.state, strict=True))
+        self.leaves |= dict(zip(program.state, self.state, strict=True))
         self.leaves |= dict(zip(program.fixed, _places("fixed", program.fixed), strict=True))
         step = program.step
         ok = [] if step.ok is None else [step.ok]
@@ -82,56 +74,28 @@ class DescentFlow(Flow):
 
     # Lowering
 
-    def lower(
+    def graph(
         self, name: str, outputs: Sequence[Node], data: Sequence[Node] = (),
         known: Mapping[Dim, int] | None = None, more: Mapping[Node, Place] | None = None,
     ) -> Lowering:  # fmt: skip
         """A graph as a block; `data` are its columns, `more` its further inputs."""
         columns = _places("shuffled" if self.swaps else "data", data, batched=True)
-        leaves = self.leaves | dict(zip(data, columns, strict=True)) | dict(more or {})
-        lowering = lower(outputs, leaves, self.numbers, known)
-        self.take_in(lowering)
-        self.constants.append(lowering.block)
+        leaves = dict(zip(data, columns, strict=True)) | dict(more or {})
+        lowering = self.lower(name, outputs, leaves, known)
         for call in lowering.block.statements:
             if isinstance(call, Call) and call.name == "shared":
                 call.attrs["number"] = len(self.shared)
                 body = self.bodies.index(call.attrs["body"])
                 self.shared.append((body, call.sources, call.attrs["results"]))
-        self.blocks[name] = lowering.block
         return lowering
-
-    def take_in(self, lowering: Lowering) -> None:
-        """The places that a lowering has asked for are the program's."""
-        block = lowering.block
-        self.scratch += [place for place in block.scratch if place not in self.scratch]
-        most = max(len(block.scratch), len(block.constants))
-        self.numbers = max(self.numbers, lowering.scratch_from + most)
-
-    def after(self, lowering: Lowering, places: Sequence[Place], nodes: Sequence[Node],
-              which: Index | None = None) -> list[Statement]:  # fmt: skip
-        """What puts results of a block into memory, once it has been run.
-
-        Args:
-            which: of a row of arrays, the one that a result belongs to.
-        """
-        block, known = lowering.block, len(lowering.block.statements)
-        if which is None:
-            lowering.update(places, nodes)
-        else:
-            for place, node in zip(places, nodes, strict=True):
-                lowering.write_slice(place, which, node)
-        added = block.statements[known:]
-        del block.statements[known:]
-        self.take_in(lowering)
-        return added
 
     def lower_batch(self, size: int) -> tuple[Lowering, list[Node]]:
         """A batch of known size: one row is a chain of scalars, more are lanes."""
         p = self.program
         if size > 1:
-            return self.lower("batch", self.heads, p.data, {p.rows: size}), self.heads
+            return self.graph("batch", self.heads, p.data, {p.rows: size}), self.heads
         heads = simplify(with_rows(self.heads, p, 1))
-        return self.lower("batch", heads, static_data(p, 1)), heads
+        return self.graph("batch", heads, static_data(p, 1)), heads
 
     # The flow
 
@@ -150,13 +114,15 @@ class DescentFlow(Flow):
         def epoch() -> None:
             if self.program.plan.shuffle:
                 first = self.of("eq", self.get("batch"), 0)
-                self.branch(self.of("or", first, self.of("ne", self.get("reorder"), 0)), self.shuffle)
+                stale = self.of("ne", self.get("reorder"), 0)
+                self.branch(self.of("or", first, stale), self.shuffle)
             step(end)
 
         self.loop(running, epoch)
         on = self.of("eq", self.get("status"), RUNNING)
         spent = self.let("ge", self.get("epoch"), self.get("max_epochs"))
-        self.branch(self.of("and", on, spent), lambda: self.put("status", EPOCHS_SPENT))
+        over = self.of("and", on, spent)
+        self.serial(lambda: self.branch(over, lambda: self.put("status", EPOCHS_SPENT)))
 
     def shuffle(self) -> None:
         self.put("reorder", 0)
@@ -168,19 +134,13 @@ class DescentFlow(Flow):
         """What writes the steps of an epoch and then its end, once their blocks are lowered."""
         p, size = self.program, self.program.plan.batch_size
         if size is None:
-            step = self.in_blocks() if self.variant == "blocks" else self.at_once()
-
-            def once(end: Any) -> None:
-                step()
-                self.if_running(end)
-
-            return once
+            return self.in_blocks() if self.variant == "blocks" else self.at_once()
         batch, heads = self.lower_batch(size)
         self.shorten(batch, heads)
         commit = self.commit(batch, heads)
         last: Any = None
         if self.variant == "remainder":
-            rest = self.lower("last", self.heads, p.data)
+            rest = self.graph("last", self.heads, p.data)
             self.shorten(rest, self.heads)
             last = rest, self.commit(rest, self.heads)
         ordered = p.plan.shuffle and not self.swaps
@@ -190,7 +150,8 @@ class DescentFlow(Flow):
             full = self.of("floordiv", n, size)
 
             def one() -> None:
-                first = self.of("mul", self.get("batch"), size)
+                batch_number = self.get("batch")
+                first = self.of("mul", batch_number, size) if size > 1 else batch_number
                 rows = self.const(size)
                 self.add(Batch(batch.block, p.rows, first, rows, ordered))
                 commit(rows)
@@ -222,14 +183,15 @@ class DescentFlow(Flow):
 
     def at_once(self) -> Any:
         """One step on all rows."""
-        lowering = self.lower("whole", self.heads, self.program.data)
+        lowering = self.graph("whole", self.heads, self.program.data)
         self.shorten(lowering, self.heads)
         commit = self.commit(lowering, self.heads)
 
-        def write() -> None:
+        def write(end: Any) -> None:
             rows = self.get("n_rows")
             self.add(Batch(lowering.block, self.program.rows, None, rows))
             commit(rows)
+            self.if_running(end)
 
         return write
 
@@ -242,55 +204,72 @@ class DescentFlow(Flow):
         known: dict[Node, Place] = {}
         stages = [self.sweep(split, i, known) for i in range(len(split.sweeps))]
         heads = legalise(split.update, apart=True)
-        lowering = self.lower("update", heads, more=known)
+        lowering = self.graph("update", heads, more=known)
         commit = self.commit(lowering, heads)
 
-        def write() -> None:
+        def write(end: Any) -> None:
             rows = self.get("n_rows")
             count = self.of("floordiv", self.of("add", rows, BLOCK - 1), BLOCK)
-            for stage in stages:
-                stage(rows, count)
-            self.add(Batch(lowering.block, self.program.rows, None, rows))
-            commit(rows)
+
+            def update() -> None:
+                self.add(Batch(lowering.block, self.program.rows, None, rows))
+                commit(rows)
+                self.if_running(end)
+
+            for before, sums, after in stages:
+                self.serial(partial(before, rows))
+                self.add(Barrier())
+                sums(rows, count)
+                self.add(Barrier())
+                self.serial(partial(after, count))
+            self.serial(update)
+            self.add(Barrier())
 
         return write
+
+    def serial(self, write: Callable[[], None]) -> None:
+        self.add(Serial(self.part(write)[0]))
 
     def sweep(self, split: Split, number: int, known: dict[Node, Place]) -> Any:
         """One pass over the rows; `known` gets the places of what it needs and comes to."""
         p, sweep = self.program, split.sweeps[number]
         wires = [self.fresh(form) for form, _ in sweep.wires]
         values = legalise([value for _, value in sweep.wires], apart=True)
-        before = self.lower(f"before {number}", values, more=known)
+        before = self.graph(f"before {number}", values, more=known)
         ready = self.after(before, wires, values)
         known |= dict(zip([form for form, _ in sweep.wires], wires, strict=True))
-        partial = legalise([s.partial for s in sweep.sums], apart=True)
-        block = self.lower(f"partial {number}", partial, p.data, more=known)
+        each = legalise([s.partial for s in sweep.sums], apart=True)
+        block = self.graph(f"partial {number}", each, p.data, more=known)
         axis = Axis("block", 0)
         forms = [s.form for s in sweep.sums]
         own = [Place("part", len(self.parts) + i, f.shape, f.dtype) for i, f in enumerate(forms)]
         self.parts += own
         rows_of = [Place(x.role, x.number, (1, *x.shape), x.dtype) for x in own]
-        kept = self.after(block, rows_of, partial, at((axis, 1)))
+        kept = self.after(block, rows_of, each, at((axis, 1)))
         known |= dict(zip(forms, own, strict=True))
 
-        def write(rows: Let, count: Let) -> None:
+        def first(rows: Let) -> None:
             self.add(Batch(before.block, p.rows, None, rows), *ready)
 
+        def sums(rows: Let, count: Let) -> None:
             def one() -> None:
-                first = self.of("mul", self.let("index", attr=at((axis, 1)), dtype=INT), BLOCK)
-                length = self.of("min", self.let("sub", rows, first), BLOCK)
-                self.add(Batch(block.block, p.rows, first, length), *kept)
+                begin = self.of("mul", self.let("index", attr=at((axis, 1)), dtype=INT), BLOCK)
+                length = self.of("min", self.let("sub", rows, begin), BLOCK)
+                self.add(Batch(block.block, p.rows, begin, length), *kept)
 
             self.add(Blocks(axis, self.part(one)[0], count))
+
+        def together(count: Let) -> None:
             for s, place in zip(sweep.sums, own, strict=True):
                 self.add(Call("combine", place, (place,), {"op": s.op, "count": count}))
 
-        return write
+        return first, sums, together
 
     def fresh(self, form: Node) -> Place:
         place = Place("scratch", self.numbers, form.shape, form.dtype)
         self.numbers += 1
         self.scratch.append(place)
+        self.wires.append(place)
         return place
 
     # Ends of steps and epochs
@@ -343,8 +322,8 @@ class DescentFlow(Flow):
         p, k = self.program, len(self.state)
         inputs = dict(zip((p.epoch.index, p.epoch.loss), self.ends, strict=True))
         outputs = [*p.epoch.new_state, p.epoch.stop, *p.epoch.record]
-        lowering = self.lower("epoch", outputs, more=inputs)
-        row = Let("load", (), Address(WORDS, (Index(CONTROL.index("records")),)), INT)
+        lowering = self.graph("epoch", outputs, more=inputs)
+        row = Let("load", (), Address(self.words["records"], ()), INT)
         rows_of = [Place(r.role, r.number, (1, *r.shape), r.dtype) for r in self.records]
         records = self.after(lowering, rows_of, outputs[k + 1 :], at((row, 1)))
         changes = self.changes(lowering, outputs[:k])
@@ -361,7 +340,7 @@ class DescentFlow(Flow):
             self.put("status", stop)
             self.count("epoch", 1)
             self.put("batch", 0)
-            self.store(LOSS_SUM, self.const(0.0, FLOAT))
+            self.put("loss_sum", self.const(0.0, FLOAT))
 
         return write
 
@@ -406,11 +385,11 @@ def write_descent(program: Program, variant: Variant) -> DescentText:
     flow = DescentFlow(program, variant)
     flow.write()
     f = FunctionText()
-    for block in flow.constants:
+    for block in flow.blocks.values():
         f.constants(block)
     writer = FlowWriter(f)
-    kept = [WORDS, LOSS_SUM]
-    if not any(len(cut(block.statements)) > 1 for block in flow.blocks.values()):
+    kept = [] if variant == "blocks" else list(flow.words.values())
+    if kept and not any(len(cut(block.statements)) > 1 for block in flow.blocks.values()):
         nodes = (*program.state, program.epoch.index, program.epoch.loss)
         pairs = zip((*flow.state, *flow.ends), nodes, strict=True)
         kept += [place for place, node in pairs if is_small(node)]
@@ -420,5 +399,5 @@ def write_descent(program: Program, variant: Variant) -> DescentText:
     f.e.line("ret i64 0")
     return DescentText(
         f.text(), list(f.slots), flow.scratch, flow.records, writer.spill, flow.shared, flow.parts,
-        flow.blocks,
+        flow.wires, flow.blocks, flow.block,
     )

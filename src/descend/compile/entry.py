@@ -31,7 +31,8 @@ class DescentText:
 
     `shared` are the calls of what is compiled by itself, in the order of their numbers: which of
     the program's bodies, the places of its arguments, those of its results. `parts` are what each
-    block of rows comes to.
+    block of rows comes to, `wires` the scratch that all threads have in common. `flow` is all of it
+    in the loop language, `blocks` are what it runs on rows and at the end of an epoch.
     """
 
     text: str
@@ -41,13 +42,16 @@ class DescentText:
     spill: int
     shared: Sequence[tuple[int, Sequence[Place], Sequence[Place]]] = ()
     parts: Sequence[Place] = ()
+    wires: Sequence[Place] = ()
     blocks: dict[str, Block] = field(default_factory=dict)
+    flow: Block | None = None
 
     def about(self) -> dict[str, Any]:
         """Everything but the text and the intermediate forms."""
         return {
             "slots": self.slots, "scratch": self.scratch, "records": self.records,
             "spill": self.spill, "shared": self.shared, "parts": self.parts,
+            "wires": self.wires,
         }  # fmt: skip
 
 

@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from descend.compile.loops import Address, Axis, Block, Branch, Index, Let, Loop, Scan, Store
+from descend.compile.loops import (
+    Address,
+    Axis,
+    Block,
+    Branch,
+    Index,
+    Let,
+    Loop,
+    Scan,
+    Statement,
+    Store,
+)
+from descend.compile.lower import Lowering, lower
 from descend.compile.places import Place
+from descend.graph.node import Dim, Node
 
-__all__ = ["INT", "Flow", "at"]
+__all__ = ["FLOAT", "INT", "Flow", "GraphFlow", "at"]
 
 INT, FLOAT, TRUTH = (np.dtype(t) for t in (np.int64, np.float64, np.bool_))
 COMPARES = frozenset({"lt", "le", "eq", "ne"})
@@ -33,9 +46,10 @@ class Flow:
         words: where the numbers lie by which the program finds its way, by name.
     """
 
-    def __init__(self, words: dict[str, tuple[Place, int]]) -> None:
+    def __init__(self, words: Sequence[str]) -> None:
         self.block = Block()
-        self.words = words
+        kinds = {"loss_sum": FLOAT}
+        self.words = {name: Place(name, -1, (), kinds.get(name, INT)) for name in words}
 
     # Values
 
@@ -73,12 +87,10 @@ class Flow:
 
     def get(self, name: str) -> Let:
         """The value of a control word."""
-        place, number = self.words[name]
-        return self.load(place, *([number] if place.shape else []))
+        return self.load(self.words[name])
 
     def put(self, name: str, value: Number) -> None:
-        place, number = self.words[name]
-        self.store(place, value, *([number] if place.shape else []))
+        self.store(self.words[name], value)
 
     def count(self, name: str, change: Number) -> None:
         self.put(name, self.of("add", self.get(name), change))
@@ -119,3 +131,55 @@ def _index(position: Position) -> Index:
     if isinstance(position, Index):
         return position
     return Index(position) if isinstance(position, int) else Index(lets=((position, 1),))
+
+
+class GraphFlow(Flow):
+    """A flow with graphs in it.
+
+    Attributes:
+        leaves: where the inputs of the graphs lie.
+        blocks: the graphs as blocks, by name.
+        scratch: the arrays that they work with; `numbers` counts them, and constants.
+    """
+
+    def __init__(self, words: Sequence[str]) -> None:
+        super().__init__(words)
+        self.leaves: dict[Node, Place] = {}
+        self.blocks: dict[str, Block] = {}
+        self.scratch: list[Place] = []
+        self.numbers = 0
+
+    def lower(
+        self, name: str, outputs: Sequence[Node], leaves: Mapping[Node, Place] | None = None,
+        known: Mapping[Dim, int] | None = None,
+    ) -> Lowering:  # fmt: skip
+        """A graph as a block; `leaves` are its further inputs."""
+        lowering = lower(outputs, self.leaves | dict(leaves or {}), self.numbers, known)
+        self.take_in(lowering)
+        self.blocks[name] = lowering.block
+        return lowering
+
+    def take_in(self, lowering: Lowering) -> None:
+        """The places that a lowering has asked for are the program's."""
+        block = lowering.block
+        self.scratch += [place for place in block.scratch if place not in self.scratch]
+        most = max(len(block.scratch), len(block.constants))
+        self.numbers = max(self.numbers, lowering.scratch_from + most)
+
+    def after(self, lowering: Lowering, places: Sequence[Place], nodes: Sequence[Node],
+              which: Index | None = None) -> list[Statement]:  # fmt: skip
+        """What puts results of a block into memory, once it has been run.
+
+        Args:
+            which: of a row of arrays, the one that a result belongs to.
+        """
+        block, known = lowering.block, len(lowering.block.statements)
+        if which is None:
+            lowering.update(places, nodes)
+        else:
+            for place, node in zip(places, nodes, strict=True):
+                lowering.write_slice(place, which, node)
+        added = block.statements[known:]
+        del block.statements[known:]
+        self.take_in(lowering)
+        return added

@@ -11,6 +11,7 @@ import numpy as np
 from descend.compile.access import Access, Frame
 from descend.compile.kinds import Value
 from descend.compile.loops import (
+    Barrier,
     Batch,
     Block,
     Blocks,
@@ -24,6 +25,7 @@ from descend.compile.loops import (
     Place,
     Routine,
     Scan,
+    Serial,
     Statement,
     Store,
 )
@@ -41,7 +43,7 @@ MOVES = 16  # stores from which on they are a loop
 METHODS: Mapping[type, str] = {
     Let: "name", Store: "keep", Nest: "nest", Copy: "copy", Call: "call", Scan: "scan",
     Loop: "while_", Branch: "branch", Batch: "batch", Blocks: "blocks", InLanes: "in_lanes",
-    Routine: "routine",
+    Routine: "routine", Serial: "serial", Barrier: "barrier",
 }  # fmt: skip
 """What writes a statement; those of the control flow are written by `control.FlowWriter`."""
 

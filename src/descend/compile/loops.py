@@ -7,16 +7,18 @@ Every let has a depth: how many of the nest's loops it stands inside of. So what
 the innermost axis is computed outside of it, by construction.
 
 What surrounds the blocks of a descent is statements as well: a `Loop` while a condition holds, a
-`Branch`, a `Batch` (a block on some of the rows), `Blocks` (a loop whose passes may be taken in any
-order), `InLanes` (a block for several fits at once), a `Routine` (a block that is run at several
-places). What must outlive a pass of a loop lies in memory.
+`Branch`, a `Batch` (a block on some of the rows), `InLanes` (a block for several fits at once), a
+`Routine` (a block that is run at several places). Every thread runs all of it, apart from `Blocks`
+(a loop whose passes may be taken in any order: each thread takes its share) and `Serial` (for the
+first thread alone); at a `Barrier` they wait for each other. What must outlive a pass of a loop
+lies in memory.
 """
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
-from dataclasses import field
+from dataclasses import field, replace
 from typing import Any, Union
 
 import numpy as np
@@ -28,6 +30,7 @@ from descend.lean import dataclass
 __all__ = [
     "Address",
     "Axis",
+    "Barrier",
     "Batch",
     "Block",
     "Blocks",
@@ -43,6 +46,7 @@ __all__ = [
     "Reduction",
     "Routine",
     "Scan",
+    "Serial",
     "Statement",
     "Store",
     "block_text",
@@ -93,7 +97,7 @@ class Index:
 
     def __str__(self) -> str:
         parts = [f"{c}*{a}" if c != 1 else str(a) for a, c in (*self.terms, *self.dims)]
-        parts += [f"{c}*({x})" if c != 1 else f"({x})" for x, c in self.lets]
+        parts += [f"{c}*{x}" if c != 1 else str(x) for x, c in self.lets]
         return "+".join([*parts, *([str(self.const)] if self.const or not parts else [])])
 
 
@@ -121,11 +125,6 @@ class Let:
         self.attr = attr
         self.dtype = dtype
         self.depth = depth
-
-    def __str__(self) -> str:
-        """The expression, for where a let stands inside of an address."""
-        attr = "" if self.attr is None else f" {self.attr}"
-        return f"{self.op}{attr}" + "".join(f" ({a})" if a.args else f" {a}" for a in self.args)
 
 
 def cost_of(op: str) -> int:
@@ -249,6 +248,18 @@ class Blocks:
 
 
 @dataclass(eq=False)
+class Serial:
+    """Run a block on the first thread alone."""
+
+    block: Block
+
+
+@dataclass(eq=False)
+class Barrier:
+    """Wait until all threads have come here; what they wrote before is then seen by all."""
+
+
+@dataclass(eq=False)
 class InLanes:
     """Run a block for several fits at once: those at work, or those that have ended and wait.
 
@@ -271,11 +282,12 @@ class Routine:
 
 
 Statement = Union[
-    "Let", Store, Nest, Copy, Call, Scan, Loop, Branch, Batch, Blocks, InLanes, Routine
-]
+    "Let", Store, Nest, Copy, Call, Scan, Loop, Branch, Batch, Blocks, Serial, Barrier, InLanes,
+    Routine,
+]  # fmt: skip
 
 
-Control = Scan | Loop | Branch | Batch | Blocks | InLanes | Routine
+Control = Scan | Loop | Branch | Batch | Blocks | Serial | Barrier | InLanes | Routine
 
 
 @dataclass(eq=False)
@@ -288,8 +300,16 @@ class Block:
     constants: list[tuple[Place, Any]] = field(default_factory=list)
 
 
+def _address_text(address: Address, names: dict[Let, str]) -> str:
+    """The address with the names of the lets in it."""
+    where = [replace(i, lets=tuple((names[x], c) for x, c in i.lets)) for i in address.index]  # type: ignore[misc]
+    return f"{address.place}[{','.join(map(str, where))}]"
+
+
 def _right_side(let: Let, names: dict[Let, str]) -> str:
     attr = "" if let.attr is None else f" {let.attr}"
+    if let.op == "load":
+        attr = f" {_address_text(let.attr, names)}"
     args = " ".join(names.get(a, "?") for a in let.args)
     return f"{let.op}{attr}{' ' + args if args else ''}"
 
@@ -337,7 +357,7 @@ def _lines_of(s: Statement, names: dict[Let, str]) -> Iterator[str]:
         if s.op != "reduced":
             yield f"{names[s]} = {_right_side(s, names)}"
     elif isinstance(s, Store):
-        yield f"{s.target} = {names[s.value]}"
+        yield f"{_address_text(s.target, names)} = {names[s.value]}"
     elif isinstance(s, Nest):
         yield from _nest_text(s, names)
     elif isinstance(s, Copy):
@@ -373,6 +393,9 @@ def _control_lines(s: Control, names: dict[Let, str]) -> Iterator[str]:
         yield f"for {s.axis} < {names[s.count]} in any order:"
     elif isinstance(s, InLanes):
         yield f"for every {s.role} fit at once, of {names[s.rows]} rows at most:"
+    elif isinstance(s, Barrier):
+        yield "wait for all threads"
+        return
     else:
-        yield f"{s.name}:"
+        yield "on the first thread:" if isinstance(s, Serial) else f"{s.name}:"
     yield from _inside(s.block, names)

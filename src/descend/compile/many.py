@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from descend.compile.control import FlowWriter
-from descend.compile.flow import INT, Flow, at
+from descend.compile.flow import INT, GraphFlow, at
 from descend.compile.legalise import legalise
 from descend.compile.loops import (
     Axis,
@@ -29,7 +29,6 @@ from descend.compile.loops import (
     Scan,
     Statement,
 )
-from descend.compile.lower import lower
 from descend.compile.many_lanes import IN_LANES, Lanes
 from descend.compile.many_program import CONTROL, ManyProgram, ManyText
 from descend.compile.module import FunctionText
@@ -43,9 +42,8 @@ __all__ = ["ManyFlow", "write_many"]
 
 UNROLLED_COPY = 16
 BYTE = np.dtype(np.bool_)
-WORDS = Place("control", 0, (len(CONTROL),), INT)
 OFFSETS, STRIDES, CODES, ITERATIONS = (
-    Place(role, 0, (1,), INT) for role in ("offsets", "strides", "codes", "iterations")
+    Place(role, -1, (1,), INT) for role in ("offsets", "strides", "codes", "iterations")
 )
 
 
@@ -61,58 +59,50 @@ def _places(role: str, nodes: Sequence[Node]) -> list[Place]:
     return [Place(role, i, n.shape, n.dtype) for i, n in enumerate(nodes)]
 
 
-class ManyFlow(Flow):
+class ManyFlow(GraphFlow):
     """The loops over many fits for a number of lanes; `block` is all of them.
 
     Attributes:
-        blocks: what is run for all lanes at once, by name: `begin`, `step`, `results`.
         width: how many fits stand beside each other.
         waiting: the states that results need, where these can wait until there are as many
             finished fits as lanes.
     """
 
     def __init__(self, program: ManyProgram, width: int) -> None:
-        super().__init__({name: (WORDS, i) for i, name in enumerate(CONTROL)})
+        super().__init__(CONTROL)
         self.program = p = program
-        self.scratch: list[Place] = []
-        self.numbers = 0
         self.state, self.result = _places("state", p.state), _places("result", p.results)
-        code, fresh = Place("code", 0, (), INT), Place("fresh", 0, (), BYTE)
-        self.leaves = dict(zip(p.state, self.state, strict=True))
+        code, fresh = Place("code", -1, (), INT), Place("fresh", -1, (), BYTE)
+        self.leaves |= dict(zip(p.state, self.state, strict=True))
         for role, nodes in (("own", p.own), ("data", p.data), ("fixed", p.fixed)):
             self.leaves |= dict(zip(nodes, _places(role, nodes), strict=True))
         self.waiting = _waiting(p)
-        self.blocks = {
-            "begin": self.lower(self.state, _blended(p, self.leaves, fresh)),
-            "step": self.lower([*self.state, code], [*p.step, p.code]),
-        }
+        self.graph("begin", self.state, _blended(p, self.leaves, fresh))
+        self.graph("step", [*self.state, code], [*p.step, p.code])
         if self.waiting:
             finals = dict(zip(p.state, _places("final", p.state), strict=True))
             self.leaves |= {node: finals[node] for node in self.waiting}
-        self.blocks["results"] = self.lower(self.result, p.results)
+        self.graph("results", self.result, p.results)
         alone = any(_has_calls(b.statements) for b in self.blocks.values())
         self.width = width = 1 if alone else width
         self.lane = Axis("lane", width)
         self.here = at((self.lane, 1))
-        self.fresh = Place("fresh", 0, (width,), BYTE)
+        self.fresh = Place("fresh", -1, (width,), BYTE)
         self.work_out = Routine("results of those that wait", Block())
 
-    def lower(self, places: Sequence[Place], nodes: Sequence[Node]) -> Block:
+    def graph(self, name: str, places: Sequence[Place], nodes: Sequence[Node]) -> None:
         """The block that puts the nodes into the places; what stays where it is is left out."""
-        pairs = list(zip(places, legalise(nodes), strict=True))
+        pairs = zip(places, legalise(nodes), strict=True)
         moved = [(place, node) for place, node in pairs if self.leaves.get(node) is not place]
-        lowering = lower([node for _, node in moved], self.leaves, self.numbers)
-        lowering.update([place for place, _ in moved], [node for _, node in moved])
-        block = lowering.block
-        block.outputs = []
-        self.numbers += max(len(block.scratch), len(block.constants))
-        self.scratch += block.scratch
-        return block
+        new = [node for _, node in moved]
+        lowering = self.lower(name, new)
+        lowering.block.outputs = []
+        lowering.block.statements += self.after(lowering, [place for place, _ in moved], new)
 
     def numbers_of(self, role: str, name: str) -> Place:
         """A number of each lane: its `fit`, its `steps`, its rows (`counts`), its `code`."""
-        return Place("code" if (role, name) == ("lane", "code") else f"{role} {name}", 0,
-                     (self.width,), INT)  # fmt: skip
+        own = (role, name) == ("lane", "code")
+        return Place("code" if own else f"{role} {name}", -1, (self.width,), INT)
 
     def number(self, role: str, name: str) -> Let:
         return self.load(self.numbers_of(role, name), self.here)
@@ -309,7 +299,7 @@ def write_many(program: ManyProgram, width: int, ragged: bool) -> ManyText:
     native = max(2, cpu_lanes() // 8)
 
     def lanes(role: str) -> Lanes:
-        return Lanes(flow.width, native, is_shared, Place(f"{role} counts", 0, (), INT), unequal)
+        return Lanes(flow.width, native, is_shared, Place(f"{role} counts", -1, (), INT), unequal)
 
     writer = FlowWriter(f, (program.rows, lanes))
     writer.write(flow.block)

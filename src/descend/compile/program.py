@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from descend.compile.description import as_json, from_json
 from descend.compile.entry import CONTROL, DescentText, Variant, swaps_rows
 from descend.compile.function import compile_graph, pointer_table
 from descend.compile.native import Loaded, emit_object
-from descend.compile.places import aligned
+from descend.compile.places import aligned, named_words
 from descend.compile.shared import called, linked, shared_function
 from descend.graph.blocks import BLOCK
 from descend.graph.evaluate import bind_extents, concrete
@@ -52,16 +53,26 @@ class _Session:
 
     Attributes:
         key: the arrays of the run, by identity (`where` keeps them alive).
-        where, table: every buffer by name, and their addresses for the native function.
+        where: every buffer by name.
+        tables: their addresses for the native function, for each thread.
+        more: makes the table of a further thread.
         room: how many epochs' records fit.
         ordered: the (seed, epoch) whose order of rows the buffers hold.
     """
 
     key: tuple[int, ...]
     where: dict[Any, Any]
-    table: Array
+    tables: list[Array]
+    more: Callable[[], Array]
     room: int
     ordered: tuple[int, int] | None = None
+
+    def call(self, loaded: Loaded, threads: int) -> None:
+        """Run the function on so many threads; a thread that cannot be had is done without."""
+        while len(self.tables) < threads:
+            self.tables.append(self.more())
+        addresses = [table.ctypes.data for table in self.tables[:threads]]
+        run_together(loaded.function, addresses)
 
 
 def control_words(
@@ -136,7 +147,7 @@ class NativeProgram:
         while control.status == RUNNING:
             reorder = session.ordered != (control.seed, control.epoch)
             words[:] = control_words(bound, control, budget, session.room, reorder)
-            loaded.function(session.table.ctypes.data)
+            session.call(loaded, control.threads if text.parts else 1)
             self._after(bound, control, session.where, text, words, floats)
             session.ordered = control.seed, control.epoch
             budget = int(words[5])
@@ -170,8 +181,21 @@ class NativeProgram:
         extents = self.extents(bound)
         room = _recorded_epochs(text, extents)
         where = self.buffers(bound, text, extents, room)
-        table = self.table(text, where)
-        made = self._own.session = _Session(_identity(bound), where, table, room)
+        tables = [self.table(text, where)]
+
+        def more() -> Array:
+            """The table of a thread: it has what it works with for itself, all else in common."""
+            own: dict[Any, Any] = {("spill",): np.empty(text.spill)}
+            for place in text.scratch:
+                if (place.role, place.number) not in shared:
+                    array = aligned(concrete(place.shape, extents), place.dtype)
+                    own[place.role, place.number] = array
+            alive.append(own)
+            return pointer_table(text.slots, where | own)
+
+        shared = {(p.role, p.number) for p in text.wires}
+        alive = where[("threads",)] = list[dict[Any, Any]]()
+        made = self._own.session = _Session(_identity(bound), where, tables, more, room)
         return made
 
     def extents(self, bound: Bindings) -> dict[Dim, int]:
@@ -215,12 +239,44 @@ class NativeProgram:
 
         `where` gets what must live as long as the table.
         """
-        words = where[("control",)]
-        where |= {("control", 0): words, ("loss sum", 0): words[CONTROL.index("loss_sum") :]}
+        where |= {("barrier", i): np.zeros(8, np.int64) for i in range(2)}
+        where |= named_words(CONTROL, where[("control",)])
         where["order", 0] = where[("order",)]
         for number, (body, sources, _) in enumerate(text.shared):
             where |= linked(number, shared_function(self._bodies[body]), sources, where)
         return pointer_table(text.slots, where)
+
+
+def run_together(function: Callable[[int, int, int], int], addresses: Sequence[int]) -> None:
+    """Call a function on several threads, each with its table, and wait for all of them.
+
+    They wait for one another at barriers: so it is called when all threads are there, with fewer
+    where the system grants no more.
+    """
+    gate = threading.Event()
+    threads: list[threading.Thread] = []
+    together = 0
+
+    def work(number: int) -> None:
+        gate.wait()
+        if together:
+            function(addresses[number], number, together)
+
+    try:
+        for number in range(1, len(addresses)):
+            thread = threading.Thread(target=work, args=(number,))
+            thread.start()
+            threads.append(thread)
+    except RuntimeError:  # the system grants no more
+        pass
+    except BaseException:
+        gate.set()
+        raise
+    together = len(threads) + 1
+    gate.set()
+    function(addresses[0], 0, together)
+    for thread in threads:
+        thread.join()
 
 
 def _identity(bound: Bindings) -> tuple[int, ...]:

@@ -114,7 +114,9 @@ class Bindings:
 
 @dataclass
 class Control:
-    """Where a run stands. `status` is RUNNING, EPOCHS_SPENT, DIVERGED, or the stop code (> 0).
+    """Where a run stands, and how many threads may work on it.
+
+    `status` is RUNNING, EPOCHS_SPENT, DIVERGED, or the stop code (> 0).
 
     `records` holds blocks of epochs: for every recorded value an array with an entry an epoch.
     """
@@ -127,6 +129,7 @@ class Control:
     steps: int = 0
     status: int = RUNNING
     records: list[tuple[Array, ...]] = field(default_factory=list)
+    threads: int = 1
 
 
 _MASK = (1 << 64) - 1
