@@ -50,7 +50,7 @@ class BoundFunction:
 
     def run(self) -> None:
         """Compute the results anew."""
-        self._function(self._address)
+        self._function(self._address, 0, 1)
 
 
 class NativeFunction:

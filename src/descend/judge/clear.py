@@ -185,16 +185,20 @@ def _is_minimum(f: Any, linear: bool) -> bool:
     jtj, length = f.jtj, np.sqrt(np.diagonal(f.jtj))
     if not (np.isfinite(jtj).all() and length.all()):
         return False
-    scaled = jtj / length[:, None] / length[None, :]
-    if not np.linalg.eigvalsh(scaled)[0] > MARGIN * WORSE * p:
+    try:
+        half = np.linalg.inv(np.linalg.cholesky(jtj / length[:, None] / length[None, :]))
+    except np.linalg.LinAlgError:
         return False
     effects = (np.maximum(np.abs(f.begin), np.abs(f.x)) * length) ** 2
+    if not MARGIN * p * float(np.vdot(half, half)) * WORSE < 1.0:
+        return False
     if not (np.all(_stays(f)) and effects.min() > PLAIN * PLAIN * effects.max()):
         return False
-    inverse = np.linalg.inv(scaled)
-    side = f.jtr / length
     spread = f.loss / (f.n - p)
-    errors = np.sqrt(MARGIN * np.diagonal(inverse) * spread) / length
-    short = MARGIN * float(side @ inverse @ side) < ARRIVED**2 * spread
+    step = half @ (f.jtr / length)
+    short = MARGIN * float(step @ step) < ARRIVED**2 * spread
     exact = MARGIN * f.loss <= EXACT * float(effects.sum())
-    return bool((short or exact) and (linear or np.all(errors < np.abs(f.x))))
+    if linear or not (short or exact):
+        return bool(short or exact)
+    errors = MARGIN * spread * np.sum(half * half, axis=0)
+    return bool(np.all(errors < (f.x * length) ** 2))
