@@ -10,8 +10,7 @@ from descend.compile.function import compile_graph
 from descend.graph.elementwise import call
 from descend.graph.source import input_node
 from descend.judge.many_doubts import is_below_constants
-from descend.run.ends import spread_of
-from descend.run.plan import WARM
+from descend.run.ends import WARM, spread_of
 from descend.task.datasets import ManyData
 
 X = np.linspace(0.1, 4.0, 40)

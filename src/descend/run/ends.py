@@ -15,11 +15,13 @@ import numpy as np
 
 from descend.compile.function import BoundFunction, NativeFunction, compile_graph
 from descend.compile.memory import ProgramMemory
+from descend.compile.native import NotNative
 from descend.differentiate.batch import batch
 from descend.differentiate.gauss_newton import normal_equations
+from descend.errors import UsageError
 from descend.graph.elementwise import cast
 from descend.graph.linear import reshape, slice_
-from descend.graph.node import Node, postorder, substitute
+from descend.graph.node import Node, RowsAsked, postorder, substitute
 from descend.graph.source import input_node
 from descend.methods.least_squares import LevenbergMarquardt
 from descend.parameters.space import LOWER, UPPER
@@ -32,11 +34,12 @@ from descend.run.look import CLEAR, MOST_NUMBERS, UNCLEAR, VAGUE, Formulas, Look
 from descend.simplify.driver import simplify
 from descend.task.columns import SIGMA, TARGET, WEIGHT
 
-__all__ = ["BoundEnds", "Ends", "spread_of"]
+__all__ = ["WARM", "BoundEnds", "Ends", "kept_ends", "spread_of"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Nodes = dict[str, Node]
 Key = tuple[str, str]
+WARM = 6  # runs of a program from which on the graphs of an end are worth their making
 EQUATIONS = ("jtj", "jtr", "loss")
 
 
@@ -263,6 +266,24 @@ class Ends:
         inputs = {key: node for key, node in self._inputs.items() if node in used}
         native = compile_graph(outputs, list(inputs.values()))
         return _Compiled(native, list(inputs), constants)
+
+
+def kept_ends(
+    job: Job, built: Built, look: Look, formulas: Formulas, reads: Sequence[tuple[str, int]],
+    equations: bool,
+) -> Ends | None:  # fmt: skip
+    """The graphs of a program, made once; None for its first runs, and where there are none."""
+    kept = built.extras
+    uses = kept["uses"] = kept.get("uses", 0) + 1
+    if uses < WARM:
+        return None
+    if "ends" not in kept:
+        try:
+            kept["ends"] = Ends(job, built, look, formulas, reads, equations)
+        except (NotNative, RowsAsked, UsageError):
+            kept["ends"] = None
+    found: Ends | None = kept["ends"]
+    return found
 
 
 def _in_a_row(f: Any) -> Any:

@@ -18,14 +18,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from descend.compile.memory import Image
-from descend.compile.native import NotNative
-from descend.errors import UsageError
-from descend.graph.node import RowsAsked
 from descend.graph.program import Bindings, Control
 from descend.run.build import Built
 from descend.run.course import Course
 from descend.run.drive import Ending
-from descend.run.ends import BoundEnds, Ends, spread_of
+from descend.run.ends import BoundEnds, kept_ends, spread_of
 from descend.run.finished import NORMAL, Finished, Normal
 from descend.run.job import Job
 from descend.run.look import MOST_NUMBERS, UNCLEAR, Formulas, Look, look_of
@@ -52,7 +49,6 @@ MOST_OPERATIONS = 1e7  # of the first entry: some milliseconds
 
 Array = np.ndarray[Any, np.dtype[Any]]
 LARGEST = 1 << 63
-WARM = 6  # runs of a program from which on the graphs of an end are worth their making
 NUMBER = Struct("d")
 STATES = tuple(f"method/{name}" for name in (*NORMAL, "x"))
 
@@ -165,28 +161,15 @@ class Plan:
         return int(target.size) if same else None
 
     def ends(self, memory: RunMemory) -> BoundEnds | None:
-        """The graphs of an end in a memory; None for the first runs of a program."""
-        if memory.ends is None:
-            uses = self.built.extras["uses"] = self.built.extras.get("uses", 0) + 1
-            if uses < WARM:
-                return None
-            if "ends" not in self.built.extras:
-                self.built.extras["ends"] = self._made_ends()
-            made = self.built.extras["ends"]
-            if made is not None:
-                memory.ends = BoundEnds(made, self.built, memory.program, self.count)
-        return memory.ends
-
-    def _made_ends(self) -> Ends | None:
-        formulas = self.formulas
-        assert formulas is not None
-        try:
-            return Ends(
-                self.job, self.built, self.look, formulas, self._reads,
+        """The graphs of an end in a memory; None where there are none (yet)."""
+        if memory.ends is None and self.formulas is not None:
+            ends = kept_ends(
+                self.job, self.built, self.look, self.formulas, self._reads,
                 self.has_normal and bool(self.normal),
             )  # fmt: skip
-        except (NotNative, RowsAsked, UsageError):
-            return None
+            if ends is not None:
+                memory.ends = BoundEnds(ends, self.built, memory.program, self.count)
+        return memory.ends
 
     @property
     def is_complete(self) -> bool:
