@@ -56,9 +56,10 @@ def first_look(run: Run) -> str | None:
 def clear_minimum(run: Run) -> str | None:
     """The status of a minimisation whose end leaves no doubt; None of any other."""
     status = QUIET.get(run.code)
-    if status is None or has_gone(run.begun(), run.flat()) or run.touches():
+    if status is None:
         return None
-    if run.begun() == run.flat():
+    begin, end = run.begun(), run.flat()
+    if begin == end or has_gone(begin, end) or run.touches():
         return None  # a start without a slope may be a top
     if run.plan.job.settings.optimizer.scope != "vector":
         return status if run.fell() else None

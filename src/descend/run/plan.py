@@ -7,9 +7,10 @@ and the program runs. Calls at the same time have memory of their own.
 
 from __future__ import annotations
 
+import itertools
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from struct import Struct
 from types import FunctionType, SimpleNamespace
@@ -74,8 +75,8 @@ class Plan:
         parameters, names, shapes: of the start, and of its leaves.
         kept: the values of parameters that need none: by default, or 0 where it is searched for.
         reads: where the answers are found.
-        moved, answer: the parameters that the method moves, and at which byte all answers begin, if
-            these are single numbers one after the other; else None.
+        moved, inline, answer: the parameters that the method moves, and at which byte all answers
+            begin if they stand one after the other; `answer` only if all are single numbers.
         normal: at which bytes of an image JᵀJ, Jᵀr, the loss and the numbers are; empty if nowhere.
         vector, matrix: how the method's numbers and JᵀJ are read.
         has_normal: whether these are the normal equations of the residuals.
@@ -132,9 +133,9 @@ class Plan:
             for name, state, at in own.reads
         ]
         self.moved = [read.name for read in self.reads]
-        inline = all(read.at == self.reads[0].at + i for i, read in enumerate(self.reads))
-        self.answer = 8 * self.reads[0].at if self.scalar and self.reads and inline else None
         self.count = sum(math.prod(read.shape) for read in self.reads)
+        self.inline = _begin_of(self.reads)
+        self.answer = self.inline if self.scalar else None
         self.vector, self.matrix = Struct(f"{self.count}d"), Struct(f"{self.count**2}d")
         begins = dict(zip([*built.descent.state], self._begins("state"), strict=True))
         self.normal = [begins[name] for name in STATES if all(n in begins for n in STATES)]
@@ -386,10 +387,11 @@ class Run:
 
     def flat(self) -> list[float]:
         """What the method has moved, number by number."""
+        plan = self.plan
+        if plan.inline is not None:
+            return list(plan.vector.unpack_from(self.content, plan.inline))
         numbers: Any = memoryview(self.content).cast("d")
-        return [
-            numbers[at + i] for _, at, shape in self.plan.reads for i in range(math.prod(shape))
-        ]
+        return [numbers[at + i] for _, at, shape in plan.reads for i in range(math.prod(shape))]
 
     def begun(self) -> list[float]:
         """The method's numbers where it began."""
@@ -486,6 +488,13 @@ class Run:
             job, plan.built, self.fresh, self._options(), job.rows, self._leaf_by_leaf(self.begin),
             control, course, job.rows, bound, Ending(control.status, "", self.seconds),
         )  # fmt: skip
+
+
+def _begin_of(reads: Sequence[_Read]) -> int | None:
+    """At which byte answers begin that stand one after the other; None if they do not."""
+    sizes = itertools.accumulate((math.prod(read.shape) for read in reads), initial=0)
+    inline = all(r.at == reads[0].at + at for r, at in zip(reads, sizes, strict=False))
+    return 8 * reads[0].at if reads and inline else None
 
 
 def _can_be_asked(epochs: Any, seed: Any) -> bool:
