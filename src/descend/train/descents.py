@@ -100,7 +100,7 @@ class Descents:
     def _begun(self, leaves: Mapping[str, Any], fresh: bool) -> Finished:
         """A descent before its first step."""
         o, job = self.options, self.job
-        state = job.first_state(leaves)
+        state = job.first_state(self.built, leaves)
         control = Control(1 if job.idle else int(o.epochs), self.seed)
         control.threads = threads_for(o.threads, -(-self.rows.n_rows // BLOCK))
         begun = Finished(

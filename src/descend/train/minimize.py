@@ -305,7 +305,7 @@ def _begun(
     run = Finished(
         job, built, fresh, o, None, dict(leaves), control, Course(built.descent.records)
     )
-    run.bound = job.bindings(built, job.first_state(leaves))
+    run.bound = job.bindings(built, job.first_state(built, leaves))
     return run
 
 
