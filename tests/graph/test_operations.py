@@ -17,11 +17,8 @@ from descend.compile.native import NotNative
 from descend.compile.operations import emitter
 from descend.errors import InternalError
 from descend.graph.elementwise import call, declare
-from descend.graph.matrices import LINEAR_ALGEBRA
-from descend.graph.node import PRIMITIVES, Primitive
+from descend.graph.node import PRIMITIVES, Dim, Primitive, meeting
 from descend.graph.source import input_node
-
-assert LINEAR_ALGEBRA, "linear algebra is not in the table"
 
 NEEDED: dict[str, dict[str, Any]] = {
     "source": {},
@@ -38,6 +35,7 @@ NEEDED: dict[str, dict[str, Any]] = {
 
 FLAT = {"argmax", "argmin", "argsort"}  # without a derivative
 OWN_WAY = {"cast", "select"}  # with derivatives of their own instead of partials
+NAMED = {"sign"}  # not finite only where its argument is not
 
 
 def lacking(primitive: Primitive) -> list[str]:
@@ -54,6 +52,8 @@ def lacking(primitive: Primitive) -> list[str]:
         missing = [f"{part} for native code" for part, table in rules if name not in table]
     if primitive.kind in ("linear", "multilinear", "selection") and name not in FLAT:
         missing += [] if primitive.back else ["the words how it hands back what comes in"]
+    if primitive.mixes is meeting and primitive.kind != "opaque":
+        missing.append("whether it mixes rows")
     if primitive.cost < 1 or primitive.latency < 1:
         missing.append("a cost")
     return [f"{name} lacks {part}" for part in missing]
@@ -73,6 +73,8 @@ def _lacking_elementwise(primitive: Primitive) -> list[str]:
         missing += [] if primitive.name in OWN_WAY else ["partials"]
     elif arguments is not None and len(primitive.partials) != arguments:
         missing.append(f"a partial for each of its {arguments} arguments")
+    if not primitive.finite and primitive.native != "library" and primitive.name not in NAMED:
+        missing += [] if primitive.fails else ["the words why it is not finite"]
     if primitive.word and not primitive.word.isidentifier():
         missing += [] if arguments in (1, 2) else ["a word that can stand before a bracket"]
     return missing
@@ -160,3 +162,21 @@ def test_what_has_no_native_code_is_left_to_the_interpreter(
     x = input_node("x", (extent,))
     with pytest.raises(NotNative, match=r"^scratch$"):
         compile_graph([call("scratch", x)], [x])
+
+
+def test_words_why_a_number_is_not_finite_belong_to_what_is_not() -> None:
+    assert not [p.name for p in PRIMITIVES.values() if p.fails and p.finite]
+
+
+ALGEBRA = ("solve", "triangular_solve", "cholesky", "det", "slogdet", "eigh", "svd", "pinv", "qr")
+
+
+def test_matrices_of_different_rows_do_not_meet() -> None:
+    rows = Dim()
+    for name in ALGEBRA:
+        stacked = input_node("m", (rows, 2, 2))
+        arguments = (stacked, stacked) if name.endswith("solve") else (stacked,)
+        attrs = {"lower": True, "transposed": False} if name == "triangular_solve" else {}
+        attrs |= {"rcond": 1e-15} if name == "pinv" else {}
+        node = PRIMITIVES[name].apply(*arguments, **attrs)
+        assert not node.op.mixes(node, rows)

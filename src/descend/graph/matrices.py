@@ -11,11 +11,11 @@ from descend.errors import InternalError
 from descend.graph.elementwise import add, mul, select
 from descend.graph.linear import broadcast, leading, reduce_sum, reshape, slice_, transpose
 from descend.graph.multilinear import contract
-from descend.graph.node import Array, Node, Primitive, Shape, Typed, register, sizes
+from descend.graph.node import Array, Node, Primitive, Shape, Typed, apart, register, sizes
 from descend.graph.source import const
 
 __all__ = [
-    "LINEAR_ALGEBRA", "by_matrix", "columns", "declare_matrices", "diagonal", "eye_like",
+    "by_matrix", "columns", "declare_matrices", "diagonal", "eye_like",
     "from_diagonal", "masked", "matmul", "mt", "number_of", "order_of", "order_of_square",
     "row_of", "rows", "scale_columns", "scale_rows", "spread", "total_of", "triangle",
 ]  # fmt: skip
@@ -120,9 +120,6 @@ def total_of(terms: Sequence[Node | None]) -> Node:
 
 # --- the family ---------------------------------------------------------------------------------
 
-LINEAR_ALGEBRA: list[str] = []
-
-
 def _batch(args: list[Node], flags: list[bool], node: Node, extent: Any) -> Node:
     """A leading axis more."""
     return node.op.apply(*leading(args, flags, extent), **node.attrs)
@@ -134,6 +131,7 @@ def declare_matrices(
     meaning: Callable[..., Array],
     vjp: Callable[[Node, Node], list[Node | None]],
     jvp: Callable[[list[Node | None], Node], Node],
+    fails: str = "",
 ) -> Primitive:
     """Register a primitive; its rules are asked only where there is something to differentiate."""
 
@@ -143,9 +141,10 @@ def declare_matrices(
     def moving_jvp(tangents: list[Node | None], node: Node) -> Node | None:
         return None if all(t is None for t in tangents) else jvp(tangents, node)
 
-    LINEAR_ALGEBRA.append(name)
     rules = (infer, meaning, wanted_vjp, moving_jvp, _batch)
-    return register(Primitive(name, "opaque", "rewritten", False, *rules))
+    return register(
+        Primitive(name, "opaque", "rewritten", False, *rules, fails=fails, mixes=apart)
+    )
 
 
 def order_of_square(args: tuple[Node, ...]) -> int:
