@@ -47,9 +47,8 @@ def test_plain_descent_carries_its_parameters_and_nothing_else():
 
 
 def test_unused_columns_are_not_bound():
-    fitting = Reading(
-        lambda u, v, a: a * u, {"u": X, "v": X}, Y, Options("fit", start={"a": 1}, engine="interpreted")
-    )
+    options = Options("fit", start={"a": 1}, engine="interpreted")
+    fitting = Reading(lambda u, v, a: a * u, {"u": X, "v": X}, Y, options)
     assert fitting.job.build()[0].descent.data == ("u", "target")
 
 

@@ -157,7 +157,9 @@ def declare_linear(
 
     rules = (infer, meaning, vjp, jvp, batch)
     return register(
-        Primitive(name, "linear", native, True, *rules, masks=masks, back=back, mixes=mixes)
+        Primitive(
+            name, "linear", native, True, *rules, masks=masks, back=back, mixes=mixes, units="kept"
+        )
     )
 
 

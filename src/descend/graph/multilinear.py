@@ -91,5 +91,6 @@ register(
     Primitive(
         "contract", "multilinear", "reduction", True, _infer, _meaning, _vjp, _jvp, _batch,
         word="@", back="what came in times the other factor", mixes=_unpaired,
+        units="product",
     )
 )  # fmt: skip

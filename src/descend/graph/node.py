@@ -252,6 +252,11 @@ class Primitive:
         back: in a reader's words, how it hands back what comes in, where it has no partials.
         mixes: in a reader's words, how rows of its arguments meet although it keeps their axis;
             empty where they do not.
+        breaks: where it is not smooth: `kink` (its slope jumps, or it chooses between sides),
+            `step` (no derivative passes), `comparison` (a step that gives a truth).
+        units: what it makes of units: `kept`, `same` (two of one unit, and the result too),
+            `product`, `quotient`, `number` (from a number without a unit to another), `wave` (the
+            same, periodic), `plain` (a number of anything), a power, or empty for none of these.
     """
 
     name: str
@@ -272,6 +277,8 @@ class Primitive:
     back: str = ""
     fails: str = ""
     mixes: Mixes = meeting
+    breaks: str = ""
+    units: str | float = ""
 
     def apply(self, *args: Node, **attrs: Any) -> Node:
         shape, dtype = self.infer(args, attrs)

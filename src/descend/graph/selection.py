@@ -97,7 +97,7 @@ for _word, _end, _reduce in (("max", "largest", np.max), ("min", "smallest", np.
             f"reduce_{_word}", "selection", "reduction", True, _reduced,
             lambda x, *, axes, _r=_reduce: np.asarray(_r(x, axis=axes)),
             _extremum_vjp, _extremum_jvp, _extremum_batch,
-            word=_word, back=f"to the {_end} entry only", mixes=apart,
+            word=_word, back=f"to the {_end} entry only", mixes=apart, breaks="kink", units="kept",
         )
     )  # fmt: skip
 
@@ -128,14 +128,14 @@ for _name, _find in (("argmax", np.argmax), ("argmin", np.argmin)):
         Primitive(
             _name, "selection", "rewritten", True, _index_type,
             lambda x, *, axis, _f=_find: np.asarray(_f(x, axis=axis)),
-            _nothing_vjp, _nothing_jvp, _axis_batch, mixes=apart,
+            _nothing_vjp, _nothing_jvp, _axis_batch, mixes=apart, breaks="step",
         )
     )  # fmt: skip
 register(
     Primitive(
         "argsort", "selection", "call", True, _order_type,
         lambda x, *, axis: np.argsort(x, axis=axis, kind="stable"),
-        _nothing_vjp, _nothing_jvp, _axis_batch, mixes=along("axis"),
+        _nothing_vjp, _nothing_jvp, _axis_batch, mixes=along("axis"), breaks="step",
     )
 )  # fmt: skip
 
@@ -201,6 +201,7 @@ register(
         "take", "selection", "gather", True, _take_type, _take_meaning,
         _take_vjp, _take_jvp, _take_batch,
         cost=3, back="back to its place, zeros elsewhere", mixes=_picked,
+        breaks="step", units="kept",
     )
 )  # fmt: skip
 

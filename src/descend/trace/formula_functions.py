@@ -11,6 +11,10 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
+import descend.graph.special  # noqa: F401  (its primitives are entered)
+from descend.graph.elementwise import ScipyUfunc
+from descend.graph.node import PRIMITIVES
+
 __all__ = [
     "BINARY",
     "COMPARE",
@@ -53,11 +57,9 @@ _NUMPY_TWO = "arctan2 hypot power logaddexp"
 _SPECIAL = {"erf": 1, "erfc": 1, "expit": 1, "logit": 1, "gammaln": 1, "digamma": 1, "xlogy": 2}
 # Functions only where a bracket follows: else y0, gamma and their like are names.
 _CALLED = {
-    1: "erfcx erfi erfinv erfcinv dawsn log_expit ndtr ndtri log_ndtr gamma exprel entr exp1 expi "
-    "j0 j1 y0 y1 i0 i1 i0e i1e k0 k1 k0e k1e",
-    2: "xlog1py beta betaln binom gammainc gammaincc gammaincinv rel_entr jv yv iv kv boxcox stdtr "
-    "chdtr",
-    3: "voigt_profile betainc betaincc betaincinv fdtr",
+    1: "log_expit ndtr exprel entr j0 j1 y0 y1 i0 i1 i0e i1e k0 k1 k0e k1e",
+    2: "xlog1py rel_entr jv yv iv kv boxcox stdtr chdtr",
+    3: "voigt_profile fdtr",
 }
 _ALIASES = {
     "ln": "log",
@@ -146,19 +148,35 @@ class ReadyModels(Protocol):
         """A ready model for each call, their parameters named apart from each other and others."""
 
 
-def _function_table() -> dict[str, Function]:
+def _called() -> dict[str, Function]:
+    """Functions where a bracket follows: the above, and all smooth primitives that are ufuncs."""
+    table = {
+        name: Function(name, n, n, special=True)
+        for n, names in _CALLED.items() for name in names.split()
+    }  # fmt: skip
+    for p in PRIMITIVES.values():
+        n, meaning = len(p.partials or ()), p.meaning
+        if any(p.partials or ()) and (not p.word or p.word.isidentifier()):
+            if isinstance(meaning, np.ufunc):
+                table[meaning.__name__] = Function(meaning.__name__, n, n)
+            elif isinstance(meaning, ScipyUfunc):
+                table[meaning.name] = Function(meaning.name, n, n, special=True)
+    return table
+
+
+def _reserved() -> dict[str, Function]:
+    """Functions whose names are no parameter's."""
     table = {name: Function(name, 1, 1) for name in _NUMPY_ONE.split()}
     table |= {name: Function(name, 2, 2) for name in _NUMPY_TWO.split()}
     table |= {name: Function(name, n, n, special=True) for name, n in _SPECIAL.items()}
-    for n, names in _CALLED.items():
-        table |= {name: Function(name, n, n, special=True) for name in names.split()}
     table |= {name: Function(name, 2, None) for name in ("minimum", "maximum")}
     table |= {"where": Function("where", 3, 3), "clip": Function("clip", 3, 3)}
     return table | {alias: table[name] for alias, name in _ALIASES.items()}
 
 
-FUNCTIONS = _function_table()
-RESERVED = FUNCTIONS.keys() - {name for names in _CALLED.values() for name in names.split()}
+_RESERVED = _reserved()
+FUNCTIONS = _called() | _RESERVED
+RESERVED = _RESERVED.keys()
 CONSTANTS = {"pi": math.pi}
 
 
