@@ -7,13 +7,14 @@ import functools
 import math
 import operator
 from collections.abc import Callable, Collection, Sequence
+from inspect import CO_VARARGS
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-import descend.graph.special  # noqa: F401  (its primitives are entered)
-from descend.graph.elementwise import ScipyUfunc
 from descend.graph.node import PRIMITIVES
+from descend.trace.special_rules import SPECIAL_EMIT
+from descend.trace.ufunc_rules import RULES
 
 __all__ = [
     "BINARY",
@@ -55,12 +56,7 @@ _NUMPY_ONE = (
 )
 _NUMPY_TWO = "arctan2 hypot power logaddexp"
 _SPECIAL = {"erf": 1, "erfc": 1, "expit": 1, "logit": 1, "gammaln": 1, "digamma": 1, "xlogy": 2}
-# Functions only where a bracket follows: else y0, gamma and their like are names.
-_CALLED = {
-    1: "log_expit ndtr exprel entr j0 j1 y0 y1 i0 i1 i0e i1e k0 k1 k0e k1e",
-    2: "xlog1py rel_entr jv yv iv kv boxcox stdtr chdtr",
-    3: "voigt_profile fdtr",
-}
+_OF_ORDER = "jv yv iv kv"
 _ALIASES = {
     "ln": "log",
     "asin": "arcsin",
@@ -149,19 +145,20 @@ class ReadyModels(Protocol):
 
 
 def _called() -> dict[str, Function]:
-    """Functions where a bracket follows: the above, and all smooth primitives that are ufuncs."""
+    """Functions only where a bracket follows: else y0, gamma and their like are names.
+
+    They are all that a model may call elementwise, on floats, with arguments of a fixed number.
+    """
     table = {
-        name: Function(name, n, n, special=True)
-        for n, names in _CALLED.items() for name in names.split()
+        name: Function(name, rule.ufunc.nin, rule.ufunc.nin)
+        for name, rule in RULES.items() if "d" * rule.ufunc.nin + "->d" in rule.ufunc.types
     }  # fmt: skip
-    for p in PRIMITIVES.values():
-        n, meaning = len(p.partials or ()), p.meaning
-        if any(p.partials or ()) and (not p.word or p.word.isidentifier()):
-            if isinstance(meaning, np.ufunc):
-                table[meaning.__name__] = Function(meaning.__name__, n, n)
-            elif isinstance(meaning, ScipyUfunc):
-                table[meaning.name] = Function(meaning.name, n, n, special=True)
-    return table
+    for name, emit in SPECIAL_EMIT.items():
+        own, code = PRIMITIVES.get(name), emit.__code__  # a signature takes long
+        n = code.co_argcount if own is None else len(own.partials or ())
+        if name not in table and (own is not None or not code.co_flags & CO_VARARGS):
+            table[name] = Function(name, n, n, special=True)
+    return table | {name: Function(name, 2, 2, special=True) for name in _OF_ORDER.split()}
 
 
 def _reserved() -> dict[str, Function]:
