@@ -35,7 +35,7 @@ __all__ = ["Binding", "Formula"]
 
 MAX_EXPONENT = 1000.0
 _WORDS = RESERVED | CONSTANTS.keys()
-_CALL = re.compile(r"(\w+)\s*\(")
+_CALL = re.compile(r"(?<!\w)(\w++)\s*+\(")
 
 
 class Step(NamedTuple):
