@@ -129,3 +129,14 @@ def test_a_known_call_is_taken_apart_where_its_options_stand() -> None:
     options = [*inspect.signature(descend.fit).parameters][4:]
     assert (options[EPOCHS], options[SEED]) == ("epochs", "seed")
     assert COUNTED[1] == tuple(default_of("minimize", name) for name in COUNTED[0])
+
+
+def test_datasets_side_by_side_refuse_what_they_do_not_have() -> None:
+    sets = [descend.Dataset("y = a*x", {"x": [1.0, 2.0], "y": [2.0, 4.0]})]
+    for options, words in (
+        ({"epoch": 3}, r'fit_global has no option "epoch" \(did you mean "epochs"\?\)'),
+        ({"p0": 3}, 'fit_global has no option "p0" .here it is called "start"'),
+        ({"batch_size": 1}, "fit_global has no batch_size: the datasets are fitted side by side"),
+    ):
+        with pytest.raises(UsageError, match=words):
+            descend.fit_global(sets, shared="a", **options)
