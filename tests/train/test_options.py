@@ -22,7 +22,7 @@ from descend.task.options import (
     names_of,
     read_options,
 )
-from descend.task.values import COUNTED, EPOCHS, SEED
+from descend.task.values import EPOCHS, SEED
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     "fit": descend.fit, "fit_many": descend.fit_many, "fit_global": descend.fit_global,
@@ -128,7 +128,6 @@ def test_options_of_a_call() -> None:
 def test_a_known_call_is_taken_apart_where_its_options_stand() -> None:
     options = [*inspect.signature(descend.fit).parameters][4:]
     assert (options[EPOCHS], options[SEED]) == ("epochs", "seed")
-    assert COUNTED[1] == tuple(default_of("minimize", name) for name in COUNTED[0])
 
 
 def test_datasets_side_by_side_refuse_what_they_do_not_have() -> None:

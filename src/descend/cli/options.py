@@ -37,12 +37,12 @@ Whole = Annotated[int, Parameter(converter=_whole)]
 TYPES: Mapping[str, Any] = {
     **dict.fromkeys(("count", "seed", "whole"), Whole),
     **dict.fromkeys(("number", "positive", "real"), float),
-    "switch": bool,
+    "switch": Annotated[bool, Parameter(negative="")],
+    "either": bool,
     "words": Text,
-    "texts": list[Text],
+    "texts": Annotated[list[Text], Parameter(negative="")],
 }
 """What the values of a kind of option are on the command line; texts where nothing is said."""
-TWO_WAYS = ("shuffle",)  # switches that are neither on nor off by default
 HEADINGS = ("Run", "Method", "Stopping", "Data", "Files", "Output")
 CALLED = {"lm": "lm (Levenberg-Marquardt)", "cg": "cg (conjugate gradients)"}
 
@@ -97,8 +97,6 @@ def _argument(row: Option, whole: bool) -> Argument:
         kind = Literal[tuple(row.kind.split("|"))]
     default = Argument.empty if row.default is REQUIRED else _default(row)
     said: dict[str, Any] = {"name": row.written}
-    if kind in (bool, TYPES["texts"]) and row.name not in TWO_WAYS:
-        said["negative"] = ""
     if whole:
         said["help"] = _help(row)
         if row.heading:

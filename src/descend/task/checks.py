@@ -174,6 +174,7 @@ CHECKS: Mapping[str, Callable[[str, Any], Any]] = {
     "number": check_number,
     "positive": _check_positive,
     "switch": check_switch,
+    "either": check_switch,
     "function": _check_function,
     "records": _check_records,
     "place": _check_place,

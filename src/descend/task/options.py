@@ -29,9 +29,10 @@ class Option(NamedTuple):
 
     Attributes:
         name: as it is written in Python.
-        kind: what its values are: one of `CHECKS`; choices with `|` between them; `real` and
-            `whole` for numbers that are checked where they are used; `text`, `words` (a text that
-            may begin with a hyphen), `texts` (several of these); or empty.
+        kind: what its values are: one of `CHECKS` (`either` is a switch that is neither on nor off
+            by default); choices with `|` between them; `real` and `whole` for numbers that are
+            checked where they are used; `text`, `words` (a text that may begin with a hyphen),
+            `texts` (several of these); or empty.
         entries: the functions that take it.
         default: of these functions; of the commands where there are none. Commands leave what was
             not written to the functions.
@@ -135,7 +136,7 @@ TABLE: tuple[Option, ...] = (
            "maxfev max_nfev max_iter n_epochs iterations maxiter", planned=True),
     Option("batch_size", "count", "fit", None, "fit", _RUN,
            "Rows used for one update; all where not given.", planned=True),
-    Option("shuffle", "switch", _ONE, None, "fit", _RUN,
+    Option("shuffle", "either", _ONE, None, "fit", _RUN,
            "Batches in a new order each epoch; they are where smaller than the data.",
            planned=True),
     Option("stop_loss", "number", _ONE, None, "fit", _RUN,
@@ -271,7 +272,7 @@ def command_rows(command: str) -> dict[str, Option]:
 class Options:
     """The options of one call: an attribute for each that the entry takes.
 
-    What only other entries take is None. Two calls with the same options are not equal.
+    What only other entries take is None.
     """
 
     def __init__(self, entry: str, **given: Any) -> None:
