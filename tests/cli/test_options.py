@@ -6,10 +6,11 @@ from dataclasses import fields
 import pytest
 
 from descend.cli.method import build_optimizer
-from descend.cli.options import number, numbers
+from descend.cli.options import number, numbers, of_method, rows_of
 from descend.errors import UsageError
+from descend.lean import dataclass
+from descend.methods.first_order import SGD
 from descend.methods.table import OPTIMIZERS
-from descend.task.options import command_rows
 
 
 def test_numbers() -> None:
@@ -45,7 +46,23 @@ def test_number_is_a_number_or_a_formula_of_numbers() -> None:
 
 def test_every_field_of_every_optimizer_can_be_written() -> None:
     for make in OPTIMIZERS.values():
-        assert {field.name for field in fields(make)} - {"maximize"} <= command_rows("fit").keys()
+        assert {field.name for field in fields(make)} - {"maximize"} <= rows_of("fit").keys()
+
+
+def test_numbers_of_a_method_that_the_table_lacks_can_be_written(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    @dataclass(frozen=True)
+    class Sharp(SGD):
+        """A method with a number of its own."""
+
+        sharpness: float = 0.5
+
+    monkeypatch.setattr("descend.cli.options.OPTIMIZERS", {**OPTIMIZERS, "sharp": Sharp})
+    assert "sharpness" not in rows_of("fit", {"--momentum", "--seed"})
+    row = rows_of("fit", {"--sharpness"})["sharpness"]
+    assert (row.kind, row.heading, row.written) == ("real", "Method", "--sharpness")
+    assert of_method("fit", {"sharpness": 0.1, "seed": 3}) == {"sharpness": 0.1}
 
 
 def test_optimizer_takes_its_options() -> None:

@@ -11,12 +11,12 @@ from typing import Any
 
 from cyclopts import App, CycloptsError
 
-from descend.cli.options import with_options
+from descend.cli.options import rows_of, with_options
 from descend.cli.output import error_object, plain_warnings, print_json
 from descend.errors import DescendError, UsageError, suggest
 from descend.graph.bulk import without_collection
 from descend.late import Late
-from descend.task.options import WEIGHTS, command_rows, foreign_names
+from descend.task.options import WEIGHTS, foreign_names
 
 __all__ = ["main"]
 
@@ -153,12 +153,12 @@ def _usage(error: Any, words: list[str]) -> UsageError:
 
 def _options(command: str) -> list[str]:
     """The options of a command, as they are written."""
-    return [row.written for row in command_rows(command).values()]
+    return [row.written for row in rows_of(command).values()]
 
 
 def _nearest(written: str, command: str) -> str:
     """Our name for another library's option, or the nearest of ours."""
-    rows, known = command_rows(command), _options(command)
+    rows, known = rows_of(command), _options(command)
     foreign = foreign_names("minimize" if command == "minimize" else "fit")
     ours = foreign.get(written.lstrip("-").replace("-", "_"))
     if ours in rows:

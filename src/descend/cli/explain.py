@@ -9,7 +9,7 @@ from descend.cli.bonds import bonds
 from descend.cli.fit import open_bound, read_start
 from descend.cli.method import build_optimizer
 from descend.cli.minimize import read_function
-from descend.cli.options import Text, check_names, headed, numbers, passed_on
+from descend.cli.options import Text, check_names, numbers, of_method, passed_on
 from descend.cli.output import Told
 from descend.errors import UsageError
 from descend.show.explain import Explanation
@@ -26,7 +26,7 @@ def explain(first: Text, second: Text | None = None, /, **given: Any) -> None:
         second: The formula over the table.
     """
     bound_by, at = bonds(given), given.get("at")
-    method = headed("explain", given, "Method")
+    method = of_method("explain", given)
     if second is None:
         if bound_by:
             raise UsageError(

@@ -8,7 +8,7 @@ from typing import Any
 
 from descend.cli.bonds import bonds, used_by_ties
 from descend.cli.method import build_optimizer
-from descend.cli.options import Text, headed, numbers, passed_on
+from descend.cli.options import Text, numbers, of_method, passed_on
 from descend.cli.output import Told, check_places, write_files
 from descend.data.tables import TableFile, open_table
 from descend.errors import UsageError, suggest
@@ -31,7 +31,7 @@ def fit(table: Text, formula: Text, /, **given: Any) -> int:
     told = Told(given)
     options = passed_on("fit", given) | bonds(given)
     by, shared = options.pop("by", None), options.pop("shared", None)
-    optimizer = build_optimizer(headed("fit", given, "Method"), options)
+    optimizer = build_optimizer(of_method("fit", given), options)
     if by is None:
         check_places(given)
     check_words(given, options)

@@ -6,7 +6,7 @@ from typing import Any
 
 from descend.cli.bonds import bonds, used_by_ties
 from descend.cli.method import build_optimizer
-from descend.cli.options import Text, check_names, headed, numbers, passed_on
+from descend.cli.options import Text, check_names, numbers, of_method, passed_on
 from descend.cli.output import Told, check_places, write_files
 from descend.errors import FormulaError
 from descend.trace.formula import Formula
@@ -30,7 +30,7 @@ def minimize(formula: Text, /, **given: Any) -> int:
     check_names(
         begin, function.names, "--start", used_by_ties(options), absent | {*options.get("ties", ())}
     )
-    options["optimizer"] = build_optimizer(headed("minimize", given, "Method"), options)
+    options["optimizer"] = build_optimizer(of_method("minimize", given), options)
     check_places(given)
     if "plot" in given and not options.get("record"):
         options["record"] = ["params"]

@@ -11,12 +11,12 @@ from cyclopts import Group, Parameter
 
 from descend.errors import FormulaError, UsageError, suggest
 from descend.methods.table import OPTIMIZERS
-from descend.task.options import REQUIRED, Option, command_rows
+from descend.task.options import REQUIRED, TABLE, Option, command_rows
 from descend.trace.formula import Formula
 
 __all__ = [
-    "Text", "check_names", "headed", "names", "number", "numbers", "parts", "passed_on",
-    "with_options",
+    "Text", "check_names", "names", "number", "numbers", "of_method", "parts", "passed_on",
+    "rows_of", "with_options",
 ]  # fmt: skip
 
 Text = Annotated[str, Parameter(allow_leading_hyphen=True)]
@@ -43,6 +43,7 @@ TYPES: Mapping[str, Any] = {
     "texts": Annotated[list[Text], Parameter(negative="")],
 }
 """What the values of a kind of option are on the command line; texts where nothing is said."""
+FIELDS = {"float": "real", "int": "whole", "bool": "switch"}  # annotation → kind of option
 HEADINGS = ("Run", "Method", "Stopping", "Data", "Files", "Output")
 CALLED = {"lm": "lm (Levenberg-Marquardt)", "cg": "cg (conjugate gradients)"}
 
@@ -63,8 +64,8 @@ def with_options(
     >>> list(signature(with_options(grad, "grad", ["--at=x=1", "x"])).parameters)
     ['formula', 'at']
     """
-    rows = command_rows(command)
     written = {word.partition("=")[0].replace("--no-", "--") for word in words or ()}
+    rows = rows_of(command, None if words is None else written)
     asked = [
         row for row in rows.values()
         if words is None or row.written in written or row.default is REQUIRED
@@ -83,6 +84,26 @@ def with_options(
         kept, return_annotation=own.return_annotation
     )
     return command_with_options
+
+
+def rows_of(command: str, written: Collection[str] | None = None) -> dict[str, Option]:
+    """The options of a command by their names in Python, and what only its methods know.
+
+    Args:
+        written: with these, the methods are asked only if the table lacks one.
+    """
+    rows = command_rows(command)
+    known, names = {row.written for row in rows.values()}, {row.name for row in TABLE}
+    if "optimizer" in rows and (written is None or {w for w in written if w[:2] == "--"} - known):
+        for make in OPTIMIZERS.values():
+            if command == "minimize" and make.needs == "gauss_newton":  # type: ignore[attr-defined]
+                continue
+            for field in fields(make):  # type: ignore[arg-type]
+                kind = FIELDS.get(str(field.type))
+                if kind is not None and field.name not in names:
+                    own = Option(field.name, kind, "", None, command, "Method", "{owners}.")
+                    rows[field.name] = own
+    return rows
 
 
 def _default(row: Option) -> Any:
@@ -130,10 +151,10 @@ def _help(row: Option) -> str:
     return row.help.format(**words)
 
 
-def headed(command: str, given: Mapping[str, Any], heading: str) -> dict[str, Any]:
-    """The options under one heading that were written."""
+def of_method(command: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of the method that were written."""
     rows = command_rows(command)
-    return {name: value for name, value in given.items() if rows[name].heading == heading}
+    return {n: v for n, v in given.items() if n not in rows or rows[n].heading == "Method"}
 
 
 def passed_on(command: str, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -142,7 +163,7 @@ def passed_on(command: str, given: Mapping[str, Any]) -> dict[str, Any]:
     return {
         name: names(value) if name in ("params", "record") else value
         for name, value in given.items()
-        if rows[name].entries and rows[name].heading != "Method"
+        if name in rows and rows[name].entries and rows[name].heading != "Method"
     }
 
 
