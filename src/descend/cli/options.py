@@ -99,7 +99,7 @@ def rows_of(command: str, written: Collection[str] | None = None) -> dict[str, O
             if command == "minimize" and make.needs == "gauss_newton":  # type: ignore[attr-defined]
                 continue
             for field in fields(make):  # type: ignore[arg-type]
-                kind = FIELDS.get(str(field.type))
+                kind = FIELDS.get(getattr(field.type, "__name__", field.type))
                 if kind is not None and field.name not in names:
                     own = Option(field.name, kind, "", None, command, "Method", "{owners}.")
                     rows[field.name] = own
