@@ -56,7 +56,7 @@ def test_numbers_of_a_method_that_the_table_lacks_can_be_written(
     class Sharp(SGD):
         """A method with a number of its own."""
 
-        sharpness: float = 0.5
+        sharpness: "float" = 0.5
 
     monkeypatch.setattr("descend.cli.options.OPTIMIZERS", {**OPTIMIZERS, "sharp": Sharp})
     assert "sharpness" not in rows_of("fit", {"--momentum", "--seed"})

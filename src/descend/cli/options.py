@@ -43,7 +43,7 @@ TYPES: Mapping[str, Any] = {
     "texts": Annotated[list[Text], Parameter(negative="")],
 }
 """What the values of a kind of option are on the command line; texts where nothing is said."""
-FIELDS = {"float": "real", "int": "whole", "bool": "switch"}  # annotation → kind of option
+FIELDS: Mapping[Any, str] = {"float": "real", "int": "whole", "bool": "switch"}  # annotation → kind
 HEADINGS = ("Run", "Method", "Stopping", "Data", "Files", "Output")
 CALLED = {"lm": "lm (Levenberg-Marquardt)", "cg": "cg (conjugate gradients)"}
 
@@ -99,7 +99,7 @@ def rows_of(command: str, written: Collection[str] | None = None) -> dict[str, O
             if command == "minimize" and make.needs == "gauss_newton":  # type: ignore[attr-defined]
                 continue
             for field in fields(make):  # type: ignore[arg-type]
-                kind = FIELDS.get(getattr(field.type, "__name__", field.type))
+                kind = FIELDS.get(field.type)
                 if kind is not None and field.name not in names:
                     own = Option(field.name, kind, "", None, command, "Method", "{owners}.")
                     rows[field.name] = own
