@@ -15,7 +15,7 @@ from descend.graph.node import Array, Node, Primitive, Shape, Typed, apart, regi
 from descend.graph.source import const
 
 __all__ = [
-    "by_matrix", "columns", "declare_matrices", "diagonal", "eye_like",
+    "LINEAR_ALGEBRA", "by_matrix", "columns", "declare_matrices", "diagonal", "eye_like",
     "from_diagonal", "masked", "matmul", "mt", "number_of", "order_of", "order_of_square",
     "row_of", "rows", "scale_columns", "scale_rows", "spread", "total_of", "triangle",
 ]  # fmt: skip
@@ -120,6 +120,9 @@ def total_of(terms: Sequence[Node | None]) -> Node:
 
 # --- the family ---------------------------------------------------------------------------------
 
+LINEAR_ALGEBRA: list[str] = []
+
+
 def _batch(args: list[Node], flags: list[bool], node: Node, extent: Any) -> Node:
     """A leading axis more."""
     return node.op.apply(*leading(args, flags, extent), **node.attrs)
@@ -141,6 +144,7 @@ def declare_matrices(
     def moving_jvp(tangents: list[Node | None], node: Node) -> Node | None:
         return None if all(t is None for t in tangents) else jvp(tangents, node)
 
+    LINEAR_ALGEBRA.append(name)
     rules = (infer, meaning, wanted_vjp, moving_jvp, _batch)
     return register(
         Primitive(name, "opaque", "rewritten", False, *rules, fails=fails, mixes=apart)
