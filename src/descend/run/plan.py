@@ -7,10 +7,9 @@ and the program runs. Calls at the same time have memory of their own.
 
 from __future__ import annotations
 
-import itertools
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from struct import Struct
 from types import FunctionType, SimpleNamespace
@@ -28,6 +27,7 @@ from descend.run.finished import NORMAL, Finished, Normal
 from descend.run.job import Job
 from descend.run.look import MOST_NUMBERS, UNCLEAR, Formulas, Look, look_of
 from descend.run.places import (
+    begin_of,
     code_of,
     flat_start,
     joined_start,
@@ -109,7 +109,7 @@ class Plan:
         }
         self.bound = None if job.space is None else Bound(job.space, arrays)
         self.columns = list(built.descent.data)
-        first = job.bindings(built, job.first_state(arrays))
+        first = job.bindings(built, job.first_state(built, arrays))
         budget = max(1, int(MOST_OPERATIONS / (50 * (job.settings.batch_size or first.n_rows))))
         own = places_of(job, built)
         loss, space = job.settings.loss, job.space
@@ -134,7 +134,7 @@ class Plan:
         ]
         self.moved = [read.name for read in self.reads]
         self.count = sum(math.prod(read.shape) for read in self.reads)
-        self.inline = _begin_of(self.reads)
+        self.inline = begin_of([(read.at, read.shape) for read in self.reads])
         self.answer = self.inline if self.scalar else None
         self.vector, self.matrix = Struct(f"{self.count}d"), Struct(f"{self.count**2}d")
         begins = dict(zip([*built.descent.state], self._begins("state"), strict=True))
@@ -471,8 +471,8 @@ class Run:
         plan, control = self.plan, self.control
         if control is plan.control:
             return plan.options
-        name = "epochs" if hasattr(plan.options, "epochs") else "max_iter"
-        return replace(plan.options, **{name: control.max_epochs, "seed": control.seed})
+        name = "max_iter" if plan.options.epochs is None else "epochs"
+        return plan.options.but(**{name: control.max_epochs, "seed": control.seed})
 
     def _image(self) -> Image:
         return Image(self.plan.parts, self.content)
@@ -488,13 +488,6 @@ class Run:
             job, plan.built, self.fresh, self._options(), job.rows, self._leaf_by_leaf(self.begin),
             control, course, job.rows, bound, Ending(control.status, "", self.seconds),
         )  # fmt: skip
-
-
-def _begin_of(reads: Sequence[_Read]) -> int | None:
-    """At which byte answers begin that stand one after the other; None if they do not."""
-    sizes = itertools.accumulate((math.prod(read.shape) for read in reads), initial=0)
-    inline = all(r.at == reads[0].at + at for r, at in zip(reads, sizes, strict=False))
-    return 8 * reads[0].at if reads and inline else None
 
 
 def _can_be_asked(epochs: Any, seed: Any) -> bool:
