@@ -23,8 +23,8 @@ from descend.task.rows import Rows
 from descend.task.values import FLOAT
 
 __all__ = [
-    "Places", "begin_of", "code_of", "domain_check", "flat_start", "joined_start", "named_rows", "places_of",
-    "without_data",
+    "Places", "begin_of", "code_of", "domain_check", "flat_start", "joined_start", "named_rows",
+    "places_of", "without_data",
 ]  # fmt: skip
 
 Array = np.ndarray[Any, np.dtype[Any]]

@@ -139,8 +139,7 @@ class Plan:
         self.vector, self.matrix = Struct(f"{self.count}d"), Struct(f"{self.count**2}d")
         begins = dict(zip([*built.descent.state], self._begins("state"), strict=True))
         self.normal = [begins[name] for name in STATES if all(n in begins for n in STATES)]
-        states = list(built.descent.state)
-        self._reads = [(states[state], at) for _, state, at in own.reads]
+        self._reads = [(built.descent.state[state], at) for _, state, at in own.reads]
         self.formulas = formulas
         self.look = Look.NOTHING if formulas is None else look_of(job, built, self.count)
         views = dict(zip(self.columns, memory.program.data, strict=True))
