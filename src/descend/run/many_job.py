@@ -19,7 +19,7 @@ from descend.methods.losses import Loss
 from descend.parameters.space import Space
 from descend.program.lanes import ManyBuilt, build_many, neighbours
 from descend.program.orthogonal import LastSteps, last_steps
-from descend.program.pipeline import Recipe
+from descend.program.recipe import Recipe
 from descend.program.search import PlainSearch
 from descend.records.many import BAD_DATA, SINGULAR, SPENT, TOO_FEW
 from descend.run.candidates import SearchPlan, constant_losses, search_plan

@@ -20,7 +20,8 @@ from descend.graph.linear import concatenate, reduce_sum, reshape
 from descend.graph.node import Dim, Node
 from descend.graph.source import const, input_node
 from descend.parameters.reading import number_names
-from descend.program.pipeline import DescentBuilder, Recipe
+from descend.program.pipeline import DescentBuilder
+from descend.program.recipe import Recipe
 from descend.run.build import Built
 from descend.run.job import Job
 from descend.simplify.driver import simplify
