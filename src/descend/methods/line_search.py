@@ -29,6 +29,7 @@ __all__ = ["LITTLE", "LineSearch", "bottomless", "first_share", "least"]
 ARMIJO = 1e-4
 MOST_TRIALS, FEW_TRIALS = 60, 5
 PATIENT = 6  # trials after which steps grow faster
+STRICT = 6  # trials up to which a slope that rises too much refuses a step
 AT_THE_EDGE = 10  # trials after which a step may end beside a point that is not finite
 MOST_DROWNED = 20
 LITTLE = 16  # times the rounding of the loss: a fall that may be lost in it
@@ -44,7 +45,8 @@ class LineSearch(Optimizer):
     its upper end, one that is still falling too steeply its lower end; the next trial is the
     minimum of the cubic through both ends, kept away from them, or, while there is no upper end,
     where the two slopes seen point to, 2 to 10 times the lower end. Where the fall of f drowns in
-    rounding, a trial is judged by its slope alone (the approximate Wolfe conditions).
+    rounding, a trial is judged by its slope alone (the approximate Wolfe conditions), and slopes
+    alone tell the next. With `rise`, r, also g(x + αd)ᵀd ≤ −r·gᵀd is asked for.
 
     Lengths are those of x/u with the parameters' units u (`descend.methods.units`), so that the
     path depends on no unit of x or f.
@@ -64,6 +66,7 @@ class LineSearch(Optimizer):
     xtol: float = 1e-12
     gtol: float = 0.0
     curvature: ClassVar[float] = 0.9
+    rise: ClassVar[float | None] = None
     scope: ClassVar[str] = "vector"
     bounded: ClassVar[bool] = True
     ranges: ClassVar[Mapping[str, str]] = {
@@ -121,6 +124,9 @@ class LineSearch(Optimizer):
         ok = ok & ~beyond(s, e.loss, np.minimum(ahead, s["alpha"] * slope))
         loss = np.where(ok, e.loss, s["loss"])
         too_high, too_steep = _wolfe(ok, loss, slope, ahead, s, self.curvature)
+        if self.rise is not None:
+            rises = slope > -self.rise * np.sum(s["gradient"] * s["direction"])
+            too_high = too_high | rises & (s["trials"] < STRICT)
         accept = ok & (first | ~(too_high | too_steep))
         code = np.where(first, np.where(ok, 0, NOT_FINITE), _verdict(p, loss, slope, s, accept, h))
         code = np.where(ok & bottomless(loss), UNBOUNDED, code)
@@ -191,9 +197,8 @@ def _wolfe(
 ) -> tuple[Array, Array]:
     """Return whether the trial is too high for its linear fall, and whether still too steep."""
     start = np.sum(s["gradient"] * s["direction"])
-    slack = 4 * cast(np.finfo(s["x"].dtype).eps, s["x"]) * np.abs(s["loss"])
     fell = loss <= s["loss"] + ARMIJO * ahead
-    level = (loss <= s["loss"] + slack) & (slope <= (2 * ARMIJO - 1) * start)
+    level = (loss <= s["loss"] + noise(s)) & (slope <= (2 * ARMIJO - 1) * start)
     too_high = ~(ok & (fell | level))
     edge = (s["closed"] > 0) & (s["high_known"] == 0) & (s["trials"] >= AT_THE_EDGE)
     edge = edge & (s["alpha"] >= 0.5 * s["high"])
@@ -279,6 +284,9 @@ def _next_length(s: State, b: State) -> Array:
     # As shares of the largest, whose square is a number in any unit of the loss.
     most = np.maximum(np.maximum(np.abs(left), np.abs(right)), np.abs(secant))
     left, right, secant = (slope / np.where(most > 0, most, 1) for slope in (left, right, secant))
+    # A change of the loss that may be rounding says less than the slopes do.
+    drowned = np.abs(b["high_loss"] - b["low_loss"]) <= LITTLE * noise(s)
+    secant = np.where(drowned, 0.5 * (left + right), secant)
     bend = left + right - 3 * secant
     root = np.sqrt(np.maximum(bend * bend - left * right, 0))
     span = right - left + 2 * root
