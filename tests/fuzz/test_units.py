@@ -15,21 +15,12 @@ pytestmark = [
     pytest.mark.skipif(os.environ.get("HYPOTHESIS_PROFILE") != "fuzz", reason="`make fuzz` alone"),
 ]
 
-IMPRECISE = pytest.mark.xfail(
-    reason="at kinks a simplex ends where the parameters are known to 1e-6 or less, in any unit"
-)
-def _known(task: str, loss: str, method: str, single: bool) -> list[pytest.MarkDecorator]:
-    """What is known to fall short."""
-    if method == "nelder_mead" and LOSSES[loss].kinked:
-        return [IMPRECISE]
-    return []
-
 
 def cells(single: bool = False) -> list[Any]:
     """Task, loss and method of every cell, for all units together."""
     methods = [m for m in METHODS if not single or m != "nelder_mead"]
     return [
-        pytest.param(task, loss, method, marks=_known(task, loss, method, single))
+        (task, loss, method)
         for task in TASKS
         for loss in LOSSES
         for method in methods

@@ -17,7 +17,6 @@ from descend.judge.doubts import CORRELATED, FAR
 from descend.judge.ending import QUIET
 from descend.judge.explained import LITTLE
 from descend.judge.polish import WORSE
-from descend.judge.runaway import has_gone
 from descend.program.arrival import ARRIVED, EXACT
 from descend.run.look import Facts, Look
 from descend.run.plan import Run
@@ -60,15 +59,23 @@ def first_look(run: Run) -> Clear | None:
 
 
 def clear_minimum(run: Run) -> str | None:
-    """The status of a minimisation whose end leaves no doubt; None of any other."""
+    """The status of a minimisation whose end leaves no doubt; None of any other.
+
+    Numbers that have not moved, or that were alike all the way, may have kept to the ridge of a
+    saddle.
+    """
     status = QUIET.get(run.code)
-    if status is None or has_gone(run.begun(), run.flat()) or run.touches():
+    if status is None or run.touches():
         return None
-    if run.begun() == run.flat():
-        return None  # a start without a slope may be a top
     if run.plan.job.settings.optimizer.scope != "vector":
-        return status if run.fell() else None
-    return None if run.code == EPOCHS_SPENT else status
+        return status if run.begun() != run.flat() and run.fell() else None
+    if run.code == EPOCHS_SPENT or not run.ends_in_bowl():
+        return None
+    begun, p = run.begun(), run.plan.count
+    if p > 1 and len({*map(abs, begun)}) < p:
+        seen = zip(map(abs, begun), map(abs, run.flat()), run.widest(), strict=True)
+        return status if len({*seen}) == p else None
+    return status
 
 
 def _explains(facts: Facts, p: int) -> bool:

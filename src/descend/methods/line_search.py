@@ -33,6 +33,8 @@ STRICT = 6  # trials up to which a slope that rises too much refuses a step
 AT_THE_EDGE = 10  # trials after which a step may end beside a point that is not finite
 MOST_DROWNED = 20
 LITTLE = 16  # times the rounding of the loss: a fall that may be lost in it
+STRAIGHT = 1e-6  # the square of an angle: moves along one line
+ROUND, NEAR = 0.05, 0.3  # shares of a fall, and of a slope, that a parabola and its bottom may miss
 FIRST = 1.0  # the first move, in units of the parameters
 
 
@@ -79,6 +81,7 @@ class LineSearch(Optimizer):
             "x": p + zero, "loss": zero, "gradient": zeros, "direction": zeros,
             **unmeasured(p), **self.memory(p), "alpha": zero, "promise": zero,
             "trials": zero, "drowned": zero, "started": zero, "status": zero, "closed": zero,
+            "line": zeros + 0, "moved": zeros + 0, "turned": zero, "round": zero, "bowl": zero,
             "low": zero, "low_loss": zero, "low_slope": zero,
             "high": zero, "high_loss": zero, "high_slope": zero, "high_known": zero,
         }  # fmt: skip
@@ -147,6 +150,7 @@ class LineSearch(Optimizer):
             # What a bound holds says nothing of the curvature of the others.
             change = np.where(move == 0, 0 * change, change)
         new.update(measured(s, p, loss, gradient, accept, first, parts)._asdict())
+        new.update(_seen(s, move, loss, gradient, took))
         new.update(self.learn(s, new, move, change, took))
         pull = inside.pull(new["x"], new["gradient"])
         fresh = _downhill(self.direct(new, pull, s), pull, new, inside)
@@ -174,6 +178,33 @@ class LineSearch(Optimizer):
 
     def answer(self, p: Array, s: State) -> Array:
         return s["x"]
+
+
+def _seen(s: State, move: Array, loss: Array, gradient: Array, took: Array) -> State:
+    """Return what the moves so far have seen of the loss, of which `bowl` is the sum: 1 or 0.
+
+    It is 1 where the last move that counts came near the bottom of a parabola, every number has
+    moved, and not all moves went along one line, as on the ridge of a saddle. What falls for ever
+    has no bottom: a step that takes away most of its slope lowers it by less than half of slope
+    times length.
+    """
+    fall, one = s["loss"] - loss, np.ones_like(loss)
+    counts = took & (fall > LITTLE * noise(s))
+    before, after = np.sum(s["gradient"] * move), np.sum(gradient * move)
+    round_ = np.abs(fall + 0.5 * (before + after)) <= cast(ROUND, fall) * np.abs(fall)
+    near = round_ & (after >= cast(NEAR, fall) * before)
+    share = [np.where(s["unit"] > 0, m, 0 * m) / np.where(s["unit"] > 0, s["unit"], 1)
+             for m in (move, s["line"])]  # fmt: skip
+    own, line = share
+    inner, square = np.sum(own * line), np.sum(own * own) * np.sum(line * line)
+    turns = square - inner * inner > cast(STRAIGHT, fall) * square
+    moved = np.where(move != 0, np.ones_like(move), s["moved"])
+    turned = np.where(counts & turns, one, s["turned"]) if move.shape[0] > 1 else one
+    good = np.where(counts, np.where(near, one, 0 * one), s["round"])
+    return {
+        "line": np.where(counts & (np.sum(line * line) == 0), move, s["line"]), "moved": moved,
+        "turned": turned, "round": good, "bowl": good * turned * np.min(moved),
+    }
 
 
 def _moving(p: Array, direction: Array, inside: Box) -> Array:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from struct import Struct
 from types import FunctionType
@@ -77,6 +77,8 @@ class Plan:
             these are single numbers one after the other; else None.
         normal: at which bytes of an image JᵀJ, Jᵀr, the loss and the numbers are; empty if nowhere.
         vector, matrix: how the method's numbers and JᵀJ are read.
+        bowl, widest: at which byte the method says whether it ended in a bowl, and how large each
+            number has been; None if nowhere.
         has_normal: whether these are the normal equations of the residuals.
         residuals: how many there are, if so; else None.
         tells_errors: whether standard errors follow from the normal equations as they are.
@@ -139,6 +141,7 @@ class Plan:
         self.vector, self.matrix = Struct(f"{self.count}d"), Struct(f"{self.count**2}d")
         begins = dict(zip([*built.descent.state], self._begins("state"), strict=True))
         self.normal = [begins[name] for name in STATES if all(n in begins for n in STATES)]
+        self.bowl, self.widest = begins.get("method/bowl"), begins.get("method/widest")
         views = dict(zip(self.columns, memory.program.data, strict=True))
         self.job = without_data(job, views)
         self._outline = self._outline._replace(job=self.job)
@@ -379,6 +382,16 @@ class Run:
             vector.unpack_from(content, jtr), NUMBER.unpack_from(content, loss)[0],
             plan.residuals or 0, *self.spread,
         )  # fmt: skip
+
+    def ends_in_bowl(self) -> bool:
+        """Whether the method's last move came near the bottom of a parabola."""
+        at = self.plan.bowl
+        return at is not None and NUMBER.unpack_from(self.content, at)[0] > 0
+
+    def widest(self) -> Sequence[float]:
+        """How large the method has seen each number; all alike where it keeps no account."""
+        at, count = self.plan.widest, self.plan.count
+        return (0.0,) * count if at is None else self.plan.vector.unpack_from(self.content, at)
 
     def fell(self) -> bool:
         """Whether the loss of the last epoch is below that of the first."""
