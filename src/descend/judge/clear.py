@@ -8,12 +8,13 @@ each condition here implies the one there, with a margin for rounding.
 from __future__ import annotations
 
 import math
+from operator import mul
 from typing import NamedTuple
 
 import numpy as np
 
 from descend.graph.program import EPOCHS_SPENT
-from descend.judge.doubts import CORRELATED, FAR
+from descend.judge.doubts import CORRELATED
 from descend.judge.ending import QUIET
 from descend.judge.explained import LITTLE
 from descend.judge.polish import WORSE
@@ -25,6 +26,7 @@ from descend.trust.normal_errors import MOST_PARAMETERS, Factor, factored
 __all__ = ["Clear", "clear_minimum", "first_look"]
 
 PLAIN = 1e-12  # a share of the largest effect that is certainly more than rounding
+STANDS = 1e-3  # of a number: a next step that leads nowhere
 MARGIN = 2.0  # between a condition here and that of a closer look
 ENOUGH = LITTLE * (1.0 + 1e-6)
 LEAST = 1e-6  # of the target's squares: a spread that is certainly more than rounding
@@ -86,9 +88,9 @@ def _explains(facts: Facts, p: int) -> bool:
 
 
 def _is_minimum_by(factor: Factor, facts: Facts, squares: bool) -> bool:
-    """Whether J has full rank and no parameter has gone far; of squares also whether it arrived.
+    """Whether J has full rank and the predicted step is short; of squares also whether it arrived.
 
-    Then the predicted step is short, and each parameter is determined to its size.
+    Then each parameter is determined to its size, so that none has run away.
     """
     scale, inverse = factor
     p, trace = len(scale), 0.0
@@ -104,8 +106,6 @@ def _is_minimum_by(factor: Factor, facts: Facts, squares: bool) -> bool:
     least, terms, vague = math.inf, 0.0, False
     for a, b, s in zip(facts.begin, facts.end, scale, strict=True):
         start, stop = abs(a), abs(b)
-        if not stop < FAR * (start if start > 1.0 else 1.0):
-            return False
         far = (stop if stop > start else start) / s
         effect = far * far
         least = effect if effect < least else least
@@ -114,7 +114,7 @@ def _is_minimum_by(factor: Factor, facts: Facts, squares: bool) -> bool:
     if not least > PLAIN * PLAIN * terms:
         return False
     if not squares:
-        return True
+        return _stands(factor, facts)
     if vague and not _is_determined(factor, facts, spread):
         return False
     side = 0.0
@@ -123,6 +123,19 @@ def _is_minimum_by(factor: Factor, facts: Facts, squares: bool) -> bool:
     # The step in the metric of JᵀJ is the longest that any parameter's is in its standard errors.
     short = MARGIN * side * trace < ARRIVED * ARRIVED * spread
     return short or MARGIN * facts.loss <= EXACT * terms
+
+
+def _stands(factor: Factor, facts: Facts) -> bool:
+    """Whether the next step is a small share of every number: what runs away goes on and on."""
+    scale, inverse = factor
+    p = len(scale)
+    side = [g * s for g, s in zip(facts.jtr, scale, strict=True)]
+    along = [math.fsum(map(mul, row, side)) for row in inverse]
+    step = [math.fsum(along[k] * inverse[k][i] for k in range(i, p)) for i in range(p)]
+    return all(
+        abs(d * s) <= STANDS * max(abs(a), abs(b))
+        for d, s, a, b in zip(step, scale, facts.begin, facts.end, strict=True)
+    )
 
 
 def _is_determined(factor: Factor, facts: Facts, spread: float) -> bool:
@@ -150,13 +163,13 @@ def _is_minimum(facts: Facts, squares: bool) -> bool:
         return False
     begin, end = np.abs(facts.begin), np.abs(facts.end)
     effects = (np.maximum(begin, end) * length) ** 2
-    stays = np.all(end < FAR * np.maximum(begin, 1.0))
-    if not stays or not effects.min() > PLAIN * PLAIN * effects.max():
+    if not effects.min() > PLAIN * PLAIN * effects.max():
         return False
-    if not squares:
-        return True
     inverse = np.linalg.inv(scaled)
     side = np.array(facts.jtr) / length
+    if not squares:
+        step = np.abs(inverse @ side) / length
+        return bool(np.all(step <= STANDS * np.maximum(begin, end)))
     spread = facts.loss / (facts.n - p)
     errors = np.sqrt(MARGIN * np.diagonal(inverse) * spread) / length
     short = MARGIN * float(side @ inverse @ side) < ARRIVED**2 * spread

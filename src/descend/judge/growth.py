@@ -61,10 +61,13 @@ def _limit(run: Finished) -> tuple[float, float] | None:
 
 
 def _half_way(run: Finished) -> dict[str, Array]:
-    """Another place of the size of the start, where a quadratic has the same curvature."""
-    rng = np.random.default_rng(0)
+    """Another place of the size of the start, where a quadratic has the same curvature.
+
+    What began at 0 has the size to which it went.
+    """
+    rng, end = np.random.default_rng(0), end_of(run)
     return {
-        n: a + rng.normal(size=a.shape) * np.where(a == 0, 1.0, np.abs(a))
+        n: a + rng.normal(size=a.shape) * np.where(a == 0, np.abs(end[n]), np.abs(a))
         for n, a in run.begin.items()
     }
 

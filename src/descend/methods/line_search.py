@@ -33,6 +33,7 @@ STRICT = 6  # trials up to which a slope that rises too much refuses a step
 AT_THE_EDGE = 10  # trials after which a step may end beside a point that is not finite
 MOST_DROWNED = 20
 LITTLE = 16  # times the rounding of the loss: a fall that may be lost in it
+BOTTOMS = 2  # moves in a row that are not by accident
 STRAIGHT = 1e-6  # the square of an angle: moves along one line
 ROUND, NEAR = 0.05, 0.3  # shares of a fall, and of a slope, that a parabola and its bottom may miss
 FIRST = 1.0  # the first move, in units of the parameters
@@ -81,7 +82,7 @@ class LineSearch(Optimizer):
             "x": p + zero, "loss": zero, "gradient": zeros, "direction": zeros,
             **unmeasured(p), **self.memory(p), "alpha": zero, "promise": zero,
             "trials": zero, "drowned": zero, "started": zero, "status": zero, "closed": zero,
-            "line": zeros + 0, "moved": zeros + 0, "turned": zero, "round": zero, "bowl": zero,
+            "line": zeros + 0, "moved": zeros + 0, "turned": zero, "rounds": zero, "bowl": zero,
             "low": zero, "low_loss": zero, "low_slope": zero,
             "high": zero, "high_loss": zero, "high_slope": zero, "high_known": zero,
         }  # fmt: skip
@@ -183,7 +184,7 @@ class LineSearch(Optimizer):
 def _seen(s: State, move: Array, loss: Array, gradient: Array, took: Array) -> State:
     """Return what the moves so far have seen of the loss, of which `bowl` is the sum: 1 or 0.
 
-    It is 1 where the last move that counts came near the bottom of a parabola, every number has
+    It is 1 where the last moves that count came near the bottom of a parabola, every number has
     moved, and not all moves went along one line, as on the ridge of a saddle. What falls for ever
     has no bottom: a step that takes away most of its slope lowers it by less than half of slope
     times length.
@@ -200,10 +201,11 @@ def _seen(s: State, move: Array, loss: Array, gradient: Array, took: Array) -> S
     turns = square - inner * inner > cast(STRAIGHT, fall) * square
     moved = np.where(move != 0, np.ones_like(move), s["moved"])
     turned = np.where(counts & turns, one, s["turned"]) if move.shape[0] > 1 else one
-    good = np.where(counts, np.where(near, one, 0 * one), s["round"])
+    rounds = np.where(counts, np.where(near, s["rounds"] + 1, 0 * one), s["rounds"])
+    good = np.where(rounds >= min(move.shape[0], BOTTOMS), one, 0 * one)
     return {
         "line": np.where(counts & (np.sum(line * line) == 0), move, s["line"]), "moved": moved,
-        "turned": turned, "round": good, "bowl": good * turned * np.min(moved),
+        "turned": turned, "rounds": rounds, "bowl": good * turned * np.min(moved),
     }
 
 
@@ -256,7 +258,9 @@ def _verdict(
     still, begun = np.all(move <= eps * size), s["trials"] == 0
     stuck = ~accept & ((still & (begun | (s["closed"] > 0))) | (s["trials"] >= most))
     ending = np.where(s["closed"] > 0, STALLED, UNBOUNDED)
-    ending = np.where(lost | (still & begun), PRECISION, ending)
+    # What has come down to the square of rounding has no more digits to lose.
+    spent = np.abs(s["loss"]) <= eps * eps * s["worth"]
+    ending = np.where(lost | spent | (still & begun), PRECISION, ending)
     return np.where(stuck, ending, code)
 
 
