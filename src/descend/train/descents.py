@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from descend.graph.blocks import BLOCK
 from descend.graph.program import RUNNING, Control
 from descend.judge.attempts import Unasked, attempted, unasked
 from descend.judge.polish import polished
@@ -20,6 +21,7 @@ from descend.run.drive import Watch, drive
 from descend.run.finished import Finished
 from descend.run.indices import check_indices, warn_of_indices
 from descend.run.job import Job
+from descend.run.threads import threads_for
 from descend.show.progress import Verbose
 from descend.task.rows import Rows
 from descend.train.fit_options import FitOptions
@@ -100,6 +102,7 @@ class Descents:
         o, job = self.options, self.job
         state = job.first_state(leaves)
         control = Control(1 if job.idle else int(o.epochs), self.seed)
+        control.threads = threads_for(o.threads, -(-self.rows.n_rows // BLOCK))
         begun = Finished(
             job, self.built, fresh, o, self.whole, dict(leaves), control,
             Course(self.built.descent.records), self.original,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -30,7 +29,7 @@ from descend.records.many import JUDGED
 from descend.result.many import ManyFits, recorded
 from descend.run.many_candidates import found_starts, with_ready_guesses
 from descend.run.many_job import CONVERGED, LEAST_PIVOT, UNSOLVED, ManyJob, among
-from descend.run.threads import run_many
+from descend.run.threads import run_many, threads_for
 from descend.show.progress import Progress
 from descend.task.datasets import ManyData, ManyMissing, read_many, without_missing
 from descend.task.declared import model_starts
@@ -341,8 +340,7 @@ class _Many:
             self._again(job, arrays, most)
 
     def _workers(self, built: ManyBuilt, arrays: ManyArrays) -> list[Worker]:
-        count = self.options.threads or len(os.sched_getaffinity(0))
-        count = max(1, min(count, -(-self.job.data.n_fits // FEWEST)))
+        count = threads_for(self.options.threads, -(-self.job.data.n_fits // FEWEST))
         try:
             return [built.runner.worker(arrays) for _ in range(count)]
         except NotNative as missing:
