@@ -8,7 +8,6 @@ each condition here implies the one there, with a margin for rounding.
 from __future__ import annotations
 
 import math
-from operator import mul
 from typing import NamedTuple
 
 import numpy as np
@@ -113,29 +112,17 @@ def _is_minimum_by(factor: Factor, facts: Facts, squares: bool) -> bool:
         vague = vague or not most * s * s < b * b
     if not least > PLAIN * PLAIN * terms:
         return False
-    if not squares:
-        return _stands(factor, facts)
-    if vague and not _is_determined(factor, facts, spread):
-        return False
     side = 0.0
     for g, s in zip(facts.jtr, scale, strict=True):
         side += (g * s) ** 2
+    if not squares:
+        # What runs away goes on and on: its next step is no small share of it.
+        return trace * trace * side <= STANDS * STANDS * least
+    if vague and not _is_determined(factor, facts, spread):
+        return False
     # The step in the metric of JᵀJ is the longest that any parameter's is in its standard errors.
     short = MARGIN * side * trace < ARRIVED * ARRIVED * spread
     return short or MARGIN * facts.loss <= EXACT * terms
-
-
-def _stands(factor: Factor, facts: Facts) -> bool:
-    """Whether the next step is a small share of every number: what runs away goes on and on."""
-    scale, inverse = factor
-    p = len(scale)
-    side = [g * s for g, s in zip(facts.jtr, scale, strict=True)]
-    along = [math.fsum(map(mul, row, side)) for row in inverse]
-    step = [math.fsum(along[k] * inverse[k][i] for k in range(i, p)) for i in range(p)]
-    return all(
-        abs(d * s) <= STANDS * max(abs(a), abs(b))
-        for d, s, a, b in zip(step, scale, facts.begin, facts.end, strict=True)
-    )
 
 
 def _is_determined(factor: Factor, facts: Facts, spread: float) -> bool:

@@ -181,8 +181,9 @@ class Corner:
                 return None
             x[free] += unit * step[: free.size]
             forces = step[free.size :]
-            if size <= SETTLED and not SETTLED**1.5 <= size < 0.5 * last:
-                break  # the place is what it was, up to rounding
+            near = size < SETTLED**1.5 or size >= 0.5 * last
+            if size <= SETTLED and (near or k == free.size):
+                break  # what is left is rounding: where all rows are met, the square of this step
         if not size <= SETTLED:
             return None
         kept = np.clip(x, self.low, self.high)
