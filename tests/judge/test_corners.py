@@ -97,6 +97,14 @@ def test_a_curve_is_met_at_the_same_rows_in_every_unit(method, unit):
     np.testing.assert_allclose(found(1.0, unit, method), right, rtol=1e-9)
 
 
+@pytest.mark.parametrize("unit", [1e-12, 1.0, 1e12])
+def test_exact_data_are_met_exactly(unit):
+    y = unit * parabola(X, 0.3, -2.0, 0.7)
+    fit = descend.fit(parabola, X, y, start=dict(a=unit, b=unit, c=unit), loss="mae")
+    np.testing.assert_allclose(list(fit.params.values()), np.array([0.3, -2, 0.7]) * unit, 1e-12)
+    assert fit.verdict == "kink"
+
+
 def test_what_is_no_single_place_is_not_called_one():
     fit = descend.fit(lambda x, a: a + 0 * x, np.arange(4.0), np.array([1.0, 2.0, 3.0, 7.0]),
                       start=dict(a=0.5), loss="mae")  # fmt: skip

@@ -29,7 +29,7 @@ __all__ = ["to_corner"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
-MOST_NUMBERS = 12
+MOST_NUMBERS, MOST_ROWS = 12, 1_000_000
 MOST_STEPS = 12
 SLOPES_AGAIN = 2  # steps before which the second derivatives are worked out
 ASIDE = 1e-4  # of the target's spread: by what J is differenced
@@ -37,6 +37,7 @@ SETTLED = 1e-9  # of the same: a last step that is short enough
 NEAR = 1.0  # of the same: a step that leads elsewhere
 STRICT = 1e-7  # by what forces and curvatures are within their limits, as a share of them
 SAME = 1e-12  # of the loss: no rise
+ROUNDING = 16 * float(np.finfo(np.float64).eps)  # of the loss without a model: none
 
 
 class Place(NamedTuple):
@@ -63,7 +64,7 @@ def to_corner(run: Finished) -> None:
         return
     if run.control.status not in STATUS or run.job.settings.penalty is not None:
         return
-    if run.original is None or len(run.built.model.nodes) != 1:
+    if run.original is None or len(run.built.model.nodes) != 1 or run.original.n_rows > MOST_ROWS:
         return
     with np.errstate(all="ignore"):
         search = Corner(run)
@@ -148,10 +149,13 @@ class Corner:
         return None
 
     def _rows(self, x: Array) -> tuple[Array, Array]:
-        """(n,) prediction − target and (n, p) J."""
+        """(n,) prediction − target and (n, p) J; NaN beyond an index."""
         self.evaluations += 1
         self.completion.leaves = self.leaves(x)
-        prediction, j = self.completion.linear_prediction()
+        try:
+            prediction, j = self.completion.linear_prediction()
+        except IndexError:
+            prediction, j = self.target * np.nan, np.full((self.target.size, x.size), np.nan)
         return prediction - self.target, j
 
     def _loss(self, r: Array) -> float:
@@ -192,7 +196,14 @@ class Corner:
             self.x = np.where(out, kept, self.x)
             self.begun = self._rows(self.x)
             return self._solved(met, held | out)
-        return self._shown(x, r, j, met, forces, free, bend)
+        place = self._shown(x, r, j, met, forces, free, bend)
+        return self._exact(x, k) if place is None and k == free.size else place
+
+    def _exact(self, x: Array, rows: int) -> Place | None:
+        """The place, if all rows are met there: no loss is lower than that of exact data."""
+        loss = self._loss(self._rows(x)[0])
+        whole = (self.up + self.down) * float(np.sum(self.weight * np.abs(self.target)))
+        return Place(x, rows, loss) if loss <= ROUNDING * whole else None
 
     def _pull(self, r: Array, met: Array, forces: Array | float = 0.0) -> Array:
         """The slope of each row's loss, or the force of a row that is met."""
