@@ -34,6 +34,7 @@ AT_THE_EDGE = 10  # trials after which a step may end beside a point that is not
 MOST_DROWNED = 20
 LITTLE = 16  # times the rounding of the loss: a fall that may be lost in it
 BOTTOMS = 2  # moves in a row that are not by accident
+GONE = 1e-3  # of the fall within reach: what a slope may still promise over a parameter's unit
 STRAIGHT = 1e-6  # the square of an angle: moves along one line
 ROUND, NEAR = 0.05, 0.3  # shares of a fall, and of a slope, that a parabola and its bottom may miss
 FIRST = 1.0  # the first move, in units of the parameters
@@ -151,7 +152,7 @@ class LineSearch(Optimizer):
             # What a bound holds says nothing of the curvature of the others.
             change = np.where(move == 0, 0 * change, change)
         new.update(measured(s, p, loss, gradient, accept, first, parts)._asdict())
-        new.update(_seen(s, move, loss, gradient, took))
+        new.update(_seen(s, new, move, loss, gradient, took))
         new.update(self.learn(s, new, move, change, took))
         pull = inside.pull(new["x"], new["gradient"])
         fresh = _downhill(self.direct(new, pull, s), pull, new, inside)
@@ -181,13 +182,15 @@ class LineSearch(Optimizer):
         return s["x"]
 
 
-def _seen(s: State, move: Array, loss: Array, gradient: Array, took: Array) -> State:
+def _seen(
+    s: State, new: State, move: Array, loss: Array, gradient: Array, took: Array
+) -> State:
     """Return what the moves so far have seen of the loss, of which `bowl` is the sum: 1 or 0.
 
-    It is 1 where the last moves that count came near the bottom of a parabola, every number has
-    moved, and not all moves went along one line, as on the ridge of a saddle. What falls for ever
-    has no bottom: a step that takes away most of its slope lowers it by less than half of slope
-    times length.
+    It is 1 where the last moves that count came near the bottom of a parabola, the slope has gone,
+    every number has moved, and not all along one line, as on the ridge of a saddle. What falls for
+    ever has no bottom: a step that takes away most of its slope lowers it by less than half of
+    slope times length.
     """
     fall, one = s["loss"] - loss, np.ones_like(loss)
     counts = took & (fall > LITTLE * noise(s))
@@ -202,7 +205,8 @@ def _seen(s: State, move: Array, loss: Array, gradient: Array, took: Array) -> S
     moved = np.where(move != 0, np.ones_like(move), s["moved"])
     turned = np.where(counts & turns, one, s["turned"]) if move.shape[0] > 1 else one
     rounds = np.where(counts, np.where(near, s["rounds"] + 1, 0 * one), s["rounds"])
-    good = np.where(rounds >= min(move.shape[0], BOTTOMS), one, 0 * one)
+    level = np.max(new["unit"] * np.abs(new["gradient"])) <= cast(GONE, fall) * new["worth"]
+    good = np.where(level & (rounds >= min(move.shape[0], BOTTOMS)), one, 0 * one)
     return {
         "line": np.where(counts & (np.sum(line * line) == 0), move, s["line"]), "moved": moved,
         "turned": turned, "rounds": rounds, "bowl": good * turned * np.min(moved),
@@ -260,7 +264,7 @@ def _verdict(
     ending = np.where(s["closed"] > 0, STALLED, UNBOUNDED)
     # What has come down to the square of rounding has no more digits to lose.
     spent = np.abs(s["loss"]) <= eps * eps * s["worth"]
-    ending = np.where(lost | spent | (still & begun), PRECISION, ending)
+    ending = np.where(lost | (spent & (s["closed"] > 0)) | (still & begun), PRECISION, ending)
     return np.where(stuck, ending, code)
 
 
