@@ -8,7 +8,7 @@ from descend.graph.check import check_graph
 from descend.graph.node import postorder
 from descend.graph.program import program_graphs
 from descend.methods.table import OPTIMIZERS, as_loss, as_optimizer
-from descend.train.fit_options import FitOptions
+from descend.task.options import Options
 from descend.train.reading import Reading
 
 X = np.linspace(0.0, 2.0, 20)
@@ -21,7 +21,7 @@ def parabola(x, w1, w2, w3):
 
 def built(**options):
     fixed = {"start": {"w1": 1, "w2": 0, "w3": 1}, "engine": "interpreted"}
-    return Reading(parabola, X, Y, FitOptions(**{**fixed, **options})).job.build()[0]
+    return Reading(parabola, X, Y, Options("fit", **{**fixed, **options})).job.build()[0]
 
 
 def test_the_story_in_order():
@@ -41,15 +41,14 @@ def test_plain_descent_carries_its_parameters_and_nothing_else():
     assert made.data == ("x", "target")
     assert made.fixed == ("optimizer.lr",)
     assert made.records == ("loss",)
-    per_row = [n.op.name for n in postorder(made.program.step.new_state) if n.shape]
+    per_row = [n.op.name for n in postorder([slot.step for slot in made.program.slots]) if n.shape]
     arithmetic = sorted(name for name in per_row if name not in ("input", "broadcast"))
     assert arithmetic == ["add", "add", "mul", "mul", "mul", "mul", "mul", "sub"]
 
 
 def test_unused_columns_are_not_bound():
-    fitting = Reading(
-        lambda u, v, a: a * u, {"u": X, "v": X}, Y, FitOptions(start={"a": 1}, engine="interpreted")
-    )
+    options = Options("fit", start={"a": 1}, engine="interpreted")
+    fitting = Reading(lambda u, v, a: a * u, {"u": X, "v": X}, Y, options)
     assert fitting.job.build()[0].descent.data == ("u", "target")
 
 
@@ -75,7 +74,7 @@ def test_same_recipe_same_program():
     for _ in range(2):
         made = Reading(
             lambda x, a, b: a * np.tanh(b * x), X, Y,
-            FitOptions(start={"a": 1, "b": 1}, optimizer="adam", engine="interpreted"),
+            Options("fit", start={"a": 1, "b": 1}, optimizer="adam", engine="interpreted"),
         ).job.build()[0]
         texts.append([str(p) for p in made.descent.passes])
     assert texts[0] == texts[1]

@@ -109,7 +109,7 @@ class Plan:
         }
         self.bound = None if job.space is None else Bound(job.space, arrays)
         self.columns = list(built.descent.data)
-        first = job.bindings(built, job.first_state(arrays))
+        first = job.bindings(built, job.first_state(built, arrays))
         budget = max(1, int(MOST_OPERATIONS / (50 * (job.settings.batch_size or first.n_rows))))
         own = places_of(job, built)
         loss, space = job.settings.loss, job.space
@@ -461,8 +461,8 @@ class Run:
         plan, control = self.plan, self.control
         if control is plan.control:
             return plan.options
-        name = "epochs" if hasattr(plan.options, "epochs") else "max_iter"
-        return replace(plan.options, **{name: control.max_epochs, "seed": control.seed})
+        name = "max_iter" if plan.options.epochs is None else "epochs"
+        return plan.options.but(**{name: control.max_epochs, "seed": control.seed})
 
     def _image(self) -> Image:
         return Image(self.plan.parts, self.content)

@@ -23,8 +23,8 @@ from descend.run.indices import check_indices, warn_of_indices
 from descend.run.job import Job
 from descend.run.threads import threads_for
 from descend.show.progress import Verbose
+from descend.task.options import Options
 from descend.task.rows import Rows
-from descend.train.fit_options import FitOptions
 
 __all__ = ["Descents"]
 
@@ -33,7 +33,7 @@ class Descents:
     """The descents of a call of `fit`, and what is made of them."""
 
     def __init__(
-        self, job: Job, built: Built, fresh: bool, options: FitOptions, whole: Rows | None,
+        self, job: Job, built: Built, fresh: bool, options: Options, whole: Rows | None,
         original: Rows | None,
     ) -> None:  # fmt: skip
         assert job.rows is not None
@@ -100,7 +100,7 @@ class Descents:
     def _begun(self, leaves: Mapping[str, Any], fresh: bool) -> Finished:
         """A descent before its first step."""
         o, job = self.options, self.job
-        state = job.first_state(leaves)
+        state = job.first_state(self.built, leaves)
         control = Control(1 if job.idle else int(o.epochs), self.seed)
         control.threads = threads_for(o.threads, -(-self.rows.n_rows // BLOCK))
         begun = Finished(

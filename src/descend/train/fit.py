@@ -16,10 +16,9 @@ from descend.result.fit import Fit
 from descend.run.finished import Moment
 from descend.run.plan import Run
 from descend.show.progress import Progress
-from descend.task.options import refuse_unknown
+from descend.task.options import Options, names_of, read_options, refuse_unknown
 from descend.task.values import values_of
 from descend.train.descents import Descents
-from descend.train.fit_options import OPTIONS, FitOptions, read_options
 from descend.train.fit_plans import PLANS, planned
 from descend.train.reading import Reading
 
@@ -93,7 +92,8 @@ def _found(given: Mapping[str, Any]) -> Fit:
     run = None if values is None or known is None else known.bind(values)
     if run is not None:
         return _fitted(run)
-    read = Reading(given["model"], given["x"], given["y"], read_options(given)).in_places()
+    options = read_options("fit", given)
+    read = Reading(given["model"], given["x"], given["y"], options).in_places()
     built, fresh = read.job.build()
     read.warn()
     if values is not None and known is None:
@@ -122,11 +122,11 @@ def explain_row(
     """Explain one row of the data of a fit that is not run; the options are those of `fit`."""
     from descend.result.explaining import METHOD, explain_at, stepping
 
-    refuse_unknown([name for name in options if name not in OPTIONS], OPTIONS)
+    refuse_unknown([name for name in options if name not in names_of("fit")], "fit")
     x, y, *_ = (*data, None, None)
     method = {name: options.get(name) for name in METHOD}
     plain = {"optimizer": stepping(method["optimizer"] or "sgd", method["lr"]), "lr": None}
-    fitting = Reading(model, x, y, FitOptions(**{**options, **plain}))
+    fitting = Reading(model, x, y, Options("fit", **{**options, **plain}))
     built, _ = fitting.job.build()
     leaves = fitting.job.find_start(built, options.get("start") == "random", 0)
     return explain_at(fitting.job, built, fitting.whole, leaves, row)

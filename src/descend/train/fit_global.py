@@ -17,7 +17,8 @@ from descend.lean import dataclass
 from descend.models.model import Model
 from descend.parameters.declare import Parameter
 from descend.result.datasets import GlobalFit, SetFit
-from descend.task.options import listed_names
+from descend.task.checks import listed_names
+from descend.task.options import names_of, refuse_unknown
 from descend.task.problem import Problem, formula_problem, function_problem
 from descend.task.ready import ready_problem
 from descend.trace.context import current
@@ -29,8 +30,6 @@ from descend.train.fit import fit
 __all__ = ["Dataset", "fit_global"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
-ALONE = ("resume", "checkpoint", "batch_size", "validation_split", "standardize", "missing")
-"""Options of `fit` that have no meaning for datasets side by side."""
 
 
 @dataclass(frozen=True)
@@ -178,9 +177,10 @@ def fit_global(
     {'a': 7.0, 'k': 0.5}
     """
     sets = _listed(datasets, x, y, sigma, names)
-    for option in ALONE:
-        if option in options:
+    for option in options:
+        if option in names_of("fit") and option not in names_of("fit_global"):
             raise UsageError(f"fit_global has no {option}: the datasets are fitted side by side")
+    refuse_unknown([name for name in options if name not in names_of("fit_global")], "fit_global")
     problems = [_read(k, one) for k, one in enumerate(sets)]
     places = _local(problems, shared, local)
     whole = _Whole(problems, places)

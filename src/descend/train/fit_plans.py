@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,20 +12,13 @@ from descend.parameters.declare import Parameter
 from descend.run.build import Built
 from descend.run.job import Job
 from descend.run.plan import Plan
-from descend.run.plan_table import Plans, can_be_planned, has_defaults
-from descend.task.columns import SIGMA, TARGET, WEIGHT, column_key
+from descend.run.plan_table import Plans, can_be_planned
+from descend.task.columns import TARGET, column_key
 from descend.task.values import BONDS, Values
 from descend.train.reading import Reading
 
 __all__ = ["PLANS", "planned"]
 
-ORDINARY = (
-    "start", "loss", "optimizer", "lr", "batch_size", "shuffle", "epochs", "seed", "stop_loss",
-    "xtol", "ftol", "gtol", "patience", "min_delta", "missing", "params", "penalty", "clip",
-    "threads", "record", "engine", "absolute_sigma", "starts",
-)  # fmt: skip
-"""Options that a plan may have; all others must be as they are by default."""
-WEIGHTS = (SIGMA, WEIGHT)
 PLANS: Plans[Plan] = Plans()
 """The plans of all calls of `fit`."""
 
@@ -37,7 +29,7 @@ def planned(
     """The plan of a task, which is entered in the table; None where there can be none."""
     o, job = read.options, read.job
     places = _places(given, values, job)
-    ordinary = has_defaults(o, but=(*ORDINARY, *WEIGHTS, *BONDS)) and all(
+    ordinary = o.may_be_planned and all(
         value is None or type(value) is np.ndarray for value in (o.sigma, o.sample_weight)
     )
     if not values.is_known or not ordinary or o.starts not in (None, 1) or places is None:
@@ -47,7 +39,7 @@ def planned(
     if not can_be_planned(read.model, job, built) or not _starts_plainly(values, job):
         return None
     begun: Any = None if values.start is None else {}  # which is all that is asked of it later
-    kept = dataclasses.replace(o, start=begun, sigma=None, sample_weight=None, bounds=None)
+    kept = o.but(start=begun, sigma=None, sample_weight=None, bounds=None)
     plan = Plan(
         read.model, job, built, kept, int(o.epochs), places, bool(staircases_of(built, job.space))
     )

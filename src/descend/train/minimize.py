@@ -12,7 +12,6 @@ import numpy as np
 from descend.errors import UsageError
 from descend.graph.program import RUNNING, Control
 from descend.judge.clear import clear_minimum
-from descend.lean import dataclass
 from descend.methods.base import Optimizer
 from descend.methods.choice import Task, chosen, is_auto
 from descend.methods.table import as_optimizer
@@ -28,56 +27,16 @@ from descend.run.plan import Run
 from descend.run.settings import Settings
 from descend.show.progress import Progress, Verbose
 from descend.task.declared import Begun, begin
-from descend.task.options import (
-    check_choice,
-    check_count,
-    check_function,
-    check_number,
-    check_seed,
-    refuse_unknown,
-)
+from descend.task.options import TOLERANCES, Options, names_of, read_options, refuse_unknown
 from descend.task.problem import Problem, Signature, parsed_formula, signature_of
 from descend.task.start import Start
 from descend.task.values import values_of_function
 from descend.trace.formula import Formula
-from descend.train.fit_options import TOLERANCES
 from descend.train.minimum import PLANS, MinimumFacts, parts_of, planned
 
 __all__ = ["maximize", "minimize"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
-
-
-@dataclass(frozen=True)
-class MinimizeOptions:
-    """The options of `minimize` as they were given; see there."""
-
-    start: Any = None
-    optimizer: Any = None
-    lr: Any = None
-    max_iter: int = 1000
-    seed: int = 0
-    xtol: float | None = None
-    ftol: float | None = None
-    gtol: float | None = None
-    patience: int | None = None
-    min_delta: float = 0.0
-    max_seconds: float | None = None
-    clip: Any = None
-    starts: int = 1
-    callback: Callable[[Moment], Any] | None = None
-    progress: Progress | None = None
-    verbose: bool = False
-    record: tuple[str, ...] = ()
-    engine: str = "native"
-    fixed: Any = None
-    bounds: Any = None
-    ties: Any = None
-    resume: Any = None
-    stop_loss: float | None = None
-
-
-OPTIONS = tuple(f.name for f in dataclasses.fields(MinimizeOptions))[:-2]
 
 
 def minimize(
@@ -98,7 +57,9 @@ def minimize(
             arguments, and for formulas, a dict of their values. Numbers without a start begin at
             the best of 32 candidates, which `start` and `start_source` of the result tell.
         optimizer: `"auto"` (or None) takes BFGS, and L-BFGS for many parameters; or one by name.
-        max_iter, xtol, ftol, gtol, patience, max_seconds: when to stop.
+        max_iter, xtol, ftol, gtol, patience, min_delta, max_seconds: when to stop.
+        lr, seed, clip, callback, progress, verbose, record, engine: as for `fit`.
+        starts: as many descents, of which the one that ends lowest is returned.
         fixed, ties: as for `fit`. bounds: likewise by name, or SciPy's sequence of (lower, upper)
             for every number; a single pair holds for all.
 
@@ -110,7 +71,7 @@ def minimize(
     True
     """
     given = locals()
-    refuse_unknown(given.pop("unknown"), OPTIONS, "minimize")
+    refuse_unknown(given.pop("unknown"), "minimize")
     return _found(given.pop("function"), given, 1)
 
 
@@ -120,7 +81,8 @@ def maximize(function: Callable[..., Any] | str, start: Any = None, **options: A
     >>> maximize(lambda x: 1.0 - (x - 2.0) ** 2, start=0.0).params
     2.0
     """
-    refuse_unknown([name for name in options if name not in OPTIONS], OPTIONS, "maximize")
+    unknown = [name for name in options if name not in names_of("minimize")]
+    refuse_unknown(unknown, "minimize", "maximize")
     return _found(function, {"start": start, **options}, -1)
 
 
@@ -132,10 +94,7 @@ def _found(function: Any, given: Mapping[str, Any], sign: int) -> MinimumFound:
     run = None if values is None or known is None else known.bind(values)
     if run is not None and known is not None:
         return _planned(run, known.single)
-    record = given.get("record", ())
-    listed = (record,) if isinstance(record, str) else tuple(record)
-    options = MinimizeOptions(**{**given, "record": listed})
-    _check(options)
+    options = read_options("minimize", given)
     (problem, start, space), single = _read(function, options)
     job = Job(problem, _settings(options, start, sign), start, space=space)
     built, fresh = job.build()
@@ -183,23 +142,7 @@ def _recorded(run: Finished, single: str | None) -> MinimumFound:
     return MinimumFound(MinimumFacts(run, single), **values)
 
 
-def _check(o: MinimizeOptions) -> None:
-    check_count("max_iter", o.max_iter)
-    check_count("starts", o.starts)
-    check_seed(o.seed)
-    check_choice("engine", o.engine, ["native", "interpreted"])
-    for name in ("min_delta", *TOLERANCES):
-        if getattr(o, name) is not None:
-            check_number(name, getattr(o, name))
-    if o.max_seconds is not None:
-        check_number("max_seconds", o.max_seconds, above=True)
-    check_function("callback", o.callback)
-    check_function("clip", o.clip)
-    for name in o.record:
-        check_choice("record", name, ["params", "gradient"])
-
-
-def _read(function: Any, o: MinimizeOptions) -> tuple[Begun, str | None]:
+def _read(function: Any, o: Options) -> tuple[Begun, str | None]:
     """The problem, its start, and the name of the only argument where it was given bare."""
     start = o.start
     if isinstance(start, str) and start != "random":
@@ -261,7 +204,7 @@ def _is_by_name(start: Any, names: tuple[str, ...]) -> bool:
     return len(names) > 1 or set(start) >= set(names)
 
 
-def _settings(o: MinimizeOptions, start: Start, sign: int) -> Settings:
+def _settings(o: Options, start: Start, sign: int) -> Settings:
     size = sum(a.size for a in start.arrays.values()) + len(start.missing)
     why = ""
     if is_auto(o.optimizer):
@@ -298,14 +241,14 @@ def _settings(o: MinimizeOptions, start: Start, sign: int) -> Settings:
 
 
 def _begun(
-    job: Job, built: Built, fresh: bool, leaves: Mapping[str, Array], o: MinimizeOptions
+    job: Job, built: Built, fresh: bool, leaves: Mapping[str, Array], o: Options
 ) -> Finished:
     """A descent before its first step."""
     control = Control(1 if job.idle else int(o.max_iter), int(o.seed))
     run = Finished(
         job, built, fresh, o, None, dict(leaves), control, Course(built.descent.records)
     )
-    run.bound = job.bindings(built, job.first_state(leaves))
+    run.bound = job.bindings(built, job.first_state(built, leaves))
     return run
 
 

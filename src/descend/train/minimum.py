@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import fields, replace
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -20,17 +20,13 @@ from descend.run.build import Built
 from descend.run.finished import Finished, method_name
 from descend.run.job import Job
 from descend.run.plan import Plan, Run
-from descend.run.plan_table import Plans, can_be_planned, has_defaults
-from descend.task.values import BONDS, Values
+from descend.run.plan_table import Plans, can_be_planned
+from descend.task.options import Options
+from descend.task.values import Values
 
 __all__ = ["PLANS", "MinimumFacts", "MinimumPlan", "parts_of", "planned"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
-ORDINARY = (
-    "start", "optimizer", "lr", "max_iter", "seed", "xtol", "ftol", "gtol", "patience",
-    "min_delta", "clip", "record", "engine",
-)  # fmt: skip
-"""Options that a plan may have; all others must be as they are by default."""
 UPWARDS = {
     STATUS[UNBOUNDED].message: "the value rises without end: there is no maximum there",
     "the loss still falls": "the value still rises",
@@ -135,16 +131,16 @@ PLANS: Plans[MinimumPlan] = Plans()
 
 
 def planned(
-    values: Values, job: Job, built: Built, options: Any, single: str | None
+    values: Values, job: Job, built: Built, options: Options, single: str | None
 ) -> MinimumPlan | None:
     """The plan of a task, which is entered in the table; None where there can be none."""
-    if not values.is_known or not has_defaults(options, but=(*ORDINARY, *BONDS)):
+    if not values.is_known or not options.may_be_planned:
         return None
     if job.start.missing or not _binds_plainly(values, job):
         return None
     if not can_be_planned(values.model, job, built):
         return None
-    kept = replace(options, start=None, bounds=None)
+    kept = options.but(start=None, bounds=None)
     plan = MinimumPlan(values.model, job, built, kept, int(options.max_iter), {})
     plan.single = single
     if not plan.is_complete:

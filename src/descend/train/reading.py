@@ -18,11 +18,11 @@ from descend.run.settings import Settings
 from descend.run.view import free_count
 from descend.task.columns import WHITENING
 from descend.task.declared import Begun, begin, bonds_of, model_starts, settled
+from descend.task.options import TOLERANCES, Options
 from descend.task.problem import Problem, formula_problem, function_problem
 from descend.task.rows import prepared_rows, split_rows
 from descend.task.warned import warn_of_data
 from descend.trace.formula import Formula
-from descend.train.fit_options import TOLERANCES, FitOptions
 
 if TYPE_CHECKING:
     from descend.task.scaling import Scaling
@@ -34,7 +34,7 @@ class Reading:
     """A call of `fit`, read and checked in full."""
 
     def __init__(
-        self, model: Any, x: Any, y: Any, options: FitOptions, in_place: bool = False
+        self, model: Any, x: Any, y: Any, options: Options, in_place: bool = False
     ) -> None:
         self.options, self.model, self.given = options, model, (model, x, y)
         self.problem = _read(model, x, y, options)
@@ -127,7 +127,7 @@ class Reading:
         return dataclasses.replace(settings, rules=rules), scaling
 
 
-def _read(model: Any, x: Any, y: Any, o: FitOptions) -> Problem:
+def _read(model: Any, x: Any, y: Any, o: Options) -> Problem:
     if isinstance(model, str | Formula):
         return formula_problem(model, x, y, model_starts(model, o), o.params)
     from descend.models.model import Model
@@ -145,7 +145,7 @@ def _read(model: Any, x: Any, y: Any, o: FitOptions) -> Problem:
 
 
 def _chosen_optimizer(
-    o: FitOptions, loss: Loss, count: int, batch_size: int | None
+    o: Options, loss: Loss, count: int, batch_size: int | None
 ) -> tuple[Optimizer, str]:
     """The optimizer that was asked for, or the one that suits, and why."""
     if is_auto(o.optimizer):
@@ -168,7 +168,7 @@ def _is_square(loss: Loss) -> bool:
     return type(loss).residual is not Loss.residual
 
 
-def _check_method(optimizer: Optimizer, loss: Loss, size: int | None, o: FitOptions) -> None:
+def _check_method(optimizer: Optimizer, loss: Loss, size: int | None, o: Options) -> None:
     """Refuse combinations that have no meaning."""
     name = type(optimizer).__name__
     if optimizer.scope == "vector" and size is not None:
@@ -190,10 +190,6 @@ def _check_method(optimizer: Optimizer, loss: Loss, size: int | None, o: FitOpti
             f"sigma belongs to losses of prediction − target, and the loss is {loss.name}",
             remedy="write sample_weight=… to weight the rows",
         )
-    if o.absolute_sigma and o.sigma is None:
-        raise UsageError(
-            "absolute_sigma says something of sigma, and there is none", remedy="write sigma=…"
-        )
     if o.absolute_sigma and not _is_square(loss):
         raise UsageError(
             f"absolute_sigma has no say with the loss {loss.name}: its errors come from the "
@@ -202,7 +198,7 @@ def _check_method(optimizer: Optimizer, loss: Loss, size: int | None, o: FitOpti
         )
 
 
-def _rules(o: FitOptions, size: int | None, own: list[str]) -> Rules:
+def _rules(o: Options, size: int | None, own: list[str]) -> Rules:
     """The stopping rules that are on; tolerances that the optimizer has itself are not."""
     limits: dict[str, float] = {}
     for name in ("stop_loss", *TOLERANCES):
