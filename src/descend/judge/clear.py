@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 
 from descend.graph.program import EPOCHS_SPENT
-from descend.judge.doubts import CORRELATED, FAR
+from descend.judge.doubts import CORRELATED
 from descend.judge.ending import QUIET
 from descend.judge.explained import LITTLE, ROUNDING
 from descend.judge.polish import WORSE
-from descend.judge.runaway import LEAST, RISE, has_gone
+from descend.judge.runaway import LEAST, RISE
 from descend.methods.base import PRECISION
 from descend.program.arrival import ARRIVED, EXACT
 from descend.program.many_errors import half_inverse
@@ -28,6 +28,7 @@ __all__ = ["FORMULAS", "clear_minimum", "first_look"]
 Array = Any
 
 PLAIN = 1e-12  # a share of the largest effect that is certainly more than rounding
+STANDS = 1e-3  # of a number: a next step that leads nowhere
 MARGIN = 2.0  # between a condition here and that of a closer look
 WIDE = 100.0  # the same where there the second derivatives are others
 ENOUGH = LITTLE * (1.0 + 1e-6)
@@ -54,16 +55,23 @@ def first_look(run: Run) -> str | None:
 
 
 def clear_minimum(run: Run) -> str | None:
-    """The status of a minimisation whose end leaves no doubt; None of any other."""
+    """The status of a minimisation whose end leaves no doubt; None of any other.
+
+    Numbers that have not moved, or that were alike all the way, may have kept to the ridge of a
+    saddle.
+    """
     status = QUIET.get(run.code)
-    if status is None:
+    if status is None or run.touches():
         return None
-    begin, end = run.begun(), run.flat()
-    if begin == end or has_gone(begin, end) or run.touches():
-        return None  # a start without a slope may be a top
     if run.plan.job.settings.optimizer.scope != "vector":
-        return status if run.fell() else None
-    return None if run.code == EPOCHS_SPENT else status
+        return status if run.begun() != run.flat() and run.fell() else None
+    if run.code == EPOCHS_SPENT or not run.ends_in_bowl():
+        return None
+    begun, p = run.begun(), run.plan.count
+    if p > 1 and len({*map(abs, begun)}) < p:
+        seen = zip(map(abs, begun), map(abs, run.flat()), run.widest(), strict=True)
+        return status if len({*seen}) == p else None
+    return status
 
 
 # --- what is made of the facts, in traced NumPy: see `run/ends.py` for these
@@ -72,8 +80,7 @@ def clear_minimum(run: Run) -> str | None:
 def _of_squares(f: Any) -> Array:
     """The code of an end of least squares, and which numbers are not determined to their size.
 
-    J has full rank, no number has gone far, the predicted step is short, and the fit explains more
-    than a constant.
+    J has full rank, the predicted step is short, and the fit explains more than a constant.
     """
     p = f.x.shape[0]
     on = f.x != f.x if f.lower is None else (f.moved <= f.lower) | (f.moved >= f.upper)
@@ -85,7 +92,7 @@ def _of_squares(f: Any) -> Array:
     ok = ok & (f.n > p) & (f.spread > VARIES * f.level) & (f.loss < (1.0 - ENOUGH) * f.spread)
     effects = (np.maximum(np.abs(f.x), np.abs(f.begin)) * lengths) ** 2
     terms = np.sum(effects)
-    ok = ok & np.all(_stays(f)) & np.all(on | (effects > PLAIN * PLAIN * terms))
+    ok = ok & np.all(on | (effects > PLAIN * PLAIN * terms))
     spread = f.loss / np.where(f.n > p, f.n - p, 1.0)
     # The step in the metric of JᵀJ is the longest that any number's is in its standard errors.
     short = MARGIN * np.sum(np.sum(half * jtr[None, :], axis=1) ** 2) < ARRIVED**2 * spread
@@ -111,7 +118,9 @@ def _of_curvature(f: Any) -> Array:
         first = np.sum(inverse[:, :, None] * f.scatter[None, :, :], axis=1)
         errors = np.sum(first * inverse, axis=1) / (f.n * f.n)
     ok = ok & (f.n > f.x.shape[0]) & np.all(WIDE * step * step < ARRIVED**2 * errors)
-    return np.where(ok & np.all(_stays(f)), _of_way(f), UNCLEAR)
+    # What runs away goes on and on: its next step is no small share of it.
+    stands = np.abs(step) <= STANDS * np.maximum(np.abs(f.x), np.abs(f.begin))
+    return np.where(ok & np.all(stands), _of_way(f), UNCLEAR)
 
 
 def _of_way(f: Any) -> Array:
@@ -128,11 +137,6 @@ def _of_way(f: Any) -> Array:
 def _of_batches(f: Any) -> Array:
     """Whether the loss has not grown."""
     return np.where(f.loss <= f.before, CLEAR, UNCLEAR)
-
-
-def _stays(f: Any) -> Array:
-    """Which numbers have not gone far."""
-    return np.abs(f.x) < FAR * np.maximum(np.abs(f.begin), 1.0)
 
 
 def _apart(matrix: Array) -> tuple[Array, Array, Array]:
@@ -193,7 +197,7 @@ def _is_minimum(f: Any, linear: bool) -> bool:
     effects = (np.maximum(np.abs(f.begin), np.abs(f.x)) * length) ** 2
     if not MARGIN * p * float(np.vdot(half, half)) * WORSE < 1.0:
         return False
-    if not (np.all(_stays(f)) and effects.min() > PLAIN * PLAIN * effects.max()):
+    if not effects.min() > PLAIN * PLAIN * effects.max():
         return False
     spread = f.loss / (f.n - p)
     step = half @ (f.jtr / length)

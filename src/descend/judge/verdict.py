@@ -7,13 +7,13 @@ constant would explain as much. The status that comes out has one row in the tab
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from descend.graph.program import EPOCHS_SPENT
+from descend.judge.beside import all_sides_rise, downhill
 from descend.judge.ending import ending_of
 from descend.judge.explained import (
     can_walk,
@@ -281,24 +281,27 @@ def _has_arrived(run: Finished) -> bool | None:
 
 
 def _judged_by_loss(run: Finished, status: str, message: str) -> Judgement | None:
+    kink = f"converged at a kink: the loss rises to every side (iteration {run.control.epoch})"
+    if run.facts is not None and run.facts.kinks:
+        return Judgement("kink", kink, "yes")
     away = falling(run) if status != "time_spent" else []
     if away:
         return _ran_away(away[:3], run)
     if run.control.status == EPOCHS_SPENT or status == "time_spent":
         return None
-    if run.control.status in (STALLED, PRECISION) and _all_sides_rise(run):
-        words = f"converged at a kink: the loss rises to every side (iteration {run.control.epoch})"
-        return Judgement("kink", words, "yes")
+    if run.control.status in (STALLED, PRECISION) and all_sides_rise(run):
+        return Judgement("kink", kink, "yes")
     if status != "converged":
         return None
-    if run.job.rows is None and _has_not_moved(run):
-        down = _downhill(run)
+    if run.job.rows is None:
+        down, moved = downhill(run), not _has_not_moved(run)
         if down:
+            where, what = ("there", "a saddle, ") if moved else ("at the start", "")
             words = (
-                f"the gradient is 0 at the start, and the loss falls from there along "
-                f"{listed(down)}: begin elsewhere ({run.unit} {run.control.epoch})"
+                f"the gradient is 0 {where}, and the loss falls from there along {listed(down)}: "
+                f"{what}begin elsewhere ({run.unit} {run.control.epoch})"
             )
-            return Judgement("not_moved", words, "no")
+            return Judgement("not_converged" if moved else "not_moved", words, "no")
     arrived = _has_arrived(run)
     if arrived is False:
         return _by_method(run, status, message, "no")
@@ -309,55 +312,3 @@ def _judged_by_loss(run: Finished, status: str, message: str) -> Judgement | Non
 
 def _varies(run: Finished, name: str) -> bool:
     return run.job.space is None or run.job.space.varies(name)
-
-
-def _downhill(run: Finished) -> list[str]:
-    """The numbers along which a loss falls from a place without a slope, as from a top.
-
-    Where it falls by about four times as much at twice the distance, it is no rounding.
-    """
-    found: dict[str, None] = {}
-    for name, least, rises in _beside(run, (1e-3, 2e-3, 4e-3)):
-        pairs = itertools.pairwise(rises)
-        if -rises[0] > 1e-12 * abs(least) and all(2 < b / a < 20 for a, b in pairs):
-            found[name] = None
-    return list(found)
-
-
-def _all_sides_rise(run: Finished) -> bool:
-    """Whether every small step along a coordinate raises the loss in proportion to its length."""
-    found = False
-    for _, _, (near, far) in _beside(run, (1e-6, 4e-6)):
-        if not far >= near >= 0:
-            return False
-        found |= 0 < far < 8 * near
-    return found
-
-
-def _beside(
-    run: Finished, steps: Sequence[float]
-) -> Iterator[tuple[str, float, tuple[float, ...]]]:
-    """By how much the loss rises beside the end, up and down along each varied number.
-
-    Args:
-        steps: as shares of the number, or of where it began if that is larger.
-
-    Yields:
-        The number's name, the loss at the end, and what it rises by at each step.
-    """
-    end = run.leaves()
-    loss = run.job.loss_at(run.built, end, most=1 << 62)
-    least = loss({})
-    for leaf, array in end.items():
-        if not _varies(run, leaf):
-            continue
-        sizes = np.maximum(np.abs(array), np.abs(run.begin[leaf])).reshape(-1)
-        labels = number_names(leaf, array.shape)
-        for i, size in enumerate(sizes[:MOST_WITH_ERRORS]):
-            for sign in (1.0, -1.0):
-                rises = []
-                for step in steps:
-                    moved = np.array(array)
-                    moved.reshape(-1)[i] += sign * step * (float(size) or 1.0)
-                    rises.append(loss({leaf: moved}) - least)
-                yield labels[i], least, tuple(rises)

@@ -28,6 +28,15 @@ __all__ = [
 ]  # fmt: skip
 
 Array = np.ndarray[Any, np.dtype[Any]]
+LARGEST = 1 << 63  # native programs count in 64 bits
+
+
+class Read(NamedTuple):
+    """Where the answer for a parameter lies: at which number of an image, and its shape."""
+
+    name: str
+    at: int
+    shape: tuple[int, ...]
 
 
 class Places(NamedTuple):
@@ -189,3 +198,8 @@ def domain_check(loss: Loss | None, columns: Mapping[str, Array]) -> Callable[[]
     if loss is None or not (loss.domain or type(loss).check is not Loss.check):
         return None
     return functools.partial(loss.check, columns["target"])
+
+
+def can_be_asked(epochs: Any, seed: Any) -> bool:
+    """Whether these are a number of epochs and a seed."""
+    return type(epochs) is int is type(seed) and 0 < epochs < LARGEST and 0 <= seed < LARGEST

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from struct import Struct
 from types import FunctionType, SimpleNamespace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -49,17 +49,8 @@ GRAPHS = 1 << 15  # bytes that a plan is taken to hold besides its memory
 MOST_OPERATIONS = 1e7  # of the first entry: some milliseconds
 
 Array = np.ndarray[Any, np.dtype[Any]]
-LARGEST = 1 << 63
 NUMBER = Struct("d")
 STATES = tuple(f"method/{name}" for name in (*NORMAL, "x"))
-
-
-class _Read(NamedTuple):
-    """Where the answer for a parameter lies: at which number of an image, and its shape."""
-
-    name: str
-    at: int
-    shape: tuple[int, ...]
 
 
 class Plan:
@@ -79,6 +70,8 @@ class Plan:
             begin if they stand one after the other; `answer` only if all are single numbers.
         normal: at which bytes of an image JᵀJ, Jᵀr, the loss and the numbers are; empty if nowhere.
         vector, matrix: how the method's numbers and JᵀJ are read.
+        bowl, widest: at which byte the method says whether it ended in a bowl, and how large each
+            number has been; None if nowhere.
         has_normal: whether these are the normal equations of the residuals.
         residuals: how many there are, if so; else None.
         tells_errors: whether standard errors follow from the normal equations as they are.
@@ -129,7 +122,7 @@ class Plan:
         self.parts = parts = memory.program.parts
         sizes = dict(zip(self.parameters, self.shapes, strict=True))
         self.reads = [
-            _Read(name, parts["state", state].begin // 8 + at, sizes[name])
+            Read(name, parts["state", state].begin // 8 + at, sizes[name])
             for name, state, at in own.reads
         ]
         self.moved = [read.name for read in self.reads]
@@ -142,6 +135,7 @@ class Plan:
         self._reads = [(built.descent.state[state], at) for _, state, at in own.reads]
         self.formulas = formulas
         self.look = Look.NOTHING if formulas is None else look_of(job, built, self.count)
+        self.bowl, self.widest = begins.get("method/bowl"), begins.get("method/widest")
         views = dict(zip(self.columns, memory.program.data, strict=True))
         self.job = without_data(job, views)
         self._outline = self._outline._replace(job=self.job)
@@ -207,7 +201,7 @@ class Plan:
             return None
         control = self.control
         if values.epochs != control.max_epochs or values.seed != control.seed:
-            if not _can_be_asked(values.epochs, values.seed):
+            if not can_be_asked(values.epochs, values.seed):
                 return None
             control = Control(values.epochs, values.seed)
         numbers = None
@@ -402,6 +396,16 @@ class Run:
         bound, numbers = self.plan.bound, self.numbers
         return bool(bound and numbers and bound.holds(self.flat(), numbers))
 
+    def ends_in_bowl(self) -> bool:
+        """Whether the method's last move came near the bottom of a parabola."""
+        at = self.plan.bowl
+        return at is not None and NUMBER.unpack_from(self.content, at)[0] > 0
+
+    def widest(self) -> Sequence[float]:
+        """How large the method has seen each number; all alike where it keeps no account."""
+        at, count = self.plan.widest, self.plan.count
+        return (0.0,) * count if at is None else self.plan.vector.unpack_from(self.content, at)
+
     def fell(self) -> bool:
         """Whether the loss of the last epoch is below that of the first."""
         plan = self.plan
@@ -487,8 +491,3 @@ class Run:
             job, plan.built, self.fresh, self._options(), job.rows, self._leaf_by_leaf(self.begin),
             control, course, job.rows, bound, Ending(control.status, "", self.seconds),
         )  # fmt: skip
-
-
-def _can_be_asked(epochs: Any, seed: Any) -> bool:
-    """Whether these are a number of epochs and a seed."""
-    return type(epochs) is int is type(seed) and 0 < epochs < LARGEST and 0 <= seed < LARGEST

@@ -224,6 +224,9 @@ class _Many:
             )
             kept = self.options.starts == 1 and not self.unsaid
             looked_at(found, job, self.model, self.options, which, kept)
+            if job.loss.kinked and job.loss.of_residual:
+                # Least deviations end where rows are met.
+                found.status[among(found.status, CONVERGED)] = JUDGED["kink"]
             on = among(found.status, CONVERGED) & found.pressed(job.start.space)
             found.status[on] = JUDGED["bound"]
         found.seconds, found.compile_seconds = time.perf_counter() - compiled, compiled - begin
