@@ -27,7 +27,9 @@ from descend.run.finished import NORMAL, Finished, Normal
 from descend.run.job import Job
 from descend.run.look import MOST_NUMBERS, UNCLEAR, Formulas, Look, look_of
 from descend.run.places import (
+    Read,
     begin_of,
+    can_be_asked,
     code_of,
     flat_start,
     joined_start,
