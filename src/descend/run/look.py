@@ -59,6 +59,8 @@ def look_of(job: Job, built: Built, count: int) -> Look:
         return Look.EPOCHS if settings.batch_size is None else Look.BATCHES
     if made.residual is not None and settings.penalty is None:
         return Look.SQUARES
+    if settings.loss is not None and settings.loss.kinked and settings.loss.of_residual:
+        return Look.NOTHING  # a minimum at rows that are met is walked to
     bounded = space is not None and any(map(space.bounded, job.leaf_arrays()))
     if count > MOST_NUMBERS or (space is not None and space.scales and bounded):
         return Look.NOTHING

@@ -97,11 +97,7 @@ class Plan:
         self.shapes = [a.shape for a in arrays.values()]
         self.scalar = not any(self.shapes)
         self.default = np.concatenate([a.reshape(-1) for a in arrays.values()])
-        self.kept = {
-            name: array.item() if not array.shape else array
-            for name, array in zip(self.parameters, arrays.values(), strict=True)
-            if name in job.problem.defaults or name in job.start.missing
-        }
+        self.kept = _kept(job, arrays)
         self.bound = None if job.space is None else Bound(job.space, arrays)
         self.columns = list(built.descent.data)
         first = job.bindings(built, job.first_state(built, arrays))
@@ -493,3 +489,12 @@ class Run:
             job, plan.built, self.fresh, self._options(), job.rows, self._leaf_by_leaf(self.begin),
             control, course, job.rows, bound, Ending(control.status, "", self.seconds),
         )  # fmt: skip
+
+
+def _kept(job: Job, arrays: Mapping[str, Array]) -> dict[str, Any]:
+    """The values of parameters that need none: by default, or 0 where it is searched for."""
+    return {
+        name: array.item() if not array.shape else array
+        for name, array in zip(job.start.names, arrays.values(), strict=True)
+        if name in job.problem.defaults or name in job.start.missing
+    }
