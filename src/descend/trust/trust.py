@@ -23,7 +23,7 @@ from descend.task.rows import Rows
 from descend.trace.formula import Formula
 from descend.trust.bootstrap import (
     KINDS,
-    BootstrapRecord,
+    Bootstrap,
     acceleration,
     influences,
     linear_acceleration,
@@ -31,17 +31,15 @@ from descend.trust.bootstrap import (
     resample,
 )
 from descend.trust.complete import Completion
-from descend.trust.contour import contours
+from descend.trust.contour import Contour, contours
 from descend.trust.curved import FISHER
 from descend.trust.delta import Derived, band, derived
-from descend.trust.diagnostics import diagnose, leverages
-from descend.trust.intervals import Interval, student_intervals
+from descend.trust.diagnostics import Diagnostics, diagnose, leverages
+from descend.trust.intervals import Interval, Intervals, student_intervals
 from descend.trust.profile import profiles
 from descend.trust.quantiles import check_level
 from descend.trust.refit import refit
-from descend.trust.report import profile_notes
 from descend.trust.resampling import drawing
-from descend.trust.shown import Bootstrap, Contour, Diagnostics, Intervals, Profile, dressed
 from descend.trust.surface import Surface
 from descend.trust.surfaces import Landscape
 
@@ -74,7 +72,7 @@ def confidence(fit: Any, level: float = 0.95, kind: str = "t") -> Intervals:
     if kind == "profile":
         found = fit.profile(level=level)
         entries = {name: Interval(p.low, p.high) for name, p in found.items()}
-        notes = tuple(note for p in found.values() for note in profile_notes(p))
+        notes = tuple(note for p in found.values() for note in p.remarks())
         return Intervals("profile likelihood", level, best, entries, notes)
     covariance, names = _covariance(fit), fit.covariance_names
     error = np.sqrt(np.diag(covariance))
@@ -93,7 +91,7 @@ def profile(fit: Any, name: str | None = None, level: float = 0.95) -> Any:
     level = check_level(level)
     surface = _surface(fit)
     indices = [_index(fit, surface, name)] if name is not None else range(len(surface.names))
-    found = [dressed(Profile, record) for record in profiles(surface, indices, level)]
+    found = profiles(surface, indices, level)
     return found[0] if name is not None else {p.name: p for p in found}
 
 
@@ -112,7 +110,7 @@ def contour(
             f'contour needs two parameters, and got "{first}" twice',
             remedy="for one parameter, write fit.profile(…)",
         )
-    return dressed(Contour, contours(surface, i, j, checked, int(points)))
+    return contours(surface, i, j, checked, int(points))
 
 
 def bootstrap(fit: Any, n: int = 1000, kind: str = "residual", seed: int = 0) -> Bootstrap:
@@ -143,15 +141,12 @@ def bootstrap(fit: Any, n: int = 1000, kind: str = "residual", seed: int = 0) ->
         weight = evidence.rows.extra.get("sample_weight", np.ones(evidence.rows.n_rows))
         out = influences(surface, weight)
         speed = acceleration(out)
-    return dressed(
-        Bootstrap,
-        BootstrapRecord(
-            kind, int(seed), surface.names, surface.best,
-            np.where(lost, math.nan, found.points[found.arrived]),
-            int(np.sum(~found.arrived)), out, speed,
-            *_scatter(kind, surface, slopes, evidence.rows.n_rows),
-            bool(surface.held.any()), tuple(fit.findings) if lost.any() else (),
-        ),
+    return Bootstrap(
+        kind, int(seed), surface.names, surface.best,
+        np.where(lost, math.nan, found.points[found.arrived]),
+        int(np.sum(~found.arrived)), out, speed,
+        *_scatter(kind, surface, slopes, evidence.rows.n_rows),
+        bool(surface.held.any()), tuple(fit.findings) if lost.any() else (),
     )  # fmt: skip
 
 
@@ -264,8 +259,7 @@ def diagnostics(fit: Any) -> Diagnostics:
     slopes = slopes[:, ~on_bounds(evidence.whole.job.space, evidence.leaves)]
     order, along = _order(evidence.rows, residual.size)
     dof = evidence.rows.counted - free_count(evidence.whole.job.space, evidence.leaves)
-    found = diagnose(residual, slopes, dof, bool(fit.absolute_sigma), order, along)
-    return dressed(Diagnostics, found)
+    return diagnose(residual, slopes, dof, bool(fit.absolute_sigma), order, along)
 
 
 # --- what the methods stand on
