@@ -13,8 +13,8 @@ import descend
 from descend.records.record import FitRecord, jsonable
 from descend.result.evidence import OF_DATA as LATER
 from descend.run import plan_table
-from descend.train.fit_plans import PLANS
-from descend.train.minimum import PLANS as MINIMA_PLANS
+from descend.train.plans import MINIMA as MINIMA_PLANS
+from descend.train.plans import PLANS
 
 fit_module = importlib.import_module("descend.train.fit")
 RNG = np.random.default_rng(4)

@@ -8,7 +8,7 @@ import pytest
 
 import descend
 from descend.records.record import FitRecord, jsonable
-from descend.train.fit_plans import PLANS
+from descend.train.plans import PLANS
 
 fit_module = importlib.import_module("descend.train.fit")
 RNG = np.random.default_rng(11)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from descend.data.validate import check_prediction
-from descend.errors import DataError, DescendWarning, UsageError
+from descend.errors import DataError, UsageError, warn
 from descend.graph.evaluate import bind_extents
 from descend.graph.node import Dim, Node, RowsAsked
 from descend.graph.program import Bindings, Plan
@@ -102,7 +101,7 @@ class Job(Seeker):
         """The program, from the store of built ones if the model has not changed."""
         built, fresh = BUILT.once(self.key(), self._build, self.n_rows())
         for text in () if fresh else built.said:
-            warnings.warn(DescendWarning(text), stacklevel=5)
+            warn(text)
         for name in built.model.whole:
             self._check_whole(name)
         return built, fresh
@@ -321,14 +320,14 @@ class Job(Seeker):
     # --- the loss elsewhere
 
     def inputs_at(
-        self, built: Built, leaves: Mapping[str, Array], most: int
+        self, built: Built, leaves: Mapping[str, Array], most: int | None = None
     ) -> tuple[dict[Node, Array], dict[Dim, int]]:
         """The values of all inputs, and the number of rows: at most so many, evenly spread."""
         made = built.descent
         columns = {} if self.rows is None else self.rows.all()
         rows: Any = slice(None)
         n_rows = 1 if self.rows is None else self.rows.n_rows
-        if n_rows > most and isinstance(built.model.rows, Dim):
+        if most is not None and n_rows > most and isinstance(built.model.rows, Dim):
             rows = np.linspace(0, n_rows - 1, most).astype(np.intp)
         bound = {node: columns[name][rows] for name, node in made.inputs.items() if name in columns}
         fixed = self.fixed(built)

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from descend.errors import DescendError, UsageError
+from descend.models.reading import parse_formula
 from descend.parameters.declare import Declared, Parameter, declared
 from descend.parameters.reading import (
     Wishes,
@@ -18,7 +19,7 @@ from descend.parameters.reading import (
     space_of,
 )
 from descend.parameters.space import Space
-from descend.task.problem import Problem, parsed_formula
+from descend.task.problem import Problem
 from descend.task.start import Start, as_mapping, given_start, leaves_of
 from descend.trace.formula import Formula
 
@@ -46,7 +47,7 @@ def model_starts(formula: str | Formula, options: Any) -> Any:
     found = read_wishes(declared(start), options.fixed, options.bounds, options.ties)
     if not found.ties:
         return start
-    read = parsed_formula(formula) if isinstance(formula, str) else formula
+    read = parse_formula(formula) if isinstance(formula, str) else formula
     used = {name for tie in found.ties.values() for name in tie.names} - {*read.names}
     return {name: value for name, value in start.items() if name not in used}
 

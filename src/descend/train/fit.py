@@ -11,16 +11,16 @@ from descend.judge.clear import first_look
 from descend.judge.doubts import correlated
 from descend.methods.base import Optimizer
 from descend.methods.losses import Loss
-from descend.result.finish import finish_clear
+from descend.result.finish import finish, finish_clear
 from descend.result.fit import Fit
 from descend.run.finished import Moment
-from descend.run.plan import Run
+from descend.run.plan import Plan, Run
 from descend.show.progress import Progress
 from descend.task.options import refuse_unknown
-from descend.task.values import values_of
-from descend.train.descents import Descents
+from descend.task.values import Values, values_of
+from descend.train.descents import Descents, walked
 from descend.train.fit_options import OPTIONS, FitOptions, read_options
-from descend.train.fit_plans import PLANS, planned
+from descend.train.plans import PLANS, planned
 from descend.train.reading import Reading
 
 if TYPE_CHECKING:
@@ -82,37 +82,25 @@ def fit(
     >>> fit(lambda x, a, k: a * np.exp(-k * x), x, 2 * np.exp(-3 * x)).params["k"]
     3.0
     """
-    return _found(locals())
+    given = locals()
+    return walked(values_of(given), PLANS, _clear, finish, _read, given)
 
 
-def _found(given: Mapping[str, Any]) -> Fit:
-    """Bind the values of a known task, or read the call in full; then run."""
-    values = values_of(given)
-    known = None if values is None else PLANS.found(values)
-    run = None if values is None or known is None else known.bind(values)
-    if run is not None:
-        return _fitted(run)
-    read = Reading(given["model"], given["x"], given["y"], read_options(given)).in_places()
-    built, fresh = read.job.build()
-    read.warn()
-    if values is not None and known is None:
-        plan = planned(given, values, read, built)
-        run = None if plan is None else plan.bind(values, fresh)
-    if run is not None:
-        return _fitted(run)
-    return Descents(read.job, built, fresh, read.options, read.whole, read.original).result()
+def _read(given: Mapping[str, Any]) -> tuple[Descents, Callable[[Values], Plan | None]]:
+    """The descents of a call, read in full, and what makes their plan."""
+    own = Reading(given["model"], given["x"], given["y"], read_options(given)).in_places()
+    built, fresh = own.job.build()
+    own.warn()
+    descents = Descents(own.job, built, fresh, own.options, own.whole, own.original)
+    return descents, lambda values: planned(given, values, own, built)
 
 
-def _fitted(run: Run) -> Fit:
-    """Run what was bound, and say how it went."""
-    run.go()
+def _clear(run: Run) -> Fit | None:
+    """The fit of a run whose end leaves no doubt; None of any other."""
     clear = first_look(run)
-    if clear is not None and not (run.plan.looks_at_rows and correlated(run.finished())):
-        return finish_clear(run, clear)
-    first = run.finished()
-    return Descents(
-        first.job, first.built, first.fresh, first.options, first.whole, first.original
-    ).result(first)
+    if clear is None or (run.plan.looks_at_rows and correlated(run.finished())):
+        return None
+    return finish_clear(run, clear)
 
 
 def explain_row(

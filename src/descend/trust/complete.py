@@ -10,7 +10,7 @@ import numpy as np
 from descend.differentiate.gauss_newton import jacobian_columns
 from descend.errors import UsageError
 from descend.graph.evaluate import Prepared, bind_extents, evaluate
-from descend.graph.node import Dim, Node
+from descend.graph.node import Node
 from descend.graph.source import const
 from descend.methods.losses import Poisson
 from descend.parameters.reading import number_names
@@ -164,13 +164,7 @@ class Completion:
         return plain and count <= MOST_WITH_ERRORS
 
     def _evaluate(self, nodes: list[Any]) -> list[Array]:
-        job, made, model = self.job, self.built.descent, self.built.model
-        assert job.rows is not None
-        columns, fixed = job.rows.all(), job.fixed(self.built)
-        known = {**columns, **{n: np.asarray(v) for n, v in fixed.items()}}
-        bound = {node: known[name] for name, node in made.inputs.items() if name in known}
-        bound |= {model.leaves[name]: a for name, a in self.leaves.items()}
-        extents = {model.rows: job.rows.n_rows} if isinstance(model.rows, Dim) else {}
+        bound, extents = self.job.inputs_at(self.built, self.leaves)
         if not all(isinstance(n, Node) for n in nodes):
             nodes = [n if isinstance(n, Node) else const(n) for n in nodes]
             return evaluate(nodes, bound, extents)

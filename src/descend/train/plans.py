@@ -1,4 +1,4 @@
-"""Which calls of `fit` have a plan, and where in a program their arrays belong."""
+"""Which calls have a plan, and where in a program their arrays belong."""
 
 from __future__ import annotations
 
@@ -18,17 +18,21 @@ from descend.task.columns import SIGMA, TARGET, WEIGHT, column_key
 from descend.task.values import BONDS, Values
 from descend.train.reading import Reading
 
-__all__ = ["PLANS", "planned"]
+__all__ = ["MINIMA", "PLANS", "planned", "planned_minimum"]
 
-ORDINARY = (
-    "start", "loss", "optimizer", "lr", "batch_size", "shuffle", "epochs", "seed", "stop_loss",
-    "xtol", "ftol", "gtol", "patience", "min_delta", "missing", "params", "penalty", "clip",
-    "threads", "record", "engine", "absolute_sigma", "starts",
+WEIGHTS = (SIGMA, WEIGHT)
+OF_FUNCTION = (
+    "start", "optimizer", "lr", "seed", "xtol", "ftol", "gtol", "patience", "min_delta", "clip",
+    "record", "engine", *BONDS,
 )  # fmt: skip
 """Options that a plan may have; all others must be as they are by default."""
-WEIGHTS = (SIGMA, WEIGHT)
-PLANS: Plans[Plan] = Plans()
-"""The plans of all calls of `fit`."""
+OF_ROWS = (
+    *OF_FUNCTION, "loss", "batch_size", "shuffle", "epochs", "stop_loss", "missing", "params",
+    "penalty", "threads", "absolute_sigma", "starts", *WEIGHTS,
+)  # fmt: skip
+"""The same where there are data."""
+PLANS, MINIMA = Plans[Plan](), Plans[Plan]()
+"""The plans of all calls of `fit`, and of `minimize` and `maximize`."""
 
 
 def planned(
@@ -36,40 +40,59 @@ def planned(
 ) -> Plan | None:
     """The plan of a task, which is entered in the table; None where there can be none."""
     o, job = read.options, read.job
+    plain = all(v is None or type(v) is np.ndarray for v in (o.sigma, o.sample_weight))
+    if not plain or o.starts not in (None, 1) or not has_defaults(o, OF_ROWS):
+        return None
     places = _places(given, values, job)
-    ordinary = has_defaults(o, but=(*ORDINARY, *WEIGHTS, *BONDS)) and all(
-        value is None or type(value) is np.ndarray for value in (o.sigma, o.sample_weight)
-    )
-    if not values.is_known or not ordinary or o.starts not in (None, 1) or places is None:
+    if places is None or places.keys() != set(built.descent.data):
         return None
-    if places.keys() != set(built.descent.data):
-        return None
-    if not can_be_planned(read.model, job, built) or not _starts_plainly(values, job):
+    if not _can_be_planned(values, job, built) or not _starts_plainly(values, job):
         return None
     begun: Any = None if values.start is None else {}  # which is all that is asked of it later
     kept = dataclasses.replace(o, start=begun, sigma=None, sample_weight=None, bounds=None)
-    plan = Plan(
-        read.model, job, built, kept, int(o.epochs), places, bool(staircases_of(built, job.space))
-    )
+    steps = bool(staircases_of(built, job.space))
+    return _entered(PLANS, values, Plan(values.model, job, built, kept, o.epochs, places, steps))
+
+
+def planned_minimum(values: Values, job: Job, built: Built, options: Any) -> Plan | None:
+    """The plan of a minimisation, likewise."""
+    scaled = job.space is not None and bool(job.space.scales)
+    if job.start.missing or scaled or not has_defaults(options, (*OF_FUNCTION, "max_iter")):
+        return None
+    if not _can_be_planned(values, job, built):
+        return None
+    kept = dataclasses.replace(options, start=None, bounds=None)
+    return _entered(MINIMA, values, Plan(values.model, job, built, kept, options.max_iter, {}))
+
+
+def _entered(plans: Plans[Plan], values: Values, plan: Plan) -> Plan | None:
     if not plan.is_complete:
         return None
-    PLANS.enter(values, plan)
+    plans.enter(values, plan)
     return plan
 
 
-def _starts_plainly(values: Values, job: Job) -> bool:
-    """Whether every parameter is given, or stands in the signature, or is tied to such."""
-    known, names = {*job.problem.defaults}, job.start.names
-    if values.start is not None and type(values.start) is not dict:
-        return False
-    if any(isinstance(value, Parameter) for value in job.problem.defaults.values()):
+def _can_be_planned(values: Values, job: Job, built: Built) -> bool:
+    """Whether a task can be looked up, and its bonds leave room and bind plain parameters."""
+    if not values.is_known or not can_be_planned(values.model, job, built):
         return False
     if job.space is None:
         return True
     if values.bonds is None or any(np.any(job.space.held(leaf)) for leaf in job.space.lower):
         return False
-    known |= {*values.bonds.start, *values.bonds.held, *job.space.ties}
-    return known >= names.keys() and list(names) == list(job.leaf_arrays())
+    return list(job.start.names) == list(job.leaf_arrays())
+
+
+def _starts_plainly(values: Values, job: Job) -> bool:
+    """Whether every parameter is given, or stands in the signature, or is tied to such."""
+    if values.start is not None and type(values.start) is not dict:
+        return False
+    if any(isinstance(value, Parameter) for value in job.problem.defaults.values()):
+        return False
+    if job.space is None or values.bonds is None:
+        return True
+    known = {*job.problem.defaults, *values.bonds.start, *values.bonds.held, *job.space.ties}
+    return known >= job.start.names.keys()
 
 
 def _places(given: Mapping[str, Any], values: Values, job: Job) -> dict[str, int] | None:
