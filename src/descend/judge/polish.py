@@ -8,9 +8,9 @@ import numpy as np
 
 from descend.judge.kinks import kinked, to_kinks
 from descend.judge.thresholds import Threshold, over_thresholds, thresholds_of
-from descend.judge.walk import Walk, sizes
+from descend.judge.walk import sizes, walk_of
 from descend.methods.base import FTOL, STATUS
-from descend.program.arrival import ARRIVED, EXACT, ROUNDING
+from descend.program.arrival import EXACT, near
 from descend.run.finished import Facts, Finished
 from descend.run.view import on_bounds
 from descend.trust.complete import MOST_WITH_ERRORS
@@ -45,7 +45,7 @@ def polished(run: Finished) -> None:
 
 
 def _walked(run: Finished, jumps: list[Threshold], ended: bool) -> None:
-    state, walk = run.state(), Walk(run)
+    state, walk = run.state(), walk_of(run)
     if not np.isfinite(walk.begin):
         return
     count = walk.go()
@@ -65,6 +65,7 @@ def _walked(run: Finished, jumps: list[Threshold], ended: bool) -> None:
     state["method/jtj"][...] = share * (walk.j.T @ walk.j)
     state["method/jtr"][...] = share * (walk.j.T @ walk.r)
     run.control.steps += walk.evaluations
+    walk.rest()
     if count and walk.settled:
         run.control.status = FTOL
 
@@ -119,6 +120,6 @@ def has_arrived(
     norms = np.sqrt(np.diagonal(jtj)[free])
     own = jtj[np.ix_(free, free)] / norms[:, None] / norms[None, :]
     inverse = np.linalg.inv(own) if free.any() else own
-    step = np.abs(inverse @ (jtr[free] / norms)) / norms
+    step = inverse @ (jtr[free] / norms) / norms
     error = np.sqrt(np.diagonal(inverse) * (loss / dof if dof > 0 else 0.0)) / norms
-    return bool(np.all((step <= ARRIVED * error) | (step <= ROUNDING * np.abs(x[free]))))
+    return bool(np.all(near(step, error, x[free])))

@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 
 from descend.parameters.reading import number_names
-from descend.program.arrival import ARRIVED, EXACT, ROUNDING
+from descend.program.arrival import EXACT, near
 from descend.run.finished import Finished
 from descend.run.view import on_bounds
 from descend.trust.complete import Completion
-from descend.trust.covariance import MIXED, Split, split
+from descend.trust.covariance import MIXED, Split, split, weights_of
 
-__all__ = ["Walk", "sizes"]
+__all__ = ["Walk", "sizes", "walk_of"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -30,6 +30,14 @@ EPS = float(np.finfo(np.float64).eps)
 def sizes(begin: Array, end: Array) -> Array:
     """How large parameters are: as the larger of start and end."""
     return np.maximum(np.abs(begin), np.abs(end))
+
+
+def walk_of(run: Finished) -> Walk:
+    """The walk that stands where a run ended; J is worked out once for all who look at it."""
+    if run.walk is None:
+        run.walk = Walk(run)
+    found: Walk = run.walk
+    return found
 
 
 class Walk:
@@ -108,6 +116,12 @@ class Walk:
         self._enter(r, j, square)
         return True
 
+    def rest(self) -> None:
+        """Stand still: what has come to lie on a bound stays there."""
+        leaves = self.leaves(self.x)
+        self.bound = self.held = on_bounds(self.run.job.space, leaves)
+        self._enter(self.r, self.j, self.square)
+
     def _residuals(self) -> tuple[Array, Array]:
         """Residuals and J at the parameters that the completion has; NaN beyond an index."""
         self.evaluations += 1
@@ -164,10 +178,9 @@ class Walk:
 
     def _level(self) -> float:
         """The squares of the target, weighted as the residuals are."""
-        extra = self.completion.rows.extra
-        y = np.asarray(extra["target"], np.float64)
-        weight = np.asarray(extra.get("sample_weight", 1.0) * extra.get("sigma", 1.0) ** -2.0)
-        return float(np.sum(y**2 * np.reshape(weight, weight.shape + (1,) * (y.ndim - 1))))
+        rows = self.completion.rows
+        y = np.asarray(rows.extra["target"], np.float64)
+        return float(np.sum(y**2 * weights_of(rows.weight, y)))
 
     @property
     def rounding(self) -> float:
@@ -182,10 +195,8 @@ class Walk:
         step, _ = self._step(0.0)
         dof = self.completion.original.counted - len(self.x)
         spread = self.square / dof if dof > 0 else 0.0
-        own = np.sqrt(np.sum((self.parts.vt.T * self.parts.inverse) ** 2, axis=1) * spread)
-        moves = np.abs(step[self.free])
-        near = moves <= ARRIVED * own / self.lengths
-        return bool(np.all(near | (moves <= ROUNDING * np.abs(self.x[self.free]))))
+        errors = self.parts.errors(spread) / self.lengths
+        return bool(np.all(near(step[self.free], errors, self.x[self.free])))
 
     def errors(self) -> Array:
         """The standard error of every number; infinite where J does not determine it."""
@@ -194,7 +205,7 @@ class Walk:
             return found
         vt, known = self.parts.vt, self.parts.known
         spread = self.square / max(self.completion.original.counted - len(found), 1)
-        own = np.sqrt(np.sum((vt.T * self.parts.inverse) ** 2, axis=1) * spread) / self.lengths
+        own = self.parts.errors(spread) / self.lengths
         lost = np.sqrt(np.sum(vt[~known] ** 2, axis=0)) > MIXED
         found[self.free] = np.where(lost, np.inf, own)
         found[self.held] = 0.0

@@ -56,6 +56,7 @@ def save_to(run: Finished, path: str | os.PathLike[str]) -> Callable[[], None]:
 
 def _record(run: Finished, told: bool) -> Fit:
     run.judgement = judged(run) if told else plainly_said(run)
+    run.walk = None
     warned = told and warn_of_end(run.judgement)
     if told and not warned and run.search is not None and run.search.left:
         warn(_left(run.search))

@@ -151,6 +151,7 @@ class Finished:
     ending: Ending | None = None
     search: Search | None = None
     facts: Facts | None = None
+    walk: Any = None  # of the judge, where one stands at the end; dropped when all is said
     judgement: Judgement | None = None
 
     @property

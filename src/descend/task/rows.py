@@ -45,6 +45,14 @@ class Rows(NamedTuple):
             return int(target.size)
         return int(np.count_nonzero(weight)) * (target.size // self.n_rows)
 
+    @property
+    def weight(self) -> Array | None:
+        """(rows,) what multiplies the square of a residual, sigmas included; None for ones."""
+        weight, sigma = (self.extra.get(name) for name in WEIGHTS)
+        if sigma is None:
+            return weight
+        return sigma**-2.0 if weight is None else weight * sigma**-2.0
+
     def take(self, rows: Array) -> Rows:
         """Some of the rows, in the order given."""
         return Rows(

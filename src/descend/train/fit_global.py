@@ -14,17 +14,17 @@ from descend.data.covariance import whitening
 from descend.data.validate import real_array
 from descend.errors import DataError, DescendWarning, UsageError, suggest
 from descend.lean import dataclass
-from descend.models.model import Model
 from descend.parameters.declare import Parameter
 from descend.result.datasets import GlobalFit, SetFit
+from descend.task.declared import problem_of
 from descend.task.options import listed_names
-from descend.task.problem import Problem, formula_problem, function_problem
-from descend.task.ready import ready_problem
+from descend.task.problem import Problem
 from descend.trace.context import current
 from descend.trace.formula import Formula
 from descend.trace.stand_ins import model_of
 from descend.trace.tensor import as_node, wrap
 from descend.train.fit import fit
+from descend.train.fit_options import FitOptions
 
 __all__ = ["Dataset", "fit_global"]
 
@@ -251,11 +251,7 @@ def _paired(model: Any, x: Any, y: Any, sigma: Any) -> list[Dataset]:
 def _read(k: int, one: Dataset) -> Problem:
     """One dataset as `fit` would read it; errors say which it is."""
     try:
-        if isinstance(one.model, str | Formula):
-            return formula_problem(one.model, one.x, one.y)
-        if isinstance(one.model, Model):
-            return ready_problem(one.model, one.x, one.y, one.constants)
-        return function_problem(one.model, one.x, one.y, one.constants)
+        return problem_of(one.model, one.x, one.y, FitOptions(constants=one.constants))
     except (UsageError, DataError) as error:
         error.message = f"dataset {one.name}: {error.message}"
         raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -33,7 +34,7 @@ from descend.run.many_job import CONVERGED, LEAST_PIVOT, UNSOLVED, ManyJob, amon
 from descend.run.threads import run_many
 from descend.show.progress import Progress
 from descend.task.datasets import ManyData, ManyMissing, read_many, without_missing
-from descend.task.declared import model_starts
+from descend.task.declared import problem_of
 from descend.task.options import (
     check_choice,
     check_count,
@@ -41,11 +42,8 @@ from descend.task.options import (
     check_seed,
     refuse_unknown,
 )
-from descend.task.problem import Problem, formula_problem, function_problem
-from descend.task.ready import ready_problem
 from descend.task.rows import WEIGHTS
 from descend.task.starts import many_start
-from descend.trace.formula import Formula
 from descend.train.closer import looked_at
 
 __all__ = ["fit_many"]
@@ -170,7 +168,8 @@ class _Many:
         self.options, self.model = options, model
         weights = {name: getattr(options, name) for name in WEIGHTS}
         weights = {name: given for name, given in weights.items() if given is not None}
-        data = read_many(self._read, x, y, weights, options.by)
+        read = functools.partial(problem_of, model, options=options)
+        data = read_many(read, x, y, weights, options.by)
         dropped = False
         if options.missing != "skip":
             whole = without_missing(data)
@@ -211,19 +210,6 @@ class _Many:
         fits = len(arrays.codes) if chosen is None else len(chosen)
         share = run_many(self._workers(built, arrays), fits, None, chosen)
         self.stopped = self.stopped or share.stopped
-
-    def _read(self, x: Any, y: Any) -> Problem:
-        o = self.options
-        if isinstance(self.model, Model):
-            return ready_problem(self.model, x, y, o.constants)
-        if isinstance(self.model, str | Formula):
-            return formula_problem(self.model, x, y, model_starts(self.model, o), o.params)
-        if not callable(self.model):
-            raise UsageError(
-                f"the model is a function or a formula, not {type(self.model).__name__}",
-                remedy='write def model(x, a, b): …, or "y = a*x + b"',
-            )
-        return function_problem(self.model, x, y, o.constants)
 
     def _optimizer(self) -> Optimizer:
         o = self.options

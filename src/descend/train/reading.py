@@ -17,11 +17,9 @@ from descend.run.job import Job
 from descend.run.settings import Settings
 from descend.run.view import free_count
 from descend.task.columns import WHITENING
-from descend.task.declared import Begun, begin, bonds_of, model_starts, settled
-from descend.task.problem import Problem, formula_problem, function_problem
+from descend.task.declared import Begun, begin, bonds_of, problem_of, settled
 from descend.task.rows import prepared_rows, split_rows
 from descend.task.warned import warn_of_data
-from descend.trace.formula import Formula
 from descend.train.fit_options import TOLERANCES, FitOptions
 
 if TYPE_CHECKING:
@@ -37,7 +35,7 @@ class Reading:
         self, model: Any, x: Any, y: Any, options: FitOptions, in_place: bool = False
     ) -> None:
         self.options, self.model, self.given = options, model, (model, x, y)
-        self.problem = _read(model, x, y, options)
+        self.problem = problem_of(model, x, y, options)
         rows = prepared_rows(
             self.problem, options.sample_weight, options.sigma, options.missing,
             in_place=in_place,
@@ -125,23 +123,6 @@ class Reading:
         }
         rules = dataclasses.replace(rules, limits=limits)
         return dataclasses.replace(settings, rules=rules), scaling
-
-
-def _read(model: Any, x: Any, y: Any, o: FitOptions) -> Problem:
-    if isinstance(model, str | Formula):
-        return formula_problem(model, x, y, model_starts(model, o), o.params)
-    from descend.models.model import Model
-
-    if isinstance(model, Model):
-        from descend.task.ready import ready_problem
-
-        return ready_problem(model, x, y, o.constants)
-    if not callable(model):
-        raise UsageError(
-            f"the model is a function or a formula, not {type(model).__name__}",
-            remedy='write def model(x, a, b): …, or "y = a*x + b"',
-        )
-    return function_problem(model, x, y, o.constants)
 
 
 def _chosen_optimizer(

@@ -23,7 +23,7 @@ from descend.simplify.driver import simplify
 from descend.task.columns import WHITENING
 from descend.task.rows import Rows
 from descend.trace.tree import unflatten
-from descend.trust.covariance import NOT_ARRIVED, Errors, errors_of, goodness
+from descend.trust.covariance import NOT_ARRIVED, Errors, errors_of, goodness, weights_of
 from descend.trust.normal_errors import covariance_of_fit
 
 __all__ = ["OF_ERRORS", "OF_VALUES", "Completion"]
@@ -175,16 +175,12 @@ class Completion:
         return list(prepared([bound[n] for n in prepared.inputs], extents | bind_extents(bound)))
 
     def _judge(self, residuals: Array, scaled: Array | None, y: Array) -> dict[str, Any]:
-        extra = self.original.extra
-        weight = extra.get("sample_weight")
-        if "sigma" in extra:
-            by_sigma = extra["sigma"] ** -2.0
-            weight = by_sigma if weight is None else weight * by_sigma
+        weight = self.original.weight
         if scaled is not None:
             residual = scaled * self._unit()
         else:
-            residual = residuals if weight is None else residuals * _root(weight, y)
-        matrix = extra.get(WHITENING)
+            residual = residuals * np.sqrt(weights_of(weight, y))
+        matrix = self.original.extra.get(WHITENING)
         if matrix is not None:
             # Against the best constant, as where there are sigmas: its residuals are whitened too.
             constant, y = matrix.sum(axis=1), matrix @ y
@@ -304,10 +300,6 @@ class Completion:
 
 def _blank(names: Iterable[str]) -> dict[str, Any]:
     return defaults_of(FitRecord, names)
-
-
-def _root(weight: Array, y: Array) -> Array:
-    return np.sqrt(weight).reshape(weight.shape + (1,) * (y.ndim - weight.ndim))
 
 
 def _flat(residual: Array, columns: list[Array]) -> tuple[Array, Array]:

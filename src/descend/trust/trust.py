@@ -6,7 +6,7 @@ import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -42,9 +42,6 @@ from descend.trust.refit import refit
 from descend.trust.resampling import drawing
 from descend.trust.surface import Surface
 from descend.trust.surfaces import Landscape
-
-if TYPE_CHECKING:
-    from descend.trust.fitted import Fitted
 
 __all__ = [
     "bands_around",
@@ -326,8 +323,8 @@ def _covariance(fit: Any) -> Array:
     return np.asarray(fit.covariance)
 
 
-def _evidence(fit: Fitted, what: str) -> Completion:
-    evidence = fit._evidence.completion
+def _evidence(fit: Any, what: str) -> Completion:
+    evidence: Completion | None = fit._evidence.completion
     if evidence is None:
         raise UsageError(
             f"{what} needs the data, and a loaded fit has none",
@@ -336,14 +333,14 @@ def _evidence(fit: Fitted, what: str) -> Completion:
     return evidence
 
 
-def _landscape(fit: Fitted, evidence: Completion) -> Landscape:
+def _landscape(fit: Any, evidence: Completion) -> Landscape:
     evidence.check_unchanged()
     return Landscape(
         evidence.job, evidence.built, evidence.leaves, evidence.absolute, fit.bounds
     )
 
 
-def _surface(fit: Fitted, likely: bool = True) -> Surface:
+def _surface(fit: Any, likely: bool = True) -> Surface:
     """The surface at the minimum.
 
     Raises:
@@ -373,7 +370,7 @@ def _surface(fit: Fitted, likely: bool = True) -> Surface:
     return replace(surface, best=found.points[0]) if fall > 0 else surface
 
 
-def _index(fit: Fitted, surface: Surface, name: str) -> int:
+def _index(fit: Any, surface: Surface, name: str) -> int:
     if name not in surface.names:
         if name in fit.fixed:
             raise UsageError(f"{name} is fixed: it has no interval", remedy="leave it out of fixed")
