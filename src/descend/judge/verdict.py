@@ -27,6 +27,7 @@ from descend.judge.runaway import falling, runaways
 from descend.judge.thresholds import staircases
 from descend.judge.walk import Walk, walk_of
 from descend.methods.base import FTOL, GTOL, PRECISION, STALLED, STATUS, UNBOUNDED, XTOL
+from descend.parameters.flat import flat
 from descend.parameters.reading import number_names
 from descend.records.statuses import STATUSES
 from descend.run.finished import Finished, Judgement
@@ -134,11 +135,8 @@ def _pressed(run: Finished, walk: Walk) -> list[str]:
     space = run.job.space
     if space is None:
         return []
-    fixed = np.concatenate([
-        np.broadcast_to(space.held(leaf), shape).reshape(-1)
-        for leaf, shape in zip(walk.names, walk.shapes, strict=True)
-    ])  # fmt: skip
-    on = walk.bound & ~fixed
+    held = {n: np.broadcast_to(space.held(n), a.shape) for n, a in walk.like.items()}
+    on = walk.bound & ~flat(held)
     return [name for name, is_on in zip(walk.number_names(), on, strict=True) if is_on]
 
 

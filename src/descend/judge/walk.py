@@ -11,20 +11,25 @@ from typing import Any
 
 import numpy as np
 
-from descend.parameters.reading import number_names
+from descend.parameters.flat import flat, leaf_by_leaf, names_of
 from descend.program.arrival import EXACT, near
 from descend.run.finished import Finished
 from descend.run.view import on_bounds
 from descend.trust.complete import Completion
 from descend.trust.covariance import MIXED, Split, split, weights_of
 
-__all__ = ["Walk", "sizes", "walk_of"]
+__all__ = ["Walk", "begin_of", "sizes", "walk_of"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
 MOST_STEPS = 100
 SETTLED = 1e-20  # a predicted fall, as a share of rᵀr
 EPS = float(np.finfo(np.float64).eps)
+
+
+def begin_of(run: Finished) -> Array:
+    """Where a run began, in the method's own coordinates."""
+    return flat(run.job.moved(run.begin))
 
 
 def sizes(begin: Array, end: Array) -> Array:
@@ -54,10 +59,8 @@ class Walk:
         self.completion = Completion(
             run.job, run.built, leaves, bool(run.options.absolute_sigma), run.original
         )
-        self.names = list(self.completion.leaves)
-        self.shapes: list[tuple[int, ...]] = [self.completion.leaves[n].shape for n in self.names]
-        self.x = np.concatenate([self.completion.leaves[n].reshape(-1) for n in self.names])
-        self.start = np.concatenate([np.reshape(run.begin[n], -1) for n in self.names])
+        self.like = self.completion.leaves
+        self.x, self.start = flat(self.like), flat({n: run.begin[n] for n in self.like})
         self.bound = on_bounds(run.job.space, self.completion.leaves)
         self.held = self.bound
         self.settled = False
@@ -72,12 +75,8 @@ class Walk:
 
     def leaves(self, x: Array) -> dict[str, Array]:
         """The varied leaves, kept within their bounds."""
-        found, at, space = {}, 0, self.run.job.space
-        for name, shape in zip(self.names, self.shapes, strict=True):
-            size = int(np.prod(shape))
-            array = x[at : at + size].reshape(shape)
-            found[name], at = array if space is None else space.inside(name, array), at + size
-        return found
+        found, space = leaf_by_leaf(x, self.like), self.run.job.space
+        return found if space is None else {n: space.inside(n, a) for n, a in found.items()}
 
     def go(self, most: int = MOST_STEPS) -> int:
         """Descend; return how many evaluations it took, of at most so many."""
@@ -112,9 +111,22 @@ class Walk:
             return False
         self.held = self.bound.copy()
         self.held[list(held)] = True
-        self.x = np.concatenate([leaves[n].reshape(-1) for n in self.names])
+        self.x = flat(leaves)
         self._enter(r, j, square)
         return True
+
+    def follow(self, i: int, value: float, most: int) -> float:
+        """The sum of squares where a number has a value and the others follow; ∞ where none is.
+
+        Args:
+            most: evaluations in which they follow.
+        """
+        x = self.x.copy()
+        x[i] = value
+        if not self.jump(x, [i]):
+            return float("inf")
+        self.go(most)
+        return self.square
 
     def rest(self) -> None:
         """Stand still: what has come to lie on a bound stays there."""
@@ -133,8 +145,7 @@ class Walk:
 
     def number_names(self) -> list[str]:
         """The names of the varied numbers."""
-        shapes = zip(self.names, self.shapes, strict=True)
-        return [name for leaf, shape in shapes for name in number_names(leaf, shape)]
+        return names_of(self.like)
 
     def length_of(self, i: int) -> float:
         """The length of a column of J."""
@@ -172,7 +183,7 @@ class Walk:
         if not (square < self.square and np.isfinite(j).all()):
             self.completion.leaves = before
             return False
-        self.x = np.concatenate([leaves[n].reshape(-1) for n in self.names])
+        self.x = flat(leaves)
         self._enter(r, j, square)
         return True
 

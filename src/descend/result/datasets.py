@@ -67,10 +67,8 @@ class SetFit:
         missing = [name for name in names if name not in columns]
         if missing:
             raise UsageError(f"the model of dataset {self.name} needs {', '.join(missing)} as well")
-        values = {**problem.constants, **columns, **self.params}
-        own = problem.signature
-        given = [values[name] for name in own.positional if name in values]
-        return np.asarray(problem.function(*given, **{n: values[n] for n in own.keywords}))
+        given, named = problem.arguments({**problem.constants, **columns, **self.params})
+        return np.asarray(problem.function(*given, **named))
 
     def __repr__(self) -> str:
         values = ", ".join(f"{n} = {float(v):.6g}" for n, v in self.params.items())

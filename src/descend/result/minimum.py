@@ -15,6 +15,7 @@ from descend.graph.source import const
 from descend.judge.ending import plainly_said
 from descend.judge.verdict import judged
 from descend.methods.base import STATUS, UNBOUNDED
+from descend.parameters.flat import leaf_by_leaf
 from descend.records.record import Minimum, defaults_of
 from descend.result.finish import warn_of_end
 from descend.result.fit import Evident
@@ -88,11 +89,8 @@ def _bare(tree: Mapping[str, Any], job: Job) -> Any:
 def _function_of(run: Finished) -> Callable[[Array], float]:
     """The function of all numbers in one flat array, as pictures want it."""
 
-    def value(flat: Array) -> float:
-        leaves, at = {}, 0
-        for name, array in run.begin.items():
-            leaves[name] = np.asarray(flat[at : at + array.size]).reshape(array.shape)
-            at += array.size
+    def value(numbers: Array) -> float:
+        leaves = leaf_by_leaf(np.asarray(numbers), run.begin)
         return run.job.settings.sign * run.job.loss_at(run.built, run.begin)(leaves)
 
     return value

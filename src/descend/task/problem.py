@@ -89,13 +89,15 @@ class Problem:
             values: dict[str, Any] = {**self.constants, **columns}
             for name, tree in trees.items():
                 values[name] = unflatten(tree, [nodes[leaf] for leaf in leaves[name]])
-            if isinstance(self.function, Formula):
-                return [], values
-            own = self.signature
-            given = [values[name] for name in own.positional if name in values]
-            return given, {name: values[name] for name in own.keywords if name in values}
+            return ([], values) if isinstance(self.function, Formula) else self.arguments(values)
 
         return arranged
+
+    def arguments(self, values: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+        """The arguments of the function, by position and by keyword."""
+        own = self.signature
+        given = [values[name] for name in own.positional if name in values]
+        return given, {name: values[name] for name in own.keywords if name in values}
 
 
 _signatures: weakref.WeakKeyDictionary[Any, Signature] = weakref.WeakKeyDictionary()

@@ -133,10 +133,8 @@ def _applied(problem: Problem, values: Mapping[str, Any]) -> Any:
     every = {**problem.constants, **values}
     if isinstance(problem.function, Formula):
         return problem.function.evaluate(every)
-    own, trace = problem.signature, current()
+    trace, (given, named) = current(), problem.arguments(every)
     assert trace is not None
-    given = [every[name] for name in own.positional if name in every]
-    named = {name: every[name] for name in own.keywords if name in every}
     return model_of(problem.function, trace)(*given, **named)
 
 

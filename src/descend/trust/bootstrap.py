@@ -36,7 +36,6 @@ __all__ = [
     "influences",
     "linear_acceleration",
     "linear_stretch",
-    "shares",
     "resample",
 ]
 
@@ -132,9 +131,16 @@ class Bootstrap(Shown):
         return tuple(name for name, is_few in zip(self.names, few, strict=True) if is_few)
 
     def _shares(self, level: float, kind: str) -> Array:
+        """(p, 2) which quantiles of the draws are the ends of intervals of a kind."""
+        if kind not in INTERVALS:
+            raise UsageError(
+                f'there is no bootstrap interval of kind "{kind}"{suggest(kind, INTERVALS)}',
+                remedy=f"the kinds are {', '.join(INTERVALS)}",
+            )
         tails = expanded_tails(check_level(level), self.dof, self.stretch)
-        kind = "percentile" if kind == "bca" and self.on_bound else kind
-        return shares(self.draws, self.best, self.acceleration, tails, kind)
+        if kind == "bca" and not self.on_bound:
+            return bca_shares(self.draws, self.best, self.acceleration, tails)
+        return np.broadcast_to(tails, (self.draws.shape[1], 2))
 
     def intervals(self, level: float = 0.95, kind: str = "bca") -> Intervals:
         """The intervals of all parameters: `bca`, `percentile` or `basic`.
@@ -354,15 +360,3 @@ def bca_shares(draws: Array, best: Array, speed: Array, tails: Array) -> Array:
     ends = np.where(bent > 0, shift[:, None] + moved / np.where(bent > 0, bent, 1), z * math.inf)
     found: Array = normal_cdf(ends)
     return found
-
-
-def shares(draws: Array, best: Array, speed: Array, tails: Array, kind: str) -> Array:
-    """(p, 2) which quantiles of the draws are the ends of intervals of a kind."""
-    if kind not in INTERVALS:
-        raise UsageError(
-            f'there is no bootstrap interval of kind "{kind}"{suggest(kind, INTERVALS)}',
-            remedy=f"the kinds are {', '.join(INTERVALS)}",
-        )
-    if kind == "bca":
-        return bca_shares(draws, best, speed, tails)
-    return np.broadcast_to(tails, (draws.shape[1], 2))

@@ -13,7 +13,7 @@ from descend.graph.evaluate import Prepared, bind_extents, evaluate
 from descend.graph.node import Node
 from descend.graph.source import const
 from descend.methods.losses import Poisson
-from descend.parameters.reading import number_names
+from descend.parameters.flat import flat, leaf_by_leaf, names_of
 from descend.records.record import STATUSES, FitRecord, defaults_of, like, number_names_of
 from descend.run.build import Built
 from descend.run.finished import Normal
@@ -199,9 +199,9 @@ class Completion:
         none = self._none(status)
         if none:
             return {"errors_note": none, "findings": [*self.findings]}
-        names = [n for leaf, a in self.leaves.items() for n in number_names(leaf, a.shape)]
+        names = names_of(self.leaves)
         r, jacobian = _flat(residual, columns)
-        params = np.concatenate([a.reshape(-1) for a in self.leaves.values()])
+        params = flat(self.leaves)
         held = on_bounds(self.whole.job.space, self.leaves)
         dof = self.original.counted - self._count()
         found = errors_of(
@@ -231,7 +231,7 @@ class Completion:
         if none:
             return {**said, "errors_note": none}
         found = self.curved_errors()
-        names = [n for leaf, a in self.leaves.items() for n in number_names(leaf, a.shape)]
+        names = names_of(self.leaves)
         said["errors_note"] = found.note
         if found.covariance is not None and loss is not None:
             said["errors_from"] = FISHER if loss.is_likelihood else SANDWICH
@@ -253,10 +253,8 @@ class Completion:
     def _same(self, params: Array) -> bool:
         """Whether other values of the varied numbers predict the same, up to rounding."""
         nodes = list(self.built.model.nodes)
-        before, leaves, moved, at = self._evaluate(nodes), self.leaves, {}, 0
-        for name, a in leaves.items():
-            moved[name], at = np.reshape(params[at : at + a.size], a.shape), at + a.size
-        self.leaves = moved
+        before, leaves = self._evaluate(nodes), self.leaves
+        self.leaves = leaf_by_leaf(params, leaves)
         try:
             after = self._evaluate(nodes)
         except IndexError:
@@ -272,7 +270,7 @@ class Completion:
         """The covariance where the loss is no sum of squares."""
         from descend.trust.curved import errors_of_curved
 
-        names = [n for leaf, a in self.leaves.items() for n in number_names(leaf, a.shape)]
+        names = names_of(self.leaves)
         held = on_bounds(self.whole.job.space, self.leaves)
         return errors_of_curved(self.job, self.built, self.leaves, names, self._evaluate, held)
 
@@ -286,10 +284,8 @@ class Completion:
 
     def _trees(self, errors: Array, tied: Mapping[str, Array]) -> dict[str, Any]:
         """Standard errors in the form of the parameters; fixed ones have none."""
-        found, at = {n: np.full(np.shape(a), np.nan) for n, a in self.whole.leaves.items()}, 0
-        for name, a in self.leaves.items():
-            found[name], at = errors[at : at + a.size].reshape(a.shape), at + a.size
-        found |= tied
+        found = {n: np.full(np.shape(a), np.nan) for n, a in self.whole.leaves.items()}
+        found |= {**leaf_by_leaf(errors, self.leaves), **tied}
         leaves = {n: float(a) if a.ndim == 0 else a for n, a in found.items()}
         start = self.job.start
         return {

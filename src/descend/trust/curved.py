@@ -11,6 +11,7 @@ import numpy as np
 from descend.differentiate.gauss_newton import half_hessian, jacobian_columns
 from descend.graph.node import Node
 from descend.lean import dataclass
+from descend.parameters.flat import flat
 from descend.program.arrival import near
 from descend.program.objective import Curvature
 from descend.program.pipeline import MOST_EXACT
@@ -140,7 +141,7 @@ def errors_of_curved(
         np.asarray(np.broadcast_to(bend, shape), np.float64).reshape(-1)[counts], exact,
         loss.is_likelihood,
     )  # fmt: skip
-    return curved_errors(at, np.concatenate([a.reshape(-1) for a in leaves.values()]), names, held)
+    return curved_errors(at, flat(leaves), names, held)
 
 
 def _counting(job: Job, size: int) -> Any:

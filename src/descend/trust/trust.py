@@ -13,9 +13,8 @@ import numpy as np
 from descend.differentiate.gauss_newton import jacobian_columns
 from descend.errors import UsageError, suggest
 from descend.functions import jacobian
-from descend.parameters.reading import number_names
 from descend.records.band import Band
-from descend.records.record import leaves
+from descend.records.record import flat_parameters, leaves
 from descend.run.predictor import Predictor
 from descend.run.view import free_count, on_bounds
 from descend.task.options import check_choice, check_count, check_seed
@@ -65,7 +64,7 @@ def confidence(fit: Any, level: float = 0.95, kind: str = "t") -> Intervals:
     """See `Fit.confidence`."""
     level = check_level(level)
     check_choice("kind", kind, ["t", "profile"])
-    best = _flat(fit)
+    best = dict(flat_parameters(fit.params))
     if kind == "profile":
         found = fit.profile(level=level)
         entries = {name: Interval(p.low, p.high) for name, p in found.items()}
@@ -271,15 +270,6 @@ def _dof(fit: Any) -> float:
     return math.inf if known or fit.dof is None else float(fit.dof)
 
 
-def _flat(fit: Any) -> dict[str, float]:
-    """Every number of the parameters by name."""
-    found: dict[str, float] = {}
-    for leaf, value in leaves(fit.params):
-        array = np.asarray(value, np.float64)
-        found |= dict(zip(number_names(leaf, array.shape), map(float, array.ravel()), strict=True))
-    return found
-
-
 def _by_every_number(function: Callable[[Any], Any], params: Any, size: int) -> Array:
     """(size, all numbers) the derivatives of a function of the parameters."""
     whole = dict(leaves(params))
@@ -301,7 +291,7 @@ def _expansion(fit: Any) -> Array:
         places[leaf] = list(range(count, count + np.size(value)))
         count += np.size(value)
     every = np.zeros((count, len(fit.covariance_names)))
-    for row, name in enumerate(_flat(fit)):
+    for row, name in enumerate(name for name, _ in flat_parameters(fit.params)):
         if name in fit.covariance_names:
             every[row, fit.covariance_names.index(name)] = 1.0
     waiting = dict(fit.ties)
