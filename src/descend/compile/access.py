@@ -141,6 +141,7 @@ class Access:
         total: Value | None = None
         pairs = [(counters[a], c) for a, c in index.terms]
         pairs += [(self.extent(d), c) for d, c in index.dims]
+        pairs += [(self.values[x], c) for x, c in index.lets]
         for value, factor in pairs:
             term = value if factor == 1 else self.e.mul(value, factor)
             total = term if total is None else self.e.add(total, term)

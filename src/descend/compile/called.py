@@ -84,7 +84,7 @@ class _Memory:
         for i, array in self.copied:
             array[...] = values[i]
         if self.is_small:
-            self.function(self.address)
+            self.function(self.address, 0, 1)
             return [r.array.copy() if r.shape else r.array[()] for r in self.results]
         return self._run_large(values)
 
@@ -97,7 +97,7 @@ class _Memory:
         for result, slot in self.made:
             array = fresh[result.key] = np.empty_like(result.array)
             self.table[slot] = array.ctypes.data
-        self.function(self.address)
+        self.function(self.address, 0, 1)
         taken: list[Any] = []
         for result in self.results:
             array = fresh.get(result.key, result.array)

@@ -10,7 +10,7 @@ from descend.compile.kinds import Value
 from descend.compile.lapack_calls import LAPACK_CALLS
 from descend.compile.llvm import BlockWriter
 from descend.compile.loops import Address, Axis, Call, Index, Place
-from descend.compile.operations import kind_of
+from descend.compile.operations import emit_operation, kind_of
 from descend.compile.sound_solve import sound_solve
 from descend.compile.writing import axes_of, get, nested, over, put, repeat_while, variable
 
@@ -173,13 +173,46 @@ def stable_order(w: BlockWriter, call: Call) -> None:
     MergeSort(w, call).write()
 
 
+def combine(w: BlockWriter, call: Call) -> None:
+    """Combine what blocks have come to in a tree by their numbers; the first receives it."""
+    e, place = w.e, call.target
+    cells, count = w.count(place.shape), w.values[call.attrs["count"]]
+    flat = Axis("cell", 0)
+    here = Address(Place(place.role, place.number, (1,), place.dtype), (Index(0, ((flat, 1),)),))
+
+    def cell(at: Value) -> Value:
+        return w.load(here, {flat: at}, 1)
+
+    def level() -> None:
+        step = get(w, stride, "i64")
+        put(w, first, e.const(0, "i64", 1))
+
+        def pair() -> None:
+            one = e.mul(get(w, first, "i64"), cells)
+            other = e.mul(e.add(get(w, first, "i64"), step), cells)
+
+            def both(i: Value) -> None:
+                a, b = e.add(one, i), e.add(other, i)
+                made = emit_operation(e, call.attrs["op"], (cell(a), cell(b)), place.dtype, None)
+                w.store(here, made, {flat: a}, None)
+
+            w.loop(cells, both)
+            put(w, first, e.add(get(w, first, "i64"), e.shl(step, 1)))
+
+        repeat_while(w, lambda: e.lt(e.add(get(w, first, "i64"), step), count), pair)
+        put(w, stride, e.shl(step, 1))
+
+    stride, first = (variable(w, "i64", e.const(n, "i64", 1)) for n in (1, 0))
+    repeat_while(w, lambda: e.lt(get(w, stride, "i64"), count), level)
+
+
 def shared(w: BlockWriter, call: Call) -> None:
     """A function compiled by itself, with the table of addresses that is its own."""
     number, none = call.attrs["number"], call.target.dtype
     function, table = (
         w.frame.pointer(Place(role, number, (), none)) for role in ("shared", "shared table")
     )
-    w.e.op(f"call i64 {function}(ptr {table})", "i64", 1)
+    w.e.op(f"call i64 {function}(ptr {table}, i64 0, i64 1)", "i64", 1)
 
 
 CALLS: dict[str, Callable[[BlockWriter, Call], Any]] = {
@@ -188,5 +221,6 @@ CALLS: dict[str, Callable[[BlockWriter, Call], Any]] = {
     "argsort": stable_order,
     **LAPACK_CALLS,
     "sound_solve": sound_solve,
+    "combine": combine,
     "shared": shared,
 }

@@ -1,129 +1,283 @@
-"""The whole descent as one function: epochs, shuffling, batches, steps, stopping, records.
+"""The whole descent in the loop language: epochs, shuffling, batches, steps, stopping, records.
 
-The control flow that `graph.program.interpret` has in Python is written here as text around the
-blocks of the step graph and the epoch graph. Small state lives in registers from entry to exit.
+The control flow that `graph.program.interpret` has in Python stands here as loops and branches
+around the blocks of the step graph and the epoch graph. What goes from step to step lies in memory
+as the language sees it; small states and the control words are then kept in registers.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
-import numpy as np
-
-from descend.compile.calls import CALLS
 from descend.compile.cells import object_array
-from descend.compile.entry import CONTROL, DescentText, swaps_rows
-from descend.compile.kinds import Value
+from descend.compile.control import FlowWriter
+from descend.compile.entry import CONTROL, DescentText, Variant, swaps_rows
+from descend.compile.flow import FLOAT, INT, GraphFlow, at
 from descend.compile.latency import regroup
-from descend.compile.llvm import BlockWriter
-from descend.compile.loops import Address, Block, Call, Copy, Index, Place
-from descend.compile.lower import Lowering, lower
+from descend.compile.legalise import legalise
+from descend.compile.loops import (
+    Address,
+    Axis,
+    Barrier,
+    Batch,
+    Blocks,
+    Call,
+    Let,
+    Place,
+    Serial,
+    Statement,
+)
+from descend.compile.lower import Lowering
 from descend.compile.module import FunctionText
-from descend.compile.operations import kind_of
 from descend.compile.schedule import is_small
 from descend.compile.segments import cut
-from descend.compile.shuffle import write_shuffle
-from descend.graph.node import Dim, Node, postorder, sizes
-from descend.graph.program import DIVERGED, EPOCHS_SPENT, Program, program_heads
+from descend.graph.blocks import BLOCK, Split
+from descend.graph.node import Dim, Node, postorder
+from descend.graph.program import DIVERGED, EPOCHS_SPENT, RUNNING, Program, program_heads
 from descend.graph.shared import shared_bodies
 from descend.graph.source import const
 from descend.simplify.driver import simplify
 
-__all__ = ["write_descent"]
-
-I64 = "i64"
+__all__ = ["DescentFlow", "write_descent"]
 
 
-def _number(value: int) -> Value:
-    return Value(str(value), I64, 1)
+def _places(role: str, nodes: Sequence[Node], batched: bool = False) -> list[Place]:
+    return [Place(role, i, n.shape, n.dtype, batched) for i, n in enumerate(nodes)]
 
 
-class DescentWriter:
-    """Writes one variant of a program: with or without a last, smaller batch."""
+class DescentFlow(GraphFlow):
+    """One variant of a program in the loop language; `block` is all of it.
 
-    def __init__(self, program: Program, remainder: bool) -> None:
-        self.program = program
-        self.remainder = remainder
-        self.f = FunctionText()
-        self.e = self.f.e
-        self.scratch: list[Place] = []
-        self.blocks: dict[str, Block] = {}
-        self.state = [
-            Place("state", i, n.shape, n.dtype) for i, n in enumerate(program.state)
-        ]
-        self.control: dict[str, str] = {}
-        self.spill = 0
+    Attributes:
+        parts, wires: what each block of rows comes to; what is worked out before a pass over them.
+        shared: the calls of what is compiled by itself, in the order of their numbers.
+    """
+
+    def __init__(self, program: Program, variant: Variant) -> None:
+        super().__init__(CONTROL)
+        self.program, self.variant = program, variant
+        self.parts: list[Place] = []
+        self.wires: list[Place] = []
+        self.state = _places("state", program.state)
+        self.records = _places("record", program.epoch.record)
+        self.ends = _places("epoch", (program.epoch.index, program.epoch.loss))
         self.swaps = program.plan.shuffle and swaps_rows(program.data)
         self.bodies = shared_bodies(program_heads(program))
         self.shared: list[tuple[int, Sequence[Place], Sequence[Place]]] = []
-        self.lowered = self.lower_all()
-        long = any(len(cut(x.block.statements)) > 1 for x, _ in self.lowered.values())
-        self.in_registers = not long
+        self.leaves |= dict(zip(program.state, self.state, strict=True))
+        self.leaves |= dict(zip(program.fixed, _places("fixed", program.fixed), strict=True))
+        step = program.step
+        ok = [] if step.ok is None else [step.ok]
+        self.heads = [*step.new_state, step.loss, *ok]
 
-    # Control words: variables of the function, loaded at entry and stored at exit
+    # Lowering
 
-    def variable(self, name: str) -> Value:
-        kind = "f64" if name == "loss_sum" else I64
-        plain = Value("", kind, 1)
-        return self.e.op(f"load {plain.type}, ptr {self.control[name]}", kind, 1)
+    def graph(
+        self, name: str, outputs: Sequence[Node], data: Sequence[Node] = (),
+        known: Mapping[Dim, int] | None = None, more: Mapping[Node, Place] | None = None,
+    ) -> Lowering:  # fmt: skip
+        """A graph as a block; `data` are its columns, `more` its further inputs."""
+        columns = _places("shuffled" if self.swaps else "data", data, batched=True)
+        leaves = dict(zip(data, columns, strict=True)) | dict(more or {})
+        lowering = self.lower(name, outputs, leaves, known)
+        for call in lowering.block.statements:
+            if isinstance(call, Call) and call.name == "shared":
+                call.attrs["number"] = len(self.shared)
+                body = self.bodies.index(call.attrs["body"])
+                self.shared.append((body, call.sources, call.attrs["results"]))
+        return lowering
 
-    def assign(self, name: str, value: Value) -> None:
-        self.e.line(f"store {value.typed}, ptr {self.control[name]}")
-
-    def control_pointer(self, name: str) -> str:
-        base = self.f.slot(("control",))
-        at = self.e.fresh("c")
-        self.e.line(f"{at} = getelementptr i64, ptr {base}, i64 {CONTROL.index(name)}")
-        return at
-
-    def open(self) -> None:
-        for name in CONTROL:
-            kind = "double" if name == "loss_sum" else I64
-            self.control[name] = self.f.alloca(kind)
-            value = self.e.op(f"load {kind}, ptr {self.control_pointer(name)}",
-                              "f64" if name == "loss_sum" else I64, 1)  # fmt: skip
-            self.assign(name, value)
-        for place in self.kept_in_registers():
-            self.move_registers(place, self.f.registers(place), into=True)
-
-    def kept_in_registers(self) -> list[Place]:
-        """Small state, unless the program is so long that it is cut into several functions."""
-        if not self.in_registers:
-            return []
-        pairs = zip(self.state, self.program.state, strict=True)
-        return [place for place, node in pairs if is_small(node)]
-
-    def lower_all(self) -> dict[str, tuple[Lowering, list[Node]]]:
-        """Every block of the program, before any text is written."""
-        p, graph = self.program, self.program.step
-        size = p.plan.batch_size
-        heads = [*graph.new_state, graph.loss, *([graph.ok] if graph.ok is not None else [])]
-        blocks = {}
-        if size is None:
-            blocks["whole"] = self.lower_block("whole", heads, p.data), heads
-        else:
-            blocks["batch"] = self.lower_batch(heads, size)
-            if self.remainder:
-                blocks["last"] = self.lower_block("last", heads, p.data), heads
-        for lowering, outputs in blocks.values():
-            if len(cut(lowering.block.statements)) == 1:
-                self.shorten(lowering, outputs)
-        ends = [*p.epoch.new_state, p.epoch.stop, *p.epoch.record]
-        blocks["epoch"] = self.lower_block("epoch", ends, ()), ends
-        return blocks
-
-    def lower_batch(self, heads: list[Node], size: int) -> tuple[Lowering, list[Node]]:
+    def lower_batch(self, size: int) -> tuple[Lowering, list[Node]]:
         """A batch of known size: one row is a chain of scalars, more are lanes."""
         p = self.program
         if size > 1:
-            return self.lower_block("batch", heads, p.data, {p.rows: size}), heads
-        known = simplify(with_rows(heads, p, 1))
-        return self.lower_block("batch", known, static_data(p, 1)), known
+            return self.graph("batch", self.heads, p.data, {p.rows: size}), self.heads
+        heads = simplify(with_rows(self.heads, p, 1))
+        return self.graph("batch", heads, static_data(p, 1)), heads
+
+    # The flow
+
+    def write(self) -> None:
+        """Write the loops of the descent."""
+        step = self.steps()
+        end = self.epoch_end()
+
+        def running() -> Let:
+            on = self.of("eq", self.get("status"), RUNNING)
+            more = self.let("lt", self.get("epoch"), self.get("max_epochs"))
+            room = self.let("lt", self.get("records"), self.get("capacity"))
+            budget = self.of("gt", self.get("budget"), 0)
+            return self.of("and", on, more, budget, room)
+
+        def epoch() -> None:
+            if self.program.plan.shuffle:
+                first = self.of("eq", self.get("batch"), 0)
+                stale = self.of("ne", self.get("reorder"), 0)
+                self.branch(self.of("or", first, stale), self.shuffle)
+            step(end)
+
+        self.loop(running, epoch)
+        on = self.of("eq", self.get("status"), RUNNING)
+        spent = self.let("ge", self.get("epoch"), self.get("max_epochs"))
+        over = self.of("and", on, spent)
+        self.serial(lambda: self.branch(over, lambda: self.put("status", EPOCHS_SPENT)))
+
+    def shuffle(self) -> None:
+        self.put("reorder", 0)
+        words = [self.get(name) for name in ("n_rows", "shuffle_key", "epoch")]
+        attrs = {"data": self.program.data, "swaps": self.swaps, "words": words}
+        self.add(Call("shuffle", Place("order", 0, (), INT), (), attrs))
+
+    def steps(self) -> Any:
+        """What writes the steps of an epoch and then its end, once their blocks are lowered."""
+        p, size = self.program, self.program.plan.batch_size
+        if size is None:
+            return self.in_blocks() if self.variant == "blocks" else self.at_once()
+        batch, heads = self.lower_batch(size)
+        self.shorten(batch, heads)
+        commit = self.commit(batch, heads)
+        last: Any = None
+        if self.variant == "remainder":
+            rest = self.graph("last", self.heads, p.data)
+            self.shorten(rest, self.heads)
+            last = rest, self.commit(rest, self.heads)
+        ordered = p.plan.shuffle and not self.swaps
+
+        def write(end: Any) -> None:
+            n = self.get("n_rows")
+            full = self.of("floordiv", n, size)
+
+            def one() -> None:
+                batch_number = self.get("batch")
+                first = self.of("mul", batch_number, size) if size > 1 else batch_number
+                rows = self.const(size)
+                self.add(Batch(batch.block, p.rows, first, rows, ordered))
+                commit(rows)
+
+            def rest() -> None:
+                first = self.of("mul", full, size)
+                rows = self.let("sub", n, first)
+                self.add(Batch(last[0].block, p.rows, first, rows, ordered))
+                last[1](rows)
+
+            self.loop(lambda: self.has_budget("lt", full), one)
+            if last is not None:
+                self.branch(self.has_budget("eq", full), rest)
+                full = self.of("add", full, 1)
+            done = self.let("eq", self.get("batch"), full)
+            self.if_running(end, done)
+
+        return write
+
+    def has_budget(self, which: str, full: Let) -> Let:
+        """Whether the next batch is one of those, and may be taken."""
+        here = self.let(which, self.get("batch"), full)
+        on = self.of("eq", self.get("status"), RUNNING)
+        return self.of("and", here, self.of("gt", self.get("budget"), 0), on)
+
+    def if_running(self, end: Any, also: Let | None = None) -> None:
+        on = self.of("eq", self.get("status"), RUNNING)
+        self.branch(on if also is None else self.of("and", on, also), end)
+
+    def at_once(self) -> Any:
+        """One step on all rows."""
+        lowering = self.graph("whole", self.heads, self.program.data)
+        self.shorten(lowering, self.heads)
+        commit = self.commit(lowering, self.heads)
+
+        def write(end: Any) -> None:
+            rows = self.get("n_rows")
+            self.add(Batch(lowering.block, self.program.rows, None, rows))
+            commit(rows)
+            self.if_running(end)
+
+        return write
+
+    # Many rows: sums of blocks, then what follows from them
+
+    def in_blocks(self) -> Any:
+        """One step on all rows, in blocks whose sums are combined in a tree."""
+        split = self.program.split
+        assert split is not None
+        known: dict[Node, Place] = {}
+        stages = [self.sweep(split, i, known) for i in range(len(split.sweeps))]
+        heads = legalise(split.update, apart=True)
+        lowering = self.graph("update", heads, more=known)
+        commit = self.commit(lowering, heads)
+
+        def write(end: Any) -> None:
+            rows = self.get("n_rows")
+            count = self.of("floordiv", self.of("add", rows, BLOCK - 1), BLOCK)
+
+            def update() -> None:
+                self.add(Batch(lowering.block, self.program.rows, None, rows))
+                commit(rows)
+                self.if_running(end)
+
+            for before, sums, after in stages:
+                self.serial(partial(before, rows))
+                self.add(Barrier())
+                sums(rows, count)
+                self.add(Barrier())
+                self.serial(partial(after, count))
+            self.serial(update)
+            self.add(Barrier())
+
+        return write
+
+    def serial(self, write: Callable[[], None]) -> None:
+        self.add(Serial(self.part(write)[0]))
+
+    def sweep(self, split: Split, number: int, known: dict[Node, Place]) -> Any:
+        """One pass over the rows; `known` gets the places of what it needs and comes to."""
+        p, sweep = self.program, split.sweeps[number]
+        wires = [self.fresh(form) for form, _ in sweep.wires]
+        values = legalise([value for _, value in sweep.wires], apart=True)
+        before = self.graph(f"before {number}", values, more=known)
+        ready = self.after(before, wires, values)
+        known |= dict(zip([form for form, _ in sweep.wires], wires, strict=True))
+        each = legalise([s.partial for s in sweep.sums], apart=True)
+        block = self.graph(f"partial {number}", each, p.data, more=known)
+        axis = Axis("block", 0)
+        forms = [s.form for s in sweep.sums]
+        own = [Place("part", len(self.parts) + i, f.shape, f.dtype) for i, f in enumerate(forms)]
+        self.parts += own
+        rows_of = [Place(x.role, x.number, (1, *x.shape), x.dtype) for x in own]
+        kept = self.after(block, rows_of, each, at((axis, 1)))
+        known |= dict(zip(forms, own, strict=True))
+
+        def first(rows: Let) -> None:
+            self.add(Batch(before.block, p.rows, None, rows), *ready)
+
+        def sums(rows: Let, count: Let) -> None:
+            def one() -> None:
+                begin = self.of("mul", self.let("index", attr=at((axis, 1)), dtype=INT), BLOCK)
+                length = self.of("min", self.let("sub", rows, begin), BLOCK)
+                self.add(Batch(block.block, p.rows, begin, length), *kept)
+
+            self.add(Blocks(axis, self.part(one)[0], count))
+
+        def together(count: Let) -> None:
+            for s, place in zip(sweep.sums, own, strict=True):
+                self.add(Call("combine", place, (place,), {"op": s.op, "count": count}))
+
+        return first, sums, together
+
+    def fresh(self, form: Node) -> Place:
+        place = Place("scratch", self.numbers, form.shape, form.dtype)
+        self.numbers += 1
+        self.scratch.append(place)
+        self.wires.append(place)
+        return place
+
+    # Ends of steps and epochs
 
     def shorten(self, lowering: Lowering, outputs: Sequence[Node]) -> None:
-        """Regroup the scalars of a step by when they are ready."""
+        """Regroup the scalars of a step by when they are ready, where it is one function."""
+        if len(cut(lowering.block.statements)) > 1:
+            return
         cells = {n: lowering.cells[n] for n in outputs if is_small(n)}
         lets = regroup(lowering.block, [let for c in cells.values() for let in c.flat])
         lowering.block.outputs = lets
@@ -131,240 +285,64 @@ class DescentWriter:
         for node, c in cells.items():
             lowering.cells[node] = object_array([next(following) for _ in c.flat], node.shape)
 
-    def move_registers(self, place: Place, names: Sequence[str], into: bool) -> None:
-        """Between the registers of a small state and its memory."""
-        writer = BlockWriter(self.f.frame(), CALLS)
-        kind = kind_of(place.dtype)
-        base = self.f.pointer(place)
-        size = 1 if kind == "i1" else int(kind[1:]) // 8
-        for i, name in enumerate(names):
-            at = self.e.fresh("p")
-            self.e.line(f"{at} = getelementptr i8, ptr {base}, i64 {i * size}")
-            source, target = (at, name) if into else (name, at)
-            value = writer.load_from(source, kind, 1)
-            value = self.e.convert(value, "u8") if kind == "i1" else value
-            self.e.line(f"store {value.typed}, ptr {target}, align {size}")
+    def changes(self, lowering: Lowering, new: Sequence[Node]) -> list[Statement]:
+        """The new state, written after everything that reads the old one."""
+        rows = zip(self.state, self.program.state, new, strict=True)
+        moved = [(place, node) for place, before, node in rows if node is not before]
+        return self.after(lowering, [place for place, _ in moved], [node for _, node in moved])
 
-    def close(self) -> None:
-        for place in self.kept_in_registers():
-            self.move_registers(place, self.f.registers(place), into=False)
-        for name in CONTROL:
-            value = self.variable(name)
-            at = self.control_pointer(name)
-            self.e.line(f"store {value.typed}, ptr {at}")
-        self.e.line("ret i64 0")
+    def commit(self, lowering: Lowering, outputs: Sequence[Node]) -> Any:
+        """What follows a step: the check, the new state, the counters."""
+        k = len(self.state)
+        changes = self.changes(lowering, outputs[:k])
+        loss, *ok = (lowering.cells[node][()] for node in outputs[k:])
 
-    # Labels
+        def write(rows: Let) -> None:
+            def advance() -> None:
+                self.add(*changes)
+                mean = loss if loss.dtype == FLOAT else self.cast(loss, FLOAT)
+                share = self.let("mul", mean, self.cast(rows, FLOAT))
+                self.put("loss_sum", self.let("add", self.get("loss_sum"), share))
+                for counter, change in (("batch", 1), ("budget", -1), ("steps", 1)):
+                    self.count(counter, change)
 
-    def jump(self, label: str) -> None:
-        self.e.line(f"br label %{label}")
+            def stay() -> None:
+                self.put("status", DIVERGED)
+                self.count("steps", 1)
 
-    def branch(self, condition: Value, yes: str, no: str) -> None:
-        self.e.line(f"br i1 {condition.name}, label %{yes}, label %{no}")
+            if ok:
+                self.branch(ok[0], advance, stay)
+            else:
+                advance()
 
-    def label(self, name: str) -> None:
-        self.e.start_block(name)
+        return write
 
-    # The plan
+    def epoch_end(self) -> Any:
+        """What writes the end of an epoch: records, the stop code, new states."""
+        p, k = self.program, len(self.state)
+        inputs = dict(zip((p.epoch.index, p.epoch.loss), self.ends, strict=True))
+        outputs = [*p.epoch.new_state, p.epoch.stop, *p.epoch.record]
+        lowering = self.graph("epoch", outputs, more=inputs)
+        row = Let("load", (), Address(self.words["records"], ()), INT)
+        rows_of = [Place(r.role, r.number, (1, *r.shape), r.dtype) for r in self.records]
+        records = self.after(lowering, rows_of, outputs[k + 1 :], at((row, 1)))
+        changes = self.changes(lowering, outputs[:k])
+        stop = lowering.cells[p.epoch.stop][()]
 
-    def write(self) -> DescentText:
-        self.open()
-        self.jump("epoch_check")
-        self.label("epoch_check")
-        left = self.e.lt(self.variable("epoch"), self.variable("max_epochs"))
-        self.branch(left, "budget_check", "epochs_spent")
-        self.label("epochs_spent")
-        self.assign("status", _number(EPOCHS_SPENT))
-        self.jump("leave")
-        self.label("budget_check")
-        has_budget = self.e.gt(self.variable("budget"), 0)
-        room = self.e.lt(self.variable("records"), self.variable("capacity"))
-        self.branch(self.e.and_(has_budget, room), "epoch_start", "leave")
-        self.label("epoch_start")
-        if self.program.plan.shuffle:
-            first = self.e.eq(self.variable("batch"), 0)
-            missing = self.e.ne(self.variable("reorder"), 0)
-            self.branch(self.e.or_(first, missing), "shuffle", "shuffled")
-            self.label("shuffle")
-            self.assign("reorder", _number(0))
-            words = [self.variable(w) for w in ("n_rows", "shuffle_key", "epoch")]
-            write_shuffle(self.f, self.program.data, self.swaps, *words)
-            self.jump("shuffled")
-            self.label("shuffled")
-        self.batches()
-        self.epoch_end()
-        self.label("leave")
-        self.close()
-        records = [
-            Place("record", i, r.shape, r.dtype) for i, r in enumerate(self.program.epoch.record)
-        ]
-        return DescentText(
-            self.f.text(), list(self.f.slots), self.scratch, records, self.spill, self.shared,
-            self.blocks,
-        )
+        def write() -> None:
+            n = self.get("n_rows")
+            self.store(self.ends[0], self.cast(self.get("epoch"), FLOAT))
+            count = self.cast(self.of("max", n, 1), FLOAT)
+            self.store(self.ends[1], self.let("div", self.get("loss_sum"), count))
+            self.add(Batch(lowering.block, p.rows, None, n), row, *records)
+            self.count("records", 1)
+            self.add(*changes)
+            self.put("status", stop)
+            self.count("epoch", 1)
+            self.put("batch", 0)
+            self.put("loss_sum", self.const(0.0, FLOAT))
 
-    def batches(self) -> None:
-        size = self.program.plan.batch_size
-        n = self.variable("n_rows")
-        if size is None:
-            self.jump("last_batch")
-            self.label("last_batch")
-            self.step("whole", n, _number(0), "epoch_end")
-            return
-        full = self.e.op(f"udiv i64 {n.name}, {size}", I64, 1)
-        self.jump("batch_check")
-        self.label("batch_check")
-        more = self.e.lt(self.variable("batch"), full)
-        self.branch(more, "batch_budget", "after_batches")
-        self.label("batch_budget")
-        self.branch(self.e.gt(self.variable("budget"), 0), "batch_step", "leave")
-        self.label("batch_step")
-        first = self.variable("batch")
-        first = self.e.mul(first, size) if size > 1 else first
-        self.step("batch", _number(size), first, "batch_check")
-        self.label("after_batches")
-        if self.remainder:
-            self.branch(self.e.gt(self.variable("budget"), 0), "last_batch", "leave")
-            self.label("last_batch")
-            start = self.e.mul(full, size)
-            self.step("last", self.e.sub(n, start), start, "epoch_end")
-        else:
-            self.jump("epoch_end")
-
-    def step(self, name: str, rows: Value, first: Value, following: str) -> None:
-        """One batch: its block, the check, the commit, the counters."""
-        p, graph = self.program, self.program.step
-        lowering, outputs = self.lowered[name]
-        order = self.f.slot(("order",)) if p.plan.shuffle and not self.swaps else None
-        start = first if p.plan.batch_size is not None else None
-        frame = self.f.frame(start, order, (p.rows, rows))
-        writer = BlockWriter(frame, CALLS)
-        writer.write(lowering.block)
-        self.spill = max(self.spill, len(writer.spilled))
-        if graph.ok is not None:
-            ok = writer.values[lowering.cells[outputs[-1]][()]]
-            self.branch(ok, f"commit_{name}", "diverged")
-            self.label(f"commit_{name}")
-        self.commit(lowering, writer, outputs[: len(p.state)])
-        loss = writer.values[lowering.cells[outputs[len(p.state)]][()]]
-        loss = self.e.convert(loss, "f64")
-        weight = self.e.convert(rows, "f64") if rows.name[0] == "%" else float(rows.name)
-        total = self.e.add(self.variable("loss_sum"), self.e.mul(loss, weight))
-        self.assign("loss_sum", total)
-        for counter, change in (("batch", 1), ("budget", -1), ("steps", 1)):
-            self.assign(counter, self.e.add(self.variable(counter), change))
-        self.jump(following)
-
-    def lower_block(self, name: str, outputs: Sequence[Node], data: Sequence[Node],
-                    known: Mapping[Dim, int] | None = None) -> Lowering:  # fmt: skip
-        p = self.program
-        role = "shuffled" if self.swaps else "data"
-        leaves = dict(zip(p.state, self.state, strict=True))
-        leaves |= {
-            n: Place(role, i, n.shape, n.dtype, batched=True) for i, n in enumerate(data)
-        }
-        leaves |= {n: Place("fixed", i, n.shape, n.dtype) for i, n in enumerate(p.fixed)}
-        if name == "epoch":
-            leaves |= {
-                n: Place("epoch", i, (), n.dtype)
-                for i, n in enumerate((p.epoch.index, p.epoch.loss))
-            }
-        lowering = lower(outputs, leaves, len(self.scratch), known)
-        self.scratch += lowering.block.scratch
-        self.f.constants(lowering.block)
-        for call in lowering.block.statements:
-            if isinstance(call, Call) and call.name == "shared":
-                call.attrs["number"] = len(self.shared)
-                body = self.bodies.index(call.attrs["body"])
-                self.shared.append((body, call.sources, call.attrs["results"]))
-        self.blocks[name] = lowering.block
-        return lowering
-
-    def commit(self, lowering: Lowering, writer: BlockWriter, new: Sequence[Node]) -> None:
-        """Write the new state, after everything that reads the old one."""
-        copies = []
-        for place, before, node in zip(self.state, self.program.state, new, strict=True):
-            if node is before:
-                continue
-            if is_small(node):
-                for at in np.ndindex(*sizes(node.shape)):
-                    address = Address(place, tuple(Index(i) for i in at))
-                    writer.store(address, writer.values[lowering.cells[node][at]], {}, None)
-                continue
-            source = lowering.places[node]
-            if source.role == "state":
-                parked = Place(
-                    "scratch", len(self.scratch), source.shape, source.dtype
-                )
-                self.scratch.append(parked)
-                writer.copy(Copy(parked, source))
-                source = parked
-            copies.append(Copy(place, source))
-        for copy in copies:
-            writer.copy(copy)
-
-    # Ends
-
-    def epoch_end(self) -> None:
-        p = self.program
-        self.label("epoch_end")
-        n = self.variable("n_rows")
-        count = self.e.convert(self.e.max(n, 1), "f64")
-        values = (
-            self.e.convert(self.variable("epoch"), "f64"),
-            self.e.div(self.variable("loss_sum"), count),
-        )
-        for number, value in enumerate(values):
-            place = Place("epoch", number, (), np.dtype(np.float64))
-            target = self.f.registers(place)[0] if self.in_registers else self.f.pointer(place)
-            self.e.line(f"store {value.typed}, ptr {target}")
-        lowering, outputs = self.lowered["epoch"]
-        writer = BlockWriter(self.f.frame(None, None, (p.rows, n)), CALLS)
-        writer.write(lowering.block)
-        self.spill = max(self.spill, len(writer.spilled))
-        k = len(p.state)
-        self.record(lowering, writer, outputs[k + 1 :])
-        self.commit(lowering, writer, outputs[:k])
-        stop = self.e.convert(writer.values[lowering.cells[outputs[k]][()]], I64)
-        self.assign("status", stop)
-        self.assign("epoch", self.e.add(self.variable("epoch"), 1))
-        self.assign("batch", _number(0))
-        self.assign("loss_sum", self.e.const(0.0, "f64", 1))
-        self.branch(self.e.eq(stop, 0), "epoch_check", "leave")
-        if p.step.ok is not None:
-            self.label("diverged")
-            self.assign("status", _number(DIVERGED))
-            self.assign("steps", self.e.add(self.variable("steps"), 1))
-            self.jump("leave")
-
-    def record(self, lowering: Lowering, writer: BlockWriter, nodes: Sequence[Node]) -> None:
-        row = self.variable("records")
-        for number, node in enumerate(nodes):
-            size = math.prod(sizes(node.shape))
-            bytes_each = size * node.dtype.itemsize
-            at = self.e.mul(row, bytes_each)
-            base = self.f.slot(("record", number))
-            start = self.e.fresh("p")
-            self.e.line(f"{start} = getelementptr i8, ptr {base}, i64 {at.name}")
-            if not is_small(node):
-                source = self.f.pointer(lowering.places[node])
-                self.e.preamble["llvm.memcpy"] = (
-                    "declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)"
-                )
-                self.e.line(
-                    f"call void @llvm.memcpy.p0.p0.i64(ptr {start}, ptr {source}, "
-                    f"i64 {bytes_each}, i1 false)"
-                )
-                continue
-            place = Place("record", number, node.shape, node.dtype)
-            cells = lowering.cells[node]
-            for flat, index in enumerate(np.ndindex(cells.shape)):
-                at_cell = self.e.fresh("p")
-                offset = flat * node.dtype.itemsize
-                self.e.line(f"{at_cell} = getelementptr i8, ptr {start}, i64 {offset}")
-                address = Address(place, tuple(Index(i) for i in index))
-                writer.store(address, writer.values[cells[index]], {}, at_cell)
-        self.assign("records", self.e.add(row, 1))
+        return write
 
 
 def _static_map(program: Program, rows: int) -> dict[Node, Node]:
@@ -402,6 +380,24 @@ def with_rows(outputs: Sequence[Node], program: Program, rows: int) -> list[Node
     return [image[o] for o in outputs]
 
 
-def write_descent(program: Program, remainder: bool) -> DescentText:
-    """The text of a program whose row count is (or isn't) a multiple of the batch size."""
-    return DescentWriter(program, remainder).write()
+def write_descent(program: Program, variant: Variant) -> DescentText:
+    """The text of one variant of a program."""
+    flow = DescentFlow(program, variant)
+    flow.write()
+    f = FunctionText()
+    for block in flow.blocks.values():
+        f.constants(block)
+    writer = FlowWriter(f)
+    kept = [] if variant == "blocks" else list(flow.words.values())
+    if kept and not any(len(cut(block.statements)) > 1 for block in flow.blocks.values()):
+        nodes = (*program.state, program.epoch.index, program.epoch.loss)
+        pairs = zip((*flow.state, *flow.ends), nodes, strict=True)
+        kept += [place for place, node in pairs if is_small(node)]
+    writer.into_registers(kept)
+    writer.write(flow.block)
+    writer.out_of_registers(kept)
+    f.e.line("ret i64 0")
+    return DescentText(
+        f.text(), list(f.slots), flow.scratch, flow.records, writer.spill, flow.shared, flow.parts,
+        flow.wires, flow.blocks, flow.block,
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from descend.compile.places import Place
 from descend.graph.node import Node, sizes
@@ -14,13 +14,15 @@ from descend.lean import dataclass
 if TYPE_CHECKING:
     from descend.compile.loops import Block
 
-__all__ = ["CONTROL", "DescentText", "row_bytes", "swaps_rows"]
+__all__ = ["CONTROL", "DescentText", "Variant", "row_bytes", "swaps_rows"]
 
 CONTROL = (
     "n_rows", "max_epochs", "shuffle_key", "epoch", "batch", "budget", "steps", "status",
     "records", "capacity", "loss_sum", "reorder",
 )  # fmt: skip
 WIDEST_SWAP = 64
+Variant = Literal["whole", "remainder", "blocks"]
+"""Whether all batches are equal, a last one is smaller, or all rows are taken in blocks."""
 
 
 @dataclass
@@ -28,7 +30,9 @@ class DescentText:
     """The text of a descent and what its caller must provide.
 
     `shared` are the calls of what is compiled by itself, in the order of their numbers: which of
-    the program's bodies, the places of its arguments, those of its results.
+    the program's bodies, the places of its arguments, those of its results. `parts` are what each
+    block of rows comes to, `wires` the scratch that all threads have in common. `flow` is all of it
+    in the loop language, `blocks` are what it runs on rows and at the end of an epoch.
     """
 
     text: str
@@ -37,13 +41,17 @@ class DescentText:
     records: Sequence[Place]
     spill: int
     shared: Sequence[tuple[int, Sequence[Place], Sequence[Place]]] = ()
+    parts: Sequence[Place] = ()
+    wires: Sequence[Place] = ()
     blocks: dict[str, Block] = field(default_factory=dict)
+    flow: Block | None = None
 
     def about(self) -> dict[str, Any]:
         """Everything but the text and the intermediate forms."""
         return {
             "slots": self.slots, "scratch": self.scratch, "records": self.records,
-            "spill": self.spill, "shared": self.shared,
+            "spill": self.spill, "shared": self.shared, "parts": self.parts,
+            "wires": self.wires,
         }  # fmt: skip
 
 

@@ -70,7 +70,7 @@ class NativeFunction:
                 key = place.role, place.number
                 where.setdefault(key, np.empty(shape, place.dtype))
         table = pointer_table(about["slots"], where)
-        self.loaded.function(table.ctypes.data)
+        self.loaded.function(table.ctypes.data, 0, 1)
         results = [self._result(place, where, extents) for place in about["results"]]
         owned = {id(r if r.base is None else r.base): i for i, r in enumerate(results)}
         return [

@@ -9,6 +9,7 @@ when a program first needs them.
 from __future__ import annotations
 
 import ctypes
+import os
 from collections.abc import Mapping
 from functools import cache
 from importlib import import_module
@@ -57,9 +58,13 @@ def special_name(function: str, arguments: int) -> str | None:
 def address_of(library: str, name: str) -> int:
     """Where a function is in this process.
 
+    That which leaves the processor to others, `yield` of `system`, is the system's own.
+
     Raises:
         InternalError: this version of SciPy does not export it.
     """
+    if library == "system":
+        return _yielding()
     capsule = _exported(library).get(name)
     if capsule is None:
         raise InternalError(f"{_MODULES[library]} exports no {name}")
@@ -67,3 +72,9 @@ def address_of(library: str, name: str) -> int:
     pointer.restype, pointer.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
     found: int = pointer(capsule, _capsule_name(capsule))
     return found
+
+
+def _yielding() -> int:
+    name, libraries = ("SwitchToThread", "windll") if os.name == "nt" else ("sched_yield", "")
+    found = getattr(ctypes, libraries).kernel32 if libraries else ctypes.CDLL(None)
+    return ctypes.cast(getattr(found, name), ctypes.c_void_p).value or 0

@@ -10,7 +10,25 @@ import numpy as np
 
 from descend.compile.access import Access, Frame
 from descend.compile.kinds import Value
-from descend.compile.loops import Block, Call, Copy, Let, Nest, Place, Scan, Statement, Store
+from descend.compile.loops import (
+    Barrier,
+    Batch,
+    Block,
+    Blocks,
+    Branch,
+    Call,
+    Copy,
+    InLanes,
+    Let,
+    Loop,
+    Nest,
+    Place,
+    Routine,
+    Scan,
+    Serial,
+    Statement,
+    Store,
+)
 from descend.compile.nests import NestWriter
 from descend.compile.repeats import Repeats
 from descend.compile.segments import cut, operands, read_again, spill_slots
@@ -22,6 +40,12 @@ Algorithm = Callable[["BlockWriter", Call], Any]
 
 
 MOVES = 16  # stores from which on they are a loop
+METHODS: Mapping[type, str] = {
+    Let: "name", Store: "keep", Nest: "nest", Copy: "copy", Call: "call", Scan: "scan",
+    Loop: "while_", Branch: "branch", Batch: "batch", Blocks: "blocks", InLanes: "in_lanes",
+    Routine: "routine", Serial: "serial", Barrier: "barrier",
+}  # fmt: skip
+"""What writes a statement; those of the control flow are written by `control.FlowWriter`."""
 
 
 class BlockWriter(Access):
@@ -67,20 +91,14 @@ class BlockWriter(Access):
 
     def write_statements(self, statements: Sequence[Statement]) -> None:
         for statement in self.without_moves(statements):
-            if isinstance(statement, Let):
-                if statement.op != "reduced":
-                    value = self.let(statement, self.values, self.counters, self.width)
-                    self.values[statement] = value
-            elif isinstance(statement, Store):
-                self.store(statement.target, self.values[statement.value], self.counters, None)
-            elif isinstance(statement, Nest):
-                self.nest(statement)
-            elif isinstance(statement, Copy):
-                self.copy(statement)
-            elif isinstance(statement, Scan):
-                self.scan(statement)
-            else:
-                self.call(statement)
+            getattr(self, METHODS[type(statement)])(statement)
+
+    def name(self, let: Let) -> None:
+        if let.op != "reduced":
+            self.values[let] = self.let(let, self.values, self.counters, self.width)
+
+    def keep(self, statement: Store) -> None:
+        self.store(statement.target, self.values[statement.value], self.counters, None)
 
     def without_moves(self, statements: Sequence[Statement]) -> Iterator[Statement]:
         """The statements; long runs of stores of what other functions made are written here."""
@@ -126,7 +144,8 @@ class BlockWriter(Access):
             self.counters[statement.axis] = i
             self.write_statements(statement.block.statements)
 
-        self.loop(self.extent(statement.axis.extent), body)
+        own, count = statement.axis.extent, statement.count
+        self.loop(self.extent(own) if count is None else self.values[count], body)
 
     def copy(self, statement: Copy) -> None:
         target, source = statement.target, statement.source

@@ -5,13 +5,20 @@ A block is a list of statements in order. A `Let` names a scalar (at the top) or
 `Copy` moves a whole array; a `Call` runs one of the few algorithms that are no nest (`calls.py`).
 Every let has a depth: how many of the nest's loops it stands inside of. So what doesn't depend on
 the innermost axis is computed outside of it, by construction.
+
+What surrounds the blocks of a descent is statements as well: a `Loop` while a condition holds, a
+`Branch`, a `Batch` (a block on some of the rows), `InLanes` (a block for several fits at once), a
+`Routine` (a block that is run at several places). Every thread runs all of it, apart from `Blocks`
+(a loop whose passes may be taken in any order: each thread takes its share) and `Serial` (for the
+first thread alone); at a `Barrier` they wait for each other. What must outlive a pass of a loop
+lies in memory.
 """
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
-from dataclasses import field
+from dataclasses import field, replace
 from typing import Any, Union
 
 import numpy as np
@@ -23,15 +30,23 @@ from descend.lean import dataclass
 __all__ = [
     "Address",
     "Axis",
+    "Barrier",
+    "Batch",
     "Block",
+    "Blocks",
+    "Branch",
     "Call",
     "Copy",
+    "InLanes",
     "Index",
     "Let",
+    "Loop",
     "Nest",
     "Place",
     "Reduction",
+    "Routine",
     "Scan",
+    "Serial",
     "Statement",
     "Store",
     "block_text",
@@ -55,28 +70,34 @@ class Axis:
 
 @dataclasses.dataclass(frozen=True)
 class Index:
-    """An affine position along one axis of an array: const + Σ coefficient · axis (+ Σ Dims)."""
+    """An affine position along one axis of an array: const + Σ coefficient · axis (+ Σ Dims).
+
+    Outside of nests a position may be a let as well.
+    """
 
     const: int = 0
     terms: tuple[tuple[Axis, int], ...] = ()
     dims: tuple[tuple[Dim, int], ...] = ()
+    lets: tuple[tuple[Let, int], ...] = ()
 
     def scaled(self, factor: int) -> Index:
         return Index(
             self.const * factor,
             tuple((a, c * factor) for a, c in self.terms),
             tuple((d, c * factor) for d, c in self.dims),
+            tuple((x, c * factor) for x, c in self.lets),
         )
 
     def shifted(self, offset: int) -> Index:
-        return Index(self.const + offset, self.terms, self.dims)
+        return Index(self.const + offset, self.terms, self.dims, self.lets)
 
     @property
     def is_const(self) -> bool:
-        return not self.terms and not self.dims
+        return not self.terms and not self.dims and not self.lets
 
     def __str__(self) -> str:
         parts = [f"{c}*{a}" if c != 1 else str(a) for a, c in (*self.terms, *self.dims)]
+        parts += [f"{c}*{x}" if c != 1 else str(x) for x, c in self.lets]
         return "+".join([*parts, *([str(self.const)] if self.const or not parts else [])])
 
 
@@ -172,13 +193,101 @@ class Call:
 
 @dataclass(eq=False)
 class Scan:
-    """A loop that stays a loop: the block is run for every value of the axis, in order."""
+    """A loop that stays a loop: the block is run for every value of the axis, in order.
+
+    Attributes:
+        count: how many values there are, where that is none of the program's extents.
+    """
 
     axis: Axis
     block: Block
+    count: Let | None = None
 
 
-Statement = Union["Let", Store, Nest, Copy, Call, Scan]
+@dataclass(eq=False)
+class Loop:
+    """Run `test`; while what it comes to holds, run the body and begin again."""
+
+    test: Block
+    holds: Let
+    body: Block
+
+
+@dataclass(eq=False)
+class Branch:
+    """Run one of two blocks."""
+
+    condition: Let
+    yes: Block
+    no: Block
+
+
+@dataclass(eq=False)
+class Batch:
+    """Run a block on `rows` rows, which is what `dim` stands for; its outputs are known after it.
+
+    Attributes:
+        first: where they begin in the columns; None for the beginning.
+        ordered: whether the rows are fetched through their order in this epoch.
+    """
+
+    block: Block
+    dim: Dim
+    first: Let | None
+    rows: Let
+    ordered: bool = False
+
+
+@dataclass(eq=False)
+class Blocks:
+    """A loop whose passes may be taken in any order: what one leaves, no other reads or writes."""
+
+    axis: Axis
+    block: Block
+    count: Let
+
+
+@dataclass(eq=False)
+class Serial:
+    """Run a block on the first thread alone."""
+
+    block: Block
+
+
+@dataclass(eq=False)
+class Barrier:
+    """Wait until all threads have come here; what they wrote before is then seen by all."""
+
+
+@dataclass(eq=False)
+class InLanes:
+    """Run a block for several fits at once: those at work, or those that have ended and wait.
+
+    Attributes:
+        role: `lane` or `final`: whose numbers of rows count.
+        rows: of the longest of these fits.
+    """
+
+    block: Block
+    role: str
+    rows: Let
+
+
+@dataclass(eq=False)
+class Routine:
+    """Run a block that is run at other places, too; it shares memory with them, and no lets."""
+
+    name: str
+    block: Block
+
+
+Statement = Union[
+    "Let", Store, Nest, Copy, Call, Scan, Loop, Branch, Batch, Blocks, Serial, Barrier, InLanes,
+    Routine,
+]  # fmt: skip
+
+
+Control = Scan | Loop | Branch | Batch | Blocks | Serial | Barrier | InLanes | Routine
 
 
 @dataclass(eq=False)
@@ -191,8 +300,16 @@ class Block:
     constants: list[tuple[Place, Any]] = field(default_factory=list)
 
 
+def _address_text(address: Address, names: dict[Let, str]) -> str:
+    """The address with the names of the lets in it."""
+    where = [replace(i, lets=tuple((names[x], c) for x, c in i.lets)) for i in address.index]  # type: ignore[misc]
+    return f"{address.place}[{','.join(map(str, where))}]"
+
+
 def _right_side(let: Let, names: dict[Let, str]) -> str:
     attr = "" if let.attr is None else f" {let.attr}"
+    if let.op == "load":
+        attr = f" {_address_text(let.attr, names)}"
     args = " ".join(names.get(a, "?") for a in let.args)
     return f"{let.op}{attr}{' ' + args if args else ''}"
 
@@ -225,23 +342,60 @@ def block_text(block: Block) -> str:
     return "\n".join(_block_lines(block, {}))
 
 
-def _block_lines(block: Block, names: dict[Let, str]) -> list[str]:
-    lines: list[str] = []
+def _inside(block: Block, names: dict[Let, str]) -> Iterator[str]:
+    return ("  " + line for line in _block_lines(block, names))
+
+
+def _block_lines(block: Block, names: dict[Let, str]) -> Iterator[str]:
     for statement in block.statements:
-        if isinstance(statement, Let):
-            names.setdefault(statement, f"s{len(names)}")
-            if statement.op != "reduced":
-                lines.append(f"{names[statement]} = {_right_side(statement, names)}")
-        elif isinstance(statement, Store):
-            lines.append(f"{statement.target} = {names[statement.value]}")
-        elif isinstance(statement, Nest):
-            lines.extend(_nest_text(statement, names))
-        elif isinstance(statement, Copy):
-            lines.append(f"copy {statement.source} to {statement.target}")
-        elif isinstance(statement, Scan):
-            lines.append(f"for {statement.axis} < {statement.axis.extent} in order:")
-            lines.extend("  " + line for line in _block_lines(statement.block, names))
-        else:
-            sources = " ".join(map(str, statement.sources))
-            lines.append(f"{statement.target} = {statement.name} {sources}")
-    return lines
+        yield from _lines_of(statement, names)
+
+
+def _lines_of(s: Statement, names: dict[Let, str]) -> Iterator[str]:
+    if isinstance(s, Let):
+        names.setdefault(s, f"s{len(names)}")
+        if s.op != "reduced":
+            yield f"{names[s]} = {_right_side(s, names)}"
+    elif isinstance(s, Store):
+        yield f"{_address_text(s.target, names)} = {names[s.value]}"
+    elif isinstance(s, Nest):
+        yield from _nest_text(s, names)
+    elif isinstance(s, Copy):
+        yield f"copy {s.source} to {s.target}"
+    elif isinstance(s, Call):
+        yield f"{s.target} = {s.name} {' '.join(map(str, s.sources))}"
+    else:
+        yield from _control_lines(s, names)
+
+
+def _control_lines(s: Control, names: dict[Let, str]) -> Iterator[str]:
+    if isinstance(s, Loop):
+        yield "loop:"
+        yield from _inside(s.test, names)
+        yield f"  while {names[s.holds]}:"
+        yield from ("  " + line for line in _inside(s.body, names))
+        return
+    if isinstance(s, Branch):
+        yield f"if {names[s.condition]}:"
+        yield from _inside(s.yes, names)
+        if s.no.statements:
+            yield "else:"
+            yield from _inside(s.no, names)
+        return
+    if isinstance(s, Scan):
+        until = s.axis.extent if s.count is None else names[s.count]
+        yield f"for {s.axis} < {until} in order:"
+    elif isinstance(s, Batch):
+        how = " in the epoch's order" if s.ordered else ""
+        start = "" if s.first is None else f" from {names[s.first]}"
+        yield f"on {names[s.rows]} rows{start}{how}:"
+    elif isinstance(s, Blocks):
+        yield f"for {s.axis} < {names[s.count]} in any order:"
+    elif isinstance(s, InLanes):
+        yield f"for every {s.role} fit at once, of {names[s.rows]} rows at most:"
+    elif isinstance(s, Barrier):
+        yield "wait for all threads"
+        return
+    else:
+        yield "on the first thread:" if isinstance(s, Serial) else f"{s.name}:"
+    yield from _inside(s.block, names)

@@ -13,7 +13,7 @@ from descend.compile.description import as_json, from_json
 from descend.compile.function import pointer_table
 from descend.compile.many_program import CONTROL, ManyProgram, ManyText, lanes_of
 from descend.compile.native import Loaded, NotNative, emit_object
-from descend.compile.places import aligned
+from descend.compile.places import aligned, named_words
 from descend.graph.evaluate import bind_extents, concrete
 from descend.graph.node import Array, Dim, sizes
 from descend.lean import dataclass
@@ -106,24 +106,25 @@ class Worker:
 
         self.control = np.zeros(len(CONTROL), np.int64)
         where: dict[Any, Any] = {
-            ("control",): self.control,
-            ("offsets",): arrays.offsets,
-            ("codes",): arrays.codes,
-            ("iterations",): arrays.iterations,
-            ("fresh", 0): np.zeros(width, np.uint8),
-            ("code", 0): np.zeros(width, np.int64),
+            **named_words(CONTROL, self.control),
+            ("offsets", -1): arrays.offsets,
+            ("codes", -1): arrays.codes,
+            ("iterations", -1): arrays.iterations,
+            ("fresh", -1): np.zeros(width, np.uint8),
+            ("code", -1): np.zeros(width, np.int64),
             ("spill",): np.zeros(text.spill),
         }
         for role in ("lane", "final"):
             for name in ("fit", "steps", "counts", "code"):
-                where[f"{role} {name}", 0] = np.zeros(width, np.int64)
+                where[f"{role} {name}", -1] = np.zeros(width, np.int64)
         where |= {("state", i): lanes(n.shape, n.dtype) for i, n in enumerate(program.state)}
         where |= {("final", i): lanes(n.shape, n.dtype) for i, n in enumerate(program.state)}
         where |= {("result", i): lanes(n.shape, n.dtype) for i, n in enumerate(program.results)}
+        strides = where["strides", -1] = np.zeros(len(arrays.own), np.int64)
         for i, (node, given) in enumerate(zip(program.own, arrays.own, strict=True)):
             where["own", i] = lanes(node.shape, node.dtype)
             where["given", i] = given
-            where["stride", i] = math.prod(sizes(node.shape)) if len(given) > 1 else 0
+            strides[i] = math.prod(sizes(node.shape)) if len(given) > 1 else 0
         for i, (node, column) in enumerate(zip(program.data, arrays.columns, strict=True)):
             where["column", i] = column
             where["data", i] = column if program.shared[i] else lanes(node.shape, node.dtype)
@@ -137,7 +138,7 @@ class Worker:
     def run(self, first: int, last: int) -> None:
         """Do the fits from `first` up to `last`."""
         self.control[:] = first, last, self.arrays.most_steps, 0, 0
-        self.loaded.function(self.table.ctypes.data)
+        self.loaded.function(self.table.ctypes.data, 0, 1)
 
 
 def _key(p: ManyProgram) -> str:

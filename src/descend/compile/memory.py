@@ -116,7 +116,7 @@ class ProgramMemory:
 
     def run(self) -> int:
         """Run, and return the status: RUNNING if budget or room for records did not suffice."""
-        self._function(self._address)
+        self._function(self._address, 0, 1)
         return self._words[STATUS]
 
     def image(self) -> bytes:

@@ -1,6 +1,6 @@
 """One native function as text: its pointer table, its frame, the module around it.
 
-The function takes one pointer, to a table of 8-byte entries: pointers to arrays and integers. No
+The function takes a pointer to a table of 8-byte entries: pointers to arrays and integers. No
 address stands in the text, so that a compiled object can be kept on disk.
 """
 
@@ -27,7 +27,8 @@ __all__ = ["FunctionText"]
 class FunctionText:
     """Collects the body of a function and everything that must stand before it.
 
-    The first one is `i64 run(ptr)`; long blocks are cut into functions of their own (`segment`),
+    The first one is `i64 run(ptr table, i64 thread, i64 threads)`, which every thread calls with a
+    table of its own and its number; long blocks are cut into functions of their own (`segment`),
     which share its table and receive the batch (first row, number of rows) as arguments.
     """
 
@@ -152,7 +153,7 @@ class FunctionText:
             self.globals,
             list(self.e.preamble.values()),
             self.segments,
-            ["define i64 @run(ptr noalias %table) {", "entry:"],
+            ["define i64 @run(ptr noalias %table, i64 %thread, i64 %threads) {", "entry:"],
             self.entry,
             ["  br label %start", "start:"],
             self.body,

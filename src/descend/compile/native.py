@@ -125,9 +125,10 @@ class Loaded:
         if not address:
             raise InternalError(f"the compiled object has no {entry}")
         self.address: int = address
-        self.function = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p)(address)
+        kinds = ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64
+        self.function = ctypes.CFUNCTYPE(ctypes.c_int64, *kinds)(address)
 
 
 def load_object(image: bytes, entry: str = "run") -> Loaded:
-    """Load an object file; `entry` is `i64 (ptr)`."""
+    """Load an object file; `entry` is `i64 (ptr table, i64 thread, i64 threads)`."""
     return Loaded(image, entry)

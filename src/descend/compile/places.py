@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,9 @@ import numpy as np
 from descend.graph.node import Shape
 from descend.lean import dataclass
 
-__all__ = ["Place", "aligned"]
+__all__ = ["Place", "aligned", "named_words"]
+
+Array = np.ndarray[Any, np.dtype[Any]]
 
 LINE = 64
 
@@ -21,7 +24,7 @@ class Place:
 
     Attributes:
         role: `state`, `data`, `fixed`, `scratch`, `constant`, `epoch`.
-        number: which one of its role.
+        number: which one of its role; -1 where there is but one.
         shape, dtype: of the array, row-major and contiguous.
         batched: the first axis counts the rows of the current batch of a longer column.
     """
@@ -33,7 +36,18 @@ class Place:
     batched: bool = False
 
     def __str__(self) -> str:
-        return f"{self.role}{self.number}"
+        return self.role if self.number < 0 else f"{self.role}{self.number}"
+
+
+def named_words(names: Sequence[str], control: Array) -> dict[tuple[str, int], Array]:
+    """Each of the numbers by which a program finds its way as an array of its own.
+
+    All are int64 but `loss_sum`, which is float64.
+    """
+    floats = control.view(np.float64)
+    parts = ((floats if name == "loss_sum" else control) for name in names)
+    rows = enumerate(zip(names, parts, strict=True))
+    return {(name, -1): part[i : i + 1] for i, (name, part) in rows}
 
 
 def aligned(shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray[Any, np.dtype[Any]]:

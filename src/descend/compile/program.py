@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import math
 import threading
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from descend.compile.cache import cached_code, digest, graph_key
 from descend.compile.description import as_json, from_json
-from descend.compile.entry import CONTROL, DescentText, swaps_rows
+from descend.compile.entry import CONTROL, DescentText, Variant, swaps_rows
 from descend.compile.function import compile_graph, pointer_table
 from descend.compile.native import Loaded, emit_object
-from descend.compile.places import aligned
+from descend.compile.places import aligned, named_words
 from descend.compile.shared import called, linked, shared_function
+from descend.graph.blocks import BLOCK
 from descend.graph.evaluate import bind_extents, concrete
 from descend.graph.node import Array, Dim
 from descend.graph.program import RUNNING, Bindings, Control, Program, _mix, program_heads
@@ -51,16 +53,26 @@ class _Session:
 
     Attributes:
         key: the arrays of the run, by identity (`where` keeps them alive).
-        where, table: every buffer by name, and their addresses for the native function.
+        where: every buffer by name.
+        tables: their addresses for the native function, for each thread.
+        more: makes the table of a further thread.
         room: how many epochs' records fit.
         ordered: the (seed, epoch) whose order of rows the buffers hold.
     """
 
     key: tuple[int, ...]
     where: dict[Any, Any]
-    table: Array
+    tables: list[Array]
+    more: Callable[[], Array]
     room: int
     ordered: tuple[int, int] | None = None
+
+    def call(self, loaded: Loaded, threads: int) -> None:
+        """Run the function on so many threads; a thread that cannot be had is done without."""
+        while len(self.tables) < threads:
+            self.tables.append(self.more())
+        addresses = [table.ctypes.data for table in self.tables[:threads]]
+        run_together(loaded.function, addresses)
 
 
 def control_words(
@@ -80,9 +92,9 @@ def control_words(
 
 
 class NativeProgram:
-    """Compiled variants of one program, made when first needed.
+    """Compiled variants of one program, made when first needed (see `entry.Variant`).
 
-    A variant is: with or without a last, smaller batch. Buffers that a run needs between its
+    Buffers that a run needs between its
     entries (the order of rows, records) are kept, for each thread, for the arrays used last; the
     order is made anew where a run is taken up in the middle of an epoch with other arrays.
     """
@@ -93,7 +105,7 @@ class NativeProgram:
         fixed = [n for node in p.fixed for n in node.shape if isinstance(n, Dim)]
         self._dims = list(dict.fromkeys([p.rows, *fixed]))
         self._key = _program_key(p)
-        self._variants: dict[bool, tuple[DescentText, Loaded]] = {}
+        self._variants: dict[Variant, tuple[DescentText, Loaded]] = {}
         self.was_compiled = False  # now, rather than found in the cache
         self._bodies = shared_bodies(program_heads(program))
         self._own = threading.local()
@@ -101,9 +113,8 @@ class NativeProgram:
     def variant(self, n_rows: int) -> tuple[DescentText, Loaded]:
         """The description and the loaded code for a number of rows."""
         program = self.program
-        size = program.plan.batch_size
-        remainder = size is not None and n_rows % size != 0
-        found = self._variants.get(remainder)
+        variant = self._variant(n_rows)
+        found = self._variants.get(variant)
         if found is None:
 
             def make() -> tuple[Any, bytes]:
@@ -111,15 +122,21 @@ class NativeProgram:
                 from descend.compile.legalise import legal_program
 
                 self.was_compiled = True
-                written = write_descent(legal_program(program), remainder)
+                written = write_descent(legal_program(program), variant)
                 return as_json(written.about(), self._dims), emit_object(written.text)
 
-            about, loaded = cached_code(digest("program", self._key, str(remainder)), make)
+            about, loaded = cached_code(digest("program", self._key, variant, str(BLOCK)), make)
             found = DescentText(text="", **from_json(about, self._dims)), loaded
             for body in self._bodies:
                 shared_function(body)
-            self._variants[remainder] = found
+            self._variants[variant] = found
         return found
+
+    def _variant(self, n_rows: int) -> Variant:
+        size = self.program.plan.batch_size
+        if size is not None and n_rows % size:
+            return "remainder"
+        return "blocks" if self.program.in_blocks(n_rows) else "whole"
 
     def run(self, bound: Bindings, control: Control, budget: int) -> None:
         """Advance a run by at most `budget` steps, or until it stops. Call again to go on."""
@@ -130,7 +147,7 @@ class NativeProgram:
         while control.status == RUNNING:
             reorder = session.ordered != (control.seed, control.epoch)
             words[:] = control_words(bound, control, budget, session.room, reorder)
-            loaded.function(session.table.ctypes.data)
+            session.call(loaded, control.threads if text.parts else 1)
             self._after(bound, control, session.where, text, words, floats)
             session.ordered = control.seed, control.epoch
             budget = int(words[5])
@@ -164,15 +181,29 @@ class NativeProgram:
         extents = self.extents(bound)
         room = _recorded_epochs(text, extents)
         where = self.buffers(bound, text, extents, room)
-        table = self.table(text, where)
-        made = self._own.session = _Session(_identity(bound), where, table, room)
+        tables = [self.table(text, where)]
+
+        def more() -> Array:
+            """The table of a thread: it has what it works with for itself, all else in common."""
+            own: dict[Any, Any] = {("spill",): np.empty(text.spill)}
+            for place in text.scratch:
+                if (place.role, place.number) not in shared:
+                    array = aligned(concrete(place.shape, extents), place.dtype)
+                    own[place.role, place.number] = array
+            alive.append(own)
+            return pointer_table(text.slots, where | own)
+
+        shared = {(p.role, p.number) for p in text.wires}
+        alive = where[("threads",)] = list[dict[Any, Any]]()
+        made = self._own.session = _Session(_identity(bound), where, tables, more, room)
         return made
 
     def extents(self, bound: Bindings) -> dict[Dim, int]:
         """The symbolic sizes of a run; of the rows those of a batch."""
         p = self.program
         extents: dict[Dim, int] = bind_extents(dict(zip(p.fixed, bound.fixed, strict=True)))
-        extents[p.rows] = min(bound.n_rows, p.plan.batch_size or bound.n_rows)
+        longest = BLOCK if p.in_blocks(bound.n_rows) else bound.n_rows
+        extents[p.rows] = min(bound.n_rows, p.plan.batch_size or longest)
         return extents
 
     def buffers(
@@ -193,6 +224,9 @@ class NativeProgram:
             where[place.role, place.number] = aligned(concrete(place.shape, extents), place.dtype)
         for number, (body, _, results) in enumerate(text.shared):
             where |= called(number, shared_function(self._bodies[body]), results)
+        for place in text.parts:
+            shape = (-(-bound.n_rows // BLOCK), *concrete(place.shape, extents))
+            where[place.role, place.number] = aligned(shape, place.dtype)
         for place in text.records:
             shape = (room, *concrete(place.shape, extents))
             where["record", place.number] = np.empty(shape, place.dtype)
@@ -200,15 +234,49 @@ class NativeProgram:
         where["extent", p.rows] = bound.n_rows
         return where
 
-
     def table(self, text: DescentText, where: dict[Any, Any]) -> Array:
         """The table of addresses for the function, and those of the functions that it calls.
 
         `where` gets what must live as long as the table.
         """
+        where |= {("barrier", i): np.zeros(8, np.int64) for i in range(2)}
+        where |= named_words(CONTROL, where[("control",)])
+        where["order", 0] = where[("order",)]
         for number, (body, sources, _) in enumerate(text.shared):
             where |= linked(number, shared_function(self._bodies[body]), sources, where)
         return pointer_table(text.slots, where)
+
+
+def run_together(function: Callable[[int, int, int], int], addresses: Sequence[int]) -> None:
+    """Call a function on several threads, each with its table, and wait for all of them.
+
+    They wait for one another at barriers: so it is called when all threads are there, with fewer
+    where the system grants no more.
+    """
+    gate = threading.Event()
+    threads: list[threading.Thread] = []
+    together = 0
+
+    def work(number: int) -> None:
+        gate.wait()
+        if together:
+            function(addresses[number], number, together)
+
+    try:
+        for number in range(1, len(addresses)):
+            thread = threading.Thread(target=work, args=(number,))
+            thread.start()
+            threads.append(thread)
+    except RuntimeError:  # the system grants no more
+        pass
+    except BaseException:
+        gate.set()
+        raise
+    together = len(threads) + 1
+    gate.set()
+    function(addresses[0], 0, together)
+    for thread in threads:
+        thread.join()
 
 
 def _identity(bound: Bindings) -> tuple[int, ...]:

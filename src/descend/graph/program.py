@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from descend.graph.blocks import BLOCK, Split, combined, split
 from descend.graph.evaluate import Prepared
 from descend.graph.node import Array, Dim, Node
 from descend.lean import dataclass
@@ -89,6 +90,17 @@ class Program:
     epoch: EpochGraph
     plan: Plan = field(default_factory=Plan)
 
+    @functools.cached_property
+    def split(self) -> Split | None:
+        """The step as sums of blocks and an update; None where the rows know of one another."""
+        step = self.step
+        ok = [] if step.ok is None else [step.ok]
+        return split([*step.new_state, step.loss, *ok], self.rows)
+
+    def in_blocks(self, n_rows: int) -> bool:
+        """Whether a step on so many rows goes through them in blocks."""
+        return n_rows > BLOCK and self.plan.batch_size is None and self.split is not None
+
 
 @dataclass
 class Bindings:
@@ -102,7 +114,9 @@ class Bindings:
 
 @dataclass
 class Control:
-    """Where a run stands. `status` is RUNNING, EPOCHS_SPENT, DIVERGED, or the stop code (> 0).
+    """Where a run stands, and how many threads may work on it.
+
+    `status` is RUNNING, EPOCHS_SPENT, DIVERGED, or the stop code (> 0).
 
     `records` holds blocks of epochs: for every recorded value an array with an entry an epoch.
     """
@@ -115,6 +129,7 @@ class Control:
     steps: int = 0
     status: int = RUNNING
     records: list[tuple[Array, ...]] = field(default_factory=list)
+    threads: int = 1
 
 
 _MASK = (1 << 64) - 1
@@ -163,13 +178,52 @@ def _prepared(program: Program) -> tuple[Prepared, Prepared]:
     )
 
 
+@functools.lru_cache(maxsize=32)
+def _prepared_split(program: Program) -> tuple[list[tuple[Prepared, Prepared]], Prepared]:
+    """What comes before each pass over the rows and the pass itself; then the update."""
+    found = program.split
+    assert found is not None
+    known = [*program.state, *program.fixed]
+    passes = []
+    for sweep in found.sweeps:
+        before = Prepared([value for _, value in sweep.wires], known)
+        known = [*known, *(form for form, _ in sweep.wires)]
+        partial = Prepared([s.partial for s in sweep.sums], [*known, *program.data])
+        passes.append((before, partial))
+        known = [*known, *(s.form for s in sweep.sums)]
+    return passes, Prepared(list(found.update), known)
+
+
+def _in_blocks(program: Program, bound: Bindings) -> list[Array]:
+    """The results of a step whose sums are formed block by block."""
+    passes, update = _prepared_split(program)
+    found, n = program.split, bound.n_rows
+    assert found is not None
+    known = [*bound.state, *bound.fixed]
+    for (before, partial), sweep in zip(passes, found.sweeps, strict=True):
+        known = [*known, *before(known, {program.rows: n})]
+        blocks = [
+            partial(
+                [*known, *(a[i : i + BLOCK] for a in bound.data)],
+                {program.rows: min(BLOCK, n - i)},
+            )
+            for i in range(0, n, BLOCK)
+        ]
+        columns = zip(*blocks, strict=True)
+        known += [combined(c, s.op) for c, s in zip(columns, sweep.sums, strict=True)]
+    return update(known, {program.rows: n})
+
+
 def _step(
     program: Program, step: Prepared, bound: Bindings, control: Control, order: Array | None,
     rows: tuple[int, int],
 ) -> bool:  # fmt: skip
-    window: Any = slice(*rows) if order is None else order[rows[0] : rows[1]]
-    values = [*bound.state, *bound.fixed, *(a[window] for a in bound.data)]
-    results = step(values, {program.rows: rows[1] - rows[0]})
+    if program.in_blocks(bound.n_rows):
+        results = _in_blocks(program, bound)
+    else:
+        window: Any = slice(*rows) if order is None else order[rows[0] : rows[1]]
+        values = [*bound.state, *bound.fixed, *(a[window] for a in bound.data)]
+        results = step(values, {program.rows: rows[1] - rows[0]})
     control.steps += 1
     if program.step.ok is not None and not bool(results.pop()):
         control.status = DIVERGED

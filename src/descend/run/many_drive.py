@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -17,7 +16,7 @@ from descend.methods.least_squares import LevenbergMarquardt
 from descend.program.lanes import ManyBuilt
 from descend.program.orthogonal import MOST_STEPS, LastSteps
 from descend.run.many_job import LEAST_PIVOT, UNSOLVED, ManyJob, among
-from descend.run.threads import run_many
+from descend.run.threads import run_many, threads_for
 from descend.show.progress import Progress
 
 __all__ = ["ManyDrive", "Ready"]
@@ -58,8 +57,7 @@ class ManyDrive:
         if isinstance(optimizer, LeanLevenbergMarquardt) and not chosen:
             own = {t: getattr(optimizer, t) for t in ("xtol", "ftol", "gtol")}
             self.second = LevenbergMarquardt(**own)
-        self.threads = threads or len(os.sched_getaffinity(0))
-        self.threads = max(1, min(self.threads, -(-fits // FEWEST)))
+        self.threads = threads_for(threads, -(-fits // FEWEST))
 
     def ready(self, job: ManyJob, limit: int | None = None) -> Ready:
         """A job with its program, its arrays, and what works on them, compiled."""

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol, TypeVar
 
+from descend.graph.blocks import BLOCK
 from descend.graph.program import RUNNING, Control
 from descend.judge.attempts import Unasked, attempted, unasked
 from descend.judge.polish import polished
@@ -21,6 +22,7 @@ from descend.run.indices import check_indices, warn_of_indices
 from descend.run.job import Job
 from descend.run.plan import Plan, Run
 from descend.run.plan_table import Plans
+from descend.run.threads import threads_for
 from descend.show.progress import Verbose
 from descend.task.rows import Rows
 from descend.task.values import Values
@@ -138,6 +140,8 @@ class Descents:
         state = job.first_state(leaves)
         epochs = 1 if job.idle else int(o.max_iter if job.rows is None else o.epochs)
         control = Control(epochs if most is None else min(epochs, most), job.settings.seed)
+        if job.rows is not None:
+            control.threads = threads_for(o.threads, -(-job.n_rows() // BLOCK))
         begun = Finished(
             job, self.built, fresh, o, self.whole, dict(leaves), control,
             Course(self.built.descent.records), self.original,

@@ -72,7 +72,8 @@ def fit(
         resume: a fit to go on with: the same optimizer, rows and seed; other changes are said.
         callback, progress, verbose: who is told of epochs. checkpoint: a file to resume from.
         record: what the history keeps besides the loss: `"params"`, `"gradient"`.
-        engine: `"interpreted"` runs the reference interpreter. threads: changes nothing yet.
+        engine: `"interpreted"` runs the reference interpreter. threads: how many may work on more
+            than 65 536 rows (by default one a core); they change no bit.
 
     Raises:
         UsageError, DataError: what cannot be meant, or used as it is, with what to do instead.

@@ -1,0 +1,182 @@
+"""The statements that surround the blocks of a program → LLVM text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from descend.compile.calls import CALLS
+from descend.compile.kinds import Value
+from descend.compile.llvm import BlockWriter
+from descend.compile.loops import (
+    Barrier,
+    Batch,
+    Block,
+    Blocks,
+    Branch,
+    Call,
+    InLanes,
+    Loop,
+    Routine,
+    Serial,
+)
+from descend.compile.many_lanes import FitWriter, Lanes
+from descend.compile.module import FunctionText
+from descend.compile.operations import kind_of
+from descend.compile.places import Place
+from descend.compile.shuffle import write_shuffle
+from descend.compile.writing import get, put, repeat_while, variable, when
+from descend.graph.node import Dim
+
+__all__ = ["FlowWriter"]
+
+THREAD, THREADS = (Value(name, "i64", 1) for name in ("%thread", "%threads"))
+LOOKS = 4000  # at a barrier, before the processor is left to others
+
+Fits = tuple[Dim, Callable[[str], Lanes]]  # the extent of the rows, and what is known of a role
+
+
+class FlowWriter(BlockWriter):
+    """Writes control flow into a function; the blocks in it are written as blocks are.
+
+    Attributes:
+        spill: how many numbers cross from function to function in the longest of the blocks.
+    """
+
+    def __init__(self, f: FunctionText, fits: Fits | None = None) -> None:
+        super().__init__(f.frame(), CALLS)
+        self.f, self.fits = f, fits
+        self.spill = 0
+        self.routines: dict[int, int] = {}
+
+    def write(self, block: Block) -> None:
+        """Write the statements here: they are never cut into functions."""
+        self.write_statements(block.statements)
+
+    # Numbers that live in registers from entry to exit
+
+    def into_registers(self, places: Sequence[Place]) -> None:
+        for place in places:
+            self.move(place, self.f.registers(place), into=True)
+
+    def out_of_registers(self, places: Sequence[Place]) -> None:
+        for place in places:
+            self.move(place, self.f.registers(place), into=False)
+
+    def move(self, place: Place, names: Sequence[str], into: bool) -> None:
+        """Between the registers of a small place and its memory."""
+        kind, base = kind_of(place.dtype), self.f.pointer(place)
+        size = 1 if kind == "i1" else int(kind[1:]) // 8
+        for i, name in enumerate(names):
+            at = self.e.fresh("p")
+            self.e.line(f"{at} = getelementptr i8, ptr {base}, i64 {i * size}")
+            source, target = (at, name) if into else (name, at)
+            value = self.load_from(source, kind, 1)
+            value = self.e.convert(value, "u8") if kind == "i1" else value
+            self.e.line(f"store {value.typed}, ptr {target}, align {size}")
+
+    # Statements
+
+    def while_(self, statement: Loop) -> None:
+        def test() -> Value:
+            self.write(statement.test)
+            return self.values[statement.holds]
+
+        repeat_while(self, test, lambda: self.write(statement.body))
+
+    def branch(self, statement: Branch) -> None:
+        condition = self.values[statement.condition]
+        when(self, condition, lambda: self.write(statement.yes), lambda: self.write(statement.no))
+
+    def batch(self, statement: Batch) -> None:
+        """A block on some of the rows; what it hands on is read right after it."""
+        rows = self.values[statement.rows]
+        first = None if statement.first is None else self.values[statement.first]
+        order = self.f.slot(("order",)) if statement.ordered else None
+        frame = self.f.frame(first, order, (statement.dim, rows))
+        self.hand_on(BlockWriter(frame, CALLS), statement.block)
+
+    def hand_on(self, writer: BlockWriter, block: Block) -> None:
+        writer.write(block)
+        self.spill = max(self.spill, len(writer.spilled) * writer.width)
+        if writer.width == 1:
+            self.values.update({let: writer.values[let] for let in block.outputs})
+
+    def call(self, statement: Call) -> None:
+        if statement.name != "shuffle":
+            super().call(statement)
+            return
+        attrs = statement.attrs
+        words = [self.values[word] for word in attrs["words"]]
+        write_shuffle(self.f, attrs["data"], attrs["swaps"], *words)
+
+    # Threads: every one runs the whole function
+
+    def blocks(self, statement: Blocks) -> None:
+        """The passes whose numbers leave the thread's number when divided by that of threads."""
+        e, count = self.e, self.values[statement.count]
+        own = e.sub(e.add(count, e.sub(THREADS, 1)), THREAD)
+        mine = e.op(f"udiv i64 {own.name}, {THREADS.name}", "i64", 1)
+
+        def body(i: Value) -> None:
+            self.counters[statement.axis] = e.add(e.mul(i, THREADS), THREAD)
+            self.write(statement.block)
+
+        self.loop(mine, body)
+
+    def serial(self, statement: Serial) -> None:
+        when(self, self.e.eq(THREAD, 0), lambda: self.write(statement.block), lambda: None)
+
+    def barrier(self, _statement: Barrier) -> None:
+        """The last to come sets the count back and lets the others go on."""
+        e = self.e
+        count, turn = (self.f.slot(("barrier", i)) for i in range(2))
+        before = e.op(f"load atomic i64, ptr {turn} acquire, align 8", "i64", 1)
+        came = e.op(f"atomicrmw add ptr {count}, i64 1 acq_rel", "i64", 1)
+
+        def release() -> None:
+            e.line(f"store atomic i64 0, ptr {count} monotonic, align 8")
+            after = e.add(before, 1)
+            e.line(f"store atomic i64 {after.name}, ptr {turn} release, align 8")
+
+        def wait() -> None:
+            looked = variable(self, "i64", e.const(0, "i64", 1))
+
+            def still() -> Value:
+                now = e.op(f"load atomic i64, ptr {turn} acquire, align 8", "i64", 1)
+                return e.eq(now, before)
+
+            def look_again() -> None:
+                times = e.add(get(self, looked, "i64"), 1)
+                put(self, looked, times)
+                give_way = self.f.slot(("library", "system", "yield"))
+                often = e.gt(times, LOOKS)
+                when(self, often, lambda: e.line(f"call void {give_way}()"), lambda: None)
+
+            repeat_while(self, still, look_again)
+
+        last = e.eq(came, e.sub(THREADS, 1))
+        when(self, last, release, wait)
+
+    def in_lanes(self, statement: InLanes) -> None:
+        """A block for several fits; for a single one it is a block like any other."""
+        assert self.fits is not None
+        dim, lanes_of = self.fits
+        lanes = lanes_of(statement.role)
+        frame = self.f.frame(None, None, (dim, self.values[statement.rows]))
+        writer = FitWriter(frame, lanes) if lanes.width > 1 else BlockWriter(frame, CALLS)
+        self.hand_on(writer, statement.block)
+
+    def routine(self, statement: Routine) -> None:
+        """A function, which is written where it is first called."""
+        number = self.routines.get(id(statement.block))
+        if number is None:
+            number = self.routines[id(statement.block)] = self.function(
+                lambda writer: writer.write(statement.block)
+            )
+        self.e.line(f"call void @segment{number}(ptr %table, i64 0, i64 0)")
+
+    def function(self, write: Callable[[FlowWriter], None]) -> int:
+        inner = FlowWriter(FunctionText(self.f), self.fits)
+        write(inner)
+        self.spill = max(self.spill, inner.spill)
+        return inner.f.finish_segment(())

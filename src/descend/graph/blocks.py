@@ -1,0 +1,177 @@
+"""A step on many rows, apart: what each block of rows comes to, and what follows from their sums.
+
+Rows are cut at multiples of `BLOCK`. A step is split into `partial`, which knows the rows of one
+block, and `update`, which knows sums alone; sums of blocks are combined in a binary tree by the
+blocks' numbers. So it makes no difference to a single bit who has formed the sums of a block, and
+in which order: one thread or several, from memory or from a file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from descend.graph.node import Array, Dim, Node, postorder, substitute
+from descend.graph.source import CONST, INPUT, ROW_COUNT, input_node
+from descend.lean import dataclass
+
+__all__ = ["BLOCK", "COMBINED", "Split", "Sum", "Sweep", "combined", "split"]
+
+BLOCK = 65_536
+"""Rows of a block: long enough that what happens between blocks costs nothing."""
+
+COMBINED: Mapping[str, str] = {
+    "sum": "add", "contract": "add", "reduce_max": "max", "reduce_min": "min",
+}  # fmt: skip
+"""The operation by which results of two blocks are combined, of each that can reduce rows."""
+
+JOINED: Mapping[str, Callable[[Any, Any], Any]] = {
+    "add": np.add, "max": np.maximum, "min": np.minimum,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Sum:
+    """What a pass over the rows comes to in one place.
+
+    Attributes:
+        form: the input that stands for it in what follows.
+        partial: the same of the rows of one block.
+        op: how two blocks' are combined: `add`, `max` or `min`.
+    """
+
+    form: Node
+    partial: Node
+    op: str
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """One pass over the rows.
+
+    Attributes:
+        wires: what is worked out once before it: the input that stands for it, and its graph.
+        sums: what it comes to.
+    """
+
+    wires: tuple[tuple[Node, Node], ...]
+    sums: tuple[Sum, ...]
+
+
+@dataclass(frozen=True)
+class Split:
+    """A step as passes over the rows, each of sums of blocks, and the update that follows.
+
+    Attributes:
+        update: the step's results, of states, fixed inputs, wires and sums.
+    """
+
+    sweeps: tuple[Sweep, ...]
+    update: tuple[Node, ...]
+
+
+def split(heads: Sequence[Node], rows: Dim) -> Split | None:
+    """Split a step; None where a row's part of it depends on other rows."""
+    order = postorder(heads)
+    passes: dict[Node, int] = {}
+    totals: dict[int, list[Node]] = {}
+    for node in order:
+        has_rows = any(rows in a.shape for a in node.args)
+        wide = rows in node.shape
+        passes[node] = max((passes[a] for a in node.args), default=0)
+        if wide and not keeps_apart(node, rows):
+            return None
+        if has_rows and not wide:
+            if node.op.name not in COMBINED or _meets_others(node, rows):
+                return None
+            passes[node] += 1
+            totals.setdefault(passes[node], []).append(node)
+    if not totals or any(rows in h.shape for h in heads):
+        return None
+    stands: dict[Node, Node] = {}
+    sweeps = []
+    for number in sorted(totals):
+        found = totals[number]
+        wires = tuple(
+            (input_node(f"wire {number}.{i}", w.shape, w.dtype), w)
+            for i, w in enumerate(_small_operands(found, rows))
+            if w not in stands
+        )
+        known = stands | {w: form for form, w in wires}
+        sums = tuple(
+            Sum(input_node(f"sum {number}.{i}", n.shape, n.dtype), partial, COMBINED[n.op.name])
+            for i, (n, partial) in enumerate(zip(found, substitute(found, known), strict=True))
+        )
+        values = substitute([w for _, w in wires], stands)
+        sweeps.append(
+            Sweep(tuple((f, v) for (f, _), v in zip(wires, values, strict=True)), sums)
+        )
+        stands = known | {n: s.form for n, s in zip(found, sums, strict=True)}
+    return Split(tuple(sweeps), tuple(substitute(list(heads), stands)))
+
+
+def keeps_apart(node: Node, rows: Dim) -> bool:
+    """Whether an operation that keeps the axis of the rows lets none know of another."""
+    if node.op is INPUT or not any(rows in a.shape for a in node.args):
+        return node.op is INPUT or node.op.name == "broadcast"
+    if node.op.kind == "elementwise":
+        return node.op.name != "black_box"
+    if node.op.name in ("broadcast", "transpose", "sum", "reduce_max", "reduce_min"):
+        return True
+    if node.op.name == "contract":
+        return not _meets_others(node, rows)
+    if node.op.name == "slice":
+        axis = node.args[0].shape.index(rows)
+        return bool(node.attrs["starts"][axis] == 0 and node.attrs["steps"][axis] == 1)
+    if node.op.name == "take":
+        return rows not in node.args[0].shape
+    if node.op.name == "reshape":
+        return all(x.shape[0] is rows for x in (node, *node.args))
+    if node.op.name == "concatenate":
+        return all(x.shape[node.attrs["axis"]] is not rows for x in node.args)
+    return False
+
+
+def _meets_others(node: Node, rows: Dim) -> bool:
+    """Whether a reduction meets rows of one operand with other rows of the other."""
+    if node.op.name != "contract":
+        return False
+    labels = {
+        label
+        for key, arg in zip(("la", "lb"), node.args, strict=True)
+        for label, extent in zip(node.attrs[key], arg.shape, strict=True)
+        if extent is rows
+    }
+    return len(labels) > 1
+
+
+def _small_operands(totals: Sequence[Node], rows: Dim) -> list[Node]:
+    """What has no rows and is read where there are some, apart from inputs and constants."""
+    found: dict[Node, None] = {}
+    seen: set[Node] = set()
+    waiting = list(totals)
+    while waiting:
+        node = waiting.pop()
+        for arg in node.args:
+            if rows in arg.shape:
+                if arg not in seen:
+                    seen.add(arg)
+                    waiting.append(arg)
+            elif arg.op is ROW_COUNT or (arg.args and arg.op is not CONST):
+                found[arg] = None
+    return list(found)
+
+
+def combined(parts: Sequence[Array], op: str) -> Array:
+    """Combine what blocks have come to: neighbours first, then neighbouring pairs, and so on.
+
+    >>> combined([np.array(1.0), np.array(2.0), np.array(4.0)], "add")
+    np.float64(7.0)
+    """
+    left = list(parts)
+    while len(left) > 1:
+        pairs = [JOINED[op](left[i], left[i + 1]) for i in range(0, len(left) - 1, 2)]
+        left = pairs + left[len(left) - len(left) % 2 :]
+    return left[0]

@@ -1,0 +1,186 @@
+"""Control flow as statements: read by the letter it means what is compiled, in any order."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from compile.descents import MODELS, Descent, Outcome, descent
+from compile.interpreter import Machine
+from compile.test_many import job, results
+from compile.test_programs import check_near, check_same_bits, outcome, whole
+from descend.compile.descent import DescentFlow
+from descend.compile.entry import CONTROL
+from descend.compile.loops import block_text
+from descend.compile.many import ManyFlow
+from descend.compile.many_program import CONTROL as MANY
+from descend.compile.places import named_words
+from descend.compile.program import NativeProgram, control_words
+from descend.graph.blocks import combined, split
+from descend.graph.program import RUNNING, Control, interpret
+from descend.methods.damped import LeanLevenbergMarquardt
+
+SMALL = 8
+
+
+@pytest.fixture
+def small_blocks(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Blocks of 8 rows, so that a few rows are many blocks."""
+    for module in ("graph.program", "compile.descent", "compile.program"):
+        monkeypatch.setattr(f"descend.{module}.BLOCK", SMALL)
+    return
+
+
+def by_the_letter(d: Descent, epochs: int, seed: int = 0, order: int = 0) -> Outcome:
+    """The outcome of the loops of a descent, read statement by statement."""
+    bound, control = d.bindings(), Control(max_epochs=epochs, seed=seed)
+    n = bound.n_rows
+    variant = NativeProgram(d.program)._variant(n)
+    flow = DescentFlow(d.program, variant)
+    flow.write()
+    held = control_words(bound, control, 10**6, epochs, True)
+    arrays: dict[tuple[str, int], Any] = named_words(CONTROL, held)
+    for role, own in (("state", bound.state), ("data", bound.data), ("fixed", bound.fixed)):
+        arrays |= {(role, i): np.array(a) for i, a in enumerate(own)}
+    arrays |= {("epoch", i): np.zeros(1) for i in range(2)}
+    arrays |= {("record", p.number): np.zeros((epochs, *p.shape), p.dtype) for p in flow.records}
+    arrays |= {
+        ("part", p.number): np.zeros((-(-n // SMALL), *p.shape), p.dtype) for p in flow.parts
+    }
+    extents = {d.program.rows: n}
+    machine = Machine(arrays, extents, order)
+    for place in flow.wires:
+        machine.arrays[place.role, place.number] = np.zeros(machine.cells(place.shape), place.dtype)
+    machine.run(flow.block)
+    state = [machine.arrays["state", i].reshape(a.shape) for i, a in enumerate(bound.state)]
+    done = int(held[8])
+    records = [machine.arrays["record", p.number][:done] for p in flow.records]
+    return Outcome(state, records, int(held[7]), int(held[3]), int(held[6]))
+
+
+@pytest.mark.parametrize("batch", [1, 7, 15, None])
+@pytest.mark.parametrize("shuffle", [False, True], ids=["in order", "shuffled"])
+@pytest.mark.parametrize("model", MODELS)
+def test_the_loops_mean_the_program(model: str, shuffle: bool, batch: int | None) -> None:
+    d = descent(model, batch, shuffle, rows=16)
+    check_near(by_the_letter(d, 2, seed=5), d, 2, seed=5)
+
+
+@pytest.mark.parametrize("guard", [1e9, 0.0])
+def test_a_step_that_is_not_taken(guard: float) -> None:
+    d = descent("vector", 5, True, rows=16, guard=guard)
+    got, want = by_the_letter(d, 2), whole(d, 2)
+    assert (got.status, got.epoch, got.steps) == (want.status, want.epoch, want.steps)
+
+
+@pytest.mark.usefixtures("small_blocks")
+@pytest.mark.parametrize("rows", [9, 16, 23, 45])
+@pytest.mark.parametrize("model", MODELS)
+def test_sums_of_blocks_mean_the_program(model: str, rows: int) -> None:
+    d = descent(model, None, False, rows)
+    assert d.program.in_blocks(rows)
+    check_near(by_the_letter(d, 2), d, 2)
+    check_near(whole(d, 2), d, 2)
+    bound, control = d.bindings(), Control(max_epochs=2)
+    interpret(d.program, bound, control, 10)
+    check_near(outcome(bound, control), d, 2)
+
+
+@pytest.mark.usefixtures("small_blocks")
+@pytest.mark.parametrize("model", MODELS)
+def test_no_order_of_blocks_changes_a_bit(model: str) -> None:
+    d = descent(model, None, False, 45)
+    first = by_the_letter(d, 1)
+    for order in range(1, 4):
+        check_same_bits(by_the_letter(d, 1, order=order), first)
+
+
+@pytest.mark.usefixtures("small_blocks")
+@pytest.mark.parametrize("rows", [9, 45, 64])
+@pytest.mark.parametrize("model", MODELS)
+def test_no_number_of_threads_changes_a_bit(model: str, rows: int) -> None:
+    d = descent(model, None, False, rows)
+    program = NativeProgram(d.program)
+    one = whole(d, 20, program=program)
+    for threads in (2, 3, 5):
+        bound, control = d.bindings(), Control(max_epochs=20, threads=threads)
+        while control.status == RUNNING:
+            program.run(bound, control, 3)
+        check_same_bits(outcome(bound, control), one)
+
+
+def test_blocks_are_combined_by_neighbours() -> None:
+    """With 2**53 + 1 + 1 = 2**53, but 2**53 + 2 > 2**53, the order shows."""
+    big = np.array(2.0**53)
+    ones = [np.array(1.0)] * 3
+    assert combined([big, *ones], "add") == 2.0**53 + 2  # (big + 1) + (1 + 1)
+    assert combined([*ones[:2], big, ones[0]], "add") == 2.0**53 + 2
+    assert combined([*ones, big], "max") == 2.0**53
+
+
+@pytest.mark.usefixtures("small_blocks")
+def test_rows_that_know_of_one_another_are_not_split() -> None:
+    from descend.graph.elementwise import call
+    from descend.graph.linear import cumsum, flip, reduce_sum
+    from descend.graph.node import Dim
+    from descend.graph.selection import argsort
+    from descend.graph.source import input_node, iota
+
+    n = Dim()
+    x = input_node("x", (n,))
+    counted = call("mul", x, iota((n,), 0, x.dtype))
+    for mixed in (cumsum(x, 0, False), flip(x, (0,)), argsort(x, 0), counted):
+        assert split([reduce_sum(mixed, (0,))], n) is None
+    assert split([reduce_sum(call("exp", x), (0,))], n) is not None
+
+
+def test_lanes_are_fits_by_themselves() -> None:
+    """Fits in lanes, read one by one, come to what the compiled lanes come to."""
+    made = job([12, 9, 7, 12, 10])
+    method = LeanLevenbergMarquardt()
+    built = made.built(method)
+    arrays = made.arrays(built, method, 40)
+    program, width = built.program, 4
+    flow = ManyFlow(program, width)
+    flow.write()
+    held: dict[tuple[str, int], Any] = named_words(MANY, np.array([0, 5, 40, 0, 0]))
+    held |= {("offsets", -1): arrays.offsets, ("codes", -1): arrays.codes}
+    held |= {("iterations", -1): arrays.iterations, ("fresh", -1): np.zeros(width, np.bool_)}
+    held["code", -1] = np.zeros(width, np.int64)
+    held |= {
+        (f"{role} {name}", -1): np.zeros(width, np.int64)
+        for role in ("lane", "final") for name in ("fit", "steps", "counts", "code")
+    }  # fmt: skip
+    extents = {program.rows: arrays.longest}
+    machine = Machine(held, extents, 1, width, lambda place: place.role == "constant")
+    machine.rows, machine.ragged = (program.rows,), True
+    for role, nodes in (("state", program.state), ("final", program.state),
+                        ("result", program.results), ("own", program.own),
+                        ("data", program.data)):  # fmt: skip
+        for i, node in enumerate(nodes):
+            shape = machine.cells(node.shape), width
+            machine.arrays[role, i] = np.zeros(shape, node.dtype)
+    for role, own in (("given", arrays.own), ("column", arrays.columns), ("fixed", arrays.fixed),
+                      ("out", [a.copy() for a in arrays.results])):  # fmt: skip
+        machine.arrays |= {(role, i): a for i, a in enumerate(own)}
+    sizes = [a[0].size if len(a) > 1 else 0 for a in arrays.own]
+    machine.arrays["strides", -1] = np.array(sizes)
+    shared = {("fixed", i) for i in range(len(arrays.fixed))}
+    shared |= {("data", i) for i, s in enumerate(program.shared) if s}
+    machine.shared = lambda place: (
+        place.role == "constant" or (place.role, place.number) in shared
+    )
+    machine.run(flow.block)
+    want = results(made, width, [(0, 5)])
+    got = [machine.arrays["out", i] for i in range(len(arrays.results))]
+    for one, other in zip([*got, arrays.codes], want[:-1], strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5)
+
+
+def test_the_loops_are_printed() -> None:
+    flow = DescentFlow(descent("scalars", 7, True, guard=1.0).program, "remainder")
+    flow.write()
+    text = block_text(flow.block)
+    for line in ("loop:", "  while", "if ", "else:", "rows from", "budget[] = "):
+        assert line in text
