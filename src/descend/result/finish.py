@@ -38,9 +38,8 @@ def finish(run: Finished) -> Fit:
 
 def finish_clear(run: Run, clear: Clear) -> Fit:
     """The record of a run whose end leaves no doubt: there is nothing to warn of."""
-    made = Fit(PlannedEvidence(run, clear.factor))
-    made.params, made.status = run.params(), clear.status
-    return made
+    evidence = PlannedEvidence(run, clear.factor)
+    return Fit(evidence, params=run.params(), status=clear.status)
 
 
 def save_to(run: Finished, path: str | os.PathLike[str]) -> Callable[[], None]:

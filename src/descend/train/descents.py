@@ -40,7 +40,7 @@ T = TypeVar("T", bound=_Told)
 
 
 def walked(
-    values: Values | None, plans: Plans[Plan], clear: Callable[[Run], T | None],
+    values: Values | None, plans: Plans, clear: Callable[[Run], T | None],
     finish: Callable[[Finished], T],
     read: Callable[..., tuple[Descents, Callable[[Values], Plan | None]]], *given: Any,
 ) -> T:  # fmt: skip

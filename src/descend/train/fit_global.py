@@ -10,6 +10,7 @@ import numpy as np
 
 from descend.errors import DescendWarning, UsageError, suggest
 from descend.result.datasets import GlobalFit, parts_of
+from descend.result.fit import Fit
 from descend.task.whole import Dataset, Names, Whole, listed_sets
 from descend.train.fit import fit
 
@@ -57,9 +58,12 @@ def fit_global(
     whole = Whole(listed_sets(datasets, x, y, sigma, names), shared, local)
     begin, source = _start(whole, start or {}, options)
     weights = whole.weights()
-    found = fit(whole, whole.stacked(), whole.target(), start=begin, **weights, **options)
-    found.model, found.start_source = whole.__name__, source
-    found.warnings = [w for w in found.warnings if "asks for the number of rows" not in w]
+    made = fit(whole, whole.stacked(), whole.target(), start=begin, **weights, **options)
+    found = Fit(
+        made._evidence, model=whole.__name__, start_source=source, params=made.params,
+        status=made.status, message=made.message,
+        warnings=[w for w in made.warnings if "asks for the number of rows" not in w],
+    )  # fmt: skip
     return GlobalFit(found, tuple(parts_of(whole, found)))
 
 

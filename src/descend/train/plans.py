@@ -31,7 +31,7 @@ OF_ROWS = (
     "penalty", "threads", "absolute_sigma", "starts", *WEIGHTS,
 )  # fmt: skip
 """The same where there are data."""
-PLANS, MINIMA = Plans[Plan](), Plans[Plan]()
+PLANS, MINIMA = Plans(), Plans()
 """The plans of all calls of `fit`, and of `minimize` and `maximize`."""
 
 
@@ -65,7 +65,7 @@ def planned_minimum(values: Values, job: Job, built: Built, options: Any) -> Pla
     return _entered(MINIMA, values, Plan(values.model, job, built, kept, options.max_iter, {}))
 
 
-def _entered(plans: Plans[Plan], values: Values, plan: Plan) -> Plan | None:
+def _entered(plans: Plans, values: Values, plan: Plan) -> Plan | None:
     if not plan.is_complete:
         return None
     plans.enter(values, plan)

@@ -21,10 +21,8 @@ from descend.graph.node import Dim, Node
 from descend.graph.source import const, input_node
 from descend.parameters.flat import flat, leaf_by_leaf, names_of
 from descend.program.pipeline import DescentBuilder, Recipe
-from descend.run.build import Built
-from descend.run.job import Job
 from descend.simplify.driver import simplify
-from descend.task.rows import Rows
+from descend.trust.complete import Completion
 from descend.trust.surface import Local, Slope, Surface
 
 __all__ = ["Landscape"]
@@ -42,22 +40,15 @@ class Landscape:
     """
 
     def __init__(
-        self, job: Job, built: Built, leaves: Mapping[str, Array], absolute: bool,
-        bounds: Mapping[str, tuple[float, float]],
-    ) -> None:  # fmt: skip
-        assert job.rows is not None
-        self.job, self.built, self.leaves, self.absolute = job, built, leaves, absolute
-        self.rows: Rows = job.rows
-        self.names = tuple(names_of(leaves))
-        self.bounds = bounds
-        target = self.rows.extra["target"]
-        whole = self.rows.n_rows if self.loss_axis != "kept" else target.size
-        self.count = int(whole)
-        self.squares = built.descent.residual is not None and job.settings.penalty is None
-
-    @property
-    def loss_axis(self) -> str:
-        return self.job.settings.loss.axis if self.job.settings.loss is not None else "kept"
+        self, evidence: Completion, bounds: Mapping[str, tuple[float, float]]
+    ) -> None:
+        self.job, self.built, self.leaves = evidence.job, evidence.built, evidence.leaves
+        self.absolute, self.rows, self.bounds = evidence.absolute, evidence.rows, bounds
+        self.names = tuple(names_of(self.leaves))
+        loss, plain = self.job.settings.loss, self.job.settings.penalty is None
+        rows = loss is not None and loss.axis != "kept"
+        self.count = int(self.rows.n_rows if rows else self.rows.extra["target"].size)
+        self.squares = self.built.descent.residual is not None and plain
 
     @property
     def is_likelihood(self) -> bool:

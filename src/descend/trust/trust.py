@@ -325,9 +325,7 @@ def _evidence(fit: Any, what: str) -> Completion:
 
 def _landscape(fit: Any, evidence: Completion) -> Landscape:
     evidence.check_unchanged()
-    return Landscape(
-        evidence.job, evidence.built, evidence.leaves, evidence.absolute, fit.bounds
-    )
+    return Landscape(evidence, fit.bounds)
 
 
 def _surface(fit: Any, likely: bool = True) -> Surface:
