@@ -19,6 +19,7 @@ from descend.result.evidence import FitEvidence, PlannedEvidence
 from descend.result.fit import Fit
 from descend.run.drive import Ending
 from descend.run.finished import Finished, Judgement, Search
+from descend.run.indices import warn_of_indices
 from descend.run.plan import Run
 from descend.task.rows import Rows
 
@@ -39,7 +40,7 @@ def finish(run: Finished) -> Fit:
 def finish_clear(run: Run, clear: Clear) -> Fit:
     """The record of a run whose end leaves no doubt: there is nothing to warn of."""
     evidence = PlannedEvidence(run, clear.factor)
-    return Fit(evidence, params=run.params(), status=clear.status)
+    return Fit(evidence, run.params(), clear.status)
 
 
 def save_to(run: Finished, path: str | os.PathLike[str]) -> Callable[[], None]:
@@ -64,9 +65,11 @@ def _record(run: Finished, told: bool) -> Fit:
     evidence = FitEvidence(run)
     _ = evidence.completion  # large data are not copied: a change of them is seen from here on
     params = run.trees(evidence.leaves)
+    if told and run.job.rows is not None:
+        warn_of_indices(run.built, run.job.rows.columns, evidence.leaves)
     said = run.judgement
     known = {} if said.arrived == "not judged" else {"arrived": said.arrived}
-    return Fit(evidence, params=params, status=said.status, message=said.message, **known)
+    return Fit(evidence, params, said.status, message=said.message, **known)
 
 
 def warn_of_end(judgement: Judgement) -> bool:

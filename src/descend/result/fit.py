@@ -43,11 +43,12 @@ class Evident:
 
     _record: ClassVar[type[Any]]
     _evidence: Any
-    status: str
+    params: Any
+    status: Any
 
-    def __init__(self, evidence: Any, **values: Any) -> None:
+    def __init__(self, evidence: Any, params: Any, status: str, **values: Any) -> None:
         """A result of which these fields are known; the others are worked out when looked at."""
-        self._evidence = evidence
+        self._evidence, self.params, self.status = evidence, params, status
         for name, value in values.items():
             setattr(self, name, value)
 

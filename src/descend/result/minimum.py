@@ -55,7 +55,7 @@ def finish_minimum(run: Finished) -> MinimumFound:
 def finish_clear_minimum(run: Run, status: str) -> MinimumFound:
     """The record of a run whose end leaves no doubt."""
     params = _bare(run.params(), run.plan.job)
-    return MinimumFound(MinimumEvidence(run), params=params, status=status)
+    return MinimumFound(MinimumEvidence(run), params, status)
 
 
 def _parts_of(run: Finished) -> dict[str, Any]:

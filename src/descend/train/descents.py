@@ -18,7 +18,7 @@ from descend.run.build import Built
 from descend.run.course import Course
 from descend.run.drive import Watch, drive
 from descend.run.finished import Finished
-from descend.run.indices import check_indices, warn_of_indices
+from descend.run.indices import check_indices
 from descend.run.job import Job
 from descend.run.plan import Plan, Run
 from descend.run.plan_table import Plans
@@ -99,7 +99,6 @@ class Descents:
                 self._spent, lambda: self.job.evaluations,
             )  # fmt: skip
             found = finish(best)
-            warn_of_indices(self.built, self.columns, best.leaves())
             message = found.message
         finally:
             if self.meter is not None:
