@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from descend.data.validate import Missing
 from descend.judge.clear import first_look
@@ -16,17 +16,13 @@ from descend.result.fit import Fit
 from descend.run.finished import Moment
 from descend.run.plan import Plan, Run
 from descend.show.progress import Progress
-from descend.task.options import refuse_unknown
 from descend.task.values import Values, values_of
 from descend.train.descents import Descents, walked
-from descend.train.fit_options import OPTIONS, FitOptions, read_options
+from descend.train.fit_options import read_options
 from descend.train.plans import PLANS, planned
 from descend.train.reading import Reading
 
-if TYPE_CHECKING:
-    from descend.show.explain import Explanation
-
-__all__ = ["explain_row", "fit"]
+__all__ = ["fit"]
 
 
 def fit(
@@ -102,19 +98,3 @@ def _clear(run: Run) -> Fit | None:
     if clear is None or (run.plan.looks_at_rows and correlated(run.finished())):
         return None
     return finish_clear(run, clear)
-
-
-def explain_row(
-    model: Any, data: tuple[Any, ...], row: int, options: Mapping[str, Any]
-) -> Explanation:
-    """Explain one row of the data of a fit that is not run; the options are those of `fit`."""
-    from descend.result.explaining import METHOD, explain_at, stepping
-
-    refuse_unknown([name for name in options if name not in OPTIONS], OPTIONS)
-    x, y, *_ = (*data, None, None)
-    method = {name: options.get(name) for name in METHOD}
-    plain = {"optimizer": stepping(method["optimizer"] or "sgd", method["lr"]), "lr": None}
-    fitting = Reading(model, x, y, FitOptions(**{**options, **plain}))
-    built, _ = fitting.job.build()
-    leaves = fitting.job.find_start(built, options.get("start") == "random", 0)
-    return explain_at(fitting.job, built, fitting.whole, leaves, row)

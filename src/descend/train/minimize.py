@@ -12,8 +12,7 @@ from descend.errors import UsageError
 from descend.judge.clear import clear_minimum
 from descend.lean import dataclass
 from descend.methods.base import Optimizer
-from descend.methods.choice import Task, chosen, is_auto
-from descend.methods.table import as_optimizer
+from descend.methods.choice import Task
 from descend.program.stopping import Rules
 from descend.result.minimum import MinimumFound, finish_clear_minimum, finish_minimum
 from descend.run.finished import Moment
@@ -38,6 +37,7 @@ from descend.train.descents import Descents, walked
 from descend.train.fit_options import TOLERANCES
 from descend.train.plans import MINIMA as PLANS
 from descend.train.plans import planned_minimum as planned
+from descend.train.reading import method_of
 
 __all__ = ["maximize", "minimize"]
 
@@ -216,34 +216,14 @@ def _is_by_name(start: Any, names: tuple[str, ...]) -> bool:
 
 def _settings(o: MinimizeOptions, start: Start, sign: int) -> Settings:
     size = sum(a.size for a in start.arrays.values()) + len(start.missing)
-    why = ""
-    if is_auto(o.optimizer):
-        if o.lr is not None:
-            raise UsageError(
-                "lr needs an optimizer: by default the method chooses its own steps",
-                remedy=f"write optimizer=descend.SGD(lr={o.lr!r}), or leave lr out",
-            )
-        optimizer, why = chosen(Task(size))
-    else:
-        optimizer = as_optimizer(o.optimizer, **({} if o.lr is None else {"lr": o.lr}))
+    optimizer, why, limits = method_of(o, Task(size))
     if optimizer.needs == "gauss_newton":
         raise UsageError(
             f"{type(optimizer).__name__} is for sums of squares over data",
             remedy="leave out optimizer (BFGS then), or write descend.fit(model, x, y)",
         )
-    own = {
-        t: float(getattr(o, t)) for t in TOLERANCES
-        if hasattr(optimizer, t) and getattr(o, t) is not None
-    }  # fmt: skip
-    if own:
-        optimizer = dataclasses.replace(optimizer, **own)
-    limits = {
-        t: float(getattr(o, t)) for t in TOLERANCES if getattr(o, t) is not None and t not in own
-    }
-    if o.optimizer is not None and optimizer.scope == "leaf" and not limits:
+    if o.optimizer is not None and optimizer.scope == "leaf" and not {*limits} & {*TOLERANCES}:
         limits["xtol"] = 1e-12
-    if o.patience is not None:
-        limits |= {"patience": float(o.patience), "min_delta": float(o.min_delta)}
     rules = Rules(limits, False, o.record)
     return Settings(
         None, optimizer, rules, None, False, None, o.clip, int(o.seed), o.engine, sign, why

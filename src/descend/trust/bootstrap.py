@@ -21,7 +21,7 @@ from descend.trust.quantiles import (
     normal_cdf,
     normal_quantile,
 )
-from descend.trust.refit import Refits, refit
+from descend.trust.refit import Refits, refitted
 from descend.trust.shown import DIGITS, MOST_PANELS, NAME_WIDTH, Path, Shown, end_of, entered
 from descend.trust.surface import Surface
 
@@ -230,27 +230,20 @@ class Bootstrap(Shown):
         return canvas.save(figure, path)
 
 
-def resample(
-    surface: Surface, draw: Draw, n: int, seed: int,
-    fits: Callable[[Array | None, Array | None], Refits] | None = None,
-) -> Refits:  # fmt: skip
+def resample(surface: Surface, draw: Draw, n: int, seed: int) -> Refits:
     """Fit n data sets that are drawn anew, each from the fit's own parameters on.
 
     Args:
         draw: so many data sets by a generator: targets (m, ...) and row weights (m, rows), or
             None for those of the fit. Each thousand (fewer, of many rows) has a generator of its
             own, and the data sets are drawn in order: the first do not depend on how many follow.
-        fits: fits many data sets at once; by refits of the surface where None.
     """
     found = []
     block = _block(surface.count)
     for begin in range(0, n, block):
         count = min(block, n - begin)
         targets, weights = draw(np.random.default_rng([seed, begin]), count)
-        if fits is None:
-            found.append(_refits(surface, targets, weights, count))
-        else:
-            found.append(fits(targets, weights))
+        found.append(_refits(surface, targets, weights, count))
     return Refits(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
 
 
@@ -261,10 +254,7 @@ def _block(rows: int) -> int:
 
 def _refits(surface: Surface, targets: Array | None, weights: Array | None, count: int) -> Refits:
     start = np.repeat(surface.best[None], count, axis=0)
-    return refit(
-        surface.others(targets, weights), start, np.zeros(surface.best.size, bool), surface.lower,
-        surface.upper, surface.spread, np.arange(count), surface.exact,
-    )  # fmt: skip
+    return refitted(surface, start, local=surface.others(targets, weights))
 
 
 def influences(surface: Surface, own: Array) -> Array:

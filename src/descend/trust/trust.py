@@ -37,7 +37,7 @@ from descend.trust.diagnostics import Diagnostics, diagnose, leverages
 from descend.trust.intervals import Interval, Intervals, student_intervals
 from descend.trust.profile import profiles
 from descend.trust.quantiles import check_level
-from descend.trust.refit import refit
+from descend.trust.refit import refitted
 from descend.trust.resampling import drawing
 from descend.trust.surface import Surface
 from descend.trust.surfaces import Landscape
@@ -344,11 +344,7 @@ def _surface(fit: Any, likely: bool = True) -> Surface:
     if likely and not surface.spread > 0:
         why = "the fit is exact: there is no noise to judge it by"
         raise UsageError(why if surface.spread == 0 else NO_FREEDOM, remedy=SIGMAS)
-    free = np.zeros(surface.best.size, bool)
-    found = refit(
-        surface.local, surface.best[None], free, surface.lower, surface.upper, surface.spread,
-        exact=surface.exact,
-    )  # fmt: skip
+    found = refitted(surface, surface.best[None])
     fall = surface.value - float(found.value[0])
     if not found.arrived[0] or fall > CLOSE * surface.spread:
         raise UsageError(
