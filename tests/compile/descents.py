@@ -26,6 +26,7 @@ from descend.graph.program import (
     EpochGraph,
     Plan,
     Program,
+    Slot,
     StepGraph,
     permutation,
 )
@@ -77,6 +78,14 @@ def matrix_model(rows: Dim, dtype: Any) -> tuple[list[Node], list[Node], Node]:
     return [x, y], [w, b, v], call("sub", contract(hidden, v, (0, 1), (1,), (0,)), y)
 
 
+def slots(
+    state: Sequence[Node], step: Sequence[Node], epoch: Sequence[Node]
+) -> tuple[Slot, ...]:
+    """States that begin with what they are bound to."""
+    rows = zip(state, step, epoch, strict=True)
+    return tuple(Slot(str(i), "method", s, s, a, b) for i, (s, a, b) in enumerate(rows))
+
+
 MODELS = {"scalars": scalar_model, "vector": vector_model, "matrix": matrix_model}
 
 
@@ -112,15 +121,15 @@ def descent(
     ok = None if guard is None else call("lt", loss, guard)
     index, mean = input_node("index"), input_node("mean")
     stop = select(call("lt", mean, limit), const(3), const(0))
-    end = EpochGraph(
-        index, mean,
-        (*weights, *speeds, call("mul", rate, decay), count, call("min", best, mean),
-         call("lt", mean, best)),
-        stop,
-        (mean, *weights, count, lower, cast(index, np.int64)),
+    after = (
+        *weights, *speeds, call("mul", rate, decay), count, call("min", best, mean),
+        call("lt", mean, best),
     )  # fmt: skip
+    end = EpochGraph(
+        index, mean, stop, (mean, *weights, count, lower, cast(index, np.int64))
+    )
     program = Program(
-        state, tuple(data), (decay, limit), n, StepGraph(tuple(new_state), loss, ok), end,
+        slots(state, new_state, after), tuple(data), (decay, limit), n, StepGraph(loss, ok), end,
         Plan(batch, shuffle),
     )
     rng = np.random.default_rng(3)
@@ -165,16 +174,14 @@ def reference(
         for first in range(0, n, size):
             rows = order[first : first + size]
             columns = [a[rows] for a in d.data]
-            outputs = [*p.step.new_state, p.step.loss, *([p.step.ok] if p.step.ok else [])]
-            got = values(outputs, (*inputs, *p.data), (*state, *d.fixed, *columns), len(rows))
+            got = values(p.step_heads, (*inputs, *p.data), (*state, *d.fixed, *columns), len(rows))
             steps += 1
             if p.step.ok is not None and not got.pop():
                 return Outcome(state, _stacked(records), DIVERGED, epoch, steps)
             total += float(got.pop()) * len(rows)
             state = got
-        ends = [*p.epoch.new_state, p.epoch.stop, *p.epoch.record]
         heads = (*inputs, p.epoch.index, p.epoch.loss)
-        got = values(ends, heads, (*state, *d.fixed, float(epoch), total / n), n)
+        got = values(p.epoch_heads, heads, (*state, *d.fixed, float(epoch), total / n), n)
         k = len(state)
         state, code = got[:k], int(got[k])
         records.append(got[k + 1 :])

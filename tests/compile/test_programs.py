@@ -16,6 +16,7 @@ from compile.descents import (
     descent,
     distance,
     reference,
+    slots,
 )
 from descend.compile.program import NativeProgram, compile_program
 from descend.graph.elementwise import call, cast
@@ -244,9 +245,9 @@ def test_more_epochs_than_records_have_room_for() -> None:
 def small_program(new_state: Any, state: Any, data: Any, rows: Dim, batch: int | None) -> Program:
     index, mean = input_node("index"), input_node("mean")
     loss = reduce_sum(data[0], tuple(range(data[0].ndim)))
-    end = EpochGraph(index, mean, tuple(state), const(0), (mean,))
+    end = EpochGraph(index, mean, const(0), (mean,))
     return Program(
-        tuple(state), tuple(data), (), rows, StepGraph(tuple(new_state), loss), end,
+        slots(state, new_state, state), tuple(data), (), rows, StepGraph(loss), end,
         Plan(batch, False),
     )
 

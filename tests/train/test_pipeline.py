@@ -41,7 +41,7 @@ def test_plain_descent_carries_its_parameters_and_nothing_else():
     assert made.data == ("x", "target")
     assert made.fixed == ("optimizer.lr",)
     assert made.records == ("loss",)
-    per_row = [n.op.name for n in postorder(made.program.step.new_state) if n.shape]
+    per_row = [n.op.name for n in postorder([slot.step for slot in made.program.slots]) if n.shape]
     arithmetic = sorted(name for name in per_row if name not in ("input", "broadcast"))
     assert arithmetic == ["add", "add", "mul", "mul", "mul", "mul", "mul", "sub"]
 

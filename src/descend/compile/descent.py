@@ -35,7 +35,7 @@ from descend.compile.schedule import is_small
 from descend.compile.segments import cut
 from descend.graph.blocks import BLOCK, Split
 from descend.graph.node import Dim, Node, postorder
-from descend.graph.program import DIVERGED, EPOCHS_SPENT, RUNNING, Program, program_heads
+from descend.graph.program import DIVERGED, EPOCHS_SPENT, RUNNING, Program
 from descend.graph.shared import shared_bodies
 from descend.graph.source import const
 from descend.simplify.driver import simplify
@@ -64,13 +64,11 @@ class DescentFlow(GraphFlow):
         self.records = _places("record", program.epoch.record)
         self.ends = _places("epoch", (program.epoch.index, program.epoch.loss))
         self.swaps = program.plan.shuffle and swaps_rows(program.data)
-        self.bodies = shared_bodies(program_heads(program))
+        self.bodies = shared_bodies(program.heads)
         self.shared: list[tuple[int, Sequence[Place], Sequence[Place]]] = []
         self.leaves |= dict(zip(program.state, self.state, strict=True))
         self.leaves |= dict(zip(program.fixed, _places("fixed", program.fixed), strict=True))
-        step = program.step
-        ok = [] if step.ok is None else [step.ok]
-        self.heads = [*step.new_state, step.loss, *ok]
+        self.heads = program.step_heads
 
     # Lowering
 
@@ -321,7 +319,7 @@ class DescentFlow(GraphFlow):
         """What writes the end of an epoch: records, the stop code, new states."""
         p, k = self.program, len(self.state)
         inputs = dict(zip((p.epoch.index, p.epoch.loss), self.ends, strict=True))
-        outputs = [*p.epoch.new_state, p.epoch.stop, *p.epoch.record]
+        outputs = p.epoch_heads
         lowering = self.graph("epoch", outputs, more=inputs)
         row = Let("load", (), Address(self.words["records"], ()), INT)
         rows_of = [Place(r.role, r.number, (1, *r.shape), r.dtype) for r in self.records]

@@ -67,19 +67,10 @@ def legalise(outputs: Sequence[Node], apart: bool = False) -> list[Node]:
 
 def legal_program(program: Program) -> Program:
     """The program with every graph in native primitives."""
-    step, epoch = program.step, program.epoch
-    heads = [*step.new_state, step.loss, *([step.ok] if step.ok is not None else [])]
-    step_nodes = legalise(heads, apart=True)
-    k = len(program.state)
-    epoch_nodes = legalise([*epoch.new_state, epoch.stop, *epoch.record], apart=True)
-    return replace(
-        program,
-        step=replace(
-            step, new_state=tuple(step_nodes[:k]), loss=step_nodes[k],
-            ok=step_nodes[k + 1] if step.ok is not None else None,
-        ),
-        epoch=replace(
-            epoch, new_state=tuple(epoch_nodes[:k]), stop=epoch_nodes[k],
-            record=tuple(epoch_nodes[k + 1 :]),
-        ),
-    )  # fmt: skip
+    steps = iter(legalise(program.step_heads, apart=True))
+    ends = iter(legalise(program.epoch_heads, apart=True))
+    slots = [replace(slot, step=next(steps), epoch=next(ends)) for slot in program.slots]
+    loss = next(steps)
+    step = replace(program.step, loss=loss, ok=next(steps, None))
+    epoch = replace(program.epoch, stop=next(ends), record=tuple(ends))
+    return replace(program, slots=tuple(slots), step=step, epoch=epoch)

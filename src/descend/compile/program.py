@@ -19,7 +19,7 @@ from descend.compile.shared import called, linked, shared_function
 from descend.graph.blocks import BLOCK
 from descend.graph.evaluate import bind_extents, concrete
 from descend.graph.node import Array, Dim
-from descend.graph.program import RUNNING, Bindings, Control, Program, _mix, program_heads
+from descend.graph.program import RUNNING, Bindings, Control, Program, _mix
 from descend.graph.shared import shared_bodies
 from descend.lean import dataclass
 
@@ -41,10 +41,8 @@ def _recorded_epochs(text: DescentText, extents: dict[Dim, int]) -> int:
 def _program_key(p: Program) -> str:
     """Equal for programs that compile to the same code."""
     inputs = (*p.state, *p.data, *p.fixed, p.epoch.index, p.epoch.loss)
-    step = [*p.step.new_state, p.step.loss, *([p.step.ok] if p.step.ok is not None else [])]
-    outputs = [*step, *p.epoch.new_state, p.epoch.stop, *p.epoch.record]
-    counts = [len(x) for x in (p.state, p.data, p.fixed, step, p.epoch.record)]
-    return f"{counts} {p.plan}\n{graph_key(outputs, inputs, {p.rows: 0})}"
+    counts = [len(x) for x in (p.state, p.data, p.fixed, p.step_heads, p.epoch.record)]
+    return f"{counts} {p.plan}\n{graph_key(p.heads, inputs, {p.rows: 0})}"
 
 
 @dataclass
@@ -107,7 +105,7 @@ class NativeProgram:
         self._key = _program_key(p)
         self._variants: dict[Variant, tuple[DescentText, Loaded]] = {}
         self.was_compiled = False  # now, rather than found in the cache
-        self._bodies = shared_bodies(program_heads(program))
+        self._bodies = shared_bodies(program.heads)
         self._own = threading.local()
 
     def variant(self, n_rows: int) -> tuple[DescentText, Loaded]:

@@ -1,13 +1,13 @@
-"""A Program: named state, data, one step graph, one epoch graph, and the plan of the loop.
+"""A Program: slots, data, what a step and the end of an epoch come to, and the plan of the loop.
 
 The whole descent is this value. The interpreter (`interpret`) defines what it means; the compiler
 makes the same thing native. Both run on a budget of steps and can be entered again, so that
 progress, interruption and checkpoints happen between entries and nothing calls back from inside.
 
-One step: read a batch of rows, compute `new_state` and `loss` (the batch's mean loss, before the
-update). If `ok` is given and false, the step is not committed and the run ends as DIVERGED.
-One epoch end: given the state, the epoch's index and its running mean loss, compute the new state,
-a stop code (0: go on) and the values to record.
+One step: read a batch of rows, compute what every slot becomes and `loss` (the batch's mean loss,
+before the update). If `ok` is given and false, the step is not committed and the run ends as
+DIVERGED. One epoch end: given the slots, the epoch's index and its running mean loss, compute what
+every slot becomes, a stop code (0: go on) and the values to record.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterator, Mapping
 from dataclasses import field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -31,23 +31,46 @@ __all__ = [
     "Bindings",
     "Control",
     "EpochGraph",
+    "Kind",
     "Plan",
     "Program",
+    "Slot",
     "StepGraph",
     "interpret",
     "permutation",
     "program_graphs",
-    "program_heads",
 ]
 
 RUNNING, EPOCHS_SPENT, DIVERGED = 0, -1, -2
 
 
+Kind = Literal["parameter", "method", "model", "best", "rule"]
+
+
+@dataclass(frozen=True)
+class Slot:
+    """Something that changes in a run: the only place that knows how it begins and goes on.
+
+    Attributes:
+        kind: a `parameter` that is varied; what the `method` carries; what the `model` carries;
+            the `best` so far; what a stopping `rule` or a schedule remembers.
+        form: the input that stands for it.
+        begin: its first value, of the program's `start` and `fixed` inputs.
+        step, epoch: its value after a step, and after an epoch; the form where it stays.
+    """
+
+    name: str
+    kind: Kind
+    form: Node
+    begin: Node
+    step: Node
+    epoch: Node
+
+
 @dataclass(frozen=True)
 class StepGraph:
-    """What one batch does: `new_state` in the order of the program's state, `loss`, `ok`."""
+    """What one batch comes to beside the slots: its `loss`, and whether the step is taken."""
 
-    new_state: tuple[Node, ...]
     loss: Node
     ok: Node | None = None
 
@@ -58,7 +81,6 @@ class EpochGraph:
 
     index: Node
     loss: Node
-    new_state: tuple[Node, ...]
     stop: Node
     record: tuple[Node, ...] = ()
 
@@ -76,26 +98,51 @@ class Program:
     """A descent, ready to be interpreted or compiled.
 
     Attributes:
-        state: input nodes for everything that changes (parameters, method state, counters).
+        slots: everything that changes; `state` are their forms.
         data: input nodes whose first axis is `rows`: the columns of a batch.
         fixed: input nodes that keep their value for the whole run (hyperparameters, validation
             data, captured arrays).
+        start: input nodes that slots begin with, and nothing else reads.
     """
 
-    state: tuple[Node, ...]
+    slots: tuple[Slot, ...]
     data: tuple[Node, ...]
     fixed: tuple[Node, ...]
     rows: Dim
     step: StepGraph
     epoch: EpochGraph
     plan: Plan = field(default_factory=Plan)
+    start: tuple[Node, ...] = ()
+
+    @functools.cached_property
+    def state(self) -> tuple[Node, ...]:
+        return tuple(slot.form for slot in self.slots)
+
+    @functools.cached_property
+    def step_heads(self) -> list[Node]:
+        """What a step comes to: the slots, the loss and, if there is one, the check."""
+        ok = [] if self.step.ok is None else [self.step.ok]
+        return [*(slot.step for slot in self.slots), self.step.loss, *ok]
+
+    @functools.cached_property
+    def epoch_heads(self) -> list[Node]:
+        """What the end of an epoch comes to: the slots, the stop code, the records."""
+        return [*(slot.epoch for slot in self.slots), self.epoch.stop, *self.epoch.record]
+
+    @property
+    def heads(self) -> list[Node]:
+        """All that a program computes, once it has begun."""
+        return [*self.step_heads, *self.epoch_heads]
+
+    @functools.cached_property
+    def beginning(self) -> Prepared:
+        """The first values of the slots, of `start` and `fixed` inputs."""
+        return Prepared([slot.begin for slot in self.slots], [*self.start, *self.fixed])
 
     @functools.cached_property
     def split(self) -> Split | None:
         """The step as sums of blocks and an update; None where the rows know of one another."""
-        step = self.step
-        ok = [] if step.ok is None else [step.ok]
-        return split([*step.new_state, step.loss, *ok], self.rows)
+        return split(self.step_heads, self.rows)
 
     def in_blocks(self, n_rows: int) -> bool:
         """Whether a step on so many rows goes through them in blocks."""
@@ -168,13 +215,10 @@ def _batches(program: Program, n: int) -> list[tuple[int, int]]:
 @functools.lru_cache(maxsize=32)
 def _prepared(program: Program) -> tuple[Prepared, Prepared]:
     """The step and the end of an epoch, ready to be evaluated."""
-    step, epoch = program.step, program.epoch
-    ok = [] if step.ok is None else [step.ok]
-    lasting = [*program.state, *program.fixed]
-    ends = [*epoch.new_state, epoch.stop, *epoch.record]
+    lasting, epoch = [*program.state, *program.fixed], program.epoch
     return (
-        Prepared([*step.new_state, step.loss, *ok], [*lasting, *program.data]),
-        Prepared(ends, [*lasting, epoch.index, epoch.loss]),
+        Prepared(program.step_heads, [*lasting, *program.data]),
+        Prepared(program.epoch_heads, [*lasting, epoch.index, epoch.loss]),
     )
 
 
@@ -237,7 +281,7 @@ def _end_epoch(program: Program, end: Prepared, bound: Bindings, control: Contro
     mean = control.loss_sum / max(bound.n_rows, 1)
     values = [*bound.state, *bound.fixed, np.asarray(float(control.epoch)), np.asarray(mean)]
     results = end(values, {program.rows: bound.n_rows})
-    k = len(program.epoch.new_state)
+    k = len(program.slots)
     bound.state[:] = results[:k]
     control.records.append(tuple(np.asarray(value)[np.newaxis] for value in results[k + 1 :]))
     control.status = int(results[k])
@@ -266,18 +310,11 @@ def interpret(program: Program, bound: Bindings, control: Control, budget: int) 
             _end_epoch(program, end, bound, control)
 
 
-def program_heads(program: Program) -> list[Node]:
-    """All that a program computes: of the step, then of the end of an epoch."""
-    step, epoch = program.step, program.epoch
-    ok = [] if step.ok is None else [step.ok]
-    return [*step.new_state, step.loss, *ok, *epoch.new_state, epoch.stop, *epoch.record]
-
-
 def program_graphs(program: Program) -> Iterator[tuple[str, Mapping[str, Node]]]:
     """The two graphs of a program with the titles of their outputs, for printing and checks."""
     step, epoch = program.step, program.epoch
-    titles = [f"new {node.attrs['name']}" for node in program.state]
     ok = {"ok": step.ok} if step.ok is not None else {}
-    yield "step", {**dict(zip(titles, step.new_state, strict=True)), "loss": step.loss, **ok}
+    yield "step", {**{f"new {s.form.attrs['name']}": s.step for s in program.slots},
+                   "loss": step.loss, **ok}  # fmt: skip
     ends = {"stop": epoch.stop, **{f"record {i}": r for i, r in enumerate(epoch.record)}}
-    yield "epoch", {**dict(zip(titles, epoch.new_state, strict=True)), **ends}
+    yield "epoch", {**{f"new {s.form.attrs['name']}": s.epoch for s in program.slots}, **ends}

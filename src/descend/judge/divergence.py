@@ -53,7 +53,7 @@ def _first_to_leave(run: Finished) -> str:
     values |= dict(zip(program.fixed, bound.fixed, strict=True))
     values |= {node: a[window] for node, a in zip(program.data, bound.data, strict=True)}
     extents: dict[Dim, int] = {program.rows: len(window)}
-    after = evaluate([program.step.loss, *program.step.new_state], values, extents)
+    after = evaluate([program.step.loss, *(slot.step for slot in program.slots)], values, extents)
     new = dict(zip(made.state, after[1:], strict=True))
     left = [name for name in run.begin if name in new and not np.isfinite(new[name]).all()]
     last = run.leaves(best=False)
@@ -96,7 +96,7 @@ def rate_to_try(run: Finished) -> float | None:
         tried = dataclasses.replace(optimizer, lr=rate / factor)  # type: ignore[call-arg]
         settings = dataclasses.replace(run.job.settings, optimizer=tried)
         job = dataclasses.replace(run.job, settings=settings)
-        bound = job.bindings(run.built, job.first_state(run.begin))
+        bound = job.bindings(run.built, job.first_state(run.built, run.begin))
         control = Control(run.control.max_epochs, run.control.seed)
         run.built.runner.run(bound, control, steps)
         if control.status != DIVERGED and _loss_after(run, job, bound) < first:

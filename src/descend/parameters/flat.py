@@ -16,7 +16,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 def flat(leaves: Mapping[str, Array]) -> Array:
     """The numbers of all leaves, one after the other."""
-    return np.concatenate([leaf.reshape(-1) for leaf in leaves.values()])
+    return np.concatenate([leaf.reshape(-1) for leaf in leaves.values()] or [np.zeros(0)])
 
 
 def leaf_by_leaf(vector: Array, like: Mapping[str, Array]) -> dict[str, Array]:

@@ -65,7 +65,8 @@ class EndOfEpoch:
 
     def judge(self, b: DescentBuilder, o: Mapping[str, Any]) -> None:
         """The stop code by the rules, and the rules' own state."""
-        s = {name: b.put_state(f"stopping rule/{name}") for name in first_state(self.rules)}
+        first = first_state(self.rules)
+        s = {n: b.put_state(f"stopping rule/{n}", "rule", value) for n, value in first.items()}
         h = SimpleNamespace()
         for name in self.rules.limits:
             node = b.fixed.setdefault(f"rule.{name}", input_node(name))
@@ -100,14 +101,15 @@ class EndOfEpoch:
         if self.validation is None and not b.pieces:
             epoch = b.index
             for name, leaf in b.natural(b.leaves).items():
-                values[name] = b.put_state(f"judged value/{name}", leaf.shape, leaf.dtype)
+                begin = b.begins(f"start {name}", leaf)
+                values[name] = b.put_state(f"judged value/{name}", "rule", begin)
                 b.new[f"judged value/{name}"] = leaf
-        lowest = b.put_state("best loss")
+        lowest = b.put_state("best loss", "best", np.inf)
         better = call("lt", watched, lowest)
         b.after["best loss"] = select(better, watched, lowest)
-        b.after["best epoch"] = select(better, epoch, b.put_state("best epoch"))
+        b.after["best epoch"] = select(better, epoch, b.put_state("best epoch", "best", 0.0))
         for name, value in values.items():
-            best = b.put_state(f"best value/{name}", value.shape, value.dtype)
+            best = b.put_state(f"best value/{name}", "best", b.begins(f"start {name}", value))
             b.after[f"best value/{name}"] = select(broadcast_like(better, value), value, best)
 
 
@@ -148,9 +150,7 @@ def _scheduled_rate(b: DescentBuilder) -> None:
     """A scheduled learning rate is a state that the end of an epoch sets."""
     if "learning rate" in b.state:
         b.records["lr"] = b.state["learning rate"]
-        bound: Any = b.bound
-        rate = b.run(getattr(bound.lr, "function", bound.lr.value), call("add", b.index, 1.0))
-        b.after["learning rate"] = cast(rate, FLOAT)
+        b.after["learning rate"] = b.rate_at(call("add", b.index, 1.0))
 
 
 def _mean_gradient(b: DescentBuilder, record: bool) -> Node:
@@ -158,7 +158,7 @@ def _mean_gradient(b: DescentBuilder, record: bool) -> Node:
     largest = square = const(0.0)
     for name, gradient in b.bounds.pulls(b.gradients, b.leaves).items():
         key = f"mean gradient/{name}"
-        total = b.put_state(key, gradient.shape, gradient.dtype)
+        total = b.put_state(key, "rule", zeros(gradient.shape, gradient.dtype))
         share = broadcast_like(row_count(b.rows, gradient.dtype), gradient)
         b.new[key] = call("add", total, call("mul", gradient, share))
         b.after[key] = zeros(gradient.shape, gradient.dtype)
@@ -176,6 +176,7 @@ def _previous(b: DescentBuilder, answers: Nodes) -> list[Node]:
     """The parameters as they were at the end of the epoch before."""
     found = []
     for name, value in answers.items():
-        found.append(b.put_state(f"previous value/{name}", value.shape, value.dtype))
+        begin = b.begins(f"start {name}", value)
+        found.append(b.put_state(f"previous value/{name}", "rule", begin))
         b.after[f"previous value/{name}"] = value
     return found

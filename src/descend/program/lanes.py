@@ -15,7 +15,6 @@ from descend.differentiate.gauss_newton import (
     jacobian_columns,
     normal_equations,
 )
-from descend.errors import InternalError
 from descend.graph.elementwise import call, cast
 from descend.graph.linear import broadcast_like, concatenate, reduce_sum, reshape
 from descend.graph.node import Dim, Node, postorder, substitute
@@ -151,23 +150,14 @@ class ManyGraphs:
         self.b, self.shared, self.held = b, set(shared), list(held)
         self.absolute, self.covariance, self.errors = absolute, covariance, errors
         self.recipe = b.recipe
-        vector = b.state["all parameters"]
-        self.start = input_node("start", vector.shape, vector.dtype)
+        self.start = b.start["moved"]
         self.own, self.first = own, first
 
     def begin(self) -> Nodes:
         """Every state before the first step."""
-        b = self.b
-        begin = self.start if self.first is None else self.first(self.start)
-        found: Nodes = {"all parameters": begin, "update count": const(0.0)}
-        own = b.run(b.optimizer.init, self.start)
-        found |= {f"method/{name}": node for name, node in own.items()}
-        begun = {}
-        for name, node in b.state.items():
-            if name not in found:
-                raise InternalError(f"nothing says how the state {name} begins")
-            made = found[name] if isinstance(found[name], Node) else const(found[name])
-            begun[name] = cast(made, node.dtype)
+        begun = {name: cast(b, self.b.state[name].dtype) for name, b in self.b.begin.items()}
+        if self.first is not None:
+            begun["all parameters"] = self.first(self.start)
         return begun
 
     def own_state(self, values: Nodes) -> Nodes:

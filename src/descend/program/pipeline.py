@@ -22,7 +22,7 @@ from descend.errors import UsageError
 from descend.graph.elementwise import call, cast
 from descend.graph.linear import broadcast_like, reduce_sum
 from descend.graph.node import Dim, Node, postorder, substitute
-from descend.graph.program import EpochGraph, Plan, Program, StepGraph
+from descend.graph.program import EpochGraph, Kind, Plan, Program, Slot, StepGraph
 from descend.graph.source import const, input_node
 from descend.graph.text import graph_text
 from descend.lean import dataclass
@@ -106,7 +106,7 @@ class Descent:
     """A program with the names of everything that must be bound to it.
 
     Attributes:
-        state, data, fixed: the names of the program's inputs, in its order.
+        state, data, fixed, start: the names of the program's inputs, in its order.
         records: the names of what each epoch leaves, in order.
         captured: name of a fixed input → the array that the model captured.
         passes: what happened on the way, in order.
@@ -120,6 +120,7 @@ class Descent:
     state: tuple[str, ...]
     data: tuple[str, ...]
     fixed: tuple[str, ...]
+    start: tuple[str, ...]
     records: tuple[str, ...]
     captured: Mapping[str, Any]
     passes: tuple[Pass, ...]
@@ -159,6 +160,9 @@ class DescentBuilder:
         self.entered: Entered | None = None
         self.bounds = Bounds(None, {})
         self.state: Nodes = {}
+        self.kinds: dict[str, Kind] = {}
+        self.begin: Nodes = {}  # before the first step
+        self.start: Nodes = {}  # what that is made of
         self.new: Nodes = {}  # after a step
         self.after: Nodes = {}  # after an epoch
         self.data: Nodes = {column_key(n): node for n, node in model.data.items()}
@@ -179,10 +183,17 @@ class DescentBuilder:
 
     # inputs
 
-    def put_state(self, name: str, shape: Any = (), dtype: Any = FLOAT) -> Node:
-        """A new named state; it keeps its value unless `new` or `after` says otherwise."""
-        node = self.state[name] = input_node(name, tuple(shape), dtype)
+    def put_state(self, name: str, kind: Kind, begin: Node | float, form: Node | None = None
+                  ) -> Node:  # fmt: skip
+        """A new named slot; it keeps its value unless `new` or `after` says otherwise."""
+        first = begin if isinstance(begin, Node) else const(begin)
+        node = input_node(name, first.shape, first.dtype) if form is None else form
+        self.state[name], self.kinds[name], self.begin[name] = node, kind, first
         return node
+
+    def begins(self, name: str, like: Node) -> Node:
+        """What the start of a call is entered as: a number or array like another."""
+        return self.start.setdefault(name, input_node(name, like.shape, like.dtype))
 
     def numbers(self, part: str, owner: Any, dtype: Any = FLOAT) -> dict[str, Any]:
         """The run-time numbers of a loss, an optimizer, …, as stand-ins by flat name."""
@@ -326,24 +337,34 @@ class DescentBuilder:
 
     def hyperparameters(self) -> SimpleNamespace:
         """`h` of the optimizer's step; a scheduled rate is a state that epochs set."""
-        t = self.put_state("update count")
+        t = self.put_state("update count", "method", 0.0)
         self.new["update count"] = call("add", t, 1.0)
         self.bound = self.optimizer.bind(self.numbers("optimizer", self.optimizer))
         h = SimpleNamespace(**{f.name: getattr(self.bound, f.name) for f in fields(self.bound)})
         h.t = wrap(self.new["update count"])
         if hasattr(getattr(h, "lr", None), "value"):
-            h.lr = wrap(self.put_state("learning rate"))
+            h.lr = wrap(self.put_state("learning rate", "rule", self.rate_at(const(0.0))))
         return h
 
-    def step(self, key: str, p: Node, h: Any, asked: Any = None, **evaluated: Node) -> Node:
+    def rate_at(self, epoch: Node) -> Node:
+        """A scheduled learning rate after so many epochs."""
+        lr: Any = self.bound.lr  # type: ignore[attr-defined]
+        return cast(self.run(getattr(lr, "function", lr.value), epoch), FLOAT)
+
+    def step(
+        self, key: str, p: Node, first: Node, h: Any, asked: Any = None, **evaluated: Node
+    ) -> Node:
         """One step of the optimizer at `p`; its state is entered under `key`.
 
         Args:
+            first: where `p` begins.
             asked: by name, functions of a direction that join what is evaluated.
         """
-        begin = self.optimizer.init(np.ones(p.shape, p.dtype))
-        own = {name: np.asarray(value) for name, value in begin.items()}
-        s = {n: self.put_state(f"{key}/{n}", v.shape, v.dtype) for n, v in own.items()}
+        kinds = self.optimizer.init(np.ones(p.shape, p.dtype))
+        own = {name: np.asarray(value) for name, value in kinds.items()}
+        begin = {n: fitted(b, own[n].shape, own[n].dtype)
+                 for n, b in self.run(self.optimizer.init, first).items()}  # fmt: skip
+        s = {n: self.put_state(f"{key}/{n}", "method", begin[n]) for n in own}
         e = SimpleNamespace(**{name: wrap(node) for name, node in evaluated.items()})
         given = [p, *evaluated.values(), *s.values()]
         given += [as_node(v) for v in vars(h).values() if hasattr(v, "node")]
@@ -365,10 +386,11 @@ class DescentBuilder:
         """The optimizer's step for every leaf; the step is taken if what it gives is finite."""
         h, gradients = self.hyperparameters(), self.clipped()
         for name, leaf in self.leaves.items():
-            self.state[name] = leaf
+            first = self.begins(f"moved {name}", leaf)
+            self.put_state(name, "parameter", first, leaf)
             loss = cast(self.objective, leaf.dtype)
             gradient = cast(gradients[name], leaf.dtype)
-            new = self.step(name, leaf, h, loss=loss, gradient=gradient)
+            new = self.step(name, leaf, first, h, loss=loss, gradient=gradient)
             self.new[name] = new if (box := self.bounds.of(name, leaf)) is None else kept(new, *box)
         size = call("abs", cast(self.objective, FLOAT))
         for name in self.leaves:
@@ -382,7 +404,9 @@ class DescentBuilder:
         h, gradients = self.hyperparameters(), self.clipped()
         leaves = list(self.leaves.values())
         dtype = np.result_type(*(leaf.dtype for leaf in leaves))
-        vector = self.put_state("all parameters", (sum(leaf.size for leaf in leaves),), dtype)
+        length = (sum(leaf.size for leaf in leaves),)
+        first = self.begins("moved", input_node("moved", length, dtype))
+        vector = self.put_state("all parameters", "parameter", first)
         self.pieces = dict(zip(self.leaves, pieces(vector, leaves), strict=True))
         e = {"loss": self.objective, **self.equations}
         if not self.equations and self.gradients:
@@ -394,7 +418,7 @@ class DescentBuilder:
             h.lower, h.upper = (wrap(side) for side in box)
             if self.equations and not self.optimizer.bounded:
                 e["jtj"], e["jtr"] = held_equations(vector, e["jtj"], e["jtr"], *box)
-        new = self.step("method", vector, h, self.directional(dtype), **e)
+        new = self.step("method", vector, first, h, self.directional(dtype), **e)
         self.new["all parameters"] = kept(new, *box) if box else new
         self.record_update()
 
@@ -433,37 +457,40 @@ class DescentBuilder:
         """The program of what is needed, after simplification."""
         step = {name: self.new.get(name, node) for name, node in self.state.items()}
         after = {name: self.after.get(name, node) for name, node in self.state.items()}
-        roots = [*step.values(), *after.values(), *self.records.values()]
+        begin = {name: cast(self.begin[name], node.dtype) for name, node in self.state.items()}
+        roots = [*step.values(), *after.values(), *begin.values(), *self.records.values()]
         roots += [self.objective, self.stop, *([self.ok] if self.ok is not None else [])]
         places = {self.leaves[name]: piece for name, piece in self.pieces.items()}
         done = iter(simplify(substitute(roots, places), final=True))
-        step = {name: next(done) for name in step}
-        after = {name: next(done) for name in after}
-        records = {name: next(done) for name in self.records}
+        step, after, begin, records = (
+            {name: next(done) for name in group} for group in (step, after, begin, self.records)
+        )
         objective, stop = next(done), next(done)
         ok = next(done, None)
         ends = [*records.values(), objective, stop, *([ok] if ok is not None else [])]
         kept = self.needed(step, after, ends)
-        state = {name: node for name, node in self.state.items() if name in kept}
-        used = set(postorder([*ends, *(step[n] for n in state), *(after[n] for n in state)]))
-        data = {name: node for name, node in self.data.items() if node in used}
-        fixed = {name: node for name, node in self.fixed.items() if node in used}
-        results = {f"new {n}": step[n] for n in state} | {"loss": objective}
+        slots = tuple(
+            Slot(name, self.kinds[name], node, begin[name], step[name], after[name])
+            for name, node in self.state.items() if name in kept
+        )  # fmt: skip
+        used = set(postorder([*ends, *(x for s in slots for x in (s.begin, s.step, s.epoch))]))
+        data, fixed, start = (
+            {name: node for name, node in group.items() if node in used}
+            for group in (self.data, self.fixed, self.start)
+        )
+        results = {f"new {s.name}": s.step for s in slots} | {"loss": objective}
         self.passes.append(Pass("simplify", "the whole step, with less to compute", results))
         program = Program(
-            tuple(state.values()), tuple(data.values()), tuple(fixed.values()),
+            slots, tuple(data.values()), tuple(fixed.values()),
             self.rows if isinstance(self.rows, Dim) else Dim("rows"),
-            StepGraph(tuple(step[n] for n in state), cast(objective, FLOAT), ok),
-            EpochGraph(
-                self.index, self.mean, tuple(after[n] for n in state), stop,
-                tuple(records.values()),
-            ),
-            self.recipe.plan,
+            StepGraph(cast(objective, FLOAT), ok),
+            EpochGraph(self.index, self.mean, stop, tuple(records.values())), self.recipe.plan,
+            tuple(start.values()),
         )  # fmt: skip
         captured = {name: array for name, array in self.captured.items() if name in fixed}
         return Descent(
-            program, tuple(state), tuple(data), tuple(fixed), tuple(records), captured,
-            tuple(self.passes), *self.named,
+            program, tuple(s.name for s in slots), tuple(data), tuple(fixed), tuple(start),
+            tuple(records), captured, tuple(self.passes), *self.named,
             {**self.data, **self.fixed}, tuple(self.traces),
         )  # fmt: skip
 
@@ -471,9 +498,8 @@ class DescentBuilder:
         """The states that the answer, the history or the verdict depend on."""
         names = {node: name for name, node in self.state.items()}
         kept: set[str] = set()
-        lasting = ("all parameters", "best loss", "best epoch", *self.leaves)
-        prefixes = ("method/", "best value/") if self.pieces else ("best value/",)
-        waiting = [n for n in self.state if n.startswith(prefixes) or n in lasting]
+        lasting = ("parameter", "best", "method") if self.pieces else ("parameter", "best")
+        waiting = [n for n in self.state if self.kinds[n] in lasting and n != "update count"]
         seen: set[Node] = set()
         roots = list(ends)
         while roots or waiting:

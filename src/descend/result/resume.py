@@ -13,11 +13,8 @@ from descend.run.state import SavedState
 __all__ = ["resumed", "saved_state", "seed_of"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
-MAY_BE_NEW = (
-    "stopping rule/", "best ", "previous value/", "judged value/", "mean gradient/",
-    "learning rate",
-)  # fmt: skip
-"""States that a run may take up anew: stopping rules and schedules may change."""
+MAY_BE_NEW = ("best", "rule")
+"""Kinds of slots that a run may take up anew: stopping rules and schedules may change."""
 ANEW = "write start=fit instead, which takes over the parameters only"
 
 
@@ -75,7 +72,8 @@ def _settings(run: Finished) -> dict[str, Any]:
 def _structure(run: Finished) -> str:
     """What a state belongs to: the optimizer and what it carries from step to step."""
     kind = type(run.job.settings.optimizer).__name__
-    names = [n for n in run.built.descent.state if not n.startswith(MAY_BE_NEW)]
+    slots = run.built.descent.program.slots
+    names = [slot.name for slot in slots if slot.kind not in MAY_BE_NEW]
     return f"{kind}: {', '.join(names)}"
 
 

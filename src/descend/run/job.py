@@ -14,10 +14,10 @@ from descend.graph.evaluate import bind_extents
 from descend.graph.node import Dim, Node, RowsAsked
 from descend.graph.program import Bindings, Plan
 from descend.lean import dataclass
+from descend.parameters.flat import flat
 from descend.parameters.space import Space
 from descend.program.epochs import EndOfEpoch
 from descend.program.pipeline import Recipe, descent
-from descend.program.stopping import first_state
 from descend.run.build import BUILT, Built, make_runner
 from descend.run.kept import program_key
 from descend.run.seeker import Seeker
@@ -271,33 +271,22 @@ class Job(Seeker):
             return dict(moved)
         return self.space.natural(moved, self.leaf_arrays())
 
-    def first_state(self, leaves: Mapping[str, Array]) -> dict[str, Any]:
-        """Every state before the first step."""
-        optimizer = self.settings.optimizer
-        found: dict[str, Any] = {"update count": 0.0, "best loss": np.inf, "best epoch": 0.0}
-        found["learning rate"] = self._first_rate()
-        rules = first_state(self.settings.rules)
-        found |= {f"stopping rule/{name}": value for name, value in rules.items()}
-        for name, array in leaves.items():
-            for prefix in ("previous", "judged", "best"):
-                found[f"{prefix} value/{name}"] = array
+    def starts(self, built: Built, leaves: Mapping[str, Array]) -> list[Array]:
+        """What the program's slots begin with: parameters as they are, and as they are moved."""
         moved = self.moved(leaves)
-        for name, array in moved.items():
-            found[name] = array
-            found[f"mean gradient/{name}"] = np.zeros_like(array)
-        if optimizer.scope == "vector":
-            dtype = np.result_type(*(a.dtype for a in moved.values()))
-            vector = np.concatenate([a.reshape(-1) for a in moved.values()]).astype(dtype)
-            found["all parameters"] = vector
-            found |= {f"method/{name}": v for name, v in optimizer.init(vector).items()}
-        else:
-            for leaf, array in moved.items():
-                found |= {f"{leaf}/{name}": v for name, v in optimizer.init(array).items()}
-        return found
+        found = {f"start {name}": array for name, array in leaves.items()}
+        found |= {f"moved {name}": array for name, array in moved.items()}
+        found["moved"] = flat(moved)
+        rows = zip(built.descent.start, built.descent.program.start, strict=True)
+        return [np.asarray(found[name], node.dtype) for name, node in rows]
 
-    def _first_rate(self) -> float:
-        rate = getattr(self.settings.optimizer, "lr", 0.0)
-        return float(rate.value(0.0)) if hasattr(rate, "value") else float(rate)
+    def first_state(self, built: Built, leaves: Mapping[str, Array]) -> dict[str, Any]:
+        """Every slot before the first step, by name."""
+        program, fixed = built.descent.program, self.fixed(built)
+        rows = zip(built.descent.fixed, program.fixed, strict=True)
+        given = [np.asarray(fixed[name], node.dtype) for name, node in rows]
+        begun = program.beginning([*self.starts(built, leaves), *given], {program.rows: 1})
+        return {s.name: np.array(a) for s, a in zip(program.slots, begun, strict=True)}
 
     def bindings(self, built: Built, state: Mapping[str, Any]) -> Bindings:
         """The arrays of a run, in the program's order; the state is ours to change."""

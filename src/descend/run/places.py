@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from types import FunctionType
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from descend.graph.node import Node, postorder, sizes
+from descend.graph.source import is_const, value_of
 from descend.methods.losses import Loss
 from descend.run.build import Built
 from descend.run.job import Job
@@ -76,52 +78,41 @@ def joined_start(values: Sequence[Any], shapes: Sequence[tuple[int, ...]]) -> Ar
 
 
 def _targets_of(job: Job, built: Built) -> list[tuple[int, slice]]:
-    """The states that begin as the start, or a part of it; empty if one depends on it otherwise.
+    """The slots that begin as the start, or a part of it; empty if one depends on it otherwise.
 
-    Found by the first states of several starts: what is equal for all does not depend on it. The
-    start is every parameter, and then what the method moves in their place, if that differs.
+    The start is every parameter, and then what the method moves in their place, if that differs.
     """
-    rng = np.random.default_rng(0)
-    leaves = job.leaf_arrays()
-    probes, vectors = [], []
-    for size in (0.0, 1.0, 1.0, 1e9):
-        probe = {n: np.asarray(size * rng.normal(size=a.shape)) for n, a in leaves.items()}
-        moved: dict[str, Array] = {}
-        if job.space is not None:
-            own = job.moved(leaves).items()
-            given = {n: np.asarray(size * rng.normal(size=a.shape)) for n, a in own}
-            with np.errstate(all="ignore"):
-                probe = job.space.natural(given, probe)
-                moved = job.moved(probe)
-        pieces = [*probe.values(), *moved.values()]
-        probes.append(probe)
-        vectors.append(np.concatenate([np.reshape(a, -1) for a in pieces]))
-    states = [job.first_state(probe) for probe in probes]
-    parts = _parts([probes[0].values(), moved.values()])
+    program, leaves = built.descent.program, job.leaf_arrays()
+    parts, at = {}, 0
+    moved = {} if job.space is None else job.moved(leaves)
+    for word, group in (("start", leaves), ("moved", moved)):
+        first = at
+        for name, array in group.items():
+            parts[f"{word} {name}"] = slice(at, at + array.size)
+            at += array.size
+        parts["moved"] = slice(first, at) if group else parts["moved"]
+    if job.space is None:
+        parts |= {f"moved {name}": parts[f"start {name}"] for name in leaves}
+    inputs = dict(zip(program.start, built.descent.start, strict=True))
     found = []
-    program = built.descent.program
-    for i, (name, node) in enumerate(zip(built.descent.state, program.state, strict=True)):
-        values = [np.asarray(state[name], node.dtype).reshape(-1) for state in states]
-        if len({value.tobytes() for value in values}) == 1:
-            continue
-        pairs = list(zip(vectors, values, strict=True))
-        fit = [p for p in parts if all(np.array_equal(v[p], a, equal_nan=True) for v, a in pairs)]
-        if not fit:
+    for number, slot in enumerate(program.slots):
+        begin = _copied(slot.begin)
+        if begin in inputs:
+            found.append((number, parts[inputs[begin]]))
+        elif any(node in inputs for node in postorder([slot.begin])):
             return []
-        found.append((i, fit[0]))
     return found
 
 
-def _parts(groups: Sequence[Iterable[Array]]) -> list[slice]:
-    """Each group of arrays that stand one after the other as a whole, then each array."""
-    whole, single, at = [], [], 0
-    for group in groups:
-        begin = at
-        for array in group:
-            single.append(slice(at, at + array.size))
-            at += array.size
-        whole.append(slice(begin, at))
-    return [*whole, *single]
+def _copied(node: Node) -> Node:
+    """What a node is a copy of: what 0 is added to, for a start without negative zeros."""
+    while node.op.name == "add":
+        plain = [a.args[0] if a.op.name == "broadcast" else a for a in node.args]
+        zeros = [is_const(a) and not value_of(a).any() for a in plain]
+        if not any(zeros):
+            break
+        node = node.args[zeros.index(True) - 1]
+    return node
 
 
 def _answers_of(job: Job, built: Built) -> list[tuple[str, int, int]]:
@@ -135,8 +126,7 @@ def _answers_of(job: Job, built: Built) -> list[tuple[str, int, int]]:
     if "all parameters" not in names:
         return [(name, names.index(key), 0) for name, key, _ in moved]
     rng = np.random.default_rng(0)
-    vector = {n: np.shape(v) for n, v in job.first_state(job.leaf_arrays()).items()}
-    state = {n: rng.normal(size=vector[n]) for n in names}
+    state = {s.name: rng.normal(size=sizes(s.form.shape)) for s in built.descent.program.slots}
     own = {n.removeprefix("method/"): a for n, a in state.items() if n.startswith("method/")}
     answer = np.asarray(job.settings.optimizer.answer(state["all parameters"], own))
     same = [n for n, a in state.items() if a.shape == answer.shape and (a == answer).all()]

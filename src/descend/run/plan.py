@@ -107,7 +107,7 @@ class Plan:
         }
         self.bound = None if job.space is None else Bound(job.space, arrays)
         self.columns = list(built.descent.data)
-        first = job.bindings(built, job.first_state(arrays))
+        first = job.bindings(built, job.first_state(built, arrays))
         budget = max(1, int(MOST_OPERATIONS / (50 * (job.settings.batch_size or first.n_rows))))
         own = places_of(job, built)
         loss, space = job.settings.loss, job.space

@@ -136,7 +136,7 @@ class Descents:
     def _begun(self, leaves: Mapping[str, Any], fresh: bool, most: int | None) -> Finished:
         """A descent before its first step, of so many epochs or iterations at most."""
         o, job = self.options, self.job
-        state = job.first_state(leaves)
+        state = job.first_state(self.built, leaves)
         epochs = 1 if job.idle else int(o.max_iter if job.rows is None else o.epochs)
         control = Control(epochs if most is None else min(epochs, most), job.settings.seed)
         if job.rows is not None:
