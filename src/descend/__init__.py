@@ -11,6 +11,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from descend import methods
+
 if TYPE_CHECKING:
     from descend.errors import (
         DataError,
@@ -36,31 +38,7 @@ if TYPE_CHECKING:
         value_and_grad,
         vjp,
     )
-    from descend.methods.base import Optimizer
-    from descend.methods.clipping import clip_norm, clip_value
-    from descend.methods.conjugate_gradient import ConjugateGradient
-    from descend.methods.first_order import SGD, Adagrad, Adam, AdamW, RMSprop
-    from descend.methods.least_squares import GaussNewton, LevenbergMarquardt
-    from descend.methods.losses import (
-        AbsoluteError,
-        BinaryCrossEntropy,
-        CrossEntropy,
-        GaussianNLL,
-        Hinge,
-        Huber,
-        KLDivergence,
-        LogCosh,
-        Loss,
-        Poisson,
-        Quantile,
-        SquaredError,
-    )
-    from descend.methods.newton import NewtonCG
-    from descend.methods.penalties import L1, L2, Penalty
-    from descend.methods.quasi_newton import BFGS, LBFGS
-    from descend.methods.robust import Arctan, Cauchy, RobustLoss, SoftL1, Tukey
-    from descend.methods.schedules import Schedule, constant, cosine, exponential, step, warmup
-    from descend.methods.simplex import NelderMead
+    from descend.methods import *  # noqa: F403
     from descend.parameters.declare import Parameter
     from descend.result.datasets import GlobalFit, SetFit
     from descend.result.fit import Fit
@@ -83,21 +61,7 @@ _HOMES = {
         "black_box check_grad custom_derivative grad hessian hvp jacobian jvp scan stop_gradient "
         "value_and_grad vjp"
     ),
-    "methods.base": "Optimizer",
-    "methods.clipping": "clip_norm clip_value",
-    "methods.first_order": "SGD Adagrad Adam AdamW RMSprop",
-    "methods.conjugate_gradient": "ConjugateGradient",
-    "methods.least_squares": "GaussNewton LevenbergMarquardt",
-    "methods.newton": "NewtonCG",
-    "methods.simplex": "NelderMead",
-    "methods.losses": (
-        "AbsoluteError BinaryCrossEntropy CrossEntropy GaussianNLL Hinge Huber KLDivergence "
-        "LogCosh Loss Poisson Quantile SquaredError"
-    ),
-    "methods.penalties": "L1 L2 Penalty",
-    "methods.quasi_newton": "BFGS LBFGS",
-    "methods.robust": "Arctan Cauchy RobustLoss SoftL1 Tukey",
-    "methods.schedules": "Schedule constant cosine exponential step warmup",
+    "methods": " ".join(methods.__all__),
     "parameters.declare": "Parameter",
     "train.explain": "explain",
     "train.fit": "fit",
@@ -112,17 +76,13 @@ _HOMES = {
 _NAMES = {name: home for home, names in _HOMES.items() for name in names.split()}
 
 __all__ = [
-    "BFGS", "L1", "L2", "LBFGS", "SGD", "AbsoluteError", "Adagrad", "Adam", "AdamW", "Arctan",
-    "BinaryCrossEntropy", "Cauchy", "ConjugateGradient", "CrossEntropy", "DataError", "Dataset",
-    "DescendError", "DescendWarning", "DivergedWarning", "Fit", "FormulaError", "GaussNewton",
-    "GaussianNLL", "GlobalFit", "Hinge", "Huber", "KLDivergence", "LevenbergMarquardt", "LogCosh",
-    "Loss", "ManyFits", "NelderMead", "NewtonCG", "NotCoveredError", "Optimizer", "Parameter",
-    "Penalty", "Poisson", "Quantile", "RMSprop", "RobustLoss", "Schedule", "SetFit", "SoftL1",
-    "SquaredError", "TraceError", "Tukey", "UsageError", "black_box", "check_grad", "clip_norm",
-    "clip_value", "constant", "cosine", "custom_derivative", "explain", "exponential", "fit",
-    "fit_global", "fit_many", "grad", "hessian", "hvp", "jacobian", "jvp", "load", "maximize",
-    "minimize", "scan", "step", "stop_gradient", "value_and_grad", "vjp", "warmup",
+    "DataError", "Dataset", "DescendError", "DescendWarning", "DivergedWarning", "Fit",
+    "FormulaError", "GlobalFit", "ManyFits", "NotCoveredError", "Parameter", "SetFit",
+    "TraceError", "UsageError", "black_box", "check_grad", "custom_derivative", "explain",
+    "fit", "fit_global", "fit_many", "grad", "hessian", "hvp", "jacobian", "jvp", "load",
+    "maximize", "minimize", "scan", "stop_gradient", "value_and_grad", "vjp",
 ]  # fmt: skip
+__all__ += methods.__all__
 
 
 def __getattr__(name: str) -> Any:

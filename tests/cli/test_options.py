@@ -6,8 +6,10 @@ from dataclasses import fields
 import pytest
 
 from descend.cli.method import build_optimizer
-from descend.cli.options import MethodOptions, StopOptions, number, numbers
+from descend.cli.options import number, numbers, of_method, rows_of
 from descend.errors import UsageError
+from descend.lean import dataclass
+from descend.methods.first_order import SGD
 from descend.methods.table import OPTIMIZERS
 
 
@@ -43,31 +45,46 @@ def test_number_is_a_number_or_a_formula_of_numbers() -> None:
 
 
 def test_every_field_of_every_optimizer_can_be_written() -> None:
-    options = {field.name for field in (*fields(MethodOptions), *fields(StopOptions))}
     for make in OPTIMIZERS.values():
-        assert {field.name for field in fields(make)} - {"maximize"} <= options
+        assert {field.name for field in fields(make)} - {"maximize"} <= rows_of("fit").keys()
+
+
+def test_numbers_of_a_method_that_the_table_lacks_can_be_written(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    @dataclass(frozen=True)
+    class Sharp(SGD):
+        """A method with a number of its own."""
+
+        sharpness: "float" = 0.5
+
+    monkeypatch.setattr("descend.cli.options.OPTIMIZERS", {**OPTIMIZERS, "sharp": Sharp})
+    assert "sharpness" not in rows_of("fit", {"--momentum", "--seed"})
+    row = rows_of("fit", {"--sharpness"})["sharpness"]
+    assert (row.kind, row.heading, row.written) == ("real", "Method", "--sharpness")
+    assert of_method("fit", {"sharpness": 0.1, "seed": 3}) == {"sharpness": 0.1}
 
 
 def test_optimizer_takes_its_options() -> None:
-    sgd = build_optimizer(MethodOptions(optimizer="sgd", lr=0.1, momentum=0.9, nesterov=True), {})
+    sgd = build_optimizer(dict(optimizer="sgd", lr=0.1, momentum=0.9, nesterov=True), {})
     assert (sgd.lr, sgd.momentum, sgd.nesterov) == (0.1, 0.9, True)
-    adam = build_optimizer(MethodOptions(optimizer="adam", betas="0.5,0.9"), {})
+    adam = build_optimizer(dict(optimizer="adam", betas="0.5,0.9"), {})
     assert (adam.lr, adam.betas) == (1e-3, (0.5, 0.9))
-    assert build_optimizer(MethodOptions(), {}) is None
+    assert build_optimizer({}, {}) is None
 
 
 def test_tolerances_go_to_an_optimizer_that_knows_them() -> None:
     others = {"xtol": 1e-3, "patience": 5}
-    assert build_optimizer(MethodOptions(optimizer="lm"), others).xtol == 1e-3
+    assert build_optimizer(dict(optimizer="lm"), others).xtol == 1e-3
     assert others == {"patience": 5}
     others = {"xtol": 1e-3}
-    build_optimizer(MethodOptions(optimizer="sgd"), others)
+    build_optimizer(dict(optimizer="sgd"), others)
     assert others == {"xtol": 1e-3}
 
 
 def test_clipping_is_an_option_of_the_run() -> None:
     others: dict = {}
-    build_optimizer(MethodOptions(clip_norm=2.0), others)
+    build_optimizer(dict(clip_norm=2.0), others)
     assert others["clip"].limit == 2.0
 
 
@@ -83,7 +100,7 @@ def test_clipping_is_an_option_of_the_run() -> None:
     ],
 )
 def test_schedules(text: str, epoch: float, expected: float) -> None:
-    method = build_optimizer(MethodOptions(optimizer="sgd", lr=0.1, schedule=text), {})
+    method = build_optimizer(dict(optimizer="sgd", lr=0.1, schedule=text), {})
     assert float(method.lr.value(epoch)) == pytest.approx(expected, rel=1e-12)
 
 
@@ -107,5 +124,5 @@ def test_schedules(text: str, epoch: float, expected: float) -> None:
 )
 def test_refused(options: dict, words: str) -> None:
     with pytest.raises(UsageError) as caught:
-        build_optimizer(MethodOptions(**options), {})
+        build_optimizer(options, {})
     assert words in str(caught.value)

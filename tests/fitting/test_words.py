@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import descend
-from descend.task.options import EXPLAINED, FIT_NAMES, RESULT_NAMES
+from descend.task.options import EXPLAINED, RESULT_NAMES, foreign_names
 
 X = np.linspace(0.0, 4.0, 30)
 Y = 2.5 * np.exp(-1.3 * X) + 0.5 + 0.05 * np.sin(40 * X)
@@ -59,7 +59,7 @@ def test_foreign_names_are_none_of_ours():
     own = set(descend.fit.__wrapped__.__kwdefaults__ if hasattr(descend.fit, "__wrapped__")
               else descend.fit.__kwdefaults__)  # fmt: skip
     assert not own & (set(EXPLAINED) - {"params"})
-    assert set(FIT_NAMES.values()) <= own
+    assert set(foreign_names("fit").values()) <= own
 
 
 @pytest.fixture(scope="module")

@@ -70,6 +70,12 @@ def test_weights_from_a_column(wells, capsys):
     np.testing.assert_allclose(found["chi2"][1], single.chi2, rtol=1e-9)
 
 
+def test_many_fits_take_further_starts(wells, capsys):
+    words = ["--by", "well", "--starts", "2", "--json"]
+    code, out, _ = run(capsys, "fit", wells, FORMULA, *words)
+    assert code == 0 and json.loads(out)["fits"]["k"]
+
+
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [

@@ -11,8 +11,9 @@ import descend
 import descend.models as m
 from descend.cli.app import main
 from descend.models.formulas import addends, guess_formula
-from descend.models.reading import NAMES, parse_formula
+from descend.models.reading import parse_formula
 from descend.models.table import KINDS
+from descend.trace.formula_functions import FUNCTIONS
 
 X = np.linspace(0.5, 9.5, 60)
 PEAK = m.gaussian()(X, 3.0, 4.0, 0.8)
@@ -174,5 +175,11 @@ def test_command_line(tmp_path, capsys) -> None:
     assert "guessed from the data" in told["start_source"]
 
 
-def test_formulas_know_the_names_of_all_ready_models() -> None:
-    assert tuple(KINDS) == NAMES
+@pytest.mark.parametrize("name", sorted(KINDS))
+def test_formulas_know_all_ready_models(name: str) -> None:
+    data = ", ".join(KINDS[name].data)
+    assert {*KINDS[name].parameters} <= {*parse_formula(f"y = {name}({data})").names}
+
+
+def test_no_ready_model_has_the_name_of_a_function() -> None:
+    assert not KINDS.keys() & FUNCTIONS.keys()

@@ -14,6 +14,7 @@ from descend import fit
 from descend.errors import DescendWarning, FormulaError, UsageError
 from descend.trace.formula import Formula, one_edit_apart
 from descend.trace.formula_functions import FUNCTIONS, RESERVED
+from descend.trace.table import entry_of
 
 X = np.array([0.25, 0.5, 0.75])
 
@@ -343,3 +344,17 @@ def test_one_edit_against_all_edits(a: str, b: str) -> None:
     edits |= {a[:i] + c + a[i + 1 :] for i in range(len(a)) for c in "abc"}
     edits |= {a[:i] + a[i : i + 2][::-1] + a[i + 2 :] for i in range(len(a) - 1)}
     assert one_edit_apart(a, b) == (b in edits - {a})
+
+
+@pytest.mark.parametrize("name", sorted(FUNCTIONS))
+def test_every_function_of_formulas_is_one_of_models(name: str) -> None:
+    function = FUNCTIONS[name]
+    module = "scipy.special" if function.special else "numpy"
+    entry = entry_of(f"{module}.{function.name}")
+    assert entry is not None and entry.status == "supported"
+    values = [0.3, 0.6, 0.8][: function.least] if name not in ("acosh", "arccosh") else [1.5]
+    arguments = ", ".join(map(str, values))
+    if name == "where":
+        arguments, values = "0.3 > 0.1, 0.6, 0.8", [True, 0.6, 0.8]
+    got = Formula.parse(f"{name}({arguments})").evaluate({})
+    np.testing.assert_array_equal(got, function.resolve()(*values))

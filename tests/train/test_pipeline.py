@@ -8,7 +8,7 @@ from descend.graph.check import check_graph
 from descend.graph.node import postorder
 from descend.graph.program import program_graphs
 from descend.methods.table import OPTIMIZERS, as_loss, as_optimizer
-from descend.train.fit_options import FitOptions
+from descend.task.options import Options
 from descend.train.reading import Reading
 
 X = np.linspace(0.0, 2.0, 20)
@@ -21,7 +21,7 @@ def parabola(x, w1, w2, w3):
 
 def built(**options):
     fixed = {"start": {"w1": 1, "w2": 0, "w3": 1}, "engine": "interpreted"}
-    return Reading(parabola, X, Y, FitOptions(**{**fixed, **options})).job.build()[0]
+    return Reading(parabola, X, Y, Options("fit", **{**fixed, **options})).job.build()[0]
 
 
 def test_the_story_in_order():
@@ -47,9 +47,8 @@ def test_plain_descent_carries_its_parameters_and_nothing_else():
 
 
 def test_unused_columns_are_not_bound():
-    fitting = Reading(
-        lambda u, v, a: a * u, {"u": X, "v": X}, Y, FitOptions(start={"a": 1}, engine="interpreted")
-    )
+    options = Options("fit", start={"a": 1}, engine="interpreted")
+    fitting = Reading(lambda u, v, a: a * u, {"u": X, "v": X}, Y, options)
     assert fitting.job.build()[0].descent.data == ("u", "target")
 
 
@@ -75,7 +74,7 @@ def test_same_recipe_same_program():
     for _ in range(2):
         made = Reading(
             lambda x, a, b: a * np.tanh(b * x), X, Y,
-            FitOptions(start={"a": 1, "b": 1}, optimizer="adam", engine="interpreted"),
+            Options("fit", start={"a": 1, "b": 1}, optimizer="adam", engine="interpreted"),
         ).job.build()[0]
         texts.append([str(p) for p in made.descent.passes])
     assert texts[0] == texts[1]

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from inspect import BoundArguments
 from typing import Any
 
 from cyclopts import App, CycloptsError
 
-from descend.cli.narrow import narrow
+from descend.cli.options import rows_of, with_options
 from descend.cli.output import error_object, plain_warnings, print_json
 from descend.errors import DescendError, UsageError, suggest
 from descend.graph.bulk import without_collection
 from descend.late import Late
-from descend.task.options import FIT_NAMES, MINIMIZE_NAMES, WEIGHTS
+from descend.task.options import WEIGHTS, foreign_names
 
 __all__ = ["main"]
 
@@ -84,39 +84,38 @@ def _tell(error: BaseException, words: list[str], code: int, text: str) -> int:
 
 
 def _run(words: list[str]) -> int:
-    app = _app()
     if not words or words[0] in ("--help", "-h"):
-        for name in _COMMANDS:
-            app[name].assemble_argument_collection()  # loads the command for its line of help
-        app.help_print([])
+        _app(_COMMANDS).help_print([])
         return 0
     with without_collection():
-        command, bound = _read(app, words)
+        command, bound = _read(words)
     with plain_warnings():
         result = command(*bound.args, **bound.kwargs)
     return result if isinstance(result, int) else 0
 
 
-def _read(app: App, words: list[str]) -> tuple[Callable[..., Any], BoundArguments]:
+def _read(words: list[str]) -> tuple[Callable[..., Any], BoundArguments]:
     """The command and its arguments."""
     quiet: Any = {"exit_on_error": False, "print_error": False}
     if words[0] in _COMMANDS and not {"--help", "-h", "--version"} & {*words}:
         narrow_app = App(help_flags=[], version_flags=[])
-        narrow_app.default(narrow(_COMMANDS[words[0]], words[1:]))
+        narrow_app.default(with_options(_COMMANDS[words[0]], words[0], words[1:]))
         with suppress(CycloptsError):
             command, bound, _ = narrow_app.parse_args(words[1:], **quiet)
             return command, bound
     try:
+        app = _app([words[0]] if words[0] in _COMMANDS else _COMMANDS)
         command, bound, _ = app.parse_args(words, **quiet)
         return command, bound
     except CycloptsError as error:
-        raise _usage(error, app, words) from None
+        raise _usage(error, words) from None
 
 
-def _app() -> App:
+def _app(commands: Iterable[str]) -> App:
+    """The command line with some of its commands, as the parser and the help want it."""
     app = App(name="descend", help=_HELP, version=_version, help_format="plaintext")
-    for name, place in _PLACES.items():
-        app.command(f"descend.{place}", name=name)
+    for name in commands:
+        app.command(with_options(_COMMANDS[name], name), name=name)
     return app
 
 
@@ -129,7 +128,7 @@ def _version() -> str:
         return "unknown"
 
 
-def _usage(error: Any, app: Any, words: list[str]) -> UsageError:
+def _usage(error: Any, words: list[str]) -> UsageError:
     """The parser's complaint in our words, with the nearest option."""
     command = words[0] if words[0] in _COMMANDS else None
     manual = f"see descend {command + ' ' if command else ''}--help"
@@ -145,34 +144,26 @@ def _usage(error: Any, app: Any, words: list[str]) -> UsageError:
         if written == "--weights" and command in ("fit", "explain"):
             return UsageError("--weights" + WEIGHTS.removeprefix("weights="), remedy=_WEIGHTS)
         return UsageError(
-            f"there is no option {written}{_nearest(written, command, app)}", remedy=manual
+            f"there is no option {written}{_nearest(written, command)}", remedy=manual
         )
     text = " ".join(str(error).split()).rstrip(".")
     text = text.replace("into float", "into a number").replace("into int", "into a whole number")
     return UsageError(text[:1].lower() + text[1:], remedy=manual)
 
 
-def _options(app: Any, command: str) -> list[str]:
+def _options(command: str) -> list[str]:
     """The options of a command, as they are written."""
-    return [
-        name
-        for argument in app[command].assemble_argument_collection()
-        for name in argument.names
-        if name.startswith("--")
-    ]
+    return [row.written for row in rows_of(command).values()]
 
 
-def _nearest(written: str, command: str | None, app: Any) -> str:
+def _nearest(written: str, command: str) -> str:
     """Our name for another library's option, or the nearest of ours."""
-    if command is None:
-        return ""
-    known = _options(app, command)
-    foreign = MINIMIZE_NAMES if command == "minimize" else FIT_NAMES
+    rows, known = rows_of(command), _options(command)
+    foreign = foreign_names("minimize" if command == "minimize" else "fit")
     ours = foreign.get(written.lstrip("-").replace("-", "_"))
-    ours = {"fixed": "fix", "bounds": "bound", "ties": "tie"}.get(ours or "", ours)
-    if ours is not None and (flag := "--" + ours.replace("_", "-")) in known:
-        return f" (here it is called {flag})"
-    owners = [f"descend {c}" for c in _COMMANDS if c != command and written in _options(app, c)]
+    if ours in rows:
+        return f" (here it is called {rows[ours].written})"
+    owners = [f"descend {c}" for c in _COMMANDS if c != command and written in _options(c)]
     if owners:
         return f" (it belongs to {' and '.join(owners)})"
     return suggest(written, known)

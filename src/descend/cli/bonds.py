@@ -1,52 +1,33 @@
 """What binds the parameters on the command line: --fix, --bound and --tie."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Any
 
-from cyclopts import Group, Parameter
-
-from descend.cli.options import Text, number, parts
+from descend.cli.options import number, parts
 from descend.errors import UsageError
-from descend.lean import dataclass
 from descend.parameters.reading import parsed_ties
 
-__all__ = ["BondOptions", "bonds", "used_by_ties"]
+__all__ = ["bonds", "used_by_ties"]
 
 
-@Parameter(name="*", group=Group("Fixed, bounded, tied", sort_key=0))
-@dataclass(frozen=True, kw_only=True)
-class BondOptions:
-    """What binds the parameters; each may be given several times.
-
-    Args:
-        fix: Keep a parameter where it starts, or at a value: a or a=3.
-        bound: Keep a parameter within bounds: a=0: or a=:5 or a=0:5.
-        tie: Make a parameter an expression of others: "b = 2*a".
-    """
-
-    fix: Annotated[list[Text] | None, Parameter(negative="")] = None
-    bound: Annotated[list[Text] | None, Parameter(negative="")] = None
-    tie: Annotated[list[Text] | None, Parameter(negative="")] = None
-
-
-def bonds(options: BondOptions) -> dict[str, Any]:
-    """The options of `fit` and `minimize` that were written.
+def bonds(given: Mapping[str, Any]) -> dict[str, Any]:
+    """What binds the parameters, as `fit` and `minimize` take it, of the options written.
 
     Raises:
         UsageError: something that has not the form it should have.
 
-    >>> bonds(BondOptions(fix=["a=3, c"], bound=["b=0:", "d=-1:1"]))
+    >>> bonds({"fixed": ["a=3, c"], "bounds": ["b=0:", "d=-1:1"]})
     {'fixed': {'a': 3.0, 'c': None}, 'bounds': {'b': (0.0, None), 'd': (-1.0, 1.0)}}
-    >>> bonds(BondOptions(tie=["f = 2*a"]))
+    >>> bonds({"ties": ["f = 2*a"]})
     {'ties': {'f': '2*a'}}
     """
     found: dict[str, Any] = {}
-    if options.fix:
-        found["fixed"] = _collected("--fix", options.fix, _fixed)
-    if options.bound:
-        found["bounds"] = _collected("--bound", options.bound, _bound)
-    if options.tie:
-        found["ties"] = {name: tie.text for name, tie in parsed_ties(options.tie).items()}
+    if given.get("fixed"):
+        found["fixed"] = _collected("--fix", given["fixed"], _fixed)
+    if given.get("bounds"):
+        found["bounds"] = _collected("--bound", given["bounds"], _bound)
+    if given.get("ties"):
+        found["ties"] = {name: tie.text for name, tie in parsed_ties(given["ties"]).items()}
     return found
 
 

@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Mapping
+from typing import Any
 
-from descend.cli.bonds import BondOptions, bonds, used_by_ties
+from descend.cli.bonds import bonds
 from descend.cli.fit import open_bound, read_start
 from descend.cli.method import build_optimizer
 from descend.cli.minimize import read_function
-from descend.cli.options import (
-    DataOptions,
-    MethodOptions,
-    OutputOptions,
-    Text,
-    Whole,
-    check_names,
-    given,
-    names,
-    numbers,
-)
+from descend.cli.options import Text, check_names, numbers, of_method, passed_on
 from descend.cli.output import Told
 from descend.errors import UsageError
 from descend.show.explain import Explanation
@@ -27,33 +18,15 @@ from descend.train.explain import explain as explain_model
 __all__ = ["explain"]
 
 
-def explain(
-    first: Text,
-    second: Text | None = None,
-    /,
-    *,
-    at: Text | None = None,
-    start: Text | None = None,
-    params: str | None = None,
-    row: Whole = 0,
-    loss: str = "mse",
-    bound: BondOptions = BondOptions(),  # noqa: B008 (frozen)
-    method: MethodOptions = MethodOptions(),  # noqa: B008
-    data: DataOptions = DataOptions(),  # noqa: B008
-    output: OutputOptions = OutputOptions(),  # noqa: B008
-) -> None:
+def explain(first: Text, second: Text | None = None, /, **given: Any) -> None:
     """Show backpropagation at work: for a formula at a point, or for one row of a table.
 
     Args:
         first: A formula (with --at), or a table.
         second: The formula over the table.
-        at: The point: x1=1,x2=1.
-        start: The parameters' values: a=1,b=2, or a saved fit.
-        params: Names that are parameters although a column has nearly the same name.
-        row: The row of the table, counted from 0.
-        loss: mse, mae, huber(1), ….
     """
-    bound_by = bonds(bound)
+    bound_by, at = bonds(given), given.get("at")
+    method = of_method("explain", given)
     if second is None:
         if bound_by:
             raise UsageError(
@@ -64,34 +37,30 @@ def explain(
     else:
         if at is not None:
             raise UsageError("--at belongs to a formula without a table", remedy="write --start")
-        begin = read_start(start)
-        source, binding = open_bound(first, second, data.sql, params, begin, used_by_ties(bound_by))
+        options = passed_on("explain", given) | bound_by
+        options["start"] = read_start(given.get("start"))
+        options["optimizer"] = build_optimizer(plain_descent(method), {})
+        source, binding = open_bound(first, second, given.get("sql"), options)
         assert binding.target is not None
-        options = {
-            "start": begin,
-            "loss": loss,
-            "params": names(params),
-            "optimizer": build_optimizer(plain_descent(method), {}),
-            "missing": data.missing or "raise",
-            **bound_by,
-        }
         columns = source.read([*binding.data, binding.target])
-        told = explain_model(second, columns, row=row, **options)
-    Told(output).result(lambda: str(told), told.to_json_dict)
+        told = explain_model(
+            second, columns, row=given["row"], loss=given["loss"], **options
+        )
+    Told(given).result(lambda: str(told), told.to_json_dict)
 
 
-def plain_descent(method: MethodOptions) -> MethodOptions:
+def plain_descent(method: Mapping[str, Any]) -> dict[str, Any]:
     """Without an optimizer's name, the update that is shown is that of plain descent."""
-    return method if method.optimizer else replace(method, optimizer="sgd")
+    return {"optimizer": "sgd", **method}
 
 
-def _at_point(formula: str, at: str | None, method: MethodOptions) -> Explanation:
+def _at_point(formula: str, at: str | None, method: Mapping[str, Any]) -> Explanation:
     function = read_function(formula)
     if at is None:
         written = ",".join(f"{name}=1" for name in function.names)
         raise UsageError("explain needs a point", remedy=f"add --at {written}")
     point = numbers(at, "--at")
     check_names(point, function.names, "--at")
-    update = {"optimizer": build_optimizer(plain_descent(method), {})} if given(method) else {}
+    update = {"optimizer": build_optimizer(plain_descent(method), {})} if method else {}
     ordered = {name: point[name] for name in function.names}
     return explain_model(formula, {**ordered, **update})

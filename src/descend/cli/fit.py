@@ -6,21 +6,9 @@ import os
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from descend.cli.bonds import BondOptions, bonds, used_by_ties
+from descend.cli.bonds import bonds, used_by_ties
 from descend.cli.method import build_optimizer
-from descend.cli.options import (
-    DataOptions,
-    FitFileOptions,
-    MethodOptions,
-    OutputOptions,
-    RunOptions,
-    StopOptions,
-    Text,
-    WeightOptions,
-    given,
-    names,
-    numbers,
-)
+from descend.cli.options import Text, numbers, of_method, passed_on
 from descend.cli.output import Told, check_places, write_files
 from descend.data.tables import TableFile, open_table
 from descend.errors import UsageError, suggest
@@ -31,25 +19,7 @@ from descend.train.fit import fit as run_fit
 __all__ = ["fit", "open_bound"]
 
 
-def fit(
-    table: Text,
-    formula: Text,
-    /,
-    *,
-    start: Text | None = None,
-    params: str | None = None,
-    record: str | None = None,
-    by: str | None = None,
-    shared: str | None = None,
-    bound: BondOptions = BondOptions(),  # noqa: B008 (frozen)
-    run: RunOptions = RunOptions(),  # noqa: B008
-    method: MethodOptions = MethodOptions(),  # noqa: B008
-    stopping: StopOptions = StopOptions(),  # noqa: B008
-    data: DataOptions = DataOptions(),  # noqa: B008
-    weights: WeightOptions = WeightOptions(),  # noqa: B008
-    files: FitFileOptions = FitFileOptions(),  # noqa: B008
-    output: OutputOptions = OutputOptions(),  # noqa: B008
-) -> int:
+def fit(table: Text, formula: Text, /, **given: Any) -> int:
     """Fit a formula to a table: columns are data, every other name is a parameter.
 
     Without --optimizer: Levenberg-Marquardt on all rows, for sums of squares; else BFGS.
@@ -57,44 +27,38 @@ def fit(
     Args:
         table: CSV, TSV, Parquet or JSON; - is CSV on standard input.
         formula: Such as "y = a*exp(-k*x) + c"; columns with spaces stand in backticks.
-        start: Where to begin: a=1,b=2, "random", or a saved fit (.descend).
-        params: Names that are parameters although a column has nearly the same name.
-        record: What --history keeps besides the loss: params, gradient.
-        by: Fit each group of rows by itself: those with the same value in this column.
-        shared: With --by: fit the groups together; these parameters are one number for all.
     """
-    told = Told(output)
-    options = given(run) | given(stopping) | given(weights) | bonds(bound)
-    optimizer = build_optimizer(method, options)
+    told = Told(given)
+    options = passed_on("fit", given) | bonds(given)
+    by, shared = options.pop("by", None), options.pop("shared", None)
+    optimizer = build_optimizer(of_method("fit", given), options)
     if by is None:
-        check_places(files)
-    check_words(params, record, files.history)
-    begin = read_start(start)
-    source, binding = open_bound(table, formula, data.sql, params, begin, used_by_ties(options))
+        check_places(given)
+    check_words(given, options)
+    options["start"] = read_start(given.get("start"))
+    source, binding = open_bound(table, formula, given.get("sql"), options)
     assert binding.target is not None
     needed = [*binding.data, binding.target]
     by_row = {name: options[name] for name in ("sigma", "sample_weight") if name in options}
     columns = source.read([*needed, *by_row.values()])
     check_bound(binding, needed, by, options)
     told.line(str(binding))
-    options |= said(
-        start=begin, params=names(params) or None, record=names(record) or None,
-        optimizer=optimizer, missing=data.missing, checkpoint=files.checkpoint,
-        resume=read_resume(files.resume), progress=told.meter(),
-    )  # fmt: skip
+    loaded = {"optimizer": optimizer, "resume": read_resume(given.get("resume"))}
+    options = {n: v for n, v in (options | loaded).items() if v is not None}
+    options["progress"] = told.meter()
     rows = {name: columns[name] for name in needed}
     if by is not None or shared is not None:
-        return grouped(formula, source, rows, (by, shared), options, files, told)
+        return grouped(formula, source, rows, (by, shared), options, given, told)
     options |= {name: columns[column] for name, column in by_row.items()}
     result = run_fit(formula, rows, **options)
     told.result(result.report, lambda: result.to_json_dict(rows=False))
-    write_files(result, files, told)
+    write_files(result, given, told)
     return int(result.exit_code)
 
 
 def grouped(
     formula: str, source: TableFile, rows: Mapping[str, Any], groups: tuple[str | None, str | None],
-    options: dict[str, Any], files: FitFileOptions, told: Told,
+    options: dict[str, Any], given: Mapping[str, Any], told: Told,
 ) -> int:  # fmt: skip
     """Fit groups of rows: each by itself, or together where they share parameters."""
     by, shared = groups
@@ -103,17 +67,17 @@ def grouped(
     if shared is not None:
         from descend.cli.shared import fit_shared
 
-        return fit_shared(formula, source, rows, by, shared, options, files, told)
+        return fit_shared(formula, source, rows, by, shared, options, given, told)
     from descend.cli.many import fit_groups
 
-    return fit_groups(formula, source, rows, by, options, files, told)
+    return fit_groups(formula, source, rows, by, options, given, told)
 
 
-def check_words(params: str | None, record: str | None, history: str | None) -> None:
+def check_words(given: Mapping[str, Any], options: Mapping[str, Any]) -> None:
     """Refuse options that were written and would do nothing."""
-    if params is not None and not names(params):
+    if options.get("params") == []:
         raise UsageError("--params is empty", remedy="write --params a,b, or leave it out")
-    if record is not None and history is None:
+    if "record" in given and "history" not in given:
         raise UsageError(
             "--record says what --history keeps, and there is no --history",
             remedy="add --history FILE, or leave out --record",
@@ -137,26 +101,21 @@ def check_bound(
             )
 
 
-def said(**options: Any) -> dict[str, Any]:
-    """The options that were given."""
-    return {name: value for name, value in options.items() if value is not None}
-
-
 def open_bound(
-    table: str, text: str, sql: str | None, params: str | None, start: Any,
-    tied: Collection[str] = (),
-) -> tuple[TableFile, Binding]:  # fmt: skip
+    table: str, text: str, sql: str | None, options: Mapping[str, Any]
+) -> tuple[TableFile, Binding]:
     """Read the formula, open the table, and decide which name is what.
 
     Args:
-        tied: names of ties, which may have a start although the formula does not name them.
+        options: of the fit. Names of ties may have a start although the formula does not name them.
     """
+    start, tied = options["start"], used_by_ties(options)
     formula = parse_formula(text)
     source = open_table(table, sql)
     begin = None
     if isinstance(start, dict):
         begin = {n: v for n, v in start.items() if n in formula.names or n not in tied}
-    return source, formula.bind(source.columns, params=names(params), start=begin)
+    return source, formula.bind(source.columns, params=options.get("params", ()), start=begin)
 
 
 def read_start(text: str | None) -> Any:

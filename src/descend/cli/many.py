@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from descend.cli.options import FitFileOptions
 from descend.cli.output import Told
 from descend.data.tables import TableFile
 from descend.data.write import check_table_path
 from descend.errors import UsageError
+from descend.task.options import names_of
 from descend.task.rows import WEIGHTS
 from descend.train.fit_many import fit_many
 
@@ -19,16 +19,11 @@ __all__ = ["fit_groups"]
 
 NOT_CONVERGED, INTERRUPTED = 4, 130
 RENAMED = {"epochs": "max_iter"}
-KNOWN = (
-    "start", "params", "optimizer", "missing", "progress", "epochs", "xtol", "ftol", "gtol",
-    "loss", "sigma", "absolute_sigma", "sample_weight", "threads", "fixed", "bounds", "ties",
-    "seed",
-)  # fmt: skip
 
 
 def fit_groups(
     formula: str, source: TableFile, columns: Mapping[str, Any], by: str,
-    options: Mapping[str, Any], files: FitFileOptions, told: Told,
+    options: Mapping[str, Any], written: Mapping[str, Any], told: Told,
 ) -> int:  # fmt: skip
     """Fit each group, print the summary, and write the results to the file of --save.
 
@@ -40,27 +35,28 @@ def fit_groups(
         UsageError: an option that many fits do not have.
     """
     for name in ("plot", "history", "checkpoint", "resume"):
-        if getattr(files, name) is not None:
+        if name in written:
             raise UsageError(
                 f"--{name} is for a single fit, and --by makes many",
                 remedy="write --save fits.parquet for the results of all of them",
             )
-    if files.save is not None:
-        check_table_path(files.save)
-    for name in options:
-        if name not in KNOWN:
+    save = written.get("save")
+    if save is not None:
+        check_table_path(save)
+    given = {RENAMED.get(name, name): value for name, value in options.items()}
+    for name in given:
+        if name not in names_of("fit_many"):
             option = name.replace("_", "-")
             raise UsageError(f"--{option} has no meaning with --by", remedy="leave it out")
     table = {**columns, by: source.labels(by)}
     apart = [options[name] for name in WEIGHTS if name in options]
     if apart:
         table |= source.read(apart)
-    given = {RENAMED.get(name, name): value for name, value in options.items()}
     fits = fit_many(formula, table, by=by, **given)
     told.result(fits.report, fits.to_json_dict)
-    if files.save is not None:
-        fits.save(files.save)
-        told.line(f"wrote {files.save}")
+    if save is not None:
+        fits.save(save)
+        told.line(f"wrote {save}")
     if fits.interrupted:
         return INTERRUPTED
     return 0 if np.any(fits.success) else NOT_CONVERGED

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields
 from typing import Any
 
-from descend.cli.options import StepOptions, given
 from descend.errors import UsageError, suggest
 from descend.late import Late
 from descend.methods.choice import is_auto
@@ -19,18 +18,18 @@ _CLIPS: Mapping[str, Callable[[float], Any]] = Late(
 )
 
 
-def build_optimizer(options: StepOptions, others: dict[str, Any]) -> Any:
+def build_optimizer(options: Mapping[str, Any], others: dict[str, Any]) -> Any:
     """Return the optimizer that the options ask for, or None where they ask for none.
 
     Args:
-        options: the options of the method.
+        options: those under the heading Method that were written.
         others: options that an optimizer may take or leave (xtol, …, maximize); those that it
             has a field for are moved into it.
 
     Raises:
         UsageError: an option that the optimizer does not have, an unknown optimizer or schedule.
     """
-    chosen = given(options)
+    chosen = {**options}
     clips = [name for name in _CLIPS if name in chosen]
     if len(clips) > 1:
         raise UsageError("--clip-value and --clip-norm exclude each other", remedy="give one")

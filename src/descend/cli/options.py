@@ -1,38 +1,23 @@
-"""The options that several commands share, and how their texts are read."""
+"""The options of the commands, as the table has them, and how their texts are read."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import fields
+from inspect import Parameter as Argument
+from inspect import Signature, signature
 from typing import Annotated, Any, Literal
 
 from cyclopts import Group, Parameter
 
 from descend.errors import FormulaError, UsageError, suggest
-from descend.lean import dataclass
+from descend.methods.table import OPTIMIZERS
+from descend.task.options import REQUIRED, TABLE, Option, command_rows
 from descend.trace.formula import Formula
 
 __all__ = [
-    "DataOptions",
-    "FileOptions",
-    "FitFileOptions",
-    "Flag",
-    "MethodOptions",
-    "OutputOptions",
-    "RunOptions",
-    "SlopeOptions",
-    "StepOptions",
-    "StopOptions",
-    "Switch",
-    "Text",
-    "WeightOptions",
-    "Whole",
-    "check_names",
-    "given",
-    "names",
-    "number",
-    "numbers",
-    "parts",
-]
+    "Text", "check_names", "names", "number", "numbers", "of_method", "parts", "passed_on",
+    "rows_of", "with_options",
+]  # fmt: skip
 
 Text = Annotated[str, Parameter(allow_leading_hyphen=True)]
 
@@ -49,230 +34,137 @@ def _whole(_kind: Any, tokens: Any) -> int:
 
 
 Whole = Annotated[int, Parameter(converter=_whole)]
-Flag = Annotated[bool | None, Parameter(negative="")]
-Switch = Annotated[bool, Parameter(negative="", show_default=False)]
-
-_RUN = Group("Run", sort_key=0)
-_METHOD = Group("Method", sort_key=1)
-_STOP = Group("Stopping", sort_key=2)
-_DATA = Group("Data", sort_key=3)
-_FILES = Group("Files", sort_key=4)
-_OUTPUT = Group("Output", sort_key=5)
-
-
-@Parameter(name="*", group=_OUTPUT)
-@dataclass(frozen=True, kw_only=True)
-class OutputOptions:
-    """What is told.
-
-    Args:
-        json: One JSON object on standard output and nothing else, errors included.
-        verbose: The loss of each epoch; the traceback of an internal error.
-        quiet: Nothing but warnings and errors.
-    """
-
-    json: Switch = False
-    verbose: Switch = False
-    quiet: Switch = False
+TYPES: Mapping[str, Any] = {
+    **dict.fromkeys(("count", "seed", "whole"), Whole),
+    **dict.fromkeys(("number", "positive", "real"), float),
+    "switch": Annotated[bool, Parameter(negative="")],
+    "either": bool,
+    "words": Text,
+    "texts": Annotated[list[Text], Parameter(negative="")],
+}
+"""What the values of a kind of option are on the command line; texts where nothing is said."""
+FIELDS: Mapping[Any, str] = {"float": "real", "int": "whole", "bool": "switch"}  # annotation → kind
+HEADINGS = ("Run", "Method", "Stopping", "Data", "Files", "Output")
+CALLED = {"lm": "lm (Levenberg-Marquardt)", "cg": "cg (conjugate gradients)"}
 
 
-@Parameter(name="*", group=_FILES)
-@dataclass(frozen=True, kw_only=True)
-class FileOptions:
-    """What is written; places are tried before the run begins.
+def with_options(
+    run: Callable[..., int | None], command: str, words: Sequence[str] | None = None
+) -> Callable[..., int | None]:
+    """Return a command with the options that the table gives it.
 
     Args:
-        plot: Draw the result and the course of the descent into this file (.png, .svg, .pdf).
-        history: Write what each epoch or iteration came to into this file (.csv, .tsv, .json).
+        run: takes its arguments by position, and the options that were written by name.
+        words: with these, only the options that occur among them: the parser looks at every
+            option, with all that its help says, and most of a short run's reading would be for
+            those that nobody wrote. Whatever it does not understand then is to be read again by
+            the whole command, whose complaint counts.
+
+    >>> def grad(formula: str, /, **given: Any) -> int: ...
+    >>> list(signature(with_options(grad, "grad", ["--at=x=1", "x"])).parameters)
+    ['formula', 'at']
     """
+    written = {word.partition("=")[0].replace("--no-", "--") for word in words or ()}
+    rows = rows_of(command, None if words is None else written)
+    asked = [
+        row for row in rows.values()
+        if words is None or row.written in written or row.default is REQUIRED
+    ]  # fmt: skip
+    own = signature(run, eval_str=True)
+    kept = [p for p in own.parameters.values() if p.kind is p.POSITIONAL_ONLY]
+    kept += [_argument(row, words is None) for row in asked]
+    defaults = {row.name: _default(row) for row in rows.values()}
+    defaults = {name: value for name, value in defaults.items() if value not in (None, REQUIRED)}
 
-    plot: str | None = None
-    history: str | None = None
+    def command_with_options(*args: Any, **given: Any) -> int | None:
+        return run(*args, **(defaults | given))
+
+    command_with_options.__doc__ = run.__doc__
+    command_with_options.__signature__ = Signature(  # type: ignore[attr-defined]
+        kept, return_annotation=own.return_annotation
+    )
+    return command_with_options
 
 
-@Parameter(name="*", group=_FILES)
-@dataclass(frozen=True, kw_only=True)
-class FitFileOptions(FileOptions):
-    """What a fit writes and reads besides the table.
+def rows_of(command: str, written: Collection[str] | None = None) -> dict[str, Option]:
+    """The options of a command by their names in Python, and what only its methods know.
 
     Args:
-        save: Keep the fit in this file (.descend), for predict, --start and --resume.
-        checkpoint: Keep the state of the run in this file while it goes on.
-        resume: Go on from this checkpoint or saved fit.
+        written: with these, the methods are asked only if the table lacks one.
     """
-
-    save: str | None = None
-    checkpoint: str | None = None
-    resume: str | None = None
-
-
-@Parameter(name="*", group=_DATA)
-@dataclass(frozen=True, kw_only=True)
-class DataOptions:
-    """What the rows are.
-
-    Args:
-        sql: A query whose result is the table; the file is called data in it.
-        missing: "raise" refuses rows with missing or infinite values, "drop" leaves them out.
-    """
-
-    sql: str | None = None
-    missing: Literal["raise", "drop"] | None = None
+    rows = command_rows(command)
+    known, names = {row.written for row in rows.values()}, {row.name for row in TABLE}
+    if "optimizer" in rows and (written is None or {w for w in written if w[:2] == "--"} - known):
+        for make in OPTIMIZERS.values():
+            if command == "minimize" and make.needs == "gauss_newton":  # type: ignore[attr-defined]
+                continue
+            for field in fields(make):  # type: ignore[arg-type]
+                kind = FIELDS.get(field.type)
+                if kind is not None and field.name not in names:
+                    own = Option(field.name, kind, "", None, command, "Method", "{owners}.")
+                    rows[field.name] = own
+    return rows
 
 
-@Parameter(name="*", group=_DATA)
-@dataclass(frozen=True, kw_only=True)
-class WeightOptions:
-    """How much each row counts.
-
-    Args:
-        sigma: The column with the standard deviations of the target.
-        absolute_sigma: Sigma is in the target's units, not only relative.
-        sample_weight: The column by which each row's loss is multiplied.
-    """
-
-    sigma: str | None = None
-    absolute_sigma: Flag = None
-    sample_weight: str | None = None
+def _default(row: Option) -> Any:
+    """What a command has where nothing is written: what goes on to a function has none."""
+    return None if row.entries else row.default
 
 
-@Parameter(name="*", group=_RUN)
-@dataclass(frozen=True, kw_only=True)
-class RunOptions:
-    """What a fit does with its rows.
-
-    Args:
-        loss: mse, mae, huber(1), soft_l1(1), cauchy(1), arctan(1), tukey(1), log_cosh,
-            quantile(0.9), poisson, bce, ….
-        penalty: l2(0.001) or l1(0.001), added to the loss.
-        epochs: How often all rows are used, at most.
-        batch_size: Rows used for one update; all where not given.
-        shuffle: Batches in a new order each epoch; they are where smaller than the data.
-        stop_loss: Stop when an epoch's running mean of the loss is below this.
-        validation_split: Keep this share of the rows aside and show their loss.
-        keep_best: Return the best parameters met instead of the last.
-        starts: Fit from this many starts, and keep the best.
-        seed: Decides shuffling and random starts; 0 where not given.
-        threads: Among how many threads the fits of --by are shared; one fit uses one.
-    """
-
-    loss: str | None = None
-    penalty: str | None = None
-    epochs: Whole | None = None
-    batch_size: Whole | None = None
-    shuffle: bool | None = None
-    stop_loss: float | None = None
-    validation_split: float | None = None
-    keep_best: Flag = None
-    starts: Whole | None = None
-    seed: Whole | None = None
-    threads: Whole | None = None
+def _argument(row: Option, whole: bool) -> Argument:
+    """An option as an argument of a command; with its place in the help if that is asked for."""
+    kind = TYPES.get(row.kind, str)
+    if "|" in row.kind:
+        kind = Literal[tuple(row.kind.split("|"))]
+    default = Argument.empty if row.default is REQUIRED else _default(row)
+    said: dict[str, Any] = {"name": row.written}
+    if whole:
+        said["help"] = _help(row)
+        if row.heading:
+            place = HEADINGS.index(row.heading) if row.heading in HEADINGS else 0
+            said["group"] = Group(row.heading, sort_key=place)
+    optional: Any = kind if default is Argument.empty else kind | None
+    annotation = Annotated[optional, Parameter(**said)]
+    return Argument(row.name, Argument.KEYWORD_ONLY, default=default, annotation=annotation)
 
 
-@Parameter(name="*", group=_METHOD)
-@dataclass(frozen=True, kw_only=True)
-class StepOptions:
-    """The numbers of the optimizers, which have torch.optim's names and defaults.
-
-    Args:
-        lr: Learning rate.
-        schedule: Course of the learning rate: step(10, 0.5), exponential(0.95), cosine(100),
-            warmup(5), or warmup(5)+cosine(100).
-        momentum: sgd, rmsprop.
-        dampening: sgd.
-        nesterov: sgd.
-        weight_decay: sgd, adagrad, rmsprop, adam, adamw.
-        betas: adam, adamw: two numbers, 0.9,0.999.
-        eps: adagrad, rmsprop, adam, adamw.
-        alpha: rmsprop.
-        centered: rmsprop.
-        amsgrad: adam, adamw.
-        lr_decay: adagrad.
-        initial_accumulator_value: adagrad.
-        radius: lm, gauss_newton, newton: the first trusted length, as a share of the parameters'
-            length.
-        history_size: lbfgs: how many steps it remembers.
-        edge: nelder_mead: the first edges, as a share of the parameters.
-        restarts: nelder_mead: how often it begins anew where it has stopped, at most.
-        clip_value: Each number of the gradient is kept within this.
-        clip_norm: The gradient's length is kept within this.
-    """
-
-    lr: float | None = None
-    schedule: str | None = None
-    momentum: float | None = None
-    dampening: float | None = None
-    nesterov: Flag = None
-    weight_decay: float | None = None
-    betas: str | None = None
-    eps: float | None = None
-    alpha: float | None = None
-    centered: Flag = None
-    amsgrad: Flag = None
-    lr_decay: float | None = None
-    initial_accumulator_value: float | None = None
-    radius: float | None = None
-    history_size: Whole | None = None
-    edge: float | None = None
-    restarts: Whole | None = None
-    clip_value: float | None = None
-    clip_norm: float | None = None
+def _help(row: Option) -> str:
+    """The line of help, with the methods that have such an option or may be chosen."""
+    if "{" not in row.help:
+        return row.help
+    methods: dict[Any, str] = {}
+    for name, make in OPTIMIZERS.items():
+        methods.setdefault(make, name)
+    every = [*methods]  # without the second names
+    whole = [make for make in every if make.scope == "vector"]
+    lists = {
+        "owners": [make for make in every if any(f.name == row.name for f in fields(make))],
+        "fitters": whole,
+        "minimizers": [make for make in whole if make.needs != "gauss_newton"],
+        "steppers": [make for make in every if make not in whole],
+    }
+    called = {} if "{owners}" in row.help else CALLED
+    words = {
+        key: ", ".join(called.get(methods[make], methods[make]) for make in group)
+        for key, group in lists.items()
+    }
+    return row.help.format(**words)
 
 
-@Parameter(name="*", group=_METHOD)
-@dataclass(frozen=True, kw_only=True)
-class MethodOptions(StepOptions):
-    """How a fit steps.
-
-    Args:
-        optimizer: lm (Levenberg-Marquardt), gauss_newton, bfgs, lbfgs, cg (conjugate gradients),
-            newton, nelder_mead; or sgd, adagrad, rmsprop, adam, adamw.
-        acceleration: lm: how far a step may bend, as a share of its length; 0 leaves it out.
-    """
-
-    optimizer: str | None = None
-    acceleration: float | None = None
+def of_method(command: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of the method that were written."""
+    rows = command_rows(command)
+    return {n: v for n, v in given.items() if n not in rows or rows[n].heading == "Method"}
 
 
-@Parameter(name="*", group=_METHOD)
-@dataclass(frozen=True, kw_only=True)
-class SlopeOptions(StepOptions):
-    """How the minimum of a plain function is found: there are no squares to make use of.
-
-    Args:
-        optimizer: bfgs, lbfgs, cg (conjugate gradients), newton, nelder_mead; or sgd, adagrad,
-            rmsprop, adam, adamw.
-    """
-
-    optimizer: str | None = None
-
-
-@Parameter(name="*", group=_STOP)
-@dataclass(frozen=True, kw_only=True)
-class StopOptions:
-    """When to stop, whichever comes first.
-
-    Args:
-        xtol: The parameters move by less than this fraction.
-        ftol: The loss can fall by less than this fraction.
-        gtol: The gradient is smaller than this.
-        patience: This many epochs without improvement.
-        min_delta: What counts as an improvement.
-        max_seconds: The time allowed.
-    """
-
-    xtol: float | None = None
-    ftol: float | None = None
-    gtol: float | None = None
-    patience: Whole | None = None
-    min_delta: float | None = None
-    max_seconds: float | None = None
-
-
-def given(group: Any) -> dict[str, Any]:
-    """Return the options of a group that were written, so that the library's defaults hold."""
-    named = ((field.name, getattr(group, field.name)) for field in fields(group))
-    return {name: value for name, value in named if value is not None}
+def passed_on(command: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that a function of the library takes under the same name, but for its method."""
+    rows = command_rows(command)
+    return {
+        name: names(value) if name in ("params", "record") else value
+        for name, value in given.items()
+        if name in rows and rows[name].entries and rows[name].heading != "Method"
+    }
 
 
 def names(text: str | None) -> list[str]:

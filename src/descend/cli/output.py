@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from descend.cli.options import FileOptions, OutputOptions
 from descend.errors import DescendError, DescendWarning, DivergedWarning
 from descend.show.progress import for_stream
 
@@ -21,27 +20,27 @@ ADVICE = "Try lr="
 class Told:
     """Standard output: reports and lines for a person, or one JSON object and nothing else."""
 
-    def __init__(self, options: OutputOptions) -> None:
-        self.options = options
+    def __init__(self, given: Mapping[str, Any]) -> None:
+        self.json, self.verbose, self.quiet = (
+            bool(given.get(name)) for name in ("json", "verbose", "quiet")
+        )
 
     def line(self, text: str) -> None:
         """Print a line, unless only JSON or nothing is wanted."""
-        if not (self.options.json or self.options.quiet):
+        if not (self.json or self.quiet):
             print(text, flush=True)
 
     def result(self, text: Callable[[], str], data: Callable[[], Mapping[str, Any]]) -> None:
         """Print the result in the form that was asked for."""
-        if self.options.json:
+        if self.json:
             print_json(data())
-        elif not self.options.quiet:
+        elif not self.quiet:
             print(text(), flush=True)
 
     def meter(self) -> Any:
         """Return the progress meter for standard error."""
-        silent = self.options.quiet or (self.options.json and not self.options.verbose)
-        return for_stream(
-            sys.stderr, quiet=silent, verbose=self.options.verbose, says_ending=False
-        )
+        silent = self.quiet or (self.json and not self.verbose)
+        return for_stream(sys.stderr, quiet=silent, verbose=self.verbose, says_ending=False)
 
 
 def print_json(value: Mapping[str, Any]) -> None:
@@ -85,9 +84,9 @@ def plain_warnings() -> Iterator[None]:
 WRITTEN = {"plot": "plot", "save": "saved fit", "history": "history", "checkpoint": "checkpoint"}
 
 
-def check_places(files: FileOptions) -> None:
+def check_places(given: Mapping[str, Any]) -> None:
     """Try every place that will be written to, before the run begins."""
-    written = {kind: getattr(files, option, None) for option, kind in WRITTEN.items()}
+    written = {kind: given.get(option) for option, kind in WRITTEN.items()}
     if any(path is not None for path in written.values()):
         from descend.show.output import check_output_path
 
@@ -96,22 +95,22 @@ def check_places(files: FileOptions) -> None:
                 check_output_path(path, kind)
 
 
-def write_files(result: Any, files: FileOptions, told: Told) -> None:
+def write_files(result: Any, given: Mapping[str, Any], told: Told) -> None:
     """Write picture, history and saved fit, and say where they are.
 
     If one cannot be written after all, the others still are, and then the error is raised.
     """
     failures: list[DescendError] = []
-    saved = getattr(files, "save", None)
-    for path, write in (
-        (saved, lambda: result.save(saved)),
-        (files.history, lambda: _write_history(result, str(files.history))),
-        (files.plot, lambda: result.plot(files.plot)),
+    for option, write in (
+        ("save", result.save if "save" in given else None),
+        ("history", lambda path: _write_history(result, path)),
+        ("plot", result.plot),
     ):
-        if path is None:
+        path = given.get(option)
+        if path is None or write is None:
             continue
         try:
-            write()
+            write(path)
             told.line(f"written: {path}")
         except DescendError as error:
             failures.append(error)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from descend.cli.options import DataOptions, OutputOptions, Text
+from descend.cli.options import Text
 from descend.cli.output import Told, print_json
 from descend.data.tables import open_table
 from descend.data.validate import clean_rows
@@ -17,35 +17,26 @@ from descend.train.load import load
 __all__ = ["predict"]
 
 
-def predict(
-    saved: str,
-    table: Text,
-    /,
-    *,
-    to: str | None = None,
-    data: DataOptions = DataOptions(),  # noqa: B008 (frozen)
-    output: OutputOptions = OutputOptions(),  # noqa: B008
-) -> None:
+def predict(saved: str, table: Text, /, **given: Any) -> None:
     """Predict with a saved fit; the table has the columns that the fit was made with.
 
     Args:
         saved: A file that fit --save has written.
         table: CSV, TSV, Parquet or JSON; - is CSV on standard input.
-        to: Write columns and predictions into this file (.csv, .tsv, .json, .parquet) instead of
-            printing the predictions.
     """
+    told, to = Told(given), given.get("to")
     if to is not None:
         check_output_path(to, "predictions")
     fit = load(saved)
-    source = open_table(table, data.sql)
+    source = open_table(table, given.get("sql"))
     absent = [name for name in fit.inputs if name not in source.columns]
     if absent:
         raise DataError(
             f'"{table}" has no column {", ".join(absent)}, which the fit needs',
             remedy=f"its columns are {', '.join(source.columns[:12])}",
         )
-    clean = clean_rows(source.read(fit.inputs), missing=data.missing or "raise", least=1)
-    told = Told(output)
+    missing = given.get("missing", "raise")
+    clean = clean_rows(source.read(fit.inputs), missing=missing, least=1)
     if clean.n_dropped:
         print(f"warning: {clean.n_dropped} rows were dropped", file=sys.stderr)
     prediction = fit.predict(clean.columns)
@@ -53,10 +44,10 @@ def predict(
     if to is not None:
         write_table(columns, to)
         told.line(f"written: {to}")
-    if output.json:
+    if told.json:
         values = jsonable(prediction)
         print_json({"target": fit.target, "n_dropped": clean.n_dropped, "prediction": values})
-    elif to is None and not output.quiet:
+    elif to is None and not told.quiet:
         print(fit.target)
         print("\n".join(map(repr, prediction.tolist())))
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from descend.cli.options import FitFileOptions, names
+from descend.cli.options import names
 from descend.cli.output import Told, check_places, write_files
 from descend.data.tables import TableFile
 from descend.errors import UsageError
@@ -20,7 +20,7 @@ REFUSED = ("save", "checkpoint", "resume")
 
 def fit_shared(
     formula: str, source: TableFile, columns: Mapping[str, Any], by: str, shared: str,
-    options: Mapping[str, Any], files: FitFileOptions, told: Told,
+    options: Mapping[str, Any], given: Mapping[str, Any], told: Told,
 ) -> int:  # fmt: skip
     """Fit all groups at once, with parameters that they share, and print the report.
 
@@ -33,9 +33,9 @@ def fit_shared(
         UsageError: an option that datasets side by side do not have.
     """
     for name in REFUSED:
-        if getattr(files, name) is not None:
+        if name in given:
             raise UsageError(f"--{name} has no meaning with --shared", remedy="leave it out")
-    check_places(files)
+    check_places(given)
     if options.get("params") is not None:
         raise UsageError("--params has no meaning with --shared", remedy="give --start instead")
     own = {name: value for name, value in options.items() if name not in ("sigma", "sample_weight")}
@@ -49,9 +49,9 @@ def fit_shared(
     for group in groups:
         rows = labels == group
         table = {name: np.asarray(column)[rows] for name, column in columns.items()}
-        given = {name: np.asarray(column)[rows] for name, column in weights.items()}
-        sets.append(Dataset(formula, table, name=str(group), **given))
+        own_weights = {name: np.asarray(column)[rows] for name, column in weights.items()}
+        sets.append(Dataset(formula, table, name=str(group), **own_weights))
     found = fit_global(sets, shared=names(shared), **own)
     told.result(found.report, lambda: found.to_json_dict(rows=False))
-    write_files(found, files, told)
+    write_files(found, given, told)
     return int(found.exit_code)

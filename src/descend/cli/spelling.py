@@ -5,15 +5,13 @@ from __future__ import annotations
 import re
 
 from descend.errors import DescendError
+from descend.task.options import TABLE
 
 __all__ = ["as_written", "spell"]
 
-_OPTIONS = (
-    "epochs|batch_size|stop_loss|validation_split|keep_best|starts|seed|threads|lr|xtol|ftol|gtol|"
-    "patience|min_delta|max_seconds|max_iter|missing|sigma|absolute_sigma|sample_weight|loss|"
-    "penalty|optimizer|record|start|params|shared|by"
-)
-_GROUPS = {"fixed": "fix", "bounds": "bound", "ties": "tie"}
+_WRITTEN = {row.name: row.written for row in TABLE if row.entries and row.commands}
+_OPTIONS = "|".join(row.name for row in TABLE if row.name in _WRITTEN and not row.flag)
+_SPELLED = "|".join(row.name for row in TABLE if row.flag)
 _WHOLE = (
     (r'write fixed=\["(\w+)"\] to keep its start, or fixed=\{"\w+": ([^}]+)\}',
      r"write --fix \1 to keep its start, or --fix \1=\2"),
@@ -28,7 +26,7 @@ _GIVEN = (
     rf"(?<![\w.(,-])({_OPTIONS})=(?=\S)(\"([^\"]*)\"|True\b)?"
 )
 _ALONE = (
-    rf"^({_OPTIONS}|fixed|bounds|ties)(?= (must|names|needs|has no|is in no|may|says)\b)"
+    rf"^({_OPTIONS}|{_SPELLED})(?= (must|names|needs|has no|is in no|may|says)\b)"
     r"|(?<=leave out )(batch_size|validation_split|lr|keep_best|optimizer)\b"
 )
 
@@ -57,7 +55,7 @@ def _option(found: re.Match[str]) -> str:
 
 
 def _flag(name: str) -> str:
-    return "--" + _GROUPS.get(name, name).replace("_", "-")
+    return _WRITTEN[name]
 
 
 def spell(error: DescendError) -> None:

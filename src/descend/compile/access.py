@@ -72,7 +72,10 @@ class Access:
         spilled: slots of the lets that cross between functions.
         put: those of them that are in their slots already.
         counters: the loops that stand around the whole block.
+        width: how many numbers a scalar is: one for every fit that is worked on.
     """
+
+    width = 1
 
     def __init__(self, frame: Frame) -> None:
         self.frame = frame

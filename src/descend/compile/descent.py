@@ -257,11 +257,11 @@ class DescentFlow(GraphFlow):
 
             self.add(Blocks(axis, self.part(one)[0], count))
 
-        def together(count: Let) -> None:
+        def combined(count: Let) -> None:
             for s, place in zip(sweep.sums, own, strict=True):
                 self.add(Call("combine", place, (place,), {"op": s.op, "count": count}))
 
-        return first, sums, together
+        return first, sums, combined
 
     def fresh(self, form: Node) -> Place:
         place = Place("scratch", self.numbers, form.shape, form.dtype)

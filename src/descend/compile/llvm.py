@@ -51,8 +51,6 @@ METHODS: Mapping[type, str] = {
 class BlockWriter(Access):
     """Writes the statements of a block; `values` knows every top-level let afterwards."""
 
-    width = 1
-
     def __init__(self, frame: Frame, algorithms: Mapping[str, Algorithm]) -> None:
         super().__init__(frame)
         self.algorithms = algorithms

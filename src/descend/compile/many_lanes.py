@@ -29,9 +29,9 @@ from descend.compile.loops import (
     Statement,
 )
 from descend.compile.native import NotNative
-from descend.compile.nests import neutral
+from descend.compile.nests import Accumulators, NestWriter
 from descend.compile.operations import emit_operation, is_outlined, kind_of, memory_type
-from descend.compile.segments import cut, operands, weight
+from descend.compile.segments import cut, weight
 from descend.graph.node import Dim, sizes
 from descend.lean import dataclass
 
@@ -219,35 +219,27 @@ class FitWriter(BlockWriter):
         return vector
 
 
-class FitNest:
-    """Writes one nest: plain loops, accumulators with one lane a fit."""
+class FitNest(NestWriter):
+    """Writes one nest of several fits: plain loops, accumulators with one lane a fit."""
+
+    w: FitWriter
 
     def __init__(self, writer: FitWriter, nest: Nest) -> None:
-        self.w, self.e, self.nest = writer, writer.e, nest
-        self.by_depth: list[list[Let]] = [[] for _ in range(len(nest.axes) + 1)]
-        for let in nest.lets:
-            self.by_depth[let.depth].append(let)
-        self.sums: list[str] = []
-        self.totals: list[Value] = []
+        super().__init__(writer, nest)
         self.early: list[Let] = []
-        self.products: set[Let] = set()
+        self.late: set[Let] = set()
         self.kept: list[Let] = []
         self.outside_early: set[Let] = set()
         self.plan_stages()
 
-    def write(self) -> None:
-        w = self.w
-        inside = set(self.nest.lets)
-        outside = [x for x in dict.fromkeys(operands(self.nest)) if x not in inside]
-        values = {x: w.values[x] for x in outside}
-        if w.width > w.lanes.native and self.nest.axes:
-            totals = self.in_parts(values)
-        else:
-            self.level(0, values, w.counters)
-            totals = self.totals
-        for reduction, total in zip(self.nest.reductions, totals, strict=True):
-            if isinstance(reduction.result, Let):
-                w.values[reduction.result] = total
+    def choose_vector(self) -> tuple[int | None, int]:
+        """None: the lanes are the fits."""
+        return None, 1
+
+    def loops(self, top: dict[Let, Value]) -> list[Value]:
+        if self.w.width > self.w.lanes.native and self.nest.axes:
+            return self.in_parts(top)
+        return super().loops(top)
 
     def in_parts(self, values: dict[Let, Value]) -> list[Value]:
         """The nest for one register of fits after the other: the sums need all the registers."""
@@ -261,8 +253,7 @@ class FitNest:
             w.width, w.first = native, e.mul(part, native)
             here = {x: self.here(stored[x], v) if x in stored else narrowed(e, v, native)
                     for x, v in values.items()}  # fmt: skip
-            self.level(0, here, w.counters)
-            for name, total in zip(sums, self.totals, strict=False):
+            for name, total in zip(sums, super(FitNest, self).loops(here), strict=True):
                 at = self.lane_pointer(name, total)
                 e.line(f"store {total.typed}, ptr {at}, align 8")
             w.width, w.first = whole, ZERO
@@ -288,34 +279,17 @@ class FitNest:
         self.e.line(f"{at} = getelementptr {kind}, ptr {name}, i64 {self.w.first.name}")
         return at
 
-    def level(self, depth: int, values: dict[Let, Value], counters: Counters) -> None:
-        """Everything inside `depth` loops: its lets, then the next loop or the innermost work."""
-        inner = dict(values)
-        for let in self.by_depth[depth]:
-            inner[let] = self.w.let(let, inner, counters, self.w.width)
-        opened = depth == self.nest.kept and bool(self.nest.reductions)
-        if opened:
-            self.open_sums()
-        if depth == len(self.nest.axes):
-            self.innermost(inner, counters)
+    def axis(self, depth: int, values: dict[Let, Value], counters: Counters, width: int,
+             sets: list[Accumulators]) -> None:  # fmt: skip
+        if depth == len(self.nest.axes) - 1 and self.early:
+            self.staged(self.nest.axes[depth], values, counters, sets[0])
         else:
-            axis = self.nest.axes[depth]
-
-            def body(i: Value) -> None:
-                self.level(depth + 1, inner, {**counters, axis: i})
-
-            if axis.extent == 1:
-                body(Value("0", "i64", 1))
-            elif depth == len(self.nest.axes) - 1 and self.early:
-                self.staged(axis, inner, counters)
-            else:
-                self.w.loop(self.w.extent(axis.extent), body)
-        if opened:
-            self.close_sums(counters)
+            super().axis(depth, values, counters, width, sets)
 
     # Two stages: what is long and depends on nothing before it, then what it is used for
 
-    def staged(self, axis: Axis, values: dict[Let, Value], counters: Counters) -> None:
+    def staged(self, axis: Axis, values: dict[Let, Value], counters: Counters,
+               sums: Accumulators) -> None:  # fmt: skip
         """Rows in chunks: first their elementary functions, several rows in flight, then the rest.
 
         In a single loop the sums would leave no registers to hide the time that a function takes.
@@ -347,9 +321,9 @@ class FitNest:
                         inner[let] = w.load_from(source, kind_of(let.dtype), w.width)
                 for n in group:
                     product = self.nest.reductions[n].value
-                    if product in self.products and product not in inner:
+                    if product in self.late and product not in inner:
                         inner[product] = w.let(product, inner, here, w.width)
-                self.accumulate(group, inner, here)
+                self.accumulate(sums, inner, here, 1, 0, group)
 
             at = w.loop(stop, lambda i: early(i, several, wide), start, several)
             w.loop(stop, lambda i: early(i, 1, values), at, 1)
@@ -404,11 +378,11 @@ class FitNest:
         if any(x.op == "gather" for x in inner) or nest.kept == len(nest.axes):
             return
         read = {a for x in inner for a in x.args}
-        self.products = {
+        self.late = {
             r.value for r in nest.reductions
             if r.op == "add" and r.value.op == "mul" and r.value not in read
         } & set(inner)  # fmt: skip
-        self.early = [x for x in inner if x not in self.products]
+        self.early = [x for x in inner if x not in self.late]
         own = set(self.early)
         wanted = {x for n in range(len(nest.reductions)) for x in self.operands_of(n)}
         self.kept = [x for x in self.early if x in wanted]
@@ -417,50 +391,12 @@ class FitNest:
     def operands_of(self, number: int) -> tuple[Let, ...]:
         """What a sum needs of the early stage."""
         value = self.nest.reductions[number].value
-        return value.args if value in self.products else (value,)
-
-    def open_sums(self) -> None:
-        self.sums = []
-        for reduction in self.nest.reductions:
-            kind = kind_of(reduction.value.dtype)
-            start = self.e.const(neutral(reduction.op, kind), kind, self.w.width)
-            name = self.w.frame.alloca(start.type)
-            self.e.line(f"store {start.typed}, ptr {name}")
-            self.sums.append(name)
-
-    def sum(self, number: int) -> Value:
-        kind = kind_of(self.nest.reductions[number].value.dtype)
-        plain = Value("", kind, self.w.width)
-        return self.e.op(f"load {plain.type}, ptr {self.sums[number]}", kind, self.w.width)
-
-    def close_sums(self, counters: Counters) -> None:
-        self.totals = [self.sum(number) for number in range(len(self.nest.reductions))]
-        for reduction, total in zip(self.nest.reductions, self.totals, strict=True):
-            if isinstance(reduction.result, Address):
-                self.w.store(reduction.result, total, counters, None)
-
-    def innermost(self, values: dict[Let, Value], counters: Counters) -> None:
-        for store in self.nest.stores:
-            self.w.store(store.target, values[store.value], counters, None)
-        self.accumulate(range(len(self.nest.reductions)), values, counters)
-
-    def accumulate(self, group: range, values: dict[Let, Value], counters: Counters) -> None:
-        """Add the values of one row to some of the sums."""
-        mask = self.mask(counters) if group else None
-        for number in group:
-            reduction = self.nest.reductions[number]
-            before, value = self.sum(number), values[reduction.value]
-            after = emit_operation(
-                self.e, reduction.op, (before, value), reduction.value.dtype, None
-            )
-            # The sum itself is chosen, not the summand: so it is fused as it is without a mask.
-            chosen = after if mask is None else self.e.select(mask, after, before)
-            self.e.line(f"store {chosen.typed}, ptr {self.sums[number]}")
+        return value.args if value in self.late else (value,)
 
     def mask(self, counters: Counters) -> Value | None:
         """Which fits have a row at the counter of the rows; None where all have."""
         rows = self.w.lanes.rows
-        if rows is None:
+        if rows is None or not self.nest.reductions:
             return None
         mask: Value | None = None
         for axis in self.nest.axes[self.nest.kept :]:

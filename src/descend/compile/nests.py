@@ -7,7 +7,7 @@ LLVM is not allowed to reassociate.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from descend.compile.access import Access, Counters
 from descend.compile.kinds import Value
@@ -38,7 +38,11 @@ def neutral(op: str, kind: str) -> float:
 
 
 class NestWriter:
-    """Writes one nest: loops from the outside in, one axis of them spread over lanes."""
+    """Writes one nest: loops from the outside in, one axis of them spread over lanes.
+
+    A width counts elements of that axis; what stands at each of them is as wide as the block (one
+    number, or one for every fit).
+    """
 
     def __init__(self, writer: Access, nest: Nest) -> None:
         self.w = writer
@@ -48,7 +52,7 @@ class NestWriter:
         widest = max((k for k in kinds if k != "i1"), key=lambda k: int(k[1:]), default="f64")
         self.lanes = writer.frame.lanes(widest)
         self.shuffled = writer.frame.order is not None
-        nest.vector, self.width = choose_vector(nest, self.lanes, self.shuffled)
+        nest.vector, self.width = self.choose_vector()
         self.by_depth: list[list[Let]] = [[] for _ in range(len(nest.axes) + 1)]
         for let in nest.lets:
             self.by_depth[let.depth].append(let)
@@ -57,6 +61,10 @@ class NestWriter:
         self.varying = self._varying()
         self.reductions = nest.reductions
         self.products = self._products()
+
+    def choose_vector(self) -> tuple[int | None, int]:
+        """Which axis is spread over lanes, and how many elements of it there are in a vector."""
+        return choose_vector(self.nest, self.lanes, self.shuffled)
 
     def _products(self) -> Products | None:
         """The sums that are formed together; the others remain in `reductions`."""
@@ -86,19 +94,23 @@ class NestWriter:
     def write(self) -> None:
         inside = set(self.nest.lets)
         outside = [x for x in dict.fromkeys(operands(self.nest)) if x not in inside]
-        top = {x: self.w.values[x] for x in outside}
+        totals = self.loops({x: self.w.values[x] for x in outside})
+        for reduction, total in zip(self.reductions, totals, strict=False):
+            assert isinstance(reduction.result, Let)
+            self.w.values[reduction.result] = total
+        if self.products is not None and not self.nest.kept:
+            self.products.close()
+
+    def loops(self, top: dict[Let, Value]) -> list[Value]:
+        """Write the loops; return the sums over all axes, in the order of the reductions."""
         if self.nest.kept or not self.nest.reductions:
             self.level(0, top, self.w.counters, 1, [])
-            return
+            return []
         sets = [self.open_accumulators(1)]
         if self.products is not None:
             self.products.open()
         self.level(0, top, self.w.counters, 1, sets)
-        for number, reduction in enumerate(self.reductions):
-            assert isinstance(reduction.result, Let)
-            self.w.values[reduction.result] = self.total(sets, number)
-        if self.products is not None:
-            self.products.close()
+        return [self.total(sets, number) for number in range(len(self.reductions))]
 
     # Accumulators: per reduction, one alloca per width
 
@@ -108,9 +120,8 @@ class NestWriter:
         for table, r in zip(tables, self.reductions, strict=True):
             kind = kind_of(r.value.dtype)
             for shape in self.accumulator_shapes(width):
-                name = self.w.frame.alloca(Value("", kind, shape[0]).type)
-                table[shape] = name
-                start = self.e.const(neutral(r.op, kind), kind, shape[0])
+                start = self.e.const(neutral(r.op, kind), kind, shape[0] * self.w.width)
+                table[shape] = name = self.w.frame.alloca(start.type)
                 self.e.line(f"store {start.typed}, ptr {name}")
         return tables
 
@@ -146,14 +157,24 @@ class NestWriter:
             at += width
         return plan
 
-    def accumulate(self, sets: Accumulators, values: dict[Let, Value], width: int, slot: int
-                   ) -> None:  # fmt: skip
-        for table, r in zip(sets, self.reductions, strict=True):
-            name = table[width, slot]
+    def accumulate(
+        self, sets: Accumulators, values: dict[Let, Value], counters: Counters, width: int,
+        slot: int, group: Iterable[int] | None = None,
+    ) -> None:  # fmt: skip
+        """Add what stands at one place of the loops to all sums, or to some of them."""
+        mask = self.mask(counters)
+        for number in range(len(self.reductions)) if group is None else group:
+            r, name = self.reductions[number], sets[number][width, slot]
             value = self.widened(values[r.value], width)
-            before = self.e.op(f"load {value.type}, ptr {name}", value.kind, width)
+            before = self.e.op(f"load {value.type}, ptr {name}", value.kind, value.width)
             after = emit_operation(self.e, r.op, (before, value), r.value.dtype, None)
-            self.e.line(f"store {after.typed}, ptr {name}")
+            # The sum itself is chosen, not the summand: so it is fused as it is without a mask.
+            chosen = after if mask is None else self.e.select(mask, after, before)
+            self.e.line(f"store {chosen.typed}, ptr {name}")
+
+    def mask(self, _counters: Counters) -> Value | None:
+        """Where there is something to add; None for everywhere."""
+        return None
 
     def total(self, sets: list[Accumulators], number: int) -> Value:
         """Combine slots, then lanes, from the widest to single ones: a fixed tree."""
@@ -162,16 +183,17 @@ class NestWriter:
         (table,) = (tables[number] for tables in sets)
         whole: Value | None = None
         for width in sorted({w for w, _ in table}, reverse=True):
+            own = width * self.w.width
             parts = [
-                self.e.op(f"load {Value('', kind, width).type}, ptr {name}", kind, width)
+                self.e.op(f"load {Value('', kind, own).type}, ptr {name}", kind, own)
                 for (w, _), name in sorted(table.items()) if w == width
             ]  # fmt: skip
             part = self.paired(parts, r)
-            while whole is not None and whole.width > width:
+            while whole is not None and whole.width > own:
                 whole = self.halved(r, whole)
             whole = part if whole is None else self.join(r, whole, part)
         assert whole is not None
-        while whole.width > 1:
+        while whole.width > self.w.width:
             whole = self.halved(r, whole)
         return whole
 
@@ -310,10 +332,11 @@ class NestWriter:
             row = counters[self.nest.axes[0]]
             self.products.put(row, lambda let: self.widened(values[let], width))
         if sets:
-            self.accumulate(sets[0], values, width, slot)
+            self.accumulate(sets[0], values, counters, width, slot)
 
     def widened(self, value: Value, width: int) -> Value:
-        return value if value.width == width else self.e.splat(value, width)
+        own = width * self.w.width
+        return value if value.width == own else self.e.splat(value, own)
 
     def lane_let(self, let: Let, values: dict[Let, Value], counters: Counters, width: int
                  ) -> Value:  # fmt: skip

@@ -70,7 +70,7 @@ class _Session:
         while len(self.tables) < threads:
             self.tables.append(self.more())
         addresses = [table.ctypes.data for table in self.tables[:threads]]
-        run_together(loaded.function, addresses)
+        on_threads(loaded.function, addresses)
 
 
 def control_words(
@@ -245,7 +245,7 @@ class NativeProgram:
         return pointer_table(text.slots, where)
 
 
-def run_together(function: Callable[[int, int, int], int], addresses: Sequence[int]) -> None:
+def on_threads(function: Callable[[int, int, int], int], addresses: Sequence[int]) -> None:
     """Call a function on several threads, each with its table, and wait for all of them.
 
     They wait for one another at barriers: so it is called when all threads are there, with fewer
@@ -253,12 +253,12 @@ def run_together(function: Callable[[int, int, int], int], addresses: Sequence[i
     """
     gate = threading.Event()
     threads: list[threading.Thread] = []
-    together = 0
+    count = 0
 
     def work(number: int) -> None:
         gate.wait()
-        if together:
-            function(addresses[number], number, together)
+        if count:
+            function(addresses[number], number, count)
 
     try:
         for number in range(1, len(addresses)):
@@ -270,9 +270,9 @@ def run_together(function: Callable[[int, int, int], int], addresses: Sequence[i
     except BaseException:
         gate.set()
         raise
-    together = len(threads) + 1
+    count = len(threads) + 1
     gate.set()
-    function(addresses[0], 0, together)
+    function(addresses[0], 0, count)
     for thread in threads:
         thread.join()
 

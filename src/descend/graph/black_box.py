@@ -163,5 +163,8 @@ def _batch(args: list[Node], flags: list[bool], node: Node, extent: Any) -> Node
 
 
 BLACK_BOX = register(
-    Primitive("black_box", "opaque", "", False, _infer, _meaning, _vjp, _jvp, _batch)
-)
+    Primitive(
+        "black_box", "opaque", "", False, _infer, _meaning, _vjp, _jvp, _batch,
+        mixes=lambda node, _: "" if node.attrs["opaque"].elementwise else node.op.name,
+    )
+)  # fmt: skip

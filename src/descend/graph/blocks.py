@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from descend.graph.node import Array, Dim, Node, postorder, substitute
-from descend.graph.source import CONST, INPUT, ROW_COUNT, input_node
+from descend.graph.source import CONST, ROW_COUNT, input_node
 from descend.lean import dataclass
 
 __all__ = ["BLOCK", "COMBINED", "Split", "Sum", "Sweep", "combined", "split"]
@@ -81,10 +81,10 @@ def split(heads: Sequence[Node], rows: Dim) -> Split | None:
         has_rows = any(rows in a.shape for a in node.args)
         wide = rows in node.shape
         passes[node] = max((passes[a] for a in node.args), default=0)
-        if wide and not keeps_apart(node, rows):
+        if (wide or has_rows) and node.op.mixes(node, rows):
             return None
         if has_rows and not wide:
-            if node.op.name not in COMBINED or _meets_others(node, rows):
+            if node.op.name not in COMBINED:
                 return None
             passes[node] += 1
             totals.setdefault(passes[node], []).append(node)
@@ -110,41 +110,6 @@ def split(heads: Sequence[Node], rows: Dim) -> Split | None:
         )
         stands = known | {n: s.form for n, s in zip(found, sums, strict=True)}
     return Split(tuple(sweeps), tuple(substitute(list(heads), stands)))
-
-
-def keeps_apart(node: Node, rows: Dim) -> bool:
-    """Whether an operation that keeps the axis of the rows lets none know of another."""
-    if node.op is INPUT or not any(rows in a.shape for a in node.args):
-        return node.op is INPUT or node.op.name == "broadcast"
-    if node.op.kind == "elementwise":
-        return node.op.name != "black_box"
-    if node.op.name in ("broadcast", "transpose", "sum", "reduce_max", "reduce_min"):
-        return True
-    if node.op.name == "contract":
-        return not _meets_others(node, rows)
-    if node.op.name == "slice":
-        axis = node.args[0].shape.index(rows)
-        return bool(node.attrs["starts"][axis] == 0 and node.attrs["steps"][axis] == 1)
-    if node.op.name == "take":
-        return rows not in node.args[0].shape
-    if node.op.name == "reshape":
-        return all(x.shape[0] is rows for x in (node, *node.args))
-    if node.op.name == "concatenate":
-        return all(x.shape[node.attrs["axis"]] is not rows for x in node.args)
-    return False
-
-
-def _meets_others(node: Node, rows: Dim) -> bool:
-    """Whether a reduction meets rows of one operand with other rows of the other."""
-    if node.op.name != "contract":
-        return False
-    labels = {
-        label
-        for key, arg in zip(("la", "lb"), node.args, strict=True)
-        for label, extent in zip(node.attrs[key], arg.shape, strict=True)
-        if extent is rows
-    }
-    return len(labels) > 1
 
 
 def _small_operands(totals: Sequence[Node], rows: Dim) -> list[Node]:

@@ -16,7 +16,7 @@ import numpy as np
 
 from descend.errors import InternalError
 from descend.graph.linear import broadcast, broadcast_like
-from descend.graph.node import PRIMITIVES, Array, Node, Partial, Primitive, Typed, register
+from descend.graph.node import PRIMITIVES, Array, Node, Partial, Primitive, Typed, apart, register
 from descend.graph.source import CONST, const
 
 __all__ = ["ScipyUfunc", "call", "cast", "declare", "full_like", "select", "zeros_like"]
@@ -119,20 +119,31 @@ def declare(
     name: str,
     native: str,
     cost: int,
-    finite: bool,
+    finite: bool | str,
     meaning: Callable[..., Array],
     *partials: Partial | Callable[..., Node] | None,
     infer: Callable[..., Typed] = _same,
     latency: int = Primitive.latency,
     word: str = "",
+    breaks: str = "",
+    units: str | float | None = None,
 ) -> Primitive:
-    """Register an elementwise primitive, with the partial for each argument (None: it is 0)."""
+    """Register an elementwise primitive, with the partial for each argument (None: it is 0).
+
+    Args:
+        finite: whether it stays so; or why it does not, in a reader's words.
+        units: by default, one of one argument takes and gives numbers without a unit.
+    """
+    if units is None:
+        units = "number" if len(partials) == 1 and native != "library" else ""
+    fails = finite if isinstance(finite, str) else ""
     entries = tuple(p if p is None or isinstance(p, Partial) else Partial(p) for p in partials)
     return register(
         Primitive(
-            name, "elementwise", native, finite, infer, meaning,
+            name, "elementwise", native, finite is True, infer, meaning,
             _vjp_from(entries), _jvp_from(entries), batch_elementwise, entries,
-            cost=cost, latency=latency, word=word,
+            cost=cost, latency=latency, word=word, fails=fails, mixes=apart, breaks=breaks,
+            units=units,
         )
     )  # fmt: skip
 
@@ -267,80 +278,102 @@ def _gauss(x: Node, factor: float) -> Node:
 
 _ONE = Partial(lambda x, *_: full_like(x, 1.0), "one")
 _MINUS = Partial(lambda x, *_: full_like(x, -1.0), "minus")
+_NOT_POSITIVE = "the logarithm of a number that is not positive"
+_POLE = "a pole of the gamma function"
 _LN2, _LN10, _ERF = math.log(2.0), math.log(10.0), 2.0 / math.sqrt(math.pi)
 
 # fmt: off
-# Name, native code, cost, whether it stays finite, meaning, the partial for each argument.
-declare("add", "arithmetic", 1, True, np.add, _ONE, _ONE, word="+", latency=3)
-declare("sub", "arithmetic", 1, True, np.subtract, _ONE, _MINUS, word="-", latency=3)
+# Name, native code, cost, whether it stays finite (or why not), meaning, the partial for each
+# argument.
+declare("add", "arithmetic", 1, True, np.add, _ONE, _ONE, word="+", latency=3, units="same")
+declare("sub", "arithmetic", 1, True, np.subtract, _ONE, _MINUS, word="-", latency=3, units="same")
 declare("mul", "arithmetic", 1, True, np.multiply,
-        lambda x, y, o: y, lambda x, y, o: x, word="·", latency=3)
-declare("div", "arithmetic", 4, False, np.divide,
-        lambda x, y, o: _inverse(y), lambda x, y, o: neg(div(o, y)), word="/", latency=13)
+        lambda x, y, o: y, lambda x, y, o: x, word="·", latency=3, units="product")
+declare("div", "arithmetic", 4, "a division by zero", np.divide,
+        lambda x, y, o: _inverse(y), lambda x, y, o: neg(div(o, y)), word="/", latency=13,
+        units="quotient")
 declare("mul0", "arithmetic", 1, True, _mul0_meaning,
-        lambda g, p, o: p, Partial(lambda g, p, o: g, "0mul"), word="·")
-declare("neg", "arithmetic", 1, True, np.negative, _MINUS, word="-", latency=1)
-declare("abs", "arithmetic", 1, True, np.abs, lambda x, o: call("sign", x))
-declare("sign", "arithmetic", 1, False, np.sign, None)
-declare("floor", "arithmetic", 1, True, np.floor, None)
-declare("ceil", "arithmetic", 1, True, np.ceil, None)
-declare("rint", "arithmetic", 1, True, np.rint, None)
-declare("trunc", "arithmetic", 1, True, np.trunc, None)
-declare("floordiv", "division", 6, False, np.floor_divide, None, None, word="//")
-declare("mod", "division", 6, False, np.mod,
-        _ONE, lambda x, y, o: neg(call("floordiv", x, y)), word="%")
-declare("fmod", "division", 6, False, np.fmod, _ONE, lambda x, y, o: neg(call("trunc", div(x, y))))
-declare("copysign", "arithmetic", 1, True, np.copysign, _same_signs, None)
+        lambda g, p, o: p, Partial(lambda g, p, o: g, "0mul"), word="·", units="product")
+declare("neg", "arithmetic", 1, True, np.negative, _MINUS, word="-", latency=1, units="kept")
+declare("abs", "arithmetic", 1, True, np.abs, lambda x, o: call("sign", x),
+        breaks="kink", units="kept")
+declare("sign", "arithmetic", 1, False, np.sign, None, breaks="step", units="plain")
+declare("floor", "arithmetic", 1, True, np.floor, None, breaks="step", units="kept")
+declare("ceil", "arithmetic", 1, True, np.ceil, None, breaks="step", units="kept")
+declare("rint", "arithmetic", 1, True, np.rint, None, breaks="step", units="kept")
+declare("trunc", "arithmetic", 1, True, np.trunc, None, breaks="step", units="kept")
+declare("floordiv", "division", 6, "a division by zero", np.floor_divide, None, None, word="//",
+        breaks="step", units="quotient")
+declare("mod", "division", 6, "a division by zero", np.mod,
+        _ONE, lambda x, y, o: neg(call("floordiv", x, y)), word="%", breaks="kink", units="same")
+declare("fmod", "division", 6, "a division by zero", np.fmod,
+        _ONE, lambda x, y, o: neg(call("trunc", div(x, y))), breaks="kink", units="same")
+declare("copysign", "arithmetic", 1, True, np.copysign, _same_signs, None,
+        breaks="kink", units="kept")
 declare("max", "arithmetic", 1, True, np.maximum,
-        _larger, lambda x, y, o: _larger(y, x, o), word="maximum")
+        _larger, lambda x, y, o: _larger(y, x, o), word="maximum", breaks="kink", units="same")
 declare("min", "arithmetic", 1, True, np.minimum,
-        lambda x, y, o: _larger(y, x, o), _larger, word="minimum")
-declare("sqrt", "arithmetic", 5, False, np.sqrt, lambda x, o: div(full_like(x, 0.5), o), latency=15)
-declare("cbrt", "roots", 20, True, np.cbrt, lambda x, o: div(full_like(x, 1.0 / 3.0), _square(o)))
-declare("exp", "exponential", 20, False, np.exp, lambda x, o: o)
-declare("exp2", "exponential", 20, False, np.exp2, lambda x, o: mul(o, _LN2))
-declare("expm1", "exponential", 40, False, np.expm1, lambda x, o: add(o, 1.0))
-declare("log", "logarithm", 20, False, np.log, lambda x, o: _inverse(x))
-declare("log2", "logarithm", 20, False, np.log2, lambda x, o: div(full_like(x, 1.0 / _LN2), x))
-declare("log10", "logarithm", 20, False, np.log10, lambda x, o: div(full_like(x, 1.0 / _LN10), x))
-declare("log1p", "logarithm", 40, False, np.log1p, lambda x, o: _inverse(add(x, 1.0)))
-declare("pow", "power", 40, False, np.power, _power_base, _power_exponent, word="**")
+        lambda x, y, o: _larger(y, x, o), _larger, word="minimum", breaks="kink", units="same")
+declare("sqrt", "arithmetic", 5, "the root of a negative number", np.sqrt,
+        lambda x, o: div(full_like(x, 0.5), o), latency=15, units=1 / 2)
+declare("cbrt", "roots", 20, True, np.cbrt, lambda x, o: div(full_like(x, 1.0 / 3.0), _square(o)),
+        units=1 / 3)
+declare("exp", "exponential", 20, "exp of a number above 709", np.exp, lambda x, o: o)
+declare("exp2", "exponential", 20, "exp2 of a number of 1024 or more", np.exp2,
+        lambda x, o: mul(o, _LN2))
+declare("expm1", "exponential", 40, "expm1 of a number above 709", np.expm1,
+        lambda x, o: add(o, 1.0))
+declare("log", "logarithm", 20, _NOT_POSITIVE, np.log, lambda x, o: _inverse(x), units="plain")
+declare("log2", "logarithm", 20, _NOT_POSITIVE, np.log2,
+        lambda x, o: div(full_like(x, 1.0 / _LN2), x), units="plain")
+declare("log10", "logarithm", 20, _NOT_POSITIVE, np.log10,
+        lambda x, o: div(full_like(x, 1.0 / _LN10), x), units="plain")
+declare("log1p", "logarithm", 40, _NOT_POSITIVE, np.log1p, lambda x, o: _inverse(add(x, 1.0)))
+declare("pow", "power", 40, "a power that is not finite", np.power,
+        _power_base, _power_exponent, word="**")
 declare("hypot", "roots", 20, True, np.hypot,
-        lambda x, y, o: _over_radius(x, o), lambda x, y, o: _over_radius(y, o))
-declare("sin", "trigonometric", 20, True, np.sin, lambda x, o: call("cos", x))
-declare("cos", "trigonometric", 20, True, np.cos, lambda x, o: neg(call("sin", x)))
-declare("tan", "trigonometric", 40, False, np.tan, lambda x, o: add(_square(o), 1.0))
-declare("arcsin", "inverse", 40, False, np.arcsin,
+        lambda x, y, o: _over_radius(x, o), lambda x, y, o: _over_radius(y, o),
+        breaks="kink", units="same")
+declare("sin", "trigonometric", 20, True, np.sin, lambda x, o: call("cos", x), units="wave")
+declare("cos", "trigonometric", 20, True, np.cos, lambda x, o: neg(call("sin", x)), units="wave")
+declare("tan", "trigonometric", 40, "a pole of tan", np.tan, lambda x, o: add(_square(o), 1.0),
+        units="wave")
+declare("arcsin", "inverse", 40, "arcsin beyond ±1", np.arcsin,
         lambda x, o: _inverse(call("sqrt", _one_minus_square(x))))
-declare("arccos", "inverse", 40, False, np.arccos,
+declare("arccos", "inverse", 40, "arccos beyond ±1", np.arccos,
         lambda x, o: neg(_inverse(call("sqrt", _one_minus_square(x)))))
 declare("arctan", "inverse", 40, True, np.arctan, lambda x, o: _inverse(add(_square(x), 1.0)))
-declare("arctan2", "inverse", 40, True, np.arctan2, _angle_y, _angle_x)
-declare("sinh", "exponential", 40, False, np.sinh, lambda x, o: call("cosh", x))
-declare("cosh", "exponential", 40, False, np.cosh, lambda x, o: call("sinh", x))
+declare("arctan2", "inverse", 40, True, np.arctan2, _angle_y, _angle_x, units="same")
+declare("sinh", "exponential", 40, "sinh beyond ±710", np.sinh, lambda x, o: call("cosh", x))
+declare("cosh", "exponential", 40, "cosh beyond ±710", np.cosh, lambda x, o: call("sinh", x))
 declare("tanh", "exponential", 40, True, np.tanh, lambda x, o: _one_minus_square(o))
 declare("arcsinh", "logarithm", 40, True, np.arcsinh,
         lambda x, o: _inverse(call("sqrt", add(_square(x), 1.0))))
-declare("arccosh", "logarithm", 40, False, np.arccosh,
+declare("arccosh", "logarithm", 40, "arccosh of a number below 1", np.arccosh,
         lambda x, o: _inverse(_root_of_square_less_one(x)))
-declare("arctanh", "logarithm", 40, False, np.arctanh, lambda x, o: _inverse(_one_minus_square(x)))
+declare("arctanh", "logarithm", 40, "arctanh of ±1 or beyond", np.arctanh,
+        lambda x, o: _inverse(_one_minus_square(x)))
 declare("expit", "exponential", 20, True, ScipyUfunc("expit"),
         lambda x, o: mul(o, call("expit", neg(x))), word="sigmoid")
 declare("erf", "gaussian", 40, True, ScipyUfunc("erf"), lambda x, o: _gauss(x, _ERF))
 declare("erfc", "gaussian", 40, True, ScipyUfunc("erfc"), lambda x, o: _gauss(x, -_ERF))
-declare("gammaln", "gamma", 40, False, ScipyUfunc("gammaln"), lambda x, o: call("digamma", x))
-declare("digamma", "gamma", 40, False, ScipyUfunc("digamma"),
+declare("gammaln", "gamma", 40, _POLE, ScipyUfunc("gammaln"), lambda x, o: call("digamma", x))
+declare("digamma", "gamma", 40, _POLE, ScipyUfunc("digamma"),
         lambda x, o: call("polygamma", x, order=1))
-declare("polygamma", "gamma", 1, False, _polygamma_meaning, _next_polygamma)
-declare("stop_gradient", "rewritten", 1, True, np.array, None)
-declare("lt", "arithmetic", 1, True, np.less, None, None, infer=_truth, word="<")
-declare("le", "arithmetic", 1, True, np.less_equal, None, None, infer=_truth, word="<=")
-declare("eq", "arithmetic", 1, True, np.equal, None, None, infer=_truth, word="==")
-declare("ne", "arithmetic", 1, True, np.not_equal, None, None, infer=_truth, word="!=")
-declare("and", "arithmetic", 1, True, np.bitwise_and, None, None, word="&")
-declare("or", "arithmetic", 1, True, np.bitwise_or, None, None, word="|")
-declare("xor", "arithmetic", 1, True, np.bitwise_xor, None, None, word="^")
-declare("not", "arithmetic", 1, True, np.invert, None)
+declare("polygamma", "gamma", 1, _POLE, _polygamma_meaning, _next_polygamma)
+declare("stop_gradient", "rewritten", 1, True, np.array, None, units="kept")
+declare("lt", "arithmetic", 1, True, np.less, None, None, infer=_truth, word="<",
+        breaks="comparison", units="same")
+declare("le", "arithmetic", 1, True, np.less_equal, None, None, infer=_truth, word="<=",
+        breaks="comparison", units="same")
+declare("eq", "arithmetic", 1, True, np.equal, None, None, infer=_truth, word="==",
+        breaks="comparison", units="same")
+declare("ne", "arithmetic", 1, True, np.not_equal, None, None, infer=_truth, word="!=",
+        breaks="comparison", units="same")
+declare("and", "arithmetic", 1, True, np.bitwise_and, None, None, word="&", units="plain")
+declare("or", "arithmetic", 1, True, np.bitwise_or, None, None, word="|", units="plain")
+declare("xor", "arithmetic", 1, True, np.bitwise_xor, None, None, word="^", units="plain")
+declare("not", "arithmetic", 1, True, np.invert, None, units="plain")
 declare("shift_left", "arithmetic", 1, True, np.left_shift, None, None)
 declare("shift_right", "arithmetic", 1, True, np.right_shift, None, None)
 # fmt: on
@@ -376,13 +409,15 @@ def _select_jvp(tangents: list[Node | None], node: Node) -> Node | None:
 register(
     Primitive(
         "cast", "elementwise", "arithmetic", True, _cast_type, _cast_meaning,
-        _cast_vjp, _cast_jvp, batch_elementwise, latency=4,
+        _cast_vjp, _cast_jvp, batch_elementwise, latency=4, mixes=apart,
+        breaks="step", units="kept",
     )
 )  # fmt: skip
 register(
     Primitive(
         "select", "elementwise", "arithmetic", True, _select_type, np.where,
         _select_vjp, _select_jvp, batch_elementwise,
-        masks=True, word="where", back="where it was chosen, zeros elsewhere",
+        masks=True, word="where", back="where it was chosen, zeros elsewhere", mixes=apart,
+        breaks="kink",
     )
 )  # fmt: skip

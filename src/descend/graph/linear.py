@@ -18,11 +18,14 @@ from descend.graph.node import (
     PRIMITIVES,
     Array,
     Dim,
+    Mixes,
     Node,
     Primitive,
     RowsAsked,
     Shape,
     Typed,
+    along,
+    apart,
     register,
 )
 from descend.graph.source import const
@@ -135,6 +138,7 @@ def declare_linear(
     batch: Callable[..., Node],
     back: str = "",
     masks: bool = False,
+    mixes: Mixes = apart,
 ) -> Primitive:
     """Register a primitive that is linear in all its arguments together."""
 
@@ -152,7 +156,11 @@ def declare_linear(
         return node.op.apply(*full, **node.attrs)
 
     rules = (infer, meaning, vjp, jvp, batch)
-    return register(Primitive(name, "linear", native, True, *rules, masks=masks, back=back))
+    return register(
+        Primitive(
+            name, "linear", native, True, *rules, masks=masks, back=back, mixes=mixes, units="kept"
+        )
+    )
 
 
 def leading(args: Sequence[Node], flags: Sequence[bool], extent: Any) -> list[Node]:
@@ -441,10 +449,11 @@ declare_linear(
     "flip", "view", _like_first, lambda x, *, axes: np.flip(x, axes),
     lambda g, n: [flip(g, n.attrs["axes"])],
     lambda a, f, n, e: flip(a[0], _shift(n.attrs["axes"])), "in the opposite order",
+    mixes=along("axes"),
 )  # fmt: skip
 declare_linear(
     "cumsum", "call", _like_first, _cumsum_meaning,
     lambda g, n: [cumsum(g, n.attrs["axis"], not n.attrs["reverse"])],
     lambda a, f, n, e: cumsum(a[0], n.attrs["axis"] + 1, n.attrs["reverse"]),
-    "the sum of what came in from here on",
+    "the sum of what came in from here on", mixes=along("axis"),
 )  # fmt: skip

@@ -80,7 +80,9 @@ def _solve_jvp(tangents: list[Node | None], node: Node) -> Node:
     return solve(a, total_of([db, moved]), transposed)
 
 
-SOLVE = declare_matrices("solve", _solve_type, _solve_meaning, _solve_vjp, _solve_jvp)
+SOLVE = declare_matrices(
+    "solve", _solve_type, _solve_meaning, _solve_vjp, _solve_jvp, "a singular matrix"
+)
 
 
 def triangular_solve(t: Node, b: Node, lower: bool, transposed: bool = False) -> Node:
@@ -110,8 +112,9 @@ def _triangular_jvp(tangents: list[Node | None], node: Node) -> Node:
 
 
 TRIANGULAR = declare_matrices(
-    "triangular_solve", _solve_type, _triangular_meaning, _triangular_vjp, _triangular_jvp
-)
+    "triangular_solve", _solve_type, _triangular_meaning, _triangular_vjp, _triangular_jvp,
+    "a triangular matrix with 0 on its diagonal",
+)  # fmt: skip
 
 
 # --- Cholesky, determinants ---------------------------------------------------------------------
@@ -157,8 +160,9 @@ def _cholesky_meaning(a: Array) -> Array:
 
 
 CHOLESKY = declare_matrices(
-    "cholesky", _like_matrix, _cholesky_meaning, _cholesky_vjp, _cholesky_jvp
-)
+    "cholesky", _like_matrix, _cholesky_meaning, _cholesky_vjp, _cholesky_jvp,
+    "a matrix that is not positive definite",
+)  # fmt: skip
 
 
 def _trace_product(a: Node, b: Node) -> Node:
@@ -211,4 +215,5 @@ def _slogdet_jvp(tangents: list[Node | None], node: Node) -> Node:
 SLOGDET = declare_matrices(
     "slogdet", _slogdet_type,
     lambda a: np.stack(np.linalg.slogdet(a), -1).astype(a.dtype), _slogdet_vjp, _slogdet_jvp,
+    "a singular matrix",
 )  # fmt: skip

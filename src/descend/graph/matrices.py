@@ -11,7 +11,7 @@ from descend.errors import InternalError
 from descend.graph.elementwise import add, mul, select
 from descend.graph.linear import broadcast, leading, reduce_sum, reshape, slice_, transpose
 from descend.graph.multilinear import contract
-from descend.graph.node import Array, Node, Primitive, Shape, Typed, register, sizes
+from descend.graph.node import Array, Node, Primitive, Shape, Typed, apart, register, sizes
 from descend.graph.source import const
 
 __all__ = [
@@ -134,6 +134,7 @@ def declare_matrices(
     meaning: Callable[..., Array],
     vjp: Callable[[Node, Node], list[Node | None]],
     jvp: Callable[[list[Node | None], Node], Node],
+    fails: str = "",
 ) -> Primitive:
     """Register a primitive; its rules are asked only where there is something to differentiate."""
 
@@ -145,7 +146,9 @@ def declare_matrices(
 
     LINEAR_ALGEBRA.append(name)
     rules = (infer, meaning, wanted_vjp, moving_jvp, _batch)
-    return register(Primitive(name, "opaque", "rewritten", False, *rules))
+    return register(
+        Primitive(name, "opaque", "rewritten", False, *rules, fails=fails, mixes=apart)
+    )
 
 
 def order_of_square(args: tuple[Node, ...]) -> int:

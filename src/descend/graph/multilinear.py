@@ -14,7 +14,7 @@ import numpy as np
 
 from descend.errors import InternalError
 from descend.graph.elementwise import call
-from descend.graph.node import PRIMITIVES, Array, Node, Primitive, Typed, register
+from descend.graph.node import PRIMITIVES, Array, Dim, Node, Primitive, Typed, register
 
 __all__ = ["contract"]
 
@@ -76,9 +76,21 @@ def _batch(args: list[Node], flags: list[bool], node: Node, _extent: Any) -> Nod
     return contract(args[0], args[1], la, lb, (new, *lo))
 
 
+def _unpaired(node: Node, rows: Dim) -> str:
+    """Rows of one operand meet all rows of the other."""
+    labels = {
+        label
+        for key, arg in zip(("la", "lb"), node.args, strict=True)
+        for label, extent in zip(node.attrs[key], arg.shape, strict=True)
+        if extent is rows
+    }
+    return node.op.name if len(labels) > 1 else ""
+
+
 register(
     Primitive(
         "contract", "multilinear", "reduction", True, _infer, _meaning, _vjp, _jvp, _batch,
-        word="@", back="what came in times the other factor",
+        word="@", back="what came in times the other factor", mixes=_unpaired,
+        units="product",
     )
 )  # fmt: skip

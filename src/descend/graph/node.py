@@ -20,8 +20,9 @@ from descend.errors import InternalError
 from descend.lean import dataclass
 
 __all__ = [
-    "ONCE", "PRIMITIVES", "Dim", "Node", "Partial", "Primitive", "Several", "Shape",
-    "declare_several", "intern", "postorder", "register", "sizes", "substitute",
+    "ONCE", "PRIMITIVES", "Dim", "Mixes", "Node", "Partial", "Primitive", "Several", "Shape",
+    "along", "apart", "declare_several", "intern", "meeting", "postorder", "register", "sizes",
+    "substitute",
 ]  # fmt: skip
 
 _serial = itertools.count()
@@ -163,6 +164,28 @@ Meaning = Callable[..., Array]
 Vjp = Callable[[Node, Node, Sequence[bool]], list[Node | None]]
 Jvp = Callable[[list[Node | None], Node], Node | None]
 Batch = Callable[[list[Node], list[bool], Node, Any], Node]
+Mixes = Callable[[Node, Dim], str]
+
+
+def apart(_node: Node, _rows: Dim) -> str:
+    """Rows that keep their axis keep to themselves."""
+    return ""
+
+
+def along(attribute: str) -> Mixes:
+    """Rows meet where the operation's axis, or one of its axes, is theirs."""
+
+    def mixes(node: Node, rows: Dim) -> str:
+        axes = node.attrs[attribute]
+        own = next((a.shape.index(rows) for a in node.args if rows in a.shape), None)
+        return node.op.name if own in (axes if isinstance(axes, tuple) else (axes,)) else ""
+
+    return mixes
+
+
+def meeting(node: Node, _rows: Dim) -> str:
+    """Every row may meet every other."""
+    return node.op.name
 
 
 @dataclass(frozen=True)
@@ -213,6 +236,7 @@ class Primitive:
             `source`, `view`, `gather`, `reduction`, `assembled`, `call`, `algorithm`, `lapack`,
             `loop`, or `rewritten` in other primitives.
         finite: whether finite arguments give a finite result, short of overflow.
+        fails: in a reader's words, why they do not, where the name alone does not say it.
         infer: shape and dtype of the result from arguments and attributes.
         meaning: the result in NumPy, from arrays and attributes (with row counts filled in).
         vjp: cotangent of the result → cotangents of the arguments that are wanted.
@@ -226,6 +250,13 @@ class Primitive:
         masks: whether the result may hold zeros that arithmetic did not make.
         word: the sign between its operands, or a reader's name for it, if that is another one.
         back: in a reader's words, how it hands back what comes in, where it has no partials.
+        mixes: in a reader's words, how rows of its arguments meet although it keeps their axis;
+            empty where they do not.
+        breaks: where it is not smooth: `kink` (its slope jumps, or it chooses between sides),
+            `step` (no derivative passes), `comparison` (a step that gives a truth).
+        units: what it makes of units: `kept`, `same` (two of one unit, and the result too),
+            `product`, `quotient`, `number` (from a number without a unit to another), `wave` (the
+            same, periodic), `plain` (a number of anything), a power, or empty for none of these.
     """
 
     name: str
@@ -244,6 +275,10 @@ class Primitive:
     masks: bool = False
     word: str = ""
     back: str = ""
+    fails: str = ""
+    mixes: Mixes = meeting
+    breaks: str = ""
+    units: str | float = ""
 
     def apply(self, *args: Node, **attrs: Any) -> Node:
         shape, dtype = self.infer(args, attrs)

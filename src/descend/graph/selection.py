@@ -13,7 +13,18 @@ import numpy as np
 
 from descend.graph.elementwise import call, cast
 from descend.graph.linear import broadcast, leading, reduce_sum, reshape, transpose
-from descend.graph.node import PRIMITIVES, Array, Node, Primitive, Shape, Typed, register
+from descend.graph.node import (
+    PRIMITIVES,
+    Array,
+    Dim,
+    Node,
+    Primitive,
+    Shape,
+    Typed,
+    along,
+    apart,
+    register,
+)
 from descend.graph.source import iota
 
 __all__ = ["argmax", "argmin", "argsort", "put_add", "reduce_max", "reduce_min", "take"]
@@ -86,7 +97,7 @@ for _word, _end, _reduce in (("max", "largest", np.max), ("min", "smallest", np.
             f"reduce_{_word}", "selection", "reduction", True, _reduced,
             lambda x, *, axes, _r=_reduce: np.asarray(_r(x, axis=axes)),
             _extremum_vjp, _extremum_jvp, _extremum_batch,
-            word=_word, back=f"to the {_end} entry only",
+            word=_word, back=f"to the {_end} entry only", mixes=apart, breaks="kink", units="kept",
         )
     )  # fmt: skip
 
@@ -117,14 +128,14 @@ for _name, _find in (("argmax", np.argmax), ("argmin", np.argmin)):
         Primitive(
             _name, "selection", "rewritten", True, _index_type,
             lambda x, *, axis, _f=_find: np.asarray(_f(x, axis=axis)),
-            _nothing_vjp, _nothing_jvp, _axis_batch,
+            _nothing_vjp, _nothing_jvp, _axis_batch, mixes=apart, breaks="step",
         )
     )  # fmt: skip
 register(
     Primitive(
         "argsort", "selection", "call", True, _order_type,
         lambda x, *, axis: np.argsort(x, axis=axis, kind="stable"),
-        _nothing_vjp, _nothing_jvp, _axis_batch,
+        _nothing_vjp, _nothing_jvp, _axis_batch, mixes=along("axis"), breaks="step",
     )
 )  # fmt: skip
 
@@ -179,11 +190,18 @@ def _take_batch(args: list[Node], flags: list[bool], node: Node, extent: Any) ->
     return transpose(picked, back) if axis else picked
 
 
+def _picked(node: Node, rows: Dim) -> str:
+    """Rows are picked by an index; a table without rows may be indexed."""
+    shape = node.args[0].shape
+    return node.op.name if rows in shape and shape.index(rows) == node.attrs["axis"] else ""
+
+
 register(
     Primitive(
         "take", "selection", "gather", True, _take_type, _take_meaning,
         _take_vjp, _take_jvp, _take_batch,
-        cost=3, back="back to its place, zeros elsewhere",
+        cost=3, back="back to its place, zeros elsewhere", mixes=_picked,
+        breaks="step", units="kept",
     )
 )  # fmt: skip
 
@@ -232,5 +250,6 @@ register(
         "put_add", "selection", "call", True, _put_type, _put_meaning,
         _put_vjp, _put_jvp, _put_batch,
         masks=True, back="what came in where it was added",
+        mixes=lambda node, rows: node.op.name if rows in node.args[0].shape else "",
     )
 )  # fmt: skip

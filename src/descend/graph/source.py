@@ -10,7 +10,18 @@ from typing import Any
 import numpy as np
 
 from descend.errors import InternalError
-from descend.graph.node import Array, Dim, Node, Primitive, Shape, Typed, intern, register
+from descend.graph.node import (
+    Array,
+    Dim,
+    Mixes,
+    Node,
+    Primitive,
+    Shape,
+    Typed,
+    apart,
+    intern,
+    register,
+)
 
 __all__ = [
     "CONST",
@@ -69,16 +80,24 @@ def _row_count_meaning(*, dim: int, dtype: str) -> Array:
 
 
 def _declare(
-    name: str, finite: bool, infer: Callable[..., Typed], meaning: Callable[..., Array]
-) -> Primitive:
+    name: str, finite: bool, infer: Callable[..., Typed], meaning: Callable[..., Array],
+    mixes: Mixes = apart,
+) -> Primitive:  # fmt: skip
     rules = (infer, meaning, _no_vjp, _no_jvp, _no_batch)
-    return register(Primitive(name, "source", "source", finite, *rules))
+    return register(Primitive(name, "source", "source", finite, *rules, mixes=mixes))
+
+
+def _counting(node: Node, rows: Dim) -> str:
+    return "it counts the rows" if node.shape[node.attrs["axis"]] is rows else ""
 
 
 INPUT = _declare("input", True, _declared, _input_meaning)
 CONST = _declare("const", False, _declared, _const_meaning)
-IOTA = _declare("iota", True, _declared, _iota_meaning)
-ROW_COUNT = _declare("row_count", True, _row_count_type, _row_count_meaning)
+IOTA = _declare("iota", True, _declared, _iota_meaning, _counting)
+ROW_COUNT = _declare(
+    "row_count", True, _row_count_type, _row_count_meaning,
+    lambda _node, _rows: "it uses the number of rows",
+)  # fmt: skip
 
 
 def row_count(dim: int | Dim, dtype: Any = np.float64) -> Node:

@@ -215,14 +215,17 @@ def _wofz(part: str) -> Callable[..., Array]:
 
 
 def _declare(
-    name: str, *partials: Callable[..., Node], meaning: Callable[..., Array] | None = None
-) -> None:
+    name: str, *partials: Callable[..., Node], meaning: Callable[..., Array] | None = None,
+    fails: str = "",
+) -> None:  # fmt: skip
     """Register a primitive that SciPy computes: its ufunc of this name, or another meaning."""
-    declare(name, "library", ONCE, False, meaning or ScipyUfunc(name, wide=True), *partials)
+    meaning = meaning or ScipyUfunc(name, wide=True)
+    declare(name, "library", ONCE, fails or False, meaning, *partials)
 
 
 # fmt: off
-_declare("gamma", lambda x, o: mul(o, _psi(x)))
+_declare("gamma", lambda x, o: mul(o, _psi(x)),
+         fails="a pole of the gamma function, or overflow")
 _declare("betaln",
          lambda a, b, o: sub(_psi(a), _psi(add(a, b))),
          lambda a, b, o: sub(_psi(b), _psi(add(a, b))))

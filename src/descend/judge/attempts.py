@@ -50,7 +50,7 @@ def unasked(options: Any, job: Job) -> Unasked:
     if start is None and o.resume is None and job.start.missing:
         return Unasked.DOUBTED
     meant = start is not None and not isinstance(start, Mapping)
-    chosen = o.epochs != type(o).epochs
+    chosen = not o.is_default("epochs")
     watched = o.callback is not None or o.checkpoint is not None
     long = job.rows is None or job.rows.n_rows > MANY_ROWS
     if meant or chosen or watched or long or o.resume is not None:

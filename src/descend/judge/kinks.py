@@ -20,10 +20,6 @@ __all__ = ["kinked", "to_kinks"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
-KINKS = frozenset(
-    ("abs", "max", "min", "select", "reduce_max", "reduce_min", "mod", "fmod", "copysign", "hypot")
-)
-"""Operations that have a kink, or choose between two sides of one."""
 GOLDEN = 0.3819660112501051
 NARROW = 1e-12  # a bracket, as a share of where it lies
 MOST_STEPS = 80
@@ -39,7 +35,7 @@ def kinked(run: Finished) -> bool:
     if kept is None:
         leaves = set(run.built.model.leaves.values())
         kept = run.built.extras["kinked"] = any(
-            node.op.name in KINKS and leaves & set(postorder(list(node.args)))
+            node.op.breaks == "kink" and leaves & set(postorder(list(node.args)))
             for node in postorder(run.built.model.nodes)
         )
     return bool(kept)

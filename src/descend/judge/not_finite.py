@@ -18,25 +18,6 @@ __all__ = ["first_not_finite"]
 
 MOST_NUMBERS = 10_000_000
 
-REASONS = {
-    "log": "the logarithm of a number that is not positive",
-    "log2": "the logarithm of a number that is not positive",
-    "log10": "the logarithm of a number that is not positive",
-    "log1p": "the logarithm of a number that is not positive",
-    "sqrt": "the root of a negative number",
-    "div": "a division by zero",
-    "pow": "a power that is not finite",
-    "exp": "exp of a number above 709",
-    "arcsin": "arcsin beyond ±1",
-    "arccos": "arccos beyond ±1",
-    "solve": "a singular matrix",
-    "triangular_solve": "a triangular matrix with 0 on its diagonal",
-    "cholesky": "a matrix that is not positive definite",
-    "slogdet": "a singular matrix",
-    "gammaln": "a pole of the gamma function",
-    "gamma": "a pole of the gamma function, or overflow",
-}
-
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
@@ -78,7 +59,7 @@ def _words(run: Finished, node: Node, bad: Array, following: Sequence[Node]) -> 
             place = run.built.model.origin(later)
             if place is not None:
                 break
-    what = REASONS.get(node.op.name, f"{node.op.name} is not finite")
+    what = node.op.fails or f"{node.op.name} is not finite"
     row = ""
     if node.shape and node.shape[0] is run.built.model.rows and not bad.all():
         row = f", first in row {int(np.argwhere(bad)[0][0])}"

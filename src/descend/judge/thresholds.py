@@ -26,10 +26,7 @@ __all__ = ["Threshold", "over_thresholds", "staircases", "staircases_of", "thres
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
-COMPARED = frozenset(("lt", "le", "eq", "ne"))
-ROUNDED = frozenset(("floor", "ceil", "rint", "trunc", "floordiv", "sign", "cast"))
-STEPS = COMPARED | ROUNDED | {"take", "argmax", "argmin", "argsort"}
-"""Operations through which no derivative passes."""
+STEPS = ("step", "comparison")
 MOST = 4  # numbers that are searched for
 WIDE = 64  # places that are tried at once
 FOLLOWED = 20  # evaluations in which the other parameters follow
@@ -67,7 +64,7 @@ def staircases_of(built: Built, space: Space | None) -> tuple[str, ...]:
 
 def _staircases(built: Built, space: Space | None) -> tuple[str, ...]:
     order = postorder(built.model.nodes)
-    if not any(node.op.name in STEPS for node in order):
+    if not any(node.op.breaks in STEPS for node in order):
         return ()
     used, found = set(order), []
     for name, leaf in built.model.leaves.items():
@@ -114,7 +111,7 @@ def _crossings(run: Finished, name: str) -> Array:
     leaf, model = run.built.model.leaves[name], run.built.model
     found: list[Array] = []
     for node in postorder(model.nodes):
-        if node.op.name not in STEPS or leaf not in set(postorder(list(node.args))):
+        if node.op.breaks not in STEPS or leaf not in set(postorder(list(node.args))):
             continue
         with np.errstate(all="ignore"):
             found.append(_of_step(run, name, node))
@@ -130,7 +127,7 @@ def _crossings(run: Finished, name: str) -> Array:
 
 def _of_step(run: Finished, name: str, node: Node) -> Array:
     """Where one operation crosses: a difference that is zero, or a number that is whole."""
-    if node.op.name in COMPARED:
+    if node.op.breaks == "comparison":
         values = [_differences(run, name, node, at) for at in (0.0, 1.0, 2.0)]
         wholes = np.zeros(1)
     else:

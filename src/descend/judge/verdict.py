@@ -207,7 +207,7 @@ def _unless_kept(run: Finished, said: Judgement) -> Judgement:
 def _runaway(run: Finished, walk: Walk, arrived: bool) -> Judgement | None:
     if arrived and not np.any(walk.errors() >= np.abs(walk.x)):
         return None
-    chosen = run.control.status == EPOCHS_SPENT and run.options.epochs != type(run.options).epochs
+    chosen = run.control.status == EPOCHS_SPENT and not run.options.is_default("epochs")
     if is_linear(run) or (chosen and not arrived):
         return None
     if not arrived:

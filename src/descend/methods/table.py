@@ -5,10 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from inspect import signature
+from types import FunctionType
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import descend.methods as catalogue
 from descend.errors import UsageError, suggest
 from descend.late import Late
+from descend.methods import losses
 from descend.methods.base import Optimizer, Tunable
 from descend.methods.losses import FunctionLoss, Loss
 
@@ -41,57 +44,25 @@ FOREIGN: Mapping[tuple[str, str], str] = {
 }
 """What SciPy, lmfit and scikit-learn call what stands in the tables below."""
 
-OPTIMIZERS: Mapping[str, Callable[..., Optimizer]] = Late(
-    {
-        "sgd": "methods.first_order:SGD",
-        "adagrad": "methods.first_order:Adagrad",
-        "rmsprop": "methods.first_order:RMSprop",
-        "adam": "methods.first_order:Adam",
-        "adamw": "methods.first_order:AdamW",
-        "lm": "methods.least_squares:LevenbergMarquardt",
-        "levenberg_marquardt": "methods.least_squares:LevenbergMarquardt",
-        "gauss_newton": "methods.least_squares:GaussNewton",
-        "bfgs": "methods.quasi_newton:BFGS",
-        "lbfgs": "methods.quasi_newton:LBFGS",
-        "cg": "methods.conjugate_gradient:ConjugateGradient",
-        "newton": "methods.newton:NewtonCG",
-        "nelder_mead": "methods.simplex:NelderMead",
-    }
-)
 
-LOSSES: Mapping[str, Callable[..., Loss]] = Late(
-    {
-        "mse": "methods.losses:SquaredError",
-        "mae": "methods.losses:AbsoluteError",
-        "huber": "methods.losses:Huber",
-        "log_cosh": "methods.losses:LogCosh",
-        "soft_l1": "methods.robust:SoftL1",
-        "cauchy": "methods.robust:Cauchy",
-        "arctan": "methods.robust:Arctan",
-        "tukey": "methods.robust:Tukey",
-        "quantile": "methods.losses:Quantile",
-        "poisson": "methods.losses:Poisson",
-        "poisson_log_rate": "methods.losses:poisson_log_rate",
-        "gaussian_nll": "methods.losses:GaussianNLL",
-        "bce": "methods.losses:BinaryCrossEntropy",
-        "bce_with_logits": "methods.losses:bce_with_logits",
-        "cross_entropy": "methods.losses:CrossEntropy",
-        "hinge": "methods.losses:Hinge",
-        "kl": "methods.losses:KLDivergence",
-        "kl_with_logits": "methods.losses:kl_with_logits",
-    }
-)
 
-PENALTIES: Mapping[str, Callable[..., Penalty]] = Late(
-    {"l1": "methods.penalties:L1", "l2": "methods.penalties:L2"}
-)
+def _late(faces: Mapping[str, str]) -> dict[str, str]:
+    return {name: f"methods:{face}" for name, face in faces.items()}
 
-SCHEDULES: Mapping[str, Callable[..., Schedule]] = Late(
-    {
-        name: f"methods.schedules:{name}"
-        for name in ("constant", "step", "exponential", "cosine", "warmup")
+
+def _own_names() -> dict[str, str]:
+    """The losses of the module `losses`, and the functions there that make one."""
+    return {
+        face.__name__ if isinstance(face, FunctionType) else face.name: f"methods.losses:{key}"
+        for key, face in vars(losses).items()
+        if key in losses.__all__ and face not in (Loss, FunctionLoss)
     }
-)
+
+
+OPTIMIZERS: Mapping[str, Callable[..., Optimizer]] = Late(_late(catalogue.OPTIMIZERS))
+LOSSES: Mapping[str, Callable[..., Loss]] = Late(_own_names() | _late(catalogue.LOSSES))
+PENALTIES: Mapping[str, Callable[..., Penalty]] = Late(_late(catalogue.PENALTIES))
+SCHEDULES: Mapping[str, Callable[..., Schedule]] = Late(_late(catalogue.SCHEDULES))
 
 CALL = re.compile(r"\s*([A-Za-z_][\w-]*)\s*(?:\(\s*([^()]*?)\s*\))?\s*")
 

@@ -18,50 +18,28 @@ from typing import TYPE_CHECKING, Any
 from descend.errors import suggest
 
 if TYPE_CHECKING:
+    from descend.models import ready
     from descend.models.model import Model
-    from descend.models.ready import (
-        arrhenius,
-        constant,
-        damped_oscillator,
-        double_exponential,
-        exponential,
-        gaussian,
-        gaussian2d,
-        hill,
-        linear,
-        logistic,
-        lognormal,
-        lorentzian,
-        michaelis_menten,
-        polynomial,
-        power_law,
-        pseudo_voigt,
-        quadratic,
-        rectangle,
-        sine,
-        step,
-        voigt,
-        weibull,
-    )
+    from descend.models.ready import *  # noqa: F403
 
-__all__ = [
-    "Model", "arrhenius", "constant", "damped_oscillator", "double_exponential", "exponential",
-    "gaussian", "gaussian2d", "hill", "linear", "logistic", "lognormal", "lorentzian",
-    "michaelis_menten", "polynomial", "power_law", "pseudo_voigt", "quadratic", "rectangle",
-    "sine", "step", "voigt", "weibull",
-]  # fmt: skip
+    __all__ = ["Model"]
+    __all__ += ready.__all__
 
 
 def __getattr__(name: str) -> Any:
-    if name not in __all__:
+    if name == "Model":
+        return import_module("descend.models.model").Model
+    made = import_module("descend.models.ready")
+    known = ["Model", *made.__all__]
+    if name == "__all__":
+        return known
+    if name not in known:
         meant = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name.removesuffix("Model")).lower()
-        near = f" (did you mean {meant}?)" if meant in __all__ else suggest(meant, __all__)
+        near = f" (did you mean {meant}?)" if meant in known else suggest(meant, known)
         raise AttributeError(f"there is no ready model '{name}'{near}", name=name)
-    home = "model" if name == "Model" else "ready"
-    value = getattr(import_module(f"descend.models.{home}"), name)
-    globals()[name] = value
+    value = globals()[name] = getattr(made, name)
     return value
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *__getattr__("__all__")})

@@ -8,25 +8,15 @@ from collections.abc import Collection, Sequence
 from descend.trace.formula import Formula
 from descend.trace.formula_functions import Ready
 
-__all__ = ["NAMES", "READY", "formula_bounds", "parse_formula"]
-
-NAMES = (
-    "constant", "linear", "quadratic", "exponential", "double_exponential", "power_law",
-    "arrhenius", "michaelis_menten", "hill", "logistic3", "logistic4", "logistic5",
-    "polynomial1", "polynomial2", "polynomial3", "polynomial4", "polynomial5", "polynomial6",
-    "polynomial7", "polynomial8", "polynomial9", "gaussian", "lorentzian", "voigt",
-    "pseudo_voigt", "lognormal", "weibull", "weibull_cumulative", "gaussian2d", "step",
-    "step_atan", "step_logistic", "rectangle", "rectangle_atan", "rectangle_logistic", "sine",
-    "damped_oscillator",
-)  # fmt: skip
-"""What ready models are called in formulas."""
-
+__all__ = ["READY", "formula_bounds", "parse_formula"]
 
 class _Table:
     """What the reader of formulas asks for: names, and calls with parameters named apart."""
 
     def names(self) -> Collection[str]:
-        return NAMES
+        from descend.models.table import KINDS
+
+        return KINDS
 
     def calls(self, names: Sequence[str], taken: Collection[str]) -> list[Ready]:
         if not names:

@@ -28,24 +28,6 @@ CONSTANT = "1"
 TARGET = "target"
 TINY = 1e-9
 
-PURE = (
-    "exp", "exp2", "expm1", "sin", "cos", "tan", "arcsin", "arccos", "sinh", "cosh", "tanh",
-    "arcsinh", "arccosh", "arctanh", "expit", "erf", "erfc", "gammaln", "digamma", "polygamma",
-    "log1p", "arctan",
-)  # fmt: skip
-"""What takes a number without a unit, and gives one."""
-PERIODIC = ("sin", "cos", "tan")
-SAME = ("add", "sub", "max", "min", "hypot", "mod", "fmod", "lt", "le", "eq", "ne", "arctan2")
-"""What takes two of the same unit."""
-TRUTHS = ("lt", "le", "eq", "ne", "and", "or", "xor", "not")
-LOGARITHMS = ("log", "log2", "log10", "arctan2", "sign")
-ROOTS = {"sqrt": 0.5, "cbrt": 1.0 / 3.0}
-AS_IT_IS = (
-    "neg", "abs", "broadcast", "reshape", "transpose", "slice", "pad", "sum", "cast", "copysign",
-    "stop_gradient", "reduce_max", "reduce_min", "take", "cumsum", "flip", "concatenate", "floor",
-    "ceil", "rint", "trunc", "set_slice", "sort",
-)  # fmt: skip
-
 
 class Role(NamedTuple):
     """What kind of number a parameter is.
@@ -134,34 +116,33 @@ class _Reading:
 
     def _form(self, node: Node) -> Form | None:
         """The size of a node, where its arguments have theirs; what must be equal is noted."""
-        name, args = node.op.name, [self.forms[a] for a in node.args]
+        units, args = node.op.units, [self.forms[a] for a in node.args]
         if node in self.names:
             return {self.names[node]: 1.0}
         if node.op is CONST:
             return _constant(node)
         if node.op is INPUT:
             return None
-        if name in ("mul", "mul0", "contract"):
-            return None if None in args else _sum(args[0] or {}, args[1] or {})
-        if name in ("div", "floordiv"):
-            return None if None in args else _sum(args[0] or {}, args[1] or {}, -1.0)
-        if name in ROOTS:
-            return None if args[0] is None else _times(args[0], ROOTS[name])
-        if name == "pow":
+        if units in ("product", "quotient"):
+            sign = 1.0 if units == "product" else -1.0
+            return None if None in args else _sum(args[0] or {}, args[1] or {}, sign)
+        if isinstance(units, float):
+            return None if args[0] is None else _times(args[0], units)
+        if node.op.name == "pow":
             return self._power(node, args)
-        if name in PURE:
+        if units in ("number", "wave"):
             self._pure(args[0])
-            if name in PERIODIC:
+            if units == "wave":
                 self._wave(node.args[0])
             return {}
-        if name in SAME:
+        if units == "same":
             return self._same(node, args)
-        if name == "select":
+        if node.op.name == "select":
             self._equal(args[1], args[2], 1)
             return args[1] if args[1] is not None else args[2]
-        if name in TRUTHS or name in LOGARITHMS:
+        if units == "plain":
             return {}
-        return args[0] if name in AS_IT_IS and args else None
+        return args[0] if units == "kept" and args else None
 
     def _power(self, node: Node, args: list[Form | None]) -> Form | None:
         exponent = node.args[1]
@@ -177,7 +158,7 @@ class _Reading:
         plain = [_is_number(a) for a in (one, other)]
         self._equal(args[0], args[1], 2 if any(plain) else 1)
         self._compare(node, one, other)
-        if node.op.name in TRUTHS or node.op.name == "arctan2":
+        if node.op.breaks == "comparison" or node.op.name == "arctan2":
             return {}
         if args[0] is None or (plain[0] and args[1] is not None):
             return args[1]

@@ -19,8 +19,8 @@ from descend.run.job import Job
 from descend.run.view import view_of
 from descend.show.explain import Explanation, Update, explain_graph
 from descend.show.expressions import number
+from descend.task.checks import check_count
 from descend.task.coupling import coupling
-from descend.task.options import check_count
 from descend.task.problem import Problem, called
 from descend.task.rows import Rows
 from descend.task.start import given_start

@@ -448,8 +448,8 @@ class Run:
         plan, control = self.plan, self.control
         if control is plan.control:
             return plan.options
-        name = "epochs" if hasattr(plan.options, "epochs") else "max_iter"
-        return replace(plan.options, **{name: control.max_epochs, "seed": control.seed})
+        name = "max_iter" if plan.options.epochs is None else "epochs"
+        return plan.options.but(**{name: control.max_epochs, "seed": control.seed})
 
     def _image(self) -> Image:
         return Image(self.plan.parts, self.content)

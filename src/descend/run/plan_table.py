@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Hashable, Sequence
-from dataclasses import fields
+from collections.abc import Hashable
 from types import FunctionType
 from typing import Any
 
@@ -17,20 +16,10 @@ from descend.run.plan import Plan
 from descend.task.values import FLOAT, Values
 from descend.trace.formula import Formula
 
-__all__ = ["Plans", "can_be_planned", "has_defaults"]
+__all__ = ["Plans", "can_be_planned"]
 
 MOST_BYTES = 1 << 26  # of all plans of a table
 MOST_DATA = 1 << 18  # bytes of data that are copied into memory
-
-
-def has_defaults(options: Any, but: Sequence[str]) -> bool:
-    """Whether all options but some are as they are by default."""
-    for f in fields(options):
-        value = getattr(options, f.name)
-        same = value is f.default or (type(value) is type(f.default) and value == f.default)
-        if not same and f.name not in but:
-            return False
-    return True
 
 
 def can_be_planned(model: Any, job: Job, built: Built) -> bool:

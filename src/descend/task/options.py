@@ -1,86 +1,342 @@
-"""The options of `fit` and `minimize`: what others call them, and checks of their values."""
+"""The table of options: of `fit`, `fit_many`, `fit_global`, `minimize` and the command line.
+
+A row is all that is known of an option but for what it does. From it come the checks of its
+value, its default, its place on the command line with its line of help, and the answers to what
+SciPy, lmfit, scikit-learn, Keras and PyTorch call it. A name may have several rows, where entries
+or commands mean different things by it. The signatures of the entries repeat names and defaults,
+for editors and type checkers; a test compares them.
+"""
 
 from __future__ import annotations
 
-import math
-import operator
 from collections.abc import Iterable, Mapping
-from typing import Any
-
-import numpy as np
+from typing import Any, NamedTuple
 
 from descend.errors import UsageError, suggest
+from descend.task.checks import CHECKS, check_choice
 
 __all__ = [
-    "EXPLAINED",
-    "FIT_NAMES",
-    "MINIMIZE_NAMES",
-    "REMEDIES",
-    "RESULT_NAMES",
-    "check_choice",
-    "check_count",
-    "check_function",
-    "check_number",
-    "check_seed",
-    "check_switch",
-    "listed_names",
-    "refuse_unknown",
-]
+    "EXPLAINED", "RESULT_NAMES", "TABLE", "TOLERANCES", "WEIGHTS", "Option", "Options",
+    "command_rows", "default_of", "foreign_names", "names_of", "read_options", "refuse_unknown",
+]  # fmt: skip
 
-FIT_NAMES: Mapping[str, str] = {
-    "p0": "start",
-    "x0": "start",
-    "initial": "start",
-    "init": "start",
-    "params": "start",
-    "maxfev": "epochs",
-    "max_nfev": "epochs",
-    "max_iter": "epochs",
-    "n_epochs": "epochs",
-    "iterations": "epochs",
-    "vary": "fixed",
-    "fix": "fixed",
-    "learning_rate_init": "lr",
-    "learning_rate": "lr",
-    "eta0": "lr",
-    "random_state": "seed",
-    "rng": "seed",
-    "n_iter_no_change": "patience",
-    "early_stopping": "patience",
-    "validation_fraction": "validation_split",
-    "nan_policy": "missing",
-    "check_finite": "missing",
-    "method": "optimizer",
-    "solver": "optimizer",
-    "tol": "ftol",
-    "loss_function": "loss",
-    "f_scale": "loss",
-    "criterion": "loss",
-    "callbacks": "callback",
-    "n_jobs": "threads",
-    "warm_start": "resume",
-    "timeout": "max_seconds",
-    "maxiter": "epochs",
-    "iter_cb": "callback",
-    "workers": "threads",
-    "yerr": "sigma",
-    "err": "sigma",
-    "error": "sigma",
-    "errors": "sigma",
-    "dy": "sigma",
-}
-"""Options of SciPy, lmfit, scikit-learn, Keras and PyTorch, and what they are called here."""
+TOLERANCES = ("xtol", "ftol", "gtol")
+REQUIRED = ...  # the default of what has to be said
 
-MINIMIZE_NAMES: Mapping[str, str] = {
-    **FIT_NAMES,
-    "maxfev": "max_iter",
-    "max_nfev": "max_iter",
-    "epochs": "max_iter",
-    "n_epochs": "max_iter",
-    "iterations": "max_iter",
-    "maxiter": "max_iter",
-    "jac": "start",
+
+class Option(NamedTuple):
+    """One row of the table.
+
+    Attributes:
+        name: as it is written in Python.
+        kind: what its values are: one of `CHECKS` (`either` is a switch that is neither on nor off
+            by default); choices with `|` between them; `real` and `whole` for numbers that are
+            checked where they are used; `text`, `words` (a text that may begin with a hyphen),
+            `texts` (several of these); or empty.
+        entries: the functions that take it.
+        default: of these functions; of the commands where there are none. Commands leave what was
+            not written to the functions.
+        commands: those of the command line that take it.
+        heading: under which their help lists it.
+        help: its line there. `{owners}` and the like stand for methods: see `cli.options`.
+        foreign: what others call it.
+        needs: another option without which it says nothing, with the words for that and a remedy.
+        flag: how it is spelled on the command line, if otherwise than in Python.
+        planned: whether a call that gives it may be looked up in the table of plans.
+    """
+
+    name: str
+    kind: str
+    entries: str
+    default: Any = None
+    commands: str = ""
+    heading: str = ""
+    help: str = ""
+    foreign: str = ""
+    needs: tuple[str, str, str] | None = None
+    flag: str = ""
+    planned: bool = False
+
+    @property
+    def written(self) -> str:
+        """The option as it is written on the command line."""
+        return "--" + (self.flag or self.name).replace("_", "-")
+
+    def read(self, value: Any) -> Any:
+        """The value, checked; None stands for what was not said where that is the default."""
+        if value is None and (self.default is None or self.kind in ("number", "switch")):
+            return None
+        if "|" in self.kind:
+            return check_choice(self.name, value, self.kind.split("|"))
+        return CHECKS[self.kind](self.name, value) if self.kind in CHECKS else value
+
+
+_EVERY = "fit fit_global fit_many minimize"
+_FITS = "fit fit_global fit_many"
+_LONG = "fit fit_global minimize"
+_ONE = "fit fit_global"
+_STEPS = "fit explain minimize"
+_ALL = "fit minimize grad explain predict"
+_BOUND, _RUN, _METHOD = "Fixed, bounded, tied", "Run", "Method"
+_STOP, _DATA, _FILES, _OUTPUT = "Stopping", "Data", "Files", "Output"
+_COLUMN = "Names that are parameters although a column has nearly the same name."
+
+TABLE: tuple[Option, ...] = (
+    Option("at", "words", "", None, "explain", help="The point: x1=1,x2=1."),
+    Option("at", "words", "", REQUIRED, "grad", help="The point: x1=1,x2=1,x3=1."),
+    Option("start", "words", "fit", None, "fit", planned=True,
+           help='Where to begin: a=1,b=2, "random", or a saved fit (.descend).',
+           foreign="p0 x0 initial init params"),
+    Option("start", "", "fit_global fit_many minimize", planned=True,
+           foreign="p0 x0 initial init params"),
+    Option("start", "words", "", REQUIRED, "minimize", help="Where to begin: x1=1,x2=1."),
+    Option("start", "words", "", None, "explain",
+           help="The parameters' values: a=1,b=2, or a saved fit."),
+    Option("params", "text", _FITS, None, "fit explain", help=_COLUMN, planned=True),
+    Option("maximize", "switch", "", None, "minimize", help="Go up instead of down."),
+    Option("max_iter", "count", "minimize", 1000, "minimize", planned=True,
+           help="How many steps at most.",
+           foreign="maxfev max_nfev epochs n_epochs iterations maxiter"),
+    Option("max_iter", "count", "fit_many", 1000,
+           foreign="maxfev max_nfev epochs n_epochs iterations maxiter"),
+    Option("starts", "count", "minimize", 1, "minimize",
+           help="Descend from this many starts, and keep the lowest end."),
+    Option("record", "records", _ONE, (), "fit", planned=True,
+           help="What --history keeps besides the loss: params, gradient."),
+    Option("record", "records", "minimize", (), "minimize", planned=True,
+           help="What --history keeps besides the value: params, gradient; with --plot params, to "
+           "draw the way."),
+    Option("seed", "seed", "minimize", 0, "minimize", planned=True,
+           help="Decides what is random; 0 where not given.", foreign="random_state rng"),
+    Option("by", "text", "fit_many", None, "fit",
+           help="Fit each group of rows by itself: those with the same value in this column."),
+    Option("shared", "text", "fit_global", None, "fit",
+           help="With --by: fit the groups together; these parameters are one number for all."),
+    Option("local", "", "fit_global"),
+    Option("names", "", "fit_global"),
+    Option("row", "whole", "", 0, "explain", help="The row of the table, counted from 0."),
+    Option("loss", "text", "", "mse", "explain", help="mse, mae, huber(1), …."),
+    Option("to", "text", "", None, "predict",
+           help="Write columns and predictions into this file (.csv, .tsv, .json, .parquet) "
+           "instead of printing the predictions."),
+
+    Option("fixed", "texts", _EVERY, None, _STEPS, _BOUND, flag="fix", planned=True,
+           help="Keep a parameter where it starts, or at a value: a or a=3.", foreign="vary fix"),
+    Option("bounds", "texts", _EVERY, None, _STEPS, _BOUND, flag="bound", planned=True,
+           help="Keep a parameter within bounds: a=0: or a=:5 or a=0:5."),
+    Option("ties", "texts", _EVERY, None, _STEPS, _BOUND, flag="tie", planned=True,
+           help='Make a parameter an expression of others: "b = 2*a".'),
+
+    Option("loss", "text", _FITS, "mse", "fit", _RUN,
+           "mse, mae, huber(1), soft_l1(1), cauchy(1), arctan(1), tukey(1), log_cosh, "
+           "quantile(0.9), poisson, bce, ….", "loss_function f_scale criterion", planned=True),
+    Option("penalty", "text", _ONE, None, "fit", _RUN,
+           "l2(0.001) or l1(0.001), added to the loss.", planned=True),
+    Option("epochs", "count", _ONE, 1000, "fit", _RUN, "How often all rows are used, at most.",
+           "maxfev max_nfev max_iter n_epochs iterations maxiter", planned=True),
+    Option("batch_size", "count", "fit", None, "fit", _RUN,
+           "Rows used for one update; all where not given.", planned=True),
+    Option("shuffle", "either", _ONE, None, "fit", _RUN,
+           "Batches in a new order each epoch; they are where smaller than the data.",
+           planned=True),
+    Option("stop_loss", "number", _ONE, None, "fit", _RUN,
+           "Stop when an epoch's running mean of the loss is below this.", planned=True),
+    Option("validation_split", "number", "fit", 0.0, "fit", _RUN,
+           "Keep this share of the rows aside and show their loss.", "validation_fraction"),
+    Option("keep_best", "switch", _ONE, None, "fit", _RUN,
+           "Return the best parameters met instead of the last."),
+    Option("starts", "count", _FITS, None, "fit", _RUN,
+           "Fit from this many starts, and keep the best.", planned=True),
+    Option("seed", "seed", _FITS, 0, "fit", _RUN,
+           "Decides shuffling and random starts; 0 where not given.", "random_state rng",
+           planned=True),
+    Option("threads", "count", _FITS, None, "fit", _RUN,
+           "Among how many threads the fits of --by are shared; one fit uses one.",
+           "n_jobs workers", planned=True),
+
+    Option("lr", "real", _LONG, None, _STEPS, _METHOD, "Learning rate.",
+           "learning_rate_init learning_rate eta0", planned=True),
+    Option("schedule", "text", "", None, _STEPS, _METHOD,
+           "Course of the learning rate: step(10, 0.5), exponential(0.95), cosine(100), "
+           "warmup(5), or warmup(5)+cosine(100)."),
+    Option("momentum", "real", "", None, _STEPS, _METHOD, "{owners}."),
+    Option("dampening", "real", "", None, _STEPS, _METHOD, "{owners}."),
+    Option("nesterov", "switch", "", None, _STEPS, _METHOD, "{owners}."),
+    Option("weight_decay", "real", "", None, _STEPS, _METHOD, "{owners}."),
+    Option("betas", "text", "", None, _STEPS, _METHOD, "{owners}: two numbers, 0.9,0.999."),
+    Option("eps", "real", "", None, _STEPS, _METHOD, "{owners}."),
+    Option("alpha", "real", "", None, _STEPS, _METHOD, "{owners}."),
+    Option("centered", "switch", "", None, _STEPS, _METHOD, "{owners}."),
+    Option("amsgrad", "switch", "", None, _STEPS, _METHOD, "{owners}."),
+    Option("lr_decay", "real", "", None, _STEPS, _METHOD, "{owners}."),
+    Option("initial_accumulator_value", "real", "", None, _STEPS, _METHOD, "{owners}."),
+    Option("radius", "real", "", None, _STEPS, _METHOD,
+           "{owners}: the first trusted length, as a share of the parameters' length."),
+    Option("history_size", "whole", "", None, _STEPS, _METHOD,
+           "{owners}: how many steps it remembers."),
+    Option("edge", "real", "", None, _STEPS, _METHOD,
+           "{owners}: the first edges, as a share of the parameters."),
+    Option("restarts", "whole", "", None, _STEPS, _METHOD,
+           "{owners}: how often it begins anew where it has stopped, at most."),
+    Option("clip_value", "real", "", None, _STEPS, _METHOD,
+           "Each number of the gradient is kept within this."),
+    Option("clip_norm", "real", "", None, _STEPS, _METHOD,
+           "The gradient's length is kept within this."),
+    Option("optimizer", "text", _FITS, None, "fit explain", _METHOD, "{fitters}; or {steppers}.",
+           "method solver", planned=True),
+    Option("optimizer", "text", "minimize", None, "minimize", _METHOD,
+           "{minimizers}; or {steppers}.", "method solver", planned=True),
+    Option("acceleration", "real", "", None, "fit explain", _METHOD,
+           "{owners}: how far a step may bend, as a share of its length; 0 leaves it out."),
+
+    Option("xtol", "number", _EVERY, None, "fit minimize", _STOP,
+           "The parameters move by less than this fraction.", planned=True),
+    Option("ftol", "number", _EVERY, None, "fit minimize", _STOP,
+           "The loss can fall by less than this fraction.", "tol", planned=True),
+    Option("gtol", "number", _EVERY, None, "fit minimize", _STOP,
+           "The gradient is smaller than this.", planned=True),
+    Option("patience", "count", _LONG, None, "fit minimize", _STOP,
+           "This many epochs without improvement.", "n_iter_no_change early_stopping",
+           planned=True),
+    Option("min_delta", "number", _LONG, 0.0, "fit minimize", _STOP,
+           "What counts as an improvement.", planned=True,
+           needs=("patience", "min_delta belongs to patience", "write patience=10 as well")),
+    Option("max_seconds", "positive", _LONG, None, "fit minimize", _STOP, "The time allowed.",
+           "timeout"),
+
+    Option("sql", "text", "", None, "fit explain predict", _DATA,
+           "A query whose result is the table; the file is called data in it."),
+    Option("missing", "raise|drop", "fit", "raise", "fit explain predict", _DATA,
+           '"raise" refuses rows with missing or infinite values, "drop" leaves them out.',
+           "nan_policy check_finite", planned=True),
+    Option("missing", "skip|drop|raise", "fit_many", "skip", foreign="nan_policy check_finite"),
+    Option("sigma", "text", _FITS, None, "fit", _DATA,
+           "The column with the standard deviations of the target.",
+           "yerr err error errors dy", planned=True),
+    Option("absolute_sigma", "switch", _FITS, False, "fit", _DATA,
+           "Sigma is in the target's units, not only relative.", planned=True,
+           needs=("sigma", "absolute_sigma says something of sigma, and there is none",
+                  "write sigma=…")),
+    Option("sample_weight", "text", _FITS, None, "fit", _DATA,
+           "The column by which each row's loss is multiplied.", planned=True),
+
+    Option("plot", "text", "", None, "fit minimize", _FILES,
+           "Draw the result and the course of the descent into this file (.png, .svg, .pdf)."),
+    Option("history", "text", "", None, "fit minimize", _FILES,
+           "Write what each epoch or iteration came to into this file (.csv, .tsv, .json)."),
+    Option("save", "text", "", None, "fit", _FILES,
+           "Keep the fit in this file (.descend), for predict, --start and --resume."),
+    Option("checkpoint", "place", "fit", None, "fit", _FILES,
+           "Keep the state of the run in this file while it goes on."),
+    Option("resume", "text", "fit", None, "fit", _FILES,
+           "Go on from this checkpoint or saved fit.", "warm_start"),
+    Option("json", "switch", "", None, _ALL, _OUTPUT,
+           "One JSON object on standard output and nothing else, errors included."),
+    Option("verbose", "switch", "", None, _ALL, _OUTPUT,
+           "The loss of each epoch; the traceback of an internal error."),
+    Option("quiet", "switch", "", None, _ALL, _OUTPUT, "Nothing but warnings and errors."),
+
+    Option("constants", "", _FITS),
+    Option("covariance", "switch", "fit_many", False),
+    Option("clip", "function", _LONG, planned=True),
+    Option("standardize", "switch", "fit", False),
+    Option("callback", "function", _LONG, foreign="callbacks iter_cb"),
+    Option("progress", "", _EVERY),
+    Option("verbose", "switch", _LONG, False),
+    Option("engine", "native|interpreted", _LONG, "native", planned=True),
+)  # fmt: skip
+"""In the order in which the help of a command lists them."""
+
+ENTRIES: Mapping[str, Mapping[str, Option]] = {
+    entry: {row.name: row for row in TABLE if entry in row.entries.split()}
+    for entry in _EVERY.split()
 }
+"""Entry → name → the row that holds there."""
+
+
+def names_of(entry: str) -> tuple[str, ...]:
+    """The options of an entry."""
+    return tuple(ENTRIES[entry])
+
+
+def default_of(entry: str, name: str) -> Any:
+    """What an entry takes an option for that is not said."""
+    return ENTRIES[entry][name].default
+
+
+def command_rows(command: str) -> dict[str, Option]:
+    """The options of a command, by their names in Python."""
+    return {row.name: row for row in TABLE if command in row.commands.split()}
+
+
+class Options:
+    """The options of one call: an attribute for each that the entry takes.
+
+    What only other entries take is None.
+    """
+
+    def __init__(self, entry: str, **given: Any) -> None:
+        rows = ENTRIES[entry]
+        unknown = [name for name in given if name not in rows]
+        if unknown:
+            raise TypeError(f"{entry} has no option {unknown[0]}")
+        known = {name: row.default for name, row in rows.items()}
+        vars(self).update(known, entry=entry, **given)
+
+    def __setattr__(self, name: str, _value: object) -> None:
+        raise AttributeError(f"options are immutable; cannot set {name}")
+
+    def __getattr__(self, name: str) -> Any:
+        if any(name in rows for rows in ENTRIES.values()):
+            return None
+        raise AttributeError(f"there is no option {name}", name=name, obj=self)
+
+    def but(self, **changes: Any) -> Options:
+        """The same options with other values for some."""
+        own = vars(self)
+        return Options(**{**own, **changes})
+
+    def is_default(self, name: str) -> bool:
+        """Whether an option has its default, and not only a number equal to it."""
+        value, default = getattr(self, name), default_of(self.entry, name)
+        return value is default or (type(value) is type(default) and value == default)
+
+    @property
+    def may_be_planned(self) -> bool:
+        """Whether all options that no plan knows have their defaults."""
+        rows = ENTRIES[self.entry]
+        return all(row.planned or self.is_default(name) for name, row in rows.items())
+
+
+def read_options(entry: str, given: Mapping[str, Any]) -> Options:
+    """The options among the arguments of a call, each checked.
+
+    Raises:
+        UsageError: one that does not exist, or that cannot be meant.
+    """
+    refuse_unknown(given.get("unknown", ()), entry)
+    rows = ENTRIES[entry]
+    found = {name: row.read(given[name]) for name, row in rows.items() if name in given}
+    for name, row in rows.items():
+        needs = row.needs
+        if needs is not None and found.get(name) and found.get(needs[0]) is None:
+            raise UsageError(needs[1], remedy=needs[2])
+    return Options(entry, **found)
+
+
+# --- what others call them
+
+
+def foreign_names(entry: str) -> dict[str, str]:
+    """Options of SciPy, lmfit, scikit-learn, Keras and PyTorch → what they are called here.
+
+    >>> foreign_names("fit")["maxfev"], foreign_names("minimize")["maxfev"]
+    ('epochs', 'max_iter')
+    """
+    return {
+        foreign: row.name for row in ENTRIES[entry].values() for foreign in row.foreign.split()
+    }
+
 
 REMEDIES: Mapping[str, str] = {
     "vary": 'write fixed=["a"]',
@@ -148,8 +404,6 @@ RESULT_NAMES: Mapping[str, str] = {
 }
 """What the results of SciPy and lmfit call what stands here in a result."""
 
-LARGEST = 2**63  # native programs count in 64 bits
-
 WEIGHTS = (
     "weights= means two different things: a factor on each row's loss, or one over its uncertainty"
 )
@@ -159,157 +413,33 @@ WEIGHTS_REMEDY = (
 )
 
 
-def refuse_unknown(given: Iterable[str], known: Iterable[str], caller: str = "fit") -> None:
+def refuse_unknown(given: Iterable[str], entry: str, caller: str = "") -> None:
     """Refuse options that do not exist, with our name for a foreign one, or the nearest.
+
+    Args:
+        caller: the function that was called, if it is another one with the options of `entry`.
 
     Raises:
         UsageError: for the first of `given`; nothing happens if there is none.
 
-    >>> refuse_unknown(["p0"], ["start"])
+    >>> refuse_unknown(["p0"], "fit")
     Traceback (most recent call last):
     descend.errors.UsageError: fit has no option "p0" (here it is called "start")
       do: write start=…
     """
-    foreign = FIT_NAMES if caller == "fit" else MINIMIZE_NAMES
     for name in given:
-        if name == "weights" and caller != "minimize":
+        known, told = names_of(entry), f'{caller or entry} has no option "{name}"'
+        ours = foreign_names(entry).get(name)
+        if name == "weights" and "sample_weight" in known:
             raise UsageError(WEIGHTS, remedy=WEIGHTS_REMEDY)
         if name == "jac":
-            raise UsageError(
-                f'{caller} has no option "jac": derivatives are worked out from the function',
-                remedy="leave it out",
-            )
-        ours = foreign.get(name)
-        if ours is not None and ours in known:
-            what = f' (here it is called "{ours}")'
+            why = "derivatives are worked out from the function"
+            raise UsageError(f"{told}: {why}", remedy="leave it out")
+        if ours is not None:
             remedy = REMEDIES.get(name, f"write {ours}=…")
-            raise UsageError(f'{caller} has no option "{name}"{what}', remedy=remedy)
+            raise UsageError(f'{told} (here it is called "{ours}")', remedy=remedy)
         if name in EXPLAINED:
-            raise UsageError(f'{caller} has no option "{name}"', remedy=EXPLAINED[name])
+            raise UsageError(told, remedy=EXPLAINED[name])
         raise UsageError(
-            f'{caller} has no option "{name}"{suggest(name, known)}',
-            remedy=f"the options are {', '.join(known)}",
+            told + suggest(name, known), remedy=f"the options are {', '.join(known)}"
         )
-
-
-def check_count(name: str, value: object, least: int = 1) -> int:
-    """Return a whole number of at least `least`.
-
-    >>> check_count("epochs", 0)
-    Traceback (most recent call last):
-    descend.errors.UsageError: epochs must be a whole number of at least 1, not 0
-    """
-    number = _whole(value)
-    if number is None or number < least:
-        raise UsageError(f"{name} must be a whole number of at least {least}, not {value!r}")
-    if number >= LARGEST:
-        raise UsageError(f"{name} must be a whole number below 2**63, not {value!r}")
-    return number
-
-
-def _whole(value: object) -> int | None:
-    if isinstance(value, bool | np.bool_):
-        return None
-    if isinstance(value, float | np.floating) and float(value).is_integer():
-        return int(value)
-    try:
-        return operator.index(value)  # type: ignore[arg-type]
-    except TypeError:
-        return None
-
-
-def check_number(name: str, value: object, low: float = 0.0, above: bool = False) -> float:
-    """Return a real number of at least `low` (or above it).
-
-    >>> check_number("stop_loss", "small")
-    Traceback (most recent call last):
-    descend.errors.UsageError: stop_loss must be a number of at least 0, not 'small'
-    """
-    number = math.nan
-    if isinstance(value, int | float | np.number) and not isinstance(value, bool):
-        number = float(value)
-    if math.isnan(number) or number < low or (above and number == low):
-        bound = "above" if above else "of at least"
-        raise UsageError(f"{name} must be a number {bound} {low:g}, not {value!r}")
-    return number
-
-
-def check_seed(value: object) -> int:
-    """Return a seed: a whole number from 0 below 2⁶³."""
-    number = _whole(value)
-    if number is None or not 0 <= number < LARGEST:
-        raise UsageError(
-            f"seed must be a whole number from 0 to 2**63 - 1, not {value!r}",
-            remedy="every run has a seed, so that it can be repeated; the default is 0",
-        )
-    return number
-
-
-_FUNCTIONS = {
-    "callback": "callback=lambda moment: …, called after each epoch or iteration",
-    "clip": "clip=descend.clip_norm(1.0), a limit on the gradient's length",
-}
-
-
-def check_function(name: str, value: object) -> None:
-    """Refuse what cannot be called.
-
-    >>> check_function("callback", 5)
-    Traceback (most recent call last):
-    descend.errors.UsageError: callback must be a function, not 5
-      do: write callback=lambda moment: …, called after each epoch or iteration
-    """
-    if value is not None and not callable(value):
-        raise UsageError(
-            f"{name} must be a function, not {value!r}", remedy=f"write {_FUNCTIONS[name]}"
-        )
-
-
-def check_switch(name: str, value: object) -> bool:
-    """Return what is on or off; a text is neither, for `"no"` would count as true.
-
-    >>> check_switch("shuffle", "no")
-    Traceback (most recent call last):
-    descend.errors.UsageError: shuffle must be True or False, not 'no'
-    """
-    if isinstance(value, bool | np.bool_) or (type(value) is int and value in (0, 1)):
-        return bool(value)
-    raise UsageError(f"{name} must be True or False, not {value!r}")
-
-
-def listed_names(option: str, given: Any) -> list[str]:
-    """Return names given as one text or a list of texts.
-
-    >>> listed_names("constants", "n"), listed_names("constants", ["n", "m"])
-    (['n'], ['n', 'm'])
-    >>> listed_names("constants", 5)
-    Traceback (most recent call last):
-    descend.errors.UsageError: constants=5 names nothing
-      do: write constants=["…"], with the names in quotes
-    """
-    if isinstance(given, str):
-        return [given]
-    found: list[Any] = list(given) if isinstance(given, Iterable) else [None]
-    if not all(isinstance(name, str) for name in found):
-        raise UsageError(
-            f"{option}={given!r} names nothing",
-            remedy=f'write {option}=["…"], with the names in quotes',
-        )
-    return found
-
-
-def check_choice(name: str, value: Any, choices: Iterable[str]) -> str:
-    """Return `value` if it is one of the choices.
-
-    >>> check_choice("engine", "nativ", ["native", "interpreted"])
-    Traceback (most recent call last):
-    descend.errors.UsageError: engine="nativ" is not known (did you mean "native"?)
-      do: choose from native, interpreted
-    """
-    known = list(choices)
-    if value not in known:
-        raise UsageError(
-            f'{name}="{value}" is not known{suggest(str(value), known)}',
-            remedy=f"choose from {', '.join(known)}",
-        )
-    return str(value)

@@ -16,7 +16,7 @@ from descend.errors import UsageError, suggest, warn
 from descend.graph.node import Node
 from descend.lean import dataclass
 from descend.models.reading import formula_bounds, parse_formula
-from descend.task.options import listed_names
+from descend.task.checks import listed_names
 from descend.trace.formula import Formula
 from descend.trace.tree import Tree, unflatten
 

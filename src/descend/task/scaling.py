@@ -69,9 +69,9 @@ class Scaling:
 
     def note(self, target: str) -> str:
         """What the report says."""
-        told = ", ".join(f"{name} by {_words(s)}" for name, s in self.scales(target).items())
+        factors = ", ".join(f"{name} by {_words(s)}" for name, s in self.scales(target).items())
         return (
-            f"standardize: the model sees rescaled columns ({told}), and start, parameters and "
+            f"standardize: the model sees rescaled columns ({factors}), and start, parameters and "
             "their errors belong to those; predictions, residuals and losses are in the original "
             "units."
         )

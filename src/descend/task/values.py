@@ -15,6 +15,7 @@ import numpy as np
 
 from descend.errors import UsageError
 from descend.task.bonds import NUMBERS, Bonds, taken_apart
+from descend.task.options import default_of
 
 __all__ = ["BARE", "BONDS", "FLOAT", "Values", "values_of", "values_of_function"]
 
@@ -25,7 +26,8 @@ BARE = ""  # stands for the only argument of a function, whose start is given wi
 OPTIONS = frozenset((type(None), str, bool, int, float, tuple, type, np.float64, np.int64))
 METHODS = "descend.methods."
 EPOCHS, SEED = 5, 6  # where they stand behind start in the signature of `fit`
-COUNTED = ("max_iter", "seed"), (1000, 0)  # of `minimize`, with their defaults
+COUNTED = ("max_iter", "seed")  # of `minimize`
+DEFAULTS = [default_of("minimize", name) for name in COUNTED]
 MOST_OPTIONS = 1024  # sets of them that are remembered
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -160,7 +162,7 @@ def _values_of(given: Mapping[str, Any]) -> Values:
 def values_of_function(function: Any, given: Mapping[str, Any], sign: int) -> Values | None:
     """The values of a call of `minimize` (sign 1) or `maximize` (-1), as `values_of`."""
     options = {**given}
-    start, epochs, seed = options.pop("start"), *map(options.pop, *COUNTED)
+    start, epochs, seed = options.pop("start"), *map(options.pop, COUNTED, DEFAULTS)
     fixed, bounds, ties = map(options.pop, BONDS, (None, None, None))
     bonds = None
     if type(start) is dict or not (fixed is bounds is ties is None):

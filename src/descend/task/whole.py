@@ -13,8 +13,8 @@ from descend.data.validate import real_array
 from descend.errors import DataError, UsageError, suggest
 from descend.lean import dataclass
 from descend.parameters.declare import Parameter
+from descend.task.checks import listed_names
 from descend.task.declared import problem_of
-from descend.task.options import listed_names
 from descend.task.problem import Problem
 from descend.trace.context import current
 from descend.trace.formula import Formula

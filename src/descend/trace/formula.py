@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import math
 import operator
+import re
 from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, NamedTuple, NoReturn
@@ -34,6 +35,7 @@ __all__ = ["Binding", "Formula"]
 
 MAX_EXPONENT = 1000.0
 _WORDS = RESERVED | CONSTANTS.keys()
+_CALL = re.compile(r"(?<!\w)(\w++)\s*+\(")
 
 
 class Step(NamedTuple):
@@ -104,7 +106,8 @@ class Formula:
         """Read a formula; raises `FormulaError` with a caret under whatever cannot be read."""
         if not isinstance(text, str):
             raise FormulaError(f"a formula is text, not {type(text).__name__}")
-        known = ready.names() if ready is not None else ()
+        others = {match[1] for match in _CALL.finditer(text)} - FUNCTIONS.keys()
+        known = ready.names() if ready is not None and others else ()
         target, tokens = tokenize(text, FUNCTIONS.keys() | set(known), RESERVED)
         quoted = {token.text for token in tokens if token.kind == "quoted"}
         plain = _plain_names(tokens)

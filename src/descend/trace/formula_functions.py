@@ -7,9 +7,14 @@ import functools
 import math
 import operator
 from collections.abc import Callable, Collection, Sequence
+from inspect import CO_VARARGS
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
+
+from descend.graph.node import PRIMITIVES
+from descend.trace.special_rules import SPECIAL_EMIT
+from descend.trace.ufunc_rules import RULES
 
 __all__ = [
     "BINARY",
@@ -51,14 +56,7 @@ _NUMPY_ONE = (
 )
 _NUMPY_TWO = "arctan2 hypot power logaddexp"
 _SPECIAL = {"erf": 1, "erfc": 1, "expit": 1, "logit": 1, "gammaln": 1, "digamma": 1, "xlogy": 2}
-# Functions only where a bracket follows: else y0, gamma and their like are names.
-_CALLED = {
-    1: "erfcx erfi erfinv erfcinv dawsn log_expit ndtr ndtri log_ndtr gamma exprel entr exp1 expi "
-    "j0 j1 y0 y1 i0 i1 i0e i1e k0 k1 k0e k1e",
-    2: "xlog1py beta betaln binom gammainc gammaincc gammaincinv rel_entr jv yv iv kv boxcox stdtr "
-    "chdtr",
-    3: "voigt_profile betainc betaincc betaincinv fdtr",
-}
+_OF_ORDER = "jv yv iv kv"
 _ALIASES = {
     "ln": "log",
     "asin": "arcsin",
@@ -146,19 +144,36 @@ class ReadyModels(Protocol):
         """A ready model for each call, their parameters named apart from each other and others."""
 
 
-def _function_table() -> dict[str, Function]:
+def _called() -> dict[str, Function]:
+    """Functions only where a bracket follows: else y0, gamma and their like are names.
+
+    They are all that a model may call elementwise, on floats, with arguments of a fixed number.
+    """
+    table = {
+        name: Function(name, rule.ufunc.nin, rule.ufunc.nin)
+        for name, rule in RULES.items() if "d" * rule.ufunc.nin + "->d" in rule.ufunc.types
+    }  # fmt: skip
+    for name, emit in SPECIAL_EMIT.items():
+        own, code = PRIMITIVES.get(name), emit.__code__  # a signature takes long
+        n = code.co_argcount if own is None else len(own.partials or ())
+        if name not in table and (own is not None or not code.co_flags & CO_VARARGS):
+            table[name] = Function(name, n, n, special=True)
+    return table | {name: Function(name, 2, 2, special=True) for name in _OF_ORDER.split()}
+
+
+def _reserved() -> dict[str, Function]:
+    """Functions whose names are no parameter's."""
     table = {name: Function(name, 1, 1) for name in _NUMPY_ONE.split()}
     table |= {name: Function(name, 2, 2) for name in _NUMPY_TWO.split()}
     table |= {name: Function(name, n, n, special=True) for name, n in _SPECIAL.items()}
-    for n, names in _CALLED.items():
-        table |= {name: Function(name, n, n, special=True) for name in names.split()}
     table |= {name: Function(name, 2, None) for name in ("minimum", "maximum")}
     table |= {"where": Function("where", 3, 3), "clip": Function("clip", 3, 3)}
     return table | {alias: table[name] for alias, name in _ALIASES.items()}
 
 
-FUNCTIONS = _function_table()
-RESERVED = FUNCTIONS.keys() - {name for names in _CALLED.values() for name in names.split()}
+_RESERVED = _reserved()
+FUNCTIONS = _called() | _RESERVED
+RESERVED = _RESERVED.keys()
 CONSTANTS = {"pi": math.pi}
 
 

@@ -19,6 +19,7 @@ from descend.result.fit import Fit
 from descend.result.many import ManyFits
 from descend.run.many_job import ManyJob
 from descend.task.columns import SIGMA, WEIGHT
+from descend.task.options import names_of
 from descend.trace.formula import Formula
 from descend.train.fit import fit
 
@@ -26,6 +27,10 @@ __all__ = ["looked_at"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
+PASSED_ON = [
+    name for name in names_of("fit_many") if name in names_of("fit") and name not in
+    ("start", "starts", "sigma", "sample_weight", "missing", "threads", "seed", "progress")
+]  # fmt: skip
 SHARE, LEAST = 20, 1000  # at most one in so many fits is looked at closer, or so many
 SAME = 1e-6  # a share of the loss: what is lower by less is the same minimum
 
@@ -58,10 +63,7 @@ def _alone(found: ManyFits, job: ManyJob, model: Any, options: Any, i: int) -> F
     if isinstance(model, str | Formula) or job.data.problem.target in data:
         data[job.data.problem.target], y = target, None
     weights = {n: rows.extra[n] for n in (SIGMA, WEIGHT) if n in rows.extra}
-    named = ("fixed", "bounds", "ties", "constants", "params", "loss", "optimizer")
-    plain: dict[str, Any] = {
-        n: getattr(options, n) for n in (*named, "xtol", "ftol", "gtol", "absolute_sigma")
-    }
+    plain: dict[str, Any] = {n: getattr(options, n) for n in PASSED_ON}
     plain |= weights
     if not isinstance(model, str | Formula):
         plain.pop("params")

@@ -24,6 +24,7 @@ from descend.run.plan import Plan, Run
 from descend.run.plan_table import Plans
 from descend.run.threads import threads_for
 from descend.show.progress import Verbose
+from descend.task.options import Options
 from descend.task.rows import Rows
 from descend.task.values import Values
 
@@ -73,7 +74,7 @@ class Descents:
     """The descents of a call, on rows or of a function, and what is made of them."""
 
     def __init__(
-        self, job: Job, built: Built, fresh: bool, options: Any, whole: Rows | None = None,
+        self, job: Job, built: Built, fresh: bool, options: Options, whole: Rows | None = None,
         original: Rows | None = None,
     ) -> None:  # fmt: skip
         self.job, self.built, self.fresh, self.options = job, built, fresh, options
@@ -167,12 +168,11 @@ class Descents:
     def _watch(self, finished: Finished) -> Watch:
         o, now = self.options, time.perf_counter()
         self.began = self.began or now
-        checkpoint = getattr(o, "checkpoint", None)
         return Watch(
             self.meter,
             None if o.max_seconds is None else max(self.began + float(o.max_seconds) - now, 0.0),
             None if o.callback is None else finished.moment(o.callback),
-            None if checkpoint is None else save_to(finished, checkpoint),
+            None if o.checkpoint is None else save_to(finished, o.checkpoint),
             unit=finished.unit,
             loss_factor=self.job.loss_factor * self.job.settings.sign,
         )

@@ -7,8 +7,7 @@ from typing import Any
 
 from descend.result.explaining import explain_at, explain_point, stepping
 from descend.show.explain import Explanation
-from descend.task.options import refuse_unknown
-from descend.train.fit_options import OPTIONS, FitOptions
+from descend.task.options import Options, names_of, refuse_unknown
 from descend.train.reading import Reading
 
 __all__ = ["explain"]
@@ -35,10 +34,10 @@ def explain(
     """
     if row is None:
         return explain_point(function, args, options)
-    refuse_unknown([name for name in options if name not in OPTIONS], OPTIONS)
+    refuse_unknown([name for name in options if name not in names_of("fit")], "fit")
     x, y, *_ = (*args, None, None)
     method = stepping(options.get("optimizer") or "sgd", options.get("lr"))
-    read = Reading(function, x, y, FitOptions(**{**options, "optimizer": method, "lr": None}))
+    read = Reading(function, x, y, Options("fit", **{**options, "optimizer": method, "lr": None}))
     built, _ = read.job.build()
     leaves = read.job.find_start(built, options.get("start") == "random", 0)
     return explain_at(read.job, built, read.whole, leaves, row)

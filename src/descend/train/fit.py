@@ -16,9 +16,9 @@ from descend.result.fit import Fit
 from descend.run.finished import Moment
 from descend.run.plan import Plan, Run
 from descend.show.progress import Progress
+from descend.task.options import read_options
 from descend.task.values import Values, values_of
 from descend.train.descents import Descents, walked
-from descend.train.fit_options import read_options
 from descend.train.plans import PLANS, planned
 from descend.train.reading import Reading
 
@@ -85,7 +85,7 @@ def fit(
 
 def _read(given: Mapping[str, Any]) -> tuple[Descents, Callable[[Values], Plan | None]]:
     """The descents of a call, read in full, and what makes their plan."""
-    own = Reading(given["model"], given["x"], given["y"], read_options(given)).in_places()
+    own = Reading(given["model"], given["x"], given["y"], read_options("fit", given)).in_places()
     built, fresh = own.job.build()
     own.warn()
     descents = Descents(own.job, built, fresh, own.options, own.whole, own.original)

@@ -11,13 +11,12 @@ import numpy as np
 from descend.errors import DescendWarning, UsageError, suggest
 from descend.result.datasets import GlobalFit, parts_of
 from descend.result.fit import Fit
+from descend.task.options import names_of, refuse_unknown
 from descend.task.whole import Dataset, Names, Whole, listed_sets
 from descend.train.fit import fit
 
 __all__ = ["Dataset", "fit_global"]
 
-ALONE = ("resume", "checkpoint", "batch_size", "validation_split", "standardize", "missing")
-"""Options of `fit` that have no meaning for datasets side by side."""
 
 
 def fit_global(
@@ -52,9 +51,10 @@ def fit_global(
     >>> found[1].params
     {'a': 7.0, 'k': 0.5}
     """
-    for option in ALONE:
-        if option in options:
+    for option in options:
+        if option in names_of("fit") and option not in names_of("fit_global"):
             raise UsageError(f"fit_global has no {option}: the datasets are fitted side by side")
+    refuse_unknown([name for name in options if name not in names_of("fit_global")], "fit_global")
     whole = Whole(listed_sets(datasets, x, y, sigma, names), shared, local)
     begin, source = _start(whole, start or {}, options)
     weights = whole.weights()

@@ -15,7 +15,6 @@ from descend.errors import DataError, UsageError
 from descend.judge.attempts import Unasked
 from descend.judge.many_attempts import Made, further
 from descend.judge.many_doubts import doubtful
-from descend.lean import dataclass
 from descend.methods.base import Optimizer
 from descend.methods.damped import LeanLevenbergMarquardt
 from descend.methods.least_squares import LevenbergMarquardt
@@ -30,13 +29,7 @@ from descend.run.many_job import CONVERGED, ManyJob, among
 from descend.show.progress import Progress
 from descend.task.datasets import ManyData, ManyMissing, read_many, without_missing
 from descend.task.declared import problem_of
-from descend.task.options import (
-    check_choice,
-    check_count,
-    check_number,
-    check_seed,
-    refuse_unknown,
-)
+from descend.task.options import TOLERANCES, Options, read_options
 from descend.task.rows import WEIGHTS
 from descend.task.starts import many_start
 from descend.train.closer import looked_at
@@ -45,55 +38,7 @@ __all__ = ["fit_many"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
-MISSING = ("skip", "drop", "raise")
-TOLERANCES = ("xtol", "ftol", "gtol")
 MOST_LEAN = 12  # numbers: with more, the model costs more than the method
-
-
-@dataclass(frozen=True)
-class ManyOptions:
-    """The options of `fit_many` as they were given; see there."""
-
-    start: Any = None
-    fixed: Any = None
-    bounds: Any = None
-    ties: Any = None
-    by: str | None = None
-    sigma: Any = None
-    absolute_sigma: bool = False
-    sample_weight: Any = None
-    loss: Any = "mse"
-    optimizer: Any = None
-    max_iter: int = 1000
-    xtol: float | None = None
-    ftol: float | None = None
-    gtol: float | None = None
-    missing: ManyMissing = "skip"
-    covariance: bool = False
-    constants: Any = None
-    params: Iterable[str] | None = None
-    threads: int | None = None
-    seed: int = 0
-    starts: int | None = None
-    progress: Progress | None = None
-
-    def check(self) -> None:
-        """Refuse values that cannot be meant."""
-        check_count("max_iter", self.max_iter)
-        if self.starts is not None:
-            check_count("starts", self.starts)
-        check_seed(self.seed)
-        check_choice("missing", self.missing, MISSING)
-        if self.threads is not None:
-            check_count("threads", self.threads)
-        for name in TOLERANCES:
-            if getattr(self, name) is not None:
-                check_number(name, getattr(self, name))
-        if self.absolute_sigma and self.sigma is None:
-            raise UsageError("absolute_sigma says something of sigma, and there is none")
-
-
-OPTIONS = tuple(f.name for f in dataclasses.fields(ManyOptions))
 
 
 def fit_many(
@@ -147,17 +92,13 @@ def fit_many(
     >>> fits.params["k"].round(9), fits.success
     (array([1., 2., 3.]), array([ True,  True,  True]))
     """
-    given = {name: value for name, value in locals().items() if name in OPTIONS}
-    refuse_unknown(unknown, OPTIONS, "fit_many")
-    options = ManyOptions(**given)
-    options.check()
-    return _Many(model, x, y, options).result()
+    return _Many(model, x, y, read_options("fit_many", locals())).result()
 
 
 class _Many:
     """The stages of a call of `fit_many`."""
 
-    def __init__(self, model: Any, x: Any, y: Any, options: ManyOptions) -> None:
+    def __init__(self, model: Any, x: Any, y: Any, options: Options) -> None:
         self.options, self.model = options, model
         weights = {name: getattr(options, name) for name in WEIGHTS}
         weights = {name: given for name, given in weights.items() if given is not None}
@@ -259,7 +200,7 @@ class _Many:
         """Whether fits that look wrong are begun again, as `fit` does it."""
         o, start = self.options, self.options.start
         meant = start is not None and not isinstance(start, Mapping)
-        if meant or o.starts is not None or o.max_iter != ManyOptions.max_iter:
+        if meant or o.starts is not None or not o.is_default("max_iter"):
             return Unasked.NEVER
         if self.drive.optimizer.needs != "gauss_newton":
             return Unasked.NEVER

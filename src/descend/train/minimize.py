@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -10,7 +9,6 @@ import numpy as np
 
 from descend.errors import UsageError
 from descend.judge.clear import clear_minimum
-from descend.lean import dataclass
 from descend.methods.base import Optimizer
 from descend.methods.choice import Task
 from descend.program.stopping import Rules
@@ -21,56 +19,17 @@ from descend.run.plan import Plan, Run
 from descend.run.settings import Settings
 from descend.show.progress import Progress
 from descend.task.declared import Begun, begin
-from descend.task.options import (
-    check_choice,
-    check_count,
-    check_function,
-    check_number,
-    check_seed,
-    refuse_unknown,
-)
+from descend.task.options import TOLERANCES, Options, names_of, read_options, refuse_unknown
 from descend.task.problem import Problem, called
 from descend.task.start import Start
 from descend.task.values import Values, values_of_function
 from descend.trace.formula import Formula
 from descend.train.descents import Descents, walked
-from descend.train.fit_options import TOLERANCES
 from descend.train.plans import MINIMA as PLANS
 from descend.train.plans import planned_minimum as planned
 from descend.train.reading import method_of
 
 __all__ = ["maximize", "minimize"]
-
-@dataclass(frozen=True)
-class MinimizeOptions:
-    """The options of `minimize` as they were given; see there."""
-
-    start: Any = None
-    optimizer: Any = None
-    lr: Any = None
-    max_iter: int = 1000
-    seed: int = 0
-    xtol: float | None = None
-    ftol: float | None = None
-    gtol: float | None = None
-    patience: int | None = None
-    min_delta: float = 0.0
-    max_seconds: float | None = None
-    clip: Any = None
-    starts: int = 1
-    callback: Callable[[Moment], Any] | None = None
-    progress: Progress | None = None
-    verbose: bool = False
-    record: tuple[str, ...] = ()
-    engine: str = "native"
-    fixed: Any = None
-    bounds: Any = None
-    ties: Any = None
-    resume: Any = None
-    stop_loss: float | None = None
-
-
-OPTIONS = tuple(f.name for f in dataclasses.fields(MinimizeOptions))[:-2]
 
 
 def minimize(
@@ -91,7 +50,9 @@ def minimize(
             arguments, and for formulas, a dict of their values. Numbers without a start begin at
             the best of 32 candidates, which `start` and `start_source` of the result tell.
         optimizer: `"auto"` (or None) takes BFGS, and L-BFGS for many parameters; or one by name.
-        max_iter, xtol, ftol, gtol, patience, max_seconds: when to stop.
+        max_iter, xtol, ftol, gtol, patience, min_delta, max_seconds: when to stop.
+        lr, seed, clip, callback, progress, verbose, record, engine: as for `fit`.
+        starts: as many descents, of which the one that ends lowest is returned.
         fixed, ties: as for `fit`. bounds: likewise by name, or SciPy's sequence of (lower, upper)
             for every number; a single pair holds for all.
 
@@ -103,7 +64,7 @@ def minimize(
     True
     """
     given = locals()
-    refuse_unknown(given.pop("unknown"), OPTIONS, "minimize")
+    refuse_unknown(given.pop("unknown"), "minimize")
     return _found(given.pop("function"), given, 1)
 
 
@@ -113,7 +74,8 @@ def maximize(function: Callable[..., Any] | str, start: Any = None, **options: A
     >>> maximize(lambda x: 1.0 - (x - 2.0) ** 2, start=0.0).params
     2.0
     """
-    refuse_unknown([name for name in options if name not in OPTIONS], OPTIONS, "maximize")
+    unknown = [name for name in options if name not in names_of("minimize")]
+    refuse_unknown(unknown, "minimize", "maximize")
     return _found(function, {"start": start, **options}, -1)
 
 
@@ -128,10 +90,7 @@ def _read(
     function: Any, given: Mapping[str, Any], sign: int
 ) -> tuple[Descents, Callable[[Values], Plan | None]]:
     """The descents of a call, read in full, and what makes their plan."""
-    record = given.get("record", ())
-    listed = (record,) if isinstance(record, str) else tuple(record)
-    options = MinimizeOptions(**{**given, "record": listed})
-    _check(options)
+    options = read_options("minimize", given)
     problem, start, space = _begun(function, options)
     job = Job(problem, _settings(options, start, sign), start, space=space)
     built, fresh = job.build()
@@ -144,23 +103,7 @@ def _clear(run: Run) -> MinimumFound | None:
     return None if status is None else finish_clear_minimum(run, status)
 
 
-def _check(o: MinimizeOptions) -> None:
-    check_count("max_iter", o.max_iter)
-    check_count("starts", o.starts)
-    check_seed(o.seed)
-    check_choice("engine", o.engine, ["native", "interpreted"])
-    for name in ("min_delta", *TOLERANCES):
-        if getattr(o, name) is not None:
-            check_number(name, getattr(o, name))
-    if o.max_seconds is not None:
-        check_number("max_seconds", o.max_seconds, above=True)
-    check_function("callback", o.callback)
-    check_function("clip", o.clip)
-    for name in o.record:
-        check_choice("record", name, ["params", "gradient"])
-
-
-def _begun(function: Any, o: MinimizeOptions) -> Begun:
+def _begun(function: Any, o: Options) -> Begun:
     """The problem and its start."""
     start = o.start
     if isinstance(start, str) and start != "random":
@@ -214,7 +157,7 @@ def _is_by_name(start: Any, names: tuple[str, ...]) -> bool:
     return len(names) > 1 or set(start) >= set(names)
 
 
-def _settings(o: MinimizeOptions, start: Start, sign: int) -> Settings:
+def _settings(o: Options, start: Start, sign: int) -> Settings:
     size = sum(a.size for a in start.arrays.values()) + len(start.missing)
     optimizer, why, limits = method_of(o, Task(size))
     if optimizer.needs == "gauss_newton":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,24 +12,14 @@ from descend.parameters.declare import Parameter
 from descend.run.build import Built
 from descend.run.job import Job
 from descend.run.plan import Plan
-from descend.run.plan_table import Plans, can_be_planned, has_defaults
-from descend.task.columns import SIGMA, TARGET, WEIGHT, column_key
+from descend.run.plan_table import Plans, can_be_planned
+from descend.task.columns import TARGET, column_key
+from descend.task.options import Options
 from descend.task.values import BONDS, Values
 from descend.train.reading import Reading
 
 __all__ = ["MINIMA", "PLANS", "planned", "planned_minimum"]
 
-WEIGHTS = (SIGMA, WEIGHT)
-OF_FUNCTION = (
-    "start", "optimizer", "lr", "seed", "xtol", "ftol", "gtol", "patience", "min_delta", "clip",
-    "record", "engine", *BONDS,
-)  # fmt: skip
-"""Options that a plan may have; all others must be as they are by default."""
-OF_ROWS = (
-    *OF_FUNCTION, "loss", "batch_size", "shuffle", "epochs", "stop_loss", "missing", "params",
-    "penalty", "threads", "absolute_sigma", "starts", *WEIGHTS,
-)  # fmt: skip
-"""The same where there are data."""
 PLANS, MINIMA = Plans(), Plans()
 """The plans of all calls of `fit`, and of `minimize` and `maximize`."""
 
@@ -41,7 +30,7 @@ def planned(
     """The plan of a task, which is entered in the table; None where there can be none."""
     o, job = read.options, read.job
     plain = all(v is None or type(v) is np.ndarray for v in (o.sigma, o.sample_weight))
-    if not plain or o.starts not in (None, 1) or not has_defaults(o, OF_ROWS):
+    if not plain or o.starts not in (None, 1) or not o.may_be_planned:
         return None
     places = _places(given, values, job)
     if places is None or places.keys() != set(built.descent.data):
@@ -49,19 +38,19 @@ def planned(
     if not _can_be_planned(values, job, built) or not _starts_plainly(values, job):
         return None
     begun: Any = None if values.start is None else {}  # which is all that is asked of it later
-    kept = dataclasses.replace(o, start=begun, sigma=None, sample_weight=None, bounds=None)
+    kept = o.but(start=begun, sigma=None, sample_weight=None, bounds=None)
     steps = bool(staircases_of(built, job.space))
     return _entered(PLANS, values, Plan(values.model, job, built, kept, o.epochs, places, steps))
 
 
-def planned_minimum(values: Values, job: Job, built: Built, options: Any) -> Plan | None:
+def planned_minimum(values: Values, job: Job, built: Built, options: Options) -> Plan | None:
     """The plan of a minimisation, likewise."""
     scaled = job.space is not None and bool(job.space.scales)
-    if job.start.missing or scaled or not has_defaults(options, (*OF_FUNCTION, "max_iter")):
+    if job.start.missing or scaled or not options.may_be_planned:
         return None
     if not _can_be_planned(values, job, built):
         return None
-    kept = dataclasses.replace(options, start=None, bounds=None)
+    kept = options.but(start=None, bounds=None)
     return _entered(MINIMA, values, Plan(values.model, job, built, kept, options.max_iter, {}))
 
 

@@ -18,9 +18,9 @@ from descend.run.settings import Settings
 from descend.run.view import free_count
 from descend.task.columns import WHITENING
 from descend.task.declared import Begun, begin, bonds_of, problem_of, settled
+from descend.task.options import TOLERANCES, Options
 from descend.task.rows import prepared_rows, split_rows
 from descend.task.warned import warn_of_data
-from descend.train.fit_options import TOLERANCES, FitOptions
 
 if TYPE_CHECKING:
     from descend.task.scaling import Scaling
@@ -32,7 +32,7 @@ class Reading:
     """A call of `fit`, read and checked in full."""
 
     def __init__(
-        self, model: Any, x: Any, y: Any, options: FitOptions, in_place: bool = False
+        self, model: Any, x: Any, y: Any, options: Options, in_place: bool = False
     ) -> None:
         self.options, self.model, self.given = options, model, (model, x, y)
         self.problem = problem_of(model, x, y, options)
@@ -124,7 +124,7 @@ class Reading:
         return dataclasses.replace(settings, rules=rules), scaling
 
 
-def method_of(o: Any, task: Task) -> tuple[Optimizer, str, dict[str, float]]:
+def method_of(o: Options, task: Task) -> tuple[Optimizer, str, dict[str, float]]:
     """The optimizer that was asked for, or the one that suits, and why.
 
     Returns:
@@ -157,7 +157,7 @@ def _is_square(loss: Loss) -> bool:
     return type(loss).residual is not Loss.residual
 
 
-def _check_method(optimizer: Optimizer, loss: Loss, size: int | None, o: FitOptions) -> None:
+def _check_method(optimizer: Optimizer, loss: Loss, size: int | None, o: Options) -> None:
     """Refuse combinations that have no meaning."""
     name = type(optimizer).__name__
     if optimizer.scope == "vector" and size is not None:
@@ -179,10 +179,6 @@ def _check_method(optimizer: Optimizer, loss: Loss, size: int | None, o: FitOpti
             f"sigma belongs to losses of prediction − target, and the loss is {loss.name}",
             remedy="write sample_weight=… to weight the rows",
         )
-    if o.absolute_sigma and o.sigma is None:
-        raise UsageError(
-            "absolute_sigma says something of sigma, and there is none", remedy="write sigma=…"
-        )
     if o.absolute_sigma and not _is_square(loss):
         raise UsageError(
             f"absolute_sigma has no say with the loss {loss.name}: its errors come from the "
@@ -191,7 +187,7 @@ def _check_method(optimizer: Optimizer, loss: Loss, size: int | None, o: FitOpti
         )
 
 
-def _rules(o: FitOptions, size: int | None, limits: dict[str, float]) -> Rules:
+def _rules(o: Options, size: int | None, limits: dict[str, float]) -> Rules:
     """The stopping rules that are on."""
     keep = o.keep_best
     if keep is None:

@@ -17,7 +17,7 @@ from descend.records.band import Band
 from descend.records.record import flat_parameters, leaves
 from descend.run.predictor import Predictor
 from descend.run.view import free_count, on_bounds
-from descend.task.options import check_choice, check_count, check_seed
+from descend.task.checks import check_choice, check_count, check_seed
 from descend.task.rows import Rows
 from descend.trace.formula import Formula
 from descend.trust.bootstrap import (
