@@ -15,30 +15,12 @@ pytestmark = [
     pytest.mark.skipif(os.environ.get("HYPOTHESIS_PROFILE") != "fuzz", reason="`make fuzz` alone"),
 ]
 
-IMPRECISE = pytest.mark.xfail(
-    reason="at kinks a simplex ends where the parameters are known to 1e-6 or less, in any unit"
-)
-SINGLE = pytest.mark.xfail(
-    reason="conjugate gradients err by some 1e-3 in single precision, in units of one as well"
-)
-STEEP = pytest.mark.xfail(reason="BFGS ends early on a fourth power in single precision")
-
-
-def _known(task: str, loss: str, method: str, single: bool) -> list[pytest.MarkDecorator]:
-    """What is known to fall short."""
-    if method == "nelder_mead" and LOSSES[loss].kinked:
-        return [IMPRECISE]
-    if single and method == "cg" and task.startswith(("parabola", "wave")):
-        return [SINGLE]
-    steep = single and (task, loss, method) == ("parabola", "fourth power", "bfgs")
-    return [STEEP] if steep else []
-
 
 def cells(single: bool = False) -> list[Any]:
     """Task, loss and method of every cell, for all units together."""
     methods = [m for m in METHODS if not single or m != "nelder_mead"]
     return [
-        pytest.param(task, loss, method, marks=_known(task, loss, method, single))
+        (task, loss, method)
         for task in TASKS
         for loss in LOSSES
         for method in methods

@@ -15,7 +15,7 @@ from descend.compile.places import Place
 from descend.graph.evaluate import bind_extents, concrete
 from descend.graph.node import Array, Dim, Node
 
-__all__ = ["NativeFunction", "compile_graph", "pointer_table"]
+__all__ = ["BoundFunction", "NativeFunction", "compile_graph", "pointer_table"]
 
 
 def pointer_table(slots: Sequence[Any], arrays: dict[Any, Any]) -> Array:
@@ -36,6 +36,21 @@ def _entry(key: Any, arrays: dict[Any, Any]) -> int:
 
 def _dims(inputs: Sequence[Node]) -> list[Dim]:
     return list(dict.fromkeys(n for node in inputs for n in node.shape if isinstance(n, Dim)))
+
+
+class BoundFunction:
+    """A compiled graph with its arrays: what it computes of them stands in `results` then."""
+
+    def __init__(
+        self, loaded: Any, table: Array, where: dict[Any, Any], results: list[Array]
+    ) -> None:
+        self.results = results
+        self._alive = loaded, table, where
+        self._function, self._address = loaded.function, table.ctypes.data
+
+    def run(self) -> None:
+        """Compute the results anew."""
+        self._function(self._address, 0, 1)
 
 
 class NativeFunction:
@@ -59,6 +74,21 @@ class NativeFunction:
         arrays = [
             np.asarray(v, n.dtype, order="C") for v, n in zip(values, self.inputs, strict=True)
         ]
+        bound = self.bind(arrays)
+        bound.run()
+        places = self.about["results"]
+        results = [
+            r.copy() if place.role == "fixed" else r
+            for r, place in zip(bound.results, places, strict=True)
+        ]
+        owned = {id(r if r.base is None else r.base): i for i, r in enumerate(results)}
+        return [
+            r if owned[id(r if r.base is None else r.base)] == i else r.copy()
+            for i, r in enumerate(results)
+        ]
+
+    def bind(self, arrays: Sequence[Array]) -> BoundFunction:
+        """The function with its inputs, contiguous arrays of its dtypes, and memory of its own."""
         extents = bind_extents(dict(zip(self.inputs, arrays, strict=True)))
         about = self.about
         where: dict[Any, Any] = {("fixed", i): a for i, a in enumerate(arrays)}
@@ -69,21 +99,15 @@ class NativeFunction:
                 shape = concrete(place.shape, extents)
                 key = place.role, place.number
                 where.setdefault(key, np.empty(shape, place.dtype))
-        table = pointer_table(about["slots"], where)
-        self.loaded.function(table.ctypes.data, 0, 1)
         results = [self._result(place, where, extents) for place in about["results"]]
-        owned = {id(r if r.base is None else r.base): i for i, r in enumerate(results)}
-        return [
-            r if owned[id(r if r.base is None else r.base)] == i else r.copy()
-            for i, r in enumerate(results)
-        ]
+        return BoundFunction(self.loaded, pointer_table(about["slots"], where), where, results)
 
     def _result(self, place: Place, where: dict[Any, Any], extents: dict[Dim, int]) -> Array:
         shape = concrete(place.shape, extents)
         if place.role == "constant":
             return np.array(self.about["constants"][str(place.number)]).reshape(shape)
         made: Array = where[place.role, place.number].reshape(shape)
-        return made.copy() if place.role == "fixed" else made
+        return made
 
 
 def compile_graph(outputs: Sequence[Node], inputs: Sequence[Node]) -> NativeFunction:

@@ -7,151 +7,203 @@ each condition here implies the one there, with a margin for rounding.
 
 from __future__ import annotations
 
-import math
-from typing import NamedTuple
+from typing import Any
 
 import numpy as np
 
 from descend.graph.program import EPOCHS_SPENT
-from descend.judge.doubts import CORRELATED, FAR
+from descend.judge.doubts import CORRELATED
 from descend.judge.ending import QUIET
-from descend.judge.explained import LITTLE
+from descend.judge.explained import LITTLE, ROUNDING
 from descend.judge.polish import WORSE
-from descend.judge.runaway import has_gone
+from descend.judge.runaway import LEAST, RISE
+from descend.methods.base import PRECISION
 from descend.program.arrival import ARRIVED, EXACT
-from descend.run.look import Facts, Look
+from descend.program.many_errors import half_inverse
+from descend.run.look import CLEAR, PRESSED, UNCLEAR, VAGUE, Formulas, Look
 from descend.run.plan import Run
-from descend.trust.normal_errors import MOST_PARAMETERS, Factor, factored
 
-__all__ = ["Clear", "clear_minimum", "first_look"]
+__all__ = ["FORMULAS", "clear_minimum", "first_look"]
+
+Array = Any
 
 PLAIN = 1e-12  # a share of the largest effect that is certainly more than rounding
+STANDS = 1e-3  # of a number: a next step that leads nowhere
 MARGIN = 2.0  # between a condition here and that of a closer look
+WIDE = 100.0  # the same where there the second derivatives are others
 ENOUGH = LITTLE * (1.0 + 1e-6)
-LEAST = 1e-6  # of the target's squares: a spread that is certainly more than rounding
+VARIES = 1e-20  # of the target's squares: a spread that is certainly more than rounding
+OUT = (2.0, 10.0)  # times a number: where the closer look would begin to follow it outwards
+STAYS = 0.25  # of a rise: what must be left of it when the others have followed
 
 
-class Clear(NamedTuple):
-    """What is known of a clear end: its status, and JᵀJ taken apart where that was needed."""
-
-    status: str
-    factor: Factor | None = None
-
-
-def first_look(run: Run) -> Clear | None:
-    """What is to be said of a run whose end leaves no doubt; None of any other."""
+def first_look(run: Run) -> str | None:
+    """The status of a run whose end leaves no doubt; None of any other."""
     status, look = QUIET.get(run.code), run.plan.look
     if status is None or look is Look.NOTHING or run.slip > CORRELATED:
         return None
     if look is Look.EPOCHS:
-        # A mean over the batches of an epoch is no loss of the start.
-        whole = run.plan.job.settings.batch_size is None
-        return Clear(status) if whole and run.fell() else None
-    facts = None if run.code == EPOCHS_SPENT else run.facts()
-    if facts is None:
+        return status if run.fell() else None
+    if look is not Look.BATCHES and run.code == EPOCHS_SPENT:
         return None
-    p, squares = len(facts.end), look is Look.SQUARES
-    if squares and not _explains(facts, p):
-        return None
-    if p > MOST_PARAMETERS:
-        return Clear(status) if _is_minimum(facts, squares) else None
-    factor = factored(facts.jtj, p)
-    return Clear(status, factor) if factor and _is_minimum_by(factor, facts, squares) else None
+    if look is Look.PLAIN and run.code == PRECISION:
+        return None  # it may be a kink
+    if run.facts is not None:
+        linear = bool(run.plan.built.extras.get("is linear"))
+        return status if _is_minimum(run.facts, linear) else None
+    return "bound" if run.seen == PRESSED else status if run.seen else None
 
 
 def clear_minimum(run: Run) -> str | None:
-    """The status of a minimisation whose end leaves no doubt; None of any other."""
-    status = QUIET.get(run.code)
-    if status is None or has_gone(run.begun(), run.flat()) or run.touches():
-        return None
-    if run.begun() == run.flat():
-        return None  # a start without a slope may be a top
-    if run.plan.job.settings.optimizer.scope != "vector":
-        return status if run.fell() else None
-    return None if run.code == EPOCHS_SPENT else status
+    """The status of a minimisation whose end leaves no doubt; None of any other.
 
-
-def _explains(facts: Facts, p: int) -> bool:
-    """Whether a fit explains more than a constant, which the closer look would not doubt."""
-    rest = 1.0 - ENOUGH
-    spread = facts.spread
-    return facts.n > p and spread > LEAST * facts.level and facts.loss < rest * spread
-
-
-def _is_minimum_by(factor: Factor, facts: Facts, squares: bool) -> bool:
-    """Whether J has full rank and no parameter has gone far; of squares also whether it arrived.
-
-    Then the predicted step is short, and each parameter is determined to its size.
+    Numbers that have not moved, or that were alike all the way, may have kept to the ridge of a
+    saddle.
     """
-    scale, inverse = factor
-    p, trace = len(scale), 0.0
-    for row in inverse:
-        for entry in row:
-            trace += entry * entry
-    # Eigenvalues of the scaled JᵀJ are at most p, and at least the reciprocal of this trace: no
-    # number on its diagonal is larger, nor is the square of J's inverse.
-    if not MARGIN * p * trace * WORSE < 1.0:
+    status = QUIET.get(run.code)
+    if status is None or run.touches():
+        return None
+    if run.plan.job.settings.optimizer.scope != "vector":
+        return status if run.begun() != run.flat() and run.fell() else None
+    if run.code == EPOCHS_SPENT or not run.ends_in_bowl():
+        return None
+    begun, p = run.begun(), run.plan.count
+    if p > 1 and len({*map(abs, begun)}) < p:
+        seen = zip(map(abs, begun), map(abs, run.flat()), run.widest(), strict=True)
+        return status if len({*seen}) == p else None
+    return status
+
+
+# --- what is made of the facts, in traced NumPy: see `run/ends.py` for these
+
+
+def _of_squares(f: Any) -> Array:
+    """The code of an end of least squares, and which numbers are not determined to their size.
+
+    J has full rank, the predicted step is short, and the fit explains more than a constant.
+    """
+    p = f.x.shape[0]
+    on = f.x != f.x if f.lower is None else (f.moved <= f.lower) | (f.moved >= f.upper)
+    both = on[:, None] | on[None, :]
+    unit = np.eye(p)
+    jtj = np.where(both, unit * f.jtj, f.jtj)
+    jtr = np.where(on, 0.0, f.jtr)
+    lengths, half, ok = _apart(jtj)
+    ok = ok & (f.n > p) & (f.spread > VARIES * f.level) & (f.loss < (1.0 - ENOUGH) * f.spread)
+    effects = (np.maximum(np.abs(f.x), np.abs(f.begin)) * lengths) ** 2
+    terms = np.sum(effects)
+    ok = ok & np.all(on | (effects > PLAIN * PLAIN * terms))
+    spread = f.loss / np.where(f.n > p, f.n - p, 1.0)
+    # The step in the metric of JᵀJ is the longest that any number's is in its standard errors.
+    short = MARGIN * np.sum(np.sum(half * jtr[None, :], axis=1) ** 2) < ARRIVED**2 * spread
+    ok = ok & (short | (MARGIN * f.loss <= EXACT * terms))
+    vague = ~on & (MARGIN * np.sum(half * half, axis=0) * spread >= f.x * f.x)
+    pressed = np.any(on & (f.jtr != 0.0))
+    held = np.where(pressed & ~np.any(vague), PRESSED, UNCLEAR)
+    code = np.where(np.any(on), held, np.where(np.any(vague), VAGUE, CLEAR))
+    return np.concatenate([np.where(ok, code, UNCLEAR)[None], np.where(vague, 1.0, 0.0)])
+
+
+def _of_curvature(f: Any) -> Array:
+    """The code of an end of another loss with two derivatives.
+
+    Newton's step is short in standard errors, and the loss rises along the way it has come.
+    """
+    _, half, ok = _apart(f.jtj)
+    step = np.sum(half * np.sum(half * f.jtr[None, :], axis=1)[:, None], axis=0)
+    inverse = np.sum(half[:, :, None] * half[:, None, :], axis=0)
+    if f.is_likelihood:
+        errors = 0.5 * np.sum(half * half, axis=0) / f.n
+    else:
+        first = np.sum(inverse[:, :, None] * f.scatter[None, :, :], axis=1)
+        errors = np.sum(first * inverse, axis=1) / (f.n * f.n)
+    ok = ok & (f.n > f.x.shape[0]) & np.all(WIDE * step * step < ARRIVED**2 * errors)
+    # What runs away goes on and on: its next step is no small share of it.
+    stands = np.abs(step) <= STANDS * np.maximum(np.abs(f.x), np.abs(f.begin))
+    return np.where(ok & np.all(stands), _of_way(f), UNCLEAR)
+
+
+def _of_way(f: Any) -> Array:
+    """The code of an end where the loss is larger as far again along the way to it."""
+    least = f.loss + ROUNDING * np.abs(f.loss)
+    moved = np.abs(f.x - f.begin) > LEAST * np.abs(f.x)
+    rises = f.farther > least
+    ok = np.all(rises[:-1] | ~moved) & (rises[-1] | ~np.any(moved))
+    if f.lower is not None:
+        ok = ok & np.all((f.x > f.lower) & (f.x < f.upper))
+    return np.where(ok, CLEAR, UNCLEAR)
+
+
+def _of_batches(f: Any) -> Array:
+    """Whether the loss has not grown."""
+    return np.where(f.loss <= f.before, CLEAR, UNCLEAR)
+
+
+def _apart(matrix: Array) -> tuple[Array, Array, Array]:
+    """Return the columns' lengths, B with matrix⁻¹ = BᵀB, and whether it has full rank plainly."""
+    lengths = np.sqrt(np.diagonal(matrix))
+    half, pivot = half_inverse(matrix)
+    # Eigenvalues of the scaled matrix are at most p, and at least the reciprocal of this trace.
+    trace = np.sum((half * lengths[None, :]) ** 2)
+    return lengths, half, (pivot > 0.0) & (MARGIN * len(lengths) * trace * WORSE < 1.0)
+
+
+def _place(f: Any, who: Array, factor: Array) -> Array:
+    """Where all numbers are likely to be best if one of them is so many times as large."""
+    _, half, _ = _apart(f.jtj)
+    column = np.sum(half * np.sum(half * who[None, :], axis=1)[:, None], axis=0)
+    own = np.sum(column * who)
+    return f.x + (factor - 1.0) * np.sum(f.x * who) * column / np.where(own > 0.0, own, 1.0)
+
+
+def _has_risen(f: Any, who: Array, place: Array, jtj: Array, jtr: Array, loss: Array) -> Array:
+    """Whether the loss is larger at a place, and stays so when the others follow from there."""
+    others = 1.0 - who
+    matrix = np.where(others[:, None] * others[None, :] > 0.0, jtj, np.eye(len(others)) * jtj)
+    _, half, ok = _apart(matrix)
+    low = loss - np.sum(np.sum(half * (jtr * others)[None, :], axis=1) ** 2)
+    ok = ok & (low > f.loss * (1.0 + MARGIN * RISE)) & (low - f.loss > STAYS * (loss - f.loss))
+    if f.lower is not None:
+        ok = ok & np.all((place > f.lower) & (place < f.upper))
+    return np.where(ok, 1.0, 0.0)
+
+
+FORMULAS = Formulas(
+    {
+        Look.SQUARES: _of_squares, Look.CURVED: _of_curvature, Look.PLAIN: _of_way,
+        Look.BATCHES: _of_batches,
+    },
+    _place, _has_risen, OUT,
+)  # fmt: skip
+
+
+def _is_minimum(f: Any, linear: bool) -> bool:
+    """As `_of_squares` for many numbers, or for the first runs of a program; NumPy alone.
+
+    Args:
+        linear: whether no derivative depends on a number: then each has a best value.
+    """
+    p = len(f.x)
+    rest = 1.0 - ENOUGH
+    if not (f.n > p and f.spread > VARIES * f.level and f.loss < rest * f.spread):
         return False
-    spread = facts.loss / (facts.n - p) if squares else 0.0
-    most = MARGIN * trace * spread
-    least, terms, vague = math.inf, 0.0, False
-    for a, b, s in zip(facts.begin, facts.end, scale, strict=True):
-        start, stop = abs(a), abs(b)
-        if not stop < FAR * (start if start > 1.0 else 1.0):
-            return False
-        far = (stop if stop > start else start) / s
-        effect = far * far
-        least = effect if effect < least else least
-        terms += effect
-        vague = vague or not most * s * s < b * b
-    if not least > PLAIN * PLAIN * terms:
-        return False
-    if not squares:
-        return True
-    if vague and not _is_determined(factor, facts, spread):
-        return False
-    side = 0.0
-    for g, s in zip(facts.jtr, scale, strict=True):
-        side += (g * s) ** 2
-    # The step in the metric of JᵀJ is the longest that any parameter's is in its standard errors.
-    short = MARGIN * side * trace < ARRIVED * ARRIVED * spread
-    return short or MARGIN * facts.loss <= EXACT * terms
-
-
-def _is_determined(factor: Factor, facts: Facts, spread: float) -> bool:
-    """Whether each parameter's standard error is smaller than itself."""
-    scale, inverse = factor
-    lengths = [0.0] * len(scale)
-    for row in inverse:
-        for i, entry in enumerate(row):
-            lengths[i] += entry * entry
-    return all(
-        MARGIN * length * s * s * spread < x * x
-        for x, s, length in zip(facts.end, scale, lengths, strict=True)
-    )
-
-
-def _is_minimum(facts: Facts, squares: bool) -> bool:
-    """The same for many parameters."""
-    p = len(facts.end)
-    jtj = np.array(facts.jtj).reshape(p, p)
-    length = np.sqrt(np.diagonal(jtj))
+    jtj, length = f.jtj, np.sqrt(np.diagonal(f.jtj))
     if not (np.isfinite(jtj).all() and length.all()):
         return False
-    scaled = jtj / length[:, None] / length[None, :]
-    if not np.linalg.eigvalsh(scaled)[0] > MARGIN * WORSE * p:
+    try:
+        half = np.linalg.inv(np.linalg.cholesky(jtj / length[:, None] / length[None, :]))
+    except np.linalg.LinAlgError:
         return False
-    begin, end = np.abs(facts.begin), np.abs(facts.end)
-    effects = (np.maximum(begin, end) * length) ** 2
-    stays = np.all(end < FAR * np.maximum(begin, 1.0))
-    if not stays or not effects.min() > PLAIN * PLAIN * effects.max():
+    effects = (np.maximum(np.abs(f.begin), np.abs(f.x)) * length) ** 2
+    if not MARGIN * p * float(np.vdot(half, half)) * WORSE < 1.0:
         return False
-    if not squares:
-        return True
-    inverse = np.linalg.inv(scaled)
-    side = np.array(facts.jtr) / length
-    spread = facts.loss / (facts.n - p)
-    errors = np.sqrt(MARGIN * np.diagonal(inverse) * spread) / length
-    short = MARGIN * float(side @ inverse @ side) < ARRIVED**2 * spread
-    exact = MARGIN * facts.loss <= EXACT * float(effects.sum())
-    return (short or exact) and bool(np.all(errors < end))
+    if not effects.min() > PLAIN * PLAIN * effects.max():
+        return False
+    spread = f.loss / (f.n - p)
+    step = half @ (f.jtr / length)
+    short = MARGIN * float(step @ step) < ARRIVED**2 * spread
+    exact = MARGIN * f.loss <= EXACT * float(effects.sum())
+    if linear or not (short or exact):
+        return bool(short or exact)
+    errors = MARGIN * spread * np.sum(half * half, axis=0)
+    return bool(np.all(errors < (f.x * length) ** 2))

@@ -21,7 +21,7 @@ NOTHING = 1e-26  # of the target's mean square: a perfect fit
 LEAST, MOST = 16, 100_000  # rows on which correlations are looked for
 ENOUGH = 3  # starts with the same minimum: what is odd there belongs to it
 GLANCES = 16  # points at which a model may show that its parameters are not redundant
-FAR = 1e3  # times its start, or 1: a parameter that has gone so far may have run away
+FAR = 1e3  # times its start: a parameter that has gone so far may have run away
 SLACK = 10.0  # times the number of parameters and ε: a share of JᵀJ that is only rounding
 CORRELATED = 4.0  # standard deviations of the correlation of neighbours
 PLAIN = 1e-12  # a share of JᵀJ that is certainly more than rounding
@@ -146,7 +146,7 @@ def _doubt_of(run: Finished, least: Callable[[int], int]) -> tuple[str, bool]:
     lost = nullity(jtj, size)
     if lost and lost <= least(lost):
         return "", False
-    gone = np.abs(end) >= FAR * np.maximum(np.abs(begin), 1.0)
+    gone = (np.abs(end) >= FAR * np.abs(begin)) & (begin != 0)
     if not lost:
         known = None if run.facts is None else run.facts.errors
         gone &= (_errors(run, jtj) if known is None else known) >= np.abs(end)

@@ -9,6 +9,7 @@ import numpy as np
 from descend.graph.node import Node, postorder
 from descend.judge.walk import Walk, walk_of
 from descend.run.finished import Finished
+from descend.task.columns import SIGMA, TARGET
 from descend.task.warned import is_constant
 from descend.trust.complete import MOST_WITH_ERRORS, Completion
 from descend.trust.covariance import spread_of, weights_of
@@ -22,6 +23,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 MOST_ROWS = 100_000  # on which the losses of start and end are compared
 ROUNDING = 1e-9  # a share of the loss
+LAST_DIGITS = 1e-6  # a share of the loss, or of that of a constant: a wobble about the minimum
 LITTLE = 0.1  # a share that may be a side minimum's, where the rest is no noise
 MOST_LAGS = 20  # at which residuals are compared with each other
 BEYOND = 4.0  # standard deviations of the sum of squared autocorrelations of noise
@@ -128,4 +130,18 @@ def has_grown(run: Finished) -> bool:
     loss = run.job.loss_at(run.built, run.begin, MOST_ROWS)
     before = loss({})
     after = loss(run.leaves() if run.best_epoch() else end_of(run))
-    return not after <= before + ROUNDING * abs(before)
+    if after <= before + ROUNDING * abs(before):
+        return False
+    return not after <= before + LAST_DIGITS * max(abs(before), _loss_of_a_constant(run))
+
+
+def _loss_of_a_constant(run: Finished) -> float:
+    """The loss with the mean as the prediction of all rows; 0 where it has no say."""
+    loss, rows = run.job.settings.loss, run.job.rows
+    if loss is None or not loss.of_residual or rows is None or "whitening" in rows.extra:
+        return 0.0
+    y, sigma = (np.asarray(rows.extra.get(n, 1.0), np.float64) for n in (TARGET, SIGMA))
+    scale = sigma.reshape(sigma.shape + (1,) * (y.ndim - sigma.ndim)) if sigma.ndim else sigma
+    with np.errstate(all="ignore"):
+        found = float(np.mean(loss.per_row(y.mean() / scale + 0 * y, y / scale)))
+    return found if np.isfinite(found) else 0.0

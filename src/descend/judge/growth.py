@@ -6,18 +6,15 @@ from typing import Any
 
 import numpy as np
 
-from descend.differentiate.gauss_newton import half_hessian
-from descend.graph.evaluate import evaluate
+from descend.judge.beside import half_curvature
 from descend.judge.divergence import rate_to_try
 from descend.judge.explained import MOST_ROWS, end_of
 from descend.run.finished import Finished
-from descend.simplify.driver import simplify
 
 __all__ = ["growth_message"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
-MOST_NUMBERS = 64  # of which second derivatives are made
 LITTLE = 1e-3  # of the loss: a growth that its first digits do not show
 SAME = 1e-6  # a share: curvatures that differ by less are one
 
@@ -64,24 +61,18 @@ def _limit(run: Finished) -> tuple[float, float] | None:
 
 
 def _half_way(run: Finished) -> dict[str, Array]:
-    """Another place of the size of the start, where a quadratic has the same curvature."""
-    rng = np.random.default_rng(0)
+    """Another place of the size of the start, where a quadratic has the same curvature.
+
+    What began at 0 has the size to which it went.
+    """
+    rng, end = np.random.default_rng(0), end_of(run)
     return {
-        n: a + rng.normal(size=a.shape) * np.where(a == 0, 1.0, np.abs(a))
+        n: a + rng.normal(size=a.shape) * np.where(a == 0, np.abs(end[n]), np.abs(a))
         for n, a in run.begin.items()
     }
 
 
 def _curvature(run: Finished, leaves: dict[str, Array]) -> float | None:
     """The largest eigenvalue of the loss's second derivatives; None where it is not to be had."""
-    own = list(run.built.model.leaves.values())
-    if run.job.space is not None or sum(leaf.size for leaf in own) > MOST_NUMBERS:
-        return None
-    if "hessian" not in run.built.extras:
-        nodes = simplify([half_hessian(run.built.descent.objective, own)], final=True)
-        run.built.extras["hessian"] = nodes
-    values, extents = run.job.inputs_at(run.built, leaves, MOST_ROWS)
-    (half,) = evaluate(run.built.extras["hessian"], values, extents)
-    if not np.isfinite(half).all():
-        return None
-    return float(2.0 * np.linalg.eigvalsh(np.asarray(half, np.float64))[-1])
+    half = half_curvature(run, leaves)
+    return None if half is None else float(2.0 * np.linalg.eigvalsh(half)[-1])

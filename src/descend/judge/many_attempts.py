@@ -75,8 +75,9 @@ class Tries:
 
 
 def further(
-    job: ManyJob, first: Made, asked: int, more: Unasked, descend: Descend, neighbours: Neighbours
-) -> Tries:
+    job: ManyJob, first: Made, asked: int, more: Unasked, descend: Descend,
+    neighbours: Neighbours, some: Array,
+) -> Tries:  # fmt: skip
     """Begin again, from as many starts as were asked for; or where the only descent looks wrong.
 
     Args:
@@ -84,6 +85,7 @@ def further(
         asked: starts of each fit. more: whether fits that look wrong get others if it is 1.
         descend: all fits of a job, by the number of the attempt, of so many steps at most.
         neighbours: (fits,) how residuals of neighbouring rows go together, at these parameters.
+        some: the fits that are not plainly well; others may only have correlated residuals.
     """
     n = job.data.n_fits
     tries = Tries(np.ones(n, np.int64), np.ones(n, np.int64))
@@ -95,9 +97,10 @@ def further(
         begun = np.flatnonzero(among(status, (*CONVERGED, *FAILED)))
         _as_asked(judge, begun, asked, descend, tries)
         return tries
-    everything = np.arange(n)
-    wrong = judge.suspected(everything, tries)
-    chosen = everything[wrong]
+    looked = some if more is Unasked.FAILED else np.arange(n)
+    if not looked.size:
+        return tries
+    chosen = looked[judge.suspected(looked, tries)]
     tries.needed = len(chosen)
     for some in _chunks(chosen):
         _rounds(judge, some, descend, tries)
@@ -110,7 +113,7 @@ def _as_asked(
     judge: _Judge, chosen: Array, asked: int, descend: Descend, tries: Tries
 ) -> None:
     for some in _chunks(chosen):
-        part = judge.part(some)
+        part = judge.job.part(some)
         for attempt in range(1, asked):
             near = replace(part, start=_near(part.start, len(some), attempt, part.seed))
             made = descend(near, attempt, None)
@@ -132,7 +135,7 @@ def _rounds(judge: _Judge, some: Array, descend: Descend, tries: Tries) -> None:
             left, room = left[room >= 1], room[room >= 1]
             if not left.size:
                 break
-            part = judge.part(left)
+            part = judge.job.part(left)
             made = descend(part, attempt, int(room.max()))
             tries.stopped = made.stopped
             if tries.stopped:
@@ -178,15 +181,7 @@ class _Judge:
     ) -> None:
         self.job, self.first, self.more, self.neighbours = job, first, more, neighbours
         self.searched, self.iterations = first.searched, first.arrays.iterations.copy()
-        self.level, self.square = job.level, _mean_squares(job.data)
-        count = sum(a.size for a in job.start.varied().values())
-        self.least: Array = by_chance(count, job.data.weighty())
-
-    def part(self, some: Array) -> ManyJob:
-        """The job of some fits alone."""
-        if len(some) == self.job.data.n_fits:
-            return self.job
-        return replace(self.job, data=_some(self.job.data, some), start=_of(self.job.start, some))
+        self.count = sum(a.size for a in job.start.varied().values())
 
     def standing(self, job: ManyJob, made: Made, some: Array | None = None) -> _Ends:
         """How the fits of a job stand, which may be some of those in the arrays."""
@@ -203,24 +198,25 @@ class _Judge:
 
     def suspected(self, some: Array, tries: Tries) -> Array:
         """Which of some fits look as if they had missed the minimum."""
-        part = self.part(some)
+        part = self.job.part(some)
         s = self.standing(part, self.first, some)
         tried, agreed = tries.starts[some], tries.agreed[some]
-        floor = NOTHING * self.square[some]
+        level, floor = part.level, NOTHING * _mean_squares(part.data)
         with np.errstate(invalid="ignore"):
             perfect = s.loss <= floor
-            share = 1.0 - s.loss / np.where(self.level[some] > floor, self.level[some], np.nan)
-            level = (share <= self.least[some]) & among(s.status, CONVERGED) & ~perfect
-        level &= bool(level.any()) and not self.job.is_linear
-        settled = (agreed >= ENOUGH) & ~level
-        found = s.failed | (s.lost & ~settled & ~perfect) | (s.gone & ~perfect) | level
+            share = 1.0 - s.loss / np.where(level > floor, level, np.nan)
+            idle = share <= by_chance(self.count, part.data.weighty())
+        idle &= among(s.status, CONVERGED) & ~perfect
+        idle &= bool(idle.any()) and not self.job.is_linear
+        settled = (agreed >= ENOUGH) & ~idle
+        found = s.failed | (s.lost & ~settled & ~perfect) | (s.gone & ~perfect) | idle
         alone = (tried > 1) & (agreed < 2) & ~perfect & among(s.status, (*CONVERGED, *FAILED))
         found |= alone
         if self.more is Unasked.DOUBTED:
             look = ~found & among(s.status, CONVERGED) & ~perfect
             look &= ~((tried > 1) & (tried == agreed))
             found[look] = self._correlated(some[look])
-        return found
+        return np.asarray(found)
 
     def _correlated(self, some: Array) -> Array:
         """Which fits have residuals that go together with those of their neighbours."""
@@ -236,7 +232,7 @@ class _Judge:
             chosen = some[piece]
             made = dict(zip(self.first.built.results, self.first.arrays.results, strict=True))
             ends = {n: made[f"params.{n}"][chosen] for n in self.job.start.leaves()}
-            told = self.neighbours(self.part(chosen), ends)
+            told = self.neighbours(self.job.part(chosen), ends)
             found[piece] = told * np.sqrt(counts[piece]) > CORRELATED
         return found
 
@@ -294,24 +290,6 @@ def _mean_squares(data: ManyData) -> Array:
 def _chunks(chosen: Array) -> Iterator[Array]:
     for first in range(0, len(chosen), CHUNK):
         yield chosen[first : first + CHUNK]
-
-
-def _some(data: ManyData, some: Array) -> ManyData:
-    """The rows of some fits."""
-    counts = data.counts[some]
-    offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-    rows = np.arange(offsets[-1]) + np.repeat(data.offsets[some] - offsets[:-1], counts)
-    columns = {
-        name: array if name in data.shared else np.ascontiguousarray(array[rows])
-        for name, array in data.columns.items()
-    }
-    keys = None if data.keys is None else data.keys[some]
-    return replace(data, columns=columns, offsets=offsets, keys=keys)
-
-
-def _of(start: ManyStart, some: Array) -> ManyStart:
-    """The start of some fits."""
-    return start._replace(each={name: array[some] for name, array in start.each.items()})
 
 
 def _near(start: ManyStart, fits: int, attempt: int, seed: int) -> ManyStart:

@@ -7,23 +7,101 @@ from typing import Any
 
 import numpy as np
 
+from descend.judge.doubts import FAR
 from descend.judge.explained import by_chance
 from descend.records.many import SINGULAR, SPENT
-from descend.run.many_job import CONVERGED, UNSOLVED, ManyJob, among
+from descend.run.many_job import CONVERGED, LEAST_PIVOT, UNSOLVED, ManyJob, among
+from descend.task.columns import SIGMA, TARGET, WEIGHT, WHITENING
+from descend.task.datasets import ManyData
 
-__all__ = ["doubtful"]
+__all__ = ["doubtful", "is_below_constants", "plainly_well"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
 VAGUE = 100.0  # times its value: the standard error of a parameter that may have no finite best one
+WEIGHED = frozenset((TARGET, SIGMA, WEIGHT))
+LEFT = 0.9  # of a constant's loss: less is explained by more than chance (`by_chance`)
 WHITE = 2.0  # standard deviations of that correlation
+
+
+def plainly_well(job: ManyJob, made: Mapping[str, Array], codes: Array) -> Array:
+    """(fits,) which are neither doubtful, nor look as if they had missed the minimum (`further`).
+
+    Args:
+        made: what the program left of each fit, by name. codes: of their ends.
+    """
+    well: Any = among(codes, CONVERGED)
+    with np.errstate(all="ignore"):
+        if job.loss.name == "mse":
+            well &= is_below_constants(job.data, made["loss"] / LEFT)
+        if "arrived" in made:
+            well &= made["arrived"]
+        if "pivot" in made:
+            well &= made["pivot"] > LEAST_PIVOT
+        for name, begin in job.start.leaves().items():
+            error, end = made.get(f"stderr.{name}"), np.abs(made[f"params.{name}"])
+            if error is None:
+                continue
+            known = (error < end).reshape(len(well), -1).all(axis=1)
+            some = np.flatnonzero(well & ~known)
+            if some.size:
+                begun = np.abs(job.start.each.get(name, begin[None]))
+                begun = begun[some] if len(begun) == len(well) else begun
+                well[some] = _is_held(begun, end[some], error[some])
+    return np.asarray(well)
+
+
+def _is_held(begin: Array, end: Array, error: Array) -> Array:
+    """Which fits have no number that is vague, or has gone far and is not known to its size."""
+    vague = (error >= VAGUE * end) & (end > 0)
+    gone = (end >= FAR * begin) & (begin > 0) & ~(error < end)
+    return np.asarray(~(vague | gone).reshape(len(end), -1).any(axis=1))
+
+
+def is_below_constants(data: ManyData, losses: Array) -> Array:
+    """(fits,) whether losses are certainly lower than any constant's; False where that is open.
+
+    The squares of all rows about their mean are no fewer than those of pairs of them about their
+    own means. Few rows are looked at, first those that lie beside each other in memory.
+    """
+    target, counts = data.columns[TARGET], data.counts
+    n, found = int(counts[0]) if counts.size else 0, np.zeros(data.n_fits, bool)
+    if target.ndim != 1 or target.dtype.kind != "f" or len(target) != n * data.n_fits:
+        return found
+    if n < 4 or WHITENING in data.columns or (counts != n).any():
+        return found
+    rows = {name: data.columns[name].reshape(-1, n) for name in WEIGHED & data.columns.keys()}
+    least = np.zeros(data.n_fits)
+    for i, j in ((0, n - 1), (1, n // 2), (n // 4, n // 2 + n // 4)):
+        some = np.flatnonzero(~found)
+        if not some.size:
+            break
+        apart = _of(rows[TARGET], some, i) - _of(rows[TARGET], some, j)
+        both = _variance(rows, some, i) + _variance(rows, some, j)
+        least[some] += apart * apart / (n * both)
+        found[some] = losses[some] < least[some]
+    return found
+
+
+def _of(rows: Array, some: Array, i: int) -> Array:
+    """A row of some fits, where there may be one for all."""
+    column = rows[:, i]
+    return column if len(rows) in (1, len(some)) else column[some]
+
+
+def _variance(rows: Mapping[str, Array], some: Array, i: int) -> Any:
+    """The reciprocal of what squares are multiplied by, in a row of some fits."""
+    found: Any = 1.0
+    if SIGMA in rows:
+        found = np.square(_of(rows[SIGMA], some, i))
+    return found / _of(rows[WEIGHT], some, i) if WEIGHT in rows else found
 
 
 def doubtful(
     job: ManyJob, status: Array, made: Mapping[str, Array],
-    neighbours: Callable[[Mapping[str, Array]], Array],
+    neighbours: Callable[[Mapping[str, Array]], Array], some: Array,
 ) -> Array:  # fmt: skip
-    """The numbers of the fits that a closer look may judge otherwise.
+    """The numbers of the fits, of some, that a closer look may judge otherwise.
 
     Args:
         status: (fits,) codes of their ends.
@@ -32,20 +110,25 @@ def doubtful(
             parameters end: what explains no more than a constant is no side minimum if its
             residuals are white.
     """
-    settled = among(status, CONVERGED)
-    found = among(status, (*UNSOLVED, SINGULAR, SPENT))
+    if not some.size:
+        return some
+    ended = status[some]
+    settled = among(ended, CONVERGED)
+    found = among(ended, (*UNSOLVED, SINGULAR, SPENT))
     if "arrived" in made:
-        found |= settled & ~made["arrived"]
+        found |= settled & ~made["arrived"][some]
     for name in job.start.leaves():
         if f"stderr.{name}" in made:
-            error, value = made[f"stderr.{name}"], np.abs(made[f"params.{name}"])
+            error, value = made[f"stderr.{name}"][some], np.abs(made[f"params.{name}"][some])
             vague = (error >= VAGUE * value) & (value > 0)
-            found |= settled & vague.reshape(len(status), -1).any(axis=1)
-    level, p = job.level, sum(a.size for a in job.start.varied().values())
-    rest = 1.0 - by_chance(p, job.data.counts)
+            found |= settled & vague.reshape(len(some), -1).any(axis=1)
+    part = job.part(some)
+    level, p = part.level, sum(a.size for a in job.start.varied().values())
+    counts = part.data.counts
+    rest = 1.0 - by_chance(p, counts)
     with np.errstate(all="ignore"):
-        low = settled & ~np.isnan(level) & ~(made["loss"] < rest * level)
+        low = settled & ~np.isnan(level) & ~(made["loss"][some] < rest * level)
         if low.any():
             ends = {name: made[f"params.{name}"] for name in job.start.leaves()}
-            low &= ~(np.abs(neighbours(ends)) * np.sqrt(job.data.counts) < WHITE)
-    return np.flatnonzero(found | low)
+            low &= ~(np.abs(neighbours(ends)[some]) * np.sqrt(counts) < WHITE)
+    return np.asarray(some[found | low])

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from descend.judge.corners import to_corner
 from descend.judge.doubts import eigenvalues
 from descend.judge.kinks import kinked, to_kinks
 from descend.judge.thresholds import Threshold, over_thresholds, thresholds_of
@@ -32,6 +33,7 @@ def polished(run: Finished) -> None:
     of which no derivative tells.
     """
     if not _has_squares(run):
+        to_corner(run)
         return
     jtj = run.state()["method/jtj"]
     jumps = [] if run.options.starts == 1 else thresholds_of(run)

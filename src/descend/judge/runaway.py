@@ -2,12 +2,14 @@
 
 Two ways are tried. A sum of squares is followed as a function of one number alone, with all others
 at their best (its profile): it runs away if the profile does not rise outwards, however far, and
-does inwards. Of any other function the numbers are moved on along the way that they went.
+does inwards. Of any other function the numbers are moved on along the way that they went: it runs
+away if it falls there, or is level, and has become so ever more slowly, as exp(−x) does. A bottom
+that is level, or of high order as x⁸ is, begins somewhere.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,13 +18,15 @@ from descend.judge.walk import Walk
 from descend.parameters.reading import number_names
 from descend.run.finished import Finished
 
-__all__ = ["falling", "has_gone", "runaways"]
+__all__ = ["falling", "runaways"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
-GONE = 30.0  # times its start, or 1: from here on a number is looked after in a run made again
 LEAST = 1e-3  # of itself: a number that moved by less has not run away
 STEPS = 2.0 ** np.arange(-6, 11)  # times the way it went
+LEVEL = 16.0  # times the rounding of the loss: a change that is none
+ENDLESS = 0.6  # times a third of a fall, in decades, is the next one where there is no end
+FIRST, HALVINGS = -1000.0, 60  # of the logarithm of the way, to find where it had a certain height
 MOST = 64  # numbers that are looked after one by one
 VAGUEST = 2  # of these, which are followed by doublings too
 OUT = (10.0, 1e3, 1e5)  # times the value, to where the profile must not rise
@@ -136,15 +140,6 @@ def _climbs(
     return False
 
 
-def has_gone(begin: Sequence[float], end: Sequence[float]) -> bool:
-    """Whether a number went so far that it may have no end.
-
-    >>> has_gone([1.0, 0.0], [2.0, -3.0]), has_gone([1.0, 0.0], [2.0, -300.0])
-    (False, True)
-    """
-    return any(abs(b) >= GONE * max(abs(a), 1.0) for a, b in zip(begin, end, strict=True))
-
-
 def _way(begin: Array, end: Array, i: int) -> float:
     return float(abs(np.reshape(end, -1)[i] - np.reshape(begin, -1)[i]))
 
@@ -170,26 +165,68 @@ def falling(run: Finished) -> list[str]:
     least = loss({})
 
     def falls(moved: Sequence[tuple[str, int, str]]) -> bool:
-        values = [least]
-        for step in STEPS:
-            values.append(loss(_beyond(run, end, moved, step)))
-            if not values[-1] <= values[-2]:
-                return least == -np.inf
-        return values[-1] < least or least == -np.inf
+        def at(share: float) -> float:
+            place = _along(run, end, moved, share)
+            return np.inf if place is None else loss(place)
+
+        return _falls(at, least, float(np.finfo(end[moved[0][0]].dtype).eps))
 
     with np.errstate(all="ignore"):
         alone = [entry for entry in names[:MOST] if falls([entry])]
         return [name for *_, name in alone or (names if len(names) > 1 and falls(names) else [])]
 
 
-def _beyond(
-    run: Finished, end: dict[str, Array], moved: Sequence[tuple[str, int, str]], step: float
-) -> dict[str, Array]:
-    """Some numbers moved on by a multiple of the way they went, as far as their bounds allow."""
+def _falls(at: Callable[[float], float], least: float, eps: float) -> bool:
+    """Whether a function of one number falls, or sinks towards a height, without end.
+
+    Args:
+        at: 0 is where a descent began, 1 where it ended, and larger numbers are farther out.
+        least: its value at 1.
+
+    >>> _falls(lambda t: np.exp(-40 * t), np.exp(-40), 2.2e-16)
+    True
+    >>> _falls(lambda t: max(1 - t, 0.0), 0.0, 2.2e-16), _falls(lambda t: (t - 1)**8, 0.0, 2.2e-16)
+    (False, False)
+    """
+    height = at(0.0)
+    rounding = LEVEL * eps * max(abs(height), abs(least))
+    lowest = least
+    for step in STEPS:
+        value = at(1.0 + step)
+        if value == -np.inf:
+            return True
+        if not value <= lowest + rounding:
+            return False
+        lowest = min(lowest, value)
+    if lowest < least - rounding:
+        return True
+    # Level: where it was three, two and one third of its fall (in decades) above that.
+    fall = height - lowest
+    if not fall > rounding > 0:
+        return False
+    shares = (rounding / fall) ** (np.arange(1, 4) / 3.0)
+    first, second, third = (_where(at, lowest + share * fall) for share in shares)
+    return third - second >= ENDLESS * (second - first) > 0
+
+
+def _where(at: Callable[[float], float], height: float) -> float:
+    """The number, from 0 to 1, at which a function comes down to a height."""
+    low, high = FIRST, 0.0
+    for _ in range(HALVINGS):
+        middle = 0.5 * (low + high)
+        low, high = (middle, high) if at(2.0**middle) > height else (low, middle)
+    return float(2.0**high)
+
+
+def _along(
+    run: Finished, end: dict[str, Array], moved: Sequence[tuple[str, int, str]], share: float
+) -> dict[str, Array] | None:
+    """Some numbers at a share of the way that they went, or farther; None beyond a bound."""
     found: dict[str, Array] = {}
     for leaf, i, _ in moved:
         array = found.setdefault(leaf, np.array(end[leaf]))
-        way = np.asarray(end[leaf]).reshape(-1)[i] - np.asarray(run.begin[leaf]).reshape(-1)[i]
-        array.reshape(-1)[i] += step * way
+        begin = np.asarray(run.begin[leaf]).reshape(-1)[i]
+        array.reshape(-1)[i] = begin + share * (np.asarray(end[leaf]).reshape(-1)[i] - begin)
     space = run.job.space
-    return found if space is None else {n: space.inside(n, a) for n, a in found.items()}
+    kept = space is None or all(np.array_equal(space.inside(n, a), a) for n, a in found.items())
+    return found if kept else None

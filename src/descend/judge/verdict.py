@@ -7,13 +7,13 @@ constant would explain as much. The status that comes out has one row in the tab
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from descend.graph.program import EPOCHS_SPENT
+from descend.judge.beside import all_sides_rise, downhill
 from descend.judge.ending import ending_of
 from descend.judge.explained import (
     can_walk,
@@ -27,7 +27,6 @@ from descend.judge.runaway import falling, runaways
 from descend.judge.thresholds import staircases
 from descend.judge.walk import Walk, walk_of
 from descend.methods.base import FTOL, GTOL, PRECISION, STALLED, STATUS, UNBOUNDED, XTOL
-from descend.parameters.flat import flat
 from descend.parameters.reading import number_names
 from descend.records.statuses import STATUSES
 from descend.run.finished import Finished, Judgement
@@ -36,7 +35,7 @@ from descend.trust.complete import MOST_WITH_ERRORS, Completion
 from descend.trust.covariance import NOT_ARRIVED
 from descend.trust.words import listed
 
-__all__ = ["judged"]
+__all__ = ["bound_said", "judged"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -122,22 +121,34 @@ def _arrived(run: Finished, walk: Walk, status: str, message: str) -> Judgement:
     if lost:
         words = f"converged: the data do not determine {listed(lost)} {at}"
         return Judgement("flat", words, "yes")
-    held = _pressed(run, walk)
-    if held and _pushed(walk):
-        return Judgement("bound", f"converged: {listed(held)} on a bound {at}", "yes")
+    if _pushed(walk) and _pressed(run):
+        return bound_said(run)
     if status != "converged" and not _is_rule(status):
         status, message = "converged", f"converged: no step lowers the loss further {at}"
     return _plain(status, message, "yes")
 
 
-def _pressed(run: Finished, walk: Walk) -> list[str]:
+def bound_said(run: Finished) -> Judgement:
+    """What is said of a minimum on a bound."""
+    words = f"converged: {listed(_pressed(run))} on a bound ({run.unit} {run.control.epoch})"
+    return Judgement("bound", words, "yes")
+
+
+def _pressed(run: Finished) -> list[str]:
     """The numbers on a bound that leaves them any room."""
     space = run.job.space
     if space is None:
         return []
-    held = {n: np.broadcast_to(space.held(n), a.shape) for n, a in walk.like.items()}
-    on = walk.bound & ~flat(held)
-    return [name for name, is_on in zip(walk.number_names(), on, strict=True) if is_on]
+    return [
+        name
+        for leaf, array in run.leaves().items()
+        if space.varies(leaf)
+        for name, is_on, held in zip(
+            number_names(leaf, array.shape), on_bounds(space, {leaf: array}),
+            np.broadcast_to(space.held(leaf), array.shape).reshape(-1), strict=True,
+        )
+        if is_on and not held
+    ]  # fmt: skip
 
 
 def _pushed(walk: Walk) -> bool:
@@ -270,24 +281,27 @@ def _has_arrived(run: Finished) -> bool | None:
 
 
 def _judged_by_loss(run: Finished, status: str, message: str) -> Judgement | None:
+    kink = f"converged at a kink: the loss rises to every side (iteration {run.control.epoch})"
+    if run.facts is not None and run.facts.kinks:
+        return Judgement("kink", kink, "yes")
     away = falling(run) if status != "time_spent" else []
     if away:
         return _ran_away(away[:3], run)
     if run.control.status == EPOCHS_SPENT or status == "time_spent":
         return None
-    if run.control.status in (STALLED, PRECISION) and _all_sides_rise(run):
-        words = f"converged at a kink: the loss rises to every side (iteration {run.control.epoch})"
-        return Judgement("kink", words, "yes")
+    if run.control.status in (STALLED, PRECISION) and all_sides_rise(run):
+        return Judgement("kink", kink, "yes")
     if status != "converged":
         return None
-    if run.job.rows is None and _has_not_moved(run):
-        down = _downhill(run)
+    if run.job.rows is None:
+        down, moved = downhill(run), not _has_not_moved(run)
         if down:
+            where, what = ("there", "a saddle, ") if moved else ("at the start", "")
             words = (
-                f"the gradient is 0 at the start, and the loss falls from there along "
-                f"{listed(down)}: begin elsewhere ({run.unit} {run.control.epoch})"
+                f"the gradient is 0 {where}, and the loss falls from there along {listed(down)}: "
+                f"{what}begin elsewhere ({run.unit} {run.control.epoch})"
             )
-            return Judgement("not_moved", words, "no")
+            return Judgement("not_converged" if moved else "not_moved", words, "no")
     arrived = _has_arrived(run)
     if arrived is False:
         return _by_method(run, status, message, "no")
@@ -298,55 +312,3 @@ def _judged_by_loss(run: Finished, status: str, message: str) -> Judgement | Non
 
 def _varies(run: Finished, name: str) -> bool:
     return run.job.space is None or run.job.space.varies(name)
-
-
-def _downhill(run: Finished) -> list[str]:
-    """The numbers along which a loss falls from a place without a slope, as from a top.
-
-    Where it falls by about four times as much at twice the distance, it is no rounding.
-    """
-    found: dict[str, None] = {}
-    for name, least, rises in _beside(run, (1e-3, 2e-3, 4e-3)):
-        pairs = itertools.pairwise(rises)
-        if -rises[0] > 1e-12 * abs(least) and all(2 < b / a < 20 for a, b in pairs):
-            found[name] = None
-    return list(found)
-
-
-def _all_sides_rise(run: Finished) -> bool:
-    """Whether every small step along a coordinate raises the loss in proportion to its length."""
-    found = False
-    for _, _, (near, far) in _beside(run, (1e-6, 4e-6)):
-        if not far >= near >= 0:
-            return False
-        found |= 0 < far < 8 * near
-    return found
-
-
-def _beside(
-    run: Finished, steps: Sequence[float]
-) -> Iterator[tuple[str, float, tuple[float, ...]]]:
-    """By how much the loss rises beside the end, up and down along each varied number.
-
-    Args:
-        steps: as shares of the number, or of where it began if that is larger.
-
-    Yields:
-        The number's name, the loss at the end, and what it rises by at each step.
-    """
-    end = run.leaves()
-    loss = run.job.loss_at(run.built, end, most=1 << 62)
-    least = loss({})
-    for leaf, array in end.items():
-        if not _varies(run, leaf):
-            continue
-        sizes = np.maximum(np.abs(array), np.abs(run.begin[leaf])).reshape(-1)
-        labels = number_names(leaf, array.shape)
-        for i, size in enumerate(sizes[:MOST_WITH_ERRORS]):
-            for sign in (1.0, -1.0):
-                rises = []
-                for step in steps:
-                    moved = np.array(array)
-                    moved.reshape(-1)[i] += sign * step * (float(size) or 1.0)
-                    rises.append(loss({leaf: moved}) - least)
-                yield labels[i], least, tuple(rises)

@@ -23,8 +23,8 @@ class ConjugateGradient(LineSearch):
     d = −g + max(β, η)·d₋ with y the change of g along the last direction d₋,
     β = (y − 2d₋·‖y‖²/(d₋ᵀy))ᵀg/(d₋ᵀy) and η = 0.4·d₋ᵀg₋/‖d₋‖², so that every d falls by at least
     ⅞‖g‖². All this is of x/u, with the parameters' units u (`descend.methods.units`). The steps are
-    those of `LineSearch`, searched to a tenth of the first slope; where that direction does not
-    fall, or meets bounds, the descent begins again with −g.
+    those of `LineSearch`, searched to a tenth of the first slope, or half of it uphill; where that
+    direction does not fall, or meets bounds, the descent begins again with −g.
 
     Args:
         ftol: stop when an accepted step lowers the loss by less than this share of it.
@@ -46,6 +46,7 @@ class ConjugateGradient(LineSearch):
     """
 
     curvature: ClassVar[float] = 0.1
+    rise: ClassVar[float | None] = 0.5
 
     def memory(self, p: Array) -> State:
         zero = np.zeros((), p.dtype)

@@ -29,9 +29,14 @@ __all__ = ["LITTLE", "LineSearch", "bottomless", "first_share", "least"]
 ARMIJO = 1e-4
 MOST_TRIALS, FEW_TRIALS = 60, 5
 PATIENT = 6  # trials after which steps grow faster
+STRICT = 6  # trials up to which a slope that rises too much refuses a step
 AT_THE_EDGE = 10  # trials after which a step may end beside a point that is not finite
 MOST_DROWNED = 20
 LITTLE = 16  # times the rounding of the loss: a fall that may be lost in it
+BOTTOMS = 2  # moves in a row that are not by accident
+GONE = 1e-3  # of the fall within reach: what a slope may still promise over a parameter's unit
+STRAIGHT = 1e-6  # the square of an angle: moves along one line
+ROUND, NEAR = 0.05, 0.3  # shares of a fall, and of a slope, that a parabola and its bottom may miss
 FIRST = 1.0  # the first move, in units of the parameters
 
 
@@ -44,7 +49,8 @@ class LineSearch(Optimizer):
     its upper end, one that is still falling too steeply its lower end; the next trial is the
     minimum of the cubic through both ends, kept away from them, or, while there is no upper end,
     where the two slopes seen point to, 2 to 10 times the lower end. Where the fall of f drowns in
-    rounding, a trial is judged by its slope alone (the approximate Wolfe conditions).
+    rounding, a trial is judged by its slope alone (the approximate Wolfe conditions), and slopes
+    alone tell the next. With `rise`, r, also g(x + αd)ᵀd ≤ −r·gᵀd is asked for.
 
     Lengths are those of x/u with the parameters' units u (`descend.methods.units`), so that the
     path depends on no unit of x or f.
@@ -64,6 +70,7 @@ class LineSearch(Optimizer):
     xtol: float = 1e-12
     gtol: float = 0.0
     curvature: ClassVar[float] = 0.9
+    rise: ClassVar[float | None] = None
     scope: ClassVar[str] = "vector"
     bounded: ClassVar[bool] = True
     ranges: ClassVar[Mapping[str, str]] = {
@@ -76,6 +83,7 @@ class LineSearch(Optimizer):
             "x": p + zero, "loss": zero, "gradient": zeros, "direction": zeros,
             **unmeasured(p), **self.memory(p), "alpha": zero, "promise": zero,
             "trials": zero, "drowned": zero, "started": zero, "status": zero, "closed": zero,
+            "line": zeros + 0, "moved": zeros + 0, "turned": zero, "rounds": zero, "bowl": zero,
             "low": zero, "low_loss": zero, "low_slope": zero,
             "high": zero, "high_loss": zero, "high_slope": zero, "high_known": zero,
         }  # fmt: skip
@@ -121,6 +129,9 @@ class LineSearch(Optimizer):
         ok = ok & ~beyond(s, e.loss, np.minimum(ahead, s["alpha"] * slope))
         loss = np.where(ok, e.loss, s["loss"])
         too_high, too_steep = _wolfe(ok, loss, slope, ahead, s, self.curvature)
+        if self.rise is not None:
+            rises = slope > -self.rise * np.sum(s["gradient"] * s["direction"])
+            too_high = too_high | rises & (s["trials"] < STRICT)
         accept = ok & (first | ~(too_high | too_steep))
         code = np.where(first, np.where(ok, 0, NOT_FINITE), _verdict(p, loss, slope, s, accept, h))
         code = np.where(ok & bottomless(loss), UNBOUNDED, code)
@@ -141,6 +152,7 @@ class LineSearch(Optimizer):
             # What a bound holds says nothing of the curvature of the others.
             change = np.where(move == 0, 0 * change, change)
         new.update(measured(s, p, loss, gradient, accept, first, parts)._asdict())
+        new.update(_seen(s, new, move, loss, gradient, took))
         new.update(self.learn(s, new, move, change, took))
         pull = inside.pull(new["x"], new["gradient"])
         fresh = _downhill(self.direct(new, pull, s), pull, new, inside)
@@ -170,6 +182,37 @@ class LineSearch(Optimizer):
         return s["x"]
 
 
+def _seen(
+    s: State, new: State, move: Array, loss: Array, gradient: Array, took: Array
+) -> State:
+    """Return what the moves so far have seen of the loss, of which `bowl` is the sum: 1 or 0.
+
+    It is 1 where the last moves that count came near the bottom of a parabola, the slope has gone,
+    every number has moved, and not all along one line, as on the ridge of a saddle. What falls for
+    ever has no bottom: a step that takes away most of its slope lowers it by less than half of
+    slope times length.
+    """
+    fall, one = s["loss"] - loss, np.ones_like(loss)
+    counts = took & (fall > LITTLE * noise(s))
+    before, after = np.sum(s["gradient"] * move), np.sum(gradient * move)
+    round_ = np.abs(fall + 0.5 * (before + after)) <= cast(ROUND, fall) * np.abs(fall)
+    near = round_ & (after >= cast(NEAR, fall) * before)
+    share = [np.where(s["unit"] > 0, m, 0 * m) / np.where(s["unit"] > 0, s["unit"], 1)
+             for m in (move, s["line"])]  # fmt: skip
+    own, line = share
+    inner, square = np.sum(own * line), np.sum(own * own) * np.sum(line * line)
+    turns = square - inner * inner > cast(STRAIGHT, fall) * square
+    moved = np.where(move != 0, np.ones_like(move), s["moved"])
+    turned = np.where(counts & turns, one, s["turned"]) if move.shape[0] > 1 else one
+    rounds = np.where(counts, np.where(near, s["rounds"] + 1, 0 * one), s["rounds"])
+    level = np.max(new["unit"] * np.abs(new["gradient"])) <= cast(GONE, fall) * new["worth"]
+    good = np.where(level & (rounds >= min(move.shape[0], BOTTOMS)), one, 0 * one)
+    return {
+        "line": np.where(counts & (np.sum(line * line) == 0), move, s["line"]), "moved": moved,
+        "turned": turned, "rounds": rounds, "bowl": good * turned * np.min(moved),
+    }
+
+
 def _moving(p: Array, direction: Array, inside: Box) -> Array:
     """Return the direction in which the projected path goes on at p."""
     if not inside.bounded:
@@ -191,9 +234,8 @@ def _wolfe(
 ) -> tuple[Array, Array]:
     """Return whether the trial is too high for its linear fall, and whether still too steep."""
     start = np.sum(s["gradient"] * s["direction"])
-    slack = 4 * cast(np.finfo(s["x"].dtype).eps, s["x"]) * np.abs(s["loss"])
     fell = loss <= s["loss"] + ARMIJO * ahead
-    level = (loss <= s["loss"] + slack) & (slope <= (2 * ARMIJO - 1) * start)
+    level = (loss <= s["loss"] + noise(s)) & (slope <= (2 * ARMIJO - 1) * start)
     too_high = ~(ok & (fell | level))
     edge = (s["closed"] > 0) & (s["high_known"] == 0) & (s["trials"] >= AT_THE_EDGE)
     edge = edge & (s["alpha"] >= 0.5 * s["high"])
@@ -220,7 +262,9 @@ def _verdict(
     still, begun = np.all(move <= eps * size), s["trials"] == 0
     stuck = ~accept & ((still & (begun | (s["closed"] > 0))) | (s["trials"] >= most))
     ending = np.where(s["closed"] > 0, STALLED, UNBOUNDED)
-    ending = np.where(lost | (still & begun), PRECISION, ending)
+    # What has come down to the square of rounding has no more digits to lose.
+    spent = np.abs(s["loss"]) <= eps * eps * s["worth"]
+    ending = np.where(lost | (spent & (s["closed"] > 0)) | (still & begun), PRECISION, ending)
     return np.where(stuck, ending, code)
 
 
@@ -279,6 +323,9 @@ def _next_length(s: State, b: State) -> Array:
     # As shares of the largest, whose square is a number in any unit of the loss.
     most = np.maximum(np.maximum(np.abs(left), np.abs(right)), np.abs(secant))
     left, right, secant = (slope / np.where(most > 0, most, 1) for slope in (left, right, secant))
+    # A change of the loss that may be rounding says less than the slopes do.
+    drowned = np.abs(b["high_loss"] - b["low_loss"]) <= LITTLE * noise(s)
+    secant = np.where(drowned, 0.5 * (left + right), secant)
     bend = left + right - 3 * secant
     root = np.sqrt(np.maximum(bend * bend - left * right, 0))
     span = right - left + 2 * root

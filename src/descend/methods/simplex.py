@@ -62,7 +62,7 @@ class NelderMead(Optimizer):
     """
 
     xtol: float = 1e-9
-    ftol: float = 1e-12
+    ftol: float = 1e-15
     edge: float = 0.1
     restarts: int = 5
     scope: ClassVar[str] = "vector"

@@ -24,7 +24,8 @@ from descend.methods.damped import whole
 from descend.parameters.vector import joined, pieces
 from descend.program.many_errors import judged, judged_curved
 from descend.program.objective import entries
-from descend.program.pipeline import FLOAT, MOST_EXACT, DescentBuilder, Recipe
+from descend.program.pipeline import FLOAT, MOST_EXACT, DescentBuilder
+from descend.program.recipe import Recipe
 from descend.simplify.driver import simplify
 from descend.task.columns import WEIGHT
 from descend.trace.context import Trace

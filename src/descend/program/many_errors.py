@@ -9,7 +9,7 @@ import numpy as np
 from descend.methods.linear_algebra import cholesky
 from descend.program.arrival import ARRIVED, ROUNDING
 
-__all__ = ["judged", "judged_by_triangle", "judged_curved"]
+__all__ = ["half_inverse", "judged", "judged_by_triangle", "judged_curved"]
 
 Array = Any
 
@@ -46,7 +46,7 @@ def judged(
     """
     chi2, dof = fit.loss * fit.entries, fit.counted - _varied(fit.x, box)
     jtj, jtr, free = _unbound(fit.x, jtj, jtr, box)
-    half, pivot = _half_inverse(jtj)
+    half, pivot = half_inverse(jtj)
     spread = 1.0 + 0.0 * chi2 if absolute else chi2 / np.where(dof > 0, dof, np.nan)
     covariance = np.sum(half[:, :, None] * half[:, None, :], axis=0) * spread / fit.entries
     left = np.sum(half * np.sum(half * jtr[None, :], axis=1)[:, None], axis=0)
@@ -87,7 +87,7 @@ def judged_curved(
     The formulas are those of `uncertainty.curved.curved_errors`.
     """
     curvature, side, free = _unbound(fit.x, curvature, side, box)
-    half, pivot = _half_inverse(curvature)
+    half, pivot = half_inverse(curvature)
     inverse = np.sum(half[:, :, None] * half[:, None, :], axis=0)
     if scatter is None:
         covariance = 0.5 * inverse
@@ -117,7 +117,7 @@ def _unbound(
     return matrix, np.where(inside, side, 0.0), np.where(inside, 1.0, np.nan)
 
 
-def _half_inverse(matrix: Array) -> tuple[Array, Array]:
+def half_inverse(matrix: Array) -> tuple[Array, Array]:
     """Return B with matrix⁻¹ = BᵀB, and the smallest pivot of the scaled matrix."""
     diagonal = np.diagonal(matrix)
     safe = np.where(diagonal > 0, np.sqrt(np.where(diagonal > 0, diagonal, 1.0)), 1.0)

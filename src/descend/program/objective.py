@@ -36,8 +36,9 @@ class Curvature:
     Attributes:
         prediction: what the rows' losses are functions of.
         slope: g, half of the derivative of each entry's loss, weight included.
-        bend: b, half of the second derivative, weight included, never below a tiny number; for
-            losses of the residual r it is g/r, which is larger.
+        bend: b, half of the second derivative, weight included, never below ε, which is that of a
+            residual that hardly counts (of a small one it is 1 in any unit); for losses of the
+            residual r it is g/r, which is larger.
         lowest: the mean of the losses at the best predictions, below which no loss can fall.
         expected: half of the second derivative as it is; of a likelihood the expected one.
     """
@@ -124,7 +125,7 @@ def curvature_graph(
     halves = [call("mul", n, 0.5) for n in (slope, bend, known)]
     if loss.of_residual:
         r = call("sub", at, target)
-        near = call("lt", call("abs", r), tiny)
+        near = call("eq", r, 0.0)
         ratio = call("div", halves[0], select(near, full_like(r, 1.0), r))
         halves[1] = select(near, halves[1], ratio)
     halves[1] = select(call("lt", halves[1], tiny), tiny, halves[1])

@@ -23,7 +23,8 @@ from descend.methods.base import FTOL, NOT_FINITE, STALLED, Array, Optimizer, St
 from descend.program.lanes import ManyBuilt, ManyGraphs
 from descend.program.many_errors import judged_by_triangle
 from descend.program.objective import entries
-from descend.program.pipeline import DescentBuilder, Recipe
+from descend.program.pipeline import DescentBuilder
+from descend.program.recipe import Recipe
 from descend.trace.model import Model
 
 __all__ = ["MOST_STEPS", "LastSteps", "last_steps"]

@@ -8,7 +8,7 @@ nothing of numbers: the same program serves every start, learning rate and set o
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import field, fields
+from dataclasses import fields
 from functools import partial
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -22,33 +22,26 @@ from descend.errors import UsageError
 from descend.graph.elementwise import call, cast
 from descend.graph.linear import broadcast_like, reduce_sum
 from descend.graph.node import Dim, Node, postorder, substitute
-from descend.graph.program import EpochGraph, Kind, Plan, Program, Slot, StepGraph
+from descend.graph.program import EpochGraph, Kind, Program, Slot, StepGraph
 from descend.graph.source import const, input_node
-from descend.graph.text import graph_text
-from descend.lean import dataclass
 from descend.parameters.bounded import Bounds, held_equations, kept
-from descend.parameters.space import Entered, Space
+from descend.parameters.space import Entered
 from descend.parameters.vector import fitted, joined, pieces
 from descend.program.objective import Curvature, curvature_graph, entries, loss_graph
+from descend.program.recipe import Descent, Pass, Recipe
 from descend.simplify.apart import set_apart
 from descend.simplify.driver import simplify
 from descend.task.columns import WHITENING, column_key
 from descend.trace.context import Trace
-from descend.trace.model import Model, Spec
+from descend.trace.model import Model
 from descend.trace.tensor import as_node, wrap
 from descend.trace.trace import trace_function
 
 if TYPE_CHECKING:
-    from descend.methods.base import Optimizer
-    from descend.methods.clipping import Clip
-    from descend.methods.losses import Loss
-    from descend.methods.penalties import Penalty
+    pass
 
 __all__ = [
     "DescentBuilder",
-    "Descent",
-    "Pass",
-    "Recipe",
     "descent",
     "pieces",
 ]
@@ -57,81 +50,6 @@ FLOAT = np.dtype(np.float64)
 LEAST_SHARED = 9  # parameters from which on a method's step is compiled by itself
 MOST_EXACT = 12  # parameters whose exact second derivatives are worked out beside Gauss–Newton's
 Nodes = dict[str, Node]
-
-
-@dataclass(frozen=True)
-class Pass:
-    """One stage that a model went through: what it did, and the graphs that came out."""
-
-    name: str
-    about: str
-    results: Mapping[str, Node]
-
-    def __str__(self) -> str:
-        return graph_text(list(self.results.values()), list(self.results))
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """All that decides the program, apart from the model.
-
-    Attributes:
-        loss: None for a function that is minimised as it is.
-        target: the spec of y; None without data.
-        weighted, scaled, whitened: whether there are sample weights, sigmas, or a matrix that takes
-            the place of their reciprocals.
-        end_of_epoch: the stage that gives the stop code, what the history keeps, and new states.
-        wants_gradient: whether that stage asks for gradients, even if the optimizer does not.
-        sign: -1 to maximise.
-        space: which parameters are varied, and how; None for all as they are.
-    """
-
-    optimizer: Optimizer
-    loss: Loss | None
-    end_of_epoch: Callable[[DescentBuilder], None]
-    wants_gradient: bool = False
-    target: Spec | None = None
-    weighted: bool = False
-    scaled: bool = False
-    whitened: bool = False
-    penalty: Penalty | None = None
-    clip: Clip | None = None
-    plan: Plan = field(default_factory=Plan)
-    sign: int = 1
-    space: Space | None = None
-
-
-@dataclass(frozen=True)
-class Descent:
-    """A program with the names of everything that must be bound to it.
-
-    Attributes:
-        state, data, fixed, start: the names of the program's inputs, in its order.
-        records: the names of what each epoch leaves, in order.
-        captured: name of a fixed input → the array that the model captured.
-        passes: what happened on the way, in order.
-        objective, residual: the loss, and what it is the mean square of, before simplification.
-        curvature: the second-order view of a loss that is no square, where it has one.
-        inputs: every input of these two apart from the leaves, by name.
-        traces: of the model first, then of everything else that was traced.
-    """
-
-    program: Program
-    state: tuple[str, ...]
-    data: tuple[str, ...]
-    fixed: tuple[str, ...]
-    start: tuple[str, ...]
-    records: tuple[str, ...]
-    captured: Mapping[str, Any]
-    passes: tuple[Pass, ...]
-    objective: Node
-    residual: Node | None
-    curvature: Curvature | None
-    inputs: Mapping[str, Node]
-    traces: tuple[Trace, ...]
-
-
-# --- the descent -----------------------------------------------------------------------------
 
 
 def descent(model: Model, recipe: Recipe) -> Descent:

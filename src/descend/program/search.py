@@ -22,7 +22,8 @@ from descend.lean import dataclass
 from descend.methods.base import FTOL, Array, Optimizer, State
 from descend.parameters.space import Space
 from descend.program.lanes import ManyBuilt, assembled
-from descend.program.pipeline import DescentBuilder, Recipe
+from descend.program.pipeline import DescentBuilder
+from descend.program.recipe import Recipe
 from descend.program.scales import TARGET, Role, roles_of
 from descend.simplify.driver import simplify
 from descend.trace.model import Model

@@ -56,13 +56,17 @@ def gradient_small(o: Any, s: State, h: Any) -> tuple[Array, State]:
 
 
 def parameters_still(o: Any, s: State, h: Any) -> tuple[Array, State]:
-    """Return whether the epoch moved the parameters by less than xtol·(xtol + their length)."""
+    """Return whether the epoch moved the parameters by less than xtol·(xtol·w + their length).
+
+    w is the greatest length so far.
+    """
     moved, size = 0.0, 0.0
     for now, before in zip(o.params, o.previous, strict=True):
         moved = moved + np.sum((now - before) ** 2)
         size = size + np.sum(now**2)
-    still = np.sqrt(moved) <= h.xtol * (h.xtol + np.sqrt(size))
-    return still & np.isfinite(size), s
+    widest = np.maximum(s["widest"], np.sqrt(size))
+    still = np.sqrt(moved) <= h.xtol * (h.xtol * widest + np.sqrt(size))
+    return still & np.isfinite(size), {"widest": np.where(np.isfinite(size), widest, s["widest"])}
 
 
 def loss_level(o: Any, s: State, h: Any) -> tuple[Array, State]:
@@ -81,7 +85,7 @@ def no_improvement(o: Any, s: State, h: Any) -> tuple[Array, State]:
 RULES: Sequence[Rule] = (
     Rule("stop_loss", 11, "stop_loss", loss_reached, {}),
     Rule("gtol", 12, "gradient_small", gradient_small, {}, "gradient"),
-    Rule("xtol", 13, "parameters_still", parameters_still, {}, "previous"),
+    Rule("xtol", 13, "parameters_still", parameters_still, {"widest": 0.0}, "previous"),
     Rule("ftol", 14, "loss_level", loss_level, {"last": np.inf}),
     Rule("patience", 15, "no_improvement", no_improvement, {"best": np.inf, "waited": 0.0}),
 )

@@ -16,6 +16,7 @@ import numpy as np
 
 from descend.errors import UsageError
 from descend.judge.ending import plainly_said
+from descend.judge.verdict import bound_said
 from descend.lean import dataclass
 from descend.records.record import STATUSES, FitRecord, defaults_of
 from descend.result.resume import saved_state
@@ -27,7 +28,7 @@ from descend.run.predictor import Predictor
 from descend.run.state import SavedState
 from descend.trust.complete import OF_ERRORS, OF_VALUES, Completion
 from descend.trust.covariance import NOT_ARRIVED
-from descend.trust.normal_errors import Factor, covariance_of_fit
+from descend.trust.normal_errors import covariance_of_fit
 
 if TYPE_CHECKING:
     from descend.show.explain import Explanation
@@ -129,8 +130,8 @@ class FitEvidence:
 class PlannedEvidence(FitEvidence):
     """A planned run that has ended clearly: standard errors follow from what it left at once."""
 
-    def __init__(self, run: Run, factor: Factor | None) -> None:
-        self._planned, self._factor = run, factor
+    def __init__(self, run: Run, status: str) -> None:
+        self._planned, self._status = run, status
 
     @property
     def finished(self) -> Finished:
@@ -140,6 +141,8 @@ class PlannedEvidence(FitEvidence):
     @functools.cached_property
     def said(self) -> Judgement:
         """What ended the run, and whether it has arrived, where that was looked at."""
+        if self._status == "bound":
+            return bound_said(self.finished)
         arrived = "yes" if self._has_arrived else "not judged"
         return plainly_said(self.finished)._replace(arrived=arrived)
 
@@ -169,9 +172,7 @@ class PlannedEvidence(FitEvidence):
         normal = run.normal_equations() if plan.tells_errors else None
         if normal is None or plan.residuals is None:
             return None
-        rows = covariance_of_fit(
-            normal, plan.residuals, plan.options.absolute_sigma, self._factor
-        )
+        rows = covariance_of_fit(normal, plan.residuals, plan.options.absolute_sigma)
         if rows is None:
             return None
         errors = {read.name: math.sqrt(rows[i][i]) for i, read in enumerate(plan.reads)}

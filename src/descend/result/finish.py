@@ -11,7 +11,6 @@ import numpy as np
 
 from descend.errors import DescendWarning, DivergedWarning, warn
 from descend.graph.program import RUNNING
-from descend.judge.clear import Clear
 from descend.judge.ending import plainly_said
 from descend.judge.verdict import judged
 from descend.records.statuses import STATUSES
@@ -37,10 +36,9 @@ def finish(run: Finished) -> Fit:
     return _record(run, told=True)
 
 
-def finish_clear(run: Run, clear: Clear) -> Fit:
+def finish_clear(run: Run, status: str) -> Fit:
     """The record of a run whose end leaves no doubt: there is nothing to warn of."""
-    evidence = PlannedEvidence(run, clear.factor)
-    return Fit(evidence, run.params(), clear.status)
+    return Fit(PlannedEvidence(run, status), run.params(), status)
 
 
 def save_to(run: Finished, path: str | os.PathLike[str]) -> Callable[[], None]:

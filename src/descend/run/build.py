@@ -12,7 +12,7 @@ from descend.compile.program import compile_program
 from descend.graph.evaluate import Prepared
 from descend.graph.node import Node
 from descend.lean import dataclass
-from descend.program.pipeline import Descent
+from descend.program.recipe import Descent
 from descend.run.drive import Interpreted, Runner
 from descend.run.kept import Store
 from descend.trace.context import Trace

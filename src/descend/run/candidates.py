@@ -18,7 +18,7 @@ from descend.graph.node import sizes
 from descend.lean import dataclass
 from descend.parameters.space import Space
 from descend.program.lanes import ManyBuilt
-from descend.program.pipeline import Recipe
+from descend.program.recipe import Recipe
 from descend.program.scales import TARGET
 from descend.program.search import (
     SPAN,

@@ -17,7 +17,8 @@ from descend.lean import dataclass
 from descend.parameters.flat import flat
 from descend.parameters.space import Space
 from descend.program.epochs import EndOfEpoch
-from descend.program.pipeline import Recipe, descent
+from descend.program.pipeline import descent
+from descend.program.recipe import Recipe
 from descend.run.build import BUILT, Built, make_runner
 from descend.run.kept import program_key
 from descend.run.seeker import Seeker

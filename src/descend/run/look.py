@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from enum import Enum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-__all__ = ["Facts", "Look"]
+from descend.run.build import Built
+from descend.run.job import Job
+
+__all__ = [
+    "CLEAR", "MOST_NUMBERS", "PRESSED", "UNCLEAR", "VAGUE", "Formulas", "Look", "look_of",
+]  # fmt: skip
+
+MOST_NUMBERS = 8  # that a compiled graph looks at: its steps are written out
+UNCLEAR, CLEAR, VAGUE, PRESSED = 0.0, 1.0, 2.0, 3.0
+"""Codes of an end: vague is clear if some numbers have risen; pressed lies on a bound."""
 
 
 class Look(Enum):
@@ -15,25 +24,42 @@ class Look(Enum):
     NOTHING = "nothing: it is looked at closer each time"
     SQUARES = "the normal equations of the residuals"
     CURVED = "JᵀJ of another loss"
+    PLAIN = "the loss at the end, and farther on along the way"
+    BATCHES = "the loss at start and end"
     EPOCHS = "the losses of the epochs"
 
 
-class Facts(NamedTuple):
-    """What the end of a least squares fit is judged by at first.
+class Formulas(NamedTuple):
+    """What is made of the facts at an end, in traced NumPy.
 
     Attributes:
-        begin, end: (p,) the method's numbers where it began and where it ended.
-        jtj, jtr, loss: the normal equations at the end, as `Normal`.
-        n: how many residuals there are.
-        spread, level: the mean squares of the target about its mean and about zero, weighted as
-            the residuals are.
+        codes: look → facts (`run/ends.py`) → what is said of the end, as a few numbers.
+        place: (facts, which number as one of a unit vector, factor) → where the others are likely
+            to be best if this number is so many times as large.
+        risen: (facts, which number, a place, JᵀJ, Jᵀr, loss there) → whether the loss has risen.
+        factors: with which that is asked of a number.
     """
 
-    begin: Sequence[float]
-    end: Sequence[float]
-    jtj: Sequence[float]
-    jtr: Sequence[float]
-    loss: float
-    n: int
-    spread: float
-    level: float
+    codes: dict[Look, Callable[[Any], Any]]
+    place: Callable[[Any, Any, Any], Any]
+    risen: Callable[[Any, Any, Any, Any, Any, Any], Any]
+    factors: tuple[float, ...]
+
+
+def look_of(job: Job, built: Built, count: int) -> Look:
+    """What the first look at the end of a job can go by.
+
+    Args:
+        count: how many numbers are moved.
+    """
+    made, settings, space = built.descent, job.settings, job.space
+    if job.rows is None:
+        return Look.NOTHING
+    if settings.optimizer.scope != "vector":
+        return Look.EPOCHS if settings.batch_size is None else Look.BATCHES
+    if made.residual is not None and settings.penalty is None:
+        return Look.SQUARES
+    bounded = space is not None and any(map(space.bounded, job.leaf_arrays()))
+    if count > MOST_NUMBERS or (space is not None and space.scales and bounded):
+        return Look.NOTHING
+    return Look.PLAIN if made.curvature is None else Look.CURVED

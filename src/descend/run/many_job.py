@@ -19,7 +19,7 @@ from descend.methods.losses import Loss
 from descend.parameters.space import Space
 from descend.program.lanes import ManyBuilt, build_many, neighbours
 from descend.program.orthogonal import LastSteps, last_steps
-from descend.program.pipeline import Recipe
+from descend.program.recipe import Recipe
 from descend.program.search import PlainSearch
 from descend.records.many import BAD_DATA, SINGULAR, SPENT, TOO_FEW
 from descend.run.candidates import SearchPlan, constant_losses, search_plan
@@ -170,6 +170,13 @@ class ManyJob:
     def starting(self, start: ManyStart) -> ManyJob:
         """The job with another start."""
         return replace(self, start=start)
+
+    def part(self, some: Array) -> ManyJob:
+        """The job of some fits alone."""
+        if len(some) == self.data.n_fits:
+            return self
+        each = {name: array[some] for name, array in self.start.each.items()}
+        return replace(self, data=self.data.some(some), start=self.start._replace(each=each))
 
     def _check_rows(self, model: Model) -> None:
         d = self.data

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from struct import Struct
-from types import FunctionType
-from typing import Any, NamedTuple
+from types import FunctionType, SimpleNamespace
+from typing import Any
 
 import numpy as np
 
@@ -22,10 +22,14 @@ from descend.graph.program import Bindings, Control
 from descend.run.build import Built
 from descend.run.course import Course
 from descend.run.drive import Ending
+from descend.run.ends import BoundEnds, kept_ends, spread_of
 from descend.run.finished import NORMAL, Finished, Normal
 from descend.run.job import Job
-from descend.run.look import Facts, Look
+from descend.run.look import MOST_NUMBERS, UNCLEAR, Formulas, Look, look_of
 from descend.run.places import (
+    Read,
+    begin_of,
+    can_be_asked,
     code_of,
     flat_start,
     joined_start,
@@ -47,17 +51,8 @@ GRAPHS = 1 << 15  # bytes that a plan is taken to hold besides its memory
 MOST_OPERATIONS = 1e7  # of the first entry: some milliseconds
 
 Array = np.ndarray[Any, np.dtype[Any]]
-LARGEST = 1 << 63
 NUMBER = Struct("d")
 STATES = tuple(f"method/{name}" for name in (*NORMAL, "x"))
-
-
-class _Read(NamedTuple):
-    """Where the answer for a parameter lies: at which number of an image, and its shape."""
-
-    name: str
-    at: int
-    shape: tuple[int, ...]
 
 
 class Plan:
@@ -67,16 +62,18 @@ class Plan:
         job: of the first call.
         options: of the first call, without its numbers.
         places: column of the program → which of a call's arrays it is.
-        steps: whether a parameter acts only through steps of the prediction.
+        formulas: what the first look makes of the facts at an end; None where there is none.
 
     Attributes:
         parameters, names, shapes: of the start, and of its leaves.
         kept: the values of parameters that need none: by default, or 0 where it is searched for.
         reads: where the answers are found.
-        moved, answer: the parameters that the method moves, and at which byte all answers begin, if
-            these are single numbers one after the other; else None.
+        moved, inline, answer: the parameters that the method moves, and at which byte all answers
+            begin if they stand one after the other; `answer` only if all are single numbers.
         normal: at which bytes of an image JᵀJ, Jᵀr, the loss and the numbers are; empty if nowhere.
         vector, matrix: how the method's numbers and JᵀJ are read.
+        bowl, widest: at which byte the method says whether it ended in a bowl, and how large each
+            number has been; None if nowhere.
         has_normal: whether these are the normal equations of the residuals.
         residuals: how many there are, if so; else None.
         tells_errors: whether standard errors follow from the normal equations as they are.
@@ -88,7 +85,7 @@ class Plan:
 
     def __init__(
         self, model: Any, job: Job, built: Built, options: Any, max_epochs: int,
-        places: Mapping[str, int], steps: bool = True,
+        places: Mapping[str, int], formulas: Formulas | None = None,
     ) -> None:  # fmt: skip
         self.used = 0
         self.job, self.built, self.options = job, built, options
@@ -116,29 +113,31 @@ class Plan:
             and loss.name == "mse" and not (space and space.scales)
         )  # fmt: skip
         self.residuals = self._residuals()
-        self.look = self._look(steps)
         tied = space is not None and bool(space.ties)
         self.tells_errors = self.residuals is not None and self.scalar and not tied
         self._outline = Outline(
-            job, built, self.control, budget, places, own.targets, self.bound,
-            self.look is Look.SQUARES,
-        )  # fmt: skip
+            job, built, self.control, budget, places, own.targets, self.bound
+        )
         memory = RunMemory(self._outline, first)
         self._pattern = Bindings(first.state, memory.program.data, first.fixed, first.n_rows)
         self._free = [memory]
         self.parts = parts = memory.program.parts
         sizes = dict(zip(self.parameters, self.shapes, strict=True))
         self.reads = [
-            _Read(name, parts["state", state].begin // 8 + at, sizes[name])
+            Read(name, parts["state", state].begin // 8 + at, sizes[name])
             for name, state, at in own.reads
         ]
         self.moved = [read.name for read in self.reads]
-        inline = all(read.at == self.reads[0].at + i for i, read in enumerate(self.reads))
-        self.answer = 8 * self.reads[0].at if self.scalar and self.reads and inline else None
         self.count = sum(math.prod(read.shape) for read in self.reads)
+        self.inline = begin_of([(read.at, read.shape) for read in self.reads])
+        self.answer = self.inline if self.scalar else None
         self.vector, self.matrix = Struct(f"{self.count}d"), Struct(f"{self.count**2}d")
         begins = dict(zip([*built.descent.state], self._begins("state"), strict=True))
         self.normal = [begins[name] for name in STATES if all(n in begins for n in STATES)]
+        self._reads = [(built.descent.state[state], at) for _, state, at in own.reads]
+        self.formulas = formulas
+        self.look = Look.NOTHING if formulas is None else look_of(job, built, self.count)
+        self.bowl, self.widest = begins.get("method/bowl"), begins.get("method/widest")
         views = dict(zip(self.columns, memory.program.data, strict=True))
         self.job = without_data(job, views)
         self._outline = self._outline._replace(job=self.job)
@@ -157,17 +156,16 @@ class Plan:
         same = residual.ndim == target.ndim and residual.shape[1:] == target.shape[1:]
         return int(target.size) if same else None
 
-    def _look(self, steps: bool) -> Look:
-        job = self.job
-        scaled = job.space is not None and bool(job.space.scales)
-        if steps or job.rows is None:
-            return Look.NOTHING
-        if job.settings.optimizer.scope != "vector":
-            return Look.EPOCHS
-        if self.residuals is not None:
-            return Look.SQUARES if job.rows.extra[TARGET].ndim == 1 else Look.NOTHING
-        found = all(name in self.built.descent.state for name in STATES)
-        return Look.CURVED if found and not (scaled or self.has_normal) else Look.NOTHING
+    def ends(self, memory: RunMemory) -> BoundEnds | None:
+        """The graphs of an end in a memory; None where there are none (yet)."""
+        if memory.ends is None and self.formulas is not None:
+            ends = kept_ends(
+                self.job, self.built, self.look, self.formulas, self._reads,
+                self.has_normal and bool(self.normal),
+            )  # fmt: skip
+            if ends is not None:
+                memory.ends = BoundEnds(ends, self.built, memory.program, self.count)
+        return memory.ends
 
     @property
     def is_complete(self) -> bool:
@@ -205,7 +203,7 @@ class Plan:
             return None
         control = self.control
         if values.epochs != control.max_epochs or values.seed != control.seed:
-            if not _can_be_asked(values.epochs, values.seed):
+            if not can_be_asked(values.epochs, values.seed):
                 return None
             control = Control(values.epochs, values.seed)
         numbers = None
@@ -262,12 +260,13 @@ class Run:
         given, begin: the start as far as it is given, and as it was found; number by number.
         numbers: start and bounds, where there are bonds.
         code: how it has ended; RUNNING if the first entry did not suffice.
+        seen, facts: what a compiled first look has made of its end, or what it is to go by.
         fresh: whether the program was built for it.
     """
 
     __slots__ = (
         "_finished", "_memory", "begin", "candidates", "code", "content", "control", "evaluations",
-        "first", "fresh", "given", "model", "numbers", "plan", "seconds", "slip", "spread",
+        "facts", "first", "fresh", "given", "model", "numbers", "plan", "seconds", "seen", "slip",
     )  # fmt: skip
 
     def __init__(
@@ -285,6 +284,8 @@ class Run:
         memory, plan = self._memory, self.plan
         assert memory is not None
         self.candidates, self.evaluations, self.slip = 0, 0, 0.0
+        self.seen: float = UNCLEAR
+        self.facts: SimpleNamespace | None = None
         if plan.searches:
             self.begin = self._searched(memory)
         first = self.begin
@@ -297,12 +298,44 @@ class Run:
         self.code = memory.program.run()
         self.seconds = time.perf_counter() - entered
         self.content = memory.program.image()
-        self.spread = memory.spread() if plan.look is Look.SQUARES else (math.inf, 0.0)
+        if plan.look is not Look.NOTHING and plan.look is not Look.EPOCHS:
+            self._look(memory)
         if plan.search is not None:
             columns = dict(zip(plan.columns, memory.program.data, strict=True))
             self.slip = plan.search.slip(columns, self.flat())
         self._memory = None
         plan.release(memory)
+
+    def _look(self, memory: RunMemory) -> None:
+        """Work out what the end is judged by at first."""
+        plan = self.plan
+        many = plan.count > MOST_NUMBERS and plan.look is not Look.BATCHES
+        ends = None if many and plan.normal else plan.ends(memory)
+        if ends is not None:
+            ends.begin[:] = self._began()
+            if many:
+                self.facts = ends.facts()
+            else:
+                self.seen = ends.code()
+        elif plan.look is Look.SQUARES:
+            self.facts = self._facts(memory)
+
+    def _began(self) -> Array:
+        """Where the numbers that are moved began, each on its own scale."""
+        bound = self.plan.bound
+        return self.begin if bound is None else self.begin[bound.varied]
+
+    def _facts(self, memory: RunMemory) -> SimpleNamespace | None:
+        """The same by what the method has left; None where that does not suffice."""
+        normal, plan = self.normal_equations(), self.plan
+        if normal is None:
+            return None
+        p, n = plan.count, memory.target.size
+        spread, level = spread_of(memory.target, n, memory.weight, memory.sigma)
+        return SimpleNamespace(
+            x=np.array(self.flat()), begin=self._began(), jtj=np.reshape(normal.jtj, (p, p)),
+            jtr=np.array(normal.jtr), loss=normal.loss, n=n, spread=spread, level=level,
+        )  # fmt: skip
 
     def _searched(self, memory: RunMemory) -> Array:
         """The start, with the best of the candidates for what has none."""
@@ -349,10 +382,11 @@ class Run:
 
     def flat(self) -> list[float]:
         """What the method has moved, number by number."""
+        plan = self.plan
+        if plan.inline is not None:
+            return list(plan.vector.unpack_from(self.content, plan.inline))
         numbers: Any = memoryview(self.content).cast("d")
-        return [
-            numbers[at + i] for _, at, shape in self.plan.reads for i in range(math.prod(shape))
-        ]
+        return [numbers[at + i] for _, at, shape in plan.reads for i in range(math.prod(shape))]
 
     def begun(self) -> list[float]:
         """The method's numbers where it began."""
@@ -364,21 +398,15 @@ class Run:
         bound, numbers = self.plan.bound, self.numbers
         return bool(bound and numbers and bound.holds(self.flat(), numbers))
 
-    def facts(self) -> Facts | None:
-        """What the end is judged by at first; None where that does not suffice."""
-        plan, p = self.plan, self.plan.count
-        if not plan.normal:
-            return None
-        content, vector = self.content, plan.vector
-        jtj, jtr, loss, x = plan.normal
-        end = vector.unpack_from(content, x)
-        if plan.bound and self.numbers and plan.bound.holds(end, self.numbers):
-            return None
-        return Facts(
-            self.first[-p:].tolist(), end, plan.matrix.unpack_from(content, jtj),
-            vector.unpack_from(content, jtr), NUMBER.unpack_from(content, loss)[0],
-            plan.residuals or 0, *self.spread,
-        )  # fmt: skip
+    def ends_in_bowl(self) -> bool:
+        """Whether the method's last move came near the bottom of a parabola."""
+        at = self.plan.bowl
+        return at is not None and NUMBER.unpack_from(self.content, at)[0] > 0
+
+    def widest(self) -> Sequence[float]:
+        """How large the method has seen each number; all alike where it keeps no account."""
+        at, count = self.plan.widest, self.plan.count
+        return (0.0,) * count if at is None else self.plan.vector.unpack_from(self.content, at)
 
     def fell(self) -> bool:
         """Whether the loss of the last epoch is below that of the first."""
@@ -465,8 +493,3 @@ class Run:
             job, plan.built, self.fresh, self._options(), job.rows, self._leaf_by_leaf(self.begin),
             control, course, job.rows, bound, Ending(control.status, "", self.seconds),
         )  # fmt: skip
-
-
-def _can_be_asked(epochs: Any, seed: Any) -> bool:
-    """Whether these are a number of epochs and a seed."""
-    return type(epochs) is int is type(seed) and 0 < epochs < LARGEST and 0 <= seed < LARGEST

@@ -12,6 +12,7 @@ from descend.compile.memory import ProgramMemory
 from descend.compile.program import NativeProgram
 from descend.graph.program import Bindings, Control
 from descend.run.build import Built
+from descend.run.ends import BoundEnds
 from descend.run.job import Job
 from descend.run.places import domain_check
 from descend.task.bonds import Bound, BoundInput
@@ -34,7 +35,6 @@ class Outline(NamedTuple):
         places: column of the program → which of a call's arrays it is.
         targets: states that begin as (a part of) the start, by number.
         bound: where the numbers of bonds belong, if there are any.
-        squares: whether the spread of the target will be asked for.
     """
 
     job: Job
@@ -44,7 +44,6 @@ class Outline(NamedTuple):
     places: Mapping[str, int]
     targets: Sequence[tuple[int, slice]]
     bound: Bound | None
-    squares: bool
 
 
 class RunMemory:
@@ -56,6 +55,7 @@ class RunMemory:
         varied: columns that are warned of where all rows are the same.
         targets: places of states that begin as (a part of) the start.
         inputs: what the bounds write to.
+        ends: the graphs of an end, once they are made.
     """
 
     def __init__(self, outline: Outline, first: Bindings) -> None:
@@ -73,10 +73,10 @@ class RunMemory:
         named = dict(zip(columns, program.data, strict=True))
         self.sigma, self.weight = named.get(SIGMA), named.get(WEIGHT)
         self.target = named.get(TARGET, NONE)
-        self.ones = np.ones(len(self.target)) if outline.squares else NONE
         self.varied = [view for view, name in views if view.ndim == 1 and name not in WEIGHTS]
         self.judged = domain_check(job.settings.loss, {name: view for view, name in views})
         self.targets = [(program.state[i].reshape(-1), part) for i, part in outline.targets]
+        self.ends: BoundEnds | None = None
         held = zip(names, program.fixed, strict=True)
         inputs = {name: view for name, view in held if name in own}
         bound = outline.bound
@@ -96,18 +96,3 @@ class RunMemory:
             self.judged()
         # Rows of weight zero do not count, which the residuals must know.
         return not self.positive or min(view.min() for view in self.positive) > 0
-
-    def spread(self) -> tuple[float, float]:
-        """The mean squares of the target about its mean and about zero, as residuals are weighted.
-
-        The first has an error of rounding of the second.
-        """
-        y, n = self.target, len(self.target)
-        if not self.positive:
-            total, squares = float(self.ones.dot(y)), float(y.dot(y))
-            return (squares - total * total / n) / n, squares / n
-        root = self.ones if self.weight is None else np.sqrt(self.weight)
-        root = root if self.sigma is None else root / self.sigma
-        scaled = root * y
-        total, squares = float(root.dot(scaled)), float(scaled.dot(scaled))
-        return (squares - total * total / float(root.dot(root))) / n, squares / n

@@ -11,7 +11,7 @@ import numpy as np
 from descend.graph.node import Dim
 from descend.graph.program import Plan
 from descend.parameters.space import Space
-from descend.program.pipeline import Recipe
+from descend.program.recipe import Recipe
 from descend.run.build import Built
 from descend.run.candidates import MOST_ROWS, OneFit, SearchPlan, search_plan, thinned
 from descend.task.rows import Rows

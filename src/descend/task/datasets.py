@@ -7,7 +7,9 @@ together.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -50,7 +52,7 @@ class ManyData:
     def n_fits(self) -> int:
         return len(self.offsets) - 1
 
-    @property
+    @functools.cached_property
     def counts(self) -> Array:
         """(fits,) how many points each fit has."""
         return np.diff(self.offsets)
@@ -64,6 +66,18 @@ class ManyData:
             return np.full(self.n_fits, np.count_nonzero(weight))
         before = np.concatenate([[0], np.cumsum(weight > 0)])
         return np.asarray(np.diff(before[self.offsets]))
+
+    def some(self, fits: Array) -> ManyData:
+        """The rows of some fits."""
+        counts = self.counts[fits]
+        offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+        rows = np.arange(offsets[-1]) + np.repeat(self.offsets[fits] - offsets[:-1], counts)
+        columns = {
+            name: array if name in self.shared else np.ascontiguousarray(array[rows])
+            for name, array in self.columns.items()
+        }
+        keys = None if self.keys is None else self.keys[fits]
+        return replace(self, columns=columns, offsets=offsets, keys=keys)
 
     def one(self, fit: int) -> Rows:
         """The rows of a single fit."""

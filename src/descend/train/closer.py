@@ -17,7 +17,7 @@ from descend.methods.base import UNBOUNDED
 from descend.records.many import JUDGED
 from descend.result.fit import Fit
 from descend.result.many import ManyFits
-from descend.run.many_job import ManyJob
+from descend.run.many_job import CONVERGED, ManyJob
 from descend.task.columns import SIGMA, WEIGHT
 from descend.task.options import names_of
 from descend.trace.formula import Formula
@@ -87,6 +87,9 @@ def _enter(found: ManyFits, own: Fit, i: int, given: bool) -> None:
     """Take over what a closer look has found, if it is no worse."""
     if own.verdict == "not converged" and found.status[i] != UNBOUNDED:
         return
+    known = all(np.isfinite(errors[i]).all() for errors in found.stderr.values())
+    if known and found.stderr and own.status == "converged" and found.status[i] in CONVERGED:
+        return  # what the lane has settled stands
     if not own.loss <= found.loss[i] * (1 + SAME) + np.finfo(float).tiny:
         return
     status = own.status if given else own.status.removesuffix("_kept")

@@ -94,7 +94,7 @@ def _read(given: Mapping[str, Any]) -> tuple[Descents, Callable[[Values], Plan |
 
 def _clear(run: Run) -> Fit | None:
     """The fit of a run whose end leaves no doubt; None of any other."""
-    clear = first_look(run)
-    if clear is None or (run.plan.looks_at_rows and correlated(run.finished())):
+    status = first_look(run)
+    if status is None or (run.plan.looks_at_rows and correlated(run.finished())):
         return None
-    return finish_clear(run, clear)
+    return finish_clear(run, status)

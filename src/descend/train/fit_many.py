@@ -14,7 +14,7 @@ from descend.data.validate import check_positive
 from descend.errors import DataError, UsageError
 from descend.judge.attempts import Unasked
 from descend.judge.many_attempts import Made, further
-from descend.judge.many_doubts import doubtful
+from descend.judge.many_doubts import doubtful, plainly_well
 from descend.methods.base import Optimizer
 from descend.methods.damped import LeanLevenbergMarquardt
 from descend.methods.least_squares import LevenbergMarquardt
@@ -114,7 +114,9 @@ class _Many:
             raise DataError("there are no fits: the data are empty")
         for name in weights:
             array = data.columns[name]
-            check_positive(array[np.isfinite(array)], name, zero=name == "sample_weight")
+            zero = name == "sample_weight"
+            if zero or not (array.min(initial=1.0) > 0 and array.max(initial=1.0) < np.inf):
+                check_positive(array[np.isfinite(array)], name, zero=zero)
         start = many_start(
             data.problem, options.start, data.n_fits, options.fixed, options.bounds, options.ties
         )
@@ -169,22 +171,26 @@ class _Many:
         compiled, tries = time.perf_counter(), None
         try:
             drive.descend(own, o.progress)
+            made = dict(zip(own.built.results, own.arrays.results, strict=True))
+            odd = np.flatnonzero(~plainly_well(job, made, own.arrays.codes))
             if not drive.stopped:
                 first = Made(own.built, own.arrays, self.searched)
                 tries = further(
                     job, first, o.starts or 1, self._unasked(), self._anew,
-                    lambda part, ends: part.neighbours(drive.run, ends),
+                    lambda part, ends: part.neighbours(drive.run, ends), odd,
                 )  # fmt: skip
         finally:
             if o.progress is not None:
                 o.progress.close()
         found = recorded(job, own.built, own.arrays, o.by or "fit")
         if not drive.stopped:
-            made = dict(zip(own.built.results, own.arrays.results, strict=True))
             which = doubtful(
-                job, found.status, made, lambda ends: job.neighbours(drive.run, ends)
+                job, found.status, made, lambda ends: job.neighbours(drive.run, ends), odd
             )
             looked_at(found, job, self.model, o, which, o.starts == 1 and not self.unsaid)
+            if job.loss.kinked and job.loss.of_residual:
+                # Least deviations end where rows are met.
+                found.status[among(found.status, CONVERGED)] = JUDGED["kink"]
             on = among(found.status, CONVERGED) & found.pressed(job.start.space)
             found.status[on] = JUDGED["bound"]
         found.seconds, found.compile_seconds = time.perf_counter() - compiled, compiled - begin

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from descend.judge.clear import FORMULAS
 from descend.judge.thresholds import staircases_of
 from descend.parameters.declare import Parameter
 from descend.run.build import Built
@@ -39,8 +40,9 @@ def planned(
         return None
     begun: Any = None if values.start is None else {}  # which is all that is asked of it later
     kept = o.but(start=begun, sigma=None, sample_weight=None, bounds=None)
-    steps = bool(staircases_of(built, job.space))
-    return _entered(PLANS, values, Plan(values.model, job, built, kept, o.epochs, places, steps))
+    formulas = None if staircases_of(built, job.space) else FORMULAS
+    plan = Plan(values.model, job, built, kept, o.epochs, places, formulas)
+    return _entered(PLANS, values, plan)
 
 
 def planned_minimum(values: Values, job: Job, built: Built, options: Options) -> Plan | None:

@@ -145,6 +145,16 @@ class Completion:
         with np.errstate(all="ignore"):
             return self._evaluate(list(self.built.model.nodes))
 
+    def linear_prediction(self) -> tuple[Array, Array]:
+        """The only prediction (n,) and its derivatives (n, p), in the units of the program."""
+        extras, model = self.built.extras, self.built.model
+        if "prediction's jacobian" not in extras:
+            columns = jacobian_columns(model.nodes[0], list(model.leaves.values()))
+            extras["prediction's jacobian"] = simplify([*model.nodes, *columns], final=True)
+        first, *others = self._evaluate(list(extras["prediction's jacobian"]))
+        assert self.job.rows is not None
+        return _flat(np.broadcast_to(first, self.job.rows.n_rows), others)
+
     def slopes(self) -> list[Node] | None:
         """The derivatives of the residuals, one a number; made once for a program."""
         residual = self.built.descent.residual

@@ -20,7 +20,8 @@ from descend.graph.linear import concatenate, reduce_sum, reshape
 from descend.graph.node import Dim, Node
 from descend.graph.source import const, input_node
 from descend.parameters.flat import flat, leaf_by_leaf, names_of
-from descend.program.pipeline import DescentBuilder, Recipe
+from descend.program.pipeline import DescentBuilder
+from descend.program.recipe import Recipe
 from descend.simplify.driver import simplify
 from descend.trust.complete import Completion
 from descend.trust.surface import Local, Slope, Surface

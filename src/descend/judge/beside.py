@@ -1,0 +1,130 @@
+"""What a loss does right beside the end of a descent: a top, a saddle, a kink."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from descend.differentiate.gauss_newton import half_hessian
+from descend.graph.evaluate import evaluate
+from descend.judge.explained import MOST_ROWS
+from descend.parameters.reading import number_names
+from descend.run.finished import Finished
+from descend.simplify.driver import simplify
+from descend.trust.complete import MOST_WITH_ERRORS
+
+__all__ = ["all_sides_rise", "downhill", "half_curvature"]
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+MOST_NUMBERS = 64  # of which second derivatives are made
+NEAR = (1e-3, 2e-3, 4e-3)  # of a number: steps at which a fall shows, if there is one
+NOTHING = 1e-12  # of the loss: a fall that is none
+SAME = 1e-9  # of the largest curvature: one that is none
+TAKES_PART = 0.1  # in a direction
+DECADES = 10.0 ** np.arange(-12, 13, 3)  # times the largest: of a number that has no size
+
+
+def half_curvature(run: Finished, leaves: Mapping[str, Array]) -> Array | None:
+    """Half of the loss's second derivatives, (p, p); None where they are not to be had."""
+    own = list(run.built.model.leaves.values())
+    if run.job.space is not None or sum(leaf.size for leaf in own) > MOST_NUMBERS:
+        return None
+    if "hessian" not in run.built.extras:
+        nodes = simplify([half_hessian(run.built.descent.objective, own)], final=True)
+        run.built.extras["hessian"] = nodes
+    values, extents = run.job.inputs_at(run.built, dict(leaves), MOST_ROWS)
+    (half,) = evaluate(run.built.extras["hessian"], values, extents)
+    return np.asarray(half, np.float64) if np.isfinite(half).all() else None
+
+
+def downhill(run: Finished) -> list[str]:
+    """The numbers along which a loss falls from a place without a slope: from a top or a saddle.
+
+    Looked at are each number by itself, and the direction of the least curvature.
+    """
+    end = run.leaves()
+    found = {name for name, least, rises in _beside(run, NEAR) if _falls(least, rises)}
+    names = [n for leaf, a in end.items() for n in number_names(leaf, a.shape)]
+    half = None if found else half_curvature(run, end)
+    if half is not None:
+        unit = np.concatenate([_sizes(run, leaf).reshape(-1) for leaf in end])
+        values, vectors = np.linalg.eigh(half * unit[:, None] * unit[None, :])
+        along = vectors[:, 0]
+        if values[0] < -SAME * np.max(np.abs(values)):
+            loss = run.job.loss_at(run.built, end, most=1 << 62)
+            least = loss({})
+            for sign in (1.0, -1.0):
+                rises = [loss(_moved(end, sign * step * unit * along)) - least for step in NEAR]
+                if _falls(least, rises):
+                    most = TAKES_PART * np.max(np.abs(along))
+                    found = {n for n, a in zip(names, along, strict=True) if abs(a) >= most}
+    return [name for name in names if name in found]
+
+
+def _falls(least: float, rises: Sequence[float]) -> bool:
+    """Whether a loss falls by about four times as much at twice the distance: it is no rounding."""
+    pairs = itertools.pairwise(rises)
+    return -rises[0] > NOTHING * abs(least) and all(2 < b / a < 20 for a, b in pairs)
+
+
+def _moved(end: Mapping[str, Array], step: Array) -> dict[str, Array]:
+    found, at = {}, 0
+    for name, array in end.items():
+        found[name] = array + step[at : at + array.size].reshape(array.shape)
+        at += array.size
+    return found
+
+
+def all_sides_rise(run: Finished) -> bool:
+    """Whether every small step along a coordinate raises the loss in proportion to its length."""
+    found = False
+    for _, _, (near, far) in _beside(run, (1e-6, 4e-6)):
+        if not far >= near >= 0:
+            return False
+        found |= 0 < far < 8 * near
+    return found
+
+
+def _sizes(run: Finished, leaf: str) -> Array:
+    """How large the numbers of a parameter are, or began; where 0, the largest of all, or 1."""
+    own, end = _own_sizes(run, leaf), run.leaves()
+    largest = max(float(np.max(_own_sizes(run, name), initial=0.0)) for name in end)
+    return np.where(own > 0, own, largest or 1.0)
+
+
+def _own_sizes(run: Finished, leaf: str) -> Array:
+    return np.maximum(np.abs(run.leaves()[leaf]), np.abs(run.begin[leaf]))
+
+
+def _beside(
+    run: Finished, steps: Sequence[float]
+) -> Iterator[tuple[str, float, tuple[float, ...]]]:
+    """By how much the loss rises beside the end, up and down along each varied number.
+
+    Args:
+        steps: as shares of the number, or of where it began if that is larger; where both are 0,
+            of one size after the other.
+
+    Yields:
+        The number's name, the loss at the end, and what it rises by at each step.
+    """
+    end, space = run.leaves(), run.job.space
+    loss = run.job.loss_at(run.built, end, most=1 << 62)
+    least = loss({})
+    for leaf, array in end.items():
+        if space is not None and not space.varies(leaf):
+            continue
+        labels = number_names(leaf, array.shape)
+        known = _own_sizes(run, leaf).reshape(-1) > 0
+        for i, size in enumerate(_sizes(run, leaf).reshape(-1)[:MOST_WITH_ERRORS]):
+            for sign, scale in itertools.product((1.0, -1.0), (1.0,) if known[i] else DECADES):
+                rises = []
+                for step in steps:
+                    moved = np.array(array)
+                    moved.reshape(-1)[i] += sign * step * float(size) * scale
+                    rises.append(loss({leaf: moved}) - least)
+                yield labels[i], least, tuple(rises)

@@ -1,0 +1,112 @@
+"""What falls without end, a bottom that is level, and a saddle: said as they are, by every method.
+
+Each function is written in several units of its argument and its value.
+"""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pytest
+
+import descend
+
+METHODS = ["bfgs", "lbfgs", "cg", "newton", "nelder_mead"]
+UNITS = [(1.0, 1.0), (1e8, 1e-9), (1e-8, 1e9)]
+
+ENDLESS = {
+    "exp(-x)": lambda x: np.exp(-x),
+    "arctan": lambda x: np.arctan(-x),
+    "bell": lambda x: np.exp(-(x**2)),
+    "1/(1+x²)": lambda x: 1 / (1 + x**2),
+    "softplus": lambda x: np.log(1 + np.exp(-x)),
+    "tanh": lambda x: np.tanh(-x),
+    "sigmoid": lambda x: -1 / (1 + np.exp(-x)),
+    "rational": lambda x: -x / (1 + np.abs(x)),
+    "over a floor": lambda x: 5 + 1 / (1 + x**2),
+    "-log(1+x²)": lambda x: -np.log1p(x**2),
+    "-√(1+x²)": lambda x: -np.sqrt(1 + x**2),
+    "cubic": lambda x: -(x**3),
+}
+BOTTOMS = {
+    "x⁴": (lambda x: (x - 1) ** 4, 5.0),
+    "x⁸": (lambda x: (x - 1) ** 8 + 2, 5.0),
+    "x¹⁶": (lambda x: x**16, 2.0),
+    "huber": (lambda x: np.where(np.abs(x) < 1, x**2 / 2, np.abs(x) - 0.5), 30.0),
+    "√(1+x²)": (lambda x: np.sqrt(1 + x**2), 30.0),
+    "level": (lambda x: np.maximum(np.abs(x) - 1, 0) ** 2, 5.0),
+    "cosh": (lambda x: np.cosh(x), 8.0),
+    "far away": (lambda x: (x - 1e6) ** 2, 1.0),
+    "well": (lambda x: -np.exp(-(x**2)), 1.5),
+}
+
+
+def told(function, start, method, u, v, **options):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", descend.DescendWarning)
+        return descend.minimize(
+            lambda x: v * function(x / u), start * u, optimizer=method, max_iter=5000, **options
+        )
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("name", ENDLESS)
+def test_what_falls_without_end_runs_away_in_every_unit(name, method):
+    for u, v in UNITS:
+        found = told(ENDLESS[name], 0.5, method, u, v)
+        assert (found.verdict, found.success) == ("runaway", False), (u, v, found.message)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("name", BOTTOMS)
+def test_a_bottom_is_a_minimum_in_every_unit(name, method):
+    function, start = BOTTOMS[name]
+    for u, v in UNITS:
+        found = told(function, start, method, u, v)
+        assert found.verdict == "minimum", (u, v, found.message)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(
+    ("function", "start"),
+    [
+        (lambda x: np.exp(-x[0]) + (x[1] - 1) ** 2, [0.5, 3.0]),
+        (lambda x: np.log(1 + np.exp(-x[0])) + np.log(1 + np.exp(-x[1] - x[0])), [0.1, 0.3]),
+        (lambda x: np.exp(x[0] - x[1]), [1.0, 0.2]),
+    ],
+    ids=["beside a minimum", "sum of logarithms", "a difference"],
+)
+def test_some_numbers_run_away(function, start, method):
+    assert told(function, np.array(start), method, 1.0, 1.0).verdict == "runaway"
+
+
+def test_a_bound_ends_a_fall():
+    found = descend.minimize(lambda x: np.exp(-x), 0.5, bounds=(0.0, 3.0))
+    assert (found.params, found.success) == (3.0, True)
+
+
+@pytest.mark.parametrize("method", METHODS[:-1])
+@pytest.mark.parametrize(
+    ("function", "start"),
+    [
+        (lambda x: x[0] ** 2 - x[1] ** 2 + x[1] ** 4, [1.0, 0.0]),
+        (lambda x: (x[0] + x[1]) ** 2 - (x[0] - x[1]) ** 2 + (x[0] - x[1]) ** 4, [1.0, 1.0]),
+        (lambda x: (x[0] + 2 * x[1]) ** 2 - (2 * x[0] - x[1]) ** 2 + x[0] ** 4, [1.0, 2.0]),
+        (lambda x: x[0] ** 3 - 3 * x[0] * x[1] ** 2 + (x[0] ** 2 + x[1] ** 2) ** 2, [0.5, 0.0]),
+        (lambda x: (x[0] / 1e6) ** 2 - (x[1] * 1e5) ** 2 + (x[1] * 1e5) ** 4, [1e6, 0.0]),
+    ],
+    ids=["one number stays", "both alike", "along a line", "monkey", "in other units"],
+)
+def test_a_saddle_is_no_minimum_though_the_descent_ends_there(function, start, method):
+    found = told(function, np.array(start), method, 1.0, 1.0)
+    if np.max(np.abs(found.gradient)) == 0 or not found.success:
+        assert not found.success
+        assert "a saddle, begin elsewhere" in found.message or found.verdict == "runaway"
+    else:  # rounding has led off the ridge
+        assert found.value < function(np.array([0.0, 0.0]))
+
+
+def test_a_saddle_is_told_of_to_who_climbs():
+    with pytest.warns(descend.DescendWarning, match=r"the value rises from there along x\[1\]"):
+        descend.maximize(lambda x: -(x[0] ** 2) + x[1] ** 2 - x[1] ** 4, [1.0, 0.0])
