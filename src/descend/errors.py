@@ -6,6 +6,8 @@ Command-line exit codes hang on the class: `UsageError` 2, `DataError` 3, anythi
 from __future__ import annotations
 
 import difflib
+import sys
+import warnings
 from collections.abc import Iterable
 
 __all__ = [
@@ -19,6 +21,7 @@ __all__ = [
     "TraceError",
     "UsageError",
     "suggest",
+    "warn",
 ]
 
 
@@ -100,3 +103,12 @@ def suggest(name: str, known: Iterable[str]) -> str:
     """
     near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
     return f' (did you mean "{near[0]}"?)' if near else ""
+
+
+def warn(warning: DescendWarning | str) -> None:
+    """Warn of something at the user's line, however deep in here it was seen."""
+    frame, level = sys._getframe(1), 2
+    while frame.f_back and frame.f_globals.get("__name__", "").startswith("descend."):
+        frame, level = frame.f_back, level + 1
+    told = DescendWarning(warning) if isinstance(warning, str) else warning
+    warnings.warn(told, stacklevel=level)

@@ -24,7 +24,7 @@ from descend.program.pipeline import LEAST_SHARED
 from descend.run.build import BUILT
 from descend.simplify import apart
 from descend.simplify.apart import set_apart
-from descend.train.fit_plans import PLANS
+from descend.train.plans import PLANS
 
 X = np.linspace(-1, 1, 60)
 

@@ -1,5 +1,7 @@
 """`minimize` and `maximize` against SciPy and by hand."""
 
+import re
+
 import numpy as np
 import pytest
 from scipy.optimize import minimize as scipys
@@ -132,3 +134,13 @@ def test_starts_are_drawn_around_what_was_given():
     best = descend.minimize(lambda a, b: well(a) + well(b), {"a": 0.0, "b": 0.0}, starts=20)
     assert here.params > 0
     assert best.params["a"] < 0 and best.params["b"] < 0
+
+
+def test_several_starts_are_told_and_counted_as_those_of_a_fit():
+    def wells(x):
+        return (x**2 - 4) ** 2 + x
+
+    one, found = (descend.minimize(wells, start=1.0, starts=n) for n in (1, 5))
+    told = re.search(r"best of 5 starts, ([1-5]) of which agree", found.start_source)
+    assert told and found.n_evaluations > one.n_evaluations
+    assert found.value <= one.value and found.params == pytest.approx(-2.03054662, abs=1e-6)

@@ -14,8 +14,7 @@ import pytest
 
 import descend
 from descend.records.record import FitRecord, Minimum, jsonable
-from descend.train.fit_plans import PLANS
-from descend.train.minimum import PLANS as MINIMA
+from descend.train.plans import MINIMA, PLANS
 
 fit_module = importlib.import_module("descend.train.fit")
 minimize_module = importlib.import_module("descend.train.minimize")
@@ -378,3 +377,23 @@ def test_a_model_is_not_kept_alive_by_its_plan(options):
     model = fit_twice()
     gc.collect()
     assert model() is None and not len(PLANS)
+
+
+WARNED = {
+    "fit": lambda: descend.fit(lambda x, a: a * x, np.ones(3), [2.0, 2.0, 3.0], start={"a": 1}),
+    "an end": lambda: descend.fit(
+        lambda x, a, b: a * x + b, X, X, start={"a": 1e6, "b": 1}, epochs=2, optimizer="sgd", lr=9
+    ),
+    "minimum": lambda: descend.minimize(lambda x: x, start=1.0),
+    "formula": lambda: descend.fit("y = a + b", {"y": [1.0, 2.0]}, start={"a": 1, "b": 1}),
+}
+
+
+@pytest.mark.parametrize("case", WARNED)
+def test_warnings_point_to_the_line_of_the_call(case):
+    for _ in range(2):
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            WARNED[case]()
+        assert told
+        assert {w.filename for w in told} == {__file__}

@@ -1,7 +1,6 @@
 """Calls that a plan serves: what they check, what they leave, and that nothing is read again."""
 
 import copy
-import importlib
 import threading
 import warnings
 from dataclasses import fields
@@ -13,10 +12,10 @@ import descend
 from descend.records.record import FitRecord, jsonable
 from descend.result.evidence import OF_DATA as LATER
 from descend.run import plan_table
-from descend.train.fit_plans import PLANS
-from descend.train.minimum import PLANS as MINIMA_PLANS
+from descend.train.plans import MINIMA as MINIMA_PLANS
+from descend.train.plans import PLANS
+from train.planned import counted, fitted, served  # noqa: F401
 
-fit_module = importlib.import_module("descend.train.fit")
 RNG = np.random.default_rng(4)
 X = np.linspace(0.0, 4.0, 40)
 NOISE = RNG.normal(size=40)
@@ -58,26 +57,6 @@ def plain(fit):
     """All fields of a fit but its times, for comparison bit by bit."""
     values = {f.name: getattr(fit, f.name) for f in fields(FitRecord)}
     return {n: repr(jsonable(v)) for n, v in values.items() if n not in NOT_THE_RUN}
-
-
-READ = []
-
-
-@pytest.fixture(autouse=True)
-def counted(monkeypatch):
-    """Every call that is read in full is counted."""
-    read = fit_module.Reading
-    monkeypatch.setattr(fit_module, "Reading", lambda *given: READ.append(given) or read(*given))
-
-
-def fitted(*given, **options):
-    READ.clear()
-    return descend.fit(*given, **options)
-
-
-def served(fit):
-    """Whether the last call was served by the plan of an earlier one."""
-    return isinstance(fit, descend.Fit) and not READ
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -1,6 +1,5 @@
 """Fits with bounds, fixed, tied and scaled parameters have plans too, and say the very same."""
 
-import importlib
 from dataclasses import fields
 
 import numpy as np
@@ -8,9 +7,9 @@ import pytest
 
 import descend
 from descend.records.record import FitRecord, jsonable
-from descend.train.fit_plans import PLANS
+from descend.train.plans import PLANS
+from train.planned import READ, counted, fit_module, fitted, served  # noqa: F401
 
-fit_module = importlib.import_module("descend.train.fit")
 RNG = np.random.default_rng(11)
 X = np.linspace(0.0, 4.0, 40)
 Y = 2.5 * np.exp(-1.3 * X) + 0.5 + 0.05 * RNG.normal(size=40)
@@ -140,26 +139,6 @@ def told(fit):
     values = {f.name: getattr(fit, f.name) for f in fields(FitRecord)}
     values = {n: repr(jsonable(v)) for n, v in values.items() if not n.endswith("seconds")}
     return values | {"predicted": fit.predict(X[:5]).tobytes(), "explained": str(fit.explain(3))}
-
-
-READ = []
-
-
-@pytest.fixture(autouse=True)
-def counted(monkeypatch):
-    """Every call that is read in full is counted."""
-    read = fit_module.Reading
-    monkeypatch.setattr(fit_module, "Reading", lambda *given: READ.append(given) or read(*given))
-
-
-def fitted(*given, **options):
-    READ.clear()
-    return descend.fit(*given, **options)
-
-
-def served(fit):
-    """Whether the last call was served by the plan of an earlier one."""
-    return isinstance(fit, descend.Fit) and not READ
 
 
 @pytest.mark.filterwarnings("ignore::descend.errors.DescendWarning")

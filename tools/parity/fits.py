@@ -13,13 +13,13 @@ from tools.parity.curves import CURVES, READY, SCALARS, Curve, anew, rng_of
 import descend
 from descend import Parameter
 
-__all__ = ["again_calls", "fit_calls"]
+__all__ = ["Given", "again_calls", "fit_calls"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
 class Given(NamedTuple):
-    """What the options of a call may be made of."""
+    """What the options of a call may be made of; of many fits y is (fits, points)."""
 
     curve: Curve
     x: Any

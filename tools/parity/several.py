@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from tools.parity.calls import Call
 from tools.parity.curves import CURVES, READY, SCALARS, Curve, anew, rng_of
+from tools.parity.fits import Given
 
 import descend
 from descend import Dataset
@@ -16,20 +17,6 @@ __all__ = ["global_calls", "many_calls"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 FITS = 5
-
-
-class Given(NamedTuple):
-    """What the options of a call may be made of: y is (fits, points)."""
-
-    curve: Curve
-    x: Any
-    y: Array
-    rng: np.random.Generator
-
-    @property
-    def names(self) -> list[str]:
-        """The parameters."""
-        return [*self.curve.truth]
 
 
 def _rows(curve: Curve, label: str, fits: int = FITS, n: int | None = None) -> tuple[Any, Array]:

@@ -9,11 +9,11 @@ import numpy as np
 
 from descend.judge.ending import ending_of
 from descend.judge.explained import explains_nothing
-from descend.judge.walk import sizes
+from descend.judge.walk import begin_of, sizes
 from descend.methods.base import STATUS
 from descend.run.finished import Finished
 
-__all__ = ["FAR", "UNFINISHED", "Doubts", "correlated", "nullity", "rounding"]
+__all__ = ["FAR", "UNFINISHED", "Doubts", "correlated", "eigenvalues", "nullity", "rounding"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -139,7 +139,7 @@ def _doubt_of(run: Finished, least: Callable[[int], int]) -> tuple[str, bool]:
     jtj = _equations(run)
     if jtj is None:
         return "", False
-    begin, end = _begin(run), np.asarray(run.state()["method/x"], np.float64)
+    begin, end = begin_of(run), np.asarray(run.state()["method/x"], np.float64)
     if not run.state()["method/loss"] * run.job.loss_factor > rounding(run):
         return "", False
     size = sizes(begin, end)
@@ -164,7 +164,7 @@ def rounding(run: Finished) -> float:
     if jtj is None:
         return least
     end = np.asarray(run.state()["method/x"], np.float64)
-    whole = float(np.diagonal(jtj) @ sizes(_begin(run), end) ** 2)
+    whole = float(np.diagonal(jtj) @ sizes(begin_of(run), end) ** 2)
     return max(least, (SLACK * float(np.finfo(jtj.dtype).eps)) ** 2 * whole * run.job.loss_factor)
 
 
@@ -182,13 +182,18 @@ def nullity(jtj: Array, size: Array) -> int:
     (1, 0)
     """
     eps = float(np.finfo(jtj.dtype).eps)
-    norms, alive = np.sqrt(np.diagonal(jtj).astype(np.float64)), _alive(jtj, size)
+    alive = _alive(jtj, size)
     if not alive.any():
-        return len(norms)
-    own = jtj[np.ix_(alive, alive)] / norms[alive, None] / norms[None, alive]
-    values = np.linalg.eigvalsh(own)
-    full = int(np.sum(values > SLACK * len(norms) * eps * values[-1]))
-    return len(norms) - full
+        return len(alive)
+    values = eigenvalues(jtj, alive)
+    full = int(np.sum(values > SLACK * len(alive) * eps * values[-1]))
+    return len(alive) - full
+
+
+def eigenvalues(jtj: Array, alive: Array) -> Array:
+    """Of JᵀJ of some columns, made of length one."""
+    norms = np.sqrt(np.diagonal(jtj).astype(np.float64))[alive]
+    return np.linalg.eigvalsh(jtj[np.ix_(alive, alive)] / norms[:, None] / norms[None, :])
 
 
 def _alive(jtj: Array, size: Array) -> Array:
@@ -201,7 +206,7 @@ def _alive(jtj: Array, size: Array) -> Array:
 def _nullity_at_start(run: Finished) -> int | None:
     """The nullity of JᵀJ where a run began that made one evaluation; None if it is not finite."""
     jtj = _equations(run)
-    return None if jtj is None else nullity(jtj, np.abs(_begin(run)))
+    return None if jtj is None else nullity(jtj, np.abs(begin_of(run)))
 
 
 def _equations(run: Finished) -> Array | None:
@@ -212,12 +217,6 @@ def _equations(run: Finished) -> Array | None:
         return None
     sound = np.isfinite(jtj).all() and (np.diagonal(jtj) >= 0).all()
     return jtj if sound else None
-
-
-def _begin(run: Finished) -> Array:
-    """Where the run began, in the method's own coordinates."""
-    moved = run.job.moved(run.begin)
-    return np.concatenate([np.asarray(a, np.float64).reshape(-1) for a in moved.values()])
 
 
 def _names(run: Finished) -> list[str]:

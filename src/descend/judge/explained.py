@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 
 from descend.graph.node import Node, postorder
-from descend.judge.walk import Walk
+from descend.judge.walk import Walk, walk_of
 from descend.run.finished import Finished
 from descend.task.columns import SIGMA, TARGET
 from descend.task.warned import is_constant
 from descend.trust.complete import MOST_WITH_ERRORS, Completion
+from descend.trust.covariance import spread_of, weights_of
 
 __all__ = [
     "LITTLE", "MOST_ROWS", "by_chance", "can_walk", "end_of", "explained", "explains_nothing",
@@ -43,15 +44,11 @@ def can_walk(run: Finished) -> bool:
 def explained(run: Finished, walk: Walk) -> float | None:
     """The share of the squares about the mean that the fit explains; None where it has no say."""
     rows = walk.completion.rows
-    extra = rows.extra
-    if "whitening" in extra or (rows.columns and all(map(is_constant, rows.columns.values()))):
+    if "whitening" in rows.extra or (rows.columns and all(map(is_constant, rows.columns.values()))):
         return None
-    y = np.asarray(extra["target"], np.float64)
-    weight = np.asarray(extra.get("sample_weight", 1.0) * extra.get("sigma", 1.0) ** -2.0)
-    w = np.broadcast_to(np.reshape(weight, weight.shape + (1,) * (y.ndim - 1)), y.shape)
-    mean = np.sum(w * y) / np.sum(w)
-    spread = float(np.sum(w * (y - mean) ** 2))
-    if not spread > CONSTANT * float(np.sum(w * y**2)):
+    y = np.asarray(rows.extra["target"], np.float64)
+    spread = spread_of(y, weights_of(rows.weight, y))
+    if not spread > CONSTANT * walk.level:
         return None
     return 1.0 - walk.square / spread
 
@@ -90,7 +87,7 @@ def explains_nothing(run: Finished) -> bool:
     if not can_walk(run):
         return False
     with np.errstate(all="ignore"):
-        walk = Walk(run)
+        walk = walk_of(run)
         share = explained(run, walk) if np.isfinite(walk.begin) else None
         if share is None or share > LITTLE or is_linear(run):
             return False

@@ -66,16 +66,7 @@ def to_kinks(walk: Walk) -> tuple[str, ...]:
 
 def _profile(walk: Walk, i: int) -> Callable[[float], float]:
     """The sum of squares where a number is held and the others follow from where they are best."""
-
-    def value(t: float) -> float:
-        x = walk.x.copy()
-        x[i] = t
-        if not walk.jump(x, [i]):
-            return float("inf")
-        walk.go(FOLLOWED)
-        return walk.square
-
-    return value
+    return lambda t: walk.follow(i, t, FOLLOWED)
 
 
 def _lowered(walk: Walk, i: int) -> bool:

@@ -7,11 +7,13 @@ from typing import Any
 import numpy as np
 
 from descend.judge.corners import to_corner
+from descend.judge.doubts import eigenvalues
 from descend.judge.kinks import kinked, to_kinks
 from descend.judge.thresholds import Threshold, over_thresholds, thresholds_of
-from descend.judge.walk import Walk, sizes
+from descend.judge.walk import begin_of, sizes, walk_of
 from descend.methods.base import FTOL, STATUS
-from descend.program.arrival import ARRIVED, EXACT, ROUNDING
+from descend.parameters.flat import flat
+from descend.program.arrival import EXACT, near
 from descend.run.finished import Facts, Finished
 from descend.run.view import on_bounds
 from descend.trust.complete import MOST_WITH_ERRORS
@@ -35,7 +37,7 @@ def polished(run: Finished) -> None:
         return
     jtj = run.state()["method/jtj"]
     jumps = [] if run.options.starts == 1 else thresholds_of(run)
-    values = _eigenvalues(jtj)
+    values = eigenvalues(jtj, np.diagonal(jtj) > 0)
     worse = not values.size or bool(values[0] < WORSE * values[-1])
     arrived = not worse and _has_arrived(run, jtj)
     run.facts = Facts(arrived=arrived)
@@ -47,7 +49,7 @@ def polished(run: Finished) -> None:
 
 
 def _walked(run: Finished, jumps: list[Threshold], ended: bool) -> None:
-    state, walk = run.state(), Walk(run)
+    state, walk = run.state(), walk_of(run)
     if not np.isfinite(walk.begin):
         return
     count = walk.go()
@@ -62,11 +64,12 @@ def _walked(run: Finished, jumps: list[Threshold], ended: bool) -> None:
         return
     share = float(state["method/loss"]) / walk.begin if walk.begin > 0 else 1.0 / walk.r.size
     moved = run.job.moved({**run.leaves(), **walk.leaves(walk.x)})
-    state["method/x"][...] = np.concatenate([a.reshape(-1) for a in moved.values()])
+    state["method/x"][...] = flat(moved)
     state["method/loss"][...] = share * walk.square
     state["method/jtj"][...] = share * (walk.j.T @ walk.j)
     state["method/jtr"][...] = share * (walk.j.T @ walk.r)
     run.control.steps += walk.evaluations
+    walk.rest()
     if count and walk.settled:
         run.control.status = FTOL
 
@@ -85,25 +88,15 @@ def _has_squares(run: Finished) -> bool:
     return run.ending is not None and not run.ending.outside
 
 
-def _eigenvalues(jtj: Array) -> Array:
-    """Of JᵀJ with columns of length one, without columns that are zero."""
-    norms = np.sqrt(np.diagonal(jtj))
-    alive = norms > 0
-    own = jtj[np.ix_(alive, alive)] / norms[alive, None] / norms[None, alive]
-    return np.linalg.eigvalsh(own)
-
-
 def _has_arrived(run: Finished, jtj: Array) -> bool:
     """Whether the predicted step is below the limit of arrival, by JᵀJ of full rank."""
     state, space = run.state(), run.job.space
     x, loss = np.asarray(state["method/x"]), float(state["method/loss"])
-    moved = run.job.moved(run.begin)
-    begin = np.concatenate([np.reshape(a, -1) for a in moved.values()])
     varied = {n: a for n, a in run.leaves().items() if space is None or space.varies(n)}
     free = (np.diagonal(jtj) > 0) & ~on_bounds(space, varied)
     assert run.original is not None
     dof = run.original.counted - len(x)
-    return has_arrived(jtj, np.asarray(state["method/jtr"]), begin, x, loss, dof, free)
+    return has_arrived(jtj, np.asarray(state["method/jtr"]), begin_of(run), x, loss, dof, free)
 
 
 def has_arrived(
@@ -121,6 +114,6 @@ def has_arrived(
     norms = np.sqrt(np.diagonal(jtj)[free])
     own = jtj[np.ix_(free, free)] / norms[:, None] / norms[None, :]
     inverse = np.linalg.inv(own) if free.any() else own
-    step = np.abs(inverse @ (jtr[free] / norms)) / norms
+    step = inverse @ (jtr[free] / norms) / norms
     error = np.sqrt(np.diagonal(inverse) * (loss / dof if dof > 0 else 0.0)) / norms
-    return bool(np.all((step <= ARRIVED * error) | (step <= ROUNDING * np.abs(x[free]))))
+    return bool(np.all(near(step, error, x[free])))

@@ -14,7 +14,7 @@ import numpy as np
 
 from descend.differentiate.gauss_newton import jacobian_columns
 from descend.graph.evaluate import evaluate
-from descend.graph.node import Dim, Node, postorder
+from descend.graph.node import Node, postorder
 from descend.graph.source import is_const, value_of
 from descend.judge.walk import Walk
 from descend.parameters.space import Space
@@ -163,14 +163,9 @@ def _differences(run: Finished, name: str, node: Node, at: float) -> Array:
 
 def _values(run: Finished, name: str, nodes: Sequence[Node], at: float) -> list[Array]:
     """Values of nodes of the model where one number is `at`, and the others are at the end."""
-    job, made, model = run.job, run.built.descent, run.built.model
-    assert job.rows is not None
-    columns, fixed = job.rows.all(), job.fixed(run.built)
-    known = {**columns, **{n: np.asarray(v) for n, v in fixed.items()}}
-    bound = {node: known[key] for key, node in made.inputs.items() if key in known}
-    bound |= {model.leaves[leaf]: a for leaf, a in run.leaves().items()}
-    bound[model.leaves[name]] = np.asarray(at, model.leaves[name].dtype)
-    extents = {model.rows: job.rows.n_rows} if isinstance(model.rows, Dim) else {}
+    leaf = run.built.model.leaves[name]
+    leaves = {**run.leaves(), name: np.asarray(at, leaf.dtype)}
+    bound, extents = run.job.inputs_at(run.built, leaves)
     return [np.asarray(v) for v in evaluate(list(nodes), bound, extents)]
 
 

@@ -25,7 +25,7 @@ from descend.judge.explained import (
 )
 from descend.judge.runaway import falling, runaways
 from descend.judge.thresholds import staircases
-from descend.judge.walk import Walk
+from descend.judge.walk import Walk, walk_of
 from descend.methods.base import FTOL, GTOL, PRECISION, STALLED, STATUS, UNBOUNDED, XTOL
 from descend.parameters.reading import number_names
 from descend.records.statuses import STATUSES
@@ -84,7 +84,7 @@ def _judged_by_place(run: Finished, status: str, message: str) -> Judgement | No
     if not can_walk(run):
         return _judged_by_loss(run, status, message)
     with np.errstate(all="ignore"):
-        walk = Walk(run)
+        walk = walk_of(run)
         if not np.isfinite(walk.begin):
             return None
         arrived = facts.arrived if facts is not None else walk.has_arrived()

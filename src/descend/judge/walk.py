@@ -11,14 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from descend.parameters.reading import number_names
-from descend.program.arrival import ARRIVED, EXACT, ROUNDING
+from descend.parameters.flat import flat, leaf_by_leaf, names_of
+from descend.program.arrival import EXACT, near
 from descend.run.finished import Finished
 from descend.run.view import on_bounds
 from descend.trust.complete import Completion
-from descend.trust.covariance import MIXED, Split, split
+from descend.trust.covariance import MIXED, Split, split, weights_of
 
-__all__ = ["Walk", "sizes"]
+__all__ = ["Walk", "begin_of", "sizes", "walk_of"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -27,9 +27,22 @@ SETTLED = 1e-20  # a predicted fall, as a share of rᵀr
 EPS = float(np.finfo(np.float64).eps)
 
 
+def begin_of(run: Finished) -> Array:
+    """Where a run began, in the method's own coordinates."""
+    return flat(run.job.moved(run.begin))
+
+
 def sizes(begin: Array, end: Array) -> Array:
     """How large parameters are: as the larger of start and end."""
     return np.maximum(np.abs(begin), np.abs(end))
+
+
+def walk_of(run: Finished) -> Walk:
+    """The walk that stands where a run ended; J is worked out once for all who look at it."""
+    if run.walk is None:
+        run.walk = Walk(run)
+    found: Walk = run.walk
+    return found
 
 
 class Walk:
@@ -46,10 +59,8 @@ class Walk:
         self.completion = Completion(
             run.job, run.built, leaves, bool(run.options.absolute_sigma), run.original
         )
-        self.names = list(self.completion.leaves)
-        self.shapes: list[tuple[int, ...]] = [self.completion.leaves[n].shape for n in self.names]
-        self.x = np.concatenate([self.completion.leaves[n].reshape(-1) for n in self.names])
-        self.start = np.concatenate([np.reshape(run.begin[n], -1) for n in self.names])
+        self.like = self.completion.leaves
+        self.x, self.start = flat(self.like), flat({n: run.begin[n] for n in self.like})
         self.bound = on_bounds(run.job.space, self.completion.leaves)
         self.held = self.bound
         self.settled = False
@@ -64,12 +75,8 @@ class Walk:
 
     def leaves(self, x: Array) -> dict[str, Array]:
         """The varied leaves, kept within their bounds."""
-        found, at, space = {}, 0, self.run.job.space
-        for name, shape in zip(self.names, self.shapes, strict=True):
-            size = int(np.prod(shape))
-            array = x[at : at + size].reshape(shape)
-            found[name], at = array if space is None else space.inside(name, array), at + size
-        return found
+        found, space = leaf_by_leaf(x, self.like), self.run.job.space
+        return found if space is None else {n: space.inside(n, a) for n, a in found.items()}
 
     def go(self, most: int = MOST_STEPS) -> int:
         """Descend; return how many evaluations it took, of at most so many."""
@@ -104,9 +111,28 @@ class Walk:
             return False
         self.held = self.bound.copy()
         self.held[list(held)] = True
-        self.x = np.concatenate([leaves[n].reshape(-1) for n in self.names])
+        self.x = flat(leaves)
         self._enter(r, j, square)
         return True
+
+    def follow(self, i: int, value: float, most: int) -> float:
+        """The sum of squares where a number has a value and the others follow; ∞ where none is.
+
+        Args:
+            most: evaluations in which they follow.
+        """
+        x = self.x.copy()
+        x[i] = value
+        if not self.jump(x, [i]):
+            return float("inf")
+        self.go(most)
+        return self.square
+
+    def rest(self) -> None:
+        """Stand still: what has come to lie on a bound stays there."""
+        leaves = self.leaves(self.x)
+        self.bound = self.held = on_bounds(self.run.job.space, leaves)
+        self._enter(self.r, self.j, self.square)
 
     def _residuals(self) -> tuple[Array, Array]:
         """Residuals and J at the parameters that the completion has; NaN beyond an index."""
@@ -119,8 +145,7 @@ class Walk:
 
     def number_names(self) -> list[str]:
         """The names of the varied numbers."""
-        shapes = zip(self.names, self.shapes, strict=True)
-        return [name for leaf, shape in shapes for name in number_names(leaf, shape)]
+        return names_of(self.like)
 
     def length_of(self, i: int) -> float:
         """The length of a column of J."""
@@ -158,16 +183,15 @@ class Walk:
         if not (square < self.square and np.isfinite(j).all()):
             self.completion.leaves = before
             return False
-        self.x = np.concatenate([leaves[n].reshape(-1) for n in self.names])
+        self.x = flat(leaves)
         self._enter(r, j, square)
         return True
 
     def _level(self) -> float:
         """The squares of the target, weighted as the residuals are."""
-        extra = self.completion.rows.extra
-        y = np.asarray(extra["target"], np.float64)
-        weight = np.asarray(extra.get("sample_weight", 1.0) * extra.get("sigma", 1.0) ** -2.0)
-        return float(np.sum(y**2 * np.reshape(weight, weight.shape + (1,) * (y.ndim - 1))))
+        rows = self.completion.rows
+        y = np.asarray(rows.extra["target"], np.float64)
+        return float(np.sum(y**2 * weights_of(rows.weight, y)))
 
     @property
     def rounding(self) -> float:
@@ -182,10 +206,8 @@ class Walk:
         step, _ = self._step(0.0)
         dof = self.completion.original.counted - len(self.x)
         spread = self.square / dof if dof > 0 else 0.0
-        own = np.sqrt(np.sum((self.parts.vt.T * self.parts.inverse) ** 2, axis=1) * spread)
-        moves = np.abs(step[self.free])
-        near = moves <= ARRIVED * own / self.lengths
-        return bool(np.all(near | (moves <= ROUNDING * np.abs(self.x[self.free]))))
+        errors = self.parts.errors(spread) / self.lengths
+        return bool(np.all(near(step[self.free], errors, self.x[self.free])))
 
     def errors(self) -> Array:
         """The standard error of every number; infinite where J does not determine it."""
@@ -194,7 +216,7 @@ class Walk:
             return found
         vt, known = self.parts.vt, self.parts.known
         spread = self.square / max(self.completion.original.counted - len(found), 1)
-        own = np.sqrt(np.sum((vt.T * self.parts.inverse) ** 2, axis=1) * spread) / self.lengths
+        own = self.parts.errors(spread) / self.lengths
         lost = np.sqrt(np.sum(vt[~known] ** 2, axis=0)) > MIXED
         found[self.free] = np.where(lost, np.inf, own)
         found[self.held] = 0.0

@@ -36,6 +36,7 @@ __all__ = [
 ]
 
 Engine = Literal["native", "interpreted"]
+MOST_NAMED = 1000  # numbers of parameters
 
 
 def leaves(tree: Any, name: str = "") -> Iterator[tuple[str, Any]]:
@@ -366,9 +367,9 @@ class FitRecord(_Record):
         return any(np.isfinite(np.asarray(leaf)).any() for _, leaf in leaves(self.stderr))
 
 
-def _few(tree: Any, limit: int = 1000) -> Iterator[tuple[str, float]]:
+def _few(tree: Any) -> Iterator[tuple[str, float]]:
     """Flat parameters of a tree, or nothing where naming each number would be absurd."""
-    if sum(np.size(leaf) for _, leaf in leaves(tree)) <= limit:
+    if sum(np.size(leaf) for _, leaf in leaves(tree)) <= MOST_NAMED:
         yield from flat_parameters(tree)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from descend.data.covariance import whitening
 from descend.data.frames import bind_inputs, take_columns
 from descend.errors import UsageError, suggest
 from descend.lean import dataclass
@@ -18,12 +19,13 @@ from descend.show.numbers import WIDTH, short
 from descend.show.plots import value_lines
 from descend.show.report import fit_sections
 from descend.task.problem import Problem
+from descend.task.whole import Whole
 from descend.trace.formula import Formula
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["GlobalFit", "SetFit"]
+__all__ = ["GlobalFit", "SetFit", "parts_of"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -67,14 +69,41 @@ class SetFit:
         missing = [name for name in names if name not in columns]
         if missing:
             raise UsageError(f"the model of dataset {self.name} needs {', '.join(missing)} as well")
-        values = {**problem.constants, **columns, **self.params}
-        own = problem.signature
-        given = [values[name] for name in own.positional if name in values]
-        return np.asarray(problem.function(*given, **{n: values[n] for n in own.keywords}))
+        given, named = problem.arguments({**problem.constants, **columns, **self.params})
+        return np.asarray(problem.function(*given, **named))
 
     def __repr__(self) -> str:
         values = ", ".join(f"{n} = {float(v):.6g}" for n, v in self.params.items())
         return f"<Dataset {self.name}: {self.n_rows} rows, {values}, chi² {self.chi2:.6g}>"
+
+
+def parts_of(whole: Whole, found: Fit) -> Iterator[SetFit]:
+    """What a fit of all datasets says of each."""
+    assert found.fitted is not None
+    for k, (one, problem) in enumerate(zip(whole.sets, whole.problems, strict=True)):
+        rows = slice(whole.edges[k], whole.edges[k + 1])
+        y, fitted = np.asarray(problem.y), np.array(found.fitted[rows])
+        weight = 1.0 if one.sample_weight is None else np.asarray(one.sample_weight, float)
+        chi2 = float(np.sum(weight * _scaled(y - fitted, one.sigma) ** 2))
+        spread = float(np.sum((y - y.mean()) ** 2))
+        r2 = 1 - float(np.sum((y - fitted) ** 2)) / spread if spread > 0 else np.nan
+        yield SetFit(
+            str(one.name), len(y), _floats(whole.own(k, found.params)),
+            _floats(whole.own(k, found.stderr)), y,
+            fitted, y - fitted, chi2, r2, problem, one.model,
+        )  # fmt: skip
+
+
+def _floats(values: Mapping[str, Any]) -> dict[str, float]:
+    return {name: float(value) for name, value in values.items()}
+
+
+def _scaled(residuals: Array, sigma: Any) -> Array:
+    """Residuals over their sigmas, or whitened by their covariance."""
+    if sigma is None:
+        return residuals
+    spread = np.asarray(sigma, float)
+    return whitening(spread, len(residuals)) @ residuals if spread.ndim == 2 else residuals / spread
 
 
 def _panel(one: SetFit) -> Panel:

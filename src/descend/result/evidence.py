@@ -10,7 +10,7 @@ import functools
 import math
 from collections.abc import Mapping
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,7 +20,7 @@ from descend.judge.verdict import bound_said
 from descend.lean import dataclass
 from descend.records.record import STATUSES, FitRecord, defaults_of
 from descend.result.resume import saved_state
-from descend.result.story import course_fields, task_fields
+from descend.result.story import course_fields, run_fields, task_fields
 from descend.run.finished import Finished, Judgement
 from descend.run.look import Look
 from descend.run.plan import Run
@@ -42,36 +42,6 @@ OF_RUN = tuple(
     f.name for f in fields(FitRecord)
     if f.name not in (*OF_DATA, "params", "status", "success", "verdict")
 )
-
-
-class Evidence(Protocol):
-    """What stands behind a fit."""
-
-    @property
-    def predictor(self) -> Predictor:
-        """The fitted model."""
-
-    @property
-    def leaves(self) -> Mapping[str, Array]:
-        """Its parameters, leaf by leaf."""
-
-    @property
-    def state(self) -> SavedState | None:
-        """The whole state of the run, to resume from."""
-
-    @property
-    def ready(self) -> Any:
-        """The ready models that the model is made of, or None."""
-
-    @property
-    def completion(self) -> Completion | None:
-        """The data, for refits and diagnostics; None for a loaded fit."""
-
-    def fields(self, name: str, record: Any) -> Mapping[str, Any]:
-        """A field of the record, with those that are worked out together with it."""
-
-    def explain(self, row: int) -> Explanation:
-        """One step of backpropagation at a row."""
 
 
 class FitEvidence:
@@ -122,7 +92,7 @@ class FitEvidence:
         return self.finished.job.problem.ready
 
     def fields(self, name: str, record: Any) -> Mapping[str, Any]:
-        """See `Evidence`."""
+        """A field of the record, with those that are worked out together with it."""
         open_still = name == "arrived" and self.said.arrived == "not judged"
         if name in OF_DATA or open_still:
             return self._of_data("stderr" if open_still else name, record)
@@ -132,7 +102,7 @@ class FitEvidence:
             said["arrived"] = self.said.arrived
         else:
             told.pop("arrived")
-        return told | said | {**task_fields(run), **course_fields(run)}
+        return told | said | {**task_fields(run), **course_fields(run), **run_fields(run)}
 
     def _of_data(self, name: str, record: Any) -> Mapping[str, Any]:
         """Fields that are worked out of the data; whether an end has arrived is one, if not judged.
@@ -149,7 +119,7 @@ class FitEvidence:
         return {**found, "arrived": seen if seen in allowed else "not judged"}
 
     def explain(self, row: int) -> Explanation:
-        """See `Evidence`."""
+        """One step of backpropagation at a row."""
         from descend.result.explaining import explain_at
 
         run = self.finished
@@ -192,7 +162,7 @@ class PlannedEvidence(FitEvidence):
         )  # fmt: skip
 
     def fields(self, name: str, record: Any) -> Mapping[str, Any]:
-        """See `Evidence`."""
+        """As of any run; standard errors may be had at once."""
         errors = self._stderr() if name == "stderr" else None
         return super().fields(name, record) if errors is None else {"stderr": errors}
 
@@ -224,8 +194,12 @@ class FromFile:
         return defaults_of(FitRecord, [name])
 
     def explain(self, row: int) -> Explanation:
-        """See `Evidence`."""
+        """Refused: the rows are not in the file."""
         raise UsageError(
             "a loaded fit has no rows to explain",
             remedy="write descend.explain(model, x, y, row=…, start=fit)",
         )
+
+
+Evidence = FitEvidence | FromFile
+"""What stands behind a fit."""

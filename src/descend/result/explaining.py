@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -21,7 +21,7 @@ from descend.show.explain import Explanation, Update, explain_graph
 from descend.show.expressions import number
 from descend.task.checks import check_count
 from descend.task.coupling import coupling
-from descend.task.problem import Problem, Signature, parsed_formula, signature_of
+from descend.task.problem import Problem, called
 from descend.task.rows import Rows
 from descend.task.start import given_start
 from descend.trace.formula import Formula
@@ -39,15 +39,10 @@ def explain_point(function: Any, args: tuple[Any, ...], named: Mapping[str, Any]
     With `optimizer` or `lr` among `named` (and no arguments of those names), the update that
     follows is shown too.
     """
-    if isinstance(function, str | Formula):
-        formula = parsed_formula(function) if isinstance(function, str) else function
-        own, title = Signature((), formula.names, {}), formula.text
-        call: Callable[..., Any] = formula
+    own, call, title = called(function)
+    if isinstance(call, Formula):
         point = (dict(args[0]) if args and isinstance(args[0], Mapping) else {}) | dict(named)
     else:
-        own, call = signature_of(function), function
-        title = getattr(function, "__name__", type(function).__name__)
-        title = f"{'lambda' if title == '<lambda>' else title}({', '.join(own.names)})"
         point = dict(zip(own.positional, args, strict=False)) | dict(named)
         if len(args) > len(own.positional):
             raise UsageError(f"{title} takes {len(own.positional)} arguments, not {len(args)}")
@@ -119,12 +114,10 @@ def explain_at(
         )
     one = rows.take(np.array([at]))
     own, seen, varied = view_of(job, built, begin)
-    values = {**one.all(), **{n: np.asarray(v) for n, v in own.fixed(seen).items()}}
     made, model = seen.descent, seen.model
     names = {node: _title(name, job) for name, node in made.inputs.items()}
     names |= {node: name for name, node in model.leaves.items()}
-    bound = {node: values[name] for name, node in made.inputs.items() if name in values}
-    bound |= {model.leaves[name]: a for name, a in varied.items()}
+    bound, _ = replace(own, rows=one).inputs_at(seen, varied, 1)
     data = [node for name, node in made.inputs.items() if name in one.all()]
     rows_of = model.rows if isinstance(model.rows, Dim) else None  # else refused above
     told = explain_graph(

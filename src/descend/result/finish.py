@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from descend.errors import DescendWarning, DivergedWarning
+from descend.errors import DescendWarning, DivergedWarning, warn
 from descend.graph.program import RUNNING
 from descend.judge.ending import plainly_said
 from descend.judge.verdict import judged
@@ -19,6 +18,7 @@ from descend.result.evidence import FitEvidence, PlannedEvidence
 from descend.result.fit import Fit
 from descend.run.drive import Ending
 from descend.run.finished import Finished, Judgement, Search
+from descend.run.indices import warn_of_indices
 from descend.run.plan import Run
 from descend.task.rows import Rows
 
@@ -33,14 +33,12 @@ KEPT = ("side minimum", "threshold")
 
 def finish(run: Finished) -> Fit:
     """Make the record of a finished run, and warn where it did not go well."""
-    return _record(run, warn=True)
+    return _record(run, told=True)
 
 
 def finish_clear(run: Run, status: str) -> Fit:
     """The record of a run whose end leaves no doubt: there is nothing to warn of."""
-    made = Fit(PlannedEvidence(run, status))
-    made.params, made.status = run.params(), status
-    return made
+    return Fit(PlannedEvidence(run, status), run.params(), status)
 
 
 def save_to(run: Finished, path: str | os.PathLike[str]) -> Callable[[], None]:
@@ -48,34 +46,37 @@ def save_to(run: Finished, path: str | os.PathLike[str]) -> Callable[[], None]:
 
     def save() -> None:
         kept, run.ending = run.ending, run.ending or Ending(RUNNING, "interrupted", 0.0)
-        _record(run, warn=False).save_checkpoint(path)
+        _record(run, told=False).save_checkpoint(path)
         run.ending = kept
 
     return save
 
 
-def _record(run: Finished, warn: bool) -> Fit:
-    run.judgement = judged(run) if warn else plainly_said(run)
-    warned = warn and warn_of_end(run.judgement, stacklevel=6)
-    if warn and not warned and run.search is not None and run.search.left:
-        warnings.warn(DescendWarning(_left(run.search)), stacklevel=5)
-    if warn:
+def _record(run: Finished, told: bool) -> Fit:
+    run.judgement = judged(run) if told else plainly_said(run)
+    run.walk = None
+    warned = told and warn_of_end(run.judgement)
+    if told and not warned and run.search is not None and run.search.left:
+        warn(_left(run.search))
+    if told:
         _keep_data(run)
     evidence = FitEvidence(run)
     _ = evidence.completion  # large data are not copied: a change of them is seen from here on
     params = run.trees(evidence.leaves)
+    if told and run.job.rows is not None:
+        warn_of_indices(run.built, run.job.rows.columns, evidence.leaves)
     said = run.judgement
     known = {} if said.arrived == "not judged" else {"arrived": said.arrived}
-    return Fit(evidence, params=params, status=said.status, message=said.message, **known)
+    return Fit(evidence, params, said.status, message=said.message, **known)
 
 
-def warn_of_end(judgement: Judgement, stacklevel: int) -> bool:
+def warn_of_end(judgement: Judgement) -> bool:
     """Warn of an end that is no success, or is one only since it was asked for; whether it was."""
     row = STATUSES[judgement.status]
     if judgement.status == "interrupted" or (row.success and row.verdict not in KEPT):
         return False
     kind = DivergedWarning if row.verdict in ("diverged", "grew") else DescendWarning
-    warnings.warn(kind(judgement.message), stacklevel=stacklevel)
+    warn(kind(judgement.message))
     return True
 
 

@@ -1,12 +1,12 @@
-"""What `fit` and `minimize` return: a record that can also predict, draw, explain and be saved."""
+"""What `fit` returns: a record that can also predict, draw, explain and be saved."""
 
 from __future__ import annotations
 
 import copy
 import math
 import os
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
@@ -14,7 +14,6 @@ from descend.errors import UsageError
 from descend.records.record import (
     STATUSES,
     FitRecord,
-    Minimum,
     defaults_of,
     like,
     number_names_of,
@@ -29,23 +28,12 @@ if TYPE_CHECKING:
 
     from descend.show.explain import Explanation
 
-__all__ = ["Fit", "MinimumEvidence", "MinimumFound"]
+__all__ = ["Evident", "Fit"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
-class MinimumEvidence(Protocol):
-    """What stands behind a minimum."""
-
-    @property
-    def function(self) -> Callable[[Array], float] | None:
-        """The function of all numbers in one flat array, as pictures want it."""
-
-    def fields(self, name: str, record: Any) -> Mapping[str, Any]:
-        """A field of the record, with those that are worked out together with it."""
-
-
-class _Evident:
+class Evident:
     """A record whose fields are worked out of its evidence when somebody looks at them.
 
     Its class has a slot `_evidence`, and says which record it is.
@@ -55,7 +43,14 @@ class _Evident:
 
     _record: ClassVar[type[Any]]
     _evidence: Any
-    status: str
+    params: Any
+    status: Any
+
+    def __init__(self, evidence: Any, params: Any, status: str, **values: Any) -> None:
+        """A result of which these fields are known; the others are worked out when looked at."""
+        self._evidence, self.params, self.status = evidence, params, status
+        for name, value in values.items():
+            setattr(self, name, value)
 
     def __getattr__(self, name: str) -> Any:
         """Work out what is not there yet; Python asks here for that only."""
@@ -77,6 +72,13 @@ class _Evident:
             if _is_set(self, name):
                 setattr(other, name, getattr(self, name))
         return other
+
+    def report(self) -> str:
+        """Return the report, which `print` prints."""
+        raise NotImplementedError
+
+    def __str__(self) -> str:
+        return self.report()
 
     def __getitem__(self, name: object) -> Any:
         """Refuse `popt, pcov = …` and `result["a"]`, and say where the numbers are."""
@@ -107,7 +109,7 @@ def _unknown(record: Any, name: str) -> AttributeError:
     return AttributeError(words, name=name, obj=record)
 
 
-class Fit(_Evident, Trusted, FitRecord):
+class Fit(Evident, Trusted, FitRecord):
     """A finished fit: a record of everything known about it, and the fitted model itself.
 
     >>> import descend
@@ -121,12 +123,6 @@ class Fit(_Evident, Trusted, FitRecord):
 
     _record = FitRecord
     _evidence: Evidence
-
-    def __init__(self, evidence: Evidence, **values: Any) -> None:
-        """A fit of which these fields are known; the others are worked out when looked at."""
-        self._evidence = evidence
-        for name, value in values.items():
-            setattr(self, name, value)
 
     def predict(self, x: Any) -> Any:
         """Return the model's prediction for new rows, given as they were to `fit`.
@@ -229,49 +225,7 @@ class Fit(_Evident, Trusted, FitRecord):
         held = self._evidence
         write_fit(self, held.predictor, held.leaves, held.state, path, kind)
 
-    def __str__(self) -> str:
-        return self.report()
-
     def _repr_html_(self) -> str:
         from descend.show.report import fit_html
 
         return fit_html(self)
-
-
-class MinimumFound(_Evident, Minimum):
-    """A finished minimisation (or maximisation)."""
-
-    __slots__ = ("_evidence",)
-
-    _record = Minimum
-    _evidence: MinimumEvidence
-
-    def __init__(self, evidence: MinimumEvidence, **values: Any) -> None:
-        """A minimum of which these fields are known; the others are worked out when looked at."""
-        self._evidence = evidence
-        for name, value in values.items():
-            setattr(self, name, value)
-
-    def report(self, width: int = WIDTH) -> str:
-        """Return the report, which `print` prints."""
-        from descend.show.report import minimum_report
-
-        return minimum_report(self, width)
-
-    def plot(self, path: str | os.PathLike[str] | None = None) -> Figure:
-        """Draw the way taken and the course of the value.
-
-        Raises:
-            UsageError: the path cannot be written.
-        """
-        from descend.show.paths import plot_minimum
-
-        return plot_minimum(self, path, self._evidence.function)
-
-    def __str__(self) -> str:
-        return self.report()
-
-    def _repr_html_(self) -> str:
-        from descend.show.report import minimum_html
-
-        return minimum_html(self)

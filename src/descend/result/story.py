@@ -11,7 +11,7 @@ from descend.run.finished import Finished, loss_name, method_name
 from descend.task.columns import WHITENING
 from descend.task.declared import bound_pairs, fixed_names
 
-__all__ = ["bond_fields", "course_fields", "history_of", "start_source", "task_fields"]
+__all__ = ["course_fields", "run_fields", "task_fields"]
 
 
 def task_fields(run: Finished) -> dict[str, Any]:
@@ -27,17 +27,12 @@ def task_fields(run: Finished) -> dict[str, Any]:
         "target": job.problem.target,
         "inputs": tuple(job.problem.columns),
         "loss_name": loss_name(job),
-        "optimizer": method_name(job.settings.optimizer),
-        "chosen_for": job.settings.why,
         "batch_size": job.settings.batch_size,
         "shuffle": job.settings.shuffle,
-        "seed": run.control.seed,
         "start": run.trees(run.begin),
-        "start_source": start_source(run),
         "n_starts": 1 if run.search is None else run.search.starts,
         "n_agreed": 1 if run.search is None else run.search.agreed,
         "stop_loss": run.options.stop_loss,
-        **bond_fields(run),
         "sigma_given": "sigma" in original.extra or WHITENING in original.extra,
         "sigma_is_matrix": WHITENING in original.extra,
         "absolute_sigma": bool(run.options.absolute_sigma),
@@ -48,34 +43,38 @@ def task_fields(run: Finished) -> dict[str, Any]:
     }
 
 
-def bond_fields(run: Finished) -> dict[str, Any]:
-    """The fields that say how the parameters were bound."""
-    space, leaves = run.job.space, run.begin
-    if space is None:
-        return {}
+def run_fields(run: Finished) -> dict[str, Any]:
+    """The fields that a minimum has as well: method, seed, bonds, what it took."""
+    assert run.ending is not None
+    space, leaves, search = run.job.space, run.begin, run.search
     return {
-        "fixed": fixed_names(space, leaves),
-        "bounds": bound_pairs(space, leaves),
-        "ties": {name: space.ties[name].text for name in leaves if name in space.ties},
-        "scaled": dict(space.scales),
-    }
+        "optimizer": method_name(run.job.settings.optimizer),
+        "chosen_for": run.job.settings.why,
+        "seed": run.control.seed,
+        "start_source": _start_source(run),
+        "n_evaluations": run.control.steps if search is None else search.evaluations,
+        "seconds": run.ending.seconds if search is None else search.seconds,
+        "compile_seconds": run.built.compile_seconds if run.fresh else 0.0,
+        "engine": run.built.engine,
+        "warnings": [*run.job.notes, *run.built.notes],
+        "history": _history_of(run),
+        **({} if space is None else {
+            "fixed": fixed_names(space, leaves),
+            "bounds": bound_pairs(space, leaves),
+            "ties": {name: space.ties[name].text for name in leaves if name in space.ties},
+            "scaled": dict(space.scales),
+        }),
+    }  # fmt: skip
 
 
 def course_fields(run: Finished) -> dict[str, Any]:
     """The fields that say how it went."""
-    assert run.ending is not None
     return {
         "running_loss": _last(run, "loss"),
         "validation_loss": _validation_loss(run),
         "best_epoch": run.best_epoch(),
         "epochs": run.control.epoch,
         "n_updates": run.control.steps,
-        "n_evaluations": run.control.steps if run.search is None else run.search.evaluations,
-        "seconds": run.ending.seconds if run.search is None else run.search.seconds,
-        "compile_seconds": run.built.compile_seconds if run.fresh else 0.0,
-        "engine": run.built.engine,
-        "warnings": [*run.job.notes, *run.built.notes],
-        "history": history_of(run),
     }
 
 
@@ -93,7 +92,7 @@ def _validation_loss(run: Finished) -> float:
     return float(run.state()["best loss"]) * run.job.loss_factor
 
 
-def history_of(run: Finished) -> History:
+def _history_of(run: Finished) -> History:
     """The course of a run as the history that its record keeps."""
     names = run.built.descent.records
     plain = {n: run.column(n) for n in names if not n.startswith("params.")}
@@ -102,7 +101,7 @@ def history_of(run: Finished) -> History:
     return History(**plain, epoch=epoch, params=kept or None)
 
 
-def start_source(run: Finished) -> str:
+def _start_source(run: Finished) -> str:
     """Where the descent began, in words."""
     missing = run.job.start.missing
     parts = list(run.job.start.sources)

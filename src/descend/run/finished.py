@@ -11,6 +11,7 @@ import numpy as np
 
 from descend.graph.program import Bindings, Control
 from descend.lean import dataclass
+from descend.parameters.flat import leaf_by_leaf
 from descend.run.build import Built
 from descend.run.course import Course
 from descend.run.drive import Ending
@@ -151,6 +152,7 @@ class Finished:
     ending: Ending | None = None
     search: Search | None = None
     facts: Facts | None = None
+    walk: Any = None  # of the judge, where one stands at the end; dropped when all is said
     judgement: Judgement | None = None
 
     @property
@@ -207,11 +209,8 @@ class Finished:
             return self.job.natural({name: np.array(state[name]) for name in moved})
         own = {n.removeprefix("method/"): a for n, a in state.items() if n.startswith("method/")}
         vector = np.asarray(optimizer.answer(state["all parameters"], own))
-        found, at = {}, 0
-        for name, array in moved.items():
-            piece = vector[at : at + array.size].reshape(array.shape)
-            found[name], at = piece.astype(array.dtype), at + array.size
-        return self.job.natural(found)
+        found = leaf_by_leaf(vector, moved)
+        return self.job.natural({n: a.astype(moved[n].dtype) for n, a in found.items()})
 
     def predictor(self) -> Predictor:
         """The model as it predicts new rows."""

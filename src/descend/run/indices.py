@@ -7,14 +7,13 @@ parameters are judged at the start, and again at the end.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from descend.differentiate.indices import Check, index_checks
-from descend.errors import DescendWarning
+from descend.errors import warn
 from descend.graph.evaluate import evaluate
 from descend.graph.node import Dim, Node, postorder
 from descend.run.build import Built
@@ -65,7 +64,7 @@ def warn_of_indices(
     try:
         check_indices(built, columns, leaves)
     except (TraceIndexError, IndexError) as error:
-        warnings.warn(DescendWarning(f"at the parameters found, {error}"), stacklevel=4)
+        warn(f"at the parameters found, {error}")
 
 
 def has_checks(built: Built) -> bool:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from descend.data.validate import check_prediction
-from descend.errors import DataError, DescendWarning, UsageError
+from descend.errors import DataError, UsageError, warn
 from descend.graph.evaluate import bind_extents
 from descend.graph.node import Dim, Node, RowsAsked
 from descend.graph.program import Bindings, Plan
 from descend.lean import dataclass
+from descend.parameters.flat import flat
 from descend.parameters.space import Space
 from descend.program.epochs import EndOfEpoch
 from descend.program.pipeline import descent
@@ -102,7 +102,7 @@ class Job(Seeker):
         """The program, from the store of built ones if the model has not changed."""
         built, fresh = BUILT.once(self.key(), self._build, self.n_rows())
         for text in () if fresh else built.said:
-            warnings.warn(DescendWarning(text), stacklevel=5)
+            warn(text)
         for name in built.model.whole:
             self._check_whole(name)
         return built, fresh
@@ -277,7 +277,7 @@ class Job(Seeker):
         moved = self.moved(leaves)
         found = {f"start {name}": array for name, array in leaves.items()}
         found |= {f"moved {name}": array for name, array in moved.items()}
-        found["moved"] = joined_numbers(moved.values())
+        found["moved"] = flat(moved)
         rows = zip(built.descent.start, built.descent.program.start, strict=True)
         return [np.asarray(found[name], node.dtype) for name, node in rows]
 
@@ -310,14 +310,14 @@ class Job(Seeker):
     # --- the loss elsewhere
 
     def inputs_at(
-        self, built: Built, leaves: Mapping[str, Array], most: int
+        self, built: Built, leaves: Mapping[str, Array], most: int | None = None
     ) -> tuple[dict[Node, Array], dict[Dim, int]]:
         """The values of all inputs, and the number of rows: at most so many, evenly spread."""
         made = built.descent
         columns = {} if self.rows is None else self.rows.all()
         rows: Any = slice(None)
         n_rows = 1 if self.rows is None else self.rows.n_rows
-        if n_rows > most and isinstance(built.model.rows, Dim):
+        if most is not None and n_rows > most and isinstance(built.model.rows, Dim):
             rows = np.linspace(0, n_rows - 1, most).astype(np.intp)
         bound = {node: columns[name][rows] for name, node in made.inputs.items() if name in columns}
         fixed = self.fixed(built)
@@ -352,11 +352,6 @@ def _made_for(why: str, n_rows: int) -> str:
     return (
         f"The model asks for the number of rows ({why}): the program is made for {n_rows} rows."
     )
-
-
-def joined_numbers(arrays: Iterable[Array]) -> Array:
-    """All numbers of some arrays as one vector."""
-    return np.concatenate([np.reshape(a, -1) for a in arrays] or [np.zeros(0)])
 
 
 _ZERO = np.zeros(())

@@ -6,7 +6,7 @@ import threading
 import weakref
 from collections.abc import Hashable
 from types import FunctionType
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 from descend.compile.program import NativeProgram
 from descend.run.build import Built
@@ -45,23 +45,20 @@ def can_be_planned(model: Any, job: Job, built: Built) -> bool:
     )
 
 
-P = TypeVar("P", bound="Plan")
-
-
-class Plans(Generic[P]):
+class Plans:
     """The plans that were used last, by task, as far as they have room together.
 
-    >>> plans: Plans[Plan] = Plans()
+    >>> plans = Plans()
     >>> plans.found(Values(len, "task", [], None, 1, 0)), len(plans)
     (None, 0)
     """
 
     def __init__(self) -> None:
-        self._kept: dict[Hashable, P] = {}
+        self._kept: dict[Hashable, Plan] = {}
         self._used = 0
         self._lock = threading.Lock()
 
-    def found(self, values: Values) -> P | None:
+    def found(self, values: Values) -> Plan | None:
         """The plan of a task, if there is one and its model is the same as it was."""
         try:
             plan = self._kept.get(values.task)
@@ -73,7 +70,7 @@ class Plans(Generic[P]):
         plan.used = self._used
         return plan
 
-    def enter(self, values: Values, plan: P) -> None:
+    def enter(self, values: Values, plan: Plan) -> None:
         """Keep a plan; those that were not used for longest make room for it."""
         task, model = values.task, values.model
         if type(model) is FunctionType:

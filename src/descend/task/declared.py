@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from descend.errors import DescendError, UsageError
+from descend.models.reading import parse_formula
 from descend.parameters.declare import Declared, Parameter, declared
 from descend.parameters.reading import (
     Wishes,
@@ -18,13 +19,13 @@ from descend.parameters.reading import (
     space_of,
 )
 from descend.parameters.space import Space
-from descend.task.problem import Problem, parsed_formula
+from descend.task.problem import Problem, formula_problem, function_problem
 from descend.task.start import Start, as_mapping, given_start, leaves_of
 from descend.trace.formula import Formula
 
 __all__ = [
-    "Begun", "begin", "bonds_of", "check_inside", "model_starts", "settled", "bound_pairs",
-    "fixed_names",
+    "Begun", "begin", "bonds_of", "bound_pairs", "check_inside", "fixed_names", "problem_of",
+    "settled",
 ]  # fmt: skip
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -38,7 +39,32 @@ class Begun(NamedTuple):
     space: Space | None
 
 
-def model_starts(formula: str | Formula, options: Any) -> Any:
+def problem_of(model: Any, x: Any, y: Any, options: Any) -> Problem:
+    """Read a model, whatever it is, with its data.
+
+    Args:
+        options: `constants`, and for formulas what decides which names are parameters.
+
+    Raises:
+        UsageError: it is no model, or its names do not agree with the data.
+    """
+    if isinstance(model, str | Formula):
+        return formula_problem(model, x, y, _model_starts(model, options), options.params)
+    from descend.models.model import Model
+
+    if isinstance(model, Model):
+        from descend.task.ready import ready_problem
+
+        return ready_problem(model, x, y, options.constants)
+    if not callable(model):
+        raise UsageError(
+            f"the model is a function or a formula, not {type(model).__name__}",
+            remedy='write def model(x, a, b): …, or "y = a*x + b"',
+        )
+    return function_problem(model, x, y, options.constants)
+
+
+def _model_starts(formula: str | Formula, options: Any) -> Any:
     """The start values without those that only ties use, which the formula does not name."""
     start = options.start
     if not isinstance(start, Mapping):
@@ -46,7 +72,7 @@ def model_starts(formula: str | Formula, options: Any) -> Any:
     found = read_wishes(declared(start), options.fixed, options.bounds, options.ties)
     if not found.ties:
         return start
-    read = parsed_formula(formula) if isinstance(formula, str) else formula
+    read = parse_formula(formula) if isinstance(formula, str) else formula
     used = {name for tie in found.ties.values() for name in tie.names} - {*read.names}
     return {name: value for name, value in start.items() if name not in used}
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import warnings
 import weakref
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import field
@@ -13,7 +12,7 @@ import numpy as np
 
 from descend.data.frames import bind_inputs, column_names, is_table, take_columns
 from descend.data.validate import real_array
-from descend.errors import DescendWarning, UsageError, suggest
+from descend.errors import UsageError, suggest, warn
 from descend.graph.node import Node
 from descend.lean import dataclass
 from descend.models.reading import formula_bounds, parse_formula
@@ -27,9 +26,9 @@ if TYPE_CHECKING:
 __all__ = [
     "Problem",
     "Signature",
+    "called",
     "formula_problem",
     "function_problem",
-    "parsed_formula",
     "signature_of",
 ]
 
@@ -62,6 +61,7 @@ class Problem:
         binding: the line that says which name of a formula is what.
         ready: the ready models that it is made of, which guess a start; or None.
         ranges: parameter → the bounds that a ready model gives it where nothing else is said.
+        bare: whether the only parameter is given and returned without its name.
     """
 
     name: str
@@ -76,6 +76,7 @@ class Problem:
     binding: str = ""
     ready: Model | Formula | None = None
     ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    bare: bool = False
 
     def arrange(
         self, trees: Mapping[str, Tree], leaves: Mapping[str, tuple[str, ...]]
@@ -88,13 +89,15 @@ class Problem:
             values: dict[str, Any] = {**self.constants, **columns}
             for name, tree in trees.items():
                 values[name] = unflatten(tree, [nodes[leaf] for leaf in leaves[name]])
-            if isinstance(self.function, Formula):
-                return [], values
-            own = self.signature
-            given = [values[name] for name in own.positional if name in values]
-            return given, {name: values[name] for name in own.keywords if name in values}
+            return ([], values) if isinstance(self.function, Formula) else self.arguments(values)
 
         return arranged
+
+    def arguments(self, values: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+        """The arguments of the function, by position and by keyword."""
+        own = self.signature
+        given = [values[name] for name in own.positional if name in values]
+        return given, {name: values[name] for name in own.keywords if name in values}
 
 
 _signatures: weakref.WeakKeyDictionary[Any, Signature] = weakref.WeakKeyDictionary()
@@ -144,6 +147,20 @@ def _read_signature(function: Callable[..., Any]) -> Signature:
     return Signature(positional, keywords, defaults)
 
 
+def called(function: Any) -> tuple[Signature, Callable[..., Any], str]:
+    """The arguments of a function or a formula, what is called, and its name in words.
+
+    >>> called(lambda x, *, a=1.0: a * x)[2], called("a*x")[2]
+    ('lambda(x, a)', 'a*x')
+    """
+    if isinstance(function, str | Formula):
+        formula = parse_formula(function) if isinstance(function, str) else function
+        return Signature((), formula.names, {}), formula, formula.text
+    own, name = signature_of(function), getattr(function, "__name__", type(function).__name__)
+    title = "lambda" if name == "<lambda>" else name
+    return own, function, f"{title}({', '.join(own.names)})"
+
+
 def function_problem(
     function: Callable[..., Any], x: Any, y: Any, constants: Any = None
 ) -> Problem:
@@ -152,7 +169,7 @@ def function_problem(
     Raises:
         UsageError: no data, no target, no parameters, or names that do not agree.
     """
-    own = signature_of(function)
+    own, _, title = called(function)
     name = getattr(function, "__name__", type(function).__name__)
     if x is None:
         raise UsageError("there is no data", remedy=f"write fit({name}, x, y)")
@@ -171,9 +188,8 @@ def function_problem(
             remedy="give the model arguments that are not data, such as def model(x, a, b): …",
         )
     defaults = {n: own.defaults[n] for n in parameters if n in own.defaults}
-    title = "lambda" if name == "<lambda>" else name
     return Problem(
-        f"{title}({', '.join(own.names)})", function, own, columns, real_array(y, target), target,
+        title, function, own, columns, real_array(y, target), target,
         parameters, {**constant, **fixed}, defaults,
     )  # fmt: skip
 
@@ -213,9 +229,6 @@ def _constants(own: Signature, constants: Any, name: str) -> dict[str, Any]:
     return values if values is not None else {c: own.defaults[c] for c in names}
 
 
-parsed_formula = parse_formula
-
-
 def formula_problem(
     formula: str | Formula, x: Any, y: Any, start: Any = None, params: Iterable[str] | None = None
 ) -> Problem:
@@ -225,7 +238,7 @@ def formula_problem(
         UsageError: there is no table.
         FormulaError: the formula cannot be read, or its names do not agree with the table.
     """
-    read = parsed_formula(formula) if isinstance(formula, str) else formula
+    read = parse_formula(formula) if isinstance(formula, str) else formula
     if not is_table(x):
         target = read.target or "y"
         raise UsageError(
@@ -247,12 +260,9 @@ def formula_problem(
             remedy="write the unknown numbers as names, such as y = a*x + b",
         )
     if not bound.data:
-        warnings.warn(
-            DescendWarning(
-                f'"{read.text}" uses no column besides its target: '
-                f"its parameters ({', '.join(bound.parameters)}) describe {target} alone"
-            ),
-            stacklevel=5,
+        warn(
+            f'"{read.text}" uses no column besides its target: '
+            f"its parameters ({', '.join(bound.parameters)}) describe {target} alone"
         )
     signature = Signature((), bound.data + bound.parameters, {})
     return Problem(

@@ -45,6 +45,14 @@ class Rows(NamedTuple):
             return int(target.size)
         return int(np.count_nonzero(weight)) * (target.size // self.n_rows)
 
+    @property
+    def weight(self) -> Array | None:
+        """(rows,) what multiplies the square of a residual, sigmas included; None for ones."""
+        weight, sigma = (self.extra.get(name) for name in WEIGHTS)
+        if sigma is None:
+            return weight
+        return sigma**-2.0 if weight is None else weight * sigma**-2.0
+
     def take(self, rows: Array) -> Rows:
         """Some of the rows, in the order given."""
         return Rows(
@@ -55,9 +63,8 @@ class Rows(NamedTuple):
 
 
 def prepared_rows(
-    problem: Problem, sample_weight: Any, sigma: Any, missing: Missing, least: int = 2,
-    in_place: bool = False,
-) -> Rows:  # fmt: skip
+    problem: Problem, sample_weight: Any, sigma: Any, missing: Missing, in_place: bool = False
+) -> Rows:
     """Check the data of a problem.
 
     Args:
@@ -84,7 +91,7 @@ def prepared_rows(
         sample_weight = _keep_places(problem, named, goal, sample_weight)
         label = WEIGHTS[0] if WEIGHTS[0] not in problem.columns else f"the option {WEIGHTS[0]}"
         named[label], labels[label] = sample_weight, WEIGHTS[0]
-    clean = clean_rows(named, missing="raise" if in_place else missing, least=least)
+    clean = clean_rows(named, missing="raise" if in_place else missing, least=2)
     columns = {n: np.ascontiguousarray(clean.columns[n]) for n in problem.columns}
     extra = {label: np.ascontiguousarray(clean.columns[n]) for n, label in labels.items()}
     if "sigma" in extra:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-from descend.errors import DescendWarning
+from descend.errors import warn
 from descend.graph.node import postorder
 from descend.parameters.space import Space
 from descend.task.problem import Problem
@@ -40,7 +39,7 @@ def warn_of_data(problem: Problem, rows: Rows, count: int, is_vector: bool) -> l
     """
     said = list(_doubts(problem, rows, count if is_vector else 0))
     for text in said:
-        warnings.warn(DescendWarning(text), stacklevel=5)
+        warn(text)
     return said
 
 
@@ -92,5 +91,5 @@ def warn_of_unused(model: Model, space: Space | None = None) -> list[str]:
         f"The model does not use {', '.join(idle)}: {its[0]} returned as {its[1]}. Leave "
         f"{'it' if len(idle) == 1 else 'them'} out of the model."
     )
-    warnings.warn(DescendWarning(text), stacklevel=6)
+    warn(text)
     return [text]

@@ -1,54 +1,95 @@
-"""The descents of a call of `fit`: as many as it takes, and what is made of them."""
+"""The way of every call: by a known plan or read in full, then as many descents as it takes."""
 
 from __future__ import annotations
 
 import dataclasses
 import sys
 import time
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol, TypeVar
 
 from descend.graph.blocks import BLOCK
 from descend.graph.program import RUNNING, Control
 from descend.judge.attempts import Unasked, attempted, unasked
 from descend.judge.polish import polished
-from descend.result.finish import finish, save_to
-from descend.result.fit import Fit
+from descend.result.finish import save_to
 from descend.result.resume import resumed
 from descend.run.build import Built
 from descend.run.course import Course
 from descend.run.drive import Watch, drive
 from descend.run.finished import Finished
-from descend.run.indices import check_indices, warn_of_indices
+from descend.run.indices import check_indices
 from descend.run.job import Job
+from descend.run.plan import Plan, Run
+from descend.run.plan_table import Plans
 from descend.run.threads import threads_for
 from descend.show.progress import Verbose
 from descend.task.options import Options
 from descend.task.rows import Rows
+from descend.task.values import Values
 
-__all__ = ["Descents"]
+__all__ = ["Descents", "walked"]
+
+
+class _Told(Protocol):
+    """A result, which says how it went."""
+
+    message: str
+
+
+T = TypeVar("T", bound=_Told)
+
+
+def walked(
+    values: Values | None, plans: Plans, clear: Callable[[Run], T | None],
+    finish: Callable[[Finished], T],
+    read: Callable[..., tuple[Descents, Callable[[Values], Plan | None]]], *given: Any,
+) -> T:  # fmt: skip
+    """Bind the values of a known task, or read the call in full; run, and say how it went.
+
+    Args:
+        values: of the call; None where it says something that no task can hold.
+        clear: the result of a run whose end leaves no doubt; None of any other.
+        finish: the result of a run that is to be looked at closer.
+        read: what is given as descents, checked, and what enters their plan into the table.
+    """
+    known = None if values is None else plans.found(values)
+    run = None if values is None or known is None else known.bind(values)
+    if run is None:
+        descents, planned = read(*given)
+        plan = None if values is None or known is not None else planned(values)
+        run = None if values is None or plan is None else plan.bind(values, descents.fresh)
+        if run is None:
+            return descents.result(finish)
+    run.go()
+    found = clear(run)
+    if found is not None:
+        return found
+    first = run.finished()
+    own = first.job, first.built, first.fresh, first.options, first.whole, first.original
+    return Descents(*own).result(finish, first)
 
 
 class Descents:
-    """The descents of a call of `fit`, and what is made of them."""
+    """The descents of a call, on rows or of a function, and what is made of them."""
 
     def __init__(
-        self, job: Job, built: Built, fresh: bool, options: Options, whole: Rows | None,
-        original: Rows | None,
+        self, job: Job, built: Built, fresh: bool, options: Options, whole: Rows | None = None,
+        original: Rows | None = None,
     ) -> None:  # fmt: skip
-        assert job.rows is not None
         self.job, self.built, self.fresh, self.options = job, built, fresh, options
-        self.rows, self.whole, self.original = job.rows, whole, original
-        self.seed = job.settings.seed
+        self.whole, self.original = whole, original
+        self.columns = {} if job.rows is None else job.rows.columns
         self.began = 0.0
         self.meter = options.progress
         if self.meter is None and options.verbose:
             self.meter = Verbose(sys.stdout)
 
-    def result(self, first: Finished | None = None) -> Fit:
+    def result(self, finish: Callable[[Finished], T], first: Finished | None = None) -> T:
         """Descend from as many starts as it takes, and say how it went.
 
         Args:
+            finish: makes the result of the best descent.
             first: the first descent, where it has been made, as far as one entry went.
         """
         message = ""
@@ -59,7 +100,6 @@ class Descents:
                 self._spent, lambda: self.job.evaluations,
             )  # fmt: skip
             found = finish(best)
-            warn_of_indices(self.built, self.rows.columns, found._evidence.leaves)
             message = found.message
         finally:
             if self.meter is not None:
@@ -73,9 +113,8 @@ class Descents:
 
     def _glance(self, attempt: int) -> Finished:
         """One evaluation at a random point, which nobody is told of."""
-        seen = self._begun(self.job.glanced(self.built, attempt), False)
+        seen = self._begun(self.job.glanced(self.built, attempt), False, 1)
         assert seen.bound is not None
-        seen.control = Control(1, self.seed)
         seen.ending = drive(self.built.runner, seen.bound, seen.control, seen.course, 1, Watch(), 1)
         return seen
 
@@ -89,20 +128,20 @@ class Descents:
             leaves = self.job.find_start(
                 self.built, self.options.start == "random", attempt, wide
             )
-            check_indices(self.built, self.rows.columns, leaves)
-            first = self._begun(leaves, self.fresh)
-            if most is not None:
-                first.control.max_epochs = min(first.control.max_epochs, most)
+            check_indices(self.built, self.columns, leaves)
+            first = self._begun(leaves, self.fresh, most)
         self._drive(first)
         polished(first)
         return first
 
-    def _begun(self, leaves: Mapping[str, Any], fresh: bool) -> Finished:
-        """A descent before its first step."""
+    def _begun(self, leaves: Mapping[str, Any], fresh: bool, most: int | None) -> Finished:
+        """A descent before its first step, of so many epochs or iterations at most."""
         o, job = self.options, self.job
         state = job.first_state(self.built, leaves)
-        control = Control(1 if job.idle else int(o.epochs), self.seed)
-        control.threads = threads_for(o.threads, -(-self.rows.n_rows // BLOCK))
+        epochs = 1 if job.idle else int(o.max_iter if job.rows is None else o.epochs)
+        control = Control(epochs if most is None else min(epochs, most), job.settings.seed)
+        if job.rows is not None:
+            control.threads = threads_for(o.threads, -(-job.n_rows() // BLOCK))
         begun = Finished(
             job, self.built, fresh, o, self.whole, dict(leaves), control,
             Course(self.built.descent.records), self.original,
@@ -118,10 +157,11 @@ class Descents:
         if run.ending is not None and run.control.status != RUNNING:
             return
         assert run.bound is not None
-        steps = -(-self.rows.n_rows // (self.job.settings.batch_size or self.rows.n_rows))
+        n_rows = self.job.n_rows()
+        steps = -(-n_rows // (self.job.settings.batch_size or n_rows))
         ending = drive(
             self.built.runner, run.bound, run.control, run.course, steps, self._watch(run),
-            _first_budget(self.built, self.rows.n_rows, steps),
+            self._first_budget(n_rows, steps),
         )  # fmt: skip
         run.ending = dataclasses.replace(ending, seconds=before + ending.seconds)
 
@@ -133,14 +173,16 @@ class Descents:
             None if o.max_seconds is None else max(self.began + float(o.max_seconds) - now, 0.0),
             None if o.callback is None else finished.moment(o.callback),
             None if o.checkpoint is None else save_to(finished, o.checkpoint),
-            unit="iteration" if self.job.settings.optimizer.scope == "vector" else "epoch",
-            loss_factor=self.job.loss_factor,
+            unit=finished.unit,
+            loss_factor=self.job.loss_factor * self.job.settings.sign,
         )
 
+    def _first_budget(self, n_rows: int, steps: int) -> int:
+        """Steps of the first entry: a millisecond, if an operation takes about a nanosecond.
 
-def _first_budget(built: Any, n_rows: int, steps: int) -> int:
-    """Steps for the first entry: about a millisecond, if an operation takes about a nanosecond."""
-    operations = 50.0 * max(1, n_rows // steps)
-    if built.engine == "interpreted":
-        operations += 1e5
-    return max(1, int(2e6 / operations))
+        What a function costs is not known by its rows.
+        """
+        operations = 2000.0 if self.job.rows is None else 50.0 * max(1, n_rows // steps)
+        if self.built.engine == "interpreted":
+            operations += 1e5
+        return max(1, int(2e6 / operations))

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from descend.result.explaining import explain_point
+from descend.result.explaining import explain_at, explain_point, stepping
 from descend.show.explain import Explanation
-from descend.train.fit import explain_row
+from descend.task.options import Options, names_of, refuse_unknown
+from descend.train.reading import Reading
 
 __all__ = ["explain"]
 
@@ -31,6 +32,12 @@ def explain(
     >>> told.gradient["x"], [step.computed for step in told.forward]
     (array(6.), ['x²', '3 · v1'])
     """
-    if row is not None:
-        return explain_row(function, args, row, options)
-    return explain_point(function, args, options)
+    if row is None:
+        return explain_point(function, args, options)
+    refuse_unknown([name for name in options if name not in names_of("fit")], "fit")
+    x, y, *_ = (*args, None, None)
+    method = stepping(options.get("optimizer") or "sgd", options.get("lr"))
+    read = Reading(function, x, y, Options("fit", **{**options, "optimizer": method, "lr": None}))
+    built, _ = read.job.build()
+    leaves = read.job.find_start(built, options.get("start") == "random", 0)
+    return explain_at(read.job, built, read.whole, leaves, row)

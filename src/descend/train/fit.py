@@ -4,28 +4,25 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from descend.data.validate import Missing
 from descend.judge.clear import first_look
 from descend.judge.doubts import correlated
 from descend.methods.base import Optimizer
 from descend.methods.losses import Loss
-from descend.result.finish import finish_clear
+from descend.result.finish import finish, finish_clear
 from descend.result.fit import Fit
 from descend.run.finished import Moment
-from descend.run.plan import Run
+from descend.run.plan import Plan, Run
 from descend.show.progress import Progress
-from descend.task.options import Options, names_of, read_options, refuse_unknown
-from descend.task.values import values_of
-from descend.train.descents import Descents
-from descend.train.fit_plans import PLANS, planned
+from descend.task.options import read_options
+from descend.task.values import Values, values_of
+from descend.train.descents import Descents, walked
+from descend.train.plans import PLANS, planned
 from descend.train.reading import Reading
 
-if TYPE_CHECKING:
-    from descend.show.explain import Explanation
-
-__all__ = ["explain_row", "fit"]
+__all__ = ["fit"]
 
 
 def fit(
@@ -82,51 +79,22 @@ def fit(
     >>> fit(lambda x, a, k: a * np.exp(-k * x), x, 2 * np.exp(-3 * x)).params["k"]
     3.0
     """
-    return _found(locals())
+    given = locals()
+    return walked(values_of(given), PLANS, _clear, finish, _read, given)
 
 
-def _found(given: Mapping[str, Any]) -> Fit:
-    """Bind the values of a known task, or read the call in full; then run."""
-    values = values_of(given)
-    known = None if values is None else PLANS.found(values)
-    run = None if values is None or known is None else known.bind(values)
-    if run is not None:
-        return _fitted(run)
-    options = read_options("fit", given)
-    read = Reading(given["model"], given["x"], given["y"], options).in_places()
-    built, fresh = read.job.build()
-    read.warn()
-    if values is not None and known is None:
-        plan = planned(given, values, read, built)
-        run = None if plan is None else plan.bind(values, fresh)
-    if run is not None:
-        return _fitted(run)
-    return Descents(read.job, built, fresh, read.options, read.whole, read.original).result()
+def _read(given: Mapping[str, Any]) -> tuple[Descents, Callable[[Values], Plan | None]]:
+    """The descents of a call, read in full, and what makes their plan."""
+    own = Reading(given["model"], given["x"], given["y"], read_options("fit", given)).in_places()
+    built, fresh = own.job.build()
+    own.warn()
+    descents = Descents(own.job, built, fresh, own.options, own.whole, own.original)
+    return descents, lambda values: planned(given, values, own, built)
 
 
-def _fitted(run: Run) -> Fit:
-    """Run what was bound, and say how it went."""
-    run.go()
+def _clear(run: Run) -> Fit | None:
+    """The fit of a run whose end leaves no doubt; None of any other."""
     status = first_look(run)
-    if status is not None and not (run.plan.looks_at_rows and correlated(run.finished())):
-        return finish_clear(run, status)
-    first = run.finished()
-    return Descents(
-        first.job, first.built, first.fresh, first.options, first.whole, first.original
-    ).result(first)
-
-
-def explain_row(
-    model: Any, data: tuple[Any, ...], row: int, options: Mapping[str, Any]
-) -> Explanation:
-    """Explain one row of the data of a fit that is not run; the options are those of `fit`."""
-    from descend.result.explaining import METHOD, explain_at, stepping
-
-    refuse_unknown([name for name in options if name not in names_of("fit")], "fit")
-    x, y, *_ = (*data, None, None)
-    method = {name: options.get(name) for name in METHOD}
-    plain = {"optimizer": stepping(method["optimizer"] or "sgd", method["lr"]), "lr": None}
-    fitting = Reading(model, x, y, Options("fit", **{**options, **plain}))
-    built, _ = fitting.job.build()
-    leaves = fitting.job.find_start(built, options.get("start") == "random", 0)
-    return explain_at(fitting.job, built, fitting.whole, leaves, row)
+    if status is None or (run.plan.looks_at_rows and correlated(run.finished())):
+        return None
+    return finish_clear(run, status)

@@ -3,50 +3,42 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
-from descend.compile.many_native import ManyArrays, Worker
-from descend.compile.native import NotNative
 from descend.data.validate import check_positive
 from descend.errors import DataError, UsageError
 from descend.judge.attempts import Unasked
 from descend.judge.many_attempts import Made, further
 from descend.judge.many_doubts import doubtful, plainly_well
-from descend.methods.base import FTOL, NOT_FINITE, Optimizer
+from descend.methods.base import Optimizer
 from descend.methods.damped import LeanLevenbergMarquardt
 from descend.methods.least_squares import LevenbergMarquardt
 from descend.methods.losses import Loss
 from descend.methods.table import as_loss, as_optimizer
 from descend.models.model import Model
-from descend.program.lanes import ManyBuilt
-from descend.program.orthogonal import MOST_STEPS, LastSteps
 from descend.records.many import JUDGED
 from descend.result.many import ManyFits, recorded
 from descend.run.many_candidates import found_starts, with_ready_guesses
-from descend.run.many_job import CONVERGED, LEAST_PIVOT, UNSOLVED, ManyJob, among
-from descend.run.threads import run_many, threads_for
+from descend.run.many_drive import ManyDrive
+from descend.run.many_job import CONVERGED, ManyJob, among
 from descend.show.progress import Progress
 from descend.task.datasets import ManyData, ManyMissing, read_many, without_missing
-from descend.task.declared import model_starts
+from descend.task.declared import problem_of
 from descend.task.options import TOLERANCES, Options, read_options
-from descend.task.problem import Problem, formula_problem, function_problem
-from descend.task.ready import ready_problem
 from descend.task.rows import WEIGHTS
 from descend.task.starts import many_start
-from descend.trace.formula import Formula
 from descend.train.closer import looked_at
 
 __all__ = ["fit_many"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
-FEWEST = 16  # fits a thread
 MOST_LEAN = 12  # numbers: with more, the model costs more than the method
-LEAN_STEPS = 200  # after so many the full method takes over
 
 
 def fit_many(
@@ -110,7 +102,8 @@ class _Many:
         self.options, self.model = options, model
         weights = {name: getattr(options, name) for name in WEIGHTS}
         weights = {name: given for name, given in weights.items() if given is not None}
-        data = read_many(self._read, x, y, weights, options.by)
+        read = functools.partial(problem_of, model, options=options)
+        data = read_many(read, x, y, weights, options.by)
         dropped = False
         if options.missing != "skip":
             whole = without_missing(data)
@@ -127,7 +120,7 @@ class _Many:
         start = many_start(
             data.problem, options.start, data.n_fits, options.fixed, options.bounds, options.ties
         )
-        self.unsaid, self.stopped = start.sample.missing, False
+        self.unsaid = start.sample.missing
         start = with_ready_guesses(start, data)
         loss = as_loss(options.loss)
         loss.check(data.columns["target"])
@@ -135,7 +128,10 @@ class _Many:
         self.job = ManyJob(data, start, loss, *asked)
         if dropped:
             self.job.refuse_coupling()
-        self.optimizer = self._optimizer()
+        self.drive = ManyDrive(
+            self._optimizer(), options.optimizer is not None, int(options.max_iter),
+            options.threads, data.n_fits,
+        )  # fmt: skip
         self.guessed = not start.sample.missing
         self.searched = np.zeros(data.n_fits, np.int64)
         if start.sample.missing:
@@ -145,27 +141,8 @@ class _Many:
         self, job: ManyJob, missing: tuple[str, ...], attempt: int
     ) -> tuple[ManyJob, Array]:
         """The job where each fit begins at its best candidate, and (fits,) evaluations for that."""
-        solves = self.optimizer.needs == "gauss_newton" and job.is_square
-        return found_starts(job, missing, solves, attempt, self._run_all)
-
-    def _run_all(self, built: ManyBuilt, arrays: ManyArrays, chosen: Array | None) -> None:
-        """Run all fits of a program, or some of them, without a word."""
-        fits = len(arrays.codes) if chosen is None else len(chosen)
-        share = run_many(self._workers(built, arrays), fits, None, chosen)
-        self.stopped = self.stopped or share.stopped
-
-    def _read(self, x: Any, y: Any) -> Problem:
-        o = self.options
-        if isinstance(self.model, Model):
-            return ready_problem(self.model, x, y, o.constants)
-        if isinstance(self.model, str | Formula):
-            return formula_problem(self.model, x, y, model_starts(self.model, o), o.params)
-        if not callable(self.model):
-            raise UsageError(
-                f"the model is a function or a formula, not {type(self.model).__name__}",
-                remedy='write def model(x, a, b): …, or "y = a*x + b"',
-            )
-        return function_problem(self.model, x, y, o.constants)
+        solves = self.drive.optimizer.needs == "gauss_newton" and job.is_square
+        return found_starts(job, missing, solves, attempt, self.drive.run)
 
     def _optimizer(self) -> Optimizer:
         o = self.options
@@ -185,71 +162,45 @@ class _Many:
                 raise UsageError(f"{type(chosen).__name__} has no {name}")
         return dataclasses.replace(chosen, **{t: float(v) for t, v in own.items()})
 
-    def _second(self) -> Optimizer | None:
-        """The method for the fits that the lean one cannot solve; None if one was chosen."""
-        lean = self.optimizer
-        if self.options.optimizer is not None or not isinstance(lean, LeanLevenbergMarquardt):
-            return None
-        return LevenbergMarquardt(**{t: getattr(lean, t) for t in TOLERANCES})
-
     # --- the run
 
     def result(self) -> ManyFits:
         """Build, run, and say how each fit went."""
-        begin, job = time.perf_counter(), self.job
-        built, arrays, workers = self._prepared(job)
-        compiled = time.perf_counter()
-        meter = self.options.progress
+        begin, job, drive, o = time.perf_counter(), self.job, self.drive, self.options
+        own = drive.ready(job)
+        compiled, tries = time.perf_counter(), None
         try:
-            tries = None
-            if not self.stopped:
-                self._run(job, arrays, workers, meter)
-            made = dict(zip(built.results, arrays.results, strict=True))
-            odd = np.flatnonzero(~plainly_well(job, made, arrays.codes))
-            if not self.stopped:
+            drive.descend(own, o.progress)
+            made = dict(zip(own.built.results, own.arrays.results, strict=True))
+            odd = np.flatnonzero(~plainly_well(job, made, own.arrays.codes))
+            if not drive.stopped:
+                first = Made(own.built, own.arrays, self.searched)
                 tries = further(
-                    job, Made(built, arrays, self.searched), self.options.starts or 1,
-                    self._unasked(),
-                    self._anew, lambda part, ends: part.neighbours(self._run_all, ends),
-                    odd,
+                    job, first, o.starts or 1, self._unasked(), self._anew,
+                    lambda part, ends: part.neighbours(drive.run, ends), odd,
                 )  # fmt: skip
         finally:
-            if meter is not None:
-                meter.close()
-        found = recorded(job, built, arrays, self.options.by or "fit")
-        if not self.stopped:
+            if o.progress is not None:
+                o.progress.close()
+        found = recorded(job, own.built, own.arrays, o.by or "fit")
+        if not drive.stopped:
             which = doubtful(
-                job, found.status, made, lambda ends: job.neighbours(self._run_all, ends),
-                odd,
+                job, found.status, made, lambda ends: job.neighbours(drive.run, ends), odd
             )
-            kept = self.options.starts == 1 and not self.unsaid
-            looked_at(found, job, self.model, self.options, which, kept)
+            looked_at(found, job, self.model, o, which, o.starts == 1 and not self.unsaid)
             if job.loss.kinked and job.loss.of_residual:
                 # Least deviations end where rows are met.
                 found.status[among(found.status, CONVERGED)] = JUDGED["kink"]
             on = among(found.status, CONVERGED) & found.pressed(job.start.space)
             found.status[on] = JUDGED["bound"]
         found.seconds, found.compile_seconds = time.perf_counter() - compiled, compiled - begin
-        found.threads, found.lanes = len(workers), workers[0].width
-        found.interrupted = self.stopped
+        found.threads, found.lanes = len(own.workers), own.workers[0].width
+        found.interrupted = drive.stopped
         if tries is not None:
             found.starts, found.agreed = tries.starts, tries.agreed
             found.n_further, found.n_mended = tries.needed, tries.mended
             found.n_cut = tries.cut
         return found
-
-    def _most(self, most: int | None) -> int:
-        """Steps of one fit at most."""
-        whole = int(self.options.max_iter)
-        return whole if most is None else max(1, min(whole, most))
-
-    def _prepared(
-        self, job: ManyJob, limit: int | None = None
-    ) -> tuple[ManyBuilt, ManyArrays, list[Worker]]:
-        built, most = job.built(self.optimizer), self._most(limit)
-        steps = most if self._second() is None else min(most, LEAN_STEPS)
-        arrays = job.arrays(built, self.optimizer, steps)
-        return built, arrays, self._workers(built, arrays)
 
     def _unasked(self) -> Unasked:
         """Whether fits that look wrong are begun again, as `fit` does it."""
@@ -257,7 +208,7 @@ class _Many:
         meant = start is not None and not isinstance(start, Mapping)
         if meant or o.starts is not None or not o.is_default("max_iter"):
             return Unasked.NEVER
-        if self.optimizer.needs != "gauss_newton":
+        if self.drive.optimizer.needs != "gauss_newton":
             return Unasked.NEVER
         return Unasked.DOUBTED if start is None and not self.guessed else Unasked.FAILED
 
@@ -270,67 +221,9 @@ class _Many:
             missing = job.start.scalars()
         if missing:
             job, searched = self._found(job, missing, attempt)
-        built, arrays, workers = self._prepared(job, most)
-        if not self.stopped:
-            self._run(job, arrays, workers, None, most)
-        return Made(built, arrays, searched, self.stopped)
-
-    def _run(
-        self, job: ManyJob, arrays: ManyArrays, workers: list[Worker], meter: Progress | None,
-        most: int | None = None,
-    ) -> None:  # fmt: skip
-        """Every fit of a job, by the lean method and, where that fails, by the full one."""
-        share = run_many(workers, job.data.n_fits, meter)
-        self.stopped = share.stopped
-        if not share.stopped:
-            self._again(job, arrays, most)
-
-    def _workers(self, built: ManyBuilt, arrays: ManyArrays) -> list[Worker]:
-        count = threads_for(self.options.threads, -(-self.job.data.n_fits // FEWEST))
-        try:
-            return [built.runner.worker(arrays) for _ in range(count)]
-        except NotNative as missing:
-            raise UsageError(
-                f"there is no native code for {missing}, which many fits need",
-                remedy="call fit for each dataset: it interprets what is not native",
-            ) from missing
-
-    def _again(self, job: ManyJob, arrays: ManyArrays, most: int | None) -> None:
-        """Give the fits that the lean method left to the full one, and the last steps to J."""
-        second = self._second()
-        made = dict(zip(job.built(self.optimizer).results, arrays.results, strict=True))
-        arrived = made.get("arrived", np.ones(len(arrays.codes), bool))
-        begun = arrays.iterations > 0
-        chosen = np.flatnonzero((among(arrays.codes, UNSOLVED) | ~arrived) & begun)
-        if second is not None and chosen.size:
-            built = job.built(second)
-            again = job.arrays(built, second, self._most(most), arrays)
-            share = run_many(self._workers(built, again), len(chosen), None, chosen)
-            self.stopped = share.stopped
-        if "pivot" in made and not self.stopped:
-            lost = ~(made["pivot"] > LEAST_PIVOT) | ~arrived
-            self._by_columns(job, arrays, made, np.flatnonzero(lost & begun))
-
-    def _by_columns(
-        self, job: ManyJob, arrays: ManyArrays, made: Mapping[str, Array], chosen: Array
-    ) -> None:
-        """Go on by J itself where JᵀJ has lost too many digits."""
-        chosen = chosen[~among(arrays.codes[chosen], (NOT_FINITE,))]
-        built = job.by_columns() if chosen.size else None
-        if built is None:
-            return
-        method = LastSteps()
-        ends = {n: made[f"params.{n}"] for n in job.start.leaves() if f"params.{n}" in made}
-        there = job.starting(job.start._replace(each={**job.start.each, **ends}))
-        own = there.arrays(built, method, MOST_STEPS)
-        share = run_many(self._workers(built, own), len(chosen), None, chosen)
-        self.stopped = share.stopped
-        found = dict(zip(built.results, own.results, strict=True))
-        better = chosen[(own.codes == FTOL)[chosen] & (found["pivot"] > LEAST_PIVOT)[chosen]]
-        for name, array in made.items():
-            array[better] = found[name][better]
-        arrays.codes[better] = FTOL
-        arrays.iterations[better] += own.iterations[better]
+        own = self.drive.ready(job, most)
+        self.drive.descend(own, None, most)
+        return Made(own.built, own.arrays, searched, self.drive.stopped)
 
 
 def _refuse_missing(data: ManyData) -> None:

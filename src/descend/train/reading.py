@@ -17,17 +17,15 @@ from descend.run.job import Job
 from descend.run.settings import Settings
 from descend.run.view import free_count
 from descend.task.columns import WHITENING
-from descend.task.declared import Begun, begin, bonds_of, model_starts, settled
+from descend.task.declared import Begun, begin, bonds_of, problem_of, settled
 from descend.task.options import TOLERANCES, Options
-from descend.task.problem import Problem, formula_problem, function_problem
 from descend.task.rows import prepared_rows, split_rows
 from descend.task.warned import warn_of_data
-from descend.trace.formula import Formula
 
 if TYPE_CHECKING:
     from descend.task.scaling import Scaling
 
-__all__ = ["Reading"]
+__all__ = ["Reading", "method_of"]
 
 
 class Reading:
@@ -37,7 +35,7 @@ class Reading:
         self, model: Any, x: Any, y: Any, options: Options, in_place: bool = False
     ) -> None:
         self.options, self.model, self.given = options, model, (model, x, y)
-        self.problem = _read(model, x, y, options)
+        self.problem = problem_of(model, x, y, options)
         rows = prepared_rows(
             self.problem, options.sample_weight, options.sigma, options.missing,
             in_place=in_place,
@@ -92,15 +90,14 @@ class Reading:
         loss.check(self.rows.extra["target"])
         size = None if o.batch_size is None or o.batch_size >= n else int(o.batch_size)
         count = sum(a.size for a in self.start.arrays.values()) + len(self.start.missing)
-        optimizer, why = _chosen_optimizer(o, loss, count, size)
-        own = [t for t in TOLERANCES if hasattr(optimizer, t) and getattr(o, t) is not None]
-        if own:
-            optimizer = dataclasses.replace(optimizer, **{t: float(getattr(o, t)) for t in own})
+        bare = o.penalty is None and o.clip is None
+        task = Task(count, size, _is_square(loss), loss.curved, bare, loss.kinked)
+        optimizer, why, limits = method_of(o, task)
         _check_method(optimizer, loss, size, o)
         shuffle = size is not None if o.shuffle is None else bool(o.shuffle)
         penalty = None if o.penalty is None else as_penalty(o.penalty)
         return Settings(
-            loss, optimizer, _rules(o, size, own), size, shuffle and size is not None, penalty,
+            loss, optimizer, _rules(o, size, limits), size, shuffle and size is not None, penalty,
             o.clip, self.seed, o.engine, why=why,
         )  # fmt: skip
 
@@ -127,36 +124,28 @@ class Reading:
         return dataclasses.replace(settings, rules=rules), scaling
 
 
-def _read(model: Any, x: Any, y: Any, o: Options) -> Problem:
-    if isinstance(model, str | Formula):
-        return formula_problem(model, x, y, model_starts(model, o), o.params)
-    from descend.models.model import Model
+def method_of(o: Options, task: Task) -> tuple[Optimizer, str, dict[str, float]]:
+    """The optimizer that was asked for, or the one that suits, and why.
 
-    if isinstance(model, Model):
-        from descend.task.ready import ready_problem
-
-        return ready_problem(model, x, y, o.constants)
-    if not callable(model):
+    Returns:
+        also the limits of the stopping rules that are on; tolerances that the optimizer has itself
+        are none of them.
+    """
+    if not is_auto(o.optimizer):
+        optimizer, why = as_optimizer(o.optimizer, **({} if o.lr is None else {"lr": o.lr})), ""
+    elif o.lr is not None:
         raise UsageError(
-            f"the model is a function or a formula, not {type(model).__name__}",
-            remedy='write def model(x, a, b): …, or "y = a*x + b"',
+            "lr needs an optimizer: by default the method chooses its own steps",
+            remedy=f"write optimizer=descend.SGD(lr={o.lr!r}), or leave lr out",
         )
-    return function_problem(model, x, y, o.constants)
-
-
-def _chosen_optimizer(
-    o: Options, loss: Loss, count: int, batch_size: int | None
-) -> tuple[Optimizer, str]:
-    """The optimizer that was asked for, or the one that suits, and why."""
-    if is_auto(o.optimizer):
-        if o.lr is not None:
-            raise UsageError(
-                "lr needs an optimizer: by default the method chooses its own steps",
-                remedy=f"write optimizer=descend.SGD(lr={o.lr!r}), or leave lr out",
-            )
-        bare = o.penalty is None and o.clip is None
-        return chosen(Task(count, batch_size, _is_square(loss), loss.curved, bare, loss.kinked))
-    return as_optimizer(o.optimizer, **({} if o.lr is None else {"lr": o.lr})), ""
+    else:
+        optimizer, why = chosen(task)
+    names = ("stop_loss", *TOLERANCES)
+    limits = {n: float(getattr(o, n)) for n in names if getattr(o, n) is not None}
+    own = {n: limits.pop(n) for n in TOLERANCES if n in limits and hasattr(optimizer, n)}
+    if o.patience is not None:
+        limits |= {"patience": float(o.patience), "min_delta": float(o.min_delta)}
+    return dataclasses.replace(optimizer, **own) if own else optimizer, why, limits
 
 
 @functools.lru_cache(maxsize=64)
@@ -198,15 +187,8 @@ def _check_method(optimizer: Optimizer, loss: Loss, size: int | None, o: Options
         )
 
 
-def _rules(o: Options, size: int | None, own: list[str]) -> Rules:
-    """The stopping rules that are on; tolerances that the optimizer has itself are not."""
-    limits: dict[str, float] = {}
-    for name in ("stop_loss", *TOLERANCES):
-        value = getattr(o, name)
-        if value is not None and name not in own:
-            limits[name] = float(value)
-    if o.patience is not None:
-        limits |= {"patience": float(o.patience), "min_delta": float(o.min_delta)}
+def _rules(o: Options, size: int | None, limits: dict[str, float]) -> Rules:
+    """The stopping rules that are on."""
     keep = o.keep_best
     if keep is None:
         keep = o.patience is not None and bool(o.validation_split)

@@ -4,31 +4,38 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from descend.errors import UsageError, suggest
 from descend.lean import dataclass
+from descend.show import canvas
+from descend.show.layout import Section
+from descend.show.numbers import count, full, plural, shortened
 from descend.trust.diagnostics import leverages
+from descend.trust.intervals import Interval, Intervals
 from descend.trust.quantiles import (
     check_level,
     expanded_tails,
     normal_cdf,
     normal_quantile,
 )
-from descend.trust.refit import Refits, refit
+from descend.trust.refit import Refits, refitted
+from descend.trust.shown import DIGITS, MOST_PANELS, NAME_WIDTH, Path, Shown, end_of, entered
 from descend.trust.surface import Surface
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = [
     "KINDS",
-    "BootstrapRecord",
+    "Bootstrap",
     "acceleration",
     "bca_shares",
     "influences",
     "linear_acceleration",
     "linear_stretch",
-    "shares",
     "resample",
 ]
 
@@ -42,7 +49,7 @@ AT_ONCE, MOST_NUMBERS = 1000, 1 << 24
 
 
 @dataclass
-class BootstrapRecord:
+class Bootstrap(Shown):
     """What many fits to data drawn anew gave.
 
     Attributes:
@@ -71,6 +78,8 @@ class BootstrapRecord:
     stretch: Array
     on_bound: bool
     findings: tuple[str, ...] = ()
+
+    __repr__ = Shown.__repr__
 
     @property
     def n(self) -> int:
@@ -122,32 +131,119 @@ class BootstrapRecord:
         return tuple(name for name, is_few in zip(self.names, few, strict=True) if is_few)
 
     def _shares(self, level: float, kind: str) -> Array:
+        """(p, 2) which quantiles of the draws are the ends of intervals of a kind."""
+        if kind not in INTERVALS:
+            raise UsageError(
+                f'there is no bootstrap interval of kind "{kind}"{suggest(kind, INTERVALS)}',
+                remedy=f"the kinds are {', '.join(INTERVALS)}",
+            )
         tails = expanded_tails(check_level(level), self.dof, self.stretch)
-        kind = "percentile" if kind == "bca" and self.on_bound else kind
-        return shares(self.draws, self.best, self.acceleration, tails, kind)
+        if kind == "bca" and not self.on_bound:
+            return bca_shares(self.draws, self.best, self.acceleration, tails)
+        return np.broadcast_to(tails, (self.draws.shape[1], 2))
+
+    def intervals(self, level: float = 0.95, kind: str = "bca") -> Intervals:
+        """The intervals of all parameters: `bca`, `percentile` or `basic`.
+
+        Raises:
+            UsageError: there is no such kind, or the level is no number between 0 and 1.
+        """
+        ends = self.limits(level, kind)
+        best = dict(zip(self.names, map(float, self.best), strict=True))
+        rows = zip(self.names, ends, strict=True)
+        entries = {name: Interval(float(low), float(high)) for name, (low, high) in rows}
+        word = "BCa" if kind == "bca" else kind
+        title = f"the {word} bootstrap ({self.kind}, {self.n} fits)"
+        notes = tuple(self.remarks(level, kind))
+        return Intervals(title, level, best, entries, notes)
+
+    def _told(self) -> tuple[str, list[Section]]:
+        """Errors, biases and BCa intervals."""
+        level = 0.95
+        table = Section("", ("name", "value", "± error", "bias", "low", "high"))
+        ends = self.limits(level, "bca")
+        cells = [
+            (shortened(name, NAME_WIDTH), full(float(best), DIGITS + 2),
+             end_of(self.stderr[name]), end_of(self.bias[name], 3), end_of(float(low)),
+             end_of(float(high)))
+            for name, best, (low, high) in zip(self.names, self.best, ends, strict=True)
+        ]  # fmt: skip
+        entered(table, cells)
+        table.remarks = [
+            f"low and high: the BCa interval of {level:.4g}. Seed {self.seed}.",
+            *self.remarks(level),
+        ]
+        if self.failed:
+            table.remarks.append(
+                f"Left out: {plural(self.failed, 'fit')} of {count(self.n + self.failed)} that "
+                "found no minimum. The others look better than all would."
+            )
+        return f"Bootstrap of {self.n} fits ({self.kind})", [table]
+
+    def remarks(self, level: float, kind: str = "bca") -> list[str]:
+        """What is to be said of the ends."""
+        notes = [*self.findings]
+        if math.isfinite(self.dof):
+            notes.append(
+                f"Quantiles expanded to Student's t of {self.dof:.6g} "
+                f"{'degree' if self.dof == 1 else 'degrees'} of freedom."
+            )
+        if kind == "bca" and self.on_bound:
+            notes.append(
+                "A parameter lies on its bound, where BCa has no bias to correct: these are the "
+                "percentile intervals."
+            )
+        if beyond := self.beyond(level, kind):
+            names = ", ".join(beyond[:6]) + (", …" if len(beyond) > 6 else "")
+            notes.append(
+                f"{plural(self.n, 'fit')} are too few for {level:.4g}: an end of {names} lies "
+                "beyond all draws, and is the outermost of them. Draw more."
+            )
+        return notes
+
+    def plot(self, path: Path = None, level: float = 0.95) -> Figure:
+        """Draw the distribution of each parameter, with its BCa interval.
+
+        Raises:
+            UsageError: the path cannot be written.
+        """
+        shown = min(len(self.names), MOST_PANELS)
+        lines = [f"{plural(self.n, 'fit')} to data drawn anew ({self.kind}), seed {self.seed}",
+                 f"lines: the fitted value, and the BCa interval of {level:.4g}"]  # fmt: skip
+        figure = canvas.new_figure("Bootstrap", lines)
+        columns = min(shown, 3)
+        panels = np.atleast_1d(figure.subplots(-(-shown // columns), columns)).ravel()
+        ends = self.limits(level, "bca")
+        for k, axes in enumerate(panels):
+            if k >= shown:
+                axes.set_visible(False)
+                continue
+            if np.isnan(self.draws[:, k]).any():
+                canvas.style(axes, f"{self.names[k]}: not determined by the data", "")
+                continue
+            bins = int(np.clip(2 * self.n ** (1 / 3), 8, 80))
+            axes.hist(self.draws[:, k], bins=bins, color=canvas.PALE, edgecolor=canvas.PAPER)
+            axes.axvline(self.best[k], color=canvas.FIT, linewidth=1.6)
+            for end in ends[k]:
+                axes.axvline(end, color=canvas.DATA, linewidth=1.2, linestyle="--")
+            canvas.style(axes, self.names[k], "")
+        return canvas.save(figure, path)
 
 
-def resample(
-    surface: Surface, draw: Draw, n: int, seed: int,
-    fits: Callable[[Array | None, Array | None], Refits] | None = None,
-) -> Refits:  # fmt: skip
+def resample(surface: Surface, draw: Draw, n: int, seed: int) -> Refits:
     """Fit n data sets that are drawn anew, each from the fit's own parameters on.
 
     Args:
         draw: so many data sets by a generator: targets (m, ...) and row weights (m, rows), or
             None for those of the fit. Each thousand (fewer, of many rows) has a generator of its
             own, and the data sets are drawn in order: the first do not depend on how many follow.
-        fits: fits many data sets at once; by refits of the surface where None.
     """
     found = []
     block = _block(surface.count)
     for begin in range(0, n, block):
         count = min(block, n - begin)
         targets, weights = draw(np.random.default_rng([seed, begin]), count)
-        if fits is None:
-            found.append(_refits(surface, targets, weights, count))
-        else:
-            found.append(fits(targets, weights))
+        found.append(_refits(surface, targets, weights, count))
     return Refits(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
 
 
@@ -158,10 +254,7 @@ def _block(rows: int) -> int:
 
 def _refits(surface: Surface, targets: Array | None, weights: Array | None, count: int) -> Refits:
     start = np.repeat(surface.best[None], count, axis=0)
-    return refit(
-        surface.others(targets, weights), start, np.zeros(surface.best.size, bool), surface.lower,
-        surface.upper, surface.spread, np.arange(count), surface.exact,
-    )  # fmt: skip
+    return refitted(surface, start, local=surface.others(targets, weights))
 
 
 def influences(surface: Surface, own: Array) -> Array:
@@ -257,15 +350,3 @@ def bca_shares(draws: Array, best: Array, speed: Array, tails: Array) -> Array:
     ends = np.where(bent > 0, shift[:, None] + moved / np.where(bent > 0, bent, 1), z * math.inf)
     found: Array = normal_cdf(ends)
     return found
-
-
-def shares(draws: Array, best: Array, speed: Array, tails: Array, kind: str) -> Array:
-    """(p, 2) which quantiles of the draws are the ends of intervals of a kind."""
-    if kind not in INTERVALS:
-        raise UsageError(
-            f'there is no bootstrap interval of kind "{kind}"{suggest(kind, INTERVALS)}',
-            remedy=f"the kinds are {', '.join(INTERVALS)}",
-        )
-    if kind == "bca":
-        return bca_shares(draws, best, speed, tails)
-    return np.broadcast_to(tails, (draws.shape[1], 2))

@@ -10,10 +10,10 @@ import numpy as np
 from descend.differentiate.gauss_newton import jacobian_columns
 from descend.errors import UsageError
 from descend.graph.evaluate import Prepared, bind_extents, evaluate
-from descend.graph.node import Dim, Node
+from descend.graph.node import Node
 from descend.graph.source import const
 from descend.methods.losses import Poisson
-from descend.parameters.reading import number_names
+from descend.parameters.flat import flat, leaf_by_leaf, names_of
 from descend.records.record import STATUSES, FitRecord, defaults_of, like, number_names_of
 from descend.run.build import Built
 from descend.run.finished import Normal
@@ -23,7 +23,7 @@ from descend.simplify.driver import simplify
 from descend.task.columns import WHITENING
 from descend.task.rows import Rows
 from descend.trace.tree import unflatten
-from descend.trust.covariance import NOT_ARRIVED, Errors, errors_of, goodness
+from descend.trust.covariance import NOT_ARRIVED, Errors, errors_of, goodness, weights_of
 from descend.trust.normal_errors import covariance_of_fit
 
 __all__ = ["OF_ERRORS", "OF_VALUES", "Completion"]
@@ -174,13 +174,7 @@ class Completion:
         return plain and count <= MOST_WITH_ERRORS
 
     def _evaluate(self, nodes: list[Any]) -> list[Array]:
-        job, made, model = self.job, self.built.descent, self.built.model
-        assert job.rows is not None
-        columns, fixed = job.rows.all(), job.fixed(self.built)
-        known = {**columns, **{n: np.asarray(v) for n, v in fixed.items()}}
-        bound = {node: known[name] for name, node in made.inputs.items() if name in known}
-        bound |= {model.leaves[name]: a for name, a in self.leaves.items()}
-        extents = {model.rows: job.rows.n_rows} if isinstance(model.rows, Dim) else {}
+        bound, extents = self.job.inputs_at(self.built, self.leaves)
         if not all(isinstance(n, Node) for n in nodes):
             nodes = [n if isinstance(n, Node) else const(n) for n in nodes]
             return evaluate(nodes, bound, extents)
@@ -191,16 +185,12 @@ class Completion:
         return list(prepared([bound[n] for n in prepared.inputs], extents | bind_extents(bound)))
 
     def _judge(self, residuals: Array, scaled: Array | None, y: Array) -> dict[str, Any]:
-        extra = self.original.extra
-        weight = extra.get("sample_weight")
-        if "sigma" in extra:
-            by_sigma = extra["sigma"] ** -2.0
-            weight = by_sigma if weight is None else weight * by_sigma
+        weight = self.original.weight
         if scaled is not None:
             residual = scaled * self._unit()
         else:
-            residual = residuals if weight is None else residuals * _root(weight, y)
-        matrix = extra.get(WHITENING)
+            residual = residuals * np.sqrt(weights_of(weight, y))
+        matrix = self.original.extra.get(WHITENING)
         if matrix is not None:
             # Against the best constant, as where there are sigmas: its residuals are whitened too.
             constant, y = matrix.sum(axis=1), matrix @ y
@@ -219,9 +209,9 @@ class Completion:
         none = self._none(status)
         if none:
             return {"errors_note": none, "findings": [*self.findings]}
-        names = [n for leaf, a in self.leaves.items() for n in number_names(leaf, a.shape)]
+        names = names_of(self.leaves)
         r, jacobian = _flat(residual, columns)
-        params = np.concatenate([a.reshape(-1) for a in self.leaves.values()])
+        params = flat(self.leaves)
         held = on_bounds(self.whole.job.space, self.leaves)
         dof = self.original.counted - self._count()
         found = errors_of(
@@ -251,7 +241,7 @@ class Completion:
         if none:
             return {**said, "errors_note": none}
         found = self.curved_errors()
-        names = [n for leaf, a in self.leaves.items() for n in number_names(leaf, a.shape)]
+        names = names_of(self.leaves)
         said["errors_note"] = found.note
         if found.covariance is not None and loss is not None:
             said["errors_from"] = FISHER if loss.is_likelihood else SANDWICH
@@ -273,10 +263,8 @@ class Completion:
     def _same(self, params: Array) -> bool:
         """Whether other values of the varied numbers predict the same, up to rounding."""
         nodes = list(self.built.model.nodes)
-        before, leaves, moved, at = self._evaluate(nodes), self.leaves, {}, 0
-        for name, a in leaves.items():
-            moved[name], at = np.reshape(params[at : at + a.size], a.shape), at + a.size
-        self.leaves = moved
+        before, leaves = self._evaluate(nodes), self.leaves
+        self.leaves = leaf_by_leaf(params, leaves)
         try:
             after = self._evaluate(nodes)
         except IndexError:
@@ -292,7 +280,7 @@ class Completion:
         """The covariance where the loss is no sum of squares."""
         from descend.trust.curved import errors_of_curved
 
-        names = [n for leaf, a in self.leaves.items() for n in number_names(leaf, a.shape)]
+        names = names_of(self.leaves)
         held = on_bounds(self.whole.job.space, self.leaves)
         return errors_of_curved(self.job, self.built, self.leaves, names, self._evaluate, held)
 
@@ -306,10 +294,8 @@ class Completion:
 
     def _trees(self, errors: Array, tied: Mapping[str, Array]) -> dict[str, Any]:
         """Standard errors in the form of the parameters; fixed ones have none."""
-        found, at = {n: np.full(np.shape(a), np.nan) for n, a in self.whole.leaves.items()}, 0
-        for name, a in self.leaves.items():
-            found[name], at = errors[at : at + a.size].reshape(a.shape), at + a.size
-        found |= tied
+        found = {n: np.full(np.shape(a), np.nan) for n, a in self.whole.leaves.items()}
+        found |= {**leaf_by_leaf(errors, self.leaves), **tied}
         leaves = {n: float(a) if a.ndim == 0 else a for n, a in found.items()}
         start = self.job.start
         return {
@@ -320,10 +306,6 @@ class Completion:
 
 def _blank(names: Iterable[str]) -> dict[str, Any]:
     return defaults_of(FitRecord, names)
-
-
-def _root(weight: Array, y: Array) -> Array:
-    return np.sqrt(weight).reshape(weight.shape + (1,) * (y.ndim - weight.ndim))
 
 
 def _flat(residual: Array, columns: list[Array]) -> tuple[Array, Array]:

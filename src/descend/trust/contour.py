@@ -4,25 +4,32 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from descend.lean import dataclass
+from descend.show import canvas
+from descend.show.layout import Section
+from descend.show.numbers import shortened
 from descend.trust.profile import BOUND, LOWER, OPEN, Side, profiles
 from descend.trust.quantiles import region_factor
-from descend.trust.refit import refit
+from descend.trust.refit import refitted
+from descend.trust.shown import Path, Shown, end_of
 from descend.trust.surface import Surface
 
-__all__ = ["ContourRecord", "contours"]
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["Contour", "contours"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 MARGIN = 0.08  # of the extent, on each side of the widest region
 
 
 @dataclass
-class ContourRecord:
-    """S over two parameters.
+class Contour(Shown):
+    """Regions of two parameters together: S over both.
 
     Attributes:
         x, y: (m,) values of the first and of the second parameter.
@@ -41,10 +48,49 @@ class ContourRecord:
     thresholds: tuple[float, ...]
     cut: tuple[str, ...] = ()
 
+    __repr__ = Shown.__repr__
+
+    def _told(self) -> tuple[str, list[Section]]:
+        """How large the grid is, and what cuts the regions off."""
+        levels = ", ".join(f"{level:.4g}" for level in self.levels)
+        rows: list[tuple[str, ...]] = [
+            ("grid", f"{len(self.x)} × {len(self.y)} places"),
+            ("levels", levels),
+        ]
+        for name, axis in zip(self.names, (self.x, self.y), strict=True):
+            low, high = float(axis[0]), float(axis[-1])
+            rows.append((shortened(name, 12), f"{end_of(low)} to {end_of(high)}"))
+        remarks = [f"{note[0].upper()}{note[1:]}." for note in self.cut]
+        title = f"Regions of {self.names[0]} and {self.names[1]}"
+        return title, [Section("", rows=rows, remarks=remarks)]
+
+    def plot(self, path: Path = None) -> Figure:
+        """Draw the regions.
+
+        Raises:
+            UsageError: the path cannot be written.
+        """
+        levels = ", ".join(f"{level:.4g}" for level in self.levels)
+        lines = [f"joint regions of {levels}, all other parameters refitted", *self.cut[:1]]
+        figure = canvas.new_figure(f"{self.names[0]} and {self.names[1]}", lines)
+        axes = figure.subplots(1, 1)
+        rises = np.where(np.isfinite(self.rises), self.rises, np.nan)
+        order = np.argsort(self.thresholds)
+        edges = [self.thresholds[k] for k in order]
+        axes.contourf(self.x, self.y, rises, levels=[0.0, *edges],
+                      cmap=canvas.contour_colours().reversed())  # fmt: skip
+        drawn = axes.contour(self.x, self.y, rises, levels=edges, colors=canvas.DATA,
+                             linewidths=1.6)  # fmt: skip
+        names = {edge: f"{self.levels[k]:.4g}" for edge, k in zip(edges, order, strict=True)}
+        axes.clabel(drawn, fmt=names, fontsize=11)
+        axes.plot(*self.best, "+", color=canvas.FIT, markersize=14, markeredgewidth=2)
+        canvas.style(axes, *self.names)
+        return canvas.save(figure, path)
+
 
 def contours(
     surface: Surface, first: int, second: int, levels: Sequence[float], points: int
-) -> ContourRecord:
+) -> Contour:
     """S on a grid over two parameters that holds the widest region.
 
     A region holds the places where (S - lowest)/s² stays below 2·F(2, ν), or χ²(2) where the
@@ -56,7 +102,7 @@ def contours(
     axes = [_axis(*extent, float(surface.best[j]), points) for extent, j in
             zip(extents, (first, second), strict=True)]  # fmt: skip
     rises = _grid(surface, (first, second), axes)
-    return ContourRecord(
+    return Contour(
         (surface.names[first], surface.names[second]),
         (float(surface.best[first]), float(surface.best[second])),
         axes[0], axes[1], rises, tuple(levels), tuple(f**2 for f in factors), cut,
@@ -131,10 +177,7 @@ def _grid(surface: Surface, indices: tuple[int, int], axes: list[Array]) -> Arra
                  c - np.sign(c - centre[1]) * (abs(c - centre[1]) == radius))  # fmt: skip
         start = points[inner]
         start[:, i], start[:, j] = axes[0][c], axes[1][r]
-        found = refit(
-            surface.local, start, fixed, surface.lower, surface.upper, surface.spread,
-            exact=surface.exact,
-        )  # fmt: skip
+        found = refitted(surface, start, fixed)
         points[r, c] = np.where(found.arrived[:, None], found.points, start)
         rises[r, c] = np.where(
             found.arrived, (found.value - surface.value) / surface.spread, np.nan

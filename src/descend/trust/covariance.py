@@ -9,11 +9,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from descend.lean import dataclass
-from descend.program.arrival import ARRIVED, ROUNDING
+from descend.program.arrival import near
 from descend.trust.words import correlated, hardly_determined, undetermined
 
 __all__ = [
     "MIXED", "NOT_ARRIVED", "Errors", "Goodness", "Split", "errors_of", "goodness", "split",
+    "spread_of", "weights_of",
 ]  # fmt: skip
 
 NOT_ARRIVED = "the descent had not arrived"
@@ -73,10 +74,7 @@ def goodness(
     n = residual.size if count is None else count
     chi2 = float(np.sum(np.square(residual, dtype=np.float64)))
     dof = n - p
-    w = np.ones(y.shape) if weight is None else np.broadcast_to(_like(weight, y), y.shape)
-    total = np.sum(w)
-    mean = np.sum(w * y) / total if total > 0 else math.nan
-    spread = float(np.sum(w * (y - mean) ** 2))
+    spread = spread_of(y, weights_of(weight, y))
     level = chi2 / n  # of the smallest numbers this is zero
     log = n * math.log(level) if level > 0 else math.nan if math.isnan(level) else -math.inf
     small = 2 * p * (p + 1) / (dof - 1) if dof > 1 else math.nan
@@ -91,8 +89,18 @@ def goodness(
     )
 
 
-def _like(weight: Array, y: Array) -> Array:
-    return weight.reshape(weight.shape + (1,) * (y.ndim - weight.ndim))
+def weights_of(weight: Array | None, y: Array) -> Array:
+    """What multiplies the square of each number of y, of one weight a row; ones where None."""
+    if weight is None:
+        return np.ones(y.shape)
+    return np.broadcast_to(weight.reshape(weight.shape + (1,) * (y.ndim - weight.ndim)), y.shape)
+
+
+def spread_of(y: Array, w: Array) -> float:
+    """The weighted squares about the mean: what a constant leaves."""
+    total = np.sum(w)
+    mean = np.sum(w * y) / total if total > 0 else math.nan
+    return float(np.sum(w * (y - mean) ** 2))
 
 
 def errors_of(
@@ -190,6 +198,10 @@ class Split(NamedTuple):
     known: Array
     side: Array
 
+    def errors(self, spread: float) -> Array:
+        """(p,) standard errors of the scaled numbers, for the variance s² of the residuals."""
+        return np.asarray(np.sqrt(np.sum((self.vt.T * self.inverse) ** 2, axis=1) * spread))
+
     @property
     def inverse(self) -> Array:
         """(p,) the reciprocals of the singular values; 0 of those that are rounding."""
@@ -268,8 +280,7 @@ def _inner(
     covariance = (vt.T * inverse**2) @ vt / np.outer(scale, scale) * spread
     step = (vt.T * inverse**2) @ (vt @ side) / scale
     error = np.sqrt(np.diag(covariance))
-    near = (np.abs(step) <= ARRIVED * error) | (np.abs(step) <= ROUNDING * np.abs(params))
-    if not (np.all(near) if arrived is None else arrived):
+    if not (np.all(near(step, error, params)) if arrived is None else arrived):
         return Errors(None, NOT_ARRIVED)
     if not known.all():
         return _singular(covariance, vt[~known].T, scale, params, names, same)

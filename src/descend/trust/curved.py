@@ -10,20 +10,107 @@ import numpy as np
 
 from descend.differentiate.gauss_newton import half_hessian, jacobian_columns
 from descend.graph.node import Node
+from descend.lean import dataclass
+from descend.parameters.flat import flat
+from descend.program.arrival import near
 from descend.program.objective import Curvature
 from descend.program.pipeline import MOST_EXACT
 from descend.run.build import Built
 from descend.run.job import Job
 from descend.simplify.driver import simplify
-from descend.trust.covariance import Errors
-from descend.trust.information import Curved, curved_errors
+from descend.trust.covariance import NOT_ARRIVED, Errors, weights_of
 
-__all__ = ["FISHER", "SANDWICH", "errors_of_curved", "judge_counts"]
+__all__ = ["FISHER", "SANDWICH", "Curved", "curved_errors", "errors_of_curved", "judge_counts"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 MOST_WITH_ERRORS = 200
 FISHER = "errors from the likelihood's curvature (Fisher's information)"
 SANDWICH = "errors from the scatter of the rows (the sandwich of Huber and White)"
+
+
+@dataclass(frozen=True)
+class Curved:
+    """The loss at its minimum, entry by entry.
+
+    Attributes:
+        jacobian: (n, p) derivatives of the prediction.
+        slope: (n,) g, half of the derivative of each entry's loss in the prediction.
+        bend: (n,) half of the second derivative: of a likelihood the expected one.
+        exact: (p, p) half of the second derivatives of the summed loss; None where not known.
+        is_likelihood: whether the losses are negative logarithms of probabilities.
+    """
+
+    jacobian: Array
+    slope: Array
+    bend: Array
+    exact: Array | None
+    is_likelihood: bool
+
+
+@np.errstate(all="ignore")
+def curved_errors(
+    at: Curved, params: Array, names: list[str], held: Array | None = None
+) -> Errors:
+    """The covariance of the parameters; those that a bound holds (`held`) have NaN.
+
+    Of a likelihood it is the inverse of Fisher's information Jᵀdiag(2b)J. Of another loss it is
+    H⁻¹·(Σ gᵢ²JᵢJᵢᵀ)·H⁻¹·n/(n − p) with H = Jᵀdiag(b)J, or the exact H where it is known: the
+    sandwich of Huber, "The behavior of maximum likelihood estimates under nonstandard conditions"
+    (1967), which takes the scatter from the rows themselves and supposes no distribution.
+
+    It is given only at a minimum, where Newton's step is below 1 % of every standard error.
+
+    >>> x = np.arange(4.0)
+    >>> at = Curved(np.ones((4, 1)), np.zeros(4), np.full(4, 0.5 / 9.0), None, True)
+    >>> float(curved_errors(at, np.array([9.0]), ["rate"]).covariance[0, 0])
+    2.25
+    """
+    n, p = at.jacobian.shape
+    if held is not None and held.any():
+        return _free(at, params, names, ~held)
+    if not (np.isfinite(at.jacobian).all() and np.isfinite(at.slope).all()):
+        return Errors(None, "the losses or their derivatives are not finite")
+    if not at.is_likelihood and n <= p:
+        return Errors(None, f"{n} values leave no degree of freedom for {p} parameters")
+    information = at.jacobian.T @ (at.bend[:, None] * at.jacobian)
+    curvature = information if at.exact is None or at.is_likelihood else at.exact
+    scale = np.sqrt(np.diag(curvature))
+    idle = [name for name, column in zip(names, at.jacobian.T, strict=True) if not column.any()]
+    if idle:
+        return Errors(None, f"the prediction does not depend on {', '.join(idle)}")
+    upwards = bool(np.all(scale > 0))
+    values, vectors = np.linalg.eigh(curvature / np.outer(scale, scale)) if upwards else _flat(p)
+    if not values[0] > np.finfo(np.float64).eps * p * values[-1]:
+        return Errors(None, "the loss is not curved upwards in every direction")
+    inverse = (vectors / values) @ vectors.T / np.outer(scale, scale)
+    if at.is_likelihood:
+        covariance = 0.5 * inverse
+    else:
+        scatter = at.jacobian.T @ (at.slope[:, None] ** 2 * at.jacobian)
+        covariance = inverse @ scatter @ inverse * (n / (n - p))
+    step = inverse @ (at.jacobian.T @ at.slope)
+    if not np.all(near(step, np.sqrt(np.diag(covariance)), params)):
+        return Errors(None, NOT_ARRIVED)
+    return Errors((covariance + covariance.T) / 2)
+
+
+def _free(at: Curved, params: Array, names: list[str], free: Array) -> Errors:
+    """The errors of those that no bound holds."""
+    if not free.any():
+        return Errors(None, "every parameter lies on a bound")
+    exact = None if at.exact is None else at.exact[np.ix_(free, free)]
+    own = Curved(at.jacobian[:, free], at.slope, at.bend, exact, at.is_likelihood)
+    listed = [name for name, is_free in zip(names, free, strict=True) if is_free]
+    found = curved_errors(own, params[free], listed)
+    if found.covariance is None:
+        return found
+    covariance = np.full((free.size, free.size), np.nan)
+    covariance[np.ix_(free, free)] = found.covariance
+    return Errors(covariance, found.note, found.findings)
+
+
+def _flat(p: int) -> tuple[Array, Array]:
+    return np.zeros(p), np.eye(p)
 
 
 def errors_of_curved(
@@ -54,7 +141,7 @@ def errors_of_curved(
         np.asarray(np.broadcast_to(bend, shape), np.float64).reshape(-1)[counts], exact,
         loss.is_likelihood,
     )  # fmt: skip
-    return curved_errors(at, np.concatenate([a.reshape(-1) for a in leaves.values()]), names, held)
+    return curved_errors(at, flat(leaves), names, held)
 
 
 def _counting(job: Job, size: int) -> Any:
@@ -86,9 +173,7 @@ def judge_counts(
     """
     from scipy.special import gammaln, xlogy
 
-    w = np.ones(target.shape) if weight is None else np.broadcast_to(
-        weight.reshape(weight.shape + (1,) * (target.ndim - weight.ndim)), target.shape
-    )  # fmt: skip
+    w = weights_of(weight, target)
     lost = xlogy(target, target) - xlogy(target, rate) - target + rate
     log_likelihood = float(np.sum(w * (xlogy(target, rate) - rate - gammaln(target + 1))))
     deviance, dof = 2 * float(np.sum(w * lost)), n - p

@@ -37,11 +37,7 @@ class Derived:
     def __str__(self) -> str:
         if np.ndim(self.value):
             return f"{self.value} ± {self.stderr}"
-        return f"{_plain(self.value)} ± {_plain(self.stderr, 3)}"
-
-
-def _plain(value: float, digits: int = 7) -> str:
-    return f"{value:.{digits}g}"
+        return f"{self.value:.7g} ± {self.stderr:.3g}"
 
 
 def band(

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from descend.lean import dataclass
+from descend.show import canvas
+from descend.show.layout import Section
 from descend.trust.quantiles import region_factor, student_factor
+from descend.trust.shown import Path, Shown
 
-__all__ = ["DiagnosticsRecord", "Test", "diagnose", "durbin_watson", "ljung_box", "runs_test"]
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["Diagnostics", "Test", "diagnose", "durbin_watson", "ljung_box", "runs_test"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 MOST_SHAPIRO = 5000
@@ -28,7 +34,7 @@ class Test(NamedTuple):
 
 
 @dataclass
-class DiagnosticsRecord:
+class Diagnostics(Shown):
     """Tests of the residuals, and the weight of each row (arrays of n numbers).
 
     Attributes:
@@ -50,12 +56,63 @@ class DiagnosticsRecord:
     ordered_by: str
     findings: tuple[str, ...]
 
+    __repr__ = Shown.__repr__
+
+    def _told(self) -> tuple[str, list[Section]]:
+        """The tests, and what is remarkable."""
+        tests = Section("", ("test", "statistic", "p", "of"))
+        tests.rows = [
+            (test.name, f"{test.statistic:.4g}", f"{test.p_value:.3g}", test.meaning)
+            for test in self.tests
+        ]
+        along = f" along {self.ordered_by}" if self.ordered_by else ""
+        tests.remarks = [
+            f"Durbin–Watson {self.durbin_watson:.3f} (about 2 where neighbours{along} have nothing "
+            "in common).",
+            f"Leverage from {self.leverage.min():.3g} to {self.leverage.max():.3g}, "
+            f"Cook's distance up to {self._largest():.3g}.",
+        ]
+        findings = list(self.findings) or ["Nothing remarkable."]
+        return "Diagnostics of the residuals", [tests, Section("Findings", remarks=findings)]
+
+    def _largest(self) -> float:
+        finite = self.cooks[~(self.cooks != self.cooks)]
+        return float(finite.max()) if finite.size else math.nan
+
+    def plot(self, path: Path = None) -> Figure:
+        """Draw residuals in order, against normal quantiles, and the weight of each row.
+
+        Raises:
+            UsageError: the path cannot be written.
+        """
+        from scipy import special
+
+        first = self.findings[0] if self.findings else "nothing remarkable"
+        figure = canvas.new_figure("Diagnostics", [first])
+        (order, normal), (leverage, cooks) = figure.subplots(2, 2)
+        n = self.studentized.size
+        row = np.arange(n, dtype=np.float64)
+        canvas.points(order, row, self.studentized)
+        for height in (-2.0, 0.0, 2.0):
+            order.axhline(height, color=canvas.FIT if height == 0 else canvas.MUTED, linewidth=1.0)
+        canvas.style(order, "row", "studentised residual")
+        place = special.ndtri((np.arange(1, n + 1) - 0.375) / (n + 0.25))
+        canvas.points(normal, place, np.sort(self.studentized))
+        ends = np.array([place[0], place[-1]])
+        normal.plot(ends, ends, color=canvas.FIT, linewidth=1.2)
+        canvas.style(normal, "normal quantile", "studentised residual")
+        canvas.points(leverage, self.leverage, self.studentized)
+        canvas.style(leverage, "leverage", "studentised residual")
+        canvas.points(cooks, row, self.cooks)
+        canvas.style(cooks, "row", "Cook's distance")
+        return canvas.save(figure, path)
+
 
 @np.errstate(all="ignore")
 def diagnose(
     residual: Array, jacobian: Array, dof: int, absolute: bool,
     order: Array | None = None, ordered_by: str = "",
-) -> DiagnosticsRecord:  # fmt: skip
+) -> Diagnostics:  # fmt: skip
     """Judge n scaled residuals by themselves and by the (n, p) derivatives.
 
     Studentised residuals and Cook's distances: Cook and Weisberg, "Residuals and Influence in
@@ -85,7 +142,7 @@ def diagnose(
     # Studentised by the others, a residual has one degree less; by a known scale it is normal.
     others = math.inf if absolute else dof - 1
     findings += tuple(_rows(leverage, studentized, cooks, others, p))
-    return DiagnosticsRecord(
+    return Diagnostics(
         kept, watson, leverage, standardized, studentized, cooks, ordered_by, findings
     )
 

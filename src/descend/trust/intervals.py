@@ -8,9 +8,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from descend.lean import dataclass
+from descend.show.layout import Section
+from descend.show.numbers import full, shortened
 from descend.trust.quantiles import student_factor
+from descend.trust.shown import DIGITS, NAME_WIDTH, Shown, end_of, entered
 
-__all__ = ["Interval", "IntervalsRecord", "student_intervals"]
+__all__ = ["Interval", "Intervals", "student_intervals"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -23,8 +26,8 @@ class Interval(NamedTuple):
 
 
 @dataclass(eq=False)
-class IntervalsRecord(Mapping[str, Interval]):
-    """The interval of every free number, by name.
+class Intervals(Shown, Mapping[str, Interval]):
+    """The interval of every free number, read like a dict: `low, high = intervals["a"]`.
 
     Attributes:
         kind: how they were made, in words.
@@ -39,6 +42,8 @@ class IntervalsRecord(Mapping[str, Interval]):
     entries: Mapping[str, Interval]
     notes: tuple[str, ...] = ()
 
+    __repr__ = Shown.__repr__
+
     def __getitem__(self, name: str) -> Interval:
         if name not in self.entries:
             raise KeyError(f"there is no interval of {name}, only of {', '.join(self.entries)}")
@@ -49,6 +54,20 @@ class IntervalsRecord(Mapping[str, Interval]):
 
     def __len__(self) -> int:
         return len(self.entries)
+
+    def _told(self) -> tuple[str, list[Section]]:
+        """A table of the intervals, with how far they reach below and above."""
+        table = Section("", ("name", "value", "low", "high", "below", "above"))
+        cells = []
+        for name, (low, high) in self.entries.items():
+            best = self.best[name]
+            cells.append(
+                (shortened(name, NAME_WIDTH), full(best, DIGITS + 2), end_of(low), end_of(high),
+                 end_of(low - best), end_of(high - best))
+            )  # fmt: skip
+        entered(table, cells)
+        table.remarks = list(self.notes)
+        return f"Intervals of {self.level:.4g} by {self.kind}", [table]
 
 
 def student_intervals(

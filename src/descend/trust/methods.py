@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from descend.records.band import Band
+    from descend.trust.bootstrap import Bootstrap
+    from descend.trust.contour import Contour
     from descend.trust.delta import Derived
-    from descend.trust.shown import Bootstrap, Contour, Diagnostics, Intervals
+    from descend.trust.diagnostics import Diagnostics
+    from descend.trust.intervals import Intervals
 
 __all__ = ["Trusted"]
 

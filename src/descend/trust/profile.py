@@ -5,16 +5,24 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from descend.lean import dataclass
+from descend.show import canvas
+from descend.show.layout import Section
+from descend.show.numbers import full, plural, short
 from descend.trust.quantiles import region_factor
-from descend.trust.refit import refit
+from descend.trust.refit import refitted
+from descend.trust.shown import DIGITS, MOST_PANELS, Path, Shown, end_of
 from descend.trust.surface import Surface
 
-__all__ = ["ProfileRecord", "Side", "profiles"]
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["Profile", "Side", "profiles"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -44,8 +52,8 @@ class Side:
 
 
 @dataclass
-class ProfileRecord:
-    """The profile of one parameter.
+class Profile(Shown):
+    """The profile of one parameter: `low`, `high`, and the way there.
 
     Attributes:
         low, high: the interval; NaN on both sides where a better minimum was found.
@@ -71,6 +79,86 @@ class ProfileRecord:
     stderr: float
     better: dict[str, float] | None = None
     kind: str = field(default="profile")
+
+    __repr__ = Shown.__repr__
+
+    def _told(self) -> tuple[str, list[Section]]:
+        """The interval of one parameter, and how far it is from symmetric."""
+        reach = math.sqrt(self.threshold) * self.stderr
+        rows: list[tuple[str, ...]] = [
+            ("value", full(self.best, DIGITS + 2)),
+            ("interval", f"{end_of(self.low)} to {end_of(self.high)}"),
+            ("symmetric", f"{end_of(self.best - reach)} to {end_of(self.best + reach)}"),
+            ("refits", plural(max(len(self.values) - 1, 0), "point")),
+        ]
+        title = f"Profile of {self.name} at {self.level:.4g}"
+        return title, [Section("", rows=rows, remarks=self.remarks())]
+
+    def remarks(self) -> list[str]:
+        """What is to be said of the ends of the interval."""
+        if self.better is not None:
+            place = ", ".join(f"{name}={value:.6g}" for name, value in self.better.items())
+            return [
+                f"A lower minimum was found on the way along {self.name}: the fit is not at the "
+                f"best place. Fit again from there: start=dict({place})."
+            ]
+        sides = zip(("below", "above"), self.sides, strict=True)
+        return [note for word, side in sides if (note := self._remark(word, side))]
+
+    def _remark(self, word: str, side: Side) -> str:
+        goal = math.sqrt(self.threshold)
+        if side.reason == BOUND:
+            bound = f"{side.limit:.6g}"
+            return f"{self.name} is one-sided: {word}, its bound {bound} ends the interval."
+        if side.reason == OPEN:
+            return (
+                f"{self.name} is open {word}: the fit gets worse by no more than {side.rise:.2g} "
+                f"standard errors there, and {goal:.3g} would end the interval."
+            )
+        if side.reason in (STUCK, LOWER):
+            return f"The end of {self.name} {word} was not found: refits failed on the way."
+        return ""
+
+    def plot(self, path: Path = None) -> Figure:
+        """Draw the rise of the fit along the parameter, and how the others follow.
+
+        Raises:
+            UsageError: the path cannot be written.
+        """
+        lines = [f"{self.name} = {short(self.best)}, from {short(self.low)} to "
+                 f"{short(self.high)} at {self.level:.4g}", "profile likelihood"]  # fmt: skip
+        figure = canvas.new_figure(f"Profile of {self.name}", lines)
+        others = [k for k, name in enumerate(self.names) if name != self.name]
+        left, right = figure.subplots(1, 2) if others else (figure.subplots(1, 1), None)
+        left.plot(self.values, self.rises, "o-", color=canvas.DATA, markersize=4, linewidth=1.8,
+                  label="(S − lowest) / s²")  # fmt: skip
+        if self.stderr > 0:
+            x = np.linspace(self.values[0], self.values[-1], 200)
+            parabola = ((x - self.best) / self.stderr) ** 2
+            shown = parabola <= 1.5 * self.threshold
+            left.plot(x[shown], parabola[shown], "--", color=canvas.MUTED, linewidth=1.2,
+                      label="by the standard error")  # fmt: skip
+        left.axhline(self.threshold, color=canvas.FIT, linewidth=1.2, label=f"{self.level:.4g}")
+        for end in (self.low, self.high):
+            if math.isfinite(end):
+                left.axvline(end, color=canvas.FIT, linewidth=0.9, linestyle=":")
+        canvas.style(left, self.name, "")
+        canvas.legend_above(left, columns=3)
+        if right is not None:
+            self._draw_others(right, others)
+        return canvas.save(figure, path)
+
+    def _draw_others(self, axes: Axes, others: list[int]) -> None:
+        """The other parameters over this one, each in units of its own change."""
+        at = int(np.argmin(np.abs(self.values - self.best)))
+        for k in others[:MOST_PANELS]:
+            column = self.paths[:, k]
+            reach = float(np.max(np.abs(column - column[at]))) or 1.0
+            label = f"{self.names[k]} ± {short(reach, 3)}"
+            axes.plot(self.values, (column - column[at]) / reach, linewidth=1.8, label=label)
+        axes.axvline(self.best, color=canvas.RULE, linewidth=1.0)
+        canvas.style(axes, self.name, "change of the others")
+        canvas.legend_above(axes, columns=3)
 
 
 class _Walk:
@@ -170,7 +258,7 @@ class _Walk:
         return Side(limit, self.reason, self.rises[-1])
 
 
-def profiles(surface: Surface, indices: Sequence[int], level: float) -> list[ProfileRecord]:
+def profiles(surface: Surface, indices: Sequence[int], level: float) -> list[Profile]:
     """Profile some parameters, all of them and both sides in step.
 
     The interval holds the values at which (S(θ) - S)/s² stays below F(1, ν), or χ²(1) where the
@@ -195,10 +283,7 @@ def profiles(surface: Surface, indices: Sequence[int], level: float) -> list[Pro
         starts = np.array([w.start(p) for w, p in zip(open_, places, strict=True)])
         fixed = np.zeros(starts.shape, bool)
         fixed[np.arange(len(open_)), [w.index for w in open_]] = True
-        found = refit(
-            surface.local, starts, fixed, surface.lower, surface.upper, surface.spread,
-            exact=surface.exact,
-        )  # fmt: skip
+        found = refitted(surface, starts, fixed)
         rises = (found.value - surface.value) / surface.spread
         for w, p, rise, point, good in zip(
             open_, places, rises, found.points, found.arrived, strict=True
@@ -210,7 +295,7 @@ def profiles(surface: Surface, indices: Sequence[int], level: float) -> list[Pro
     return [_record(surface, low, high, level) for low, high in pairs]
 
 
-def _record(surface: Surface, low: _Walk, high: _Walk, level: float) -> ProfileRecord:
+def _record(surface: Surface, low: _Walk, high: _Walk, level: float) -> Profile:
     j = low.index
     sides = (low.side(), high.side())
     points = np.array([*low.points[:0:-1], *high.points])
@@ -220,13 +305,10 @@ def _record(surface: Surface, low: _Walk, high: _Walk, level: float) -> ProfileR
     if lower:
         _, place = min(lower, key=lambda found: found[0])
         # The way ends where all parameters are let go.
-        found = refit(
-            surface.local, place[None], np.zeros(place.size, bool), surface.lower, surface.upper,
-            surface.spread, exact=surface.exact,
-        )  # fmt: skip
+        found = refitted(surface, place[None])
         better = dict(zip(surface.names, map(float, found.points[0]), strict=True))
     ends = (math.nan, math.nan) if lower else (sides[0].limit, sides[1].limit)
-    return ProfileRecord(
+    return Profile(
         surface.names[j], level, float(surface.best[j]), *ends, low.goal**2, sides,
         points[:, j], rises, points, surface.names,
         math.sqrt(max(surface.inverse[j, j] * surface.spread, 0.0)),

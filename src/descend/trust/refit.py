@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from descend.trust.surface import Local, Slope
+from descend.trust.surface import Local, Slope, Surface
 
-__all__ = ["Refits", "refit"]
+__all__ = ["Refits", "refit", "refitted"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -93,6 +93,22 @@ def refit(
         _step(state, at, local, which, fixed[at], (lower, upper), spread, exact)
     nearly = ~state.lost & (state.left <= NEARLY * spread)
     return Refits(state.points, state.value, state.arrived | nearly)
+
+
+def refitted(
+    surface: Surface, start: Array, fixed: Array | bool = False, local: Local | None = None
+) -> Refits:
+    """Minimise S of a fit from each start (k, p).
+
+    Args:
+        fixed: (k, p) or (p,) what does not move.
+        local: S with as many other data sets, one each; that of the fit where None.
+    """
+    which = None if local is None else np.arange(len(start))
+    return refit(
+        local or surface.local, start, np.asarray(fixed), surface.lower, surface.upper,
+        surface.spread, which, surface.exact,
+    )  # fmt: skip
 
 
 def _finite(slope: Slope) -> Array:

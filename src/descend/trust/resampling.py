@@ -65,9 +65,15 @@ def drawing(
                 remedy=WHOLE_ROWS + (', or kind="parametric"' if loss.name in _LAWS else ""),
             )
         urn = _urn(rows, prediction[0], leverage, spread)
-        sample, skewness = _residuals(rows, prediction[0], urn), _skewness(urn)
+        skewness = _skewness(urn)
+        sample = _scattered(
+            rows, prediction[0], lambda rng, shape: urn[rng.integers(0, urn.size, shape)]
+        )
     elif squares:
-        sample, skewness = _normal(rows, prediction[0], spread), 0.0
+        skewness, scale = 0.0, float(np.sqrt(spread))
+        sample = _scattered(
+            rows, prediction[0], lambda rng, shape: rng.standard_normal(shape), scale
+        )
     elif loss.name in _LAWS:
         shape = rows.extra["target"].shape
         whole = [p if p.ndim else np.broadcast_to(p, shape) for p in prediction]
@@ -119,30 +125,23 @@ def _skewness(urn: Array) -> float:
     return float(np.mean(urn**3)) / size**1.5 if size > 0 else 0.0
 
 
-def _residuals(rows: Rows, fitted: Array, urn: Array) -> Sample:
+def _scattered(
+    rows: Rows, fitted: Array, draw: Callable[[np.random.Generator, tuple[int, ...]], Array],
+    scale: float = 1.0,
+) -> Sample:  # fmt: skip
+    """Independent numbers around the fitted values, each with the spread of its row.
+
+    A covariance is given to them by the matrix that takes it away.
+    """
     fitted = np.broadcast_to(fitted, rows.extra["target"].shape)
     if (matrix := rows.extra.get(WHITENING)) is not None:
-        n = fitted.size
-        return _coloured(matrix, fitted, lambda rng, m: urn[rng.integers(0, n, (m, n))])
-    unit = _unit(rows, fitted)
-    return lambda rng, m: fitted + unit * urn[rng.integers(0, urn.size, (m, *fitted.shape))]
+        from scipy.linalg import solve_triangular
 
-
-def _coloured(matrix: Array, fitted: Array, draw: Sample) -> Sample:
-    """Independent numbers given the covariance whose whitening matrix is known."""
-    from scipy.linalg import solve_triangular
-
-    return lambda rng, m: fitted + solve_triangular(matrix, draw(rng, m).T, lower=True).T
-
-
-def _normal(rows: Rows, fitted: Array, spread: float) -> Sample:
-    fitted = np.broadcast_to(fitted, rows.extra["target"].shape)
-    if (matrix := rows.extra.get(WHITENING)) is not None:
-        size = np.sqrt(spread)
-        n = fitted.size
-        return _coloured(matrix, fitted, lambda rng, m: size * rng.standard_normal((m, n)))
-    unit = _unit(rows, fitted) * np.sqrt(spread)
-    return lambda rng, m: fitted + unit * rng.standard_normal((m, *fitted.shape))
+        return lambda rng, m: fitted + solve_triangular(
+            matrix, scale * draw(rng, (m, fitted.size)).T, lower=True
+        ).T
+    unit = _unit(rows, fitted) * scale
+    return lambda rng, m: fitted + unit * draw(rng, (m, *fitted.shape))
 
 
 def _poisson(loss: Any, prediction: list[Array]) -> Sample:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -29,11 +29,8 @@ class Slope(NamedTuple):
     curvature: Array
 
 
-class Local(Protocol):
-    """S around points, each with data of its own."""
-
-    def __call__(self, points: Array, which: Array) -> Slope:
-        """Return the slopes at the points (k, p), each for the data set of that number (k,)."""
+Local = Callable[[Array, Array], Slope]
+"""S around points (k, p), each for the data set of that number (k,)."""
 
 
 @dataclass(frozen=True)

@@ -19,13 +19,11 @@ from descend.graph.evaluate import Prepared, bind_extents
 from descend.graph.linear import concatenate, reduce_sum, reshape
 from descend.graph.node import Dim, Node
 from descend.graph.source import const, input_node
-from descend.parameters.reading import number_names
+from descend.parameters.flat import flat, leaf_by_leaf, names_of
 from descend.program.pipeline import DescentBuilder
 from descend.program.recipe import Recipe
-from descend.run.build import Built
-from descend.run.job import Job
 from descend.simplify.driver import simplify
-from descend.task.rows import Rows
+from descend.trust.complete import Completion
 from descend.trust.surface import Local, Slope, Surface
 
 __all__ = ["Landscape"]
@@ -43,22 +41,15 @@ class Landscape:
     """
 
     def __init__(
-        self, job: Job, built: Built, leaves: Mapping[str, Array], absolute: bool,
-        bounds: Mapping[str, tuple[float, float]],
-    ) -> None:  # fmt: skip
-        assert job.rows is not None
-        self.job, self.built, self.leaves, self.absolute = job, built, leaves, absolute
-        self.rows: Rows = job.rows
-        self.names = tuple(n for leaf, a in leaves.items() for n in number_names(leaf, a.shape))
-        self.bounds = bounds
-        target = self.rows.extra["target"]
-        whole = self.rows.n_rows if self.loss_axis != "kept" else target.size
-        self.count = int(whole)
-        self.squares = built.descent.residual is not None and job.settings.penalty is None
-
-    @property
-    def loss_axis(self) -> str:
-        return self.job.settings.loss.axis if self.job.settings.loss is not None else "kept"
+        self, evidence: Completion, bounds: Mapping[str, tuple[float, float]]
+    ) -> None:
+        self.job, self.built, self.leaves = evidence.job, evidence.built, evidence.leaves
+        self.absolute, self.rows, self.bounds = evidence.absolute, evidence.rows, bounds
+        self.names = tuple(names_of(self.leaves))
+        loss, plain = self.job.settings.loss, self.job.settings.penalty is None
+        rows = loss is not None and loss.axis != "kept"
+        self.count = int(self.rows.n_rows if rows else self.rows.extra["target"].size)
+        self.squares = self.built.descent.residual is not None and plain
 
     @property
     def is_likelihood(self) -> bool:
@@ -68,11 +59,10 @@ class Landscape:
 
     def surface(self) -> Surface:
         """The surface, with the data of the fit and with others."""
-        best = np.concatenate([np.reshape(a, -1) for a in self.leaves.values()])
         edges = [self.bounds.get(name, (-math.inf, math.inf)) for name in self.names]
         lower, upper = (np.array(side, np.float64) for side in zip(*edges, strict=True))
         local = self.others(None, None)
-        best = np.asarray(best, np.float64)
+        best = np.asarray(flat(self.leaves), np.float64)
         spread, dof = 1.0, math.inf
         if not self.absolute and not self.is_likelihood:
             value = float(local(best[None], np.zeros(1, np.intp)).value[0])
@@ -163,11 +153,7 @@ class _Program:
     def __call__(
         self, points: Array, known: Mapping[str, Any], like: Mapping[str, Array]
     ) -> list[Array]:
-        values, at = [], 0
-        for leaf in like.values():
-            piece = points[:, at : at + leaf.size].reshape(len(points), *leaf.shape)
-            values.append(piece)
-            at += leaf.size
+        values = [*leaf_by_leaf(points, like).values()]
         values += [np.asarray(self.captured.get(n, known.get(n))) for n in self.names]
         return [np.asarray(part, np.float64) for part in self.run(values)]
 

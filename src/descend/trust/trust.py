@@ -6,16 +6,15 @@ import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from descend.differentiate.gauss_newton import jacobian_columns
 from descend.errors import UsageError, suggest
 from descend.functions import jacobian
-from descend.parameters.reading import number_names
 from descend.records.band import Band
-from descend.records.record import leaves
+from descend.records.record import flat_parameters, leaves
 from descend.run.predictor import Predictor
 from descend.run.view import free_count, on_bounds
 from descend.task.checks import check_choice, check_count, check_seed
@@ -23,7 +22,7 @@ from descend.task.rows import Rows
 from descend.trace.formula import Formula
 from descend.trust.bootstrap import (
     KINDS,
-    BootstrapRecord,
+    Bootstrap,
     acceleration,
     influences,
     linear_acceleration,
@@ -31,22 +30,17 @@ from descend.trust.bootstrap import (
     resample,
 )
 from descend.trust.complete import Completion
-from descend.trust.contour import contours
+from descend.trust.contour import Contour, contours
 from descend.trust.curved import FISHER
 from descend.trust.delta import Derived, band, derived
-from descend.trust.diagnostics import diagnose, leverages
-from descend.trust.intervals import Interval, student_intervals
+from descend.trust.diagnostics import Diagnostics, diagnose, leverages
+from descend.trust.intervals import Interval, Intervals, student_intervals
 from descend.trust.profile import profiles
 from descend.trust.quantiles import check_level
-from descend.trust.refit import refit
-from descend.trust.report import profile_notes
+from descend.trust.refit import refitted
 from descend.trust.resampling import drawing
-from descend.trust.shown import Bootstrap, Contour, Diagnostics, Intervals, Profile, dressed
 from descend.trust.surface import Surface
 from descend.trust.surfaces import Landscape
-
-if TYPE_CHECKING:
-    from descend.trust.fitted import Fitted
 
 __all__ = [
     "bands_around",
@@ -70,11 +64,11 @@ def confidence(fit: Any, level: float = 0.95, kind: str = "t") -> Intervals:
     """See `Fit.confidence`."""
     level = check_level(level)
     check_choice("kind", kind, ["t", "profile"])
-    best = _flat(fit)
+    best = dict(flat_parameters(fit.params))
     if kind == "profile":
         found = fit.profile(level=level)
         entries = {name: Interval(p.low, p.high) for name, p in found.items()}
-        notes = tuple(note for p in found.values() for note in profile_notes(p))
+        notes = tuple(note for p in found.values() for note in p.remarks())
         return Intervals("profile likelihood", level, best, entries, notes)
     covariance, names = _covariance(fit), fit.covariance_names
     error = np.sqrt(np.diag(covariance))
@@ -93,7 +87,7 @@ def profile(fit: Any, name: str | None = None, level: float = 0.95) -> Any:
     level = check_level(level)
     surface = _surface(fit)
     indices = [_index(fit, surface, name)] if name is not None else range(len(surface.names))
-    found = [dressed(Profile, record) for record in profiles(surface, indices, level)]
+    found = profiles(surface, indices, level)
     return found[0] if name is not None else {p.name: p for p in found}
 
 
@@ -112,7 +106,7 @@ def contour(
             f'contour needs two parameters, and got "{first}" twice',
             remedy="for one parameter, write fit.profile(…)",
         )
-    return dressed(Contour, contours(surface, i, j, checked, int(points)))
+    return contours(surface, i, j, checked, int(points))
 
 
 def bootstrap(fit: Any, n: int = 1000, kind: str = "residual", seed: int = 0) -> Bootstrap:
@@ -143,15 +137,12 @@ def bootstrap(fit: Any, n: int = 1000, kind: str = "residual", seed: int = 0) ->
         weight = evidence.rows.extra.get("sample_weight", np.ones(evidence.rows.n_rows))
         out = influences(surface, weight)
         speed = acceleration(out)
-    return dressed(
-        Bootstrap,
-        BootstrapRecord(
-            kind, int(seed), surface.names, surface.best,
-            np.where(lost, math.nan, found.points[found.arrived]),
-            int(np.sum(~found.arrived)), out, speed,
-            *_scatter(kind, surface, slopes, evidence.rows.n_rows),
-            bool(surface.held.any()), tuple(fit.findings) if lost.any() else (),
-        ),
+    return Bootstrap(
+        kind, int(seed), surface.names, surface.best,
+        np.where(lost, math.nan, found.points[found.arrived]),
+        int(np.sum(~found.arrived)), out, speed,
+        *_scatter(kind, surface, slopes, evidence.rows.n_rows),
+        bool(surface.held.any()), tuple(fit.findings) if lost.any() else (),
     )  # fmt: skip
 
 
@@ -264,8 +255,7 @@ def diagnostics(fit: Any) -> Diagnostics:
     slopes = slopes[:, ~on_bounds(evidence.whole.job.space, evidence.leaves)]
     order, along = _order(evidence.rows, residual.size)
     dof = evidence.rows.counted - free_count(evidence.whole.job.space, evidence.leaves)
-    found = diagnose(residual, slopes, dof, bool(fit.absolute_sigma), order, along)
-    return dressed(Diagnostics, found)
+    return diagnose(residual, slopes, dof, bool(fit.absolute_sigma), order, along)
 
 
 # --- what the methods stand on
@@ -278,15 +268,6 @@ def _dof(fit: Any) -> float:
     """
     known = fit.errors_from == FISHER or (fit.absolute_sigma and not fit.errors_from)
     return math.inf if known or fit.dof is None else float(fit.dof)
-
-
-def _flat(fit: Any) -> dict[str, float]:
-    """Every number of the parameters by name."""
-    found: dict[str, float] = {}
-    for leaf, value in leaves(fit.params):
-        array = np.asarray(value, np.float64)
-        found |= dict(zip(number_names(leaf, array.shape), map(float, array.ravel()), strict=True))
-    return found
 
 
 def _by_every_number(function: Callable[[Any], Any], params: Any, size: int) -> Array:
@@ -310,7 +291,7 @@ def _expansion(fit: Any) -> Array:
         places[leaf] = list(range(count, count + np.size(value)))
         count += np.size(value)
     every = np.zeros((count, len(fit.covariance_names)))
-    for row, name in enumerate(_flat(fit)):
+    for row, name in enumerate(name for name, _ in flat_parameters(fit.params)):
         if name in fit.covariance_names:
             every[row, fit.covariance_names.index(name)] = 1.0
     waiting = dict(fit.ties)
@@ -332,8 +313,8 @@ def _covariance(fit: Any) -> Array:
     return np.asarray(fit.covariance)
 
 
-def _evidence(fit: Fitted, what: str) -> Completion:
-    evidence = fit._evidence.completion
+def _evidence(fit: Any, what: str) -> Completion:
+    evidence: Completion | None = fit._evidence.completion
     if evidence is None:
         raise UsageError(
             f"{what} needs the data, and a loaded fit has none",
@@ -342,14 +323,12 @@ def _evidence(fit: Fitted, what: str) -> Completion:
     return evidence
 
 
-def _landscape(fit: Fitted, evidence: Completion) -> Landscape:
+def _landscape(fit: Any, evidence: Completion) -> Landscape:
     evidence.check_unchanged()
-    return Landscape(
-        evidence.job, evidence.built, evidence.leaves, evidence.absolute, fit.bounds
-    )
+    return Landscape(evidence, fit.bounds)
 
 
-def _surface(fit: Fitted, likely: bool = True) -> Surface:
+def _surface(fit: Any, likely: bool = True) -> Surface:
     """The surface at the minimum.
 
     Raises:
@@ -365,11 +344,7 @@ def _surface(fit: Fitted, likely: bool = True) -> Surface:
     if likely and not surface.spread > 0:
         why = "the fit is exact: there is no noise to judge it by"
         raise UsageError(why if surface.spread == 0 else NO_FREEDOM, remedy=SIGMAS)
-    free = np.zeros(surface.best.size, bool)
-    found = refit(
-        surface.local, surface.best[None], free, surface.lower, surface.upper, surface.spread,
-        exact=surface.exact,
-    )  # fmt: skip
+    found = refitted(surface, surface.best[None])
     fall = surface.value - float(found.value[0])
     if not found.arrived[0] or fall > CLOSE * surface.spread:
         raise UsageError(
@@ -379,7 +354,7 @@ def _surface(fit: Fitted, likely: bool = True) -> Surface:
     return replace(surface, best=found.points[0]) if fall > 0 else surface
 
 
-def _index(fit: Fitted, surface: Surface, name: str) -> int:
+def _index(fit: Any, surface: Surface, name: str) -> int:
     if name not in surface.names:
         if name in fit.fixed:
             raise UsageError(f"{name} is fixed: it has no interval", remedy="leave it out of fixed")
