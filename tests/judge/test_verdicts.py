@@ -319,6 +319,9 @@ def test_a_top_is_no_minimum_though_it_has_no_slope(function, start, which):
     assert "the value rises from there along x" in highest.message
 
 
-@pytest.mark.parametrize("function", [lambda x: x**2, lambda x: x**4, lambda x: np.abs(x)])
-def test_a_minimum_may_be_where_it_began(function):
-    assert descend.minimize(function, start=0.0).verdict == "minimum"
+@pytest.mark.parametrize(
+    ("function", "verdict"),
+    [(lambda x: x**2, "minimum"), (lambda x: x**4, "minimum"), (lambda x: np.abs(x), "kink")],
+)
+def test_a_minimum_may_be_where_it_began(function, verdict):
+    assert descend.minimize(function, start=0.0).verdict == verdict

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -22,6 +22,8 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 MOST_NUMBERS = 64  # of which second derivatives are made
 NEAR = (1e-3, 2e-3, 4e-3)  # of a number: steps at which a fall shows, if there is one
+NEARER = (1e-6, 2e-6, 4e-6)  # the same, where a kink may be nearby
+SLIGHT = 1e-9  # of all that the loss has fallen: a fall that is none so near
 NOTHING = 1e-12  # of the loss: a fall that is none
 SAME = 1e-9  # of the largest curvature: one that is none
 TAKES_PART = 0.1  # in a direction
@@ -41,13 +43,28 @@ def half_curvature(run: Finished, leaves: Mapping[str, Array]) -> Array | None:
     return np.asarray(half, np.float64) if np.isfinite(half).all() else None
 
 
-def downhill(run: Finished) -> list[str]:
-    """The numbers along which a loss falls from a place without a slope: from a top or a saddle.
+class Downhill(NamedTuple):
+    """The numbers along which a loss falls from a place, and whether there is a slope."""
+
+    names: list[str]
+    slopes: bool
+
+
+def downhill(run: Finished) -> Downhill:
+    """Where a loss falls to from a place: down a slope, or, without one, from a top or a saddle.
 
     Looked at are each number by itself, and the direction of the least curvature.
     """
     end = run.leaves()
-    found = {name for name, least, rises in _beside(run, NEAR) if _falls(least, rises)}
+    least = run.job.loss_at(run.built, end, most=1 << 62)({})
+    fallen = abs(run.job.loss_at(run.built, run.begin, most=1 << 62)({}) - least)
+    sides = _sides(run, NEAR)
+    for steps, nothing in ((NEAR, NOTHING * abs(least)), (NEARER, SLIGHT * fallen)):
+        beside = sides if steps is NEAR else _sides(run, steps)
+        sloped = [n for n, rises in beside.items() if _slopes(rises, nothing)]
+        if sloped:
+            return Downhill(sloped, True)
+    found = {name for name, rises in sides.items() if any(_falls(least, r) for r in rises)}
     names = [n for leaf, a in end.items() for n in number_names(leaf, a.shape)]
     half = None if found else half_curvature(run, end)
     if half is not None:
@@ -58,11 +75,34 @@ def downhill(run: Finished) -> list[str]:
             loss = run.job.loss_at(run.built, end, most=1 << 62)
             least = loss({})
             for sign in (1.0, -1.0):
-                rises = [loss(_moved(end, sign * step * unit * along)) - least for step in NEAR]
-                if _falls(least, rises):
+                falls = tuple(
+                    loss(_moved(end, sign * step * unit * along)) - least for step in NEAR
+                )
+                if _falls(least, falls):
                     most = TAKES_PART * np.max(np.abs(along))
                     found = {n for n, a in zip(names, along, strict=True) if abs(a) >= most}
-    return [name for name in names if name in found]
+    return Downhill([name for name in names if name in found], False)
+
+
+def _sides(run: Finished, steps: Sequence[float]) -> dict[str, list[tuple[float, ...]]]:
+    """By how much the loss rises at steps up and down along each number, in turns."""
+    sides: dict[str, list[tuple[float, ...]]] = {}
+    for name, _, rises in _beside(run, steps):
+        sides.setdefault(name, []).append(rises)
+    return sides
+
+
+def _slopes(rises: Sequence[Sequence[float]], nothing: float) -> bool:
+    """Whether a loss falls to one side as it rises to the other, in proportion to the distance.
+
+    What is even, such as the curvature of a top, or of third order does not count.
+    """
+    for up, down in zip(rises[::2], rises[1::2], strict=True):
+        odd = [a - b for a, b in zip(up, down, strict=True)]
+        steep = abs(odd[0]) > abs(up[0] + down[0]) and -min(up[0], down[0]) > nothing
+        if steep and all(1.5 < b / a < 3 for a, b in itertools.pairwise(odd)):
+            return True
+    return False
 
 
 def _falls(least: float, rises: Sequence[float]) -> bool:
@@ -91,9 +131,12 @@ def all_sides_rise(run: Finished) -> bool:
 
 def _sizes(run: Finished, leaf: str) -> Array:
     """How large the numbers of a parameter are, or began; where 0, the largest of all, or 1."""
-    own, end = _own_sizes(run, leaf), run.leaves()
-    largest = max(float(np.max(_own_sizes(run, name), initial=0.0)) for name in end)
-    return np.where(own > 0, own, largest or 1.0)
+    own = _own_sizes(run, leaf)
+    return np.where(own > 0, own, _largest(run))
+
+
+def _largest(run: Finished) -> float:
+    return max(float(np.max(_own_sizes(run, n), initial=0.0)) for n in run.leaves()) or 1.0
 
 
 def _own_sizes(run: Finished, leaf: str) -> Array:
@@ -106,8 +149,8 @@ def _beside(
     """By how much the loss rises beside the end, up and down along each varied number.
 
     Args:
-        steps: as shares of the number, or of where it began if that is larger; where both are 0,
-            of one size after the other.
+        steps: as shares of the number, or of where it began if that is larger; where it began at
+            0, also of one larger size after the other.
 
     Yields:
         The number's name, the loss at the end, and what it rises by at each step.
@@ -115,16 +158,19 @@ def _beside(
     end, space = run.leaves(), run.job.space
     loss = run.job.loss_at(run.built, end, most=1 << 62)
     least = loss({})
+    largest = _largest(run)
     for leaf, array in end.items():
         if space is not None and not space.varies(leaf):
             continue
         labels = number_names(leaf, array.shape)
-        known = _own_sizes(run, leaf).reshape(-1) > 0
+        own, begin = _own_sizes(run, leaf).reshape(-1), run.begin[leaf].reshape(-1)
         for i, size in enumerate(_sizes(run, leaf).reshape(-1)[:MOST_WITH_ERRORS]):
-            for sign, scale in itertools.product((1.0, -1.0), (1.0,) if known[i] else DECADES):
-                rises = []
-                for step in steps:
-                    moved = np.array(array)
-                    moved.reshape(-1)[i] += sign * step * float(size) * scale
-                    rises.append(loss({leaf: moved}) - least)
-                yield labels[i], least, tuple(rises)
+            farther = [s for s in largest * DECADES if s > own[i]] if begin[i] == 0 else []
+            for far in [*([] if own[i] == 0 else [float(size)]), *farther]:
+                for sign in (1.0, -1.0):
+                    rises = []
+                    for step in steps:
+                        moved = np.array(array)
+                        moved.reshape(-1)[i] += sign * step * far
+                        rises.append(loss({leaf: moved}) - least)
+                    yield labels[i], least, tuple(rises)

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from descend.graph.node import postorder
 from descend.graph.program import EPOCHS_SPENT
 from descend.judge.beside import all_sides_rise, downhill
 from descend.judge.ending import ending_of
@@ -289,12 +290,15 @@ def _judged_by_loss(run: Finished, status: str, message: str) -> Judgement | Non
         return _ran_away(away[:3], run)
     if run.control.status == EPOCHS_SPENT or status == "time_spent":
         return None
-    if run.control.status in (STALLED, PRECISION) and all_sides_rise(run):
+    may_kink = run.control.status in (STALLED, PRECISION) or _has_kinks(run)
+    if may_kink and all_sides_rise(run):
         return Judgement("kink", kink, "yes")
     if status != "converged":
         return None
     if run.job.rows is None:
-        down, moved = downhill(run), not _has_not_moved(run)
+        (down, slopes), moved = downhill(run), not _has_not_moved(run)
+        if slopes:
+            return _on_a_slope(run, down)
         if down:
             where, what = ("there", "a saddle, ") if moved else ("at the start", "")
             words = (
@@ -308,6 +312,26 @@ def _judged_by_loss(run: Finished, status: str, message: str) -> Judgement | Non
     held = on_bounds(run.job.space, {n: a for n, a in run.leaves().items() if _varies(run, n)})
     told = "not judged" if arrived is None else "yes"
     return _plain("bound" if held.any() else "converged", message, told)
+
+
+def _has_kinks(run: Finished) -> bool:
+    """Whether a function that is minimised as it is has operations with a kink."""
+    if run.job.rows is not None:
+        return False
+    return any(node.op.breaks == "kink" for node in postorder([run.built.descent.objective]))
+
+
+def _on_a_slope(run: Finished, names: Sequence[str]) -> Judgement:
+    """A method's own test was met where the loss still falls: too early, or as it was told to."""
+    code = run.control.status
+    option = {FTOL: "ftol", XTOL: "xtol", GTOL: "gtol"}.get(code, "")
+    words = STATUS[code].message.removeprefix("converged: ")
+    words = (
+        f"stopped by its own test ({words}; {run.unit} {run.control.epoch}): the loss still falls "
+        f"along {listed(list(names))}"
+    )
+    chosen = bool(option) and not run.options.is_default(option)
+    return Judgement(BY_RULE[code] if chosen else "not_converged", words, "no")
 
 
 def _varies(run: Finished, name: str) -> bool:

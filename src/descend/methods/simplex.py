@@ -16,6 +16,7 @@ __all__ = ["NelderMead"]
 
 FILL, REFLECT, EXPAND, OUTSIDE, INSIDE = range(5)
 LEAST_SIZE = 1e-3
+NOTHING = 1e-2  # of the rounding of all that the loss has fallen
 FELT = 1e-4  # a share of the loss from which an edge changes it
 COARSE, MOST_TRIED = 100.0, 40
 GROWING = 3
@@ -43,7 +44,8 @@ class NelderMead(Optimizer):
     Args:
         xtol: the simplex is done when no corner is farther from the best one, in any parameter,
             than this share of the parameter (or of 1e-3 of the first simplex's edge).
-        ftol: a restart that lowers the loss by no more than this share of it is the last.
+        ftol: a restart that lowers the loss by no more than this share of it, or by nothing beside
+            what it has fallen in all, is the last.
         edge: the first simplex's edges, as a share of each parameter.
         restarts: how often a small simplex is built anew, at most.
 
@@ -78,7 +80,7 @@ class NelderMead(Optimizer):
             "x": p + zero, "loss": zero, "points": np.zeros((n + 1, n), p.dtype),
             "values": np.full(n + 1, np.inf, p.dtype), "phase": zero, "slot": zero,
             "reflected": zeros, "height": zero, "widths": zeros, "blind": zeros + 0, "tried": zero,
-            "built": zero, "before": zero, "started": zero, "status": zero,
+            "built": zero, "before": zero, "begun": zero, "started": zero, "status": zero,
         }  # fmt: skip
 
     def step(self, p: Array, e: Any, s: State, h: Any) -> tuple[Array, State]:
@@ -97,11 +99,12 @@ class NelderMead(Optimizer):
         widths = np.where(first, widths, s["widths"])
         points = np.where(first, _corners(p, widths), s["points"])
         before = np.where(first, cast(np.inf, p), s["before"])
+        begun = np.where(first, loss, s["begun"])
         s = {**s, "widths": widths, "points": points, "before": before, "blind": blind}
         new, shrink = _received(p, loss, s)
         new, shrink = _refitted(loss, s, new, shrink)
         best, new["loss"] = _best(new)
-        new["x"] = best
+        new["x"], new["begun"] = best, begun
         new.update(_shrunk(new, best, shrink))
         ends, more = _rebuilt(new, best, h)
         new.update(more)
@@ -225,10 +228,14 @@ def _rebuilt(new: State, best: Array, h: Any) -> tuple[Array, State]:
     reach = np.max(np.abs(new["points"] - best[None, :]), axis=0)
     size = np.maximum(np.abs(best), LEAST_SIZE * np.abs(new["widths"]))
     spread = np.max(new["values"]) - new["loss"]
-    level = spread <= 4 * cast(np.finfo(best.dtype).eps, best) * np.abs(new["loss"])
+    eps = cast(np.finfo(best.dtype).eps, best)
+    # Where the lowest loss is 0, no share of it is small.
+    least = cast(NOTHING, best) * eps * np.abs(new["begun"] - new["loss"])
+    level = (spread <= 4 * eps * np.abs(new["loss"])) | (spread <= least)
     small = np.all(reach <= cast(h.xtol, best) * size) | level
     small = small & (new["phase"] == REFLECT)
-    won = new["before"] - new["loss"] > cast(h.ftol, best) * np.abs(new["loss"])
+    won = new["before"] - new["loss"]
+    won = (won > cast(h.ftol, best) * np.abs(new["loss"])) & (won > least)
     again = small & won & (new["built"] < cast(h.restarts, best))
     widths = np.where(again, -0.5 * new["widths"], new["widths"])
     state = _replaced(new, best, _corners(best, widths), again)
