@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -153,7 +154,8 @@ def _beside(
             0, also of one larger size after the other.
 
     Yields:
-        The number's name, the loss at the end, and what it rises by at each step.
+        The number's name, the loss at the end, and what it rises by at each step: without end
+        beyond a bound.
     """
     end, space = run.leaves(), run.job.space
     loss = run.job.loss_at(run.built, end, most=1 << 62)
@@ -163,6 +165,7 @@ def _beside(
         if space is not None and not space.varies(leaf):
             continue
         labels = number_names(leaf, array.shape)
+        low, high = (-math.inf, math.inf) if space is None else space.edges(leaf)
         own, begin = _own_sizes(run, leaf).reshape(-1), run.begin[leaf].reshape(-1)
         for i, size in enumerate(_sizes(run, leaf).reshape(-1)[:MOST_WITH_ERRORS]):
             farther = [s for s in largest * DECADES if s > own[i]] if begin[i] == 0 else []
@@ -172,5 +175,6 @@ def _beside(
                     for step in steps:
                         moved = np.array(array)
                         moved.reshape(-1)[i] += sign * step * far
-                        rises.append(loss({leaf: moved}) - least)
+                        allowed = np.all((low <= moved) & (moved <= high))
+                        rises.append(loss({leaf: moved}) - least if allowed else math.inf)
                     yield labels[i], least, tuple(rises)
