@@ -151,7 +151,7 @@ TABLE: tuple[Option, ...] = (
            "Decides shuffling and random starts; 0 where not given.", "random_state rng",
            planned=True),
     Option("threads", "count", _FITS, None, "fit", _RUN,
-           "Among how many threads the fits of --by are shared; one fit uses one.",
+           "How many may work on the fits of --by, or on one of many rows; else one a core.",
            "n_jobs workers", planned=True),
 
     Option("lr", "real", _LONG, None, _STEPS, _METHOD, "Learning rate.",
