@@ -182,6 +182,17 @@ def test_lines_over_seconds_since_1970_are_those_of_polyfit(start):
     assert fits.success.all()
 
 
+@pytest.mark.parametrize("unit", [1.0, 1e9, 1e-9])
+def test_lines_over_julian_dates_end_where_single_fits_do(unit):
+    """The columns differ by 1e-6 of themselves: a step of 1e-12 of a·x is one of 1e-4 errors."""
+    x = 2460000 + np.arange(100) / 24
+    y = unit * (5 + 0.6 * (x - x.mean()) + 0.1 * np.random.default_rng(3).normal(size=(3, 100)))
+    fits = descend.fit_many(lambda x, a, b: a * x + b, x, y, start=dict(a=1, b=1))
+    for i, own in enumerate(y):
+        line, covariance = np.polyfit(x - x.mean(), own, 1, cov=True)
+        assert abs(fits.params["a"][i] - line[0]) < 1e-6 * np.sqrt(covariance[0, 0])
+
+
 def test_parabolas_over_years_of_unequal_lengths_with_sigmas():
     rng = np.random.default_rng(1)
     sets = [1900 + np.sort(rng.uniform(0, 100, n)) for n in (20, 31, 47, 8)]
