@@ -6,7 +6,7 @@ import threading
 
 import numpy as np
 import pytest
-from scipy.optimize import curve_fit
+from scipy.optimize import curve_fit, least_squares
 
 import descend
 from descend.errors import DataError, UsageError
@@ -235,3 +235,22 @@ def test_peaks_far_from_zero_need_no_start():
 
     y = peak(x, 3.0, centres[:, None], 6.0) + 0.02 * rng.normal(size=(20, 101))
     np.testing.assert_allclose(descend.fit_many(peak, x, y).params["c"], centres, atol=0.1)
+
+
+@pytest.mark.parametrize("seed", [3, 23])
+def test_a_guess_that_missed_is_doubted_as_a_start_that_was_searched_for(seed):
+    """Ready peaks of one width: each is guessed a width of its own, of which one is left."""
+    x, true = np.linspace(0, 1, 25), np.array([1500.0, 0.35, 0.11, 1300.0, 0.62, 850.0])
+
+    def two(p):
+        first = p[0] * np.exp(-(((x - p[1]) / p[2]) ** 2) / 2)
+        return first + p[3] * np.exp(-(((x - p[4]) / p[2]) ** 2) / 2) + p[5]
+
+    y = two(true) + 60 * np.random.default_rng(seed).normal(size=25)
+    right = 2 * least_squares(lambda p: two(p) - y, true, x_scale=true).cost
+    peak = descend.models.gaussian
+    model = peak(prefix="a_") + peak(prefix="b_") + descend.models.constant()
+    fit = descend.fit(model, x, y, ties={"b_sigma": "a_sigma"})
+    many = descend.fit_many(model, x, y[None], ties={"b_sigma": "a_sigma"})
+    assert fit.success and fit.chi2 == pytest.approx(right, rel=1e-6)
+    assert many.success[0] and many.chi2[0] == pytest.approx(right, rel=1e-6)
