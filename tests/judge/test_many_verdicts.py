@@ -27,6 +27,10 @@ def bent(x, knot, level, left, right):
     return level + left * np.minimum(x - knot, 0) + right * np.maximum(x - knot, 0)
 
 
+def stairs(x, low, high, p):
+    return np.where(x < p, low, high)
+
+
 def noisy(truth, size=0.02):
     return truth + size * RNG.normal(size=(8, 50))
 
@@ -36,6 +40,8 @@ CASES = {
     "bound": (decay, noisy(decay(X, 2.5, 1.3, 0.5)), {"bounds": {"k": (0.0, 1.1)}}),
     "flat": (product, noisy(decay(X, 2.5, 1.0, 0.5)), {}),
     "runaway": (tail, noisy(tail(X, 1.0, 1.0, 9.0), 2e-5), {}),
+    "step between points": (tail, noisy(np.where(X < 2.0, 0.0, 1.0), 0.0), {}),
+    "searched": (stairs, noisy(stairs(X, 1.0, 3.0, 2.03)), {"start": dict(low=1, high=3, p=2.2)}),
     "kink": (bent, np.abs(X - X[20]) + 0.002 * np.cos(40 * X) * np.ones((8, 1)), {}),
 }
 
@@ -53,6 +59,8 @@ def test_the_verdict_is_that_of_a_single_fit(case):
         assert fits.n_closer == 0
     for i, fit in enumerate(single):
         assert fits.loss[i] <= fit.loss * (1 + 1e-6)
+    if case == "searched":
+        np.testing.assert_allclose(fits.params["p"], [fit.params["p"] for fit in single])
 
 
 def test_the_share_that_is_looked_at_closer_is_small_where_all_is_well():

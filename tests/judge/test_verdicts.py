@@ -187,6 +187,19 @@ def test_a_step_is_searched_over_the_data_s_own_values(start):
     assert np.isfinite(fit.stderr["low"]) and np.isnan(fit.stderr["p"])
 
 
+@pytest.mark.parametrize("most", [1.2, 0.8])
+def test_a_step_is_searched_with_what_had_come_to_lie_on_a_bound(most):
+    """At the start's p the lower level is 1.2 and more; it leaves its bound where p is found."""
+    x = np.linspace(0, 4, 60)
+    y = np.where(x < 2.03, 1.0, 3.0) + 0.03 * np.random.default_rng(3).normal(size=60)
+    fit = descend.fit(
+        stairs, x, y, start=dict(p=2.3, low=0.7, high=3.3), bounds={"low": (0, most)}
+    )
+    low, high = y[x < 2.03], y[x > 2.03]
+    best = np.sum((low - min(low.mean(), most)) ** 2) + np.sum((high - high.mean()) ** 2)
+    assert fit.success and fit.chi2 == pytest.approx(best, rel=1e-9)
+
+
 @warned
 @pytest.mark.parametrize(
     ("model", "scale"),

@@ -6,7 +6,7 @@ import threading
 
 import numpy as np
 import pytest
-from scipy.optimize import curve_fit
+from scipy.optimize import curve_fit, least_squares
 
 import descend
 from descend.errors import DataError, UsageError
@@ -182,6 +182,17 @@ def test_lines_over_seconds_since_1970_are_those_of_polyfit(start):
     assert fits.success.all()
 
 
+@pytest.mark.parametrize("unit", [1.0, 1e9, 1e-9])
+def test_lines_over_julian_dates_end_where_single_fits_do(unit):
+    """The columns differ by 1e-6 of themselves: a step of 1e-12 of a·x is one of 1e-4 errors."""
+    x = 2460000 + np.arange(100) / 24
+    y = unit * (5 + 0.6 * (x - x.mean()) + 0.1 * np.random.default_rng(3).normal(size=(3, 100)))
+    fits = descend.fit_many(lambda x, a, b: a * x + b, x, y, start=dict(a=1, b=1))
+    for i, own in enumerate(y):
+        line, covariance = np.polyfit(x - x.mean(), own, 1, cov=True)
+        assert abs(fits.params["a"][i] - line[0]) < 1e-6 * np.sqrt(covariance[0, 0])
+
+
 def test_parabolas_over_years_of_unequal_lengths_with_sigmas():
     rng = np.random.default_rng(1)
     sets = [1900 + np.sort(rng.uniform(0, 100, n)) for n in (20, 31, 47, 8)]
@@ -224,3 +235,22 @@ def test_peaks_far_from_zero_need_no_start():
 
     y = peak(x, 3.0, centres[:, None], 6.0) + 0.02 * rng.normal(size=(20, 101))
     np.testing.assert_allclose(descend.fit_many(peak, x, y).params["c"], centres, atol=0.1)
+
+
+@pytest.mark.parametrize("seed", [3, 23])
+def test_a_guess_that_missed_is_doubted_as_a_start_that_was_searched_for(seed):
+    """Ready peaks of one width: each is guessed a width of its own, of which one is left."""
+    x, true = np.linspace(0, 1, 25), np.array([1500.0, 0.35, 0.11, 1300.0, 0.62, 850.0])
+
+    def two(p):
+        first = p[0] * np.exp(-(((x - p[1]) / p[2]) ** 2) / 2)
+        return first + p[3] * np.exp(-(((x - p[4]) / p[2]) ** 2) / 2) + p[5]
+
+    y = two(true) + 60 * np.random.default_rng(seed).normal(size=25)
+    right = 2 * least_squares(lambda p: two(p) - y, true, x_scale=true).cost
+    peak = descend.models.gaussian
+    model = peak(prefix="a_") + peak(prefix="b_") + descend.models.constant()
+    fit = descend.fit(model, x, y, ties={"b_sigma": "a_sigma"})
+    many = descend.fit_many(model, x, y[None], ties={"b_sigma": "a_sigma"})
+    assert fit.success and fit.chi2 == pytest.approx(right, rel=1e-6)
+    assert many.success[0] and many.chi2[0] == pytest.approx(right, rel=1e-6)

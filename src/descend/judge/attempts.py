@@ -35,8 +35,8 @@ class Unasked(Enum):
     """Whether more starts than one may be tried unasked."""
 
     NEVER = "never"
-    FAILED = "where the first visibly failed: its start was given or guessed, and so the basin"
-    DOUBTED = "where the first may have missed the minimum: its start was only searched for"
+    FAILED = "where the first visibly failed: its start was given, and so the basin"
+    DOUBTED = "where the first may have missed the minimum: its start was searched for or guessed"
 
 
 def unasked(options: Any, job: Job) -> Unasked:
@@ -47,7 +47,7 @@ def unasked(options: Any, job: Job) -> Unasked:
     o, start = options, options.start
     if o.starts is not None or job.settings.optimizer.needs != "gauss_newton" or job.idle:
         return Unasked.NEVER
-    if start is None and o.resume is None and job.start.missing:
+    if start is None and o.resume is None and (job.start.missing or job.problem.ready):
         return Unasked.DOUBTED
     meant = start is not None and not isinstance(start, Mapping)
     chosen = not o.is_default("epochs")

@@ -67,9 +67,12 @@ def runaways(walk: Walk) -> tuple[str, ...]:
 
 
 def _is_redundant(walk: Walk) -> bool:
-    """Whether as many directions are without effect at the start: the model is like that."""
+    """Whether as many directions are without effect at the start: the model is like that.
+
+    A start that is the end, as where an earlier fit is gone on with, tells nothing.
+    """
     here, lost = walk.x.copy(), _nullity(walk)
-    if not lost:
+    if not lost or np.allclose(walk.start, here, rtol=LEAST, atol=0.0):
         return False
     at_start = _nullity(walk) if walk.jump(walk.start) else 0
     walk.jump(here)

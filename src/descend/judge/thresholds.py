@@ -180,15 +180,23 @@ def over_thresholds(walk: Walk, jumps: Sequence[Threshold]) -> tuple[str, ...]:
             break
     said = []
     for jump in jumps:
-        i = names.index(jump.name)
-        k = int(np.clip(np.searchsorted(jump.edges, walk.x[i]) - 1, 0, len(jump.places) - 1))
+        k = _rank(jump, walk.x[names.index(jump.name)])
         said.append(f"{jump.name} from {jump.edges[k]:.6g} to {jump.edges[k + 1]:.6g}")
     return tuple(said)
 
 
+def _rank(jump: Threshold, value: float) -> int:
+    """The number of the place between whose edges a value lies."""
+    return int(np.clip(np.searchsorted(jump.edges, value) - 1, 0, len(jump.places) - 1))
+
+
 def _searched(walk: Walk, i: int, jump: Threshold) -> None:
-    """Go to the best place of one number, if one is better than where it is."""
+    """Go to the best place of one number; to the middle of its own, if none is better."""
     best, square = walk.x.copy(), walk.square
+    own = best.copy()
+    own[i] = jump.places[_rank(jump, best[i])]
+    if _followed(walk, own) <= square * (1 + 1e-12):
+        best, square = walk.x.copy(), walk.square
     low, high = 0, len(jump.places) - 1
     while True:
         ranks = np.unique(np.linspace(low, high, min(WIDE, high - low + 1)).round().astype(int))
@@ -196,10 +204,7 @@ def _searched(walk: Walk, i: int, jump: Threshold) -> None:
         for k in ranks:
             x = best.copy()
             x[i] = jump.places[k]
-            ok = walk.jump(x)
-            if ok:
-                walk.go(FOLLOWED)
-            values.append(walk.square if ok else np.inf)
+            values.append(_followed(walk, x))
             if values[-1] < square * (1 - 1e-12):
                 best, square = walk.x.copy(), walk.square
         at = int(np.argmin(values))
@@ -207,3 +212,16 @@ def _searched(walk: Walk, i: int, jump: Threshold) -> None:
             break
         low, high = int(ranks[max(at - 1, 0)]), int(ranks[min(at + 1, len(ranks) - 1)])
     walk.jump(best)
+    walk.rest()
+
+
+def _followed(walk: Walk, x: Array) -> float:
+    """The sum of squares at a place, where the others follow, off the bounds they lay on too."""
+    walk.bound = np.zeros_like(walk.bound)
+    if not walk.jump(x):
+        return float("inf")
+    walk.go(FOLLOWED)
+    walk.rest()
+    if walk.bound.any():
+        walk.go(FOLLOWED)
+    return walk.square

@@ -25,6 +25,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 FEWEST = 16  # fits a thread
 LEAN_STEPS = 200  # after so many the full method takes over
+WORSE = 1e-10  # the smallest pivot from which J is asked: below, x·a + b may cancel within xtol
 
 
 class Ready(NamedTuple):
@@ -110,7 +111,7 @@ class ManyDrive:
             again = job.arrays(built, self.second, self._most(limit), arrays)
             self.run(built, again, chosen)
         if "pivot" in made and not self.stopped:
-            lost = ~(made["pivot"] > LEAST_PIVOT) | ~arrived
+            lost = ~(made["pivot"] > WORSE) | ~arrived
             self._by_columns(job, arrays, made, np.flatnonzero(lost & begun))
 
     def _by_columns(

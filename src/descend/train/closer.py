@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -46,12 +47,14 @@ def looked_at(
     """
     found.n_closer = len(which)
     for i in which[: max(LEAST, len(found) // SHARE)]:
-        own = _alone(found, job, model, options, int(i))
+        own = _alone(found, job, model, options, int(i), 1 if given else None)
         if own is not None:
-            _enter(found, own, int(i), given)
+            _enter(found, own, int(i))
 
 
-def _alone(found: ManyFits, job: ManyJob, model: Any, options: Any, i: int) -> Fit | None:
+def _alone(
+    found: ManyFits, job: ManyJob, model: Any, options: Any, i: int, kept: int | None
+) -> Fit | None:
     """One fit from where its lane ended; None where it cannot be made."""
     rows = job.data.one(i)
     start = {name: np.array(a[i]) for name, a in found.params.items()}
@@ -63,6 +66,8 @@ def _alone(found: ManyFits, job: ManyJob, model: Any, options: Any, i: int) -> F
     if isinstance(model, str | Formula) or job.data.problem.target in data:
         data[job.data.problem.target], y = target, None
     weights = {n: rows.extra[n] for n in (SIGMA, WEIGHT) if n in rows.extra}
+    # As an earlier fit it is meant as it is: no further starts follow, and steps are searched.
+    begin = SimpleNamespace(params=_free(start, options))
     plain: dict[str, Any] = {n: getattr(options, n) for n in PASSED_ON}
     plain |= weights
     if not isinstance(model, str | Formula):
@@ -70,7 +75,7 @@ def _alone(found: ManyFits, job: ManyJob, model: Any, options: Any, i: int) -> F
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            return fit(model, data, y, start=_free(start, options), starts=1, **plain)
+            return fit(model, data, y, start=begin, starts=kept, **plain)
         except DescendError:
             return None
 
@@ -83,7 +88,7 @@ def _free(start: Mapping[str, Array], options: Any) -> dict[str, Any]:
     }
 
 
-def _enter(found: ManyFits, own: Fit, i: int, given: bool) -> None:
+def _enter(found: ManyFits, own: Fit, i: int) -> None:
     """Take over what a closer look has found, if it is no worse."""
     if own.verdict == "not converged" and found.status[i] != UNBOUNDED:
         return
@@ -92,8 +97,7 @@ def _enter(found: ManyFits, own: Fit, i: int, given: bool) -> None:
         return  # what the lane has settled stands
     if not own.loss <= found.loss[i] * (1 + SAME) + np.finfo(float).tiny:
         return
-    status = own.status if given else own.status.removesuffix("_kept")
-    found.status[i] = JUDGED[status]
+    found.status[i] = JUDGED[own.status]
     for name, array in found.params.items():
         array[i] = own.params[name]
     for name, errors in found.stderr.items():

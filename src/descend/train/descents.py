@@ -124,7 +124,9 @@ class Descents:
         if first is None:
             # Where starts are asked for, every second one looks farther: a descent is quick enough.
             quick = self.job.settings.optimizer.needs == "gauss_newton" and self.options.starts
-            wide = unasked(self.options, self.job) is Unasked.FAILED or bool(quick and attempt % 2)
+            wide = bool(quick and attempt % 2) or (
+                unasked(self.options, self.job) is not Unasked.NEVER and not self.job.start.missing
+            )
             leaves = self.job.find_start(
                 self.built, self.options.start == "random", attempt, wide
             )

@@ -132,7 +132,6 @@ class _Many:
             self._optimizer(), options.optimizer is not None, int(options.max_iter),
             options.threads, data.n_fits,
         )  # fmt: skip
-        self.guessed = not start.sample.missing
         self.searched = np.zeros(data.n_fits, np.int64)
         if start.sample.missing:
             self.job, self.searched = self._found(self.job, start.sample.missing, 0)
@@ -210,7 +209,8 @@ class _Many:
             return Unasked.NEVER
         if self.drive.optimizer.needs != "gauss_newton":
             return Unasked.NEVER
-        return Unasked.DOUBTED if start is None and not self.guessed else Unasked.FAILED
+        searched = start is None and (self.unsaid or self.job.start.problem.ready is not None)
+        return Unasked.DOUBTED if searched else Unasked.FAILED
 
     def _anew(self, job: ManyJob, attempt: int, most: int | None) -> Made:
         """The descents of one more attempt, of so many steps at most."""
