@@ -30,7 +30,7 @@ from descend.program.objective import entries
 from descend.program.pipeline import DescentBuilder
 from descend.run.build import Built
 from descend.run.job import Job
-from descend.run.look import CLEAR, MOST_NUMBERS, UNCLEAR, VAGUE, Formulas, Look
+from descend.run.look import CLEAR, MOST_NUMBERS, MOVED, UNCLEAR, VAGUE, Formulas, Look
 from descend.simplify.driver import simplify
 from descend.task.columns import SIGMA, TARGET, WEIGHT
 
@@ -202,12 +202,16 @@ class Ends:
                 setattr(facts, name, node)
 
     def _farther(self) -> Node:
-        """(p + 1,) the loss as far again along the way: of each number by itself, then of all."""
+        """(p + 1,) the loss as far again along the way: of each number by itself, then of all.
+
+        What has hardly moved may have begun far out: its way is that from 0.
+        """
         count = self._facts.x.size
 
         def places(f: Any) -> Any:
             alone = np.concatenate([np.eye(count), np.ones((1, count))])
-            found = f.x[None, :] + alone * (f.x - f.begin)[None, :]
+            way = np.where(np.abs(f.x - f.begin) > MOVED * np.abs(f.x), f.x - f.begin, f.x)
+            found = f.x[None, :] + alone * way[None, :]
             return found if f.lower is None else np.clip(found, f.lower[None], f.upper[None])
 
         whole, many, at = self._said(places), {}, 0
