@@ -20,7 +20,7 @@ from descend.parameters.reading import number_names
 from descend.run.finished import Finished
 from descend.run.look import MOVED
 
-__all__ = ["falling", "runaways"]
+__all__ = ["falling", "runaways", "sinking"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Entry = tuple[str, int, str]
@@ -39,6 +39,7 @@ FOLLOWED = 30  # evaluations in which the other numbers follow
 RISE = 1e-8  # of the sum of squares: what is a rise
 CLEAR = 1e-5  # and what is one without question
 FREE = 1e-8  # of the largest curvature: one that is as good as none
+HALVED, SINKS = 9, 1e-9  # times; a share of the loss that is no rounding
 COMPANION = 0.05  # the share of a direction that makes a number part of it
 
 
@@ -176,6 +177,35 @@ def falling(run: Finished) -> list[str]:
             some = some or (moved if len(moved) > 1 and falls(moved) else [])
         found = found or [name for *_, name in some]
     return found
+
+
+def sinking(run: Finished) -> list[str]:
+    """The numbers that the loss falls with, without end, as they near 0: as log(x) does."""
+    end, space = run.leaves(), run.job.space
+    loss, found = run.job.loss_at(run.built, end), []
+    for leaf, array in end.items():
+        if space is not None and not space.varies(leaf):
+            continue
+        for i, name in enumerate(number_names(leaf, array.shape)):
+            if _is_small(run.begin, end, (leaf, i, name)):
+                with np.errstate(all="ignore"):
+                    heights = [loss(_halved(end, leaf, i, k)) for k in range(HALVED)]
+                falls = -np.diff(heights)
+                if bool(np.all(falls >= 0.5 * falls[0])) and falls[0] > SINKS * abs(heights[0]):
+                    found.append(name)
+    return found
+
+
+def _is_small(begin: Mapping[str, Array], end: Mapping[str, Array], entry: Entry) -> bool:
+    leaf, i, _ = entry
+    one, two = (abs(float(np.reshape(place[leaf], -1)[i])) for place in (begin, end))
+    return 0.0 < two < MOVED * one
+
+
+def _halved(end: Mapping[str, Array], leaf: str, i: int, times: int) -> dict[str, Array]:
+    moved = np.array(end[leaf])
+    moved.reshape(-1)[i] *= 2.0**-times
+    return {leaf: moved}
 
 
 def _bent(run: Finished, end: Mapping[str, Array]) -> Mapping[str, Array]:

@@ -23,7 +23,7 @@ from descend.judge.explained import (
     least_share,
     leaves_noise,
 )
-from descend.judge.runaway import falling, runaways
+from descend.judge.runaway import falling, runaways, sinking
 from descend.judge.thresholds import staircases
 from descend.judge.walk import Walk, walk_of
 from descend.methods.base import FTOL, GTOL, PRECISION, STALLED, STATUS, UNBOUNDED, XTOL
@@ -31,6 +31,7 @@ from descend.parameters.reading import number_names
 from descend.records.statuses import STATUSES
 from descend.run.finished import Finished, Judgement
 from descend.run.view import on_bounds
+from descend.task.options import TOLERANCES
 from descend.trust.complete import MOST_WITH_ERRORS, Completion
 from descend.trust.covariance import NOT_ARRIVED
 from descend.trust.words import listed
@@ -111,9 +112,10 @@ def _arrived(run: Finished, walk: Walk, status: str, message: str) -> Judgement:
         return Judgement("kink", words, "yes", found)
     lost = _lost(walk)
     if facts is not None and facts.searched:
+        act = "acts" if len(facts.searched) == 1 else "act"
         found = (
-            f"{listed(_named(facts.searched))} acts only through comparisons or rounding, and was "
-            "searched for over the data's own values: as good is every "
+            f"{listed(_named(facts.searched))} {act} only through comparisons or rounding: "
+            "searched for over the data's own values, as good is every "
             f"{', and every '.join(facts.searched)}.",
         )
         words = f"converged: the data determine {listed(_named(facts.searched))} to a step {at}"
@@ -178,8 +180,10 @@ def _by_method(run: Finished, status: str, message: str, arrived: str) -> Judgem
     if status == "converged" and arrived == "no":
         rule = BY_RULE.get(code, "no_improvement")
         words = STATUS[code].message.removeprefix("converged: ")
-        said = f"stopped by its own test ({words}; {unit} {run.control.epoch})"
-        return Judgement(rule, f"{said}: {TOO_LONG}", "no")
+        said = f"stopped by its own test ({words}; {unit} {run.control.epoch}): {TOO_LONG}"
+        own = run.job.settings.optimizer
+        asked = own != type(own)() or not all(map(run.options.is_default, TOLERANCES))
+        return Judgement(rule if asked else "not_converged", said, "no")
     return _plain(status, message, arrived)
 
 
@@ -209,7 +213,7 @@ def _threshold(run: Finished, names: Sequence[str]) -> Judgement:
 
 def _unless_kept(run: Finished, said: Judgement) -> Judgement:
     """A judgement, or that of a start which was given and which the user asked to keep to."""
-    if run.options.starts != 1 or run.job.start.missing:
+    if run.options.starts != 1 or run.options.is_default("starts") or run.job.start.missing:
         return said
     words = f"{said.message}; starts=1 keeps to it"
     return said._replace(status=f"{said.status}_kept", message=words)
@@ -287,6 +291,11 @@ def _judged_by_loss(run: Finished, status: str, message: str) -> Judgement | Non
     away = falling(run) if status != "time_spent" else []
     if away:
         return _ran_away(away[:3], run)
+    near = sinking(run) if status != "time_spent" else []
+    if near:
+        who, goes = listed(near[:3]), "nears" if len(near) == 1 else "near"
+        words = f"no minimum there: the loss still falls as {who} {goes} 0, without end"
+        return Judgement("runaway", f"{words} (iteration {run.control.epoch})", "no")
     if run.control.status == EPOCHS_SPENT or status == "time_spent":
         return None
     if run.control.status in (STALLED, PRECISION) and all_sides_rise(run):

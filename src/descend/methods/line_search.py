@@ -142,10 +142,8 @@ class LineSearch(Optimizer):
             rises = slope > -self.rise * np.sum(s["gradient"] * s["direction"])
             too_high = too_high | rises & (s["trials"] < STRICT)
         accept = ok & (first | ~(too_high | too_steep))
-        bent = np.where(finite, e.gradient - s["gradient"], 0 * p)
-        units, astray = shortened(s, p - s["x"], bent, ~first)
-        forgotten = {n: np.where(astray, a, s[n]) for n, a in self.memory(p).items()}
-        s, anew = {**s, **forgotten, "unit": units}, accept | astray
+        s, astray = self._with_units(p, np.where(finite, e.gradient - s["gradient"], 0 * p), s)
+        anew = accept | astray
         code = np.where(first, np.where(ok, 0, NOT_FINITE), _verdict(p, loss, slope, s, accept, h))
         code = np.where(astray, 0, code)
         code = np.where(ok & bottomless(loss), UNBOUNDED, code)
@@ -185,15 +183,27 @@ class LineSearch(Optimizer):
         flat = accept & (np.max(np.abs(pull)) <= cast(h.gtol, p))
         new["status"] = np.where(s["status"] > 0, s["status"], cast(np.where(flat, GTOL, code), p))
         following = inside.project(new["x"] + new["alpha"] * new["direction"])
-        # A search without end leaves the lowest point that it has seen.
-        lower = (s["status"] == 0) & (new["status"] > 0) & (new["low_loss"] < new["loss"])
-        lowest = inside.project(new["x"] + new["low"] * new["direction"])
-        new["x"] = np.where(lower, lowest, new["x"])
-        new["loss"] = np.where(lower, new["low_loss"], new["loss"])
+        new.update(_lowest(s, new, inside))
         return following, new
 
     def answer(self, p: Array, s: State) -> Array:
         return s["x"]
+
+    def _with_units(self, p: Array, change: Array, s: State) -> tuple[State, Array]:
+        """Return a state without units that were astray, and whether one was: then all is anew."""
+        units, astray = shortened(s, p - s["x"], change, s["started"] > 0)
+        forgotten = {n: np.where(astray, a, s[n]) for n, a in self.memory(p).items()}
+        return {**s, **forgotten, "unit": units}, astray
+
+
+def _lowest(s: State, new: State, inside: Box) -> State:
+    """Return x and loss at the end: a search without end leaves the lowest point it has seen."""
+    lower = (s["status"] == 0) & (new["status"] > 0) & (new["low_loss"] < new["loss"])
+    lowest = inside.project(new["x"] + new["low"] * new["direction"])
+    return {
+        "x": np.where(lower, lowest, new["x"]),
+        "loss": np.where(lower, new["low_loss"], new["loss"]),
+    }
 
 
 def _seen(
