@@ -33,6 +33,7 @@ MARGIN = 2.0  # between a condition here and that of a closer look
 WIDE = 100.0  # the same where there the second derivatives are others
 ENOUGH = LITTLE * (1.0 + 1e-6)
 VARIES = 1e-20  # of the target's squares: a spread that is certainly more than rounding
+SAVES = 0.45  # of the loss at the target's mean, which may be twice that of the best constant
 OUT = (2.0, 10.0)  # times a number: where the closer look would begin to follow it outwards
 STAYS = 0.25  # of a rise: what must be left of it when the others have followed
 
@@ -129,6 +130,8 @@ def _of_way(f: Any) -> Array:
     moved = (f.x != f.begin) | (f.x != 0)
     rises = f.farther > least
     ok = np.all(rises[:-1] | ~moved) & (rises[-1] | ~np.any(moved))
+    if f.constant is not None:
+        ok = ok & (f.loss < SAVES * f.constant)
     if f.lower is not None:
         ok = ok & np.all((f.x > f.lower) & (f.x < f.upper))
     return np.where(ok, CLEAR, UNCLEAR)

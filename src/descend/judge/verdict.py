@@ -16,8 +16,10 @@ from descend.graph.program import EPOCHS_SPENT
 from descend.judge.beside import all_sides_rise, downhill
 from descend.judge.ending import ending_of
 from descend.judge.explained import (
+    by_chance,
     can_walk,
     explained,
+    explained_by_loss,
     has_grown,
     is_linear,
     least_share,
@@ -183,7 +185,9 @@ def _by_method(run: Finished, status: str, message: str, arrived: str) -> Judgem
         said = f"stopped by its own test ({words}; {unit} {run.control.epoch}): {TOO_LONG}"
         own = run.job.settings.optimizer
         asked = own != type(own)() or not all(map(run.options.is_default, TOLERANCES))
-        return Judgement(rule if asked else "not_converged", said, "no")
+        # Least squares steps end at rounding alone; a search along lines may end anywhere.
+        ends_well = asked or own.needs == "gauss_newton"
+        return Judgement(rule if ends_well else "not_converged", said, "no")
     return _plain(status, message, arrived)
 
 
@@ -253,10 +257,28 @@ def _side(run: Finished, walk: Walk) -> Judgement | None:
     share, least = explained(run, walk), least_share(walk)
     if share is None or share > least or is_linear(run):
         return None
-    if abs(share) <= least and leaves_noise(run, walk):
+    if abs(share) <= least and leaves_noise(run, walk.r):
         return None
+    return _side_said(run, f"R² = {share:.2g}")
+
+
+def _side_by_loss(run: Finished) -> Judgement | None:
+    """The same by a loss that is no sum of squares."""
+    with np.errstate(all="ignore"):
+        found = explained_by_loss(run)
+    if found is None or run.original is None:
+        return None
+    share, residuals = found
+    p = sum(a.size for a in run.job.leaf_arrays().values())
+    least = float(by_chance(p, run.original.counted))
+    if share > least or (abs(share) <= least and leaves_noise(run, residuals)):
+        return None
+    return _side_said(run, f"it saves {share:.2g} of a constant's loss")
+
+
+def _side_said(run: Finished, why: str) -> Judgement:
     found = (
-        f"The fit explains no more than a constant would (R² = {share:.2g}): a side minimum, or a "
+        f"The fit explains no more than a constant would ({why}): a side minimum, or a "
         "model that does not suit the data.",
     )
     at = f"({run.unit} {run.control.epoch})"
@@ -286,6 +308,10 @@ def _has_arrived(run: Finished) -> bool | None:
 
 def _judged_by_loss(run: Finished, status: str, message: str) -> Judgement | None:
     kink = f"converged at a kink: the loss rises to every side (iteration {run.control.epoch})"
+    ended = run.control.status != EPOCHS_SPENT and status != "time_spent"
+    side = _side_by_loss(run) if ended else None
+    if side is not None:
+        return side
     if run.facts is not None and run.facts.kinks:
         return Judgement("kink", kink, "yes")
     away = falling(run) if status != "time_spent" else []

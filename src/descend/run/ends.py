@@ -186,7 +186,7 @@ class Ends:
             columns = [b.data[TARGET], facts.n, b.data.get(WEIGHT), b.data.get(SIGMA)]
             facts.spread, facts.level = b.run(spread_of, *columns)
         else:
-            facts.farther = self._farther()
+            facts.farther, facts.constant = self._farther(), self._constant(job)
         if look is not Look.PLAIN:
             b.normal_equations(self._own)
             facts.jtj, facts.jtr, _ = self._equations(facts.x)
@@ -248,6 +248,17 @@ class Ends:
 
     def _placed(self, nodes: Sequence[Node], x: Node) -> list[Node]:
         return list(substitute(nodes, dict(zip(self._own, pieces(x, self._own), strict=True))))
+
+    def _constant(self, job: Job) -> Node | None:
+        """The loss with the target's mean as every prediction; None where that has no say."""
+        b, loss = self._builder, job.settings.loss
+        if loss is None or not loss.of_residual or len(b.model.nodes) != 1:
+            return None
+        prediction = b.model.nodes[0]
+        if prediction.shape != b.data[TARGET].shape:
+            return None
+        mean = b.run(lambda y: 0 * y + np.mean(y), b.data[TARGET])
+        return substitute([b.objective], {prediction: cast(mean, prediction.dtype)})[0]
 
     def _loss(self, x: Node) -> Node:
         return self._placed([self._builder.objective], x)[0]
