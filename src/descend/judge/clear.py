@@ -14,7 +14,7 @@ import numpy as np
 from descend.graph.program import EPOCHS_SPENT
 from descend.judge.doubts import CORRELATED
 from descend.judge.ending import QUIET
-from descend.judge.explained import LITTLE, ROUNDING
+from descend.judge.explained import LITTLE, ROUNDING, SAVES
 from descend.judge.polish import WORSE
 from descend.judge.runaway import RISE
 from descend.methods.base import PRECISION
@@ -33,7 +33,6 @@ MARGIN = 2.0  # between a condition here and that of a closer look
 WIDE = 100.0  # the same where there the second derivatives are others
 ENOUGH = LITTLE * (1.0 + 1e-6)
 VARIES = 1e-20  # of the target's squares: a spread that is certainly more than rounding
-SAVES = 0.45  # of the loss at the target's mean, which may be twice that of the best constant
 OUT = (2.0, 10.0)  # times a number: where the closer look would begin to follow it outwards
 STAYS = 0.25  # of a rise: what must be left of it when the others have followed
 

@@ -15,9 +15,9 @@ from descend.trust.complete import MOST_WITH_ERRORS, Completion
 from descend.trust.covariance import spread_of, weights_of
 
 __all__ = [
-    "LITTLE", "MOST_ROWS", "by_chance", "can_walk", "end_of", "explained", "explained_by_loss",
-    "explains_nothing",
-    "has_grown", "is_linear", "least_share", "leaves_noise",
+    "LITTLE", "MOST_ROWS", "ROUNDING", "SAVES", "by_chance", "can_walk", "end_of", "explained",
+    "explained_by_loss", "explains_nothing", "has_grown", "is_linear", "least_share",
+    "leaves_noise",
 ]  # fmt: skip
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -26,6 +26,7 @@ MOST_ROWS = 100_000  # on which the losses of start and end are compared
 ROUNDING = 1e-9  # a share of the loss
 LAST_DIGITS = 1e-6  # a share of the loss, or of that of a constant: a wobble about the minimum
 LITTLE = 0.1  # a share that may be a side minimum's, where the rest is no noise
+SAVES = 0.45  # of the loss at the target's mean, which may be twice that of the best constant
 LEVELS = 65  # quantiles of the target, of which one is as good as the best constant
 MOST_LAGS = 20  # at which residuals are compared with each other
 BEYOND = 4.0  # standard deviations of the sum of squared autocorrelations of noise
@@ -70,7 +71,7 @@ def is_linear(run: Finished) -> bool:
 def explained_by_loss(run: Finished) -> tuple[float, Array] | None:
     """The share of the best constant's loss that the fit saves, and its (n,) residuals.
 
-    None where a constant has no say, or the loss is no function of residuals.
+    None where a constant has no say, the loss is no function of residuals, or much is saved.
     """
     loss, rows = run.job.settings.loss, run.original
     if loss is None or not loss.of_residual or rows is None or run.job.settings.penalty is not None:
@@ -91,8 +92,10 @@ def explained_by_loss(run: Finished) -> tuple[float, Array] | None:
     def height(at: Array | float) -> float:
         return float(np.mean(weight * loss.per_row(at / sigma + 0 * y, y / sigma)))
 
-    constant = min(map(height, np.quantile(y, np.linspace(0, 1, LEVELS))))
     own = height(prediction)
+    if own < SAVES * height(float(np.mean(y))):
+        return None
+    constant = min(map(height, np.quantile(y, np.linspace(0, 1, LEVELS))))
     known = np.isfinite(own) and constant > ROUNDING * height(0.0)
     return (1.0 - own / constant, prediction - y) if known else None
 
