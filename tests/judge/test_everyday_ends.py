@@ -124,3 +124,19 @@ def test_a_growth_that_six_digits_do_not_show_is_told_by_its_share():
         lambda x, a, b: a * x + b, x, y, start=dict(a=slope, b=level), optimizer="adam", epochs=50
     )
     assert fit.verdict != "grew" or "of itself, after 50 epochs" in fit.message
+
+
+@pytest.mark.filterwarnings("ignore::descend.DescendWarning")
+def test_a_step_that_was_found_needs_no_other_start():
+    x = np.arange(200.0)
+    y = np.where(x < 80, 2.0, 5.0) + 0.3 * np.random.default_rng(11).normal(size=200)
+    start = dict(p=50.0, low=0.0, high=1.0)
+    fit = descend.fit(lambda x, p, low, high: np.where(x < p, low, high), x, y, start=start)
+    assert (fit.verdict, fit.params["p"]) == ("flat", 79.5)
+    assert "p from 79 to 80" in fit.findings[0]
+    assert not any("begin elsewhere" in each for each in fit.findings)
+    found = descend.minimize(
+        lambda p, low, high: np.sum((np.where(x < p, low, high) - y) ** 2), start=start
+    )
+    assert (found.verdict, found.success) == ("threshold", False)
+    assert "starts=1" not in found.message

@@ -110,3 +110,15 @@ def test_a_saddle_is_no_minimum_though_the_descent_ends_there(function, start, m
 def test_a_saddle_is_told_of_to_who_climbs():
     with pytest.warns(descend.DescendWarning, match=r"the value rises from there along x\[1\]"):
         descend.maximize(lambda x: -(x[0] ** 2) + x[1] ** 2 - x[1] ** 4, [1.0, 0.0])
+
+
+@pytest.mark.parametrize("method", ["bfgs", "lbfgs", "cg", "newton"])
+@pytest.mark.parametrize("unit", [1e-9, 1.0, 1e9])
+def test_what_falls_without_end_beside_zero_is_no_minimum(method, unit):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = descend.minimize(lambda x: unit * np.log(x), start=1.0, optimizer=method)
+        root = descend.minimize(lambda x: unit * np.sqrt(x), start=1.0, optimizer=method)
+    assert (found.verdict, found.success) == ("runaway", False)
+    assert "nears 0" in found.message
+    assert root.verdict != "runaway"

@@ -14,9 +14,9 @@ import numpy as np
 from descend.graph.program import EPOCHS_SPENT
 from descend.judge.doubts import CORRELATED
 from descend.judge.ending import QUIET
-from descend.judge.explained import LITTLE, ROUNDING
+from descend.judge.explained import LITTLE, ROUNDING, SAVES
 from descend.judge.polish import WORSE
-from descend.judge.runaway import LEAST, RISE
+from descend.judge.runaway import RISE
 from descend.methods.base import PRECISION
 from descend.program.arrival import ARRIVED, EXACT
 from descend.program.many_errors import half_inverse
@@ -126,9 +126,11 @@ def _of_curvature(f: Any) -> Array:
 def _of_way(f: Any) -> Array:
     """The code of an end where the loss is larger as far again along the way to it."""
     least = f.loss + ROUNDING * np.abs(f.loss)
-    moved = np.abs(f.x - f.begin) > LEAST * np.abs(f.x)
+    moved = (f.x != f.begin) | (f.x != 0)
     rises = f.farther > least
     ok = np.all(rises[:-1] | ~moved) & (rises[-1] | ~np.any(moved))
+    if f.constant is not None:
+        ok = ok & (f.loss < SAVES * f.constant)
     if f.lower is not None:
         ok = ok & np.all((f.x > f.lower) & (f.x < f.upper))
     return np.where(ok, CLEAR, UNCLEAR)

@@ -9,14 +9,15 @@ import numpy as np
 from descend.graph.node import Node, postorder
 from descend.judge.walk import Walk, walk_of
 from descend.run.finished import Finished
-from descend.task.columns import SIGMA, TARGET
+from descend.task.columns import SIGMA, TARGET, WEIGHT
 from descend.task.warned import is_constant
 from descend.trust.complete import MOST_WITH_ERRORS, Completion
 from descend.trust.covariance import spread_of, weights_of
 
 __all__ = [
-    "LITTLE", "MOST_ROWS", "by_chance", "can_walk", "end_of", "explained", "explains_nothing",
-    "has_grown", "is_linear", "least_share", "leaves_noise",
+    "LITTLE", "MOST_ROWS", "ROUNDING", "SAVES", "by_chance", "can_walk", "end_of", "explained",
+    "explained_by_loss", "explains_nothing", "has_grown", "is_linear", "least_share",
+    "leaves_noise",
 ]  # fmt: skip
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -25,6 +26,8 @@ MOST_ROWS = 100_000  # on which the losses of start and end are compared
 ROUNDING = 1e-9  # a share of the loss
 LAST_DIGITS = 1e-6  # a share of the loss, or of that of a constant: a wobble about the minimum
 LITTLE = 0.1  # a share that may be a side minimum's, where the rest is no noise
+SAVES = 0.45  # of the loss at the target's mean, which may be twice that of the best constant
+LEVELS = 65  # quantiles of the target, of which one is as good as the best constant
 MOST_LAGS = 20  # at which residuals are compared with each other
 BEYOND = 4.0  # standard deviations of the sum of squared autocorrelations of noise
 CONSTANT = 1e-24  # a share of the target's squares: below, all rows have the same target
@@ -65,6 +68,38 @@ def is_linear(run: Finished) -> bool:
     return bool(kept)
 
 
+def explained_by_loss(run: Finished) -> tuple[float, Array] | None:
+    """The share of the best constant's loss that the fit saves, and its (n,) residuals.
+
+    None where a constant has no say, the loss is no function of residuals, or much is saved.
+    """
+    loss, rows = run.job.settings.loss, run.original
+    if loss is None or not loss.of_residual or rows is None or run.job.settings.penalty is not None:
+        return None
+    if "whitening" in rows.extra or run.best_epoch() is not None or rows.n_rows > MOST_ROWS:
+        return None
+    p = sum(a.size for a in run.leaves().values())
+    if len(run.built.model.nodes) != 1 or p > MOST_WITH_ERRORS:
+        return None
+    view = Completion(run.job, run.built, run.leaves(), False, rows)
+    y, prediction = np.asarray(rows.extra[TARGET], np.float64), view.linear_prediction()[0]
+    slopes = view.built.extras["prediction's jacobian"][1:]
+    is_straight = not set(view.built.model.leaves.values()) & set(postorder(slopes))
+    if y.ndim != 1 or prediction.shape != y.shape or is_straight:
+        return None
+    sigma, weight = rows.extra.get(SIGMA, 1.0), rows.extra.get(WEIGHT, 1.0)
+
+    def height(at: Array | float) -> float:
+        return float(np.mean(weight * loss.per_row(at / sigma + 0 * y, y / sigma)))
+
+    own = height(prediction)
+    if own < SAVES * height(float(np.mean(y))):
+        return None
+    constant = min(map(height, np.quantile(y, np.linspace(0, 1, LEVELS))))
+    known = np.isfinite(own) and constant > ROUNDING * height(0.0)
+    return (1.0 - own / constant, prediction - y) if known else None
+
+
 def by_chance(p: int, n: Any) -> Any:
     """The share that p parameters explain of n values by chance, twice over; at most 5 %.
 
@@ -91,10 +126,10 @@ def explains_nothing(run: Finished) -> bool:
         share = explained(run, walk) if np.isfinite(walk.begin) else None
         if share is None or share > LITTLE or is_linear(run):
             return False
-        return share <= least_share(walk) or not leaves_noise(run, walk)
+        return share <= least_share(walk) or not leaves_noise(run, walk.r)
 
 
-def leaves_noise(run: Finished, walk: Walk) -> bool:
+def leaves_noise(run: Finished, residuals: Array) -> bool:
     """Whether residuals are noise along every column, so that no other minimum explains more.
 
     By the squares of their autocorrelations, which of noise have the distribution of chi² (Box and
@@ -102,7 +137,7 @@ def leaves_noise(run: Finished, walk: Walk) -> bool:
     """
     rows = run.original
     assert rows is not None
-    r = walk.r - walk.r.mean()
+    r = residuals - residuals.mean()
     lags = range(1, min(max(r.size // 4, 1), MOST_LAGS) + 1)
     columns = [c for c in rows.columns.values() if np.ndim(c) == 1 and c.size == r.size]
     if not columns or len(columns) < len(rows.columns):

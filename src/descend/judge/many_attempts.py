@@ -244,7 +244,8 @@ class _Judge:
         """
         first = self.first
         old, new = self.standing(part, first, some), self.standing(part, made)
-        low, high = old.loss * (1 - ALIKE), old.loss * (1 + ALIKE)
+        slack = ALIKE * np.abs(old.loss)  # likelihoods may be below zero
+        low, high = old.loss - slack, old.loss + slack
         known = np.isfinite(new.loss) & whole
         better = known & (~np.isfinite(old.loss) | (new.loss < low))
         same = known & ~better & (new.loss <= high)

@@ -9,18 +9,23 @@ import numpy as np
 
 from descend.judge.doubts import FAR
 from descend.judge.explained import by_chance
+from descend.methods.base import XTOL
+from descend.parameters.space import Space
 from descend.records.many import SINGULAR, SPENT
 from descend.run.many_job import CONVERGED, LEAST_PIVOT, UNSOLVED, ManyJob, among
 from descend.task.columns import SIGMA, TARGET, WEIGHT, WHITENING
 from descend.task.datasets import ManyData
 
-__all__ = ["doubtful", "is_below_constants", "plainly_well"]
+__all__ = ["as_good_outside", "doubtful", "is_below_constants", "plainly_well"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
 VAGUE = 100.0  # times its value: the standard error of a parameter that may have no finite best one
 WEIGHED = frozenset((TARGET, SIGMA, WEIGHT))
 LEFT = 0.9  # of a constant's loss: less is explained by more than chance (`by_chance`)
+OPEN = 10.0  # the same, where it is tried before it is said
+FARTHER = 1.5  # times a number: it has not come back from where it is twice as large
+ROUNDING = 1e-12  # of a loss
 WHITE = 2.0  # standard deviations of that correlation
 
 
@@ -95,6 +100,38 @@ def _variance(rows: Mapping[str, Array], some: Array, i: int) -> Any:
     if SIGMA in rows:
         found = np.square(_of(rows[SIGMA], some, i))
     return found / _of(rows[WEIGHT], some, i) if WEIGHT in rows else found
+
+
+def as_good_outside(
+    job: ManyJob, status: Array, made: Mapping[str, Array],
+    descend: Callable[[ManyJob], Mapping[str, Array]],
+) -> Array:  # fmt: skip
+    """The numbers of the fits that end as low from twice as far out, and farther out than before.
+
+    They may have no finite best value. Looked at are those with a vague number; where lanes leave
+    no standard errors, those that did not end by steps that were small at last.
+
+    Args:
+        descend: what the program leaves of a job's fits, by name.
+    """
+    start, vague = job.start, status != XTOL
+    if any(name.startswith("stderr.") for name in made):
+        vague = np.zeros(len(status), bool)
+        for name in start.varied():
+            error, value = made[f"stderr.{name}"], np.abs(made[f"params.{name}"])
+            vague |= ~(error < OPEN * value).reshape(len(vague), -1).all(axis=1)
+    some = np.flatnonzero(among(status, CONVERGED) & vague)
+    if not some.size or any(map((start.space or Space()).bounded, start.varied())):
+        return some[:0]
+    ends = {name: made[f"params.{name}"][some] for name in start.varied()}
+    part = job.part(some)
+    each = {**part.start.each, **{name: 2.0 * array for name, array in ends.items()}}
+    other, loss = descend(part.starting(part.start._replace(each=each))), made["loss"][some]
+    found = np.zeros(some.size, bool)
+    for name, array in ends.items():
+        farther = np.abs(other[f"params.{name}"]) > FARTHER * np.abs(array)
+        found |= farther.reshape(some.size, -1).any(axis=1)
+    return np.asarray(some[found & (other["loss"] <= loss + ROUNDING * np.abs(loss))])
 
 
 def doubtful(

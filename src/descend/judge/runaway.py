@@ -9,20 +9,23 @@ that is level, or of high order as x⁸ is, begins somewhere.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from descend.judge.beside import half_curvature
 from descend.judge.walk import Walk
 from descend.parameters.reading import number_names
 from descend.run.finished import Finished
+from descend.run.look import MOVED
 
-__all__ = ["falling", "runaways"]
+__all__ = ["falling", "runaways", "sinking"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
+Entry = tuple[str, int, str]
+"""A number: its leaf, its place in it, and its name."""
 
-LEAST = 1e-3  # of itself: a number that moved by less has not run away
 STEPS = 2.0 ** np.arange(-6, 11)  # times the way it went
 LEVEL = 16.0  # times the rounding of the loss: a change that is none
 ENDLESS = 0.6  # times a third of a fall, in decades, is the next one where there is no end
@@ -35,6 +38,8 @@ IN = tuple(10.0**-k for k in (1, 2, 3, 5, 7, 9, 11))  # and where it must, soone
 FOLLOWED = 30  # evaluations in which the other numbers follow
 RISE = 1e-8  # of the sum of squares: what is a rise
 CLEAR = 1e-5  # and what is one without question
+FREE = 1e-8  # of the largest curvature: one that is as good as none
+HALVED, SINKS = 9, 1e-9  # times; a share of the loss that is no rounding
 COMPANION = 0.05  # the share of a direction that makes a number part of it
 
 
@@ -143,40 +148,88 @@ def _climbs(
     return False
 
 
-def _way(begin: Array, end: Array, i: int) -> float:
-    return float(abs(np.reshape(end, -1)[i] - np.reshape(begin, -1)[i]))
-
-
 def falling(run: Finished) -> list[str]:
     """The numbers that the loss falls with, as far as one can see; none at a minimum.
 
     They are moved on, each by itself and then all of them, by shares and multiples of the way they
-    went: at a minimum a small share already raises the loss.
+    went: at a minimum a small share already raises the loss. A start may have been as far out
+    already; so the way from 0 is tried as well, and what of it is free of curvature.
     """
-    begin, end = run.begin, run.leaves()
-    space = run.job.space
-    names = [
+    end, space = run.leaves(), run.job.space
+    entries = [
         (leaf, i, name)
         for leaf in end
         if space is None or space.varies(leaf)
         for i, name in enumerate(number_names(leaf, end[leaf].shape))
-        if _way(begin[leaf], end[leaf], i) > LEAST * abs(np.reshape(end[leaf], -1)[i])
     ]
-    if not names:
-        return []
     loss = run.job.loss_at(run.built, end)
     least = loss({})
+    found: list[str] = []
+    for begin in (run.begin, {leaf: 0 * array for leaf, array in end.items()}, _bent(run, end)):
+        moved = [entry for entry in entries if _has_moved(begin, end, entry)]
 
-    def falls(moved: Sequence[tuple[str, int, str]]) -> bool:
-        def at(share: float) -> float:
-            place = _along(run, end, moved, share)
-            return np.inf if place is None else loss(place)
+        def falls(some: Sequence[Entry], begin: Mapping[str, Array] = begin) -> bool:
+            def at(share: float) -> float:
+                place = _along(run, begin, end, some, share)
+                return np.inf if place is None else loss(place)
 
-        return _falls(at, least, float(np.finfo(end[moved[0][0]].dtype).eps))
+            return _falls(at, least, float(np.finfo(end[some[0][0]].dtype).eps))
 
-    with np.errstate(all="ignore"):
-        alone = [entry for entry in names[:MOST] if falls([entry])]
-        return [name for *_, name in alone or (names if len(names) > 1 and falls(names) else [])]
+        with np.errstate(all="ignore"):
+            some = [entry for entry in moved[:MOST] if falls([entry])]
+            some = some or (moved if len(moved) > 1 and falls(moved) else [])
+        found = found or [name for *_, name in some]
+    return found
+
+
+def sinking(run: Finished) -> list[str]:
+    """The numbers that the loss falls with, without end, as they near 0: as log(x) does."""
+    end, space = run.leaves(), run.job.space
+    loss, found = run.job.loss_at(run.built, end), []
+    for leaf, array in end.items():
+        if space is not None and not space.varies(leaf):
+            continue
+        for i, name in enumerate(number_names(leaf, array.shape)):
+            if _is_small(run.begin, end, (leaf, i, name)):
+                with np.errstate(all="ignore"):
+                    heights = [loss(_halved(end, leaf, i, k)) for k in range(HALVED)]
+                falls = -np.diff(heights)
+                if bool(np.all(falls >= 0.5 * falls[0])) and falls[0] > SINKS * abs(heights[0]):
+                    found.append(name)
+    return found
+
+
+def _is_small(begin: Mapping[str, Array], end: Mapping[str, Array], entry: Entry) -> bool:
+    leaf, i, _ = entry
+    one, two = (abs(float(np.reshape(place[leaf], -1)[i])) for place in (begin, end))
+    return 0.0 < two < MOVED * one
+
+
+def _halved(end: Mapping[str, Array], leaf: str, i: int, times: int) -> dict[str, Array]:
+    moved = np.array(end[leaf])
+    moved.reshape(-1)[i] *= 2.0**-times
+    return {leaf: moved}
+
+
+def _bent(run: Finished, end: Mapping[str, Array]) -> Mapping[str, Array]:
+    """From where one would come to the end along what the second derivatives leave free."""
+    half = half_curvature(run, end)
+    if half is None:
+        return end
+    x = np.concatenate([array.reshape(-1) for array in end.values()])
+    unit = np.abs(x)
+    values, vectors = np.linalg.eigh(half * unit[:, None] * unit[None, :])
+    free = vectors[:, np.abs(values) <= FREE * np.max(np.abs(values), initial=0.0)]
+    rest, found, at = x - unit * (free @ (free.T @ np.sign(x))), {}, 0
+    for leaf, array in end.items():
+        found[leaf], at = rest[at : at + array.size].reshape(array.shape), at + array.size
+    return found
+
+
+def _has_moved(begin: Mapping[str, Array], end: Mapping[str, Array], entry: Entry) -> bool:
+    leaf, i, _ = entry
+    one, two = (float(np.reshape(place[leaf], -1)[i]) for place in (begin, end))
+    return abs(two - one) > MOVED * abs(two)
 
 
 def _falls(at: Callable[[float], float], least: float, eps: float) -> bool:
@@ -222,13 +275,14 @@ def _where(at: Callable[[float], float], height: float) -> float:
 
 
 def _along(
-    run: Finished, end: dict[str, Array], moved: Sequence[tuple[str, int, str]], share: float
-) -> dict[str, Array] | None:
+    run: Finished, before: Mapping[str, Array], end: Mapping[str, Array], moved: Sequence[Entry],
+    share: float,
+) -> dict[str, Array] | None:  # fmt: skip
     """Some numbers at a share of the way that they went, or farther; None beyond a bound."""
     found: dict[str, Array] = {}
     for leaf, i, _ in moved:
         array = found.setdefault(leaf, np.array(end[leaf]))
-        begin = np.asarray(run.begin[leaf]).reshape(-1)[i]
+        begin = np.asarray(before[leaf]).reshape(-1)[i]
         array.reshape(-1)[i] = begin + share * (np.asarray(end[leaf]).reshape(-1)[i] - begin)
     space = run.job.space
     kept = space is None or all(np.array_equal(space.inside(n, a), a) for n, a in found.items())

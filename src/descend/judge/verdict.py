@@ -17,14 +17,16 @@ from descend.graph.program import EPOCHS_SPENT
 from descend.judge.beside import all_sides_rise, downhill
 from descend.judge.ending import ending_of
 from descend.judge.explained import (
+    by_chance,
     can_walk,
     explained,
+    explained_by_loss,
     has_grown,
     is_linear,
     least_share,
     leaves_noise,
 )
-from descend.judge.runaway import falling, runaways
+from descend.judge.runaway import falling, runaways, sinking
 from descend.judge.thresholds import staircases
 from descend.judge.walk import Walk, walk_of
 from descend.methods.base import FTOL, GTOL, PRECISION, STALLED, STATUS, UNBOUNDED, XTOL
@@ -32,6 +34,7 @@ from descend.parameters.reading import number_names
 from descend.records.statuses import STATUSES
 from descend.run.finished import Finished, Judgement
 from descend.run.view import on_bounds
+from descend.task.options import TOLERANCES
 from descend.trust.complete import MOST_WITH_ERRORS, Completion
 from descend.trust.covariance import NOT_ARRIVED
 from descend.trust.words import listed
@@ -112,9 +115,10 @@ def _arrived(run: Finished, walk: Walk, status: str, message: str) -> Judgement:
         return Judgement("kink", words, "yes", found)
     lost = _lost(walk)
     if facts is not None and facts.searched:
+        act = "acts" if len(facts.searched) == 1 else "act"
         found = (
-            f"{listed(_named(facts.searched))} acts only through comparisons or rounding, and was "
-            "searched for over the data's own values: as good is every "
+            f"{listed(_named(facts.searched))} {act} only through comparisons or rounding: "
+            "searched for over the data's own values, as good is every "
             f"{', and every '.join(facts.searched)}.",
         )
         words = f"converged: the data determine {listed(_named(facts.searched))} to a step {at}"
@@ -179,8 +183,12 @@ def _by_method(run: Finished, status: str, message: str, arrived: str) -> Judgem
     if status == "converged" and arrived == "no":
         rule = BY_RULE.get(code, "no_improvement")
         words = STATUS[code].message.removeprefix("converged: ")
-        said = f"stopped by its own test ({words}; {unit} {run.control.epoch})"
-        return Judgement(rule, f"{said}: {TOO_LONG}", "no")
+        said = f"stopped by its own test ({words}; {unit} {run.control.epoch}): {TOO_LONG}"
+        own = run.job.settings.optimizer
+        asked = own != type(own)() or not all(map(run.options.is_default, TOLERANCES))
+        # Least squares steps end at rounding alone; a search along lines may end anywhere.
+        ends_well = asked or own.needs == "gauss_newton"
+        return Judgement(rule if ends_well else "not_converged", said, "no")
     return _plain(status, message, arrived)
 
 
@@ -210,7 +218,7 @@ def _threshold(run: Finished, names: Sequence[str]) -> Judgement:
 
 def _unless_kept(run: Finished, said: Judgement) -> Judgement:
     """A judgement, or that of a start which was given and which the user asked to keep to."""
-    if run.options.starts != 1 or run.job.start.missing:
+    if run.options.starts != 1 or run.options.is_default("starts") or run.job.start.missing:
         return said
     words = f"{said.message}; starts=1 keeps to it"
     return said._replace(status=f"{said.status}_kept", message=words)
@@ -250,10 +258,28 @@ def _side(run: Finished, walk: Walk) -> Judgement | None:
     share, least = explained(run, walk), least_share(walk)
     if share is None or share > least or is_linear(run):
         return None
-    if abs(share) <= least and leaves_noise(run, walk):
+    if abs(share) <= least and leaves_noise(run, walk.r):
         return None
+    return _side_said(run, f"R² = {share:.2g}")
+
+
+def _side_by_loss(run: Finished) -> Judgement | None:
+    """The same by a loss that is no sum of squares."""
+    with np.errstate(all="ignore"):
+        found = explained_by_loss(run)
+    if found is None or run.original is None:
+        return None
+    share, residuals = found
+    p = sum(a.size for a in run.job.leaf_arrays().values())
+    least = float(by_chance(p, run.original.counted))
+    if share > least or (abs(share) <= least and leaves_noise(run, residuals)):
+        return None
+    return _side_said(run, f"it saves {share:.2g} of a constant's loss")
+
+
+def _side_said(run: Finished, why: str) -> Judgement:
     found = (
-        f"The fit explains no more than a constant would (R² = {share:.2g}): a side minimum, or a "
+        f"The fit explains no more than a constant would ({why}): a side minimum, or a "
         "model that does not suit the data.",
     )
     at = f"({run.unit} {run.control.epoch})"
@@ -283,11 +309,20 @@ def _has_arrived(run: Finished) -> bool | None:
 
 def _judged_by_loss(run: Finished, status: str, message: str) -> Judgement | None:
     kink = f"converged at a kink: the loss rises to every side (iteration {run.control.epoch})"
+    ended = run.control.status != EPOCHS_SPENT and status != "time_spent"
+    side = _side_by_loss(run) if ended else None
+    if side is not None:
+        return side
     if run.facts is not None and run.facts.kinks:
         return Judgement("kink", kink, "yes")
     away = falling(run) if status != "time_spent" else []
     if away:
         return _ran_away(away[:3], run)
+    near = sinking(run) if status != "time_spent" else []
+    if near:
+        who, goes = listed(near[:3]), "nears" if len(near) == 1 else "near"
+        words = f"no minimum there: the loss still falls as {who} {goes} 0, without end"
+        return Judgement("runaway", f"{words} (iteration {run.control.epoch})", "no")
     if run.control.status == EPOCHS_SPENT or status == "time_spent":
         return None
     may_kink = run.control.status in (STALLED, PRECISION) or _has_kinks(run)

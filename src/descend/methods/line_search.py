@@ -22,7 +22,16 @@ from descend.methods.base import (
     cast,
 )
 from descend.methods.bounds import Box, box
-from descend.methods.units import beyond, lengths, measured, noise, sizes, steepest, unmeasured
+from descend.methods.units import (
+    beyond,
+    lengths,
+    measured,
+    noise,
+    shortened,
+    sizes,
+    steepest,
+    unmeasured,
+)
 
 __all__ = ["LITTLE", "LineSearch", "bottomless", "first_share", "least"]
 
@@ -120,7 +129,7 @@ class LineSearch(Optimizer):
     def step(self, p: Array, e: Any, s: State, h: Any) -> tuple[Array, State]:
         inside, parts = box(h), getattr(h, "parts", None)
         ok = np.isfinite(e.loss) & np.all(np.isfinite(e.gradient))
-        first = s["started"] == 0
+        first, finite = s["started"] == 0, ok
         gradient = np.where(ok, e.gradient, s["gradient"])
         slope = np.sum(gradient * _moving(p, s["direction"], inside))
         ahead = s["alpha"] * np.sum(s["gradient"] * s["direction"])
@@ -133,13 +142,16 @@ class LineSearch(Optimizer):
             rises = slope > -self.rise * np.sum(s["gradient"] * s["direction"])
             too_high = too_high | rises & (s["trials"] < STRICT)
         accept = ok & (first | ~(too_high | too_steep))
+        s, astray = self._with_units(p, np.where(finite, e.gradient - s["gradient"], 0 * p), s)
+        anew = accept | astray
         code = np.where(first, np.where(ok, 0, NOT_FINITE), _verdict(p, loss, slope, s, accept, h))
+        code = np.where(astray, 0, code)
         code = np.where(ok & bottomless(loss), UNBOUNDED, code)
         new = {
             "x": np.where(accept, p, s["x"]),
             "loss": np.where(accept, loss, s["loss"]),
             "gradient": np.where(accept, gradient, s["gradient"]),
-            "trials": np.where(accept, 0 * s["trials"], s["trials"] + 1),
+            "trials": np.where(anew, 0 * s["trials"], s["trials"] + 1),
             "started": np.ones_like(s["started"]),
         }
         took = accept & ~first
@@ -156,30 +168,42 @@ class LineSearch(Optimizer):
         new.update(self.learn(s, new, move, change, took))
         pull = inside.pull(new["x"], new["gradient"])
         fresh = _downhill(self.direct(new, pull, s), pull, new, inside)
-        new["direction"] = np.where(accept, fresh, s["direction"])
+        new["direction"] = np.where(anew, fresh, s["direction"])
         bracket = _bracket(s, ok, too_high, loss, slope)
         begin = _fresh_bracket(new)
-        new.update({name: np.where(accept, begin[name], bracket[name]) for name in begin})
+        new.update({name: np.where(anew, begin[name], bracket[name]) for name in begin})
         begin_length = self.first_length(new, s)
-        new["alpha"] = np.where(accept, begin_length, _next_length(s, bracket))
+        new["alpha"] = np.where(anew, begin_length, _next_length(s, bracket))
         promise = -0.5 * self.reach(new, s, begin_length) * begin["low_slope"]
         # A whole step that changes nothing but rounding promises nothing.
         still = ok & (s["trials"] == 0) & (np.abs(s["loss"] - loss) <= LITTLE * noise(s))
-        new["promise"] = np.where(accept, promise, np.where(still, 0 * loss, s["promise"]))
+        new["promise"] = np.where(anew, promise, np.where(still, 0 * loss, s["promise"]))
         # Falls so small that their products underflow cannot steer a search any more.
         code = np.where(accept & (-begin["low_slope"] <= least(p)), PRECISION, code)
         flat = accept & (np.max(np.abs(pull)) <= cast(h.gtol, p))
         new["status"] = np.where(s["status"] > 0, s["status"], cast(np.where(flat, GTOL, code), p))
         following = inside.project(new["x"] + new["alpha"] * new["direction"])
-        # A search without end leaves the lowest point that it has seen.
-        lower = (s["status"] == 0) & (new["status"] > 0) & (new["low_loss"] < new["loss"])
-        lowest = inside.project(new["x"] + new["low"] * new["direction"])
-        new["x"] = np.where(lower, lowest, new["x"])
-        new["loss"] = np.where(lower, new["low_loss"], new["loss"])
+        new.update(_lowest(s, new, inside))
         return following, new
 
     def answer(self, p: Array, s: State) -> Array:
         return s["x"]
+
+    def _with_units(self, p: Array, change: Array, s: State) -> tuple[State, Array]:
+        """Return a state without units that were astray, and whether one was: then all is anew."""
+        units, astray = shortened(s, p - s["x"], change, s["started"] > 0)
+        forgotten = {n: np.where(astray, a, s[n]) for n, a in self.memory(p).items()}
+        return {**s, **forgotten, "unit": units}, astray
+
+
+def _lowest(s: State, new: State, inside: Box) -> State:
+    """Return x and loss at the end: a search without end leaves the lowest point it has seen."""
+    lower = (s["status"] == 0) & (new["status"] > 0) & (new["low_loss"] < new["loss"])
+    lowest = inside.project(new["x"] + new["low"] * new["direction"])
+    return {
+        "x": np.where(lower, lowest, new["x"]),
+        "loss": np.where(lower, new["low_loss"], new["loss"]),
+    }
 
 
 def _seen(

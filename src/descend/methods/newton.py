@@ -24,7 +24,7 @@ from descend.methods.base import (
 from descend.methods.bounds import Box, box
 from descend.methods.line_search import LITTLE, bottomless
 from descend.methods.trust_region import norm
-from descend.methods.units import measured, noise, sizes, unmeasured
+from descend.methods.units import measured, noise, shortened, sizes, unmeasured
 
 __all__ = ["NewtonCG"]
 
@@ -110,13 +110,21 @@ class NewtonCG(Optimizer):
         radius = np.where(trial.first, begin, _radius(trial, s))
         new["radius"] = radius
         new["steepest"] = np.where(trial.first, worth * norm(pull), s["steepest"])
-        again = {
+        again: State = {
             "free": np.where(pull != 0, np.ones_like(p), 0 * p),
             "step": 0 * p, "residual": pull, "direction": -pull, "turns": 0 * s["turns"],
         }  # fmt: skip
-        at = {name: np.where(trial.accept, value, s[name]) for name, value in again.items()}
-        product = unit * (e.hvp(unit * at["direction"]) / worth)
-        found, ended = _turn(product, at, new, pull, inside)
+        at: State = {name: np.where(trial.accept, value, s[name]) for name, value in again.items()}
+        along = unit * at["direction"]
+        image = e.hvp(along)
+        found, ended = _turn(unit * (image / worth), at, new, pull, inside)
+        # Where a unit was astray, all this is done again with another.
+        begins: Array = ~trial.refused & (at["turns"] == 0)
+        new["unit"], astray = shortened(new, along, image, begins)
+        other = new["unit"] * (new["gradient"] / worth)
+        anew = {**again, "residual": other, "direction": -other, "predicted": 0 * size}
+        found = {n: np.where(astray, anew[n], a) for n, a in found.items()}
+        ended = ended & ~astray
         # A step that was refused is shortened; its own curvature tells what it then wins.
         share = np.minimum(radius / np.where(trial.length > 0, trial.length, 1), 0.5)
         linear = np.sum(slope * s["step"])

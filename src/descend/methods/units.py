@@ -13,7 +13,10 @@ import numpy as np
 
 from descend.methods.base import Array, State, cast
 
-__all__ = ["Units", "beyond", "lengths", "measured", "noise", "sizes", "steepest", "unmeasured"]
+__all__ = [
+    "Units", "beyond", "lengths", "measured", "noise", "shortened", "sizes", "steepest",
+    "unmeasured",
+]  # fmt: skip
 
 CAUTION = 0.3  # an estimated unit is this share of w/|g|: too short is soon mended, too long not
 SLIGHT = 1e-3  # a share of the loss from which a fall is one
@@ -22,6 +25,8 @@ ALIKE = 30.0  # times |x|, at most, where elements share a unit
 SHORT, LONG = 1e-6, 1e3  # what is taken of a shared unit, in terms of the estimated one
 ROOTS = 10.0  # times a residual: what its terms may be
 STEEPER = 3.0  # times what the slopes at both ends explain: a fall of another neighbourhood
+ASTRAY = 1e3  # times √(w/h): so long an estimated unit came from a slope of rounding
+WORST = 0.01  # of the largest such factor
 
 
 class Units(NamedTuple):
@@ -180,6 +185,31 @@ def noise(s: State) -> Array:
     eps, height = cast(np.finfo(s["x"].dtype).eps, s["x"]), np.abs(s["loss"])
     root = np.minimum(np.sqrt(height) * np.sqrt(s["worth"]), cast(ROOTS, height) * height)
     return eps * (8 * height + 2 * root)
+
+
+def shortened(s: State, move: Array, change: Array, may: Array) -> tuple[Array, Array]:
+    """Return the units after a first move, or the trial of one, and whether a unit was astray.
+
+    Where a slope is 0 but for rounding, w/|g| is astronomically long. How the slopes change along a
+    move then tells a length: √(w/h), with the curvature h. What is less astray by far may be so
+    because of the others.
+
+    Args:
+        change: of the gradient along the move.
+        may: whether there was such a move.
+
+    >>> s = {"unit": np.array([1e16, 0.3]), "widest": np.zeros(2), "worth": np.array(1.0)}
+    >>> units, astray = shortened(s, np.array([1e15, 0.1]), np.array([1e15, 1e13]), np.array(True))
+    >>> units, bool(astray)
+    (array([1. , 0.3]), True)
+    """
+    steep, length = np.abs(change), np.abs(move)
+    known = may & (s["widest"] == 0) & (length > 0) & (length <= s["unit"]) & np.isfinite(steep)
+    worth = np.where(s["worth"] > 0, s["worth"], 1)
+    bend: Array = np.where(known, steep, 0 * steep) / np.where(known, length, 1)
+    root = s["unit"] * np.sqrt(bend / worth)
+    astray = (root > cast(ASTRAY, root)) & (root >= cast(WORST, root) * np.max(root))
+    return s["unit"] / np.where(astray, root, 1), np.any(astray)
 
 
 def beyond(s: State, loss: Array, ahead: Array) -> Array:

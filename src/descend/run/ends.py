@@ -30,7 +30,7 @@ from descend.program.objective import entries
 from descend.program.pipeline import DescentBuilder
 from descend.run.build import Built
 from descend.run.job import Job
-from descend.run.look import CLEAR, MOST_NUMBERS, UNCLEAR, VAGUE, Formulas, Look
+from descend.run.look import CLEAR, MOST_NUMBERS, MOVED, UNCLEAR, VAGUE, Formulas, Look
 from descend.simplify.driver import simplify
 from descend.task.columns import SIGMA, TARGET, WEIGHT
 
@@ -186,7 +186,7 @@ class Ends:
             columns = [b.data[TARGET], facts.n, b.data.get(WEIGHT), b.data.get(SIGMA)]
             facts.spread, facts.level = b.run(spread_of, *columns)
         else:
-            facts.farther = self._farther()
+            facts.farther, facts.constant = self._farther(), self._constant(job)
         if look is not Look.PLAIN:
             b.normal_equations(self._own)
             facts.jtj, facts.jtr, _ = self._equations(facts.x)
@@ -202,12 +202,16 @@ class Ends:
                 setattr(facts, name, node)
 
     def _farther(self) -> Node:
-        """(p + 1,) the loss as far again along the way: of each number by itself, then of all."""
+        """(p + 1,) the loss as far again along the way: of each number by itself, then of all.
+
+        What has hardly moved may have begun far out: its way is that from 0.
+        """
         count = self._facts.x.size
 
         def places(f: Any) -> Any:
             alone = np.concatenate([np.eye(count), np.ones((1, count))])
-            found = f.x[None, :] + alone * (f.x - f.begin)[None, :]
+            way = np.where(np.abs(f.x - f.begin) > MOVED * np.abs(f.x), f.x - f.begin, f.x)
+            found = f.x[None, :] + alone * way[None, :]
             return found if f.lower is None else np.clip(found, f.lower[None], f.upper[None])
 
         whole, many, at = self._said(places), {}, 0
@@ -244,6 +248,17 @@ class Ends:
 
     def _placed(self, nodes: Sequence[Node], x: Node) -> list[Node]:
         return list(substitute(nodes, dict(zip(self._own, pieces(x, self._own), strict=True))))
+
+    def _constant(self, job: Job) -> Node | None:
+        """The loss with the target's mean as every prediction; None where that has no say."""
+        b, loss = self._builder, job.settings.loss
+        if loss is None or not loss.of_residual or len(b.model.nodes) != 1:
+            return None
+        prediction = b.model.nodes[0]
+        if prediction.shape != b.data[TARGET].shape:
+            return None
+        mean = b.run(lambda y: 0 * y + np.mean(y), b.data[TARGET])
+        return substitute([b.objective], {prediction: cast(mean, prediction.dtype)})[0]
 
     def _loss(self, x: Node) -> Node:
         return self._placed([self._builder.objective], x)[0]

@@ -10,9 +10,10 @@ from descend.run.build import Built
 from descend.run.job import Job
 
 __all__ = [
-    "CLEAR", "MOST_NUMBERS", "PRESSED", "UNCLEAR", "VAGUE", "Formulas", "Look", "look_of",
+    "CLEAR", "MOST_NUMBERS", "MOVED", "PRESSED", "UNCLEAR", "VAGUE", "Formulas", "Look", "look_of",
 ]  # fmt: skip
 
+MOVED = 1e-3  # of itself: a number that moved by less has come no way
 MOST_NUMBERS = 8  # that a compiled graph looks at: its steps are written out
 UNCLEAR, CLEAR, VAGUE, PRESSED = 0.0, 1.0, 2.0, 3.0
 """Codes of an end: vague is clear if some numbers have risen; pressed lies on a bound."""

@@ -95,7 +95,7 @@ def _enter(found: ManyFits, own: Fit, i: int) -> None:
     known = all(np.isfinite(errors[i]).all() for errors in found.stderr.values())
     if known and found.stderr and own.status == "converged" and found.status[i] in CONVERGED:
         return  # what the lane has settled stands
-    if not own.loss <= found.loss[i] * (1 + SAME) + np.finfo(float).tiny:
+    if not own.loss <= found.loss[i] + SAME * abs(found.loss[i]) + np.finfo(float).tiny:
         return
     found.status[i] = JUDGED[own.status]
     for name, array in found.params.items():

@@ -14,7 +14,7 @@ from descend.data.validate import check_positive
 from descend.errors import DataError, UsageError
 from descend.judge.attempts import Unasked
 from descend.judge.many_attempts import Made, further
-from descend.judge.many_doubts import doubtful, plainly_well
+from descend.judge.many_doubts import as_good_outside, doubtful, plainly_well
 from descend.methods.base import Optimizer
 from descend.methods.damped import LeanLevenbergMarquardt
 from descend.methods.least_squares import LevenbergMarquardt
@@ -186,6 +186,8 @@ class _Many:
             which = doubtful(
                 job, found.status, made, lambda ends: job.neighbours(drive.run, ends), odd
             )
+            if not (job.is_square or job.loss.kinked):
+                which = np.union1d(which, as_good_outside(job, found.status, made, self._ends))
             looked_at(found, job, self.model, o, which, o.starts == 1 and not self.unsaid)
             if job.loss.kinked and job.loss.of_residual:
                 # Least deviations end where rows are met.
@@ -211,6 +213,12 @@ class _Many:
             return Unasked.NEVER
         searched = start is None and (self.unsaid or self.job.start.problem.ready is not None)
         return Unasked.DOUBTED if searched else Unasked.FAILED
+
+    def _ends(self, job: ManyJob) -> Mapping[str, Array]:
+        """What the program leaves of other fits, or of the same from another start."""
+        own = self.drive.ready(job)
+        self.drive.descend(own)
+        return dict(zip(own.built.results, own.arrays.results, strict=True))
 
     def _anew(self, job: ManyJob, attempt: int, most: int | None) -> Made:
         """The descents of one more attempt, of so many steps at most."""

@@ -23,7 +23,14 @@ from descend.simplify.driver import simplify
 from descend.task.columns import WHITENING
 from descend.task.rows import Rows
 from descend.trace.tree import unflatten
-from descend.trust.covariance import NOT_ARRIVED, Errors, errors_of, goodness, weights_of
+from descend.trust.covariance import (
+    NO_SLOPE,
+    NOT_ARRIVED,
+    Errors,
+    errors_of,
+    goodness,
+    weights_of,
+)
 from descend.trust.normal_errors import covariance_of_fit
 
 __all__ = ["OF_ERRORS", "OF_VALUES", "Completion"]
@@ -217,7 +224,9 @@ class Completion:
         found = errors_of(
             jacobian, r, params, dof, self.absolute, names, held, self._same, self.arrived
         )
-        said = {"errors_note": found.note, "findings": [*self.findings, *found.findings]}
+        # What was searched for has been told of: it has no slope, and is where it should be.
+        more = [f for f in found.findings if not (self.findings and NO_SLOPE in f)]
+        said = {"errors_note": found.note, "findings": [*self.findings, *more]}
         covariance = found.covariance
         if covariance is None:
             return said

@@ -13,10 +13,12 @@ from descend.program.arrival import near
 from descend.trust.words import correlated, hardly_determined, undetermined
 
 __all__ = [
-    "MIXED", "NOT_ARRIVED", "Errors", "Goodness", "Split", "errors_of", "goodness", "split",
+    "MIXED", "NOT_ARRIVED", "NO_SLOPE", "Errors", "Goodness", "Split", "errors_of", "goodness",
+    "split",
     "spread_of", "weights_of",
 ]  # fmt: skip
 
+NO_SLOPE = "has no slope along"
 NOT_ARRIVED = "the descent had not arrived"
 MIXED = 1e-6  # a parameter this far into an undetermined direction has no error of its own
 FAR = 10.0 ** np.arange(-12, 13, 3)  # times a parameter: where it may act, if not here
@@ -258,13 +260,13 @@ def _idle_notes(
     if everywhere:
         found.append(f"the prediction does not depend on {', '.join(everywhere)}")
     if here:
-        found.append(f"at this place the prediction has no slope along {', '.join(here)}")
+        found.append(f"at this place the prediction {NO_SLOPE} {', '.join(here)}")
     return found
 
 
 def _sentence(note: str) -> str:
     remedy = "leave it out of the model, or fix it"
-    if "no slope" in note:
+    if NO_SLOPE in note:
         remedy = "begin elsewhere, nearer to where it acts"
     return f"{note[0].upper()}{note[1:]}: {remedy}."
 
