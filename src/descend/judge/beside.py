@@ -88,7 +88,7 @@ def downhill(run: Finished) -> Downhill:
 def _sides(run: Finished, steps: Sequence[float]) -> dict[str, list[tuple[float, ...]]]:
     """By how much the loss rises at steps up and down along each number, in turns."""
     sides: dict[str, list[tuple[float, ...]]] = {}
-    for name, _, rises in _beside(run, steps):
+    for name, _, rises in _beside(run, steps, wide=True):
         sides.setdefault(name, []).append(rises)
     return sides
 
@@ -148,13 +148,15 @@ def _own_sizes(run: Finished, leaf: str) -> Array:
 
 
 def _beside(
-    run: Finished, steps: Sequence[float]
+    run: Finished, steps: Sequence[float], wide: bool = False
 ) -> Iterator[tuple[str, float, tuple[float, ...]]]:
     """By how much the loss rises beside the end, up and down along each varied number.
 
     Args:
-        steps: as shares of the number, or of where it began if that is larger; where it began at
-            0, also of one larger size after the other.
+        steps: as shares of the number, or of where it began if that is larger; where both are 0,
+            of one size after the other.
+        wide: whether what began at 0, and may have stayed beside it, is looked at in larger sizes
+            too.
 
     Yields:
         The number's name, the loss at the end, and what it rises by at each step: without end
@@ -171,7 +173,8 @@ def _beside(
         low, high = (-math.inf, math.inf) if space is None else space.edges(leaf)
         own, begin = _own_sizes(run, leaf).reshape(-1), run.begin[leaf].reshape(-1)
         for i, size in enumerate(_sizes(run, leaf).reshape(-1)[:MOST_WITH_ERRORS]):
-            farther = [s for s in largest * DECADES if s > own[i]] if begin[i] == 0 else []
+            looks = own[i] == 0 or (wide and begin[i] == 0)
+            farther = [s for s in largest * DECADES if s > own[i]] if looks else []
             for far in [*([] if own[i] == 0 else [float(size)]), *farther]:
                 for sign in (1.0, -1.0):
                     rises = []

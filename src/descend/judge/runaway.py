@@ -26,6 +26,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 Entry = tuple[str, int, str]
 """A number: its leaf, its place in it, and its name."""
 
+LEAST = 1e-3  # of itself: a number that moved by less has not moved
 STEPS = 2.0 ** np.arange(-6, 11)  # times the way it went
 LEVEL = 16.0  # times the rounding of the loss: a change that is none
 ENDLESS = 0.6  # times a third of a fall, in decades, is the next one where there is no end

@@ -258,7 +258,9 @@ class Ends:
         if prediction.shape != b.data[TARGET].shape:
             return None
         mean = b.run(lambda y: 0 * y + np.mean(y), b.data[TARGET])
-        return substitute([b.objective], {prediction: cast(mean, prediction.dtype)})[0]
+        (found,) = substitute([b.objective], {prediction: cast(mean, prediction.dtype)})
+        numbers = {*b.model.leaves.values(), *self._own}
+        return None if numbers & {*postorder([found])} else found
 
     def _loss(self, x: Node) -> Node:
         return self._placed([self._builder.objective], x)[0]
