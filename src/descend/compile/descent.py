@@ -101,6 +101,8 @@ class DescentFlow(GraphFlow):
         """Write the loops of the descent."""
         step = self.steps()
         end = self.epoch_end()
+        n, size = self.get("n_rows"), self.program.plan.batch_size
+        full = n if size in (None, 1) else self.of("floordiv", n, size)
 
         def running() -> Let:
             on = self.of("eq", self.get("status"), RUNNING)
@@ -114,7 +116,7 @@ class DescentFlow(GraphFlow):
                 first = self.of("eq", self.get("batch"), 0)
                 stale = self.of("ne", self.get("reorder"), 0)
                 self.branch(self.of("or", first, stale), self.shuffle)
-            step(end)
+            step(end, n, full)
 
         self.loop(running, epoch)
         on = self.of("eq", self.get("status"), RUNNING)
@@ -143,10 +145,7 @@ class DescentFlow(GraphFlow):
             last = rest, self.commit(rest, self.heads)
         ordered = p.plan.shuffle and not self.swaps
 
-        def write(end: Any) -> None:
-            n = self.get("n_rows")
-            full = self.of("floordiv", n, size)
-
+        def write(end: Any, n: Let, full: Let) -> None:
             def one() -> None:
                 batch_number = self.get("batch")
                 first = self.of("mul", batch_number, size) if size > 1 else batch_number
@@ -161,10 +160,11 @@ class DescentFlow(GraphFlow):
                 last[1](rows)
 
             self.loop(lambda: self.has_budget("lt", full), one)
+            all_of = full
             if last is not None:
                 self.branch(self.has_budget("eq", full), rest)
-                full = self.of("add", full, 1)
-            done = self.let("eq", self.get("batch"), full)
+                all_of = self.of("add", full, 1)
+            done = self.let("eq", self.get("batch"), all_of)
             self.if_running(end, done)
 
         return write
@@ -185,8 +185,7 @@ class DescentFlow(GraphFlow):
         self.shorten(lowering, self.heads)
         commit = self.commit(lowering, self.heads)
 
-        def write(end: Any) -> None:
-            rows = self.get("n_rows")
+        def write(end: Any, rows: Let, _full: Let) -> None:
             self.add(Batch(lowering.block, self.program.rows, None, rows))
             commit(rows)
             self.if_running(end)
@@ -205,8 +204,7 @@ class DescentFlow(GraphFlow):
         lowering = self.graph("update", heads, more=known)
         commit = self.commit(lowering, heads)
 
-        def write(end: Any) -> None:
-            rows = self.get("n_rows")
+        def write(end: Any, rows: Let, _full: Let) -> None:
             count = self.of("floordiv", self.of("add", rows, BLOCK - 1), BLOCK)
 
             def update() -> None:

@@ -7,6 +7,7 @@ each condition here implies the one there, with a margin for rounding.
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -18,12 +19,16 @@ from descend.judge.explained import LITTLE, ROUNDING, SAVES
 from descend.judge.polish import WORSE
 from descend.judge.runaway import RISE
 from descend.methods.base import PRECISION
+from descend.parameters.flat import flat
 from descend.program.arrival import ARRIVED, EXACT
 from descend.program.many_errors import half_inverse
+from descend.run.ends import spread_of
+from descend.run.finished import Finished
 from descend.run.look import CLEAR, PRESSED, UNCLEAR, VAGUE, Formulas, Look
 from descend.run.plan import Run
+from descend.task.columns import SIGMA, TARGET, WEIGHT, WHITENING
 
-__all__ = ["FORMULAS", "clear_minimum", "first_look"]
+__all__ = ["FORMULAS", "clear_minimum", "ends_clearly", "first_look"]
 
 Array = Any
 
@@ -52,6 +57,32 @@ def first_look(run: Run) -> str | None:
         linear = bool(run.plan.built.extras.get("is linear"))
         return status if _is_minimum(run.facts, linear) else None
     return "bound" if run.seen == PRESSED else status if run.seen else None
+
+
+def ends_clearly(run: Finished) -> bool:
+    """The same of least squares on many rows, of which no plan is kept: from the method's JᵀJ."""
+    rows, residual, facts = run.job.rows, run.built.descent.residual, run.facts
+    if rows is None or residual is None or WHITENING in rows.extra:
+        return False
+    if facts is not None and (facts.steps or facts.kinks or facts.searched):
+        return False
+    y, weight = rows.extra[TARGET], rows.extra.get(WEIGHT)
+    if y.ndim != 1 or residual.ndim != 1 or (weight is not None and not np.all(weight > 0)):
+        return False
+    normal = run.normal(run.leaves())
+    if normal is None or run.control.status not in QUIET or run.control.status == EPOCHS_SPENT:
+        return False
+    begin, x = (flat(run.job.moved(leaves)) for leaves in (run.begin, run.leaves()))
+    sigma = rows.extra.get(SIGMA)
+    apart = y - np.mean(y)
+    spread, level = apart.dot(apart) / y.size, y.dot(y) / y.size
+    if weight is not None or sigma is not None:
+        spread, level = spread_of(y, float(y.size), weight, sigma)
+    end = SimpleNamespace(
+        x=x, begin=begin, n=y.size, spread=spread, level=level, loss=normal.loss,
+        jtj=np.reshape(normal.jtj, (len(x), len(x))), jtr=np.array(normal.jtr),
+    )  # fmt: skip
+    return _is_minimum(end, bool(run.built.extras.get("is linear")))
 
 
 def clear_minimum(run: Run) -> str | None:

@@ -15,6 +15,7 @@ import numpy as np
 from descend.graph.node import postorder
 from descend.graph.program import EPOCHS_SPENT
 from descend.judge.beside import all_sides_rise, downhill
+from descend.judge.clear import ends_clearly
 from descend.judge.ending import ending_of
 from descend.judge.explained import (
     by_chance,
@@ -88,6 +89,8 @@ def _judged_by_place(run: Finished, status: str, message: str) -> Judgement | No
     if not can_walk(run):
         return _judged_by_loss(run, status, message)
     with np.errstate(all="ignore"):
+        if status == "converged" and ends_clearly(run):
+            return _plain(status, message, "yes")
         walk = walk_of(run)
         if not np.isfinite(walk.begin):
             return None
