@@ -189,8 +189,8 @@ def _by_method(run: Finished, status: str, message: str, arrived: str) -> Judgem
         said = f"stopped by its own test ({words}; {unit} {run.control.epoch}): {TOO_LONG}"
         own = run.job.settings.optimizer
         asked = own != type(own)() or not all(map(run.options.is_default, TOLERANCES))
-        # Least squares steps end at rounding alone; a search along lines may end anywhere.
-        ends_well = asked or own.needs == "gauss_newton"
+        # Least squares steps and a simplex end at rounding; a search along lines may end anywhere.
+        ends_well = asked or own.needs in ("gauss_newton", "value")
         return Judgement(rule if ends_well else "not_converged", said, "no")
     return _plain(status, message, arrived)
 
