@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from descend.compile.calls import CALLS
 from descend.compile.kinds import Value
@@ -54,19 +54,11 @@ class FlowWriter(BlockWriter):
 
     # Numbers that live in registers from entry to exit
 
-    def into_registers(self, places: Sequence[Place]) -> None:
-        for place in places:
-            self.move(place, self.f.registers(place), into=True)
-
-    def out_of_registers(self, places: Sequence[Place]) -> None:
-        for place in places:
-            self.move(place, self.f.registers(place), into=False)
-
-    def move(self, place: Place, names: Sequence[str], into: bool) -> None:
+    def move(self, place: Place, into: bool) -> None:
         """Between the registers of a small place and its memory."""
         kind, base = kind_of(place.dtype), self.f.pointer(place)
         size = 1 if kind == "i1" else int(kind[1:]) // 8
-        for i, name in enumerate(names):
+        for i, name in enumerate(self.f.registers(place)):
             at = self.e.fresh("p")
             self.e.line(f"{at} = getelementptr i8, ptr {base}, i64 {i * size}")
             source, target = (at, name) if into else (name, at)
@@ -98,8 +90,7 @@ class FlowWriter(BlockWriter):
     def hand_on(self, writer: BlockWriter, block: Block) -> None:
         writer.write(block)
         self.spill = max(self.spill, len(writer.spilled) * writer.width)
-        if writer.width == 1:
-            self.values.update({let: writer.values[let] for let in block.outputs})
+        self.values.update({let: writer.values[let] for let in block.outputs})
 
     def call(self, statement: Call) -> None:
         if statement.name != "shuffle":
@@ -170,13 +161,8 @@ class FlowWriter(BlockWriter):
         """A function, which is written where it is first called."""
         number = self.routines.get(id(statement.block))
         if number is None:
-            number = self.routines[id(statement.block)] = self.function(
-                lambda writer: writer.write(statement.block)
-            )
+            inner = FlowWriter(FunctionText(self.f), self.fits)
+            inner.write(statement.block)
+            self.spill = max(self.spill, inner.spill)
+            number = self.routines[id(statement.block)] = inner.f.finish_segment()
         self.e.line(f"call void @segment{number}(ptr %table, i64 0, i64 0)")
-
-    def function(self, write: Callable[[FlowWriter], None]) -> int:
-        inner = FlowWriter(FunctionText(self.f), self.fits)
-        write(inner)
-        self.spill = max(self.spill, inner.spill)
-        return inner.f.finish_segment(())

@@ -263,8 +263,8 @@ class DescentFlow(GraphFlow):
 
     def fresh(self, form: Node) -> Place:
         place = Place("scratch", self.numbers, form.shape, form.dtype)
+        self.scratch[self.numbers] = place
         self.numbers += 1
-        self.scratch.append(place)
         self.wires.append(place)
         return place
 
@@ -389,11 +389,13 @@ def write_descent(program: Program, variant: Variant) -> DescentText:
         nodes = (*program.state, program.epoch.index, program.epoch.loss)
         pairs = zip((*flow.state, *flow.ends), nodes, strict=True)
         kept += [place for place, node in pairs if is_small(node)]
-    writer.into_registers(kept)
+    for place in kept:
+        writer.move(place, into=True)
     writer.write(flow.block)
-    writer.out_of_registers(kept)
+    for place in kept:
+        writer.move(place, into=False)
     f.e.line("ret i64 0")
     return DescentText(
-        f.text(), list(f.slots), flow.scratch, flow.records, writer.spill, flow.shared, flow.parts,
-        flow.wires, flow.blocks, flow.block,
+        f.text(), list(f.slots), list(flow.scratch.values()), flow.records, writer.spill,
+        flow.shared, flow.parts, flow.wires, flow.blocks, flow.block,
     )

@@ -20,7 +20,7 @@ from descend.compile.loops import (
     Store,
 )
 from descend.compile.lower import Lowering, lower
-from descend.compile.places import Place
+from descend.compile.places import FLOATS, Place
 from descend.graph.node import Dim, Node
 
 __all__ = ["FLOAT", "INT", "Flow", "GraphFlow", "at"]
@@ -48,8 +48,7 @@ class Flow:
 
     def __init__(self, words: Sequence[str]) -> None:
         self.block = Block()
-        kinds = {"loss_sum": FLOAT}
-        self.words = {name: Place(name, -1, (), kinds.get(name, INT)) for name in words}
+        self.words = {name: Place(name, -1, (), FLOAT if name in FLOATS else INT) for name in words}
 
     # Values
 
@@ -139,14 +138,14 @@ class GraphFlow(Flow):
     Attributes:
         leaves: where the inputs of the graphs lie.
         blocks: the graphs as blocks, by name.
-        scratch: the arrays that they work with; `numbers` counts them, and constants.
+        scratch: the arrays that they work with, by number; `numbers` counts them, and constants.
     """
 
     def __init__(self, words: Sequence[str]) -> None:
         super().__init__(words)
         self.leaves: dict[Node, Place] = {}
         self.blocks: dict[str, Block] = {}
-        self.scratch: list[Place] = []
+        self.scratch: dict[int, Place] = {}
         self.numbers = 0
 
     def lower(
@@ -162,7 +161,7 @@ class GraphFlow(Flow):
     def take_in(self, lowering: Lowering) -> None:
         """The places that a lowering has asked for are the program's."""
         block = lowering.block
-        self.scratch += [place for place in block.scratch if place not in self.scratch]
+        self.scratch |= {place.number: place for place in block.scratch}
         most = max(len(block.scratch), len(block.constants))
         self.numbers = max(self.numbers, lowering.scratch_from + most)
 

@@ -304,4 +304,4 @@ def write_many(program: ManyProgram, width: int, ragged: bool) -> ManyText:
     writer = FlowWriter(f, (program.rows, lanes))
     writer.write(flow.block)
     f.e.line("ret i64 0")
-    return ManyText(f.text(), list(f.slots), flow.scratch, writer.spill, flow.width)
+    return ManyText(f.text(), list(f.slots), list(flow.scratch.values()), writer.spill, flow.width)

@@ -11,11 +11,13 @@ import numpy as np
 from descend.graph.node import Shape
 from descend.lean import dataclass
 
-__all__ = ["Place", "aligned", "named_words"]
+__all__ = ["FLOATS", "Place", "aligned", "named_words"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
 LINE = 64
+FLOATS = frozenset({"loss_sum"})
+"""Which of the numbers by which a program finds its way are float64; the others are int64."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,12 +42,9 @@ class Place:
 
 
 def named_words(names: Sequence[str], control: Array) -> dict[tuple[str, int], Array]:
-    """Each of the numbers by which a program finds its way as an array of its own.
-
-    All are int64 but `loss_sum`, which is float64.
-    """
+    """Each of the numbers by which a program finds its way as an array of its own."""
     floats = control.view(np.float64)
-    parts = ((floats if name == "loss_sum" else control) for name in names)
+    parts = ((floats if name in FLOATS else control) for name in names)
     rows = enumerate(zip(names, parts, strict=True))
     return {(name, -1): part[i : i + 1] for i, (name, part) in rows}
 

@@ -73,11 +73,7 @@ def ends_clearly(run: Finished) -> bool:
     if normal is None or run.control.status not in QUIET or run.control.status == EPOCHS_SPENT:
         return False
     begin, x = (flat(run.job.moved(leaves)) for leaves in (run.begin, run.leaves()))
-    sigma = rows.extra.get(SIGMA)
-    apart = y - np.mean(y)
-    spread, level = apart.dot(apart) / y.size, y.dot(y) / y.size
-    if weight is not None or sigma is not None:
-        spread, level = spread_of(y, float(y.size), weight, sigma)
+    spread, level = spread_of(y, float(y.size), weight, rows.extra.get(SIGMA))
     end = SimpleNamespace(
         x=x, begin=begin, n=y.size, spread=spread, level=level, loss=normal.loss,
         jtj=np.reshape(normal.jtj, (len(x), len(x))), jtr=np.array(normal.jtr),

@@ -67,7 +67,7 @@ class ManyBuilt:
 
 def build_many(
     model: Model, recipe: Recipe, shared: Sequence[str], held: Sequence[str],
-    absolute: bool, covariance: bool, errors: bool = True,
+    absolute: bool, covariance: bool,
 ) -> ManyBuilt:  # fmt: skip
     """Build the graphs of many fits.
 
@@ -77,14 +77,13 @@ def build_many(
         held: the names of fixed parameters that each fit has a value of its own for.
         absolute: whether sigmas are in the unit of y.
         covariance: whether the covariance of each fit is a result.
-        errors: whether the fits are judged: chi², standard errors, whether they have arrived.
     """
     b = DescentBuilder(model, recipe)
     b.loss()
     b.vary()
     b.derivatives()
     b.update_vector()
-    return ManyGraphs(b, shared, held, absolute, covariance, errors).assemble()
+    return ManyGraphs(b, shared, held, absolute, covariance, True).assemble()
 
 
 def assembled(

@@ -407,9 +407,9 @@ class DescentBuilder:
         )  # fmt: skip
         captured = {name: array for name, array in self.captured.items() if name in fixed}
         return Descent(
-            program, tuple(s.name for s in slots), tuple(data), tuple(fixed), tuple(start),
-            tuple(records), captured, tuple(self.passes), *self.named,
-            {**self.data, **self.fixed}, tuple(self.traces),
+            program, tuple(data), tuple(fixed), tuple(start), tuple(records), captured,
+            tuple(self.passes), *self.named, {**self.data, **self.fixed},
+            tuple(self.traces),
         )  # fmt: skip
 
     def needed(self, step: Nodes, after: Nodes, ends: Sequence[Node]) -> set[str]:

@@ -71,7 +71,8 @@ class Descent:
     """A program with the names of everything that must be bound to it.
 
     Attributes:
-        state, data, fixed, start: the names of the program's inputs, in its order.
+        data, fixed, start: the names of the program's inputs, in its order, as `state` is of its
+            slots.
         records: the names of what each epoch leaves, in order.
         captured: name of a fixed input → the array that the model captured.
         passes: what happened on the way, in order.
@@ -82,7 +83,6 @@ class Descent:
     """
 
     program: Program
-    state: tuple[str, ...]
     data: tuple[str, ...]
     fixed: tuple[str, ...]
     start: tuple[str, ...]
@@ -94,3 +94,7 @@ class Descent:
     curvature: Curvature | None
     inputs: Mapping[str, Node]
     traces: tuple[Trace, ...]
+
+    @property
+    def state(self) -> tuple[str, ...]:
+        return tuple(slot.name for slot in self.program.slots)

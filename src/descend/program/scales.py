@@ -111,8 +111,8 @@ class _Reading:
         if a is not None and b is not None:
             self.equations[rank].append(_sum(a, b, -1.0))
 
-    def _pure(self, form: Form | None, rank: int = 0) -> None:
-        self._equal(form, {}, rank)
+    def _pure(self, form: Form | None) -> None:
+        self._equal(form, {}, 0)
 
     def _form(self, node: Node) -> Form | None:
         """The size of a node, where its arguments have theirs; what must be equal is noted."""

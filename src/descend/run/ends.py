@@ -316,9 +316,13 @@ def spread_of(y: Any, n: Any, weight: Any = None, sigma: Any = None) -> tuple[An
     >>> tuple(map(float, spread_of(np.array([1.0, 3.0]), 2.0)))
     (1.0, 5.0)
     """
+    given = weight, None if sigma is None else 1.0 / (sigma * sigma)
+    columns = [column for column in given if column is not None]
+    if not columns:
+        apart = y - np.mean(y)
+        return np.sum(apart * apart) / n, np.sum(y * y) / n
     w = np.ones_like(y)
-    for column in (weight, None if sigma is None else 1.0 / (sigma * sigma)):
-        if column is not None:
-            w = w * column[(slice(None), *(None,) * (y.ndim - 1))]
+    for column in columns:
+        w = w * column[(slice(None), *(None,) * (y.ndim - 1))]
     apart = y - np.sum(w * y) / np.sum(w)
     return np.sum(w * apart * apart) / n, np.sum(w * y * y) / n

@@ -103,11 +103,8 @@ class ManyJob:
             None if self.start.space is None else self.start.space.structure(),
         )  # fmt: skip
 
-    def built(self, optimizer: Optimizer, errors: bool = True) -> ManyBuilt:
+    def built(self, optimizer: Optimizer) -> ManyBuilt:
         """The graphs, from the store of built ones if the model has not changed.
-
-        Args:
-            errors: whether the fits are judged.
 
         Raises:
             UsageError: the model asks for the number of rows, and the fits have unequal ones.
@@ -115,10 +112,9 @@ class ManyJob:
         key = self.key(optimizer)
 
         def made(model: Model) -> ManyBuilt:
-            return self._made(model, optimizer, errors)
+            return self._made(model, optimizer)
 
-        whole = None if key is None else (key, errors)
-        return BUILT.once(whole, lambda: self._of_model(made), self.data.counts)[0]
+        return BUILT.once(key, lambda: self._of_model(made), self.data.counts)[0]
 
     def _of_model(self, made: Callable[[Model], T]) -> T:
         """What is made of the model, which is traced again where it asks for the number of rows."""
@@ -196,11 +192,11 @@ class ManyJob:
             weighted="sample_weight" in d.columns, space=self.start.space,
         )  # fmt: skip
 
-    def _made(self, model: Model, optimizer: Optimizer, errors: bool) -> ManyBuilt:
+    def _made(self, model: Model, optimizer: Optimizer) -> ManyBuilt:
         self._check_rows(model)
         d, recipe, held = self.data, self._recipe(optimizer), list(self.start.held())
         built = build_many(
-            model, recipe, d.shared, held, self.absolute, self.covariance, errors
+            model, recipe, d.shared, held, self.absolute, self.covariance
         )
         built.runner = NativeMany(built.program)
         return built

@@ -44,13 +44,13 @@ def factored(jtj: Sequence[float], p: int) -> Factor | None:
     return None if inverse is None else Factor(scale, inverse)
 
 
-def covariance_of(normal: Normal, dof: int, factor: Factor | None = None) -> Rows | None:
+def covariance_of(normal: Normal, dof: int) -> Rows | None:
     """The covariance (JᵀJ)⁻¹·rᵀr/dof, row by row, or None where this is not the way to find it.
 
     JᵀJ has the square of J's condition, so it serves only where J is good-natured; elsewhere, and
     where anything else is unusual (no minimum, no degree of freedom, numbers that are not finite),
     the residuals and J itself must be looked at. The columns of J are scaled to length one; the
-    inverse is that of Cholesky's factor L, JᵀJ = L·Lᵀ, which may be known already.
+    inverse is that of Cholesky's factor L, JᵀJ = L·Lᵀ.
 
     >>> covariance_of(Normal([3.0, 3.0, 3.0, 5.0], [0.0, 0.0], 6.0), 1)
     [[5.0, -3.0], [-3.0, 3.0]]
@@ -59,7 +59,7 @@ def covariance_of(normal: Normal, dof: int, factor: Factor | None = None) -> Row
     p = len(jtr)
     if p > MOST_PARAMETERS or dof <= 0 or not loss < math.inf:
         return None
-    factor = factor or factored(jtj, p)
+    factor = factored(jtj, p)
     if factor is None:
         return None
     scale, inverse = factor
@@ -93,9 +93,7 @@ def covariance_of(normal: Normal, dof: int, factor: Factor | None = None) -> Row
     return covariance
 
 
-def covariance_of_fit(
-    normal: Normal, count: int, absolute: bool, factor: Factor | None = None
-) -> Rows | None:
+def covariance_of_fit(normal: Normal, count: int, absolute: bool) -> Rows | None:
     """The covariance of a fit of `count` residuals, whose mean square is the loss.
 
     Args:
@@ -105,8 +103,8 @@ def covariance_of_fit(
     [[0.25, 0.0], [0.0, 0.0625]]
     """
     if absolute:
-        return covariance_of(normal._replace(loss=1.0), count, factor)
-    return covariance_of(normal, count - len(normal.jtr), factor)
+        return covariance_of(normal._replace(loss=1.0), count)
+    return covariance_of(normal, count - len(normal.jtr))
 
 
 def _inverse_factor(jtj: Sequence[float], scale: Sequence[float], p: int) -> Rows | None:
