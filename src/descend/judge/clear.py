@@ -62,9 +62,9 @@ def first_look(run: Run) -> str | None:
 def ends_clearly(run: Finished) -> bool:
     """The same of least squares on many rows, of which no plan is kept: from the method's JᵀJ."""
     rows, residual, facts = run.job.rows, run.built.descent.residual, run.facts
-    if rows is None or residual is None or WHITENING in rows.extra:
+    if run.searched or rows is None or residual is None or WHITENING in rows.extra:
         return False
-    if facts is not None and (facts.steps or facts.kinks or facts.searched):
+    if facts is not None and (facts.steps or facts.kinks):
         return False
     y, weight = rows.extra[TARGET], rows.extra.get(WEIGHT)
     if y.ndim != 1 or residual.ndim != 1 or (weight is not None and not np.all(weight > 0)):

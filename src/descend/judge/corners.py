@@ -24,6 +24,7 @@ from descend.run.finished import Facts, Finished
 from descend.run.view import on_bounds
 from descend.task.columns import SIGMA, TARGET, WEIGHT, WHITENING
 from descend.trust.complete import Completion
+from descend.trust.covariance import MIXED, split
 
 __all__ = ["to_corner"]
 
@@ -75,8 +76,9 @@ def to_corner(run: Finished) -> None:
     x[...] = np.concatenate([a.reshape(-1) for a in moved.values()])
     state["method/loss"][...] = found.loss / search.target.size
     run.control.steps += search.evaluations
+    names = zip(search.number_names(), search.lost, strict=True)
     kinks = tuple(search.number_names()) if found.rows else ()
-    run.facts = Facts(arrived=True, kinks=kinks)
+    run.facts = Facts(arrived=True, kinks=kinks, lost=tuple(n for n, lost in names if lost))
 
 
 class Corner:
@@ -91,6 +93,7 @@ class Corner:
         self.shapes: list[tuple[int, ...]] = [a.shape for a in leaves.values()]
         self.x = np.concatenate([a.reshape(-1) for a in leaves.values()])
         self.held = on_bounds(self.space, leaves)
+        self.lost = np.zeros_like(self.held)
         self.target = np.asarray(rows.extra[TARGET], np.float64)
         loss: Any = run.job.settings.loss
         one, zero = np.ones(()), np.zeros(())
@@ -130,9 +133,10 @@ class Corner:
         r, j = self.begun = self._rows(self.x)
         length = np.sqrt(np.mean(j**2, axis=0))
         scale = self.spread or float(np.sqrt(np.mean(r[self.weight > 0] ** 2)))
-        if not (np.isfinite(j).all() and length.all() and scale > 0 and self.level > 0):
+        if not (np.isfinite(j).all() and length.any() and scale > 0 and self.level > 0):
             return None
-        self.unit, self.spread = scale / length, scale
+        self._hold_what_is_lost(j, length)
+        self.unit, self.spread = scale / np.where(length > 0, length, np.inf), scale
         reach = np.sqrt(np.sum((j * self.unit) ** 2, axis=1))
         alive = (self.weight > 0) & (reach > 0)
         away = np.where(alive, np.abs(r) / np.where(alive, reach, 1), np.inf)
@@ -147,6 +151,22 @@ class Corner:
             if place is not None and place.loss <= most * (1 + SAME):
                 return place
         return None
+
+    def _hold_what_is_lost(self, j: Array, length: Array) -> None:
+        """Hold numbers without a slope, and as many as the slopes of others make up for."""
+        free = np.flatnonzero((length > 0) & ~self.held)
+        self.held |= length == 0
+        if not free.size:
+            return
+        own = j[:, free] / length[free]
+        parts = split(own / np.sqrt(len(j)), self.target, len(j))
+        self.lost[free] = np.sqrt(np.sum(parts.vt[~parts.known] ** 2, axis=0)) > MIXED
+        rest = own.copy()
+        for _ in range(int(np.sum(parts.known))):
+            k = int(np.argmax(np.sum(rest**2, axis=0)))
+            rest -= np.outer(rest[:, k], rest[:, k] @ rest) / (rest[:, k] @ rest[:, k])
+            free[k], rest[:, k] = -1, 0.0
+        self.held[free[free >= 0]] = True
 
     def _rows(self, x: Array) -> tuple[Array, Array]:
         """(n,) prediction − target and (n, p) J; NaN beyond an index."""

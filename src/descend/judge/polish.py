@@ -9,7 +9,6 @@ import numpy as np
 from descend.judge.corners import to_corner
 from descend.judge.doubts import eigenvalues
 from descend.judge.kinks import kinked, to_kinks
-from descend.judge.thresholds import Threshold, over_thresholds, thresholds_of
 from descend.judge.walk import begin_of, sizes, walk_of
 from descend.methods.base import FTOL, STATUS
 from descend.parameters.flat import flat
@@ -29,37 +28,34 @@ def polished(run: Finished) -> None:
     """Go on by QR of J where that has more to say, and enter what was found into the run.
 
     It has where columns of J are nearly parallel; where the method has ended, and its predicted
-    step is no small share of the standard errors; and where a parameter has a kink or a threshold,
-    of which no derivative tells.
+    step is no small share of the standard errors; and where a parameter has a kink.
     """
     if not _has_squares(run):
         to_corner(run)
         return
     jtj = run.state()["method/jtj"]
-    jumps = [] if run.options.starts == 1 else thresholds_of(run)
     values = eigenvalues(jtj, np.diagonal(jtj) > 0)
     worse = not values.size or bool(values[0] < WORSE * values[-1])
     arrived = not worse and _has_arrived(run, jtj)
     run.facts = Facts(arrived=arrived)
     ended = run.control.status in STATUS
-    if (arrived and not jumps) or not values.size or not (worse or ended):
+    if arrived or not values.size or not (worse or ended):
         return
     with np.errstate(all="ignore"):
-        _walked(run, jumps if ended else [], ended)
+        _walked(run, ended)
 
 
-def _walked(run: Finished, jumps: list[Threshold], ended: bool) -> None:
+def _walked(run: Finished, ended: bool) -> None:
     state, walk = run.state(), walk_of(run)
     if not np.isfinite(walk.begin):
         return
     count = walk.go()
-    searched = over_thresholds(walk, jumps) if jumps else ()
     arrived = walk.has_arrived()
     kinks: tuple[str, ...] = ()
     if ended and not arrived and kinked(run):
         kinks = to_kinks(walk)
         arrived = bool(kinks) or walk.has_arrived()
-    run.facts = Facts(walk.errors(), walk.evaluations, arrived, kinks, searched)
+    run.facts = Facts(walk.errors(), walk.evaluations, arrived, kinks)
     if not walk.evaluations:
         return
     share = float(state["method/loss"]) / walk.begin if walk.begin > 0 else 1.0 / walk.r.size

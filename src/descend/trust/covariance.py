@@ -14,8 +14,7 @@ from descend.trust.words import correlated, hardly_determined, undetermined
 
 __all__ = [
     "MIXED", "NOT_ARRIVED", "NO_SLOPE", "Errors", "Goodness", "Split", "errors_of", "goodness",
-    "split",
-    "spread_of", "weights_of",
+    "singular", "split", "spread_of", "weights_of",
 ]  # fmt: skip
 
 NO_SLOPE = "has no slope along"
@@ -48,11 +47,13 @@ class Errors:
         covariance: (p, p), NaN for parameters without an error; None where there is none at all.
         note: in a few words, why an error is missing.
         findings: what the data leave undetermined, in sentences.
+        lost: the numbers that take part in what is not determined.
     """
 
     covariance: Array | None
     note: str = ""
     findings: tuple[str, ...] = ()
+    lost: tuple[str, ...] = ()
 
 
 @np.errstate(all="ignore")
@@ -285,21 +286,21 @@ def _inner(
     if not (np.all(near(step, error, params)) if arrived is None else arrived):
         return Errors(None, NOT_ARRIVED)
     if not known.all():
-        return _singular(covariance, vt[~known].T, scale, params, names, same)
+        return singular(covariance, vt[~known].T, scale, params, names, same)
     with np.errstate(all="ignore"):
         correlation = covariance / np.outer(error, error)
     vague = hardly_determined(singular, vt, params, error, names)
     return Errors(covariance, "", (*vague, *correlated(correlation, names)))
 
 
-def _singular(
+def singular(
     covariance: Array, null: Array, scale: Array, params: Array, names: list[str],
     same: Callable[[Array], bool] | None,
 ) -> Errors:  # fmt: skip
     """What is left where some directions are not determined."""
     lost = np.sqrt(np.sum(null**2, axis=1)) > MIXED
     covariance = np.where(lost[:, None] | lost, math.nan, covariance)
-    tied = ", ".join(name for name, missing in zip(names, lost, strict=True) if missing)
-    note = f"the covariance is singular: the data do not determine {tied}"
+    tied = tuple(name for name, missing in zip(names, lost, strict=True) if missing)
+    note = f"the covariance is singular: the data do not determine {', '.join(tied)}"
     findings = undetermined(null / scale[:, None], params, names, same)
-    return Errors(None if lost.all() else covariance, note, tuple(findings))
+    return Errors(None if lost.all() else covariance, note, tuple(findings), tied)

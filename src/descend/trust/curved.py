@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from descend.program.pipeline import MOST_EXACT
 from descend.run.build import Built
 from descend.run.job import Job
 from descend.simplify.driver import simplify
-from descend.trust.covariance import NOT_ARRIVED, Errors, weights_of
+from descend.trust.covariance import NO_SLOPE, NOT_ARRIVED, Errors, Split, singular, split, weights_of
 
 __all__ = ["FISHER", "SANDWICH", "Curved", "curved_errors", "errors_of_curved", "judge_counts"]
 
@@ -72,12 +73,18 @@ def curved_errors(
         return Errors(None, "the losses or their derivatives are not finite")
     if not at.is_likelihood and n <= p:
         return Errors(None, f"{n} values leave no degree of freedom for {p} parameters")
+    length = np.sqrt(np.sum(at.jacobian**2, axis=0))
+    if not length.all():
+        idle = ", ".join(name for name, own in zip(names, length, strict=True) if not own)
+        found = _free(at, params, names, length > 0)
+        note = f"at this place the prediction {NO_SLOPE} {idle}"
+        return replace(found, note="; ".join(filter(None, (note, found.note))))
+    parts = split(at.jacobian / length, at.slope, n)
+    if not parts.known.all():
+        return _determined(at, params, names, length, parts)
     information = at.jacobian.T @ (at.bend[:, None] * at.jacobian)
     curvature = information if at.exact is None or at.is_likelihood else at.exact
     scale = np.sqrt(np.diag(curvature))
-    idle = [name for name, column in zip(names, at.jacobian.T, strict=True) if not column.any()]
-    if idle:
-        return Errors(None, f"the prediction does not depend on {', '.join(idle)}")
     upwards = bool(np.all(scale > 0))
     values, vectors = np.linalg.eigh(curvature / np.outer(scale, scale)) if upwards else _flat(p)
     if not values[0] > np.finfo(np.float64).eps * p * values[-1]:
@@ -106,7 +113,22 @@ def _free(at: Curved, params: Array, names: list[str], free: Array) -> Errors:
         return found
     covariance = np.full((free.size, free.size), np.nan)
     covariance[np.ix_(free, free)] = found.covariance
-    return Errors(covariance, found.note, found.findings)
+    return replace(found, covariance=covariance)
+
+
+def _determined(
+    at: Curved, params: Array, names: list[str], length: Array, parts: Split
+) -> Errors:
+    """The errors of what the data determine, where J has columns that depend on each other."""
+    known, turned = parts.vt[parts.known], parts.vt[~parts.known].T
+    basis = known.T / length[:, None]
+    exact = None if at.exact is None else basis.T @ at.exact @ basis
+    own = Curved(at.jacobian @ basis, at.slope, at.bend, exact, at.is_likelihood)
+    found = curved_errors(own, known @ (length * params), [""] * len(known))
+    if found.covariance is None:
+        return found
+    covariance = basis @ found.covariance @ basis.T
+    return singular(covariance, turned, length, params, names, None)
 
 
 def _flat(p: int) -> tuple[Array, Array]:
