@@ -38,6 +38,7 @@ SETTLED = 1e-9  # of the same: a last step that is short enough
 NEAR = 1.0  # of the same: a step that leads elsewhere
 STRICT = 1e-7  # by what forces and curvatures are within their limits, as a share of them
 SAME = 1e-12  # of the loss: no rise
+NEARLY, EXACTLY = 1e-6, 4  # of the same: from where so many steps are to lead to none
 ROUNDING = 16 * float(np.finfo(np.float64).eps)  # of the loss without a model: none
 
 
@@ -141,6 +142,9 @@ class Corner:
         alive = (self.weight > 0) & (reach > 0)
         away = np.where(alive, np.abs(r) / np.where(alive, reach, 1), np.inf)
         order, most = np.argsort(away, kind="stable"), self._loss(r)
+        exact = self._exact(r, j)
+        if exact is not None:
+            return exact
         p = min(int(np.sum(~self.held)), int(np.sum(alive)) - 1)
         # The farther the next row is, the likelier it is that those before it are met.
         floor = np.finfo(np.float64).eps
@@ -216,14 +220,26 @@ class Corner:
             self.x = np.where(out, kept, self.x)
             self.begun = self._rows(self.x)
             return self._solved(met, held | out)
-        place = self._shown(x, r, j, met, forces, free, bend)
-        return self._exact(x, k) if place is None and k == free.size else place
+        return self._shown(x, r, j, met, forces, free, bend)
 
-    def _exact(self, x: Array, rows: int) -> Place | None:
-        """The place, if all rows are met there: no loss is lower than that of exact data."""
-        loss = self._loss(self._rows(x)[0])
+    def _exact(self, r: Array, j: Array) -> Place | None:
+        """The place nearby at which all rows are met: no loss is lower than that of exact data."""
         whole = (self.up + self.down) * float(np.sum(self.weight * np.abs(self.target)))
-        return Place(x, rows, loss) if loss <= ROUNDING * whole else None
+        x, best = self.x.copy(), self._loss(r)
+        free, root = np.flatnonzero(~self.held), np.sqrt(self.weight)[:, None]
+        if not (free.size and best <= NEARLY * whole):
+            return None
+        for _ in range(EXACTLY):
+            step = np.linalg.lstsq(root * j[:, free] * self.unit[free], root[:, 0] * r, rcond=None)
+            there = x.copy()
+            there[free] -= self.unit[free] * step[0]
+            there = np.clip(there, self.low, self.high)
+            r, j = self._rows(there)
+            loss = self._loss(r)
+            if not loss < best:
+                break
+            x, best = there, loss
+        return Place(x, r.size, best) if best <= ROUNDING * whole else None
 
     def _pull(self, r: Array, met: Array, forces: Array | float = 0.0) -> Array:
         """The slope of each row's loss, or the force of a row that is met."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from descend.graph.node import Node, postorder
 from descend.judge.walk import Walk, walk_of
+from descend.methods.losses import Loss
 from descend.run.finished import Finished
 from descend.task.columns import SIGMA, TARGET, WEIGHT
 from descend.task.warned import is_constant
@@ -17,7 +19,7 @@ from descend.trust.covariance import spread_of, weights_of
 __all__ = [
     "LITTLE", "MOST_ROWS", "ROUNDING", "SAVES", "by_chance", "can_walk", "end_of", "explained",
     "explained_by_loss", "explains_nothing", "has_grown", "is_linear", "least_share",
-    "leaves_noise",
+    "leaves_noise", "saved",
 ]  # fmt: skip
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -87,17 +89,28 @@ def explained_by_loss(run: Finished) -> tuple[float, Array] | None:
     is_straight = not set(view.built.model.leaves.values()) & set(postorder(slopes))
     if y.ndim != 1 or prediction.shape != y.shape or is_straight:
         return None
-    sigma, weight = rows.extra.get(SIGMA, 1.0), rows.extra.get(WEIGHT, 1.0)
+    share = saved(loss, prediction, rows.extra)
+    return None if share is None else (share, prediction - y)
+
+
+def saved(loss: Loss, prediction: Array | float, extra: Mapping[str, Array]) -> float | None:
+    """The share of the best constant's loss that a prediction saves; None where much is saved.
+
+    Args:
+        prediction: (n,), or its loss.
+        extra: the target, with sigma and weights where there are any.
+    """
+    sigma, weight = extra.get(SIGMA, 1.0), extra.get(WEIGHT, 1.0)
+    y = np.asarray(extra[TARGET], np.float64)
 
     def height(at: Array | float) -> float:
         return float(np.mean(weight * loss.per_row(at / sigma + 0 * y, y / sigma)))
 
-    own = height(prediction)
+    own = height(prediction) if isinstance(prediction, np.ndarray) else prediction
     if own < SAVES * height(float(np.mean(y))):
         return None
     constant = min(map(height, np.quantile(y, np.linspace(0, 1, LEVELS))))
-    known = np.isfinite(own) and constant > ROUNDING * height(0.0)
-    return (1.0 - own / constant, prediction - y) if known else None
+    return 1.0 - own / constant if np.isfinite(own) and constant > ROUNDING * height(0.0) else None
 
 
 def by_chance(p: int, n: Any) -> Any:
@@ -120,13 +133,24 @@ def explains_nothing(run: Finished) -> bool:
     Or nearly as much, while the residuals show that there is more to explain.
     """
     if not can_walk(run):
-        return False
+        return _saves_nothing(run)
     with np.errstate(all="ignore"):
         walk = walk_of(run)
         share = explained(run, walk) if np.isfinite(walk.begin) else None
         if share is None or share > LITTLE or is_linear(run):
             return False
         return share <= least_share(walk) or not leaves_noise(run, walk.r)
+
+
+def _saves_nothing(run: Finished) -> bool:
+    """The same by a loss that is no sum of squares."""
+    with np.errstate(all="ignore"):
+        found = explained_by_loss(run)
+        if found is None or run.original is None or found[0] > LITTLE:
+            return False
+        p = sum(a.size for a in run.job.leaf_arrays().values())
+        by_luck = found[0] <= float(by_chance(p, run.original.counted))
+        return by_luck or not leaves_noise(run, found[1])
 
 
 def leaves_noise(run: Finished, residuals: Array) -> bool:

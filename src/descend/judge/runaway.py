@@ -16,6 +16,7 @@ import numpy as np
 
 from descend.judge.beside import half_curvature
 from descend.judge.walk import Walk
+from descend.parameters.flat import flat
 from descend.parameters.reading import number_names
 from descend.run.finished import Finished
 from descend.run.look import MOVED
@@ -41,6 +42,7 @@ RISE = 1e-8  # of the sum of squares: what is a rise
 CLEAR = 1e-5  # and what is one without question
 FREE = 1e-8  # of the largest curvature: one that is as good as none
 HALVED, SINKS = 9, 1e-9  # times; a share of the loss that is no rounding
+DRAWN = 4  # places at which a model may show that all directions have an effect
 COMPANION = 0.05  # the share of a direction that makes a number part of it
 
 
@@ -75,14 +77,19 @@ def runaways(walk: Walk) -> tuple[str, ...]:
 def _is_redundant(walk: Walk) -> bool:
     """Whether as many directions are without effect at the start: the model is like that.
 
-    A start that is the end, as where an earlier fit is gone on with, tells nothing.
+    A start that is the end, as where an earlier fit is gone on with, tells nothing: then places
+    are drawn.
     """
     here, lost = walk.x.copy(), _nullity(walk)
-    if not lost or np.allclose(walk.start, here, rtol=LEAST, atol=0.0):
+    if not lost:
         return False
-    at_start = _nullity(walk) if walk.jump(walk.start) else 0
+    run, places = walk.run, [walk.start]
+    if np.allclose(walk.start, here, rtol=LEAST, atol=0.0):
+        drawn = (run.job.glanced(run.built, i) for i in range(1, DRAWN + 1))
+        places = [flat({name: leaves[name] for name in walk.like}) for leaves in drawn]
+    least = min(_nullity(walk) if walk.jump(place) else lost for place in places)
     walk.jump(here)
-    return at_start >= lost
+    return least >= lost
 
 
 def _nullity(walk: Walk) -> int:

@@ -9,12 +9,13 @@ one that was found are tried.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from descend.differentiate.gauss_newton import jacobian_columns
+from descend.graph.breaks import SIDES, STEPS, breaking, compares
 from descend.graph.evaluate import evaluate
 from descend.graph.node import Node, postorder
 from descend.graph.source import is_const, value_of
@@ -28,8 +29,6 @@ __all__ = ["Threshold", "is_broken", "over_steps", "staircases", "staircases_of"
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
-STEPS = ("step", "comparison")
-SIDES = {"abs": 1, "maximum": 2, "minimum": 2}  # operations with a kink at 0, or where two meet
 MOST = 4  # numbers that are searched for
 WIDE = 64  # places that are tried at once
 BESIDE = 3  # places to either side that are tried after the last that was better
@@ -42,14 +41,14 @@ class Threshold(NamedTuple):
     """A number that is compared with the data, and where they are.
 
     Attributes:
-        leaf, index, name: where it stands, and what it is called.
+        leaf, at, name: where it stands, and what it is called.
         is_step: whether it acts through steps only.
         places: (m,) increasing values, one between every two of these.
         edges: (m + 1,) between which each of them may be.
     """
 
     leaf: str
-    index: int
+    at: int
     name: str
     is_step: bool
     places: Array
@@ -97,20 +96,10 @@ def _is_zero(node: Node) -> bool:
 
 def is_broken(built: Built) -> bool:
     """Whether a parameter is compared with the data, by steps or at kinks."""
-    kept = built.extras.get("broken")
-    if kept is None:
-        data = set(built.model.data.values())
-        leaves = {leaf for leaf in built.model.leaves.values() if leaf.ndim == 0}
-        found = (set(postorder([node])) for node in _breaking(built.model.nodes))
-        kept = built.extras["broken"] = any(leaves & below and data & below for below in found)
-    return bool(kept)
-
-
-def _breaking(outputs: Sequence[Node]) -> Iterator[Node]:
-    """The operations of a model that make steps, or kinks at a known place."""
-    for node in postorder(outputs):
-        if node.op.breaks in STEPS or (node.op.breaks == "kink" and node.op.name in SIDES):
-            yield node
+    if "broken" not in built.extras:
+        m = built.model
+        built.extras["broken"] = compares(m.nodes, m.data.values(), m.leaves.values())
+    return bool(built.extras["broken"])
 
 
 def thresholds_of(run: Finished) -> list[Threshold]:
@@ -146,7 +135,7 @@ def _crossings(run: Finished, leaf: str, i: int, is_step: bool) -> Array:
     """Values of a number at which an operation that depends on it makes a step, or a kink."""
     node_of, model = run.built.model.leaves[leaf], run.built.model
     found: list[Array] = []
-    for node in _breaking(model.nodes):
+    for node in breaking(model.nodes):
         if node_of in set(postorder(list(node.args))) and (is_step or _is_long(run, node)):
             with np.errstate(all="ignore"):
                 found.append(_of_step(run, leaf, i, node))
@@ -235,7 +224,7 @@ def over_steps(run: Finished, again: Again) -> Finished:
     def tried(number: Threshold, k: int, slack: float) -> float:
         nonlocal best, lowest, steps
         leaves = best.leaves()
-        place = _with(leaves[number.leaf], number.index, float(number.places[k]))
+        place = _with(leaves[number.leaf], number.at, float(number.places[k]))
         other = again({**leaves, number.leaf: place})
         steps += other.control.steps
         loss = other.final_loss()
@@ -251,7 +240,7 @@ def over_steps(run: Finished, again: Again) -> Finished:
                 tried(number, own, 0.0)  # the middle of its own place
                 _over_all(number, tried)
             else:
-                _beside(number, own, tried, lambda n=number: n.rank(_value(best, n)))
+                _beside(number, own, lowest, tried)
         if not lowest < before:
             break
     best.control.steps, best.begin = steps, run.begin
@@ -260,7 +249,7 @@ def over_steps(run: Finished, again: Again) -> Finished:
 
 
 def _value(run: Finished, number: Threshold) -> float:
-    return float(run.leaves()[number.leaf].reshape(-1)[number.index])
+    return float(run.leaves()[number.leaf].reshape(-1)[number.at])
 
 
 def _said(run: Finished, number: Threshold) -> str:
@@ -280,13 +269,13 @@ def _over_all(number: Threshold, tried: Callable[[Threshold, int, float], float]
 
 
 def _beside(
-    number: Threshold, own: int, tried: Callable[[Threshold, int, float], float],
-    rank: Callable[[], int],
-) -> None:  # fmt: skip
+    number: Threshold, own: int, lowest: float, tried: Callable[[Threshold, int, float], float]
+) -> None:
     """Try the places beside a number's own, to either side as long as they are better."""
     for way in (-1, 1):
         k, missed = own, 0
         while missed < BESIDE and 0 <= k + way < len(number.places):
-            k, before = k + way, rank()
-            tried(number, k, LOWER)
-            missed = 0 if rank() != before else missed + 1
+            k, missed = k + way, missed + 1
+            loss = tried(number, k, LOWER)
+            if loss < lowest * (1 - LOWER):
+                lowest, missed = loss, 0

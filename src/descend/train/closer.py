@@ -19,7 +19,7 @@ from descend.records.many import JUDGED
 from descend.result.fit import Fit
 from descend.result.many import ManyFits
 from descend.run.many_job import CONVERGED, ManyJob
-from descend.task.columns import SIGMA, WEIGHT
+from descend.task.columns import SIGMA, TARGET, WEIGHT
 from descend.task.options import names_of
 from descend.trace.formula import Formula
 from descend.train.fit import fit
@@ -33,6 +33,7 @@ PASSED_ON = [
     ("start", "starts", "sigma", "sample_weight", "missing", "threads", "seed", "progress")
 ]  # fmt: skip
 SHARE, LEAST = 20, 1000  # at most one in so many fits is looked at closer, or so many
+ROUNDING = 1e-12  # of the largest target: a residual that is none
 SAME = 1e-6  # a share of the loss: what is lower by less is the same minimum
 
 
@@ -49,7 +50,15 @@ def looked_at(
     for i in which[: max(LEAST, len(found) // SHARE)]:
         own = _alone(found, job, model, options, int(i), 1 if given else None)
         if own is not None:
-            _enter(found, own, int(i))
+            _enter(found, own, int(i), _nothing(job, int(i)))
+
+
+def _nothing(job: ManyJob, i: int) -> float:
+    """Up to what a loss of residuals is that of exact data, and its order of magnitude rounding."""
+    y, sigma = (job.data.one(i).extra.get(name, np.ones(())) for name in (TARGET, SIGMA))
+    tiny = np.asarray(ROUNDING * np.max(np.abs(y), initial=0.0) / np.min(sigma, initial=np.inf))
+    own = float(job.loss.per_row(tiny, 0 * tiny)) if job.loss.of_residual else 0.0
+    return own if np.isfinite(own) else 0.0
 
 
 def _alone(
@@ -88,14 +97,14 @@ def _free(start: Mapping[str, Array], options: Any) -> dict[str, Any]:
     }
 
 
-def _enter(found: ManyFits, own: Fit, i: int) -> None:
-    """Take over what a closer look has found, if it is no worse."""
+def _enter(found: ManyFits, own: Fit, i: int, floor: float) -> None:
+    """Take over what a closer look has found, if it is no worse, by more than what is nothing."""
     if own.verdict == "not converged" and found.status[i] != UNBOUNDED:
         return
     known = all(np.isfinite(errors[i]).all() for errors in found.stderr.values())
     if known and found.stderr and own.status == "converged" and found.status[i] in CONVERGED:
         return  # what the lane has settled stands
-    if not own.loss <= found.loss[i] + SAME * abs(found.loss[i]) + np.finfo(float).tiny:
+    if not own.loss <= found.loss[i] + SAME * abs(found.loss[i]) + floor:
         return
     found.status[i] = JUDGED[own.status]
     for name, array in found.params.items():

@@ -14,7 +14,7 @@ from descend.trust.words import correlated, hardly_determined, undetermined
 
 __all__ = [
     "MIXED", "NOT_ARRIVED", "NO_SLOPE", "Errors", "Goodness", "Split", "errors_of", "goodness",
-    "singular", "split", "spread_of", "weights_of",
+    "lost_errors", "split", "spread_of", "weights_of",
 ]  # fmt: skip
 
 NO_SLOPE = "has no slope along"
@@ -286,14 +286,14 @@ def _inner(
     if not (np.all(near(step, error, params)) if arrived is None else arrived):
         return Errors(None, NOT_ARRIVED)
     if not known.all():
-        return singular(covariance, vt[~known].T, scale, params, names, same)
+        return lost_errors(covariance, vt[~known].T, scale, params, names, same)
     with np.errstate(all="ignore"):
         correlation = covariance / np.outer(error, error)
     vague = hardly_determined(singular, vt, params, error, names)
     return Errors(covariance, "", (*vague, *correlated(correlation, names)))
 
 
-def singular(
+def lost_errors(
     covariance: Array, null: Array, scale: Array, params: Array, names: list[str],
     same: Callable[[Array], bool] | None,
 ) -> Errors:  # fmt: skip

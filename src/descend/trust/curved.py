@@ -19,7 +19,15 @@ from descend.program.pipeline import MOST_EXACT
 from descend.run.build import Built
 from descend.run.job import Job
 from descend.simplify.driver import simplify
-from descend.trust.covariance import NO_SLOPE, NOT_ARRIVED, Errors, Split, singular, split, weights_of
+from descend.trust.covariance import (
+    NO_SLOPE,
+    NOT_ARRIVED,
+    Errors,
+    Split,
+    lost_errors,
+    split,
+    weights_of,
+)
 
 __all__ = ["FISHER", "SANDWICH", "Curved", "curved_errors", "errors_of_curved", "judge_counts"]
 
@@ -128,7 +136,7 @@ def _determined(
     if found.covariance is None:
         return found
     covariance = basis @ found.covariance @ basis.T
-    return singular(covariance, turned, length, params, names, None)
+    return lost_errors(covariance, turned, length, params, names, None)
 
 
 def _flat(p: int) -> tuple[Array, Array]:
