@@ -123,7 +123,7 @@ def _of_squares(f: Any) -> Array:
     spread = f.loss / np.where(f.n > p, f.n - p, 1.0)
     # The step in the metric of JᵀJ is the longest that any number's is in its standard errors.
     short = MARGIN * np.sum(np.sum(half * jtr[None, :], axis=1) ** 2) < ARRIVED**2 * spread
-    ok = ok & (short | (MARGIN * f.loss <= EXACT * terms))
+    ok = ok & (short | (MARGIN * f.loss <= EXACT * np.sum((f.x * lengths) ** 2)))
     vague = ~on & (MARGIN * np.sum(half * half, axis=0) * spread >= f.x * f.x)
     pressed = np.any(on & (f.jtr != 0.0))
     held = np.where(pressed & ~np.any(vague), PRESSED, UNCLEAR)
@@ -231,7 +231,7 @@ def _is_minimum(f: Any, linear: bool) -> bool:
     spread = f.loss / (f.n - p)
     step = half @ (f.jtr / length)
     short = MARGIN * float(step @ step) < ARRIVED**2 * spread
-    exact = MARGIN * f.loss <= EXACT * float(effects.sum())
+    exact = MARGIN * f.loss <= EXACT * float(np.sum((f.x * length) ** 2))
     if linear or not (short or exact):
         return bool(short or exact)
     errors = MARGIN * spread * np.sum(half * half, axis=0)

@@ -9,7 +9,7 @@ import numpy as np
 from descend.judge.corners import to_corner
 from descend.judge.doubts import eigenvalues
 from descend.judge.kinks import kinked, to_kinks
-from descend.judge.walk import begin_of, sizes, walk_of
+from descend.judge.walk import walk_of
 from descend.methods.base import FTOL, STATUS
 from descend.parameters.flat import flat
 from descend.program.arrival import EXACT, near
@@ -92,11 +92,11 @@ def _has_arrived(run: Finished, jtj: Array) -> bool:
     free = (np.diagonal(jtj) > 0) & ~on_bounds(space, varied)
     assert run.original is not None
     dof = run.original.counted - len(x)
-    return has_arrived(jtj, np.asarray(state["method/jtr"]), begin_of(run), x, loss, dof, free)
+    return has_arrived(jtj, np.asarray(state["method/jtr"]), x, loss, dof, free)
 
 
 def has_arrived(
-    jtj: Array, jtr: Array, begin: Array, x: Array, loss: float, dof: int, free: Array
+    jtj: Array, jtr: Array, x: Array, loss: float, dof: int, free: Array
 ) -> bool:
     """Whether the predicted step of what is free is below the limit of arrival.
 
@@ -104,8 +104,7 @@ def has_arrived(
         jtj, jtr: (p, p) and (p,) c·JᵀJ and c·Jᵀr of residuals r.
         loss: c·rᵀr.
     """
-    terms = float(np.diagonal(jtj) @ sizes(begin, x) ** 2)
-    if loss <= EXACT * terms:
+    if loss <= EXACT * float(np.diagonal(jtj) @ x**2):
         return True
     norms = np.sqrt(np.diagonal(jtj)[free])
     own = jtj[np.ix_(free, free)] / norms[:, None] / norms[None, :]

@@ -21,7 +21,7 @@ from descend.parameters.reading import number_names
 from descend.run.finished import Finished
 from descend.run.look import MOVED
 
-__all__ = ["falling", "runaways", "sinking"]
+__all__ = ["at_edges", "falling", "runaways", "sinking"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Entry = tuple[str, int, str]
@@ -171,7 +171,7 @@ def falling(run: Finished) -> list[str]:
         for i, name in enumerate(number_names(leaf, end[leaf].shape))
     ]
     loss = run.job.loss_at(run.built, end)
-    least = loss({})
+    least, level = loss({}), abs(loss(run.begin))
     found: list[str] = []
     for begin in (run.begin, {leaf: 0 * array for leaf, array in end.items()}, _bent(run, end)):
         moved = [entry for entry in entries if _has_moved(begin, end, entry)]
@@ -181,7 +181,7 @@ def falling(run: Finished) -> list[str]:
                 place = _along(run, begin, end, some, share)
                 return np.inf if place is None else loss(place)
 
-            return _falls(at, least, float(np.finfo(end[some[0][0]].dtype).eps))
+            return _falls(at, least, float(np.finfo(end[some[0][0]].dtype).eps), level)
 
         with np.errstate(all="ignore"):
             some = [entry for entry in moved[:MOST] if falls([entry])]
@@ -204,6 +204,19 @@ def sinking(run: Finished) -> list[str]:
                 falls = -np.diff(heights)
                 if bool(np.all(falls >= 0.5 * falls[0])) and falls[0] > SINKS * abs(heights[0]):
                     found.append(name)
+    return found
+
+
+def at_edges(run: Finished) -> dict[str, float]:
+    """The single numbers that near 0, where the loss is finite and ends, and on which side."""
+    end, loss, found = run.leaves(), run.job.loss_at(run.built, run.leaves()), {}
+    for leaf, array in end.items():
+        if array.ndim or not _is_small(run.begin, end, (leaf, 0, leaf)):
+            continue
+        with np.errstate(all="ignore"):
+            here, edge, beyond = (loss({leaf: share * array}) for share in (1.0, 0.0, -1.0))
+        if edge <= here and not np.isfinite(beyond):
+            found[leaf] = float(np.sign(array))
     return found
 
 
@@ -240,12 +253,15 @@ def _has_moved(begin: Mapping[str, Array], end: Mapping[str, Array], entry: Entr
     return abs(two - one) > MOVED * abs(two)
 
 
-def _falls(at: Callable[[float], float], least: float, eps: float) -> bool:
+def _falls(
+    at: Callable[[float], float], least: float, eps: float, level: float = np.inf
+) -> bool:
     """Whether a function of one number falls, or sinks towards a height, without end.
 
     Args:
         at: 0 is where a descent began, 1 where it ended, and larger numbers are farther out.
         least: its value at 1.
+        level: its size where the descent began: of what more there is at 0, nothing is left.
 
     >>> _falls(lambda t: np.exp(-40 * t), np.exp(-40), 2.2e-16)
     True
@@ -253,7 +269,7 @@ def _falls(at: Callable[[float], float], least: float, eps: float) -> bool:
     (False, False)
     """
     height = at(0.0)
-    rounding = LEVEL * eps * max(abs(height), abs(least))
+    rounding = LEVEL * eps * max(min(abs(height), level), abs(least))
     lowest = least
     for step in STEPS:
         value = at(1.0 + step)

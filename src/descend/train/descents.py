@@ -9,13 +9,17 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol, TypeVar
 
+import numpy as np
+
 from descend.graph.blocks import BLOCK
 from descend.graph.program import RUNNING, Control
 from descend.judge.attempts import Unasked, attempted, unasked
 from descend.judge.polish import polished
+from descend.judge.runaway import at_edges
 from descend.judge.thresholds import over_steps, staircases_of
 from descend.methods.choice import Task, chosen
 from descend.methods.losses import Loss
+from descend.parameters.space import Space
 from descend.program.stopping import Rules
 from descend.result.finish import save_to
 from descend.result.resume import resumed
@@ -106,12 +110,35 @@ class Descents:
                 self._glance, self.options.starts or 1, unasked(self.options, self.job),
                 self._spent, lambda: self.job.evaluations,
             )  # fmt: skip
-            found = finish(best)
+            found = finish(self._at_edges(best))
             message = found.message
         finally:
             if self.meter is not None:
                 self.meter.close(message)
         return found
+
+    def _at_edges(self, run: Finished) -> Finished:
+        """The same descent within the edges of the loss's domain, where it has ended beside one."""
+        o, job = self.options, self.job
+        space = job.space or Space()
+        if not self._is_vector or job.idle or o.starts == 1 or o.resume is not None:
+            return run
+        sides = {n: side for n, side in at_edges(run).items() if n not in space.lower}
+        if not sides or space.scales or not all(map(space.varies, sides)):
+            return run
+        edges = {n: (0.0, np.inf) if side > 0 else (-np.inf, 0.0) for n, side in sides.items()}
+        low, high = ({n: np.array(e[i]) for n, e in edges.items()} for i in (0, 1))
+        lower, upper = {**space.lower, **low}, {**space.upper, **high}
+        inside = dataclasses.replace(
+            job, space=dataclasses.replace(space, lower=lower, upper=upper),
+            start=job.start._replace(arrays=dict(run.begin), missing=()),
+        )  # fmt: skip
+        if not job.settings.optimizer.bounded:
+            return run
+        again = Descents(inside, *inside.build(), o, self.whole, self.original)
+        again.began = self.began
+        other = again._attempt(0, None)
+        return other if other.final_loss() <= run.final_loss() else run
 
     def _spent(self) -> bool:
         """Whether max_seconds are over, counted from the first descent on."""
