@@ -165,7 +165,7 @@ def _received(p: Array, loss: Array, s: State) -> tuple[State, Array]:
     return {
         "points": np.where(place[:, None], point[None, :], s["points"]),
         "values": np.where(place, np.where(back, height, loss), s["values"]),
-        "phase": cast(onward, p), "slot": s["slot"] + np.where(filling, 1, 0 * loss),
+        "phase": cast(onward, p), "slot": s["slot"] + np.where(filling, 1, 0 * phase),
         "reflected": np.where(reflecting, p, s["reflected"]),
         "height": np.where(reflecting, loss, height),
         "widths": s["widths"], "built": s["built"], "before": s["before"],
@@ -184,7 +184,7 @@ def _refitted(loss: Array, s: State, new: State, shrink: Array) -> tuple[State, 
     begin = s["values"][0]
     change, felt = np.abs(loss - begin), cast(FELT, loss) * np.abs(begin)
     here: Array = corners[1:] == s["slot"]
-    stage = np.where(s["phase"] == FILL, np.max(np.where(here, blind, 0 * blind)), 0 * loss)
+    stage = np.where(s["phase"] == FILL, np.max(np.where(here, blind, 0 * blind)), 0 * s["phase"])
     grows = (stage == GROWING) & (change <= felt) & (s["tried"] < MOST_TRIED)
     fits = (stage > 0) & ~grows & (change > 0) & (felt > 0) & np.isfinite(change)
     again = (grows | fits) & np.isfinite(begin)

@@ -14,6 +14,7 @@ import numpy as np
 from descend.graph.blocks import BLOCK
 from descend.graph.program import RUNNING, Control
 from descend.judge.attempts import Unasked, attempted, unasked
+from descend.judge.between import back_on_the_way
 from descend.judge.polish import polished
 from descend.judge.runaway import at_edges
 from descend.judge.thresholds import over_steps, staircases_of
@@ -169,7 +170,7 @@ class Descents:
             first = self._begun(leaves, self.fresh, most)
         self._drive(first)
         if self._is_vector:
-            first = over_steps(first, self._again)
+            first = back_on_the_way(over_steps(first, self._again), self._again)
         elif self.steps:
             first.searched = self.steps[1]
         polished(first)
