@@ -139,7 +139,7 @@ class Plan:
         self._outline = self._outline._replace(job=self.job)
         self.searches = bool(job.start.missing)
         self.search = PlannedSearch(job, built, views) if can_be_searched(job) else None
-        self.looks_at_rows = self.searches and self.search is None
+        self.looks_at_rows = bool(job.problem.ready or (self.searches and self.search is None))
 
     def _begins(self, role: str) -> list[int]:
         return [part.begin for (own, *_), part in self.parts.items() if own == role]
