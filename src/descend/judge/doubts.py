@@ -201,7 +201,7 @@ def _alive(jtj: Array, *sizes: Array) -> Array:
     norms = np.sqrt(np.diagonal(jtj).astype(np.float64))
     effects = [norms * np.where(size > 0, size, 1.0) for size in sizes]
     eps = float(np.finfo(jtj.dtype).eps)
-    return np.any([effect > eps * effect.max() for effect in effects], axis=0)
+    return np.asarray(np.any([effect > eps * effect.max() for effect in effects], axis=0))
 
 
 def _nullity_at_start(run: Finished) -> int | None:

@@ -14,16 +14,18 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from descend.differentiate.batch import batch
 from descend.differentiate.gauss_newton import jacobian_columns
 from descend.graph.breaks import SIDES, STEPS, breaking, compares
-from descend.graph.evaluate import evaluate
+from descend.graph.evaluate import Prepared, evaluate
 from descend.graph.node import Node, postorder
-from descend.graph.source import is_const, value_of
+from descend.graph.source import INPUT, input_node, is_const, value_of
 from descend.parameters.reading import number_names
 from descend.parameters.space import Space
 from descend.run.build import Built
 from descend.run.finished import Finished
 from descend.simplify.driver import simplify
+from descend.task.columns import TARGET
 
 __all__ = ["Threshold", "is_broken", "over_steps", "staircases", "staircases_of", "thresholds_of"]
 
@@ -34,6 +36,8 @@ WIDE = 64  # places that are tried at once
 BESIDE = 3  # places to either side that are tried after the last that was better
 ROUNDS = 3
 MOST_PLACES = 100_000
+CHUNK, LIKELIEST = 256, 16  # places looked at together, and how many are tried of all
+FEW_ROWS = 500  # on which they are looked at
 LOWER = 1e-9  # of the loss: a fall that is one
 
 
@@ -238,7 +242,7 @@ def over_steps(run: Finished, again: Again) -> Finished:
             own = number.rank(_value(best, number))
             if number.is_step:
                 tried(number, own, 0.0)  # the middle of its own place
-                _over_all(number, tried)
+                _over_all(run, number, tried)
             else:
                 _beside(number, own, lowest, tried)
         if not lowest < before:
@@ -257,15 +261,51 @@ def _said(run: Finished, number: Threshold) -> str:
     return f"{number.name} from {number.edges[k]:.6g} to {number.edges[k + 1]:.6g}"
 
 
-def _over_all(number: Threshold, tried: Callable[[Threshold, int, float], float]) -> None:
-    """Try the places of a number, ever more closely."""
+def _over_all(
+    run: Finished, number: Threshold, tried: Callable[[Threshold, int, float], float]
+) -> None:
+    """Try the likeliest of a number's places, then all of them, ever more closely."""
     low, high = 0, len(number.places) - 1
+    if high >= WIDE:
+        for k in _likeliest(run, number):
+            tried(number, int(k), LOWER)
     while True:
         ranks = np.unique(np.linspace(low, high, min(WIDE, high - low + 1)).round().astype(int))
         at = int(np.argmin([tried(number, int(k), LOWER) for k in ranks]))
         if len(ranks) == high - low + 1:
             return
         low, high = int(ranks[max(at - 1, 0)]), int(ranks[min(at + 1, len(ranks) - 1)])
+
+
+def _likeliest(run: Finished, number: Threshold) -> Array:
+    """The places at which the prediction goes best with the target, whatever its scale.
+
+    Of places that are alike, those next to where the number was come first.
+    """
+    target, leaves = run.built.descent.inputs[TARGET], run.leaves()
+    node, at = run.built.model.leaves[number.leaf], leaves[number.leaf].reshape(1, -1)
+    many = input_node("many", (CHUNK, *node.shape), node.dtype)
+    (made,) = batch(run.built.model.nodes[:1], {node: many}, CHUNK)
+    inputs, extents = run.job.inputs_at(run.built, leaves, FEW_ROWS)
+    prepared = Prepared([made], [n for n in postorder([made]) if n.op is INPUT])
+    apart = np.asarray(inputs[target] - np.mean(inputs[target])).reshape(-1)
+    scores = np.zeros(len(number.places))
+    for first in range(0, len(scores), CHUNK):
+        own = number.places[first : first + CHUNK]
+        values = np.repeat(at, CHUNK, axis=0)
+        values[: len(own), number.at] = own
+        known = {**inputs, many: values.reshape(CHUNK, *leaves[number.leaf].shape)}
+        with np.errstate(all="ignore"):
+            (found,) = prepared([known[n] for n in prepared.inputs], extents)
+            rows = np.asarray(found, np.float64).reshape(CHUNK, -1)[: len(own)]
+            if rows.shape[1] != apart.size:
+                return np.zeros(0, int)
+            rows = rows - rows.mean(axis=1, keepdims=True)
+            shares = (rows @ apart) ** 2 / np.sum(rows * rows, axis=1)
+        scores[first : first + CHUNK] = np.where(np.isfinite(shares), shares, 0.0)
+    alike = -np.round(scores / max(float(np.max(scores)), np.finfo(float).tiny), 9)
+    order = np.lexsort((np.abs(number.places - _value(run, number)), alike))
+    return np.asarray(order[:LIKELIEST])
 
 
 def _beside(

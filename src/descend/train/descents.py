@@ -201,13 +201,15 @@ class Descents:
         loss, s = job.settings.loss, job.settings
         assert loss is not None
         count = sum(a.size for a in job.leaf_arrays().values())
-        task = Task(count, None, type(loss).residual is not Loss.residual, loss.curved, s.penalty is None, loss.kinked)
+        squares = type(loss).residual is not Loss.residual
+        task = Task(count, None, squares, loss.curved, s.penalty is None, loss.kinked)
         settings = dataclasses.replace(
             s, optimizer=chosen(task)[0], rules=Rules({}), batch_size=None, shuffle=False, clip=None
         )
         other = dataclasses.replace(job, settings=settings)
         options = o.but(epochs=MOST_STEPS, callback=None, progress=None, checkpoint=None)
-        found = Descents(other, *other.build(), options, self.whole, self.original)._attempt(0, None)
+        own = Descents(other, *other.build(), options, self.whole, self.original)
+        found = own._attempt(0, None)
         leaves = found.leaves()
         return {name: leaves[name] for name in names}, found.searched
 
