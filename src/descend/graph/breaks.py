@@ -6,8 +6,9 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from descend.graph.node import Node, postorder
 
-__all__ = ["SIDES", "STEPS", "breaking", "compares"]
+__all__ = ["FEW", "SIDES", "STEPS", "breaking", "compares"]
 
+FEW = 4  # numbers that places are looked for
 STEPS = ("step", "comparison")
 SIDES = {"abs": 1, "max": 2, "min": 2}
 """Operations with a kink at 0, or where their two arguments meet."""
@@ -21,7 +22,7 @@ def breaking(outputs: Sequence[Node]) -> Iterator[Node]:
 
 
 def compares(outputs: Sequence[Node], data: Iterable[Node], leaves: Iterable[Node]) -> bool:
-    """Whether a single number among the leaves is compared with the data, by steps or at kinks."""
-    known, own = {*data}, {leaf for leaf in leaves if leaf.ndim == 0}
+    """Whether a leaf of few numbers is compared with the data, by steps or at kinks."""
+    known, own = {*data}, {leaf for leaf in leaves if leaf.size <= FEW}
     below = (set(postorder([node])) for node in breaking(outputs))
     return any(known & nodes and own & nodes for nodes in below)

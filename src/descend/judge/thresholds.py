@@ -16,7 +16,7 @@ import numpy as np
 
 from descend.differentiate.batch import batch
 from descend.differentiate.gauss_newton import jacobian_columns
-from descend.graph.breaks import SIDES, STEPS, breaking, compares
+from descend.graph.breaks import FEW, SIDES, STEPS, breaking, compares
 from descend.graph.evaluate import Prepared, evaluate
 from descend.graph.node import Node, postorder
 from descend.graph.source import INPUT, input_node, is_const, value_of
@@ -31,7 +31,6 @@ __all__ = ["Threshold", "is_broken", "over_steps", "staircases", "staircases_of"
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
-MOST = 4  # numbers that are searched for
 WIDE = 64  # places that are tried at once
 BESIDE = 3  # places to either side that are tried after the last that was better
 ROUNDS = 3
@@ -116,13 +115,13 @@ def thresholds_of(run: Finished) -> list[Threshold]:
     for leaf, array in run.begin.items():
         if space is not None and not space.varies(leaf):
             continue
-        if leaf not in steps and array.ndim:
+        if leaf not in steps and array.size > FEW:
             continue
         for i, name in enumerate(number_names(leaf, array.shape)):
             edges = _crossings(run, leaf, i, leaf in steps)
             if edges.size > (leaf not in steps):
                 found.append(_between(leaf, i, name, leaf in steps, edges))
-            if len(found) > MOST:
+            if len(found) > FEW:
                 return []
     return found
 
