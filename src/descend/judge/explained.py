@@ -19,7 +19,7 @@ from descend.trust.covariance import spread_of, weights_of
 __all__ = [
     "LITTLE", "MOST_ROWS", "ROUNDING", "SAVES", "by_chance", "can_walk", "end_of", "explained",
     "explained_by_loss", "explains_nothing", "has_grown", "is_linear", "least_share",
-    "leaves_noise", "saved",
+    "leaves_noise", "nothing", "saved",
 ]  # fmt: skip
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -27,6 +27,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 MOST_ROWS = 100_000  # on which the losses of start and end are compared
 ROUNDING = 1e-9  # a share of the loss
 LAST_DIGITS = 1e-6  # a share of the loss, or of that of a constant: a wobble about the minimum
+LAST_BITS = 1e-12  # of the largest target: a residual that is none
 LITTLE = 0.1  # a share that may be a side minimum's, where the rest is no noise
 SAVES = 0.45  # of the loss at the target's mean, which may be twice that of the best constant
 LEVELS = 65  # quantiles of the target, of which one is as good as the best constant
@@ -140,6 +141,16 @@ def explains_nothing(run: Finished) -> bool:
         if share is None or share > LITTLE or is_linear(run):
             return False
         return share <= least_share(walk) or not leaves_noise(run, walk.r)
+
+
+def nothing(loss: Loss, extra: Mapping[str, Array]) -> float:
+    """Up to what a loss of residuals is that of exact data: how large it is there is rounding."""
+    if not loss.of_residual or extra[TARGET].dtype.kind != "f":
+        return 0.0
+    y, sigma = (extra.get(name, np.ones(())) for name in (TARGET, SIGMA))
+    tiny = np.asarray(LAST_BITS * np.max(np.abs(y), initial=0.0) / np.min(sigma, initial=np.inf))
+    own = float(np.max(loss.per_row(tiny, 0 * tiny)))
+    return own if np.isfinite(own) else 0.0
 
 
 def _saves_nothing(run: Finished) -> bool:

@@ -20,6 +20,7 @@ from descend.graph.breaks import FEW, SIDES, STEPS, breaking, compares
 from descend.graph.evaluate import Prepared, evaluate
 from descend.graph.node import Node, postorder
 from descend.graph.source import INPUT, input_node, is_const, value_of
+from descend.judge.explained import nothing
 from descend.parameters.reading import number_names
 from descend.parameters.space import Space
 from descend.run.build import Built
@@ -37,7 +38,7 @@ ROUNDS = 3
 MOST_PLACES = 100_000
 CHUNK, LIKELIEST = 256, 16  # places looked at together, and how many are tried of all
 FEW_ROWS = 500  # on which they are looked at
-LOWER = 1e-9  # of the loss: a fall that is one
+LOWER, SAME = 1e-9, 1e-12  # of the loss: a fall that is one, and a difference that is none
 
 
 class Threshold(NamedTuple):
@@ -223,6 +224,8 @@ def over_steps(run: Finished, again: Again) -> Finished:
     numbers = [] if run.options.starts == 1 else thresholds_of(run)
     steps = run.control.steps
     best, lowest = run, run.final_loss() if numbers else 0.0
+    loss_of, rows = run.job.settings.loss, run.job.rows
+    floor = 0.0 if loss_of is None or rows is None else nothing(loss_of, rows.extra)
 
     def tried(number: Threshold, k: int, slack: float) -> float:
         nonlocal best, lowest, steps
@@ -231,21 +234,23 @@ def over_steps(run: Finished, again: Again) -> Finished:
         other = again({**leaves, number.leaf: place})
         steps += other.control.steps
         loss = other.final_loss()
-        if loss < lowest * (1 - slack) or (loss == lowest and slack == 0):
+        if loss < lowest - slack * abs(lowest) + (floor if slack < 0 else 0.0):
             best, lowest = other, loss
         return loss
 
     for _ in range(ROUNDS if len(numbers) > 1 else 1):
         before = lowest
         for number in numbers:
-            own = number.rank(_value(best, number))
             if number.is_step:
-                tried(number, own, 0.0)  # the middle of its own place
                 _over_all(run, number, tried)
             else:
-                _beside(number, own, lowest, tried)
+                _beside(number, number.rank(_value(best, number)), lowest, tried)
         if not lowest < before:
             break
+    for number in numbers:
+        own = number.rank(_value(best, number))
+        if number.is_step and _value(best, number) != number.places[own]:
+            tried(number, own, -SAME)  # the middle is as good as any
     best.control.steps, best.begin = steps, run.begin
     best.searched = tuple(_said(best, number) for number in numbers if number.is_step)
     return best
@@ -316,5 +321,5 @@ def _beside(
         while missed < BESIDE and 0 <= k + way < len(number.places):
             k, missed = k + way, missed + 1
             loss = tried(number, k, LOWER)
-            if loss < lowest * (1 - LOWER):
+            if loss < lowest - LOWER * abs(lowest):
                 lowest, missed = loss, 0

@@ -14,12 +14,13 @@ from typing import Any
 import numpy as np
 
 from descend.errors import DescendError
+from descend.judge.explained import nothing
 from descend.methods.base import UNBOUNDED
 from descend.records.many import JUDGED
 from descend.result.fit import Fit
 from descend.result.many import ManyFits
 from descend.run.many_job import CONVERGED, ManyJob
-from descend.task.columns import SIGMA, TARGET, WEIGHT
+from descend.task.columns import SIGMA, WEIGHT
 from descend.task.options import names_of
 from descend.trace.formula import Formula
 from descend.train.fit import fit
@@ -33,7 +34,6 @@ PASSED_ON = [
     ("start", "starts", "sigma", "sample_weight", "missing", "threads", "seed", "progress")
 ]  # fmt: skip
 SHARE, LEAST = 20, 1000  # at most one in so many fits is looked at closer, or so many
-ROUNDING = 1e-12  # of the largest target: a residual that is none
 SAME = 1e-6  # a share of the loss: what is lower by less is the same minimum
 
 
@@ -50,15 +50,7 @@ def looked_at(
     for i in which[: max(LEAST, len(found) // SHARE)]:
         own = _alone(found, job, model, options, int(i), 1 if given else None)
         if own is not None:
-            _enter(found, own, int(i), _nothing(job, int(i)))
-
-
-def _nothing(job: ManyJob, i: int) -> float:
-    """Up to what a loss of residuals is that of exact data, and its order of magnitude rounding."""
-    y, sigma = (job.data.one(i).extra.get(name, np.ones(())) for name in (TARGET, SIGMA))
-    tiny = np.asarray(ROUNDING * np.max(np.abs(y), initial=0.0) / np.min(sigma, initial=np.inf))
-    own = float(job.loss.per_row(tiny, 0 * tiny)) if job.loss.of_residual else 0.0
-    return own if np.isfinite(own) else 0.0
+            _enter(found, own, int(i), nothing(job.loss, job.data.one(int(i)).extra))
 
 
 def _alone(
