@@ -17,12 +17,13 @@ from descend.graph.source import INPUT, input_node
 from descend.judge.beside import SLIGHT
 from descend.run.build import Built
 from descend.run.finished import Finished
+from descend.run.job import Job
 
-__all__ = ["back_on_the_way", "is_wavy"]
+__all__ = ["back_on_the_way", "is_wavy", "lower_between"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
-SHARES = np.linspace(-1.0, 1.0, 513)  # of the way, from as far beyond the start as the end is
+SHARES = np.linspace(-1.0, 1.0, 257)  # of the way, from as far beyond the start as the end is
 ROUNDS = 4
 
 
@@ -43,7 +44,7 @@ def back_on_the_way(
         return run
     best, steps = run, run.control.steps
     for _ in range(ROUNDS):
-        place = _lower(best, run.begin)
+        place = lower_between(best.job, best.built, run.begin, best.leaves())
         if place is None:
             break
         other = again(place)
@@ -55,12 +56,14 @@ def back_on_the_way(
     return best
 
 
-def _lower(run: Finished, begin: Mapping[str, Array]) -> dict[str, Array] | None:
+def lower_between(
+    job: Job, built: Built, begin: Mapping[str, Array], end: Mapping[str, Array]
+) -> dict[str, Array] | None:
     """The lowest place between start and end, or as far beyond the start; None if the end is."""
-    end, (prepared, nodes) = run.leaves(), _batched(run.built)
+    prepared, nodes = _batched(built)
     shares = {name: SHARES.reshape(-1, *(1,) * array.ndim) for name, array in end.items()}
     many = {name: begin[name] + shares[name] * (a - begin[name]) for name, a in end.items()}
-    values, extents = run.job.inputs_at(run.built, end)
+    values, extents = job.inputs_at(built, end)
     values = {**values, **{nodes[n]: a.astype(nodes[n].dtype) for n, a in many.items()}}
     with np.errstate(all="ignore"):
         (heights,) = prepared([values[node] for node in prepared.inputs], extents)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from descend.graph.program import EPOCHS_SPENT
-from descend.judge.between import is_wavy
+from descend.judge.between import is_wavy, lower_between
 from descend.judge.doubts import CORRELATED
 from descend.judge.ending import QUIET
 from descend.judge.explained import LITTLE, ROUNDING, SAVES
@@ -93,7 +93,11 @@ def clear_minimum(run: Run) -> str | None:
         return None
     if run.plan.job.settings.optimizer.scope != "vector":
         return status if run.begun() != run.flat() and run.fell() else None
-    if run.code == EPOCHS_SPENT or is_wavy(run.plan.built) or not run.ends_in_bowl():
+    if run.code == EPOCHS_SPENT or not run.ends_in_bowl():
+        return None
+    job, built = run.plan.job, run.plan.built
+    wavy = job.space is None and is_wavy(built)
+    if wavy and lower_between(job, built, run.leaves_begun(), run.leaves()) is not None:
         return None
     begun, p = run.begun(), run.plan.count
     if p > 1 and len({*map(abs, begun)}) < p:

@@ -87,6 +87,11 @@ def is_far_below(job: ManyJob, losses: Array) -> Array:
     """(fits,) whether losses save so much of that of the target's mean that no more is asked."""
     data = job.data
     target, counts = data.columns[TARGET], data.counts
+    plain = not {SIGMA, WEIGHT} & data.columns.keys() and bool(counts.size)
+    if plain and (counts == counts[0]).all():
+        y = target.reshape(data.n_fits, -1)
+        rows = job.loss.per_row(y.mean(axis=1, keepdims=True), y)
+        return np.asarray(losses < SAVES * rows.mean(axis=1))
     whole = {n: np.tile(a, data.n_fits) if n in data.shared else a
              for n, a in data.columns.items() if n in WEIGHED}  # fmt: skip
     sigma, weight = whole.get(SIGMA, 1.0), whole.get(WEIGHT, 1.0)

@@ -340,6 +340,10 @@ class Run:
             for leaf, value in zip(self.plan.names, self.params().values(), strict=True)
         }
 
+    def leaves_begun(self) -> dict[str, Array]:
+        """The start, leaf by leaf."""
+        return self._leaf_by_leaf(self.begin)
+
     def flat(self) -> list[float]:
         """What the method has moved, number by number."""
         return self.plan.layout.flat(self.content)
