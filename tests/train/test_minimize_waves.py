@@ -41,3 +41,16 @@ def test_a_function_that_is_not_finite_everywhere_has_its_minimum(optimizer, sta
     found = descend.minimize(lambda x: x * np.log(x), start=start, optimizer=optimizer)
     assert found.params == pytest.approx(np.exp(-1), rel=1e-6)
     assert (found.verdict, found.success) == ("minimum", True)
+
+
+def test_bounds_and_fixed_numbers_are_kept_to_on_the_way():
+    place, height = near_minimum(WAVES["slow"], 4.5, 3.0)
+    for options in (dict(bounds={"a": (1.0, 9.0)}), dict(bounds={"a": (-9.0, 9.0)}), {}):
+        found = descend.minimize(
+            lambda a, b: np.sin(3 * a) + a**2 / 10 + (b - 1) ** 2, start=dict(a=4.5, b=1.0),
+            fixed=["b"], **options,
+        )  # fmt: skip
+        assert found.params["b"] == 1.0 and found.value <= height + 1e-9
+        low, high = options.get("bounds", {"a": (-np.inf, np.inf)})["a"]
+        assert low <= found.params["a"] <= high
+    assert place > 3.5

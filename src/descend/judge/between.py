@@ -15,6 +15,7 @@ from descend.graph.evaluate import Prepared
 from descend.graph.node import Node, postorder
 from descend.graph.source import INPUT, input_node
 from descend.judge.beside import SLIGHT
+from descend.parameters.space import Space
 from descend.run.build import Built
 from descend.run.finished import Finished
 from descend.run.job import Job
@@ -40,7 +41,7 @@ def back_on_the_way(
     run: Finished, again: Callable[[Mapping[str, Array]], Finished]
 ) -> Finished:
     """The run, or a descent from the lowest place of the way that it has come, if that is lower."""
-    if run.job.rows is not None or run.job.space is not None or not is_wavy(run.built):
+    if run.job.rows is not None or not is_wavy(run.built):
         return run
     best, steps = run, run.control.steps
     for _ in range(ROUNDS):
@@ -60,8 +61,11 @@ def lower_between(
     job: Job, built: Built, begin: Mapping[str, Array], end: Mapping[str, Array]
 ) -> dict[str, Array] | None:
     """The lowest place between start and end, or as far beyond the start; None if the end is."""
-    prepared, nodes = _batched(built)
-    shares = {name: SHARES.reshape(-1, *(1,) * array.ndim) for name, array in end.items()}
+    space, (prepared, nodes) = job.space or Space(), _batched(built)
+    if space.scales or space.ties:
+        return None
+    way = np.abs(SHARES) if space.lower else SHARES  # nothing is beyond the start
+    shares = {name: way.reshape(-1, *(1,) * array.ndim) for name, array in end.items()}
     many = {name: begin[name] + shares[name] * (a - begin[name]) for name, a in end.items()}
     values, extents = job.inputs_at(built, end)
     values = {**values, **{nodes[n]: a.astype(nodes[n].dtype) for n, a in many.items()}}

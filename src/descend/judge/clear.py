@@ -96,8 +96,7 @@ def clear_minimum(run: Run) -> str | None:
     if run.code == EPOCHS_SPENT or not run.ends_in_bowl():
         return None
     job, built = run.plan.job, run.plan.built
-    wavy = job.space is None and is_wavy(built)
-    if wavy and lower_between(job, built, run.leaves_begun(), run.leaves()) is not None:
+    if is_wavy(built) and lower_between(job, built, run.leaves_begun(), run.leaves()) is not None:
         return None
     begun, p = run.begun(), run.plan.count
     if p > 1 and len({*map(abs, begun)}) < p:

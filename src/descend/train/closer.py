@@ -39,18 +39,22 @@ SAME = 1e-6  # a share of the loss: what is lower by less is the same minimum
 
 def looked_at(
     found: ManyFits, job: ManyJob, model: Any, options: Any, which: Array, given: bool
-) -> None:
+) -> Array:
     """Judge some fits closer, and enter what came out into the record.
 
     Args:
         which: the numbers of these fits.
         given: whether the user gave the start, and asked to keep to it.
+
+    Returns:
+        the numbers of those that there were too many of.
     """
-    found.n_closer = len(which)
-    for i in which[: max(LEAST, len(found) // SHARE)]:
+    found.n_closer, most = len(which), max(LEAST, len(found) // SHARE)
+    for i in which[:most]:
         own = _alone(found, job, model, options, int(i), 1 if given else None)
         if own is not None:
             _enter(found, own, int(i), nothing(job.loss, job.data.one(int(i)).extra))
+    return which[most:]
 
 
 def _alone(

@@ -189,9 +189,13 @@ class _Many:
             )
             if not (job.is_square or job.loss.kinked):
                 which = np.union1d(which, as_good_outside(job, found.status, made, self._ends))
-            if (job.loss.kinked and job.loss.of_residual) or own.built.compares:
+            meets = job.loss.kinked and job.loss.of_residual
+            if meets or own.built.compares:
                 which = np.arange(len(found))  # lanes do not tell which rows they have met
-            looked_at(found, job, self.model, o, which, o.starts == 1 and not self.unsaid)
+            kept = o.starts == 1 and not self.unsaid
+            left = looked_at(found, job, self.model, o, which, kept)
+            if meets:  # as those do that were looked at
+                found.status[left[among(found.status[left], CONVERGED)]] = JUDGED["kink"]
             on = among(found.status, CONVERGED) & found.pressed(job.start.space)
             found.status[on] = JUDGED["bound"]
         found.seconds, found.compile_seconds = time.perf_counter() - compiled, compiled - begin
