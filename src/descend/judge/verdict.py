@@ -347,7 +347,7 @@ def _judged_by_loss(run: Finished, status: str, message: str) -> Judgement | Non
     if run.facts is not None and run.facts.lost:
         return _flat_said(run, run.facts.lost)
     if run.facts is not None and run.facts.kinks:
-        return bound_said(run) if _pressed(run) else Judgement("kink", kink, "yes")
+        return Judgement("kink", kink, "yes")
     away = falling(run) if status != "time_spent" else []
     if away:
         return _ran_away(away[:3], run)
