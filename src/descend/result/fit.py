@@ -176,7 +176,11 @@ class Fit(Evident, Trusted, FitRecord):
 
         single = len(self.inputs) == 1
         parts = self.components if single and self._has_components() else None
-        around = self._bands(bands) if bands else None
+        around = None
+        if bands:
+            from descend.trust.delta import bands_around
+
+            around = bands_around(self, bands)
         predict = self.predict if single else None
         return plot_fit(self, path, predict, parts, around, self._spread())
 

@@ -33,7 +33,7 @@ from descend.trust.covariance import (
 )
 from descend.trust.normal_errors import covariance_of_fit
 
-__all__ = ["OF_ERRORS", "OF_VALUES", "Completion"]
+__all__ = ["OF_ERRORS", "OF_VALUES", "Completion", "evidence_of"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 MOST_WITH_ERRORS = 200
@@ -172,13 +172,17 @@ class Completion:
             self.built.extras["jacobian"] = simplify(columns, final=True)
         return list(self.built.extras["jacobian"])
 
+    @property
+    def squares(self) -> bool:
+        """Whether the loss is a plain sum of squares."""
+        return self.built.descent.residual is not None and self.job.settings.penalty is None
+
     def _count(self) -> int:
         return free_count(self.whole.job.space, self.leaves)
 
     def _has_columns(self) -> bool:
         count = sum(a.size for a in self.leaves.values())
-        plain = self.built.descent.residual is not None and self.job.settings.penalty is None
-        return plain and count <= MOST_WITH_ERRORS
+        return self.squares and count <= MOST_WITH_ERRORS
 
     def _evaluate(self, nodes: list[Any]) -> list[Array]:
         bound, extents = self.job.inputs_at(self.built, self.leaves)
@@ -311,6 +315,22 @@ class Completion:
             name: unflatten(tree, [leaves[leaf] for leaf in start.names[name]])
             for name, tree in start.trees.items()
         }
+
+
+def evidence_of(fit: Any, what: str) -> Completion:
+    """What stands behind a fit.
+
+    Raises:
+        UsageError: the fit was loaded, or its data have been changed.
+    """
+    evidence: Completion | None = fit._evidence.completion
+    if evidence is None:
+        raise UsageError(
+            f"{what} needs the data, and a loaded fit has none",
+            remedy="fit again with start=fit, which is quick from there",
+        )
+    evidence.check_unchanged()
+    return evidence
 
 
 def _blank(names: Iterable[str]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from descend.show.layout import Section
 from descend.show.numbers import shortened
 from descend.trust.profile import BOUND, LOWER, OPEN, Side, profiles
 from descend.trust.quantiles import region_factor
-from descend.trust.refit import refitted
+from descend.trust.refit import refit
 from descend.trust.shown import Path, Shown, end_of
 from descend.trust.surface import Surface
 
@@ -177,7 +177,7 @@ def _grid(surface: Surface, indices: tuple[int, int], axes: list[Array]) -> Arra
                  c - np.sign(c - centre[1]) * (abs(c - centre[1]) == radius))  # fmt: skip
         start = points[inner]
         start[:, i], start[:, j] = axes[0][c], axes[1][r]
-        found = refitted(surface, start, fixed)
+        found = refit(surface, start, fixed)
         points[r, c] = np.where(found.arrived[:, None], found.points, start)
         rises[r, c] = np.where(
             found.arrived, (found.value - surface.value) / surface.spread, np.nan

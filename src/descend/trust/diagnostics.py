@@ -7,16 +7,22 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from descend.errors import UsageError
 from descend.lean import dataclass
+from descend.run.view import free_count, on_bounds
 from descend.show import canvas
 from descend.show.layout import Section
+from descend.trust.complete import evidence_of
 from descend.trust.quantiles import region_factor, student_factor
 from descend.trust.shown import Path, Shown
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["Diagnostics", "Test", "diagnose", "durbin_watson", "ljung_box", "runs_test"]
+__all__ = [
+    "Diagnostics", "Test", "diagnose", "diagnosed", "durbin_watson", "leverages", "ljung_box",
+    "runs_test",
+]  # fmt: skip
 
 Array = np.ndarray[Any, np.dtype[Any]]
 MOST_SHAPIRO = 5000
@@ -108,6 +114,29 @@ class Diagnostics(Shown):
         return canvas.save(figure, path)
 
 
+def diagnosed(fit: Any) -> Diagnostics:
+    """See `Fit.diagnostics`."""
+    evidence = evidence_of(fit, "diagnostics")
+    if not evidence.squares:
+        raise UsageError(
+            f"diagnostics judge the residuals of a sum of squares, and the loss is "
+            f"{fit.loss_name}",
+            remedy='fit with loss="mse"',
+        )
+    residual, slopes = evidence.linear()
+    space = evidence.whole.job.space
+    # What a bound holds follows no row.
+    slopes = slopes[:, ~on_bounds(space, evidence.leaves)]
+    columns, order, along = evidence.rows.columns, None, ""
+    inputs = [(name, c) for name, c in columns.items() if c.ndim == 1]
+    if len(columns) == len(inputs) == 1 and evidence.rows.n_rows == residual.size:
+        along = inputs[0][0]
+        order = np.argsort(inputs[0][1], kind="stable")
+    dof = evidence.rows.counted - free_count(space, evidence.leaves)
+    # y - fitted, as fit.residuals are
+    return diagnose(-residual, slopes, dof, bool(fit.absolute_sigma), order, along)
+
+
 @np.errstate(all="ignore")
 def diagnose(
     residual: Array, jacobian: Array, dof: int, absolute: bool,
@@ -121,7 +150,8 @@ def diagnose(
     Args:
         jacobian: of the parameters that are free to follow the data.
         dof: degrees of freedom of s². absolute: whether s² is known to be 1 instead.
-        order: along which neighbouring residuals are neighbours; as they stand where None.
+        order: along which neighbouring residuals are neighbours (the only column, if there is
+            one); as they stand where None.
     """
     p = jacobian.shape[1]
     leverage = leverages(jacobian)

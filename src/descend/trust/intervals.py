@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from descend.lean import dataclass
+from descend.records.record import flat_parameters
 from descend.show.layout import Section
 from descend.show.numbers import full, shortened
+from descend.trust.delta import covariance_of, dof_of
 from descend.trust.quantiles import student_factor
 from descend.trust.shown import DIGITS, NAME_WIDTH, Shown, end_of, entered
 
-__all__ = ["Interval", "Intervals", "student_intervals"]
-
-Array = np.ndarray[Any, np.dtype[Any]]
+__all__ = ["Interval", "Intervals", "by_profile", "by_student"]
 
 
 class Interval(NamedTuple):
@@ -70,16 +71,25 @@ class Intervals(Shown, Mapping[str, Interval]):
         return f"Intervals of {self.level:.4g} by {self.kind}", [table]
 
 
-def student_intervals(
-    names: tuple[str, ...], best: Array, error: Array, dof: float, level: float
-) -> dict[str, Interval]:
-    """value ± t·error, with t of ν degrees of freedom.
+def by_student(fit: Any, level: float) -> Intervals:
+    """value ± t·error, with t of the degrees of freedom; normal where the scale is known."""
+    covariance, dof = covariance_of(fit), dof_of(fit)
+    best = dict(flat_parameters(fit.params))
+    reach = student_factor(level, dof) * np.sqrt(np.diag(covariance))
+    pairs = list(zip(fit.covariance_names, map(float, reach), strict=True))
+    notes = list(fit.findings)
+    if not fit.errors_note:
+        notes += [f'{name} lies on its bound: ask for its interval with kind="profile".'
+                  for name, r in pairs if math.isnan(r)]  # fmt: skip
+    word = "Student's t" if math.isfinite(dof) else "the normal distribution"
+    entries = {name: Interval(best[name] - r, best[name] + r) for name, r in pairs}
+    return Intervals(word, level, best, entries, tuple(notes))
 
-    >>> student_intervals(("a",), np.array([1.0]), np.array([0.5]), float("inf"), 0.6827)["a"]
-    Interval(low=0.5000, high=1.5000)
-    """
-    reach = student_factor(level, dof) * error
-    return {
-        name: Interval(float(b - r), float(b + r))
-        for name, b, r in zip(names, best, reach, strict=True)
-    }
+
+def by_profile(fit: Any, level: float) -> Intervals:
+    """The ends of the profiles."""
+    found = fit.profile(level=level)
+    best = dict(flat_parameters(fit.params))
+    entries = {name: Interval(p.low, p.high) for name, p in found.items()}
+    notes = tuple(note for p in found.values() for note in p.remarks())
+    return Intervals("profile likelihood", level, best, entries, notes)

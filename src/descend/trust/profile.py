@@ -14,7 +14,7 @@ from descend.show import canvas
 from descend.show.layout import Section
 from descend.show.numbers import full, plural, short
 from descend.trust.quantiles import region_factor
-from descend.trust.refit import refitted
+from descend.trust.refit import refit
 from descend.trust.shown import DIGITS, MOST_PANELS, Path, Shown, end_of
 from descend.trust.surface import Surface
 
@@ -283,7 +283,7 @@ def profiles(surface: Surface, indices: Sequence[int], level: float) -> list[Pro
         starts = np.array([w.start(p) for w, p in zip(open_, places, strict=True)])
         fixed = np.zeros(starts.shape, bool)
         fixed[np.arange(len(open_)), [w.index for w in open_]] = True
-        found = refitted(surface, starts, fixed)
+        found = refit(surface, starts, fixed)
         rises = (found.value - surface.value) / surface.spread
         for w, p, rise, point, good in zip(
             open_, places, rises, found.points, found.arrived, strict=True
@@ -305,7 +305,7 @@ def _record(surface: Surface, low: _Walk, high: _Walk, level: float) -> Profile:
     if lower:
         _, place = min(lower, key=lambda found: found[0])
         # The way ends where all parameters are let go.
-        found = refitted(surface, place[None])
+        found = refit(surface, place[None])
         better = dict(zip(surface.names, map(float, found.points[0]), strict=True))
     ends = (math.nan, math.nan) if lower else (sides[0].limit, sides[1].limit)
     return Profile(
