@@ -14,10 +14,10 @@ from descend.errors import UsageError, suggest
 from descend.lean import dataclass
 from descend.result.fit import Fit
 from descend.show.datasets import DatasetLine, Panel, datasets_section, plot_datasets
-from descend.show.layout import as_html, as_text
-from descend.show.numbers import WIDTH, short
+from descend.show.numbers import short
 from descend.show.plots import value_lines
-from descend.show.report import fit_sections
+from descend.show.report import fit_told
+from descend.show.shown import Shown
 from descend.task.problem import Problem
 from descend.task.whole import Whole
 from descend.trace.formula import Formula
@@ -117,7 +117,7 @@ def _panel(one: SetFit) -> Panel:
     return Panel(one.name, name or "row", place, one.problem.target, one.y, one.fitted, smooth)
 
 
-class GlobalFit:
+class GlobalFit(Shown):
     """The fit of several datasets at once; everything that a `Fit` has, it has too.
 
     `found["name"]` or `found[0]` is what it says of one dataset; `params` has a number for each
@@ -173,11 +173,8 @@ class GlobalFit:
             remedy="save found.params, or found.to_json_dict()",
         )
 
-    def report(self, width: int = WIDTH) -> str:
-        """Return the report, which `print` prints: that of the fit, and a line a dataset."""
-        return as_text(f"Fit of {self.fit.model}", self._sections(), width)
-
-    def _sections(self) -> list[Any]:
+    def _told(self) -> tuple[str, list[Any]]:
+        """That of the fit, and a line a dataset."""
         shared = {n for n, v in self.fit.params.items() if np.ndim(v) == 0}
         lines = [
             DatasetLine(one.name, one.n_rows, one.chi2, one.r2, {
@@ -186,8 +183,9 @@ class GlobalFit:
             })
             for one in self.datasets
         ]  # fmt: skip
-        sections = fit_sections(self.fit)
-        return [*sections[:2], datasets_section(lines, self.fit.sigma_given), *sections[2:]]
+        title, sections = fit_told(self.fit)
+        own = datasets_section(lines, self.fit.sigma_given)
+        return title, [*sections[:2], own, *sections[2:]]
 
     def plot(self, path: str | os.PathLike[str] | None = None) -> Figure:
         """Draw every dataset with its model, in a panel each.
@@ -221,11 +219,5 @@ class GlobalFit:
             ],
         }  # fmt: skip
 
-    def __str__(self) -> str:
-        return self.report()
-
     def __repr__(self) -> str:
         return f"<Global fit of {len(self)} datasets: {self.fit!r}>"
-
-    def _repr_html_(self) -> str:
-        return as_html(f"Fit of {self.fit.model}", self._sections())

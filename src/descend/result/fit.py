@@ -19,7 +19,7 @@ from descend.records.record import (
     number_names_of,
 )
 from descend.result.evidence import OF_DATA, Evidence
-from descend.show.numbers import WIDTH
+from descend.show.shown import Shown
 from descend.task.options import RESULT_NAMES
 from descend.trust.methods import Trusted
 
@@ -33,7 +33,7 @@ __all__ = ["Evident", "Fit"]
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
-class Evident:
+class Evident(Shown):
     """A record whose fields are worked out of its evidence when somebody looks at them.
 
     Its class has a slot `_evidence`, and says which record it is.
@@ -72,13 +72,6 @@ class Evident:
             if _is_set(self, name):
                 setattr(other, name, getattr(self, name))
         return other
-
-    def report(self) -> str:
-        """Return the report, which `print` prints."""
-        raise NotImplementedError
-
-    def __str__(self) -> str:
-        return self.report()
 
     def __getitem__(self, name: object) -> Any:
         """Refuse `popt, pcov = …` and `result["a"]`, and say where the numbers are."""
@@ -152,11 +145,10 @@ class Fit(Evident, Trusted, FitRecord):
             raise UsageError("a fit with standardize=True has no components in the data's units")
         return components_at(self._evidence.ready, predictor.bind(x), self.params)
 
-    def report(self, width: int = WIDTH) -> str:
-        """Return the report, which `print(fit)` prints."""
-        from descend.show.report import fit_report
+    def _told(self) -> tuple[str, list[Any]]:
+        from descend.show.report import fit_told
 
-        return fit_report(self, width)
+        return fit_told(self)
 
     def plot(
         self, path: str | os.PathLike[str] | None = None, bands: bool | float = False
@@ -228,8 +220,3 @@ class Fit(Evident, Trusted, FitRecord):
 
         held = self._evidence
         write_fit(self, held.predictor, held.leaves, held.state, path, kind)
-
-    def _repr_html_(self) -> str:
-        from descend.show.report import fit_html
-
-        return fit_html(self)

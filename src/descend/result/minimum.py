@@ -24,7 +24,6 @@ from descend.run.build import Built
 from descend.run.finished import Finished
 from descend.run.job import Job
 from descend.run.plan import Run
-from descend.show.numbers import WIDTH
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -156,11 +155,10 @@ class MinimumFound(Evident, Minimum):
     _record = Minimum
     _evidence: MinimumEvidence
 
-    def report(self, width: int = WIDTH) -> str:
-        """Return the report, which `print` prints."""
-        from descend.show.report import minimum_report
+    def _told(self) -> tuple[str, list[Any]]:
+        from descend.show.report import minimum_told
 
-        return minimum_report(self, width)
+        return minimum_told(self)
 
     def plot(self, path: str | os.PathLike[str] | None = None) -> Figure:
         """Draw the way taken and the course of the value.
@@ -171,8 +169,3 @@ class MinimumFound(Evident, Minimum):
         from descend.show.paths import plot_minimum
 
         return plot_minimum(self, path, self._evidence.function)
-
-    def _repr_html_(self) -> str:
-        from descend.show.report import minimum_html
-
-        return minimum_html(self)

@@ -22,7 +22,7 @@ from descend.trust.quantiles import (
 )
 from descend.trust.refit import NO_FREEDOM, SIGMAS, Refits, minimum_of, refit
 from descend.trust.resampling import Draw, drawing
-from descend.trust.shown import DIGITS, MOST_PANELS, NAME_WIDTH, Path, Shown, end_of, entered
+from descend.trust.shown import DIGITS, MOST_PANELS, NAME_WIDTH, Path, Uncertain, end_of, entered
 from descend.trust.surface import Cases, Surface
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ AT_ONCE, MOST_NUMBERS = 1000, 1 << 24
 
 
 @dataclass
-class Bootstrap(Shown):
+class Bootstrap(Uncertain):
     """What many fits to data drawn anew gave.
 
     Attributes:
@@ -79,7 +79,7 @@ class Bootstrap(Shown):
     on_bound: bool
     findings: tuple[str, ...] = ()
 
-    __repr__ = Shown.__repr__
+    __repr__ = Uncertain.__repr__
 
     @property
     def n(self) -> int:

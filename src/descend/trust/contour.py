@@ -15,7 +15,7 @@ from descend.show.numbers import shortened
 from descend.trust.profile import BOUND, LOWER, OPEN, Side, profiles
 from descend.trust.quantiles import region_factor
 from descend.trust.refit import refit
-from descend.trust.shown import Path, Shown, end_of
+from descend.trust.shown import Path, Uncertain, end_of
 from descend.trust.surface import Surface
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ MARGIN = 0.08  # of the extent, on each side of the widest region
 
 
 @dataclass
-class Contour(Shown):
+class Contour(Uncertain):
     """Regions of two parameters together: S over both.
 
     Attributes:
@@ -48,7 +48,7 @@ class Contour(Shown):
     thresholds: tuple[float, ...]
     cut: tuple[str, ...] = ()
 
-    __repr__ = Shown.__repr__
+    __repr__ = Uncertain.__repr__
 
     def _told(self) -> tuple[str, list[Section]]:
         """How large the grid is, and what cuts the regions off."""

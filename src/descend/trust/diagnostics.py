@@ -14,7 +14,7 @@ from descend.show import canvas
 from descend.show.layout import Section
 from descend.trust.complete import evidence_of
 from descend.trust.quantiles import region_factor, student_factor
-from descend.trust.shown import Path, Shown
+from descend.trust.shown import Path, Uncertain
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -40,7 +40,7 @@ class Test(NamedTuple):
 
 
 @dataclass
-class Diagnostics(Shown):
+class Diagnostics(Uncertain):
     """Tests of the residuals, and the weight of each row (arrays of n numbers).
 
     Attributes:
@@ -62,7 +62,7 @@ class Diagnostics(Shown):
     ordered_by: str
     findings: tuple[str, ...]
 
-    __repr__ = Shown.__repr__
+    __repr__ = Uncertain.__repr__
 
     def _told(self) -> tuple[str, list[Section]]:
         """The tests, and what is remarkable."""

@@ -14,7 +14,7 @@ from descend.show.layout import Section
 from descend.show.numbers import full, shortened
 from descend.trust.delta import covariance_of, dof_of
 from descend.trust.quantiles import student_factor
-from descend.trust.shown import DIGITS, NAME_WIDTH, Shown, end_of, entered
+from descend.trust.shown import DIGITS, NAME_WIDTH, Uncertain, end_of, entered
 
 __all__ = ["Interval", "Intervals", "by_profile", "by_student"]
 
@@ -27,7 +27,7 @@ class Interval(NamedTuple):
 
 
 @dataclass(eq=False)
-class Intervals(Shown, Mapping[str, Interval]):
+class Intervals(Uncertain, Mapping[str, Interval]):
     """The interval of every free number, read like a dict: `low, high = intervals["a"]`.
 
     Attributes:
@@ -43,7 +43,7 @@ class Intervals(Shown, Mapping[str, Interval]):
     entries: Mapping[str, Interval]
     notes: tuple[str, ...] = ()
 
-    __repr__ = Shown.__repr__
+    __repr__ = Uncertain.__repr__
 
     def __getitem__(self, name: str) -> Interval:
         if name not in self.entries:

@@ -15,7 +15,7 @@ from descend.show.layout import Section
 from descend.show.numbers import full, plural, short
 from descend.trust.quantiles import region_factor
 from descend.trust.refit import refit
-from descend.trust.shown import DIGITS, MOST_PANELS, Path, Shown, end_of
+from descend.trust.shown import DIGITS, MOST_PANELS, Path, Uncertain, end_of
 from descend.trust.surface import Surface
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class Side:
 
 
 @dataclass
-class Profile(Shown):
+class Profile(Uncertain):
     """The profile of one parameter: `low`, `high`, and the way there.
 
     Attributes:
@@ -80,7 +80,7 @@ class Profile(Shown):
     better: dict[str, float] | None = None
     kind: str = field(default="profile")
 
-    __repr__ = Shown.__repr__
+    __repr__ = Uncertain.__repr__
 
     def _told(self) -> tuple[str, list[Section]]:
         """The interval of one parameter, and how far it is from symmetric."""
