@@ -13,7 +13,7 @@ from descend.data.frames import bind_inputs, take_columns
 from descend.errors import UsageError, suggest
 from descend.lean import dataclass
 from descend.result.fit import Fit
-from descend.show.datasets import DatasetLine, Panel, datasets_section, plot_datasets
+from descend.show.datasets import datasets_section, plot_datasets
 from descend.show.numbers import short
 from descend.show.plots import value_lines
 from descend.show.report import fit_told
@@ -106,17 +106,6 @@ def _scaled(residuals: Array, sigma: Any) -> Array:
     return whitening(spread, len(residuals)) @ residuals if spread.ndim == 2 else residuals / spread
 
 
-def _panel(one: SetFit) -> Panel:
-    columns = one.problem.columns
-    name = next((n for n, a in columns.items() if a.ndim == 1), None)
-    place = np.arange(one.n_rows) if name is None else columns[name]
-    smooth = None
-    if name is not None and len(columns) == 1:
-        def smooth(x: Array) -> Array:
-            return one.predict({name: x})
-    return Panel(one.name, name or "row", place, one.problem.target, one.y, one.fitted, smooth)
-
-
 class GlobalFit(Shown):
     """The fit of several datasets at once; everything that a `Fit` has, it has too.
 
@@ -175,16 +164,8 @@ class GlobalFit(Shown):
 
     def _told(self) -> tuple[str, list[Any]]:
         """That of the fit, and a line a dataset."""
-        shared = {n for n, v in self.fit.params.items() if np.ndim(v) == 0}
-        lines = [
-            DatasetLine(one.name, one.n_rows, one.chi2, one.r2, {
-                n: (float(v), float(one.stderr[n])) for n, v in one.params.items()
-                if n not in shared
-            })
-            for one in self.datasets
-        ]  # fmt: skip
         title, sections = fit_told(self.fit)
-        own = datasets_section(lines, self.fit.sigma_given)
+        own = datasets_section(self.datasets, self._shared(), self.fit.sigma_given)
         return title, [*sections[:2], own, *sections[2:]]
 
     def plot(self, path: str | os.PathLike[str] | None = None) -> Figure:
@@ -193,8 +174,7 @@ class GlobalFit(Shown):
         Raises:
             UsageError: the path cannot be written.
         """
-        shared = {n: v for n, v in self.fit.params.items() if np.ndim(v) == 0}
-        fit = self.fit
+        shared, fit = self._shared(), self.fit
         lines = [
             *value_lines(shared, {n: fit.stderr[n] for n in shared}),
             "  ·  ".join((
@@ -202,8 +182,11 @@ class GlobalFit(Shown):
                 *([] if fit.success else [fit.status.replace("_", " ").upper()]),
             )),
         ]  # fmt: skip
-        panels = [_panel(one) for one in self.datasets]
-        return plot_datasets(panels, path, f"Fit of {fit.model}", lines, not fit.success)
+        return plot_datasets(self.datasets, path, f"Fit of {fit.model}", lines, not fit.success)
+
+    def _shared(self) -> dict[str, Any]:
+        """The parameters that all datasets share."""
+        return {n: v for n, v in self.fit.params.items() if np.ndim(v) == 0}
 
     def to_json_dict(self, **options: Any) -> dict[str, Any]:
         """The record as plain numbers, with `datasets` beside it."""

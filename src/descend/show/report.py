@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -159,35 +159,38 @@ def _statistics(record: FitRecord) -> Section:
 
 def _parameters(record: FitRecord) -> Section:
     stderr, start = _numbers(record.stderr), _numbers(record.start)
-    section = Section("Parameters", ("name", "value", "± error", "relative", "start"))
-    budget = MOST_NUMBERS
-    columns: list[tuple[str, str, str, str, str]] = []
-    for name, leaf in leaves(record.params):
+
+    def cells(label: str, value: float) -> tuple[str, ...]:
+        error = stderr.get(label, math.nan)
+        told = (_error_cell(record, label, error), _relative(record, label, value, error))
+        return (*told, _at(start, label)) if start else told
+
+    header = ("± error", "relative", *(("start",) if start else ()))
+    section = _number_table(record.params, header, cells, MOST_NUMBERS, (1, 2))
+    section.remarks += _parameter_remarks(record)
+    return section
+
+
+def _number_table(
+    params: Any, header: tuple[str, ...], cells: Callable[[str, float], tuple[str, ...]],
+    most: float, even: tuple[int, ...],
+) -> Section:  # fmt: skip
+    """A row a number: its name, its value, and more cells; larger arrays are summed up.
+
+    Args:
+        most: numbers that are shown one by one. even: columns with decimal points in one place.
+    """
+    section, rows = Section("Parameters", ("name", "value", *header)), []
+    for name, leaf in leaves(params):
         size = np.size(leaf)
-        if np.ndim(leaf) and (size > SPELLED_OUT or size > budget):
+        if np.ndim(leaf) and (size > SPELLED_OUT or size > most):
             section.remarks.append(_summary(name, np.asarray(leaf)))
             continue
-        budget -= size
+        most -= size
         for label, value in flat_parameters({name: leaf}):
-            error = stderr.get(label, math.nan)
-            columns.append(
-                (
-                    shortened(label, NAME_WIDTH),
-                    full(value),
-                    _error_cell(record, label, error),
-                    _relative(record, label, value, error),
-                    short(start[label]) if label in start else "",
-                )
-            )
-    if columns:
-        names, values, errors, relative, starts = zip(*columns, strict=True)
-        section.rows = list(
-            zip(names, aligned(values), aligned(errors), relative, starts, strict=True)
-        )
-    if not start:
-        section.header = section.header[:-1]
-        section.rows = [row[:-1] for row in section.rows]
-    section.remarks += _parameter_remarks(record)
+            rows.append((shortened(label, NAME_WIDTH), full(value), *cells(label, value)))
+    columns = [aligned(c) if k in even else c for k, c in enumerate(zip(*rows, strict=True))]
+    section.rows = list(zip(*columns, strict=True))
     return section
 
 
@@ -340,22 +343,15 @@ def minimum_told(record: Minimum) -> tuple[str, list[Section]]:
         _ending(record),
         ("value", full(record.value)),
     ]
-    params = Section("Parameters", ("name", "value", "gradient", "start"))
     gradient = _numbers(record.named(record.gradient)) if record.gradient is not None else {}
     start = _numbers(record.named(record.start)) if record.start is not None else {}
-    cells: list[tuple[str, str, str, str]] = []
-    for name, leaf in leaves(record.named()):
-        if np.size(leaf) > SPELLED_OUT:
-            params.remarks.append(_summary(name, np.asarray(leaf)))
-            continue
-        for label, value in flat_parameters({name: leaf}):
-            slope = short(gradient.get(label, math.nan))
-            slope = "fixed" if _belongs(label, record.fixed) else slope
-            slope = "tied" if _belongs(label, record.ties) else slope
-            cells.append((shortened(label, NAME_WIDTH), full(value), slope, _at(start, label)))
-    if cells:
-        names, values, slopes, starts = zip(*cells, strict=True)
-        params.rows = list(zip(names, aligned(values), slopes, starts, strict=True))
+
+    def cells(label: str, value: float) -> tuple[str, ...]:
+        slope = short(gradient.get(label, math.nan))
+        slope = "fixed" if _belongs(label, record.fixed) else slope
+        return "tied" if _belongs(label, record.ties) else slope, _at(start, label)
+
+    params = _number_table(record.named(), ("gradient", "start"), cells, math.inf, (1,))
     params.remarks += _bond_remarks(record)
     warnings = Section("Warnings", remarks=list(record.warnings))
     title = f"{'Maximum' if record.maximize else 'Minimum'} of {record.function}"
