@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
@@ -85,16 +85,6 @@ def _bare(tree: Mapping[str, Any], job: Job) -> Any:
     return next(iter(tree.values())) if job.problem.bare else tree
 
 
-def _function_of(run: Finished) -> Callable[[Array], float]:
-    """The function of all numbers in one flat array, as pictures want it."""
-
-    def value(numbers: Array) -> float:
-        leaves = leaf_by_leaf(np.asarray(numbers), run.begin)
-        return run.job.settings.sign * run.job.loss_at(run.built, run.begin)(leaves)
-
-    return value
-
-
 def _value_and_gradient(
     job: Job, built: Built, leaves: Mapping[str, Array]
 ) -> tuple[float, dict[str, Array]]:
@@ -129,10 +119,11 @@ class MinimumEvidence:
         found.judgement = found.judgement or plainly_said(found)._replace(arrived="not judged")
         return found
 
-    @property
-    def function(self) -> Callable[[Array], float]:
+    def function(self, numbers: Array) -> float:
         """The function of all numbers in one flat array, as pictures want it."""
-        return _function_of(self.finished)
+        run = self.finished
+        leaves = leaf_by_leaf(np.asarray(numbers), run.begin)
+        return run.job.settings.sign * run.job.loss_at(run.built, run.begin)(leaves)
 
     def fields(self, name: str, record: Any) -> Mapping[str, Any]:
         """A field of the record, with those that are worked out together with it."""

@@ -11,7 +11,7 @@ import numpy as np
 from descend.records.record import FitRecord, History, Minimum, flat_parameters, leaves
 from descend.records.statuses import status_named
 from descend.show.layout import Section
-from descend.show.numbers import aligned, count, duration, full, plural, short, shortened
+from descend.show.numbers import NAME_WIDTH, count, duration, full, plural, short, shortened
 
 __all__ = ["fit_told", "minimum_told"]
 
@@ -19,7 +19,6 @@ SPELLED_OUT = 16  # array parameters up to this many numbers are shown one by on
 MOST_NUMBERS = 60  # and all of them together up to this many
 MOST_CORRELATIONS = 12
 CORRELATION_FROM = 0.1
-NAME_WIDTH = 24
 UNDETERMINED = "the data do not determine this parameter"
 NOT_ARRIVED = "the descent had not arrived"
 
@@ -189,8 +188,7 @@ def _number_table(
         most -= size
         for label, value in flat_parameters({name: leaf}):
             rows.append((shortened(label, NAME_WIDTH), full(value), *cells(label, value)))
-    columns = [aligned(c) if k in even else c for k, c in enumerate(zip(*rows, strict=True))]
-    section.rows = list(zip(*columns, strict=True))
+    section.fill(rows, even)
     return section
 
 

@@ -1,12 +1,14 @@
-"""What every result shares: a report as text and as HTML, and all of it as plain values."""
+"""What results share: a report as text and as HTML; small ones also all of it as plain values."""
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Any
 
+from descend.records.record import jsonable
 from descend.show.numbers import WIDTH
 
-__all__ = ["Shown"]
+__all__ = ["Shown", "Uncertain"]
 
 
 class Shown:
@@ -31,3 +33,14 @@ class Shown:
         from descend.show.layout import as_html
 
         return as_html(*self._told())
+
+
+class Uncertain(Shown):
+    """A small result, with a report and a short name."""
+
+    def to_json_dict(self) -> dict[str, Any]:
+        """Return all fields as plain Python values, ready for `json.dumps(allow_nan=False)`."""
+        return {f.name: jsonable(getattr(self, f.name)) for f in fields(self)}  # type: ignore[arg-type]
+
+    def __repr__(self) -> str:
+        return f"<{self.report().splitlines()[0]}>"

@@ -11,18 +11,13 @@ from descend.errors import UsageError, suggest
 from descend.lean import dataclass
 from descend.show import canvas
 from descend.show.layout import Section
-from descend.show.numbers import count, full, plural, shortened
+from descend.show.numbers import DIGITS, NAME_WIDTH, count, end_of, full, plural, shortened
+from descend.show.shown import Uncertain
 from descend.trust.diagnostics import leverages
 from descend.trust.intervals import Interval, Intervals
-from descend.trust.quantiles import (
-    check_level,
-    expanded_tails,
-    normal_cdf,
-    normal_quantile,
-)
+from descend.trust.quantiles import check_level, expanded_tails
 from descend.trust.refit import NO_FREEDOM, SIGMAS, Refits, minimum_of, refit
 from descend.trust.resampling import Draw, drawing
-from descend.trust.shown import DIGITS, MOST_PANELS, NAME_WIDTH, Path, Uncertain, end_of, entered
 from descend.trust.surface import Cases, Surface
 
 if TYPE_CHECKING:
@@ -168,7 +163,7 @@ class Bootstrap(Uncertain):
              end_of(float(high)))
             for name, best, (low, high) in zip(self.names, self.best, ends, strict=True)
         ]  # fmt: skip
-        entered(table, cells)
+        table.fill(cells, range(1, len(table.header)))
         table.remarks = [
             f"low and high: the BCa interval of {level:.4g}. Seed {self.seed}.",
             *self.remarks(level),
@@ -201,13 +196,13 @@ class Bootstrap(Uncertain):
             )
         return notes
 
-    def plot(self, path: Path = None, level: float = 0.95) -> Figure:
+    def plot(self, path: canvas.Path = None, level: float = 0.95) -> Figure:
         """Draw the distribution of each parameter, with its BCa interval.
 
         Raises:
             UsageError: the path cannot be written.
         """
-        shown = min(len(self.names), MOST_PANELS)
+        shown = min(len(self.names), canvas.MOST_PANELS)
         lines = [f"{plural(self.n, 'fit')} to data drawn anew ({self.kind}), seed {self.seed}",
                  f"lines: the fitted value, and the BCa interval of {level:.4g}"]  # fmt: skip
         figure = canvas.new_figure("Bootstrap", lines)
@@ -395,12 +390,14 @@ def bca_shares(draws: Array, best: Array, speed: Array, tails: Array) -> Array:
     >>> bca_shares(line, np.zeros(1), np.zeros(1), np.array([0.05, 0.95])).round(3)
     array([[0.05, 0.95]])
     """
+    from scipy import special
+
     n = len(draws)
     below = np.sum(draws < best, axis=0) + 0.5 * np.sum(draws == best, axis=0)
-    shift = normal_quantile(np.clip(below / n, 0.5 / n, 1 - 0.5 / n))
-    z = normal_quantile(tails)
+    shift = special.ndtri(np.clip(below / n, 0.5 / n, 1 - 0.5 / n))
+    z = special.ndtri(tails)
     moved = shift[:, None] + z
     bent = 1 - speed[:, None] * moved
     ends = np.where(bent > 0, shift[:, None] + moved / np.where(bent > 0, bent, 1), z * math.inf)
-    found: Array = normal_cdf(ends)
+    found: Array = special.ndtr(ends)
     return found

@@ -23,7 +23,14 @@ from descend.simplify.driver import simplify
 from descend.task.columns import WHITENING
 from descend.task.rows import Rows
 from descend.trace.tree import unflatten
-from descend.trust.covariance import MOST_WITH_ERRORS, NO_SLOPE, NOT_ARRIVED, Errors, errors_of
+from descend.trust.covariance import (
+    MOST_WITH_ERRORS,
+    NO_SLOPE,
+    NOT_ARRIVED,
+    SANDWICH,
+    Errors,
+    errors_of,
+)
 from descend.trust.goodness import goodness, goodness_of_counts, weights_of
 from descend.trust.normal_errors import covariance_of_fit
 
@@ -227,25 +234,19 @@ class Completion:
         found = self._errors_of_squares() if squares else self.curved_errors()
         # What was searched for has been told of: it has no slope, and is where it should be.
         more = [f for f in found.findings if not (self.findings and NO_SLOPE in f)]
-        said: dict[str, Any] = {"errors_note": found.note, "findings": [*self.findings, *more]}
+        said: dict[str, Any] = {
+            "errors_note": found.note, "findings": [*self.findings, *more],
+            "errors_from": found.source,
+        }  # fmt: skip
         covariance = found.covariance
         if covariance is None:
             return said
-        if not squares:
-            said |= self._source()
-        elif self.normal is not None and not found.note:
+        if found.source == SANDWICH:
+            said["dof"] = self.original.counted - self._count()
+        if squares and self.normal is not None and not found.note:
             rows = covariance_of_fit(self.normal, self.original.counted, self.absolute)
             covariance = covariance if rows is None else np.array(rows)
         return said | self._matrices(covariance)
-
-    def _source(self) -> dict[str, Any]:
-        """Where the errors of a loss that is no sum of squares come from."""
-        from descend.trust.curved import FISHER, SANDWICH
-
-        loss = self.job.settings.loss
-        if loss is not None and loss.is_likelihood:
-            return {"errors_from": FISHER}
-        return {"errors_from": SANDWICH, "dof": self.original.counted - self._count()}
 
     def _errors_of_squares(self) -> Errors:
         residual, jacobian = self.linear()

@@ -11,11 +11,11 @@ import numpy as np
 from descend.lean import dataclass
 from descend.show import canvas
 from descend.show.layout import Section
-from descend.show.numbers import shortened
+from descend.show.numbers import end_of, shortened
+from descend.show.shown import Uncertain
 from descend.trust.profile import BOUND, LOWER, OPEN, Side, profiles
 from descend.trust.quantiles import region_factor
 from descend.trust.refit import refit
-from descend.trust.shown import Path, Uncertain, end_of
 from descend.trust.surface import Surface
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class Contour(Uncertain):
         title = f"Regions of {self.names[0]} and {self.names[1]}"
         return title, [Section("", rows=rows, remarks=remarks)]
 
-    def plot(self, path: Path = None) -> Figure:
+    def plot(self, path: canvas.Path = None) -> Figure:
         """Draw the regions.
 
         Raises:

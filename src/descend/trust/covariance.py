@@ -16,8 +16,8 @@ from descend.program.arrival import near
 from descend.trust.words import correlated, hardly_determined, undetermined
 
 __all__ = [
-    "MIXED", "MOST_WITH_ERRORS", "NOT_ARRIVED", "NO_SLOPE", "Bend", "Errors", "Split", "errors_of",
-    "split",
+    "FISHER", "MIXED", "MOST_WITH_ERRORS", "NOT_ARRIVED", "NO_SLOPE", "SANDWICH", "Bend", "Errors",
+    "Split", "errors_of", "split",
 ]  # fmt: skip
 
 NO_SLOPE = "has no slope along"
@@ -27,6 +27,8 @@ MIXED = 1e-6  # a parameter this far into an undetermined direction has no error
 FAR = 10.0 ** np.arange(-12, 13, 3)  # times a parameter: where it may act, if not here
 LEAF, LEAVES = 1024, 16  # rows of one small factorisation, and how many are made in one call
 
+FISHER = "errors from the likelihood's curvature (Fisher's information)"
+SANDWICH = "errors from the scatter of the rows (the sandwich of Huber and White)"
 NOT_UPWARDS = "the loss is not curved upwards in every direction"
 EPS = float(np.finfo(np.float64).eps)
 
@@ -41,11 +43,13 @@ class Errors:
         covariance: (p, p), NaN for parameters without an error; None where there is none at all.
         note: in a few words, why an error is missing.
         findings: what the data leave undetermined, in sentences.
+        source: where they come from, if not from a sum of squares.
     """
 
     covariance: Array | None
     note: str = ""
     findings: tuple[str, ...] = ()
+    source: str = ""
 
 
 class Bend(NamedTuple):
@@ -114,7 +118,8 @@ def errors_of(
         return Errors(None, "; ".join(notes), findings)
     covariance = np.full((p, p), math.nan)
     covariance[np.ix_(free, free)] = inner.covariance
-    return Errors(covariance, "; ".join(notes), findings)
+    source = "" if bend is None else FISHER if bend.scatter is None else SANDWICH
+    return Errors(covariance, "; ".join(notes), findings, source)
 
 
 def triangle_of(jacobian: Array, residual: Array) -> Array:

@@ -15,11 +15,9 @@ from descend.run.job import Job
 from descend.simplify.driver import simplify
 from descend.trust.covariance import MOST_WITH_ERRORS, Bend, Errors, errors_of
 
-__all__ = ["FISHER", "SANDWICH", "curved_errors"]
+__all__ = ["curved_errors"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
-FISHER = "errors from the likelihood's curvature (Fisher's information)"
-SANDWICH = "errors from the scatter of the rows (the sandwich of Huber and White)"
 
 
 def curved_errors(

@@ -14,12 +14,10 @@ from descend.differentiate.gauss_newton import jacobian_columns
 from descend.errors import UsageError, suggest
 from descend.functions import jacobian
 from descend.lean import dataclass
-from descend.records.band import Band
-from descend.records.record import flat_parameters, leaves
+from descend.records.record import Band, flat_parameters, leaves
 from descend.run.predictor import Predictor
 from descend.trace.formula import Formula
-from descend.trust.covariance import NOT_ARRIVED
-from descend.trust.curved import FISHER
+from descend.trust.covariance import FISHER, NOT_ARRIVED
 from descend.trust.quantiles import check_level, region_factor, student_factor
 
 __all__ = ["Derived", "band", "bands_around", "covariance_of", "derived", "dof_of", "noise_of"]

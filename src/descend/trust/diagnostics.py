@@ -6,15 +6,16 @@ import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from scipy import special
 
 from descend.errors import UsageError
 from descend.lean import dataclass
 from descend.run.view import free_count, on_bounds
 from descend.show import canvas
 from descend.show.layout import Section
+from descend.show.shown import Uncertain
 from descend.trust.complete import evidence_of
 from descend.trust.quantiles import region_factor, student_factor
-from descend.trust.shown import Path, Uncertain
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -85,14 +86,12 @@ class Diagnostics(Uncertain):
         finite = self.cooks[~(self.cooks != self.cooks)]
         return float(finite.max()) if finite.size else math.nan
 
-    def plot(self, path: Path = None) -> Figure:
+    def plot(self, path: canvas.Path = None) -> Figure:
         """Draw residuals in order, against normal quantiles, and the weight of each row.
 
         Raises:
             UsageError: the path cannot be written.
         """
-        from scipy import special
-
         first = self.findings[0] if self.findings else "nothing remarkable"
         figure = canvas.new_figure("Diagnostics", [first])
         (order, normal), (leverage, cooks) = figure.subplots(2, 2)
@@ -207,8 +206,6 @@ def ljung_box(residual: Array, lags: int | None = None) -> Test:
 
     Q = n(n+2)·Σ ρₖ²/(n-k) over the first lags (10, or n/5 where that is fewer) is χ².
     """
-    from scipy import special
-
     n = residual.size
     lags = max(1, min(10, n // 5)) if lags is None else lags
     centred = residual - residual.mean()
@@ -228,8 +225,6 @@ def runs_test(residual: Array) -> Test:
     >>> round(test.statistic, 3), test.p_value < 0.001
     (-4.135, True)
     """
-    from scipy import special
-
     signs = residual[residual != 0] > 0
     up, n = int(signs.sum()), signs.size
     down = n - up
@@ -258,8 +253,6 @@ def _normality(residual: Array) -> Test:
 
 
 def _goodness(chi2: float, dof: int) -> Test:
-    from scipy import special
-
     p_value = float(special.chdtrc(dof, chi2))
     return Test("chi²", chi2, p_value, "chi² as large, if model and sigmas are right")
 

@@ -11,10 +11,10 @@ import numpy as np
 from descend.lean import dataclass
 from descend.records.record import flat_parameters
 from descend.show.layout import Section
-from descend.show.numbers import full, shortened
+from descend.show.numbers import DIGITS, NAME_WIDTH, end_of, full, shortened
+from descend.show.shown import Uncertain
 from descend.trust.delta import covariance_of, dof_of
 from descend.trust.quantiles import student_factor
-from descend.trust.shown import DIGITS, NAME_WIDTH, Uncertain, end_of, entered
 
 __all__ = ["Interval", "Intervals", "by_profile", "by_student"]
 
@@ -66,7 +66,7 @@ class Intervals(Uncertain, Mapping[str, Interval]):
                 (shortened(name, NAME_WIDTH), full(best, DIGITS + 2), end_of(low), end_of(high),
                  end_of(low - best), end_of(high - best))
             )  # fmt: skip
-        entered(table, cells)
+        table.fill(cells, range(1, len(table.header)))
         table.remarks = list(self.notes)
         return f"Intervals of {self.level:.4g} by {self.kind}", [table]
 

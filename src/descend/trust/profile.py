@@ -12,10 +12,10 @@ import numpy as np
 from descend.lean import dataclass
 from descend.show import canvas
 from descend.show.layout import Section
-from descend.show.numbers import full, plural, short
+from descend.show.numbers import DIGITS, end_of, full, plural, short
+from descend.show.shown import Uncertain
 from descend.trust.quantiles import region_factor
 from descend.trust.refit import refit
-from descend.trust.shown import DIGITS, MOST_PANELS, Path, Uncertain, end_of
 from descend.trust.surface import Surface
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ class Profile(Uncertain):
             return f"The end of {self.name} {word} was not found: refits failed on the way."
         return ""
 
-    def plot(self, path: Path = None) -> Figure:
+    def plot(self, path: canvas.Path = None) -> Figure:
         """Draw the rise of the fit along the parameter, and how the others follow.
 
         Raises:
@@ -151,7 +151,7 @@ class Profile(Uncertain):
     def _draw_others(self, axes: Axes, others: list[int]) -> None:
         """The other parameters over this one, each in units of its own change."""
         at = int(np.argmin(np.abs(self.values - self.best)))
-        for k in others[:MOST_PANELS]:
+        for k in others[:canvas.MOST_PANELS]:
             column = self.paths[:, k]
             reach = float(np.max(np.abs(column - column[at]))) or 1.0
             label = f"{self.names[k]} ± {short(reach, 3)}"
