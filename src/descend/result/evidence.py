@@ -152,7 +152,7 @@ class FitEvidence:
         rows = covariance_of_fit(normal, plan.residuals, plan.options.absolute_sigma)
         if rows is None:
             return None
-        errors = {read.name: math.sqrt(rows[i][i]) for i, read in enumerate(plan.reads)}
+        errors = {read.name: math.sqrt(rows[i][i]) for i, read in enumerate(plan.layout.reads)}
         return {name: errors.get(name, math.nan) for name in plan.parameters}
 
     def explain(self, row: int) -> Explanation:

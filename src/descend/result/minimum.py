@@ -144,7 +144,7 @@ class MinimumFound(Evident, Minimum):
     __slots__ = ("_evidence",)
 
     _record = Minimum
-    _evidence: MinimumEvidence
+    _evidence: MinimumEvidence | OfNumbers
 
     def _told(self) -> tuple[str, list[Any]]:
         from descend.show.report import minimum_told
@@ -160,3 +160,22 @@ class MinimumFound(Evident, Minimum):
         from descend.show.paths import plot_minimum
 
         return plot_minimum(self, path, self._evidence.function)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A pickle holds the numbers and words; the function stays behind."""
+        values = {f.name: getattr(self, f.name) for f in fields(Minimum) if f.init}
+        return _of_numbers, (values,)
+
+
+class OfNumbers:
+    """What stands behind a minimum that was pickled: nothing but its record."""
+
+    function: Any = None
+
+    def fields(self, name: str, record: Any) -> Mapping[str, Any]:
+        """What an older pickle does not know has its default."""
+        return defaults_of(Minimum, [name])
+
+
+def _of_numbers(values: Mapping[str, Any]) -> MinimumFound:
+    return MinimumFound(OfNumbers(), **values)
