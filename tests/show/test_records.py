@@ -7,13 +7,13 @@ import pytest
 
 from descend.errors import InternalError
 from descend.records.record import (
-    STATUSES,
     FitRecord,
     History,
     Minimum,
     flat_parameters,
     jsonable,
 )
+from descend.records.statuses import STATUSES
 
 
 def fit(**changes):

@@ -18,22 +18,20 @@ from numpy.typing import NDArray
 
 from descend.errors import InternalError
 from descend.lean import dataclass as lean
-from descend.records.statuses import STATUSES, Status, status_message, status_named
+from descend.records.statuses import status_message, status_named
 
 __all__ = [
-    "STATUSES",
     "Band",
     "FitRecord",
     "History",
     "Minimum",
-    "Status",
+    "correlation_of",
     "defaults_of",
     "flat_parameters",
     "jsonable",
     "leaves",
     "like",
     "number_names_of",
-    "status_message",
 ]
 
 Engine = Literal["native", "interpreted"]
@@ -354,7 +352,7 @@ class FitRecord(_Ended):
         if not self.covariance_names:
             self.covariance_names = number_names_of(self.params)
         if self.correlation is None and self.covariance is not None:
-            self.correlation = _correlation(self.covariance)
+            self.correlation = correlation_of(self.covariance)
 
     def __repr__(self) -> str:
         shown = list(_few(self.params))[:6]
@@ -393,7 +391,8 @@ def _defaults(kind: Any) -> dict[str, tuple[Any, Any]]:
     return {f.name: (f.default, f.default_factory) for f in fields(kind)}
 
 
-def _correlation(covariance: NDArray[Any]) -> NDArray[Any]:
+def correlation_of(covariance: NDArray[Any]) -> NDArray[Any]:
+    """(p, p) the correlation of numbers with this covariance."""
     scale = np.sqrt(np.diag(covariance))
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.asarray(covariance / np.outer(scale, scale))

@@ -13,6 +13,7 @@ from descend.data.covariance import whitening
 from descend.data.frames import bind_inputs, take_columns
 from descend.errors import UsageError, suggest
 from descend.lean import dataclass
+from descend.records.record import jsonable
 from descend.result.fit import Fit
 from descend.show.datasets import datasets_section, plot_datasets
 from descend.show.numbers import short
@@ -203,17 +204,9 @@ class GlobalFit(Shown):
 
     def to_json_dict(self, **options: Any) -> dict[str, Any]:
         """The record as plain numbers, with `datasets` beside it."""
-        return {
-            **self.fit.to_json_dict(**options),
-            "datasets": [
-                {
-                    "name": one.name, "n_rows": one.n_rows, "chi2": one.chi2, "r2": one.r2,
-                    "params": {n: float(v) for n, v in one.params.items()},
-                    "stderr": {n: float(v) for n, v in one.stderr.items()},
-                }
-                for one in self.datasets
-            ],
-        }  # fmt: skip
+        told = ("name", "n_rows", "chi2", "r2", "params", "stderr")
+        sets = [{name: getattr(one, name) for name in told} for one in self.datasets]
+        return {**self.fit.to_json_dict(**options), "datasets": jsonable(sets)}
 
     def __repr__(self) -> str:
         return f"<Global fit of {len(self)} datasets: {self.fit!r}>"

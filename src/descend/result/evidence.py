@@ -18,7 +18,8 @@ from descend.errors import UsageError
 from descend.judge.ending import plainly_said
 from descend.judge.verdict import bound_said
 from descend.lean import dataclass
-from descend.records.record import STATUSES, FitRecord, defaults_of
+from descend.records.record import FitRecord, defaults_of
+from descend.records.statuses import STATUSES
 from descend.result.resume import saved_state
 from descend.result.story import course_fields, run_fields, task_fields
 from descend.run.finished import Finished, Judgement

@@ -12,13 +12,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 
 from descend.errors import UsageError
-from descend.records.record import (
-    STATUSES,
-    FitRecord,
-    defaults_of,
-    like,
-    number_names_of,
-)
+from descend.records.record import FitRecord, defaults_of, like, number_names_of
+from descend.records.statuses import STATUSES
 from descend.result.evidence import OF_DATA, Evidence, FromFile
 from descend.show.shown import Shown
 from descend.task.options import RESULT_NAMES

@@ -14,7 +14,8 @@ from descend.graph.node import Node
 from descend.graph.source import const
 from descend.methods.losses import Poisson
 from descend.parameters.flat import flat, leaf_by_leaf, names_of
-from descend.records.record import STATUSES, FitRecord, defaults_of, like, number_names_of
+from descend.records.record import FitRecord, correlation_of, defaults_of, like, number_names_of
+from descend.records.statuses import STATUSES
 from descend.run.build import Built
 from descend.run.finished import Normal
 from descend.run.job import Job
@@ -297,7 +298,7 @@ class Completion:
         error = np.sqrt(np.diag(covariance))
         return {
             "covariance": covariance, "covariance_names": tuple(names_of(self.leaves)),
-            "correlation": covariance / np.outer(error, error),
+            "correlation": correlation_of(covariance),
             "stderr": self._trees(error, tied_errors(*self.whole, covariance)),
         }  # fmt: skip
 

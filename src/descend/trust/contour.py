@@ -113,9 +113,8 @@ def _extents(
     surface: Surface, indices: tuple[int, int], factor: float
 ) -> tuple[list[tuple[float, float]], tuple[str, ...]]:
     """How far the widest region reaches along each parameter, and what cuts it off."""
-    level = _level_of(factor, surface.dof)
     cut, extents = [], []
-    for found in profiles(surface, indices, level):
+    for found in profiles(surface, indices, math.nan, factor):
         ends = []
         for side, last in zip(found.sides, (found.values[0], found.values[-1]), strict=True):
             if side.reason in (BOUND, OPEN, LOWER) or math.isnan(side.limit):
@@ -142,14 +141,6 @@ def _cut(name: str, side: Side) -> str:
         LOWER: f"S falls below the fit's on the way along {name}: fit again",
     }
     return why.get(side.reason, f"refits along {name} failed")
-
-
-def _level_of(factor: float, dof: float) -> float:
-    """The level of a single parameter's interval that reaches this far."""
-    from scipy import special
-
-    below = special.ndtr(factor) if math.isinf(dof) else special.stdtr(dof, factor)
-    return float(min(2 * below - 1, 1 - 1e-12))
 
 
 def _axis(low: float, high: float, best: float, points: int) -> Array:

@@ -13,6 +13,7 @@ import numpy as np
 
 from descend.lean import dataclass
 from descend.program.arrival import near
+from descend.records.record import correlation_of
 from descend.trust.words import correlated, hardly_determined, undetermined
 
 __all__ = [
@@ -277,9 +278,8 @@ def _inner(
         return Errors(covariance)
     if not known.all():
         return _singular(covariance, vt[~known].T, scale, params, names, same)
-    correlation = covariance / np.outer(error, error)
     vague = hardly_determined(singular, vt, params, error, names)
-    return Errors(covariance, "", (*vague, *correlated(correlation, names)))
+    return Errors(covariance, "", (*vague, *correlated(correlation_of(covariance), names)))
 
 
 def _singular(

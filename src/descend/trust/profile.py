@@ -258,7 +258,9 @@ class _Walk:
         return Side(limit, self.reason, self.rises[-1])
 
 
-def profiles(surface: Surface, indices: Sequence[int], level: float) -> list[Profile]:
+def profiles(
+    surface: Surface, indices: Sequence[int], level: float, reach: float | None = None
+) -> list[Profile]:
     """Profile some parameters, all of them and both sides in step.
 
     The interval holds the values at which (S(θ) - S)/s² stays below F(1, ν), or χ²(1) where the
@@ -273,8 +275,9 @@ def profiles(surface: Surface, indices: Sequence[int], level: float) -> list[Pro
     Args:
         surface: with a spread that is positive.
         indices: which parameters.
+        reach: the square root of the rise to go to, where it is not that of the level.
     """
-    goal = region_factor(level, 1, surface.dof)
+    goal = region_factor(level, 1, surface.dof) if reach is None else reach
     walks = [_Walk(surface, j, sign, goal) for j in indices for sign in (-1, 1)]
     rounds = 0
     while (open_ := [w for w in walks if not w.reason]) and rounds < 3 * MOST_POINTS:
