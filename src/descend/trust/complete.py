@@ -265,7 +265,7 @@ class Completion:
 
         names, held = names_of(self.leaves), on_bounds(self.whole.job.space, self.leaves)
         return curved_errors(
-            self.job, self.built, flat(self.leaves), names, held, self._evaluate
+            self.job, self.built, flat(self.leaves), names, held, self._evaluate, self._same
         )
 
     def _none(self, status: str) -> str:

@@ -45,12 +45,14 @@ class Errors:
         note: in a few words, why an error is missing.
         findings: what the data leave undetermined, in sentences.
         source: where they come from, if not from a sum of squares.
+        lost: the numbers that take part in what is not determined.
     """
 
     covariance: Array | None
     note: str = ""
     findings: tuple[str, ...] = ()
     source: str = ""
+    lost: tuple[str, ...] = ()
 
 
 class Bend(NamedTuple):
@@ -71,7 +73,7 @@ def errors_of(
     spread: float | None, held: Array | None = None, same: Callable[[Array], bool] | None = None,
     arrived: bool | None = None, bend: Bend | None = None,
 ) -> Errors:  # fmt: skip
-    """The covariance H⁻¹·spread; of losses with a scatter H⁻¹·scatter·H⁻¹·spread.
+    """The covariance H⁻¹·spread; of losses with a scatter H⁻¹·scatter·H⁻¹·n/(n - p).
 
     It is given only at a minimum: where the predicted step is below 1 % of every standard error
     (or within rounding of the parameter). A parameter that the data do not determine, or that a
@@ -81,8 +83,8 @@ def errors_of(
         jacobian: (n, p) derivatives of the scaled residuals; of the prediction with a `bend`.
         slope: (n,) scaled residuals; half of the derivatives of each entry's loss.
         params: (p,) the parameters.
-        spread: s² = chi²/dof, or 1 if the sigmas are absolute; ½ for a likelihood, n/(n - p) for
-            the sandwich; None where no degree of freedom is left.
+        spread: s² = chi²/dof, or 1 if the sigmas are absolute; ½ for a likelihood; None where no
+            degree of freedom is left.
         held: (p,) which of them a bound keeps from going on.
         same: whether other parameters (p,) predict the same; what is said of them is tried by it.
         arrived: whether the end has been judged to be a minimum; None to judge it here.
@@ -90,7 +92,7 @@ def errors_of(
     Golub and Van Loan, "Matrix Computations" (2013), section 5.3: by QR and the SVD of R, with
     columns scaled to length one so that units do not matter. Many rows are first turned into a
     triangle block by block; lengths and angles of the columns stay as they are. An H of its own is
-    taken apart by its eigenvalues.
+    inverted in what J determines.
     """
     n, p = jacobian.shape
     if bend is None and n > LEAF * LEAVES > p * LEAVES:
@@ -104,7 +106,7 @@ def errors_of(
     idle = np.sum(jacobian**2, axis=0) == 0
     free = np.flatnonzero(~idle & (True if held is None else ~held))
     notes = _idle_notes(np.flatnonzero(idle), params, names, same)
-    if not free.size or (bend is not None and notes):
+    if not free.size:
         return Errors(None, "; ".join(notes) or "every parameter lies on a bound")
     if bend is not None:
         at = np.ix_(free, free)
@@ -115,12 +117,13 @@ def errors_of(
     )  # fmt: skip
     findings = (*(_sentence(note) for note in notes), *inner.findings)
     notes += [inner.note] if inner.note else []
+    note = "; ".join(notes)
     if inner.covariance is None:
-        return Errors(None, "; ".join(notes), findings)
+        return Errors(None, note, findings, lost=inner.lost)
     covariance = np.full((p, p), math.nan)
     covariance[np.ix_(free, free)] = inner.covariance
     source = "" if bend is None else FISHER if bend.scatter is None else SANDWICH
-    return Errors(covariance, "; ".join(notes), findings, source)
+    return Errors(covariance, note, findings, source, inner.lost)
 
 
 def triangle_of(jacobian: Array, residual: Array) -> Array:
@@ -202,11 +205,15 @@ def split(scaled: Array, residual: Array, n: int) -> Split:
     return Split(singular, vt, known, triangle[:, :p].T @ triangle[:, p])
 
 
-def _split_curvature(scaled: Array, side: Array) -> Split:
-    """The same of (p, p) H with a diagonal of ones, and (p,) its right side."""
-    values, vectors = np.linalg.eigh(scaled)
-    known = values > values[-1] * EPS * len(values)
-    return Split(np.sqrt(np.maximum(values, 0.0)), vectors.T, known, side)
+def _inverted(matrix: Array) -> Array | None:
+    """The inverse of (p, p) H; None where it is not positive in every direction."""
+    scale = np.sqrt(np.diag(matrix))
+    if not np.all(scale > 0):
+        return None
+    values, vectors = np.linalg.eigh(matrix / np.outer(scale, scale))
+    if not values[0] > values[-1] * EPS * len(values):
+        return None
+    return np.asarray((vectors / values) @ vectors.T / np.outer(scale, scale))
 
 
 def _among(
@@ -255,29 +262,32 @@ def _inner(
     same: Callable[[Array], bool] | None, arrived: bool | None, bend: Bend | None,
 ) -> Errors:  # fmt: skip
     """The covariance of the parameters that are free, of n residuals."""
-    if bend is None:
-        scale = np.sqrt(np.sum(jacobian**2, axis=0))
-        parts = split(jacobian / scale, slope, n)
-    else:
-        scale = np.sqrt(np.diag(bend.curvature))
-        if not np.all(scale > 0):
-            return Errors(None, NOT_UPWARDS)
-        scaled = bend.curvature / np.outer(scale, scale)
-        parts = _split_curvature(scaled, jacobian.T @ slope / scale)
-        if not parts.known.all():
-            return Errors(None, NOT_UPWARDS)
+    scale = np.sqrt(np.sum(jacobian**2, axis=0))
+    parts = split(jacobian / scale, slope, n)
     singular, vt, known, _ = parts
-    whole = (vt.T * parts.inverse**2) @ vt / np.outer(scale, scale)
-    if bend is not None and bend.scatter is not None:
-        whole = whole @ bend.scatter @ whole
-    covariance = (whole + whole.T) / 2 * spread
+    if bend is None:
+        covariance = (vt.T * parts.inverse**2) @ vt / np.outer(scale, scale) * spread
+        step = parts.solution / scale
+    else:
+        # What J does not determine, H does not either; rounding may say otherwise.
+        basis = np.eye(len(scale)) if known.all() else vt[known].T / scale[:, None]
+        inner = _inverted(basis.T @ bend.curvature @ basis)
+        if inner is None:
+            return Errors(None, NOT_UPWARDS)
+        covariance = basis @ inner @ basis.T
+        step = covariance @ (jacobian.T @ slope)
+        if bend.scatter is None:
+            covariance = covariance * spread
+        else:
+            covariance = covariance @ bend.scatter @ covariance * (n / (n - np.sum(known)))
+    covariance = (covariance + covariance.T) / 2
     error = np.sqrt(np.diag(covariance))
-    if not (np.all(near(parts.solution / scale, error, params)) if arrived is None else arrived):
+    if not (np.all(near(step, error, params)) if arrived is None else arrived):
         return Errors(None, NOT_ARRIVED)
-    if bend is not None:
-        return Errors(covariance)
     if not known.all():
         return _singular(covariance, vt[~known].T, scale, params, names, same)
+    if bend is not None:
+        return Errors(covariance)
     vague = hardly_determined(singular, vt, params, error, names)
     return Errors(covariance, "", (*vague, *correlated(correlation_of(covariance), names)))
 
@@ -289,7 +299,7 @@ def _singular(
     """What is left where some directions are not determined."""
     lost = np.sqrt(np.sum(null**2, axis=1)) > MIXED
     covariance = np.where(lost[:, None] | lost, math.nan, covariance)
-    tied = ", ".join(name for name, missing in zip(names, lost, strict=True) if missing)
-    note = f"the covariance is singular: the data do not determine {tied}"
+    tied = tuple(name for name, missing in zip(names, lost, strict=True) if missing)
+    note = f"the covariance is singular: the data do not determine {', '.join(tied)}"
     findings = undetermined(null / scale[:, None], params, names, same)
-    return Errors(None if lost.all() else covariance, note, tuple(findings))
+    return Errors(None if lost.all() else covariance, note, tuple(findings), lost=tied)

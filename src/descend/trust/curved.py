@@ -22,7 +22,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 def curved_errors(
     job: Job, built: Built, params: Array, names: list[str], held: Array,
-    evaluate: Callable[[list[Node]], list[Array]],
+    evaluate: Callable[[list[Node]], list[Array]], same: Callable[[Array], bool] | None = None,
 ) -> Errors:  # fmt: skip
     """The covariance at the parameters, if the loss has two derivatives.
 
@@ -35,6 +35,7 @@ def curved_errors(
     Args:
         held: (p,) which numbers a bound keeps from going on.
         evaluate: gives the values of nodes on the rows of the fit.
+        same: whether other parameters (p,) predict the same.
     """
     loss = job.settings.loss
     if built.descent.curvature is None or loss is None or len(names) > MOST_WITH_ERRORS:
@@ -50,12 +51,12 @@ def curved_errors(
     n, p = g.size, int(np.sum(~held))
     curvature = jacobian.T @ (b[:, None] * jacobian)
     if loss.is_likelihood:
-        return errors_of(jacobian, g, params, names, 0.5, held, bend=Bend(curvature, None))
+        return errors_of(jacobian, g, params, names, 0.5, held, same, None, Bend(curvature, None))
     if exact is not None:
         curvature = np.asarray(exact, np.float64) * slope.size
     found = Bend(curvature, jacobian.T @ (g[:, None] ** 2 * jacobian))
-    spread = n / (n - p) if n > p else None
-    return errors_of(jacobian, g, params, names, spread, held, bend=found)
+    spread = 1.0 if n > p else None
+    return errors_of(jacobian, g, params, names, spread, held, same, None, found)
 
 
 def _counting(job: Job, size: int) -> Any:
