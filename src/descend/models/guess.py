@@ -54,6 +54,7 @@ def guess_parts(
     known = given if isinstance(given, Given) else Given(given)
     with np.errstate(all="ignore"):
         found = _guess_sum(parts, rows, known)
+        found = _tied_in_order(parts, found, known) if known.ties else found
         found = found if known or known.ties else _in_order(parts, found)
     return {name: float(found[name]) for part in parts for name in part.names}
 
@@ -310,6 +311,21 @@ def _in_order(parts: Sequence[Any], values: Values) -> Values:
                 own: values[other] for own, other in zip(leaf.names, source.names, strict=True)
             }
     return found
+
+
+def _tied_in_order(parts: Sequence[Any], values: Values, known: Given) -> Values:
+    """Two equal parts in the order of where they stand, where ties and what is known allow it."""
+    for one, two in _pairs(parts):
+        place = one.single.kind.place
+        if one.single.kind is not two.single.kind or not place:
+            continue
+        names = dict(zip((*one.names, *two.names), (*two.names, *one.names), strict=True))
+        other = {name: values[names.get(name, name)] for name in values}
+        if values[one.prefix + place] > values[two.prefix + place] and (
+            known.completed(other) == other
+        ):
+            values = other
+    return values
 
 
 # --- products
