@@ -9,7 +9,7 @@ import numpy as np
 from descend.lean import dataclass
 from descend.methods.base import Array, State, cast
 from descend.methods.line_search import LITTLE, LineSearch, first_share, least
-from descend.methods.units import lengths, noise, steepest
+from descend.methods.units import lengths, noise, square_length, steepest
 
 __all__ = ["ConjugateGradient"]
 
@@ -55,9 +55,9 @@ class ConjugateGradient(LineSearch):
     def learn(self, s: State, new: State, move: Array, change: Array, took: Array) -> State:
         return {
             "change": change,
-            "took": np.where(took, np.ones_like(s["took"]), 0 * s["took"]),
+            "took": np.where(took, np.ones_like(s["took"]), 0),
             "before": np.sum(s["gradient"] * s["direction"]),
-            "curve": np.sum(move * change) / _square(lengths(new, move)),
+            "curve": np.sum(move * change) / _square(new, move),
         }
 
     def direct(self, new: State, pull: Array, s: State) -> Array:
@@ -65,11 +65,12 @@ class ConjugateGradient(LineSearch):
         product = np.sum(last * change)
         known = (new["took"] > 0) & (product > least(new["x"]))
         safe = np.where(known, product, 1)
-        square, steep = new["unit"] * new["unit"], steepest(new, pull)
-        image = square * (change / steep)
+        unit, share = new["unit"], 1 / steepest(new, pull)
+        image = unit * (unit * (share * change))
         beta = np.sum((image - 2 * last * (np.sum(change * image) / safe)) * pull) / safe
-        lowest = cast(ETA, pull) * (new["before"] / steep) / _square(lengths(new, last))
-        return np.where(known, np.maximum(beta, lowest), 0) * last - square * (pull / steep)
+        lowest = cast(ETA, pull) * (share * new["before"]) / _square(new, last)
+        straight = unit * (unit * (share * pull))
+        return np.where(known, np.maximum(beta, lowest), 0) * last - straight
 
     def first_length(self, new: State, s: State) -> Array:
         """The α at which the linear fall is that of the last step, at most 10 times as far.
@@ -96,7 +97,7 @@ class ConjugateGradient(LineSearch):
 
         Where the loss was no parabola along it, that says nothing.
         """
-        bend = new["curve"] * _square(lengths(new, new["direction"]))
+        bend = new["curve"] * _square(new, new["direction"])
         slope = np.sum(new["gradient"] * new["direction"])
         ahead = -varied * slope / np.where(bend > 0, bend, 1)
         fall, move = s["loss"] - new["loss"], new["x"] - s["x"]
@@ -105,5 +106,7 @@ class ConjugateGradient(LineSearch):
         return np.where((bend > 0) & near, np.minimum(ahead, length), length)
 
 
-def _square(length: Array) -> Array:
-    return np.where(length > 0, length, 1) ** 2
+def _square(s: State, move: Array) -> Array:
+    """Return the square of the length of a move; 1 of none."""
+    square = square_length(s, move)
+    return np.where(square > 0, square, 1)
