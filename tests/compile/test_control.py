@@ -15,8 +15,9 @@ from descend.compile.entry import CONTROL
 from descend.compile.loops import block_text
 from descend.compile.many import ManyFlow
 from descend.compile.many_program import CONTROL as MANY
+from descend.compile.memory import control_words
 from descend.compile.places import named_words
-from descend.compile.program import NativeProgram, control_words
+from descend.compile.program import NativeProgram
 from descend.graph.blocks import combined, split
 from descend.graph.program import RUNNING, Control, interpret
 from descend.methods.damped import LeanLevenbergMarquardt
@@ -27,7 +28,8 @@ SMALL = 8
 @pytest.fixture
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Blocks of 8 rows, so that a few rows are many blocks."""
-    for module in ("graph.program", "compile.descent", "compile.program"):
+    modules = "graph.program", "compile.descent", "compile.memory", "compile.program"
+    for module in modules:
         monkeypatch.setattr(f"descend.{module}.BLOCK", SMALL)
     return
 

@@ -1,32 +1,208 @@
-"""A compiled descent that is run again and again on arrays of the same shapes.
+"""The memory of a run: every buffer by name, and the addresses that compiled code is called with.
 
-Control words, states, data and records lie in one block of memory, whose addresses never change. A
-run is: one copy that resets the block, data and start copied in, one call. What it leaves is one
-copy of the block, from which everything can be read later. Runs at the same time have blocks of
-their own.
+`ProgramMemory` works on the arrays of a run where they lie. `MemoryBlock` has them in one block,
+for a descent that is run again and again on arrays of the same shapes: control words, states, data
+and records, whose addresses never change. A run is then one copy that resets the block, data and
+start copied in, and one call; what it leaves is one copy of the block, from which everything can be
+read later. Runs at the same time have memory of their own.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from descend.compile.entry import CONTROL
-from descend.compile.program import NativeProgram, control_words
-from descend.graph.evaluate import concrete
-from descend.graph.node import Array
-from descend.graph.program import Bindings, Control, _mix
+from descend.compile.entry import CONTROL, DescentText, swaps_rows
+from descend.compile.function import pointer_table
+from descend.compile.native import Loaded
+from descend.compile.places import aligned, named_words
+from descend.compile.shared import called, linked, shared_function
+from descend.graph.blocks import BLOCK
+from descend.graph.evaluate import bind_extents, concrete
+from descend.graph.node import Array, Dim
+from descend.graph.program import RUNNING, Bindings, Control, Program, _mix
+from descend.graph.subgraph import Body
 
-__all__ = ["Image", "Part", "ProgramMemory"]
+__all__ = ["Code", "Image", "MemoryBlock", "Part", "ProgramMemory", "control_words"]
 
 ALIGNED = 64
-RECORD_BYTES = 1 << 14
+RECORD_BYTES, MOST_RECORDED = 1 << 19, 1 << 14  # of the records of an entry, and of its epochs
+RECORD_BYTES_OF_BLOCK = 1 << 14
 ROLES = ("control", "state", "data", "record")
-STATUS, RECORDS = CONTROL.index("status"), CONTROL.index("records")
-MAX_EPOCHS, KEY = CONTROL.index("max_epochs"), CONTROL.index("shuffle_key")
+AT = {name: i for i, name in enumerate(CONTROL)}
+STATUS, RECORDS = AT["status"], AT["records"]
+
+
+class Code(NamedTuple):
+    """A compiled variant of a program, and what is compiled by itself and called from it."""
+
+    program: Program
+    text: DescentText
+    loaded: Loaded
+    bodies: Sequence[Body]
+
+
+def control_words(
+    bound: Bindings, control: Control, budget: int, room: int, reorder: bool
+) -> Array:
+    """The control words that a run is entered with, in the order of `CONTROL`."""
+    words = np.array(
+        (
+            bound.n_rows, control.max_epochs, 0, control.epoch, control.batch, budget,
+            control.steps, RUNNING, 0, room, 0, reorder,
+        ),
+        np.int64,
+    )  # fmt: skip
+    words.view(np.uint64)[AT["shuffle_key"]] = _mix(control.seed & ((1 << 64) - 1))
+    words.view(np.float64)[AT["loss_sum"]] = control.loss_sum
+    return words
+
+
+def tell(words: Array, control: Control, records: Sequence[Array]) -> None:
+    """Bring a control up to date by its words, with the records that were made."""
+    control.epoch, control.batch = int(words[AT["epoch"]]), int(words[AT["batch"]])
+    control.steps, control.status = int(words[AT["steps"]]), int(words[STATUS])
+    control.loss_sum = float(words.view(np.float64)[AT["loss_sum"]])
+    count = int(words[RECORDS])
+    if count:
+        control.records.append(tuple(column[:count].copy() for column in records))
+
+
+class ProgramMemory:
+    """The buffers of one run between its entries.
+
+    Args:
+        bound: the run's arrays, contiguous and of the program's dtypes.
+        record_bytes: of the records of an entry, about.
+
+    Attributes:
+        where: every buffer by name.
+        room: how many epochs' records fit.
+    """
+
+    def __init__(self, code: Code, bound: Bindings, record_bytes: int = RECORD_BYTES) -> None:
+        self.code, self.bound = code, bound
+        self.extents = extents_of(code.program, bound)
+        row: int = sum(
+            math.prod(concrete(p.shape, self.extents)) * np.dtype(p.dtype).itemsize
+            for p in code.text.records
+        )
+        self.room = max(1, min(MOST_RECORDED, record_bytes // max(row, 1)))
+        self.where = self._buffers()
+        self._tables: list[Array] = []
+        self._own: list[dict[Any, Any]] = []
+        self._ordered: tuple[int, int] | None = None  # the (seed, epoch) of the order of rows
+
+    def enter(self, control: Control, budget: int) -> None:
+        """Write the control words of a run where it stands."""
+        reorder = self._ordered != (control.seed, control.epoch)
+        self.where[("control",)][:] = control_words(
+            self.bound, control, budget, self.room, reorder
+        )
+
+    def call(self, threads: int) -> None:
+        """Run the function on so many threads; a thread that cannot be had is done without."""
+        while len(self._tables) < threads:
+            self._tables.append(self._table())
+        addresses = [table.ctypes.data for table in self._tables[:threads]]
+        on_threads(self.code.loaded.function, addresses)
+
+    def leave(self, control: Control) -> int:
+        """Bring the control up to date, with the epochs' records; return what the budget left."""
+        words = self.where[("control",)]
+        columns = [self.where["record", i] for i in range(len(self.code.text.records))]
+        tell(words, control, columns)
+        self._ordered = control.seed, control.epoch
+        return int(words[AT["budget"]])
+
+    def _buffers(self) -> dict[Any, Any]:
+        """The arrays themselves, and what the code works with."""
+        (p, text, _, bodies), bound, extents = self.code, self.bound, self.extents
+        where: dict[Any, Any] = {("control",): np.zeros(len(CONTROL), np.int64)}
+        where[("spill",)] = np.empty(text.spill)
+        where |= {("epoch", i): np.empty(1) for i in range(2)}
+        swaps = p.plan.shuffle and swaps_rows(p.data)
+        where |= {("shuffled", i): np.empty_like(a) for i, a in enumerate(bound.data) if swaps}
+        numbered = p.plan.shuffle and not swaps
+        where[("order",)] = np.empty(bound.n_rows if numbered else 0, np.int32)
+        for role, arrays in (("state", bound.state), ("data", bound.data), ("fixed", bound.fixed)):
+            where |= {(role, i): a for i, a in enumerate(arrays)}
+        for place in text.scratch:
+            where[place.role, place.number] = aligned(concrete(place.shape, extents), place.dtype)
+        for number, (body, _, results) in enumerate(text.shared):
+            where |= called(number, shared_function(bodies[body]), results)
+        for place in text.parts:
+            shape = (-(-bound.n_rows // BLOCK), *concrete(place.shape, extents))
+            where[place.role, place.number] = aligned(shape, place.dtype)
+        for place in text.records:
+            shape = (self.room, *concrete(place.shape, extents))
+            where["record", place.number] = np.empty(shape, place.dtype)
+        where |= {("extent", d): n for d, n in extents.items()}
+        where["extent", p.rows] = bound.n_rows
+        return where
+
+    def _table(self) -> Array:
+        """The addresses for one more thread: what it works with is its own, all else in common."""
+        (_, text, _, bodies), where = self.code, self.where
+        if self._tables:
+            shared = {(p.role, p.number) for p in text.wires}
+            own: dict[Any, Any] = {("spill",): np.empty(text.spill)}
+            for place in text.scratch:
+                if (place.role, place.number) not in shared:
+                    array = aligned(concrete(place.shape, self.extents), place.dtype)
+                    own[place.role, place.number] = array
+            self._own.append(own)
+            return pointer_table(text.slots, where | own)
+        where |= {("barrier", i): np.zeros(8, np.int64) for i in range(2)}
+        where |= named_words(CONTROL, where[("control",)])
+        where["order", 0] = where[("order",)]
+        for number, (body, sources, _) in enumerate(text.shared):
+            where |= linked(number, shared_function(bodies[body]), sources, where)
+        return pointer_table(text.slots, where)
+
+
+def extents_of(program: Program, bound: Bindings) -> dict[Dim, int]:
+    """The symbolic sizes of a run; of the rows those of a batch."""
+    extents: dict[Dim, int] = bind_extents(dict(zip(program.fixed, bound.fixed, strict=True)))
+    longest = BLOCK if program.in_blocks(bound.n_rows) else bound.n_rows
+    extents[program.rows] = min(bound.n_rows, program.plan.batch_size or longest)
+    return extents
+
+
+def on_threads(function: Callable[[int, int, int], int], addresses: Sequence[int]) -> None:
+    """Call a function on several threads, each with its table, and wait for all of them.
+
+    They wait for one another at barriers: so it is called when all threads are there, with fewer
+    where the system grants no more.
+    """
+    gate = threading.Event()
+    threads: list[threading.Thread] = []
+    count = 0
+
+    def work(number: int) -> None:
+        gate.wait()
+        if count:
+            function(addresses[number], number, count)
+
+    try:
+        for number in range(1, len(addresses)):
+            thread = threading.Thread(target=work, args=(number,))
+            thread.start()
+            threads.append(thread)
+    except RuntimeError:  # the system grants no more
+        pass
+    except BaseException:
+        gate.set()
+        raise
+    count = len(threads) + 1
+    gate.set()
+    function(addresses[0], 0, count)
+    for thread in threads:
+        thread.join()
 
 
 class Part(NamedTuple):
@@ -46,8 +222,8 @@ class Part(NamedTuple):
         return np.frombuffer(memory, self.dtype, math.prod(shape), self.begin).reshape(shape)
 
 
-class ProgramMemory:
-    """The memory of a program for arrays of given shapes, and its compiled code.
+class MemoryBlock(ProgramMemory):
+    """The memory of a descent that is run again and again.
 
     `data` are the places for the columns, `flat` all of them as one vector; `state` those for the
     states. What is written there after `reset` is what the run begins with. `fixed` are the fixed
@@ -58,17 +234,9 @@ class ProgramMemory:
         budget: how many steps a run may take.
     """
 
-    def __init__(
-        self, native: NativeProgram, bound: Bindings, control: Control, budget: int
-    ) -> None:
-        text, loaded = native.variant(bound.n_rows)
-        extents = native.extents(bound)
-        row = sum(
-            math.prod(concrete(p.shape, extents)) * np.dtype(p.dtype).itemsize
-            for p in text.records
-        )
-        room = max(1, RECORD_BYTES // max(row, 1))
-        where = native.buffers(bound, text, extents, room)
+    def __init__(self, code: Code, bound: Bindings, control: Control, budget: int) -> None:
+        super().__init__(code, bound, RECORD_BYTES_OF_BLOCK)
+        where = self.where
         self.parts: dict[Any, Part] = {}
         size, begins = 0, {}
         for role in ROLES:
@@ -76,9 +244,7 @@ class ProgramMemory:
             for key in [key for key in where if key[0] == role]:
                 self.parts[key] = part = Part(size, where[key].shape, where[key].dtype)
                 size = -(-part.end // ALIGNED) * ALIGNED
-        raw = np.zeros(size + ALIGNED, np.uint8)
-        shift = -raw.ctypes.data % ALIGNED
-        self._block = raw[shift : shift + size]
+        self._block = aligned((size,), np.dtype(np.uint8))
         for key, part in self.parts.items():
             view = part.of(self._block)
             view[...] = where[key]
@@ -90,15 +256,13 @@ class ProgramMemory:
         self._last = self.parts[next(reversed(self.parts))]
         self._row = (self._last.end - self._last.begin) // max(self._last.shape[0], 1)
         self.flat = self._block[begins["data"] : self._kept].view(np.float64)
-        where[("control",)][:] = control_words(bound, control, budget, room, True)
+        self.enter(control, budget)
         self._head = self._block[: begins["data"]]
         self._template = self._head.copy()
         self._memory = memoryview(self._block)  # type: ignore[arg-type]
         self._words = self._memory[: 8 * len(CONTROL)].cast("q")
-        self._table = native.table(text, where)
-        self._address = self._table.ctypes.data
-        self._alive = where, loaded
-        self._function = loaded.function
+        self._tables = [self._table()]
+        self._address, self._function = self._tables[0].ctypes.data, code.loaded.function
 
     @property
     def size(self) -> int:
@@ -111,8 +275,8 @@ class ProgramMemory:
 
     def ask(self, max_epochs: int, seed: int) -> None:
         """Run for at most so many epochs, with the draws of this seed; after `reset`."""
-        self._words[MAX_EPOCHS] = max_epochs
-        self._head.view(np.uint64)[KEY] = _mix(seed)
+        self._words[AT["max_epochs"]] = max_epochs
+        self._head.view(np.uint64)[AT["shuffle_key"]] = _mix(seed)
 
     def run(self) -> int:
         """Run, and return the status: RUNNING if budget or room for records did not suffice."""
@@ -132,21 +296,19 @@ class Image(NamedTuple):
     parts: Mapping[Any, Part]
     content: bytes
 
+    @property
+    def words(self) -> Array:
+        """The control words."""
+        return np.frombuffer(self.content, np.int64, len(CONTROL))
+
     def array(self, role: str, number: int) -> Array:
         """A state or a column as it was at the end, or a record with an entry an epoch."""
-        part = self.parts[role, number]
-        return part.of(self.content, self._word("records") if role == "record" else -1)
-
-    def _word(self, name: str) -> int:
-        return int(np.frombuffer(self.content, np.int64, len(CONTROL))[CONTROL.index(name)])
+        count = int(self.words[RECORDS]) if role == "record" else -1
+        return self.parts[role, number].of(self.content, count)
 
     def control(self, before: Control) -> Control:
         """Where the run stood at the end, with its records."""
+        control = Control(before.max_epochs, before.seed)
         numbers = [n for role, *n in self.parts if role == "record"]
-        records = tuple(self.array("record", *n).copy() for n in numbers)
-        floats = np.frombuffer(self.content, np.float64, len(CONTROL))
-        return Control(
-            before.max_epochs, before.seed, self._word("epoch"), self._word("batch"),
-            float(floats[CONTROL.index("loss_sum")]), self._word("steps"), self._word("status"),
-            [records] if self._word("records") else [],
-        )  # fmt: skip
+        tell(self.words, control, [self.array("record", *n) for n in numbers])
+        return control

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
@@ -171,6 +172,18 @@ class GlobalFit:
         raise UsageError(
             "a global fit is not saved as a whole",
             remedy="save found.params, or found.to_json_dict()",
+        )
+
+    def __copy__(self) -> GlobalFit:
+        return GlobalFit(self.fit, self.datasets)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> GlobalFit:
+        return GlobalFit(copy.deepcopy(self.fit, memo), self.datasets)
+
+    def __reduce__(self) -> Any:
+        raise UsageError(
+            "a global fit is not pickled as a whole",
+            remedy="pickle found.fit, found.params, or found.to_json_dict()",
         )
 
     def report(self, width: int = WIDTH) -> str:

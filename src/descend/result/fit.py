@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import io
 import math
 import os
 from collections.abc import Mapping
@@ -18,7 +19,7 @@ from descend.records.record import (
     like,
     number_names_of,
 )
-from descend.result.evidence import OF_DATA, Evidence
+from descend.result.evidence import OF_DATA, Evidence, FromFile
 from descend.show.numbers import WIDTH
 from descend.task.options import RESULT_NAMES
 from descend.trust.methods import Trusted
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
     from descend.show.explain import Explanation
 
-__all__ = ["Evident", "Fit"]
+__all__ = ["Evident", "Fit", "fit_of_file"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -71,6 +72,14 @@ class Evident:
         for name in ("_evidence", *self._record.__slots__):
             if _is_set(self, name):
                 setattr(other, name, getattr(self, name))
+        return other
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """A copy with arrays of its own; what stands behind a result never changes."""
+        other = copy.copy(self)
+        for name in self._record.__slots__:
+            if _is_set(self, name):
+                setattr(other, name, copy.deepcopy(getattr(self, name), memo))
         return other
 
     def report(self) -> str:
@@ -225,7 +234,33 @@ class Fit(Evident, Trusted, FitRecord):
         held = self._evidence
         write_fit(self, held.predictor, held.leaves, held.state, path, kind)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A pickle is what `save` writes, and the rows: it needs not the model's source either."""
+        from descend.result.saved import fit_as_bytes
+
+        held = self._evidence
+        return fit_of_bytes, (fit_as_bytes(self, held.predictor, held.leaves, held.state),)
+
     def _repr_html_(self) -> str:
         from descend.show.report import fit_html
 
         return fit_html(self)
+
+
+def fit_of_file(path: str | os.PathLike[str] | io.BytesIO) -> Fit:
+    """The fit in a file that `Fit.save` has written, or in what its pickle holds.
+
+    Raises:
+        DataError: there is no such file, or it is not a saved fit.
+    """
+    from descend.result.saved import read_fit
+    from descend.task.ready import named_again
+
+    values, predictor, leaves, state = read_fit(path)
+    ready = named_again(values["model"], values["params"])
+    return Fit(FromFile(predictor, leaves, state, ready), **values)
+
+
+def fit_of_bytes(content: bytes) -> Fit:
+    """The fit of a pickle."""
+    return fit_of_file(io.BytesIO(content))

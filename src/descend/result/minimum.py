@@ -131,7 +131,7 @@ class MinimumEvidence:
         return found
 
     @property
-    def function(self) -> Callable[[Array], float]:
+    def function(self) -> Callable[[Array], float] | None:
         """The function of all numbers in one flat array, as pictures want it."""
         return _function_of(self.finished)
 
@@ -154,7 +154,7 @@ class MinimumFound(Evident, Minimum):
     __slots__ = ("_evidence",)
 
     _record = Minimum
-    _evidence: MinimumEvidence
+    _evidence: MinimumEvidence | OfNumbers
 
     def report(self, width: int = WIDTH) -> str:
         """Return the report, which `print` prints."""
@@ -172,7 +172,26 @@ class MinimumFound(Evident, Minimum):
 
         return plot_minimum(self, path, self._evidence.function)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A pickle holds the numbers and words; the function stays behind."""
+        values = {f.name: getattr(self, f.name) for f in fields(Minimum) if f.init}
+        return _of_numbers, (values,)
+
     def _repr_html_(self) -> str:
         from descend.show.report import minimum_html
 
         return minimum_html(self)
+
+
+class OfNumbers:
+    """What stands behind a minimum that was pickled: nothing but its record."""
+
+    function: Callable[[Array], float] | None = None
+
+    def fields(self, name: str, record: Any) -> Mapping[str, Any]:
+        """What an older pickle does not know has its default."""
+        return defaults_of(Minimum, [name])
+
+
+def _of_numbers(values: Mapping[str, Any]) -> MinimumFound:
+    return MinimumFound(OfNumbers(), **values)

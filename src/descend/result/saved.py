@@ -1,6 +1,7 @@
-"""Fits in files: JSON and arrays in a zip, the model as its graph. Nothing in them is ever run.
+"""Fits in files and pickles: JSON and arrays in a zip, the model as its graph, never run.
 
-The file holds `fit.json` and one `.npy` an array; it is written whole or not at all.
+A file leaves out the rows. It holds `fit.json` and one `.npy` an array, and is written whole or
+not at all.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from descend.run.state import SavedState
 from descend.show.output import check_output_path, path_text, written_whole
 from descend.task.scaling import Scale, Scaling
 
-__all__ = ["read_fit", "write_fit"]
+__all__ = ["fit_as_bytes", "read_fit", "write_fit"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 FORMAT, VERSION = "descend fit", 1
@@ -37,12 +38,28 @@ def write_fit(
     state: SavedState | None, path: str | os.PathLike[str], kind: str = "saved fit",
 ) -> None:  # fmt: skip
     """Write a fit; see the module."""
-    target = check_output_path(path, kind)
+    with written_whole(check_output_path(path, kind)) as temporary:
+        _write(temporary, record, predictor, leaves, state, LEFT_OUT)
+
+
+def fit_as_bytes(
+    record: FitRecord, predictor: Predictor, leaves: Mapping[str, Array], state: SavedState | None
+) -> bytes:
+    """A fit as `write_fit` writes it, with what it knows of its rows."""
+    buffer = io.BytesIO()
+    _write(buffer, record, predictor, leaves, state, ())
+    return buffer.getvalue()
+
+
+def _write(
+    target: Any, record: FitRecord, predictor: Predictor, leaves: Mapping[str, Array],
+    state: SavedState | None, left_out: tuple[str, ...],
+) -> None:  # fmt: skip
     arrays: list[Array] = []
     values = {
         f.name: getattr(record, f.name)
         for f in fields(record)
-        if f.init and f.name not in LEFT_OUT
+        if f.init and f.name not in left_out
     }
     values["history"] = {name: record.history[name] for name in record.history}
     model = {
@@ -58,7 +75,7 @@ def write_fit(
         "model": _pack(model, arrays),
         "state": None if state is None else _pack(vars(state), arrays),
     }
-    with written_whole(target) as temporary, zipfile.ZipFile(temporary, "w") as file:
+    with zipfile.ZipFile(target, "w") as file:
         file.writestr("fit.json", json.dumps(content, allow_nan=False, ensure_ascii=False))
         for number, array in enumerate(arrays):
             buffer = io.BytesIO()
@@ -67,16 +84,17 @@ def write_fit(
 
 
 def read_fit(
-    path: str | os.PathLike[str],
+    path: str | os.PathLike[str] | io.BytesIO,
 ) -> tuple[dict[str, Any], Predictor, dict[str, Array], SavedState | None]:
     """Read a file that `write_fit` has written: fields of the record, model, leaves, state.
 
     Raises:
         DataError: there is no such file, or it is not one of ours, or damaged.
     """
-    name = path_text(path, "the saved fit")
+    in_memory = isinstance(path, io.BytesIO)
+    name = "pickle" if in_memory else path_text(path, "the saved fit")
     try:
-        with zipfile.ZipFile(name) as file:
+        with zipfile.ZipFile(path if in_memory else name) as file:
             content = json.loads(file.read("fit.json"))
             arrays = _Arrays(file)
             if content.get("format") != FORMAT:

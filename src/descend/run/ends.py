@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from descend.compile.function import BoundFunction, NativeFunction, compile_graph
-from descend.compile.memory import ProgramMemory
+from descend.compile.memory import MemoryBlock
 from descend.compile.native import NotNative
 from descend.differentiate.batch import batch
 from descend.differentiate.gauss_newton import normal_equations
@@ -63,7 +63,7 @@ class BoundEnds:
         begin: (p,) where it will be written where the run began.
     """
 
-    def __init__(self, ends: Ends, built: Built, memory: ProgramMemory, count: int) -> None:
+    def __init__(self, ends: Ends, built: Built, memory: MemoryBlock, count: int) -> None:
         made = built.descent
         self.begin, self._who, self._factor = np.zeros(count), np.zeros(count), np.zeros(())
         own = {"begin": self.begin, "who": self._who, "factor": self._factor}

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from descend.compile.memory import ProgramMemory
+from descend.compile.memory import MemoryBlock
 from descend.compile.program import NativeProgram
 from descend.graph.program import Bindings, Control
 from descend.run.build import Built
@@ -66,7 +66,8 @@ class RunMemory:
         names = built.descent.fixed
         fixed = [a.copy() if n in own else a for n, a in zip(names, first.fixed, strict=True)]
         first = Bindings(first.state, first.data, fixed, first.n_rows)
-        self.program = program = ProgramMemory(runner, first, outline.control, outline.budget)
+        code = runner.variant(first.n_rows)
+        self.program = program = MemoryBlock(code, first, outline.control, outline.budget)
         views = list(zip(program.data, columns, strict=True))
         self.takes = [(view, outline.places[name]) for view, name in views]
         self.positive = [view for view, name in views if name in WEIGHTS]

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import os
 
-from descend.result.evidence import FromFile
-from descend.result.fit import Fit
-from descend.result.saved import read_fit
-from descend.task.ready import named_again
+from descend.result.fit import Fit, fit_of_file
 
 __all__ = ["load"]
 
@@ -30,6 +27,4 @@ def load(path: str | os.PathLike[str]) -> Fit:
     ...     load(path).predict({"x": np.array([2.0])}).round(6)
     array([6.])
     """
-    values, predictor, leaves, state = read_fit(path)
-    ready = named_again(values["model"], values["params"])
-    return Fit(FromFile(predictor, leaves, state, ready), **values)
+    return fit_of_file(path)
