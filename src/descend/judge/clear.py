@@ -7,6 +7,7 @@ each condition here implies the one there, with a margin for rounding.
 
 from __future__ import annotations
 
+import math
 from types import SimpleNamespace
 from typing import Any
 
@@ -18,13 +19,14 @@ from descend.judge.ending import QUIET
 from descend.judge.explained import LITTLE, ROUNDING, SAVES
 from descend.judge.polish import WORSE
 from descend.judge.runaway import RISE
+from descend.judge.vertex import at_vertex
 from descend.methods.base import PRECISION
 from descend.parameters.flat import flat
 from descend.program.arrival import ARRIVED, EXACT
 from descend.program.many_errors import half_inverse
 from descend.run.ends import spread_of
 from descend.run.finished import Finished
-from descend.run.look import CLEAR, PRESSED, UNCLEAR, VAGUE, Formulas, Look
+from descend.run.look import AT_VERTEX, CLEAR, PRESSED, UNCLEAR, VAGUE, Formulas, Look
 from descend.run.plan import Run
 from descend.task.columns import SIGMA, TARGET, WEIGHT, WHITENING
 
@@ -45,7 +47,9 @@ STAYS = 0.25  # of a rise: what must be left of it when the others have followed
 def first_look(run: Run) -> str | None:
     """The status of a run whose end leaves no doubt; None of any other."""
     status, look = QUIET.get(run.code), run.plan.look
-    if status is None or look is Look.NOTHING or run.slip > CORRELATED:
+    if run.seen == AT_VERTEX:
+        return "kink"
+    if status is None or look in (Look.NOTHING, Look.VERTEX) or run.slip > CORRELATED:
         return None
     if look is Look.EPOCHS:
         return status if run.fell() else None
@@ -202,7 +206,7 @@ FORMULAS = Formulas(
         Look.SQUARES: _of_squares, Look.CURVED: _of_curvature, Look.PLAIN: _of_way,
         Look.BATCHES: _of_batches,
     },
-    _place, _has_risen, OUT,
+    _place, _has_risen, OUT, at_vertex,
 )  # fmt: skip
 
 
@@ -216,23 +220,24 @@ def _is_minimum(f: Any, linear: bool) -> bool:
     rest = 1.0 - ENOUGH
     if not (f.n > p and f.spread > VARIES * f.level and f.loss < rest * f.spread):
         return False
-    jtj, length = f.jtj, np.sqrt(np.diagonal(f.jtj))
-    if not (np.isfinite(jtj).all() and length.all()):
+    with np.errstate(all="ignore"):
+        length = np.sqrt(f.jtj.diagonal())
+        sizes = np.maximum(np.abs(f.begin), np.abs(f.x)) * length
+        matrix, side = f.jtj / length[:, None] / length, f.jtr / length
+    effects = (sizes * sizes).tolist()
+    if not min(effects) > PLAIN * PLAIN * max(effects):
         return False
     try:
-        half = np.linalg.inv(np.linalg.cholesky(jtj / length[:, None] / length[None, :]))
+        inverse = np.linalg.inv(matrix)
     except np.linalg.LinAlgError:
         return False
-    effects = (np.maximum(np.abs(f.begin), np.abs(f.x)) * length) ** 2
-    if not MARGIN * p * float(np.vdot(half, half)) * WORSE < 1.0:
-        return False
-    if not effects.min() > PLAIN * PLAIN * effects.max():
+    # The inverse's length is at least the reciprocal of the least eigenvalue, however it is signed.
+    if not MARGIN * p * math.sqrt(np.vdot(inverse, inverse)) * WORSE < 1.0:
         return False
     spread = f.loss / (f.n - p)
-    step = half @ (f.jtr / length)
-    short = MARGIN * float(step @ step) < ARRIVED**2 * spread
-    exact = MARGIN * f.loss <= EXACT * float(effects.sum())
+    short = MARGIN * float(side.dot(inverse).dot(side)) < ARRIVED**2 * spread
+    exact = MARGIN * f.loss <= EXACT * sum(effects)
     if linear or not (short or exact):
         return bool(short or exact)
-    errors = MARGIN * spread * np.sum(half * half, axis=0)
-    return bool(np.all(errors < (f.x * length) ** 2))
+    own = f.x * length
+    return bool((MARGIN * spread * inverse.diagonal() < own * own).all())

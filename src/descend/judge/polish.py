@@ -10,6 +10,7 @@ from descend.judge.corners import to_corner
 from descend.judge.doubts import eigenvalues
 from descend.judge.kinks import kinked, to_kinks
 from descend.judge.thresholds import Threshold, over_thresholds, thresholds_of
+from descend.judge.vertex import to_vertex
 from descend.judge.walk import begin_of, sizes, walk_of
 from descend.methods.base import FTOL, STATUS
 from descend.parameters.flat import flat
@@ -33,7 +34,8 @@ def polished(run: Finished) -> None:
     of which no derivative tells.
     """
     if not _has_squares(run):
-        to_corner(run)
+        if not to_vertex(run):
+            to_corner(run)
         return
     jtj = run.state()["method/jtj"]
     jumps = [] if run.options.starts == 1 else thresholds_of(run)

@@ -40,7 +40,7 @@ from descend.trust.complete import MOST_WITH_ERRORS, Completion
 from descend.trust.covariance import NOT_ARRIVED
 from descend.trust.words import listed
 
-__all__ = ["bound_said", "judged"]
+__all__ = ["bound_said", "judged", "kink_said"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -293,6 +293,12 @@ def _side_said(run: Finished, why: str) -> Judgement:
 # --- losses that are no sum of squares
 
 
+def kink_said(run: Finished) -> Judgement:
+    """What is said of a minimum at a kink."""
+    words = f"converged at a kink: the loss rises to every side (iteration {run.control.epoch})"
+    return Judgement("kink", words, "yes")
+
+
 def _has_arrived(run: Finished) -> bool | None:
     """Whether a loss with two derivatives has arrived; None where that cannot be judged."""
     job = run.job
@@ -311,13 +317,12 @@ def _has_arrived(run: Finished) -> bool | None:
 
 
 def _judged_by_loss(run: Finished, status: str, message: str) -> Judgement | None:
-    kink = f"converged at a kink: the loss rises to every side (iteration {run.control.epoch})"
     ended = run.control.status != EPOCHS_SPENT and status != "time_spent"
     side = _side_by_loss(run) if ended else None
     if side is not None:
         return side
     if run.facts is not None and run.facts.kinks:
-        return Judgement("kink", kink, "yes")
+        return kink_said(run)
     away = falling(run) if status != "time_spent" else []
     if away:
         return _ran_away(away[:3], run)
@@ -330,7 +335,7 @@ def _judged_by_loss(run: Finished, status: str, message: str) -> Judgement | Non
         return None
     may_kink = run.control.status in (STALLED, PRECISION) or _has_kinks(run)
     if may_kink and all_sides_rise(run):
-        return Judgement("kink", kink, "yes")
+        return kink_said(run)
     if status != "converged":
         return None
     if run.job.rows is None:

@@ -50,7 +50,7 @@ class BFGS(LineSearch):
     def learn(self, s: State, new: State, move: Array, change: Array, took: Array) -> State:
         learnt = s["learnt"] > 0
         # H is that of x/u, with the units u of the first pair.
-        frame = np.where(learnt & (s["frame"] > 0), s["frame"], s["unit"])
+        frame: Array = np.where(learnt & (s["frame"] > 0), s["frame"], s["unit"])
         product, square, sound = _curved(move, change, frame)
         begin = np.where(np.eye(move.shape[0], dtype=bool), _scale(new, product, square, sound), 0)
         inverse = np.where(learnt, s["inverse"], begin)

@@ -16,7 +16,7 @@ import numpy as np
 
 from descend.errors import UsageError
 from descend.judge.ending import plainly_said
-from descend.judge.verdict import bound_said
+from descend.judge.verdict import bound_said, kink_said
 from descend.lean import dataclass
 from descend.records.record import STATUSES, FitRecord, defaults_of
 from descend.result.resume import saved_state
@@ -143,12 +143,14 @@ class PlannedEvidence(FitEvidence):
         """What ended the run, and whether it has arrived, where that was looked at."""
         if self._status == "bound":
             return bound_said(self.finished)
+        if self._status == "kink":
+            return kink_said(self.finished)
         arrived = "yes" if self._has_arrived else "not judged"
         return plainly_said(self.finished)._replace(arrived=arrived)
 
     @property
     def _has_arrived(self) -> bool:
-        return self._planned.plan.look is Look.SQUARES
+        return self._status == "kink" or self._planned.plan.look is Look.SQUARES
 
     @functools.cached_property
     def completion(self) -> Completion:

@@ -319,7 +319,7 @@ def spread_of(y: Any, n: Any, weight: Any = None, sigma: Any = None) -> tuple[An
     given = weight, None if sigma is None else 1.0 / (sigma * sigma)
     columns = [column for column in given if column is not None]
     if not columns:
-        apart = y - np.mean(y)
+        apart = y - np.sum(y) / n
         return np.sum(apart * apart) / n, np.sum(y * y) / n
     w = np.ones_like(y)
     for column in columns:

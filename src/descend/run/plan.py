@@ -22,10 +22,11 @@ from descend.graph.program import Bindings, Control
 from descend.run.build import Built
 from descend.run.course import Course
 from descend.run.drive import Ending
-from descend.run.ends import BoundEnds, kept_ends, spread_of
+from descend.run.ends import BoundEnds, kept_ends
 from descend.run.finished import NORMAL, Finished, Normal
 from descend.run.job import Job
-from descend.run.look import MOST_NUMBERS, UNCLEAR, Formulas, Look, look_of
+from descend.run.look import AT_VERTEX, MOST_NUMBERS, UNCLEAR, Formulas, Look, look_of
+from descend.run.looking import ENDED, squares_facts, vertex_of
 from descend.run.places import (
     Read,
     begin_of,
@@ -72,8 +73,7 @@ class Plan:
             begin if they stand one after the other; `answer` only if all are single numbers.
         normal: at which bytes of an image JᵀJ, Jᵀr, the loss and the numbers are; empty if nowhere.
         vector, matrix: how the method's numbers and JᵀJ are read.
-        bowl, widest: at which byte the method says whether it ended in a bowl, and how large each
-            number has been; None if nowhere.
+        begins: state → at which byte of an image it begins.
         has_normal: whether these are the normal equations of the residuals.
         residuals: how many there are, if so; else None.
         tells_errors: whether standard errors follow from the normal equations as they are.
@@ -128,12 +128,11 @@ class Plan:
         self.inline = begin_of([(read.at, read.shape) for read in self.reads])
         self.answer = self.inline if self.scalar else None
         self.vector, self.matrix = Struct(f"{self.count}d"), Struct(f"{self.count**2}d")
-        begins = dict(zip([*built.descent.state], self._begins("state"), strict=True))
+        self.begins = begins = dict(zip(built.descent.state, self._begins("state"), strict=True))
         self.normal = [begins[name] for name in STATES if all(n in begins for n in STATES)]
         self._reads = [(built.descent.state[state], at) for _, state, at in own.reads]
         self.formulas = formulas
         self.look = Look.NOTHING if formulas is None else look_of(job, built, self.count)
-        self.bowl, self.widest = begins.get("method/bowl"), begins.get("method/widest")
         views = dict(zip(self.columns, memory.program.data, strict=True))
         self.job = without_data(job, views)
         self._outline = self._outline._replace(job=self.job)
@@ -305,6 +304,8 @@ class Run:
     def _look(self, memory: RunMemory) -> None:
         """Work out what the end is judged by at first."""
         plan = self.plan
+        if plan.look is Look.VERTEX:
+            return self._to_vertex(memory)
         many = plan.count > MOST_NUMBERS and plan.look is not Look.BATCHES
         ends = None if many and plan.normal else plan.ends(memory)
         if ends is not None:
@@ -313,25 +314,22 @@ class Run:
                 self.facts = ends.facts()
             else:
                 self.seen = ends.code()
-        elif plan.look is Look.SQUARES:
-            self.facts = self._facts(memory)
+        elif plan.look is Look.SQUARES and plan.has_normal and plan.normal and not self.touches():
+            self.facts = squares_facts(memory, self.content, plan.normal, self._began())
+
+    def _to_vertex(self, memory: RunMemory) -> None:
+        """Go on to the minimum beside the end, where the rows that it meets are plain."""
+        plan = self.plan
+        if plan.formulas is None or plan.inline is None or self.code not in ENDED:
+            return
+        at = plan.inline, plan.begins["method/loss"]
+        gone = vertex_of(memory, plan.job, plan.built, plan.formulas, self.content, at)
+        if gone is not None:
+            self.content, self.seen = gone, AT_VERTEX
 
     def _began(self) -> Array:
         """Where the numbers that are moved began, each on its own scale."""
-        bound = self.plan.bound
-        return self.begin if bound is None else self.begin[bound.varied]
-
-    def _facts(self, memory: RunMemory) -> SimpleNamespace | None:
-        """The same by what the method has left; None where that does not suffice."""
-        normal, plan = self.normal_equations(), self.plan
-        if normal is None:
-            return None
-        p, n = plan.count, memory.target.size
-        spread, level = spread_of(memory.target, n, memory.weight, memory.sigma)
-        return SimpleNamespace(
-            x=np.array(self.flat()), begin=self._began(), jtj=np.reshape(normal.jtj, (p, p)),
-            jtr=np.array(normal.jtr), loss=normal.loss, n=n, spread=spread, level=level,
-        )  # fmt: skip
+        return self.begin if self.plan.bound is None else self.begin[self.plan.bound.varied]
 
     def _searched(self, memory: RunMemory) -> Array:
         """The start, with the best of the candidates for what has none."""
@@ -396,12 +394,12 @@ class Run:
 
     def ends_in_bowl(self) -> bool:
         """Whether the method's last move came near the bottom of a parabola."""
-        at = self.plan.bowl
+        at = self.plan.begins.get("method/bowl")
         return at is not None and NUMBER.unpack_from(self.content, at)[0] > 0
 
     def widest(self) -> Sequence[float]:
         """How large the method has seen each number; all alike where it keeps no account."""
-        at, count = self.plan.widest, self.plan.count
+        at, count = self.plan.begins.get("method/widest"), self.plan.count
         return (0.0,) * count if at is None else self.plan.vector.unpack_from(self.content, at)
 
     def fell(self) -> bool:
