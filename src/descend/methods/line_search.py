@@ -47,6 +47,7 @@ BOTTOMS = 2  # moves in a row that are not by accident
 GONE = 1e-3  # of the fall within reach: what a slope may still promise over a parameter's unit
 STRAIGHT = 1e-6  # the square of an angle: moves along one line
 ROUND, NEAR = 0.05, 0.3  # shares of a fall, and of a slope, that a parabola and its bottom may miss
+SEEN = ("line", "moved", "turned", "rounds", "bowl")
 FIRST = 1.0  # the first move, in units of the parameters
 
 
@@ -81,6 +82,7 @@ class LineSearch(Optimizer):
     gtol: float = 0.0
     curvature: ClassVar[float] = 0.9
     rise: ClassVar[float | None] = None
+    sees: ClassVar[bool] = True  # whether its moves tell of a minimum: they are whole steps
     scope: ClassVar[str] = "vector"
     bounded: ClassVar[bool] = True
     ranges: ClassVar[Mapping[str, str]] = {
@@ -93,7 +95,7 @@ class LineSearch(Optimizer):
             "x": p + zero, "loss": zero, "gradient": zeros, "direction": zeros,
             **unmeasured(p), **self.memory(p), "alpha": zero, "promise": zero,
             "trials": zero, "drowned": zero, "started": zero, "status": zero, "closed": zero,
-            "line": zeros + 0, "moved": zeros + 0, "turned": zero, "rounds": zero, "bowl": zero,
+            **({n: zero for n in SEEN} | {"line": zeros + 0, "moved": zeros + 0} if self.sees else {}),
             "low": zero, "low_loss": zero, "low_slope": zero,
             "high": zero, "high_loss": zero, "high_slope": zero, "high_known": zero,
         }  # fmt: skip
@@ -165,7 +167,7 @@ class LineSearch(Optimizer):
             # What a bound holds says nothing of the curvature of the others.
             change = np.where(move == 0, 0, change)
         new.update(measured(s, p, loss, gradient, accept, first, parts)._asdict())
-        new.update(_seen(s, new, move, loss, gradient, took))
+        new.update(_seen(s, new, move, loss, gradient, took) if self.sees else {})
         new.update(self.learn(s, new, move, change, took))
         pull = inside.pull(new["x"], new["gradient"])
         fresh = _downhill(self.direct(new, pull, s), pull, new, inside)
