@@ -24,13 +24,24 @@ from descend.methods.base import PRECISION
 from descend.parameters.flat import flat
 from descend.program.arrival import ARRIVED, EXACT
 from descend.program.many_errors import half_inverse
-from descend.run.ends import spread_of
+from descend.run.ends import BoundEnds, kept_ends, spread_of
 from descend.run.finished import Finished
-from descend.run.look import AT_VERTEX, CLEAR, PRESSED, UNCLEAR, VAGUE, Formulas, Look
+from descend.run.look import (
+    AT_VERTEX,
+    CLEAR,
+    MOST_NUMBERS,
+    PRESSED,
+    UNCLEAR,
+    VAGUE,
+    Formulas,
+    Look,
+    look_of,
+)
+from descend.run.places import places_of
 from descend.run.plan import Run
 from descend.task.columns import SIGMA, TARGET, WEIGHT, WHITENING
 
-__all__ = ["FORMULAS", "clear_minimum", "ends_clearly", "first_look"]
+__all__ = ["FORMULAS", "clear_by_graph", "clear_minimum", "ends_clearly", "first_look"]
 
 Array = Any
 
@@ -64,7 +75,7 @@ def first_look(run: Run) -> str | None:
 
 
 def ends_clearly(run: Finished) -> bool:
-    """The same of least squares on many rows, of which no plan is kept: from the method's JᵀJ."""
+    """The same of least squares on many rows, of which no plan is kept: from JᵀJ."""
     rows, residual, facts = run.job.rows, run.built.descent.residual, run.facts
     if rows is None or residual is None or WHITENING in rows.extra:
         return False
@@ -73,9 +84,11 @@ def ends_clearly(run: Finished) -> bool:
     y, weight = rows.extra[TARGET], rows.extra.get(WEIGHT)
     if y.ndim != 1 or residual.ndim != 1 or (weight is not None and not np.all(weight > 0)):
         return False
-    normal = run.normal(run.leaves())
-    if normal is None or run.control.status not in QUIET or run.control.status == EPOCHS_SPENT:
+    if run.control.status not in QUIET or run.control.status == EPOCHS_SPENT:
         return False
+    normal = run.normal(run.leaves())
+    if normal is None:
+        return clear_by_graph(run, Look.SQUARES)
     begin, x = (flat(run.job.moved(leaves)) for leaves in (run.begin, run.leaves()))
     spread, level = spread_of(y, float(y.size), weight, rows.extra.get(SIGMA))
     end = SimpleNamespace(
@@ -83,6 +96,29 @@ def ends_clearly(run: Finished) -> bool:
         jtj=np.reshape(normal.jtj, (len(x), len(x))), jtr=np.array(normal.jtr),
     )  # fmt: skip
     return _is_minimum(end, bool(run.built.extras.get("is linear")))
+
+
+def clear_by_graph(run: Finished, look: Look) -> bool:
+    """The same of a method that leaves no JᵀJ: by one pass over the rows, where they are many."""
+    job, built = run.job, run.built
+    if run.bound is None or any(len(leaves) != 1 for leaves in job.start.names.values()):
+        return False
+    varied = {n: a for n, a in run.begin.items() if job.space is None or job.space.varies(n)}
+    begin, states = flat(varied), dict(zip(built.descent.state, run.bound.state, strict=True))
+    x = states.get("method/x")
+    if x is None or x.dtype != np.float64 or look_of(job, built, begin.size) is not look:
+        return False
+    reads = [(built.descent.state[state], at) for _, state, at in places_of(job, built).reads]
+    rows = run.bound.n_rows
+    ends = kept_ends(job, built, look, FORMULAS, reads, False, rows) if reads else None
+    if ends is None:
+        return False
+    bound = BoundEnds(ends, built, run.bound, begin.size)
+    bound.begin[:] = begin
+    if begin.size <= MOST_NUMBERS:
+        return bound.code() == CLEAR
+    facts = bound.facts()
+    return facts is not None and _is_minimum(facts, bool(built.extras.get("is linear")))
 
 
 def clear_minimum(run: Run) -> str | None:

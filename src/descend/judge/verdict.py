@@ -15,7 +15,7 @@ import numpy as np
 from descend.graph.node import postorder
 from descend.graph.program import EPOCHS_SPENT
 from descend.judge.beside import all_sides_rise, downhill
-from descend.judge.clear import ends_clearly
+from descend.judge.clear import clear_by_graph, ends_clearly
 from descend.judge.ending import ending_of
 from descend.judge.explained import (
     by_chance,
@@ -34,6 +34,7 @@ from descend.methods.base import FTOL, GTOL, PRECISION, STALLED, STATUS, UNBOUND
 from descend.parameters.reading import number_names
 from descend.records.statuses import STATUSES
 from descend.run.finished import Finished, Judgement
+from descend.run.look import Look
 from descend.run.view import on_bounds
 from descend.task.options import TOLERANCES
 from descend.trust.complete import MOST_WITH_ERRORS, Completion
@@ -87,6 +88,8 @@ def _judged_by_place(run: Finished, status: str, message: str) -> Judgement | No
     if code == UNBOUNDED:
         return Judgement("runaway", message, "no")
     if not can_walk(run):
+        if status == "converged" and clear_by_graph(run, Look.CURVED):
+            return _plain(status, message, "yes")
         return _judged_by_loss(run, status, message)
     with np.errstate(all="ignore"):
         if status == "converged" and ends_clearly(run):

@@ -53,7 +53,10 @@ class ConjugateGradient(LineSearch):
 
     def memory(self, p: Array) -> State:
         zero = np.zeros((), p.dtype)
-        return {"change": np.zeros_like(p), "took": zero, "before": zero + 0, "curve": zero + 0, "since": zero + 0}
+        return {
+            "change": np.zeros_like(p),
+            **dict.fromkeys(("took", "before", "curve", "since"), zero),
+        }
 
     def learn(self, s: State, new: State, move: Array, change: Array, took: Array) -> State:
         since = np.where(s["since"] >= AGAIN * move.shape[0], 0, s["since"] + 1)

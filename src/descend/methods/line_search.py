@@ -47,7 +47,6 @@ BOTTOMS = 2  # moves in a row that are not by accident
 GONE = 1e-3  # of the fall within reach: what a slope may still promise over a parameter's unit
 STRAIGHT = 1e-6  # the square of an angle: moves along one line
 ROUND, NEAR = 0.05, 0.3  # shares of a fall, and of a slope, that a parabola and its bottom may miss
-SEEN = ("line", "moved", "turned", "rounds", "bowl")
 FIRST = 1.0  # the first move, in units of the parameters
 
 
@@ -95,7 +94,7 @@ class LineSearch(Optimizer):
             "x": p + zero, "loss": zero, "gradient": zeros, "direction": zeros,
             **unmeasured(p), **self.memory(p), "alpha": zero, "promise": zero,
             "trials": zero, "drowned": zero, "started": zero, "status": zero, "closed": zero,
-            **({n: zero for n in SEEN} | {"line": zeros + 0, "moved": zeros + 0} if self.sees else {}),
+            **(_nothing_seen(p) if self.sees else {}),
             "low": zero, "low_loss": zero, "low_slope": zero,
             "high": zero, "high_loss": zero, "high_slope": zero, "high_known": zero,
         }  # fmt: skip
@@ -207,6 +206,12 @@ def _lowest(s: State, new: State, inside: Box) -> State:
         "x": np.where(lower, lowest, new["x"]),
         "loss": np.where(lower, new["low_loss"], new["loss"]),
     }
+
+
+def _nothing_seen(p: Array) -> State:
+    """Return the entries of `_seen` before the first move."""
+    zeros = {name: np.zeros_like(p) for name in ("line", "moved")}
+    return {**zeros, **dict.fromkeys(("turned", "rounds", "bowl"), np.zeros((), p.dtype))}
 
 
 def _seen(

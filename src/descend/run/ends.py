@@ -9,12 +9,11 @@ import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from types import SimpleNamespace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from descend.compile.function import BoundFunction, NativeFunction, compile_graph
-from descend.compile.memory import MemoryBlock
 from descend.compile.native import NotNative
 from descend.differentiate.batch import batch
 from descend.differentiate.gauss_newton import normal_equations
@@ -40,6 +39,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 Nodes = dict[str, Node]
 Key = tuple[str, str]
 WARM = 6  # runs of a program from which on the graphs of an end are worth their making
+MANY_ROWS = 50_000  # that take about as long to look at by J as the making of a graph, by six
 EQUATIONS = ("jtj", "jtr", "loss")
 
 
@@ -55,6 +55,14 @@ class _Compiled(NamedTuple):
         return self.native.bind([known[key] for key in self.keys])
 
 
+class Arrays(Protocol):
+    """The arrays of a run, each in the order of its program."""
+
+    state: list[Array]
+    data: list[Array]
+    fixed: list[Array]
+
+
 class BoundEnds:
     """The graphs of an end in the memory of a run.
 
@@ -63,7 +71,7 @@ class BoundEnds:
         begin: (p,) where it will be written where the run began.
     """
 
-    def __init__(self, ends: Ends, built: Built, memory: MemoryBlock, count: int) -> None:
+    def __init__(self, ends: Ends, built: Built, memory: Arrays, count: int) -> None:
         made = built.descent
         self.begin, self._who, self._factor = np.zeros(count), np.zeros(count), np.zeros(())
         own = {"begin": self.begin, "who": self._who, "factor": self._factor}
@@ -124,6 +132,7 @@ class Ends:
     Args:
         reads: the state and the first number in it of each leaf that is moved.
         equations: whether the method's last state holds the normal equations of the residuals.
+        soon: whether the graphs are to be had soon rather than to be fast.
 
     Raises:
         NotNative, RowsAsked: there can be no such graph.
@@ -131,8 +140,9 @@ class Ends:
 
     def __init__(
         self, job: Job, built: Built, look: Look, formulas: Formulas,
-        reads: Sequence[tuple[str, int]], equations: bool,
+        reads: Sequence[tuple[str, int]], equations: bool, soon: bool = True,
     ) -> None:  # fmt: skip
+        self._soon = soon
         recipe = replace(job.recipe(None), optimizer=LevenbergMarquardt())
         self._builder = b = DescentBuilder(built.model, recipe)
         self._states = dict(zip(built.descent.state, built.descent.program.state, strict=True))
@@ -281,22 +291,27 @@ class Ends:
             role = "own" if ("own", name) in constants else "fixed"
             self._inputs[role, name] = node
         inputs = {key: node for key, node in self._inputs.items() if node in used}
-        native = compile_graph(outputs, list(inputs.values()))
+        native = compile_graph(outputs, list(inputs.values()), self._soon)
         return _Compiled(native, list(inputs), constants)
 
 
 def kept_ends(
     job: Job, built: Built, look: Look, formulas: Formulas, reads: Sequence[tuple[str, int]],
-    equations: bool,
+    equations: bool, rows: int = 0,
 ) -> Ends | None:  # fmt: skip
-    """The graphs of a program, made once; None for its first runs, and where there are none."""
+    """The graphs of a program, made once; None for its first runs, and where there are none.
+
+    Args:
+        rows: of a run by which they are asked for; many count as several runs.
+    """
     kept = built.extras
-    uses = kept["uses"] = kept.get("uses", 0) + 1
+    uses = kept["uses"] = kept.get("uses", 0) + 1 + rows // MANY_ROWS
     if uses < WARM:
         return None
     if "ends" not in kept:
         try:
-            kept["ends"] = Ends(job, built, look, formulas, reads, equations)
+            soon = rows < MANY_ROWS
+            kept["ends"] = Ends(job, built, look, formulas, reads, equations, soon)
         except (NotNative, RowsAsked, UsageError):
             kept["ends"] = None
     found: Ends | None = kept["ends"]
