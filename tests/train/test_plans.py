@@ -370,3 +370,39 @@ def test_minimisations_are_checked_every_time():
     with pytest.warns(descend.errors.DescendWarning):
         for _ in range(3):
             descend.minimize(lambda x: x, 1.0, max_iter=10_000)
+
+
+READ = {
+    "lists": (decay, X.tolist(), OTHER.tolist(), {"start": START}),
+    "whole numbers": (decay, np.arange(40), OTHER, {"start": START}),
+    "single sigma": (decay, X, OTHER, {"start": START, "sigma": 0.05, "absolute_sigma": True}),
+    "ready, guessed": (descend.models.gaussian(), X, np.exp(-((X - 2) ** 2)) + 0.01 * NOISE, {}),
+    "searched": (decay, X.tolist(), OTHER.tolist(), {}),
+}
+
+
+@pytest.mark.parametrize("case", READ)
+def test_what_is_not_plain_is_read_and_run_by_a_plan_all_the_same(case, monkeypatch):
+    model, x, y, options = READ[case]
+    PLANS.clear()
+    first = descend.fit(model, x, y, **options)
+    count = len(PLANS)
+    second, third = (descend.fit(model, x, y, **options) for _ in range(2))
+    assert len(PLANS) == count
+    assert plain(first) == plain(second) == plain(third)
+    monkeypatch.setattr("descend.train.plans.can_be_planned", lambda *_: False)
+    PLANS.clear()
+    alone = descend.fit(model, x, y, **options)
+    assert plain(alone) == plain(first) and len(PLANS) == 0
+
+
+def test_a_plan_of_what_was_read_knows_names_and_starts_apart():
+    x, y = X.tolist(), Y.tolist()
+    one = descend.fit(decay, {"x": x, "dose": y}, "dose", start=START)
+    two = descend.fit(decay, {"x": x, "rate": y}, "rate", start=START)
+    assert (one.target, two.target) == ("dose", "rate")
+    far = {"a": 1.5, "k": 0.5, "c": 0.1}
+    assert descend.fit(decay, x, y, start=far).start == far
+    assert descend.fit(decay, x, y, start=one).start_source != one.start_source
+    other = descend.fit(decay, x, OTHER.tolist(), start=START)
+    assert other.params == descend.fit(decay, X, OTHER, start=START).params

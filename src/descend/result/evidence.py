@@ -177,7 +177,7 @@ class PlannedEvidence(FitEvidence):
         rows = covariance_of_fit(normal, plan.residuals, plan.options.absolute_sigma)
         if rows is None:
             return None
-        errors = {read.name: math.sqrt(rows[i][i]) for i, read in enumerate(plan.reads)}
+        errors = {read.name: math.sqrt(rows[i][i]) for i, read in enumerate(plan.layout.reads)}
         return {name: errors.get(name, math.nan) for name in plan.parameters}
 
 

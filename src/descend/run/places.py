@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -23,20 +22,12 @@ from descend.task.rows import Rows
 from descend.task.values import FLOAT
 
 __all__ = [
-    "Places", "begin_of", "code_of", "domain_check", "flat_start", "joined_start", "named_rows",
+    "Places", "code_of", "domain_check", "flat_start", "joined_start", "named_rows",
     "places_of", "without_data",
 ]  # fmt: skip
 
 Array = np.ndarray[Any, np.dtype[Any]]
 LARGEST = 1 << 63  # native programs count in 64 bits
-
-
-class Read(NamedTuple):
-    """Where the answer for a parameter lies: at which number of an image, and its shape."""
-
-    name: str
-    at: int
-    shape: tuple[int, ...]
 
 
 class Places(NamedTuple):
@@ -59,20 +50,6 @@ def places_of(job: Job, built: Built) -> Places:
     if own is None:
         own = built.extras["places"] = Places(_targets_of(job, built), _answers_of(job, built))
     return own
-
-
-def begin_of(reads: Sequence[tuple[int, tuple[int, ...]]]) -> int | None:
-    """At which byte answers begin that stand one after the other; None if they do not.
-
-    Args:
-        reads: at which number each begins, and its shape.
-
-    >>> begin_of([(3, ()), (4, (2,)), (6, ())]), begin_of([(3, ()), (5, ())])
-    (24, None)
-    """
-    sizes = itertools.accumulate((math.prod(shape) for _, shape in reads), initial=0)
-    inline = all(at == reads[0][0] + n for (at, _), n in zip(reads, sizes, strict=False))
-    return 8 * reads[0][0] if reads and inline else None
 
 
 def flat_start(values: Sequence[Any]) -> Array | None:

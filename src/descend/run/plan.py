@@ -11,7 +11,6 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from struct import Struct
 from types import FunctionType, SimpleNamespace
 from typing import Any
 
@@ -23,13 +22,12 @@ from descend.run.build import Built
 from descend.run.course import Course
 from descend.run.drive import Ending
 from descend.run.ends import BoundEnds, kept_ends
-from descend.run.finished import NORMAL, Finished, Normal
+from descend.run.finished import Finished, Normal
 from descend.run.job import Job
+from descend.run.layout import Layout
 from descend.run.look import AT_VERTEX, MOST_NUMBERS, UNCLEAR, Formulas, Look, look_of
 from descend.run.looking import ENDED, squares_facts, vertex_of
 from descend.run.places import (
-    Read,
-    begin_of,
     can_be_asked,
     code_of,
     flat_start,
@@ -52,8 +50,6 @@ GRAPHS = 1 << 15  # bytes that a plan is taken to hold besides its memory
 MOST_OPERATIONS = 1e7  # of the first entry: some milliseconds
 
 Array = np.ndarray[Any, np.dtype[Any]]
-NUMBER = Struct("d")
-STATES = tuple(f"method/{name}" for name in (*NORMAL, "x"))
 
 
 class Plan:
@@ -68,13 +64,9 @@ class Plan:
     Attributes:
         parameters, names, shapes: of the start, and of its leaves.
         kept: the values of parameters that need none: by default, or 0 where it is searched for.
-        reads: where the answers are found.
-        moved, inline, answer: the parameters that the method moves, and at which byte all answers
-            begin if they stand one after the other; `answer` only if all are single numbers.
-        normal: at which bytes of an image JᵀJ, Jᵀr, the loss and the numbers are; empty if nowhere.
-        vector, matrix: how the method's numbers and JᵀJ are read.
-        begins: state → at which byte of an image it begins.
-        has_normal: whether these are the normal equations of the residuals.
+        layout: where in an image the answers lie, and what the method leaves beside them.
+        count: how many numbers are moved.
+        has_normal: whether the method's normal equations are those of the residuals.
         residuals: how many there are, if so; else None.
         tells_errors: whether standard errors follow from the normal equations as they are.
         look: what the first look at the end of a run may tell.
@@ -103,33 +95,22 @@ class Plan:
         first = job.bindings(built, job.first_state(built, arrays))
         budget = max(1, int(MOST_OPERATIONS / (50 * (job.settings.batch_size or first.n_rows))))
         own = places_of(job, built)
-        loss, space = job.settings.loss, job.space
-        self.has_normal = (
-            all(name in built.descent.state for name in STATES) and loss is not None
-            and loss.name == "mse" and not (space and space.scales)
-        )  # fmt: skip
-        self.residuals = self._residuals()
-        tied = space is not None and bool(space.ties)
-        self.tells_errors = self.residuals is not None and self.scalar and not tied
         self._outline = Outline(
             job, built, self.control, budget, places, own.targets, self.bound
         )
         memory = RunMemory(self._outline, first)
         self._pattern = Bindings(first.state, memory.program.data, first.fixed, first.n_rows)
         self._free = [memory]
-        self.parts = parts = memory.program.parts
-        sizes = dict(zip(self.parameters, self.shapes, strict=True))
-        self.reads = [
-            Read(name, parts["state", state].begin // 8 + at, sizes[name])
-            for name, state, at in own.reads
-        ]
-        self.moved = [read.name for read in self.reads]
-        self.count = sum(math.prod(read.shape) for read in self.reads)
-        self.inline = begin_of([(read.at, read.shape) for read in self.reads])
-        self.answer = self.inline if self.scalar else None
-        self.vector, self.matrix = Struct(f"{self.count}d"), Struct(f"{self.count**2}d")
-        self.begins = begins = dict(zip(built.descent.state, self._begins("state"), strict=True))
-        self.normal = [begins[name] for name in STATES if all(n in begins for n in STATES)]
+        self.parts = memory.program.parts
+        shapes = dict(zip(self.parameters, self.shapes, strict=True))
+        self.layout = Layout(own.reads, shapes, built.descent.state, self.parts)
+        self.count = self.layout.count
+        loss, space = job.settings.loss, job.space
+        squares = loss is not None and loss.name == "mse" and not (space and space.scales)
+        self.has_normal = squares and self.layout.has_equations
+        self.residuals = self._residuals()
+        tied = space is not None and bool(space.ties)
+        self.tells_errors = self.residuals is not None and self.scalar and not tied
         self._reads = [(built.descent.state[state], at) for _, state, at in own.reads]
         self.formulas = formulas
         self.look = Look.NOTHING if formulas is None else look_of(job, built, self.count)
@@ -138,10 +119,7 @@ class Plan:
         self._outline = self._outline._replace(job=self.job)
         self.searches = bool(job.start.missing)
         self.search = PlannedSearch(job, built, views) if can_be_searched(job) else None
-        self.looks_at_rows = self.searches and self.search is None
-
-    def _begins(self, role: str) -> list[int]:
-        return [part.begin for (own, *_), part in self.parts.items() if own == role]
+        self.looks_at_rows = bool(job.problem.ready or (self.searches and self.search is None))
 
     def _residuals(self) -> int | None:
         job, residual = self.job, self.built.descent.residual
@@ -155,9 +133,8 @@ class Plan:
         """The graphs of an end in a memory; None where there are none (yet)."""
         if memory.ends is None and self.formulas is not None:
             ends = kept_ends(
-                self.job, self.built, self.look, self.formulas, self._reads,
-                self.has_normal and bool(self.normal),
-            )  # fmt: skip
+                self.job, self.built, self.look, self.formulas, self._reads, self.has_normal
+            )
             if ends is not None:
                 memory.ends = BoundEnds(ends, self.built, memory.program, self.count)
         return memory.ends
@@ -165,7 +142,7 @@ class Plan:
     @property
     def is_complete(self) -> bool:
         """Whether start and answer have their places."""
-        return bool(self._outline.targets and self.reads)
+        return bool(self._outline.targets and self.layout.reads)
 
     @property
     def size(self) -> int:
@@ -307,29 +284,29 @@ class Run:
         if plan.look is Look.VERTEX:
             return self._to_vertex(memory)
         many = plan.count > MOST_NUMBERS and plan.look is not Look.BATCHES
-        ends = None if many and plan.normal else plan.ends(memory)
+        ends = None if many and plan.layout.has_equations else plan.ends(memory)
         if ends is not None:
             ends.begin[:] = self._began()
             if many:
                 self.facts = ends.facts()
             else:
                 self.seen = ends.code()
-        elif plan.look is Look.SQUARES and plan.has_normal and plan.normal and not self.touches():
-            self.facts = squares_facts(memory, self.content, plan.normal, self._began())
+        elif plan.look is Look.SQUARES and plan.has_normal and not self.touches():
+            self.facts = squares_facts(memory, plan.layout, self.content, self._began())
 
     def _to_vertex(self, memory: RunMemory) -> None:
         """Go on to the minimum beside the end, where the rows that it meets are plain."""
         plan = self.plan
-        if plan.formulas is None or plan.inline is None or self.code not in ENDED:
+        if plan.formulas is None or not plan.layout.may_be_moved or self.code not in ENDED:
             return
-        at = plan.inline, plan.begins["method/loss"]
-        gone = vertex_of(memory, plan.job, plan.built, plan.formulas, self.content, at)
-        if gone is not None:
-            self.content, self.seen = gone, AT_VERTEX
+        found = vertex_of(memory, plan.job, plan.built, plan.formulas, np.array(self.flat()))
+        if found is not None:
+            self.content, self.seen = plan.layout.later(self.content, *found), AT_VERTEX
 
     def _began(self) -> Array:
         """Where the numbers that are moved began, each on its own scale."""
-        return self.begin if self.plan.bound is None else self.begin[self.plan.bound.varied]
+        bound = self.plan.bound
+        return self.begin if bound is None else self.begin[bound.varied]
 
     def _searched(self, memory: RunMemory) -> Array:
         """The start, with the best of the candidates for what has none."""
@@ -354,18 +331,7 @@ class Run:
 
     def moved(self) -> dict[str, Any]:
         """What the method has moved, in the form of the parameters."""
-        plan = self.plan
-        if plan.answer is not None:
-            found = plan.vector.unpack_from(self.content, plan.answer)
-            return dict(zip(plan.moved, found, strict=True))
-        numbers: Any = memoryview(self.content).cast("d")
-        moved = {}
-        for name, at, shape in plan.reads:
-            if shape:
-                moved[name] = np.array(numbers[at : at + math.prod(shape)]).reshape(shape)
-            else:
-                moved[name] = numbers[at]
-        return moved
+        return self.plan.layout.moved(self.content)
 
     def leaves(self) -> dict[str, Array]:
         """The answer, leaf by leaf."""
@@ -376,11 +342,7 @@ class Run:
 
     def flat(self) -> list[float]:
         """What the method has moved, number by number."""
-        plan = self.plan
-        if plan.inline is not None:
-            return list(plan.vector.unpack_from(self.content, plan.inline))
-        numbers: Any = memoryview(self.content).cast("d")
-        return [numbers[at + i] for _, at, shape in plan.reads for i in range(math.prod(shape))]
+        return self.plan.layout.flat(self.content)
 
     def begun(self) -> list[float]:
         """The method's numbers where it began."""
@@ -394,13 +356,11 @@ class Run:
 
     def ends_in_bowl(self) -> bool:
         """Whether the method's last move came near the bottom of a parabola."""
-        at = self.plan.begins.get("method/bowl")
-        return at is not None and NUMBER.unpack_from(self.content, at)[0] > 0
+        return self.plan.layout.ends_in_bowl(self.content)
 
     def widest(self) -> Sequence[float]:
         """How large the method has seen each number; all alike where it keeps no account."""
-        at, count = self.plan.begins.get("method/widest"), self.plan.count
-        return (0.0,) * count if at is None else self.plan.vector.unpack_from(self.content, at)
+        return self.plan.layout.widest(self.content)
 
     def fell(self) -> bool:
         """Whether the loss of the last epoch is below that of the first."""
@@ -410,17 +370,12 @@ class Run:
 
     def normal_equations(self) -> Normal | None:
         """As `Finished.normal`: None where a parameter lies on a bound."""
-        plan, content = self.plan, self.content
-        if not plan.has_normal or not plan.normal:
+        plan = self.plan
+        if not plan.has_normal:
             return None
-        jtj, jtr, loss, x = plan.normal
-        end = plan.vector.unpack_from(content, x)
-        if plan.bound and self.numbers and plan.bound.holds(end, self.numbers):
-            return None
-        return Normal(
-            plan.matrix.unpack_from(content, jtj), plan.vector.unpack_from(content, jtr),
-            NUMBER.unpack_from(content, loss)[0],
-        )  # fmt: skip
+        normal, end = plan.layout.equations(self.content)
+        held = plan.bound and self.numbers and plan.bound.holds(end, self.numbers)
+        return None if held else normal
 
     def finished(self) -> Finished:
         """The run with all that is needed to tell its story."""

@@ -6,7 +6,6 @@ import threading
 import weakref
 from collections.abc import Hashable
 from types import FunctionType
-from typing import Any
 
 from descend.compile.program import NativeProgram
 from descend.run.build import Built
@@ -14,7 +13,6 @@ from descend.run.indices import has_checks
 from descend.run.job import Job
 from descend.run.plan import Plan
 from descend.task.values import FLOAT, Values
-from descend.trace.formula import Formula
 
 __all__ = ["Plans", "can_be_planned"]
 
@@ -22,12 +20,11 @@ MOST_BYTES = 1 << 26  # of all plans of a table
 MOST_DATA = 1 << 18  # bytes of data that are copied into memory
 
 
-def can_be_planned(model: Any, job: Job, built: Built) -> bool:
+def can_be_planned(job: Job, built: Built) -> bool:
     """Whether a task asks for no more than arrays of float64, a start and a compiled program."""
     numbers = [*job.start.arrays.values(), *(job.rows.all().values() if job.rows else ())]
     return (
-        type(model) in (FunctionType, str, Formula)
-        and isinstance(built.runner, NativeProgram)
+        isinstance(built.runner, NativeProgram)
         and job.key() is not None
         and not job.idle
         and not job.notes
@@ -36,7 +33,6 @@ def can_be_planned(model: Any, job: Job, built: Built) -> bool:
         and not job.settings.has_own_functions()
         and not job.settings.rules.keep_best
         and not (job.start.missing and job.space)
-        and job.problem.ready is None
         and (job.rows is None or bool(job.rows.columns))
         and all(len(own) == 1 for own in job.start.names.values())
         and all(a.dtype is FLOAT for a in numbers)

@@ -20,7 +20,7 @@ from descend.run.drive import Watch, drive
 from descend.run.finished import Finished
 from descend.run.indices import check_indices
 from descend.run.job import Job
-from descend.run.plan import Plan, Run
+from descend.run.plan import Run
 from descend.run.plan_table import Plans
 from descend.run.threads import threads_for
 from descend.show.progress import Verbose
@@ -43,7 +43,7 @@ T = TypeVar("T", bound=_Told)
 def walked(
     values: Values | None, plans: Plans, clear: Callable[[Run], T | None],
     finish: Callable[[Finished], T],
-    read: Callable[..., tuple[Descents, Callable[[Values], Plan | None]]], *given: Any,
+    read: Callable[..., tuple[Descents, Callable[[Values | None], Run | None]]], *given: Any,
 ) -> T:  # fmt: skip
     """Bind the values of a known task, or read the call in full; run, and say how it went.
 
@@ -51,14 +51,14 @@ def walked(
         values: of the call; None where it says something that no task can hold.
         clear: the result of a run whose end leaves no doubt; None of any other.
         finish: the result of a run that is to be looked at closer.
-        read: what is given as descents, checked, and what enters their plan into the table.
+        read: what is given as descents, checked, and what runs by their plan, which is entered in
+            the table if there can be one.
     """
     known = None if values is None else plans.found(values)
     run = None if values is None or known is None else known.bind(values)
     if run is None:
         descents, planned = read(*given)
-        plan = None if values is None or known is not None else planned(values)
-        run = None if values is None or plan is None else plan.bind(values, descents.fresh)
+        run = None if known is not None else planned(values)
         if run is None:
             return descents.result(finish)
     run.go()

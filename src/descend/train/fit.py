@@ -14,7 +14,7 @@ from descend.methods.losses import Loss
 from descend.result.finish import finish, finish_clear
 from descend.result.fit import Fit
 from descend.run.finished import Moment
-from descend.run.plan import Plan, Run
+from descend.run.plan import Run
 from descend.show.progress import Progress
 from descend.task.options import read_options
 from descend.task.values import Values, values_of
@@ -83,13 +83,15 @@ def fit(
     return walked(values_of(given), PLANS, _clear, finish, _read, given)
 
 
-def _read(given: Mapping[str, Any]) -> tuple[Descents, Callable[[Values], Plan | None]]:
-    """The descents of a call, read in full, and what makes their plan."""
+def _read(
+    given: Mapping[str, Any],
+) -> tuple[Descents, Callable[[Values | None], Run | None]]:
+    """The descents of a call, read in full, and what runs by their plan."""
     own = Reading(given["model"], given["x"], given["y"], read_options("fit", given)).in_places()
     built, fresh = own.job.build()
     own.warn()
     descents = Descents(own.job, built, fresh, own.options, own.whole, own.original)
-    return descents, lambda values: planned(given, values, own, built)
+    return descents, lambda values: planned(given, values, own, built, fresh)
 
 
 def _clear(run: Run) -> Fit | None:

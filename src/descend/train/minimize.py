@@ -15,7 +15,7 @@ from descend.program.stopping import Rules
 from descend.result.minimum import MinimumFound, finish_clear_minimum, finish_minimum
 from descend.run.finished import Moment
 from descend.run.job import Job
-from descend.run.plan import Plan, Run
+from descend.run.plan import Run
 from descend.run.settings import Settings
 from descend.show.progress import Progress
 from descend.task.declared import Begun, begin
@@ -88,13 +88,14 @@ def _found(function: Any, given: Mapping[str, Any], sign: int) -> MinimumFound:
 
 def _read(
     function: Any, given: Mapping[str, Any], sign: int
-) -> tuple[Descents, Callable[[Values], Plan | None]]:
-    """The descents of a call, read in full, and what makes their plan."""
+) -> tuple[Descents, Callable[[Values | None], Run | None]]:
+    """The descents of a call, read in full, and what runs by their plan."""
     options = read_options("minimize", given)
     problem, start, space = _begun(function, options)
     job = Job(problem, _settings(options, start, sign), start, space=space)
     built, fresh = job.build()
-    return Descents(job, built, fresh, options), lambda own: planned(own, job, built, options)
+    descents = Descents(job, built, fresh, options)
+    return descents, lambda values: planned(values, job, built, fresh, options)
 
 
 def _clear(run: Run) -> MinimumFound | None:
