@@ -39,6 +39,8 @@ STRICT = 1e-7  # by what forces are within their limits, as a share of them
 SAME = 1e-12  # of the loss: no rise
 FIRM = 1e6  # the length of the inverse of J at the rows, for columns of length one
 ABOUT = 1e-6  # a share of a loss: no matter how it is rounded
+DEAD = 1e-30  # of a row's slopes: none
+FEW = 500  # values that are sorted as quickly as they are parted
 NOTHING = float(np.finfo(np.float64).eps) ** 2  # of the mean square: a residual that is none
 
 
@@ -114,6 +116,14 @@ def _pull(r: Array, weight: Array | None, up: float, down: float) -> Array:
     return pull if weight is None else pull * weight
 
 
+def _smallest(values: Array, count: int) -> Array:
+    """The places of the smallest values in their order."""
+    if values.size <= FEW:
+        return values.argsort(kind="stable")[:count]
+    near = values.argpartition(count - 1)[:count]
+    return near[values[near].argsort(kind="stable")]
+
+
 def _step(
     r: Array, slopes: Array, weight: Array | None, up: float, down: float
 ) -> tuple[Array, float, float] | None:
@@ -127,10 +137,9 @@ def _step(
     least, most = min(length.tolist()), sum(length.tolist())
     if not (n > p + 1 and least > 0.0 and math.isfinite(most)):
         return None
-    with np.errstate(all="ignore"):  # a row on which nothing depends is met nowhere
-        away = (r * r) / (1.0 / length).dot(squares)
-    near = away.argpartition(p)[: p + 1]
-    near = near[away[near].argsort(kind="stable")]
+    # A row on which nothing depends is met nowhere. The mean of these shares is p.
+    away = (r * r) / np.maximum((1.0 / length).dot(squares), DEAD)
+    near = _smallest(away, p + 1)
     gaps, floor = away[near].tolist(), NOTHING * float(r.dot(r)) / n
     if floor == 0.0:
         return None  # all rows are met
