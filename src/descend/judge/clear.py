@@ -24,7 +24,7 @@ from descend.methods.base import PRECISION
 from descend.parameters.flat import flat
 from descend.program.arrival import ARRIVED, EXACT
 from descend.program.many_errors import half_inverse
-from descend.run.ends import BoundEnds, kept_ends, spread_of
+from descend.run.ends import MANY_ROWS, BoundEnds, kept_ends, spread_of
 from descend.run.finished import Finished
 from descend.run.look import (
     AT_VERTEX,
@@ -101,7 +101,9 @@ def ends_clearly(run: Finished) -> bool:
 def clear_by_graph(run: Finished, look: Look) -> bool:
     """The same of a method that leaves no JᵀJ: by one pass over the rows, where they are many."""
     job, built = run.job, run.built
-    if run.bound is None or any(len(leaves) != 1 for leaves in job.start.names.values()):
+    if run.bound is None or run.bound.n_rows < MANY_ROWS:
+        return False
+    if any(len(leaves) != 1 for leaves in job.start.names.values()):
         return False
     varied = {n: a for n, a in run.begin.items() if job.space is None or job.space.varies(n)}
     begin, states = flat(varied), dict(zip(built.descent.state, run.bound.state, strict=True))

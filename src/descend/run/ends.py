@@ -33,7 +33,7 @@ from descend.run.look import CLEAR, MOST_NUMBERS, MOVED, UNCLEAR, VAGUE, Formula
 from descend.simplify.driver import simplify
 from descend.task.columns import SIGMA, TARGET, WEIGHT
 
-__all__ = ["WARM", "BoundEnds", "Ends", "kept_ends", "spread_of"]
+__all__ = ["MANY_ROWS", "WARM", "BoundEnds", "Ends", "kept_ends", "spread_of"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Nodes = dict[str, Node]
