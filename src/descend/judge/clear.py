@@ -21,6 +21,7 @@ from descend.judge.polish import WORSE
 from descend.judge.runaway import RISE
 from descend.judge.vertex import at_vertex
 from descend.methods.base import PRECISION
+from descend.methods.linear_algebra import swept
 from descend.parameters.flat import flat
 from descend.program.arrival import ARRIVED, EXACT
 from descend.program.many_errors import half_inverse
@@ -29,7 +30,6 @@ from descend.run.finished import Finished
 from descend.run.look import (
     AT_VERTEX,
     CLEAR,
-    MOST_NUMBERS,
     PRESSED,
     UNCLEAR,
     VAGUE,
@@ -117,10 +117,7 @@ def clear_by_graph(run: Finished, look: Look) -> bool:
         return False
     bound = BoundEnds(ends, built, run.bound, begin.size)
     bound.begin[:] = begin
-    if begin.size <= MOST_NUMBERS:
-        return bound.code() == CLEAR
-    facts = bound.facts()
-    return facts is not None and _is_minimum(facts, bool(built.extras.get("is linear")))
+    return bound.code() == CLEAR
 
 
 def clear_minimum(run: Run) -> str | None:
@@ -170,6 +167,30 @@ def _of_squares(f: Any) -> Array:
     pressed = np.any(on & (f.jtr != 0.0))
     held = np.where(pressed & ~np.any(vague), PRESSED, UNCLEAR)
     code = np.where(np.any(on), held, np.where(np.any(vague), VAGUE, CLEAR))
+    return np.concatenate([np.where(ok, code, UNCLEAR)[None], np.where(vague, 1.0, 0.0)])
+
+
+def _of_many_squares(f: Any) -> Array:
+    """The same for more numbers than a factorisation is written out for: none may be held.
+
+    The inverse's length is at least the reciprocal of the least eigenvalue, however it is signed.
+    """
+    p = f.x.shape[0]
+    on = f.x != f.x if f.lower is None else (f.moved <= f.lower) | (f.moved >= f.upper)
+    lengths = np.sqrt(np.diagonal(f.jtj))
+    inverse = swept(f.jtj / lengths[:, None] / lengths[None, :])
+    side = f.jtr / lengths
+    ok = ~np.any(on) & (f.n > p) & (f.spread > VARIES * f.level)
+    ok = ok & (f.loss < (1.0 - ENOUGH) * f.spread)
+    effects = (np.maximum(np.abs(f.x), np.abs(f.begin)) * lengths) ** 2
+    ok = ok & (np.min(effects) > PLAIN * PLAIN * np.max(effects))
+    ok = ok & (MARGIN * p * np.sqrt(np.sum(inverse * inverse)) * WORSE < 1.0)
+    spread = f.loss / np.where(f.n > p, f.n - p, 1.0)
+    step = np.sum(inverse * side[None, :], axis=1)
+    short = MARGIN * np.sum(side * step) < ARRIVED**2 * spread
+    ok = ok & (short | (MARGIN * f.loss <= EXACT * np.sum(effects)))
+    vague = MARGIN * spread * np.diagonal(inverse) >= (f.x * lengths) ** 2
+    code = np.where(np.any(vague), VAGUE, CLEAR)
     return np.concatenate([np.where(ok, code, UNCLEAR)[None], np.where(vague, 1.0, 0.0)])
 
 
@@ -241,8 +262,8 @@ def _has_risen(f: Any, who: Array, place: Array, jtj: Array, jtr: Array, loss: A
 
 FORMULAS = Formulas(
     {
-        Look.SQUARES: _of_squares, Look.CURVED: _of_curvature, Look.PLAIN: _of_way,
-        Look.BATCHES: _of_batches,
+        Look.SQUARES: _of_squares, Look.MANY_SQUARES: _of_many_squares,
+        Look.CURVED: _of_curvature, Look.PLAIN: _of_way, Look.BATCHES: _of_batches,
     },
     _place, _has_risen, OUT, at_vertex,
 )  # fmt: skip

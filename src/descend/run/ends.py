@@ -39,6 +39,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 Nodes = dict[str, Node]
 Key = tuple[str, str]
 WARM = 6  # runs of a program from which on the graphs of an end are worth their making
+MOST_SOON = 32  # numbers up to which a graph need not be fast
 MANY_ROWS = 50_000  # that take about as long to look at by J as the making of a graph, by six
 EQUATIONS = ("jtj", "jtr", "loss")
 
@@ -98,17 +99,6 @@ class BoundEnds:
         vague = [i for i, is_vague in enumerate(self._code[1:]) if is_vague]
         return CLEAR if all(map(self._rises, vague)) else UNCLEAR
 
-    def facts(self) -> SimpleNamespace | None:
-        """What is judged by arrays, where there are many numbers; None if one lies on a bound."""
-        self._facts.run()
-        p, found = len(self.begin), self._facts.results[0]
-        n, loss, spread, level, is_on = found[:5].tolist()
-        x, jtr, jtj = np.split(found[5:].copy(), [p, 2 * p])
-        return None if is_on else SimpleNamespace(
-            x=x, begin=self.begin.copy(), jtj=jtj.reshape(p, p), jtr=jtr, loss=loss, n=n,
-            spread=spread, level=level,
-        )  # fmt: skip
-
     def _rises(self, i: int) -> bool:
         """Whether the loss is larger where a number is some times as large, the others best."""
         trial = self._ends.trial
@@ -161,8 +151,10 @@ class Ends:
         else:
             self._enter(job, look, equations)
         many = look is Look.SQUARES and x.size > MOST_NUMBERS
-        self.facts = self._compiled(self._said(_in_a_row if many else formulas.codes[look]))
-        self._tries = look is Look.SQUARES and not (job.space and job.space.scales)
+        self._soon = self._soon and x.size <= MOST_SOON
+        code = formulas.codes[Look.MANY_SQUARES if many else look]
+        self.facts = self._compiled(self._said(code))
+        self._tries = look is Look.SQUARES and not many and not (job.space and job.space.scales)
 
     def _natural(self, job: Job, reads: Sequence[tuple[str, int]]) -> Nodes:
         """The model's leaves where the method stands."""
@@ -316,13 +308,6 @@ def kept_ends(
             kept["ends"] = None
     found: Ends | None = kept["ends"]
     return found
-
-
-def _in_a_row(f: Any) -> Any:
-    """All facts of least squares as one vector: see `BoundEnds.facts`."""
-    on = f.n != f.n if f.lower is None else np.any((f.moved <= f.lower) | (f.moved >= f.upper))
-    first = [f.n, f.loss, f.spread, f.level, np.where(on, 1.0, 0.0)]
-    return np.concatenate([np.stack(first), f.x, f.jtr, np.reshape(f.jtj, (-1,))])
 
 
 def spread_of(y: Any, n: Any, weight: Any = None, sigma: Any = None) -> tuple[Any, Any]:

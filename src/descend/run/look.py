@@ -30,6 +30,7 @@ class Look(Enum):
 
     NOTHING = "nothing: it is looked at closer each time"
     SQUARES = "the normal equations of the residuals"
+    MANY_SQUARES = "the same of many numbers"
     CURVED = "JᵀJ of another loss"
     PLAIN = "the loss at the end, and farther on along the way"
     VERTEX = "the rows that are met by a loss of straight sides"

@@ -287,10 +287,7 @@ class Run:
         ends = None if many and plan.layout.has_equations else plan.ends(memory)
         if ends is not None:
             ends.begin[:] = self._began()
-            if many:
-                self.facts = ends.facts()
-            else:
-                self.seen = ends.code()
+            self.seen = ends.code()
         elif plan.look is Look.SQUARES and plan.has_normal and not self.touches():
             self.facts = squares_facts(memory, plan.layout, self.content, self._began())
 
