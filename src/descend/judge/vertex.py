@@ -20,13 +20,12 @@ from typing import Any
 import numpy as np
 
 from descend.judge.explained import SAVES
-from descend.parameters.flat import flat, leaf_by_leaf, names_of
+from descend.parameters.flat import flat, names_of
 from descend.run.finished import Facts, Finished
 from descend.run.look import Look, look_of
 from descend.run.looking import ENDED, row_weights
-from descend.run.slopes import is_straight
+from descend.run.slopes import Slopes, is_straight
 from descend.task.columns import SIGMA, TARGET, WEIGHT
-from descend.trust.complete import Completion
 
 __all__ = ["at_vertex", "to_vertex"]
 
@@ -47,21 +46,16 @@ NOTHING = float(np.finfo(np.float64).eps) ** 2  # of the mean square: a residual
 def to_vertex(run: Finished) -> bool:
     """Go on to the vertex beside the end of a run, where there is one; whether there is."""
     job, x = run.job, run.state().get("method/x")
-    if run.original is None or run.control.status not in ENDED or x is None:
+    if run.bound is None or run.control.status not in ENDED or x is None:
         return False
     if look_of(job, run.built, x.size) is not Look.VERTEX:
         return False
-    view = Completion(job, run.built, run.leaves(), False, run.original)
-    like, extra = view.leaves, view.rows.extra
-
-    def rows(x: Array) -> tuple[Array, Array]:
-        view.leaves = leaf_by_leaf(x, like)
-        prediction, slopes = view.linear_prediction()
-        return prediction, slopes.T
-
+    assert job.rows is not None
+    like, extra = run.leaves(), job.rows.extra
     found = at_vertex(
-        rows, flat(like), extra[TARGET], row_weights(extra.get(WEIGHT), extra.get(SIGMA)),
-        job.settings.loss, is_straight(run.built),
+        Slopes(job, run.built, run.bound.data), flat(like), extra[TARGET],
+        row_weights(extra.get(WEIGHT), extra.get(SIGMA)), job.settings.loss,
+        is_straight(run.built),
     )  # fmt: skip
     if found is None:
         return False
