@@ -12,7 +12,7 @@ from descend.run.finished import Finished
 from descend.task.columns import SIGMA, TARGET, WEIGHT
 from descend.task.warned import is_constant
 from descend.trust.complete import MOST_WITH_ERRORS, Completion
-from descend.trust.covariance import spread_of, weights_of
+from descend.trust.goodness import spread_of, weights_of
 
 __all__ = [
     "LITTLE", "MOST_ROWS", "ROUNDING", "SAVES", "by_chance", "can_walk", "end_of", "explained",

@@ -16,7 +16,8 @@ from descend.program.arrival import EXACT, near
 from descend.run.finished import Finished
 from descend.run.view import on_bounds
 from descend.trust.complete import Completion
-from descend.trust.covariance import MIXED, Split, split, weights_of
+from descend.trust.covariance import MIXED, Split, split
+from descend.trust.goodness import weights_of
 
 __all__ = ["Walk", "begin_of", "sizes", "walk_of"]
 

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from descend.records.many import ManyRecord
 from descend.show.numbers import rate
 
 __all__ = ["many_report"]
@@ -14,7 +13,7 @@ __all__ = ["many_report"]
 MOST_ROWS = 20
 
 
-def many_report(fits: ManyRecord) -> str:
+def many_report(fits: Any) -> str:
     """How many fits ended in which way, quantiles of the parameters, and the speed."""
     lines = [f"{len(fits)} fits of {fits.model}"]
     by_name = {outcome.name: outcome for outcome in fits.outcomes.values()}
@@ -35,7 +34,7 @@ def many_report(fits: ManyRecord) -> str:
     return "\n".join(lines)
 
 
-def _table(fits: ManyRecord) -> list[str]:
+def _table(fits: Any) -> list[str]:
     """Median and quartiles of each parameter over the fits that converged."""
     good = fits.success
     if not good.any():
