@@ -70,7 +70,7 @@ class NativeFunction:
             from descend.compile.function_text import write_function
 
             text, about = write_function(outputs, self.inputs)
-            return as_json(about, dims), emit_object(text, soon=soon)
+            return as_json(about, dims), emit_object(text, soon=True) if soon else emit_object(text)
 
         key = digest("function, soon" if soon else "function", graph_key(outputs, self.inputs))
         about, self.loaded = cached_code(key, make)
