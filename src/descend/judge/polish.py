@@ -9,6 +9,7 @@ import numpy as np
 from descend.judge.corners import to_corner
 from descend.judge.doubts import eigenvalues
 from descend.judge.kinks import kinked, to_kinks
+from descend.judge.vertex import to_vertex
 from descend.judge.walk import walk_of
 from descend.methods.base import FTOL, STATUS
 from descend.parameters.flat import flat
@@ -31,7 +32,8 @@ def polished(run: Finished) -> None:
     step is no small share of the standard errors; and where a parameter has a kink.
     """
     if not _has_squares(run):
-        to_corner(run)
+        if not to_vertex(run):
+            to_corner(run)
         return
     jtj = run.state()["method/jtj"]
     values = eigenvalues(jtj, np.diagonal(jtj) > 0)

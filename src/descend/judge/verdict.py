@@ -15,7 +15,7 @@ import numpy as np
 from descend.graph.node import postorder
 from descend.graph.program import EPOCHS_SPENT
 from descend.judge.beside import all_sides_rise, downhill
-from descend.judge.clear import ends_clearly
+from descend.judge.clear import clear_by_graph, ends_clearly
 from descend.judge.ending import ending_of
 from descend.judge.explained import (
     by_chance,
@@ -34,13 +34,14 @@ from descend.methods.base import FTOL, GTOL, PRECISION, STALLED, STATUS, UNBOUND
 from descend.parameters.reading import number_names
 from descend.records.statuses import STATUSES
 from descend.run.finished import Finished, Judgement
+from descend.run.look import Look
 from descend.run.view import on_bounds
 from descend.task.options import TOLERANCES
 from descend.trust.complete import MOST_WITH_ERRORS, Completion
 from descend.trust.covariance import NOT_ARRIVED
 from descend.trust.words import listed
 
-__all__ = ["bound_said", "judged"]
+__all__ = ["bound_said", "judged", "kink_said"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -116,6 +117,8 @@ def _judged_by_place(run: Finished, status: str, message: str) -> Judgement | No
     if code == UNBOUNDED:
         return Judgement("runaway", message, "no")
     if not can_walk(run):
+        if status == "converged" and clear_by_graph(run, Look.CURVED):
+            return _plain(status, message, "yes")
         return _judged_by_loss(run, status, message)
     with np.errstate(all="ignore"):
         if status == "converged" and ends_clearly(run):
@@ -318,6 +321,12 @@ def _side_said(run: Finished, why: str) -> Judgement:
 # --- losses that are no sum of squares
 
 
+def kink_said(run: Finished) -> Judgement:
+    """What is said of a minimum at a kink."""
+    words = f"converged at a kink: the loss rises to every side (iteration {run.control.epoch})"
+    return Judgement("kink", words, "yes")
+
+
 def _has_arrived(run: Finished) -> tuple[bool | None, tuple[str, ...]]:
     """Whether a loss with two derivatives has arrived, and what its rows do not determine there.
 
@@ -339,7 +348,6 @@ def _has_arrived(run: Finished) -> tuple[bool | None, tuple[str, ...]]:
 
 
 def _judged_by_loss(run: Finished, status: str, message: str) -> Judgement | None:
-    kink = f"converged at a kink: the loss rises to every side (iteration {run.control.epoch})"
     ended = run.control.status != EPOCHS_SPENT and status != "time_spent"
     side = _side_by_loss(run) if ended else None
     if side is not None:
@@ -347,7 +355,7 @@ def _judged_by_loss(run: Finished, status: str, message: str) -> Judgement | Non
     if run.facts is not None and run.facts.lost:
         return _flat_said(run, run.facts.lost)
     if run.facts is not None and run.facts.kinks:
-        return Judgement("kink", kink, "yes")
+        return kink_said(run)
     away = falling(run) if status != "time_spent" else []
     if away:
         return _ran_away(away[:3], run)
@@ -360,7 +368,7 @@ def _judged_by_loss(run: Finished, status: str, message: str) -> Judgement | Non
         return None
     may_kink = run.control.status in (STALLED, PRECISION) or _has_kinks(run)
     if may_kink and all_sides_rise(run):
-        return bound_said(run) if _pressed(run) else Judgement("kink", kink, "yes")
+        return bound_said(run) if _pressed(run) else kink_said(run)
     if status != "converged":
         return None
     if run.job.rows is None:

@@ -16,7 +16,7 @@ import numpy as np
 
 from descend.errors import UsageError
 from descend.judge.ending import plainly_said
-from descend.judge.verdict import bound_said
+from descend.judge.verdict import bound_said, kink_said
 from descend.lean import dataclass
 from descend.records.record import FitRecord, defaults_of
 from descend.records.statuses import STATUSES
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 __all__ = ["OF_DATA", "Evidence", "FitEvidence", "FromFile"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
+SAID = {"bound": bound_said, "kink": kink_said}
+"""What is said of a run that has ended clearly, by its status; of others, what ended them."""
 OF_DATA = frozenset((*OF_VALUES, *OF_ERRORS))
 """Fields that are worked out of the data."""
 OF_RUN = tuple(
@@ -69,8 +71,8 @@ class FitEvidence:
         run = self.finished
         if isinstance(self._run, Finished):
             return run.judgement or plainly_said(run)
-        if self._status == "bound":
-            return bound_said(run)
+        if self._status in SAID:
+            return SAID[self._status](run)
         arrived = "yes" if _has_arrived(self._run) else "not judged"
         return plainly_said(run)._replace(arrived=arrived)
 
@@ -167,7 +169,7 @@ class FitEvidence:
 
 def _has_arrived(run: Run) -> bool:
     """Whether that was looked at when the run ended clearly."""
-    return run.plan.look is Look.SQUARES
+    return run.plan.look in (Look.SQUARES, Look.VERTEX)
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from descend.records.statuses import STATUSES
 from descend.run.build import Built
 from descend.run.finished import Normal
 from descend.run.job import Job
+from descend.run.slopes import slopes_of_prediction
 from descend.run.view import View, free_count, on_bounds, tied_errors, view_of
 from descend.simplify.driver import simplify
 from descend.task.columns import WHITENING
@@ -153,11 +154,7 @@ class Completion:
 
     def linear_prediction(self) -> tuple[Array, Array]:
         """The only prediction (n,) and its derivatives (n, p), in the units of the program."""
-        extras, model = self.built.extras, self.built.model
-        if "prediction's jacobian" not in extras:
-            columns = jacobian_columns(model.nodes[0], list(model.leaves.values()))
-            extras["prediction's jacobian"] = simplify([*model.nodes, *columns], final=True)
-        first, *others = self._evaluate(list(extras["prediction's jacobian"]))
+        first, *others = self._evaluate(slopes_of_prediction(self.built))
         assert self.job.rows is not None
         return _flat(np.broadcast_to(first, self.job.rows.n_rows), others)
 
