@@ -30,6 +30,7 @@ Entry = tuple[str, int, str]
 LEAST = 1e-3  # of itself: a number that moved by less has not moved
 STEPS = 2.0 ** np.arange(-6, 11)  # times the way it went
 LEVEL = 16.0  # times the rounding of the loss: a change that is none
+GIVEN_BACK = 0.1  # of what it falls farther out: no more than a way that is not quite straight
 ENDLESS = 0.6  # times a third of a fall, in decades, is the next one where there is no end
 FIRST, HALVINGS = -1000.0, 60  # of the logarithm of the way, to find where it had a certain height
 MOST = 64  # numbers that are looked after one by one
@@ -275,7 +276,7 @@ def _falls(
         value = at(1.0 + step)
         if value == -np.inf:
             return True
-        if not value <= lowest + rounding:
+        if not value <= lowest + max(rounding, GIVEN_BACK * (least - lowest)):
             return False
         lowest = min(lowest, value)
     if lowest < least - rounding:

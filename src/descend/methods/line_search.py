@@ -27,7 +27,6 @@ from descend.methods.units import (
     lengths,
     measured,
     noise,
-    reciprocal,
     shortened,
     sizes,
     steepest,
@@ -210,7 +209,7 @@ def _lowest(s: State, new: State, inside: Box) -> State:
 
 def _nothing_seen(p: Array) -> State:
     """Return the entries of `_seen` before the first move."""
-    zeros = {name: np.zeros_like(p) for name in ("line", "moved")}
+    zeros = {name: np.zeros_like(p) for name in ("line", "lift", "moved")}
     return {**zeros, **dict.fromkeys(("turned", "rounds", "bowl"), np.zeros((), p.dtype))}
 
 
@@ -220,25 +219,31 @@ def _seen(
     """Return what the moves so far have seen of the loss, of which `bowl` is the sum: 1 or 0.
 
     It is 1 where the last moves that count came near the bottom of a parabola, the slope has gone,
-    every number has moved, and not all along one line, as on the ridge of a saddle. What falls for
-    ever has no bottom: a step that takes away most of its slope lowers it by less than half of
-    slope times length.
+    every number has moved, and the loss bends upwards in the whole plane of two moves: along each
+    it does on the ridge of a saddle too. What falls for ever has no bottom: a step that takes away
+    most of its slope lowers it by less than half of slope times length.
     """
     fall, one = s["loss"] - loss, np.ones_like(loss)
     counts = took & (fall > LITTLE * noise(s))
     before, after = np.sum(s["gradient"] * move), np.sum(gradient * move)
     round_ = np.abs(fall + 0.5 * (before + after)) <= cast(ROUND, fall) * np.abs(fall)
     near = round_ & (after >= cast(NEAR, fall) * before)
-    own, line = (np.where(s["unit"] > 0, m, 0) * reciprocal(s) for m in (move, s["line"]))
-    inner, square = np.sum(own * line), np.sum(own * own) * np.sum(line * line)
-    turns = square - inner * inner > cast(STRAIGHT, fall) * square
+    # By the changes of the slope the curvature is known along both moves, and between them.
+    change = gradient - s["gradient"]
+    own, line = np.sum(move * change), np.sum(s["line"] * s["lift"])
+    inner = 0.5 * (np.sum(move * s["lift"]) + np.sum(s["line"] * change))
+    bowl = (own > 0) & (line > 0)
+    own, line = np.where(bowl, own, 1), np.where(bowl, line, 1)
+    turns = bowl & ((inner / own) * (inner / line) < 1 - cast(STRAIGHT, fall))
+    begins = counts & np.all(s["line"] == 0)
     moved = np.where(move != 0, np.ones_like(move), s["moved"])
     turned = np.where(counts & turns, one, s["turned"]) if move.shape[0] > 1 else one
     rounds = np.where(counts, np.where(near, s["rounds"] + 1, 0), s["rounds"])
     level = np.max(new["unit"] * np.abs(new["gradient"])) <= cast(GONE, fall) * new["worth"]
     good = np.where(level & (rounds >= min(move.shape[0], BOTTOMS)), one, 0)
     return {
-        "line": np.where(counts & (np.sum(line * line) == 0), move, s["line"]), "moved": moved,
+        "line": np.where(begins, move, s["line"]), "lift": np.where(begins, change, s["lift"]),
+        "moved": moved,
         "turned": turned, "rounds": rounds, "bowl": good * turned * np.min(moved),
     }
 
