@@ -124,6 +124,7 @@ def test_what_falls_without_end_beside_zero_is_no_minimum(method, unit):
     assert root.verdict != "runaway"
 
 
+@pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("method", ["bfgs", "lbfgs"])
 @pytest.mark.parametrize("n", [2, 3, 4])
 def test_a_saddle_is_never_a_minimum(method, n):
@@ -137,11 +138,13 @@ def test_a_saddle_is_never_a_minimum(method, n):
             assert not found.success
 
 
+@pytest.mark.filterwarnings("ignore")
 def test_the_curvature_between_two_moves_tells_of_a_saddle():
     found = descend.minimize(lambda x, y: x * y, start={"x": 1.0, "y": 1.1})
     assert found.verdict == "runaway"
 
 
+@pytest.mark.filterwarnings("ignore")
 def test_counts_of_an_empty_group_run_away_by_least_squares_steps_too():
     x = np.repeat([0.0, 1.0], 10)
     y = np.r_[np.zeros(10), [3, 2, 4, 1, 5, 2, 3, 2, 4, 3]]
