@@ -124,6 +124,10 @@ def test_what_falls_without_end_beside_zero_is_no_minimum(method, unit):
     assert root.verdict != "runaway"
 
 
+def quadratic(curved):
+    return lambda p: p @ curved @ p
+
+
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("method", ["bfgs", "lbfgs"])
 @pytest.mark.parametrize("n", [2, 3, 4])
@@ -134,7 +138,7 @@ def test_a_saddle_is_never_a_minimum(method, n):
         q = np.linalg.qr(rng.normal(size=(n, n)))[0]
         curved = q @ np.diag([-rng.uniform(0.1, 3), *rng.uniform(0.1, 3, n - 1)]) @ q.T
         for start in (rng.normal(size=n), 2 * q[:, 1] + 1e-9 * q[:, 0]):
-            found = descend.minimize(lambda p, h=curved: p @ h @ p, start=start, optimizer=method)
+            found = descend.minimize(quadratic(curved), start=start, optimizer=method)
             assert not found.success
 
 

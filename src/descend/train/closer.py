@@ -23,7 +23,7 @@ from descend.run.many_job import CONVERGED, ManyJob
 from descend.task.columns import SIGMA, WEIGHT
 from descend.task.options import names_of
 from descend.trace.formula import Formula
-from descend.train.fit import fit
+from descend.train.fit import clear_fit, fit
 
 __all__ = ["looked_at"]
 
@@ -80,7 +80,9 @@ def _alone(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            return fit(model, data, y, start=begin, starts=kept, **plain)
+            plainly = {"model": model, "x": data, "y": y, "start": begin.params, "starts": kept}
+            clear = clear_fit(**plainly, **plain)
+            return clear or fit(model, data, y, start=begin, starts=kept, **plain)
         except DescendError:
             return None
 
