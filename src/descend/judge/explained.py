@@ -24,7 +24,8 @@ __all__ = [
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
-MOST_ROWS = 100_000  # on which the losses of start and end are compared
+FEW_ROWS, MOST_ROWS = 10_000, 100_000  # on which the losses of start and end are compared
+FALLEN = 0.1  # of the loss at the start: a fall that some rows show as well as all
 ROUNDING = 1e-9  # a share of the loss
 LAST_DIGITS = 1e-6  # a share of the loss, or of that of a constant: a wobble about the minimum
 LAST_BITS = 1e-12  # of the largest target: a residual that is none
@@ -197,9 +198,12 @@ def has_grown(run: Finished) -> bool:
     """Whether a descent has led to a larger loss than that at the start."""
     if getattr(run.job.settings.optimizer, "maximize", False):
         return False
-    loss = run.job.loss_at(run.built, run.begin, MOST_ROWS)
-    before = loss({})
-    after = loss(run.leaves() if run.best_epoch() else end_of(run))
+    end = run.leaves() if run.best_epoch() else end_of(run)
+    for most in (FEW_ROWS, MOST_ROWS):
+        loss = run.job.loss_at(run.built, run.begin, most)
+        before, after = loss({}), loss(end)
+        if after < before - FALLEN * abs(before):
+            return False
     if after <= before + ROUNDING * abs(before):
         return False
     return not after <= before + LAST_DIGITS * max(abs(before), _loss_of_a_constant(run))
