@@ -166,14 +166,16 @@ def _content(path: Path) -> bytes | None:
     """What a plain file holds that only this user may write; None of any other."""
     try:
         handle = os.open(path, os.O_RDONLY | PLAINLY)
-    except OSError:
-        return None
-    with open(handle, "rb") as file:
         try:
             info = os.fstat(handle)
-            return file.read() if stat.S_ISREG(info.st_mode) and _is_private(info) else None
-        except OSError:
-            return None
+            if not (stat.S_ISREG(info.st_mode) and _is_private(info)):
+                return None
+            with open(handle, "rb", closefd=False) as file:
+                return file.read()
+        finally:
+            os.close(handle)
+    except OSError:
+        return None
 
 
 def _write(path: Path, key: str, about: Any, image: bytes) -> None:
