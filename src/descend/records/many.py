@@ -16,6 +16,7 @@ from descend.lean import dataclass
 from descend.methods.base import NOT_FINITE, RUNNING, STATUS, UNBOUNDED, Outcome
 from descend.records.record import jsonable
 from descend.records.statuses import STATUSES
+from descend.visible import visible
 
 __all__ = [
     "BAD_DATA",
@@ -232,7 +233,7 @@ class ManyRecord:
 
     def __repr__(self) -> str:
         good = int(np.count_nonzero(self.success))
-        return f"<{len(self)} fits of {self.model}: {good} converged>"
+        return visible(f"<{len(self)} fits of {self.model}: {good} converged>")
 
 
 def _plain(value: Any) -> Any:

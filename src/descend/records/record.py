@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from descend.errors import InternalError
 from descend.records.statuses import STATUSES, Status, status_message, status_named
+from descend.visible import visible
 
 __all__ = [
     "STATUSES",
@@ -354,7 +355,7 @@ class FitRecord(_Record):
     def __repr__(self) -> str:
         shown = list(_few(self.params))[:6]
         values = ", ".join(f"{name} = {value:.6g}" for name, value in shown) or "…"
-        return f"<Fit of {self.model}: {values}, loss {self.loss:.6g}, {self.status}>"
+        return visible(f"<Fit of {self.model}: {values}, loss {self.loss:.6g}, {self.status}>")
 
     @property
     def exit_code(self) -> int:
@@ -453,7 +454,8 @@ class Minimum(_Record):
         shown = list(_few(self.named()))[:6]
         values = ", ".join(f"{name} = {value:.6g}" for name, value in shown) or "…"
         word = "Maximum" if self.maximize else "Minimum"
-        return f"<{word} of {self.function}: {values}, value {self.value:.6g}, {self.status}>"
+        text = f"<{word} of {self.function}: {values}, value {self.value:.6g}, {self.status}>"
+        return visible(text)
 
     @property
     def exit_code(self) -> int:
