@@ -454,8 +454,8 @@ class Minimum(_Record):
         shown = list(_few(self.named()))[:6]
         values = ", ".join(f"{name} = {value:.6g}" for name, value in shown) or "…"
         word = "Maximum" if self.maximize else "Minimum"
-        text = f"<{word} of {self.function}: {values}, value {self.value:.6g}, {self.status}>"
-        return visible(text)
+        told = f"{values}, value {self.value:.6g}, {self.status}"
+        return visible(f"<{word} of {self.function}: {told}>")
 
     @property
     def exit_code(self) -> int:
