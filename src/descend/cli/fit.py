@@ -51,8 +51,7 @@ def fit(table: Text, formula: Text, /, **given: Any) -> int:
         return grouped(formula, source, rows, (by, shared), options, given, told)
     options |= {name: columns[column] for name, column in by_row.items()}
     result = run_fit(formula, rows, **options)
-    tell(result, given, told, lambda: result.to_json_dict(rows=False))
-    return int(result.exit_code)
+    return tell(result, given, told, lambda: result.to_json_dict(rows=False))
 
 
 def grouped(

@@ -38,8 +38,7 @@ def minimize(formula: Text, /, **given: Any) -> int:
     descent = find_highest if given.get("maximize") else find_lowest
     ordered = {name: begin[name] for name in function.names if name in begin} | begin
     result = descent(function.text, start=ordered, **options)
-    tell(result, given, told, result.to_json_dict)
-    return int(result.exit_code)
+    return tell(result, given, told, result.to_json_dict)
 
 
 def read_function(text: str) -> Formula:

@@ -96,14 +96,17 @@ def check_places(given: Mapping[str, Any]) -> None:
                 check_output_path(path, kind)
 
 
-def tell(result: Any, given: Mapping[str, Any], told: Told, data: Callable[[], Any]) -> None:
+def tell(result: Any, given: Mapping[str, Any], told: Told, data: Callable[[], Any]) -> int:
     """Write picture, history and saved fit, then print the result, and where they are.
 
     Files come first: a result that cannot be printed is not lost. If one cannot be written, the
-    others still are, all is printed, and then the error is raised.
+    others still are, and all is printed; the error stands on standard error, beside the result.
+
+    Returns:
+        the exit code.
     """
     written: list[str] = []
-    failures: list[Exception] = []
+    failures: list[DescendError] = []
     for option, write in (
         ("save", result.save if "save" in given else None),
         ("history", lambda path: _write_history(result, path)),
@@ -115,13 +118,14 @@ def tell(result: Any, given: Mapping[str, Any], told: Told, data: Callable[[], A
         try:
             write(path)
             written.append(path)
-        except Exception as error:
+        except DescendError as error:
             failures.append(error)
     told.result(result.report, data)
     for path in written:
         told.line(f"written: {path}")
-    if failures:
-        raise failures[0]
+    for error in failures:
+        complain(f"error: {error}")
+    return int(failures[0].exit_code if failures else result.exit_code)
 
 
 def _write_history(result: Any, path: str) -> None:

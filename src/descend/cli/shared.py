@@ -52,5 +52,4 @@ def fit_shared(
         own_weights = {name: np.asarray(column)[rows] for name, column in weights.items()}
         sets.append(Dataset(formula, table, name=str(group), **own_weights))
     found = fit_global(sets, shared=names(shared), **own)
-    tell(found, given, told, lambda: found.to_json_dict(rows=False))
-    return int(found.exit_code)
+    return tell(found, given, told, lambda: found.to_json_dict(rows=False))
