@@ -34,6 +34,7 @@ bench: $(BENCH_READY)
 	$(BENCH_VENV)/bin/python bench/scaling.py
 	$(BENCH_VENV)/bin/python bench/many_fits.py
 	$(BENCH_VENV)/bin/python bench/large_fit.py
+	$(BENCH_VENV)/bin/python bench/warm.py
 
 # Values and derivatives against JAX, which only the benchmark's environment has.
 oracles: $(BENCH_READY)

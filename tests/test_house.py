@@ -51,11 +51,13 @@ LATE = {
     "cli.many", "cli.shared", "cli.spelling", "compile.descent", "compile.function_text",
     "compile.legalise", "compile.many", "methods.penalties", "models.kind", "models.model",
     "models.parts",
-    "models.table", "models.tree", "show.output", "show.paths", "show.plots", "show.report",
+    "models.table", "models.tree", "show.layout", "show.output", "show.paths", "show.plots",
+    "show.report",
     "trace.tables.families",
     "trust.curved", "judge.divergence", "judge.growth", "result.explaining", "train.load",
     "judge.not_finite",
-    "task.ready", "result.saved", "task.scaling", "trust.trust",
+    "task.ready", "result.saved", "task.scaling", "trust.bootstrap", "trust.contour",
+    "trust.delta", "trust.diagnostics", "trust.intervals", "trust.profile", "trust.refit",
 }  # fmt: skip
 """What a plain fit that was compiled before does without: imported where it is used."""
 

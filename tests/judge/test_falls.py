@@ -122,3 +122,36 @@ def test_what_falls_without_end_beside_zero_is_no_minimum(method, unit):
     assert (found.verdict, found.success) == ("runaway", False)
     assert "nears 0" in found.message
     assert root.verdict != "runaway"
+
+
+def quadratic(curved):
+    return lambda p: p @ curved @ p
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("method", ["bfgs", "lbfgs"])
+@pytest.mark.parametrize("n", [2, 3, 4])
+def test_a_saddle_is_never_a_minimum(method, n):
+    """Quadratics of one falling direction, from anywhere and from beside their ridge."""
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        q = np.linalg.qr(rng.normal(size=(n, n)))[0]
+        curved = q @ np.diag([-rng.uniform(0.1, 3), *rng.uniform(0.1, 3, n - 1)]) @ q.T
+        for start in (rng.normal(size=n), 2 * q[:, 1] + 1e-9 * q[:, 0]):
+            found = descend.minimize(quadratic(curved), start=start, optimizer=method)
+            assert not found.success
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_the_curvature_between_two_moves_tells_of_a_saddle():
+    found = descend.minimize(lambda x, y: x * y, start={"x": 1.0, "y": 1.1})
+    assert found.verdict == "runaway"
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_counts_of_an_empty_group_run_away_by_least_squares_steps_too():
+    x = np.repeat([0.0, 1.0], 10)
+    y = np.r_[np.zeros(10), [3, 2, 4, 1, 5, 2, 3, 2, 4, 3]]
+    found = descend.fit(lambda x, a, b: np.exp(a + b * x), x, y, loss="poisson",
+                        start={"a": 0.0, "b": 0.0})  # fmt: skip
+    assert found.verdict == "runaway" and not found.success

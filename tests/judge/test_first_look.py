@@ -147,3 +147,33 @@ def test_a_bound_function_reads_its_arrays_anew():
         given[:] = factor * np.array([1.0, 2.0, 3.0])
         bound.run()
         np.testing.assert_array_equal(bound.results[0], given**2)
+
+
+def peaks(x, a, m, s, b, n, t, c, o, u):
+    return (
+        a * np.exp(-((x - m) ** 2) / (2 * s**2)) + b * np.exp(-((x - n) ** 2) / (2 * t**2))
+        + c * np.exp(-((x - o) ** 2) / (2 * u**2))
+    )  # fmt: skip
+
+
+def shared(x, a, m, s, b, n, t, c, o, u):
+    """Two of the nine numbers say the same."""
+    return peaks(x, a, m, s, b, n, t, c * u, o, 1.0 + 0.0 * u)
+
+
+WIDE = np.linspace(0.0, 10.0, 120)
+NINE = dict(zip("amsbntcou", (0.8, 2.2, 0.6, 1.7, 4.8, 0.6, 1.3, 8.1, 0.7), strict=True))
+
+
+@pytest.mark.parametrize("method", ["lm", "bfgs", "lbfgs", "newton"])
+def test_nine_numbers_are_told_of_alike_in_every_call(method):
+    y = noisy(peaks(WIDE, 1.0, 2.0, 0.5, 2.0, 5.0, 0.7, 1.5, 8.0, 0.6), 0.02)
+    said = every_call(peaks, y, WIDE, start=NINE, optimizer=method)
+    assert set(said) == {said[0]} and said[0][0] == "minimum" and said[0][4] == "yes"
+
+
+@pytest.mark.parametrize("method", ["lm", "bfgs"])
+def test_nine_numbers_that_are_not_all_determined_are_told_of_alike(method):
+    y = noisy(peaks(WIDE, 1.0, 2.0, 0.5, 2.0, 5.0, 0.7, 1.5, 8.0, 1.0), 0.02)
+    said = every_call(shared, y, WIDE, start=NINE, optimizer=method)
+    assert {entry[:5] for entry in said} == {said[0][:5]} and said[0][0] == "flat"

@@ -10,7 +10,8 @@ import pytest
 import descend
 from descend.records.record import FitRecord
 from descend.records.statuses import ARRIVALS, STATUSES, VERDICTS
-from descend.show.report import fit_report
+from descend.show.layout import as_text
+from descend.show.report import fit_told
 
 ROOT = Path(__file__).parent.parent.parent
 ROW = re.compile(r"\| `(\w+)` \| ([\w ]+) \| (yes|no) \| ([\w, ]+) \| (\d+) \| (\w+) \|")
@@ -57,7 +58,8 @@ def test_nothing_that_is_said_of_an_end_contradicts_the_rest(status):
     )
     assert (record.success, record.verdict) == (row.success, row.verdict)
     assert record.exit_code == row.exit_code
-    foot = next(line for line in fit_report(record).splitlines() if record.message[:20] in line)
+    lines = as_text(*fit_told(record)).splitlines()
+    foot = next(line for line in lines if record.message[:20] in line)
     assert foot.split()[0] == row.headline
     told = record.to_json_dict()
     assert (told["verdict"], told["success"], told["arrived"]) == (

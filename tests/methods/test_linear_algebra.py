@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.linalg
 
-from descend.methods.linear_algebra import backward, cholesky, forward, solve
+from descend.methods.linear_algebra import backward, cholesky, forward, solve, swept
 
 
 def definite(n, seed):
@@ -54,3 +54,19 @@ def test_nan_in_the_matrix_moves_nothing_into_other_columns_silently():
 def test_single_precision_stays_single():
     a = definite(3, 0).astype(np.float32)
     assert solve(a, np.ones(3, np.float32)).dtype == np.float32
+
+
+@pytest.mark.parametrize("n", [1, 2, 5, 12, 40])
+def test_sweeps_invert_a_matrix(n):
+    rng = np.random.default_rng(n)
+    a = rng.normal(size=(n + 3, n))
+    matrix = a.T @ a
+    found = swept(matrix)
+    assert np.allclose(found @ matrix, np.eye(n), atol=1e-9)
+    assert np.allclose(found, np.linalg.inv(matrix), rtol=1e-7)
+
+
+def test_a_singular_matrix_has_no_inverse_that_could_be_trusted():
+    with np.errstate(all="ignore"):
+        found = swept(np.array([[1.0, 1.0], [1.0, 1.0]]))
+    assert not np.isfinite(found).all()

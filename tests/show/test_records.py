@@ -7,14 +7,13 @@ import pytest
 
 from descend.errors import InternalError
 from descend.records.record import (
-    STATUSES,
-    Check,
     FitRecord,
     History,
     Minimum,
     flat_parameters,
     jsonable,
 )
+from descend.records.statuses import STATUSES
 
 
 def fit(**changes):
@@ -28,7 +27,6 @@ def fit(**changes):
         fit(),
         History(loss=[1.0]),
         Minimum(function="f", params=0.0, value=0.0),
-        Check(max_abs_error=0.0, max_rel_error=0.0),
     ],
 )
 def test_undeclared_attributes_are_refused(record):
@@ -161,11 +159,9 @@ def test_values_become_plain_json(value, expected):
     assert strict(jsonable(value)) == expected
 
 
-def test_json_of_minimum_and_check():
+def test_json_of_minimum():
     minimum = Minimum(function="f", params=np.array([1.0, np.nan]), value=np.nan)
     assert strict(minimum.to_json_dict())["params"] == [1.0, None]
-    check = Check(max_abs_error=1.0, max_rel_error=np.nan)
-    assert strict(check.to_json_dict())["ok"] is False
 
 
 def test_history_reads_like_a_dict():
@@ -181,9 +177,3 @@ def test_history_reads_like_a_dict():
 def test_history_of_unequal_lengths_is_refused():
     with pytest.raises(InternalError, match='"lr" has 1 entries, "loss" 2'):
         History(loss=[3.0, 2.0], lr=[0.1])
-
-
-def test_a_nan_error_is_not_a_passed_check():
-    assert not Check(max_abs_error=np.nan, max_rel_error=np.nan)
-    assert not Check(max_abs_error=1.0, max_rel_error=1e-3)
-    assert Check(max_abs_error=1.0, max_rel_error=1e-7)

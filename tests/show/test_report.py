@@ -6,8 +6,9 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from descend.records.record import Check, FitRecord, History, Minimum
-from descend.show.report import check_report, fit_html, fit_report, minimum_report
+from descend.records.record import FitRecord, History, Minimum
+from descend.show.layout import as_html, as_text
+from descend.show.report import fit_told, minimum_told
 
 
 def lesson(**changes):
@@ -35,6 +36,10 @@ def lesson(**changes):
         "history": History(loss=[1.0]),
     }
     return FitRecord(**(given | changes))
+
+
+def fit_report(record):
+    return as_text(*fit_told(record))
 
 
 def line(report, start):
@@ -197,7 +202,7 @@ class Table(HTMLParser):
 
 def test_html_is_well_formed_escaped_and_says_the_same():
     page = Table()
-    page.feed(fit_html(lesson(model="y = where(x < 3, w1, w2) & <b>")))
+    page.feed(as_html(*fit_told(lesson(model="y = where(x < 3, w1, w2) & <b>"))))
     assert page.open == []
     assert "Fit of y = where(x < 3, w1, w2) & <b>" in page.cells
     assert "4.334302857" in page.cells
@@ -216,19 +221,8 @@ def test_minimum_report():
         n_evaluations=121,
         maximize=True,
     )
-    report = minimum_report(record)
+    report = as_text(*minimum_told(record))
     assert report.startswith("Maximum of 3*x[0]**2 + 4*x[1]**2\n")
     assert line(report, "x[0]").split() == ["x[0]", "1.000000000e-09", "6e-09", "1"]
     assert line(report, "value ").split() == ["value", "3.000000000e-18"]
     assert "the gradient is as good as zero; stopped in iteration 120" in report
-
-
-def test_check_report_names_the_place_of_the_disagreement():
-    bad = Check(
-        max_abs_error=0.001, max_rel_error=5e-4, where="w[2]", exact=2.001, numeric=2.0, n_checked=5
-    )
-    assert check_report(bad).splitlines() == [
-        "The derivatives DISAGREE: 5 numbers checked, largest relative error 0.0005"
-        " (allowed 1e-06).",
-        "  largest difference at w[2]: exact 2.001000000, by differences 2.000000000",
-    ]

@@ -143,3 +143,20 @@ def test_parameters_that_are_fixed_tied_or_on_a_bound():
     )
     assert tied.stderr["b"] == pytest.approx(alone.stderr["b"], rel=1e-6)
     assert tied.stderr["a"] == pytest.approx(2.5 * alone.stderr["b"], rel=1e-6)
+
+
+@pytest.mark.parametrize("loss", ["poisson_log_rate", "huber(0.2)"])
+def test_what_rows_do_not_determine_is_named_and_the_other_errors_are_given(loss):
+    """They are those of the model with one number in the place of two."""
+    y = COUNTS if loss.startswith("poisson") else Y
+    plain = descend.fit(line, X, y, loss=loss)
+    fit = descend.fit(
+        lambda x, a, b, c, d: a + c + b * x + 0 * d, X, y, loss=loss,
+        start=dict(a=0.5, b=0.3, c=0.4, d=1.0), starts=1,
+    )  # fmt: skip
+    assert fit.params["b"] == pytest.approx(plain.params["b"], rel=1e-6)
+    assert fit.stderr["b"] == pytest.approx(plain.stderr["b"], rel=1e-6)
+    assert np.isnan([fit.stderr[name] for name in "acd"]).all()
+    assert "the prediction does not depend on d" in fit.errors_note
+    assert "the data do not determine a, c" in fit.errors_note
+    assert any(found.startswith("The data determine a + c") for found in fit.findings)

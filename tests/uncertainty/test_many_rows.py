@@ -21,11 +21,12 @@ def least_squares(rows, seed=0):
 @pytest.mark.parametrize("order", ["C", "F"])
 def test_blocks_give_the_covariance_of_the_whole(rows, order):
     jacobian, residual = least_squares(rows)
-    found = errors_of(np.array(jacobian, order=order), residual, np.ones(3), rows - 3, False, NAMES)
+    variance = float(residual @ residual) / (rows - 3)
+    found = errors_of(np.array(jacobian, order=order), residual, np.ones(3), NAMES, variance)
     _, singular, vt = np.linalg.svd(jacobian / np.linalg.norm(jacobian, axis=0), False)
     length = np.linalg.norm(jacobian, axis=0)
     whole = (vt.T / singular**2) @ vt / np.outer(length, length)
-    whole *= residual @ residual / (rows - 3)
+    whole *= variance
     size = np.sqrt(np.outer(np.diag(whole), np.diag(whole)))
     np.testing.assert_allclose(found.covariance / size, whole / size, atol=1e-12)
     assert found.note == ""
@@ -34,7 +35,7 @@ def test_blocks_give_the_covariance_of_the_whole(rows, order):
 def test_many_rows_that_do_not_determine_a_parameter():
     jacobian, residual = least_squares(40_000)
     jacobian[:, 1] = 3 * jacobian[:, 0]
-    found = errors_of(jacobian, residual, np.ones(3), 39_997, False, NAMES)
+    found = errors_of(jacobian, residual, np.ones(3), NAMES, 1.0)
     assert found.note == "the covariance is singular: the data do not determine a, b"
     assert np.isnan(found.covariance[0, 0])
     assert np.isfinite(found.covariance[2, 2])
@@ -45,7 +46,7 @@ def test_many_rows_that_do_not_determine_a_parameter():
 def test_one_bad_value_among_many_rows_is_seen(bad, where):
     jacobian, residual = least_squares(40_000)
     jacobian[where, 2] = bad
-    found = errors_of(jacobian, residual, np.ones(3), 39_997, False, NAMES)
+    found = errors_of(jacobian, residual, np.ones(3), NAMES, 1.0)
     assert found.covariance is None
     assert found.note == "the residuals or their derivatives are not finite"
 
@@ -53,5 +54,5 @@ def test_one_bad_value_among_many_rows_is_seen(bad, where):
 def test_a_parameter_without_influence_is_named_for_many_rows():
     jacobian, residual = least_squares(40_000)
     jacobian[:, 1] = 0
-    found = errors_of(jacobian, residual, np.ones(3), 39_997, False, NAMES)
+    found = errors_of(jacobian, residual, np.ones(3), NAMES, 1.0)
     assert found.note == "the prediction does not depend on b"

@@ -123,8 +123,8 @@ def tell(result: Any, given: Mapping[str, Any], told: Told, data: Callable[[], A
     told.result(result.report, data)
     for path in written:
         told.line(f"written: {path}")
-    for error in failures:
-        complain(f"error: {error}")
+    for failure in failures:
+        complain(f"error: {failure}")
     return int(failures[0].exit_code if failures else result.exit_code)
 
 

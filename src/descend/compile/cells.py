@@ -12,15 +12,15 @@ from typing import Any
 
 import numpy as np
 
+from descend.compile.folding import MakeLet, combine, folding
 from descend.compile.loops import Let
 from descend.compile.native import NotNative
 from descend.graph.node import Node, Shape, sizes
 from descend.graph.source import value_of
 
-__all__ = ["Cells", "cells_of", "combine", "object_array"]
+__all__ = ["Cells", "cells_of", "object_array"]
 
 Cells = Any  # an object array of lets, which NumPy's annotations can't name
-MakeLet = Callable[..., Let]
 
 
 def object_array(lets: Sequence[Let], shape: Shape) -> Cells:
@@ -28,15 +28,6 @@ def object_array(lets: Sequence[Let], shape: Shape) -> Cells:
     cells = np.empty(len(lets), object)
     cells[:] = lets
     return cells.reshape(sizes(shape))
-
-
-def combine(join: Callable[[Let, Let], Let], terms: Sequence[Let]) -> Let:
-    """Combine terms pairwise, in an order that depends on their number alone."""
-    terms = list(terms)
-    while len(terms) > 1:
-        paired = [join(terms[i], terms[i + 1]) for i in range(0, len(terms) - 1, 2)]
-        terms = paired + terms[len(terms) - len(terms) % 2 :]
-    return terms[0]
 
 
 def _const(value: Any, dtype: np.dtype[Any], let: MakeLet) -> Let:
@@ -203,6 +194,6 @@ def cells_of(node: Node, args: Sequence[Cells], let: MakeLet) -> Cells:
     rule = _elementwise if node.op.kind == "elementwise" else CELL_RULES.get(node.op.name)
     if rule is None:
         raise NotNative(f"{node.op.name} of a few elements")
-    return rule(node, args, let)
+    return rule(node, args, folding(let))
 
 

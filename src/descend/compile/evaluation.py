@@ -13,7 +13,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from descend.compile.cells import Cells, combine
+from descend.compile.cells import Cells
+from descend.compile.folding import combine
 from descend.compile.loops import Address, Axis, Index, Let, Place
 from descend.compile.native import NotNative
 from descend.compile.schedule import is_small, is_trivial_reshape

@@ -54,9 +54,15 @@ class BoundFunction:
 
 
 class NativeFunction:
-    """A compiled graph: call it with one array per input, get one array per output."""
+    """A compiled graph: call it with one array per input, get one array per output.
 
-    def __init__(self, outputs: Sequence[Node], inputs: Sequence[Node]) -> None:
+    Args:
+        soon: whether the code is to be had soon rather than to be fast.
+    """
+
+    def __init__(
+        self, outputs: Sequence[Node], inputs: Sequence[Node], soon: bool = False
+    ) -> None:
         self.inputs = list(inputs)
         dims = _dims(self.inputs)
 
@@ -64,9 +70,9 @@ class NativeFunction:
             from descend.compile.function_text import write_function
 
             text, about = write_function(outputs, self.inputs)
-            return as_json(about, dims), emit_object(text)
+            return as_json(about, dims), emit_object(text, soon=True) if soon else emit_object(text)
 
-        key = digest("function", graph_key(outputs, self.inputs))
+        key = digest("function, soon" if soon else "function", graph_key(outputs, self.inputs))
         about, self.loaded = cached_code(key, make)
         self.about: dict[str, Any] = from_json(about, dims)
 
@@ -110,6 +116,8 @@ class NativeFunction:
         return made
 
 
-def compile_graph(outputs: Sequence[Node], inputs: Sequence[Node]) -> NativeFunction:
+def compile_graph(
+    outputs: Sequence[Node], inputs: Sequence[Node], soon: bool = False
+) -> NativeFunction:
     """Compile a graph to a function from arrays (one per input) to arrays (one per output)."""
-    return NativeFunction(outputs, inputs)
+    return NativeFunction(outputs, inputs, soon)

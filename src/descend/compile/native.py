@@ -85,14 +85,17 @@ def _compiler(level: int) -> tuple[Any, Any, Any]:
     return machine, builder, passes
 
 
-def emit_object(text: str, check: bool = False) -> bytes:
+def emit_object(text: str, check: bool = False, soon: bool = False) -> bytes:
     """Compile a module of LLVM text to an object file.
+
+    Args:
+        soon: whether the code is to be had soon rather than to be fast.
 
     Raises:
         InternalError: the text is not valid LLVM (a bug in descend), with LLVM's own words.
     """
     m = _machine()
-    level = 3 if len(text) < LARGE else 0
+    level = 0 if soon or len(text) >= LARGE else 3
     with _lock:
         machine, builder, passes = _compiler(level)
         try:

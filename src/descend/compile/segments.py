@@ -12,7 +12,7 @@ from descend.compile.loops import Call, Let, Nest, Scan, Statement, Store
 
 __all__ = ["cut", "operands", "read_again", "spill_slots"]
 
-WHOLE, SEGMENT = 900, 400
+WHOLE, SEGMENT = 2000, 400
 
 
 def weight(statement: Statement) -> int:

@@ -12,6 +12,7 @@ from descend.graph.program import EPOCHS_SPENT
 from descend.judge.doubts import UNFINISHED, Doubts, rounding
 from descend.judge.ending import ending_of
 from descend.judge.explained import explains_nothing
+from descend.methods.choice import is_auto
 from descend.run.finished import Finished, Search
 from descend.run.job import Job
 
@@ -44,15 +45,17 @@ def unasked(options: Any, job: Job) -> Unasked:
 
     Epochs that were chosen may be spent, and an earlier fit or a draw was meant as it is.
     """
-    o, start = options, options.start
-    if o.starts is not None or job.settings.optimizer.needs != "gauss_newton" or job.idle:
+    o, start, method = options, options.start, job.settings.optimizer
+    quick = method.needs == "gauss_newton" or (is_auto(o.optimizer) and method.scope == "vector")
+    if o.starts is not None or not quick or job.idle or job.rows is None:
         return Unasked.NEVER
-    if start is None and o.resume is None and (job.start.missing or job.problem.ready):
-        return Unasked.DOUBTED
     meant = start is not None and not isinstance(start, Mapping)
+    guessed = job.problem.ready is not None and not start
+    if not meant and o.resume is None and (job.start.missing or guessed):
+        return Unasked.DOUBTED
     chosen = not o.is_default("epochs")
     watched = o.callback is not None or o.checkpoint is not None
-    long = job.rows is None or job.rows.n_rows > MANY_ROWS
+    long = job.rows.n_rows > MANY_ROWS
     if meant or chosen or watched or long or o.resume is not None:
         return Unasked.NEVER
     return Unasked.FAILED

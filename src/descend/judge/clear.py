@@ -7,28 +7,42 @@ each condition here implies the one there, with a margin for rounding.
 
 from __future__ import annotations
 
+import math
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
 from descend.graph.program import EPOCHS_SPENT
+from descend.judge.between import is_wavy, lower_between
 from descend.judge.doubts import CORRELATED
 from descend.judge.ending import QUIET
 from descend.judge.explained import LITTLE, ROUNDING, SAVES
 from descend.judge.polish import WORSE
 from descend.judge.runaway import RISE
+from descend.judge.vertex import at_vertex
 from descend.methods.base import PRECISION
+from descend.methods.linear_algebra import swept
 from descend.parameters.flat import flat
 from descend.program.arrival import ARRIVED, EXACT
 from descend.program.many_errors import half_inverse
-from descend.run.ends import spread_of
+from descend.run.ends import MANY_ROWS, BoundEnds, kept_ends, spread_of
 from descend.run.finished import Finished
-from descend.run.look import CLEAR, PRESSED, UNCLEAR, VAGUE, Formulas, Look
+from descend.run.look import (
+    AT_VERTEX,
+    CLEAR,
+    PRESSED,
+    UNCLEAR,
+    VAGUE,
+    Formulas,
+    Look,
+    look_of,
+)
+from descend.run.places import places_of
 from descend.run.plan import Run
 from descend.task.columns import SIGMA, TARGET, WEIGHT, WHITENING
 
-__all__ = ["FORMULAS", "clear_minimum", "ends_clearly", "first_look"]
+__all__ = ["FORMULAS", "clear_by_graph", "clear_minimum", "ends_clearly", "first_look"]
 
 Array = Any
 
@@ -45,7 +59,9 @@ STAYS = 0.25  # of a rise: what must be left of it when the others have followed
 def first_look(run: Run) -> str | None:
     """The status of a run whose end leaves no doubt; None of any other."""
     status, look = QUIET.get(run.code), run.plan.look
-    if status is None or look is Look.NOTHING or run.slip > CORRELATED:
+    if run.seen == AT_VERTEX:
+        return "kink"
+    if status is None or look in (Look.NOTHING, Look.VERTEX) or run.slip > CORRELATED:
         return None
     if look is Look.EPOCHS:
         return status if run.fell() else None
@@ -60,18 +76,20 @@ def first_look(run: Run) -> str | None:
 
 
 def ends_clearly(run: Finished) -> bool:
-    """The same of least squares on many rows, of which no plan is kept: from the method's JᵀJ."""
+    """The same of least squares on many rows, of which no plan is kept: from JᵀJ."""
     rows, residual, facts = run.job.rows, run.built.descent.residual, run.facts
-    if rows is None or residual is None or WHITENING in rows.extra:
+    if run.searched or rows is None or residual is None or WHITENING in rows.extra:
         return False
-    if facts is not None and (facts.steps or facts.kinks or facts.searched):
+    if facts is not None and (facts.steps or facts.kinks):
         return False
     y, weight = rows.extra[TARGET], rows.extra.get(WEIGHT)
     if y.ndim != 1 or residual.ndim != 1 or (weight is not None and not np.all(weight > 0)):
         return False
-    normal = run.normal(run.leaves())
-    if normal is None or run.control.status not in QUIET or run.control.status == EPOCHS_SPENT:
+    if run.control.status not in QUIET or run.control.status == EPOCHS_SPENT:
         return False
+    normal = run.normal(run.leaves())
+    if normal is None:
+        return clear_by_graph(run, Look.SQUARES)
     begin, x = (flat(run.job.moved(leaves)) for leaves in (run.begin, run.leaves()))
     spread, level = spread_of(y, float(y.size), weight, rows.extra.get(SIGMA))
     end = SimpleNamespace(
@@ -79,6 +97,28 @@ def ends_clearly(run: Finished) -> bool:
         jtj=np.reshape(normal.jtj, (len(x), len(x))), jtr=np.array(normal.jtr),
     )  # fmt: skip
     return _is_minimum(end, bool(run.built.extras.get("is linear")))
+
+
+def clear_by_graph(run: Finished, look: Look) -> bool:
+    """The same of a method that leaves no JᵀJ: by one pass over the rows, where they are many."""
+    job, built = run.job, run.built
+    if run.bound is None or run.bound.n_rows < MANY_ROWS:
+        return False
+    if any(len(leaves) != 1 for leaves in job.start.names.values()):
+        return False
+    varied = {n: a for n, a in run.begin.items() if job.space is None or job.space.varies(n)}
+    begin, states = flat(varied), dict(zip(built.descent.state, run.bound.state, strict=True))
+    x = states.get("method/x")
+    if x is None or x.dtype != np.float64 or look_of(job, built, begin.size) is not look:
+        return False
+    reads = [(built.descent.state[state], at) for _, state, at in places_of(job, built).reads]
+    rows = run.bound.n_rows
+    ends = kept_ends(job, built, look, FORMULAS, reads, False, rows) if reads else None
+    if ends is None:
+        return False
+    bound = BoundEnds(ends, built, run.bound, begin.size)
+    bound.begin[:] = begin
+    return bound.code() == CLEAR
 
 
 def clear_minimum(run: Run) -> str | None:
@@ -93,6 +133,9 @@ def clear_minimum(run: Run) -> str | None:
     if run.plan.job.settings.optimizer.scope != "vector":
         return status if run.begun() != run.flat() and run.fell() else None
     if run.code == EPOCHS_SPENT or not run.ends_in_bowl():
+        return None
+    job, built = run.plan.job, run.plan.built
+    if is_wavy(built) and lower_between(job, built, run.leaves_begun(), run.leaves()) is not None:
         return None
     begun, p = run.begun(), run.plan.count
     if p > 1 and len({*map(abs, begun)}) < p:
@@ -123,11 +166,35 @@ def _of_squares(f: Any) -> Array:
     spread = f.loss / np.where(f.n > p, f.n - p, 1.0)
     # The step in the metric of JᵀJ is the longest that any number's is in its standard errors.
     short = MARGIN * np.sum(np.sum(half * jtr[None, :], axis=1) ** 2) < ARRIVED**2 * spread
-    ok = ok & (short | (MARGIN * f.loss <= EXACT * terms))
+    ok = ok & (short | (MARGIN * f.loss <= EXACT * np.sum((f.x * lengths) ** 2)))
     vague = ~on & (MARGIN * np.sum(half * half, axis=0) * spread >= f.x * f.x)
     pressed = np.any(on & (f.jtr != 0.0))
     held = np.where(pressed & ~np.any(vague), PRESSED, UNCLEAR)
     code = np.where(np.any(on), held, np.where(np.any(vague), VAGUE, CLEAR))
+    return np.concatenate([np.where(ok, code, UNCLEAR)[None], np.where(vague, 1.0, 0.0)])
+
+
+def _of_many_squares(f: Any) -> Array:
+    """The same for more numbers than a factorisation is written out for: none may be held.
+
+    The inverse's length is at least the reciprocal of the least eigenvalue, however it is signed.
+    """
+    p = f.x.shape[0]
+    on = f.x != f.x if f.lower is None else (f.moved <= f.lower) | (f.moved >= f.upper)
+    lengths = np.sqrt(np.diagonal(f.jtj))
+    inverse = swept(f.jtj / lengths[:, None] / lengths[None, :])
+    side = f.jtr / lengths
+    ok = ~np.any(on) & (f.n > p) & (f.spread > VARIES * f.level)
+    ok = ok & (f.loss < (1.0 - ENOUGH) * f.spread)
+    effects = (np.maximum(np.abs(f.x), np.abs(f.begin)) * lengths) ** 2
+    ok = ok & (np.min(effects) > PLAIN * PLAIN * np.max(effects))
+    ok = ok & (MARGIN * p * np.sqrt(np.sum(inverse * inverse)) * WORSE < 1.0)
+    spread = f.loss / np.where(f.n > p, f.n - p, 1.0)
+    step = np.sum(inverse * side[None, :], axis=1)
+    short = MARGIN * np.sum(side * step) < ARRIVED**2 * spread
+    ok = ok & (short | (MARGIN * f.loss <= EXACT * np.sum(effects)))
+    vague = MARGIN * spread * np.diagonal(inverse) >= (f.x * lengths) ** 2
+    code = np.where(np.any(vague), VAGUE, CLEAR)
     return np.concatenate([np.where(ok, code, UNCLEAR)[None], np.where(vague, 1.0, 0.0)])
 
 
@@ -199,10 +266,10 @@ def _has_risen(f: Any, who: Array, place: Array, jtj: Array, jtr: Array, loss: A
 
 FORMULAS = Formulas(
     {
-        Look.SQUARES: _of_squares, Look.CURVED: _of_curvature, Look.PLAIN: _of_way,
-        Look.BATCHES: _of_batches,
+        Look.SQUARES: _of_squares, Look.MANY_SQUARES: _of_many_squares,
+        Look.CURVED: _of_curvature, Look.PLAIN: _of_way, Look.BATCHES: _of_batches,
     },
-    _place, _has_risen, OUT,
+    _place, _has_risen, OUT, at_vertex,
 )  # fmt: skip
 
 
@@ -216,23 +283,24 @@ def _is_minimum(f: Any, linear: bool) -> bool:
     rest = 1.0 - ENOUGH
     if not (f.n > p and f.spread > VARIES * f.level and f.loss < rest * f.spread):
         return False
-    jtj, length = f.jtj, np.sqrt(np.diagonal(f.jtj))
-    if not (np.isfinite(jtj).all() and length.all()):
+    with np.errstate(all="ignore"):
+        length = np.sqrt(f.jtj.diagonal())
+        sizes = np.maximum(np.abs(f.begin), np.abs(f.x)) * length
+        matrix, side = f.jtj / length[:, None] / length, f.jtr / length
+    effects = (sizes * sizes).tolist()
+    if not min(effects) > PLAIN * PLAIN * max(effects):
         return False
     try:
-        half = np.linalg.inv(np.linalg.cholesky(jtj / length[:, None] / length[None, :]))
+        inverse = np.linalg.inv(matrix)
     except np.linalg.LinAlgError:
         return False
-    effects = (np.maximum(np.abs(f.begin), np.abs(f.x)) * length) ** 2
-    if not MARGIN * p * float(np.vdot(half, half)) * WORSE < 1.0:
-        return False
-    if not effects.min() > PLAIN * PLAIN * effects.max():
+    # The inverse's length is at least the reciprocal of the least eigenvalue, however it is signed.
+    if not MARGIN * p * math.sqrt(np.vdot(inverse, inverse)) * WORSE < 1.0:
         return False
     spread = f.loss / (f.n - p)
-    step = half @ (f.jtr / length)
-    short = MARGIN * float(step @ step) < ARRIVED**2 * spread
-    exact = MARGIN * f.loss <= EXACT * float(effects.sum())
+    own = f.x * length
+    short = MARGIN * float(side.dot(inverse).dot(side)) < ARRIVED**2 * spread
+    exact = MARGIN * f.loss <= EXACT * float(own.dot(own))
     if linear or not (short or exact):
         return bool(short or exact)
-    errors = MARGIN * spread * np.sum(half * half, axis=0)
-    return bool(np.all(errors < (f.x * length) ** 2))
+    return bool((MARGIN * spread * inverse.diagonal() < own * own).all())

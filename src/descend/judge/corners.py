@@ -24,6 +24,7 @@ from descend.run.finished import Facts, Finished
 from descend.run.view import on_bounds
 from descend.task.columns import SIGMA, TARGET, WEIGHT, WHITENING
 from descend.trust.complete import Completion
+from descend.trust.covariance import MIXED, split
 
 __all__ = ["to_corner"]
 
@@ -37,6 +38,7 @@ SETTLED = 1e-9  # of the same: a last step that is short enough
 NEAR = 1.0  # of the same: a step that leads elsewhere
 STRICT = 1e-7  # by what forces and curvatures are within their limits, as a share of them
 SAME = 1e-12  # of the loss: no rise
+NEARLY, EXACTLY = 1e-6, 4  # of the same: from where so many steps are to lead to none
 ROUNDING = 16 * float(np.finfo(np.float64).eps)  # of the loss without a model: none
 
 
@@ -75,8 +77,9 @@ def to_corner(run: Finished) -> None:
     x[...] = np.concatenate([a.reshape(-1) for a in moved.values()])
     state["method/loss"][...] = found.loss / search.target.size
     run.control.steps += search.evaluations
+    names = zip(search.number_names(), search.lost, strict=True)
     kinks = tuple(search.number_names()) if found.rows else ()
-    run.facts = Facts(arrived=True, kinks=kinks)
+    run.facts = Facts(arrived=True, kinks=kinks, lost=tuple(n for n, lost in names if lost))
 
 
 class Corner:
@@ -91,6 +94,7 @@ class Corner:
         self.shapes: list[tuple[int, ...]] = [a.shape for a in leaves.values()]
         self.x = np.concatenate([a.reshape(-1) for a in leaves.values()])
         self.held = on_bounds(self.space, leaves)
+        self.lost = np.zeros_like(self.held)
         self.target = np.asarray(rows.extra[TARGET], np.float64)
         loss: Any = run.job.settings.loss
         one, zero = np.ones(()), np.zeros(())
@@ -130,13 +134,17 @@ class Corner:
         r, j = self.begun = self._rows(self.x)
         length = np.sqrt(np.mean(j**2, axis=0))
         scale = self.spread or float(np.sqrt(np.mean(r[self.weight > 0] ** 2)))
-        if not (np.isfinite(j).all() and length.all() and scale > 0 and self.level > 0):
+        if not (np.isfinite(j).all() and length.any() and scale > 0 and self.level > 0):
             return None
-        self.unit, self.spread = scale / length, scale
+        self._hold_what_is_lost(j, length)
+        self.unit, self.spread = scale / np.where(length > 0, length, np.inf), scale
         reach = np.sqrt(np.sum((j * self.unit) ** 2, axis=1))
         alive = (self.weight > 0) & (reach > 0)
         away = np.where(alive, np.abs(r) / np.where(alive, reach, 1), np.inf)
         order, most = np.argsort(away, kind="stable"), self._loss(r)
+        exact = self._exact(r, j)
+        if exact is not None:
+            return exact
         p = min(int(np.sum(~self.held)), int(np.sum(alive)) - 1)
         # The farther the next row is, the likelier it is that those before it are met.
         floor = np.finfo(np.float64).eps
@@ -147,6 +155,22 @@ class Corner:
             if place is not None and place.loss <= most * (1 + SAME):
                 return place
         return None
+
+    def _hold_what_is_lost(self, j: Array, length: Array) -> None:
+        """Hold numbers without a slope, and as many as the slopes of others make up for."""
+        free = np.flatnonzero((length > 0) & ~self.held)
+        self.held |= length == 0
+        if not free.size:
+            return
+        own = j[:, free] / length[free]
+        parts = split(own / np.sqrt(len(j)), self.target, len(j))
+        self.lost[free] = np.sqrt(np.sum(parts.vt[~parts.known] ** 2, axis=0)) > MIXED
+        rest = own.copy()
+        for _ in range(int(np.sum(parts.known))):
+            k = int(np.argmax(np.sum(rest**2, axis=0)))
+            rest -= np.outer(rest[:, k], rest[:, k] @ rest) / (rest[:, k] @ rest[:, k])
+            free[k], rest[:, k] = -1, 0.0
+        self.held[free[free >= 0]] = True
 
     def _rows(self, x: Array) -> tuple[Array, Array]:
         """(n,) prediction − target and (n, p) J; NaN beyond an index."""
@@ -196,14 +220,26 @@ class Corner:
             self.x = np.where(out, kept, self.x)
             self.begun = self._rows(self.x)
             return self._solved(met, held | out)
-        place = self._shown(x, r, j, met, forces, free, bend)
-        return self._exact(x, k) if place is None and k == free.size else place
+        return self._shown(x, r, j, met, forces, free, bend)
 
-    def _exact(self, x: Array, rows: int) -> Place | None:
-        """The place, if all rows are met there: no loss is lower than that of exact data."""
-        loss = self._loss(self._rows(x)[0])
+    def _exact(self, r: Array, j: Array) -> Place | None:
+        """The place nearby at which all rows are met: no loss is lower than that of exact data."""
         whole = (self.up + self.down) * float(np.sum(self.weight * np.abs(self.target)))
-        return Place(x, rows, loss) if loss <= ROUNDING * whole else None
+        x, best = self.x.copy(), self._loss(r)
+        free, root = np.flatnonzero(~self.held), np.sqrt(self.weight)[:, None]
+        if not (free.size and best <= NEARLY * whole):
+            return None
+        for _ in range(EXACTLY):
+            step = np.linalg.lstsq(root * j[:, free] * self.unit[free], root[:, 0] * r, rcond=None)
+            there = x.copy()
+            there[free] -= self.unit[free] * step[0]
+            there = np.clip(there, self.low, self.high)
+            r, j = self._rows(there)
+            loss = self._loss(r)
+            if not loss < best:
+                break
+            x, best = there, loss
+        return Place(x, r.size, best) if best <= ROUNDING * whole else None
 
     def _pull(self, r: Array, met: Array, forces: Array | float = 0.0) -> Array:
         """The slope of each row's loss, or the force of a row that is met."""

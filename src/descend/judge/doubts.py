@@ -143,7 +143,7 @@ def _doubt_of(run: Finished, least: Callable[[int], int]) -> tuple[str, bool]:
     if not run.state()["method/loss"] * run.job.loss_factor > rounding(run):
         return "", False
     size = sizes(begin, end)
-    lost = nullity(jtj, size)
+    lost = nullity(jtj, size, np.abs(end))
     if lost and lost <= least(lost):
         return "", False
     gone = (np.abs(end) >= FAR * np.abs(begin)) & (begin != 0)
@@ -154,7 +154,7 @@ def _doubt_of(run: Finished, least: Callable[[int], int]) -> tuple[str, bool]:
         names = _names(run)
         away = ", ".join(dict.fromkeys(names[i] for i in np.flatnonzero(gone)[:3]))
         return f"{away} ran away in the first", False
-    alive = bool(_alive(jtj, size).all())
+    alive = bool(_alive(jtj, size, np.abs(end)).all())
     return "the first ended where the data hardly determine all parameters" if lost else "", alive
 
 
@@ -164,17 +164,17 @@ def rounding(run: Finished) -> float:
     if jtj is None:
         return least
     end = np.asarray(run.state()["method/x"], np.float64)
-    whole = float(np.diagonal(jtj) @ sizes(begin_of(run), end) ** 2)
+    whole = float(np.diagonal(jtj) @ end**2)
     return max(least, (SLACK * float(np.finfo(jtj.dtype).eps)) ** 2 * whole * run.job.loss_factor)
 
 
-def nullity(jtj: Array, size: Array) -> int:
+def nullity(jtj: Array, *sizes: Array) -> int:
     """How many directions the parameters may move in without any effect on the prediction.
 
     Args:
         jtj: (p, p) JᵀJ.
-        size: (p,) how large the parameters are: a column of J is nothing if even a change of this
-            size changes the prediction by rounding only.
+        sizes: (p,) how large the parameters are, or were: a column of J is nothing if even a
+            change of such a size changes the prediction by rounding only.
 
     >>> nullity(np.array([[1.0, 2.0], [2.0, 4.0]]), np.ones(2))
     1
@@ -182,7 +182,7 @@ def nullity(jtj: Array, size: Array) -> int:
     (1, 0)
     """
     eps = float(np.finfo(jtj.dtype).eps)
-    alive = _alive(jtj, size)
+    alive = _alive(jtj, *sizes)
     if not alive.any():
         return len(alive)
     values = eigenvalues(jtj, alive)
@@ -196,11 +196,12 @@ def eigenvalues(jtj: Array, alive: Array) -> Array:
     return np.linalg.eigvalsh(jtj[np.ix_(alive, alive)] / norms[:, None] / norms[None, :])
 
 
-def _alive(jtj: Array, size: Array) -> Array:
-    """(p,) whether a column of J is more than rounding, if its parameter changes by its size."""
+def _alive(jtj: Array, *sizes: Array) -> Array:
+    """(p,) whether a column of J is more than rounding, if its parameter changes by a size."""
     norms = np.sqrt(np.diagonal(jtj).astype(np.float64))
-    effect = norms * np.where(size > 0, size, 1.0)
-    return np.asarray(effect > float(np.finfo(jtj.dtype).eps) * effect.max())
+    effects = [norms * np.where(size > 0, size, 1.0) for size in sizes]
+    eps = float(np.finfo(jtj.dtype).eps)
+    return np.asarray(np.any([effect > eps * effect.max() for effect in effects], axis=0))
 
 
 def _nullity_at_start(run: Finished) -> int | None:

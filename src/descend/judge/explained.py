@@ -2,29 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from descend.graph.node import Node, postorder
 from descend.judge.walk import Walk, walk_of
+from descend.methods.losses import Loss
 from descend.run.finished import Finished
 from descend.task.columns import SIGMA, TARGET, WEIGHT
 from descend.task.warned import is_constant
 from descend.trust.complete import MOST_WITH_ERRORS, Completion
-from descend.trust.covariance import spread_of, weights_of
+from descend.trust.goodness import spread_of, weights_of
 
 __all__ = [
     "LITTLE", "MOST_ROWS", "ROUNDING", "SAVES", "by_chance", "can_walk", "end_of", "explained",
     "explained_by_loss", "explains_nothing", "has_grown", "is_linear", "least_share",
-    "leaves_noise",
+    "leaves_noise", "nothing", "saved",
 ]  # fmt: skip
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
-MOST_ROWS = 100_000  # on which the losses of start and end are compared
+FEW_ROWS, MOST_ROWS = 10_000, 100_000  # on which the losses of start and end are compared
+FALLEN = 0.1  # of the loss at the start: a fall that some rows show as well as all
 ROUNDING = 1e-9  # a share of the loss
 LAST_DIGITS = 1e-6  # a share of the loss, or of that of a constant: a wobble about the minimum
+LAST_BITS = 1e-12  # of the largest target: a residual that is none
 LITTLE = 0.1  # a share that may be a side minimum's, where the rest is no noise
 SAVES = 0.45  # of the loss at the target's mean, which may be twice that of the best constant
 LEVELS = 65  # quantiles of the target, of which one is as good as the best constant
@@ -87,17 +91,28 @@ def explained_by_loss(run: Finished) -> tuple[float, Array] | None:
     is_straight = not set(view.built.model.leaves.values()) & set(postorder(slopes))
     if y.ndim != 1 or prediction.shape != y.shape or is_straight:
         return None
-    sigma, weight = rows.extra.get(SIGMA, 1.0), rows.extra.get(WEIGHT, 1.0)
+    share = saved(loss, prediction, rows.extra)
+    return None if share is None else (share, prediction - y)
+
+
+def saved(loss: Loss, prediction: Array | float, extra: Mapping[str, Array]) -> float | None:
+    """The share of the best constant's loss that a prediction saves; None where much is saved.
+
+    Args:
+        prediction: (n,), or its loss.
+        extra: the target, with sigma and weights where there are any.
+    """
+    sigma, weight = extra.get(SIGMA, 1.0), extra.get(WEIGHT, 1.0)
+    y = np.asarray(extra[TARGET], np.float64)
 
     def height(at: Array | float) -> float:
         return float(np.mean(weight * loss.per_row(at / sigma + 0 * y, y / sigma)))
 
-    own = height(prediction)
+    own = height(prediction) if isinstance(prediction, np.ndarray) else prediction
     if own < SAVES * height(float(np.mean(y))):
         return None
     constant = min(map(height, np.quantile(y, np.linspace(0, 1, LEVELS))))
-    known = np.isfinite(own) and constant > ROUNDING * height(0.0)
-    return (1.0 - own / constant, prediction - y) if known else None
+    return 1.0 - own / constant if np.isfinite(own) and constant > ROUNDING * height(0.0) else None
 
 
 def by_chance(p: int, n: Any) -> Any:
@@ -120,13 +135,34 @@ def explains_nothing(run: Finished) -> bool:
     Or nearly as much, while the residuals show that there is more to explain.
     """
     if not can_walk(run):
-        return False
+        return _saves_nothing(run)
     with np.errstate(all="ignore"):
         walk = walk_of(run)
         share = explained(run, walk) if np.isfinite(walk.begin) else None
         if share is None or share > LITTLE or is_linear(run):
             return False
         return share <= least_share(walk) or not leaves_noise(run, walk.r)
+
+
+def nothing(loss: Loss, extra: Mapping[str, Array]) -> float:
+    """Up to what a loss of residuals is that of exact data: how large it is there is rounding."""
+    if not loss.of_residual or extra[TARGET].dtype.kind != "f":
+        return 0.0
+    y, sigma = (extra.get(name, np.ones(())) for name in (TARGET, SIGMA))
+    tiny = np.asarray(LAST_BITS * np.max(np.abs(y), initial=0.0) / np.min(sigma, initial=np.inf))
+    own = float(np.max(loss.per_row(tiny, 0 * tiny)))
+    return own if np.isfinite(own) else 0.0
+
+
+def _saves_nothing(run: Finished) -> bool:
+    """The same by a loss that is no sum of squares."""
+    with np.errstate(all="ignore"):
+        found = explained_by_loss(run)
+        if found is None or run.original is None or found[0] > LITTLE:
+            return False
+        p = sum(a.size for a in run.job.leaf_arrays().values())
+        by_luck = found[0] <= float(by_chance(p, run.original.counted))
+        return by_luck or not leaves_noise(run, found[1])
 
 
 def leaves_noise(run: Finished, residuals: Array) -> bool:
@@ -162,9 +198,12 @@ def has_grown(run: Finished) -> bool:
     """Whether a descent has led to a larger loss than that at the start."""
     if getattr(run.job.settings.optimizer, "maximize", False):
         return False
-    loss = run.job.loss_at(run.built, run.begin, MOST_ROWS)
-    before = loss({})
-    after = loss(run.leaves() if run.best_epoch() else end_of(run))
+    end = run.leaves() if run.best_epoch() else end_of(run)
+    for most in (FEW_ROWS, MOST_ROWS):
+        loss = run.job.loss_at(run.built, run.begin, most)
+        before, after = loss({}), loss(end)
+        if after < before - FALLEN * abs(before):
+            return False
     if after <= before + ROUNDING * abs(before):
         return False
     return not after <= before + LAST_DIGITS * max(abs(before), _loss_of_a_constant(run))

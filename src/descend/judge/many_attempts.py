@@ -17,6 +17,7 @@ from descend.compile.many_native import ManyArrays
 from descend.judge.attempts import ALIKE, ALLOWANCE, MORE, MOST_STARTS, SHORTEST, Unasked
 from descend.judge.doubts import CORRELATED, ENOUGH, FAR, LEAST, MOST, NOTHING
 from descend.judge.explained import by_chance
+from descend.judge.many_doubts import shares
 from descend.lean import dataclass
 from descend.methods.base import NOT_FINITE, STATUS
 from descend.program.lanes import ManyBuilt
@@ -201,11 +202,10 @@ class _Judge:
         part = self.job.part(some)
         s = self.standing(part, self.first, some)
         tried, agreed = tries.starts[some], tries.agreed[some]
-        level, floor = part.level, NOTHING * _mean_squares(part.data)
-        with np.errstate(invalid="ignore"):
+        floor = NOTHING * _mean_squares(part.data)
+        with np.errstate(all="ignore"):
             perfect = s.loss <= floor
-            share = 1.0 - s.loss / np.where(level > floor, level, np.nan)
-            idle = share <= by_chance(self.count, part.data.weighty())
+            idle = shares(part, s.loss) <= by_chance(self.count, part.data.weighty())
         idle &= among(s.status, CONVERGED) & ~perfect
         idle &= bool(idle.any()) and not self.job.is_linear
         settled = (agreed >= ENOUGH) & ~idle

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from descend.judge.doubts import FAR
-from descend.judge.explained import by_chance
+from descend.judge.explained import SAVES, by_chance, saved
 from descend.methods.base import XTOL
 from descend.parameters.space import Space
 from descend.records.many import SINGULAR, SPENT
@@ -16,7 +16,7 @@ from descend.run.many_job import CONVERGED, LEAST_PIVOT, UNSOLVED, ManyJob, amon
 from descend.task.columns import SIGMA, TARGET, WEIGHT, WHITENING
 from descend.task.datasets import ManyData
 
-__all__ = ["as_good_outside", "doubtful", "is_below_constants", "plainly_well"]
+__all__ = ["as_good_outside", "doubtful", "is_below_constants", "plainly_well", "shares"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -39,6 +39,8 @@ def plainly_well(job: ManyJob, made: Mapping[str, Array], codes: Array) -> Array
     with np.errstate(all="ignore"):
         if job.loss.name == "mse":
             well &= is_below_constants(job.data, made["loss"] / LEFT)
+        elif job.loss.of_residual:
+            well &= np.isnan(shares(job, made["loss"]))
         if "arrived" in made:
             well &= made["arrived"]
         if "pivot" in made:
@@ -61,6 +63,42 @@ def _is_held(begin: Array, end: Array, error: Array) -> Array:
     vague = (error >= VAGUE * end) & (end > 0)
     gone = (end >= FAR * begin) & (begin > 0) & ~(error < end)
     return np.asarray(~(vague | gone).reshape(len(end), -1).any(axis=1))
+
+
+def shares(job: ManyJob, losses: Array) -> Array:
+    """(fits,) the share of the best constant's loss that fits save; NaN where that is open.
+
+    By a loss that is no sum of squares it is open as well where much is saved.
+    """
+    data, loss = job.data, job.loss
+    if loss.name == "mse":
+        level = job.level
+        return np.asarray(1.0 - losses / np.where(level > 0, level, np.nan))
+    found, target = np.full(data.n_fits, np.nan), data.columns[TARGET]
+    if not loss.of_residual or target.ndim != 1 or WHITENING in data.columns:
+        return found
+    for i in np.flatnonzero(~is_far_below(job, losses)):
+        share = saved(loss, float(losses[i]), data.one(int(i)).extra)
+        found[i] = np.nan if share is None else share
+    return found
+
+
+def is_far_below(job: ManyJob, losses: Array) -> Array:
+    """(fits,) whether losses save so much of that of the target's mean that no more is asked."""
+    data = job.data
+    target, counts = data.columns[TARGET], data.counts
+    plain = not {SIGMA, WEIGHT} & data.columns.keys() and bool(counts.size)
+    if plain and (counts == counts[0]).all():
+        y = target.reshape(data.n_fits, -1)
+        rows = job.loss.per_row(y.mean(axis=1, keepdims=True), y)
+        return np.asarray(losses < SAVES * rows.mean(axis=1))
+    whole = {n: np.tile(a, data.n_fits) if n in data.shared else a
+             for n, a in data.columns.items() if n in WEIGHED}  # fmt: skip
+    sigma, weight = whole.get(SIGMA, 1.0), whole.get(WEIGHT, 1.0)
+    first = np.minimum(data.offsets[:-1], len(target) - 1)
+    mean = np.repeat(np.add.reduceat(target, first) / counts, counts)
+    rows = weight * job.loss.per_row(mean / sigma, target / sigma)
+    return np.asarray(losses < SAVES * (np.add.reduceat(rows, first) / counts))
 
 
 def is_below_constants(data: ManyData, losses: Array) -> Array:
@@ -160,11 +198,9 @@ def doubtful(
             vague = (error >= VAGUE * value) & (value > 0)
             found |= settled & vague.reshape(len(some), -1).any(axis=1)
     part = job.part(some)
-    level, p = part.level, sum(a.size for a in job.start.varied().values())
-    counts = part.data.counts
-    rest = 1.0 - by_chance(p, counts)
+    p, counts = sum(a.size for a in job.start.varied().values()), part.data.counts
     with np.errstate(all="ignore"):
-        low = settled & ~np.isnan(level) & ~(made["loss"][some] < rest * level)
+        low = settled & (shares(part, made["loss"][some]) <= by_chance(p, counts))
         if low.any():
             ends = {name: made[f"params.{name}"] for name in job.start.leaves()}
             low &= ~(np.abs(neighbours(ends)[some]) * np.sqrt(counts) < WHITE)

@@ -9,8 +9,8 @@ import numpy as np
 from descend.judge.corners import to_corner
 from descend.judge.doubts import eigenvalues
 from descend.judge.kinks import kinked, to_kinks
-from descend.judge.thresholds import Threshold, over_thresholds, thresholds_of
-from descend.judge.walk import begin_of, sizes, walk_of
+from descend.judge.vertex import to_vertex
+from descend.judge.walk import walk_of
 from descend.methods.base import FTOL, STATUS
 from descend.parameters.flat import flat
 from descend.program.arrival import EXACT, near
@@ -29,37 +29,35 @@ def polished(run: Finished) -> None:
     """Go on by QR of J where that has more to say, and enter what was found into the run.
 
     It has where columns of J are nearly parallel; where the method has ended, and its predicted
-    step is no small share of the standard errors; and where a parameter has a kink or a threshold,
-    of which no derivative tells.
+    step is no small share of the standard errors; and where a parameter has a kink.
     """
     if not _has_squares(run):
-        to_corner(run)
+        if not to_vertex(run):
+            to_corner(run)
         return
     jtj = run.state()["method/jtj"]
-    jumps = [] if run.options.starts == 1 else thresholds_of(run)
     values = eigenvalues(jtj, np.diagonal(jtj) > 0)
     worse = not values.size or bool(values[0] < WORSE * values[-1])
     arrived = not worse and _has_arrived(run, jtj)
     run.facts = Facts(arrived=arrived)
     ended = run.control.status in STATUS
-    if (arrived and not jumps) or not values.size or not (worse or ended):
+    if arrived or not values.size or not (worse or ended):
         return
     with np.errstate(all="ignore"):
-        _walked(run, jumps if ended else [], ended)
+        _walked(run, ended)
 
 
-def _walked(run: Finished, jumps: list[Threshold], ended: bool) -> None:
+def _walked(run: Finished, ended: bool) -> None:
     state, walk = run.state(), walk_of(run)
     if not np.isfinite(walk.begin):
         return
     count = walk.go()
-    searched = over_thresholds(walk, jumps) if jumps else ()
     arrived = walk.has_arrived()
     kinks: tuple[str, ...] = ()
     if ended and not arrived and kinked(run):
         kinks = to_kinks(walk)
         arrived = bool(kinks) or walk.has_arrived()
-    run.facts = Facts(walk.errors(), walk.evaluations, arrived, kinks, searched)
+    run.facts = Facts(walk.errors(), walk.evaluations, arrived, kinks)
     if not walk.evaluations:
         return
     share = float(state["method/loss"]) / walk.begin if walk.begin > 0 else 1.0 / walk.r.size
@@ -96,11 +94,11 @@ def _has_arrived(run: Finished, jtj: Array) -> bool:
     free = (np.diagonal(jtj) > 0) & ~on_bounds(space, varied)
     assert run.original is not None
     dof = run.original.counted - len(x)
-    return has_arrived(jtj, np.asarray(state["method/jtr"]), begin_of(run), x, loss, dof, free)
+    return has_arrived(jtj, np.asarray(state["method/jtr"]), x, loss, dof, free)
 
 
 def has_arrived(
-    jtj: Array, jtr: Array, begin: Array, x: Array, loss: float, dof: int, free: Array
+    jtj: Array, jtr: Array, x: Array, loss: float, dof: int, free: Array
 ) -> bool:
     """Whether the predicted step of what is free is below the limit of arrival.
 
@@ -108,8 +106,7 @@ def has_arrived(
         jtj, jtr: (p, p) and (p,) c·JᵀJ and c·Jᵀr of residuals r.
         loss: c·rᵀr.
     """
-    terms = float(np.diagonal(jtj) @ sizes(begin, x) ** 2)
-    if loss <= EXACT * terms:
+    if loss <= EXACT * float(np.diagonal(jtj) @ x**2):
         return True
     norms = np.sqrt(np.diagonal(jtj)[free])
     own = jtj[np.ix_(free, free)] / norms[:, None] / norms[None, :]

@@ -16,11 +16,12 @@ import numpy as np
 
 from descend.judge.beside import half_curvature
 from descend.judge.walk import Walk
+from descend.parameters.flat import flat
 from descend.parameters.reading import number_names
 from descend.run.finished import Finished
 from descend.run.look import MOVED
 
-__all__ = ["falling", "runaways", "sinking"]
+__all__ = ["at_edges", "falling", "runaways", "sinking"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Entry = tuple[str, int, str]
@@ -29,6 +30,7 @@ Entry = tuple[str, int, str]
 LEAST = 1e-3  # of itself: a number that moved by less has not moved
 STEPS = 2.0 ** np.arange(-6, 11)  # times the way it went
 LEVEL = 16.0  # times the rounding of the loss: a change that is none
+GIVEN_BACK = 0.1  # of what it falls farther out: no more than a way that is not quite straight
 ENDLESS = 0.6  # times a third of a fall, in decades, is the next one where there is no end
 FIRST, HALVINGS = -1000.0, 60  # of the logarithm of the way, to find where it had a certain height
 MOST = 64  # numbers that are looked after one by one
@@ -41,6 +43,7 @@ RISE = 1e-8  # of the sum of squares: what is a rise
 CLEAR = 1e-5  # and what is one without question
 FREE = 1e-8  # of the largest curvature: one that is as good as none
 HALVED, SINKS = 9, 1e-9  # times; a share of the loss that is no rounding
+DRAWN = 4  # places at which a model may show that all directions have an effect
 COMPANION = 0.05  # the share of a direction that makes a number part of it
 
 
@@ -75,14 +78,19 @@ def runaways(walk: Walk) -> tuple[str, ...]:
 def _is_redundant(walk: Walk) -> bool:
     """Whether as many directions are without effect at the start: the model is like that.
 
-    A start that is the end, as where an earlier fit is gone on with, tells nothing.
+    A start that is the end, as where an earlier fit is gone on with, tells nothing: then places
+    are drawn.
     """
     here, lost = walk.x.copy(), _nullity(walk)
-    if not lost or np.allclose(walk.start, here, rtol=LEAST, atol=0.0):
+    if not lost:
         return False
-    at_start = _nullity(walk) if walk.jump(walk.start) else 0
+    run, places = walk.run, [walk.start]
+    if np.allclose(walk.start, here, rtol=LEAST, atol=0.0):
+        drawn = (run.job.glanced(run.built, i) for i in range(1, DRAWN + 1))
+        places = [flat({name: leaves[name] for name in walk.like}) for leaves in drawn]
+    least = min(_nullity(walk) if walk.jump(place) else lost for place in places)
     walk.jump(here)
-    return at_start >= lost
+    return least >= lost
 
 
 def _nullity(walk: Walk) -> int:
@@ -164,7 +172,7 @@ def falling(run: Finished) -> list[str]:
         for i, name in enumerate(number_names(leaf, end[leaf].shape))
     ]
     loss = run.job.loss_at(run.built, end)
-    least = loss({})
+    least, level = loss({}), abs(loss(run.begin))
     found: list[str] = []
     for begin in (run.begin, {leaf: 0 * array for leaf, array in end.items()}, _bent(run, end)):
         moved = [entry for entry in entries if _has_moved(begin, end, entry)]
@@ -174,7 +182,7 @@ def falling(run: Finished) -> list[str]:
                 place = _along(run, begin, end, some, share)
                 return np.inf if place is None else loss(place)
 
-            return _falls(at, least, float(np.finfo(end[some[0][0]].dtype).eps))
+            return _falls(at, least, float(np.finfo(end[some[0][0]].dtype).eps), level)
 
         with np.errstate(all="ignore"):
             some = [entry for entry in moved[:MOST] if falls([entry])]
@@ -197,6 +205,19 @@ def sinking(run: Finished) -> list[str]:
                 falls = -np.diff(heights)
                 if bool(np.all(falls >= 0.5 * falls[0])) and falls[0] > SINKS * abs(heights[0]):
                     found.append(name)
+    return found
+
+
+def at_edges(run: Finished) -> dict[str, float]:
+    """The single numbers that near 0, where the loss is finite and ends, and on which side."""
+    end, loss, found = run.leaves(), run.job.loss_at(run.built, run.leaves()), {}
+    for leaf, array in end.items():
+        if array.ndim or not _is_small(run.begin, end, (leaf, 0, leaf)):
+            continue
+        with np.errstate(all="ignore"):
+            here, edge, beyond = (loss({leaf: share * array}) for share in (1.0, 0.0, -1.0))
+        if edge <= here and not np.isfinite(beyond):
+            found[leaf] = float(np.sign(array))
     return found
 
 
@@ -233,12 +254,15 @@ def _has_moved(begin: Mapping[str, Array], end: Mapping[str, Array], entry: Entr
     return abs(two - one) > MOVED * abs(two)
 
 
-def _falls(at: Callable[[float], float], least: float, eps: float) -> bool:
+def _falls(
+    at: Callable[[float], float], least: float, eps: float, level: float = np.inf
+) -> bool:
     """Whether a function of one number falls, or sinks towards a height, without end.
 
     Args:
         at: 0 is where a descent began, 1 where it ended, and larger numbers are farther out.
         least: its value at 1.
+        level: its size where the descent began: of what more there is at 0, nothing is left.
 
     >>> _falls(lambda t: np.exp(-40 * t), np.exp(-40), 2.2e-16)
     True
@@ -246,13 +270,13 @@ def _falls(at: Callable[[float], float], least: float, eps: float) -> bool:
     (False, False)
     """
     height = at(0.0)
-    rounding = LEVEL * eps * max(abs(height), abs(least))
+    rounding = LEVEL * eps * max(min(abs(height), level), abs(least))
     lowest = least
     for step in STEPS:
         value = at(1.0 + step)
         if value == -np.inf:
             return True
-        if not value <= lowest + rounding:
+        if not value <= lowest + max(rounding, GIVEN_BACK * (least - lowest)):
             return False
         lowest = min(lowest, value)
     if lowest < least - rounding:

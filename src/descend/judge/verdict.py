@@ -15,7 +15,7 @@ import numpy as np
 from descend.graph.node import postorder
 from descend.graph.program import EPOCHS_SPENT
 from descend.judge.beside import all_sides_rise, downhill
-from descend.judge.clear import ends_clearly
+from descend.judge.clear import clear_by_graph, ends_clearly
 from descend.judge.ending import ending_of
 from descend.judge.explained import (
     by_chance,
@@ -34,13 +34,14 @@ from descend.methods.base import FTOL, GTOL, PRECISION, STALLED, STATUS, UNBOUND
 from descend.parameters.reading import number_names
 from descend.records.statuses import STATUSES
 from descend.run.finished import Finished, Judgement
+from descend.run.look import Look
 from descend.run.view import on_bounds
 from descend.task.options import TOLERANCES
 from descend.trust.complete import MOST_WITH_ERRORS, Completion
 from descend.trust.covariance import NOT_ARRIVED
 from descend.trust.words import listed
 
-__all__ = ["bound_said", "judged"]
+__all__ = ["bound_said", "judged", "kink_said"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -58,7 +59,36 @@ def judged(run: Finished) -> Judgement:
     if run.job.settings.optimizer.scope != "vector":
         return _of_first_order(run, status, message)
     kept = _judged_by_place(run, status, message)
-    return kept or _by_method(run, status, message, "not judged")
+    said = kept or _by_method(run, status, message, "not judged")
+    return _to_a_step(run, said) if run.searched else said
+
+
+def _to_a_step(run: Finished, said: Judgement) -> Judgement:
+    """What is said of an end where numbers were searched for over the data's own values."""
+    found = (*said.findings, *_step_found(run))
+    if STATUSES[said.status].verdict not in ("minimum", "kink", "bound", "flat"):
+        return said._replace(findings=found)
+    words = f"converged: the data determine {listed(_named(run.searched))} to a step"
+    at = f"({run.unit} {run.control.epoch})"
+    return Judgement("flat", f"{words} {at}", said.arrived, found)
+
+
+def _step_found(run: Finished) -> tuple[str, ...]:
+    """The ranges in which the numbers may be that act through steps."""
+    if not run.searched:
+        return ()
+    act = "acts" if len(run.searched) == 1 else "act"
+    return (
+        f"{listed(_named(run.searched))} {act} only through comparisons or rounding: searched for "
+        f"over the data's own values, as good is every {', and every '.join(run.searched)}.",
+    )
+
+
+def _unsearched(run: Finished) -> list[str]:
+    """The numbers that act through steps only, and were not searched for."""
+    named = _named(run.searched)
+    leaves = {leaf: number_names(leaf, run.begin[leaf].shape) for leaf in staircases(run)}
+    return [leaf for leaf, names in leaves.items() if not {*names} <= {*named}]
 
 
 def _plain(status: str, message: str, arrived: str) -> Judgement:
@@ -72,21 +102,23 @@ def _of_first_order(run: Finished, status: str, message: str) -> Judgement:
         from descend.judge.growth import growth_message
 
         return Judgement("grew", growth_message(run), "no")
-    idle = staircases(run)
+    idle = _unsearched(run)
     if idle:
         return _threshold(run, idle)
-    return Judgement(status, message, "not judged")
+    return Judgement(status, message, "not judged", _step_found(run))
 
 
 def _judged_by_place(run: Finished, status: str, message: str) -> Judgement | None:
     """The judgement of where a method with a test of its own ended; None if none can be made."""
     facts, code = run.facts, run.control.status
-    idle = [n for n in staircases(run) if facts is None or n not in _named(facts.searched)]
+    idle = _unsearched(run)
     if idle:
         return _threshold(run, idle)
     if code == UNBOUNDED:
         return Judgement("runaway", message, "no")
     if not can_walk(run):
+        if status == "converged" and clear_by_graph(run, Look.CURVED):
+            return _plain(status, message, "yes")
         return _judged_by_loss(run, status, message)
     with np.errstate(all="ignore"):
         if status == "converged" and ends_clearly(run):
@@ -117,23 +149,19 @@ def _arrived(run: Finished, walk: Walk, status: str, message: str) -> Judgement:
         words = f"converged at a kink of {names}: the loss rises to every side {at}"
         return Judgement("kink", words, "yes", found)
     lost = _lost(walk)
-    if facts is not None and facts.searched:
-        act = "acts" if len(facts.searched) == 1 else "act"
-        found = (
-            f"{listed(_named(facts.searched))} {act} only through comparisons or rounding: "
-            "searched for over the data's own values, as good is every "
-            f"{', and every '.join(facts.searched)}.",
-        )
-        words = f"converged: the data determine {listed(_named(facts.searched))} to a step {at}"
-        return Judgement("flat", words, "yes", found)
     if lost:
-        words = f"converged: the data do not determine {listed(lost)} {at}"
-        return Judgement("flat", words, "yes")
+        return _flat_said(run, lost)
     if _pushed(walk) and _pressed(run):
         return bound_said(run)
     if status != "converged" and not _is_rule(status):
         status, message = "converged", f"converged: no step lowers the loss further {at}"
     return _plain(status, message, "yes")
+
+
+def _flat_said(run: Finished, lost: Sequence[str]) -> Judgement:
+    """What is said of a minimum at which some numbers may be others."""
+    at = f"({run.unit} {run.control.epoch})"
+    return Judgement("flat", f"converged: the data do not determine {listed(lost)} {at}", "yes")
 
 
 def bound_said(run: Finished) -> Judgement:
@@ -293,31 +321,41 @@ def _side_said(run: Finished, why: str) -> Judgement:
 # --- losses that are no sum of squares
 
 
-def _has_arrived(run: Finished) -> bool | None:
-    """Whether a loss with two derivatives has arrived; None where that cannot be judged."""
+def kink_said(run: Finished) -> Judgement:
+    """What is said of a minimum at a kink."""
+    words = f"converged at a kink: the loss rises to every side (iteration {run.control.epoch})"
+    return Judgement("kink", words, "yes")
+
+
+def _has_arrived(run: Finished) -> tuple[bool | None, tuple[str, ...]]:
+    """Whether a loss with two derivatives has arrived, and what its rows do not determine there.
+
+    None where that cannot be judged.
+    """
     job = run.job
     if job.rows is None or job.settings.penalty is not None or run.original is None:
-        return None
+        return None, ()
     if run.best_epoch() is not None or run.built.descent.curvature is None:
-        return None
+        return None, ()
     view = Completion(job, run.built, run.leaves(), False, run.original)
     if sum(a.size for a in view.leaves.values()) > MOST_WITH_ERRORS or not view.leaves:
-        return None
+        return None, ()
     with np.errstate(all="ignore"):
         found = view.curved_errors()
-    if found.covariance is not None:
-        return True
-    return False if found.note == NOT_ARRIVED else None
+    if found.covariance is not None or found.lost:
+        return True, found.lost
+    return (False if NOT_ARRIVED in found.note else None), ()
 
 
 def _judged_by_loss(run: Finished, status: str, message: str) -> Judgement | None:
-    kink = f"converged at a kink: the loss rises to every side (iteration {run.control.epoch})"
     ended = run.control.status != EPOCHS_SPENT and status != "time_spent"
     side = _side_by_loss(run) if ended else None
     if side is not None:
         return side
+    if run.facts is not None and run.facts.lost:
+        return _flat_said(run, run.facts.lost)
     if run.facts is not None and run.facts.kinks:
-        return Judgement("kink", kink, "yes")
+        return kink_said(run)
     away = falling(run) if status != "time_spent" else []
     if away:
         return _ran_away(away[:3], run)
@@ -330,7 +368,7 @@ def _judged_by_loss(run: Finished, status: str, message: str) -> Judgement | Non
         return None
     may_kink = run.control.status in (STALLED, PRECISION) or _has_kinks(run)
     if may_kink and all_sides_rise(run):
-        return Judgement("kink", kink, "yes")
+        return bound_said(run) if _pressed(run) else kink_said(run)
     if status != "converged":
         return None
     if run.job.rows is None:
@@ -344,9 +382,11 @@ def _judged_by_loss(run: Finished, status: str, message: str) -> Judgement | Non
                 f"{what}begin elsewhere ({run.unit} {run.control.epoch})"
             )
             return Judgement("not_converged" if moved else "not_moved", words, "no")
-    arrived = _has_arrived(run)
+    arrived, lost = _has_arrived(run)
     if arrived is False:
         return _by_method(run, status, message, "no")
+    if lost:
+        return _flat_said(run, lost)
     held = on_bounds(run.job.space, {n: a for n, a in run.leaves().items() if _varies(run, n)})
     told = "not judged" if arrived is None else "yes"
     return _plain("bound" if held.any() else "converged", message, told)

@@ -16,7 +16,8 @@ from descend.program.arrival import EXACT, near
 from descend.run.finished import Finished
 from descend.run.view import on_bounds
 from descend.trust.complete import Completion
-from descend.trust.covariance import MIXED, Split, split, weights_of
+from descend.trust.covariance import MIXED, Split, split
+from descend.trust.goodness import weights_of
 
 __all__ = ["Walk", "begin_of", "sizes", "walk_of"]
 
@@ -155,8 +156,9 @@ class Walk:
         """Stand at a place: its residuals, and J of what is free to move, taken apart."""
         self.r, self.j, self.square = r, j, square
         lengths = np.sqrt(np.sum(j**2, axis=0))
-        effect = lengths * sizes(self.start, self.x)
-        alive = (effect > EPS * effect.max(initial=0.0)) | ((self.start == 0) & (lengths > 0))
+        alive = (self.start == 0) & (lengths > 0)
+        for size in (np.abs(self.x), sizes(self.start, self.x)):
+            alive |= lengths * size > EPS * np.max(lengths * size, initial=0.0)
         self.free = np.flatnonzero(alive & np.isfinite(lengths) & ~self.held)
         self.lengths = lengths[self.free]
         self.parts = None

@@ -9,10 +9,11 @@ import numpy as np
 from descend.lean import dataclass
 from descend.methods.base import Array, State, cast
 from descend.methods.line_search import LITTLE, LineSearch, first_share, least
-from descend.methods.units import lengths, noise, steepest
+from descend.methods.units import lengths, noise, square_length, steepest
 
 __all__ = ["ConjugateGradient"]
 
+AGAIN = 3  # times as many moves as there are parameters, after which a descent begins again
 ETA, GROWTH, VARIED, MORE, PARABOLA, STEEPER = 0.4, 10, 100, 2, 0.1, 1e6
 
 
@@ -23,8 +24,9 @@ class ConjugateGradient(LineSearch):
     d = −g + max(β, η)·d₋ with y the change of g along the last direction d₋,
     β = (y − 2d₋·‖y‖²/(d₋ᵀy))ᵀg/(d₋ᵀy) and η = 0.4·d₋ᵀg₋/‖d₋‖², so that every d falls by at least
     ⅞‖g‖². All this is of x/u, with the parameters' units u (`descend.methods.units`). The steps are
-    those of `LineSearch`, searched to a tenth of the first slope, or half of it uphill; where that
-    direction does not fall, or meets bounds, the descent begins again with −g.
+    those of `LineSearch`, searched to a tenth of the first slope, or half of it uphill; after three
+    moves a parameter, and where that direction does not fall, or meets bounds, the descent begins
+    again with −g.
 
     Args:
         ftol: stop when an accepted step lowers the loss by less than this share of it.
@@ -47,28 +49,33 @@ class ConjugateGradient(LineSearch):
 
     curvature: ClassVar[float] = 0.1
     rise: ClassVar[float | None] = 0.5
+    sees: ClassVar[bool] = False
 
     def memory(self, p: Array) -> State:
         zero = np.zeros((), p.dtype)
-        return {"change": np.zeros_like(p), "took": zero, "before": zero + 0, "curve": zero + 0}
+        return {
+            "change": np.zeros_like(p),
+            **dict.fromkeys(("took", "before", "curve", "since"), zero),
+        }
 
     def learn(self, s: State, new: State, move: Array, change: Array, took: Array) -> State:
+        since = np.where(s["since"] >= AGAIN * move.shape[0], 0, s["since"] + 1)
         return {
-            "change": change,
-            "took": np.where(took, np.ones_like(s["took"]), 0 * s["took"]),
+            "change": change, "since": np.where(took, since, s["since"]),
+            "took": np.where(took, np.ones_like(s["took"]), 0),
             "before": np.sum(s["gradient"] * s["direction"]),
-            "curve": np.sum(move * change) / _square(lengths(new, move)),
+            "curve": np.sum(move * change) / _square(new, move),
         }
 
     def direct(self, new: State, pull: Array, s: State) -> Array:
         last, change = s["direction"], new["change"]
         product = np.sum(last * change)
-        known = (new["took"] > 0) & (product > least(new["x"]))
+        known = (new["took"] > 0) & (product > least(new["x"])) & (new["since"] > 0)
         safe = np.where(known, product, 1)
         square, steep = new["unit"] * new["unit"], steepest(new, pull)
         image = square * (change / steep)
         beta = np.sum((image - 2 * last * (np.sum(change * image) / safe)) * pull) / safe
-        lowest = cast(ETA, pull) * (new["before"] / steep) / _square(lengths(new, last))
+        lowest = cast(ETA, pull) * (new["before"] / steep) / _square(new, last)
         return np.where(known, np.maximum(beta, lowest), 0) * last - square * (pull / steep)
 
     def first_length(self, new: State, s: State) -> Array:
@@ -96,7 +103,7 @@ class ConjugateGradient(LineSearch):
 
         Where the loss was no parabola along it, that says nothing.
         """
-        bend = new["curve"] * _square(lengths(new, new["direction"]))
+        bend = new["curve"] * _square(new, new["direction"])
         slope = np.sum(new["gradient"] * new["direction"])
         ahead = -varied * slope / np.where(bend > 0, bend, 1)
         fall, move = s["loss"] - new["loss"], new["x"] - s["x"]
@@ -105,5 +112,7 @@ class ConjugateGradient(LineSearch):
         return np.where((bend > 0) & near, np.minimum(ahead, length), length)
 
 
-def _square(length: Array) -> Array:
-    return np.where(length > 0, length, 1) ** 2
+def _square(s: State, move: Array) -> Array:
+    """Return the square of the length of a move; 1 of none."""
+    square = square_length(s, move)
+    return np.where(square > 0, square, 1)

@@ -80,6 +80,7 @@ class LineSearch(Optimizer):
     gtol: float = 0.0
     curvature: ClassVar[float] = 0.9
     rise: ClassVar[float | None] = None
+    sees: ClassVar[bool] = True  # whether its moves tell of a minimum: they are whole steps
     scope: ClassVar[str] = "vector"
     bounded: ClassVar[bool] = True
     ranges: ClassVar[Mapping[str, str]] = {
@@ -92,7 +93,7 @@ class LineSearch(Optimizer):
             "x": p + zero, "loss": zero, "gradient": zeros, "direction": zeros,
             **unmeasured(p), **self.memory(p), "alpha": zero, "promise": zero,
             "trials": zero, "drowned": zero, "started": zero, "status": zero, "closed": zero,
-            "line": zeros + 0, "moved": zeros + 0, "turned": zero, "rounds": zero, "bowl": zero,
+            **(_nothing_seen(p) if self.sees else {}),
             "low": zero, "low_loss": zero, "low_slope": zero,
             "high": zero, "high_loss": zero, "high_slope": zero, "high_known": zero,
         }  # fmt: skip
@@ -142,7 +143,7 @@ class LineSearch(Optimizer):
             rises = slope > -self.rise * np.sum(s["gradient"] * s["direction"])
             too_high = too_high | rises & (s["trials"] < STRICT)
         accept = ok & (first | ~(too_high | too_steep))
-        s, astray = self._with_units(p, np.where(finite, e.gradient - s["gradient"], 0 * p), s)
+        s, astray = self._with_units(p, np.where(finite, e.gradient - s["gradient"], 0), s)
         anew = accept | astray
         code = np.where(first, np.where(ok, 0, NOT_FINITE), _verdict(p, loss, slope, s, accept, h))
         code = np.where(astray, 0, code)
@@ -151,20 +152,20 @@ class LineSearch(Optimizer):
             "x": np.where(accept, p, s["x"]),
             "loss": np.where(accept, loss, s["loss"]),
             "gradient": np.where(accept, gradient, s["gradient"]),
-            "trials": np.where(anew, 0 * s["trials"], s["trials"] + 1),
+            "trials": np.where(anew, 0, s["trials"] + 1),
             "started": np.ones_like(s["started"]),
         }
         took = accept & ~first
         level = took & (np.abs(s["loss"] - loss) <= cast(np.finfo(p.dtype).eps, p) * np.abs(loss))
         new["drowned"] = np.where(accept, np.where(level, s["drowned"] + 1, 0), s["drowned"])
         code = np.where((code == 0) & (new["drowned"] >= MOST_DROWNED), PRECISION, code)
-        move = np.where(took, p - s["x"], 0 * s["x"])
-        change = np.where(took, gradient - s["gradient"], 0 * s["x"])
+        move = np.where(took, p - s["x"], 0)
+        change = np.where(took, gradient - s["gradient"], 0)
         if inside.bounded:
             # What a bound holds says nothing of the curvature of the others.
-            change = np.where(move == 0, 0 * change, change)
+            change = np.where(move == 0, 0, change)
         new.update(measured(s, p, loss, gradient, accept, first, parts)._asdict())
-        new.update(_seen(s, new, move, loss, gradient, took))
+        new.update(_seen(s, new, move, loss, gradient, took) if self.sees else {})
         new.update(self.learn(s, new, move, change, took))
         pull = inside.pull(new["x"], new["gradient"])
         fresh = _downhill(self.direct(new, pull, s), pull, new, inside)
@@ -177,7 +178,7 @@ class LineSearch(Optimizer):
         promise = -0.5 * self.reach(new, s, begin_length) * begin["low_slope"]
         # A whole step that changes nothing but rounding promises nothing.
         still = ok & (s["trials"] == 0) & (np.abs(s["loss"] - loss) <= LITTLE * noise(s))
-        new["promise"] = np.where(anew, promise, np.where(still, 0 * loss, s["promise"]))
+        new["promise"] = np.where(anew, promise, np.where(still, 0, s["promise"]))
         # Falls so small that their products underflow cannot steer a search any more.
         code = np.where(accept & (-begin["low_slope"] <= least(p)), PRECISION, code)
         flat = accept & (np.max(np.abs(pull)) <= cast(h.gtol, p))
@@ -192,7 +193,7 @@ class LineSearch(Optimizer):
     def _with_units(self, p: Array, change: Array, s: State) -> tuple[State, Array]:
         """Return a state without units that were astray, and whether one was: then all is anew."""
         units, astray = shortened(s, p - s["x"], change, s["started"] > 0)
-        forgotten = {n: np.where(astray, a, s[n]) for n, a in self.memory(p).items()}
+        forgotten = {n: np.where(astray, 0, s[n]) for n in ("learnt",) if n in s}
         return {**s, **forgotten, "unit": units}, astray
 
 
@@ -206,33 +207,43 @@ def _lowest(s: State, new: State, inside: Box) -> State:
     }
 
 
+def _nothing_seen(p: Array) -> State:
+    """Return the entries of `_seen` before the first move."""
+    zeros = {name: np.zeros_like(p) for name in ("line", "lift", "moved")}
+    return {**zeros, **dict.fromkeys(("turned", "rounds", "bowl"), np.zeros((), p.dtype))}
+
+
 def _seen(
     s: State, new: State, move: Array, loss: Array, gradient: Array, took: Array
 ) -> State:
     """Return what the moves so far have seen of the loss, of which `bowl` is the sum: 1 or 0.
 
     It is 1 where the last moves that count came near the bottom of a parabola, the slope has gone,
-    every number has moved, and not all along one line, as on the ridge of a saddle. What falls for
-    ever has no bottom: a step that takes away most of its slope lowers it by less than half of
-    slope times length.
+    every number has moved, and the loss bends upwards in the whole plane of two moves: along each
+    it does on the ridge of a saddle too. What falls for ever has no bottom: a step that takes away
+    most of its slope lowers it by less than half of slope times length.
     """
     fall, one = s["loss"] - loss, np.ones_like(loss)
     counts = took & (fall > LITTLE * noise(s))
     before, after = np.sum(s["gradient"] * move), np.sum(gradient * move)
     round_ = np.abs(fall + 0.5 * (before + after)) <= cast(ROUND, fall) * np.abs(fall)
     near = round_ & (after >= cast(NEAR, fall) * before)
-    share = [np.where(s["unit"] > 0, m, 0 * m) / np.where(s["unit"] > 0, s["unit"], 1)
-             for m in (move, s["line"])]  # fmt: skip
-    own, line = share
-    inner, square = np.sum(own * line), np.sum(own * own) * np.sum(line * line)
-    turns = square - inner * inner > cast(STRAIGHT, fall) * square
+    # By the changes of the slope the curvature is known along both moves, and between them.
+    change = gradient - s["gradient"]
+    own, line = np.sum(move * change), np.sum(s["line"] * s["lift"])
+    inner = 0.5 * (np.sum(move * s["lift"]) + np.sum(s["line"] * change))
+    bowl = (own > 0) & (line > 0)
+    own, line = np.where(bowl, own, 1), np.where(bowl, line, 1)
+    turns = bowl & ((inner / own) * (inner / line) < 1 - cast(STRAIGHT, fall))
+    begins = counts & np.all(s["line"] == 0)
     moved = np.where(move != 0, np.ones_like(move), s["moved"])
     turned = np.where(counts & turns, one, s["turned"]) if move.shape[0] > 1 else one
-    rounds = np.where(counts, np.where(near, s["rounds"] + 1, 0 * one), s["rounds"])
+    rounds = np.where(counts, np.where(near, s["rounds"] + 1, 0), s["rounds"])
     level = np.max(new["unit"] * np.abs(new["gradient"])) <= cast(GONE, fall) * new["worth"]
-    good = np.where(level & (rounds >= min(move.shape[0], BOTTOMS)), one, 0 * one)
+    good = np.where(level & (rounds >= min(move.shape[0], BOTTOMS)), one, 0)
     return {
-        "line": np.where(counts & (np.sum(line * line) == 0), move, s["line"]), "moved": moved,
+        "line": np.where(begins, move, s["line"]), "lift": np.where(begins, change, s["lift"]),
+        "moved": moved,
         "turned": turned, "rounds": rounds, "bowl": good * turned * np.min(moved),
     }
 
@@ -242,14 +253,14 @@ def _moving(p: Array, direction: Array, inside: Box) -> Array:
     if not inside.bounded:
         return direction
     outward = ((p <= inside.lower) & (direction < 0)) | ((p >= inside.upper) & (direction > 0))
-    return np.where(outward, 0 * direction, direction)
+    return np.where(outward, 0, direction)
 
 
 def _downhill(fresh: Array, pull: Array, new: State, inside: Box) -> Array:
     """Return the direction that was found, or the steepest descent if that one does not fall."""
     if inside.bounded:
-        fresh = _moving(new["x"], np.where(pull == 0, 0 * fresh, fresh), inside)
-    straight = -new["unit"] * (new["unit"] * pull / steepest(new, pull))
+        fresh = _moving(new["x"], np.where(pull == 0, 0, fresh), inside)
+    straight = -new["unit"] * (new["unit"] * (pull * (1 / steepest(new, pull))))
     return np.where(np.sum(fresh * pull) < 0, fresh, straight)
 
 
@@ -311,7 +322,7 @@ def least(p: Array) -> Array:
 
 
 def _fresh_bracket(new: State) -> State:
-    zero = 0 * new["loss"]
+    zero = np.zeros_like(new["loss"])
     return {
         "low": zero, "low_loss": new["loss"],
         "low_slope": np.sum(new["direction"] * new["gradient"]),
@@ -330,7 +341,7 @@ def _bracket(s: State, ok: Array, too_high: Array, loss: Array, slope: Array) ->
         "high": np.where(too_high, s["alpha"], s["high"]),
         "high_loss": np.where(too_high, loss, s["high_loss"]),
         "high_slope": np.where(too_high, slope, s["high_slope"]),
-        "high_known": np.where(too_high, np.where(ok, one, 0 * one), s["high_known"]),
+        "high_known": np.where(too_high, np.where(ok, one, 0), s["high_known"]),
     }
 
 

@@ -11,13 +11,17 @@ from typing import NamedTuple
 
 import numpy as np
 
+from descend.functions import scan
 from descend.graph.node import Primitive
 from descend.graph.sound_solve import SOUND_SOLVE
 from descend.methods.base import Array
 from descend.trace.context import current
 from descend.trace.tensor import as_node, wrap
 
-__all__ = ["Solved", "backward", "cholesky", "forward", "nothing_held", "solve", "sound_solve"]
+__all__ = [
+    "Solved", "backward", "cholesky", "forward", "nothing_held", "solve", "sound_solve",
+    "swept",
+]  # fmt: skip
 
 UNROLLED = 4
 
@@ -78,6 +82,30 @@ def _applied(primitive: Primitive, *arrays: Array) -> Array:
     if current() is None:
         return primitive.meaning(*arrays)
     return wrap(primitive.apply(*map(as_node, arrays)))
+
+
+def swept(a: Array) -> Array:
+    """Return the inverse of a symmetric matrix, `(n, n)`, by sweeps of one row at a time.
+
+    It is a loop that stays one when it is compiled. A pivot of 0 leaves no number.
+
+    Goodnight, "A tutorial on the SWEEP operator" (1979).
+
+    >>> swept(np.array([[4.0, 2.0], [2.0, 5.0]])).round(4)
+    array([[ 0.3125, -0.125 ],
+           [-0.125 ,  0.25  ]])
+    """
+
+    def sweep(a: Array, who: Array) -> tuple[Array, Array]:
+        row = np.sum(a * who[:, None], axis=0)
+        share = row / np.sum(row * who)
+        cross = who[:, None] * share[None, :] + share[:, None] * who[None, :]
+        both, either = who[:, None] * who[None, :], who[:, None] + who[None, :]
+        own = np.where(both > 0, -1 / np.sum(row * who), cross)
+        return np.where(either > 0, own, a - row[:, None] * share[None, :]), share
+
+    found, _ = scan(sweep, a, np.eye(a.shape[0], dtype=a.dtype))
+    return -found
 
 
 def cholesky(a: Array, floor: Array) -> tuple[list[Array], list[Array]]:

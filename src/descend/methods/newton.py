@@ -105,13 +105,13 @@ class NewtonCG(Optimizer):
         unit, worth = new["unit"], np.where(new["worth"] > 0, new["worth"], 1)
         slope, held = unit * (new["gradient"] / worth), s["unit"] * (s["gradient"] / worth)
         pull, before = inside.pull(new["x"], slope), inside.pull(s["x"], held)
-        size = norm(np.where(unit > 0, new["x"], 0 * p) / np.where(unit > 0, unit, 1))
+        size = norm(np.where(unit > 0, new["x"], 0) / np.where(unit > 0, unit, 1))
         begin = np.where(size > 0, size, 1) * cast(h.radius, p)
         radius = np.where(trial.first, begin, _radius(trial, s))
         new["radius"] = radius
         new["steepest"] = np.where(trial.first, worth * norm(pull), s["steepest"])
         again: State = {
-            "free": np.where(pull != 0, np.ones_like(p), 0 * p),
+            "free": np.where(pull != 0, np.ones_like(p), 0),
             "step": 0 * p, "residual": pull, "direction": -pull, "turns": 0 * s["turns"],
         }  # fmt: skip
         at: State = {name: np.where(trial.accept, value, s[name]) for name, value in again.items()}
@@ -137,10 +137,10 @@ class NewtonCG(Optimizer):
         shorter = -share * linear - 0.5 * share * share * curved
         new["predicted"] = worth * np.where(trial.refused, shorter, found["predicted"])
         new["promise"] = np.where(trial.refused, s["promise"], new["predicted"])
-        new["trying"] = np.where(trial.refused | ended, np.ones_like(size), 0 * size)
+        new["trying"] = np.where(trial.refused | ended, np.ones_like(size), 0)
         code = _verdict(trial, s, new, inside, h)
         new["status"] = np.where(s["status"] > 0, s["status"], cast(code, p))
-        move = np.where(new["trying"] > 0, unit * new["step"], 0 * p)
+        move = np.where(new["trying"] > 0, unit * new["step"], 0)
         return np.where(new["trying"] > 0, inside.landed(new["x"], move), new["x"]), new
 
     def answer(self, p: Array, s: State) -> Array:
@@ -169,7 +169,7 @@ def _judge(p: Array, e: Any, s: State, inside: Box) -> Trial:
     most = noise(s)
     drowned = trying & ok & (s["predicted"] <= most) & (np.abs(fall) <= most)
     worth = np.where(s["worth"] > 0, s["worth"], 1)
-    pulled = norm(inside.pull(p, s["unit"] * (np.where(ok, e.gradient, 0 * p) / worth)))
+    pulled = norm(inside.pull(p, s["unit"] * (np.where(ok, e.gradient, 0) / worth)))
     sharper = pulled < norm(inside.pull(s["x"], s["unit"] * (s["gradient"] / worth)))
     accept = ok & (first | (trying & np.where(drowned, sharper, ratio > ACCEPT)))
     refused = trying & ~accept
@@ -192,7 +192,7 @@ def _turn(
 ) -> tuple[State, Array]:
     """Return the state of the conjugate gradients after one product, and whether they are done."""
     free, step, residual, direction = (at[n] for n in ("free", "step", "residual", "direction"))
-    product = np.where(free > 0, product, 0 * product)
+    product = np.where(free > 0, product, 0)
     square, curve = np.sum(residual * residual), np.sum(direction * product)
     bends = curve > 0
     whole = np.where(bends, square, 0) / np.where(bends, curve, 1)
@@ -226,8 +226,8 @@ def _room(step: Array, direction: Array, radius: Array) -> Array:
     """
     a, b = np.sum(direction * direction), np.sum(step * direction)
     c = radius * radius - np.sum(step * step)
-    root = np.sqrt(np.maximum(b * b + a * np.maximum(c, 0 * c), 0 * a))
-    far = np.maximum(c, 0 * c) / np.where(b + root > 0, b + root, 1)
+    root = np.sqrt(np.maximum(b * b + a * np.maximum(c, 0), 0))
+    far = np.maximum(c, 0) / np.where(b + root > 0, b + root, 1)
     return np.where(b > 0, far, (root - b) / np.where(a > 0, a, 1))
 
 

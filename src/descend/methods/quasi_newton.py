@@ -45,30 +45,30 @@ class BFGS(LineSearch):
     def memory(self, p: Array) -> State:
         zero = np.zeros((), p.dtype)
         inverse = np.zeros((p.shape[0], p.shape[0]), p.dtype)
-        return {"inverse": inverse, "scale": zero, "learnt": zero + 0}
+        return {"inverse": inverse, "frame": np.zeros_like(p), "learnt": zero}
 
     def learn(self, s: State, new: State, move: Array, change: Array, took: Array) -> State:
-        product, square, sound = _curved(s, move, change)
-        learnt, scale = s["learnt"] > 0, _scale(s, new, product, square, sound, once=True)
-        eye = np.eye(move.shape[0], dtype=move.dtype)
-        inverse = np.where(learnt, s["inverse"], eye * (s["unit"] * (s["unit"] * scale)))
-        rho = 1 / np.where(sound, product, 1)
+        learnt = s["learnt"] > 0
+        # H is that of x/u, with the units u of the first pair.
+        frame: Array = np.where(learnt & (s["frame"] > 0), s["frame"], s["unit"])
+        product, square, sound = _curved(move, change, frame)
+        begin = np.where(np.eye(move.shape[0], dtype=bool), _scale(new, product, square, sound), 0)
+        inverse = np.where(learnt, s["inverse"], begin)
+        move, change = np.where(frame > 0, move, 0) / np.where(frame > 0, frame, 1), frame * change
+        rho = np.where(sound, 1 / np.where(sound, product, 1), 0)
         image = np.sum(inverse * change[None, :], axis=1)
-        gain = rho * (1 + rho * np.sum(change * image))
-        cross = image[:, None] * move[None, :]
-        updated = inverse + gain * move[:, None] * move[None, :]
-        updated = updated - rho * (cross + np.transpose(cross))
-        inverse = np.where(sound, updated, inverse)
-        # What had no unit till now has not moved either, and has no entries yet.
-        begin = np.where(np.diagonal(inverse) == 0, new["unit"] * (new["unit"] * scale), 0 * move)
+        half = 0.5 * rho * (1 + rho * np.sum(change * image)) * move - rho * image
+        both = half[:, None] * move[None, :] + move[:, None] * half[None, :]
         return {
-            "inverse": inverse + eye * begin,
-            "scale": scale,
-            "learnt": np.where(sound, np.ones_like(rho), s["learnt"]),
+            "inverse": inverse + both,
+            # What had no unit till now has not moved either.
+            "frame": np.where(frame > 0, frame, new["unit"]),
+            "learnt": np.where(sound, 1, s["learnt"]),
         }
 
     def direct(self, new: State, pull: Array, s: State) -> Array:
-        return -np.sum(new["inverse"] * pull[None, :], axis=1)
+        frame = new["frame"]
+        return -frame * np.sum(new["inverse"] * (frame * pull)[None, :], axis=1)
 
     def first_length(self, new: State, s: State) -> Array:
         return _whole(new)
@@ -116,7 +116,8 @@ class LBFGS(LineSearch):
         }  # fmt: skip
 
     def learn(self, s: State, new: State, move: Array, change: Array, took: Array) -> State:
-        product, square, sound = _curved(s, move, change)
+        product, square, sound = _curved(move, change, s["unit"])
+        learnt = s["learnt"] > 0
 
         def shifted(kept: Array, last: Array) -> Array:
             return np.where(sound, np.concatenate([kept[1:], last[None]]), kept)
@@ -124,9 +125,9 @@ class LBFGS(LineSearch):
         return {
             "moves": shifted(s["moves"], move),
             "changes": shifted(s["changes"], change),
-            "rhos": shifted(s["rhos"], 1 / np.where(sound, product, 1)),
-            "scale": _scale(s, new, product, square, sound),
-            "learnt": np.where(sound, np.ones_like(product), s["learnt"]),
+            "rhos": shifted(np.where(learnt, s["rhos"], 0), 1 / np.where(sound, product, 1)),
+            "scale": np.where(learnt & ~sound, s["scale"], _scale(new, product, square, sound)),
+            "learnt": np.where(sound, 1, s["learnt"]),
         }
 
     def direct(self, new: State, pull: Array, s: State) -> Array:
@@ -151,23 +152,19 @@ class LBFGS(LineSearch):
         return _whole(new)
 
 
-def _curved(s: State, move: Array, change: Array) -> tuple[Array, Array, Array]:
+def _curved(move: Array, change: Array, unit: Array) -> tuple[Array, Array, Array]:
     """Return yᵀs, yᵀU²y, and whether the pair shows a positive curvature above rounding."""
-    eps = cast(np.finfo(s["x"].dtype).eps, s["x"])
-    terms, image = move * change, s["unit"] * change
+    eps = cast(np.finfo(move.dtype).eps, move)
+    terms, image = move * change, unit * change
     product, square = np.sum(terms), np.sum(image * image)
-    sound = product > np.maximum(eps * np.sum(np.abs(terms)), least(s["x"]))
+    sound = product > np.maximum(eps * np.sum(np.abs(terms)), least(move))
     return product, square, sound & (square > 0)
 
 
-def _scale(
-    s: State, new: State, product: Array, square: Array, sound: Array, once: bool = False
-) -> Array:
-    """Return by what U² is H, as far as one number can tell: of the last pair, or of the first."""
+def _scale(new: State, product: Array, square: Array, sound: Array) -> Array:
+    """Return by what U² is H, as far as one number can tell: of a pair, if it is sound."""
     worth = np.where(new["worth"] > 0, new["worth"], 1)
-    fresh = sound & (s["learnt"] == 0) if once else sound
-    before = np.where(s["learnt"] > 0, s["scale"], 1 / worth)
-    return np.where(fresh, product, before) / np.where(fresh, square, 1)
+    return np.where(sound, product, 1) / np.where(sound, square, worth)
 
 
 def _whole(new: State) -> Array:

@@ -92,7 +92,7 @@ class NelderMead(Optimizer):
         eps = cast(np.finfo(p.dtype).eps, p)
         least = eps * eps * np.where(common > 0, common, np.sqrt(eps))
         widths = np.where(p != 0, edge * p, edge * least)
-        blind = np.where(first, np.where(p == 0, GROWING + 0 * p, 0 * p), s["blind"])
+        blind = np.where(first, np.where(p == 0, GROWING + 0 * p, 0), s["blind"])
         if inside.bounded:
             out = (p + widths > inside.upper) | (p + widths < inside.lower)
             widths = np.where(out, -widths, widths)
@@ -139,7 +139,7 @@ def _worst(values: Array) -> tuple[Array, Array, Array]:
 def _best(new: State) -> tuple[Array, Array]:
     """Return the best corner and its value."""
     best: Array = np.arange(new["values"].shape[0]) == np.argmin(new["values"])
-    point = np.sum(np.where(best[:, None], new["points"], 0 * new["points"]), axis=0)
+    point = np.sum(np.where(best[:, None], new["points"], 0), axis=0)
     return point, np.min(new["values"])
 
 
@@ -165,7 +165,7 @@ def _received(p: Array, loss: Array, s: State) -> tuple[State, Array]:
     return {
         "points": np.where(place[:, None], point[None, :], s["points"]),
         "values": np.where(place, np.where(back, height, loss), s["values"]),
-        "phase": cast(onward, p), "slot": s["slot"] + np.where(filling, 1, 0 * loss),
+        "phase": cast(onward, p), "slot": np.where(filling, s["slot"] + 1, s["slot"]),
         "reflected": np.where(reflecting, p, s["reflected"]),
         "height": np.where(reflecting, loss, height),
         "widths": s["widths"], "built": s["built"], "before": s["before"],
@@ -184,7 +184,7 @@ def _refitted(loss: Array, s: State, new: State, shrink: Array) -> tuple[State, 
     begin = s["values"][0]
     change, felt = np.abs(loss - begin), cast(FELT, loss) * np.abs(begin)
     here: Array = corners[1:] == s["slot"]
-    stage = np.where(s["phase"] == FILL, np.max(np.where(here, blind, 0 * blind)), 0 * loss)
+    stage = np.where(s["phase"] == FILL, np.max(np.where(here, blind, 0)), 0)
     grows = (stage == GROWING) & (change <= felt) & (s["tried"] < MOST_TRIED)
     fits = (stage > 0) & ~grows & (change > 0) & (felt > 0) & np.isfinite(change)
     again = (grows | fits) & np.isfinite(begin)
@@ -194,8 +194,8 @@ def _refitted(loss: Array, s: State, new: State, shrink: Array) -> tuple[State, 
     kept = {name: np.where(again, s[name], value) for name, value in new.items()}
     kept["points"] = np.where(again & entry, kept["points"] * factor, kept["points"])
     kept["widths"] = np.where(again & here, s["widths"] * factor, s["widths"])
-    kept["tried"] = np.where(again, s["tried"] + 1, 0 * s["tried"])
-    after = np.where(grows, stage, np.where(again, stage - 1, 0 * stage))
+    kept["tried"] = np.where(again, s["tried"] + 1, 0)
+    after = np.where(grows, stage, np.where(again, stage - 1, 0))
     kept["blind"] = np.where(here & (stage > 0), after, blind)
     return kept, shrink & ~again
 
@@ -240,7 +240,7 @@ def _rebuilt(new: State, best: Array, h: Any) -> tuple[Array, State]:
     widths = np.where(again, -0.5 * new["widths"], new["widths"])
     state = _replaced(new, best, _corners(best, widths), again)
     state["widths"] = widths
-    state["built"] = new["built"] + np.where(again, 1, 0 * new["built"])
+    state["built"] = np.where(again, new["built"] + 1, new["built"])
     state["before"] = np.where(again, new["loss"], new["before"])
     return small & ~again, state
 
@@ -251,11 +251,11 @@ def _asked(new: State) -> Array:
     corners = np.arange(n + 1)
     worst, _, _ = _worst(new["values"])
     phase, k = new["phase"], max(n, 2)
-    high = np.sum(np.where(worst[:, None], new["points"], 0 * new["points"]), axis=0)
+    high = np.sum(np.where(worst[:, None], new["points"], 0), axis=0)
     centre = (np.sum(new["points"], axis=0) - high) / n
     narrow = 0.75 - 0.5 / k
     ahead = np.where(phase == EXPAND, 1 + 2 / k, 1 + 0 * phase)
     ahead = np.where(phase == OUTSIDE, narrow, np.where(phase == INSIDE, -narrow, ahead))
     slot: Array = (corners == new["slot"])[:, None]
-    fill = np.sum(np.where(slot, new["points"], 0 * new["points"]), axis=0)
+    fill = np.sum(np.where(slot, new["points"], 0), axis=0)
     return np.where(phase == FILL, fill, centre + ahead * (centre - high))

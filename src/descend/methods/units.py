@@ -14,8 +14,8 @@ import numpy as np
 from descend.methods.base import Array, State, cast
 
 __all__ = [
-    "Units", "beyond", "lengths", "measured", "noise", "shortened", "sizes", "steepest",
-    "unmeasured",
+    "Units", "beyond", "lengths", "measured", "noise", "reciprocal", "shortened", "sizes",
+    "square_length", "steepest", "unmeasured",
 ]  # fmt: skip
 
 CAUTION = 0.3  # an estimated unit is this share of w/|g|: too short is soon mended, too long not
@@ -50,7 +50,7 @@ def unmeasured(p: Array) -> State:
     """Return the entries of a state before the first point, shaped like the attributes."""
     zero, zeros = np.zeros((), p.dtype), np.zeros_like(p)
     return {
-        "widest": zeros, "stretch": zeros + 0, "unit": zeros + 0, "worth": zero,
+        "widest": zeros, "stretch": np.ones_like(p), "unit": zeros + 0, "worth": zero,
         "guessed": zero + 0,
     }  # fmt: skip
 
@@ -77,31 +77,42 @@ def measured(
     array([1.e+07, 2.e-03, 6.e-10])
     """
     parts = (x.shape[0],) if parts is None else parts
-    lone = np.repeat([n == 1 for n in parts], parts)
+    alone = all(n == 1 for n in parts)
     steep: Array = np.abs(gradient)
     widest: Array = np.where(accept, np.maximum(s["widest"], np.abs(x)), s["widest"])
     most, height = np.max(widest * steep), np.abs(loss)
     alive = most > cast(SLIGHT, x) * height
     worth = np.where(accept, np.maximum(s["worth"], _worth(most, height, alive, steep)), s["worth"])
-    shared, reach = _largest(widest, parts), _reach(worth, steep, parts)
     sloping: Array = (steep > 0) & ~(wait & alive)
-    alike = np.minimum(np.maximum(shared, cast(SHORT, x) * reach), cast(LONG, x) * reach)
-    guess = np.where(lone | (shared == 0), reach, alike)
+    begun: Array = accept & (s["worth"] == 0) & (widest > 0)
+    stretch: Array = np.where(begun, _stretch(widest * steep, most), s["stretch"])
+    shared, size = widest, stretch * widest
+    if alone:
+        guess = cast(CAUTION, x) * worth / np.where(steep > 0, steep, 1)
+    else:
+        shared, guess, size = _of_parts(parts, worth, steep, widest, size)
     common, eps = np.max(widest), cast(np.finfo(x.dtype).eps, x)
     top = np.maximum(most, np.max(widest * np.abs(s["gradient"])))
     level = (common > 0) & (steep * common <= 8 * eps * top)
     guess = np.where(level, np.where(shared > 0, shared, common), guess)
-    guess = np.where(sloping, guess, 0 * guess)
-    guess = np.where((s["unit"] > 0) & ~(sloping & (guess < s["unit"])), s["unit"], guess)
-    begun: Array = accept & (s["worth"] == 0) & (widest > 0)
-    stretch: Array = np.where(begun, _stretch(widest * steep, most), s["stretch"])
-    own = np.where(stretch > 0, stretch, 1) * widest
-    share: Array = widest / np.where(shared > 0, shared, 1)
-    size = np.where(lone, own, widest * _alike(np.where(widest > 0, share, 1)))
+    held = np.where(sloping, np.minimum(guess, s["unit"]), s["unit"])
+    guess = np.where(s["unit"] > 0, held, np.where(sloping, guess, 0))
     now: Array = np.where(widest > 0, np.maximum(size, s["unit"]), guess)
     unit: Array = np.where(accept, now, s["unit"])
     guessed: Array = np.any((widest == 0) & (unit > 0))
-    return Units(widest, stretch, unit, worth, np.where(guessed, np.ones_like(worth), 0 * worth))
+    return Units(widest, stretch, unit, worth, np.where(guessed, np.ones_like(worth), 0))
+
+
+def _of_parts(
+    parts: tuple[int, ...], worth: Array, steep: Array, widest: Array, size: Array
+) -> tuple[Array, Array, Array]:
+    """Return the largest |x| of each part, the estimated units, and the sizes of the parameters."""
+    lone = np.repeat([n == 1 for n in parts], parts)
+    shared, reach = _largest(widest, parts), _reach(worth, steep, parts)
+    alike = np.minimum(np.maximum(shared, cast(SHORT, worth) * reach), cast(LONG, worth) * reach)
+    share: Array = widest / np.where(shared > 0, shared, 1)
+    own = widest * _alike(np.where(widest > 0, share, 1))
+    return shared, np.where(lone | (shared == 0), reach, alike), np.where(lone, size, own)
 
 
 def _worth(most: Array, height: Array, alive: Array, steep: Array) -> Array:
@@ -131,8 +142,8 @@ def _alike(share: Array) -> Array:
 
 def _stretch(gain: Array, most: Array) -> Array:
     """Return by what |x| is multiplied: more where the loss hardly depends on the parameter."""
-    ratio = np.sqrt(np.where(gain > 0, most, 1) / np.where(gain > 0, gain, 1))
-    return np.where(gain > 0, np.minimum(ratio, cast(STRETCH, gain)), cast(STRETCH, gain))
+    top = np.where(most > 0, most, 1)
+    return np.sqrt(top / np.maximum(gain, top / cast(STRETCH**2, gain)))
 
 
 def _largest(values: Array, parts: tuple[int, ...]) -> Array:
@@ -164,9 +175,18 @@ def steepest(s: State, gradient: Array) -> Array:
 
 def lengths(s: State, move: Array) -> Array:
     """Return the length of a move in units of the parameters."""
-    known = s["unit"] > 0
-    share = np.where(known, move, 0 * move) / np.where(known, s["unit"], 1)
-    return np.sqrt(np.sum(share * share))
+    return np.sqrt(square_length(s, move))
+
+
+def square_length(s: State, move: Array) -> Array:
+    """Return the square of the length of a move in units of the parameters."""
+    share = np.where(s["unit"] > 0, move, 0) * reciprocal(s)
+    return np.sum(share * share)
+
+
+def reciprocal(s: State) -> Array:
+    """Return 1/u of every parameter that has a unit; 1 of others, which have not moved."""
+    return 1 / np.where(s["unit"] > 0, s["unit"], 1)
 
 
 def sizes(s: State) -> Array:
@@ -206,8 +226,8 @@ def shortened(s: State, move: Array, change: Array, may: Array) -> tuple[Array, 
     steep, length = np.abs(change), np.abs(move)
     known = may & (s["widest"] == 0) & (length > 0) & (length <= s["unit"]) & np.isfinite(steep)
     worth = np.where(s["worth"] > 0, s["worth"], 1)
-    bend: Array = np.where(known, steep, 0 * steep) / np.where(known, length, 1)
-    root = s["unit"] * np.sqrt(bend / worth)
+    bend: Array = np.where(known, steep, 0) / (np.where(known, length, 1) * worth)
+    root = s["unit"] * np.sqrt(bend)
     astray = (root > cast(ASTRAY, root)) & (root >= cast(WORST, root) * np.max(root))
     return s["unit"] / np.where(astray, root, 1), np.any(astray)
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from descend.models.guess import guess_parts
-from descend.models.kind import Array, Values
+from descend.models.kind import Array, Given, Values
 from descend.models.parts import Known, Leaf, Product, Sum, Unknown
 from descend.models.table import KINDS
 from descend.models.tree import Single, labels_of
@@ -58,7 +58,8 @@ def guess_formula(
         return {}
     rest = np.asarray(y, np.float64) - sum(columns[term.at] for term in fixed)
     names = [name for part in parts for name in part.names]
-    known = {name: value for name, value in given.items() if name in names}
+    ties = given.ties if isinstance(given, Given) else None
+    known = Given({name: value for name, value in given.items() if name in names}, ties)
     if len(parts) + len(fixed) < len(terms):
         parts += (Unknown("the others' level"),)
     found = guess_parts(parts, columns, rest, known)

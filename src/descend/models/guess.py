@@ -17,7 +17,7 @@ import numpy as np
 
 from descend.errors import UsageError, suggest
 from descend.models.judge import gains, judged, judged_pair, polished, projected, squares
-from descend.models.kind import Values
+from descend.models.kind import Given, Values
 from descend.models.parts import Leaf, Product, Rows, Sum, multiplied, parts_of
 
 __all__ = ["guess_parts", "guess_tree"]
@@ -27,6 +27,9 @@ MOST_JUDGED = 500  # rows that proposals are judged on
 CLIPPINGS = 6
 SWEEPS = 3
 MOST_PAIRS = 6
+FOLLOWED, MOST_FOLLOWED = 3, 8  # times that the best starts go on, and how many of them
+SPLIT = 1.0 / np.array([12.0, 25.0, 50.0, 100.0])  # of the range: from their middle
+MOST_TIED = 16  # values of what ties two parts that are tried
 
 
 def guess_tree(
@@ -48,10 +51,11 @@ def guess_parts(
 ) -> Values:
     """Values for every parameter of the parts of a sum, over columns of data."""
     rows = _rows(x, y)
-    known = {name: float(value) for name, value in given.items()}
+    known = given if isinstance(given, Given) else Given(given)
     with np.errstate(all="ignore"):
         found = _guess_sum(parts, rows, known)
-        found = found if given else _in_order(parts, found)
+        found = _tied_in_order(parts, found, known) if known.ties else found
+        found = found if known or known.ties else _in_order(parts, found)
     return {name: float(found[name]) for part in parts for name in part.names}
 
 
@@ -70,7 +74,7 @@ def _rows(x: Sequence[Any], y: Any) -> Rows:
 
 
 def _place(
-    part: Any, others: Sequence[Any], rows: Rows, values: Values, known: Values, keep: bool = False
+    part: Any, others: Sequence[Any], rows: Rows, values: Values, known: Given, keep: bool = False
 ) -> Values:
     """The values with those of one part found anew, the other parts being where they are."""
     tried = _tried(part, others, rows, values, known)
@@ -86,7 +90,7 @@ def _proposals(part: Any, rows: Rows) -> list[Values]:
     if set(part.names) == set(part.linear):
         return [{}]
     if isinstance(part, Sum):
-        return [_guess_sum(part.parts, rows, {})]
+        return [_guess_sum(part.parts, rows, Given({}))]
     if isinstance(part, Product):
         open_ones = [k for k, factor in enumerate(part.factors) if factor.names]
         return [_guess_product(part.factors, [k, *open_ones], rows) for k in open_ones]
@@ -101,7 +105,7 @@ def _proposals(part: Any, rows: Rows) -> list[Values]:
 
 
 def _tried(
-    part: Any, others: Sequence[Any], rows: Rows, values: Values, known: Values
+    part: Any, others: Sequence[Any], rows: Rows, values: Values, known: Given
 ) -> list[Values]:
     """What a part proposes for what the others leave."""
     left = rows.y - sum(other.value(rows.data, values) for other in others)
@@ -113,19 +117,45 @@ def _tried(
 
 
 def _place_pair(
-    pair: Sequence[Any], others: Sequence[Any], rows: Rows, values: Values, known: Values
-) -> Values:
-    """Two parts found anew, together: overlapping peaks show neither's width by themselves."""
+    pair: Sequence[Any], others: Sequence[Any], rows: Rows, values: Values, known: Given
+) -> list[Values]:
+    """Two parts found anew, together: overlapping peaks show neither's width by themselves.
+
+    Where one is tied to the other, once for each value that this gives.
+    """
+    pair = sorted(pair, key=lambda part: bool(known.ties.keys() & {*part.names}))
     tried = [_tried(part, others, rows, values, known) for part in pair]
     few = rows.thinned(MOST_JUDGED)
-    best = judged_pair(pair, others, few, values, tried)
-    return projected([*others, *pair], rows, values | best, known)
+    return [
+        projected([*others, *pair], rows, values | best, known)
+        for own in _tied_alike(tried, known)
+        for best in [judged_pair(pair, others, few, values, own)]
+    ]
+
+
+def _tied_alike(tried: Sequence[list[Values]], known: Given) -> list[list[list[Values]]]:
+    """The proposals for two parts, apart by what ties make of the second by the first."""
+    first, second = tried
+    tied = [name for name in second[0] if name in known.ties]
+    if not tied:
+        return [[first, second]]
+    groups: dict[tuple[float, ...], list[Values]] = {}
+    for entry in first:
+        values = known.completed({**second[0], **entry})
+        groups.setdefault(tuple(values[name] for name in tied), []).append(entry)
+    found = []
+    for own, entries in itertools.islice(groups.items(), MOST_TIED):
+        values = dict(zip(tied, own, strict=True))
+        alike = {tuple(entry[n] for n in second[0] if n not in tied): {**entry, **values}
+                 for entry in second}  # fmt: skip
+        found.append([entries, [*alike.values()]])
+    return found
 
 
 # --- sums
 
 
-def _guess_sum(parts: Sequence[Any], rows: Rows, known: Values) -> Values:
+def _guess_sum(parts: Sequence[Any], rows: Rows, known: Given) -> Values:
     """The best of several orders in which the parts of a sum are found."""
     if len(parts) == 1:
         (part,) = parts
@@ -148,14 +178,39 @@ def _guess_sum(parts: Sequence[Any], rows: Rows, known: Values) -> Values:
     if pairs:
         there = [part for part in parts if _is_background(part)]
         begun = _placed(there, [], _undisturbed(there, rows, known), {}, known) if there else {}
-        both = _place_pair(pairs[0], there, rows, begun, known)
         rest = [part for part in features if part not in pairs[0]]
-        starts.append(_placed(rest, [*there, *pairs[0]], rows, both, known))
+        for both in _place_pair(pairs[0], there, rows, begun, known):
+            starts.append(_placed(rest, [*there, *pairs[0]], rows, both, known))
     few = rows.thinned(MOST_JUDGED)
     better = [polished(parts, few, values, known) for values in starts]
+    if pairs:
+        best = min(better, key=lambda values: squares(parts, few, values))
+        split = _split(pairs[0], parts, rows, best, known)
+        better += [polished(parts, few, values, known) for values in split]
+    for _ in range(FOLLOWED if known.ties else 0):  # along the valley of peaks equally wide
+        better = sorted(better, key=lambda values: squares(parts, few, values))[:MOST_FOLLOWED]
+        better = [polished(parts, few, values, known) for values in better]
     best = min(better, key=lambda values: squares(parts, few, values))
     swept = _swept(parts, rows, best, known)
     return polished(parts, few, swept, known)
+
+
+def _split(
+    pair: Sequence[Leaf], parts: Sequence[Any], rows: Rows, values: Values, known: Given
+) -> list[Values]:
+    """Two parts to either side of the larger one: peaks that have merged look like one."""
+    places = [leaf.prefix + str(leaf.single.kind.place) for leaf in pair]
+    if not all(leaf.single.kind.place for leaf in pair) or {*places} & {*known, *known.ties}:
+        return []
+    sizes = [float(np.sum(leaf.value(rows.data, values) ** 2)) for leaf in pair]
+    middle, reach = values[places[int(np.argmax(sizes))]], float(np.ptp(rows.data[0]))
+    return [
+        projected(
+            parts, rows, known.completed({**values, places[0]: middle - d, places[1]: middle + d}),
+            known,
+        )
+        for d in reach * SPLIT
+    ]  # fmt: skip
 
 
 def _pairs(features: Sequence[Any]) -> list[tuple[Any, Any]]:
@@ -171,7 +226,7 @@ def _is_background(part: Any) -> bool:
 
 
 def _placed(
-    parts: Sequence[Any], others: Sequence[Any], rows: Rows, values: Values, known: Values
+    parts: Sequence[Any], others: Sequence[Any], rows: Rows, values: Values, known: Given
 ) -> Values:
     """The parts found one after the other; those that are linear throughout come first."""
     there = list(others)
@@ -181,7 +236,7 @@ def _placed(
     return values
 
 
-def _undisturbed(background: Sequence[Any], rows: Rows, known: Values) -> Rows:
+def _undisturbed(background: Sequence[Any], rows: Rows, known: Given) -> Rows:
     """The rows that the background describes, by leaving out the others again and again."""
     kept = rows
     least = max(4, rows.y.size // 5)
@@ -195,7 +250,7 @@ def _undisturbed(background: Sequence[Any], rows: Rows, known: Values) -> Rows:
     return kept
 
 
-def _swept(parts: Sequence[Any], rows: Rows, values: Values, known: Values) -> Values:
+def _swept(parts: Sequence[Any], rows: Rows, values: Values, known: Given) -> Values:
     """Each part found anew with the others in place, as long as that helps."""
     least = squares(parts, rows, values)
     movable = [part for part in parts if set(part.names) != set(part.linear)]
@@ -209,16 +264,16 @@ def _swept(parts: Sequence[Any], rows: Rows, values: Values, known: Values) -> V
                 values, least = trial, reached
         for pair in _pairs([part for part in movable if not _is_background(part)]):
             others = [other for other in parts if other not in pair]
-            trial = _place_pair(pair, others, rows, values, known)
-            reached = squares(parts, rows, trial)
-            if reached < least:
-                values, least = trial, reached
+            for trial in _place_pair(pair, others, rows, values, known):
+                reached = squares(parts, rows, trial)
+                if reached < least:
+                    values, least = trial, reached
         if not least < 0.99 * before:
             break
     return values
 
 
-def _alone(part: Leaf, rows: Rows, known: Values) -> Values:
+def _alone(part: Leaf, rows: Rows, known: Given) -> Values:
     """The best proposal of one model; where signs leave a choice, after a few steps from each.
 
     A curve that bends more sharply at one end has a mirrored twin that no descent turns around.
@@ -258,6 +313,21 @@ def _in_order(parts: Sequence[Any], values: Values) -> Values:
     return found
 
 
+def _tied_in_order(parts: Sequence[Any], values: Values, known: Given) -> Values:
+    """Two equal parts in the order of where they stand, where ties and what is known allow it."""
+    for one, two in _pairs(parts):
+        place = one.single.kind.place
+        if one.single.kind is not two.single.kind or not place:
+            continue
+        names = dict(zip((*one.names, *two.names), (*two.names, *one.names), strict=True))
+        other = {name: values[names.get(name, name)] for name in values}
+        if values[one.prefix + place] > values[two.prefix + place] and (
+            known.completed(other) == other
+        ):
+            values = other
+    return values
+
+
 # --- products
 
 
@@ -267,7 +337,7 @@ def _guess_product(factors: tuple[Any, ...], order: list[int], rows: Rows) -> Va
     found: list[tuple[float, Values]] = []
     whole = Product(factors)
     for target in (rows.y, np.abs(rows.y)):
-        values = _guess_sum((factors[order[0]],), Rows(rows.data, target), {})
+        values = _guess_sum((factors[order[0]],), Rows(rows.data, target), Given({}))
         there = [*fixed, factors[order[0]]]
         for k in [*(k for k in order[1:] if k != order[0]), *order]:
             there = [f for f in there if f is not factors[k]]
@@ -289,4 +359,4 @@ def _place_factor(factor: Any, others: Sequence[Any], rows: Rows, values: Values
     tried = _proposals(factor, Rows(seen.data, seen.y / height[kept]))
     few = rows.thinned(MOST_JUDGED)
     best = tried[0] if len(tried) == 1 else judged(under, [], few, values, tried)
-    return projected([under], rows, values | best, {})
+    return projected([under], rows, values | best, Given({}))

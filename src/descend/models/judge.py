@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from descend.models.kind import Array, Values
+from descend.models.kind import Array, Given, Values
 from descend.models.parts import Leaf, Rows
 
 __all__ = ["gains", "judged", "judged_pair", "polished", "projected", "squares"]
@@ -27,7 +27,7 @@ def _solve(columns: list[Array], y: Array) -> Array:
     return best
 
 
-def projected(parts: Sequence[Any], rows: Rows, values: Values, known: Values) -> Values:
+def projected(parts: Sequence[Any], rows: Rows, values: Values, known: Given) -> Values:
     """The values with the linear parameters of all parts solved for together."""
     linear = [name for part in parts for name in part.linear]
     columns = [c for part in parts for c in part.columns(rows.data, values)]
@@ -38,7 +38,7 @@ def projected(parts: Sequence[Any], rows: Rows, values: Values, known: Values) -
     if free:
         solved = _solve([columns[k] for k in free], np.asarray(rest))
         values = values | {linear[k]: float(v) for k, v in zip(free, solved, strict=True)}
-    return values | known
+    return known.completed(values)
 
 
 def squares(parts: Sequence[Any], rows: Rows, values: Values) -> float:
@@ -130,13 +130,14 @@ def _tables(part: Any, rows: Rows, values: Values, tried: list[Values]) -> Array
 
 
 
-def polished(parts: Sequence[Any], rows: Rows, values: Values, known: Values) -> Values:
+def polished(parts: Sequence[Any], rows: Rows, values: Values, known: Given) -> Values:
     """A few damped Gauss–Newton steps, so that sums of squares can be compared between starts."""
-    names = [name for part in parts for name in part.names if name not in known]
+    names = [name for part in parts for name in part.names]
+    names = [name for name in names if name not in known and name not in known.ties]
     at = np.array([values[name] for name in names])
 
     def residual(point: Array) -> Array:
-        changed = values | dict(zip(names, point.tolist(), strict=True))
+        changed = known.completed(values | dict(zip(names, point.tolist(), strict=True)))
         return np.asarray(rows.y - sum(part.value(rows.data, changed) for part in parts))
 
     here, damping = residual(at), 1e-2
@@ -157,4 +158,4 @@ def polished(parts: Sequence[Any], rows: Rows, values: Values, known: Values) ->
         damping *= 0.2 if fell else 10
         if fell:
             at, here = at + step / scale, there
-    return values | dict(zip(names, at.tolist(), strict=True))
+    return known.completed(values | dict(zip(names, at.tolist(), strict=True)))

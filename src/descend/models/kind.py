@@ -10,14 +10,37 @@ import numpy as np
 
 from descend.lean import dataclass
 
-__all__ = ["FREE", "POSITIVE", "Array", "Candidates", "Kind", "Values"]
+__all__ = ["FREE", "POSITIVE", "Array", "Candidates", "Given", "Kind", "Ties", "Values"]
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 Values = dict[str, float]
 Candidates = Callable[[tuple[Array, ...], Array], list[Values]]
 
+Ties = Mapping[str, Callable[[Values], float | None]]
+"""Parameter → its value by those of others; None where these are not known yet."""
+
 FREE = (-np.inf, np.inf)
 POSITIVE = (0.0, np.inf)
+
+
+class Given(Values):
+    """The values that are known, and those that follow from others."""
+
+    def __init__(self, values: Mapping[str, float], ties: Ties | None = None) -> None:
+        super().__init__({name: float(value) for name, value in values.items()})
+        self.ties: Ties = ties or {}
+
+    def completed(self, values: Values) -> Values:
+        """The values with those that are known, and those that follow.
+
+        >>> Given({"a": 1.0}, {"b": lambda v: 2 * v["a"]}).completed({"a": 5.0, "b": 0.0})
+        {'a': 1.0, 'b': 2.0}
+        """
+        found = {**values, **self}
+        for name, tie in self.ties.items():
+            value = tie(found)
+            found = found if value is None else {**found, name: value}
+        return found
 
 
 def _all_linear(_data: tuple[Array, ...], _y: Array) -> list[Values]:

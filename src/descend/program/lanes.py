@@ -46,6 +46,7 @@ class ManyBuilt:
         data, fixed, results: the names of the program's inputs and results, in its order.
         captured: name of a fixed input → the array that the model captured.
         dtype: of the vector of all parameters.
+        compares: whether a parameter is compared with the data.
     """
 
     program: ManyProgram
@@ -57,6 +58,7 @@ class ManyBuilt:
     rows: Dim | int
     traces: tuple[Trace, ...] = ()
     runner: Any = None
+    compares: bool = False
 
     def serves(self, counts: Any) -> bool:
         """Whether the graphs are still the right ones: the same captures, any or these rows."""

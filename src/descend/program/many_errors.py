@@ -84,7 +84,7 @@ def judged_curved(
             loss.
         scatter: (n, n) the sum of the squared slopes of the rows; None for a likelihood.
 
-    The formulas are those of `uncertainty.curved.curved_errors`.
+    The formulas are those of `trust.curved.curved_errors`.
     """
     curvature, side, free = _unbound(fit.x, curvature, side, box)
     half, pivot = half_inverse(curvature)

@@ -1,22 +1,13 @@
-"""What many fits leave: arrays over the fits, with a status for each of them."""
+"""How each of many fits can end, and what is told of one of them."""
 
 from __future__ import annotations
 
-import math
-import os
 from collections.abc import Mapping
-from dataclasses import field
 from typing import Any
 
-import numpy as np
-
-from descend.data.write import write_table
-from descend.errors import UsageError, suggest
 from descend.lean import dataclass
 from descend.methods.base import NOT_FINITE, RUNNING, STATUS, UNBOUNDED, Outcome
-from descend.records.record import jsonable
 from descend.records.statuses import STATUSES
-from descend.visible import visible
 
 __all__ = [
     "BAD_DATA",
@@ -25,11 +16,9 @@ __all__ = [
     "SINGULAR",
     "SPENT",
     "TOO_FEW",
-    "ManyRecord",
+    "VERDICTS_OF",
     "OneFit",
 ]
-
-Array = np.ndarray[Any, np.dtype[Any]]
 
 SPENT, BAD_DATA, TOO_FEW, SINGULAR = 20, 21, 22, 23
 
@@ -81,160 +70,3 @@ class OneFit:
     loss: float
     chi2: float
     dof: int
-
-
-@dataclass
-class ManyRecord:
-    """The results of many fits, each an array whose first axis counts the fits.
-
-    Attributes:
-        params: name → (fits, …).
-        stderr: name → (fits, …); NaN where a fit has none.
-        status: (fits,) codes, which `outcomes` explains.
-        iterations: (fits,) evaluations of the model.
-        loss, chi2: (fits,) the mean loss, and the sum of (residual/sigma)².
-        dof: (fits,) points minus parameters.
-        covariance: (fits, p, p) of the flat parameters, where it was asked for.
-        keys: (fits,) what the fits are called, or None.
-        starts, agreed: (fits,) from how many starts each descended, and how many of them arrived at
-            the least loss; None where the run was interrupted before.
-        n_further, n_mended: how many fits needed further starts, and how many these mended.
-        n_closer: how many fits were not plainly well, and were looked at closer, as `fit` does.
-        n_cut: of how many of these the search ended since its evaluations were spent.
-        model, target: what was fitted to what.
-        seconds, threads, lanes: how long it took, on how much of the machine.
-    """
-
-    params: dict[str, Array]
-    stderr: dict[str, Array]
-    status: Array
-    iterations: Array
-    loss: Array
-    chi2: Array
-    dof: Array
-    covariance: Array | None = None
-    keys: Array | None = None
-    by: str = "fit"
-    model: str = ""
-    target: str = "y"
-    seconds: float = math.nan
-    compile_seconds: float = 0.0
-    threads: int = 1
-    lanes: int = 1
-    starts: Array | None = None
-    agreed: Array | None = None
-    n_further: int = 0
-    n_mended: int = 0
-    n_closer: int = 0
-    n_cut: int = 0
-    interrupted: bool = False
-    warnings: list[str] = field(default_factory=list)
-    outcomes: Mapping[int, Outcome] = field(default_factory=lambda: OUTCOMES)
-
-    def __len__(self) -> int:
-        return len(self.status)
-
-    def __getitem__(self, fit: int) -> OneFit:
-        if not -len(self) <= fit < len(self):
-            raise IndexError(f"there is no fit {fit}: there are {len(self)}, counted from 0")
-        i = range(len(self))[fit]
-        outcome = self.outcomes[int(self.status[i])]
-        return OneFit(
-            i, None if self.keys is None else self.keys[i],
-            {name: _plain(a[i]) for name, a in self.params.items()},
-            {name: _plain(a[i]) for name, a in self.stderr.items()},
-            outcome.name, outcome.message, VERDICTS_OF[int(self.status[i])], outcome.success,
-            int(self.iterations[i]),
-            float(self.loss[i]), float(self.chi2[i]), int(self.dof[i]),
-        )  # fmt: skip
-
-    @property
-    def success(self) -> Array:
-        """(fits,) whether each fit converged to parameters that its data determine."""
-        good = [code for code, outcome in self.outcomes.items() if outcome.success]
-        return np.isin(self.status, good)
-
-    @property
-    def verdict(self) -> Array:
-        """(fits,) what the end of each fit means, in the words of the table of ends."""
-        codes, inverse = np.unique(self.status, return_inverse=True)
-        return np.array([VERDICTS_OF[int(c)] for c in codes], dtype=object)[inverse]
-
-    @property
-    def reduced_chi2(self) -> Array:
-        """(fits,) chi² per degree of freedom; NaN where there is none."""
-        return np.where(self.dof > 0, self.chi2 / np.maximum(self.dof, 1), np.nan)
-
-    @property
-    def fits_per_second(self) -> float:
-        """How many fits a second were done, compiling left out."""
-        done = int(np.count_nonzero(self.status != RUNNING))
-        return done / self.seconds if self.seconds > 0 else math.nan
-
-    def message(self, fit: int) -> str:
-        """How a fit ended, in a sentence."""
-        return self.outcomes[int(self.status[fit])].message
-
-    def counts(self) -> dict[str, int]:
-        """How many fits ended in which way, the most frequent first."""
-        codes, numbers = np.unique(self.status, return_counts=True)
-        order = np.argsort(-numbers, kind="stable")
-        return {self.outcomes[int(codes[i])].name: int(numbers[i]) for i in order}
-
-    def where(self, status: str) -> Array:
-        """The numbers of the fits that ended in this way.
-
-        Raises:
-            UsageError: no fit can end so.
-        """
-        codes = [code for code, outcome in self.outcomes.items() if outcome.name == status]
-        if not codes:
-            names = [outcome.name for outcome in self.outcomes.values()]
-            raise UsageError(
-                f'"{status}" is no status of a fit{suggest(status, names)}',
-                remedy=f"they are {', '.join(names)}",
-            )
-        return np.flatnonzero(np.isin(self.status, codes))
-
-    def columns(self) -> dict[str, Array]:
-        """Everything as flat columns over the fits, as a table has them."""
-        found: dict[str, Array] = {}
-        found[self.by] = np.arange(len(self)) if self.keys is None else self.keys
-        for prefix, arrays in (("", self.params), ("stderr_", self.stderr)):
-            for name, array in arrays.items():
-                flat = array.reshape(len(self), -1)
-                for i, index in enumerate(np.ndindex(array.shape[1:])):
-                    label = f"[{','.join(map(str, index))}]" if index else ""
-                    found[f"{prefix}{name}{label}"] = flat[:, i]
-        names = {code: outcome.name for code, outcome in self.outcomes.items()}
-        codes, inverse = np.unique(self.status, return_inverse=True)
-        found["status"] = np.array([names[int(c)] for c in codes], dtype=object)[inverse]
-        found |= {
-            "verdict": self.verdict, "success": self.success, "iterations": self.iterations,
-            "loss": self.loss, "chi2": self.chi2, "dof": self.dof,
-        }  # fmt: skip
-        return found
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the columns to a file: `.parquet`, `.csv`, `.tsv` or `.json`, by its name.
-
-        Raises:
-            UsageError: another ending, or a folder that is not there.
-        """
-        write_table(path, self.columns())
-
-    def to_json_dict(self) -> dict[str, Any]:
-        """All results as plain values, ready for `json.dumps(allow_nan=False)`."""
-        found: dict[str, Any] = {"kind": "fits", "model": self.model, "n_fits": len(self)}
-        found |= {"counts": self.counts(), "seconds": self.seconds, "threads": self.threads}
-        found |= {"n_further_starts": self.n_further, "n_mended": self.n_mended}
-        found["warnings"] = list(self.warnings)
-        return jsonable(found | {"fits": self.columns()})  # type: ignore[no-any-return]
-
-    def __repr__(self) -> str:
-        good = int(np.count_nonzero(self.success))
-        return visible(f"<{len(self)} fits of {self.model}: {good} converged>")
-
-
-def _plain(value: Any) -> Any:
-    return value if np.ndim(value) else float(value)

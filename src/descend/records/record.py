@@ -10,30 +10,29 @@ import functools
 import math
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from typing import Any, Literal, cast
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from descend.errors import InternalError
-from descend.records.statuses import STATUSES, Status, status_message, status_named
+from descend.lean import dataclass as lean
+from descend.records.statuses import status_message, status_named
 from descend.visible import visible
 
 __all__ = [
-    "STATUSES",
-    "Check",
+    "Band",
     "FitRecord",
     "History",
     "Minimum",
-    "Status",
+    "correlation_of",
     "defaults_of",
     "flat_parameters",
     "jsonable",
     "leaves",
     "like",
     "number_names_of",
-    "status_message",
 ]
 
 Engine = Literal["native", "interpreted"]
@@ -90,6 +89,10 @@ def jsonable(value: Any) -> Any:
         return _json_array(value)
     if isinstance(value, _Record):
         return value.to_json_dict()
+    if is_dataclass(value) and not isinstance(value, type):
+        return {f.name: jsonable(getattr(value, f.name)) for f in fields(value)}
+    if hasattr(value, "_asdict"):
+        value = value._asdict()
     if isinstance(value, Mapping):
         return {str(key): jsonable(entry) for key, entry in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
@@ -144,7 +147,28 @@ class _Record:
         }
 
 
-@dataclass(slots=True, kw_only=True, eq=False)
+class _Ended(_Record):
+    """A record of a run: success, verdict and, if it is not given, message follow from status."""
+
+    __slots__ = ()
+
+    def _end(
+        self: Any, steps: int, unit: str, loss: float, stop_loss: float | None = None
+    ) -> None:
+        row = status_named(self.status)
+        self.success, self.verdict = row.success, row.verdict
+        if not self.message:
+            self.message = status_message(
+                self.status, steps, unit=unit, loss=loss, stop_loss=stop_loss
+            )
+
+    @property
+    def exit_code(self: Any) -> int:
+        """The command line's exit code for this ending."""
+        return status_named(self.status).exit_code
+
+
+@dataclass(slots=True, eq=False, repr=False)
 class History(Mapping[str, Any], _Record):
     """The course of a run, one entry per epoch (or iteration), read like a dict.
 
@@ -160,28 +184,20 @@ class History(Mapping[str, Any], _Record):
     (['epoch', 'loss'], [1, 2])
     """
 
-    loss: NDArray[Any]
-    epoch: NDArray[Any] | None = None
-    validation_loss: NDArray[Any] | None = None
-    lr: NDArray[Any] | None = None
-    grad_norm: NDArray[Any] | None = None
-    params: dict[str, Any] | None = None
+    loss: Any = ()
+    epoch: Any = None
+    validation_loss: Any = None
+    lr: Any = None
+    grad_norm: Any = None
+    params: Any = None
 
-    def __init__(
-        self,
-        loss: ArrayLike = (),
-        epoch: ArrayLike | None = None,
-        validation_loss: ArrayLike | None = None,
-        lr: ArrayLike | None = None,
-        grad_norm: ArrayLike | None = None,
-        params: Mapping[str, Any] | None = None,
-    ) -> None:
-        self.loss = np.asarray(loss, dtype=np.float64)
-        self.epoch = np.arange(1, len(self.loss) + 1) if epoch is None else np.asarray(epoch)
-        self.validation_loss = _column(validation_loss)
-        self.lr = _column(lr)
-        self.grad_norm = _column(grad_norm)
-        self.params = None if params is None else dict(params)
+    def __post_init__(self) -> None:
+        for name in ("loss", "validation_loss", "lr", "grad_norm"):
+            if getattr(self, name) is not None:
+                setattr(self, name, np.asarray(getattr(self, name), dtype=np.float64))
+        epoch = np.arange(1, len(self.loss) + 1) if self.epoch is None else self.epoch
+        self.epoch = np.asarray(epoch)
+        self.params = None if self.params is None else dict(self.params)
         for name in self:
             if name != "params" and len(self[name]) != len(self.loss):
                 raise InternalError(
@@ -212,14 +228,14 @@ class History(Mapping[str, Any], _Record):
         >>> History(loss=[4.0, 2.0, 1.0], epoch=[1, 5, 8]).every
         4
         """
-        if self.epoch is None or len(self.epoch) < 3:
+        if len(self.epoch) < 3:
             return 1
         return int(self.epoch[1]) - int(self.epoch[0])
 
     @property
     def epochs(self) -> int:
         """How many epochs the run had."""
-        return 0 if self.epoch is None or not len(self.epoch) else int(self.epoch[-1])
+        return int(self.epoch[-1]) if len(self.epoch) else 0
 
     def to_json_dict(self, *, rows: bool = True) -> dict[str, Any]:
         """Return the columns as plain lists, with `every`."""
@@ -241,12 +257,8 @@ class History(Mapping[str, Any], _Record):
         return table
 
 
-def _column(values: ArrayLike | None) -> NDArray[Any] | None:
-    return None if values is None else np.asarray(values, dtype=np.float64)
-
-
 @dataclass(slots=True, kw_only=True, eq=False, repr=False)
-class FitRecord(_Record):
+class FitRecord(_Ended):
     """All that is known after a fit. Arrays over rows have the shape of y; p counts free numbers.
 
     `success`, `verdict` and, where it was not given, `message` follow from `status`.
@@ -335,32 +347,18 @@ class FitRecord(_Record):
     y: NDArray[Any] | None = None
 
     def __post_init__(self) -> None:
-        row = status_named(self.status)
-        self.success, self.verdict = row.success, row.verdict
-        if not self.message:
-            self.message = status_message(
-                self.status,
-                self.epochs,
-                unit=self.unit,
-                loss=self.running_loss,
-                stop_loss=self.stop_loss,
-            )
+        self._end(self.epochs, self.unit, self.running_loss, self.stop_loss)
         if not self.stderr:
             self.stderr = like(self.params, math.nan)
         if not self.covariance_names:
             self.covariance_names = number_names_of(self.params)
         if self.correlation is None and self.covariance is not None:
-            self.correlation = _correlation(self.covariance)
+            self.correlation = correlation_of(self.covariance)
 
     def __repr__(self) -> str:
         shown = list(_few(self.params))[:6]
         values = ", ".join(f"{name} = {value:.6g}" for name, value in shown) or "…"
         return visible(f"<Fit of {self.model}: {values}, loss {self.loss:.6g}, {self.status}>")
-
-    @property
-    def exit_code(self) -> int:
-        """The command line's exit code for this ending."""
-        return status_named(self.status).exit_code
 
     @property
     def has_errors(self) -> bool:
@@ -394,14 +392,35 @@ def _defaults(kind: Any) -> dict[str, tuple[Any, Any]]:
     return {f.name: (f.default, f.default_factory) for f in fields(kind)}
 
 
-def _correlation(covariance: NDArray[Any]) -> NDArray[Any]:
+def correlation_of(covariance: NDArray[Any]) -> NDArray[Any]:
+    """(p, p) the correlation of numbers with this covariance."""
     scale = np.sqrt(np.diag(covariance))
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.asarray(covariance / np.outer(scale, scale))
 
 
+@lean
+class Band:
+    """A band around the fitted values.
+
+    Attributes:
+        fitted, low, high, stderr: shaped like the prediction; stderr is that of the fitted value
+            in a confidence band, that of a new observation in a prediction band.
+        kind: `confidence` or `prediction`.
+        simultaneous: whether it holds for all x at once.
+    """
+
+    kind: str
+    level: float
+    simultaneous: bool
+    fitted: NDArray[Any]
+    stderr: NDArray[Any]
+    low: NDArray[Any]
+    high: NDArray[Any]
+
+
 @dataclass(slots=True, kw_only=True, eq=False, repr=False)
-class Minimum(_Record):
+class Minimum(_Ended):
     """Where a descent (or, with `maximize`, an ascent) on a function ended.
 
     Args:
@@ -443,12 +462,7 @@ class Minimum(_Record):
     history: History = field(default_factory=History)
 
     def __post_init__(self) -> None:
-        row = status_named(self.status)
-        self.success, self.verdict = row.success, row.verdict
-        if not self.message:
-            self.message = status_message(
-                self.status, self.iterations, unit="iteration", loss=self.value
-            )
+        self._end(self.iterations, "iteration", self.value)
 
     def __repr__(self) -> str:
         shown = list(_few(self.named()))[:6]
@@ -457,45 +471,7 @@ class Minimum(_Record):
         told = f"{values}, value {self.value:.6g}, {self.status}"
         return visible(f"<{word} of {self.function}: {told}>")
 
-    @property
-    def exit_code(self) -> int:
-        """The command line's exit code for this ending."""
-        return status_named(self.status).exit_code
-
     def named(self, tree: Any = None) -> dict[str, Any]:
         """Return `tree` (params where None) with names: what has none is called x."""
         tree = self.params if tree is None else tree
         return dict(tree) if isinstance(tree, Mapping) else {"x": tree}
-
-
-@dataclass(slots=True, kw_only=True, eq=False)
-class Check(_Record):
-    """What comparing derivatives with differences of the function found.
-
-    Args:
-        max_abs_error, max_rel_error: the largest differences met.
-        where: the place of the largest one, such as "w[2], reverse mode".
-        exact, numeric: the two values there.
-        tolerance: what the relative error was held against.
-
-    >>> Check(max_abs_error=1e-9, max_rel_error=2e-9, where="w1", tolerance=1e-6).ok
-    True
-    """
-
-    kind = "check"
-
-    max_abs_error: float
-    max_rel_error: float
-    where: str = ""
-    exact: float = math.nan
-    numeric: float = math.nan
-    tolerance: float = 1e-6
-    n_checked: int = 0
-    modes: tuple[str, ...] = ()
-    ok: bool = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.ok = self.max_rel_error <= self.tolerance
-
-    def __bool__(self) -> bool:
-        return self.ok

@@ -13,12 +13,13 @@ from descend.data.covariance import whitening
 from descend.data.frames import bind_inputs, take_columns
 from descend.errors import UsageError, suggest
 from descend.lean import dataclass
+from descend.records.record import jsonable
 from descend.result.fit import Fit
-from descend.show.datasets import DatasetLine, Panel, datasets_section, plot_datasets
-from descend.show.layout import as_html, as_text
-from descend.show.numbers import WIDTH, short
+from descend.show.datasets import datasets_section, plot_datasets
+from descend.show.numbers import short
 from descend.show.plots import value_lines
-from descend.show.report import fit_sections
+from descend.show.report import fit_told
+from descend.show.shown import Shown
 from descend.task.problem import Problem
 from descend.task.whole import Whole
 from descend.trace.formula import Formula
@@ -109,18 +110,7 @@ def _scaled(residuals: Array, sigma: Any) -> Array:
     return whitening(spread, len(residuals)) @ residuals if spread.ndim == 2 else residuals / spread
 
 
-def _panel(one: SetFit) -> Panel:
-    columns = one.problem.columns
-    name = next((n for n, a in columns.items() if a.ndim == 1), None)
-    place = np.arange(one.n_rows) if name is None else columns[name]
-    smooth = None
-    if name is not None and len(columns) == 1:
-        def smooth(x: Array) -> Array:
-            return one.predict({name: x})
-    return Panel(one.name, name or "row", place, one.problem.target, one.y, one.fitted, smooth)
-
-
-class GlobalFit:
+class GlobalFit(Shown):
     """The fit of several datasets at once; everything that a `Fit` has, it has too.
 
     `found["name"]` or `found[0]` is what it says of one dataset; `params` has a number for each
@@ -188,21 +178,11 @@ class GlobalFit:
             remedy="pickle found.fit, found.params, or found.to_json_dict()",
         )
 
-    def report(self, width: int = WIDTH) -> str:
-        """Return the report, which `print` prints: that of the fit, and a line a dataset."""
-        return as_text(f"Fit of {self.fit.model}", self._sections(), width)
-
-    def _sections(self) -> list[Any]:
-        shared = {n for n, v in self.fit.params.items() if np.ndim(v) == 0}
-        lines = [
-            DatasetLine(one.name, one.n_rows, one.chi2, one.r2, {
-                n: (float(v), float(one.stderr[n])) for n, v in one.params.items()
-                if n not in shared
-            })
-            for one in self.datasets
-        ]  # fmt: skip
-        sections = fit_sections(self.fit)
-        return [*sections[:2], datasets_section(lines, self.fit.sigma_given), *sections[2:]]
+    def _told(self) -> tuple[str, list[Any]]:
+        """That of the fit, and a line a dataset."""
+        title, sections = fit_told(self.fit)
+        own = datasets_section(self.datasets, self._shared(), self.fit.sigma_given)
+        return title, [*sections[:2], own, *sections[2:]]
 
     def plot(self, path: str | os.PathLike[str] | None = None) -> Figure:
         """Draw every dataset with its model, in a panel each.
@@ -210,8 +190,7 @@ class GlobalFit:
         Raises:
             UsageError: the path cannot be written.
         """
-        shared = {n: v for n, v in self.fit.params.items() if np.ndim(v) == 0}
-        fit = self.fit
+        shared, fit = self._shared(), self.fit
         lines = [
             *value_lines(shared, {n: fit.stderr[n] for n in shared}),
             "  ·  ".join((
@@ -219,28 +198,17 @@ class GlobalFit:
                 *([] if fit.success else [fit.status.replace("_", " ").upper()]),
             )),
         ]  # fmt: skip
-        panels = [_panel(one) for one in self.datasets]
-        return plot_datasets(panels, path, f"Fit of {fit.model}", lines, not fit.success)
+        return plot_datasets(self.datasets, path, f"Fit of {fit.model}", lines, not fit.success)
+
+    def _shared(self) -> dict[str, Any]:
+        """The parameters that all datasets share."""
+        return {n: v for n, v in self.fit.params.items() if np.ndim(v) == 0}
 
     def to_json_dict(self, **options: Any) -> dict[str, Any]:
         """The record as plain numbers, with `datasets` beside it."""
-        return {
-            **self.fit.to_json_dict(**options),
-            "datasets": [
-                {
-                    "name": one.name, "n_rows": one.n_rows, "chi2": one.chi2, "r2": one.r2,
-                    "params": {n: float(v) for n, v in one.params.items()},
-                    "stderr": {n: float(v) for n, v in one.stderr.items()},
-                }
-                for one in self.datasets
-            ],
-        }  # fmt: skip
-
-    def __str__(self) -> str:
-        return self.report()
+        told = ("name", "n_rows", "chi2", "r2", "params", "stderr")
+        sets = [{name: getattr(one, name) for name in told} for one in self.datasets]
+        return {**self.fit.to_json_dict(**options), "datasets": jsonable(sets)}
 
     def __repr__(self) -> str:
         return f"<Global fit of {len(self)} datasets: {self.fit!r}>"
-
-    def _repr_html_(self) -> str:
-        return as_html(f"Fit of {self.fit.model}", self._sections())

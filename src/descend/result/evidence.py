@@ -16,9 +16,10 @@ import numpy as np
 
 from descend.errors import UsageError
 from descend.judge.ending import plainly_said
-from descend.judge.verdict import bound_said
+from descend.judge.verdict import bound_said, kink_said
 from descend.lean import dataclass
-from descend.records.record import STATUSES, FitRecord, defaults_of
+from descend.records.record import FitRecord, defaults_of
+from descend.records.statuses import STATUSES
 from descend.result.resume import saved_state
 from descend.result.story import course_fields, run_fields, task_fields
 from descend.run.finished import Finished, Judgement
@@ -33,9 +34,11 @@ from descend.trust.normal_errors import covariance_of_fit
 if TYPE_CHECKING:
     from descend.show.explain import Explanation
 
-__all__ = ["OF_DATA", "Evidence", "FitEvidence", "FromFile", "PlannedEvidence"]
+__all__ = ["OF_DATA", "Evidence", "FitEvidence", "FromFile"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
+SAID = {"bound": bound_said, "kink": kink_said}
+"""What is said of a run that has ended clearly, by its status; of others, what ended them."""
 OF_DATA = frozenset((*OF_VALUES, *OF_ERRORS))
 """Fields that are worked out of the data."""
 OF_RUN = tuple(
@@ -45,20 +48,33 @@ OF_RUN = tuple(
 
 
 class FitEvidence:
-    """A finished run, as a fit asks it."""
+    """A run, as a fit asks it: one that was looked at closer, or a planned one that ended clearly.
 
-    def __init__(self, finished: Finished) -> None:
-        self._run = finished
+    Of a planned one the story is told only if somebody asks, and standard errors follow from what
+    it left at once.
+
+    Args:
+        status: of a planned run.
+    """
+
+    def __init__(self, run: Run | Finished, status: str = "") -> None:
+        self._run, self._status = run, status
 
     @property
     def finished(self) -> Finished:
-        """The run."""
-        return self._run
+        """The run with its story."""
+        return self._run if isinstance(self._run, Finished) else self._run.finished()
 
     @functools.cached_property
     def said(self) -> Judgement:
         """What the end means."""
-        return self.finished.judgement or plainly_said(self.finished)
+        run = self.finished
+        if isinstance(self._run, Finished):
+            return run.judgement or plainly_said(run)
+        if self._status in SAID:
+            return SAID[self._status](run)
+        arrived = "yes" if _has_arrived(self._run) else "not judged"
+        return plainly_said(run)._replace(arrived=arrived)
 
     @functools.cached_property
     def leaves(self) -> dict[str, Array]:
@@ -77,13 +93,20 @@ class FitEvidence:
 
     @functools.cached_property
     def completion(self) -> Completion:
-        """The data with the fitted model."""
-        run = self.finished
-        assert run.original is not None
+        """The data with the fitted model, for which the story need not be told."""
+        run = self._run
+        if isinstance(run, Finished):
+            assert run.original is not None
+            return Completion(
+                run.job, run.built, self.leaves, run.options.absolute_sigma, run.original,
+                run.normal(self.leaves), {"yes": True, "no": False}.get(self.said.arrived),
+                self.said.findings,
+            )  # fmt: skip
+        job = run.job()
+        assert job.rows is not None
         return Completion(
-            run.job, run.built, self.leaves, run.options.absolute_sigma, run.original,
-            run.normal(self.leaves), {"yes": True, "no": False}.get(self.said.arrived),
-            self.said.findings,
+            job, run.plan.built, run.leaves(), run.plan.options.absolute_sigma, job.rows,
+            run.normal_equations(), _has_arrived(run) or None,
         )  # fmt: skip
 
     @property
@@ -93,6 +116,9 @@ class FitEvidence:
 
     def fields(self, name: str, record: Any) -> Mapping[str, Any]:
         """A field of the record, with those that are worked out together with it."""
+        errors = self._stderr() if name == "stderr" else None
+        if errors is not None:
+            return {"stderr": errors}
         open_still = name == "arrived" and self.said.arrived == "not judged"
         if name in OF_DATA or open_still:
             return self._of_data("stderr" if open_still else name, record)
@@ -118,6 +144,20 @@ class FitEvidence:
             seen = "no"
         return {**found, "arrived": seen if seen in allowed else "not judged"}
 
+    def _stderr(self) -> dict[str, Any] | None:
+        """Standard errors by parameter, where the last state of the method gives them."""
+        if isinstance(self._run, Finished):
+            return None
+        run, plan = self._run, self._run.plan
+        normal = run.normal_equations() if plan.tells_errors else None
+        if normal is None or plan.residuals is None:
+            return None
+        rows = covariance_of_fit(normal, plan.residuals, plan.options.absolute_sigma)
+        if rows is None:
+            return None
+        errors = {read.name: math.sqrt(rows[i][i]) for i, read in enumerate(plan.layout.reads)}
+        return {name: errors.get(name, math.nan) for name in plan.parameters}
+
     def explain(self, row: int) -> Explanation:
         """One step of backpropagation at a row."""
         from descend.result.explaining import explain_at
@@ -127,56 +167,9 @@ class FitEvidence:
         return explain_at(run.job, run.built, run.whole, run.begin, row)
 
 
-class PlannedEvidence(FitEvidence):
-    """A planned run that has ended clearly: standard errors follow from what it left at once."""
-
-    def __init__(self, run: Run, status: str) -> None:
-        self._planned, self._status = run, status
-
-    @property
-    def finished(self) -> Finished:
-        """The run, told only if somebody asks."""
-        return self._planned.finished()
-
-    @functools.cached_property
-    def said(self) -> Judgement:
-        """What ended the run, and whether it has arrived, where that was looked at."""
-        if self._status == "bound":
-            return bound_said(self.finished)
-        arrived = "yes" if self._has_arrived else "not judged"
-        return plainly_said(self.finished)._replace(arrived=arrived)
-
-    @property
-    def _has_arrived(self) -> bool:
-        return self._planned.plan.look is Look.SQUARES
-
-    @functools.cached_property
-    def completion(self) -> Completion:
-        """The data with the fitted model, for which the course need not be told."""
-        run, plan = self._planned, self._planned.plan
-        job = run.job()
-        assert job.rows is not None
-        return Completion(
-            job, plan.built, run.leaves(), plan.options.absolute_sigma, job.rows,
-            run.normal_equations(), self._has_arrived or None,
-        )  # fmt: skip
-
-    def fields(self, name: str, record: Any) -> Mapping[str, Any]:
-        """As of any run; standard errors may be had at once."""
-        errors = self._stderr() if name == "stderr" else None
-        return super().fields(name, record) if errors is None else {"stderr": errors}
-
-    def _stderr(self) -> dict[str, Any] | None:
-        """Standard errors by parameter, where the last state of the method gives them."""
-        run, plan = self._planned, self._planned.plan
-        normal = run.normal_equations() if plan.tells_errors else None
-        if normal is None or plan.residuals is None:
-            return None
-        rows = covariance_of_fit(normal, plan.residuals, plan.options.absolute_sigma)
-        if rows is None:
-            return None
-        errors = {read.name: math.sqrt(rows[i][i]) for i, read in enumerate(plan.layout.reads)}
-        return {name: errors.get(name, math.nan) for name in plan.parameters}
+def _has_arrived(run: Run) -> bool:
+    """Whether that was looked at when the run ended clearly."""
+    return run.plan.look in (Look.SQUARES, Look.VERTEX)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from descend.graph.program import RUNNING
 from descend.judge.ending import plainly_said
 from descend.judge.verdict import judged
 from descend.records.statuses import STATUSES
-from descend.result.evidence import FitEvidence, PlannedEvidence
+from descend.result.evidence import FitEvidence
 from descend.result.fit import Fit
 from descend.run.drive import Ending
 from descend.run.finished import Finished, Judgement, Search
@@ -38,7 +38,7 @@ def finish(run: Finished) -> Fit:
 
 def finish_clear(run: Run, status: str) -> Fit:
     """The record of a run whose end leaves no doubt: there is nothing to warn of."""
-    return Fit(PlannedEvidence(run, status), run.params(), status)
+    return Fit(FitEvidence(run, status), run.params(), status)
 
 
 def save_to(run: Finished, path: str | os.PathLike[str]) -> Callable[[], None]:

@@ -12,15 +12,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 
 from descend.errors import UsageError
-from descend.records.record import (
-    STATUSES,
-    FitRecord,
-    defaults_of,
-    like,
-    number_names_of,
-)
+from descend.records.record import FitRecord, defaults_of, like, number_names_of
+from descend.records.statuses import STATUSES
 from descend.result.evidence import OF_DATA, Evidence, FromFile
-from descend.show.numbers import WIDTH
+from descend.show.shown import Shown
 from descend.task.options import RESULT_NAMES
 from descend.trust.methods import Trusted
 
@@ -34,7 +29,7 @@ __all__ = ["Evident", "Fit", "fit_of_file"]
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
-class Evident:
+class Evident(Shown):
     """A record whose fields are worked out of its evidence when somebody looks at them.
 
     Its class has a slot `_evidence`, and says which record it is.
@@ -81,13 +76,6 @@ class Evident:
             if _is_set(self, name):
                 setattr(other, name, copy.deepcopy(getattr(self, name), memo))
         return other
-
-    def report(self) -> str:
-        """Return the report, which `print` prints."""
-        raise NotImplementedError
-
-    def __str__(self) -> str:
-        return self.report()
 
     def __getitem__(self, name: object) -> Any:
         """Refuse `popt, pcov = …` and `result["a"]`, and say where the numbers are."""
@@ -161,11 +149,10 @@ class Fit(Evident, Trusted, FitRecord):
             raise UsageError("a fit with standardize=True has no components in the data's units")
         return components_at(self._evidence.ready, predictor.bind(x), self.params)
 
-    def report(self, width: int = WIDTH) -> str:
-        """Return the report, which `print(fit)` prints."""
-        from descend.show.report import fit_report
+    def _told(self) -> tuple[str, list[Any]]:
+        from descend.show.report import fit_told
 
-        return fit_report(self, width)
+        return fit_told(self)
 
     def plot(
         self, path: str | os.PathLike[str] | None = None, bands: bool | float = False
@@ -185,7 +172,11 @@ class Fit(Evident, Trusted, FitRecord):
 
         single = len(self.inputs) == 1
         parts = self.components if single and self._has_components() else None
-        around = self._bands(bands) if bands else None
+        around = None
+        if bands:
+            from descend.trust.delta import bands_around
+
+            around = bands_around(self, bands)
         predict = self.predict if single else None
         return plot_fit(self, path, predict, parts, around, self._spread())
 
@@ -240,11 +231,6 @@ class Fit(Evident, Trusted, FitRecord):
 
         held = self._evidence
         return fit_of_bytes, (fit_as_bytes(self, held.predictor, held.leaves, held.state),)
-
-    def _repr_html_(self) -> str:
-        from descend.show.report import fit_html
-
-        return fit_html(self)
 
 
 def fit_of_file(path: str | os.PathLike[str] | io.BytesIO) -> Fit:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +24,6 @@ from descend.run.build import Built
 from descend.run.finished import Finished
 from descend.run.job import Job
 from descend.run.plan import Run
-from descend.show.numbers import WIDTH
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -86,16 +85,6 @@ def _bare(tree: Mapping[str, Any], job: Job) -> Any:
     return next(iter(tree.values())) if job.problem.bare else tree
 
 
-def _function_of(run: Finished) -> Callable[[Array], float]:
-    """The function of all numbers in one flat array, as pictures want it."""
-
-    def value(numbers: Array) -> float:
-        leaves = leaf_by_leaf(np.asarray(numbers), run.begin)
-        return run.job.settings.sign * run.job.loss_at(run.built, run.begin)(leaves)
-
-    return value
-
-
 def _value_and_gradient(
     job: Job, built: Built, leaves: Mapping[str, Array]
 ) -> tuple[float, dict[str, Array]]:
@@ -130,10 +119,11 @@ class MinimumEvidence:
         found.judgement = found.judgement or plainly_said(found)._replace(arrived="not judged")
         return found
 
-    @property
-    def function(self) -> Callable[[Array], float] | None:
+    def function(self, numbers: Array) -> float:
         """The function of all numbers in one flat array, as pictures want it."""
-        return _function_of(self.finished)
+        run = self.finished
+        leaves = leaf_by_leaf(np.asarray(numbers), run.begin)
+        return run.job.settings.sign * run.job.loss_at(run.built, run.begin)(leaves)
 
     def fields(self, name: str, record: Any) -> Mapping[str, Any]:
         """A field of the record, with those that are worked out together with it."""
@@ -156,11 +146,10 @@ class MinimumFound(Evident, Minimum):
     _record = Minimum
     _evidence: MinimumEvidence | OfNumbers
 
-    def report(self, width: int = WIDTH) -> str:
-        """Return the report, which `print` prints."""
-        from descend.show.report import minimum_report
+    def _told(self) -> tuple[str, list[Any]]:
+        from descend.show.report import minimum_told
 
-        return minimum_report(self, width)
+        return minimum_told(self)
 
     def plot(self, path: str | os.PathLike[str] | None = None) -> Figure:
         """Draw the way taken and the course of the value.
@@ -177,16 +166,11 @@ class MinimumFound(Evident, Minimum):
         values = {f.name: getattr(self, f.name) for f in fields(Minimum) if f.init}
         return _of_numbers, (values,)
 
-    def _repr_html_(self) -> str:
-        from descend.show.report import minimum_html
-
-        return minimum_html(self)
-
 
 class OfNumbers:
     """What stands behind a minimum that was pickled: nothing but its record."""
 
-    function: Callable[[Array], float] | None = None
+    function: Any = None
 
     def fields(self, name: str, record: Any) -> Mapping[str, Any]:
         """What an older pickle does not know has its default."""

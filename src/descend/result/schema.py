@@ -9,7 +9,8 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 
-from descend.records.record import STATUSES, FitRecord, History, leaves
+from descend.records.record import FitRecord, History, leaves
+from descend.records.statuses import STATUSES
 from descend.run.state import SavedState
 
 __all__ = ["check_record", "check_state"]

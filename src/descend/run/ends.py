@@ -9,12 +9,11 @@ import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from types import SimpleNamespace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from descend.compile.function import BoundFunction, NativeFunction, compile_graph
-from descend.compile.memory import MemoryBlock
 from descend.compile.native import NotNative
 from descend.differentiate.batch import batch
 from descend.differentiate.gauss_newton import normal_equations
@@ -34,12 +33,14 @@ from descend.run.look import CLEAR, MOST_NUMBERS, MOVED, UNCLEAR, VAGUE, Formula
 from descend.simplify.driver import simplify
 from descend.task.columns import SIGMA, TARGET, WEIGHT
 
-__all__ = ["WARM", "BoundEnds", "Ends", "kept_ends", "spread_of"]
+__all__ = ["MANY_ROWS", "WARM", "BoundEnds", "Ends", "kept_ends", "spread_of"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Nodes = dict[str, Node]
 Key = tuple[str, str]
 WARM = 6  # runs of a program from which on the graphs of an end are worth their making
+MOST_SOON = 32  # numbers up to which a graph need not be fast
+MANY_ROWS = 50_000  # that take about as long to look at by J as the making of a graph, by six
 EQUATIONS = ("jtj", "jtr", "loss")
 
 
@@ -55,6 +56,14 @@ class _Compiled(NamedTuple):
         return self.native.bind([known[key] for key in self.keys])
 
 
+class Arrays(Protocol):
+    """The arrays of a run, each in the order of its program."""
+
+    state: list[Array]
+    data: list[Array]
+    fixed: list[Array]
+
+
 class BoundEnds:
     """The graphs of an end in the memory of a run.
 
@@ -63,7 +72,7 @@ class BoundEnds:
         begin: (p,) where it will be written where the run began.
     """
 
-    def __init__(self, ends: Ends, built: Built, memory: MemoryBlock, count: int) -> None:
+    def __init__(self, ends: Ends, built: Built, memory: Arrays, count: int) -> None:
         made = built.descent
         self.begin, self._who, self._factor = np.zeros(count), np.zeros(count), np.zeros(())
         own = {"begin": self.begin, "who": self._who, "factor": self._factor}
@@ -90,17 +99,6 @@ class BoundEnds:
         vague = [i for i, is_vague in enumerate(self._code[1:]) if is_vague]
         return CLEAR if all(map(self._rises, vague)) else UNCLEAR
 
-    def facts(self) -> SimpleNamespace | None:
-        """What is judged by arrays, where there are many numbers; None if one lies on a bound."""
-        self._facts.run()
-        p, found = len(self.begin), self._facts.results[0]
-        n, loss, spread, level, is_on = found[:5].tolist()
-        x, jtr, jtj = np.split(found[5:].copy(), [p, 2 * p])
-        return None if is_on else SimpleNamespace(
-            x=x, begin=self.begin.copy(), jtj=jtj.reshape(p, p), jtr=jtr, loss=loss, n=n,
-            spread=spread, level=level,
-        )  # fmt: skip
-
     def _rises(self, i: int) -> bool:
         """Whether the loss is larger where a number is some times as large, the others best."""
         trial = self._ends.trial
@@ -124,6 +122,7 @@ class Ends:
     Args:
         reads: the state and the first number in it of each leaf that is moved.
         equations: whether the method's last state holds the normal equations of the residuals.
+        soon: whether the graphs are to be had soon rather than to be fast.
 
     Raises:
         NotNative, RowsAsked: there can be no such graph.
@@ -131,8 +130,9 @@ class Ends:
 
     def __init__(
         self, job: Job, built: Built, look: Look, formulas: Formulas,
-        reads: Sequence[tuple[str, int]], equations: bool,
+        reads: Sequence[tuple[str, int]], equations: bool, soon: bool = True,
     ) -> None:  # fmt: skip
+        self._soon = soon
         recipe = replace(job.recipe(None), optimizer=LevenbergMarquardt())
         self._builder = b = DescentBuilder(built.model, recipe)
         self._states = dict(zip(built.descent.state, built.descent.program.state, strict=True))
@@ -151,8 +151,10 @@ class Ends:
         else:
             self._enter(job, look, equations)
         many = look is Look.SQUARES and x.size > MOST_NUMBERS
-        self.facts = self._compiled(self._said(_in_a_row if many else formulas.codes[look]))
-        self._tries = look is Look.SQUARES and not (job.space and job.space.scales)
+        self._soon = self._soon and x.size <= MOST_SOON
+        code = formulas.codes[Look.MANY_SQUARES if many else look]
+        self.facts = self._compiled(self._said(code))
+        self._tries = look is Look.SQUARES and not many and not (job.space and job.space.scales)
 
     def _natural(self, job: Job, reads: Sequence[tuple[str, int]]) -> Nodes:
         """The model's leaves where the method stands."""
@@ -281,33 +283,31 @@ class Ends:
             role = "own" if ("own", name) in constants else "fixed"
             self._inputs[role, name] = node
         inputs = {key: node for key, node in self._inputs.items() if node in used}
-        native = compile_graph(outputs, list(inputs.values()))
+        native = compile_graph(outputs, list(inputs.values()), self._soon)
         return _Compiled(native, list(inputs), constants)
 
 
 def kept_ends(
     job: Job, built: Built, look: Look, formulas: Formulas, reads: Sequence[tuple[str, int]],
-    equations: bool,
+    equations: bool, rows: int = 0,
 ) -> Ends | None:  # fmt: skip
-    """The graphs of a program, made once; None for its first runs, and where there are none."""
+    """The graphs of a program, made once; None for its first runs, and where there are none.
+
+    Args:
+        rows: of a run by which they are asked for; many count as several runs.
+    """
     kept = built.extras
-    uses = kept["uses"] = kept.get("uses", 0) + 1
+    uses = kept["uses"] = kept.get("uses", 0) + 1 + rows // MANY_ROWS
     if uses < WARM:
         return None
     if "ends" not in kept:
         try:
-            kept["ends"] = Ends(job, built, look, formulas, reads, equations)
+            soon = rows < MANY_ROWS
+            kept["ends"] = Ends(job, built, look, formulas, reads, equations, soon)
         except (NotNative, RowsAsked, UsageError):
             kept["ends"] = None
     found: Ends | None = kept["ends"]
     return found
-
-
-def _in_a_row(f: Any) -> Any:
-    """All facts of least squares as one vector: see `BoundEnds.facts`."""
-    on = f.n != f.n if f.lower is None else np.any((f.moved <= f.lower) | (f.moved >= f.upper))
-    first = [f.n, f.loss, f.spread, f.level, np.where(on, 1.0, 0.0)]
-    return np.concatenate([np.stack(first), f.x, f.jtr, np.reshape(f.jtj, (-1,))])
 
 
 def spread_of(y: Any, n: Any, weight: Any = None, sigma: Any = None) -> tuple[Any, Any]:
@@ -319,7 +319,7 @@ def spread_of(y: Any, n: Any, weight: Any = None, sigma: Any = None) -> tuple[An
     given = weight, None if sigma is None else 1.0 / (sigma * sigma)
     columns = [column for column in given if column is not None]
     if not columns:
-        apart = y - np.mean(y)
+        apart = y - np.sum(y) / n
         return np.sum(apart * apart) / n, np.sum(y * y) / n
     w = np.ones_like(y)
     for column in columns:

@@ -108,15 +108,14 @@ class Facts:
         steps: how many evaluations of J were made.
         arrived: whether the predicted step is below the limit of arrival, or all sides rise.
         kinks: the numbers that ended where the derivative jumps over zero.
-        searched: the numbers that were searched for over the data's own values, with the range
-            that is as good.
+        lost: the numbers that may be others there, where that has been looked at.
     """
 
     errors: Array | None = None
     steps: int = 0
     arrived: bool = False
     kinks: tuple[str, ...] = ()
-    searched: tuple[str, ...] = ()
+    lost: tuple[str, ...] = ()
 
 
 class Judgement(NamedTuple):
@@ -137,7 +136,12 @@ class Judgement(NamedTuple):
 
 @dataclass
 class Finished:
-    """A run with all that is needed to tell its story (also while it goes on)."""
+    """A run with all that is needed to tell its story (also while it goes on).
+
+    Attributes:
+        searched: the numbers that were searched for over the data's own values, with the range
+            that is as good.
+    """
 
     job: Job
     built: Built
@@ -152,6 +156,7 @@ class Finished:
     ending: Ending | None = None
     search: Search | None = None
     facts: Facts | None = None
+    searched: tuple[str, ...] = ()
     walk: Any = None  # of the judge, where one stands at the end; dropped when all is said
     judgement: Judgement | None = None
 

@@ -10,11 +10,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from descend.compile.entry import CONTROL
 from descend.compile.memory import Part
 from descend.run.finished import NORMAL, Normal
 
 __all__ = ["Layout"]
 
+Array = np.ndarray[Any, np.dtype[Any]]
 NUMBER = Struct("d")
 STATES = tuple(f"method/{name}" for name in (*NORMAL, "x"))
 
@@ -40,6 +42,7 @@ class Layout:
         reads: where the answers are.
         count: how many numbers are moved.
         has_equations: whether the method leaves JᵀJ and Jᵀr.
+        may_be_moved: whether another place can be written into an image.
     """
 
     def __init__(
@@ -58,6 +61,8 @@ class Layout:
         begins = {name: parts["state", i].begin for i, name in enumerate(names)}
         self.has_equations = all(name in begins for name in STATES)
         self._equations = [begins[name] for name in STATES if self.has_equations]
+        self._loss = begins.get("method/loss")
+        self.may_be_moved = self._inline is not None and self._loss is not None
         self._bowl, self._widest = begins.get("method/bowl"), begins.get("method/widest")
 
     def moved(self, content: bytes) -> dict[str, Any]:
@@ -89,6 +94,24 @@ class Layout:
             NUMBER.unpack_from(content, loss)[0],
         )  # fmt: skip
         return normal, self._vector.unpack_from(content, x)
+
+    def equations_as_arrays(self, content: bytes) -> tuple[Array, Array, Array, Array]:
+        """The same as arrays: (p, p), (p,), (1,) and (p,)."""
+        p = self.count
+        jtj, jtr, loss, x = (
+            np.frombuffer(content, np.float64, size, begin)
+            for size, begin in zip((p * p, p, 1, p), self._equations, strict=True)
+        )
+        return jtj.reshape(p, p), jtr, loss, x
+
+    def later(self, content: bytes, x: Array, loss: float, evaluations: int) -> bytes:
+        """The image after so many more evaluations, which have led to another place."""
+        assert self._inline is not None and self._loss is not None
+        gone = bytearray(content)
+        self._vector.pack_into(gone, self._inline, *x.tolist())
+        NUMBER.pack_into(gone, self._loss, loss)
+        np.frombuffer(gone, np.int64, len(CONTROL))[CONTROL.index("steps")] += evaluations
+        return bytes(gone)
 
     def ends_in_bowl(self, content: bytes) -> bool:
         """Whether the method's last move came near the bottom of a parabola."""

@@ -84,7 +84,7 @@ def with_ready_guesses(start: ManyStart, data: ManyData) -> ManyStart:
     for fit in range(data.n_fits):
         own = {n: a[fit] for n, a in start.each.items()}
         begin = start.sample._replace(arrays={**start.sample.arrays, **own})
-        guessed.append(with_guesses(begin, start.problem, data.one(fit)).arrays)
+        guessed.append(with_guesses(begin, start.problem, data.one(fit), start.space).arrays)
     named = tuple(n for n in missing if all(n in arrays for arrays in guessed))
     found = {n: np.array([float(arrays[n]) for arrays in guessed]) for n in named}
     return with_found(start, named, found) if named else start

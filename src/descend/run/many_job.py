@@ -12,6 +12,7 @@ import numpy as np
 from descend.compile.many_native import ManyArrays, NativeMany
 from descend.data.validate import check_prediction
 from descend.errors import UsageError
+from descend.graph.breaks import compares
 from descend.graph.node import Dim, RowsAsked, sizes
 from descend.lean import dataclass
 from descend.methods.base import NOT_FINITE, RUNNING, STATUS, Optimizer
@@ -199,6 +200,7 @@ class ManyJob:
             model, recipe, d.shared, held, self.absolute, self.covariance
         )
         built.runner = NativeMany(built.program)
+        built.compares = compares(model.nodes, model.data.values(), model.leaves.values())
         return built
 
     def _check(self, model: Model) -> None:

@@ -21,11 +21,12 @@ from descend.graph.program import Bindings, Control
 from descend.run.build import Built
 from descend.run.course import Course
 from descend.run.drive import Ending
-from descend.run.ends import BoundEnds, kept_ends, spread_of
+from descend.run.ends import BoundEnds, kept_ends
 from descend.run.finished import Finished, Normal
 from descend.run.job import Job
 from descend.run.layout import Layout
-from descend.run.look import MOST_NUMBERS, UNCLEAR, Formulas, Look, look_of
+from descend.run.look import AT_VERTEX, MOST_NUMBERS, UNCLEAR, Formulas, Look, look_of
+from descend.run.looking import ENDED, squares_facts, vertex_of
 from descend.run.places import (
     can_be_asked,
     code_of,
@@ -280,33 +281,29 @@ class Run:
     def _look(self, memory: RunMemory) -> None:
         """Work out what the end is judged by at first."""
         plan = self.plan
+        if plan.look is Look.VERTEX:
+            return self._to_vertex(memory)
         many = plan.count > MOST_NUMBERS and plan.look is not Look.BATCHES
         ends = None if many and plan.layout.has_equations else plan.ends(memory)
         if ends is not None:
             ends.begin[:] = self._began()
-            if many:
-                self.facts = ends.facts()
-            else:
-                self.seen = ends.code()
-        elif plan.look is Look.SQUARES:
-            self.facts = self._facts(memory)
+            self.seen = ends.code()
+        elif plan.look is Look.SQUARES and plan.has_normal and not self.touches():
+            self.facts = squares_facts(memory, plan.layout, self.content, self._began())
+
+    def _to_vertex(self, memory: RunMemory) -> None:
+        """Go on to the minimum beside the end, where the rows that it meets are plain."""
+        plan = self.plan
+        if plan.formulas is None or not plan.layout.may_be_moved or self.code not in ENDED:
+            return
+        found = vertex_of(memory, plan.job, plan.built, plan.formulas, np.array(self.flat()))
+        if found is not None:
+            self.content, self.seen = plan.layout.later(self.content, *found), AT_VERTEX
 
     def _began(self) -> Array:
         """Where the numbers that are moved began, each on its own scale."""
         bound = self.plan.bound
         return self.begin if bound is None else self.begin[bound.varied]
-
-    def _facts(self, memory: RunMemory) -> SimpleNamespace | None:
-        """The same by what the method has left; None where that does not suffice."""
-        normal, plan = self.normal_equations(), self.plan
-        if normal is None:
-            return None
-        p, n = plan.count, memory.target.size
-        spread, level = spread_of(memory.target, n, memory.weight, memory.sigma)
-        return SimpleNamespace(
-            x=np.array(self.flat()), begin=self._began(), jtj=np.reshape(normal.jtj, (p, p)),
-            jtr=np.array(normal.jtr), loss=normal.loss, n=n, spread=spread, level=level,
-        )  # fmt: skip
 
     def _searched(self, memory: RunMemory) -> Array:
         """The start, with the best of the candidates for what has none."""
@@ -339,6 +336,10 @@ class Run:
             leaf: np.asarray(value)
             for leaf, value in zip(self.plan.names, self.params().values(), strict=True)
         }
+
+    def leaves_begun(self) -> dict[str, Array]:
+        """The start, leaf by leaf."""
+        return self._leaf_by_leaf(self.begin)
 
     def flat(self) -> list[float]:
         """What the method has moved, number by number."""

@@ -15,6 +15,7 @@ from descend.run.build import Built
 from descend.run.ends import BoundEnds
 from descend.run.job import Job
 from descend.run.places import domain_check
+from descend.run.slopes import Slopes
 from descend.task.bonds import Bound, BoundInput
 from descend.task.columns import SIGMA, TARGET, WEIGHT
 from descend.task.warned import is_constant
@@ -55,7 +56,7 @@ class RunMemory:
         varied: columns that are warned of where all rows are the same.
         targets: places of states that begin as (a part of) the start.
         inputs: what the bounds write to.
-        ends: the graphs of an end, once they are made.
+        ends, slopes: the graphs of an end, and the slopes of all rows, once they are made.
     """
 
     def __init__(self, outline: Outline, first: Bindings) -> None:
@@ -78,6 +79,7 @@ class RunMemory:
         self.judged = domain_check(job.settings.loss, {name: view for view, name in views})
         self.targets = [(program.state[i].reshape(-1), part) for i, part in outline.targets]
         self.ends: BoundEnds | None = None
+        self.slopes: Slopes | None = None
         held = zip(names, program.fixed, strict=True)
         inputs = {name: view for name, view in held if name in own}
         bound = outline.bound

@@ -106,7 +106,7 @@ class Seeker:
     def _can_search(self, given: Mapping[str, Array], attempt: int) -> bool:
         """Whether an attempt searches as if nothing had been given: every second one."""
         plain = all(a.ndim == 0 and a.dtype == np.float64 for a in given.values())
-        return plain and attempt % 2 == 0 and self.settings.optimizer.needs == "gauss_newton"
+        return plain and attempt % 2 == 0 and self.settings.optimizer.scope == "vector"
 
     def _counted(
         self, loss: Callable[[Mapping[str, Array]], float]

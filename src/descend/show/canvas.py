@@ -54,9 +54,11 @@ DATA, FIT, HELD_BACK, WRONG = "#3f78b0", "#d95f1e", "#2a8f83", "#b3261e"
 PAPER, PALE = "#ffffff", "#9cb9d6"
 PARTS = ("#2a8f83", "#8a5ab0", "#a07a1c", "#4d8f3a", "#b0487f", "#5b6b7a")
 
+Path = str | os.PathLike[str] | None
 INCHES = (12.0, 8.0)
 DOTS = 150  # per inch when saved: 1800 × 1200
 FIRST_LINE, LINE = 0.918, 0.029  # heights of the lines below the title
+MOST_PANELS = 9  # of a picture with a panel for each parameter
 MOST_MARKERS = 5000  # more points than this are drawn as a density
 MOST_VERTICES = 4000  # a line needs no more on a page this wide
 

@@ -17,6 +17,7 @@ from descend.graph.evaluate import evaluate
 from descend.graph.node import Dim, Node, postorder
 from descend.graph.source import CONST, INPUT, ROW_COUNT, const, value_of
 from descend.lean import dataclass
+from descend.records.record import jsonable
 from descend.show.expressions import expression, number, value_text
 from descend.visible import visible
 
@@ -101,25 +102,10 @@ class Explanation:
         return {
             "kind": "explanation",
             "title": self.title,
-            "given": _plain(self.given),
-            "forward": [_plain(vars(step)) for step in self.forward],
-            "backward": [
-                _plain(vars(s) | {"sent": [vars(x) for x in s.sent]}) for s in self.backward
-            ],
-            "gradient": _plain(self.gradient),
-            "rule": self.rule,
-            "updates": [_plain(vars(u)) for u in self.updates],
+        } | {
+            name: jsonable(getattr(self, name))
+            for name in ("given", "forward", "backward", "gradient", "rule", "updates")
         }
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(k): _plain(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(v) for v in value]
-    if isinstance(value, np.ndarray | np.generic):
-        return value.tolist()
-    return value
 
 
 # --- from a graph ---------------------------------------------------------------------------------

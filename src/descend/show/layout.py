@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
 
 from descend.show.numbers import WIDTH, aligned
@@ -29,6 +29,12 @@ class Section:
     rows: list[tuple[str, ...]] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
     packed: bool = False
+
+    def fill(self, rows: Iterable[tuple[str, ...]], even: Container[int]) -> None:
+        """Take rows; in the `even` columns decimal points come to stand below one another."""
+        columns = zip(*rows, strict=True)
+        told = [aligned(c) if k in even else c for k, c in enumerate(columns)]
+        self.rows = list(zip(*told, strict=True))
 
 
 def as_text(title: str, sections: Iterable[Section], width: int = WIDTH) -> str:

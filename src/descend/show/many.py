@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from descend.records.many import ManyRecord
 from descend.show.numbers import rate
 from descend.visible import visible
 
@@ -15,7 +14,7 @@ __all__ = ["many_report"]
 MOST_ROWS = 20
 
 
-def many_report(fits: ManyRecord) -> str:
+def many_report(fits: Any) -> str:
     """How many fits ended in which way, quantiles of the parameters, and the speed."""
     lines = [f"{len(fits)} fits of {fits.model}"]
     by_name = {outcome.name: outcome for outcome in fits.outcomes.values()}
@@ -36,7 +35,7 @@ def many_report(fits: ManyRecord) -> str:
     return visible("\n".join(lines))
 
 
-def _table(fits: ManyRecord) -> list[str]:
+def _table(fits: Any) -> list[str]:
     """Median and quartiles of each parameter over the fits that converged."""
     good = fits.success
     if not good.any():

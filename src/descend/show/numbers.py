@@ -6,10 +6,13 @@ import math
 from collections.abc import Sequence
 
 __all__ = [
+    "DIGITS",
+    "NAME_WIDTH",
     "WIDTH",
     "aligned",
     "count",
     "duration",
+    "end_of",
     "full",
     "plural",
     "rate",
@@ -19,6 +22,8 @@ __all__ = [
 ]
 
 WIDTH = 80  # characters in a line of a report
+NAME_WIDTH = 24  # and in a name in one of its tables
+DIGITS = 6  # of an end of an interval
 MINUTE = 60.0
 HOUR = 3600.0
 
@@ -39,6 +44,17 @@ def short(value: float, digits: int = 6) -> str:
     ('1', '0.000642286', '—')
     """
     return "—" if math.isnan(value) else f"{value:.{digits}g}"
+
+
+def end_of(value: float, digits: int = DIGITS) -> str:
+    """Write an end of an interval.
+
+    >>> end_of(1.5, 3), end_of(float("inf")), end_of(float("nan"))
+    ('1.50', '∞', '—')
+    """
+    if math.isinf(value):
+        return "∞" if value > 0 else "-∞"
+    return "—" if math.isnan(value) else full(value, digits)
 
 
 def aligned(cells: Sequence[str]) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -12,8 +11,8 @@ from numpy.typing import NDArray
 
 from descend.records.record import Minimum, flat_parameters
 from descend.show import canvas
-from descend.show.numbers import duration, plural, short
-from descend.show.plots import loss_course, value_lines
+from descend.show.numbers import plural, short
+from descend.show.plots import loss_course, run_line, value_lines
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -47,7 +46,8 @@ def plot_minimum(
     Raises:
         UsageError: the path cannot be written.
     """
-    lines = [*value_lines(record.named()), _run_line(record)]
+    made = run_line(record, plural(record.iterations, "iteration"), f"value {short(record.value)}")
+    lines = [*value_lines(record.named()), made]
     heading = f"{'Maximum' if record.maximize else 'Minimum'} of {record.function}"
     figure = canvas.new_figure(heading, lines, failed=not record.success)
     names, way = _way(record)
@@ -61,17 +61,6 @@ def plot_minimum(
         right = figure.subplots()
     loss_course(right, record.history, "iteration", name="value")
     return canvas.save(figure, path)
-
-
-def _run_line(record: Minimum) -> str:
-    parts = [
-        record.optimizer,
-        f"value {short(record.value)}",
-        plural(record.iterations, "iteration")
-        + ("" if math.isnan(record.seconds) else f" in {duration(record.seconds)}"),
-        "" if record.success else record.status.replace("_", " ").upper(),
-    ]
-    return "  ·  ".join(part for part in parts if part)
 
 
 def _way(record: Minimum) -> tuple[list[str], Array]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from descend.records.record import FitRecord, History, flat_parameters, leaves
+from descend.records.record import Band, FitRecord, History, Minimum, flat_parameters, leaves
 from descend.show import canvas
 from descend.show.numbers import count, duration, plural, short
 
@@ -21,14 +21,12 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from descend.records.band import Band
-
-__all__ = ["loss_course", "plot_fit", "value_lines"]
+__all__ = ["loss_course", "plot_fit", "run_line", "value_lines"]
 
 Array = NDArray[Any]
 Predict = Callable[[Mapping[str, Array]], Array]
 Components = Callable[[Mapping[str, Array]], Mapping[str, Array]]
-Bands = Callable[[Mapping[str, Array]], "list[Band]"]
+Bands = Callable[[Mapping[str, Array]], list[Band]]
 
 HEADING_WIDTH, HEADING_LINES = 118, 2  # room for the values of parameters, in characters
 LISTED = 9  # array parameters up to this many numbers are spelled out
@@ -74,7 +72,14 @@ def plot_fit(
     Raises:
         UsageError: the path cannot be written.
     """
-    lines = [*value_lines(record.params, record.stderr), _run_line(record)]
+    small = record.batch_size is not None and record.batch_size < record.n_rows
+    made = run_line(
+        record, plural(record.epochs, record.unit),
+        f"batches of {plural(record.batch_size or 0, 'row')}" if small else "",
+        f"{record.loss_name} {short(record.loss)}",
+        "" if math.isnan(record.r2) else f"R² {record.r2:.6f}",
+    )  # fmt: skip
+    lines = [*value_lines(record.params, record.stderr), made]
     figure = canvas.new_figure(record.model, lines, failed=not record.success)
     grid = figure.add_gridspec(2, 2, width_ratios=(1.75, 1.0), height_ratios=(1.9, 1.0))
     rows = _rows(record)
@@ -130,20 +135,11 @@ def value_lines(params: Any, stderr: Any = None) -> list[str]:
     return lines
 
 
-def _run_line(record: FitRecord) -> str:
-    batches = ""
-    if record.batch_size is not None and record.batch_size < record.n_rows:
-        batches = f"batches of {plural(record.batch_size, 'row')}"
-    parts = [
-        record.optimizer,
-        batches,
-        f"{record.loss_name} {short(record.loss)}",
-        "" if math.isnan(record.r2) else f"R² {record.r2:.6f}",
-        plural(record.epochs, record.unit)
-        + ("" if math.isnan(record.seconds) else f" in {duration(record.seconds)}"),
-        "" if record.success else record.status.replace("_", " ").upper(),
-    ]
-    return "  ·  ".join(part for part in parts if part)
+def run_line(record: FitRecord | Minimum, amount: str, *parts: str) -> str:
+    """The run behind a picture in a line: method, what else there is, how long, how it failed."""
+    took = "" if math.isnan(record.seconds) else f" in {duration(record.seconds)}"
+    failed = "" if record.success else record.status.replace("_", " ").upper()
+    return "  ·  ".join(filter(None, (record.optimizer, *parts, amount + took, failed)))
 
 
 def _rows(record: FitRecord) -> Rows | None:

@@ -3,79 +3,32 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
-from descend.records.record import Check, FitRecord, History, Minimum, flat_parameters, leaves
-from descend.show.layout import Section, as_html, as_text
-from descend.show.numbers import WIDTH, aligned, count, duration, full, plural, short, shortened
+from descend.records.record import FitRecord, History, Minimum, flat_parameters, leaves
+from descend.records.statuses import status_named
+from descend.show.layout import Section
+from descend.show.numbers import NAME_WIDTH, count, duration, full, plural, short, shortened
 
-__all__ = ["check_report", "fit_html", "fit_report", "minimum_html", "minimum_report"]
+__all__ = ["fit_told", "minimum_told"]
 
 SPELLED_OUT = 16  # array parameters up to this many numbers are shown one by one
 MOST_NUMBERS = 60  # and all of them together up to this many
 MOST_CORRELATIONS = 12
 CORRELATION_FROM = 0.1
-NAME_WIDTH = 24
-FAILURE = 4  # the exit code of a run that diverged or did not converge
 UNDETERMINED = "the data do not determine this parameter"
 NOT_ARRIVED = "the descent had not arrived"
 
 
-def fit_report(record: FitRecord, width: int = WIDTH) -> str:
-    """Return the report on a fit as plain text, `width` columns wide.
+def fit_told(record: FitRecord) -> tuple[str, list[Section]]:
+    """The report on a fit.
 
-    >>> record = FitRecord(model="y = a*x", params={"a": 2.0}, n_rows=3, loss=0.25, epochs=7)
-    >>> print(fit_report(record).splitlines()[0])
-    Fit of y = a*x
+    >>> fit_told(FitRecord(model="y = a*x", params={"a": 2.0}, n_rows=3, loss=0.25, epochs=7))[0]
+    'Fit of y = a*x'
     """
-    return as_text(f"Fit of {record.model}", fit_sections(record), width)
-
-
-def fit_html(record: FitRecord) -> str:
-    """Return the report on a fit as an HTML fragment, for notebooks."""
-    return as_html(f"Fit of {record.model}", fit_sections(record))
-
-
-def minimum_report(record: Minimum, width: int = WIDTH) -> str:
-    """Return the report on a minimisation (or maximisation) as plain text.
-
-    >>> record = Minimum(function="x**2", params=1e-9, value=1e-18, iterations=3)
-    >>> print(minimum_report(record).splitlines()[0])
-    Minimum of x**2
-    """
-    return as_text(_minimum_title(record), minimum_sections(record), width)
-
-
-def minimum_html(record: Minimum) -> str:
-    """Return the report on a minimisation as an HTML fragment, for notebooks."""
-    return as_html(_minimum_title(record), minimum_sections(record))
-
-
-def check_report(record: Check) -> str:
-    """Return in a few lines what comparing derivatives with differences found.
-
-    >>> print(check_report(Check(max_abs_error=1e-9, max_rel_error=2e-9, n_checked=3)))
-    The derivatives agree: 3 numbers checked, largest relative error 2e-09 (allowed 1e-06).
-    """
-    found = (
-        f"{plural(record.n_checked, 'number')} checked, largest relative error "
-        f"{record.max_rel_error:.2g} (allowed {record.tolerance:.2g})"
-    )
-    if record.ok:
-        return f"The derivatives agree: {found}."
-    place = f" at {record.where}" if record.where else ""
-    return (
-        f"The derivatives DISAGREE: {found}.\n"
-        f"  largest difference{place}: exact {full(record.exact)}, by differences "
-        f"{full(record.numeric)}"
-    )
-
-
-def fit_sections(record: FitRecord) -> list[Section]:
-    """Gather what there is to say about a fit."""
     sections = [
         _task(record),
         _statistics(record),
@@ -83,6 +36,10 @@ def fit_sections(record: FitRecord) -> list[Section]:
         _correlations(record),
         Section("Warnings", remarks=list(record.warnings)),
     ]
+    return f"Fit of {record.model}", _said(sections)
+
+
+def _said(sections: Iterable[Section]) -> list[Section]:
     return [section for section in sections if section.rows or section.remarks]
 
 
@@ -130,7 +87,7 @@ def _thinned(history: History, unit: str) -> list[tuple[str, str]]:
 
 
 def _ending(record: FitRecord | Minimum) -> tuple[str, str]:
-    return ("FAILED" if record.exit_code == FAILURE else "stopped", record.message)
+    return (status_named(record.status).headline, record.message)
 
 
 def _sigma(record: FitRecord) -> str:
@@ -201,35 +158,37 @@ def _statistics(record: FitRecord) -> Section:
 
 def _parameters(record: FitRecord) -> Section:
     stderr, start = _numbers(record.stderr), _numbers(record.start)
-    section = Section("Parameters", ("name", "value", "± error", "relative", "start"))
-    budget = MOST_NUMBERS
-    columns: list[tuple[str, str, str, str, str]] = []
-    for name, leaf in leaves(record.params):
+
+    def cells(label: str, value: float) -> tuple[str, ...]:
+        error = stderr.get(label, math.nan)
+        told = (_error_cell(record, label, error), _relative(record, label, value, error))
+        return (*told, _at(start, label)) if start else told
+
+    header = ("± error", "relative", *(("start",) if start else ()))
+    section = _number_table(record.params, header, cells, MOST_NUMBERS, (1, 2))
+    section.remarks += _parameter_remarks(record)
+    return section
+
+
+def _number_table(
+    params: Any, header: tuple[str, ...], cells: Callable[[str, float], tuple[str, ...]],
+    most: float, even: tuple[int, ...],
+) -> Section:  # fmt: skip
+    """A row a number: its name, its value, and more cells; larger arrays are summed up.
+
+    Args:
+        most: numbers that are shown one by one. even: columns with decimal points in one place.
+    """
+    section, rows = Section("Parameters", ("name", "value", *header)), []
+    for name, leaf in leaves(params):
         size = np.size(leaf)
-        if np.ndim(leaf) and (size > SPELLED_OUT or size > budget):
+        if np.ndim(leaf) and (size > SPELLED_OUT or size > most):
             section.remarks.append(_summary(name, np.asarray(leaf)))
             continue
-        budget -= size
+        most -= size
         for label, value in flat_parameters({name: leaf}):
-            error = stderr.get(label, math.nan)
-            columns.append(
-                (
-                    shortened(label, NAME_WIDTH),
-                    full(value),
-                    _error_cell(record, label, error),
-                    _relative(record, label, value, error),
-                    short(start[label]) if label in start else "",
-                )
-            )
-    if columns:
-        names, values, errors, relative, starts = zip(*columns, strict=True)
-        section.rows = list(
-            zip(names, aligned(values), aligned(errors), relative, starts, strict=True)
-        )
-    if not start:
-        section.header = section.header[:-1]
-        section.rows = [row[:-1] for row in section.rows]
-    section.remarks += _parameter_remarks(record)
+            rows.append((shortened(label, NAME_WIDTH), full(value), *cells(label, value)))
+    section.fill(rows, even)
     return section
 
 
@@ -358,12 +317,12 @@ def correlated_pairs(record: FitRecord) -> list[tuple[str, str, float]]:
     return [(names[rows[k]], names[columns[k]], float(values[k])) for k in kept]
 
 
-def _minimum_title(record: Minimum) -> str:
-    return f"{'Maximum' if record.maximize else 'Minimum'} of {record.function}"
+def minimum_told(record: Minimum) -> tuple[str, list[Section]]:
+    """The report on a minimisation (or maximisation).
 
-
-def minimum_sections(record: Minimum) -> list[Section]:
-    """Gather what there is to say about a minimisation."""
+    >>> minimum_told(Minimum(function="x**2", params=1e-9, value=1e-18, iterations=3))[0]
+    'Minimum of x**2'
+    """
     task = Section("")
     if record.optimizer:
         task.rows.append(("method", record.optimizer))
@@ -382,25 +341,19 @@ def minimum_sections(record: Minimum) -> list[Section]:
         _ending(record),
         ("value", full(record.value)),
     ]
-    params = Section("Parameters", ("name", "value", "gradient", "start"))
     gradient = _numbers(record.named(record.gradient)) if record.gradient is not None else {}
     start = _numbers(record.named(record.start)) if record.start is not None else {}
-    cells: list[tuple[str, str, str, str]] = []
-    for name, leaf in leaves(record.named()):
-        if np.size(leaf) > SPELLED_OUT:
-            params.remarks.append(_summary(name, np.asarray(leaf)))
-            continue
-        for label, value in flat_parameters({name: leaf}):
-            slope = short(gradient.get(label, math.nan))
-            slope = "fixed" if _belongs(label, record.fixed) else slope
-            slope = "tied" if _belongs(label, record.ties) else slope
-            cells.append((shortened(label, NAME_WIDTH), full(value), slope, _at(start, label)))
-    if cells:
-        names, values, slopes, starts = zip(*cells, strict=True)
-        params.rows = list(zip(names, aligned(values), slopes, starts, strict=True))
+
+    def cells(label: str, value: float) -> tuple[str, ...]:
+        slope = short(gradient.get(label, math.nan))
+        slope = "fixed" if _belongs(label, record.fixed) else slope
+        return "tied" if _belongs(label, record.ties) else slope, _at(start, label)
+
+    params = _number_table(record.named(), ("gradient", "start"), cells, math.inf, (1,))
     params.remarks += _bond_remarks(record)
     warnings = Section("Warnings", remarks=list(record.warnings))
-    return [section for section in (task, params, warnings) if section.rows or section.remarks]
+    title = f"{'Maximum' if record.maximize else 'Minimum'} of {record.function}"
+    return title, _said([task, params, warnings])
 
 
 def _at(numbers: Mapping[str, float], label: str) -> str:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
 from descend.errors import FormulaError, UsageError
 from descend.models.formulas import addends, guess_formula
+from descend.models.guess import guess_tree
+from descend.models.kind import Given, Values
 from descend.models.model import Model
 from descend.models.reading import parse_formula
+from descend.parameters.space import Space
 from descend.task.problem import Problem, function_problem
 from descend.task.rows import Rows
 from descend.task.start import Start
+from descend.trace.formula import Formula
 
 __all__ = ["components_at", "named_again", "ready_problem", "with_guesses"]
 
@@ -28,11 +32,13 @@ def ready_problem(model: Model, x: Any, y: Any, constants: Any = None) -> Proble
     return problem
 
 
-def with_guesses(start: Start, problem: Problem, rows: Rows) -> Start:
+def with_guesses(start: Start, problem: Problem, rows: Rows, space: Space | None) -> Start:
     """The start with guesses from the data for what has none and belongs to a ready model."""
     if problem.ready is None or not start.missing:
         return start
-    given = {name: float(a) for name, a in start.arrays.items() if a.ndim == 0}
+    ties = {} if space is None else space.ties
+    known = {n: float(a) for n, a in start.arrays.items() if a.ndim == 0 and n not in ties}
+    given = Given(known, {name: _tie(tie, known) for name, tie in ties.items()})
     target = rows.extra["target"]
     values = _guessed(problem.ready, rows.columns, target, given)
     found = {n: np.array(values[n]) for n in start.missing if np.isfinite(values.get(n, np.nan))}
@@ -42,14 +48,28 @@ def with_guesses(start: Start, problem: Problem, rows: Rows) -> Start:
     return start._replace(arrays={**start.arrays, **found}, missing=missing, sources=sources)
 
 
+def _tie(formula: Formula, known: Mapping[str, float]) -> Callable[[Values], float | None]:
+    """The value of a tied parameter by those of others."""
+
+    def value(found: Values) -> float | None:
+        values = {**known, **found}
+        if not all(name in values for name in formula.names):
+            return None
+        own = float(np.asarray(formula.evaluate(values)))
+        return own if np.isfinite(own) else None
+
+    return value
+
+
 def _guessed(
-    ready: Any, columns: Mapping[str, Array], y: Array, given: Mapping[str, float]
+    ready: Any, columns: Mapping[str, Array], y: Array, given: Given
 ) -> dict[str, float]:
     if y.ndim != 1 or any(column.ndim != 1 for column in columns.values()):
         return {}
     if isinstance(ready, Model):
-        known = {name: given[name] for name in ready.parameters if name in given}
-        return ready.guess(tuple(columns[name] for name in ready.data), y, **known)
+        own = {name: given[name] for name in ready.parameters if name in given}
+        data = tuple(columns[name] for name in ready.data)
+        return guess_tree(ready.tree, ready.prefixes, data, y, Given(own, given.ties))
     return guess_formula(ready, columns, y, given)
 
 

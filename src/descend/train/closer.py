@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from descend.errors import DescendError
+from descend.judge.explained import nothing
 from descend.methods.base import UNBOUNDED
 from descend.records.many import JUDGED
 from descend.result.fit import Fit
@@ -22,7 +23,7 @@ from descend.run.many_job import CONVERGED, ManyJob
 from descend.task.columns import SIGMA, WEIGHT
 from descend.task.options import names_of
 from descend.trace.formula import Formula
-from descend.train.fit import fit
+from descend.train.fit import clear_fit, fit
 
 __all__ = ["looked_at"]
 
@@ -38,18 +39,22 @@ SAME = 1e-6  # a share of the loss: what is lower by less is the same minimum
 
 def looked_at(
     found: ManyFits, job: ManyJob, model: Any, options: Any, which: Array, given: bool
-) -> None:
+) -> Array:
     """Judge some fits closer, and enter what came out into the record.
 
     Args:
         which: the numbers of these fits.
         given: whether the user gave the start, and asked to keep to it.
+
+    Returns:
+        the numbers of those that there were too many of.
     """
-    found.n_closer = len(which)
-    for i in which[: max(LEAST, len(found) // SHARE)]:
+    found.n_closer, most = len(which), max(LEAST, len(found) // SHARE)
+    for i in which[:most]:
         own = _alone(found, job, model, options, int(i), 1 if given else None)
         if own is not None:
-            _enter(found, own, int(i))
+            _enter(found, own, int(i), nothing(job.loss, job.data.one(int(i)).extra))
+    return which[most:]
 
 
 def _alone(
@@ -75,7 +80,9 @@ def _alone(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            return fit(model, data, y, start=begin, starts=kept, **plain)
+            plainly = {"model": model, "x": data, "y": y, "start": begin.params, "starts": kept}
+            clear = clear_fit(**plainly, **plain)
+            return clear or fit(model, data, y, start=begin, starts=kept, **plain)
         except DescendError:
             return None
 
@@ -88,14 +95,14 @@ def _free(start: Mapping[str, Array], options: Any) -> dict[str, Any]:
     }
 
 
-def _enter(found: ManyFits, own: Fit, i: int) -> None:
-    """Take over what a closer look has found, if it is no worse."""
+def _enter(found: ManyFits, own: Fit, i: int, floor: float) -> None:
+    """Take over what a closer look has found, if it is no worse, by more than what is nothing."""
     if own.verdict == "not converged" and found.status[i] != UNBOUNDED:
         return
     known = all(np.isfinite(errors[i]).all() for errors in found.stderr.values())
     if known and found.stderr and own.status == "converged" and found.status[i] in CONVERGED:
         return  # what the lane has settled stands
-    if not own.loss <= found.loss[i] + SAME * abs(found.loss[i]) + np.finfo(float).tiny:
+    if not own.loss <= found.loss[i] + SAME * abs(found.loss[i]) + floor:
         return
     found.status[i] = JUDGED[own.status]
     for name, array in found.params.items():

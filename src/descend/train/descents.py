@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import sys
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol, TypeVar
 
+import numpy as np
+
 from descend.graph.blocks import BLOCK
 from descend.graph.program import RUNNING, Control
 from descend.judge.attempts import Unasked, attempted, unasked
+from descend.judge.between import back_on_the_way
 from descend.judge.polish import polished
+from descend.judge.runaway import at_edges
+from descend.judge.thresholds import over_steps, staircases_of
+from descend.methods.choice import Task, chosen
+from descend.methods.losses import Loss
+from descend.parameters.space import Space
+from descend.program.stopping import Rules
 from descend.result.finish import save_to
 from descend.result.resume import resumed
 from descend.run.build import Built
@@ -29,6 +39,8 @@ from descend.task.rows import Rows
 from descend.task.values import Values
 
 __all__ = ["Descents", "walked"]
+
+MOST_STEPS = 1000  # of a descent that finds thresholds for a method of epochs
 
 
 class _Told(Protocol):
@@ -99,12 +111,35 @@ class Descents:
                 self._glance, self.options.starts or 1, unasked(self.options, self.job),
                 self._spent, lambda: self.job.evaluations,
             )  # fmt: skip
-            found = finish(best)
+            found = finish(self._at_edges(best))
             message = found.message
         finally:
             if self.meter is not None:
                 self.meter.close(message)
         return found
+
+    def _at_edges(self, run: Finished) -> Finished:
+        """The same descent within the edges of the loss's domain, where it has ended beside one."""
+        o, job = self.options, self.job
+        space = job.space or Space()
+        if not self._is_vector or job.idle or o.starts == 1 or o.resume is not None:
+            return run
+        sides = {n: side for n, side in at_edges(run).items() if n not in space.lower}
+        if not sides or space.scales or not all(map(space.varies, sides)):
+            return run
+        edges = {n: (0.0, np.inf) if side > 0 else (-np.inf, 0.0) for n, side in sides.items()}
+        low, high = ({n: np.array(e[i]) for n, e in edges.items()} for i in (0, 1))
+        lower, upper = {**space.lower, **low}, {**space.upper, **high}
+        inside = dataclasses.replace(
+            job, space=dataclasses.replace(space, lower=lower, upper=upper),
+            start=job.start._replace(arrays=dict(run.begin), missing=()),
+        )  # fmt: skip
+        if not job.settings.optimizer.bounded:
+            return run
+        again = Descents(inside, *inside.build(), o, self.whole, self.original)
+        again.began = self.began
+        other = again._attempt(0, None)
+        return other if other.final_loss() <= run.final_loss() else run
 
     def _spent(self) -> bool:
         """Whether max_seconds are over, counted from the first descent on."""
@@ -121,7 +156,7 @@ class Descents:
     def _attempt(
         self, attempt: int, first: Finished | None, most: int | None = None
     ) -> Finished:
-        if first is None:
+        if first is None or self.steps:
             # Where starts are asked for, every second one looks farther: a descent is quick enough.
             quick = self.job.settings.optimizer.needs == "gauss_newton" and self.options.starts
             wide = bool(quick and attempt % 2) or (
@@ -130,13 +165,57 @@ class Descents:
             leaves = self.job.find_start(
                 self.built, self.options.start == "random", attempt, wide
             )
+            leaves |= self.steps[0] if self.steps else {}
             check_indices(self.built, self.columns, leaves)
             first = self._begun(leaves, self.fresh, most)
         self._drive(first)
+        if self._is_vector:
+            first = back_on_the_way(over_steps(first, self._again), self._again)
+        elif self.steps:
+            first.searched = self.steps[1]
         polished(first)
         return first
 
-    def _begun(self, leaves: Mapping[str, Any], fresh: bool, most: int | None) -> Finished:
+    @property
+    def _is_vector(self) -> bool:
+        """Whether the method ends by a test of its own."""
+        return self.job.idle or self.job.settings.optimizer.scope == "vector"
+
+    def _again(self, leaves: Mapping[str, Any]) -> Finished:
+        """A descent from elsewhere, as far as the first went, which nobody is told of."""
+        run = self._begun(leaves, self.fresh, None, resumes=False)
+        watch = dataclasses.replace(self._watch(run), meter=None, callback=None, checkpoint=None)
+        self._drive(run, watch)
+        return run
+
+    @functools.cached_property
+    def steps(self) -> tuple[dict[str, Any], tuple[str, ...]] | None:
+        """For a method of epochs, the numbers that act through steps as another method finds them.
+
+        Also the ranges in which they may be; None where there is no such number.
+        """
+        o, job = self.options, self.job
+        names = staircases_of(self.built, job.space) if job.rows is not None else ()
+        if self._is_vector or not names or o.starts == 1 or o.resume is not None:
+            return None
+        loss, s = job.settings.loss, job.settings
+        assert loss is not None
+        count = sum(a.size for a in job.leaf_arrays().values())
+        squares = type(loss).residual is not Loss.residual
+        task = Task(count, None, squares, loss.curved, s.penalty is None, loss.kinked)
+        settings = dataclasses.replace(
+            s, optimizer=chosen(task)[0], rules=Rules({}), batch_size=None, shuffle=False, clip=None
+        )
+        other = dataclasses.replace(job, settings=settings)
+        options = o.but(epochs=MOST_STEPS, callback=None, progress=None, checkpoint=None)
+        own = Descents(other, *other.build(), options, self.whole, self.original)
+        found = own._attempt(0, None)
+        leaves = found.leaves()
+        return {name: leaves[name] for name in names}, found.searched
+
+    def _begun(
+        self, leaves: Mapping[str, Any], fresh: bool, most: int | None, resumes: bool = True
+    ) -> Finished:
         """A descent before its first step, of so many epochs or iterations at most."""
         o, job = self.options, self.job
         state = job.first_state(self.built, leaves)
@@ -148,12 +227,12 @@ class Descents:
             job, self.built, fresh, o, self.whole, dict(leaves), control,
             Course(self.built.descent.records), self.original,
         )  # fmt: skip
-        if o.resume is not None:
+        if resumes and o.resume is not None:
             state |= resumed(begun, o.resume)
         begun.bound = job.bindings(self.built, state)
         return begun
 
-    def _drive(self, run: Finished) -> None:
+    def _drive(self, run: Finished, watch: Watch | None = None) -> None:
         """Go on to the end."""
         before = 0.0 if run.ending is None else run.ending.seconds
         if run.ending is not None and run.control.status != RUNNING:
@@ -162,8 +241,8 @@ class Descents:
         n_rows = self.job.n_rows()
         steps = -(-n_rows // (self.job.settings.batch_size or n_rows))
         ending = drive(
-            self.built.runner, run.bound, run.control, run.course, steps, self._watch(run),
-            self._first_budget(n_rows, steps),
+            self.built.runner, run.bound, run.control, run.course, steps,
+            watch or self._watch(run), self._first_budget(n_rows, steps),
         )  # fmt: skip
         run.ending = dataclasses.replace(ending, seconds=before + ending.seconds)
 

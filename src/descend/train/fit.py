@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -22,7 +23,7 @@ from descend.train.descents import Descents, walked
 from descend.train.plans import PLANS, planned
 from descend.train.reading import Reading
 
-__all__ = ["fit"]
+__all__ = ["clear_fit", "fit"]
 
 
 def fit(
@@ -100,3 +101,23 @@ def _clear(run: Run) -> Fit | None:
     if status is None or (run.plan.looks_at_rows and correlated(run.finished())):
         return None
     return finish_clear(run, status)
+
+
+def clear_fit(**given: Any) -> Fit | None:
+    """A fit by its plan, as `fit` makes it, if its end leaves no doubt; None of any other."""
+    given = _DEFAULTS | given
+    values = values_of(given)
+    if values is None:
+        return None
+    plan = PLANS.found(values)
+    run = _read(given)[1](values) if plan is None else plan.bind(values)
+    if run is None:
+        return None
+    run.go()
+    return _clear(run)
+
+
+_DEFAULTS = {
+    name: {} if argument.kind is argument.VAR_KEYWORD else argument.default
+    for name, argument in inspect.signature(fit).parameters.items()
+}

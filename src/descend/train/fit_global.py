@@ -59,6 +59,11 @@ def fit_global(
     begin, source = _start(whole, start or {}, options)
     weights = whole.weights()
     made = fit(whole, whole.stacked(), whole.target(), start=begin, **weights, **options)
+    doubtful = not made.success or made.n_starts > 1
+    if source == "given" and doubtful and options.get("starts") is None:
+        begin, anew = _start(whole, {}, options)
+        again = fit(whole, whole.stacked(), whole.target(), start=begin, **weights, **options)
+        made, source = (again, anew) if again.loss < made.loss else (made, source)
     found = Fit(
         made._evidence, model=whole.__name__, start_source=source, params=made.params,
         status=made.status, message=made.message,

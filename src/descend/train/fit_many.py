@@ -16,6 +16,7 @@ from descend.judge.attempts import Unasked
 from descend.judge.many_attempts import Made, further
 from descend.judge.many_doubts import as_good_outside, doubtful, plainly_well
 from descend.methods.base import Optimizer
+from descend.methods.choice import is_auto
 from descend.methods.damped import LeanLevenbergMarquardt
 from descend.methods.least_squares import LevenbergMarquardt
 from descend.methods.losses import Loss
@@ -188,10 +189,13 @@ class _Many:
             )
             if not (job.is_square or job.loss.kinked):
                 which = np.union1d(which, as_good_outside(job, found.status, made, self._ends))
-            looked_at(found, job, self.model, o, which, o.starts == 1 and not self.unsaid)
-            if job.loss.kinked and job.loss.of_residual:
-                # Least deviations end where rows are met.
-                found.status[among(found.status, CONVERGED)] = JUDGED["kink"]
+            meets = job.loss.kinked and job.loss.of_residual
+            if meets or own.built.compares:
+                which = np.arange(len(found))  # lanes do not tell which rows they have met
+            kept = o.starts == 1 and not self.unsaid
+            left = looked_at(found, job, self.model, o, which, kept)
+            if meets:  # as those do that were looked at
+                found.status[left[among(found.status[left], CONVERGED)]] = JUDGED["kink"]
             on = among(found.status, CONVERGED) & found.pressed(job.start.space)
             found.status[on] = JUDGED["bound"]
         found.seconds, found.compile_seconds = time.perf_counter() - compiled, compiled - begin
@@ -209,9 +213,9 @@ class _Many:
         meant = start is not None and not isinstance(start, Mapping)
         if meant or o.starts is not None or not o.is_default("max_iter"):
             return Unasked.NEVER
-        if self.drive.optimizer.needs != "gauss_newton":
+        if self.drive.optimizer.needs != "gauss_newton" and not is_auto(o.optimizer):
             return Unasked.NEVER
-        searched = start is None and (self.unsaid or self.job.start.problem.ready is not None)
+        searched = self.unsaid or (self.job.start.problem.ready is not None and not start)
         return Unasked.DOUBTED if searched else Unasked.FAILED
 
     def _ends(self, job: ManyJob) -> Mapping[str, Array]:
@@ -225,7 +229,7 @@ class _Many:
         searched = np.zeros(job.data.n_fits, np.int64)
         missing = self.unsaid
         # Every second start that is asked for looks farther; of unasked ones, every one.
-        if not missing and job.is_square and (most is not None or attempt % 2 == 0):
+        if not missing and (most is not None or attempt % 2 == 0):
             missing = job.start.scalars()
         if missing:
             job, searched = self._found(job, missing, attempt)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from descend.judge.clear import FORMULAS
-from descend.judge.thresholds import staircases_of
+from descend.judge.thresholds import is_broken, staircases_of
 from descend.parameters.declare import Parameter
 from descend.run.build import Built
 from descend.run.job import Job
@@ -51,7 +51,8 @@ def planned(
     if plan is None:
         begun: Any = None if o.start is None else {}  # which is all that is asked of it later
         kept = o.but(start=begun, sigma=None, sample_weight=None, bounds=None)
-        formulas = None if staircases_of(built, job.space) else FORMULAS
+        broken = staircases_of(built, job.space) or is_broken(built)
+        formulas = None if broken and o.starts != 1 else FORMULAS
         plan = Plan(values.model, job, built, kept, o.epochs, places, formulas)
         plan = _entered(PLANS, values, plan)
     return None if plan is None else plan.bind(values, fresh)

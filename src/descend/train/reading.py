@@ -47,6 +47,7 @@ class Reading:
         self.rows, self.held = split_rows(rows, options.validation_split, self.seed)
         self.original = self.rows
         self.problem, self.start, space = self._start()
+        self.space = space
         settings, scaling = self._settings(), None
         if options.standardize:
             settings, scaling = self._standardize(settings)
@@ -76,7 +77,7 @@ class Reading:
         if self.problem.ready is not None:
             from descend.task.ready import with_guesses
 
-            self.start = with_guesses(self.start, self.problem, self.rows)
+            self.start = with_guesses(self.start, self.problem, self.rows, self.space)
 
     def warn(self) -> None:
         """Say what the data cannot tell."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,18 +11,14 @@ from descend.errors import UsageError, suggest
 from descend.lean import dataclass
 from descend.show import canvas
 from descend.show.layout import Section
-from descend.show.numbers import count, full, plural, shortened
+from descend.show.numbers import DIGITS, NAME_WIDTH, count, end_of, full, plural, shortened
+from descend.show.shown import Uncertain
 from descend.trust.diagnostics import leverages
 from descend.trust.intervals import Interval, Intervals
-from descend.trust.quantiles import (
-    check_level,
-    expanded_tails,
-    normal_cdf,
-    normal_quantile,
-)
-from descend.trust.refit import Refits, refitted
-from descend.trust.shown import DIGITS, MOST_PANELS, NAME_WIDTH, Path, Shown, end_of, entered
-from descend.trust.surface import Surface
+from descend.trust.quantiles import check_level, expanded_tails
+from descend.trust.refit import NO_FREEDOM, SIGMAS, Refits, minimum_of, refit
+from descend.trust.resampling import Draw, drawing
+from descend.trust.surface import Cases, Surface
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -33,6 +28,7 @@ __all__ = [
     "Bootstrap",
     "acceleration",
     "bca_shares",
+    "bootstrapped",
     "influences",
     "linear_acceleration",
     "linear_stretch",
@@ -40,7 +36,6 @@ __all__ = [
 ]
 
 Array = np.ndarray[Any, np.dtype[Any]]
-Draw = Callable[[np.random.Generator, int], tuple[Array | None, Array | None]]
 
 KINDS = ("residual", "case", "parametric")
 INTERVALS = ("bca", "percentile", "basic")
@@ -49,7 +44,7 @@ AT_ONCE, MOST_NUMBERS = 1000, 1 << 24
 
 
 @dataclass
-class Bootstrap(Shown):
+class Bootstrap(Uncertain):
     """What many fits to data drawn anew gave.
 
     Attributes:
@@ -79,7 +74,7 @@ class Bootstrap(Shown):
     on_bound: bool
     findings: tuple[str, ...] = ()
 
-    __repr__ = Shown.__repr__
+    __repr__ = Uncertain.__repr__
 
     @property
     def n(self) -> int:
@@ -168,7 +163,7 @@ class Bootstrap(Shown):
              end_of(float(high)))
             for name, best, (low, high) in zip(self.names, self.best, ends, strict=True)
         ]  # fmt: skip
-        entered(table, cells)
+        table.fill(cells, range(1, len(table.header)))
         table.remarks = [
             f"low and high: the BCa interval of {level:.4g}. Seed {self.seed}.",
             *self.remarks(level),
@@ -201,13 +196,13 @@ class Bootstrap(Shown):
             )
         return notes
 
-    def plot(self, path: Path = None, level: float = 0.95) -> Figure:
+    def plot(self, path: canvas.Path = None, level: float = 0.95) -> Figure:
         """Draw the distribution of each parameter, with its BCa interval.
 
         Raises:
             UsageError: the path cannot be written.
         """
-        shown = min(len(self.names), MOST_PANELS)
+        shown = min(len(self.names), canvas.MOST_PANELS)
         lines = [f"{plural(self.n, 'fit')} to data drawn anew ({self.kind}), seed {self.seed}",
                  f"lines: the fitted value, and the BCa interval of {level:.4g}"]  # fmt: skip
         figure = canvas.new_figure("Bootstrap", lines)
@@ -230,20 +225,75 @@ class Bootstrap(Shown):
         return canvas.save(figure, path)
 
 
+def bootstrapped(fit: Any, n: int, kind: str, seed: int) -> Bootstrap:
+    """See `Fit.bootstrap`."""
+    surface = minimum_of(fit, likely=False)
+    if not surface.dof > 0:
+        raise UsageError(NO_FREEDOM, remedy=SIGMAS)
+    evidence, rows = surface.evidence, surface.evidence.rows
+    assert surface.loss is not None
+    lost = _undetermined(fit, surface)
+    slopes = np.where(surface.held, 0.0, evidence.linear()[1]) if surface.squares else None
+    drawn = drawing(
+        kind, rows, surface.loss, surface.squares, evidence.prediction(),
+        None if slopes is None else leverages(slopes), surface.spread,
+    )  # fmt: skip
+    found = resample(surface, drawn.draw, n, seed)
+    if not found.arrived.any():
+        raise UsageError("none of the fits to drawn data arrived", remedy='try kind="residual"')
+    if drawn.skewness is not None and slopes is not None:
+        out = np.empty((0, len(surface.names)))
+        speed = linear_acceleration(slopes, drawn.skewness)
+    else:
+        out = influences(surface, rows.extra.get("sample_weight", np.ones(rows.n_rows)))
+        speed = acceleration(out)
+    return Bootstrap(
+        kind, seed, surface.names, surface.best,
+        np.where(lost, math.nan, found.points[found.arrived]),
+        int(np.sum(~found.arrived)), out, speed, *_scatter(kind, surface, slopes, rows.n_rows),
+        bool(surface.held.any()), tuple(fit.findings) if lost.any() else (),
+    )  # fmt: skip
+
+
+def _undetermined(fit: Any, surface: Surface) -> Array:
+    """(p,) what the data do not determine: refits would leave it where they start."""
+    if fit.covariance is None and "singular" not in fit.errors_note:
+        return np.zeros(len(surface.names), bool)
+    if fit.covariance is None:
+        return ~surface.held
+    known = np.isfinite(np.diag(fit.covariance))
+    return np.asarray(~known & ~surface.held)
+
+
+def _scatter(
+    kind: str, surface: Surface, slopes: Array | None, rows: int
+) -> tuple[float, Array]:
+    """Degrees of freedom of the variance of the draws, and how far their spread falls short.
+
+    Drawn rows take their variance from the rows themselves, whatever the loss and the sigmas.
+    """
+    one = np.ones(len(surface.names))
+    if kind != "case":
+        return surface.dof, one
+    n, free = surface.count, surface.count - int((surface.lower < surface.upper).sum())
+    if free <= 0:
+        return math.inf, one
+    stretch = math.sqrt(n / free) * one if slopes is None else linear_stretch(slopes)
+    return free * rows / n, stretch
+
+
 def resample(surface: Surface, draw: Draw, n: int, seed: int) -> Refits:
     """Fit n data sets that are drawn anew, each from the fit's own parameters on.
 
     Args:
-        draw: so many data sets by a generator: targets (m, ...) and row weights (m, rows), or
-            None for those of the fit. Each thousand (fewer, of many rows) has a generator of its
-            own, and the data sets are drawn in order: the first do not depend on how many follow.
+        draw: so many data sets by a generator. Each thousand (fewer, of many rows) has a generator
+            of its own, and they are drawn in order: the first do not depend on how many follow.
     """
     found = []
     block = _block(surface.count)
     for begin in range(0, n, block):
         count = min(block, n - begin)
-        targets, weights = draw(np.random.default_rng([seed, begin]), count)
-        found.append(_refits(surface, targets, weights, count))
+        found.append(_refits(surface, draw(np.random.default_rng([seed, begin]), count)))
     return Refits(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
 
 
@@ -252,9 +302,9 @@ def _block(rows: int) -> int:
     return max(1, min(AT_ONCE, MOST_NUMBERS // max(1, rows)))
 
 
-def _refits(surface: Surface, targets: Array | None, weights: Array | None, count: int) -> Refits:
-    start = np.repeat(surface.best[None], count, axis=0)
-    return refitted(surface, start, local=surface.others(targets, weights))
+def _refits(surface: Surface, cases: Cases) -> Refits:
+    (data,) = cases.values()
+    return refit(surface, np.repeat(surface.best[None], len(data), axis=0), cases=cases)
 
 
 def influences(surface: Surface, own: Array) -> Array:
@@ -271,8 +321,7 @@ def influences(surface: Surface, own: Array) -> Array:
     block = _block(len(own))
     for begin in range(0, count, block):
         at = np.arange(begin, min(begin + block, count))
-        weights = np.where(groups == at[:, None], 0.0, own)
-        left = _refits(surface, None, weights, len(at))
+        left = _refits(surface, {"sample_weight": np.where(groups == at[:, None], 0.0, own)})
         found[at] = np.where(left.arrived[:, None], surface.best - left.points, 0.0)
     return np.asarray(found - found.mean(axis=0))
 
@@ -341,12 +390,14 @@ def bca_shares(draws: Array, best: Array, speed: Array, tails: Array) -> Array:
     >>> bca_shares(line, np.zeros(1), np.zeros(1), np.array([0.05, 0.95])).round(3)
     array([[0.05, 0.95]])
     """
+    from scipy import special
+
     n = len(draws)
     below = np.sum(draws < best, axis=0) + 0.5 * np.sum(draws == best, axis=0)
-    shift = normal_quantile(np.clip(below / n, 0.5 / n, 1 - 0.5 / n))
-    z = normal_quantile(tails)
+    shift = special.ndtri(np.clip(below / n, 0.5 / n, 1 - 0.5 / n))
+    z = special.ndtri(tails)
     moved = shift[:, None] + z
     bent = 1 - speed[:, None] * moved
     ends = np.where(bent > 0, shift[:, None] + moved / np.where(bent > 0, bent, 1), z * math.inf)
-    found: Array = normal_cdf(ends)
+    found: Array = special.ndtr(ends)
     return found

@@ -14,29 +14,31 @@ from descend.graph.node import Node
 from descend.graph.source import const
 from descend.methods.losses import Poisson
 from descend.parameters.flat import flat, leaf_by_leaf, names_of
-from descend.records.record import STATUSES, FitRecord, defaults_of, like, number_names_of
+from descend.records.record import FitRecord, correlation_of, defaults_of, like, number_names_of
+from descend.records.statuses import STATUSES
 from descend.run.build import Built
 from descend.run.finished import Normal
 from descend.run.job import Job
+from descend.run.slopes import slopes_of_prediction
 from descend.run.view import View, free_count, on_bounds, tied_errors, view_of
 from descend.simplify.driver import simplify
 from descend.task.columns import WHITENING
 from descend.task.rows import Rows
 from descend.trace.tree import unflatten
 from descend.trust.covariance import (
+    MOST_WITH_ERRORS,
     NO_SLOPE,
     NOT_ARRIVED,
+    SANDWICH,
     Errors,
     errors_of,
-    goodness,
-    weights_of,
 )
+from descend.trust.goodness import goodness, goodness_of_counts, weights_of
 from descend.trust.normal_errors import covariance_of_fit
 
-__all__ = ["OF_ERRORS", "OF_VALUES", "Completion"]
+__all__ = ["MOST_WITH_ERRORS", "OF_ERRORS", "OF_VALUES", "Completion", "evidence_of"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
-MOST_WITH_ERRORS = 200
 SAME = 1e-10  # of the largest prediction: what differs by less is the same
 NO_ERRORS = {
     "runaway": "there is no finite best value",
@@ -100,12 +102,10 @@ class Completion:
             none = _blank(OF_ERRORS) | {
                 "stderr": like(params, np.nan), "covariance_names": number_names_of(params)
             }  # fmt: skip
-            if columns is None:
-                found = self._judged(self._evaluate(self._outputs()))
-                curved = self._curved(found, self.original.extra["target"], status)
-                return none | _blank(OF_VALUES) | found | curved
-            residual, *slopes = self._evaluate([self.built.descent.residual, *columns])
-            return none | self._errors(residual, slopes, status)
+            if columns is not None:
+                return none | self._errors(status)
+            found = self._judged(self._evaluate(self._outputs()))
+            return none | _blank(OF_VALUES) | found | self._counted(found) | self._errors(status)
 
     def _outputs(self) -> list[Any]:
         """The loss, the prediction, and the scaled residual, if there is one."""
@@ -154,11 +154,7 @@ class Completion:
 
     def linear_prediction(self) -> tuple[Array, Array]:
         """The only prediction (n,) and its derivatives (n, p), in the units of the program."""
-        extras, model = self.built.extras, self.built.model
-        if "prediction's jacobian" not in extras:
-            columns = jacobian_columns(model.nodes[0], list(model.leaves.values()))
-            extras["prediction's jacobian"] = simplify([*model.nodes, *columns], final=True)
-        first, *others = self._evaluate(list(extras["prediction's jacobian"]))
+        first, *others = self._evaluate(slopes_of_prediction(self.built))
         assert self.job.rows is not None
         return _flat(np.broadcast_to(first, self.job.rows.n_rows), others)
 
@@ -172,13 +168,17 @@ class Completion:
             self.built.extras["jacobian"] = simplify(columns, final=True)
         return list(self.built.extras["jacobian"])
 
+    @property
+    def squares(self) -> bool:
+        """Whether the loss is a plain sum of squares."""
+        return self.built.descent.residual is not None and self.job.settings.penalty is None
+
     def _count(self) -> int:
         return free_count(self.whole.job.space, self.leaves)
 
     def _has_columns(self) -> bool:
         count = sum(a.size for a in self.leaves.values())
-        plain = self.built.descent.residual is not None and self.job.settings.penalty is None
-        return plain and count <= MOST_WITH_ERRORS
+        return self.squares and count <= MOST_WITH_ERRORS
 
     def _evaluate(self, nodes: list[Any]) -> list[Array]:
         bound, extents = self.job.inputs_at(self.built, self.leaves)
@@ -204,60 +204,66 @@ class Completion:
             y = y - constant * ((constant @ y) / (constant @ constant))
             weight = np.ones(len(y))
         found = goodness(residual, y, weight, self._count(), self.original.counted)
-        r2 = found.r2 if matrix is None else 1 - found.chi2 / float(y @ y)
-        return {"r2": r2} if scaled is None else {**vars(found), "r2": r2}
+        if matrix is not None:
+            found["r2"] = 1 - found["chi2"] / float(y @ y)
+        return found if scaled is not None else {"r2": found["r2"]}
 
     def _unit(self) -> float:
         """By what a scaled residual of the program becomes one of the original units."""
         scaling = self.job.scaling
         return 1.0 if scaling is None or "sigma" in self.original.extra else scaling.unit
 
-    def _errors(self, residual: Array, columns: list[Array], status: str) -> dict[str, Any]:
+    def _counted(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """What else can be said of counts."""
+        loss, fitted, y = self.job.settings.loss, values["fitted"], self.original.extra["target"]
+        if not isinstance(loss, Poisson) or fitted.shape != y.shape:
+            return {}
+        rate = np.exp(fitted) if loss.log_rate else fitted
+        weight = self.original.extra.get("sample_weight")
+        found = goodness_of_counts(y, rate, weight, self._count(), self.original.counted)
+        return found | {"residuals": y - rate}
+
+    def _errors(self, status: str) -> dict[str, Any]:
+        """The fields of the standard errors."""
         none = self._none(status)
         if none:
             return {"errors_note": none, "findings": [*self.findings]}
-        names = names_of(self.leaves)
-        r, jacobian = _flat(residual, columns)
-        params = flat(self.leaves)
-        held = on_bounds(self.whole.job.space, self.leaves)
-        dof = self.original.counted - self._count()
-        found = errors_of(
-            jacobian, r, params, dof, self.absolute, names, held, self._same, self.arrived
-        )
+        squares = self._has_columns()
+        found = self._errors_of_squares() if squares else self.curved_errors()
         # What was searched for has been told of: it has no slope, and is where it should be.
         more = [f for f in found.findings if not (self.findings and NO_SLOPE in f)]
-        said = {"errors_note": found.note, "findings": [*self.findings, *more]}
+        said: dict[str, Any] = {
+            "errors_note": found.note, "findings": [*self.findings, *more],
+            "errors_from": found.source,
+        }  # fmt: skip
         covariance = found.covariance
         if covariance is None:
             return said
-        if self.normal is not None and not found.note:
+        if found.source == SANDWICH:
+            said["dof"] = self.original.counted - self._count()
+        if squares and self.normal is not None and not found.note:
             rows = covariance_of_fit(self.normal, self.original.counted, self.absolute)
             covariance = covariance if rows is None else np.array(rows)
-        return said | self._matrices(covariance, names)
+        return said | self._matrices(covariance)
 
-    def _curved(self, values: Mapping[str, Any], y: Array, status: str) -> dict[str, Any]:
-        """Errors, and what else can be said, where the loss is no sum of squares."""
-        from descend.trust.curved import FISHER, SANDWICH, judge_counts
+    def _errors_of_squares(self) -> Errors:
+        residual, jacobian = self.linear()
+        dof = self.original.counted - self._count()
+        spread = 1.0 if self.absolute else float(residual @ residual) / dof if dof > 0 else None
+        held = on_bounds(self.whole.job.space, self.leaves)
+        return errors_of(
+            jacobian, residual, flat(self.leaves), names_of(self.leaves), spread, held, self._same,
+            self.arrived,
+        )  # fmt: skip
 
-        loss, fitted = self.job.settings.loss, values["fitted"]
-        said: dict[str, Any] = {}
-        if isinstance(loss, Poisson) and fitted.shape == y.shape:
-            rate = np.exp(fitted) if loss.log_rate else fitted
-            weight = self.original.extra.get("sample_weight")
-            said = judge_counts(y, rate, weight, self._count(), self.original.counted)
-            said["residuals"] = y - rate
-        none, said["findings"] = self._none(status), [*self.findings]
-        if none:
-            return {**said, "errors_note": none}
-        found = self.curved_errors()
-        names = names_of(self.leaves)
-        said["errors_note"] = found.note
-        if found.covariance is not None and loss is not None:
-            said["errors_from"] = FISHER if loss.is_likelihood else SANDWICH
-            if not loss.is_likelihood:
-                said["dof"] = self.original.counted - self._count()
-            said |= self._matrices(found.covariance, names)
-        return said
+    def curved_errors(self) -> Errors:
+        """The covariance where the loss is no sum of squares."""
+        from descend.trust.curved import curved_errors
+
+        names, held = names_of(self.leaves), on_bounds(self.whole.job.space, self.leaves)
+        return curved_errors(
+            self.job, self.built, flat(self.leaves), names, held, self._evaluate, self._same
+        )
 
     def _none(self, status: str) -> str:
         """Why there can be no errors, if there can be none."""
@@ -285,19 +291,11 @@ class Completion:
             for old, new in zip(before, after, strict=True)
         )
 
-    def curved_errors(self) -> Errors:
-        """The covariance where the loss is no sum of squares."""
-        from descend.trust.curved import errors_of_curved
-
-        names = names_of(self.leaves)
-        held = on_bounds(self.whole.job.space, self.leaves)
-        return errors_of_curved(self.job, self.built, self.leaves, names, self._evaluate, held)
-
-    def _matrices(self, covariance: Array, names: list[str]) -> dict[str, Any]:
+    def _matrices(self, covariance: Array) -> dict[str, Any]:
         error = np.sqrt(np.diag(covariance))
         return {
-            "covariance": covariance, "covariance_names": tuple(names),
-            "correlation": covariance / np.outer(error, error),
+            "covariance": covariance, "covariance_names": tuple(names_of(self.leaves)),
+            "correlation": correlation_of(covariance),
             "stderr": self._trees(error, tied_errors(*self.whole, covariance)),
         }  # fmt: skip
 
@@ -311,6 +309,22 @@ class Completion:
             name: unflatten(tree, [leaves[leaf] for leaf in start.names[name]])
             for name, tree in start.trees.items()
         }
+
+
+def evidence_of(fit: Any, what: str) -> Completion:
+    """What stands behind a fit.
+
+    Raises:
+        UsageError: the fit was loaded, or its data have been changed.
+    """
+    evidence: Completion | None = fit._evidence.completion
+    if evidence is None:
+        raise UsageError(
+            f"{what} needs the data, and a loaded fit has none",
+            remedy="fit again with start=fit, which is quick from there",
+        )
+    evidence.check_unchanged()
+    return evidence
 
 
 def _blank(names: Iterable[str]) -> dict[str, Any]:

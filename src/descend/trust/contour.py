@@ -11,11 +11,11 @@ import numpy as np
 from descend.lean import dataclass
 from descend.show import canvas
 from descend.show.layout import Section
-from descend.show.numbers import shortened
+from descend.show.numbers import end_of, shortened
+from descend.show.shown import Uncertain
 from descend.trust.profile import BOUND, LOWER, OPEN, Side, profiles
 from descend.trust.quantiles import region_factor
-from descend.trust.refit import refitted
-from descend.trust.shown import Path, Shown, end_of
+from descend.trust.refit import refit
 from descend.trust.surface import Surface
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ MARGIN = 0.08  # of the extent, on each side of the widest region
 
 
 @dataclass
-class Contour(Shown):
+class Contour(Uncertain):
     """Regions of two parameters together: S over both.
 
     Attributes:
@@ -48,7 +48,7 @@ class Contour(Shown):
     thresholds: tuple[float, ...]
     cut: tuple[str, ...] = ()
 
-    __repr__ = Shown.__repr__
+    __repr__ = Uncertain.__repr__
 
     def _told(self) -> tuple[str, list[Section]]:
         """How large the grid is, and what cuts the regions off."""
@@ -64,7 +64,7 @@ class Contour(Shown):
         title = f"Regions of {self.names[0]} and {self.names[1]}"
         return title, [Section("", rows=rows, remarks=remarks)]
 
-    def plot(self, path: Path = None) -> Figure:
+    def plot(self, path: canvas.Path = None) -> Figure:
         """Draw the regions.
 
         Raises:
@@ -113,9 +113,8 @@ def _extents(
     surface: Surface, indices: tuple[int, int], factor: float
 ) -> tuple[list[tuple[float, float]], tuple[str, ...]]:
     """How far the widest region reaches along each parameter, and what cuts it off."""
-    level = _level_of(factor, surface.dof)
     cut, extents = [], []
-    for found in profiles(surface, indices, level):
+    for found in profiles(surface, indices, math.nan, factor):
         ends = []
         for side, last in zip(found.sides, (found.values[0], found.values[-1]), strict=True):
             if side.reason in (BOUND, OPEN, LOWER) or math.isnan(side.limit):
@@ -144,14 +143,6 @@ def _cut(name: str, side: Side) -> str:
     return why.get(side.reason, f"refits along {name} failed")
 
 
-def _level_of(factor: float, dof: float) -> float:
-    """The level of a single parameter's interval that reaches this far."""
-    from scipy import special
-
-    below = special.ndtr(factor) if math.isinf(dof) else special.stdtr(dof, factor)
-    return float(min(2 * below - 1, 1 - 1e-12))
-
-
 def _axis(low: float, high: float, best: float, points: int) -> Array:
     """Places from low to high; the one nearest to the lowest place is moved onto it."""
     axis = np.linspace(low, high, points)
@@ -177,7 +168,7 @@ def _grid(surface: Surface, indices: tuple[int, int], axes: list[Array]) -> Arra
                  c - np.sign(c - centre[1]) * (abs(c - centre[1]) == radius))  # fmt: skip
         start = points[inner]
         start[:, i], start[:, j] = axes[0][c], axes[1][r]
-        found = refitted(surface, start, fixed)
+        found = refit(surface, start, fixed)
         points[r, c] = np.where(found.arrived[:, None], found.points, start)
         rises[r, c] = np.where(
             found.arrived, (found.value - surface.value) / surface.spread, np.nan

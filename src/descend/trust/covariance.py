@@ -1,4 +1,7 @@
-"""What the residuals at the end say: goodness of fit, covariance, standard errors."""
+"""The covariance of the parameters, of every loss by one way: H taken apart, and a judgement of it.
+
+H = JᵀJ for a sum of squares, half of the second derivatives of the summed loss for any other.
+"""
 
 from __future__ import annotations
 
@@ -10,34 +13,27 @@ import numpy as np
 
 from descend.lean import dataclass
 from descend.program.arrival import near
+from descend.records.record import correlation_of
 from descend.trust.words import correlated, hardly_determined, undetermined
 
 __all__ = [
-    "MIXED", "NOT_ARRIVED", "NO_SLOPE", "Errors", "Goodness", "Split", "errors_of", "goodness",
-    "split",
-    "spread_of", "weights_of",
+    "FISHER", "MIXED", "MOST_WITH_ERRORS", "NOT_ARRIVED", "NO_SLOPE", "SANDWICH", "Bend", "Errors",
+    "Split", "errors_of", "split",
 ]  # fmt: skip
 
 NO_SLOPE = "has no slope along"
 NOT_ARRIVED = "the descent had not arrived"
+MOST_WITH_ERRORS = 200  # numbers
 MIXED = 1e-6  # a parameter this far into an undetermined direction has no error of its own
 FAR = 10.0 ** np.arange(-12, 13, 3)  # times a parameter: where it may act, if not here
 LEAF, LEAVES = 1024, 16  # rows of one small factorisation, and how many are made in one call
 
+FISHER = "errors from the likelihood's curvature (Fisher's information)"
+SANDWICH = "errors from the scatter of the rows (the sandwich of Huber and White)"
+NOT_UPWARDS = "the loss is not curved upwards in every direction"
+EPS = float(np.finfo(np.float64).eps)
+
 Array = np.ndarray[Any, np.dtype[Any]]
-
-
-@dataclass(frozen=True)
-class Goodness:
-    """Numbers that judge a fit by its residuals; chi² has its sigmas and weights in it."""
-
-    chi2: float
-    reduced_chi2: float
-    dof: int
-    r2: float
-    aic: float
-    aicc: float
-    bic: float
 
 
 @dataclass(frozen=True)
@@ -48,112 +44,86 @@ class Errors:
         covariance: (p, p), NaN for parameters without an error; None where there is none at all.
         note: in a few words, why an error is missing.
         findings: what the data leave undetermined, in sentences.
+        source: where they come from, if not from a sum of squares.
+        lost: the numbers that take part in what is not determined.
     """
 
     covariance: Array | None
     note: str = ""
     findings: tuple[str, ...] = ()
+    source: str = ""
+    lost: tuple[str, ...] = ()
+
+
+class Bend(NamedTuple):
+    """How a loss that is no sum of squares bends along the parameters.
+
+    Attributes:
+        curvature: (p, p) H.
+        scatter: (p, p) Σ gᵢ²JᵢJᵢᵀ; None for a likelihood, whose scatter follows from H.
+    """
+
+    curvature: Array
+    scatter: Array | None
 
 
 @np.errstate(all="ignore")
-def goodness(
-    residual: Array, y: Array, weight: Array | None, p: int, count: int | None = None
-) -> Goodness:
-    """Judge a fit of p numbers by its scaled residuals (any shape).
-
-    aic = n·ln(chi²/n) + 2p and bic = n·ln(chi²/n) + p·ln(n), as lmfit has them (Akaike 1974,
-    Schwarz 1978); aicc = aic + 2p(p + 1)/(n - p - 1) (Hurvich and Tsai 1989);
-    r2 = 1 - chi² / Σ w·(y - mean)², the mean weighted alike.
-
-    Args:
-        weight: what multiplies the squares, shaped like y or (rows,); None for ones.
-        count: n, where some residuals do not count.
-
-    >>> g = goodness(np.array([1.0, -1.0, 0.0]), np.array([1.0, 2.0, 3.0]), None, 1)
-    >>> g.chi2, g.reduced_chi2, g.dof, g.r2
-    (2.0, 1.0, 2, 0.0)
-    """
-    n = residual.size if count is None else count
-    chi2 = float(np.sum(np.square(residual, dtype=np.float64)))
-    dof = n - p
-    spread = spread_of(y, weights_of(weight, y))
-    level = chi2 / n  # of the smallest numbers this is zero
-    log = n * math.log(level) if level > 0 else math.nan if math.isnan(level) else -math.inf
-    small = 2 * p * (p + 1) / (dof - 1) if dof > 1 else math.nan
-    return Goodness(
-        chi2,
-        chi2 / dof if dof > 0 else math.nan,
-        dof,
-        1 - chi2 / spread if spread > 0 else math.nan,
-        log + 2 * p,
-        log + 2 * p + small,
-        log + p * math.log(n),
-    )
-
-
-def weights_of(weight: Array | None, y: Array) -> Array:
-    """What multiplies the square of each number of y, of one weight a row; ones where None."""
-    if weight is None:
-        return np.ones(y.shape)
-    return np.broadcast_to(weight.reshape(weight.shape + (1,) * (y.ndim - weight.ndim)), y.shape)
-
-
-def spread_of(y: Array, w: Array) -> float:
-    """The weighted squares about the mean: what a constant leaves."""
-    total = np.sum(w)
-    mean = np.sum(w * y) / total if total > 0 else math.nan
-    return float(np.sum(w * (y - mean) ** 2))
-
-
 def errors_of(
-    jacobian: Array, residual: Array, params: Array, dof: int, absolute: bool, names: list[str],
-    held: Array | None = None, same: Callable[[Array], bool] | None = None,
-    arrived: bool | None = None,
+    jacobian: Array, slope: Array, params: Array, names: list[str],
+    spread: float | None, held: Array | None = None, same: Callable[[Array], bool] | None = None,
+    arrived: bool | None = None, bend: Bend | None = None,
 ) -> Errors:  # fmt: skip
-    """The covariance (JᵀJ)⁻¹·s², with s² = chi²/dof, or 1 if the sigmas are absolute.
+    """The covariance H⁻¹·spread; of losses with a scatter H⁻¹·scatter·H⁻¹·n/(n - p).
 
-    It is given only at a minimum: where the predicted Gauss–Newton step is below 1 % of every
-    standard error (or within rounding of the parameter). A parameter that the data do not
-    determine, or that a bound holds, has NaN; the others' errors are given all the same.
+    It is given only at a minimum: where the predicted step is below 1 % of every standard error
+    (or within rounding of the parameter). A parameter that the data do not determine, or that a
+    bound holds, has NaN; the others' errors are given all the same.
 
     Args:
-        jacobian: (n, p) derivatives of the scaled residuals.
-        residual: (n,) scaled residuals.
+        jacobian: (n, p) derivatives of the scaled residuals; of the prediction with a `bend`.
+        slope: (n,) scaled residuals; half of the derivatives of each entry's loss.
         params: (p,) the parameters.
+        spread: s² = chi²/dof, or 1 if the sigmas are absolute; ½ for a likelihood; None where no
+            degree of freedom is left.
         held: (p,) which of them a bound keeps from going on.
         same: whether other parameters (p,) predict the same; what is said of them is tried by it.
         arrived: whether the end has been judged to be a minimum; None to judge it here.
 
     Golub and Van Loan, "Matrix Computations" (2013), section 5.3: by QR and the SVD of R, with
     columns scaled to length one so that units do not matter. Many rows are first turned into a
-    triangle block by block; lengths and angles of the columns stay as they are.
+    triangle block by block; lengths and angles of the columns stay as they are. An H of its own is
+    inverted in what J determines.
     """
     n, p = jacobian.shape
-    if n > LEAF * LEAVES > p * LEAVES:
-        reduced = triangle_of(jacobian, residual)
-        jacobian, residual = reduced[:, :p], reduced[:, p]
-    if not (np.isfinite(jacobian).all() and np.isfinite(residual).all()):
-        return Errors(None, "the residuals or their derivatives are not finite")
-    if dof <= 0 and not absolute:
+    if bend is None and n > LEAF * LEAVES > p * LEAVES:
+        reduced = triangle_of(jacobian, slope)
+        jacobian, slope = reduced[:, :p], reduced[:, p]
+    if not (np.isfinite(jacobian).all() and np.isfinite(slope).all()):
+        what = "residuals" if bend is None else "losses"
+        return Errors(None, f"the {what} or their derivatives are not finite")
+    if spread is None:
         return Errors(None, f"{n} values leave no degree of freedom for {p} parameters")
-    spread = 1.0 if absolute else float(residual @ residual) / dof
-    scale = np.sqrt(np.sum(jacobian**2, axis=0))
-    idle = scale == 0
+    idle = np.sum(jacobian**2, axis=0) == 0
     free = np.flatnonzero(~idle & (True if held is None else ~held))
     notes = _idle_notes(np.flatnonzero(idle), params, names, same)
     if not free.size:
         return Errors(None, "; ".join(notes) or "every parameter lies on a bound")
+    if bend is not None:
+        at = np.ix_(free, free)
+        bend = Bend(bend.curvature[at], None if bend.scatter is None else bend.scatter[at])
     inner = _inner(
-        jacobian[:, free] / scale[free], residual, scale[free], params[free],
-        [names[i] for i in free], spread, n, _among(same, params, free), arrived,
+        jacobian[:, free], slope, params[free], [names[i] for i in free], spread, n,
+        _among(same, params, free), arrived, bend,
     )  # fmt: skip
     findings = (*(_sentence(note) for note in notes), *inner.findings)
     notes += [inner.note] if inner.note else []
+    note = "; ".join(notes)
     if inner.covariance is None:
-        return Errors(None, "; ".join(notes), findings)
+        return Errors(None, note, findings, lost=inner.lost)
     covariance = np.full((p, p), math.nan)
     covariance[np.ix_(free, free)] = inner.covariance
-    return Errors(covariance, "; ".join(notes), findings)
+    source = "" if bend is None else FISHER if bend.scatter is None else SANDWICH
+    return Errors(covariance, note, findings, source, inner.lost)
 
 
 def triangle_of(jacobian: Array, residual: Array) -> Array:
@@ -187,7 +157,7 @@ def _triangles(blocks: Array) -> Array:
 
 
 class Split(NamedTuple):
-    """J with columns of length one and r, taken apart by QR and the singular values of R.
+    """J with columns of length one and r, taken apart by the singular values of J.
 
     Attributes:
         singular, vt: (p,) and (p, p) the singular values and right vectors of J.
@@ -205,13 +175,18 @@ class Split(NamedTuple):
         return np.asarray(np.sqrt(np.sum((self.vt.T * self.inverse) ** 2, axis=1) * spread))
 
     @property
+    def solution(self) -> Array:
+        """(p,) (JᵀJ)⁻¹Jᵀr."""
+        return np.asarray((self.vt.T * self.inverse**2) @ (self.vt @ self.side))
+
+    @property
     def inverse(self) -> Array:
         """(p,) the reciprocals of the singular values; 0 of those that are rounding."""
         return np.where(self.known, 1.0, 0.0) / np.where(self.known, self.singular, 1.0)
 
 
 def split(scaled: Array, residual: Array, n: int) -> Split:
-    """Take J and r apart.
+    """Take J and r apart, by QR and the singular values of R.
 
     Args:
         scaled: (rows, p) J with columns of length one; p may not be 0.
@@ -226,8 +201,19 @@ def split(scaled: Array, residual: Array, n: int) -> Split:
     triangle = _triangles(np.column_stack([scaled, residual]))
     _, singular, vt = np.linalg.svd(triangle[:, :p])
     singular = np.concatenate([singular, np.zeros(p - len(singular))])
-    known = singular > singular[0] * np.finfo(np.float64).eps * max(n, p)
+    known = singular > singular[0] * EPS * max(n, p)
     return Split(singular, vt, known, triangle[:, :p].T @ triangle[:, p])
+
+
+def _inverted(matrix: Array) -> Array | None:
+    """The inverse of (p, p) H; None where it is not positive in every direction."""
+    scale = np.sqrt(np.diag(matrix))
+    if not np.all(scale > 0):
+        return None
+    values, vectors = np.linalg.eigh(matrix / np.outer(scale, scale))
+    if not values[0] > values[-1] * EPS * len(values):
+        return None
+    return np.asarray((vectors / values) @ vectors.T / np.outer(scale, scale))
 
 
 def _among(
@@ -272,24 +258,38 @@ def _sentence(note: str) -> str:
 
 
 def _inner(
-    scaled: Array, residual: Array, scale: Array, params: Array, names: list[str], spread: float,
-    n: int, same: Callable[[Array], bool] | None, arrived: bool | None,
+    jacobian: Array, slope: Array, params: Array, names: list[str], spread: float, n: int,
+    same: Callable[[Array], bool] | None, arrived: bool | None, bend: Bend | None,
 ) -> Errors:  # fmt: skip
     """The covariance of the parameters that are free, of n residuals."""
-    parts = split(scaled, residual, n)
-    singular, vt, known, side = parts
-    inverse = parts.inverse
-    covariance = (vt.T * inverse**2) @ vt / np.outer(scale, scale) * spread
-    step = (vt.T * inverse**2) @ (vt @ side) / scale
+    scale = np.sqrt(np.sum(jacobian**2, axis=0))
+    parts = split(jacobian / scale, slope, n)
+    singular, vt, known, _ = parts
+    if bend is None:
+        covariance = (vt.T * parts.inverse**2) @ vt / np.outer(scale, scale) * spread
+        step = parts.solution / scale
+    else:
+        # What J does not determine, H does not either; rounding may say otherwise.
+        basis = np.eye(len(scale)) if known.all() else vt[known].T / scale[:, None]
+        inner = _inverted(basis.T @ bend.curvature @ basis)
+        if inner is None:
+            return Errors(None, NOT_UPWARDS)
+        covariance = basis @ inner @ basis.T
+        step = covariance @ (jacobian.T @ slope)
+        if bend.scatter is None:
+            covariance = covariance * spread
+        else:
+            covariance = covariance @ bend.scatter @ covariance * (n / (n - np.sum(known)))
+    covariance = (covariance + covariance.T) / 2
     error = np.sqrt(np.diag(covariance))
     if not (np.all(near(step, error, params)) if arrived is None else arrived):
         return Errors(None, NOT_ARRIVED)
     if not known.all():
         return _singular(covariance, vt[~known].T, scale, params, names, same)
-    with np.errstate(all="ignore"):
-        correlation = covariance / np.outer(error, error)
+    if bend is not None:
+        return Errors(covariance)
     vague = hardly_determined(singular, vt, params, error, names)
-    return Errors(covariance, "", (*vague, *correlated(correlation, names)))
+    return Errors(covariance, "", (*vague, *correlated(correlation_of(covariance), names)))
 
 
 def _singular(
@@ -299,7 +299,7 @@ def _singular(
     """What is left where some directions are not determined."""
     lost = np.sqrt(np.sum(null**2, axis=1)) > MIXED
     covariance = np.where(lost[:, None] | lost, math.nan, covariance)
-    tied = ", ".join(name for name, missing in zip(names, lost, strict=True) if missing)
-    note = f"the covariance is singular: the data do not determine {tied}"
+    tied = tuple(name for name, missing in zip(names, lost, strict=True) if missing)
+    note = f"the covariance is singular: the data do not determine {', '.join(tied)}"
     findings = undetermined(null / scale[:, None], params, names, same)
-    return Errors(None if lost.all() else covariance, note, tuple(findings))
+    return Errors(None if lost.all() else covariance, note, tuple(findings), lost=tied)

@@ -6,17 +6,24 @@ import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from scipy import special
 
+from descend.errors import UsageError
 from descend.lean import dataclass
+from descend.run.view import free_count, on_bounds
 from descend.show import canvas
 from descend.show.layout import Section
+from descend.show.shown import Uncertain
+from descend.trust.complete import evidence_of
 from descend.trust.quantiles import region_factor, student_factor
-from descend.trust.shown import Path, Shown
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["Diagnostics", "Test", "diagnose", "durbin_watson", "ljung_box", "runs_test"]
+__all__ = [
+    "Diagnostics", "Test", "diagnose", "diagnosed", "durbin_watson", "leverages", "ljung_box",
+    "runs_test",
+]  # fmt: skip
 
 Array = np.ndarray[Any, np.dtype[Any]]
 MOST_SHAPIRO = 5000
@@ -34,7 +41,7 @@ class Test(NamedTuple):
 
 
 @dataclass
-class Diagnostics(Shown):
+class Diagnostics(Uncertain):
     """Tests of the residuals, and the weight of each row (arrays of n numbers).
 
     Attributes:
@@ -56,7 +63,7 @@ class Diagnostics(Shown):
     ordered_by: str
     findings: tuple[str, ...]
 
-    __repr__ = Shown.__repr__
+    __repr__ = Uncertain.__repr__
 
     def _told(self) -> tuple[str, list[Section]]:
         """The tests, and what is remarkable."""
@@ -79,14 +86,12 @@ class Diagnostics(Shown):
         finite = self.cooks[~(self.cooks != self.cooks)]
         return float(finite.max()) if finite.size else math.nan
 
-    def plot(self, path: Path = None) -> Figure:
+    def plot(self, path: canvas.Path = None) -> Figure:
         """Draw residuals in order, against normal quantiles, and the weight of each row.
 
         Raises:
             UsageError: the path cannot be written.
         """
-        from scipy import special
-
         first = self.findings[0] if self.findings else "nothing remarkable"
         figure = canvas.new_figure("Diagnostics", [first])
         (order, normal), (leverage, cooks) = figure.subplots(2, 2)
@@ -108,6 +113,29 @@ class Diagnostics(Shown):
         return canvas.save(figure, path)
 
 
+def diagnosed(fit: Any) -> Diagnostics:
+    """See `Fit.diagnostics`."""
+    evidence = evidence_of(fit, "diagnostics")
+    if not evidence.squares:
+        raise UsageError(
+            f"diagnostics judge the residuals of a sum of squares, and the loss is "
+            f"{fit.loss_name}",
+            remedy='fit with loss="mse"',
+        )
+    residual, slopes = evidence.linear()
+    space = evidence.whole.job.space
+    # What a bound holds follows no row.
+    slopes = slopes[:, ~on_bounds(space, evidence.leaves)]
+    columns, order, along = evidence.rows.columns, None, ""
+    inputs = [(name, c) for name, c in columns.items() if c.ndim == 1]
+    if len(columns) == len(inputs) == 1 and evidence.rows.n_rows == residual.size:
+        along = inputs[0][0]
+        order = np.argsort(inputs[0][1], kind="stable")
+    dof = evidence.rows.counted - free_count(space, evidence.leaves)
+    # y - fitted, as fit.residuals are
+    return diagnose(-residual, slopes, dof, bool(fit.absolute_sigma), order, along)
+
+
 @np.errstate(all="ignore")
 def diagnose(
     residual: Array, jacobian: Array, dof: int, absolute: bool,
@@ -121,7 +149,8 @@ def diagnose(
     Args:
         jacobian: of the parameters that are free to follow the data.
         dof: degrees of freedom of s². absolute: whether s² is known to be 1 instead.
-        order: along which neighbouring residuals are neighbours; as they stand where None.
+        order: along which neighbouring residuals are neighbours (the only column, if there is
+            one); as they stand where None.
     """
     p = jacobian.shape[1]
     leverage = leverages(jacobian)
@@ -177,8 +206,6 @@ def ljung_box(residual: Array, lags: int | None = None) -> Test:
 
     Q = n(n+2)·Σ ρₖ²/(n-k) over the first lags (10, or n/5 where that is fewer) is χ².
     """
-    from scipy import special
-
     n = residual.size
     lags = max(1, min(10, n // 5)) if lags is None else lags
     centred = residual - residual.mean()
@@ -198,8 +225,6 @@ def runs_test(residual: Array) -> Test:
     >>> round(test.statistic, 3), test.p_value < 0.001
     (-4.135, True)
     """
-    from scipy import special
-
     signs = residual[residual != 0] > 0
     up, n = int(signs.sum()), signs.size
     down = n - up
@@ -228,8 +253,6 @@ def _normality(residual: Array) -> Test:
 
 
 def _goodness(chi2: float, dof: int) -> Test:
-    from scipy import special
-
     p_value = float(special.chdtrc(dof, chi2))
     return Test("chi²", chi2, p_value, "chi² as large, if model and sigmas are right")
 

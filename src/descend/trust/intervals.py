@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from descend.lean import dataclass
+from descend.records.record import flat_parameters
 from descend.show.layout import Section
-from descend.show.numbers import full, shortened
+from descend.show.numbers import DIGITS, NAME_WIDTH, end_of, full, shortened
+from descend.show.shown import Uncertain
+from descend.trust.delta import covariance_of, dof_of
 from descend.trust.quantiles import student_factor
-from descend.trust.shown import DIGITS, NAME_WIDTH, Shown, end_of, entered
 
-__all__ = ["Interval", "Intervals", "student_intervals"]
-
-Array = np.ndarray[Any, np.dtype[Any]]
+__all__ = ["Interval", "Intervals", "by_profile", "by_student"]
 
 
 class Interval(NamedTuple):
@@ -26,7 +27,7 @@ class Interval(NamedTuple):
 
 
 @dataclass(eq=False)
-class Intervals(Shown, Mapping[str, Interval]):
+class Intervals(Uncertain, Mapping[str, Interval]):
     """The interval of every free number, read like a dict: `low, high = intervals["a"]`.
 
     Attributes:
@@ -42,7 +43,7 @@ class Intervals(Shown, Mapping[str, Interval]):
     entries: Mapping[str, Interval]
     notes: tuple[str, ...] = ()
 
-    __repr__ = Shown.__repr__
+    __repr__ = Uncertain.__repr__
 
     def __getitem__(self, name: str) -> Interval:
         if name not in self.entries:
@@ -65,21 +66,30 @@ class Intervals(Shown, Mapping[str, Interval]):
                 (shortened(name, NAME_WIDTH), full(best, DIGITS + 2), end_of(low), end_of(high),
                  end_of(low - best), end_of(high - best))
             )  # fmt: skip
-        entered(table, cells)
+        table.fill(cells, range(1, len(table.header)))
         table.remarks = list(self.notes)
         return f"Intervals of {self.level:.4g} by {self.kind}", [table]
 
 
-def student_intervals(
-    names: tuple[str, ...], best: Array, error: Array, dof: float, level: float
-) -> dict[str, Interval]:
-    """value ± t·error, with t of ν degrees of freedom.
+def by_student(fit: Any, level: float) -> Intervals:
+    """value ± t·error, with t of the degrees of freedom; normal where the scale is known."""
+    covariance, dof = covariance_of(fit), dof_of(fit)
+    best = dict(flat_parameters(fit.params))
+    reach = student_factor(level, dof) * np.sqrt(np.diag(covariance))
+    pairs = list(zip(fit.covariance_names, map(float, reach), strict=True))
+    notes = list(fit.findings)
+    if not fit.errors_note:
+        notes += [f'{name} lies on its bound: ask for its interval with kind="profile".'
+                  for name, r in pairs if math.isnan(r)]  # fmt: skip
+    word = "Student's t" if math.isfinite(dof) else "the normal distribution"
+    entries = {name: Interval(best[name] - r, best[name] + r) for name, r in pairs}
+    return Intervals(word, level, best, entries, tuple(notes))
 
-    >>> student_intervals(("a",), np.array([1.0]), np.array([0.5]), float("inf"), 0.6827)["a"]
-    Interval(low=0.5000, high=1.5000)
-    """
-    reach = student_factor(level, dof) * error
-    return {
-        name: Interval(float(b - r), float(b + r))
-        for name, b, r in zip(names, best, reach, strict=True)
-    }
+
+def by_profile(fit: Any, level: float) -> Intervals:
+    """The ends of the profiles."""
+    found = fit.profile(level=level)
+    best = dict(flat_parameters(fit.params))
+    entries = {name: Interval(p.low, p.high) for name, p in found.items()}
+    notes = tuple(note for p in found.values() for note in p.remarks())
+    return Intervals("profile likelihood", level, best, entries, notes)

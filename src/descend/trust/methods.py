@@ -1,12 +1,16 @@
-"""The methods of `Fit` on its own reliability; what they do is loaded when one is called."""
+"""The methods of `Fit` on its own reliability; the arithmetic is loaded when it is asked for."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from descend.errors import UsageError
+from descend.task.checks import check_choice, check_count, check_seed
+from descend.trust.quantiles import check_level
+
 if TYPE_CHECKING:
-    from descend.records.band import Band
+    from descend.records.record import Band
     from descend.trust.bootstrap import Bootstrap
     from descend.trust.contour import Contour
     from descend.trust.delta import Derived
@@ -14,12 +18,6 @@ if TYPE_CHECKING:
     from descend.trust.intervals import Intervals
 
 __all__ = ["Trusted"]
-
-
-def _trust() -> Any:
-    from descend.trust import trust
-
-    return trust
 
 
 class Trusted:
@@ -46,8 +44,11 @@ class Trusted:
         >>> round(low, 4), round(high, 4)
         (0.9508, 1.0626)
         """
-        found: Intervals = _trust().confidence(self, level, kind)
-        return found
+        from descend.trust.intervals import by_profile, by_student
+
+        level = check_level(level)
+        check_choice("kind", kind, ["t", "profile"])
+        return by_profile(self, level) if kind == "profile" else by_student(self, level)
 
     def profile(self, name: str | None = None, level: float = 0.95) -> Any:
         """The profile-likelihood interval of a parameter: all others are refitted on the way.
@@ -69,8 +70,14 @@ class Trusted:
         >>> round(found.low, 4), round(found.high, 4)
         (0.3827, 0.4243)
         """
-        found: Any = _trust().profile(self, name, level)
-        return found
+        from descend.trust.profile import profiles
+        from descend.trust.refit import index_of, minimum_of
+
+        level = check_level(level)
+        surface = minimum_of(self)
+        asked = range(len(surface.names)) if name is None else [index_of(self, surface, name)]
+        found = profiles(surface, asked, level)
+        return {p.name: p for p in found} if name is None else found[0]
 
     def contour(
         self, first: str, second: str, levels: float | Sequence[float] = (0.6827, 0.9545),
@@ -85,8 +92,20 @@ class Trusted:
         Raises:
             UsageError: no such parameters, or twice the same; see also `profile`.
         """
-        found: Contour = _trust().contour(self, first, second, levels, points)
-        return found
+        from descend.trust.contour import contours
+        from descend.trust.refit import index_of, minimum_of
+
+        given = [levels] if isinstance(levels, float | int) else list(levels)
+        checked = [check_level(level) for level in given]
+        check_count("points", points)
+        surface = minimum_of(self)
+        i, j = index_of(self, surface, first), index_of(self, surface, second)
+        if i == j:
+            raise UsageError(
+                f'contour needs two parameters, and got "{first}" twice',
+                remedy="for one parameter, write fit.profile(…)",
+            )
+        return contours(surface, i, j, checked, int(points))
 
     def bootstrap(self, n: int = 1000, kind: str = "residual", seed: int = 0) -> Bootstrap:
         """Fit n data sets that are drawn anew, from the fit's parameters on.
@@ -114,8 +133,12 @@ class Trusted:
         >>> low < fit.params["k"] < high
         True
         """
-        found: Bootstrap = _trust().bootstrap(self, n, kind, seed)
-        return found
+        from descend.trust.bootstrap import KINDS, bootstrapped
+
+        check_count("n", n)
+        check_choice("kind", kind, KINDS)
+        check_seed(seed)
+        return bootstrapped(self, int(n), kind, int(seed))
 
     def confidence_band(
         self, x: Any, level: float = 0.95, simultaneous: bool = False
@@ -139,8 +162,9 @@ class Trusted:
         >>> found.low.round(3), found.high.round(3)
         (array([9.508]), array([10.626]))
         """
-        found: Band = _trust().confidence_band(self, x, level, simultaneous)
-        return found
+        from descend.trust.delta import band
+
+        return band(self, x, level, simultaneous)
 
     def prediction_band(
         self, x: Any, level: float = 0.95, simultaneous: bool = False, sigma: Any = None
@@ -156,8 +180,9 @@ class Trusted:
         Raises:
             UsageError: the fit had sigmas, and there is none here (or the other way round).
         """
-        found: Band = _trust().prediction_band(self, x, level, simultaneous, sigma)
-        return found
+        from descend.trust.delta import band, noise_of
+
+        return band(self, x, level, simultaneous, noise_of(self, sigma))
 
     def propagate(
         self, function: Callable[..., Any] | str, level: float = 0.95
@@ -180,12 +205,9 @@ class Trusted:
         >>> print(fit.propagate("2*a"))
         2.013333 ± 0.0403
         """
-        found: Derived = _trust().propagate(self, function, level)
-        return found
+        from descend.trust.delta import derived
 
-    def _bands(self, level: bool | float) -> Any:
-        """What gives the bands that a plot draws."""
-        return _trust().bands_around(self, level)
+        return derived(self, function, check_level(level))
 
     def diagnostics(self) -> Diagnostics:
         """Tests of the residuals (normality, autocorrelation), leverage and influence of each row.
@@ -196,5 +218,6 @@ class Trusted:
         Raises:
             UsageError: the loss is no sum of squares, or the data are not at hand.
         """
-        found: Diagnostics = _trust().diagnostics(self)
-        return found
+        from descend.trust.diagnostics import diagnosed
+
+        return diagnosed(self)

@@ -7,13 +7,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from descend.run.finished import Normal
 
-__all__ = [
-    "MOST_PARAMETERS", "Factor", "covariance_of", "covariance_of_fit", "factored",
-]  # fmt: skip
+__all__ = ["covariance_of_fit"]
 
 MOST_PARAMETERS = 8
 MOST_CONDITION = 1e6  # of the scaled JᵀJ: up to here ten digits of the covariance are left
@@ -22,47 +19,36 @@ ARRIVED = 0.005  # the predicted step may be this share of each standard error
 Rows = list[list[float]]
 
 
-class Factor(NamedTuple):
-    """JᵀJ taken apart: what makes the columns of J of length one, and L⁻¹ of what is left."""
-
-    scale: list[float]
-    inverse: Rows
-
-
-def factored(jtj: Sequence[float], p: int) -> Factor | None:
-    """JᵀJ taken apart, or None where it is not positive definite.
-
-    >>> factored([4.0, 0.0, 0.0, 9.0], 2)
-    Factor(scale=[0.5, 0.3333333333333333], inverse=[[1.0], [-0.0, 1.0]])
-    """
-    scale = []
-    for d in jtj[:: p + 1]:
-        if not 0.0 < d < math.inf:
-            return None
-        scale.append(1.0 / math.sqrt(d))
-    inverse = _inverse_factor(jtj, scale, p)
-    return None if inverse is None else Factor(scale, inverse)
-
-
-def covariance_of(normal: Normal, dof: int) -> Rows | None:
-    """The covariance (JᵀJ)⁻¹·rᵀr/dof, row by row, or None where this is not the way to find it.
+def covariance_of_fit(normal: Normal, count: int, absolute: bool) -> Rows | None:
+    """The covariance (JᵀJ)⁻¹·s², row by row, or None where this is not the way to find it.
 
     JᵀJ has the square of J's condition, so it serves only where J is good-natured; elsewhere, and
     where anything else is unusual (no minimum, no degree of freedom, numbers that are not finite),
     the residuals and J itself must be looked at. The columns of J are scaled to length one; the
     inverse is that of Cholesky's factor L, JᵀJ = L·Lᵀ.
 
-    >>> covariance_of(Normal([3.0, 3.0, 3.0, 5.0], [0.0, 0.0], 6.0), 1)
+    Args:
+        normal: of `count` residuals, whose mean square is the loss.
+        absolute: whether the residuals are in units of known sigmas: s² is 1 then.
+
+    >>> covariance_of_fit(Normal([3.0, 3.0, 3.0, 5.0], [0.0, 0.0], 6.0), 3, False)
     [[5.0, -3.0], [-3.0, 3.0]]
+    >>> covariance_of_fit(Normal([2.0, 0.0, 0.0, 8.0], [0.0, 0.0], 3.0), 2, True)
+    [[0.25, 0.0], [0.0, 0.0625]]
     """
     jtj, jtr, loss = normal
     p = len(jtr)
+    dof, loss = (count, 1.0) if absolute else (count - p, loss)
     if p > MOST_PARAMETERS or dof <= 0 or not loss < math.inf:
         return None
-    factor = factored(jtj, p)
-    if factor is None:
+    scale = []
+    for d in jtj[:: p + 1]:
+        if not 0.0 < d < math.inf:
+            return None
+        scale.append(1.0 / math.sqrt(d))
+    inverse = _inverse_factor(jtj, scale, p)
+    if inverse is None:
         return None
-    scale, inverse = factor
     middle, trace = [], 0.0
     for row in inverse:
         total = 0.0
@@ -91,20 +77,6 @@ def covariance_of(normal: Normal, dof: int) -> Rows | None:
         if not abs(step * scale[i]) <= ARRIVED * math.sqrt(entry):
             return None
     return covariance
-
-
-def covariance_of_fit(normal: Normal, count: int, absolute: bool) -> Rows | None:
-    """The covariance of a fit of `count` residuals, whose mean square is the loss.
-
-    Args:
-        absolute: whether the residuals are in units of known sigmas: (JᵀJ)⁻¹ then.
-
-    >>> covariance_of_fit(Normal([2.0, 0.0, 0.0, 8.0], [0.0, 0.0], 3.0), 2, True)
-    [[0.25, 0.0], [0.0, 0.0625]]
-    """
-    if absolute:
-        return covariance_of(normal._replace(loss=1.0), count)
-    return covariance_of(normal, count - len(normal.jtr))
 
 
 def _inverse_factor(jtj: Sequence[float], scale: Sequence[float], p: int) -> Rows | None:

@@ -12,10 +12,10 @@ import numpy as np
 from descend.lean import dataclass
 from descend.show import canvas
 from descend.show.layout import Section
-from descend.show.numbers import full, plural, short
+from descend.show.numbers import DIGITS, end_of, full, plural, short
+from descend.show.shown import Uncertain
 from descend.trust.quantiles import region_factor
-from descend.trust.refit import refitted
-from descend.trust.shown import DIGITS, MOST_PANELS, Path, Shown, end_of
+from descend.trust.refit import refit
 from descend.trust.surface import Surface
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class Side:
 
 
 @dataclass
-class Profile(Shown):
+class Profile(Uncertain):
     """The profile of one parameter: `low`, `high`, and the way there.
 
     Attributes:
@@ -80,7 +80,7 @@ class Profile(Shown):
     better: dict[str, float] | None = None
     kind: str = field(default="profile")
 
-    __repr__ = Shown.__repr__
+    __repr__ = Uncertain.__repr__
 
     def _told(self) -> tuple[str, list[Section]]:
         """The interval of one parameter, and how far it is from symmetric."""
@@ -119,7 +119,7 @@ class Profile(Shown):
             return f"The end of {self.name} {word} was not found: refits failed on the way."
         return ""
 
-    def plot(self, path: Path = None) -> Figure:
+    def plot(self, path: canvas.Path = None) -> Figure:
         """Draw the rise of the fit along the parameter, and how the others follow.
 
         Raises:
@@ -151,7 +151,7 @@ class Profile(Shown):
     def _draw_others(self, axes: Axes, others: list[int]) -> None:
         """The other parameters over this one, each in units of its own change."""
         at = int(np.argmin(np.abs(self.values - self.best)))
-        for k in others[:MOST_PANELS]:
+        for k in others[:canvas.MOST_PANELS]:
             column = self.paths[:, k]
             reach = float(np.max(np.abs(column - column[at]))) or 1.0
             label = f"{self.names[k]} ± {short(reach, 3)}"
@@ -258,7 +258,9 @@ class _Walk:
         return Side(limit, self.reason, self.rises[-1])
 
 
-def profiles(surface: Surface, indices: Sequence[int], level: float) -> list[Profile]:
+def profiles(
+    surface: Surface, indices: Sequence[int], level: float, reach: float | None = None
+) -> list[Profile]:
     """Profile some parameters, all of them and both sides in step.
 
     The interval holds the values at which (S(θ) - S)/s² stays below F(1, ν), or χ²(1) where the
@@ -273,8 +275,9 @@ def profiles(surface: Surface, indices: Sequence[int], level: float) -> list[Pro
     Args:
         surface: with a spread that is positive.
         indices: which parameters.
+        reach: the square root of the rise to go to, where it is not that of the level.
     """
-    goal = region_factor(level, 1, surface.dof)
+    goal = region_factor(level, 1, surface.dof) if reach is None else reach
     walks = [_Walk(surface, j, sign, goal) for j in indices for sign in (-1, 1)]
     rounds = 0
     while (open_ := [w for w in walks if not w.reason]) and rounds < 3 * MOST_POINTS:
@@ -283,7 +286,7 @@ def profiles(surface: Surface, indices: Sequence[int], level: float) -> list[Pro
         starts = np.array([w.start(p) for w, p in zip(open_, places, strict=True)])
         fixed = np.zeros(starts.shape, bool)
         fixed[np.arange(len(open_)), [w.index for w in open_]] = True
-        found = refitted(surface, starts, fixed)
+        found = refit(surface, starts, fixed)
         rises = (found.value - surface.value) / surface.spread
         for w, p, rise, point, good in zip(
             open_, places, rises, found.points, found.arrived, strict=True
@@ -305,7 +308,7 @@ def _record(surface: Surface, low: _Walk, high: _Walk, level: float) -> Profile:
     if lower:
         _, place = min(lower, key=lambda found: found[0])
         # The way ends where all parameters are let go.
-        found = refitted(surface, place[None])
+        found = refit(surface, place[None])
         better = dict(zip(surface.names, map(float, found.points[0]), strict=True))
     ends = (math.nan, math.nan) if lower else (sides[0].limit, sides[1].limit)
     return Profile(

@@ -16,8 +16,6 @@ from descend.errors import UsageError
 __all__ = [
     "check_level",
     "expanded_tails",
-    "normal_cdf",
-    "normal_quantile",
     "region_factor",
     "student_factor",
 ]
@@ -70,8 +68,10 @@ def expanded_tails(level: float, dof: float, stretch: Any = 1.0) -> Array:
     >>> expanded_tails(0.95, math.inf).round(4), expanded_tails(0.95, 10).round(4)
     (array([0.025, 0.975]), array([0.0129, 0.9871]))
     """
+    from scipy import special
+
     reach = stretch * student_factor(level, dof)
-    return np.asarray(normal_cdf(np.stack([-reach, reach], axis=-1)))
+    return np.asarray(special.ndtr(np.stack([-reach, reach], axis=-1)))
 
 
 def region_factor(level: float, count: int, dof: float) -> float:
@@ -87,17 +87,3 @@ def region_factor(level: float, count: int, dof: float) -> float:
     if math.isinf(dof):
         return float(np.sqrt(special.chdtri(count, 1 - level)))
     return float(np.sqrt(count * special.fdtri(count, dof, level)))
-
-
-def normal_quantile(share: Any) -> Any:
-    """Where the standard normal distribution has this share below."""
-    from scipy import special
-
-    return special.ndtri(share)
-
-
-def normal_cdf(z: Any) -> Any:
-    """The share of the standard normal distribution below z."""
-    from scipy import special
-
-    return special.ndtr(z)

@@ -9,9 +9,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from descend.trust.surface import Local, Slope, Surface
+from descend.errors import UsageError, suggest
+from descend.trust.complete import evidence_of
+from descend.trust.surface import Cases, Slope, Surface
 
-__all__ = ["Refits", "refit", "refitted"]
+__all__ = ["NO_FREEDOM", "SIGMAS", "Refits", "index_of", "minimum_of", "refit"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -20,6 +22,9 @@ ENOUGH = 1e-8  # the fall still to come, as a share of s²: the last step takes 
 NEARLY = 1e-7  # the same where the steps are spent, or rounding stops them
 ACCEPT = 1e-4
 FIRST_DAMPING, LEAST_DAMPING, MOST_DAMPING = 1e-4, 1e-10, 1e12
+CLOSE = 0.05  # of s²: S may fall so far before the fit counts as not arrived
+NO_FREEDOM = "there is no degree of freedom left: there is no noise to judge it by"
+SIGMAS = "give absolute sigmas"
 
 
 class Refits(NamedTuple):
@@ -35,80 +40,39 @@ class Refits(NamedTuple):
     arrived: Array
 
 
-class _State:
-    """The cases as they stand."""
-
-    def __init__(self, local: Local, points: Array, which: Array) -> None:
-        self.points = points
-        slope = local(points, which)
-        self.value, self.gradient, self.curvature = (np.array(part) for part in slope)
-        self.damping = np.full(len(points), FIRST_DAMPING)
-        self.lost = ~_finite(slope)
-        self.arrived = np.zeros(len(points), bool)
-        self.stuck = np.zeros(len(points), bool)
-        self.left = np.full(len(points), np.inf)  # the fall that was last predicted
-
-    @property
-    def active(self) -> Array:
-        return np.flatnonzero(~(self.arrived | self.lost | self.stuck))
-
-
 @np.errstate(all="ignore")
 def refit(
-    local: Local, start: Array, fixed: Array, lower: Array, upper: Array, spread: float,
-    which: Array | None = None, exact: bool = False,
-) -> Refits:  # fmt: skip
-    """Minimise S from each start, by damped Gauss–Newton (or Newton) steps within bounds.
+    surface: Surface, start: Array, fixed: Any = False, cases: Cases | None = None
+) -> Refits:
+    """Minimise S from each start (k, p), by damped Gauss–Newton (or Newton) steps within bounds.
 
     A parameter on a bound stays there while S would fall beyond it (projected steps: Bertsekas,
     "Projected Newton methods", 1982); damping follows the ratio of the actual to the predicted
     fall (Marquardt 1963).
 
     Args:
-        start: (k, p) the starts.
         fixed: (k, p) or (p,) what does not move.
-        lower, upper: (p,) bounds.
-        spread: s², which says what fall is small.
-        which: (k,) the data set of each; all the first one where None.
-        exact: whether the curvature may be indefinite.
+        cases: as many other data sets, one each; that of the fit where None.
 
-    >>> def local(points, which):
+    >>> from types import SimpleNamespace
+    >>> def slope(points, cases, which):
     ...     distance = points - [1.0, 2.0]
     ...     square = np.sum(distance**2, axis=1)
     ...     return Slope(square, distance, np.broadcast_to(np.eye(2), (len(points), 2, 2)))
-    >>> start, low, high = np.zeros((1, 2)), np.full(2, -9.0), np.full(2, 1.5)
-    >>> inside = refit(local, start, np.zeros(2, bool), low, high, spread=1.0)
+    >>> surface = SimpleNamespace(
+    ...     slope=slope, lower=np.full(2, -9.0), upper=np.full(2, 1.5), spread=1.0, squares=True)
+    >>> inside = refit(surface, np.zeros((1, 2)))
     >>> inside.points, inside.value.round(6), inside.arrived
     (array([[1. , 1.5]]), array([0.25]), array([ True]))
     """
-    points = np.clip(np.array(start, np.float64), lower, upper)
-    which = np.zeros(len(points), np.intp) if which is None else which
-    fixed = np.broadcast_to(fixed, points.shape)
-    points = np.where(fixed, start, points)
-    state = _State(local, points, which)
+    walkers = _Walkers(surface, start, fixed, cases)
     for _ in range(MOST_STEPS):
-        at = state.active
+        at = np.flatnonzero(~(walkers.arrived | walkers.lost | walkers.stuck))
         if not at.size:
             break
-        _step(state, at, local, which, fixed[at], (lower, upper), spread, exact)
-    nearly = ~state.lost & (state.left <= NEARLY * spread)
-    return Refits(state.points, state.value, state.arrived | nearly)
-
-
-def refitted(
-    surface: Surface, start: Array, fixed: Array | bool = False, local: Local | None = None
-) -> Refits:
-    """Minimise S of a fit from each start (k, p).
-
-    Args:
-        fixed: (k, p) or (p,) what does not move.
-        local: S with as many other data sets, one each; that of the fit where None.
-    """
-    which = None if local is None else np.arange(len(start))
-    return refit(
-        local or surface.local, start, np.asarray(fixed), surface.lower, surface.upper,
-        surface.spread, which, surface.exact,
-    )  # fmt: skip
+        walkers.step(at)
+    nearly = ~walkers.lost & (walkers.left <= NEARLY * surface.spread)
+    return Refits(walkers.points, walkers.value, walkers.arrived | nearly)
 
 
 def _finite(slope: Slope) -> Array:
@@ -116,41 +80,57 @@ def _finite(slope: Slope) -> Array:
     return np.asarray(np.isfinite(slope.value) & inner)
 
 
-def _step(
-    state: _State, at: Array, local: Local, which: Array, fixed: Array,
-    bounds: tuple[Array, Array], spread: float, exact: bool,
-) -> None:  # fmt: skip
-    x, g, a = state.points[at], state.gradient[at], state.curvature[at]
-    lower, upper = bounds
-    free = ~(fixed | ((x <= lower) & (g > 0)) | ((x >= upper) & (g < 0)))
-    # A parameter that the case's data do not touch stays where it is.
-    free &= np.diagonal(a, axis1=1, axis2=2) != 0
-    move = _moves(np.where(free, g, 0), a, free, state.damping[at], exact)
-    move = np.where(free, np.clip(x + move, lower, upper) - x, 0)
-    image = np.einsum("kij,kj->ki", a, move)
-    predicted = -np.einsum("ki,ki->k", 2 * g + image, move)
-    small = predicted <= np.maximum(ENOUGH * spread, 1e-15 * np.abs(state.value[at]))
-    light = (state.damping[at] <= 1e-2) | (predicted <= 0)
-    done = small & light
-    state.arrived[at[done]] = True
-    # The last step is too small to be seen in S, but not in the parameters.
-    state.points[at[done]] += np.where(predicted > 0, 1.0, 0.0)[done, None] * move[done]
-    state.left[at] = predicted
-    at, move, x, predicted = at[~done], move[~done], x[~done], predicted[~done]
-    if not at.size:
-        return
-    found = local(x + move, which[at])
-    fall = state.value[at] - found.value
-    good = _finite(found) & (fall > ACCEPT * predicted)
-    taken = at[good]
-    state.points[taken] = (x + move)[good]
-    state.value[taken], state.gradient[taken] = found.value[good], found.gradient[good]
-    state.curvature[taken] = found.curvature[good]
-    factor = np.where(good, np.where(fall > 0.75 * predicted, 0.1, 0.5), 10.0)
-    state.damping[at] = np.maximum(state.damping[at] * factor, LEAST_DAMPING)
-    drowned = ~good & (predicted <= 1e-12 * np.abs(state.value[at]))
-    state.arrived[at[drowned]] = True
-    state.stuck[at] = state.damping[at] > MOST_DAMPING
+class _Walkers:
+    """The cases as they stand."""
+
+    def __init__(self, surface: Surface, start: Array, fixed: Any, cases: Cases | None) -> None:
+        self.surface, self.cases = surface, cases
+        start = np.array(start, np.float64)
+        self.fixed = np.broadcast_to(fixed, start.shape)
+        self.points = np.where(self.fixed, start, np.clip(start, surface.lower, surface.upper))
+        slope = surface.slope(self.points, cases, np.arange(len(start)))
+        self.value, self.gradient, self.curvature = (np.array(part) for part in slope)
+        self.damping = np.full(len(start), FIRST_DAMPING)
+        self.lost = ~_finite(slope)
+        self.arrived, self.stuck = np.zeros((2, len(start)), bool)
+        self.left = np.full(len(start), np.inf)  # the fall that was last predicted
+
+    def step(self, at: Array) -> None:
+        """Go on with the cases of these numbers."""
+        lower, upper, spread = self.surface.lower, self.surface.upper, self.surface.spread
+        x, g, a = self.points[at], self.gradient[at], self.curvature[at]
+        free = ~(self.fixed[at] | ((x <= lower) & (g > 0)) | ((x >= upper) & (g < 0)))
+        # A parameter that the case's data do not touch stays where it is.
+        free &= np.diagonal(a, axis1=1, axis2=2) != 0
+        move = _moves(np.where(free, g, 0), a, free, self.damping[at], not self.surface.squares)
+        move = np.where(free, np.clip(x + move, lower, upper) - x, 0)
+        image = np.einsum("kij,kj->ki", a, move)
+        predicted = -np.einsum("ki,ki->k", 2 * g + image, move)
+        small = predicted <= np.maximum(ENOUGH * spread, 1e-15 * np.abs(self.value[at]))
+        light = (self.damping[at] <= 1e-2) | (predicted <= 0)
+        done = small & light
+        self.arrived[at[done]] = True
+        # The last step is too small to be seen in S, but not in the parameters.
+        self.points[at[done]] += np.where(predicted > 0, 1.0, 0.0)[done, None] * move[done]
+        self.left[at] = predicted
+        at, move, x, predicted = at[~done], move[~done], x[~done], predicted[~done]
+        if at.size:
+            self._take(at, x + move, predicted)
+
+    def _take(self, at: Array, points: Array, predicted: Array) -> None:
+        """Stand at new points, where S falls enough."""
+        found = self.surface.slope(points, self.cases, at)
+        fall = self.value[at] - found.value
+        good = _finite(found) & (fall > ACCEPT * predicted)
+        taken = at[good]
+        self.points[taken] = points[good]
+        self.value[taken], self.gradient[taken] = found.value[good], found.gradient[good]
+        self.curvature[taken] = found.curvature[good]
+        factor = np.where(good, np.where(fall > 0.75 * predicted, 0.1, 0.5), 10.0)
+        self.damping[at] = np.maximum(self.damping[at] * factor, LEAST_DAMPING)
+        drowned = ~good & (predicted <= 1e-12 * np.abs(self.value[at]))
+        self.arrived[at[drowned]] = True
+        self.stuck[at] = self.damping[at] > MOST_DAMPING
 
 
 def _moves(g: Array, a: Array, free: Array, damping: Array, exact: bool) -> Array:
@@ -173,3 +153,51 @@ def _moves(g: Array, a: Array, free: Array, damping: Array, exact: bool) -> Arra
         inverse = np.linalg.pinv(matrix, hermitian=True)
         solved = np.einsum("kij,kj->ki", inverse, g / scale)
     return np.asarray(-solved / scale)
+
+
+def minimum_of(fit: Any, likely: bool = True) -> Surface:
+    """The surface of a fit, at its minimum.
+
+    Raises:
+        UsageError: the fit is at no minimum, has no noise, or (`likely`) is of no likelihood.
+    """
+    surface = Surface(evidence_of(fit, "a refit" if likely else "bootstrap"), fit.bounds)
+    if likely and not (surface.squares or surface.is_likelihood):
+        raise UsageError(
+            f"the loss {fit.loss_name} is no likelihood, so a rise of it has no probability",
+            remedy='write fit.bootstrap(kind="case").intervals()',
+        )
+    if likely and not surface.spread > 0:
+        why = "the fit is exact: there is no noise to judge it by"
+        raise UsageError(why if surface.spread == 0 else NO_FREEDOM, remedy=SIGMAS)
+    found = refit(surface, surface.best[None])
+    fall = surface.value - float(found.value[0])
+    if not found.arrived[0] or fall > CLOSE * surface.spread:
+        raise UsageError(
+            "the descent had not arrived: uncertainties belong to a minimum",
+            remedy="fit on from there: descend.fit(…, start=fit)",
+        )
+    return surface.moved(found.points[0]) if fall > 0 else surface
+
+
+def index_of(fit: Any, surface: Surface, name: str) -> int:
+    """Which free number has this name.
+
+    Raises:
+        UsageError: none has.
+    """
+    if name not in surface.names:
+        if name in fit.fixed:
+            raise UsageError(f"{name} is fixed: it has no interval", remedy="leave it out of fixed")
+        if name in fit.ties:
+            raise UsageError(
+                f"{name} is tied: {name} = {fit.ties[name]}",
+                remedy=f'write fit.propagate("{name}"), or profile what it is tied to',
+            )
+        own = [n for n in surface.names if n.startswith((f"{name}[", f"{name}."))]
+        hint = f": it has the numbers {', '.join(own[:6])}" if own else suggest(name, surface.names)
+        raise UsageError(
+            f'"{name}" is no free number of the fit{hint}',
+            remedy=f"the free numbers are {', '.join(surface.names[:12])}",
+        )
+    return surface.names.index(name)

@@ -11,11 +11,12 @@ from descend.errors import UsageError
 from descend.methods.losses import Loss
 from descend.task.columns import WHITENING
 from descend.task.rows import Rows
-from descend.trust.bootstrap import Draw
+from descend.trust.surface import Cases
 
-__all__ = ["Drawing", "drawing"]
+__all__ = ["Draw", "Drawing", "drawing"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
+Draw = Callable[[np.random.Generator, int], Cases]
 Sample = Callable[[np.random.Generator, int], Array]
 WHOLE_ROWS = 'draw whole rows: kind="case"'
 
@@ -56,7 +57,7 @@ def drawing(
             remedy='draw residuals, kind="residual", which are made independent by it',
         )
     if kind == "case":
-        return Drawing(lambda rng, m: (None, own * _counts(rng, m, rows.n_rows)))
+        return Drawing(lambda rng, m: {"sample_weight": own * _counts(rng, m, rows.n_rows)})
     skewness: float | None = None
     if kind == "residual":
         if not squares or leverage is None:
@@ -82,7 +83,7 @@ def drawing(
         raise UsageError(
             f"the loss {loss.name} stands for no distribution to draw from", remedy=WHOLE_ROWS
         )
-    return Drawing(lambda rng, m: (sample(rng, m), None), skewness)
+    return Drawing(lambda rng, m: {"target": sample(rng, m)}, skewness)
 
 
 def _counts(rng: np.random.Generator, m: int, n: int) -> Array:
