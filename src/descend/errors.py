@@ -10,6 +10,8 @@ import sys
 import warnings
 from collections.abc import Iterable
 
+from descend.visible import visible
+
 __all__ = [
     "DataError",
     "DescendError",
@@ -43,10 +45,10 @@ class DescendError(Exception):
     def __init__(
         self, message: str, *, where: str | None = None, remedy: str | None = None
     ) -> None:
-        super().__init__(message)
-        self.message = message
-        self.where = where
-        self.remedy = remedy
+        self.message = visible(message)
+        super().__init__(self.message)
+        self.where = None if where is None else visible(where)
+        self.remedy = None if remedy is None else visible(remedy)
 
     def __str__(self) -> str:
         lines = [self.message]
@@ -54,7 +56,7 @@ class DescendError(Exception):
             lines.append(f"  at: {self.where}")
         if self.remedy:
             lines.append(f"  do: {self.remedy}")
-        return "\n".join(lines)
+        return visible("\n".join(lines))
 
 
 class InternalError(DescendError):
@@ -87,6 +89,9 @@ class DataError(DescendError, ValueError):
 
 class DescendWarning(UserWarning):
     """Something worth knowing that does not stop the work."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(visible(text))
 
 
 class DivergedWarning(DescendWarning, RuntimeWarning):

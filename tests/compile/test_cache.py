@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import subprocess
 import sys
 import textwrap
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -143,6 +145,78 @@ def test_a_directory_that_others_may_write_is_not_trusted(
     fresh.chmod(0o777)
     assert value_of_cube() == 27.0
     assert list(fresh.iterdir()) == []
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions of a POSIX system")
+@pytest.mark.parametrize("mode, trusted", [(0o777, False), (0o1777, True)])
+def test_a_place_where_others_may_swap_the_directory_is_not_trusted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, compiled: list[str], mode: int, trusted: bool
+) -> None:
+    shared, own = tmp_path / "shared", tmp_path / "shared" / "mine" / "cache"
+    own.mkdir(parents=True, mode=0o700)
+    shared.chmod(mode)
+    monkeypatch.setenv("DESCEND_CACHE_DIR", str(own))
+    forget_loaded()
+    assert value_of_cube() == 27.0
+    assert bool(list(own.iterdir())) == trusted
+
+
+def replaced_by_nothing_readable(entry: Path) -> None:
+    entry.unlink()
+    entry.mkdir()
+
+
+def replaced_by_a_pipe(entry: Path) -> None:
+    entry.unlink()
+    os.mkfifo(entry)
+
+
+def replaced_by_a_link(entry: Path) -> None:
+    entry.symlink_to(entry.rename(entry.parent.parent / "elsewhere.o"))
+
+
+def opened_to_others(entry: Path) -> None:
+    entry.chmod(0o620)
+
+
+def without_sense(entry: Path) -> None:
+    body = entry.stem.encode() + (5).to_bytes(8, "little") + b"{nono" + b"code"
+    entry.write_bytes(cache.MAGIC + hashlib.blake2b(body, digest_size=20).digest() + body)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions of a POSIX system")
+@pytest.mark.parametrize(
+    "change",
+    [
+        replaced_by_nothing_readable, replaced_by_a_pipe, replaced_by_a_link, opened_to_others,
+        without_sense,
+    ],
+)  # fmt: skip
+def test_what_may_be_of_another_is_made_anew(
+    fresh: Path, compiled: list[str], change: Callable[[Path], None]
+) -> None:
+    value_of_cube()
+    (entry,) = fresh.iterdir()
+    change(entry)
+    forget_loaded()
+    assert value_of_cube() == 27.0
+    assert len(compiled) == 2
+
+
+def test_entries_that_were_exchanged_are_made_anew(fresh: Path, compiled: list[str]) -> None:
+    def value(factor: float) -> float:
+        x = input_node("x")
+        (result,) = compile_graph([call("mul", x, factor)], [x])([np.array(1.0)])
+        return float(result)
+
+    assert [value(2.0), value(3.0)] == [2.0, 3.0]
+    one, two = fresh.iterdir()
+    first, second = one.read_bytes(), two.read_bytes()
+    one.write_bytes(second)
+    two.write_bytes(first)
+    forget_loaded()
+    assert [value(2.0), value(3.0)] == [2.0, 3.0]
+    assert len(compiled) == 4
 
 
 def test_it_can_be_turned_off(

@@ -151,7 +151,10 @@ def test_no_such_file_or_column(tmp_path: Path) -> None:
         open_table(path).read("z")
 
 
-BAD_QUERIES = ["SELECT x FRO data", "SELECT q FROM data", "DROP VIEW data", "selec"]
+BAD_QUERIES = [
+    "SELECT x FRO data", "SELECT q FROM data", "selec",
+    "SELECT * FROM data); SELECT * FROM (SELECT * FROM data",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("sql", BAD_QUERIES)
@@ -160,6 +163,56 @@ def test_bad_queries(tmp_path: Path, sql: str) -> None:
     with pytest.raises(UsageError, match="the SQL query cannot be run") as caught:
         open_table(path, sql)
     assert "the file is called data in it" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("sql", "found"),
+    [
+        ("DROP VIEW data", "is DROP"),
+        ("SELECT * FROM data; DROP VIEW data", r"holds 2 statements \(SELECT, DROP\)"),
+        ("COPY data TO '{folder}/made.csv'", "is COPY"),
+        ("ATTACH '{folder}/made.csv' AS q", "is ATTACH"),
+        ("SET enable_external_access = true", "is SET"),
+        ("INSTALL httpfs", "is LOAD"),
+    ],
+)
+def test_a_query_is_one_select(tmp_path: Path, sql: str, found: str) -> None:
+    path = write(tmp_path, "a.csv", CSV)
+    with pytest.raises(UsageError, match=f"is to be one SELECT, and {found}"):
+        open_table(path, sql.format(folder=tmp_path))
+    assert [p.name for p in tmp_path.iterdir()] == ["a.csv"]
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT * FROM data, read_text('{folder}/secret.txt')",
+        "SELECT * FROM read_csv('{folder}/secret.txt')",
+        "SELECT * FROM glob('{folder}/*')",
+        "SELECT * FROM read_csv('https://localhost/a.csv')",
+    ],
+)
+def test_a_query_reads_only_the_file_that_was_named(tmp_path: Path, sql: str) -> None:
+    write(tmp_path, "secret.txt", "hidden\n")
+    path = write(tmp_path, "a.csv", CSV)
+    with pytest.raises(UsageError, match="something else than the file that was named") as caught:
+        open_table(path, sql.format(folder=tmp_path)).read(["x"])
+    assert "hidden" not in str(caught.value)
+
+
+def test_a_query_knows_nothing_of_this_program(tmp_path: Path) -> None:
+    path = write(tmp_path, "a.csv", CSV)
+    frame = {"x": np.arange(3.0)}
+    with pytest.raises(UsageError, match="the SQL query cannot be run"):
+        open_table(path, "SELECT * FROM frame")
+    assert frame
+
+
+@pytest.mark.parametrize("sql", ["SELECT * FROM data;", "SELECT * FROM data -- all", "FROM data"])
+@pytest.mark.parametrize("name", ["a.csv", "a[1].csv", "what's.csv", "a*.csv"])
+def test_an_honest_query_is_answered(tmp_path: Path, sql: str, name: str) -> None:
+    table = open_table(write(tmp_path, name, "x,y\n1,2\n3,4\n"), sql)
+    assert table.read(["y"])["y"].tolist() == [2.0, 4.0]
 
 
 def test_an_empty_query_is_refused(tmp_path: Path) -> None:

@@ -4,6 +4,9 @@ import csv
 import json
 import os
 import stat
+import subprocess
+import sys
+import time
 
 import numpy as np
 import pytest
@@ -132,3 +135,23 @@ def test_history_is_written_as_table_and_as_json(tmp_path):
     write_history(history, tmp_path / "h.json")
     read = json.loads((tmp_path / "h.json").read_text())
     assert read == {"epoch": [1, 2], "loss": [4.0, None], "w[0]": [1.0, 3.0], "w[1]": [2.0, 4.0]}
+
+
+@pytest.mark.skipif(os.name != "posix", reason="processes of a POSIX system")
+def test_what_a_killed_run_has_left_is_removed_by_the_next(tmp_path):
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    old = time.time() - 3600
+    left = {
+        "gone": f".a.{dead.pid}-0123456789ab.part.csv", "alive": f".a.{os.getpid()}-01.part.csv",
+        "recent": f".a.{dead.pid}-fresh.part.csv", "other": f".b.{dead.pid}-01.part.csv",
+        "foreign": ".a.notes.part.csv",
+    }  # fmt: skip
+    for name in left.values():
+        (tmp_path / name).write_text("half")
+        if name != left["recent"]:
+            os.utime(tmp_path / name, (old, old))
+    with written_whole(tmp_path / "a.csv") as temporary:
+        temporary.write_text("whole")
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {"a.csv", *(name for who, name in left.items() if who != "gone")}

@@ -201,3 +201,14 @@ def test_ready_models_guess_their_own_starts():
     found = descend.fit_global(descend.models.gaussian(), [x, x], ys, shared=["sigma", "amplitude"])
     np.testing.assert_allclose(found.params["center"], [1.5, 3.0], rtol=1e-9)
     assert found.params["sigma"] == pytest.approx(0.5, rel=1e-9)
+
+
+def test_columns_may_be_called_what_no_argument_can():
+    x = np.linspace(0.0, 1.0, 20)
+    sets = [
+        descend.Dataset("y = a*`time (s)` + b", {"time (s)": x, "y": k * x + 1.0})
+        for k in (1.0, 2.0)
+    ]
+    found = descend.fit_global(sets, shared=["b"], start={"a": 0.5, "b": 0.0})
+    assert np.allclose(found.params["a"], [1.0, 2.0]) and np.isclose(found.params["b"], 1.0)
+    assert np.allclose(found[1].predict({"time (s)": x}), 2.0 * x + 1.0)

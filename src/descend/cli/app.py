@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -13,9 +12,11 @@ from cyclopts import App, CycloptsError
 
 from descend.cli.options import rows_of, with_options
 from descend.cli.output import error_object, plain_warnings, print_json
+from descend.cli.streams import complain, flush, prepare
 from descend.errors import DescendError, UsageError, suggest
 from descend.graph.bulk import without_collection
 from descend.late import Late
+from descend.run.drive import stopped_by_termination
 from descend.task.options import WEIGHTS, foreign_names
 
 __all__ = ["main"]
@@ -49,13 +50,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     4: diverged or not converged; 130: interrupted.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
+    prepare()
     try:
-        code = _run(words)
-        sys.stdout.flush()
+        with stopped_by_termination():
+            code = _run(words)
+        flush()
         return code
-    except BrokenPipeError:
-        # Whoever read our output has left: there is nobody to tell.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # of the help: whoever read it has left
         return 0
     except KeyboardInterrupt as error:
         return _tell(error, words, INTERRUPTED, "interrupted")
@@ -79,7 +80,7 @@ def _tell(error: BaseException, words: list[str], code: int, text: str) -> int:
     if "--json" in words:
         print_json(error_object(error, code))
     else:
-        print(text, file=sys.stderr)
+        complain(text)
     return code
 
 

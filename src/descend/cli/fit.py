@@ -9,7 +9,7 @@ from typing import Any
 from descend.cli.bonds import bonds, used_by_ties
 from descend.cli.method import build_optimizer
 from descend.cli.options import Text, numbers, of_method, passed_on
-from descend.cli.output import Told, check_places, write_files
+from descend.cli.output import Told, check_places, tell
 from descend.data.tables import TableFile, open_table
 from descend.errors import UsageError, suggest
 from descend.models.reading import parse_formula
@@ -51,9 +51,7 @@ def fit(table: Text, formula: Text, /, **given: Any) -> int:
         return grouped(formula, source, rows, (by, shared), options, given, told)
     options |= {name: columns[column] for name, column in by_row.items()}
     result = run_fit(formula, rows, **options)
-    told.result(result.report, lambda: result.to_json_dict(rows=False))
-    write_files(result, given, told)
-    return int(result.exit_code)
+    return tell(result, given, told, lambda: result.to_json_dict(rows=False))
 
 
 def grouped(

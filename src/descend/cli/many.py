@@ -53,9 +53,10 @@ def fit_groups(
     if apart:
         table |= source.read(apart)
     fits = fit_many(formula, table, by=by, **given)
-    told.result(fits.report, fits.to_json_dict)
     if save is not None:
         fits.save(save)
+    told.result(fits.report, fits.to_json_dict)
+    if save is not None:
         told.line(f"wrote {save}")
     if fits.interrupted:
         return INTERRUPTED

@@ -7,7 +7,7 @@ from typing import Any
 from descend.cli.bonds import bonds, used_by_ties
 from descend.cli.method import build_optimizer
 from descend.cli.options import Text, check_names, numbers, of_method, passed_on
-from descend.cli.output import Told, check_places, write_files
+from descend.cli.output import Told, check_places, tell
 from descend.errors import FormulaError
 from descend.trace.formula import Formula
 from descend.train.minimize import maximize as find_highest
@@ -38,9 +38,7 @@ def minimize(formula: Text, /, **given: Any) -> int:
     descent = find_highest if given.get("maximize") else find_lowest
     ordered = {name: begin[name] for name in function.names if name in begin} | begin
     result = descent(function.text, start=ordered, **options)
-    told.result(result.report, result.to_json_dict)
-    write_files(result, given, told)
-    return int(result.exit_code)
+    return tell(result, given, told, result.to_json_dict)
 
 
 def read_function(text: str) -> Formula:

@@ -9,10 +9,11 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from descend.cli.streams import complain, say, say_json
 from descend.errors import DescendError, DescendWarning, DivergedWarning
 from descend.show.progress import for_stream
 
-__all__ = ["Told", "check_places", "error_object", "plain_warnings", "write_files"]
+__all__ = ["Told", "check_places", "error_object", "plain_warnings", "tell"]
 
 ADVICE = "Try lr="
 
@@ -28,14 +29,14 @@ class Told:
     def line(self, text: str) -> None:
         """Print a line, unless only JSON or nothing is wanted."""
         if not (self.json or self.quiet):
-            print(text, flush=True)
+            say(text)
 
     def result(self, text: Callable[[], str], data: Callable[[], Mapping[str, Any]]) -> None:
         """Print the result in the form that was asked for."""
         if self.json:
             print_json(data())
         elif not self.quiet:
-            print(text(), flush=True)
+            say(text())
 
     def meter(self) -> Any:
         """Return the progress meter for standard error."""
@@ -45,7 +46,7 @@ class Told:
 
 def print_json(value: Mapping[str, Any]) -> None:
     """Print one JSON object of plain values (those of `jsonable`)."""
-    print(json.dumps(value, allow_nan=False, ensure_ascii=False), flush=True)
+    say_json(json.dumps(value, allow_nan=False, ensure_ascii=False))
 
 
 def error_object(error: BaseException, code: int) -> dict[str, Any]:
@@ -73,7 +74,7 @@ def plain_warnings() -> Iterator[None]:
             advice = text.partition(ADVICE)[2]
             advice = advice and f"Try --lr {advice}"
             text = ". ".join(part for part in (text.partition(":")[0], advice) if part)
-        print(f"warning: {text}", file=sys.stderr, flush=True)
+        complain(f"warning: {text}")
 
     with warnings.catch_warnings():
         warnings.simplefilter("always", DescendWarning)
@@ -95,11 +96,16 @@ def check_places(given: Mapping[str, Any]) -> None:
                 check_output_path(path, kind)
 
 
-def write_files(result: Any, given: Mapping[str, Any], told: Told) -> None:
-    """Write picture, history and saved fit, and say where they are.
+def tell(result: Any, given: Mapping[str, Any], told: Told, data: Callable[[], Any]) -> int:
+    """Write picture, history and saved fit, then print the result, and where they are.
 
-    If one cannot be written after all, the others still are, and then the error is raised.
+    Files come first: a result that cannot be printed is not lost. If one cannot be written, the
+    others still are, and all is printed; the error stands on standard error, beside the result.
+
+    Returns:
+        the exit code.
     """
+    written: list[str] = []
     failures: list[DescendError] = []
     for option, write in (
         ("save", result.save if "save" in given else None),
@@ -111,11 +117,15 @@ def write_files(result: Any, given: Mapping[str, Any], told: Told) -> None:
             continue
         try:
             write(path)
-            told.line(f"written: {path}")
+            written.append(path)
         except DescendError as error:
             failures.append(error)
-    if failures:
-        raise failures[0]
+    told.result(result.report, data)
+    for path in written:
+        told.line(f"written: {path}")
+    for failure in failures:
+        complain(f"error: {failure}")
+    return int(failures[0].exit_code if failures else result.exit_code)
 
 
 def _write_history(result: Any, path: str) -> None:

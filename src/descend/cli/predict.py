@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 from descend.cli.options import Text
 from descend.cli.output import Told, print_json
+from descend.cli.streams import complain, say
 from descend.data.tables import open_table
 from descend.data.validate import clean_rows
 from descend.errors import DataError
@@ -38,7 +38,7 @@ def predict(saved: str, table: Text, /, **given: Any) -> None:
     missing = given.get("missing", "raise")
     clean = clean_rows(source.read(fit.inputs), missing=missing, least=1)
     if clean.n_dropped:
-        print(f"warning: {clean.n_dropped} rows were dropped", file=sys.stderr)
+        complain(f"warning: {clean.n_dropped} rows were dropped")
     prediction = fit.predict(clean.columns)
     columns = {**clean.columns, fit.target: prediction}
     if to is not None:
@@ -48,8 +48,7 @@ def predict(saved: str, table: Text, /, **given: Any) -> None:
         values = jsonable(prediction)
         print_json({"target": fit.target, "n_dropped": clean.n_dropped, "prediction": values})
     elif to is None and not told.quiet:
-        print(fit.target)
-        print("\n".join(map(repr, prediction.tolist())))
+        say("\n".join([fit.target, *map(repr, prediction.tolist())]))
 
 
 def write_table(columns: dict[str, Any], path: str) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from descend.cli.options import names
-from descend.cli.output import Told, check_places, write_files
+from descend.cli.output import Told, check_places, tell
 from descend.data.tables import TableFile
 from descend.errors import UsageError
 from descend.train.fit_global import Dataset, fit_global
@@ -52,6 +52,4 @@ def fit_shared(
         own_weights = {name: np.asarray(column)[rows] for name, column in weights.items()}
         sets.append(Dataset(formula, table, name=str(group), **own_weights))
     found = fit_global(sets, shared=names(shared), **own)
-    told.result(found.report, lambda: found.to_json_dict(rows=False))
-    write_files(found, given, told)
-    return int(found.exit_code)
+    return tell(found, given, told, lambda: found.to_json_dict(rows=False))

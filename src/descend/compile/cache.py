@@ -1,10 +1,11 @@
 """Compiled objects on disk, and loaded programs in memory.
 
 A key is a digest of what is computed (the graph, with inputs by position), of our own sources, and
-of the machine. An entry is one file: a checksum, a description in JSON, the object code. Files are
-written under a temporary name and renamed; a damaged, foreign or unreadable entry is a miss, and a
-directory that can't be written makes every run compile anew. `DESCEND_CACHE_DIR` moves the
-directory, `DESCEND_CACHE=off` turns it off.
+of the machine. An entry is one file: a checksum over its key, a description in JSON and the object
+code. Files are written under a temporary name and renamed. What is damaged, was put there under
+another key, is no plain file, or can be written by others than its owner is a miss: an entry is
+native code, and runs. A directory that can't be written makes every run compile anew.
+`DESCEND_CACHE_DIR` moves the directory, `DESCEND_CACHE=off` turns it off.
 """
 
 from __future__ import annotations
@@ -29,7 +30,13 @@ from descend.graph.subgraph import Body
 
 __all__ = ["cached_code", "digest", "graph_key"]
 
-MAGIC = b"descend object 1\n"
+MAGIC = b"descend object 2\n"
+CHECK = 20  # bytes of the checksum
+PLAINLY = sum(
+    getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC", "O_BINARY")
+)
+"""How an entry is opened: no link is followed, and nothing is waited for."""
+OTHERS = stat.S_IWGRP | stat.S_IWOTH
 LIMIT_BYTES = 256 << 20
 LIMIT_LOADED = 512
 
@@ -107,7 +114,7 @@ def digest(*parts: str) -> str:
 
 
 def _directory() -> Path | None:
-    """The cache directory if it may be used: it must belong to its user alone."""
+    """The cache directory if it may be used: nobody but its user may put files into it."""
     if os.environ.get("DESCEND_CACHE", "").lower() in ("off", "0", "no"):
         return None
     named = os.environ.get("DESCEND_CACHE_DIR")
@@ -115,34 +122,66 @@ def _directory() -> Path | None:
     try:
         path = Path(named) if named else Path(base or Path.home() / ".cache") / "descend"
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        info = path.stat()
-    except (OSError, RuntimeError):
+        path = path.resolve()
+        return path if _is_private(path.stat()) and not _can_be_swapped(path) else None
+    except (OSError, RuntimeError, ValueError):
         return None
-    if hasattr(os, "getuid") and info.st_uid != os.getuid():
-        return None
-    return None if info.st_mode & (stat.S_IWGRP | stat.S_IWOTH) else path
 
 
-def _read(path: Path) -> tuple[Any, bytes] | None:
+def _is_private(info: os.stat_result) -> bool:
+    """Whether a file or directory belongs to this user, and nobody else may write it."""
+    own = not hasattr(os, "getuid") or info.st_uid == os.getuid()
+    return own and (os.name == "nt" or not info.st_mode & OTHERS)
+
+
+def _can_be_swapped(path: Path) -> bool:
+    """Whether others may put another directory in the place of this one, or of one above it.
+
+    They may where they can write a directory above, unless it is sticky, as /tmp is.
+    """
+    above = (folder.stat().st_mode for folder in path.parents)
+    return os.name != "nt" and any(m & stat.S_IWOTH and not m & stat.S_ISVTX for m in above)
+
+
+def _read(path: Path, key: str) -> tuple[Any, bytes] | None:
+    content = _content(path)
+    if content is None or not content.startswith(MAGIC):
+        return None
+    checksum, body = content[len(MAGIC) : len(MAGIC) + CHECK], content[len(MAGIC) + CHECK :]
+    own = key.encode()
+    if hashlib.blake2b(body, digest_size=CHECK).digest() != checksum or not body.startswith(own):
+        return None
+    begin = len(own) + 8
+    size = int.from_bytes(body[len(own) : begin], "little")
     try:
-        content = path.read_bytes()
-    except OSError:
+        about = json.loads(body[begin : begin + size])
+    except ValueError:
         return None
-    if not content.startswith(MAGIC):
-        return None
-    checksum, body = content[len(MAGIC) : len(MAGIC) + 20], content[len(MAGIC) + 20 :]
-    if hashlib.blake2b(body, digest_size=20).digest() != checksum:
-        return None
-    size = int.from_bytes(body[:8], "little")
     with contextlib.suppress(OSError):
         os.utime(path)
-    return json.loads(body[8 : 8 + size]), body[8 + size :]
+    return about, body[begin + size :]
 
 
-def _write(path: Path, about: Any, image: bytes) -> None:
+def _content(path: Path) -> bytes | None:
+    """What a plain file holds that only this user may write; None of any other."""
+    try:
+        handle = os.open(path, os.O_RDONLY | PLAINLY)
+        try:
+            info = os.fstat(handle)
+            if not (stat.S_ISREG(info.st_mode) and _is_private(info)):
+                return None
+            with open(handle, "rb", closefd=False) as file:
+                return file.read()
+        finally:
+            os.close(handle)
+    except OSError:
+        return None
+
+
+def _write(path: Path, key: str, about: Any, image: bytes) -> None:
     text = json.dumps(about).encode()
-    body = len(text).to_bytes(8, "little") + text + image
-    content = MAGIC + hashlib.blake2b(body, digest_size=20).digest() + body
+    body = key.encode() + len(text).to_bytes(8, "little") + text + image
+    content = MAGIC + hashlib.blake2b(body, digest_size=CHECK).digest() + body
     with contextlib.suppress(OSError):
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix="new-")
         try:
@@ -190,11 +229,11 @@ def cached_code(key: str, make: Callable[[], tuple[Any, bytes]]) -> tuple[Any, L
             return found
     directory = _directory()
     path = None if directory is None else directory / f"{key}.o"
-    entry = None if path is None else _read(path)
+    entry = None if path is None else _read(path, key)
     if entry is None:
         entry = make()
         if path is not None:
-            _write(path, *entry)
+            _write(path, key, *entry)
     result = entry[0], load_object(entry[1])
     with _lock:
         _loaded[key] = result

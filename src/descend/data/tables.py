@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import os
 import re
+import tempfile
 import warnings
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -181,17 +182,48 @@ class _QueriedTable(TableFile):
 
         self._errors = (duckdb.Error, RuntimeError)
         self._link = duckdb.connect(
-            config={"autoinstall_known_extensions": False, "threads": os.cpu_count() or 1}
-        )
+            config={
+                "autoinstall_known_extensions": False, "autoload_known_extensions": False,
+                "python_enable_replacements": False, "threads": os.cpu_count() or 1,
+                "temp_directory": os.path.join(tempfile.gettempdir(), f"descend-{os.getpid()}"),
+            }
+        )  # fmt: skip
         with suppress(duckdb.Error):  # versions that do not have this optimizer
             # It would let the CSV reader convert, which reads no DOUBLE from `true` and makes
             # of TRY_CAST a CAST.
             self._link.execute("SET disabled_optimizers = 'type_pushdown'")
+        self._allow_only(path)
         self._suffix = suffix
         self._sql = sql
         self._options = ""
         super().__init__(path, (), {})
         self._describe()
+
+    def _allow_only(self, path: str) -> None:
+        """From here on no query reads or writes anything but this file, or says otherwise."""
+        read = _quoted_path(path)
+        plain = "'" + path.replace("'", "''") + "'"
+        self._link.execute(f"SET allowed_paths = [{read}, {plain}]")
+        self._link.execute("SET enable_external_access = false")
+        self._link.execute("SET lock_configuration = true")
+
+    def _query(self, sql: str) -> str:
+        """The query as one SELECT, without what may stand behind it.
+
+        Raises:
+            UsageError: it is none, or there are several statements.
+        """
+        try:
+            statements = self._link.extract_statements(sql)
+        except self._errors as error:
+            self._refuse(error)
+        kinds = [statement.type.name for statement in statements]
+        if kinds != ["SELECT"]:
+            found = f"holds {len(kinds)} statements ({', '.join(kinds)})"
+            if len(kinds) == 1:
+                found = f"is {kinds[0]}"
+            raise UsageError(f"the SQL query is to be one SELECT, and {found}", remedy=_IN_SQL)
+        return str(statements[0].query).strip().removesuffix(";")
 
     def _describe(self) -> None:
         """Create the view `data` (and the query's result over it) and learn columns and types."""
@@ -203,7 +235,8 @@ class _QueriedTable(TableFile):
             reader = reader.removesuffix(")") + self._options + ")"
         kind = "TEMP TABLE" if self.path == "-" else "TEMP VIEW"
         self._run(f"CREATE OR REPLACE {kind} data AS SELECT * FROM {reader}")
-        self._source = f"({self._sql.strip().rstrip(';')})" if self._sql is not None else "data"
+        # On lines of its own, so that a remark at its end ends there.
+        self._source = "data" if self._sql is None else f"(\n{self._query(self._sql)}\n)"
         described = self._run(f"DESCRIBE SELECT * FROM {self._source}").fetchall()
         self.columns = tuple(row[0] for row in described)
         self._twice = _twice_in_header(self.path, stem) if self._sql is None else set()
@@ -221,6 +254,11 @@ class _QueriedTable(TableFile):
         lines = [line.strip() for line in str(error).splitlines()]
         told = " ".join([line for line in lines if line and not _ECHO.match(line)][:2])
         what = "the query" if self._sql is not None else f'"{self.path}"'
+        if self._sql is not None and type(error).__name__ == "PermissionException":
+            raise UsageError(
+                "the SQL query reads or writes something else than the file that was named",
+                remedy=_IN_SQL,
+            ) from None
         if self._sql is not None and type(error).__name__ in _MISWRITTEN:
             raise UsageError(f"the SQL query cannot be run: {told}", remedy=_IN_SQL) from None
         remedy = None if self._sql is None else _IN_SQL

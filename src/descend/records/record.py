@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from descend.errors import InternalError
 from descend.lean import dataclass as lean
 from descend.records.statuses import status_message, status_named
+from descend.visible import visible
 
 __all__ = [
     "Band",
@@ -357,7 +358,7 @@ class FitRecord(_Ended):
     def __repr__(self) -> str:
         shown = list(_few(self.params))[:6]
         values = ", ".join(f"{name} = {value:.6g}" for name, value in shown) or "…"
-        return f"<Fit of {self.model}: {values}, loss {self.loss:.6g}, {self.status}>"
+        return visible(f"<Fit of {self.model}: {values}, loss {self.loss:.6g}, {self.status}>")
 
     @property
     def has_errors(self) -> bool:
@@ -467,7 +468,8 @@ class Minimum(_Ended):
         shown = list(_few(self.named()))[:6]
         values = ", ".join(f"{name} = {value:.6g}" for name, value in shown) or "…"
         word = "Maximum" if self.maximize else "Minimum"
-        return f"<{word} of {self.function}: {values}, value {self.value:.6g}, {self.status}>"
+        told = f"{values}, value {self.value:.6g}, {self.status}"
+        return visible(f"<{word} of {self.function}: {told}>")
 
     def named(self, tree: Any = None) -> dict[str, Any]:
         """Return `tree` (params where None) with names: what has none is called x."""

@@ -23,6 +23,7 @@ from descend.show.shown import Shown
 from descend.task.problem import Problem
 from descend.task.whole import Whole
 from descend.trace.formula import Formula
+from descend.visible import visible
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -76,7 +77,8 @@ class SetFit:
 
     def __repr__(self) -> str:
         values = ", ".join(f"{n} = {float(v):.6g}" for n, v in self.params.items())
-        return f"<Dataset {self.name}: {self.n_rows} rows, {values}, chi² {self.chi2:.6g}>"
+        text = f"<Dataset {self.name}: {self.n_rows} rows, {values}, chi² {self.chi2:.6g}>"
+        return visible(text)
 
 
 def parts_of(whole: Whole, found: Fit) -> Iterator[SetFit]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from descend.errors import DescendWarning, DivergedWarning, warn
+from descend.errors import DescendWarning, DivergedWarning, UsageError, warn
 from descend.graph.program import RUNNING
 from descend.judge.ending import plainly_said
 from descend.judge.verdict import judged
@@ -42,11 +42,17 @@ def finish_clear(run: Run, status: str) -> Fit:
 
 
 def save_to(run: Finished, path: str | os.PathLike[str]) -> Callable[[], None]:
-    """What the driver calls to write a checkpoint."""
+    """What the driver calls to write a checkpoint; one that cannot be written ends no run."""
+    failed: list[UsageError] = []
 
     def save() -> None:
         kept, run.ending = run.ending, run.ending or Ending(RUNNING, "interrupted", 0.0)
-        _record(run, told=False).save_checkpoint(path)
+        try:
+            _record(run, told=False).save_checkpoint(path)
+        except UsageError as error:
+            if not failed:
+                warn(f"{error.message}: the run goes on without it")
+            failed.append(error)
         run.ending = kept
 
     return save

@@ -22,6 +22,7 @@ from descend.records.many import BAD_DATA, OUTCOMES, VERDICTS_OF, OneFit
 from descend.records.record import jsonable
 from descend.run.many_job import CONVERGED, ManyJob, among, statuses
 from descend.show.many import many_report
+from descend.visible import visible
 
 __all__ = ["ManyFits", "recorded"]
 
@@ -178,7 +179,7 @@ class ManyFits:
 
     def __repr__(self) -> str:
         good = int(np.count_nonzero(self.success))
-        return f"<{len(self)} fits of {self.model}: {good} converged>"
+        return visible(f"<{len(self)} fits of {self.model}: {good} converged>")
 
     def pressed(self, space: Space | None) -> Array:
         """(fits,) whether a varied number lies on a bound that leaves it room."""

@@ -1,26 +1,32 @@
 """Fits in files and pickles: JSON and arrays in a zip, the model as its graph, never run.
 
-A file leaves out the rows. It holds `fit.json` and one `.npy` an array, and is written whole or
-not at all.
+A file leaves out the rows. It holds `fit.json` and one `.npy` an array, nothing compressed, and is
+written whole or not at all. A checksum over all of it tells of damage; that a file may have been
+made to do harm is another thing: so sizes are known before anything is read, and what every field
+may be is checked before anything is made of it.
 """
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import io
 import json
 import math
 import os
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
 
-from descend.errors import DataError, InternalError
-from descend.graph.node import Dim
+from descend.errors import DataError
+from descend.graph.node import Dim, Node, postorder
+from descend.graph.source import INPUT
 from descend.records.record import FitRecord, History
 from descend.result.graph_json import graph_from_json, graph_to_json
+from descend.result.schema import check_record, check_state
 from descend.run.predictor import Predictor
 from descend.run.state import SavedState
 from descend.show.output import check_output_path, path_text, written_whole
@@ -29,7 +35,10 @@ from descend.task.scaling import Scale, Scaling
 __all__ = ["fit_as_bytes", "read_fit", "write_fit"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
-FORMAT, VERSION = "descend fit", 1
+FORMAT, VERSION = "descend fit", 2
+CHECKED = 2  # the version from which on there is a checksum
+MOST_TRIED = 10_000  # rows of a trial whether the model works
+LONGEST = 120  # signs of what is wrong with a file
 LEFT_OUT = ("residuals", "fitted", "x", "y")
 
 
@@ -75,6 +84,7 @@ def _write(
         "model": _pack(model, arrays),
         "state": None if state is None else _pack(vars(state), arrays),
     }
+    content["check"] = _checksum(content, arrays)
     with zipfile.ZipFile(target, "w") as file:
         file.writestr("fit.json", json.dumps(content, allow_nan=False, ensure_ascii=False))
         for number, array in enumerate(arrays):
@@ -95,44 +105,92 @@ def read_fit(
     name = "pickle" if in_memory else path_text(path, "the saved fit")
     try:
         with zipfile.ZipFile(path if in_memory else name) as file:
-            content = json.loads(file.read("fit.json"))
-            arrays = _Arrays(file)
-            if content.get("format") != FORMAT:
-                raise KeyError("format")
-            if content["version"] > VERSION:
-                raise DataError(
-                    f'"{name}" was written by a later version of descend',
-                    remedy="update descend to read it",
-                )
-            record = _checked_record(_unpack(content["record"], arrays))
-            model = _unpack(content["model"], arrays)
-            state = content["state"]
-            saved = None if state is None else SavedState(**_unpack(state, arrays))
-            predictor = graph_from_json(model["graph"], model["by_name"], arrays)
-            if model.get("scaling") is not None:
-                predictor = replace(predictor, scaling=_scaling_in(model["scaling"]))
+            return _read(file, name)
     except OSError as error:
         raise DataError(f'"{name}" cannot be read: {error.strerror or error}') from None
     except DataError:
         raise
-    except (
-        zipfile.BadZipFile, KeyError, IndexError, ValueError, TypeError, AttributeError,
-        EOFError, InternalError,
-    ) as error:  # fmt: skip
+    except Exception as error:  # whatever a file that was made to do so may raise on its way
         raise DataError(
-            f'"{name}" is no saved fit, or it is damaged ({error})',
+            f'"{name}" is no saved fit, or it is damaged ({_short(error)})',
             remedy="give a file that fit.save or --save has written",
         ) from None
+
+
+def _short(error: Exception) -> str:
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= LONGEST else text[:LONGEST] + "…"
+
+
+def _read(
+    file: zipfile.ZipFile, name: str
+) -> tuple[dict[str, Any], Predictor, dict[str, Array], SavedState | None]:
+    for entry in file.infolist():
+        if entry.compress_type != zipfile.ZIP_STORED or entry.file_size != entry.compress_size:
+            raise ValueError("it is compressed")
+    content = json.loads(file.read("fit.json"))
+    arrays = _Arrays(file)
+    if content.get("format") != FORMAT:
+        raise KeyError("format")
+    if content["version"] > VERSION:
+        raise DataError(
+            f'"{name}" was written by a later version of descend',
+            remedy="update descend to read it",
+        )
+    if content["version"] >= CHECKED:
+        own = content.pop("check")
+        if own != _checksum(content, [arrays[k] for k in range(len(file.namelist()) - 1)]):
+            raise ValueError("the checksum is another")
+    record = _unpack(content["record"], arrays)
+    model = _unpack(content["model"], arrays)
+    state = None if content["state"] is None else _unpack(content["state"], arrays)
+    check_record(record)
+    if state is not None:
+        check_state(state)
+    predictor = graph_from_json(model["graph"], model["by_name"], arrays)
+    if model.get("scaling") is not None:
+        predictor = replace(predictor, scaling=_scaling_in(model["scaling"]))
+    _check_model(record, predictor, model["leaves"])
+    record["history"] = History(**record["history"])
+    saved = None if state is None else SavedState(**state)
     return record, predictor, model["leaves"], saved
 
 
-def _checked_record(record: dict[str, Any]) -> dict[str, Any]:
-    """The fields of a record in their own types; raises `KeyError` for those it does not have."""
-    known = {f.name for f in fields(FitRecord) if f.init}
-    unknown = record.keys() - known
-    if unknown:
-        raise KeyError(", ".join(sorted(unknown)))
-    return record | {"history": History(**record["history"])}
+def _check_model(record: dict[str, Any], predictor: Predictor, own: dict[str, Array]) -> None:
+    """Check that the model has these parameters and inputs in these shapes, and that it works."""
+    if predictor.data.keys() != {*record.get("inputs", ("x",))}:
+        raise ValueError("the model has other inputs")
+    shapes = {name: node.shape for name, node in predictor.leaves.items()}
+    if {name: np.shape(array) for name, array in own.items()} != shapes:
+        raise ValueError("the model has other parameters")
+    if not all(isinstance(a, np.ndarray) and a.dtype.kind == "f" for a in own.values()):
+        raise ValueError("a parameter is no number")
+    bound = {*predictor.data.values(), *predictor.leaves.values()}
+    bound |= {node for node, _ in predictor.captured}
+    if not {node for node in postorder(predictor.outputs) if node.op is INPUT} <= bound:
+        raise ValueError("the model has an input of which nothing is known")
+    for node, array in predictor.captured:
+        if (node.shape, node.dtype) != (array.shape, array.dtype):
+            raise ValueError("a captured array is of another shape")
+    rows = predictor.rows if isinstance(predictor.rows, int) else 1
+    if rows < 1:
+        raise ValueError("the model has no rows")
+    if rows <= MOST_TRIED:
+        with np.errstate(all="ignore"), contextlib.suppress(np.linalg.LinAlgError, IndexError):
+            predictor({n: _zeros(node, rows) for n, node in predictor.data.items()}, own)
+
+
+def _zeros(node: Node, rows: int) -> Array:
+    return np.zeros([rows if isinstance(n, Dim) else n for n in node.shape], node.dtype)
+
+
+def _checksum(content: dict[str, Any], arrays: Sequence[Array]) -> str:
+    """Of all that a file says, in one text."""
+    mark = hashlib.blake2b(json.dumps(content, sort_keys=True).encode(), digest_size=20)
+    for array in arrays:
+        mark.update(f"{array.dtype.str} {array.shape}".encode())
+        mark.update(np.ascontiguousarray(array).tobytes())
+    return mark.hexdigest()
 
 
 def _scaling_out(scaling: Scaling) -> dict[str, Any]:
@@ -150,14 +208,35 @@ def _scaling_in(text: dict[str, Any]) -> Scaling:
 
 
 class _Arrays:
-    """The arrays of a file by number, read when asked for."""
+    """The arrays of a file by number, each read once, when first asked for."""
 
     def __init__(self, file: zipfile.ZipFile) -> None:
         self.file = file
+        self._read: dict[int, Array] = {}
 
     def __getitem__(self, number: int) -> Array:
-        buffer = io.BytesIO(self.file.read(f"{number}.npy"))
-        return np.lib.format.read_array(buffer, allow_pickle=False)
+        if type(number) is not int:
+            raise KeyError(number)
+        if number not in self._read:
+            self._read[number] = _array(self.file.read(f"{number}.npy"))
+        return self._read[number]
+
+
+def _array(content: bytes) -> Array:
+    """An array from the text of a `.npy`, whose header may promise no more than there is."""
+    buffer = io.BytesIO(content)
+    version = np.lib.format.read_magic(buffer)
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else (
+        np.lib.format.read_array_header_2_0
+    )  # fmt: skip
+    shape, fortran, dtype = read(buffer)
+    count = math.prod(shape)
+    if dtype.hasobject or min(shape, default=0) < 0:
+        raise ValueError("an array holds objects")
+    if count * dtype.itemsize != len(content) - buffer.tell():
+        raise ValueError("an array is of another size than it says")
+    flat = np.frombuffer(content, dtype, count, buffer.tell())
+    return flat.reshape(shape, order="F" if fortran else "C").copy()
 
 
 def _pack(value: Any, arrays: list[Array]) -> Any:

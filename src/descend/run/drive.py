@@ -7,11 +7,11 @@ user's callback, checkpoints. The state is whole at every such moment.
 from __future__ import annotations
 
 import contextlib
+import math
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import field
 from typing import Any, Protocol
 
 import numpy as np
@@ -29,7 +29,9 @@ from descend.lean import dataclass
 from descend.run.course import Course
 from descend.show.progress import Progress
 
-__all__ = ["Ending", "Interpreted", "Runner", "Watch", "drive", "listening"]
+__all__ = [
+    "Ending", "Interpreted", "Runner", "Watch", "drive", "listening", "stopped_by_termination",
+]  # fmt: skip
 
 ENTRY_SECONDS = 0.03
 FASTEST_GROWTH = 16
@@ -94,32 +96,49 @@ class _Signals:
     """Whether Ctrl-C was pressed since."""
 
     hit: bool = False
-    before: Any = field(default=None, repr=False)
+
+
+STOPPING = (signal.SIGINT, signal.SIGTERM)
 
 
 @contextlib.contextmanager
 def listening() -> Iterator[_Signals]:
     """Ctrl-C sets a flag instead of raising wherever Python happens to be.
 
-    Only in the main thread, and only where the handler is Python's own.
+    So does what else raises `KeyboardInterrupt` by Python's own handler, as SIGTERM does on the
+    command line; only in the main thread.
     """
     heard = _Signals()
-    ours = (
-        threading.current_thread() is threading.main_thread()
-        and signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    )
-    if not ours:
+    if threading.current_thread() is not threading.main_thread():
         yield heard
         return
+    ours = [number for number in STOPPING if signal.getsignal(number) is signal.default_int_handler]
 
     def note(_number: int, _frame: Any) -> None:
         heard.hit = True
 
-    heard.before = signal.signal(signal.SIGINT, note)
     try:
+        for number in ours:
+            signal.signal(number, note)
         yield heard
     finally:
-        signal.signal(signal.SIGINT, heard.before)
+        for number in ours:
+            signal.signal(number, signal.default_int_handler)
+
+
+@contextlib.contextmanager
+def stopped_by_termination() -> Iterator[None]:
+    """SIGTERM is as Ctrl-C: batch systems and containers end a run by it, and it is to be kept."""
+    number = signal.SIGTERM
+    own = threading.current_thread() is threading.main_thread()
+    if not own or signal.getsignal(number) is not signal.SIG_DFL:
+        yield
+        return
+    signal.signal(number, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(number, signal.SIG_DFL)
 
 
 def drive(
@@ -129,7 +148,7 @@ def drive(
     """Run until a stopping rule holds, or something from outside does."""
     begin = time.perf_counter()
     budget = first_budget
-    saved = begin
+    saved = -math.inf  # the first checkpoint is written at once
     outside = ""
     if watch.meter is not None:
         watch.meter.start(control.max_epochs, watch.unit)

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from descend.show.numbers import shortened
 from descend.show.output import check_output_path, written_whole
+from descend.visible import visible
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -139,7 +140,7 @@ def _any_script() -> Iterator[None]:
 
 def write(place: Any, x: float, y: float, text: str, **options: Any) -> Any:
     """Write text that is never read as mathematics: a column may be called `price ($)`."""
-    return place.text(x, y, text, parse_math=False, fontfamily=_fonts(), **options)
+    return place.text(x, y, visible(text), parse_math=False, fontfamily=_fonts(), **options)
 
 
 def _tick(value: float) -> str:
@@ -173,7 +174,7 @@ def style(axes: Axes, x_label: str = "", y_label: str = "") -> None:
         axis.offsetText.set(color=MUTED, fontsize=10)
         if label:
             axis.set_label_text(
-                shortened(label, LONGEST_LABEL),
+                shortened(visible(label), LONGEST_LABEL),
                 color=INK,
                 fontsize=12,
                 fontfamily=_fonts(),

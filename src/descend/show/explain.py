@@ -19,6 +19,7 @@ from descend.graph.source import CONST, INPUT, ROW_COUNT, const, value_of
 from descend.lean import dataclass
 from descend.records.record import jsonable
 from descend.show.expressions import expression, number, value_text
+from descend.visible import visible
 
 __all__ = ["Backward", "Explanation", "Forward", "Sent", "Update", "explain_graph"]
 
@@ -90,7 +91,7 @@ class Explanation:
     output: str = "loss"
 
     def __str__(self) -> str:
-        return "\n".join(_lines(self))
+        return visible("\n".join(_lines(self)))
 
     def _repr_html_(self) -> str:
         text = str(self).replace("&", "&amp;").replace("<", "&lt;")

@@ -8,6 +8,7 @@ from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
 
 from descend.show.numbers import WIDTH, aligned
+from descend.visible import visible
 
 __all__ = ["Section", "as_html", "as_text"]
 
@@ -53,7 +54,7 @@ def as_text(title: str, sections: Iterable[Section], width: int = WIDTH) -> str:
         for remark in section.remarks:
             for part in remark.splitlines():
                 lines += _wrapped(part, width, "  ", "    ")
-    return "\n".join(line.rstrip() for line in lines)
+    return visible("\n".join(line.rstrip() for line in lines))
 
 
 def _rows(section: Section, width: int) -> list[str]:
@@ -124,7 +125,7 @@ def as_html(title: str, sections: Iterable[Section]) -> str:
             parts += [_html_row(row, "td") for row in section.rows]
             parts.append("</table>")
         parts += [f"<p>{html.escape(remark)}</p>" for remark in section.remarks]
-    return "\n".join([*parts, "</div>"])
+    return visible("\n".join([*parts, "</div>"]))
 
 
 def _html_row(cells: tuple[str, ...], tag: str) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from descend.show.numbers import rate
+from descend.visible import visible
 
 __all__ = ["many_report"]
 
@@ -31,7 +32,7 @@ def many_report(fits: Any) -> str:
     threads = f"{fits.threads} thread" + ("" if fits.threads == 1 else "s")
     lines += ["", f"{speed} on {threads}, {fits.lanes} fits at a time in each"]
     lines += [f"note: {warning}" for warning in fits.warnings]
-    return "\n".join(lines)
+    return visible("\n".join(lines))
 
 
 def _table(fits: Any) -> list[str]:

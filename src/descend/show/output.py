@@ -6,6 +6,7 @@ import contextlib
 import csv
 import json
 import os
+import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
@@ -14,6 +15,8 @@ from descend.errors import UsageError, suggest
 from descend.records.record import History, jsonable
 
 __all__ = ["KINDS", "check_output_path", "path_text", "write_history", "written_whole"]
+
+STILL = 60.0  # seconds without a change: a process of another machine may write there
 
 KINDS: Mapping[str, tuple[str, ...]] = {
     "plot": (".png", ".svg", ".pdf", ".jpg", ".webp"),
@@ -102,7 +105,33 @@ def _check_suffix(asked: str, target: Path, kind: str) -> None:
 
 def _neighbour(target: Path) -> Path:
     """A temporary name beside the target, so that renaming stays on one file system."""
-    return target.with_name(f".{target.stem[:80]}.{os.urandom(6).hex()}.part{target.suffix}")
+    mark = f"{os.getpid()}-{os.urandom(6).hex()}"
+    return target.with_name(f".{target.stem[:80]}.{mark}.part{target.suffix}")
+
+
+def _remove_left(target: Path) -> None:
+    """Remove what runs that were killed have left half-written beside the target."""
+    begin, end = f".{target.stem[:80]}.", f".part{target.suffix}"
+    with contextlib.suppress(OSError):
+        for path in target.parent.iterdir():
+            mark = path.name[len(begin) : -len(end)]
+            own = path.name.startswith(begin) and path.name.endswith(end)
+            process = mark.partition("-")[0]
+            if own and process.isdecimal() and _is_over(int(process), path):
+                path.unlink()
+
+
+def _is_over(process: int, path: Path) -> bool:
+    """Whether nobody writes to a file any more: it is still, and its process is gone."""
+    if os.name == "nt" or time.time() - path.stat().st_mtime < STILL:
+        return False  # there is no asking after a process on Windows
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 @contextlib.contextmanager
@@ -129,6 +158,7 @@ def written_whole(path: str | os.PathLike[str]) -> Iterator[Path]:
     try:
         yield temporary
         os.replace(temporary, target)
+        _remove_left(target)
     except OSError as error:
         raise UsageError(
             f'"{os.fspath(path)}" could not be written: {error.strerror or error}',

@@ -106,12 +106,17 @@ _signatures: weakref.WeakKeyDictionary[Any, Signature] = weakref.WeakKeyDictiona
 def signature_of(function: Callable[..., Any]) -> Signature:
     """Return the arguments of a function, remembered as long as the function lives.
 
+    A model of ours may have a `signature`: columns can be called what no argument can.
+
     Raises:
         UsageError: it takes `*args` or `**kwargs`, or its arguments cannot be read.
 
     >>> signature_of(lambda x, a, *, b=2.0: a * x + b)
     Signature(positional=('x', 'a'), keywords=('b',), defaults={'b': 2.0})
     """
+    own = getattr(function, "signature", None)
+    if isinstance(own, Signature):
+        return own
     try:
         found = _signatures.get(function)
     except TypeError:

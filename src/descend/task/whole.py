@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
@@ -15,7 +14,7 @@ from descend.lean import dataclass
 from descend.parameters.declare import Parameter
 from descend.task.checks import listed_names
 from descend.task.declared import problem_of
-from descend.task.problem import Problem
+from descend.task.problem import Problem, Signature
 from descend.trace.context import current
 from descend.trace.formula import Formula
 from descend.trace.stand_ins import model_of
@@ -78,10 +77,7 @@ class Whole:
                 remedy="give one of them another name",
             )
         self.parameters = tuple(names)
-        kind = inspect.Parameter.KEYWORD_ONLY
-        self.__signature__ = inspect.Signature(
-            [inspect.Parameter(name, kind) for name in (*self.columns, *names)]
-        )
+        self.signature = Signature((), (*self.columns, *names), {})
         one = problems[0]
         is_text = isinstance(one.function, Formula) or one.ready is not None
         first = one.name if is_text else one.name.partition("(")[0]

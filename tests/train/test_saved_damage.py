@@ -1,0 +1,153 @@
+"""Files that were changed: read as they say, or refused in words; nothing else ever comes of it."""
+
+import contextlib
+import io
+import json
+import os
+import random
+import zipfile
+
+import numpy as np
+import pytest
+
+import descend
+from descend.result.saved import _Arrays, _checksum
+
+X = np.linspace(0.1, 2.0, 30)
+Y = 2.5 * np.exp(-1.3 * X) + 0.01 * np.sin(30 * X)
+BASIS = np.linspace(0.0, 1.0, 30)
+MANY = 1000 if os.environ.get("HYPOTHESIS_PROFILE") == "fuzz" else 60
+REPLACEMENTS = (
+    None, -1, 0, 3, 10**12, 2**70, 0.5, True, "", "x", "rows", "a\x1b[31m", [], [1, "x"], {},
+    {"a": 1}, {"$array": 0}, {"$array": 999}, {"$array": -1}, {"$array": "0"}, {"$float": "nan"},
+    {"$float": "x"}, {"$tuple": [1, 2]}, {"$array": 0, "$shape": [10**9]}, json.loads("[" * 300 +
+    "]" * 300),
+)  # fmt: skip
+
+
+def decay(x, a, k):
+    return a * np.exp(-k * x) + 0 * a * BASIS.sum()
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    path = tmp_path_factory.mktemp("saved") / "a.descend"
+    descend.fit(
+        decay, X, Y, start={"a": 1.0, "k": 1.0}, optimizer=descend.Adam(lr=0.05), epochs=20,
+        batch_size=10, record=["params"], bounds={"k": (0, 9)},
+    ).save(path)  # fmt: skip
+    return path.read_bytes()
+
+
+def used(path):
+    """Everything that a loaded fit is asked for."""
+    fit = descend.load(path)
+    _ = str(fit), repr(fit), fit.to_json_dict(), fit._repr_html_(), fit.predict(X)
+    again = {"optimizer": descend.Adam(lr=0.05), "epochs": 30, "batch_size": 10}
+    with contextlib.suppress(descend.DescendError):
+        descend.fit(decay, X, Y, resume=fit, record=["params"], bounds={"k": (0, 9)}, **again)
+
+
+def places(value, way=()):
+    """Every place in a tree of JSON."""
+    yield way
+    entries = value.items() if isinstance(value, dict) else ()
+    entries = enumerate(value) if isinstance(value, list) else entries
+    for key, entry in entries:
+        yield from places(entry, (*way, key))
+
+
+def written(path, content, arrays):
+    """A file of this content, with the checksum that belongs to it."""
+    content.pop("check", None)
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as file:
+        own = {**content, "check": _checksum(content, arrays)}
+        file.writestr("fit.json", json.dumps(own))
+        for number, array in enumerate(arrays):
+            inner = io.BytesIO()
+            np.save(inner, array)
+            file.writestr(f"{number}.npy", inner.getvalue())
+    path.write_bytes(buffer.getvalue())
+
+
+def parts_of(saved):
+    with zipfile.ZipFile(io.BytesIO(saved)) as file:
+        read = _Arrays(file)
+        return json.loads(file.read("fit.json")), [
+            read[k] for k in range(len(file.namelist()) - 1)
+        ]  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("seed", range(4))
+def test_a_replaced_field_is_read_or_refused(saved, tmp_path, seed):
+    content, arrays = parts_of(saved)
+    draw, path, refused = random.Random(seed), tmp_path / "a.descend", 0
+    ways = [way for way in places(content) if way and way[0] not in ("check", "format")]
+    for _ in range(MANY // 4):
+        copy = json.loads(json.dumps(content))
+        *outer, last = draw.choice(ways)
+        inner = copy
+        for key in outer:
+            inner = inner[key]
+        inner[last] = draw.choice(REPLACEMENTS)
+        written(path, copy, arrays)
+        try:
+            used(path)
+        except descend.DescendError as error:
+            refused += 1
+            words = ("damaged", "later version", "asks for the number of rows")
+            assert any(word in str(error) for word in words)
+    assert refused > MANY // 16
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_flipped_bits_are_refused(saved, tmp_path, seed):
+    draw, path = random.Random(seed), tmp_path / "a.descend"
+    for _ in range(MANY // 4):
+        content = bytearray(saved)
+        content[draw.randrange(len(content))] ^= 1 << draw.randrange(8)
+        path.write_bytes(bytes(content))
+        try:
+            fit = descend.load(path)
+        except descend.DataError:
+            continue
+        path.write_bytes(saved)
+        whole = descend.load(path)  # what does not matter to a zip, such as dates
+        assert fit.to_json_dict() == whole.to_json_dict()
+        assert np.array_equal(fit.predict(X), whole.predict(X))
+
+
+def test_a_file_that_unpacks_to_more_is_refused(saved, tmp_path):
+    content, _ = parts_of(saved)
+    path = tmp_path / "a.descend"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("fit.json", json.dumps(content))
+        file.writestr("0.npy", bytes(1 << 28))
+    assert path.stat().st_size < 1 << 20
+    with pytest.raises(descend.DataError, match="it is compressed"):
+        descend.load(path)
+
+
+@pytest.mark.parametrize("shape", [(10**12,), (10**6, 10**6, 10**6), (-1,), (3,)])
+def test_an_array_that_promises_more_is_refused(saved, tmp_path, shape):
+    content, _ = parts_of(saved)
+    path, header = tmp_path / "a.descend", io.BytesIO()
+    np.lib.format.write_array_header_1_0(
+        header, {"shape": shape, "fortran_order": False, "descr": "<f8"}
+    )
+    with zipfile.ZipFile(path, "w") as file:
+        file.writestr("fit.json", json.dumps({**content, "version": 1}))
+        file.writestr("0.npy", header.getvalue() + bytes(16))
+    with pytest.raises(descend.DataError, match="damaged"):
+        descend.load(path)
+
+
+def test_a_file_of_the_first_version_has_no_checksum(saved, tmp_path):
+    content, arrays = parts_of(saved)
+    path = tmp_path / "a.descend"
+    written(path, {**content, "version": 1}, arrays)
+    whole = tmp_path / "b.descend"
+    whole.write_bytes(saved)
+    assert descend.load(path).params == descend.load(whole).params
