@@ -219,3 +219,7 @@ def test_an_environment_that_works_is_kept(tmp_path: Path) -> None:
     done = environment_script("no-such-python", tmp_path / "venv")
     assert done.returncode == 0, done.stderr
     assert keep.exists()
+
+
+def test_the_package_says_that_it_is_typed() -> None:
+    assert (PACKAGE / "py.typed").is_file()
