@@ -49,7 +49,9 @@ def plainly_well(job: ManyJob, made: Mapping[str, Array], codes: Array) -> Array
             error, end = made.get(f"stderr.{name}"), np.abs(made[f"params.{name}"])
             if error is None:
                 continue
-            known = (error < end).reshape(len(well), -1).all(axis=1)
+            known: Any = error < end
+            if known.ndim > 1:
+                known = known.reshape(len(well), -1).all(axis=1)
             some = np.flatnonzero(well & ~known)
             if some.size:
                 begun = np.abs(job.start.each.get(name, begin[None]))
@@ -114,25 +116,26 @@ def is_below_constants(data: ManyData, losses: Array) -> Array:
     if n < 4 or WHITENING in data.columns or (counts != n).any():
         return found
     rows = {name: data.columns[name].reshape(-1, n) for name in WEIGHED & data.columns.keys()}
+    some: Any = slice(None)  # all at first, without a copy
     least = np.zeros(data.n_fits)
     for i, j in ((0, n - 1), (1, n // 2), (n // 4, n // 2 + n // 4)):
-        some = np.flatnonzero(~found)
-        if not some.size:
-            break
         apart = _of(rows[TARGET], some, i) - _of(rows[TARGET], some, j)
         both = _variance(rows, some, i) + _variance(rows, some, j)
         least[some] += apart * apart / (n * both)
         found[some] = losses[some] < least[some]
+        some = np.flatnonzero(~found)
+        if not some.size:
+            break
     return found
 
 
-def _of(rows: Array, some: Array, i: int) -> Array:
+def _of(rows: Array, some: Any, i: int) -> Array:
     """A row of some fits, where there may be one for all."""
     column = rows[:, i]
-    return column if len(rows) in (1, len(some)) else column[some]
+    return column if len(rows) == 1 else column[some]
 
 
-def _variance(rows: Mapping[str, Array], some: Array, i: int) -> Any:
+def _variance(rows: Mapping[str, Array], some: Any, i: int) -> Any:
     """The reciprocal of what squares are multiplied by, in a row of some fits."""
     found: Any = 1.0
     if SIGMA in rows:
