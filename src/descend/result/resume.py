@@ -109,8 +109,8 @@ def resumed(run: Finished, earlier: Any) -> dict[str, Array]:
 def _check(run: Finished, state: SavedState) -> None:
     own, earlier = _structure(run), state.structure
     if own != earlier:
-        was, carried = earlier.split(": ", 1)
-        now, needed = own.split(": ", 1)
+        was, _, carried = earlier.partition(": ")
+        now, _, needed = own.partition(": ")
         told = f"{was}, and this one is {now}"
         if was == now:
             told = f"{was} with {carried}, and this one has {needed}"

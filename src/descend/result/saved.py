@@ -165,6 +165,9 @@ def _check_model(record: dict[str, Any], predictor: Predictor, own: dict[str, Ar
         raise ValueError("the model has other parameters")
     if not all(isinstance(a, np.ndarray) and a.dtype.kind == "f" for a in own.values()):
         raise ValueError("a parameter is no number")
+    for name, value in record["params"].items():
+        if name in own and (isinstance(value, dict | list) or np.shape(value) != own[name].shape):
+            raise ValueError(f"the parameter {name} is of another shape")
     bound = {*predictor.data.values(), *predictor.leaves.values()}
     bound |= {node for node, _ in predictor.captured}
     if not {node for node in postorder(predictor.outputs) if node.op is INPUT} <= bound:
