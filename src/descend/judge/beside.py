@@ -12,6 +12,7 @@ import numpy as np
 from descend.differentiate.gauss_newton import half_hessian
 from descend.graph.evaluate import evaluate
 from descend.judge.explained import MOST_ROWS
+from descend.parameters.flat import leaf_by_leaf
 from descend.parameters.reading import number_names
 from descend.run.finished import Finished
 from descend.simplify.driver import simplify
@@ -57,8 +58,9 @@ def downhill(run: Finished) -> Downhill:
     Looked at are each number by itself, and the direction of the least curvature.
     """
     end = run.leaves()
-    least = run.job.loss_at(run.built, end, most=1 << 62)({})
-    fallen = abs(run.job.loss_at(run.built, run.begin, most=1 << 62)({}) - least)
+    loss = run.job.loss_at(run.built, end, most=1 << 62)
+    least = loss({})
+    fallen = abs(loss(run.begin) - least)
     sides = _sides(run, NEAR)
     for steps, nothing in ((NEAR, NOTHING * abs(least)), (NEARER, SLIGHT * fallen)):
         beside = sides if steps is NEAR else _sides(run, steps)
@@ -73,8 +75,6 @@ def downhill(run: Finished) -> Downhill:
         values, vectors = np.linalg.eigh(half * unit[:, None] * unit[None, :])
         along = vectors[:, 0]
         if values[0] < -SAME * np.max(np.abs(values)):
-            loss = run.job.loss_at(run.built, end, most=1 << 62)
-            least = loss({})
             for sign in (1.0, -1.0):
                 falls = tuple(
                     loss(_moved(end, sign * step * unit * along)) - least for step in NEAR
@@ -113,11 +113,7 @@ def _falls(least: float, rises: Sequence[float]) -> bool:
 
 
 def _moved(end: Mapping[str, Array], step: Array) -> dict[str, Array]:
-    found, at = {}, 0
-    for name, array in end.items():
-        found[name] = array + step[at : at + array.size].reshape(array.shape)
-        at += array.size
-    return found
+    return {name: end[name] + own for name, own in leaf_by_leaf(step, end).items()}
 
 
 def all_sides_rise(run: Finished) -> bool:

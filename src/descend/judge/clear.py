@@ -192,8 +192,9 @@ def _of_many_squares(f: Any) -> Array:
     spread = f.loss / np.where(f.n > p, f.n - p, 1.0)
     step = np.sum(inverse * side[None, :], axis=1)
     short = MARGIN * np.sum(side * step) < ARRIVED**2 * spread
-    ok = ok & (short | (MARGIN * f.loss <= EXACT * np.sum(effects)))
-    vague = MARGIN * spread * np.diagonal(inverse) >= (f.x * lengths) ** 2
+    own = (f.x * lengths) ** 2
+    ok = ok & (short | (MARGIN * f.loss <= EXACT * np.sum(own)))
+    vague = MARGIN * spread * np.diagonal(inverse) >= own
     code = np.where(np.any(vague), VAGUE, CLEAR)
     return np.concatenate([np.where(ok, code, UNCLEAR)[None], np.where(vague, 1.0, 0.0)])
 

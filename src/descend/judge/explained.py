@@ -11,6 +11,7 @@ from descend.graph.node import Node, postorder
 from descend.judge.walk import Walk, walk_of
 from descend.methods.losses import Loss
 from descend.run.finished import Finished
+from descend.run.slopes import is_straight
 from descend.task.columns import SIGMA, TARGET, WEIGHT
 from descend.task.warned import is_constant
 from descend.trust.complete import MOST_WITH_ERRORS, Completion
@@ -87,9 +88,7 @@ def explained_by_loss(run: Finished) -> tuple[float, Array] | None:
         return None
     view = Completion(run.job, run.built, run.leaves(), False, rows)
     y, prediction = np.asarray(rows.extra[TARGET], np.float64), view.linear_prediction()[0]
-    slopes = view.built.extras["prediction's jacobian"][1:]
-    is_straight = not set(view.built.model.leaves.values()) & set(postorder(slopes))
-    if y.ndim != 1 or prediction.shape != y.shape or is_straight:
+    if y.ndim != 1 or prediction.shape != y.shape or is_straight(view.built):
         return None
     share = saved(loss, prediction, rows.extra)
     return None if share is None else (share, prediction - y)

@@ -16,7 +16,7 @@ import numpy as np
 
 from descend.judge.beside import half_curvature
 from descend.judge.walk import Walk
-from descend.parameters.flat import flat
+from descend.parameters.flat import flat, leaf_by_leaf
 from descend.parameters.reading import number_names
 from descend.run.finished import Finished
 from descend.run.look import MOVED
@@ -238,14 +238,11 @@ def _bent(run: Finished, end: Mapping[str, Array]) -> Mapping[str, Array]:
     half = half_curvature(run, end)
     if half is None:
         return end
-    x = np.concatenate([array.reshape(-1) for array in end.values()])
+    x = flat(end)
     unit = np.abs(x)
     values, vectors = np.linalg.eigh(half * unit[:, None] * unit[None, :])
     free = vectors[:, np.abs(values) <= FREE * np.max(np.abs(values), initial=0.0)]
-    rest, found, at = x - unit * (free @ (free.T @ np.sign(x))), {}, 0
-    for leaf, array in end.items():
-        found[leaf], at = rest[at : at + array.size].reshape(array.shape), at + array.size
-    return found
+    return leaf_by_leaf(x - unit * (free @ (free.T @ np.sign(x))), end)
 
 
 def _has_moved(begin: Mapping[str, Array], end: Mapping[str, Array], entry: Entry) -> bool:

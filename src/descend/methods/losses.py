@@ -75,6 +75,11 @@ class Loss(Tunable):
         """Return r with `per_row` = r², or None if the loss is not a square."""
         return None
 
+    @property
+    def is_square(self) -> bool:
+        """Whether `per_row` is the square of a residual."""
+        return type(self).residual is not Loss.residual
+
     def lowest(self, target: Array) -> Array:
         """Return what `per_row` is at the best prediction of each target (of likelihoods)."""
         raise NotImplementedError(f"{type(self).__name__} has no lowest(target)")

@@ -70,12 +70,12 @@ class ManyJob:
     @property
     def has_equations(self) -> bool:
         """Whether the loss is a sum of squares, or has two derivatives that stand for one."""
-        return type(self.loss).residual is not Loss.residual or self.loss.curved
+        return self.is_square or self.loss.curved
 
     @property
     def is_square(self) -> bool:
         """Whether the loss is a sum of squares."""
-        return type(self.loss).residual is not Loss.residual
+        return self.loss.is_square
 
     @property
     def is_linear(self) -> bool:

@@ -13,6 +13,7 @@ from descend.differentiate.gauss_newton import jacobian_columns
 from descend.errors import UsageError
 from descend.graph.evaluate import Prepared, bind_extents
 from descend.graph.node import Node, postorder
+from descend.parameters.flat import flat, leaf_by_leaf
 from descend.run.build import Built
 from descend.run.job import Job
 from descend.simplify.driver import simplify
@@ -55,11 +56,9 @@ class Slopes:
         made, leaves = built.descent, job.leaf_arrays()
         bound, extents = job.inputs_at(built, leaves)
         bound |= {made.inputs[name]: a for name, a in zip(made.data, data, strict=True)}
-        self.x = np.concatenate([a.reshape(-1) for a in leaves.values()])
-        at = 0
-        for name, array in leaves.items():
-            bound[built.model.leaves[name]] = self.x[at : at + array.size].reshape(array.shape)
-            at += array.size
+        self.x = flat(leaves)
+        # Views of x, by which it is set.
+        bound |= {built.model.leaves[n]: view for n, view in leaf_by_leaf(self.x, leaves).items()}
         nodes = slopes_of_prediction(built)
         used = {*postorder(nodes)}
         values = {node: a for node, a in bound.items() if node in used}

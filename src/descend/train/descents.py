@@ -19,7 +19,6 @@ from descend.judge.polish import polished
 from descend.judge.runaway import at_edges
 from descend.judge.thresholds import over_steps, staircases_of
 from descend.methods.choice import Task, chosen
-from descend.methods.losses import Loss
 from descend.parameters.space import Space
 from descend.program.stopping import Rules
 from descend.result.finish import save_to
@@ -38,7 +37,7 @@ from descend.task.options import Options
 from descend.task.rows import Rows
 from descend.task.values import Values
 
-__all__ = ["Descents", "walked"]
+__all__ = ["Descents", "PlannedRun", "bound", "walked"]
 
 MOST_STEPS = 1000  # of a descent that finds thresholds for a method of epochs
 
@@ -50,12 +49,14 @@ class _Told(Protocol):
 
 
 T = TypeVar("T", bound=_Told)
+PlannedRun = Callable[[Values | None], Run | None]
+"""What gives a run of the plan of a call that was read, of its values if it says them plainly."""
 
 
 def walked(
     values: Values | None, plans: Plans, clear: Callable[[Run], T | None],
     finish: Callable[[Finished], T],
-    read: Callable[..., tuple[Descents, Callable[[Values | None], Run | None]]], *given: Any,
+    read: Callable[..., tuple[Descents, PlannedRun]], *given: Any,
 ) -> T:  # fmt: skip
     """Bind the values of a known task, or read the call in full; run, and say how it went.
 
@@ -66,13 +67,10 @@ def walked(
         read: what is given as descents, checked, and what runs by their plan, which is entered in
             the table if there can be one.
     """
-    known = None if values is None else plans.found(values)
-    run = None if values is None or known is None else known.bind(values)
+    run, descents = bound(values, plans, read, *given)
     if run is None:
-        descents, planned = read(*given)
-        run = None if known is not None else planned(values)
-        if run is None:
-            return descents.result(finish)
+        assert descents is not None
+        return descents.result(finish)
     run.go()
     found = clear(run)
     if found is not None:
@@ -80,6 +78,19 @@ def walked(
     first = run.finished()
     own = first.job, first.built, first.fresh, first.options, first.whole, first.original
     return Descents(*own).result(finish, first)
+
+
+def bound(
+    values: Values | None, plans: Plans, read: Callable[..., tuple[Descents, PlannedRun]],
+    *given: Any,
+) -> tuple[Run | None, Descents | None]:  # fmt: skip
+    """A run by the plan of a call, or None; and its descents, where it was read in full."""
+    known = None if values is None else plans.found(values)
+    run = None if values is None or known is None else known.bind(values)
+    if run is not None:
+        return run, None
+    descents, planned = read(*given)
+    return (None if known is not None else planned(values)), descents
 
 
 class Descents:
@@ -122,7 +133,9 @@ class Descents:
         """The same descent within the edges of the loss's domain, where it has ended beside one."""
         o, job = self.options, self.job
         space = job.space or Space()
-        if not self._is_vector or job.idle or o.starts == 1 or o.resume is not None:
+        if not (self._is_vector and job.settings.optimizer.bounded) or job.idle:
+            return run
+        if o.starts == 1 or o.resume is not None:
             return run
         sides = {n: side for n, side in at_edges(run).items() if n not in space.lower}
         if not sides or space.scales or not all(map(space.varies, sides)):
@@ -134,8 +147,6 @@ class Descents:
             job, space=dataclasses.replace(space, lower=lower, upper=upper),
             start=job.start._replace(arrays=dict(run.begin), missing=()),
         )  # fmt: skip
-        if not job.settings.optimizer.bounded:
-            return run
         again = Descents(inside, *inside.build(), o, self.whole, self.original)
         again.began = self.began
         other = again._attempt(0, None)
@@ -201,8 +212,7 @@ class Descents:
         loss, s = job.settings.loss, job.settings
         assert loss is not None
         count = sum(a.size for a in job.leaf_arrays().values())
-        squares = type(loss).residual is not Loss.residual
-        task = Task(count, None, squares, loss.curved, s.penalty is None, loss.kinked)
+        task = Task(count, None, loss.is_square, loss.curved, s.penalty is None, loss.kinked)
         settings = dataclasses.replace(
             s, optimizer=chosen(task)[0], rules=Rules({}), batch_size=None, shuffle=False, clip=None
         )

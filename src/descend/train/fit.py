@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import os
 from collections.abc import Callable, Iterable, Mapping
@@ -18,8 +19,8 @@ from descend.run.finished import Moment
 from descend.run.plan import Run
 from descend.show.progress import Progress
 from descend.task.options import read_options
-from descend.task.values import Values, values_of
-from descend.train.descents import Descents, walked
+from descend.task.values import values_of
+from descend.train.descents import Descents, PlannedRun, bound, walked
 from descend.train.plans import PLANS, planned
 from descend.train.reading import Reading
 
@@ -84,9 +85,7 @@ def fit(
     return walked(values_of(given), PLANS, _clear, finish, _read, given)
 
 
-def _read(
-    given: Mapping[str, Any],
-) -> tuple[Descents, Callable[[Values | None], Run | None]]:
+def _read(given: Mapping[str, Any]) -> tuple[Descents, PlannedRun]:
     """The descents of a call, read in full, and what runs by their plan."""
     own = Reading(given["model"], given["x"], given["y"], read_options("fit", given)).in_places()
     built, fresh = own.job.build()
@@ -105,19 +104,18 @@ def _clear(run: Run) -> Fit | None:
 
 def clear_fit(**given: Any) -> Fit | None:
     """A fit by its plan, as `fit` makes it, if its end leaves no doubt; None of any other."""
-    given = _DEFAULTS | given
-    values = values_of(given)
-    if values is None:
-        return None
-    plan = PLANS.found(values)
-    run = _read(given)[1](values) if plan is None else plan.bind(values)
+    given = _defaults() | given
+    run, _ = bound(values_of(given), PLANS, _read, given)
     if run is None:
         return None
     run.go()
     return _clear(run)
 
 
-_DEFAULTS = {
-    name: {} if argument.kind is argument.VAR_KEYWORD else argument.default
-    for name, argument in inspect.signature(fit).parameters.items()
-}
+@functools.cache
+def _defaults() -> dict[str, Any]:
+    """The arguments of `fit` where nothing is said, in their order."""
+    return {
+        name: {} if argument.kind is argument.VAR_KEYWORD else argument.default
+        for name, argument in inspect.signature(fit).parameters.items()
+    }

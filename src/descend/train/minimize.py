@@ -22,9 +22,9 @@ from descend.task.declared import Begun, begin
 from descend.task.options import TOLERANCES, Options, names_of, read_options, refuse_unknown
 from descend.task.problem import Problem, called
 from descend.task.start import Start
-from descend.task.values import Values, values_of_function
+from descend.task.values import values_of_function
 from descend.trace.formula import Formula
-from descend.train.descents import Descents, walked
+from descend.train.descents import Descents, PlannedRun, walked
 from descend.train.plans import MINIMA as PLANS
 from descend.train.plans import planned_minimum as planned
 from descend.train.reading import method_of
@@ -88,7 +88,7 @@ def _found(function: Any, given: Mapping[str, Any], sign: int) -> MinimumFound:
 
 def _read(
     function: Any, given: Mapping[str, Any], sign: int
-) -> tuple[Descents, Callable[[Values | None], Run | None]]:
+) -> tuple[Descents, PlannedRun]:
     """The descents of a call, read in full, and what runs by their plan."""
     options = read_options("minimize", given)
     problem, start, space = _begun(function, options)

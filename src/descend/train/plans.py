@@ -44,7 +44,7 @@ def planned(
     if values is not None and plain and _is_plain(values, job):
         places = _places(given, values, job)
     else:
-        values, places = _values_read(read, built), _places_read(built)
+        values, places = _values_read(read, built), {n: i for i, n in enumerate(built.descent.data)}
     if values is None or places is None or places.keys() != {*built.descent.data}:
         return None
     plan = PLANS.found(values)
@@ -97,10 +97,6 @@ def _values_read(read: Reading, built: Built) -> Values | None:
         problem.function, task, [arrays[n] for n in built.descent.data], begin, o.epochs, read.seed
     )
     return values if values.is_known else None
-
-
-def _places_read(built: Built) -> dict[str, int]:
-    return {name: i for i, name in enumerate(built.descent.data)}
 
 
 def _entered(plans: Plans, values: Values, plan: Plan) -> Plan | None:

@@ -92,7 +92,7 @@ class Reading:
         size = None if o.batch_size is None or o.batch_size >= n else int(o.batch_size)
         count = sum(a.size for a in self.start.arrays.values()) + len(self.start.missing)
         bare = o.penalty is None and o.clip is None
-        task = Task(count, size, _is_square(loss), loss.curved, bare, loss.kinked)
+        task = Task(count, size, loss.is_square, loss.curved, bare, loss.kinked)
         optimizer, why, limits = method_of(o, task)
         _check_method(optimizer, loss, size, o)
         shuffle = size is not None if o.shuffle is None else bool(o.shuffle)
@@ -154,10 +154,6 @@ def _loss_named(name: str) -> Loss:
     return as_loss(name)
 
 
-def _is_square(loss: Loss) -> bool:
-    return type(loss).residual is not Loss.residual
-
-
 def _check_method(optimizer: Optimizer, loss: Loss, size: int | None, o: Options) -> None:
     """Refuse combinations that have no meaning."""
     name = type(optimizer).__name__
@@ -167,7 +163,7 @@ def _check_method(optimizer: Optimizer, loss: Loss, size: int | None, o: Options
             remedy='leave out batch_size, or choose optimizer="adam" or descend.SGD(lr=…)',
         )
     if optimizer.needs == "gauss_newton":
-        if not (_is_square(loss) or loss.curved or isinstance(loss, FunctionLoss)):
+        if not (loss.is_square or loss.curved or isinstance(loss, FunctionLoss)):
             raise UsageError(
                 f"{name} needs two derivatives of each row's loss, and the loss is {loss.name}",
                 remedy='leave out optimizer (BFGS then), or choose loss="mse" or "huber"',
@@ -180,7 +176,7 @@ def _check_method(optimizer: Optimizer, loss: Loss, size: int | None, o: Options
             f"sigma belongs to losses of prediction − target, and the loss is {loss.name}",
             remedy="write sample_weight=… to weight the rows",
         )
-    if o.absolute_sigma and not _is_square(loss):
+    if o.absolute_sigma and not loss.is_square:
         raise UsageError(
             f"absolute_sigma has no say with the loss {loss.name}: its errors come from the "
             "scatter of the rows",
