@@ -175,17 +175,14 @@ def recurrent(w: Any, steps: int) -> Any:
     return path, path[::100].sum()
 
 
-def test_a_recurrent_loop_of_2000_steps_is_linear_and_fast(agree: Any) -> None:
+def test_a_recurrent_loop_of_2000_steps_is_linear(agree: Any) -> None:
     agree(lambda w: recurrent(w, 20), 0.3)
     w = input_node("w")
-    start = time.perf_counter()
     done = trace_function(lambda w: recurrent(w, 2000), [w])
-    seconds = time.perf_counter() - start
     order = postorder(done.outputs)
     edges = sum(len(n.args) for n in order)
     assert edges < 2000 * 40, "the graph must grow with the steps, not with their square"
     assert sum(n.op.name == "set_slice" for n in order) <= 1, "all rows are joined at once"
-    assert seconds < 10, "2000 steps take about a second on an idle machine"
 
 
 def test_trees_of_arguments_and_results() -> None:

