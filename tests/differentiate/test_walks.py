@@ -125,7 +125,7 @@ def chain(length: int) -> list[Node]:
 
 
 def calls_made(outputs: list[Node]) -> int:
-    """How many functions are called while a graph is simplified: the same number on every machine."""
+    """How many functions are called while a graph is simplified: the same on every machine."""
     calls = 0
 
     def count(_frame: object, event: str, _arg: object) -> None:
