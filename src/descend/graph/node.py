@@ -192,15 +192,27 @@ def meeting(node: Node, _rows: Dim) -> str:
 class Partial:
     """The partial derivative of an elementwise primitive for one argument.
 
+    What is said beside the formula decides what 0 times infinity is when partials are multiplied
+    (`differentiate.chain`). Where it depends on the arguments, it is a function of the node; what
+    is left out is taken as it promises least.
+
     Attributes:
         local: builds the partial from the arguments and the result.
-        how: `mul0` multiplies by it, and gives 0 where the incoming derivative is 0 even if the
-            partial is infinite there; `0mul` the same with the roles exchanged; `one` and `minus`
-            pass the incoming derivative on as it is, or negated.
+        how: `times` multiplies by it; `one` and `minus` pass the incoming derivative on as it is,
+            or negated; `mask` is made of numbers of which 0 means a side that was not chosen;
+            `0mul` gives 0 where the partial is 0, whatever comes in.
+        pole: whether it may be infinite or undefined at finite arguments, short of overflow.
+        settles: whether it tends to 0 where an argument or the result grows beyond all numbers.
+        isolated: whether it may be 0 at single points, where the result is stationary.
+        apart: whether it does not depend on its own argument.
     """
 
     local: Callable[..., Node]
-    how: str = "mul0"
+    how: str = "times"
+    pole: bool | Callable[[Node], bool] = True
+    settles: bool = False
+    isolated: bool | Callable[[Node], bool] = True
+    apart: bool = False
 
 
 @dataclass(frozen=True, eq=False)

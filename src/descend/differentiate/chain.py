@@ -1,0 +1,319 @@
+"""Products of partials, and what 0 times infinity is in them.
+
+What is carried along a chain (a tangent, or a cotangent) may be 0 or infinite for reasons of which
+the number tells nothing. A 0 may say that nothing depends here on anything (a branch not taken, a
+tangent that is 0), that a function is stationary at one point (x² at 0), or that it is saturated
+(1/w for an infinite w). An infinity may come by overflow (exp(800)) or from a pole (1/x at 0).
+
+Two rules decide. Where nothing depends, the product is 0, whatever the partial. Where a value is
+infinite by overflow, it is so in a whole neighbourhood; so a finite result above it is constant
+there, and its derivative 0. Of a pole this is not true: 0 times infinity stays NaN, as for √x² at
+0. Each step is told apart by what its primitive declares (`graph.node.Partial`), not by numbers;
+so what is written costs nothing where it has nothing to decide.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from functools import reduce
+
+from descend.graph.elementwise import call, cast, full_like, select
+from descend.graph.node import Node, Partial
+from descend.graph.ranges import constant
+
+__all__ = ["Flow", "Overflow", "added", "ahead", "back", "opened", "seed"]
+
+Alive = Callable[[], Node]
+
+_GROW = frozenset(
+    ("exp", "exp2", "expm1", "sinh", "cosh", "pow", "erfcx", "erfi", "gamma", "iv", "exp10")
+)
+_BOUNDED = frozenset(("sin", "cos", "tanh", "arctan", "arctan2", "erf", "erfc", "expit", "sign"))
+_EVERYWHERE = frozenset(("broadcast", "sum", "reshape", "transpose", "flip", "cumsum"))
+
+
+class Flow:
+    """A tangent or cotangent, and what is known of its zeros and infinities.
+
+    Attributes:
+        node: the derivative itself.
+        exact: whether nothing depends where it is 0; then `mul0` keeps it 0.
+        alive: makes the condition outside of which nothing depends; None: everywhere it may.
+        branch: whether a branch is among the reasons.
+        wild: whether it may be infinite or undefined on account of a pole.
+        saturated: in reverse, whether it may be 0 by saturation; ahead, whether it may be infinite
+            by overflow.
+    """
+
+    __slots__ = ("alive", "branch", "exact", "node", "saturated", "wild")
+
+    def __init__(
+        self, node: Node, exact: bool, alive: Alive | None, branch: bool, wild: bool,
+        saturated: bool,
+    ) -> None:  # fmt: skip
+        self.node = node
+        self.exact = exact
+        self.alive = alive
+        self.branch = branch
+        self.wild = wild
+        self.saturated = saturated
+
+    def of(self, node: Node, wild: bool = False) -> Flow:
+        """The same of another node."""
+        wild = wild or self.wild
+        return Flow(node, self.exact, self.alive, self.branch, wild, self.saturated)
+
+
+def seed(node: Node) -> Flow:
+    """What a walk begins with: where it is 0, it asks for nothing."""
+    value = constant(node)
+    alive = None if value == value and value != 0 else lambda: call("ne", node, 0.0)
+    return Flow(node, True, alive, False, False, False)
+
+
+def opened(node: Node) -> Flow:
+    """A derivative that came out of a loop or of a rule of the user: 0 is taken as a seed's."""
+    return Flow(node, True, lambda: call("ne", node, 0.0), False, True, False)
+
+
+class Overflow:
+    """The nodes of one graph that may overflow, or become infinite at a pole."""
+
+    def __init__(self, order: Iterable[Node]) -> None:
+        self.large: set[Node] = set()
+        self.singular: set[Node] = set()
+        for node in order:
+            op, args = node.op, node.args
+            if op.name in _GROW or (op.name not in _BOUNDED and any(map(self._is_large, args))):
+                self.large.add(node)
+            if (not op.finite and op.name not in _GROW) or any(map(self._is_singular, args)):
+                self.singular.add(node)
+
+    def _is_large(self, node: Node) -> bool:
+        return node in self.large
+
+    def _is_singular(self, node: Node) -> bool:
+        return node in self.singular
+
+
+# --- one step -----------------------------------------------------------------------------------
+
+
+def _answer(asked: bool | Callable[..., bool], node: Node, moving: Sequence[bool]) -> bool:
+    return asked if isinstance(asked, bool) else asked(node, moving)
+
+
+def _nonzero(node: Node) -> Alive:
+    return lambda: call("ne", node, 0.0)
+
+
+def _guarded(d: Flow, pole: bool, made: Node) -> Node:
+    """0 outside of where d is alive, where the partial may be infinite or undefined there."""
+    if d.alive is None or not (pole or d.branch):
+        return made
+    return select(d.alive(), made, 0.0)
+
+
+def _fixed(d: Flow, p: Node, pole: bool) -> Flow:
+    """Times a partial that does not move: where it is 0, nothing depends."""
+    if d.wild:
+        made = _guarded(d, pole, call("mul0", p, d.node))
+    elif d.exact:
+        made = call("mul0", d.node, p)
+    else:
+        plain = call("mul_sat", d.node, p, both=False) if pole else call("mul", d.node, p)
+        made = _guarded(d, pole, plain)
+    alive = _nonzero(made) if d.exact else d.alive
+    return Flow(made, d.exact, alive, d.branch, d.wild, d.saturated or pole)
+
+
+def _sided(d: Flow, p: Node) -> Flow:
+    """Times a partial of sides: where it is 0, another one was chosen."""
+    before = d.alive
+    made = call("mul0", p, d.node) if d.wild else call("mul0", d.node, p)
+
+    def alive() -> Node:
+        chosen = call("ne", p, 0.0)
+        return chosen if before is None else call("and", before(), chosen)
+
+    return Flow(made, d.exact, alive, d.branch, d.wild, True)
+
+
+def _times(
+    d: Flow, node: Node, place: int, partial: Partial, moving: Sequence[bool], known: Overflow,
+    backward: bool,
+) -> Flow:  # fmt: skip
+    """What is carried, times the partial for one argument."""
+    how = partial.how
+    if how == "one":
+        return d
+    if how == "minus":
+        return d.of(call("neg", d.node))
+    p = partial.local(*node.args, node)
+    value = constant(p)
+    if value == value and 0 < abs(value) < math.inf:
+        return d.of(call("mul", d.node, p))
+    if how == "0mul":
+        return d.of(call("mul0", p, d.node))
+    if how == "mul0":
+        return d.of(call("mul0", d.node, p), wild=d.wild or p in known.singular)
+    if how == "mask":
+        return _sided(d, p)
+    pole = _answer(partial.pole, node, moving)
+    if partial.apart and sum(moving) == 1:
+        return _fixed(d, p, pole)
+    isolated = _answer(partial.isolated, node, moving)
+    large = node in known.large
+    if how == "mul_sat":
+        over, under = True, not d.wild
+    elif backward:
+        over = d.saturated and large and not pole
+        under = d.wild and partial.settles and not isolated
+    else:
+        over, under = False, d.saturated and partial.settles and not d.wild
+    exact = d.exact and not backward and not isolated
+    saturated = d.saturated or (partial.settles if backward else large) or how == "mul_sat"
+    made = _product(d, p, pole, over, under)
+    return Flow(made, exact, d.alive, d.branch, d.wild or pole, saturated)
+
+
+def _product(d: Flow, p: Node, pole: bool, over: bool, under: bool) -> Node:
+    """d · p; `over`: 0 · ∞ is 0, `under`: ∞ · 0 is 0."""
+    if d.exact and not under:
+        return call("mul0", d.node, p)
+    if under and (over or d.exact):
+        made = call("mul_sat", d.node, p, both=True)
+    elif under:
+        made = call("mul_sat", p, d.node, both=False)
+    elif over:
+        made = call("mul_sat", d.node, p, both=False)
+    else:
+        made = call("mul", d.node, p)
+    return _guarded(d, pole, made)
+
+
+# --- one node -----------------------------------------------------------------------------------
+
+
+def ahead(tangents: Sequence[Flow | None], node: Node, known: Overflow) -> Flow | None:
+    """The tangent of a node from those of its arguments."""
+    op = node.op
+    if op.partials is not None:
+        moving = [t is not None for t in tangents]
+        terms = [
+            _times(t, node, i, p, moving, known, backward=False)
+            for i, (t, p) in enumerate(zip(tangents, op.partials, strict=True))
+            if t is not None and p is not None
+        ]
+        return added(terms, total) if terms else None
+    made = op.jvp([None if t is None else t.node for t in tangents], node)
+    if made is None:
+        return None
+    parts = [t for t in tangents if t is not None]
+    if op.name == "select":
+        return _chosen(tangents, node, made)
+    whole = _merged(parts, made)
+    if op.kind == "opaque":
+        return Flow(made, False, whole.alive and _nonzero(made), False, True, whole.saturated)
+    if op.kind == "multilinear":
+        whole.exact = whole.exact and len(parts) == 1
+        whole.alive, whole.branch = whole.alive and _nonzero(made), False
+    elif whole.alive is not None or op.masks or len(parts) < len(node.args):
+        whole.alive = lambda: call("ne", op.jvp([_mask(t) for t in tangents], node), 0.0)  # type: ignore[arg-type]
+    return whole
+
+
+def back(d: Flow, node: Node, wanted: Sequence[bool], known: Overflow) -> list[Flow | None]:
+    """The cotangents that a node sends to its arguments."""
+    op = node.op
+    if op.partials is not None:
+        return [
+            _times(d, node, i, p, wanted, known, backward=True) if w and p is not None else None
+            for i, (w, p) in enumerate(zip(wanted, op.partials, strict=True))
+        ]
+    return [
+        None if made is None else _sent(d, node, wanted, i, made)
+        for i, made in enumerate(op.vjp(d.node, node, wanted))
+    ]
+
+
+def _sent(d: Flow, node: Node, wanted: Sequence[bool], i: int, made: Node) -> Flow:
+    op = node.op
+    if op.name == "select":
+        return _branch(d, node, i, made)
+    if op.kind == "opaque":
+        return Flow(made, False, d.alive and _nonzero(made), False, True, d.saturated)
+    if op.kind == "multilinear":
+        exact = d.exact and sum(wanted) == 1
+        return Flow(made, exact, d.alive and _nonzero(made), False, d.wild, d.saturated)
+    whole = d.of(made)
+    if d.alive is not None or op.name not in _EVERYWHERE:
+        whole.alive = lambda: call("ne", op.vjp(_mask(d), node, wanted)[i], 0.0)  # type: ignore[arg-type]
+    return whole
+
+
+def _mask(d: Flow | None) -> Node | None:
+    """1 where a derivative is alive, else 0."""
+    if d is None:
+        return None
+    return full_like(d.node, 1.0) if d.alive is None else cast(d.alive(), d.node.dtype)
+
+
+def _branch(d: Flow, node: Node, place: int, made: Node) -> Flow:
+    """What goes back into one branch."""
+    condition, before = node.args[0], d.alive
+
+    def alive() -> Node:
+        own = condition if place == 1 else call("not", condition)
+        return own if before is None else call("and", own, before())
+
+    return Flow(made, d.exact, alive, True, d.wild, d.saturated)
+
+
+def _chosen(tangents: Sequence[Flow | None], node: Node, made: Node) -> Flow:
+    """The tangent of a choice between two branches."""
+    branches = tangents[1:]
+    whole = _merged([t for t in branches if t is not None], made)
+    if any(t is None or t.alive is not None for t in branches):
+        condition = node.args[0]
+        yes, no = (
+            full_like(condition, False) if t is None
+            else full_like(condition, True) if t.alive is None else t.alive
+            for t in branches
+        )  # fmt: skip
+        whole.branch = True
+        whole.alive = lambda: select(condition, _made(yes), _made(no))
+    return whole
+
+
+def _made(condition: Node | Alive) -> Node:
+    return condition if isinstance(condition, Node) else condition()
+
+
+def _merged(parts: Sequence[Flow], made: Node) -> Flow:
+    """What is known of a node that is made of several derivatives."""
+    whole = parts[0].of(made)
+    for part in parts[1:]:
+        whole.exact = whole.exact and part.exact
+        whole.branch = whole.branch or part.branch
+        whole.wild = whole.wild or part.wild
+        whole.saturated = whole.saturated or part.saturated
+        if part.alive is None:
+            whole.alive = None
+    if len(parts) > 1 and whole.alive is not None:
+        alive = [part.alive for part in parts if part.alive is not None]
+        whole.alive = lambda: reduce(lambda x, y: call("or", x, y), [a() for a in alive])
+    return whole
+
+
+def added(parts: Sequence[Flow], sum_of: Callable[[Sequence[Node]], Node]) -> Flow:
+    """The sum of derivatives that meet in one node."""
+    if len(parts) == 1:
+        return parts[0]
+    return _merged(parts, sum_of([part.node for part in parts]))
+
+
+def total(parts: Sequence[Node]) -> Node:
+    """The sum of the parts, left to right."""
+    return reduce(lambda x, y: call("add", x, y), parts)
