@@ -27,7 +27,7 @@ __all__ = ["Flow", "Overflow", "added", "ahead", "back", "opened", "seed"]
 Alive = Callable[[], Node]
 
 _GROW = frozenset(
-    ("exp", "exp2", "expm1", "sinh", "cosh", "pow", "erfcx", "erfi", "gamma", "iv", "exp10")
+    ("exp", "exp2", "expm1", "sinh", "cosh", "erfcx", "erfi", "gamma", "iv")
 )
 _BOUNDED = frozenset(("sin", "cos", "tanh", "arctan", "arctan2", "erf", "erfc", "expit", "sign"))
 _EVERYWHERE = frozenset(("broadcast", "sum", "reshape", "transpose", "flip", "cumsum"))
@@ -85,9 +85,10 @@ class Overflow:
         self.singular: set[Node] = set()
         for node in order:
             op, args = node.op, node.args
-            if op.name in _GROW or (op.name not in _BOUNDED and any(map(self._is_large, args))):
+            grows = op.name in _GROW or (op.name == "pow" and math.isnan(constant(args[1])))
+            if grows or (op.name not in _BOUNDED and any(map(self._is_large, args))):
                 self.large.add(node)
-            if (not op.finite and op.name not in _GROW) or any(map(self._is_singular, args)):
+            if (not op.finite and not grows) or any(map(self._is_singular, args)):
                 self.singular.add(node)
 
     def _is_large(self, node: Node) -> bool:
@@ -130,14 +131,19 @@ def _fixed(d: Flow, p: Node, pole: bool) -> Flow:
 
 def _sided(d: Flow, p: Node) -> Flow:
     """Times a partial of sides: where it is 0, another one was chosen."""
-    before = d.alive
-    made = call("mul0", p, d.node) if d.wild else call("mul0", d.node, p)
+    made = _only_where(d, p, call("mul0", p, d.node) if d.wild else call("mul0", d.node, p))
+    made.saturated = True
+    return made
+
+
+def _only_where(d: Flow, p: Node, made: Node) -> Flow:
+    """Alive only where p is not 0."""
+    before, chosen = d.alive, _nonzero(p)
 
     def alive() -> Node:
-        chosen = call("ne", p, 0.0)
-        return chosen if before is None else call("and", before(), chosen)
+        return chosen() if before is None else call("and", before(), chosen())
 
-    return Flow(made, d.exact, alive, d.branch, d.wild, True)
+    return Flow(made, d.exact, alive, d.branch, d.wild, d.saturated)
 
 
 def _times(
@@ -155,7 +161,7 @@ def _times(
     if value == value and 0 < abs(value) < math.inf:
         return d.of(call("mul", d.node, p))
     if how == "0mul":
-        return d.of(call("mul0", p, d.node))
+        return _only_where(d, p, call("mul0", p, d.node))
     if how == "mul0":
         return d.of(call("mul0", d.node, p), wild=d.wild or p in known.singular)
     if how == "mask":
@@ -165,15 +171,16 @@ def _times(
         return _fixed(d, p, pole)
     isolated = _answer(partial.isolated, node, moving)
     large = node in known.large
+    settles = partial.settles and any(a in known.large for a in node.args)
     if how == "mul_sat":
         over, under = True, not d.wild
     elif backward:
         over = d.saturated and large and not pole
-        under = d.wild and partial.settles and not isolated
+        under = d.wild and settles and not isolated
     else:
-        over, under = False, d.saturated and partial.settles and not d.wild
+        over, under = False, d.saturated and settles and not d.wild
     exact = d.exact and not backward and not isolated
-    saturated = d.saturated or (partial.settles if backward else large) or how == "mul_sat"
+    saturated = d.saturated or (settles if backward else large) or how == "mul_sat"
     made = _product(d, p, pole, over, under)
     return Flow(made, exact, d.alive, d.branch, d.wild or pole, saturated)
 
