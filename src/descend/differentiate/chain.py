@@ -30,6 +30,9 @@ _GROW = frozenset(
     ("exp", "exp2", "expm1", "sinh", "cosh", "erfcx", "erfi", "gamma", "iv")
 )
 _BOUNDED = frozenset(("sin", "cos", "tanh", "arctan", "arctan2", "erf", "erfc", "expit", "sign"))
+_STEEP = frozenset(
+    ("sqrt", "cbrt", "pow", "arcsin", "arccos", "arccosh", "root_square_less_one")
+)
 _EVERYWHERE = frozenset(("broadcast", "sum", "reshape", "transpose", "flip", "cumsum"))
 
 
@@ -42,39 +45,43 @@ class Flow:
         alive: makes the condition outside of which nothing depends; None: everywhere it may.
         branch: whether a branch is among the reasons.
         wild: whether it may be infinite or undefined on account of a pole.
+        steep: the same of a slope where the value is finite, as that of √x at 0.
         saturated: in reverse, whether it may be 0 by saturation; ahead, whether it may be infinite
             by overflow.
     """
 
-    __slots__ = ("alive", "branch", "exact", "node", "saturated", "wild")
+    __slots__ = ("alive", "branch", "exact", "node", "saturated", "steep", "wild")
 
     def __init__(
         self, node: Node, exact: bool, alive: Alive | None, branch: bool, wild: bool,
-        saturated: bool,
+        steep: bool, saturated: bool,
     ) -> None:  # fmt: skip
         self.node = node
         self.exact = exact
         self.alive = alive
         self.branch = branch
         self.wild = wild
+        self.steep = steep
         self.saturated = saturated
 
     def of(self, node: Node, wild: bool = False) -> Flow:
         """The same of another node."""
         wild = wild or self.wild
-        return Flow(node, self.exact, self.alive, self.branch, wild, self.saturated)
+        return Flow(
+            node, self.exact, self.alive, self.branch, wild, self.steep, self.saturated
+        )
 
 
 def seed(node: Node) -> Flow:
     """What a walk begins with: where it is 0, it asks for nothing."""
     value = constant(node)
     alive = None if value == value and value != 0 else lambda: call("ne", node, 0.0)
-    return Flow(node, True, alive, False, False, False)
+    return Flow(node, True, alive, False, False, False, False)
 
 
 def opened(node: Node) -> Flow:
     """A derivative that came out of a loop or of a rule of the user: 0 is taken as a seed's."""
-    return Flow(node, True, lambda: call("ne", node, 0.0), False, True, False)
+    return Flow(node, True, lambda: call("ne", node, 0.0), False, True, True, False)
 
 
 class Overflow:
@@ -118,7 +125,7 @@ def _guarded(d: Flow, pole: bool, made: Node) -> Node:
 
 def _fixed(d: Flow, p: Node, pole: bool) -> Flow:
     """Times a partial that does not move: where it is 0, nothing depends."""
-    if d.wild:
+    if d.steep:
         made = _guarded(d, pole, call("mul0", p, d.node))
     elif d.exact:
         made = call("mul0", d.node, p)
@@ -126,12 +133,12 @@ def _fixed(d: Flow, p: Node, pole: bool) -> Flow:
         plain = call("mul_sat", d.node, p, both=False) if pole else call("mul", d.node, p)
         made = _guarded(d, pole, plain)
     alive = _nonzero(made) if d.exact else d.alive
-    return Flow(made, d.exact, alive, d.branch, d.wild, d.saturated or pole)
+    return Flow(made, d.exact, alive, d.branch, d.wild, d.steep, d.saturated or pole)
 
 
 def _sided(d: Flow, p: Node) -> Flow:
     """Times a partial of sides: where it is 0, another one was chosen."""
-    made = _only_where(d, p, call("mul0", p, d.node) if d.wild else call("mul0", d.node, p))
+    made = _only_where(d, p, call("mul0", p, d.node) if d.steep else call("mul0", d.node, p))
     made.saturated = True
     return made
 
@@ -143,7 +150,7 @@ def _only_where(d: Flow, p: Node, made: Node) -> Flow:
     def alive() -> Node:
         return chosen() if before is None else call("and", before(), chosen())
 
-    return Flow(made, d.exact, alive, d.branch, d.wild, d.saturated)
+    return Flow(made, d.exact, alive, d.branch, d.wild, d.steep, d.saturated)
 
 
 def _times(
@@ -182,7 +189,8 @@ def _times(
     exact = d.exact and not backward and not isolated
     saturated = d.saturated or (settles if backward else large) or how == "mul_sat"
     made = _product(d, p, pole, over, under)
-    return Flow(made, exact, d.alive, d.branch, d.wild or pole, saturated)
+    steep = d.steep or (pole and node.op.name in _STEEP)
+    return Flow(made, exact, d.alive, d.branch, d.wild or pole, steep, saturated)
 
 
 def _product(d: Flow, p: Node, pole: bool, over: bool, under: bool) -> Node:
@@ -222,7 +230,7 @@ def ahead(tangents: Sequence[Flow | None], node: Node, known: Overflow) -> Flow 
         return _chosen(tangents, node, made)
     whole = _merged(parts, made)
     if op.kind == "opaque":
-        return Flow(made, False, whole.alive and _nonzero(made), False, True, whole.saturated)
+        return Flow(made, False, whole.alive and _nonzero(made), False, True, True, whole.saturated)
     if op.kind == "multilinear":
         whole.exact = whole.exact and len(parts) == 1
         whole.alive, whole.branch = whole.alive and _nonzero(made), False
@@ -250,10 +258,10 @@ def _sent(d: Flow, node: Node, wanted: Sequence[bool], i: int, made: Node) -> Fl
     if op.name == "select":
         return _branch(d, node, i, made)
     if op.kind == "opaque":
-        return Flow(made, False, d.alive and _nonzero(made), False, True, d.saturated)
+        return Flow(made, False, d.alive and _nonzero(made), False, True, True, d.saturated)
     if op.kind == "multilinear":
         exact = d.exact and sum(wanted) == 1
-        return Flow(made, exact, d.alive and _nonzero(made), False, d.wild, d.saturated)
+        return Flow(made, exact, d.alive and _nonzero(made), False, d.wild, d.steep, d.saturated)
     whole = d.of(made)
     if d.alive is not None or op.name not in _EVERYWHERE:
         whole.alive = lambda: call("ne", op.vjp(_mask(d), node, wanted)[i], 0.0)  # type: ignore[arg-type]
@@ -275,7 +283,7 @@ def _branch(d: Flow, node: Node, place: int, made: Node) -> Flow:
         own = condition if place == 1 else call("not", condition)
         return own if before is None else call("and", own, before())
 
-    return Flow(made, d.exact, alive, True, d.wild, d.saturated)
+    return Flow(made, d.exact, alive, True, d.wild, d.steep, d.saturated)
 
 
 def _chosen(tangents: Sequence[Flow | None], node: Node, made: Node) -> Flow:
@@ -305,6 +313,7 @@ def _merged(parts: Sequence[Flow], made: Node) -> Flow:
         whole.exact = whole.exact and part.exact
         whole.branch = whole.branch or part.branch
         whole.wild = whole.wild or part.wild
+        whole.steep = whole.steep or part.steep
         whole.saturated = whole.saturated or part.saturated
         if part.alive is None:
             whole.alive = None
