@@ -20,7 +20,7 @@ from functools import reduce
 
 from descend.graph.elementwise import call, cast, full_like, select
 from descend.graph.node import Node, Partial
-from descend.graph.ranges import constant
+from descend.graph.ranges import away_from_zero, constant
 
 __all__ = ["Flow", "Overflow", "added", "ahead", "back", "opened", "seed"]
 
@@ -29,6 +29,7 @@ Alive = Callable[[], Node]
 _GROW = frozenset(
     ("exp", "exp2", "expm1", "sinh", "cosh", "erfcx", "erfi", "gamma", "iv")
 )
+_FADE = frozenset(("exp", "exp2", "expm1", "erf", "erfc", "expit", "log_ndtr"))
 _BOUNDED = frozenset(("sin", "cos", "tanh", "arctan", "arctan2", "erf", "erfc", "expit", "sign"))
 _STEEP = frozenset(
     ("sqrt", "cbrt", "pow", "arcsin", "arccos", "arccosh", "root_square_less_one")
@@ -175,37 +176,57 @@ def _times(
         return _sided(d, p)
     pole = _answer(partial.pole, node, moving)
     if partial.apart and sum(moving) == 1:
-        return _fixed(d, p, pole)
+        return _fixed(d, p, pole and node.args[1 - place].op.name != "broadcast")
     isolated = _answer(partial.isolated, node, moving)
     large = node in known.large
-    settles = partial.settles and any(a in known.large for a in node.args)
+    grown = any(a in known.large for a in node.args)
     if how == "mul_sat":
         over, under = True, not d.wild
     elif backward:
         over = d.saturated and large and not pole
-        under = d.wild and settles and not isolated
+        fades = grown or node.op.name in _FADE
+        under = d.wild and partial.settles and not isolated and fades
     else:
-        over, under = False, d.saturated and settles and not d.wild
+        over, under = False, d.saturated and partial.settles and not d.wild
     exact = d.exact and not backward and not isolated
-    saturated = d.saturated or (settles if backward else large) or how == "mul_sat"
-    made = _product(d, p, pole, over, under)
+    if backward:
+        large = partial.settles and grown
+    saturated = d.saturated or large or how == "mul_sat"
+    first, *rest = _split(node, place, p, known)
+    made = _product(d, first, over, under)
+    for factor in rest:
+        made = call("mul0" if d.exact and pole else "mul", made, factor)
+    if not d.exact or under:
+        made = _guarded(d, pole, made)
     steep = d.steep or (pole and node.op.name in _STEEP)
     return Flow(made, exact, d.alive, d.branch, d.wild or pole, steep, saturated)
 
 
-def _product(d: Flow, p: Node, pole: bool, over: bool, under: bool) -> Node:
+def _split(node: Node, place: int, p: Node, known: Overflow) -> list[Node]:
+    """Factors of a partial, of which none underflows before it meets what is as large.
+
+    The slope of 1/w is −1/w², which is 0 from w = 1e162 on; what comes in may be as large as w.
+    """
+    name, args = node.op.name, node.args
+    if name == "div" and place == 1 and args[1] in known.large:
+        return [call("div", full_like(p, 1.0), args[1]), call("neg", node)]
+    if name == "pow" and place == 0 and args[0] in known.large:
+        if constant(args[1]) < 1.0 or away_from_zero(args[0]):
+            return [call("div", full_like(p, 1.0), args[0]), call("mul", node, args[1])]
+    return [p]
+
+
+def _product(d: Flow, p: Node, over: bool, under: bool) -> Node:
     """d · p; `over`: 0 · ∞ is 0, `under`: ∞ · 0 is 0."""
-    if d.exact and not under:
-        return call("mul0", d.node, p)
     if under and (over or d.exact):
-        made = call("mul_sat", d.node, p, both=True)
-    elif under:
-        made = call("mul_sat", p, d.node, both=False)
-    elif over:
-        made = call("mul_sat", d.node, p, both=False)
-    else:
-        made = call("mul", d.node, p)
-    return _guarded(d, pole, made)
+        return call("mul_sat", d.node, p, both=True)
+    if under:
+        return call("mul_sat", p, d.node, both=False)
+    if d.exact:
+        return call("mul0", d.node, p)
+    if over:
+        return call("mul_sat", d.node, p, both=False)
+    return call("mul", d.node, p)
 
 
 # --- one node -----------------------------------------------------------------------------------
