@@ -26,14 +26,10 @@ __all__ = ["Flow", "Overflow", "added", "ahead", "back", "opened", "seed"]
 
 Alive = Callable[[], Node]
 
-_GROW = frozenset(
-    ("exp", "exp2", "expm1", "sinh", "cosh", "erfcx", "erfi", "gamma", "iv")
-)
+_GROW = frozenset(("exp", "exp2", "expm1", "sinh", "cosh", "erfcx", "erfi", "gamma", "iv"))
 _FADE = frozenset(("exp", "exp2", "expm1", "erf", "erfc", "expit", "log_ndtr"))
 _BOUNDED = frozenset(("sin", "cos", "tanh", "arctan", "arctan2", "erf", "erfc", "expit", "sign"))
-_STEEP = frozenset(
-    ("sqrt", "cbrt", "pow", "arcsin", "arccos", "arccosh", "root_square_less_one")
-)
+_STEEP = frozenset(("sqrt", "cbrt", "pow", "arcsin", "arccos", "arccosh", "root_square_less_one"))
 _EVERYWHERE = frozenset(("broadcast", "sum", "reshape", "transpose", "flip", "cumsum"))
 
 
@@ -47,15 +43,15 @@ class Flow:
         branch: whether a branch is among the reasons.
         wild: whether it may be infinite or undefined on account of a pole.
         steep: the same of a slope where the value is finite, as that of √x at 0.
-        saturated: in reverse, whether it may be 0 by saturation; ahead, whether it may be infinite
-            by overflow.
+        saturated: whether it may be 0 by saturation.
+        big: whether it may be infinite by overflow.
     """
 
-    __slots__ = ("alive", "branch", "exact", "node", "saturated", "steep", "wild")
+    __slots__ = ("alive", "big", "branch", "exact", "node", "saturated", "steep", "wild")
 
     def __init__(
-        self, node: Node, exact: bool, alive: Alive | None, branch: bool, wild: bool,
-        steep: bool, saturated: bool,
+        self, node: Node, exact: bool = True, alive: Alive | None = None, branch: bool = False,
+        wild: bool = False, steep: bool = False, saturated: bool = False, big: bool = False,
     ) -> None:  # fmt: skip
         self.node = node
         self.exact = exact
@@ -64,43 +60,51 @@ class Flow:
         self.wild = wild
         self.steep = steep
         self.saturated = saturated
+        self.big = big
 
-    def of(self, node: Node, wild: bool = False) -> Flow:
-        """The same of another node."""
-        wild = wild or self.wild
+    def of(self, node: Node, alive: Alive | None = None) -> Flow:
+        """The same of another node, alive elsewhere if that is said."""
         return Flow(
-            node, self.exact, self.alive, self.branch, wild, self.steep, self.saturated
-        )
+            node, self.exact, alive or self.alive, self.branch, self.wild, self.steep,
+            self.saturated, self.big,
+        )  # fmt: skip
 
 
 def seed(node: Node) -> Flow:
     """What a walk begins with: where it is 0, it asks for nothing."""
     value = constant(node)
-    alive = None if value == value and value != 0 else lambda: call("ne", node, 0.0)
-    return Flow(node, True, alive, False, False, False, False)
+    alive = None if value == value and value != 0 else _nonzero(node)
+    return Flow(node, alive=alive)
 
 
 def opened(node: Node) -> Flow:
     """A derivative that came out of a loop or of a rule of the user: 0 is taken as a seed's."""
-    return Flow(node, True, lambda: call("ne", node, 0.0), False, True, True, False)
+    return Flow(node, alive=_nonzero(node), wild=True, steep=True)
 
 
 class Overflow:
-    """The nodes of one graph that may overflow, or become infinite at a pole."""
+    """Which nodes of one graph may overflow, stand above one that does, or be infinite at a pole."""
 
     def __init__(self, order: Iterable[Node]) -> None:
         self.large: set[Node] = set()
+        self.above: set[Node] = set()
         self.singular: set[Node] = set()
         for node in order:
             op, args = node.op, node.args
             grows = op.name in _GROW or (op.name == "pow" and math.isnan(constant(args[1])))
             if grows or (op.name not in _BOUNDED and any(map(self._is_large, args))):
                 self.large.add(node)
+                self.above.add(node)
+            elif any(map(self._is_above, args)):
+                self.above.add(node)
             if (not op.finite and not grows) or any(map(self._is_singular, args)):
                 self.singular.add(node)
 
     def _is_large(self, node: Node) -> bool:
         return node in self.large
+
+    def _is_above(self, node: Node) -> bool:
+        return node in self.above
 
     def _is_singular(self, node: Node) -> bool:
         return node in self.singular
@@ -133,8 +137,9 @@ def _fixed(d: Flow, p: Node, pole: bool) -> Flow:
     else:
         plain = call("mul_sat", d.node, p, both=False) if pole else call("mul", d.node, p)
         made = _guarded(d, pole, plain)
-    alive = _nonzero(made) if d.exact else d.alive
-    return Flow(made, d.exact, alive, d.branch, d.wild, d.steep, d.saturated or pole)
+    whole = d.of(made, _nonzero(made) if d.exact else None)
+    whole.big = d.big or pole
+    return whole
 
 
 def _sided(d: Flow, p: Node) -> Flow:
@@ -151,7 +156,7 @@ def _only_where(d: Flow, p: Node, made: Node) -> Flow:
     def alive() -> Node:
         return chosen() if before is None else call("and", before(), chosen())
 
-    return Flow(made, d.exact, alive, d.branch, d.wild, d.steep, d.saturated)
+    return d.of(made, alive)
 
 
 def _times(
@@ -171,7 +176,9 @@ def _times(
     if how == "0mul":
         return _only_where(d, p, call("mul0", p, d.node))
     if how == "mul0":
-        return d.of(call("mul0", d.node, p), wild=d.wild or p in known.singular)
+        made = d.of(call("mul0", d.node, p))
+        made.wild = d.wild or p in known.singular
+        return made
     if how == "mask":
         return _sided(d, p)
     pole = _answer(partial.pole, node, moving)
@@ -180,26 +187,51 @@ def _times(
     isolated = _answer(partial.isolated, node, moving)
     large = node in known.large
     grown = any(a in known.large for a in node.args)
-    if how == "mul_sat":
-        over, under = True, not d.wild
-    elif backward:
-        over = d.saturated and large and not pole
-        fades = grown or node.op.name in _FADE
-        under = d.wild and partial.settles and not isolated and fades
-    else:
-        over, under = False, d.saturated and partial.settles and not d.wild
-    exact = d.exact and not backward and not isolated
-    if backward:
-        large = partial.settles and grown
-    saturated = d.saturated or large or how == "mul_sat"
+    over, under = _limits(d, node, partial, pole, isolated, known, backward)
     first, *rest = _split(node, place, p, known)
-    made = _product(d, first, over, under)
+    product = _product(d, first, over, under)
     for factor in rest:
-        made = call("mul0" if d.exact and pole else "mul", made, factor)
+        if d.exact and pole:
+            product = call("mul0", product, factor)
+        elif away_from_zero(node.args[place]):
+            product = call("mul", product, factor)
+        else:
+            product = call("mul_sat", product, factor, both=True)
     if not d.exact or under:
-        made = _guarded(d, pole, made)
-    steep = d.steep or (pole and node.op.name in _STEEP)
-    return Flow(made, exact, d.alive, d.branch, d.wild or pole, steep, saturated)
+        product = _guarded(d, pole, product)
+    whole = d.of(product)
+    whole.exact = d.exact and not backward and not isolated and not _underflows(node, place, known)
+    whole.wild = d.wild or pole
+    whole.steep = d.steep or (pole and node.op.name in _STEEP)
+    whole.saturated = d.saturated or (partial.settles and grown) or how == "mul_sat"
+    whole.big = d.big or how == "mul_sat" or (large and not backward)
+    return whole
+
+
+def _limits(
+    d: Flow, node: Node, partial: Partial, pole: bool, isolated: bool, known: Overflow,
+    backward: bool,
+) -> tuple[bool, bool]:  # fmt: skip
+    """Whether 0 · ∞, and whether ∞ · 0, is 0 in d times the partial."""
+    if partial.how == "mul_sat":
+        return True, not d.wild
+    over = backward and d.saturated and node in known.large and not pole
+    if d.wild:
+        fades = node.op.name in _FADE or any(a in known.large for a in node.args)
+        return over, backward and partial.settles and not isolated and fades
+    return over, d.big and (partial.settles or node in known.above)
+
+
+def _underflows(node: Node, place: int, known: Overflow) -> bool:
+    """Whether a partial is 0 where numbers are large, but neither the value nor they are at an end.
+
+    That of c/w is −c/w², which is 0 from w = 1e162 on.
+    """
+    name, args = node.op.name, node.args
+    if any(a in known.large for a in args):
+        return False
+    over = name == "div" and place == 1 and constant(args[0]) == constant(args[0])
+    return over or (name == "pow" and place == 0 and constant(args[1]) < 0.0)
 
 
 def _split(node: Node, place: int, p: Node, known: Overflow) -> list[Node]:
@@ -210,9 +242,8 @@ def _split(node: Node, place: int, p: Node, known: Overflow) -> list[Node]:
     name, args = node.op.name, node.args
     if name == "div" and place == 1 and args[1] in known.large:
         return [call("div", full_like(p, 1.0), args[1]), call("neg", node)]
-    if name == "pow" and place == 0 and args[0] in known.large:
-        if constant(args[1]) < 1.0 or away_from_zero(args[0]):
-            return [call("div", full_like(p, 1.0), args[0]), call("mul", node, args[1])]
+    if name == "pow" and place == 0 and args[0] in known.large and constant(args[1]) < 0.0:
+        return [call("div", full_like(p, 1.0), args[0]), call("mul", node, args[1])]
     return [p]
 
 
@@ -251,11 +282,10 @@ def ahead(tangents: Sequence[Flow | None], node: Node, known: Overflow) -> Flow 
         return _chosen(tangents, node, made)
     whole = _merged(parts, made)
     if op.kind == "opaque":
-        return Flow(made, False, whole.alive and _nonzero(made), False, True, True, whole.saturated)
+        return _opaque(whole, made)
     if op.kind == "multilinear":
-        whole.exact = whole.exact and len(parts) == 1
-        whole.alive, whole.branch = whole.alive and _nonzero(made), False
-    elif whole.alive is not None or op.masks or len(parts) < len(node.args):
+        return _multiplied(whole, made, len(parts))
+    if whole.alive is not None or op.masks or len(parts) < len(node.args):
         whole.alive = lambda: call("ne", op.jvp([_mask(t) for t in tangents], node), 0.0)  # type: ignore[arg-type]
     return whole
 
@@ -279,13 +309,26 @@ def _sent(d: Flow, node: Node, wanted: Sequence[bool], i: int, made: Node) -> Fl
     if op.name == "select":
         return _branch(d, node, i, made)
     if op.kind == "opaque":
-        return Flow(made, False, d.alive and _nonzero(made), False, True, True, d.saturated)
+        return _opaque(d, made)
     if op.kind == "multilinear":
-        exact = d.exact and sum(wanted) == 1
-        return Flow(made, exact, d.alive and _nonzero(made), False, d.wild, d.steep, d.saturated)
+        return _multiplied(d, made, sum(wanted))
     whole = d.of(made)
     if d.alive is not None or op.name not in _EVERYWHERE:
         whole.alive = lambda: call("ne", op.vjp(_mask(d), node, wanted)[i], 0.0)  # type: ignore[arg-type]
+    return whole
+
+
+def _multiplied(d: Flow, made: Node, moving: int) -> Flow:
+    """What a product of arrays makes, of which so many move."""
+    whole = d.of(made, d.alive and _nonzero(made))
+    whole.exact, whole.branch = d.exact and moving == 1, False
+    return whole
+
+
+def _opaque(d: Flow, made: Node) -> Flow:
+    """What comes out of an operation of which nothing is known."""
+    whole = _multiplied(d, made, 2)
+    whole.wild = whole.steep = True
     return whole
 
 
@@ -304,7 +347,9 @@ def _branch(d: Flow, node: Node, place: int, made: Node) -> Flow:
         own = condition if place == 1 else call("not", condition)
         return own if before is None else call("and", own, before())
 
-    return Flow(made, d.exact, alive, True, d.wild, d.steep, d.saturated)
+    whole = d.of(made, alive)
+    whole.branch = True
+    return whole
 
 
 def _chosen(tangents: Sequence[Flow | None], node: Node, made: Node) -> Flow:
@@ -336,6 +381,7 @@ def _merged(parts: Sequence[Flow], made: Node) -> Flow:
         whole.wild = whole.wild or part.wild
         whole.steep = whole.steep or part.steep
         whole.saturated = whole.saturated or part.saturated
+        whole.big = whole.big or part.big
         if part.alive is None:
             whole.alive = None
     if len(parts) > 1 and whole.alive is not None:

@@ -18,10 +18,20 @@ import numpy as np
 from descend.errors import InternalError
 from descend.graph.linear import broadcast, broadcast_like
 from descend.graph.node import PRIMITIVES, Array, Node, Partial, Primitive, Typed, apart, register
-from descend.graph.ranges import away_from_zero, constant, not_negative
+from descend.graph.ranges import away_from_zero, constant, not_negative, positive
 from descend.graph.source import const
 
-__all__ = ["ScipyUfunc", "call", "cast", "declare", "full_like", "select", "zeros_like"]
+__all__ = [
+    "ScipyUfunc",
+    "call",
+    "cast",
+    "declare",
+    "full_like",
+    "select",
+    "settling",
+    "smooth",
+    "zeros_like",
+]
 
 BOOL = np.dtype(bool)
 
@@ -224,7 +234,9 @@ def _angle_x(y: Node, x: Node, _out: Node) -> Node:
 
 
 def _power_base(x: Node, y: Node, _out: Node) -> Node:
-    return call("mul0", y, call("pow", x, sub(y, 1.0)))
+    known = constant(y)
+    less = sub(y, 1.0) if math.isnan(known) else full_like(y, known - 1.0)
+    return call("mul0", y, call("pow", x, less))
 
 
 def _power_exponent(x: Node, _y: Node, out: Node) -> Node:
@@ -253,16 +265,21 @@ def _gauss(x: Node, factor: float) -> Node:
     return mul(call("exp", neg(_square(x))), factor)
 
 
-def _smooth(local: Callable[..., Node], isolated: bool = True) -> Partial:
+def smooth(local: Callable[..., Node], isolated: bool = True) -> Partial:
     """A partial that is finite at finite arguments, short of overflow."""
     return Partial(local, pole=False, isolated=isolated)
 
 
-def _settling(
+def settling(
     local: Callable[..., Node], pole: bool | Callable[..., bool] = False, isolated: bool = False
 ) -> Partial:
     """A partial that tends to 0 where an argument or the result grows beyond all numbers."""
     return Partial(local, pole=pole, settles=True, isolated=isolated)
+
+
+def _zero(place: int) -> Callable[..., bool]:
+    """Whether an argument may be 0, and not only by underflow."""
+    return lambda node, _moving: not positive(node.args[place])
 
 
 def _near_zero(place: int) -> Callable[..., bool]:
@@ -289,10 +306,10 @@ _MINUS = Partial(lambda x, *_: full_like(x, -1.0), "minus")
 _FACTOR = Partial(lambda x, y, o: y, pole=False, apart=True)
 _FACTORED = Partial(lambda x, y, o: x, pole=False, apart=True)
 _OVER = Partial(
-    lambda x, y, o: _inverse(y), pole=_near_zero(1), settles=True, isolated=False, apart=True
+    lambda x, y, o: _inverse(y), pole=_zero(1), settles=True, isolated=False, apart=True
 )
 _UNDER = Partial(
-    lambda x, y, o: neg(div(o, y)), pole=_near_zero(1), settles=True,
+    lambda x, y, o: neg(div(o, y)), pole=_zero(1), settles=True,
     isolated=lambda _node, moving: moving[0],
 )  # fmt: skip
 _NOT_POSITIVE = "the logarithm of a number that is not positive"
@@ -315,7 +332,7 @@ declare("mul_sat", "arithmetic", 1, True, _mul_sat_meaning,
         Partial(lambda z, b, o: b, "mul_sat", pole=False),
         Partial(lambda z, b, o: z, "mul_sat", pole=False), word="·", units="product")
 declare("neg", "arithmetic", 1, True, np.negative, _MINUS, word="-", latency=1, units="kept")
-declare("abs", "arithmetic", 1, True, np.abs, _smooth(lambda x, o: call("sign", x)),
+declare("abs", "arithmetic", 1, True, np.abs, smooth(lambda x, o: call("sign", x)),
         breaks="kink", units="kept")
 declare("sign", "arithmetic", 1, False, np.sign, None, breaks="step", units="plain")
 declare("floor", "arithmetic", 1, True, np.floor, None, breaks="step", units="kept")
@@ -328,7 +345,7 @@ declare("mod", "division", 6, "a division by zero", np.mod,
         _ONE, lambda x, y, o: neg(call("floordiv", x, y)), word="%", breaks="kink", units="same")
 declare("fmod", "division", 6, "a division by zero", np.fmod,
         _ONE, lambda x, y, o: neg(call("trunc", div(x, y))), breaks="kink", units="same")
-declare("copysign", "arithmetic", 1, True, np.copysign, _smooth(_same_signs), None,
+declare("copysign", "arithmetic", 1, True, np.copysign, smooth(_same_signs), None,
         breaks="kink", units="kept")
 declare("max", "arithmetic", 1, True, np.maximum,
         Partial(_larger, "mask", pole=False),
@@ -339,71 +356,71 @@ declare("min", "arithmetic", 1, True, np.minimum,
         Partial(_larger, "mask", pole=False),
         word="minimum", breaks="kink", units="same")
 declare("sqrt", "arithmetic", 5, "the root of a negative number", np.sqrt,
-        _settling(lambda x, o: div(full_like(x, 0.5), o), _near_zero(0)), latency=15, units=1 / 2)
+        settling(lambda x, o: div(full_like(x, 0.5), o), _near_zero(0)), latency=15, units=1 / 2)
 declare("cbrt", "roots", 20, True, np.cbrt,
-        _settling(lambda x, o: div(full_like(x, 1.0 / 3.0), _square(o)), _near_zero(0)),
+        settling(lambda x, o: div(full_like(x, 1.0 / 3.0), _square(o)), _near_zero(0)),
         units=1 / 3)
-declare("exp", "exponential", 20, "exp of a number above 709", np.exp, _settling(lambda x, o: o))
+declare("exp", "exponential", 20, "exp of a number above 709", np.exp, settling(lambda x, o: o))
 declare("exp2", "exponential", 20, "exp2 of a number of 1024 or more", np.exp2,
-        _settling(lambda x, o: mul(o, _LN2)))
+        settling(lambda x, o: mul(o, _LN2)))
 declare("expm1", "exponential", 40, "expm1 of a number above 709", np.expm1,
-        _settling(lambda x, o: add(o, 1.0)))
+        settling(lambda x, o: add(o, 1.0)))
 declare("log", "logarithm", 20, _NOT_POSITIVE, np.log,
-        _settling(lambda x, o: _inverse(x), _near_zero(0)), units="plain")
+        settling(lambda x, o: _inverse(x), _near_zero(0)), units="plain")
 declare("log2", "logarithm", 20, _NOT_POSITIVE, np.log2,
-        _settling(lambda x, o: div(full_like(x, 1.0 / _LN2), x), _near_zero(0)), units="plain")
+        settling(lambda x, o: div(full_like(x, 1.0 / _LN2), x), _near_zero(0)), units="plain")
 declare("log10", "logarithm", 20, _NOT_POSITIVE, np.log10,
-        _settling(lambda x, o: div(full_like(x, 1.0 / _LN10), x), _near_zero(0)), units="plain")
+        settling(lambda x, o: div(full_like(x, 1.0 / _LN10), x), _near_zero(0)), units="plain")
 declare("log1p", "logarithm", 40, _NOT_POSITIVE, np.log1p,
-        _settling(lambda x, o: _inverse(add(x, 1.0)),
+        settling(lambda x, o: _inverse(add(x, 1.0)),
                   lambda node, _moving: not not_negative(node.args[0])))
 declare("pow", "power", 40, "a power that is not finite", np.power,
         Partial(_power_base, pole=_power_pole, settles=True, isolated=_power_isolated),
         Partial(_power_exponent, pole=_moving_base, settles=True, isolated=_moving_base),
         word="**")
 declare("hypot", "roots", 20, True, np.hypot,
-        _smooth(lambda x, y, o: _over_radius(x, o)), _smooth(lambda x, y, o: _over_radius(y, o)),
+        smooth(lambda x, y, o: _over_radius(x, o)), smooth(lambda x, y, o: _over_radius(y, o)),
         breaks="kink", units="same")
-declare("sin", "trigonometric", 20, True, np.sin, _smooth(lambda x, o: call("cos", x)),
+declare("sin", "trigonometric", 20, True, np.sin, smooth(lambda x, o: call("cos", x)),
         units="wave")
-declare("cos", "trigonometric", 20, True, np.cos, _smooth(lambda x, o: neg(call("sin", x))),
+declare("cos", "trigonometric", 20, True, np.cos, smooth(lambda x, o: neg(call("sin", x))),
         units="wave")
 declare("tan", "trigonometric", 40, "a pole of tan", np.tan,
-        _smooth(lambda x, o: add(_square(o), 1.0), isolated=False), units="wave")
+        smooth(lambda x, o: add(_square(o), 1.0), isolated=False), units="wave")
 declare("arcsin", "inverse", 40, "arcsin beyond ±1", np.arcsin,
         lambda x, o: _inverse(call("sqrt", call("one_less_square", x))))
 declare("arccos", "inverse", 40, "arccos beyond ±1", np.arccos,
         lambda x, o: neg(_inverse(call("sqrt", call("one_less_square", x)))))
 declare("arctan", "inverse", 40, True, np.arctan,
-        _settling(lambda x, o: _inverse(add(_square(x), 1.0))))
+        settling(lambda x, o: _inverse(add(_square(x), 1.0))))
 declare("arctan2", "inverse", 40, True, np.arctan2,
         Partial(_angle_y, settles=True), Partial(_angle_x, settles=True), units="same")
 declare("sinh", "exponential", 40, "sinh beyond ±710", np.sinh,
-        _smooth(lambda x, o: call("cosh", x), isolated=False))
+        smooth(lambda x, o: call("cosh", x), isolated=False))
 declare("cosh", "exponential", 40, "cosh beyond ±710", np.cosh,
-        _smooth(lambda x, o: call("sinh", x)))
+        smooth(lambda x, o: call("sinh", x)))
 declare("tanh", "exponential", 40, True, np.tanh,
-        _settling(lambda x, o: call("one_less_square", o), isolated=True))
+        settling(lambda x, o: call("one_less_square", o), isolated=True))
 declare("arcsinh", "logarithm", 40, True, np.arcsinh,
-        _settling(lambda x, o: _inverse(call("hypot", x, 1.0))))
+        settling(lambda x, o: _inverse(call("hypot", x, 1.0))))
 declare("arccosh", "logarithm", 40, "arccosh of a number below 1", np.arccosh,
-        _settling(lambda x, o: _inverse(call("root_square_less_one", x)), pole=True))
+        settling(lambda x, o: _inverse(call("root_square_less_one", x)), pole=True))
 declare("arctanh", "logarithm", 40, "arctanh of ±1 or beyond", np.arctanh,
         lambda x, o: _inverse(call("one_less_square", x)))
 declare("one_less_square", "arithmetic", 3, True, lambda x: (1 - x) * (x + 1),
-        _smooth(lambda x, o: mul(x, -2.0)), word="1 - x²", latency=7)
+        smooth(lambda x, o: mul(x, -2.0)), word="1 - x²", latency=7)
 declare("root_square_less_one", "arithmetic", 13, "a number below 1", _root_square_less_one,
         Partial(lambda x, o: div(x, o), isolated=False), word="√(x² - 1)")
 declare("expit", "exponential", 20, True, ScipyUfunc("expit"),
-        _settling(lambda x, o: mul(o, call("expit", neg(x)))), word="sigmoid")
-declare("erf", "gaussian", 40, True, ScipyUfunc("erf"), _settling(lambda x, o: _gauss(x, _ERF)))
+        settling(lambda x, o: mul(o, call("expit", neg(x)))), word="sigmoid")
+declare("erf", "gaussian", 40, True, ScipyUfunc("erf"), settling(lambda x, o: _gauss(x, _ERF)))
 declare("erfc", "gaussian", 40, True, ScipyUfunc("erfc"),
-        _settling(lambda x, o: _gauss(x, -_ERF)))
+        settling(lambda x, o: _gauss(x, -_ERF)))
 declare("gammaln", "gamma", 40, _POLE, ScipyUfunc("gammaln"), lambda x, o: call("digamma", x))
 declare("digamma", "gamma", 40, _POLE, ScipyUfunc("digamma"),
-        _settling(lambda x, o: call("polygamma", x, order=1), pole=True))
+        settling(lambda x, o: call("polygamma", x, order=1), pole=True))
 declare("polygamma", "gamma", 1, _POLE, _polygamma_meaning,
-        _settling(_next_polygamma, pole=True))
+        settling(_next_polygamma, pole=True))
 declare("stop_gradient", "rewritten", 1, True, np.array, None, units="kept")
 declare("lt", "arithmetic", 1, True, np.less, None, None, infer=_truth, word="<",
         breaks="comparison", units="same")

@@ -322,9 +322,7 @@ def register(primitive: Primitive) -> Primitive:
     return primitive
 
 
-def postorder(
-    roots: Iterable[Node], stop: Callable[[Node], bool] | None = None
-) -> list[Node]:
+def postorder(roots: Iterable[Node], stop: Callable[[Node], bool] | None = None) -> list[Node]:
     """Every node that the roots need, each after its arguments, in an order fixed by the roots.
 
     Iterative: a chain of 100 000 nodes is an ordinary input. Nodes for which `stop` holds are

@@ -11,13 +11,14 @@ import numpy as np
 from descend.graph.node import Node
 from descend.graph.source import CONST, value_of
 
-__all__ = ["away_from_zero", "constant", "not_negative"]
+__all__ = ["away_from_zero", "constant", "not_negative", "positive"]
 
 DEPTH = 8
 _THROUGH = ("broadcast", "reshape", "cast", "transpose", "slice", "flip", "stop_gradient")
 _NEVER_NEGATIVE = frozenset(
     ("exp", "exp2", "cosh", "sqrt", "abs", "hypot", "expit", "erfc", "erfcx", "row_count")
 )
+_POSITIVE = frozenset(("exp", "exp2", "expit", "erfc", "erfcx"))
 _KEEP = frozenset(("mul", "mul0", "div", "add", "min", "reduce_min", "reduce_max", "sum"))
 
 
@@ -81,6 +82,31 @@ def away_from_zero(node: Node, depth: int = DEPTH) -> bool:
     if name == "pow":
         return away_from_zero(args[0], below) and constant(args[1]) > 0
     return False
+
+
+def positive(node: Node, depth: int = DEPTH) -> bool:
+    """Whether no value is 0 or less, but for one that is too small to be told from 0.
+
+    >>> from descend.graph.elementwise import call
+    >>> from descend.graph.source import input_node
+    >>> positive(call("exp", input_node("x")))
+    True
+    """
+    name, args, below = node.op.name, node.args, depth - 1
+    if name in _POSITIVE or away_from_zero(node, depth):
+        return True
+    if not depth:
+        return False
+    if name == "add":
+        x, y = args
+        return (positive(x, below) and not_negative(y, below)) or (
+            positive(y, below) and not_negative(x, below)
+        )
+    if name == "pow":
+        return positive(args[0], below)
+    return (name in ("mul", "div", "sqrt") or name in _THROUGH) and all(
+        positive(a, below) for a in args
+    )
 
 
 def constant(node: Node) -> float:
