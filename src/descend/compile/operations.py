@@ -56,6 +56,12 @@ def _mul_sat(e: Emitter, z: Value, b: Value, both: bool) -> Value:
     return e.select(e.and_(lost, known), e.like(z, 0.0), product)
 
 
+def _if_finite(e: Emitter, d: Value, value: Value) -> Value:
+    """d, but NaN where it is finite and the value is not."""
+    lost = e.and_(e.isnan(e.sub(value, value)), e.not_(e.isnan(e.sub(d, d))))
+    return e.select(lost, e.like(d, np.nan), d)
+
+
 def _one_less_square(e: Emitter, x: Value) -> Value:
     one = e.like(x, 1.0)
     return _mul(e, _sub(e, one, x), _add(e, x, one))
@@ -72,6 +78,7 @@ ARITHMETIC: dict[str, Callable[..., Value]] = {
     "mul": _mul,
     "mul0": _mul0,
     "mul_sat": _mul_sat,
+    "if_finite": _if_finite,
     "one_less_square": _one_less_square,
     "root_square_less_one": _root_square_less_one,
     "and": Emitter.and_,

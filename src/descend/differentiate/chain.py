@@ -19,15 +19,19 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import reduce
 
 from descend.graph.elementwise import call, cast, full_like, select
-from descend.graph.node import Node, Partial
+from descend.graph.linear import broadcast
+from descend.graph.node import Node, Partial, postorder
 from descend.graph.ranges import away_from_zero, constant
 
-__all__ = ["Flow", "Overflow", "added", "ahead", "back", "opened", "seed"]
+__all__ = ["Flow", "Overflow", "added", "ahead", "back", "doubted", "ends_doubtful", "opened", "seed"]
 
 Alive = Callable[[], Node]
 
 _GROW = frozenset(("exp", "exp2", "expm1", "sinh", "cosh", "erfcx", "erfi", "gamma", "iv"))
 _FADE = frozenset(("exp", "exp2", "expm1", "erf", "erfc", "expit", "log_ndtr"))
+_SLOW = frozenset(
+    ("log", "log1p", "log2", "log10", "sqrt", "cbrt", "pow", "arcsinh", "arccosh", "gammaln")
+)
 _BOUNDED = frozenset(("sin", "cos", "tanh", "arctan", "arctan2", "erf", "erfc", "expit", "sign"))
 _STEEP = frozenset(("sqrt", "cbrt", "pow", "arcsin", "arccos", "arccosh", "root_square_less_one"))
 _EVERYWHERE = frozenset(("broadcast", "sum", "reshape", "transpose", "flip", "cumsum"))
@@ -176,7 +180,9 @@ def _times(
     if how == "0mul":
         return _only_where(d, p, call("mul0", p, d.node))
     if how == "mul0":
-        made = d.of(call("mul0", d.node, p))
+        limit = d.big and not d.wild and node in known.above
+        product = call("mul_sat", d.node, p, both=True) if limit else call("mul0", d.node, p)
+        made = d.of(product)
         made.wild = d.wild or p in known.singular
         return made
     if how == "mask":
@@ -400,3 +406,24 @@ def added(parts: Sequence[Flow], sum_of: Callable[[Sequence[Node]], Node]) -> Fl
 def total(parts: Sequence[Node]) -> Node:
     """The sum of the parts, left to right."""
     return reduce(lambda x, y: call("add", x, y), parts)
+
+
+# --- values that are not finite -----------------------------------------------------------------
+
+
+def ends_doubtful(outputs: Sequence[Node]) -> bool:
+    """Whether a derivative may come out finite, and wrong, where an output is infinite.
+
+    What has overflowed is taken as saturated; below an end that has overflowed itself, as that of
+    log(1 + exp(800)), this says nothing of the derivative.
+    """
+    return any(
+        n.op.name in _GROW or (n.op.name in _SLOW and n.args[0].op.kind not in ("source", "linear"))
+        for n in postorder(outputs)
+    )
+
+
+def doubted(derivative: Node, value: Node) -> Node:
+    """NaN in place of a finite derivative where the value is not finite."""
+    over = value if value.shape == derivative.shape else broadcast(value, derivative.shape, ())
+    return call("if_finite", derivative, cast(over, derivative.dtype))

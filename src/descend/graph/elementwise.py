@@ -146,6 +146,10 @@ def _root_square_less_one(x: Array) -> Array:
         return np.sqrt(x - 1) * np.sqrt(x + 1)
 
 
+def _if_finite_meaning(d: Array, value: Array) -> Array:
+    return np.where(np.isfinite(value) | ~np.isfinite(d), d, np.asarray(np.nan, d.dtype))
+
+
 class ScipyUfunc:
     """The meaning of a primitive that is SciPy's ufunc of this name; SciPy is imported when asked.
 
@@ -421,6 +425,7 @@ declare("digamma", "gamma", 40, _POLE, ScipyUfunc("digamma"),
         settling(lambda x, o: call("polygamma", x, order=1), pole=True))
 declare("polygamma", "gamma", 1, _POLE, _polygamma_meaning,
         settling(_next_polygamma, pole=True))
+declare("if_finite", "arithmetic", 4, False, _if_finite_meaning, _ONE, None)
 declare("stop_gradient", "rewritten", 1, True, np.array, None, units="kept")
 declare("lt", "arithmetic", 1, True, np.less, None, None, infer=_truth, word="<",
         breaks="comparison", units="same")
