@@ -56,10 +56,11 @@ def _mul_sat(e: Emitter, z: Value, b: Value, both: bool) -> Value:
     return e.select(e.and_(lost, known), e.like(z, 0.0), product)
 
 
-def _if_finite(e: Emitter, d: Value, value: Value) -> Value:
-    """d, but NaN where it is finite and the value is not."""
-    lost = e.and_(e.isnan(e.sub(value, value)), e.not_(e.isnan(e.sub(d, d))))
-    return e.select(lost, e.like(d, np.nan), d)
+def _if_finite(e: Emitter, d: Value, value: Value, infinite: bool) -> Value:
+    """d, but NaN where it is finite and the value is NaN, or `infinite`, too."""
+    lost = e.isnan(e.sub(value, value) if infinite else value)
+    known = e.not_(e.isnan(e.sub(d, d)))
+    return e.select(e.and_(lost, known), e.like(d, np.nan), d)
 
 
 def _one_less_square(e: Emitter, x: Value) -> Value:

@@ -23,7 +23,7 @@ from descend.graph.linear import broadcast
 from descend.graph.node import Node, Partial, postorder
 from descend.graph.ranges import away_from_zero, constant
 
-__all__ = ["Flow", "Overflow", "added", "ahead", "back", "doubted", "ends_doubtful", "opened", "seed"]
+__all__ = ["Flow", "Overflow", "added", "ahead", "back", "doubted", "opened", "seed"]
 
 Alive = Callable[[], Node]
 
@@ -193,6 +193,8 @@ def _times(
     isolated = _answer(partial.isolated, node, moving)
     large = node in known.large
     grown = any(a in known.large for a in node.args)
+    if partial.still and d.wild:
+        return d.of(_guarded(d, pole, call("mul0", p, d.node)))
     over, under = _limits(d, node, partial, pole, isolated, known, backward)
     first, *rest = _split(node, place, p, known)
     product = _product(d, first, over, under)
@@ -411,19 +413,24 @@ def total(parts: Sequence[Node]) -> Node:
 # --- values that are not finite -----------------------------------------------------------------
 
 
-def ends_doubtful(outputs: Sequence[Node]) -> bool:
-    """Whether a derivative may come out finite, and wrong, where an output is infinite.
+def doubted(
+    derivatives: Sequence[Node], value: Node, outputs: Sequence[Node]
+) -> list[Node]:
+    """Derivatives with NaN in place of what is finite where the value is not a number.
 
-    What has overflowed is taken as saturated; below an end that has overflowed itself, as that of
+    Where the value is infinite, too, if something may have overflowed on the way to the outputs:
+    that is taken as saturated, and below an end that has overflowed itself, as that of
     log(1 + exp(800)), this says nothing of the derivative.
     """
-    return any(
+    order = postorder(outputs)
+    grown = any(
         n.op.name in _GROW or (n.op.name in _SLOW and n.args[0].op.kind not in ("source", "linear"))
-        for n in postorder(outputs)
+        for n in order
     )
-
-
-def doubted(derivative: Node, value: Node) -> Node:
-    """NaN in place of a finite derivative where the value is not finite."""
-    over = value if value.shape == derivative.shape else broadcast(value, derivative.shape, ())
-    return call("if_finite", derivative, cast(over, derivative.dtype))
+    if not grown and all(n.op.finite or n.op.kind != "elementwise" for n in order):
+        return list(derivatives)
+    made = []
+    for d in derivatives:
+        over = value if value.shape == d.shape else broadcast(value, d.shape, ())
+        made.append(call("if_finite", d, cast(over, d.dtype), infinite=grown))
+    return made

@@ -14,7 +14,7 @@ import numpy as np
 
 from descend.differentiate.arguments import Point, like
 from descend.differentiate.batch import batch
-from descend.differentiate.chain import doubted, ends_doubtful
+from descend.differentiate.chain import doubted
 from descend.differentiate.forward import forward
 from descend.differentiate.reverse import reverse
 from descend.errors import UsageError
@@ -119,7 +119,7 @@ def _others(point: Point) -> tuple[list[Node], Any]:
 def _gradients(point: Point) -> list[Node]:
     loss = _scalar_output(point)
     found = reverse([loss], [const(1.0, loss.dtype)], point.inputs)
-    return [doubted(g, loss) for g in found] if ends_doubtful([loss]) else found
+    return doubted(found, loss, [loss])
 
 
 def _scalar_output(point: Point) -> Node:
@@ -147,20 +147,15 @@ def _float_output(point: Point) -> list[Node]:
 def _moved(outputs: Sequence[Node], inputs: Sequence[Node], seeds: Sequence[Node]) -> list[Node]:
     """Forward mode, undefined where an output is not finite."""
     moved = forward(outputs, inputs, seeds)
-    if not ends_doubtful(outputs):
-        return moved
-    return [doubted(t, o) for t, o in zip(moved, outputs, strict=True)]
+    return [doubted([t], o, [o])[0] for t, o in zip(moved, outputs, strict=True)]
 
 
 def _sent(outputs: Sequence[Node], seeds: Sequence[Node], inputs: Sequence[Node]) -> list[Node]:
     """Reverse mode, undefined where an output that was asked for is not finite."""
     sent = reverse(outputs, seeds, inputs)
-    if not ends_doubtful(outputs):
-        return sent
     for o, s in zip(outputs, seeds, strict=True):
-        asked = select(call("ne", s, 0.0), o, 0.0)
-        whole = reduce_sum(call("sub", asked, asked), tuple(range(o.ndim)))
-        sent = [doubted(c, cast(whole, c.dtype)) for c in sent]
+        asked = reduce_sum(select(call("ne", s, 0.0), o, 0.0), tuple(range(o.ndim)))
+        sent = doubted(sent, asked, [o])
     return sent
 
 

@@ -146,8 +146,9 @@ def _root_square_less_one(x: Array) -> Array:
         return np.sqrt(x - 1) * np.sqrt(x + 1)
 
 
-def _if_finite_meaning(d: Array, value: Array) -> Array:
-    return np.where(np.isfinite(value) | ~np.isfinite(d), d, np.asarray(np.nan, d.dtype))
+def _if_finite_meaning(d: Array, value: Array, *, infinite: bool) -> Array:
+    lost = ~np.isfinite(value) if infinite else np.isnan(value)
+    return np.where(lost & np.isfinite(d), np.asarray(np.nan, d.dtype), d)
 
 
 class ScipyUfunc:
@@ -380,7 +381,8 @@ declare("log1p", "logarithm", 40, _NOT_POSITIVE, np.log1p,
                   lambda node, _moving: not not_negative(node.args[0])))
 declare("pow", "power", 40, "a power that is not finite", np.power,
         Partial(_power_base, pole=_power_pole, settles=True, isolated=_power_isolated),
-        Partial(_power_exponent, pole=_moving_base, settles=True, isolated=_moving_base),
+        Partial(_power_exponent, pole=_moving_base, settles=True, isolated=_moving_base,
+                still=True),
         word="**")
 declare("hypot", "roots", 20, True, np.hypot,
         smooth(lambda x, y, o: _over_radius(x, o)), smooth(lambda x, y, o: _over_radius(y, o)),

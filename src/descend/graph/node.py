@@ -205,6 +205,7 @@ class Partial:
         settles: whether it tends to 0 where an argument or the result grows beyond all numbers.
         isolated: whether it may be 0 at single points, where the result is stationary.
         apart: whether it does not depend on its own argument.
+        still: whether the result does not depend on the argument where it is 0, as 0^y on y.
     """
 
     local: Callable[..., Node]
@@ -213,6 +214,7 @@ class Partial:
     settles: bool = False
     isolated: bool | Callable[[Node], bool] = True
     apart: bool = False
+    still: bool = False
 
 
 @dataclass(frozen=True, eq=False)
