@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import mpmath as mp
 
@@ -29,11 +30,16 @@ MOST_BITS = 20_000
 
 @dataclass(frozen=True)
 class Taylor:
-    """f, f′ and f″ at a point."""
+    """f, f′ and f″ at a point, and the sums of the sizes of all terms that f′ and f″ add up.
+
+    What floating-point arithmetic makes of f′ can be wrong by rounding errors of the latter.
+    """
 
     value: mp.mpf
     first: mp.mpf
     second: mp.mpf
+    terms: mp.mpf
+    second_terms: mp.mpf
 
     def through(self, at: Callable[[mp.mpf], Triple]) -> Taylor:
         """g(f), by g, g′ and g″ at f."""
@@ -46,7 +52,11 @@ class Taylor:
         except (ValueError, OverflowError) as e:
             raise Unknown from e
         made = Taylor(
-            g, slope * self.first, bend * self.first**2 + slope * self.second
+            g,
+            slope * self.first,
+            bend * self.first**2 + slope * self.second,
+            abs(slope) * self.terms,
+            abs(bend) * self.terms**2 + abs(slope) * self.second_terms,
         )
         for number in (made.value, made.first, made.second):
             if isinstance(number, mp.mpc) or not mp.isfinite(number):
@@ -55,19 +65,24 @@ class Taylor:
 
     def __add__(self, other: Taylor) -> Taylor:
         return Taylor(
-            self.value + other.value, self.first + other.first, self.second + other.second
+            self.value + other.value,
+            self.first + other.first,
+            self.second + other.second,
+            self.terms + other.terms,
+            self.second_terms + other.second_terms,
         )
 
     def __sub__(self, other: Taylor) -> Taylor:
         return self + other * constant(-1)
 
     def __mul__(self, other: Taylor) -> Taylor:
+        size, others = abs(self.value), abs(other.value)
         return Taylor(
             self.value * other.value,
             self.first * other.value + self.value * other.first,
-            self.second * other.value
-            + 2 * self.first * other.first
-            + self.value * other.second,
+            self.second * other.value + 2 * self.first * other.first + self.value * other.second,
+            self.terms * others + size * other.terms,
+            self.second_terms * others + 2 * self.terms * other.terms + size * other.second_terms,
         )
 
     def __truediv__(self, other: Taylor) -> Taylor:
@@ -75,11 +90,12 @@ class Taylor:
 
 
 def constant(value: float) -> Taylor:
-    return Taylor(mp.mpf(value), mp.mpf(0), mp.mpf(0))
+    zero = mp.mpf(0)
+    return Taylor(mp.mpf(value), zero, zero, zero, zero)
 
 
-def variable(value: float) -> Taylor:
-    return Taylor(mp.mpf(value), mp.mpf(1), mp.mpf(0))
+def variable(value: Any) -> Taylor:
+    return Taylor(mp.mpf(value), mp.mpf(1), mp.mpf(0), mp.mpf(1), mp.mpf(0))
 
 
 def power(p: float) -> Callable[[mp.mpf], Triple]:
@@ -142,6 +158,14 @@ def _erf(v: mp.mpf) -> Triple:
 def _erfc(v: mp.mpf) -> Triple:
     _, slope, bend = _erf(v)
     return mp.erfc(v), -slope, -bend
+
+
+def _erfcx(v: mp.mpf) -> Triple:
+    if abs(v) > 1e6:
+        raise Unknown
+    value = mp.exp(v * v) * mp.erfc(v)
+    slope = 2 * v * value - 2 / mp.sqrt(mp.pi)
+    return value, slope, 2 * value + 2 * v * slope
 
 
 def _arcsine(v: mp.mpf) -> Triple:
@@ -220,6 +244,7 @@ FUNCTIONS: dict[str, Callable[[mp.mpf], Triple]] = {
     "erf": _erf,
     "erfc": _erfc,
     "log_ndtr": _log_ndtr,
+    "erfcx": _erfcx,
     "square": power(2),
     "cube": power(3),
     "reciprocal": power(-1),

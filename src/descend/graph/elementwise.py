@@ -134,7 +134,7 @@ def _mul0_meaning(g: Array, p: Array) -> Array:
         return np.where(g == 0, np.zeros((), g.dtype), g * p)
 
 
-def _mul_sat_meaning(z: Array, b: Array, *, both: bool) -> Array:
+def _mul_sat_meaning(z: Array, b: Array, *, both: bool = False) -> Array:
     with np.errstate(invalid="ignore", over="ignore", under="ignore"):
         product = z * b
         lost = np.isnan(product) if both else z == 0
@@ -427,7 +427,8 @@ declare("digamma", "gamma", 40, _POLE, ScipyUfunc("digamma"),
         settling(lambda x, o: call("polygamma", x, order=1), pole=True))
 declare("polygamma", "gamma", 1, _POLE, _polygamma_meaning,
         settling(_next_polygamma, pole=True))
-declare("if_finite", "arithmetic", 4, False, _if_finite_meaning, _ONE, None)
+declare("if_finite", "arithmetic", 4, "a value that is not finite", _if_finite_meaning, _ONE, None,
+        units="kept")
 declare("stop_gradient", "rewritten", 1, True, np.array, None, units="kept")
 declare("lt", "arithmetic", 1, True, np.less, None, None, infer=_truth, word="<",
         breaks="comparison", units="same")
