@@ -51,12 +51,14 @@ class Taylor:
             raise Singular from e
         except (ValueError, OverflowError) as e:
             raise Unknown from e
+        # 1 - tanh² and what follows from it is known to the rounding error of 1.
+        size = abs(slope) + (1e-6 if at is _tanh else 0)
         made = Taylor(
             g,
             slope * self.first,
             bend * self.first**2 + slope * self.second,
-            abs(slope) * self.terms,
-            abs(bend) * self.terms**2 + abs(slope) * self.second_terms,
+            size * self.terms,
+            (abs(bend) + size) * self.terms**2 + size * self.second_terms,
         )
         for number in (made.value, made.first, made.second):
             if isinstance(number, mp.mpc) or not mp.isfinite(number):
@@ -207,7 +209,19 @@ def _log_ndtr(v: mp.mpf) -> Triple:
     return value, slope, -slope * (v + slope)
 
 
+def _sin(v: mp.mpf) -> Triple:
+    if abs(v) > 1e8:
+        raise Unknown  # the rounding error of v is no small part of a turn
+    return mp.sin(v), mp.cos(v), -mp.sin(v)
+
+
+def _cos(v: mp.mpf) -> Triple:
+    sine, cosine, _ = _sin(v)
+    return cosine, -sine, -cosine
+
+
 def _tan(v: mp.mpf) -> Triple:
+    _sin(v)
     t = mp.tan(v)
     return t, 1 + t * t, 2 * t * (1 + t * t)
 
@@ -228,8 +242,8 @@ FUNCTIONS: dict[str, Callable[[mp.mpf], Triple]] = {
     "sqrt": _root,
     "cbrt": _cube_root,
     "abs": _abs,
-    "sin": lambda v: (mp.sin(v), mp.cos(v), -mp.sin(v)),
-    "cos": lambda v: (mp.cos(v), -mp.sin(v), -mp.cos(v)),
+    "sin": _sin,
+    "cos": _cos,
     "tan": _tan,
     "sinh": lambda v: (mp.sinh(v), mp.cosh(v), mp.sinh(v)),
     "cosh": lambda v: (mp.cosh(v), mp.sinh(v), mp.cosh(v)),

@@ -10,15 +10,14 @@ import numpy as np
 import pytest
 
 import descend
-
 from descend.differentiate.batch import batch
 from descend.differentiate.forward import forward
 from descend.differentiate.reverse import reverse
 from descend.graph.check import check_graph
+from descend.graph.determinant import COFACTORS, COFACTORS_ALONG, DET, SLOGDET
 from descend.graph.elementwise import add, call, mul
 from descend.graph.evaluate import evaluate
 from descend.graph.linear import reduce_sum
-from descend.graph.determinant import COFACTORS, COFACTORS_ALONG, DET, SLOGDET
 from descend.graph.linear_algebra import cholesky, inverse, solve, triangular_solve
 from descend.graph.matrices import LINEAR_ALGEBRA, matmul, mt
 from descend.graph.node import Node

@@ -216,7 +216,7 @@ def _square_parts(a: Node) -> tuple[Node, Node, Node, Node]:
 
 
 def _without(s: Node, pairs: bool) -> Node:
-    """The products of all singular values but one, or but two, as a matrix of the pairs left out."""
+    """The products of all singular values but the i-th, or but the i-th and j-th, as a matrix."""
     n = int(s.shape[-1])  # type: ignore[arg-type]
     shape = (*s.shape, n)
     product = full_like(broadcast(s, shape, tuple(range(s.ndim))), 1.0)

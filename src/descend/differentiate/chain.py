@@ -87,7 +87,7 @@ def opened(node: Node) -> Flow:
 
 
 class Overflow:
-    """Which nodes of one graph may overflow, stand above one that does, or be infinite at a pole."""
+    """Which nodes may overflow, stand above one that does, or be infinite at a pole."""
 
     def __init__(self, order: Iterable[Node]) -> None:
         self.large: set[Node] = set()

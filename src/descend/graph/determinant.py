@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from descend.errors import InternalError
-from descend.graph.elementwise import add, full_like, mul, neg, sub
+from descend.graph.elementwise import add, full_like, mul, sub
 from descend.graph.linear import broadcast, concatenate, reshape
 from descend.graph.linear_algebra import inverse
 from descend.graph.matrices import (

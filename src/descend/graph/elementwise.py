@@ -143,7 +143,7 @@ def _mul_sat_meaning(z: Array, b: Array, *, both: bool = False) -> Array:
 
 def _root_square_less_one(x: Array) -> Array:
     with np.errstate(invalid="ignore"):
-        return np.sqrt(x - 1) * np.sqrt(x + 1)
+        return np.asarray(np.sqrt(x - 1) * np.sqrt(x + 1))
 
 
 def _if_finite_meaning(d: Array, value: Array, *, infinite: bool) -> Array:

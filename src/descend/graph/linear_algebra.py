@@ -14,8 +14,7 @@ from typing import Any
 import numpy as np
 
 from descend.errors import InternalError
-from descend.graph.elementwise import add, full_like, mul, neg
-from descend.graph.linear import broadcast, concatenate, reshape
+from descend.graph.elementwise import add, mul, neg
 from descend.graph.matrices import (
     by_matrix,
     declare_matrices,
@@ -23,14 +22,12 @@ from descend.graph.matrices import (
     masked,
     matmul,
     mt,
-    number_of,
     order_of,
     order_of_square,
     spread,
     total_of,
     triangle,
 )
-from descend.graph.multilinear import contract
 from descend.graph.node import Array, Node, Typed
 
 __all__ = ["cholesky", "inverse", "solve", "triangular_solve"]

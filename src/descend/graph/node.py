@@ -193,8 +193,8 @@ class Partial:
     """The partial derivative of an elementwise primitive for one argument.
 
     What is said beside the formula decides what 0 times infinity is when partials are multiplied
-    (`differentiate.chain`). Where it depends on the arguments, it is a function of the node; what
-    is left out is taken as it promises least.
+    (`differentiate.chain`). Where it depends on the arguments, it is a function of the node and of
+    which of its arguments move; what is left out is taken as it promises least.
 
     Attributes:
         local: builds the partial from the arguments and the result.
@@ -210,9 +210,9 @@ class Partial:
 
     local: Callable[..., Node]
     how: str = "times"
-    pole: bool | Callable[[Node], bool] = True
+    pole: bool | Callable[[Node, Sequence[bool]], bool] = True
     settles: bool = False
-    isolated: bool | Callable[[Node], bool] = True
+    isolated: bool | Callable[[Node, Sequence[bool]], bool] = True
     apart: bool = False
     still: bool = False
 

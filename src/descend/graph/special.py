@@ -217,8 +217,8 @@ def _wofz(part: str) -> Callable[..., Array]:
 
 
 def _declare(
-    name: str, *partials: Callable[..., Node] | Partial, meaning: Callable[..., Array] | None = None,
-    fails: str = "",
+    name: str, *partials: Callable[..., Node] | Partial,
+    meaning: Callable[..., Array] | None = None, fails: str = "",
 ) -> None:  # fmt: skip
     """Register a primitive that SciPy computes: its ufunc of this name, or another meaning."""
     meaning = meaning or ScipyUfunc(name, wide=True)
@@ -284,7 +284,8 @@ _declare("betaincinv",
          lambda a, b, p, o: div(shape_of_betainc(a, b, o, mirrored=True), _beta_density(a, b, o)),
          lambda a, b, p, o: div(_one(p), _beta_density(a, b, o)))
 _declare("jv", settling(_oscillating_slope("jv"), isolated=True), meaning=_of_order("jv"))
-_declare("yv", settling(_oscillating_slope("yv"), pole=True, isolated=True), meaning=_of_order("yv"))
+_declare("yv", settling(_oscillating_slope("yv"), pole=True, isolated=True),
+         meaning=_of_order("yv"))
 _declare("iv", smooth(_modified_slope("iv", 1.0)), meaning=_of_order("iv"))
 _declare("kv", settling(_modified_slope("kv", -1.0), pole=True), meaning=_of_order("kv"))
 _declare("ive",

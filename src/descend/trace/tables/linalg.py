@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from descend.errors import NotCoveredError, TraceError, UsageError
+from descend.graph.determinant import DET, SLOGDET
 from descend.graph.elementwise import add, call, cast, mul, neg, sub
 from descend.graph.linear import reduce_sum, reshape, zeros
-from descend.graph.determinant import DET, SLOGDET
 from descend.graph.linear_algebra import cholesky, inverse, solve
 from descend.graph.matrices import (
     columns,
