@@ -180,7 +180,7 @@ def _times(
     if how == "0mul":
         return _only_where(d, p, call("mul0", p, d.node))
     if how == "mul0":
-        limit = d.big and not d.wild and node in known.above
+        limit = d.big and not d.wild and p in known.above
         product = call("mul_sat", d.node, p, both=True) if limit else call("mul0", d.node, p)
         made = d.of(product)
         made.wild = d.wild or p in known.singular
@@ -195,7 +195,7 @@ def _times(
     grown = any(a in known.large for a in node.args)
     if partial.still and d.wild:
         return d.of(_guarded(d, pole, call("mul0", p, d.node)))
-    over, under = _limits(d, node, partial, pole, isolated, known, backward)
+    over, under = _limits(d, node, place, partial, pole, isolated, known, backward)
     first, *rest = _split(node, place, p, known)
     product = _product(d, first, over, under)
     for factor in rest:
@@ -217,8 +217,8 @@ def _times(
 
 
 def _limits(
-    d: Flow, node: Node, partial: Partial, pole: bool, isolated: bool, known: Overflow,
-    backward: bool,
+    d: Flow, node: Node, place: int, partial: Partial, pole: bool, isolated: bool,
+    known: Overflow, backward: bool,
 ) -> tuple[bool, bool]:  # fmt: skip
     """Whether 0 · ∞, and whether ∞ · 0, is 0 in d times the partial."""
     if partial.how == "mul_sat":
@@ -227,7 +227,8 @@ def _limits(
     if d.wild:
         fades = node.op.name in _FADE or any(a in known.large for a in node.args)
         return over, backward and partial.settles and not isolated and fades
-    return over, d.big and (partial.settles or node in known.above)
+    others = (a for i, a in enumerate(node.args) if i != place)
+    return over, d.big and (partial.settles or any(a in known.above for a in others))
 
 
 def _underflows(node: Node, place: int, known: Overflow) -> bool:
