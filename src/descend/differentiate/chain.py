@@ -198,6 +198,9 @@ def _times(
     over, under = _limits(d, node, place, partial, pole, isolated, known, backward)
     first, *rest = _split(node, place, p, known)
     product = _product(d, first, over, under)
+    if pole and backward and d.saturated and node.op.name == "pow" and not place:
+        limit = call("mul_sat", d.node, first, both=False)
+        product = select(call("eq", node.args[0], 0.0), product, limit)
     for factor in rest:
         if d.exact and pole:
             product = call("mul0", product, factor)
@@ -223,7 +226,8 @@ def _limits(
     """Whether 0 · ∞, and whether ∞ · 0, is 0 in d times the partial."""
     if partial.how == "mul_sat":
         return True, not d.wild
-    over = backward and d.saturated and node in known.large and not pole
+    nothing = d.saturated if backward else d.alive is not None and not d.exact
+    over = nothing and node in known.large and not pole
     if d.wild:
         fades = node.op.name in _FADE or any(a in known.large for a in node.args)
         return over, backward and partial.settles and not isolated and fades
