@@ -15,7 +15,7 @@ so what is written costs nothing where it has nothing to decide.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from functools import reduce
 
 from descend.graph.elementwise import call, cast, full_like, select
@@ -89,7 +89,8 @@ def opened(node: Node) -> Flow:
 class Overflow:
     """Which nodes may overflow, stand above one that does, or be infinite at a pole."""
 
-    def __init__(self, order: Iterable[Node]) -> None:
+    def __init__(self, order: Iterable[Node], moving: Container[Node]) -> None:
+        self.moving = moving
         self.large: set[Node] = set()
         self.above: set[Node] = set()
         self.singular: set[Node] = set()
@@ -135,7 +136,8 @@ def _guarded(d: Flow, pole: bool, made: Node) -> Node:
 def _fixed(d: Flow, p: Node, pole: bool) -> Flow:
     """Times a partial that does not move: where it is 0, nothing depends."""
     if d.steep:
-        made = _guarded(d, pole, call("mul0", p, d.node))
+        both = call("mul_sat", d.node, p, both=True) if pole else call("mul0", p, d.node)
+        made = _guarded(d, pole, both)
     elif d.exact:
         made = call("mul0", d.node, p)
     else:
@@ -193,14 +195,14 @@ def _times(
     isolated = _answer(partial.isolated, node, moving)
     large = node in known.large
     grown = any(a in known.large for a in node.args)
-    if partial.still and d.wild:
-        return d.of(_guarded(d, pole, call("mul0", p, d.node)))
     over, under = _limits(d, node, place, partial, pole, isolated, known, backward)
     first, *rest = _split(node, place, p, known)
     product = _product(d, first, over, under)
-    if pole and backward and d.saturated and node.op.name == "pow" and not place:
-        limit = call("mul_sat", d.node, first, both=False)
-        product = select(call("eq", node.args[0], 0.0), product, limit)
+    if d.wild and _answer(partial.still, node, moving):
+        product, rest = call("mul0", p, d.node), []
+    far = _far(node, known) if pole and backward and d.saturated else None
+    if far is not None:
+        product = select(far, call("mul_sat", d.node, first, both=True), product)
     for factor in rest:
         if d.exact and pole:
             product = call("mul0", product, factor)
@@ -214,7 +216,8 @@ def _times(
     whole.exact = d.exact and not backward and not isolated and not _underflows(node, place, known)
     whole.wild = d.wild or pole
     whole.steep = d.steep or (pole and node.op.name in _STEEP)
-    whole.saturated = d.saturated or (partial.settles and grown) or how == "mul_sat"
+    ends = grown or (backward and any(a in known.singular for a in node.args))
+    whole.saturated = d.saturated or (partial.settles and ends) or how == "mul_sat"
     whole.big = d.big or how == "mul_sat" or (large and not backward)
     return whole
 
@@ -233,6 +236,35 @@ def _limits(
         return over, backward and partial.settles and not isolated and fades
     others = (a for i, a in enumerate(node.args) if i != place)
     return over, d.big and (partial.settles or any(a in known.above for a in others))
+
+
+def _far(node: Node, known: Overflow) -> Node | None:
+    """Where a partial that has a pole is infinite for another reason, which holds all around.
+
+    A power is so for an infinite base; others where their argument is 0 whatever moves, as a rate
+    times a time of 0.
+    """
+    argument = node.args[1 if node.op.name == "div" else 0]
+    dead = _dead(argument, known)
+    if node.op.name != "pow":
+        return dead
+    away = call("ne", argument, 0.0)
+    return away if dead is None else call("or", away, dead)
+
+
+def _dead(node: Node, known: Overflow) -> Node | None:
+    """Where a node is 0 on account of a factor that does not move."""
+    found: Node | None = None
+    while node in known.moving:
+        name, args = node.op.name, node.args
+        if name not in ("mul", "div", "neg"):
+            break
+        still = [a for a in args if a not in known.moving and math.isnan(constant(a))]
+        if still and (name == "mul" or still[0] is args[0]):
+            own = call("eq", still[0], 0.0)
+            found = own if found is None else call("or", found, own)
+        node = next(a for a in args if a in known.moving)
+    return found
 
 
 def _underflows(node: Node, place: int, known: Overflow) -> bool:

@@ -316,6 +316,7 @@ _OVER = Partial(
 _UNDER = Partial(
     lambda x, y, o: neg(div(o, y)), pole=_zero(1), settles=True,
     isolated=lambda _node, moving: moving[0],
+    still=lambda node, moving: not moving[0] and math.isnan(constant(node.args[0])),
 )  # fmt: skip
 _NOT_POSITIVE = "the logarithm of a number that is not positive"
 _POLE = "a pole of the gamma function"

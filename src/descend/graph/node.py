@@ -214,7 +214,7 @@ class Partial:
     settles: bool = False
     isolated: bool | Callable[[Node, Sequence[bool]], bool] = True
     apart: bool = False
-    still: bool = False
+    still: bool | Callable[[Node, Sequence[bool]], bool] = False
 
 
 @dataclass(frozen=True, eq=False)
