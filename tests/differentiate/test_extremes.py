@@ -12,7 +12,9 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pytest
+from scipy import special
 
+import descend
 from descend.compile.function import compile_graph
 from descend.graph.evaluate import evaluate
 from descend.simplify.driver import simplify
@@ -182,3 +184,75 @@ def test_a_zero_against_a_pole_is_no_zero(name: str) -> None:
         for got in (back[0], ahead[0]):
             assert np.isnan(got) or got == right
         assert np.isnan(back[0]) == np.isnan(ahead[0])
+
+
+ZERO_DOSE = {
+    "diffusion": (lambda t, d, c: np.sqrt(4 * d * t) + c, (2.0, 1.0)),
+    "Weibull": (lambda t, a, s, k: a * (1 - np.exp(-((t / s) ** k))), (1.0, 2.0, 0.7)),
+    "power": (lambda t, a, b: a * t**b, (1.0, 0.5)),
+    "Hill": (lambda t, v, k, n: v * t**n / (k**n + t**n), (1.0, 2.0, 1.5)),
+    "Hill by a quotient": (lambda t, v, k, n: v / (1 + (k / t) ** n), (1.0, 2.0, 1.5)),
+    "falling dose": (lambda t, b, e, h: b / (1 + (t / e) ** -h), (1.0, 3.0, 1.2)),
+    "Arrhenius": (lambda t, a, e: a * np.exp(-e / t), (1.0, 2.0)),
+    "Arrhenius with a constant": (lambda t, a, e, r: a * np.exp(-e / (r * t)), (1.0, 2.0, 3.0)),
+    "logarithm": (lambda t, a, b: a * np.log(1 + t / b), (1.0, 2.0)),
+}
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("name", ZERO_DOSE)
+def test_a_row_at_zero_depends_on_nothing(name: str) -> None:
+    """At t = 0 each of these is the same number, whatever the parameters but its offset."""
+    function, at = ZERO_DOSE[name]
+    for i in range(len(at)):
+        want = 1.0 if name == "diffusion" and i == 1 else 0.0
+        alone = lambda p, i=i: function(np.zeros(1), *at[:i], p, *at[i + 1 :])[0]  # noqa: E731
+        assert descend.grad(alone)(at[i]) == want
+        assert descend.jvp(alone, (at[i],), (1.0,))[1] == want
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_rows_far_to_the_left_do_not_stop_a_logistic_fit() -> None:
+    t = np.concatenate([np.linspace(985.0, 1015.0, 40), [0.0, 100.0, 2000.0]])
+    logistic = lambda t, a, k, t0: a / (1 + np.exp(-k * (t - t0)))  # noqa: E731
+    start = {"a": 2.5, "k": 0.9, "t0": 990.0}
+    fit = descend.fit(logistic, t, logistic(t, 3.0, 1.1, 1000.0), start=start)
+    np.testing.assert_allclose(list(fit.params.values()), [3.0, 1.1, 1000.0], rtol=1e-6)
+
+
+AGREE = {
+    "0**y": (lambda y: 0.0**y, (0.0, 0.5, 2.0)),
+    "log ndtr": (special.log_ndtr, (38.0, 40.0, 100.0)),
+    "root of a square": (lambda x: np.sqrt(x**2), (0.0,)),
+    "arcsin": (np.arcsin, (1.0, -1.0)),
+    "arccos": (np.arccos, (1.0, -1.0)),
+    "arccosh": (np.arccosh, (1.0,)),
+    "arctanh": (np.arctanh, (1.0, -1.0)),
+    "arctan2": (lambda x: np.arctan2(x, x), (0.0,)),
+    "softplus": (lambda x: np.log(1 + np.exp(x)), (800.0, -800.0)),
+    "logarithm": (np.log, (-1.0, 0.0)),
+}
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("name", AGREE)
+def test_both_orders_and_modes_say_the_same(name: str) -> None:
+    function, points = AGREE[name]
+    for x in map(np.float64, points):
+        first = descend.grad(function)(x)
+        np.testing.assert_array_equal(descend.jvp(function, (x,), (1.0,))[1], first)
+        twice = descend.grad(descend.grad(function))(x)
+        np.testing.assert_array_equal(np.squeeze(descend.hessian(function)(x)), twice)
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_what_has_no_value_has_no_derivative() -> None:
+    """log(1 + exp(800)) is infinite in floating point, √(x²) at 1e200; log(−1) is none at all."""
+    softplus = lambda x: np.log(1 + np.exp(x))  # noqa: E731
+    root = lambda x: np.sqrt(x**2)  # noqa: E731
+    for function, at in ((softplus, 800.0), (root, 1e200), (np.log, -1.0)):
+        x = np.float64(at)
+        assert np.isnan(descend.grad(function)(x))
+        assert np.isnan(descend.jvp(function, (x,), (1.0,))[1])
+        assert np.isnan(descend.vjp(function, x)[1](1.0)[0])
+        assert np.isnan(descend.jacobian(function)(np.array([x]))[0, 0])

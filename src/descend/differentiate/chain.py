@@ -191,7 +191,7 @@ def _times(
         return _sided(d, p)
     pole = _answer(partial.pole, node, moving)
     if partial.apart and sum(moving) == 1:
-        return _fixed(d, p, pole and node.args[1 - place].op.name != "broadcast")
+        return _fixed(d, p, pole and not _is_parameter(node.args[1 - place]))
     isolated = _answer(partial.isolated, node, moving)
     large = node in known.large
     grown = any(a in known.large for a in node.args)
@@ -236,6 +236,11 @@ def _limits(
         return over, backward and partial.settles and not isolated and fades
     others = (a for i, a in enumerate(node.args) if i != place)
     return over, d.big and (partial.settles or any(a in known.above for a in others))
+
+
+def _is_parameter(node: Node) -> bool:
+    """Whether a node repeats one unknown number: 0 there is no matter of single rows."""
+    return node.op.name == "broadcast" and not node.args[0].shape and math.isnan(constant(node))
 
 
 def _far(node: Node, known: Overflow) -> Node | None:
