@@ -15,13 +15,13 @@ so what is written costs nothing where it has nothing to decide.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import reduce
 
 from descend.graph.elementwise import call, cast, full_like, select
 from descend.graph.linear import broadcast
 from descend.graph.node import Node, Partial, postorder
-from descend.graph.ranges import away_from_zero, constant
+from descend.graph.ranges import away_from_zero, constant, positive
 
 __all__ = ["Flow", "Overflow", "added", "ahead", "back", "doubted", "opened", "seed"]
 
@@ -89,14 +89,17 @@ def opened(node: Node) -> Flow:
 class Overflow:
     """Which nodes may overflow, stand above one that does, or be infinite at a pole."""
 
-    def __init__(self, order: Iterable[Node], moving: Container[Node]) -> None:
-        self.moving = moving
+    def __init__(self, order: Iterable[Node], wrt: Iterable[Node]) -> None:
+        self.moving = set(wrt)
         self.large: set[Node] = set()
         self.above: set[Node] = set()
         self.singular: set[Node] = set()
         for node in order:
             op, args = node.op, node.args
+            if any(map(self.moving.__contains__, args)):
+                self.moving.add(node)
             grows = op.name in _GROW or (op.name == "pow" and math.isnan(constant(args[1])))
+            grows = grows or (op.name == "div" and self._by_rows(args[1]))
             if grows or (op.name not in _BOUNDED and any(map(self._is_large, args))):
                 self.large.add(node)
                 self.above.add(node)
@@ -104,6 +107,10 @@ class Overflow:
                 self.above.add(node)
             if (not op.finite and not grows) or any(map(self._is_singular, args)):
                 self.singular.add(node)
+
+    def _by_rows(self, node: Node) -> bool:
+        """Whether something is divided by what does not move, and may be 0 in some rows."""
+        return not (node in self.moving or positive(node) or _is_parameter(node))
 
     def _is_large(self, node: Node) -> bool:
         return node in self.large

@@ -31,7 +31,7 @@ def forward(outputs: Sequence[Node], wrt: Sequence[Node], tangents: Sequence[Nod
             raise InternalError(f"tangent {tangent} for {node}")
         moving[node] = seed(tangent)
     order = postorder(outputs, stop=set(wrt).__contains__)
-    known = Overflow(order, moving)
+    known = Overflow(order, wrt)
     for node in order:
         if node in moving or node.dtype.kind != "f":
             continue

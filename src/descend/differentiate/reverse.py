@@ -89,7 +89,7 @@ def reverse(
     asked = set(wrt)
     order = postorder(outputs, stop=asked.__contains__)
     active = active_nodes(order, asked)
-    known = Overflow(order, active)
+    known = Overflow(order, wrt)
     arrived: dict[Node, list[Flow]] = {}
     for output, cotangent in zip(outputs, cotangents, strict=True):
         if cotangent.shape != output.shape or cotangent.dtype != output.dtype:
