@@ -130,6 +130,9 @@ TABLE: tuple[Option, ...] = (
     Option("loss", "text", _FITS, "mse", "fit", _RUN,
            "mse, mae, huber(1), soft_l1(1), cauchy(1), arctan(1), tukey(1), log_cosh, "
            "quantile(0.9), poisson, bce, ….", "loss_function f_scale criterion", planned=True),
+    Option("likelihood", "switch", _EVERY, False, "minimize", _RUN,
+           "The formula is a negative log-likelihood (with --maximize, a log-likelihood), whose "
+           "second derivatives give standard errors.", planned=True),
     Option("penalty", "text", _ONE, None, "fit", _RUN,
            "l2(0.001) or l1(0.001), added to the loss.", planned=True),
     Option("epochs", "count", _ONE, 1000, "fit", _RUN, "How often all rows are used, at most.",

@@ -122,7 +122,8 @@ def _alone(
 
     A shared parameter that has a start already keeps it.
     """
-    kept = {name: options[name] for name in ("loss", "seed", "engine") if name in options}
+    passed = ("loss", "likelihood", "seed", "engine")
+    kept = {name: options[name] for name in passed if name in options}
     found = []
     for k, (one, problem) in enumerate(zip(whole.sets, whole.problems, strict=True)):
         known = {

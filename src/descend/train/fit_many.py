@@ -50,7 +50,8 @@ def fit_many(
     loss: str | Loss = "mse", optimizer: str | Optimizer | None = None, max_iter: int = 1000,
     xtol: float | None = None, ftol: float | None = None, gtol: float | None = None,
     missing: ManyMissing = "skip", covariance: bool = False, constants: Any = None,
-    params: Iterable[str] | None = None, threads: int | None = None, seed: int = 0,
+    params: Iterable[str] | None = None, likelihood: bool = False, threads: int | None = None,
+    seed: int = 0,
     starts: int | None = None, progress: Progress | None = None, **unknown: Any,
 ) -> ManyFits:  # fmt: skip
     """Fit one model to many datasets, each by itself, as one compiled program.
@@ -75,7 +76,8 @@ def fit_many(
         missing: what becomes of points whose values are missing: `"skip"` leaves their fits out,
             with the status bad_data; `"drop"` leaves out the points; `"raise"` refuses the data.
         covariance: keep the covariance of each fit.
-        constants, params: as in `fit`. threads: how many may work (by default one a core).
+        constants, params, likelihood: as in `fit`.
+        threads: how many may work (by default one a core).
         seed: of the candidates for scalars that have no start: each fit takes the best of a search
             in its own data.
         starts: from how many starts each fit descends; the best is kept. Where it is not said, one,
@@ -124,8 +126,7 @@ class _Many:
         )
         self.unsaid = start.sample.missing
         start = with_ready_guesses(start, data)
-        loss = as_loss(options.loss)
-        loss.check(data.columns["target"])
+        loss = as_loss(options.loss, options.likelihood)
         asked = options.absolute_sigma, options.covariance, int(options.seed)
         self.job = ManyJob(data, start, loss, *asked)
         if dropped:

@@ -40,7 +40,8 @@ def minimize(
     max_seconds: float | None = None, clip: Any = None, starts: int = 1,
     callback: Callable[[Moment], Any] | None = None, progress: Progress | None = None,
     verbose: bool = False, record: Iterable[str] = (), engine: str = "native",
-    fixed: Any = None, bounds: Any = None, ties: Any = None, **unknown: Any,
+    fixed: Any = None, bounds: Any = None, ties: Any = None, likelihood: bool = False,
+    **unknown: Any,
 ) -> MinimumFound:  # fmt: skip
     """Find where a function is lowest, by descending from a start.
 
@@ -55,6 +56,9 @@ def minimize(
         starts: as many descents, of which the one that ends lowest is returned.
         fixed, ties: as for `fit`. bounds: likewise by name, or SciPy's sequence of (lower, upper)
             for every number; a single pair holds for all.
+        likelihood: the function is a negative log-likelihood of all data (with `maximize`, a
+            log-likelihood): the result has `covariance` and `stderr`, from the inverse of its
+            second derivatives.
 
     Raises:
         UsageError: something that cannot be meant, with what to do instead.

@@ -87,7 +87,8 @@ class Reading:
 
     def _settings(self) -> Settings:
         o, n = self.options, self.rows.n_rows
-        loss = _loss_named(o.loss) if isinstance(o.loss, str) else as_loss(o.loss)
+        plain = isinstance(o.loss, str) and not o.likelihood
+        loss = _loss_named(o.loss) if plain else as_loss(o.loss, o.likelihood)
         loss.check(self.rows.extra["target"])
         size = None if o.batch_size is None or o.batch_size >= n else int(o.batch_size)
         count = sum(a.size for a in self.start.arrays.values()) + len(self.start.missing)
