@@ -23,7 +23,7 @@ class Likelihood:
     Attributes:
         stderr: by statsmodels 0.15.0 (Logit, Probit, Poisson, MNLogit, NegativeBinomial, GLM of
             binomial counts, GenericLikelihoodModel for gamma, BetaModel, OrderedModel; of
-            ZeroInflatedPoisson the differences of its `loglike`), in the order of the parameters' numbers.
+            ZeroInflatedPoisson the differences of its `loglike`), in the order of the numbers.
         scale: by what an error here is to be multiplied to be that of its number there, by name:
             of a logarithm, the number itself.
     """

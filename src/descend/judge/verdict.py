@@ -335,7 +335,9 @@ def _has_arrived(run: Finished) -> tuple[bool | None, tuple[str, ...]]:
     job = run.job
     if job.rows is None or job.settings.penalty is not None or run.original is None:
         return None, ()
-    if run.best_epoch() is not None or run.built.descent.curvature is None:
+    loss = job.settings.loss
+    curved = run.built.descent.curvature is not None or (loss is not None and loss.is_likelihood)
+    if run.best_epoch() is not None or not curved:
         return None, ()
     view = Completion(job, run.built, run.leaves(), False, run.original)
     if sum(a.size for a in view.leaves.values()) > MOST_WITH_ERRORS or not view.leaves:

@@ -56,10 +56,10 @@ KINDS: Mapping[str, Kind] = {
         lambda t: np.abs(t) != 1, "targets -1 or 1",
         "of targets 0 and 1, 2*y - 1 are such",
     ),
-    "classes": Kind(lambda t: t < 0, "class numbers 0, 1, …, or probabilities"),
     "distributions": Kind(lambda t: (t < 0) | (t > 1), "targets in [0, 1]"),
 }  # fmt: skip
-"""Besides `ANY`, which any are, and intervals such as `"[0, 1]"`."""
+"""Besides `ANY`, which any are, intervals such as `"[0, 1]"`, and class numbers, which can only be
+judged beside the classes of a model."""
 
 
 def check_values(loss: Named, target: Array) -> None:
@@ -68,7 +68,7 @@ def check_values(loss: Named, target: Array) -> None:
     Raises:
         DataError: with the first such row.
     """
-    if loss.domain not in ("", ANY):
+    if loss.domain not in ("", ANY, "classes"):
         kind = KINDS.get(loss.domain) or _interval(loss.domain)
         refuse_rows(loss, target, kind.wrong(np.asarray(target)), kind.need, kind.remedy)
 
@@ -128,7 +128,7 @@ def _check_classes(loss: Named, outputs: Sequence[Shape], target: Array) -> None
 
 def _check_numbers(loss: Named, target: Array, classes: int) -> None:
     t = np.asarray(target)
-    wrong = (t < 0) | (t >= classes) | (t != np.floor(t))
+    wrong = ((t < 0) | (t >= classes) | (t != np.floor(t))) & ~np.isnan(t)
     last = f"class numbers 0 to {classes - 1}"
     remedy = ""
     if wrong.any() and (t == np.floor(t)).all():
@@ -147,7 +147,7 @@ def _check_probabilities(loss: Named, target: Array, numbered: bool) -> None:
     remedy = 'where a row may have several labels, write loss="bce_with_logits"' if ones else (
         "" if below.any() else "divide them by their sum: y / y.sum(axis=-1, keepdims=True)"
     )  # fmt: skip
-    refuse_rows(loss, target, below | ~(np.abs(total - 1) <= WHOLE), need, remedy)
+    refuse_rows(loss, target, below | (np.abs(total - 1) > WHOLE), need, remedy)
 
 
 def _check_pair(loss: Named, outputs: Sequence[Shape], target: Array) -> None:

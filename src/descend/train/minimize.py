@@ -138,11 +138,16 @@ def _begun(function: Any, o: Options) -> Begun:
 
 
 def _sides(bounds: Any) -> Any:
-    """SciPy's sequence of pairs as all lower and all upper bounds; other forms as they are."""
+    """SciPy's sequence of pairs as all lower and all upper bounds; other forms as they are.
+
+    Two sequences that are no pairs are all lower and all upper bounds already.
+    """
     if isinstance(bounds, Mapping | str) or not isinstance(bounds, Sequence | np.ndarray):
         return bounds
     pairs = list(bounds)
     if len(pairs) == 2 and all(edge is None or np.ndim(edge) == 0 for edge in pairs):
+        return bounds
+    if len(pairs) == 2 and not any(np.ndim(side) == 1 and len(side) == 2 for side in pairs):
         return bounds
     if not all(isinstance(pair, Sequence | np.ndarray) and len(pair) == 2 for pair in pairs):
         raise UsageError(

@@ -6,7 +6,7 @@ import dataclasses
 import functools
 from typing import TYPE_CHECKING, Any
 
-from descend.errors import UsageError
+from descend.errors import UsageError, warn
 from descend.methods.base import Optimizer
 from descend.methods.choice import Task, chosen, is_auto
 from descend.methods.losses import FunctionLoss, Loss
@@ -84,6 +84,13 @@ class Reading:
         count = free_count(self.job.space, self.job.leaf_arrays())
         is_vector = self.job.settings.optimizer.scope == "vector"
         self.job.notes += warn_of_data(self.problem, self.rows, count, is_vector)
+        if self.held is not None and self.job.couples():
+            said = (
+                "the model couples the rows with one another, so the loss of the rows held back is "
+                "that of their own company"
+            )
+            warn(said)
+            self.job.notes.append(said)
 
     def _settings(self) -> Settings:
         o, n = self.options, self.rows.n_rows
