@@ -23,6 +23,7 @@ from descend.models.tree import (
     singles_of,
     written,
 )
+from descend.trace.tensor import is_traced
 
 __all__ = ["Model", "as_model"]
 
@@ -146,8 +147,8 @@ class Model:
                 f"{self!r}: {problem}",
                 remedy=f"its arguments are {', '.join(self.data + self.parameters)}",
             ) from None
-        values = [np.asarray(value, float) for value in bound.arguments.values()]
-        return self.function(*values)
+        given = bound.arguments.values()
+        return self.function(*(v if is_traced(v) else np.asarray(v, float) for v in given))
 
     def guess(self, x: Any, y: Any, **given: float) -> dict[str, float]:
         """Start values from data: what `fit` begins with where nothing else is said.

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from descend.errors import NotCoveredError, TraceError
-from descend.trace.context import where
+from descend.trace.context import current, where
+from descend.trace.handlers import value_may_raise
 from descend.trace.known import Known, known
 from descend.trace.operators import known_results
 from descend.trace.rows import Rows
@@ -98,10 +99,16 @@ def _make_face(name: str, real: Callable[..., Any], entry: Entry | None) -> Call
         if state == TRACED or always or (views and state == KNOWN):
             if implementation is None:
                 raise not_covered(name)
+            trace = current()
+            if trace is not None and trace.guarded and state == TRACED:
+                value_may_raise(name)
             try:
                 return implementation(*args, **kwargs)
             except TypeError as error:
-                raise _explained(name, error) from error
+                explained = _explained(name, error)
+                if explained is None:
+                    raise
+                raise explained from None
         if state == KNOWN:
             plain = without_stand_ins(args)
             keywords = without_stand_ins(kwargs)
@@ -140,11 +147,11 @@ def _owned(result: Any) -> Any:
     return known_results(result)
 
 
-def _explained(name: str, error: TypeError) -> Exception:
-    """A wrong keyword in the user's words; other errors as they are."""
+def _explained(name: str, error: TypeError) -> TraceError | None:
+    """A wrong keyword in the user's words; None for other errors."""
     text = str(error)
     if isinstance(error, TraceError) or "argument" not in text:
-        return error
+        return None
     return TraceError(f"{short_name(name)}: {text}", where=where())
 
 

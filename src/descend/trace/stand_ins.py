@@ -23,6 +23,7 @@ import numpy as np
 from descend.errors import TraceError
 from descend.trace.context import Trace, where
 from descend.trace.dispatch import face, name_of
+from descend.trace.handlers import has_handlers
 from descend.trace.randomness import MODULES, module_face, without_draws
 from descend.trace.table import ENTRIES, ORIGINALS, entry_of, implementation
 from descend.trace.tensor import is_traced, without_stand_ins
@@ -349,6 +350,8 @@ def _function(function: types.FunctionType, trace: Trace) -> Any:
     if namespace is None:
         namespace = (function.__globals__, Namespace(function.__globals__, trace))
         trace.copies[id(function.__globals__)] = namespace
+    if not trace.guarded and has_handlers(function.__code__):
+        trace.guarded = True
     closure = function.__closure__
     cells = None if closure is None else tuple(_cell(c, trace) for c in closure)
     model = types.FunctionType(function.__code__, namespace[1], function.__name__, None, cells)

@@ -78,7 +78,7 @@ class Tensor(Contents):
 
     def __len__(self) -> int:
         if not self.extents:
-            raise TraceError("len() of a scalar", where=where())
+            raise TraceError("len() of a scalar", where=where(), plain=True)
         extent = self.extents[0]
         if isinstance(extent, Dim):
             raise RowsAsked(extent, "len()")
@@ -181,7 +181,7 @@ class Tensor(Contents):
 
     def __iter__(self) -> Iterator[Any]:
         if not self.extents:
-            raise TraceError("iteration over a 0-d array", where=where())
+            raise TraceError("iteration over a 0-d array", where=where(), plain=True)
         if isinstance(self.extents[0], Dim):
             raise TraceError(
                 "a Python loop over the rows of the data, whose number is not known",

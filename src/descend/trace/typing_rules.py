@@ -41,7 +41,7 @@ def loop_dtypes(ufunc: np.ufunc, kinds: tuple[Any, ...]) -> tuple[np.dtype[Any],
             names = ", ".join(k.__name__ if isinstance(k, type) else k.name for k in kinds)
             raise TraceError(
                 f"np.{ufunc.__name__} does not take {names}: {error}", where=where()
-            ) from error
+            ) from None
         if any(d.kind == "c" for d in found):
             raise TraceError(
                 "complex numbers are not differentiated",
@@ -67,7 +67,9 @@ def _common_extent(a: int | Dim, b: int | Dim, shapes: Sequence[Shape]) -> int |
         if isinstance(extent, Dim):
             raise RowsAsked(extent, "broadcasting against an array of another length")
     texts = " ".join(shape_text(s) for s in shapes)
-    raise UsageError(f"operands could not be broadcast together with shapes {texts}", where=where())
+    raise UsageError(
+        f"operands could not be broadcast together with shapes {texts}", where=where(), plain=True
+    )
 
 
 def broadcast_shapes(shapes: Sequence[Shape]) -> Shape:
