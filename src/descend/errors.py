@@ -10,7 +10,7 @@ import functools
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from contextvars import ContextVar
 from types import TracebackType
 from typing import ParamSpec, TypeVar
@@ -177,32 +177,37 @@ def ends_at_users_line(function: Callable[P, T]) -> Callable[P, T]:
 def shorten(error: Exception) -> None:
     """Cut the traceback of an error, and of those that it came from, down to the user's lines.
 
-    What is raised on purpose ends at the last line of the user's. Of another error that a model
-    raises itself, or a library that it calls, only descend's own frames go. An error that descend
-    does not raise on purpose keeps every frame: it is a bug, and they tell where.
+    What is raised on purpose ends at the last line of the user's. Of another error, which a model
+    or a library called by it raises, only the frames in between go. Where descend itself raises
+    what it does not mean to, all frames stay: that is a bug, and they tell where.
     """
-    purposeful = isinstance(error, DescendError) and not isinstance(error, InternalError)
-    last = [tb.tb_frame.f_code.co_filename for tb in _links(error.__traceback__)][-1:]
-    if not purposeful and (not last or last[0].startswith(_PACKAGE)):
-        return
     chain: list[BaseException] = [error]
     for each in chain:
-        each.__traceback__ = _cut(each.__traceback__, purposeful)
+        each.__traceback__ = _cut(each)
         before = each.__cause__ or (None if each.__suppress_context__ else each.__context__)
         if before is not None and before not in chain:
             chain.append(before)
 
 
-def _links(tb: TracebackType | None) -> Iterator[TracebackType]:
+def _cut(error: BaseException) -> TracebackType | None:
+    purposeful = isinstance(error, DescendError) and not isinstance(error, InternalError)
+    links: list[TracebackType] = []
+    tb = error.__traceback__
     while tb is not None:
-        yield tb
+        links.append(tb)
         tb = tb.tb_next
-
-
-def _cut(tb: TracebackType | None, purposeful: bool) -> TracebackType | None:
-    kept: TracebackType | None = None
-    for link in reversed([*_links(tb)]):
+    kept: list[TracebackType] = []
+    between = False
+    for link in links:
         file = link.tb_frame.f_code.co_filename
-        if is_users_file(file) if purposeful else not file.startswith(_PACKAGE):
-            kept = TracebackType(kept, link.tb_frame, link.tb_lasti, link.tb_lineno)
-    return kept
+        if is_users_file(file):
+            between = False
+        elif purposeful or file.startswith(_PACKAGE):
+            between = True
+        if not between:
+            kept.append(link)
+    if not purposeful and kept[-1:] != links[-1:]:
+        return error.__traceback__
+    for link in reversed(kept):
+        tb = TracebackType(tb, link.tb_frame, link.tb_lasti, link.tb_lineno)
+    return tb

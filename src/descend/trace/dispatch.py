@@ -155,7 +155,7 @@ def _explained(name: str, error: TypeError) -> TraceError | None:
     return TraceError(f"{short_name(name)}: {text}", where=where())
 
 
-_NAMED = frozenset(("math", "numpy", "numpy.linalg", "numpy.fft"))
+_NAMED = frozenset(("math", "numpy", "numpy.linalg", "numpy.fft", "contextlib", "copy"))
 
 
 def name_of(function: Any) -> str | None:

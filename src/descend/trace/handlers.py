@@ -13,7 +13,6 @@ import dis
 import functools
 import sys
 from collections.abc import Iterator
-from opcode import opmap
 from types import CodeType, FrameType
 from typing import Any
 
@@ -24,7 +23,7 @@ from descend.lean import dataclass
 from descend.trace.context import ENTRIES, Trace, current, where
 from descend.trace.table import covers
 
-__all__ = ["INDEX", "has_handlers", "value_may_raise", "waits_for"]
+__all__ = ["INDEX", "value_may_raise", "waits_for"]
 
 Errors = tuple[type[BaseException], ...]
 
@@ -50,8 +49,10 @@ _NEVER = (
     "atan", "atan2", "erf", "erfc", "isfinite", "isinf", "isnan", "isclose", "fabs", "copysign",
     "degrees", "radians", "hypot", "dist", "tanh", "asinh", "cbrt", "prod", "sumprod", "fma",
 )  # fmt: skip
-_DIRECT = ("det", "slogdet", "norm", "qr", "vector_norm", "matrix_norm", "trace", "outer", "cross",
-           "diagonal", "matmul", "tensordot", "vecdot", "multi_dot", "matrix_transpose")  # fmt: skip
+_DIRECT = (
+    "det", "slogdet", "norm", "qr", "vector_norm", "matrix_norm", "trace", "outer", "cross",
+    "diagonal", "matmul", "tensordot", "vecdot", "multi_dot", "matrix_transpose",
+)  # fmt: skip
 _OPERATORS: dict[str, Errors] = {
     "divide": ZERO, "floor_divide": ZERO, "remainder": ZERO, "divmod": ZERO, "reciprocal": ZERO,
     "power": POWER, "square": POWER,
@@ -233,7 +234,7 @@ def _evaluated(instructions: tuple[dis.Instruction, ...], frame: FrameType) -> E
 
 
 def _exception_table(code: CodeType) -> list[tuple[int, int, int]]:
-    """(start, end, target) in bytes; the format is described in CPython's exception_handling_notes."""
+    """(start, end, target) in bytes, as CPython encodes them since 3.11."""
     numbers = iter(code.co_exceptiontable)
 
     def number(byte: int) -> int:
@@ -250,16 +251,6 @@ def _exception_table(code: CodeType) -> list[tuple[int, int, int]]:
         number(next(numbers))
         entries.append((start, start + length, target))
     return entries
-
-
-def has_handlers(code: CodeType) -> bool:
-    """Whether the code of a function, or of one made in it, handles errors."""
-    if code.co_exceptiontable and _HANDLES & {*code.co_code[::2]}:
-        return True
-    return any(has_handlers(c) for c in code.co_consts if isinstance(c, CodeType))
-
-
-_HANDLES = {opmap["PUSH_EXC_INFO"]}
 
 
 class _Suppress(contextlib.suppress):

@@ -11,6 +11,7 @@ from __future__ import annotations
 import builtins
 import copy
 import functools
+import os
 import sys
 import types
 import weakref
@@ -21,9 +22,9 @@ from typing import Any
 import numpy as np
 
 from descend.errors import TraceError
+from descend.trace.code import contents
 from descend.trace.context import Trace, where
 from descend.trace.dispatch import face, name_of
-from descend.trace.handlers import has_handlers
 from descend.trace.randomness import MODULES, module_face, without_draws
 from descend.trace.table import ENTRIES, ORIGINALS, entry_of, implementation
 from descend.trace.tensor import is_traced, without_stand_ins
@@ -35,6 +36,7 @@ _PLAIN = frozenset(
 )
 _FACED = (
     "numpy", "numpy.linalg", "numpy.fft", "scipy", "scipy.special", "scipy.stats", "math",
+    "contextlib", "copy",
     *(
         f"numpy.polynomial{name}"
         for name in ("", ".polynomial", ".chebyshev", ".legendre", ".hermite", ".hermite_e",
@@ -228,7 +230,9 @@ def _translated(value: Any, trace: Trace) -> Any:
     if isinstance(value, functools._lru_cache_wrapper):
         return stand_in(value.__wrapped__, trace)
     if isinstance(value, type):
-        return _twin(value, trace)
+        name = f"{value.__module__}.{value.__name__}"
+        entry = entry_of(name) if value.__module__ in _FACED else None
+        return _twin(value, trace) if entry is None else face(name, value)
     if isinstance(value, np.vectorize):
         return implementation("numpy.vectorize")(stand_in(value.pyfunc, trace))
     if _is_users_class(type(value)):
@@ -350,18 +354,33 @@ def _function(function: types.FunctionType, trace: Trace) -> Any:
     if namespace is None:
         namespace = (function.__globals__, Namespace(function.__globals__, trace))
         trace.copies[id(function.__globals__)] = namespace
-    if not trace.guarded and has_handlers(function.__code__):
-        trace.guarded = True
     closure = function.__closure__
     cells = None if closure is None else tuple(_cell(c, trace) for c in closure)
     model = types.FunctionType(function.__code__, namespace[1], function.__name__, None, cells)
     trace.copies[id(function)] = (function, model)
+    _prepare(function.__code__, namespace[1], trace)
     model.__defaults__ = _defaults(function, "__defaults__", trace)
     model.__kwdefaults__ = _defaults(function, "__kwdefaults__", trace)
     model.__qualname__ = function.__qualname__
     model.__module__ = module
     model.__dict__.update(function.__dict__)
     return model
+
+
+def _prepare(code: types.CodeType, namespace: Namespace, trace: Trace) -> None:
+    """What must be known of the code before it runs: see `Contents`."""
+    found = contents(code)
+    trace.guarded = trace.guarded or found.handles
+    for name in found.names:
+        if name in namespace.user:
+            namespace[name]
+    if found.question is not None:
+        text, line = found.question
+        raise TraceError(
+            f"the model asks with `{text}` for the class of a value, which stand-ins do not have",
+            where=f"{os.path.basename(code.co_filename)}:{line}: {text}",
+            remedy="write isinstance(value, …), which is answered for what a stand-in stands for",
+        )
 
 
 def _defaults(function: types.FunctionType, which: str, trace: Trace) -> Any:

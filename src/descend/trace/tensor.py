@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from descend.errors import TraceError
+from descend.errors import NotCoveredError, TraceError
 from descend.graph.elementwise import cast
 from descend.graph.linear import broadcast
 from descend.graph.node import Dim, Node, RowsAsked, postorder
@@ -191,6 +191,30 @@ class Tensor(Contents):
         return (self[i] for i in range(self.extents[0]))
 
     __hash__ = None  # type: ignore[assignment]
+
+    # --- copies and attributes ----------------------------------------------------------------
+
+    def __copy__(self) -> Any:
+        return self.copy()
+
+    def __deepcopy__(self, _memo: Any) -> Any:
+        return self.copy()
+
+    def __reduce_ex__(self, _protocol: Any) -> Any:
+        raise TraceError(
+            "a value that is not known before the data is cannot be pickled",
+            where=where(),
+            remedy="copy.deepcopy makes a copy; save what the model returns",
+        )
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_") or not hasattr(np.ndarray, name):
+            raise AttributeError(f"an array of the model has no attribute {name!r}")
+        raise NotCoveredError(
+            f".{name} of an array cannot be part of a model",
+            where=where(),
+            remedy="docs/numpy-coverage.md lists the methods and attributes that can",
+        )
 
     # --- indexing -----------------------------------------------------------------------------
 

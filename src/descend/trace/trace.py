@@ -13,7 +13,7 @@ from descend.trace.randomness import without_draws
 from descend.trace.refusals import nothing_swallowed
 from descend.trace.stand_ins import finish, model_of
 from descend.trace.table import WHEN_MISSED
-from descend.trace.tables import builtin, create, elementwise  # noqa: F401  (entered)
+from descend.trace.tables import builtin, create, elementwise, questions  # noqa: F401  (entered)
 from descend.trace.tensor import Tensor, as_node, wrap
 from descend.trace.tree import Tree, flatten, unflatten
 
