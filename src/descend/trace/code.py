@@ -22,6 +22,8 @@ _KINDS = frozenset(
      "Sequence", "Collection")
 )  # fmt: skip
 
+_COMPARISONS = ("IS_OP", "COMPARE_OP", "CONTAINS_OP")
+
 
 @dataclass(frozen=True)
 class Contents:
@@ -61,20 +63,25 @@ def _all_of(code: CodeType) -> Iterator[CodeType]:
 
 
 def _question(code: CodeType) -> tuple[str, int] | None:
-    """`case float():`, or `x.__class__` of anything but a method's own object."""
+    """`case float():`, or `x.__class__ is …` of anything but a method's own object."""
     line = code.co_firstlineno
     own = code.co_varnames[:1] if code.co_varnames[:1] in (("self",), ("cls",)) else ()
     before: list[dis.Instruction] = []
+    open_question: tuple[str, int, int] | None = None
     for instruction in dis.get_instructions(code):
         line = instruction.positions.lineno or line if instruction.positions else line
         if instruction.opname == "MATCH_CLASS":
             name = next((str(i.argval) for i in reversed(before) if _names(i)), "")
             if name in _KINDS:
                 return f"case {name}(…)", line
+        elif instruction.opname in _COMPARISONS and open_question is not None:
+            text, at, place = open_question
+            if len(before) - place <= 4:
+                return text, at
         elif instruction.opname.startswith("LOAD_") and instruction.argval == "__class__":
             asked = str(before[-1].argval) if before else ""
             if instruction.opname != "LOAD_DEREF" and (asked,) != own:
-                return f"{asked}.__class__", line
+                open_question = f"{asked}.__class__", line, len(before)
         if instruction.opname not in ("CACHE", "EXTENDED_ARG", "NOP"):
             before.append(instruction)
     return None

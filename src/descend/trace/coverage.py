@@ -45,7 +45,6 @@ _NOT_NUMERIC = frozenset(
         "isdtype",
         "isfortran",
         "issubdtype",
-        "iterable",
         "mask_indices",
         "may_share_memory",
         "min_scalar_type",

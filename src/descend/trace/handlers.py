@@ -53,9 +53,10 @@ _DIRECT = (
     "det", "slogdet", "norm", "qr", "vector_norm", "matrix_norm", "trace", "outer", "cross",
     "diagonal", "matmul", "tensordot", "vecdot", "multi_dot", "matrix_transpose",
 )  # fmt: skip
-_OPERATORS: dict[str, Errors] = {
-    "divide": ZERO, "floor_divide": ZERO, "remainder": ZERO, "divmod": ZERO, "reciprocal": ZERO,
-    "power": POWER, "square": POWER,
+_OPERATORS: dict[str, tuple[str, Errors]] = {
+    "divide": ("/", ZERO), "floor_divide": ("//", ZERO), "remainder": ("%", ZERO),
+    "divmod": ("divmod", ZERO), "reciprocal": ("** -1", ZERO), "power": ("**", POWER),
+    "square": ("**", POWER),
 }  # fmt: skip
 
 
@@ -83,7 +84,7 @@ def value_may_raise(name: str, errors: Errors | None = None) -> None:
 def waits_for(rule: str, operator: bool, scalar: bool) -> None:
     """The same for an elementwise function or, on numbers, for an operator."""
     if operator and scalar and rule in _OPERATORS:
-        _refuse(f"the operator ({rule})", _OPERATORS[rule])
+        _refuse(*_OPERATORS[rule])
     if "raise" in np.geterr().values():
         _refuse(f"np.{rule}", (FloatingPointError,))
     _refuse(f"np.{rule}", (RuntimeWarning,))
@@ -200,7 +201,7 @@ def _read(
             if instruction.opname == "RERAISE":
                 return found, instruction.offset
             if instruction.opname == "POP_EXCEPT" and first:
-                return [*found, _Clause(None, "finally, which returns,")], None
+                return [*found, _Clause(None, "try")], None
         break
     return found, None
 

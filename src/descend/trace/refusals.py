@@ -35,6 +35,7 @@ BLACK_BOX = (
     "descend.black_box(inner)(k) in the model (shape=… where the result is not shaped like k): "
     "its values as they are, derivatives by differences"
 )
+NUMPYS = "setting an array element"
 HELD = "a plain NumPy array cannot hold a value that is not known before the data is"
 # Libraries that call functions of the user's back, integrands say: the call itself is to blame.
 CALLING_BACK = ("scipy",)
@@ -78,7 +79,7 @@ def _first(made: list[Exception], error: Exception | None) -> Exception:
     first = made[0]
     if error is None or isinstance(error, DescendError):
         first.add_note(SWALLOWED)
-    elif error.__cause__ is first and isinstance(first, TraceError) and first.remedy != BLACK_BOX:
+    elif error.__cause__ is first and NUMPYS in str(error) and isinstance(first, TraceError):
         first.message = HELD
         first.remedy = "make the array in the model, with np.zeros, np.array or np.copy of yours"
     return first

@@ -214,6 +214,8 @@ def _translated(value: Any, trace: Trace) -> Any:
     if isinstance(value, types.ModuleType):
         return _module(value, trace)
     if isinstance(value, types.FunctionType):
+        if hasattr(value, "registry") and hasattr(value, "dispatch"):
+            return _dispatching(value, trace)
         return _function(value, trace)
     if isinstance(value, (np.ufunc, types.BuiltinFunctionType, _DISPATCHER)):
         return _library_function(value)
@@ -365,6 +367,17 @@ def _function(function: types.FunctionType, trace: Trace) -> Any:
     model.__module__ = module
     model.__dict__.update(function.__dict__)
     return model
+
+
+def _dispatching(function: Any, trace: Trace) -> Callable[..., Any]:
+    """A `functools.singledispatch` by what its first argument stands for."""
+    trace.captures.is_pure = False
+
+    def dispatched(*args: Any, **kwargs: Any) -> Any:
+        chosen = function.dispatch(implementation("builtins.type")(args[0]))
+        return stand_in(chosen, trace)(*args, **kwargs)
+
+    return dispatched
 
 
 def _prepare(code: types.CodeType, namespace: Namespace, trace: Trace) -> None:
