@@ -32,10 +32,12 @@ from descend.graph.node import Node, Shape
 from descend.graph.spectral import EIGH, PINV, QR, SVD
 from descend.trace.context import note, where
 from descend.trace.operands import deliver, float_node, joined_nodes
+from descend.trace.operators import elementwise
 from descend.trace.table import covers, implementation
 from descend.trace.tables.shape import tensor_of
 from descend.trace.tensor import is_traced, without_stand_ins, wrap
 from descend.trace.typing_rules import broadcast_shapes, shape_text, to_shape
+from descend.trace.ufunc_rules import RULES
 
 __all__ = ["singular_values"]
 
@@ -237,7 +239,8 @@ def _eigen(name: str, a: Any, half: str) -> tuple[Node, Node]:
     if half.upper() not in ("L", "U"):
         raise UsageError(f"np.linalg.{name}: UPLO argument must be 'L' or 'U'", where=where())
     x = _matrices(name, a, square=True)
-    packed = EIGH.apply(_symmetric(x, half.upper() == "U"))
+    upper = half.upper() == "U"
+    packed = EIGH.apply(_symmetric(x, upper), upper=upper)
     return row_of(packed, 0), rows(packed, 1, order_of(x)[0] + 1)
 
 
@@ -245,10 +248,23 @@ def _singular(x: Node) -> tuple[Node, Node, Node]:
     """U, singular values and Vᵀ, without what full_matrices adds."""
     m, n = order_of(x)
     if m < n:
-        u, s, vt = _singular(mt(x))
-        return mt(vt), s, mt(u)
-    packed = SVD.apply(x)
+        v, s, ut = _singular_parts(SVD.apply(mt(x), turned=True), n, m)
+        return mt(ut), s, mt(v)
+    return _singular_parts(SVD.apply(x, turned=False), m, n)
+
+
+def _singular_parts(packed: Node, m: int, n: int) -> tuple[Node, Node, Node]:
     return rows(packed, 0, m), row_of(packed, m), rows(packed, m + 1, m + 1 + n)
+
+
+def _hermitian(x: Node) -> tuple[Any, Any, Any]:
+    """The same of symmetric matrices by their eigenvectors, as NumPy does it."""
+    take = implementation("numpy.take_along_axis")
+    w, v = (wrap(part) for part in _eigen("svd", wrap(x), "L"))
+    order = implementation("numpy.argsort")(abs(w), -1)[..., ::-1]
+    w, v = take(w, order, -1), take(v, order[..., None, :], -1)
+    sign = elementwise(RULES["sign"], (w,))
+    return v, abs(w), (v * sign[..., None, :]).swapaxes(-1, -2)
 
 
 def singular_values(x: Node) -> Node:
@@ -272,7 +288,8 @@ def _svd(
             where=where(),
             remedy="use full_matrices=False",
         )
-    return _named(_result_type("svd"), *_singular(x))
+    parts = [p.node for p in _hermitian(x)] if hermitian else _singular(x)
+    return _named(_result_type("svd"), *parts)
 
 
 @covers("svdvals", module=LINALG)
