@@ -43,6 +43,7 @@ def _operand(value: Any) -> tuple[Any, Any]:
         return value.count(), int
     if isinstance(value, np.generic):
         check_data(value)
+        value = np.float64(value) if value.dtype.char == "g" else value
         return value, value.dtype
     node = as_node(value)
     return node, node.dtype

@@ -148,7 +148,8 @@ class Tensor(Contents):
         return int(
             self._value(
                 "an integer is needed that is not known before the data is",
-                "loop over a fixed number of steps, and use np.where for what depends on data",
+                "loop over a fixed number of steps, and use np.where for what depends on data; "
+                "np.take(table, index) reads from an array made outside of the model",
             )
         )
 
@@ -366,6 +367,8 @@ def as_node(value: Any, dtype: Any = None) -> Node:
         return as_node(implementation("numpy.array")(value), dtype)
     array = np.asarray(without_stand_ins(value), dtype=dtype)
     check_data(array)
+    if array.dtype.char == "g":
+        array = array.astype(np.float64)
     trace = current()
     if trace is None or array.size <= 16:
         return const(array)

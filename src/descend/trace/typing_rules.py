@@ -13,7 +13,9 @@ from descend.graph.node import Dim, Node, RowsAsked, Shape
 from descend.trace.context import where
 
 __all__ = [
+    "LONG",
     "broadcast_shapes",
+    "computed_in",
     "fits",
     "known_extents",
     "loop_dtypes",
@@ -23,7 +25,18 @@ __all__ = [
     "to_shape",
 ]
 
+LONG = np.dtype(np.longdouble)
+
 _loops: dict[tuple[Any, ...], tuple[np.dtype[Any], ...]] = {}
+
+
+def computed_in(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """The dtype in which numbers of a dtype are computed: float64 for long doubles.
+
+    >>> computed_in(np.dtype(">f4")), computed_in(np.dtype(np.longdouble))
+    (dtype('float32'), dtype('float64'))
+    """
+    return np.dtype(np.float64) if dtype.char == "g" else dtype.newbyteorder("=")
 
 
 def loop_dtypes(ufunc: np.ufunc, kinds: tuple[Any, ...]) -> tuple[np.dtype[Any], ...]:
