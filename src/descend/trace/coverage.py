@@ -18,6 +18,9 @@ _TITLES = {
     "numpy": "NumPy",
     "numpy.linalg": "numpy.linalg",
     "scipy.special": "scipy.special",
+    "scipy.linalg": "scipy.linalg",
+    "scipy.integrate": "scipy.integrate",
+    "scipy.stats.norm": "scipy.stats.norm",
     "math": "math",
     "builtins": "Python's builtins",
     "method": "Methods of arrays",
@@ -112,6 +115,8 @@ def _there(entry: Entry) -> bool:
     module, _, name = entry.name.rpartition(".")
     if module == "method":
         return hasattr(np.ndarray, name)
+    if module == "scipy.stats.norm":
+        return hasattr(import_module("scipy.stats").norm, name)
     return hasattr(import_module(module), name)
 
 

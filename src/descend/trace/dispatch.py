@@ -72,6 +72,9 @@ def not_covered(name: str) -> NotCoveredError:
             f"{short_name(name)} cannot be part of a model", where=where(), remedy=entry.remedy
         )
     remedy = entry.remedy if entry is not None and entry.remedy else _near(name)
+    if name.startswith("scipy."):
+        remedy += f"; or write descend.black_box({short_name(name)})(…) in the model (with "
+        remedy += "elementwise=True where it works element by element): derivatives by differences"
     return NotCoveredError(f"{short_name(name)} is not covered yet", where=where(), remedy=remedy)
 
 
@@ -158,6 +161,9 @@ def _explained(name: str, error: TypeError) -> TraceError | None:
 _NAMED = frozenset(("math", "numpy", "numpy.linalg", "numpy.fft", "contextlib", "copy"))
 
 
+_SCIPY = frozenset(("scipy.special", "scipy.linalg", "scipy.integrate"))
+
+
 def name_of(function: Any) -> str | None:
     """The table's name of one of NumPy's, SciPy's or math's functions, or None."""
     if isinstance(function, np.ufunc):
@@ -168,9 +174,8 @@ def name_of(function: Any) -> str | None:
     name = getattr(function, "__name__", "")
     if module in _NAMED or module.startswith("numpy.polynomial."):
         return f"{module}.{name}"
-    if module.startswith("scipy.special"):
-        return f"scipy.special.{name}"
-    return None
+    family = ".".join(module.split(".")[:2])
+    return f"{family}.{name}" if family in _SCIPY else None
 
 
 @covers("function", module="protocol")

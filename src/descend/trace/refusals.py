@@ -11,7 +11,7 @@ import ast
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import CodeType, FrameType
+from types import CodeType, FrameType, FunctionType
 
 from descend.errors import WITNESS, DescendError, TraceError
 from descend.trace.context import (
@@ -35,6 +35,7 @@ BLACK_BOX = (
     "descend.black_box(inner)(k) in the model (shape=… where the result is not shaped like k): "
     "its values as they are, derivatives by differences"
 )
+STAND_IN = "Tensor"
 NUMPYS = "setting an array element"
 HELD = "a plain NumPy array cannot hold a value that is not known before the data is"
 # Libraries that call functions of the user's back, integrands say: the call itself is to blame.
@@ -107,9 +108,13 @@ def _of_library(error: Exception) -> TraceError | None:
         links.append((tb.tb_frame.f_code, tb.tb_lasti, tb.tb_frame))
         tb = tb.tb_next
     found = _library_call(links)
-    if found is None or owner_of(links[-1][0].co_filename) == USERS:
-        return None
-    if not any(is_traced([*f.f_locals.values()]) for _, _, f in links if _is_library(f)):
+    if owner_of(links[-1][0].co_filename) == USERS:
+        if STAND_IN not in str(error):
+            return None
+        code, offset, frame = links[-1]
+        found = _written(segment_of(code, offset)) or "this call", line_of(frame)
+    elif found is None or not any(is_traced([*f.f_locals.values()]) for _, _, f in links
+                                  if _is_library(f)):  # fmt: skip
         return None
     reason = f"{type(error).__name__}: {error}"
     return TraceError(
@@ -150,10 +155,31 @@ def _library_call(places: list[Place]) -> tuple[str, str] | None:
                 found = None
         elif owner == LIBRARY and caller is not None and found is None:
             found = caller, place
-    if found is None:
+    if found is not None:
+        (code, offset, frame), (_, _, callee) = found
+        return _called(code, offset, callee), line_of(frame)
+    return None if caller is None else _compiled_call(*caller)
+
+
+def _compiled_call(code: CodeType, offset: int, frame: FrameType) -> tuple[str, str] | None:
+    """The same for a library's compiled function, which has no frame: from the call as written."""
+    name = _written(segment_of(code, offset))
+    token = WITNESS.set(None)  # what stands for a source of random numbers refuses to be looked at
+    try:
+        first, *rest = name.split(".")
+        known = frame.f_locals if first in frame.f_locals else frame.f_globals
+        function = known[first]
+        for part in rest:
+            function = getattr(function, part)
+    except (LookupError, AttributeError, DescendError):
         return None
-    (code, offset, frame), (_, _, callee) = found
-    return _called(code, offset, callee), line_of(frame)
+    finally:
+        WITNESS.reset(token)
+    module = sys.modules.get(str(getattr(function, "__module__", None)).partition(".")[0])
+    file = getattr(module, "__file__", None)
+    if file is None or isinstance(function, FunctionType) or owner_of(file) != LIBRARY:
+        return None
+    return name, line_of(frame)
 
 
 def _calls_back(frame: FrameType) -> bool:

@@ -36,7 +36,7 @@ _PLAIN = frozenset(
 )
 _FACED = (
     "numpy", "numpy.linalg", "numpy.fft", "scipy", "scipy.special", "scipy.stats", "math",
-    "contextlib", "copy",
+    "scipy.linalg", "scipy.integrate", "contextlib", "copy",
     *(
         f"numpy.polynomial{name}"
         for name in ("", ".polynomial", ".chebyshev", ".legendre", ".hermite", ".hermite_e",

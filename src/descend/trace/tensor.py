@@ -365,6 +365,12 @@ def as_node(value: Any, dtype: Any = None) -> Node:
         return value.count()
     if isinstance(value, (list, tuple)) and is_traced(value):
         return as_node(implementation("numpy.array")(value), dtype)
+    if hasattr(value, "toarray"):
+        raise TraceError(
+            f"a sparse {type(value).__name__} cannot be part of a computation",
+            where=where(),
+            remedy="write .toarray() where it is used",
+        )
     array = np.asarray(without_stand_ins(value), dtype=dtype)
     check_data(array)
     if array.dtype.char == "g":

@@ -17,6 +17,7 @@ from descend.trace.tables import (
     questions,
     reductions,
     refused,
+    scipy_functions,
     shape,
     special,
     statistics,
@@ -41,5 +42,6 @@ __all__ = [
     "statistics",
     "polynomial",
     "refused",
+    "scipy_functions",
     "special",
 ]
