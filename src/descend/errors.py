@@ -12,7 +12,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterable
 from contextvars import ContextVar
-from types import TracebackType
+from types import CodeType, TracebackType
 from typing import ParamSpec, TypeVar
 
 from descend.visible import visible
@@ -23,6 +23,7 @@ __all__ = [
     "DescendWarning",
     "DivergedWarning",
     "FormulaError",
+    "HANDING_ON",
     "InternalError",
     "WITNESS",
     "NotCoveredError",
@@ -147,6 +148,9 @@ def warn(warning: DescendWarning | str) -> None:
 
 # --- where a traceback ends -----------------------------------------------------------------------
 
+HANDING_ON: set[CodeType] = set()
+"""Functions that hand a call of the user's on to NumPy: an error raised in them is the call's."""
+
 _PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 _LIBRARY = os.path.dirname(os.__file__) + os.sep
 _INSTALLED = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
@@ -206,7 +210,8 @@ def _cut(error: BaseException) -> TracebackType | None:
             between = True
         if not between:
             kept.append(link)
-    if not purposeful and kept[-1:] != links[-1:]:
+    handed_on = links and links[-1].tb_frame.f_code in HANDING_ON
+    if not purposeful and kept[-1:] != links[-1:] and not handed_on:
         return error.__traceback__
     for link in reversed(kept):
         tb = TracebackType(tb, link.tb_frame, link.tb_lasti, link.tb_lineno)

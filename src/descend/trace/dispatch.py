@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from descend.errors import NotCoveredError, TraceError
+from descend.errors import HANDING_ON, NotCoveredError, TraceError
 from descend.trace.context import current, where
 from descend.trace.handlers import value_may_raise
 from descend.trace.known import Known, known
@@ -119,6 +119,7 @@ def _make_face(name: str, real: Callable[..., Any], entry: Entry | None) -> Call
         result = real(*args, **kwargs)
         return known(result) if creates else result
 
+    HANDING_ON.add(call.__code__)
     call.__name__ = name.rpartition(".")[2]
     call.__qualname__ = call.__name__
     call.__doc__ = getattr(real, "__doc__", None)
@@ -155,7 +156,9 @@ def _explained(name: str, error: TypeError) -> TraceError | None:
     text = str(error)
     if isinstance(error, TraceError) or "argument" not in text:
         return None
-    return TraceError(f"{short_name(name)}: {text}", where=where())
+    own, call, rest = text.partition("() ")
+    said = f"() {rest}" if call and own.isidentifier() else f": {text}"
+    return TraceError(f"{short_name(name)}{said}", where=where())
 
 
 _NAMED = frozenset(("math", "numpy", "numpy.linalg", "numpy.fft", "contextlib", "copy"))

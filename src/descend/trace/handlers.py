@@ -20,10 +20,13 @@ import numpy as np
 
 from descend.errors import TraceError
 from descend.lean import dataclass
-from descend.trace.context import ENTRIES, Trace, current, where
+from descend.trace.context import ENTRIES, current, where
 from descend.trace.table import covers
 
-__all__ = ["INDEX", "value_may_raise", "waits_for"]
+__all__ = [
+    "INDEX", "MANAGER", "Errors", "Managed", "guard", "may_swallow", "value_may_raise",
+    "waits_at_yield", "waits_for",
+]  # fmt: skip
 
 Errors = tuple[type[BaseException], ...]
 
@@ -116,7 +119,7 @@ def _handler_of(errors: Errors) -> str | None:
     trace = current()
     for caught in reversed(trace.suppressed if trace is not None else ()):
         if _catches(caught, errors):
-            return f"with suppress({', '.join(c.__name__ for c in caught)})"
+            return "with …, which suppresses " + ", ".join(c.__name__ for c in caught)
     return None
 
 
@@ -254,20 +257,78 @@ def _exception_table(code: CodeType) -> list[tuple[int, int, int]]:
     return entries
 
 
-class _Suppress(contextlib.suppress):
-    """`contextlib.suppress`, of which the trace knows what it waits for."""
-
-    def __enter__(self) -> None:
-        trace = current()
-        if trace is not None:
-            trace.guarded = True
-            trace.suppressed.append(self._exceptions)  # type: ignore[attr-defined]
-
-    def __exit__(self, *error: Any) -> bool:
-        trace: Trace | None = current()
-        if trace is not None:
-            trace.suppressed.remove(self._exceptions)  # type: ignore[attr-defined]
-        return bool(super().__exit__(*error))
+# --- context managers that swallow errors ---------------------------------------------------------
 
 
-covers("suppress", module="contextlib", always=True)(_Suppress)
+class Managed:
+    """A context manager of which the trace knows what errors it waits for."""
+
+    def __init__(self, manager: Any, errors: Errors) -> None:
+        self.manager, self.errors = manager, errors
+
+    def __enter__(self) -> Any:
+        _begin(self.errors)
+        return self.manager.__enter__()
+
+    def __exit__(self, *error: Any) -> Any:
+        _end(self.errors)
+        return self.manager.__exit__(*error)
+
+
+def _begin(errors: Errors) -> None:
+    trace = current()
+    if trace is not None:
+        trace.guarded = True
+        trace.suppressed.append(errors)
+
+
+def _end(errors: Errors) -> None:
+    trace = current()
+    if trace is not None:
+        trace.suppressed.remove(errors)
+
+
+@covers("suppress", module="contextlib", always=True)
+def _suppress(*exceptions: type[BaseException]) -> Managed:
+    return Managed(contextlib.suppress(*exceptions), exceptions)
+
+
+def guard(cls: Any) -> None:
+    """Make a class of context managers say that they may swallow any error."""
+    enter, leave = cls.__enter__, cls.__exit__
+
+    def entered(self: Any) -> Any:
+        _begin((Exception,))
+        return enter(self)
+
+    def left(self: Any, *error: Any) -> Any:
+        _end((Exception,))
+        return leave(self, *error)
+
+    cls.__enter__, cls.__exit__ = entered, left
+
+
+MANAGER = contextlib.contextmanager(lambda: iter(())).__code__
+"""The code of every function that `contextlib.contextmanager` makes."""
+
+
+def waits_at_yield(code: CodeType) -> Errors:
+    """What a generator, made a context manager, may catch where it yields; empty for nothing."""
+    for instruction in dis.get_instructions(code):
+        if instruction.opname == "YIELD_VALUE" and _clauses(code, instruction.offset):
+            return (Exception,)
+    return ()
+
+
+def may_swallow(code: CodeType) -> bool:
+    """Whether an `__exit__` may return something true, and so swallow the error."""
+    before: Any = None
+    for instruction in dis.get_instructions(code):
+        if instruction.opname == "RETURN_CONST":
+            before = instruction
+        if instruction.opname in ("RETURN_VALUE", "RETURN_CONST"):
+            is_const = before is not None and before.opname.endswith("_CONST")
+            if not is_const or before.argval:
+                return True
+        before = instruction
+    return False

@@ -25,6 +25,7 @@ from descend.errors import TraceError
 from descend.trace.code import contents
 from descend.trace.context import Trace, where
 from descend.trace.dispatch import face, name_of
+from descend.trace.handlers import MANAGER, Errors, Managed, guard, may_swallow, waits_at_yield
 from descend.trace.randomness import MODULES, module_face, without_draws
 from descend.trace.table import ENTRIES, ORIGINALS, entry_of, implementation
 from descend.trace.tensor import is_traced, without_stand_ins
@@ -216,7 +217,10 @@ def _translated(value: Any, trace: Trace) -> Any:
     if isinstance(value, types.FunctionType):
         if hasattr(value, "registry") and hasattr(value, "dispatch"):
             return _dispatching(value, trace)
-        return _function(value, trace)
+        generator = getattr(value, "__wrapped__", None) if value.__code__ is MANAGER else None
+        waits = () if generator is None else waits_at_yield(generator.__code__)
+        copied = _function(value, trace)
+        return _managing(copied, waits) if waits else copied
     if isinstance(value, (np.ufunc, types.BuiltinFunctionType, _DISPATCHER)):
         return _library_function(value)
     if isinstance(value, types.MethodType):
@@ -290,6 +294,9 @@ def _twin(cls: type, trace: Trace) -> type:
         if translated is not member:
             setattr(twin, name, translated)
     ORIGINALS[twin] = cls
+    leave = vars(cls).get("__exit__")
+    if isinstance(leave, types.FunctionType) and may_swallow(leave.__code__):
+        guard(twin)
     return twin
 
 
@@ -378,6 +385,11 @@ def _dispatching(function: Any, trace: Trace) -> Callable[..., Any]:
         return stand_in(chosen, trace)(*args, **kwargs)
 
     return dispatched
+
+
+def _managing(function: Callable[..., Any], errors: Errors) -> Callable[..., Any]:
+    """A function of `contextlib.contextmanager`, whose managers say what they wait for."""
+    return lambda *args, **kwargs: Managed(function(*args, **kwargs), errors)
 
 
 def _prepare(code: types.CodeType, namespace: Namespace, trace: Trace) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from descend.errors import NotCoveredError, TraceError
+from descend.errors import HANDING_ON, NotCoveredError, TraceError
 from descend.graph.elementwise import cast
 from descend.graph.linear import broadcast
 from descend.graph.node import Dim, Node, RowsAsked, postorder
@@ -210,7 +210,7 @@ class Tensor(Contents):
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_") or not hasattr(np.ndarray, name):
-            raise AttributeError(f"an array of the model has no attribute {name!r}")
+            raise AttributeError(f"'numpy.ndarray' object has no attribute {name!r}")
         raise NotCoveredError(
             f".{name} of an array cannot be part of a model",
             where=where(),
@@ -306,6 +306,9 @@ class Tensor(Contents):
     prod, sum = delegated("prod"), delegated("sum")
     squeeze, swapaxes = delegated("squeeze"), delegated("swapaxes")
     transpose = delegated("transpose")
+
+
+HANDING_ON.add(Tensor.__getattr__.__code__)
 
 
 def _rows_behind(node: Node) -> Dim | None:
