@@ -63,9 +63,12 @@ def _all_of(code: CodeType) -> Iterator[CodeType]:
 
 
 def _question(code: CodeType) -> tuple[str, int] | None:
-    """`case float():`, or `x.__class__ is …` of anything but a method's own object."""
+    """`case float():` or, outside of methods, `x.__class__ is …`.
+
+    Methods compare the classes of objects of their own, as those of dataclasses do.
+    """
     line = code.co_firstlineno
-    own = code.co_varnames[:1] if code.co_varnames[:1] in (("self",), ("cls",)) else ()
+    is_method = code.co_varnames[:1] in (("self",), ("cls",))
     before: list[dis.Instruction] = []
     open_question: tuple[str, int, int] | None = None
     for instruction in dis.get_instructions(code):
@@ -74,14 +77,12 @@ def _question(code: CodeType) -> tuple[str, int] | None:
             name = next((str(i.argval) for i in reversed(before) if _names(i)), "")
             if name in _KINDS:
                 return f"case {name}(…)", line
-        elif instruction.opname in _COMPARISONS and open_question is not None:
+        elif instruction.opname in _COMPARISONS and open_question is not None and not is_method:
             text, at, place = open_question
             if len(before) - place <= 4:
                 return text, at
-        elif instruction.opname.startswith("LOAD_") and instruction.argval == "__class__":
-            asked = str(before[-1].argval) if before else ""
-            if instruction.opname != "LOAD_DEREF" and (asked,) != own:
-                open_question = f"{asked}.__class__", line, len(before)
+        elif instruction.opname == "LOAD_ATTR" and instruction.argval == "__class__" and before:
+            open_question = f"{before[-1].argval}.__class__", line, len(before)
         if instruction.opname not in ("CACHE", "EXTENDED_ARG", "NOP"):
             before.append(instruction)
     return None

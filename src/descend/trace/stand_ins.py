@@ -37,7 +37,7 @@ _PLAIN = frozenset(
 )
 _FACED = (
     "numpy", "numpy.linalg", "numpy.fft", "scipy", "scipy.special", "scipy.stats", "math",
-    "scipy.linalg", "scipy.integrate", "contextlib", "copy",
+    "scipy.linalg", "scipy.integrate", "contextlib", "copy", "pickle",
     *(
         f"numpy.polynomial{name}"
         for name in ("", ".polynomial", ".chebyshev", ".legendre", ".hermite", ".hermite_e",

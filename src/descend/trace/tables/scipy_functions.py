@@ -153,7 +153,7 @@ def _expm(A: Any) -> Any:
         held = select(more, found, full_like(found, 0.0))  # what is not squared cannot overflow
         found = select(more, matmul(held, held), found)
     lost = wide(call("lt", full_like(times, float(_SQUARINGS)), times))
-    return deliver(select(lost, full_like(found, math.nan), found))
+    return deliver(mul(found, select(lost, full_like(found, math.nan), full_like(found, 1.0))))
 
 
 def _pade(x: Node) -> tuple[Node, Node]:
@@ -222,8 +222,12 @@ def _normal(name: str, compute: Callable[[Any, Any], Any]) -> None:
     @covers(name, module=NORM)
     def entry(x: Any, loc: Any = 0.0, scale: Any = 1.0) -> Any:
         width = tensor_of(scale) if is_traced(scale) else np.asarray(scale, np.float64)
-        found = compute((tensor_of(x) - loc) / width, width)
-        return implementation("numpy.where")(width > 0, found, math.nan)
+        return compute((tensor_of(x) - loc) / width, width) * _valid(width)
+
+
+def _valid(width: Any) -> Any:
+    """1 for a scale that is one, else NaN, for derivatives too."""
+    return implementation("numpy.where")(tensor_of(width) > 0, 1.0, math.nan)
 
 
 def _log(width: Any) -> Any:
@@ -241,8 +245,7 @@ _normal("logsf", lambda z, _: _special("log_ndtr")(-z))
 def _quantile(name: str, sign: float) -> None:
     @covers(name, module=NORM)
     def entry(q: Any, loc: Any = 0.0, scale: Any = 1.0) -> Any:
-        found = _special("ndtri")(tensor_of(q)) * sign * scale + loc
-        return implementation("numpy.where")(tensor_of(scale) > 0, found, math.nan)
+        return (_special("ndtri")(tensor_of(q)) * sign * scale + loc) * _valid(scale)
 
 
 _quantile("ppf", 1.0)
