@@ -24,7 +24,7 @@ from descend.trace.context import ENTRIES, current, where
 from descend.trace.table import covers
 
 __all__ = [
-    "INDEX", "MANAGER", "Errors", "Managed", "guard", "may_swallow", "value_may_raise",
+    "INDEX", "MANAGER", "NEVER", "Errors", "Managed", "guard", "may_swallow", "value_may_raise",
     "waits_at_yield", "waits_for",
 ]  # fmt: skip
 
@@ -36,14 +36,15 @@ ZERO: Errors = (ZeroDivisionError,)
 POWER: Errors = (ZeroDivisionError, OverflowError)
 INDEX: Errors = (IndexError,)
 
-_BRANCH = "np.where(condition, a, b) with a condition on the argument, such as "
-_LINALG = "the result is NaN there: write np.where(np.isfinite(result), result, other)"
+NEVER = "the handler would never be reached: "
+_BRANCH = "write np.where(condition, a, b) with a condition on the argument, such as "
+_LINALG = "the result is NaN there, so write np.where(np.isfinite(result), result, other)"
 _REMEDIES: dict[Errors, str] = {
     LINALG: _LINALG,
     DOMAIN: _BRANCH + "np.where(x > 0, np.log(np.where(x > 0, x, 1.0)), other)",
     ZERO: _BRANCH + "np.where(b != 0, a / np.where(b != 0, b, 1.0), other)",
     POWER: _BRANCH + "np.where(np.abs(x) < 1e150, x**2, other)",
-    INDEX: "an index out of range ends the run with an error: write np.clip(index, 0, n - 1)",
+    INDEX: "an index out of range ends the run with an error, so write np.clip(index, 0, n - 1)",
     (FloatingPointError,): _BRANCH + "np.where(np.isfinite(result), result, other)",
     (RuntimeWarning,): _BRANCH + "np.where(np.isfinite(result), result, other)",
 }
@@ -102,7 +103,7 @@ def _refuse(what: str, errors: Errors) -> None:
         f"the model handles an error that its compiled form never raises: `{handler}` around "
         f"{what}, which raises {name} for some values in plain Python",
         where=where(),
-        remedy="the handler would never be reached; instead of it, " + _REMEDIES[errors],
+        remedy=NEVER + _REMEDIES[errors],
     )
 
 

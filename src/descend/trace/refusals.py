@@ -22,13 +22,14 @@ from descend.trace.context import (
     owner_of,
     segment_of,
 )
+from descend.trace.handlers import NEVER
 from descend.trace.tensor import is_traced
 
 __all__ = ["nothing_swallowed"]
 
 SWALLOWED = (
-    "a handler in the model caught this error and the model went on: leave out the try, or name "
-    "only errors that do not come from values"
+    "  note: a handler in the model caught this error and the model went on: leave out the try, "
+    "or name only errors that do not come from values"
 )
 BLACK_BOX = (
     "put what it computes into a function of arrays, def inner(k): …, and write "
@@ -79,7 +80,8 @@ def _first(made: list[Exception], error: Exception | None) -> Exception:
     """The first error that was made, in the words that help where NumPy made another one of it."""
     first = made[0]
     if error is None or isinstance(error, DescendError):
-        first.add_note(SWALLOWED)
+        if not (getattr(first, "remedy", None) or "").startswith(NEVER):
+            first.add_note(SWALLOWED)
     elif error.__cause__ is first and NUMPYS in str(error) and isinstance(first, TraceError):
         first.message = HELD
         first.remedy = "make the array in the model, with np.zeros, np.array or np.copy of yours"
