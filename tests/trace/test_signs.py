@@ -41,6 +41,10 @@ def test_factors_are_numpys(name: str, shape: tuple[int, ...], engine: str) -> N
         (_, found), _ = derivative(a)
         for got, want in zip(found, factors(a), strict=True):
             np.testing.assert_allclose(got, want, atol=1e-9)
+        narrow = a.astype(np.float32)
+        (_, found), _ = derivative(narrow)
+        for got, want in zip(found, factors(narrow), strict=True):
+            np.testing.assert_allclose(got, want, atol=1e-3)
 
 
 @pytest.mark.parametrize("name", ["svd of symmetric", "svd of wide", "eigh of the upper triangle"])

@@ -106,6 +106,12 @@ def workspace(node: Node) -> list[tuple[tuple[int, ...], np.dtype[Any]]]:
 # --- primitives in native terms -----------------------------------------------------------------
 
 
+def _of_numpys_signs(node: Node) -> None:
+    """In float32 NumPy's LAPACK and SciPy's, which native code calls, give different signs."""
+    if node.attrs.get("signed"):
+        raise NotNative("the signs of eigenvectors and singular vectors in float32")
+
+
 def _in_memory(*nodes: Node) -> None:
     if nodes[0].dtype not in (np.float64, np.float32):
         raise NotNative(f"linear algebra in {nodes[0].dtype}")
@@ -193,12 +199,14 @@ def _eigh(node: Node) -> Node:
     (a,) = node.args
     n = order_of(a)[0]
     _in_memory(a)
+    _of_numpys_signs(node)
     packed = SYEVD.apply(a, upper=node.attrs.get("upper", False))
     return concatenate([rows(packed, 0, 1), mt(rows(packed, 1, n + 1))], a.ndim - 2)
 
 
 def _svd(node: Node) -> Node:
     _in_memory(*node.args)
+    _of_numpys_signs(node)
     (a,) = node.args
     turned = node.attrs.get("turned", False)
     return GESDD.apply(a if turned else mt(a), turned=turned)

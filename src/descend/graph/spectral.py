@@ -51,8 +51,11 @@ def _eigh_type(args: tuple[Node, ...], _attrs: Mapping[str, Any]) -> Typed:
     return (*args[0].shape[:-2], n + 1, n), args[0].dtype
 
 
-def _eigh_meaning(a: Array, *, upper: bool = False) -> Array:
-    """Of both triangles alike; which of them LAPACK reads settles the signs of the vectors."""
+def _eigh_meaning(a: Array, *, upper: bool = False, signed: bool = False) -> Array:
+    """Of both triangles alike; which of them LAPACK reads settles the signs of the vectors.
+
+    If `signed`, they must be NumPy's, and its own LAPACK is the only one that has them.
+    """
 
     def packed(x: Array) -> Array:
         w, v = np.linalg.eigh(x, "U" if upper else "L")
@@ -111,7 +114,7 @@ def _svd_type(args: tuple[Node, ...], _attrs: Mapping[str, Any]) -> Typed:
     return (*args[0].shape[:-2], m + 1 + n, n), args[0].dtype
 
 
-def _svd_meaning(a: Array, *, turned: bool = False) -> Array:
+def _svd_meaning(a: Array, *, turned: bool = False, signed: bool = False) -> Array:
     """If `turned`, with the signs that the transposed matrices are decomposed with."""
 
     def packed(x: Array) -> Array:

@@ -225,9 +225,9 @@ def _qr(a: Any, mode: str = "reduced") -> Any:
     return deliver(r) if mode == "r" else _named(_result_type("qr"), q, r)
 
 
-@covers("eigh", module=LINALG)
+@covers("eigh", module=LINALG, remark="float32 by the interpreter, for NumPy's signs")
 def _eigh(a: Any, UPLO: str = "L") -> Any:
-    return _named(_result_type("eigh"), *_eigen("eigh", a, UPLO))
+    return _named(_result_type("eigh"), *_eigen("eigh", a, UPLO, vectors=True))
 
 
 @covers("eigvalsh", module=LINALG)
@@ -235,22 +235,28 @@ def _eigvalsh(a: Any, UPLO: str = "L") -> Any:
     return deliver(_eigen("eigvalsh", a, UPLO)[0])
 
 
-def _eigen(name: str, a: Any, half: str) -> tuple[Node, Node]:
+def _signed(x: Node, vectors: bool) -> bool:
+    """Whether the vectors' signs must be NumPy's own: in float32 no other LAPACK has them."""
+    return vectors and x.dtype == np.float32
+
+
+def _eigen(name: str, a: Any, half: str, vectors: bool = False) -> tuple[Node, Node]:
     if half.upper() not in ("L", "U"):
         raise UsageError(f"np.linalg.{name}: UPLO argument must be 'L' or 'U'", where=where())
     x = matrices(name, a, square=True)
     upper = half.upper() == "U"
-    packed = EIGH.apply(_symmetric(x, upper), upper=upper)
+    packed = EIGH.apply(_symmetric(x, upper), upper=upper, signed=_signed(x, vectors))
     return row_of(packed, 0), rows(packed, 1, order_of(x)[0] + 1)
 
 
-def _singular(x: Node) -> tuple[Node, Node, Node]:
+def _singular(x: Node, vectors: bool = False) -> tuple[Node, Node, Node]:
     """U, singular values and Vᵀ, without what full_matrices adds."""
     m, n = order_of(x)
+    signed = _signed(x, vectors)
     if m < n:
-        v, s, ut = _singular_parts(SVD.apply(mt(x), turned=True), n, m)
+        v, s, ut = _singular_parts(SVD.apply(mt(x), turned=True, signed=signed), n, m)
         return mt(ut), s, mt(v)
-    return _singular_parts(SVD.apply(x, turned=False), m, n)
+    return _singular_parts(SVD.apply(x, turned=False, signed=signed), m, n)
 
 
 def _singular_parts(packed: Node, m: int, n: int) -> tuple[Node, Node, Node]:
@@ -260,7 +266,7 @@ def _singular_parts(packed: Node, m: int, n: int) -> tuple[Node, Node, Node]:
 def _hermitian(x: Node) -> tuple[Any, Any, Any]:
     """The same of symmetric matrices by their eigenvectors, as NumPy does it."""
     take = implementation("numpy.take_along_axis")
-    w, v = (wrap(part) for part in _eigen("svd", wrap(x), "L"))
+    w, v = (wrap(part) for part in _eigen("svd", wrap(x), "L", vectors=True))
     order = implementation("numpy.argsort")(abs(w), -1)[..., ::-1]
     w, v = take(w, order, -1), take(v, order[..., None, :], -1)
     sign = elementwise(RULES["sign"], (w,))
@@ -272,7 +278,7 @@ def singular_values(x: Node) -> Node:
     return _singular(x)[1]
 
 
-@covers("svd", module=LINALG, remark="for matrices that are not square, with full_matrices=False")
+@covers("svd", module=LINALG, remark="not square: with full_matrices=False; float32 as eigh")
 def _svd(
     a: Any, full_matrices: bool = True, compute_uv: bool = True, hermitian: bool = False
 ) -> Any:
@@ -288,7 +294,7 @@ def _svd(
             where=where(),
             remedy="use full_matrices=False",
         )
-    parts = [p.node for p in _hermitian(x)] if hermitian else _singular(x)
+    parts = [p.node for p in _hermitian(x)] if hermitian else _singular(x, vectors=True)
     return _named(_result_type("svd"), *parts)
 
 
