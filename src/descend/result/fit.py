@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
-from descend.errors import UsageError, warn
+from descend.errors import UsageError, ends_at_users_line, warn
 from descend.records.record import FitRecord, defaults_of, like, number_names_of
 from descend.records.statuses import STATUSES
 from descend.result.evidence import OF_DATA, Evidence, FromFile
@@ -122,6 +122,7 @@ class Fit(Evident, Trusted, FitRecord):
     _record = FitRecord
     _evidence: Evidence
 
+    @ends_at_users_line
     def predict(self, x: Any) -> Any:
         """Return the model's prediction for new rows, given as they were to `fit`.
 
@@ -142,6 +143,7 @@ class Fit(Evident, Trusted, FitRecord):
             )
         return predictor(columns, self._evidence.leaves)
 
+    @ends_at_users_line
     def components(self, x: Any) -> dict[str, Array]:
         """Return the addends of a sum of ready models by their names, for rows given as to `fit`.
 
@@ -166,6 +168,7 @@ class Fit(Evident, Trusted, FitRecord):
 
         return fit_told(self)
 
+    @ends_at_users_line
     def plot(
         self, path: str | os.PathLike[str] | None = None, bands: bool | float = False
     ) -> Figure:
@@ -203,6 +206,7 @@ class Fit(Evident, Trusted, FitRecord):
     def _has_components(self) -> bool:
         return self._evidence.ready is not None and self._evidence.predictor.scaling is None
 
+    @ends_at_users_line
     def explain(self, row: int = 0) -> Explanation:
         """Show backpropagation at work on one row of the data, at the parameters of the start.
 
@@ -211,6 +215,7 @@ class Fit(Evident, Trusted, FitRecord):
         """
         return self._evidence.explain(row)
 
+    @ends_at_users_line
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the fit to a file, which `descend.load` reads; it predicts without this code.
 
@@ -219,6 +224,7 @@ class Fit(Evident, Trusted, FitRecord):
         """
         self._write(path, "saved fit")
 
+    @ends_at_users_line
     def save_checkpoint(self, path: str | os.PathLike[str]) -> None:
         """Write the fit under any name, as it is: what is made later is left out, to be quick."""
         other = copy.copy(self)

@@ -142,7 +142,10 @@ class Job(Seeker):
         try:
             model = self._trace(data, leaves, n_rows)
         except (IndexError, ValueError, TypeError) as error:
-            raise without_start(error, self.start.missing, data, leaves, self._fits) from error
+            better = without_start(error, self.start.missing, data, leaves, self._fits)
+            if better is error:
+                raise
+            raise better.with_traceback(error.__traceback__) from None
         free = model
         if self.rows is not None and WHITENING in self.rows.extra:
             known = self._trace(data, leaves, n_rows, known=True)
@@ -152,10 +155,13 @@ class Job(Seeker):
         if self.held is not None:
             validation = self._trace(self.held.columns, leaves, self.held.n_rows, known=True)
         recipe = self.recipe(validation)
+        made = None
         try:
             made = descent(model, recipe)
         except RowsAsked as asked:
-            model = replace(self._trace(data, leaves, n_rows, known=True), why_rows=asked.why)
+            why = asked.why
+        if made is None:
+            model = replace(self._trace(data, leaves, n_rows, known=True), why_rows=why)
             self._check(model)
             made = descent(model, recipe)
         runner, engine, note, seconds = make_runner(made, self.settings.engine, n_rows)

@@ -98,7 +98,8 @@ def trace_model(
     except RowsAsked as asked:
         if n_rows is None:
             raise
-        return _traced(apply, arrange, data, leaves, n_rows, asked.why, whole)
+        why = asked.why
+    return _traced(apply, arrange, data, leaves, n_rows, why, whole)
 
 
 def _traced(

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from descend.data.validate import Missing
+from descend.errors import ends_at_users_line
 from descend.judge.clear import first_look
 from descend.judge.doubts import correlated
 from descend.methods.base import Optimizer
@@ -27,6 +28,7 @@ from descend.train.reading import Reading
 __all__ = ["clear_fit", "fit"]
 
 
+@ends_at_users_line
 def fit(
     model: Callable[..., Any] | str, x: Any = None, y: Any = None, *, start: Any = None,
     loss: str | Loss | Callable[..., Any] = "mse", optimizer: str | Optimizer | None = None,

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from descend.errors import DescendWarning, UsageError, suggest
+from descend.errors import DescendWarning, UsageError, ends_at_users_line, suggest
 from descend.result.datasets import GlobalFit, parts_of
 from descend.result.fit import Fit
 from descend.task.options import names_of, refuse_unknown
@@ -19,6 +19,7 @@ __all__ = ["Dataset", "fit_global"]
 
 
 
+@ends_at_users_line
 def fit_global(
     datasets: Iterable[Dataset] | Any, x: Sequence[Any] | None = None,
     y: Sequence[Any] | None = None, *, shared: Names = None,

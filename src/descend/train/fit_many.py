@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from descend.data.validate import check_positive
-from descend.errors import DataError, UsageError
+from descend.errors import DataError, UsageError, ends_at_users_line
 from descend.judge.attempts import Unasked
 from descend.judge.many_attempts import Made, further
 from descend.judge.many_doubts import as_good_outside, doubtful, plainly_well
@@ -43,6 +43,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 MOST_LEAN = 12  # numbers: with more, the model costs more than the method
 
 
+@ends_at_users_line
 def fit_many(
     model: Callable[..., Any] | str | Model, x: Any = None, y: Any = None, *, start: Any = None,
     fixed: Any = None, bounds: Any = None, ties: Any = None, by: str | None = None,

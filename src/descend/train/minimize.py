@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from descend.errors import UsageError
+from descend.errors import UsageError, ends_at_users_line
 from descend.judge.clear import clear_minimum
 from descend.methods.base import Optimizer
 from descend.methods.choice import Task
@@ -32,6 +32,7 @@ from descend.train.reading import method_of
 __all__ = ["maximize", "minimize"]
 
 
+@ends_at_users_line
 def minimize(
     function: Callable[..., Any] | str, start: Any = None, *,
     optimizer: str | Optimizer | None = None, lr: Any = None, max_iter: int = 1000,
@@ -72,6 +73,7 @@ def minimize(
     return _found(given.pop("function"), given, 1)
 
 
+@ends_at_users_line
 def maximize(function: Callable[..., Any] | str, start: Any = None, **options: Any) -> MinimumFound:
     """Find where a function is highest; everything else is as for `minimize`.
 
