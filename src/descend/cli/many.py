@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from descend.cli.output import Told
-from descend.data.tables import TableFile
+from descend.data.table import TableFile
 from descend.data.write import check_table_path
 from descend.errors import UsageError
 from descend.task.options import names_of
