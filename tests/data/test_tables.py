@@ -130,7 +130,7 @@ def test_text_after_the_sampled_rows_is_found(tmp_path: Path) -> None:
         ("a.json", '[{"x": [1, 2], "y": 1}]', "holds BIGINT[], no numbers"),
         ("a.json", '[{"x"', "cannot be read"),
         ("a.parquet", "nothing", "cannot be read"),
-        ("a.xlsx", "x\0\1y", "is no workbook of Excel or LibreOffice"),
+        ("a.xlsx", "\0\0\1x", "is no workbook of Excel or LibreOffice"),
     ],
 )
 def test_faults_are_told(tmp_path: Path, name: str, content: str | bytes, words: str) -> None:

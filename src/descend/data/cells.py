@@ -34,6 +34,7 @@ class CellTable(TableFile):
     def __init__(self, path: str, rows: Sequence[Row], layout: Layout, how: Asked) -> None:
         super().__init__(path, layout.names, how)
         self.layout, self.notes, self.bare = layout, layout.notes, layout.bare
+        self.numerals = layout.numerals
         self._rows = rows[layout.first :]
 
     def cells(self, index: int) -> list[Any]:
@@ -50,6 +51,7 @@ class CellTable(TableFile):
             numerals, rival = choose(told, ways, self.layout.rival is not None)
             if self.layout.rival is None or rival is None:
                 self.layout = self.layout._replace(numerals=numerals, rival=rival)
+                self.numerals = numerals
                 found = [self._column(name) for name in names]
         return found
 

@@ -12,8 +12,9 @@ __all__ = ["Encoding", "blocks", "decoded", "encoding_of", "find_encoding"]
 
 BLOCK = 1 << 20
 MARKS = (
-    (codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"),
-    (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"),
+    (codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"), (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
 )  # fmt: skip
 GUESSED = ("gb18030", "cp1252", "latin-1")
 
@@ -47,7 +48,7 @@ def encoding_of(head: bytes) -> str | None:
 
 
 def find_encoding(stream: IO[bytes]) -> Encoding:
-    """The encoding of a whole file: by its mark or zero bytes, UTF-8 if it is, else what it can be."""
+    """The encoding of a whole file: by its mark, UTF-8 if that is valid, else what it can be."""
     head = stream.read(BLOCK)
     told = encoding_of(head)
     if told is not None:

@@ -17,7 +17,7 @@ from descend.data.arrow import float_columns
 from descend.data.asked import Asked
 from descend.data.cells import held_text, holds_times, lost_digits, two_ways
 from descend.data.layout import named_apart
-from descend.data.numerals import ABSENT, KNOWN, PLAIN, Numerals, admitted
+from descend.data.numerals import ABSENT, KNOWN, Numerals, admitted
 from descend.data.quoting import identifier, in_shell, quoted
 from descend.data.table import Complaint, TableFile
 from descend.data.text import Dialect
@@ -130,7 +130,7 @@ class QueriedTable(TableFile):
         first = self._parts[0]
         if self.sql is None and isinstance(first, Text) and len(self._parts) == 1:
             layout = first.dialect.layout
-            self.notes, self.bare = layout.notes, layout.bare
+            self.notes, self.bare, self.numerals = layout.notes, layout.bare, layout.numerals
             self.twice = frozenset(n for n in layout.names if layout.names.count(n) > 1)
 
     def _reader(self, index: int, part: Text | Foreign | Arrays) -> str:
@@ -152,8 +152,8 @@ class QueriedTable(TableFile):
         empty = "" if len(names) > 1 else " WHERE c0 IS NOT NULL"
         return (
             f"SELECT {', '.join(chosen)} FROM read_csv({_pattern(part.file)}, auto_detect=false, "
-            f"delim={quoted(part.dialect.sep)}, quote='\"', escape='\"', header=false, skip={skip}, "
-            f"comment={quoted(part.dialect.lines.comment)}, columns={{{columns}}}){empty}"
+            f"delim={quoted(part.dialect.sep)}, quote='\"', escape='\"', header=false, "
+            f"skip={skip}, comment='', columns={{{columns}}}){empty}"
         )
 
     def _type(self, part: Text, j: int, name: str) -> str:
@@ -171,7 +171,8 @@ class QueriedTable(TableFile):
         # Of 1.5 the CSV reader makes a whole number, 2, without a word.
         if kind == "whole" and self.sql is not None:
             return "CHECKED"
-        return "DOUBLE" if all(map(_PLAIN.fullmatch, texts)) else "CHECKED"
+        plain = part.dialect.layout.numerals.decimal == "." and all(map(_PLAIN.fullmatch, texts))
+        return "DOUBLE" if plain else "CHECKED"
 
     def _expression(self, part: Text, j: int, name: str, kind: str) -> str:
         """A column of the view."""
@@ -320,13 +321,8 @@ class QueriedTable(TableFile):
 
     def _as_float(self, name: str) -> str:
         if self._types[name] == "VARCHAR":
-            return self._numerals().sql(identifier(name))
+            return self.numerals.sql(identifier(name))
         return f"CAST({identifier(name)} AS DOUBLE)"
-
-    def _numerals(self) -> Numerals:
-        """How the numbers among texts are written."""
-        first = self._parts[0]
-        return first.dialect.layout.numerals if isinstance(first, Text) else PLAIN
 
     def _complaint(self, name: str) -> Complaint | None:
         kind = self._types[name]
@@ -358,7 +354,7 @@ class QueriedTable(TableFile):
     def _text(self, name: str) -> Complaint | None:
         column = identifier(name)
         numbered = f"SELECT row_number() OVER () - 1 AS row, {column} AS v FROM {self._source}"
-        number = self._numerals().sql("v", strict=False)
+        number = self.numerals.sql("v", strict=False)
         found = self._run(
             f"SELECT row, v, count(*) OVER () FROM ({numbered}) WHERE v IS NOT NULL AND "
             f"trim(v) NOT IN ({ABSENT}) AND {number} IS NULL ORDER BY row LIMIT {_MOST_WRONG}"
@@ -415,7 +411,7 @@ class QueriedTable(TableFile):
         cast = f"CAST({identifier(name)} AS TIMESTAMP) AS v"
         found = self._link.execute(f"SELECT {cast} FROM {self._source}").fetchnumpy()["v"]
         if isinstance(found, np.ma.MaskedArray):
-            found = found.filled(np.datetime64("NaT"))  # type: ignore[no-untyped-call]
+            found = found.filled(np.datetime64("NaT"))
         return np.asarray(found, "datetime64[us]")
 
 

@@ -22,6 +22,7 @@ __all__ = ["open_table", "read"]
 
 Array = NDArray[Any]
 SMALL = 2_000_000  # bytes; DuckDB's own start takes as long as reading such a file without it
+NOTHING = Asked()
 SEPARATORS = {".csv": ",", ".tsv": "\t"}
 
 
@@ -83,7 +84,7 @@ def read(
     return table.everything()
 
 
-def open_table(path: str, sql: str | None = None, how: Asked = Asked()) -> TableFile:
+def open_table(path: str, sql: str | None = None, how: Asked = NOTHING) -> TableFile:
     """Open a table for reading, whole or in part.
 
     Args:

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from descend.data.asked import Asked, Undecided
 from descend.data.cells import SECONDS
-from descend.data.numerals import KNOWN
+from descend.data.numerals import KNOWN, Numerals
 from descend.data.queried import in_query
-from descend.data.quoting import in_shell
+from descend.data.quoting import in_shell, quoted
 from descend.data.table import Complaint, TableFile
 from descend.errors import DataError, DescendError
 
 __all__ = ["remedy_for", "settled", "spelled"]
 
+Array = NDArray[Any]
 SIGNS = {"\t": "tab", " ": "space"}
 
 
@@ -34,10 +37,8 @@ def spelled(options: Mapping[str, Any], shell: bool) -> str:
             )
             for name, value in options.items()
         )
-    return ", ".join(
-        f'{name}="{value}"' if isinstance(value, str) else f"{name}={list(value) if isinstance(value, tuple) else value}"
-        for name, value in options.items()
-    )  # fmt: skip
+    listed = {n: [*v] if isinstance(v, tuple) else v for n, v in options.items()}
+    return ", ".join(f"{name}={json.dumps(value)}" for name, value in listed.items())
 
 
 def settled(error: Undecided, how: Asked, open_again: Any, sql: str | None) -> DataError:
@@ -45,7 +46,9 @@ def settled(error: Undecided, how: Asked, open_again: Any, sql: str | None) -> D
     works = []
     for choice in error.choices:
         with suppress(DescendError):
-            open_again(how._replace(**choice), sql)
+            table = open_again(how._replace(**choice), sql)
+            if "sep" in choice:
+                table.read(table.columns)
             works.append(spelled(choice, how.shell))
     remedy = f"say so: {', or '.join(works)}" if works else None
     if len(works) == 1 and len(error.choices) == 1:
@@ -78,20 +81,23 @@ def remedy_for(
 def _ways(table: TableFile, wanted: Sequence[str], complaints: Sequence[Complaint]) -> list[str]:
     """The options for other ways of writing numbers that read all columns."""
     texts = [text.strip() for each in complaints for _, text in each.texts]
-    works: dict[str, str] = {}
+    row, _ = complaints[0].texts[0]
+    works: dict[tuple[float, ...], tuple[str, float]] = {}
     for way in KNOWN:
         if not any(map(way.reads, texts)):
             continue
+        options: dict[str, Any]
         options = {"decimal": way.decimal} if not way.thousands else {"thousands": way.thousands}
         if way.thousands not in ("", ".", ",") and way.decimal == ",":
             options = {"decimal": ",", **options}
-        first = next((way.value(text) for text in texts if way.reads(text)), None)
-        if str(first) in works or not _reads(table, table.how._replace(**options), wanted):
-            continue
-        works[str(first)] = spelled(options, table.how.shell)
+        columns = _columns(table, table.how._replace(**options), wanted)
+        if columns is not None:
+            shown = tuple(float(columns[each.name][each.texts[0][0]]) for each in complaints)
+            words = spelled(options, table.how.shell)
+            works.setdefault(shown, (words, float(columns[complaints[0].name][row])))
     if len(works) == 1:
-        return [*works.values()]
-    return [f"{words} ({float(value):.15g})" for value, words in works.items()]
+        return [words for words, _ in works.values()]
+    return [f"{words} ({value:.15g})" for words, value in works.values()]
 
 
 def _converted(
@@ -105,18 +111,12 @@ def _converted(
     casts, lossless = [], True
     for each in complaints:
         texts = [text.strip() for _, text in each.texts]
-        way = next((way for way in KNOWN if all(map(way.reads, texts))), None)
+        other = next((way for way in KNOWN if all(map(way.reads, texts))), None)
+        lossless = lossless and other is not None
         column = in_query(each.name)
-        cast = f"TRY_CAST({column} AS DOUBLE)"
-        if way is not None:
-            inner = column if not way.thousands else f"replace({column}, '{way.thousands}', '')"
-            inner = inner if way.decimal == "." else f"replace({inner}, ',', '.')"
-            cast = f"TRY_CAST({inner} AS DOUBLE)"
-        else:
-            lossless = False
-        casts.append(f"{cast} AS {column}")
+        casts.append(f"TRY_CAST({_plain(column, other or table.numerals)} AS DOUBLE) AS {column}")
     query = f"SELECT * REPLACE ({', '.join(casts)}) FROM data"
-    if not _reads(table, table.how, wanted, query, drop=not lossless):
+    if not _reads(table, wanted, query, drop=not lossless):
         return "correct it in the file"
     if lossless:
         return f"convert it: {in_shell('sql', query)}"
@@ -137,22 +137,31 @@ def _seconds(
         for c in (in_query(e.name) for e in complaints)
     )
     query = f"SELECT * REPLACE ({columns}) FROM data"
-    works = _reads(table, table.how, wanted, query)
+    works = _reads(table, wanted, query)
     return f"{SECONDS}: {in_shell('sql', query)}" if works else SECONDS
 
 
-def _reads(
-    table: TableFile, how: Asked, names: Iterable[str], sql: str | None = None, drop: bool = False
-) -> bool:
-    """Whether the same columns are read, and at least half of their rows are numbers."""
-    if table.again is None:
+def _plain(column: str, way: Numerals) -> str:
+    """A text as a query reads it as a number."""
+    for sign in ("'", "\u2019") if way.thousands == "'" else way.thousands:
+        column = f"replace({column}, {quoted(sign)}, '')"
+    return column if way.decimal == "." else f"replace({column}, ',', '.')"
+
+
+def _columns(
+    table: TableFile, how: Asked, names: Iterable[str], sql: str | None = None
+) -> dict[str, Array] | None:
+    """The same columns, read in another way, if that succeeds."""
+    if table.again is not None:
+        with suppress(DescendError):
+            return table.again(how, sql).read(names)
+    return None
+
+
+def _reads(table: TableFile, names: Iterable[str], sql: str, drop: bool = False) -> bool:
+    """Whether a query gives the same columns, and numbers in at least half of their rows."""
+    columns = _columns(table, table.how, names, sql)
+    if not columns:
         return False
-    with suppress(DescendError):
-        columns = table.again(how, sql).read(names).values()
-        finite = np.logical_and.reduce([np.isfinite(column) for column in columns])
-        return (
-            bool(finite.sum() * 2 >= len(finite) and finite.sum() >= 2)
-            if drop
-            else bool(len(finite))
-        )
-    return False
+    finite = np.logical_and.reduce([np.isfinite(column) for column in columns.values()])
+    return len(finite) > 0 and (not drop or int(finite.sum()) >= max(2, len(finite) / 2))

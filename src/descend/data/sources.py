@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -113,8 +113,9 @@ class Sources:
         dialect = dialect._replace(
             layout=dialect.layout._replace(notes=(*note, *dialect.layout.notes))
         )
-        if dialect.sep == " ":
-            plain, dialect = self._with_tabs(plain, dialect), dialect._replace(sep="\t")
+        if dialect.sep == " " or dialect.lines.within:
+            plain = self._cleared(plain, dialect)
+            dialect = dialect._replace(sep=dialect.sep.replace(" ", "\t"))
         return Text(plain, dialect)
 
     def _copy(self, place: str, encoding: str, path: str) -> str:
@@ -125,13 +126,13 @@ class Sources:
                 self._copies[key] = spooled_text(blocks(stream, encoding, path))
         return self._copies[key].file
 
-    def _with_tabs(self, place: str, dialect: Dialect) -> str:
-        """The file with tabs for blanks, line by line."""
-        key = (place, "tabs")
+    def _cleared(self, place: str, dialect: Dialect) -> str:
+        """The file without comments, and with tabs for blanks, line by line."""
+        key = (place, dialect.sep)
         if key not in self._copies:
-            comment = dialect.lines.comment or "\n"
             with open(place, encoding="utf-8-sig") as lines:
-                self._copies[key] = spooled_text(_tabbed(lines, comment))
+                cleared = (_cleared(line, dialect) for line in lines)
+                self._copies[key] = spooled_text(cleared)
         return self._copies[key].file
 
     def _encoding(self, path: str, place: str, how: Asked) -> tuple[str, tuple[str, ...]]:
@@ -216,7 +217,7 @@ def _names(head: bytes, encoding: str, how: Asked) -> tuple[str, ...]:
 
 
 def _sample(file: str) -> tuple[list[str], int]:
-    """The first lines of a file in UTF-8 and some from all of its length, and how many are first."""
+    """The first lines of a file in UTF-8 and some later ones, and how many are the first."""
     size = os.path.getsize(file)
     with open(file, "rb") as stream:
         head = stream.read(HEAD)
@@ -233,12 +234,11 @@ def _lines(data: bytes) -> list[str]:
     return list(io.StringIO(data.decode("utf-8-sig", "replace"), newline=None))
 
 
-def _tabbed(lines: Iterator[str] | Any, comment: str) -> Iterator[str]:
-    for line in lines:
-        text = line.strip()
-        if text and not text.startswith(comment):
-            cells = text.split() if '"' not in text else next(cells_of([text], " "))
-            text = "\t".join('"' + cell + '"' if "\t" in cell else cell for cell in cells)
-        else:
-            text = ""
-        yield text + "\n"
+def _cleared(line: str, dialect: Dialect) -> str:
+    text = line.strip()
+    if dialect.lines.within and text.startswith(dialect.lines.within):
+        return "\n"
+    if dialect.sep != " " or not text:
+        return line
+    cells = text.split() if '"' not in text else next(cells_of([text], " "))
+    return "\t".join(cells) + "\n"

@@ -1,4 +1,4 @@
-"""A file's bytes where they can be read more than once, as text in UTF-8 where that is asked for."""
+"""Copies of files: of what can be read only once, and of text as UTF-8."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import tempfile
 import weakref
 from collections.abc import Iterable
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
 __all__ = ["Spool", "opened", "seekable", "spooled_bytes", "spooled_text"]
 
@@ -60,4 +60,4 @@ def opened(file: str) -> IO[bytes]:
     """A file opened for reading, unpacked if it is packed by gzip."""
     with open(file, "rb") as plain:
         packed = plain.read(2) == GZIP
-    return gzip.open(file) if packed else open(file, "rb")
+    return cast("IO[bytes]", gzip.open(file)) if packed else open(file, "rb")

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from descend.data.asked import Asked
+from descend.data.numerals import PLAIN
 from descend.errors import DataError, suggest
 
 __all__ = ["Complaint", "PlainTable", "TableFile", "as_moments"]
@@ -48,6 +49,7 @@ class TableFile:
         path: as the user wrote it.
         notes: what the user should know of how the file was read.
         bare: whether the names do not stand in the file.
+        numerals: how its numbers are written.
         sql: the query whose result it is, if it is one.
         again: opens the same file with other options.
         advise: finds what to do about columns that are no numbers.
@@ -62,6 +64,7 @@ class TableFile:
         self.twice: frozenset[str] = frozenset(
             name for name in self.columns if self.columns.count(name) > 1
         )
+        self.numerals = PLAIN
         self.sql: str | None = None
         self.kept: Any = None
         self.again: Callable[[Asked, str | None], TableFile] | None = None
@@ -81,7 +84,8 @@ class TableFile:
         complaints = [each for each in found if isinstance(each, Complaint)]
         if complaints:
             self._refuse(complaints, wanted)
-        return dict(zip(wanted, found, strict=True))
+        arrays = [each for each in found if not isinstance(each, Complaint)]
+        return dict(zip(wanted, arrays, strict=True))
 
     def everything(self) -> dict[str, Array]:
         """Return all columns: numbers as float64, moments as datetime64, others as texts."""

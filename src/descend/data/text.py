@@ -30,12 +30,12 @@ class Lines(NamedTuple):
     Attributes:
         rows: cells with the number of their line, counted from 1.
         above: the last comment before the first row, without its sign; empty where there is none.
-        comment: the sign with which lines of comment begin, if there are any.
+        within: the sign with which comments between the rows begin, if there are any.
     """
 
     rows: list[Row]
     above: str
-    comment: str
+    within: str
 
 
 class Dialect(NamedTuple):
@@ -89,23 +89,25 @@ def sniff(lines: Sequence[str], how: Asked, path: str, head: int | None = None) 
 def read_rows(lines: Iterable[str], sep: str, skip: int = 0) -> Lines:
     """Cut lines into cells, without empty lines and comments."""
     rows: list[Row] = []
-    above, sign, last = "", "", 0
+    above, within, last = "", "", 0
 
     def told() -> Iterator[str]:
-        nonlocal above, sign, last
+        nonlocal above, within, last
         for number, line in enumerate(lines, start=1):
             text = line.lstrip("\ufeff \t")
             if number <= skip or not text.strip():
                 continue
             if text[0] in COMMENTS and not text.startswith(ERRORS):
-                sign = text[0]
-                above = above if last else text.strip().lstrip(sign).strip()
+                if last:
+                    within = text[0]
+                else:
+                    above = text.strip().lstrip("".join(COMMENTS)).strip()
                 continue
             last = number
             yield line.lstrip("\ufeff") if number == 1 else line
 
     rows = [Row(last, cells) for cells in cells_of(told(), sep)]
-    return Lines(rows, above, sign)
+    return Lines(rows, above, within)
 
 
 def cells_of(lines: Iterable[str], sep: str) -> Iterator[list[str]]:
@@ -130,7 +132,7 @@ def cells_of(lines: Iterable[str], sep: str) -> Iterator[list[str]]:
 
 def _separator(lines: Sequence[str]) -> str:
     """The sign that cuts the lines into equally many cells, most of them numbers."""
-    best, found = (-1.0, -1.0, -1.0), ","
+    best, found = -1.0, ","
     for sep in SEPARATORS:
         rows = [row.cells for row in read_rows(lines, sep).rows]
         if not rows:
@@ -141,8 +143,8 @@ def _separator(lines: Sequence[str]) -> str:
         even = sum(len(_trimmed(cells, width)) == width for cells in rows) / len(rows)
         later = [cell.strip() for cells in rows[1:] or rows for cell in cells]
         value = sum(map(_worth, later)) / max(1, len(later))
-        head = float(len(_trimmed(rows[0], width)) == width)
-        score = (round(even + 2 * value, 2), head, value)
+        head = len(_trimmed(rows[0], width)) == width
+        score = round(even + 2 * value + head / 2, 2)
         if score > best:
             best, found = score, sep
     return found
@@ -151,7 +153,7 @@ def _separator(lines: Sequence[str]) -> str:
 def _worth(cell: str) -> float:
     """How much a cell looks like one."""
     if is_number(cell):
-        return 0.5 if " " in cell else 1.0
+        return 0.9 if " " in cell else 1.0
     if is_missing(cell):
         return 0.75
     return 0.5 if re.fullmatch(r"[^,;|\t]*", cell) else 0.0
@@ -210,7 +212,8 @@ def _check_even(rows: Sequence[Row], width: int, path: str, sep: str) -> None:
     if odd == [*range(len(odd))] and len(rows) - len(odd) >= 2:
         # Lines above the table, or names that do not fit it.
         choices: list[dict[str, Any]] = [{"skip": rows[len(odd)].line - 1}]
-        if odd == [0] and len(row.cells) == width - 1 and sep != ",":
+        after = rows[1].cells
+        if odd == [0] and len(row.cells) == width - 1 and any(is_number(c.strip()) for c in after):
             choices = [{"names": ("row", *(cell.strip() for cell in row.cells)), "header": 1}]
         if width == 2 and sep == "," and {len(rows[i].cells) for i in odd} == {1}:
             choices = [{"sep": ";"}, *choices]
