@@ -21,8 +21,7 @@ __all__ = [
 ]
 
 MISSING = frozenset(
-    ("", "NA", "N/A", "n/a", "na", "#N/A", "#NA", "<NA>", "NaN", "nan", "NAN", "null", "NULL")
-    + ("Null", "None", "none", "-", "--", "---")
+    "  NA N/A n/a na #N/A #NA <NA> NaN nan NAN null NULL Null None none - -- ---".split(" ")
 )
 """What people and programs write where there is no number."""
 ABSENT = ", ".join(f"'{text}'" for text in sorted(MISSING))  # in SQL

@@ -419,7 +419,10 @@ def in_query(name: str) -> str:
     """The column as a person writes it in a query: in quotes only where it must be."""
     if not re.fullmatch(r"[A-Za-z_]\w*", name):
         return identifier(name)
-    words = f"SELECT 1 FROM duckdb_keywords() WHERE keyword_name = lower({quoted(name)})"
+    words = (
+        f"SELECT 1 FROM duckdb_keywords() WHERE keyword_name = lower({quoted(name)}) "
+        "AND keyword_category <> 'unreserved'"
+    )
     with duckdb.connect() as link:
         return identifier(name) if link.execute(words).fetchall() else name
 
