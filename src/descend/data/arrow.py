@@ -23,13 +23,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from descend.errors import DataError
-
-__all__ = ["float_columns"]
+__all__ = ["StreamError", "float_columns"]
 
 Array = NDArray[Any]
 FIRST_ROWS = 1 << 16
-SHARE = 16  # arrays grow by one sixteenth: what is not used of them stays small
+SHARE = 32  # arrays grow by one part in as many: what is not used of them stays small
+
+
+class StreamError(RuntimeError):
+    """A stream that could not be read to its end."""
 
 
 class _Batch(Structure):
@@ -62,7 +64,7 @@ def float_columns(capsule: object, count: int) -> list[Array]:
         capsule: what `__arrow_c_stream__()` returned.
 
     Raises:
-        DataError: the stream ended with an error, in its words.
+        StreamError: the stream ended with an error, in its words.
     """
     pointer = ctypes.pythonapi.PyCapsule_GetPointer
     pointer.restype, pointer.argtypes = c_void_p, [ctypes.py_object, c_char_p]
@@ -73,7 +75,7 @@ def float_columns(capsule: object, count: int) -> list[Array]:
         batch = _Batch()
         if stream.get_next(byref(stream), byref(batch)):
             told = stream.get_last_error(byref(stream)) or b"the stream ended early"
-            raise DataError(told.decode("utf-8", "replace"))
+            raise StreamError(told.decode("utf-8", "replace"))
         if not batch.release:
             break
         try:

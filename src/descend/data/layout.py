@@ -73,12 +73,9 @@ def lay_out(
         units = _units(rows, numeric)
     body = looked_at(rows[head and 1 + units :])
     columns = [[row.cells[j] for row in body] for j in range(width)]
-    evidence = [
-        text
-        for j in range(width)
-        for text in map(written, columns[j])
-        if text is not None and is_number(text) and _is_numeric(body, j)
-    ]
+    measured = [column for j, column in enumerate(columns) if _is_numeric(body, j)]
+    texts = dict.fromkeys(text for c in measured for text in map(written, c) if text is not None)
+    evidence = [text for text in texts if is_number(text)]
     ways = admitted(how.decimal, how.thousands) or KNOWN
     numerals, rival = choose(evidence, ways, semicolons)
     kinds = tuple(column_kind(column, numerals) for column in columns)

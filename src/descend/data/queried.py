@@ -33,6 +33,9 @@ _ECHO = re.compile(r"LINE \d+:|\^|Original Line:")
 _MISWRITTEN = ("ParserException", "BinderException", "CatalogException")
 _IN_SQL = "write a query such as SELECT * FROM data: the file is called data in it"
 _MOST_WRONG = 1000  # cells that are shown to whoever looks for a remedy
+PER_THREAD = 500_000_000  # bytes of numbers for which one more thread reads
+LEAST_BUFFER, MOST_BUFFER = 1 << 21, 1 << 25  # bytes of the file that are held at a time
+BUFFERS = 100  # of them make up the columns, by their bytes
 _ZONE = re.compile(r"(Z|[+-]\d\d:\d\d)$")
 _PLAIN = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?|nan|NaN|[-+]?inf")
 
@@ -68,7 +71,7 @@ class QueriedTable(TableFile):
         self._link = duckdb.connect(
             config={
                 "autoinstall_known_extensions": False, "autoload_known_extensions": False,
-                "python_enable_replacements": False, "threads": os.cpu_count() or 1,
+                "python_enable_replacements": False, "threads": self._threads(parts, sql),
                 "temp_directory": os.path.join(tempfile.gettempdir(), f"descend-{os.getpid()}"),
             }
         )  # fmt: skip
@@ -86,6 +89,22 @@ class QueriedTable(TableFile):
         self._exact = ""  # the column whose whole numbers are asked for as they are
         self._allow_only([part.file for part in parts if not isinstance(part, Arrays)])
         self._describe()
+
+    def _threads(self, parts: Sequence[Text | Foreign | Arrays], sql: str | None) -> int:
+        """How many threads read, and what each keeps of the file.
+
+        Both cost memory beside the columns themselves: together they keep to a fifth of it.
+        """
+        cores = os.cpu_count() or 1
+        sizes = [_size(part) for part in parts if not isinstance(part, Arrays)]
+        self._buffer = MOST_BUFFER
+        if sql is not None or len(sizes) < len(parts):
+            return cores
+        threads = max(1, min(cores, sum(sizes) // PER_THREAD))
+        share = sum(sizes) // (BUFFERS * threads)
+        # The reader refuses some sizes that are no powers of two.
+        self._buffer = max(LEAST_BUFFER, min(MOST_BUFFER, 1 << max(0, share.bit_length() - 1)))
+        return threads
 
     def _do(self, query: str) -> None:
         """Run what has no result, to its end."""
@@ -153,7 +172,9 @@ class QueriedTable(TableFile):
         return (
             f"SELECT {', '.join(chosen)} FROM read_csv({_pattern(part.file)}, auto_detect=false, "
             f"delim={quoted(part.dialect.sep)}, quote='\"', escape='\"', header=false, "
-            f"skip={skip}, comment='', columns={{{columns}}}){empty}"
+            f"skip={skip}, comment='', buffer_size={self._buffer}, max_line_size={LEAST_BUFFER}, "
+            f""
+            f"columns={{{columns}}}){empty}"
         )
 
     def _type(self, part: Text, j: int, name: str) -> str:
@@ -229,6 +250,10 @@ class QueriedTable(TableFile):
         try:
             arrays = dict(zip(plain, self._floats(plain), strict=True))
         except self._errors as error:
+            if "Parallel CSV" in str(error) and self._buffer < MOST_BUFFER:
+                self._buffer = MOST_BUFFER
+                self._describe()
+                return self._fetched(names)
             if "onver" not in str(error):
                 self._refuse_rows(error)
             return None
@@ -282,7 +307,7 @@ class QueriedTable(TableFile):
 
     def _check_digits(self, name: str, values: Array) -> None:
         """Say where a column has whole numbers that float64 rounds."""
-        if not (np.abs(values) >= EXACT).any():
+        if not len(values) or max(np.fmax.reduce(values), -np.fmin.reduce(values)) < EXACT:
             return
         column = identifier(name)
         if "INT" in self._types[name]:
@@ -425,6 +450,17 @@ def in_query(name: str) -> str:
     )
     with duckdb.connect() as link:
         return identifier(name) if link.execute(words).fetchall() else name
+
+
+def _size(part: Text | Foreign) -> int:
+    """About how many bytes the columns of a file take as numbers."""
+    if isinstance(part, Foreign):
+        return os.path.getsize(part.file)
+    rows = part.dialect.body
+    if not rows:
+        return 0
+    line = sum(1 + len(cell) for row in rows for cell in row.cells) / len(rows)
+    return int(os.path.getsize(part.file) / line * 8 * len(rows[0].cells))
 
 
 def _dense(values: Any) -> Array:
