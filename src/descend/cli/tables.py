@@ -43,9 +43,8 @@ def in_order(table: str, formula: str) -> tuple[str, str]:
     >>> in_order("v = a*t", __file__) == (__file__, "v = a*t")
     True
     """
-    if os.path.exists(formula) and not os.path.exists(table) and table != "-":
-        return formula, table
-    return table, formula
+    written = "=" in table and "=" not in formula and not os.path.exists(table)
+    return (formula, table) if written else (table, formula)
 
 
 def refuse_bare(table: TableFile, formula: Formula, wanted: Sequence[str]) -> NoReturn:

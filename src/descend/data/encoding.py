@@ -8,7 +8,7 @@ from typing import IO, NamedTuple
 
 from descend.errors import DataError
 
-__all__ = ["Encoding", "blocks", "decoded", "encoding_of", "find_encoding"]
+__all__ = ["FURTHER", "Encoding", "blocks", "decoded", "encoding_of", "find_encoding"]
 
 BLOCK = 1 << 20
 MARKS = (
@@ -17,6 +17,11 @@ MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )  # fmt: skip
 GUESSED = ("gb18030", "cp1252", "latin-1")
+FURTHER = (
+    "shift_jis", "euc_jp", "big5", "euc_kr", "cp1250", "cp1251", "koi8-r", "cp1253", "cp1254",
+    "iso8859-15", "mac-roman", "cp437", "cp850",
+)  # fmt: skip
+"""Taken only where the names that a formula uses stand in the file so."""
 
 
 class Encoding(NamedTuple):

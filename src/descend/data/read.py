@@ -21,7 +21,9 @@ from descend.errors import DataError, suggest, warn
 __all__ = ["open_table", "read"]
 
 Array = NDArray[Any]
-SMALL = 2_000_000  # bytes; DuckDB's own start takes as long as reading such a file without it
+# Bytes of a file of nothing but numbers, and of another one: DuckDB's own start takes as long as
+# reading such a file without it.
+SMALL, SMALL_CELLS = 2_000_000, 400_000
 NOTHING = Asked()
 SEPARATORS = {".csv": ",", ".tsv": "\t"}
 
@@ -111,7 +113,7 @@ def open_table(path: str, sql: str | None = None, how: Asked = NOTHING) -> Table
                 return PlainTable(path, plain, how)
     from descend.data.sources import Sources
 
-    source = Sources(path, files, SMALL)
+    source = Sources(path, files, min(SMALL, SMALL_CELLS))
 
     def again(how: Asked, sql: str | None) -> TableFile:
         return source.table(how, sql)

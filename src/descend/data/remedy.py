@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import datetime
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
@@ -21,6 +23,9 @@ from descend.errors import DataError, DescendError
 __all__ = ["remedy_for", "settled", "spelled"]
 
 Array = NDArray[Any]
+AROUND = re.compile(r"([^\d+.,-]*)[-+]?[\d.,]+(?:[eE][-+]?\d+)?([^\d.,]*)")
+_DAYS = ("%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%Y/%m/%d", "%d-%m-%Y", "%d.%m.%y")
+DATES = [day + time for day in _DAYS for time in ("", " %H:%M", " %H:%M:%S")]
 SIGNS = {"\t": "tab", " ": "space"}
 
 
@@ -66,6 +71,10 @@ def remedy_for(
     if "doubt" in kinds:
         works = _ways(table, wanted, complaints)
         return f"say which: {', or '.join(works)}" if works else None
+    if kinds == {"text"} and table.how.shell and table.sql is None and len(complaints) == 1:
+        forms = _moments([text.strip() for _, text in complaints[0].texts])
+        if forms:
+            return _seconds(table, complaints, wanted, forms)
     if kinds == {"text"}:
         works = [] if table.sql is not None else _ways(table, wanted, complaints)
         if len(works) == 1:
@@ -112,9 +121,13 @@ def _converted(
     for each in complaints:
         texts = [text.strip() for _, text in each.texts]
         other = next((way for way in KNOWN if all(map(way.reads, texts))), None)
-        lossless = lossless and other is not None
         column = in_query(each.name)
-        casts.append(f"TRY_CAST({_plain(column, other or table.numerals)} AS DOUBLE) AS {column}")
+        before, after = ("", "") if other is not None else _around(texts)
+        lossless = lossless and bool(other or before or after)
+        inner = column
+        for part in filter(None, (before, after)):
+            inner = f"replace({inner}, {quoted(part)}, '')"
+        casts.append(f"TRY_CAST({_plain(inner, other or table.numerals)} AS DOUBLE) AS {column}")
     query = f"SELECT * REPLACE ({', '.join(casts)}) FROM data"
     if not _reads(table, wanted, query, drop=not lossless):
         return "correct it in the file"
@@ -124,21 +137,48 @@ def _converted(
 
 
 def _seconds(
-    table: TableFile, complaints: Sequence[Complaint], wanted: Sequence[str]
+    table: TableFile,
+    complaints: Sequence[Complaint],
+    wanted: Sequence[str],
+    forms: Sequence[str] = ("",),
 ) -> str | None:
-    """A query that makes seconds of dates."""
+    """A query that makes seconds of dates; one for each way in which they can be read."""
     if table.sql is not None or not table.how.shell:
         first = complaints[0].name
         if table.how.shell:
             return f"{SECONDS}, as epoch({first}) - min(epoch({first})) OVER ()"
         return f'{SECONDS}: (t["{first}"] - t["{first}"][0]) / np.timedelta64(1, "s")'
-    columns = ", ".join(
-        f"epoch({c}) - min(epoch({c})) OVER () AS {c}"
-        for c in (in_query(e.name) for e in complaints)
-    )
-    query = f"SELECT * REPLACE ({columns}) FROM data"
-    works = _reads(table, wanted, query)
-    return f"{SECONDS}: {in_shell('sql', query)}" if works else SECONDS
+    queries = []
+    for form in forms:
+        columns = []
+        for each in complaints:
+            column = in_query(each.name)
+            moment = f"strptime({column}, {quoted(form)})" if form else column
+            columns.append(f"epoch({moment}) - min(epoch({moment})) OVER () AS {column}")
+        query = f"SELECT * REPLACE ({', '.join(columns)}) FROM data"
+        if _reads(table, wanted, query):
+            queries.append(in_shell("sql", query))
+    return f"{SECONDS}: {', or '.join(queries)}" if queries else SECONDS
+
+
+def _around(texts: Sequence[str]) -> tuple[str, str]:
+    """What stands before and behind the number in every text, such as a unit; else nothing."""
+    found = {match.groups() if (match := AROUND.fullmatch(text)) else None for text in texts}
+    (only,) = found if len(found) == 1 else (None,)
+    return ("", "") if only is None else only
+
+
+def _moments(texts: Sequence[str]) -> list[str]:
+    """The ways of writing dates that read all texts."""
+    return [form for form in DATES if all(_is_date(text, form) for text in texts)]
+
+
+def _is_date(text: str, form: str) -> bool:
+    try:
+        datetime.datetime.strptime(text, form)
+    except ValueError:
+        return False
+    return True
 
 
 def _plain(column: str, way: Numerals) -> str:

@@ -62,18 +62,24 @@ def _named(book: Any, path: str, sheet: str | int) -> str:
 
 
 def _first_filled(book: Any, how: Asked) -> tuple[str, list[Row], list[str]]:
-    """The first sheet that holds more than one row, hidden ones last, and the names of others."""
+    """The first sheet that looks like a table, hidden ones last, and the names of others."""
     visible = python_calamine.SheetVisibleEnum.Visible
-    sheets = [
-        s.name for s in book.sheets_metadata if s.typ == python_calamine.SheetTypeEnum.WorkSheet
-    ]
-    hidden = {s.name for s in book.sheets_metadata if s.visible != visible}
+    pages = [s for s in book.sheets_metadata if s.typ == python_calamine.SheetTypeEnum.WorkSheet]
+    sheets, hidden = [s.name for s in pages], {s.name for s in pages if s.visible != visible}
     filled = {name: _rows(book, name, how) for name in sorted(sheets, key=lambda n: n in hidden)}
     filled = {name: rows for name, rows in filled.items() if rows}
     if not filled:
         return "", [], []
-    name = next((name for name, rows in filled.items() if len(rows) > 1), next(iter(filled)))
+    name = max(filled, key=lambda name: _promise(filled[name], how))
     return name, filled[name], [other for other in filled if other != name]
+
+
+def _promise(rows: Sequence[Row], how: Asked) -> int:
+    """How much a sheet looks like the table: it has the names, or numbers, or several rows."""
+    cells = [cell for row in rows for cell in row.cells]
+    if any(isinstance(cell, str) and cell.strip() in how.wanted for cell in cells):
+        return 3
+    return 2 if any(isinstance(cell, float) for cell in cells) else int(len(rows) > 1)
 
 
 def _rows(book: Any, name: str, how: Asked) -> list[Row]:
@@ -87,11 +93,8 @@ def _rows(book: Any, name: str, how: Asked) -> list[Row]:
         if above + number > (how.skip or 0)
     ]
     rows = [row for row in rows if any(cell is not None for cell in row.cells)]
-    used = (
-        [j for j in range(len(rows[0].cells)) if any(r.cells[j] is not None for r in rows)]
-        if rows
-        else []
-    )
+    columns = range(len(rows[0].cells)) if rows else ()
+    used = [j for j in columns if any(row.cells[j] is not None for row in rows)]
     return [row._replace(cells=[row.cells[j] for j in used]) for row in rows]
 
 

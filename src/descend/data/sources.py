@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from descend.data.asked import Asked
 from descend.data.cells import CellTable
-from descend.data.encoding import blocks, decoded, encoding_of, find_encoding
+from descend.data.encoding import FURTHER, blocks, decoded, encoding_of, find_encoding
 from descend.data.spool import Spool, opened, seekable, spooled_bytes, spooled_text
 from descend.data.table import TableFile
 from descend.data.text import Dialect, cells_of, sniff
@@ -145,9 +145,12 @@ class Sources:
             return found.name, ()
         with opened(place) as stream:
             head = stream.read(HEAD)
-        names = {name: _names(head, name, how) for name in (found.name, *found.others)}
+        tried = [found.name, *found.others]
+        odd = [name for name in how.wanted if not name.isascii()]
+        tried += FURTHER if odd else ()
+        names = {name: _names(head, name, how) for name in tried}
         taken = max(names, key=lambda name: len(how.wanted.intersection(names[name])))
-        other = next((n for n in names if n != taken and names[n] != names[taken]), None)
+        other = next((n for n in tried if n != taken and names[n] != names[taken]), None)
         note = f'"{path}" is neither UTF-8 nor UTF-16, and is read as {taken}'
         if other is not None:
             from descend.data.remedy import spelled

@@ -17,6 +17,7 @@ __all__ = ["Complaint", "PlainTable", "TableFile", "as_moments"]
 
 Array = NDArray[Any]
 MOST_NAMES = 12
+DAY = datetime.date(1970, 1, 1)  # of times without one
 
 
 class Complaint(NamedTuple):
@@ -166,6 +167,10 @@ def as_moments(cells: Iterable[Any]) -> Array:
                 cell = datetime.datetime.fromisoformat(cell.strip())
             except ValueError:
                 cell = None
+        if isinstance(cell, datetime.time):
+            cell = datetime.datetime.combine(DAY, cell)
+        elif isinstance(cell, datetime.timedelta):
+            cell = datetime.datetime.combine(DAY, datetime.time()) + cell
         if isinstance(cell, datetime.datetime) and cell.tzinfo is not None:
             cell = cell.astimezone(datetime.UTC).replace(tzinfo=None)
         found.append(np.datetime64("NaT" if cell is None else cell, "us"))

@@ -213,6 +213,16 @@ def _check_even(rows: Sequence[Row], width: int, path: str, sep: str) -> None:
         # Lines above the table, or names that do not fit it.
         choices: list[dict[str, Any]] = [{"skip": rows[len(odd)].line - 1}]
         after = rows[1].cells
+        if (
+            sep == ","
+            and width == 2 * len(row.cells)
+            and all(c.strip().isdigit() for c in after[1::2])
+        ):
+            raise DataError(
+                f"{has}, and the others have {width}: decimal commas and commas between columns "
+                "cannot be told apart",
+                remedy="write the file with semicolons between the columns, or with decimal points",
+            )
         if odd == [0] and len(row.cells) == width - 1 and any(is_number(c.strip()) for c in after):
             choices = [{"names": ("row", *(cell.strip() for cell in row.cells)), "header": 1}]
         if width == 2 and sep == "," and {len(rows[i].cells) for i in odd} == {1}:

@@ -62,7 +62,7 @@ _SYMBOLS = [
     ("'", "a formula holds no text", "put a column's name in backticks: `my column`"),
     ("`", "this backtick is never closed", "put one backtick before and one after the name"),
     (":", "a colon has no meaning in a formula", "write where(condition, a, b) for a choice"),
-    (";", "a formula is one expression", "remove what follows the semicolon"),
+    (";", "a formula is one expression", "put , between arguments, nothing behind a formula"),
     ("#", "a formula holds no comment", "remove it"),
     ("\u2212", "this is a typographic minus", "write -"),
     ("\u2013", "this is a dash", "write -"),
@@ -250,6 +250,8 @@ _INVERSE = dict.fromkeys(("log", "ln"), "exp({})") | {
     "sinh": "arcsinh({})", "logit": "expit({})", "expit": "logit({})",
 }  # fmt: skip
 
+_OPPOSITE = {"/": "*", "*": "/", "-": "+", "+": "-"}
+
 
 def _solved(text: str, left: list[Token], right: str) -> str | None:
     """What to write for an equation whose left side is not the target alone."""
@@ -265,6 +267,10 @@ def _solved(text: str, left: list[Token], right: str) -> str | None:
         target, form = left[2], "1/({})"
     elif len(left) == 3 and words[1:] == ["**", "2"]:
         target, form = left[0], "sqrt({})"
+    elif len(left) == 3 and words[1] in _OPPOSITE:
+        target, form = left[0], f"({{}}) {_OPPOSITE[words[1]]} {text[left[2].start : left[2].end]}"
+    elif len(left) == 2 and words[0] == "-":
+        target, form = left[1], "-({})"
     else:
         return None
     if target.kind not in ("name", "quoted"):
@@ -371,6 +377,8 @@ def _check_function(text: str, token: Token, called: bool, functions: Collection
     if called and name not in functions:
         if name in ("sum", "mean", "std", "var", "median", "cumsum", "prod"):
             remedy = "a formula works row by row; write the model as a Python function"
+        elif name.lower() == "pi":
+            remedy = "write pi alone"
         elif name == "LOG":
             remedy = "write log10(…) for what spreadsheets call LOG, log(…) for the natural one"
         elif name.lower() in functions:
