@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from descend.data.asked import Asked
 from descend.data.cells import CellTable
 from descend.data.encoding import FURTHER, blocks, decoded, encoding_of, find_encoding
+from descend.data.quoting import quoted
 from descend.data.spool import Spool, opened, seekable, spooled_bytes, spooled_text
 from descend.data.table import TableFile
 from descend.data.text import Dialect, cells_of, sniff
@@ -46,7 +47,11 @@ class Sources:
 
     def _place(self, file: str) -> str:
         if seekable(file):
-            return file
+            with open(file, "rb") as stream:
+                packed = stream.read(4) == ZSTD
+            if not packed or Path(file.removesuffix(".zst")).suffix.lower() in READERS:
+                return file
+            return self._copies.setdefault(file, spooled_text(_unpacked(file))).file
         place = self._copies.setdefault(file, spooled_bytes(file)).file
         if os.path.getsize(place) == 0:
             what = "there is nothing on standard input" if file == "-" else f'"{file}" is empty'
@@ -196,14 +201,32 @@ def _kind(path: str, place: str) -> str:
         return READERS[suffix]
     if head.startswith((ZIP, OLD_OFFICE)) or (suffix in SHEETS and not _is_text(head)):
         return "sheet"
-    if head.startswith(ZSTD):
-        raise DataError(f'"{path}" is packed by zstd', remedy="unpack it, or pack it as .gz")
     if not _is_text(head):
         raise DataError(f'"{path}" is no table that can be read', remedy=NO_TABLE)
     begins = head.lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
     if begins in (b"[", b"{") and not suffix:
         return READERS[".json"]
     return "text"
+
+
+def _unpacked(file: str) -> Iterator[str]:
+    """The lines of a text that is packed by zstd, which DuckDB unpacks."""
+    import duckdb
+
+    named = quoted("".join(f"[{sign}]" if sign in "*?[" else sign for sign in file))
+    query = (
+        f"SELECT line FROM read_csv({named}, auto_detect=false, columns={{'line': 'VARCHAR'}}, "
+        "delim='\x01', quote='', escape='', header=false, compression='zstd')"
+    )
+    try:
+        with duckdb.connect() as link:
+            result = link.execute(query)
+            while rows := result.fetchmany(10_000):
+                yield from ((line or "") + "\n" for (line,) in rows)
+    except duckdb.Error:
+        raise DataError(
+            f'"{file}" cannot be unpacked as text in UTF-8', remedy="unpack it first"
+        ) from None
 
 
 def _is_text(head: bytes) -> bool:
