@@ -65,6 +65,7 @@ def write_table(columns: dict[str, Any], path: str) -> None:
     }
     form = forms[path[path.rindex(".") :].lower()]
     link = duckdb.connect()
+    link.execute("SET enable_progress_bar = false").fetchall()
     link.register("columns", columns)
     with written_whole(path) as temporary:
         quoted = str(temporary).replace("'", "''")

@@ -201,7 +201,7 @@ def _names(
     if how.names is not None:
         if len(how.names) != width:
             raise UsageError(
-                f'there are {len(how.names)} names for the {width} columns of "{path}"',
+                f'there {_are(len(how.names))} for the {width} columns of "{path}"',
                 remedy="give each column a name, in order",
             )
         return how.names, False
@@ -209,6 +209,10 @@ def _names(
     texts = [_shown(cell) for cell in found] or [""] * width
     bare = not any(texts)
     return tuple(text or f"column{j}" for j, text in enumerate(texts)), bare
+
+
+def _are(count: int) -> str:
+    return "is one name" if count == 1 else f"are {count} names"
 
 
 def named_apart(names: Sequence[str]) -> Iterator[str]:

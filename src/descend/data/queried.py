@@ -75,6 +75,7 @@ class QueriedTable(TableFile):
                 "temp_directory": os.path.join(tempfile.gettempdir(), f"descend-{os.getpid()}"),
             }
         )  # fmt: skip
+        self._do("SET enable_progress_bar = false")  # it would print to standard output
         with suppress(duckdb.Error):  # versions that do not have this optimizer
             # It would let the CSV reader convert, which reads no DOUBLE from `true` and makes
             # of TRY_CAST a CAST.

@@ -220,6 +220,7 @@ def _unpacked(file: str) -> Iterator[str]:
     )
     try:
         with duckdb.connect() as link:
+            link.execute("SET enable_progress_bar = false").fetchall()
             result = link.execute(query)
             while rows := result.fetchmany(10_000):
                 yield from ((line or "") + "\n" for (line,) in rows)

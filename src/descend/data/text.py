@@ -21,6 +21,7 @@ MOST_LINES = 400  # that are looked at to find the separator
 COMMENTS = ("#", "%")
 ERRORS = ("#N/A", "#NA", "#DIV/0!", "#VALUE!", "#REF!", "#NAME?", "#NUM!", "#NULL!")  # of Excel
 SAYS_SEPARATOR = re.compile(r"\s*sep=(.)\s*", re.I)
+BEFORE_NAME = re.compile(r"\s+(?![(\[])")
 WIDE = re.compile(r"\s{2,}|\t")
 
 
@@ -185,9 +186,13 @@ def _header(rows: Sequence[Row], lines: Sequence[str], width: int, sep: str, how
     if how.header and how.names is not None and len(how.names) == width:
         return Row(line, how.names)
     if sep == " " and len(cells) > width:
-        # Names such as `time (s)` are parted by more than one blank, or by a tab.
-        names = WIDE.split(lines[line - 1].strip())
-        return Row(line, names) if len(names) == width else rows[0]
+        # Names such as `time (s)` are parted by more than one blank, or by a tab; or what
+        # stands in brackets belongs to the name before it.
+        text = lines[line - 1].strip()
+        for names in (WIDE.split(text), BEFORE_NAME.split(text)):
+            if len(names) == width:
+                return Row(line, names)
+        return rows[0]
     if len(cells) == width - 1 and not any(row.cells[-1].strip() for row in rows[1:]):
         return Row(line, [*cells, ""])
     return rows[0]
@@ -215,7 +220,7 @@ def _check_even(rows: Sequence[Row], width: int, path: str, sep: str) -> None:
         after = rows[1].cells
         if (
             sep == ","
-            and width == 2 * len(row.cells)
+            and width == 2 * len(row.cells) > 2
             and all(c.strip().isdigit() for c in after[1::2])
         ):
             raise DataError(
