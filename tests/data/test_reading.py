@@ -85,7 +85,7 @@ def test_read_of_a_large_file_gives_the_same(
         ("t!v\n0!3.5\n1!1.9\n2!1.1\n", {"sep": "!"}, PLAIN),
         ("t\tv\n0\t3.5\n1\t1.9\n2\t1.1\n", {"sep": "tab"}, PLAIN),
         ("t,v\n1,2\n0,3.5\n1,1.9\n2,1.1\n", {"header": 2}, PLAIN),
-        ("0,3.5\n1,1.9\n2,1.1\n", {"header": False}, {"column0": [0, 1, 2], "column1": [3.5, 1.9, 1.1]}),
+        ("0,3.5\n1,1.9\n", {"header": False}, {"column0": [0, 1], "column1": [3.5, 1.9]}),
         ('t,v\n0,"1,234"\n1,"2,345"\n', {"thousands": ","}, {"t": [0, 1], "v": [1234, 2345]}),
         ('t,v\n0,"1,234"\n1,"2,345"\n', {"decimal": ","}, {"t": [0, 1], "v": [1.234, 2.345]}),
         ("t;v\n0;1.234\n1;2.345\n", {"decimal": "."}, {"t": [0, 1], "v": [1.234, 2.345]}),
@@ -265,7 +265,7 @@ def test_rows_of_unequal_lengths(tmp_path: Path, content: str, words: str) -> No
 def test_a_row_of_unequal_length_far_down(tmp_path: Path) -> None:
     rows = "0,1\n" * 200_000
     path = written(tmp_path, "a.csv", f"t,v\n{rows}1,2,3\n{rows}")
-    with pytest.raises(DataError, match="line 200002 of .* has 3 fields, and the others have 2"):
+    with pytest.raises(DataError, match=r"line 200002 of .* has 3 fields, and the others have 2"):
         open_table(path).read("tv")
 
 

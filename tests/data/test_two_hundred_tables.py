@@ -71,7 +71,7 @@ def refusal(words: list[str], capsys: pytest.CaptureFixture[str]) -> dict[str, s
 def remedies(text: str) -> list[list[str]]:
     """The options that a remedy names, as a shell reads them; several where it gives a choice."""
     parts = re.split(r",? or (?=--)", text[text.index("--") :])
-    return [[w for w in shlex.split(re.sub(r" \([-\d.e+]+\),?$", "", part))] for part in parts]
+    return [shlex.split(re.sub(r" \([-\d.e+]+\),?$", "", part)) for part in parts]
 
 
 def formula_of(names: list[str]) -> str:

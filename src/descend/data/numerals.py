@@ -21,8 +21,11 @@ __all__ = [
 ]
 
 MISSING = frozenset(
-    "  NA N/A n/a na #N/A #NA <NA> NaN nan NAN null NULL Null None none - -- ---".split(" ")
-)
+    [
+        "", "NA", "N/A", "n/a", "na", "#N/A", "#NA", "<NA>", "NaN", "nan", "NAN", "null", "NULL",
+        "Null", "None", "none", "-", "--", "---",
+    ]
+)  # fmt: skip
 """What people and programs write where there is no number."""
 ABSENT = ", ".join(f"'{text}'" for text in sorted(MISSING))  # in SQL
 INFINITE = "[-+]?(?:inf|Inf|INF|infinity|Infinity)"
