@@ -24,6 +24,7 @@ from descend.methods.table import as_loss, as_optimizer
 from descend.models.model import Model
 from descend.records.many import JUDGED
 from descend.result.many import ManyFits, recorded
+from descend.run.candidates import solves_linear
 from descend.run.many_candidates import found_starts, with_ready_guesses
 from descend.run.many_drive import ManyDrive
 from descend.run.many_job import CONVERGED, ManyJob, among
@@ -141,7 +142,7 @@ class _Many:
         self, job: ManyJob, missing: tuple[str, ...], attempt: int
     ) -> tuple[ManyJob, Array]:
         """The job where each fit begins at its best candidate, and (fits,) evaluations for that."""
-        solves = self.drive.optimizer.needs == "gauss_newton" and job.is_square
+        solves = solves_linear(self.drive.optimizer, job.loss)
         return found_starts(job, missing, solves, attempt, self.drive.run)
 
     def _optimizer(self) -> Optimizer:
