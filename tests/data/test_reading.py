@@ -5,18 +5,21 @@ import io
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import duckdb
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import descend
 from descend.data import read as reading
 from descend.data.asked import asked
 from descend.data.queried import QueriedTable
 from descend.data.read import open_table
-from descend.errors import DataError, DescendWarning, UsageError
+from descend.errors import DataError, DescendError, DescendWarning, UsageError
 
 PLAIN = {"t": [0.0, 1.0, 2.0], "v": [3.5, 1.9, 1.1]}
 CSV = "t,v\n0,3.5\n1,1.9\n2,1.1\n"
@@ -283,6 +286,104 @@ def test_no_decimal_far_down_becomes_a_whole_number(tmp_path: Path) -> None:
     assert open_table(path).read("tv")["t"][100_000] == 1.5
     asked_for = open_table(path, "SELECT t + 1 AS t, v FROM data").read("tv")
     assert asked_for["t"][100_000] == 2.5
+
+
+NIST = (
+    "NIST StRD\nDataset Name:  Thurber  (Thurber.dat)\n\nFormat:   ASCII\n"
+    "   Starting Values   (lines 41 to 47)\nData:   y     x\n"
+    "      80.574E0      -3.067E0\n      84.248E0      -2.981E0\n      87.264E0      -2.921E0\n"
+)
+LOGGED = "Program\t\nVersion\t2\n*** End ***\t\n\nt\tv\tComment\n0\t3.5\n1\t1.9\n2\t1.1\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "wanted", "remedy"),
+    [
+        (NIST, "x y a b", '--skip 6 --names "y,x"'),
+        (LOGGED, "t v a b", '--skip 5 --names "t,v"'),
+        ("Instrument 7\n\n" + CSV, "t v", "--skip 2"),
+    ],
+)
+def test_lines_above_a_table(tmp_path: Path, content: str, wanted: str, remedy: str) -> None:
+    path = written(tmp_path, "a.dat", content)
+    with pytest.raises(DataError) as caught:
+        open_table(path, how=asked(shell=True)._replace(wanted=frozenset(wanted.split())))
+    assert str(caught.value.remedy).endswith(remedy)
+
+
+@pytest.mark.parametrize("small", [None, 0])
+@pytest.mark.parametrize(
+    "content",
+    [
+        "# t v\n# s V\n0 3.5\n1 1.9\n2 1.1\n",
+        "% by an instrument\n% t, v\n0,3.5\n1,1.9\n2,1.1\n",
+        CSV + ",\n,\n",
+        CSV.replace("\n1", "\n\n,\n1"),
+        CSV + "\x1a",
+        "t;v\n0;3,5\n# between\n1;1,9\n2;1,1\n",
+    ],
+)
+def test_what_is_no_row_is_left_out(
+    tmp_path: Path, content: str, small: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if small is not None and "\x1a" not in content:
+        monkeypatch.setattr(reading, "SMALL", small)
+    path = written(tmp_path, "a.csv", content)
+    same(open_table(path, how=asked()._replace(wanted=frozenset("tv"))).read("tv"))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("a.xls", "<html><table><tr><td>1</td></tr></table>", "is a page of HTML or XML"),
+        ("a.zip", b"PK\x03\x04", "is a zip archive"),
+        ("a.xlsx", b"PK\x03\x04junk", "is no workbook of Excel or LibreOffice"),
+    ],
+)
+def test_files_that_are_something_else(
+    tmp_path: Path, name: str, content: str | bytes, words: str
+) -> None:
+    with pytest.raises(DataError, match=words):
+        descend.read(written(tmp_path, name, content))
+
+
+SIGNS = st.sampled_from([*"0123456789.,;\t |'\"#%-+eE\n\r", "\n", "\n", "x", "é", "\u00a0", "NA", "1,234"])
+
+
+@pytest.mark.fuzz
+@given(st.one_of(st.lists(SIGNS, max_size=60).map("".join).map(str.encode), st.binary(max_size=80)))
+@settings(max_examples=2000 if os.environ.get("HYPOTHESIS_PROFILE") == "fuzz" else 300)
+def test_any_file_is_read_or_refused(content: bytes) -> None:
+    """Every kind of file may be met; no other error, and no warning, comes of it."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = written(Path(folder), "any", content)
+        try:
+            table = open_table(path, how=asked(shell=True))
+            table.everything()
+            table.read(table.columns)
+        except DescendError as error:
+            assert str(error)
+
+
+@pytest.mark.fuzz
+@given(st.lists(SIGNS, min_size=4, max_size=60).map("".join))
+@settings(max_examples=400 if os.environ.get("HYPOTHESIS_PROFILE") == "fuzz" else 25)
+def test_both_roads_lead_to_the_same_numbers(content: str) -> None:
+    """What both ways of reading read, they read alike."""
+    found = []
+    for small in (400_000, 0):
+        with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+            path = written(Path(folder), "any.csv", "t;v\n1;2\n" + content + "\n3;4\n")
+            patch.setattr(reading, "SMALL", small)
+            try:
+                table = open_table(path, how=asked(shell=True))
+                found.append(table.read(table.columns))
+            except DescendError:
+                return
+    small_road, large_road = found
+    assert list(small_road) == list(large_road)
+    for name, column in small_road.items():
+        np.testing.assert_array_equal(column, large_road[name])
 
 
 def test_names_that_differ_by_case(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

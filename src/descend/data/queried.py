@@ -169,7 +169,10 @@ class QueriedTable(TableFile):
         columns = ", ".join(f"'c{j}': '{kind}'" for j, kind in enumerate(listed))
         rows = part.dialect.body or part.dialect.lines.rows[-1:]
         skip = rows[0].line - (1 if part.dialect.body else 0)
-        empty = "" if len(names) > 1 else " WHERE c0 IS NOT NULL"
+        empty = ""
+        if part.dialect.lines.gaps or len(names) == 1:
+            filled = " OR ".join(f"c{j} IS NOT NULL" for j in range(len(names)))
+            empty = f" WHERE {filled}"
         return (
             f"SELECT {', '.join(chosen)} FROM read_csv({_pattern(part.file)}, auto_detect=false, "
             f"delim={quoted(part.dialect.sep)}, quote='\"', escape='\"', header=false, "

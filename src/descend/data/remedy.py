@@ -55,6 +55,10 @@ def settled(error: Undecided, how: Asked, open_again: Any, sql: str | None) -> D
             if "sep" in choice:
                 table.read(table.columns)
             works.append(spelled(choice, how.shell))
+            if table.bare and "skip" in choice:
+                works[-1] += (
+                    f", and {'--names' if how.shell else 'names='} says what they are called"
+                )
     remedy = f"say so: {', or '.join(works)}" if works else None
     if len(works) == 1 and len(error.choices) == 1:
         remedy = (
@@ -163,7 +167,7 @@ def _seconds(
 
 def _around(texts: Sequence[str]) -> tuple[str, str]:
     """What stands before and behind the number in every text, such as a unit; else nothing."""
-    found = {match.groups() if (match := AROUND.fullmatch(text)) else None for text in texts}
+    found = {(m[1], m[2]) if (m := AROUND.fullmatch(text)) else None for text in texts}
     (only,) = found if len(found) == 1 else (None,)
     return ("", "") if only is None else only
 

@@ -199,11 +199,15 @@ def _kind(path: str, place: str) -> str:
         return READERS[".parquet"]
     if suffix in READERS:
         return READERS[suffix]
+    if head.startswith(ZIP) and suffix == ".zip":
+        raise DataError(f'"{path}" is a zip archive', remedy="unpack it")
     if head.startswith((ZIP, OLD_OFFICE)) or (suffix in SHEETS and not _is_text(head)):
         return "sheet"
     if not _is_text(head):
         raise DataError(f'"{path}" is no table that can be read', remedy=NO_TABLE)
     begins = head.lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
+    if begins == b"<":
+        raise DataError(f'"{path}" is a page of HTML or XML', remedy="save the table in it as CSV")
     if begins in (b"[", b"{") and not suffix:
         return READERS[".json"]
     return "text"

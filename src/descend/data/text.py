@@ -30,13 +30,15 @@ class Lines(NamedTuple):
 
     Attributes:
         rows: cells with the number of their line, counted from 1.
-        above: the last comment before the first row, without its sign; empty where there is none.
+        above: the comments before the first row, without their sign.
         within: the sign with which comments between the rows begin, if there are any.
+        gaps: whether there are rows of nothing but separators, which are left out.
     """
 
     rows: list[Row]
-    above: str
+    above: Sequence[str]
     within: str
+    gaps: bool
 
 
 class Dialect(NamedTuple):
@@ -81,34 +83,38 @@ def sniff(lines: Sequence[str], how: Asked, path: str, head: int | None = None) 
     width = _width(rows)
     rows = [_fitted(row, width) for row in rows]
     rows = [_header(rows, lines, width, sep, how), *rows[1:]]
-    _check_even(rows, width, path, sep)
+    _check_even(rows, width, path, sep, how)
     found = found._replace(rows=rows)
-    above = _names_above(found.above, sep, width)
+    above = _names_above(found.above, sep, width, how)
     return Dialect(sep, width, found, lay_out(rows, how, path, above, sep == ";"))
 
 
 def read_rows(lines: Iterable[str], sep: str, skip: int = 0) -> Lines:
     """Cut lines into cells, without empty lines and comments."""
     rows: list[Row] = []
-    above, within, last = "", "", 0
+    above, within, last, gaps = list[str](), "", 0, False
 
     def told() -> Iterator[str]:
-        nonlocal above, within, last
+        nonlocal within, last
         for number, line in enumerate(lines, start=1):
             text = line.lstrip("\ufeff \t")
-            if number <= skip or not text.strip():
+            if number <= skip or not text.strip(" \t\r\n\x1a"):  # which ends files of DOS
                 continue
             if text[0] in COMMENTS and not text.startswith(ERRORS):
                 if last:
                     within = text[0]
                 else:
-                    above = text.strip().lstrip("".join(COMMENTS)).strip()
+                    above.append(text.strip().lstrip("".join(COMMENTS)).strip())
                 continue
             last = number
             yield line.lstrip("\ufeff") if number == 1 else line
 
-    rows = [Row(last, cells) for cells in cells_of(told(), sep)]
-    return Lines(rows, above, within)
+    for cells in cells_of(told(), sep):
+        if any(map(str.strip, cells)):
+            rows.append(Row(last, cells))
+        else:
+            gaps = True
+    return Lines(rows, above, within, gaps)
 
 
 def cells_of(lines: Iterable[str], sep: str) -> Iterator[list[str]]:
@@ -198,50 +204,71 @@ def _header(rows: Sequence[Row], lines: Sequence[str], width: int, sep: str, how
     return rows[0]
 
 
-def _names_above(comment: str, sep: str, width: int) -> Sequence[str]:
-    """The names that a comment above the numbers gives, as `np.savetxt(header=…)` writes it."""
-    for sign in (sep, " ", ",", "\t", ";"):
-        names = next(cells_of([comment], sign), [])
-        if comment and len(names) == width and not all(is_number(n.strip()) for n in names):
-            return [name.strip() for name in names]
-    return ()
+def _names_above(comments: Sequence[str], sep: str, width: int, how: Asked) -> Sequence[str]:
+    """The names that a comment above the numbers gives, as `np.savetxt(header=…)` writes it.
+
+    Of several, that with the names of the formula counts, else the last.
+    """
+    found: list[list[str]] = []
+    for comment in filter(None, comments):
+        for sign in (sep, " ", ",", "\t", ";"):
+            names = [name.strip() for name in next(cells_of([comment], sign), [])]
+            if len(names) == width and not all(map(is_number, names)):
+                found.append(names)
+                break
+    return max(reversed(found), key=lambda names: len(how.wanted.intersection(names)), default=())
 
 
-def _check_even(rows: Sequence[Row], width: int, path: str, sep: str) -> None:
+def _check_even(rows: Sequence[Row], width: int, path: str, sep: str, how: Asked) -> None:
     """Refuse rows that are not as long as the others."""
     odd = [index for index, row in enumerate(rows) if len(row.cells) != width]
     if not odd:
         return
-    row = rows[odd[0]]
+    row, after = rows[odd[0]], odd[-1] + 1
     has = f'line {row.line} of "{path}" has {_fields(len(row.cells))}'
-    if odd == [*range(len(odd))] and len(rows) - len(odd) >= 2:
+    if len(rows) - after >= 2 and not any(_all_numbers(row.cells) for row in rows[:after]):
         # Lines above the table, or names that do not fit it.
-        choices: list[dict[str, Any]] = [{"skip": rows[len(odd)].line - 1}]
-        after = rows[1].cells
-        if (
-            sep == ","
-            and width == 2 * len(row.cells) > 2
-            and all(c.strip().isdigit() for c in after[1::2])
-        ):
-            raise DataError(
-                f"{has}, and the others have {width}: decimal commas and commas between columns "
-                "cannot be told apart",
-                remedy="write the file with semicolons between the columns, or with decimal points",
-            )
-        if odd == [0] and len(row.cells) == width - 1 and any(is_number(c.strip()) for c in after):
-            choices = [{"names": ("row", *(cell.strip() for cell in row.cells)), "header": 1}]
-        if width == 2 and sep == "," and {len(rows[i].cells) for i in odd} == {1}:
-            choices = [{"sep": ";"}, *choices]
-        lines = f"the lines from {rows[len(odd)].line} on have {_fields(width)}"
-        raise Undecided(f"{has}, and {lines}", choices)
-    if odd[0] == 0 or width < len(rows[0].cells):
-        other = "the others have"
-    else:
-        other = "the header has" if not is_number(rows[0].cells[0].strip()) else "the others have"
+        _check_commas(has, row, rows[after], sep)
+        lines = f"the lines from {rows[after].line} on have {_fields(width)}"
+        raise Undecided(f"{has}, and {lines}", _choices(rows, odd, width, sep, how))
+    whole = odd[0] == 0 or _all_numbers(rows[0].cells)
     raise DataError(
-        f"{has}, and {other} {width}",
+        f"{has}, and {'the others have' if whole else 'the header has'} {width}",
         remedy=f"correct that line; a text that contains a {_called(sep)} stands in quotes",
     )
+
+
+def _check_commas(has: str, head: Row, body: Row, sep: str) -> None:
+    """Refuse decimal commas between commas."""
+    twice = len(body.cells) == 2 * len(head.cells) > 2
+    if sep == "," and twice and all(cell.strip().isdigit() for cell in body.cells[1::2]):
+        raise DataError(
+            f"{has}, and the others have {len(body.cells)}: decimal commas and commas between "
+            "columns cannot be told apart",
+            remedy="write the file with semicolons between the columns, or with decimal points",
+        )
+
+
+def _choices(
+    rows: Sequence[Row], odd: Sequence[int], width: int, sep: str, how: Asked
+) -> list[dict[str, Any]]:
+    """Options with which a table may be read whose first lines have other lengths."""
+    last, after = rows[odd[-1]], rows[odd[-1] + 1]
+    cells = [cell.strip() for cell in last.cells]
+    if odd == [0] and len(cells) == width - 1 and any(is_number(c.strip()) for c in after.cells):
+        choices: list[dict[str, Any]] = [{"names": ("row", *cells), "header": 1}]
+    else:
+        choices = [{"skip": after.line - 1}]
+        for names in (cells[-width:], cells[:width]):
+            if len(cells) > width and how.wanted.issuperset(names):
+                choices = [{"skip": after.line - 1, "names": tuple(names)}]
+    if width == 2 and sep == "," and {len(rows[index].cells) for index in odd} == {1}:
+        choices = [{"sep": ";"}, *choices]
+    return choices
+
+
+def _all_numbers(cells: Sequence[str]) -> bool:
+    return all(is_number(cell.strip()) for cell in cells)
 
 
 def _fields(count: int) -> str:
