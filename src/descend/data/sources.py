@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -60,6 +61,12 @@ class Sources:
 
     def table(self, how: Asked, sql: str | None = None) -> TableFile:
         """The table, read as it is asked for."""
+        try:
+            return self._table(how, sql)
+        except (OSError, EOFError, zlib.error) as error:
+            raise DataError(f'"{self.path}" cannot be read, or is damaged: {error}') from None
+
+    def _table(self, how: Asked, sql: str | None) -> TableFile:
         if sql is None and len(self.files) == 1:
             held = self._in_memory(self.path, self._places[0], how)
             if held is not None:

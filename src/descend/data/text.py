@@ -95,10 +95,11 @@ def read_rows(lines: Iterable[str], sep: str, skip: int = 0) -> Lines:
     above, within, last, gaps = list[str](), "", 0, False
 
     def told() -> Iterator[str]:
-        nonlocal within, last
+        nonlocal within, last, gaps
         for number, line in enumerate(lines, start=1):
             text = line.lstrip("\ufeff \t")
             if number <= skip or not text.strip(" \t\r\n\x1a"):  # which ends files of DOS
+                gaps = gaps or (number > skip and sep in line)
                 continue
             if text[0] in COMMENTS and not text.startswith(ERRORS):
                 if last:
