@@ -58,6 +58,8 @@ REFUSED = [
     (["predict", "none.descend", "points.csv", "--to", "a.xyz"], 2, '".xyz" is not supported'),
     (["fit", "points.csv", PARABOLA, "--start", "w1=1,", "w2=2"], 2, '--start "w1=1,w2=2"'),
     (["fit", "points.csv", "y = w*x", "--start", "w", "=", "2"], 2, '--start "w=2"'),
+    (["fit", "points.csv", "--start", "a=1", "b=2", "y = a*x + b"], 2, '--start "a=1,b=2"'),
+    (["fit", "points.csv", "y = a*x", "--bound", "a=0:", "more"], 2, "takes one table and one"),
     (["fit", "points.csv", "points.csv", PARABOLA], 2, '"points.csv" is one table too many'),
     (["fit", "points.csv", PARABOLA, "more"], 2, "takes one table and one formula, and not"),
     (["explain", "x**2", "--at", "x=1", "--plot", "g.png"], 2, "no option --plot (it belongs to"),

@@ -11,6 +11,8 @@ from descend.errors import UsageError
 
 __all__ = ["left_over"]
 
+NUMBER = r"[\w`]+=[-+\w.*/()]+"
+VALUE = re.compile(rf"{NUMBER}(,{NUMBER})*")
 TAKES = {
     "fit": "one table and one formula",
     "explain": "one formula, or one table and one formula",
@@ -48,25 +50,17 @@ def left_over(command: str, words: Sequence[str], unused: Collection[str]) -> Us
 
 def _apart(words: Sequence[str], unused: Collection[str]) -> UsageError | None:
     """Words that belong to the value of the option before them."""
-    for at, word in enumerate(words):
-        if word not in unused or at == 0:
+    for at, option in enumerate(words):
+        if not option.startswith("--"):
             continue
-        begin = at
-        while begin > 0 and not words[begin].startswith("--"):
-            begin -= 1
-        option, _, value = words[begin].partition("=")
-        pieces = [*([value] if value else []), *words[begin + 1 : _end(words, at)]]
-        if not option.startswith("--") or not re.match(r"[\w`]+(=|$)", pieces[0]):
-            continue
-        joined = "".join(pieces) if "=" in pieces else ",".join(p.strip(",") for p in pieces)
-        if re.fullmatch(r"[\w`]+=[^,=]+(,[\w`]+=[^,=]+)*", joined):
-            return UsageError(
-                f'"{word}" stands apart from {option}',
-                remedy=f"write its value without blanks: {in_shell(option[2:], joined)}",
-            )
+        for end in range(len(words), at + 2, -1):
+            pieces = words[at + 1 : end]
+            cut = any(piece.strip(",")[:1] == "=" or piece[-1:] == "=" for piece in pieces)
+            joined = "".join(pieces) if cut else ",".join(piece.strip(",") for piece in pieces)
+            if VALUE.fullmatch(joined):
+                word = next((piece for piece in pieces[1:] if piece in unused), pieces[1])
+                return UsageError(
+                    f'"{word}" stands apart from {option}',
+                    remedy=f"write its value without blanks: {in_shell(option[2:], joined)}",
+                )
     return None
-
-
-def _end(words: Sequence[str], at: int) -> int:
-    """The end of the words that belong together: before the next option."""
-    return next((k for k in range(at, len(words)) if words[k].startswith("--")), len(words))

@@ -13,7 +13,8 @@ from descend.errors import UsageError
 
 __all__ = ["Layout", "Row", "column_kind", "lay_out", "looked_at", "named_apart", "written"]
 
-MOST_ROWS = 2000  # of a longer table as many are looked at, from all of its length
+# Of a longer or wider table as many rows and cells are looked at, from all of its length.
+MOST_ROWS, LEAST_ROWS, MOST_CELLS = 2000, 60, 20_000
 MOST_UNITS = 3  # rows of units, comments and the like under the names
 TIME = re.compile(r"\d{4}-\d\d-\d\d([ T]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)?)?")
 UNIT = re.compile(r"[^\W\d_]|[%°Ωµμ‰$€£\[(]")
@@ -98,9 +99,10 @@ def lay_out(
 
 def looked_at(rows: Sequence[Row]) -> Sequence[Row]:
     """All rows of a short table; of a long one the first, and others from all of its length."""
-    if len(rows) <= MOST_ROWS:
+    most = max(LEAST_ROWS, min(MOST_ROWS, MOST_CELLS // max(1, len(rows[0].cells) if rows else 1)))
+    if len(rows) <= most:
         return rows
-    half = MOST_ROWS // 2
+    half = most // 2
     return [*rows[:half], *rows[half :: (len(rows) - half) // half + 1], rows[-1]]
 
 

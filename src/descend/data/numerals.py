@@ -136,8 +136,9 @@ def choose(
     first = fit[0]
     if first == PLAIN and not rivals:
         return first, None
-    mine = [first.value(text) for text in asked]
-    rival = (way for way in fit[1:] if [way.value(text) for text in asked] != mine)
+    # With the same sign before decimals two ways that read a text read the same number.
+    others = [way for way in fit if way.decimal != first.decimal]
+    rival = (w for w in others if any(w.value(text) != first.value(text) for text in asked))
     return first, next(rival, None)
 
 

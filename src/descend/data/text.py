@@ -17,7 +17,7 @@ __all__ = ["Dialect", "Lines", "cells_of", "read_rows", "sniff"]
 
 SEPARATORS = (",", ";", "\t", "|", " ")
 """In the order in which they are preferred where several do as well; a blank is any blanks."""
-MOST_LINES = 400  # that are looked at to find the separator
+MOST_LINES = 200  # that are looked at to find the separator
 COMMENTS = ("#", "%")
 ERRORS = ("#N/A", "#NA", "#DIV/0!", "#VALUE!", "#REF!", "#NAME?", "#NUM!", "#NULL!")  # of Excel
 SAYS_SEPARATOR = re.compile(r"\s*sep=(.)\s*", re.I)
