@@ -370,7 +370,12 @@ def _judged_by_loss(run: Finished, status: str, message: str) -> Judgement | Non
     if may_kink and all_sides_rise(run):
         return bound_said(run) if _pressed(run) else kink_said(run)
     if status != "converged":
-        return None
+        # Where rounding hides every step, the facts say whether one was left to go.
+        hidden = run.control.status == STALLED and run.job.rows is not None
+        if not hidden or _has_not_moved(run) or _has_arrived(run) != (True, ()):
+            return None
+        status = "converged"
+        message = f"{STATUS[PRECISION].message} (iteration {run.control.epoch})"
     if run.job.rows is None:
         (down, slopes), moved = downhill(run), not _has_not_moved(run)
         if slopes:

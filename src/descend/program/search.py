@@ -28,6 +28,7 @@ from descend.program.objective import loss_graph
 from descend.program.pipeline import DescentBuilder
 from descend.program.recipe import Recipe
 from descend.program.scales import TARGET, Role, roles_of
+from descend.program.small_squares import change_of, least_moves
 from descend.simplify.driver import simplify
 from descend.trace.model import Model
 from descend.trace.tensor import wrap
@@ -184,14 +185,14 @@ class StartSearch(Optimizer):
         """The candidate with its linear parameters solved for, and the loss there."""
         cells = [p[i] for i in range(p.shape[0])]
         exact = [i for i, u in enumerate(self.unknowns) if u.linear]
-        moves = _least(e, exact) if exact else []
+        moves = least_moves(e, exact) if exact else []
         for i, move in zip(exact, moves, strict=True):
             cells[i] = _within(cells[i] + move, i, h)
         moved = [cells[i] - p[i] for i in exact]
-        loss = e.loss + _change(e, exact, moved) if exact else e.loss
+        loss = e.loss + change_of(e, exact, moved) if exact else e.loss
         along = [i for i, u in enumerate(self.unknowns) if u.linear or u.role.settles]
         if len(along) > len(exact) and self.needs == "gauss_newton":
-            ranked = e.loss + _change(e, along, _least(e, along))
+            ranked = e.loss + change_of(e, along, least_moves(e, along))
             loss = np.where(early, ranked, loss)
         # What is left of the loss is known up to the rounding of what it was worked out from.
         return np.stack(cells), np.maximum(loss, ROUNDING * e.loss)
@@ -387,62 +388,6 @@ def _to_scale(scale: str, value: Array, i: int, h: Any) -> Array:
         share = np.minimum(np.maximum(share, 1e-3), 1 - 1e-3)
         return np.log(share / (1 - share))
     return value
-
-
-# --- small least squares, as single entries
-
-
-def _change(e: Any, chosen: Sequence[int], moves: Sequence[Array]) -> Array:
-    """By how much the loss changes where some parameters move and the residuals are linear."""
-    total = 0 * e.loss
-    for i, a in zip(chosen, moves, strict=True):
-        along = 2 * e.jtr[i]
-        for j, b in zip(chosen, moves, strict=True):
-            along = along + e.jtj[i, j] * b
-        total = total + a * along
-    return total
-
-
-def _least(e: Any, chosen: Sequence[int]) -> list[Array]:
-    """The moves of some parameters to the minimum, where the residuals are linear in them.
-
-    JᵀJ is scaled to a unit diagonal; what it does not determine does not move.
-
-    Golub and Van Loan, "Matrix Computations" (2013), section 4.1.
-    """
-    eps, tiny = np.finfo(np.float64).eps, np.finfo(np.float64).tiny
-    lengths = []
-    for i in chosen:
-        square = e.jtj[i, i]
-        sound = (square > tiny / eps) & (square < np.inf)
-        lengths.append(np.where(sound, 1 / np.sqrt(np.where(sound, square, 1.0)), 0 * square))
-    n = len(chosen)
-    lower: dict[tuple[int, int], Array] = {}
-    inverse: list[Array] = []
-    for j in range(n):
-        raw: list[Array] = []
-        pivot = e.jtj[chosen[j], chosen[j]] * lengths[j] * lengths[j]
-        for k in range(j):
-            entry = e.jtj[chosen[j], chosen[k]] * lengths[j] * lengths[k]
-            for m in range(k):
-                entry = entry - raw[m] * lower[k, m]
-            raw.append(entry)
-            lower[j, k] = entry * inverse[k]
-            pivot = pivot - entry * lower[j, k]
-        known = pivot > 4 * n * eps
-        inverse.append(np.where(known, 1 / np.where(known, pivot, 1.0), 0 * pivot))
-    x: list[Array] = []
-    for j in range(n):
-        value = -e.jtr[chosen[j]] * lengths[j]
-        for k in range(j):
-            value = value - lower[j, k] * x[k]
-        x.append(value)
-    for j in reversed(range(n)):
-        value = x[j] * inverse[j]
-        for k in range(j + 1, n):
-            value = value - lower[k, j] * x[k]
-        x[j] = value
-    return [value * length for value, length in zip(x, lengths, strict=True)]
 
 
 # --- the program
