@@ -50,15 +50,18 @@ docs: $(READY)
 clean:
 	rm -rf $(VENV) $(BENCH_VENV) demo-output build dist .mypy_cache .pytest_cache .ruff_cache
 
-# An environment that is there is completed, never thrown away.
+# An environment that is there is completed, never thrown away. The byte code is written once, as an
+# installation writes it: where Python may write none, each process would translate it anew.
 $(READY): pyproject.toml .ci/environment.sh
 	@PYTHON="$(PYTHON)" sh .ci/environment.sh $(VENV)
 	$(PY) -m pip install --quiet --editable '.[dev]'
+	@$(PY) -m compileall -q src
 	@touch $@
 
 $(BENCH_READY): pyproject.toml bench/requirements.txt .ci/environment.sh
 	@PYTHON="$(PYTHON)" sh .ci/environment.sh $(BENCH_VENV)
 	$(BENCH_VENV)/bin/python -m pip install --quiet --editable .
+	@$(BENCH_VENV)/bin/python -m compileall -q src
 	$(BENCH_VENV)/bin/python -m pip install --quiet -r bench/requirements.txt
 	@$(BENCH_VENV)/bin/python -m pip install --quiet torch==2.13.0 || \
 		echo 'torch 2.13.0 cannot be had here: its rows are left out of the benchmark.'

@@ -15,7 +15,7 @@ GENERATOR = ROOT / "docs" / "generate.py"
 PAGES = (
     "README.md", "docs/how-it-works.md", "docs/errors.md", "docs/numpy-coverage.md",
     "docs/ready-models.md", "docs/coming-from-scipy.md", "docs/coming-from-lmfit.md",
-    "docs/many-fits.md", "docs/uncertainty.md",
+    "docs/many-fits.md", "docs/uncertainty.md", "docs/tables.md",
 )  # fmt: skip
 WRITTEN = sorted(
     str(path.relative_to(ROOT))

@@ -48,8 +48,10 @@ def own_import(node: ast.AST) -> bool:
 
 
 LATE = {
-    "cli.many", "cli.shared", "cli.spelling", "compile.descent", "compile.function_text",
-    "compile.legalise", "compile.many", "methods.penalties", "models.kind", "models.model",
+    "cli.leftover", "cli.many", "cli.shared", "cli.spelling", "compile.descent",
+    "compile.function_text", "compile.legalise", "compile.many", "data.queried", "data.remedy",
+    "data.sheets",
+    "data.sources", "methods.penalties", "models.kind", "models.model",
     "models.parts",
     "models.table", "models.tree", "show.layout", "show.output", "show.paths", "show.plots",
     "show.report",

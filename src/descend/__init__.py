@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from descend import methods
 
 if TYPE_CHECKING:
+    from descend.data.read import read
     from descend.errors import (
         DataError,
         DescendError,
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "data.read": "read",
     "errors": (
         "DataError DescendError DescendWarning DivergedWarning FormulaError NotCoveredError "
         "TraceError UsageError"
@@ -80,7 +82,7 @@ __all__ = [
     "FormulaError", "GlobalFit", "ManyFits", "NotCoveredError", "Parameter", "SetFit",
     "TraceError", "UsageError", "black_box", "check_grad", "custom_derivative", "explain",
     "fit", "fit_global", "fit_many", "grad", "hessian", "hvp", "jacobian", "jvp", "load",
-    "maximize", "minimize", "scan", "stop_gradient", "value_and_grad", "vjp",
+    "maximize", "minimize", "read", "scan", "stop_gradient", "value_and_grad", "vjp",
 ]  # fmt: skip
 __all__ += methods.__all__
 

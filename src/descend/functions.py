@@ -18,7 +18,7 @@ from descend.differentiate import loops, transforms
 from descend.differentiate.arguments import Argnums, like, name_of
 from descend.differentiate.check import GradientCheck, checked
 from descend.differentiate.rules import CustomDerivative
-from descend.errors import UsageError
+from descend.errors import UsageError, ends_at_users_line
 from descend.graph.node import Node
 from descend.plans import Planner, planner_of, pulled_back, runner
 from descend.trace.black_box import BlackBox
@@ -151,6 +151,7 @@ def hessian(function: Function, argnums: Argnums = 0, *, engine: str = "native")
     return _named(hessian_of, function, "hessian")
 
 
+@ends_at_users_line
 def vjp(
     function: Function, *primals: Any, engine: str = "native"
 ) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]:
@@ -267,6 +268,7 @@ def black_box(
     return BlackBox(_function(function, "black_box"), shape, step, elementwise)
 
 
+@ends_at_users_line
 def scan(
     function: Callable[[Any, Any], tuple[Any, Any]],
     init: Any,
@@ -297,6 +299,7 @@ def scan(
     return loop(function, init, xs, length, reverse)
 
 
+@ends_at_users_line
 def check_grad(
     function: Function, *args: Any, argnums: Argnums = 0, tolerance: float = 1e-6, seed: int = 0
 ) -> GradientCheck:

@@ -27,7 +27,7 @@ from descend.differentiate.arguments import Argnums, Key, Point, chosen_places, 
 from descend.differentiate.indices import Check, index_checks
 from descend.differentiate.signature import Unkeyed, signature
 from descend.differentiate.transforms import Derivative, Derived, pullback, value, within
-from descend.errors import UsageError, suggest
+from descend.errors import UsageError, shorten, suggest
 from descend.graph.bulk import without_collection
 from descend.graph.evaluate import Prepared
 from descend.graph.node import Node
@@ -147,11 +147,15 @@ class Planner:
         vectors: Sequence[Any] = (),
     ) -> Any:  # fmt: skip
         """The derivative of the function at these arguments; part of the graph inside a trace."""
-        if current() is not None:
-            point = self.point(Call(function, args, kwargs, vectors))
-            return within(self.derive(point, vectors), point)
-        plan, leaves = self.planned(Call(function, args, kwargs, vectors))
-        return plan(leaves)
+        try:
+            if current() is not None:
+                point = self.point(Call(function, args, kwargs, vectors))
+                return within(self.derive(point, vectors), point)
+            plan, leaves = self.planned(Call(function, args, kwargs, vectors))
+            return plan(leaves)
+        except Exception as error:
+            shorten(error)
+            raise
 
     def point(self, call: Call, others: bool = False) -> Point:
         """The function, traced at its arguments."""

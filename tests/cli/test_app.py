@@ -56,6 +56,17 @@ REFUSED = [
     (["grad", "3*x**2", "--at", "x=a"], 2, '--at x must be a number, not "a"'),
     (["explain", "3*x**2"], 2, "add --at x=1"),
     (["predict", "none.descend", "points.csv", "--to", "a.xyz"], 2, '".xyz" is not supported'),
+    (["fit", "points.csv", PARABOLA, "--start", "w1=1,", "w2=2"], 2, '--start "w1=1,w2=2"'),
+    (["fit", "points.csv", "y = w*x", "--start", "w", "=", "2"], 2, '--start "w=2"'),
+    (["fit", "points.csv", "--start", "a=1", "b=2", "y = a*x + b"], 2, '--start "a=1,b=2"'),
+    (["fit", "points.csv", "y = a*x", "--bound", "a=0:", "more"], 2, "takes one table and one"),
+    (["fit", "points.csv", "points.csv", PARABOLA], 2, '"points.csv" is one table too many'),
+    (["fit", "points.csv", PARABOLA, "more"], 2, "takes one table and one formula, and not"),
+    (["explain", "x**2", "--at", "x=1", "--plot", "g.png"], 2, "no option --plot (it belongs to"),
+    (["predict", "a.descend", "points.csv", "b"], 2, "takes one saved fit and one table"),
+    (["fit", "y = w*x", "point.csv"], 3, 'there is no file "point.csv" (did you mean "points'),
+    (["fit", "points.csv", "y = w*x", "--decimal", ":"], 2, '--decimal ":" is none of'),
+    (["fit", "points.csv", "y = w*x", "--names", "x"], 2, "there is one name for the 2 columns"),
 ]
 
 

@@ -56,5 +56,5 @@ def test_dates_become_seconds_since_the_first(tmp_path, capsys):
     assert main(["fit", str(path), "y = a*day + b"]) == 3
     told = capsys.readouterr().err
     assert "a rate is one per second (/ 86400 for days)" in told
-    query = told.partition("--sql '")[2].partition("'")[0]
-    assert main(["fit", str(path), "y = a*t + b", "--sql", query]) == 0
+    query = told.partition('--sql "')[2].partition('"')[0]
+    assert main(["fit", str(path), "y = a*day + b", "--sql", query]) == 0

@@ -72,6 +72,8 @@ X, Y = np.arange(4.0), np.arange(4.0)
         ({"x": X, "y": np.array([0, np.nan, 2, 3])}, "y is missing (NaN) in row 1 (rows count"),
         ({"x": np.array([0, 1, np.inf, -np.inf]), "y": Y}, "x is infinite in rows 2, 3"),
         ({"x": X, "y": np.arange(3.0)}, "x has 4 rows, y has 3"),
+        ({"x": X, "y": np.arange(8.0)}, "(4, 2), and np.stack([…], axis=1) in the model"),
+        ({"x": X, "y": np.arange(12.0)}, "3 columns: y of the shape (4, 3)"),
         ({"x": np.ones((2, 4)), "y": Y}, "give tuple(x) for 2 arguments"),
         ({"x": np.ones((2, 4)), "y": Y}, "its last axis matches the 4 rows of y"),
         ({"x": np.ones((4, 0))[:0], "y": Y[:0]}, "the table is empty: it has no rows"),

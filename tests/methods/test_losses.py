@@ -222,13 +222,13 @@ def test_targets_that_a_loss_cannot_mean_are_refused(loss, target, words):
 def test_targets_that_a_loss_can_mean_pass():
     for loss, _, target, _ in CASES.values():
         loss.check(target)
-    CrossEntropy().check_classes(CLASSES, 4)
+    CrossEntropy().check(CLASSES, [(len(CLASSES), 4)])
 
 
 @pytest.mark.parametrize("bad", [4, -1, 1.5])
 def test_class_numbers_out_of_range_are_refused(bad):
     with pytest.raises(DataError, match=f"needs class numbers 0 to 3: row 2 has {bad}"):
-        CrossEntropy().check_classes(np.array([0, bad]), 4)
+        CrossEntropy().check(np.array([0, bad]), [(2, 4)])
 
 
 @pytest.mark.parametrize(

@@ -185,7 +185,49 @@ REFUSED = [
     ("y = 0x10", "0x10", "an operator is missing here"),
     ("y = `my col`*x^2", "^", "write ** for a power"),
     ("y = θ*x + µ^2", "^", "write ** for a power"),
+    ("y = a*EXP(-k*x)", "EXP", "functions are written in small letters: exp(…)"),
+    ("y = a*Sqrt(x)", "Sqrt", "functions are written in small letters: sqrt(…)"),
+    ("y = a*LOG(x)", "LOG", "write log10(…) for what spreadsheets call LOG, log(…) for"),
+    ("y = a*PI()*x", "PI", "write pi alone"),
+    ("y = POWER(x;2)", ";", "put , between arguments"),
+    ("y = a*|x| + b", "|x|", "write abs(x)"),
+    ("y = a*|x - c|", "|x - c|", "write abs(x - c)"),
+    ("y = a | b", "|", "for an absolute value write abs(…)"),
+    ("y = a || b", "||", "write where(condition, a, b)"),
+    ("log(y) = a - k*x", "log(y)", "write y = exp(a - k*x), which weighs the rows as y does"),
+    ("ln(`a b`) = c*x", "ln(`a b`)", "write `a b` = exp(c*x)"),
+    ("log10(y) = a*x", "log10(y)", "write y = 10**(a*x)"),
+    ("sqrt(y) = a*x", "sqrt(y)", "write y = (a*x)**2"),
+    ("1/y = a + b*x", "1/y", "write y = 1/(a + b*x)"),
+    ("y**2 = a*x", "y**2", "write y = sqrt(a*x)"),
+    ("y/x = a", "y/x", "write y = (a) * x"),
+    ("y - c = a*x", "y - c", "write y = (a*x) + c"),
+    ("-y = a*x", "-y", "write y = -(a*x)"),
+    ("0 = x**2 + y**2 - r**2", "0", "write zero = x**2 + y**2 - r**2 over a table with a column"),
+    ("3 = a*x", "3", "write target = expression"),
 ]
+
+LEFT = {
+    "log(y) = x": np.exp, "ln(y) = x": np.exp, "log10(y) = x": lambda x: 10**x,
+    "log2(y) = x": np.exp2, "log1p(y) = x": np.expm1, "exp(y) = x": np.log,
+    "expm1(y) = x": np.log1p, "sqrt(y) = x": np.square, "cbrt(y) = x": lambda x: x**3,
+    "square(y) = x": np.sqrt, "reciprocal(y) = x": np.reciprocal, "arctan(y) = x": np.tan,
+    "arcsin(y) = x": np.sin, "tanh(y) = x": np.arctanh, "sinh(y) = x": np.arcsinh,
+    "logit(y) = x": lambda x: 1 / (1 + np.exp(-x)), "expit(y) = x": lambda x: np.log(x / (1 - x)),
+    "1/y = x": np.reciprocal, "y**2 = x": np.sqrt, "y/3 = x": lambda x: 3 * x,
+    "y*3 = x": lambda x: x / 3, "y - 3 = x": lambda x: x + 3, "y + 3 = x": lambda x: x - 3,
+    "-y = x": np.negative,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("text", LEFT)
+def test_what_is_to_be_written_instead_of_a_function_of_the_target(text: str) -> None:
+    with pytest.raises(FormulaError) as caught:
+        Formula.parse(text)
+    remedy = str(caught.value.remedy).removeprefix("write ").partition(", which weighs")[0]
+    formula = Formula.parse(remedy)
+    assert formula.target == "y"
+    assert float(formula(x=0.3)) == pytest.approx(float(LEFT[text](np.float64(0.3))), rel=1e-15)
 
 
 @pytest.mark.parametrize(("text", "piece", "words"), REFUSED, ids=[row[0] for row in REFUSED])

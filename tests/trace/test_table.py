@@ -13,6 +13,7 @@ from descend.trace.table import ENTRIES
 SERIES = ("polynomial", "chebyshev", "legendre", "hermite", "hermite_e", "laguerre")
 MODULES = (
     "numpy", "numpy.linalg", "numpy.fft", "scipy.special", "math", "builtins", "method",
+    "scipy.linalg", "scipy.integrate", "scipy.stats.norm",
     *(f"numpy.polynomial.{name}" for name in SERIES),
 )  # fmt: skip
 

@@ -43,7 +43,8 @@ def test_a_line_far_from_zero(offset: float, start) -> None:
     assert fit.success and fit.n_starts == 1
     tolerance = 10 * np.finfo(float).eps * 2 * offset / x.std()  # ten roundings, by J's condition
     assert list(fit.params.values()) == pytest.approx(values, rel=tolerance)
-    assert list(fit.stderr.values()) == pytest.approx(errors, rel=tolerance)
+    # An error is a product of two numbers with such roundings: of J and of the residuals.
+    assert list(fit.stderr.values()) == pytest.approx(errors, rel=2 * tolerance)
     again = [descend.fit(line, x, y, start=start) for _ in range(3)]
     assert all(other.params == fit.params and other.stderr == fit.stderr for other in again)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -140,16 +141,31 @@ def _usage(error: Any, words: list[str]) -> UsageError:
     if command is None or kind == "UnknownCommandError":
         hint = suggest(words[0], _COMMANDS)
         return UsageError(f'there is no command "{words[0]}"{hint}', remedy=commands)
-    if kind == "UnknownOptionError":
-        written = str(error.token.keyword or error.token.value)
+    unknown = _unknown(words, command) if kind == "UnusedCliTokensError" else None
+    if kind == "UnknownOptionError" or unknown is not None:
+        written = unknown or str(error.token.keyword or error.token.value)
         if written == "--weights" and command in ("fit", "explain"):
             return UsageError("--weights" + WEIGHTS.removeprefix("weights="), remedy=_WEIGHTS)
         return UsageError(
             f"there is no option {written}{_nearest(written, command)}", remedy=manual
         )
+    if kind == "UnusedCliTokensError":
+        from descend.cli.leftover import left_over
+
+        return left_over(command, words[1:], error.unused_tokens)
     text = " ".join(str(error).split()).rstrip(".")
     text = text.replace("into float", "into a number").replace("into int", "into a whole number")
     return UsageError(text[:1].lower() + text[1:], remedy=manual)
+
+
+def _unknown(words: list[str], command: str) -> str | None:
+    """The first option that the command does not have, taken for a table or a formula."""
+    known = {*_options(command), "--help", "--version"}
+    for word in words[1:]:
+        option = word.partition("=")[0]
+        if re.match("--[a-z]", word) and not {option, option.replace("--no-", "--")} & known:
+            return option
+    return None
 
 
 def _options(command: str) -> list[str]:

@@ -11,6 +11,7 @@ from descend.cli.method import build_optimizer
 from descend.cli.minimize import read_function
 from descend.cli.options import Text, check_names, numbers, of_method, passed_on
 from descend.cli.output import Told
+from descend.cli.tables import in_order
 from descend.errors import UsageError
 from descend.show.explain import Explanation
 from descend.train.explain import explain as explain_model
@@ -26,6 +27,8 @@ def explain(first: Text, second: Text | None = None, /, **given: Any) -> None:
         second: The formula over the table.
     """
     bound_by, at = bonds(given), given.get("at")
+    if second is not None:
+        first, second = in_order(first, second)
     method = of_method("explain", given)
     if second is None:
         if bound_by:
@@ -40,7 +43,7 @@ def explain(first: Text, second: Text | None = None, /, **given: Any) -> None:
         options = passed_on("explain", given) | bound_by
         options["start"] = read_start(given.get("start"))
         options["optimizer"] = build_optimizer(plain_descent(method), {})
-        source, binding = open_bound(first, second, given.get("sql"), options)
+        source, binding = open_bound(first, second, given, options)
         assert binding.target is not None
         columns = source.read([*binding.data, binding.target])
         told = explain_model(

@@ -10,7 +10,9 @@ from descend.cli.bonds import bonds, used_by_ties
 from descend.cli.method import build_optimizer
 from descend.cli.options import Text, numbers, of_method, passed_on
 from descend.cli.output import Told, check_places, tell
-from descend.data.tables import TableFile, open_table
+from descend.cli.tables import asked_of, in_order, refuse_bare, tell_notes
+from descend.data.read import open_table
+from descend.data.table import TableFile
 from descend.errors import UsageError, suggest
 from descend.models.reading import parse_formula
 from descend.trace.formula import Binding
@@ -25,10 +27,11 @@ def fit(table: Text, formula: Text, /, **given: Any) -> int:
     Without --optimizer: Levenberg-Marquardt on all rows, for sums of squares; else BFGS.
 
     Args:
-        table: CSV, TSV, Parquet or JSON; - is CSV on standard input.
+        table: CSV and other text, Excel, OpenDocument, Parquet or JSON; - is standard input.
         formula: Such as "y = a*exp(-k*x) + c"; columns with spaces stand in backticks.
     """
     told = Told(given)
+    table, formula = in_order(table, formula)
     options = passed_on("fit", given) | bonds(given)
     by, shared = options.pop("by", None), options.pop("shared", None)
     optimizer = build_optimizer(of_method("fit", given), options)
@@ -36,7 +39,7 @@ def fit(table: Text, formula: Text, /, **given: Any) -> int:
         check_places(given)
     check_words(given, options)
     options["start"] = read_start(given.get("start"))
-    source, binding = open_bound(table, formula, given.get("sql"), options)
+    source, binding = open_bound(table, formula, given, options)
     assert binding.target is not None
     needed = [*binding.data, binding.target]
     by_row = {name: options[name] for name in ("sigma", "sample_weight") if name in options}
@@ -100,19 +103,25 @@ def check_bound(
 
 
 def open_bound(
-    table: str, text: str, sql: str | None, options: Mapping[str, Any]
+    table: str, text: str, given: Mapping[str, Any], options: Mapping[str, Any]
 ) -> tuple[TableFile, Binding]:
     """Read the formula, open the table, and decide which name is what.
 
     Args:
+        given: what was written, with how the table is to be read.
         options: of the fit. Names of ties may have a start although the formula does not name them.
     """
     start, tied = options["start"], used_by_ties(options)
     formula = parse_formula(text)
-    source = open_table(table, sql)
     begin = None
     if isinstance(start, dict):
         begin = {n: v for n, v in start.items() if n in formula.names or n not in tied}
+    known = {*(begin or ()), *options.get("params", ())}
+    wanted = [name for name in (*formula.names, formula.target) if name and name not in known]
+    source = open_table(table, given.get("sql"), asked_of(given, wanted))
+    tell_notes(source, given)
+    if source.bare and not {*wanted} & {*source.columns}:
+        refuse_bare(source, formula, wanted)
     return source, formula.bind(source.columns, params=options.get("params", ()), start=begin)
 
 

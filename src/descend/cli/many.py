@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from descend.cli.output import Told
-from descend.data.tables import TableFile
+from descend.data.table import TableFile
 from descend.data.write import check_table_path
 from descend.errors import UsageError
+from descend.show.many import group_lines
 from descend.task.options import names_of
 from descend.task.rows import WEIGHTS
 from descend.train.fit_many import fit_many
@@ -55,7 +56,7 @@ def fit_groups(
     fits = fit_many(formula, table, by=by, **given)
     if save is not None:
         fits.save(save)
-    told.result(fits.report, fits.to_json_dict)
+    told.result(lambda: f"{group_lines(fits)}\n\n{fits.report()}", fits.to_json_dict)
     if save is not None:
         told.line(f"wrote {save}")
     if fits.interrupted:

@@ -7,7 +7,8 @@ from typing import Any
 from descend.cli.options import Text
 from descend.cli.output import Told, print_json
 from descend.cli.streams import complain, say
-from descend.data.tables import open_table
+from descend.cli.tables import asked_of, tell_notes
+from descend.data.read import open_table
 from descend.data.validate import clean_rows
 from descend.errors import DataError
 from descend.records.record import jsonable
@@ -22,13 +23,14 @@ def predict(saved: str, table: Text, /, **given: Any) -> None:
 
     Args:
         saved: A file that fit --save has written.
-        table: CSV, TSV, Parquet or JSON; - is CSV on standard input.
+        table: CSV and other text, Excel, OpenDocument, Parquet or JSON; - is standard input.
     """
     told, to = Told(given), given.get("to")
     if to is not None:
         check_output_path(to, "predictions")
     fit = load(saved)
-    source = open_table(table, given.get("sql"))
+    source = open_table(table, given.get("sql"), asked_of(given, fit.inputs))
+    tell_notes(source, given)
     absent = [name for name in fit.inputs if name not in source.columns]
     if absent:
         raise DataError(
@@ -63,6 +65,7 @@ def write_table(columns: dict[str, Any], path: str) -> None:
     }
     form = forms[path[path.rindex(".") :].lower()]
     link = duckdb.connect()
+    link.execute("SET enable_progress_bar = false").fetchall()
     link.register("columns", columns)
     with written_whole(path) as temporary:
         quoted = str(temporary).replace("'", "''")

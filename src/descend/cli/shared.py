@@ -9,7 +9,7 @@ import numpy as np
 
 from descend.cli.options import names
 from descend.cli.output import Told, check_places, tell
-from descend.data.tables import TableFile
+from descend.data.table import TableFile
 from descend.errors import UsageError
 from descend.train.fit_global import Dataset, fit_global
 

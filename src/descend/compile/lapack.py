@@ -96,16 +96,24 @@ def workspace(node: Node) -> list[tuple[tuple[int, ...], np.dtype[Any]]]:
         return [((n, n), dtype)]
     if name == "syevd":
         return [((1 + 6 * n + 2 * n * n,), dtype), ((3 + 5 * n,), INT)]
-    if name == "gesdd":  # the arguments of these two have the columns of the matrix as rows
-        size = 4 * m * m + 7 * m + 64 * (m + n)
-        matrices = [((m, n), dtype), ((m, n), dtype), ((m, m), dtype)]
-        return [*matrices, ((size,), dtype), ((8 * m,), INT)]
-    if name == "geqrf":
+    if name == "gesdd":
+        k = min(m, n)
+        size = 4 * k * k + 7 * k + 64 * (m + n)
+        sides = [((m, n), dtype), ((k, k), dtype)]
+        sides = sides[::-1] if node.attrs["turned"] else sides
+        return [((m, n), dtype), *sides, ((size,), dtype), ((8 * k,), INT)]
+    if name == "geqrf":  # its argument has the columns of the matrix as rows
         return [((m, n), dtype), ((m,), dtype), ((64 * m,), dtype)]
     return []
 
 
 # --- primitives in native terms -----------------------------------------------------------------
+
+
+def _of_numpys_signs(node: Node) -> None:
+    """In float32 NumPy's LAPACK and SciPy's, which native code calls, give different signs."""
+    if node.attrs.get("signed"):
+        raise NotNative("the signs of eigenvectors and singular vectors in float32")
 
 
 def _in_memory(*nodes: Node) -> None:
@@ -195,13 +203,17 @@ def _eigh(node: Node) -> Node:
     (a,) = node.args
     n = order_of(a)[0]
     _in_memory(a)
-    packed = SYEVD.apply(a)
+    _of_numpys_signs(node)
+    packed = SYEVD.apply(a, upper=node.attrs.get("upper", False))
     return concatenate([rows(packed, 0, 1), mt(rows(packed, 1, n + 1))], a.ndim - 2)
 
 
 def _svd(node: Node) -> Node:
     _in_memory(*node.args)
-    return GESDD.apply(mt(node.args[0]))
+    _of_numpys_signs(node)
+    (a,) = node.args
+    turned = node.attrs.get("turned", False)
+    return GESDD.apply(a if turned else mt(a), turned=turned)
 
 
 def _square_parts(a: Node) -> tuple[Node, Node, Node, Node]:
@@ -251,7 +263,7 @@ def _pinv(node: Node) -> Node:
     _in_memory(a)
     if m < n:
         return mt(_pinv(node.op.apply(mt(a), **node.attrs)))
-    packed = GESDD.apply(mt(a))
+    packed = GESDD.apply(mt(a), turned=False)
     u, s, vt = rows(packed, 0, m), row_of(packed, m), rows(packed, m + 1, m + 1 + n)
     k = s.ndim - 1
     limit = mul(reduce_max(s, (k,)), node.attrs["rcond"])

@@ -211,31 +211,40 @@ def syevd(r: Routine) -> None:
     """Eigenvalues, and below them the eigenvectors as rows."""
     a, work, whole = r.sources
     order, watch = r.number(_extents(a)[0]), r.watch()
+    triangle = "U" if r.attrs["upper"] else "L"  # of a symmetric matrix: it settles the signs
     r.copy(a, r.target, row=1, watch=watch)
 
     def decompose() -> None:
         pointers = (r.block(r.target, 1), order, r.block(r.target), *_lent(r, work, whole))
-        info = r.run("syevd", r.letter("V"), r.letter("L"), order, *pointers)
+        info = r.run("syevd", r.letter("V"), r.letter(triangle), order, *pointers)
         r.fail_if(r.failed(info))
 
     r.fail_if(r.watched(watch), decompose)
 
 
 def gesdd(r: Routine) -> None:
-    """U, singular values, Vᵀ, one below the other; the argument has the columns as rows."""
+    """U, singular values, Vᵀ, one below the other; the argument has the columns as rows.
+
+    If `turned`, it is the transposed matrix that is decomposed: the argument has rows as rows.
+    """
     columns, copied, left, right, work, whole = r.sources
     n, m = _extents(columns)
-    watch = r.watch()
+    watch, turned = r.watch(), r.attrs["turned"]
     r.copy(columns, copied, watch=watch)
-    size = (r.number(m), r.number(n))
+    size, tall = (r.number(m), r.number(n)), max(m, n)
+    small = size[0] if turned else size[1]
 
     def decompose() -> None:
         matrix, u, v, scratch, counts = map(r.w.frame.pointer, (copied, left, right, work, whole))
-        parts = (matrix, size[0], r.block(r.target, m), u, size[0], v, size[1])
+        parts = (matrix, size[0], r.block(r.target, tall), u, size[0], v, small)
         room = r.number(int(work.shape[0]))  # type: ignore[arg-type]
         info = r.run("gesdd", r.letter("S"), *size, *parts, scratch, room, counts)
-        r.copy(left, r.target, turned=True)
-        r.copy(right, r.target, row=m + 1, turned=True)
+        if turned:
+            r.copy(right, r.target)
+            r.copy(left, r.target, row=tall + 1)
+        else:
+            r.copy(left, r.target, turned=True)
+            r.copy(right, r.target, row=tall + 1, turned=True)
         r.fail_if(r.failed(info))
 
     r.fail_if(r.watched(watch), decompose)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from descend.compile.kinds import BITS, is_float
+from descend.compile.kinds import BITS, is_float, is_signed
 from descend.compile.lanes import Emitter, Value
 from descend.errors import InternalError
 from descend.graph.node import PRIMITIVES
@@ -122,10 +122,20 @@ def emit_operation(
 ) -> Value:
     """Write one elementwise operation on values of equal width."""
     if op == "cast":
-        return e.convert(args[0], kind_of(dtype))
+        return _cast(e, args[0], kind_of(dtype))
     if e.outline and is_outlined(op) and is_float(args[0].kind):
         return _outlined(e, op, args, dtype, attr)
     return emitter(op)(e, *args, **(attr or {}))
+
+
+def _cast(e: Emitter, a: Value, kind: str) -> Value:
+    """As `convert`, but NaN is no integer: it becomes one that no array has for an index."""
+    value = e.convert(a, kind)
+    if not is_float(a.kind) or is_float(kind) or kind == "i1":
+        return value
+    if is_signed(kind):
+        return e.select(e.eq(a, a), value, e.like(value, -(2 ** (BITS[kind] - 1))))
+    return e.select(e.gt(a, -1.0), value, e.like(value, 2 ** BITS[kind] - 1))
 
 
 def _outlined(

@@ -206,6 +206,12 @@ def _refuse_lengths(columns: Mapping[str, Array], lengths: dict[str, int]) -> No
         remedy = f"give tuple({name}) for {len(column)} arguments of the model, or {name}.T for one"
         raise DataError(message, remedy=remedy)
     message = f"{name} has {_rows(lengths[name])}, {reference} has {rows}"
+    if reference == "y" and lengths[name] > 1 and rows % lengths[name] == 0:
+        n, k = lengths[name], rows // lengths[name]
+        remedy += (
+            f"; if y joins {k} values a row, such as real and imaginary parts, give them as {k} "
+            f"columns: y of the shape ({n}, {k}), and np.stack([…], axis=1) in the model"
+        )
     raise DataError(message, remedy=remedy)
 
 

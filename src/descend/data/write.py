@@ -59,6 +59,7 @@ def write_table(path: str | os.PathLike[str], columns: Mapping[str, NDArray[Any]
     os.close(handle)
     try:
         with duckdb.connect() as connection:
+            connection.execute("SET enable_progress_bar = false").fetchall()
             connection.register("fitted", arrays)
             quoted = temporary.replace("'", "''")
             connection.execute(f"COPY (SELECT * FROM fitted) TO '{quoted}' ({how})")

@@ -16,6 +16,7 @@ from descend.trace.context import Trace
 from descend.trace.tensor import Tensor, as_node, wrap
 from descend.trace.trace import trace_function
 from descend.trace.tree import Tree, flatten, leaf_names, unflatten
+from descend.trace.typing_rules import computed_in
 
 __all__ = [
     "Argnums",
@@ -188,8 +189,8 @@ def _stood_in(key: Key, value: Any, given: list[tuple[Node, Any]]) -> Any:
     for i, leaf in enumerate(leaves):
         if has_stand_in(leaf):
             array = np.asarray(leaf)
-            node = input_node(f"{key}", array.shape, array.dtype.newbyteorder("="))
-            given.append((node, leaf))
+            node = input_node(f"{key}", array.shape, computed_in(array.dtype))
+            given.append((node, _value(leaf)))
             images[i] = wrap(node, weak=type(leaf) is float)
     return unflatten(tree, images)
 
@@ -245,7 +246,8 @@ def _parameters(function: Callable[..., Any]) -> list[str]:
 def _value(leaf: Any) -> Any:
     if isinstance(leaf, (Tensor, Node)):
         return leaf
-    return np.asarray(leaf, np.float64 if isinstance(leaf, int) else None)
+    dtype = np.asarray(leaf).dtype
+    return np.asarray(leaf, np.float64 if isinstance(leaf, int) else computed_in(dtype))
 
 
 def _fresh(function: Callable[..., Any], leaf: Any, label: str) -> Node:
@@ -257,7 +259,7 @@ def _fresh(function: Callable[..., Any], leaf: Any, label: str) -> Node:
         shape, dtype = (), np.dtype(np.float64)
     else:
         array = np.asarray(leaf)
-        shape, dtype = array.shape, array.dtype.newbyteorder("=")
+        shape, dtype = array.shape, computed_in(array.dtype)
     if dtype.kind != "f":
         _refuse(function, label, dtype)
     return input_node(label.removeprefix("argument ").strip("'"), shape, dtype)

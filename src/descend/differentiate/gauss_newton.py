@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -80,6 +81,11 @@ def half_hessian(value: Node, leaves: Sequence[Node]) -> Node:
            [0., 6.]])
     """
     gradients = reverse([value], [const(1, value.dtype)], leaves)
+    p = sum(leaf.size for leaf in leaves)
+    if p > UNROLLED:
+        moved = _along_all(gradients, leaves, value.dtype)
+        parts = [reshape(cast(m, value.dtype), (p, m.size // p)) for m in moved]
+        return call("mul", concatenate(parts, 1), 0.5)
     rows = []
     for leaf in leaves:
         for k in range(leaf.size):
@@ -87,7 +93,6 @@ def half_hessian(value: Node, leaves: Sequence[Node]) -> Node:
             one.flat[k] = 1
             moved = forward(gradients, [leaf], [const(one)])
             rows += [reshape(cast(m, value.dtype), (1, m.size)) for m in moved]
-    p = sum(leaf.size for leaf in leaves)
     return call("mul", reshape(concatenate(rows, 1), (p, p)), 0.5)
 
 
@@ -99,17 +104,7 @@ def _batched(
     residual: Node, leaves: Sequence[Node], side: Node, bend: Node | None
 ) -> tuple[Node, Node]:
     """The same with one leading axis for all p tangents together."""
-    p = sum(leaf.size for leaf in leaves)
-    eye = np.eye(p, dtype=residual.dtype)
-    tangents, many, at = [], {}, 0
-    for leaf in leaves:
-        tangent = input_node("tangent", leaf.shape, leaf.dtype)
-        block = eye[:, at : at + leaf.size].reshape(p, *leaf.shape).astype(leaf.dtype)
-        many[tangent] = const(block)
-        tangents.append(tangent)
-        at += leaf.size
-    column = forward([residual], leaves, tangents)
-    (jacobian,) = batch(column, many, p)
+    (jacobian,) = _along_all([residual], leaves, residual.dtype)
     rows = tuple(range(2, 2 + residual.ndim))
     inner = tuple(range(1, jacobian.ndim))
     bent = jacobian
@@ -119,3 +114,17 @@ def _batched(
         contract(bent, jacobian, (0, *rows), (1, *rows), (0, 1)),
         contract(jacobian, side, (0, *rows), rows, (0,)),
     )
+
+
+def _along_all(outputs: Sequence[Node], leaves: Sequence[Node], dtype: Any) -> list[Node]:
+    """d outputs / d p for all p numbers of the leaves, with one leading axis for them."""
+    p = sum(leaf.size for leaf in leaves)
+    eye = np.eye(p, dtype=dtype)
+    tangents, many, at = [], {}, 0
+    for leaf in leaves:
+        tangent = input_node("tangent", leaf.shape, leaf.dtype)
+        block = eye[:, at : at + leaf.size].reshape(p, *leaf.shape).astype(leaf.dtype)
+        many[tangent] = const(block)
+        tangents.append(tangent)
+        at += leaf.size
+    return batch(forward(list(outputs), leaves, tangents), many, p)

@@ -9,6 +9,7 @@ import numpy as np
 
 from descend.differentiate.arguments import Key
 from descend.trace.tree import flatten
+from descend.trace.typing_rules import LONG
 
 __all__ = ["Unkeyed", "signature"]
 
@@ -57,7 +58,7 @@ def _chosen(value: Any, leaves: list[Any]) -> Hashable:
     """An argument that is differentiated: every leaf gets an input."""
     kind = type(value)
     if kind is np.ndarray:
-        leaves.append(value)
+        leaves.append(value if value.dtype is not LONG else value.astype(np.float64))
         return value.shape, value.dtype
     if kind is float or kind is int:
         leaves.append(value)
@@ -69,7 +70,7 @@ def _other(value: Any, leaves: list[Any]) -> Hashable:
     """Another argument: arrays and floats get inputs, integers and the like count as they are."""
     kind = type(value)
     if kind is np.ndarray and value.dtype.kind in _HELD:
-        leaves.append(value)
+        leaves.append(value if value.dtype is not LONG else value.astype(np.float64))
         return value.shape, value.dtype
     if kind is float:
         leaves.append(value)
@@ -97,7 +98,7 @@ def _parts(value: Any, leaves: list[Any], describe: Describe) -> Hashable:
     if kind is list or kind is tuple:
         return (kind, *[describe(v, leaves) for v in value])
     if isinstance(value, np.generic) and value.dtype.kind in _HELD:
-        leaves.append(value)
+        leaves.append(value if value.dtype is not LONG else np.float64(value))
         return (), value.dtype
     within, tree = flatten(value)
     if tree.is_leaf:

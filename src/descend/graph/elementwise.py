@@ -177,8 +177,20 @@ def _polygamma_meaning(x: Array, *, order: int) -> Array:
 
 
 def _cast_meaning(x: Array, *, dtype: str) -> Array:
-    with np.errstate(invalid="ignore"):
-        return x.astype(dtype)
+    """NumPy's `astype`; what it leaves open (it differs between machines) becomes an index that
+    no array has: NaN the lowest integer, of unsigned ones the highest, and large numbers the
+    nearest one."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        result = x.astype(dtype)
+        if x.dtype.kind != "f" or result.dtype.kind not in "iu":
+            return result
+        limits = np.iinfo(result.dtype)
+        if limits.min:
+            low = ~(x > limits.min - 1.0) & ~(x == limits.min)
+            result = np.where(low, limits.min, np.where(x >= limits.max + 1.0, limits.max, result))
+        else:
+            result = np.where((x > -1.0) & (x < limits.max + 1.0), result, limits.max)
+        return result.astype(dtype)
 
 
 def add(x: Node, y: Node | float) -> Node:

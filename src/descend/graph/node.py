@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from descend.errors import InternalError
+from descend.errors import WITNESS, InternalError
 from descend.lean import dataclass
 
 __all__ = [
@@ -50,6 +50,9 @@ class RowsAsked(Exception):
         super().__init__(f"{why} needs the number of {dim.name}")
         self.dim = dim
         self.why = why
+        witness = WITNESS.get()
+        if witness is not None:
+            witness(self)
 
 
 Shape = tuple[int | Dim, ...]

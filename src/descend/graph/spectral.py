@@ -51,9 +51,14 @@ def _eigh_type(args: tuple[Node, ...], _attrs: Mapping[str, Any]) -> Typed:
     return (*args[0].shape[:-2], n + 1, n), args[0].dtype
 
 
-def _eigh_meaning(a: Array) -> Array:
+def _eigh_meaning(a: Array, *, upper: bool = False, signed: bool = False) -> Array:
+    """Of both triangles alike; which of them LAPACK reads settles the signs of the vectors.
+
+    If `signed`, they must be NumPy's, and its own LAPACK is the only one that has them.
+    """
+
     def packed(x: Array) -> Array:
-        w, v = np.linalg.eigh(x)
+        w, v = np.linalg.eigh(x, "U" if upper else "L")
         return np.concatenate([w[..., None, :], v], -2)
 
     return by_matrix(packed, (*a.shape[:-2], a.shape[-1] + 1, a.shape[-1]), a)
@@ -109,9 +114,13 @@ def _svd_type(args: tuple[Node, ...], _attrs: Mapping[str, Any]) -> Typed:
     return (*args[0].shape[:-2], m + 1 + n, n), args[0].dtype
 
 
-def _svd_meaning(a: Array) -> Array:
+def _svd_meaning(a: Array, *, turned: bool = False, signed: bool = False) -> Array:
+    """If `turned`, with the signs that the transposed matrices are decomposed with."""
+
     def packed(x: Array) -> Array:
-        u, s, vt = np.linalg.svd(x, full_matrices=False)
+        u, s, vt = np.linalg.svd(np.swapaxes(x, -1, -2) if turned else x, full_matrices=False)
+        if turned:
+            u, vt = np.swapaxes(vt, -1, -2), np.swapaxes(u, -1, -2)
         return np.concatenate([u, s[..., None, :], vt], -2)
 
     m, n = a.shape[-2:]

@@ -22,8 +22,7 @@ MORE = 8  # starts that are tried together where the first descent looks wrong
 MOST_STARTS = 33  # and where the best of them still does
 MANY_ROWS = 100_000  # a descent over more of them is not made again unasked
 ALLOWANCE = 10  # times the evaluations of the first descent: what unasked starts may take
-SHARE = 2  # of what is left, one start takes no more: others are to have their turn
-SHORTEST = 32  # evaluations: one that ends sooner counts as much, or none could follow it
+SHORTEST = 100  # evaluations: one that ends sooner counts as much, or none could follow it
 ALIKE = 1e-6  # losses that differ by less, as a share, are the same minimum
 STOPPED = ("interrupted", "time_spent")
 CUT = {
@@ -102,7 +101,7 @@ def attempted(
             if spent() or (left is not None and left < max(first.control.steps, 1)):
                 over, stop = True, "time_spent" if spent() else "evaluations_spent"
                 break
-            most = None if left is None else max(left // SHARE, 1)
+            most = None if left is None else max(left, 1)
             last = run(attempt, most)
             count, seconds = count + last.control.steps, seconds + _seconds(last)
             if most is not None and _was_cut(last, most):
@@ -145,8 +144,9 @@ def _stopped(run: Finished) -> bool:
 def _better(best: Finished, other: Finished) -> Finished:
     """The lower end of two; if they are alike, the first, unless only the other arrived."""
     one, two = best.final_loss(), other.final_loss()
-    if max(one, two) > _near(min(one, two), rounding(best)):
-        return best if one <= two else other
+    lower = best if one <= two else other
+    if max(one, two) > _near(min(one, two), rounding(lower)):
+        return lower
     return other if _arrived(other) and not _arrived(best) else best
 
 

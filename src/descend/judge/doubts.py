@@ -73,13 +73,13 @@ class Doubts:
 
 
 def _is_outside(run: Finished) -> bool:
-    """Whether a run ended at once, since its start has no loss or no slope: that is told instead.
+    """Whether a run ended at once, since its start has no loss: that is told instead.
 
-    A loss that is only too large for floating point is a start too far out.
+    A loss or a slope that is only too large for floating point is a start too far out.
     """
     outcome = STATUS.get(run.control.status)
     at_once = outcome is not None and outcome.name == "not_finite"
-    return at_once and not np.isposinf(run.course.last)
+    return at_once and bool(np.isnan(run.course.last))
 
 
 def _mean_square(run: Finished) -> float:

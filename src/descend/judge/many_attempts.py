@@ -16,7 +16,7 @@ import numpy as np
 from descend.compile.many_native import ManyArrays
 from descend.judge.attempts import ALIKE, ALLOWANCE, MORE, MOST_STARTS, SHORTEST, Unasked
 from descend.judge.doubts import CORRELATED, ENOUGH, FAR, LEAST, MOST, NOTHING
-from descend.judge.explained import by_chance
+from descend.judge.explained import LITTLE, by_chance
 from descend.judge.many_doubts import shares
 from descend.lean import dataclass
 from descend.methods.base import NOT_FINITE, STATUS
@@ -205,9 +205,12 @@ class _Judge:
         floor = NOTHING * _mean_squares(part.data)
         with np.errstate(all="ignore"):
             perfect = s.loss <= floor
-            idle = shares(part, s.loss) <= by_chance(self.count, part.data.weighty())
-        idle &= among(s.status, CONVERGED) & ~perfect
-        idle &= bool(idle.any()) and not self.job.is_linear
+            share = shares(part, s.loss)
+        low = among(s.status, CONVERGED) & ~perfect & (share <= LITTLE)
+        low &= bool(low.any()) and not self.job.is_linear
+        idle = low & (share <= by_chance(self.count, part.data.weighty()))
+        shaped = np.flatnonzero(low & ~idle)
+        idle[shaped] = self._correlated(some[shaped])
         settled = (agreed >= ENOUGH) & ~idle
         found = s.failed | (s.lost & ~settled & ~perfect) | (s.gone & ~perfect) | idle
         alone = (tried > 1) & (agreed < 2) & ~perfect & among(s.status, (*CONVERGED, *FAILED))

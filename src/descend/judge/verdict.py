@@ -335,7 +335,9 @@ def _has_arrived(run: Finished) -> tuple[bool | None, tuple[str, ...]]:
     job = run.job
     if job.rows is None or job.settings.penalty is not None or run.original is None:
         return None, ()
-    if run.best_epoch() is not None or run.built.descent.curvature is None:
+    loss = job.settings.loss
+    curved = run.built.descent.curvature is not None or (loss is not None and loss.is_likelihood)
+    if run.best_epoch() is not None or not curved:
         return None, ()
     view = Completion(job, run.built, run.leaves(), False, run.original)
     if sum(a.size for a in view.leaves.values()) > MOST_WITH_ERRORS or not view.leaves:
@@ -370,7 +372,12 @@ def _judged_by_loss(run: Finished, status: str, message: str) -> Judgement | Non
     if may_kink and all_sides_rise(run):
         return bound_said(run) if _pressed(run) else kink_said(run)
     if status != "converged":
-        return None
+        # Where rounding hides every step, the facts say whether one was left to go.
+        hidden = run.control.status == STALLED and run.job.rows is not None
+        if not hidden or _has_not_moved(run) or _has_arrived(run) != (True, ()):
+            return None
+        status = "converged"
+        message = f"{STATUS[PRECISION].message} (iteration {run.control.epoch})"
     if run.job.rows is None:
         (down, slopes), moved = downhill(run), not _has_not_moved(run)
         if slopes:

@@ -8,15 +8,16 @@ not depend on the prediction are left out where the field does so, and said. A p
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 
-from descend.errors import DataError, UsageError
+from descend.errors import UsageError
 from descend.lean import dataclass
 from descend.methods.base import Array, Tunable
 from descend.methods.linear_algebra import cholesky
+from descend.methods.targets import ANY, check_outputs, check_values
 
 __all__ = [
     "AbsoluteError",
@@ -50,13 +51,15 @@ class Loss(Tunable):
         axis: what `per_row` does with the prediction's last axis: `"kept"` (the result has the
             prediction's shape), `"classes"` (one number a class, reduced) or `"pair"` (a mean and
             a log variance, reduced).
-        domain: an interval for every target, or an empty string.
+        domain: what targets may be: `"numbers"`, an interval such as `"[0, 1]"`, `"signs"`,
+            `"classes"` (class numbers, or a probability a class) or `"distributions"`; an empty
+            string for a loss of one's own that does not say.
         of_residual: whether it depends on prediction − target alone, so that sigma scales both.
         curved: whether it has two derivatives in the prediction and a lowest value (0, if not of
             a likelihood), so that Gauss–Newton methods take it.
         kinked: whether its slope jumps somewhere, so that only some methods suit it.
-        is_likelihood: whether it is the negative logarithm of a probability, up to a constant,
-            with `lowest` and `information`.
+        is_likelihood: whether it is the negative logarithm of a probability, up to a constant;
+            with `lowest` and `information` where the last axis is kept and it is `curved`.
     """
 
     name: ClassVar[str] = "loss"
@@ -103,30 +106,27 @@ class Loss(Tunable):
         sound = np.all(np.isfinite(exact)) & np.all(np.stack(reciprocals) > 0)
         return np.where(sound, exact, gauss_newton)
 
-    def check(self, target: Any) -> None:
+    def check(self, target: Any, outputs: Sequence[tuple[int, ...]] | None = None) -> None:
         """Refuse real targets that this loss cannot mean; rows are counted from 1.
 
+        Args:
+            outputs: the shapes of what the model returns, where they are known.
+
         Raises:
-            DataError: a target outside `domain`.
+            DataError: a target outside `domain`. UsageError: one of another shape.
 
         >>> Poisson().check(np.array([0.0, 2.0, -1.0]))
         Traceback (most recent call last):
             ...
         descend.errors.DataError: loss "poisson" needs targets in [0, inf): row 3 has -1.0
+        >>> CrossEntropy().check(np.array([0, 1, 3]), [(3, 3)])
+        Traceback (most recent call last):
+            ...
+        descend.errors.DataError: loss "cross_entropy" needs class numbers 0 to 2: row 3 has 3
         """
-        if self.domain:
-            low, high = (float(end) for end in self.domain[1:-1].split(","))
-            values = np.asarray(target)
-            outside = (values < low) | (values > high)
-            _refuse_rows(self, values, outside, f"targets in {self.domain}")
-
-
-def _refuse_rows(loss: Loss, target: Any, wrong: Any, need: str) -> None:
-    rows = np.flatnonzero(np.atleast_1d(wrong).reshape(len(target), -1).any(axis=1))
-    if len(rows):
-        row = int(rows[0])
-        more = f", and {len(rows) - 1} more" if len(rows) > 1 else ""
-        raise DataError(f'loss "{loss.name}" needs {need}: row {row + 1} has {target[row]}{more}')
+        check_values(self, target)
+        if outputs is not None:
+            check_outputs(self, outputs, target)
 
 
 @dataclass(frozen=True)
@@ -138,6 +138,7 @@ class SquaredError(Loss):
     """
 
     name: ClassVar[str] = "mse"
+    domain: ClassVar[str] = ANY
     of_residual: ClassVar[bool] = True
 
     def per_row(self, prediction: Array, target: Array) -> Array:
@@ -156,6 +157,7 @@ class AbsoluteError(Loss):
     """
 
     name: ClassVar[str] = "mae"
+    domain: ClassVar[str] = ANY
     kinked: ClassVar[bool] = True
     of_residual: ClassVar[bool] = True
 
@@ -176,6 +178,7 @@ class Huber(Loss):
 
     delta: float = 1.0
     name: ClassVar[str] = "huber"
+    domain: ClassVar[str] = ANY
     of_residual: ClassVar[bool] = True
     curved: ClassVar[bool] = True
     ranges: ClassVar[Mapping[str, str]] = {"delta": "(0, inf)"}
@@ -195,6 +198,7 @@ class LogCosh(Loss):
     """
 
     name: ClassVar[str] = "log_cosh"
+    domain: ClassVar[str] = ANY
     of_residual: ClassVar[bool] = True
     curved: ClassVar[bool] = True
 
@@ -218,6 +222,7 @@ class Quantile(Loss):
 
     q: float = 0.5
     name: ClassVar[str] = "quantile"
+    domain: ClassVar[str] = ANY
     kinked: ClassVar[bool] = True
     of_residual: ClassVar[bool] = True
     ranges: ClassVar[Mapping[str, str]] = {"q": "(0, 1)"}
@@ -273,7 +278,9 @@ class GaussianNLL(Loss):
     """
 
     name: ClassVar[str] = "gaussian_nll"
+    domain: ClassVar[str] = ANY
     axis: ClassVar[str] = "pair"
+    is_likelihood: ClassVar[bool] = True
 
     def per_row(self, prediction: Array, target: Array) -> Array:
         if isinstance(prediction, tuple):
@@ -299,6 +306,7 @@ class BinaryCrossEntropy(Loss):
     from_logits: bool = False
     name: ClassVar[str] = "bce"
     domain: ClassVar[str] = "[0, 1]"
+    is_likelihood: ClassVar[bool] = True
 
     def per_row(self, prediction: Array, target: Array) -> Array:
         if self.from_logits:
@@ -335,9 +343,15 @@ class CrossEntropy(Loss):
 
     label_smoothing: float = 0.0
     name: ClassVar[str] = "cross_entropy"
+    domain: ClassVar[str] = "classes"
     axis: ClassVar[str] = "classes"
     ranges: ClassVar[Mapping[str, str]] = {"label_smoothing": "[0, 1)"}
     zeros: ClassVar[tuple[str, ...]] = ("label_smoothing",)
+
+    @property
+    def is_likelihood(self) -> bool:  # type: ignore[override]
+        """Whether no label is smoothed: smoothed ones are no data."""
+        return isinstance(self.label_smoothing, int | float) and not self.label_smoothing
 
     def per_row(self, prediction: Array, target: Array) -> Array:
         classes = prediction.shape[-1]
@@ -346,21 +360,6 @@ class CrossEntropy(Loss):
             target = np.where(chosen, np.ones_like(prediction), np.zeros_like(prediction))
         target = target * (1 - self.label_smoothing) + self.label_smoothing / classes
         return -np.sum(target * log_softmax(prediction), axis=-1)
-
-    def check_classes(self, target: Any, classes: int) -> None:
-        """Refuse class numbers that are not 0 … classes − 1.
-
-        Raises:
-            DataError: a class number with a fraction, or out of range.
-
-        >>> CrossEntropy().check_classes(np.array([0, 1, 3]), classes=3)
-        Traceback (most recent call last):
-            ...
-        descend.errors.DataError: loss "cross_entropy" needs class numbers 0 to 2: row 3 has 3
-        """
-        values = np.asarray(target)
-        wrong = (values < 0) | (values >= classes) | (values != np.floor(values))
-        _refuse_rows(self, values, wrong, f"class numbers 0 to {classes - 1}")
 
 
 @dataclass(frozen=True)
@@ -374,15 +373,11 @@ class Hinge(Loss):
     """
 
     name: ClassVar[str] = "hinge"
+    domain: ClassVar[str] = "signs"
     kinked: ClassVar[bool] = True
 
     def per_row(self, prediction: Array, target: Array) -> Array:
         return np.maximum(1 - target * prediction, 0)
-
-    def check(self, target: Any) -> None:
-        """Refuse targets other than −1 and 1."""
-        values = np.asarray(target)
-        _refuse_rows(self, values, np.abs(values) != 1, "targets -1 or 1")
 
 
 @dataclass(frozen=True)
@@ -400,7 +395,7 @@ class KLDivergence(Loss):
     from_logits: bool = False
     name: ClassVar[str] = "kl"
     axis: ClassVar[str] = "classes"
-    domain: ClassVar[str] = "[0, 1]"
+    domain: ClassVar[str] = "distributions"
 
     def per_row(self, prediction: Array, target: Array) -> Array:
         if self.from_logits:
@@ -420,11 +415,17 @@ class FunctionLoss(Loss):
     """
 
     function: Callable[[Array, Array], Array]
+    likelihood: bool = False
     axis: ClassVar[str] = "own"
 
     def __post_init__(self) -> None:
         if not callable(self.function):
             raise UsageError(f"a loss is a name or a function, not {self.function!r}")
+
+    @property
+    def is_likelihood(self) -> bool:  # type: ignore[override]
+        """Whether the function is said to be a negative log-likelihood."""
+        return self.likelihood
 
     @property
     def name(self) -> str:  # type: ignore[override]

@@ -16,6 +16,7 @@ import numpy as np
 from descend.lean import dataclass
 from descend.methods.base import Array
 from descend.methods.losses import Loss
+from descend.methods.targets import ANY
 
 __all__ = ["Arctan", "Cauchy", "RobustLoss", "SoftL1", "Tukey"]
 
@@ -29,6 +30,7 @@ class RobustLoss(Loss):
     """
 
     scale: float = 1.0
+    domain: ClassVar[str] = ANY
     of_residual: ClassVar[bool] = True
     curved: ClassVar[bool] = True
     ranges: ClassVar[Mapping[str, str]] = {"scale": "(0, inf)"}

@@ -9,7 +9,7 @@ from types import FunctionType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import descend.methods as catalogue
-from descend.errors import UsageError, suggest
+from descend.errors import InternalError, UsageError, suggest
 from descend.late import Late
 from descend.methods import losses
 from descend.methods.base import Optimizer, Tunable
@@ -41,6 +41,24 @@ FOREIGN: Mapping[tuple[str, str], str] = {
     **{("optimizer", name): "newton" for name in ("newton_cg", "trust_exact", "trust_ncg")},
     **{("loss", name): "mse" for name in ("linear", "least_squares", "l2", "squared_error", "sse")},
     **{("loss", name): "mae" for name in ("l1", "absolute_error", "mean_absolute_error")},
+    **{
+        ("loss", name): "bce"
+        for name in ("binary_crossentropy", "binary_cross_entropy", "bceloss", "log_loss")
+    },
+    **{
+        ("loss", name): "bce_with_logits"
+        for name in ("bcewithlogitsloss", "binary_cross_entropy_with_logits", "logistic", "logit")
+    },
+    **{
+        ("loss", name): "cross_entropy"
+        for name in (
+            "crossentropyloss", "categorical_crossentropy", "sparse_categorical_crossentropy",
+            "softmax_cross_entropy",
+        )
+    },
+    **{("loss", name): "huber" for name in ("smooth_l1", "huber_loss", "huberloss")},
+    **{("loss", name): "kl" for name in ("kl_div", "kldivloss", "kl_divergence")},
+    **{("loss", name): "gaussian_nll" for name in ("gaussiannllloss", "gaussian", "normal")},
 }
 """What SciPy, lmfit and scikit-learn call what stands in the tables below."""
 
@@ -91,13 +109,16 @@ def as_optimizer(given: object, **options: Any) -> Optimizer:
     return _find("optimizer", given, OPTIMIZERS, Optimizer, options)
 
 
-def as_loss(given: object) -> Loss:
+def as_loss(given: object, likelihood: bool = False) -> Loss:
     """Return a loss from its name, from a function `f(prediction, target)`, or the one given.
 
     A name may carry its number: `"quantile(0.9)"`.
 
+    Args:
+        likelihood: whether a function is the negative logarithm of a probability.
+
     Raises:
-        UsageError: an unknown name, with the nearest known one.
+        UsageError: an unknown name, with the nearest known one; one that is no likelihood.
 
     >>> as_loss("quantile(0.9)")
     Quantile(q=0.9)
@@ -105,8 +126,16 @@ def as_loss(given: object) -> Loss:
     if isinstance(given, type) and issubclass(given, Loss):
         return given()
     if callable(given) and not isinstance(given, Loss):
-        return FunctionLoss(given)
-    return _find("loss", given, LOSSES, Loss, {})
+        return FunctionLoss(given, likelihood)
+    found = _find("loss", given, LOSSES, Loss, {})
+    if isinstance(given, str) and not found.domain:
+        raise InternalError(f'the loss "{found.name}" does not say what its targets may be')
+    if likelihood and not found.is_likelihood:
+        raise UsageError(
+            f'the loss "{found.name}" is no negative log-likelihood',
+            remedy="leave likelihood out, or give a function of (prediction, target) that is one",
+        )
+    return found
 
 
 def as_penalty(given: object) -> Penalty:

@@ -23,6 +23,7 @@ from descend.models.tree import (
     singles_of,
     written,
 )
+from descend.trace.tensor import as_node, is_traced, wrap
 
 __all__ = ["Model", "as_model"]
 
@@ -146,8 +147,8 @@ class Model:
                 f"{self!r}: {problem}",
                 remedy=f"its arguments are {', '.join(self.data + self.parameters)}",
             ) from None
-        values = [np.asarray(value, float) for value in bound.arguments.values()]
-        return self.function(*values)
+        given = bound.arguments.values()
+        return self.function(*map(_floats, given))
 
     def guess(self, x: Any, y: Any, **given: float) -> dict[str, float]:
         """Start values from data: what `fit` begins with where nothing else is said.
@@ -199,6 +200,11 @@ class Model:
 
     def __repr__(self) -> str:
         return written(self.tree, _called)
+
+
+def _floats(value: Any) -> Any:
+    """An argument as an array of floats; inside of another model, what stands for it."""
+    return wrap(as_node(value, np.float64)) if is_traced(value) else np.asarray(value, float)
 
 
 def as_model(kind: Kind, prefix: str | None = None) -> Model:

@@ -15,6 +15,7 @@ from descend.differentiate.gauss_newton import (
     jacobian_columns,
     normal_equations,
 )
+from descend.differentiate.reverse import reverse
 from descend.graph.elementwise import call, cast
 from descend.graph.linear import broadcast_like, concatenate, reduce_sum, reshape
 from descend.graph.node import Dim, Node, postorder, substitute
@@ -47,6 +48,7 @@ class ManyBuilt:
         captured: name of a fixed input → the array that the model captured.
         dtype: of the vector of all parameters.
         compares: whether a parameter is compared with the data.
+        model: what was traced.
     """
 
     program: ManyProgram
@@ -59,6 +61,7 @@ class ManyBuilt:
     traces: tuple[Trace, ...] = ()
     runner: Any = None
     compares: bool = False
+    model: Model | None = None
 
     def serves(self, counts: Any) -> bool:
         """Whether the graphs are still the right ones: the same captures, any or these rows."""
@@ -210,11 +213,15 @@ class ManyGraphs:
         self, answer: Node, loss: Node, own: Nodes, there: Mapping[Node, Node]
     ) -> Nodes:
         """The same of a loss with two derivatives; nothing of others."""
-        b, curved = self.b, self.b.curvature
-        if curved is None or b.recipe.loss is None:
+        b, curved, own_loss = self.b, self.b.curvature, self.b.recipe.loss
+        if own_loss is None:
             return {}
         leaves = list(b.leaves.values())
-        likelihood = b.recipe.loss.is_likelihood
+        likelihood = own_loss.is_likelihood
+        if likelihood and not own_loss.curved:
+            return self.judged_observed(answer, loss, there)
+        if curved is None:
+            return {}
         matrix, side = normal_equations(curved.prediction, leaves, curved.slope, curved.expected)
         count = entries(curved.prediction, b.rows)
         if not likelihood and sum(leaf.size for leaf in leaves) <= MOST_EXACT:
@@ -226,6 +233,21 @@ class ManyGraphs:
         known = self.known(answer, loss, curved.prediction)
         rest = (None if likelihood else scatter, self.slopes(answer), self.box(answer))
         made: Nodes = b.run(judged_curved, known, matrix, side, *rest)
+        return made
+
+    def judged_observed(self, answer: Node, loss: Node, there: Mapping[Node, Node]) -> Nodes:
+        """The same of a likelihood, by its second derivatives; nothing of many numbers."""
+        b, leaves = self.b, list(self.b.leaves.values())
+        if sum(leaf.size for leaf in leaves) > MOST_EXACT or b.recipe.penalty is not None:
+            return {}
+        losses = b.each_loss()
+        exact, count = half_hessian(b.objective, leaves), entries(losses, b.rows)
+        slopes = joined(reverse([b.objective], [const(1, b.objective.dtype)], leaves), exact.dtype)
+        sums = [call("mul", x, broadcast_like(cast(count, x.dtype), x)) for x in (exact, slopes)]
+        matrix, side = substitute(sums, there)
+        known = self.known(answer, loss, losses)
+        rest = (None, self.slopes(answer), self.box(answer))
+        made: Nodes = b.run(judged_curved, known, matrix, call("mul", side, 0.5), *rest)
         return made
 
     def known(self, answer: Node, loss: Node, each: Node) -> SimpleNamespace:

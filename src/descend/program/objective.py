@@ -23,7 +23,7 @@ from descend.trace.tensor import as_node, wrap
 
 __all__ = [
     "Curvature", "curvature_graph",
-    "entries", "loss_graph",
+    "entries", "loss_function", "loss_graph",
 ]  # fmt: skip
 
 @dataclass(frozen=True)
@@ -77,10 +77,11 @@ def loss_graph(
         if residual is not None:
             return _mean_square(_scaled(as_node(residual), columns), model, weight)
         prediction, target = _scaled(prediction, columns), _scaled(target, columns)
-    return _mean(run(_function(loss), prediction, target), model.rows, weight), None
+    return _mean(run(loss_function(loss), prediction, target), model.rows, weight), None
 
 
-def _function(loss: Any) -> Any:
+def loss_function(loss: Any) -> Any:
+    """What gives the loss of each row."""
     return getattr(loss, "function", loss.per_row)
 
 
@@ -114,14 +115,15 @@ def curvature_graph(
     target = cast(target, prediction.dtype)
     prediction, target = _scaled(prediction, columns), _scaled(target, columns)
     at = input_node("prediction", prediction.shape, prediction.dtype)
-    losses = run(_function(loss), at, target)
+    losses = run(loss_function(loss), at, target)
     if losses.shape != at.shape:
         return None
     one = full_like(at, 1.0)
     (slope,) = reverse([losses], [one], [at])
     (bend,) = reverse([slope], [one], [at])
     tiny = float(np.finfo(at.dtype).eps)
-    known = run(loss.information, at) if loss.is_likelihood else bend
+    likely = loss.is_likelihood and loss.curved
+    known = run(loss.information, at) if likely else bend
     halves = [call("mul", n, 0.5) for n in (slope, bend, known)]
     if loss.of_residual:
         r = call("sub", at, target)
@@ -133,7 +135,7 @@ def curvature_graph(
         halves = [call("mul", n, _each(weight, n)) for n in halves]
     slope, bend, expected = substitute(halves, {at: prediction})
     lowest = None
-    if loss.is_likelihood:
+    if likely:
         lowest = _mean(run(loss.lowest, target), model.rows, weight)
     return Curvature(prediction, slope, bend, lowest, expected)
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from functools import partial
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -27,7 +27,13 @@ from descend.graph.source import const, input_node
 from descend.parameters.bounded import Bounds, held_equations, kept
 from descend.parameters.space import Entered
 from descend.parameters.vector import fitted, joined, pieces
-from descend.program.objective import Curvature, curvature_graph, entries, loss_graph
+from descend.program.objective import (
+    Curvature,
+    curvature_graph,
+    entries,
+    loss_function,
+    loss_graph,
+)
 from descend.program.recipe import Descent, Pass, Recipe
 from descend.simplify.apart import set_apart
 from descend.simplify.driver import simplify
@@ -36,9 +42,6 @@ from descend.trace.context import Trace
 from descend.trace.model import Model
 from descend.trace.tensor import as_node, wrap
 from descend.trace.trace import trace_function
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = [
     "DescentBuilder",
@@ -167,10 +170,22 @@ class DescentBuilder:
             total = call("add", total, cast(value, total.dtype))
         return total, residual
 
+    def each_loss(self) -> Node:
+        """The loss of each row, or of each entry."""
+        loss = self.recipe.loss
+        assert loss is not None
+        bound = loss.bind(self.numbers("loss", loss, self.model.nodes[0].dtype))
+        nodes = self.model.nodes
+        prediction: Any = nodes if len(nodes) > 1 else nodes[0]
+        found: Node = self.run(loss_function(bound), prediction, self.data["target"])
+        return found
+
     def curvature_of(self, residual: Node | None) -> Curvature | None:
         """The second-order view of the loss, where it is of use."""
         loss = self.recipe.loss
-        asked = loss is not None and (loss.curved or self.optimizer.needs == "gauss_newton")
+        asked = loss is not None and (
+            loss.curved or loss.axis == "own" or self.optimizer.needs == "gauss_newton"
+        )
         if not asked or residual is not None or self.recipe.penalty is not None:
             return None
         assert loss is not None

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
+from types import SimpleNamespace
 from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
@@ -20,16 +21,22 @@ from descend.graph.node import Node, postorder
 from descend.graph.source import input_node
 from descend.lean import dataclass
 from descend.methods.base import FTOL, Array, Optimizer, State
+from descend.methods.losses import SquaredError
 from descend.parameters.space import Space
 from descend.program.lanes import ManyBuilt, assembled
+from descend.program.objective import loss_graph
 from descend.program.pipeline import DescentBuilder
 from descend.program.recipe import Recipe
 from descend.program.scales import TARGET, Role, roles_of
+from descend.program.small_squares import change_of, least_moves
 from descend.simplify.driver import simplify
 from descend.trace.model import Model
 from descend.trace.tensor import wrap
 
-__all__ = ["SPAN", "StartSearch", "Unknown", "search_program", "unknowns_of"]
+__all__ = [
+    "SPAN", "PlainSearch", "StartSearch", "TwofoldSearch", "Unknown", "search_program",
+    "unknowns_of",
+]  # fmt: skip
 
 SPAN = (
     "lowest", "highest", "at_highest", "at_lowest", "step", "mean_step", "range", "far",
@@ -87,7 +94,7 @@ def unknowns_of(
 
 def _linear(model: Model, recipe: Recipe, names: Sequence[str]) -> tuple[str, ...]:
     """Which of the parameters the residual is linear in, all together."""
-    b = DescentBuilder(model, recipe)
+    b = DescentBuilder(model, replace(recipe, loss=SquaredError()))
     b.loss()
     b.vary()
     keys = {n: n if recipe.space is None else recipe.space.key(n) for n in names}
@@ -132,6 +139,8 @@ class StartSearch(Optimizer):
     scope: ClassVar[str] = "vector"
     needs: ClassVar[str] = "gauss_newton"
     bounded: ClassVar[bool] = True
+    takes: ClassVar[int] = 1
+    """Evaluations of the model for a candidate."""
 
     def structure(self) -> tuple[Any, ...]:
         return type(self).__name__, self.unknowns, self.names
@@ -176,14 +185,14 @@ class StartSearch(Optimizer):
         """The candidate with its linear parameters solved for, and the loss there."""
         cells = [p[i] for i in range(p.shape[0])]
         exact = [i for i, u in enumerate(self.unknowns) if u.linear]
-        moves = _least(e, exact) if exact else []
+        moves = least_moves(e, exact) if exact else []
         for i, move in zip(exact, moves, strict=True):
             cells[i] = _within(cells[i] + move, i, h)
         moved = [cells[i] - p[i] for i in exact]
-        loss = e.loss + _change(e, exact, moved) if exact else e.loss
+        loss = e.loss + change_of(e, exact, moved) if exact else e.loss
         along = [i for i, u in enumerate(self.unknowns) if u.linear or u.role.settles]
         if len(along) > len(exact) and self.needs == "gauss_newton":
-            ranked = e.loss + _change(e, along, _least(e, along))
+            ranked = e.loss + change_of(e, along, least_moves(e, along))
             loss = np.where(early, ranked, loss)
         # What is left of the loss is known up to the rounding of what it was worked out from.
         return np.stack(cells), np.maximum(loss, ROUNDING * e.loss)
@@ -299,8 +308,39 @@ class StartSearch(Optimizer):
 
 
 @dataclass(frozen=True)
+class TwofoldSearch(StartSearch):
+    """`StartSearch` for losses that are no squares and yet least where residuals are: for each
+    candidate the squares are solved, and then the loss itself is looked at where that leads.
+
+    While a frequency is sought whose phase is not solved for, the squares alone tell how good it
+    is: where they lead the phase is still wrong.
+    """
+
+    takes: ClassVar[int] = 2
+
+    def step(self, p: Array, e: Any, s: State, h: Any) -> tuple[Array, State]:
+        tried = s["tried"]
+        number = np.floor(0.5 * tried)
+        solves, early = tried < 2 * number + 0.5, number < h.fresh
+        squares = SimpleNamespace(loss=e.squares, jtj=e.jtj, jtr=e.jtr)
+        x, ranked = self.solved(p, squares, h, early)
+        settles = any(u.role.settles for u in self.unknowns)
+        rough = early if settles else tried < 0
+        loss: Array = np.where(solves, ranked, e.loss)
+        better = (solves == rough) & (loss < s["loss"])
+        best: Array = np.where(better, np.where(solves, x, p), s["x"])
+        least: Array = np.where(better, loss, s["loss"])
+        if settles:
+            least = np.where(~solves & (number + 1 == h.fresh), np.inf, least)
+        new = {"x": best, "loss": least, "tried": tried + 1}
+        new["status"] = np.where(~solves & (number + 1 >= h.count), FTOL, 0 * tried)
+        following = self.candidate(best, number + 1, number + 1 < h.fresh, h)
+        return np.where(solves, x, following), new
+
+
+@dataclass(frozen=True)
 class PlainSearch(StartSearch):
-    """`StartSearch` for losses that are no sum of squares: nothing is solved for."""
+    """`StartSearch` for losses without residuals that would make them least: nothing is solved."""
 
     needs: ClassVar[str] = "value"
 
@@ -350,62 +390,6 @@ def _to_scale(scale: str, value: Array, i: int, h: Any) -> Array:
     return value
 
 
-# --- small least squares, as single entries
-
-
-def _change(e: Any, chosen: Sequence[int], moves: Sequence[Array]) -> Array:
-    """By how much the loss changes where some parameters move and the residuals are linear."""
-    total = 0 * e.loss
-    for i, a in zip(chosen, moves, strict=True):
-        along = 2 * e.jtr[i]
-        for j, b in zip(chosen, moves, strict=True):
-            along = along + e.jtj[i, j] * b
-        total = total + a * along
-    return total
-
-
-def _least(e: Any, chosen: Sequence[int]) -> list[Array]:
-    """The moves of some parameters to the minimum, where the residuals are linear in them.
-
-    JᵀJ is scaled to a unit diagonal; what it does not determine does not move.
-
-    Golub and Van Loan, "Matrix Computations" (2013), section 4.1.
-    """
-    eps, tiny = np.finfo(np.float64).eps, np.finfo(np.float64).tiny
-    lengths = []
-    for i in chosen:
-        square = e.jtj[i, i]
-        sound = (square > tiny / eps) & (square < np.inf)
-        lengths.append(np.where(sound, 1 / np.sqrt(np.where(sound, square, 1.0)), 0 * square))
-    n = len(chosen)
-    lower: dict[tuple[int, int], Array] = {}
-    inverse: list[Array] = []
-    for j in range(n):
-        raw: list[Array] = []
-        pivot = e.jtj[chosen[j], chosen[j]] * lengths[j] * lengths[j]
-        for k in range(j):
-            entry = e.jtj[chosen[j], chosen[k]] * lengths[j] * lengths[k]
-            for m in range(k):
-                entry = entry - raw[m] * lower[k, m]
-            raw.append(entry)
-            lower[j, k] = entry * inverse[k]
-            pivot = pivot - entry * lower[j, k]
-        known = pivot > 4 * n * eps
-        inverse.append(np.where(known, 1 / np.where(known, pivot, 1.0), 0 * pivot))
-    x: list[Array] = []
-    for j in range(n):
-        value = -e.jtr[chosen[j]] * lengths[j]
-        for k in range(j):
-            value = value - lower[j, k] * x[k]
-        x.append(value)
-    for j in reversed(range(n)):
-        value = x[j] * inverse[j]
-        for k in range(j + 1, n):
-            value = value - lower[k, j] * x[k]
-        x[j] = value
-    return [value * length for value, length in zip(x, lengths, strict=True)]
-
-
 # --- the program
 
 
@@ -416,6 +400,21 @@ class _Searching(DescentBuilder):
         super().__init__(model, recipe)
         bounds = 2 * len(search.unknowns)
         self.spans = input_node("spans", (len(search.names) * len(SPAN) + bounds + 2,))
+        self.squares: Node | None = None
+
+    def loss(self) -> None:
+        """The loss, and the squares beside it where they are what is solved."""
+        super().loss()
+        if isinstance(self.optimizer, TwofoldSearch):
+            self.curvature, square = None, SquaredError()
+            made = loss_graph(self.model, 1, self.data, square, self.run)
+            self.squares, self.residual = made
+
+    def normal_equations(self, leaves: Sequence[Node]) -> str:
+        """JᵀJ and Jᵀr, and the squares."""
+        if self.squares is not None:
+            self.equations["squares"] = self.squares
+        return super().normal_equations(leaves)
 
     def hyperparameters(self) -> Any:
         """`h` with the columns of the fit, the bounds as the user gave them, and the counts."""

@@ -426,6 +426,7 @@ class Minimum(_Ended):
     Args:
         params: a number, an array, or a tree, as `start` was given.
         value: the function's value there; gradient: of the same form as params.
+        stderr, covariance, errors_note: of a likelihood; see `minimize`.
         history: "loss" holds the function's value per iteration.
 
     >>> Minimum(function="x**2", params=0.0, value=0.0, status="gradient_small", iterations=3)
@@ -438,6 +439,9 @@ class Minimum(_Ended):
     params: Any
     value: float
     gradient: Any = None
+    stderr: Any = None  # of the form of params, where the value is a likelihood's
+    covariance: NDArray[Any] | None = None  # (p, p), of the numbers in order
+    errors_note: str = ""  # why there are no standard errors
     start: Any = None
     start_source: str = ""
     maximize: bool = False

@@ -86,6 +86,11 @@ class FitEvidence:
         """The fitted model."""
         return self.finished.predictor()
 
+    def has_rows(self, columns: Mapping[str, Array]) -> bool:
+        """Whether these are the rows of the fit."""
+        own = self.completion.original.columns
+        return all(np.array_equal(columns[name], array) for name, array in own.items())
+
     @functools.cached_property
     def state(self) -> SavedState:
         """The whole state of the run."""
@@ -185,6 +190,10 @@ class FromFile:
     def fields(self, name: str, record: Any) -> Mapping[str, Any]:
         """What an older file does not know has its default."""
         return defaults_of(FitRecord, [name])
+
+    def has_rows(self, columns: Mapping[str, Array]) -> bool:
+        """No: the rows are not in the file, and these may be others."""
+        return False
 
     def explain(self, row: int) -> Explanation:
         """Refused: the rows are not in the file."""

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
-from descend.errors import UsageError
+from descend.errors import UsageError, ends_at_users_line, warn
 from descend.records.record import FitRecord, defaults_of, like, number_names_of
 from descend.records.statuses import STATUSES
 from descend.result.evidence import OF_DATA, Evidence, FromFile
 from descend.show.shown import Shown
+from descend.task.coupling import mixing
 from descend.task.options import RESULT_NAMES
 from descend.trust.methods import Trusted
 
@@ -121,15 +122,28 @@ class Fit(Evident, Trusted, FitRecord):
     _record = FitRecord
     _evidence: Evidence
 
+    @ends_at_users_line
     def predict(self, x: Any) -> Any:
         """Return the model's prediction for new rows, given as they were to `fit`.
+
+        Where the model's rows know of one another (a mean over them, say), rows other than those
+        of the fit are warned of: what it predicts for each depends on the others.
 
         Raises:
             UsageError: columns are missing, or the shapes are not those of the fit.
         """
-        columns = self._evidence.predictor.bind(x)
-        return self._evidence.predictor(columns, self._evidence.leaves)
+        predictor = self._evidence.predictor
+        columns = predictor.bind(x)
+        _, word = mixing(predictor.outputs, predictor.rows)
+        if word and not self._evidence.has_rows(columns):
+            warn(
+                f"the model couples the rows with one another ({word}), and these are others than "
+                "those of the fit: what it predicts for a row depends on the company it is in. "
+                "Work out such numbers before the fit, and give them as constants"
+            )
+        return predictor(columns, self._evidence.leaves)
 
+    @ends_at_users_line
     def components(self, x: Any) -> dict[str, Array]:
         """Return the addends of a sum of ready models by their names, for rows given as to `fit`.
 
@@ -154,6 +168,7 @@ class Fit(Evident, Trusted, FitRecord):
 
         return fit_told(self)
 
+    @ends_at_users_line
     def plot(
         self, path: str | os.PathLike[str] | None = None, bands: bool | float = False
     ) -> Figure:
@@ -191,6 +206,7 @@ class Fit(Evident, Trusted, FitRecord):
     def _has_components(self) -> bool:
         return self._evidence.ready is not None and self._evidence.predictor.scaling is None
 
+    @ends_at_users_line
     def explain(self, row: int = 0) -> Explanation:
         """Show backpropagation at work on one row of the data, at the parameters of the start.
 
@@ -199,6 +215,7 @@ class Fit(Evident, Trusted, FitRecord):
         """
         return self._evidence.explain(row)
 
+    @ends_at_users_line
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the fit to a file, which `descend.load` reads; it predicts without this code.
 
@@ -207,6 +224,7 @@ class Fit(Evident, Trusted, FitRecord):
         """
         self._write(path, "saved fit")
 
+    @ends_at_users_line
     def save_checkpoint(self, path: str | os.PathLike[str]) -> None:
         """Write the fit under any name, as it is: what is made later is left out, to be quick."""
         other = copy.copy(self)

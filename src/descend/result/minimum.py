@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from descend.differentiate.reverse import reverse
-from descend.graph.evaluate import Prepared
+from descend.graph.evaluate import Prepared, evaluate
 from descend.graph.source import const
 from descend.judge.ending import plainly_said
 from descend.judge.verdict import judged
 from descend.methods.base import STATUS, UNBOUNDED
-from descend.parameters.flat import leaf_by_leaf
+from descend.parameters.flat import flat, leaf_by_leaf, names_of
 from descend.records.record import Minimum, defaults_of
 from descend.result.finish import warn_of_end
 from descend.result.fit import Evident
@@ -24,6 +24,9 @@ from descend.run.build import Built
 from descend.run.finished import Finished
 from descend.run.job import Job
 from descend.run.plan import Run
+from descend.run.view import on_bounds, tied_errors, view_of
+from descend.trust.covariance import NOT_ARRIVED
+from descend.trust.curved import observed_errors
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -73,10 +76,34 @@ def _parts_of(run: Finished) -> dict[str, Any]:
         "start": run.begin,
     }  # fmt: skip
     return {
-        **found, **{name: _bare(run.trees(own), run.job) for name, own in trees.items()},
+        **found, **_errors_of(run, leaves, arrived),
+        **{name: _bare(run.trees(own), run.job) for name, own in trees.items()},
         "function": run.job.problem.name, "value": sign * value, "maximize": sign < 0,
         "status": status, "message": message, "arrived": arrived,
         "iterations": run.control.epoch,
+    }  # fmt: skip
+
+
+def _errors_of(run: Finished, leaves: Mapping[str, Array], arrived: str) -> dict[str, Any]:
+    """The fields of the standard errors of a likelihood; none of any other function."""
+    if not run.options.likelihood:
+        return {}
+    if arrived == "no":
+        return {"errors_note": NOT_ARRIVED}
+    view = view_of(run.job, run.built, leaves)
+    bound, extents = view.job.inputs_at(view.built, view.leaves, 1)
+    found = observed_errors(
+        view.built, flat(view.leaves), names_of(view.leaves), on_bounds(run.job.space, view.leaves),
+        lambda nodes: evaluate(nodes, bound, extents), lambda: 1,
+    )  # fmt: skip
+    if found.covariance is None:
+        return {"errors_note": found.note}
+    errors = {n: np.full(np.shape(a), np.nan) for n, a in leaves.items()}
+    errors |= leaf_by_leaf(np.sqrt(np.diag(found.covariance)), view.leaves)
+    errors |= tied_errors(run.job, run.built, {**leaves}, found.covariance)
+    return {
+        "covariance": found.covariance, "errors_note": found.note,
+        "stderr": _bare(run.trees(errors), run.job),
     }  # fmt: skip
 
 

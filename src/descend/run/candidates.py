@@ -16,6 +16,8 @@ from descend.compile.many_native import ManyArrays, NativeMany, Worker
 from descend.graph.evaluate import Prepared
 from descend.graph.node import sizes
 from descend.lean import dataclass
+from descend.methods.base import Optimizer
+from descend.methods.losses import Loss
 from descend.parameters.space import Space
 from descend.program.lanes import ManyBuilt
 from descend.program.recipe import Recipe
@@ -24,6 +26,7 @@ from descend.program.search import (
     SPAN,
     PlainSearch,
     StartSearch,
+    TwofoldSearch,
     Unknown,
     search_program,
     unknowns_of,
@@ -34,7 +37,7 @@ from descend.trace.model import Model
 
 __all__ = [
     "DECADES", "MOST_ROWS", "OneFit", "SearchPlan", "constant_losses", "explained", "interpreted",
-    "search_plan", "spans_of", "thinned",
+    "search_plan", "solves_linear", "spans_of", "thinned",
 ]  # fmt: skip
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -89,6 +92,11 @@ class SearchPlan:
             fresh = np.clip(WAVES * rows, fresh, MOST_WAVES).astype(np.float64)
         return fresh, fresh + later
 
+    @property
+    def takes(self) -> int:
+        """Evaluations of the model for a candidate."""
+        return self.search.takes
+
     def method(self, seed: int, attempt: int, decades: float = 0.0) -> StartSearch:
         """The search with its numbers.
 
@@ -135,7 +143,8 @@ class SearchPlan:
                 for name, node in zip(built.fixed, p.fixed, strict=True)
             ],
             results=[np.full((fits, *sizes(n.shape)), np.nan, n.dtype) for n in p.results],
-            codes=np.zeros(fits, np.int64), iterations=np.zeros(fits, np.int64), most_steps=most,
+            codes=np.zeros(fits, np.int64), iterations=np.zeros(fits, np.int64),
+            most_steps=most * self.takes,
         )  # fmt: skip
 
     def read(self, arrays: ManyArrays) -> tuple[dict[str, Array], Array]:
@@ -167,12 +176,21 @@ def search_plan(
     recipe = replace(recipe, space=space, wants_gradient=False, clip=None)
     unknowns = unknowns_of(model, replace(recipe, optimizer=PlainSearch()), missing, solves)
     used = dict.fromkeys(name for u in unknowns for name, _ in u.role.powers)
-    kind = StartSearch if solves else PlainSearch
+    kind: type[StartSearch] = PlainSearch
+    if solves:
+        kind = StartSearch if recipe.loss is None or recipe.loss.is_square else TwofoldSearch
     shift = (0.0,) * (2 * len(unknowns))
     search = kind(unknowns=unknowns, names=tuple(used), shift=shift)
     built = search_program(model, replace(recipe, optimizer=search), shared, held)
     keys = tuple("target" if name == TARGET else column_key(name) for name in used)
     return SearchPlan(built, search, unknowns, keys)
+
+
+def solves_linear(optimizer: Optimizer, loss: Loss | None) -> bool:
+    """Whether a search solves for what enters linearly: not where the descent itself is watched."""
+    if loss is None or optimizer.scope != "vector":
+        return False
+    return optimizer.needs == "gauss_newton" if loss.is_square else loss.of_residual
 
 
 # --- what columns are
@@ -380,10 +398,10 @@ class OneFit:
         found, lowest = self._run(self.plan.method(seed, attempt))
         level = constant_losses(loss, self.columns, (), self.offsets)
         if not self.plan.is_searched or explained(lowest, level)[0]:
-            return found, self.most
+            return found, self.most * self.plan.takes
         other, lower = self._run(self.plan.method(seed, attempt, DECADES))
         better = lower[0] < lowest[0] and explained(lower, level)[0]
-        return (other if better else found), 2 * self.most
+        return (other if better else found), 2 * self.most * self.plan.takes
 
     def candidate(self, seed: int, attempt: int) -> dict[str, Array]:
         """The first candidate of a search, as it is."""

@@ -106,7 +106,14 @@ class Job(Seeker):
             warn(text)
         for name in built.model.whole:
             self._check_whole(name)
+        self._check_targets(built.model)
         return built, fresh
+
+    def _check_targets(self, model: Model) -> None:
+        """Refuse targets that the loss cannot mean beside what the model returns."""
+        for rows in (self.rows, self.held):
+            if rows is not None and self.settings.loss is not None:
+                self.settings.loss.check(rows.extra["target"], model.outputs(rows.n_rows))
 
     def _check_whole(self, name: str) -> None:
         """Refuse numbers that are not whole in a column that the model uses as an index."""
@@ -135,7 +142,10 @@ class Job(Seeker):
         try:
             model = self._trace(data, leaves, n_rows)
         except (IndexError, ValueError, TypeError) as error:
-            raise without_start(error, self.start.missing, data, leaves, self._fits) from error
+            better = without_start(error, self.start.missing, data, leaves, self._fits)
+            if better is error:
+                raise
+            raise better.with_traceback(error.__traceback__) from None
         free = model
         if self.rows is not None and WHITENING in self.rows.extra:
             known = self._trace(data, leaves, n_rows, known=True)
@@ -145,10 +155,13 @@ class Job(Seeker):
         if self.held is not None:
             validation = self._trace(self.held.columns, leaves, self.held.n_rows, known=True)
         recipe = self.recipe(validation)
+        made = None
         try:
             made = descent(model, recipe)
         except RowsAsked as asked:
-            model = replace(self._trace(data, leaves, n_rows, known=True), why_rows=asked.why)
+            why = asked.why
+        if made is None:
+            model = replace(self._trace(data, leaves, n_rows, known=True), why_rows=why)
             self._check(model)
             made = descent(model, recipe)
         runner, engine, note, seconds = make_runner(made, self.settings.engine, n_rows)
@@ -207,8 +220,8 @@ class Job(Seeker):
                     remedy="return one prediction, or choose loss=\"gaussian_nll\" for a mean and "
                     "a log variance",
                 )
-            own: Any = tuple(rows.n_rows if isinstance(n, Dim) else n for n in model.nodes[0].shape)
-            check_prediction(own, target.shape)
+            check_prediction(model.outputs(rows.n_rows)[0], target.shape)
+        self._check_targets(model)
         whole = settings.batch_size is None or settings.batch_size >= rows.n_rows
         why = model.why_rows or coupling(model)
         if why and not whole:

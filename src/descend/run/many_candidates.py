@@ -61,7 +61,7 @@ def found_starts(
         for name, values in found.items():
             values[take] = other[name][take]
         counts[lost] *= 2
-    return job.starting(with_found(start, missing, found)), counts
+    return job.starting(with_found(start, missing, found)), counts * plan.takes
 
 
 def with_found(

@@ -115,7 +115,10 @@ class ManyJob:
         def made(model: Model) -> ManyBuilt:
             return self._made(model, optimizer)
 
-        return BUILT.once(key, lambda: self._of_model(made), self.data.counts)[0]
+        built = BUILT.once(key, lambda: self._of_model(made), self.data.counts)[0]
+        if built.model is not None:
+            self._check(built.model)
+        return built
 
     def _of_model(self, made: Callable[[Model], T]) -> T:
         """What is made of the model, which is traced again where it asks for the number of rows."""
@@ -199,7 +202,7 @@ class ManyJob:
         built = build_many(
             model, recipe, d.shared, held, self.absolute, self.covariance
         )
-        built.runner = NativeMany(built.program)
+        built.runner, built.model = NativeMany(built.program), model
         built.compares = compares(model.nodes, model.data.values(), model.leaves.values())
         return built
 
@@ -207,9 +210,8 @@ class ManyJob:
         """Refuse predictions of another shape than y."""
         target, rows = self.data.columns["target"], int(self.data.counts[0])
         if self.loss.axis == "kept":
-            shape = model.nodes[0].shape
-            own: Any = tuple(rows if isinstance(n, Dim) else n for n in shape)
-            check_prediction(own, (rows, *target.shape[1:]))
+            check_prediction(model.outputs(rows)[0], (rows, *target.shape[1:]))
+        self.loss.check(target, model.outputs(len(target)))
 
     def _traced(self, known: bool) -> Model:
         sample, problem = self.start.sample, self.problem

@@ -14,12 +14,14 @@ import numpy as np
 from descend.graph.node import Node, postorder, sizes
 from descend.graph.source import is_const, value_of
 from descend.methods.losses import Loss
+from descend.methods.targets import ANY
 from descend.run.build import Built
 from descend.run.job import Job
 from descend.task.bonds import NUMBERS
 from descend.task.columns import TARGET, column_key
 from descend.task.rows import Rows
 from descend.task.values import FLOAT
+from descend.trace.model import Model
 
 __all__ = [
     "Places", "code_of", "domain_check", "flat_start", "joined_start", "named_rows",
@@ -169,11 +171,14 @@ def code_of(model: Any) -> tuple[Any, Any, Any] | None:
     return model.__code__, model.__defaults__, model.__kwdefaults__
 
 
-def domain_check(loss: Loss | None, columns: Mapping[str, Array]) -> Callable[[], None] | None:
+def domain_check(
+    loss: Loss | None, columns: Mapping[str, Array], model: Model
+) -> Callable[[], None] | None:
     """What raises an error for a target outside the loss's domain, if it has one."""
-    if loss is None or not (loss.domain or type(loss).check is not Loss.check):
+    if loss is None or (loss.domain in ("", ANY) and type(loss).check is Loss.check):
         return None
-    return functools.partial(loss.check, columns["target"])
+    target = columns["target"]
+    return functools.partial(loss.check, target, model.outputs(len(target)))
 
 
 def can_be_asked(epochs: Any, seed: Any) -> bool:

@@ -76,7 +76,9 @@ class RunMemory:
         self.sigma, self.weight = named.get(SIGMA), named.get(WEIGHT)
         self.target = named.get(TARGET, NONE)
         self.varied = [view for view, name in views if view.ndim == 1 and name not in WEIGHTS]
-        self.judged = domain_check(job.settings.loss, {name: view for view, name in views})
+        self.judged = domain_check(
+            job.settings.loss, {name: view for view, name in views}, built.model
+        )
         self.targets = [(program.state[i].reshape(-1), part) for i, part in outline.targets]
         self.ends: BoundEnds | None = None
         self.slopes: Slopes | None = None

@@ -13,7 +13,14 @@ from descend.graph.program import Plan
 from descend.parameters.space import Space
 from descend.program.recipe import Recipe
 from descend.run.build import Built
-from descend.run.candidates import MOST_ROWS, OneFit, SearchPlan, search_plan, thinned
+from descend.run.candidates import (
+    MOST_ROWS,
+    OneFit,
+    SearchPlan,
+    search_plan,
+    solves_linear,
+    thinned,
+)
 from descend.task.rows import Rows
 from descend.task.start import Start, around, draw, farther
 from descend.trace.model import Model
@@ -78,7 +85,7 @@ class Seeker:
             given = {n: a for n, a in leaves.items() if n not in missing}
             if space is not None:
                 given = {n: a for n, a in given.items() if space.varies(n)}
-            if wide and not random and not missing and self._can_search(given, attempt):
+            if wide and not random and not missing and self._can_search(given):
                 found, count = self.searched(built, leaves, tuple(given), attempt)
                 leaves |= found
                 self.evaluations += count
@@ -98,15 +105,15 @@ class Seeker:
         """A place to look at the model: a candidate of a search, or a draw where that cannot be."""
         leaves, space = self.leaf_arrays(), self.space or Space()
         varied = {n: a for n, a in leaves.items() if space.varies(n)}
-        if not varied or self.rows is None or not self._can_search(varied, 0):
+        if not varied or self.rows is None or not self._can_search(varied):
             return self.find_start(built, True, attempt, wide=True)
         one = self.search_of(built, leaves, tuple(varied))
         return space.completed({**leaves, **one.candidate(self.settings.seed, attempt)})
 
-    def _can_search(self, given: Mapping[str, Array], attempt: int) -> bool:
-        """Whether an attempt searches as if nothing had been given: every second one."""
+    def _can_search(self, given: Mapping[str, Array]) -> bool:
+        """Whether a search can go on as if nothing had been given."""
         plain = all(a.ndim == 0 and a.dtype == np.float64 for a in given.values())
-        return plain and attempt % 2 == 0 and self.settings.optimizer.scope == "vector"
+        return plain and self.settings.optimizer.scope == "vector"
 
     def _counted(
         self, loss: Callable[[Mapping[str, Array]], float]
@@ -182,8 +189,8 @@ class Seeker:
         key = tuple(names)
         plans = built.extras.setdefault("searches", {})
         if key not in plans:
-            solves = self.settings.optimizer.needs == "gauss_newton" and self.rows is not None
-            solves = solves and built.descent.residual is not None
+            loss = None if self.rows is None else self.settings.loss
+            solves = solves_linear(self.settings.optimizer, loss)
             recipe = replace(self.recipe(None), plan=Plan())
             plans[key] = search_plan(
                 built.model, recipe, key, space, [*built.descent.inputs], (), solves

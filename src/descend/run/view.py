@@ -18,7 +18,7 @@ from descend.run.job import Job
 __all__ = ["View", "free_count", "on_bounds", "tied_errors", "view_of"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
-GRAPHS = ("jacobian", "curved", "prepared")
+GRAPHS = ("jacobian", "curved", "observed", "prepared")
 """What is made later for a view and holds no values."""
 
 

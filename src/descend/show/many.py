@@ -6,20 +6,21 @@ from typing import Any
 
 import numpy as np
 
-from descend.show.numbers import rate
+from descend.show.numbers import count, rate, short
 from descend.visible import visible
 
-__all__ = ["many_report"]
+__all__ = ["group_lines", "many_report"]
 
-MOST_ROWS = 20
+MOST_ROWS = 20  # of parameters
+MOST_GROUPS = 1000  # that are printed
 
 
 def many_report(fits: Any) -> str:
     """How many fits ended in which way, quantiles of the parameters, and the speed."""
     lines = [f"{len(fits)} fits of {fits.model}"]
     by_name = {outcome.name: outcome for outcome in fits.outcomes.values()}
-    for name, count in fits.counts().items():
-        lines.append(f"  {count:>9}  {by_name[name].message}")
+    for name, number in fits.counts().items():
+        lines.append(f"  {number:>9}  {by_name[name].message}")
     lines += ["", *_table(fits)]
     if fits.n_further:
         needed = "1 fit" if fits.n_further == 1 else f"{fits.n_further} fits"
@@ -49,14 +50,40 @@ def _table(fits: Any) -> list[str]:
             spread = np.quantile(flat[good, i], [0.25, 0.5, 0.75])
             error = _median(None if errors is None else errors.reshape(len(fits), -1)[good, i])
             rows.append((label, *(f"{q:.6g}" for q in spread), error))
-    hidden = len(rows) - 1 - MOST_ROWS
-    rows = rows[: MOST_ROWS + 1]
-    widths = [max(len(row[i]) for row in rows) for i in range(5)]
+    return _shown(rows, len(rows) - 1, MOST_ROWS)
+
+
+def group_lines(fits: Any) -> str:
+    """A line for each group: its parameters, their standard errors, and how its fit ended."""
+    named = {
+        name: column for name, column in fits.columns().items()
+        if name.partition("[")[0] in fits.params
+    }  # fmt: skip
+    errors = fits.columns()
+    rows: list[tuple[str, ...]] = [
+        (fits.by, *(word for name in named for word in (name, "± error")), "verdict")
+    ]
+    keys = range(len(fits)) if fits.keys is None else fits.keys
+    for i, key in enumerate([*keys][:MOST_GROUPS]):
+        cells = []
+        for name, column in named.items():
+            error = errors.get(f"stderr_{name}")
+            cells += [f"{column[i]:.6g}", short(float("nan") if error is None else error[i], 3)]
+        rows.append((str(key), *cells, fits.verdict[i]))
+    lines = _shown(rows, len(fits), MOST_GROUPS, "; --save writes all of them")
+    return visible("\n".join(lines))
+
+
+def _shown(rows: list[tuple[str, ...]], n_rows: int, most: int, more: str = "") -> list[str]:
+    """A heading and rows in columns, as many as may be shown of all there are."""
+    hidden = n_rows - most
+    rows = rows[: most + 1]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     text = []
     for first, *rest in rows:
         cells = [c.rjust(w) for c, w in zip(rest, widths[1:], strict=True)]
         text.append("  ".join([first.ljust(widths[0]), *cells]))
-    return [*text, f"… and {hidden} more"] if hidden > 0 else text
+    return [*text, f"… and {count(hidden)} more{more}"] if hidden > 0 else text
 
 
 def _median(values: Any) -> str:

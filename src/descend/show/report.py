@@ -344,12 +344,20 @@ def minimum_told(record: Minimum) -> tuple[str, list[Section]]:
     gradient = _numbers(record.named(record.gradient)) if record.gradient is not None else {}
     start = _numbers(record.named(record.start)) if record.start is not None else {}
 
+    errors = None if record.stderr is None else _numbers(record.named(record.stderr))
+
     def cells(label: str, value: float) -> tuple[str, ...]:
         slope = short(gradient.get(label, math.nan))
         slope = "fixed" if _belongs(label, record.fixed) else slope
-        return "tied" if _belongs(label, record.ties) else slope, _at(start, label)
+        slope = "tied" if _belongs(label, record.ties) else slope
+        error = None if errors is None else errors.get(label, math.nan)
+        known = () if error is None else (full(error, 6) if math.isfinite(error) else "—",)
+        return *known, slope, _at(start, label)
 
-    params = _number_table(record.named(), ("gradient", "start"), cells, math.inf, (1,))
+    header = ("gradient", "start") if errors is None else ("± error", "gradient", "start")
+    params = _number_table(record.named(), header, cells, math.inf, (1,))
+    if record.errors_note:
+        params.remarks.append(f"— no standard errors: {record.errors_note}.")
     params.remarks += _bond_remarks(record)
     warnings = Section("Warnings", remarks=list(record.warnings))
     title = f"{'Maximum' if record.maximize else 'Minimum'} of {record.function}"

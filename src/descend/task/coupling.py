@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from descend.graph.node import Dim, Node, postorder
 from descend.trace.model import Model
 
-__all__ = ["coupling"]
+__all__ = ["coupling", "mixing"]
 
 
 def coupling(model: Model) -> str:
@@ -13,15 +15,20 @@ def coupling(model: Model) -> str:
 
     The place is the user's line where it is known, else the operation in words.
     """
-    rows = model.rows
+    node, words = mixing(model.nodes, model.rows)
+    place = None if node is None else model.origin(node)
+    return words if place is None else str(place)
+
+
+def mixing(outputs: Sequence[Node], rows: Dim | int) -> tuple[Node | None, str]:
+    """The first operation that mixes rows, with its word; none where the rows are a number."""
     if not isinstance(rows, Dim):
-        return ""
-    for node in postorder(model.nodes):
+        return None, ""
+    for node in postorder(outputs):
         words = _mixes(node, rows)
         if words:
-            place = model.origin(node)
-            return words if place is None else str(place)
-    return ""
+            return node, words
+    return None, ""
 
 
 def _mixes(node: Node, rows: Dim) -> str:

@@ -77,6 +77,7 @@ _LONG = "fit fit_global minimize"
 _ONE = "fit fit_global"
 _STEPS = "fit explain minimize"
 _ALL = "fit minimize grad explain predict"
+_TABLES = "fit explain predict"
 _BOUND, _RUN, _METHOD = "Fixed, bounded, tied", "Run", "Method"
 _STOP, _DATA, _FILES, _OUTPUT = "Stopping", "Data", "Files", "Output"
 _COLUMN = "Names that are parameters although a column has nearly the same name."
@@ -109,7 +110,8 @@ TABLE: tuple[Option, ...] = (
     Option("seed", "seed", "minimize", 0, "minimize", planned=True,
            help="Decides what is random; 0 where not given.", foreign="random_state rng"),
     Option("by", "text", "fit_many", None, "fit",
-           help="Fit each group of rows by itself: those with the same value in this column."),
+           help="Fit each group of rows by itself: those with the same value in this column. "
+           "--save then writes a table with one row a group (.parquet, .csv, .tsv, .json)."),
     Option("shared", "text", "fit_global", None, "fit",
            help="With --by: fit the groups together; these parameters are one number for all."),
     Option("local", "", "fit_global"),
@@ -130,6 +132,9 @@ TABLE: tuple[Option, ...] = (
     Option("loss", "text", _FITS, "mse", "fit", _RUN,
            "mse, mae, huber(1), soft_l1(1), cauchy(1), arctan(1), tukey(1), log_cosh, "
            "quantile(0.9), poisson, bce, ….", "loss_function f_scale criterion", planned=True),
+    Option("likelihood", "switch", _EVERY, False, "minimize", _RUN,
+           "The formula is a negative log-likelihood (with --maximize, a log-likelihood), whose "
+           "second derivatives give standard errors.", planned=True),
     Option("penalty", "text", _ONE, None, "fit", _RUN,
            "l2(0.001) or l1(0.001), added to the loss.", planned=True),
     Option("epochs", "count", _ONE, 1000, "fit", _RUN, "How often all rows are used, at most.",
@@ -206,6 +211,20 @@ TABLE: tuple[Option, ...] = (
 
     Option("sql", "text", "", None, "fit explain predict", _DATA,
            "A query whose result is the table; the file is called data in it."),
+    Option("sheet", "text", "", None, _TABLES, _DATA,
+           "The sheet of a workbook: its name, or its number from 1."),
+    Option("encoding", "text", "", None, _TABLES, _DATA,
+           "The encoding of a text file: utf-8, utf-16, gb18030, cp1252, …."),
+    Option("decimal", "words", "", None, _TABLES, _DATA, 'The sign before decimals: "." or ",".'),
+    Option("thousands", "words", "", None, _TABLES, _DATA,
+           'The sign between thousands: ",", ".", " " or apostrophe.'),
+    Option("sep", "words", "", None, _TABLES, _DATA,
+           'The sign between columns: ",", ";", tab, or space for any number of blanks.'),
+    Option("header", "whole", "", None, _TABLES, _DATA,
+           "How many lines at the top are no data: 0 none, 1 names, 2 names and units."),
+    Option("skip", "whole", "", None, _TABLES, _DATA, "How many lines come before all that."),
+    Option("names", "text", "", None, _TABLES, _DATA,
+           "The columns' names, instead of those in the file: t,v."),
     Option("missing", "raise|drop", "fit", "raise", "fit explain predict", _DATA,
            '"raise" refuses rows with missing or infinite values, "drop" leaves them out.',
            "nan_policy check_finite", planned=True),

@@ -197,13 +197,13 @@ def leaf_array(name: str, value: Any) -> Array:
         raise UsageError(
             f'the parameter "{name}" starts as {value!r}, which is no number', remedy=NUMBER
         )
-    if kind in "iu" or array.dtype.itemsize == 2:
+    if array.dtype != np.float32:
         array = array.astype(np.float64)
     if not np.isfinite(array).all():
         raise UsageError(
             f'the parameter "{name}" starts as {value!r}; it must be finite', remedy=NUMBER
         )
-    return np.array(array)
+    return np.array(array, array.dtype.newbyteorder("="))
 
 
 def draw(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import dis
+import functools
 import linecache
 import os
 import sys
@@ -20,19 +21,29 @@ from typing import Any
 
 import numpy as np
 
-from descend.errors import DescendWarning
+from descend.errors import DescendWarning, is_users_file
 from descend.graph.node import Node
 from descend.graph.source import const, input_node
 from descend.lean import dataclass
 from descend.trace.captures import Captures
 
-__all__ = ["Origin", "Trace", "current", "note", "tracing", "user_frame", "where"]
+__all__ = [
+    "ENTRIES", "LIBRARY", "OURS", "USERS", "Origin", "Trace", "current", "line_of", "note",
+    "owner_of", "segment_of", "tracing", "user_frame", "where",
+]  # fmt: skip
 
 SMALL = 16
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 _NUMPY = os.path.dirname(os.path.abspath(np.__file__)) + os.sep
 _OWN_TEXTS = tuple(_PACKAGE + name + os.sep for name in ("methods", "networks"))
-_SKIPPED = (_PACKAGE, _NUMPY, os.sep.join((os.path.dirname(os.__file__), "functools.py")))
+_STANDARD = os.path.dirname(os.__file__) + os.sep
+_SKIPPED = (_PACKAGE, _NUMPY, _STANDARD + "functools.py")
+
+OURS, LIBRARY, USERS = 0, 1, 2
+"""Whose code a file holds: descend's (and NumPy's), an installed library's, or the user's."""
+
+ENTRIES: set[CodeType] = set()
+"""The functions that run a model: the frames outside of them are none of the model's."""
 
 
 @dataclass(frozen=True)
@@ -58,33 +69,50 @@ class Origin:
 Place = tuple[CodeType, int]
 
 
-_is_users: dict[str, bool] = {}
+@functools.cache
+def owner_of(file: str) -> int:
+    """Whose code the file holds."""
+    if file.startswith(_OWN_TEXTS) or is_users_file(file):
+        return USERS
+    return OURS if file.startswith(_SKIPPED) else LIBRARY
 
 
 def user_frame(depth: int = 1) -> FrameType | None:
-    """The nearest frame that runs the user's code, or None."""
+    """The nearest frame that runs the user's code, or None.
+
+    Where a model is a library's function itself, that is the user's code.
+    """
     frame: FrameType | None = sys._getframe(depth)
+    library: FrameType | None = None
     while frame is not None:
-        file = frame.f_code.co_filename
-        users = _is_users.get(file)
-        if users is None:
-            users = not file.startswith(_SKIPPED) or file.startswith(_OWN_TEXTS)
-            _is_users[file] = users
-        if users:
+        owner = owner_of(frame.f_code.co_filename)
+        if owner == USERS:
             return frame
+        if library is None and owner == LIBRARY:
+            library = frame
+        if library is not None and frame.f_code in ENTRIES:
+            break
         frame = frame.f_back
-    return None
+    return library
 
 
 def where() -> str | None:
     """The user's line under way, as errors print it: `model.py:12: return x / 0`."""
     frame = user_frame(2)
-    if frame is None:
-        return None
+    return None if frame is None else line_of(frame)
+
+
+def line_of(frame: FrameType) -> str:
+    """The line that a frame runs, as errors print it."""
     file, line = frame.f_code.co_filename, frame.f_lineno
     text = linecache.getline(file, line, frame.f_globals).strip()
     place = f"{os.path.basename(file)}:{line}"
     return f"{place}: {text}" if text else place
+
+
+def segment_of(code: CodeType, offset: int) -> str:
+    """The text of the expression that an instruction belongs to, where Python knows it."""
+    return _origin_at((code, offset)).text
 
 
 def _segment(file: str, line: int, end: int | None, first: int | None, last: int | None) -> str:
@@ -124,6 +152,8 @@ class Trace:
         captures: everything that the function took from outside.
         notices: the warnings given, with their places, by what they say.
         whole: inputs of floats that hold whole numbers, and may be used as indices.
+        guarded: whether some function of the model handles errors.
+        suppressed: the errors that a `with suppress(…)` under way waits for.
     """
 
     def __init__(self, parent: Trace | None = None) -> None:
@@ -137,6 +167,10 @@ class Trace:
         self.whole: frozenset[Node] = frozenset() if parent is None else parent.whole
         self.copies: dict[int, Any] = {}
         self.notices: dict[str, str] = {} if parent is None else parent.notices
+        self.guarded: bool = parent is not None and parent.guarded
+        self.suppressed: list[tuple[type[BaseException], ...]] = (
+            [] if parent is None else parent.suppressed
+        )
 
     @property
     def captured(self) -> list[tuple[Node, Any]]:

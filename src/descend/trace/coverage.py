@@ -18,6 +18,9 @@ _TITLES = {
     "numpy": "NumPy",
     "numpy.linalg": "numpy.linalg",
     "scipy.special": "scipy.special",
+    "scipy.linalg": "scipy.linalg",
+    "scipy.integrate": "scipy.integrate",
+    "scipy.stats.norm": "scipy.stats.norm",
     "math": "math",
     "builtins": "Python's builtins",
     "method": "Methods of arrays",
@@ -45,7 +48,6 @@ _NOT_NUMERIC = frozenset(
         "isdtype",
         "isfortran",
         "issubdtype",
-        "iterable",
         "mask_indices",
         "may_share_memory",
         "min_scalar_type",
@@ -113,6 +115,8 @@ def _there(entry: Entry) -> bool:
     module, _, name = entry.name.rpartition(".")
     if module == "method":
         return hasattr(np.ndarray, name)
+    if module == "scipy.stats.norm":
+        return hasattr(import_module("scipy.stats").norm, name)
     return hasattr(import_module(module), name)
 
 

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from descend.errors import NotCoveredError, TraceError
-from descend.trace.context import where
+from descend.errors import HANDING_ON, NotCoveredError, TraceError
+from descend.trace.context import current, where
+from descend.trace.handlers import value_may_raise
 from descend.trace.known import Known, known
 from descend.trace.operators import known_results
 from descend.trace.rows import Rows
@@ -71,6 +72,9 @@ def not_covered(name: str) -> NotCoveredError:
             f"{short_name(name)} cannot be part of a model", where=where(), remedy=entry.remedy
         )
     remedy = entry.remedy if entry is not None and entry.remedy else _near(name)
+    if name.startswith("scipy."):
+        remedy += f"; or write descend.black_box({short_name(name)})(…) in the model (with "
+        remedy += "elementwise=True where it works element by element): derivatives by differences"
     return NotCoveredError(f"{short_name(name)} is not covered yet", where=where(), remedy=remedy)
 
 
@@ -98,10 +102,16 @@ def _make_face(name: str, real: Callable[..., Any], entry: Entry | None) -> Call
         if state == TRACED or always or (views and state == KNOWN):
             if implementation is None:
                 raise not_covered(name)
+            trace = current()
+            if trace is not None and trace.guarded and state == TRACED:
+                value_may_raise(name)
             try:
                 return implementation(*args, **kwargs)
             except TypeError as error:
-                raise _explained(name, error) from error
+                explained = _explained(name, error)
+                if explained is None:
+                    raise
+                raise explained from None
         if state == KNOWN:
             plain = without_stand_ins(args)
             keywords = without_stand_ins(kwargs)
@@ -109,6 +119,7 @@ def _make_face(name: str, real: Callable[..., Any], entry: Entry | None) -> Call
         result = real(*args, **kwargs)
         return known(result) if creates else result
 
+    HANDING_ON.add(call.__code__)
     call.__name__ = name.rpartition(".")[2]
     call.__qualname__ = call.__name__
     call.__doc__ = getattr(real, "__doc__", None)
@@ -140,15 +151,20 @@ def _owned(result: Any) -> Any:
     return known_results(result)
 
 
-def _explained(name: str, error: TypeError) -> Exception:
-    """A wrong keyword in the user's words; other errors as they are."""
+def _explained(name: str, error: TypeError) -> TraceError | None:
+    """A wrong keyword in the user's words; None for other errors."""
     text = str(error)
     if isinstance(error, TraceError) or "argument" not in text:
-        return error
-    return TraceError(f"{short_name(name)}: {text}", where=where())
+        return None
+    own, call, rest = text.partition("() ")
+    said = f"() {rest}" if call and own.isidentifier() else f": {text}"
+    return TraceError(f"{short_name(name)}{said}", where=where())
 
 
-_NAMED = frozenset(("math", "numpy", "numpy.linalg", "numpy.fft"))
+_NAMED = frozenset(("math", "numpy", "numpy.linalg", "numpy.fft", "contextlib", "copy"))
+
+
+_SCIPY = frozenset(("scipy.special", "scipy.linalg", "scipy.integrate"))
 
 
 def name_of(function: Any) -> str | None:
@@ -161,9 +177,8 @@ def name_of(function: Any) -> str | None:
     name = getattr(function, "__name__", "")
     if module in _NAMED or module.startswith("numpy.polynomial."):
         return f"{module}.{name}"
-    if module.startswith("scipy.special"):
-        return f"scipy.special.{name}"
-    return None
+    family = ".".join(module.split(".")[:2])
+    return f"{family}.{name}" if family in _SCIPY else None
 
 
 @covers("function", module="protocol")

@@ -51,7 +51,7 @@ _SYMBOLS = [
     ("%", "% is not known", "write a - b*floor(a / b)"),
     ("@", "@ is not known: a formula works row by row", "write a Python function instead"),
     ("&", "& is not known", _NEST),
-    ("|", "| is not known", _NEST),
+    ("||", "|| is not known", _NEST),
     ("~", "a formula has one = between target and expression", "write y = … instead of y ~ …"),
     ("!", "! is not known", "compare with != inside where(…); for x! write exp(gammaln(x + 1))"),
     ("[", "a formula has no subscripts", "use one name a column or parameter: w1, w2"),
@@ -62,7 +62,7 @@ _SYMBOLS = [
     ("'", "a formula holds no text", "put a column's name in backticks: `my column`"),
     ("`", "this backtick is never closed", "put one backtick before and one after the name"),
     (":", "a colon has no meaning in a formula", "write where(condition, a, b) for a choice"),
-    (";", "a formula is one expression", "remove what follows the semicolon"),
+    (";", "a formula is one expression", "put , between arguments, nothing behind a formula"),
     ("#", "a formula holds no comment", "remove it"),
     ("\u2212", "this is a typographic minus", "write -"),
     ("\u2013", "this is a dash", "write -"),
@@ -179,6 +179,8 @@ def _name(text: str, piece: str, at: int) -> str:
 
 
 def _refuse_symbol(text: str, at: int, tokens: list[Token]) -> NoReturn:
+    if text[at] == "|" and text[at : at + 2] != "||":
+        _refuse_bar(text, at)
     for sign, message, remedy in _SYMBOLS:
         if text.startswith(sign, at):
             refuse(text, at, at + len(sign), message, remedy)
@@ -187,6 +189,16 @@ def _refuse_symbol(text: str, at: int, tokens: list[Token]) -> NoReturn:
     code = f"U+{ord(text[at]):04X}"
     shown = f'"{text[at]}"' if text[at].isprintable() else f"the invisible character {code}"
     refuse(text, at, at + 1, f"{shown} has no meaning in a formula", "remove it")
+
+
+def _refuse_bar(text: str, at: int) -> NoReturn:
+    """A bar opens an absolute value, unless there is none to close it."""
+    inside, close, _ = text[at + 1 :].partition("|")
+    if close and inside.strip():
+        end = at + len(inside) + 2
+        remedy = f"write abs({inside.strip()})"
+        refuse(text, at, end, "bars are not known for an absolute value", remedy)
+    refuse(text, at, at + 1, "| is not known", f"{_NEST}; for an absolute value write abs(…)")
 
 
 def _refuse_dot(text: str, at: int, tokens: list[Token]) -> NoReturn:
@@ -221,12 +233,54 @@ def _split_target(text: str, tokens: list[Token]) -> tuple[Token | None, list[To
     if index == 0:
         refuse(text, token.start, token.end, "there is no target left of =", remedy)
     if index > 1 or tokens[0].kind not in ("name", "quoted"):
+        remedy = _solved(text, tokens[:index], text[token.end :].strip()) or remedy
         start, end = tokens[0].start, tokens[index - 1].end
         refuse(text, start, end, "left of = stands one name: the column to be fitted", remedy)
     _check_word(text, tokens[0])
     if index + 1 == len(tokens):
         refuse(text, token.start, token.end, "there is nothing right of =", remedy)
     return tokens[0], tokens[index + 1 :]
+
+
+# A function of the target → the target as the inverse of the right-hand side.
+_INVERSE = dict.fromkeys(("log", "ln"), "exp({})") | {
+    "log10": "10**({})", "log2": "2**({})", "log1p": "expm1({})", "exp": "log({})",
+    "expm1": "log1p({})", "sqrt": "({})**2", "cbrt": "({})**3", "square": "sqrt({})",
+    "reciprocal": "1/({})", "arctan": "tan({})", "arcsin": "sin({})", "tanh": "arctanh({})",
+    "sinh": "arcsinh({})", "logit": "expit({})", "expit": "logit({})",
+}  # fmt: skip
+
+_OPPOSITE = {"/": "*", "*": "/", "-": "+", "+": "-"}
+
+
+def _solved(text: str, left: list[Token], right: str) -> str | None:
+    """What to write for an equation whose left side is not the target alone."""
+    words = [token.text for token in left]
+    if words in (["0"], ["0.0"]):
+        return (
+            f"write zero = {right} over a table with a column of zeros; on the command line it is "
+            'made by --sql "SELECT *, 0.0 AS zero FROM data"'
+        )
+    if len(left) == 4 and words[1] == "(" and words[3] == ")" and words[0] in _INVERSE:
+        target, form = left[2], _INVERSE[words[0]]
+    elif len(left) == 3 and words[:2] == ["1", "/"]:
+        target, form = left[2], "1/({})"
+    elif len(left) == 3 and words[1:] == ["**", "2"]:
+        target, form = left[0], "sqrt({})"
+    elif len(left) == 3 and words[1] in _OPPOSITE:
+        target, form = left[0], f"({{}}) {_OPPOSITE[words[1]]} {text[left[2].start : left[2].end]}"
+    elif len(left) == 2 and words[0] == "-":
+        target, form = left[1], "-({})"
+    else:
+        return None
+    if target.kind not in ("name", "quoted"):
+        return None
+    name = text[target.start : target.end]
+    whole = text[left[0].start : left[-1].end]
+    return (
+        f"write {name} = {form.format(right)}, which weighs the rows as {name} does, or add a "
+        f"column of {whole} to the table and fit that"
+    )
 
 
 def _check_word(text: str, token: Token) -> None:
@@ -323,6 +377,12 @@ def _check_function(text: str, token: Token, called: bool, functions: Collection
     if called and name not in functions:
         if name in ("sum", "mean", "std", "var", "median", "cumsum", "prod"):
             remedy = "a formula works row by row; write the model as a Python function"
+        elif name.lower() == "pi":
+            remedy = "write pi alone"
+        elif name == "LOG":
+            remedy = "write log10(…) for what spreadsheets call LOG, log(…) for the natural one"
+        elif name.lower() in functions:
+            remedy = f"functions are written in small letters: {name.lower()}(…)"
         elif hint := suggest(name, functions):
             remedy = f"write another name{hint}"
         else:

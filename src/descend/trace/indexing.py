@@ -15,6 +15,7 @@ from descend.graph.selection import take
 from descend.graph.source import INPUT, const, is_const, value_of
 from descend.lean import dataclass
 from descend.trace.context import current, where
+from descend.trace.handlers import INDEX, value_may_raise
 from descend.trace.regions import Block, reshaped
 from descend.trace.rows import count_of
 from descend.trace.typing_rules import broadcast_shapes, fits, known_extents, shape_text, to_shape
@@ -65,6 +66,7 @@ def expanded(index: Any, shape: Shape) -> list[Any]:
             f"too many indices for array: array is {len(shape)}-dimensional, "
             f"but {used} were indexed",
             where=where(),
+            plain=True,
         )
     fill = [slice(None)] * (len(shape) - used)
     places = [i for i, p in enumerate(parts) if p is Ellipsis]
@@ -80,7 +82,9 @@ def _int_index(part: Any, extent: int | Dim, axis: int) -> int:
     i = int(part)
     if not -extent <= i < extent:
         raise TraceIndexError(
-            f"index {i} is out of bounds for axis {axis} with size {extent}", where=where()
+            f"index {i} is out of bounds for axis {axis} with size {extent}",
+            where=where(),
+            plain=True,
         )
     return i % extent
 
@@ -227,6 +231,9 @@ def _whole(part: Node) -> Node:
 def _wrapped(index: Any, extent: int | Dim, axis: int) -> Node:
     """An integer node with negative entries counted from the end; known ones are checked."""
     if isinstance(index, Node):
+        trace = current()
+        if trace is not None and trace.guarded:
+            value_may_raise("indexing", INDEX)
         if index.dtype.kind == "u":
             return cast(index, np.int64)
         counted = cast(index, np.int64)
@@ -237,7 +244,9 @@ def _wrapped(index: Any, extent: int | Dim, axis: int) -> Node:
     if index.size and (index.max() >= extent or index.min() < -extent):
         bad = int(index.max() if index.max() >= extent else index.min())
         raise TraceIndexError(
-            f"index {bad} is out of bounds for axis {axis} with size {extent}", where=where()
+            f"index {bad} is out of bounds for axis {axis} with size {extent}",
+            where=where(),
+            plain=True,
         )
     return const(np.where(index < 0, index + extent, index), np.int64)
 

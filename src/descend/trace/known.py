@@ -99,7 +99,12 @@ class Known(Tensor):
         return part
 
     def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(f"an array of the model has no attribute {name!r}")
         return getattr(self._known, name)
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return self._known.__reduce_ex__(protocol)
 
     def become_traced(self) -> None:
         """Turn the array that owns the elements, and all its views, into traced ones."""

@@ -59,6 +59,12 @@ class Model:
     why_rows: str = ""
     whole: frozenset[str] = frozenset()
 
+    def outputs(self, n_rows: int) -> tuple[tuple[int, ...], ...]:
+        """The shapes of what it returns for so many rows."""
+        return tuple(
+            tuple(n_rows if isinstance(n, Dim) else n for n in node.shape) for node in self.nodes
+        )
+
     def origin(self, node: Node) -> Origin | None:
         """The place in the user's code, or the piece of his formula, that made the node."""
         return self.origins.get(node) if self.origins else self.trace.origin(node)
@@ -92,7 +98,8 @@ def trace_model(
     except RowsAsked as asked:
         if n_rows is None:
             raise
-        return _traced(apply, arrange, data, leaves, n_rows, asked.why, whole)
+        why = asked.why
+    return _traced(apply, arrange, data, leaves, n_rows, why, whole)
 
 
 def _traced(

@@ -12,6 +12,7 @@ from descend.graph.elementwise import cast
 from descend.graph.node import Node
 from descend.graph.source import const
 from descend.trace.context import current, note, where
+from descend.trace.handlers import waits_for
 from descend.trace.known import Known, known
 from descend.trace.rows import Rows
 from descend.trace.table import covers, implementation
@@ -42,6 +43,7 @@ def _operand(value: Any) -> tuple[Any, Any]:
         return value.count(), int
     if isinstance(value, np.generic):
         check_data(value)
+        value = np.float64(value) if value.dtype.char == "g" else value
         return value, value.dtype
     node = as_node(value)
     return node, node.dtype
@@ -67,6 +69,8 @@ def elementwise(rule: Rule, values: Sequence[Any], weak: bool = False, dtypes: A
                 shape = broadcast_shapes((shape, own))
     loop = loop_dtypes(rule.ufunc, tuple(kinds)) if dtypes is None else dtypes
     trace = current()
+    if trace is not None and trace.guarded:
+        waits_for(rule.name, weak, not shape)
     args = []
     for operand, dtype in zip(operands, loop, strict=False):
         if operand.__class__ is Node:

@@ -15,6 +15,8 @@ from typing import Any
 
 from descend.errors import TraceError
 from descend.trace.context import where
+from descend.trace.dispatch import face
+from descend.trace.table import entry_of
 
 __all__ = ["MODULES", "module_face", "without_draws"]
 
@@ -59,16 +61,24 @@ class _Face:
 class _Distribution:
     """A distribution of scipy.stats: its densities may be used, its `rvs` may not."""
 
-    def __init__(self, real: Any) -> None:
+    def __init__(self, real: Any, frozen: tuple[Any, Any] | None = None) -> None:
         self.__dict__["_real"] = real
+        self.__dict__["_frozen"] = frozen
 
     def __getattr__(self, name: str) -> Any:
         if name == "rvs":
             raise _refuse("rvs of a distribution of scipy.stats")
-        return getattr(self.__dict__["_real"], name)
+        real, frozen = self.__dict__["_real"], self.__dict__["_frozen"]
+        full = f"scipy.stats.{getattr(real, 'name', '')}.{name}"
+        if entry_of(full) is not None:
+            density = face(full, getattr(real, name))
+            if frozen is None:
+                return density
+            return lambda x: density(x, *frozen[0], **frozen[1])
+        return getattr(real if frozen is None else real(*frozen[0], **frozen[1]), name)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return _Distribution(self.__dict__["_real"](*args, **kwargs))
+        return _Distribution(self.__dict__["_real"], (args, kwargs))
 
 
 def _refused_function(title: str) -> Callable[..., Any]:

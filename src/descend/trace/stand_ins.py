@@ -11,6 +11,7 @@ from __future__ import annotations
 import builtins
 import copy
 import functools
+import os
 import sys
 import types
 import weakref
@@ -21,8 +22,10 @@ from typing import Any
 import numpy as np
 
 from descend.errors import TraceError
+from descend.trace.code import contents
 from descend.trace.context import Trace, where
 from descend.trace.dispatch import face, name_of
+from descend.trace.handlers import MANAGER, Errors, Managed, guard, may_swallow, waits_at_yield
 from descend.trace.randomness import MODULES, module_face, without_draws
 from descend.trace.table import ENTRIES, ORIGINALS, entry_of, implementation
 from descend.trace.tensor import is_traced, without_stand_ins
@@ -34,6 +37,7 @@ _PLAIN = frozenset(
 )
 _FACED = (
     "numpy", "numpy.linalg", "numpy.fft", "scipy", "scipy.special", "scipy.stats", "math",
+    "scipy.linalg", "scipy.integrate", "contextlib", "copy", "pickle",
     *(
         f"numpy.polynomial{name}"
         for name in ("", ".polynomial", ".chebyshev", ".legendre", ".hermite", ".hermite_e",
@@ -211,7 +215,12 @@ def _translated(value: Any, trace: Trace) -> Any:
     if isinstance(value, types.ModuleType):
         return _module(value, trace)
     if isinstance(value, types.FunctionType):
-        return _function(value, trace)
+        if hasattr(value, "registry") and hasattr(value, "dispatch"):
+            return _dispatching(value, trace)
+        generator = getattr(value, "__wrapped__", None) if value.__code__ is MANAGER else None
+        waits = () if generator is None else waits_at_yield(generator.__code__)
+        copied = _function(value, trace)
+        return _managing(copied, waits) if waits else copied
     if isinstance(value, (np.ufunc, types.BuiltinFunctionType, _DISPATCHER)):
         return _library_function(value)
     if isinstance(value, types.MethodType):
@@ -227,7 +236,9 @@ def _translated(value: Any, trace: Trace) -> Any:
     if isinstance(value, functools._lru_cache_wrapper):
         return stand_in(value.__wrapped__, trace)
     if isinstance(value, type):
-        return _twin(value, trace)
+        name = f"{value.__module__}.{value.__name__}"
+        entry = entry_of(name) if value.__module__ in _FACED else None
+        return _twin(value, trace) if entry is None else face(name, value)
     if isinstance(value, np.vectorize):
         return implementation("numpy.vectorize")(stand_in(value.pyfunc, trace))
     if _is_users_class(type(value)):
@@ -283,6 +294,9 @@ def _twin(cls: type, trace: Trace) -> type:
         if translated is not member:
             setattr(twin, name, translated)
     ORIGINALS[twin] = cls
+    leave = vars(cls).get("__exit__")
+    if isinstance(leave, types.FunctionType) and may_swallow(leave.__code__):
+        guard(twin)
     return twin
 
 
@@ -353,12 +367,45 @@ def _function(function: types.FunctionType, trace: Trace) -> Any:
     cells = None if closure is None else tuple(_cell(c, trace) for c in closure)
     model = types.FunctionType(function.__code__, namespace[1], function.__name__, None, cells)
     trace.copies[id(function)] = (function, model)
+    _prepare(function.__code__, namespace[1], trace)
     model.__defaults__ = _defaults(function, "__defaults__", trace)
     model.__kwdefaults__ = _defaults(function, "__kwdefaults__", trace)
     model.__qualname__ = function.__qualname__
     model.__module__ = module
     model.__dict__.update(function.__dict__)
     return model
+
+
+def _dispatching(function: Any, trace: Trace) -> Callable[..., Any]:
+    """A `functools.singledispatch` by what its first argument stands for."""
+    trace.captures.is_pure = False
+
+    def dispatched(*args: Any, **kwargs: Any) -> Any:
+        chosen = function.dispatch(implementation("builtins.type")(args[0]))
+        return stand_in(chosen, trace)(*args, **kwargs)
+
+    return dispatched
+
+
+def _managing(function: Callable[..., Any], errors: Errors) -> Callable[..., Any]:
+    """A function of `contextlib.contextmanager`, whose managers say what they wait for."""
+    return lambda *args, **kwargs: Managed(function(*args, **kwargs), errors)
+
+
+def _prepare(code: types.CodeType, namespace: Namespace, trace: Trace) -> None:
+    """What must be known of the code before it runs: see `Contents`."""
+    found = contents(code)
+    trace.guarded = trace.guarded or found.handles
+    for name in found.names:
+        if name in namespace.user:
+            namespace[name]
+    if found.question is not None:
+        text, line = found.question
+        raise TraceError(
+            f"the model asks with `{text}` for the class of a value, which stand-ins do not have",
+            where=f"{os.path.basename(code.co_filename)}:{line}: {text}",
+            remedy="write isinstance(value, …), which is answered for what a stand-in stands for",
+        )
 
 
 def _defaults(function: types.FunctionType, which: str, trace: Trace) -> Any:

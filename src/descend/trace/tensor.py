@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from descend.errors import TraceError
+from descend.errors import HANDING_ON, NotCoveredError, TraceError
 from descend.graph.elementwise import cast
 from descend.graph.linear import broadcast
 from descend.graph.node import Dim, Node, RowsAsked, postorder
@@ -78,7 +78,7 @@ class Tensor(Contents):
 
     def __len__(self) -> int:
         if not self.extents:
-            raise TraceError("len() of a scalar", where=where())
+            raise TraceError("len() of a scalar", where=where(), plain=True)
         extent = self.extents[0]
         if isinstance(extent, Dim):
             raise RowsAsked(extent, "len()")
@@ -148,7 +148,8 @@ class Tensor(Contents):
         return int(
             self._value(
                 "an integer is needed that is not known before the data is",
-                "loop over a fixed number of steps, and use np.where for what depends on data",
+                "loop over a fixed number of steps, and use np.where for what depends on data; "
+                "np.take(table, index) reads from an array made outside of the model",
             )
         )
 
@@ -181,7 +182,7 @@ class Tensor(Contents):
 
     def __iter__(self) -> Iterator[Any]:
         if not self.extents:
-            raise TraceError("iteration over a 0-d array", where=where())
+            raise TraceError("iteration over a 0-d array", where=where(), plain=True)
         if isinstance(self.extents[0], Dim):
             raise TraceError(
                 "a Python loop over the rows of the data, whose number is not known",
@@ -191,6 +192,30 @@ class Tensor(Contents):
         return (self[i] for i in range(self.extents[0]))
 
     __hash__ = None  # type: ignore[assignment]
+
+    # --- copies and attributes ----------------------------------------------------------------
+
+    def __copy__(self) -> Any:
+        return self.copy()
+
+    def __deepcopy__(self, _memo: Any) -> Any:
+        return self.copy()
+
+    def __reduce_ex__(self, _protocol: Any) -> Any:
+        raise TraceError(
+            "a value that is not known before the data is cannot be pickled",
+            where=where(),
+            remedy="copy.deepcopy makes a copy; save what the model returns",
+        )
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_") or not hasattr(np.ndarray, name):
+            raise AttributeError(f"'numpy.ndarray' object has no attribute {name!r}")
+        raise NotCoveredError(
+            f".{name} of an array cannot be part of a model",
+            where=where(),
+            remedy="docs/numpy-coverage.md lists the methods and attributes that can",
+        )
 
     # --- indexing -----------------------------------------------------------------------------
 
@@ -283,6 +308,9 @@ class Tensor(Contents):
     transpose = delegated("transpose")
 
 
+HANDING_ON.add(Tensor.__getattr__.__code__)
+
+
 def _rows_behind(node: Node) -> Dim | None:
     """The number of rows that a scalar is computed from, if it depends on nothing else."""
     order = postorder([node])
@@ -340,8 +368,16 @@ def as_node(value: Any, dtype: Any = None) -> Node:
         return value.count()
     if isinstance(value, (list, tuple)) and is_traced(value):
         return as_node(implementation("numpy.array")(value), dtype)
+    if hasattr(value, "toarray"):
+        raise TraceError(
+            f"a sparse {type(value).__name__} cannot be part of a computation",
+            where=where(),
+            remedy="write .toarray() where it is used",
+        )
     array = np.asarray(without_stand_ins(value), dtype=dtype)
     check_data(array)
+    if array.dtype.char == "g":
+        array = array.astype(np.float64)
     trace = current()
     if trace is None or array.size <= 16:
         return const(array)

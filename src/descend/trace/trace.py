@@ -8,11 +8,12 @@ from typing import Any
 from descend.errors import TraceError
 from descend.graph.node import Node
 from descend.lean import dataclass
-from descend.trace.context import Trace, tracing
+from descend.trace.context import ENTRIES, Trace, tracing
 from descend.trace.randomness import without_draws
+from descend.trace.refusals import nothing_swallowed
 from descend.trace.stand_ins import finish, model_of
 from descend.trace.table import WHEN_MISSED
-from descend.trace.tables import builtin, create, elementwise  # noqa: F401  (entered)
+from descend.trace.tables import builtin, create, elementwise, questions  # noqa: F401  (entered)
 from descend.trace.tensor import Tensor, as_node, wrap
 from descend.trace.tree import Tree, flatten, unflatten
 
@@ -80,33 +81,18 @@ def trace_function(
     %4 = add %2 %3 : float64[]
     y = %4
     """
-    with tracing() as trace:
+    with tracing() as trace, nothing_swallowed():
         trace.whole |= whole
         model = model_of(function, trace)
         given = [_wrapped(a) for a in args]
         named = {k: _wrapped(a) for k, a in (kwargs or {}).items()}
-        try:
-            result = model(*given, **named)
-        except ValueError as error:
-            hidden = _hidden(error)
-            if hidden is None:
-                raise
-            raise hidden from error
+        result = model(*given, **named)
         finish(trace)
         leaves, tree = _result_leaves(function, result)
         return Traced([as_node(leaf) for leaf in leaves], tree, trace)
 
 
-def _hidden(error: ValueError) -> TraceError | None:
-    """NumPy hides the reason why a stand-in does not fit into an array of its own."""
-    cause = error.__cause__
-    if not isinstance(cause, TraceError) or isinstance(error, TraceError):
-        return None
-    return TraceError(
-        "a plain NumPy array cannot hold a value that is not known before the data is",
-        where=cause.where,
-        remedy="make the array in the model, with np.zeros, np.array or np.copy of yours",
-    )
+ENTRIES.add(trace_function.__code__)
 
 
 def _wrapped(tree: Any) -> Any:

@@ -13,7 +13,9 @@ from descend.graph.node import Dim, Node, RowsAsked, Shape
 from descend.trace.context import where
 
 __all__ = [
+    "LONG",
     "broadcast_shapes",
+    "computed_in",
     "fits",
     "known_extents",
     "loop_dtypes",
@@ -23,7 +25,18 @@ __all__ = [
     "to_shape",
 ]
 
+LONG = np.dtype(np.longdouble)
+
 _loops: dict[tuple[Any, ...], tuple[np.dtype[Any], ...]] = {}
+
+
+def computed_in(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """The dtype in which numbers of a dtype are computed: float64 for long doubles.
+
+    >>> computed_in(np.dtype(">f4")), computed_in(np.dtype(np.longdouble))
+    (dtype('float32'), dtype('float64'))
+    """
+    return np.dtype(np.float64) if dtype.char == "g" else dtype.newbyteorder("=")
 
 
 def loop_dtypes(ufunc: np.ufunc, kinds: tuple[Any, ...]) -> tuple[np.dtype[Any], ...]:
@@ -41,7 +54,7 @@ def loop_dtypes(ufunc: np.ufunc, kinds: tuple[Any, ...]) -> tuple[np.dtype[Any],
             names = ", ".join(k.__name__ if isinstance(k, type) else k.name for k in kinds)
             raise TraceError(
                 f"np.{ufunc.__name__} does not take {names}: {error}", where=where()
-            ) from error
+            ) from None
         if any(d.kind == "c" for d in found):
             raise TraceError(
                 "complex numbers are not differentiated",
@@ -67,7 +80,9 @@ def _common_extent(a: int | Dim, b: int | Dim, shapes: Sequence[Shape]) -> int |
         if isinstance(extent, Dim):
             raise RowsAsked(extent, "broadcasting against an array of another length")
     texts = " ".join(shape_text(s) for s in shapes)
-    raise UsageError(f"operands could not be broadcast together with shapes {texts}", where=where())
+    raise UsageError(
+        f"operands could not be broadcast together with shapes {texts}", where=where(), plain=True
+    )
 
 
 def broadcast_shapes(shapes: Sequence[Shape]) -> Shape:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from descend.errors import ends_at_users_line
 from descend.result.explaining import explain_at, explain_point, stepping
 from descend.show.explain import Explanation
 from descend.task.options import Options, names_of, refuse_unknown
@@ -13,6 +14,7 @@ from descend.train.reading import Reading
 __all__ = ["explain"]
 
 
+@ends_at_users_line
 def explain(
     function: Callable[..., Any] | str, *args: Any, row: int | None = None, **options: Any
 ) -> Explanation:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from descend.data.validate import Missing
+from descend.errors import ends_at_users_line
 from descend.judge.clear import first_look
 from descend.judge.doubts import correlated
 from descend.methods.base import Optimizer
@@ -27,6 +28,7 @@ from descend.train.reading import Reading
 __all__ = ["clear_fit", "fit"]
 
 
+@ends_at_users_line
 def fit(
     model: Callable[..., Any] | str, x: Any = None, y: Any = None, *, start: Any = None,
     loss: str | Loss | Callable[..., Any] = "mse", optimizer: str | Optimizer | None = None,
@@ -38,6 +40,7 @@ def fit(
     sigma: Any = None, absolute_sigma: bool = False, missing: Missing = "raise",
     constants: Any = None, params: Iterable[str] | None = None, penalty: Any = None,
     clip: Any = None, starts: int | None = None, standardize: bool = False,
+    likelihood: bool = False,
     threads: int | None = None, fixed: Any = None, bounds: Any = None, ties: Any = None,
     resume: Any = None, callback: Callable[[Moment], Any] | None = None,
     progress: Progress | None = None, checkpoint: str | os.PathLike[str] | None = None,
@@ -50,7 +53,8 @@ def fit(
         x: an array, a tuple of arrays (the first arguments), or a dict or frame of columns.
         y: the target, rows first; or the name of a column of x.
         start: a dict of parameters, another fit, or `"random"`.
-        loss: `"mse"`, `"huber(1)"`, …, or a function of (prediction, target).
+        loss: `"mse"`, `"huber(1)"`, …, or a function of (prediction, target). likelihood: that
+            function is a negative log-likelihood, which has standard errors.
         optimizer: `"auto"` (or None) takes Levenberg–Marquardt for sums of squares, else BFGS,
             L-BFGS or Adam, and the report says why; or one by name, with lr as learning rate.
         batch_size, shuffle, seed: all rows at once, unless smaller batches are asked for.

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from descend.errors import DescendWarning, UsageError, suggest
+from descend.errors import DescendWarning, UsageError, ends_at_users_line, suggest
 from descend.result.datasets import GlobalFit, parts_of
 from descend.result.fit import Fit
 from descend.task.options import names_of, refuse_unknown
@@ -19,6 +19,7 @@ __all__ = ["Dataset", "fit_global"]
 
 
 
+@ends_at_users_line
 def fit_global(
     datasets: Iterable[Dataset] | Any, x: Sequence[Any] | None = None,
     y: Sequence[Any] | None = None, *, shared: Names = None,
@@ -122,7 +123,8 @@ def _alone(
 
     A shared parameter that has a start already keeps it.
     """
-    kept = {name: options[name] for name in ("loss", "seed", "engine") if name in options}
+    passed = ("loss", "likelihood", "seed", "engine")
+    kept = {name: options[name] for name in passed if name in options}
     found = []
     for k, (one, problem) in enumerate(zip(whole.sets, whole.problems, strict=True)):
         known = {

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from descend.data.validate import check_positive
-from descend.errors import DataError, UsageError
+from descend.errors import DataError, UsageError, ends_at_users_line
 from descend.judge.attempts import Unasked
 from descend.judge.many_attempts import Made, further
 from descend.judge.many_doubts import as_good_outside, doubtful, plainly_well
@@ -24,6 +24,7 @@ from descend.methods.table import as_loss, as_optimizer
 from descend.models.model import Model
 from descend.records.many import JUDGED
 from descend.result.many import ManyFits, recorded
+from descend.run.candidates import solves_linear
 from descend.run.many_candidates import found_starts, with_ready_guesses
 from descend.run.many_drive import ManyDrive
 from descend.run.many_job import CONVERGED, ManyJob, among
@@ -42,6 +43,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 MOST_LEAN = 12  # numbers: with more, the model costs more than the method
 
 
+@ends_at_users_line
 def fit_many(
     model: Callable[..., Any] | str | Model, x: Any = None, y: Any = None, *, start: Any = None,
     fixed: Any = None, bounds: Any = None, ties: Any = None, by: str | None = None,
@@ -49,7 +51,8 @@ def fit_many(
     loss: str | Loss = "mse", optimizer: str | Optimizer | None = None, max_iter: int = 1000,
     xtol: float | None = None, ftol: float | None = None, gtol: float | None = None,
     missing: ManyMissing = "skip", covariance: bool = False, constants: Any = None,
-    params: Iterable[str] | None = None, threads: int | None = None, seed: int = 0,
+    params: Iterable[str] | None = None, likelihood: bool = False, threads: int | None = None,
+    seed: int = 0,
     starts: int | None = None, progress: Progress | None = None, **unknown: Any,
 ) -> ManyFits:  # fmt: skip
     """Fit one model to many datasets, each by itself, as one compiled program.
@@ -74,7 +77,8 @@ def fit_many(
         missing: what becomes of points whose values are missing: `"skip"` leaves their fits out,
             with the status bad_data; `"drop"` leaves out the points; `"raise"` refuses the data.
         covariance: keep the covariance of each fit.
-        constants, params: as in `fit`. threads: how many may work (by default one a core).
+        constants, params, likelihood: as in `fit`.
+        threads: how many may work (by default one a core).
         seed: of the candidates for scalars that have no start: each fit takes the best of a search
             in its own data.
         starts: from how many starts each fit descends; the best is kept. Where it is not said, one,
@@ -123,8 +127,7 @@ class _Many:
         )
         self.unsaid = start.sample.missing
         start = with_ready_guesses(start, data)
-        loss = as_loss(options.loss)
-        loss.check(data.columns["target"])
+        loss = as_loss(options.loss, options.likelihood)
         asked = options.absolute_sigma, options.covariance, int(options.seed)
         self.job = ManyJob(data, start, loss, *asked)
         if dropped:
@@ -141,7 +144,7 @@ class _Many:
         self, job: ManyJob, missing: tuple[str, ...], attempt: int
     ) -> tuple[ManyJob, Array]:
         """The job where each fit begins at its best candidate, and (fits,) evaluations for that."""
-        solves = self.drive.optimizer.needs == "gauss_newton" and job.is_square
+        solves = solves_linear(self.drive.optimizer, job.loss)
         return found_starts(job, missing, solves, attempt, self.drive.run)
 
     def _optimizer(self) -> Optimizer:

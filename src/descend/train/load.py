@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 
+from descend.errors import ends_at_users_line
 from descend.result.fit import Fit, fit_of_file
 
 __all__ = ["load"]
 
 
+@ends_at_users_line
 def load(path: str | os.PathLike[str]) -> Fit:
     """Read a fit that `fit.save`, `--save` or a checkpoint has written.
 

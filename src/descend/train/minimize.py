@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from descend.errors import UsageError
+from descend.errors import UsageError, ends_at_users_line
 from descend.judge.clear import clear_minimum
 from descend.methods.base import Optimizer
 from descend.methods.choice import Task
@@ -32,6 +32,7 @@ from descend.train.reading import method_of
 __all__ = ["maximize", "minimize"]
 
 
+@ends_at_users_line
 def minimize(
     function: Callable[..., Any] | str, start: Any = None, *,
     optimizer: str | Optimizer | None = None, lr: Any = None, max_iter: int = 1000,
@@ -40,7 +41,8 @@ def minimize(
     max_seconds: float | None = None, clip: Any = None, starts: int = 1,
     callback: Callable[[Moment], Any] | None = None, progress: Progress | None = None,
     verbose: bool = False, record: Iterable[str] = (), engine: str = "native",
-    fixed: Any = None, bounds: Any = None, ties: Any = None, **unknown: Any,
+    fixed: Any = None, bounds: Any = None, ties: Any = None, likelihood: bool = False,
+    **unknown: Any,
 ) -> MinimumFound:  # fmt: skip
     """Find where a function is lowest, by descending from a start.
 
@@ -55,6 +57,9 @@ def minimize(
         starts: as many descents, of which the one that ends lowest is returned.
         fixed, ties: as for `fit`. bounds: likewise by name, or SciPy's sequence of (lower, upper)
             for every number; a single pair holds for all.
+        likelihood: the function is a negative log-likelihood of all data (with `maximize`, a
+            log-likelihood): the result has `covariance` and `stderr`, from the inverse of its
+            second derivatives.
 
     Raises:
         UsageError: something that cannot be meant, with what to do instead.
@@ -68,6 +73,7 @@ def minimize(
     return _found(given.pop("function"), given, 1)
 
 
+@ends_at_users_line
 def maximize(function: Callable[..., Any] | str, start: Any = None, **options: Any) -> MinimumFound:
     """Find where a function is highest; everything else is as for `minimize`.
 
@@ -134,11 +140,16 @@ def _begun(function: Any, o: Options) -> Begun:
 
 
 def _sides(bounds: Any) -> Any:
-    """SciPy's sequence of pairs as all lower and all upper bounds; other forms as they are."""
+    """SciPy's sequence of pairs as all lower and all upper bounds; other forms as they are.
+
+    Two sequences that are no pairs are all lower and all upper bounds already.
+    """
     if isinstance(bounds, Mapping | str) or not isinstance(bounds, Sequence | np.ndarray):
         return bounds
     pairs = list(bounds)
     if len(pairs) == 2 and all(edge is None or np.ndim(edge) == 0 for edge in pairs):
+        return bounds
+    if len(pairs) == 2 and not any(np.ndim(side) == 1 and len(side) == 2 for side in pairs):
         return bounds
     if not all(isinstance(pair, Sequence | np.ndarray) and len(pair) == 2 for pair in pairs):
         raise UsageError(

@@ -6,7 +6,7 @@ import dataclasses
 import functools
 from typing import TYPE_CHECKING, Any
 
-from descend.errors import UsageError
+from descend.errors import UsageError, warn
 from descend.methods.base import Optimizer
 from descend.methods.choice import Task, chosen, is_auto
 from descend.methods.losses import FunctionLoss, Loss
@@ -84,10 +84,18 @@ class Reading:
         count = free_count(self.job.space, self.job.leaf_arrays())
         is_vector = self.job.settings.optimizer.scope == "vector"
         self.job.notes += warn_of_data(self.problem, self.rows, count, is_vector)
+        if self.held is not None and self.job.couples():
+            said = (
+                "the model couples the rows with one another, so the loss of the rows held back is "
+                "that of their own company"
+            )
+            warn(said)
+            self.job.notes.append(said)
 
     def _settings(self) -> Settings:
         o, n = self.options, self.rows.n_rows
-        loss = _loss_named(o.loss) if isinstance(o.loss, str) else as_loss(o.loss)
+        plain = isinstance(o.loss, str) and not o.likelihood
+        loss = _loss_named(o.loss) if plain else as_loss(o.loss, o.likelihood)
         loss.check(self.rows.extra["target"])
         size = None if o.batch_size is None or o.batch_size >= n else int(o.batch_size)
         count = sum(a.size for a in self.start.arrays.values()) + len(self.start.missing)

@@ -137,6 +137,16 @@ class Completion:
         assert self.job.rows is not None
         return self.job.rows
 
+    def n_entries(self) -> int:
+        """How many losses are averaged: as many a row as the loss gives."""
+        loss, target = self.job.settings.loss, self.original.extra["target"]
+        if loss is None or loss.axis == "kept":
+            return int(target.size)
+        found = [np.asarray(part)[:1] for part in self.prediction()]
+        with np.errstate(all="ignore"):
+            one = loss.per_row(found[0] if len(found) == 1 else tuple(found), target[:1])
+        return int(np.size(one)) * self.rows.n_rows
+
     def linear(self) -> tuple[Array, Array]:
         """The scaled residuals (n,) and their derivatives (n, p), for a sum of squares."""
         self.check_unchanged()
@@ -262,8 +272,9 @@ class Completion:
 
         names, held = names_of(self.leaves), on_bounds(self.whole.job.space, self.leaves)
         return curved_errors(
-            self.job, self.built, flat(self.leaves), names, held, self._evaluate, self._same
-        )
+            self.job, self.built, flat(self.leaves), names, held, self._evaluate, self.n_entries,
+            self._same,
+        )  # fmt: skip
 
     def _none(self, status: str) -> str:
         """Why there can be no errors, if there can be none."""

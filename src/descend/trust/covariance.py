@@ -18,7 +18,7 @@ from descend.trust.words import correlated, hardly_determined, undetermined
 
 __all__ = [
     "FISHER", "MIXED", "MOST_WITH_ERRORS", "NOT_ARRIVED", "NO_SLOPE", "SANDWICH", "Bend", "Errors",
-    "Split", "errors_of", "split",
+    "Split", "errors_of", "errors_of_information", "split",
 ]  # fmt: skip
 
 NO_SLOPE = "has no slope along"
@@ -124,6 +124,37 @@ def errors_of(
     covariance[np.ix_(free, free)] = inner.covariance
     source = "" if bend is None else FISHER if bend.scatter is None else SANDWICH
     return Errors(covariance, note, findings, source, inner.lost)
+
+
+def errors_of_information(
+    information: Array, gradient: Array, params: Array, names: list[str], held: Array | None = None,
+    same: Callable[[Array], bool] | None = None, arrived: bool | None = None,
+) -> Errors:  # fmt: skip
+    """The covariance of a likelihood: the inverse of its information.
+
+    Args:
+        information: (p, p) the second derivatives of its negative logarithm, or what is expected
+            of them. gradient: (p,) the first ones.
+        params, names, held, same, arrived: as those of `errors_of`.
+
+    >>> found = errors_of_information(np.diag([4.0, 1.0]), np.zeros(2), np.ones(2), ["a", "b"])
+    >>> np.sqrt(np.diag(found.covariance))
+    array([0.5, 1. ])
+    """
+    if not (np.isfinite(information).all() and np.isfinite(gradient).all()):
+        return Errors(None, "the likelihood's derivatives are not finite")
+    size = np.sqrt(np.abs(np.diag(information)))
+    scale = np.where(size > 0, size, 1.0)
+    values, vectors = np.linalg.eigh(information / np.outer(scale, scale))
+    if values[0] < -values[-1] * np.sqrt(EPS):
+        return Errors(None, NOT_UPWARDS)
+    # A root of it stands for a Jacobian: what it does not determine, the likelihood does not.
+    least = values[-1] * EPS * len(values)
+    roots = np.sqrt(np.where(values > least, values, 0.0))
+    jacobian = (roots[:, None] * vectors.T) * scale
+    slope = (vectors.T @ (gradient / scale)) / np.where(roots > 0, roots, 1.0)
+    bend = Bend(information, None)
+    return errors_of(jacobian, slope, params, names, 1.0, held, same, arrived, bend)
 
 
 def triangle_of(jacobian: Array, residual: Array) -> Array:

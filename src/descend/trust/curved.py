@@ -8,25 +8,35 @@ from typing import Any
 import numpy as np
 
 from descend.differentiate.gauss_newton import half_hessian, jacobian_columns
+from descend.differentiate.reverse import reverse
 from descend.graph.node import Node
+from descend.graph.source import const
 from descend.program.pipeline import MOST_EXACT
 from descend.run.build import Built
 from descend.run.job import Job
 from descend.simplify.driver import simplify
-from descend.trust.covariance import MOST_WITH_ERRORS, Bend, Errors, errors_of
+from descend.trust.covariance import (
+    MOST_WITH_ERRORS,
+    Bend,
+    Errors,
+    errors_of,
+    errors_of_information,
+)
 
-__all__ = ["curved_errors"]
+__all__ = ["curved_errors", "observed_errors"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
 def curved_errors(
     job: Job, built: Built, params: Array, names: list[str], held: Array,
-    evaluate: Callable[[list[Node]], list[Array]], same: Callable[[Array], bool] | None = None,
+    evaluate: Callable[[list[Node]], list[Array]], entries: Callable[[], int],
+    same: Callable[[Array], bool] | None = None,
 ) -> Errors:  # fmt: skip
     """The covariance at the parameters, if the loss has two derivatives.
 
-    Of a likelihood it is the inverse of Fisher's information Jᵀdiag(2b)J. Of another loss it is
+    Of counts it is the inverse of Fisher's information Jᵀdiag(2b)J, of any other likelihood that of
+    the observed one: of the second derivatives of its negative logarithm. Of another loss it is
     H⁻¹·(Σ gᵢ²JᵢJᵢᵀ)·H⁻¹·n/(n − p) with H = Jᵀdiag(b)J, or the exact H of few parameters: the
     sandwich of Huber, "The behavior of maximum likelihood estimates under nonstandard conditions"
     (1967), which takes the scatter from the rows themselves and supposes no distribution.
@@ -35,11 +45,17 @@ def curved_errors(
     Args:
         held: (p,) which numbers a bound keeps from going on.
         evaluate: gives the values of nodes on the rows of the fit.
+        entries: tells how many losses are averaged.
         same: whether other parameters (p,) predict the same.
     """
     loss = job.settings.loss
-    if built.descent.curvature is None or loss is None or len(names) > MOST_WITH_ERRORS:
-        return Errors(None, "the loss is not a plain sum of squares")
+    why = _why_none(job, len(names))
+    if why or loss is None:
+        return Errors(None, why)
+    if loss.is_likelihood and not loss.curved:
+        return observed_errors(built, params, names, held, evaluate, entries, same)
+    if built.descent.curvature is None:
+        return Errors(None, f"the loss {loss.name} has no second derivative for each prediction")
     bend, slope, *rest = evaluate(_graphs(built))
     exact = rest.pop(0) if len(names) <= MOST_EXACT else None
     kept = _counting(job, slope.size)
@@ -57,6 +73,41 @@ def curved_errors(
     found = Bend(curvature, jacobian.T @ (g[:, None] ** 2 * jacobian))
     spread = 1.0 if n > p else None
     return errors_of(jacobian, g, params, names, spread, held, same, None, found)
+
+
+def _why_none(job: Job, count: int) -> str:
+    """Why no loss of this kind has standard errors; an empty string where it may."""
+    loss = job.settings.loss
+    if job.settings.penalty is not None:
+        return "the penalty moves the parameters from where the data alone would put them"
+    if count > MOST_WITH_ERRORS:
+        return f"{count} numbers are varied, and more than {MOST_WITH_ERRORS} get none"
+    if loss is not None and loss.kinked:
+        return f"the loss {loss.name} has kinks, and so no second derivatives to tell them by"
+    return ""
+
+
+def observed_errors(
+    built: Built, params: Array, names: list[str], held: Array,
+    evaluate: Callable[[list[Node]], list[Array]], entries: Callable[[], int],
+    same: Callable[[Array], bool] | None = None,
+) -> Errors:  # fmt: skip
+    """The inverse of the observed information, the second derivatives of −log L.
+
+    Args: as those of `curved_errors`.
+
+    Efron and Hinkley, "Assessing the accuracy of the maximum likelihood estimator: observed versus
+    expected Fisher information" (1978).
+    """
+    if "observed" not in built.extras:
+        leaves, objective = list(built.model.leaves.values()), built.descent.objective
+        slopes = reverse([objective], [const(1, objective.dtype)], leaves)
+        nodes = [half_hessian(objective, leaves), *slopes]
+        built.extras["observed"] = simplify(nodes, final=True)
+    half, *parts = evaluate(list(built.extras["observed"]))
+    gradient = np.concatenate([np.reshape(a, -1) for a in parts]) * entries()
+    information = 2.0 * np.asarray(half, np.float64) * entries()
+    return errors_of_information(information, gradient, params, names, held, same)
 
 
 def _counting(job: Job, size: int) -> Any:

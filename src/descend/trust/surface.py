@@ -34,7 +34,6 @@ __all__ = ["Cases", "Slope", "Surface"]
 Array = np.ndarray[Any, np.dtype[Any]]
 Cases = Mapping[str, Array]
 """Data sets of their own for some columns: `target` (m, ...) or `sample_weight` (m, rows)."""
-LIKELIHOODS = ("poisson", "gaussian_nll", "bce", "cross_entropy")
 MOST_NUMBERS, FEW, MANY = 1 << 21, 8, 512
 
 
@@ -69,17 +68,15 @@ class Surface:
         self.loss = evidence.job.settings.loss
         self.squares = evidence.squares
         plain = evidence.job.settings.penalty is None
-        self.is_likelihood = plain and self.loss is not None and self.loss.name in LIKELIHOODS
-        rows = evidence.rows
-        by_rows = self.loss is not None and self.loss.axis != "kept"
-        self.count = int(rows.n_rows if by_rows else rows.extra["target"].size)
+        self.is_likelihood = plain and self.loss is not None and self.loss.is_likelihood
+        self.count = evidence.n_entries()
         self.names = tuple(names_of(evidence.leaves))
         edges = [bounds.get(name, (-math.inf, math.inf)) for name in self.names]
         self.lower, self.upper = (np.array(side, np.float64) for side in zip(*edges, strict=True))
         self.best = np.asarray(flat(evidence.leaves), np.float64)
         self.spread, self.dof = 1.0, math.inf
         if not evidence.absolute and not self.is_likelihood:
-            self.dof = rows.counted - int((self.lower < self.upper).sum())
+            self.dof = evidence.rows.counted - int((self.lower < self.upper).sum())
             self.spread = self.value / self.dof if self.dof > 0 else math.nan
 
     def moved(self, best: Array) -> Self:

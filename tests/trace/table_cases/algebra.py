@@ -248,6 +248,7 @@ case(
 )
 case("vectorize", lambda a, x: np.vectorize(lambda u, v: u * np.sin(v))(a, x), A, X0)
 case("isscalar", lambda a, x: (np.isscalar(a), np.isscalar(x)), A, X0)
+case("iterable", lambda a, x: (np.iterable(a), np.iterable(x)), A, X0)
 case(
     "result_type",
     lambda a, f: (a.astype(np.result_type(f, 1.0)), f.astype(np.result_type(f, a))),

@@ -267,3 +267,15 @@ case(
     X0,
     module="builtins",
 )
+case(
+    "type issubclass hasattr getattr callable",
+    lambda a: (
+        a * (type(a) is np.ndarray),
+        a * issubclass(type(a), np.ndarray),
+        a * hasattr(a, "__len__") + hasattr(a[0, 0], "__len__"),
+        a * getattr(a, "values", 2.0) + getattr(a[0, 0], "__len__", 1.0),
+        a + callable(a),
+    ),
+    A,
+    module="builtins",
+)

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import builtins
-import numbers
 from collections.abc import Callable
 from typing import Any
-
-import numpy as np
 
 from descend.errors import TraceError
 from descend.graph.node import Dim
 from descend.trace.context import where
 from descend.trace.dispatch import NONE, TRACED, scan
-from descend.trace.known import Known
 from descend.trace.operators import binary, elementwise
 from descend.trace.rows import Rows
-from descend.trace.table import ORIGINALS, covers, implementation
+from descend.trace.table import covers, implementation
 from descend.trace.tensor import Tensor, as_node, is_traced, wrap
 from descend.trace.ufunc_rules import RULES
 
@@ -123,34 +119,6 @@ def _quantifier(name: str) -> None:
 
 _quantifier("any")
 _quantifier("all")
-
-
-_KINDS = {
-    "f": (float, np.floating, np.inexact, np.number, np.generic, numbers.Real, numbers.Number),
-    "i": (int, np.integer, np.signedinteger, np.number, np.generic, numbers.Number),
-    "u": (int, np.integer, np.unsignedinteger, np.number, np.generic, numbers.Number),
-    "b": (bool, np.bool_, np.generic),
-}
-
-
-def _original(cls: Any) -> Any:
-    return ORIGINALS.get(cls, cls) if builtins.isinstance(cls, type) else cls
-
-
-@_builtin("isinstance")
-def _isinstance(value: Any, classes: Any, /) -> bool:
-    """A stand-in passes for what it stands for: an array, or a scalar of its dtype."""
-    given = classes if builtins.isinstance(classes, tuple) else (classes,)
-    if not isinstance(value, Tensor):
-        return builtins.isinstance(value, tuple(_original(c) for c in given))
-    for cls in given:
-        if cls is np.ndarray and (value.ndim or value.__class__ is Known):
-            return True
-        if value.ndim == 0 and cls in _KINDS[value.dtype.kind]:
-            return cls not in (float, np.float64) or value.dtype == np.float64
-        if value.ndim == 0 and cls is value.dtype.type:
-            return True
-    return builtins.isinstance(value, classes)
 
 
 @_builtin("divmod")

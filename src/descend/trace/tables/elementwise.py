@@ -36,6 +36,13 @@ def apply_ufunc(rule: Rule, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
             f"np.{rule.name} got an unexpected keyword argument {next(iter(options))!r}",
             where=where(),
         )
+    least, most = rule.ufunc.nin, rule.ufunc.nargs
+    if not least <= len(args) <= most:
+        raise TraceError(
+            f"np.{rule.name} takes from {least} to {most} positional arguments but {len(args)} "
+            f"{'was' if len(args) == 1 else 'were'} given",
+            where=where(),
+        )
     if len(args) > rule.ufunc.nin:
         out, args = args[rule.ufunc.nin :], args[: rule.ufunc.nin]
     dtypes = None

@@ -33,12 +33,14 @@ from descend.graph.node import Node, Shape
 from descend.graph.spectral import EIGH, PINV, QR, SVD
 from descend.trace.context import note, where
 from descend.trace.operands import deliver, float_node, joined_nodes
+from descend.trace.operators import elementwise
 from descend.trace.table import covers, implementation
 from descend.trace.tables.shape import tensor_of
 from descend.trace.tensor import is_traced, without_stand_ins, wrap
 from descend.trace.typing_rules import broadcast_shapes, shape_text, to_shape
+from descend.trace.ufunc_rules import RULES
 
-__all__ = ["singular_values"]
+__all__ = ["matrices", "singular_values"]
 
 LINALG = "numpy.linalg"
 _AS_POLYNOMIAL = 3
@@ -58,7 +60,7 @@ def _floats(name: str, node: Node) -> Node:
     return float_node(wrap(node))
 
 
-def _matrices(name: str, value: Any, square: bool = False) -> Node:
+def matrices(name: str, value: Any, square: bool = False) -> Node:
     """An argument as matrices of floats; raises NumPy's errors with the user's line."""
     x = _floats(name, tensor_of(value).node)
     if x.ndim < 2:
@@ -107,7 +109,7 @@ def _leading_alike(a: Node, b: Node) -> tuple[Node, Node]:
 @covers("solve", module=LINALG, remark=_SINGULAR)
 def _solve(a: Any, b: Any) -> Any:
     x, y = joined_nodes((a, b))
-    x, y = _matrices("solve", wrap(x), square=True), _floats("solve", y)
+    x, y = matrices("solve", wrap(x), square=True), _floats("solve", y)
     vector = y.ndim == 1
     y = reshape(y, (*y.shape, 1)) if vector else y
     if y.ndim < 2 or y.shape[-2] != x.shape[-1]:
@@ -122,7 +124,7 @@ def _solve(a: Any, b: Any) -> Any:
 
 @covers("inv", module=LINALG, remark=_SINGULAR)
 def _inv(a: Any) -> Any:
-    return deliver(inverse(_matrices("inv", a, square=True)))
+    return deliver(inverse(matrices("inv", a, square=True)))
 
 
 @covers("tensorinv", module=LINALG, remark=_SINGULAR)
@@ -146,7 +148,7 @@ def _tensorsolve(a: Any, b: Any, axes: Any = None) -> Any:
 
 @covers("pinv", module=LINALG, remark="rcond of known value; the rank is taken to stay the same")
 def _pinv(a: Any, rcond: Any = None, hermitian: bool = False, *, rtol: Any = False) -> Any:
-    x = _matrices("pinv", a, square=hermitian)
+    x = matrices("pinv", a, square=hermitian)
     x = _symmetric(x, False) if hermitian else x
     if rcond is None:
         m, n = order_of(x)
@@ -166,7 +168,7 @@ def _known_number(name: str, value: Any) -> float:
 @covers("lstsq", module=LINALG, remark="residuals as if the columns were independent")
 def _lstsq(a: Any, b: Any, rcond: Any = None) -> Any:
     x, y = joined_nodes((a, b))
-    x, y = _matrices("lstsq", wrap(x)), _floats("lstsq", y)
+    x, y = matrices("lstsq", wrap(x)), _floats("lstsq", y)
     m, n = order_of(x)
     vector = y.ndim == 1
     y = reshape(y, (*y.shape, 1)) if vector else y
@@ -200,14 +202,14 @@ def _rank(values: Node, cutoff: float) -> Node:
 
 @covers("cholesky", module=LINALG, remark="NaN where a matrix is not positive definite")
 def _cholesky(a: Any, /, *, upper: bool = False) -> Any:
-    x = _matrices("cholesky", a, square=True)
+    x = matrices("cholesky", a, square=True)
     lower = cholesky(_symmetric(x, upper))
     return deliver(mt(lower) if upper else lower)
 
 
 @covers("qr", module=LINALG, remark="modes reduced and r; complete where it is the same")
 def _qr(a: Any, mode: str = "reduced") -> Any:
-    x = _matrices("qr", a)
+    x = matrices("qr", a)
     m, n = order_of(x)
     if mode not in ("reduced", "r", "complete") or (mode == "complete" and m > n):
         raise NotCoveredError(
@@ -224,9 +226,9 @@ def _qr(a: Any, mode: str = "reduced") -> Any:
     return deliver(r) if mode == "r" else _named(_result_type("qr"), q, r)
 
 
-@covers("eigh", module=LINALG)
+@covers("eigh", module=LINALG, remark="float32 by the interpreter, for NumPy's signs")
 def _eigh(a: Any, UPLO: str = "L") -> Any:
-    return _named(_result_type("eigh"), *_eigen("eigh", a, UPLO))
+    return _named(_result_type("eigh"), *_eigen("eigh", a, UPLO, vectors=True))
 
 
 @covers("eigvalsh", module=LINALG)
@@ -234,22 +236,42 @@ def _eigvalsh(a: Any, UPLO: str = "L") -> Any:
     return deliver(_eigen("eigvalsh", a, UPLO)[0])
 
 
-def _eigen(name: str, a: Any, half: str) -> tuple[Node, Node]:
+def _signed(x: Node, vectors: bool) -> bool:
+    """Whether the vectors' signs must be NumPy's own: in float32 no other LAPACK has them."""
+    return vectors and x.dtype == np.float32
+
+
+def _eigen(name: str, a: Any, half: str, vectors: bool = False) -> tuple[Node, Node]:
     if half.upper() not in ("L", "U"):
         raise UsageError(f"np.linalg.{name}: UPLO argument must be 'L' or 'U'", where=where())
-    x = _matrices(name, a, square=True)
-    packed = EIGH.apply(_symmetric(x, half.upper() == "U"))
+    x = matrices(name, a, square=True)
+    upper = half.upper() == "U"
+    packed = EIGH.apply(_symmetric(x, upper), upper=upper, signed=_signed(x, vectors))
     return row_of(packed, 0), rows(packed, 1, order_of(x)[0] + 1)
 
 
-def _singular(x: Node) -> tuple[Node, Node, Node]:
+def _singular(x: Node, vectors: bool = False) -> tuple[Node, Node, Node]:
     """U, singular values and Vᵀ, without what full_matrices adds."""
     m, n = order_of(x)
+    signed = _signed(x, vectors)
     if m < n:
-        u, s, vt = _singular(mt(x))
-        return mt(vt), s, mt(u)
-    packed = SVD.apply(x)
+        v, s, ut = _singular_parts(SVD.apply(mt(x), turned=True, signed=signed), n, m)
+        return mt(ut), s, mt(v)
+    return _singular_parts(SVD.apply(x, turned=False, signed=signed), m, n)
+
+
+def _singular_parts(packed: Node, m: int, n: int) -> tuple[Node, Node, Node]:
     return rows(packed, 0, m), row_of(packed, m), rows(packed, m + 1, m + 1 + n)
+
+
+def _hermitian(x: Node) -> tuple[Any, Any, Any]:
+    """The same of symmetric matrices by their eigenvectors, as NumPy does it."""
+    take = implementation("numpy.take_along_axis")
+    w, v = (wrap(part) for part in _eigen("svd", wrap(x), "L", vectors=True))
+    order = implementation("numpy.argsort")(abs(w), -1)[..., ::-1]
+    w, v = take(w, order, -1), take(v, order[..., None, :], -1)
+    sign = elementwise(RULES["sign"], (w,))
+    return v, abs(w), (v * sign[..., None, :]).swapaxes(-1, -2)
 
 
 def singular_values(x: Node) -> Node:
@@ -257,11 +279,11 @@ def singular_values(x: Node) -> Node:
     return _singular(x)[1]
 
 
-@covers("svd", module=LINALG, remark="for matrices that are not square, with full_matrices=False")
+@covers("svd", module=LINALG, remark="not square: with full_matrices=False; float32 as eigh")
 def _svd(
     a: Any, full_matrices: bool = True, compute_uv: bool = True, hermitian: bool = False
 ) -> Any:
-    x = _matrices("svd", a, square=hermitian)
+    x = matrices("svd", a, square=hermitian)
     x = _symmetric(x, False) if hermitian else x
     m, n = order_of(x)
     if not compute_uv:
@@ -273,12 +295,13 @@ def _svd(
             where=where(),
             remedy="use full_matrices=False",
         )
-    return _named(_result_type("svd"), *_singular(x))
+    parts = [p.node for p in _hermitian(x)] if hermitian else _singular(x, vectors=True)
+    return _named(_result_type("svd"), *parts)
 
 
 @covers("svdvals", module=LINALG)
 def _svdvals(x: Any, /) -> Any:
-    return deliver(singular_values(_matrices("svdvals", x)))
+    return deliver(singular_values(matrices("svdvals", x)))
 
 
 # --- numbers of a matrix ------------------------------------------------------------------------
@@ -300,7 +323,7 @@ def _minor(cells: Sequence[Sequence[Node]]) -> Node:
 
 @covers("det", module=LINALG)
 def _det(a: Any) -> Any:
-    x = _matrices("det", a, square=True)
+    x = matrices("det", a, square=True)
     n = order_of(x)[0]
     if not 0 < n <= _AS_POLYNOMIAL:
         return deliver(DET.apply(x))
@@ -310,14 +333,14 @@ def _det(a: Any) -> Any:
 
 @covers("slogdet", module=LINALG)
 def _slogdet(a: Any) -> Any:
-    packed = SLOGDET.apply(_matrices("slogdet", a, square=True))
+    packed = SLOGDET.apply(matrices("slogdet", a, square=True))
     sign = call("stop_gradient", number_of(packed, 0))
     return _named(_result_type("slogdet"), sign, number_of(packed, 1))
 
 
 @covers("cond", module=LINALG)
 def _cond(x: Any, p: Any = None) -> Any:
-    a = _matrices("cond", x)
+    a = matrices("cond", x)
     if p is None or p in (2, -2):
         s = singular_values(a)
         n = int(s.shape[-1])  # type: ignore[arg-type]
@@ -332,7 +355,7 @@ def _cond(x: Any, p: Any = None) -> Any:
 def _matrix_rank(A: Any, tol: Any = None, hermitian: bool = False, *, rtol: Any = None) -> Any:
     if tensor_of(A).ndim < 2:
         return implementation("numpy.any")(tensor_of(A) != 0).astype(np.int64)
-    x = _matrices("matrix_rank", A, square=hermitian)
+    x = matrices("matrix_rank", A, square=hermitian)
     x = _symmetric(x, False) if hermitian else x
     m, n = order_of(x)
     values = singular_values(x)

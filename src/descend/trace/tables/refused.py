@@ -35,6 +35,9 @@ refuse(
     "write the function with NumPy operations on arrays, or use np.vectorize",
     "frompyfunc", "apply_over_axes",
 )  # fmt: skip
+refuse(
+    "copy.deepcopy makes a copy; save what the model returns", "dump", "dumps", module="pickle"
+)
 refuse("use x[index] = values", "put", "place", "putmask", "copyto")
 refuse("use ordinary arrays and @", "asmatrix", "bmat", "matrix")
 refuse(

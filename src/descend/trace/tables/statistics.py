@@ -431,3 +431,8 @@ def _isscalar(element: Any) -> bool:
 @covers("result_type")
 def _result_type(*arrays_and_dtypes: Any) -> Any:
     return common_dtype(arrays_and_dtypes)
+
+
+@covers("iterable")
+def _iterable(y: Any) -> bool:
+    return bool(tensor_of(y).ndim)

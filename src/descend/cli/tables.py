@@ -1,0 +1,64 @@
+"""The table of a command: how it is to be read, and what is to be said of how it was."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NoReturn
+
+from descend.cli.streams import complain
+from descend.data.asked import Asked, asked
+from descend.data.quoting import in_shell
+from descend.data.table import TableFile
+from descend.errors import DataError
+from descend.trace.formula import Formula
+
+__all__ = ["asked_of", "in_order", "refuse_bare", "tell_notes"]
+
+OPTIONS = ("sheet", "encoding", "decimal", "thousands", "sep", "header", "skip", "names")
+USUAL = ("x", "t", "time", "u", "v", "w", "z")
+"""What data is called where nothing else tells a formula's data from its parameters."""
+
+
+def asked_of(given: Mapping[str, Any], wanted: Iterable[str] = ()) -> Asked:
+    """What was written of the table.
+
+    Args:
+        wanted: names that its columns are expected to have.
+    """
+    said = asked(**{name: given.get(name) for name in OPTIONS}, shell=True)
+    return said._replace(wanted=frozenset(wanted))
+
+
+def tell_notes(table: TableFile, given: Mapping[str, Any]) -> None:
+    """Say on standard error how the file was read, where that is not plain."""
+    if not given.get("quiet"):
+        for note in table.notes:
+            complain(f"note: {note}")
+
+
+def in_order(table: str, formula: str) -> tuple[str, str]:
+    """The table and the formula, whichever was written first.
+
+    >>> in_order("v = a*t", __file__) == (__file__, "v = a*t")
+    True
+    """
+    written = "=" in table and "=" not in formula and not os.path.exists(table)
+    return (formula, table) if written else (table, formula)
+
+
+def refuse_bare(table: TableFile, formula: Formula, wanted: Sequence[str]) -> NoReturn:
+    """Say that the file names no column, and how to name them where the formula tells."""
+    count, target = len(table.columns), formula.target
+    listed = ", ".join(table.columns[:6]) + (" …" if count > 6 else "")
+    data = [name for name in dict.fromkeys(wanted) if name != target]
+    if len(data) != count - 1:
+        data = [name for name in data if name in USUAL]
+    remedy = "write these names in the formula, or give others in order with --names"
+    if target is not None and len(data) == count - 1:
+        remedy = f"name them in order: {in_shell('names', ','.join([*data, target]))}"
+    raise DataError(
+        f'"{table.path}" has no header: its first line holds numbers, and its columns are '
+        f"called {listed}",
+        remedy=remedy,
+    )

@@ -1,0 +1,479 @@
+"""Tables behind DuckDB: large text files, Parquet, JSON, and queries over any table."""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+import duckdb
+import numpy as np
+from numpy.typing import NDArray
+
+from descend.data.arrow import float_columns
+from descend.data.asked import Asked
+from descend.data.cells import held_text, holds_times, lost_digits, two_ways
+from descend.data.layout import named_apart
+from descend.data.numerals import ABSENT, KNOWN, Numerals, admitted
+from descend.data.quoting import identifier, in_shell, quoted
+from descend.data.table import Complaint, TableFile
+from descend.data.text import Dialect
+from descend.data.validate import EXACT
+from descend.errors import DataError, UsageError
+
+__all__ = ["Arrays", "Foreign", "QueriedTable", "Text", "in_query"]
+
+Array = NDArray[Any]
+_NUMBERS = re.compile(r"(U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|FLOAT|DOUBLE|BOOLEAN|DECIMAL.*)$")
+_TIMES = re.compile(r"(DATE|TIME)")
+_ECHO = re.compile(r"LINE \d+:|\^|Original Line:")
+_MISWRITTEN = ("ParserException", "BinderException", "CatalogException")
+_IN_SQL = "write a query such as SELECT * FROM data: the file is called data in it"
+_MOST_WRONG = 1000  # cells that are shown to whoever looks for a remedy
+PER_THREAD = 500_000_000  # bytes of numbers for which one more thread reads
+LEAST_BUFFER, MOST_BUFFER = 1 << 21, 1 << 25  # bytes of the file that are held at a time
+BUFFERS = 100  # of them make up the columns, by their bytes
+_ZONE = re.compile(r"(Z|[+-]\d\d:\d\d)$")
+_PLAIN = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?|nan|NaN|[-+]?inf")
+
+
+class Text(NamedTuple):
+    """A text file in UTF-8, and how it is written."""
+
+    file: str
+    dialect: Dialect
+
+
+class Foreign(NamedTuple):
+    """A file that DuckDB reads by itself, and how."""
+
+    file: str
+    reader: str
+
+
+class Arrays(NamedTuple):
+    """Columns in memory."""
+
+    columns: Mapping[str, Array]
+
+
+class QueriedTable(TableFile):
+    """One or several files as one table, or the result of a query over it."""
+
+    def __init__(
+        self, path: str, parts: Sequence[Text | Foreign | Arrays], how: Asked, sql: str | None
+    ) -> None:
+        self._parts = parts
+        self._errors = (duckdb.Error, RuntimeError)
+        self._link = duckdb.connect(
+            config={
+                "autoinstall_known_extensions": False, "autoload_known_extensions": False,
+                "python_enable_replacements": False, "threads": self._threads(parts, sql),
+                "temp_directory": os.path.join(tempfile.gettempdir(), f"descend-{os.getpid()}"),
+            }
+        )  # fmt: skip
+        self._do("SET enable_progress_bar = false")  # it would print to standard output
+        with suppress(duckdb.Error):  # versions that do not have this optimizer
+            # It would let the CSV reader convert, which reads no DOUBLE from `true` and makes
+            # of TRY_CAST a CAST.
+            self._do("SET disabled_optimizers = 'type_pushdown'")
+        for index, part in enumerate(parts):
+            if isinstance(part, Arrays):
+                self._link.register(f"part{index}", dict(part.columns))
+        super().__init__(path, (), how)
+        self.sql = sql
+        # Columns at all of whose rows was looked, and how their numbers are written, if all are.
+        self._relaxed: dict[str, Numerals | None] = {}
+        self._exact = ""  # the column whose whole numbers are asked for as they are
+        self._allow_only([part.file for part in parts if not isinstance(part, Arrays)])
+        self._describe()
+
+    def _threads(self, parts: Sequence[Text | Foreign | Arrays], sql: str | None) -> int:
+        """How many threads read, and what each keeps of the file.
+
+        Both cost memory beside the columns themselves: together they keep to a fifth of it.
+        """
+        cores = os.cpu_count() or 1
+        sizes = [_size(part) for part in parts if not isinstance(part, Arrays)]
+        self._buffer = MOST_BUFFER
+        if sql is not None or len(sizes) < len(parts):
+            return cores
+        threads = max(1, min(cores, sum(sizes) // PER_THREAD))
+        share = sum(sizes) // (BUFFERS * threads)
+        # The reader refuses some sizes that are no powers of two.
+        self._buffer = max(LEAST_BUFFER, min(MOST_BUFFER, 1 << max(0, share.bit_length() - 1)))
+        return threads
+
+    def _do(self, query: str) -> None:
+        """Run what has no result, to its end."""
+        self._link.execute(query).fetchall()
+
+    def _allow_only(self, files: Sequence[str]) -> None:
+        """From here on no query reads or writes anything but these files, or says otherwise."""
+        listed = ", ".join(text for file in files for text in (_pattern(file), quoted(file)))
+        self._do(f"SET allowed_paths = [{listed}]")
+        self._do("SET enable_external_access = false")
+        self._do("SET lock_configuration = true")
+
+    def _query(self, sql: str) -> str:
+        """The query as one SELECT, without what may stand behind it.
+
+        Raises:
+            UsageError: it is none, or there are several statements.
+        """
+        if not sql.strip():
+            raise UsageError("the SQL query is empty", remedy=_IN_SQL)
+        try:
+            statements = self._link.extract_statements(sql)
+        except self._errors as error:
+            self._refuse_query(error)
+        kinds = [statement.type.name for statement in statements]
+        if kinds != ["SELECT"]:
+            found = f"holds {len(kinds)} statements ({', '.join(kinds)})"
+            if len(kinds) == 1:
+                found = f"is {kinds[0]}"
+            raise UsageError(f"the SQL query is to be one SELECT, and {found}", remedy=_IN_SQL)
+        return str(statements[0].query).strip().removesuffix(";")
+
+    def _describe(self) -> None:
+        """Create the view `data` (and the query's result over it) and learn columns and types."""
+        readers = [self._reader(index, part) for index, part in enumerate(self._parts)]
+        self._run(f"CREATE OR REPLACE TEMP VIEW data AS {' UNION ALL BY NAME '.join(readers)}")
+        # On lines of its own, so that a remark at its end ends there.
+        self._source = "data" if self.sql is None else f"(\n{self._query(self.sql)}\n)"
+        described = self._run(f"DESCRIBE SELECT * FROM {self._source}")
+        self.columns = tuple(row[0] for row in described)
+        self._types = {row[0]: str(row[1]) for row in described}
+        first = self._parts[0]
+        if self.sql is None and isinstance(first, Text) and len(self._parts) == 1:
+            layout = first.dialect.layout
+            self.notes, self.bare, self.numerals = layout.notes, layout.bare, layout.numerals
+            self.twice = frozenset(n for n in layout.names if layout.names.count(n) > 1)
+
+    def _reader(self, index: int, part: Text | Foreign | Arrays) -> str:
+        if isinstance(part, Arrays):
+            return f"SELECT * FROM part{index}"
+        if isinstance(part, Foreign):
+            return f"SELECT * FROM {part.reader.format(path=_pattern(part.file))}"
+        layout = part.dialect.layout
+        names = [*named_apart(layout.names)]
+        types = [self._type(part, j, name) for j, name in enumerate(names)]
+        chosen = [
+            f"{self._expression(part, j, name, types[j])} AS {identifier(name)}"
+            for j, name in enumerate(names)
+        ]
+        listed = ("VARCHAR" if kind == "CHECKED" else kind for kind in types)
+        columns = ", ".join(f"'c{j}': '{kind}'" for j, kind in enumerate(listed))
+        rows = part.dialect.body or part.dialect.lines.rows[-1:]
+        skip = rows[0].line - (1 if part.dialect.body else 0)
+        empty = ""
+        if part.dialect.lines.gaps or len(names) == 1:
+            filled = " OR ".join(f"c{j} IS NOT NULL" for j in range(len(names)))
+            empty = f" WHERE {filled}"
+        return (
+            f"SELECT {', '.join(chosen)} FROM read_csv({_pattern(part.file)}, auto_detect=false, "
+            f"delim={quoted(part.dialect.sep)}, quote='\"', escape='\"', header=false, "
+            f"skip={skip}, comment='', buffer_size={self._buffer}, max_line_size={LEAST_BUFFER}, "
+            f""
+            f"columns={{{columns}}}){empty}"
+        )
+
+    def _type(self, part: Text, j: int, name: str) -> str:
+        """What the CSV reader makes of a column; CHECKED is a text that is turned into numbers."""
+        kind = part.dialect.layout.kinds[j]
+        if name in self._relaxed or name == self._exact or kind in ("text", "mixed"):
+            return "VARCHAR"
+        texts = [text for row in part.dialect.body if (text := row.cells[j].strip())]
+        if kind == "time":
+            if all(len(text) == 10 for text in texts):
+                return "DATE"
+            return "TIMESTAMP WITH TIME ZONE" if any(map(_ZONE.search, texts)) else "TIMESTAMP"
+        if kind == "truth":
+            return "BOOLEAN"
+        # Of 1.5 the CSV reader makes a whole number, 2, without a word.
+        if kind == "whole" and self.sql is not None:
+            return "CHECKED"
+        plain = part.dialect.layout.numerals.decimal == "." and all(map(_PLAIN.fullmatch, texts))
+        return "DOUBLE" if plain else "CHECKED"
+
+    def _expression(self, part: Text, j: int, name: str, kind: str) -> str:
+        """A column of the view."""
+        layout, column = part.dialect.layout, f"c{j}"
+        if name == self._exact:
+            return f"TRY_CAST({column} AS HUGEINT)"
+        if name in self._relaxed:
+            way = self._relaxed[name]
+            return column if way is None else way.sql(column)
+        if kind == "CHECKED" and layout.kinds[j] == "whole":
+            digits = max((len(row.cells[j].strip()) for row in part.dialect.body), default=0)
+            whole = "BIGINT" if digits <= 18 else "HUGEINT" if digits <= 38 else "DOUBLE"
+            return (
+                f"CAST(CASE WHEN regexp_full_match(trim({column}), '[-+]?[0-9]*') THEN {column} "
+                f"ELSE 'no whole number: ' || {column} END AS {whole})"
+            )
+        return layout.numerals.sql(column) if kind == "CHECKED" else column
+
+    def _run(self, query: str) -> list[Any]:
+        try:
+            return list(self._link.execute(query).fetchall())
+        except self._errors as error:
+            self._refuse_query(error)
+            return []
+
+    def _refuse_query(self, error: Exception) -> None:
+        lines = [line.strip() for line in str(error).splitlines()]
+        told = " ".join([line for line in lines if line and not _ECHO.match(line)][:2])
+        what = "the query" if self.sql is not None else f'"{self.path}"'
+        if self.sql is not None and type(error).__name__ == "PermissionException":
+            raise UsageError(
+                "the SQL query reads or writes something else than the file that was named",
+                remedy=_IN_SQL,
+            ) from None
+        if self.sql is not None and type(error).__name__ in _MISWRITTEN:
+            raise UsageError(f"the SQL query cannot be run: {told}", remedy=_IN_SQL) from None
+        remedy = None if self.sql is None else _IN_SQL
+        raise DataError(f"{what} cannot be read: {told}", remedy=remedy) from None
+
+    # --- columns as numbers
+
+    def _numbers(self, names: Sequence[str]) -> Sequence[Array | Complaint]:
+        found = self._fetched(names)
+        if found is None and self._relax(names if self.sql is None else self.columns):
+            found = self._fetched(names)
+        if found is None:
+            raise DataError(f'"{self.path}" cannot be read: its rows are not alike')
+        return found
+
+    def _fetched(self, names: Sequence[str]) -> list[Array | Complaint] | None:
+        """The columns; None where a cell is no number, against what the first rows promised."""
+        complaints = {name: self._complaint(name) for name in names}
+        plain = [name for name in names if complaints[name] is None]
+        try:
+            arrays = dict(zip(plain, self._floats(plain), strict=True))
+        except self._errors as error:
+            if "Parallel CSV" in str(error) and self._buffer < MOST_BUFFER:
+                self._buffer = MOST_BUFFER
+                self._describe()
+                return self._fetched(names)
+            if "onver" not in str(error):
+                self._refuse_rows(error)
+            return None
+        for name, values in arrays.items():
+            self._check_digits(name, values)
+        return [complaints[name] or arrays[name] for name in names]
+
+    def _floats(self, names: Sequence[str]) -> list[Array]:
+        if not names:
+            return []
+        chosen = ", ".join(f"{self._as_float(name)} AS f{j}" for j, name in enumerate(names))
+        query = f"SELECT {chosen} FROM {self._source}"
+        relation: Any = self._link.sql(query)
+        try:
+            capsule = relation.__arrow_c_stream__()
+        except (AttributeError, ImportError):  # older versions, which need pyarrow for it
+            return [_dense(values) for values in relation.fetchnumpy().values()]
+        return float_columns(capsule, len(names))
+
+    def _relax(self, names: Sequence[str]) -> bool:
+        """Look at all rows of columns whose types the first rows promised; whether any changes."""
+        texts = [part for part in self._parts if isinstance(part, Text)]
+        fresh = [name for name in names if name not in self._relaxed] if texts else []
+        if not fresh:
+            return False
+        sql, self.sql = self.sql, None
+        self._relaxed |= dict.fromkeys(fresh)
+        self._describe()
+        for name in fresh:
+            if self._types.get(name) == "VARCHAR":
+                self._relaxed[name] = self._way(name, texts[0].dialect.layout.numerals)
+        self.sql = sql
+        self._describe()
+        return True
+
+    def _way(self, name: str, first: Numerals) -> Numerals | None:
+        """How all the numbers of a column are written; None if they are not all numbers."""
+        ways = [first, *(way for way in KNOWN if way != first)]
+        allowed = admitted(self.how.decimal, self.how.thousands)
+        ways = [way for way in ways if way in allowed]
+        text = f"trim({identifier(name)})"
+        tried = ", ".join(
+            f"bool_and({text} IN ({ABSENT}) OR {way.sql(text, strict=False)} IS NOT NULL)"
+            for way in ways
+        )
+        (told,) = self._run(f"SELECT {tried} FROM data WHERE {text} IS NOT NULL")
+        fit = [way for way, fits in zip(ways, told, strict=True) if fits]
+        if first not in fit and len({way.decimal for way in fit}) > 1:
+            return None
+        return fit[0] if fit else None
+
+    def _check_digits(self, name: str, values: Array) -> None:
+        """Say where a column has whole numbers that float64 rounds."""
+        if not len(values) or max(np.fmax.reduce(values), -np.fmin.reduce(values)) < EXACT:
+            return
+        column = identifier(name)
+        if "INT" in self._types[name]:
+            lost = self._lost_digits(column)
+        elif self._is_whole(name):
+            self._exact = name
+            self._describe()
+            lost = self._lost_digits(column)
+            self._exact = ""
+            self._describe()
+        else:
+            return
+        if lost is None:
+            return
+        row, value, count = lost
+        lost_digits(name, row, value, count, self.how.shell)
+
+    def _is_whole(self, name: str) -> bool:
+        """Whether a column of a text promised whole numbers."""
+        first = self._parts[0]
+        if self.sql is not None or not isinstance(first, Text):
+            return False
+        layout = first.dialect.layout
+        return layout.kinds[[*named_apart(layout.names)].index(name)] == "whole"
+
+    def _lost_digits(self, column: str) -> Any:
+        numbered = f"SELECT row_number() OVER () - 1 AS row, {column} AS v FROM {self._source}"
+        found = self._run(
+            f"SELECT row, v, count(*) OVER () FROM ({numbered}) WHERE abs(v::HUGEINT) > 1::HUGEINT "
+            "<< 53 AND TRY_CAST(v::DOUBLE AS HUGEINT) IS DISTINCT FROM v::HUGEINT "
+            "ORDER BY row LIMIT 1"
+        )
+        return found[0] if found else None
+
+    # --- columns that are no numbers
+
+    def _as_float(self, name: str) -> str:
+        if self._types[name] == "VARCHAR":
+            return self.numerals.sql(identifier(name))
+        return f"CAST({identifier(name)} AS DOUBLE)"
+
+    def _complaint(self, name: str) -> Complaint | None:
+        kind = self._types[name]
+        if _NUMBERS.match(kind):
+            return self._doubt(name)
+        if _TIMES.match(kind):
+            return holds_times(name, kind)
+        if kind == "VARCHAR":
+            return self._doubt(name) or self._text(name)
+        remedy = "take a number out of it: " + in_shell(
+            "sql", f"SELECT {in_query(name)}[1] AS first, * FROM data"
+        )
+        message = f'the column "{name}" holds {kind}, no numbers'
+        return Complaint(name, "other", message, (), remedy)
+
+    def _doubt(self, name: str) -> Complaint | None:
+        for part in self._parts:
+            if self.sql is not None or not isinstance(part, Text) or name in self._relaxed:
+                continue
+            layout = part.dialect.layout
+            if layout.rival is None:
+                continue
+            j = [*named_apart(layout.names)].index(name)
+            for row, cells in enumerate(part.dialect.body):
+                if told := two_ways(name, cells.cells[j], row, layout.numerals, layout.rival):
+                    return told
+        return None
+
+    def _text(self, name: str) -> Complaint | None:
+        column = identifier(name)
+        numbered = f"SELECT row_number() OVER () - 1 AS row, {column} AS v FROM {self._source}"
+        number = self.numerals.sql("v", strict=False)
+        found = self._run(
+            f"SELECT row, v, count(*) OVER () FROM ({numbered}) WHERE v IS NOT NULL AND "
+            f"trim(v) NOT IN ({ABSENT}) AND {number} IS NULL ORDER BY row LIMIT {_MOST_WRONG}"
+        )
+        if not found:
+            return None
+        ((count,),) = self._run(f"SELECT count(*) FROM {self._source}")
+        wrong = [(row, value) for row, value, _ in found]
+        return held_text(name, wrong, found[0][2], 1 - found[0][2] / count)
+
+    def _refuse_rows(self, error: Exception) -> None:
+        """Name the line whose fields do not match the others."""
+        told = re.search(
+            r"Line: (\d+).*Expected Number of Columns: (\d+) Found: (\d+)", str(error), re.S
+        )
+        if told is None or self.sql is not None:
+            self._refuse_query(error)
+            return
+        line, width, fields = told.groups()
+        raise DataError(
+            f'line {line} of "{self.path}" has {fields} fields, and the others have {width}',
+            remedy="correct that line; a text that contains the separator stands in quotes",
+        ) from None
+
+    def _labels(self, name: str) -> Array:
+        if _NUMBERS.match(self._types[name]):
+            (found,) = self._numbers([name])
+            if not isinstance(found, Complaint):
+                return found
+        return self._texts(name)
+
+    def _texts(self, name: str) -> Array:
+        text = f"COALESCE(trim(CAST({identifier(name)} AS VARCHAR)), '') AS v"
+        found = self._link.execute(f"SELECT {text} FROM {self._source}").fetchnumpy()
+        return np.asarray(found["v"], dtype=np.str_)
+
+    def _as_they_are(self) -> dict[str, Array]:
+        names = [*self.columns]
+        numbers = [name for name in names if _NUMBERS.match(self._types[name])]
+        found = dict(zip(numbers, self._numbers(numbers), strict=True))
+        doubts = [c for c in found.values() if isinstance(c, Complaint) and c.kind == "doubt"]
+        if doubts:
+            self._refuse(doubts, [c.name for c in doubts])
+        columns: dict[str, Array] = {}
+        for name in names:
+            column = found.get(name)
+            if column is None or isinstance(column, Complaint):
+                moments = re.match("DATE|TIMESTAMP", self._types[name])
+                column = self._moments(name) if moments else self._texts(name)
+            columns[name] = column
+        return columns
+
+    def _moments(self, name: str) -> Array:
+        cast = f"CAST({identifier(name)} AS TIMESTAMP) AS v"
+        found = self._link.execute(f"SELECT {cast} FROM {self._source}").fetchnumpy()["v"]
+        if isinstance(found, np.ma.MaskedArray):
+            found = found.filled(np.datetime64("NaT"))
+        return np.asarray(found, "datetime64[us]")
+
+
+def in_query(name: str) -> str:
+    """The column as a person writes it in a query: in quotes only where it must be."""
+    if not re.fullmatch(r"[A-Za-z_]\w*", name):
+        return identifier(name)
+    words = (
+        f"SELECT 1 FROM duckdb_keywords() WHERE keyword_name = lower({quoted(name)}) "
+        "AND keyword_category <> 'unreserved'"
+    )
+    with duckdb.connect() as link:
+        return identifier(name) if link.execute(words).fetchall() else name
+
+
+def _size(part: Text | Foreign) -> int:
+    """About how many bytes the columns of a file take as numbers."""
+    if isinstance(part, Foreign):
+        return os.path.getsize(part.file)
+    rows = part.dialect.body
+    if not rows:
+        return 0
+    line = sum(1 + len(cell) for row in rows for cell in row.cells) / len(rows)
+    return int(os.path.getsize(part.file) / line * 8 * len(rows[0].cells))
+
+
+def _dense(values: Any) -> Array:
+    """DuckDB marks missing values by a mask; here they are NaN."""
+    if isinstance(values, np.ma.MaskedArray):
+        return np.asarray(values.astype(np.float64).filled(np.nan))  # type: ignore[attr-defined]
+    return np.ascontiguousarray(values, dtype=np.float64)
+
+
+def _pattern(path: str) -> str:
+    """The path as an SQL text in which no sign is a wildcard."""
+    return quoted("".join(f"[{ch}]" if ch in "*?[" else ch for ch in path))

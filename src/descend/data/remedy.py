@@ -1,0 +1,211 @@
+"""What to do about a table that cannot be read: tried on the very file before it is told."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from descend.data.asked import Asked, Undecided
+from descend.data.cells import SECONDS
+from descend.data.numerals import KNOWN, Numerals
+from descend.data.queried import in_query
+from descend.data.quoting import in_shell, quoted
+from descend.data.table import Complaint, TableFile
+from descend.errors import DataError, DescendError
+
+__all__ = ["remedy_for", "settled", "spelled"]
+
+Array = NDArray[Any]
+AROUND = re.compile(r"([^\d+.,-]*)[-+]?[\d.,]+(?:[eE][-+]?\d+)?([^\d.,]*)")
+_DAYS = ("%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%Y/%m/%d", "%d-%m-%Y", "%d.%m.%y")
+DATES = [day + time for day in _DAYS for time in ("", " %H:%M", " %H:%M:%S")]
+SIGNS = {"\t": "tab", " ": "space"}
+
+
+def spelled(options: Mapping[str, Any], shell: bool) -> str:
+    """Options as they are written on the command line, or as arguments of `read`.
+
+    >>> spelled({"decimal": ",", "header": 2}, True), spelled({"decimal": ","}, False)
+    ('--decimal "," --header 2', 'decimal=","')
+    """
+    if shell:
+        return " ".join(
+            in_shell(
+                name, ",".join(value) if isinstance(value, tuple) else SIGNS.get(value, str(value))
+            )
+            for name, value in options.items()
+        )
+    listed = {n: [*v] if isinstance(v, tuple) else v for n, v in options.items()}
+    return ", ".join(f"{name}={json.dumps(value)}" for name, value in listed.items())
+
+
+def settled(error: Undecided, how: Asked, open_again: Any, sql: str | None) -> DataError:
+    """The error with those of its choices that work."""
+    works = []
+    for choice in error.choices:
+        with suppress(DescendError):
+            table = open_again(how._replace(**choice), sql)
+            if "sep" in choice:
+                table.read(table.columns)
+            works.append(spelled(choice, how.shell))
+            if table.bare and "skip" in choice:
+                works[-1] += (
+                    f", and {'--names' if how.shell else 'names='} says what they are called"
+                )
+    remedy = f"say so: {', or '.join(works)}" if works else None
+    if len(works) == 1 and len(error.choices) == 1:
+        remedy = (
+            f"leave out what is above: {works[0]}" if "skip" in works[0] else f"write {works[0]}"
+        )
+    return DataError(error.message, remedy=remedy)
+
+
+def remedy_for(
+    table: TableFile, complaints: Sequence[Complaint], wanted: Sequence[str]
+) -> str | None:
+    """One remedy for all columns at once, or two where the file does not say which."""
+    kinds = {each.kind for each in complaints}
+    if "doubt" in kinds:
+        works = _ways(table, wanted, complaints)
+        return f"say which: {', or '.join(works)}" if works else None
+    if kinds == {"text"} and table.how.shell and table.sql is None and len(complaints) == 1:
+        forms = _moments([text.strip() for _, text in complaints[0].texts])
+        if forms:
+            return _seconds(table, complaints, wanted, forms)
+    if kinds == {"text"}:
+        works = [] if table.sql is not None else _ways(table, wanted, complaints)
+        if len(works) == 1:
+            return f"write {works[0]}"
+        if works:
+            return f"say which: {', or '.join(works)}"
+        return _converted(table, complaints, wanted)
+    if kinds == {"time"}:
+        return _seconds(table, complaints, wanted)
+    return next((each.remedy for each in complaints if each.remedy), None)
+
+
+def _ways(table: TableFile, wanted: Sequence[str], complaints: Sequence[Complaint]) -> list[str]:
+    """The options for other ways of writing numbers that read all columns."""
+    texts = [text.strip() for each in complaints for _, text in each.texts]
+    row, _ = complaints[0].texts[0]
+    works: dict[tuple[float, ...], tuple[str, float]] = {}
+    for way in KNOWN:
+        if not any(map(way.reads, texts)):
+            continue
+        options: dict[str, Any]
+        options = {"decimal": way.decimal} if not way.thousands else {"thousands": way.thousands}
+        if way.thousands not in ("", ".", ",") and way.decimal == ",":
+            options = {"decimal": ",", **options}
+        columns = _columns(table, table.how._replace(**options), wanted)
+        if columns is not None:
+            shown = tuple(float(columns[each.name][each.texts[0][0]]) for each in complaints)
+            words = spelled(options, table.how.shell)
+            works.setdefault(shown, (words, float(columns[complaints[0].name][row])))
+    if len(works) == 1:
+        return [words for words, _ in works.values()]
+    return [f"{words} ({value:.15g})" for words, value in works.values()]
+
+
+def _converted(
+    table: TableFile, complaints: Sequence[Complaint], wanted: Sequence[str]
+) -> str | None:
+    """A query that makes numbers of what can be, and leaves out the rows of what cannot."""
+    if table.sql is not None:
+        return "correct it, or convert it in the query, as TRY_CAST(column AS DOUBLE)"
+    if not table.how.shell or table.again is None:
+        return "correct it, or leave out such rows before the fit"
+    casts, lossless = [], True
+    for each in complaints:
+        texts = [text.strip() for _, text in each.texts]
+        other = next((way for way in KNOWN if all(map(way.reads, texts))), None)
+        column = in_query(each.name)
+        before, after = ("", "") if other is not None else _around(texts)
+        lossless = lossless and bool(other or before or after)
+        inner = column
+        for part in filter(None, (before, after)):
+            inner = f"replace({inner}, {quoted(part)}, '')"
+        casts.append(f"TRY_CAST({_plain(inner, other or table.numerals)} AS DOUBLE) AS {column}")
+    query = f"SELECT * REPLACE ({', '.join(casts)}) FROM data"
+    if not _reads(table, wanted, query, drop=not lossless):
+        return "correct it in the file"
+    if lossless:
+        return f"convert it: {in_shell('sql', query)}"
+    return f"correct it, or leave out such rows: {in_shell('sql', query)} --missing drop"
+
+
+def _seconds(
+    table: TableFile,
+    complaints: Sequence[Complaint],
+    wanted: Sequence[str],
+    forms: Sequence[str] = ("",),
+) -> str | None:
+    """A query that makes seconds of dates; one for each way in which they can be read."""
+    if table.sql is not None or not table.how.shell:
+        first = complaints[0].name
+        if table.how.shell:
+            return f"{SECONDS}, as epoch({first}) - min(epoch({first})) OVER ()"
+        return f'{SECONDS}: (t["{first}"] - t["{first}"][0]) / np.timedelta64(1, "s")'
+    queries = []
+    for form in forms:
+        columns = []
+        for each in complaints:
+            column = in_query(each.name)
+            moment = f"strptime({column}, {quoted(form)})" if form else column
+            columns.append(f"epoch({moment}) - min(epoch({moment})) OVER () AS {column}")
+        query = f"SELECT * REPLACE ({', '.join(columns)}) FROM data"
+        if _reads(table, wanted, query):
+            queries.append(in_shell("sql", query))
+    return f"{SECONDS}: {', or '.join(queries)}" if queries else SECONDS
+
+
+def _around(texts: Sequence[str]) -> tuple[str, str]:
+    """What stands before and behind the number in every text, such as a unit; else nothing."""
+    found = {(m[1], m[2]) if (m := AROUND.fullmatch(text)) else None for text in texts}
+    (only,) = found if len(found) == 1 else (None,)
+    return ("", "") if only is None else only
+
+
+def _moments(texts: Sequence[str]) -> list[str]:
+    """The ways of writing dates that read all texts."""
+    return [form for form in DATES if all(_is_date(text, form) for text in texts)]
+
+
+def _is_date(text: str, form: str) -> bool:
+    try:
+        datetime.datetime.strptime(text, form)
+    except ValueError:
+        return False
+    return True
+
+
+def _plain(column: str, way: Numerals) -> str:
+    """A text as a query reads it as a number."""
+    for sign in ("'", "\u2019") if way.thousands == "'" else way.thousands:
+        column = f"replace({column}, {quoted(sign)}, '')"
+    return column if way.decimal == "." else f"replace({column}, ',', '.')"
+
+
+def _columns(
+    table: TableFile, how: Asked, names: Iterable[str], sql: str | None = None
+) -> dict[str, Array] | None:
+    """The same columns, read in another way, if that succeeds."""
+    if table.again is not None:
+        with suppress(DescendError):
+            return table.again(how, sql).read(names)
+    return None
+
+
+def _reads(table: TableFile, names: Iterable[str], sql: str, drop: bool = False) -> bool:
+    """Whether a query gives the same columns, and numbers in at least half of their rows."""
+    columns = _columns(table, table.how, names, sql)
+    if not columns:
+        return False
+    finite = np.logical_and.reduce([np.isfinite(column) for column in columns.values()])
+    return len(finite) > 0 and (not drop or int(finite.sum()) >= max(2, len(finite) / 2))
