@@ -220,7 +220,7 @@ def _square_parts(a: Node) -> tuple[Node, Node, Node, Node]:
     """U, the singular values and Vᵀ of a square matrix, and det(U·Vᵀ)."""
     n = order_of(a)[0]
     _in_memory(a)
-    packed = GESDD.apply(mt(a))
+    packed = GESDD.apply(mt(a), turned=False)
     u, s, vt = rows(packed, 0, n), row_of(packed, n), rows(packed, n + 1, 2 * n + 1)
     values, signs = _pivots(matmul(u, vt))
     sign = mul(_product(values), _product(signs))

@@ -147,8 +147,8 @@ def _root_square_less_one(x: Array) -> Array:
 
 
 def _if_finite_meaning(d: Array, value: Array, *, infinite: bool) -> Array:
-    lost = ~np.isfinite(value) if infinite else np.isnan(value)
-    return np.where(lost & np.isfinite(d), np.asarray(np.nan, d.dtype), d)
+    lost = np.isfinite(d) & (~np.isfinite(value) if infinite else np.isnan(value))
+    return np.where(lost, np.asarray(np.nan, d.dtype), d)
 
 
 class ScipyUfunc:
@@ -230,8 +230,8 @@ def select(condition: Node, yes: Node | float, no: Node | float) -> Node:
 
 def _larger(x: Node, y: Node, _out: Node) -> Node:
     """1 where x > y, ½ at a tie, 0 elsewhere: the symmetric subgradient."""
-    tie = select(call("eq", x, y), full_like(x, 0.5), full_like(x, 0.0))
-    return select(call("lt", y, x), full_like(x, 1.0), tie)
+    tie = select(call("eq", x, y), full_like(x, 0.5), 0.0)
+    return select(call("lt", y, x), 1.0, tie)
 
 
 def _over_radius(x: Node, out: Node) -> Node:
@@ -271,7 +271,7 @@ def _next_polygamma(x: Node, out: Node) -> Node:
 
 
 def _inverse(x: Node) -> Node:
-    return div(full_like(x, 1.0), x)
+    return call("div", 1.0, x)
 
 
 def _square(x: Node) -> Node:
@@ -335,8 +335,7 @@ _POLE = "a pole of the gamma function"
 _LN2, _LN10, _ERF = math.log(2.0), math.log(10.0), 2.0 / math.sqrt(math.pi)
 
 # fmt: off
-# Name, native code, cost, whether it stays finite (or why not), meaning, the partial for each
-# argument.
+# Name, native code, cost, whether it stays finite (or why not), meaning, partials.
 declare("add", "arithmetic", 1, True, np.add, _ONE, _ONE, word="+", latency=3, units="same")
 declare("sub", "arithmetic", 1, True, np.subtract, _ONE, _MINUS, word="-", latency=3, units="same")
 declare("mul", "arithmetic", 1, True, np.multiply, _FACTOR, _FACTORED, word="·", latency=3,
@@ -353,10 +352,8 @@ declare("neg", "arithmetic", 1, True, np.negative, _MINUS, word="-", latency=1, 
 declare("abs", "arithmetic", 1, True, np.abs, smooth(lambda x, o: call("sign", x)),
         breaks="kink", units="kept")
 declare("sign", "arithmetic", 1, False, np.sign, None, breaks="step", units="plain")
-declare("floor", "arithmetic", 1, True, np.floor, None, breaks="step", units="kept")
-declare("ceil", "arithmetic", 1, True, np.ceil, None, breaks="step", units="kept")
-declare("rint", "arithmetic", 1, True, np.rint, None, breaks="step", units="kept")
-declare("trunc", "arithmetic", 1, True, np.trunc, None, breaks="step", units="kept")
+for _step in (np.floor, np.ceil, np.rint, np.trunc):
+    declare(_step.__name__, "arithmetic", 1, True, _step, None, breaks="step", units="kept")
 declare("floordiv", "division", 6, "a division by zero", np.floor_divide, None, None, word="//",
         breaks="step", units="quotient")
 declare("mod", "division", 6, "a division by zero", np.mod,
@@ -385,10 +382,9 @@ declare("expm1", "exponential", 40, "expm1 of a number above 709", np.expm1,
         settling(lambda x, o: add(o, 1.0)))
 declare("log", "logarithm", 20, _NOT_POSITIVE, np.log,
         settling(lambda x, o: _inverse(x), _near_zero(0)), units="plain")
-declare("log2", "logarithm", 20, _NOT_POSITIVE, np.log2,
-        settling(lambda x, o: div(full_like(x, 1.0 / _LN2), x), _near_zero(0)), units="plain")
-declare("log10", "logarithm", 20, _NOT_POSITIVE, np.log10,
-        settling(lambda x, o: div(full_like(x, 1.0 / _LN10), x), _near_zero(0)), units="plain")
+for _name, _log, _of_base in (("log2", np.log2, _LN2), ("log10", np.log10, _LN10)):
+    declare(_name, "logarithm", 20, _NOT_POSITIVE, _log, settling(
+        lambda x, o, c=1.0 / _of_base: div(full_like(x, c), x), _near_zero(0)), units="plain")
 declare("log1p", "logarithm", 40, _NOT_POSITIVE, np.log1p,
         settling(lambda x, o: _inverse(add(x, 1.0)),
                   lambda node, _moving: not not_negative(node.args[0])))
