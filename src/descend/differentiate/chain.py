@@ -18,14 +18,13 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from functools import reduce
 
+from descend.differentiate.flow import Alive, Flow, nonzero
 from descend.graph.elementwise import call, cast, full_like, select
 from descend.graph.linear import broadcast
 from descend.graph.node import Node, Partial, postorder
 from descend.graph.ranges import away_from_zero, constant, positive
 
-__all__ = ["Flow", "Overflow", "added", "ahead", "back", "doubted", "opened", "seed"]
-
-Alive = Callable[[], Node]
+__all__ = ["Overflow", "added", "ahead", "back", "doubted"]
 
 _GROW = frozenset(("exp", "exp2", "expm1", "sinh", "cosh", "erfcx", "erfi", "gamma", "iv"))
 _FADE = frozenset(("exp", "exp2", "expm1", "erf", "erfc", "expit", "log_ndtr"))
@@ -35,55 +34,6 @@ _SLOW = frozenset(
 _BOUNDED = frozenset(("sin", "cos", "tanh", "arctan", "arctan2", "erf", "erfc", "expit", "sign"))
 _STEEP = frozenset(("sqrt", "cbrt", "pow", "arcsin", "arccos", "arccosh", "root_square_less_one"))
 _EVERYWHERE = frozenset(("broadcast", "sum", "reshape", "transpose", "flip", "cumsum"))
-
-
-class Flow:
-    """A tangent or cotangent, and what is known of its zeros and infinities.
-
-    Attributes:
-        node: the derivative itself.
-        exact: whether nothing depends where it is 0; then `mul0` keeps it 0.
-        alive: makes the condition outside of which nothing depends; None: everywhere it may.
-        branch: whether a branch is among the reasons.
-        wild: whether it may be infinite or undefined on account of a pole.
-        steep: the same of a slope where the value is finite, as that of √x at 0.
-        saturated: whether it may be 0 by saturation.
-        big: whether it may be infinite by overflow.
-    """
-
-    __slots__ = ("alive", "big", "branch", "exact", "node", "saturated", "steep", "wild")
-
-    def __init__(
-        self, node: Node, exact: bool = True, alive: Alive | None = None, branch: bool = False,
-        wild: bool = False, steep: bool = False, saturated: bool = False, big: bool = False,
-    ) -> None:  # fmt: skip
-        self.node = node
-        self.exact = exact
-        self.alive = alive
-        self.branch = branch
-        self.wild = wild
-        self.steep = steep
-        self.saturated = saturated
-        self.big = big
-
-    def of(self, node: Node, alive: Alive | None = None) -> Flow:
-        """The same of another node, alive elsewhere if that is said."""
-        return Flow(
-            node, self.exact, alive or self.alive, self.branch, self.wild, self.steep,
-            self.saturated, self.big,
-        )  # fmt: skip
-
-
-def seed(node: Node) -> Flow:
-    """What a walk begins with: where it is 0, it asks for nothing."""
-    value = constant(node)
-    alive = None if value == value and value != 0 else _nonzero(node)
-    return Flow(node, alive=alive)
-
-
-def opened(node: Node) -> Flow:
-    """A derivative that came out of a loop or of a rule of the user: 0 is taken as a seed's."""
-    return Flow(node, alive=_nonzero(node), wild=True, steep=True)
 
 
 class Overflow:
@@ -129,10 +79,6 @@ def _answer(asked: bool | Callable[..., bool], node: Node, moving: Sequence[bool
     return asked if isinstance(asked, bool) else asked(node, moving)
 
 
-def _nonzero(node: Node) -> Alive:
-    return lambda: call("ne", node, 0.0)
-
-
 def _guarded(d: Flow, pole: bool, made: Node) -> Node:
     """0 outside of where d is alive, where the partial may be infinite or undefined there."""
     if d.alive is None or not (pole or d.branch):
@@ -150,7 +96,7 @@ def _fixed(d: Flow, p: Node, pole: bool) -> Flow:
     else:
         plain = call("mul_sat", d.node, p, both=False) if pole else call("mul", d.node, p)
         made = _guarded(d, pole, plain)
-    whole = d.of(made, _nonzero(made) if d.exact else None)
+    whole = d.of(made, nonzero(made) if d.exact else None)
     whole.big = d.big or pole
     return whole
 
@@ -164,12 +110,12 @@ def _sided(d: Flow, p: Node) -> Flow:
 
 def _only_where(d: Flow, p: Node, made: Node) -> Flow:
     """Alive only where p is not 0."""
-    before, chosen = d.alive, _nonzero(p)
+    before, chosen = d.alive, nonzero(p)
 
     def alive() -> Node:
         return chosen() if before is None else call("and", before(), chosen())
 
-    return d.of(made, alive)
+    return d.of(made, Alive(alive, before))
 
 
 def _times(
@@ -343,7 +289,11 @@ def ahead(tangents: Sequence[Flow | None], node: Node, known: Overflow) -> Flow 
     if op.kind == "multilinear":
         return _multiplied(whole, made, len(parts))
     if whole.alive is not None or op.masks or len(parts) < len(node.args):
-        whole.alive = lambda: call("ne", op.jvp([_mask(t) for t in tangents], node), 0.0)  # type: ignore[arg-type]
+
+        def alive() -> Node:
+            return _where(op.jvp([None if t is None else _mask(t) for t in tangents], node))
+
+        whole.alive = Alive(alive, *[t.alive for t in parts])
     return whole
 
 
@@ -371,13 +321,14 @@ def _sent(d: Flow, node: Node, wanted: Sequence[bool], i: int, made: Node) -> Fl
         return _multiplied(d, made, sum(wanted))
     whole = d.of(made)
     if d.alive is not None or op.name not in _EVERYWHERE:
-        whole.alive = lambda: call("ne", op.vjp(_mask(d), node, wanted)[i], 0.0)  # type: ignore[arg-type]
+        before = d.alive
+        whole.alive = Alive(lambda: _where(op.vjp(_mask(d), node, wanted)[i]), before)
     return whole
 
 
 def _multiplied(d: Flow, made: Node, moving: int) -> Flow:
     """What a product of arrays makes, of which so many move."""
-    whole = d.of(made, d.alive and _nonzero(made))
+    whole = d.of(made, d.alive and nonzero(made))
     whole.exact, whole.branch = d.exact and moving == 1, False
     return whole
 
@@ -389,10 +340,14 @@ def _opaque(d: Flow, made: Node) -> Flow:
     return whole
 
 
-def _mask(d: Flow | None) -> Node | None:
+def _where(mask: Node | None) -> Node:
+    """Where a derivative of masks says that something is alive."""
+    assert mask is not None
+    return call("ne", mask, 0.0)
+
+
+def _mask(d: Flow) -> Node:
     """1 where a derivative is alive, else 0."""
-    if d is None:
-        return None
     return full_like(d.node, 1.0) if d.alive is None else cast(d.alive(), d.node.dtype)
 
 
@@ -404,7 +359,7 @@ def _branch(d: Flow, node: Node, place: int, made: Node) -> Flow:
         own = condition if place == 1 else call("not", condition)
         return own if before is None else call("and", own, before())
 
-    whole = d.of(made, alive)
+    whole = d.of(made, Alive(alive, before))
     whole.branch = True
     return whole
 
@@ -421,7 +376,8 @@ def _chosen(tangents: Sequence[Flow | None], node: Node, made: Node) -> Flow:
             for t in branches
         )  # fmt: skip
         whole.branch = True
-        whole.alive = lambda: select(condition, _made(yes), _made(no))
+        before = [t.alive for t in branches if t is not None]
+        whole.alive = Alive(lambda: select(condition, _made(yes), _made(no)), *before)
     return whole
 
 
@@ -443,7 +399,9 @@ def _merged(parts: Sequence[Flow], made: Node) -> Flow:
             whole.alive = None
     if len(parts) > 1 and whole.alive is not None:
         alive = [part.alive for part in parts if part.alive is not None]
-        whole.alive = lambda: reduce(lambda x, y: call("or", x, y), [a() for a in alive])
+        whole.alive = Alive(
+            lambda: reduce(lambda x, y: call("or", x, y), [a() for a in alive]), *alive
+        )
     return whole
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from descend.differentiate.chain import Flow, Overflow, ahead, opened, seed
+from descend.differentiate.chain import Overflow, ahead
+from descend.differentiate.flow import Flow, opened, seed
 from descend.differentiate.reverse import reverse
 from descend.errors import InternalError
 from descend.graph.linear import zeros
