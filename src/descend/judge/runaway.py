@@ -50,15 +50,18 @@ COMPANION = 0.05  # the share of a direction that makes a number part of it
 def runaways(walk: Walk) -> tuple[str, ...]:
     """The numbers of a least squares fit that have no finite best value; none if all have one.
 
-    Looked at are those that J does not determine to their own size.
+    Looked at are those that J does not determine to their own size. Of data that are met exactly,
+    as a step between two points is, a residual is what is rounding.
     """
-    errors, names, begin = walk.errors(), walk.number_names(), walk.x.copy()
+    square = max(walk.square, walk.rounding)
+    grown = np.sqrt(square / walk.square) if walk.square > 0 else 1.0
+    errors, names, begin = walk.errors() * grown, walk.number_names(), walk.x.copy()
     vague = [
         int(i) for i in np.argsort(-errors / np.maximum(np.abs(begin), np.finfo(float).tiny))
         if errors[i] >= np.abs(begin[i]) > 0 and not walk.bound[i]
     ]  # fmt: skip
-    square, companions = walk.square, _companions(walk)
-    if square <= walk.rounding or not vague or _is_redundant(walk):
+    companions = _companions(walk)
+    if not vague or _is_redundant(walk):
         return ()
     found: list[str] = []
     walk.overflows = True

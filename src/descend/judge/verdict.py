@@ -256,7 +256,8 @@ def _unless_kept(run: Finished, said: Judgement) -> Judgement:
 
 
 def _runaway(run: Finished, walk: Walk, arrived: bool) -> Judgement | None:
-    if arrived and not np.any(walk.errors() >= np.abs(walk.x)):
+    exact = walk.square <= walk.rounding
+    if arrived and not (exact or np.any(walk.errors() >= np.abs(walk.x))):
         return None
     chosen = run.control.status == EPOCHS_SPENT and not run.options.is_default("epochs")
     if is_linear(run) or (chosen and not arrived):

@@ -24,6 +24,7 @@ __all__ = ["Walk", "begin_of", "sizes", "walk_of"]
 Array = np.ndarray[Any, np.dtype[Any]]
 
 MOST_STEPS = 100
+BESIDE = (-0.01, 0.01, -0.03, 0.03)  # shares of a number, by which it is moved off an overflow
 SETTLED = 1e-20  # a predicted fall, as a share of rᵀr
 EPS = float(np.finfo(np.float64).eps)
 
@@ -73,6 +74,19 @@ class Walk:
         self.parts: Split | None = None
         if np.isfinite(self.begin):
             self._enter(r, j, self.begin)
+            if not np.isfinite(j).all():
+                self._beside()
+
+    def _beside(self) -> None:
+        """Stand close by, and no higher, where J has not overflowed, if there is such a place."""
+        here, most = self.x.copy(), max(self.begin, EXACT * self.level)
+        for share in BESIDE:
+            for i in np.flatnonzero(~self.bound):
+                x = here.copy()
+                x[i] *= 1 + share
+                if self.jump(x) and self.square <= most and np.isfinite(self.j).all():
+                    return
+        self.jump(here)
 
     def leaves(self, x: Array) -> dict[str, Array]:
         """The varied leaves, kept within their bounds."""

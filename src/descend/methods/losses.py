@@ -123,6 +123,7 @@ class Loss(Tunable):
         Traceback (most recent call last):
             ...
         descend.errors.DataError: loss "cross_entropy" needs class numbers 0 to 2: row 3 has 3
+          do: number them from 0: np.unique(y, return_inverse=True)[1]
         """
         check_values(self, target)
         if outputs is not None:

@@ -98,7 +98,7 @@ def _is_set(record: Any, name: str) -> bool:
 def _unknown(record: Any, name: str) -> AttributeError:
     """What a result has no attribute of, with our name for another library's."""
     ours = RESULT_NAMES.get(name)
-    if ours == "loss" and not hasattr(type(record), "stderr"):
+    if ours == "loss" and hasattr(type(record), "value"):
         ours = "value"
     if ours is not None and not hasattr(type(record), ours.partition("(")[0]):
         ours = None
@@ -134,7 +134,7 @@ class Fit(Evident, Trusted, FitRecord):
         """
         predictor = self._evidence.predictor
         columns = predictor.bind(x)
-        _, word = mixing(predictor.outputs, predictor.rows)
+        _, word = mixing(predictor.outputs, predictor.rows, surely=True)
         if word and not self._evidence.has_rows(columns):
             warn(
                 f"the model couples the rows with one another ({word}), and these are others than "

@@ -20,12 +20,18 @@ def coupling(model: Model) -> str:
     return words if place is None else str(place)
 
 
-def mixing(outputs: Sequence[Node], rows: Dim | int) -> tuple[Node | None, str]:
-    """The first operation that mixes rows, with its word; none where the rows are a number."""
+def mixing(
+    outputs: Sequence[Node], rows: Dim | int, surely: bool = False
+) -> tuple[Node | None, str]:
+    """The first operation that mixes rows, with its word; none where the rows are a number.
+
+    Args:
+        surely: leave out loops, of which it is not known.
+    """
     if not isinstance(rows, Dim):
         return None, ""
     for node in postorder(outputs):
-        words = _mixes(node, rows)
+        words = "" if surely and node.op.several is not None else _mixes(node, rows)
         if words:
             return node, words
     return None, ""
