@@ -6,7 +6,7 @@ import copy
 import io
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
@@ -23,9 +23,11 @@ from descend.trust.methods import Trusted
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from descend.result.saved import SavedFit
+    from descend.run.predictor import Predictor
     from descend.show.explain import Explanation
 
-__all__ = ["Evident", "Fit", "fit_of_file"]
+__all__ = ["Evident", "Fit", "fit_of", "predicted"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -132,16 +134,8 @@ class Fit(Evident, Trusted, FitRecord):
         Raises:
             UsageError: columns are missing, or the shapes are not those of the fit.
         """
-        predictor = self._evidence.predictor
-        columns = predictor.bind(x)
-        _, word = mixing(predictor.outputs, predictor.rows)
-        if word and not self._evidence.has_rows(columns):
-            warn(
-                f"the model couples the rows with one another ({word}), and these are others than "
-                "those of the fit: what it predicts for a row depends on the company it is in. "
-                "Work out such numbers before the fit, and give them as constants"
-            )
-        return predictor(columns, self._evidence.leaves)
+        held = self._evidence
+        return predicted(held.predictor, held.leaves, x, held.has_rows)
 
     @ends_at_users_line
     def components(self, x: Any) -> dict[str, Array]:
@@ -240,31 +234,53 @@ class Fit(Evident, Trusted, FitRecord):
     def _write(self, path: str | os.PathLike[str], kind: str) -> None:
         from descend.result.saved import write_fit
 
+        write_fit(self._saved(), path, kind)
+
+    def _saved(self, sets: tuple[Any, ...] = ()) -> SavedFit:
+        """What a file or a pickle holds of the fit, and of the datasets it is of."""
+        from descend.result.saved import SavedFit, values_of
+
         held = self._evidence
-        write_fit(self, held.predictor, held.leaves, held.state, path, kind)
+        return SavedFit(values_of(self), held.predictor, held.leaves, held.state, sets)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """A pickle is what `save` writes, and the rows: it needs not the model's source either."""
         from descend.result.saved import fit_as_bytes
 
-        held = self._evidence
-        return fit_of_bytes, (fit_as_bytes(self, held.predictor, held.leaves, held.state),)
+        return fit_of_bytes, (fit_as_bytes(self._saved()),)
 
 
-def fit_of_file(path: str | os.PathLike[str] | io.BytesIO) -> Fit:
-    """The fit in a file that `Fit.save` has written, or in what its pickle holds.
+def predicted(
+    predictor: Predictor, leaves: Mapping[str, Array], x: Any,
+    has_rows: Callable[[Mapping[str, Array]], bool],
+) -> Any:  # fmt: skip
+    """What a fitted model predicts for rows as a user gives them.
 
-    Raises:
-        DataError: there is no such file, or it is not a saved fit.
+    Args:
+        has_rows: whether columns are those of the fit.
     """
-    from descend.result.saved import read_fit
+    columns = predictor.bind(x)
+    _, word = mixing(predictor.outputs, predictor.rows)
+    if word and not has_rows(columns):
+        warn(
+            f"the model couples the rows with one another ({word}), and these are others than "
+            "those of the fit: what it predicts for a row depends on the company it is in. "
+            "Work out such numbers before the fit, and give them as constants"
+        )
+    return predictor(columns, leaves)
+
+
+def fit_of(saved: SavedFit) -> Fit:
+    """The fit that a file or a pickle holds."""
     from descend.task.ready import named_again
 
-    values, predictor, leaves, state = read_fit(path)
-    ready = named_again(values["model"], values["params"])
-    return Fit(FromFile(predictor, leaves, state, ready), **values)
+    ready = named_again(saved.record["model"], saved.record["params"])
+    rows = saved.record.get("x", {})
+    return Fit(FromFile(saved.predictor, saved.leaves, saved.state, ready, rows), **saved.record)
 
 
 def fit_of_bytes(content: bytes) -> Fit:
     """The fit of a pickle."""
-    return fit_of_file(io.BytesIO(content))
+    from descend.result.saved import read_fit
+
+    return fit_of(read_fit(io.BytesIO(content)))

@@ -17,13 +17,15 @@ from descend.train.fit import fit
 
 __all__ = ["Dataset", "fit_global"]
 
+GIVEN = ("given", "from an earlier fit")
+"""Where a start comes from that the user gave."""
 
 
 @ends_at_users_line
 def fit_global(
     datasets: Iterable[Dataset] | Any, x: Sequence[Any] | None = None,
     y: Sequence[Any] | None = None, *, shared: Names = None,
-    local: Names = None, start: Mapping[str, Any] | None = None,
+    local: Names = None, start: Mapping[str, Any] | Fit | GlobalFit | None = None,
     sigma: Any = None, names: Sequence[str] | None = None, **options: Any,
 ) -> GlobalFit:  # fmt: skip
     """Fit several datasets at once; parameters that they share are one number for all.
@@ -33,8 +35,8 @@ def fit_global(
             `sigma`), which may have unequal lengths, and `names`.
         shared, local: which parameters are one for all, and which are one a dataset. One of the two
             is enough: all others are of the other kind.
-        start: as in `fit`. A local parameter's may be one number for all datasets, or a list of one
-            a dataset. Where a start is missing, each dataset is fitted by itself first.
+        start: as in `fit`, or another global fit. A local parameter's may be one number for all
+            datasets, or a list of one a dataset. Where a start is missing, each dataset is fitted by itself first.
         options: of `fit`: loss, optimizer, absolute_sigma, fixed, bounds, …. A local parameter is
             an array to them, with one number a dataset.
 
@@ -57,11 +59,11 @@ def fit_global(
             raise UsageError(f"fit_global has no {option}: the datasets are fitted side by side")
     refuse_unknown([name for name in options if name not in names_of("fit_global")], "fit_global")
     whole = Whole(listed_sets(datasets, x, y, sigma, names), shared, local)
-    begin, source = _start(whole, start or {}, options)
+    begin, source = _start(whole, {} if start is None else start, options)
     weights = whole.weights()
     made = fit(whole, whole.stacked(), whole.target(), start=begin, **weights, **options)
     doubtful = not made.success or made.n_starts > 1
-    if source == "given" and doubtful and options.get("starts") is None:
+    if source in GIVEN and doubtful and options.get("starts") is None:
         begin, anew = _start(whole, {}, options)
         again = fit(whole, whole.stacked(), whole.target(), start=begin, **weights, **options)
         made, source = (again, anew) if again.loss < made.loss else (made, source)
@@ -77,8 +79,14 @@ def _start(
     whole: Whole, start: Any, options: Mapping[str, Any]
 ) -> tuple[dict[str, Any], str]:
     """A start for every parameter: what was given, else from fits of each dataset by itself."""
+    origin = "given"
+    if isinstance(start, Fit | GlobalFit):
+        start, origin = start.params, "from an earlier fit"
     if not isinstance(start, Mapping):
-        raise UsageError("start is a dict of parameters", remedy="write start=dict(a=1, b=2)")
+        raise UsageError(
+            "start is a dict of parameters, or another fit",
+            remedy="write start=dict(a=1, b=2), or start=found",
+        )
     for name in start:
         if name not in whole.parameters:
             raise UsageError(
@@ -89,7 +97,7 @@ def _start(
     tied = options.get("ties") or {}
     missing = [name for name in whole.parameters if name not in begin and name not in tied]
     if not missing:
-        return begin, "given"
+        return begin, origin
     common = [name for name in missing if name not in whole.local]
     alone = _alone(whole, begin, options)
     for name in common:
