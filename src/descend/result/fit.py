@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 
 from descend.errors import UsageError, ends_at_users_line, warn
-from descend.records.record import FitRecord, defaults_of, like, number_names_of
+from descend.records.record import FitRecord, defaults_of, like, number_names_of, values_of
 from descend.records.statuses import STATUSES
 from descend.result.evidence import OF_DATA, Evidence, FromFile
 from descend.show.shown import Shown
@@ -238,7 +238,7 @@ class Fit(Evident, Trusted, FitRecord):
 
     def _saved(self, sets: tuple[Any, ...] = ()) -> SavedFit:
         """What a file or a pickle holds of the fit, and of the datasets it is of."""
-        from descend.result.saved import SavedFit, values_of
+        from descend.result.saved import SavedFit
 
         held = self._evidence
         return SavedFit(values_of(self), held.predictor, held.leaves, held.state, sets)

@@ -16,7 +16,7 @@ import math
 import os
 import zipfile
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -32,7 +32,7 @@ from descend.run.state import SavedState
 from descend.show.output import check_output_path, path_text, written_whole
 from descend.task.scaling import Scale, Scaling
 
-__all__ = ["SavedFit", "SavedSet", "fit_as_bytes", "read_fit", "values_of", "write_fit"]
+__all__ = ["SavedFit", "SavedSet", "fit_as_bytes", "read_fit", "write_fit"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 FORMAT, VERSION = "descend fit", 3
@@ -63,11 +63,6 @@ class SavedFit(NamedTuple):
     leaves: Mapping[str, Array]
     state: SavedState | None
     sets: tuple[SavedSet, ...] = ()
-
-
-def values_of(record: Any) -> dict[str, Any]:
-    """The fields of a record that are not worked out of others, by name."""
-    return {f.name: getattr(record, f.name) for f in fields(record) if f.init}
 
 
 def write_fit(saved: SavedFit, path: str | os.PathLike[str], kind: str = "saved fit") -> None:

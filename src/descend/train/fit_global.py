@@ -36,7 +36,8 @@ def fit_global(
         shared, local: which parameters are one for all, and which are one a dataset. One of the two
             is enough: all others are of the other kind.
         start: as in `fit`, or another global fit. A local parameter's may be one number for all
-            datasets, or a list of one a dataset. Where a start is missing, each dataset is fitted by itself first.
+            datasets, or a list of one a dataset. Where a start is missing, each dataset is fitted
+            by itself first.
         options: of `fit`: loss, optimizer, absolute_sigma, fixed, bounds, …. A local parameter is
             an array to them, with one number a dataset.
 
