@@ -102,7 +102,7 @@ def test_a_saved_global_fit_predicts_for_each_dataset_and_can_be_started_from(tm
 
 def test_datasets_of_different_models_are_saved_with_their_own_columns(tmp_path):
     factor = np.array([2.0, 1.0])
-    sets = [  # fmt: skip
+    sets = [
         descend.Dataset("y = a*exp(-k*t)", {"t": X, "y": Y}, name="text"),
         descend.Dataset(lambda q, r, k: factor[0] * q * np.exp(-k * r), (np.ones(40), X), Y),
         descend.Dataset(

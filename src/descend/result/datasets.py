@@ -7,7 +7,7 @@ import functools
 import io
 import os
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
@@ -36,6 +36,9 @@ from descend.visible import visible
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from descend.records.record import FitRecord
+    from descend.trust.methods import Trusted
+
 __all__ = ["GlobalFit", "SetFit", "global_of", "parts_of"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -56,8 +59,7 @@ class SetFit(SetRecord):
         Raises:
             UsageError: columns are missing.
         """
-        found: Array = predicted(self._predictor(), self.leaves, x, self._has_rows)
-        return found
+        return predicted(self._predictor(), self.leaves, x, self._has_rows)
 
     def _has_rows(self, columns: Mapping[str, Array]) -> bool:
         own = self.x
@@ -130,7 +132,16 @@ def _scaled(residuals: Array, sigma: Any) -> Array:
     return whitening(spread, len(residuals)) @ residuals if spread.ndim == 2 else residuals / spread
 
 
-class GlobalFit(Shown):
+if TYPE_CHECKING:
+
+    class _Whole(Shown, Trusted, FitRecord):
+        """What type checkers are told of a global fit: all of its fit's attributes are its own."""
+
+else:
+    _Whole = Shown
+
+
+class GlobalFit(_Whole):
     """The fit of several datasets at once; everything that a `Fit` has, it has too.
 
     `found["name"]` or `found[0]` is what it says of one dataset; `params` has a number for each
@@ -145,10 +156,12 @@ class GlobalFit(Shown):
         self.fit = fit
         self.datasets = datasets
 
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__") or name == "fit":
-            raise AttributeError(name)
-        return getattr(self.fit, name)
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            if name.startswith("__") or name == "fit":
+                raise AttributeError(name)
+            return getattr(self.fit, name)
 
     def __getitem__(self, key: int | str) -> SetFit:
         if isinstance(key, str):
@@ -164,7 +177,7 @@ class GlobalFit(Shown):
     def __len__(self) -> int:
         return len(self.datasets)
 
-    def predict(self, x: Any) -> Array:
+    def predict(self, x: Any) -> NoReturn:
         """Refused: a prediction belongs to one dataset.
 
         Raises:
@@ -223,11 +236,11 @@ class GlobalFit(Shown):
         """The parameters that all datasets share."""
         return {n: v for n, v in self.fit.params.items() if np.ndim(v) == 0}
 
-    def to_json_dict(self, **options: Any) -> dict[str, Any]:
+    def to_json_dict(self, *, rows: bool = True) -> dict[str, Any]:
         """The record as plain numbers, with `datasets` beside it."""
         told = ("name", "n_rows", "chi2", "r2", "params", "stderr")
         sets = [{name: getattr(one, name) for name in told} for one in self.datasets]
-        return {**self.fit.to_json_dict(**options), "datasets": jsonable(sets)}
+        return {**self.fit.to_json_dict(rows=rows), "datasets": jsonable(sets)}
 
     def __repr__(self) -> str:
         return f"<Global fit of {len(self)} datasets: {self.fit!r}>"

@@ -42,27 +42,27 @@ class Evident(Shown):
 
     _record: ClassVar[type[Any]]
     _evidence: Any
-    params: Any
-    status: Any
 
     def __init__(self, evidence: Any, params: Any, status: str, **values: Any) -> None:
         """A result of which these fields are known; the others are worked out when looked at."""
-        self._evidence, self.params, self.status = evidence, params, status
-        for name, value in values.items():
+        self._evidence = evidence
+        for name, value in {"params": params, "status": status, **values}.items():
             setattr(self, name, value)
 
-    def __getattr__(self, name: str) -> Any:
-        """Work out what is not there yet; Python asks here for that only."""
-        if name not in self._record.__slots__ or not _is_set(self, "_evidence"):
-            raise _unknown(self, name)
-        if name in ("success", "verdict"):
-            found: Mapping[str, Any] = {name: getattr(STATUSES[self.status], name)}
-        else:
-            found = self._evidence.fields(name, self)
-        for other, value in found.items():
-            if not _is_set(self, other):
-                setattr(self, other, value)
-        return object.__getattribute__(self, name)
+    if not TYPE_CHECKING:  # to type checkers, a result has the attributes of its record alone
+
+        def __getattr__(self, name: str) -> Any:
+            """Work out what is not there yet; Python asks here for that only."""
+            if name not in self._record.__slots__ or not _is_set(self, "_evidence"):
+                raise _unknown(self, name)
+            if name in ("success", "verdict"):
+                found: Mapping[str, Any] = {name: getattr(STATUSES[self.status], name)}
+            else:
+                found = self._evidence.fields(name, self)
+            for other, value in found.items():
+                if not _is_set(self, other):
+                    setattr(self, other, value)
+            return object.__getattribute__(self, name)
 
     def __copy__(self) -> Self:
         """A copy with the same evidence; what was not worked out yet stays so."""
@@ -125,8 +125,10 @@ class Fit(Evident, Trusted, FitRecord):
     _evidence: Evidence
 
     @ends_at_users_line
-    def predict(self, x: Any) -> Any:
+    def predict(self, x: Any) -> Array:
         """Return the model's prediction for new rows, given as they were to `fit`.
+
+        A model that returns a pair, for a loss that takes one, predicts a pair of arrays.
 
         Where the model's rows know of one another (a mean over them, say), rows other than those
         of the fit are warned of: what it predicts for each depends on the others.
@@ -253,7 +255,7 @@ class Fit(Evident, Trusted, FitRecord):
 def predicted(
     predictor: Predictor, leaves: Mapping[str, Array], x: Any,
     has_rows: Callable[[Mapping[str, Array]], bool],
-) -> Any:  # fmt: skip
+) -> Array:  # fmt: skip
     """What a fitted model predicts for rows as a user gives them.
 
     Args:
@@ -267,7 +269,8 @@ def predicted(
             "those of the fit: what it predicts for a row depends on the company it is in. "
             "Work out such numbers before the fit, and give them as constants"
         )
-    return predictor(columns, leaves)
+    found: Array = predictor(columns, leaves)
+    return found
 
 
 def fit_of(saved: SavedFit) -> Fit:

@@ -3,19 +3,59 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, TypedDict, Unpack
 
 import numpy as np
 
 from descend.errors import DescendWarning, UsageError, ends_at_users_line, suggest
+from descend.methods.base import Optimizer
+from descend.methods.losses import Loss
 from descend.result.datasets import GlobalFit, parts_of
 from descend.result.fit import Fit
+from descend.run.finished import Moment
+from descend.show.progress import Progress
 from descend.task.options import names_of, refuse_unknown
 from descend.task.whole import Dataset, Names, Whole, listed_sets
 from descend.train.fit import fit
 
 __all__ = ["Dataset", "fit_global"]
+
+class FitOptions(TypedDict, total=False):
+    """The options of `fit` that `fit_global` hands on; see there."""
+
+    loss: str | Loss | Callable[..., Any]
+    likelihood: bool
+    penalty: Any
+    optimizer: str | Optimizer | None
+    lr: Any
+    epochs: int
+    shuffle: bool | None
+    starts: int | None
+    seed: int
+    threads: int | None
+    fixed: Any
+    bounds: Any
+    ties: Any
+    params: Iterable[str] | None
+    constants: Any
+    sample_weight: Any
+    absolute_sigma: bool
+    stop_loss: float | None
+    xtol: float | None
+    ftol: float | None
+    gtol: float | None
+    patience: int | None
+    min_delta: float
+    max_seconds: float | None
+    keep_best: bool | None
+    clip: Any
+    callback: Callable[[Moment], Any] | None
+    progress: Progress | None
+    record: Iterable[str]
+    verbose: bool
+    engine: str
+
 
 GIVEN = ("given", "from an earlier fit")
 """Where a start comes from that the user gave."""
@@ -26,7 +66,7 @@ def fit_global(
     datasets: Iterable[Dataset] | Any, x: Sequence[Any] | None = None,
     y: Sequence[Any] | None = None, *, shared: Names = None,
     local: Names = None, start: Mapping[str, Any] | Fit | GlobalFit | None = None,
-    sigma: Any = None, names: Sequence[str] | None = None, **options: Any,
+    sigma: Any = None, names: Sequence[str] | None = None, **options: Unpack[FitOptions],
 ) -> GlobalFit:  # fmt: skip
     """Fit several datasets at once; parameters that they share are one number for all.
 
