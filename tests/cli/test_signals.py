@@ -1,0 +1,127 @@
+"""Signals at random moments of a fit that writes everything: no torn file, nothing lost."""
+
+import csv
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+import descend
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals of a POSIX system")
+
+FUZZ = os.environ.get("HYPOTHESIS_PROFILE") == "fuzz"
+MOMENTS = 100 if FUZZ else 2
+FILES = {"save": "f.descend", "history": "h.csv", "plot": "p.png", "checkpoint": "c.descend"}
+STARTED = b"."
+# A dot tells that Python is up: what comes before that is no matter of ours.
+PROGRAM = "import os; os.write(1, b'.'); from descend.__main__ import main; main()"
+WORDS = ["fit", "t.csv", "y = a*exp(-k*x)", "--start", "a=1,k=1", "--optimizer", "adam", "--lr"]
+WORDS += ["0.001", "--batch-size", "50", "--epochs", "4000", "--json"]
+WORDS += [f"--{option}={name}" for option, name in FILES.items()]
+EARLY = 0.1  # seconds in which Python may still be about to read the first line of ours
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("signals")
+    x = np.linspace(0.0, 2.0, 2000)
+    y = 2 * np.exp(-1.3 * x) + 0.1 * np.sin(40 * x)
+    rows = "".join(f"{a!r},{b!r}\n" for a, b in zip(x.tolist(), y.tolist(), strict=True))
+    (folder / "t.csv").write_text("x,y\n" + rows, encoding="utf-8")
+    return folder
+
+
+def run(table, delay=None, number=None):
+    """A run that gets a signal after so many seconds: exit code, output, how long it took."""
+    environment = {**os.environ, "DESCEND_CACHE_DIR": str(table / "cache")}
+    environment.pop("DESCEND_CACHE", None)
+    command = [sys.executable, "-c", PROGRAM, *WORDS]
+    with subprocess.Popen(command, cwd=table, stdout=-1, stderr=-1, env=environment) as process:
+        assert process.stdout.read(1) == STARTED
+        begin = time.perf_counter()
+        if delay is not None:
+            time.sleep(delay)
+            process.send_signal(number)
+        out, err = process.communicate(timeout=120)
+    return process.returncode, out, err.decode(), time.perf_counter() - begin
+
+
+def check_whole(folder, expected=()):
+    """Every file with a name of its own is whole; those that are expected are there."""
+    from PIL import Image
+
+    there = {path.name for path in folder.iterdir()} & {*FILES.values()}
+    assert {*expected} <= there
+    for name in there & {"f.descend", "c.descend"}:
+        assert np.isfinite(descend.load(folder / name).params["a"])
+    if "h.csv" in there:
+        with open(folder / "h.csv", encoding="utf-8") as file:
+            rows = list(csv.reader(file))
+            assert {len(row) for row in rows} == {2}
+    if "p.png" in there:
+        with Image.open(folder / "p.png") as picture:
+            picture.load()
+    return there
+
+
+def clear(folder):
+    for path in folder.iterdir():
+        if path.name != "t.csv" and path.is_file():
+            path.unlink()
+
+
+@pytest.fixture(scope="module")
+def length(table):
+    """How long a whole run takes, once all is compiled."""
+    run(table)
+    code, _, err, seconds = run(table)
+    assert code == 0, err
+    check_whole(table, FILES.values())
+    return seconds
+
+
+@pytest.mark.fuzz
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_what_stops_a_run_at_any_moment_loses_nothing(table, length, number):
+    draw = random.Random(int(number))
+    for _ in range(MOMENTS):
+        clear(table)
+        delay = draw.uniform(0.0, 1.1 * length)
+        code, out, err, _ = run(table, delay, number)
+        told = (delay, code, out[-300:], err[-2000:])
+        assert "Traceback" not in err or delay < EARLY, told
+        there = check_whole(table)
+        left = [path.name for path in table.iterdir() if ".part" in path.name]
+        assert not left, told
+        if b'"params"' in out or "f.descend" in there:  # a result was reached: all of it is there
+            assert there == {*FILES.values()}, told
+            found = descend.load(table / "f.descend")
+            assert code == found.exit_code and code in (0, 130), told
+            assert (code == 130) == (found.status == "interrupted"), told
+        else:
+            assert code == 130 or (delay < EARLY and code in (-number, 1)), told
+            assert not there, told
+
+
+@pytest.mark.fuzz
+def test_a_run_that_is_killed_at_any_moment_leaves_whole_files(table, length):
+    draw, killed = random.Random(9), 0
+    clear(table)
+    run(table)
+    for _ in range(MOMENTS):  # files of the run before are there, and are replaced whole
+        code, _, err, _ = run(table, draw.uniform(0.0, 1.1 * length), signal.SIGKILL)
+        assert code in (0, -signal.SIGKILL), (code, err)
+        killed += code != 0
+        check_whole(table, FILES.values())
+        names = {path.name for path in table.iterdir()} - {"t.csv", "cache", *FILES.values()}
+        assert all(name.startswith(".") and ".part" in name for name in names)
+    assert killed
+    assert run(table)[0] == 0
+    for path in (table / "cache").iterdir():
+        assert path.suffix == ".o" or path.name.startswith("new-")
