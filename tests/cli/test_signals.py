@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -89,7 +90,7 @@ def length(table):
 @pytest.mark.fuzz
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_what_stops_a_run_at_any_moment_loses_nothing(table, length, number):
-    draw = random.Random(int(number))
+    draw, ends = random.Random(int(number)), Counter()
     for _ in range(MOMENTS):
         clear(table)
         delay = draw.uniform(0.0, 1.1 * length)
@@ -104,9 +105,13 @@ def test_what_stops_a_run_at_any_moment_loses_nothing(table, length, number):
             found = descend.load(table / "f.descend")
             assert code == found.exit_code and code in (0, 130), told
             assert (code == 130) == (found.status == "interrupted"), told
+            ends[found.status] += 1
         else:
             assert code == 130 or (delay < EARLY and code in (-number, 1)), told
             assert not there, told
+            ends["before"] += 1
+    print(ends)
+    assert not FUZZ or {"before", "interrupted", "epochs_spent"} <= {*ends}
 
 
 @pytest.mark.fuzz
@@ -121,6 +126,7 @@ def test_a_run_that_is_killed_at_any_moment_leaves_whole_files(table, length):
         check_whole(table, FILES.values())
         names = {path.name for path in table.iterdir()} - {"t.csv", "cache", *FILES.values()}
         assert all(name.startswith(".") and ".part" in name for name in names)
+    print(f"{killed} of {MOMENTS} were killed")
     assert killed
     assert run(table)[0] == 0
     for path in (table / "cache").iterdir():

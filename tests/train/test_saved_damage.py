@@ -25,6 +25,13 @@ REPLACEMENTS = (
     "]" * 300),
 )  # fmt: skip
 
+OTHER_ARRAYS = (
+    np.zeros(0), np.full(30, np.nan), np.array(np.inf), np.arange(30), np.ones((30, 1)),
+    np.array(["a"] * 30), np.ones(3, complex), np.ones(30, bool), np.zeros((0, 5)),
+    np.ones(30, np.float16), np.array(["2020-01-01"], "M8[D]"), np.zeros(2, "f8,i4"),
+    np.array(1), np.array(1.0), np.ones((5,) * 3),
+)  # fmt: skip
+
 
 def decay(x, a, k):
     return a * np.exp(-k * x) + 0 * a * BASIS.sum()
@@ -112,13 +119,16 @@ def test_a_replaced_field_is_read_or_refused(any_saved, tmp_path, seed):
     draw, path, refused = random.Random(seed), tmp_path / "a.descend", 0
     ways = [way for way in places(content) if way and way[0] not in ("check", "format")]
     for _ in range(MANY // 4):
-        copy = json.loads(json.dumps(content))
-        *outer, last = draw.choice(ways)
-        inner = copy
-        for key in outer:
-            inner = inner[key]
-        inner[last] = draw.choice(REPLACEMENTS)
-        written(path, copy, arrays)
+        copy, own = json.loads(json.dumps(content)), list(arrays)
+        if draw.random() < 0.2:
+            own[draw.randrange(len(own))] = draw.choice(OTHER_ARRAYS)
+        else:
+            *outer, last = draw.choice(ways)
+            inner = copy
+            for key in outer:
+                inner = inner[key]
+            inner[last] = draw.choice(REPLACEMENTS)
+        written(path, copy, own)
         try:
             used(path)
         except descend.DescendError as error:
