@@ -69,6 +69,10 @@ def grad(
     The first call with arguments of some form traces the function and compiles its gradient; the
     next ones run what was compiled, as long as what the function takes from outside is the same.
 
+    Where something overflows inside, and the value is finite all the same, the gradient is finite,
+    too. Where there is no derivative it is infinite or NaN; but at a kink a slope between those of
+    both sides is taken: 0 of `abs` and of a norm, ½ at a tie of `maximum`.
+
     Args:
         function: plain NumPy code that returns a float; with `has_aux`, a pair (float, others).
         argnums: the argument to differentiate, by position or name, or several of them.
@@ -85,6 +89,9 @@ def grad(
     >>> import numpy as np
     >>> grad(lambda x: 3 * x[0]**2 + 4 * x[1]**2 + 5 * x[2]**2)(np.ones(3))
     array([ 6.,  8., 10.])
+    >>> with np.errstate(over="ignore"):
+    ...     grad(lambda x: 1 / (1 + np.exp(-x)))(-750.0)
+    np.float64(0.0)
     """
     planner = Planner(transforms.gradient, argnums, has_aux, engine)
 

@@ -82,7 +82,10 @@ def agree(outputs: Sequence[Node], inputs: Sequence[Node], values: Sequence[Arra
 LAYOUTS: tuple[Shape, ...] = ((), (3,), (41,), (R, 3), (3, R))
 FLOATS, SIGNED = ("f8", "f4"), ("i8", "i4", "i2", "i1")
 WHOLE = (*SIGNED, "u1", "u4", "u8")
-FLOAT_ONLY = {"div", "mul0", "sqrt", "copysign"}
+FLOAT_ONLY = {
+    "div", "mul0", "mul_sat", "if_finite", "one_less_square", "root_square_less_one", "sqrt",
+    "copysign",
+}  # fmt: skip
 ELEMENTARY = {n for n, p in PRIMITIVES.items() if is_outlined(n) or p.native == "library"}
 FLOAT_ONLY |= ELEMENTARY - {"pow", "mod", "fmod", "floordiv"}
 BITS = frozenset({"and", "or", "xor", "not", "shift_left", "shift_right"})
@@ -90,6 +93,7 @@ WITH_TRUTH = frozenset({
     "and", "or", "xor", "not", "add", "mul", "max", "min", "lt", "le", "eq", "ne", "stop_gradient",
 })  # fmt: skip
 ATTRIBUTES: dict[str, dict[str, Any]] = {
+    "mul_sat": {"both": True}, "if_finite": {"infinite": True},
     "polygamma": {"order": 1}, "expn": {"order": 3}, "zeta": {"order": 2.0},
     **{name: {"order": float(i % 3)} for i, name in enumerate(BESSEL)},
 }  # fmt: skip

@@ -7,10 +7,11 @@ import pytest
 
 from descend.compile.function import compile_graph
 from descend.differentiate.reverse import reverse
+from descend.graph.determinant import DET, SLOGDET
 from descend.graph.elementwise import add, mul
 from descend.graph.evaluate import evaluate
 from descend.graph.linear import reduce_sum
-from descend.graph.linear_algebra import DET, SLOGDET, cholesky, inverse, solve, triangular_solve
+from descend.graph.linear_algebra import cholesky, inverse, solve, triangular_solve
 from descend.graph.matrices import matmul, mt
 from descend.graph.node import Dim, Node
 from descend.graph.scan import scan_nodes

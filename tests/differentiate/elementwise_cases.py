@@ -64,6 +64,10 @@ SMOOTH = {
     "mul": (lambda x, y: x * y, PLANE),
     "div": (lambda x, y: x / y, PLANE),
     "mul0": (lambda g, p: g * p, [*PLANE, (0.0, 1.5)]),
+    "mul_sat": (lambda z, b: z * b, [*PLANE, (0.0, 1.5)]),
+    "if_finite": (lambda d, value: d, PLANE),
+    "one_less_square": (lambda x: 1 - x * x, LINE),
+    "root_square_less_one": (lambda x: mp.sqrt(x * x - 1), [(1.2,), (3.4,)]),
     "neg": (lambda x: -x, LINE),
     "abs": (abs, LINE),
     "sign": (mp.sign, LINE),
@@ -143,6 +147,8 @@ SMOOTH = {
 }
 
 ATTRIBUTES: dict[str, dict[str, float]] = {
+    "mul_sat": {"both": False},
+    "if_finite": {"infinite": True},
     "polygamma": {"order": 2},
     "expn": {"order": 2},
     "zeta": {"order": 3.0},

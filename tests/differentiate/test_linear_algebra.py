@@ -9,14 +9,16 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+import descend
 from descend.differentiate.batch import batch
 from descend.differentiate.forward import forward
 from descend.differentiate.reverse import reverse
 from descend.graph.check import check_graph
+from descend.graph.determinant import COFACTORS, COFACTORS_ALONG, DET, SLOGDET
 from descend.graph.elementwise import add, call, mul
 from descend.graph.evaluate import evaluate
 from descend.graph.linear import reduce_sum
-from descend.graph.linear_algebra import DET, SLOGDET, cholesky, inverse, solve, triangular_solve
+from descend.graph.linear_algebra import cholesky, inverse, solve, triangular_solve
 from descend.graph.matrices import LINEAR_ALGEBRA, matmul, mt
 from descend.graph.node import Node
 from descend.graph.source import const, input_node
@@ -100,6 +102,15 @@ def plain_svd(a: Array) -> Array:
     return np.concatenate([a @ v / values, values[None], v.T])
 
 
+def plain_cofactors(a: Array) -> Array:
+    return np.linalg.det(a) * np.linalg.inv(a).T
+
+
+def plain_along(a: Array, k: Array) -> Array:
+    p = np.linalg.inv(a)
+    return np.linalg.det(a) * (np.trace(p @ k) * p.T - (p @ k @ p).T)
+
+
 def plain_slogdet(a: Array) -> Array:
     d = np.linalg.det(a)
     sign = np.sign(d.real)
@@ -130,6 +141,12 @@ CASES = {
         (SQUARE,),
     ),
     "det": (DET.apply, np.linalg.det, (SQUARE,)),
+    "cofactors": (COFACTORS.apply, many(plain_cofactors), (SQUARE,)),
+    "cofactors_along": (
+        COFACTORS_ALONG.apply,
+        lambda a, k: many(plain_along)(a, np.broadcast_to(k, a.shape)),
+        (SQUARE, SQUARE[::-1]),
+    ),
     "slogdet": (SLOGDET.apply, many(plain_slogdet), (-SQUARE[:, :3, :3],)),
     "eigh": (lambda a: EIGH.apply(symmetric(a)), many(plain_eigh), (SQUARE,)),
     "svd": (SVD.apply, plain_svd, (TALL,)),
@@ -259,3 +276,53 @@ def test_equal_eigenvalues_and_singular_values() -> None:
     np.testing.assert_allclose(values, np.eye(3), atol=1e-15)
     np.testing.assert_allclose(singular, np.eye(3), atol=1e-15)
     np.testing.assert_allclose(inverted, -weight / 4, rtol=1e-14)
+
+
+def minors(a: Array) -> Array:
+    """The cofactors by their definition: signed determinants of what is left."""
+    n = len(a)
+    return np.array(
+        [
+            [
+                (-1) ** (i + j) * np.linalg.det(np.delete(np.delete(a, i, 0), j, 1))
+                for j in range(n)
+            ]
+            for i in range(n)
+        ]
+    )
+
+
+def singular(n: int, rank: int) -> Array:
+    rng = np.random.default_rng(n + rank)
+    return rng.normal(size=(n, rank)) @ rng.normal(size=(rank, n))
+
+
+DETERMINANTS = {
+    "regular": SQUARE[1],
+    "of a negative determinant": SQUARE[0][::-1],
+    "singular": singular(5, 4),
+    "twice singular": singular(5, 3),
+    "thrice singular": singular(6, 3),
+    "of equal singular values": np.eye(5),
+    "of zeros": np.zeros((4, 4)),
+    "diagonal": np.diag([1.0, 2.0, 3.0, 0.0]),
+}
+
+
+@pytest.mark.parametrize("engine", ["native", "interpreted"])
+@pytest.mark.parametrize("name", DETERMINANTS)
+def test_a_determinant_has_its_cofactors_as_gradient(name: str, engine: str) -> None:
+    a = DETERMINANTS[name]
+    along = np.random.default_rng(3).normal(size=a.shape)
+    gradient = descend.grad(np.linalg.det, engine=engine)(a)
+    np.testing.assert_allclose(gradient, minors(a), rtol=1e-12, atol=1e-12)
+    moved = descend.jvp(np.linalg.det, [a], [along], engine=engine)[1]
+    assert moved == pytest.approx(np.sum(minors(a) * along), rel=1e-11, abs=1e-12)
+    slope = lambda b: np.sum(descend.grad(np.linalg.det)(b) * along)  # noqa: E731
+    step = 1e-5
+    want = (minors(a + step * along) - minors(a - step * along)) / (2 * step)
+    for second in (
+        descend.grad(slope, engine=engine)(a),
+        descend.hvp(np.linalg.det, [a], [along], engine=engine),
+    ):
+        np.testing.assert_allclose(second, want, rtol=1e-6, atol=1e-6)

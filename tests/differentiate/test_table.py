@@ -10,6 +10,7 @@ import mpmath as mp
 import numpy as np
 import pytest
 
+import descend.graph.determinant  # noqa: F401  (its primitives are entered)
 from descend.differentiate.batch import batch
 from descend.differentiate.forward import forward
 from descend.differentiate.reverse import reverse

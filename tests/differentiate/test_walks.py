@@ -147,6 +147,21 @@ def test_work_is_linear_in_the_length_and_no_recursion_happens() -> None:
     assert calls_made(long) < 8 * 1.1 * calls_made(short)
 
 
+def folded(length: int) -> list[Node]:
+    """Branches that meet again and again: as many ways through them as 2 to the length."""
+    x = input_node("x")
+    node = x
+    for _ in range(length):
+        node = call("add", call("abs", node), call("sqrt", call("max", node, x)))
+    gradient = reverse([node], [const(1.0)], [x])
+    return [node, *gradient, *forward([node], [x], [const(1.0)])]
+
+
+def test_conditions_of_branches_are_made_once_and_without_recursion() -> None:
+    short, long = (postorder(folded(length)) for length in (200, 2000))
+    assert len(long) < 10 * 1.2 * len(short)
+
+
 def test_a_new_axis_of_unknown_extent() -> None:
     rows = Dim()
     x, w = input_node("x", (3,)), input_node("w", (3,))

@@ -74,6 +74,7 @@ ON_COMPLEX: dict[str, Callable[..., Array]] = {
     "max": _extreme(1.0),
     "min": _extreme(-1.0),
     "mul0": lambda g, p: np.where(g == 0, 0, g * p),
+    "mul_sat": lambda z, b, *, both: z * b,
     "erf": special.erf,
     "erfc": special.erfc,
     "gammaln": special.loggamma,

@@ -28,13 +28,17 @@ from descend.graph.elementwise import add, call, full_like, mul, select, sub
 from descend.graph.linear import broadcast, concatenate, reduce_sum, reshape, zeros
 from descend.graph.matrices import (
     diagonal,
+    from_diagonal,
     masked,
     matmul,
     mt,
+    number_of,
     order_of,
     row_of,
     rows,
     scale_columns,
+    scale_rows,
+    spread,
 )
 from descend.graph.node import Node, Primitive, Typed, sizes
 from descend.graph.selection import reduce_max
@@ -212,6 +216,47 @@ def _svd(node: Node) -> Node:
     return GESDD.apply(a if turned else mt(a), turned=turned)
 
 
+def _square_parts(a: Node) -> tuple[Node, Node, Node, Node]:
+    """U, the singular values and Vᵀ of a square matrix, and det(U·Vᵀ)."""
+    n = order_of(a)[0]
+    _in_memory(a)
+    packed = GESDD.apply(mt(a), turned=False)
+    u, s, vt = rows(packed, 0, n), row_of(packed, n), rows(packed, n + 1, 2 * n + 1)
+    values, signs = _pivots(matmul(u, vt))
+    sign = mul(_product(values), _product(signs))
+    return u, s, vt, broadcast(sign, u.shape, tuple(range(sign.ndim)))
+
+
+def _without(s: Node, pairs: bool) -> Node:
+    """The products of all singular values but the i-th, or but the i-th and j-th, as a matrix."""
+    n = int(s.shape[-1])  # type: ignore[arg-type]
+    shape = (*s.shape, n)
+    product = full_like(broadcast(s, shape, tuple(range(s.ndim))), 1.0)
+    for k in range(n):
+        left = np.zeros((n, n), bool)
+        left[k] = True
+        left[:, k] |= pairs
+        factor = broadcast(number_of(s, k), shape, tuple(range(s.ndim - 1)))
+        product = mul(product, select(spread(left, product), 1.0, factor))
+    return product
+
+
+def _cofactors(node: Node) -> Node:
+    u, s, vt, sign = _square_parts(node.args[0])
+    return mul(sign, matmul(u, scale_rows(diagonal(_without(s, pairs=False)), vt)))
+
+
+def _cofactors_along(node: Node) -> Node:
+    a, k = node.args
+    u, s, vt, sign = _square_parts(a)
+    turned = matmul(matmul(mt(u), k), mt(vt))
+    weights = masked(_without(s, pairs=True), ~np.eye(order_of(a)[0], dtype=bool))
+    own = broadcast(diagonal(turned), weights.shape, (*range(s.ndim - 1), s.ndim))
+    shares = reduce_sum(mul(weights, own), (s.ndim,))
+    inside = call("sub", from_diagonal(shares), mul(weights, mt(turned)))
+    return mul(sign, matmul(matmul(u, inside), vt))
+
+
 def _pinv(node: Node) -> Node:
     (a,) = node.args
     m, n = order_of(a)
@@ -256,6 +301,8 @@ LAPACK_RULES: dict[str, Callable[[Node], Node]] = {
         "triangular_solve": _triangular,
         "cholesky": _cholesky,
         "det": _det,
+        "cofactors": _cofactors,
+        "cofactors_along": _cofactors_along,
         "slogdet": _slogdet,
         "eigh": _eigh,
         "svd": _svd,

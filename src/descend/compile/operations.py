@@ -45,11 +45,43 @@ def _mul0(e: Emitter, g: Value, p: Value) -> Value:
     return e.select(zero, e.like(g, 0.0), e.mul(g, p))
 
 
+_add, _sub, _mul = _fused("fadd"), _fused("fsub"), _fused("fmul")
+
+
+def _mul_sat(e: Emitter, z: Value, b: Value, both: bool) -> Value:
+    """The product, and 0 where it is NaN (`both`) or z is 0 although neither factor is NaN."""
+    product = e.mul(z, b)
+    lost = e.isnan(product) if both else e.eq(z, 0.0)
+    known = e.op(f"fcmp ord {z.type} {z.name}, {b.name}", "i1", z.width)
+    return e.select(e.and_(lost, known), e.like(z, 0.0), product)
+
+
+def _if_finite(e: Emitter, d: Value, value: Value, infinite: bool) -> Value:
+    """d, but NaN where it is finite and the value is NaN, or `infinite`, too."""
+    lost = e.isnan(e.sub(value, value) if infinite else value)
+    known = e.not_(e.isnan(e.sub(d, d)))
+    return e.select(e.and_(lost, known), e.like(d, np.nan), d)
+
+
+def _one_less_square(e: Emitter, x: Value) -> Value:
+    one = e.like(x, 1.0)
+    return _mul(e, _sub(e, one, x), _add(e, x, one))
+
+
+def _root_square_less_one(e: Emitter, x: Value) -> Value:
+    one = e.like(x, 1.0)
+    return _mul(e, e.sqrt(_sub(e, x, one)), e.sqrt(_add(e, x, one)))
+
+
 ARITHMETIC: dict[str, Callable[..., Value]] = {
-    "add": _fused("fadd"),
-    "sub": _fused("fsub"),
-    "mul": _fused("fmul"),
+    "add": _add,
+    "sub": _sub,
+    "mul": _mul,
     "mul0": _mul0,
+    "mul_sat": _mul_sat,
+    "if_finite": _if_finite,
+    "one_less_square": _one_less_square,
+    "root_square_less_one": _root_square_less_one,
     "and": Emitter.and_,
     "or": Emitter.or_,
     "not": Emitter.not_,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from descend.differentiate.chain import Overflow, ahead
+from descend.differentiate.flow import Flow, opened, seed
 from descend.differentiate.reverse import reverse
 from descend.errors import InternalError
 from descend.graph.linear import zeros
@@ -24,22 +26,26 @@ def forward(outputs: Sequence[Node], wrt: Sequence[Node], tangents: Sequence[Nod
     >>> evaluate([t], {x: np.array(3.0)})
     [array(6.)]
     """
-    moving: dict[Node, Node] = {}
+    moving: dict[Node, Flow] = {}
     for node, tangent in zip(wrt, tangents, strict=True):
         if tangent.shape != node.shape or tangent.dtype != node.dtype:
             raise InternalError(f"tangent {tangent} for {node}")
-        moving[node] = tangent
-    asked = set(wrt)
-    for node in postorder(outputs, stop=asked.__contains__):
+        moving[node] = seed(tangent)
+    order = postorder(outputs, stop=set(wrt).__contains__)
+    known = Overflow(order, wrt)
+    for node in order:
         if node in moving or node.dtype.kind != "f":
             continue
         arriving = [moving.get(a) for a in node.args]
         if any(t is not None for t in arriving):
             several = node.op.several
+            made: Flow | None
             if several is None:
-                made = node.op.jvp(arriving, node)
+                made = ahead(arriving, node, known)
             else:
-                made = several.jvp(forward, reverse, arriving, node)
+                given = [None if t is None else t.node for t in arriving]
+                loop = several.jvp(forward, reverse, given, node)
+                made = None if loop is None else opened(loop)
             if made is not None:
                 moving[node] = made
-    return [moving[o] if o in moving else zeros(o.shape, o.dtype) for o in outputs]
+    return [moving[o].node if o in moving else zeros(o.shape, o.dtype) for o in outputs]

@@ -10,6 +10,8 @@ from __future__ import annotations
 import itertools
 from collections.abc import Hashable, Iterable, Sequence
 
+from descend.differentiate.chain import Overflow, added, back
+from descend.differentiate.flow import Flow, opened, seed
 from descend.errors import InternalError
 from descend.graph.elementwise import call
 from descend.graph.linear import concatenate, zeros
@@ -88,12 +90,13 @@ def reverse(
     asked = set(wrt)
     order = postorder(outputs, stop=asked.__contains__)
     active = active_nodes(order, asked)
-    arrived: dict[Node, list[Node]] = {}
+    known = Overflow(order, wrt)
+    arrived: dict[Node, list[Flow]] = {}
     for output, cotangent in zip(outputs, cotangents, strict=True):
         if cotangent.shape != output.shape or cotangent.dtype != output.dtype:
             raise InternalError(f"cotangent {cotangent} for {output}")
         if output in active:
-            arrived.setdefault(output, []).append(cotangent)
+            arrived.setdefault(output, []).append(seed(cotangent))
     found: dict[Node, Node] = {}
     loops = (n for n in order if n.op.several is not None)
     together = _Together(n for n in loops if n in active and n not in asked)
@@ -101,22 +104,24 @@ def reverse(
         parts = arrived.pop(node, ())
         if not parts and (node.op.several is None or not together.waits_for(node)):
             continue
-        incoming = total(parts) if parts else None
-        sent: Sequence[Node | None] = ()
+        incoming = added(parts, total) if parts else None
+        sent: Sequence[Flow | None] = ()
         if node in asked:
             assert incoming is not None
-            found[node] = incoming
+            found[node] = incoming.node
         else:
             wanted = [a in active for a in node.args]
             if node.op.several is not None:
-                sent = together.vjp(incoming, node, wanted)
+                made = together.vjp(incoming.node if incoming else None, node, wanted)
+                sent = [None if m is None else opened(m) for m in made]
             elif incoming is not None:
-                sent = node.op.vjp(incoming, node, wanted)
+                sent = back(incoming, node, wanted, known)
             for arg, part in zip(node.args, sent, strict=False):
                 if part is not None:
                     arrived.setdefault(arg, []).append(part)
         if record is not None and incoming is not None:
-            record.append(Step(node, incoming, tuple(parts), _contributions(node, sent)))
+            summands = tuple(p.node for p in parts)
+            record.append(Step(node, incoming.node, summands, _contributions(node, sent)))
     return [found[n] if n in found else zeros(n.shape, n.dtype) for n in wrt]
 
 
@@ -148,14 +153,14 @@ class _Together:
         return node.op.several.vjp(reverse, cotangents, node, wanted)
 
 
-def _contributions(node: Node, sent: Sequence[Node | None]) -> tuple[Contribution, ...]:
+def _contributions(node: Node, sent: Sequence[Flow | None]) -> tuple[Contribution, ...]:
     partials = node.op.partials or (None,) * len(node.args)
     listed = []
     for i, part in enumerate(sent):
         if part is not None:
             partial = partials[i]
             local = None if partial is None else partial.local(*node.args, node)
-            listed.append(Contribution(node.args[i], i, local, part))
+            listed.append(Contribution(node.args[i], i, local, part.node))
     return tuple(listed)
 
 

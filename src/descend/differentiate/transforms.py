@@ -14,11 +14,12 @@ import numpy as np
 
 from descend.differentiate.arguments import Point, like
 from descend.differentiate.batch import batch
+from descend.differentiate.chain import doubted
 from descend.differentiate.forward import forward
 from descend.differentiate.reverse import reverse
 from descend.errors import UsageError
-from descend.graph.elementwise import call, cast
-from descend.graph.linear import reshape, slice_, transpose
+from descend.graph.elementwise import call, cast, select
+from descend.graph.linear import reduce_sum, reshape, slice_, transpose
 from descend.graph.node import Node, substitute
 from descend.graph.source import const, input_node, iota
 from descend.lean import dataclass
@@ -117,7 +118,8 @@ def _others(point: Point) -> tuple[list[Node], Any]:
 
 def _gradients(point: Point) -> list[Node]:
     loss = _scalar_output(point)
-    return reverse([loss], [const(1.0, loss.dtype)], point.inputs)
+    found = reverse([loss], [const(1.0, loss.dtype)], point.inputs)
+    return doubted(found, loss, [loss])
 
 
 def _scalar_output(point: Point) -> Node:
@@ -140,6 +142,21 @@ def _float_output(point: Point) -> list[Node]:
                 remedy="return floats; comparisons and rounding are constant almost everywhere",
             )
     return point.outputs
+
+
+def _moved(outputs: Sequence[Node], inputs: Sequence[Node], seeds: Sequence[Node]) -> list[Node]:
+    """Forward mode, undefined where an output is not finite."""
+    moved = forward(outputs, inputs, seeds)
+    return [doubted([t], o, [o])[0] for t, o in zip(moved, outputs, strict=True)]
+
+
+def _sent(outputs: Sequence[Node], seeds: Sequence[Node], inputs: Sequence[Node]) -> list[Node]:
+    """Reverse mode, undefined where an output that was asked for is not finite."""
+    sent = reverse(outputs, seeds, inputs)
+    for o, s in zip(outputs, seeds, strict=True):
+        asked = reduce_sum(select(call("ne", s, 0.0), o, 0.0), tuple(range(o.ndim)))
+        sent = doubted(sent, asked, [o])
+    return sent
 
 
 # --- jacobians ----------------------------------------------------------------------------------
@@ -190,7 +207,8 @@ def _cut(stacked: Node, at: int, size: int) -> Node:
 
 def _by_columns(outputs: Sequence[Node], inputs: Sequence[Node]) -> list[list[Node]]:
     seeds = [input_node("tangent", n.shape, n.dtype) for n in inputs]
-    stacked, _ = _many(forward(outputs, inputs, seeds), seeds, inputs)
+    moved = _moved(outputs, inputs, seeds)
+    stacked, _ = _many(moved, seeds, inputs)
     blocks = []
     for output, columns in zip(outputs, stacked, strict=True):
         row, at = [], 0
@@ -204,7 +222,7 @@ def _by_columns(outputs: Sequence[Node], inputs: Sequence[Node]) -> list[list[No
 
 def _by_rows(outputs: Sequence[Node], inputs: Sequence[Node]) -> list[list[Node]]:
     seeds = [input_node("cotangent", n.shape, n.dtype) for n in outputs]
-    stacked, _ = _many(reverse(outputs, seeds, inputs), seeds, outputs)
+    stacked, _ = _many(_sent(outputs, seeds, inputs), seeds, outputs)
     blocks, at = [], 0
     for output in outputs:
         blocks.append(
@@ -243,7 +261,7 @@ def _seeds(
 def pushforward(point: Point, tangents: Sequence[Any]) -> Derived:
     """The value of a function and its derivative along the tangents."""
     seeds, values = _seeds(list(tangents), point.inputs, "tangents", point.name)
-    moved = forward(_float_output(point), point.inputs, seeds)
+    moved = _moved(_float_output(point), point.inputs, seeds)
     half, tree = len(moved), point.tree
 
     def assemble(results: Sequence[Any]) -> Any:
@@ -256,7 +274,7 @@ def pullback(point: Point, cotangent: Any) -> Derived:
     """What a cotangent of the value becomes on its way back: one cotangent per argument."""
     outputs, form = _float_output(point), point.form
     seeds, values = _seeds(like(point.tree, cotangent), outputs, "cotangents", point.name)
-    sent = reverse(outputs, seeds, point.inputs)
+    sent = _sent(outputs, seeds, point.inputs)
     return Derived(sent, lambda results: tuple(form(results)), seeds, values)
 
 
@@ -264,7 +282,7 @@ def hessian_vector(point: Point, tangents: Sequence[Any]) -> Derived:
     """The Hessian of a function times a vector: forward mode over reverse mode."""
     gradients, form = _gradients(point), point.form
     seeds, values = _seeds(list(tangents), point.inputs, "tangents", point.name)
-    moved = forward(gradients, point.inputs, seeds)
+    moved = _moved(gradients, point.inputs, seeds)
     alone = len(form.trees) == 1
 
     def assemble(results: Sequence[Any]) -> Any:

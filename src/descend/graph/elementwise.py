@@ -1,9 +1,10 @@
 """Elementwise primitives: one entry each, with all that is known of the operation.
 
-Operands have equal shapes and dtypes; casts and broadcasts are nodes of their own. Products with
-partials are `mul0` unless the partial is a constant, so that a branch not taken sends back 0 and
-not NaN (`np.where(x > 0, x * np.log(x), 0)`, where it is the factor of a plain product that is
-infinite); simplification turns those into plain products whose partial is known to be finite.
+Operands have equal shapes and dtypes; casts and broadcasts are nodes of their own. A partial says
+beside its formula where it may be infinite or 0: from that `differentiate.chain` decides what 0
+times infinity is in a product of partials, by one of three products. `mul` is the plain one;
+`mul0` is 0 where its first factor is, whatever the second (a branch not taken); `mul_sat` is 0
+where one factor is 0 and the other infinite (what has overflowed and is saturated above).
 """
 
 from __future__ import annotations
@@ -17,9 +18,20 @@ import numpy as np
 from descend.errors import InternalError
 from descend.graph.linear import broadcast, broadcast_like
 from descend.graph.node import PRIMITIVES, Array, Node, Partial, Primitive, Typed, apart, register
-from descend.graph.source import CONST, const
+from descend.graph.ranges import away_from_zero, constant, not_negative, positive
+from descend.graph.source import const
 
-__all__ = ["ScipyUfunc", "call", "cast", "declare", "full_like", "select", "zeros_like"]
+__all__ = [
+    "ScipyUfunc",
+    "call",
+    "cast",
+    "declare",
+    "full_like",
+    "select",
+    "settling",
+    "smooth",
+    "zeros_like",
+]
 
 BOOL = np.dtype(bool)
 
@@ -67,43 +79,12 @@ def call(name: str, *args: Node | float, **attrs: Any) -> Node:
     return PRIMITIVES[name].apply(*nodes, **attrs)
 
 
-def _scaled(partial: Partial, d: Node, node: Node) -> Node:
-    if partial.how == "one":
-        return d
-    if partial.how == "minus":
-        return call("neg", d)
-    local = partial.local(*node.args, node)
-    if partial.how == "0mul":
-        return call("mul0", local, d)
-    known = local.args[0] if local.op.name == "broadcast" else local
-    name = "mul" if known.op is CONST and not known.shape else "mul0"
-    return PRIMITIVES[name].apply(d, local)
-
-
 def _is_float(node: Node) -> bool:
     return node.dtype.kind == "f"
 
 
-def _vjp_from(partials: Sequence[Partial | None]) -> Callable[..., list[Node | None]]:
-    def vjp(g: Node, node: Node, wanted: Sequence[bool]) -> list[Node | None]:
-        return [
-            _scaled(p, g, node) if w and p is not None else None
-            for p, w in zip(partials, wanted, strict=True)
-        ]
-
-    return vjp
-
-
-def _jvp_from(partials: Sequence[Partial | None]) -> Callable[..., Node | None]:
-    def jvp(tangents: list[Node | None], node: Node) -> Node | None:
-        total: Node | None = None
-        for p, t in zip(partials, tangents, strict=True):
-            if p is not None and t is not None:
-                term = _scaled(p, t, node)
-                total = term if total is None else call("add", total, term)
-        return total
-
-    return jvp
+def _by_partials(*_args: Any) -> Any:
+    raise InternalError("elementwise primitives are differentiated by their partials")
 
 
 def batch_elementwise(args: list[Node], flags: list[bool], node: Node, extent: Any) -> Node:
@@ -141,7 +122,7 @@ def declare(
     return register(
         Primitive(
             name, "elementwise", native, finite is True, infer, meaning,
-            _vjp_from(entries), _jvp_from(entries), batch_elementwise, entries,
+            _by_partials, _by_partials, batch_elementwise, entries,
             cost=cost, latency=latency, word=word, fails=fails, mixes=apart, breaks=breaks,
             units=units,
         )
@@ -151,6 +132,23 @@ def declare(
 def _mul0_meaning(g: Array, p: Array) -> Array:
     with np.errstate(invalid="ignore", over="ignore"):
         return np.where(g == 0, np.zeros((), g.dtype), g * p)
+
+
+def _mul_sat_meaning(z: Array, b: Array, *, both: bool = False) -> Array:
+    with np.errstate(invalid="ignore", over="ignore", under="ignore"):
+        product = z * b
+        lost = np.isnan(product) if both else z == 0
+        return np.where(lost & ~np.isnan(z) & ~np.isnan(b), np.zeros((), z.dtype), product)
+
+
+def _root_square_less_one(x: Array) -> Array:
+    with np.errstate(invalid="ignore"):
+        return np.asarray(np.sqrt(x - 1) * np.sqrt(x + 1))
+
+
+def _if_finite_meaning(d: Array, value: Array, *, infinite: bool) -> Array:
+    lost = np.isfinite(d) & (~np.isfinite(value) if infinite else np.isnan(value))
+    return np.where(lost, np.asarray(np.nan, d.dtype), d)
 
 
 class ScipyUfunc:
@@ -232,8 +230,8 @@ def select(condition: Node, yes: Node | float, no: Node | float) -> Node:
 
 def _larger(x: Node, y: Node, _out: Node) -> Node:
     """1 where x > y, ½ at a tie, 0 elsewhere: the symmetric subgradient."""
-    tie = select(call("eq", x, y), full_like(x, 0.5), full_like(x, 0.0))
-    return select(call("lt", y, x), full_like(x, 1.0), tie)
+    tie = select(call("eq", x, y), full_like(x, 0.5), 0.0)
+    return select(call("lt", y, x), 1.0, tie)
 
 
 def _over_radius(x: Node, out: Node) -> Node:
@@ -243,27 +241,23 @@ def _over_radius(x: Node, out: Node) -> Node:
 
 
 def _angle_y(y: Node, x: Node, _out: Node) -> Node:
-    return div(x, add(mul(x, x), mul(y, y)))
+    radius = call("hypot", x, y)
+    return div(div(x, radius), radius)
 
 
 def _angle_x(y: Node, x: Node, _out: Node) -> Node:
-    return div(neg(y), add(mul(x, x), mul(y, y)))
+    radius = call("hypot", x, y)
+    return neg(div(div(y, radius), radius))
 
 
 def _power_base(x: Node, y: Node, _out: Node) -> Node:
-    return call("mul0", y, call("pow", x, sub(y, 1.0)))
+    known = constant(y)
+    less = sub(y, 1.0) if math.isnan(known) else full_like(y, known - 1.0)
+    return call("mul0", y, call("pow", x, less))
 
 
 def _power_exponent(x: Node, _y: Node, out: Node) -> Node:
     return call("mul0", out, call("log", x))
-
-
-def _one_minus_square(x: Node) -> Node:
-    return mul(sub(full_like(x, 1.0), x), add(x, 1.0))
-
-
-def _root_of_square_less_one(x: Node) -> Node:
-    return mul(call("sqrt", sub(x, 1.0)), call("sqrt", add(x, 1.0)))
 
 
 def _same_signs(x: Node, y: Node, _out: Node) -> Node:
@@ -277,7 +271,7 @@ def _next_polygamma(x: Node, out: Node) -> Node:
 
 
 def _inverse(x: Node) -> Node:
-    return div(full_like(x, 1.0), x)
+    return call("div", 1.0, x)
 
 
 def _square(x: Node) -> Node:
@@ -288,91 +282,162 @@ def _gauss(x: Node, factor: float) -> Node:
     return mul(call("exp", neg(_square(x))), factor)
 
 
+def smooth(local: Callable[..., Node], isolated: bool = True) -> Partial:
+    """A partial that is finite at finite arguments, short of overflow."""
+    return Partial(local, pole=False, isolated=isolated)
+
+
+def settling(
+    local: Callable[..., Node], pole: bool | Callable[..., bool] = False, isolated: bool = False
+) -> Partial:
+    """A partial that tends to 0 where an argument or the result grows beyond all numbers."""
+    return Partial(local, pole=pole, settles=True, isolated=isolated)
+
+
+def _zero(place: int) -> Callable[..., bool]:
+    """Whether an argument may be 0, and not only by underflow."""
+    return lambda node, _moving: not positive(node.args[place])
+
+
+def _near_zero(place: int) -> Callable[..., bool]:
+    """Whether an argument may come near 0."""
+    return lambda node, _moving: not away_from_zero(node.args[place])
+
+
+def _power_pole(node: Node, _moving: Sequence[bool]) -> bool:
+    base, exponent = node.args
+    return not constant(exponent) >= 1.0 and not away_from_zero(base)
+
+
+def _power_isolated(node: Node, _moving: Sequence[bool]) -> bool:
+    base, exponent = node.args
+    return not constant(exponent) <= 1.0 and not away_from_zero(base)
+
+
+def _moving_base(node: Node, moving: Sequence[bool]) -> bool:
+    return moving[0] and not away_from_zero(node.args[0])
+
+
 _ONE = Partial(lambda x, *_: full_like(x, 1.0), "one")
 _MINUS = Partial(lambda x, *_: full_like(x, -1.0), "minus")
+_FACTOR = Partial(lambda x, y, o: y, pole=False, apart=True)
+_FACTORED = Partial(lambda x, y, o: x, pole=False, apart=True)
+_OVER = Partial(
+    lambda x, y, o: _inverse(y), pole=_zero(1), settles=True, isolated=False, apart=True
+)
+_UNDER = Partial(
+    lambda x, y, o: neg(div(o, y)), pole=_zero(1), settles=True,
+    isolated=lambda _node, moving: moving[0],
+    still=lambda node, moving: not moving[0] and math.isnan(constant(node.args[0])),
+)  # fmt: skip
 _NOT_POSITIVE = "the logarithm of a number that is not positive"
 _POLE = "a pole of the gamma function"
 _LN2, _LN10, _ERF = math.log(2.0), math.log(10.0), 2.0 / math.sqrt(math.pi)
 
 # fmt: off
-# Name, native code, cost, whether it stays finite (or why not), meaning, the partial for each
-# argument.
+# Name, native code, cost, whether it stays finite (or why not), meaning, partials.
 declare("add", "arithmetic", 1, True, np.add, _ONE, _ONE, word="+", latency=3, units="same")
 declare("sub", "arithmetic", 1, True, np.subtract, _ONE, _MINUS, word="-", latency=3, units="same")
-declare("mul", "arithmetic", 1, True, np.multiply,
-        lambda x, y, o: y, lambda x, y, o: x, word="·", latency=3, units="product")
-declare("div", "arithmetic", 4, "a division by zero", np.divide,
-        lambda x, y, o: _inverse(y), lambda x, y, o: neg(div(o, y)), word="/", latency=13,
-        units="quotient")
+declare("mul", "arithmetic", 1, True, np.multiply, _FACTOR, _FACTORED, word="·", latency=3,
+        units="product")
+declare("div", "arithmetic", 4, "a division by zero", np.divide, _OVER, _UNDER, word="/",
+        latency=13, units="quotient")
 declare("mul0", "arithmetic", 1, True, _mul0_meaning,
-        lambda g, p, o: p, Partial(lambda g, p, o: g, "0mul"), word="·", units="product")
+        Partial(lambda g, p, o: p, "mul0"), Partial(lambda g, p, o: g, "0mul", pole=False),
+        word="·", units="product")
+declare("mul_sat", "arithmetic", 1, True, _mul_sat_meaning,
+        Partial(lambda z, b, o: b, "mul_sat", pole=False),
+        Partial(lambda z, b, o: z, "mul_sat", pole=False), word="·", units="product")
 declare("neg", "arithmetic", 1, True, np.negative, _MINUS, word="-", latency=1, units="kept")
-declare("abs", "arithmetic", 1, True, np.abs, lambda x, o: call("sign", x),
+declare("abs", "arithmetic", 1, True, np.abs, smooth(lambda x, o: call("sign", x)),
         breaks="kink", units="kept")
 declare("sign", "arithmetic", 1, False, np.sign, None, breaks="step", units="plain")
-declare("floor", "arithmetic", 1, True, np.floor, None, breaks="step", units="kept")
-declare("ceil", "arithmetic", 1, True, np.ceil, None, breaks="step", units="kept")
-declare("rint", "arithmetic", 1, True, np.rint, None, breaks="step", units="kept")
-declare("trunc", "arithmetic", 1, True, np.trunc, None, breaks="step", units="kept")
+for _step in (np.floor, np.ceil, np.rint, np.trunc):
+    declare(_step.__name__, "arithmetic", 1, True, _step, None, breaks="step", units="kept")
 declare("floordiv", "division", 6, "a division by zero", np.floor_divide, None, None, word="//",
         breaks="step", units="quotient")
 declare("mod", "division", 6, "a division by zero", np.mod,
         _ONE, lambda x, y, o: neg(call("floordiv", x, y)), word="%", breaks="kink", units="same")
 declare("fmod", "division", 6, "a division by zero", np.fmod,
         _ONE, lambda x, y, o: neg(call("trunc", div(x, y))), breaks="kink", units="same")
-declare("copysign", "arithmetic", 1, True, np.copysign, _same_signs, None,
+declare("copysign", "arithmetic", 1, True, np.copysign, smooth(_same_signs), None,
         breaks="kink", units="kept")
 declare("max", "arithmetic", 1, True, np.maximum,
-        _larger, lambda x, y, o: _larger(y, x, o), word="maximum", breaks="kink", units="same")
+        Partial(_larger, "mask", pole=False),
+        Partial(lambda x, y, o: _larger(y, x, o), "mask", pole=False),
+        word="maximum", breaks="kink", units="same")
 declare("min", "arithmetic", 1, True, np.minimum,
-        lambda x, y, o: _larger(y, x, o), _larger, word="minimum", breaks="kink", units="same")
+        Partial(lambda x, y, o: _larger(y, x, o), "mask", pole=False),
+        Partial(_larger, "mask", pole=False),
+        word="minimum", breaks="kink", units="same")
 declare("sqrt", "arithmetic", 5, "the root of a negative number", np.sqrt,
-        lambda x, o: div(full_like(x, 0.5), o), latency=15, units=1 / 2)
-declare("cbrt", "roots", 20, True, np.cbrt, lambda x, o: div(full_like(x, 1.0 / 3.0), _square(o)),
+        settling(lambda x, o: div(full_like(x, 0.5), o), _near_zero(0)), latency=15, units=1 / 2)
+declare("cbrt", "roots", 20, True, np.cbrt,
+        settling(lambda x, o: div(full_like(x, 1.0 / 3.0), _square(o)), _near_zero(0)),
         units=1 / 3)
-declare("exp", "exponential", 20, "exp of a number above 709", np.exp, lambda x, o: o)
+declare("exp", "exponential", 20, "exp of a number above 709", np.exp, settling(lambda x, o: o))
 declare("exp2", "exponential", 20, "exp2 of a number of 1024 or more", np.exp2,
-        lambda x, o: mul(o, _LN2))
+        settling(lambda x, o: mul(o, _LN2)))
 declare("expm1", "exponential", 40, "expm1 of a number above 709", np.expm1,
-        lambda x, o: add(o, 1.0))
-declare("log", "logarithm", 20, _NOT_POSITIVE, np.log, lambda x, o: _inverse(x), units="plain")
-declare("log2", "logarithm", 20, _NOT_POSITIVE, np.log2,
-        lambda x, o: div(full_like(x, 1.0 / _LN2), x), units="plain")
-declare("log10", "logarithm", 20, _NOT_POSITIVE, np.log10,
-        lambda x, o: div(full_like(x, 1.0 / _LN10), x), units="plain")
-declare("log1p", "logarithm", 40, _NOT_POSITIVE, np.log1p, lambda x, o: _inverse(add(x, 1.0)))
+        settling(lambda x, o: add(o, 1.0)))
+declare("log", "logarithm", 20, _NOT_POSITIVE, np.log,
+        settling(lambda x, o: _inverse(x), _near_zero(0)), units="plain")
+for _name, _log, _of_base in (("log2", np.log2, _LN2), ("log10", np.log10, _LN10)):
+    declare(_name, "logarithm", 20, _NOT_POSITIVE, _log, settling(
+        lambda x, o, c=1.0 / _of_base: div(full_like(x, c), x), _near_zero(0)), units="plain")
+declare("log1p", "logarithm", 40, _NOT_POSITIVE, np.log1p,
+        settling(lambda x, o: _inverse(add(x, 1.0)),
+                  lambda node, _moving: not not_negative(node.args[0])))
 declare("pow", "power", 40, "a power that is not finite", np.power,
-        _power_base, _power_exponent, word="**")
+        Partial(_power_base, pole=_power_pole, settles=True, isolated=_power_isolated),
+        Partial(_power_exponent, pole=_moving_base, settles=True, isolated=_moving_base,
+                still=True),
+        word="**")
 declare("hypot", "roots", 20, True, np.hypot,
-        lambda x, y, o: _over_radius(x, o), lambda x, y, o: _over_radius(y, o),
+        smooth(lambda x, y, o: _over_radius(x, o)), smooth(lambda x, y, o: _over_radius(y, o)),
         breaks="kink", units="same")
-declare("sin", "trigonometric", 20, True, np.sin, lambda x, o: call("cos", x), units="wave")
-declare("cos", "trigonometric", 20, True, np.cos, lambda x, o: neg(call("sin", x)), units="wave")
-declare("tan", "trigonometric", 40, "a pole of tan", np.tan, lambda x, o: add(_square(o), 1.0),
+declare("sin", "trigonometric", 20, True, np.sin, smooth(lambda x, o: call("cos", x)),
         units="wave")
+declare("cos", "trigonometric", 20, True, np.cos, smooth(lambda x, o: neg(call("sin", x))),
+        units="wave")
+declare("tan", "trigonometric", 40, "a pole of tan", np.tan,
+        smooth(lambda x, o: add(_square(o), 1.0), isolated=False), units="wave")
 declare("arcsin", "inverse", 40, "arcsin beyond ±1", np.arcsin,
-        lambda x, o: _inverse(call("sqrt", _one_minus_square(x))))
+        lambda x, o: _inverse(call("sqrt", call("one_less_square", x))))
 declare("arccos", "inverse", 40, "arccos beyond ±1", np.arccos,
-        lambda x, o: neg(_inverse(call("sqrt", _one_minus_square(x)))))
-declare("arctan", "inverse", 40, True, np.arctan, lambda x, o: _inverse(add(_square(x), 1.0)))
-declare("arctan2", "inverse", 40, True, np.arctan2, _angle_y, _angle_x, units="same")
-declare("sinh", "exponential", 40, "sinh beyond ±710", np.sinh, lambda x, o: call("cosh", x))
-declare("cosh", "exponential", 40, "cosh beyond ±710", np.cosh, lambda x, o: call("sinh", x))
-declare("tanh", "exponential", 40, True, np.tanh, lambda x, o: _one_minus_square(o))
+        lambda x, o: neg(_inverse(call("sqrt", call("one_less_square", x)))))
+declare("arctan", "inverse", 40, True, np.arctan,
+        settling(lambda x, o: _inverse(add(_square(x), 1.0))))
+declare("arctan2", "inverse", 40, True, np.arctan2,
+        Partial(_angle_y, settles=True), Partial(_angle_x, settles=True), units="same")
+declare("sinh", "exponential", 40, "sinh beyond ±710", np.sinh,
+        smooth(lambda x, o: call("cosh", x), isolated=False))
+declare("cosh", "exponential", 40, "cosh beyond ±710", np.cosh,
+        smooth(lambda x, o: call("sinh", x)))
+declare("tanh", "exponential", 40, True, np.tanh,
+        settling(lambda x, o: call("one_less_square", o), isolated=True))
 declare("arcsinh", "logarithm", 40, True, np.arcsinh,
-        lambda x, o: _inverse(call("sqrt", add(_square(x), 1.0))))
+        settling(lambda x, o: _inverse(call("hypot", x, 1.0))))
 declare("arccosh", "logarithm", 40, "arccosh of a number below 1", np.arccosh,
-        lambda x, o: _inverse(_root_of_square_less_one(x)))
+        settling(lambda x, o: _inverse(call("root_square_less_one", x)), pole=True))
 declare("arctanh", "logarithm", 40, "arctanh of ±1 or beyond", np.arctanh,
-        lambda x, o: _inverse(_one_minus_square(x)))
+        lambda x, o: _inverse(call("one_less_square", x)))
+declare("one_less_square", "arithmetic", 3, True, lambda x: (1 - x) * (x + 1),
+        smooth(lambda x, o: mul(x, -2.0)), word="1 - x²", latency=7)
+declare("root_square_less_one", "arithmetic", 13, "a number below 1", _root_square_less_one,
+        Partial(lambda x, o: div(x, o), isolated=False), word="√(x² - 1)")
 declare("expit", "exponential", 20, True, ScipyUfunc("expit"),
-        lambda x, o: mul(o, call("expit", neg(x))), word="sigmoid")
-declare("erf", "gaussian", 40, True, ScipyUfunc("erf"), lambda x, o: _gauss(x, _ERF))
-declare("erfc", "gaussian", 40, True, ScipyUfunc("erfc"), lambda x, o: _gauss(x, -_ERF))
+        settling(lambda x, o: mul(o, call("expit", neg(x)))), word="sigmoid")
+declare("erf", "gaussian", 40, True, ScipyUfunc("erf"), settling(lambda x, o: _gauss(x, _ERF)))
+declare("erfc", "gaussian", 40, True, ScipyUfunc("erfc"),
+        settling(lambda x, o: _gauss(x, -_ERF)))
 declare("gammaln", "gamma", 40, _POLE, ScipyUfunc("gammaln"), lambda x, o: call("digamma", x))
 declare("digamma", "gamma", 40, _POLE, ScipyUfunc("digamma"),
-        lambda x, o: call("polygamma", x, order=1))
-declare("polygamma", "gamma", 1, _POLE, _polygamma_meaning, _next_polygamma)
+        settling(lambda x, o: call("polygamma", x, order=1), pole=True))
+declare("polygamma", "gamma", 1, _POLE, _polygamma_meaning,
+        settling(_next_polygamma, pole=True))
+declare("if_finite", "arithmetic", 4, "a value that is not finite", _if_finite_meaning, _ONE, None,
+        units="kept")
 declare("stop_gradient", "rewritten", 1, True, np.array, None, units="kept")
 declare("lt", "arithmetic", 1, True, np.less, None, None, infer=_truth, word="<",
         breaks="comparison", units="same")

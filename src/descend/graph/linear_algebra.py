@@ -1,4 +1,4 @@
-"""Systems of equations, the Cholesky factor and determinants as primitives.
+"""Systems of equations and the Cholesky factor as primitives.
 
 Matrices are the last two axes, and whatever stands before them counts many. What has no answer is
 NaN in the whole matrix: the solution for an exactly singular matrix, the Cholesky factor of one
@@ -14,8 +14,7 @@ from typing import Any
 import numpy as np
 
 from descend.errors import InternalError
-from descend.graph.elementwise import add, full_like, mul, neg
-from descend.graph.linear import broadcast, concatenate, reshape
+from descend.graph.elementwise import add, mul, neg
 from descend.graph.matrices import (
     by_matrix,
     declare_matrices,
@@ -23,17 +22,15 @@ from descend.graph.matrices import (
     masked,
     matmul,
     mt,
-    number_of,
     order_of,
     order_of_square,
     spread,
     total_of,
     triangle,
 )
-from descend.graph.multilinear import contract
 from descend.graph.node import Array, Node, Typed
 
-__all__ = ["DET", "SLOGDET", "cholesky", "inverse", "solve", "triangular_solve"]
+__all__ = ["cholesky", "inverse", "solve", "triangular_solve"]
 
 
 # --- systems of equations -----------------------------------------------------------------------
@@ -117,7 +114,7 @@ TRIANGULAR = declare_matrices(
 )  # fmt: skip
 
 
-# --- Cholesky, determinants ---------------------------------------------------------------------
+# --- Cholesky -----------------------------------------------------------------------------------
 
 
 def cholesky(a: Node) -> Node:
@@ -162,58 +159,4 @@ def _cholesky_meaning(a: Array) -> Array:
 CHOLESKY = declare_matrices(
     "cholesky", _like_matrix, _cholesky_meaning, _cholesky_vjp, _cholesky_jvp,
     "a matrix that is not positive definite",
-)  # fmt: skip
-
-
-def _trace_product(a: Node, b: Node) -> Node:
-    """Σ aᵢⱼ bᵢⱼ of each pair of matrices."""
-    k = a.ndim - 2
-    lead = tuple(range(k))
-    return contract(a, b, (*lead, k, k + 1), (*lead, k, k + 1), lead)
-
-
-def _scaled(g: Node, x: Node) -> Node:
-    """Matrices times one number each."""
-    return mul(broadcast(g, x.shape, tuple(range(g.ndim))), x)
-
-
-def _det_type(args: tuple[Node, ...], _attrs: Mapping[str, Any]) -> Typed:
-    order_of_square(args)
-    return args[0].shape[:-2], args[0].dtype
-
-
-def _det_vjp(g: Node, node: Node) -> list[Node | None]:
-    return [_scaled(mul(g, node), mt(inverse(node.args[0])))]
-
-
-def _det_jvp(tangents: list[Node | None], node: Node) -> Node:
-    (da,) = tangents
-    assert da is not None
-    return mul(node, _trace_product(mt(inverse(node.args[0])), da))
-
-
-DET = declare_matrices("det", _det_type, lambda a: np.asarray(np.linalg.det(a)), _det_vjp, _det_jvp)
-
-
-def _slogdet_type(args: tuple[Node, ...], _attrs: Mapping[str, Any]) -> Typed:
-    order_of_square(args)
-    return (*args[0].shape[:-2], 2), args[0].dtype
-
-
-def _slogdet_vjp(g: Node, node: Node) -> list[Node | None]:
-    return [_scaled(number_of(g, 1), mt(inverse(node.args[0])))]
-
-
-def _slogdet_jvp(tangents: list[Node | None], node: Node) -> Node:
-    (da,) = tangents
-    assert da is not None
-    slope = _trace_product(mt(inverse(node.args[0])), da)
-    parts = [reshape(v, (*v.shape, 1)) for v in (full_like(slope, 0.0), slope)]
-    return concatenate(parts, slope.ndim)
-
-
-SLOGDET = declare_matrices(
-    "slogdet", _slogdet_type,
-    lambda a: np.stack(np.linalg.slogdet(a), -1).astype(a.dtype), _slogdet_vjp, _slogdet_jvp,
-    "a singular matrix",
 )  # fmt: skip

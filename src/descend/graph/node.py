@@ -195,15 +195,29 @@ def meeting(node: Node, _rows: Dim) -> str:
 class Partial:
     """The partial derivative of an elementwise primitive for one argument.
 
+    What is said beside the formula decides what 0 times infinity is when partials are multiplied
+    (`differentiate.chain`). Where it depends on the arguments, it is a function of the node and of
+    which of its arguments move; what is left out is taken as it promises least.
+
     Attributes:
         local: builds the partial from the arguments and the result.
-        how: `mul0` multiplies by it, and gives 0 where the incoming derivative is 0 even if the
-            partial is infinite there; `0mul` the same with the roles exchanged; `one` and `minus`
-            pass the incoming derivative on as it is, or negated.
+        how: `times` multiplies by it; `one` and `minus` pass the incoming derivative on as it is,
+            or negated; `mask` is made of numbers of which 0 means a side that was not chosen;
+            `0mul` gives 0 where the partial is 0, whatever comes in.
+        pole: whether it may be infinite or undefined at finite arguments, short of overflow.
+        settles: whether it tends to 0 where an argument or the result grows beyond all numbers.
+        isolated: whether it may be 0 at single points, where the result is stationary.
+        apart: whether it does not depend on its own argument.
+        still: whether the result does not depend on the argument where it is 0, as 0^y on y.
     """
 
     local: Callable[..., Node]
-    how: str = "mul0"
+    how: str = "times"
+    pole: bool | Callable[[Node, Sequence[bool]], bool] = True
+    settles: bool = False
+    isolated: bool | Callable[[Node, Sequence[bool]], bool] = True
+    apart: bool = False
+    still: bool | Callable[[Node, Sequence[bool]], bool] = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -313,9 +327,7 @@ def register(primitive: Primitive) -> Primitive:
     return primitive
 
 
-def postorder(
-    roots: Iterable[Node], stop: Callable[[Node], bool] | None = None
-) -> list[Node]:
+def postorder(roots: Iterable[Node], stop: Callable[[Node], bool] | None = None) -> list[Node]:
     """Every node that the roots need, each after its arguments, in an order fixed by the roots.
 
     Iterative: a chain of 100 000 nodes is an ordinary input. Nodes for which `stop` holds are

@@ -22,9 +22,11 @@ from descend.graph.elementwise import (
     mul,
     neg,
     select,
+    settling,
+    smooth,
     sub,
 )
-from descend.graph.node import ONCE, Array, Node
+from descend.graph.node import ONCE, Array, Node, Partial
 from descend.graph.quadrature import shape_of_betainc, shape_of_gammainc
 
 __all__ = ["BESSEL", "bessel", "library_function"]
@@ -215,8 +217,8 @@ def _wofz(part: str) -> Callable[..., Array]:
 
 
 def _declare(
-    name: str, *partials: Callable[..., Node], meaning: Callable[..., Array] | None = None,
-    fails: str = "",
+    name: str, *partials: Callable[..., Node] | Partial,
+    meaning: Callable[..., Array] | None = None, fails: str = "",
 ) -> None:  # fmt: skip
     """Register a primitive that SciPy computes: its ufunc of this name, or another meaning."""
     meaning = meaning or ScipyUfunc(name, wide=True)
@@ -242,26 +244,30 @@ _declare("erfinv", lambda x, o: _gauss(o, _SQRT_PI / 2.0))
 _declare("erfcinv", lambda x, o: _gauss(o, -_SQRT_PI / 2.0))
 _declare("ndtri",
          lambda x, o: _gauss(mul(o, math.sqrt(0.5)), math.sqrt(2.0 * math.pi)))
-_declare("erfcx", _erfcx_slope)
-_declare("erfi", lambda x, o: _gauss(x, 2.0 / _SQRT_PI))
-_declare("dawsn", _dawsn_slope)
-_declare("log_ndtr", _log_ndtr_slope)
-_declare("exp1", lambda x, o: neg(div(call("exp", neg(x)), x)))
+_declare("erfcx", settling(_erfcx_slope))
+_declare("erfi", smooth(lambda x, o: _gauss(x, 2.0 / _SQRT_PI), isolated=False))
+_declare("dawsn", settling(_dawsn_slope, isolated=True))
+_declare("log_ndtr", settling(_log_ndtr_slope))
+_declare("exp1", settling(lambda x, o: neg(div(call("exp", neg(x)), x)), pole=True))
 _declare("expi", lambda x, o: div(call("exp", x), x))
-_declare("expn", _expn_slope, meaning=_of_order("expn"))
+_declare("expn", settling(_expn_slope, pole=True), meaning=_of_order("expn"))
 _declare("zeta",
          lambda q, o: mul(call("zeta", q, order=o.attrs["order"] + 1.0), -o.attrs["order"]),
          meaning=_of_order("zeta"))
 _declare("wofz_real",
-         lambda x, y, o: _faddeeva_slope(x, y)[0], lambda x, y, o: neg(_faddeeva_slope(x, y)[1]),
+         settling(lambda x, y, o: _faddeeva_slope(x, y)[0], isolated=True),
+         settling(lambda x, y, o: neg(_faddeeva_slope(x, y)[1]), isolated=True),
          meaning=_wofz("real"))
 _declare("wofz_imag",
-         lambda x, y, o: _faddeeva_slope(x, y)[1], lambda x, y, o: _faddeeva_slope(x, y)[0],
+         settling(lambda x, y, o: _faddeeva_slope(x, y)[1], isolated=True),
+         settling(lambda x, y, o: _faddeeva_slope(x, y)[0], isolated=True),
          meaning=_wofz("imag"))
 _declare("gammainc",
-         lambda a, x, o: shape_of_gammainc(a, x), lambda a, x, o: _gamma_density(a, x))
+         lambda a, x, o: shape_of_gammainc(a, x),
+         settling(lambda a, x, o: _gamma_density(a, x), pole=True))
 _declare("gammaincc",
-         lambda a, x, o: neg(shape_of_gammainc(a, x)), lambda a, x, o: neg(_gamma_density(a, x)))
+         lambda a, x, o: neg(shape_of_gammainc(a, x)),
+         settling(lambda a, x, o: neg(_gamma_density(a, x)), pole=True))
 _declare("gammaincinv",
          lambda a, p, o: neg(div(shape_of_gammainc(a, o), _gamma_density(a, o))),
          lambda a, p, o: div(_one(p), _gamma_density(a, o)))
@@ -277,10 +283,11 @@ _declare("betaincinv",
          lambda a, b, p, o: neg(div(shape_of_betainc(a, b, o), _beta_density(a, b, o))),
          lambda a, b, p, o: div(shape_of_betainc(a, b, o, mirrored=True), _beta_density(a, b, o)),
          lambda a, b, p, o: div(_one(p), _beta_density(a, b, o)))
-_declare("jv", _oscillating_slope("jv"), meaning=_of_order("jv"))
-_declare("yv", _oscillating_slope("yv"), meaning=_of_order("yv"))
-_declare("iv", _modified_slope("iv", 1.0), meaning=_of_order("iv"))
-_declare("kv", _modified_slope("kv", -1.0), meaning=_of_order("kv"))
+_declare("jv", settling(_oscillating_slope("jv"), isolated=True), meaning=_of_order("jv"))
+_declare("yv", settling(_oscillating_slope("yv"), pole=True, isolated=True),
+         meaning=_of_order("yv"))
+_declare("iv", smooth(_modified_slope("iv", 1.0)), meaning=_of_order("iv"))
+_declare("kv", settling(_modified_slope("kv", -1.0), pole=True), meaning=_of_order("kv"))
 _declare("ive",
          lambda x, o: sub(_modified_slope("ive", 1.0)(x, o), mul(call("sign", x), o)),
          meaning=_of_order("ive"))

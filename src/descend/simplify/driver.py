@@ -60,7 +60,7 @@ def simplify(outputs: Sequence[Node], final: bool = False) -> list[Node]:
             continue
         better = _step(node, done, table)
         if better is node:
-            if node.op.name == "mul0" and facts.needs_no_guard(node):
+            if node.op.name in ("mul0", "mul_sat") and facts.needs_no_guard(node):
                 better = call("mul", *node.args)
             elif node.op.several is not None:
                 loops = loops or node.op is SCAN

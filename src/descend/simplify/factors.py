@@ -41,9 +41,12 @@ def _invariant(node: Node, summed: Collection[int]) -> bool:
 def _parted(x: Node, summed: Collection[int], depth: int = DEPTH) -> tuple[Node, list[_Factor]]:
     """A product without its invariant factors, and those factors."""
     name = x.op.name
-    if name not in ("mul", "mul0", "div") or not depth:
+    if name not in ("mul", "mul0", "mul_sat", "div") or not depth:
         return x, []
     a, b = x.args
+    if name == "mul_sat":
+        left, factors = _parted(a, summed, depth - 1)
+        return call(name, left, b, **x.attrs), [_guarded(f) for f in factors]
     if _invariant(b, summed) and not _invariant(a, summed):
         rest, factors = _parted(a, summed, depth - 1)
         return rest, [*factors, _Factor(name, 1, b)]
@@ -79,7 +82,7 @@ def _multiplied(whole: Node, factors: Sequence[_Factor], places: Sequence[int | 
     return whole
 
 
-@on("mul", "mul0", "div")
+@on("mul", "mul0", "mul_sat", "div")
 def _sum_of_multiples(node: Node) -> Node | None:
     """Σ c · v → c · Σ v."""
     (x,), axes = node.args, node.attrs["axes"]
@@ -102,7 +105,7 @@ def _is_smaller(shape: Shape, than: Shape) -> bool:
     return any(isinstance(n, Dim) for n in than) or math.prod(known) > math.prod(sizes)
 
 
-@on("mul", "mul0", "div")
+@on("mul", "mul0", "mul_sat", "div")
 def _contraction_of_multiple(node: Node) -> Node | None:
     """(c · a) · b → c · (a · b), where the product is the smaller array."""
     lo = node.attrs["lo"]

@@ -12,6 +12,7 @@ import math
 import numpy as np
 
 from descend.graph.node import Node
+from descend.graph.ranges import away_from_zero, not_negative
 from descend.graph.source import CONST, INPUT, value_of
 from descend.simplify.constants import uniform
 
@@ -51,8 +52,13 @@ class Facts:
         facts[node] = mask | below if below and _stays_finite(node) else mask
 
     def needs_no_guard(self, node: Node) -> bool:
-        """Whether mul0(g, p) is g · p: p is finite, or where it is not, g is not 0."""
+        """Whether mul0(g, p) is g · p: p is finite, or where it is not, g is not 0.
+
+        For mul_sat, too: what can only overflow where numbers are beyond 1e100 is not guarded.
+        """
         g, p = (self._facts[a] for a in node.args)
+        if node.op.name == "mul_sat":
+            return bool(p & TAME and (g & TAME or not node.attrs["both"]))
         return bool(p & SOLID) or bool(p & TAME and not g & MASKED)
 
 
@@ -67,9 +73,9 @@ def _stays_finite(node: Node) -> bool:
             return bool(np.isfinite(value_of(node)).all())
         return math.isfinite(value)
     if name == "div":
-        return _at_least_one(node.args[1]) or _known_nonzero(node.args[1])
+        return _known_nonzero(node.args[1]) or away_from_zero(node.args[1])
     if name == "sqrt":
-        return _at_least_one(node.args[0]) or _square(node.args[0])
+        return not_negative(node.args[0])
     if name == "exp":
         return node.args[0].op.name == "neg" and _square(node.args[0].args[0])
     return False
@@ -86,13 +92,3 @@ def _known_nonzero(node: Node) -> bool:
 
 def _square(node: Node) -> bool:
     return node.op.name == "mul" and node.args[0] is node.args[1]
-
-
-def _at_least_one(node: Node) -> bool:
-    """u · u + c or √(u · u + c) with c ≥ 1."""
-    if node.op.name == "sqrt":
-        node = node.args[0]
-    if node.op.name != "add" or not _square(node.args[0]):
-        return False
-    value = uniform(node.args[1])
-    return value is not None and 1.0 <= value < math.inf

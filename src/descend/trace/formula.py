@@ -293,8 +293,9 @@ def _plain_names(tokens: list[Token]) -> dict[int, str]:
 
 
 def _listed(names: list[str], most: int = 12) -> str:
+    """Columns as a formula writes them."""
     more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
+    return ", ".join(map(_quote, names[:most])) + more
 
 
 def _quote(column: str) -> str:
