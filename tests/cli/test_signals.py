@@ -25,6 +25,7 @@ PROGRAM = "import os; os.write(1, b'.'); from descend.__main__ import main; main
 WORDS = ["fit", "t.csv", "y = a*exp(-k*x)", "--start", "a=1,k=1", "--optimizer", "adam", "--lr"]
 WORDS += ["0.001", "--batch-size", "50", "--epochs", "4000", "--json"]
 WORDS += [f"--{option}={name}" for option, name in FILES.items()]
+WRITING = 0.4  # seconds that the files take
 EARLY = 0.1  # seconds in which Python may still be about to read the first line of ours
 
 
@@ -38,19 +39,38 @@ def table(tmp_path_factory):
     return folder
 
 
-def run(table, delay=None, number=None):
-    """A run that gets a signal after so many seconds: exit code, output, how long it took."""
+def run(table, moment=None, number=None):
+    """A run that gets a signal at a moment: exit code, output, how long it took.
+
+    Args:
+        moment: whether to wait for the first file to be written, and so many seconds from there or
+            from the beginning.
+    """
     environment = {**os.environ, "DESCEND_CACHE_DIR": str(table / "cache")}
     environment.pop("DESCEND_CACHE", None)
     command = [sys.executable, "-c", PROGRAM, *WORDS]
     with subprocess.Popen(command, cwd=table, stdout=-1, stderr=-1, env=environment) as process:
         assert process.stdout.read(1) == STARTED
         begin = time.perf_counter()
-        if delay is not None:
+        if moment is not None:
+            from_file, delay = moment
+            while from_file and process.poll() is None and not being_written(table):
+                time.sleep(0.001)
             time.sleep(delay)
             process.send_signal(number)
         out, err = process.communicate(timeout=120)
     return process.returncode, out, err.decode(), time.perf_counter() - begin
+
+
+def being_written(folder):
+    return any(name.startswith(".f.") for name in os.listdir(folder))
+
+
+def moments(seed, length):
+    """Moments of the whole run, and as many of the time in which files are written."""
+    draw = random.Random(seed)
+    for number in range(MOMENTS):
+        yield number % 2 == 1, draw.uniform(0.0, WRITING if number % 2 else 1.1 * length)
 
 
 def check_whole(folder, expected=()):
@@ -90,13 +110,13 @@ def length(table):
 @pytest.mark.fuzz
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_what_stops_a_run_at_any_moment_loses_nothing(table, length, number):
-    draw, ends = random.Random(int(number)), Counter()
-    for _ in range(MOMENTS):
+    ends = Counter()
+    for moment in moments(int(number), length):
         clear(table)
-        delay = draw.uniform(0.0, 1.1 * length)
-        code, out, err, _ = run(table, delay, number)
-        told = (delay, code, out[-300:], err[-2000:])
-        assert "Traceback" not in err or delay < EARLY, told
+        code, out, err, _ = run(table, moment, number)
+        told = (moment, code, out[-300:], err[-2000:])
+        early = not moment[0] and moment[1] < EARLY
+        assert "Traceback" not in err or early, told
         there = check_whole(table)
         left = [path.name for path in table.iterdir() if ".part" in path.name]
         assert not left, told
@@ -107,7 +127,7 @@ def test_what_stops_a_run_at_any_moment_loses_nothing(table, length, number):
             assert (code == 130) == (found.status == "interrupted"), told
             ends[found.status] += 1
         else:
-            assert code == 130 or (delay < EARLY and code in (-number, 1)), told
+            assert code == 130 or (early and code in (-number, 1)), told
             assert not there, told
             ends["before"] += 1
     print(ends)
@@ -116,18 +136,20 @@ def test_what_stops_a_run_at_any_moment_loses_nothing(table, length, number):
 
 @pytest.mark.fuzz
 def test_a_run_that_is_killed_at_any_moment_leaves_whole_files(table, length):
-    draw, killed = random.Random(9), 0
+    killed = Counter()
     clear(table)
     run(table)
-    for _ in range(MOMENTS):  # files of the run before are there, and are replaced whole
-        code, _, err, _ = run(table, draw.uniform(0.0, 1.1 * length), signal.SIGKILL)
+    for moment in moments(9, length):
+        # Files of the run before are there, and are replaced whole.
+        code, _, err, _ = run(table, moment, signal.SIGKILL)
         assert code in (0, -signal.SIGKILL), (code, err)
-        killed += code != 0
+        killed[code, being_written(table)] += 1
+        for path in table.glob(".*.part*"):
+            path.unlink()
         check_whole(table, FILES.values())
-        names = {path.name for path in table.iterdir()} - {"t.csv", "cache", *FILES.values()}
-        assert all(name.startswith(".") and ".part" in name for name in names)
-    print(f"{killed} of {MOMENTS} were killed")
-    assert killed
+        assert {path.name for path in table.iterdir()} == {"t.csv", "cache", *FILES.values()}
+    print(killed)
+    assert killed[-signal.SIGKILL, False] and (not FUZZ or killed[-signal.SIGKILL, True])
     assert run(table)[0] == 0
     for path in (table / "cache").iterdir():
         assert path.suffix == ".o" or path.name.startswith("new-")
