@@ -23,7 +23,7 @@ STARTED = b"."
 # A dot tells that Python is up: what comes before that is no matter of ours.
 PROGRAM = "import os; os.write(1, b'.'); from descend.__main__ import main; main()"
 WORDS = ["fit", "t.csv", "y = a*exp(-k*x)", "--start", "a=1,k=1", "--optimizer", "adam", "--lr"]
-WORDS += ["0.001", "--batch-size", "50", "--epochs", "4000", "--json"]
+WORDS += ["0.001", "--batch-size", "50", "--epochs", "40000", "--json"]
 WORDS += [f"--{option}={name}" for option, name in FILES.items()]
 WRITING = 0.4  # seconds that the files take
 EARLY = 0.1  # seconds in which Python may still be about to read the first line of ours
