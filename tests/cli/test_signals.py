@@ -6,6 +6,7 @@ import random
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections import Counter
 
@@ -19,9 +20,8 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals of a PO
 FUZZ = os.environ.get("HYPOTHESIS_PROFILE") == "fuzz"
 MOMENTS = 100 if FUZZ else 2
 FILES = {"save": "f.descend", "history": "h.csv", "plot": "p.png", "checkpoint": "c.descend"}
-STARTED = b"."
-# A dot tells that Python is up: what comes before that is no matter of ours.
-PROGRAM = "import os; os.write(1, b'.'); from descend.__main__ import main; main()"
+# A file tells that Python is up: what comes before that is no matter of ours.
+PROGRAM = "open('up', 'w').close(); from descend.__main__ import main; main()"
 WORDS = ["fit", "t.csv", "y = a*exp(-k*x)", "--start", "a=1,k=1", "--optimizer", "adam", "--lr"]
 WORDS += ["0.001", "--batch-size", "50", "--epochs", "40000", "--json"]
 WORDS += [f"--{option}={name}" for option, name in FILES.items()]
@@ -48,18 +48,33 @@ def run(table, moment=None, number=None):
     """
     environment = {**os.environ, "DESCEND_CACHE_DIR": str(table / "cache")}
     environment.pop("DESCEND_CACHE", None)
-    command = [sys.executable, "-c", PROGRAM, *WORDS]
-    with subprocess.Popen(command, cwd=table, stdout=-1, stderr=-1, env=environment) as process:
-        assert process.stdout.read(1) == STARTED
+    command, up, before = [sys.executable, "-c", PROGRAM, *WORDS], table / "up", saved_at(table)
+    up.unlink(missing_ok=True)
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        process = subprocess.Popen(command, cwd=table, stdout=out, stderr=err, env=environment)
+        wait(process, up.exists)
         begin = time.perf_counter()
         if moment is not None:
             from_file, delay = moment
-            while from_file and process.poll() is None and not being_written(table):
-                time.sleep(0.001)
+            if from_file:
+                wait(process, lambda: being_written(table) or saved_at(table) != before)
             time.sleep(delay)
             process.send_signal(number)
-        out, err = process.communicate(timeout=120)
-    return process.returncode, out, err.decode(), time.perf_counter() - begin
+        process.wait(timeout=120)
+        seconds = time.perf_counter() - begin
+        out.seek(0)
+        err.seek(0)
+        return process.returncode, out.read(), err.read().decode(), seconds
+
+
+def wait(process, happened):
+    while process.poll() is None and not happened():
+        time.sleep(0.001)
+
+
+def saved_at(folder):
+    path = folder / FILES["save"]
+    return path.stat().st_mtime_ns if path.exists() else 0
 
 
 def being_written(folder):
@@ -120,7 +135,7 @@ def test_a_run_that_is_killed_at_any_moment_leaves_whole_files(table, length):
         for path in table.glob(".*.part*"):
             path.unlink()
         check_whole(table, FILES.values())
-        assert {path.name for path in table.iterdir()} == {"t.csv", "cache", *FILES.values()}
+        assert {path.name for path in table.iterdir()} == {"t.csv", "up", "cache", *FILES.values()}
     print(killed)
     assert not FUZZ or {(-signal.SIGKILL, False), (-signal.SIGKILL, True)} <= {*killed}
     for path in (table / "cache").iterdir():

@@ -107,7 +107,8 @@ def test_datasets_of_different_models_are_saved_with_their_own_columns(tmp_path)
         descend.Dataset(lambda q, r, k: factor[0] * q * np.exp(-k * r), (np.ones(40), X), Y),
         descend.Dataset(
             lambda x, a, k, i: a * np.exp(-k * x) * np.take(factor, i.astype(int)),
-            {"x": X, "i": 0 * X}, Y,
+            {"x": X, "i": 0 * X},
+            Y,
         ),
     ]
     found = descend.fit_global(sets, shared=["k", "a"], start=START)
@@ -129,3 +130,20 @@ def test_a_dataset_whose_model_couples_rows_warns_of_others():
         np.testing.assert_allclose(each[1].predict(X), found[1].fitted, rtol=1e-12)
         with pytest.warns(descend.DescendWarning, match="couples the rows"):
             each[1].predict(X[:5])
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        lambda x, a, k: a * np.exp(-k * x / x.mean()),
+        lambda x, a, k: a * np.exp(-k * x) * len(x) / 40,
+        lambda x, a, k: a * np.exp(-k * x) + 0 * np.arange(float(len(x))),
+        lambda x, a, k: a * np.exp(-k * np.cumsum(x) / 20) * np.ones(x.shape[0]),
+    ],
+)
+def test_models_whose_rows_know_of_one_another_are_drawn_at_their_rows(model, tmp_path):
+    start = {"a": 1.0, "k": 1.0}
+    descend.fit(model, X, Y, start=start).plot(tmp_path / "one.png")
+    descend.fit_global(model, [X, X], [Y, 2 * Y], shared="k", start=start).plot(
+        tmp_path / "two.png"
+    )

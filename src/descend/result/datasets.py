@@ -15,7 +15,7 @@ from descend.data.covariance import whitening
 from descend.errors import UsageError, ends_at_users_line, suggest
 from descend.records.datasets import SetRecord
 from descend.records.record import jsonable, values_of
-from descend.result.fit import Fit, fit_of, predicted
+from descend.result.fit import Fit, fit_of, predicted, rows_apart
 from descend.result.graph_json import graph_from_json, model_parts
 from descend.result.saved import SavedFit, SavedSet, fit_as_bytes, read_fit, write_fit
 from descend.run.job import traced
@@ -60,6 +60,11 @@ class SetFit(SetRecord):
             UsageError: columns are missing.
         """
         return predicted(self._predictor(), self.leaves, x, self._has_rows)
+
+    @property
+    def has_curve(self) -> bool:
+        """Whether the model can be drawn over its only column, at more places than its rows."""
+        return len(self.inputs) == 1 and rows_apart(self._predictor())
 
     def _has_rows(self, columns: Mapping[str, Array]) -> bool:
         own = self.x

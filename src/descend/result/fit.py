@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 
 from descend.errors import UsageError, ends_at_users_line, warn
+from descend.graph.node import Dim
 from descend.records.record import FitRecord, defaults_of, like, number_names_of, values_of
 from descend.records.statuses import STATUSES
 from descend.result.evidence import OF_DATA, Evidence, FromFile
@@ -188,7 +189,7 @@ class Fit(Evident, Trusted, FitRecord):
             from descend.trust.delta import bands_around
 
             around = bands_around(self, bands)
-        predict = self.predict if single else None
+        predict = self.predict if single and rows_apart(self._evidence.predictor) else None
         return plot_fit(self, path, predict, parts, around, self._spread())
 
     def _spread(self) -> Array | None:
@@ -250,6 +251,11 @@ class Fit(Evident, Trusted, FitRecord):
         from descend.result.saved import fit_as_bytes
 
         return fit_of_bytes, (fit_as_bytes(self._saved()),)
+
+
+def rows_apart(predictor: Predictor) -> bool:
+    """Whether a model's rows know nothing of one another, so that it has a curve through them."""
+    return isinstance(predictor.rows, Dim) and not mixing(predictor.outputs, predictor.rows)[1]
 
 
 def predicted(

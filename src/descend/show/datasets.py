@@ -108,7 +108,7 @@ def _panel(axes: Axes, one: Any) -> None:
     canvas.points(axes, place, one.y, "data")
     order = np.argsort(place, kind="stable")
     x, y = place[order], one.fitted[order]
-    if name is not None and len(columns) == 1 and x.size and x[0] < x[-1]:
+    if name is not None and one.has_curve and x.size and x[0] < x[-1]:
         x = np.linspace(x[0], x[-1], CURVE_POINTS)
         y = np.broadcast_to(np.asarray(one.predict({name: x}), np.float64), x.shape)
     axes.plot(*canvas.thinned(x, y), color=canvas.FIT, linewidth=1.8, label="prediction", zorder=3)
