@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from descend.errors import DataError, DescendWarning, UsageError, suggest
+from descend.quantities import refuse_units
 
 __all__ = [
     "Clean",
@@ -62,6 +63,7 @@ def real_array(value: Any, name: str, *, integers: bool = False) -> Array:
     """
     if type(value) is np.ndarray and value.dtype == np.float64:
         return value
+    refuse_units(value, name)
     mask = getattr(value, "mask", None)
     try:
         array = np.asarray(value)
@@ -125,6 +127,7 @@ def _from_objects(array: Array, name: str) -> Array:
             continue
         if isinstance(value, complex | np.complexfloating):
             _refuse_kind(name, "c", np.array([value]))
+        refuse_units(value, name)
         try:
             flat[index] = math.nan if isinstance(value, str | bytes) else float(value)
             refused = isinstance(value, str | bytes)

@@ -12,6 +12,7 @@ from descend.errors import UsageError, suggest
 from descend.graph.node import Node
 from descend.graph.source import input_node
 from descend.lean import dataclass
+from descend.quantities import refuse_units
 from descend.trace.context import Trace
 from descend.trace.tensor import Tensor, as_node, wrap
 from descend.trace.trace import trace_function
@@ -258,6 +259,7 @@ def _fresh(function: Callable[..., Any], leaf: Any, label: str) -> Node:
     elif isinstance(leaf, int) and not isinstance(leaf, bool):
         shape, dtype = (), np.dtype(np.float64)
     else:
+        refuse_units(leaf, label, UsageError)
         array = np.asarray(leaf)
         shape, dtype = array.shape, computed_in(array.dtype)
     if dtype.kind != "f":

@@ -11,6 +11,7 @@ from descend.errors import FormulaError, UsageError, suggest
 from descend.lean import dataclass
 from descend.parameters.declare import Declared
 from descend.parameters.space import Space
+from descend.quantities import refuse_units
 from descend.trace.formula import Formula
 
 __all__ = ["Wishes", "number_names", "parsed_ties", "read_wishes", "space_of"]
@@ -331,6 +332,7 @@ def _edge(value: Any, none: float, shape: tuple[int, ...], title: str) -> Array:
     if value is None:
         return np.full(shape, none)
     given = [none if v is None else v for v in value] if type(value) in (list, tuple) else value
+    refuse_units(given, f"the {title}", UsageError)
     try:
         array = np.asarray(given, np.float64)
     except (TypeError, ValueError):

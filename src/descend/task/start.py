@@ -9,6 +9,7 @@ import numpy as np
 
 from descend.errors import UsageError, suggest
 from descend.parameters.space import Space
+from descend.quantities import refuse_units
 from descend.trace.tree import Tree, flatten, leaf_names
 
 __all__ = [
@@ -187,6 +188,7 @@ def leaf_array(name: str, value: Any) -> Array:
     descend.errors.UsageError: the parameter "w" is an integer array, which has no derivatives
       do: start it as floats: w.astype(float)
     """
+    refuse_units(value, f'the start of "{name}"', UsageError)
     array = np.asarray(value)
     kind = array.dtype.kind
     if kind in "iu" and array.ndim and isinstance(value, np.ndarray):

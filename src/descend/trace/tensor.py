@@ -16,6 +16,7 @@ from descend.graph.elementwise import cast
 from descend.graph.linear import broadcast
 from descend.graph.node import Dim, Node, RowsAsked, postorder
 from descend.graph.source import const, is_const, value_of
+from descend.quantities import unit_of
 from descend.trace import indexing
 from descend.trace.contents import Contents, View
 from descend.trace.context import current, note, where
@@ -373,6 +374,13 @@ def as_node(value: Any, dtype: Any = None) -> Node:
             f"a sparse {type(value).__name__} cannot be part of a computation",
             where=where(),
             remedy="write .toarray() where it is used",
+        )
+    found = unit_of(value)
+    if found is not None:
+        raise TraceError(
+            f"a quantity in {found[0]} meets a number without a unit",
+            where=where(),
+            remedy=f"take its numbers in the unit you mean before the model: .{found[1]}",
         )
     array = np.asarray(without_stand_ins(value), dtype=dtype)
     check_data(array)

@@ -12,6 +12,7 @@ from descend.methods.choice import Task, chosen, is_auto
 from descend.methods.losses import FunctionLoss, Loss
 from descend.methods.table import as_loss, as_optimizer, as_penalty
 from descend.program.stopping import Rules
+from descend.quantities import refuse_other_rows
 from descend.result.resume import seed_of
 from descend.run.job import Job
 from descend.run.settings import Settings
@@ -19,7 +20,7 @@ from descend.run.view import free_count
 from descend.task.columns import WHITENING
 from descend.task.declared import Begun, begin, bonds_of, problem_of, settled
 from descend.task.options import TOLERANCES, Options
-from descend.task.rows import prepared_rows, split_rows
+from descend.task.rows import WEIGHTS, prepared_rows, split_rows
 from descend.task.warned import warn_of_data
 
 if TYPE_CHECKING:
@@ -35,6 +36,8 @@ class Reading:
         self, model: Any, x: Any, y: Any, options: Options, in_place: bool = False
     ) -> None:
         self.options, self.model, self.given = options, model, (model, x, y)
+        weights = ((name, getattr(options, name)) for name in WEIGHTS)
+        refuse_other_rows([("x", x), ("y", y), *weights])
         self.problem = problem_of(model, x, y, options)
         rows = prepared_rows(
             self.problem, options.sample_weight, options.sigma, options.missing,
