@@ -57,6 +57,7 @@ LATE = {
     "show.report",
     "trace.tables.families",
     "trust.curved", "judge.divergence", "judge.growth", "result.explaining", "train.load",
+    "result.datasets",
     "judge.not_finite",
     "task.ready", "result.saved", "task.scaling", "trust.bootstrap", "trust.contour",
     "trust.delta", "trust.diagnostics", "trust.intervals", "trust.profile", "trust.refit",

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from descend import methods
 
 if TYPE_CHECKING:
+    from descend import models as models
     from descend.data.read import read
     from descend.errors import (
         DataError,
@@ -87,15 +88,17 @@ __all__ = [
 __all__ += methods.__all__
 
 
-def __getattr__(name: str) -> Any:
-    if name == "models":
-        return importlib.import_module("descend.models")
-    home = _NAMES.get(name)
-    if home is None:
-        raise AttributeError(f"module 'descend' has no attribute '{name}'")
-    value = getattr(importlib.import_module(f"descend.{home}"), name)
-    globals()[name] = value
-    return value
+if not TYPE_CHECKING:  # else any name would be one of ours
+
+    def __getattr__(name: str) -> Any:
+        if name == "models":
+            return importlib.import_module("descend.models")
+        home = _NAMES.get(name)
+        if home is None:
+            raise AttributeError(f"module 'descend' has no attribute '{name}'")
+        value = getattr(importlib.import_module(f"descend.{home}"), name)
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:

@@ -5,11 +5,15 @@ from __future__ import annotations
 import atexit
 import gc
 import os
+import signal
 import sys
 
 # What is loaded stays: looking through it for garbage is a twentieth of a short run.
 gc.disable()
 try:
+    # From the first moment on, SIGTERM is as Ctrl-C.
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
     # From here, and not from the depth of our own modules: Python keeps its frames in pieces of
     # 16 KB, and where NumPy's many small calls meet the end of one, each of them maps a new piece.
     import numpy  # noqa: F401
@@ -32,6 +36,8 @@ def main() -> int:
     """
     code = run()
     try:
+        for number in (signal.SIGINT, signal.SIGTERM):  # all is done
+            signal.signal(number, signal.SIG_IGN)
         atexit._run_exitfuncs()
         sys.stdout.flush()
         sys.stderr.flush()

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 
@@ -42,6 +42,8 @@ __all__ = [
 ]
 
 Function = Callable[..., Any]
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 def _function(function: Function, what: str) -> Function:
@@ -50,7 +52,7 @@ def _function(function: Function, what: str) -> Function:
     return function
 
 
-def _named(wrapper: Function, function: Function, what: str) -> Function:
+def _named(wrapper: Callable[P, T], function: Function, what: str) -> Callable[P, T]:
     _function(function, what)
     wrapper.__name__ = f"{what}({name_of(function)})"
     wrapper.__doc__ = f"{what} of: {function.__doc__ or name_of(function)}"
@@ -59,8 +61,9 @@ def _named(wrapper: Function, function: Function, what: str) -> Function:
 
 
 def grad(
-    function: Function, argnums: Argnums = 0, has_aux: bool = False, *, engine: str = "native"
-) -> Function:
+    function: Callable[P, Any], argnums: Argnums = 0, has_aux: bool = False, *,
+    engine: str = "native",
+) -> Callable[P, Any]:  # fmt: skip
     """The gradient of a function that returns one number, by backpropagation.
 
     The first call with arguments of some form traces the function and compiles its gradient; the
@@ -92,15 +95,16 @@ def grad(
     """
     planner = Planner(transforms.gradient, argnums, has_aux, engine)
 
-    def gradient_of(*args: Any, **kwargs: Any) -> Any:
+    def gradient_of(*args: P.args, **kwargs: P.kwargs) -> Any:
         return planner(function, args, kwargs)
 
     return _named(gradient_of, function, "grad")
 
 
 def value_and_grad(
-    function: Function, argnums: Argnums = 0, has_aux: bool = False, *, engine: str = "native"
-) -> Function:
+    function: Callable[P, Any], argnums: Argnums = 0, has_aux: bool = False, *,
+    engine: str = "native",
+) -> Callable[P, tuple[Any, Any]]:  # fmt: skip
     """The value and the gradient together; see `grad`.
 
     >>> value_and_grad(lambda x: 3 * x**2)(1.0)
@@ -108,13 +112,15 @@ def value_and_grad(
     """
     planner = Planner(transforms.value_and_gradient, argnums, has_aux, engine)
 
-    def value_and_gradient_of(*args: Any, **kwargs: Any) -> Any:
+    def value_and_gradient_of(*args: P.args, **kwargs: P.kwargs) -> Any:
         return planner(function, args, kwargs)
 
     return _named(value_and_gradient_of, function, "value_and_grad")
 
 
-def jacobian(function: Function, argnums: Argnums = 0, *, engine: str = "native") -> Function:
+def jacobian(
+    function: Callable[P, Any], argnums: Argnums = 0, *, engine: str = "native"
+) -> Callable[P, Any]:
     """All first derivatives: for a result of shape s and an argument of shape t, shape s + t.
 
     Forward or reverse mode, whichever takes fewer passes; all passes run as one with a new axis.
@@ -126,13 +132,15 @@ def jacobian(function: Function, argnums: Argnums = 0, *, engine: str = "native"
     """
     planner = Planner(transforms.jacobian, argnums, engine=engine)
 
-    def jacobian_of(*args: Any, **kwargs: Any) -> Any:
+    def jacobian_of(*args: P.args, **kwargs: P.kwargs) -> Any:
         return planner(function, args, kwargs)
 
     return _named(jacobian_of, function, "jacobian")
 
 
-def hessian(function: Function, argnums: Argnums = 0, *, engine: str = "native") -> Function:
+def hessian(
+    function: Callable[P, Any], argnums: Argnums = 0, *, engine: str = "native"
+) -> Callable[P, Any]:
     """All second derivatives of a function that returns one number: forward over reverse mode.
 
     For arguments of shapes s and t, the block of the two has shape s + t.
@@ -145,7 +153,7 @@ def hessian(function: Function, argnums: Argnums = 0, *, engine: str = "native")
     gradient = grad(function, argnums)
     planner = Planner(partial(transforms.jacobian, mode="forward"), argnums, engine=engine)
 
-    def hessian_of(*args: Any, **kwargs: Any) -> Any:
+    def hessian_of(*args: P.args, **kwargs: P.kwargs) -> Any:
         return planner(gradient, args, kwargs)
 
     return _named(hessian_of, function, "hessian")

@@ -71,11 +71,79 @@ def test_many_fits_are_copied_whole():
         assert other.report() == found.report()
 
 
-def test_a_global_fit_is_copied_and_not_pickled():
+@pytest.mark.parametrize("again", [copy.copy, copy.deepcopy, pickled])
+def test_a_copy_of_a_global_fit_is_the_global_fit(again, tmp_path):
     found = descend.fit_global(decay, [X, X], [Y, 2 * Y], shared=["k"], start=START)
-    for other in (copy.copy(found), copy.deepcopy(found)):
-        assert other.report() == found.report()
-        assert np.array_equal(other[1].predict(X), found[1].predict(X))
-    with pytest.raises(descend.UsageError, match="a global fit is not pickled as a whole"):
-        pickle.dumps(found)
-    assert pickled(found.fit).params["k"] == found.params["k"]
+    other = again(found)
+    assert other.report() == found.report() and other.to_json_dict() == found.to_json_dict()
+    assert np.array_equal(other[1].predict(X), found[1].predict(X))
+    assert repr(other[1]) == repr(found[1])
+    other.plot(tmp_path / "sets.png")
+
+
+def test_a_saved_global_fit_predicts_for_each_dataset_and_can_be_started_from(tmp_path):
+    path, sets = tmp_path / "two.descend", {"names": ["u", "v"], "shared": ["k"]}
+    found = descend.fit_global(decay, [X, X], [Y, 2 * Y], start=START, **sets)
+    found.save(path)
+    other = descend.load(path)
+    assert isinstance(other, descend.GlobalFit) and other.report() == found.report()
+    for name in ("u", "v"):
+        expected = decay(X + 1, **found[name].params)
+        np.testing.assert_allclose(other[name].predict(X + 1), expected, rtol=1e-14)
+    assert other["u"].y is None and found["u"].y is not None
+    with pytest.raises(descend.UsageError, match="a saved global fit has no rows to draw"):
+        other.plot()
+    again = descend.fit_global(decay, [X, X], [Y, 2 * Y], start=other, **sets)
+    assert again.start_source == "from an earlier fit" and again.success
+    with pytest.raises(descend.UsageError, match="give those of one dataset"):
+        descend.fit(decay, X, Y, start=other)
+    assert descend.fit(decay, X, Y, start=other["u"]).start["a"] == found["u"].params["a"]
+
+
+def test_datasets_of_different_models_are_saved_with_their_own_columns(tmp_path):
+    factor = np.array([2.0, 1.0])
+    sets = [
+        descend.Dataset("y = a*exp(-k*t)", {"t": X, "y": Y}, name="text"),
+        descend.Dataset(lambda q, r, k: factor[0] * q * np.exp(-k * r), (np.ones(40), X), Y),
+        descend.Dataset(
+            lambda x, a, k, i: a * np.exp(-k * x) * np.take(factor, i.astype(int)),
+            {"x": X, "i": 0 * X},
+            Y,
+        ),
+    ]
+    found = descend.fit_global(sets, shared=["k", "a"], start=START)
+    found.save(tmp_path / "three.descend")
+    for other in (descend.load(tmp_path / "three.descend"), pickled(found)):
+        assert [one.inputs for one in other] == [("t",), ("q", "r"), ("x", "i")]
+        for one, expected in zip(other, found, strict=True):
+            rows = expected.x
+            assert np.array_equal(one.predict(rows), expected.predict(rows))
+            np.testing.assert_allclose(one.predict(rows), expected.fitted, rtol=1e-12)
+
+
+def test_a_dataset_whose_model_couples_rows_warns_of_others():
+    def scaled(x, a, k):
+        return a * np.exp(-k * x / x.mean())
+
+    found = descend.fit_global(scaled, [X, X], [Y, 2 * Y], shared=["k"], start=START)
+    for each in (found, pickled(found)):
+        np.testing.assert_allclose(each[1].predict(X), found[1].fitted, rtol=1e-12)
+        with pytest.warns(descend.DescendWarning, match="couples the rows"):
+            each[1].predict(X[:5])
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        lambda x, a, k: a * np.exp(-k * x / x.mean()),
+        lambda x, a, k: a * np.exp(-k * x) * len(x) / 40,
+        lambda x, a, k: a * np.exp(-k * x) + 0 * np.arange(float(len(x))),
+        lambda x, a, k: a * np.exp(-k * np.cumsum(x) / 20) * np.ones(x.shape[0]),
+    ],
+)
+def test_models_whose_rows_know_of_one_another_are_drawn_at_their_rows(model, tmp_path):
+    start = {"a": 1.0, "k": 1.0}
+    descend.fit(model, X, Y, start=start).plot(tmp_path / "one.png")
+    descend.fit_global(model, [X, X], [Y, 2 * Y], shared="k", start=start).plot(
+        tmp_path / "two.png"
+    )

@@ -15,6 +15,7 @@ from descend.result.saved import _Arrays, _checksum
 
 X = np.linspace(0.1, 2.0, 30)
 Y = 2.5 * np.exp(-1.3 * X) + 0.01 * np.sin(30 * X)
+TABLE = {"x": X, "y": 2 * Y}
 BASIS = np.linspace(0.0, 1.0, 30)
 MANY = 1000 if os.environ.get("HYPOTHESIS_PROFILE") == "fuzz" else 60
 REPLACEMENTS = (
@@ -24,24 +25,56 @@ REPLACEMENTS = (
     "]" * 300),
 )  # fmt: skip
 
+OTHER_ARRAYS = (
+    np.zeros(0), np.full(30, np.nan), np.array(np.inf), np.arange(30), np.ones((30, 1)),
+    np.array(["a"] * 30), np.ones(3, complex), np.ones(30, bool), np.zeros((0, 5)),
+    np.ones(30, np.float16), np.array(["2020-01-01"], "M8[D]"), np.zeros(2, "f8,i4"),
+    np.array(1), np.array(1.0), np.ones((5,) * 3),
+)  # fmt: skip
+
 
 def decay(x, a, k):
     return a * np.exp(-k * x) + 0 * a * BASIS.sum()
 
 
-@pytest.fixture(scope="module")
-def saved(tmp_path_factory):
-    path = tmp_path_factory.mktemp("saved") / "a.descend"
-    descend.fit(
+def one():
+    return descend.fit(
         decay, X, Y, start={"a": 1.0, "k": 1.0}, optimizer=descend.Adam(lr=0.05), epochs=20,
         batch_size=10, record=["params"], bounds={"k": (0, 9)},
-    ).save(path)  # fmt: skip
+    )  # fmt: skip
+
+
+def together():
+    sets = [descend.Dataset(decay, X, Y, name="u"), descend.Dataset("y = a*exp(-k*x)", TABLE)]
+    return descend.fit_global(sets, shared=["k"], start={"a": 1.0, "k": 1.0}, epochs=8)
+
+
+def saved_by(make, tmp_path_factory):
+    path = tmp_path_factory.mktemp("saved") / "a.descend"
+    make().save(path)
     return path.read_bytes()
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    return saved_by(one, tmp_path_factory)
+
+
+@pytest.fixture(scope="module", params=[one, together])
+def any_saved(request, tmp_path_factory):
+    return saved_by(request.param, tmp_path_factory)
 
 
 def used(path):
     """Everything that a loaded fit is asked for."""
     fit = descend.load(path)
+    if isinstance(fit, descend.GlobalFit):
+        _ = str(fit), repr(fit), fit.to_json_dict(), fit._repr_html_(), len(fit)
+        for part in fit:
+            _ = repr(part), part.predict({"x": X})
+        with contextlib.suppress(descend.DescendError):
+            descend.fit_global(decay, [X, X], [Y, Y], shared=["k"], start=fit)
+        return
     _ = str(fit), repr(fit), fit.to_json_dict(), fit._repr_html_(), fit.predict(X)
     again = {"optimizer": descend.Adam(lr=0.05), "epochs": 30, "batch_size": 10}
     with contextlib.suppress(descend.DescendError):
@@ -81,18 +114,21 @@ def parts_of(saved):
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("seed", range(4))
-def test_a_replaced_field_is_read_or_refused(saved, tmp_path, seed):
-    content, arrays = parts_of(saved)
+def test_a_replaced_field_is_read_or_refused(any_saved, tmp_path, seed):
+    content, arrays = parts_of(any_saved)
     draw, path, refused = random.Random(seed), tmp_path / "a.descend", 0
     ways = [way for way in places(content) if way and way[0] not in ("check", "format")]
     for _ in range(MANY // 4):
-        copy = json.loads(json.dumps(content))
-        *outer, last = draw.choice(ways)
-        inner = copy
-        for key in outer:
-            inner = inner[key]
-        inner[last] = draw.choice(REPLACEMENTS)
-        written(path, copy, arrays)
+        copy, own = json.loads(json.dumps(content)), list(arrays)
+        if draw.random() < 0.2:
+            own[draw.randrange(len(own))] = draw.choice(OTHER_ARRAYS)
+        else:
+            *outer, last = draw.choice(ways)
+            inner = copy
+            for key in outer:
+                inner = inner[key]
+            inner[last] = draw.choice(REPLACEMENTS)
+        written(path, copy, own)
         try:
             used(path)
         except descend.DescendError as error:
@@ -103,7 +139,8 @@ def test_a_replaced_field_is_read_or_refused(saved, tmp_path, seed):
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_flipped_bits_are_refused(saved, tmp_path, seed):
+def test_flipped_bits_are_refused(any_saved, tmp_path, seed):
+    saved = any_saved
     draw, path = random.Random(seed), tmp_path / "a.descend"
     for _ in range(MANY // 4):
         content = bytearray(saved)
@@ -116,7 +153,9 @@ def test_flipped_bits_are_refused(saved, tmp_path, seed):
         path.write_bytes(saved)
         whole = descend.load(path)  # what does not matter to a zip, such as dates
         assert fit.to_json_dict() == whole.to_json_dict()
-        assert np.array_equal(fit.predict(X), whole.predict(X))
+        parts = [(fit, whole)] if isinstance(fit, descend.Fit) else zip(fit, whole, strict=True)
+        for part, other in parts:
+            assert np.array_equal(part.predict({"x": X}), other.predict({"x": X}))
 
 
 def test_a_file_that_unpacks_to_more_is_refused(saved, tmp_path):

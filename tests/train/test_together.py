@@ -167,7 +167,7 @@ REFUSED = {
         "k is data in one dataset and a parameter in another",
     ),
     "predict": (lambda: bad(shared="k")().predict(T), 'write found."0"..predict'),
-    "save": (lambda: bad(shared="k")().save("x.descend"), "not saved as a whole"),
+    "save": (lambda: bad(shared="k")().save("x.png"), "cannot be written as"),
     "which": (lambda: bad(shared="k")()["4"], 'there is no dataset "4"'),
 }
 

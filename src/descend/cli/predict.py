@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Any
+import shlex
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from descend.cli.options import Text
 from descend.cli.output import Told, print_json
 from descend.cli.streams import complain, say
 from descend.cli.tables import asked_of, tell_notes
 from descend.data.read import open_table
-from descend.data.validate import clean_rows
-from descend.errors import DataError
+from descend.data.validate import Clean, clean_rows
+from descend.errors import DataError, UsageError, suggest
 from descend.records.record import jsonable
+from descend.result.fit import Fit
 from descend.show.output import check_output_path, written_whole
 from descend.train.load import load
 
+if TYPE_CHECKING:
+    from descend.result.datasets import GlobalFit, SetFit
+
 __all__ = ["predict"]
+
+MOST_NAMED = 12
 
 
 def predict(saved: str, table: Text, /, **given: Any) -> None:
@@ -29,19 +39,23 @@ def predict(saved: str, table: Text, /, **given: Any) -> None:
     if to is not None:
         check_output_path(to, "predictions")
     fit = load(saved)
-    source = open_table(table, given.get("sql"), asked_of(given, fit.inputs))
+    parts, by = parts_of(fit, given), given.get("by")
+    inputs = list(dict.fromkeys(name for part in parts.values() for name in part.inputs))
+    source = open_table(table, given.get("sql"), asked_of(given, inputs))
     tell_notes(source, given)
-    absent = [name for name in fit.inputs if name not in source.columns]
+    absent = [name for name in (*inputs, *([by] if by else [])) if name not in source.columns]
     if absent:
         raise DataError(
             f'"{table}" has no column {", ".join(absent)}, which the fit needs',
             remedy=f"its columns are {', '.join(source.columns[:12])}",
         )
     missing = given.get("missing", "raise")
-    clean = clean_rows(source.read(fit.inputs), missing=missing, least=1)
+    rows = source.read(inputs)
+    clean = clean_rows(rows, missing=missing, least=1)
     if clean.n_dropped:
         complain(f"warning: {clean.n_dropped} rows were dropped")
-    prediction = fit.predict(clean.columns)
+    labels = None if by is None else [str(label) for label in source.labels(by).tolist()]
+    prediction = predicted(parts, clean, labels)
     columns = {**clean.columns, fit.target: prediction}
     if to is not None:
         write_table(columns, to)
@@ -51,6 +65,51 @@ def predict(saved: str, table: Text, /, **given: Any) -> None:
         print_json({"target": fit.target, "n_dropped": clean.n_dropped, "prediction": values})
     elif to is None and not told.quiet:
         say("\n".join([fit.target, *map(repr, prediction.tolist())]))
+
+
+def parts_of(fit: Fit | GlobalFit, given: Mapping[str, Any]) -> dict[str, Fit | SetFit]:
+    """What predicts: the fit itself, or of a global fit those of its datasets that are asked for.
+
+    Raises:
+        UsageError: nothing says which dataset a row is of; or what says so has no meaning.
+    """
+    by, one = given.get("by"), given.get("dataset")
+    if isinstance(fit, Fit):
+        for name in ("by", "dataset"):
+            if name in given:
+                raise UsageError(
+                    f"--{name} is for global fits, and the saved fit is of one dataset",
+                    remedy=f"leave out --{name}",
+                )
+        return {"": fit}
+    if (by is None) == (one is None):
+        names = ", ".join(part.name for part in fit.datasets[:MOST_NAMED])
+        raise UsageError(
+            f"the saved fit is of {len(fit)} datasets ({names}"
+            f"{', …' if len(fit) > MOST_NAMED else ''}), and one of --by and --dataset says which",
+            remedy=f"write --by COLUMN for a column with their names, or --dataset "
+            f"{shlex.quote(fit.datasets[0].name)} for all rows",
+        )
+    return {part.name: part for part in fit.datasets} if one is None else {"": fit[one]}
+
+
+def predicted(parts: Mapping[str, Fit | SetFit], clean: Clean, labels: list[str] | None) -> Any:
+    """The predictions of all rows, each by the dataset that its label names."""
+    if labels is None:
+        (part,) = parts.values()
+        return part.predict({name: clean.columns[name] for name in part.inputs})
+    own = np.array(labels)[... if clean.kept is None else clean.kept]
+    for row, label in enumerate(own.tolist()):
+        if label not in parts:
+            raise DataError(
+                f'row {row} is of "{label}", which is no dataset of the fit{suggest(label, parts)}',
+                remedy=f"its datasets are {', '.join([*parts][:MOST_NAMED])}",
+            )
+    found = np.empty(len(own))
+    for label in dict.fromkeys(own.tolist()):
+        rows, part = own == label, parts[label]
+        found[rows] = part.predict({name: clean.columns[name][rows] for name in part.inputs})
+    return found
 
 
 def write_table(columns: dict[str, Any], path: str) -> None:

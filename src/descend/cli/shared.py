@@ -15,7 +15,7 @@ from descend.train.fit_global import Dataset, fit_global
 
 __all__ = ["fit_shared"]
 
-REFUSED = ("save", "checkpoint", "resume")
+REFUSED = ("checkpoint", "resume")
 
 
 def fit_shared(

@@ -94,10 +94,12 @@ SCHEDULES: Mapping[str, str] = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    home = next((home for home, names in HOMES.items() if name in names.split()), None)
-    if home is None:
-        raise AttributeError(f"module 'descend.methods' has no attribute '{name}'", name=name)
-    value = getattr(import_module(f"descend.methods.{home}"), name)
-    globals()[name] = value
-    return value
+if not TYPE_CHECKING:  # else any name would be one of ours
+
+    def __getattr__(name: str) -> Any:
+        home = next((home for home, names in HOMES.items() if name in names.split()), None)
+        if home is None:
+            raise AttributeError(f"module 'descend.methods' has no attribute '{name}'", name=name)
+        value = getattr(import_module(f"descend.methods.{home}"), name)
+        globals()[name] = value
+        return value

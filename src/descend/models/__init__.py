@@ -18,15 +18,11 @@ from typing import TYPE_CHECKING, Any
 from descend.errors import suggest
 
 if TYPE_CHECKING:
-    from descend.models import ready
-    from descend.models.model import Model
+    from descend.models.model import Model as Model
     from descend.models.ready import *  # noqa: F403
 
-    __all__ = ["Model"]
-    __all__ += ready.__all__
 
-
-def __getattr__(name: str) -> Any:
+def _named(name: str) -> Any:
     if name == "Model":
         return import_module("descend.models.model").Model
     made = import_module("descend.models.ready")
@@ -41,5 +37,9 @@ def __getattr__(name: str) -> Any:
     return value
 
 
+if not TYPE_CHECKING:  # else any name would be one of ours
+    __getattr__ = _named
+
+
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__getattr__("__all__")})
+    return sorted({*globals(), *_named("__all__")})

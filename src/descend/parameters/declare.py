@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Never
 
 import numpy as np
 
@@ -44,7 +44,7 @@ class Parameter:
 
     def __init__(
         self, value: Any = None, min: Any = None, max: Any = None, fixed: bool = False,
-        tie: str | None = None, scale: str | None = None, **unknown: Any,
+        tie: str | None = None, scale: str | None = None, **unknown: Never,
     ) -> None:  # fmt: skip
         for name in unknown:
             ours = FOREIGN.get(name)

@@ -33,6 +33,7 @@ __all__ = [
     "leaves",
     "like",
     "number_names_of",
+    "values_of",
 ]
 
 Engine = Literal["native", "interpreted"]
@@ -375,6 +376,11 @@ def _few(tree: Any) -> Iterator[tuple[str, float]]:
 def number_names_of(params: Any) -> tuple[str, ...]:
     """The names of all numbers of parameters; none where there are absurdly many."""
     return tuple(name for name, _ in _few(params))
+
+
+def values_of(record: Any) -> dict[str, Any]:
+    """The fields of a record that are not worked out of others, by name."""
+    return {f.name: getattr(record, f.name) for f in fields(record) if f.init}
 
 
 def defaults_of(kind: type[Any], names: Iterable[str]) -> dict[str, Any]:

@@ -3,59 +3,55 @@
 from __future__ import annotations
 
 import copy
+import functools
+import io
 import os
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
 from descend.data.covariance import whitening
-from descend.data.frames import bind_inputs, take_columns
-from descend.errors import UsageError, suggest
-from descend.lean import dataclass
-from descend.records.record import jsonable
-from descend.result.fit import Fit
+from descend.errors import UsageError, ends_at_users_line, suggest
+from descend.records.datasets import SetRecord
+from descend.records.record import jsonable, values_of
+from descend.result.fit import Fit, fit_of, predicted, rows_apart
+from descend.result.graph_json import graph_from_json, model_parts
+from descend.result.saved import SavedFit, SavedSet, fit_as_bytes, read_fit, write_fit
+from descend.run.job import traced
+from descend.run.predictor import Predictor
 from descend.show.datasets import datasets_section, plot_datasets
 from descend.show.numbers import short
 from descend.show.plots import value_lines
 from descend.show.report import fit_told
 from descend.show.shown import Shown
+from descend.simplify.driver import simplify
 from descend.task.problem import Problem
+from descend.task.start import given_start
 from descend.task.whole import Whole
 from descend.trace.formula import Formula
+from descend.trace.model import Spec
 from descend.visible import visible
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["GlobalFit", "SetFit", "parts_of"]
+    from descend.records.record import FitRecord
+    from descend.trust.methods import Trusted
+
+__all__ = ["GlobalFit", "SetFit", "global_of", "parts_of"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
-@dataclass(frozen=True)
-class SetFit:
-    """What a global fit says of one dataset.
+class SetFit(SetRecord):
+    """What a global fit says of one dataset, and its fitted model."""
 
-    Attributes:
-        name, n_rows: the dataset.
-        params, stderr: its parameters, shared ones and its own, by the names of its model.
-        y, fitted, residuals: arrays shaped like its target; residuals = y − fitted.
-        chi2: the sum of its squared residuals, over its sigmas where there are such.
-        r2: the share of its own variance that is explained.
-    """
+    _predictor: Callable[[], Predictor]  # the model is traced when somebody asks
 
-    name: str
-    n_rows: int
-    params: Mapping[str, Any]
-    stderr: Mapping[str, Any]
-    y: Array
-    fitted: Array
-    residuals: Array
-    chi2: float
-    r2: float
-    problem: Problem
-    model: Any
+    def __init__(self, predictor: Callable[[], Predictor], **values: Any) -> None:
+        super().__init__(**values)
+        object.__setattr__(self, "_predictor", predictor)
 
     def predict(self, x: Any) -> Array:
         """The model of this dataset at new rows, given as its x was.
@@ -63,22 +59,39 @@ class SetFit:
         Raises:
             UsageError: columns are missing.
         """
-        problem = self.problem
-        names = list(problem.columns)
-        if isinstance(problem.function, Formula):
-            columns = take_columns(x, names)
-            return np.asarray(problem.function.evaluate({**columns, **self.params}))
-        columns = bind_inputs(x, names)
-        missing = [name for name in names if name not in columns]
-        if missing:
-            raise UsageError(f"the model of dataset {self.name} needs {', '.join(missing)} as well")
-        given, named = problem.arguments({**problem.constants, **columns, **self.params})
-        return np.asarray(problem.function(*given, **named))
+        return predicted(self._predictor(), self.leaves, x, self._has_rows)
+
+    @property
+    def has_curve(self) -> bool:
+        """Whether the model can be drawn over its only column, at more places than its rows."""
+        return len(self.inputs) == 1 and rows_apart(self._predictor())
+
+    def _has_rows(self, columns: Mapping[str, Array]) -> bool:
+        own = self.x
+        return bool(own) and all(np.array_equal(columns[name], own[name]) for name in own)
+
+    def __copy__(self) -> SetFit:
+        return SetFit(self._predictor, **values_of(self))
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> SetFit:
+        return SetFit(self._predictor, **copy.deepcopy(values_of(self), memo))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A pickle holds the model as a list of operations, with its arrays."""
+        return _set_of_parts, (values_of(self), *model_parts(self._predictor()))
+
+    def _saved(self) -> SavedSet:
+        return SavedSet(values_of(self), self._predictor())
 
     def __repr__(self) -> str:
         values = ", ".join(f"{n} = {float(v):.6g}" for n, v in self.params.items())
         text = f"<Dataset {self.name}: {self.n_rows} rows, {values}, chi² {self.chi2:.6g}>"
         return visible(text)
+
+
+def _set_of_parts(values: Mapping[str, Any], *parts: Any) -> SetFit:
+    predictor = graph_from_json(*parts)
+    return SetFit(lambda: predictor, **values)
 
 
 def parts_of(whole: Whole, found: Fit) -> Iterator[SetFit]:
@@ -88,14 +101,28 @@ def parts_of(whole: Whole, found: Fit) -> Iterator[SetFit]:
         rows = slice(whole.edges[k], whole.edges[k + 1])
         y, fitted = np.asarray(problem.y), np.array(found.fitted[rows])
         weight = 1.0 if one.sample_weight is None else np.asarray(one.sample_weight, float)
-        chi2 = float(np.sum(weight * _scaled(y - fitted, one.sigma) ** 2))
         spread = float(np.sum((y - y.mean()) ** 2))
-        r2 = 1 - float(np.sum((y - fitted) ** 2)) / spread if spread > 0 else np.nan
+        params = _floats(whole.own(k, found.params))
         yield SetFit(
-            str(one.name), len(y), _floats(whole.own(k, found.params)),
-            _floats(whole.own(k, found.stderr)), y,
-            fitted, y - fitted, chi2, r2, problem, one.model,
+            functools.cache(functools.partial(_predictor_of, problem, params)),
+            name=str(one.name), n_rows=len(y), params=params,
+            stderr=_floats(whole.own(k, found.stderr)),
+            chi2=float(np.sum(weight * _scaled(y - fitted, one.sigma) ** 2)),
+            r2=1 - float(np.sum((y - fitted) ** 2)) / spread if spread > 0 else np.nan,
+            target=problem.target, inputs=tuple(problem.columns), x=dict(problem.columns), y=y,
+            fitted=fitted, residuals=y - fitted,
         )  # fmt: skip
+
+
+def _predictor_of(problem: Problem, params: Mapping[str, float]) -> Predictor:
+    """The model of a dataset as a graph."""
+    start = given_start(problem.parameters, params, {})
+    leaves = {name: Spec.of(array) for name, array in start.arrays.items()}
+    model = traced(problem, start, problem.columns, leaves, len(np.asarray(problem.y)))
+    return Predictor(
+        tuple(simplify(model.nodes, final=True)), model.data, model.leaves,
+        list(model.trace.captured), model.rows, isinstance(problem.function, Formula),
+    )  # fmt: skip
 
 
 def _floats(values: Mapping[str, Any]) -> dict[str, float]:
@@ -110,7 +137,16 @@ def _scaled(residuals: Array, sigma: Any) -> Array:
     return whitening(spread, len(residuals)) @ residuals if spread.ndim == 2 else residuals / spread
 
 
-class GlobalFit(Shown):
+if TYPE_CHECKING:
+
+    class _Whole(Shown, Trusted, FitRecord):
+        """What type checkers are told of a global fit: all of its fit's attributes are its own."""
+
+else:
+    _Whole = Shown
+
+
+class GlobalFit(_Whole):
     """The fit of several datasets at once; everything that a `Fit` has, it has too.
 
     `found["name"]` or `found[0]` is what it says of one dataset; `params` has a number for each
@@ -125,10 +161,12 @@ class GlobalFit(Shown):
         self.fit = fit
         self.datasets = datasets
 
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__") or name == "fit":
-            raise AttributeError(name)
-        return getattr(self.fit, name)
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            if name.startswith("__") or name == "fit":
+                raise AttributeError(name)
+            return getattr(self.fit, name)
 
     def __getitem__(self, key: int | str) -> SetFit:
         if isinstance(key, str):
@@ -144,7 +182,7 @@ class GlobalFit(Shown):
     def __len__(self) -> int:
         return len(self.datasets)
 
-    def predict(self, x: Any) -> Array:
+    def predict(self, x: Any) -> NoReturn:
         """Refused: a prediction belongs to one dataset.
 
         Raises:
@@ -155,28 +193,27 @@ class GlobalFit(Shown):
             remedy=f'write found["{self.datasets[0].name}"].predict(x)',
         )
 
+    @ends_at_users_line
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Refused: a saved fit predicts, and this one does so for one dataset at a time.
+        """Write the fit, with the model of each dataset, to a file that `descend.load` reads.
 
         Raises:
-            UsageError: always.
+            UsageError: the path cannot be written, or a model cannot be stored.
         """
-        raise UsageError(
-            "a global fit is not saved as a whole",
-            remedy="save found.params, or found.to_json_dict()",
-        )
+        write_fit(self._saved(), path)
+
+    def _saved(self) -> SavedFit:
+        return self.fit._saved(tuple(one._saved() for one in self.datasets))
 
     def __copy__(self) -> GlobalFit:
         return GlobalFit(self.fit, self.datasets)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> GlobalFit:
-        return GlobalFit(copy.deepcopy(self.fit, memo), self.datasets)
+        return GlobalFit(copy.deepcopy(self.fit, memo), copy.deepcopy(self.datasets, memo))
 
-    def __reduce__(self) -> Any:
-        raise UsageError(
-            "a global fit is not pickled as a whole",
-            remedy="pickle found.fit, found.params, or found.to_json_dict()",
-        )
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A pickle is what `save` writes, and the rows."""
+        return global_of_bytes, (fit_as_bytes(self._saved()),)
 
     def _told(self) -> tuple[str, list[Any]]:
         """That of the fit, and a line a dataset."""
@@ -204,11 +241,25 @@ class GlobalFit(Shown):
         """The parameters that all datasets share."""
         return {n: v for n, v in self.fit.params.items() if np.ndim(v) == 0}
 
-    def to_json_dict(self, **options: Any) -> dict[str, Any]:
+    def to_json_dict(self, *, rows: bool = True) -> dict[str, Any]:
         """The record as plain numbers, with `datasets` beside it."""
         told = ("name", "n_rows", "chi2", "r2", "params", "stderr")
         sets = [{name: getattr(one, name) for name in told} for one in self.datasets]
-        return {**self.fit.to_json_dict(**options), "datasets": jsonable(sets)}
+        return {**self.fit.to_json_dict(rows=rows), "datasets": jsonable(sets)}
 
     def __repr__(self) -> str:
         return f"<Global fit of {len(self)} datasets: {self.fit!r}>"
+
+
+def global_of(saved: SavedFit) -> GlobalFit:
+    """The global fit that a file or a pickle holds."""
+
+    def made(one: SavedSet) -> SetFit:
+        return SetFit(lambda: one.predictor, **one.record)
+
+    return GlobalFit(fit_of(saved), tuple(map(made, saved.sets)))
+
+
+def global_of_bytes(content: bytes) -> GlobalFit:
+    """The global fit of a pickle."""
+    return global_of(read_fit(io.BytesIO(content)))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import field, fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -185,6 +185,7 @@ class FromFile:
     leaves: Mapping[str, Array]
     state: SavedState | None = None
     ready: Any = None
+    rows: Mapping[str, Array] = field(default_factory=dict)
     completion: None = None
 
     def fields(self, name: str, record: Any) -> Mapping[str, Any]:
@@ -192,8 +193,9 @@ class FromFile:
         return defaults_of(FitRecord, [name])
 
     def has_rows(self, columns: Mapping[str, Array]) -> bool:
-        """No: the rows are not in the file, and these may be others."""
-        return False
+        """Whether these are the rows of the fit; a file, unlike a pickle, does not know them."""
+        own = self.rows
+        return bool(own) and all(np.array_equal(columns[name], own[name]) for name in own)
 
     def explain(self, row: int) -> Explanation:
         """Refused: the rows are not in the file."""

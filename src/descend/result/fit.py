@@ -6,13 +6,14 @@ import copy
 import io
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
 from descend.errors import UsageError, ends_at_users_line, warn
-from descend.records.record import FitRecord, defaults_of, like, number_names_of
+from descend.graph.node import Dim
+from descend.records.record import FitRecord, defaults_of, like, number_names_of, values_of
 from descend.records.statuses import STATUSES
 from descend.result.evidence import OF_DATA, Evidence, FromFile
 from descend.show.shown import Shown
@@ -23,9 +24,11 @@ from descend.trust.methods import Trusted
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from descend.result.saved import SavedFit
+    from descend.run.predictor import Predictor
     from descend.show.explain import Explanation
 
-__all__ = ["Evident", "Fit", "fit_of_file"]
+__all__ = ["Evident", "Fit", "fit_of", "predicted"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -40,27 +43,27 @@ class Evident(Shown):
 
     _record: ClassVar[type[Any]]
     _evidence: Any
-    params: Any
-    status: Any
 
     def __init__(self, evidence: Any, params: Any, status: str, **values: Any) -> None:
         """A result of which these fields are known; the others are worked out when looked at."""
-        self._evidence, self.params, self.status = evidence, params, status
-        for name, value in values.items():
+        self._evidence = evidence
+        for name, value in {"params": params, "status": status, **values}.items():
             setattr(self, name, value)
 
-    def __getattr__(self, name: str) -> Any:
-        """Work out what is not there yet; Python asks here for that only."""
-        if name not in self._record.__slots__ or not _is_set(self, "_evidence"):
-            raise _unknown(self, name)
-        if name in ("success", "verdict"):
-            found: Mapping[str, Any] = {name: getattr(STATUSES[self.status], name)}
-        else:
-            found = self._evidence.fields(name, self)
-        for other, value in found.items():
-            if not _is_set(self, other):
-                setattr(self, other, value)
-        return object.__getattribute__(self, name)
+    if not TYPE_CHECKING:  # to type checkers, a result has the attributes of its record alone
+
+        def __getattr__(self, name: str) -> Any:
+            """Work out what is not there yet; Python asks here for that only."""
+            if name not in self._record.__slots__ or not _is_set(self, "_evidence"):
+                raise _unknown(self, name)
+            if name in ("success", "verdict"):
+                found: Mapping[str, Any] = {name: getattr(STATUSES[self.status], name)}
+            else:
+                found = self._evidence.fields(name, self)
+            for other, value in found.items():
+                if not _is_set(self, other):
+                    setattr(self, other, value)
+            return object.__getattribute__(self, name)
 
     def __copy__(self) -> Self:
         """A copy with the same evidence; what was not worked out yet stays so."""
@@ -123,8 +126,10 @@ class Fit(Evident, Trusted, FitRecord):
     _evidence: Evidence
 
     @ends_at_users_line
-    def predict(self, x: Any) -> Any:
+    def predict(self, x: Any) -> Array:
         """Return the model's prediction for new rows, given as they were to `fit`.
+
+        A model that returns a pair, for a loss that takes one, predicts a pair of arrays.
 
         Where the model's rows know of one another (a mean over them, say), rows other than those
         of the fit are warned of: what it predicts for each depends on the others.
@@ -132,16 +137,8 @@ class Fit(Evident, Trusted, FitRecord):
         Raises:
             UsageError: columns are missing, or the shapes are not those of the fit.
         """
-        predictor = self._evidence.predictor
-        columns = predictor.bind(x)
-        _, word = mixing(predictor.outputs, predictor.rows, surely=True)
-        if word and not self._evidence.has_rows(columns):
-            warn(
-                f"the model couples the rows with one another ({word}), and these are others than "
-                "those of the fit: what it predicts for a row depends on the company it is in. "
-                "Work out such numbers before the fit, and give them as constants"
-            )
-        return predictor(columns, self._evidence.leaves)
+        held = self._evidence
+        return predicted(held.predictor, held.leaves, x, held.has_rows)
 
     @ends_at_users_line
     def components(self, x: Any) -> dict[str, Array]:
@@ -192,7 +189,7 @@ class Fit(Evident, Trusted, FitRecord):
             from descend.trust.delta import bands_around
 
             around = bands_around(self, bands)
-        predict = self.predict if single else None
+        predict = self.predict if single and rows_apart(self._evidence.predictor) else None
         return plot_fit(self, path, predict, parts, around, self._spread())
 
     def _spread(self) -> Array | None:
@@ -240,31 +237,59 @@ class Fit(Evident, Trusted, FitRecord):
     def _write(self, path: str | os.PathLike[str], kind: str) -> None:
         from descend.result.saved import write_fit
 
+        write_fit(self._saved(), path, kind)
+
+    def _saved(self, sets: tuple[Any, ...] = ()) -> SavedFit:
+        """What a file or a pickle holds of the fit, and of the datasets it is of."""
+        from descend.result.saved import SavedFit
+
         held = self._evidence
-        write_fit(self, held.predictor, held.leaves, held.state, path, kind)
+        return SavedFit(values_of(self), held.predictor, held.leaves, held.state, sets)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """A pickle is what `save` writes, and the rows: it needs not the model's source either."""
         from descend.result.saved import fit_as_bytes
 
-        held = self._evidence
-        return fit_of_bytes, (fit_as_bytes(self, held.predictor, held.leaves, held.state),)
+        return fit_of_bytes, (fit_as_bytes(self._saved()),)
 
 
-def fit_of_file(path: str | os.PathLike[str] | io.BytesIO) -> Fit:
-    """The fit in a file that `Fit.save` has written, or in what its pickle holds.
+def rows_apart(predictor: Predictor) -> bool:
+    """Whether a model's rows know nothing of one another, so that it has a curve through them."""
+    return isinstance(predictor.rows, Dim) and not mixing(predictor.outputs, predictor.rows, surely=True)[1]
 
-    Raises:
-        DataError: there is no such file, or it is not a saved fit.
+
+def predicted(
+    predictor: Predictor, leaves: Mapping[str, Array], x: Any,
+    has_rows: Callable[[Mapping[str, Array]], bool],
+) -> Array:  # fmt: skip
+    """What a fitted model predicts for rows as a user gives them.
+
+    Args:
+        has_rows: whether columns are those of the fit.
     """
-    from descend.result.saved import read_fit
+    columns = predictor.bind(x)
+    _, word = mixing(predictor.outputs, predictor.rows, surely=True)
+    if word and not has_rows(columns):
+        warn(
+            f"the model couples the rows with one another ({word}), and these are others than "
+            "those of the fit: what it predicts for a row depends on the company it is in. "
+            "Work out such numbers before the fit, and give them as constants"
+        )
+    found: Array = predictor(columns, leaves)
+    return found
+
+
+def fit_of(saved: SavedFit) -> Fit:
+    """The fit that a file or a pickle holds."""
     from descend.task.ready import named_again
 
-    values, predictor, leaves, state = read_fit(path)
-    ready = named_again(values["model"], values["params"])
-    return Fit(FromFile(predictor, leaves, state, ready), **values)
+    ready = named_again(saved.record["model"], saved.record["params"])
+    rows = saved.record.get("x", {})
+    return Fit(FromFile(saved.predictor, saved.leaves, saved.state, ready, rows), **saved.record)
 
 
 def fit_of_bytes(content: bytes) -> Fit:
     """The fit of a pickle."""
-    return fit_of_file(io.BytesIO(content))
+    from descend.result.saved import read_fit
+
+    return fit_of(read_fit(io.BytesIO(content)))

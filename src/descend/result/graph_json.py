@@ -13,7 +13,7 @@ from descend.graph.source import CONST, INPUT, const, input_node, value_of
 from descend.graph.subgraph import Body
 from descend.run.predictor import Predictor
 
-__all__ = ["graph_from_json", "graph_to_json"]
+__all__ = ["graph_from_json", "graph_to_json", "model_parts"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -46,6 +46,12 @@ def graph_to_json(predictor: Predictor, arrays: list[Array]) -> dict[str, Any]:
         "captured": kept,
         "rows": predictor.rows if isinstance(predictor.rows, int) else None,
     }
+
+
+def model_parts(predictor: Predictor) -> tuple[dict[str, Any], bool, list[Array]]:
+    """A model as plain values and arrays, for a pickle; `graph_from_json` takes them."""
+    arrays: list[Array] = []
+    return graph_to_json(predictor, arrays), predictor.by_name, arrays
 
 
 class _Writer:

@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
+import functools
+import math
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from descend.differentiate.reverse import reverse
-from descend.graph.evaluate import Prepared, evaluate
+from descend.errors import UsageError
+from descend.graph.evaluate import Prepared, concrete, evaluate
+from descend.graph.node import Dim, Node
 from descend.graph.source import const
 from descend.judge.ending import plainly_said
 from descend.judge.verdict import judged
+from descend.lean import dataclass
 from descend.methods.base import STATUS, UNBOUNDED
 from descend.parameters.flat import flat, leaf_by_leaf, names_of
-from descend.records.record import Minimum, defaults_of
+from descend.records.record import Minimum, defaults_of, values_of
 from descend.result.finish import warn_of_end
 from descend.result.fit import Evident
+from descend.result.graph_json import graph_from_json, model_parts
 from descend.result.story import run_fields
 from descend.run.build import Built
 from descend.run.finished import Finished
 from descend.run.job import Job
 from descend.run.plan import Run
+from descend.run.predictor import Predictor
 from descend.run.view import on_bounds, tied_errors, view_of
 from descend.trust.covariance import NOT_ARRIVED
 from descend.trust.curved import observed_errors
@@ -120,14 +127,20 @@ def _value_and_gradient(
     given, _ = job.inputs_at(built, leaves, 1)
     prepared: Prepared | None = built.extras.get("slopes")
     if prepared is None:
-        seed, space, objective = const(1, made.objective.dtype), job.space, made.objective
-        if space is not None:
-            (objective,) = space.enter(model.leaves, scaled=False).placed([objective])
+        seed, objective = const(1, made.objective.dtype), _objective(job, built)
         slopes = reverse([objective], [seed], list(model.leaves.values()))
         prepared = Prepared([made.objective, *slopes], list(given))
         built.extras["slopes"] = prepared
     value, *found = prepared([np.asarray(a) for a in given.values()], {})
     return float(value), dict(zip(model.leaves, found, strict=True))
+
+
+def _objective(job: Job, built: Built) -> Node:
+    """What is minimised, with ties in their places."""
+    objective = built.descent.objective
+    if job.space is not None:
+        (objective,) = job.space.enter(built.model.leaves, scaled=False).placed([objective])
+    return objective
 
 
 class MinimumEvidence:
@@ -146,11 +159,13 @@ class MinimumEvidence:
         found.judgement = found.judgement or plainly_said(found)._replace(arrived="not judged")
         return found
 
-    def function(self, numbers: Array) -> float:
-        """The function of all numbers in one flat array, as pictures want it."""
-        run = self.finished
-        leaves = leaf_by_leaf(np.asarray(numbers), run.begin)
-        return run.job.settings.sign * run.job.loss_at(run.built, run.begin)(leaves)
+    @functools.cached_property
+    def graph(self) -> Predictor:
+        """The function as a graph, with what it has captured."""
+        run, model = self.finished, self.finished.built.model
+        given, _ = run.job.inputs_at(run.built, run.begin, 1)
+        captured = [(node, a) for node, a in given.items() if node not in model.leaves.values()]
+        return Predictor((_objective(run.job, run.built),), {}, model.leaves, captured, model.rows)
 
     def fields(self, name: str, record: Any) -> Mapping[str, Any]:
         """A field of the record, with those that are worked out together with it."""
@@ -171,7 +186,7 @@ class MinimumFound(Evident, Minimum):
     __slots__ = ("_evidence",)
 
     _record = Minimum
-    _evidence: MinimumEvidence | OfNumbers
+    _evidence: MinimumEvidence | Kept
 
     def _told(self) -> tuple[str, list[Any]]:
         from descend.show.report import minimum_told
@@ -186,23 +201,47 @@ class MinimumFound(Evident, Minimum):
         """
         from descend.show.paths import plot_minimum
 
-        return plot_minimum(self, path, self._evidence.function)
+        graph, sign = self._evidence.graph, -1.0 if self.maximize else 1.0
+        return plot_minimum(self, path, None if graph is None else _of_numbers(graph, sign))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """A pickle holds the numbers and words; the function stays behind."""
-        values = {f.name: getattr(self, f.name) for f in fields(Minimum) if f.init}
-        return _of_numbers, (values,)
+        """A pickle holds the numbers and words, and the function as a list of operations."""
+        graph = self._evidence.graph
+        try:
+            parts = None if graph is None else model_parts(graph)
+        except UsageError:  # what cannot be written down is left out
+            parts = None
+        return _of_parts, (values_of(self), parts)
 
 
-class OfNumbers:
-    """What stands behind a minimum that was pickled: nothing but its record."""
+def _of_numbers(graph: Predictor, sign: float) -> Callable[[Array], float]:
+    """The function of all numbers in one flat array, as pictures want it."""
+    captured = dict(graph.captured)
+    prepared = Prepared(graph.outputs, [*graph.leaves.values(), *captured])
+    extents = {graph.rows: 1} if isinstance(graph.rows, Dim) else {}
+    like = {n: np.zeros(concrete(node.shape, extents)) for n, node in graph.leaves.items()}
 
-    function: Any = None
+    def value(numbers: Array) -> float:
+        leaves = leaf_by_leaf(np.asarray(numbers), like)
+        try:
+            (found,) = prepared([*leaves.values(), *captured.values()], extents)
+        except IndexError:
+            return math.nan
+        return sign * float(found)
+
+    return value
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What stands behind a minimum that was pickled: its record is whole, the run is gone."""
+
+    graph: Predictor | None
 
     def fields(self, name: str, record: Any) -> Mapping[str, Any]:
         """What an older pickle does not know has its default."""
         return defaults_of(Minimum, [name])
 
 
-def _of_numbers(values: Mapping[str, Any]) -> MinimumFound:
-    return MinimumFound(OfNumbers(), **values)
+def _of_parts(values: Mapping[str, Any], parts: tuple[Any, ...] | None) -> MinimumFound:
+    return MinimumFound(Kept(None if parts is None else graph_from_json(*parts)), **values)

@@ -16,73 +16,85 @@ import math
 import os
 import zipfile
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, replace
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from descend.errors import DataError
 from descend.graph.node import Dim, Node, postorder
 from descend.graph.source import INPUT
-from descend.records.record import FitRecord, History
+from descend.records.record import History
 from descend.result.graph_json import graph_from_json, graph_to_json
-from descend.result.schema import check_record, check_state
+from descend.result.schema import check_record, check_set, check_state
 from descend.run.predictor import Predictor
 from descend.run.state import SavedState
 from descend.show.output import check_output_path, path_text, written_whole
 from descend.task.scaling import Scale, Scaling
 
-__all__ = ["fit_as_bytes", "read_fit", "write_fit"]
+__all__ = ["SavedFit", "SavedSet", "fit_as_bytes", "read_fit", "write_fit"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
-FORMAT, VERSION = "descend fit", 2
+FORMAT, VERSION = "descend fit", 3
 CHECKED = 2  # the version from which on there is a checksum
 MOST_TRIED = 10_000  # rows of a trial whether the model works
 LONGEST = 120  # signs of what is wrong with a file
 LEFT_OUT = ("residuals", "fitted", "x", "y")
 
 
-def write_fit(
-    record: FitRecord, predictor: Predictor, leaves: Mapping[str, Array],
-    state: SavedState | None, path: str | os.PathLike[str], kind: str = "saved fit",
-) -> None:  # fmt: skip
+class SavedSet(NamedTuple):
+    """What a file holds of one dataset of a global fit."""
+
+    record: dict[str, Any]
+    predictor: Predictor
+
+
+class SavedFit(NamedTuple):
+    """What a file holds of a fit.
+
+    Attributes:
+        record: its fields by name.
+        leaves: the parameters, leaf by leaf.
+        sets: of a global fit, what is said of each dataset.
+    """
+
+    record: dict[str, Any]
+    predictor: Predictor
+    leaves: Mapping[str, Array]
+    state: SavedState | None
+    sets: tuple[SavedSet, ...] = ()
+
+
+def write_fit(saved: SavedFit, path: str | os.PathLike[str], kind: str = "saved fit") -> None:
     """Write a fit; see the module."""
     with written_whole(check_output_path(path, kind)) as temporary:
-        _write(temporary, record, predictor, leaves, state, LEFT_OUT)
+        _write(temporary, saved, LEFT_OUT)
 
 
-def fit_as_bytes(
-    record: FitRecord, predictor: Predictor, leaves: Mapping[str, Array], state: SavedState | None
-) -> bytes:
+def fit_as_bytes(saved: SavedFit) -> bytes:
     """A fit as `write_fit` writes it, with what it knows of its rows."""
     buffer = io.BytesIO()
-    _write(buffer, record, predictor, leaves, state, ())
+    _write(buffer, saved, ())
     return buffer.getvalue()
 
 
-def _write(
-    target: Any, record: FitRecord, predictor: Predictor, leaves: Mapping[str, Array],
-    state: SavedState | None, left_out: tuple[str, ...],
-) -> None:  # fmt: skip
+def _write(target: Any, saved: SavedFit, left_out: tuple[str, ...]) -> None:
     arrays: list[Array] = []
-    values = {
-        f.name: getattr(record, f.name)
-        for f in fields(record)
-        if f.init and f.name not in left_out
-    }
-    values["history"] = {name: record.history[name] for name in record.history}
-    model = {
-        "graph": graph_to_json(predictor, arrays),
-        "leaves": dict(leaves),
-        "by_name": predictor.by_name,
-        "scaling": None if predictor.scaling is None else _scaling_out(predictor.scaling),
-    }
+    history = saved.record["history"]
+    values = {**saved.record, "history": {name: history[name] for name in history}}
     content = {
         "format": FORMAT,
         "version": VERSION,
-        "record": _pack(values, arrays),
-        "model": _pack(model, arrays),
-        "state": None if state is None else _pack(vars(state), arrays),
+        "record": _record_out(values, left_out, arrays),
+        "model": _model_out(saved.predictor, saved.leaves, arrays),
+        "state": None if saved.state is None else _pack(vars(saved.state), arrays),
+        "sets": [
+            {
+                "record": _record_out(one.record, left_out, arrays),
+                "model": _model_out(one.predictor, {}, arrays),
+            }
+            for one in saved.sets
+        ],
     }
     content["check"] = _checksum(content, arrays)
     with zipfile.ZipFile(target, "w") as file:
@@ -93,10 +105,23 @@ def _write(
             file.writestr(f"{number}.npy", buffer.getvalue())
 
 
-def read_fit(
-    path: str | os.PathLike[str] | io.BytesIO,
-) -> tuple[dict[str, Any], Predictor, dict[str, Array], SavedState | None]:
-    """Read a file that `write_fit` has written: fields of the record, model, leaves, state.
+def _record_out(values: Mapping[str, Any], left_out: tuple[str, ...], arrays: list[Array]) -> Any:
+    return _pack({n: value for n, value in values.items() if n not in left_out}, arrays)
+
+
+def _model_out(predictor: Predictor, own: Mapping[str, Array], arrays: list[Array]) -> Any:
+    """A model as JSON and arrays."""
+    model = {
+        "graph": graph_to_json(predictor, arrays),
+        "leaves": dict(own),
+        "by_name": predictor.by_name,
+        "scaling": None if predictor.scaling is None else _scaling_out(predictor.scaling),
+    }
+    return _pack(model, arrays)
+
+
+def read_fit(path: str | os.PathLike[str] | io.BytesIO) -> SavedFit:
+    """Read a file that `write_fit` has written.
 
     Raises:
         DataError: there is no such file, or it is not one of ours, or damaged.
@@ -122,9 +147,7 @@ def _short(error: Exception) -> str:
     return text if len(text) <= LONGEST else text[:LONGEST] + "…"
 
 
-def _read(
-    file: zipfile.ZipFile, name: str
-) -> tuple[dict[str, Any], Predictor, dict[str, Array], SavedState | None]:
+def _read(file: zipfile.ZipFile, name: str) -> SavedFit:
     for entry in file.infolist():
         if entry.compress_type != zipfile.ZIP_STORED or entry.file_size != entry.compress_size:
             raise ValueError("it is compressed")
@@ -142,18 +165,33 @@ def _read(
         if own != _checksum(content, [arrays[k] for k in range(len(file.namelist()) - 1)]):
             raise ValueError("the checksum is another")
     record = _unpack(content["record"], arrays)
-    model = _unpack(content["model"], arrays)
-    state = None if content["state"] is None else _unpack(content["state"], arrays)
     check_record(record)
+    predictor, own = _model_in(content["model"], arrays)
+    _check_model(record, predictor, own)
+    state = None if content["state"] is None else _unpack(content["state"], arrays)
     if state is not None:
         check_state(state)
+    record["history"] = History(**record["history"])
+    saved = None if state is None else SavedState(**state)
+    sets = tuple(_set_in(one, arrays) for one in content.get("sets", ()))
+    return SavedFit(record, predictor, own, saved, sets)
+
+
+def _model_in(packed: Any, arrays: _Arrays) -> tuple[Predictor, dict[str, Array]]:
+    model = _unpack(packed, arrays)
     predictor = graph_from_json(model["graph"], model["by_name"], arrays)
     if model.get("scaling") is not None:
         predictor = replace(predictor, scaling=_scaling_in(model["scaling"]))
-    _check_model(record, predictor, model["leaves"])
-    record["history"] = History(**record["history"])
-    saved = None if state is None else SavedState(**state)
-    return record, predictor, model["leaves"], saved
+    return predictor, model["leaves"]
+
+
+def _set_in(packed: Any, arrays: _Arrays) -> SavedSet:
+    """One dataset of a global fit, whose parameters are single numbers."""
+    record = _unpack(packed["record"], arrays)
+    check_set(record)
+    predictor, _ = _model_in(packed["model"], arrays)
+    _check_model(record, predictor, {n: np.array(v, float) for n, v in record["params"].items()})
+    return SavedSet(record, predictor)
 
 
 def _check_model(record: dict[str, Any], predictor: Predictor, own: dict[str, Array]) -> None:

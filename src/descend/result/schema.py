@@ -9,11 +9,12 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 
+from descend.records.datasets import SetRecord
 from descend.records.record import FitRecord, History, leaves
 from descend.records.statuses import STATUSES
 from descend.run.state import SavedState
 
-__all__ = ["check_record", "check_state"]
+__all__ = ["check_record", "check_set", "check_state"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 TREES = ("params", "stderr", "start", "scales")
@@ -27,14 +28,7 @@ def check_record(record: Mapping[str, Any]) -> None:
     Raises:
         ValueError: one is of another kind, or they do not fit together.
     """
-    known = {f.name for f in fields(FitRecord) if f.init}
-    unknown = [name for name in record if name not in known]
-    if unknown:
-        raise ValueError(f"no field {', '.join(unknown)}")
-    hints = get_type_hints(FitRecord)
-    for name, value in record.items():
-        if name != "history":
-            _check(name, value, hints[name])
+    _check_fields({n: v for n, v in record.items() if n != "history"}, FitRecord)
     for name in TREES:
         _check_numbers(name, record.get(name, {}))
     _check_history(record["history"])
@@ -47,6 +41,27 @@ def check_record(record: Mapping[str, Any]) -> None:
             raise ValueError(f"{name} has the shape {matrix.shape} for {count} names")
     if {*record.get("stderr", record["params"])} != {*record["params"]}:
         raise ValueError("stderr is of other parameters")
+
+
+def check_set(record: Mapping[str, Any]) -> None:
+    """Check the fields of what a global fit says of a dataset.
+
+    Raises:
+        ValueError: one is of another kind, or they do not fit together.
+    """
+    _check_fields(record, SetRecord)
+    if record["stderr"].keys() != record["params"].keys():
+        raise ValueError("stderr is of other parameters")
+
+
+def _check_fields(record: Mapping[str, Any], kind: type[Any]) -> None:
+    known = {f.name for f in fields(kind) if f.init}
+    unknown = [name for name in record if name not in known]
+    if unknown:
+        raise ValueError(f"no field {', '.join(unknown)}")
+    hints = get_type_hints(kind)
+    for name, value in record.items():
+        _check(name, value, hints[name])
 
 
 def check_state(state: Mapping[str, Any]) -> None:

@@ -11,7 +11,7 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol
 
 import numpy as np
@@ -93,12 +93,19 @@ class Ending:
 
 @dataclass
 class _Signals:
-    """Whether Ctrl-C was pressed since."""
+    """How often Ctrl-C was pressed since."""
 
-    hit: bool = False
+    count: int = 0
+
+    @property
+    def hit(self) -> bool:
+        return self.count > 0
 
 
 STOPPING = (signal.SIGINT, signal.SIGTERM)
+MOST_IGNORED = 2  # signals, while what was reached is being kept; the next one gives it up
+_program: list[_Signals] = []
+"""What the command line has heard since its first descent began; empty in other programs."""
 
 
 @contextlib.contextmanager
@@ -106,39 +113,51 @@ def listening() -> Iterator[_Signals]:
     """Ctrl-C sets a flag instead of raising wherever Python happens to be.
 
     So does what else raises `KeyboardInterrupt` by Python's own handler, as SIGTERM does on the
-    command line; only in the main thread.
+    command line; only in the main thread. On the command line the flag stays set, and nothing is
+    raised, until the program ends: what was reached is still to be judged and written.
     """
-    heard = _Signals()
     if threading.current_thread() is not threading.main_thread():
-        yield heard
+        yield _Signals()
         return
+    heard = _program[0] if _program else _Signals()
     ours = [number for number in STOPPING if signal.getsignal(number) is signal.default_int_handler]
 
     def note(_number: int, _frame: Any) -> None:
-        heard.hit = True
+        heard.count += 1
+        if _program and heard.count > MOST_IGNORED:
+            raise KeyboardInterrupt
 
     try:
         for number in ours:
             signal.signal(number, note)
         yield heard
     finally:
-        for number in ours:
-            signal.signal(number, signal.default_int_handler)
+        if not _program:
+            _end_at(ours)
+
+
+def _end_at(numbers: Iterable[int]) -> None:
+    for number in numbers:
+        signal.signal(number, signal.default_int_handler)
 
 
 @contextlib.contextmanager
 def stopped_by_termination() -> Iterator[None]:
     """SIGTERM is as Ctrl-C: batch systems and containers end a run by it, and it is to be kept."""
-    number = signal.SIGTERM
-    own = threading.current_thread() is threading.main_thread()
-    if not own or signal.getsignal(number) is not signal.SIG_DFL:
+    if threading.current_thread() is not threading.main_thread():
         yield
         return
-    signal.signal(number, signal.default_int_handler)
+    before = [(number, signal.getsignal(number)) for number in STOPPING]
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        _end_at([signal.SIGTERM])
+    _program.append(_Signals())
     try:
         yield
     finally:
-        signal.signal(number, signal.SIG_DFL)
+        _program.clear()
+        for number, handler in before:
+            if handler is not None:  # else it was not Python that set it
+                signal.signal(number, handler)
 
 
 def drive(

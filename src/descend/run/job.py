@@ -36,7 +36,7 @@ from descend.trace.model import Model, Spec, trace_model
 if TYPE_CHECKING:
     from descend.task.scaling import Scaling
 
-__all__ = ["Job"]
+__all__ = ["Job", "traced"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 MOST_ROWS_FOR_CANDIDATES = 2000
@@ -187,19 +187,7 @@ class Job(Seeker):
         self, data: Mapping[str, Array], leaves: Mapping[str, Spec], n_rows: int,
         known: bool = False,
     ) -> Model:  # fmt: skip
-        arrange = self.problem.arrange(self.start.trees, self.start.names)
-        specs = {name: Spec.of(a, rows=True) for name, a in data.items()}
-        whole: frozenset[str] = frozenset()
-        while True:
-            try:
-                return trace_model(
-                    self.problem.function, arrange, specs, leaves, n_rows, known, whole
-                )
-            except WholeAsked as asked:
-                if asked.column is None:
-                    raise
-                self._check_whole(asked.column)
-                whole |= {asked.column}
+        return traced(self.problem, self.start, data, leaves, n_rows, known, self._check_whole)
 
     def _check(self, model: Model) -> None:
         """Refuse predictions of another shape than y, and coupled rows in small batches."""
@@ -382,3 +370,26 @@ def _made_for(why: str, n_rows: int) -> str:
 
 
 _ZERO = np.zeros(())
+
+
+def traced(
+    problem: Problem, start: Start, data: Mapping[str, Array], leaves: Mapping[str, Spec],
+    n_rows: int, known: bool = False, check_whole: Callable[[str], None] | None = None,
+) -> Model:  # fmt: skip
+    """The model of a problem as a graph.
+
+    Args:
+        check_whole: is told of each column that the model uses as an index, and may refuse it.
+    """
+    arrange = problem.arrange(start.trees, start.names)
+    specs = {name: Spec.of(a, rows=True) for name, a in data.items()}
+    whole: frozenset[str] = frozenset()
+    while True:
+        try:
+            return trace_model(problem.function, arrange, specs, leaves, n_rows, known, whole)
+        except WholeAsked as asked:
+            if asked.column is None:
+                raise
+            if check_whole is not None:
+                check_whole(asked.column)
+            whole |= {asked.column}

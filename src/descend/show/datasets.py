@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from descend.errors import UsageError
 from descend.show import canvas
 from descend.show.layout import Section
 from descend.show.numbers import short, shortened
@@ -77,6 +78,11 @@ def plot_datasets(
     """
     if path is not None:
         check_output_path(path, "plot")
+    if any(one.y is None for one in sets):
+        raise UsageError(
+            "a saved global fit has no rows to draw",
+            remedy="plot it where it was made, or pickle it: a pickle keeps the rows",
+        )
     shown = sets[:MOST_PANELS]
     if len(sets) > len(shown):
         lines = [*lines[:-1], f"{lines[-1]}  ·  the first {len(shown)} of {len(sets)} datasets"]
@@ -96,16 +102,16 @@ def plot_datasets(
 
 def _panel(axes: Axes, one: Any) -> None:
     """One dataset over its only input, its first, or the numbers of its rows."""
-    columns = one.problem.columns
+    columns = one.x
     name = next((n for n, a in columns.items() if a.ndim == 1), None)
     place = np.arange(one.n_rows) if name is None else columns[name]
     canvas.points(axes, place, one.y, "data")
     order = np.argsort(place, kind="stable")
     x, y = place[order], one.fitted[order]
-    if name is not None and len(columns) == 1 and x.size and x[0] < x[-1]:
+    if name is not None and one.has_curve and x.size and x[0] < x[-1]:
         x = np.linspace(x[0], x[-1], CURVE_POINTS)
         y = np.broadcast_to(np.asarray(one.predict({name: x}), np.float64), x.shape)
     axes.plot(*canvas.thinned(x, y), color=canvas.FIT, linewidth=1.8, label="prediction", zorder=3)
-    canvas.style(axes, name or "row", one.problem.target)
+    canvas.style(axes, name or "row", one.target)
     title = axes.set_title(shortened(one.name, LONGEST_NAME), loc="left", color=canvas.INK)
     title.set_parse_math(False)

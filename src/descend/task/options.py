@@ -112,6 +112,10 @@ TABLE: tuple[Option, ...] = (
     Option("by", "text", "fit_many", None, "fit",
            help="Fit each group of rows by itself: those with the same value in this column. "
            "--save then writes a table with one row a group (.parquet, .csv, .tsv, .json)."),
+    Option("by", "text", "", None, "predict",
+           help="Of a global fit: the column that says which dataset a row is of."),
+    Option("dataset", "text", "", None, "predict",
+           help="Of a global fit: the dataset that all rows are of."),
     Option("shared", "text", "fit_global", None, "fit",
            help="With --by: fit the groups together; these parameters are one number for all."),
     Option("local", "", "fit_global"),

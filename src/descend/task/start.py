@@ -95,6 +95,11 @@ def as_mapping(start: Any) -> tuple[Mapping[str, Any], str]:
         return start, "given" if start else ""
     params = getattr(start, "params", None)
     if isinstance(params, Mapping):
+        if hasattr(start, "datasets") and any(map(np.ndim, params.values())):
+            raise UsageError(
+                "the start is a global fit, whose datasets have parameters of their own",
+                remedy=f'give those of one dataset: start=found["{start.datasets[0].name}"]',
+            )
         return params, "from an earlier fit"
     if isinstance(start, str):
         raise UsageError(

@@ -6,7 +6,7 @@ import functools
 import inspect
 import os
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, Never
 
 from descend.data.validate import Missing
 from descend.errors import ends_at_users_line
@@ -44,7 +44,7 @@ def fit(
     threads: int | None = None, fixed: Any = None, bounds: Any = None, ties: Any = None,
     resume: Any = None, callback: Callable[[Moment], Any] | None = None,
     progress: Progress | None = None, checkpoint: str | os.PathLike[str] | None = None,
-    verbose: bool = False, record: Iterable[str] = (), engine: str = "native", **unknown: Any,
+    verbose: bool = False, record: Iterable[str] = (), engine: str = "native", **unknown: Never,
 ) -> Fit:  # fmt: skip
     """Fit a model to data by descending the gradient of a loss.
 

@@ -3,28 +3,70 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, TypedDict, Unpack
 
 import numpy as np
 
 from descend.errors import DescendWarning, UsageError, ends_at_users_line, suggest
+from descend.methods.base import Optimizer
+from descend.methods.losses import Loss
 from descend.result.datasets import GlobalFit, parts_of
 from descend.result.fit import Fit
+from descend.run.finished import Moment
+from descend.show.progress import Progress
 from descend.task.options import names_of, refuse_unknown
 from descend.task.whole import Dataset, Names, Whole, listed_sets
 from descend.train.fit import fit
 
 __all__ = ["Dataset", "fit_global"]
 
+class FitOptions(TypedDict, total=False):
+    """The options of `fit` that `fit_global` hands on; see there."""
+
+    loss: str | Loss | Callable[..., Any]
+    likelihood: bool
+    penalty: Any
+    optimizer: str | Optimizer | None
+    lr: Any
+    epochs: int
+    shuffle: bool | None
+    starts: int | None
+    seed: int
+    threads: int | None
+    fixed: Any
+    bounds: Any
+    ties: Any
+    params: Iterable[str] | None
+    constants: Any
+    sample_weight: Any
+    absolute_sigma: bool
+    stop_loss: float | None
+    xtol: float | None
+    ftol: float | None
+    gtol: float | None
+    patience: int | None
+    min_delta: float
+    max_seconds: float | None
+    keep_best: bool | None
+    clip: Any
+    callback: Callable[[Moment], Any] | None
+    progress: Progress | None
+    record: Iterable[str]
+    verbose: bool
+    engine: str
+
+
+GIVEN = ("given", "from an earlier fit")
+"""Where a start comes from that the user gave."""
 
 
 @ends_at_users_line
 def fit_global(
     datasets: Iterable[Dataset] | Any, x: Sequence[Any] | None = None,
     y: Sequence[Any] | None = None, *, shared: Names = None,
-    local: Names = None, start: Mapping[str, Any] | None = None,
-    sigma: Any = None, names: Sequence[str] | None = None, **options: Any,
+    local: Names = None, start: Mapping[str, Any] | Fit | GlobalFit | None = None,
+    sigma: Any = None, names: Sequence[str] | None = None, **options: Unpack[FitOptions],
 ) -> GlobalFit:  # fmt: skip
     """Fit several datasets at once; parameters that they share are one number for all.
 
@@ -33,8 +75,9 @@ def fit_global(
             `sigma`), which may have unequal lengths, and `names`.
         shared, local: which parameters are one for all, and which are one a dataset. One of the two
             is enough: all others are of the other kind.
-        start: as in `fit`. A local parameter's may be one number for all datasets, or a list of one
-            a dataset. Where a start is missing, each dataset is fitted by itself first.
+        start: as in `fit`, or another global fit. A local parameter's may be one number for all
+            datasets, or a list of one a dataset. Where a start is missing, each dataset is fitted
+            by itself first.
         options: of `fit`: loss, optimizer, absolute_sigma, fixed, bounds, …. A local parameter is
             an array to them, with one number a dataset.
 
@@ -57,11 +100,11 @@ def fit_global(
             raise UsageError(f"fit_global has no {option}: the datasets are fitted side by side")
     refuse_unknown([name for name in options if name not in names_of("fit_global")], "fit_global")
     whole = Whole(listed_sets(datasets, x, y, sigma, names), shared, local)
-    begin, source = _start(whole, start or {}, options)
+    begin, source = _start(whole, {} if start is None else start, options)
     weights = whole.weights()
     made = fit(whole, whole.stacked(), whole.target(), start=begin, **weights, **options)
     doubtful = not made.success or made.n_starts > 1
-    if source == "given" and doubtful and options.get("starts") is None:
+    if source in GIVEN and doubtful and options.get("starts") is None:
         begin, anew = _start(whole, {}, options)
         again = fit(whole, whole.stacked(), whole.target(), start=begin, **weights, **options)
         made, source = (again, anew) if again.loss < made.loss else (made, source)
@@ -77,8 +120,14 @@ def _start(
     whole: Whole, start: Any, options: Mapping[str, Any]
 ) -> tuple[dict[str, Any], str]:
     """A start for every parameter: what was given, else from fits of each dataset by itself."""
+    origin = "given"
+    if isinstance(start, Fit | GlobalFit):
+        start, origin = start.params, "from an earlier fit"
     if not isinstance(start, Mapping):
-        raise UsageError("start is a dict of parameters", remedy="write start=dict(a=1, b=2)")
+        raise UsageError(
+            "start is a dict of parameters, or another fit",
+            remedy="write start=dict(a=1, b=2), or start=found",
+        )
     for name in start:
         if name not in whole.parameters:
             raise UsageError(
@@ -89,7 +138,7 @@ def _start(
     tied = options.get("ties") or {}
     missing = [name for name in whole.parameters if name not in begin and name not in tied]
     if not missing:
-        return begin, "given"
+        return begin, origin
     common = [name for name in missing if name not in whole.local]
     alone = _alone(whole, begin, options)
     for name in common:

@@ -6,7 +6,7 @@ import dataclasses
 import functools
 import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, Never
 
 import numpy as np
 
@@ -53,7 +53,7 @@ def fit_many(
     missing: ManyMissing = "skip", covariance: bool = False, constants: Any = None,
     params: Iterable[str] | None = None, likelihood: bool = False, threads: int | None = None,
     seed: int = 0,
-    starts: int | None = None, progress: Progress | None = None, **unknown: Any,
+    starts: int | None = None, progress: Progress | None = None, **unknown: Never,
 ) -> ManyFits:  # fmt: skip
     """Fit one model to many datasets, each by itself, as one compiled program.
 

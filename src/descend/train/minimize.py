@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Never, ParamSpec, TypeVar
 
 import numpy as np
 
@@ -31,6 +31,9 @@ from descend.train.reading import method_of
 
 __all__ = ["maximize", "minimize"]
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
 
 @ends_at_users_line
 def minimize(
@@ -42,7 +45,7 @@ def minimize(
     callback: Callable[[Moment], Any] | None = None, progress: Progress | None = None,
     verbose: bool = False, record: Iterable[str] = (), engine: str = "native",
     fixed: Any = None, bounds: Any = None, ties: Any = None, likelihood: bool = False,
-    **unknown: Any,
+    **unknown: Never,
 ) -> MinimumFound:  # fmt: skip
     """Find where a function is lowest, by descending from a start.
 
@@ -73,6 +76,12 @@ def minimize(
     return _found(given.pop("function"), given, 1)
 
 
+def _typed_as(_other: Callable[P, T]) -> Callable[[Callable[..., T]], Callable[P, T]]:
+    """To type checkers, the arguments of the function below are those of another one."""
+    return lambda function: function
+
+
+@_typed_as(minimize)
 @ends_at_users_line
 def maximize(function: Callable[..., Any] | str, start: Any = None, **options: Any) -> MinimumFound:
     """Find where a function is highest; everything else is as for `minimize`.

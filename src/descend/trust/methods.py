@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 from descend.errors import UsageError
 from descend.task.checks import check_choice, check_count, check_seed
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from descend.trust.delta import Derived
     from descend.trust.diagnostics import Diagnostics
     from descend.trust.intervals import Intervals
+    from descend.trust.profile import Profile
 
 __all__ = ["Trusted"]
 
@@ -50,7 +51,15 @@ class Trusted:
         check_choice("kind", kind, ["t", "profile"])
         return by_profile(self, level) if kind == "profile" else by_student(self, level)
 
-    def profile(self, name: str | None = None, level: float = 0.95) -> Any:
+    @overload
+    def profile(self, name: str, level: float = 0.95) -> Profile: ...
+
+    @overload
+    def profile(self, name: None = None, level: float = 0.95) -> dict[str, Profile]: ...
+
+    def profile(
+        self, name: str | None = None, level: float = 0.95
+    ) -> Profile | dict[str, Profile]:
         """The profile-likelihood interval of a parameter: all others are refitted on the way.
 
         Args:
