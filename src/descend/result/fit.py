@@ -255,7 +255,7 @@ class Fit(Evident, Trusted, FitRecord):
 
 def rows_apart(predictor: Predictor) -> bool:
     """Whether a model's rows know nothing of one another, so that it has a curve through them."""
-    return isinstance(predictor.rows, Dim) and not mixing(predictor.outputs, predictor.rows, surely=True)[1]
+    return isinstance(predictor.rows, Dim) and not mixing(predictor.outputs, predictor.rows)[1]
 
 
 def predicted(
