@@ -101,10 +101,9 @@ def attempted(
             if spent() or (left is not None and left < max(first.control.steps, 1)):
                 over, stop = True, "time_spent" if spent() else "evaluations_spent"
                 break
-            most = None if left is None else max(left, 1)
-            last = run(attempt, most)
+            last = run(attempt, left)
             count, seconds = count + last.control.steps, seconds + _seconds(last)
-            if most is not None and _was_cut(last, most):
+            if left is not None and _was_cut(last, left):
                 losses.append(np.inf)
                 continue
             losses.append(last.final_loss())

@@ -106,7 +106,8 @@ class Job(Seeker):
             warn(text)
         for name in built.model.whole:
             self._check_whole(name)
-        self._check_targets(built.model)
+        if not fresh:  # what was just built has been checked on the way
+            self._check_targets(built.model)
         return built, fresh
 
     def _check_targets(self, model: Model) -> None:

@@ -115,8 +115,8 @@ class ManyJob:
         def made(model: Model) -> ManyBuilt:
             return self._made(model, optimizer)
 
-        built = BUILT.once(key, lambda: self._of_model(made), self.data.counts)[0]
-        if built.model is not None:
+        built, fresh = BUILT.once(key, lambda: self._of_model(made), self.data.counts)
+        if not fresh and built.model is not None:
             self._check(built.model)
         return built
 

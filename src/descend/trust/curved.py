@@ -105,8 +105,9 @@ def observed_errors(
         nodes = [half_hessian(objective, leaves), *slopes]
         built.extras["observed"] = simplify(nodes, final=True)
     half, *parts = evaluate(list(built.extras["observed"]))
-    gradient = np.concatenate([np.reshape(a, -1) for a in parts]) * entries()
-    information = 2.0 * np.asarray(half, np.float64) * entries()
+    count = entries()
+    gradient = np.concatenate([np.reshape(a, -1) for a in parts]) * count
+    information = 2.0 * np.asarray(half, np.float64) * count
     return errors_of_information(information, gradient, params, names, held, same)
 
 
