@@ -23,8 +23,9 @@ SLICE = [
 ALL = [(name, loss, start) for name in TASKS for loss in ["mse", *ROBUST] for start in FARTHER]
 SEVERAL = {
     ("logistic over years", "cauchy"), ("power", "cauchy"), ("langmuir", "mae"),
+    ("retention", "mae"), ("hinge", "mae"),
 }  # fmt: skip
-"""Losses with several minima of nearly one height: each entry may keep to one of its own."""
+"""Losses with several minima: each entry may keep to one of its own, a kink among kinks."""
 
 
 def of_all_three(model: Any, x: Any, y: Any, **options: Any) -> tuple[list[Any], Any]:
