@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Mapping
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,7 @@ from descend.compile.loops import (
     Loop,
     Nest,
     Place,
+    Product,
     Routine,
     Scan,
     Serial,
@@ -160,6 +162,23 @@ class Machine:
                 flat, i = self.element(result)
                 flat[i] = total
 
+    def product(self, product: Product) -> None:
+        """Every element in turn: its sum, in order and without rounding the products."""
+        for position in itertools.product(*(range(self.size(a.extent)) for a in product.axes)):
+            self.counters.update(zip(product.axes, position, strict=True))
+            total = product.result.dtype.type(0)
+            for k in range(self.size(product.inner.extent)):
+                self.counters[product.inner] = k
+                (left, i), (right, j) = self.element(product.left), self.element(product.right)
+                exact = Fraction(float(left[i])) * Fraction(float(right[j])) + Fraction(float(total))
+                total = product.result.dtype.type(float(exact))
+            self.values[product.result] = total
+            for let in product.lets:
+                if let is not product.result:
+                    self.let(let)
+            for store in product.stores:
+                self.store(store)
+
     def copy(self, copy: Copy) -> None:
         step = self.width if self.in_lane(copy.target) else 1
         pace = self.width if self.in_lane(copy.source) else 1
@@ -253,7 +272,8 @@ class Machine:
 
 
 READ: Mapping[type, Callable[[Machine, Any], None]] = {
-    Let: Machine.let, Store: Machine.store, Nest: Machine.nest, Copy: Machine.copy,
+    Let: Machine.let, Store: Machine.store, Nest: Machine.nest, Product: Machine.product,
+    Copy: Machine.copy,
     Call: Machine.call, Scan: Machine.scan, Blocks: Machine.blocks, Loop: Machine.loop,
     Branch: Machine.branch, Batch: Machine.batch, InLanes: Machine.in_lanes,
     Serial: Machine.inner, Routine: Machine.inner, Barrier: Machine.nothing,

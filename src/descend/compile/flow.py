@@ -139,7 +139,10 @@ class GraphFlow(Flow):
         leaves: where the inputs of the graphs lie.
         blocks: the graphs as blocks, by name.
         scratch: the arrays that they work with, by number; `numbers` counts them, and constants.
+        by_tiles: whether matrix products are statements of their own.
     """
+
+    by_tiles = True
 
     def __init__(self, words: Sequence[str]) -> None:
         super().__init__(words)
@@ -153,7 +156,8 @@ class GraphFlow(Flow):
         known: Mapping[Dim, int] | None = None,
     ) -> Lowering:  # fmt: skip
         """A graph as a block; `leaves` are its further inputs."""
-        lowering = lower(outputs, self.leaves | dict(leaves or {}), self.numbers, known)
+        here = self.leaves | dict(leaves or {})
+        lowering = lower(outputs, here, self.numbers, known, self.by_tiles)
         self.take_in(lowering)
         self.blocks[name] = lowering.block
         return lowering

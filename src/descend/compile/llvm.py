@@ -23,12 +23,14 @@ from descend.compile.loops import (
     Loop,
     Nest,
     Place,
+    Product,
     Routine,
     Scan,
     Serial,
     Statement,
     Store,
 )
+from descend.compile.matrix import ProductWriter
 from descend.compile.nests import NestWriter
 from descend.compile.repeats import Repeats
 from descend.compile.segments import cut, operands, read_again, spill_slots
@@ -41,7 +43,7 @@ Algorithm = Callable[["BlockWriter", Call], Any]
 
 MOVES = 16  # stores from which on they are a loop
 METHODS: Mapping[type, str] = {
-    Let: "name", Store: "keep", Nest: "nest", Copy: "copy", Call: "call", Scan: "scan",
+    Let: "name", Store: "keep", Nest: "nest", Product: "product", Copy: "copy", Call: "call", Scan: "scan",
     Loop: "while_", Branch: "branch", Batch: "batch", Blocks: "blocks", InLanes: "in_lanes",
     Routine: "routine", Serial: "serial", Barrier: "barrier",
 }  # fmt: skip
@@ -133,6 +135,9 @@ class BlockWriter(Access):
     def nest(self, statement: Nest) -> None:
         if self.repeats is None or not self.repeats.call(self, statement):
             NestWriter(self, statement).write()
+
+    def product(self, statement: Product) -> None:
+        ProductWriter(self, statement).write()
 
     def scan(self, statement: Scan) -> None:
         for let in operands(statement):

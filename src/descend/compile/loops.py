@@ -43,6 +43,7 @@ __all__ = [
     "Loop",
     "Nest",
     "Place",
+    "Product",
     "Reduction",
     "Routine",
     "Scan",
@@ -173,6 +174,20 @@ class Nest:
     vector: int | None = None
 
 
+@dataclass(eq=False, kw_only=True)
+class Product(Nest):
+    """A matrix product and what follows from it, over the axes (row, column) of its result.
+
+    `result`, one of the lets, stands for the sum of left · right along `inner`, which one
+    accumulator an element adds up in order; the other lets and the stores see it.
+    """
+
+    inner: Axis
+    left: Address
+    right: Address
+    result: Let
+
+
 @dataclass(eq=False)
 class Copy:
     """Copy a whole array."""
@@ -282,7 +297,7 @@ class Routine:
 
 
 Statement = Union[
-    "Let", Store, Nest, Copy, Call, Scan, Loop, Branch, Batch, Blocks, Serial, Barrier, InLanes,
+    "Let", Store, Nest, Product, Copy, Call, Scan, Loop, Branch, Batch, Blocks, Serial, Barrier, InLanes,
     Routine,
 ]  # fmt: skip
 
@@ -321,7 +336,7 @@ def _nest_text(nest: Nest, names: dict[Let, str]) -> Iterator[str]:
     for depth in range(len(nest.axes) + 1):
         indent = "  " * depth
         for let in nest.lets:
-            if let.depth == depth:
+            if let.depth == depth and let.op != "product":
                 yield f"{indent}{number(let)} = {_right_side(let, names)}"
         if depth < len(nest.axes):
             axis = nest.axes[depth]
@@ -358,6 +373,11 @@ def _lines_of(s: Statement, names: dict[Let, str]) -> Iterator[str]:
             yield f"{names[s]} = {_right_side(s, names)}"
     elif isinstance(s, Store):
         yield f"{_address_text(s.target, names)} = {names[s.value]}"
+    elif isinstance(s, Product):
+        k = s.inner
+        names.setdefault(s.result, f"v{len(names)}")
+        yield f"{names[s.result]} = sum over {k} < {k.extent} of {s.left} {s.right}, at"
+        yield from ("  " + line for line in _nest_text(s, names))
     elif isinstance(s, Nest):
         yield from _nest_text(s, names)
     elif isinstance(s, Copy):

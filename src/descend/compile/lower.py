@@ -22,6 +22,7 @@ from descend.compile.loops import (
     Let,
     Nest,
     Place,
+    Product,
     Reduction,
     Scan,
     Store,
@@ -35,6 +36,7 @@ from descend.compile.schedule import (
     makes_a_nest,
 )
 from descend.compile.sound_solve import sound_workspace
+from descend.compile.vectors import lane_stride
 from descend.errors import InternalError
 from descend.graph.node import Dim, Node, Shape, sizes
 from descend.graph.source import CONST, ROW_COUNT, value_of
@@ -49,6 +51,7 @@ class Lowering:
         leaves: the nodes that have a place from the start (state, data, fixed inputs).
         scratch_from: number of the first scratch place, so that two blocks can share an arena.
         known: symbolic extents that are one number in this block.
+        by_tiles: whether matrix products are statements of their own.
     """
 
     def __init__(
@@ -56,8 +59,10 @@ class Lowering:
         leaves: Mapping[Node, Place],
         scratch_from: int = 0,
         known: Mapping[Dim, int] | None = None,
+        by_tiles: bool = True,
     ) -> None:
         self.known = dict(known or {})
+        self.by_tiles = by_tiles
         self.places: dict[Node, Place] = dict(leaves)
         self.leaves = set(leaves)
         self.cells: dict[Node, Cells] = {}
@@ -122,7 +127,7 @@ class Lowering:
     # Work
 
     def run(self, outputs: Sequence[Node], wanted: Sequence[Node]) -> None:
-        plan = make_schedule(outputs, self.leaves, wanted)
+        plan = make_schedule(outputs, self.leaves, wanted, self.by_tiles)
         for node in plan.order:
             if not node.op.native:
                 raise NotNative(node.op.name)
@@ -182,6 +187,9 @@ class Lowering:
             else:
                 self.make_special(group.roots[0])
             return
+        if group.product is not None:
+            self.make_product(group, group.product)
+            return
         axes = self.axes(group.extents)
         nest = Nest(axes, group.kept)
         e = Evaluator(self, axes, set(group.roots))
@@ -200,6 +208,55 @@ class Lowering:
         self.block.statements.append(nest)
         self.block.statements.extend(tops)
         self.places |= made
+
+    def make_product(self, group: Group, product: Node) -> None:
+        """A matrix product, and what is made of it while it is in registers."""
+        row, column, inner = self.axes(group.extents)
+        at = (Index(0, ((row, 1),)), Index(0, ((column, 1),)))
+        la, lb, lo = (product.attrs[k] for k in ("la", "lb", "lo"))
+        where = dict(zip(lo, at, strict=True))
+        where |= {x: Index(0, ((inner, 1),)) for x in la if x not in lo}
+        pairs = [(product.args[0], la), (product.args[1], lb)]
+        if lo[1] in la:
+            pairs.reverse()
+        left, right = (self.operand(node, [where[x] for x in labels]) for node, labels in pairs)
+        right = self.along(right, inner, column)
+        result = Let("product", (), None, product.dtype, 2)
+        nest = Product((row, column), 2, [result], inner=inner, left=left, right=right, result=result)
+        e = Evaluator(self, (row, column), set(group.roots))
+        e.lets = nest.lets
+        e.memo[product, at] = result
+        made: dict[Node, Place] = {}
+        for root in group.roots:
+            if root is product and not group.kept_apart:
+                continue
+            value = e(root, at)
+            place = made[root] = self.scratch(root.shape, root.dtype)
+            nest.stores.append(Store(Address(place, at), value, 2))
+        self.block.statements.append(nest)
+        self.places |= made
+
+    def operand(self, node: Node, at: Sequence[Index]) -> Address:
+        """Where the elements of a product's operand lie."""
+        let = Evaluator(self, (), set())(node, tuple(at))
+        if let.op != "load":
+            raise InternalError(f"{node} should have a place")
+        address: Address = let.attr
+        return address
+
+    def along(self, operand: Address, inner: Axis, column: Axis) -> Address:
+        """The right operand as it is, or a copy, in which the columns lie side by side."""
+        if lane_stride(operand, column, False) == 1:
+            return operand
+        extents = (inner.extent, column.extent)
+        place = self.scratch(extents, operand.place.dtype)
+        at = (Index(0, ((inner, 1),)), Index(0, ((column, 1),)))
+        nest = Nest((inner, column), 2)
+        load = Let("load", (), operand, place.dtype, 2)
+        nest.lets.append(load)
+        nest.stores.append(Store(Address(place, at), load, 2))
+        self.block.statements.append(nest)
+        return Address(place, at)
 
     def reduce(self, e: Evaluator, nest: Nest, root: Node, at: At) -> list[Let]:
         op = COMBINE[root.op.name]
@@ -269,7 +326,7 @@ class Lowering:
         length = model.attrs["length"]
         axis = Axis("t", self.known.get(length, length))
         forward = Index(0, ((axis, 1),))
-        inner = Lowering({}, self.scratch_from, self.known)
+        inner = Lowering({}, self.scratch_from, self.known, self.by_tiles)
         inner.block.scratch, inner.block.constants = self.block.scratch, self.block.constants
         inner._constants = self._constants
         counter = forward if not model.attrs["backward"] else _from_the_end(axis)
@@ -399,9 +456,10 @@ def lower(
     leaves: Mapping[Node, Place],
     scratch_from: int = 0,
     known: Mapping[Dim, int] | None = None,
+    by_tiles: bool = True,
 ) -> Lowering:
     """Lower a graph; afterwards `cells` and `places` tell where each output is."""
-    lowering = Lowering(leaves, scratch_from, known)
+    lowering = Lowering(leaves, scratch_from, known, by_tiles)
     lowering.run(outputs, outputs)
     lowering.block.outputs = [x for n in outputs if is_small(n) for x in lowering.cells[n].flat]
     for node in outputs:

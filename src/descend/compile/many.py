@@ -68,6 +68,8 @@ class ManyFlow(GraphFlow):
             finished fits as lanes.
     """
 
+    by_tiles = False  # a lane is a fit
+
     def __init__(self, program: ManyProgram, width: int) -> None:
         super().__init__(CONTROL)
         self.program = p = program

@@ -17,7 +17,7 @@ from typing import Any
 from descend.errors import InternalError
 from descend.lean import dataclass
 
-__all__ = ["Loaded", "NotNative", "cpu_lanes", "emit_object", "load_object", "target_id"]
+__all__ = ["Loaded", "NotNative", "cpu_lanes", "vector_registers", "emit_object", "load_object", "target_id"]
 
 _lock = threading.RLock()
 PASSES = ("sroa", "instruction_combine", "simplify_cfg")
@@ -65,6 +65,13 @@ def cpu_lanes() -> int:
     if "+avx512f" in features:
         return 64
     return 32 if "+avx" in features else 16
+
+
+@cache
+def vector_registers() -> int:
+    """How many vector registers there are: 16 on x86-64 before AVX-512, else 32."""
+    features = _machine().features.split(",")
+    return 16 if "+sse2" in features and "+avx512f" not in features else 32
 
 
 def _target_machine(level: int) -> Any:

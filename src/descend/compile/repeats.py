@@ -146,7 +146,7 @@ class Repeats:
     """The nests of a block that come more than once, and the functions that do them."""
 
     def __init__(self, statements: Iterable[Statement]) -> None:
-        forms = {s: form_of(s) for s in statements if isinstance(s, Nest)}
+        forms = {s: form_of(s) for s in statements if type(s) is Nest}
         often = Counter(form.key for form in forms.values() if form is not None)
         self.forms = {
             nest: form for nest, form in forms.items() if form is not None and often[form.key] > 1

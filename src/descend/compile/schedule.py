@@ -67,6 +67,17 @@ def is_unrolled(node: Node) -> bool:
     return math.prod(n for n in gone if not isinstance(n, Dim)) <= UNROLLED_SUM
 
 
+def is_product(node: Node) -> bool:
+    """A contraction of two matrices along one axis: it has kernels of its own."""
+    if node.op.name != "contract" or node.dtype.kind != "f" or is_small(node):
+        return False
+    la, lb, lo = node.attrs["la"], node.attrs["lb"], node.attrs["lo"]
+    if (len(la), len(lb), len(lo), len({*la, *lb})) != (2, 2, 2, 3):
+        return False
+    small = any(is_small(a) for a in node.args)
+    return not small and not is_unrolled(node) and not isinstance(node.shape[1], Dim)
+
+
 def makes_a_nest(node: Node) -> bool:
     """A reduction that is not written out: its operands are combined in loops."""
     return node.op.native == "reduction" and (is_small(node) or not is_unrolled(node))
@@ -82,7 +93,14 @@ def is_inline(node: Node) -> bool:
     return native == "reduction" and is_unrolled(node)
 
 
-def must_store(node: Node, cost: Mapping[Node, int]) -> list[Node]:
+def _seen(node: Node) -> Node:
+    """What a transposed view looks at."""
+    while node.op.name == "transpose":
+        node = node.args[0]
+    return node
+
+
+def must_store(node: Node, cost: Mapping[Node, int], products: set[Node]) -> list[Node]:
     """The arguments that a node needs in memory."""
     name = node.op.name
     if name == "reshape" and not is_trivial_reshape(node):
@@ -91,6 +109,8 @@ def must_store(node: Node, cost: Mapping[Node, int]) -> list[Node]:
         return [node.args[0]]
     if node.op.native in BY_CALL or node.op.native == "loop":
         return list(node.args)
+    if node in products:
+        return [_seen(a) for a in node.args]
     if name == "contract":
         return [a for a in node.args if cost.get(a, 0) > 2]
     # An extremum is compared with its operand afterwards: both must be the very same bits, and
@@ -104,12 +124,19 @@ def must_store(node: Node, cost: Mapping[Node, int]) -> list[Node]:
 
 @dataclass(eq=False)
 class Group:
-    """Roots that share a nest: extents from the outside in, the first `kept` not reduced."""
+    """Roots that share a nest: extents from the outside in, the first `kept` not reduced.
+
+    Attributes:
+        product: the root that is a matrix product; the others are made of it, tile by tile.
+        kept_apart: whether the product is needed elsewhere, too.
+    """
 
     level: int
     extents: tuple[int | Dim, ...]
     kept: int
     roots: list[Node] = field(default_factory=list)
+    product: Node | None = None
+    kept_apart: bool = True
 
 
 @dataclass(eq=False)
@@ -130,7 +157,9 @@ class Schedule:
     depth: int
 
 
-def _costs(order: Sequence[Node], leaves: set[Node]) -> tuple[dict[Node, int], set[Node]]:
+def _costs(
+    order: Sequence[Node], leaves: set[Node], products: set[Node]
+) -> tuple[dict[Node, int], set[Node]]:
     """The inline cost of every large node, and those stored because the cost ran too high."""
     cost: dict[Node, int] = {}
     stored: set[Node] = set()
@@ -140,7 +169,7 @@ def _costs(order: Sequence[Node], leaves: set[Node]) -> tuple[dict[Node, int], s
             continue
         if is_small(node) and not (node.op.native in LOOKS_UP or node.op.name in EXTREMA):
             continue
-        for arg in must_store(node, cost):
+        for arg in must_store(node, cost, products):
             if not is_small(arg) and arg not in leaves and arg.op is not CONST:
                 stored.add(arg)
                 cost[arg] = 1
@@ -245,13 +274,20 @@ def _spread(order: Sequence[Node], leaves: set[Node], stored: set[Node],
     return more
 
 
-def make_schedule(outputs: Sequence[Node], leaves: set[Node], wanted: Sequence[Node]) -> Schedule:
-    """Plan the work for the outputs; `wanted` large outputs are stored whatever they are."""
+def make_schedule(
+    outputs: Sequence[Node], leaves: set[Node], wanted: Sequence[Node], by_tiles: bool = True
+) -> Schedule:
+    """Plan the work for the outputs; `wanted` large outputs are stored whatever they are.
+
+    Args:
+        by_tiles: whether matrix products are worked out in tiles, or as nests like any sum.
+    """
     order = postorder(outputs, stop=lambda n: n in leaves)
     for node in order:
         if node.op is INPUT and node not in leaves:
             raise InternalError(f"input {node.attrs['name']} has no place")
-    cost, stored = _costs(order, leaves)
+    products = {n for n in order if is_product(n)} if by_tiles else set()
+    cost, stored = _costs(order, leaves, products)
     stored |= {n for n in wanted if not is_small(n) and n not in leaves and n.op is not CONST}
     level = _levels(order, leaves, stored)
     stored |= _spread(order, leaves, stored, cost, level)
@@ -261,7 +297,10 @@ def make_schedule(outputs: Sequence[Node], leaves: set[Node], wanted: Sequence[N
     for node in order:
         if node in leaves or not _is_root(node, stored):
             continue
-        if makes_a_nest(node):
+        if node in products:
+            key = _group_key(node, level[node])
+            groups[node] = Group(*key, [node], node)
+        elif makes_a_nest(node):
             key = _group_key(node, level[node])
             groups.setdefault(key, Group(*key)).roots.append(node)
         elif is_inline(node):
@@ -271,9 +310,10 @@ def make_schedule(outputs: Sequence[Node], leaves: set[Node], wanted: Sequence[N
             siblings.roots.append(node)
         else:
             groups[node] = Group(level[node], node.shape, -1, [node])
+    late = _follow(late, groups, level, leaves, stored, order, set(outputs) | set(wanted))
     mates: dict[object, Group] = {}
     for group in groups.values():
-        if group.kept >= 0:
+        if group.kept >= 0 and group.product is None:
             mates.setdefault((group.level, group.extents), group)
     for node in late:
         key = _group_key(node, level[node])
@@ -284,3 +324,71 @@ def make_schedule(outputs: Sequence[Node], leaves: set[Node], wanted: Sequence[N
         mate.roots.append(node)
     plan = sorted(groups.values(), key=lambda g: g.level)
     return Schedule(order, level, stored, plan, 1 + max(level.values(), default=0))
+
+
+def _follow(late: list[Node], groups: Mapping[object, Group], level: Mapping[Node, int],
+            leaves: set[Node], stored: set[Node], order: Sequence[Node],
+            wanted: set[Node]) -> list[Node]:  # fmt: skip
+    """Let each product be followed by what is made of it and of what is there by then.
+
+    Returns:
+        The roots that are left.
+    """
+    left = list(late)
+    users: dict[Node, list[Node]] = {}
+    for node in order:
+        for arg in node.args:
+            users.setdefault(arg, []).append(node)
+    for group in groups.values():
+        product = group.product
+        if product is None:
+            continue
+        inside: set[Node] = set()
+        for root in left:
+            if root.shape == product.shape and level[root] > level[product]:
+                seen = _made_of(root, group.roots, level, leaves, stored)
+                if not seen.isdisjoint(group.roots):
+                    group.roots.append(root)
+                    inside |= seen
+        left = [root for root in left if root not in group.roots]
+        known = inside | set(group.roots)
+        open_ends = [product, *(inside - set(group.roots))]
+        group.kept_apart = product in wanted or any(
+            user not in known for node in open_ends for user in users.get(node, ())
+        )
+    return left
+
+
+def _made_of(root: Node, roots: Sequence[Node], level: Mapping[Node, int], leaves: set[Node],
+             stored: set[Node]) -> set[Node]:  # fmt: skip
+    """What is computed on the way to a root; nothing if some of it comes after the product."""
+    seen: set[Node] = set()
+    stack = list(root.args)
+    latest = level[roots[0]]
+    while stack:
+        node = stack.pop()
+        if node in seen or node in leaves or node.op is CONST:
+            continue
+        if node in roots:
+            seen.add(node)
+            continue
+        if is_small(node):
+            if level[node] + _large_reduction(node) > latest:
+                return set()
+            continue
+        if node in stored:
+            if level[node] >= latest:
+                return set()
+            continue
+        if node.shape != root.shape and _reaches(node, roots, leaves, stored):
+            return set()
+        seen.add(node)
+        stack.extend(node.args)
+    return seen
+
+
+def _reaches(node: Node, roots: Sequence[Node], leaves: set[Node], stored: set[Node]) -> bool:
+    """Whether a view shows one of the roots, at other places than its own."""
+    return any(
+        n in roots for n in postorder([node], stop=lambda n: n in leaves or n in stored)
+    )

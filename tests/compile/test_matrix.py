@@ -1,0 +1,162 @@
+"""Matrix products in tiles: one accumulator an element, in order, whatever the tile."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+import descend
+from descend.compile.function import compile_graph
+from descend.compile.loops import Product, block_text
+from descend.compile.lower import lower
+from descend.compile.matrix import columns_of, rows_of
+from descend.compile.places import Place
+from descend.graph.elementwise import call
+from descend.graph.linear import broadcast, reduce_sum, transpose
+from descend.graph.multilinear import contract
+from descend.graph.node import Dim
+from descend.graph.source import input_node
+
+ROWS = Dim("rows")
+SHAPES = [
+    (1, 17, 20), (2, 9, 24), (3, 33, 11), (5, 10, 64), (6, 16, 23), (7, 100, 25), (12, 31, 9),
+    (13, 8, 30), (32, 20, 40), (29, 3, 70), (64, 100, 12),
+]  # fmt: skip
+WAYS = {"ab": ((0, 1), (1, 2)), "a'b": ((1, 0), (1, 2)), "ab'": ((0, 1), (2, 1)),
+        "a'b'": ((1, 0), (2, 1))}  # fmt: skip
+
+
+def operands(m, n, k, way, dtype=np.float64):
+    """Two inputs, their product, and arrays for them."""
+    extents, rng = dict(enumerate((m, k, n))), np.random.default_rng([m, n, k])
+    labels = WAYS[way]
+    nodes = [
+        input_node(name, tuple(extents[x] for x in own), dtype)
+        for name, own in zip("ab", labels, strict=True)
+    ]
+    arrays = [rng.normal(size=node.shape).astype(dtype) for node in nodes]
+    return nodes, contract(*nodes, *labels, (0, 2)), arrays
+
+
+def in_order(a, b):
+    """a @ b with each product added, unrounded, to what has been summed up before it."""
+    total = np.zeros((len(a), b.shape[1]))
+    for i, j in np.ndindex(total.shape):
+        own = 0.0
+        for left, right in zip(a[i].tolist(), b[:, j].tolist(), strict=True):
+            own = float(Fraction(left) * Fraction(right) + Fraction(own))
+        total[i, j] = own
+    return total
+
+
+def plain(arrays, way):
+    (a, b), (la, lb) = arrays, WAYS[way]
+    return (a if la == (0, 1) else a.T), (b if lb == (1, 2) else b.T)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(("m", "n", "k"), SHAPES)
+def test_the_same_bits_as_one_accumulator_in_order(m, n, k, way):
+    nodes, product, arrays = operands(m, n, k, way)
+    (found,) = compile_graph([product], nodes)(arrays)
+    np.testing.assert_array_equal(found, in_order(*plain(arrays, way)))
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(("m", "n", "k"), SHAPES)
+def test_single_precision(m, n, k, way):
+    nodes, product, arrays = operands(m, n, k, way, np.float32)
+    (found,) = compile_graph([product], nodes)(arrays)
+    a, b = (x.astype(np.float64) for x in plain(arrays, way))
+    assert found.dtype == np.float32
+    assert np.all(np.abs(found - a @ b) <= k * np.finfo(np.float32).eps * (np.abs(a) @ np.abs(b)))
+
+
+@pytest.mark.parametrize("rows", [1, 2, 5, 6, 7, 40, 41])
+def test_any_number_of_rows_of_the_result_and_along_the_sum(rows):
+    rng = np.random.default_rng(rows)
+    x, w, g = input_node("x", (ROWS, 9)), input_node("w", (9, 21)), input_node("g", (ROWS, 21))
+    forward = contract(x, w, (0, 1), (1, 2), (0, 2))
+    back = contract(x, g, (0, 1), (0, 2), (1, 2))
+    arrays = [rng.normal(size=s) for s in ((rows, 9), (9, 21), (rows, 21))]
+    found = compile_graph([forward, back], [x, w, g])(arrays)
+    np.testing.assert_array_equal(found[0], in_order(arrays[0], arrays[1]))
+    np.testing.assert_array_equal(found[1], in_order(arrays[0].T, arrays[2]))
+
+
+def test_what_is_made_of_a_product_is_worked_out_upon_its_tiles():
+    nodes, product, arrays = operands(19, 26, 40, "ab")
+    bias = input_node("bias", (26,))
+    shifted = call("add", product, broadcast(bias, (19, 26), (1,)))
+    hidden = call("max", shifted, broadcast(input_node("floor", ()), (19, 26), ()))
+    floor = hidden.args[1].args[0]
+    total = reduce_sum(hidden, (0,))
+    inputs = [*nodes, bias, floor]
+    leaves = {n: Place("fixed", i, n.shape, n.dtype) for i, n in enumerate(inputs)}
+    block = lower([hidden, total], leaves).block
+    (one,) = [s for s in block.statements if isinstance(s, Product)]
+    assert len(one.stores) == 1  # the sums alone are asked for by nobody
+    assert "sum over" in block_text(block)
+    more = [np.linspace(-1, 1, 26), np.float64(0.25)]
+    found, summed = compile_graph([hidden, total], inputs)([*arrays, *more])
+    want = np.maximum(in_order(*arrays) + more[0], 0.25)
+    np.testing.assert_array_equal(found, want)
+    np.testing.assert_allclose(summed, want.sum(0), rtol=1e-13)
+
+
+def test_a_product_that_others_need_is_kept():
+    nodes, product, arrays = operands(19, 26, 40, "ab")
+    other = transpose(product, (1, 0))
+    found = compile_graph([call("neg", product), call("exp", other)], nodes)(arrays)
+    want = in_order(*arrays)
+    np.testing.assert_array_equal(found[0], -want)
+    np.testing.assert_allclose(found[1], np.exp(want.T), rtol=1e-14)
+
+
+def test_products_of_products_and_of_what_is_computed():
+    def model(a, b, c):
+        return np.tanh(a @ b) @ (c + 1) + (b.T @ a.T).T @ c
+
+    rng = np.random.default_rng(3)
+    a, b, c = rng.normal(size=(11, 23)), rng.normal(size=(23, 20)), rng.normal(size=(20, 17))
+    gradient = descend.grad(lambda c: np.sum(model(a, b, c) ** 2))(c)
+    left = np.tanh(a @ b) + a @ b
+    np.testing.assert_allclose(gradient, 2 * left.T @ model(a, b, c), rtol=1e-11)
+
+
+def test_rows_in_an_order():
+    """Shuffled batches, and the remainder: descent by native code as by the interpreter."""
+    rng = np.random.default_rng(5)
+    x, w = rng.normal(size=(53, 20)), rng.normal(size=(20, 19))
+    y = np.tanh(x @ w)
+    start = {"u": 0.1 * rng.normal(size=(20, 19)), "v": 0.1 * rng.normal(size=(19, 19))}
+    fits = [
+        descend.fit(
+            lambda x, u, v: np.tanh(x @ u) @ v, x, y, start=start, optimizer="adam", batch_size=8,
+            epochs=3, engine=engine,
+        )
+        for engine in ("native", "interpreted")
+    ]
+    for name in start:
+        np.testing.assert_allclose(fits[0].params[name], fits[1].params[name], rtol=1e-9)
+
+
+@pytest.mark.parametrize("extent", range(1, 80))
+@pytest.mark.parametrize("most", [4, 6, 14])
+def test_tiles_cover_everything_once(extent, most):
+    tiles = rows_of(extent, most)
+    assert sum(rows * count for rows, count in tiles) == extent
+    assert max(rows for rows, _ in tiles) <= most
+    for lanes in (4, 8, 16):
+        panels = columns_of(extent, lanes, 2)
+        assert sum(sum(widths) * count for widths, count in panels) == extent
+        assert all(len(widths) <= 2 for widths, _ in panels)
+
+
+def test_no_kernel_for_a_short_sum():
+    a, b = input_node("a", (40, 5)), input_node("b", (5, 40))
+    leaves = {n: Place("fixed", i, n.shape, n.dtype) for i, n in enumerate((a, b))}
+    block = lower([contract(a, b, (0, 1), (1, 2), (0, 2))], leaves).block
+    assert not any(isinstance(s, Product) for s in block.statements)
