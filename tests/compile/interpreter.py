@@ -170,7 +170,8 @@ class Machine:
             for k in range(self.size(product.inner.extent)):
                 self.counters[product.inner] = k
                 (left, i), (right, j) = self.element(product.left), self.element(product.right)
-                exact = Fraction(float(left[i])) * Fraction(float(right[j])) + Fraction(float(total))
+                factors = Fraction(float(left[i])), Fraction(float(right[j]))
+                exact = factors[0] * factors[1] + Fraction(float(total))
                 total = product.result.dtype.type(float(exact))
             self.values[product.result] = total
             for let in product.lets:

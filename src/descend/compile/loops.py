@@ -297,8 +297,8 @@ class Routine:
 
 
 Statement = Union[
-    "Let", Store, Nest, Product, Copy, Call, Scan, Loop, Branch, Batch, Blocks, Serial, Barrier, InLanes,
-    Routine,
+    "Let", Store, Nest, Product, Copy, Call, Scan, Loop, Branch, Batch, Blocks, Serial, Barrier,
+    InLanes, Routine,
 ]  # fmt: skip
 
 

@@ -222,7 +222,9 @@ class Lowering:
         left, right = (self.operand(node, [where[x] for x in labels]) for node, labels in pairs)
         right = self.along(right, inner, column)
         result = Let("product", (), None, product.dtype, 2)
-        nest = Product((row, column), 2, [result], inner=inner, left=left, right=right, result=result)
+        nest = Product(
+            (row, column), 2, [result], inner=inner, left=left, right=right, result=result
+        )
         e = Evaluator(self, (row, column), set(group.roots))
         e.lets = nest.lets
         e.memo[product, at] = result

@@ -111,9 +111,9 @@ class ProductWriter(NestWriter):
         if isinstance(extent, int):
             first = 0
             for rows, count in rows_of(extent, self.most):
-                end = first + rows * count
-                self.span(outer, j, widths, rows, str(first), Value(str(end), "i64", 1))
-                first = end
+                last = first + rows * count
+                self.span(outer, j, widths, rows, str(first), Value(str(last), "i64", 1))
+                first = last
             return
         end = self.w.extent(extent)
         after = self.span(outer, j, widths, self.most, "0", end)
@@ -159,8 +159,9 @@ class ProductWriter(NestWriter):
                 plain = Value("", self.kind, width)
                 total = self.e.op(f"load {plain.type}, ptr {cell}", self.kind, width)
                 both = {**here, **where}
-                inner = self.with_lets({**values, nest.result: total}, self.by_depth[2], both, width)
-                self.finish_row(inner, both, width, [], 0)
+                known = {**values, nest.result: total}
+                made = self.with_lets(known, self.by_depth[2], both, width)
+                self.finish_row(made, both, width, [], 0)
 
     def with_lets(self, values: dict[Let, Value], lets: Sequence[Let], counters: Counters,
                   width: int) -> dict[Let, Value]:  # fmt: skip

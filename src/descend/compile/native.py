@@ -17,7 +17,10 @@ from typing import Any
 from descend.errors import InternalError
 from descend.lean import dataclass
 
-__all__ = ["Loaded", "NotNative", "cpu_lanes", "vector_registers", "emit_object", "load_object", "target_id"]
+__all__ = [
+    "Loaded", "NotNative", "cpu_lanes", "emit_object", "load_object", "target_id",
+    "vector_registers",
+]  # fmt: skip
 
 _lock = threading.RLock()
 PASSES = ("sroa", "instruction_combine", "simplify_cfg")
