@@ -44,8 +44,8 @@ Algorithm = Callable[["BlockWriter", Call], Any]
 MOVES = 16  # stores from which on they are a loop
 METHODS: Mapping[type, str] = {
     Let: "name", Store: "keep", Nest: "nest", Product: "product", Copy: "copy", Call: "call",
-    Scan: "scan", Loop: "while_", Branch: "branch", Batch: "batch", Blocks: "blocks", InLanes: "in_lanes",
-    Routine: "routine", Serial: "serial", Barrier: "barrier",
+    Scan: "scan", Loop: "while_", Branch: "branch", Batch: "batch", Blocks: "blocks",
+    InLanes: "in_lanes", Routine: "routine", Serial: "serial", Barrier: "barrier",
 }  # fmt: skip
 """What writes a statement; those of the control flow are written by `control.FlowWriter`."""
 
