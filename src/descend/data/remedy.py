@@ -19,13 +19,22 @@ from descend.data.queried import in_query
 from descend.data.quoting import in_shell, quoted
 from descend.data.table import Complaint, TableFile
 from descend.errors import DataError, DescendError
+from descend.visible import visible
 
 __all__ = ["remedy_for", "settled", "spelled"]
 
 Array = NDArray[Any]
-AROUND = re.compile(r"([^\d+.,-]*)[-+]?[\d.,]+(?:[eE][-+]?\d+)?([^\d.,]*)")
-_DAYS = ("%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%Y/%m/%d", "%d-%m-%Y", "%d.%m.%y")
-DATES = [day + time for day in _DAYS for time in ("", " %H:%M", " %H:%M:%S")]
+_BESIDE = r"[^\d+.,<>≤≥~≈±()-]*"  # a bound, an error or a loss in brackets is no unit
+AROUND = re.compile(
+    rf"({_BESIDE}?)[-+]?\d*[\d.,'\u2019 \u00a0\u2009\u202f]*\d\.?(?:[eE][-+]?\d+)?({_BESIDE})"
+)
+_DAYS = (
+    "%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%Y/%m/%d", "%d-%m-%Y", "%m-%d-%Y", "%Y.%m.%d", "%Y%m%d",
+    "%d.%m.%y", "%d/%m/%y", "%m/%d/%y", "%d-%b-%Y", "%d-%b-%y", "%d %b %Y", "%d %B %Y", "%b %d %Y",
+    "%b %d, %Y", "%B %d, %Y", "%Y-%m-%d",
+)  # fmt: skip
+_TIMES = ("%H:%M", "%H:%M:%S", "%H:%M:%S.%f", "%I:%M %p", "%I:%M:%S %p")
+DATES = (*_TIMES, *(day + time for day in _DAYS for time in ("", *(" " + t for t in _TIMES))))
 SIGNS = {"\t": "tab", " ": "space"}
 
 
@@ -54,16 +63,18 @@ def settled(error: Undecided, how: Asked, open_again: Any, sql: str | None) -> D
             table = open_again(how._replace(**choice), sql)
             if "sep" in choice:
                 table.read(table.columns)
+            strange = bool(how.wanted) and how.wanted.isdisjoint(table.columns)
+            if strange and not table.bare and "header" in choice:
+                continue
             works.append(spelled(choice, how.shell))
-            if table.bare and "skip" in choice:
+            if table.bare and (strange or "skip" in choice):
                 works[-1] += (
                     f", and {'--names' if how.shell else 'names='} says what they are called"
                 )
     remedy = f"say so: {', or '.join(works)}" if works else None
-    if len(works) == 1 and len(error.choices) == 1:
-        remedy = (
-            f"leave out what is above: {works[0]}" if "skip" in works[0] else f"write {works[0]}"
-        )
+    if len(works) == 1:
+        above = "skip" in error.choices[0] and len(error.choices) == 1
+        remedy = f"leave out what is above: {works[0]}" if above else f"write {works[0]}"
     return DataError(error.message, remedy=remedy)
 
 
@@ -88,6 +99,11 @@ def remedy_for(
         return _converted(table, complaints, wanted)
     if kinds == {"time"}:
         return _seconds(table, complaints, wanted)
+    if kinds == {"list"} and table.how.shell and table.sql is None:
+        columns = ", ".join(f"unnest({c}) AS {c}" for c in map(in_query, wanted))
+        query = f"SELECT {columns} FROM data"
+        if _reads(table, wanted, query, ()):
+            return f"make rows of them: {in_shell('sql', query)}"
     return next((each.remedy for each in complaints if each.remedy), None)
 
 
@@ -124,16 +140,18 @@ def _converted(
     casts, lossless = [], True
     for each in complaints:
         texts = [text.strip() for _, text in each.texts]
-        other = next((way for way in KNOWN if all(map(way.reads, texts))), None)
+        # What stands in some cells only, such as an asterisk or an error, tells something of them.
+        before, after = _around(texts) if each.share == 0 else ("", "")
+        bare = [text.removeprefix(before).removesuffix(after).strip() for text in texts]
+        other = next((way for way in KNOWN if all(map(way.reads, bare))), None)
         column = in_query(each.name)
-        before, after = ("", "") if other is not None else _around(texts)
-        lossless = lossless and bool(other or before or after)
+        lossless = lossless and other is not None
         inner = column
         for part in filter(None, (before, after)):
             inner = f"replace({inner}, {quoted(part)}, '')"
         casts.append(f"TRY_CAST({_plain(inner, other or table.numerals)} AS DOUBLE) AS {column}")
     query = f"SELECT * REPLACE ({', '.join(casts)}) FROM data"
-    if not _reads(table, wanted, query, drop=not lossless):
+    if query != visible(query) or not _reads(table, wanted, query, complaints, lossless):
         return "correct it in the file"
     if lossless:
         return f"convert it: {in_shell('sql', query)}"
@@ -160,7 +178,7 @@ def _seconds(
             moment = f"strptime({column}, {quoted(form)})" if form else column
             columns.append(f"epoch({moment}) - min(epoch({moment})) OVER () AS {column}")
         query = f"SELECT * REPLACE ({', '.join(columns)}) FROM data"
-        if _reads(table, wanted, query):
+        if _reads(table, wanted, query, complaints):
             queries.append(in_shell("sql", query))
     return f"{SECONDS}: {', or '.join(queries)}" if queries else SECONDS
 
@@ -202,10 +220,19 @@ def _columns(
     return None
 
 
-def _reads(table: TableFile, names: Iterable[str], sql: str, drop: bool = False) -> bool:
-    """Whether a query gives the same columns, and numbers in at least half of their rows."""
+def _reads(
+    table: TableFile,
+    names: Iterable[str],
+    sql: str,
+    complaints: Sequence[Complaint],
+    lossless: bool = True,
+) -> bool:
+    """Whether a query makes numbers of all such cells, or at least leaves half of the rows."""
     columns = _columns(table, table.how, names, sql)
     if not columns:
         return False
-    finite = np.logical_and.reduce([np.isfinite(column) for column in columns.values()])
-    return len(finite) > 0 and (not drop or int(finite.sum()) >= max(2, len(finite) / 2))
+    finite = {name: np.isfinite(column) for name, column in columns.items()}
+    if lossless:
+        return all(finite[each.name][row] for each in complaints for row, _ in each.texts)
+    rows = np.logical_and.reduce([*finite.values()])
+    return int(rows.sum()) >= max(2, len(rows) / 2)

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import io
+import lzma
 import os
+import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from descend.data.asked import Asked
 from descend.data.cells import CellTable
 from descend.data.encoding import FURTHER, blocks, decoded, encoding_of, find_encoding
-from descend.data.quoting import quoted
 from descend.data.spool import Spool, opened, seekable, spooled_bytes, spooled_text
 from descend.data.table import TableFile
-from descend.data.text import Dialect, cells_of, sniff
+from descend.data.text import Dialect, cells_of, sniff, without_remark
 from descend.errors import DataError, DescendError
 
 if TYPE_CHECKING:
@@ -34,7 +36,7 @@ READERS = {
     ".ndjson": "read_json_auto({path}, format='newline_delimited')",
 }
 SHEETS = (".xlsx", ".xlsm", ".xls", ".xlsb", ".ods")
-PACKED = (".gz", ".zst")
+PACKED = (".gz", ".bz2", ".xz", ".zst")
 NO_TABLE = "tables are text such as .csv, workbooks (.xlsx, .ods), .parquet, .json and .jsonl"
 
 
@@ -63,7 +65,7 @@ class Sources:
         """The table, read as it is asked for."""
         try:
             return self._table(how, sql)
-        except (OSError, EOFError, zlib.error) as error:
+        except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
             raise DataError(f'"{self.path}" cannot be read, or is damaged: {error}') from None
 
     def _table(self, how: Asked, sql: str | None) -> TableFile:
@@ -173,7 +175,7 @@ class Sources:
         return taken, (note,)
 
     def _check_alike(self, parts: Sequence[Any]) -> None:
-        """Refuse files whose columns are called differently."""
+        """Refuse files whose columns are called differently, or measured in other units."""
         named = [_columns(part) for part in parts]
         for file, names in zip(self.files, named, strict=True):
             if names is not None and named[0] is not None and {*names} != {*named[0]}:
@@ -181,6 +183,14 @@ class Sources:
                     f'"{file}" has the columns {", ".join(names)}, and "{self.files[0]}" has '
                     f"{', '.join(named[0])}",
                     remedy="name files whose columns are called the same",
+                )
+        units = [part.dialect.units if hasattr(part, "dialect") else () for part in parts]
+        for file, these in zip(self.files, units, strict=True):
+            if these and units[0] and these != units[0]:
+                raise DataError(
+                    f'"{file}" has the units {", ".join(these)}, and "{self.files[0]}" has '
+                    f"{', '.join(units[0])}",
+                    remedy="name files whose columns are measured in the same units",
                 )
 
 
@@ -206,7 +216,7 @@ def _kind(path: str, place: str) -> str:
         return READERS[".parquet"]
     if suffix in READERS:
         return READERS[suffix]
-    if head.startswith(ZIP) and suffix == ".zip":
+    if head.startswith(ZIP) and (suffix == ".zip" or not _is_workbook(place)):
         raise DataError(f'"{path}" is a zip archive', remedy="unpack it")
     if head.startswith((ZIP, OLD_OFFICE)) or (suffix in SHEETS and not _is_text(head)):
         return "sheet"
@@ -220,14 +230,24 @@ def _kind(path: str, place: str) -> str:
     return "text"
 
 
+def _is_workbook(file: str) -> bool:
+    """Whether a zip archive is a workbook, sound or damaged."""
+    with suppress(zipfile.BadZipFile), zipfile.ZipFile(file) as archive:
+        names = archive.namelist()
+        return "content.xml" in names or any(name.startswith("xl/") for name in names)
+    return True
+
+
 def _unpacked(file: str) -> Iterator[str]:
     """The lines of a text that is packed by zstd, which DuckDB unpacks."""
     import duckdb
 
-    named = quoted("".join(f"[{sign}]" if sign in "*?[" else sign for sign in file))
+    from descend.data.sealed import pattern
+
     query = (
-        f"SELECT line FROM read_csv({named}, auto_detect=false, columns={{'line': 'VARCHAR'}}, "
-        "delim='\x01', quote='', escape='', header=false, compression='zstd')"
+        f"SELECT line FROM read_csv({pattern(file)}, auto_detect=false, "
+        "columns={'line': 'VARCHAR'}, delim='\x01', quote='', escape='', header=false, "
+        "compression='zstd')"
     )
     try:
         with duckdb.connect() as link:
@@ -273,9 +293,10 @@ def _lines(data: bytes) -> list[str]:
 
 
 def _cleared(line: str, dialect: Dialect) -> str:
+    if dialect.lines.within:
+        plain = without_remark(line, dialect.sep)
+        line = line if plain == line else plain + "\n"
     text = line.strip()
-    if dialect.lines.within and text.startswith(dialect.lines.within):
-        return "\n"
     if dialect.sep != " " or not text:
         return line
     cells = text.split() if '"' not in text else next(cells_of([text], " "))
