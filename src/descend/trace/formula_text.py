@@ -281,8 +281,9 @@ def _solved(text: str, tokens: list[Token], index: int, functions: Collection[st
     found = _peeled(text, left, after)
     if len(right) == 1 and right[0].kind in ("name", "quoted"):
         # Of exp(a*t) = v the sides are exchanged; of log(v) = a and v/x = a they are not.
-        names = [token for token in left if token.kind != "op" and token.text not in functions]
-        if found is None or len(names) > (1 if left[0].text in functions else 2):
+        named = [token.text for token in left if token.kind in ("name", "quoted")]
+        own = [name for name in named if name not in functions]
+        if found is None or len(own) > (1 if len(own) < len(named) else 2):
             return f"write {after} = {whole}"
     if found is None or found[0].text in [token.text for token in right]:
         return None
