@@ -133,9 +133,9 @@ def read_start(text: str | None) -> Any:
     """Numbers, "random", or a saved fit."""
     if text is None or text == "random":
         return text
-    if "=" not in text:
-        if text.endswith(".descend") or os.path.exists(text):
-            return read_resume(text)
+    if "=" not in text and (text.endswith(".descend") or os.path.exists(text)):
+        return read_resume(text)
+    if "=" not in text and ":" not in text:
         raise UsageError(
             f'--start "{text}" is neither numbers nor a saved fit',
             remedy="write --start a=1,b=2, --start random or --start saved.descend",

@@ -12,7 +12,7 @@ from descend.cli.streams import complain
 from descend.data.asked import Asked, asked
 from descend.data.quoting import in_shell
 from descend.data.table import TableFile
-from descend.errors import DataError, DescendError
+from descend.errors import DataError, DescendError, UsageError
 from descend.trace.formula import Formula
 
 __all__ = ["asked_of", "in_order", "named_shortly", "refuse_bare", "tell_notes"]
@@ -43,9 +43,17 @@ def tell_notes(table: TableFile, given: Mapping[str, Any]) -> None:
 def in_order(table: str, formula: str) -> tuple[str, str]:
     """The table and the formula, whichever was written first.
 
+    Raises:
+        UsageError: both are tables.
+
     >>> in_order("v = a*t", __file__) == (__file__, "v = a*t")
     True
     """
+    if os.path.isfile(table) and os.path.isfile(formula):
+        raise UsageError(
+            f'"{formula}" is a file, and a formula stands behind the table',
+            remedy='write a formula in quotes, such as "y = a*x + b"',
+        )
     written = "=" in table and "=" not in formula and not os.path.exists(table)
     return (formula, table) if written else (table, formula)
 

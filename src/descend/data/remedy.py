@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import datetime
-import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -16,12 +15,12 @@ from descend.data.asked import Asked, Undecided
 from descend.data.cells import SECONDS
 from descend.data.numerals import KNOWN, Numerals
 from descend.data.queried import in_query
-from descend.data.quoting import in_shell, quoted
+from descend.data.quoting import in_shell, quoted, spelled
 from descend.data.table import Complaint, TableFile
 from descend.errors import DataError, DescendError
 from descend.visible import visible
 
-__all__ = ["remedy_for", "settled", "spelled"]
+__all__ = ["remedy_for", "settled"]
 
 Array = NDArray[Any]
 _BESIDE = r"[^\d+.,<>≤≥~≈±()-]*"  # a bound, an error or a loss in brackets is no unit
@@ -35,24 +34,6 @@ _DAYS = (
 )  # fmt: skip
 _TIMES = ("%H:%M", "%H:%M:%S", "%H:%M:%S.%f", "%I:%M %p", "%I:%M:%S %p")
 DATES = (*_TIMES, *(day + time for day in _DAYS for time in ("", *(" " + t for t in _TIMES))))
-SIGNS = {"\t": "tab", " ": "space"}
-
-
-def spelled(options: Mapping[str, Any], shell: bool) -> str:
-    """Options as they are written on the command line, or as arguments of `read`.
-
-    >>> spelled({"decimal": ",", "header": 2}, True), spelled({"decimal": ","}, False)
-    ('--decimal "," --header 2', 'decimal=","')
-    """
-    if shell:
-        return " ".join(
-            in_shell(
-                name, ",".join(value) if isinstance(value, tuple) else SIGNS.get(value, str(value))
-            )
-            for name, value in options.items()
-        )
-    listed = {n: [*v] if isinstance(v, tuple) else v for n, v in options.items()}
-    return ", ".join(f"{name}={json.dumps(value)}" for name, value in listed.items())
 
 
 def settled(error: Undecided, how: Asked, open_again: Any, sql: str | None) -> DataError:

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 from descend.data.asked import Asked
 from descend.data.cells import CellTable
 from descend.data.encoding import FURTHER, blocks, decoded, encoding_of, find_encoding
+from descend.data.quoting import spelled
 from descend.data.spool import Spool, opened, seekable, spooled_bytes, spooled_text
 from descend.data.table import TableFile
 from descend.data.text import Dialect, cells_of, sniff, without_remark
-from descend.errors import DataError, DescendError
+from descend.errors import DataError, DescendError, UsageError
 
 if TYPE_CHECKING:
     from descend.data.queried import Arrays, Foreign, Text
@@ -36,6 +37,11 @@ READERS = {
     ".ndjson": "read_json_auto({path}, format='newline_delimited')",
 }
 SHEETS = (".xlsx", ".xlsm", ".xls", ".xlsb", ".ods")
+MEANINGLESS = {
+    "text": ("a text", ("sheet",)),
+    "sheet": ("a workbook", ("encoding", "sep")),
+}
+"""Of a kind of files: what it is called, and which options say nothing of it; others take none."""
 PACKED = (".gz", ".bz2", ".xz", ".zst")
 NO_TABLE = "tables are text such as .csv, workbooks (.xlsx, .ods), .parquet, .json and .jsonl"
 
@@ -88,6 +94,7 @@ class Sources:
     def _in_memory(self, path: str, place: str, how: Asked) -> TableFile | None:
         """A sheet, or a small text; None of what DuckDB reads."""
         kind = _kind(path, place)
+        _check_meant(path, kind, how)
         if kind == "sheet":
             from descend.data.sheets import open_sheet
 
@@ -110,6 +117,7 @@ class Sources:
         from descend.data.queried import Arrays, Foreign, Text
 
         kind = _kind(file, place)
+        _check_meant(file, kind, how)
         if kind == "sheet":
             from descend.data.sheets import open_sheet
 
@@ -167,8 +175,6 @@ class Sources:
         other = next((n for n in tried if n != taken and names[n] != names[taken]), None)
         note = f'"{path}" is neither UTF-8 nor UTF-16, and is read as {taken}'
         if other is not None:
-            from descend.data.remedy import spelled
-
             option = spelled({"encoding": other}, how.shell)
             note += f": its columns are {', '.join(names[taken])}; with {option} they are "
             note += ", ".join(names[other])
@@ -198,6 +204,18 @@ def _columns(part: Any) -> Sequence[str] | None:
     if hasattr(part, "dialect"):
         return tuple(part.dialect.layout.names)
     return tuple(part.columns) if hasattr(part, "columns") else None
+
+
+def _check_meant(path: str, kind: str, how: Asked) -> None:
+    """Refuse what was said of a table and means nothing for a file of its kind."""
+    bound = ("Parquet" if "parquet" in kind else "JSON", Asked._fields[:8])
+    what, others = MEANINGLESS.get(kind, bound)
+    for name in others:
+        if getattr(how, name) is not None:
+            option = spelled({name: getattr(how, name)}, how.shell)
+            raise UsageError(
+                f'"{path}" is {what}, of which {option} says nothing', remedy="leave it out"
+            )
 
 
 def _kind(path: str, place: str) -> str:
