@@ -276,19 +276,19 @@ def test_a_row_of_unequal_length_far_down(tmp_path: Path) -> None:
 
 
 def test_numbers_far_down_that_are_written_otherwise(tmp_path: Path) -> None:
-    rows = "".join(f"{k};{k}\n" for k in range(100_000))
+    rows = "".join(f"{k};{k}\n" for k in range(30_000))
     path = written(tmp_path, "a.csv", f"t;v\n{rows}1.234.567;2,5\n{rows}")
     found = open_table(path, how=asked(decimal=",")).read("tv")
-    assert found["t"][100_000] == 1234567 and found["v"][100_000] == 2.5
-    assert len(found["t"]) == 200_001
+    assert found["t"][30_000] == 1234567 and found["v"][30_000] == 2.5
+    assert len(found["t"]) == 60_001
 
 
 def test_no_decimal_far_down_becomes_a_whole_number(tmp_path: Path) -> None:
-    rows = "".join(f"{k},{k}\n" for k in range(100_000))
+    rows = "".join(f"{k},{k}\n" for k in range(30_000))
     path = written(tmp_path, "a.csv", f"t,v\n{rows}1.5,2\n{rows}")
-    assert open_table(path).read("tv")["t"][100_000] == 1.5
+    assert open_table(path).read("tv")["t"][30_000] == 1.5
     asked_for = open_table(path, "SELECT t + 1 AS t, v FROM data").read("tv")
-    assert asked_for["t"][100_000] == 2.5
+    assert asked_for["t"][30_000] == 2.5
 
 
 NIST = (
@@ -362,7 +362,7 @@ SIGNS = st.sampled_from(
 
 @pytest.mark.fuzz
 @given(st.one_of(st.lists(SIGNS, max_size=60).map("".join).map(str.encode), st.binary(max_size=80)))
-@settings(max_examples=2000 if os.environ.get("HYPOTHESIS_PROFILE") == "fuzz" else 300)
+@settings(max_examples=2000 if os.environ.get("HYPOTHESIS_PROFILE") == "fuzz" else 100)
 def test_any_file_is_read_or_refused(content: bytes) -> None:
     """Every kind of file may be met; no other error, and no warning, comes of it."""
     with tempfile.TemporaryDirectory() as folder:
@@ -382,7 +382,7 @@ def test_any_file_is_read_or_refused(content: bytes) -> None:
     ),
     st.sampled_from([";", "\t", " ", "|"]),
 )
-@settings(max_examples=500 if os.environ.get("HYPOTHESIS_PROFILE") == "fuzz" else 25)
+@settings(max_examples=500 if os.environ.get("HYPOTHESIS_PROFILE") == "fuzz" else 15)
 def test_both_roads_lead_to_the_same_numbers(rows: list[tuple[str, str]], sep: str) -> None:
     """What both ways of reading read, they read alike."""
     found = []
