@@ -5,6 +5,7 @@ import gzip
 import io
 import lzma
 import zipfile
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -83,6 +84,55 @@ def test_signs_of_typesetters(
 ) -> None:  # fmt: skip
     monkeypatch.setattr(reading, "SMALL", small)
     assert opened(tmp_path, content).read("v")["v"].tolist() == expected
+
+
+@pytest.mark.parametrize("small", [reading.SMALL, 0])
+@pytest.mark.parametrize(
+    ("content", "names"),
+    [
+        ('"t\n(s)","v\n(V)"\n' + BODY, ["t\n(s)", "v\n(V)"]),
+        ('"t\r\n(s)",v\r\n' + BODY.replace("\n", "\r\n"), None),
+        ('# say "hello\n' + CSV, ["t", "v"]),
+        ('"a remark, in quotes"\n\n# "and another\n' + CSV, ["t", "v"]),
+        ('t,"v ""raw"""\n' + BODY, ["t", 'v "raw"']),
+        ("t,T\n" + BODY, ["t", "T"]),
+        ("t,v\r\r\n" + BODY.replace("\n", "\r\r\n"), ["t", "v"]),
+        ("t,v\r" + BODY.replace("\n", "\r"), ["t", "v"]),
+        ("t,v\r\n0,3.5\n1,1.9\r2,1.1\n", ["t", "v"]),
+        ("t,v\n0,3.5\r\n1,1.9\n2,1.1\r\n\x1a", ["t", "v"]),
+    ],
+)
+def test_no_row_is_lost_under_odd_names_and_line_ends(
+    content: str, names: list[str] | None, small: int, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(reading, "SMALL", small)
+    table = opened(tmp_path, content, " ".join(names or ()))
+    assert names is None or list(table.columns) == names
+    assert [column.tolist() for column in table.read(table.columns).values()] == [T, V]
+    assert [column.tolist() for column in table.everything().values()] == [T, V]
+
+
+@pytest.mark.parametrize("sql", [None, "SELECT t, v FROM data"])
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [('1,"secret\n', "does not end"), ("1,2,secret\n", "has 3 fields, and the others have 2")],
+)
+def test_refusals_of_large_files_name_the_line_and_show_nothing(
+    row: str, words: str, sql: str | None, tmp_path: Path
+) -> None:
+    (tmp_path / "a.csv").write_text("t,v\n" + "0,1\n" * 200_000 + row + "2,secret\n" * 3)
+    with pytest.raises(DataError, match=words) as caught:
+        open_table(str(tmp_path / "a.csv"), sql).read("tv")
+    assert "line 200002 of" in str(caught.value) and "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("content", ["# t v\n", "\n\n", "# a\n# b\n"])
+def test_no_rows_at_all(tmp_path: Path, content: str) -> None:
+    (tmp_path / "a.csv").write_text(content)
+    for sql in (None, "SELECT * FROM data"):
+        with pytest.raises(DataError, match="holds no table"):
+            open_table(str(tmp_path / "a.csv"), sql)
 
 
 def test_separators_behind_some_rows(tmp_path: Path) -> None:
@@ -251,3 +301,19 @@ def test_one_of_many_files_is_empty_and_one_is_a_directory(tmp_path: Path) -> No
 
 def test_files_without_names(tmp_path: Path) -> None:
     assert open_table(pattern(tmp_path, BODY, BODY)).bare
+
+
+# --- workbooks
+
+
+@pytest.mark.parametrize("name", ["book.xls", "book.xlsb"])
+@pytest.mark.parametrize("sql", [None, "SELECT * FROM data"])
+def test_older_and_binary_workbooks(name: str, sql: str | None) -> None:
+    """Written by xlwt 1.3 and pyxlsbwriter 0.1 with the same cells."""
+    table = open_table(str(Path(__file__).with_name(name)), sql)
+    found = table.everything()
+    assert found["t"].tolist() == T and found["v"].tolist() == V
+    assert found["n"].tolist() == ["x", "", "é"]
+    assert found["day"].astype("M8[D]").tolist() == [date(2020, 1, k) for k in (1, 2, 3)]
+    with pytest.raises(DataError, match="holds dates or times"):
+        table.read(["day"])

@@ -102,6 +102,7 @@ class QueriedTable(TableFile):
         described = self._run(f"DESCRIBE SELECT * FROM {self._source}")
         self.columns = tuple(row[0] for row in described)
         self._types = {row[0]: str(row[1]) for row in described}
+        self._apart: dict[str, str] = {}
         layouts = [part.dialect.layout for part in self._parts if isinstance(part, Text)]
         notes = [note for layout in layouts for note in layout.notes]
         if len(notes) > MOST_NOTES:
@@ -110,10 +111,11 @@ class QueriedTable(TableFile):
         examples = [layout.example for layout in layouts if layout.example]
         self.notes = (*notes, *examples[:1])
         if self.sql is None and len(layouts) == len(self._parts):
-            self.bare, names = layouts[0].bare, layouts[0].names
+            self.bare, self.columns = layouts[0].bare, layouts[0].names
+            self._apart = dict(zip(self.columns, named_apart(self.columns), strict=True))
+            self.twice = frozenset(n for n in self.columns if self.columns.count(n) > 1)
             if len(layouts) == 1:
                 self.numerals = layouts[0].numerals
-                self.twice = frozenset(n for n in names if names.count(n) > 1)
 
     def _reader(self, index: int, part: Text | Foreign | Arrays) -> str:
         if isinstance(part, Arrays):
@@ -129,8 +131,6 @@ class QueriedTable(TableFile):
         ]
         listed = ("VARCHAR" if kind == "CHECKED" else kind for kind in types)
         columns = ", ".join(f"'c{j}': '{kind}'" for j, kind in enumerate(listed))
-        rows = part.dialect.body or part.dialect.lines.rows[-1:]
-        skip = rows[0].line - (1 if part.dialect.body else 0)
         empty = ""
         if part.dialect.lines.gaps or len(names) == 1:
             filled = " OR ".join(f"c{j} IS NOT NULL" for j in range(len(names)))
@@ -138,7 +138,8 @@ class QueriedTable(TableFile):
         return (
             f"SELECT {', '.join(chosen)} FROM read_csv({pattern(part.file)}, auto_detect=false, "
             f"delim={quoted(part.dialect.sep)}, quote='\"', escape='\"', header=false, "
-            f"skip={skip}, comment='', buffer_size={self._buffer}, max_line_size={LEAST_BUFFER}, "
+            f"skip={part.dialect.skipped}, comment='', "
+            f"buffer_size={self._buffer}, max_line_size={LEAST_BUFFER}, "
             f"columns={{{columns}}}){empty}"
         )
 
@@ -177,12 +178,17 @@ class QueriedTable(TableFile):
             )
         return layout.numerals.sql(column) if kind == "CHECKED" else column
 
+    def _own(self, names: Sequence[str]) -> list[str]:
+        """Columns as DuckDB calls them, to which upper and lower case are one."""
+        return [self._apart.get(name, name) for name in names]
+
     def _run(self, query: str) -> list[Any]:
         return self._link.rows(query, self.sql is not None)
 
     # --- columns as numbers
 
     def _numbers(self, names: Sequence[str]) -> Sequence[Array | Complaint]:
+        names = self._own(names)
         found = self._fetched(names)
         if found is None and self._relax(names if self.sql is None else self.columns):
             found = self._fetched(names)
@@ -202,7 +208,7 @@ class QueriedTable(TableFile):
                 self._describe()
                 return self._fetched(names)
             if "onver" not in str(error):
-                self._refuse_rows(error)
+                self._link.refuse(error, self.sql is not None)
             return None
         for name, values in arrays.items():
             self._check_digits(name, values)
@@ -337,20 +343,8 @@ class QueriedTable(TableFile):
         wrong = [(row, value) for row, value, _ in found]
         return held_text(name, wrong, found[0][2], 1 - found[0][2] / count)
 
-    def _refuse_rows(self, error: Exception) -> None:
-        """Name the line whose fields do not match the others."""
-        told = re.search(
-            r"Line: (\d+).*Expected Number of Columns: (\d+) Found: (\d+)", str(error), re.S
-        )
-        if told is None or self.sql is not None:
-            self._link.refuse(error, self.sql is not None)
-        line, width, fields = told.groups()
-        raise DataError(
-            f'line {line} of "{self.path}" has {fields} fields, and the others have {width}',
-            remedy="correct that line; a text that contains the separator stands in quotes",
-        ) from None
-
     def _labels(self, name: str) -> Array:
+        (name,) = self._own([name])
         if _NUMBERS.match(self._types[name]):
             (found,) = self._numbers([name])
             if not isinstance(found, Complaint):
@@ -362,18 +356,18 @@ class QueriedTable(TableFile):
         return np.asarray(self._link.column(f"SELECT {text} FROM {self._source}"), dtype=np.str_)
 
     def _as_they_are(self) -> dict[str, Array]:
-        names = [*self.columns]
-        numbers = [name for name in names if _NUMBERS.match(self._types[name])]
+        own = dict(zip(self.columns, self._own(self.columns), strict=True))
+        numbers = [name for name in own if _NUMBERS.match(self._types[own[name]])]
         found = dict(zip(numbers, self._numbers(numbers), strict=True))
         doubts = [c for c in found.values() if isinstance(c, Complaint) and c.kind == "doubt"]
         if doubts:
             self._refuse(doubts, [c.name for c in doubts])
         columns: dict[str, Array] = {}
-        for name in names:
+        for name, called in own.items():
             column = found.get(name)
             if column is None or isinstance(column, Complaint):
-                moments = re.match("DATE|TIMESTAMP", self._types[name])
-                column = self._moments(name) if moments else self._texts(name)
+                moments = re.match("DATE|TIMESTAMP", self._types[called])
+                column = self._moments(called) if moments else self._texts(called)
             columns[name] = column
         return columns
 

@@ -18,6 +18,18 @@ __all__ = ["FAILURES", "Sealed", "pattern"]
 
 FAILURES = (duckdb.Error, RuntimeError)
 _ECHO = re.compile(r"LINE \d+:|\^|Original Line:")  # they would show what stands in the file
+_LINE = re.compile(r"CSV Error on Line: (\d+)")
+_FAULTS = {
+    re.compile(r"Expected Number of Columns: (\d+) Found: (\d+)"): (
+        "has {1} fields, and the others have {0}",
+        "correct that line; a text that contains the separator stands in quotes"),
+    re.compile("unterminated quote"): (
+        "opens a quoted cell that does not end",
+        "correct that line; a quotation mark within a quoted text is written twice"),
+    re.compile("invalid state|[Ii]nvalid unicode|not utf-8|Maximum line size"): (
+        "cannot be read", "correct that line"),
+}  # fmt: skip
+"""What DuckDB finds in a line, what is said of it, and what to do."""
 _MISWRITTEN = ("ParserException", "BinderException", "CatalogException")
 _IN_SQL = "write a query such as SELECT * FROM data: the file is called data in it"
 
@@ -104,6 +116,11 @@ class Sealed:
 
     def refuse(self, error: Exception, of_user: bool) -> NoReturn:
         """Raise what DuckDB complains of, in words of ours and without lines of the file."""
+        place = _LINE.search(str(error))
+        for fault, (what, remedy) in _FAULTS.items():
+            if place and (found := fault.search(str(error))):
+                told = f'line {place[1]} of "{self.path}" {what.format(*found.groups())}'
+                raise DataError(told, remedy=remedy) from None
         lines = [line.strip() for line in str(error).splitlines()]
         told = " ".join([line for line in lines if line and not _ECHO.match(line)][:2])
         if not of_user:

@@ -135,7 +135,7 @@ class Sources:
         dialect = dialect._replace(
             layout=dialect.layout._replace(notes=(*note, *dialect.layout.notes))
         )
-        if dialect.sep == " " or dialect.lines.within:
+        if dialect.sep == " " or dialect.lines.within or _ends_oddly(plain):
             plain = self._cleared(plain, dialect)
             dialect = dialect._replace(sep=dialect.sep.replace(" ", "\t"))
         return Text(plain, dialect)
@@ -306,6 +306,16 @@ def _sample(file: str) -> tuple[list[str], int]:
     return first + later, len(first)
 
 
+def _ends_oddly(file: str) -> bool:
+    """Whether the lines of a file end in several ways, or the file as those of DOS do."""
+    with open(file, "rb") as stream:
+        head = stream.read(HEAD)
+        stream.seek(max(0, os.path.getsize(file) - 1))
+        last = stream.read(1)
+    both = head.count(b"\r\n")
+    return last == b"\x1a" or head.count(b"\r") != both or both not in (0, head.count(b"\n"))
+
+
 def _lines(data: bytes) -> list[str]:
     return list(io.StringIO(data.decode("utf-8-sig", "replace"), newline=None))
 
@@ -314,8 +324,10 @@ def _cleared(line: str, dialect: Dialect) -> str:
     if dialect.lines.within:
         plain = without_remark(line, dialect.sep)
         line = line if plain == line else plain + "\n"
-    text = line.strip()
-    if dialect.sep != " " or not text:
+    text = line.strip(" \t\r\n\x1a")
+    if not text:
+        return "\n"
+    if dialect.sep != " ":
         return line
     cells = text.split() if '"' not in text else next(cells_of([text], " "))
     return "\t".join(cells) + "\n"

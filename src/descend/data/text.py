@@ -58,6 +58,16 @@ class Dialect(NamedTuple):
         return self.lines.rows[self.layout.first :]
 
     @property
+    def skipped(self) -> int:
+        """How many rows stand above the data, comments and empty lines among them."""
+        rows, first = self.lines.rows, self.layout.first
+        last = rows[first - 1] if self.body or not rows else rows[-1]
+        begin: int = self.body[0].line - 1 if self.body else last.line
+        # A cell in quotes may go over several lines.
+        further: int = sum(cell.count("\n") for row in rows[:first] for cell in row.cells)
+        return begin - further
+
+    @property
     def units(self) -> tuple[str, ...]:
         """What stands in the row under the names, if that holds no numbers."""
         rows = self.lines.rows[1 : self.layout.first]
@@ -87,13 +97,13 @@ def sniff(lines: Sequence[str], how: Asked, path: str, head: int | None = None) 
             f'a quoted cell begins in line {found.unclosed} of "{path}" and does not end',
             remedy="correct that line; a quotation mark within a quoted text is written twice",
         )
+    if not found.rows:
+        raise DataError(f'"{path}" holds no table: it has no line but comments')
     rows, notes = from_names(found.rows, how, path)
     if head is not None:
         # A piece from further on may begin within a quoted cell.
         width = _width(rows)
         rows = [row for row in rows if row.line <= head or len(row.cells) == width]
-    if not rows:
-        raise DataError(f'"{path}" holds no table: it has no line but comments')
     rows, width = _even(rows, head is None)
     rows = [_header(rows, lines, width, sep, how), *rows[1:]]
     rows = _with_short_units(rows, width)
