@@ -227,6 +227,12 @@ def test_standard_input_without_anything(monkeypatch: pytest.MonkeyPatch) -> Non
         open_table("-")
 
 
+def test_standard_input_that_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", None)
+    with pytest.raises(DataError, match="standard input is closed"):
+        open_table("-")
+
+
 def test_temporary_files_go_with_their_table(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -31,7 +31,7 @@ ABSENT = ", ".join(f"'{text}'" for text in sorted(MISSING))  # in SQL
 _MINUS = "\u2212\u2013"  # and the dash that word processors make of a minus
 _SIGNED = f"-+{_MINUS}"
 INFINITE = "[-+]?(?:inf|Inf|INF|infinity|Infinity)"
-_PLAINER = str.maketrans(f"dD{_MINUS}", "ee--")
+_PLAIN_MINUS = str.maketrans(_MINUS, "--")
 # The option → all that is meant by it.
 _SIGNS = {"": "", " ": "[ \u00a0\u2009\u202f]", "'": "['\u2019]"}
 
@@ -75,7 +75,8 @@ class Numerals(NamedTuple):
         if self.reads(text):
             for sign in _SIGNS.get(self.thousands, self.thousands).strip("[]"):
                 text = text.replace(sign, "")
-            return float(text.replace(self.decimal, ".").translate(_PLAINER))
+            text = text if text.isascii() else text.translate(_PLAIN_MINUS)
+            return float(text.replace(self.decimal, ".").replace("d", "e").replace("D", "e"))
         return float(text) if re.fullmatch(INFINITE, text) else None
 
     def sql(self, column: str, strict: bool = True) -> str:

@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import IO, cast
 
+from descend.errors import DataError
+
 __all__ = ["Spool", "opened", "seekable", "spooled_bytes", "spooled_text"]
 
 PACKERS: Mapping[bytes, Callable[[str], object]] = {
@@ -43,6 +45,8 @@ def seekable(path: str) -> bool:
 
 def spooled_bytes(path: str) -> Spool:
     """What comes from standard input or a pipe, read once and kept."""
+    if path == "-" and sys.stdin is None:
+        raise DataError("standard input is closed", remedy="name a file, or write | before descend")
     spool = Spool(Path(path).suffix)
     with open(spool.file, "wb") as target:
         if path == "-":

@@ -19,6 +19,7 @@ SEPARATORS = (",", ";", "\t", "|", " ", ":")
 """In the order in which they are preferred where several do as well; a blank is any blanks."""
 MOST_LINES = 200  # that are looked at to find the separator
 COMMENTS = ("#", "%", "!", "//")
+MARKS = "".join(sign[0] for sign in COMMENTS)
 BEHIND = re.compile(r"\s(?:#|//)(?:\s|$)")  # a number: `3.5 # a remark`
 ERRORS = ("#N/A", "#NA", "#DIV/0!", "#VALUE!", "#REF!", "#NAME?", "#NUM!", "#NULL!")  # of Excel
 SAYS_SEPARATOR = re.compile(r'\s*"?sep=(.)"?[,;|\s]*', re.I)
@@ -132,7 +133,8 @@ def read_rows(lines: Iterable[str], sep: str, skip: int = 0) -> Lines:
             if number <= skip or not text.strip(" \t\r\n\x1a"):  # which ends files of DOS
                 gaps = gaps or (number > skip and sep in line)
                 continue
-            plain = without_remark(line, sep)
+            marked = text[0] in MARKS or "#" in line or "//" in line
+            plain = without_remark(line, sep) if marked else line
             if not plain and not seen:
                 above.append(text.strip().lstrip("".join(COMMENTS)).strip())
             within = within or (seen and plain != line)
@@ -243,7 +245,11 @@ def _even(rows: Sequence[Row], whole: bool) -> tuple[list[Row], int]:
         # Separators behind the last column, in some of the lines.
         beyond = [row.cells[width - 1] for row in rows if len(row.cells) >= width]
         width -= not any(map(str.strip, beyond))
-    return [row._replace(cells=_trimmed(row.cells, width)) for row in rows], width
+    fitted = [
+        row if len(row.cells) <= width else row._replace(cells=_trimmed(row.cells, width))
+        for row in rows
+    ]
+    return fitted, width
 
 
 def _header(rows: Sequence[Row], lines: Sequence[str], width: int, sep: str, how: Asked) -> Row:
