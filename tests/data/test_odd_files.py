@@ -96,6 +96,7 @@ def test_signs_of_typesetters(
         ('"a remark, in quotes"\n\n# "and another\n' + CSV, ["t", "v"]),
         ('t,"v ""raw"""\n' + BODY, ["t", 'v "raw"']),
         ("t,T\n" + BODY, ["t", "T"]),
+        ("\u200bt,v\u00a0\n" + BODY, ["t", "v"]),
         ("t,v\r\r\n" + BODY.replace("\n", "\r\r\n"), ["t", "v"]),
         ("t,v\r" + BODY.replace("\n", "\r"), ["t", "v"]),
         ("t,v\r\n0,3.5\n1,1.9\r2,1.1\n", ["t", "v"]),
@@ -195,6 +196,7 @@ def test_decimal_commas_between_commas_are_refused(tmp_path: Path, content: str)
         (["(3.5)", "(1.9)", "(1.1)", "(1)"], "correct it in the file"),  # a loss, or not
         (["<3.5", "<1.9", "<1.1", "<1"], "correct it in the file"),
         (["3.5±1", "1.9±1", "1.1±1", "1±1"], "correct it in the file"),
+        (["3,500.5", "1.900,5", "1", "2"], "correct it in the file"),  # of each, another
         (["3 \x07", "1 \x07", "2 \x07", "1 \x07"], "correct it in the file"),
     ],
 )

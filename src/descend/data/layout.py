@@ -21,6 +21,7 @@ MOST_ROWS, LEAST_ROWS, MOST_CELLS = 2000, 60, 20_000
 MOST_UNITS = 3  # rows of units, comments and the like under the names
 TIME = re.compile(r"\d{4}-\d\d-\d\d([ T]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)?)?")
 MOST_ABOVE = 100  # rows of titles and remarks above the names
+UNSEEN = "\u200b\u2060\ufeff"  # signs without a width
 RULE = re.compile(r"[-=_+|:*~]{3,}")
 UNIT = re.compile(r"[^\W\d_]|[%°Ωµμ‰$€£\[(]")
 WORDS = {"true", "false"}
@@ -145,7 +146,7 @@ def _shown(cell: Any) -> str:
     """A cell as a name; a workbook's whole numbers, such as years, are floats."""
     if isinstance(cell, float) and cell.is_integer():
         cell = int(cell)
-    return "" if cell is None else str(cell).strip()
+    return "" if cell is None else str(cell).strip().strip(UNSEEN)
 
 
 def _is_rule(row: Row) -> bool:

@@ -125,6 +125,8 @@ def _converted(
         before, after = _around(texts) if each.share == 0 else ("", "")
         bare = [text.removeprefix(before).removesuffix(after).strip() for text in texts]
         other = next((way for way in KNOWN if all(map(way.reads, bare))), None)
+        if each.share > 0 and other is not None and _spoils(other, table.numerals):
+            other = None
         column = in_query(each.name)
         lossless = lossless and other is not None
         inner = column
@@ -184,6 +186,13 @@ def _is_date(text: str, form: str) -> bool:
     return True
 
 
+def _spoils(way: Numerals, numerals: Numerals) -> bool:
+    """Whether a query for numbers written in one way makes others of those in another."""
+    return way.thousands == numerals.decimal or (
+        way.decimal == numerals.thousands and way.decimal != "."
+    )
+
+
 def _plain(column: str, way: Numerals) -> str:
     """A text as a query reads it as a number."""
     for sign in ("'", "\u2019") if way.thousands == "'" else way.thousands:
@@ -213,7 +222,10 @@ def _reads(
     if not columns:
         return False
     finite = {name: np.isfinite(column) for name, column in columns.items()}
+    numbers = [finite[each.name][row] for each in complaints for row, _ in each.texts]
     if lossless:
-        return all(finite[each.name][row] for each in complaints for row, _ in each.texts)
+        return all(numbers)
+    if any(numbers):  # of 1.900,5 without its comma, which is none
+        return False
     rows = np.logical_and.reduce([*finite.values()])
     return int(rows.sum()) >= max(2, len(rows) / 2)

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from descend.compile.many_native import ManyArrays
-from descend.data.write import write_table
 from descend.errors import UsageError, suggest
 from descend.graph.program import RUNNING
 from descend.lean import dataclass
@@ -22,6 +21,7 @@ from descend.records.many import BAD_DATA, OUTCOMES, VERDICTS_OF, OneFit
 from descend.records.record import jsonable
 from descend.run.many_job import CONVERGED, ManyJob, among, statuses
 from descend.show.many import many_report
+from descend.show.tables import write_table
 from descend.visible import visible
 
 __all__ = ["ManyFits", "recorded"]
@@ -165,9 +165,9 @@ class ManyFits:
         """Write the columns to a file: `.parquet`, `.csv`, `.tsv` or `.json`, by its name.
 
         Raises:
-            UsageError: another ending, or a folder that is not there.
+            UsageError: another ending, a folder that is not there, or a disk that refuses.
         """
-        write_table(path, self.columns())
+        write_table(self.columns(), path, "results of the fits")
 
     def to_json_dict(self) -> dict[str, Any]:
         """All results as plain values, ready for `json.dumps(allow_nan=False)`."""
