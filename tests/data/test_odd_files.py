@@ -136,6 +136,17 @@ def test_no_rows_at_all(tmp_path: Path, content: str) -> None:
             open_table(str(tmp_path / "a.csv"), sql)
 
 
+@pytest.mark.parametrize("small", [reading.SMALL, 0])
+@pytest.mark.parametrize("sign", [".", "\u2013", "\u2014", "-", "NA"])
+def test_signs_of_what_is_missing(
+    sign: str, small: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "SMALL", small)
+    found = opened(tmp_path, f"t v\n0 3.5\n{sign} 1.9\n2 {sign}\n").read("tv")
+    np.testing.assert_array_equal(found["t"], [0, np.nan, 2])
+    np.testing.assert_array_equal(found["v"], [3.5, 1.9, np.nan])
+
+
 def test_separators_behind_some_rows(tmp_path: Path) -> None:
     table = opened(tmp_path, "t,v\n0,3.5,\n1,1.9\n2,1.1,\n")
     assert table.columns == ("t", "v") and table.read("v")["v"].tolist() == V

@@ -23,7 +23,7 @@ __all__ = [
 MISSING = frozenset(
     [
         "", "NA", "N/A", "n/a", "na", "#N/A", "#NA", "<NA>", "NaN", "nan", "NAN", "null", "NULL",
-        "Null", "None", "none", "-", "--", "---",
+        "Null", "None", "none", "-", "--", "---", "\u2013", "\u2014", ".",
     ]
 )  # fmt: skip
 """What people and programs write where there is no number."""

@@ -52,11 +52,13 @@ class Sealed:
         threads: int,
     ) -> None:
         self.path = path
+        # Nobody can have made a directory of this name before.
+        spill = f"descend-{os.getpid()}-{os.urandom(8).hex()}"
         self._link = duckdb.connect(
             config={
                 "autoinstall_known_extensions": False, "autoload_known_extensions": False,
                 "python_enable_replacements": False, "threads": threads,
-                "temp_directory": os.path.join(tempfile.gettempdir(), f"descend-{os.getpid()}"),
+                "temp_directory": os.path.join(tempfile.gettempdir(), spill),
             }
         )  # fmt: skip
         self._set("enable_progress_bar", "false")  # it would print to standard output
