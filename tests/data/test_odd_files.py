@@ -147,6 +147,13 @@ def test_signs_of_what_is_missing(
     np.testing.assert_array_equal(found["v"], [3.5, 1.9, np.nan])
 
 
+def test_a_remedy_that_loses_rows_is_none(tmp_path: Path) -> None:
+    with pytest.raises(DataError) as caught:
+        table = opened(tmp_path, '"".\n;')
+        table.read(table.columns)
+    assert "--" not in str(caught.value.remedy)
+
+
 def test_separators_behind_some_rows(tmp_path: Path) -> None:
     table = opened(tmp_path, "t,v\n0,3.5,\n1,1.9\n2,1.1,\n")
     assert table.columns == ("t", "v") and table.read("v")["v"].tolist() == V

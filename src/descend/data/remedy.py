@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -101,7 +101,7 @@ def _ways(table: TableFile, wanted: Sequence[str], complaints: Sequence[Complain
         if way.thousands not in ("", ".", ",") and way.decimal == ",":
             options = {"decimal": ",", **options}
         columns = _columns(table, table.how._replace(**options), wanted)
-        if columns is not None:
+        if columns is not None and _has_rows(columns, complaints):
             shown = tuple(float(columns[each.name][each.texts[0][0]]) for each in complaints)
             words = spelled(options, table.how.shell)
             works.setdefault(shown, (words, float(columns[complaints[0].name][row])))
@@ -210,6 +210,11 @@ def _columns(
     return None
 
 
+def _has_rows(columns: Mapping[str, Array], complaints: Sequence[Complaint]) -> bool:
+    """Whether the rows are there of which something was said: an odd file may lose some."""
+    return all(row < len(columns[each.name]) for each in complaints for row, _ in each.texts)
+
+
 def _reads(
     table: TableFile,
     names: Iterable[str],
@@ -219,7 +224,7 @@ def _reads(
 ) -> bool:
     """Whether a query makes numbers of all such cells, or at least leaves half of the rows."""
     columns = _columns(table, table.how, names, sql)
-    if not columns:
+    if not columns or not _has_rows(columns, complaints):
         return False
     finite = {name: np.isfinite(column) for name, column in columns.items()}
     numbers = [finite[each.name][row] for each in complaints for row, _ in each.texts]
