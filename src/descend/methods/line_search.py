@@ -115,6 +115,13 @@ class LineSearch(Optimizer):
         """Return the next direction, from the new state and the gradient that may pull."""
         raise NotImplementedError
 
+    def begun_again(self, s: State, code: Array) -> tuple[Array, Array, State]:
+        """Return whether a direction that leads no further gives way to the steepest descent.
+
+        And the status code in its place, and what changes in the method's own state.
+        """
+        return s["started"] < 0, code, {}
+
     def first_length(self, new: State, s: State) -> Array:
         """Return the first α to try along a new direction."""
         raise NotImplementedError
@@ -144,10 +151,12 @@ class LineSearch(Optimizer):
             too_high = too_high | rises & (s["trials"] < STRICT)
         accept = ok & (first | ~(too_high | too_steep))
         s, astray = self._with_units(p, np.where(finite, e.gradient - s["gradient"], 0), s)
-        anew = accept | astray
         code = np.where(first, np.where(ok, 0, NOT_FINITE), _verdict(p, loss, slope, s, accept, h))
         code = np.where(astray, 0, code)
+        again, code, changed = self.begun_again(s, code)
+        s = {**s, **changed}
         code = np.where(ok & bottomless(loss), UNBOUNDED, code)
+        anew = accept | astray | again
         new = {
             "x": np.where(accept, p, s["x"]),
             "loss": np.where(accept, loss, s["loss"]),
