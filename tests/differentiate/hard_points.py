@@ -1,0 +1,167 @@
+"""For each differentiable elementwise primitive, points at which derivatives are hardest to tell:
+
+where numbers overflow and underflow, where they are 0 or infinite, where a domain ends. The values
+of the functions are mpmath's (`elementwise_cases`, if no other meaning is given here).
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import inf, nextafter
+
+import mpmath as mp
+
+from descend.graph.elementwise import call, full_like
+from descend.graph.node import Node
+from differentiate.elementwise_cases import ATTRIBUTES, SMOOTH
+
+Place = tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Row:
+    """Hard points of a primitive.
+
+    Attributes:
+        name: of the primitive.
+        points: numbers for all arguments.
+        meaning: the function in arbitrary precision.
+        build: the same as a graph.
+        breaks: sizes of arguments at which the function may have a kink, a pole or an end.
+    """
+
+    name: str
+    points: Sequence[Place]
+    meaning: Callable[..., mp.mpf]
+    build: Callable[..., Node]
+    breaks: frozenset[float]
+    label: str = ""
+
+    def __str__(self) -> str:
+        return self.label or self.name
+
+    def may_break(self, place: Place) -> bool:
+        """Whether it may at this place: also where two arguments have the same size."""
+        sizes = [abs(v) for v in place]
+        same = len(set(sizes)) < len(sizes)
+        return any(s in self.breaks for s in sizes) or (bool(self.breaks) and same)
+
+
+def both(*sizes: float) -> list[float]:
+    return [s * v for v in sizes for s in (1.0, -1.0)]
+
+
+def grid(*axes: Sequence[float]) -> list[Place]:
+    return list(itertools.product(*axes))
+
+
+UP, DOWN = nextafter(1.0, 2.0), nextafter(1.0, 0.0)
+SIZES = (
+    5e-324, 1e-310, 1e-200, 1e-108, 1e-30, 1e-8, 0.3, 0.5, DOWN, 1.0, UP, 1.5, 2.0, 3.0, 10.0,
+    27.0, 40.0, 300.0, 709.0, 711.0, 750.0, 1e4, 1e8, 1e100, 1e160, 1e300, inf,
+)  # fmt: skip
+LINE = grid([0.0, -0.0, *both(*SIZES)])
+RIGHT = grid([0.0, *SIZES])
+FEW = (1e-310, 1e-200, 1e-30, 0.5, 1.0, 2.0, 3.5, 40.0, 1e4, 1e100, 1e200, inf)
+PLANE = grid([0.0, *both(*FEW)], [0.0, *both(*FEW)])
+NEAR = grid([0.0, *both(0.5, 1.0, 2.5, 30.0, 1e4)], [0.0, *both(1e-8, 0.5, 1.0, 3.0, 30.0)])
+POLES = [-0.5, -20.5, -170.5, -180.5, 25.0, 171.0, 171.7]
+SHARES = [0.0, 1e-310, 1e-200, 1e-30, 1e-8, 0.1, 0.5, 0.9, 0.999, DOWN, 1.0]
+ORDERED = (1e-310, 1e-200, 1e-108, 1e-30, 1e-8, 0.5, 2.0, 40.0, 700.0, 760.0)
+COUNTS = (1e-8, 0.5, 1.0, 2.5, 30.0, 171.0, 1e4)
+SHAPES = grid((1e-8, 0.5, 1.0, 2.0, 30.0, 300.0), (0.0, 1e-30, 1e-8, 0.5, 1.0, 30.0, 800.0))
+SIDES = grid((0.5, 1.0, 2.0, 30.0, 300.0), (0.5, 1.0, 2.0, 40.0), (0.0, 1e-30, 1e-8, 0.5, DOWN, 1.0))
+UPPER = grid([0.0, *both(0.5, 5.0, 30.0, 1e5)], [0.0, 1e-8, 0.5, 5.0, 30.0, 1e5, -0.5, -5.0])
+WHOLE = tuple(float(k) for k in range(1500))
+POWERS = (-3.0, -2.0, -1.0, -0.5, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 40.0)
+
+
+def erfcx(x: mp.mpf) -> mp.mpf:
+    """By its asymptotic series where mpmath's erfc underflows."""
+    if x < 1e6:
+        return mp.exp(x * x) * mp.erfc(x)
+    terms = (mp.fac2(2 * k - 1) / (-2 * x * x) ** k for k in range(30))
+    return sum(terms) / (x * mp.sqrt(mp.pi))
+
+
+def erfc(x: mp.mpf) -> mp.mpf:
+    return mp.exp(-x * x) * erfcx(x) if x > 1e6 else mp.erfc(x)
+
+
+def log_ndtr(x: mp.mpf) -> mp.mpf:
+    z = -x / mp.sqrt(2)
+    return mp.log(erfcx(z) / 2) - z * z if z > 0 else mp.log1p(-mp.erfc(-z) / 2)
+
+
+def dawsn(x: mp.mpf) -> mp.mpf:
+    if abs(x) < 1e6:
+        return mp.sqrt(mp.pi) / 2 * mp.exp(-x * x) * mp.erfi(x)
+    return sum(mp.fac2(2 * k - 1) / (2 * x * x) ** k for k in range(30)) / (2 * x)
+
+
+def rows(
+    names: str,
+    points: Sequence[Place],
+    breaks: Sequence[float] = (),
+    meaning: Callable[..., mp.mpf] | None = None,
+) -> list[Row]:
+    found = []
+    for name in names.split():
+        attributes = ATTRIBUTES.get(name, {})
+
+        def build(*args: Node, name: str = name, attributes: dict[str, float] = attributes) -> Node:
+            return call(name, *args, **attributes)
+
+        found.append(Row(name, points, meaning or SMOOTH[name][0], build, frozenset(breaks)))
+    return found
+
+
+def powers() -> list[Row]:
+    """Known exponents, as in x**3."""
+    return [
+        Row(
+            "pow", LINE, lambda x, p=p: mp.power(x, p),
+            lambda x, p=p: call("pow", x, full_like(x, p)), frozenset([0.0]), f"x**{p:g}",
+        )
+        for p in POWERS
+    ]  # fmt: skip
+
+
+ROWS: list[Row] = [
+    *rows("neg exp exp2 expm1 sin cos tan arctan sinh cosh tanh arcsinh", LINE),
+    *rows("expit erf one_less_square over_one_and_square erfi", LINE),
+    *rows("erfc", LINE, meaning=erfc),
+    *rows("erfcx", LINE, meaning=erfcx),
+    *rows("log_ndtr", LINE, meaning=log_ndtr),
+    *rows("dawsn", LINE, meaning=dawsn),
+    *rows("abs sqrt cbrt log log2 log10", LINE, [0.0]),
+    *rows("log1p arcsin arccos arccosh arctanh root_square_less_one", LINE, [1.0]),
+    *rows("add sub", PLANE),
+    *rows("mul div hypot arctan2 copysign max min mul0 mul_sat if_finite", PLANE, [0.0]),
+    *rows("mod fmod", NEAR, [0.0, 0.5, 1.0, 2.5, 3.0, 30.0, 1e4]),
+    *rows("pow", [p for p in PLANE if p[0] >= 0], [0.0]),
+    *powers(),
+    *rows("gamma gammaln", [*LINE, *grid(POLES)], WHOLE),
+    *rows("digamma", [*LINE, *grid([-0.5, -20.5, 25.0])], WHOLE),
+    *rows("polygamma", [*RIGHT, *grid([-0.5, -20.5, 25.0])], [0.0]),
+    *rows("erfinv", grid([0.0, *both(5e-324, 1e-200, 1e-30, 1e-8, 0.5, 0.999, DOWN, 1.0, UP)]), [1.0]),
+    *rows("erfcinv", grid([*SHARES, 1.5, nextafter(2.0, 0.0), 2.0, 2.5]), [0.0, 2.0]),
+    *rows("ndtri", grid([*SHARES, -0.5, 1.5]), [0.0, 1.0]),
+    *rows("exp1 expi", RIGHT, [0.0]),
+    *rows("expn", RIGHT, [0.0], lambda x: mp.exp(-x) - x * mp.e1(x)),
+    *rows("zeta", grid([0.0, *ORDERED, 1e100]), [0.0]),
+    *rows("jv", grid([0.0, *both(*ORDERED)])),
+    *rows("iv", grid([0.0, *both(*ORDERED)])),
+    *rows("ive", grid([0.0, *both(*ORDERED)]), [0.0]),
+    *rows("yv kv kve", grid([0.0, *ORDERED[3:]]), [0.0]),
+    *rows("beta betaln", grid(COUNTS, COUNTS)),
+    *rows("binom", grid([0.5, 5.0, 30.5, 171.0, 1e4], [0.0, 1e-8, 0.5, 1.0, 5.0, 30.0])),
+    *rows("poch", grid([1e-8, 0.5, 1.0, 30.0, 171.0], [0.0, 1e-8, 0.5, 1.0, 30.0, 171.0])),
+    *rows("wofz_real wofz_imag", UPPER),
+    *rows("gammainc gammaincc", SHAPES, [0.0]),
+    *rows("gammaincinv", grid((0.5, 1.0, 30.0), (0.0, 1e-30, 1e-8, 0.5, 0.999, 1.0)), [0.0, 1.0]),
+    *rows("betainc betaincc", SIDES, [0.0]),
+    *rows("betaincinv", grid((0.5, 1.0, 30.0), (0.5, 2.0), (0.0, 1e-30, 1e-8, 0.5, 0.999, 1.0)), [0.0]),
+]
