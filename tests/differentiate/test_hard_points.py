@@ -58,7 +58,7 @@ def right(got,found,which,place):
         # rounding: of the largest of the same order, and of the order below, over a unit
         allowed+=mp.mpf("1e-13")*max(abs(j.entry((*which[:-1],i))) for j in found for i in range(len(place)))
         size=max(1.0,min(abs(place[which[-1]]),1e300))
-        allowed+=mp.mpf("1e-14")*max(abs(j.entry(which[:-1])) for j in found)/size
+        allowed+=mp.mpf("2e-14")*max(abs(j.entry(which[:-1])) for j in found)/size
     if which and any(v==0 for v in place): allowed+=mp.mpf("1e-24")*(max(abs(v) for j in found for v in j.second.values()) if len(which)==1 else 1)
     return lo-allowed<=mp.mpf(got)<=hi+allowed
 

@@ -21,7 +21,7 @@ from functools import reduce
 from descend.differentiate.flow import Alive, Flow, nonzero
 from descend.graph.elementwise import call, cast, full_like, select
 from descend.graph.linear import broadcast
-from descend.graph.node import Node, Partial, postorder
+from descend.graph.node import Node, Partial, postorder, substitute
 from descend.graph.ranges import away_from_zero, constant, positive
 
 __all__ = ["Overflow", "added", "ahead", "back", "doubted"]
@@ -33,17 +33,19 @@ _SLOW = frozenset(
 )
 _BOUNDED = frozenset(("sin", "cos", "tanh", "arctan", "arctan2", "erf", "erfc", "expit", "sign"))
 _STEEP = frozenset(("sqrt", "cbrt", "pow", "arcsin", "arccos", "arccosh", "root_square_less_one"))
+_BENT = frozenset(("abs", "max", "min"))
 _EVERYWHERE = frozenset(("broadcast", "sum", "reshape", "transpose", "flip", "cumsum"))
 
 
 class Overflow:
     """Which nodes may overflow, stand above one that does, or be infinite at a pole."""
 
-    def __init__(self, order: Iterable[Node], wrt: Iterable[Node]) -> None:
+    def __init__(self, order: Sequence[Node], wrt: Iterable[Node]) -> None:
         self.moving = set(wrt)
         self.large: set[Node] = set()
         self.above: set[Node] = set()
         self.singular: set[Node] = set()
+        self.order = order
         for node in order:
             op, args = node.op, node.args
             if any(map(self.moving.__contains__, args)):
@@ -58,6 +60,19 @@ class Overflow:
             if (not op.finite and not grows) or any(map(self._is_singular, args)):
                 self.singular.add(node)
 
+    def one_sided(self, derivatives: list[Node]) -> list[Node]:
+        """The same, with slopes at kinks that are differentiated again taken from one side.
+
+        The slope of |x| is 0 at 0, between those of both sides. But what depends on |x| smoothly,
+        as cosh |x|, has a second derivative there, in which two slopes are multiplied to 1.
+        """
+        bent = [n for n in self.order if n.op.name in _BENT and n in self.moving]
+        if not bent:
+            return derivatives
+        known = set(self.order)
+        sides = {p: side for n in bent for p, side in _sides(n) if p in known}
+        return substitute(derivatives, sides) if sides else derivatives
+
     def _by_rows(self, node: Node) -> bool:
         """Whether something is divided by what does not move, and may be 0 in some rows."""
         return not (node in self.moving or positive(node) or _is_parameter(node))
@@ -70,6 +85,18 @@ class Overflow:
 
     def _is_singular(self, node: Node) -> bool:
         return node in self.singular
+
+
+def _sides(node: Node) -> list[tuple[Node, Node]]:
+    """The partials of a node with a kink, and the same from one side of it."""
+    op, (x, *others) = node.op, node.args
+    assert op.partials is not None
+    partials = [p.local(*node.args, node) for p in op.partials if p is not None]
+    if not others:
+        return [(partials[0], call("copysign", full_like(x, 1.0), x))]
+    first = call("le", *((others[0], x) if op.name == "max" else (x, others[0])))
+    one, zero = full_like(x, 1.0), full_like(x, 0.0)
+    return list(zip(partials, (select(first, one, zero), select(first, zero, one)), strict=True))
 
 
 # --- one step -----------------------------------------------------------------------------------

@@ -48,4 +48,5 @@ def forward(outputs: Sequence[Node], wrt: Sequence[Node], tangents: Sequence[Nod
                 made = None if loop is None else opened(loop)
             if made is not None:
                 moving[node] = made
-    return [moving[o].node if o in moving else zeros(o.shape, o.dtype) for o in outputs]
+    made = [moving[o].node if o in moving else zeros(o.shape, o.dtype) for o in outputs]
+    return known.one_sided(made)
