@@ -30,6 +30,11 @@ class Row:
         meaning: the function in arbitrary precision.
         build: the same as a graph.
         breaks: sizes of arguments at which the function may have a kink, a pole or an end.
+        digits: with which the differences are taken.
+        rounding: what the function's own rounding makes of its derivatives, as of 1 - tanh².
+        label: its name in the list of tests.
+        whole: whether rounding is that of all arguments and derivatives together, as of matrices.
+        ends: points at which the function has a kink, a pole or an end.
     """
 
     name: str
@@ -37,7 +42,11 @@ class Row:
     meaning: Callable[..., mp.mpf]
     build: Callable[..., Node]
     breaks: frozenset[float]
+    digits: int = 330
+    rounding: float = 0.0
     label: str = ""
+    whole: bool = False
+    ends: frozenset[Place] = frozenset()
 
     def __str__(self) -> str:
         return self.label or self.name
@@ -46,7 +55,8 @@ class Row:
         """Whether it may at this place: also where two arguments have the same size."""
         sizes = [abs(v) for v in place]
         same = len(set(sizes)) < len(sizes)
-        return any(s in self.breaks for s in sizes) or (bool(self.breaks) and same)
+        broken = any(s in self.breaks for s in sizes) or (bool(self.breaks) and same)
+        return broken or place in self.ends
 
 
 def both(*sizes: float) -> list[float]:
@@ -67,12 +77,15 @@ RIGHT = grid([0.0, *SIZES])
 FEW = (1e-310, 1e-200, 1e-30, 0.5, 1.0, 2.0, 3.5, 40.0, 1e4, 1e100, 1e200, inf)
 PLANE = grid([0.0, *both(*FEW)], [0.0, *both(*FEW)])
 NEAR = grid([0.0, *both(0.5, 1.0, 2.5, 30.0, 1e4)], [0.0, *both(1e-8, 0.5, 1.0, 3.0, 30.0)])
-POLES = [-0.5, -20.5, -170.5, -180.5, 25.0, 171.0, 171.7]
-SHARES = [0.0, 1e-310, 1e-200, 1e-30, 1e-8, 0.1, 0.5, 0.9, 0.999, DOWN, 1.0]
+GAMMA = [
+    0.0, *both(1e-30, 1e-8, 0.5, 1.0, UP, 1.5, 2.0, 20.5, 170.5), 25.0, 171.0, 171.7, 180.0, 1e4,
+    1e30, inf, -180.5,
+]  # fmt: skip
+SHARES = [0.0, 1e-100, 1e-30, 1e-8, 0.1, 0.5, 0.9, 0.999, DOWN, 1.0]
 ORDERED = (1e-310, 1e-200, 1e-108, 1e-30, 1e-8, 0.5, 2.0, 40.0, 700.0, 760.0)
 COUNTS = (1e-8, 0.5, 1.0, 2.5, 30.0, 171.0, 1e4)
 SHAPES = grid((1e-8, 0.5, 1.0, 2.0, 30.0, 300.0), (0.0, 1e-30, 1e-8, 0.5, 1.0, 30.0, 800.0))
-SIDES = grid((0.5, 1.0, 2.0, 30.0, 300.0), (0.5, 1.0, 2.0, 40.0), (0.0, 1e-30, 1e-8, 0.5, DOWN, 1.0))
+SIDES = grid((0.5, 1.0, 30.0), (0.5, 2.0, 40.0), (0.0, 1e-30, 1e-8, 0.5, DOWN, 1.0))
 UPPER = grid([0.0, *both(0.5, 5.0, 30.0, 1e5)], [0.0, 1e-8, 0.5, 5.0, 30.0, 1e5, -0.5, -5.0])
 WHOLE = tuple(float(k) for k in range(1500))
 POWERS = (-3.0, -2.0, -1.0, -0.5, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 40.0)
@@ -92,7 +105,7 @@ def erfc(x: mp.mpf) -> mp.mpf:
 
 def log_ndtr(x: mp.mpf) -> mp.mpf:
     z = -x / mp.sqrt(2)
-    return mp.log(erfcx(z) / 2) - z * z if z > 0 else mp.log1p(-mp.erfc(-z) / 2)
+    return mp.log(erfcx(z) / 2) - z * z if z > 0 else mp.log1p(-erfc(-z) / 2)
 
 
 def dawsn(x: mp.mpf) -> mp.mpf:
@@ -101,11 +114,26 @@ def dawsn(x: mp.mpf) -> mp.mpf:
     return sum(mp.fac2(2 * k - 1) / (2 * x * x) ** k for k in range(30)) / (2 * x)
 
 
+def gammainc(a: mp.mpf, x: mp.mpf) -> mp.mpf:
+    if x < 0:
+        raise ValueError
+    return mp.power(x, a) * mp.exp(-x) * mp.hyp1f1(1, a + 1, x) / mp.gamma(a + 1)
+
+
+def betainc(a: mp.mpf, b: mp.mpf, x: mp.mpf) -> mp.mpf:
+    if not 0 <= x <= 1:
+        raise ValueError
+    return mp.betainc(a, b, 0, x, regularized=True)
+
+
 def rows(
     names: str,
     points: Sequence[Place],
     breaks: Sequence[float] = (),
     meaning: Callable[..., mp.mpf] | None = None,
+    digits: int = Row.digits,
+    rounding: float = 0.0,
+    whole: bool = False,
 ) -> list[Row]:
     found = []
     for name in names.split():
@@ -114,7 +142,8 @@ def rows(
         def build(*args: Node, name: str = name, attributes: dict[str, float] = attributes) -> Node:
             return call(name, *args, **attributes)
 
-        found.append(Row(name, points, meaning or SMOOTH[name][0], build, frozenset(breaks)))
+        exact = meaning or SMOOTH[name][0]
+        found.append(Row(name, points, exact, build, frozenset(breaks), digits, rounding, "", whole))
     return found
 
 
@@ -123,14 +152,16 @@ def powers() -> list[Row]:
     return [
         Row(
             "pow", LINE, lambda x, p=p: mp.power(x, p),
-            lambda x, p=p: call("pow", x, full_like(x, p)), frozenset([0.0]), f"x**{p:g}",
+            lambda x, p=p: call("pow", x, full_like(x, p)), frozenset([0.0]), label=f"x**{p:g}",
         )
         for p in POWERS
     ]  # fmt: skip
 
 
 ROWS: list[Row] = [
-    *rows("neg exp exp2 expm1 sin cos tan arctan sinh cosh tanh arcsinh", LINE),
+    *rows("neg sin cos tan arctan arcsinh", LINE),
+    *rows("exp exp2 expm1 sinh cosh", LINE, digits=800),
+    *rows("tanh", LINE, rounding=1e-15),
     *rows("expit erf one_less_square over_one_and_square erfi", LINE),
     *rows("erfc", LINE, meaning=erfc),
     *rows("erfcx", LINE, meaning=erfcx),
@@ -143,25 +174,27 @@ ROWS: list[Row] = [
     *rows("mod fmod", NEAR, [0.0, 0.5, 1.0, 2.5, 3.0, 30.0, 1e4]),
     *rows("pow", [p for p in PLANE if p[0] >= 0], [0.0]),
     *powers(),
-    *rows("gamma gammaln", [*LINE, *grid(POLES)], WHOLE),
-    *rows("digamma", [*LINE, *grid([-0.5, -20.5, 25.0])], WHOLE),
-    *rows("polygamma", [*RIGHT, *grid([-0.5, -20.5, 25.0])], [0.0]),
-    *rows("erfinv", grid([0.0, *both(5e-324, 1e-200, 1e-30, 1e-8, 0.5, 0.999, DOWN, 1.0, UP)]), [1.0]),
-    *rows("erfcinv", grid([*SHARES, 1.5, nextafter(2.0, 0.0), 2.0, 2.5]), [0.0, 2.0]),
-    *rows("ndtri", grid([*SHARES, -0.5, 1.5]), [0.0, 1.0]),
+    *rows("gamma gammaln", grid(GAMMA, ), WHOLE, digits=130),
+    *rows("digamma", grid([v for v in GAMMA if abs(v) < 40]), WHOLE, digits=130),
+    *rows("polygamma", grid([v for v in GAMMA if v >= -0.5]), [0.0], digits=130),
+    *rows("erfinv", grid([0.0, *both(5e-324, 1e-200, 1e-30, 1e-8, 0.5, 0.999, DOWN, 1.0, UP)]), [1.0], digits=130),
+    *rows("erfcinv", grid([*SHARES, 1.5, nextafter(2.0, 0.0), 2.0, 2.5]), [0.0, 2.0], digits=130),
+    *rows("ndtri", grid([*SHARES, -0.5, 1.5]), [0.0, 1.0], digits=130),
     *rows("exp1 expi", RIGHT, [0.0]),
     *rows("expn", RIGHT, [0.0], lambda x: mp.exp(-x) - x * mp.e1(x)),
-    *rows("zeta", grid([0.0, *ORDERED, 1e100]), [0.0]),
-    *rows("jv", grid([0.0, *both(*ORDERED)])),
-    *rows("iv", grid([0.0, *both(*ORDERED)])),
-    *rows("ive", grid([0.0, *both(*ORDERED)]), [0.0]),
-    *rows("yv kv kve", grid([0.0, *ORDERED[3:]]), [0.0]),
-    *rows("beta betaln", grid(COUNTS, COUNTS)),
-    *rows("binom", grid([0.5, 5.0, 30.5, 171.0, 1e4], [0.0, 1e-8, 0.5, 1.0, 5.0, 30.0])),
-    *rows("poch", grid([1e-8, 0.5, 1.0, 30.0, 171.0], [0.0, 1e-8, 0.5, 1.0, 30.0, 171.0])),
-    *rows("wofz_real wofz_imag", UPPER),
-    *rows("gammainc gammaincc", SHAPES, [0.0]),
-    *rows("gammaincinv", grid((0.5, 1.0, 30.0), (0.0, 1e-30, 1e-8, 0.5, 0.999, 1.0)), [0.0, 1.0]),
-    *rows("betainc betaincc", SIDES, [0.0]),
-    *rows("betaincinv", grid((0.5, 1.0, 30.0), (0.5, 2.0), (0.0, 1e-30, 1e-8, 0.5, 0.999, 1.0)), [0.0]),
+    *rows("zeta", grid([0.0, *ORDERED, 1e100]), [0.0], digits=130),
+    *rows("jv", grid([0.0, *both(*ORDERED)]), digits=130),
+    *rows("iv", grid([0.0, *both(*ORDERED)]), digits=130),
+    *rows("ive", grid([0.0, *both(*ORDERED)]), [0.0], digits=130),
+    *rows("yv kv kve", grid(ORDERED[3:]), digits=130),
+    *rows("beta betaln", grid(COUNTS, COUNTS), digits=130, whole=True),
+    *rows("binom", grid([0.5, 5.0, 30.5, 171.0, 1e4], [0.0, 1e-8, 0.5, 1.0, 5.0, 30.0]), digits=130, whole=True),
+    *rows("poch", grid([1e-8, 0.5, 1.0, 30.0, 171.0], [0.0, 1e-8, 0.5, 1.0, 30.0, 171.0]), digits=130, whole=True),
+    *rows("wofz_real wofz_imag", UPPER, digits=130),
+    *rows("gammainc", SHAPES, [0.0], gammainc, digits=130),
+    *rows("gammaincc", SHAPES, [0.0], lambda a, x: 1 - gammainc(a, x), digits=330),
+    *rows("gammaincinv", grid((0.5, 1.0, 30.0), (0.0, 1e-8, 0.5, 0.999, 1.0)), [0.0, 1.0], digits=130),
+    *rows("betainc", SIDES, [0.0], betainc, digits=130),
+    *rows("betaincc", SIDES, [0.0], lambda a, b, x: betainc(b, a, 1 - x), digits=130),
+    *rows("betaincinv", grid((0.5, 30.0), (2.0,), (0.0, 1e-8, 0.5, 1.0)), [0.0], digits=90),
 ]

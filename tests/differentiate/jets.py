@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from math import isinf
 
 import mpmath as mp
@@ -41,23 +41,31 @@ class Jet:
         return self.first[which[0]] if which else self.value
 
 
-def jets(meaning: Meaning, place: Place, breaks: bool) -> tuple[Jet, ...]:
+def jets(meaning: Meaning, place: Place, breaks: bool, digits: int) -> tuple[Jet, ...]:
     """At the place; where the function may break there, beside it in all directions instead.
 
     In place of infinity stand two large numbers: of what does not tend to a limit there are two.
     """
     ends = [[mp.sign(v) * f for f in FAR] if isinf(v) else [mp.mpf(v)] for v in place]
-    return tuple(j for end in itertools.product(*ends) for j in _jets(meaning, end, breaks))
+    return tuple(j for end in itertools.product(*ends) for j in _jets(meaning, end, breaks, digits))
 
 
-@lru_cache(maxsize=None)
-def _jets(meaning: Meaning, place: tuple[mp.mpf, ...], breaks: bool) -> list[Jet]:
-    scales = _scales(place)
+def value(meaning: Meaning, place: Place, digits: int) -> mp.mpf:
+    """At the place itself, where it has one."""
+    if any(map(isinf, place)):
+        raise Nothing
+    with mp.workdps(digits):
+        return _number(meaning, tuple(map(mp.mpf, place)))
+
+
+@cache
+def _jets(meaning: Meaning, place: tuple[mp.mpf, ...], breaks: bool, digits: int) -> list[Jet]:
+    scales, digits = _scales(place), digits + _further(place)
     if not breaks:
-        with mp.workdps(_digits(place)):
+        with mp.workdps(digits):
             return [_differences(meaning, place, [s * STEP for s in scales])]
     found = []
-    with mp.workdps(_digits(place) + 110):
+    with mp.workdps(digits + 110):
         for signs in _directions(len(place)):
             moved = [x + d * s * BESIDE for x, d, s in zip(place, signs, scales, strict=True)]
             try:
@@ -75,9 +83,9 @@ def _scales(place: Sequence[mp.mpf]) -> list[mp.mpf]:
     return [min(abs(x) or least, mp.mpf(1)) for x in place]
 
 
-def _digits(place: Sequence[mp.mpf]) -> int:
-    """As many as second differences beside numbers of this size take."""
-    return 330 + sum(int(0.95 * abs(mp.mag(x))) for x in place if x)
+def _further(place: Sequence[mp.mpf]) -> int:
+    """How many digits more second differences beside numbers of this size take."""
+    return sum(int(0.95 * abs(mp.mag(x))) for x in place if x)
 
 
 def _directions(count: int) -> Iterator[tuple[float, ...]]:
