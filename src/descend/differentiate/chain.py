@@ -33,6 +33,10 @@ _SLOW = frozenset(
 )
 _BOUNDED = frozenset(("sin", "cos", "tanh", "arctan", "arctan2", "erf", "erfc", "expit", "sign"))
 _STEEP = frozenset(("sqrt", "cbrt", "pow", "arcsin", "arccos", "arccosh", "root_square_less_one"))
+_GROWING = _GROW | {"pow", "div"}
+_BOUNDLESS = frozenset(
+    ("const", "sqrt", "arcsin", "arccos", "arccosh", "root_square_less_one", "sign", "if_finite")
+)
 _BENT = frozenset(("abs", "max", "min"))
 _EVERYWHERE = frozenset(("broadcast", "sum", "reshape", "transpose", "flip", "cumsum"))
 
@@ -41,24 +45,41 @@ class Overflow:
     """Which nodes may overflow, stand above one that does, or be infinite at a pole."""
 
     def __init__(self, order: Sequence[Node], wrt: Iterable[Node]) -> None:
-        self.moving = set(wrt)
+        self.moving = moving = set(wrt)
         self.large: set[Node] = set()
         self.above: set[Node] = set()
         self.singular: set[Node] = set()
         self.order = order
+        self.bent: list[Node] = []
+        large, above, singular = self.large, self.above, self.singular
         for node in order:
-            op, args = node.op, node.args
-            if any(map(self.moving.__contains__, args)):
-                self.moving.add(node)
-            grows = op.name in _GROW or (op.name == "pow" and math.isnan(constant(args[1])))
-            grows = grows or (op.name == "div" and self._by_rows(args[1]))
-            if grows or (op.name not in _BOUNDED and any(map(self._is_large, args))):
-                self.large.add(node)
-                self.above.add(node)
-            elif any(map(self._is_above, args)):
-                self.above.add(node)
-            if (not op.finite and not grows) or any(map(self._is_singular, args)):
-                self.singular.add(node)
+            args, op = node.args, node.op
+            moves = big = up = pole = False
+            for a in args:
+                moves = moves or a in moving
+                big = big or a in large
+                up = up or a in above
+                pole = pole or a in singular
+            name = op.name
+            if moves:
+                moving.add(node)
+                if name in _BENT:
+                    self.bent.append(node)
+            grows = self._grows(node) if name in _GROWING else False
+            if grows or (big and name not in _BOUNDED):
+                large.add(node)
+                above.add(node)
+            elif up:
+                above.add(node)
+            if pole or not (op.finite or grows or _has_no_pole(node)):
+                singular.add(node)
+
+    def _grows(self, node: Node) -> bool:
+        """Whether it may overflow where its arguments do not."""
+        name, args = node.op.name, node.args
+        if name == "div":
+            return self._by_rows(args[1])
+        return name != "pow" or math.isnan(constant(args[1]))
 
     def one_sided(self, derivatives: list[Node]) -> list[Node]:
         """The same, with slopes at kinks that are differentiated again taken from one side.
@@ -66,25 +87,26 @@ class Overflow:
         The slope of |x| is 0 at 0, between those of both sides. But what depends on |x| smoothly,
         as cosh |x|, has a second derivative there, in which two slopes are multiplied to 1.
         """
-        bent = [n for n in self.order if n.op.name in _BENT and n in self.moving]
-        if not bent:
+        if not self.bent:
             return derivatives
         known = set(self.order)
-        sides = {p: side for n in bent for p, side in _sides(n) if p in known}
+        sides = {p: side for n in self.bent for p, side in _sides(n) if p in known}
         return substitute(derivatives, sides) if sides else derivatives
 
     def _by_rows(self, node: Node) -> bool:
         """Whether something is divided by what does not move, and may be 0 in some rows."""
         return not (node in self.moving or positive(node) or _is_parameter(node))
 
-    def _is_large(self, node: Node) -> bool:
-        return node in self.large
 
-    def _is_above(self, node: Node) -> bool:
-        return node in self.above
-
-    def _is_singular(self, node: Node) -> bool:
-        return node in self.singular
+def _has_no_pole(node: Node) -> bool:
+    """Whether it is infinite only by overflow, though it may be undefined."""
+    name = node.op.name
+    if name == "div":
+        divisor = node.args[1]
+        return abs(constant(divisor)) > 0 or positive(divisor)
+    if name == "pow":
+        return constant(node.args[1]) >= 0
+    return name in _BOUNDLESS
 
 
 def _sides(node: Node) -> list[tuple[Node, Node]]:

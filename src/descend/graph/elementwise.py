@@ -430,7 +430,8 @@ declare("arctanh", "logarithm", 40, "arctanh of ±1 or beyond", np.arctanh,
 declare("one_less_square", "arithmetic", 3, True, lambda x: (1 - x) * (x + 1),
         smooth(lambda x, o: mul(x, -2.0)), word="1 - x²", latency=7)
 declare("over_one_and_square", "arithmetic", 6, True, _over_one_and_square,
-        settling(lambda x, o: mul(mul(x, o), mul(o, -2.0)), isolated=True), word="1/(1 + x²)",
+        settling(lambda x, o: mul(call("mul_sat", x, o, both=True), mul(o, -2.0)),
+                 isolated=True), word="1/(1 + x²)",
         latency=20)
 declare("root_square_less_one", "arithmetic", 13, "a number below 1", _root_square_less_one,
         Partial(lambda x, o: div(x, o), isolated=False), word="√(x² - 1)")
