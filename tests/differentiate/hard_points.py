@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import inf, nextafter
+from math import inf, isinf, nextafter
 
 import mpmath as mp
 
@@ -82,10 +82,11 @@ GAMMA = [
     1e30, inf, -180.5,
 ]  # fmt: skip
 SHARES = [0.0, 1e-100, 1e-30, 1e-8, 0.1, 0.5, 0.9, 0.999, DOWN, 1.0]
-ORDERED = (1e-310, 1e-200, 1e-108, 1e-30, 1e-8, 0.5, 2.0, 40.0, 700.0, 760.0)
+ORDERED = (1e-300, 1e-200, 1e-108, 1e-30, 1e-8, 0.5, 2.0, 40.0, 700.0, 760.0)
 COUNTS = (1e-8, 0.5, 1.0, 2.5, 30.0, 171.0, 1e4)
 SHAPES = grid((1e-8, 0.5, 1.0, 2.0, 30.0, 300.0), (0.0, 1e-30, 1e-8, 0.5, 1.0, 30.0, 800.0))
-SIDES = grid((0.5, 1.0, 30.0), (0.5, 2.0, 40.0), (0.0, 1e-30, 1e-8, 0.5, DOWN, 1.0))
+SIDES = grid((1e-8, 0.5, 30.0), (0.5, 2.0, 40.0), (0.0, 1e-30, 1e-8, 0.5, DOWN, 1.0))
+SIDES_ENDS = [p for p in SIDES if p[2] == 1.0]
 UPPER = grid([0.0, *both(0.5, 5.0, 30.0, 1e5)], [0.0, 1e-8, 0.5, 5.0, 30.0, 1e5, -0.5, -5.0])
 WHOLE = tuple(float(k) for k in range(1500))
 POWERS = (-3.0, -2.0, -1.0, -0.5, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 40.0)
@@ -134,6 +135,7 @@ def rows(
     digits: int = Row.digits,
     rounding: float = 0.0,
     whole: bool = False,
+    ends: Sequence[Place] = (),
 ) -> list[Row]:
     found = []
     for name in names.split():
@@ -143,7 +145,8 @@ def rows(
             return call(name, *args, **attributes)
 
         exact = meaning or SMOOTH[name][0]
-        found.append(Row(name, points, exact, build, frozenset(breaks), digits, rounding, "", whole))
+        found.append(Row(name, points, exact, build, frozenset(breaks), digits, rounding, "", whole,
+                         frozenset(ends)))  # fmt: skip
     return found
 
 
@@ -172,7 +175,7 @@ ROWS: list[Row] = [
     *rows("add sub", PLANE),
     *rows("mul div hypot arctan2 copysign max min mul0 mul_sat if_finite", PLANE, [0.0]),
     *rows("mod fmod", NEAR, [0.0, 0.5, 1.0, 2.5, 3.0, 30.0, 1e4]),
-    *rows("pow", [p for p in PLANE if p[0] >= 0], [0.0]),
+    *rows("pow", [p for p in PLANE if p[0] >= 0 and not (isinf(p[0]) and abs(p[1]) < 0.1)], [0.0]),
     *powers(),
     *rows("gamma gammaln", grid(GAMMA, ), WHOLE, digits=130),
     *rows("digamma", grid([v for v in GAMMA if abs(v) < 40]), WHOLE, digits=130),
@@ -186,7 +189,7 @@ ROWS: list[Row] = [
     *rows("jv", grid([0.0, *both(*ORDERED)]), digits=130),
     *rows("iv", grid([0.0, *both(*ORDERED)]), digits=130),
     *rows("ive", grid([0.0, *both(*ORDERED)]), [0.0], digits=130),
-    *rows("yv kv kve", grid(ORDERED[3:]), digits=130),
+    *rows("yv kv kve", grid(ORDERED[4:]), digits=90),
     *rows("beta betaln", grid(COUNTS, COUNTS), digits=130, whole=True),
     *rows("binom", grid([0.5, 5.0, 30.5, 171.0, 1e4], [0.0, 1e-8, 0.5, 1.0, 5.0, 30.0]), digits=130, whole=True),
     *rows("poch", grid([1e-8, 0.5, 1.0, 30.0, 171.0], [0.0, 1e-8, 0.5, 1.0, 30.0, 171.0]), digits=130, whole=True),
@@ -194,7 +197,18 @@ ROWS: list[Row] = [
     *rows("gammainc", SHAPES, [0.0], gammainc, digits=130),
     *rows("gammaincc", SHAPES, [0.0], lambda a, x: 1 - gammainc(a, x), digits=330),
     *rows("gammaincinv", grid((0.5, 1.0, 30.0), (0.0, 1e-8, 0.5, 0.999, 1.0)), [0.0, 1.0], digits=130),
-    *rows("betainc", SIDES, [0.0], betainc, digits=130),
-    *rows("betaincc", SIDES, [0.0], lambda a, b, x: betainc(b, a, 1 - x), digits=130),
+    *rows("betainc", SIDES, [0.0], betainc, digits=130, ends=SIDES_ENDS),
+    *rows("betaincc", SIDES, [0.0], lambda a, b, x: betainc(b, a, 1 - x), digits=130,
+          ends=SIDES_ENDS),
     *rows("betaincinv", grid((0.5, 30.0), (2.0,), (0.0, 1e-8, 0.5, 1.0)), [0.0], digits=90),
 ]
+
+LIMITS: dict[tuple[str, Place], str] = {
+    ("pow", (1e-200, 2.0)): "by base and exponent: x**y, which is 1e-400, is divided by x",
+    ("log_ndtr", (27.0,)): "backwards, the slope is divided by 1e158, and then multiplied by it",
+    ("log_ndtr", (-1e160,)): "the slope of erfcx is below the smallest normal number",
+}
+"""Where digits are lost because a factor underflows before it meets one that is as large."""
+
+UNDEFINED: dict[str, int] = {"gammainc": 1, "gammaincc": 1, "betainc": 2, "betaincc": 2}
+"""Of how many shapes below 1e-4 the derivative is NaN, told in `graph/quadrature.py`."""
