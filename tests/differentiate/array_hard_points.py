@@ -14,7 +14,7 @@ import numpy as np
 
 from descend.differentiate.batch import batch
 from descend.graph import determinant, selection, spectral
-from descend.graph.elementwise import add, call, cast, mul, select
+from descend.graph.elementwise import cast, mul, select
 from descend.graph.linear import (
     broadcast,
     concatenate,
@@ -28,7 +28,6 @@ from descend.graph.linear import (
     transpose,
 )
 from descend.graph.linear_algebra import cholesky, solve, triangular_solve
-from descend.graph.matrices import mt
 from descend.graph.multilinear import contract
 from descend.graph.node import Node
 from descend.graph.source import const, input_node
@@ -192,7 +191,7 @@ ARRAYS: list[Row] = [
     row("reshape", [(4,)], lambda x: reshape(x, (2, 2)), lambda *x: x, SPREAD),
     row("transpose", TWO, lambda x: transpose(x, (1, 0)), lambda a, b, c, d: [a, c, b, d], SPREAD),
     row("slice", [(4,)], lambda x: slice_(x, (1,), (4,), (2,)), lambda a, b, c, d: [b, d], SPREAD),
-    row("pad", [(2,)], lambda x: pad(x, (1,), (0,), (1,)), lambda a, b: [mp.mpf(0), a, mp.mpf(0), b],
+    row("pad", [(2,)], lambda x: pad(x, (1,), (0,), (1,)), lambda a, b: [0, a, 0, b],
         [p[:2] for p in SPREAD]),
     row("concatenate", [(2,), (2,)], lambda x, y: concatenate([y, x], 0),
         lambda a, b, c, d: [c, d, a, b], SPREAD),

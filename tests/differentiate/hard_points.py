@@ -177,10 +177,22 @@ ROWS: list[Row] = [
     *rows("mod fmod", NEAR, [0.0, 0.5, 1.0, 2.5, 3.0, 30.0, 1e4]),
     *rows("pow", [p for p in PLANE if p[0] >= 0 and not (isinf(p[0]) and abs(p[1]) < 0.1)], [0.0]),
     *powers(),
-    *rows("gamma gammaln", grid(GAMMA, ), WHOLE, digits=130),
+    *rows(
+        "gamma gammaln",
+        grid(
+            GAMMA,
+        ),
+        WHOLE,
+        digits=130,
+    ),
     *rows("digamma", grid([v for v in GAMMA if abs(v) < 40]), WHOLE, digits=130),
     *rows("polygamma", grid([v for v in GAMMA if v >= -0.5]), [0.0], digits=130),
-    *rows("erfinv", grid([0.0, *both(5e-324, 1e-200, 1e-30, 1e-8, 0.5, 0.999, DOWN, 1.0, UP)]), [1.0], digits=130),
+    *rows(
+        "erfinv",
+        grid([0.0, *both(5e-324, 1e-200, 1e-30, 1e-8, 0.5, 0.999, DOWN, 1.0, UP)]),
+        [1.0],
+        digits=130,
+    ),
     *rows("erfcinv", grid([*SHARES, 1.5, nextafter(2.0, 0.0), 2.0, 2.5]), [0.0, 2.0], digits=130),
     *rows("ndtri", grid([*SHARES, -0.5, 1.5]), [0.0, 1.0], digits=130),
     *rows("exp1 expi", RIGHT, [0.0]),
@@ -191,15 +203,28 @@ ROWS: list[Row] = [
     *rows("ive", grid([0.0, *both(*ORDERED)]), [0.0], digits=130),
     *rows("yv kv kve", grid(ORDERED[4:]), digits=90),
     *rows("beta betaln", grid(COUNTS, COUNTS), digits=130, whole=True),
-    *rows("binom", grid([0.5, 5.0, 30.5, 171.0, 1e4], [0.0, 1e-8, 0.5, 1.0, 5.0, 30.0]), digits=130, whole=True),
-    *rows("poch", grid([1e-8, 0.5, 1.0, 30.0, 171.0], [0.0, 1e-8, 0.5, 1.0, 30.0, 171.0]), digits=130, whole=True),
+    *rows(
+        "binom",
+        grid([0.5, 5.0, 30.5, 171.0, 1e4], [0.0, 1e-8, 0.5, 1.0, 5.0, 30.0]),
+        digits=130,
+        whole=True,
+    ),
+    *rows(
+        "poch",
+        grid([1e-8, 0.5, 1.0, 30.0, 171.0], [0.0, 1e-8, 0.5, 1.0, 30.0, 171.0]),
+        digits=130,
+        whole=True,
+    ),
     *rows("wofz_real wofz_imag", UPPER, digits=130),
     *rows("gammainc", SHAPES, [0.0], gammainc, digits=130),
-    *rows("gammaincc", SHAPES, [0.0], lambda a, x: 1 - gammainc(a, x), digits=330),
-    *rows("gammaincinv", grid((0.5, 1.0, 30.0), (0.0, 1e-8, 0.5, 0.999, 1.0)), [0.0, 1.0], digits=130),
+    *rows("gammaincc", SHAPES, [0.0], lambda a, x: 1 - gammainc(a, x), digits=450),
+    *rows(
+        "gammaincinv", grid((0.5, 1.0, 30.0), (0.0, 1e-8, 0.5, 0.999, 1.0)), [0.0, 1.0], digits=130
+    ),
     *rows("betainc", SIDES, [0.0], betainc, digits=130, ends=SIDES_ENDS),
-    *rows("betaincc", SIDES, [0.0], lambda a, b, x: betainc(b, a, 1 - x), digits=130,
-          ends=SIDES_ENDS),
+    *rows(
+        "betaincc", SIDES, [0.0], lambda a, b, x: betainc(b, a, 1 - x), digits=330, ends=SIDES_ENDS
+    ),
     *rows("betaincinv", grid((0.5, 30.0), (2.0,), (0.0, 1e-8, 0.5, 1.0)), [0.0], digits=90),
 ]
 

@@ -108,7 +108,9 @@ def within(got: float, low: mp.mpf, high: mp.mpf, allowed: mp.mpf) -> bool:
     return bool(low - allowed <= mp.mpf(got) <= high + allowed)
 
 
-def is_right(got: float, found: Sequence[Jet], which: tuple[int, ...], place: Place, row: Row) -> bool:
+def is_right(
+    got: float, found: Sequence[Jet], which: tuple[int, ...], place: Place, row: Row
+) -> bool:
     wants = [jet.entry(which) for jet in found]
     low, high = min(wants), max(wants)
     below, last = which[:-1], which[-1]
@@ -138,7 +140,9 @@ def about(row: Row, place: Place) -> list[Jet]:
     found = list(truth(row, place))
     for signs in itertools.product((1.0, -1.0), repeat=len(place)):
         try:
-            found += truth(row, tuple(v * (1 + s * 4e-15) for v, s in zip(place, signs, strict=True)))
+            found += truth(
+                row, tuple(v * (1 + s * 4e-15) for v, s in zip(place, signs, strict=True))
+            )
         except Nothing:
             continue
     return found
@@ -210,7 +214,11 @@ def part(row: Row) -> list[Place]:
 def test_hard_points(row: Row) -> None:
     """A few of them in the ordinary run, all where fuzzing is asked for."""
     points = row.points if WHOLE else part(row)
-    found = [v for native in ((False, True) if WHOLE else (False,)) for v in compared(row, points, native)]
+    found = [
+        v
+        for native in ((False, True) if WHOLE else (False,))
+        for v in compared(row, points, native)
+    ]
     wrong = [what for what, finite, right in found if finite and not right]
     assert not wrong, "\n".join(wrong)
     silent = [what for what, finite, right in found if not finite and not right]

@@ -469,9 +469,7 @@ def total(parts: Sequence[Node]) -> Node:
 # --- values that are not finite -----------------------------------------------------------------
 
 
-def doubted(
-    derivatives: Sequence[Node], value: Node, outputs: Sequence[Node]
-) -> list[Node]:
+def doubted(derivatives: Sequence[Node], value: Node, outputs: Sequence[Node]) -> list[Node]:
     """Derivatives with NaN in place of what is finite where the value is not a number.
 
     Where the value is infinite, too, if something may have overflowed on the way to the outputs:

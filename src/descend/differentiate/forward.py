@@ -48,5 +48,6 @@ def forward(outputs: Sequence[Node], wrt: Sequence[Node], tangents: Sequence[Nod
                 made = None if loop is None else opened(loop)
             if made is not None:
                 moving[node] = made
-    made = [moving[o].node if o in moving else zeros(o.shape, o.dtype) for o in outputs]
-    return known.one_sided(made)
+    return known.one_sided(
+        [moving[o].node if o in moving else zeros(o.shape, o.dtype) for o in outputs]
+    )

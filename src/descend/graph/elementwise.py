@@ -141,16 +141,6 @@ def _mul_sat_meaning(z: Array, b: Array, *, both: bool = False) -> Array:
         return np.where(lost & ~np.isnan(z) & ~np.isnan(b), np.zeros((), z.dtype), product)
 
 
-def _root_square_less_one(x: Array) -> Array:
-    with np.errstate(invalid="ignore"):
-        return np.asarray(np.sqrt(x - 1) * np.sqrt(x + 1))
-
-
-def _over_one_and_square(x: Array) -> Array:
-    with np.errstate(over="ignore"):
-        return np.asarray(1 / (1 + x * x))
-
-
 def _if_finite_meaning(d: Array, value: Array, *, infinite: bool) -> Array:
     lost = np.isfinite(d) & (~np.isfinite(value) if infinite else np.isnan(value))
     return np.where(lost, np.asarray(np.nan, d.dtype), d)
@@ -256,8 +246,7 @@ def _angle_x(y: Node, x: Node, _out: Node) -> Node:
 
 
 def _power_base(x: Node, y: Node, _out: Node) -> Node:
-    known = constant(y)
-    less = sub(y, 1.0) if math.isnan(known) else full_like(y, known - 1.0)
+    less = sub(y, 1.0) if math.isnan(constant(y)) else full_like(y, constant(y) - 1.0)
     return call("mul0", y, call("pow", x, less))
 
 
@@ -429,11 +418,11 @@ declare("arctanh", "logarithm", 40, "arctanh of ±1 or beyond", np.arctanh,
         lambda x, o: _inverse(call("one_less_square", x)))
 declare("one_less_square", "arithmetic", 3, True, lambda x: (1 - x) * (x + 1),
         smooth(lambda x, o: mul(x, -2.0)), word="1 - x²", latency=7)
-declare("over_one_and_square", "arithmetic", 6, True, _over_one_and_square,
-        settling(lambda x, o: mul(call("mul_sat", x, o, both=True), mul(o, -2.0)),
-                 isolated=True), word="1/(1 + x²)",
-        latency=20)
-declare("root_square_less_one", "arithmetic", 13, "a number below 1", _root_square_less_one,
+declare("over_one_and_square", "arithmetic", 6, True, lambda x: 1 / (1 + x * x),
+        settling(lambda x, o: mul(call("mul_sat", x, o, both=True), mul(o, -2.0)), isolated=True),
+        word="1/(1 + x²)", latency=20)
+declare("root_square_less_one", "arithmetic", 13, "a number below 1",
+        lambda x: np.sqrt(x - 1) * np.sqrt(x + 1),
         Partial(lambda x, o: div(x, o), isolated=False), word="√(x² - 1)")
 declare("expit", "exponential", 20, True, ScipyUfunc("expit"),
         settling(lambda x, o: mul(o, call("expit", neg(x)))), word="sigmoid")
