@@ -17,6 +17,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from functools import reduce
+from typing import Literal
 
 from descend.differentiate.flow import Alive, Flow, nonzero
 from descend.graph.elementwise import call, cast, full_like, select
@@ -204,7 +205,8 @@ def _times(
         product, rest = call("mul0", p, d.node), []
     far = _far(node, known) if pole and backward and d.saturated else None
     if far is not None:
-        product = select(far, call("mul_sat", d.node, first, both=True), product)
+        settled = call("mul_sat", d.node, first, both=True)
+        product = settled if far is True else select(far, settled, product)
     for factor in rest:
         if d.exact and pole:
             product = call("mul0", product, factor)
@@ -245,16 +247,20 @@ def _is_parameter(node: Node) -> bool:
     return node.op.name == "broadcast" and not node.args[0].shape and math.isnan(constant(node))
 
 
-def _far(node: Node, known: Overflow) -> Node | None:
+def _far(node: Node, known: Overflow) -> Node | Literal[True] | None:
     """Where a partial that has a pole is infinite for another reason, which holds all around.
 
     A power is so for an infinite base; others where their argument is 0 whatever moves, as a rate
-    times a time of 0.
+    times a time of 0. Of a dose over a number that moves nothing else is left.
     """
     argument = node.args[1 if node.op.name == "div" else 0]
     dead = _dead(argument, known)
     if node.op.name != "pow":
         return dead
+    while argument.op.name == "neg":
+        argument = argument.args[0]
+    if argument.op.name == "div" and argument.args[0] not in known.moving:
+        return True
     away = call("ne", argument, 0.0)
     return away if dead is None else call("or", away, dead)
 
