@@ -197,7 +197,7 @@ def _times(
         return _fixed(d, p, pole and not _is_parameter(node.args[1 - place]))
     isolated = _answer(partial.isolated, node, moving)
     large = node in known.large
-    grown = any(a in known.large for a in node.args)
+    grown = not known.large.isdisjoint(node.args)
     over, under = _limits(d, node, place, partial, pole, isolated, known, backward)
     first, *rest = _split(node, place, p, known)
     product = _product(d, first, over, under)
@@ -220,7 +220,7 @@ def _times(
     whole.exact = d.exact and not backward and not isolated and not _underflows(node, place, known)
     whole.wild = d.wild or pole
     whole.steep = d.steep or (pole and node.op.name in _STEEP)
-    ends = grown or (backward and any(a in known.singular for a in node.args))
+    ends = grown or (backward and not known.singular.isdisjoint(node.args))
     whole.saturated = d.saturated or (partial.settles and ends) or how == "mul_sat"
     whole.big = d.big or how == "mul_sat" or (large and not backward)
     return whole
@@ -236,10 +236,11 @@ def _limits(
     nothing = d.saturated if backward else d.alive is not None and not d.exact
     over = nothing and node in known.large and not pole
     if d.wild:
-        fades = node.op.name in _FADE or any(a in known.large for a in node.args)
+        fades = node.op.name in _FADE or not known.large.isdisjoint(node.args)
         return over, backward and partial.settles and not isolated and fades
-    others = (a for i, a in enumerate(node.args) if i != place)
-    return over, d.big and (partial.settles or any(a in known.above for a in others))
+    if not d.big or partial.settles:
+        return over, d.big
+    return over, any(a in known.above for i, a in enumerate(node.args) if i != place)
 
 
 def _is_parameter(node: Node) -> bool:
@@ -286,7 +287,7 @@ def _underflows(node: Node, place: int, known: Overflow) -> bool:
     That of c/w is −c/w², which is 0 from w = 1e162 on.
     """
     name, args = node.op.name, node.args
-    if any(a in known.large for a in args):
+    if not known.large.isdisjoint(args):
         return False
     over = name == "div" and place == 1 and constant(args[0]) == constant(args[0])
     return over or (name == "pow" and place == 0 and constant(args[1]) < 0.0)
