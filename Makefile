@@ -1,6 +1,6 @@
 # Each target makes .venv by itself; nothing but Python >= 3.11 and make need be there.
 #   make demo   make test   make check   make fuzz   make bench   make oracles   make docs
-#   make coverage   make clean
+#   make coverage   make against OTHER=../before/src   make clean
 PYTHON ?= python3
 VENV := .venv
 BENCH_VENV := .bench-venv
@@ -8,8 +8,9 @@ PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
 BENCH_READY := $(BENCH_VENV)/.ready
 ARGS ?=
+OTHER ?=
 
-.PHONY: demo test check fuzz bench oracles coverage docs clean help
+.PHONY: demo test check fuzz bench against oracles coverage docs clean help
 
 help:
 	@sed -n '1,3p' Makefile
@@ -35,6 +36,10 @@ bench: $(BENCH_READY)
 	$(BENCH_VENV)/bin/python bench/many_fits.py
 	$(BENCH_VENV)/bin/python bench/large_fit.py
 	$(BENCH_VENV)/bin/python bench/warm.py
+
+# Every call of the benchmark beside another checkout's, such as the commit before a change.
+against: $(READY)
+	$(PY) bench/against.py $(OTHER) $(ARGS)
 
 # Values and derivatives against JAX, which only the benchmark's environment has.
 oracles: $(BENCH_READY)
