@@ -36,8 +36,8 @@ from differentiate.hard_points import LIMITS, ROWS, UNDEFINED, Place, Row
 from differentiate.jets import BESIDE, Jet, Nothing, jets, value
 
 WHOLE = os.environ.get("HYPOTHESIS_PROFILE") == "fuzz"
-PART = 4
-"""How many points of a row the ordinary run takes."""
+PART = 5
+"""How many points the ordinary run takes of a function of one argument."""
 
 What = tuple[str, tuple[int, ...]]
 INSIDE = {
@@ -205,8 +205,8 @@ def compared(row: Row, points: Sequence[Place], native: bool) -> Iterator[Verdic
 
 
 def part(row: Row) -> list[Place]:
-    """A few of the points, from all over them; fewer where arbitrary precision is slow."""
-    count = PART if row.digits == Row.digits else PART // 2
+    """A few of the points, from all over them; fewer of several arguments."""
+    count = max(1, PART // len(row.points[0]))
     return list(row.points[1 :: max(1, len(row.points) // count) | 1])
 
 
