@@ -70,8 +70,11 @@ def grad(
     next ones run what was compiled, as long as what the function takes from outside is the same.
 
     Where something overflows inside, and the value is finite all the same, the gradient is finite,
-    too. Where there is no derivative it is infinite or NaN; but at a kink a slope between those of
-    both sides is taken: 0 of `abs` and of a norm, ½ at a tie of `maximum`.
+    too. Where there is no derivative it is infinite or NaN, and where it cannot be told from one
+    (0 times infinity) NaN, without a warning: a fit says so in its findings, and
+    `check_grad(function, …)` names the operation and its line. At a kink a slope between those of
+    both sides is taken: 0 of `abs` and of a norm, ½ at a tie of `maximum`; the second derivative
+    is there that of one side.
 
     Args:
         function: plain NumPy code that returns a float; with `has_aux`, a pair (float, others).
@@ -315,7 +318,8 @@ def check_grad(
 
     Complex steps where the function takes complex numbers, else extrapolated central differences.
     A result that is an array is weighted with random numbers and added up; of large arguments 50
-    elements are drawn.
+    elements are drawn. Where the gradient is not finite, the operation without a finite derivative
+    is named with its line.
 
     Args:
         function: plain NumPy code.
