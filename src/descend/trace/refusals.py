@@ -113,13 +113,13 @@ def listen() -> None:
     """
     before = sys.gettrace()
 
-    def enter(frame: FrameType, event: str, arg: Any) -> Any:
+    def enter(frame: FrameType, event: Any, arg: Any) -> Any:
         local = None if before is None else before(frame, event, arg)
         code = frame.f_code
         if not code.co_exceptiontable or frame.f_globals.__class__ is dict:
             return local
 
-        def follow(frame: FrameType, event: str, arg: Any) -> Any:
+        def follow(frame: FrameType, event: Any, arg: Any) -> Any:
             nonlocal local
             witness = WITNESS.get()
             if event == "exception" and witness is not None and _is_owed(*arg[1:]):
