@@ -209,7 +209,9 @@ class ManyJob:
         return built
 
     def _check(self, model: Model) -> None:
-        """Refuse predictions of another shape than y."""
+        """Refuse predictions of another shape than y, and indices that are no whole numbers."""
+        for name in model.whole:
+            check_whole(name, self.data.columns[column_key(name)])
         target, rows = self.data.columns["target"], int(self.data.counts[0])
         if self.loss.axis == "kept":
             check_prediction(model.outputs(rows)[0], (rows, *target.shape[1:]))

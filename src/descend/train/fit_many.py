@@ -25,6 +25,7 @@ from descend.models.model import Model
 from descend.records.many import JUDGED
 from descend.result.many import ManyFits, recorded
 from descend.run.candidates import solves_linear
+from descend.run.indices import check_many
 from descend.run.many_candidates import found_starts, with_ready_guesses
 from descend.run.many_drive import ManyDrive
 from descend.run.many_job import CONVERGED, ManyJob, among
@@ -171,6 +172,8 @@ class _Many:
         """Build, run, and say how each fit went."""
         begin, job, drive, o = time.perf_counter(), self.job, self.drive, self.options
         own = drive.ready(job)
+        if own.built.model is not None:
+            check_many(own.built.model, job.data, job.start)
         compiled, tries = time.perf_counter(), None
         try:
             drive.descend(own, o.progress)
