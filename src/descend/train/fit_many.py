@@ -22,6 +22,7 @@ from descend.methods.least_squares import LevenbergMarquardt
 from descend.methods.losses import Loss
 from descend.methods.table import as_loss, as_optimizer
 from descend.models.model import Model
+from descend.quantities import refuse_other_rows
 from descend.records.many import JUDGED
 from descend.result.many import ManyFits, recorded
 from descend.run.candidates import solves_linear
@@ -108,6 +109,8 @@ class _Many:
         self.options, self.model = options, model
         weights = {name: getattr(options, name) for name in WEIGHTS}
         weights = {name: given for name, given in weights.items() if given is not None}
+        by_rows = [("x", x), ("y", y), *weights.items()]
+        refuse_other_rows((name, a) for name, a in by_rows if type(a) is not list)
         read = functools.partial(problem_of, model, options=options)
         data = read_many(read, x, y, weights, options.by)
         dropped = False

@@ -156,6 +156,12 @@ def _sides(bounds: Any) -> Any:
     if isinstance(bounds, Mapping | str) or not isinstance(bounds, Sequence | np.ndarray):
         return bounds
     pairs = list(bounds)
+    by_two = [type(side) in (list, np.ndarray) and np.shape(side) == (2,) for side in pairs]
+    if isinstance(bounds, tuple) and by_two == [True, True]:
+        raise UsageError(
+            f"bounds={bounds!r} may be two pairs, or all lower and all upper bounds",
+            remedy="write a list of pairs: bounds=[(lower, upper), (lower, upper)]",
+        )
     if len(pairs) == 2 and all(edge is None or np.ndim(edge) == 0 for edge in pairs):
         return bounds
     if len(pairs) == 2 and not any(np.ndim(side) == 1 and len(side) == 2 for side in pairs):
