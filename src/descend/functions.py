@@ -60,6 +60,7 @@ def _named(wrapper: Callable[P, T], function: Function, what: str) -> Callable[P
     return wrapper
 
 
+@ends_at_users_line
 def grad(
     function: Callable[P, Any], argnums: Argnums = 0, has_aux: bool = False, *,
     engine: str = "native",
@@ -101,6 +102,7 @@ def grad(
     return _named(gradient_of, function, "grad")
 
 
+@ends_at_users_line
 def value_and_grad(
     function: Callable[P, Any], argnums: Argnums = 0, has_aux: bool = False, *,
     engine: str = "native",
@@ -118,6 +120,7 @@ def value_and_grad(
     return _named(value_and_gradient_of, function, "value_and_grad")
 
 
+@ends_at_users_line
 def jacobian(
     function: Callable[P, Any], argnums: Argnums = 0, *, engine: str = "native"
 ) -> Callable[P, Any]:
@@ -138,6 +141,7 @@ def jacobian(
     return _named(jacobian_of, function, "jacobian")
 
 
+@ends_at_users_line
 def hessian(
     function: Callable[P, Any], argnums: Argnums = 0, *, engine: str = "native"
 ) -> Callable[P, Any]:
@@ -150,7 +154,7 @@ def hessian(
     array([[4., 2.],
            [2., 0.]])
     """
-    gradient = grad(function, argnums)
+    gradient = grad(_function(function, "hessian"), argnums)
     planner = Planner(partial(transforms.jacobian, mode="forward"), argnums, engine=engine)
 
     def hessian_of(*args: P.args, **kwargs: P.kwargs) -> Any:
@@ -176,6 +180,7 @@ def vjp(
     return pulled_back(_function(function, "vjp"), primals, engine)
 
 
+@ends_at_users_line
 def jvp(
     function: Function, primals: Sequence[Any], tangents: Sequence[Any], *, engine: str = "native"
 ) -> tuple[Any, Any]:
@@ -197,6 +202,7 @@ def _alike(primals: Sequence[Any], tangents: Sequence[Any]) -> Sequence[Any]:
     return [t if isinstance(p, np.ndarray) else like(flatten(p)[1], t) for p, t in pairs]
 
 
+@ends_at_users_line
 def hvp(
     function: Function, primals: Sequence[Any], tangents: Sequence[Any], *, engine: str = "native"
 ) -> Any:
@@ -240,6 +246,7 @@ def custom_derivative(function: Function) -> CustomDerivative:
     return CustomDerivative(function)
 
 
+@ends_at_users_line
 def black_box(
     function: Function,
     *,

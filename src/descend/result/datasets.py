@@ -53,6 +53,7 @@ class SetFit(SetRecord):
         super().__init__(**values)
         object.__setattr__(self, "_predictor", predictor)
 
+    @ends_at_users_line
     def predict(self, x: Any) -> Array:
         """The model of this dataset at new rows, given as its x was.
 
@@ -185,6 +186,7 @@ class GlobalFit(_Whole):
     def __len__(self) -> int:
         return len(self.datasets)
 
+    @ends_at_users_line
     def predict(self, x: Any) -> NoReturn:
         """Refused: a prediction belongs to one dataset.
 
@@ -224,6 +226,7 @@ class GlobalFit(_Whole):
         own = datasets_section(self.datasets, self._shared(), self.fit.sigma_given)
         return title, [*sections[:2], own, *sections[2:]]
 
+    @ends_at_users_line
     def plot(self, path: str | os.PathLike[str] | None = None) -> Figure:
         """Draw every dataset with its model, in a panel each.
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from descend.compile.many_native import ManyArrays
 from descend.data.write import write_table
-from descend.errors import UsageError, suggest
+from descend.errors import UsageError, ends_at_users_line, suggest
 from descend.graph.program import RUNNING
 from descend.lean import dataclass
 from descend.methods.base import NOT_FINITE, Outcome
@@ -127,6 +127,7 @@ class ManyFits:
         order = np.argsort(-numbers, kind="stable")
         return {self.outcomes[int(codes[i])].name: int(numbers[i]) for i in order}
 
+    @ends_at_users_line
     def where(self, status: str) -> Array:
         """The numbers of the fits that ended in this way.
 
@@ -161,6 +162,7 @@ class ManyFits:
         }  # fmt: skip
         return found
 
+    @ends_at_users_line
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the columns to a file: `.parquet`, `.csv`, `.tsv` or `.json`, by its name.
 
