@@ -20,7 +20,7 @@ from descend.run.settings import Settings
 from descend.show.progress import Progress
 from descend.task.declared import Begun, begin
 from descend.task.options import TOLERANCES, Options, names_of, read_options, refuse_unknown
-from descend.task.problem import Problem, called
+from descend.task.problem import Problem, called, is_setting
 from descend.task.start import Start
 from descend.task.values import values_of_function
 from descend.trace.formula import Formula
@@ -130,9 +130,7 @@ def _begun(function: Any, o: Options) -> Begun:
     if not isinstance(function, str | Formula) and not callable(function):
         raise UsageError(f"minimize takes a function or a formula, not {type(function).__name__}")
     own, call, name = called(function)
-    constants = {
-        n: v for n, v in own.defaults.items() if v is None or isinstance(v, str | bool)
-    }
+    constants = {n: v for n, v in own.defaults.items() if is_setting(v)}
     names = tuple(n for n in own.names if n not in constants)
     if not names:
         raise UsageError(f"{name} has no arguments to be varied")
