@@ -11,7 +11,7 @@ import ast
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import CodeType, FrameType, FunctionType, TracebackType
+from types import CodeType, FrameType, FunctionType, ModuleType, TracebackType
 from typing import Any
 
 from descend.errors import WITNESS, DescendError, TraceError
@@ -231,12 +231,17 @@ def _compiled_call(code: CodeType, offset: int, frame: FrameType) -> tuple[str, 
         known = frame.f_locals if first in frame.f_locals else frame.f_globals
         function = known[first]
         for part in rest:
+            if not part.isidentifier():  # what is made on the way, a tree of neighbours say
+                break
             function = getattr(function, part)
+        owner = getattr(function, "__self__", function)
+        maker = owner.__name__ if isinstance(owner, ModuleType) else type(owner).__module__
+        own = getattr(function, "__module__", None) or maker
     except (LookupError, AttributeError, DescendError):
         return None
     finally:
         WITNESS.reset(token)
-    module = sys.modules.get(str(getattr(function, "__module__", None)).partition(".")[0])
+    module = sys.modules.get(str(own).partition(".")[0])
     file = getattr(module, "__file__", None)
     if file is None or isinstance(function, FunctionType) or owner_of(file) != LIBRARY:
         return None
