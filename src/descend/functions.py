@@ -21,6 +21,7 @@ from descend.differentiate.rules import CustomDerivative
 from descend.errors import UsageError, ends_at_users_line
 from descend.graph.node import Node
 from descend.plans import Planner, planner_of, pulled_back, runner
+from descend.quantities import refuse_units
 from descend.trace.black_box import BlackBox
 from descend.trace.context import current
 from descend.trace.tree import flatten
@@ -196,6 +197,8 @@ def jvp(
 
 def _alike(primals: Sequence[Any], tangents: Sequence[Any]) -> Sequence[Any]:
     """The tangents, with the entries of dicts in the order of the primals'."""
+    for number, tangent in enumerate(tangents):
+        refuse_units(tangent, f"tangent {number}", UsageError)
     if len(primals) != len(tangents):
         return tangents
     pairs = zip(primals, tangents, strict=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import field
 from typing import Any
 
@@ -79,6 +79,9 @@ class ManyFits:
 
     def __len__(self) -> int:
         return len(self.status)
+
+    def __iter__(self) -> Iterator[OneFit]:
+        return (self[fit] for fit in range(len(self)))
 
     def __getitem__(self, fit: int) -> OneFit:
         if not -len(self) <= fit < len(self):

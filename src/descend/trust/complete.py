@@ -163,10 +163,10 @@ class Completion:
             return self._evaluate(list(self.built.model.nodes))
 
     def linear_prediction(self) -> tuple[Array, Array]:
-        """The only prediction (n,) and its derivatives (n, p), in the units of the program."""
+        """The only prediction, (n,) for n numbers of the target, and its derivatives (n, p), in the
+        units of the program."""
         first, *others = self._evaluate(slopes_of_prediction(self.built))
-        assert self.job.rows is not None
-        return _flat(np.broadcast_to(first, self.job.rows.n_rows), others)
+        return _flat(np.broadcast_to(first, self.original.extra["target"].shape), others)
 
     def slopes(self) -> list[Node] | None:
         """The derivatives of the residuals, one a number; made once for a program."""
