@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from descend.data.asked import Asked, Undecided, asked
 from descend.data.table import Complaint, PlainTable, TableFile
 from descend.data.validate import EXACT
-from descend.errors import DataError, suggest, warn
+from descend.errors import DataError, ends_at_users_line, suggest, warn
 
 __all__ = ["open_table", "read"]
 
@@ -29,6 +29,7 @@ NOTHING = Asked()
 SEPARATORS = {".csv": ",", ".tsv": "\t"}
 
 
+@ends_at_users_line
 def read(
     path: str | os.PathLike[str],
     *,
