@@ -79,14 +79,14 @@ class ConjugateGradient(LineSearch):
         lowest = cast(ETA, pull) * (new["before"] / steep) / _square(new, last)
         return np.where(known, np.maximum(beta, lowest), 0) * last - square * (pull / steep)
 
-    def begun_again(self, s: State, code: Array) -> tuple[Array, Array, State]:
+    def begun_again(self, s: State, code: Array) -> tuple[State, Array, Array]:
         """Once: if the steepest descent moves nothing either, it ends as it would have before."""
         stuck, lost = (code == PRECISION) | (code == STALLED), code == PRECISION
         again = stuck & (s["since"] >= 0)
         before = np.where(s["since"] == PRECISE, cast(PRECISION, code), cast(STALLED, code))
         code = np.where(again, 0, np.where(stuck, before, code))
         since = np.where(lost, cast(PRECISE, s["since"]), cast(STUCK, s["since"]))
-        return again, code, {"since": np.where(again, since, s["since"])}
+        return {**s, "since": np.where(again, since, s["since"])}, again, code
 
     def first_length(self, new: State, s: State) -> Array:
         """The α at which the linear fall is that of the last step, at most 10 times as far.

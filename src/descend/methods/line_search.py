@@ -115,12 +115,10 @@ class LineSearch(Optimizer):
         """Return the next direction, from the new state and the gradient that may pull."""
         raise NotImplementedError
 
-    def begun_again(self, s: State, code: Array) -> tuple[Array, Array, State]:
-        """Return whether a direction that leads no further gives way to the steepest descent.
-
-        And the status code in its place, and what changes in the method's own state.
-        """
-        return s["started"] < 0, code, {}
+    def begun_again(self, s: State, code: Array) -> tuple[State, Array, Array]:
+        """Return the state, whether a direction that leads no further gives way to the steepest
+        descent, and the status code then."""
+        return s, s["started"] < 0, code
 
     def first_length(self, new: State, s: State) -> Array:
         """Return the first α to try along a new direction."""
@@ -153,8 +151,7 @@ class LineSearch(Optimizer):
         s, astray = self._with_units(p, np.where(finite, e.gradient - s["gradient"], 0), s)
         code = np.where(first, np.where(ok, 0, NOT_FINITE), _verdict(p, loss, slope, s, accept, h))
         code = np.where(astray, 0, code)
-        again, code, changed = self.begun_again(s, code)
-        s = {**s, **changed}
+        s, again, code = self.begun_again(s, code)
         code = np.where(ok & bottomless(loss), UNBOUNDED, code)
         anew = accept | astray | again
         new = {
