@@ -69,8 +69,8 @@ def _one_less_square(e: Emitter, x: Value) -> Value:
 
 
 def _over_one_and_square(e: Emitter, x: Value) -> Value:
-    one = e.like(x, 1.0)
-    return e.div(one, _add(e, _mul(e, x, x), one))
+    square = e.fma(x, x, e.like(x, 0.0))  # rounded by itself, as NumPy's
+    return e.div(e.like(x, 1.0), _add(e, square, e.like(x, 1.0)))
 
 
 def _root_square_less_one(e: Emitter, x: Value) -> Value:
