@@ -13,6 +13,7 @@ from descend.methods.units import lengths, noise, square_length, steepest
 
 __all__ = ["ConjugateGradient"]
 
+SINGLE = 4  # bytes
 PRECISE, STUCK = -1, -2  # in place of a number of moves: why the descent has begun again
 AGAIN = 3  # times as many moves as there are parameters, after which a descent begins again
 ETA, GROWTH, VARIED, MORE, PARABOLA, STEEPER = 0.4, 10, 100, 2, 0.1, 1e6
@@ -27,7 +28,8 @@ class ConjugateGradient(LineSearch):
     ⅞‖g‖². All this is of x/u, with the parameters' units u (`descend.methods.units`). The steps are
     those of `LineSearch`, searched to a tenth of the first slope, or half of it uphill; after three
     moves a parameter, and where that direction does not fall, or meets bounds, the descent begins
-    again with −g. So it does once more before it ends for want of digits.
+    again with −g. In single precision it does so once more before it ends
+    for want of digits.
 
     Args:
         ftol: stop when an accepted step lowers the loss by less than this share of it.
@@ -80,7 +82,12 @@ class ConjugateGradient(LineSearch):
         return np.where(known, np.maximum(beta, lowest), 0) * last - square * (pull / steep)
 
     def begun_again(self, s: State, code: Array) -> tuple[State, Array, Array]:
-        """Once: if the steepest descent moves nothing either, it ends as it would have before."""
+        """Once, in single precision: there directions made of earlier slopes may be lost in rounding.
+
+        If the steepest descent moves nothing either, it ends as it would have before.
+        """
+        if s["x"].dtype.itemsize > SINGLE:
+            return super().begun_again(s, code)
         stuck, lost = (code == PRECISION) | (code == STALLED), code == PRECISION
         again = stuck & (s["since"] >= 0)
         before = np.where(s["since"] == PRECISE, cast(PRECISION, code), cast(STALLED, code))
