@@ -28,8 +28,7 @@ class ConjugateGradient(LineSearch):
     ⅞‖g‖². All this is of x/u, with the parameters' units u (`descend.methods.units`). The steps are
     those of `LineSearch`, searched to a tenth of the first slope, or half of it uphill; after three
     moves a parameter, and where that direction does not fall, or meets bounds, the descent begins
-    again with −g. In single precision it does so once more before it ends
-    for want of digits.
+    again with −g. In single precision it does so once more before it ends for want of digits.
 
     Args:
         ftol: stop when an accepted step lowers the loss by less than this share of it.
@@ -82,7 +81,7 @@ class ConjugateGradient(LineSearch):
         return np.where(known, np.maximum(beta, lowest), 0) * last - square * (pull / steep)
 
     def begun_again(self, s: State, code: Array) -> tuple[State, Array, Array]:
-        """Once, in single precision: there directions made of earlier slopes may be lost in rounding.
+        """Once, in single precision: directions made of earlier slopes may be lost in its rounding.
 
         If the steepest descent moves nothing either, it ends as it would have before.
         """
