@@ -38,7 +38,8 @@ _GROWING = _GROW | {"pow", "div"}
 _BOUNDLESS = frozenset(
     ("const", "sqrt", "arcsin", "arccos", "arccosh", "root_square_less_one", "sign", "if_finite")
 )
-_BENT = frozenset(("abs", "max", "min"))
+_BENT = {"abs": "sign", "max": "select", "min": "select"}
+"""Operations with a kink, and what their partials are."""
 _EVERYWHERE = frozenset(("broadcast", "sum", "reshape", "transpose", "flip", "cumsum"))
 
 
@@ -91,7 +92,9 @@ class Overflow:
         if not self.bent:
             return derivatives
         known = set(self.order)
-        sides = {p: side for n in self.bent for p, side in _sides(n) if p in known}
+        names = {node.op.name for node in self.order}
+        bent = [n for n in self.bent if _BENT[n.op.name] in names]
+        sides = {p: side for n in bent for p, side in _sides(n) if p in known}
         return substitute(derivatives, sides) if sides else derivatives
 
     def _by_rows(self, node: Node) -> bool:
