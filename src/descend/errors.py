@@ -109,9 +109,21 @@ class NotCoveredError(TraceError):
 
 
 class DataError(DescendError, ValueError):
-    """The data cannot be used as it is: missing values, unknown columns, unequal lengths."""
+    """The data cannot be used as it is: missing values, unknown columns, unequal lengths.
+
+    Attributes:
+        row: the row that the message names, counted from 0, where it may have another number for
+            the user; else None.
+    """
 
     exit_code = 3
+    row: int | None = None
+
+    def renumbered(self, name: str) -> DataError:
+        """The same error with the row by its name for the user, such as `row 7`."""
+        self.message = self.message.replace(f"row {self.row} ", f"{name} ", 1)
+        self.args = (self.message,)
+        return self
 
 
 class DescendWarning(UserWarning):

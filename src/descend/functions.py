@@ -21,6 +21,7 @@ from descend.differentiate.rules import CustomDerivative
 from descend.errors import UsageError, ends_at_users_line
 from descend.graph.node import Node
 from descend.plans import Planner, planner_of, pulled_back, runner
+from descend.quantities import refuse_units
 from descend.trace.black_box import BlackBox
 from descend.trace.context import current
 from descend.trace.tree import flatten
@@ -60,6 +61,7 @@ def _named(wrapper: Callable[P, T], function: Function, what: str) -> Callable[P
     return wrapper
 
 
+@ends_at_users_line
 def grad(
     function: Callable[P, Any], argnums: Argnums = 0, has_aux: bool = False, *,
     engine: str = "native",
@@ -70,8 +72,11 @@ def grad(
     next ones run what was compiled, as long as what the function takes from outside is the same.
 
     Where something overflows inside, and the value is finite all the same, the gradient is finite,
-    too. Where there is no derivative it is infinite or NaN; but at a kink a slope between those of
-    both sides is taken: 0 of `abs` and of a norm, ½ at a tie of `maximum`.
+    too. Where there is no derivative it is infinite or NaN, and where it cannot be told from one
+    (0 times infinity) NaN, without a warning: a fit says so in its findings, and
+    `check_grad(function, …)` names the operation and its line. At a kink a slope between those of
+    both sides is taken: 0 of `abs` and of a norm, ½ at a tie of `maximum`; the second derivative
+    is there that of one side.
 
     Args:
         function: plain NumPy code that returns a float; with `has_aux`, a pair (float, others).
@@ -101,6 +106,7 @@ def grad(
     return _named(gradient_of, function, "grad")
 
 
+@ends_at_users_line
 def value_and_grad(
     function: Callable[P, Any], argnums: Argnums = 0, has_aux: bool = False, *,
     engine: str = "native",
@@ -118,6 +124,7 @@ def value_and_grad(
     return _named(value_and_gradient_of, function, "value_and_grad")
 
 
+@ends_at_users_line
 def jacobian(
     function: Callable[P, Any], argnums: Argnums = 0, *, engine: str = "native"
 ) -> Callable[P, Any]:
@@ -138,6 +145,7 @@ def jacobian(
     return _named(jacobian_of, function, "jacobian")
 
 
+@ends_at_users_line
 def hessian(
     function: Callable[P, Any], argnums: Argnums = 0, *, engine: str = "native"
 ) -> Callable[P, Any]:
@@ -150,7 +158,7 @@ def hessian(
     array([[4., 2.],
            [2., 0.]])
     """
-    gradient = grad(function, argnums)
+    gradient = grad(_function(function, "hessian"), argnums)
     planner = Planner(partial(transforms.jacobian, mode="forward"), argnums, engine=engine)
 
     def hessian_of(*args: P.args, **kwargs: P.kwargs) -> Any:
@@ -176,6 +184,7 @@ def vjp(
     return pulled_back(_function(function, "vjp"), primals, engine)
 
 
+@ends_at_users_line
 def jvp(
     function: Function, primals: Sequence[Any], tangents: Sequence[Any], *, engine: str = "native"
 ) -> tuple[Any, Any]:
@@ -191,12 +200,15 @@ def jvp(
 
 def _alike(primals: Sequence[Any], tangents: Sequence[Any]) -> Sequence[Any]:
     """The tangents, with the entries of dicts in the order of the primals'."""
+    for number, tangent in enumerate(tangents):
+        refuse_units(tangent, f"tangent {number}", UsageError)
     if len(primals) != len(tangents):
         return tangents
     pairs = zip(primals, tangents, strict=True)
     return [t if isinstance(p, np.ndarray) else like(flatten(p)[1], t) for p, t in pairs]
 
 
+@ends_at_users_line
 def hvp(
     function: Function, primals: Sequence[Any], tangents: Sequence[Any], *, engine: str = "native"
 ) -> Any:
@@ -240,6 +252,7 @@ def custom_derivative(function: Function) -> CustomDerivative:
     return CustomDerivative(function)
 
 
+@ends_at_users_line
 def black_box(
     function: Function,
     *,
@@ -315,7 +328,8 @@ def check_grad(
 
     Complex steps where the function takes complex numbers, else extrapolated central differences.
     A result that is an array is weighted with random numbers and added up; of large arguments 50
-    elements are drawn.
+    elements are drawn. Where the gradient is not finite, the operation without a finite derivative
+    is named with its line.
 
     Args:
         function: plain NumPy code.

@@ -64,11 +64,12 @@ def refuse_other_rows(given: Iterable[tuple[str, Any]]) -> None:
         elif len(index) == len(first[1]) and not index.equals(first[1]):
             one, own = [*first[1]], [*index]
             at = next((i for i, label in enumerate(own) if label != one[i]), 0)
+            alike = index.is_unique and {*own} == {*one}
+            align = f"align them, {name}.reindex({first[0]}.index), or " if alike else ""
             raise DataError(
                 f"{first[0]} and {name} have different indices: row {at} is {_shown(one[at])} in "
                 f"{first[0]}, and {_shown(own[at])} in {name}",
-                remedy=f"align them, {name}.reindex({first[0]}.index), or take them by their "
-                f"places, {name}.to_numpy()",
+                remedy=f"{align}take them by their places, {name}.to_numpy()",
             )
 
 

@@ -23,7 +23,7 @@ def test_numbers() -> None:
     ("text", "words"),
     [
         ("w1", '"w1" is not of the form name=number'),
-        ("w1=1;w2=2", '--start w1 must be a number, not "1;w2=2"'),
+        ("w1=1;w2=2", 'write --start "w1=1,w2=2"'),
         ("w1=one", '--start w1 must be a number, not "one"'),
         ("w1=", "--start w1 must be a number"),
         ("=1", "is not of the form name=number"),

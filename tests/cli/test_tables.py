@@ -127,6 +127,33 @@ def test_dates_that_can_be_read_in_two_ways(told) -> None:
     assert errors.count("--sql ") == 2 and "%d/%m/%Y" in errors and "%m/%d/%Y" in errors
 
 
+@pytest.mark.parametrize(
+    ("day", "step"),
+    [
+        ("{}/01/2020", 86400), ("01/{}/20", 86400), ("{}-Jan-2020", 86400), ("Jan {}, 2020", 86400),
+        ("{} January 2020", 86400), ("{}:30", 3600), ("00:00:{}.5", 1),
+        ("2020/01/{} 1:05 PM", 86400),
+        ("{}.01.2020 12:00:00", 86400),
+    ],
+)  # fmt: skip
+def test_dates_become_seconds(told, day: str, step: int) -> None:
+    rows = [(day.format(13 + int(t)), v) for t, v in ROWS if t == int(t)]
+    Path("days.csv").write_text("t;v\n" + "".join(f"{d};{v}\n" for d, v in rows))
+    error = told("fit", "days.csv", LINE, "--json", code=3)[0]["error"]
+    options = shlex.split(error["remedy"][error["remedy"].index("--sql") :])
+    found = told("fit", "days.csv", LINE, *options, "--json")[0]["params"]
+    assert found["a"] == pytest.approx(SLOPE["a"] / step, rel=1e-6)
+
+
+@pytest.mark.parametrize("names", ["t (s);v (V)", "t [s];v", "t/s;v/V", "t;v, in V"])
+def test_units_in_names(told, names: str) -> None:
+    Path("named.csv").write_text(names + "\n" + "".join(f"{t};{v}\n" for t, v in ROWS))
+    error = told("fit", "named.csv", LINE, "--json", code=2)[0]["error"]
+    assert names.split(";")[-1] in error["remedy"] or names.split(";")[0] in error["remedy"]
+    options = shlex.split(error["remedy"][error["remedy"].index("--names") :])
+    near(told("fit", "named.csv", LINE, *options, "--json")[0])
+
+
 @pytest.mark.parametrize("cell", ["{} V", "${}", "{} %", "about {}"])
 def test_units_in_cells(told, cell: str) -> None:
     Path("cells.csv").write_text("t,v\n" + "".join(f"{t},{cell.format(v)}\n" for t, v in ROWS))

@@ -83,7 +83,8 @@ LAYOUTS: tuple[Shape, ...] = ((), (3,), (41,), (R, 3), (3, R))
 FLOATS, SIGNED = ("f8", "f4"), ("i8", "i4", "i2", "i1")
 WHOLE = (*SIGNED, "u1", "u4", "u8")
 FLOAT_ONLY = {
-    "div", "mul0", "mul_sat", "if_finite", "one_less_square", "root_square_less_one", "sqrt",
+    "div", "mul0", "mul_sat", "if_finite", "one_less_square", "over_one_and_square",
+    "root_square_less_one", "sqrt",
     "copysign",
 }  # fmt: skip
 ELEMENTARY = {n for n, p in PRIMITIVES.items() if is_outlined(n) or p.native == "library"}

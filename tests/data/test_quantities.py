@@ -101,3 +101,27 @@ def test_series_with_other_indices_are_refused() -> None:
     with pytest.raises(descend.DataError, match="in x, and 3 in y"):
         descend.fit(line, pd.DataFrame({"x": x}), turned)
     assert descend.fit(line, x, pd.Series(Y, index=x.index)).success
+
+
+def test_series_with_other_indices_are_refused_in_every_entry() -> None:
+    x = pd.Series(X, index=[0, 1, 2, 3])
+    turned = pd.Series(Y, index=[3, 2, 1, 0])
+    other = pd.Series(Y, index=[*"pqrs"])
+    with pytest.raises(descend.DataError, match="dataset 1: x and y have different indices"):
+        descend.fit_global(line, [x, x], [pd.Series(Y), turned], local="b")
+    with pytest.raises(descend.DataError, match="dataset 0: x and sigma have different indices"):
+        descend.fit_global(line, [x, x], [Y, Y], sigma=[turned, pd.Series(Y)], local="b")
+    with pytest.raises(descend.DataError, match="y and sigma have different indices"):
+        descend.fit_many(line, X, pd.Series(Y), sigma=turned)
+    plane = descend.fit(lambda u, v, a, b: a * u + b * v, (X, X**2), Y)
+    with pytest.raises(descend.DataError, match=r"x\[0\] and x\[1\] have different indices"):
+        plane.predict((x, turned))
+    with pytest.raises(descend.DataError) as told:
+        descend.fit(line, x, other)
+    assert "reindex" not in told.value.remedy and "to_numpy" in told.value.remedy
+
+
+@pytest.mark.parametrize("transform", [descend.hvp, descend.jvp])
+def test_a_tangent_with_a_unit_is_refused(transform) -> None:
+    with pytest.raises(descend.UsageError, match="tangent 0 is in meter"):
+        transform(lambda p: np.sum(p**2), (np.ones(4),), (Length(X),))

@@ -160,7 +160,7 @@ def test_the_names_of_the_formula_decide_an_encoding(
 
 def test_an_encoding_that_was_taken_is_told(tmp_path: Path) -> None:
     path = written(tmp_path, "a.csv", "t,Größe\n0,3.5\n1,1.9\n", "latin-1")
-    with pytest.warns(DescendWarning, match="is neither UTF-8 nor UTF-16, and is read as gb18030"):
+    with pytest.warns(DescendWarning, match="is neither UTF-8 nor UTF-16, and is read as cp1252"):
         found = descend.read(path)
     assert [column.tolist() for column in found.values()] == [[0, 1], [3.5, 1.9]]
     assert list(descend.read(path, encoding="latin-1")) == ["t", "Größe"]
@@ -173,12 +173,12 @@ def test_a_wrong_encoding_is_refused(tmp_path: Path) -> None:
 
 
 def test_bytes_far_from_the_beginning_decide_too(tmp_path: Path) -> None:
-    rows = "".join(f"{k},{k}\n" for k in range(150_000))
-    path = written(tmp_path, "a.csv", f"t,v\n{rows}".encode() + "1,2 # ö\n".encode("latin-1"))
+    rows = "".join(f"{k},{k}\n" for k in range(50_000))
+    path = written(tmp_path, "a.csv", f"t,v\n{rows}".encode() + "1,2 ö\n".encode("latin-1"))
     how = asked(shell=True)
     table = open_table(path, how=how)
     assert isinstance(table, QueriedTable) and "is read as" in table.notes[0]
-    with pytest.raises(DataError, match="in row 150000, counting from 0"):
+    with pytest.raises(DataError, match="in row 50000, counting from 0"):
         table.read(["v"])
 
 
@@ -200,12 +200,14 @@ def test_a_pattern_names_several_files(tmp_path: Path) -> None:
     for k in range(3):
         written(tmp_path, f"run{k}.csv", f"t;v\n{k};{k},5\n")
     written(tmp_path, "other.csv", "t,w\n0,1\n")
-    same(descend.read(tmp_path / "run*.csv"), {"t": [0, 1, 2], "v": [0.5, 1.5, 2.5]})
+    with pytest.warns(DescendWarning, match="is read as 0.5"):
+        found = descend.read(tmp_path / "run*.csv")
+    same(found, {"t": [0, 1, 2], "v": [0.5, 1.5, 2.5]})
     table = open_table(str(tmp_path / "run?.csv"), "SELECT max(v) AS v FROM data")
     assert table.read(["v"])["v"].tolist() == [2.5]
     with pytest.raises(DataError, match=r'has the columns t, v, and ".*other.csv" has t, w'):
         descend.read(tmp_path / "*.csv")
-    with pytest.raises(DataError, match="there is no file"):
+    with pytest.raises(DataError, match="no file is called as in"):
         descend.read(tmp_path / "none*.csv")
 
 
@@ -222,6 +224,12 @@ def test_a_pipe_is_read_once_whatever_its_name(tmp_path: Path) -> None:
 def test_standard_input_without_anything(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"")))
     with pytest.raises(DataError, match="there is nothing on standard input"):
+        open_table("-")
+
+
+def test_standard_input_that_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", None)
+    with pytest.raises(DataError, match="standard input is closed"):
         open_table("-")
 
 
@@ -274,19 +282,19 @@ def test_a_row_of_unequal_length_far_down(tmp_path: Path) -> None:
 
 
 def test_numbers_far_down_that_are_written_otherwise(tmp_path: Path) -> None:
-    rows = "".join(f"{k};{k}\n" for k in range(100_000))
+    rows = "".join(f"{k};{k}\n" for k in range(30_000))
     path = written(tmp_path, "a.csv", f"t;v\n{rows}1.234.567;2,5\n{rows}")
     found = open_table(path, how=asked(decimal=",")).read("tv")
-    assert found["t"][100_000] == 1234567 and found["v"][100_000] == 2.5
-    assert len(found["t"]) == 200_001
+    assert found["t"][30_000] == 1234567 and found["v"][30_000] == 2.5
+    assert len(found["t"]) == 60_001
 
 
 def test_no_decimal_far_down_becomes_a_whole_number(tmp_path: Path) -> None:
-    rows = "".join(f"{k},{k}\n" for k in range(100_000))
+    rows = "".join(f"{k},{k}\n" for k in range(30_000))
     path = written(tmp_path, "a.csv", f"t,v\n{rows}1.5,2\n{rows}")
-    assert open_table(path).read("tv")["t"][100_000] == 1.5
+    assert open_table(path).read("tv")["t"][30_000] == 1.5
     asked_for = open_table(path, "SELECT t + 1 AS t, v FROM data").read("tv")
-    assert asked_for["t"][100_000] == 2.5
+    assert asked_for["t"][30_000] == 2.5
 
 
 NIST = (
@@ -302,7 +310,7 @@ LOGGED = "Program\t\nVersion\t2\n*** End ***\t\n\nt\tv\tComment\n0\t3.5\n1\t1.9\
     [
         (NIST, "x y a b", '--skip 6 --names "y,x"'),
         (LOGGED, "t v a b", '--skip 5 --names "t,v"'),
-        ("Instrument 7\n\n" + CSV, "t v", "--skip 2"),
+        ("Instrument 7\n\n" + CSV, "time volts", "--skip 2"),
     ],
 )
 def test_lines_above_a_table(tmp_path: Path, content: str, wanted: str, remedy: str) -> None:
@@ -360,7 +368,7 @@ SIGNS = st.sampled_from(
 
 @pytest.mark.fuzz
 @given(st.one_of(st.lists(SIGNS, max_size=60).map("".join).map(str.encode), st.binary(max_size=80)))
-@settings(max_examples=2000 if os.environ.get("HYPOTHESIS_PROFILE") == "fuzz" else 300)
+@settings(max_examples=2000 if os.environ.get("HYPOTHESIS_PROFILE") == "fuzz" else 100)
 def test_any_file_is_read_or_refused(content: bytes) -> None:
     """Every kind of file may be met; no other error, and no warning, comes of it."""
     with tempfile.TemporaryDirectory() as folder:
@@ -380,7 +388,7 @@ def test_any_file_is_read_or_refused(content: bytes) -> None:
     ),
     st.sampled_from([";", "\t", " ", "|"]),
 )
-@settings(max_examples=500 if os.environ.get("HYPOTHESIS_PROFILE") == "fuzz" else 25)
+@settings(max_examples=500 if os.environ.get("HYPOTHESIS_PROFILE") == "fuzz" else 15)
 def test_both_roads_lead_to_the_same_numbers(rows: list[tuple[str, str]], sep: str) -> None:
     """What both ways of reading read, they read alike."""
     found = []

@@ -15,7 +15,9 @@ QUADRANT = [(0.6, 1.7), (2.2, 0.4), (1.5, -1.3)]
 
 SHAPES = [(0.7, 0.4), (0.7, 3.1), (4.5, 4.0), (30.0, 41.0), (2.0, 0.01)]
 SHARES = [(0.7, 2.5, 0.1), (3.0, 0.6, 0.8), (8.0, 5.0, 0.62), (2.0, 3.0, 0.999)]
-HALF_PLANE = [(0.3, 0.8), (-1.9, 0.1), (9.0, 7.0), (-30.0, 40.0), (2e5, 1e3), (0.4, -0.6)]
+HALF_PLANE = [
+    (0.3, 0.8), (-1.9, 0.1), (9.0, 7.0), (-30.0, 40.0), (2e5, 1e3), (0.4, -0.6), (1e5, -5.0),
+]  # fmt: skip
 
 
 def rint(x: mp.mpf) -> mp.mpf:
@@ -67,6 +69,7 @@ SMOOTH = {
     "mul_sat": (lambda z, b: z * b, [*PLANE, (0.0, 1.5)]),
     "if_finite": (lambda d, value: d, PLANE),
     "one_less_square": (lambda x: 1 - x * x, LINE),
+    "over_one_and_square": (lambda x: 1 / (1 + x * x), LINE),
     "root_square_less_one": (lambda x: mp.sqrt(x * x - 1), [(1.2,), (3.4,)]),
     "neg": (lambda x: -x, LINE),
     "abs": (abs, LINE),

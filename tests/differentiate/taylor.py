@@ -26,6 +26,7 @@ class Unknown(Exception):
 
 
 MOST_BITS = 20_000
+ROUNDING = 2.0**-52
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ class Taylor:
     """f, f′ and f″ at a point, and the sums of the sizes of all terms that f′ and f″ add up.
 
     What floating-point arithmetic makes of f′ can be wrong by rounding errors of the latter.
+    `error` is what f itself may be wrong by.
     """
 
     value: mp.mpf
@@ -40,11 +42,14 @@ class Taylor:
     second: mp.mpf
     terms: mp.mpf
     second_terms: mp.mpf
+    error: mp.mpf
 
     def through(self, at: Callable[[mp.mpf], Triple]) -> Taylor:
         """g(f), by g, g′ and g″ at f."""
         if mp.mag(self.value) > MOST_BITS:
             raise Unknown
+        if at is _abs and 0 < abs(self.value) <= 2 * self.error:
+            raise Unknown  # on which side of the kink it lies, rounding decides
         try:
             g, slope, bend = at(self.value)
         except ZeroDivisionError as e:
@@ -59,6 +64,7 @@ class Taylor:
             bend * self.first**2 + slope * self.second,
             size * self.terms,
             (abs(bend) + size) * self.terms**2 + size * self.second_terms,
+            abs(slope) * self.error + ROUNDING * abs(g),
         )
         for number in (made.value, made.first, made.second):
             if isinstance(number, mp.mpc) or not mp.isfinite(number):
@@ -72,6 +78,7 @@ class Taylor:
             self.second + other.second,
             self.terms + other.terms,
             self.second_terms + other.second_terms,
+            self.error + other.error + ROUNDING * abs(self.value + other.value),
         )
 
     def __sub__(self, other: Taylor) -> Taylor:
@@ -85,6 +92,7 @@ class Taylor:
             self.second * other.value + 2 * self.first * other.first + self.value * other.second,
             self.terms * others + size * other.terms,
             self.second_terms * others + 2 * self.terms * other.terms + size * other.second_terms,
+            self.error * others + size * other.error + ROUNDING * size * others,
         )
 
     def __truediv__(self, other: Taylor) -> Taylor:
@@ -93,11 +101,12 @@ class Taylor:
 
 def constant(value: float) -> Taylor:
     zero = mp.mpf(0)
-    return Taylor(mp.mpf(value), zero, zero, zero, zero)
+    return Taylor(mp.mpf(value), zero, zero, zero, zero, zero)
 
 
 def variable(value: Any) -> Taylor:
-    return Taylor(mp.mpf(value), mp.mpf(1), mp.mpf(0), mp.mpf(1), mp.mpf(0))
+    one, zero = mp.mpf(1), mp.mpf(0)
+    return Taylor(mp.mpf(value), one, zero, one, zero, zero)
 
 
 def power(p: float) -> Callable[[mp.mpf], Triple]:

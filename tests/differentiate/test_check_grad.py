@@ -27,6 +27,21 @@ def test_a_planted_error_of_one_in_two_thousand_is_found() -> None:
     assert bad.found == pytest.approx(2.001 / 2 * bad.expected)
 
 
+def root_of_square(x: Any) -> Any:
+    square = x**2
+    return np.sqrt(square) + np.exp(x)
+
+
+def test_the_operation_without_a_finite_derivative_is_named() -> None:
+    """√u has an infinite slope at u = 0; what comes after it is no reason."""
+    check = check_grad(root_of_square, 0.0)
+    assert not check and np.isnan(check.found)
+    assert check.lost.startswith("sqrt (test_check_grad.py:")
+    assert "no finite derivative of sqrt" in str(check) and "np.sqrt(square)" in str(check)
+    fine = check_grad(root_of_square, 1.5)
+    assert fine and not fine.lost and "no finite derivative" not in str(fine)
+
+
 def test_an_error_in_one_element_is_located() -> None:
     f = custom_derivative(lambda x: x**2)
     f.defvjp(lambda x: (x**2, x), lambda x, g: (2 * x * g * np.array([1.0, 1.01, 1.0]),))

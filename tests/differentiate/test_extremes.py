@@ -36,7 +36,7 @@ HARD = (
     0.0, 0.5, 1.0, -1.0, 2.0, -2.0, 10.0, -10.0, 30.0, -30.0, 40.0, -40.0, 300.0, -300.0,
     400.0, -400.0, 709.0, -709.0, 750.0, -750.0, 1e4, -1e4, 1e-30, -1e-30,
 )  # fmt: skip
-COMPOSITIONS = 500 if os.environ.get("HYPOTHESIS_PROFILE") == "fuzz" else 60
+COMPOSITIONS = 1000 if os.environ.get("HYPOTHESIS_PROFILE") == "fuzz" else 60
 
 
 def reciprocal(u: Expression) -> Expression:

@@ -79,6 +79,43 @@ def test_ties_are_shared(f: Any) -> None:
     np.testing.assert_array_equal(shared, [0.0, 0.5, 0.5])
 
 
+SMOOTH_OF_A_KINK = {
+    "square": (lambda x: np.abs(x) ** 2, 2.0),
+    "product": (lambda x: np.abs(x) * np.abs(x), 2.0),
+    "cosh": (lambda x: np.cosh(np.abs(x)), 1.0),
+    "cos": (lambda x: np.cos(3 * np.abs(x)), -9.0),
+    "tanh": (lambda x: np.tanh(np.abs(x) * np.abs(x)), 2.0),
+    "Gaussian": (lambda x: np.exp(-(np.abs(x) ** 2) / 2), -1.0),
+    "larger": (lambda x: np.maximum(x, -x) ** 2, 2.0),
+    "smaller": (lambda x: np.cosh(np.minimum(2 * x, -2 * x)), 4.0),
+    "hypot": (lambda x: np.hypot(x, 0.0) ** 2, 2.0),
+    "fourth power": (lambda x: np.abs(x) ** 4, 0.0),
+}
+
+
+@pytest.mark.parametrize("name", SMOOTH_OF_A_KINK)
+def test_what_depends_on_a_kink_smoothly_has_a_second_derivative(name: str) -> None:
+    """Each is a power series of x² at 0, by hand: f(0) + f″/2 · x² + …"""
+    f, want = SMOOTH_OF_A_KINK[name]
+    along = lambda g: lambda x: jvp(g, (x,), (1.0,))[1]  # noqa: E731
+    assert grad(f)(0.0) == 0.0
+    for second in (grad(grad(f)), along(grad(f)), grad(along(f)), along(along(f)), hessian(f)):
+        assert second(0.0) == pytest.approx(want, rel=1e-12, abs=0)
+
+
+def test_the_square_of_a_norm_has_a_second_derivative_at_the_origin() -> None:
+    found = hessian(lambda x: np.linalg.norm(x) ** 2)(np.zeros(2))
+    np.testing.assert_array_equal(found, 2 * np.eye(2))
+
+
+def test_a_kink_itself_keeps_its_slope_between_both_sides() -> None:
+    assert grad(np.abs)(0.0) == 0.0
+    assert hessian(np.abs)(0.0) == 0.0
+    slope = grad(lambda x: np.maximum(x, 0.0) ** 2 / 2)
+    assert slope(0.0) == 0.0
+    assert 0.0 <= grad(slope)(0.0) <= 1.0
+
+
 def test_powers_at_zero() -> None:
     assert grad(lambda x: x**2)(0.0) == 0.0
     assert grad(lambda x: x**1)(0.0) == 1.0

@@ -126,6 +126,8 @@ LOSSES = ["mse", "mae", "huber(0.1)", "soft_l1(0.1)", "quantile(0.3)", "cauchy(0
 @pytest.mark.parametrize(("model", "truth"), TRUTHS, ids=[m.__name__ for m, _ in TRUTHS])
 def test_exact_data_bounds_and_what_is_not_determined_too(model, truth, loss, noise):
     seed = LOSSES.index(loss) + 10 * [m for m, _ in TRUTHS].index(model)
+    if not WHOLE and (seed + (noise > 0)) % 3:
+        pytest.skip("`make fuzz` has the whole table")
     rng = np.random.default_rng(seed)
     y = model(X, **truth) + noise * rng.normal(size=X.size)
     near, second = {n: 1.2 * v for n, v in truth.items()}, [*truth][1]
@@ -135,17 +137,17 @@ def test_exact_data_bounds_and_what_is_not_determined_too(model, truth, loss, no
         (first, *others), stderr = of_all_three(model, X, y, loss=loss, **options)
         verdict, success, _, params = first
         for own, succeeds, _, found in others:
-            assert (own, succeeds) == (verdict, success)
-            if verdict == "flat" and model is product:
+            assert succeeds == success
+            if model is product:  # its factors are determined by a bound alone, if one ends there
+                assert {own, verdict} <= {"flat", "bound"}
                 np.testing.assert_allclose(model(X, **found), model(X, **params), rtol=0, atol=1e-7)
                 continue
+            assert own == verdict
             for name, value in params.items():
                 error = stderr.get(name, np.nan) if noise else np.nan
                 size = error if np.isfinite(error) and error > 0 else 0.1 * abs(value)
                 same = abs(abs(found[name]) - abs(value)) if name == "w" else found[name] - value
                 assert abs(same) <= 1e-6 * size
-    if model is product:  # its factors are determined by a bound alone
-        assert verdict in ("flat", "bound")
 
 
 def test_a_global_fit_finds_what_its_datasets_show_where_a_start_is_far_out():

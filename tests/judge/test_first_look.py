@@ -177,3 +177,18 @@ def test_nine_numbers_that_are_not_all_determined_are_told_of_alike(method):
     y = noisy(peaks(WIDE, 1.0, 2.0, 0.5, 2.0, 5.0, 0.7, 1.5, 8.0, 1.0), 0.02)
     said = every_call(shared, y, WIDE, start=NINE, optimizer=method)
     assert {entry[:5] for entry in said} == {said[0][:5]} and said[0][0] == "flat"
+
+
+@pytest.mark.parametrize("loss", ["huber(0.1)", "log_cosh", "cauchy"])
+def test_nine_numbers_of_other_losses_are_told_of_alike_and_by_a_first_look(loss, monkeypatch):
+    from descend.judge import verdict
+
+    looked = []
+    closer = verdict._judged_by_place
+    monkeypatch.setattr(
+        verdict, "_judged_by_place", lambda *given: looked.append(given) or closer(*given)
+    )
+    y = noisy(peaks(WIDE, 1.0, 2.0, 0.5, 2.0, 5.0, 0.7, 1.5, 8.0, 0.6), 0.02)
+    said = every_call(peaks, y, WIDE, start=NINE, loss=loss)
+    assert set(said) == {said[0]} and said[0][0] == "minimum" and said[0][4] == "yes"
+    assert 0 < len(looked) < WARM

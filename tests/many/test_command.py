@@ -1,6 +1,7 @@
 """`descend fit --by`: the groups of a table, told, written and refused."""
 
 import json
+import os
 
 import numpy as np
 import pytest
@@ -82,9 +83,21 @@ def test_many_fits_take_further_starts(wells, capsys):
         (["--by", "wel"], 3, 'no column "wel" (did you mean "well"?)'),
         (["--by", "well", "--plot", "x.png"], 2, "--plot is for a single fit"),
         (["--by", "well", "--batch-size", "3"], 2, "--batch-size has no meaning with --by"),
-        (["--by", "well", "--save", "x.xyz"], 2, "ends in nothing that can be written"),
+        (["--by", "well", "--save", "x.xyz"], 2, "the results of the fits cannot be written"),
     ],
 )
 def test_what_many_fits_do_not_have(wells, capsys, words, code, said):
     got, _, err = run(capsys, "fit", wells, FORMULA, *words)
     assert got == code and said in err
+
+
+def test_results_that_cannot_be_written_are_printed(wells, tmp_path, capsys, monkeypatch):
+    def full(*_paths):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", full)
+    saved = tmp_path / "fits.csv"
+    code, out, err = run(capsys, "fit", wells, FORMULA, "--by", "well", "--save", saved, "--json")
+    assert code == 2 and json.loads(out)["n_fits"] == 3
+    assert "could not be written: No space left on device" in err
+    assert {path.name for path in tmp_path.iterdir()} == {"wells.csv"}

@@ -207,11 +207,10 @@ def test_numbers_of_a_loss_are_run_time_inputs():
         (
             BinaryCrossEntropy(),
             [0, 1, 2, 3],
-            r'"bce" needs targets in \[0, 1\]: row 3 has 2, and 1',
+            r'"bce" needs targets in \[0, 1\]: row 2 has 2, and 1',
         ),
-        (Hinge(), [1, -1, 0], '"hinge" needs targets -1 or 1: row 3 has 0'),
-        (Poisson(), [-2.0], r"needs targets in \[0, inf\): row 1 has -2.0"),
-        (KLDivergence(), [[0.5, 0.5], [-0.5, 1.5]], "row 2 has"),
+        (Hinge(), [1, -1, 0], '"hinge" needs targets -1 or 1: row 2 has 0'),
+        (Poisson(), [-2.0], r"needs targets in \[0, inf\): row 0 has -2.0"),
     ],
 )
 def test_targets_that_a_loss_cannot_mean_are_refused(loss, target, words):
@@ -227,7 +226,7 @@ def test_targets_that_a_loss_can_mean_pass():
 
 @pytest.mark.parametrize("bad", [4, -1, 1.5])
 def test_class_numbers_out_of_range_are_refused(bad):
-    with pytest.raises(DataError, match=f"needs class numbers 0 to 3: row 2 has {bad}"):
+    with pytest.raises(DataError, match=f"needs class numbers 0 to 3: row 1 has {bad}"):
         CrossEntropy().check(np.array([0, bad]), [(2, 4)])
 
 

@@ -47,6 +47,7 @@ EXACT: dict[str, tuple[Callable[[Node, Node], Node], str]] = {
     "x + −y": (lambda x, y: call("add", x, call("neg", y)), "sub"),
     "−x + y": (lambda x, y: call("add", call("neg", x), y), "sub"),
     "x − −y": (lambda x, y: call("sub", x, call("neg", y)), "add"),
+    "−x − x": (lambda x, y: call("sub", call("neg", x), x), "mul"),
     "x + x": (lambda x, y: call("add", x, x), "mul"),
     "−−x": (lambda x, y: call("neg", call("neg", x)), "input"),
     "−x · −y": (lambda x, y: call("mul", call("neg", x), call("neg", y)), "mul"),

@@ -205,6 +205,14 @@ REFUSED = [
     ("-y = a*x", "-y", "write y = -(a*x)"),
     ("0 = x**2 + y**2 - r**2", "0", "write zero = x**2 + y**2 - r**2 over a table with a column"),
     ("3 = a*x", "3", "write target = expression"),
+    ("a*exp(-k*x) = y", "a*exp(-k*x)", "write y = a*exp(-k*x)"),
+    ("exp(a*x) = `a b`", "exp(a*x)", "write `a b` = exp(a*x)"),
+    ("y - a*x = 0", "y - a*x", "write zero = y - a*x over a table with a column of zeros"),
+    ("y(x) = a*x", "y(x)", "write y = a*x"),
+    ("log(y) = a*log(y)", "log(y)", "write target = expression"),
+    ("y = a|x|", "|x|", "write *abs(x)"),
+    ("y = ||x| - a|", "||", "for an absolute value write abs(…)"),
+    ("y = IF(x > 0, a, b)", "IF", "write where(condition, a, b)"),
 ]
 
 LEFT = {
@@ -216,7 +224,11 @@ LEFT = {
     "logit(y) = x": lambda x: 1 / (1 + np.exp(-x)), "expit(y) = x": lambda x: np.log(x / (1 - x)),
     "1/y = x": np.reciprocal, "y**2 = x": np.sqrt, "y/3 = x": lambda x: 3 * x,
     "y*3 = x": lambda x: x / 3, "y - 3 = x": lambda x: x + 3, "y + 3 = x": lambda x: x - 3,
-    "-y = x": np.negative,
+    "-y = x": np.negative, "2*y = x": lambda x: x / 2, "3 - y = x": lambda x: 3 - x,
+    "2/y = x": lambda x: 2 / x, "2**y = x": np.log2, "y**3 = x": np.cbrt,
+    "log(y + 1) = x": np.expm1, "sqrt(y)/2 = x": lambda x: (2 * x) ** 2,
+    "1/(y - 2) = x": lambda x: 2 + 1 / x, "-log(y) = x": lambda x: np.exp(-x),
+    "exp(-y) = x": lambda x: -np.log(x), "(log10(2*y)) = x": lambda x: 10**x / 2,
 }  # fmt: skip
 
 

@@ -102,3 +102,46 @@ def test_long_doubles_are_computed_in_double(engine: str) -> None:
     assert slope.dtype == np.float64
     narrow = descend.grad(lambda k: np.sum(np.linalg.inv(k)), engine=engine)(wide.astype(float))
     assert np.array_equal(slope, narrow)
+
+
+# --- indices outside of their own axis, or of the place that is written ---------------------------
+
+PAGE = np.arange(6.0).reshape(3, 2)
+
+
+def written(z: Any, place: Any) -> Any:
+    z = z.copy()
+    z[place] = 7.0
+    return np.sum(z * np.arange(1.0, 1.0 + z.size).reshape(z.shape))
+
+
+READS_AND_WRITES = [
+    lambda x, v: x[0, v.astype(int)] * v,
+    lambda x, v: x[v.astype(int), v.astype(int)] * v,
+    lambda x, v: np.sum(x[[0, 2], v.astype(int)]) * v,
+    lambda x, v: np.sum(np.take(x, v.astype(int), axis=1)) * v,
+    lambda x, v: np.choose(v.astype(int), [x[0, 1], x[1, 1]]) * v,
+    lambda x, v: written(x[0], v.astype(int)) * v,
+    lambda x, v: written(x, v.astype(int)) * v,
+    lambda x, v: written(x, (slice(None), v.astype(int))) * v,
+]
+
+
+@pytest.mark.parametrize("at", [0.0, 1.0, -1.0, -2.0, 2.0, 3.0, -3.0, 7.0, np.nan, 2.0**62])
+@pytest.mark.parametrize("model", READS_AND_WRITES)
+def test_an_index_beyond_its_own_axis_is_refused_where_numpy_refuses_it(
+    model: Any, at: float
+) -> None:
+    try:
+        with np.errstate(invalid="ignore"):
+            right = model(PAGE, np.float64(at))
+    except (IndexError, ValueError):
+        with pytest.raises(IndexError, match="out of bounds"):
+            descend.value_and_grad(model)(PAGE, np.float64(at))
+    else:
+        assert descend.value_and_grad(model)(PAGE, np.float64(at))[0] == right
+
+
+def test_the_index_is_named_as_it_was_given() -> None:
+    with pytest.raises(IndexError, match="index -9 is out of bounds for an axis of 5"):
+        descend.grad(lambda x: np.array(TABLE)[x.astype(int)] * x)(-9.0)

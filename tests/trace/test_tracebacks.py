@@ -153,3 +153,48 @@ def test_a_librarys_code_that_calls_numpy_is_not_the_line_that_is_named() -> Non
         descend.grad(lambda v: pandas.Series(v).rolling(2).mean().sum())(X)
     assert "test_tracebacks.py:" in str(caught.value)
     assert "site-packages" not in str(caught.value)
+
+
+def of_everything() -> dict[str, Any]:
+    """Wrong calls of what results and the package offer."""
+    fit = descend.fit(lambda x, a, b: a * x + b, X, Y + np.cos(9 * X), start=dict(a=1.0, b=1.0))
+    many = descend.fit_many(lambda x, a: a * x, X, np.stack([Y, Y]), start=dict(a=1.0))
+    both = descend.fit_global(lambda x, a: a * x, [X, X], [Y, Y], local="a", start=dict(a=1.0))
+    found = descend.minimize(lambda p: np.sum((p - 1) ** 2), start=[0.0, 0.0])
+    return {
+        "fit.predict": lambda: fit.predict({"z": X}),
+        "fit.confidence": lambda: fit.confidence(level=3.0),
+        "fit.profile": lambda: fit.profile("c"),
+        "fit.contour": lambda: fit.contour("a", "c"),
+        "fit.bootstrap": lambda: fit.bootstrap(n=-1),
+        "fit.confidence_band": lambda: fit.confidence_band("x"),
+        "fit.prediction_band": lambda: fit.prediction_band({"z": X}),
+        "fit.propagate": lambda: fit.propagate("a/c"),
+        "fit.explain": lambda: fit.explain(row=77),
+        "fit.plot": lambda: fit.plot("picture"),
+        "fit.save": lambda: fit.save("nowhere/at/all.descend"),
+        "many.save": lambda: many.save("table"),
+        "many.where": lambda: many.where("happy"),
+        "both.predict": lambda: both.predict(X),
+        "both.plot": lambda: both.plot("picture"),
+        "both[0].predict": lambda: both[0].predict({"z": X}),
+        "found.plot": lambda: found.plot("picture"),
+        "load": lambda: descend.load("nothing.descend"),
+        "read": lambda: descend.read("nothing.csv"),
+        "grad": lambda: descend.grad(3),
+        "hessian": lambda: descend.hessian(3),
+        "SGD": lambda: descend.SGD(lr=-1.0),
+        "Huber": lambda: descend.Huber(delta="wide"),
+    }
+
+
+@pytest.mark.filterwarnings("ignore::descend.DescendWarning")
+def test_wrong_calls_of_everything_show_the_call_alone(tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, call in of_everything().items():
+        with pytest.raises(descend.DescendError) as caught:
+            call()
+        files = [f.filename for f in traceback.extract_tb(caught.value.__traceback__)]
+        ours = [file for file in files if file.startswith(PACKAGE)]
+        assert not ours, f"{name} shows {ours}"
+        assert caught.value.__cause__ is None, name

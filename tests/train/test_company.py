@@ -45,3 +45,23 @@ def test_a_model_whose_rows_stand_alone_predicts_in_silence() -> None:
         warnings.simplefilter("error")
         one = fit.predict(X[:1])
     np.testing.assert_allclose(one, fit.predict(X)[:1], rtol=1e-15)
+
+
+PAIRS = {
+    "distances": lambda x, w, b: np.exp(-((x[:, None] - x[None, :]) ** 2)).sum(1) * w + b,
+    "kernel": lambda x, w, b: np.exp(-np.subtract.outer(x, x) ** 2) @ (w * x) + b,
+    "attention": lambda x, w, b: np.exp(np.outer(x, x) * w) @ x * b,
+    "ranks": lambda x, w, b: w * (x[:, None] > x).sum(1) + b * x,
+    "products": lambda x, w, b: (x[:, None] @ x[None, :]).max(axis=1) * w + b,
+}
+
+
+@pytest.mark.parametrize("model", PAIRS.values(), ids=PAIRS)
+def test_rows_that_meet_in_pairs_know_of_one_another(model) -> None:
+    start = {"w": 0.1, "b": 0.2}
+    fit = descend.fit(model, X[:, 0], Y, start=start)
+    with pytest.warns(descend.DescendWarning, match="a row depends on the company it is in"):
+        alone = fit.predict(X[:3, 0])
+    assert not np.allclose(alone, fit.predict(X[:, 0])[:3])
+    with pytest.raises(descend.UsageError, match="rows"):
+        descend.fit(model, X[:, 0], Y, start=start, optimizer="adam", batch_size=8, epochs=2)

@@ -108,3 +108,28 @@ def test_an_array_as_default_argument_is_a_start():
     fit = descend.fit(model, X, 2 - 3 * X)
     np.testing.assert_allclose(fit.params["c"], [2.0, -3.0], rtol=1e-10)
     assert "c from its default" in fit.report()
+
+
+@pytest.mark.parametrize("g", [GROUP, GROUP.astype(float)])
+def test_a_column_indexes_in_many_fits_and_in_global_ones(g):
+    start = dict(w=np.zeros(4), b=0.0)
+    twice = [np.tile(a, (2, 1)) for a in (g, X, Y)]
+    many = descend.fit_many(grouped, tuple(twice[:2]), twice[2], start=start)
+    both = descend.fit_global(grouped, [(g, X)] * 2, [Y, Y], shared=["w", "b"], start=start)
+    expected = by_least_squares()
+    for w, b in zip(many.params["w"], many.params["b"], strict=True):
+        np.testing.assert_allclose([*w, b], expected, rtol=1e-7)
+    np.testing.assert_allclose([*both.params["w"], both.params["b"]], expected, rtol=1e-8)
+
+
+@pytest.mark.parametrize("bad", [4.0, -5.0])
+def test_an_index_outside_is_refused_in_many_fits(bad):
+    g = np.tile(GROUP.astype(float), (3, 1))
+    g[1, 5] = bad
+    rows = (g, np.tile(X, (3, 1)))
+    start = dict(w=np.zeros(4), b=0.0)
+    with pytest.raises(IndexError, match=f"index {bad:g} is out of bounds for an axis of 4"):
+        descend.fit_many(grouped, rows, np.tile(Y, (3, 1)), start=start)
+    g[1, 5] = 1.5
+    with pytest.raises(descend.DataError, match=r"uses g as an index, and it holds 1\.5"):
+        descend.fit_many(grouped, rows, np.tile(Y, (3, 1)), start=start)

@@ -1,10 +1,12 @@
 """The table of options is what the entries, their documents and the command line say."""
 
 import inspect
+import math
 import re
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 
 import descend
@@ -139,3 +141,32 @@ def test_datasets_side_by_side_refuse_what_they_do_not_have() -> None:
     ):
         with pytest.raises(UsageError, match=words):
             descend.fit_global(sets, shared="a", **options)
+
+
+def test_defaults_that_are_functions_or_modules_are_no_parameters():
+    """`xp=np` of the array API, and a curve handed in: the model is linear in a."""
+    x = np.linspace(0.1, 2.0, 20)
+
+    def by_module(x, a, xp=np):
+        return a * xp.exp(-x)
+
+    def by_function(x, a, curve=math.sqrt):
+        return a * curve(2.0) * np.exp(-x)
+
+    y = 3.0 * np.exp(-x)
+    assert descend.fit(by_module, x, y).params == pytest.approx({"a": 3.0})
+    assert descend.fit(by_function, x, y).params == pytest.approx({"a": 3.0 / math.sqrt(2.0)})
+    found = descend.minimize(lambda a, f=math.exp: (f(a) - 3.0) ** 2, start=dict(a=0.5))
+    assert found.params == pytest.approx({"a": math.log(3.0)}, rel=1e-7)
+    shared = descend.fit_global(by_module, [x, x], [y, y], shared="a")
+    assert shared.params == pytest.approx({"a": 3.0})
+
+
+def test_a_function_among_the_constants_is_looked_at_in_each_call():
+    def model(x, a, f):
+        return a * f(x)
+
+    x = np.arange(1.0, 5.0)
+    for f in (np.log, np.sqrt, lambda v: v**2, np.log):
+        fit = descend.fit(model, x, 2.0 * f(x), constants={"f": f}, start={"a": 1.0})
+        assert fit.params["a"] == pytest.approx(2.0, rel=1e-9)

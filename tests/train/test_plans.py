@@ -214,7 +214,7 @@ def test_targets_outside_of_the_losses_domain_are_refused_every_time():
 
     fits = [fitted(line, X, counts, **options) for _ in range(3)]
     assert served(fits[2]) and fits[2].params == fits[0].params
-    with pytest.raises(descend.DataError, match=r"needs targets in .0, inf.: row 1 has -5\.0"):
+    with pytest.raises(descend.DataError, match=r"needs targets in .0, inf.: row 0 has -5\.0"):
         fitted(line, X, np.where(np.arange(40) == 0, -5.0, counts), **options)
 
 

@@ -169,6 +169,36 @@ def test_a_file_that_unpacks_to_more_is_refused(saved, tmp_path):
         descend.load(path)
 
 
+def test_entries_that_lie_in_one_another_are_refused(saved, tmp_path):
+    content, arrays = parts_of(saved)
+    path = tmp_path / "a.descend"
+    written(path, content, arrays)
+    with zipfile.ZipFile(path, "a") as file:
+        file.writestr("more.npy", bytes(1 << 20))
+        file.filelist += [file.getinfo("more.npy")] * 2000  # 2 GiB in a file of 1 MiB
+    with pytest.raises(descend.DataError, match="it holds more than its size"):
+        descend.load(path)
+
+
+def test_an_array_that_a_model_would_make_is_bounded(saved, tmp_path):
+    content, arrays = parts_of(saved)
+    nodes = content["model"]["graph"]["nodes"]
+    scalar = next(k for k, n in enumerate(nodes) if n["op"] == "input" and n["shape"] == [])
+    nodes.append({"op": "broadcast", "args": [scalar], "attrs": {"shape": [10**12], "axes": []}})
+    path = tmp_path / "a.descend"
+    written(path, content, arrays)
+    with pytest.raises(descend.DataError, match="is too large"):
+        descend.load(path)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="named pipes")
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", tmp_path):
+        with pytest.raises(descend.DataError, match="is no file"):
+            descend.load(path)
+
+
 @pytest.mark.parametrize("shape", [(10**12,), (10**6, 10**6, 10**6), (-1,), (3,)])
 def test_an_array_that_promises_more_is_refused(saved, tmp_path, shape):
     content, _ = parts_of(saved)

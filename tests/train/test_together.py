@@ -1,5 +1,7 @@
 """Global fits: against lmfit, against one fit with an index, and what is refused."""
 
+import pickle
+
 import numpy as np
 import pytest
 
@@ -51,9 +53,7 @@ def test_gaussians_with_a_common_width_against_lmfit():
 
 @pytest.mark.parametrize("engine", ["native", "interpreted"])
 def test_it_is_one_fit_with_an_index(engine):
-    found = descend.fit_global(
-        decay, TIMES, VALUES, shared=["k"], engine=engine, start=START
-    )
+    found = descend.fit_global(decay, TIMES, VALUES, shared=["k"], engine=engine, start=START)
     index = np.repeat([0, 1, 2], [len(t) for t in TIMES])
     one = descend.fit(
         lambda g, t, a, k, c: a[g] * np.exp(-k * t) + c[g], (index, np.concatenate(TIMES)),
@@ -122,9 +122,7 @@ def test_sigmas_weights_and_covariances():
     assert found.params["k"] == pytest.approx(one.params["k"], rel=1e-7)
     assert found.stderr["k"] == pytest.approx(one.stderr["k"], rel=1e-6)
     assert sum(part.chi2 for part in found) == pytest.approx(one.chi2, rel=1e-8)
-    robust = descend.fit_global(
-        decay, TIMES, VALUES, shared="k", loss="soft_l1(0.1)", start=START
-    )
+    robust = descend.fit_global(decay, TIMES, VALUES, shared="k", loss="soft_l1(0.1)", start=START)
     assert robust.params["k"] == pytest.approx(1.3, abs=0.1) and robust.has_errors
 
 
@@ -161,9 +159,7 @@ REFUSED = {
         "dataset 1: there is no target y",
     ),
     "clash": (
-        lambda: descend.fit_global(
-            [SET, descend.Dataset(lambda k, q: q * k, T, T)], shared="k"
-        ),
+        lambda: descend.fit_global([SET, descend.Dataset(lambda k, q: q * k, T, T)], shared="k"),
         "k is data in one dataset and a parameter in another",
     ),
     "predict": (lambda: bad(shared="k")().predict(T), 'write found."0"..predict'),
@@ -212,3 +208,29 @@ def test_columns_may_be_called_what_no_argument_can():
     found = descend.fit_global(sets, shared=["b"], start={"a": 0.5, "b": 0.0})
     assert np.allclose(found.params["a"], [1.0, 2.0]) and np.isclose(found.params["b"], 1.0)
     assert np.allclose(found[1].predict({"time (s)": x}), 2.0 * x + 1.0)
+
+
+def test_an_array_may_be_shared(tmp_path):
+    """One linear model of all rows: columns of x, and a constant for each dataset."""
+    rng = np.random.default_rng(3)
+    xs = [rng.normal(size=(n, 2)) for n in (30, 20)]
+    ys = [
+        x @ [1.0, -2.0] + c + 0.1 * rng.normal(size=len(x))
+        for x, c in zip(xs, (0.5, 3.0), strict=True)
+    ]
+    together = descend.fit_global(
+        lambda x, w, c: x @ w + c, xs, ys, local="c", start={"w": np.zeros(2), "c": 0.0}
+    )
+    matrix = np.hstack([np.vstack(xs), np.repeat(np.eye(2), [30, 20], axis=0)])
+    exact, rest, *_ = np.linalg.lstsq(matrix, np.concatenate(ys), rcond=None)
+    errors = np.sqrt(np.diag(np.linalg.inv(matrix.T @ matrix)) * rest[0] / (50 - 4))
+    both = [(together.params, exact), (together.stderr, errors)]
+    for found, right in both:
+        np.testing.assert_allclose([*found["w"], *found["c"]], right, rtol=1e-7)
+    np.testing.assert_array_equal(together[1].params["w"], together.params["w"])
+    assert together[1].params["c"] == together.params["c"][1]
+    assert "w of shape (2,)" in repr(together[1]) and "w[0]" in together.report()
+    together.save(tmp_path / "both.descend")
+    for copied in (descend.load(tmp_path / "both.descend"), pickle.loads(pickle.dumps(together))):
+        np.testing.assert_array_equal(copied[1].predict(xs[0]), together[1].predict(xs[0]))
+        np.testing.assert_array_equal(copied[0].stderr["w"], together.stderr["w"])

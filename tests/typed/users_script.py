@@ -40,6 +40,7 @@ def right() -> None:
     many = descend.fit_many(decay, X, np.stack([Y, 2 * Y]), start=dict(a=1, k=1), threads=1)
     assert_type(many.params, dict[str, Array])
     assert_type(many[0].loss, float)
+    assert_type([one.loss for one in many], list[float])
     options: dict[str, Any] = {"gtol": 1e-9}
     descend.fit(decay, X, Y, start=fit, **options)
     both = descend.fit_global(decay, [X, X], [Y, 2 * Y], shared="k", start=fit.params, epochs=50)

@@ -225,3 +225,24 @@ def test_a_loaded_robust_fit_keeps_its_degrees_of_freedom(tmp_path):
     fit.save(tmp_path / "robust.descend")
     loaded = descend.load(tmp_path / "robust.descend").confidence()
     assert loaded["a"] == fit.confidence()["a"] and loaded.kind == "Student's t"
+
+
+@pytest.mark.parametrize("loss", ["huber", "cauchy", "soft_l1", "log_cosh"])
+def test_columns_of_a_target_are_fits_of_their_own(loss) -> None:
+    """Columns that share no parameter: each is found, and known, as well as by itself."""
+    x = np.linspace(0.0, 4.0, 41)
+    y = np.stack([2 * x + np.cos(9 * x), 1 - 3 * x + 0.2 * np.sin(7 * x)], axis=1)
+
+    def lines(x, a, b):
+        return x[:, None] * a + b
+
+    start = {"a": np.ones(2), "b": np.zeros(2)}
+    both = descend.fit(lines, x, y, start=start, loss=loss)
+    each = [
+        descend.fit(lambda x, a, b: a * x + b, x, column, start={"a": 1, "b": 0}, loss=loss)
+        for column in y.T
+    ]
+    for name in ("a", "b"):
+        np.testing.assert_allclose(both.params[name], [f.params[name] for f in each], rtol=1e-5)
+        np.testing.assert_allclose(both.stderr[name], [f.stderr[name] for f in each], rtol=1e-3)
+    assert "Parameters" in both.report()

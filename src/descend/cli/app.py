@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -139,6 +140,8 @@ def _usage(error: Any, words: list[str]) -> UsageError:
     if command is None and words[0].startswith("-"):
         return UsageError(f"a command comes first, not {words[0]}", remedy=commands)
     if command is None or kind == "UnknownCommandError":
+        if "=" in words[0] or os.path.isfile(words[0]):
+            commands = "write descend fit before the table and the formula"
         hint = suggest(words[0], _COMMANDS)
         return UsageError(f'there is no command "{words[0]}"{hint}', remedy=commands)
     unknown = _unknown(words, command) if kind == "UnusedCliTokensError" else None

@@ -39,7 +39,10 @@ def explain(first: Text, second: Text | None = None, /, **given: Any) -> None:
         told = _at_point(first, at, method)
     else:
         if at is not None:
-            raise UsageError("--at belongs to a formula without a table", remedy="write --start")
+            from descend.cli.leftover import apart
+
+            alone = UsageError("--at belongs to a formula without a table", remedy="write --start")
+            raise apart(["--at", at, second], [second]) or alone
         options = passed_on("explain", given) | bound_by
         options["start"] = read_start(given.get("start"))
         options["optimizer"] = build_optimizer(plain_descent(method), {})

@@ -10,10 +10,10 @@ from descend.cli.bonds import bonds, used_by_ties
 from descend.cli.method import build_optimizer
 from descend.cli.options import Text, numbers, of_method, passed_on
 from descend.cli.output import Told, check_places, tell
-from descend.cli.tables import asked_of, in_order, refuse_bare, tell_notes
+from descend.cli.tables import asked_of, in_order, named_shortly, refuse_bare, tell_notes
 from descend.data.read import open_table
 from descend.data.table import TableFile
-from descend.errors import UsageError, suggest
+from descend.errors import FormulaError, UsageError, suggest
 from descend.models.reading import parse_formula
 from descend.trace.formula import Binding
 from descend.train.fit import fit as run_fit
@@ -122,16 +122,20 @@ def open_bound(
     tell_notes(source, given)
     if source.bare and not {*wanted} & {*source.columns}:
         refuse_bare(source, formula, wanted)
-    return source, formula.bind(source.columns, params=options.get("params", ()), start=begin)
+    try:
+        return source, formula.bind(source.columns, params=options.get("params", ()), start=begin)
+    except FormulaError as error:
+        error.remedy = named_shortly(source, wanted) or error.remedy
+        raise
 
 
 def read_start(text: str | None) -> Any:
     """Numbers, "random", or a saved fit."""
     if text is None or text == "random":
         return text
-    if "=" not in text:
-        if text.endswith(".descend") or os.path.exists(text):
-            return read_resume(text)
+    if "=" not in text and (text.endswith(".descend") or os.path.exists(text)):
+        return read_resume(text)
+    if "=" not in text and ":" not in text:
         raise UsageError(
             f'--start "{text}" is neither numbers nor a saved fit',
             remedy="write --start a=1,b=2, --start random or --start saved.descend",

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 
-from descend.data.quoting import in_shell
-from descend.errors import UsageError
+from descend.data.quoting import in_quotes, in_shell
+from descend.errors import FormulaError, UsageError
+from descend.trace.formula import Formula
 
-__all__ = ["left_over"]
+__all__ = ["apart", "left_over"]
 
 NUMBER = r"[\w`]+=[-+\w.*/()]+"
 VALUE = re.compile(rf"{NUMBER}(,{NUMBER})*")
@@ -32,10 +34,16 @@ def left_over(command: str, words: Sequence[str], unused: Collection[str]) -> Us
     "b=2" stands apart from --start
       do: write its value without blanks: --start "a=1,b=2"
     """
-    apart = _apart(words, unused)
-    if apart is not None:
-        return apart
+    cut = apart(words, unused)
+    if cut is not None:
+        return cut
     takes = f"descend {command} takes {TAKES[command]}"
+    whole = _formula_in_pieces(words, unused)
+    if whole is not None:
+        return UsageError(
+            f"the formula is cut at its blanks: {takes}",
+            remedy=f"write it in quotes: {in_quotes(whole)}",
+        )
     files = [word for word in words if os.path.isfile(word)]
     if len(files) > 1 and command == "fit":
         return UsageError(
@@ -48,7 +56,19 @@ def left_over(command: str, words: Sequence[str], unused: Collection[str]) -> Us
     return UsageError(f"{takes}, and not {shown} as well", remedy=f"leave it out{quotes}")
 
 
-def _apart(words: Sequence[str], unused: Collection[str]) -> UsageError | None:
+def _formula_in_pieces(words: Sequence[str], unused: Collection[str]) -> str | None:
+    """The formula that words without quotes are pieces of."""
+    told = list(words[: next((at for at, w in enumerate(words) if w[:2] == "--"), len(words))])
+    if told and os.path.isfile(told[0]):
+        del told[0]
+    if len(told) > 1 and {*unused} <= {*told}:
+        with suppress(FormulaError):
+            Formula.parse(whole := " ".join(told))
+            return whole
+    return None
+
+
+def apart(words: Sequence[str], unused: Collection[str]) -> UsageError | None:
     """Words that belong to the value of the option before them."""
     for at, option in enumerate(words):
         if not option.startswith("--"):
@@ -56,7 +76,8 @@ def _apart(words: Sequence[str], unused: Collection[str]) -> UsageError | None:
         for end in range(len(words), at + 2, -1):
             pieces = words[at + 1 : end]
             cut = any(piece.strip(",")[:1] == "=" or piece[-1:] == "=" for piece in pieces)
-            joined = "".join(pieces) if cut else ",".join(piece.strip(",") for piece in pieces)
+            values = filter(None, (piece.strip(",") for piece in pieces))
+            joined = "".join(pieces) if cut else ",".join(values)
             if VALUE.fullmatch(joined):
                 word = next((piece for piece in pieces[1:] if piece in unused), pieces[1])
                 return UsageError(

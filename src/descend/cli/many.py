@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 
 from descend.cli.output import Told
+from descend.cli.streams import complain
 from descend.data.table import TableFile
-from descend.data.write import check_table_path
-from descend.errors import UsageError
+from descend.errors import DescendError, UsageError
 from descend.show.many import group_lines
+from descend.show.output import check_output_path
 from descend.task.options import names_of
 from descend.task.rows import WEIGHTS
 from descend.train.fit_many import fit_many
@@ -43,7 +44,7 @@ def fit_groups(
             )
     save = written.get("save")
     if save is not None:
-        check_table_path(save)
+        check_output_path(save, "results of the fits")
     given = {RENAMED.get(name, name): value for name, value in options.items()}
     for name in given:
         if name not in names_of("fit_many"):
@@ -54,9 +55,16 @@ def fit_groups(
     if apart:
         table |= source.read(apart)
     fits = fit_many(formula, table, by=by, **given)
+    failure = None
     if save is not None:
-        fits.save(save)
+        try:
+            fits.save(save)
+        except DescendError as error:  # the results are not lost: they are printed
+            failure = error
     told.result(lambda: f"{group_lines(fits)}\n\n{fits.report()}", fits.to_json_dict)
+    if failure is not None:
+        complain(f"error: {failure}")
+        return failure.exit_code
     if save is not None:
         told.line(f"wrote {save}")
     if fits.interrupted:

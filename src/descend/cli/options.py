@@ -1,5 +1,6 @@
 """The options of the commands, as the table has them, and how their texts are read."""
 
+import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import fields
@@ -9,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Group, Parameter
 
+from descend.data.quoting import in_shell
 from descend.errors import FormulaError, UsageError, suggest
 from descend.methods.table import OPTIMIZERS
 from descend.task.options import REQUIRED, TABLE, Option, command_rows
@@ -185,6 +187,12 @@ def numbers(text: str, option: str) -> dict[str, float]:
     >>> numbers("w1=1, w2=-2e-3, phase=pi/2", "--start")
     {'w1': 1.0, 'w2': -0.002, 'phase': 1.5707963267948966}
     """
+    other = _with_commas(text)
+    if other is not None:
+        raise UsageError(
+            f'{option} "{text}" is not of the form name=number,name=number',
+            remedy=f"write {in_shell(option[2:], other)}",
+        )
     found: dict[str, float] = {}
     for part in parts(text):
         name, equals, value = part.partition("=")
@@ -200,6 +208,21 @@ def numbers(text: str, option: str) -> dict[str, float]:
     if not found:
         raise UsageError(f"{option} is empty", remedy=f"write {option} a=1,b=2.5")
     return found
+
+
+SPELLED = re.compile(r"\s*['\"`]?([^\W\d]\w*)['\"`]?\s*[:=]\s*([-+]?[\w.]+(?:[eE][-+]?\d+)?)\s*")
+
+
+def _with_commas(text: str) -> str | None:
+    """Names and numbers that stand between other signs, as they are written; None if none do.
+
+    >>> _with_commas("a=1; b=2"), _with_commas("{'a': 1, 'b': 2}"), _with_commas("a=1,b=2")
+    ('a=1,b=2', 'a=1,b=2', None)
+    """
+    pieces = re.split(r"[,;\s]+(?=['\"`]?[^\W\d]\w*['\"`]?\s*[:=])", text.strip("{}() ,;"))
+    found = [SPELLED.fullmatch(piece) for piece in pieces]
+    told = ",".join(f"{each[1]}={each[2]}" for each in found if each)
+    return told if all(found) and told != re.sub(r"[\s`]", "", text.rstrip(", ")) else None
 
 
 def parts(text: str) -> Iterator[str]:

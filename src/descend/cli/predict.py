@@ -17,7 +17,8 @@ from descend.data.validate import Clean, clean_rows
 from descend.errors import DataError, UsageError, suggest
 from descend.records.record import jsonable
 from descend.result.fit import Fit
-from descend.show.output import check_output_path, written_whole
+from descend.show.output import check_output_path
+from descend.show.tables import write_table
 from descend.train.load import load
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def predict(saved: str, table: Text, /, **given: Any) -> None:
     prediction = predicted(parts, clean, labels)
     columns = {**clean.columns, fit.target: prediction}
     if to is not None:
-        write_table(columns, to)
+        write_table(columns, to, "predictions")
         told.line(f"written: {to}")
     if told.json:
         values = jsonable(prediction)
@@ -110,22 +111,3 @@ def predicted(parts: Mapping[str, Fit | SetFit], clean: Clean, labels: list[str]
         rows, part = own == label, parts[label]
         found[rows] = part.predict({name: clean.columns[name][rows] for name in part.inputs})
     return found
-
-
-def write_table(columns: dict[str, Any], path: str) -> None:
-    """Write columns as CSV, TSV, JSON or Parquet with DuckDB, whole or not at all."""
-    import duckdb
-
-    forms = {
-        ".csv": "(FORMAT csv, HEADER)",
-        ".tsv": "(FORMAT csv, HEADER, DELIMITER '\t')",
-        ".json": "(FORMAT json, ARRAY true)",
-        ".parquet": "(FORMAT parquet)",
-    }
-    form = forms[path[path.rindex(".") :].lower()]
-    link = duckdb.connect()
-    link.execute("SET enable_progress_bar = false").fetchall()
-    link.register("columns", columns)
-    with written_whole(path) as temporary:
-        quoted = str(temporary).replace("'", "''")
-        link.execute(f"COPY (SELECT * FROM columns) TO '{quoted}' {form}")

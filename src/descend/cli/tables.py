@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, NoReturn
 
 from descend.cli.streams import complain
 from descend.data.asked import Asked, asked
 from descend.data.quoting import in_shell
 from descend.data.table import TableFile
-from descend.errors import DataError
+from descend.errors import DataError, DescendError, UsageError
 from descend.trace.formula import Formula
 
-__all__ = ["asked_of", "in_order", "refuse_bare", "tell_notes"]
+__all__ = ["asked_of", "in_order", "named_shortly", "refuse_bare", "tell_notes"]
 
 OPTIONS = ("sheet", "encoding", "decimal", "thousands", "sep", "header", "skip", "names")
+UNIT = re.compile(r"\s*[\[(/,;:].*$|_\[.*$", re.S)  # behind a name
 USUAL = ("x", "t", "time", "u", "v", "w", "z")
 """What data is called where nothing else tells a formula's data from its parameters."""
 
@@ -40,11 +43,35 @@ def tell_notes(table: TableFile, given: Mapping[str, Any]) -> None:
 def in_order(table: str, formula: str) -> tuple[str, str]:
     """The table and the formula, whichever was written first.
 
+    Raises:
+        UsageError: both are tables.
+
     >>> in_order("v = a*t", __file__) == (__file__, "v = a*t")
     True
     """
+    if os.path.isfile(table) and os.path.isfile(formula):
+        raise UsageError(
+            f'"{formula}" is a file, and a formula stands behind the table',
+            remedy='write a formula in quotes, such as "y = a*x + b"',
+        )
     written = "=" in table and "=" not in formula and not os.path.exists(table)
     return (formula, table) if written else (table, formula)
+
+
+def named_shortly(table: TableFile, wanted: Sequence[str]) -> str | None:
+    """What to write where the formula names columns without their units; None if it does not."""
+    short = [UNIT.sub("", name) for name in table.columns]
+    names = [s if s in wanted and short.count(s) == 1 else n for s, n in
+             zip(short, table.columns, strict=True)]  # fmt: skip
+    called = [name for name in names if name not in table.columns]
+    if not called or table.sql is not None or table.again is None or "," in "".join(names):
+        return None
+    with suppress(DescendError):
+        table.again(table.how._replace(names=tuple(names)), None).read(called)
+        longer = ", ".join(n for n in table.columns if n not in names)
+        option = in_shell("names", ",".join(names))
+        return f"the columns are called {longer}; name them as the formula does: {option}"
+    return None
 
 
 def refuse_bare(table: TableFile, formula: Formula, wanted: Sequence[str]) -> NoReturn:

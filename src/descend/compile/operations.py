@@ -68,6 +68,11 @@ def _one_less_square(e: Emitter, x: Value) -> Value:
     return _mul(e, _sub(e, one, x), _add(e, x, one))
 
 
+def _over_one_and_square(e: Emitter, x: Value) -> Value:
+    square = e.fma(x, x, e.like(x, 0.0))  # rounded by itself, as NumPy's
+    return e.div(e.like(x, 1.0), _add(e, square, e.like(x, 1.0)))
+
+
 def _root_square_less_one(e: Emitter, x: Value) -> Value:
     one = e.like(x, 1.0)
     return _mul(e, e.sqrt(_sub(e, x, one)), e.sqrt(_add(e, x, one)))
@@ -81,6 +86,7 @@ ARITHMETIC: dict[str, Callable[..., Value]] = {
     "mul_sat": _mul_sat,
     "if_finite": _if_finite,
     "one_less_square": _one_less_square,
+    "over_one_and_square": _over_one_and_square,
     "root_square_less_one": _root_square_less_one,
     "and": Emitter.and_,
     "or": Emitter.or_,

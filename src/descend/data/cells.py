@@ -33,7 +33,7 @@ class CellTable(TableFile):
 
     def __init__(self, path: str, rows: Sequence[Row], layout: Layout, how: Asked) -> None:
         super().__init__(path, layout.names, how)
-        self.layout, self.notes, self.bare = layout, layout.notes, layout.bare
+        self.layout, self.notes, self.bare = layout, layout.told, layout.bare
         self.numerals = layout.numerals
         self._rows = rows[layout.first :]
 

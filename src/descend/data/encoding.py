@@ -58,6 +58,7 @@ def find_encoding(stream: IO[bytes]) -> Encoding:
     told = encoding_of(head)
     if told is not None:
         return Encoding(told)
+    chinese = False
     possible = {name: codecs.getincrementaldecoder(name)() for name in ("utf-8", *GUESSED)}
     block = head
     while possible:
@@ -66,14 +67,31 @@ def find_encoding(stream: IO[bytes]) -> Encoding:
             if block.isascii() and not decoder.getstate()[0]:
                 continue
             try:
-                decoder.decode(block, final=not more)
+                text = decoder.decode(block, final=not more)
             except UnicodeDecodeError:
                 del possible[name]
+            else:
+                chinese = chinese or (name == "gb18030" and _is_chinese(text))
         if not more:
             break
         block = more
-    names = [*possible]
+    names = [name for name in possible if name != "gb18030" or chinese or len(possible) == 1]
+    names += [name for name in possible if name not in names]
     return Encoding("utf-8") if "utf-8" in names else Encoding(names[0], tuple(names[1:]))
+
+
+def _is_chinese(text: str) -> bool:
+    """Whether a text in GB18030 has a sign that is no accident of letters with accents.
+
+    The everyday signs begin with a byte below 0xE0 and end with one beyond 0xA0. Of two bytes such
+    as those of `°C` the second is ASCII, and of `öß` the first is a small letter: a
+    capital does not stand behind one.
+    """
+    for sign in {*text}:
+        pair = sign.encode("gb18030") if sign > "\x7f" else b""
+        if len(pair) == 2 and pair[1] > 0xA0 and (pair[0] < 0xDF or 0xC0 <= pair[1] < 0xDF):
+            return True
+    return False
 
 
 def blocks(stream: IO[bytes], encoding: str, path: str) -> Iterator[str]:

@@ -11,12 +11,18 @@ from descend.data.asked import Asked, Undecided
 from descend.data.numerals import KNOWN, PLAIN, Numerals, admitted, choose, is_missing, is_number
 from descend.errors import UsageError
 
-__all__ = ["Layout", "Row", "column_kind", "lay_out", "looked_at", "named_apart", "written"]
+__all__ = [
+    "MOST_UNITS", "Layout", "Row", "column_kind", "from_names", "lay_out", "looked_at",
+    "named_apart", "written",
+]  # fmt: skip
 
 # Of a longer or wider table as many rows and cells are looked at, from all of its length.
 MOST_ROWS, LEAST_ROWS, MOST_CELLS = 2000, 60, 20_000
 MOST_UNITS = 3  # rows of units, comments and the like under the names
 TIME = re.compile(r"\d{4}-\d\d-\d\d([ T]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)?)?")
+MOST_ABOVE = 100  # rows of titles and remarks above the names
+UNSEEN = "\u200b\u2060\ufeff"  # signs without a width
+RULE = re.compile(r"[-=_+|:*~]{3,}")
 UNIT = re.compile(r"[^\W\d_]|[%°Ωµμ‰$€£\[(]")
 WORDS = {"true", "false"}
 
@@ -39,6 +45,7 @@ class Layout(NamedTuple):
         kinds: what each column holds: whole, number, mixed, truth, time or text.
         bare: whether the names do not stand in the file.
         notes: what the user should know.
+        example: how a number is read that is not written as here, if there is one.
     """
 
     names: tuple[str, ...]
@@ -48,6 +55,12 @@ class Layout(NamedTuple):
     kinds: tuple[str, ...]
     bare: bool
     notes: tuple[str, ...]
+    example: str
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """All that the user should know."""
+        return (*self.notes, self.example) if self.example else self.notes
 
 
 def lay_out(
@@ -81,20 +94,16 @@ def lay_out(
     numerals, rival = choose(evidence, ways, semicolons)
     kinds = tuple(column_kind(column, numerals) for column in columns)
     names, bare = _names(rows, head, above, how, width, path)
-    notes = []
+    notes, example = [], ""
     if units and how.header is None:
-        shown = "; ".join(", ".join(map(_shown, row.cells)) for row in rows[1 : 1 + units])
-        lines = (
-            f"line {rows[1].line}" if units == 1 else f"lines {rows[1].line} to {rows[units].line}"
-        )
-        notes.append(
-            f'{lines} of "{path}" holds units and no numbers, and is left out: {shown[:60]}'
-        )
+        told = [row for row in rows[1 : 1 + units] if not _is_rule(row)]
+        if told:
+            notes.append(_left_out(told, path, ("holds units and no numbers", "hold units")))
     if numerals != PLAIN and evidence and rival is None and how.decimal is how.thousands is None:
         odd = next((text for text in evidence if PLAIN.value(text) is None), None)
         if odd is not None and numerals.reads(odd):
-            notes.append(f'"{odd}" is read as {numerals.value(odd):.15g}')
-    return Layout(names, head and 1 + units, numerals, rival, kinds, bare, tuple(notes))
+            example = f'"{odd}" is read as {numerals.value(odd):.15g}'
+    return Layout(names, head and 1 + units, numerals, rival, kinds, bare, tuple(notes), example)
 
 
 def looked_at(rows: Sequence[Row]) -> Sequence[Row]:
@@ -111,8 +120,38 @@ def written(cell: Any) -> str | None:
     return cell.strip() if isinstance(cell, str) else None
 
 
+def from_names(
+    rows: list[Row], how: Asked, path: str, called: str = "line"
+) -> tuple[list[Row], tuple[str, ...]]:
+    """The rows from that on which has names that are wanted, and what is to be said of others."""
+    if how.header is None and how.names is None:
+        for index, row in enumerate(rows[:MOST_ABOVE]):
+            if len(how.wanted.intersection(map(written, row.cells))) > 1:
+                words = ("stands above the names", "stand above the names")
+                notes = (_left_out(rows[:index], path, words, called),) if index else ()
+                return rows[index:], notes
+    return rows, ()
+
+
+def _left_out(rows: Sequence[Row], path: str, words: tuple[str, str], called: str = "line") -> str:
+    """What is said of rows that are no data; `words` of one row and of several."""
+    first, last = rows[0].line, rows[-1].line
+    shown = "; ".join(", ".join(filter(None, map(_shown, row.cells))) for row in rows)
+    if len(rows) == 1:
+        return f'{called} {first} of "{path}" {words[0]}, and is left out: {shown[:60]}'
+    return f'{called}s {first} to {last} of "{path}" {words[1]}, and are left out: {shown[:60]}'
+
+
 def _shown(cell: Any) -> str:
-    return str(cell).strip()
+    """A cell as a name; a workbook's whole numbers, such as years, are floats."""
+    if isinstance(cell, float) and cell.is_integer():
+        cell = int(cell)
+    return "" if cell is None else str(cell).strip().strip(UNSEEN)
+
+
+def _is_rule(row: Row) -> bool:
+    """Whether a row is a line drawn with signs, such as `----- -----`."""
+    return all(RULE.fullmatch(_shown(cell)) for cell in row.cells)
 
 
 def _known(cell: Any) -> bool:
@@ -175,7 +214,7 @@ def _head(rows: Sequence[Row], numeric: Sequence[bool], path: str, how: Asked) -
     if any(_known(cell) and not _number(cell) for cell in measured):
         return 1
     words = {j: written(cell) for j, cell in enumerate(first) if not numeric[j] and _known(cell)}
-    if not any(map(_known, measured)) or not how.wanted.isdisjoint(words.values()):
+    if not any(map(_known, measured)) or not how.wanted.isdisjoint(map(written, first)):
         return 1
     if any(written(row.cells[j]) == word for row in rows[1:] for j, word in words.items()):
         return 0
@@ -189,6 +228,9 @@ def _units(rows: Sequence[Row], numeric: Sequence[bool]) -> int:
     for row in rows[1 : 1 + MOST_UNITS]:
         cells = [cell for cell, counts in zip(row.cells, numeric, strict=True) if counts]
         told = [cell for cell in cells if _known(cell)]
+        if _is_rule(row):
+            count += 1
+            continue
         if not told or any(_number(cell) or _time(cell) for cell in told):
             break
         if not any(isinstance(cell, str) and UNIT.search(cell) for cell in told):

@@ -23,13 +23,17 @@ __all__ = [
 MISSING = frozenset(
     [
         "", "NA", "N/A", "n/a", "na", "#N/A", "#NA", "<NA>", "NaN", "nan", "NAN", "null", "NULL",
-        "Null", "None", "none", "-", "--", "---",
+        "Null", "None", "none", "-", "--", "---", "\u2013", "\u2014", ".",
     ]
 )  # fmt: skip
 """What people and programs write where there is no number."""
 ABSENT = ", ".join(f"'{text}'" for text in sorted(MISSING))  # in SQL
+_MINUS = "\u2212\u2013"  # and the dash that word processors make of a minus
+_SIGNED = f"-+{_MINUS}"
 INFINITE = "[-+]?(?:inf|Inf|INF|infinity|Infinity)"
-_SIGNS = {"": "", " ": "[ \u00a0\u202f]", "'": "['\u2019]"}  # the option → all that is meant by it
+_PLAIN_MINUS = str.maketrans(_MINUS, "--")
+# The option → all that is meant by it.
+_SIGNS = {"": "", " ": "[ \u00a0\u2009\u202f]", "'": "['\u2019]"}
 
 
 class Numerals(NamedTuple):
@@ -52,7 +56,7 @@ class Numerals(NamedTuple):
         if self.thousands:
             sign = _SIGNS.get(self.thousands, re.escape(self.thousands))
             whole = f"(?:[1-9][0-9]{{0,2}}(?:{sign}[0-9]{{2,3}})*{sign}[0-9]{{3}}|[0-9]+)"
-        return f"[-+\u2212]?(?:{whole}{rest}|{point}[0-9]+)(?:[eEdD][-+]?[0-9]+)?"
+        return f"[{_SIGNED}]?(?:{whole}{rest}|{point}[0-9]+)(?:[eEdD][-+]?[0-9]+)?"
 
     def reads(self, text: str) -> bool:
         """Whether a text without blanks around it is a number."""
@@ -71,8 +75,8 @@ class Numerals(NamedTuple):
         if self.reads(text):
             for sign in _SIGNS.get(self.thousands, self.thousands).strip("[]"):
                 text = text.replace(sign, "")
-            text = text.replace(self.decimal, ".").replace("\u2212", "-")
-            return float(text.replace("d", "e").replace("D", "e"))
+            text = text if text.isascii() else text.translate(_PLAIN_MINUS)
+            return float(text.replace(self.decimal, ".").replace("d", "e").replace("D", "e"))
         return float(text) if re.fullmatch(INFINITE, text) else None
 
     def sql(self, column: str, strict: bool = True) -> str:
@@ -83,7 +87,7 @@ class Numerals(NamedTuple):
             number = f"replace({number}, {_quoted(sign)}, '')"
         if self.decimal != ".":
             number = f"replace({number}, '{self.decimal}', '.')"
-        number = f"translate({number}, 'dD\u2212', 'ee-')"
+        number = f"translate({number}, 'dD{_MINUS}', 'ee--')"
         return (
             f"{'CAST' if strict else 'TRY_CAST'}(CASE WHEN {text} IN ({ABSENT}) THEN NULL "
             f"WHEN regexp_full_match({text}, {_quoted(self.pattern())}) THEN {number} "

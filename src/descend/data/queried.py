@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-import tempfile
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from typing import Any, NamedTuple
 
 import duckdb
@@ -19,20 +17,19 @@ from descend.data.cells import held_text, holds_times, lost_digits, two_ways
 from descend.data.layout import named_apart
 from descend.data.numerals import ABSENT, KNOWN, Numerals, admitted
 from descend.data.quoting import identifier, in_shell, quoted
+from descend.data.sealed import FAILURES, Sealed, pattern
 from descend.data.table import Complaint, TableFile
 from descend.data.text import Dialect
 from descend.data.validate import EXACT
-from descend.errors import DataError, UsageError
+from descend.errors import DataError
 
 __all__ = ["Arrays", "Foreign", "QueriedTable", "Text", "in_query"]
 
 Array = NDArray[Any]
 _NUMBERS = re.compile(r"(U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|FLOAT|DOUBLE|BOOLEAN|DECIMAL.*)$")
 _TIMES = re.compile(r"(DATE|TIME)")
-_ECHO = re.compile(r"LINE \d+:|\^|Original Line:")
-_MISWRITTEN = ("ParserException", "BinderException", "CatalogException")
-_IN_SQL = "write a query such as SELECT * FROM data: the file is called data in it"
 _MOST_WRONG = 1000  # cells that are shown to whoever looks for a remedy
+MOST_NOTES = 6  # of several files
 PER_THREAD = 500_000_000  # bytes of numbers for which one more thread reads
 LEAST_BUFFER, MOST_BUFFER = 1 << 21, 1 << 25  # bytes of the file that are held at a time
 BUFFERS = 100  # of them make up the columns, by their bytes
@@ -67,28 +64,17 @@ class QueriedTable(TableFile):
         self, path: str, parts: Sequence[Text | Foreign | Arrays], how: Asked, sql: str | None
     ) -> None:
         self._parts = parts
-        self._errors = (duckdb.Error, RuntimeError)
-        self._link = duckdb.connect(
-            config={
-                "autoinstall_known_extensions": False, "autoload_known_extensions": False,
-                "python_enable_replacements": False, "threads": self._threads(parts, sql),
-                "temp_directory": os.path.join(tempfile.gettempdir(), f"descend-{os.getpid()}"),
-            }
-        )  # fmt: skip
-        self._do("SET enable_progress_bar = false")  # it would print to standard output
-        with suppress(duckdb.Error):  # versions that do not have this optimizer
-            # It would let the CSV reader convert, which reads no DOUBLE from `true` and makes
-            # of TRY_CAST a CAST.
-            self._do("SET disabled_optimizers = 'type_pushdown'")
-        for index, part in enumerate(parts):
-            if isinstance(part, Arrays):
-                self._link.register(f"part{index}", dict(part.columns))
+        self._link = Sealed(
+            path,
+            [part.file for part in parts if not isinstance(part, Arrays)],
+            {f"part{j}": p.columns for j, p in enumerate(parts) if isinstance(p, Arrays)},
+            self._threads(parts, sql),
+        )
         super().__init__(path, (), how)
         self.sql = sql
         # Columns at all of whose rows was looked, and how their numbers are written, if all are.
         self._relaxed: dict[str, Numerals | None] = {}
         self._exact = ""  # the column whose whole numbers are asked for as they are
-        self._allow_only([part.file for part in parts if not isinstance(part, Arrays)])
         self._describe()
 
     def _threads(self, parts: Sequence[Text | Foreign | Arrays], sql: str | None) -> int:
@@ -107,57 +93,35 @@ class QueriedTable(TableFile):
         self._buffer = max(LEAST_BUFFER, min(MOST_BUFFER, 1 << max(0, share.bit_length() - 1)))
         return threads
 
-    def _do(self, query: str) -> None:
-        """Run what has no result, to its end."""
-        self._link.execute(query).fetchall()
-
-    def _allow_only(self, files: Sequence[str]) -> None:
-        """From here on no query reads or writes anything but these files, or says otherwise."""
-        listed = ", ".join(text for file in files for text in (_pattern(file), quoted(file)))
-        self._do(f"SET allowed_paths = [{listed}]")
-        self._do("SET enable_external_access = false")
-        self._do("SET lock_configuration = true")
-
-    def _query(self, sql: str) -> str:
-        """The query as one SELECT, without what may stand behind it.
-
-        Raises:
-            UsageError: it is none, or there are several statements.
-        """
-        if not sql.strip():
-            raise UsageError("the SQL query is empty", remedy=_IN_SQL)
-        try:
-            statements = self._link.extract_statements(sql)
-        except self._errors as error:
-            self._refuse_query(error)
-        kinds = [statement.type.name for statement in statements]
-        if kinds != ["SELECT"]:
-            found = f"holds {len(kinds)} statements ({', '.join(kinds)})"
-            if len(kinds) == 1:
-                found = f"is {kinds[0]}"
-            raise UsageError(f"the SQL query is to be one SELECT, and {found}", remedy=_IN_SQL)
-        return str(statements[0].query).strip().removesuffix(";")
-
     def _describe(self) -> None:
         """Create the view `data` (and the query's result over it) and learn columns and types."""
         readers = [self._reader(index, part) for index, part in enumerate(self._parts)]
         self._run(f"CREATE OR REPLACE TEMP VIEW data AS {' UNION ALL BY NAME '.join(readers)}")
         # On lines of its own, so that a remark at its end ends there.
-        self._source = "data" if self.sql is None else f"(\n{self._query(self.sql)}\n)"
+        self._source = "data" if self.sql is None else f"(\n{self._link.one_select(self.sql)}\n)"
         described = self._run(f"DESCRIBE SELECT * FROM {self._source}")
         self.columns = tuple(row[0] for row in described)
         self._types = {row[0]: str(row[1]) for row in described}
-        first = self._parts[0]
-        if self.sql is None and isinstance(first, Text) and len(self._parts) == 1:
-            layout = first.dialect.layout
-            self.notes, self.bare, self.numerals = layout.notes, layout.bare, layout.numerals
-            self.twice = frozenset(n for n in layout.names if layout.names.count(n) > 1)
+        self._apart: dict[str, str] = {}
+        layouts = [part.dialect.layout for part in self._parts if isinstance(part, Text)]
+        notes = [note for layout in layouts for note in layout.notes]
+        if len(notes) > MOST_NOTES:
+            more = len(notes) - MOST_NOTES
+            notes[MOST_NOTES:] = [f"of other files {more} more such things are to be said"]
+        examples = [layout.example for layout in layouts if layout.example]
+        self.notes = (*notes, *examples[:1])
+        if self.sql is None and len(layouts) == len(self._parts):
+            self.bare, self.columns = layouts[0].bare, layouts[0].names
+            self._apart = dict(zip(self.columns, named_apart(self.columns), strict=True))
+            self.twice = frozenset(n for n in self.columns if self.columns.count(n) > 1)
+            if len(layouts) == 1:
+                self.numerals = layouts[0].numerals
 
     def _reader(self, index: int, part: Text | Foreign | Arrays) -> str:
         if isinstance(part, Arrays):
             return f"SELECT * FROM part{index}"
         if isinstance(part, Foreign):
-            return f"SELECT * FROM {part.reader.format(path=_pattern(part.file))}"
+            return f"SELECT * FROM {part.reader.format(path=pattern(part.file))}"
         layout = part.dialect.layout
         names = [*named_apart(layout.names)]
         types = [self._type(part, j, name) for j, name in enumerate(names)]
@@ -167,17 +131,15 @@ class QueriedTable(TableFile):
         ]
         listed = ("VARCHAR" if kind == "CHECKED" else kind for kind in types)
         columns = ", ".join(f"'c{j}': '{kind}'" for j, kind in enumerate(listed))
-        rows = part.dialect.body or part.dialect.lines.rows[-1:]
-        skip = rows[0].line - (1 if part.dialect.body else 0)
         empty = ""
         if part.dialect.lines.gaps or len(names) == 1:
             filled = " OR ".join(f"c{j} IS NOT NULL" for j in range(len(names)))
             empty = f" WHERE {filled}"
         return (
-            f"SELECT {', '.join(chosen)} FROM read_csv({_pattern(part.file)}, auto_detect=false, "
+            f"SELECT {', '.join(chosen)} FROM read_csv({pattern(part.file)}, auto_detect=false, "
             f"delim={quoted(part.dialect.sep)}, quote='\"', escape='\"', header=false, "
-            f"skip={skip}, comment='', buffer_size={self._buffer}, max_line_size={LEAST_BUFFER}, "
-            f""
+            f"skip={part.dialect.skipped}, comment='', "
+            f"buffer_size={self._buffer}, max_line_size={LEAST_BUFFER}, "
             f"columns={{{columns}}}){empty}"
         )
 
@@ -216,30 +178,17 @@ class QueriedTable(TableFile):
             )
         return layout.numerals.sql(column) if kind == "CHECKED" else column
 
-    def _run(self, query: str) -> list[Any]:
-        try:
-            return list(self._link.execute(query).fetchall())
-        except self._errors as error:
-            self._refuse_query(error)
-            return []
+    def _own(self, names: Sequence[str]) -> list[str]:
+        """Columns as DuckDB calls them, to which upper and lower case are one."""
+        return [self._apart.get(name, name) for name in names]
 
-    def _refuse_query(self, error: Exception) -> None:
-        lines = [line.strip() for line in str(error).splitlines()]
-        told = " ".join([line for line in lines if line and not _ECHO.match(line)][:2])
-        what = "the query" if self.sql is not None else f'"{self.path}"'
-        if self.sql is not None and type(error).__name__ == "PermissionException":
-            raise UsageError(
-                "the SQL query reads or writes something else than the file that was named",
-                remedy=_IN_SQL,
-            ) from None
-        if self.sql is not None and type(error).__name__ in _MISWRITTEN:
-            raise UsageError(f"the SQL query cannot be run: {told}", remedy=_IN_SQL) from None
-        remedy = None if self.sql is None else _IN_SQL
-        raise DataError(f"{what} cannot be read: {told}", remedy=remedy) from None
+    def _run(self, query: str) -> list[Any]:
+        return self._link.rows(query, self.sql is not None)
 
     # --- columns as numbers
 
     def _numbers(self, names: Sequence[str]) -> Sequence[Array | Complaint]:
+        names = self._own(names)
         found = self._fetched(names)
         if found is None and self._relax(names if self.sql is None else self.columns):
             found = self._fetched(names)
@@ -253,13 +202,13 @@ class QueriedTable(TableFile):
         plain = [name for name in names if complaints[name] is None]
         try:
             arrays = dict(zip(plain, self._floats(plain), strict=True))
-        except self._errors as error:
+        except FAILURES as error:
             if "Parallel CSV" in str(error) and self._buffer < MOST_BUFFER:
                 self._buffer = MOST_BUFFER
                 self._describe()
                 return self._fetched(names)
             if "onver" not in str(error):
-                self._refuse_rows(error)
+                self._link.refuse(error, self.sql is not None)
             return None
         for name, values in arrays.items():
             self._check_digits(name, values)
@@ -270,7 +219,7 @@ class QueriedTable(TableFile):
             return []
         chosen = ", ".join(f"{self._as_float(name)} AS f{j}" for j, name in enumerate(names))
         query = f"SELECT {chosen} FROM {self._source}"
-        relation: Any = self._link.sql(query)
+        relation: Any = self._link.relation(query)
         try:
             capsule = relation.__arrow_c_stream__()
         except (AttributeError, ImportError):  # older versions, which need pyarrow for it
@@ -365,7 +314,7 @@ class QueriedTable(TableFile):
             "sql", f"SELECT {in_query(name)}[1] AS first, * FROM data"
         )
         message = f'the column "{name}" holds {kind}, no numbers'
-        return Complaint(name, "other", message, (), remedy)
+        return Complaint(name, "list" if kind.endswith("[]") else "other", message, (), remedy)
 
     def _doubt(self, name: str) -> Complaint | None:
         for part in self._parts:
@@ -394,21 +343,8 @@ class QueriedTable(TableFile):
         wrong = [(row, value) for row, value, _ in found]
         return held_text(name, wrong, found[0][2], 1 - found[0][2] / count)
 
-    def _refuse_rows(self, error: Exception) -> None:
-        """Name the line whose fields do not match the others."""
-        told = re.search(
-            r"Line: (\d+).*Expected Number of Columns: (\d+) Found: (\d+)", str(error), re.S
-        )
-        if told is None or self.sql is not None:
-            self._refuse_query(error)
-            return
-        line, width, fields = told.groups()
-        raise DataError(
-            f'line {line} of "{self.path}" has {fields} fields, and the others have {width}',
-            remedy="correct that line; a text that contains the separator stands in quotes",
-        ) from None
-
     def _labels(self, name: str) -> Array:
+        (name,) = self._own([name])
         if _NUMBERS.match(self._types[name]):
             (found,) = self._numbers([name])
             if not isinstance(found, Complaint):
@@ -417,28 +353,27 @@ class QueriedTable(TableFile):
 
     def _texts(self, name: str) -> Array:
         text = f"COALESCE(trim(CAST({identifier(name)} AS VARCHAR)), '') AS v"
-        found = self._link.execute(f"SELECT {text} FROM {self._source}").fetchnumpy()
-        return np.asarray(found["v"], dtype=np.str_)
+        return np.asarray(self._link.column(f"SELECT {text} FROM {self._source}"), dtype=np.str_)
 
     def _as_they_are(self) -> dict[str, Array]:
-        names = [*self.columns]
-        numbers = [name for name in names if _NUMBERS.match(self._types[name])]
+        own = dict(zip(self.columns, self._own(self.columns), strict=True))
+        numbers = [name for name in own if _NUMBERS.match(self._types[own[name]])]
         found = dict(zip(numbers, self._numbers(numbers), strict=True))
         doubts = [c for c in found.values() if isinstance(c, Complaint) and c.kind == "doubt"]
         if doubts:
             self._refuse(doubts, [c.name for c in doubts])
         columns: dict[str, Array] = {}
-        for name in names:
+        for name, called in own.items():
             column = found.get(name)
             if column is None or isinstance(column, Complaint):
-                moments = re.match("DATE|TIMESTAMP", self._types[name])
-                column = self._moments(name) if moments else self._texts(name)
+                moments = re.match("DATE|TIMESTAMP", self._types[called])
+                column = self._moments(called) if moments else self._texts(called)
             columns[name] = column
         return columns
 
     def _moments(self, name: str) -> Array:
         cast = f"CAST({identifier(name)} AS TIMESTAMP) AS v"
-        found = self._link.execute(f"SELECT {cast} FROM {self._source}").fetchnumpy()["v"]
+        found = self._link.column(f"SELECT {cast} FROM {self._source}")
         if isinstance(found, np.ma.MaskedArray):
             found = found.filled(np.datetime64("NaT"))
         return np.asarray(found, "datetime64[us]")
@@ -472,8 +407,3 @@ def _dense(values: Any) -> Array:
     if isinstance(values, np.ma.MaskedArray):
         return np.asarray(values.astype(np.float64).filled(np.nan))  # type: ignore[attr-defined]
     return np.ascontiguousarray(values, dtype=np.float64)
-
-
-def _pattern(path: str) -> str:
-    """The path as an SQL text in which no sign is a wildcard."""
-    return quoted("".join(f"[{ch}]" if ch in "*?[" else ch for ch in path))

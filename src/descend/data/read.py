@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import glob
 import os
 import re
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from descend.data.asked import Asked, Undecided, asked
 from descend.data.table import Complaint, PlainTable, TableFile
 from descend.data.validate import EXACT
-from descend.errors import DataError, suggest, warn
+from descend.errors import DataError, ends_at_users_line, suggest, warn
 
 __all__ = ["open_table", "read"]
 
@@ -28,6 +29,7 @@ NOTHING = Asked()
 SEPARATORS = {".csv": ",", ".tsv": "\t"}
 
 
+@ends_at_users_line
 def read(
     path: str | os.PathLike[str],
     *,
@@ -105,19 +107,25 @@ def open_table(path: str, sql: str | None = None, how: Asked = NOTHING) -> Table
     ('x', 'y') {'y': array([ 6., 15.])}
     """
     files = _files(path)
+
+    @functools.cache
+    def source() -> Any:
+        from descend.data.sources import Sources
+
+        return Sources(path, files, min(SMALL, SMALL_CELLS))
+
+    def again(how: Asked, sql: str | None) -> TableFile:
+        found: TableFile = source().table(how, sql)
+        return found
+
     if sql is None and how.nothing and len(files) == 1:
         separator = SEPARATORS.get(Path(path).suffix.lower())
         if separator and os.path.isfile(path) and os.path.getsize(path) <= SMALL:
             plain = _read_plain(path, separator)
             if plain is not None:
-                return PlainTable(path, plain, how)
-    from descend.data.sources import Sources
-
-    source = Sources(path, files, min(SMALL, SMALL_CELLS))
-
-    def again(how: Asked, sql: str | None) -> TableFile:
-        return source.table(how, sql)
-
+                table: TableFile = PlainTable(path, plain, how)
+                table.again = again
+                return table
     try:
         table = again(how, sql)
     except Undecided as error:
@@ -141,17 +149,25 @@ def _files(path: str) -> list[str]:
     if os.path.isdir(path):
         raise DataError(f'"{path}" is a directory', remedy="name a file in it")
     if not os.path.exists(path):
-        found = sorted(glob.glob(path)) if glob.has_magic(path) else []
-        if found:
-            return found
+        if glob.has_magic(path):
+            found = sorted(filter(os.path.isfile, glob.glob(path, recursive=True)))
+            for file in found:
+                _check_file(file)
+            if found:
+                return found
+            raise DataError(f'no file is called as in "{path}"', remedy="check the pattern")
         folder = os.path.dirname(path) or "."
         near = os.listdir(folder) if os.path.isdir(folder) else []
         raise DataError(f'there is no file "{path}"{suggest(os.path.basename(path), near)}')
+    _check_file(path)
+    return [path]
+
+
+def _check_file(path: str) -> None:
     if not os.access(path, os.R_OK):
         raise DataError(f'"{path}" may not be read', remedy="check its permissions")
     if os.path.isfile(path) and os.path.getsize(path) == 0:
         raise DataError(f'"{path}" is empty')
-    return [path]
 
 
 def _read_plain(path: str, separator: str) -> dict[str, Array] | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -16,34 +15,25 @@ from descend.data.asked import Asked, Undecided
 from descend.data.cells import SECONDS
 from descend.data.numerals import KNOWN, Numerals
 from descend.data.queried import in_query
-from descend.data.quoting import in_shell, quoted
+from descend.data.quoting import in_shell, quoted, spelled
 from descend.data.table import Complaint, TableFile
 from descend.errors import DataError, DescendError
+from descend.visible import visible
 
-__all__ = ["remedy_for", "settled", "spelled"]
+__all__ = ["remedy_for", "settled"]
 
 Array = NDArray[Any]
-AROUND = re.compile(r"([^\d+.,-]*)[-+]?[\d.,]+(?:[eE][-+]?\d+)?([^\d.,]*)")
-_DAYS = ("%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%Y/%m/%d", "%d-%m-%Y", "%d.%m.%y")
-DATES = [day + time for day in _DAYS for time in ("", " %H:%M", " %H:%M:%S")]
-SIGNS = {"\t": "tab", " ": "space"}
-
-
-def spelled(options: Mapping[str, Any], shell: bool) -> str:
-    """Options as they are written on the command line, or as arguments of `read`.
-
-    >>> spelled({"decimal": ",", "header": 2}, True), spelled({"decimal": ","}, False)
-    ('--decimal "," --header 2', 'decimal=","')
-    """
-    if shell:
-        return " ".join(
-            in_shell(
-                name, ",".join(value) if isinstance(value, tuple) else SIGNS.get(value, str(value))
-            )
-            for name, value in options.items()
-        )
-    listed = {n: [*v] if isinstance(v, tuple) else v for n, v in options.items()}
-    return ", ".join(f"{name}={json.dumps(value)}" for name, value in listed.items())
+_BESIDE = r"[^\d+.,<>≤≥~≈±()-]*"  # a bound, an error or a loss in brackets is no unit
+AROUND = re.compile(
+    rf"({_BESIDE}?)[-+]?\d*[\d.,'\u2019 \u00a0\u2009\u202f]*\d\.?(?:[eE][-+]?\d+)?({_BESIDE})"
+)
+_DAYS = (
+    "%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%Y/%m/%d", "%d-%m-%Y", "%m-%d-%Y", "%Y.%m.%d", "%Y%m%d",
+    "%d.%m.%y", "%d/%m/%y", "%m/%d/%y", "%d-%b-%Y", "%d-%b-%y", "%d %b %Y", "%d %B %Y", "%b %d %Y",
+    "%b %d, %Y", "%B %d, %Y", "%Y-%m-%d",
+)  # fmt: skip
+_TIMES = ("%H:%M", "%H:%M:%S", "%H:%M:%S.%f", "%I:%M %p", "%I:%M:%S %p")
+DATES = (*_TIMES, *(day + time for day in _DAYS for time in ("", *(" " + t for t in _TIMES))))
 
 
 def settled(error: Undecided, how: Asked, open_again: Any, sql: str | None) -> DataError:
@@ -54,16 +44,18 @@ def settled(error: Undecided, how: Asked, open_again: Any, sql: str | None) -> D
             table = open_again(how._replace(**choice), sql)
             if "sep" in choice:
                 table.read(table.columns)
+            strange = bool(how.wanted) and how.wanted.isdisjoint(table.columns)
+            if strange and not table.bare and "header" in choice:
+                continue
             works.append(spelled(choice, how.shell))
-            if table.bare and "skip" in choice:
+            if table.bare and (strange or "skip" in choice):
                 works[-1] += (
                     f", and {'--names' if how.shell else 'names='} says what they are called"
                 )
     remedy = f"say so: {', or '.join(works)}" if works else None
-    if len(works) == 1 and len(error.choices) == 1:
-        remedy = (
-            f"leave out what is above: {works[0]}" if "skip" in works[0] else f"write {works[0]}"
-        )
+    if len(works) == 1:
+        above = "skip" in error.choices[0] and len(error.choices) == 1
+        remedy = f"leave out what is above: {works[0]}" if above else f"write {works[0]}"
     return DataError(error.message, remedy=remedy)
 
 
@@ -88,6 +80,11 @@ def remedy_for(
         return _converted(table, complaints, wanted)
     if kinds == {"time"}:
         return _seconds(table, complaints, wanted)
+    if kinds == {"list"} and table.how.shell and table.sql is None:
+        columns = ", ".join(f"unnest({c}) AS {c}" for c in map(in_query, wanted))
+        query = f"SELECT {columns} FROM data"
+        if _reads(table, wanted, query, ()):
+            return f"make rows of them: {in_shell('sql', query)}"
     return next((each.remedy for each in complaints if each.remedy), None)
 
 
@@ -104,7 +101,7 @@ def _ways(table: TableFile, wanted: Sequence[str], complaints: Sequence[Complain
         if way.thousands not in ("", ".", ",") and way.decimal == ",":
             options = {"decimal": ",", **options}
         columns = _columns(table, table.how._replace(**options), wanted)
-        if columns is not None:
+        if columns is not None and _has_rows(columns, complaints):
             shown = tuple(float(columns[each.name][each.texts[0][0]]) for each in complaints)
             words = spelled(options, table.how.shell)
             works.setdefault(shown, (words, float(columns[complaints[0].name][row])))
@@ -124,16 +121,20 @@ def _converted(
     casts, lossless = [], True
     for each in complaints:
         texts = [text.strip() for _, text in each.texts]
-        other = next((way for way in KNOWN if all(map(way.reads, texts))), None)
+        # What stands in some cells only, such as an asterisk or an error, tells something of them.
+        before, after = _around(texts) if each.share == 0 else ("", "")
+        bare = [text.removeprefix(before).removesuffix(after).strip() for text in texts]
+        other = next((way for way in KNOWN if all(map(way.reads, bare))), None)
+        if each.share > 0 and other is not None and _spoils(other, table.numerals):
+            other = None
         column = in_query(each.name)
-        before, after = ("", "") if other is not None else _around(texts)
-        lossless = lossless and bool(other or before or after)
+        lossless = lossless and other is not None
         inner = column
         for part in filter(None, (before, after)):
             inner = f"replace({inner}, {quoted(part)}, '')"
         casts.append(f"TRY_CAST({_plain(inner, other or table.numerals)} AS DOUBLE) AS {column}")
     query = f"SELECT * REPLACE ({', '.join(casts)}) FROM data"
-    if not _reads(table, wanted, query, drop=not lossless):
+    if query != visible(query) or not _reads(table, wanted, query, complaints, lossless):
         return "correct it in the file"
     if lossless:
         return f"convert it: {in_shell('sql', query)}"
@@ -160,7 +161,7 @@ def _seconds(
             moment = f"strptime({column}, {quoted(form)})" if form else column
             columns.append(f"epoch({moment}) - min(epoch({moment})) OVER () AS {column}")
         query = f"SELECT * REPLACE ({', '.join(columns)}) FROM data"
-        if _reads(table, wanted, query):
+        if _reads(table, wanted, query, complaints):
             queries.append(in_shell("sql", query))
     return f"{SECONDS}: {', or '.join(queries)}" if queries else SECONDS
 
@@ -185,6 +186,13 @@ def _is_date(text: str, form: str) -> bool:
     return True
 
 
+def _spoils(way: Numerals, numerals: Numerals) -> bool:
+    """Whether a query for numbers written in one way makes others of those in another."""
+    return way.thousands == numerals.decimal or (
+        way.decimal == numerals.thousands and way.decimal != "."
+    )
+
+
 def _plain(column: str, way: Numerals) -> str:
     """A text as a query reads it as a number."""
     for sign in ("'", "\u2019") if way.thousands == "'" else way.thousands:
@@ -202,10 +210,27 @@ def _columns(
     return None
 
 
-def _reads(table: TableFile, names: Iterable[str], sql: str, drop: bool = False) -> bool:
-    """Whether a query gives the same columns, and numbers in at least half of their rows."""
+def _has_rows(columns: Mapping[str, Array], complaints: Sequence[Complaint]) -> bool:
+    """Whether the rows are there of which something was said: an odd file may lose some."""
+    return all(row < len(columns[each.name]) for each in complaints for row, _ in each.texts)
+
+
+def _reads(
+    table: TableFile,
+    names: Iterable[str],
+    sql: str,
+    complaints: Sequence[Complaint],
+    lossless: bool = True,
+) -> bool:
+    """Whether a query makes numbers of all such cells, or at least leaves half of the rows."""
     columns = _columns(table, table.how, names, sql)
-    if not columns:
+    if not columns or not _has_rows(columns, complaints):
         return False
-    finite = np.logical_and.reduce([np.isfinite(column) for column in columns.values()])
-    return len(finite) > 0 and (not drop or int(finite.sum()) >= max(2, len(finite) / 2))
+    finite = {name: np.isfinite(column) for name, column in columns.items()}
+    numbers = [finite[each.name][row] for each in complaints for row, _ in each.texts]
+    if lossless:
+        return all(numbers)
+    if any(numbers):  # of 1.900,5 without its comma, which is none
+        return False
+    rows = np.logical_and.reduce([*finite.values()])
+    return int(rows.sum()) >= max(2, len(rows) / 2)

@@ -9,7 +9,7 @@ import python_calamine
 
 from descend.data.asked import Asked, Undecided
 from descend.data.cells import CellTable
-from descend.data.layout import Row, lay_out
+from descend.data.layout import Row, from_names, lay_out
 from descend.errors import DataError, suggest
 
 __all__ = ["open_sheet"]
@@ -42,10 +42,10 @@ def open_sheet(path: str, file: str, how: Asked) -> CellTable:
                 note = f'the sheet "{name}" of "{path}" is read; others are {", ".join(others)}'
     if not rows:
         raise DataError(f'"{path}" holds nothing in its sheets')
+    rows, notes = from_names(rows, how, path, "row")
     _refuse_lines_above(rows, path)
     layout = lay_out(rows, how, path)
-    if note:
-        layout = layout._replace(notes=(note, *layout.notes))
+    layout = layout._replace(notes=(*filter(None, [note]), *notes, *layout.notes))
     return CellTable(path, rows, layout, how)
 
 

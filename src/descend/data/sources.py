@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import io
+import lzma
 import os
+import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from descend.data.asked import Asked
 from descend.data.cells import CellTable
 from descend.data.encoding import FURTHER, blocks, decoded, encoding_of, find_encoding
-from descend.data.quoting import quoted
+from descend.data.quoting import spelled
 from descend.data.spool import Spool, opened, seekable, spooled_bytes, spooled_text
 from descend.data.table import TableFile
-from descend.data.text import Dialect, cells_of, sniff
-from descend.errors import DataError, DescendError
+from descend.data.text import Dialect, cells_of, sniff, without_remark
+from descend.errors import DataError, DescendError, UsageError
 
 if TYPE_CHECKING:
     from descend.data.queried import Arrays, Foreign, Text
@@ -34,7 +37,12 @@ READERS = {
     ".ndjson": "read_json_auto({path}, format='newline_delimited')",
 }
 SHEETS = (".xlsx", ".xlsm", ".xls", ".xlsb", ".ods")
-PACKED = (".gz", ".zst")
+MEANINGLESS = {
+    "text": ("a text", ("sheet",)),
+    "sheet": ("a workbook", ("encoding", "sep")),
+}
+"""Of a kind of files: what it is called, and which options say nothing of it; others take none."""
+PACKED = (".gz", ".bz2", ".xz", ".zst")
 NO_TABLE = "tables are text such as .csv, workbooks (.xlsx, .ods), .parquet, .json and .jsonl"
 
 
@@ -63,7 +71,7 @@ class Sources:
         """The table, read as it is asked for."""
         try:
             return self._table(how, sql)
-        except (OSError, EOFError, zlib.error) as error:
+        except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
             raise DataError(f'"{self.path}" cannot be read, or is damaged: {error}') from None
 
     def _table(self, how: Asked, sql: str | None) -> TableFile:
@@ -86,6 +94,7 @@ class Sources:
     def _in_memory(self, path: str, place: str, how: Asked) -> TableFile | None:
         """A sheet, or a small text; None of what DuckDB reads."""
         kind = _kind(path, place)
+        _check_meant(path, kind, how)
         if kind == "sheet":
             from descend.data.sheets import open_sheet
 
@@ -108,6 +117,7 @@ class Sources:
         from descend.data.queried import Arrays, Foreign, Text
 
         kind = _kind(file, place)
+        _check_meant(file, kind, how)
         if kind == "sheet":
             from descend.data.sheets import open_sheet
 
@@ -125,7 +135,7 @@ class Sources:
         dialect = dialect._replace(
             layout=dialect.layout._replace(notes=(*note, *dialect.layout.notes))
         )
-        if dialect.sep == " " or dialect.lines.within:
+        if dialect.sep == " " or dialect.lines.within or _ends_oddly(plain):
             plain = self._cleared(plain, dialect)
             dialect = dialect._replace(sep=dialect.sep.replace(" ", "\t"))
         return Text(plain, dialect)
@@ -165,15 +175,13 @@ class Sources:
         other = next((n for n in tried if n != taken and names[n] != names[taken]), None)
         note = f'"{path}" is neither UTF-8 nor UTF-16, and is read as {taken}'
         if other is not None:
-            from descend.data.remedy import spelled
-
             option = spelled({"encoding": other}, how.shell)
             note += f": its columns are {', '.join(names[taken])}; with {option} they are "
             note += ", ".join(names[other])
         return taken, (note,)
 
     def _check_alike(self, parts: Sequence[Any]) -> None:
-        """Refuse files whose columns are called differently."""
+        """Refuse files whose columns are called differently, or measured in other units."""
         named = [_columns(part) for part in parts]
         for file, names in zip(self.files, named, strict=True):
             if names is not None and named[0] is not None and {*names} != {*named[0]}:
@@ -182,12 +190,32 @@ class Sources:
                     f"{', '.join(named[0])}",
                     remedy="name files whose columns are called the same",
                 )
+        units = [part.dialect.units if hasattr(part, "dialect") else () for part in parts]
+        for file, these in zip(self.files, units, strict=True):
+            if these and units[0] and these != units[0]:
+                raise DataError(
+                    f'"{file}" has the units {", ".join(these)}, and "{self.files[0]}" has '
+                    f"{', '.join(units[0])}",
+                    remedy="name files whose columns are measured in the same units",
+                )
 
 
 def _columns(part: Any) -> Sequence[str] | None:
     if hasattr(part, "dialect"):
         return tuple(part.dialect.layout.names)
     return tuple(part.columns) if hasattr(part, "columns") else None
+
+
+def _check_meant(path: str, kind: str, how: Asked) -> None:
+    """Refuse what was said of a table and means nothing for a file of its kind."""
+    bound = ("Parquet" if "parquet" in kind else "JSON", Asked._fields[:8])
+    what, others = MEANINGLESS.get(kind, bound)
+    for name in others:
+        if getattr(how, name) is not None:
+            option = spelled({name: getattr(how, name)}, how.shell)
+            raise UsageError(
+                f'"{path}" is {what}, of which {option} says nothing', remedy="leave it out"
+            )
 
 
 def _kind(path: str, place: str) -> str:
@@ -206,7 +234,7 @@ def _kind(path: str, place: str) -> str:
         return READERS[".parquet"]
     if suffix in READERS:
         return READERS[suffix]
-    if head.startswith(ZIP) and suffix == ".zip":
+    if head.startswith(ZIP) and (suffix == ".zip" or not _is_workbook(place)):
         raise DataError(f'"{path}" is a zip archive', remedy="unpack it")
     if head.startswith((ZIP, OLD_OFFICE)) or (suffix in SHEETS and not _is_text(head)):
         return "sheet"
@@ -220,14 +248,24 @@ def _kind(path: str, place: str) -> str:
     return "text"
 
 
+def _is_workbook(file: str) -> bool:
+    """Whether a zip archive is a workbook, sound or damaged."""
+    with suppress(zipfile.BadZipFile), zipfile.ZipFile(file) as archive:
+        names = archive.namelist()
+        return "content.xml" in names or any(name.startswith("xl/") for name in names)
+    return True
+
+
 def _unpacked(file: str) -> Iterator[str]:
     """The lines of a text that is packed by zstd, which DuckDB unpacks."""
     import duckdb
 
-    named = quoted("".join(f"[{sign}]" if sign in "*?[" else sign for sign in file))
+    from descend.data.sealed import pattern
+
     query = (
-        f"SELECT line FROM read_csv({named}, auto_detect=false, columns={{'line': 'VARCHAR'}}, "
-        "delim='\x01', quote='', escape='', header=false, compression='zstd')"
+        f"SELECT line FROM read_csv({pattern(file)}, auto_detect=false, "
+        "columns={'line': 'VARCHAR'}, delim='\x01', quote='', escape='', header=false, "
+        "compression='zstd')"
     )
     try:
         with duckdb.connect() as link:
@@ -268,15 +306,28 @@ def _sample(file: str) -> tuple[list[str], int]:
     return first + later, len(first)
 
 
+def _ends_oddly(file: str) -> bool:
+    """Whether the lines of a file end in several ways, or the file as those of DOS do."""
+    with open(file, "rb") as stream:
+        head = stream.read(HEAD)
+        stream.seek(max(0, os.path.getsize(file) - 1))
+        last = stream.read(1)
+    both = head.count(b"\r\n")
+    return last == b"\x1a" or head.count(b"\r") != both or both not in (0, head.count(b"\n"))
+
+
 def _lines(data: bytes) -> list[str]:
     return list(io.StringIO(data.decode("utf-8-sig", "replace"), newline=None))
 
 
 def _cleared(line: str, dialect: Dialect) -> str:
-    text = line.strip()
-    if dialect.lines.within and text.startswith(dialect.lines.within):
+    if dialect.lines.within:
+        plain = without_remark(line, dialect.sep)
+        line = line if plain == line else plain + "\n"
+    text = line.strip(" \t\r\n\x1a")
+    if not text:
         return "\n"
-    if dialect.sep != " " or not text:
+    if dialect.sep != " ":
         return line
     cells = text.split() if '"' not in text else next(cells_of([text], " "))
     return "\t".join(cells) + "\n"

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
+import lzma
 import os
 import shutil
 import stat
 import sys
 import tempfile
 import weakref
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import IO, cast
 
+from descend.errors import DataError
+
 __all__ = ["Spool", "opened", "seekable", "spooled_bytes", "spooled_text"]
 
-GZIP = b"\x1f\x8b"
+PACKERS: Mapping[bytes, Callable[[str], object]] = {
+    b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\x00": lzma.open,
+}  # fmt: skip
+"""How a file is unpacked, by its first bytes."""
 
 
 class Spool:
@@ -38,6 +45,8 @@ def seekable(path: str) -> bool:
 
 def spooled_bytes(path: str) -> Spool:
     """What comes from standard input or a pipe, read once and kept."""
+    if path == "-" and sys.stdin is None:
+        raise DataError("standard input is closed", remedy="name a file, or write | before descend")
     spool = Spool(Path(path).suffix)
     with open(spool.file, "wb") as target:
         if path == "-":
@@ -57,7 +66,8 @@ def spooled_text(pieces: Iterable[str]) -> Spool:
 
 
 def opened(file: str) -> IO[bytes]:
-    """A file opened for reading, unpacked if it is packed by gzip."""
+    """A file opened for reading, unpacked if it is packed by gzip, bzip2 or xz."""
     with open(file, "rb") as plain:
-        packed = plain.read(2) == GZIP
-    return cast("IO[bytes]", gzip.open(file)) if packed else open(file, "rb")
+        head = plain.read(8)
+    unpack = next((p for sign, p in PACKERS.items() if head.startswith(sign)), None)
+    return open(file, "rb") if unpack is None else cast("IO[bytes]", unpack(file))

@@ -25,7 +25,7 @@ class Complaint(NamedTuple):
 
     Attributes:
         name: of the column.
-        kind: text, doubt, time or other.
+        kind: text, doubt, time, list or other.
         message: the whole sentence.
         texts: of the cells that are no numbers, with their rows; some of them if there are many.
         remedy: what to do, where no option helps.

@@ -9,18 +9,20 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from descend.data.asked import Asked, Undecided
-from descend.data.layout import Layout, Row, lay_out
+from descend.data.layout import MOST_UNITS, Layout, Row, from_names, lay_out
 from descend.data.numerals import is_missing, is_number
 from descend.errors import DataError
 
-__all__ = ["Dialect", "Lines", "cells_of", "read_rows", "sniff"]
+__all__ = ["Dialect", "Lines", "cells_of", "read_rows", "sniff", "without_remark"]
 
-SEPARATORS = (",", ";", "\t", "|", " ")
+SEPARATORS = (",", ";", "\t", "|", " ", ":")
 """In the order in which they are preferred where several do as well; a blank is any blanks."""
 MOST_LINES = 200  # that are looked at to find the separator
-COMMENTS = ("#", "%")
+COMMENTS = ("#", "%", "!", "//")
+MARKS = "".join(sign[0] for sign in COMMENTS)
+BEHIND = re.compile(r"\s(?:#|//)(?:\s|$)")  # a number: `3.5 # a remark`
 ERRORS = ("#N/A", "#NA", "#DIV/0!", "#VALUE!", "#REF!", "#NAME?", "#NUM!", "#NULL!")  # of Excel
-SAYS_SEPARATOR = re.compile(r"\s*sep=(.)\s*", re.I)
+SAYS_SEPARATOR = re.compile(r'\s*"?sep=(.)"?[,;|\s]*', re.I)
 BEFORE_NAME = re.compile(r"\s+(?![(\[])")
 WIDE = re.compile(r"\s{2,}|\t")
 
@@ -31,14 +33,16 @@ class Lines(NamedTuple):
     Attributes:
         rows: cells with the number of their line, counted from 1.
         above: the comments before the first row, without their sign.
-        within: the sign with which comments between the rows begin, if there are any.
+        within: whether comments stand between the rows, or behind them.
         gaps: whether there are rows of nothing but separators, which are left out.
+        unclosed: the line in which a quoted cell begins that does not end; 0 if there is none.
     """
 
     rows: list[Row]
     above: Sequence[str]
-    within: str
+    within: bool
     gaps: bool
+    unclosed: int
 
 
 class Dialect(NamedTuple):
@@ -53,6 +57,22 @@ class Dialect(NamedTuple):
     def body(self) -> list[Row]:
         """The rows of data."""
         return self.lines.rows[self.layout.first :]
+
+    @property
+    def skipped(self) -> int:
+        """How many rows stand above the data, comments and empty lines among them."""
+        rows, first = self.lines.rows, self.layout.first
+        last = rows[first - 1] if self.body or not rows else rows[-1]
+        begin: int = self.body[0].line - 1 if self.body else last.line
+        # A cell in quotes may go over several lines.
+        further: int = sum(cell.count("\n") for row in rows[:first] for cell in row.cells)
+        return begin - further
+
+    @property
+    def units(self) -> tuple[str, ...]:
+        """What stands in the row under the names, if that holds no numbers."""
+        rows = self.lines.rows[1 : self.layout.first]
+        return tuple(map(str.strip, rows[0].cells)) if rows else ()
 
 
 def sniff(lines: Sequence[str], how: Asked, path: str, head: int | None = None) -> Dialect:
@@ -73,49 +93,79 @@ def sniff(lines: Sequence[str], how: Asked, path: str, head: int | None = None) 
     if sep is None:
         sep = _separator(lines[skip : skip + MOST_LINES])
     found = read_rows(lines, sep, skip)
-    rows = found.rows
+    if found.unclosed and head is None:
+        raise DataError(
+            f'a quoted cell begins in line {found.unclosed} of "{path}" and does not end',
+            remedy="correct that line; a quotation mark within a quoted text is written twice",
+        )
+    if not found.rows:
+        raise DataError(f'"{path}" holds no table: it has no line but comments')
+    rows, notes = from_names(found.rows, how, path)
     if head is not None:
         # A piece from further on may begin within a quoted cell.
         width = _width(rows)
         rows = [row for row in rows if row.line <= head or len(row.cells) == width]
-    if not rows:
-        raise DataError(f'"{path}" holds no table: it has no line but comments')
-    width = _width(rows)
-    rows = [_fitted(row, width) for row in rows]
+    rows, width = _even(rows, head is None)
     rows = [_header(rows, lines, width, sep, how), *rows[1:]]
+    rows = _with_short_units(rows, width)
     _check_even(rows, width, path, sep, how)
     found = found._replace(rows=rows)
     above = _names_above(found.above, sep, width, how)
-    return Dialect(sep, width, found, lay_out(rows, how, path, above, sep == ";"))
+    layout = lay_out(rows, how, path, above, sep == ";")
+    return Dialect(sep, width, found, layout._replace(notes=(*notes, *layout.notes)))
 
 
 def read_rows(lines: Iterable[str], sep: str, skip: int = 0) -> Lines:
     """Cut lines into cells, without empty lines and comments."""
     rows: list[Row] = []
-    above, within, last, gaps = list[str](), "", 0, False
+    above, within, gaps = list[str](), False, False
+    begun = unclosed = 0  # the line in which the row began that is being read
 
     def told() -> Iterator[str]:
-        nonlocal within, last, gaps
+        nonlocal within, gaps, begun, unclosed
+        seen = False
         for number, line in enumerate(lines, start=1):
-            text = line.lstrip("\ufeff \t")
+            if begun:  # a quoted cell goes on, whatever the line looks like
+                yield line
+                continue
+            line = line.lstrip("\ufeff")
+            text = line.lstrip(" \t")
             if number <= skip or not text.strip(" \t\r\n\x1a"):  # which ends files of DOS
                 gaps = gaps or (number > skip and sep in line)
                 continue
-            if text[0] in COMMENTS and not text.startswith(ERRORS):
-                if last:
-                    within = text[0]
-                else:
-                    above.append(text.strip().lstrip("".join(COMMENTS)).strip())
-                continue
-            last = number
-            yield line.lstrip("\ufeff") if number == 1 else line
+            marked = text[0] in MARKS or "#" in line or "//" in line
+            plain = without_remark(line, sep) if marked else line
+            if not plain and not seen:
+                above.append(text.strip().lstrip("".join(COMMENTS)).strip())
+            within = within or (seen and plain != line)
+            if plain:
+                seen, begun = True, number
+                yield plain
+        unclosed = begun
 
     for cells in cells_of(told(), sep):
         if any(map(str.strip, cells)):
-            rows.append(Row(last, cells))
+            rows.append(Row(begun, cells))
         else:
             gaps = True
-    return Lines(rows, above, within, gaps)
+        begun = 0
+    return Lines(rows, above, within, gaps, unclosed)
+
+
+def without_remark(line: str, sep: str) -> str:
+    """A line without the remark behind its last number; nothing of a comment.
+
+    >>> without_remark("1,2.5 # the first", ","), without_remark("# 1,2.5", ",")
+    ('1,2.5', '')
+    """
+    text = line.lstrip()
+    if text.startswith(COMMENTS) and not text.startswith(ERRORS):
+        return ""
+    if ("#" in line or "//" in line) and '"' not in line and (found := BEHIND.search(line)):
+        before = line[: found.start()]
+        if is_number(before.split(None if sep == " " else sep)[-1].strip()):
+            return before
+    return line
 
 
 def cells_of(lines: Iterable[str], sep: str) -> Iterator[list[str]]:
@@ -152,6 +202,8 @@ def _separator(lines: Sequence[str]) -> str:
         later = [cell.strip() for cells in rows[1:] or rows for cell in cells]
         value = sum(map(_worth, later)) / max(1, len(later))
         head = len(_trimmed(rows[0], width)) == width
+        if sep == ":" and (not head or any(map(is_number, rows[0]))):  # times of a day
+            continue
         score = round(even + 2 * value + head / 2, 2)
         if score > best:
             best, found = score, sep
@@ -181,8 +233,23 @@ def _trimmed(cells: Sequence[str], width: int) -> Sequence[str]:
     return cells
 
 
-def _fitted(row: Row, width: int) -> Row:
-    return row._replace(cells=_trimmed(row.cells, width)) if len(row.cells) > width else row
+def _even(rows: Sequence[Row], whole: bool) -> tuple[list[Row], int]:
+    """The rows without empty cells beyond the last column, and how many columns there are.
+
+    Args:
+        whole: whether these are all rows of the file.
+    """
+    width = _width(rows)
+    counts = {len(row.cells) for row in rows}
+    if whole and width - 1 in counts and width > 2:
+        # Separators behind the last column, in some of the lines.
+        beyond = [row.cells[width - 1] for row in rows if len(row.cells) >= width]
+        width -= not any(map(str.strip, beyond))
+    fitted = [
+        row if len(row.cells) <= width else row._replace(cells=_trimmed(row.cells, width))
+        for row in rows
+    ]
+    return fitted, width
 
 
 def _header(rows: Sequence[Row], lines: Sequence[str], width: int, sep: str, how: Asked) -> Row:
@@ -193,16 +260,37 @@ def _header(rows: Sequence[Row], lines: Sequence[str], width: int, sep: str, how
     if how.header and how.names is not None and len(how.names) == width:
         return Row(line, how.names)
     if sep == " " and len(cells) > width:
-        # Names such as `time (s)` are parted by more than one blank, or by a tab; or what
-        # stands in brackets belongs to the name before it.
-        text = lines[line - 1].strip()
-        for names in (WIDE.split(text), BEFORE_NAME.split(text)):
+        for names in _worded(lines[line - 1].strip()):
             if len(names) == width:
                 return Row(line, names)
         return rows[0]
     if len(cells) == width - 1 and not any(row.cells[-1].strip() for row in rows[1:]):
         return Row(line, [*cells, ""])
     return rows[0]
+
+
+def _worded(text: str) -> tuple[list[str], list[str]]:
+    """Names of several words, such as `time (s)`.
+
+    They are parted by more than one blank, or by a tab; or what stands in brackets belongs to the
+    name before it.
+    """
+    return WIDE.split(text), BEFORE_NAME.split(text)
+
+
+def _with_short_units(rows: list[Row], width: int) -> list[Row]:
+    """The rows, with those of units under the names as long as the others."""
+    if len(rows[0].cells) != width or any(map(is_number, rows[0].cells)):
+        return rows
+    fitted = list(rows)
+    for index in range(1, min(1 + MOST_UNITS, len(rows) - 1)):
+        line, cells = rows[index]
+        if any(is_number(cell.strip()) for cell in cells):
+            break
+        if len(cells) != width:
+            kept = [*cells[: width - 1], " ".join(cells[width - 1 :])]
+            fitted[index] = Row(line, kept + [""] * (width - len(kept)))
+    return fitted
 
 
 def _names_above(comments: Sequence[str], sep: str, width: int, how: Asked) -> Sequence[str]:
@@ -217,6 +305,8 @@ def _names_above(comments: Sequence[str], sep: str, width: int, how: Asked) -> S
             if len(names) == width and not all(map(is_number, names)):
                 found.append(names)
                 break
+        else:
+            found += [names for names in _worded(comment) if len(names) == width][:1]
     return max(reversed(found), key=lambda names: len(how.wanted.intersection(names)), default=())
 
 
@@ -241,10 +331,12 @@ def _check_even(rows: Sequence[Row], width: int, path: str, sep: str, how: Asked
 
 def _check_commas(has: str, head: Row, body: Row, sep: str) -> None:
     """Refuse decimal commas between commas."""
-    twice = len(body.cells) == 2 * len(head.cells) > 2
-    if sep == "," and twice and all(cell.strip().isdigit() for cell in body.cells[1::2]):
+    names, cells = len(head.cells), [cell.strip() for cell in body.cells]
+    twice = len(cells) == 2 * names and all(map(str.isdigit, cells[1::2]))
+    whole = names < len(cells) < 2 * names and all(c.lstrip("+-").isdigit() for c in cells)
+    if sep == "," and names > 1 and (twice or whole):
         raise DataError(
-            f"{has}, and the others have {len(body.cells)}: decimal commas and commas between "
+            f"{has}, and the others have {len(cells)}: decimal commas and commas between "
             "columns cannot be told apart",
             remedy="write the file with semicolons between the columns, or with decimal points",
         )

@@ -31,8 +31,8 @@ _NOT_NUMBERS = {
     "M": ("dates", "give numbers, for instance (dates - dates[0]) / np.timedelta64(1, 'D'): "
         "days since the first, so that a rate is one per day"),
     "m": ("time differences", "give numbers, for instance differences / np.timedelta64(1, 's')"),
-    "U": ("text", "convert it with .astype(float), or give each text a number"),
-    "S": ("text", "convert it with .astype(float), or give each text a number"),
+    "U": ("text", ""),
+    "S": ("text", ""),
     "V": ("records with fields", "give one array a field"),
     "c": ("complex numbers", "give .real and .imag as two columns: a loss needs real numbers"),
 }
@@ -109,8 +109,28 @@ def _refuse_kind(name: str, kind: str, array: Array) -> None:
     if kind == "U" and array.ndim == 0:
         remedy = f'give the numbers themselves: table["{array}"] for a column of a table'
         raise DataError(f'{name} is the text "{array}"', remedy=remedy)
+    if kind in "US" and array.size:
+        remedy = _remedy_for_text(name, array)
     sample = f", such as {_shown(array.flat[0])}" if array.size else ""
     raise DataError(f"{name} holds {what}{sample}", remedy=remedy)
+
+
+def _remedy_for_text(name: str, array: Array) -> str:
+    """What makes numbers of texts: reading them, where they are numbers, or numbering labels."""
+    numbers = [_is_number(value) for value in array.flat]
+    call = name if name.isidentifier() else "…"
+    if all(numbers):
+        return f"read the numbers: np.asarray({call}, dtype=float)"
+    if any(numbers):
+        return "give numbers only; leave out what is no number"
+    return f"number the labels: np.unique({call}, return_inverse=True)[1]"
+
+
+def _is_number(value: Any) -> bool:
+    try:
+        return value is not None and math.isfinite(float(value))
+    except (TypeError, ValueError):
+        return False
 
 
 def _shown(value: Any) -> str:
@@ -137,7 +157,10 @@ def _from_objects(array: Array, name: str) -> Array:
             row = np.unravel_index(index, array.shape)[0] if array.ndim else 0
             what = "text" if isinstance(value, str | bytes) else type(value).__name__
             message = f"{name} holds {what}: {_shown(value)} in row {row} (counting from 0)"
-            raise DataError(message, remedy="give numbers only; leave out what is no number")
+            remedy = "give numbers only; leave out what is no number"
+            if all(isinstance(v, str | bytes) for v in array.flat):
+                remedy = _remedy_for_text(name, array)
+            raise DataError(message, remedy=remedy)
     return numbers
 
 
@@ -277,8 +300,13 @@ def rows_in_words(rows: Array) -> str:
     return f"rows {first}" + (f", … ({len(rows)} in all)" if len(rows) > _MOST_ROWS else "")
 
 
-def check_positive(column: Array, name: str, *, zero: bool = False) -> Array:
+def check_positive(
+    column: Array, name: str, *, zero: bool = False, places: Array | None = None
+) -> Array:
     """Return `column` if all of it is positive (or zero, where allowed).
+
+    Args:
+        places: which of the rows given these are, where some have been left out.
 
     Raises:
         DataError: with the first rows that are not, or if all of it is zero.
@@ -290,6 +318,7 @@ def check_positive(column: Array, name: str, *, zero: bool = False) -> Array:
     """
     wrong = np.flatnonzero(column < 0 if zero else column <= 0)
     if len(wrong):
+        wrong = wrong if places is None else places[wrong]
         kind = "must not be negative, and is" if zero else "must be positive, and is not"
         raise DataError(
             f"{name} {kind} in {rows_in_words(wrong)} (rows count from 0)",

@@ -17,11 +17,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from functools import reduce
+from typing import Literal
 
 from descend.differentiate.flow import Alive, Flow, nonzero
 from descend.graph.elementwise import call, cast, full_like, select
 from descend.graph.linear import broadcast
-from descend.graph.node import Node, Partial, postorder
+from descend.graph.node import Node, Partial, postorder, substitute
 from descend.graph.ranges import away_from_zero, constant, positive
 
 __all__ = ["Overflow", "added", "ahead", "back", "doubted"]
@@ -33,43 +34,95 @@ _SLOW = frozenset(
 )
 _BOUNDED = frozenset(("sin", "cos", "tanh", "arctan", "arctan2", "erf", "erfc", "expit", "sign"))
 _STEEP = frozenset(("sqrt", "cbrt", "pow", "arcsin", "arccos", "arccosh", "root_square_less_one"))
+_GROWING = _GROW | {"pow", "div"}
+_BOUNDLESS = frozenset(
+    ("const", "sqrt", "arcsin", "arccos", "arccosh", "root_square_less_one", "sign", "if_finite")
+)
+_BENT = {"abs": "sign", "max": "select", "min": "select"}
+"""Operations with a kink, and what their partials are."""
 _EVERYWHERE = frozenset(("broadcast", "sum", "reshape", "transpose", "flip", "cumsum"))
 
 
 class Overflow:
     """Which nodes may overflow, stand above one that does, or be infinite at a pole."""
 
-    def __init__(self, order: Iterable[Node], wrt: Iterable[Node]) -> None:
-        self.moving = set(wrt)
+    def __init__(self, order: Sequence[Node], wrt: Iterable[Node]) -> None:
+        self.moving = moving = set(wrt)
         self.large: set[Node] = set()
         self.above: set[Node] = set()
         self.singular: set[Node] = set()
+        self.order = order
+        self.bent: list[Node] = []
+        large, above, singular = self.large, self.above, self.singular
         for node in order:
-            op, args = node.op, node.args
-            if any(map(self.moving.__contains__, args)):
-                self.moving.add(node)
-            grows = op.name in _GROW or (op.name == "pow" and math.isnan(constant(args[1])))
-            grows = grows or (op.name == "div" and self._by_rows(args[1]))
-            if grows or (op.name not in _BOUNDED and any(map(self._is_large, args))):
-                self.large.add(node)
-                self.above.add(node)
-            elif any(map(self._is_above, args)):
-                self.above.add(node)
-            if (not op.finite and not grows) or any(map(self._is_singular, args)):
-                self.singular.add(node)
+            args, op = node.args, node.op
+            moves = big = up = pole = False
+            for a in args:
+                moves = moves or a in moving
+                big = big or a in large
+                up = up or a in above
+                pole = pole or a in singular
+            name = op.name
+            if moves:
+                moving.add(node)
+                if name in _BENT:
+                    self.bent.append(node)
+            grows = self._grows(node) if name in _GROWING else False
+            if grows or (big and name not in _BOUNDED):
+                large.add(node)
+                above.add(node)
+            elif up:
+                above.add(node)
+            if pole or not (op.finite or grows or _has_no_pole(node)):
+                singular.add(node)
+
+    def _grows(self, node: Node) -> bool:
+        """Whether it may overflow where its arguments do not."""
+        name, args = node.op.name, node.args
+        if name == "div":
+            return self._by_rows(args[1])
+        return name != "pow" or math.isnan(constant(args[1]))
+
+    def one_sided(self, derivatives: list[Node]) -> list[Node]:
+        """The same, with slopes at kinks that are differentiated again taken from one side.
+
+        The slope of |x| is 0 at 0, between those of both sides. But what depends on |x| smoothly,
+        as cosh |x|, has a second derivative there, in which two slopes are multiplied to 1.
+        """
+        if not self.bent:
+            return derivatives
+        known = set(self.order)
+        names = {node.op.name for node in self.order}
+        bent = [n for n in self.bent if _BENT[n.op.name] in names]
+        sides = {p: side for n in bent for p, side in _sides(n) if p in known}
+        return substitute(derivatives, sides) if sides else derivatives
 
     def _by_rows(self, node: Node) -> bool:
         """Whether something is divided by what does not move, and may be 0 in some rows."""
         return not (node in self.moving or positive(node) or _is_parameter(node))
 
-    def _is_large(self, node: Node) -> bool:
-        return node in self.large
 
-    def _is_above(self, node: Node) -> bool:
-        return node in self.above
+def _has_no_pole(node: Node) -> bool:
+    """Whether it is infinite only by overflow, though it may be undefined."""
+    name = node.op.name
+    if name == "div":
+        divisor = node.args[1]
+        return abs(constant(divisor)) > 0 or positive(divisor)
+    if name == "pow":
+        return constant(node.args[1]) >= 0
+    return name in _BOUNDLESS
 
-    def _is_singular(self, node: Node) -> bool:
-        return node in self.singular
+
+def _sides(node: Node) -> list[tuple[Node, Node]]:
+    """The partials of a node with a kink, and the same from one side of it."""
+    op, (x, *others) = node.op, node.args
+    assert op.partials is not None
+    partials = [p.local(*node.args, node) for p in op.partials if p is not None]
+    if not others:
+        return [(partials[0], call("copysign", full_like(x, 1.0), x))]
+    first = call("le", *((others[0], x) if op.name == "max" else (x, others[0])))
+    one, zero = full_like(x, 1.0), full_like(x, 0.0)
+    return list(zip(partials, (select(first, one, zero), select(first, zero, one)), strict=True))
 
 
 # --- one step -----------------------------------------------------------------------------------
@@ -147,7 +200,7 @@ def _times(
         return _fixed(d, p, pole and not _is_parameter(node.args[1 - place]))
     isolated = _answer(partial.isolated, node, moving)
     large = node in known.large
-    grown = any(a in known.large for a in node.args)
+    grown = not known.large.isdisjoint(node.args)
     over, under = _limits(d, node, place, partial, pole, isolated, known, backward)
     first, *rest = _split(node, place, p, known)
     product = _product(d, first, over, under)
@@ -155,7 +208,8 @@ def _times(
         product, rest = call("mul0", p, d.node), []
     far = _far(node, known) if pole and backward and d.saturated else None
     if far is not None:
-        product = select(far, call("mul_sat", d.node, first, both=True), product)
+        settled = call("mul_sat", d.node, first, both=True)
+        product = settled if far is True else select(far, settled, product)
     for factor in rest:
         if d.exact and pole:
             product = call("mul0", product, factor)
@@ -169,7 +223,7 @@ def _times(
     whole.exact = d.exact and not backward and not isolated and not _underflows(node, place, known)
     whole.wild = d.wild or pole
     whole.steep = d.steep or (pole and node.op.name in _STEEP)
-    ends = grown or (backward and any(a in known.singular for a in node.args))
+    ends = grown or (backward and not known.singular.isdisjoint(node.args))
     whole.saturated = d.saturated or (partial.settles and ends) or how == "mul_sat"
     whole.big = d.big or how == "mul_sat" or (large and not backward)
     return whole
@@ -185,10 +239,11 @@ def _limits(
     nothing = d.saturated if backward else d.alive is not None and not d.exact
     over = nothing and node in known.large and not pole
     if d.wild:
-        fades = node.op.name in _FADE or any(a in known.large for a in node.args)
+        fades = node.op.name in _FADE or not known.large.isdisjoint(node.args)
         return over, backward and partial.settles and not isolated and fades
-    others = (a for i, a in enumerate(node.args) if i != place)
-    return over, d.big and (partial.settles or any(a in known.above for a in others))
+    if not d.big or partial.settles:
+        return over, d.big
+    return over, any(a in known.above for i, a in enumerate(node.args) if i != place)
 
 
 def _is_parameter(node: Node) -> bool:
@@ -196,16 +251,20 @@ def _is_parameter(node: Node) -> bool:
     return node.op.name == "broadcast" and not node.args[0].shape and math.isnan(constant(node))
 
 
-def _far(node: Node, known: Overflow) -> Node | None:
+def _far(node: Node, known: Overflow) -> Node | Literal[True] | None:
     """Where a partial that has a pole is infinite for another reason, which holds all around.
 
     A power is so for an infinite base; others where their argument is 0 whatever moves, as a rate
-    times a time of 0.
+    times a time of 0. Of a dose over a number that moves nothing else is left.
     """
     argument = node.args[1 if node.op.name == "div" else 0]
     dead = _dead(argument, known)
     if node.op.name != "pow":
         return dead
+    while argument.op.name == "neg":
+        argument = argument.args[0]
+    if argument.op.name == "div" and argument.args[0] not in known.moving:
+        return True
     away = call("ne", argument, 0.0)
     return away if dead is None else call("or", away, dead)
 
@@ -231,7 +290,7 @@ def _underflows(node: Node, place: int, known: Overflow) -> bool:
     That of c/w is −c/w², which is 0 from w = 1e162 on.
     """
     name, args = node.op.name, node.args
-    if any(a in known.large for a in args):
+    if not known.large.isdisjoint(args):
         return False
     over = name == "div" and place == 1 and constant(args[0]) == constant(args[0])
     return over or (name == "pow" and place == 0 and constant(args[1]) < 0.0)
@@ -420,9 +479,7 @@ def total(parts: Sequence[Node]) -> Node:
 # --- values that are not finite -----------------------------------------------------------------
 
 
-def doubted(
-    derivatives: Sequence[Node], value: Node, outputs: Sequence[Node]
-) -> list[Node]:
+def doubted(derivatives: Sequence[Node], value: Node, outputs: Sequence[Node]) -> list[Node]:
     """Derivatives with NaN in place of what is finite where the value is not a number.
 
     Where the value is infinite, too, if something may have overflowed on the way to the outputs:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from descend.differentiate.arguments import Argnums, Point, trace_at
-from descend.differentiate.reverse import reverse
+from descend.differentiate.reverse import Step, reverse
 from descend.errors import UsageError
 from descend.graph.node import Node
 from descend.graph.source import const
@@ -47,6 +47,8 @@ class GradientCheck:
         method: "complex step" or "central differences".
         tolerance: what was allowed.
         of: of what, where the function returns more than one number.
+        lost: where the gradient is not finite, the operation whose derivative is the first on
+            the way back that is not, and the line that it stands in.
     """
 
     ok: bool
@@ -57,6 +59,7 @@ class GradientCheck:
     method: str
     tolerance: float
     of: str = ""
+    lost: str = ""
 
     def __bool__(self) -> bool:
         return self.ok
@@ -67,6 +70,7 @@ class GradientCheck:
             f"the gradient{self.of} {verdict} {self.method}: "
             f"largest relative error {self.error:.2g} at {self.where} ({self.found:.10g}, "
             f"expected {self.expected:.10g}; allowed {self.tolerance:.2g})"
+            + (f"; there is no finite derivative of {self.lost}" if self.lost else "")
         )
 
 
@@ -154,7 +158,25 @@ def checked(
         worst = check if worst is None or not check.error <= worst.error else worst
     if worst is None:
         raise UsageError(f"check_grad: {point.name} has no argument to differentiate")
+    if not all(np.isfinite(f).all() for f in found):
+        worst = replace(worst, lost=_lost(point, seeds, bound, run))
     return worst if alone else replace(worst, of=" of a weighted sum of the results")
+
+
+def _lost(point: Point, seeds: Sequence[Node], bound: Mapping[Node, Any], run: Run) -> str:
+    """The first operation on the way back that sends on what is not finite, and its line."""
+    steps: list[Step] = []
+    reverse(point.outputs, seeds, point.inputs, steps)
+    sent = [[c.sent for c in step.contributions] for step in steps]
+    wanted = [[step.incoming, *nodes] for step, nodes in zip(steps, sent, strict=True)]
+    values = iter(run([node for nodes in wanted for node in nodes], bound))
+    for step, nodes in zip(steps, wanted, strict=True):
+        came, *gone = (bool(np.isfinite(next(values)).all()) for _ in nodes)
+        if came and not all(gone):
+            place = point.trace.origin(step.node)
+            name = step.node.op.word or step.node.op.name
+            return name if place is None else f"{name} ({place})"
+    return ""
 
 
 def _plain(

@@ -34,7 +34,7 @@ def forward(outputs: Sequence[Node], wrt: Sequence[Node], tangents: Sequence[Nod
     order = postorder(outputs, stop=set(wrt).__contains__)
     known = Overflow(order, wrt)
     for node in order:
-        if node in moving or node.dtype.kind != "f":
+        if node not in known.moving or node in moving or node.dtype.kind != "f":
             continue
         arriving = [moving.get(a) for a in node.args]
         if any(t is not None for t in arriving):
@@ -48,4 +48,6 @@ def forward(outputs: Sequence[Node], wrt: Sequence[Node], tangents: Sequence[Nod
                 made = None if loop is None else opened(loop)
             if made is not None:
                 moving[node] = made
-    return [moving[o].node if o in moving else zeros(o.shape, o.dtype) for o in outputs]
+    return known.one_sided(
+        [moving[o].node if o in moving else zeros(o.shape, o.dtype) for o in outputs]
+    )

@@ -14,12 +14,9 @@ from descend.graph.selection import reduce_max, reduce_min
 from descend.graph.source import CONST
 from descend.lean import dataclass
 from descend.trace.context import Trace
-from descend.trace.indexing import TraceIndexError
+from descend.trace.indexing import IN_BOUNDS, OUTSIDE, TraceIndexError
 
 __all__ = ["Check", "index_checks"]
-
-_IN_BOUNDS = frozenset(("argmax", "argmin", "argsort", "iota"))
-
 
 @dataclass(frozen=True)
 class Check:
@@ -38,11 +35,10 @@ class Check:
     def __call__(self, results: Sequence[Any]) -> None:
         low, high = results[self.place], results[self.place + 1]
         if low < 0 or high >= self.extent:
-            bad = int(low if low < 0 else high)
-            raise TraceIndexError(
-                f"index {bad} is out of bounds for an axis of {self.extent} elements",
-                where=self.where,
-            )
+            bad = int(low) - self.extent if low < 0 else int(high)
+            what = "an index" if bad == OUTSIDE else f"index {bad}"
+            axis = "its axis" if bad == OUTSIDE else f"an axis of {self.extent} elements"
+            raise TraceIndexError(f"{what} is out of bounds for {axis}", where=self.where)
 
 
 def index_checks(
@@ -57,7 +53,7 @@ def index_checks(
             continue
         x, index = node.args
         extent = x.shape[node.attrs["axis"]]
-        if index.op is CONST or index.op.name in _IN_BOUNDS or isinstance(extent, Dim):
+        if index.op is CONST or index.op.name in IN_BOUNDS or isinstance(extent, Dim):
             continue
         if 0 in index.shape:
             continue

@@ -122,7 +122,7 @@ def reverse(
         if record is not None and incoming is not None:
             summands = tuple(p.node for p in parts)
             record.append(Step(node, incoming.node, summands, _contributions(node, sent)))
-    return [found[n] if n in found else zeros(n.shape, n.dtype) for n in wrt]
+    return known.one_sided([found[n] if n in found else zeros(n.shape, n.dtype) for n in wrt])
 
 
 class _Together:

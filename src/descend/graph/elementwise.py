@@ -141,11 +141,6 @@ def _mul_sat_meaning(z: Array, b: Array, *, both: bool = False) -> Array:
         return np.where(lost & ~np.isnan(z) & ~np.isnan(b), np.zeros((), z.dtype), product)
 
 
-def _root_square_less_one(x: Array) -> Array:
-    with np.errstate(invalid="ignore"):
-        return np.asarray(np.sqrt(x - 1) * np.sqrt(x + 1))
-
-
 def _if_finite_meaning(d: Array, value: Array, *, infinite: bool) -> Array:
     lost = np.isfinite(d) & (~np.isfinite(value) if infinite else np.isnan(value))
     return np.where(lost, np.asarray(np.nan, d.dtype), d)
@@ -251,8 +246,7 @@ def _angle_x(y: Node, x: Node, _out: Node) -> Node:
 
 
 def _power_base(x: Node, y: Node, _out: Node) -> Node:
-    known = constant(y)
-    less = sub(y, 1.0) if math.isnan(known) else full_like(y, known - 1.0)
+    less = sub(y, 1.0) if math.isnan(constant(y)) else full_like(y, constant(y) - 1.0)
     return call("mul0", y, call("pow", x, less))
 
 
@@ -379,7 +373,7 @@ declare("exp", "exponential", 20, "exp of a number above 709", np.exp, settling(
 declare("exp2", "exponential", 20, "exp2 of a number of 1024 or more", np.exp2,
         settling(lambda x, o: mul(o, _LN2)))
 declare("expm1", "exponential", 40, "expm1 of a number above 709", np.expm1,
-        settling(lambda x, o: add(o, 1.0)))
+        settling(lambda x, o: call("exp", x)))
 declare("log", "logarithm", 20, _NOT_POSITIVE, np.log,
         settling(lambda x, o: _inverse(x), _near_zero(0)), units="plain")
 for _name, _log, _of_base in (("log2", np.log2, _LN2), ("log10", np.log10, _LN10)):
@@ -407,7 +401,7 @@ declare("arcsin", "inverse", 40, "arcsin beyond ±1", np.arcsin,
 declare("arccos", "inverse", 40, "arccos beyond ±1", np.arccos,
         lambda x, o: neg(_inverse(call("sqrt", call("one_less_square", x)))))
 declare("arctan", "inverse", 40, True, np.arctan,
-        settling(lambda x, o: _inverse(add(_square(x), 1.0))))
+        settling(lambda x, o: call("over_one_and_square", x)))
 declare("arctan2", "inverse", 40, True, np.arctan2,
         Partial(_angle_y, settles=True), Partial(_angle_x, settles=True), units="same")
 declare("sinh", "exponential", 40, "sinh beyond ±710", np.sinh,
@@ -424,7 +418,11 @@ declare("arctanh", "logarithm", 40, "arctanh of ±1 or beyond", np.arctanh,
         lambda x, o: _inverse(call("one_less_square", x)))
 declare("one_less_square", "arithmetic", 3, True, lambda x: (1 - x) * (x + 1),
         smooth(lambda x, o: mul(x, -2.0)), word="1 - x²", latency=7)
-declare("root_square_less_one", "arithmetic", 13, "a number below 1", _root_square_less_one,
+declare("over_one_and_square", "arithmetic", 6, True, lambda x: 1 / (1 + x * x),
+        settling(lambda x, o: mul(call("mul_sat", x, o, both=True), mul(o, -2.0)), isolated=True),
+        word="1/(1 + x²)", latency=20)
+declare("root_square_less_one", "arithmetic", 13, "a number below 1",
+        lambda x: np.sqrt(x - 1) * np.sqrt(x + 1),
         Partial(lambda x, o: div(x, o), isolated=False), word="√(x² - 1)")
 declare("expit", "exponential", 20, True, ScipyUfunc("expit"),
         settling(lambda x, o: mul(o, call("expit", neg(x)))), word="sigmoid")

@@ -6,6 +6,8 @@ not known.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
 from descend.graph.node import Node
@@ -35,7 +37,7 @@ def not_negative(node: Node, depth: int = DEPTH) -> bool:
     if name in _NEVER_NEGATIVE:
         return True
     if node.op is CONST:
-        return bool((value_of(node) >= 0).all())
+        return _number(node) >= 0 if not node.shape else bool((value_of(node) >= 0).all())
     if not depth:
         return False
     args = node.args
@@ -63,6 +65,8 @@ def away_from_zero(node: Node, depth: int = DEPTH) -> bool:
     if name in ("cosh", "row_count"):
         return True
     if node.op is CONST:
+        if not node.shape:
+            return _number(node) > 1e-100
         value = value_of(node)
         return value.dtype.kind in "fiu" and bool((value > 1e-100).all())
     if not depth:
@@ -113,9 +117,16 @@ def constant(node: Node) -> float:
     """The number that a node repeats, or NaN."""
     if node.op.name == "broadcast":
         node = node.args[0]
-    if node.op is CONST and not node.shape:
-        return float(value_of(node))
-    return np.nan
+    return _number(node) if node.op is CONST and not node.shape else np.nan
+
+
+def _number(node: Node) -> float:
+    return _read(node.attrs["data"], node.attrs["dtype"])
+
+
+@lru_cache(1024)
+def _read(data: bytes, dtype: str) -> float:
+    return float(np.frombuffer(data, dtype)[0])
 
 
 def _even(node: Node) -> bool:

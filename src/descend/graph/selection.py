@@ -148,7 +148,7 @@ def _take_type(args: tuple[Node, ...], attrs: Mapping[str, Any]) -> Typed:
 
 def _take_meaning(x: Array, index: Array, *, axis: int) -> Array:
     if index.size and (index.min() < 0 or index.max() >= x.shape[axis]):
-        bad = int(index.min() if index.min() < 0 else index.max())
+        bad = int(index.min()) - x.shape[axis] if index.min() < 0 else int(index.max())
         raise IndexError(f"index {bad} is out of bounds for axis {axis} with size {x.shape[axis]}")
     return np.take(x, index, axis=axis)
 

@@ -33,6 +33,7 @@ __all__ = ["BESSEL", "bessel", "library_function"]
 
 _SQRT_PI = math.sqrt(math.pi)
 _FAR = 12.0
+_FADED = 80.0  # exp(-80) is far below rounding
 # (2k + 1)!! / 2^k, of the asymptotic series of w': at |z| = 12 the next one is below rounding.
 _SERIES = [math.prod(range(1, 2 * k + 2, 2)) / 2.0**k for k in range(14)]
 
@@ -97,7 +98,8 @@ def _gauss(x: Node, factor: float) -> Node:
 def _square_slope(x: Node, near: Node, sign: float) -> Node:
     """`near` where |x| < 12, else sign·t·Σ cₖ(sign·t)ᵏ with t = 1/x²: what is left of it there."""
     far = call("lt", full_like(x, _FAR), call("abs", x))
-    t = mul(select(far, div(_one(x), mul(x, x)), 0.0), sign)
+    inverse = select(far, div(_one(x), x), 0.0)
+    t = mul(mul(inverse, inverse), sign)
     return select(far, mul(t, _horner(t, _SERIES)), near)
 
 
@@ -127,13 +129,15 @@ def _faddeeva_slope(x: Node, y: Node) -> tuple[Node, Node]:
     """Real and imaginary part of w'(z) = -2z·w(z) + 2i/√π at z = x + iy (DLMF 7.10.2).
 
     Far above the real line both terms cancel but for the asymptotic series
-    w' = -(i/√π)·Σ (2k+1)!!/(2^k z^(2k+2)), which stands in there.
+    w' = -(i/√π)·Σ (2k+1)!!/(2^k z^(2k+2)), which stands in there; below it, too, where the
+    further term of w, 2·exp(-z²), is below rounding.
     """
     u, v = call("wofz_real", x, y), call("wofz_imag", x, y)
     re = mul(sub(mul(y, v), mul(x, u)), 2.0)
     im = sub(full_like(x, 2.0 / _SQRT_PI), mul(add(mul(x, v), mul(y, u)), 2.0))
-    size = add(mul(x, x), mul(y, y))
-    above = call("le", full_like(y, 0.0), y)
+    across, along = mul(x, x), mul(y, y)
+    size = add(across, along)
+    above = call("or", call("le", full_like(y, 0.0), y), call("le", add(along, _FADED), across))
     far = call("and", above, call("lt", full_like(x, _FAR**2), size))
     inverse = select(far, div(_one(x), size), 0.0)
     p, q = mul(x, inverse), neg(mul(y, inverse))  # 1/z

@@ -36,9 +36,11 @@ from descend.graph.matrices import (
     rows,
     scale_columns,
     scale_rows,
+    spread,
     triangle,
 )
 from descend.graph.node import Array, Node, Typed
+from descend.graph.selection import reduce_max
 
 __all__ = ["EIGH", "PINV", "QR", "SVD"]
 
@@ -233,6 +235,15 @@ def _qr_parts(x: Node, m: int) -> tuple[Node, Node]:
     return rows(x, 0, m), rows(x, m, m + n)
 
 
+def _full_rank(r: Node, m: int) -> Node:
+    """R, with 0 for what stands on its diagonal by rounding alone: nothing is divided by that."""
+    size, n, last = call("abs", r), order_of(r)[0], r.ndim - 2
+    across = tuple(i for i in range(r.ndim) if i != last)
+    largest = broadcast(reduce_max(size, (last,)), r.shape, across)
+    lost = call("le", size, mul(largest, m * float(np.finfo(r.dtype).eps)))
+    return select(call("and", lost, spread(np.eye(n, dtype=bool), r)), 0.0, r)
+
+
 def _lower_copied(x: Node) -> Node:
     """The lower triangle, and the same mirrored above it."""
     n = order_of(x)[0]
@@ -250,7 +261,8 @@ def _qr_vjp(g: Node, node: Node) -> list[Node | None]:
     (q, r), (gq, gr) = _qr_parts(node, m), _qr_parts(g, m)
     gr = masked(gr, triangle(n, False))
     inner = sub(matmul(r, mt(gr)), matmul(mt(gq), q))
-    return [_over_r(add(gq, matmul(q, _lower_copied(inner))), r, transposed=True)]
+    moved = add(gq, matmul(q, _lower_copied(inner)))
+    return [_over_r(moved, _full_rank(r, m), transposed=True)]
 
 
 def _qr_jvp(tangents: list[Node | None], node: Node) -> Node:
@@ -258,7 +270,7 @@ def _qr_jvp(tangents: list[Node | None], node: Node) -> Node:
     q, r = _qr_parts(node, m)
     (da,) = tangents
     assert da is not None
-    moved = _over_r(da, r)
+    moved = _over_r(da, _full_rank(r, m))
     inner = matmul(mt(q), moved)
     below = masked(inner, np.tri(n, k=-1, dtype=bool))
     turned = sub(below, mt(below))

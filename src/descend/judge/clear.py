@@ -205,12 +205,25 @@ def _of_curvature(f: Any) -> Array:
     Newton's step is short in standard errors, and the loss rises along the way it has come.
     """
     _, half, ok = _apart(f.jtj)
-    step = np.sum(half * np.sum(half * f.jtr[None, :], axis=1)[:, None], axis=0)
-    inverse = np.sum(half[:, :, None] * half[:, None, :], axis=0)
+    return _of_newton(f, np.sum(half[:, :, None] * half[:, None, :], axis=0), ok)
+
+
+def _of_many_curvature(f: Any) -> Array:
+    """The same for more numbers than a factorisation is written out for."""
+    lengths = np.sqrt(np.diagonal(f.jtj))
+    inverse = swept(f.jtj / lengths[:, None] / lengths[None, :])
+    ok = MARGIN * len(lengths) * np.sqrt(np.sum(inverse * inverse)) * WORSE < 1.0
+    ok = ok & np.all(np.diagonal(inverse) > 0.0)
+    return _of_newton(f, inverse / lengths[:, None] / lengths[None, :], ok)
+
+
+def _of_newton(f: Any, inverse: Array, ok: Array) -> Array:
+    """The code by Newton's step and standard errors, where the matrix has full rank plainly."""
+    step = np.sum(inverse * f.jtr[None, :], axis=1)
     if f.is_likelihood:
-        errors = 0.5 * np.sum(half * half, axis=0) / f.n
+        errors = 0.5 * np.diagonal(inverse) / f.n
     else:
-        first = np.sum(inverse[:, :, None] * f.scatter[None, :, :], axis=1)
+        first = inverse @ f.scatter
         errors = np.sum(first * inverse, axis=1) / (f.n * f.n)
     ok = ok & (f.n > f.x.shape[0]) & np.all(WIDE * step * step < ARRIVED**2 * errors)
     # What runs away goes on and on: its next step is no small share of it.
@@ -268,7 +281,8 @@ def _has_risen(f: Any, who: Array, place: Array, jtj: Array, jtr: Array, loss: A
 FORMULAS = Formulas(
     {
         Look.SQUARES: _of_squares, Look.MANY_SQUARES: _of_many_squares,
-        Look.CURVED: _of_curvature, Look.PLAIN: _of_way, Look.BATCHES: _of_batches,
+        Look.CURVED: _of_curvature, Look.MANY_CURVED: _of_many_curvature, Look.PLAIN: _of_way,
+        Look.BATCHES: _of_batches,
     },
     _place, _has_risen, OUT, at_vertex,
 )  # fmt: skip

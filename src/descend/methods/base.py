@@ -14,11 +14,11 @@ import math
 from collections.abc import Mapping
 from dataclasses import fields
 from types import SimpleNamespace
-from typing import Any, ClassVar, NamedTuple, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self, TypeAlias
 
 import numpy as np
 
-from descend.errors import UsageError, suggest
+from descend.errors import UsageError, shorten, suggest
 from descend.lean import dataclass
 
 __all__ = [
@@ -93,7 +93,20 @@ def cast(value: Array, p: Array) -> Array:
     return np.asarray(value, dtype=p.dtype)
 
 
-class Tunable:
+class _Told(type):
+    """Classes that are made by users: errors in making one end at their line."""
+
+    if not TYPE_CHECKING:
+
+        def __call__(cls, *args: Any, **options: Any) -> Any:
+            try:
+                return super().__call__(*args, **options)
+            except Exception as error:
+                shorten(error)
+                raise
+
+
+class Tunable(metaclass=_Told):
     """A frozen dataclass of hyperparameters: checked by a table, split into numbers and structure.
 
     Class attributes:

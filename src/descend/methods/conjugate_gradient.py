@@ -7,12 +7,14 @@ from typing import ClassVar
 import numpy as np
 
 from descend.lean import dataclass
-from descend.methods.base import Array, State, cast
+from descend.methods.base import PRECISION, STALLED, Array, State, cast
 from descend.methods.line_search import LITTLE, LineSearch, first_share, least
 from descend.methods.units import lengths, noise, square_length, steepest
 
 __all__ = ["ConjugateGradient"]
 
+SINGLE = 4  # bytes
+PRECISE, STUCK = -1, -2  # in place of a number of moves: why the descent has begun again
 AGAIN = 3  # times as many moves as there are parameters, after which a descent begins again
 ETA, GROWTH, VARIED, MORE, PARABOLA, STEEPER = 0.4, 10, 100, 2, 0.1, 1e6
 
@@ -26,7 +28,7 @@ class ConjugateGradient(LineSearch):
     ⅞‖g‖². All this is of x/u, with the parameters' units u (`descend.methods.units`). The steps are
     those of `LineSearch`, searched to a tenth of the first slope, or half of it uphill; after three
     moves a parameter, and where that direction does not fall, or meets bounds, the descent begins
-    again with −g.
+    again with −g. In single precision it does so once more before it ends for want of digits.
 
     Args:
         ftol: stop when an accepted step lowers the loss by less than this share of it.
@@ -59,7 +61,7 @@ class ConjugateGradient(LineSearch):
         }
 
     def learn(self, s: State, new: State, move: Array, change: Array, took: Array) -> State:
-        since = np.where(s["since"] >= AGAIN * move.shape[0], 0, s["since"] + 1)
+        since = np.where(s["since"] >= AGAIN * move.shape[0], 0, np.maximum(s["since"], 0) + 1)
         return {
             "change": change, "since": np.where(took, since, s["since"]),
             "took": np.where(took, np.ones_like(s["took"]), 0),
@@ -77,6 +79,20 @@ class ConjugateGradient(LineSearch):
         beta = np.sum((image - 2 * last * (np.sum(change * image) / safe)) * pull) / safe
         lowest = cast(ETA, pull) * (new["before"] / steep) / _square(new, last)
         return np.where(known, np.maximum(beta, lowest), 0) * last - square * (pull / steep)
+
+    def begun_again(self, s: State, code: Array) -> tuple[State, Array, Array]:
+        """Once, in single precision: directions made of earlier slopes may be lost in its rounding.
+
+        If the steepest descent moves nothing either, it ends as it would have before.
+        """
+        if s["x"].dtype.itemsize > SINGLE:
+            return super().begun_again(s, code)
+        stuck, lost = (code == PRECISION) | (code == STALLED), code == PRECISION
+        again = stuck & (s["since"] >= 0)
+        before = np.where(s["since"] == PRECISE, cast(PRECISION, code), cast(STALLED, code))
+        code = np.where(again, 0, np.where(stuck, before, code))
+        since = np.where(lost, cast(PRECISE, s["since"]), cast(STUCK, s["since"]))
+        return {**s, "since": np.where(again, since, s["since"])}, again, code
 
     def first_length(self, new: State, s: State) -> Array:
         """The α at which the linear fall is that of the last step, at most 10 times as far.

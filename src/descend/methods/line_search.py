@@ -115,6 +115,11 @@ class LineSearch(Optimizer):
         """Return the next direction, from the new state and the gradient that may pull."""
         raise NotImplementedError
 
+    def begun_again(self, s: State, code: Array) -> tuple[State, Array, Array]:
+        """Return the state, whether a direction that leads no further gives way to the steepest
+        descent, and the status code then."""
+        return s, s["started"] < 0, code
+
     def first_length(self, new: State, s: State) -> Array:
         """Return the first α to try along a new direction."""
         raise NotImplementedError
@@ -144,10 +149,11 @@ class LineSearch(Optimizer):
             too_high = too_high | rises & (s["trials"] < STRICT)
         accept = ok & (first | ~(too_high | too_steep))
         s, astray = self._with_units(p, np.where(finite, e.gradient - s["gradient"], 0), s)
-        anew = accept | astray
         code = np.where(first, np.where(ok, 0, NOT_FINITE), _verdict(p, loss, slope, s, accept, h))
         code = np.where(astray, 0, code)
+        s, again, code = self.begun_again(s, code)
         code = np.where(ok & bottomless(loss), UNBOUNDED, code)
+        anew = accept | astray | again
         new = {
             "x": np.where(accept, p, s["x"]),
             "loss": np.where(accept, loss, s["loss"]),

@@ -38,6 +38,8 @@ __all__ = [
     "poisson_log_rate",
 ]
 
+FLAGS = {"from_logits": "_with_logits", "log_rate": "_log_rate"}
+"""What a loss is called where one of its options is on."""
 LOWEST_LOG = -100.0
 LOG_2 = math.log(2.0)
 
@@ -51,7 +53,7 @@ class Loss(Tunable):
         axis: what `per_row` does with the prediction's last axis: `"kept"` (the result has the
             prediction's shape), `"classes"` (one number a class, reduced) or `"pair"` (a mean and
             a log variance, reduced).
-        domain: what targets may be: `"numbers"`, an interval such as `"[0, 1]"`, `"signs"`,
+        domain: what targets may be: `"numbers"`, an interval such as `"(0, 1]"`, `"signs"`,
             `"classes"` (class numbers, or a probability a class) or `"distributions"`; an empty
             string for a loss of one's own that does not say.
         of_residual: whether it depends on prediction − target alone, so that sigma scales both.
@@ -77,6 +79,11 @@ class Loss(Tunable):
     def residual(self, prediction: Array, target: Array) -> Array | None:
         """Return r with `per_row` = r², or None if the loss is not a square."""
         return None
+
+    @property
+    def spelling(self) -> str:
+        """Its name as one writes it, such as `bce_with_logits`."""
+        return self.name + "".join(w for flag, w in FLAGS.items() if getattr(self, flag, False))
 
     @property
     def is_square(self) -> bool:
@@ -107,7 +114,7 @@ class Loss(Tunable):
         return np.where(sound, exact, gauss_newton)
 
     def check(self, target: Any, outputs: Sequence[tuple[int, ...]] | None = None) -> None:
-        """Refuse real targets that this loss cannot mean; rows are counted from 1.
+        """Refuse real targets that this loss cannot mean; rows are counted from 0.
 
         Args:
             outputs: the shapes of what the model returns, where they are known.
@@ -115,14 +122,14 @@ class Loss(Tunable):
         Raises:
             DataError: a target outside `domain`. UsageError: one of another shape.
 
-        >>> Poisson().check(np.array([0.0, 2.0, -1.0]))
+        >>> Poisson().check(np.array([0.0, 2.0, -1.0]))  # doctest: +ELLIPSIS
         Traceback (most recent call last):
             ...
-        descend.errors.DataError: loss "poisson" needs targets in [0, inf): row 3 has -1.0
-        >>> CrossEntropy().check(np.array([0, 1, 3]), [(3, 3)])
+        descend.errors.DataError: loss "poisson" needs targets in [0, inf): row 2 has ...
+        >>> CrossEntropy().check(np.array([0, 1, 3]), [(3, 3)])  # doctest: +ELLIPSIS
         Traceback (most recent call last):
             ...
-        descend.errors.DataError: loss "cross_entropy" needs class numbers 0 to 2: row 3 has 3
+        descend.errors.DataError: loss "cross_entropy" needs class numbers 0 to 2: row 2 has ...
           do: number them from 0: np.unique(y, return_inverse=True)[1]
         """
         check_values(self, target)

@@ -22,8 +22,8 @@ class Named(Protocol):
     """What is asked of a loss here."""
 
     @property
-    def name(self) -> str:
-        """What reports call it."""
+    def spelling(self) -> str:
+        """What one writes to ask for it."""
 
     @property
     def axis(self) -> str:
@@ -46,9 +46,18 @@ class Kind(NamedTuple):
     remedy: str = ""
 
 
-def _interval(text: str) -> Kind:
-    low, high = (float(end) for end in text[1:-1].split(","))
-    return Kind(lambda t: (t < low) | (t > high), f"targets in {text}")
+def _interval(loss: Named) -> Kind:
+    text = loss.domain
+    try:
+        low, high = (float(end) for end in text[1:-1].split(","))
+        below, above = BELOW[text[0]], ABOVE[text[-1]]
+    except (ValueError, LookupError, TypeError):
+        known = ", ".join(f'"{name}"' for name in (ANY, *KINDS, *OF_CLASSES))
+        raise UsageError(
+            f"the domain of the loss {loss.spelling} is {text!r}, which says no targets",
+            remedy=f'write an interval such as "(0, inf)" or "[0, 1]", or one of {known}',
+        ) from None
+    return Kind(lambda t: below(t, low) | above(t, high), f"targets in {text}")
 
 
 KINDS: Mapping[str, Kind] = {
@@ -56,21 +65,27 @@ KINDS: Mapping[str, Kind] = {
         lambda t: np.abs(t) != 1, "targets -1 or 1",
         "of targets 0 and 1, 2*y - 1 are such",
     ),
-    "distributions": Kind(lambda t: (t < 0) | (t > 1), "targets in [0, 1]"),
 }  # fmt: skip
-"""Besides `ANY`, which any are, intervals such as `"[0, 1]"`, and class numbers, which can only be
-judged beside the classes of a model."""
+"""Besides `ANY`, which any are, intervals such as `"[0, 1]"`, and `OF_CLASSES`."""
+OF_CLASSES = ("classes", "distributions")
+"""What can only be judged beside the classes of a model."""
+BELOW = {"[": np.less, "(": np.less_equal}
+ABOVE = {"]": np.greater, ")": np.greater_equal}
+TWO = "number them 0 and 1: np.unique(y, return_inverse=True)[1]"
 
 
 def check_values(loss: Named, target: Array) -> None:
-    """Refuse targets that no prediction can meet; rows are counted from 1.
+    """Refuse targets that no prediction can meet.
 
     Raises:
-        DataError: with the first such row.
+        DataError: with the first such row, counted from 0. UsageError: a domain that is none.
     """
-    if loss.domain not in ("", ANY, "classes"):
-        kind = KINDS.get(loss.domain) or _interval(loss.domain)
-        refuse_rows(loss, target, kind.wrong(np.asarray(target)), kind.need, kind.remedy)
+    if loss.domain not in ("", ANY, *OF_CLASSES):
+        kind = KINDS.get(loss.domain) or _interval(loss)
+        wrong, remedy = kind.wrong(np.asarray(target)), kind.remedy
+        if loss.domain == "[0, 1]" and wrong.any() and len(np.unique(target)) == 2:
+            remedy = TWO
+        refuse_rows(loss, target, wrong, kind.need, remedy)
 
 
 def refuse_rows(loss: Named, target: Array, wrong: Array, need: str, remedy: str = "") -> None:
@@ -79,8 +94,10 @@ def refuse_rows(loss: Named, target: Array, wrong: Array, need: str, remedy: str
     if len(rows):
         row = int(rows[0])
         more = f", and {len(rows) - 1} more" if len(rows) > 1 else ""
-        text = f'loss "{loss.name}" needs {need}: row {row + 1} has {target[row]}{more}'
-        raise DataError(text, remedy=remedy or None)
+        text = f'loss "{loss.spelling}" needs {need}: row {row} has {target[row]}{more}'
+        error = DataError(f"{text} (rows count from 0)", remedy=remedy or None)
+        error.row = row
+        raise error
 
 
 def check_outputs(loss: Named, outputs: Sequence[Shape], target: Array) -> None:
@@ -92,14 +109,16 @@ def check_outputs(loss: Named, outputs: Sequence[Shape], target: Array) -> None:
     Raises:
         UsageError: a shape. DataError: a row.
     """
-    check = {"classes": _check_classes, "pair": _check_pair}.get(loss.axis)
-    if check is not None:
-        check(loss, [tuple(shape) for shape in outputs], target)
+    shapes = [tuple(shape) for shape in outputs]
+    if loss.domain in OF_CLASSES:
+        _check_classes(loss, shapes, target)
+    elif loss.axis == "pair":
+        _check_pair(loss, shapes, target)
 
 
 def _check_classes(loss: Named, outputs: Sequence[Shape], target: Array) -> None:
     numbered = loss.domain == "classes"
-    what = f'loss "{loss.name}" needs a number for each class, (rows, classes)'
+    what = f'loss "{loss.spelling}" needs a number for each class, (rows, classes)'
     if len(outputs) > 1:
         raise UsageError(
             f"{what}, and the model returns {len(outputs)} arrays",
@@ -120,7 +139,7 @@ def _check_classes(loss: Named, outputs: Sequence[Shape], target: Array) -> None
         column = target.shape == (*of_rows, 1)
         wanted = f"{of_rows} of class numbers, or {shape} of probabilities" if numbered else shape
         raise UsageError(
-            f'y has the shape {target.shape}, and loss "{loss.name}" needs {wanted}',
+            f'y has the shape {target.shape}, and loss "{loss.spelling}" needs {wanted}',
             remedy="give y[:, 0]" if column and numbered else
             "give a row for each row of the prediction, with a number for each of its classes",
         )  # fmt: skip
@@ -131,7 +150,7 @@ def _check_numbers(loss: Named, target: Array, classes: int) -> None:
     wrong = ((t < 0) | (t >= classes) | (t != np.floor(t))) & ~np.isnan(t)
     last = f"class numbers 0 to {classes - 1}"
     remedy = ""
-    if wrong.any() and (t == np.floor(t)).all():
+    if wrong.any():
         found = np.unique(t)
         if len(found) <= classes:
             remedy = "number them from 0: np.unique(y, return_inverse=True)[1]"
@@ -157,7 +176,7 @@ def _check_pair(loss: Named, outputs: Sequence[Shape], target: Array) -> None:
         return
     returned = " and ".join(map(str, outputs))
     raise UsageError(
-        f'loss "{loss.name}" needs a pair (mean, log variance) for each value of y, which has the '
-        f"shape {own}; the model returns {returned}",
+        f'loss "{loss.spelling}" needs a pair (mean, log variance) for each value of y, which has '
+        f"the shape {own}; the model returns {returned}",
         remedy="return mean, log_variance, two arrays shaped like y",
     )

@@ -103,7 +103,8 @@ def _bounds(given: Any) -> tuple[dict[str, tuple[Any, Any]], tuple[Any, Any] | N
     if isinstance(given, Mapping):
         return {name: _pair(name, value) for name, value in given.items()}, None
     if hasattr(given, "lb") and hasattr(given, "ub"):
-        return {}, (given.lb, given.ub)
+        low, high = (s if np.size(s) > 1 else np.reshape(s, ()) for s in (given.lb, given.ub))
+        return {}, (low, high)
     if isinstance(given, Sequence | np.ndarray) and not isinstance(given, str) and len(given) == 2:
         return {}, (given[0], given[1])
     raise UsageError(
@@ -359,8 +360,9 @@ def _sides(
             raise UsageError(
                 f"bounds gives {size} {word} bounds, and there are {count} numbers "
                 f"({', '.join(leaves)})",
-                remedy='write bounds=(all lower, all upper), or bounds={"a": (0, None)} by name',
+                remedy=f'give one for each, or by name: bounds={{"{leaves[0]}": (0, None)}}',
             )
+        side = np.reshape(side, -1).tolist() if np.ndim(side) > 1 else side
         flat = np.array(_edge(side, none, (count,), f"{word} bound"))
         parts, at = {}, 0
         for leaf in leaves:

@@ -30,8 +30,8 @@ class SetRecord:
 
     name: str
     n_rows: int
-    params: Mapping[str, float]
-    stderr: Mapping[str, float]
+    params: Mapping[str, float | NDArray[Any]]
+    stderr: Mapping[str, float | NDArray[Any]]
     chi2: float
     r2: float
     target: str = "y"
@@ -43,5 +43,5 @@ class SetRecord:
 
     @property
     def leaves(self) -> dict[str, NDArray[Any]]:
-        """The parameters as arrays of no axis."""
+        """The parameters as arrays."""
         return {name: np.array(value, np.float64) for name, value in self.params.items()}

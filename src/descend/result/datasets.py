@@ -53,6 +53,7 @@ class SetFit(SetRecord):
         super().__init__(**values)
         object.__setattr__(self, "_predictor", predictor)
 
+    @ends_at_users_line
     def predict(self, x: Any) -> Array:
         """The model of this dataset at new rows, given as its x was.
 
@@ -84,7 +85,10 @@ class SetFit(SetRecord):
         return SavedSet(values_of(self), self._predictor())
 
     def __repr__(self) -> str:
-        values = ", ".join(f"{n} = {float(v):.6g}" for n, v in self.params.items())
+        values = ", ".join(
+            f"{n} = {v:.6g}" if np.ndim(v) == 0 else f"{n} of shape {np.shape(v)}"
+            for n, v in self.params.items()
+        )
         text = f"<Dataset {self.name}: {self.n_rows} rows, {values}, chi² {self.chi2:.6g}>"
         return visible(text)
 
@@ -114,7 +118,7 @@ def parts_of(whole: Whole, found: Fit) -> Iterator[SetFit]:
         )  # fmt: skip
 
 
-def _predictor_of(problem: Problem, params: Mapping[str, float]) -> Predictor:
+def _predictor_of(problem: Problem, params: Mapping[str, Any]) -> Predictor:
     """The model of a dataset as a graph."""
     start = given_start(problem.parameters, params, {})
     leaves = {name: Spec.of(array) for name, array in start.arrays.items()}
@@ -125,8 +129,8 @@ def _predictor_of(problem: Problem, params: Mapping[str, float]) -> Predictor:
     )  # fmt: skip
 
 
-def _floats(values: Mapping[str, Any]) -> dict[str, float]:
-    return {name: float(value) for name, value in values.items()}
+def _floats(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {n: float(v) if np.ndim(v) == 0 else np.array(v) for n, v in values.items()}
 
 
 def _scaled(residuals: Array, sigma: Any) -> Array:
@@ -182,6 +186,7 @@ class GlobalFit(_Whole):
     def __len__(self) -> int:
         return len(self.datasets)
 
+    @ends_at_users_line
     def predict(self, x: Any) -> NoReturn:
         """Refused: a prediction belongs to one dataset.
 
@@ -221,6 +226,7 @@ class GlobalFit(_Whole):
         own = datasets_section(self.datasets, self._shared(), self.fit.sigma_given)
         return title, [*sections[:2], own, *sections[2:]]
 
+    @ends_at_users_line
     def plot(self, path: str | os.PathLike[str] | None = None) -> Figure:
         """Draw every dataset with its model, in a panel each.
 
@@ -239,7 +245,8 @@ class GlobalFit(_Whole):
 
     def _shared(self) -> dict[str, Any]:
         """The parameters that all datasets share."""
-        return {n: v for n, v in self.fit.params.items() if np.ndim(v) == 0}
+        own = {n: v for one in self.datasets for n, v in one.params.items()}
+        return {n: v for n, v in self.fit.params.items() if np.shape(v) == np.shape(own[n])}
 
     def to_json_dict(self, *, rows: bool = True) -> dict[str, Any]:
         """The record as plain numbers, with `datasets` beside it."""

@@ -21,7 +21,7 @@ from descend.show.explain import Explanation, Update, explain_graph
 from descend.show.expressions import number
 from descend.task.checks import check_count
 from descend.task.coupling import coupling
-from descend.task.problem import Problem, called
+from descend.task.problem import Problem, called, is_setting
 from descend.task.rows import Rows
 from descend.task.start import given_start
 from descend.trace.formula import Formula
@@ -56,7 +56,7 @@ def explain_point(function: Any, args: tuple[Any, ...], named: Mapping[str, Any]
     for name in point:
         if name not in own.names:
             raise UsageError(f'{title} has no argument "{name}"{suggest(name, own.names)}')
-    constants = {n: v for n, v in point.items() if v is None or isinstance(v, str | bool)}
+    constants = {n: v for n, v in point.items() if is_setting(v)}
     start = given_start(
         [n for n in own.names if n in point and n not in constants],
         {n: v for n, v in point.items() if n not in constants}, {},

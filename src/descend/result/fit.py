@@ -13,6 +13,7 @@ import numpy as np
 
 from descend.errors import UsageError, ends_at_users_line, warn
 from descend.graph.node import Dim
+from descend.quantities import refuse_other_rows
 from descend.records.record import FitRecord, defaults_of, like, number_names_of, values_of
 from descend.records.statuses import STATUSES
 from descend.result.evidence import OF_DATA, Evidence, FromFile
@@ -267,6 +268,7 @@ def predicted(
     Args:
         has_rows: whether columns are those of the fit.
     """
+    refuse_other_rows([("x", x)])
     columns = predictor.bind(x)
     _, word = mixing(predictor.outputs, predictor.rows, surely=True)
     if word and not has_rows(columns):

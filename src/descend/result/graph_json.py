@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -16,6 +17,7 @@ from descend.run.predictor import Predictor
 __all__ = ["graph_from_json", "graph_to_json", "model_parts"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
+LARGEST = 1 << 31  # numbers in one array of a graph
 
 
 def graph_to_json(predictor: Predictor, arrays: list[Array]) -> dict[str, Any]:
@@ -144,6 +146,8 @@ class _Reader:
         nodes: list[Node] = []
         for entry in entries:
             nodes.append(self._node(entry, nodes))
+            if math.prod(n for n in nodes[-1].shape if isinstance(n, int)) > LARGEST:
+                raise ValueError(f"an array of {nodes[-1].shape} is too large")
         return nodes
 
     def _node(self, entry: Mapping[str, Any], nodes: Sequence[Node]) -> Node:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import field
 from typing import Any
 
 import numpy as np
 
 from descend.compile.many_native import ManyArrays
-from descend.data.write import write_table
-from descend.errors import UsageError, suggest
+from descend.errors import UsageError, ends_at_users_line, suggest
 from descend.graph.program import RUNNING
 from descend.lean import dataclass
 from descend.methods.base import NOT_FINITE, Outcome
@@ -22,6 +21,7 @@ from descend.records.many import BAD_DATA, OUTCOMES, VERDICTS_OF, OneFit
 from descend.records.record import jsonable
 from descend.run.many_job import CONVERGED, ManyJob, among, statuses
 from descend.show.many import many_report
+from descend.show.tables import write_table
 from descend.visible import visible
 
 __all__ = ["ManyFits", "recorded"]
@@ -80,6 +80,9 @@ class ManyFits:
     def __len__(self) -> int:
         return len(self.status)
 
+    def __iter__(self) -> Iterator[OneFit]:
+        return (self[fit] for fit in range(len(self)))
+
     def __getitem__(self, fit: int) -> OneFit:
         if not -len(self) <= fit < len(self):
             raise IndexError(f"there is no fit {fit}: there are {len(self)}, counted from 0")
@@ -127,6 +130,7 @@ class ManyFits:
         order = np.argsort(-numbers, kind="stable")
         return {self.outcomes[int(codes[i])].name: int(numbers[i]) for i in order}
 
+    @ends_at_users_line
     def where(self, status: str) -> Array:
         """The numbers of the fits that ended in this way.
 
@@ -161,13 +165,14 @@ class ManyFits:
         }  # fmt: skip
         return found
 
+    @ends_at_users_line
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the columns to a file: `.parquet`, `.csv`, `.tsv` or `.json`, by its name.
 
         Raises:
-            UsageError: another ending, or a folder that is not there.
+            UsageError: another ending, a folder that is not there, or a disk that refuses.
         """
-        write_table(path, self.columns())
+        write_table(self.columns(), path, "results of the fits")
 
     def to_json_dict(self) -> dict[str, Any]:
         """All results as plain values, ready for `json.dumps(allow_nan=False)`."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from descend.differentiate.reverse import reverse
-from descend.errors import UsageError
+from descend.errors import UsageError, ends_at_users_line
 from descend.graph.evaluate import Prepared, concrete, evaluate
 from descend.graph.node import Dim, Node
 from descend.graph.source import const
@@ -193,6 +193,7 @@ class MinimumFound(Evident, Minimum):
 
         return minimum_told(self)
 
+    @ends_at_users_line
     def plot(self, path: str | os.PathLike[str] | None = None) -> Figure:
         """Draw the way taken and the course of the value.
 

@@ -129,6 +129,8 @@ def read_fit(path: str | os.PathLike[str] | io.BytesIO) -> SavedFit:
     in_memory = isinstance(path, io.BytesIO)
     name = "pickle" if in_memory else path_text(path, "the saved fit")
     try:
+        if not in_memory and os.path.exists(name) and not os.path.isfile(name):
+            raise DataError(f'"{name}" is no file', remedy="give one that fit.save has written")
         with zipfile.ZipFile(path if in_memory else name) as file:
             return _read(file, name)
     except OSError as error:
@@ -151,6 +153,9 @@ def _read(file: zipfile.ZipFile, name: str) -> SavedFit:
     for entry in file.infolist():
         if entry.compress_type != zipfile.ZIP_STORED or entry.file_size != entry.compress_size:
             raise ValueError("it is compressed")
+    # Entries may lie in one another: a small file would fill the memory.
+    if sum(entry.file_size for entry in file.infolist()) > _size(file):
+        raise ValueError("it holds more than its size")
     content = json.loads(file.read("fit.json"))
     arrays = _Arrays(file)
     if content.get("format") != FORMAT:
@@ -175,6 +180,11 @@ def _read(file: zipfile.ZipFile, name: str) -> SavedFit:
     saved = None if state is None else SavedState(**state)
     sets = tuple(_set_in(one, arrays) for one in content.get("sets", ()))
     return SavedFit(record, predictor, own, saved, sets)
+
+
+def _size(file: zipfile.ZipFile) -> int:
+    assert file.fp is not None
+    return file.fp.seek(0, os.SEEK_END)
 
 
 def _model_in(packed: Any, arrays: _Arrays) -> tuple[Predictor, dict[str, Array]]:

@@ -42,6 +42,7 @@ WARM = 6  # runs of a program from which on the graphs of an end are worth their
 MOST_SOON = 32  # numbers up to which a graph need not be fast
 MANY_ROWS = 50_000  # that take about as long to look at by J as the making of a graph, by six
 EQUATIONS = ("jtj", "jtr", "loss")
+OF_MANY = {Look.SQUARES: Look.MANY_SQUARES, Look.CURVED: Look.MANY_CURVED}
 
 
 class _Compiled(NamedTuple):
@@ -150,10 +151,9 @@ class Ends:
             self._facts.before, self._facts.loss = self._loss(begin), self._loss(x)
         else:
             self._enter(job, look, equations)
-        many = look is Look.SQUARES and x.size > MOST_NUMBERS
+        many = look in OF_MANY and x.size > MOST_NUMBERS
         self._soon = self._soon and x.size <= MOST_SOON
-        code = formulas.codes[Look.MANY_SQUARES if many else look]
-        self.facts = self._compiled(self._said(code))
+        self.facts = self._compiled(self._said(formulas.codes[OF_MANY[look] if many else look]))
         self._tries = look is Look.SQUARES and not many and not (job.space and job.space.scales)
 
     def _natural(self, job: Job, reads: Sequence[tuple[str, int]]) -> Nodes:

@@ -30,8 +30,6 @@ __all__ = [
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
-FLAGS = {"from_logits": "_with_logits", "log_rate": "_log_rate"}
-"""What a loss is called where one of its options is on."""
 NORMAL = ("jtj", "jtr", "loss")
 """What of a method's state the normal equations are."""
 
@@ -267,8 +265,7 @@ def loss_name(job: Job) -> str:
     assert loss is not None
     values = [getattr(loss, f.name) for f in fields(loss)]
     shown = [f"{v:g}" for v in values if isinstance(v, int | float) and not isinstance(v, bool)]
-    name = getattr(getattr(loss, "function", None), "__name__", loss.name)
-    name += "".join(word for flag, word in FLAGS.items() if getattr(loss, flag, False))
+    name = loss.spelling
     name += f"({', '.join(shown)})" if shown else ""
     penalty = job.settings.penalty
     return name if penalty is None else f"{name} + {penalty}"

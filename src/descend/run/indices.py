@@ -17,10 +17,12 @@ from descend.errors import warn
 from descend.graph.evaluate import evaluate
 from descend.graph.node import Dim, Node, postorder
 from descend.run.build import Built
+from descend.task.datasets import ManyData
+from descend.task.starts import ManyStart
 from descend.trace.indexing import TraceIndexError
 from descend.trace.model import Model
 
-__all__ = ["check_indices", "has_checks", "warn_of_indices"]
+__all__ = ["check_indices", "check_many", "has_checks", "warn_of_indices"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -44,7 +46,38 @@ def check_indices(
     extremes = _extremes(built)
     if not extremes.checks:
         return
-    model = built.model
+    _judge(extremes, built.model, columns, leaves)
+
+
+def check_many(model: Model, data: ManyData, start: ManyStart) -> None:
+    """Judge every index of a model of many fits at their starts; missing values are left out.
+
+    Raises:
+        TraceIndexError: the model indexes outside of an array, with the user's line.
+    """
+    extremes, leaves = _made(model), start.leaves()
+    if not extremes.checks:
+        return
+    if isinstance(model.rows, Dim) and not extremes.of_parameters:
+        _judge(extremes, model, _whole_rows(data.joined()), leaves)
+        return
+    for fit in range(data.n_fits):
+        columns = data.one(fit).columns
+        if all(np.isfinite(a).all() for a in columns.values()):
+            own = {name: array[fit] for name, array in start.each.items()}
+            _judge(extremes, model, columns, leaves | own)
+
+
+def _whole_rows(columns: Mapping[str, Array]) -> dict[str, Array]:
+    """The rows in which nothing is missing."""
+    whole = [np.isfinite(a).reshape(len(a), -1).all(axis=1) for a in columns.values()]
+    kept = np.logical_and.reduce(whole)
+    return {name: a[kept] for name, a in columns.items()}
+
+
+def _judge(
+    extremes: _Extremes, model: Model, columns: Mapping[str, Array], leaves: Mapping[str, Array]
+) -> None:
     bound: dict[Node, Any] = {model.data[name]: a for name, a in columns.items()}
     bound |= {model.leaves[name]: a for name, a in leaves.items()}
     bound |= dict(model.trace.captured)

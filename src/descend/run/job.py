@@ -36,7 +36,7 @@ from descend.trace.model import Model, Spec, trace_model
 if TYPE_CHECKING:
     from descend.task.scaling import Scaling
 
-__all__ = ["Job", "traced"]
+__all__ = ["Job", "check_whole", "traced"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 MOST_ROWS_FOR_CANDIDATES = 2000
@@ -114,7 +114,7 @@ class Job(Seeker):
         """Refuse targets that the loss cannot mean beside what the model returns."""
         for rows in (self.rows, self.held):
             if rows is not None and self.settings.loss is not None:
-                self.settings.loss.check(rows.extra["target"], model.outputs(rows.n_rows))
+                rows.check(self.settings.loss, model.outputs(rows.n_rows))
 
     def _check_whole(self, name: str) -> None:
         """Refuse numbers that are not whole in a column that the model uses as an index."""
@@ -124,13 +124,7 @@ class Job(Seeker):
                 f"standardize=True rescales {name}, and the model uses it as an index",
                 remedy="leave standardize out, or rescale the other columns before the fit",
             )
-        column = self.rows.columns[name]
-        broken = np.flatnonzero(np.floor(column) != column)
-        if broken.size:
-            raise DataError(
-                f"the model uses {name} as an index, and it holds {column.flat[broken[0]]:g}",
-                remedy="an index is a whole number: round the column, or index with .astype(int)",
-            )
+        check_whole(name, self.rows.columns[name])
 
     def n_rows(self) -> int:
         """How many rows there are; one where a function is minimised."""
@@ -371,6 +365,20 @@ def _made_for(why: str, n_rows: int) -> str:
 
 
 _ZERO = np.zeros(())
+
+
+def check_whole(name: str, column: Array) -> None:
+    """Refuse a column that a model uses as an index and that holds other numbers than whole ones.
+
+    Raises:
+        DataError: with the first such number.
+    """
+    broken = np.flatnonzero(np.floor(column) != column)
+    if broken.size:
+        raise DataError(
+            f"the model uses {name} as an index, and it holds {column.flat[broken[0]]:g}",
+            remedy="an index is a whole number: round the column, or index with .astype(int)",
+        )
 
 
 def traced(

@@ -20,7 +20,8 @@ __all__ = [
 
 MOVED = 1e-3  # of itself: a number that moved by less has come no way
 MOST_AT_VERTEX = 12  # numbers whose rows are looked for
-MOST_NUMBERS = 8  # that a compiled graph looks at: its steps are written out
+MOST_NUMBERS = 8  # of which a compiled graph takes a matrix apart: its steps are written out
+MOST_AT_ALL = 64  # that it looks at for losses that are no squares: the loss at as many places
 UNCLEAR, CLEAR, VAGUE, PRESSED, AT_VERTEX = 0.0, 1.0, 2.0, 3.0, 4.0
 """Codes of an end: vague is clear if some numbers have risen; pressed lies on a bound."""
 
@@ -32,6 +33,7 @@ class Look(Enum):
     SQUARES = "the normal equations of the residuals"
     MANY_SQUARES = "the same of many numbers"
     CURVED = "JᵀJ of another loss"
+    MANY_CURVED = "JᵀJ of another loss of many numbers"
     PLAIN = "the loss at the end, and farther on along the way"
     VERTEX = "the rows that are met by a loss of straight sides"
     BATCHES = "the loss at start and end"
@@ -74,7 +76,7 @@ def look_of(job: Job, built: Built, count: int) -> Look:
     if settings.loss is not None and settings.loss.kinked and settings.loss.of_residual:
         return Look.VERTEX if _has_vertices(job, built, count) else Look.NOTHING
     bounded = space is not None and any(map(space.bounded, job.leaf_arrays()))
-    if count > MOST_NUMBERS or (space is not None and space.scales and bounded):
+    if count > MOST_AT_ALL or (space is not None and space.scales and bounded):
         return Look.NOTHING
     return Look.PLAIN if made.curvature is None else Look.CURVED
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from descend.compile.many_native import ManyArrays, NativeMany
 from descend.data.validate import check_prediction
-from descend.errors import UsageError
+from descend.errors import DataError, UsageError
 from descend.graph.breaks import compares
 from descend.graph.node import Dim, RowsAsked, sizes
 from descend.lean import dataclass
@@ -24,12 +24,14 @@ from descend.program.recipe import Recipe
 from descend.program.search import PlainSearch
 from descend.records.many import BAD_DATA, SINGULAR, SPENT, TOO_FEW
 from descend.run.candidates import SearchPlan, constant_losses, search_plan
+from descend.run.job import check_whole, traced
 from descend.run.kept import Store, program_key
+from descend.task.columns import column_key
 from descend.task.coupling import coupling
 from descend.task.datasets import ManyData
 from descend.task.problem import Problem
 from descend.task.starts import ManyStart
-from descend.trace.model import Model, Spec, trace_model
+from descend.trace.model import Model, Spec
 
 __all__ = ["CONVERGED", "LEAST_PIVOT", "UNSOLVED", "ManyJob", "among", "statuses"]
 
@@ -207,20 +209,31 @@ class ManyJob:
         return built
 
     def _check(self, model: Model) -> None:
-        """Refuse predictions of another shape than y."""
+        """Refuse predictions of another shape than y, and indices that are no whole numbers."""
+        for name in model.whole:
+            check_whole(name, self.data.columns[column_key(name)])
         target, rows = self.data.columns["target"], int(self.data.counts[0])
         if self.loss.axis == "kept":
             check_prediction(model.outputs(rows)[0], (rows, *target.shape[1:]))
-        self.loss.check(target, model.outputs(len(target)))
+        try:
+            self.loss.check(target, model.outputs(len(target)))
+        except DataError as error:
+            if error.row is None:
+                raise
+            ends = np.cumsum(self.data.counts)
+            fit = int(np.searchsorted(ends, error.row, "right"))
+            row = error.row - int(ends[fit] - self.data.counts[fit])
+            raise error.renumbered(f"row {row} of fit {fit}") from None
 
     def _traced(self, known: bool) -> Model:
         sample, problem = self.start.sample, self.problem
         leaves = {name: Spec.of(a) for name, a in self.start.leaves().items()}
-        first = self.data.one(0)
-        specs = {name: Spec.of(a, rows=True) for name, a in first.columns.items()}
-        arrange = problem.arrange(sample.trees, sample.names)
+        first, columns = self.data.one(0), self.data.columns
         try:
-            return trace_model(problem.function, arrange, specs, leaves, first.n_rows, known)
+            return traced(
+                problem, sample, first.columns, leaves, first.n_rows, known,
+                lambda name: check_whole(name, columns[column_key(name)]),
+            )
         except UsageError as error:
             error.remedy = error.remedy or self._start_told()
             raise

@@ -283,7 +283,7 @@ class Run:
         plan = self.plan
         if plan.look is Look.VERTEX:
             return self._to_vertex(memory)
-        many = plan.count > MOST_NUMBERS and plan.look is not Look.BATCHES
+        many = plan.count > MOST_NUMBERS and plan.look is Look.SQUARES
         ends = None if many and plan.layout.has_equations else plan.ends(memory)
         if ends is not None:
             ends.begin[:] = self._began()

@@ -18,12 +18,14 @@ __all__ = ["KINDS", "check_output_path", "path_text", "write_history", "written_
 
 STILL = 60.0  # seconds without a change: a process of another machine may write there
 
+TABLES = (".parquet", ".pq", ".csv", ".tsv", ".json", ".jsonl")
 KINDS: Mapping[str, tuple[str, ...]] = {
     "plot": (".png", ".svg", ".pdf", ".jpg", ".webp"),
     "history": (".csv", ".tsv", ".json"),
     "saved fit": (".descend",),
     "checkpoint": (),
-    "predictions": (".csv", ".tsv", ".json", ".parquet"),
+    "predictions": TABLES,
+    "results of the fits": TABLES,
 }
 """What can be written, and as what; an empty tuple accepts any name."""
 

@@ -131,9 +131,12 @@ def _sub_neutral(node: Node) -> Node | None:
 
 @on("neg")
 def _sub_negated(node: Node) -> Node | None:
-    """x − (−y) → x + y."""
+    """x − (−y) → x + y; −x − x → x · (−2) (floats)."""
     x, y = node.args
-    return call("add", x, y.args[0]) if y.op.name == "neg" else None
+    if y.op.name == "neg":
+        return call("add", x, y.args[0])
+    twice = x.op.name == "neg" and x.args[0] is y and _is_float(y)
+    return call("mul", y, -2.0) if twice else None
 
 
 @on(*KNOWN)

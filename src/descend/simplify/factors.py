@@ -22,7 +22,7 @@ from descend.simplify.triggers import Rule, on
 __all__ = ["FACTOR_RULES"]
 
 
-DEPTH = 5
+DEPTH = 7
 SMALL_RESULT = 64
 
 

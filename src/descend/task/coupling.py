@@ -38,6 +38,8 @@ def mixing(
 
 
 def _mixes(node: Node, rows: Dim) -> str:
+    if node.shape.count(rows) > 1:
+        return "all pairs of rows"
     if node.args and not any(rows in a.shape for a in node.args):
         return ""
     if node.args and rows not in node.shape:

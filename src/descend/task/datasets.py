@@ -79,6 +79,14 @@ class ManyData:
         keys = None if self.keys is None else self.keys[fits]
         return replace(self, columns=columns, offsets=offsets, keys=keys)
 
+    def joined(self) -> dict[str, Array]:
+        """The data arguments of the model, with the rows of all fits one after the other."""
+        found = {n: self.columns[column_key(n)] for n in self.problem.columns}
+        return {
+            n: np.concatenate([a] * self.n_fits) if column_key(n) in self.shared else a
+            for n, a in found.items()
+        }
+
     def one(self, fit: int) -> Rows:
         """The rows of a single fit."""
         part = slice(int(self.offsets[fit]), int(self.offsets[fit + 1]))

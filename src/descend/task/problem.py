@@ -6,6 +6,7 @@ import inspect
 import weakref
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import field
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Problem",
     "Signature",
-    "called",
+    "called", "is_setting",
     "formula_problem",
     "function_problem",
     "signature_of",
@@ -166,6 +167,16 @@ def called(function: Any) -> tuple[Signature, Callable[..., Any], str]:
     return own, function, f"{title}({', '.join(own.names)})"
 
 
+def is_setting(default: Any) -> bool:
+    """Whether an argument with this default says how a model works, and is no parameter.
+
+    >>> is_setting("same"), is_setting(None), is_setting(np), is_setting(np.exp), is_setting(1.0)
+    (True, True, True, True, False)
+    """
+    kinds = (type(None), str, bool, ModuleType)
+    return isinstance(default, kinds) or callable(default)
+
+
 def function_problem(
     function: Callable[..., Any], x: Any, y: Any, constants: Any = None
 ) -> Problem:
@@ -184,7 +195,7 @@ def function_problem(
     columns = bind_inputs(x, arguments)
     constant = {
         n: v for n, v in own.defaults.items()
-        if n not in columns and n not in fixed and (v is None or isinstance(v, str | bool))
+        if n not in columns and n not in fixed and is_setting(v)
     }  # fmt: skip
     parameters = tuple(n for n in arguments if n not in columns and n not in constant)
     if not parameters:

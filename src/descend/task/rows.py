@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from descend.data.covariance import whitening
 from descend.data.validate import Missing, check_positive, clean_rows, real_array
 from descend.errors import DataError, UsageError
+from descend.methods.losses import Loss
 from descend.task.columns import WHITENING, column_key
 from descend.task.problem import Problem
 
@@ -26,12 +28,27 @@ class Rows(NamedTuple):
         extra: `target`, and `sample_weight` and `sigma` where they were given; `whitening`, (rows,
             rows), where sigma is a covariance matrix.
         n_dropped: rows left out because a value in them is missing.
+        places: which of the rows given these are, where some are left out or held back.
     """
 
     columns: dict[str, Array]
     extra: dict[str, Array]
     n_rows: int
     n_dropped: int
+    places: Array | None = None
+
+    def check(self, loss: Loss, outputs: Sequence[tuple[int, ...]] | None = None) -> None:
+        """Refuse targets that the loss cannot mean, by the numbers of the rows given.
+
+        Raises:
+            DataError, UsageError: as `Loss.check`.
+        """
+        try:
+            loss.check(self.extra["target"], outputs)
+        except DataError as error:
+            if self.places is None or error.row is None:
+                raise
+            raise error.renumbered(f"row {self.places[error.row]}") from None
 
     def all(self) -> dict[str, Array]:
         """Every column under the name that the program knows it by."""
@@ -58,7 +75,7 @@ class Rows(NamedTuple):
         return Rows(
             {n: np.ascontiguousarray(a[rows]) for n, a in self.columns.items()},
             {n: np.ascontiguousarray(a[rows]) for n, a in self.extra.items()},
-            len(rows), self.n_dropped,
+            len(rows), self.n_dropped, rows if self.places is None else self.places[rows],
         )  # fmt: skip
 
 
@@ -95,13 +112,13 @@ def prepared_rows(
     columns = {n: np.ascontiguousarray(clean.columns[n]) for n in problem.columns}
     extra = {label: np.ascontiguousarray(clean.columns[n]) for n, label in labels.items()}
     if "sigma" in extra:
-        check_positive(extra["sigma"], "sigma")
+        check_positive(extra["sigma"], "sigma", places=clean.kept)
     if "sample_weight" in extra:
-        check_positive(extra["sample_weight"], "sample_weight", zero=True)
+        check_positive(extra["sample_weight"], "sample_weight", zero=True, places=clean.kept)
     if matrix is not None:
         kept = slice(None) if clean.kept is None else clean.kept
         extra[WHITENING] = whitening(matrix[kept][:, kept], clean.n_rows)
-    return Rows(columns, extra, clean.n_rows, clean.n_dropped)
+    return Rows(columns, extra, clean.n_rows, clean.n_dropped, clean.kept)
 
 
 def _keep_places(problem: Problem, named: dict[str, Array], goal: str, weight: Any) -> Array:

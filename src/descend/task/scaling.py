@@ -57,7 +57,7 @@ class Scaling:
             extra["target"] = self.target.into(extra["target"])
             if "sigma" in extra:
                 extra["sigma"] = extra["sigma"] / self.unit
-        return Rows(columns, extra, rows.n_rows, rows.n_dropped)
+        return rows._replace(columns=columns, extra=extra)
 
     def scales(self, target: str) -> dict[str, Scale]:
         """All scales by the columns' names."""

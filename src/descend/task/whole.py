@@ -12,6 +12,7 @@ from descend.data.validate import real_array
 from descend.errors import DataError, UsageError, suggest
 from descend.lean import dataclass
 from descend.parameters.declare import Parameter
+from descend.quantities import refuse_other_rows
 from descend.task.checks import listed_names
 from descend.task.declared import problem_of
 from descend.task.problem import Problem, Signature
@@ -253,7 +254,9 @@ def _paired(model: Any, x: Any, y: Any, sigma: Any) -> list[Dataset]:
 
 def _read(one: Dataset) -> Problem:
     """One dataset as `fit` would read it; errors say which it is."""
+    weights = ("sigma", one.sigma), ("sample_weight", one.sample_weight)
     try:
+        refuse_other_rows([("x", one.x), ("y", one.y), *weights])
         return problem_of(one.model, one.x, one.y, one)
     except (UsageError, DataError) as error:
         error.message = f"dataset {one.name}: {error.message}"

@@ -28,8 +28,8 @@ from descend.lean import dataclass
 from descend.trace.captures import Captures
 
 __all__ = [
-    "ENTRIES", "LIBRARY", "OURS", "USERS", "Origin", "Trace", "current", "line_of", "note",
-    "owner_of", "segment_of", "tracing", "user_frame", "where",
+    "ENTRIES", "LIBRARY", "OURS", "USERS", "Origin", "TRACED", "Trace", "current", "line_of",
+    "note", "owner_of", "segment_of", "tracing", "user_frame", "where",
 ]  # fmt: skip
 
 SMALL = 16
@@ -38,6 +38,9 @@ _NUMPY = os.path.dirname(os.path.abspath(np.__file__)) + os.sep
 _OWN_TEXTS = tuple(_PACKAGE + name + os.sep for name in ("methods", "networks"))
 _STANDARD = os.path.dirname(os.__file__) + os.sep
 _SKIPPED = (_PACKAGE, _NUMPY, _STANDARD + "functools.py")
+
+TRACED = "<traced "
+"""So begins what stands for a value, where it is printed."""
 
 OURS, LIBRARY, USERS = 0, 1, 2
 """Whose code a file holds: descend's (and NumPy's), an installed library's, or the user's."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from descend.trace.handlers import asked_of_number
 from descend.trace.table import implementation
 from descend.trace.ufunc_rules import RULES
 
@@ -60,6 +61,8 @@ def delegated(name: str) -> Method:
     key = f"method.{name}"
 
     def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if not self.extents:
+            asked_of_number(name)
         return implementation(key)(self, *args, **kwargs)
 
     method.__name__ = name

@@ -51,7 +51,7 @@ _SYMBOLS = [
     ("%", "% is not known", "write a - b*floor(a / b)"),
     ("@", "@ is not known: a formula works row by row", "write a Python function instead"),
     ("&", "& is not known", _NEST),
-    ("||", "|| is not known", _NEST),
+    ("||", "|| is not known", f"{_NEST}; for an absolute value write abs(…)"),
     ("~", "a formula has one = between target and expression", "write y = … instead of y ~ …"),
     ("!", "! is not known", "compare with != inside where(…); for x! write exp(gammaln(x + 1))"),
     ("[", "a formula has no subscripts", "use one name a column or parameter: w1, w2"),
@@ -132,7 +132,7 @@ def tokenize(
             "write the model as a Python function",
         )
     tokens = _lex(text)
-    target, body = _split_target(text, tokens)
+    target, body = _split_target(text, tokens, functions)
     _check(text, body, functions, functions if reserved is None else reserved)
     return target, body
 
@@ -180,7 +180,7 @@ def _name(text: str, piece: str, at: int) -> str:
 
 def _refuse_symbol(text: str, at: int, tokens: list[Token]) -> NoReturn:
     if text[at] == "|" and text[at : at + 2] != "||":
-        _refuse_bar(text, at)
+        _refuse_bar(text, at, tokens)
     for sign, message, remedy in _SYMBOLS:
         if text.startswith(sign, at):
             refuse(text, at, at + len(sign), message, remedy)
@@ -191,12 +191,13 @@ def _refuse_symbol(text: str, at: int, tokens: list[Token]) -> NoReturn:
     refuse(text, at, at + 1, f"{shown} has no meaning in a formula", "remove it")
 
 
-def _refuse_bar(text: str, at: int) -> NoReturn:
+def _refuse_bar(text: str, at: int, tokens: list[Token]) -> NoReturn:
     """A bar opens an absolute value, unless there is none to close it."""
     inside, close, _ = text[at + 1 :].partition("|")
     if close and inside.strip():
         end = at + len(inside) + 2
-        remedy = f"write abs({inside.strip()})"
+        factor = "*" if tokens and (tokens[-1].kind != "op" or tokens[-1].text == ")") else ""
+        remedy = f"write {factor}abs({inside.strip()})"
         refuse(text, at, end, "bars are not known for an absolute value", remedy)
     refuse(text, at, at + 1, "| is not known", f"{_NEST}; for an absolute value write abs(…)")
 
@@ -217,7 +218,9 @@ def _refuse_dot(text: str, at: int, tokens: list[Token]) -> NoReturn:
     )
 
 
-def _split_target(text: str, tokens: list[Token]) -> tuple[Token | None, list[Token]]:
+def _split_target(
+    text: str, tokens: list[Token], functions: Collection[str]
+) -> tuple[Token | None, list[Token]]:
     """Cut at the first `=` that is not inside brackets; its left must be one name."""
     depth = 0
     index = -1
@@ -233,7 +236,7 @@ def _split_target(text: str, tokens: list[Token]) -> tuple[Token | None, list[To
     if index == 0:
         refuse(text, token.start, token.end, "there is no target left of =", remedy)
     if index > 1 or tokens[0].kind not in ("name", "quoted"):
-        remedy = _solved(text, tokens[:index], text[token.end :].strip()) or remedy
+        remedy = _solved(text, tokens, index, functions) or remedy
         start, end = tokens[0].start, tokens[index - 1].end
         refuse(text, start, end, "left of = stands one name: the column to be fitted", remedy)
     _check_word(text, tokens[0])
@@ -250,37 +253,86 @@ _INVERSE = dict.fromkeys(("log", "ln"), "exp({})") | {
     "sinh": "arcsinh({})", "logit": "expit({})", "expit": "logit({})",
 }  # fmt: skip
 
-_OPPOSITE = {"/": "*", "*": "/", "-": "+", "+": "-"}
+# An operator between the target and something else → the target, from the right-hand side {0} and
+# what stands behind the operator, or before it, {1}.
+_BEHIND = {
+    "+": "({0}) - {1}", "-": "({0}) + {1}", "*": "({0}) / {1}", "/": "({0}) * {1}",
+    "**": "({0})**(1/{1})",
+}  # fmt: skip
+_BEFORE = {
+    "+": "({0}) - {1}", "-": "{1} - ({0})", "*": "({0}) / {1}", "/": "{1}/({0})",
+    "**": "log({0})/log({1})",
+}  # fmt: skip
 
 
-def _solved(text: str, left: list[Token], right: str) -> str | None:
-    """What to write for an equation whose left side is not the target alone."""
-    words = [token.text for token in left]
-    if words in (["0"], ["0.0"]):
-        return (
-            f"write zero = {right} over a table with a column of zeros; on the command line it is "
-            'made by --sql "SELECT *, 0.0 AS zero FROM data"'
-        )
-    if len(left) == 4 and words[1] == "(" and words[3] == ")" and words[0] in _INVERSE:
-        target, form = left[2], _INVERSE[words[0]]
-    elif len(left) == 3 and words[:2] == ["1", "/"]:
-        target, form = left[2], "1/({})"
-    elif len(left) == 3 and words[1:] == ["**", "2"]:
-        target, form = left[0], "sqrt({})"
-    elif len(left) == 3 and words[1] in _OPPOSITE:
-        target, form = left[0], f"({{}}) {_OPPOSITE[words[1]]} {text[left[2].start : left[2].end]}"
-    elif len(left) == 2 and words[0] == "-":
-        target, form = left[1], "-({})"
-    else:
-        return None
-    if target.kind not in ("name", "quoted"):
-        return None
-    name = text[target.start : target.end]
+def _solved(text: str, tokens: list[Token], index: int, functions: Collection[str]) -> str | None:
+    """What to write for an equation whose left side, before the token `index`, is no name."""
+    left, right = tokens[:index], tokens[index + 1 :]
+    words, after = [token.text for token in left], text[tokens[index].end :].strip()
     whole = text[left[0].start : left[-1].end]
+    zero = [side for side, other in ((after, words), (whole, [after])) if other in _ZEROS]
+    if zero:
+        return (
+            f"write zero = {zero[0]} over a table with a column of zeros; on the command line it "
+            'is made by --sql "SELECT *, 0.0 AS zero FROM data"'
+        )
+    if len(left) > 3 and words[1] == "(" and words[0] not in functions and _closes(words, 1):
+        return f"write {words[0]} = {after}"
+    found = _peeled(text, left, after)
+    if len(right) == 1 and right[0].kind in ("name", "quoted"):
+        # Of exp(a*t) = v the sides are exchanged; of log(v) = a and v/x = a they are not.
+        named = [token.text for token in left if token.kind in ("name", "quoted")]
+        own = [name for name in named if name not in functions]
+        if found is None or len(own) > (1 if len(own) < len(named) else 2):
+            return f"write {after} = {whole}"
+    if found is None or found[0].text in [token.text for token in right]:
+        return None
+    name = text[found[0].start : found[0].end]
     return (
-        f"write {name} = {form.format(right)}, which weighs the rows as {name} does, or add a "
+        f"write {name} = {found[1]}, which weighs the rows as {name} does, or add a "
         f"column of {whole} to the table and fit that"
     )
+
+
+_ZEROS = (["0"], ["0.0"], ["0."])
+
+
+def _peeled(text: str, left: list[Token], right: str) -> tuple[Token, str] | None:
+    """The name that functions and operators stand around on the left side, and what it equals."""
+    words = [token.text for token in left]
+    if len(left) == 1:
+        return (left[0], right) if left[0].kind in ("name", "quoted") else None
+    if words[0] == "(" and _closes(words, 0):
+        return _peeled(text, left[1:-1], right)
+    if words[0] in _INVERSE and len(left) > 3 and _closes(words, 1):
+        return _peeled(text, left[2:-1], _INVERSE[words[0]].format(right))
+    depth, splits = 0, []
+    for at, word in enumerate(words):
+        depth += (word == "(") - (word == ")")
+        if depth == 0 and at and word in _BEHIND and left[at].kind == "op":
+            splits.append(at)
+    if words[0] == "-" and not splits:
+        return _peeled(text, left[1:], f"-({right})")
+    if len(splits) != 1 or words[0] == "-":
+        return None
+    before, sign, behind = left[: splits[0]], words[splits[0]], left[splits[0] + 1 :]
+    if len(behind) == 1 and before[0].kind != "number":
+        form = "sqrt({0})" if (sign, behind[0].text) == ("**", "2") else _BEHIND[sign]
+        other = text[behind[0].start : behind[0].end]
+        return _peeled(text, before, form.format(right, other))
+    if len(before) == 1 and before[0].kind == "number":
+        return _peeled(text, behind, _BEFORE[sign].format(right, before[0].text))
+    return None
+
+
+def _closes(words: list[str], at: int) -> bool:
+    """Whether the bracket that opens at a place is closed by the last word."""
+    depth = 0
+    for place, word in enumerate(words[at:], start=at):
+        depth += (word == "(") - (word == ")")
+        if depth == 0:
+            return word == ")" and place == len(words) - 1
+    return False
 
 
 def _check_word(text: str, token: Token) -> None:
@@ -379,6 +431,8 @@ def _check_function(text: str, token: Token, called: bool, functions: Collection
             remedy = "a formula works row by row; write the model as a Python function"
         elif name.lower() == "pi":
             remedy = "write pi alone"
+        elif name.lower() == "if":
+            remedy = "write where(condition, a, b)"
         elif name == "LOG":
             remedy = "write log10(…) for what spreadsheets call LOG, log(…) for the natural one"
         elif name.lower() in functions:

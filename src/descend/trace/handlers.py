@@ -24,8 +24,8 @@ from descend.trace.context import ENTRIES, current, where
 from descend.trace.table import covers
 
 __all__ = [
-    "INDEX", "MANAGER", "NEVER", "Errors", "Managed", "guard", "may_swallow", "value_may_raise",
-    "waits_at_yield", "waits_for",
+    "ATTRIBUTE", "INDEX", "MANAGER", "NEVER", "Errors", "Managed", "guard", "may_swallow",
+    "value_may_raise", "waits_at_yield", "waits_for",
 ]  # fmt: skip
 
 Errors = tuple[type[BaseException], ...]
@@ -35,6 +35,8 @@ DOMAIN: Errors = (ValueError, OverflowError)
 ZERO: Errors = (ZeroDivisionError,)
 POWER: Errors = (ZeroDivisionError, OverflowError)
 INDEX: Errors = (IndexError,)
+VALUE: Errors = (ValueError,)
+ATTRIBUTE: Errors = (AttributeError,)
 
 NEVER = "the handler would never be reached: "
 _BRANCH = "write np.where(condition, a, b) with a condition on the argument, such as "
@@ -44,6 +46,8 @@ _REMEDIES: dict[Errors, str] = {
     DOMAIN: _BRANCH + "np.where(x > 0, np.log(np.where(x > 0, x, 1.0)), other)",
     ZERO: _BRANCH + "np.where(b != 0, a / np.where(b != 0, b, 1.0), other)",
     POWER: _BRANCH + "np.where(np.abs(x) < 1e150, x**2, other)",
+    VALUE: "write np.where(condition, a, b) with a condition on what it is given",
+    ATTRIBUTE: "NumPy's numbers have it and Python's do not, so write np.sum(x) for x.sum()",
     INDEX: "an index out of range ends the run with an error, so write np.clip(index, 0, n - 1)",
     (FloatingPointError,): _BRANCH + "np.where(np.isfinite(result), result, other)",
     (RuntimeWarning,): _BRANCH + "np.where(np.isfinite(result), result, other)",
@@ -57,6 +61,11 @@ _DIRECT = (
     "det", "slogdet", "norm", "qr", "vector_norm", "matrix_norm", "trace", "outer", "cross",
     "diagonal", "matmul", "tensordot", "vecdot", "multi_dot", "matrix_transpose",
 )  # fmt: skip
+_CHECKED: dict[str, Errors] = {
+    "average": ZERO, "polyfit": LINALG,
+    **dict.fromkeys(("asarray_chkfinite", "bincount", "choose", "digitize", "nanargmax",
+                     "nanargmin"), VALUE),
+}  # fmt: skip
 _OPERATORS: dict[str, tuple[str, Errors]] = {
     "divide": ("/", ZERO), "floor_divide": ("//", ZERO), "remainder": ("%", ZERO),
     "divmod": ("divmod", ZERO), "reciprocal": ("** -1", ZERO), "power": ("**", POWER),
@@ -69,9 +78,11 @@ def _raised_by(name: str) -> Errors:
     module, _, last = name.rpartition(".")
     if module == "math":
         return () if last in _NEVER else DOMAIN
-    if module in ("numpy.linalg", "scipy.linalg"):
-        return () if last in _DIRECT else LINALG
-    return ()
+    if module in ("numpy.linalg", "scipy.linalg") and last not in _DIRECT:
+        return LINALG
+    if module == "scipy.linalg":  # which looks for NaN first
+        return VALUE
+    return _CHECKED.get(last, ()) if module == "numpy" else ()
 
 
 def value_may_raise(name: str, errors: Errors | None = None) -> None:
@@ -83,6 +94,13 @@ def value_may_raise(name: str, errors: Errors | None = None) -> None:
     found = _raised_by(name) if errors is None else errors
     if found:
         _refuse(name.replace("numpy.", "np.", 1), found)
+
+
+def asked_of_number(name: str) -> None:
+    """Refuse what NumPy's numbers have and Python's have not, under a handler for that."""
+    trace = current()
+    if trace is not None and trace.guarded and not hasattr(float, name):
+        _refuse(f".{name} of a number", ATTRIBUTE)
 
 
 def waits_for(rule: str, operator: bool, scalar: bool) -> None:

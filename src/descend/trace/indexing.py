@@ -14,17 +14,20 @@ from descend.graph.node import Dim, Node, RowsAsked, Shape
 from descend.graph.selection import take
 from descend.graph.source import INPUT, const, is_const, value_of
 from descend.lean import dataclass
-from descend.trace.context import current, where
+from descend.trace.context import current, note, where
 from descend.trace.handlers import INDEX, value_may_raise
 from descend.trace.regions import Block, reshaped
 from descend.trace.rows import count_of
 from descend.trace.typing_rules import broadcast_shapes, fits, known_extents, shape_text, to_shape
 
 __all__ = [
+    "IN_BOUNDS",
     "Gather",
+    "OUTSIDE",
     "TraceIndexError",
     "WholeAsked",
     "basic",
+    "checked",
     "fitted",
     "gather",
     "masked",
@@ -207,7 +210,10 @@ class WholeAsked(TraceIndexError):
         self.node = node
 
 
-NO_INDEX = 2.0**62
+OUTSIDE = 2**62
+"""An index that no array has."""
+IN_BOUNDS = frozenset(("argmax", "argmin", "argsort", "iota"))
+"""Operations whose results are indices of what they look at."""
 MOVING = frozenset(("reshape", "transpose", "slice", "broadcast", "flip"))
 """Operations after which a column of whole numbers is one still."""
 
@@ -225,7 +231,7 @@ def _whole(part: Node) -> Node:
     if source.op is not INPUT or trace is None or source not in trace.whole:
         raise WholeAsked(source)
     whole = call("eq", call("floor", part), part)
-    return cast(select(whole, part, NO_INDEX), np.int64)
+    return cast(select(whole, part, float(OUTSIDE)), np.int64)
 
 
 def _wrapped(index: Any, extent: int | Dim, axis: int) -> Node:
@@ -308,10 +314,16 @@ def _check_mask(part: Any, shape: Shape, axis: int) -> None:
 
 
 def _flat_index(g: Gather, extents: list[Any]) -> Node:
-    """One integer per element for several indexed axes taken together."""
+    """One integer per element for several indexed axes taken together; `OUTSIDE` where one of them
+    is outside of its axis, since the row before or behind may have such an element."""
     flat = g.indices[0]
     for node, extent in zip(g.indices[1:], extents[1:], strict=True):
         flat = call("add", call("mul", flat, full_like(flat, extent)), node)
+    if len(extents) > 1:
+        for node, extent in zip(g.indices, extents, strict=True):
+            if not is_const(_source(node)) and _source(node).op.name not in IN_BOUNDS:
+                low, high = call("lt", node, 0), call("le", full_like(node, extent), node)
+                flat = select(call("or", low, high), full_like(flat, OUTSIDE), flat)
     return flat
 
 
@@ -397,9 +409,15 @@ def _scatter_unknown(g: Gather, node: Node, value: Node) -> Node:
     if isinstance(extent, Dim):
         raise RowsAsked(extent, "writing to one of the rows")
     counting = const(np.arange(extent).reshape([-1 if i == axis else 1 for i in range(x.ndim)]))
-    here = call("eq", to_shape(counting, x.shape), to_shape(g.indices[0], x.shape))
+    index = checked(g.indices[0], extent)
+    here = call("eq", to_shape(counting, x.shape), to_shape(index, x.shape))
     unit = tuple(1 if i == axis else n for i, n in enumerate(x.shape))
     return g.basic.write(node, select(here, to_shape(reshape(value, unit), x.shape), x))
+
+
+def checked(index: Node, extent: int) -> Node:
+    """The same index, read from a table of its own: what is taken is judged with the run."""
+    return note(take(const(np.arange(extent)), index, 0))
 
 
 def fitted(value: Node, shape: Shape) -> Node:

@@ -11,12 +11,15 @@ import ast
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import CodeType, FrameType, FunctionType
+from types import CodeType, FrameType, FunctionType, ModuleType, TracebackType
+from typing import Any
 
 from descend.errors import WITNESS, DescendError, TraceError
+from descend.graph.node import RowsAsked
 from descend.trace.context import (
     ENTRIES,
     LIBRARY,
+    TRACED,
     USERS,
     line_of,
     owner_of,
@@ -25,7 +28,7 @@ from descend.trace.context import (
 from descend.trace.handlers import NEVER
 from descend.trace.tensor import is_traced
 
-__all__ = ["nothing_swallowed"]
+__all__ = ["listen", "nothing_swallowed"]
 
 SWALLOWED = (
     "  note: a handler in the model caught this error and the model went on: leave out the try, "
@@ -36,49 +39,106 @@ BLACK_BOX = (
     "descend.black_box(inner)(k) in the model (shape=… where the result is not shaped like k): "
     "its values as they are, derivatives by differences"
 )
-STAND_IN = "Tensor"
+TELLING = (DescendError, RowsAsked)
+STAND_INS = ("Tensor", TRACED)
 NUMPYS = "setting an array element"
 HELD = "a plain NumPy array cannot hold a value that is not known before the data is"
+PATIENCE = 100  # refusals swallowed, until the model is stopped: it may try again until all is well
 # Libraries that call functions of the user's back, integrands say: the call itself is to blame.
 CALLING_BACK = ("scipy",)
+
+
+class _Stopped(BaseException):
+    """Ends a model that swallows one refusal after another; no `except Exception` takes it."""
 
 
 @contextmanager
 def nothing_swallowed() -> Iterator[None]:
     """Raise the first error made inside if it was swallowed, or made another error of."""
-    outer = WITNESS.get()
+    outer, tracer = WITNESS.get(), sys.gettrace()
     made: list[Exception] = []
 
     def witness(error: Exception) -> None:
         if isinstance(error, DescendError):
             _blame_library(error)
-        made.append(error)
+        if not any(error is m for m in made):
+            made.append(error)
         if outer is not None:
             outer(error)
+        if len(made) > PATIENCE:
+            raise _Stopped
+
+    def end() -> None:
+        WITNESS.reset(token)
+        if sys.gettrace() is not tracer:  # see `listen`
+            sys.settrace(tracer)
 
     token = WITNESS.set(witness)
     try:
         yield
+    except _Stopped:
+        end()
+        raise _first(made, None) from None
     except Exception as error:
-        WITNESS.reset(token)
+        end()
         if made and made[0] is not error:
             raise _first(made, error) from None
-        if not made and not isinstance(error, DescendError):
-            refusal = _of_library(error)
-            if refusal is not None:
-                raise refusal from error
+        refusal = None if isinstance(error, TELLING) else _of_library(error, error.__traceback__)
+        if refusal is not None:
+            raise refusal from error
         raise
     except BaseException:
-        WITNESS.reset(token)
+        end()
         raise
-    WITNESS.reset(token)
+    end()
     if made:
         raise _first(made, None)
+
+
+def _is_owed(error: Exception, tb: TracebackType) -> bool:
+    """Whether an error that tells nobody of itself comes from a stand-in."""
+    token = WITNESS.set(None)
+    try:
+        return not isinstance(error, TELLING) and _of_library(error, tb) is not None
+    finally:
+        WITNESS.reset(token)
+
+
+def listen() -> None:
+    """Tell the witness of errors that stand-ins gave rise to, where they meet a model's handlers.
+
+    `json.dumps`, say, refuses a stand-in with an error of its own, of which nobody else learns.
+    Whoever traces already, a debugger or a meter of coverage, goes on; who began the trace sets
+    `sys.settrace` back.
+    """
+    before = sys.gettrace()
+
+    def enter(frame: FrameType, event: Any, arg: Any) -> Any:
+        local = None if before is None else before(frame, event, arg)
+        code = frame.f_code
+        if not code.co_exceptiontable or frame.f_globals.__class__ is dict:
+            return local
+
+        def follow(frame: FrameType, event: Any, arg: Any) -> Any:
+            nonlocal local
+            witness = WITNESS.get()
+            if event == "exception" and witness is not None and _is_owed(*arg[1:]):
+                witness(arg[1])
+            if local is not None:
+                local = local(frame, event, arg)
+            return follow
+
+        frame.f_trace_lines = local is not None
+        return follow
+
+    sys.settrace(enter)
 
 
 def _first(made: list[Exception], error: Exception | None) -> Exception:
     """The first error that was made, in the words that help where NumPy made another one of it."""
     first = made[0]
+    if not isinstance(first, TELLING):
+        first = _of_library(first, first.__traceback__) or first
     if error is None or isinstance(error, DescendError):
         if not (getattr(first, "remedy", None) or "").startswith(NEVER):
             first.add_note(SWALLOWED)
@@ -102,16 +162,15 @@ def _blame_library(error: DescendError) -> None:
     error.args = (error.message,)
 
 
-def _of_library(error: Exception) -> TraceError | None:
+def _of_library(error: Exception, tb: TracebackType | None) -> TraceError | None:
     """The refusal for an error of a library's own that a stand-in gave rise to."""
     links = []
-    tb = error.__traceback__
     while tb is not None:
         links.append((tb.tb_frame.f_code, tb.tb_lasti, tb.tb_frame))
         tb = tb.tb_next
     found = _library_call(links)
     if owner_of(links[-1][0].co_filename) == USERS:
-        if STAND_IN not in str(error):
+        if not any(s in str(error) for s in STAND_INS):
             return None
         code, offset, frame = links[-1]
         found = _written(segment_of(code, offset)) or "this call", line_of(frame)
@@ -172,12 +231,17 @@ def _compiled_call(code: CodeType, offset: int, frame: FrameType) -> tuple[str, 
         known = frame.f_locals if first in frame.f_locals else frame.f_globals
         function = known[first]
         for part in rest:
+            if not part.isidentifier():  # what is made on the way, a tree of neighbours say
+                break
             function = getattr(function, part)
+        owner = getattr(function, "__self__", function)
+        maker = owner.__name__ if isinstance(owner, ModuleType) else type(owner).__module__
+        own = getattr(function, "__module__", None) or maker
     except (LookupError, AttributeError, DescendError):
         return None
     finally:
         WITNESS.reset(token)
-    module = sys.modules.get(str(getattr(function, "__module__", None)).partition(".")[0])
+    module = sys.modules.get(str(own).partition(".")[0])
     file = getattr(module, "__file__", None)
     if file is None or isinstance(function, FunctionType) or owner_of(file) != LIBRARY:
         return None

@@ -25,8 +25,16 @@ from descend.errors import TraceError
 from descend.trace.code import contents
 from descend.trace.context import Trace, where
 from descend.trace.dispatch import face, name_of
-from descend.trace.handlers import MANAGER, Errors, Managed, guard, may_swallow, waits_at_yield
+from descend.trace.handlers import (
+    MANAGER,
+    Errors,
+    Managed,
+    guard,
+    may_swallow,
+    waits_at_yield,
+)
 from descend.trace.randomness import MODULES, module_face, without_draws
+from descend.trace.refusals import listen
 from descend.trace.table import ENTRIES, ORIGINALS, entry_of, implementation
 from descend.trace.tensor import is_traced, without_stand_ins
 
@@ -395,7 +403,9 @@ def _managing(function: Callable[..., Any], errors: Errors) -> Callable[..., Any
 def _prepare(code: types.CodeType, namespace: Namespace, trace: Trace) -> None:
     """What must be known of the code before it runs: see `Contents`."""
     found = contents(code)
-    trace.guarded = trace.guarded or found.handles
+    if found.handles and not trace.guarded:
+        trace.guarded = True
+        listen()
     for name in found.names:
         if name in namespace.user:
             namespace[name]

@@ -19,8 +19,9 @@ from descend.graph.source import const, is_const, value_of
 from descend.quantities import unit_of
 from descend.trace import indexing
 from descend.trace.contents import Contents, View
-from descend.trace.context import current, note, where
+from descend.trace.context import TRACED, current, note, where
 from descend.trace.dunder import comparison, delegated, operator, unary
+from descend.trace.handlers import asked_of_number
 from descend.trace.regions import Region
 from descend.trace.rows import Rows
 from descend.trace.table import implementation
@@ -55,6 +56,8 @@ class Tensor(Contents):
     @property
     def shape(self) -> tuple[Any, ...]:
         """The shape as the model sees it: a symbolic number of rows is a `Rows`."""
+        if not self.extents:
+            asked_of_number("shape")
         return tuple(Rows(n) if isinstance(n, Dim) else n for n in self.extents)
 
     @property
@@ -86,7 +89,7 @@ class Tensor(Contents):
         return extent
 
     def __repr__(self) -> str:
-        return f"<traced {self.dtype.name} array of shape {shape_text(self.extents)}>"
+        return f"{TRACED}{self.dtype.name} array of shape {shape_text(self.extents)}>"
 
     def __format__(self, spec: str) -> str:
         return repr(self)
@@ -192,7 +195,14 @@ class Tensor(Contents):
             )
         return (self[i] for i in range(self.extents[0]))
 
-    __hash__ = None  # type: ignore[assignment]
+    def __hash__(self) -> int:
+        if self.extents:
+            raise TraceError("unhashable type: 'numpy.ndarray'", where=where(), plain=True)
+        raise TraceError(
+            "a value that is not known before the data is cannot be a key",
+            where=where(),
+            remedy="take what it depends on as the key, or compute the value anew",
+        )
 
     # --- copies and attributes ----------------------------------------------------------------
 
@@ -210,10 +220,11 @@ class Tensor(Contents):
         )
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("_") or not hasattr(np.ndarray, name):
+        number = not self.extents
+        if name.startswith("_") or not hasattr(self.dtype.type if number else np.ndarray, name):
             raise AttributeError(f"'numpy.ndarray' object has no attribute {name!r}")
         raise NotCoveredError(
-            f".{name} of an array cannot be part of a model",
+            f".{name} of {'a number' if number else 'an array'} cannot be part of a model",
             where=where(),
             remedy="docs/numpy-coverage.md lists the methods and attributes that can",
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from types import ModuleType
 from typing import Any
 
 from descend.errors import TraceError
@@ -11,7 +12,7 @@ from descend.lean import dataclass
 from descend.trace.context import ENTRIES, Trace, tracing
 from descend.trace.randomness import without_draws
 from descend.trace.refusals import nothing_swallowed
-from descend.trace.stand_ins import finish, model_of
+from descend.trace.stand_ins import finish, model_of, stand_in
 from descend.trace.table import WHEN_MISSED
 from descend.trace.tables import builtin, create, elementwise, questions  # noqa: F401  (entered)
 from descend.trace.tensor import Tensor, as_node, wrap
@@ -84,8 +85,8 @@ def trace_function(
     with tracing() as trace, nothing_swallowed():
         trace.whole |= whole
         model = model_of(function, trace)
-        given = [_wrapped(a) for a in args]
-        named = {k: _wrapped(a) for k, a in (kwargs or {}).items()}
+        given = [_wrapped(a, trace) for a in args]
+        named = {k: _wrapped(a, trace) for k, a in (kwargs or {}).items()}
         result = model(*given, **named)
         finish(trace)
         leaves, tree = _result_leaves(function, result)
@@ -95,9 +96,11 @@ def trace_function(
 ENTRIES.add(trace_function.__code__)
 
 
-def _wrapped(tree: Any) -> Any:
+def _wrapped(tree: Any, trace: Trace) -> Any:
     if isinstance(tree, Node):
         return wrap(tree)
+    if isinstance(tree, ModuleType) or callable(tree):
+        return stand_in(tree, trace)
     leaves, form = flatten(tree)
     if not any(isinstance(leaf, Node) for leaf in leaves):
         drawing = without_draws(tree)

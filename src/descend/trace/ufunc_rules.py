@@ -80,7 +80,19 @@ def _absolute(x: Node) -> Node:
 
 
 def _square(x: Node) -> Node:
-    return call("mul", x, x) if x.dtype != BOOL else x
+    """x², of sizes without their kink: |u|² is u², and the square of a norm the sum of squares."""
+    if x.dtype == BOOL:
+        return x
+    name, args = x.op.name, x.args
+    if name == "hypot":
+        return call("add", *(call("mul", a, a) for a in args))
+    if name == "select" and args[2].op.name == "sqrt" and args[0].op.name == "eq":
+        inside, asked = args[2].args[0], args[0].args[0]
+        if inside.op.name == "select" and inside.args[2] is asked:
+            return asked
+    if name == "abs" and x.dtype.kind == "f":
+        x = args[0]
+    return call("mul", x, x)
 
 
 def _reciprocal(x: Node) -> Node:

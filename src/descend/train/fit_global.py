@@ -8,7 +8,7 @@ from typing import Any, TypedDict, Unpack
 
 import numpy as np
 
-from descend.errors import DescendWarning, UsageError, ends_at_users_line, suggest
+from descend.errors import DataError, DescendWarning, UsageError, ends_at_users_line, suggest
 from descend.methods.base import Optimizer
 from descend.methods.losses import Loss
 from descend.result.datasets import GlobalFit, parts_of
@@ -102,11 +102,11 @@ def fit_global(
     whole = Whole(listed_sets(datasets, x, y, sigma, names), shared, local)
     begin, source = _start(whole, {} if start is None else start, options)
     weights = whole.weights()
-    made = fit(whole, whole.stacked(), whole.target(), start=begin, **weights, **options)
+    made = _fitted(whole, begin, weights | options)
     doubtful = not made.success or made.n_starts > 1
     if source in GIVEN and doubtful and options.get("starts") is None:
         begin, anew = _start(whole, {}, options)
-        again = fit(whole, whole.stacked(), whole.target(), start=begin, **weights, **options)
+        again = _fitted(whole, begin, weights | options)
         made, source = (again, anew) if again.loss < made.loss else (made, source)
     found = Fit(
         made._evidence, model=whole.__name__, start_source=source, params=made.params,
@@ -114,6 +114,18 @@ def fit_global(
         warnings=[w for w in made.warnings if "asks for the number of rows" not in w],
     )  # fmt: skip
     return GlobalFit(found, tuple(parts_of(whole, found)))
+
+
+def _fitted(whole: Whole, begin: Any, options: Mapping[str, Any]) -> Fit:
+    """All rows fitted together; rows that are refused are named as the datasets count them."""
+    try:
+        return fit(whole, whole.stacked(), whole.target(), start=begin, **options)
+    except DataError as error:
+        if error.row is None:
+            raise
+        k = int(np.searchsorted(whole.edges, error.row, "right")) - 1
+        row = f"row {error.row - whole.edges[k]} of dataset {whole.sets[k].name}"
+        raise error.renumbered(row) from None
 
 
 def _start(

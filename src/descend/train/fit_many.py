@@ -22,9 +22,11 @@ from descend.methods.least_squares import LevenbergMarquardt
 from descend.methods.losses import Loss
 from descend.methods.table import as_loss, as_optimizer
 from descend.models.model import Model
+from descend.quantities import refuse_other_rows
 from descend.records.many import JUDGED
 from descend.result.many import ManyFits, recorded
 from descend.run.candidates import solves_linear
+from descend.run.indices import check_many
 from descend.run.many_candidates import found_starts, with_ready_guesses
 from descend.run.many_drive import ManyDrive
 from descend.run.many_job import CONVERGED, ManyJob, among
@@ -107,6 +109,8 @@ class _Many:
         self.options, self.model = options, model
         weights = {name: getattr(options, name) for name in WEIGHTS}
         weights = {name: given for name, given in weights.items() if given is not None}
+        by_rows = [("x", x), ("y", y), *weights.items()]
+        refuse_other_rows((name, a) for name, a in by_rows if type(a) is not list)
         read = functools.partial(problem_of, model, options=options)
         data = read_many(read, x, y, weights, options.by)
         dropped = False
@@ -171,6 +175,8 @@ class _Many:
         """Build, run, and say how each fit went."""
         begin, job, drive, o = time.perf_counter(), self.job, self.drive, self.options
         own = drive.ready(job)
+        if own.built.model is not None:
+            check_many(own.built.model, job.data, job.start)
         compiled, tries = time.perf_counter(), None
         try:
             drive.descend(own, o.progress)

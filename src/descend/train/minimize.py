@@ -20,7 +20,7 @@ from descend.run.settings import Settings
 from descend.show.progress import Progress
 from descend.task.declared import Begun, begin
 from descend.task.options import TOLERANCES, Options, names_of, read_options, refuse_unknown
-from descend.task.problem import Problem, called
+from descend.task.problem import Problem, called, is_setting
 from descend.task.start import Start
 from descend.task.values import values_of_function
 from descend.trace.formula import Formula
@@ -130,9 +130,7 @@ def _begun(function: Any, o: Options) -> Begun:
     if not isinstance(function, str | Formula) and not callable(function):
         raise UsageError(f"minimize takes a function or a formula, not {type(function).__name__}")
     own, call, name = called(function)
-    constants = {
-        n: v for n, v in own.defaults.items() if v is None or isinstance(v, str | bool)
-    }
+    constants = {n: v for n, v in own.defaults.items() if is_setting(v)}
     names = tuple(n for n in own.names if n not in constants)
     if not names:
         raise UsageError(f"{name} has no arguments to be varied")
@@ -156,6 +154,12 @@ def _sides(bounds: Any) -> Any:
     if isinstance(bounds, Mapping | str) or not isinstance(bounds, Sequence | np.ndarray):
         return bounds
     pairs = list(bounds)
+    by_two = [type(side) in (list, np.ndarray) and np.shape(side) == (2,) for side in pairs]
+    if isinstance(bounds, tuple) and by_two == [True, True]:
+        raise UsageError(
+            f"bounds={bounds!r} may be two pairs, or all lower and all upper bounds",
+            remedy="write a list of pairs: bounds=[(lower, upper), (lower, upper)]",
+        )
     if len(pairs) == 2 and all(edge is None or np.ndim(edge) == 0 for edge in pairs):
         return bounds
     if len(pairs) == 2 and not any(np.ndim(side) == 1 and len(side) == 2 for side in pairs):

@@ -99,7 +99,7 @@ class Reading:
         o, n = self.options, self.rows.n_rows
         plain = isinstance(o.loss, str) and not o.likelihood
         loss = _loss_named(o.loss) if plain else as_loss(o.loss, o.likelihood)
-        loss.check(self.rows.extra["target"])
+        self.rows.check(loss)
         size = None if o.batch_size is None or o.batch_size >= n else int(o.batch_size)
         count = sum(a.size for a in self.start.arrays.values()) + len(self.start.missing)
         bare = o.penalty is None and o.clip is None
@@ -176,7 +176,7 @@ def _check_method(optimizer: Optimizer, loss: Loss, size: int | None, o: Options
     if optimizer.needs == "gauss_newton":
         if not (loss.is_square or loss.curved or isinstance(loss, FunctionLoss)):
             raise UsageError(
-                f"{name} needs two derivatives of each row's loss, and the loss is {loss.name}",
+                f"{name} needs two derivatives of each row's loss, and the loss is {loss.spelling}",
                 remedy='leave out optimizer (BFGS then), or choose loss="mse" or "huber"',
             )
         for what in ("penalty", "clip"):
@@ -184,12 +184,12 @@ def _check_method(optimizer: Optimizer, loss: Loss, size: int | None, o: Options
                 raise UsageError(f"{name} knows no {what}", remedy="leave out optimizer: BFGS does")
     if o.sigma is not None and not loss.of_residual:
         raise UsageError(
-            f"sigma belongs to losses of prediction − target, and the loss is {loss.name}",
+            f"sigma belongs to losses of prediction − target, and the loss is {loss.spelling}",
             remedy="write sample_weight=… to weight the rows",
         )
     if o.absolute_sigma and not loss.is_square:
         raise UsageError(
-            f"absolute_sigma has no say with the loss {loss.name}: its errors come from the "
+            f"absolute_sigma has no say with the loss {loss.spelling}: its errors come from the "
             "scatter of the rows",
             remedy="leave it out",
         )

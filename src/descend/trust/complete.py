@@ -117,11 +117,11 @@ class Completion:
         """What follows from the values of `_outputs`."""
         y, k = self.original.extra["target"], 1 + len(self.built.model.nodes)
         found: dict[str, Any] = {"loss": float(values[0]) * self.job.loss_factor}
-        fitted = values[1] if k == 2 else np.stack(values[1:k], -1)
+        fitted = values[1] if k == 2 else _side_by_side(values[1:k], y)
         scaling = self.job.scaling
         if scaling is not None and scaling.target is not None:
             fitted = scaling.target.back(fitted)
-        fitted = np.broadcast_to(fitted, y.shape) if fitted.ndim == 0 else fitted
+        fitted = np.broadcast_to(fitted, y.shape) if np.ndim(fitted) == 0 else fitted
         found["fitted"] = np.array(fitted)
         loss = self.job.settings.loss
         if fitted.shape == y.shape and loss is not None and loss.of_residual:
@@ -142,7 +142,7 @@ class Completion:
         loss, target = self.job.settings.loss, self.original.extra["target"]
         if loss is None or loss.axis == "kept":
             return int(target.size)
-        found = [np.asarray(part)[:1] for part in self.prediction()]
+        found = [part if np.ndim(part) == 0 else part[:1] for part in self.prediction()]
         with np.errstate(all="ignore"):
             one = loss.per_row(found[0] if len(found) == 1 else tuple(found), target[:1])
         return int(np.size(one)) * self.rows.n_rows
@@ -163,10 +163,10 @@ class Completion:
             return self._evaluate(list(self.built.model.nodes))
 
     def linear_prediction(self) -> tuple[Array, Array]:
-        """The only prediction (n,) and its derivatives (n, p), in the units of the program."""
+        """The only prediction, (n,) for n numbers of the target, and its derivatives (n, p), in the
+        units of the program."""
         first, *others = self._evaluate(slopes_of_prediction(self.built))
-        assert self.job.rows is not None
-        return _flat(np.broadcast_to(first, self.job.rows.n_rows), others)
+        return _flat(np.broadcast_to(first, self.original.extra["target"].shape), others)
 
     def slopes(self) -> list[Node] | None:
         """The derivatives of the residuals, one a number; made once for a program."""
@@ -340,6 +340,12 @@ def evidence_of(fit: Any, what: str) -> Completion:
 
 def _blank(names: Iterable[str]) -> dict[str, Any]:
     return defaults_of(FitRecord, names)
+
+
+def _side_by_side(parts: list[Array], y: Array) -> Array:
+    """What a model returns in several arrays as one; of arrays of unlike shapes the first."""
+    whole = [np.broadcast_to(p, y.shape) if p.ndim == 0 else p for p in parts]
+    return np.stack(whole, -1) if len({p.shape for p in whole}) == 1 else whole[0]
 
 
 def _flat(residual: Array, columns: list[Array]) -> tuple[Array, Array]:

@@ -55,7 +55,8 @@ def curved_errors(
     if loss.is_likelihood and not loss.curved:
         return observed_errors(built, params, names, held, evaluate, entries, same)
     if built.descent.curvature is None:
-        return Errors(None, f"the loss {loss.name} has no second derivative for each prediction")
+        why = f"the loss {loss.spelling} has no second derivative for each prediction"
+        return Errors(None, why)
     bend, slope, *rest = evaluate(_graphs(built))
     exact = rest.pop(0) if len(names) <= MOST_EXACT else None
     kept = _counting(job, slope.size)
@@ -83,7 +84,7 @@ def _why_none(job: Job, count: int) -> str:
     if count > MOST_WITH_ERRORS:
         return f"{count} numbers are varied, and more than {MOST_WITH_ERRORS} get none"
     if loss is not None and loss.kinked:
-        return f"the loss {loss.name} has kinks, and so no second derivatives to tell them by"
+        return f"the loss {loss.spelling} has kinks, and so no second derivatives to tell them by"
     return ""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, overload
 
-from descend.errors import UsageError
+from descend.errors import UsageError, ends_at_users_line
 from descend.task.checks import check_choice, check_count, check_seed
 from descend.trust.quantiles import check_level
 
@@ -26,6 +26,7 @@ class Trusted:
 
     __slots__ = ()
 
+    @ends_at_users_line
     def confidence(self, level: float = 0.95, kind: str = "t") -> Intervals:
         """Confidence intervals of all parameters.
 
@@ -57,6 +58,7 @@ class Trusted:
     @overload
     def profile(self, name: None = None, level: float = 0.95) -> dict[str, Profile]: ...
 
+    @ends_at_users_line
     def profile(
         self, name: str | None = None, level: float = 0.95
     ) -> Profile | dict[str, Profile]:
@@ -88,6 +90,7 @@ class Trusted:
         found = profiles(surface, asked, level)
         return {p.name: p for p in found} if name is None else found[0]
 
+    @ends_at_users_line
     def contour(
         self, first: str, second: str, levels: float | Sequence[float] = (0.6827, 0.9545),
         points: int = 41,
@@ -116,6 +119,7 @@ class Trusted:
             )
         return contours(surface, i, j, checked, int(points))
 
+    @ends_at_users_line
     def bootstrap(self, n: int = 1000, kind: str = "residual", seed: int = 0) -> Bootstrap:
         """Fit n data sets that are drawn anew, from the fit's parameters on.
 
@@ -149,6 +153,7 @@ class Trusted:
         check_seed(seed)
         return bootstrapped(self, int(n), kind, int(seed))
 
+    @ends_at_users_line
     def confidence_band(
         self, x: Any, level: float = 0.95, simultaneous: bool = False
     ) -> Band:
@@ -175,6 +180,7 @@ class Trusted:
 
         return band(self, x, level, simultaneous)
 
+    @ends_at_users_line
     def prediction_band(
         self, x: Any, level: float = 0.95, simultaneous: bool = False, sigma: Any = None
     ) -> Band:
@@ -193,6 +199,7 @@ class Trusted:
 
         return band(self, x, level, simultaneous, noise_of(self, sigma))
 
+    @ends_at_users_line
     def propagate(
         self, function: Callable[..., Any] | str, level: float = 0.95
     ) -> Derived:
@@ -218,6 +225,7 @@ class Trusted:
 
         return derived(self, function, check_level(level))
 
+    @ends_at_users_line
     def diagnostics(self) -> Diagnostics:
         """Tests of the residuals (normality, autocorrelation), leverage and influence of each row.
 

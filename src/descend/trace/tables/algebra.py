@@ -211,6 +211,7 @@ def _mismatch(name: str, a: Node, b: Node, i: int, j: int) -> None:
         f"{name}: shapes {shape_text(a.shape)} and {shape_text(b.shape)} not aligned: "
         f"{n} (dim {i % a.ndim}) != {m} (dim {j % b.ndim})",
         where=where(),
+        plain=True,
     )
 
 

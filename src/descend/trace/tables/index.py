@@ -13,8 +13,9 @@ from descend.graph.elementwise import call, cast, full_like, select
 from descend.graph.linear import broadcast, concatenate, pad, reduce_sum, transpose
 from descend.graph.node import Dim, Node, RowsAsked
 from descend.graph.selection import argsort, take
-from descend.graph.source import const
+from descend.graph.source import const, is_const, value_of
 from descend.trace.context import note, where
+from descend.trace.indexing import checked
 from descend.trace.operands import common_dtype, deliver
 from descend.trace.regions import reshaped
 from descend.trace.table import covers, implementation
@@ -131,14 +132,17 @@ def _extract(condition: Any, arr: Any) -> Any:
 
 @covers("choose")
 def _choose(a: Any, choices: Any, out: Any = None, mode: str = "raise") -> Any:
-    index = as_node(a)
+    index, count = as_node(a), len(choices)
     options = [as_node(c, common_dtype(choices)) for c in choices]
-    shape = broadcast_shapes([index.shape, *(o.shape for o in options)])
-    index = to_shape(index, shape)
     if mode == "wrap":
-        index = call("mod", index, len(options))
-    result = to_shape(options[-1], shape)
-    for i in reversed(range(len(options) - 1)):
+        index = call("mod", index, count)
+    elif mode == "raise" and not is_const(index):
+        index = checked(index, count)
+    elif mode == "raise" and not ((value_of(index) >= 0) & (value_of(index) < count)).all():
+        raise UsageError("invalid entry in choice array", where=where(), plain=True)
+    shape = broadcast_shapes([index.shape, *(o.shape for o in options)])
+    index, result = to_shape(index, shape), to_shape(options[-1], shape)
+    for i in reversed(range(count - 1)):
         here = call("eq" if i or mode != "clip" else "le", index, i)
         result = select(here, to_shape(options[i], shape), result)
     return deliver(result, out)

@@ -74,6 +74,7 @@ def _misfit(own: Shape, given: Shape) -> UsageError:
     return UsageError(
         f"cannot reshape array of shape {shape_text(own)} into shape {shape_text(given)}",
         where=where(),
+        plain=True,
     )
 
 

@@ -1,0 +1,142 @@
+"""DuckDB over the files that were named: no other file, no network and no setting is let in."""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Any, NoReturn
+
+import duckdb
+
+from descend.data.quoting import quoted
+from descend.errors import DataError, UsageError
+
+__all__ = ["FAILURES", "Sealed", "pattern"]
+
+FAILURES = (duckdb.Error, RuntimeError)
+_ECHO = re.compile(r"LINE \d+:|\^|Original Line:")  # they would show what stands in the file
+_LINE = re.compile(r"CSV Error on Line: (\d+)")
+_FAULTS = {
+    re.compile(r"Expected Number of Columns: (\d+) Found: (\d+)"): (
+        "has {1} fields, and the others have {0}",
+        "correct that line; a text that contains the separator stands in quotes"),
+    re.compile("unterminated quote"): (
+        "opens a quoted cell that does not end",
+        "correct that line; a quotation mark within a quoted text is written twice"),
+    re.compile("invalid state|[Ii]nvalid unicode|not utf-8|Maximum line size"): (
+        "cannot be read", "correct that line"),
+}  # fmt: skip
+"""What DuckDB finds in a line, what is said of it, and what to do."""
+_MISWRITTEN = ("ParserException", "BinderException", "CatalogException")
+_IN_SQL = "write a query such as SELECT * FROM data: the file is called data in it"
+
+
+class Sealed:
+    """A connection to DuckDB.
+
+    Args:
+        path: what the user calls the files.
+        files: that may be read.
+        arrays: tables in memory, by their names.
+        threads: that read.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        files: Sequence[str],
+        arrays: Mapping[str, Mapping[str, Any]],
+        threads: int,
+    ) -> None:
+        self.path = path
+        # Nobody can have made a directory of this name before.
+        spill = f"descend-{os.getpid()}-{os.urandom(8).hex()}"
+        self._link = duckdb.connect(
+            config={
+                "autoinstall_known_extensions": False, "autoload_known_extensions": False,
+                "python_enable_replacements": False, "threads": threads,
+                "temp_directory": os.path.join(tempfile.gettempdir(), spill),
+            }
+        )  # fmt: skip
+        self._set("enable_progress_bar", "false")  # it would print to standard output
+        with suppress(duckdb.Error):  # versions that do not have this optimizer
+            # It would let the CSV reader convert, which reads no DOUBLE from `true` and makes
+            # of TRY_CAST a CAST.
+            self._set("disabled_optimizers", "'type_pushdown'")
+        for name, columns in arrays.items():
+            self._link.register(name, dict(columns))
+        # From here on no query reads or writes anything but these files, or says otherwise.
+        listed = ", ".join(text for file in files for text in (pattern(file), quoted(file)))
+        self._set("allowed_paths", f"[{listed}]")
+        self._set("enable_external_access", "false")
+        self._set("lock_configuration", "true")
+
+    def _set(self, name: str, value: str) -> None:
+        self._link.execute(f"SET {name} = {value}").fetchall()
+
+    def rows(self, query: str, of_user: bool) -> list[Any]:
+        """The rows of a result.
+
+        Args:
+            of_user: whether the user's query is part of it, which the words of a refusal tell.
+        """
+        try:
+            return list(self._link.execute(query).fetchall())
+        except FAILURES as error:
+            self.refuse(error, of_user)
+
+    def column(self, query: str) -> Any:
+        """The column `v` of a result, as NumPy has it."""
+        return self._link.execute(query).fetchnumpy()["v"]
+
+    def relation(self, query: str) -> Any:
+        """A result that is not fetched yet."""
+        return self._link.sql(query)
+
+    def one_select(self, sql: str) -> str:
+        """The user's query as one SELECT, without what may stand behind it.
+
+        Raises:
+            UsageError: it is none, or there are several statements.
+        """
+        if not sql.strip():
+            raise UsageError("the SQL query is empty", remedy=_IN_SQL)
+        try:
+            statements = self._link.extract_statements(sql)
+        except FAILURES as error:
+            self.refuse(error, True)
+        kinds = [statement.type.name for statement in statements]
+        if kinds != ["SELECT"]:
+            found = f"holds {len(kinds)} statements ({', '.join(kinds)})"
+            if len(kinds) < 2:
+                found = f"is {kinds[0] if kinds else 'empty'}"
+            raise UsageError(f"the SQL query is to be one SELECT, and {found}", remedy=_IN_SQL)
+        return str(statements[0].query).strip().rstrip("; \n")
+
+    def refuse(self, error: Exception, of_user: bool) -> NoReturn:
+        """Raise what DuckDB complains of, in words of ours and without lines of the file."""
+        place = _LINE.search(str(error))
+        for fault, (what, remedy) in _FAULTS.items():
+            if place and (found := fault.search(str(error))):
+                told = f'line {place[1]} of "{self.path}" {what.format(*found.groups())}'
+                raise DataError(told, remedy=remedy) from None
+        lines = [line.strip() for line in str(error).splitlines()]
+        told = " ".join([line for line in lines if line and not _ECHO.match(line)][:2])
+        if not of_user:
+            raise DataError(f'"{self.path}" cannot be read: {told}') from None
+        if type(error).__name__ == "PermissionException":
+            raise UsageError(
+                "the SQL query reads or writes something else than the file that was named",
+                remedy=_IN_SQL,
+            ) from None
+        if type(error).__name__ in _MISWRITTEN:
+            raise UsageError(f"the SQL query cannot be run: {told}", remedy=_IN_SQL) from None
+        raise DataError(f"the query cannot be read: {told}", remedy=_IN_SQL) from None
+
+
+def pattern(path: str) -> str:
+    """The path as an SQL text in which no sign is a wildcard."""
+    return quoted("".join(f"[{sign}]" if sign in "*?[" else sign for sign in path))
