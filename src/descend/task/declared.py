@@ -56,12 +56,6 @@ def problem_of(model: Any, x: Any, y: Any, options: Any) -> Problem:
         from descend.task.ready import ready_problem
 
         return ready_problem(model, x, y, options.constants)
-    from descend.networks.network import Network
-
-    if isinstance(model, Network):
-        from descend.task.networks import network_problem
-
-        return network_problem(model, x, y, options.loss, int(options.seed))
     if not callable(model):
         raise UsageError(
             f"the model is a function or a formula, not {type(model).__name__}",
