@@ -176,7 +176,7 @@ def compared(other: Path, group: str, rounds: int) -> Iterator[tuple[str, float,
 
 
 def process_seconds(script: str, source: Path, cache: str) -> float:
-    env = machine.environment(PYTHONPATH=str(source), XDG_CACHE_HOME=cache)
+    env = machine.environment(PYTHONPATH=str(source), DESCEND_CACHE_DIR=cache)
     start = time.perf_counter()
     subprocess.run([sys.executable, "-c", script], env=env, check=True)
     return time.perf_counter() - start

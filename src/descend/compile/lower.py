@@ -38,6 +38,7 @@ from descend.compile.schedule import (
 from descend.compile.sound_solve import sound_workspace
 from descend.compile.vectors import lane_stride
 from descend.errors import InternalError
+from descend.graph.linear import transpose
 from descend.graph.node import Dim, Node, Shape, sizes
 from descend.graph.source import CONST, ROW_COUNT, value_of
 
@@ -219,8 +220,15 @@ class Lowering:
         pairs = [(product.args[0], la), (product.args[1], lb)]
         if lo[1] in la:
             pairs.reverse()
-        left, right = (self.operand(node, [where[x] for x in labels]) for node, labels in pairs)
-        right = self.along(right, inner, column)
+        (a, of_left), (b, of_right) = pairs
+        if of_right[0] == lo[1]:
+            b, of_right = transpose(b, (1, 0)), of_right[::-1]
+        left = self.address(a, [where[x] for x in of_left])
+        right = self.address(b, [where[x] for x in of_right])
+        if lane_stride(right, column, False) != 1:  # columns are to lie side by side
+            copied = self.scratch(b.shape, b.dtype)
+            self.write(copied, b, (0, 0), (1, 1))
+            right = Address(copied, (where[of_right[0]], at[1]))
         result = Let("product", (), None, product.dtype, 2)
         nest = Product(
             (row, column), 2, [result], inner=inner, left=left, right=right, result=result
@@ -238,27 +246,13 @@ class Lowering:
         self.block.statements.append(nest)
         self.places |= made
 
-    def operand(self, node: Node, at: Sequence[Index]) -> Address:
+    def address(self, node: Node, at: Sequence[Index]) -> Address:
         """Where the elements of a product's operand lie."""
         let = Evaluator(self, (), set())(node, tuple(at))
         if let.op != "load":
             raise InternalError(f"{node} should have a place")
-        address: Address = let.attr
-        return address
-
-    def along(self, operand: Address, inner: Axis, column: Axis) -> Address:
-        """The right operand as it is, or a copy, in which the columns lie side by side."""
-        if lane_stride(operand, column, False) == 1:
-            return operand
-        extents = (inner.extent, column.extent)
-        place = self.scratch(extents, operand.place.dtype)
-        at = (Index(0, ((inner, 1),)), Index(0, ((column, 1),)))
-        nest = Nest((inner, column), 2)
-        load = Let("load", (), operand, place.dtype, 2)
-        nest.lets.append(load)
-        nest.stores.append(Store(Address(place, at), load, 2))
-        self.block.statements.append(nest)
-        return Address(place, at)
+        found: Address = let.attr
+        return found
 
     def reduce(self, e: Evaluator, nest: Nest, root: Node, at: At) -> list[Let]:
         op = COMBINE[root.op.name]

@@ -310,7 +310,8 @@ def make_schedule(
             siblings.roots.append(node)
         else:
             groups[node] = Group(level[node], node.shape, -1, [node])
-    late = _follow(late, groups, level, leaves, stored, order, set(outputs) | set(wanted))
+    if products:
+        late = _follow(late, groups, level, leaves, stored, order, set(outputs) | set(wanted))
     mates: dict[object, Group] = {}
     for group in groups.values():
         if group.kept >= 0 and group.product is None:

@@ -175,20 +175,15 @@ def _of_squares(f: Any) -> Array:
 
 
 def _of_many_squares(f: Any) -> Array:
-    """The same for more numbers than a factorisation is written out for: none may be held.
-
-    The inverse's length is at least the reciprocal of the least eigenvalue, however it is signed.
-    """
+    """The same for more numbers than a factorisation is written out for: none may be held."""
     p = f.x.shape[0]
     on = f.x != f.x if f.lower is None else (f.moved <= f.lower) | (f.moved >= f.upper)
-    lengths = np.sqrt(np.diagonal(f.jtj))
-    inverse = swept(f.jtj / lengths[:, None] / lengths[None, :])
+    lengths, inverse, full = _swept(f.jtj)
     side = f.jtr / lengths
-    ok = ~np.any(on) & (f.n > p) & (f.spread > VARIES * f.level)
+    ok = ~np.any(on) & full & (f.n > p) & (f.spread > VARIES * f.level)
     ok = ok & (f.loss < (1.0 - ENOUGH) * f.spread)
     effects = (np.maximum(np.abs(f.x), np.abs(f.begin)) * lengths) ** 2
     ok = ok & (np.min(effects) > PLAIN * PLAIN * np.max(effects))
-    ok = ok & (MARGIN * p * np.sqrt(np.sum(inverse * inverse)) * WORSE < 1.0)
     spread = f.loss / np.where(f.n > p, f.n - p, 1.0)
     step = np.sum(inverse * side[None, :], axis=1)
     short = MARGIN * np.sum(side * step) < ARRIVED**2 * spread
@@ -210,10 +205,8 @@ def _of_curvature(f: Any) -> Array:
 
 def _of_many_curvature(f: Any) -> Array:
     """The same for more numbers than a factorisation is written out for."""
-    lengths = np.sqrt(np.diagonal(f.jtj))
-    inverse = swept(f.jtj / lengths[:, None] / lengths[None, :])
-    ok = MARGIN * len(lengths) * np.sqrt(np.sum(inverse * inverse)) * WORSE < 1.0
-    ok = ok & np.all(np.diagonal(inverse) > 0.0)
+    lengths, inverse, full = _swept(f.jtj)
+    ok = full & np.all(np.diagonal(inverse) > 0.0)
     return _of_newton(f, inverse / lengths[:, None] / lengths[None, :], ok)
 
 
@@ -256,6 +249,15 @@ def _apart(matrix: Array) -> tuple[Array, Array, Array]:
     # Eigenvalues of the scaled matrix are at most p, and at least the reciprocal of this trace.
     trace = np.sum((half * lengths[None, :]) ** 2)
     return lengths, half, (pivot > 0.0) & (MARGIN * len(lengths) * trace * WORSE < 1.0)
+
+
+def _swept(matrix: Array) -> tuple[Array, Array, Array]:
+    """Return the columns' lengths, the inverse for length one, and whether it is plainly of full
+    rank: its length is at least the reciprocal of the least eigenvalue, however it is signed."""
+    lengths = np.sqrt(np.diagonal(matrix))
+    inverse = swept(matrix / lengths[:, None] / lengths[None, :])
+    length = np.sqrt(np.sum(inverse * inverse))
+    return lengths, inverse, MARGIN * len(lengths) * length * WORSE < 1.0
 
 
 def _place(f: Any, who: Array, factor: Array) -> Array:
