@@ -256,6 +256,7 @@ def test_letters_with_accents_are_no_chinese(tmp_path: Path, names: str, encodin
         ("a.csv.gz", gzip.compress(CSV[:10].encode()) + gzip.compress(CSV[10:].encode())),
         ("a", gzip.compress(CSV.encode("utf-16"))),
     ],
+    ids=["bz2", "xz", "gz of two members", "no suffix"],  # gzip writes the time into its header
 )
 def test_packed(tmp_path: Path, name: str, content: bytes) -> None:
     assert opened(tmp_path, content, name=name).read("v")["v"].tolist() == V
