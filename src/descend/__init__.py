@@ -91,8 +91,8 @@ __all__ += methods.__all__
 if not TYPE_CHECKING:  # else any name would be one of ours
 
     def __getattr__(name: str) -> Any:
-        if name == "models":
-            return importlib.import_module("descend.models")
+        if name in ("models", "networks"):
+            return importlib.import_module(f"descend.{name}")
         home = _NAMES.get(name)
         if home is None:
             raise AttributeError(f"module 'descend' has no attribute '{name}'")

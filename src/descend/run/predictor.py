@@ -83,7 +83,7 @@ class Predictor:
             )
         if self.scaling is not None:
             columns = {n: self.scaling.columns[n].into(a) for n, a in columns.items()}
-        bound = {self.data[name]: a for name, a in columns.items()}
+        bound = {self.data[n]: np.asarray(a, self.data[n].dtype) for n, a in columns.items()}
         bound |= {self.leaves[name]: np.asarray(a) for name, a in leaves.items()}
         bound |= dict(self.captured)
         extents = {self.rows: n_rows} if isinstance(self.rows, Dim) else {}

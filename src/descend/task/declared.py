@@ -56,6 +56,12 @@ def problem_of(model: Any, x: Any, y: Any, options: Any) -> Problem:
         from descend.task.ready import ready_problem
 
         return ready_problem(model, x, y, options.constants)
+    from descend.networks.network import Network
+
+    if isinstance(model, Network):
+        from descend.task.networks import network_problem
+
+        return network_problem(model, x, y, options)
     if not callable(model):
         raise UsageError(
             f"the model is a function or a formula, not {type(model).__name__}",
@@ -121,7 +127,9 @@ def begin(
     _add_ranges(said, problem.ranges, bounds, ties)
     wishes = read_wishes(said, fixed, bounds, ties)
     if not wishes:
-        own = given_start(problem.parameters, (given.values, origin), defaults, problem.columns)
+        own = given_start(
+            problem.parameters, (given.values, origin), defaults, problem.columns, problem.begins
+        )
         return Begun(problem, own, None)
     used = [name for formula in wishes.ties.values() for name in formula.names]
     known = {*problem.parameters, *problem.columns}
@@ -131,7 +139,9 @@ def begin(
     _check_held(held, given.values)
     free = {n: v for n, v in {**given.values, **held}.items() if n not in wishes.ties}
     rest = {n: v for n, v in defaults.items() if n not in wishes.ties}
-    own = given_start(problem.parameters, (free, origin or "given"), rest, problem.columns)
+    own = given_start(
+        problem.parameters, (free, origin or "given"), rest, problem.columns, problem.begins
+    )
     space = space_of(wishes, own.names, own.arrays, problem.columns)
     own = _with_ties(own, space, given.values if isinstance(start, Mapping) else {})
     _check_fixed(own, space, wishes)

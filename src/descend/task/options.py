@@ -21,6 +21,7 @@ __all__ = [
 ]  # fmt: skip
 
 TOLERANCES = ("xtol", "ftol", "gtol")
+ABSENT = ("number", "switch")  # kinds that None stands for nothing said of
 REQUIRED = ...  # the default of what has to be said
 
 
@@ -43,6 +44,7 @@ class Option(NamedTuple):
         needs: another option without which it says nothing, with the words for that and a remedy.
         flag: how it is spelled on the command line, if otherwise than in Python.
         planned: whether a call that gives it may be looked up in the table of plans.
+        varies: of which entry the default is another one for some models; its signature has None.
     """
 
     name: str
@@ -56,6 +58,7 @@ class Option(NamedTuple):
     needs: tuple[str, str, str] | None = None
     flag: str = ""
     planned: bool = False
+    varies: str = ""
 
     @property
     def written(self) -> str:
@@ -64,7 +67,7 @@ class Option(NamedTuple):
 
     def read(self, value: Any) -> Any:
         """The value, checked; None stands for what was not said where that is the default."""
-        if value is None and (self.default is None or self.kind in ("number", "switch")):
+        if value is None and (self.default is None or self.varies or self.kind in ABSENT):
             return None
         if "|" in self.kind:
             return check_choice(self.name, value, self.kind.split("|"))
@@ -135,14 +138,15 @@ TABLE: tuple[Option, ...] = (
 
     Option("loss", "text", _FITS, "mse", "fit", _RUN,
            "mse, mae, huber(1), soft_l1(1), cauchy(1), arctan(1), tukey(1), log_cosh, "
-           "quantile(0.9), poisson, bce, ….", "loss_function f_scale criterion", planned=True),
+           "quantile(0.9), poisson, bce, ….", "loss_function f_scale criterion", planned=True,
+           varies="fit"),
     Option("likelihood", "switch", _EVERY, False, "minimize", _RUN,
            "The formula is a negative log-likelihood (with --maximize, a log-likelihood), whose "
            "second derivatives give standard errors.", planned=True),
     Option("penalty", "text", _ONE, None, "fit", _RUN,
            "l2(0.001) or l1(0.001), added to the loss.", planned=True),
     Option("epochs", "count", _ONE, 1000, "fit", _RUN, "How often all rows are used, at most.",
-           "maxfev max_nfev max_iter n_epochs iterations maxiter", planned=True),
+           "maxfev max_nfev max_iter n_epochs iterations maxiter", planned=True, varies="fit"),
     Option("batch_size", "count", "fit", None, "fit", _RUN,
            "Rows used for one update; all where not given.", planned=True),
     Option("shuffle", "either", _ONE, None, "fit", _RUN,
@@ -262,7 +266,7 @@ TABLE: tuple[Option, ...] = (
     Option("constants", "", _FITS),
     Option("covariance", "switch", "fit_many", False),
     Option("clip", "function", _LONG, planned=True),
-    Option("standardize", "switch", "fit", False),
+    Option("standardize", "switch", "fit", False, varies="fit"),
     Option("callback", "function", _LONG, foreign="callbacks iter_cb"),
     Option("progress", "", _EVERY),
     Option("verbose", "switch", _LONG, False),
@@ -275,6 +279,8 @@ ENTRIES: Mapping[str, Mapping[str, Option]] = {
     for entry in _EVERY.split()
 }
 """Entry → name → the row that holds there."""
+
+VARYING = tuple(row.name for row in TABLE if row.varies)
 
 
 def names_of(entry: str) -> tuple[str, ...]:
@@ -318,6 +324,11 @@ class Options:
         """The same options with other values for some."""
         own = vars(self)
         return Options(**{**own, **changes})
+
+    def completed(self, usual: Mapping[str, Any]) -> Options:
+        """The same options with what is usual for a model, or the default, where none was said."""
+        missing = [n for n in (*usual, *VARYING) if getattr(self, n) is None]
+        return self.but(**{n: usual.get(n, default_of(self.entry, n)) for n in missing})
 
     def is_default(self, name: str) -> bool:
         """Whether an option has its default, and not only a number equal to it."""

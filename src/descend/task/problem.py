@@ -63,6 +63,10 @@ class Problem:
         ready: the ready models that it is made of, which guess a start; or None.
         ranges: parameter → the bounds that a ready model gives it where nothing else is said.
         bare: whether the only parameter is given and returned without its name.
+        usual: option → what stands for it where nothing is said, if not its default.
+        begins: where parameters begin that have a default, in words.
+        single: whether it works in single precision.
+        classes: the labels that the numbers of the target stand for, or None.
     """
 
     name: str
@@ -78,6 +82,10 @@ class Problem:
     ready: Model | Formula | None = None
     ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     bare: bool = False
+    usual: Mapping[str, Any] = field(default_factory=dict)
+    begins: str = ""
+    single: bool = False
+    classes: Array | None = None
 
     def arrange(
         self, trees: Mapping[str, Tree], leaves: Mapping[str, tuple[str, ...]]

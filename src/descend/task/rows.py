@@ -70,6 +70,13 @@ class Rows(NamedTuple):
             return weight
         return sigma**-2.0 if weight is None else weight * sigma**-2.0
 
+    def single(self) -> Rows:
+        """The same rows in single precision."""
+        columns = {n: a.astype(np.float32) for n, a in self.columns.items()}
+        return self._replace(
+            columns=columns, extra={n: a.astype(np.float32) for n, a in self.extra.items()}
+        )
+
     def take(self, rows: Array) -> Rows:
         """Some of the rows, in the order given."""
         return Rows(

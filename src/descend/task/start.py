@@ -53,12 +53,14 @@ class Start(NamedTuple):
 
 
 def given_start(
-    parameters: Sequence[str], start: Any, defaults: Mapping[str, Any], data: Iterable[str] = ()
-) -> Start:
+    parameters: Sequence[str], start: Any, defaults: Mapping[str, Any], data: Iterable[str] = (),
+    begins: str = "",
+) -> Start:  # fmt: skip
     """Read `start=`; what has none takes its default argument, or stays missing.
 
     Args:
         start: as the user gave it, or what `as_mapping` has made of it.
+        begins: what defaults are, in words.
 
     Raises:
         UsageError: a name that is no parameter, integers in an array, values that are not finite.
@@ -77,7 +79,9 @@ def given_start(
     found |= {name: defaults[name] for name in by_default}
     if by_default:
         which = "its default" if len(by_default) == 1 else "their defaults"
-        sources.append(f"{', '.join(by_default)} from {which}")
+        whole = begins and len(by_default) == len(parameters)
+        named = "" if whole else f"{', '.join(by_default)} "
+        sources.append(named + (begins or f"from {which}"))
     missing = tuple(n for n in parameters if n not in found)
     arrays, trees, names = leaves_of({n: found[n] for n in parameters if n in found})
     for name in missing:

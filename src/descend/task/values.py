@@ -26,6 +26,7 @@ BARE = ""  # stands for the only argument of a function, whose start is given wi
 OPTIONS = frozenset((type(None), str, bool, int, float, tuple, type, np.float64, np.int64))
 METHODS = "descend.methods."
 EPOCHS, SEED = 5, 6  # where they stand behind start in the signature of `fit`
+MOST_EPOCHS = default_of("fit", "epochs")
 COUNTED = ("max_iter", "seed")  # of `minimize`
 DEFAULTS = [default_of("minimize", name) for name in COUNTED]
 MOST_OPTIONS = 1024  # sets of them that are remembered
@@ -143,6 +144,7 @@ def _values_of(given: Mapping[str, Any]) -> Values:
     elif form is None:
         raise TypeError("y")
     epochs, seed = options[EPOCHS], options[SEED]
+    epochs = MOST_EPOCHS if epochs is None else epochs
     options[EPOCHS], options[SEED] = type(epochs), type(seed)
     asked = _kept.last
     if not asked.are(options):

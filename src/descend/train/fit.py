@@ -31,15 +31,15 @@ __all__ = ["clear_fit", "fit"]
 @ends_at_users_line
 def fit(
     model: Callable[..., Any] | str, x: Any = None, y: Any = None, *, start: Any = None,
-    loss: str | Loss | Callable[..., Any] = "mse", optimizer: str | Optimizer | None = None,
+    loss: str | Loss | Callable[..., Any] | None = None, optimizer: str | Optimizer | None = None,
     lr: Any = None, batch_size: int | None = None, shuffle: bool | None = None,
-    epochs: int = 1000, seed: int = 0, stop_loss: float | None = None,
+    epochs: int | None = None, seed: int = 0, stop_loss: float | None = None,
     xtol: float | None = None, ftol: float | None = None, gtol: float | None = None,
     patience: int | None = None, min_delta: float = 0.0, keep_best: bool | None = None,
     max_seconds: float | None = None, validation_split: float = 0.0, sample_weight: Any = None,
     sigma: Any = None, absolute_sigma: bool = False, missing: Missing = "raise",
     constants: Any = None, params: Iterable[str] | None = None, penalty: Any = None,
-    clip: Any = None, starts: int | None = None, standardize: bool = False,
+    clip: Any = None, starts: int | None = None, standardize: bool | None = None,
     likelihood: bool = False,
     threads: int | None = None, fixed: Any = None, bounds: Any = None, ties: Any = None,
     resume: Any = None, callback: Callable[[Moment], Any] | None = None,

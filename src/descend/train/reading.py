@@ -39,6 +39,7 @@ class Reading:
         weights = ((name, getattr(options, name)) for name in WEIGHTS)
         refuse_other_rows([("x", x), ("y", y), *weights])
         self.problem = problem_of(model, x, y, options)
+        self.options = options = options.completed(self.problem.usual)
         rows = prepared_rows(
             self.problem, options.sample_weight, options.sigma, options.missing,
             in_place=in_place,
@@ -54,6 +55,9 @@ class Reading:
         settings, scaling = self._settings(), None
         if options.standardize:
             settings, scaling = self._standardize(settings)
+        if self.problem.single:
+            self.rows, self.whole = self.rows.single(), self.whole.single()
+            self.held = None if self.held is None else self.held.single()
         if options.start != "random":
             self._guess()
         self.start = settled(self.start, space)

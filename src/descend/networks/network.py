@@ -1,0 +1,183 @@
+"""A network: layers one after the other, as a model that knows where to begin."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from descend.errors import UsageError
+from descend.networks.layers import Layer, Linear, activation
+
+__all__ = ["Network", "Residual", "Sequential", "mlp"]
+
+Array = np.ndarray[Any, np.dtype[Any]]
+Shape = tuple[int, ...]
+
+
+class Network:
+    """Layers one after the other: a function of x and of the parameters of all layers.
+
+    `descend.fit(network, x, y)` trains it; `network(x, params)` evaluates it. Parameters are named
+    as PyTorch names them: the number of the layer, a dot, the name in the layer.
+
+    >>> network = Sequential(Linear(8), "tanh", Linear())
+    >>> network, network.params
+    (Sequential(Linear(8), Tanh(), Linear()), ('0.weight', '0.bias', '2.weight', '2.bias'))
+    >>> params = network.begin(np.random.default_rng(0), (2,), outputs=1)
+    >>> network(np.zeros((5, 2)), params).shape
+    (5, 1)
+    """
+
+    def __init__(self, layers: Sequence[Layer]) -> None:
+        self.layers = tuple(layers)
+
+    def __repr__(self) -> str:
+        return f"Sequential({', '.join(layer.name for layer in self.layers)})"
+
+    @property
+    def params(self) -> tuple[str, ...]:
+        """The names of all parameters, in the order of the layers."""
+        return tuple(self._named(lambda layer: layer.params))
+
+    @property
+    def weights(self) -> tuple[str, ...]:
+        """The names of the parameters that penalties are meant for: biases are none."""
+        return tuple(self._named(lambda layer: layer.weights))
+
+    def _named(self, of: Callable[[Layer], Sequence[str]]) -> Iterator[str]:
+        for number, layer in enumerate(self.layers):
+            yield from (f"{number}.{name}" for name in of(layer))
+
+    def __call__(self, x: Any, params: Mapping[str, Any]) -> Any:
+        """Return what the last layer gives for the rows x (rows, …)."""
+        for number, layer in enumerate(self.layers):
+            x = layer(x, _of(number, params)) if layer.params else layer(x)
+        return x
+
+    def begin(
+        self, rng: np.random.Generator, shape: Shape, outputs: int, gain: float = 1.0
+    ) -> dict[str, Array]:
+        """Return the parameters at the start, by name.
+
+        Args:
+            shape: of a row of x. outputs: how many numbers a row of the target has.
+            gain: of what follows.
+
+        Raises:
+            UsageError: a layer cannot work on rows as those before it leave them.
+        """
+        found: dict[str, Array] = {}
+        behind = [layer.gain for layer in self.layers[1:]]
+        for number, (layer, own) in enumerate(zip(self.layers, [*behind, gain], strict=True)):
+            begun = {} if layer.begin is None else dict(layer.begin(rng, shape, outputs, own))
+            found |= {f"{number}.{name}": array for name, array in begun.items()}
+            shape = _shape_behind(layer, shape, begun, number)
+        return found
+
+    def as_layer(self) -> Layer:
+        """The whole network as one layer of another."""
+        first = self.layers[0].gain if self.layers else 1.0
+        return Layer(repr(self), self, self.params, self.begin, first, self.weights)
+
+
+def _of(number: int, params: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters of one layer, by their names in it."""
+    begin = f"{number}."
+    return {name[len(begin):]: params[name] for name in params if name.startswith(begin)}
+
+
+def _shape_behind(layer: Layer, shape: Shape, params: Mapping[str, Array], number: int) -> Shape:
+    """The shape of a row behind a layer, of two rows of zeros."""
+    rows = np.zeros((2, *shape))
+    try:
+        with np.errstate(all="ignore"):
+            found = layer(rows, params) if layer.params else layer(rows)
+    except (ValueError, IndexError, TypeError) as error:
+        raise UsageError(
+            f"layer {number}, {layer.name}, cannot work on rows of the shape {shape}: {error}",
+            remedy="check the sizes of the layers before it",
+        ) from error
+    found = np.asarray(found)
+    if found.shape[:1] != (2,):
+        raise UsageError(
+            f"layer {number}, {layer.name}, makes an array of the shape {found.shape} of 2 rows",
+            remedy="keep the rows first: a layer gives as many rows as it takes",
+        )
+    return found.shape[1:]
+
+
+def Sequential(*layers: Layer | Network | str | Callable[[Any], Any]) -> Network:  # noqa: N802
+    """Return a network of layers, other networks, names of activations, and plain functions of x.
+
+    Raises:
+        UsageError: something that is none of these.
+
+    >>> Sequential(Linear(4), np.sin, Linear())
+    Sequential(Linear(4), sin, Linear())
+    """
+    return Network([_as_layer(each) for each in layers])
+
+
+def _as_layer(given: Any) -> Layer:
+    if isinstance(given, Layer):
+        return given
+    if isinstance(given, Network):
+        return given.as_layer()
+    if isinstance(given, str):
+        return activation(given)
+    name = getattr(given, "__name__", type(given).__name__)
+    if not callable(given):
+        raise UsageError(
+            f"a layer is one of descend.networks, the name of an activation or a function, not "
+            f"{name}",
+            remedy='write Sequential(Linear(64), "relu", Linear())',
+        )
+    if getattr(given, "__module__", "").startswith("descend.networks"):
+        raise UsageError(
+            f"{name} is what makes a layer, and not called", remedy=f"write {name}()"
+        )
+    return Layer(name, given)
+
+
+def Residual(*layers: Layer | Network | str | Callable[[Any], Any]) -> Layer:  # noqa: N802
+    """Return a layer x + f(x), f being these layers one after the other.
+
+    He et al., "Deep residual learning for image recognition" (2016). The layers have to end with
+    rows of the shape that they begin with: `Linear()` as the last of them takes that of the
+    target, so give the size.
+
+    >>> Residual(np.cos)(np.zeros(2))
+    array([1., 1.])
+    """
+    inner = Sequential(*layers)
+
+    def function(x: Any, params: Mapping[str, Any] | None = None) -> Any:
+        return x + inner(x, params or {})
+
+    whole = inner.as_layer()
+    name = f"Residual({', '.join(layer.name for layer in inner.layers)})"
+    return whole._replace(name=name, function=function)
+
+
+def mlp(
+    hidden: int | Sequence[int] = (), *, activation: str = "relu"
+) -> Network:
+    """Return a network of linear layers with an activation between them.
+
+    Args:
+        hidden: the size of each hidden layer; none makes a linear model.
+        activation: its name.
+
+    Raises:
+        UsageError: a size below 1, or no such activation.
+
+    >>> mlp([100, 50])
+    Sequential(Linear(100), ReLU(), Linear(50), ReLU(), Linear())
+    """
+    sizes = [hidden] if isinstance(hidden, int | np.integer) else list(hidden)
+    layers: list[Layer | str] = []
+    for size in sizes:
+        layers += [Linear(size), activation]
+    return Sequential(*layers, Linear())

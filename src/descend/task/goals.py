@@ -1,0 +1,184 @@
+"""What a network is to predict: labels, counts or numbers, and which loss and size follow from them."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from descend.data.validate import real_array
+from descend.errors import DataError
+from descend.methods.losses import Loss
+from descend.methods.table import as_loss
+
+__all__ = ["Goal", "goal_of"]
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+MOST_CLASSES = 20  # so many whole numbers, one after the other from 0 or 1, are taken for classes
+TEXT = "OUS"
+OF_PROBABILITIES = ("bce",)
+OF_CLASSES = ("classes", "distributions")
+
+
+class Goal(NamedTuple):
+    """The target as the loss takes it, and what follows from it.
+
+    Attributes:
+        y: (rows,) or (rows, outputs).
+        loss: as it is written, or as it was given.
+        classes: the labels in the order of their numbers, or None where the target has none.
+        said: what the report says of a loss that nobody named.
+    """
+
+    y: Array
+    loss: Any
+    classes: Array | None = None
+    said: str = ""
+
+    @property
+    def outputs(self) -> int:
+        """How many numbers a row of the prediction has."""
+        if self.y.ndim > 1:
+            return int(self.y.shape[1])
+        if self.classes is not None and as_loss(self.loss).domain in OF_CLASSES:
+            return len(self.classes)
+        return 1
+
+    @property
+    def flat(self) -> bool:
+        """Whether the prediction is one number a row, of a target without columns."""
+        return self.y.ndim == 1 and self.outputs == 1
+
+
+def goal_of(given: Any, loss: Any, name: str = "y") -> Goal:
+    """What a target means, with the loss that was named or, where none was, with one that suits.
+
+    Text, truth values and categories are labels. So are whole numbers from 0 or 1 on, each of at
+    most 20 present; others from 0 on are counts. Rows of zeros and ones are labels of which a row
+    may have several. All else are numbers.
+
+    Raises:
+        DataError: labels for a loss of numbers, one class only, a label that is missing.
+
+    >>> goal_of(["b", "a", "b"], None)
+    Goal(y=array([1, 0, 1]), loss='bce_with_logits', classes=array(['a', 'b'], dtype='<U1'), \
+said='y holds 2 classes (a, b)')
+    >>> goal_of([0.5, 1.5], None).loss, goal_of([0, 3, 7, 50], None).loss
+    ('mse', 'poisson_log_rate')
+    """
+    array = _as_array(given)
+    kind = array.dtype.kind
+    if array.ndim == 2 and array.shape[1] == 1 and kind in TEXT + "b":
+        array = array[:, 0]
+    if loss is not None:
+        return _for_loss(array, loss, name)
+    if kind in TEXT + "b" and array.ndim == 1:
+        return _of_labels(array, None, name)
+    y = real_array(array, name, integers=True)
+    if y.ndim == 2 and y.shape[1] > 1 and np.isin(y, (0, 1)).all():
+        return _of_columns(y, name)
+    if y.ndim != 1 or not _is_whole(y):
+        return Goal(_floats(y), "mse", None, f"{name} holds numbers")
+    found = np.unique(y)
+    first = int(found[0])
+    if first in (0, 1) and 2 <= len(found) <= MOST_CLASSES and found[-1] == first + len(found) - 1:
+        return _of_labels(y.astype(np.int64), None, name)
+    if first == 0:
+        said = f"{name} holds counts (whole numbers from 0 to {int(found[-1])})"
+        return Goal(_floats(y), "poisson_log_rate", None, said)
+    return Goal(_floats(y), "mse", None, f"{name} holds numbers")
+
+
+def _as_array(given: Any) -> Array:
+    """The target as an array; categories become their labels."""
+    if hasattr(given, "to_numpy") and not isinstance(given, np.ndarray):
+        given = given.to_numpy()
+    return np.asarray(given)
+
+
+def _is_whole(y: Array) -> bool:
+    return bool(y.dtype.kind in "iu" or (np.isfinite(y).all() and (y == np.floor(y)).all()))
+
+
+def _floats(y: Array) -> Array:
+    return y.astype(np.float64)
+
+
+def _of_labels(labels: Array, loss: Any, name: str) -> Goal:
+    """Labels of any kind, numbered in their order."""
+    classes, y = _numbered(labels, name)
+    shown = ", ".join(map(str, classes[:6].tolist())) + (", …" if len(classes) > 6 else "")
+    said = "" if loss is not None else f"{name} holds {len(classes)} classes ({shown})"
+    if loss is None:
+        loss = "bce_with_logits" if len(classes) == 2 else "cross_entropy"
+    return Goal(y, loss, classes, said)
+
+
+def _numbered(labels: Array, name: str) -> tuple[Array, Array]:
+    lost = [i for i, value in enumerate(labels.tolist()) if value is None or value != value]
+    if lost:
+        raise DataError(
+            f"{name} has no label in row {lost[0]} (rows count from 0)",
+            remedy="leave out the rows without a label before the fit",
+        )
+    try:
+        classes, y = np.unique(labels, return_inverse=True)
+    except TypeError:
+        kinds = sorted({type(value).__name__ for value in labels.tolist()})
+        raise DataError(
+            f"{name} holds labels of several kinds ({', '.join(kinds)})",
+            remedy="make them alike: [str(label) for label in y]",
+        ) from None
+    if len(classes) < 2:
+        raise DataError(
+            f"every row of {name} has the label {classes[0]!r}: there is nothing to tell apart",
+            remedy="give rows of at least two classes",
+        )
+    if classes.dtype.kind == "O" and all(type(c) is str for c in classes.tolist()):
+        classes = classes.astype(str)
+    return classes, y.reshape(-1).astype(np.int64)
+
+
+def _of_columns(y: Array, name: str) -> Goal:
+    """Zeros and ones in several columns: one class a row, or several labels."""
+    if (y.sum(axis=1) == 1).all():
+        classes = np.arange(y.shape[1])
+        said = f"{name} holds {len(classes)} classes, a column each"
+        return Goal(_floats(y), "cross_entropy", classes, said)
+    said = f"{name} holds {y.shape[1]} labels, of which a row may have several"
+    return Goal(_floats(y), "bce_with_logits", None, said)
+
+
+def _for_loss(array: Array, loss: Any, name: str) -> Goal:
+    """The target of a loss that was named."""
+    named: Loss = as_loss(loss)
+    of_classes = named.domain in OF_CLASSES
+    of_two = named.name in OF_PROBABILITIES
+    text = array.dtype.kind in TEXT + "b"
+    if array.ndim == 1 and (of_classes or (of_two and text)):
+        if not text:
+            whole = real_array(array, name, integers=True)
+            if not _is_whole(whole):
+                raise DataError(
+                    f'loss "{named.spelling}" needs class labels, and {name} holds other numbers',
+                    remedy='leave loss out, or write loss="mse" for numbers',
+                )
+            array = whole.astype(np.int64)
+        goal = _of_labels(array, loss, name)
+        if of_two and len(goal.classes or ()) != 2:
+            raise DataError(
+                f'loss "{named.spelling}" tells two classes apart, and {name} holds '
+                f"{len(goal.classes or ())}",
+                remedy='write loss="cross_entropy"',
+            )
+        return goal
+    if array.dtype.kind in TEXT:
+        raise DataError(
+            f'{name} holds text, and loss "{named.spelling}" needs numbers',
+            remedy="leave loss out: labels are told apart by the loss that suits them",
+        )
+    y = _floats(real_array(array, name))
+    if y.ndim == 1 and of_two and np.isin(y, (0, 1)).all():
+        return Goal(y, loss, np.array([0, 1]))
+    return Goal(y, loss)
