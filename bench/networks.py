@@ -3,7 +3,7 @@
 usage: python bench/networks.py [--rounds 5] [--only 32/100]
 
 scikit-learn's digits, 64-H-10, ReLU, Adam(1e-3), single precision, shuffled batches; all begin with
-the same weights, and the losses that they come to are printed. JAX runs a whole epoch as one jitted
+the same weights, and the losses that they come to after ten epochs are printed. JAX runs a whole epoch as one jitted
 scan, PyTorch is eager with fused Adam on one thread or two, whichever is faster. They take turns;
 the best round of each counts. The floor is what the machine allows: the products at the peak of
 its multiply-add units, measured by a loop that touches no memory.
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import ctypes
+import functools
 import json
 import math
 import os
@@ -30,12 +31,15 @@ for _name, _value in machine.environment().items():  # before NumPy loads its li
 import numpy as np  # noqa: E402
 
 import descend  # noqa: E402
+from descend import networks  # noqa: E402
 from descend.compile.native import cpu_lanes, emit_object, load_object  # noqa: E402
 
 HERE = Path(__file__).parent
-CASES = {"1/32": (1, 32), "16/32": (16, 32), "32/100": (32, 100), "128/256": (128, 256),
-         "256/1024": (256, 1024)}  # fmt: skip
-RATE, SECONDS = 1e-3, 0.4
+CASES = {
+    "1/32": (1, (32,)), "16/32": (16, (32,)), "32/100": (32, (100,)), "128/256": (128, (256,)),
+    "256/1024": (256, (1024,)), "32/100x3": (32, (100, 100, 100)),
+}  # fmt: skip
+RATE, SECONDS, COMPARED = 1e-3, 0.4, 10
 Train = Callable[[int], float]
 
 
@@ -46,33 +50,35 @@ def digits() -> tuple[Any, Any]:
     return (x / 16).astype(np.float32), y.astype(np.int64)
 
 
-def begin(hidden: int) -> dict[str, dict[str, Any]]:
-    found = descend.networks.mlp(hidden).begin(np.random.default_rng(0), 64, 10)
-    return {layer: {n: a.astype(np.float32) for n, a in own.items()} for layer, own in found.items()}
+def begin(hidden: tuple[int, ...]) -> dict[str, Any]:
+    found = networks.mlp(hidden).begin(np.random.default_rng(0), (64,), 10)
+    return {name: array.astype(np.float32) for name, array in found.items()}
 
 
-def with_descend(x: Any, y: Any, batch: int, hidden: int) -> Train:
-    model, weights = descend.networks.mlp(hidden), begin(hidden)
+def with_descend(x: Any, y: Any, batch: int, hidden: tuple[int, ...]) -> Train:
+    model, weights = networks.mlp(hidden), begin(hidden)
 
     def train(epochs: int) -> float:
         fit = descend.fit(
-            model, x, y, start={"weights": weights}, loss="cross_entropy", batch_size=batch,
-            optimizer=descend.Adam(lr=RATE), epochs=epochs, threads=1, keep_best=False,
+            model, x, y, start=weights, batch_size=batch, lr=RATE, epochs=epochs, threads=1,
+            standardize=False,
         )
         return float(fit.loss)
 
     return train
 
 
-def with_jax(x: Any, y: Any, batch: int, hidden: int) -> Train:
+def with_jax(x: Any, y: Any, batch: int, hidden: tuple[int, ...]) -> Train:
     import jax
     import jax.numpy as jnp
 
-    steps = len(x) // batch
-    weights = [begin(hidden)[layer][n] for layer in ("layer1", "layer2") for n in ("weight", "bias")]
+    steps, rest = divmod(len(x), batch)
+    weights = [array.T for array in begin(hidden).values()]
 
     def loss_of(p: Any, x: Any, y: Any) -> Any:
-        logits = jax.nn.relu(x @ p[0] + p[1]) @ p[2] + p[3]
+        for i in range(0, len(p) - 2, 2):
+            x = jax.nn.relu(x @ p[i] + p[i + 1])
+        logits = x @ p[-2] + p[-1]
         return -jnp.mean(jnp.take_along_axis(jax.nn.log_softmax(logits), y[:, None], 1))
 
     def step(carry: Any, rows: Any) -> Any:
@@ -89,8 +95,9 @@ def with_jax(x: Any, y: Any, batch: int, hidden: int) -> Train:
 
     @jax.jit
     def epoch(carry: Any, key: Any) -> Any:
-        order = jax.random.permutation(key, len(x))[: steps * batch].reshape(steps, batch)
-        return jax.lax.scan(step, carry, order)[0]
+        order = jax.random.permutation(key, len(x))
+        carry = jax.lax.scan(step, carry, order[: steps * batch].reshape(steps, batch))[0]
+        return step(carry, order[steps * batch :])[0] if rest else carry
 
     def train(epochs: int) -> float:
         p = [jnp.asarray(w) for w in weights]
@@ -104,20 +111,18 @@ def with_jax(x: Any, y: Any, batch: int, hidden: int) -> Train:
 
 
 def with_torch(threads: int) -> Callable[..., Train]:
-    def made(x: Any, y: Any, batch: int, hidden: int) -> Train:
+    def made(x: Any, y: Any, batch: int, hidden: tuple[int, ...]) -> Train:
         import torch
 
         own_x, own_y, first = torch.from_numpy(x), torch.from_numpy(y), begin(hidden)
 
         def train(epochs: int) -> float:
             torch.set_num_threads(threads)
-            model = torch.nn.Sequential(
-                torch.nn.Linear(64, hidden), torch.nn.ReLU(), torch.nn.Linear(hidden, 10)
-            )
-            with torch.no_grad():
-                for layer, own in zip((model[0], model[2]), first.values(), strict=True):
-                    layer.weight.copy_(torch.from_numpy(own["weight"].T.copy()))
-                    layer.bias.copy_(torch.from_numpy(own["bias"]))
+            layers: list[Any] = []
+            for inputs, outputs in zip((64, *hidden), (*hidden, 10), strict=True):
+                layers += [torch.nn.Linear(inputs, outputs), torch.nn.ReLU()]
+            model = torch.nn.Sequential(*layers[:-1])
+            model.load_state_dict({name: torch.from_numpy(a) for name, a in first.items()})
             method = torch.optim.Adam(model.parameters(), lr=RATE, fused=True)
             loss_of = torch.nn.CrossEntropyLoss()
             for _ in range(epochs):
@@ -132,12 +137,12 @@ def with_torch(threads: int) -> Callable[..., Train]:
     return made
 
 
-def with_sklearn(x: Any, y: Any, batch: int, hidden: int) -> Train:
+def with_sklearn(x: Any, y: Any, batch: int, hidden: tuple[int, ...]) -> Train:
     from sklearn.neural_network import MLPClassifier
 
     def train(epochs: int) -> float:
         model = MLPClassifier(
-            (hidden,), batch_size=batch, learning_rate_init=RATE, max_iter=epochs, alpha=0.0,
+            hidden, batch_size=batch, learning_rate_init=RATE, max_iter=epochs, alpha=0.0,
             tol=0.0, n_iter_no_change=epochs + 1,
         )
         return float(model.fit(x, y).loss_)
@@ -186,9 +191,10 @@ end:
     return 2 * lanes * chains * rounds / best * 1e-9
 
 
-def flops(batch: int, hidden: int) -> int:
+def flops(batch: int, hidden: tuple[int, ...]) -> int:
     """Forward and backward; nothing is sent back to x."""
-    return 2 * batch * (2 * 64 * hidden + 3 * hidden * 10)
+    pairs = [a * b for a, b in zip((64, *hidden), (*hidden, 10), strict=True)]
+    return 2 * batch * (3 * sum(pairs) - pairs[0])
 
 
 def _seconds(call: Callable[[], Any]) -> float:
@@ -203,18 +209,22 @@ def measured(name: str, rounds: int) -> Iterator[tuple[str, float, float]]:
     x, y = digits()
     steps = math.ceil(len(x) / batch)
     trains: dict[str, Train] = {}
+    losses: dict[str, float] = {}
     for peer, make in PEERS.items():
         try:
             trains[peer] = make(x, y, batch, hidden)
-            trains[peer](2)
+            losses[peer] = trains[peer](COMPARED)
         except ImportError:
             trains.pop(peer, None)
-    epochs = {p: max(2, round(SECONDS / max(_seconds(lambda t=t: t(2)) / 2, 1e-4))) for p, t in trains.items()}
-    best, losses = dict.fromkeys(trains, math.inf), dict.fromkeys(trains, math.nan)
+    epochs = {
+        p: max(2, round(SECONDS / max(_seconds(functools.partial(t, 2)) / 2, 1e-4)))
+        for p, t in trains.items()
+    }
+    best = dict.fromkeys(trains, math.inf)
     for _ in range(rounds):
         for peer, train in trains.items():
             start = time.perf_counter()
-            losses[peer] = train(epochs[peer])
+            train(epochs[peer])
             best[peer] = min(best[peer], (time.perf_counter() - start) / epochs[peer] / steps)
     for peer in trains:
         yield peer, best[peer] * 1e6, losses[peer]

@@ -81,6 +81,16 @@ class Loss(Tunable):
         return None
 
     @property
+    def link(self) -> str:
+        """What the prediction says of the target's mean: a name of `methods.links.LINKS`."""
+        return "identity"
+
+    @property
+    def tells_classes(self) -> bool:
+        """Whether the prediction says how probable classes are."""
+        return False
+
+    @property
     def spelling(self) -> str:
         """Its name as one writes it, such as `bce_with_logits`."""
         return self.name + "".join(w for flag, w in FLAGS.items() if getattr(self, flag, False))
@@ -256,6 +266,11 @@ class Poisson(Loss):
     curved: ClassVar[bool] = True
     is_likelihood: ClassVar[bool] = True
 
+    @property
+    def link(self) -> str:
+        """The rate's logarithm, or the rate itself."""
+        return "log" if self.log_rate else "identity"
+
     def per_row(self, prediction: Array, target: Array) -> Array:
         if self.log_rate:
             return np.exp(prediction) - target * prediction
@@ -316,6 +331,16 @@ class BinaryCrossEntropy(Loss):
     domain: ClassVar[str] = "[0, 1]"
     is_likelihood: ClassVar[bool] = True
 
+    @property
+    def link(self) -> str:
+        """Log-odds, or probabilities."""
+        return "logistic" if self.from_logits else "identity"
+
+    @property
+    def tells_classes(self) -> bool:
+        """Yes: two of them, or labels of which a row may have several."""
+        return True
+
     def per_row(self, prediction: Array, target: Array) -> Array:
         if self.from_logits:
             # Turned so that the target is at most a half: nothing cancels at either end.
@@ -355,6 +380,16 @@ class CrossEntropy(Loss):
     axis: ClassVar[str] = "classes"
     ranges: ClassVar[Mapping[str, str]] = {"label_smoothing": "[0, 1)"}
     zeros: ClassVar[tuple[str, ...]] = ("label_smoothing",)
+
+    @property
+    def link(self) -> str:
+        """Logits."""
+        return "softmax"
+
+    @property
+    def tells_classes(self) -> bool:
+        """Yes, one a row."""
+        return True
 
     @property
     def is_likelihood(self) -> bool:  # type: ignore[override]

@@ -1,4 +1,4 @@
-"""Where weights begin: initialisers by name, of a weight (outputs, inputs) and of the gain of what follows."""
+"""Where weights begin: initialisers by name."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def _orthogonal(rng: Generator, shape: tuple[int, int], gain: float) -> Array:
 
 def _sparse(rng: Generator, shape: tuple[int, int], gain: float) -> Array:
     """Rows with a tenth of their numbers, at random places; the others are 0."""
-    outputs, inputs = shape
+    inputs = shape[1]
     count = max(1, round(KEPT * inputs))
     found = np.zeros(shape)
     for row in found:

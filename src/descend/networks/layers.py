@@ -52,7 +52,7 @@ class Layer(NamedTuple):
         return self.function(x, params)
 
 
-def Linear(  # noqa: N802
+def Linear(
     size: int | None = None, *, bias: bool = True,
     init: str | float | Initialiser = "kaiming_uniform",
 ) -> Layer:  # fmt: skip
@@ -89,7 +89,7 @@ def Linear(  # noqa: N802
     return Layer(name, function, params, begin, weights=("weight",))
 
 
-def Flatten() -> Layer:  # noqa: N802
+def Flatten() -> Layer:
     """Return a layer that makes one axis of all axes of a row.
 
     >>> Flatten()(np.zeros((2, 3, 4))).shape

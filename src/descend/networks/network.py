@@ -108,7 +108,7 @@ def _shape_behind(layer: Layer, shape: Shape, params: Mapping[str, Array], numbe
     return found.shape[1:]
 
 
-def Sequential(*layers: Layer | Network | str | Callable[[Any], Any]) -> Network:  # noqa: N802
+def Sequential(*layers: Layer | Network | str | Callable[[Any], Any]) -> Network:
     """Return a network of layers, other networks, names of activations, and plain functions of x.
 
     Raises:
@@ -141,7 +141,7 @@ def _as_layer(given: Any) -> Layer:
     return Layer(name, given)
 
 
-def Residual(*layers: Layer | Network | str | Callable[[Any], Any]) -> Layer:  # noqa: N802
+def Residual(*layers: Layer | Network | str | Callable[[Any], Any]) -> Layer:
     """Return a layer x + f(x), f being these layers one after the other.
 
     He et al., "Deep residual learning for image recognition" (2016). The layers have to end with

@@ -325,6 +325,7 @@ class FitRecord(_Ended):
     aic: float = math.nan
     aicc: float = math.nan
     bic: float = math.nan
+    metrics: dict[str, float] = field(default_factory=dict)  # accuracy, …, or rmse, …
 
     # the course
     status: str = "epochs_spent"

@@ -130,7 +130,9 @@ class Fit(Evident, Trusted, FitRecord):
     def predict(self, x: Any) -> Array:
         """Return the model's prediction for new rows, given as they were to `fit`.
 
-        A model that returns a pair, for a loss that takes one, predicts a pair of arrays.
+        A model that returns a pair, for a loss that takes one, predicts a pair of arrays. A
+        network predicts labels where the target has some, and rates of counts; see
+        `predict_proba`.
 
         Where the model's rows know of one another (a mean over them, say), rows other than those
         of the fit are warned of: what it predicts for each depends on the others.
@@ -139,7 +141,34 @@ class Fit(Evident, Trusted, FitRecord):
             UsageError: columns are missing, or the shapes are not those of the fit.
         """
         held = self._evidence
-        return predicted(held.predictor, held.leaves, x, held.has_rows)
+        found = predicted(held.predictor, held.leaves, x, held.has_rows)
+        return held.predictor.answer.of(found)  # type: ignore[no-any-return]
+
+    @ends_at_users_line
+    def predict_proba(self, x: Any) -> Array:
+        """Return how probable each class is for new rows, (rows, classes).
+
+        The columns are in the order of `classes`, or of the class numbers; of labels of which a
+        row may have several, each has a column.
+
+        Raises:
+            UsageError: the loss tells no classes apart, or as `predict`.
+
+        >>> import descend
+        >>> x = np.linspace(-1.0, 1.0, 20)
+        >>> def odds(x, a): return a * x
+        >>> fit = descend.fit(odds, x, x > 0.1, start=dict(a=1.0), loss="bce_with_logits")
+        >>> fit.predict_proba([0.0])
+        array([[0.5, 0.5]])
+        """
+        held = self._evidence
+        found = predicted(held.predictor, held.leaves, x, held.has_rows)
+        return held.predictor.answer.probabilities(found)
+
+    @property
+    def classes(self) -> Array | None:
+        """The labels that the model tells apart, in order; None where the target has none."""
+        return self._evidence.predictor.answer.classes
 
     @ends_at_users_line
     def components(self, x: Any) -> dict[str, Array]:

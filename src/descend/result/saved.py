@@ -27,6 +27,7 @@ from descend.graph.source import INPUT
 from descend.records.record import History
 from descend.result.graph_json import graph_from_json, graph_to_json
 from descend.result.schema import check_record, check_set, check_state
+from descend.run.answers import Answer
 from descend.run.predictor import Predictor
 from descend.run.state import SavedState
 from descend.show.output import check_output_path, path_text, written_whole
@@ -116,6 +117,7 @@ def _model_out(predictor: Predictor, own: Mapping[str, Array], arrays: list[Arra
         "leaves": dict(own),
         "by_name": predictor.by_name,
         "scaling": None if predictor.scaling is None else _scaling_out(predictor.scaling),
+        "answer": predictor.answer.out(),
     }
     return _pack(model, arrays)
 
@@ -192,6 +194,8 @@ def _model_in(packed: Any, arrays: _Arrays) -> tuple[Predictor, dict[str, Array]
     predictor = graph_from_json(model["graph"], model["by_name"], arrays)
     if model.get("scaling") is not None:
         predictor = replace(predictor, scaling=_scaling_in(model["scaling"]))
+    if model.get("answer") is not None:
+        predictor = replace(predictor, answer=Answer.read(model["answer"]))
     return predictor, model["leaves"]
 
 

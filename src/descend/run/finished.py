@@ -12,6 +12,7 @@ import numpy as np
 from descend.graph.program import Bindings, Control
 from descend.lean import dataclass
 from descend.parameters.flat import leaf_by_leaf
+from descend.run.answers import RAW, Answer, Kind
 from descend.run.build import Built
 from descend.run.course import Course
 from descend.run.drive import Ending
@@ -223,8 +224,18 @@ class Finished:
         return Predictor(
             self.built.extras["prediction"], model.data, model.leaves,
             list(model.trace.captured), model.rows,
-            isinstance(self.job.problem.function, Formula), self.job.scaling,
+            isinstance(self.job.problem.function, Formula), self.job.scaling, self._answer(),
         )  # fmt: skip
+
+    def _answer(self) -> Answer:
+        """What is made of what the model returns."""
+        problem, loss = self.job.problem, self.job.settings.loss
+        if loss is None:
+            return RAW
+        kind: Kind = "raw"
+        if problem.network is not None:
+            kind = "labels" if loss.tells_classes else "expected"
+        return Answer(kind, loss.link, loss.tells_classes, problem.classes)
 
     def trees(self, leaves: Mapping[str, Array]) -> dict[str, Any]:
         """Leaves as the user gave his parameters: numbers, arrays, trees."""

@@ -12,6 +12,7 @@ from descend.errors import UsageError
 from descend.graph.evaluate import evaluate
 from descend.graph.node import Dim, Node
 from descend.lean import dataclass
+from descend.run.answers import RAW, Answer
 
 if TYPE_CHECKING:
     from descend.task.scaling import Scaling
@@ -33,6 +34,7 @@ class Predictor:
         rows: the symbolic number of rows, or the only number that the model was traced for.
         by_name: whether the data must come with names (a formula).
         scaling: how the columns and the prediction are rescaled, if they are.
+        answer: what is made of the prediction.
     """
 
     outputs: tuple[Node, ...]
@@ -42,6 +44,7 @@ class Predictor:
     rows: Dim | int
     by_name: bool = False
     scaling: Scaling | None = None
+    answer: Answer = RAW
 
     def bind(self, x: Any) -> dict[str, Array]:
         """New rows by argument, from what the user gives."""

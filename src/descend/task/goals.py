@@ -1,4 +1,4 @@
-"""What a network is to predict: labels, counts or numbers, and which loss and size follow from them."""
+"""What a network is to predict: labels, counts or numbers, and which loss suits them."""
 
 from __future__ import annotations
 

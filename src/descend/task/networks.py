@@ -46,7 +46,7 @@ def network_problem(model: Network, x: Any, y: Any, options: Any) -> Problem:
     problem.defaults = {name: array.astype(np.float32) for name, array in begun.items()}
     problem.begins = f"drawn by the layers (seed {seed})"
     problem.usual = _usual(options, goal, len(column))
-    problem.single = True
+    problem.network = model
     problem.classes = goal.classes
     problem.binding = goal.said and f"{goal.said}: loss {goal.loss}"
     return problem

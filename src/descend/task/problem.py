@@ -23,6 +23,7 @@ from descend.trace.tree import Tree, unflatten
 
 if TYPE_CHECKING:
     from descend.models.model import Model
+    from descend.networks.network import Network
 
 __all__ = [
     "Problem",
@@ -65,7 +66,7 @@ class Problem:
         bare: whether the only parameter is given and returned without its name.
         usual: option → what stands for it where nothing is said, if not its default.
         begins: where parameters begin that have a default, in words.
-        single: whether it works in single precision.
+        network: the network that the function is of, which works in single precision; or None.
         classes: the labels that the numbers of the target stand for, or None.
     """
 
@@ -84,7 +85,7 @@ class Problem:
     bare: bool = False
     usual: Mapping[str, Any] = field(default_factory=dict)
     begins: str = ""
-    single: bool = False
+    network: Network | None = None
     classes: Array | None = None
 
     def arrange(

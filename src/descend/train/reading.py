@@ -55,7 +55,7 @@ class Reading:
         settings, scaling = self._settings(), None
         if options.standardize:
             settings, scaling = self._standardize(settings)
-        if self.problem.single:
+        if self.problem.network is not None:
             self.rows, self.whole = self.rows.single(), self.whole.single()
             self.held = None if self.held is None else self.held.single()
         if options.start != "random":

@@ -12,6 +12,7 @@ from descend.errors import UsageError
 from descend.graph.evaluate import Prepared, bind_extents, evaluate
 from descend.graph.node import Node
 from descend.graph.source import const
+from descend.methods.links import expected, probabilities
 from descend.methods.losses import Poisson
 from descend.parameters.flat import flat, leaf_by_leaf, names_of
 from descend.records.record import FitRecord, correlation_of, defaults_of, like, number_names_of
@@ -34,6 +35,7 @@ from descend.trust.covariance import (
     errors_of,
 )
 from descend.trust.goodness import goodness, goodness_of_counts, weights_of
+from descend.trust.metrics import metrics_of_classes, metrics_of_numbers
 from descend.trust.normal_errors import covariance_of_fit
 
 __all__ = ["MOST_WITH_ERRORS", "OF_ERRORS", "OF_VALUES", "Completion", "evidence_of"]
@@ -49,6 +51,7 @@ NO_ERRORS = {
 """Why there are none, by the verdict."""
 OF_VALUES = (
     "loss", "residuals", "fitted", "chi2", "reduced_chi2", "dof", "r2", "aic", "aicc", "bic",
+    "metrics",
 )  # fmt: skip
 """Fields that need no derivatives."""
 OF_ERRORS = (
@@ -124,10 +127,25 @@ class Completion:
         fitted = np.broadcast_to(fitted, y.shape) if np.ndim(fitted) == 0 else fitted
         found["fitted"] = np.array(fitted)
         loss = self.job.settings.loss
+        network = self.job.problem.network is not None
         if fitted.shape == y.shape and loss is not None and loss.of_residual:
             found["residuals"] = y - fitted
-            found |= self._judge(y - fitted, values[k] if self._has_columns() else None, y)
-        return found
+            scaled = values[k] if self._has_columns() and not network else None
+            found |= self._judge(y - fitted, scaled, y)
+        return found | {"metrics": self._metrics(fitted, y)}
+
+    def _metrics(self, fitted: Array, y: Array) -> dict[str, float]:
+        """How well classes are told apart, or how near numbers are."""
+        loss, weight = self.job.settings.loss, self.original.extra.get("sample_weight")
+        if loss is None or not np.isfinite(fitted).all():
+            return {}
+        if loss.tells_classes:
+            if y.ndim > 1 or not np.array_equal(y, np.floor(y)):
+                return {} if not np.isin(y, (0, 1)).all() else metrics_of_classes(
+                    y, expected(loss.link, fitted), weight
+                )
+            return metrics_of_classes(y, probabilities(expected(loss.link, fitted)), weight)
+        return metrics_of_numbers(y, fitted, weight) if loss.of_residual else {}
 
     # --- what uncertainties are worked out of
 
@@ -282,6 +300,8 @@ class Completion:
             return "the descent diverged"
         if not self.leaves:
             return "nothing was varied"
+        if self.job.problem.network is not None:
+            return "a network's single weights mean nothing by themselves"
         if self.arrived is False:
             return NO_ERRORS.get(STATUSES[status].verdict, NOT_ARRIVED)
         return ""

@@ -1,0 +1,50 @@
+"""Links: what a model's output, such as a logit, says of the mean of a target."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+__all__ = ["LINKS", "expected", "probabilities"]
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+def _logistic(z: Array) -> Array:
+    small = np.exp(-np.abs(z))
+    return np.where(z < 0, small, 1.0) / (1.0 + small)
+
+
+def _softmax(z: Array) -> Array:
+    e = np.exp(z - z.max(axis=-1, keepdims=True))
+    return np.asarray(e / e.sum(axis=-1, keepdims=True))
+
+
+LINKS: Mapping[str, Callable[[Array], Array]] = {
+    "identity": lambda z: z,
+    "logistic": _logistic,
+    "softmax": _softmax,
+    "log": np.exp,
+}
+"""Name of a link → its inverse."""
+
+
+def expected(link: str, output: Any) -> Array:
+    """Return the mean of the target at a model's output, in double precision.
+
+    >>> expected("logistic", [0.0, -1000.0]), expected("softmax", [[0.0, 0.0]])
+    (array([0.5, 0. ]), array([[0.5, 0.5]]))
+    """
+    with np.errstate(over="ignore"):
+        return LINKS[link](np.asarray(output, np.float64))
+
+
+def probabilities(mean: Array) -> Array:
+    """Return (rows, classes): of one probability a row, that of either class.
+
+    >>> probabilities(np.array([0.25]))
+    array([[0.75, 0.25]])
+    """
+    return np.stack([1.0 - mean, mean], axis=-1) if mean.ndim == 1 else mean

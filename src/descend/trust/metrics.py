@@ -1,0 +1,136 @@
+"""Metrics: how well classes are told apart, and how near numbers are; from predictions alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+__all__ = ["OF_CLASSES", "OF_NUMBERS", "confusion", "metrics_of_classes", "metrics_of_numbers"]
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+def confusion(y: Array, chosen: Array, classes: int, weight: Array | None = None) -> Array:
+    """Return (classes, classes): how many rows of each class, down, are taken for each, across.
+
+    >>> confusion(np.array([0, 0, 1]), np.array([0, 1, 1]), 2)
+    array([[1., 1.],
+           [0., 1.]])
+    """
+    found = np.zeros((classes, classes))
+    np.add.at(found, (y, chosen), 1.0 if weight is None else weight)
+    return found
+
+
+def _accuracy(y: Array, p: Array, w: Array) -> float:
+    return float(np.average(p.argmax(1) == y, weights=w))
+
+
+def _balanced(y: Array, p: Array, w: Array) -> float:
+    """The mean over classes of the share that is recognised."""
+    table = confusion(y, p.argmax(1), p.shape[1], w)
+    rows = table.sum(axis=1)
+    return float(np.mean(np.diag(table)[rows > 0] / rows[rows > 0]))
+
+
+def _f1(y: Array, p: Array, w: Array) -> float:
+    """2·hits/(2·hits + misses + false alarms): of the second of two classes, or the mean of all."""
+    table = confusion(y, p.argmax(1), p.shape[1], w)
+    hits, whole = np.diag(table), table.sum(axis=0) + table.sum(axis=1)
+    each = np.divide(2 * hits, whole, out=np.zeros(len(hits)), where=whole > 0)
+    return float(each[1] if len(each) == 2 else np.mean(each[whole > 0]))
+
+
+def _auc_of(yes: Array, score: Array, w: Array) -> float:
+    """The share of pairs, one of the class and one not, that are in order; ties count half."""
+    if yes.all() or not yes.any():
+        return float("nan")
+    _, place = np.unique(score, return_inverse=True)
+    ours = np.bincount(place, weights=w * yes)
+    others = np.bincount(place, weights=w * ~yes)
+    below = np.cumsum(others) - others
+    return float(ours @ (below + others / 2) / (ours.sum() * others.sum()))
+
+
+def _auc(y: Array, p: Array, w: Array) -> float:
+    """Of two classes; of more, the mean over each against the rest."""
+    if p.shape[1] == 2:
+        return _auc_of(y == 1, p[:, 1], w)
+    each = [_auc_of(y == k, p[:, k], w) for k in range(p.shape[1])]
+    return float(np.mean([a for a in each if a == a])) if any(a == a for a in each) else np.nan
+
+
+def _log_loss(y: Array, p: Array, w: Array) -> float:
+    least = np.finfo(np.float64).tiny
+    return float(-np.average(np.log(np.maximum(p[np.arange(len(y)), y], least)), weights=w))
+
+
+def _base_rate(y: Array, p: Array, w: Array) -> float:
+    """What always answering the most frequent class would come to."""
+    return float(np.bincount(y, weights=w, minlength=p.shape[1]).max() / w.sum())
+
+
+OF_CLASSES: Mapping[str, Callable[[Array, Array, Array], float]] = {
+    "accuracy": _accuracy,
+    "base_rate": _base_rate,
+    "balanced_accuracy": _balanced,
+    "f1": _f1,
+    "auc": _auc,
+    "log_loss": _log_loss,
+}
+"""Name → of class numbers, probabilities (rows, classes) and weights."""
+
+
+def _r2(y: Array, fitted: Array, w: Array) -> float:
+    mean = np.average(y, axis=0, weights=w)
+    total = np.average((y - mean) ** 2, axis=0, weights=w).sum()
+    left = np.average((y - fitted) ** 2, axis=0, weights=w).sum()
+    return float(1 - left / total) if total > 0 else float("nan")
+
+
+OF_NUMBERS: Mapping[str, Callable[[Array, Array, Array], float]] = {
+    "r2": _r2,
+    "rmse": lambda y, f, w: float(np.sqrt(np.average((y - f) ** 2, axis=0, weights=w).mean())),
+    "mae": lambda y, f, w: float(np.average(np.abs(y - f), axis=0, weights=w).mean()),
+}
+"""Name → of targets, fitted values of the same shape, and weights."""
+
+
+def metrics_of_classes(y: Array, p: Array, weight: Array | None = None) -> dict[str, float]:
+    """How well classes are told apart.
+
+    Args:
+        y: (rows,) class numbers, or (rows, classes) of zeros and ones, one or several a row.
+        p: (rows, classes) probabilities.
+
+    >>> metrics_of_classes(np.array([0, 1, 1]), np.array([[0.9, 0.1], [0.4, 0.6], [0.6, 0.4]]))
+    {'accuracy': 0.666..., 'base_rate': 0.666..., 'balanced_accuracy': 0.75, 'f1': 0.666..., \
+'auc': 1.0, 'log_loss': 0.510...}
+    """
+    w = np.ones(len(y)) if weight is None else weight
+    if y.ndim == 1:
+        number = y.astype(np.int64)
+    elif (y.sum(axis=1) == 1).all():
+        number = y.argmax(axis=1)
+    else:
+        hits = (p > 0.5) == (y > 0.5)
+        each = np.average(hits, axis=0, weights=w)
+        areas = [_auc_of(y[:, k] > 0.5, p[:, k], w) for k in range(len(each))]
+        return {
+            "accuracy": float(each.mean()),
+            "all_labels_right": float(np.average(hits.all(axis=1), weights=w)),
+            "auc": float(np.nanmean(areas)),
+        }
+    return {name: metric(number, p, w) for name, metric in OF_CLASSES.items()}
+
+
+def metrics_of_numbers(y: Array, fitted: Array, weight: Array | None = None) -> dict[str, float]:
+    """How near numbers are to their targets.
+
+    >>> metrics_of_numbers(np.array([1.0, 3.0]), np.array([1.0, 2.0]))
+    {'r2': 0.5, 'rmse': 0.707..., 'mae': 0.5}
+    """
+    w = np.ones(len(y)) if weight is None else weight
+    return {name: metric(y, fitted, w) for name, metric in OF_NUMBERS.items()}
