@@ -225,6 +225,7 @@ class Finished:
             self.built.extras["prediction"], model.data, model.leaves,
             list(model.trace.captured), model.rows,
             isinstance(self.job.problem.function, Formula), self.job.scaling, self._answer(),
+            self.job.problem.network_indices, self.job.problem.matrix,
         )  # fmt: skip
 
     def _answer(self) -> Answer:
