@@ -94,3 +94,66 @@ def test_numbers_have_no_probabilities():
     with pytest.raises(descend.UsageError, match="predicts numbers, and no probabilities"):
         fit.predict_proba([1.0])
     assert fit.classes is None and set(fit.metrics) == {"r2", "rmse", "mae"}
+
+
+def test_metrics_of_every_epoch_are_means_over_its_rows(tmp_path):
+    x = RNG.normal(size=(120, 3))
+    y = np.array(["a", "b", "c"])[np.digitize(x[:, 0], [-0.5, 0.5])]
+    seen = []
+    options = dict(
+        lr=0.05, batch_size=200, epochs=5, record=["params"], validation_data=(x[90:], y[90:]),
+        metrics=["accuracy", "log_loss", "top_2"],
+    )  # fmt: skip
+    fit = descend.fit(
+        descend.networks.mlp([6]), x[:90], y[:90], callback=lambda m: seen.append(m.metrics),
+        **options,
+    )  # fmt: skip
+    number, net = np.searchsorted(fit.classes, y), descend.networks.mlp([6])
+    mean, spread = x[:90].mean(0), x[:90].std(0)
+    for epoch in range(5):
+        after = {name: a[epoch] for name, a in fit.history["params"].items()}
+        before = fit.start if epoch == 0 else {
+            name: a[epoch - 1] for name, a in fit.history["params"].items()
+        }  # fmt: skip
+        for rows, params, begin in (
+            (slice(0, 90), before, ""), (slice(90, 120), after, "validation_"),
+        ):  # fmt: skip
+            z = net((x[rows] - mean) / spread, params)
+            p = np.exp(z) / np.exp(z).sum(1, keepdims=True)
+            own = p[np.arange(len(p)), number[rows]]
+            meant = {
+                "accuracy": np.mean(p.argmax(1) == number[rows]), "log_loss": -np.mean(np.log(own)),
+                "top_2": np.mean((p > own[:, None]).sum(1) < 2),
+            }  # fmt: skip
+            for name, value in meant.items():
+                found = fit.history[begin + name][epoch]
+                np.testing.assert_allclose(found, value, rtol=1e-5, err_msg=begin + name)
+                assert seen[epoch][begin + name] == found
+    fit.save(tmp_path / "net.descend")
+    again = descend.load(tmp_path / "net.descend")
+    np.testing.assert_array_equal(again.history["top_2"], fit.history["top_2"])
+
+
+def test_metrics_of_numbers_are_in_the_units_of_the_target():
+    x = RNG.normal(size=(120, 3))
+    y = 100 * x[:, 0] + 5
+    fit = descend.fit(
+        descend.networks.mlp([6]), x, y, lr=0.01, epochs=50, batch_size=200,
+        metrics=["r2", "rmse", "mae", "mse"],
+    )  # fmt: skip
+    again = descend.fit(
+        descend.networks.mlp([6]), x, y, lr=0.01, epochs=49, batch_size=200
+    )  # its parameters are those of the last epoch before its update
+    for name in ("r2", "rmse", "mae"):
+        np.testing.assert_allclose(fit.history[name][-1], again.metrics[name], rtol=1e-5)
+    np.testing.assert_allclose(fit.history["mse"], fit.history["loss"], rtol=1e-6)
+
+
+@pytest.mark.parametrize(("name", "y", "told"), [
+    ("accuracy", np.arange(9.0) ** 0.5, "is of classes, and the loss mse tells no classes apart"),
+    ("r2", ["a", "b", "c"] * 3, "is of numbers, and the loss cross_entropy tells classes apart"),
+    ("accurcy", ["a", "b", "c"] * 3, r"no metric .accurcy. of every epoch .did you mean .accuracy"),
+])  # fmt: skip
+def test_metrics_that_do_not_belong_are_refused(name, y, told):
+    with pytest.raises(descend.UsageError, match=told):
+        descend.fit(descend.networks.mlp([3]), np.eye(9), y, metrics=name)

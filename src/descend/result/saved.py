@@ -82,7 +82,7 @@ def fit_as_bytes(saved: SavedFit) -> bytes:
 def _write(target: Any, saved: SavedFit, left_out: tuple[str, ...]) -> None:
     arrays: list[Array] = []
     history = saved.record["history"]
-    values = {**saved.record, "history": {name: history[name] for name in history}}
+    values = {**saved.record, "history": history.parts()}
     content = {
         "format": FORMAT,
         "version": VERSION,

@@ -45,7 +45,8 @@ def fit(
     threads: int | None = None, fixed: Any = None, bounds: Any = None, ties: Any = None,
     resume: Any = None, callback: Callable[[Moment], Any] | None = None,
     progress: Progress | None = None, checkpoint: str | os.PathLike[str] | None = None,
-    verbose: bool = False, record: Iterable[str] = (), engine: str = "native", **unknown: Never,
+    verbose: bool = False, record: Iterable[str] = (),
+    metrics: Iterable[str] = (), engine: str = "native", **unknown: Never,
 ) -> Fit:  # fmt: skip
     """Fit a model to data by descending the gradient of a loss.
 
@@ -75,9 +76,10 @@ def fit(
         standardize: the model and its parameters see rescaled columns; else units are kept.
         resume: a fit to go on with: the same optimizer, rows and seed; other changes are said.
         callback, progress, verbose: who is told of epochs. checkpoint: a file to resume from.
-        record: what the history keeps besides the loss: `"params"`, `"gradient"`. engine:
-            `"interpreted"` runs the reference interpreter. threads: how many may work on more than
-            65 536 rows (by default one a core); they change no bit.
+        record, metrics: what the history keeps besides the loss: `"params"`, `"gradient"`;
+            `"accuracy"`, `"log_loss"`, `"top_3"`, `"rmse"`, `"mae"`, `"r2"`, of held-back rows too.
+        engine: `"interpreted"` runs the reference interpreter. threads: how many may work on more
+            than 65 536 rows (by default one a core); they change no bit.
 
     Raises:
         UsageError, DataError: what cannot be meant, or used as it is, with what to do instead.
