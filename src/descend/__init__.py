@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from descend.train.fit_many import fit_many
     from descend.train.load import load
     from descend.train.minimize import maximize, minimize
+    from descend.train.start import SteppedRun, start
 
 __version__ = "0.1.0"
 
@@ -69,6 +70,7 @@ _HOMES = {
     "train.explain": "explain",
     "train.fit": "fit",
     "train.load": "load",
+    "train.start": "SteppedRun start",
     "train.fit_many": "fit_many",
     "result.many": "ManyFits",
     "train.minimize": "maximize minimize",
@@ -81,9 +83,9 @@ _NAMES = {name: home for home, names in _HOMES.items() for name in names.split()
 __all__ = [
     "DataError", "Dataset", "DescendError", "DescendWarning", "DivergedWarning", "Fit",
     "FormulaError", "GlobalFit", "ManyFits", "NotCoveredError", "Parameter", "SetFit",
-    "TraceError", "UsageError", "black_box", "check_grad", "custom_derivative", "explain",
-    "fit", "fit_global", "fit_many", "grad", "hessian", "hvp", "jacobian", "jvp", "load",
-    "maximize", "minimize", "read", "scan", "stop_gradient", "value_and_grad", "vjp",
+    "SteppedRun", "TraceError", "UsageError", "black_box", "check_grad", "custom_derivative",
+    "explain", "fit", "fit_global", "fit_many", "grad", "hessian", "hvp", "jacobian", "jvp", "load",
+    "maximize", "minimize", "read", "scan", "start", "stop_gradient", "value_and_grad", "vjp",
 ]  # fmt: skip
 __all__ += methods.__all__
 

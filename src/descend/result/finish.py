@@ -79,7 +79,7 @@ def _record(run: Finished, told: bool) -> Fit:
 def warn_of_end(judgement: Judgement) -> bool:
     """Warn of an end that is no success, or is one only since it was asked for; whether it was."""
     row = STATUSES[judgement.status]
-    if judgement.status == "interrupted" or (row.success and row.verdict not in KEPT):
+    if judgement.status in ("interrupted", "paused") or (row.success and row.verdict not in KEPT):
         return False
     kind = DivergedWarning if row.verdict in ("diverged", "grew") else DescendWarning
     warn(kind(judgement.message))

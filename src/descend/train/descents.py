@@ -223,6 +223,10 @@ class Descents:
         leaves = found.leaves()
         return {name: leaves[name] for name in names}, found.searched
 
+    def begun(self, leaves: Mapping[str, Any]) -> Finished:
+        """The descent before its first step."""
+        return self._begun(leaves, self.fresh, None)
+
     def _begun(
         self, leaves: Mapping[str, Any], fresh: bool, most: int | None, resumes: bool = True
     ) -> Finished:

@@ -25,7 +25,7 @@ from descend.train.descents import Descents, PlannedRun, bound, walked
 from descend.train.plans import PLANS, planned
 from descend.train.reading import Reading
 
-__all__ = ["clear_fit", "fit"]
+__all__ = ["clear_fit", "fit", "read_call"]
 
 
 @ends_at_users_line
@@ -100,6 +100,18 @@ def _read(given: Mapping[str, Any]) -> tuple[Descents, PlannedRun]:
     own.warn()
     descents = Descents(own.job, built, fresh, own.options, own.whole, own.original)
     return descents, lambda values: planned(given, values, own, built, fresh)
+
+
+def read_call(model: Any, x: Any, y: Any, options: Mapping[str, Any]) -> tuple[Descents, Any]:
+    """A call of `fit` that is read in full, of the options that are given.
+
+    Raises:
+        UsageError: an option that there is not, or what `fit` refuses.
+    """
+    known = _defaults()
+    unknown = {name: value for name, value in options.items() if name not in known}
+    given = known | {name: value for name, value in options.items() if name in known}
+    return _read(given | {"model": model, "x": x, "y": y, "unknown": unknown})
 
 
 def _clear(run: Run) -> Fit | None:
