@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from descend.train.load import load
     from descend.train.minimize import maximize, minimize
     from descend.train.start import SteppedRun, start
+    from descend.train.trainings import Trainings, trainings
 
 __version__ = "0.1.0"
 
@@ -71,6 +72,7 @@ _HOMES = {
     "train.fit": "fit",
     "train.load": "load",
     "train.start": "SteppedRun start",
+    "train.trainings": "Trainings trainings",
     "train.fit_many": "fit_many",
     "result.many": "ManyFits",
     "train.minimize": "maximize minimize",
@@ -83,9 +85,10 @@ _NAMES = {name: home for home, names in _HOMES.items() for name in names.split()
 __all__ = [
     "DataError", "Dataset", "DescendError", "DescendWarning", "DivergedWarning", "Fit",
     "FormulaError", "GlobalFit", "ManyFits", "NotCoveredError", "Parameter", "SetFit",
-    "SteppedRun", "TraceError", "UsageError", "black_box", "check_grad", "custom_derivative",
-    "explain", "fit", "fit_global", "fit_many", "grad", "hessian", "hvp", "jacobian", "jvp", "load",
-    "maximize", "minimize", "read", "scan", "start", "stop_gradient", "value_and_grad", "vjp",
+    "SteppedRun", "TraceError", "Trainings", "UsageError", "black_box", "check_grad",
+    "custom_derivative", "explain", "fit", "fit_global", "fit_many", "grad", "hessian", "hvp",
+    "jacobian", "jvp", "load", "maximize", "minimize", "read", "scan", "start", "stop_gradient",
+    "trainings", "value_and_grad", "vjp",
 ]  # fmt: skip
 __all__ += methods.__all__
 

@@ -194,16 +194,7 @@ class SteppedRun:
         """The settings with another number, so that reports and files say it."""
         run = self._run
         owner = run.job.settings.parts[part]
-        field, _, rest = own.partition(".")
-        given: Any = value
-        if rest.isdigit():
-            given = tuple(
-                value if i == int(rest) else v for i, v in enumerate(getattr(owner, field))
-            )
-        if rest and not rest.isdigit():
-            inner = dataclasses.replace(getattr(owner, field), **{rest: value})
-            given = inner
-        new = dataclasses.replace(owner, **{field: given})
+        new = owner.bind({**owner.numbers(), own: float(value)})
         settings = dataclasses.replace(run.job.settings, **{part: new})
         run.job = dataclasses.replace(run.job, settings=settings)
 
