@@ -187,7 +187,8 @@ class SteppedRun:
             part, _, own = key.partition(".")
             if part != "rule":
                 self._replace(part, own, value)
-            places[key][...] = value
+            is_loss = name in ("stop_loss", "min_delta")
+            places[key][...] = value / run.job.loss_factor if is_loss else value
         return self
 
     def _replace(self, part: str, own: str, value: float) -> None:

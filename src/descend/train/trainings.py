@@ -25,6 +25,7 @@ from descend.train.fit import read_call
 __all__ = ["Trainings", "trainings"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
+OF_LOSS = ("stop_loss", "min_delta")  # numbers that are losses, in the unit of the target
 PIECE = 1 << 14  # updates between two looks at Ctrl-C
 
 
@@ -172,7 +173,9 @@ def _begun(descents: Descents, own: Mapping[str, Any]) -> Finished:
     settings = dataclasses.replace(job.settings, seed=seed)
     for name, value in own.items():
         if name not in ("seed", "batch_size"):
-            settings = _with_number(settings, name, value, descents.built.descent.fixed)
+            unit = job.loss_factor if name in OF_LOSS else 1.0
+            own_value = float(value) / unit
+            settings = _with_number(settings, name, own_value, descents.built.descent.fixed)
     leaves = job.leaf_arrays()
     if job.problem.network is not None and o.start is None:
         leaves |= begun_with(job.problem, seed)
