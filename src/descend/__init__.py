@@ -63,8 +63,8 @@ _HOMES = {
         "TraceError UsageError"
     ),
     "functions": (
-        "black_box check_grad custom_derivative grad hessian hvp jacobian jvp running scan stop_gradient "
-        "value_and_grad vjp"
+        "black_box check_grad custom_derivative grad hessian hvp jacobian jvp running scan "
+        "stop_gradient value_and_grad vjp"
     ),
     "methods": " ".join(methods.__all__),
     "parameters.declare": "Parameter",

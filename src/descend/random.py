@@ -17,11 +17,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from descend.errors import TraceError
 from descend.graph import draws
 from descend.trace.context import where
 from descend.trace.effects import draw
-from descend.trace.tensor import is_traced
+from descend.trace.tensor import without_stand_ins
 
 __all__ = ["bernoulli", "normal", "uniform"]
 
@@ -73,7 +75,8 @@ def bernoulli(p: float, shape: Any = (), dtype: Any = None) -> Any:
     >>> bernoulli(0.8, (2,))
     array([0.8, 0.8])
     """
-    known = not is_traced(p) and isinstance(p, int | float) or hasattr(p, "item") and p.ndim == 0
+    p = without_stand_ins(p)
+    known = isinstance(p, int | float | np.floating | np.ndarray) and np.ndim(p) == 0
     if not known or not 0 <= float(p) <= 1:
         raise TraceError(
             f"descend.random.bernoulli: p is a known number from 0 to 1, not {p!r}", where=where(),

@@ -64,21 +64,22 @@ def threefry(k0: Array, k1: Array, c0: Array, c1: Array, *, word: int) -> Array:
 declare("threefry", "random", ONCE, True, threefry, None, None, None, None, word="random word")
 
 
-def words(key: Key, row: Node, element: Node) -> list[Node]:
+def words(key: Key, row: Node, element: Node) -> tuple[Node, Node]:
     """Both words for a counter; the key is repeated for all of it."""
     full = [broadcast(k, element.shape, ()) for k in key]
-    return [call("threefry", *full, row, element, word=i) for i in (0, 1)]
+    first, second = (call("threefry", *full, row, element, word=i) for i in (0, 1))
+    return first, second
 
 
 def folded(key: Key, number: Node | int, what: int) -> Key:
     """A key for each number, as independent of one another as the words themselves."""
     first = number if isinstance(number, Node) else const(number, WORD)
-    return tuple(words(key, first, const(what, WORD)))  # type: ignore[return-value]
+    return words(key, first, const(what, WORD))
 
 
 def key_of(seed: Node, step: Node) -> Key:
     """The key of a step, both whole numbers of 64 bits."""
-    return tuple(words(_halves(seed), *_halves(step)))  # type: ignore[return-value]
+    return words(_halves(seed), *_halves(step))
 
 
 def _halves(number: Node) -> Key:
@@ -123,7 +124,7 @@ def uniform(first: Node, second: Node, dtype: np.dtype[Any]) -> Node:
 
 
 def normal(first: Node, second: Node, dtype: np.dtype[Any]) -> Node:
-    """G. E. P. Box and M. E. Muller, "A note on the generation of random normal deviates" (1958)."""
+    """Of two even numbers one normal one: Box and Muller (1958)."""
     bits = 24 if dtype.itemsize == 4 else 31
     share = call("mul", call("add", _whole(first, bits, dtype), 1.0), 2.0**-bits)
     angle = call("mul", _whole(second, bits, dtype), 2.0 * math.pi * 2.0**-bits)
@@ -146,4 +147,5 @@ def bernoulli(p: float) -> Make:
 
 def drawn(make: Make, key: Key, shape: Shape, row: Node | None, dtype: np.dtype[Any]) -> Node:
     """An array of draws."""
-    return make(*words(key, *counter(shape, row)), dtype)
+    first, second = words(key, *counter(shape, row))
+    return make(first, second, dtype)

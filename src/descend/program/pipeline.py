@@ -39,6 +39,7 @@ from descend.simplify.apart import set_apart
 from descend.simplify.driver import simplify
 from descend.task.columns import ROW, SEED, WHITENING, column_key, running_slot
 from descend.trace.context import Trace
+from descend.trace.effects import apart, noting
 from descend.trace.model import Model
 from descend.trace.tensor import as_node, wrap
 from descend.trace.trace import trace_function
@@ -137,7 +138,8 @@ class DescentBuilder:
 
     def run(self, function: Callable[..., Any], *args: Any) -> Any:
         """The nodes of what a function written in NumPy makes of these (nodes are stood in for)."""
-        traced = trace_function(function, args)
+        with noting(apart("a loss, a penalty or an optimizer")):
+            traced = trace_function(function, args)
         self.capture(traced.trace)
         self.traces.append(traced.trace)
         return traced.result

@@ -54,6 +54,15 @@ class Built:
             kept = self.extras["loss"] = Prepared([self.descent.objective], inputs)
         return kept
 
+    def effects(self) -> dict[str, Any]:
+        """How many calls of the model draw, and the running values that it serves with."""
+        training, captured = self.model.training, self.descent.captured
+        if training is None:
+            return {}
+        kept = {name: captured[running_slot(name)] for name in training.effects.running}
+        running = {name: a if a.ndim else a.item() for name, a in kept.items()}
+        return {"draws": training.effects.draws, "running": running}
+
     def serves(self, n_rows: int) -> bool:
         """Whether the program is still the right one: the same captures, any or the same rows."""
         if isinstance(self.model.rows, int) and self.model.rows != n_rows:

@@ -29,7 +29,7 @@ from descend.task.missing_start import without_start
 from descend.task.problem import Problem
 from descend.task.rows import Rows
 from descend.task.start import Start
-from descend.task.stochastic import check_effects, serves_as
+from descend.task.stochastic import check_effects
 from descend.task.warned import warn_of_unused
 from descend.trace.indexing import WholeAsked
 from descend.trace.model import Model, Spec, trace_model
@@ -167,7 +167,6 @@ class Job(Seeker):
         unused = warn_of_unused(model, self.space)
         notes += unused
         notes += [note] if note else []
-        notes += serves_as(model)
         extras = {"free": free} if model.why_rows == WHITENED else {}
         said = (*model.trace.notices.values(), *unused)
         built = Built(model, made, runner, engine, tuple(notes), seconds, watched, extras, said)
@@ -192,7 +191,7 @@ class Job(Seeker):
         settings, rows = self.settings, self.rows
         if rows is None:
             (value,) = model.nodes
-            check_effects(model, settings.optimizer)
+            self._check_effects(model)
             if value.shape != ():
                 raise UsageError(
                     f"the function returns the shape {value.shape}; a minimum needs one number",
@@ -209,7 +208,7 @@ class Job(Seeker):
                 )
             check_prediction(model.outputs(rows.n_rows)[0], target.shape)
         self._check_targets(model)
-        check_effects(model, settings.optimizer)
+        self._check_effects(model)
         whole = settings.batch_size is None or settings.batch_size >= rows.n_rows
         why = model.why_rows or coupling(model)
         if why and not whole:
@@ -219,6 +218,13 @@ class Job(Seeker):
                 where=None,
                 remedy="leave out batch_size, or compute such numbers before the fit",
             )
+
+    def _check_effects(self, model: Model) -> None:
+        """Refuse methods that take the model for one and the same function."""
+        optimizer = self.settings.optimizer
+        if optimizer.scope == "vector":
+            remedy = 'choose a method of first order, such as optimizer="adam" or descend.SGD(lr=…)'
+            check_effects(model, type(optimizer).__name__, remedy)
 
     def couples(self) -> bool:
         """Whether the model's rows know of one another, or of how many there are."""

@@ -8,7 +8,7 @@ of a fit (in a gradient, on plain numbers) draws are their means, too.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import field
@@ -20,15 +20,15 @@ from descend.errors import TraceError
 from descend.graph.draws import ITERATION, STREAM, Key, Make, drawn, folded, key_of
 from descend.graph.elementwise import call, cast
 from descend.graph.linear import broadcast
-from descend.graph.node import Dim, Node, Shape
+from descend.graph.node import Dim, Node, Shape, sizes
 from descend.graph.source import const, input_node
 from descend.lean import dataclass
 from descend.trace.context import current, note, where
 from descend.trace.rows import Rows
 from descend.trace.tensor import as_node, wrap
-from descend.trace.typing_rules import shape_text
+from descend.trace.typing_rules import fits, shape_text
 
-__all__ = ["Effects", "Looping", "Running", "draw", "keep", "looping", "noting"]
+__all__ = ["Effects", "Looping", "Running", "apart", "draw", "keep", "looping", "noting"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -60,6 +60,7 @@ class Effects:
         draws: how many calls drew.
         place: of the first call that drew or kept something.
         running: by name.
+        refused: what is traced, if nothing of the kind belongs there.
         keys: of each loop under way, from the outside in.
     """
 
@@ -69,6 +70,7 @@ class Effects:
     draws: int = 0
     place: str | None = None
     running: dict[str, Running] = field(default_factory=dict)
+    refused: str = ""
     keys: list[Key] = field(default_factory=list)
 
     @functools.cached_property
@@ -111,13 +113,33 @@ def noting(effects: Effects) -> Iterator[None]:
         _under_way.reset(token)
 
 
+def apart(what: str) -> Effects:
+    """Refuse draws and running values in something that is no model."""
+    return Effects(0, np.dtype(np.float64), refused=what)
+
+
+def _effects(title: str) -> Effects | None:
+    """Where the model under way is noted down, if that is done.
+
+    Raises:
+        TraceError: it is no model.
+    """
+    effects = _under_way.get()
+    if effects is not None and effects.refused:
+        raise TraceError(
+            f"{title} stands in {effects.refused}, and only a model can use it", where=where(),
+            remedy="write it in the model, and hand the result on as its prediction",
+        )  # fmt: skip
+    return effects
+
+
 def draw(title: str, make: Make, mean: float, shape: Any, dtype: Any) -> Any:
     """An array of draws, or of their mean.
 
     Args:
         make: what makes one of two random words.
     """
-    effects = _under_way.get()
+    effects = _effects(title)
     extents = _extents(title, shape)
     kind = np.dtype((effects.dtype if effects else np.float64) if dtype is None else dtype)
     if kind not in (np.dtype(np.float32), np.dtype(np.float64)):
@@ -125,7 +147,7 @@ def draw(title: str, make: Make, mean: float, shape: Any, dtype: Any) -> Any:
             f"{title}: the dtype is {kind}", where=where(), remedy="choose float32 or float64"
         )
     if current() is None:
-        return np.full(extents, mean, kind)[()]
+        return np.full(sizes(extents), mean, kind)[()]
     if effects is None or not effects.trains:
         return wrap(note(broadcast(const(mean, kind), extents, ())))
     effects.place = effects.place or where()
@@ -158,10 +180,10 @@ def _extents(title: str, shape: Any) -> Shape:
 
 def keep(name: str, value: Any, momentum: float, begin: Any, kept: Any) -> Any:
     """The value as it trains, the running value as it serves; outside of a fit the value."""
-    effects, trace = _under_way.get(), current()
+    title = f'running("{name}")'
+    effects, trace = _effects(title), current()
     if effects is None or trace is None:
         return value
-    title = f'running("{name}")'
     node = as_node(value)
     node = node if node.dtype.kind == "f" else cast(node, effects.dtype)
     if trace.parent is not None:
@@ -183,7 +205,7 @@ def keep(name: str, value: Any, momentum: float, begin: Any, kept: Any) -> Any:
     effects.place = effects.place or where()
     new = node if kept is None else cast(as_node(kept), node.dtype)
     first = np.asarray(begin, node.dtype)
-    if new.shape != node.shape or np.broadcast_shapes(first.shape, node.shape) != node.shape:
+    if new.shape != node.shape or not fits(first.shape, node.shape):
         other = shape_text(first.shape if new.shape == node.shape else new.shape)
         raise TraceError(
             f"{title}: the value has the shape {shape_text(node.shape)}, and what "
@@ -192,7 +214,7 @@ def keep(name: str, value: Any, momentum: float, begin: Any, kept: Any) -> Any:
         )  # fmt: skip
     form = input_node(name, node.shape, node.dtype)
     new = call("add", call("mul", form, 1.0 - momentum), call("mul", new, momentum))
-    effects.running[name] = Running(form, np.broadcast_to(first, node.shape).copy(), new)
+    effects.running[name] = Running(form, np.broadcast_to(first, sizes(node.shape)).copy(), new)
     return wrap(node)
 
 

@@ -143,7 +143,7 @@ def _traced(
         if effects.any:
             training = Training(tuple(traced.outputs), effects, traced.trace)
             with noting(effects.serving()):
-                traced = trace_function(apply, args, kwargs, marked)
+                traced = trace_function(apply, args, kwargs, marked, traced.trace.notices)
     except WholeAsked as asked:
         asked.column = next((n for n, c in columns.items() if c is asked.node), None)
         raise
