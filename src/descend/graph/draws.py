@@ -41,7 +41,7 @@ def _rotated(x: Array, by: int) -> Array:
     return (x << np.uint32(by)) | (x >> np.uint32(32 - by))
 
 
-def threefry(k0: Array, k1: Array, c0: Array, c1: Array, *, word: int) -> Array:
+def threefry(k0: Array, k1: Array, c0: Array, c1: Array, *, word: int = 0) -> Array:
     """One of the two words for a key and a counter of two words each, all of uint32.
 
     >>> zero = np.zeros(1, np.uint32)
@@ -61,7 +61,10 @@ def threefry(k0: Array, k1: Array, c0: Array, c1: Array, *, word: int) -> Array:
     return np.asarray((x0, x1)[word])
 
 
-declare("threefry", "random", ONCE, True, threefry, None, None, None, None, word="random word")
+declare(
+    "threefry", "random", ONCE, True, threefry, None, None, None, None, breaks="step",
+    units="plain",
+)  # fmt: skip
 
 
 def words(key: Key, row: Node, element: Node) -> tuple[Node, Node]:

@@ -191,7 +191,7 @@ def keep(name: str, value: Any, momentum: float, begin: Any, kept: Any) -> Any:
             f"{title} stands in a function of its own (scan, grad, …), which has no step",
             where=where(), remedy="hand the value out, and keep it in the model itself",
         )  # fmt: skip
-    if effects.rows in node.shape:
+    if any(isinstance(n, Dim) for n in node.shape):
         raise TraceError(
             f"{title}: the value has one entry a row, {shape_text(node.shape)}", where=where(),
             remedy="keep what a batch has in common, such as h.mean(axis=0)",

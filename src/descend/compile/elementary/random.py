@@ -8,7 +8,7 @@ from descend.graph.draws import PARITY, ROTATIONS, ROUNDS
 __all__ = ["threefry"]
 
 
-def threefry(e: Emitter, k0: Value, k1: Value, c0: Value, c1: Value, word: int) -> Value:
+def threefry(e: Emitter, k0: Value, k1: Value, c0: Value, c1: Value, word: int = 0) -> Value:
     """One of the two words; both come out of the same rounds, which are written once."""
     known = "threefry", e.block, k0, k1, c0, c1
     if known not in e.shared:
