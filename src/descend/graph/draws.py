@@ -61,10 +61,12 @@ def threefry(k0: Array, k1: Array, c0: Array, c1: Array, *, word: int = 0) -> Ar
     return np.asarray((x0, x1)[word])
 
 
+# Two words share their rounds. What is made of them is worked out in a nest of its own and stored,
+# since forward and backward pass read it, and the epilogue of a product has no registers for it.
 declare(
-    "threefry", "random", ONCE, True, threefry, None, None, None, None, breaks="step",
-    units="plain",
-)  # fmt: skip
+    "threefry", "random", 40, True, threefry, None, None, None, None, breaks="step", units="plain"
+)
+declare("drawn", "random", ONCE, True, np.array, None, breaks="step", units="kept")
 
 
 def words(key: Key, row: Node, element: Node) -> tuple[Node, Node]:
@@ -151,4 +153,6 @@ def bernoulli(p: float) -> Make:
 def drawn(make: Make, key: Key, shape: Shape, row: Node | None, dtype: np.dtype[Any]) -> Node:
     """An array of draws."""
     first, second = words(key, *counter(shape, row))
-    return make(first, second, dtype)
+    if dtype.itemsize > WORD.itemsize:  # else the words would be made in half of the lanes
+        first, second = call("drawn", first), call("drawn", second)
+    return call("drawn", make(first, second, dtype))

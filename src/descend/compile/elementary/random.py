@@ -5,7 +5,7 @@ from __future__ import annotations
 from descend.compile.lanes import Emitter, Value
 from descend.graph.draws import PARITY, ROTATIONS, ROUNDS
 
-__all__ = ["threefry"]
+__all__ = ["drawn", "threefry"]
 
 
 def threefry(e: Emitter, k0: Value, k1: Value, c0: Value, c1: Value, word: int = 0) -> Value:
@@ -15,6 +15,11 @@ def threefry(e: Emitter, k0: Value, k1: Value, c0: Value, c1: Value, word: int =
         e.shared[known] = _rounds(e, k0, k1, c0, c1)
     found: Value = e.shared[known][word]
     return found
+
+
+def drawn(_e: Emitter, a: Value) -> Value:
+    """The number itself: what is said of it is where it is worked out."""
+    return a
 
 
 def _rounds(e: Emitter, k0: Value, k1: Value, c0: Value, c1: Value) -> tuple[Value, Value]:
