@@ -13,7 +13,10 @@ from descend.graph.draws import ITERATION, STREAM, drawn, folded, key_of
 from descend.graph.elementwise import call
 from descend.graph.evaluate import evaluate
 from descend.graph.node import Node, Shape
-from descend.graph.source import input_node
+from descend.graph.scan import scan_nodes
+from descend.graph.source import const, input_node, iota
+from descend.graph.subgraph import close_over
+from descend.simplify.driver import simplify
 from oracles import draws as plain
 
 WORDS = {
@@ -73,6 +76,30 @@ def test_draws_are_those_of_their_description(name: str, native: bool) -> None:
         iterations = () if t is None else (t,)
         want = reference(range(5), 21, seed, step, stream, iterations).reshape(5, 3, 7)
         np.testing.assert_allclose(found, want, rtol=1e-14, atol=1e-15)
+
+
+@pytest.mark.parametrize("backward", [False, True])
+@pytest.mark.parametrize("native", [False, True])
+def test_a_loop_and_its_iterations_written_out_draw_the_same_bits(
+    native: bool, backward: bool
+) -> None:
+    row, s, t = (input_node(n, m, k) for n, m, k in
+                 (("row", (6,), np.uint32), ("s", (), np.int64), ("t", (), np.int64)))  # fmt: skip
+    counter = input_node("iteration", (), np.uint32)
+    key = folded(folded(key_of(s, t), counter, ITERATION), 0, STREAM)
+    outputs = [drawn(make, key, (6,), row, np.dtype(float)) for make, _ in MAKES.values()]
+    body, outer = close_over([counter], outputs)
+    rolled = scan_nodes(body, [], [iota((5,), 0, np.uint32)], outer, 5, backward)
+    written = [n for i in range(5) for n in body.applied([const(i, np.uint32), *outer])]
+    given = [np.arange(6, dtype=np.uint32) + 3, np.array(2), np.array(9)]
+    if native:
+        one = compile_graph(simplify(rolled, final=True), [row, s, t])(given)
+        other = compile_graph(simplify(written, final=True), [row, s, t])(given)
+    else:
+        one, other = (evaluate(n, dict(zip((row, s, t), given, strict=True)))
+                      for n in (rolled, written))  # fmt: skip
+    assert np.array_equal(np.stack(one, 1).reshape(15, 6), np.stack(other))
+    assert len(np.unique(np.stack(one[:2]))) == 60
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])

@@ -228,6 +228,22 @@ def test_a_function_with_noise_is_minimised_by_a_first_order_method() -> None:
     assert found.value == pytest.approx(((p - 1) ** 2).sum())
 
 
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("epochs", [1, 2, 40])
+def test_noise_about_a_minimum_is_no_growth(seed: int, epochs: int) -> None:
+    """Warnings are errors here: the model as it serves moves away from where it began."""
+    given: dict[str, Any] = dict(start={"a": 1.0}, optimizer="sgd", lr=0.05, batch_size=5)
+    fit = descend.fit(noisy, X[:, 0], X[:, 0], **given, epochs=epochs, seed=seed)
+    assert fit.success and fit.loss > 0
+
+
+def test_a_noisy_descent_that_goes_up_is_said_to() -> None:
+    given: dict[str, Any] = dict(start={"a": 0.0}, optimizer="sgd", lr=3.0, epochs=12)
+    with pytest.warns(descend.DivergedWarning, match="the loss in training grew from"):
+        fit = descend.fit(noisy, X[:, 0], Y, **given)
+    assert fit.status == "grew" and not fit.success
+
+
 def noisy(x, a):
     return a * x + descend.random.normal(x.shape)
 

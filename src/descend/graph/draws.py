@@ -134,7 +134,8 @@ def normal(first: Node, second: Node, dtype: np.dtype[Any]) -> Node:
     share = call("mul", call("add", _whole(first, bits, dtype), 1.0), 2.0**-bits)
     angle = call("mul", _whole(second, bits, dtype), 2.0 * math.pi * 2.0**-bits)
     radius = call("sqrt", call("mul", call("log", share), -2.0))
-    return call("mul", radius, call("cos", angle))
+    # Not `mul`, which may be fused with what follows, here and not there: a draw has its own bits.
+    return call("mul0", radius, call("cos", angle))
 
 
 def bernoulli(p: float) -> Make:
