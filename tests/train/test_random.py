@@ -88,6 +88,22 @@ def test_rows_held_back_change_no_draw_of_the_others() -> None:
     assert fit.history["loss"][0] == pytest.approx(loss, rel=1e-12)
 
 
+def test_rows_that_are_left_out_change_no_draw_of_the_others() -> None:
+    y = np.where(np.arange(10) == 3, np.nan, Y)
+    fit = descend.fit(dropped, X, y, start=START, optimizer="sgd", epochs=1, missing="drop")
+    rows = np.delete(np.arange(10), 3)
+    h, mask = np.tanh(X[rows] @ W1), plain.bernoulli(P, rows, 4, 0, 0, 0) / P
+    loss = (((h * mask) @ W2 - Y[rows]) ** 2).mean()
+    assert fit.history["loss"][0] == pytest.approx(loss, rel=1e-12)
+
+
+def test_a_global_fit_draws_for_each_dataset() -> None:
+    given: dict[str, Any] = dict(shared="a", start={"a": 1.0}, optimizer="sgd", lr=0.0, epochs=2)
+    fit = descend.fit_global(noisy, [X[:, 0], X[:6, 0]], [Y, Y[:6]], **given)
+    assert fit.history["loss"][0] != fit.history["loss"][1]
+    np.testing.assert_allclose(fit.datasets[1].fitted, X[:6, 0], rtol=1e-14)
+
+
 def test_every_draw_of_a_model_is_its_own() -> None:
     """Two equal calls are two draws; their shapes say whether rows share them."""
 

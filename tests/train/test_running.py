@@ -223,6 +223,15 @@ def test_a_method_that_compares_losses_refuses() -> None:
     assert 'optimizer="adam"' in str(caught.value)
 
 
+def test_a_global_fit_of_several_datasets_keeps_none() -> None:
+    given: dict[str, Any] = dict(shared="a", start={"a": 1.0}, optimizer="adam", epochs=3)
+    x, y = X[:, 0], Y
+    with pytest.raises(descend.UsageError, match="a global fit calls its model once for each"):
+        descend.fit_global(batch_value, [x, x[:6]], [y, y[:6]], **given)
+    one = descend.fit_global(batch_value, [x], [y], **given)
+    np.testing.assert_allclose(one.datasets[0].predict(x), one.datasets[0].fitted, rtol=1e-14)
+
+
 def test_rows_that_meet_elsewhere_are_refused_in_batches_as_before() -> None:
     def model(x, a):
         return batch_value(x, a) + x.mean()

@@ -200,8 +200,10 @@ def keep(name: str, value: Any, momentum: float, begin: Any, kept: Any) -> Any:
         return wrap(effects.running[name].form)
     if name in effects.running:
         raise TraceError(
-            f"{title} is called twice", where=where(), remedy="give each value a name of its own"
-        )
+            f"{title} is called twice", where=where(),
+            remedy="give each value a name of its own (a global fit calls its model once for each "
+            "dataset, and keeps no running values)",
+        )  # fmt: skip
     effects.place = effects.place or where()
     new = node if kept is None else cast(as_node(kept), node.dtype)
     first = np.asarray(begin, node.dtype)
