@@ -243,8 +243,8 @@ def running(
     """A value of a batch that the model keeps a running mean of, to predict with.
 
     In a fit by a method of first order this is the value itself, and with every update the running
-    value becomes (1 - momentum) · running + momentum · value, as in PyTorch; no derivative passes
-    through it. In `predict`, in validation and in `fit.loss` the running value takes the place of
+    value becomes (1 - momentum) · running + momentum · value, as in PyTorch, where that is finite
+    (the unbiased variance of one row is not); no derivative passes through it. In `predict`, in validation and in `fit.loss` the running value takes the place of
     the value. It is saved with the fit, and a resumed run goes on from it. Outside of a fit, this
     is the value.
 

@@ -69,6 +69,19 @@ def test_batch_normalisation_is_that_of_a_loop(batch: int, shuffle: bool, engine
     assert "the running values of mean, var" in str(fit)
 
 
+def test_what_is_not_finite_is_not_kept() -> None:
+    """A batch of one row has no unbiased variance."""
+    fit = descend.fit(
+        normalised, X[:9], Y[:9], start=START, optimizer="sgd", lr=0.0, epochs=1, batch_size=4,
+        shuffle=False,
+    )  # fmt: skip
+    h = X @ W
+    var = 0.9 * (0.9 + 0.1 * h[:4].var(0, ddof=1)) + 0.1 * h[4:8].var(0, ddof=1)
+    np.testing.assert_allclose(fit.running["var"], var, rtol=1e-13)
+    mean = 0.9 * (0.9 * 0.1 * h[:4].mean(0) + 0.1 * h[4:8].mean(0)) + 0.1 * h[8]
+    np.testing.assert_allclose(fit.running["mean"], mean, rtol=1e-13)
+
+
 def test_a_row_alone_is_predicted_as_in_company() -> None:
     fit = adam()
     alone = [float(fit.predict(row[None])[0]) for row in X]

@@ -18,7 +18,7 @@ import numpy as np
 
 from descend.errors import TraceError
 from descend.graph.draws import ITERATION, STREAM, Key, Make, drawn, folded, key_of
-from descend.graph.elementwise import call, cast
+from descend.graph.elementwise import call, cast, select
 from descend.graph.linear import broadcast
 from descend.graph.node import Dim, Node, Shape, sizes
 from descend.graph.source import const, input_node
@@ -216,6 +216,7 @@ def keep(name: str, value: Any, momentum: float, begin: Any, kept: Any) -> Any:
         )  # fmt: skip
     form = input_node(name, node.shape, node.dtype)
     new = call("add", call("mul", form, 1.0 - momentum), call("mul", new, momentum))
+    new = select(call("lt", call("abs", new), np.inf), new, form)
     effects.running[name] = Running(form, np.broadcast_to(first, sizes(node.shape)).copy(), new)
     return wrap(node)
 
