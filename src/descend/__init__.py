@@ -15,6 +15,7 @@ from descend import methods
 
 if TYPE_CHECKING:
     from descend import models as models
+    from descend import random as random
     from descend.data.read import read
     from descend.errors import (
         DataError,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
         hvp,
         jacobian,
         jvp,
+        running,
         scan,
         stop_gradient,
         value_and_grad,
@@ -63,8 +65,8 @@ _HOMES = {
         "TraceError UsageError"
     ),
     "functions": (
-        "black_box check_grad custom_derivative grad hessian hvp jacobian jvp scan stop_gradient "
-        "value_and_grad vjp"
+        "black_box check_grad custom_derivative grad hessian hvp jacobian jvp running scan "
+        "stop_gradient value_and_grad vjp"
     ),
     "methods": " ".join(methods.__all__),
     "parameters.declare": "Parameter",
@@ -87,8 +89,8 @@ __all__ = [
     "FormulaError", "GlobalFit", "ManyFits", "NotCoveredError", "Parameter", "SetFit",
     "SteppedRun", "TraceError", "Trainings", "UsageError", "black_box", "check_grad",
     "custom_derivative", "explain", "fit", "fit_global", "fit_many", "grad", "hessian", "hvp",
-    "jacobian", "jvp", "load", "maximize", "minimize", "read", "scan", "start", "stop_gradient",
-    "trainings", "value_and_grad", "vjp",
+    "jacobian", "jvp", "load", "maximize", "minimize", "read", "running", "scan", "start",
+    "stop_gradient", "trainings", "value_and_grad", "vjp",
 ]  # fmt: skip
 __all__ += methods.__all__
 
@@ -96,7 +98,7 @@ __all__ += methods.__all__
 if not TYPE_CHECKING:  # else any name would be one of ours
 
     def __getattr__(name: str) -> Any:
-        if name in ("models", "networks"):
+        if name in ("models", "networks", "random"):
             return importlib.import_module(f"descend.{name}")
         home = _NAMES.get(name)
         if home is None:

@@ -18,7 +18,7 @@ from descend.methods.base import NOT_FINITE
 from descend.methods.metrics import as_metric
 from descend.program.pipeline import FLOAT, DescentBuilder, Nodes, pieces
 from descend.program.stopping import Rules, end_of_epoch, first_state
-from descend.task.columns import column_key
+from descend.task.columns import column_key, running_slot
 from descend.trace.context import tracing
 from descend.trace.model import Model
 from descend.trace.tensor import as_node, wrap
@@ -116,6 +116,9 @@ class EndOfEpoch:
         b.fixed |= {f"validation.{name}": node for name, node in data.items()}
         loss, _ = b.loss_of(model, data)
         here = {leaf: answers[name] for name, leaf in model.leaves.items()}
+        if model.training is not None:
+            running = model.training.effects.running
+            here |= {r.form: b.state[running_slot(name)] for name, r in running.items()}
         return cast(substitute([loss], here)[0], FLOAT)
 
     def keep_best(self, b: DescentBuilder, watched: Node, answers: Nodes) -> None:
@@ -123,12 +126,15 @@ class EndOfEpoch:
 
         Without validation rows the loss is that of the parameters before the (only) update.
         """
-        values = dict(answers)
+        kept = {name: node for name, node in b.state.items() if b.kinds[name] == "model"}
+        begins = {name: b.begins(f"start {name}", value) for name, value in answers.items()}
+        begins |= {name: b.begin[name] for name in kept}
+        values = answers | kept
         epoch = call("add", b.index, 1.0)
         if self.validation is None and not b.pieces:
             epoch = b.index
-            for name, leaf in b.natural(b.leaves).items():
-                begin = b.begins(f"start {name}", leaf)
+            for name, leaf in [*b.natural(b.leaves).items(), *kept.items()]:
+                begin = begins[name]
                 values[name] = b.put_state(f"judged value/{name}", "rule", begin)
                 b.new[f"judged value/{name}"] = leaf
         lowest = b.put_state("best loss", "best", np.inf)
@@ -136,7 +142,7 @@ class EndOfEpoch:
         b.after["best loss"] = select(better, watched, lowest)
         b.after["best epoch"] = select(better, epoch, b.put_state("best epoch", "best", 0.0))
         for name, value in values.items():
-            best = b.put_state(f"best value/{name}", "best", b.begins(f"start {name}", value))
+            best = b.put_state(f"best value/{name}", "best", begins[name])
             b.after[f"best value/{name}"] = select(broadcast_like(better, value), value, best)
 
 

@@ -47,6 +47,7 @@ def save_to(run: Finished, path: str | os.PathLike[str]) -> Callable[[], None]:
 
     def save() -> None:
         kept, run.ending = run.ending, run.ending or Ending(RUNNING, "interrupted", 0.0)
+        run.settle()
         try:
             _record(run, told=False).save_checkpoint(path)
         except UsageError as error:

@@ -73,6 +73,7 @@ def course_fields(run: Finished) -> dict[str, Any]:
         "running_loss": _last(run, "loss"),
         "validation_loss": _validation_loss(run),
         "best_epoch": run.best_epoch(),
+        **run.built.effects(),
         "epochs": run.control.epoch,
         "n_updates": run.control.steps,
     }
