@@ -244,9 +244,9 @@ def running(
 
     In a fit by a method of first order this is the value itself, and with every update the running
     value becomes (1 - momentum) · running + momentum · value, as in PyTorch, where that is finite
-    (the unbiased variance of one row is not); no derivative passes through it. In `predict`, in validation and in `fit.loss` the running value takes the place of
-    the value. It is saved with the fit, and a resumed run goes on from it. Outside of a fit, this
-    is the value.
+    (the unbiased variance of one row is not); no derivative passes through it. In `predict`, in
+    validation and in `fit.loss` the running value takes the place of the value. It is saved with
+    the fit, and a resumed run goes on from it. Outside of a fit, this is the value.
 
     Batch normalisation is `(h - running("mean", h.mean(0))) / np.sqrt(running("var", h.var(0),
     begin=1.0) + 1e-5)`.

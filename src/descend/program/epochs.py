@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from descend.graph.elementwise import call, cast, select
 from descend.graph.linear import broadcast_like, reduce_sum, zeros
-from descend.graph.node import Node, sizes, substitute
+from descend.graph.node import Dim, Node, sizes, substitute
 from descend.graph.selection import reduce_max
 from descend.graph.source import const, input_node, row_count
 from descend.lean import dataclass
@@ -85,22 +85,25 @@ class EndOfEpoch:
         assert loss is not None
         metric = as_metric(name, loss)
 
-        def mean(model: Model, target: Node) -> Node:
-            value: Node = b.run(metric.per_row, model.nodes[0], target, loss.link)
+        def mean(nodes: Sequence[Node], rows: Dim | int, target: Node) -> Node:
+            value: Node = b.run(metric.per_row, nodes[0], target, loss.link)
             entries = float(np.prod(sizes(value.shape[1:]), initial=1))
             whole = reduce_sum(cast(value, FLOAT), tuple(range(value.ndim)))
-            return call("div", whole, call("mul", row_count(model.rows, FLOAT), entries))
+            return call("div", whole, call("mul", row_count(rows, FLOAT), entries))
 
         key = f"metric/{name}"
         total = b.put_state(key, "rule", 0.0)
         share = row_count(b.rows, FLOAT)
-        b.new[key] = call("add", total, call("mul", mean(b.model, b.data["target"]), share))
+        training = b.model.training
+        nodes = b.model.nodes if training is None else training.nodes
+        own = mean(nodes, b.rows, b.data["target"])
+        b.new[key] = call("add", total, call("mul", own, share))
         b.after[key] = zeros((), FLOAT)
         b.records[f"metric {name}"] = call("div", total, share)
         if self.validation is not None:
             model = self.validation
-            held = mean(model, b.fixed["validation.target"])
-            here = {leaf: answers[name] for name, leaf in model.leaves.items()}
+            held = mean(model.nodes, model.rows, b.fixed["validation.target"])
+            here = _places(b, model, answers)
             b.records[f"metric validation_{name}"] = substitute([held], here)[0]
 
     def validation_loss(self, b: DescentBuilder, answers: Nodes) -> Node:
@@ -115,11 +118,7 @@ class EndOfEpoch:
                 data[name] = input_node(f"validation {name}", (model.rows,), FLOAT)
         b.fixed |= {f"validation.{name}": node for name, node in data.items()}
         loss, _ = b.loss_of(model, data)
-        here = {leaf: answers[name] for name, leaf in model.leaves.items()}
-        if model.training is not None:
-            running = model.training.effects.running
-            here |= {r.form: b.state[running_slot(name)] for name, r in running.items()}
-        return cast(substitute([loss], here)[0], FLOAT)
+        return cast(substitute([loss], _places(b, model, answers))[0], FLOAT)
 
     def keep_best(self, b: DescentBuilder, watched: Node, answers: Nodes) -> None:
         """The parameters of the lowest loss watched so far.
@@ -144,6 +143,15 @@ class EndOfEpoch:
         for name, value in values.items():
             best = b.put_state(f"best value/{name}", "best", begins[name])
             b.after[f"best value/{name}"] = select(broadcast_like(better, value), value, best)
+
+
+def _places(b: DescentBuilder, model: Model, answers: Nodes) -> dict[Node, Node]:
+    """What takes the place of a model's inputs as it serves, at the present parameters."""
+    here = {leaf: answers[name] for name, leaf in model.leaves.items()}
+    if model.training is not None:
+        running = model.training.effects.running
+        here |= {r.form: b.state[running_slot(name)] for name, r in running.items()}
+    return here
 
 
 def _stand_ins(value: Any) -> Any:
