@@ -91,7 +91,7 @@ __all__ += methods.__all__
 if not TYPE_CHECKING:  # else any name would be one of ours
 
     def __getattr__(name: str) -> Any:
-        if name in ("models", "networks"):
+        if name in ("estimators", "models", "networks"):
             return importlib.import_module(f"descend.{name}")
         home = _NAMES.get(name)
         if home is None:

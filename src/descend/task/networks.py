@@ -14,7 +14,7 @@ from descend.networks.network import Network
 from descend.task.goals import Goal, goal_of
 from descend.task.problem import Problem, Signature, function_problem
 
-__all__ = ["network_problem"]
+__all__ = ["network_function", "network_problem"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -31,7 +31,7 @@ def network_problem(model: Network, x: Any, y: Any, options: Any) -> Problem:
         UsageError: x is no matrix, or the last layer has another size than the target.
     """
     goal = goal_of(y, options.loss)
-    problem = function_problem(_function(model, goal.flat), x, goal.y)
+    problem = function_problem(network_function(model, goal.flat), x, goal.y)
     (column,) = problem.columns.values()
     if column.ndim < 2:
         raise UsageError(
@@ -73,7 +73,7 @@ def _check_outputs(model: Network, x: Array, begun: Mapping[str, Array], goal: G
 
 
 @functools.lru_cache(maxsize=256)
-def _function(network: Network, flat: bool) -> Callable[..., Any]:
+def network_function(network: Network, flat: bool) -> Callable[..., Any]:
     """The network as a function of x and of each parameter by name, made once.
 
     Args:

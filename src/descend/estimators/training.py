@@ -1,0 +1,75 @@
+"""How an estimator trains: by `fit`, with what it keeps from call to call in plain arrays."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+from sklearn.exceptions import ConvergenceWarning
+
+from descend.errors import DescendWarning
+from descend.lean import dataclass
+from descend.result.fit import Fit
+from descend.result.resume import state_of
+from descend.run.state import SavedState
+from descend.train.fit import fit
+
+__all__ = ["Left", "dense", "left_of", "trained"]
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+@dataclass
+class Left:
+    """What a run has left, for another to go on with: on these or on other rows.
+
+    Attributes:
+        params: by name.
+        state: what the optimizer carries from step to step; epochs count from 0 again.
+    """
+
+    params: Mapping[str, Array]
+    state: SavedState
+
+    @property
+    def _evidence(self) -> Left:
+        """As of a fit."""
+        return self
+
+
+def left_of(arrays: Mapping[str, Array], params: Mapping[str, Array], seed: int) -> Left:
+    """What to go on with, of arrays as `state_arrays` gives them and of parameters."""
+    structure = arrays["structure"].item()
+    own = {name: array for name, array in arrays.items() if name != "structure"}
+    return Left(params, SavedState(own, structure, 0, 0, 0.0, 0, seed, {}))
+
+
+def state_arrays(found: Fit) -> dict[str, Array]:
+    """What the optimizer of a fit carries from step to step, and what it belongs to."""
+    state = state_of(found)
+    own = {name: array for name, array in state.arrays.items() if name not in found.params}
+    return own | {"structure": np.array(state.structure)}
+
+
+def trained(model: Any, x: Array, y: Array, **options: Any) -> Fit:
+    """Fit from one start, where estimators have their own words for how it ended.
+
+    Raises:
+        ValueError: the numbers have left the range of floating point.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DescendWarning)
+        found = fit(model, x, y, starts=1, **options)
+    if found.verdict == "diverged":
+        raise ValueError(found.message)
+    if found.verdict == "grew":
+        warnings.warn(found.message, ConvergenceWarning, stacklevel=5)
+    return found
+
+
+def dense(x: Any) -> Array:
+    """The same rows as an array: what is sparse is written out."""
+    return np.asarray(x.toarray() if sparse.issparse(x) else x)
