@@ -18,6 +18,7 @@ except ImportError:
         remedy="pip install 'descend[sklearn]'",
     ) from None
 
+from descend.estimators.linear import SGDClassifier, SGDRegressor
 from descend.estimators.perceptrons import MLPClassifier, MLPRegressor
 
-__all__ = ["MLPClassifier", "MLPRegressor"]
+__all__ = ["MLPClassifier", "MLPRegressor", "SGDClassifier", "SGDRegressor"]

@@ -21,6 +21,8 @@ __all__ = [
     "Velocity", "WeightDecay",
 ]  # fmt: skip
 
+STEEPEST = 1e12  # the slope of a loss of a linear model; beyond it, steps would overflow
+
 # --- of networks
 
 
@@ -136,10 +138,18 @@ class Moments(FirstOrder):
 # --- of linear models
 
 
+def _square(r: Array, factor: float) -> Array:
+    """factor·r², with a slope of no more than `STEEPEST`."""
+    most = STEEPEST / (2 * factor)
+    near = np.clip(r, -most, most)
+    return factor * near * (2 * r - near)
+
+
 def _hinge(threshold: float, power: int) -> Callable[[Array, Array, Array], Array]:
     def loss(p: Array, y: Array, epsilon: Array) -> Array:
         short = threshold - p * y
-        return np.where(short >= 0, short, 0) ** power  # at the kink it moves still
+        short = np.where(short >= 0, short, 0)  # at the kink it moves still
+        return short if power == 1 else _square(short, 1.0)
 
     return loss
 
@@ -156,7 +166,8 @@ def _huber(p: Array, y: Array, epsilon: Array) -> Array:
 
 def _insensitive(power: int) -> Callable[[Array, Array, Array], Array]:
     def loss(p: Array, y: Array, epsilon: Array) -> Array:
-        return np.maximum(np.abs(y - p) - epsilon, 0) ** power
+        far = np.maximum(np.abs(y - p) - epsilon, 0)
+        return far if power == 1 else _square(far, 1.0)
 
     return loss
 
@@ -167,7 +178,7 @@ LINEAR_LOSSES: Mapping[str, Callable[[Array, Array, Array], Array]] = {
     "squared_hinge": _hinge(1.0, 2),
     "log_loss": lambda p, y, epsilon: np.logaddexp(0 * p, p) - y * p,
     "modified_huber": _modified_huber,
-    "squared_error": lambda p, y, epsilon: 0.5 * (p - y) ** 2,
+    "squared_error": lambda p, y, epsilon: _square(p - y, 0.5),
     "huber": _huber,
     "epsilon_insensitive": _insensitive(1),
     "squared_epsilon_insensitive": _insensitive(2),
@@ -255,6 +266,7 @@ class LinearStep(Optimizer):
     intercept: float = 1.0
     average: float = 0.0
     zeros: ClassVar[tuple[str, ...]] = ("l2", "l1", "average")
+    kept: ClassVar[tuple[str, ...]] = ("mean",)
 
     def init(self, p: Array) -> State:
         state = {} if self.average == 0 else {"mean": np.zeros_like(p)}

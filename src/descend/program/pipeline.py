@@ -433,6 +433,7 @@ class DescentBuilder:
         kept: set[str] = set()
         lasting = ("parameter", "best", "method") if self.pieces else ("parameter", "best")
         waiting = [n for n in self.state if self.kinds[n] in lasting and n != "update count"]
+        waiting += [n for n in self.state if n.rpartition("/")[2] in self.optimizer.kept]
         seen: set[Node] = set()
         roots = list(ends)
         while roots or waiting:
