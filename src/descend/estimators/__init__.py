@@ -18,7 +18,12 @@ except ImportError:
         remedy="pip install 'descend[sklearn]'",
     ) from None
 
+from descend.estimators.formulas import FormulaRegressor
 from descend.estimators.linear import SGDClassifier, SGDRegressor
+from descend.estimators.networks import NetworkClassifier, NetworkRegressor
 from descend.estimators.perceptrons import MLPClassifier, MLPRegressor
 
-__all__ = ["MLPClassifier", "MLPRegressor", "SGDClassifier", "SGDRegressor"]
+__all__ = [
+    "FormulaRegressor", "MLPClassifier", "MLPRegressor", "NetworkClassifier", "NetworkRegressor",
+    "SGDClassifier", "SGDRegressor",
+]  # fmt: skip
