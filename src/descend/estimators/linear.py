@@ -55,8 +55,8 @@ class _Trained:
         return loss
 
     def _line(
-        self: Any, X: Array, y: Array, weight: Array, begin: Line, score: Callable[..., float] | None,
-        seed: int, max_iter: int, decay: float,
+        self: Any, X: Array, y: Array, weight: Array, begin: Line,
+        score: Callable[..., float] | None, seed: int, max_iter: int, decay: float,
     ) -> Line:  # fmt: skip
         """Train one linear model, with scikit-learn's rule for the end.
 
@@ -86,11 +86,11 @@ class _Trained:
         target, loss = self._target(X, y, weight)
         while True:
             start = {"start": params} if left is None else {"resume": left}
+            optimizer = self._stepper(eta, epochs * len(X) * (left is None), decay)
             found = trained(
                 _with_intercept if self.fit_intercept else _without, X, target, **start, loss=loss,
-                optimizer=self._stepper(eta, epochs * len(X) * (left is None), decay),
-                penalty=self._shown(), batch_size=1, shuffle=self.shuffle, seed=seed,
-                epochs=max_iter - epochs, callback=after, verbose=bool(self.verbose),
+                optimizer=optimizer, penalty=self._shown(), batch_size=1, shuffle=self.shuffle,
+                seed=seed, epochs=max_iter - epochs, callback=after, verbose=bool(self.verbose),
             )  # fmt: skip
             params = found.params
             if not stopped or self.learning_rate != "adaptive" or eta <= SLOWEST:
@@ -98,7 +98,7 @@ class _Trained:
             if epochs == max_iter:
                 break
             waited, stopped, eta = 0, False, eta / FALL
-            left = left_of(state_arrays(found), params, seed)
+            left = left_of(state_arrays(found), params, seed, optimizer)
         mean = None
         if self.average:
             kept = state_arrays(found)
@@ -239,9 +239,7 @@ class SGDRegressor(_Trained, linear_model.SGDRegressor):  # type: ignore[misc]
         mean = (self._average_coef, float(self._average_intercept[0])) if self.average else None
         begin = Line(coef, float(intercept[0]), mean)
         rows = ~held
-        line = self._line(
-            X[rows], y[rows], weight[rows], begin, score, seed, max_iter, decay
-        )
+        line = self._line(X[rows], y[rows], weight[rows], begin, score, seed, max_iter, decay)
         self.n_iter_ = line.n_iter
         self.t_ += self.n_iter_ * len(X)
         _take(self, [line], X.dtype)

@@ -17,8 +17,8 @@ from descend.methods.schedules import Schedule
 from descend.methods.targets import ANY
 
 __all__ = [
-    "LINEAR_LOSSES", "NETWORK_LOSSES", "InverseScaling", "LinearLoss", "LinearStep", "Moments", "Shown",
-    "Velocity", "WeightDecay",
+    "LINEAR_LOSSES", "NETWORK_LOSSES", "InverseScaling", "LinearLoss", "LinearStep", "Moments",
+    "NetworkLoss", "Shown", "Velocity", "WeightDecay",
 ]  # fmt: skip
 
 STEEPEST = 1e12  # the slope of a loss of a linear model; beyond it, steps would overflow
@@ -26,24 +26,24 @@ STEEPEST = 1e12  # the slope of a loss of a linear model; beyond it, steps would
 # --- of networks
 
 
-def squared_error(prediction: Array, target: Array) -> Array:
+def _half_square(prediction: Array, target: Array) -> Array:
     """Half the square, with the gradient of its sum over outputs and the value of their mean."""
     square = 0.5 * (prediction - target) ** 2
     return _worth(np.sum(square, axis=-1), np.mean(square, axis=-1))
 
 
-def poisson(prediction: Array, target: Array) -> Array:
+def _poisson(prediction: Array, target: Array) -> Array:
     """Half the deviance of counts whose rate is exp(prediction)."""
     log = np.log(np.where(target > 0, target, 1))
     return np.sum(np.exp(prediction) - target * (prediction - log + 1), axis=-1)
 
 
-def log_loss(prediction: Array, target: Array) -> Array:
+def _log_loss(prediction: Array, target: Array) -> Array:
     """−log probability of the class whose column of the target is 1."""
     return -np.sum(target * log_softmax(prediction), axis=-1)
 
 
-def binary_log_loss(prediction: Array, target: Array) -> Array:
+def _binary_log_loss(prediction: Array, target: Array) -> Array:
     """−log probability of all labels of a row, for log-odds."""
     return np.sum(np.logaddexp(0 * prediction, prediction) - target * prediction, axis=-1)
 
@@ -54,9 +54,26 @@ def _worth(gradient: Array, value: Array) -> Array:
 
 
 NETWORK_LOSSES: Mapping[str, Callable[[Array, Array], Array]] = {
-    "squared_error": squared_error, "poisson": poisson, "log_loss": log_loss,
-    "binary_log_loss": binary_log_loss,
+    "squared_error": _half_square, "poisson": _poisson, "log_loss": _log_loss,
+    "binary_log_loss": _binary_log_loss,
 }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class NetworkLoss(Loss):
+    """The loss of a row of a network, (rows, outputs) beside a target of the same shape.
+
+    >>> NetworkLoss("squared_error").per_row(np.array([[1.0, 4.0]]), np.array([[1.0, 2.0]]))
+    array([1.])
+    """
+
+    kind: str
+    name: ClassVar[str] = "network"
+    domain: ClassVar[str] = ANY
+    axis: ClassVar[str] = "own"
+
+    def per_row(self, prediction: Array, target: Array) -> Array:
+        return NETWORK_LOSSES[self.kind](prediction, target)
 
 
 @dataclass(frozen=True)

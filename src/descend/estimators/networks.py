@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import functools
+from collections.abc import Mapping
 from typing import Any, Self
 
 import numpy as np
@@ -70,18 +71,19 @@ class _NetworkEstimator(Kept, BaseEstimator):  # type: ignore[misc]
         X, y = self._scaled(X), (y - self._offset) / self._spread
         network = _network(self.network)
         seed = int(check_random_state(self.random_state).randint(SEEDS))
+        options = self._options(len(X), incremental)
         given: dict[str, Any] = {}
+        if incremental and not anew:
+            given["resume"] = left_of(self._descent, self.params_, seed, options["optimizer"])
         if anew:
             begun = network.begin(np.random.default_rng(seed), X.shape[1:], y.shape[1])
             given["start"] = {name: array.astype(X.dtype) for name, array in begun.items()}
-        elif incremental and hasattr(self, "_descent"):
-            given["resume"] = left_of(self._descent, self.params_, seed)
-        else:
+        elif given.get("resume") is None:
             given["start"] = dict(self.params_)
         single = X.dtype == np.float32
         found = trained(
             network if single else network_function(network, False), X, y, **given,
-            **self._options(len(X), incremental), sample_weight=weight, seed=seed,
+            **options, sample_weight=weight, seed=seed,
             **({"standardize": False} if single else {}),
         )  # fmt: skip
         self.params_ = {name: np.array(array) for name, array in found.params.items()}
@@ -136,20 +138,25 @@ class _NetworkEstimator(Kept, BaseEstimator):  # type: ignore[misc]
 
 
 def _network(given: Any) -> Network:
-    """A network as it is, or of a list: sizes of hidden layers with "relu" behind each, or layers.
+    """A network as it is, or of a list: sizes of hidden layers with a ReLU behind each, or layers.
 
     Raises:
         UsageError: a list with something else in it.
     """
     if isinstance(given, Network):
         return given
-    parts: Sequence[Any] = given if isinstance(given, list | tuple) else [given]
-    whole = all(isinstance(part, int | np.integer) for part in parts)
+    parts = tuple(given) if isinstance(given, list | tuple | np.ndarray) else (given,)
+    plain = all(isinstance(part, str | int | np.integer) for part in parts)
+    return _of_parts(parts) if plain else _of_parts.__wrapped__(parts)
+
+
+@functools.lru_cache(maxsize=64)  # the same network is compiled once
+def _of_parts(parts: tuple[Any, ...]) -> Network:
+    sizes = [isinstance(part, int | np.integer) and not isinstance(part, bool) for part in parts]
     layers: list[Any] = []
-    for part in parts:
-        is_size = isinstance(part, int | np.integer) and not isinstance(part, bool)
+    for part, is_size in zip(parts, sizes, strict=True):
         layers += [Linear(int(part))] if is_size else [part]
-        layers += ["relu"] if whole else []
+        layers += ["relu"] if all(sizes) else []
     return Sequential(*layers, Linear())
 
 
@@ -199,9 +206,7 @@ class NetworkClassifier(ClassifierMixin, _NetworkEstimator):
         """Train on X (rows, columns) with labels (rows,), (rows, 1), or several of them a row."""
         return self._fit(X, y, sample_weight, None, False)
 
-    def partial_fit(
-        self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None
-    ) -> Self:
+    def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
         """Train for one more epoch, on these rows; the optimizer goes on where it was.
 
         Args:
@@ -267,8 +272,7 @@ class NetworkClassifier(ClassifierMixin, _NetworkEstimator):
             )
         if loss.axis != "classes" and usual == "cross_entropy":
             raise UsageError(
-                f'loss "{loss.spelling}" tells two classes apart, and y holds '
-                f"{len(self.classes_)}",
+                f'loss "{loss.spelling}" tells two classes apart, and y holds {len(self.classes_)}',
                 remedy='leave loss out, or write loss="cross_entropy"',
             )
         return given

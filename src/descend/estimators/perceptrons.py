@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from sklearn.base import is_classifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 
-from descend.estimators.methods import NETWORK_LOSSES, InverseScaling, Moments, Velocity, WeightDecay
+from descend.estimators.methods import InverseScaling, Moments, NetworkLoss, Velocity, WeightDecay
 from descend.estimators.training import Left, dense, left_of, state_arrays, trained
 from descend.methods.base import Optimizer
 from descend.methods.quasi_newton import LBFGS
@@ -61,14 +62,14 @@ class _Trained:
             raise ValueError("partial_fit does not support early_stopping=True")
         rows, held = self._split(dense(X), np.asarray(y, X.dtype), weight)
         seed = int(self._random_state.randint(SEEDS))
+        lr, ended, optimizer = self.learning_rate_init, False, self._stepper(len(rows[0]))
         left = None
         if incremental and hasattr(self, "_descent"):
-            left = left_of(self._descent, self._named(), seed)
-        lr, ended = self.learning_rate_init, False
+            left = left_of(self._descent, self._named(X.dtype), seed, optimizer)
         self.n_iter_ = 0
         most = 1 if incremental else self.max_iter
         while self.n_iter_ < most and not ended:
-            found = self._epochs(rows, held, self._stepper(lr, len(rows[0])), left, seed, most)
+            found = self._epochs(rows, held, optimizer, left, seed, most)
             ended = self._no_improvement_count > self.n_iter_no_change
             if ended:
                 self._no_improvement_count = 0 if self.learning_rate == "adaptive" else ended
@@ -77,7 +78,8 @@ class _Trained:
                 break
             if ended and self.solver == "sgd" and self.learning_rate == "adaptive":
                 ended, lr = lr <= SLOWEST, lr / FALL
-                left = left_of(self._descent, found.params, seed)
+                optimizer = replace(optimizer, lr=lr)
+                left = left_of(self._descent, found.params, seed, optimizer)
         else:
             if not ended and not incremental:
                 warnings.warn(
@@ -125,7 +127,7 @@ class _Trained:
         )  # fmt: skip
         self._take(found.params)
         self.n_iter_, self.loss_ = found.epochs, float(found.loss)
-        if found.epochs >= most and not found.success:
+        if found.status == "epochs_spent":
             warnings.warn(
                 f"{most} iterations (max_iter, max_fun) are spent, and L-BFGS has not converged "
                 "yet: give more, or scale the columns of X.",
@@ -147,17 +149,18 @@ class _Trained:
             mean = float(np.mean(weight))
             weight = weight / mean
         penalty = WeightDecay(self.alpha / (2 * size * mean)) if self.alpha else None
-        start = {"start": self._named()} if resume is None else {"resume": resume}
+        start = {"start": self._named(X.dtype)} if resume is None else {"resume": resume}
         return trained(
             model, X, y, loss=self._loss(), optimizer=optimizer, penalty=penalty,
             sample_weight=weight, **start, **options,
         )  # fmt: skip
 
-    def _loss(self: Any) -> Callable[..., Any]:
+    def _loss(self: Any) -> NetworkLoss:
         binary = self.loss == "log_loss" and self.out_activation_ == "logistic"
-        return NETWORK_LOSSES["binary_log_loss" if binary else self.loss]
+        return NetworkLoss("binary_log_loss" if binary else self.loss)
 
-    def _stepper(self: Any, lr: float, n_rows: int) -> Optimizer:
+    def _stepper(self: Any, n_rows: int) -> Optimizer:
+        lr = self.learning_rate_init
         if self.solver == "adam":
             return Moments(lr=lr, betas=(self.beta_1, self.beta_2), eps=self.epsilon)
         rate: Any = lr
@@ -204,11 +207,12 @@ class _Trained:
         code = self._update_no_improvement_count.__func__.__code__
         return bool(code.co_argcount > 4)
 
-    def _named(self) -> dict[str, Array]:
+    def _named(self, dtype: Any) -> dict[str, Array]:
         """The parameters as the network names them: a weight is (outputs, inputs)."""
         named: dict[str, Array] = {}
         for i, (coef, intercept) in enumerate(zip(self.coefs_, self.intercepts_, strict=True)):
-            named |= {f"{2 * i}.weight": np.ascontiguousarray(coef.T), f"{2 * i}.bias": intercept}
+            named[f"{2 * i}.weight"] = np.ascontiguousarray(coef.T, dtype)
+            named[f"{2 * i}.bias"] = np.asarray(intercept, dtype)
         return named
 
     def _take(self, params: Mapping[str, Array]) -> None:

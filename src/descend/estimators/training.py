@@ -8,16 +8,16 @@ from typing import Any
 
 import numpy as np
 from scipy import sparse
-from sklearn.exceptions import ConvergenceWarning
 
 from descend.errors import DescendWarning
 from descend.lean import dataclass
+from descend.methods.base import Optimizer
 from descend.result.fit import Fit
 from descend.result.resume import state_of
 from descend.run.state import SavedState
-from descend.train.fit import fit
+from descend.train.fit import plain_fit
 
-__all__ = ["Left", "dense", "left_of", "trained"]
+__all__ = ["Left", "dense", "left_of", "state_arrays", "trained"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -40,10 +40,19 @@ class Left:
         return self
 
 
-def left_of(arrays: Mapping[str, Array], params: Mapping[str, Array], seed: int) -> Left:
-    """What to go on with, of arrays as `state_arrays` gives them and of parameters."""
+def left_of(
+    arrays: Mapping[str, Array], params: Mapping[str, Array], seed: int, optimizer: Optimizer
+) -> Left | None:
+    """What to go on with, of arrays as `state_arrays` gives them and of parameters.
+
+    Returns:
+        None where another optimizer left them.
+    """
     structure = arrays["structure"].item()
-    own = {name: array for name, array in arrays.items() if name != "structure"}
+    if structure.partition(":")[0] != type(optimizer).__name__:
+        return None
+    dtype = next(iter(params.values())).dtype
+    own = {n: a.astype(dtype) if "/" in n else a for n, a in arrays.items() if n != "structure"}
     return Left(params, SavedState(own, structure, 0, 0, 0.0, 0, seed, {}))
 
 
@@ -67,11 +76,9 @@ def trained(model: Any, x: Array, y: Array, **options: Any) -> Fit:
         options["batch_size"] = options["shuffle"] = None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DescendWarning)
-        found = fit(model, x, y, starts=1, **options)
-    if found.verdict == "diverged":
+        found = plain_fit(model=model, x=x, y=y, starts=1, **options)
+    if found.status == "diverged":
         raise ValueError(found.message)
-    if found.verdict == "grew":
-        warnings.warn(found.message, ConvergenceWarning, stacklevel=5)
     return found
 
 
