@@ -27,3 +27,6 @@ __all__ = [
     "FormulaRegressor", "MLPClassifier", "MLPRegressor", "NetworkClassifier", "NetworkRegressor",
     "SGDClassifier", "SGDRegressor",
 ]  # fmt: skip
+
+for _name in __all__:  # where pickles look for them
+    globals()[_name].__module__ = __name__

@@ -33,7 +33,7 @@ class Kept:
         return self._fit_found
 
     def __getstate__(self) -> Any:
-        found = super().__getstate__()  # type: ignore[misc]
+        found = super().__getstate__()
         if isinstance(found, dict) and "_fit_found" in found:
             found = dict(found)
             fit = found.pop("_fit_found")

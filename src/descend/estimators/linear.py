@@ -81,7 +81,7 @@ class _Trained:
             return stopped
 
         left: Left | None = None
-        params = {"w": begin.coef.astype(float)}
+        params: dict[str, Any] = {"w": begin.coef.astype(float)}
         params |= {"b": np.float64(begin.intercept)} if self.fit_intercept else {}
         target, loss = self._target(X, y, weight)
         while True:
@@ -141,9 +141,10 @@ class _Trained:
         if self.learning_rate == "optimal":
             typical = math.sqrt(1 / math.sqrt(self.alpha))
             first = 1 / (typical * self.alpha)
+        l2, l1 = self._amounts()
         return LinearStep(
-            self.learning_rate, float(eta), float(self.alpha), float(self.power_t),
-            *self._amounts(), first, float(self.t_ - 1 + more), decay, float(self.average),
+            self.learning_rate, float(eta), float(self.alpha), float(self.power_t), l2, l1, first,
+            float(self.t_ - 1 + more), decay, float(self.average),
         )  # fmt: skip
 
 
@@ -159,6 +160,7 @@ class SGDClassifier(_Trained, linear_model.SGDClassifier):  # type: ignore[misc]
     [1]
     """
 
+    coef_: Array
     __init__ = linear_model.SGDClassifier.__init__
 
     def _fit_binary(self, X: Any, y: Array, **given: Any) -> None:
@@ -223,6 +225,7 @@ class SGDRegressor(_Trained, linear_model.SGDRegressor):  # type: ignore[misc]
     (array([ 1., -2.]), array([3.]))
     """
 
+    coef_: Array
     __init__ = linear_model.SGDRegressor.__init__
 
     def _fit_regressor(self, X: Any, y: Array, *given: Any) -> None:

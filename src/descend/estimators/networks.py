@@ -38,6 +38,10 @@ class _NetworkEstimator(Kept, BaseEstimator):  # type: ignore[misc]
     Numbers are those of the data: float32 where X is float32, else float64.
     """
 
+    params_: dict[str, Array]
+    loss_curve_: list[float]
+    _descent: dict[str, Array]
+
     def __init__(
         self, network: Any = (100,), *, loss: Any = None, optimizer: Any = "adam",
         lr: float | None = None, batch_size: int | None = None, epochs: int = EPOCHS,
@@ -160,7 +164,7 @@ def _of_parts(parts: tuple[Any, ...]) -> Network:
     return Sequential(*layers, Linear())
 
 
-class NetworkClassifier(ClassifierMixin, _NetworkEstimator):
+class NetworkClassifier(ClassifierMixin, _NetworkEstimator):  # type: ignore[misc]
     """Any network as a classifier of scikit-learn.
 
     Args:
@@ -305,7 +309,7 @@ class NetworkClassifier(ClassifierMixin, _NetworkEstimator):
         return tags
 
 
-class NetworkRegressor(RegressorMixin, _NetworkEstimator):
+class NetworkRegressor(RegressorMixin, _NetworkEstimator):  # type: ignore[misc]
     """Any network as a regressor of scikit-learn, of one target or several.
 
     Args: as of `NetworkClassifier`; loss: the mean square, unless another one is named. Where the

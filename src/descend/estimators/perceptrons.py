@@ -108,7 +108,7 @@ class _Trained:
             return bool(self._no_improvement_count > self.n_iter_no_change)
 
         size = self._batch_size(len(X))
-        found = self._run(
+        found: Fit = self._run(
             X, y, weight, optimizer, size or len(X), resume=left, seed=seed, callback=after,
             epochs=most - self.n_iter_, batch_size=size, shuffle=size is not None and self.shuffle,
             verbose=bool(self.verbose),
