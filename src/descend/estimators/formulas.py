@@ -106,7 +106,8 @@ class FormulaRegressor(Kept, RegressorMixin, BaseEstimator):  # type: ignore[mis
             )  # fmt: skip
         for one in heard:
             ours = issubclass(one.category, DescendWarning)
-            warnings.warn(one.message, ConvergenceWarning if ours else None, stacklevel=2)
+            kind = ConvergenceWarning if ours else one.category
+            warnings.warn(str(one.message), kind, stacklevel=2)
         self.params_ = dict(found.params)
         self.n_iter_ = max(int(found.epochs), 1)
         self._keep(found)

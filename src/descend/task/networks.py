@@ -84,5 +84,6 @@ def network_function(network: Network, flat: bool) -> Callable[..., Any]:
         found = network(x, params)
         return found[:, 0] if flat else found
 
+    evaluated.__name__ = repr(network)
     evaluated.signature = Signature(("x",), network.params, {})  # type: ignore[attr-defined]
     return evaluated
