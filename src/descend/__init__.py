@@ -98,7 +98,7 @@ __all__ += methods.__all__
 if not TYPE_CHECKING:  # else any name would be one of ours
 
     def __getattr__(name: str) -> Any:
-        if name in ("models", "networks", "random"):
+        if name in ("estimators", "models", "networks", "random"):
             return importlib.import_module(f"descend.{name}")
         home = _NAMES.get(name)
         if home is None:

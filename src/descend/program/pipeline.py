@@ -462,6 +462,7 @@ class DescentBuilder:
         kept: set[str] = set()
         lasting = ("parameter", "model", "best", *(("method",) if self.pieces else ()))
         waiting = [n for n in self.state if self.kinds[n] in lasting and n != COUNT]
+        waiting += [n for n in self.state if n.rpartition("/")[2] in self.optimizer.kept]
         seen: set[Node] = set()
         roots = list(ends)
         while roots or waiting:

@@ -22,7 +22,7 @@ from descend.run.indices import warn_of_indices
 from descend.run.plan import Run
 from descend.task.rows import Rows
 
-__all__ = ["finish", "finish_clear", "save_to", "warn_of_end"]
+__all__ = ["finish", "finish_clear", "finish_plainly", "save_to", "warn_of_end"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -39,6 +39,11 @@ def finish(run: Finished) -> Fit:
 def finish_clear(run: Run, status: str) -> Fit:
     """The record of a run whose end leaves no doubt: there is nothing to warn of."""
     return Fit(FitEvidence(run, status), run.params(), status)
+
+
+def finish_plainly(run: Finished) -> Fit:
+    """The record of a finished run that says what ended it, without a judgement or a warning."""
+    return _record(run, told=False)
 
 
 def save_to(run: Finished, path: str | os.PathLike[str]) -> Callable[[], None]:

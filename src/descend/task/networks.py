@@ -16,7 +16,7 @@ from descend.networks.network import Network
 from descend.task.goals import Goal, goal_of
 from descend.task.problem import Problem, Signature, function_problem
 
-__all__ = ["begun_with", "network_problem"]
+__all__ = ["begun_with", "network_function", "network_problem"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -34,7 +34,7 @@ def network_problem(model: Network, x: Any, y: Any, options: Any) -> Problem:
     """
     x, y, target, names = _taken(x, y)
     goal = goal_of(y, options.loss, target)
-    problem = function_problem(_function(model, goal.flat), x, goal.y)
+    problem = function_problem(network_function(model, goal.flat), x, goal.y)
     problem.target, problem.matrix = target, names
     (column,) = problem.columns.values()
     if column.ndim < 2 and not model.indices:
@@ -117,7 +117,7 @@ def _check_outputs(model: Network, x: Array, begun: Mapping[str, Array], goal: G
 
 
 @functools.lru_cache(maxsize=256)
-def _function(network: Network, flat: bool) -> Callable[..., Any]:
+def network_function(network: Network, flat: bool) -> Callable[..., Any]:
     """The network as a function of x and of each parameter by name, made once.
 
     Args:
@@ -128,5 +128,6 @@ def _function(network: Network, flat: bool) -> Callable[..., Any]:
         found = network(x, params)
         return found[:, 0] if flat else found
 
+    evaluated.__name__ = repr(network)
     evaluated.signature = Signature(("x",), network.params, {})  # type: ignore[attr-defined]
     return evaluated

@@ -14,7 +14,7 @@ from descend.judge.clear import first_look
 from descend.judge.doubts import correlated
 from descend.methods.base import Optimizer
 from descend.methods.losses import Loss
-from descend.result.finish import finish, finish_clear
+from descend.result.finish import finish, finish_clear, finish_plainly
 from descend.result.fit import Fit
 from descend.run.finished import Moment
 from descend.run.plan import Run
@@ -25,7 +25,7 @@ from descend.train.descents import Descents, PlannedRun, bound, walked
 from descend.train.plans import PLANS, planned
 from descend.train.reading import Reading
 
-__all__ = ["clear_fit", "fit", "read_call"]
+__all__ = ["clear_fit", "fit", "plain_fit", "read_call"]
 
 
 @ends_at_users_line
@@ -130,6 +130,12 @@ def clear_fit(**given: Any) -> Fit | None:
         return None
     run.go()
     return _clear(run)
+
+
+def plain_fit(**given: Any) -> Fit:
+    """A fit of whose end nothing is judged, for who has words of their own: it warns of nothing."""
+    given = _defaults() | given
+    return walked(values_of(given), PLANS, _clear, finish_plainly, _read, given)
 
 
 @functools.cache
