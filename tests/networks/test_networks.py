@@ -8,73 +8,150 @@ import pytest
 from scipy import stats
 
 import descend
-from descend.networks import ACTIVATIONS, Sequential, activation, linear, mlp
+from descend import networks as nn
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(90, 3))
 NUMBERS = np.sin(X[:, 0]) + X[:, 1] * X[:, 2]
 CLASSES = (X @ np.array([[1.0, -1.0, 0.0], [0.5, 0.5, -1.0], [0.0, 1.0, 1.0]])).argmax(1)
-TRAINED = dict(optimizer="adam", lr=0.01, batch_size=16, epochs=60)
+COLOURS = np.array(["red", "green", "blue"])[CLASSES]
+TRAINED = dict(lr=0.01, batch_size=16, epochs=60)
+
+
+def single(arrays):
+    return {name: array.astype(np.float32) for name, array in arrays.items()}
 
 
 def test_a_network_is_the_plain_function_of_its_weights():
-    model = mlp(8, activation="tanh")
-    fit = descend.fit(model, X, NUMBERS, **TRAINED)
-    begun = model.begin(np.random.default_rng(0), 3, 1)
-    first, last = (
-        {n: a.astype(np.float32) for n, a in begun[layer].items()} for layer in ("layer1", "layer2")
-    )
+    model = nn.mlp([8], activation="tanh")
+    fit = descend.fit(model, X, NUMBERS, standardize=False, **TRAINED)
+    begun = single(model.begin(np.random.default_rng(0), (3,), 1))
 
     def plain(x, w, b, v, c):
-        return (np.tanh(x @ w + b) @ v + c)[:, 0]
+        return (np.tanh(x @ w.T + b) @ v.T + c)[:, 0]
 
-    start = dict(w=first["weight"], b=first["bias"], v=last["weight"], c=last["bias"])
-    same = descend.fit(plain, X.astype(np.float32), NUMBERS, start=start, **TRAINED)
-    weights = fit.params["weights"]
-    np.testing.assert_array_equal(weights["layer1"]["weight"], same.params["w"])
-    np.testing.assert_array_equal(weights["layer2"]["bias"], same.params["c"])
-    assert fit.loss == same.loss < 0.2 * np.var(NUMBERS)
+    start = dict(zip("wbvc", begun.values(), strict=True))
+    x, y = X.astype(np.float32), NUMBERS.astype(np.float32)
+    same = descend.fit(plain, x, y, start=start, optimizer="adam", **TRAINED)
+    np.testing.assert_array_equal(fit.params["0.weight"], same.params["w"])
+    np.testing.assert_array_equal(fit.params["2.bias"], same.params["c"])
+    assert fit.loss < 0.2 * np.var(NUMBERS)
     new = RNG.normal(size=(7, 3)).astype(np.float32)
     np.testing.assert_allclose(fit.predict(new), same.predict(new), rtol=1e-6)
+
+
+def test_adam_in_numpy_comes_to_the_same():
+    """Forward and backward by hand, standardised, in double precision."""
+    model = nn.mlp([4])
+    fit = descend.fit(model, X, NUMBERS, lr=0.01, batch_size=90, epochs=40)
+    x, y = (X - X.mean(0)) / X.std(0), (NUMBERS - NUMBERS.mean()) / NUMBERS.std()
+    w, b, v, c = model.begin(np.random.default_rng(0), (3,), 1).values()
+    moments = [[np.zeros_like(p), np.zeros_like(p)] for p in (w, b, v, c)]
+    for step in range(1, 41):
+        hidden = np.maximum(x @ w.T + b, 0)
+        error = 2 * ((hidden @ v.T + c)[:, 0] - y) / len(y)
+        back = np.outer(error, v[0]) * (hidden > 0)
+        slopes = [back.T @ x, back.sum(0), (error @ hidden)[None], error.sum()[None]]
+        for p, g, m in zip((w, b, v, c), slopes, moments, strict=True):
+            m[0] = 0.9 * m[0] + 0.1 * g
+            m[1] = 0.999 * m[1] + 0.001 * g * g
+            p -= 0.01 * (m[0] / (1 - 0.9**step)) / (np.sqrt(m[1] / (1 - 0.999**step)) + 1e-8)
+    np.testing.assert_allclose(fit.params["0.weight"], w, rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(fit.params["2.weight"], v, rtol=1e-3, atol=1e-4)
+
+
+def test_what_is_not_said_is_what_networks_are_usually_trained_with():
+    fit = descend.fit(nn.mlp([5]), X, NUMBERS)
+    assert (fit.optimizer, fit.batch_size, fit.epochs) == ("Adam(lr=0.001)", None, 200)
+    assert fit.params["0.weight"].dtype == np.float32
+    assert set(fit.scales) == {"x", "y"}
+    more = descend.fit(nn.mlp([5]), np.tile(X, (4, 1)), np.tile(NUMBERS, 4), epochs=2)
+    assert more.batch_size == 200 and more.shuffle
+    own = descend.fit(nn.mlp([5]), X, NUMBERS, optimizer="lbfgs", epochs=2000)
+    assert own.batch_size is None and own.loss < 0.5 * np.var(NUMBERS)
 
 
 @pytest.mark.parametrize(
     ("target", "loss", "size"),
     [(NUMBERS, "mse", 1), (np.stack([NUMBERS, -NUMBERS], 1), "mse", 2),
-     (CLASSES, "cross_entropy", 3), ((NUMBERS > 0).astype(float), "bce_with_logits", 1)],
+     (CLASSES, "cross_entropy", 3), (COLOURS, "cross_entropy", 3),
+     (list(COLOURS), "cross_entropy", 3), (CLASSES + 1, "cross_entropy", 3),
+     (NUMBERS > 0, "bce_with_logits", 1), ((NUMBERS > 0).astype(float), "bce_with_logits", 1),
+     (np.where(NUMBERS > 0, "yes", "no"), "bce_with_logits", 1),
+     (np.eye(3)[CLASSES], "cross_entropy", 3), ((X > 0).astype(int), "bce_with_logits", 3),
+     (RNG.poisson(9 * np.exp(X[:, 0])), "poisson_log_rate", 1),
+     (NUMBERS[:, None], "mse", 1)],
 )  # fmt: skip
-def test_the_last_layer_has_the_size_of_the_target(target, loss, size):
-    fit = descend.fit(mlp(8), X, target, loss=loss, **TRAINED)
-    assert fit.params["weights"]["layer2"]["weight"].shape == (8, size)
-    assert fit.loss < 0.8 * descend.fit(mlp(8), X, target, loss=loss, **TRAINED | {"epochs": 1}).loss
+def test_loss_and_size_follow_from_the_target(target, loss, size):
+    fit = descend.fit(nn.mlp([8]), X, target, **TRAINED)
+    assert fit.loss_name.startswith(loss)
+    assert fit.params["2.weight"].shape == (size, 8)
+    assert fit.loss < 0.8 * descend.fit(nn.mlp([8]), X, target, **TRAINED | {"epochs": 1}).loss
+    assert np.shape(fit.predict(X)) == np.shape(target) or loss == "cross_entropy"
 
 
-def test_classes_are_learnt():
-    fit = descend.fit(mlp(16), X, CLASSES, loss="cross_entropy", **TRAINED | {"epochs": 300})
-    assert np.mean(fit.predict(X).argmax(1) == CLASSES) > 0.97
+@pytest.mark.parametrize("labels", [
+    CLASSES, CLASSES + 1, COLOURS, COLOURS.astype(object), NUMBERS > 0,
+    np.where(NUMBERS > 0, 1.0, 0.0), np.where(NUMBERS > 0, "ja", "nein"),
+])  # fmt: skip
+def test_labels_come_back_as_they_were_given(labels):
+    fit = descend.fit(nn.mlp([16]), X, labels, **TRAINED | {"epochs": 300})
+    np.testing.assert_array_equal(fit.classes, np.unique(labels))
+    assert np.mean(fit.predict(X) == labels) > 0.97
+    assert set(fit.predict(X).tolist()) <= set(np.asarray(labels).tolist())
+    shares = fit.predict_proba(X)
+    assert shares.shape == (90, len(fit.classes))
+    np.testing.assert_allclose(shares.sum(1), 1.0)
+    np.testing.assert_array_equal(fit.classes[shares.argmax(1)], fit.predict(X))
 
 
 def test_the_seed_decides_where_it_begins():
     losses = [
-        descend.fit(mlp(4), X, NUMBERS, seed=seed, **TRAINED | {"epochs": 1}).loss
+        descend.fit(nn.mlp([4]), X, NUMBERS, seed=seed, **TRAINED | {"epochs": 1}).loss
         for seed in (0, 0, 1)
     ]
     assert losses[0] == losses[1] != losses[2]
 
 
-def test_layers_activations_and_plain_functions_mix():
-    model = Sequential(linear(5), np.sin, linear(4, bias=False), "gelu", linear())
-    assert repr(model) == "Sequential(linear(5), sin, linear(4), gelu, linear())"
-    assert model.names == ("layer1", "layer2", "layer3")
+def test_layers_activations_networks_and_plain_functions_mix():
+    model = nn.Sequential(
+        nn.Linear(5), np.sin, nn.Residual(nn.Linear(5), "tanh"), nn.mlp([4]), "gelu",
+        lambda h: np.concatenate([h, h * h], axis=1), nn.Linear(bias=False),
+    )  # fmt: skip
+    assert model.params == (
+        "0.weight", "0.bias", "2.0.weight", "2.0.bias", "3.0.weight", "3.0.bias", "3.2.weight",
+        "3.2.bias", "6.weight",
+    )  # fmt: skip
+    assert model.weights == ("0.weight", "2.0.weight", "3.0.weight", "3.2.weight", "6.weight")
     fit = descend.fit(model, X, NUMBERS, **TRAINED)
-    assert set(fit.params["weights"]["layer2"]) == {"weight"}
+    assert tuple(fit.params) == model.params
+    assert fit.params["6.weight"].shape == (1, 2)
     assert np.isfinite(fit.loss)
 
 
-def test_copies_predict_the_same():
-    fit = descend.fit(mlp(4), X, NUMBERS, **TRAINED)
-    for other in (pickle.loads(pickle.dumps(fit)), copy.deepcopy(fit)):
-        np.testing.assert_array_equal(other.predict(X), fit.predict(X))
+def test_rows_of_several_axes_are_flattened():
+    images = X[:, :, None] * np.ones(2)
+    fit = descend.fit(nn.Sequential(nn.Flatten(), nn.Linear()), images, NUMBERS, epochs=2)
+    assert fit.params["1.weight"].shape == (1, 6)
+
+
+def test_copies_and_files_predict_the_same(tmp_path):
+    for target in (NUMBERS, COLOURS, NUMBERS > 0):
+        fit = descend.fit(nn.mlp([4]), X, target, **TRAINED)
+        fit.save(tmp_path / "net.descend")
+        for other in (
+            pickle.loads(pickle.dumps(fit)), copy.deepcopy(fit),
+            descend.load(tmp_path / "net.descend"),
+        ):  # fmt: skip
+            np.testing.assert_array_equal(other.predict(X), fit.predict(X))
+            assert fit.classes is None or other.classes.dtype == fit.classes.dtype
+
+
+def test_it_is_resumed_to_the_same_bits():
+    whole = descend.fit(nn.mlp([4]), X, COLOURS, **TRAINED)
+    half = descend.fit(nn.mlp([4]), X, COLOURS, **TRAINED | {"epochs": 30})
+    rest = descend.fit(nn.mlp([4]), X, COLOURS, resume=half, **TRAINED)
+    np.testing.assert_array_equal(rest.params["0.weight"], whole.params["0.weight"])
 
 
 Z = np.array([-7.0, -3.0, -1.0, -0.5, 0.0, 0.25, 1.0, 2.0, 6.5])
@@ -93,42 +170,99 @@ MEANT = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", ACTIVATIONS)
+@pytest.mark.parametrize("name", nn.ACTIVATIONS)
 def test_activations_are_what_they_are_called(name):
-    layer = activation(name)
-    np.testing.assert_allclose(layer.function(Z), MEANT[name], rtol=1e-12, atol=1e-15)
-    slope = descend.grad(lambda z: np.sum(layer.function(z)))
-    inside = Z[~np.isin(Z, [0.0])]
+    layer = nn.activation(name)
+    np.testing.assert_allclose(layer(Z), MEANT[name], rtol=1e-12, atol=1e-15)
+    row = nn.ACTIVATIONS[name]
+    assert not row.layer or repr(getattr(nn, row.layer)()) == repr(layer)
+    slope = descend.grad(lambda z: np.sum(layer(z)))
+    inside = Z[~np.isin(Z, [0.0, -3.0, -1.0, 1.0])]
     step = 1e-6
-    differences = (layer.function(inside + step) - layer.function(inside - step)) / (2 * step)
+    differences = (layer(inside + step) - layer(inside - step)) / (2 * step)
     np.testing.assert_allclose(slope(inside), differences, rtol=1e-6, atol=1e-8)
     assert np.isfinite(slope(np.array([-1e4, 0.0, 50.0]))).all()
 
 
 @pytest.mark.parametrize("name", ["relu", "leaky_relu", "relu6"])
 def test_the_slope_of_relu_and_its_kin_at_0(name):
-    function = ACTIVATIONS[name].function
+    function = nn.ACTIVATIONS[name].function
     assert descend.grad(lambda z: function(z))(0.0) == {"leaky_relu": 0.01}.get(name, 0.0)
 
 
 def test_weights_begin_so_that_signals_keep_their_size():
     x = np.random.default_rng(1).normal(size=(2000, 100))
     for name in ("relu", "tanh", "gelu"):
-        model = mlp(100, 100, 100, activation=name)
-        weights = model.begin(np.random.default_rng(0), 100, 100)
-        assert 0.2 < np.std(model(x, weights)) < 3.0
+        model = nn.mlp([100, 100, 100], activation=name)
+        params = model.begin(np.random.default_rng(0), (100,), 100)
+        assert 0.2 < np.std(model(x, params)) < 3.0
+
+
+SPREADS = {
+    "zeros": 0.0, "uniform": 1 / np.sqrt(3 * 300), "normal": 0.01, "truncated_normal": 0.0088,
+    "xavier_uniform": 2 * np.sqrt(2 / 500), "xavier_normal": 2 * np.sqrt(2 / 500),
+    "kaiming_uniform": 2 / np.sqrt(300), "kaiming_normal": 2 / np.sqrt(300),
+    "lecun_uniform": 1 / np.sqrt(300), "lecun_normal": 1 / np.sqrt(300),
+    "orthogonal": 2 / np.sqrt(300), "sparse": 2 / np.sqrt(300), 0.5: 0.0,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SPREADS)
+def test_initialisers_have_the_spread_of_their_papers(name):
+    layer = nn.Linear(200, init=name)
+    weight = layer.begin(np.random.default_rng(0), (300,), 1, 2.0)["weight"]
+    assert weight.shape == (200, 300)
+    np.testing.assert_allclose(weight.std(), SPREADS[name], rtol=0.02)
+    assert abs(weight.mean()) < 0.01 or name == 0.5
+
+
+def test_orthogonal_and_sparse_weights():
+    weight = nn.INITIALISERS["orthogonal"](np.random.default_rng(0), (4, 9), 3.0)
+    np.testing.assert_allclose(weight @ weight.T, 9 * np.eye(4), atol=1e-12)
+    weight = nn.INITIALISERS["sparse"](np.random.default_rng(0), (4, 50), 1.0)
+    assert (np.count_nonzero(weight, axis=1) == 5).all()
+
+
+def wrong(model, x, y, words, kind=descend.UsageError, **options):
+    with pytest.raises(kind, match=words):
+        descend.fit(model, x, y, **options)
 
 
 def test_what_does_not_fit_is_told():
-    with pytest.raises(descend.UsageError, match=r"no activation \"rellu\" \(did you mean \"relu\"\?\)"):
-        mlp(4, activation="rellu")
-    with pytest.raises(descend.UsageError, match="1 output or more, not 0"):
-        linear(0)
-    with pytest.raises(descend.UsageError, match="the name of an activation or a function, not int"):
-        Sequential(3)
-    with pytest.raises(descend.UsageError, match="ends with 4 numbers a row, and the target has 1"):
-        descend.fit(Sequential(linear(4)), X, NUMBERS)
-    with pytest.raises(descend.UsageError, match=r"x has the shape \(90,\), and .* takes a matrix"):
-        descend.fit(mlp(4), X[:, 0], NUMBERS)
-    with pytest.raises(descend.DataError, match="needs class numbers"):
-        descend.fit(mlp(4), X, NUMBERS, loss="cross_entropy")
+    with pytest.raises(descend.UsageError, match=r'no activation "rellu" \(did you mean "relu"\?'):
+        nn.mlp([4], activation="rellu")
+    with pytest.raises(descend.UsageError, match="Linear has 1 output or more, not 0"):
+        nn.Linear(0)
+    with pytest.raises(descend.UsageError, match=r"no initialiser 'kaimin' \(did you mean"):
+        nn.Linear(3, init="kaimin")
+    with pytest.raises(descend.UsageError, match="name of an activation or a function, not int"):
+        nn.Sequential(3)
+    with pytest.raises(descend.UsageError, match=r"write Linear\(\)"):
+        nn.Sequential(nn.Linear)
+    with pytest.raises(descend.UsageError, match="has parameters .weight, bias., which a fit"):
+        nn.Linear(3)(X)
+    wrong(nn.Sequential(nn.Linear(4)), X, NUMBERS, "ends with 4 numbers a row, and the target need")
+    wrong(nn.mlp([4]), X[:, 0], NUMBERS, r"x has the shape \(90,\), and a network takes a row")
+    wrong(
+        nn.Sequential(nn.Linear(4), lambda h: h.sum(), nn.Linear()), X, NUMBERS,
+        r"layer 1, <lambda>, makes an array of the shape \(\) of 2 rows",
+    )  # fmt: skip
+    wrong(
+        nn.Sequential(nn.Linear(4), lambda h: h @ np.ones((3, 2)), nn.Linear()), X, NUMBERS,
+        r"layer 1, <lambda>, cannot work on rows of the shape \(4,\)",
+    )  # fmt: skip
+
+
+def test_targets_that_no_network_can_learn_are_told():
+    data = descend.DataError
+    wrong(nn.mlp([4]), X, NUMBERS, "needs class labels, and y holds other", data,
+          loss="cross_entropy")  # fmt: skip
+    wrong(nn.mlp([4]), X, COLOURS, 'y holds text, and loss "mse" needs numbers', data, loss="mse")
+    wrong(nn.mlp([4]), X, np.full(90, "a"), "every row of y has the label 'a'", data)
+    lost = COLOURS.astype(object)
+    lost[7] = None
+    wrong(nn.mlp([4]), X, lost, "y has no label in row 7", data)
+    mixed = COLOURS.astype(object)
+    mixed[7] = 3
+    wrong(nn.mlp([4]), X, mixed, r"labels of several kinds \(int, str\)", data)
+    wrong(nn.mlp([4]), X, COLOURS, "tells two classes apart, and y holds 3", data, loss="bce")

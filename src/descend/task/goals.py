@@ -132,7 +132,7 @@ def _numbered(labels: Array, name: str) -> tuple[Array, Array]:
         ) from None
     if len(classes) < 2:
         raise DataError(
-            f"every row of {name} has the label {classes[0]!r}: there is nothing to tell apart",
+            f"every row of {name} has the label {classes.tolist()[0]!r}: there is nothing to tell apart",
             remedy="give rows of at least two classes",
         )
     if classes.dtype.kind == "O" and all(type(c) is str for c in classes.tolist()):
@@ -166,10 +166,10 @@ def _for_loss(array: Array, loss: Any, name: str) -> Goal:
                 )
             array = whole.astype(np.int64)
         goal = _of_labels(array, loss, name)
-        if of_two and len(goal.classes or ()) != 2:
+        count = 0 if goal.classes is None else len(goal.classes)
+        if of_two and count != 2:
             raise DataError(
-                f'loss "{named.spelling}" tells two classes apart, and {name} holds '
-                f"{len(goal.classes or ())}",
+                f'loss "{named.spelling}" tells two classes apart, and {name} holds {count}',
                 remedy='write loss="cross_entropy"',
             )
         return goal
