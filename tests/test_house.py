@@ -60,7 +60,7 @@ LATE = {
     "judge.not_finite",
     "task.ready", "result.saved", "task.scaling", "trust.bootstrap", "trust.contour",
     "trust.delta", "trust.diagnostics", "trust.intervals", "trust.layers", "trust.profile",
-    "trust.refit", "judge.networks",
+    "trust.refit", "judge.diagnoses",
 }  # fmt: skip
 """What a plain fit that was compiled before does without: imported where it is used."""
 

@@ -285,7 +285,7 @@ class FitRecord(_Ended):
     n_dropped: int = 0
     n_weightless: int = 0  # rows of weight zero, which do not count
     loss_name: str = "mse"
-    inferred: str = ""  # what a network is to tell of its target, where nobody said it
+    goal: str = ""  # what a network is to tell of its target, where nobody said it
     n_classes: int = 0  # that the model tells apart; 0 if it predicts numbers
     optimizer: str = ""
     chosen_for: str = ""

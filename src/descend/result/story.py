@@ -27,7 +27,7 @@ def task_fields(run: Finished) -> dict[str, Any]:
         "target": job.problem.target,
         "inputs": tuple(job.problem.columns),
         "loss_name": loss_name(job),
-        "inferred": "" if job.problem.network is None else job.problem.binding,
+        "goal": "" if job.problem.network is None else job.problem.binding,
         "n_classes": _class_count(run),
         "batch_size": job.settings.batch_size,
         "shuffle": job.settings.shuffle,

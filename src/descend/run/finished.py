@@ -125,12 +125,14 @@ class Judgement(NamedTuple):
         message: its sentence.
         arrived: `yes`, `no`, or `not judged`.
         findings: sentences on what the end leaves open.
+        warned: those of them that are warned of.
     """
 
     status: str
     message: str
     arrived: str
     findings: tuple[str, ...] = ()
+    warned: tuple[str, ...] = ()
 
 
 @dataclass

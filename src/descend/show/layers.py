@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-from descend.records.layers import MOST_LOOKED_AT, LayerRecord
+from descend.records.layers import MOST_LOOKED_AT
 from descend.records.record import FitRecord
 from descend.show.layout import Section
 from descend.show.numbers import count, plural, short, shortened
@@ -20,6 +20,7 @@ DIGITS = 4
 def layers_section(record: FitRecord) -> Section:
     """The layers with the shape of a row behind each, and what size its numbers have.
 
+    >>> from descend.records.layers import LayerRecord
     >>> layer = LayerRecord("Linear(2)", (2,), 6, 2.0, 0.5, 0.125)
     >>> layers_section(FitRecord(model="…", n_rows=9, params={}, layers=(layer,))).rows
     [('0 Linear(2)', '2', '6', '2', '0.5', '0.125'), ('total', '', '6', '2', '   ', '0.125')]

@@ -126,7 +126,7 @@ def head_lines(record: FitRecord) -> list[str]:
         return value_lines(record.params, record.stderr)
     total = plural(sum(layer.parameters for layer in record.layers), "parameter")
     said = f"{total} in {plural(len(record.layers), 'layer')}"
-    return [f"{record.inferred}; {said}" if record.inferred else said]
+    return [f"{record.goal}; {said}" if record.goal else said]
 
 
 def course(axes: Axes, record: FitRecord) -> None:

@@ -55,8 +55,8 @@ def _task(record: FitRecord) -> Section:
     rows: list[tuple[str, ...]] = [
         ("data", f"{source}{plural(record.n_rows, 'row')}{dropped}; {names}")
     ]
-    if record.inferred:
-        rows.append(("inferred", record.inferred))
+    if record.goal:
+        rows.append(("inferred", record.goal))
     rows.append(("loss", record.loss_name))
     if record.layers and record.scales:
         rows.append(("scaling", standardised(record)))

@@ -17,6 +17,7 @@ from descend.methods.losses import Loss
 from descend.result.finish import finish, finish_clear
 from descend.result.fit import Fit
 from descend.run.finished import Moment
+from descend.run.look import learns
 from descend.run.plan import Run
 from descend.show.progress import Progress
 from descend.task.options import read_options
@@ -103,7 +104,16 @@ def _clear(run: Run) -> Fit | None:
     status = first_look(run)
     if status is None or (run.plan.looks_at_rows and correlated(run.finished())):
         return None
+    if learns(run.plan.job) and _has_diagnoses(run):
+        return None
     return finish_clear(run, status)
+
+
+def _has_diagnoses(run: Run) -> bool:
+    """Whether there is something to be said of what was learnt."""
+    from descend.judge.diagnoses import diagnoses_of
+
+    return bool(diagnoses_of(run.finished()))
 
 
 def clear_fit(**given: Any) -> Fit | None:

@@ -45,6 +45,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 SAME = 1e-10  # of the largest prediction: what differs by less is the same
 NO_ERRORS = {
     "runaway": "there is no finite best value",
+    "side minimum": "every row has the same prediction",
     "threshold": "a parameter acts only through comparisons",
     "grew": "the loss grew",
     "not moved": "the run ended where it began",
@@ -95,7 +96,7 @@ class Completion:
             )
 
     def fields(self, name: str, params: Any, status: str) -> dict[str, Any]:
-        """A field of `OF_VALUES`, `OF_ERRORS` or `OF_LAYERS`, with the others that are worked out with it.
+        """A field of these tables, with the others that are worked out with it.
 
         Args:
             params, status: of the fit.
