@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -9,6 +10,7 @@ from descend.compile.lapack import LAPACK_RULES
 from descend.compile.native import NotNative
 from descend.graph.elementwise import call, full_like, select
 from descend.graph.linear import broadcast
+from descend.graph.multilinear import contract
 from descend.graph.node import Node, postorder
 from descend.graph.program import Program
 from descend.graph.selection import reduce_max, reduce_min
@@ -65,9 +67,42 @@ def legalise(outputs: Sequence[Node], apart: bool = False) -> list[Node]:
     return simplify(native, final=True) if taken_apart else native
 
 
+def turned_products(outputs: Sequence[Node]) -> list[Node]:
+    """Products that are only seen turned are worked out turned, as the gradient of x @ w.T is.
+
+    Then what follows, such as an update of w, is made while the product is in registers.
+    """
+    order = postorder(outputs)
+    uses = Counter(arg for node in order for arg in node.args)
+    uses.update(outputs)
+
+    def is_turned(node: Node) -> bool:
+        return (
+            node.op.name == "transpose" and node.args[0].op.name == "contract"
+            and uses[node.args[0]] == 1
+        )  # fmt: skip
+
+    if not any(map(is_turned, order)):
+        return list(outputs)
+    image: dict[Node, Node] = {}
+    for node in order:
+        args = tuple(image[a] for a in node.args)
+        if is_turned(node):
+            (product,) = node.args
+            la, lb, lo = (product.attrs[k] for k in ("la", "lb", "lo"))
+            turned = tuple(lo[i] for i in node.attrs["order"])
+            left, right = (image[a] for a in product.args)
+            image[node] = contract(left, right, la, lb, turned)
+        elif all(a is b for a, b in zip(args, node.args, strict=True)):
+            image[node] = node
+        else:
+            image[node] = node.op.apply(*args, **node.attrs)
+    return [image[o] for o in outputs]
+
+
 def legal_program(program: Program) -> Program:
     """The program with every graph in native primitives."""
-    steps = iter(legalise(program.step_heads, apart=True))
+    steps = iter(turned_products(legalise(program.step_heads, apart=True)))
     ends = iter(legalise(program.epoch_heads, apart=True))
     slots = [replace(slot, step=next(steps), epoch=next(ends)) for slot in program.slots]
     loss = next(steps)

@@ -381,7 +381,7 @@ def _made_of(root: Node, roots: Sequence[Node], level: Mapping[Node, int], leave
             if level[node] >= latest:
                 return set()
             continue
-        if node.shape != root.shape and _reaches(node, roots, leaves, stored):
+        if node.op.kind != "elementwise" and _reaches(node, roots, leaves, stored):
             return set()
         seen.add(node)
         stack.extend(node.args)

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from descend.differentiate.batch import batch
-from descend.differentiate.gauss_newton import jacobian_columns
+from descend.differentiate.forward import forward
 from descend.graph.breaks import FEW, SIDES, STEPS, breaking, compares
 from descend.graph.evaluate import Prepared, evaluate
 from descend.graph.node import Node, postorder
@@ -85,9 +85,10 @@ def _staircases(built: Built, space: Space | None) -> tuple[str, ...]:
     for name, leaf in built.model.leaves.items():
         if leaf not in used or (space is not None and not space.varies(name)):
             continue
-        slopes = [c for node in built.model.nodes for c in jacobian_columns(node, [leaf])]
-        columns = simplify(slopes, final=True)
-        if all(_is_zero(c) for c in columns):
+        # One tangent for all numbers of an array: what is zero for any is so by the graph alone.
+        tangent = input_node("tangent", leaf.shape, leaf.dtype)
+        slopes = forward(list(built.model.nodes), [leaf], [tangent])
+        if all(_is_zero(slope) for slope in simplify(slopes, final=True)):
             found.append(name)
     return tuple(found)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from inspect import signature
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -138,15 +138,49 @@ def as_loss(given: object, likelihood: bool = False) -> Loss:
     return found
 
 
-def as_penalty(given: object) -> Penalty:
+def as_penalty(
+    given: object, names: Mapping[str, Sequence[str]] | None = None, meant: Sequence[str] = ()
+) -> Penalty:
     """Return a penalty from its name, such as `"l2(1e-3)"`, or the one given.
+
+    Args:
+        given: or a dict of such, by the parameters that they are of.
+        names: parameter → its leaves, in order; for a dict.
+        meant: the parameters that a penalty without names is of; all where there are none.
+
+    Raises:
+        UsageError: there is no such penalty, or no such parameter.
 
     >>> as_penalty("l2(1e-3)")
     L2(weight=0.001)
+    >>> print(as_penalty({"w": "l1(2)"}, {"w": ["w"], "b": ["b"]}))
+    L1(weight=2.0) of w
     """
-    from descend.methods.penalties import Penalty
+    from descend.methods.penalties import Penalty, Selected, Term
 
-    return _find("penalty", given, PENALTIES, Penalty, {})
+    known = names or {}
+    if not isinstance(given, Mapping) and not meant:
+        return _find("penalty", given, PENALTIES, Penalty, {})
+    if not isinstance(given, Mapping):
+        whole = _find("penalty", given, PENALTIES, Penalty, {})
+        order = [leaf for own in known.values() for leaf in own]
+        places = [order.index(leaf) for name in meant for leaf in known[name]]
+        return Selected((Term(whole, tuple(places), "the weights"),))
+    order = [leaf for own in known.values() for leaf in own]
+    terms = []
+    for name, one in given.items():
+        if name not in known:
+            raise UsageError(
+                f'penalty names "{name}", which is no parameter{suggest(str(name), known)}',
+                remedy=f"the parameters are {', '.join(known)}",
+            )
+        own = _find("penalty", one, PENALTIES, Penalty, {})
+        terms.append(Term(own, tuple(order.index(leaf) for leaf in known[name]), name))
+    if not terms:
+        raise UsageError(
+            "penalty is an empty dict", remedy='write penalty={"w": "l2(0.001)"}, or leave it out'
+        )
+    return Selected(tuple(terms))
 
 
 def _find(

@@ -132,7 +132,8 @@ def _numbered(labels: Array, name: str) -> tuple[Array, Array]:
         ) from None
     if len(classes) < 2:
         raise DataError(
-            f"every row of {name} has the label {classes.tolist()[0]!r}: there is nothing to tell apart",
+            f"every row of {name} has the label {classes.tolist()[0]!r}: there is nothing to tell "
+            "apart",
             remedy="give rows of at least two classes",
         )
     if classes.dtype.kind == "O" and all(type(c) is str for c in classes.tolist()):

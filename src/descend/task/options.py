@@ -156,6 +156,8 @@ TABLE: tuple[Option, ...] = (
            "Stop when an epoch's running mean of the loss is below this.", planned=True),
     Option("validation_split", "number", "fit", 0.0, "fit", _RUN,
            "Keep this share of the rows aside and show their loss.", "validation_fraction"),
+    Option("validation_data", "", "fit"),
+    Option("class_weight", "", "fit", foreign="class_weights"),
     Option("keep_best", "switch", _ONE, None, "fit", _RUN,
            "Return the best parameters met instead of the last."),
     Option("starts", "count", _FITS, None, "fit", _RUN,
@@ -334,6 +336,11 @@ class Options:
         """Whether an option has its default, and not only a number equal to it."""
         value, default = getattr(self, name), default_of(self.entry, name)
         return value is default or (type(value) is type(default) and value == default)
+
+    @property
+    def has_validation(self) -> bool:
+        """Whether some rows are not trained on."""
+        return bool(self.validation_split) or self.validation_data is not None
 
     @property
     def may_be_planned(self) -> bool:

@@ -68,6 +68,7 @@ class Problem:
         begins: where parameters begin that have a default, in words.
         network: the network that the function is of, which works in single precision; or None.
         classes: the labels that the numbers of the target stand for, or None.
+        class_weights: how much more the rows of each class weigh, by its number; or None.
     """
 
     name: str
@@ -87,6 +88,7 @@ class Problem:
     begins: str = ""
     network: Network | None = None
     classes: Array | None = None
+    class_weights: Array | None = None
 
     def arrange(
         self, trees: Mapping[str, Tree], leaves: Mapping[str, tuple[str, ...]]

@@ -14,7 +14,7 @@ from descend.methods.losses import Loss
 from descend.task.columns import WHITENING, column_key
 from descend.task.problem import Problem
 
-__all__ = ["Rows", "prepared_rows", "split_rows"]
+__all__ = ["Rows", "prepared_rows"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 WEIGHTS = ("sample_weight", "sigma")
@@ -69,6 +69,12 @@ class Rows(NamedTuple):
         if sigma is None:
             return weight
         return sigma**-2.0 if weight is None else weight * sigma**-2.0
+
+    def weighted(self, weight: Array) -> Rows:
+        """The same rows, each weighing so many times as much."""
+        own = self.extra.get("sample_weight")
+        found = weight if own is None else own * weight
+        return self._replace(extra={**self.extra, "sample_weight": found})
 
     def single(self) -> Rows:
         """The same rows in single precision."""
@@ -181,26 +187,3 @@ def _weight(name: str, given: Any, n_rows: int) -> Array:
             remedy="give an array of the shape (rows,)",
         )
     return array
-
-
-def split_rows(rows: Rows, share: float, seed: int) -> tuple[Rows, Rows | None]:
-    """Hold back a share of the rows, drawn by the seed; the others keep their order.
-
-    Raises:
-        UsageError: the share leaves nothing on one of the two sides.
-    """
-    if not share:
-        return rows, None
-    if WHITENING in rows.extra:
-        raise UsageError(
-            "rows cannot be held back where sigma is a covariance matrix: they know of one another",
-            remedy="leave out validation_split",
-        )
-    held = round(rows.n_rows * share)
-    if not 0 < share < 1 or not 0 < held < rows.n_rows:
-        raise UsageError(
-            f"validation_split={share!r} holds back {held} of {rows.n_rows} rows",
-            remedy="give a share between 0 and 1 that leaves rows on both sides, such as 0.2",
-        )
-    order = np.random.default_rng([seed, 1]).permutation(rows.n_rows)
-    return rows.take(np.sort(order[held:])), rows.take(np.sort(order[:held]))

@@ -37,7 +37,8 @@ def fit(
     epochs: int | None = None, seed: int = 0, stop_loss: float | None = None,
     xtol: float | None = None, ftol: float | None = None, gtol: float | None = None,
     patience: int | None = None, min_delta: float = 0.0, keep_best: bool | None = None,
-    max_seconds: float | None = None, validation_split: float = 0.0, sample_weight: Any = None,
+    max_seconds: float | None = None, validation_split: float = 0.0,
+    validation_data: Any = None, class_weight: Any = None, sample_weight: Any = None,
     sigma: Any = None, absolute_sigma: bool = False, missing: Missing = "raise",
     constants: Any = None, params: Iterable[str] | None = None, penalty: Any = None,
     clip: Any = None, starts: int | None = None, standardize: bool | None = None,
@@ -54,13 +55,17 @@ def fit(
         x: an array, a tuple of arrays (the first arguments), or a dict or frame of columns.
         y: the target, rows first; or the name of a column of x.
         start: a dict of parameters, another fit, or `"random"`.
-        loss: `"mse"`, `"huber(1)"`, …, or a function of (prediction, target). likelihood: that
-            function is a negative log-likelihood, which has standard errors.
+        loss: `"mse"` (the default but for networks, whose loss follows from the target),
+            `"huber(1)"`, …, or a function of (prediction, target). likelihood: that function is a
+            negative log-likelihood, which has standard errors.
         optimizer: `"auto"` (or None) takes Levenberg–Marquardt for sums of squares, else BFGS,
             L-BFGS or Adam, and the report says why; or one by name, with lr as learning rate.
         batch_size, shuffle, seed: all rows at once, unless smaller batches are asked for.
-        epochs: at most; before: stop_loss, xtol, ftol, gtol, patience, min_delta, max_seconds.
-        keep_best, validation_split: return the best parameters; hold back a share of the rows.
+        epochs: at most (1000; of networks 200). stop_loss, xtol, ftol, gtol, patience, min_delta,
+            max_seconds: what ends it before.
+        keep_best, validation_split: return the best parameters; hold back a share of the rows, of
+            each class as large a one. validation_data: a pair (x, y) to judge by instead.
+        class_weight: `"balanced"`, or a dict label → what multiplies the loss of its rows.
         sample_weight: multiplies each row's loss. sigma: standard deviations of y, in its unit if
             absolute_sigma, else relative (as in SciPy).
         fixed: parameters that keep their start, `["a", "w[0]"]`, or have a value, `{"a": 3}`.

@@ -6,6 +6,8 @@ import dataclasses
 import functools
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from descend.errors import UsageError, warn
 from descend.methods.base import Optimizer
 from descend.methods.choice import Task, chosen, is_auto
@@ -19,8 +21,9 @@ from descend.run.settings import Settings
 from descend.run.view import free_count
 from descend.task.columns import WHITENING
 from descend.task.declared import Begun, begin, bonds_of, problem_of, settled
+from descend.task.held import class_weights, given_rows, split_rows
 from descend.task.options import TOLERANCES, Options
-from descend.task.rows import WEIGHTS, prepared_rows, split_rows
+from descend.task.rows import WEIGHTS, Rows, prepared_rows
 from descend.task.warned import warn_of_data
 
 if TYPE_CHECKING:
@@ -48,7 +51,7 @@ class Reading:
         self.seed = int(options.seed)
         if options.resume is not None:
             self.seed = seed_of(options.resume, self.seed)
-        self.rows, self.held = split_rows(rows, options.validation_split, self.seed)
+        self.rows, self.held = self._divided(rows)
         self.original = self.rows
         self.problem, self.start, space = self._start()
         self.space = space
@@ -66,6 +69,26 @@ class Reading:
         )
         if scaling is not None and self.problem.network is None:  # a network's report says it
             self.job.notes.append(scaling.note(self.problem.target))
+
+    def _divided(self, rows: Rows) -> tuple[Rows, Rows | None]:
+        """The rows to train on, weighted by their class, and those held back."""
+        o, given = self.options, self.options.validation_data
+        if given is not None and o.validation_split:
+            raise UsageError(
+                "validation_data gives the rows to judge by, and validation_split holds some back",
+                remedy="leave one of them out",
+            )
+        if given is None:
+            own, held = split_rows(rows, o.validation_split, self.seed, self.problem.classes)
+        else:
+            own, held = rows, given_rows(self.problem, given, "sample_weight" in rows.extra)
+        if o.class_weight is None:
+            return own, held
+        target = own.extra["target"]
+        weights = class_weights(o.class_weight, target, self.problem.classes)
+        self.problem.class_weights = weights
+        own = own.weighted(weights[target.astype(np.int64)])
+        return own, None if held is None else held.weighted(np.ones(held.n_rows))
 
     def in_places(self) -> Reading:
         """The same call, with rows kept in their places if the model's rows know of one another."""
@@ -111,7 +134,11 @@ class Reading:
         optimizer, why, limits = method_of(o, task)
         _check_method(optimizer, loss, size, o)
         shuffle = size is not None if o.shuffle is None else bool(o.shuffle)
-        penalty = None if o.penalty is None else as_penalty(o.penalty)
+        penalty = None
+        if o.penalty is not None:
+            network = self.problem.network
+            meant = () if network is None else network.weights
+            penalty = as_penalty(o.penalty, self.start.names, meant)
         return Settings(
             loss, optimizer, _rules(o, size, limits), size, shuffle and size is not None, penalty,
             o.clip, self.seed, o.engine, why=why,
@@ -203,8 +230,8 @@ def _rules(o: Options, size: int | None, limits: dict[str, float]) -> Rules:
     """The stopping rules that are on."""
     keep = o.keep_best
     if keep is None:
-        keep = o.patience is not None and bool(o.validation_split)
-    if keep and size is not None and not o.validation_split:
+        keep = o.patience is not None and o.has_validation
+    if keep and size is not None and not o.has_validation:
         raise UsageError(
             "keep_best needs a loss that belongs to one set of parameters; the running mean over "
             "batches does not",

@@ -152,6 +152,10 @@ class Completion:
     def _metrics(self, fitted: Array, y: Array) -> dict[str, float]:
         """How well classes are told apart, or how near numbers are."""
         loss, weight = self.job.settings.loss, self.original.extra.get("sample_weight")
+        by_class = self.job.problem.class_weights
+        if by_class is not None and weight is not None:  # they are for training alone
+            own = by_class[y.astype(np.int64)]
+            weight = np.divide(weight, own, out=np.zeros_like(weight), where=own > 0)
         if loss is None or not np.isfinite(fitted).all():
             return {}
         if loss.tells_classes:

@@ -1,0 +1,180 @@
+"""Rows that are not trained on, and how much those that are weigh by their class."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from descend.data.frames import bind_inputs, column_names, is_table, take_columns
+from descend.data.validate import real_array
+from descend.errors import DataError, UsageError
+from descend.task.columns import WHITENING
+from descend.task.problem import Problem
+from descend.task.rows import Rows, prepared_rows
+
+__all__ = ["class_weights", "given_rows", "split_rows"]
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+def split_rows(
+    rows: Rows, share: float, seed: int, classes: Array | None = None
+) -> tuple[Rows, Rows | None]:
+    """Hold back a share of the rows, drawn by the seed; the others keep their order.
+
+    Args:
+        classes: labels, of each of which the same share is held back; the target holds their
+            numbers.
+
+    Raises:
+        UsageError: the share leaves nothing on one of the two sides.
+        DataError: a class has a single row.
+    """
+    if not share:
+        return rows, None
+    if WHITENING in rows.extra:
+        raise UsageError(
+            "rows cannot be held back where sigma is a covariance matrix: they know of one another",
+            remedy="leave out validation_split",
+        )
+    held = round(rows.n_rows * share)
+    if not 0 < share < 1 or not 0 < held < rows.n_rows:
+        raise UsageError(
+            f"validation_split={share!r} holds back {held} of {rows.n_rows} rows",
+            remedy="give a share between 0 and 1 that leaves rows on both sides, such as 0.2",
+        )
+    order = np.random.default_rng([seed, 1]).permutation(rows.n_rows)
+    if classes is not None and rows.extra["target"].ndim == 1:
+        order = _by_classes(order, rows, held, classes)
+    return rows.take(np.sort(order[held:])), rows.take(np.sort(order[:held]))
+
+
+def _by_classes(order: Array, rows: Rows, held: int, classes: Array) -> Array:
+    """The same rows in an order of which the first ones hold as large a share of every class.
+
+    Each class's rows are set at even distances, in the order drawn; so no class gains or loses
+    more than a row against its share, and where both sides can have one of it, both have.
+    """
+    number = rows.extra["target"].astype(np.int64)
+    counts = np.bincount(number, minlength=len(classes))
+    if (counts == 1).any():
+        label = classes.tolist()[int(np.argmax(counts == 1))]
+        raise DataError(
+            f"the class {label!r} has a single row, which cannot be trained on and held back",
+            remedy="give more rows of it, leave it out, or give rows of your own as "
+            "validation_data=(x, y)",
+        )
+    place = np.empty(len(order))
+    for k in range(len(classes)):
+        own = np.flatnonzero(number[order] == k)
+        place[own] = (np.arange(len(own)) + 0.5) / max(len(own), 1)
+    chosen = order[np.argsort(place, kind="stable")]
+    taken = np.bincount(number[chosen[:held]], minlength=len(classes))
+    short = np.flatnonzero((taken == 0) & (counts > 0))
+    if held >= 2 * len(short):  # a small share that misses a class takes one row of it
+        for k in short.tolist():
+            give = int(np.argmax(np.bincount(number[chosen[:held]], minlength=len(classes))))
+            out = int(np.flatnonzero(number[chosen[:held]] == give)[-1])
+            come = held + int(np.flatnonzero(number[chosen[held:]] == k)[0])
+            chosen[[out, come]] = chosen[[come, out]]
+    return chosen
+
+
+def given_rows(problem: Problem, given: Any, weighted: bool) -> Rows:
+    """The rows of `validation_data`, checked as those of the fit.
+
+    Args:
+        given: a pair (x, y), or a table that has the target too.
+        weighted: whether the rows of the fit have weights; these then weigh 1 each.
+
+    Raises:
+        UsageError: it is neither. DataError: a label that no row of the fit has, or as those.
+    """
+    pair = isinstance(given, tuple | list) and len(given) == 2
+    if not pair and not (is_table(given) and problem.target in column_names(given)):
+        raise UsageError(
+            f"validation_data is a pair (x, y), not {type(given).__name__}",
+            remedy="write validation_data=(x_new, y_new)",
+        )
+    x, y = given if pair else (given, take_columns(given, [problem.target])[problem.target])
+    names = list(problem.columns)
+    columns = take_columns(x, names) if is_table(x) else bind_inputs(x, names)
+    missing = [name for name in names if name not in columns]
+    if missing:
+        raise UsageError(f"the x of validation_data lacks {', '.join(missing)}")
+    for name, array in columns.items():
+        if array.shape[1:] != problem.columns[name].shape[1:]:
+            raise UsageError(
+                f"{name} of validation_data has the shape {array.shape}, and that of the fit "
+                f"{problem.columns[name].shape}"
+            )
+    target = _numbered(problem, y) if problem.classes is not None else real_array(y, "y")
+    own = replace(problem, columns=columns, y=target)
+    rows = prepared_rows(own, None, None, "raise")
+    if not weighted:
+        return rows
+    return rows._replace(extra={**rows.extra, "sample_weight": np.ones(rows.n_rows)})
+
+
+def _numbered(problem: Problem, y: Any) -> Array:
+    """Class numbers of labels that were met before."""
+    classes, labels = problem.classes, np.asarray(y)
+    assert classes is not None
+    if labels.ndim > 1:
+        return real_array(y, "y")
+    known = {label: number for number, label in enumerate(classes.tolist())}
+    found = [known.get(label, -1) for label in labels.tolist()]
+    if -1 in found:
+        row = found.index(-1)
+        raise DataError(
+            f"validation_data has the label {labels.tolist()[row]!r} in row {row}, which no row "
+            "of the training data has",
+            remedy=f"the labels trained on are {', '.join(map(repr, classes.tolist()[:20]))}",
+        )
+    return np.array(found, np.float64)
+
+
+def class_weights(given: Any, target: Array, classes: Array | None) -> Array:
+    """The weight of each class, by its number, from `class_weight`.
+
+    Args:
+        given: "balanced" (rows / (classes · rows of the class)), or a dict label → weight; labels
+            that it does not name weigh 1.
+        target: (rows,) class numbers.
+
+    Raises:
+        UsageError: it is neither, or the target holds no classes. DataError: a weight below 0.
+
+    >>> class_weights("balanced", np.array([0.0, 0.0, 0.0, 1.0]), None)
+    array([0.66666667, 2.        ])
+    """
+    labels = np.unique(target) if classes is None else np.arange(len(classes))
+    if target.ndim > 1 or not np.array_equal(labels, np.floor(labels)) or labels[0] < 0:
+        raise UsageError(
+            "class_weight weights classes, and the target holds none",
+            remedy="write sample_weight=… to weight rows",
+        )
+    number = target.astype(np.int64)
+    counts = np.bincount(number, minlength=len(labels))
+    if isinstance(given, str) and given == "balanced":
+        return len(number) / (np.count_nonzero(counts) * np.maximum(counts, 1.0))
+    if not isinstance(given, Mapping):
+        raise UsageError(
+            f'class_weight is "balanced" or a dict label → weight, not {given!r}',
+            remedy='write class_weight="balanced"',
+        )
+    known = labels.tolist() if classes is None else classes.tolist()
+    found = np.ones(len(counts))
+    for label, weight in given.items():
+        if label not in known:
+            raise UsageError(
+                f"class_weight names the label {label!r}, which the target has not",
+                remedy=f"its labels are {', '.join(map(repr, known[:20]))}",
+            )
+        if not np.isfinite(weight) or weight < 0:
+            raise DataError(f"class_weight gives {label!r} the weight {weight!r}, which is none")
+        found[int(labels[known.index(label)])] = float(weight)
+    return found
