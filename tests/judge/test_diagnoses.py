@@ -182,7 +182,7 @@ def test_dead_units_are_counted():
         z = (X - X.mean(0)) / X.std(0)
         output = z @ fit.params["0.weight"].T + fit.params["0.bias"]
         assert np.sum((output <= 0).all(axis=0)) == killed
-        words = f"{killed} of the 8 units of layer 1, ReLU(), are dead: they are 0 on each of 300"
+        words = f"ead are {killed} of the 8 units of layer 1, ReLU(): 0 on each of 300 rows"
         assert (words in said) == (killed > 0) and (words in warned) == warns
 
 
@@ -218,19 +218,22 @@ def test_gradients_that_vanish():
     fit, _, said = told(deep(nn.Sigmoid, 8), X, NUMBERS, epochs=2)
     found = re.search(r"that of layer 0, Linear\(8\), is (\S+) times that of layer 16", said)
     first, last = fit.layers[0], fit.layers[-1]
-    assert "gradients vanish on their way back" in said and float(found[1]) < 1e-4
+    assert "gradients vanish on their way back" in said and float(found[1]) < 1e-3
     # With biases among the gradients, the table's norms give about the same.
     shares = [layer.gradient / layer.weights for layer in (first, last)]
-    assert shares[0] / shares[1] < 1e-3
+    assert shares[0] / shares[1] < 1e-2
     _, _, said = told(deep(nn.ReLU, 8), X, NUMBERS, epochs=2)
     assert "vanish" not in said
 
 
 def test_gradients_that_explode():
-    spread = lambda rng, shape, gain: rng.normal(size=shape) * 8  # noqa: E731
-    _, _, said = told(deep(nn.Identity, 6, spread), X, NUMBERS, lr=1e-12, epochs=1)
+    # Sines keep signals small, and hand gradients back eight times the weights' size.
+    wide = lambda rng, shape, gain: rng.normal(size=shape) * 8  # noqa: E731
+    _, _, said = told(deep(lambda: np.sin, 6, wide), X, NUMBERS, lr=1e-12, epochs=1)
+    found = re.search(r"that of layer 0, Linear\(8\), is (\S+) times that of layer 12", said)
     assert "gradients explode on their way back" in said and "clip=" in said
-    _, _, said = told(deep(nn.Identity, 6), X, NUMBERS, epochs=1)
+    assert float(found[1]) > 1e3
+    _, _, said = told(deep(lambda: np.sin, 6), X, NUMBERS, epochs=1)
     assert "explode" not in said
 
 
@@ -303,7 +306,7 @@ def test_unscaled_columns_where_the_training_came_to_nothing():
         w1=rng.normal(size=(10, 8)) * 0.45, b1=np.zeros(8), w2=rng.normal(size=8) * 0.5, b2=0.0
     )
     fit, warned, said = told(hidden, BIG, SUM, start=start, **SLOW)
-    assert not fit.success and "every row has the same prediction" in warned
+    assert not fit.success and "very row has the same prediction" in said and fit.r2 < 0
     pattern = r"The columns are far from 1 .* with standardize=True the same descent comes to the "
     reached = re.search(pattern + r"loss (\S+), and not (\S+)\.", said).groups()
     better, warned, _ = told(hidden, BIG, SUM, start=start, standardize=True, **SLOW)

@@ -79,7 +79,7 @@ def test_what_is_fixed_has_no_gradient():
 
 def test_at_most_a_thousand_rows_are_looked_at():
     x = np.r_[np.ones((500_000, 1)), -np.ones((500_000, 1))]
-    fit = descend.fit(nn.mlp([2]), x, x[:, 0] > 0, epochs=1, batch_size=100_000)
+    fit = descend.fit(nn.mlp([4]), x, x[:, 0] > 0, lr=0.1, epochs=3, batch_size=100_000)
     assert "on 1000 rows." in str(fit)
 
 

@@ -39,9 +39,11 @@ BADLY = 0.1  # the same: a training that went badly
 HALF = 0.5  # of the units of a layer: so many that it is warned of
 FEW = 0.1  # the same: so few that nothing is said
 LARGER, FAR = 100.0, 10.0  # times another column; times 1, or its inverse
-VANISHED = 1e-4  # of the last layer's share that the gradient is of the weights
+VANISHED = 1e-3  # of the last layer's share that the gradient is of the weights
 DEEP = 3  # layers with weights from which on gradients may vanish or explode
 MOST_TRIAL_STEPS = 20_000
+PASSED_ON = "Residual(…) leads them past layers, and ReLU() shrinks them less than Sigmoid()"
+BOUNDED = "clip= bounds their size, and smaller weights at the start let them grow less"
 BETTER = 0.5  # times the loss: what another scale must come to, to be named
 
 
@@ -214,20 +216,22 @@ def _one_class(sight: Sight) -> Iterator[Diagnosis]:
 def _dead(sight: Sight) -> Iterator[Diagnosis]:
     """Units of an activation that are 0 whatever the row."""
     before: Array | None = None
+    found, most, rows = [], 0.0, 0
     for number, layer, params, output, _ in sight.layers:
         if before is not None and not params and output.ndim == 2 and before.shape == output.shape:
             dead = int(np.sum((output == 0).all(axis=0) & (before != 0).any(axis=0)))
-            units = output.shape[1]
+            units, rows = output.shape[1], len(output)
             if dead > FEW * units:
-                are = "are dead: they are" if dead > 1 else "is dead: it is"
-                rows = f"on each of {plural(len(output), 'row')} looked at"
-                yield Diagnosis(
-                    f"{dead} of the {plural(units, 'unit')} of layer {number}, {layer.name}, {are} "
-                    f"0 {rows}, and no gradient comes through. LeakyReLU() and GELU() have a slope "
-                    "below 0.",
-                    WARNED if dead >= HALF * units else NOTED,
-                )
+                of = plural(units, "unit")
+                found.append(f"{dead} of the {of} of layer {number}, {layer.name}")
+                most = max(most, dead / units)
         before = output
+    if found:
+        yield Diagnosis(
+            f"dead are {listed(found)}: 0 on each of {plural(rows, 'row')} looked at, so that no "
+            "gradient comes through. LeakyReLU() and GELU() have a slope below 0.",
+            WARNED if most >= HALF else NOTED,
+        )
 
 
 def _identical(sight: Sight) -> Iterator[Diagnosis]:
@@ -235,10 +239,10 @@ def _identical(sight: Sight) -> Iterator[Diagnosis]:
     weighted = [seen for seen in sight.layers if seen.params]
     for number, layer, _, output, _ in weighted[:-1]:
         size = float(np.abs(output).max(initial=0.0))
-        if output.ndim != 2 or output.shape[1] < 2 or size == 0:
+        if output.ndim != 2 or output.shape[1] < 2:
             continue
         units = output.shape[1]
-        _, times = np.unique(np.round(output / size / SAME), axis=1, return_counts=True)
+        _, times = np.unique(np.round(output / (SAME * size or 1)), axis=1, return_counts=True)
         alike = int(times[times > 1].sum())
         if alike:
             yield Diagnosis(
@@ -263,11 +267,7 @@ def _gradients(sight: Sight) -> Iterator[Diagnosis]:
     ratio = begin / end
     if VANISHED <= ratio <= 1 / VANISHED:
         return
-    what = "vanish" if ratio < 1 else "explode"
-    way = (
-        "Residual(…) passes them by the layers between, and ReLU() shrinks them less than Sigmoid()"
-        if ratio < 1 else "clip= bounds their size, and smaller weights at the start let them grow less"
-    )  # fmt: skip
+    what, way = ("vanish", PASSED_ON) if ratio < 1 else ("explode", BOUNDED)
     yield Diagnosis(
         f"the gradients {what} on their way back: beside the weights, that of layer {first}, "
         f"{name}, is {ratio:.1e} times that of layer {last}. {way}.",

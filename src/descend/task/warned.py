@@ -9,7 +9,7 @@ import numpy as np
 
 from descend.errors import warn
 from descend.graph.evaluate import evaluate
-from descend.graph.node import Dim, Node, postorder
+from descend.graph.node import Dim, Node, postorder, sizes
 from descend.methods.losses import Loss
 from descend.parameters.space import Space
 from descend.task.problem import Problem
@@ -116,7 +116,7 @@ def _at_random(model: Model, rows: Rows, size: float) -> Array | None:
     bound: dict[Node, Array] = {model.data[n]: a[few] for n, a in rows.columns.items()}
     bound |= {node: np.asarray(array) for node, array in model.trace.captured}
     for node in model.leaves.values():
-        bound[node] = np.asarray(size * rng.normal(size=node.shape), node.dtype)
+        bound[node] = np.asarray(size * rng.normal(size=sizes(node.shape)), node.dtype)
     extents = {model.rows: len(rows.extra["target"][few])} if isinstance(model.rows, Dim) else {}
     try:
         with np.errstate(all="ignore"):
