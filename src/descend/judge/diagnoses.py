@@ -17,6 +17,7 @@ import numpy as np
 from descend.graph.evaluate import evaluate
 from descend.graph.node import postorder
 from descend.graph.program import DIVERGED, Control
+from descend.judge.clear import WEAK
 from descend.methods.links import expected, probabilities
 from descend.run.finished import Finished
 from descend.show.numbers import count, plural
@@ -193,6 +194,8 @@ def _one_class(sight: Sight) -> Iterator[Diagnosis]:
     chosen, found = p.argmax(axis=1), sight.metrics
     accuracy, base = found["accuracy"], found["base_rate"]
     if len(np.unique(y)) < 2 or accuracy > base:
+        return
+    if sight.saved >= WEAK:
         return
     learnt = sight.saved >= LITTLE
     if (chosen == chosen[0]).all():

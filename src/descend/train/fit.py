@@ -10,7 +10,7 @@ from typing import Any, Never
 
 from descend.data.validate import Missing
 from descend.errors import ends_at_users_line
-from descend.judge.clear import first_look
+from descend.judge.clear import first_look, learnt_plainly
 from descend.judge.doubts import correlated
 from descend.methods.base import Optimizer
 from descend.methods.losses import Loss
@@ -109,7 +109,7 @@ def _clear(run: Run) -> Fit | None:
     status = first_look(run)
     if status is None or (run.plan.looks_at_rows and correlated(run.finished())):
         return None
-    if learns(run.plan.job) and _has_diagnoses(run):
+    if learns(run.plan.job) and not learnt_plainly(run) and _has_diagnoses(run):
         return None
     return finish_clear(run, status)
 
