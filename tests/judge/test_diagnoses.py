@@ -127,6 +127,16 @@ def test_a_constant_is_right_where_there_is_nothing_to_tell_apart(x, y, model):
     assert "same prediction" not in warned or model == "x"
 
 
+def test_a_constant_at_which_a_method_has_arrived_is_the_answer():
+    x = np.r_[X, X]
+    y = np.r_[X[:, 0] > 0, X[:, 0] <= 0].astype(float)  # each row once with either
+    fit, _, said = told(
+        lambda x, w: x @ w, x, y, start=dict(w=np.zeros(3)), loss="bce_with_logits"
+    )
+    assert fit.success and "same prediction" not in said
+    np.testing.assert_allclose(fit.params["w"], 0, atol=1e-8)
+
+
 # --- classes
 
 

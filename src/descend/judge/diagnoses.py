@@ -172,8 +172,9 @@ def diagnoses_of(run: Finished) -> list[Diagnosis]:
 
 def _constant(sight: Sight) -> Iterator[Diagnosis]:
     """One prediction for all rows: the best of these is the mean of the target, or base rates."""
-    if not sight.is_constant:
-        return
+    vector = sight.job.settings.optimizer.scope == "vector"
+    if not sight.is_constant or (vector and sight.job.problem.network is None):
+        return  # where a plain function has arrived, a constant may be the answer
     told, saved = sight.output[0], sight.saved
     shown = f" ({float(told.reshape(())):.4g})" if told.size == 1 else ""
     scaling = sight.job.scaling
