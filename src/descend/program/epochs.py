@@ -10,11 +10,12 @@ import numpy as np
 
 from descend.graph.elementwise import call, cast, select
 from descend.graph.linear import broadcast_like, reduce_sum, zeros
-from descend.graph.node import Node, substitute
+from descend.graph.node import Node, sizes, substitute
 from descend.graph.selection import reduce_max
 from descend.graph.source import const, input_node, row_count
 from descend.lean import dataclass
 from descend.methods.base import NOT_FINITE
+from descend.methods.metrics import as_metric
 from descend.program.pipeline import FLOAT, DescentBuilder, Nodes, pieces
 from descend.program.stopping import Rules, end_of_epoch, first_state
 from descend.task.columns import column_key
@@ -52,6 +53,8 @@ class EndOfEpoch:
         o["loss"] = o["watched"] = b.records["loss"] = loss
         if self.validation is not None:
             o["watched"] = b.records["validation_loss"] = self.validation_loss(b, answers)
+        for name in rules.metrics:
+            self.measure(b, name, answers)
         _scheduled_rate(b)
         if rules.needs("gradient"):
             o["largest_gradient"] = _mean_gradient(b, "gradient" in rules.record)
@@ -75,6 +78,30 @@ class EndOfEpoch:
         code, after = b.run(end_of_epoch, self.rules.active(), seen, s, h)
         b.after |= {f"stopping rule/{name}": cast(node, FLOAT) for name, node in after.items()}
         b.stop = cast(code, np.int64)
+
+    def measure(self, b: DescentBuilder, name: str, answers: Nodes) -> None:
+        """Record the mean of a metric: over the epoch's rows, and over those held back."""
+        loss = b.recipe.loss
+        assert loss is not None
+        metric = as_metric(name, loss)
+
+        def mean(model: Model, target: Node) -> Node:
+            value: Node = b.run(metric.per_row, model.nodes[0], target, loss.link)
+            entries = float(np.prod(sizes(value.shape[1:]), initial=1))
+            whole = reduce_sum(cast(value, FLOAT), tuple(range(value.ndim)))
+            return call("div", whole, call("mul", row_count(model.rows, FLOAT), entries))
+
+        key = f"metric/{name}"
+        total = b.put_state(key, "rule", 0.0)
+        share = row_count(b.rows, FLOAT)
+        b.new[key] = call("add", total, call("mul", mean(b.model, b.data["target"]), share))
+        b.after[key] = zeros((), FLOAT)
+        b.records[f"metric {name}"] = call("div", total, share)
+        if self.validation is not None:
+            model = self.validation
+            held = mean(model, b.fixed["validation.target"])
+            here = {leaf: answers[name] for name, leaf in model.leaves.items()}
+            b.records[f"metric validation_{name}"] = substitute([held], here)[0]
 
     def validation_loss(self, b: DescentBuilder, answers: Nodes) -> Node:
         """The loss on the rows held back, at the present parameters."""

@@ -136,7 +136,7 @@ def _check_history(history: Any) -> None:
     if not isinstance(history, Mapping) or not {"loss"} <= history.keys() <= names:
         raise ValueError("the history has other columns")
     for name, column in history.items():
-        if name == "params":
+        if name in ("params", "metrics"):
             _check_numbers("the history", column)
         elif not _is_of(column, np.ndarray[Any, Any]) or column.ndim != 1:
             raise ValueError(f"the history has no column in {name}")

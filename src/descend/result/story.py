@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from descend.records.record import History
-from descend.run.finished import Finished, loss_name, method_name
+from descend.run.finished import METRIC, Finished, loss_name, method_name
 from descend.task.columns import WHITENING
 from descend.task.declared import bound_pairs, fixed_names
 
@@ -106,10 +106,10 @@ def _validation_loss(run: Finished) -> float:
 def _history_of(run: Finished) -> History:
     """The course of a run as the history that its record keeps."""
     names = run.built.descent.records
-    plain = {n: run.column(n) for n in names if not n.startswith("params.")}
+    plain = {n: run.column(n) for n in names if not n.startswith(("params.", METRIC))}
     kept = {n.removeprefix("params."): run.column(n) for n in names if n.startswith("params.")}
     epoch = run.course.epochs() if run.course.every > 1 else None
-    return History(**plain, epoch=epoch, params=kept or None)
+    return History(**plain, epoch=epoch, params=kept or None, metrics=run.metrics() or None)
 
 
 def _start_source(run: Finished) -> str:

@@ -46,7 +46,8 @@ def fit(
     threads: int | None = None, fixed: Any = None, bounds: Any = None, ties: Any = None,
     resume: Any = None, callback: Callable[[Moment], Any] | None = None,
     progress: Progress | None = None, checkpoint: str | os.PathLike[str] | None = None,
-    verbose: bool = False, record: Iterable[str] = (), engine: str = "native", **unknown: Never,
+    verbose: bool = False, record: Iterable[str] = (),
+    metrics: Iterable[str] = (), engine: str = "native", **unknown: Never,
 ) -> Fit:  # fmt: skip
     """Fit a model to data by descending the gradient of a loss.
 
@@ -55,17 +56,14 @@ def fit(
         x: an array, a tuple of arrays (the first arguments), or a dict or frame of columns.
         y: the target, rows first; or the name of a column of x.
         start: a dict of parameters, another fit, or `"random"`.
-        loss: `"mse"` (the default but for networks, whose loss follows from the target),
-            `"huber(1)"`, …, or a function of (prediction, target). likelihood: that function is a
-            negative log-likelihood, which has standard errors.
+        loss: `"mse"` (of networks, what suits the target), `"huber(1)"`, …, or a function of
+            (prediction, target). likelihood: it is a negative log-likelihood, which has errors.
         optimizer: `"auto"` (or None) takes Levenberg–Marquardt for sums of squares, else BFGS,
             L-BFGS or Adam, and the report says why; or one by name, with lr as learning rate.
         batch_size, shuffle, seed: all rows at once, unless smaller batches are asked for.
-        epochs: at most (1000; of networks 200). stop_loss, xtol, ftol, gtol, patience, min_delta,
-            max_seconds: what ends it before.
-        keep_best, validation_split: return the best parameters; hold back a share of the rows, of
-            each class as large a one. validation_data: a pair (x, y) to judge by instead.
-        class_weight: `"balanced"`, or a dict label → what multiplies the loss of its rows.
+        epochs: at most (1000; of networks 200). stop_loss, …, max_seconds: what ends it before.
+        keep_best, validation_split, validation_data: return the best parameters; hold back a share
+            of the rows, or give (x, y). class_weight: `"balanced"`, or a dict label → weight.
         sample_weight: multiplies each row's loss. sigma: standard deviations of y, in its unit if
             absolute_sigma, else relative (as in SciPy).
         fixed: parameters that keep their start, `["a", "w[0]"]`, or have a value, `{"a": 3}`.
@@ -73,13 +71,14 @@ def fit(
         ties: parameters that are expressions of others, `{"b": "2*a"}`. See also `Parameter`.
         missing: `"drop"` leaves out rows with missing values. constants: arguments that are
             neither data nor parameters. params: parameters named nearly as a column is.
-        penalty, clip: what is added to the loss; a limit on gradients.
+        penalty, clip: what is added to the loss (`{"w": "l2(1)"}` of some); a limit on gradients.
         starts: as many descents, of which the best is returned with how many agree. Where it is
             not said, one, and up to 32 more if that fails (or, without a start, looks wrong).
         standardize: the model and its parameters see rescaled columns; else units are kept.
         resume: a fit to go on with: the same optimizer, rows and seed; other changes are said.
         callback, progress, verbose: who is told of epochs. checkpoint: a file to resume from.
-        record: what the history keeps besides the loss: `"params"`, `"gradient"`.
+        record, metrics: what the history keeps besides the loss: `"params"`, `"gradient"`;
+            `"accuracy"`, `"log_loss"`, `"top_3"`, `"rmse"`, `"mae"`, `"r2"`, of held-back rows too.
         engine: `"interpreted"` runs the reference interpreter. threads: how many may work on more
             than 65 536 rows (by default one a core); they change no bit.
 
