@@ -174,18 +174,28 @@ def test_shares_as_targets_are_only_calibrated():
 
 
 def test_accuracy_is_drawn_where_it_was_recorded():
-    class Recorded(History):
-        accuracy = np.array([0.4, 0.6, 0.9])
+    options = dict(metrics=["accuracy"], validation_split=0.2, **QUICK)
+    fit = descend.fit(nn.mlp([4]), np.c_[X, X], COLOURS, **options)
+    axes = fit.plot().axes[2]
+    last = [fit.history[name][-1] for name in ("accuracy", "validation_accuracy")]
+    assert f"accuracy, last {last[0]:.4g}" in words(axes)
+    assert f"validation accuracy, last {last[1]:.4g}" in words(axes)
+    assert_nothing_overlaps(fit.plot())
 
-        def __contains__(self, name):
-            return name == "accuracy" or super().__contains__(name)
 
-        def __getitem__(self, name):
-            return self.accuracy if name == "accuracy" else super().__getitem__(name)
+def test_columns_of_a_table_have_their_names():
+    table = {"height": X[:, 0], "weight": X[:, 1], "colour": COLOURS}
+    fit = descend.fit(nn.mlp([8]), table, "colour", **QUICK)
+    figure = fit.plot()
+    assert {"height", "weight"} <= words(figure.axes[0])
+    assert "colour, actual" in words(figure.axes[1])
 
-    record = records(np.array([0, 1]), np.eye(2), history=Recorded(loss=[1.0, 0.7, 0.5]))
-    figure = plot_classes(record, classified(record, "softmax"))
-    assert "accuracy, last 0.9" in words(figure.axes[2])
+
+def test_whole_numbers_that_are_embedded_have_no_boundary():
+    x = RNG.integers(0, 5, (200, 2))
+    net = nn.Sequential(nn.Embedding(5, 3), nn.Flatten(), nn.Linear())
+    fit = descend.fit(net, x, x[:, 0] > x[:, 1], **QUICK)
+    assert len(fit.plot().axes) == 3
 
 
 ODD = {

@@ -297,7 +297,7 @@ def _unscaled(sight: Sight) -> Iterator[Diagnosis]:
         return
     if job.settings.optimizer.scope == "vector" or sight.built.model.whole:
         return
-    sizes = _sizes(job.rows.columns)
+    sizes = _sizes(job.rows.columns, job.problem.matrix)
     if not sizes:
         return
     large, small = max(sizes, key=lambda n: sizes[n]), min(sizes, key=lambda n: sizes[n])
@@ -316,7 +316,7 @@ def _unscaled(sight: Sight) -> Iterator[Diagnosis]:
         )
 
 
-def _sizes(columns: dict[str, Array]) -> dict[str, float]:
+def _sizes(columns: dict[str, Array], names: tuple[str, ...]) -> dict[str, float]:
     """The root mean square of each single column that varies."""
     found = {}
     for name, array in columns.items():
@@ -324,7 +324,8 @@ def _sizes(columns: dict[str, Array]) -> dict[str, float]:
         varies = np.ptp(flat, axis=0) > 0
         rms = np.sqrt(np.mean(flat**2, axis=0))
         for k in np.flatnonzero(varies):
-            found[f"{name}[{k}]" if array.ndim > 1 else name] = float(rms[k])
+            single = names[k] if k < len(names) else f"{name}[{k}]"
+            found[single if array.ndim > 1 else name] = float(rms[k])
     return found
 
 

@@ -212,10 +212,11 @@ class Fit(Evident, Trusted, FitRecord):
         from descend.show.classes import classified, plot_classes
         from descend.show.plots import plot_fit
 
-        answer, apart = self._evidence.predictor.answer, rows_apart(self._evidence.predictor)
+        own = self._evidence.predictor
+        answer, apart = own.answer, rows_apart(own) and not own.members
         told = classified(
             self, answer.link if answer.tells else "", answer.classes,
-            self.predict_proba if apart else None,
+            self._probable if apart else None, own.matrix,
         )  # fmt: skip
         if told is not None:
             if bands:
@@ -231,13 +232,22 @@ class Fit(Evident, Trusted, FitRecord):
             from descend.trust.delta import bands_around
 
             around = bands_around(self, bands)
-        predict = self._raw if single and apart else None
+        predict = self._at if single and apart else None
         return plot_fit(self, path, predict, parts, around, self._spread(), answer.link)
 
     def _raw(self, x: Any) -> Array:
         """What the model returns for new rows."""
         held = self._evidence
         return predicted(held.predictor, held.leaves, x, held.has_rows)
+
+    def _at(self, columns: Mapping[str, Array]) -> Array:
+        """What the model returns for columns by argument; of a table, as the matrix it became."""
+        matrix = self._evidence.predictor.matrix
+        return self._raw(next(iter(columns.values())) if matrix else columns)
+
+    def _probable(self, columns: Mapping[str, Array]) -> Array:
+        """How probable each class is for columns by argument."""
+        return self._evidence.predictor.answer.probabilities(self._at(columns))
 
     def _spread(self) -> Array | None:
         """The standard deviation of each target: sigma, scaled as the standard errors are."""

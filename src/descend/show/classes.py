@@ -46,6 +46,7 @@ class Classified(NamedTuple):
         are_probabilities: which of these p is.
         several: whether a row may have several labels.
         predict: from columns by name to probabilities, where the model's rows are by themselves.
+        names: of the columns of the only argument, where they have some.
     """
 
     labels: tuple[str, ...]
@@ -54,6 +55,7 @@ class Classified(NamedTuple):
     are_probabilities: bool = True
     several: bool = False
     predict: Predict | None = None
+    names: tuple[str, ...] = ()
 
     @property
     def hard(self) -> bool:
@@ -67,14 +69,14 @@ class Classified(NamedTuple):
 
 def classified(
     record: FitRecord, link: str = "", labels: Sequence[Any] | Array | None = None,
-    predict: Predict | None = None,
+    predict: Predict | None = None, names: Sequence[str] = (),
 ) -> Classified | None:  # fmt: skip
     """The rows of a fit as classes; None where there are none.
 
     Args:
         link: what the prediction says of probabilities, a name of `methods.links.LINKS`; an empty
             string where the loss does not say.
-        labels: the classes in the order of their numbers.
+        labels: the classes in the order of their numbers. predict, names: as of `Classified`.
     """
     if record.y is None or record.fitted is None:
         return None
@@ -92,7 +94,7 @@ def classified(
     if whole and one:
         y = (y if y.ndim == 1 else y.argmax(axis=1)).astype(np.int64)
     several = y.ndim > 1 and whole
-    return Classified(_labels(labels, p.shape[1]), y, p, True, several, predict)
+    return Classified(_labels(labels, p.shape[1]), y, p, True, several, predict, tuple(names))
 
 
 def _labels(labels: Sequence[Any] | Array | None, number: int) -> tuple[str, ...]:
@@ -156,7 +158,9 @@ def _columns(x: Mapping[str, Array], n_rows: int) -> list[tuple[str, int | None,
     return found
 
 
-def _named(name: str, number: int | None, columns: Sequence[Any]) -> str:
+def _named(name: str, number: int | None, columns: Sequence[Any], names: Sequence[str]) -> str:
+    if number is not None and number < len(names):
+        return names[number]
     return name if number is None or len(columns) == 1 else f"{name}[{number}]"
 
 
@@ -200,7 +204,7 @@ def _boundary(
         if lead.min() < 0 < lead.max():
             axes.contour(x, y, lead, levels=[0.0], colors=canvas.INK, linewidths=1.0, zorder=2)
     _rows(axes, rows, [values for _, _, values in columns])
-    names = [_named(name, number, columns) for name, number, _ in columns]
+    names = [_named(name, number, columns, rows.names) for name, number, _ in columns]
     canvas.style(axes, names[0], names[1])
     axes.grid(False)
     axes.set(xlim=edges[0], ylim=edges[1])
@@ -252,7 +256,7 @@ def _over_column(
         axes.plot(x, p[:, 1], color=canvas.FIT, linewidth=1.8, zorder=2, label=label)
     low = -0.05 if k == 2 else -0.06 * (k + 1)
     axes.set(ylim=(low, 1.05), xlim=_room(values), yticks=[0, 0.25, 0.5, 0.75, 1])
-    canvas.style(axes, _named(name, number, columns), "probability")
+    canvas.style(axes, _named(name, number, columns, rows.names), "probability")
     canvas.legend_above(axes, columns=6)
 
 
