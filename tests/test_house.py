@@ -52,7 +52,7 @@ LATE = {
     "compile.function_text", "compile.legalise", "compile.many", "data.queried", "data.remedy",
     "data.sealed", "data.sheets", "data.sources", "methods.penalties", "models.kind",
     "models.model", "models.parts", "models.table", "models.tree", "show.layout", "show.output",
-    "show.paths", "show.plots",
+    "show.classes", "show.paths", "show.plots",
     "show.report",
     "trace.tables.families",
     "trust.curved", "judge.divergence", "judge.growth", "result.explaining", "train.load",
@@ -60,7 +60,8 @@ LATE = {
     "judge.not_finite",
     "task.networks",
     "task.ready", "result.saved", "task.scaling", "trust.bootstrap", "trust.contour",
-    "trust.delta", "trust.diagnostics", "trust.intervals", "trust.profile", "trust.refit",
+    "trust.delta", "trust.diagnostics", "trust.intervals", "trust.layers", "trust.profile",
+    "trust.refit", "judge.diagnoses",
 }  # fmt: skip
 """What a plain fit that was compiled before does without: imported where it is used."""
 

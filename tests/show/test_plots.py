@@ -125,17 +125,9 @@ def million():
     return parabola(n_rows=x.size, x={"x": x}, y=y, fitted=2 * x, history=History(loss=[0.3]))
 
 
-def classes():
-    y = RANDOM.integers(0, 4, 300)
-    scores = np.eye(4)[y]
-    scores[:30] = scores[:30, ::-1]
-    return parabola(y=y, fitted=scores, residuals=None, x={"image": np.zeros((300, 64))})
-
-
 ODD = {
     "many inputs, diverged": thirty,
     "a million rows, one epoch": million,
-    "classes": classes,
     "no epoch": lambda: parabola(history=History(), stop_loss=None),
     "loss not positive": lambda: parabola(history=History(loss=np.linspace(2, -3, 50))),
     "all losses NaN": lambda: parabola(history=History(loss=[np.nan] * 5)),
@@ -191,12 +183,6 @@ def test_names_are_never_read_as_mathematics():
     figure = plot_fit(parabola(target="cost ($) per $x$", x={"a_1 ^ $": parabola().x["x"]}))
     assert_nothing_overlaps(figure)
     assert figure.axes[2].xaxis.label.get_parse_math() is False
-
-
-def test_hits_and_misses_are_counted():
-    axes = plot_fit(classes()).axes[0]
-    assert axes.get_title(loc="left") == "90.00% right"
-    assert sum(int(text.get_text()) for text in axes.texts) == 300
 
 
 def test_a_million_rows_become_a_density_and_not_a_million_markers():

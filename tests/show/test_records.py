@@ -66,7 +66,8 @@ def test_every_status_gives_a_message_without_open_places(status):
 
 def test_exit_codes_are_those_promised():
     failed = (
-        "runaway", "side_minimum", "threshold", "not_converged", "not_moved", "grew", "diverged",
+        "runaway", "side_minimum", "constant", "threshold", "not_converged", "not_moved", "grew",
+        "diverged",
     )  # fmt: skip
     assert {
         name: entry.exit_code for name, entry in STATUSES.items() if entry.exit_code
@@ -76,7 +77,7 @@ def test_exit_codes_are_those_promised():
 def test_the_status_words_are_the_agreed_ones():
     assert set(STATUSES) == {
         "converged", "kink", "bound", "flat", "runaway", "side_minimum", "side_minimum_kept",
-        "threshold", "threshold_kept", "stop_loss", "epochs_spent", "no_improvement",
+        "constant", "threshold", "threshold_kept", "stop_loss", "epochs_spent", "no_improvement",
         "parameters_still", "gradient_small", "time_spent", "interrupted", "diverged",
         "not_converged", "not_moved", "grew",
     }  # fmt: skip

@@ -42,10 +42,14 @@ from descend.run.places import places_of
 from descend.run.plan import Run
 from descend.task.columns import SIGMA, TARGET, WEIGHT, WHITENING
 
-__all__ = ["FORMULAS", "clear_by_graph", "clear_minimum", "ends_clearly", "first_look"]
+__all__ = [
+    "FORMULAS", "WEAK", "clear_by_graph", "clear_minimum", "ends_clearly", "first_look",
+    "learnt_plainly",
+]  # fmt: skip
 
 Array = Any
 
+WEAK = 0.25  # of a constant's loss: what is saved where something may have gone wrong
 PLAIN = 1e-12  # a share of the largest effect that is certainly more than rounding
 STANDS = 1e-3  # of a number: a next step that leads nowhere
 MARGIN = 2.0  # between a condition here and that of a closer look
@@ -73,6 +77,25 @@ def first_look(run: Run) -> str | None:
         linear = bool(run.plan.built.extras.get("is linear"))
         return status if _is_minimum(run.facts, linear) else None
     return "bound" if run.seen == PRESSED else status if run.seen else None
+
+
+def learnt_plainly(run: Run) -> bool:
+    """Whether the last loss of a run of no network is so far below a constant's that all is well.
+
+    Only for squares and for one probability a row, without weights; of others nobody knows.
+    """
+    plan = run.plan
+    loss, columns = plan.job.settings.loss, plan.columns
+    if loss is None or plan.job.problem.network is not None or {*columns} & {SIGMA, WEIGHT}:
+        return False
+    y, last = run.column(TARGET), run.last_loss()
+    if loss.name == "mse":
+        return last < (1.0 - WEAK) * float(np.var(y))
+    share = float(np.mean(y)) if loss.name == "bce" and y.ndim == 1 else 0.0
+    if not 0.0 < share < 1.0:
+        return False
+    rest = 1.0 - share
+    return last < -(1.0 - WEAK) * (share * math.log(share) + rest * math.log(rest))
 
 
 def ends_clearly(run: Finished) -> bool:

@@ -34,7 +34,7 @@ from descend.methods.base import FTOL, GTOL, PRECISION, STALLED, STATUS, UNBOUND
 from descend.parameters.reading import number_names
 from descend.records.statuses import STATUSES
 from descend.run.finished import Finished, Judgement
-from descend.run.look import Look
+from descend.run.look import Look, learns
 from descend.run.view import on_bounds
 from descend.task.options import TOLERANCES
 from descend.trust.complete import MOST_WITH_ERRORS, Completion
@@ -53,6 +53,33 @@ TOO_LONG = "the predicted step is more than 1 % of a standard error"
 
 def judged(run: Finished) -> Judgement:
     """Judge a finished run of any method."""
+    said = _judged(run)
+    return said if said.status in OVER or not learns(run.job) else _diagnosed(run, said)
+
+
+def _diagnosed(run: Finished, said: Judgement) -> Judgement:
+    """A judgement with what is wrong with a network or a classifier."""
+    from descend.judge.diagnoses import FAILS, NOTED, diagnoses_of
+
+    found = diagnoses_of(run)
+    fails = [d.text for d in found if d.level == FAILS]
+    others = [(_sentence(d.text), d.level) for d in found if d.level != FAILS]
+    findings = (*said.findings, *(text for text, _ in others))
+    warned = tuple(text for text, level in others if level != NOTED)
+    if not fails or not STATUSES[said.status].success:
+        texts = tuple(map(_sentence, fails))
+        return said._replace(findings=(*texts, *findings), warned=warned)
+    words = f"{fails[0]} ({run.unit} {run.control.epoch})"
+    end = Judgement("side_minimum", words, "not judged", findings, warned)
+    kept = end if run.job.problem.network is not None else _unless_kept(run, end)
+    return kept if kept is not end else end._replace(status="constant", arrived="no")
+
+
+def _sentence(text: str) -> str:
+    return text[0].upper() + text[1:].removesuffix(".") + "."
+
+
+def _judged(run: Finished) -> Judgement:
     status, message = ending_of(run)
     if status in OVER or run.job.idle:
         return _plain(status, message, "no" if status == "diverged" else "not judged")

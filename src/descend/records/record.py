@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from descend.errors import InternalError
 from descend.lean import dataclass as lean
+from descend.records.layers import LayerRecord
 from descend.records.statuses import status_message, status_named
 from descend.visible import visible
 
@@ -298,6 +299,8 @@ class FitRecord(_Ended):
     n_dropped: int = 0
     n_weightless: int = 0  # rows of weight zero, which do not count
     loss_name: str = "mse"
+    goal: str = ""  # what a network is to tell of its target, where nobody said it
+    n_classes: int = 0  # that the model tells apart; 0 if it predicts numbers
     optimizer: str = ""
     chosen_for: str = ""
     batch_size: int | None = None
@@ -342,6 +345,7 @@ class FitRecord(_Ended):
     aicc: float = math.nan
     bic: float = math.nan
     metrics: dict[str, float] = field(default_factory=dict)  # accuracy, …, or rmse, …
+    layers: tuple[LayerRecord, ...] = ()  # of a network, at params
 
     # the course
     status: str = "epochs_spent"

@@ -74,6 +74,9 @@ STATUSES: Mapping[str, Status] = {
         "side minimum", YES,
         "a side minimum, kept to as asked: it explains no more than a constant would ({epochs})",
     ),
+    "constant": _bad(
+        "side minimum", EITHER, "every row has the same prediction, as of a constant ({epochs})"
+    ),
     "threshold": _bad("threshold", NO, "a parameter acts only through comparisons ({epochs})"),
     "threshold_kept": _good(
         "threshold", NO,

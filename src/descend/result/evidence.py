@@ -27,7 +27,7 @@ from descend.run.look import Look
 from descend.run.plan import Run
 from descend.run.predictor import Predictor
 from descend.run.state import SavedState
-from descend.trust.complete import OF_ERRORS, OF_VALUES, Completion
+from descend.trust.complete import OF_ERRORS, OF_LAYERS, OF_VALUES, Completion
 from descend.trust.covariance import NOT_ARRIVED
 from descend.trust.normal_errors import covariance_of_fit
 
@@ -39,7 +39,7 @@ __all__ = ["OF_DATA", "Evidence", "FitEvidence", "FromFile"]
 Array = np.ndarray[Any, np.dtype[Any]]
 SAID = {"bound": bound_said, "kink": kink_said}
 """What is said of a run that has ended clearly, by its status; of others, what ended them."""
-OF_DATA = frozenset((*OF_VALUES, *OF_ERRORS))
+OF_DATA = frozenset((*OF_VALUES, *OF_ERRORS, *OF_LAYERS))
 """Fields that are worked out of the data."""
 OF_RUN = tuple(
     f.name for f in fields(FitRecord)

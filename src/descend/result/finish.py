@@ -68,6 +68,8 @@ def _record(run: Finished, told: bool) -> Fit:
     run.judgement = judged(run) if told else plainly_said(run)
     run.walk = None
     warned = told and warn_of_end(run.judgement)
+    for text in run.judgement.warned if told else ():
+        warn(text)
     if told and not warned and run.search is not None and run.search.left:
         warn(_left(run.search))
     if told:

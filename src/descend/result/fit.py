@@ -139,9 +139,7 @@ class Fit(Evident, Trusted, FitRecord):
         Raises:
             UsageError: columns are missing, or the shapes are not those of the fit.
         """
-        held = self._evidence
-        found = predicted(held.predictor, held.leaves, x, held.has_rows)
-        return held.predictor.answer.of(found)  # type: ignore[no-any-return]
+        return self._evidence.predictor.answer.of(self._raw(x))  # type: ignore[no-any-return]
 
     @ends_at_users_line
     def predict_proba(self, x: Any) -> Array:
@@ -160,9 +158,7 @@ class Fit(Evident, Trusted, FitRecord):
         >>> fit.predict_proba([0.0])
         array([[0.5, 0.5]])
         """
-        held = self._evidence
-        found = predicted(held.predictor, held.leaves, x, held.has_rows)
-        return held.predictor.answer.probabilities(found)
+        return self._evidence.predictor.answer.probabilities(self._raw(x))
 
     @property
     def classes(self) -> Array | None:
@@ -200,6 +196,9 @@ class Fit(Evident, Trusted, FitRecord):
     ) -> Figure:
         """Draw fit, residuals and loss curve in one picture.
 
+        Of a model that tells classes apart: its boundary (two columns) or its probabilities (one),
+        hits and misses, calibration, and the course of the loss.
+
         Args:
             bands: whether to draw the confidence band and the prediction band, or at which level
                 (0.95 for True). Where rows have sigmas of their own, those of new observations are
@@ -209,8 +208,22 @@ class Fit(Evident, Trusted, FitRecord):
         Raises:
             UsageError: the path cannot be written, or there is nothing to draw bands over.
         """
+        from descend.show.classes import classified, plot_classes
         from descend.show.plots import plot_fit
 
+        own = self._evidence.predictor
+        answer, apart = own.answer, rows_apart(own) and not own.members
+        told = classified(
+            self, answer.link if answer.tells else "", answer.classes,
+            self._probable if apart else None, own.matrix,
+        )  # fmt: skip
+        if told is not None:
+            if bands:
+                raise UsageError(
+                    "bands are drawn around predicted numbers, and this model tells classes apart",
+                    remedy="leave bands out: the picture shows how far its probabilities hold",
+                )
+            return plot_classes(self, told, path)
         single = len(self.inputs) == 1
         parts = self.components if single and self._has_components() else None
         around = None
@@ -218,8 +231,22 @@ class Fit(Evident, Trusted, FitRecord):
             from descend.trust.delta import bands_around
 
             around = bands_around(self, bands)
-        predict = self.predict if single and rows_apart(self._evidence.predictor) else None
-        return plot_fit(self, path, predict, parts, around, self._spread())
+        predict = self._at if single and apart else None
+        return plot_fit(self, path, predict, parts, around, self._spread(), answer.link)
+
+    def _raw(self, x: Any) -> Array:
+        """What the model returns for new rows."""
+        held = self._evidence
+        return predicted(held.predictor, held.leaves, x, held.has_rows)
+
+    def _at(self, columns: Mapping[str, Array]) -> Array:
+        """What the model returns for columns by argument; of a table, as the matrix it became."""
+        matrix = self._evidence.predictor.matrix
+        return self._raw(next(iter(columns.values())) if matrix else columns)
+
+    def _probable(self, columns: Mapping[str, Array]) -> Array:
+        """How probable each class is for columns by argument."""
+        return self._evidence.predictor.answer.probabilities(self._at(columns))
 
     def _spread(self) -> Array | None:
         """The standard deviation of each target: sigma, scaled as the standard errors are."""

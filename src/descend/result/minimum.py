@@ -71,7 +71,7 @@ def _parts_of(run: Finished) -> dict[str, Any]:
     """The fields of the record."""
     assert run.judgement is not None
     leaves, sign = run.leaves(), run.job.settings.sign
-    status, message, arrived, _ = run.judgement
+    status, message, arrived, *_ = run.judgement
     for down, up in UPWARDS.items() if sign < 0 else ():
         message = message.replace(down, up)
     value, gradient = _value_and_gradient(run.job, run.built, leaves)

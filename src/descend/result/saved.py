@@ -24,6 +24,7 @@ import numpy as np
 from descend.errors import DataError
 from descend.graph.node import Dim, Node, postorder
 from descend.graph.source import INPUT
+from descend.records.layers import LayerRecord
 from descend.records.record import History
 from descend.result.graph_json import graph_from_json, graph_to_json
 from descend.result.schema import check_record, check_set, check_state
@@ -181,6 +182,8 @@ def _read(file: zipfile.ZipFile, name: str) -> SavedFit:
     if state is not None:
         check_state(state)
     record["history"] = History(**record["history"])
+    if "layers" in record:
+        record["layers"] = tuple(LayerRecord(*layer) for layer in record["layers"])
     saved = None if state is None else SavedState(**state)
     sets = tuple(_set_in(one, arrays) for one in content.get("sets", ()))
     return SavedFit(record, predictor, own, saved, sets)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import types
 from collections.abc import Mapping
 from dataclasses import fields
@@ -95,6 +96,11 @@ def _is_of(value: Any, hint: Any) -> bool:
         return any(_is_of(value, one) for one in inner)
     if origin is Literal:
         return isinstance(value, str) and value in inner
+    if inspect.isclass(hint) and issubclass(hint, tuple) and hasattr(hint, "_fields"):
+        own = get_type_hints(hint)
+        return isinstance(value, tuple) and len(value) == len(own) and all(
+            map(_is_of, value, own.values())
+        )  # fmt: skip
     if origin is tuple:
         same = inner[-1] is Ellipsis
         kinds = (inner[0],) * len(value) if same and isinstance(value, tuple) else inner

@@ -27,6 +27,8 @@ def task_fields(run: Finished) -> dict[str, Any]:
         "target": job.problem.target,
         "inputs": tuple(job.problem.columns),
         "loss_name": loss_name(job),
+        "goal": "" if job.problem.network is None else job.problem.binding,
+        "n_classes": _class_count(run),
         "batch_size": job.settings.batch_size,
         "shuffle": job.settings.shuffle,
         "start": run.trees(run.begin),
@@ -41,6 +43,15 @@ def task_fields(run: Finished) -> dict[str, Any]:
         "x": dict(original.columns),
         "y": original.extra["target"],
     }
+
+
+def _class_count(run: Finished) -> int:
+    """How many classes the model tells apart: as many as it gives numbers, or two."""
+    loss = run.job.settings.loss
+    if loss is None or not loss.tells_classes:
+        return 0
+    (shape,) = run.built.model.outputs(1)
+    return int(shape[-1]) if len(shape) > 1 else 2
 
 
 def run_fields(run: Finished) -> dict[str, Any]:

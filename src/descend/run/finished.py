@@ -130,12 +130,14 @@ class Judgement(NamedTuple):
         message: its sentence.
         arrived: `yes`, `no`, or `not judged`.
         findings: sentences on what the end leaves open.
+        warned: those of them that are warned of.
     """
 
     status: str
     message: str
     arrived: str
     findings: tuple[str, ...] = ()
+    warned: tuple[str, ...] = ()
 
 
 @dataclass
@@ -312,8 +314,11 @@ def loss_name(job: Job) -> str:
     """A loss with its numbers, and the penalty added to it."""
     loss = job.settings.loss
     assert loss is not None
-    values = [getattr(loss, f.name) for f in fields(loss)]
-    shown = [f"{v:g}" for v in values if isinstance(v, int | float) and not isinstance(v, bool)]
+    values = {f.name: getattr(loss, f.name) for f in fields(loss)}
+    shown = [
+        f"{v:g}" for n, v in values.items()
+        if isinstance(v, int | float) and not isinstance(v, bool) and (v or n not in loss.zeros)
+    ]  # fmt: skip
     name = loss.spelling
     name += f"({', '.join(shown)})" if shown else ""
     penalty = job.settings.penalty

@@ -30,7 +30,7 @@ from descend.task.problem import Problem
 from descend.task.rows import Rows
 from descend.task.start import Start
 from descend.task.stochastic import check_effects
-from descend.task.warned import warn_of_unused
+from descend.task.warned import warn_of_links, warn_of_unused
 from descend.trace.indexing import WholeAsked
 from descend.trace.model import Model, Spec, trace_model
 
@@ -164,11 +164,13 @@ class Job(Seeker):
         watched = made.traces if self.settings.has_own_functions() else made.traces[:1]
         told = model.why_rows and model.why_rows != WHITENED
         notes = [_made_for(model.why_rows, n_rows)] if told else []
-        unused = warn_of_unused(model, self.space)
+        unused, s = warn_of_unused(model, self.space), self.settings.loss
         notes += unused
+        links = [] if s is None or self.rows is None else warn_of_links(model, s, self.rows)
+        notes += links
         notes += [note] if note else []
         extras = {"free": free} if model.why_rows == WHITENED else {}
-        said = (*model.trace.notices.values(), *unused)
+        said = (*model.trace.notices.values(), *unused, *links)
         built = Built(model, made, runner, engine, tuple(notes), seconds, watched, extras, said)
         return settled(built)
 

@@ -15,7 +15,7 @@ from descend.task.columns import TARGET, WHITENING
 
 __all__ = [
     "AT_VERTEX", "CLEAR", "MOST_NUMBERS", "MOVED", "PRESSED", "UNCLEAR", "VAGUE", "Formulas",
-    "Look", "look_of",
+    "Look", "learns", "look_of",
 ]  # fmt: skip
 
 MOVED = 1e-3  # of itself: a number that moved by less has come no way
@@ -58,6 +58,20 @@ class Formulas(NamedTuple):
     risen: Callable[[Any, Any, Any, Any, Any, Any], Any]
     factors: tuple[float, ...]
     vertex: Callable[..., tuple[Any, float, int] | None]
+
+
+def learns(job: Job) -> bool:
+    """Whether a job is of a network, of classes, or of arrays by a method of first order.
+
+    The ends of such are looked at for what goes wrong in learning (`judge/diagnoses.py`).
+    """
+    loss = job.settings.loss
+    if job.rows is None or loss is None or job.idle:
+        return False
+    if job.problem.network is not None or loss.tells_classes:
+        return True
+    arrays = any(a.ndim for a in job.start.arrays.values())
+    return arrays and job.settings.optimizer.scope != "vector"
 
 
 def look_of(job: Job, built: Built, count: int) -> Look:

@@ -365,9 +365,21 @@ class Run:
 
     def fell(self) -> bool:
         """Whether the loss of the last epoch is below that of the first."""
-        plan = self.plan
-        losses = self._image().array("record", plan.built.descent.records.index("loss"))
+        losses = self._losses()
         return bool(losses.size and losses[-1] < losses[0])
+
+    def last_loss(self) -> float:
+        """The loss of the last epoch."""
+        losses = self._losses()
+        return float(losses[-1]) if losses.size else math.inf
+
+    def _losses(self) -> Array:
+        records = self.plan.built.descent.records
+        return self._image().array("record", records.index("loss"))
+
+    def column(self, name: str) -> Array:
+        """A column of the data."""
+        return self._image().array("data", self.plan.columns.index(name))
 
     def normal_equations(self) -> Normal | None:
         """As `Finished.normal`: None where a parameter lies on a bound."""

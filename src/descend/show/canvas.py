@@ -37,6 +37,7 @@ __all__ = [
     "PAPER",
     "WRONG",
     "bars",
+    "class_look",
     "contour_colours",
     "density_colours",
     "legend_above",
@@ -52,6 +53,11 @@ __all__ = [
 INK, MUTED, RULE = "#1f2933", "#66727f", "#d9dee4"
 DATA, FIT, HELD_BACK, WRONG = "#3f78b0", "#d95f1e", "#2a8f83", "#b3261e"
 PAPER, PALE = "#ffffff", "#9cb9d6"
+CLASSES = (
+    DATA, FIT, HELD_BACK, "#e0a526", "#b0487f", "#6db3e3", INK, "#8a5ab0", "#8c6d46", "#98a4b0",
+)  # fmt: skip
+"""After Okabe and Ito's palette for all kinds of colour vision."""
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*")
 PARTS = ("#2a8f83", "#8a5ab0", "#a07a1c", "#4d8f3a", "#b0487f", "#5b6b7a")
 
 Path = str | os.PathLike[str] | None
@@ -75,6 +81,16 @@ _METADATA: Mapping[str, Mapping[str, Any]] = {
 def part_colour(number: int) -> str:
     """The colour of the components of a model, again from the first after the last."""
     return PARTS[number % len(PARTS)]
+
+
+def class_look(number: int) -> tuple[str, str]:
+    """The colour and the marker of a class: what colours leave alike, shapes tell apart.
+
+    >>> class_look(0), class_look(11)
+    (('#3f78b0', 'o'), ('#d95f1e', 's'))
+    """
+    at = number % len(CLASSES)
+    return CLASSES[at], MARKERS[at]
 
 
 @functools.cache

@@ -7,21 +7,22 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from descend.methods.links import expected
 from descend.records.record import Band, FitRecord, History, Minimum, flat_parameters, leaves
 from descend.show import canvas
-from descend.show.numbers import count, duration, plural, short
+from descend.show.numbers import duration, plural, short
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["loss_course", "plot_fit", "run_line", "value_lines"]
+__all__ = ["course", "head_lines", "loss_course", "plot_fit", "run_line", "value_lines"]
 
 Array = NDArray[Any]
 Predict = Callable[[Mapping[str, Array]], Array]
@@ -39,13 +40,29 @@ STRETCHED_FROM = 30  # epochs from which a steep beginning is given more room
 
 
 class Rows(NamedTuple):
-    """What the left-hand panels show: positions, actual values, predictions, all of one length."""
+    """What the left-hand panels show: positions, actual values, predictions, all of one length.
+
+    Attributes:
+        tail: the shape of a row of the only input.
+        link: what a prediction says of the mean of the target, a name of `methods.links.LINKS`.
+    """
 
     place: Array
     actual: Array
     predicted: Array
     name: str
     over_input: bool
+    tail: tuple[int, ...] = ()
+    link: str = "identity"
+
+    def between(self) -> tuple[Array, dict[str, Array]]:
+        """Places close together for a curve, and the same as rows of the input."""
+        x = np.linspace(*_range(self.place), CURVE_POINTS)
+        return x, {self.name: x.reshape(-1, *self.tail)}
+
+    def mean(self, prediction: Any) -> Array:
+        """The mean of the target at a prediction."""
+        return expected(self.link, prediction)
 
 
 def plot_fit(
@@ -55,12 +72,12 @@ def plot_fit(
     components: Components | None = None,
     bands: Bands | None = None,
     sigma: Array | None = None,
+    link: str = "identity",
 ) -> Figure:
     """Draw one picture of a fit: data and prediction, residuals, and the course of the loss.
 
-    With one input the data stand over it; with several, the actual values over the predicted ones;
-    for classes (whole numbers against rows of scores) a table of hits and misses. What a record
-    does not hold is left out.
+    With one input the data stand over it; with several, the actual values over the predicted ones.
+    What a record does not hold is left out.
 
     Args:
         path: where to write the picture (.png, .svg, .pdf, .jpg, .webp); None only returns it.
@@ -68,6 +85,7 @@ def plot_fit(
         components: the addends of a sum, from columns by name to values by name, drawn apart.
         bands: from columns by name to the bands around the prediction, the narrowest last.
         sigma: the standard deviation of each target, drawn as a bar where there are few rows.
+        link: what a prediction says of the mean of the target, which is drawn.
 
     Raises:
         UsageError: the path cannot be written.
@@ -79,10 +97,10 @@ def plot_fit(
         f"{record.loss_name} {short(record.loss)}",
         "" if math.isnan(record.r2) else f"R² {record.r2:.6f}",
     )  # fmt: skip
-    lines = [*value_lines(record.params, record.stderr), made]
+    lines = [*head_lines(record), made]
     figure = canvas.new_figure(record.model, lines, failed=not record.success)
     grid = figure.add_gridspec(2, 2, width_ratios=(1.75, 1.0), height_ratios=(1.9, 1.0))
-    rows = _rows(record)
+    rows = _rows(record, link)
     if rows is not None:
         data, loss = figure.add_subplot(grid[0, 0]), figure.add_subplot(grid[0, 1])
         residuals = figure.add_subplot(grid[1, 0], sharex=data)
@@ -95,15 +113,26 @@ def plot_fit(
             canvas.bars(data, rows.place, rows.actual, sigma)
             canvas.bars(residuals, rows.place, rows.actual - rows.predicted, sigma)
         _distribution(spread, rows.actual - rows.predicted)
-    elif _is_classes(record):
-        table, loss = figure.subplots(1, 2)
-        _hits_and_misses(table, record)
     else:
         loss = figure.add_subplot(grid[:, :])
-    name = "loss" if record.batch_size in (None, record.n_rows) else "running loss"
-    loss_course(loss, record.history, record.unit, name, record.stop_loss)
+    course(loss, record)
     figure.align_ylabels()
     return canvas.save(figure, path)
+
+
+def head_lines(record: FitRecord) -> list[str]:
+    """What stands below the title: the values of parameters, or how many a network has."""
+    if not record.layers:
+        return value_lines(record.params, record.stderr)
+    total = plural(sum(layer.parameters for layer in record.layers), "parameter")
+    said = f"{total} in {plural(len(record.layers), 'layer')}"
+    return [f"{record.goal}; {said}" if record.goal else said]
+
+
+def course(axes: Axes, record: FitRecord) -> None:
+    """Draw the course of a fit's loss."""
+    name = "loss" if record.batch_size in (None, record.n_rows) else "running loss"
+    loss_course(axes, record.history, record.unit, name, record.stop_loss)
 
 
 def value_lines(params: Any, stderr: Any = None) -> list[str]:
@@ -142,11 +171,11 @@ def run_line(record: FitRecord | Minimum, amount: str, *parts: str) -> str:
     return "  ·  ".join(filter(None, (record.optimizer, *parts, amount + took, failed)))
 
 
-def _rows(record: FitRecord) -> Rows | None:
+def _rows(record: FitRecord, link: str) -> Rows | None:
     """What there is to compare row by row, or None."""
     if record.y is None or record.fitted is None:
         return None
-    actual, predicted = np.asarray(record.y), np.asarray(record.fitted)
+    actual, predicted = np.asarray(record.y), expected(link, record.fitted)
     if actual.shape != predicted.shape or actual.size == 0 or actual.dtype.kind not in "fiub":
         return None
     actual, predicted = actual.astype(np.float64).ravel(), predicted.astype(np.float64).ravel()
@@ -154,7 +183,8 @@ def _rows(record: FitRecord) -> Rows | None:
     if len(inputs) == 1:
         name, column = inputs[0]
         if column.size == actual.size and column.dtype.kind in "fiub":
-            return Rows(column.astype(np.float64).ravel(), actual, predicted, name, True)
+            place, tail = column.astype(np.float64).ravel(), column.shape[1:]
+            return Rows(place, actual, predicted, name, True, tail, link)
     return Rows(predicted, actual, predicted, f"{record.target}, predicted", False)
 
 
@@ -181,22 +211,23 @@ def _data(
 
 def _bands(axes: Axes, rows: Rows, bands: Bands) -> None:
     """Bands around the prediction: where the curve lies, and where new observations do."""
-    x = np.linspace(*_range(rows.place), CURVE_POINTS)
-    for band in bands({rows.name: x}):
+    x, columns = rows.between()
+    for band in bands(columns):
         if band.low.shape == x.shape:
             together = ", simultaneous" if band.simultaneous else ""
             alpha = 0.28 if band.kind == "confidence" else 0.13
             look: dict[str, Any] = {"alpha": alpha, "linewidth": 0}
             label = f"{band.kind} {band.level:.4g}{together}"
-            axes.fill_between(x, band.low, band.high, color=canvas.FIT, label=label, **look)
+            low, high = rows.mean(band.low), rows.mean(band.high)
+            axes.fill_between(x, low, high, color=canvas.FIT, label=label, **look)
 
 
 def _curve(axes: Axes, rows: Rows, predict: Predict | None) -> None:
     """The prediction: a smooth curve where the model is at hand, and markers at few rows."""
     label: str | None = "prediction"
     if predict is not None:
-        x = np.linspace(*_range(rows.place), CURVE_POINTS)
-        y = np.asarray(predict({rows.name: x}), dtype=np.float64)
+        x, columns = rows.between()
+        y = rows.mean(predict(columns)).reshape(-1)
         if y.shape == x.shape:
             axes.plot(x, y, color=canvas.FIT, linewidth=1.8, label=label, zorder=3)
             label = None
@@ -211,8 +242,8 @@ def _curve(axes: Axes, rows: Rows, predict: Predict | None) -> None:
 
 def _components(axes: Axes, rows: Rows, components: Components) -> None:
     """Each addend of the prediction as a thin dashed curve; one alone is the prediction itself."""
-    x = np.linspace(*_range(rows.place), CURVE_POINTS)
-    parts = components({rows.name: x})
+    x, columns = rows.between()
+    parts = components(columns)
     for k, (name, values) in enumerate(parts.items() if len(parts) > 1 else ()):
         look: dict[str, Any] = {"linewidth": 1.3, "linestyle": "--", "zorder": 2}
         axes.plot(x, values, color=canvas.part_colour(k), label=name, **look)
@@ -342,36 +373,3 @@ def _whole_epochs(axes: Axes, epoch: Array) -> None:
         axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
         if epoch.size == 1:
             axes.set_xlim(epoch[0] - 1, epoch[0] + 1)
-
-
-def _is_classes(record: FitRecord) -> bool:
-    if record.y is None or record.fitted is None:
-        return False
-    y, scores = np.asarray(record.y), np.asarray(record.fitted)
-    return y.ndim == 1 and y.dtype.kind in "iu" and scores.ndim == 2 and len(scores) == len(y)
-
-
-def _hits_and_misses(axes: Axes, record: FitRecord) -> None:
-    """For each class the share of its rows that were taken for each class."""
-    actual, scores = np.asarray(record.y), np.asarray(record.fitted)
-    classes = max(scores.shape[1], int(actual.max(initial=0)) + 1)
-    table = np.zeros((classes, classes))
-    np.add.at(table, (actual, scores.argmax(axis=1)), 1)
-    share = table / np.maximum(table.sum(axis=1, keepdims=True), 1)
-    axes.imshow(share, cmap=canvas.density_colours(), vmin=0, vmax=1)
-    if classes <= 12:
-        for row, column in _cells(classes):
-            colour = canvas.PAPER if share[row, column] > 0.4 else canvas.INK
-            text = count(int(table[row, column]))
-            canvas.write(axes, column, row, text, color=colour, ha="center", va="center", size=11)
-    hits = float(np.trace(table) / max(table.sum(), 1))
-    canvas.style(axes, f"{record.target}, predicted", f"{record.target}, actual")
-    axes.grid(False)
-    axes.set_title(f"{hits:.2%} right", loc="left", color=canvas.INK, fontsize=12)
-    if classes <= 20:
-        axes.set_xticks(range(classes))
-        axes.set_yticks(range(classes))
-
-
-def _cells(classes: int) -> Iterable[tuple[int, int]]:
-    return ((row, column) for row in range(classes) for column in range(classes))

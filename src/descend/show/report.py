@@ -10,6 +10,7 @@ import numpy as np
 
 from descend.records.record import FitRecord, History, Minimum, flat_parameters, leaves
 from descend.records.statuses import status_named
+from descend.show.layers import layers_section, standardised
 from descend.show.layout import Section
 from descend.show.numbers import NAME_WIDTH, count, duration, full, plural, short, shortened
 
@@ -29,11 +30,13 @@ def fit_told(record: FitRecord) -> tuple[str, list[Section]]:
     >>> fit_told(FitRecord(model="y = a*x", params={"a": 2.0}, n_rows=3, loss=0.25, epochs=7))[0]
     'Fit of y = a*x'
     """
+    found = [layers_section(record)] if record.layers else [
+        _parameters(record), _correlations(record)
+    ]  # fmt: skip
     sections = [
         _task(record),
         _statistics(record),
-        _parameters(record),
-        _correlations(record),
+        *found,
         Section("Warnings", remarks=list(record.warnings)),
     ]
     return f"Fit of {record.model}", _said(sections)
@@ -52,7 +55,11 @@ def _task(record: FitRecord) -> Section:
     rows: list[tuple[str, ...]] = [
         ("data", f"{source}{plural(record.n_rows, 'row')}{dropped}; {names}")
     ]
+    if record.goal:
+        rows.append(("inferred", record.goal))
     rows.append(("loss", record.loss_name))
+    if record.layers and record.scales:
+        rows.append(("scaling", standardised(record)))
     rows.append(("method", f"{record.optimizer}, {_batches(record)}".lstrip(", ")))
     if record.chosen_for:
         rows.append(("chosen for", record.chosen_for))
@@ -156,6 +163,7 @@ def _statistics(record: FitRecord) -> Section:
         ("reduced chi²", record.reduced_chi2, f"chi² / {freedom}"),
         ("residual spread", spread, "square root of reduced chi²"),
         ("R²", record.r2, "share of the variance explained"),
+        *_metrics(record),
         ("AIC", record.aic, "Akaike's criterion"),
         ("AICc", record.aicc, "the same, corrected for few rows"),
         ("BIC", record.bic, "Schwarz's criterion"),
@@ -163,7 +171,40 @@ def _statistics(record: FitRecord) -> Section:
     shown = [entry for entry in entries if entry[0] == "loss" or not math.isnan(entry[1])]
     if record.status == "diverged":
         shown = [entry for entry in shown if math.isfinite(entry[1])]
-    return Section("Statistics", rows=[(name, full(value), note) for name, value, note in shown])
+    rows: list[tuple[str, ...]] = [(name, full(value), note) for name, value, note in shown]
+    if record.n_classes:
+        rows.append(("classes", str(record.n_classes), "that are told apart"))
+    return Section("Statistics", rows=rows)
+
+
+METRICS = {
+    "accuracy": ("accuracy", "share of the rows that are told right"),
+    "base_rate": ("base rate", "share of the most frequent class"),
+    "all_labels_right": ("all labels right", "share of the rows"),
+    "auc": ("AUC", "area under the ROC curve"),
+    "log_loss": ("log loss", "mean of -log p, p of the row's own class"),
+    "rmse": ("RMSE", "root of the mean squared error"),
+    "mae": ("MAE", "mean absolute error"),
+}
+"""Metric → what the report calls it, and what it is."""
+OF_NUMBERS = ("rmse", "mae")
+
+
+def _metrics(record: FitRecord) -> list[tuple[str, float, str]]:
+    """How well classes are told apart, and how near the numbers of a network are."""
+    several = "all_labels_right" in record.metrics
+    told = {
+        name: words for name, words in METRICS.items()
+        if (record.layers if name in OF_NUMBERS else record.n_classes)
+    }  # fmt: skip
+    if several:
+        told["accuracy"] = ("accuracy", "share of the labels that are right")
+    return [
+        (words[0], record.metrics[name], words[1])
+        for name, words in told.items() if name in record.metrics
+    ]  # fmt: skip
+
+
 
 
 def _parameters(record: FitRecord) -> Section:

@@ -8,16 +8,20 @@ from typing import Any
 import numpy as np
 
 from descend.errors import warn
-from descend.graph.node import postorder
+from descend.graph.evaluate import evaluate
+from descend.graph.node import Dim, Node, postorder, sizes
+from descend.methods.losses import Loss
 from descend.parameters.space import Space
 from descend.task.problem import Problem
 from descend.task.rows import Rows
 from descend.trace.model import Model
 
-__all__ = ["is_constant", "warn_of_data", "warn_of_unused"]
+__all__ = ["is_constant", "warn_of_data", "warn_of_links", "warn_of_unused"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
+TRIED, FEW_ROWS = (0.3, 3.0, 30.0), 64  # sizes of random parameters, and rows they are tried on
+LEVEL = 1e-5  # of 1: what a sum of probabilities may be off
 WILD = 100.0  # spreads of a target's columns that are too unlike for one loss
 
 
@@ -98,6 +102,62 @@ def _is_equation(problem: Problem, y: Array) -> bool:
     """
     several = len(problem.columns) > 1 or any(a.ndim > 1 for a in problem.columns.values())
     return several or float(y[0]) == 0.0
+
+
+def warn_of_links(model: Model, loss: Loss, rows: Rows) -> list[str]:
+    """Warn of a model that gives probabilities to a loss of logits, and return what was said.
+
+    That a model gives nothing else shows at random parameters of any size.
+    """
+    classes = loss.axis == "classes"
+    if loss.link not in ("softmax", "logistic") and not getattr(loss, "from_logits", False):
+        return []
+    if len(model.nodes) != 1 or not (model.nodes[0].ndim > 1 or not classes):
+        return []
+    found = [p for size in TRIED for p in (_at_random(model, rows, size),) if p is not None]
+    if not found or not all(map(_sums_to_1 if classes else _is_between, found)):
+        return []
+    if classes:
+        k = int(model.nodes[0].shape[-1])  # type: ignore[arg-type]
+        least = np.log(1 + (k - 1) * np.exp(-1.0))
+        text = (
+            "The model ends in a softmax: what it returns is at least 0 and sums to 1 in every "
+            f'row. Loss "{loss.spelling}" takes logits and applies a softmax itself, so that here '
+            f"it cannot fall below {least:.3f}. Return what stands before the softmax."
+        )
+    else:
+        text = (
+            "The model ends in a sigmoid: what it returns lies between 0 and 1 whatever the "
+            f'parameters are. Loss "{loss.spelling}" takes log-odds and applies a sigmoid itself. '
+            f'Return what stands before the sigmoid, or write loss="{loss.name}".'
+        )
+    warn(text)
+    return [text]
+
+
+def _at_random(model: Model, rows: Rows, size: float) -> Array | None:
+    """The prediction of some rows at random parameters; None where it is not finite."""
+    rng = np.random.default_rng(0)
+    few = slice(None, FEW_ROWS) if isinstance(model.rows, Dim) else slice(None)
+    bound: dict[Node, Array] = {model.data[n]: a[few] for n, a in rows.columns.items()}
+    bound |= {node: np.asarray(array) for node, array in model.trace.captured}
+    for node in model.leaves.values():
+        bound[node] = np.asarray(size * rng.normal(size=sizes(node.shape)), node.dtype)
+    extents = {model.rows: len(rows.extra["target"][few])} if isinstance(model.rows, Dim) else {}
+    try:
+        with np.errstate(all="ignore"):
+            (found,) = evaluate(list(model.nodes), bound, extents)
+    except (IndexError, np.linalg.LinAlgError):
+        return None
+    return found if np.isfinite(found).all() else None
+
+
+def _sums_to_1(p: Array) -> bool:
+    return bool((p >= 0).all() and np.abs(p.sum(axis=-1, dtype=float) - 1).max() <= LEVEL)
+
+
+def _is_between(p: Array) -> bool:
+    return bool(((p >= 0) & (p <= 1)).all())
 
 
 def warn_of_unused(model: Model, space: Space | None = None) -> list[str]:

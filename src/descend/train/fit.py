@@ -10,13 +10,14 @@ from typing import Any, Never
 
 from descend.data.validate import Missing
 from descend.errors import ends_at_users_line
-from descend.judge.clear import first_look
+from descend.judge.clear import first_look, learnt_plainly
 from descend.judge.doubts import correlated
 from descend.methods.base import Optimizer
 from descend.methods.losses import Loss
 from descend.result.finish import finish, finish_clear, finish_plainly
 from descend.result.fit import Fit
 from descend.run.finished import Moment
+from descend.run.look import learns
 from descend.run.plan import Run
 from descend.show.progress import Progress
 from descend.task.options import read_options
@@ -119,7 +120,16 @@ def _clear(run: Run) -> Fit | None:
     status = first_look(run)
     if status is None or (run.plan.looks_at_rows and correlated(run.finished())):
         return None
+    if learns(run.plan.job) and not learnt_plainly(run) and _has_diagnoses(run):
+        return None
     return finish_clear(run, status)
+
+
+def _has_diagnoses(run: Run) -> bool:
+    """Whether there is something to be said of what was learnt."""
+    from descend.judge.diagnoses import diagnoses_of
+
+    return bool(diagnoses_of(run.finished()))
 
 
 def clear_fit(**given: Any) -> Fit | None:

@@ -68,7 +68,7 @@ class Reading:
         self.job = Job(
             self.problem, settings, self.start, self.rows, self.held, scaling, space=space
         )
-        if scaling is not None:
+        if scaling is not None and self.problem.network is None:  # a network's report says it
             self.job.notes.append(scaling.note(self.problem.target))
 
     def _divided(self, rows: Rows) -> tuple[Rows, Rows | None]:

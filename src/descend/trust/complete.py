@@ -15,6 +15,7 @@ from descend.graph.source import const
 from descend.methods.links import expected, probabilities
 from descend.methods.losses import Poisson
 from descend.parameters.flat import flat, leaf_by_leaf, names_of
+from descend.records.layers import LayerRecord
 from descend.records.record import FitRecord, correlation_of, defaults_of, like, number_names_of
 from descend.records.statuses import STATUSES
 from descend.run.build import Built
@@ -38,12 +39,13 @@ from descend.trust.goodness import goodness, goodness_of_counts, weights_of
 from descend.trust.metrics import metrics_of_classes, metrics_of_numbers
 from descend.trust.normal_errors import covariance_of_fit
 
-__all__ = ["MOST_WITH_ERRORS", "OF_ERRORS", "OF_VALUES", "Completion", "evidence_of"]
+__all__ = ["MOST_WITH_ERRORS", "OF_ERRORS", "OF_LAYERS", "OF_VALUES", "Completion", "evidence_of"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 SAME = 1e-10  # of the largest prediction: what differs by less is the same
 NO_ERRORS = {
     "runaway": "there is no finite best value",
+    "side minimum": "every row has the same prediction",
     "threshold": "a parameter acts only through comparisons",
     "grew": "the loss grew",
     "not moved": "the run ended where it began",
@@ -58,6 +60,8 @@ OF_ERRORS = (
     "covariance", "correlation", "stderr", "errors_note", "errors_from", "deviance", "findings",
     "covariance_names",
 )  # fmt: skip
+OF_LAYERS = ("layers",)
+"""Fields that a network has alone."""
 
 
 class Completion:
@@ -92,12 +96,14 @@ class Completion:
             )
 
     def fields(self, name: str, params: Any, status: str) -> dict[str, Any]:
-        """A field of `OF_VALUES` or `OF_ERRORS`, with the others that are worked out with it.
+        """A field of these tables, with the others that are worked out with it.
 
         Args:
             params, status: of the fit.
         """
         self.check_unchanged()
+        if name in OF_LAYERS:
+            return {name: self._layers()}
         columns = self.slopes()
         with np.errstate(all="ignore"):
             if columns is not None and name in OF_VALUES:
@@ -109,6 +115,15 @@ class Completion:
                 return none | self._errors(status)
             found = self._judged(self._evaluate(self._outputs()))
             return none | _blank(OF_VALUES) | found | self._counted(found) | self._errors(status)
+
+    def _layers(self) -> tuple[LayerRecord, ...]:
+        """What there is to say of each layer of a network."""
+        if self.job.problem.network is None:
+            return ()
+        from descend.trust.layers import gradients_of, layers_of, seen_layers
+
+        gradients = gradients_of(self.job, self.built, self.leaves)
+        return layers_of(seen_layers(*self.whole, gradients))
 
     def _outputs(self) -> list[Any]:
         """The loss, the prediction, and the scaled residual, if there is one."""

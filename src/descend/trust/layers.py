@@ -1,0 +1,94 @@
+"""A network at the end of its fit, layer by layer: activations, and the gradient of the loss."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from descend.differentiate.reverse import reverse
+from descend.graph.evaluate import evaluate
+from descend.graph.source import const
+from descend.records.layers import MOST_LOOKED_AT, LayerRecord
+from descend.simplify.driver import simplify
+
+if TYPE_CHECKING:
+    from descend.networks.layers import Layer
+    from descend.run.build import Built
+    from descend.run.job import Job
+
+__all__ = ["Seen", "gradients_of", "layers_of", "seen_layers"]
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+class Seen(NamedTuple):
+    """A layer with what it does to some rows.
+
+    Attributes:
+        number: its place in the network, by which its parameters are named.
+        params: its parameters by their names in it.
+        output: what it makes of the rows (rows, …).
+        gradients: of the loss by those of its parameters that are varied.
+    """
+
+    number: int
+    layer: Layer
+    params: Mapping[str, Array]
+    output: Array
+    gradients: Mapping[str, Array]
+
+
+def gradients_of(job: Job, built: Built, leaves: Mapping[str, Array]) -> dict[str, Array]:
+    """The gradient of the loss by each varied leaf, on at most `MOST_LOOKED_AT` rows."""
+    own = built.model.leaves
+    if "gradient" not in built.extras:
+        objective = built.descent.objective
+        found = reverse([objective], [const(1, objective.dtype)], [own[name] for name in leaves])
+        built.extras["gradient"] = simplify(found, final=True)
+    bound, extents = job.inputs_at(built, leaves, MOST_LOOKED_AT)
+    with np.errstate(all="ignore"):
+        return dict(zip(leaves, evaluate(built.extras["gradient"], bound, extents), strict=True))
+
+
+def seen_layers(
+    job: Job, built: Built, leaves: Mapping[str, Array], gradients: Mapping[str, Array]
+) -> list[Seen]:
+    """The layers of a network one after the other, at at most `MOST_LOOKED_AT` rows.
+
+    Args:
+        leaves: all parameters. gradients: of the varied ones.
+    """
+    network = job.problem.network
+    assert network is not None
+    bound, _ = job.inputs_at(built, leaves, MOST_LOOKED_AT)
+    (node,) = built.model.data.values()
+    x, found = bound[node], []
+    for number, layer in enumerate(network.layers):
+        names = {name: f"{number}.{name}" for name in layer.params}
+        params = {name: leaves[whole] for name, whole in names.items()}
+        with np.errstate(all="ignore"):
+            x = np.asarray(layer(x, params) if params else layer(x))
+        slopes = {name: gradients[whole] for name, whole in names.items() if whole in gradients}
+        found.append(Seen(number, layer, params, x, slopes))
+    return found
+
+
+def layers_of(seen: Iterable[Seen]) -> tuple[LayerRecord, ...]:
+    """What the report says of each layer."""
+    return tuple(
+        LayerRecord(
+            layer.name, output.shape[1:], sum(a.size for a in params.values()),
+            _norm(params[name] for name in layer.weights),
+            math.sqrt(float(np.mean(np.square(output, dtype=np.float64)))),
+            _norm(gradients.values()),
+        )
+        for _, layer, params, output, gradients in seen
+    )  # fmt: skip
+
+
+def _norm(arrays: Iterable[Array]) -> float:
+    squares = [float(np.sum(np.square(a, dtype=np.float64))) for a in arrays]
+    return math.sqrt(sum(squares)) if squares else math.nan
