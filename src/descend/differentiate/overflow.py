@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
+from descend.differentiate.radius import at_origins
 from descend.graph.elementwise import call, cast, full_like, select
 from descend.graph.linear import broadcast
 from descend.graph.node import Node, postorder, substitute
@@ -73,6 +74,7 @@ class Overflow:
         The slope of |x| is 0 at 0, between those of both sides. But what depends on |x| smoothly,
         as cosh |x|, has a second derivative there, in which two slopes are multiplied to 1.
         """
+        derivatives = at_origins(derivatives, self.order, self.moving)
         if not self.bent:
             return derivatives
         known = set(self.order)
