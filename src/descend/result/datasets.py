@@ -126,6 +126,7 @@ def _predictor_of(problem: Problem, params: Mapping[str, Any]) -> Predictor:
     return Predictor(
         tuple(simplify(model.nodes, final=True)), model.data, model.leaves,
         list(model.trace.captured), model.rows, isinstance(problem.function, Formula),
+        model=model,
     )  # fmt: skip
 
 

@@ -223,7 +223,7 @@ class Finished:
         return Predictor(
             self.built.extras["prediction"], model.data, model.leaves,
             list(model.trace.captured), model.rows,
-            isinstance(self.job.problem.function, Formula), self.job.scaling,
+            isinstance(self.job.problem.function, Formula), self.job.scaling, model,
         )  # fmt: skip
 
     def trees(self, leaves: Mapping[str, Array]) -> dict[str, Any]:

@@ -113,6 +113,6 @@ def _extremes(built: Built) -> _Extremes:
 
 
 def _made(model: Model) -> _Extremes:
-    nodes, checks = index_checks(model.nodes, model.trace, 0)
+    nodes, checks = index_checks(model.nodes, model.origin, 0)
     inner = set(postorder(nodes)) if nodes else set()
     return _Extremes(nodes, checks, any(leaf in inner for leaf in model.leaves.values()))

@@ -12,6 +12,8 @@ from descend.errors import UsageError
 from descend.graph.evaluate import evaluate
 from descend.graph.node import Dim, Node
 from descend.lean import dataclass
+from descend.run.outside import refuse_outside
+from descend.trace.model import Model
 
 if TYPE_CHECKING:
     from descend.task.scaling import Scaling
@@ -33,6 +35,7 @@ class Predictor:
         rows: the symbolic number of rows, or the only number that the model was traced for.
         by_name: whether the data must come with names (a formula).
         scaling: how the columns and the prediction are rescaled, if they are.
+        model: as it was traced, where it is there: errors name its lines.
     """
 
     outputs: tuple[Node, ...]
@@ -42,6 +45,7 @@ class Predictor:
     rows: Dim | int
     by_name: bool = False
     scaling: Scaling | None = None
+    model: Model | None = None
 
     def bind(self, x: Any) -> dict[str, Array]:
         """New rows by argument, from what the user gives."""
@@ -70,7 +74,9 @@ class Predictor:
         """The prediction for rows at these parameters: an array, or a pair of arrays.
 
         Raises:
-            UsageError: shapes or a number of rows that the model was not traced for.
+            UsageError: shapes or a number of rows that the model was not traced for, or an index
+                outside of its array (TraceIndexError).
+            DataError: a column that is an index holds something else than whole numbers.
         """
         scalars = [name for name, a in columns.items() if a.ndim < self.data[name].ndim]
         if len(scalars) == len(columns):
@@ -87,10 +93,25 @@ class Predictor:
         bound |= {self.leaves[name]: np.asarray(a) for name, a in leaves.items()}
         bound |= dict(self.captured)
         extents = {self.rows: n_rows} if isinstance(self.rows, Dim) else {}
-        results = [np.array(r) for r in evaluate(self.outputs, bound, extents)]
+        try:
+            found = evaluate(self.outputs, bound, extents)
+        except IndexError:
+            found = None
+        if found is None:
+            self.refuse_outside(bound, extents)
+            found = evaluate(self.outputs, bound, extents)
+        results = [np.array(r) for r in found]
         results = [r if r.ndim else np.full(n_rows, r) for r in results]
         if self.scaling is not None and self.scaling.target is not None:
             results = [self.scaling.target.back(r) for r in results]
         if len(scalars) == len(columns):
             results = [r[0] for r in results]
         return results[0] if len(results) == 1 else tuple(results)
+
+    def refuse_outside(self, bound: Mapping[Node, Array], extents: Mapping[Dim, int]) -> None:
+        """Raise what an index outside of its array is in a fit."""
+        names = {node: name for name, node in self.data.items()}
+        if self.model is None:
+            refuse_outside(self.outputs, bound, extents, names, lambda _node: None)
+        else:
+            refuse_outside(self.model.nodes, bound, extents, names, self.model.origin)
