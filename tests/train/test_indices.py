@@ -119,6 +119,19 @@ def test_an_index_made_of_parameters_is_judged_at_the_end():
         descend.fit(stepping, X, 5.5 * X, start={**TABLE, "k": 1.0})
 
 
+def test_indices_made_of_parameters_are_judged_at_the_end_of_many_fits():
+    def stepping(x, w, k):
+        return w[np.floor(k).astype(int)] + k * x
+
+    y = np.array([[2.5], [5.5], [7.5]]) * X
+    start = {**TABLE, "k": 1.0}
+    words = r"at the parameters found in fit 1 and 1 other, index 5 is out of(.|\n)*at: .*w\[np"
+    with pytest.warns(descend.DescendWarning, match=words):
+        many = descend.fit_many(stepping, X, y, start=start)
+    np.testing.assert_allclose(many.params["k"], [2.5, 5.5, 7.5])
+    descend.fit_many(stepping, X, y[:1], start=start)  # nothing is outside, and nothing is said
+
+
 def test_an_array_as_default_argument_is_a_start():
     def model(x, c=np.array([1.0, 1.0])):  # noqa: B008
         return c[0] + c[1] * x
