@@ -198,8 +198,9 @@ ROWS: list[Row] = [
     *rows("zeta", grid([0.0, *ORDERED, 1e100]), [0.0], digits=130),
     *rows("jv", grid([0.0, *both(*ORDERED)]), digits=130),
     *rows("iv", grid([0.0, *both(*ORDERED)]), digits=130),
-    *rows("ive", grid([0.0, *both(*ORDERED)]), [0.0], digits=130),
-    *rows("yv kv kve", grid(ORDERED[4:]), digits=90),
+    *rows("ive", grid([0.0, *both(*ORDERED, 1e5, 1e8)]), [0.0], digits=130),
+    *rows("yv kv", grid(ORDERED[4:]), digits=90),
+    *rows("kve", grid([*ORDERED[4:], 1e5, 1e8]), digits=130),
     *rows("beta betaln", grid(COUNTS, COUNTS), digits=130, whole=True),
     *rows(
         "binom",
