@@ -178,8 +178,8 @@ def test_accuracy_is_drawn_where_it_was_recorded():
     fit = descend.fit(nn.mlp([4]), np.c_[X, X], COLOURS, **options)
     axes = fit.plot().axes[2]
     last = [fit.history[name][-1] for name in ("accuracy", "validation_accuracy")]
-    assert f"accuracy, last {last[0]:.4g}" in words(axes)
-    assert f"validation accuracy, last {last[1]:.4g}" in words(axes)
+    assert f"accuracy {last[0]:.4g}" in words(axes)
+    assert f"validation {last[1]:.4g}" in words(axes)
     assert_nothing_overlaps(fit.plot())
 
 

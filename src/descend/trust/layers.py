@@ -19,9 +19,14 @@ if TYPE_CHECKING:
     from descend.run.build import Built
     from descend.run.job import Job
 
-__all__ = ["Seen", "gradients_of", "layers_of", "seen_layers"]
+__all__ = ["Seen", "gradients_of", "layers_of", "seen_layers", "weights_in"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
+
+
+def weights_in(layer: Layer) -> tuple[str, ...]:
+    """The names of a layer's weights: biases are none."""
+    return layer.weights or tuple(name for name in layer.params if name != "bias")
 
 
 class Seen(NamedTuple):
@@ -81,7 +86,7 @@ def layers_of(seen: Iterable[Seen]) -> tuple[LayerRecord, ...]:
     return tuple(
         LayerRecord(
             layer.name, output.shape[1:], sum(a.size for a in params.values()),
-            _norm(params[name] for name in layer.weights),
+            _norm(params[name] for name in weights_in(layer)),
             math.sqrt(float(np.mean(np.square(output, dtype=np.float64)))),
             _norm(gradients.values()),
         )
