@@ -109,3 +109,9 @@ def test_what_is_no_single_place_is_not_called_one():
     fit = descend.fit(lambda x, a: a + 0 * x, np.arange(4.0), np.array([1.0, 2.0, 3.0, 7.0]),
                       start=dict(a=0.5), loss="mae")  # fmt: skip
     assert 2.0 <= fit.params["a"] <= 3.0
+
+
+def test_all_numbers_on_their_bounds() -> None:
+    fit = descend.fit(lambda x, a: a * x, X, X, start=dict(a=0.1), bounds={"a": (0.0, 0.5)},
+                      loss="mae")  # fmt: skip
+    assert fit.params == {"a": 0.5} and fit.verdict == "bound"

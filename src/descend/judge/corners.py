@@ -204,7 +204,7 @@ class Corner:
             step = _newton(bend, own, side, r[met] / self.spread)
             if step is None:
                 return None
-            last, size = size, float(np.max(np.abs(step[: free.size])))
+            last, size = size, float(np.max(np.abs(step[: free.size]), initial=0.0))
             if not size <= NEAR:
                 return None
             x[free] += unit * step[: free.size]

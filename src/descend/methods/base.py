@@ -211,6 +211,7 @@ class Optimizer(Tunable):
             of the Hessian with a direction), or `"value"` (nothing but the loss).
         bounded: whether a vector method keeps within `h.lower` and `h.upper` by itself. Of others
             what presses against a bound is held, and their steps are projected.
+        kept: states that a run keeps although no step depends on them, such as a mean.
 
     `step(p, e, s, h)` must be plain NumPy without branches on array values. It gets
 
@@ -239,6 +240,7 @@ class Optimizer(Tunable):
     scope: ClassVar[str] = "leaf"
     needs: ClassVar[str] = "gradient"
     bounded: ClassVar[bool] = False
+    kept: ClassVar[tuple[str, ...]] = ()
 
     def init(self, p: Array) -> State:
         """Return the state before the first step at the point `p` (real arrays, not traced)."""

@@ -16,6 +16,8 @@ import functools
 from descend.networks.activations import ACTIVATIONS, relu
 from descend.networks.initialisers import INITIALISERS
 from descend.networks.layers import (
+    BatchNorm,
+    Dropout,
     Embedding,
     Flatten,
     Layer,
@@ -27,8 +29,9 @@ from descend.networks.layers import (
 from descend.networks.network import Network, Residual, Sequential, mlp
 
 __all__ = [
-    "ACTIVATIONS", "CELU", "ELU", "GELU", "INITIALISERS", "SELU", "Embedding", "Flatten",
-    "Hardsigmoid", "Hardswish", "Hardtanh", "Identity", "Layer", "LayerNorm", "LeakyReLU",
+    "ACTIVATIONS", "CELU", "ELU", "GELU", "INITIALISERS", "SELU", "BatchNorm", "Dropout",
+    "Embedding", "Flatten", "Hardsigmoid", "Hardswish", "Hardtanh", "Identity", "Layer",
+    "LayerNorm", "LeakyReLU",
     "Linear", "LogSigmoid", "Mish", "Network", "RMSNorm", "ReLU", "ReLU6", "Residual",
     "Sequential", "SiLU", "Sigmoid", "Softplus", "Softsign", "Tanh", "Tanhshrink", "activation",
     "mlp", "relu",

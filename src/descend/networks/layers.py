@@ -7,11 +7,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from descend import random
 from descend.errors import UsageError, suggest
+from descend.functions import running
 from descend.networks.activations import ACTIVATIONS
 from descend.networks.initialisers import Initialiser, as_initialiser
 
-__all__ = ["Embedding", "Flatten", "Layer", "LayerNorm", "Linear", "RMSNorm", "activation"]
+__all__ = [
+    "BatchNorm", "Dropout", "Embedding", "Flatten", "Layer", "LayerNorm", "Linear", "RMSNorm",
+    "activation",
+]  # fmt: skip
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Shape = tuple[int, ...]
@@ -28,6 +33,8 @@ class Layer(NamedTuple):
             data decide it, and the gain of the layer behind it: its parameters at the start.
         gain: by what the weights of the layer before it are larger.
         weights: those of its parameters that penalties are meant for.
+        placed: whether the function takes a third argument, the layer's place in the network, such
+            as `"1."`, by which what it keeps is called.
         indices: how many different whole numbers it takes, from 0 on, that say which and not how
             much; 0 for a layer of numbers.
 
@@ -42,9 +49,14 @@ class Layer(NamedTuple):
     gain: float = 1.0
     weights: tuple[str, ...] = ()
     indices: int = 0
+    placed: bool = False
 
-    def __call__(self, x: Any, params: Mapping[str, Any] | None = None) -> Any:
+    def __call__(
+        self, x: Any, params: Mapping[str, Any] | None = None, place: str = ""
+    ) -> Any:
         """What it makes of x, an array of NumPy."""
+        if self.placed:
+            return self.function(x, params or {}, place)
         if not self.params:
             return self.function(x)
         if params is None:
@@ -157,7 +169,7 @@ def RMSNorm(*, scale: bool = True, eps: float = 1e-6) -> Layer:
     return _scaled(f"RMSNorm({'' if scale else 'scale=False'})", normal, scale, False)
 
 
-def _scaled(name: str, normal: Callable[[Any], Any], scale: bool, bias: bool) -> Layer:
+def _scaled(name: str, normal: Callable[..., Any], scale: bool, bias: bool) -> Layer:
     """A normalisation, times a weight at first 1, plus a bias at first 0."""
     if not scale:
         return Layer(name, normal)
@@ -173,6 +185,65 @@ def _scaled(name: str, normal: Callable[[Any], Any], scale: bool, bias: bool) ->
         return found | {"bias": np.zeros(shape[-1])} if bias else found
 
     return Layer(name, function, ("weight", "bias") if bias else ("weight",), begin)
+
+
+def Dropout(p: float = 0.5) -> Layer:
+    """Return a layer that sets each number to 0 with probability p, and the others to x/(1 - p).
+
+    Anew in every update; in predictions, validation and `fit.loss` it does nothing. Srivastava et
+    al., "Dropout: a simple way to prevent neural networks from overfitting" (2014).
+
+    Raises:
+        UsageError: p is no number from 0 to below 1.
+
+    >>> Dropout(0.2)(np.array([1.0, 2.0]))
+    array([1., 2.])
+    """
+    if isinstance(p, bool) or not isinstance(p, int | float) or not 0 <= p < 1:
+        raise UsageError(
+            f"Dropout takes a probability from 0 to below 1, not {p!r}", remedy="write Dropout(0.2)"
+        )
+
+    def function(x: Any) -> Any:
+        return x * random.bernoulli(1 - p, x.shape) / (1 - p) if p else x
+
+    return Layer(f"Dropout({p:g})", function)
+
+
+def BatchNorm(*, scale: bool = True, momentum: float = 0.1, eps: float = 1e-5) -> Layer:
+    """Return (x - mean)/√(variance + eps) by the batch, times weight plus bias.
+
+    In training mean and variance are those of the batch; in predictions, validation and `fit.loss`
+    they are running means, kept as PyTorch keeps them. Ioffe and Szegedy, "Batch normalization"
+    (2015).
+
+    Args:
+        scale: whether there are weight (at first 1) and bias (at first 0).
+        momentum: the weight of a new batch in the running means, above 0 and at most 1.
+
+    >>> BatchNorm(scale=False)(np.array([[1.0], [3.0]])).round(3)
+    array([[-1.],
+           [ 1.]])
+    """
+
+    def normal(x: Any, place: str) -> Any:
+        axes = tuple(range(x.ndim - 1))
+        mean = running(f"{place}running_mean", x.mean(axis=axes), momentum)
+        variance = running(
+            f"{place}running_var", x.var(axis=axes), momentum, begin=1.0,
+            kept=x.var(axis=axes, ddof=1),
+        )  # fmt: skip
+        return (x - mean) / np.sqrt(variance + eps)
+
+    name = f"BatchNorm({'' if scale else 'scale=False'})"
+    if not scale:
+        return Layer(name, lambda x, params, place: normal(x, place), placed=True)
+    scaled = _scaled(name, normal, scale, True)
+
+    def function(x: Any, params: Mapping[str, Any], place: str) -> Any:
+        return normal(x, place) * params["weight"] + params["bias"]
+
+    return scaled._replace(function=function, placed=True)
 
 
 def Flatten() -> Layer:

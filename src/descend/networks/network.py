@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from descend.errors import UsageError
-from descend.networks.layers import Layer, Linear, activation
+from descend.networks.layers import BatchNorm, Dropout, Layer, Linear, activation
 
 __all__ = ["Network", "Residual", "Sequential", "mlp"]
 
@@ -55,10 +55,14 @@ class Network:
         for number, layer in enumerate(self.layers):
             yield from (f"{number}.{name}" for name in of(layer))
 
-    def __call__(self, x: Any, params: Mapping[str, Any]) -> Any:
-        """Return what the last layer gives for the rows x (rows, …)."""
+    def __call__(self, x: Any, params: Mapping[str, Any], place: str = "") -> Any:
+        """Return what the last layer gives for the rows x (rows, …).
+
+        Args:
+            place: where the network stands in another one, such as `"1."`.
+        """
         for number, layer in enumerate(self.layers):
-            x = layer(x, _of(number, params)) if layer.params else layer(x)
+            x = layer(x, _of(number, params), f"{place}{number}.")
         return x
 
     def begin(
@@ -84,8 +88,9 @@ class Network:
     def as_layer(self) -> Layer:
         """The whole network as one layer of another."""
         first = self.layers[0].gain if self.layers else 1.0
+        placed = any(layer.placed for layer in self.layers)
         return Layer(
-            repr(self), self, self.params, self.begin, first, self.weights, self.indices
+            repr(self), self, self.params, self.begin, first, self.weights, self.indices, placed
         )
 
 
@@ -100,7 +105,7 @@ def _shape_behind(layer: Layer, shape: Shape, params: Mapping[str, Array], numbe
     rows = np.zeros((2, *shape))
     try:
         with np.errstate(all="ignore"):
-            found = layer(rows, params) if layer.params else layer(rows)
+            found = layer(rows, params, f"{number}.")
     except (ValueError, IndexError, TypeError) as error:
         raise UsageError(
             f"layer {number}, {layer.name}, cannot work on rows of the shape {shape}: {error}",
@@ -160,8 +165,8 @@ def Residual(*layers: Layer | Network | str | Callable[[Any], Any]) -> Layer:
     """
     inner = Sequential(*layers)
 
-    def function(x: Any, params: Mapping[str, Any] | None = None) -> Any:
-        return x + inner(x, params or {})
+    def function(x: Any, params: Mapping[str, Any] | None = None, place: str = "") -> Any:
+        return x + inner(x, params or {}, place)
 
     whole = inner.as_layer()
     name = f"Residual({', '.join(layer.name for layer in inner.layers)})"
@@ -169,13 +174,16 @@ def Residual(*layers: Layer | Network | str | Callable[[Any], Any]) -> Layer:
 
 
 def mlp(
-    hidden: int | Sequence[int] = (), *, activation: str = "relu"
-) -> Network:
+    hidden: int | Sequence[int] = (), *, activation: str = "relu", dropout: float = 0.0,
+    batch_norm: bool = False,
+) -> Network:  # fmt: skip
     """Return a network of linear layers with an activation between them.
 
     Args:
         hidden: the size of each hidden layer; none makes a linear model.
         activation: its name.
+        dropout: the probability with which a number behind each activation is left out.
+        batch_norm: whether each hidden layer is normalised before its activation.
 
     Raises:
         UsageError: a size below 1, or no such activation.
@@ -186,5 +194,6 @@ def mlp(
     sizes = [hidden] if isinstance(hidden, int | np.integer) else list(hidden)
     layers: list[Layer | str] = []
     for size in sizes:
-        layers += [Linear(size), activation]
+        normal = [BatchNorm()] if batch_norm else []
+        layers += [Linear(size), *normal, activation, *([Dropout(dropout)] if dropout else [])]
     return Sequential(*layers, Linear())

@@ -334,6 +334,8 @@ class FitRecord(_Ended):
     running_loss: float = math.nan  # mean over the last epoch, while the parameters moved
     validation_loss: float = math.nan  # at params
     best_epoch: int | None = None  # the parameters are those at its end; None: the last
+    draws: int = 0  # calls of the model that draw in training, and are means afterwards
+    running: dict[str, Any] = field(default_factory=dict)  # what the model kept, and serves with
     deviance: float = math.nan  # of counts: twice the log-likelihood lost against the data
     chi2: float = math.nan
     reduced_chi2: float = math.nan

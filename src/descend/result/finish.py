@@ -22,7 +22,7 @@ from descend.run.indices import warn_of_indices
 from descend.run.plan import Run
 from descend.task.rows import Rows
 
-__all__ = ["finish", "finish_clear", "save_to", "warn_of_end"]
+__all__ = ["finish", "finish_clear", "finish_plainly", "save_to", "warn_of_end"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -41,12 +41,18 @@ def finish_clear(run: Run, status: str) -> Fit:
     return Fit(FitEvidence(run, status), run.params(), status)
 
 
+def finish_plainly(run: Finished) -> Fit:
+    """The record of a finished run that says what ended it, without a judgement or a warning."""
+    return _record(run, told=False)
+
+
 def save_to(run: Finished, path: str | os.PathLike[str]) -> Callable[[], None]:
     """What the driver calls to write a checkpoint; one that cannot be written ends no run."""
     failed: list[UsageError] = []
 
     def save() -> None:
         kept, run.ending = run.ending, run.ending or Ending(RUNNING, "interrupted", 0.0)
+        run.settle()
         try:
             _record(run, told=False).save_checkpoint(path)
         except UsageError as error:
@@ -81,7 +87,7 @@ def _record(run: Finished, told: bool) -> Fit:
 def warn_of_end(judgement: Judgement) -> bool:
     """Warn of an end that is no success, or is one only since it was asked for; whether it was."""
     row = STATUSES[judgement.status]
-    if judgement.status == "interrupted" or (row.success and row.verdict not in KEPT):
+    if judgement.status in ("interrupted", "paused") or (row.success and row.verdict not in KEPT):
         return False
     kind = DivergedWarning if row.verdict in ("diverged", "grew") else DescendWarning
     warn(kind(judgement.message))

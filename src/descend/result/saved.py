@@ -73,10 +73,10 @@ def write_fit(saved: SavedFit, path: str | os.PathLike[str], kind: str = "saved 
         _write(temporary, saved, LEFT_OUT)
 
 
-def fit_as_bytes(saved: SavedFit) -> bytes:
-    """A fit as `write_fit` writes it, with what it knows of its rows."""
+def fit_as_bytes(saved: SavedFit, rows: bool = True) -> bytes:
+    """A fit as `write_fit` writes it; with rows, also what it knows of its own."""
     buffer = io.BytesIO()
-    _write(buffer, saved, ())
+    _write(buffer, saved, () if rows else LEFT_OUT)
     return buffer.getvalue()
 
 

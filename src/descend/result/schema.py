@@ -18,7 +18,7 @@ from descend.run.state import SavedState
 __all__ = ["check_record", "check_set", "check_state"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
-TREES = ("params", "stderr", "start", "scales")
+TREES = ("params", "stderr", "start", "scales", "running")
 """Fields that hold numbers by name: plain ones, arrays, or trees of these."""
 LARGEST = 1 << 63  # of whole numbers
 

@@ -11,7 +11,7 @@ from descend.run.finished import METRIC, Finished, loss_name, method_name
 from descend.task.columns import WHITENING
 from descend.task.declared import bound_pairs, fixed_names
 
-__all__ = ["course_fields", "run_fields", "task_fields"]
+__all__ = ["course_fields", "history_of", "run_fields", "task_fields"]
 
 
 def task_fields(run: Finished) -> dict[str, Any]:
@@ -68,7 +68,7 @@ def run_fields(run: Finished) -> dict[str, Any]:
         "compile_seconds": run.built.compile_seconds if run.fresh else 0.0,
         "engine": run.built.engine,
         "warnings": [*run.job.notes, *run.built.notes],
-        "history": _history_of(run),
+        "history": history_of(run),
         **({} if space is None else {
             "fixed": fixed_names(space, leaves),
             "bounds": bound_pairs(space, leaves),
@@ -84,6 +84,7 @@ def course_fields(run: Finished) -> dict[str, Any]:
         "running_loss": _last(run, "loss"),
         "validation_loss": _validation_loss(run),
         "best_epoch": run.best_epoch(),
+        **run.built.effects(),
         "epochs": run.control.epoch,
         "n_updates": run.control.steps,
     }
@@ -103,7 +104,7 @@ def _validation_loss(run: Finished) -> float:
     return float(run.state()["best loss"]) * run.job.loss_factor
 
 
-def _history_of(run: Finished) -> History:
+def history_of(run: Finished) -> History:
     """The course of a run as the history that its record keeps."""
     names = run.built.descent.records
     plain = {n: run.column(n) for n in names if not n.startswith(("params.", METRIC))}

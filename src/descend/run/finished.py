@@ -14,7 +14,7 @@ from descend.lean import dataclass
 from descend.methods.metrics import as_metric
 from descend.parameters.flat import leaf_by_leaf
 from descend.run.answers import RAW, Answer, Kind
-from descend.run.build import Built
+from descend.run.build import Built, settled
 from descend.run.course import Course
 from descend.run.drive import Ending
 from descend.run.job import Job
@@ -176,6 +176,13 @@ class Finished:
         """Every state by name, as it is now."""
         assert self.bound is not None
         return dict(zip(self.built.descent.state, self.bound.state, strict=True))
+
+    def settle(self) -> None:
+        """Let the model serve with the running values that belong to the parameters to return."""
+        state, best = self.state(), self.best_epoch() is not None
+        if best:
+            state |= {n.removeprefix("best value/"): a for n, a in state.items()}
+        self.built = settled(self.built, state)
 
     def best_epoch(self) -> int | None:
         """The epoch whose parameters are returned; None if those are the last."""

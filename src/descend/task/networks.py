@@ -16,7 +16,7 @@ from descend.networks.network import Network
 from descend.task.goals import Goal, goal_of
 from descend.task.problem import Problem, Signature, function_problem
 
-__all__ = ["network_problem"]
+__all__ = ["begun_with", "network_function", "network_problem"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -34,7 +34,7 @@ def network_problem(model: Network, x: Any, y: Any, options: Any) -> Problem:
     """
     x, y, target, names = _taken(x, y)
     goal = goal_of(y, options.loss, target)
-    problem = function_problem(_function(model, goal.flat), x, goal.y)
+    problem = function_problem(network_function(model, goal.flat), x, goal.y)
     problem.target, problem.matrix = target, names
     (column,) = problem.columns.values()
     if column.ndim < 2 and not model.indices:
@@ -46,16 +46,24 @@ def network_problem(model: Network, x: Any, y: Any, options: Any) -> Problem:
     if model.indices:
         check_members(column, model.indices, "x")
     seed = int(options.seed)
-    begun = model.begin(np.random.default_rng(seed), column.shape[1:], goal.outputs)
+    problem.network, problem.outputs = model, goal.outputs
+    begun = begun_with(problem, seed)
     _check_outputs(model, column, begun, goal)
     problem.name = repr(model)
-    problem.defaults = {name: array.astype(np.float32) for name, array in begun.items()}
+    problem.defaults = begun
     problem.begins = f"drawn by the layers (seed {seed})"
     problem.usual = _usual(model, options, goal, len(column))
-    problem.network = model
     problem.classes = goal.classes
     problem.binding = goal.said and f"{goal.said}: loss {goal.loss}"
     return problem
+
+
+def begun_with(problem: Problem, seed: int) -> dict[str, Array]:
+    """Where the parameters of a network begin that is drawn by a seed, in single precision."""
+    network, (column,) = problem.network, problem.columns.values()
+    assert network is not None
+    drawn = network.begin(np.random.default_rng(seed), column.shape[1:], problem.outputs)
+    return {name: array.astype(np.float32) for name, array in drawn.items()}
 
 
 def _taken(x: Any, y: Any) -> tuple[Any, Any, str, tuple[str, ...]]:
@@ -109,7 +117,7 @@ def _check_outputs(model: Network, x: Array, begun: Mapping[str, Array], goal: G
 
 
 @functools.lru_cache(maxsize=256)
-def _function(network: Network, flat: bool) -> Callable[..., Any]:
+def network_function(network: Network, flat: bool) -> Callable[..., Any]:
     """The network as a function of x and of each parameter by name, made once.
 
     Args:
@@ -120,5 +128,6 @@ def _function(network: Network, flat: bool) -> Callable[..., Any]:
         found = network(x, params)
         return found[:, 0] if flat else found
 
+    evaluated.__name__ = repr(network)
     evaluated.signature = Signature(("x",), network.params, {})  # type: ignore[attr-defined]
     return evaluated

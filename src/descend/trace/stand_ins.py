@@ -54,7 +54,7 @@ _FACED = (
 )  # fmt: skip
 _NOT_COPIED = frozenset(sys.stdlib_module_names) | {"numpy", "scipy", "pandas", "optree"}
 _CHANGING = frozenset(("datetime", "os", "random", "secrets", "time", "uuid"))
-_OWN_MODELS = ("descend.methods", "descend.networks")
+_OWN_MODELS = ("descend.estimators", "descend.methods", "descend.networks")
 _DISPATCHER = type(np.sum)
 
 

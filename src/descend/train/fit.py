@@ -14,7 +14,7 @@ from descend.judge.clear import first_look, learnt_plainly
 from descend.judge.doubts import correlated
 from descend.methods.base import Optimizer
 from descend.methods.losses import Loss
-from descend.result.finish import finish, finish_clear
+from descend.result.finish import finish, finish_clear, finish_plainly
 from descend.result.fit import Fit
 from descend.run.finished import Moment
 from descend.run.look import learns
@@ -26,7 +26,7 @@ from descend.train.descents import Descents, PlannedRun, bound, walked
 from descend.train.plans import PLANS, planned
 from descend.train.reading import Reading
 
-__all__ = ["clear_fit", "fit"]
+__all__ = ["clear_fit", "fit", "plain_fit", "read_call"]
 
 
 @ends_at_users_line
@@ -103,6 +103,18 @@ def _read(given: Mapping[str, Any]) -> tuple[Descents, PlannedRun]:
     return descents, lambda values: planned(given, values, own, built, fresh)
 
 
+def read_call(model: Any, x: Any, y: Any, options: Mapping[str, Any]) -> tuple[Descents, Any]:
+    """A call of `fit` that is read in full, of the options that are given.
+
+    Raises:
+        UsageError: an option that there is not, or what `fit` refuses.
+    """
+    known = _defaults()
+    unknown = {name: value for name, value in options.items() if name not in known}
+    given = known | {name: value for name, value in options.items() if name in known}
+    return _read(given | {"model": model, "x": x, "y": y, "unknown": unknown})
+
+
 def _clear(run: Run) -> Fit | None:
     """The fit of a run whose end leaves no doubt; None of any other."""
     status = first_look(run)
@@ -128,6 +140,12 @@ def clear_fit(**given: Any) -> Fit | None:
         return None
     run.go()
     return _clear(run)
+
+
+def plain_fit(**given: Any) -> Fit:
+    """A fit of whose end nothing is judged, for who has words of their own: it warns of nothing."""
+    given = _defaults() | given
+    return walked(values_of(given), PLANS, _clear, finish_plainly, _read, given)
 
 
 @functools.cache
