@@ -25,6 +25,7 @@ NETWORKS = {
     "linear.py": "found [",
     "softmax.py": "['iris' 'rose']",
     "digits.py": "of the digits held back 9",
+    "dropout.py": "'dropout': 0.",
     "embedding.py": "Embedding(100, 4)",
     "ensemble.py": "within the data and beyond",
 }
