@@ -15,7 +15,7 @@ GENERATOR = ROOT / "docs" / "generate.py"
 PAGES = (
     "README.md", "docs/how-it-works.md", "docs/errors.md", "docs/numpy-coverage.md",
     "docs/ready-models.md", "docs/coming-from-scipy.md", "docs/coming-from-lmfit.md",
-    "docs/many-fits.md", "docs/uncertainty.md", "docs/tables.md",
+    "docs/many-fits.md", "docs/uncertainty.md", "docs/tables.md", "docs/networks.md",
     "docs/random-and-state.md",
 )  # fmt: skip
 WRITTEN = sorted(
@@ -75,7 +75,7 @@ def test_a_broken_link_is_seen() -> None:
 
 def test_pictures_are_there_and_small() -> None:
     pictures = sorted((ROOT / "docs" / "images").glob("*.png"))
-    assert [p.name for p in pictures] == ["parabola.png", "thurber.png"]
+    assert [p.name for p in pictures] == ["parabola.png", "softmax.png", "thurber.png"]
     for picture in pictures:
         assert picture.read_bytes().startswith(b"\x89PNG")
         assert picture.stat().st_size <= 150_000
@@ -138,6 +138,13 @@ def test_noise_changes_no_page(generate: ModuleType, one: str, other: str) -> No
 )
 def test_everything_else_does(generate: ModuleType, one: str, other: str) -> None:
     assert generate.stable(one) != generate.stable(other)
+
+
+def test_digits_of_single_precision_count_on_no_page_of_networks(generate: ModuleType) -> None:
+    one, other = "loss  0.05827  [[0.995 0.  ]", "loss  1.1e-05  [[0.99 0.01]"
+    assert generate.stable(one) != generate.stable(other)
+    assert generate.stable(one, "docs/networks.md") == generate.stable(other, "docs/networks.md")
+    assert generate.stable("99 rows", "docs/networks.md") == "99 rows"
 
 
 def test_the_benchmark_is_a_table_or_a_marker(generate: ModuleType) -> None:

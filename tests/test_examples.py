@@ -21,6 +21,16 @@ WORDS = {
 }
 
 
+NETWORKS = {
+    "linear.py": "found [",
+    "softmax.py": "['iris' 'rose']",
+    "digits.py": "of the digits held back 9",
+    "dropout.py": "'dropout': 0.",
+    "embedding.py": "Embedding(100, 4)",
+    "ensemble.py": "within the data and beyond",
+}
+
+
 def run(script: str, folder: Path) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src"), "MPLBACKEND": "Agg"}
     command = [sys.executable, "-W", "error", str(EXAMPLES / script)]
@@ -32,6 +42,26 @@ def test_script(script: str, tmp_path: Path) -> None:
     done = run(script, tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert WORDS[script] in done.stdout
+
+
+@pytest.mark.parametrize("script", sorted(p.name for p in EXAMPLES.glob("networks/*.py")))
+def test_network_draws_its_picture(script: str, tmp_path: Path) -> None:
+    done = run(f"networks/{script}", tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert NETWORKS[script] in done.stdout
+    (picture,) = tmp_path.glob("*.png")
+    assert picture.stem == Path(script).stem
+    assert picture.read_bytes().startswith(b"\x89PNG") and picture.stat().st_size > 10_000
+    assert len((EXAMPLES / "networks" / script).read_text().splitlines()) <= 30
+
+
+def test_the_digits_are_the_published_ones() -> None:
+    data = np.load(EXAMPLES / "networks" / "digits.npz")
+    assert data["images"].shape == (1797, 64) and data["images"].max() == 16
+    # Counts of each digit as the repository states them for its test part.
+    counts = [178, 182, 177, 183, 181, 182, 181, 179, 174, 180]
+    assert np.bincount(data["digits"]).tolist() == counts
+    assert (EXAMPLES / "networks" / "digits.npz").stat().st_size <= 60_000
 
 
 def test_demo_draws_both_pictures(tmp_path: Path) -> None:

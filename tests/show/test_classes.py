@@ -54,6 +54,10 @@ def assert_nothing_overlaps(figure):
         (t.get_text(), t.get_window_extent(renderer)) for t in found
         if t.get_visible() and t.get_text().strip()
     ]  # fmt: skip
+    page = figure.bbox
+    for text, box in boxes:
+        inside = box.x0 >= page.x0 and box.x1 <= page.x1 + 1
+        assert inside and box.y0 >= page.y0 and box.y1 <= page.y1, text
     for (first, a), (second, b) in itertools.combinations(boxes, 2):
         apart = a.x1 <= b.x0 + 1 or b.x1 <= a.x0 + 1 or a.y1 <= b.y0 + 1 or b.y1 <= a.y0 + 1
         assert apart, (first, second)
@@ -178,8 +182,8 @@ def test_accuracy_is_drawn_where_it_was_recorded():
     fit = descend.fit(nn.mlp([4]), np.c_[X, X], COLOURS, **options)
     axes = fit.plot().axes[2]
     last = [fit.history[name][-1] for name in ("accuracy", "validation_accuracy")]
-    assert f"accuracy, last {last[0]:.4g}" in words(axes)
-    assert f"validation accuracy, last {last[1]:.4g}" in words(axes)
+    assert f"accuracy {last[0]:.4g}" in words(axes)
+    assert f"validation {last[1]:.4g}" in words(axes)
     assert_nothing_overlaps(fit.plot())
 
 

@@ -42,6 +42,7 @@ def test_what_was_inferred_and_what_is_rescaled_is_said(classifier, regression):
 
 def test_layers_stand_in_place_of_weights(classifier):
     said = str(classifier)
+    assert max(map(len, said.splitlines())) <= 80
     assert "± error" not in said and "standard error" not in said and "0.bias[0]" not in said
     table = said[said.index("Layers") :].splitlines()
     assert table[1].split() == ["layer", "row", "parameters", "weights", "activations", "gradient"]
@@ -70,6 +71,24 @@ def test_the_numbers_of_layers_are_those_of_numpy(classifier):
     assert sizes == pytest.approx([np.sqrt(np.mean(a**2)) for a in (first, hidden, out)], rel=1e-5)
     assert (one.gradient, two.gradient) == pytest.approx(norms, rel=1e-4)
     assert np.isnan([relu.weights, relu.gradient]).all()
+
+
+def test_layers_are_seen_as_the_network_serves():
+    net = nn.Sequential(
+        nn.Linear(8), nn.BatchNorm(), "relu", nn.Dropout(0.5), nn.Residual(nn.Linear(8), "tanh"),
+        nn.Linear(),
+    )  # fmt: skip
+    fit = descend.fit(net, X, X[:, 0] > 0, **QUICK)
+    sizes = [layer.activations for layer in fit.layers]
+    assert sizes[-1] == pytest.approx(np.sqrt(np.mean(fit.fitted**2)), rel=1e-5)
+    assert max(map(len, str(fit).splitlines())) <= 80 and "4 Residual(Li…" in str(fit)
+    assert sizes[2] == sizes[3]  # a draw is its mean
+    w, b, c, s = (np.float64(fit.params[n]) for n in ("0.weight", "0.bias", "1.bias", "1.weight"))
+    first = (X - X.mean(0)) / X.std(0) @ w.T + b
+    batch = (first - first.mean(0)) / np.sqrt(first.var(0) + 1e-5) * s + c
+    # What was kept of many batches is near the mean of all rows, and another number.
+    assert sizes[1] == pytest.approx(np.sqrt(np.mean(batch**2)), rel=0.2)
+    assert sizes[1] != pytest.approx(np.sqrt(np.mean(batch**2)), rel=1e-6)
 
 
 def test_what_is_fixed_has_no_gradient():

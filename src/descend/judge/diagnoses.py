@@ -23,7 +23,7 @@ from descend.run.finished import Finished
 from descend.show.numbers import count, plural
 from descend.task.columns import TARGET, WEIGHT
 from descend.task.scaling import measured
-from descend.trust.layers import Seen, gradients_of, seen_layers
+from descend.trust.layers import Seen, gradients_of, seen_layers, weights_in
 from descend.trust.metrics import metrics_of_classes
 from descend.trust.words import listed
 
@@ -281,7 +281,7 @@ def _gradients(sight: Sight) -> Iterator[Diagnosis]:
 
 def _share(seen: Seen) -> float | None:
     """The root mean square of a layer's gradient over that of its weights."""
-    names = [name for name in seen.layer.weights if name in seen.gradients]
+    names = [name for name in weights_in(seen.layer) if name in seen.gradients]
     weights = sum(float(np.sum(np.square(seen.params[n], dtype=float))) for n in names)
     slopes = sum(float(np.sum(np.square(seen.gradients[n], dtype=float))) for n in names)
     return math.sqrt(slopes / weights) if weights > 0 else None

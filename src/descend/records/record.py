@@ -17,13 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from descend.errors import InternalError
-from descend.lean import dataclass as lean
 from descend.records.layers import LayerRecord
 from descend.records.statuses import status_message, status_named
 from descend.visible import visible
 
 __all__ = [
-    "Band",
     "FitRecord",
     "History",
     "Minimum",
@@ -424,26 +422,6 @@ def correlation_of(covariance: NDArray[Any]) -> NDArray[Any]:
     scale = np.sqrt(np.diag(covariance))
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.asarray(covariance / np.outer(scale, scale))
-
-
-@lean
-class Band:
-    """A band around the fitted values.
-
-    Attributes:
-        fitted, low, high, stderr: shaped like the prediction; stderr is that of the fitted value
-            in a confidence band, that of a new observation in a prediction band.
-        kind: `confidence` or `prediction`.
-        simultaneous: whether it holds for all x at once.
-    """
-
-    kind: str
-    level: float
-    simultaneous: bool
-    fitted: NDArray[Any]
-    stderr: NDArray[Any]
-    low: NDArray[Any]
-    high: NDArray[Any]
 
 
 @dataclass(slots=True, kw_only=True, eq=False, repr=False)

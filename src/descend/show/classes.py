@@ -19,7 +19,7 @@ from descend.visible import visible
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-    from matplotlib.gridspec import SubplotSpec
+    from matplotlib.gridspec import GridSpecBase
 
 __all__ = ["Classified", "classified", "plot_classes"]
 
@@ -32,6 +32,10 @@ BINS = 10  # of probability
 WRITTEN, TICKED = 12, 30  # classes up to which cells have numbers, and axes labels
 LONGEST = 14  # characters of a label
 HALF = 0.5
+ACCURACIES: Mapping[str, tuple[str, str]] = {
+    "accuracy": (canvas.DATA, "-"), "validation_accuracy": (canvas.HELD_BACK, "--"),
+}  # fmt: skip
+"""Records of a history → how they are drawn."""
 TAIL = 1.959963984540054  # of the normal distribution, either side of 95 %
 COLUMNS = ("true positive", "false negative", "false positive", "true negative")
 
@@ -125,21 +129,32 @@ def plot_classes(
     lines = [*head_lines(record), made]
     figure = canvas.new_figure(record.model, lines, failed=not record.success)
     columns = _columns(record.x, len(rows.y)) if rows.predict is not None else []
-    counted = rows.hard or rows.several
+    recorded = [n for n in ACCURACIES if n in record.history]
     if 1 <= len(columns) <= 2 and rows.are_probabilities and rows.hard:
         grid = figure.add_gridspec(2, 2, width_ratios=(1.45, 1.0), height_ratios=(1.35, 1.0))
         draw = _boundary if len(columns) == 2 else _over_column
         draw(figure.add_subplot(grid[0, 0]), record, rows, columns)
         _table(figure.add_subplot(grid[0, 1]), record, rows)
         _calibration(figure.add_subplot(grid[1, 0]), rows)
-        _course(figure, grid[1, 1], record)
+        below: GridSpecBase = grid[1, 1].subgridspec(len(recorded[:1]) + 1, 1)
+        places = [below[k, 0] for k in range(len(recorded[:1]) + 1)]
     else:
-        grid = figure.add_gridspec(2 if rows.are_probabilities else 1, 2, width_ratios=(1.35, 1.0))
+        heights = [1.2] * rows.are_probabilities + [0.6] * len(recorded[:1]) + [1.0]
+        grid = figure.add_gridspec(
+            len(heights), 2, width_ratios=(1.35, 1.0), height_ratios=heights
+        )
+        counted = rows.hard or rows.several
         if counted:
             _table(figure.add_subplot(grid[:, 0]), record, rows)
         if rows.are_probabilities:
             _calibration(figure.add_subplot(grid[0, 1] if counted else grid[:, 0]), rows)
-        _course(figure, grid[-1, 1] if counted else grid[:, 1], record)
+        first = int(rows.are_probabilities and counted)
+        places = [grid[k, 1] for k in range(first, len(heights))]
+        if not counted and not recorded:
+            places = [grid[:, 1]]
+    for place in places[:-1]:
+        _accuracies(figure.add_subplot(place), record, recorded)
+    course(figure.add_subplot(places[-1]), record)
     return canvas.save(figure, path)
 
 
@@ -396,22 +411,15 @@ def _wilson(share: Array, number: Array) -> tuple[Array, Array]:
 # --- the course
 
 
-def _course(figure: Figure, place: SubplotSpec, record: FitRecord) -> None:
-    """The loss over the epochs; above it the accuracy, where it was recorded."""
-    recorded = [n for n in ("accuracy", "validation_accuracy") if n in record.history]
-    if not recorded:
-        course(figure.add_subplot(place), record)
-        return
-    parts = place.subgridspec(2, 1, height_ratios=(1.0, 1.3))
-    axes = figure.add_subplot(parts[0])
-    looks = {"accuracy": (canvas.DATA, "-"), "validation_accuracy": (canvas.HELD_BACK, "--")}
+def _accuracies(axes: Axes, record: FitRecord, recorded: Sequence[str]) -> None:
+    """The accuracy over the epochs, of the rows held back too."""
     for name in recorded:
-        colour, dashes = looks[name]
+        colour, dashes = ACCURACIES[name]
         values = np.asarray(record.history[name], float)
-        title = f"{name.replace('_', ' ')}, last {values[-1]:.4g}" if values.size else name
+        title = name.removesuffix("_accuracy")
+        title += f" {values[-1]:.4g}" if values.size else ""
         x, y = canvas.thinned(np.asarray(record.history.epoch, float), values)
         axes.plot(x, y, color=colour, linestyle=dashes, linewidth=1.8, label=title)
     canvas.style(axes)
     axes.tick_params(labelbottom=False)
-    canvas.legend_above(axes, columns=1)
-    course(figure.add_subplot(parts[1]), record)
+    canvas.legend_above(axes, columns=2)

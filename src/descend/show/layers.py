@@ -13,7 +13,7 @@ from descend.show.numbers import count, plural, short, shortened
 __all__ = ["layers_section", "standardised"]
 
 HEADER = ("layer", "row", "parameters", "weights", "activations", "gradient")
-NAMED = 32  # characters of a layer as it is written
+NAMED = 26  # characters of a layer as it is written
 DIGITS = 4
 
 
@@ -45,8 +45,8 @@ def layers_section(record: FitRecord) -> Section:
     section.fill(rows, (3, 4, 5))
     seen = plural(min(record.n_rows, MOST_LOOKED_AT), "row")
     section.remarks.append(
-        f"weights, gradient: norms, the gradient that of the loss; activations: root mean square; "
-        f"on {seen}."
+        "Of the weights and of the gradient of the loss the norms, of activations the root mean "
+        f"square; on {seen}."
     )
     section.remarks += record.findings
     return section

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from descend.methods.links import expected
-from descend.records.record import Band, FitRecord, History, Minimum, flat_parameters, leaves
+from descend.records.band import Band
+from descend.records.record import FitRecord, History, Minimum, flat_parameters, leaves
 from descend.show import canvas
 from descend.show.numbers import duration, plural, short
 

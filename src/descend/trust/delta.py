@@ -14,7 +14,8 @@ from descend.differentiate.gauss_newton import jacobian_columns
 from descend.errors import UsageError, suggest
 from descend.functions import jacobian
 from descend.lean import dataclass
-from descend.records.record import Band, flat_parameters, leaves
+from descend.records.band import Band
+from descend.records.record import flat_parameters, leaves
 from descend.run.predictor import Predictor
 from descend.trace.formula import Formula
 from descend.trust.covariance import FISHER, NOT_ARRIVED

@@ -13,15 +13,25 @@ from descend.graph.evaluate import evaluate
 from descend.graph.source import const
 from descend.records.layers import MOST_LOOKED_AT, LayerRecord
 from descend.simplify.driver import simplify
+from descend.trace.effects import Effects, noting
+from descend.trace.trace import trace_function
 
 if TYPE_CHECKING:
+    from descend.graph.node import Node
     from descend.networks.layers import Layer
+    from descend.networks.network import Network
     from descend.run.build import Built
     from descend.run.job import Job
+    from descend.trace.model import Model
 
-__all__ = ["Seen", "gradients_of", "layers_of", "seen_layers"]
+__all__ = ["Seen", "gradients_of", "layers_of", "seen_layers", "weights_in"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
+
+
+def weights_in(layer: Layer) -> tuple[str, ...]:
+    """The names of a layer's weights: biases are none."""
+    return layer.weights or tuple(name for name in layer.params if name != "bias")
 
 
 class Seen(NamedTuple):
@@ -58,22 +68,47 @@ def seen_layers(
 ) -> list[Seen]:
     """The layers of a network one after the other, at at most `MOST_LOOKED_AT` rows.
 
+    They are seen as the network serves: a draw is its mean, and a running value what was kept.
+
     Args:
         leaves: all parameters. gradients: of the varied ones.
     """
     network = job.problem.network
     assert network is not None
-    bound, _ = job.inputs_at(built, leaves, MOST_LOOKED_AT)
-    (node,) = built.model.data.values()
-    x, found = bound[node], []
-    for number, layer in enumerate(network.layers):
+    if "layers" not in built.extras:
+        built.extras["layers"] = _traced(network, built.model)
+    nodes, captured = built.extras["layers"]
+    bound, extents = job.inputs_at(built, leaves, MOST_LOOKED_AT)
+    with np.errstate(all="ignore"):
+        outputs = evaluate(nodes, bound | captured, extents)
+    found = []
+    for number, (layer, output) in enumerate(zip(network.layers, outputs, strict=True)):
         names = {name: f"{number}.{name}" for name in layer.params}
         params = {name: leaves[whole] for name, whole in names.items()}
-        with np.errstate(all="ignore"):
-            x = np.asarray(layer(x, params) if params else layer(x))
         slopes = {name: gradients[whole] for name, whole in names.items() if whole in gradients}
-        found.append(Seen(number, layer, params, x, slopes))
+        found.append(Seen(number, layer, params, np.asarray(output), slopes))
     return found
+
+
+def _traced(network: Network, model: Model) -> tuple[list[Node], dict[Node, Array]]:
+    """What each layer gives as the network serves, over the inputs of its model."""
+
+    def all_layers(x: Any, params: Mapping[str, Any]) -> tuple[Any, ...]:
+        found = []
+        for number, layer in enumerate(network.layers):
+            own = {name: params[f"{number}.{name}"] for name in layer.params}
+            x = layer(x, own, f"{number}.")
+            found.append(x)
+        return tuple(found)
+
+    (x,) = model.data.values()
+    whole = frozenset([x]) if model.whole else frozenset()
+    training = model.training
+    effects = Effects(model.rows, x.dtype) if training is None else training.effects
+    with noting(effects.serving()):
+        traced = trace_function(all_layers, (x, dict(model.leaves)), whole=whole)
+    captured = {node: np.asarray(array) for node, array in traced.trace.captured}
+    return list(traced.outputs), captured
 
 
 def layers_of(seen: Iterable[Seen]) -> tuple[LayerRecord, ...]:
@@ -81,7 +116,7 @@ def layers_of(seen: Iterable[Seen]) -> tuple[LayerRecord, ...]:
     return tuple(
         LayerRecord(
             layer.name, output.shape[1:], sum(a.size for a in params.values()),
-            _norm(params[name] for name in layer.weights),
+            _norm(params[name] for name in weights_in(layer)),
             math.sqrt(float(np.mean(np.square(output, dtype=np.float64)))),
             _norm(gradients.values()),
         )

@@ -10,7 +10,7 @@ from descend.task.checks import check_choice, check_count, check_seed
 from descend.trust.quantiles import check_level
 
 if TYPE_CHECKING:
-    from descend.records.record import Band
+    from descend.records.band import Band
     from descend.trust.bootstrap import Bootstrap
     from descend.trust.contour import Contour
     from descend.trust.delta import Derived
