@@ -58,6 +58,7 @@ LATE = {
     "trust.curved", "judge.divergence", "judge.growth", "result.explaining", "train.load",
     "result.datasets",
     "judge.not_finite",
+    "task.networks",
     "task.ready", "result.saved", "task.scaling", "trust.bootstrap", "trust.contour",
     "trust.delta", "trust.diagnostics", "trust.intervals", "trust.profile", "trust.refit",
 }  # fmt: skip

@@ -15,6 +15,7 @@ from descend import methods
 
 if TYPE_CHECKING:
     from descend import models as models
+    from descend import random as random
     from descend.data.read import read
     from descend.errors import (
         DataError,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
         hvp,
         jacobian,
         jvp,
+        running,
         scan,
         stop_gradient,
         value_and_grad,
@@ -51,6 +53,8 @@ if TYPE_CHECKING:
     from descend.train.fit_many import fit_many
     from descend.train.load import load
     from descend.train.minimize import maximize, minimize
+    from descend.train.start import SteppedRun, start
+    from descend.train.trainings import Trainings, trainings
 
 __version__ = "0.1.0"
 
@@ -61,14 +65,16 @@ _HOMES = {
         "TraceError UsageError"
     ),
     "functions": (
-        "black_box check_grad custom_derivative grad hessian hvp jacobian jvp scan stop_gradient "
-        "value_and_grad vjp"
+        "black_box check_grad custom_derivative grad hessian hvp jacobian jvp running scan "
+        "stop_gradient value_and_grad vjp"
     ),
     "methods": " ".join(methods.__all__),
     "parameters.declare": "Parameter",
     "train.explain": "explain",
     "train.fit": "fit",
     "train.load": "load",
+    "train.start": "SteppedRun start",
+    "train.trainings": "Trainings trainings",
     "train.fit_many": "fit_many",
     "result.many": "ManyFits",
     "train.minimize": "maximize minimize",
@@ -81,9 +87,10 @@ _NAMES = {name: home for home, names in _HOMES.items() for name in names.split()
 __all__ = [
     "DataError", "Dataset", "DescendError", "DescendWarning", "DivergedWarning", "Fit",
     "FormulaError", "GlobalFit", "ManyFits", "NotCoveredError", "Parameter", "SetFit",
-    "TraceError", "UsageError", "black_box", "check_grad", "custom_derivative", "explain",
-    "fit", "fit_global", "fit_many", "grad", "hessian", "hvp", "jacobian", "jvp", "load",
-    "maximize", "minimize", "read", "scan", "stop_gradient", "value_and_grad", "vjp",
+    "SteppedRun", "TraceError", "Trainings", "UsageError", "black_box", "check_grad",
+    "custom_derivative", "explain", "fit", "fit_global", "fit_many", "grad", "hessian", "hvp",
+    "jacobian", "jvp", "load", "maximize", "minimize", "read", "running", "scan", "start",
+    "stop_gradient", "trainings", "value_and_grad", "vjp",
 ]  # fmt: skip
 __all__ += methods.__all__
 
@@ -91,7 +98,7 @@ __all__ += methods.__all__
 if not TYPE_CHECKING:  # else any name would be one of ours
 
     def __getattr__(name: str) -> Any:
-        if name in ("estimators", "models", "networks"):
+        if name in ("estimators", "models", "networks", "random"):
             return importlib.import_module(f"descend.{name}")
         home = _NAMES.get(name)
         if home is None:

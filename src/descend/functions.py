@@ -24,6 +24,7 @@ from descend.plans import Planner, planner_of, pulled_back, runner
 from descend.quantities import refuse_units
 from descend.trace.black_box import BlackBox
 from descend.trace.context import current
+from descend.trace.effects import keep
 from descend.trace.tree import flatten
 
 __all__ = [
@@ -36,6 +37,7 @@ __all__ = [
     "hvp",
     "jacobian",
     "jvp",
+    "running",
     "scan",
     "stop_gradient",
     "value_and_grad",
@@ -232,6 +234,42 @@ def stop_gradient(tree: Any) -> Any:
     np.float64(3.0)
     """
     return transforms.stopped(tree)
+
+
+@ends_at_users_line
+def running(
+    name: str, value: Any, momentum: float = 0.1, *, begin: Any = 0.0, kept: Any = None
+) -> Any:
+    """A value of a batch that the model keeps a running mean of, to predict with.
+
+    In a fit by a method of first order this is the value itself, and with every update the running
+    value becomes (1 - momentum) · running + momentum · value, as in PyTorch, where that is finite
+    (the unbiased variance of one row is not); no derivative passes through it. In `predict`, in validation and in `fit.loss` the running value takes the place of
+    the value. It is saved with the fit, and a resumed run goes on from it. Outside of a fit, this
+    is the value.
+
+    Batch normalisation is `(h - running("mean", h.mean(0))) / np.sqrt(running("var", h.var(0),
+    begin=1.0) + 1e-5)`.
+
+    Args:
+        name: one for each running value of a model.
+        value: an array without an axis of rows.
+        momentum: the weight of a new value, above 0 and at most 1.
+        begin: what it begins with, of the value's shape or for all of it.
+        kept: what is kept, where that is another one, such as `h.var(0, ddof=1)`.
+
+    Raises:
+        TraceError: the name is used twice, the value has rows, or stands in a `scan` or `grad`.
+
+    >>> import numpy as np
+    >>> running("mean", np.array([1.0, 3.0]).mean())
+    np.float64(2.0)
+    """
+    if not isinstance(name, str) or not name:
+        raise UsageError(f"running takes a name first, not {name!r}")
+    if not isinstance(momentum, int | float | np.floating) or not 0 < momentum <= 1:
+        raise UsageError(f"momentum is a number above 0 and at most 1, not {momentum!r}")
+    return keep(name, value, float(momentum), begin, kept)
 
 
 def custom_derivative(function: Function) -> CustomDerivative:

@@ -117,7 +117,7 @@ class Machine:
         if let.op == "rows":
             return np.asarray(self.extents[let.attr]).astype(let.dtype)[()]
         if let.op == "index":
-            return np.int64(self.at(let.attr))
+            return np.asarray(self.at(let.attr)).astype(let.dtype)[()]
         if let.op == "cast":
             return np.asarray(self.values[let.args[0]]).astype(let.dtype)[()]
         if let.op == "gather":

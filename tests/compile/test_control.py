@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import descend
 from compile.descents import MODELS, Descent, Outcome, descent
 from compile.interpreter import Machine
 from compile.test_many import job, results
@@ -19,8 +20,14 @@ from descend.compile.memory import control_words
 from descend.compile.places import named_words
 from descend.compile.program import NativeProgram
 from descend.graph.blocks import combined, split
-from descend.graph.program import RUNNING, Control, interpret
+from descend.graph.program import RUNNING, Control, Plan, interpret
+from descend.methods import SGD, SquaredError
 from descend.methods.damped import LeanLevenbergMarquardt
+from descend.program.epochs import EndOfEpoch
+from descend.program.pipeline import descent as build
+from descend.program.recipe import Recipe
+from descend.program.stopping import Rules
+from descend.trace.model import Spec, trace_model
 
 SMALL = 8
 
@@ -66,6 +73,41 @@ def by_the_letter(d: Descent, epochs: int, seed: int = 0, order: int = 0) -> Out
 @pytest.mark.parametrize("model", MODELS)
 def test_the_loops_mean_the_program(model: str, shuffle: bool, batch: int | None) -> None:
     d = descent(model, batch, shuffle, rows=16)
+    check_near(by_the_letter(d, 2, seed=5), d, 2, seed=5)
+
+
+def dropout(x, w, u):
+    h = np.tanh(x @ w)
+    kept = descend.running("mean", h.mean(0))
+    return ((h - kept) * descend.random.bernoulli(0.5, h.shape)) @ u + descend.random.normal()
+
+
+def network(batch: int | None, shuffle: bool) -> Descent:
+    """A network that draws and keeps, as a program with its arrays."""
+    number, rng = Spec((), np.dtype(float)), np.random.default_rng(0)
+    specs = {"w": Spec((3, 5), number.dtype), "u": Spec((5,), number.dtype)}
+    model = trace_model(
+        dropout, lambda data, leaves: ([*data.values(), *leaves.values()], {}),
+        {"x": Spec((3,), number.dtype)}, specs,
+    )  # fmt: skip
+    recipe = Recipe(
+        SGD(lr=0.1), SquaredError(), EndOfEpoch(Rules({})), target=number,
+        plan=Plan(batch, shuffle and batch is not None),
+    )  # fmt: skip
+    made = build(model, recipe)
+    start = {f"moved {n}": rng.normal(size=s.shape) for n, s in specs.items()}
+    fixed = {"optimizer.lr": np.array(0.1), "random seed": np.array(11)}
+    own = [fixed[n] for n in made.fixed]
+    state = made.program.beginning([*(start[n] for n in made.start), *own], {made.program.rows: 1})
+    columns = {"x": rng.normal(size=(16, 3)), "target": rng.normal(size=16),
+               "row number": np.arange(16, dtype=np.uint32)}  # fmt: skip
+    return Descent(made.program, [np.array(a) for a in state], [columns[n] for n in made.data], own)
+
+
+@pytest.mark.parametrize("batch", [1, 5, 16, None])
+@pytest.mark.parametrize("shuffle", [False, True], ids=["in order", "shuffled"])
+def test_draws_and_running_values_by_the_letter(shuffle: bool, batch: int | None) -> None:
+    d = network(batch, shuffle)
     check_near(by_the_letter(d, 2, seed=5), d, 2, seed=5)
 
 

@@ -107,6 +107,8 @@ ELEMENTWISE = sorted(
 
 
 def dtypes_of(name: str) -> tuple[str, ...]:
+    if name == "threefry":
+        return ("u4",)
     if name in FLOAT_ONLY:
         return FLOATS
     truth = ("?",) if name in WITH_TRUTH else ()

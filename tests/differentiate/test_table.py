@@ -36,6 +36,7 @@ ELSEWHERE = {
     SCAN.name: "tests/graph/test_scan.py",
     CUSTOM.name: "tests/differentiate/test_custom.py",
     "black_box": "tests/differentiate/test_black_box.py",
+    **dict.fromkeys(("threefry", "drawn"), "tests/graph/test_draws.py"),
     "sound_solve": "tests/compile/test_sound_solve.py",
     SHARED.name: "tests/compile/test_shared.py",
     **dict.fromkeys(LINEAR_ALGEBRA, "tests/differentiate/test_linear_algebra.py"),

@@ -1,4 +1,4 @@
-"""Networks as models: sizes and starts from the data, and the same numbers as a plain function's."""
+"""Networks as models: sizes and starts from the data, the numbers of a plain function."""
 
 import copy
 import pickle
@@ -240,7 +240,7 @@ def test_what_does_not_fit_is_told():
         nn.Sequential(3)
     with pytest.raises(descend.UsageError, match=r"write Linear\(\)"):
         nn.Sequential(nn.Linear)
-    with pytest.raises(descend.UsageError, match="has parameters .weight, bias., which a fit"):
+    with pytest.raises(descend.UsageError, match=r"has parameters .weight, bias., which a fit"):
         nn.Linear(3)(X)
     wrong(nn.Sequential(nn.Linear(4)), X, NUMBERS, "ends with 4 numbers a row, and the target need")
     wrong(nn.mlp([4]), X[:, 0], NUMBERS, r"x has the shape \(90,\), and a network takes a row")

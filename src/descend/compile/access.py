@@ -220,7 +220,7 @@ class Access:
         if let.op == "rows":
             return self.e.convert(self.extent(let.attr), kind)
         if let.op == "index":
-            return self.index(let.attr, counters)
+            return self.e.convert(self.index(let.attr, counters), kind)
         if let.op == "gather":
             return self.gather(let, values[let.args[0]], counters)
         args = tuple([values[a] for a in let.args])

@@ -137,8 +137,9 @@ def _through_reshape(e: Evaluator, node: Node, at: At) -> Let:
 
 def _counting(e: Evaluator, node: Node, at: At) -> Let:
     index = at[node.attrs["axis"]]
-    let = e.let("index", (), index, INT, e.depth_of((index,)))
-    return let if node.dtype == INT else e.let("cast", (let,), None, node.dtype)
+    whole = node.dtype if node.dtype.kind in "iu" else INT  # a wider one would cost lanes
+    let = e.let("index", (), index, whole, e.depth_of((index,)))
+    return let if node.dtype == whole else e.let("cast", (let,), None, node.dtype)
 
 
 def _gather(e: Evaluator, node: Node, at: At) -> Let:

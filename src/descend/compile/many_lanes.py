@@ -183,7 +183,7 @@ class FitWriter(BlockWriter):
         if let.op == "rows":
             return self.e.convert(self.number_of_rows(let.attr), kind)
         if let.op == "index":
-            return self.e.splat(self.index(let.attr, counters), self.width)
+            return self.e.splat(self.e.convert(self.index(let.attr, counters), kind), self.width)
         if let.op == "gather":
             return self.gather(let, values[let.args[0]], counters)
         args = tuple([values[a] for a in let.args])

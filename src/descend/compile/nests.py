@@ -10,8 +10,8 @@ import math
 from collections.abc import Callable, Iterable
 
 from descend.compile.access import Access, Counters
-from descend.compile.kinds import Value
-from descend.compile.loops import Address, Axis, Index, Let, Nest, Reduction
+from descend.compile.kinds import Value, literal
+from descend.compile.loops import Address, Axis, Let, Nest, Reduction
 from descend.compile.operations import emit_operation, kind_of
 from descend.compile.products import Products, products_of
 from descend.compile.segments import operands
@@ -345,7 +345,7 @@ class NestWriter:
         if let.op == "load":
             return self.lane_load(let.attr, counters, width)
         if let.op == "index":
-            return self.lane_index(let.attr, counters, width)
+            return self.lane_index(let, counters, width)
         if let.op == "gather":
             return self.lane_gather(let, values, counters, width)
         args = tuple([self.widened(values[a], width) for a in let.args])
@@ -383,11 +383,12 @@ class NestWriter:
             vector = self.e.insert(vector, scalar, k)
         return vector
 
-    def lane_index(self, index: Index, counters: Counters, width: int) -> Value:
+    def lane_index(self, let: Let, counters: Counters, width: int) -> Value:
+        index, kind = let.attr, kind_of(let.dtype)
         factor = sum(c for a, c in index.terms if a is self.lane_axis)
-        base = self.e.splat(self.w.index(index, counters), width)
-        steps = ", ".join(f"i64 {k * factor}" for k in range(width))
-        return self.e.add(base, Value(f"<{steps}>", "i64", width))
+        base = self.e.splat(self.e.convert(self.w.index(index, counters), kind), width)
+        lanes = [Value(literal(k * factor, kind), kind, 1) for k in range(width)]
+        return self.e.add(base, Value(f"<{', '.join(k.typed for k in lanes)}>", kind, width))
 
     def lane_gather(self, let: Let, values: dict[Let, Value], counters: Counters, width: int
                     ) -> Value:  # fmt: skip

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from descend.data.validate import real_array
 from descend.errors import DataError, UsageError, suggest
 
-__all__ = ["bind_inputs", "column_names", "is_table", "take_columns"]
+__all__ = ["as_matrix", "bind_inputs", "column_names", "column_of", "is_table", "take_columns"]
 
 Array = NDArray[Any]
 
@@ -90,6 +90,44 @@ def take_columns(table: Any, names: Iterable[str], *, integers: bool = False) ->
         values = table[name] if frame is None else frame[name].to_numpy()
         found[name] = real_array(_plain(values), f'the column "{name}"', integers=integers)
     return found
+
+
+def as_matrix(table: Any, names: Sequence[str]) -> Array:
+    """Columns of a table, each one number a row, side by side.
+
+    Raises:
+        DataError: a column is absent, or holds no numbers.
+
+    >>> as_matrix({"a": [1, 2], "b": [3, 4], "c": [5, 6]}, ["a", "b"])
+    array([[1., 3.],
+           [2., 4.]])
+    """
+    columns = take_columns(table, names)
+    for name, column in columns.items():
+        if column.ndim != 1:
+            raise DataError(
+                f'the column "{name}" has the shape {column.shape}: one number a row is needed',
+                remedy="give an array instead of a table",
+            )
+    return np.column_stack(list(columns.values()))
+
+
+def column_of(table: Any, name: str) -> Any:
+    """One column of a dict or frame as it is, labels included.
+
+    Raises:
+        DataError: there is none of that name.
+
+    >>> column_of({"y": ["a", "b"]}, "y")
+    ['a', 'b']
+    """
+    known = column_names(table)
+    if name not in known:
+        raise DataError(
+            f'the table has no column "{name}"{suggest(name, known)}',
+            remedy=f"its columns are {', '.join(known[:12])}{' …' if len(known) > 12 else ''}",
+        )
+    return table[name] if isinstance(table, Mapping) else _plain(_frame(table)[name])
 
 
 def _plain(values: Any) -> Any:

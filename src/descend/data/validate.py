@@ -16,6 +16,7 @@ from descend.quantities import refuse_units
 __all__ = [
     "Clean",
     "Missing",
+    "check_members",
     "check_positive",
     "check_prediction",
     "clean_rows",
@@ -359,3 +360,29 @@ def check_prediction(prediction: tuple[Any, ...], target: tuple[Any, ...]) -> No
 def _shape(shape: tuple[Any, ...]) -> str:
     inner = ", ".join(str(length) for length in shape)
     return f"({inner},)" if len(shape) == 1 else f"({inner})"
+
+
+def check_members(column: Array, count: int, name: str) -> None:
+    """Refuse what is no whole number from 0 to count - 1, with its row.
+
+    Raises:
+        DataError: the first such row, counted from 0.
+
+    >>> check_members(np.array([0, 7]), 7, "x")
+    Traceback (most recent call last):
+    descend.errors.DataError: x holds 7 in row 1, and only whole numbers from 0 to 6 are known \
+(rows count from 0)
+      do: number what x tells apart from 0: np.unique(x, return_inverse=True)[1]
+    """
+    a = np.asarray(column)
+    wrong = ~((a >= 0) & (a < count) & (a == np.floor(a)))
+    rows = np.flatnonzero(wrong.reshape(len(a), -1).any(axis=1)) if a.ndim else [0] * bool(wrong)
+    if len(rows):
+        row = int(rows[0])
+        value = a.reshape(-1)[np.flatnonzero(wrong)[0]]
+        raise DataError(
+            f"{name} holds {value:g} in row {row}, and only whole numbers from 0 to {count - 1} "
+            "are known (rows count from 0)",
+            remedy=f"number what {name} tells apart from 0: "
+            f"np.unique({name}, return_inverse=True)[1]",
+        )

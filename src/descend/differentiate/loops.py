@@ -12,9 +12,10 @@ from descend.errors import UsageError
 from descend.graph.elementwise import cast
 from descend.graph.node import Dim, Node
 from descend.graph.scan import scan_nodes
-from descend.graph.source import input_node
+from descend.graph.source import input_node, iota
 from descend.graph.subgraph import close_over
 from descend.trace.context import current
+from descend.trace.effects import Looping, looping
 from descend.trace.tensor import as_node, wrap
 from descend.trace.trace import trace_function
 from descend.trace.tree import Tree, flatten, unflatten
@@ -32,17 +33,22 @@ def traced_scan(
     slices, xs_form = flatten(xs)
     carry, rows = [as_node(v) for v in start], [as_node(v) for v in slices]
     count = _length([r.shape[0] if r.shape else None for r in rows], length)
-    carry, inputs, made, y_form = _traced(function, carry, form, rows, xs_form)
+    with looping() as loop:
+        carry, inputs, made, y_form = _traced(function, carry, form, rows, xs_form, loop)
+    if loop.used:
+        inputs.append(loop.counter)
+        rows.append(iota((count,), 0, loop.counter.dtype))
     body, captured = close_over(inputs, made)
     results = [wrap(n) for n in scan_nodes(body, carry, rows, captured, count, backward)]
     return unflatten(form, results[: len(carry)]), unflatten(y_form, results[len(carry) :])
 
 
 def _traced(
-    function: Body, carry: list[Node], form: Tree, rows: list[Node], xs_form: Tree
+    function: Body, carry: list[Node], form: Tree, rows: list[Node], xs_form: Tree, loop: Looping
 ) -> tuple[list[Node], list[Node], list[Node], Tree]:
     """The body as a graph; an initial carry of a smaller dtype is cast to what the body makes."""
     for _ in range(3):
+        loop.again()
         inner = [input_node(f"carry{i}", n.shape, n.dtype) for i, n in enumerate(carry)]
         parts = [input_node(f"slice{i}", r.shape[1:], r.dtype) for i, r in enumerate(rows)]
         traced = trace_function(function, [unflatten(form, inner), unflatten(xs_form, parts)])

@@ -16,9 +16,9 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 
 from descend.errors import UsageError
 from descend.estimators.kept import Kept
-from descend.estimators.methods import WeightDecay
-from descend.estimators.training import left_of, state_arrays, trained
+from descend.estimators.training import left_of, of_weights, state_arrays, trained
 from descend.methods.links import expected
+from descend.methods.penalties import L2
 from descend.methods.table import as_loss, as_optimizer
 from descend.networks import Linear, Sequential
 from descend.networks.network import Network
@@ -75,7 +75,7 @@ class _NetworkEstimator(Kept, BaseEstimator):  # type: ignore[misc]
         X, y = self._scaled(X), (y - self._offset) / self._spread
         network = _network(self.network)
         seed = int(check_random_state(self.random_state).randint(SEEDS))
-        options = self._options(len(X), incremental)
+        options = self._options(network, len(X), incremental)
         given: dict[str, Any] = {}
         if incremental and not anew:
             given["resume"] = left_of(self._descent, self.params_, seed, options["optimizer"])
@@ -101,7 +101,7 @@ class _NetworkEstimator(Kept, BaseEstimator):  # type: ignore[misc]
         """What columns and target are shifted by and divided by."""
         self._center = self._scale = None
         self._offset, self._spread = np.zeros(y.shape[1]), np.ones(y.shape[1])
-        if not self.standardize:
+        if not self.standardize or _network(self.network).indices:
             return
         columns = StandardScaler().fit(X, sample_weight=weight)
         self._center, self._scale = columns.mean_, columns.scale_
@@ -114,7 +114,7 @@ class _NetworkEstimator(Kept, BaseEstimator):  # type: ignore[misc]
             return X
         return np.asarray((X - self._center) / self._scale, X.dtype)
 
-    def _options(self, n_rows: int, incremental: bool) -> dict[str, Any]:
+    def _options(self, network: Network, n_rows: int, incremental: bool) -> dict[str, Any]:
         optimizer = as_optimizer(self.optimizer, **({} if self.lr is None else {"lr": self.lr}))
         steps = optimizer.scope != "vector"
         size = min(BATCH, n_rows) if self.batch_size is None and steps else self.batch_size
@@ -123,7 +123,7 @@ class _NetworkEstimator(Kept, BaseEstimator):  # type: ignore[misc]
         found: dict[str, Any] = {
             "loss": self._loss(None), "optimizer": optimizer, "batch_size": size,
             "epochs": 1 if incremental else int(self.epochs), "verbose": bool(self.verbose),
-            "penalty": WeightDecay(self.alpha) if self.alpha else None,
+            "penalty": of_weights(network, L2(self.alpha) if self.alpha else None),
         }  # fmt: skip
         if not incremental:
             found |= {"validation_split": self.validation_split, "patience": self.patience}

@@ -14,9 +14,10 @@ from sklearn.base import is_classifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 
-from descend.estimators.methods import InverseScaling, Moments, NetworkLoss, Velocity, WeightDecay
-from descend.estimators.training import Left, dense, left_of, state_arrays, trained
+from descend.estimators.methods import InverseScaling, Moments, NetworkLoss, Velocity
+from descend.estimators.training import Left, dense, left_of, of_weights, state_arrays, trained
 from descend.methods.base import Optimizer
+from descend.methods.penalties import L2
 from descend.methods.quasi_newton import LBFGS
 from descend.networks import mlp
 from descend.networks.network import Network
@@ -139,19 +140,20 @@ class _Trained:
         resume: Left | None = None, **options: Any,
     ) -> Fit:  # fmt: skip
         hidden = np.atleast_1d(self.hidden_layer_sizes).tolist()
-        model: Any = _network(tuple(hidden), self.activation)
+        network = _network(tuple(hidden), self.activation)
+        model: Any = network
         if X.dtype == np.float32:
             options["standardize"] = False
         else:
-            model = network_function(model, False)
+            model = network_function(network, False)
         mean = 1.0
         if weight is not None:
             mean = float(np.mean(weight))
             weight = weight / mean
-        penalty = WeightDecay(self.alpha / (2 * size * mean)) if self.alpha else None
+        decay = L2(self.alpha / (2 * size * mean)) if self.alpha else None
         start = {"start": self._named(X.dtype)} if resume is None else {"resume": resume}
         return trained(
-            model, X, y, loss=self._loss(), optimizer=optimizer, penalty=penalty,
+            model, X, y, loss=self._loss(), optimizer=optimizer, penalty=of_weights(network, decay),
             sample_weight=weight, **start, **options,
         )  # fmt: skip
 

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import descend.graph.black_box
+import descend.graph.draws
 import descend.graph.elementwise
 import descend.graph.multilinear
 import descend.graph.selection

@@ -21,8 +21,8 @@ from descend.lean import dataclass
 
 __all__ = [
     "ONCE", "PRIMITIVES", "Dim", "Mixes", "Node", "Partial", "Primitive", "Several", "Shape",
-    "along", "apart", "declare_several", "intern", "meeting", "postorder", "register", "sizes",
-    "substitute",
+    "along", "apart", "declare_several", "intern", "meeting", "mixing", "postorder", "register",
+    "sizes", "substitute",
 ]  # fmt: skip
 
 _serial = itertools.count()
@@ -309,6 +309,37 @@ ONCE = 161
 PRIMITIVES: dict[str, Primitive] = {}
 
 
+def mixing(outputs: Sequence[Node], rows: Dim | int) -> tuple[Node | None, str]:
+    """The first operation by which rows know of one another, with its word; else None and "".
+
+    Of rows whose number is an integer nothing is told.
+    """
+    for node in postorder(outputs) if isinstance(rows, Dim) else ():
+        words = _mixes(node, rows)  # type: ignore[arg-type]
+        if words:
+            return node, words
+    return None, ""
+
+
+def _mixes(node: Node, rows: Dim) -> str:
+    if node.shape.count(rows) > 1:
+        return "all pairs of rows"
+    if node.args and not any(rows in a.shape for a in node.args):
+        return ""
+    if node.args and rows not in node.shape and node.op.several is None:
+        return node.op.name
+    return node.op.mixes(node, rows)
+
+
+def inside(node: Node, rows: Dim) -> str:
+    """Rows meet where they do in the graph inside the operation, or where that runs along them."""
+    name = node.op.name
+    if node.attrs.get("length") is rows:
+        return f"{name} along the rows"
+    word = mixing(node.attrs["body"].outputs, rows)[1]
+    return f"{word} in {name}" if word else ""
+
+
 def declare_several(name: str, native: str, infer: Infer, several: Several) -> Primitive:
     """Register a primitive with several results; the walks use `several` alone."""
 
@@ -316,7 +347,8 @@ def declare_several(name: str, native: str, infer: Infer, several: Several) -> P
         raise InternalError(f"{name} has several results; its rules are in `several`")
 
     rules = (unused, unused, unused, unused)
-    return register(Primitive(name, "opaque", native, False, infer, *rules, several=several))
+    kind = Primitive(name, "opaque", native, False, infer, *rules, several=several, mixes=inside)
+    return register(kind)
 
 
 def register(primitive: Primitive) -> Primitive:

@@ -19,8 +19,8 @@ from descend.trust.goodness import spread_of, weights_of
 
 __all__ = [
     "LITTLE", "MOST_ROWS", "ROUNDING", "SAVES", "by_chance", "can_walk", "end_of", "explained",
-    "explained_by_loss", "explains_nothing", "has_grown", "is_linear", "least_share",
-    "leaves_noise", "nothing", "saved",
+    "explained_by_loss", "explains_nothing", "first_and_last", "has_grown", "is_linear",
+    "least_share", "leaves_noise", "nothing", "saved",
 ]  # fmt: skip
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -35,6 +35,7 @@ SAVES = 0.45  # of the loss at the target's mean, which may be twice that of the
 LEVELS = 65  # quantiles of the target, of which one is as good as the best constant
 MOST_LAGS = 20  # at which residuals are compared with each other
 BEYOND = 4.0  # standard deviations of the sum of squared autocorrelations of noise
+NOISE = 4.0  # standard deviations of a difference that is none
 CONSTANT = 1e-24  # a share of the target's squares: below, all rows have the same target
 
 
@@ -193,10 +194,28 @@ def end_of(run: Finished) -> dict[str, Array]:
     return run.leaves(best=False) if stayed and run.best_epoch() is not None else kept
 
 
+def first_and_last(run: Finished) -> tuple[float, float, float]:
+    """The loss of training in the first tenth of the epochs and in the last one.
+
+    Returns:
+        also the standard deviation of their difference, as far as it is noise: of the draws of a
+        model, and of what a batch is normalised by.
+    """
+    losses = run.course.column("loss")
+    k = max(1, losses.size // 10)
+    # The median of |a - b| of two normal numbers is 0.954 of their standard deviation.
+    noise = float(np.median(np.abs(np.diff(losses)))) / 0.954 if losses.size > 1 else np.inf
+    return float(losses[:k].mean()), float(losses[-k:].mean()), noise * np.sqrt(2.0 / k)
+
+
 def has_grown(run: Finished) -> bool:
     """Whether a descent has led to a larger loss than that at the start."""
     if getattr(run.job.settings.optimizer, "maximize", False):
         return False
+    if run.built.model.training is not None:
+        # The model as it serves is not what has descended.
+        before, after, noise = first_and_last(run)
+        return not run.best_epoch() and after > before + NOISE * noise
     end = run.leaves() if run.best_epoch() else end_of(run)
     for most in (FEW_ROWS, MOST_ROWS):
         loss = run.job.loss_at(run.built, run.begin, most)

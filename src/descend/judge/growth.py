@@ -8,7 +8,7 @@ import numpy as np
 
 from descend.judge.beside import half_curvature
 from descend.judge.divergence import rate_to_try
-from descend.judge.explained import MOST_ROWS, end_of
+from descend.judge.explained import MOST_ROWS, end_of, first_and_last
 from descend.run.finished import Finished
 
 __all__ = ["growth_message"]
@@ -21,14 +21,18 @@ SAME = 1e-6  # a share: curvatures that differ by less are one
 
 def growth_message(run: Finished) -> str:
     """Say from what to what the loss went, and which learning rate would have descended."""
-    loss = run.job.loss_at(run.built, run.begin, MOST_ROWS)
     factor = run.job.loss_factor
-    before, after = factor * loss({}), factor * loss(end_of(run))
+    if run.built.model.training is None:
+        loss = run.job.loss_at(run.built, run.begin, MOST_ROWS)
+        before, after = factor * loss({}), factor * loss(end_of(run))
+    else:
+        before, after = (factor * level for level in first_and_last(run)[:2])
     little = before and abs(after - before) < LITTLE * abs(before)
     by = f", by {(after - before) / abs(before):.2g} of itself," if little else ""
     unit = run.unit
+    what = "the loss" if run.built.model.training is None else "the loss in training"
     words = (
-        f"the loss grew from {before:.6g} at the start to {after:.6g}{by} after "
+        f"{what} grew from {before:.6g} at the start to {after:.6g}{by} after "
         f"{run.control.epoch} {unit}{'' if run.control.epoch == 1 else 's'}"
     )
     limit = _limit(run)
@@ -49,7 +53,8 @@ def _limit(run: Finished) -> tuple[float, float] | None:
     "Some methods of speeding up the convergence of iteration methods", 1964).
     """
     optimizer, size = run.job.settings.optimizer, run.job.settings.batch_size
-    if type(optimizer).__name__ != "SGD" or size is not None:
+    noisy = size is not None or run.built.model.training is not None
+    if type(optimizer).__name__ != "SGD" or noisy:
         return None
     if getattr(optimizer, "nesterov", False):
         return None

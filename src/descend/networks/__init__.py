@@ -15,14 +15,23 @@ import functools
 
 from descend.networks.activations import ACTIVATIONS, relu
 from descend.networks.initialisers import INITIALISERS
-from descend.networks.layers import Flatten, Layer, Linear, activation
+from descend.networks.layers import (
+    Embedding,
+    Flatten,
+    Layer,
+    LayerNorm,
+    Linear,
+    RMSNorm,
+    activation,
+)
 from descend.networks.network import Network, Residual, Sequential, mlp
 
 __all__ = [
-    "ACTIVATIONS", "ELU", "GELU", "INITIALISERS", "CELU", "SELU", "Flatten", "Hardsigmoid",
-    "Hardswish", "Hardtanh", "Identity", "Layer", "LeakyReLU", "Linear", "LogSigmoid", "Mish",
-    "Network", "ReLU", "ReLU6", "Residual", "Sequential", "SiLU", "Sigmoid", "Softplus",
-    "Softsign", "Tanh", "Tanhshrink", "activation", "mlp", "relu",
+    "ACTIVATIONS", "CELU", "ELU", "GELU", "INITIALISERS", "SELU", "Embedding", "Flatten",
+    "Hardsigmoid", "Hardswish", "Hardtanh", "Identity", "Layer", "LayerNorm", "LeakyReLU",
+    "Linear", "LogSigmoid", "Mish", "Network", "RMSNorm", "ReLU", "ReLU6", "Residual",
+    "Sequential", "SiLU", "Sigmoid", "Softplus", "Softsign", "Tanh", "Tanhshrink", "activation",
+    "mlp", "relu",
 ]  # fmt: skip
 
 ReLU = functools.partial(activation, "relu")

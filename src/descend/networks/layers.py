@@ -11,7 +11,7 @@ from descend.errors import UsageError, suggest
 from descend.networks.activations import ACTIVATIONS
 from descend.networks.initialisers import Initialiser, as_initialiser
 
-__all__ = ["Flatten", "Layer", "Linear", "activation"]
+__all__ = ["Embedding", "Flatten", "Layer", "LayerNorm", "Linear", "RMSNorm", "activation"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Shape = tuple[int, ...]
@@ -28,6 +28,8 @@ class Layer(NamedTuple):
             data decide it, and the gain of the layer behind it: its parameters at the start.
         gain: by what the weights of the layer before it are larger.
         weights: those of its parameters that penalties are meant for.
+        indices: how many different whole numbers it takes, from 0 on, that say which and not how
+            much; 0 for a layer of numbers.
 
     >>> activation("relu")(np.array([-1.0, 2.0]))
     array([0., 2.])
@@ -39,6 +41,7 @@ class Layer(NamedTuple):
     begin: Callable[[np.random.Generator, Shape, int, float], Mapping[str, Array]] | None = None
     gain: float = 1.0
     weights: tuple[str, ...] = ()
+    indices: int = 0
 
     def __call__(self, x: Any, params: Mapping[str, Any] | None = None) -> Any:
         """What it makes of x, an array of NumPy."""
@@ -87,6 +90,89 @@ def Linear(
     name = f"Linear({'' if size is None else size})"
     params = ("weight", "bias") if bias else ("weight",)
     return Layer(name, function, params, begin, weights=("weight",))
+
+
+def Embedding(count: int, size: int, *, init: float = 1.0) -> Layer:
+    """Return a layer that gives each whole number its own row of `weight` (count, size).
+
+    Rows of x hold numbers from 0 to count - 1, one (rows,) or several (rows, k); behind it, they
+    have the shape (size,) or (k, size). As PyTorch's, it begins with normal numbers.
+
+    Args:
+        init: their standard deviation.
+
+    Raises:
+        UsageError: sizes below 1. A fit raises DataError for a number outside, with its row.
+
+    >>> weight = np.arange(6.0).reshape(3, 2)
+    >>> Embedding(3, 2)(np.array([2, 0]), {"weight": weight})
+    array([[4., 5.],
+           [0., 1.]])
+    """
+    _check_size("Embedding", count)
+    _check_size("Embedding", size)
+
+    def begin(
+        rng: np.random.Generator, shape: Shape, outputs: int, gain: float
+    ) -> dict[str, Array]:
+        return {"weight": init * rng.standard_normal((count, size))}
+
+    return Layer(
+        f"Embedding({count}, {size})", lambda x, params: params["weight"][x.astype(int)],
+        ("weight",), begin, indices=count,
+    )  # fmt: skip
+
+
+def LayerNorm(*, scale: bool = True, eps: float = 1e-5) -> Layer:
+    """Return (x - mean)/√(variance + eps) over the last axis, times weight plus bias.
+
+    Ba et al., "Layer normalization" (2016).
+
+    Args:
+        scale: whether there are weight (at first 1) and bias (at first 0).
+
+    >>> LayerNorm(scale=False)(np.array([[1.0, 3.0]])).round(3)
+    array([[-1.,  1.]])
+    """
+
+    def normal(x: Any) -> Any:
+        centred = x - x.mean(axis=-1, keepdims=True)
+        return centred / np.sqrt((centred * centred).mean(axis=-1, keepdims=True) + eps)
+
+    return _scaled(f"LayerNorm({'' if scale else 'scale=False'})", normal, scale, True)
+
+
+def RMSNorm(*, scale: bool = True, eps: float = 1e-6) -> Layer:
+    """Return x/√(mean of x² + eps) over the last axis, times weight.
+
+    Zhang and Sennrich, "Root mean square layer normalization" (2019).
+
+    >>> RMSNorm(scale=False)(np.array([[3.0, 4.0]])).round(3)
+    array([[0.849, 1.131]])
+    """
+
+    def normal(x: Any) -> Any:
+        return x / np.sqrt((x * x).mean(axis=-1, keepdims=True) + eps)
+
+    return _scaled(f"RMSNorm({'' if scale else 'scale=False'})", normal, scale, False)
+
+
+def _scaled(name: str, normal: Callable[[Any], Any], scale: bool, bias: bool) -> Layer:
+    """A normalisation, times a weight at first 1, plus a bias at first 0."""
+    if not scale:
+        return Layer(name, normal)
+
+    def function(x: Any, params: Mapping[str, Any]) -> Any:
+        found = normal(x) * params["weight"]
+        return found + params["bias"] if bias else found
+
+    def begin(
+        rng: np.random.Generator, shape: Shape, outputs: int, gain: float
+    ) -> dict[str, Array]:
+        found = {"weight": np.ones(shape[-1])}
+        return found | {"bias": np.zeros(shape[-1])} if bias else found
+
+    return Layer(name, function, ("weight", "bias") if bias else ("weight",), begin)
 
 
 def Flatten() -> Layer:

@@ -46,6 +46,11 @@ class Network:
         """The names of the parameters that penalties are meant for: biases are none."""
         return tuple(self._named(lambda layer: layer.weights))
 
+    @property
+    def indices(self) -> int:
+        """How many different whole numbers x may hold; 0 where it holds other numbers."""
+        return self.layers[0].indices if self.layers else 0
+
     def _named(self, of: Callable[[Layer], Sequence[str]]) -> Iterator[str]:
         for number, layer in enumerate(self.layers):
             yield from (f"{number}.{name}" for name in of(layer))
@@ -79,7 +84,9 @@ class Network:
     def as_layer(self) -> Layer:
         """The whole network as one layer of another."""
         first = self.layers[0].gain if self.layers else 1.0
-        return Layer(repr(self), self, self.params, self.begin, first, self.weights)
+        return Layer(
+            repr(self), self, self.params, self.begin, first, self.weights, self.indices
+        )
 
 
 def _of(number: int, params: Mapping[str, Any]) -> dict[str, Any]:

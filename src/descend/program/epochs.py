@@ -10,14 +10,15 @@ import numpy as np
 
 from descend.graph.elementwise import call, cast, select
 from descend.graph.linear import broadcast_like, reduce_sum, zeros
-from descend.graph.node import Node, substitute
+from descend.graph.node import Node, sizes, substitute
 from descend.graph.selection import reduce_max
 from descend.graph.source import const, input_node, row_count
 from descend.lean import dataclass
 from descend.methods.base import NOT_FINITE
+from descend.methods.metrics import as_metric
 from descend.program.pipeline import FLOAT, DescentBuilder, Nodes, pieces
 from descend.program.stopping import Rules, end_of_epoch, first_state
-from descend.task.columns import column_key
+from descend.task.columns import column_key, running_slot
 from descend.trace.context import tracing
 from descend.trace.model import Model
 from descend.trace.tensor import as_node, wrap
@@ -52,6 +53,8 @@ class EndOfEpoch:
         o["loss"] = o["watched"] = b.records["loss"] = loss
         if self.validation is not None:
             o["watched"] = b.records["validation_loss"] = self.validation_loss(b, answers)
+        for name in rules.metrics:
+            self.measure(b, name, answers)
         _scheduled_rate(b)
         if rules.needs("gradient"):
             o["largest_gradient"] = _mean_gradient(b, "gradient" in rules.record)
@@ -76,6 +79,30 @@ class EndOfEpoch:
         b.after |= {f"stopping rule/{name}": cast(node, FLOAT) for name, node in after.items()}
         b.stop = cast(code, np.int64)
 
+    def measure(self, b: DescentBuilder, name: str, answers: Nodes) -> None:
+        """Record the mean of a metric: over the epoch's rows, and over those held back."""
+        loss = b.recipe.loss
+        assert loss is not None
+        metric = as_metric(name, loss)
+
+        def mean(model: Model, target: Node) -> Node:
+            value: Node = b.run(metric.per_row, model.nodes[0], target, loss.link)
+            entries = float(np.prod(sizes(value.shape[1:]), initial=1))
+            whole = reduce_sum(cast(value, FLOAT), tuple(range(value.ndim)))
+            return call("div", whole, call("mul", row_count(model.rows, FLOAT), entries))
+
+        key = f"metric/{name}"
+        total = b.put_state(key, "rule", 0.0)
+        share = row_count(b.rows, FLOAT)
+        b.new[key] = call("add", total, call("mul", mean(b.model, b.data["target"]), share))
+        b.after[key] = zeros((), FLOAT)
+        b.records[f"metric {name}"] = call("div", total, share)
+        if self.validation is not None:
+            model = self.validation
+            held = mean(model, b.fixed["validation.target"])
+            here = {leaf: answers[name] for name, leaf in model.leaves.items()}
+            b.records[f"metric validation_{name}"] = substitute([held], here)[0]
+
     def validation_loss(self, b: DescentBuilder, answers: Nodes) -> Node:
         """The loss on the rows held back, at the present parameters."""
         model, target = self.validation, b.recipe.target
@@ -89,6 +116,9 @@ class EndOfEpoch:
         b.fixed |= {f"validation.{name}": node for name, node in data.items()}
         loss, _ = b.loss_of(model, data)
         here = {leaf: answers[name] for name, leaf in model.leaves.items()}
+        if model.training is not None:
+            running = model.training.effects.running
+            here |= {r.form: b.state[running_slot(name)] for name, r in running.items()}
         return cast(substitute([loss], here)[0], FLOAT)
 
     def keep_best(self, b: DescentBuilder, watched: Node, answers: Nodes) -> None:
@@ -96,12 +126,15 @@ class EndOfEpoch:
 
         Without validation rows the loss is that of the parameters before the (only) update.
         """
-        values = dict(answers)
+        kept = {name: node for name, node in b.state.items() if b.kinds[name] == "model"}
+        begins = {name: b.begins(f"start {name}", value) for name, value in answers.items()}
+        begins |= {name: b.begin[name] for name in kept}
+        values = answers | kept
         epoch = call("add", b.index, 1.0)
         if self.validation is None and not b.pieces:
             epoch = b.index
-            for name, leaf in b.natural(b.leaves).items():
-                begin = b.begins(f"start {name}", leaf)
+            for name, leaf in [*b.natural(b.leaves).items(), *kept.items()]:
+                begin = begins[name]
                 values[name] = b.put_state(f"judged value/{name}", "rule", begin)
                 b.new[f"judged value/{name}"] = leaf
         lowest = b.put_state("best loss", "best", np.inf)
@@ -109,7 +142,7 @@ class EndOfEpoch:
         b.after["best loss"] = select(better, watched, lowest)
         b.after["best epoch"] = select(better, epoch, b.put_state("best epoch", "best", 0.0))
         for name, value in values.items():
-            best = b.put_state(f"best value/{name}", "best", b.begins(f"start {name}", value))
+            best = b.put_state(f"best value/{name}", "best", begins[name])
             b.after[f"best value/{name}"] = select(broadcast_like(better, value), value, best)
 
 

@@ -8,7 +8,7 @@ nothing of numbers: the same program serves every start, learning rate and set o
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from functools import partial
 from types import SimpleNamespace
 from typing import Any
@@ -37,8 +37,9 @@ from descend.program.objective import (
 from descend.program.recipe import Descent, Pass, Recipe
 from descend.simplify.apart import set_apart
 from descend.simplify.driver import simplify
-from descend.task.columns import WHITENING, column_key
+from descend.task.columns import ROW, SEED, WHITENING, column_key, running_slot
 from descend.trace.context import Trace
+from descend.trace.effects import apart, noting
 from descend.trace.model import Model
 from descend.trace.tensor import as_node, wrap
 from descend.trace.trace import trace_function
@@ -50,6 +51,7 @@ __all__ = [
 ]
 
 FLOAT = np.dtype(np.float64)
+COUNT = "update count"
 LEAST_SHARED = 9  # parameters from which on a method's step is compiled by itself
 MOST_EXACT = 12  # parameters whose exact second derivatives are worked out beside Gauss–Newton's
 Nodes = dict[str, Node]
@@ -61,6 +63,7 @@ def descent(model: Model, recipe: Recipe) -> Descent:
     building.shares = True
     building.loss()
     building.vary()
+    building.train()
     building.derivatives()
     if recipe.optimizer.scope == "vector":
         building.update_vector()
@@ -135,7 +138,8 @@ class DescentBuilder:
 
     def run(self, function: Callable[..., Any], *args: Any) -> Any:
         """The nodes of what a function written in NumPy makes of these (nodes are stood in for)."""
-        traced = trace_function(function, args)
+        with noting(apart("a loss, a penalty or an optimizer")):
+            traced = trace_function(function, args)
         self.capture(traced.trace)
         self.traces.append(traced.trace)
         return traced.result
@@ -206,6 +210,31 @@ class DescentBuilder:
         self.objective, self.residual, *parts = entered.placed([*self.named[:2], *parts])
         self.curvature = None if c is None else Curvature(*parts)
 
+    def train(self) -> None:
+        """Descend the loss of the model as it trains, where that is another one.
+
+        What was named remains: the loss of the model as it serves.
+        """
+        training = self.model.training
+        if training is None:
+            return
+        effects = training.effects
+        self.capture(training.trace)
+        self.traces.append(training.trace)
+        self.data[ROW], self.fixed[SEED] = effects.row, effects.seed
+        self.put_state(COUNT, "method", 0.0, effects.step)
+        kept = [running.new for running in effects.running.values()]
+        objective, _ = self.loss_of(replace(self.model, nodes=training.nodes), self.data)
+        if self.entered is not None:
+            objective, *kept = self.entered.placed([objective, *kept])
+        self.objective, self.residual, self.curvature = objective, None, None
+        for (name, running), new in zip(effects.running.items(), kept, strict=True):
+            slot = running_slot(name)
+            self.put_state(slot, "model", const(running.begin), running.form)
+            self.new[slot] = new
+        about = "the same with the draws of a step, and with the values of the batch"
+        self.passes.append(Pass("training", about, {"loss": self.objective}))
+
     def natural(self, values: Nodes) -> Nodes:
         """Every parameter of the model, where what is varied has these values."""
         entered = self.entered
@@ -270,11 +299,11 @@ class DescentBuilder:
 
     def hyperparameters(self) -> SimpleNamespace:
         """`h` of the optimizer's step; a scheduled rate is a state that epochs set."""
-        t = self.put_state("update count", "method", 0.0)
-        self.new["update count"] = call("add", t, 1.0)
+        t = self.state[COUNT] if COUNT in self.state else self.put_state(COUNT, "method", 0.0)
+        self.new[COUNT] = call("add", t, 1.0)
         self.bound = self.optimizer.bind(self.numbers("optimizer", self.optimizer))
         h = SimpleNamespace(**{f.name: getattr(self.bound, f.name) for f in fields(self.bound)})
-        h.t = wrap(self.new["update count"])
+        h.t = wrap(self.new[COUNT])
         if hasattr(getattr(h, "lr", None), "value"):
             h.lr = wrap(self.put_state("learning rate", "rule", self.rate_at(const(0.0))))
         return h
@@ -431,8 +460,8 @@ class DescentBuilder:
         """The states that the answer, the history or the verdict depend on."""
         names = {node: name for name, node in self.state.items()}
         kept: set[str] = set()
-        lasting = ("parameter", "best", "method") if self.pieces else ("parameter", "best")
-        waiting = [n for n in self.state if self.kinds[n] in lasting and n != "update count"]
+        lasting = ("parameter", "model", "best", *(("method",) if self.pieces else ()))
+        waiting = [n for n in self.state if self.kinds[n] in lasting and n != COUNT]
         waiting += [n for n in self.state if n.rpartition("/")[2] in self.optimizer.kept]
         seen: set[Node] = set()
         roots = list(ends)

@@ -100,11 +100,13 @@ class Rules:
         limits: option → number, for the rules that are on; `min_delta` beside `patience`.
         keep_best: return the parameters of the lowest watched loss.
         record: what each epoch leaves in the history beside its loss: `"params"`, `"gradient"`.
+        metrics: the names of `METRICS` that it leaves besides.
     """
 
     limits: Mapping[str, float]
     keep_best: bool = False
     record: tuple[str, ...] = ()
+    metrics: tuple[str, ...] = ()
 
     def active(self) -> tuple[Rule, ...]:
         """The rules that are on, in order of precedence."""
@@ -116,7 +118,7 @@ class Rules:
 
     def structure(self) -> tuple[Any, ...]:
         """The hashable facts that decide the program."""
-        return (*sorted(self.limits), self.keep_best, self.record)
+        return (*sorted(self.limits), self.keep_best, self.record, self.metrics)
 
 
 def first_state(rules: Rules) -> dict[str, float]:

@@ -179,6 +179,8 @@ class History(Mapping[str, Any], _Record):
         loss: (m,) running mean of the loss over each epoch.
         validation_loss, lr, grad_norm: (m,) or None where they were not recorded.
         params: name → array (m, ...) of the values at the end of each epoch, or None.
+        metrics: name → (m,) such as `accuracy` and `validation_accuracy`, or None. They are read
+            by their own names.
 
     >>> history = History(loss=[4.0, 1.0])
     >>> list(history), history["epoch"].tolist()
@@ -191,6 +193,7 @@ class History(Mapping[str, Any], _Record):
     lr: Any = None
     grad_norm: Any = None
     params: Any = None
+    metrics: Any = None
 
     def __post_init__(self) -> None:
         for name in ("loss", "validation_loss", "lr", "grad_norm"):
@@ -199,6 +202,7 @@ class History(Mapping[str, Any], _Record):
         epoch = np.arange(1, len(self.loss) + 1) if self.epoch is None else self.epoch
         self.epoch = np.asarray(epoch)
         self.params = None if self.params is None else dict(self.params)
+        self.metrics = None if self.metrics is None else dict(self.metrics)
         for name in self:
             if name != "params" and len(self[name]) != len(self.loss):
                 raise InternalError(
@@ -206,14 +210,19 @@ class History(Mapping[str, Any], _Record):
                 )
 
     def __getitem__(self, name: str) -> Any:
-        value = getattr(self, name, None) if name in self.__slots__ else None
+        if self.metrics is not None and name in self.metrics:
+            return self.metrics[name]
+        known = name in self.__slots__ and name != "metrics"
+        value = getattr(self, name, None) if known else None
         if value is None:
             raise KeyError(f'the history has no "{name}", only {", ".join(self)}')
         return value
 
     def __iter__(self) -> Iterator[str]:
-        order = ("epoch", "loss", "validation_loss", "lr", "grad_norm", "params")
-        return (name for name in order if getattr(self, name) is not None)
+        order = ("epoch", "loss", "validation_loss", "lr", "grad_norm")
+        found = [name for name in order if getattr(self, name) is not None]
+        found += list(self.metrics or ())
+        return iter([*found, "params"] if self.params is not None else found)
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
@@ -237,6 +246,11 @@ class History(Mapping[str, Any], _Record):
     def epochs(self) -> int:
         """How many epochs the run had."""
         return int(self.epoch[-1]) if len(self.epoch) else 0
+
+    def parts(self) -> dict[str, Any]:
+        """What there is, as it is given to make a history."""
+        named = ((entry.name, getattr(self, entry.name)) for entry in fields(self))
+        return {name: value for name, value in named if value is not None}
 
     def to_json_dict(self, *, rows: bool = True) -> dict[str, Any]:
         """Return the columns as plain lists, with `every`."""
@@ -317,6 +331,8 @@ class FitRecord(_Ended):
     running_loss: float = math.nan  # mean over the last epoch, while the parameters moved
     validation_loss: float = math.nan  # at params
     best_epoch: int | None = None  # the parameters are those at its end; None: the last
+    draws: int = 0  # calls of the model that draw in training, and are means afterwards
+    running: dict[str, Any] = field(default_factory=dict)  # what the model kept, and serves with
     deviance: float = math.nan  # of counts: twice the log-likelihood lost against the data
     chi2: float = math.nan
     reduced_chi2: float = math.nan

@@ -95,6 +95,9 @@ STATUSES: Mapping[str, Status] = {
     "diverged": _bad(
         "diverged", NO, "diverged in {epoch}; the last finite parameters are returned"
     ),
+    "paused": Status(
+        "interrupted", False, EITHER, STOPPED, "stands", "stands after {epochs}, and may go on"
+    ),
     "interrupted": Status(
         "interrupted", False, EITHER, CTRL_C, "stopped",
         "interrupted; the last completed update is returned",

@@ -108,7 +108,7 @@ def parts_of(whole: Whole, found: Fit) -> Iterator[SetFit]:
         spread = float(np.sum((y - y.mean()) ** 2))
         params = _floats(whole.own(k, found.params))
         yield SetFit(
-            functools.cache(functools.partial(_predictor_of, problem, params)),
+            functools.cache(functools.partial(_predictor_of, problem, params, found.running)),
             name=str(one.name), n_rows=len(y), params=params,
             stderr=_floats(whole.own(k, found.stderr)),
             chi2=float(np.sum(weight * _scaled(y - fitted, one.sigma) ** 2)),
@@ -118,14 +118,20 @@ def parts_of(whole: Whole, found: Fit) -> Iterator[SetFit]:
         )  # fmt: skip
 
 
-def _predictor_of(problem: Problem, params: Mapping[str, Any]) -> Predictor:
-    """The model of a dataset as a graph."""
+def _predictor_of(
+    problem: Problem, params: Mapping[str, Any], running: Mapping[str, Any]
+) -> Predictor:
+    """The model of a dataset as a graph, with the running values that all have in common."""
     start = given_start(problem.parameters, params, {})
     leaves = {name: Spec.of(array) for name, array in start.arrays.items()}
     model = traced(problem, start, problem.columns, leaves, len(np.asarray(problem.y)))
+    trace = model.trace
+    if model.training is not None:
+        kept = model.training.effects.running
+        trace = trace.capturing([(kept[n].form, np.asarray(running[n])) for n in kept])
     return Predictor(
         tuple(simplify(model.nodes, final=True)), model.data, model.leaves,
-        list(model.trace.captured), model.rows, isinstance(problem.function, Formula),
+        list(trace.captured), model.rows, isinstance(problem.function, Formula),
     )  # fmt: skip
 
 

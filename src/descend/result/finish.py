@@ -52,6 +52,7 @@ def save_to(run: Finished, path: str | os.PathLike[str]) -> Callable[[], None]:
 
     def save() -> None:
         kept, run.ending = run.ending, run.ending or Ending(RUNNING, "interrupted", 0.0)
+        run.settle()
         try:
             _record(run, told=False).save_checkpoint(path)
         except UsageError as error:
@@ -84,7 +85,7 @@ def _record(run: Finished, told: bool) -> Fit:
 def warn_of_end(judgement: Judgement) -> bool:
     """Warn of an end that is no success, or is one only since it was asked for; whether it was."""
     row = STATUSES[judgement.status]
-    if judgement.status == "interrupted" or (row.success and row.verdict not in KEPT):
+    if judgement.status in ("interrupted", "paused") or (row.success and row.verdict not in KEPT):
         return False
     kind = DivergedWarning if row.verdict in ("diverged", "grew") else DescendWarning
     warn(kind(judgement.message))

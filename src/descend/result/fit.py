@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 
 from descend.errors import UsageError, ends_at_users_line, warn
-from descend.graph.node import Dim
+from descend.graph.node import Dim, mixing
 from descend.quantities import refuse_other_rows
 from descend.records.record import FitRecord, defaults_of, like, number_names_of, values_of
 from descend.records.statuses import STATUSES
 from descend.result.evidence import OF_DATA, Evidence, FromFile
 from descend.show.shown import Shown
-from descend.task.coupling import mixing
 from descend.task.options import RESULT_NAMES
 from descend.trust.methods import Trusted
 
@@ -299,7 +298,7 @@ def predicted(
     """
     refuse_other_rows([("x", x)])
     columns = predictor.bind(x)
-    _, word = mixing(predictor.outputs, predictor.rows, surely=True)
+    _, word = mixing(predictor.outputs, predictor.rows)
     if word and not has_rows(columns):
         warn(
             f"the model couples the rows with one another ({word}), and these are others than "

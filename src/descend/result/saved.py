@@ -82,7 +82,7 @@ def fit_as_bytes(saved: SavedFit, rows: bool = True) -> bytes:
 def _write(target: Any, saved: SavedFit, left_out: tuple[str, ...]) -> None:
     arrays: list[Array] = []
     history = saved.record["history"]
-    values = {**saved.record, "history": {name: history[name] for name in history}}
+    values = {**saved.record, "history": history.parts()}
     content = {
         "format": FORMAT,
         "version": VERSION,
@@ -118,6 +118,8 @@ def _model_out(predictor: Predictor, own: Mapping[str, Array], arrays: list[Arra
         "by_name": predictor.by_name,
         "scaling": None if predictor.scaling is None else _scaling_out(predictor.scaling),
         "answer": predictor.answer.out(),
+        "members": predictor.members,
+        "matrix": list(predictor.matrix),
     }
     return _pack(model, arrays)
 
@@ -196,7 +198,13 @@ def _model_in(packed: Any, arrays: _Arrays) -> tuple[Predictor, dict[str, Array]
         predictor = replace(predictor, scaling=_scaling_in(model["scaling"]))
     if model.get("answer") is not None:
         predictor = replace(predictor, answer=Answer.read(model["answer"]))
-    return predictor, model["leaves"]
+    members = model.get("members", 0)
+    if not isinstance(members, int) or members < 0:
+        raise ValueError("the columns are of another kind")
+    matrix = model.get("matrix", [])
+    if not isinstance(matrix, list) or not all(isinstance(name, str) for name in matrix):
+        raise ValueError("the columns have no names")
+    return replace(predictor, members=members, matrix=tuple(matrix)), model["leaves"]
 
 
 def _set_in(packed: Any, arrays: _Arrays) -> SavedSet:

@@ -17,7 +17,7 @@ from descend.run.state import SavedState
 __all__ = ["check_record", "check_set", "check_state"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
-TREES = ("params", "stderr", "start", "scales")
+TREES = ("params", "stderr", "start", "scales", "running")
 """Fields that hold numbers by name: plain ones, arrays, or trees of these."""
 LARGEST = 1 << 63  # of whole numbers
 
@@ -130,7 +130,7 @@ def _check_history(history: Any) -> None:
     if not isinstance(history, Mapping) or not {"loss"} <= history.keys() <= names:
         raise ValueError("the history has other columns")
     for name, column in history.items():
-        if name == "params":
+        if name in ("params", "metrics"):
             _check_numbers("the history", column)
         elif not _is_of(column, np.ndarray[Any, Any]) or column.ndim != 1:
             raise ValueError(f"the history has no column in {name}")

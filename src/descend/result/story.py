@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 from descend.records.record import History
-from descend.run.finished import Finished, loss_name, method_name
+from descend.run.finished import METRIC, Finished, loss_name, method_name
 from descend.task.columns import WHITENING
 from descend.task.declared import bound_pairs, fixed_names
 
-__all__ = ["course_fields", "run_fields", "task_fields"]
+__all__ = ["course_fields", "history_of", "run_fields", "task_fields"]
 
 
 def task_fields(run: Finished) -> dict[str, Any]:
@@ -57,7 +57,7 @@ def run_fields(run: Finished) -> dict[str, Any]:
         "compile_seconds": run.built.compile_seconds if run.fresh else 0.0,
         "engine": run.built.engine,
         "warnings": [*run.job.notes, *run.built.notes],
-        "history": _history_of(run),
+        "history": history_of(run),
         **({} if space is None else {
             "fixed": fixed_names(space, leaves),
             "bounds": bound_pairs(space, leaves),
@@ -73,6 +73,7 @@ def course_fields(run: Finished) -> dict[str, Any]:
         "running_loss": _last(run, "loss"),
         "validation_loss": _validation_loss(run),
         "best_epoch": run.best_epoch(),
+        **run.built.effects(),
         "epochs": run.control.epoch,
         "n_updates": run.control.steps,
     }
@@ -92,13 +93,13 @@ def _validation_loss(run: Finished) -> float:
     return float(run.state()["best loss"]) * run.job.loss_factor
 
 
-def _history_of(run: Finished) -> History:
+def history_of(run: Finished) -> History:
     """The course of a run as the history that its record keeps."""
     names = run.built.descent.records
-    plain = {n: run.column(n) for n in names if not n.startswith("params.")}
+    plain = {n: run.column(n) for n in names if not n.startswith(("params.", METRIC))}
     kept = {n.removeprefix("params."): run.column(n) for n in names if n.startswith("params.")}
     epoch = run.course.epochs() if run.course.every > 1 else None
-    return History(**plain, epoch=epoch, params=kept or None)
+    return History(**plain, epoch=epoch, params=kept or None, metrics=run.metrics() or None)
 
 
 def _start_source(run: Finished) -> str:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
-from dataclasses import field
+from collections.abc import Iterable, Mapping
+from dataclasses import field, replace
 from typing import Any
+
+import numpy as np
 
 from descend.compile.native import NotNative
 from descend.compile.program import compile_program
@@ -15,10 +17,11 @@ from descend.lean import dataclass
 from descend.program.recipe import Descent
 from descend.run.drive import Interpreted, Runner
 from descend.run.kept import Store
+from descend.task.columns import running_slot
 from descend.trace.context import Trace
 from descend.trace.model import Model
 
-__all__ = ["BUILT", "Built", "make_runner"]
+__all__ = ["BUILT", "Built", "make_runner", "settled"]
 
 
 @dataclass
@@ -51,11 +54,45 @@ class Built:
             kept = self.extras["loss"] = Prepared([self.descent.objective], inputs)
         return kept
 
+    def effects(self) -> dict[str, Any]:
+        """How many calls of the model draw, and the running values that it serves with."""
+        training, captured = self.model.training, self.descent.captured
+        if training is None:
+            return {}
+        kept = {name: captured[running_slot(name)] for name in training.effects.running}
+        running = {name: a if a.ndim else a.item() for name, a in kept.items()}
+        return {"draws": training.effects.draws, "running": running}
+
     def serves(self, n_rows: int) -> bool:
         """Whether the program is still the right one: the same captures, any or the same rows."""
         if isinstance(self.model.rows, int) and self.model.rows != n_rows:
             return False
         return all(trace.unchanged() for trace in self.traces)
+
+
+def settled(built: Built, state: Mapping[str, Any] | None = None) -> Built:
+    """The same with the running values of a state; without one, with those that they begin with.
+
+    What is asked of the model as it serves reads them as it reads captured arrays.
+    """
+    training = built.model.training
+    if training is None or not training.effects.running:
+        return built
+    inputs, values = {}, {}
+    for name, running in training.effects.running.items():
+        slot = running_slot(name)
+        inputs[slot] = running.form
+        values[slot] = running.begin if state is None else np.array(state[slot])
+    trace = built.model.trace.capturing([(inputs[slot], values[slot]) for slot in inputs])
+    made = built.descent
+    return replace(
+        built,
+        model=replace(built.model, trace=trace),
+        descent=replace(
+            made, inputs={**made.inputs, **inputs}, captured={**made.captured, **values}
+        ),
+        extras={name: built.extras[name] for name in ("free",) if name in built.extras},
+    )
 
 
 BUILT: Store[Built] = Store(128)

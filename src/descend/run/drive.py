@@ -162,19 +162,20 @@ def stopped_by_termination() -> Iterator[None]:
 
 def drive(
     runner: Runner, bound: Bindings, control: Control, course: Course, steps_per_epoch: int,
-    watch: Watch, first_budget: int,
+    watch: Watch, first_budget: int, most: int = MOST_STEPS,
 ) -> Ending:  # fmt: skip
-    """Run until a stopping rule holds, or something from outside does."""
+    """Run until a stopping rule holds, or something from outside does, or `most` steps are made."""
     begin = time.perf_counter()
-    budget = first_budget
+    budget, last = first_budget, control.steps + most
     saved = -math.inf  # the first checkpoint is written at once
     outside = ""
     if watch.meter is not None:
         watch.meter.start(control.max_epochs, watch.unit)
     with listening() as heard:
-        while control.status == RUNNING and not outside:
+        while control.status == RUNNING and not outside and control.steps < last:
             left = steps_per_epoch - control.batch
             entry = min(budget, left) if watch.each_epoch else budget
+            entry = min(entry, last - control.steps)
             entered, before = time.perf_counter(), control.steps
             runner.run(bound, control, entry)
             now = time.perf_counter()

@@ -4,32 +4,35 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import field, fields
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from descend.graph.program import Bindings, Control
 from descend.lean import dataclass
+from descend.methods.metrics import as_metric
 from descend.parameters.flat import leaf_by_leaf
 from descend.run.answers import RAW, Answer, Kind
-from descend.run.build import Built
+from descend.run.build import Built, settled
 from descend.run.course import Course
 from descend.run.drive import Ending
 from descend.run.job import Job
 from descend.run.predictor import Predictor
 from descend.run.view import on_bounds
 from descend.simplify.driver import simplify
+from descend.task.columns import TARGET
 from descend.task.rows import Rows
 from descend.trace.formula import Formula
 from descend.trace.tree import unflatten
 
-__all__ = [
+__all__ = ["METRIC",
     "NORMAL", "Facts", "Finished", "Judgement", "Moment", "Normal", "Search", "loss_name",
     "method_name",
 ]  # fmt: skip
 
 Array = np.ndarray[Any, np.dtype[Any]]
+METRIC, HELD = "metric ", "validation_"  # how records of metrics begin
 
 NORMAL = ("jtj", "jtr", "loss")
 """What of a method's state the normal equations are."""
@@ -43,11 +46,13 @@ class Moment:
         epoch: how many are complete.
         loss: the running mean of the loss over the last one.
         params: the parameters as they are now.
+        metrics: what else each epoch leaves: the metrics asked for, `validation_loss`.
     """
 
     epoch: int
     loss: float
     params: Mapping[str, Any]
+    metrics: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -170,6 +175,13 @@ class Finished:
         assert self.bound is not None
         return dict(zip(self.built.descent.state, self.bound.state, strict=True))
 
+    def settle(self) -> None:
+        """Let the model serve with the running values that belong to the parameters to return."""
+        state, best = self.state(), self.best_epoch() is not None
+        if best:
+            state |= {n.removeprefix("best value/"): a for n, a in state.items()}
+        self.built = settled(self.built, state)
+
     def best_epoch(self) -> int | None:
         """The epoch whose parameters are returned; None if those are the last."""
         if not self.job.settings.rules.keep_best:
@@ -225,6 +237,7 @@ class Finished:
             self.built.extras["prediction"], model.data, model.leaves,
             list(model.trace.captured), model.rows,
             isinstance(self.job.problem.function, Formula), self.job.scaling, self._answer(),
+            self.job.problem.network_indices, self.job.problem.matrix,
         )  # fmt: skip
 
     def _answer(self) -> Answer:
@@ -255,14 +268,39 @@ class Finished:
 
     def moment(self, callback: Callable[[Moment], Any]) -> Callable[[int, float], Any]:
         """The user's callback as the driver calls it."""
-        return lambda epoch, loss: callback(Moment(epoch, loss, self.trees(self.leaves(False))))
+
+        def told(epoch: int, loss: float) -> Any:
+            names = [n for n in self.built.descent.records if n not in ("loss", "lr", "grad_norm")]
+            names = [n for n in names if not n.startswith("params.")]
+            last = {n.removeprefix(METRIC): float(self.column(n)[-1]) for n in names}
+            return callback(Moment(epoch, loss, self.trees(self.leaves(False)), last))
+
+        return told
 
     def column(self, name: str) -> Array:
         """A column of the course in the original units."""
         own = self.course.column(name)
         if "loss" in name and self.job.loss_factor != 1.0:
             own = own * self.job.loss_factor
+        if name.startswith(METRIC):
+            return self._metric(name.removeprefix(METRIC), own)
         return own
+
+    def _metric(self, name: str, mean: Array) -> Array:
+        """A metric of each epoch, of its mean over the rows."""
+        job, is_held = self.job, name.startswith(HELD)
+        rows = job.held if is_held else job.rows
+        assert rows is not None and job.settings.loss is not None
+        metric = as_metric(name.removeprefix(HELD), job.settings.loss)
+        if metric.of_classes:
+            return mean
+        unit = 1.0 if job.scaling is None else job.scaling.unit
+        return np.asarray(metric.final(mean, unit, float(rows.extra[TARGET].var(axis=0).mean())))
+
+    def metrics(self) -> dict[str, Array]:
+        """The metrics of each epoch, by name."""
+        names = [n for n in self.built.descent.records if n.startswith(METRIC)]
+        return {name.removeprefix(METRIC): self.column(name) for name in names}
 
 
 def _plain(array: Array) -> Any:

@@ -19,16 +19,17 @@ from descend.parameters.space import Space
 from descend.program.epochs import EndOfEpoch
 from descend.program.pipeline import descent
 from descend.program.recipe import Recipe
-from descend.run.build import BUILT, Built, make_runner
+from descend.run.build import BUILT, Built, make_runner, settled
 from descend.run.kept import program_key
 from descend.run.seeker import Seeker
 from descend.run.settings import Evaluation, Settings
-from descend.task.columns import WHITENING
+from descend.task.columns import ROW, SEED, WHITENING
 from descend.task.coupling import coupling
 from descend.task.missing_start import without_start
 from descend.task.problem import Problem
 from descend.task.rows import Rows
 from descend.task.start import Start
+from descend.task.stochastic import check_effects
 from descend.task.warned import warn_of_unused
 from descend.trace.indexing import WholeAsked
 from descend.trace.model import Model, Spec, trace_model
@@ -168,7 +169,8 @@ class Job(Seeker):
         notes += [note] if note else []
         extras = {"free": free} if model.why_rows == WHITENED else {}
         said = (*model.trace.notices.values(), *unused)
-        return Built(model, made, runner, engine, tuple(notes), seconds, watched, extras, said)
+        built = Built(model, made, runner, engine, tuple(notes), seconds, watched, extras, said)
+        return settled(built)
 
     def _fits(self, leaves: Mapping[str, Spec]) -> bool:
         """Whether the model works out with parameters of these shapes."""
@@ -189,6 +191,7 @@ class Job(Seeker):
         settings, rows = self.settings, self.rows
         if rows is None:
             (value,) = model.nodes
+            self._check_effects(model)
             if value.shape != ():
                 raise UsageError(
                     f"the function returns the shape {value.shape}; a minimum needs one number",
@@ -205,6 +208,7 @@ class Job(Seeker):
                 )
             check_prediction(model.outputs(rows.n_rows)[0], target.shape)
         self._check_targets(model)
+        self._check_effects(model)
         whole = settings.batch_size is None or settings.batch_size >= rows.n_rows
         why = model.why_rows or coupling(model)
         if why and not whole:
@@ -214,6 +218,13 @@ class Job(Seeker):
                 where=None,
                 remedy="leave out batch_size, or compute such numbers before the fit",
             )
+
+    def _check_effects(self, model: Model) -> None:
+        """Refuse methods that take the model for one and the same function."""
+        optimizer = self.settings.optimizer
+        if optimizer.scope == "vector":
+            remedy = 'choose a method of first order, such as optimizer="adam" or descend.SGD(lr=…)'
+            check_effects(model, type(optimizer).__name__, remedy)
 
     def couples(self) -> bool:
         """Whether the model's rows know of one another, or of how many there are."""
@@ -253,6 +264,7 @@ class Job(Seeker):
     def fixed(self, built: Built) -> dict[str, Any]:
         """The fixed inputs by name."""
         found: dict[str, Any] = {**self.numbers(), **built.descent.captured}
+        found[SEED] = self.settings.seed
         if self.held is not None:
             found |= {f"validation.{name}": a for name, a in self.held.all().items()}
         if self.space is not None:
@@ -290,6 +302,8 @@ class Job(Seeker):
         """The arrays of a run, in the program's order; the state is ours to change."""
         program, made = built.descent.program, built.descent
         columns = {} if self.rows is None else self.rows.all()
+        if self.rows is not None and ROW in made.data:
+            columns[ROW] = self.rows.numbers()
         fixed = self.fixed(built)
         return Bindings(
             state=[

@@ -31,6 +31,7 @@ from descend.task.coupling import coupling
 from descend.task.datasets import ManyData
 from descend.task.problem import Problem
 from descend.task.starts import ManyStart
+from descend.task.stochastic import check_effects
 from descend.trace.model import Model, Spec
 
 __all__ = ["CONVERGED", "LEAST_PIVOT", "UNSOLVED", "ManyJob", "among", "statuses"]
@@ -209,7 +210,9 @@ class ManyJob:
         return built
 
     def _check(self, model: Model) -> None:
-        """Refuse predictions of another shape than y, and indices that are no whole numbers."""
+        """Refuse predictions of another shape than y, indices that are no whole numbers, draws."""
+        remedy = 'fit one after the other: descend.fit(…, optimizer="adam")'
+        check_effects(model, "each method of fit_many", remedy)
         for name in model.whole:
             check_whole(name, self.data.columns[column_key(name)])
         target, rows = self.data.columns["target"], int(self.data.counts[0])

@@ -25,6 +25,7 @@ def can_be_planned(job: Job, built: Built) -> bool:
     numbers = [*job.start.arrays.values(), *(job.rows.all().values() if job.rows else ())]
     return (
         isinstance(built.runner, NativeProgram)
+        and built.model.training is None
         and job.key() is not None
         and not job.idle
         and not job.notes

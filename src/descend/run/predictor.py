@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from descend.data.frames import bind_inputs, take_columns
+from descend.data.frames import as_matrix, bind_inputs, is_table, take_columns
+from descend.data.validate import check_members
 from descend.errors import UsageError
 from descend.graph.evaluate import evaluate
 from descend.graph.node import Dim, Node
@@ -35,6 +36,8 @@ class Predictor:
         by_name: whether the data must come with names (a formula).
         scaling: how the columns and the prediction are rescaled, if they are.
         answer: what is made of the prediction.
+        matrix: the columns of a table that make the only column, where it was made of one.
+        members: how many different whole numbers the columns may hold; 0 where they are numbers.
     """
 
     outputs: tuple[Node, ...]
@@ -45,12 +48,16 @@ class Predictor:
     by_name: bool = False
     scaling: Scaling | None = None
     answer: Answer = RAW
+    members: int = 0
+    matrix: tuple[str, ...] = ()
 
     def bind(self, x: Any) -> dict[str, Array]:
         """New rows by argument, from what the user gives."""
         names = list(self.data)
         if x is None:
             raise UsageError("there is no data", remedy=f"give {', '.join(names)}")
+        if self.matrix and is_table(x):
+            return {names[0]: as_matrix(x, self.matrix)}
         if isinstance(x, Mapping):
             x = {name: x[name] for name in x if name in names}
         elif self.by_name and not hasattr(x, "columns"):
@@ -84,6 +91,9 @@ class Predictor:
                 f"the model asks for the number of rows, and was traced for {self.rows}: "
                 f"it cannot predict {n_rows}"
             )
+        if self.members:
+            for name, column in columns.items():
+                check_members(column, self.members, name)
         if self.scaling is not None:
             columns = {n: self.scaling.columns[n].into(a) for n, a in columns.items()}
         bound = {self.data[n]: np.asarray(a, self.data[n].dtype) for n, a in columns.items()}

@@ -63,6 +63,8 @@ def _task(record: FitRecord) -> Section:
     rows.append((record.unit + "s", _amount(record)))
     if record.best_epoch is not None:
         rows.append(("returned", _returned(record)))
+    if record.draws or record.running:
+        rows.append(("serves with", _serving(record)))
     rows += _thinned(record.history, record.unit)
     rows.append(("time", _time(record.seconds, record.compile_seconds, record.engine)))
     rows.append(("seed", str(record.seed)))
@@ -77,6 +79,14 @@ def _returned(record: FitRecord) -> str:
         f"the parameters of {record.unit} {count(record.best_epoch or 0)}, the best of "
         f"{count(record.epochs)}"
     )
+
+
+def _serving(record: FitRecord) -> str:
+    parts = ["the mean of every draw"] if record.draws else []
+    if record.running:
+        kept = "value" if len(record.running) == 1 else "values"
+        parts.append(f"the running {kept} of {', '.join(record.running)}")
+    return f"{' and '.join(parts)}, in the loss evaluated anew, too"
 
 
 def _thinned(history: History, unit: str) -> list[tuple[str, str]]:

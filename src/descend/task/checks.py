@@ -155,6 +155,13 @@ def _check_function(name: str, value: object) -> object:
     return value
 
 
+def _check_names(option: str, value: Any) -> tuple[str, ...]:
+    """Names, or one of them, in the order given."""
+    if value is None:
+        return ()
+    return (value,) if isinstance(value, str) else tuple(dict.fromkeys(value))
+
+
 def _check_records(name: str, value: Any) -> tuple[str, ...]:
     listed = (value,) if isinstance(value, str) else tuple(value)
     return tuple([check_choice(name, one, ("params", "gradient")) for one in listed])
@@ -177,6 +184,7 @@ CHECKS: Mapping[str, Callable[[str, Any], Any]] = {
     "either": check_switch,
     "function": _check_function,
     "records": _check_records,
+    "names": _check_names,
     "place": _check_place,
 }
 """Kinds of options whose values can be checked by themselves: (name, value) → the value as read."""

@@ -1,8 +1,12 @@
 """What the columns of a program are called."""
 
-__all__ = ["SIGMA", "TARGET", "WEIGHT", "WHITENING", "column_key"]
+__all__ = [
+    "ROW", "SEED", "SIGMA", "TARGET", "WEIGHT", "WHITENING", "column_key", "running_slot",
+]  # fmt: skip
 
 TARGET, WEIGHT, SIGMA, WHITENING = "target", "sample_weight", "sigma", "whitening"
+ROW, SEED = "row number", "random seed"
+"""What the draws of a model depend on besides the step."""
 
 
 def column_key(name: str) -> str:
@@ -11,4 +15,9 @@ def column_key(name: str) -> str:
     >>> column_key("x"), column_key("sigma")
     ('x', 'sigma (data)')
     """
-    return f"{name} (data)" if name in (TARGET, WEIGHT, SIGMA, WHITENING) else name
+    return f"{name} (data)" if name in (TARGET, WEIGHT, SIGMA, WHITENING, ROW) else name
+
+
+def running_slot(name: str) -> str:
+    """What a running value of a model is called among the states, and where it is read."""
+    return f"running value/{name}"

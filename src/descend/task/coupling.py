@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from descend.graph.node import Dim, Node, postorder
+from descend.graph.node import mixing
 from descend.trace.model import Model
 
-__all__ = ["coupling", "mixing"]
+__all__ = ["coupling"]
 
 
 def coupling(model: Model) -> str:
@@ -18,30 +16,3 @@ def coupling(model: Model) -> str:
     node, words = mixing(model.nodes, model.rows)
     place = None if node is None else model.origin(node)
     return words if place is None else str(place)
-
-
-def mixing(
-    outputs: Sequence[Node], rows: Dim | int, surely: bool = False
-) -> tuple[Node | None, str]:
-    """The first operation that mixes rows, with its word; none where the rows are a number.
-
-    Args:
-        surely: leave out loops, of which it is not known.
-    """
-    if not isinstance(rows, Dim):
-        return None, ""
-    for node in postorder(outputs):
-        words = "" if surely and node.op.several is not None else _mixes(node, rows)
-        if words:
-            return node, words
-    return None, ""
-
-
-def _mixes(node: Node, rows: Dim) -> str:
-    if node.shape.count(rows) > 1:
-        return "all pairs of rows"
-    if node.args and not any(rows in a.shape for a in node.args):
-        return ""
-    if node.args and rows not in node.shape:
-        return node.op.name
-    return node.op.mixes(node, rows)

@@ -56,9 +56,7 @@ def problem_of(model: Any, x: Any, y: Any, options: Any) -> Problem:
         from descend.task.ready import ready_problem
 
         return ready_problem(model, x, y, options.constants)
-    from descend.networks.network import Network
-
-    if isinstance(model, Network):
+    if hasattr(model, "as_layer"):  # a network, whose module is not imported to ask
         from descend.task.networks import network_problem
 
         return network_problem(model, x, y, options)

@@ -8,7 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from descend.data.frames import bind_inputs, column_names, is_table, take_columns
+from descend.data.frames import (
+    as_matrix,
+    bind_inputs,
+    column_names,
+    column_of,
+    is_table,
+    take_columns,
+)
 from descend.data.validate import real_array
 from descend.errors import DataError, UsageError
 from descend.task.columns import WHITENING
@@ -99,9 +106,12 @@ def given_rows(problem: Problem, given: Any, weighted: bool) -> Rows:
             f"validation_data is a pair (x, y), not {type(given).__name__}",
             remedy="write validation_data=(x_new, y_new)",
         )
-    x, y = given if pair else (given, take_columns(given, [problem.target])[problem.target])
+    x, y = given if pair else (given, column_of(given, problem.target))
     names = list(problem.columns)
-    columns = take_columns(x, names) if is_table(x) else bind_inputs(x, names)
+    if problem.matrix and is_table(x):
+        columns = {names[0]: as_matrix(x, problem.matrix)}
+    else:
+        columns = take_columns(x, names) if is_table(x) else bind_inputs(x, names)
     missing = [name for name in names if name not in columns]
     if missing:
         raise UsageError(f"the x of validation_data lacks {', '.join(missing)}")

@@ -8,13 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from descend.errors import UsageError
+from descend.data.frames import as_matrix, column_names, column_of, is_table
+from descend.data.validate import check_members
+from descend.errors import DataError, UsageError
 from descend.methods.table import as_optimizer
 from descend.networks.network import Network
 from descend.task.goals import Goal, goal_of
 from descend.task.problem import Problem, Signature, function_problem
 
-__all__ = ["network_function", "network_problem"]
+__all__ = ["begun_with", "network_function", "network_problem"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -30,35 +32,77 @@ def network_problem(model: Network, x: Any, y: Any, options: Any) -> Problem:
     Raises:
         UsageError: x is no matrix, or the last layer has another size than the target.
     """
-    goal = goal_of(y, options.loss)
+    x, y, target, names = _taken(x, y)
+    goal = goal_of(y, options.loss, target)
     problem = function_problem(network_function(model, goal.flat), x, goal.y)
+    problem.target, problem.matrix = target, names
     (column,) = problem.columns.values()
-    if column.ndim < 2:
+    if column.ndim < 2 and not model.indices:
         raise UsageError(
             f"x has the shape {column.shape}, and a network takes a row of numbers for each row "
             "of the target",
             remedy="write x[:, None] for one column, or np.column_stack([…]) for several",
         )
+    if model.indices:
+        check_members(column, model.indices, "x")
     seed = int(options.seed)
-    begun = model.begin(np.random.default_rng(seed), column.shape[1:], goal.outputs)
+    problem.network, problem.outputs = model, goal.outputs
+    begun = begun_with(problem, seed)
     _check_outputs(model, column, begun, goal)
     problem.name = repr(model)
-    problem.defaults = {name: array.astype(np.float32) for name, array in begun.items()}
+    problem.defaults = begun
     problem.begins = f"drawn by the layers (seed {seed})"
-    problem.usual = _usual(options, goal, len(column))
-    problem.network = model
+    problem.usual = _usual(model, options, goal, len(column))
     problem.classes = goal.classes
     problem.binding = goal.said and f"{goal.said}: loss {goal.loss}"
     return problem
 
 
-def _usual(options: Any, goal: Goal, n_rows: int) -> dict[str, Any]:
+def begun_with(problem: Problem, seed: int) -> dict[str, Array]:
+    """Where the parameters of a network begin that is drawn by a seed, in single precision."""
+    network, (column,) = problem.network, problem.columns.values()
+    assert network is not None
+    drawn = network.begin(np.random.default_rng(seed), column.shape[1:], problem.outputs)
+    return {name: array.astype(np.float32) for name, array in drawn.items()}
+
+
+def _taken(x: Any, y: Any) -> tuple[Any, Any, str, tuple[str, ...]]:
+    """x, y, what y is called, and of a table, which becomes a matrix, the names of its columns."""
+    if not is_table(x):
+        if y is None:
+            raise UsageError("there is no target y", remedy="write fit(network, x, y)")
+        if isinstance(y, str):
+            raise UsageError(
+                f'y="{y}" names a column, and x is no table', remedy="give y as an array"
+            )
+        return x, y, "y", ()
+    if y is None:
+        raise UsageError("there is no target y", remedy='name its column: fit(network, table, "y")')
+    names = tuple(column_names(x))
+    target = "y"
+    if isinstance(y, str):
+        target, y = y, column_of(x, y)
+        names = tuple(name for name in names if name != target)
+    try:
+        return as_matrix(x, names), y, target, names
+    except DataError as error:
+        if "text" not in error.message:
+            raise
+        raise DataError(
+            f"{error.message}; a network takes numbers",
+            remedy="leave the column out, number it for an Embedding, or make a column of zeros "
+            "and ones for each of its words, as pandas.get_dummies does",
+        ) from None
+
+
+def _usual(model: Network, options: Any, goal: Goal, n_rows: int) -> dict[str, Any]:
     """What stands for the options that were not said."""
     method = METHOD if options.optimizer is None else options.optimizer
     steps = method != "auto" and as_optimizer(method).scope != "vector"
     return {
-        "loss": goal.loss, "optimizer": method, "epochs": EPOCHS, "standardize": True,
-        "starts": 1, "batch_size": min(BATCH, n_rows) if steps else None,
+        "loss": goal.loss, "optimizer": method, "epochs": EPOCHS,
+        "standardize": model.indices == 0, "starts": 1,
+        "batch_size": min(BATCH, n_rows) if steps else None,
     }  # fmt: skip
 
 

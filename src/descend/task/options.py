@@ -157,6 +157,7 @@ TABLE: tuple[Option, ...] = (
     Option("validation_split", "number", "fit", 0.0, "fit", _RUN,
            "Keep this share of the rows aside and show their loss.", "validation_fraction"),
     Option("validation_data", "", "fit"),
+    Option("metrics", "names", "fit", ()),
     Option("class_weight", "", "fit", foreign="class_weights"),
     Option("keep_best", "switch", _ONE, None, "fit", _RUN,
            "Return the best parameters met instead of the last."),

@@ -67,6 +67,8 @@ class Problem:
         usual: option → what stands for it where nothing is said, if not its default.
         begins: where parameters begin that have a default, in words.
         network: the network that the function is of, which works in single precision; or None.
+        outputs: how many numbers a row of its prediction has.
+        matrix: the names of the columns of x, where a table was made a matrix of.
         classes: the labels that the numbers of the target stand for, or None.
         class_weights: how much more the rows of each class weigh, by its number; or None.
     """
@@ -87,8 +89,15 @@ class Problem:
     usual: Mapping[str, Any] = field(default_factory=dict)
     begins: str = ""
     network: Network | None = None
+    outputs: int = 0
+    matrix: tuple[str, ...] = ()
     classes: Array | None = None
     class_weights: Array | None = None
+
+    @property
+    def network_indices(self) -> int:
+        """How many different whole numbers the columns of a network may hold; 0 for numbers."""
+        return 0 if self.network is None else self.network.indices
 
     def arrange(
         self, trees: Mapping[str, Tree], leaves: Mapping[str, tuple[str, ...]]

@@ -54,6 +54,11 @@ class Rows(NamedTuple):
         """Every column under the name that the program knows it by."""
         return {**{column_key(n): a for n, a in self.columns.items()}, **self.extra}
 
+    def numbers(self) -> Array:
+        """(rows,) which of the rows given each is."""
+        places = np.arange(self.n_rows) if self.places is None else self.places
+        return places.astype(np.uint32)
+
     @property
     def counted(self) -> int:
         """How many numbers of the target say something: those of rows whose weight is not zero."""

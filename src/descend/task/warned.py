@@ -18,6 +18,8 @@ __all__ = ["is_constant", "warn_of_data", "warn_of_unused"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
+WILD = 100.0  # spreads of a target's columns that are too unlike for one loss
+
 
 def is_constant(array: Array) -> bool:
     """Whether all rows of a column are the same; quick where two of them are not.
@@ -62,6 +64,31 @@ def _doubts(problem: Problem, rows: Rows, count: int) -> Iterator[str]:
             f"{problem.target} is {float(y[0]):g} in every row: there is nothing that a model "
             "could explain."
         )
+    if problem.network is not None:
+        yield from _doubts_of_network(problem, y)
+
+
+def _doubts_of_network(problem: Problem, y: Array) -> Iterator[str]:
+    (x,) = problem.columns.values()
+    if x.ndim == 2 and not problem.network_indices:
+        still = [k for k in range(x.shape[1]) if is_constant(x[:, k])]
+        names = [problem.matrix[k] if problem.matrix else str(k) for k in still]
+        if names and len(names) < x.shape[1]:
+            one = len(names) == 1
+            yield (
+                f"column{'s' * (not one)} {', '.join(names[:8])}{' …' * (len(names) > 8)} of x "
+                f"{'is' if one else 'are'} the same in every row, and {'tells' if one else 'tell'} "
+                "nothing: leave out what does not vary."
+            )
+    if y.ndim == 2 and problem.classes is None:
+        spread = y.std(axis=0)
+        large, small = int(np.argmax(spread)), int(np.argmin(spread))
+        if spread[large] > WILD * spread[small] > 0:
+            yield (
+                f"column {large} of {problem.target} spreads {spread[large] / spread[small]:.3g} "
+                f"times as far as column {small}, whose errors will not count beside its: divide "
+                f"{problem.target} by {problem.target}.std(0), and multiply predictions by it."
+            )
 
 
 def _is_equation(problem: Problem, y: Array) -> bool:

@@ -180,9 +180,9 @@ class Trace:
         return self._captured
 
     def capturing(self, more: Sequence[tuple[Node, Any]]) -> Trace:
-        """The same trace with further inputs that have values."""
-        copied = copy.copy(self)
-        copied._captured = [*self._captured, *more]
+        """The same trace with further inputs that have values, or with other values of some."""
+        copied, known = copy.copy(self), {node for node, _ in more}
+        copied._captured = [*(c for c in self._captured if c[0] not in known), *more]
         return copied
 
     def origin(self, node: Node) -> Origin | None:

@@ -12,13 +12,14 @@ from descend.graph.node import Dim, Node, RowsAsked
 from descend.graph.source import input_node
 from descend.lean import dataclass
 from descend.trace.context import Origin, Trace, tracing
+from descend.trace.effects import Effects, noting
 from descend.trace.formula import Formula
 from descend.trace.indexing import WholeAsked
 from descend.trace.tensor import Tensor, as_node, wrap
 from descend.trace.trace import Traced, trace_function
 from descend.trace.tree import Tree
 
-__all__ = ["Model", "Spec", "trace_model"]
+__all__ = ["Model", "Spec", "Training", "trace_model"]
 
 Nodes = dict[str, Node]
 
@@ -37,6 +38,21 @@ class Spec:
 
 
 @dataclass(frozen=True)
+class Training:
+    """A model as it trains, where that is another one than it serves as.
+
+    Attributes:
+        nodes: what it returned.
+        effects: what it drew and kept, and the inputs of that.
+        trace: its own captured arrays and places.
+    """
+
+    nodes: tuple[Node, ...]
+    effects: Effects
+    trace: Trace
+
+
+@dataclass(frozen=True)
 class Model:
     """A traced model: its prediction as a graph over rows and parameters.
 
@@ -48,6 +64,8 @@ class Model:
         origins: places that the trace itself does not know (of formulas).
         why_rows: what asked for the number of rows, or an empty string.
         whole: the columns that the model uses as indices, though they are kept as floats.
+        training: the model as it trains, if it draws random numbers or keeps running values; in
+            `nodes` draws are their means, and running values are inputs.
     """
 
     rows: Dim | int
@@ -58,6 +76,7 @@ class Model:
     origins: Mapping[Node, Origin] = field(default_factory=dict)
     why_rows: str = ""
     whole: frozenset[str] = frozenset()
+    training: Training | None = None
 
     def outputs(self, n_rows: int) -> tuple[tuple[int, ...], ...]:
         """The shapes of what it returns for so many rows."""
@@ -109,17 +128,27 @@ def _traced(
     columns = {n: input_node(n, (rows, *s.shape), s.dtype) for n, s in data.items()}
     inputs = {n: input_node(n, s.shape, s.dtype) for n, s in leaves.items()}
     args, kwargs = arrange(columns, inputs)
-    origins: dict[Node, Origin] = {}
     if isinstance(apply, Formula):
+        origins: dict[Node, Origin] = {}
         traced = _traced_formula(apply, kwargs, origins)
-    else:
-        try:
-            marked = frozenset(columns[name] for name in whole)
+        nodes = tuple(traced.outputs)
+        return Model(rows, columns, inputs, nodes, traced.trace, origins, why, whole)
+    floats = [s.dtype for s in (*data.values(), *leaves.values()) if s.dtype.kind == "f"]
+    effects = Effects(rows, np.result_type(*floats) if floats else np.dtype(np.float64))
+    training = None
+    try:
+        marked = frozenset(columns[name] for name in whole)
+        with noting(effects):
             traced = trace_function(apply, args, kwargs, marked)
-        except WholeAsked as asked:
-            asked.column = next((n for n, c in columns.items() if c is asked.node), None)
-            raise
-    return Model(rows, columns, inputs, tuple(traced.outputs), traced.trace, origins, why, whole)
+        if effects.any:
+            training = Training(tuple(traced.outputs), effects, traced.trace)
+            with noting(effects.serving()):
+                traced = trace_function(apply, args, kwargs, marked, traced.trace.notices)
+    except WholeAsked as asked:
+        asked.column = next((n for n, c in columns.items() if c is asked.node), None)
+        raise
+    nodes = tuple(traced.outputs)
+    return Model(rows, columns, inputs, nodes, traced.trace, {}, why, whole, training)
 
 
 def _traced_formula(

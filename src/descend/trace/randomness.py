@@ -24,8 +24,8 @@ MODULES = frozenset(("numpy.random", "random", "secrets"))
 """Modules whose every function draws."""
 
 REMEDY = (
-    "draw before the fit, and hand the numbers to the model as data (x, or constants=); or make "
-    "them from a seed outside the model, once, as an array"
+    "for new numbers in every step, write descend.random.normal, .uniform or .bernoulli; for the "
+    "same ones in all, draw before the fit, and hand them to the model as data (x, or constants=)"
 )
 _CLASSES = (
     ("numpy.random", "Generator"), ("numpy.random", "RandomState"),

@@ -58,6 +58,7 @@ def trace_function(
     args: Sequence[Any] = (),
     kwargs: Mapping[str, Any] | None = None,
     whole: frozenset[Node] = frozenset(),
+    told: Mapping[str, str] | None = None,
 ) -> Traced:
     """Run a copy of the function over stand-ins and collect what it computes.
 
@@ -66,6 +67,7 @@ def trace_function(
         args: positional arguments: trees in which nodes become stand-ins; all else is handed on.
         kwargs: keyword arguments, likewise.
         whole: inputs of floats that hold whole numbers, so that they may be used as indices.
+        told: warnings that an earlier trace has given, with their places.
 
     Raises:
         RowsAsked: the function asks for a number of rows that is symbolic: trace again with it.
@@ -84,6 +86,7 @@ def trace_function(
     """
     with tracing() as trace, nothing_swallowed():
         trace.whole |= whole
+        trace.notices |= told or {}
         model = model_of(function, trace)
         given = [_wrapped(a, trace) for a in args]
         named = {k: _wrapped(a, trace) for k, a in (kwargs or {}).items()}

@@ -207,7 +207,8 @@ class Descents:
         """
         o, job = self.options, self.job
         names = staircases_of(self.built, job.space) if job.rows is not None else ()
-        if self._is_vector or not names or o.starts == 1 or o.resume is not None:
+        random = self.built.model.training is not None
+        if self._is_vector or random or not names or o.starts == 1 or o.resume is not None:
             return None
         loss, s = job.settings.loss, job.settings
         assert loss is not None
@@ -222,6 +223,10 @@ class Descents:
         found = own._attempt(0, None)
         leaves = found.leaves()
         return {name: leaves[name] for name in names}, found.searched
+
+    def begun(self, leaves: Mapping[str, Any]) -> Finished:
+        """The descent before its first step."""
+        return self._begun(leaves, self.fresh, None)
 
     def _begun(
         self, leaves: Mapping[str, Any], fresh: bool, most: int | None, resumes: bool = True
@@ -255,6 +260,7 @@ class Descents:
             watch or self._watch(run), self._first_budget(n_rows, steps),
         )  # fmt: skip
         run.ending = dataclasses.replace(ending, seconds=before + ending.seconds)
+        run.settle()
 
     def _watch(self, finished: Finished) -> Watch:
         o, now = self.options, time.perf_counter()

@@ -25,7 +25,7 @@ from descend.train.descents import Descents, PlannedRun, bound, walked
 from descend.train.plans import PLANS, planned
 from descend.train.reading import Reading
 
-__all__ = ["clear_fit", "fit", "plain_fit"]
+__all__ = ["clear_fit", "fit", "plain_fit", "read_call"]
 
 
 @ends_at_users_line
@@ -45,7 +45,8 @@ def fit(
     threads: int | None = None, fixed: Any = None, bounds: Any = None, ties: Any = None,
     resume: Any = None, callback: Callable[[Moment], Any] | None = None,
     progress: Progress | None = None, checkpoint: str | os.PathLike[str] | None = None,
-    verbose: bool = False, record: Iterable[str] = (), engine: str = "native", **unknown: Never,
+    verbose: bool = False, record: Iterable[str] = (),
+    metrics: Iterable[str] = (), engine: str = "native", **unknown: Never,
 ) -> Fit:  # fmt: skip
     """Fit a model to data by descending the gradient of a loss.
 
@@ -54,17 +55,14 @@ def fit(
         x: an array, a tuple of arrays (the first arguments), or a dict or frame of columns.
         y: the target, rows first; or the name of a column of x.
         start: a dict of parameters, another fit, or `"random"`.
-        loss: `"mse"` (the default but for networks, whose loss follows from the target),
-            `"huber(1)"`, …, or a function of (prediction, target). likelihood: that function is a
-            negative log-likelihood, which has standard errors.
+        loss: `"mse"` (of networks, what suits the target), `"huber(1)"`, …, or a function of
+            (prediction, target). likelihood: it is a negative log-likelihood, which has errors.
         optimizer: `"auto"` (or None) takes Levenberg–Marquardt for sums of squares, else BFGS,
             L-BFGS or Adam, and the report says why; or one by name, with lr as learning rate.
         batch_size, shuffle, seed: all rows at once, unless smaller batches are asked for.
-        epochs: at most (1000; of networks 200). stop_loss, xtol, ftol, gtol, patience, min_delta,
-            max_seconds: what ends it before.
-        keep_best, validation_split: return the best parameters; hold back a share of the rows, of
-            each class as large a one. validation_data: a pair (x, y) to judge by instead.
-        class_weight: `"balanced"`, or a dict label → what multiplies the loss of its rows.
+        epochs: at most (1000; of networks 200). stop_loss, …, max_seconds: what ends it before.
+        keep_best, validation_split, validation_data: return the best parameters; hold back a share
+            of the rows, or give (x, y). class_weight: `"balanced"`, or a dict label → weight.
         sample_weight: multiplies each row's loss. sigma: standard deviations of y, in its unit if
             absolute_sigma, else relative (as in SciPy).
         fixed: parameters that keep their start, `["a", "w[0]"]`, or have a value, `{"a": 3}`.
@@ -72,13 +70,14 @@ def fit(
         ties: parameters that are expressions of others, `{"b": "2*a"}`. See also `Parameter`.
         missing: `"drop"` leaves out rows with missing values. constants: arguments that are
             neither data nor parameters. params: parameters named nearly as a column is.
-        penalty, clip: what is added to the loss; a limit on gradients.
+        penalty, clip: what is added to the loss (`{"w": "l2(1)"}` of some); a limit on gradients.
         starts: as many descents, of which the best is returned with how many agree. Where it is
             not said, one, and up to 32 more if that fails (or, without a start, looks wrong).
         standardize: the model and its parameters see rescaled columns; else units are kept.
         resume: a fit to go on with: the same optimizer, rows and seed; other changes are said.
         callback, progress, verbose: who is told of epochs. checkpoint: a file to resume from.
-        record: what the history keeps besides the loss: `"params"`, `"gradient"`.
+        record, metrics: what the history keeps besides the loss: `"params"`, `"gradient"`;
+            `"accuracy"`, `"log_loss"`, `"top_3"`, `"rmse"`, `"mae"`, `"r2"`, of held-back rows too.
         engine: `"interpreted"` runs the reference interpreter. threads: how many may work on more
             than 65 536 rows (by default one a core); they change no bit.
 
@@ -101,6 +100,18 @@ def _read(given: Mapping[str, Any]) -> tuple[Descents, PlannedRun]:
     own.warn()
     descents = Descents(own.job, built, fresh, own.options, own.whole, own.original)
     return descents, lambda values: planned(given, values, own, built, fresh)
+
+
+def read_call(model: Any, x: Any, y: Any, options: Mapping[str, Any]) -> tuple[Descents, Any]:
+    """A call of `fit` that is read in full, of the options that are given.
+
+    Raises:
+        UsageError: an option that there is not, or what `fit` refuses.
+    """
+    known = _defaults()
+    unknown = {name: value for name, value in options.items() if name not in known}
+    given = known | {name: value for name, value in options.items() if name in known}
+    return _read(given | {"model": model, "x": x, "y": y, "unknown": unknown})
 
 
 def _clear(run: Run) -> Fit | None:

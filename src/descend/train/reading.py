@@ -12,6 +12,7 @@ from descend.errors import UsageError, warn
 from descend.methods.base import Optimizer
 from descend.methods.choice import Task, chosen, is_auto
 from descend.methods.losses import FunctionLoss, Loss
+from descend.methods.metrics import as_metric
 from descend.methods.table import as_loss, as_optimizer, as_penalty
 from descend.program.stopping import Rules
 from descend.quantities import refuse_other_rows
@@ -139,9 +140,10 @@ class Reading:
             network = self.problem.network
             meant = () if network is None else network.weights
             penalty = as_penalty(o.penalty, self.start.names, meant)
+        rules = _rules(o, loss, size, limits)
         return Settings(
-            loss, optimizer, _rules(o, size, limits), size, shuffle and size is not None, penalty,
-            o.clip, self.seed, o.engine, why=why,
+            loss, optimizer, rules, size, shuffle and size is not None, penalty, o.clip, self.seed,
+            o.engine, why=why,
         )  # fmt: skip
 
     def _standardize(self, settings: Settings) -> tuple[Settings, Scaling]:
@@ -226,7 +228,7 @@ def _check_method(optimizer: Optimizer, loss: Loss, size: int | None, o: Options
         )
 
 
-def _rules(o: Options, size: int | None, limits: dict[str, float]) -> Rules:
+def _rules(o: Options, loss: Loss, size: int | None, limits: dict[str, float]) -> Rules:
     """The stopping rules that are on."""
     keep = o.keep_best
     if keep is None:
@@ -237,4 +239,6 @@ def _rules(o: Options, size: int | None, limits: dict[str, float]) -> Rules:
             "batches does not",
             remedy="add validation_split=0.2, or use all rows at once",
         )
-    return Rules(limits, bool(keep), o.record)
+    for name in o.metrics:
+        as_metric(name, loss)
+    return Rules(limits, bool(keep), o.record, o.metrics)

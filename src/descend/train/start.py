@@ -1,0 +1,264 @@
+"""`start`: a run that goes as far as it is told, and whose numbers may change on the way."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, Self
+
+import numpy as np
+
+from descend.errors import UsageError, ends_at_users_line, suggest
+from descend.graph.program import RUNNING, Bindings
+from descend.records.record import History
+from descend.result.finish import finish
+from descend.result.fit import Fit
+from descend.result.story import history_of
+from descend.run.drive import Ending, Watch, drive
+from descend.run.finished import Finished
+from descend.run.indices import check_indices
+from descend.task.start import leaves_of
+from descend.train.descents import Descents
+from descend.train.fit import read_call
+
+__all__ = ["SteppedRun", "start"]
+
+Array = np.ndarray[Any, np.dtype[Any]]
+ENDLESS = 1 << 40
+
+
+class SteppedRun:
+    """A run between two steps; `start` makes it.
+
+    Where it stands is where `fit` would have been after as many updates, to the last bit.
+    """
+
+    def __init__(self, descents: Descents, run: Finished) -> None:
+        self._descents, self._run = descents, run
+
+    def __repr__(self) -> str:
+        where = f"epoch {self.epoch}, {self.updates} updates"
+        return f"<SteppedRun of {self._run.job.problem.name}: {where}, loss {self.loss:.6g}>"
+
+    # --- where it stands
+
+    @property
+    def epoch(self) -> int:
+        """How many epochs are complete."""
+        return self._run.control.epoch
+
+    @property
+    def updates(self) -> int:
+        """How many updates were made."""
+        return self._run.control.steps
+
+    @property
+    def ended(self) -> bool:
+        """Whether a stopping rule, or the last epoch, has ended it."""
+        return self._run.control.status != RUNNING
+
+    @property
+    def loss(self) -> float:
+        """The loss at the parameters as they are, on all rows, evaluated now."""
+        job, built = self._run.job, self._run.built
+        return job.loss_at(built, self._run.leaves(False), most=1 << 62)({}) * job.loss_factor
+
+    @property
+    def history(self) -> History:
+        """What the epochs so far have left."""
+        return history_of(self._run)
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """The parameters as they are. What is set of them takes their places, all or some."""
+        return self._run.trees(self._run.leaves(False))
+
+    @params.setter
+    def params(self, values: Mapping[str, Any]) -> None:
+        run = self._run
+        unknown = [name for name in values if name not in run.job.start.names]
+        if unknown:
+            known = ", ".join(run.job.start.names)
+            raise UsageError(
+                f'params names "{unknown[0]}", which is no parameter'
+                f"{suggest(unknown[0], run.job.start.names)}",
+                remedy=f"the parameters are {known}",
+            )
+        leaves = run.leaves(False)
+        for name, array in leaves_of(values)[0].items():
+            if name not in leaves or array.shape != leaves[name].shape:
+                wanted = leaves[name].shape if name in leaves else "another form"
+                raise UsageError(f"{name} is given the shape {array.shape}, and has {wanted}")
+            leaves[name] = array.astype(leaves[name].dtype)
+        assert run.bound is not None
+        if run.job.space is not None:
+            leaves = run.job.space.completed(leaves)
+        first, names = run.job.first_state(run.built, leaves), run.built.descent.state
+        whole = "all parameters" in names  # such a method knows the place where it stands
+        moved = {*run.job.moved(leaves)}
+        for name, array in zip(names, run.bound.state, strict=True):
+            if whole or name in moved:
+                array[...] = first[name]
+
+    # --- going on
+
+    @ends_at_users_line
+    def step(
+        self, *, examples: int | None = None, batches: int | None = None, epochs: int | None = None
+    ) -> Self:
+        """Go on by so many rows, batches (updates), or epochs; by one update if nothing is said.
+
+        Ctrl-C ends it after the update that it meets. A run that has ended stays as it is.
+
+        Returns:
+            the run itself.
+
+        Raises:
+            UsageError: rows that are no whole number of batches.
+        """
+        said = [n for n, v in dict(examples=examples, batches=batches, epochs=epochs).items() if v]
+        if len(said) > 1:
+            raise UsageError(
+                f"step goes on by {said[0]} or by {said[1]}", remedy=f"leave out {said[1]}"
+            )
+        run, n_rows = self._run, self._run.job.n_rows()
+        size = run.job.settings.batch_size or n_rows
+        each = -(-n_rows // size)
+        if examples:
+            count = self._batches_of(int(examples), n_rows, size, each)
+        else:
+            count = int(epochs) * each if epochs else int(1 if batches is None else batches)
+        if count < 0:
+            raise UsageError(f"a run goes forwards only, not by {count}")
+        assert run.bound is not None
+        if count and not self.ended:
+            watch = Watch(callback=None if run.options.callback is None else self._told())
+            ending = drive(
+                run.built.runner, run.bound, run.control, run.course, each, watch, count, count
+            )
+            self._run.ending = None
+            self._seconds += ending.seconds
+        return self
+
+    _seconds = 0.0
+
+    def _told(self) -> Any:
+        return self._run.moment(self._run.options.callback)
+
+    def _batches_of(self, examples: int, n_rows: int, size: int, each: int) -> int:
+        """How many batches so many rows are from here on; the last one of an epoch is shorter."""
+        count, batch, left = 0, self._run.control.batch, examples
+        while left > 0:
+            rows = min(size, n_rows - batch * size)
+            if rows > left:
+                raise UsageError(
+                    f"{examples} rows end within a batch of {rows}",
+                    remedy=f"write step(batches=1), or start with batch_size={examples}",
+                )
+            left -= rows
+            count, batch = count + 1, (batch + 1) % each
+        return count
+
+    @ends_at_users_line
+    def set(self, **numbers: float) -> Self:
+        """Change numbers of the method, the loss, the penalty or the stopping rules.
+
+        Such as `lr`, `momentum`, `betas.0`, `weight`, `stop_loss`. Nothing is compiled anew.
+
+        Raises:
+            UsageError: there is no such number, or it is a part of the program.
+        """
+        run = self._run
+        assert run.bound is not None
+        places = dict(zip(run.built.descent.fixed, run.bound.fixed, strict=True))
+        known = {
+            name.partition(".")[2]: name
+            for name in places if name.partition(".")[0] in (*run.job.settings.parts, "rule")
+        }  # fmt: skip
+        for name, value in numbers.items():
+            key = known.get(name)
+            if key is None:
+                raise UsageError(
+                    f'the program has no number "{name}"{suggest(name, known)}: what is 0 or not '
+                    "said at the start is no part of it",
+                    remedy=f"its numbers are {', '.join(known)}; or start with {name}={value!r}",
+                )
+            part, _, own = key.partition(".")
+            if part != "rule":
+                self._replace(part, own, value)
+            is_loss = name in ("stop_loss", "min_delta")
+            places[key][...] = value / run.job.loss_factor if is_loss else value
+        return self
+
+    def _replace(self, part: str, own: str, value: float) -> None:
+        """The settings with another number, so that reports and files say it."""
+        run = self._run
+        owner = run.job.settings.parts[part]
+        new = owner.bind({**owner.numbers(), own: float(value)})
+        settings = dataclasses.replace(run.job.settings, **{part: new})
+        run.job = dataclasses.replace(run.job, settings=settings)
+
+    def copy(self) -> SteppedRun:
+        """A run that stands at the same place and goes its own way."""
+        run = self._run
+        bound = run.bound
+        assert bound is not None
+        own = Bindings(
+            [a.copy() for a in bound.state], bound.data, [np.array(a) for a in bound.fixed],
+            bound.n_rows,
+        )  # fmt: skip
+        control = dataclasses.replace(run.control, records=[])
+        other = dataclasses.replace(
+            run, bound=own, control=control, course=copy.deepcopy(run.course), ending=None
+        )
+        found = SteppedRun(self._descents, other)
+        found._seconds = self._seconds
+        return found
+
+    @property
+    def fit(self) -> Fit:
+        """The fit as it is now, which the run does not change when it goes on."""
+        own = self.copy()
+        run = own._run
+        run.ending = Ending(run.control.status, "" if self.ended else "paused", self._seconds)
+        if not self.ended:
+            return finish(run)
+        d = self._descents
+        again = Descents(run.job, run.built, run.fresh, d.options, d.whole, d.original)
+        return again.result(finish, run)
+
+
+@ends_at_users_line
+def start(model: Any, x: Any = None, y: Any = None, **options: Any) -> SteppedRun:
+    """Read and compile a fit, and stop before its first update.
+
+    Args:
+        model, x, y, options: as of `fit`. `start` is its option of that name; `epochs`, where it
+            is given, is where the run ends at last.
+
+    Raises:
+        UsageError, DataError: as `fit`.
+
+    >>> x = np.linspace(0.0, 1.0, 20)
+    >>> def line(x, a, b): return a * x + b
+    >>> options = dict(start=dict(a=0.0, b=0.0), optimizer="sgd", lr=0.1, batch_size=5)
+    >>> run = start(line, x, 2 * x + 1, **options)
+    >>> run.step(epochs=30).set(lr=0.05).step(batches=2).updates
+    122
+    >>> run.params = dict(a=2.0, b=1.0)
+    >>> run.loss
+    0.0
+    """
+    descents, _ = read_call(model, x, y, options)
+    o = descents.options
+    if "epochs" not in options:
+        o = o.but(epochs=ENDLESS)
+    if "starts" not in options:
+        o = o.but(starts=1)
+    own = Descents(
+        descents.job, descents.built, descents.fresh, o, descents.whole, descents.original
+    )
+    leaves = own.job.find_start(own.built, o.start == "random", 0, False)
+    check_indices(own.built, own.columns, leaves)
+    return SteppedRun(own, own.begun(leaves))

@@ -1,0 +1,257 @@
+"""Many trainings of one model at once: seeds, learning rates and other numbers over one program."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import queue
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from descend.errors import UsageError, ends_at_users_line, suggest
+from descend.graph.program import DIVERGED, RUNNING
+from descend.result.finish import finish
+from descend.result.fit import Fit
+from descend.run.drive import Ending, listening
+from descend.run.finished import Finished
+from descend.run.threads import threads_for
+from descend.task.networks import begun_with
+from descend.train.descents import Descents
+from descend.train.fit import read_call
+
+__all__ = ["Trainings", "trainings"]
+
+Array = np.ndarray[Any, np.dtype[Any]]
+OF_LOSS = ("stop_loss", "min_delta")  # numbers that are losses, in the unit of the target
+PIECE = 1 << 14  # updates between two looks at Ctrl-C
+
+
+class Trainings(Sequence[Fit]):
+    """The trainings of one call, in order; each is a fit when somebody looks at it.
+
+    Attributes:
+        settings: what is its own of each training, by name.
+        loss: (trainings,) the mean loss of each one's last epoch; NaN where it diverged.
+        validation_loss: (trainings,) on the rows held back, at its end; NaN without such rows.
+    """
+
+    def __init__(self, runs: Sequence[Finished], settings: Sequence[Mapping[str, Any]]) -> None:
+        self._runs, self.settings = list(runs), list(settings)
+        self._fits: dict[int, Fit] = {}
+        self.loss = np.array([_last(run, "loss") for run in runs])
+        self.validation_loss = np.array([_last(run, "validation_loss") for run in runs])
+
+    def __len__(self) -> int:
+        return len(self._runs)
+
+    def __getitem__(self, i: Any) -> Any:
+        if isinstance(i, slice):
+            return [self[k] for k in range(*i.indices(len(self)))]
+        k = range(len(self))[i]
+        if k not in self._fits:
+            self._fits[k] = finish(self._runs[k])
+        return self._fits[k]
+
+    def __iter__(self) -> Iterator[Fit]:
+        return (self[i] for i in range(len(self)))
+
+    def __repr__(self) -> str:
+        name = self._runs[0].job.problem.name
+        return f"<{len(self)} trainings of {name}: loss {np.nanmin(self.loss):.6g} at best>"
+
+    @property
+    def params(self) -> dict[str, Array]:
+        """The parameters of all trainings: name → (trainings, …)."""
+        leaves = [run.leaves() for run in self._runs]
+        return {name: np.stack([own[name] for own in leaves]) for name in leaves[0]}
+
+    @property
+    def best(self) -> int:
+        """The number of the training of the least validation loss, or loss where none was asked."""
+        judged = self.loss if np.isnan(self.validation_loss).all() else self.validation_loss
+        return int(np.nanargmin(judged))
+
+    @ends_at_users_line
+    def predict(self, x: Any) -> Any:
+        """What the trainings predict together: the likeliest label by the mean of their
+        probabilities, or the mean of their numbers.
+
+        Trainings that diverged have no say.
+        """
+        answer = self._sound()[0]._evidence.predictor.answer
+        if answer.kind == "labels":
+            mean = self.predict_proba(x)
+            if answer.classes is None:
+                return (mean > 0.5).astype(np.int64)
+            return answer.classes[mean.argmax(axis=-1)]
+        return np.mean([fit.predict(x) for fit in self._sound()], axis=0)
+
+    @ends_at_users_line
+    def predict_proba(self, x: Any) -> Array:
+        """The mean of the probabilities of all trainings, (rows, classes)."""
+        return np.asarray(np.mean([fit.predict_proba(x) for fit in self._sound()], axis=0))
+
+    def _sound(self) -> list[Fit]:
+        kept = [self[i] for i in np.flatnonzero(np.isfinite(self.loss)).tolist()]
+        if not kept:
+            raise UsageError("every training diverged", remedy="train with a smaller lr")
+        return kept
+
+
+def _last(run: Finished, name: str) -> float:
+    if run.control.status == DIVERGED or name not in run.course.names:
+        return float("nan")
+    column = run.column(name)
+    return float(column[-1]) if column.size else float("nan")
+
+
+@ends_at_users_line
+def trainings(
+    model: Any, x: Any = None, y: Any = None, *, over: Mapping[str, Iterable[Any]],
+    threads: int | None = None, **options: Any,
+) -> Trainings:  # fmt: skip
+    """Train a model once for every combination of some options, by one program on all cores.
+
+    Args:
+        model, x, y, options: as of `fit`.
+        over: option → its values: `seed`, `batch_size`, and numbers of the method, the penalty and
+            the stopping rules, such as `lr`, `weight_decay`, `stop_loss`. The last one changes
+            fastest. Rows are held back by the seed among the options, the same for all.
+        threads: how many work at once; by default one a core. They change no bit: each training
+            is that of `fit` with these options.
+
+    Raises:
+        UsageError, DataError: as `fit`; an option that is no such number.
+
+    >>> x = np.linspace(-1.0, 1.0, 40)[:, None]
+    >>> from descend import networks as nn
+    >>> found = trainings(
+    ...     nn.mlp([8]), x, np.abs(x[:, 0]), over=dict(seed=range(3), lr=[0.01, 0.03]), epochs=50
+    ... )
+    >>> len(found), found.settings[1], found.params["0.weight"].shape
+    (6, {'seed': 0, 'lr': 0.03}, (6, 8, 1))
+    >>> found[found.best].loss == min(fit.loss for fit in found)
+    True
+    """
+    names = list(over)
+    values = [list(over[name]) for name in names]
+    if not names or not all(values):
+        raise UsageError(
+            "over has no values", remedy='write over={"seed": range(10)}, or {"lr": [0.001, 0.01]}'
+        )
+    settings = [dict(zip(names, each, strict=True)) for each in itertools.product(*values)]
+    sizes = list(dict.fromkeys(one.get("batch_size") for one in settings))
+    runs: dict[int, Finished] = {}
+    for size in sizes:  # a size of batches is a program
+        given = options if "batch_size" not in names else {**options, "batch_size": size}
+        given = given if "starts" in given else {**given, "starts": 1}
+        first = {n: settings[0][n] for n in names if n not in ("seed", "batch_size")}
+        descents, _ = read_call(model, x, y, _with_numbers(given, first))
+        for i, one in enumerate(settings):
+            if one.get("batch_size") == size:
+                runs[i] = _begun(descents, one)
+    ordered = [runs[i] for i in range(len(settings))]
+    _run_all(ordered, threads_for(threads, len(ordered)))
+    return Trainings(ordered, settings)
+
+
+def _with_numbers(given: Mapping[str, Any], numbers: Mapping[str, Any]) -> dict[str, Any]:
+    """The options with the numbers that are options themselves: all are in the program then."""
+    own = {n: v for n, v in numbers.items() if n in ("lr", "stop_loss", "patience", "min_delta")}
+    if "lr" in own and not isinstance(given.get("optimizer", ""), str):
+        own.pop("lr")  # the optimizer has it
+    return {**given, **own}
+
+
+def _begun(descents: Descents, own: Mapping[str, Any]) -> Finished:
+    """One training before its first update."""
+    job, o = descents.job, descents.options
+    seed = int(own.get("seed", job.settings.seed))
+    settings = dataclasses.replace(job.settings, seed=seed)
+    for name, value in own.items():
+        if name not in ("seed", "batch_size"):
+            unit = job.loss_factor if name in OF_LOSS else 1.0
+            own_value = float(value) / unit
+            settings = _with_number(settings, name, own_value, descents.built.descent.fixed)
+    leaves = job.leaf_arrays()
+    if job.problem.network is not None and o.start is None:
+        leaves |= begun_with(job.problem, seed)
+    start = job.start._replace(arrays={**job.start.arrays, **leaves})
+    job = dataclasses.replace(job, settings=settings, start=start, notes=list(job.notes))
+    return Descents(
+        job, descents.built, descents.fresh, o, descents.whole, descents.original
+    ).begun(leaves)
+
+
+def _with_number(settings: Any, name: str, value: Any, inputs: Sequence[str]) -> Any:
+    """The settings with another number of the method, the penalty, or a rule.
+
+    Args:
+        inputs: the names of all numbers of the program.
+    """
+    if name in settings.rules.limits:
+        limits = {**settings.rules.limits, name: float(value)}
+        rules = dataclasses.replace(settings.rules, limits=limits)
+        return dataclasses.replace(settings, rules=rules)
+    known = []
+    for part, owner in settings.parts.items():
+        numbers = {n: v for n, v in owner.numbers().items() if f"{part}.{n}" in inputs}
+        known += list(numbers)
+        meant = [n for n in numbers if n == name or n.rpartition(".")[2] == name]
+        if meant:
+            new = owner.bind({**owner.numbers(), **dict.fromkeys(meant, float(value))})
+            if new.structure() == owner.structure():
+                return dataclasses.replace(settings, **{part: new})
+    raise UsageError(
+        f'over names "{name}", which is no number of this program{suggest(name, known)}',
+        remedy=f"its numbers are seed, batch_size, {', '.join(known)}; what is 0 or not said for "
+        "the first training is no part of the program",
+    )
+
+
+def _run_all(runs: Sequence[Finished], threads: int) -> None:
+    """Run them all to their ends; each thread takes the next one."""
+    waiting: queue.SimpleQueue[Finished] = queue.SimpleQueue()
+    for run in runs:
+        waiting.put(run)
+    failed: list[BaseException] = []
+
+    with listening() as heard:
+
+        def work() -> None:
+            while not failed and not heard.hit:
+                try:
+                    run = waiting.get_nowait()
+                except queue.Empty:
+                    return
+                try:
+                    _run(run, heard)
+                except BaseException as error:
+                    failed.append(error)
+
+        others = [threading.Thread(target=work, daemon=True) for _ in range(threads - 1)]
+        for thread in others:
+            thread.start()
+        work()
+        for thread in others:
+            thread.join()
+    if failed:
+        raise failed[0]
+    for run in runs:
+        if run.ending is None:
+            outside = "interrupted" if run.control.status == RUNNING else ""
+            run.ending = Ending(run.control.status, outside, 0.0)
+
+
+def _run(run: Finished, heard: Any) -> None:
+    assert run.bound is not None
+    control = run.control
+    control.threads = 1
+    while control.status == RUNNING and not heard.hit:
+        run.built.runner.run(run.bound, control, PIECE)
+        run.course.take(control)
+    if control.status != RUNNING:
+        run.ending = Ending(control.status, "", 0.0)

@@ -1,0 +1,94 @@
+"""Many trainings at once: each is the fit of its own numbers, whoever works on it."""
+
+import numpy as np
+import pytest
+
+import descend
+from descend import networks as nn
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(120, 3))
+LABELS = np.array(["low", "mid", "high"])[np.digitize(X[:, 0], [-0.5, 0.8])]
+NET = nn.mlp([8])
+TRAINED = dict(batch_size=32, epochs=8)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_each_is_the_fit_of_its_numbers(threads):
+    over = dict(seed=[3, 5], lr=[0.001, 0.01, 0.1])
+    found = descend.trainings(NET, X, LABELS, over=over, threads=threads, **TRAINED)
+    assert len(found) == 6 and found.settings[4] == dict(seed=5, lr=0.01)
+    for own, fit in zip(found.settings, found, strict=True):
+        same = descend.fit(NET, X, LABELS, **own, **TRAINED)
+        for name, value in same.params.items():
+            np.testing.assert_array_equal(fit.params[name], value)
+        assert (fit.loss, fit.status, fit.seed) == (same.loss, same.status, own["seed"])
+        assert fit.optimizer == same.optimizer
+        np.testing.assert_array_equal(fit.history["loss"], same.history["loss"])
+    np.testing.assert_array_equal(found.loss, [fit.history["loss"][-1] for fit in found])
+    assert found.params["0.weight"].shape == (6, 8, 3)
+
+
+def test_sizes_of_batches_and_penalties_and_rules_vary():
+    found = descend.trainings(
+        NET, X, X[:, 0], over=dict(batch_size=[16, 60], weight=[0.001, 0.5], stop_loss=[1e-9, 0.9]),
+        penalty="l2(0.001)", lr=0.01, epochs=20,
+    )  # fmt: skip
+    for own, fit in zip(found.settings, found, strict=True):
+        same = descend.fit(
+            NET, X, X[:, 0], penalty=f"l2({own['weight']})", lr=0.01, epochs=20,
+            batch_size=own["batch_size"], stop_loss=own["stop_loss"],
+        )  # fmt: skip
+        np.testing.assert_array_equal(fit.params["2.weight"], same.params["2.weight"])
+        assert (fit.epochs, fit.status, fit.loss_name) == (same.epochs, same.status, same.loss_name)
+
+
+def test_an_ensemble_predicts_by_the_mean():
+    found = descend.trainings(NET, X, LABELS, over=dict(seed=range(4)), lr=0.01, **TRAINED)
+    shares = np.mean([fit.predict_proba(X) for fit in found], axis=0)
+    np.testing.assert_allclose(found.predict_proba(X), shares)
+    np.testing.assert_array_equal(found.predict(X), found[0].classes[shares.argmax(1)])
+    numbers = descend.trainings(NET, X, X[:, 0], over=dict(seed=range(3)), lr=0.01, **TRAINED)
+    mean = np.mean([fit.predict(X) for fit in numbers], axis=0)
+    np.testing.assert_allclose(numbers.predict(X), mean)
+    error = np.mean((mean - X[:, 0]) ** 2)
+    assert error < np.mean([np.mean((fit.predict(X) - X[:, 0]) ** 2) for fit in numbers])
+
+
+def test_the_best_is_that_of_the_rows_held_back():
+    found = descend.trainings(
+        NET, X, LABELS, over=dict(lr=[1e-5, 0.03]), validation_split=0.2, **TRAINED
+    )
+    assert found.best == 1 and np.isfinite(found.validation_loss).all()
+    np.testing.assert_allclose(found[1].validation_loss, found.validation_loss[1])
+
+
+def test_a_plain_function_and_one_that_diverges():
+    x = np.linspace(0.0, 1.0, 20)
+
+    def line(x, a, b):
+        return a * x + b
+
+    found = descend.trainings(
+        line, x, 2 * x + 1, over=dict(lr=[0.1, 1e9]), start=dict(a=0.0, b=0.0), optimizer="sgd",
+        epochs=50,
+    )  # fmt: skip
+    same = descend.fit(
+        line, x, 2 * x + 1, start=dict(a=0.0, b=0.0), optimizer="sgd", lr=0.1, epochs=50
+    )
+    assert found[0].params == same.params and np.isnan(found.loss[1])
+    assert found.best == 0
+    np.testing.assert_allclose(found.predict(x), same.predict(x))
+    with pytest.warns(descend.DivergedWarning):
+        assert found[1].status == "diverged"
+
+
+@pytest.mark.parametrize(("over", "told"), [
+    ({}, "over has no values"),
+    ({"lr": []}, "over has no values"),
+    ({"momentum": [0.1]}, 'over names "momentum", which is no number of this program'),
+    ({"lrr": [0.1]}, 'over names "lrr", which is no number of this program .did you mean "lr"'),
+])  # fmt: skip
+def test_what_cannot_vary_is_told(over, told):
+    with pytest.raises(descend.UsageError, match=told):
+        descend.trainings(NET, X, LABELS, over=over, **TRAINED)
