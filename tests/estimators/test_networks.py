@@ -138,7 +138,7 @@ def test_formula_options_are_those_of_fit() -> None:
 def test_formula_says_what_cannot_be_meant() -> None:
     with pytest.raises(UsageError, match="has the arguments x, and X has 3 columns"):
         FormulaRegressor(lambda x: x).fit(X, NUMBERS)
-    with pytest.raises(UsageError, match=r"write 2\*x0"):
+    with pytest.raises(UsageError, match=r"write a product with \*: 2\*x0"):
         FormulaRegressor("2x0 + b").fit(X, NUMBERS)
     with pytest.warns(ConvergenceWarning):
         FormulaRegressor("exp(a*x0)", epochs=1, starts=1, start={"a": 5.0}).fit(X, NUMBERS)

@@ -274,6 +274,11 @@ class NetworkClassifier(ClassifierMixin, _NetworkEstimator):  # type: ignore[mis
                 f'loss "{loss.spelling}" tells no classes apart',
                 remedy='leave loss out, or write loss="cross_entropy" or "bce_with_logits"',
             )
+        if loss.axis == "classes" and self._several:
+            raise UsageError(
+                f'loss "{loss.spelling}" tells one class a row, and y has several labels a row',
+                remedy='leave loss out, or write loss="bce_with_logits"',
+            )
         if loss.axis != "classes" and usual == "cross_entropy":
             raise UsageError(
                 f'loss "{loss.spelling}" tells two classes apart, and y holds {len(self.classes_)}',
@@ -285,7 +290,9 @@ class NetworkClassifier(ClassifierMixin, _NetworkEstimator):  # type: ignore[mis
         """The network's output: log-odds (rows,) of two classes, else a number for each class."""
         check_is_fitted(self, "params_")
         found = self._output(X)
-        return found[:, 0] if found.shape[1] == 1 else found
+        if len(self.classes_) == 2 and not self._several:
+            return found[:, -1] - (found[:, 0] if found.shape[1] > 1 else 0)
+        return found
 
     def predict_proba(self, X: Any) -> Array:
         """How probable each class is, (rows, classes), in the order of `classes_`."""
@@ -305,7 +312,9 @@ class NetworkClassifier(ClassifierMixin, _NetworkEstimator):  # type: ignore[mis
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        tags.classifier_tags.multi_label = True
+        tags.classifier_tags.multi_label = self.loss is None or "cross_entropy" not in str(
+            self.loss
+        )
         return tags
 
 

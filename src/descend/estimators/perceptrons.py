@@ -31,6 +31,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 ACTIVATIONS = {"identity": "identity", "logistic": "sigmoid", "tanh": "tanh", "relu": "relu"}
 SEEDS = 2**31 - 1
+USERS_LINE = 5  # as many calls above ours: scikit-learn's `_fit` and `fit`, and what wraps it
 FTOL = 1e7 * np.finfo(float).eps  # a share of the loss, as SciPy's L-BFGS-B has it
 SLOWEST = 1e-6  # a learning rate below which `adaptive` stops
 FALL = 5.0  # by what `adaptive` divides the learning rate
@@ -75,7 +76,7 @@ class _Trained:
             if ended:
                 self._no_improvement_count = 0 if self.learning_rate == "adaptive" else ended
             if found.status == "interrupted" and not ended:
-                warnings.warn("Training interrupted by user.", stacklevel=3)
+                warnings.warn("Training interrupted by user.", stacklevel=USERS_LINE)
                 break
             if ended and self.solver == "sgd" and self.learning_rate == "adaptive":
                 ended, lr = lr <= SLOWEST, lr / FALL
@@ -86,7 +87,7 @@ class _Trained:
                 warnings.warn(
                     f"{self.max_iter} epochs (max_iter) are spent, and the training has not "
                     "converged yet.",
-                    ConvergenceWarning, stacklevel=3,
+                    ConvergenceWarning, stacklevel=USERS_LINE,
                 )  # fmt: skip
         if self.early_stopping:
             self.coefs_, self.intercepts_ = self._best_coefs, self._best_intercepts
@@ -132,7 +133,7 @@ class _Trained:
             warnings.warn(
                 f"{most} iterations (max_iter, max_fun) are spent, and L-BFGS has not converged "
                 "yet: give more, or scale the columns of X.",
-                ConvergenceWarning, stacklevel=3,
+                ConvergenceWarning, stacklevel=USERS_LINE,
             )  # fmt: skip
 
     def _run(
@@ -177,7 +178,7 @@ class _Trained:
             warnings.warn(
                 f"batch_size={size} is larger than the {n_rows} rows of the sample: all rows are "
                 "one batch",
-                stacklevel=5,
+                stacklevel=USERS_LINE + 2,
             )
         return None if size >= n_rows else int(size)
 
