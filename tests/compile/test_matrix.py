@@ -11,7 +11,7 @@ import descend
 from descend.compile.function import compile_graph
 from descend.compile.loops import Product, block_text
 from descend.compile.lower import lower
-from descend.compile.matrix import columns_of, rows_of
+from descend.compile.matrix import rows_of, starts_of, tile_of, width_of
 from descend.compile.places import Place
 from descend.graph.elementwise import call
 from descend.graph.linear import broadcast, reduce_sum, transpose
@@ -144,15 +144,26 @@ def test_rows_in_an_order():
 
 
 @pytest.mark.parametrize("extent", range(1, 80))
-@pytest.mark.parametrize("most", [4, 6, 14])
-def test_tiles_cover_everything_once(extent, most):
-    tiles = rows_of(extent, most)
-    assert sum(rows * count for rows, count in tiles) == extent
-    assert max(rows for rows, _ in tiles) <= most
+def test_tiles_cover_everything(extent):
+    for most in (4, 6, 14):
+        tiles = rows_of(extent, most)
+        assert sum(rows * count for rows, count in tiles) == extent
+        assert max(rows for rows, _ in tiles) <= most
     for lanes in (4, 8, 16):
-        panels = columns_of(extent, lanes, 2)
-        assert sum(sum(widths) * count for widths, count in panels) == extent
-        assert all(len(widths) <= 2 for widths, _ in panels)
+        width = width_of(extent, lanes)
+        starts = starts_of(extent, width)
+        assert {j + n for j in starts for n in range(width)} == set(range(extent))
+        assert len(starts) == -(-extent // width)
+
+
+@pytest.mark.parametrize("registers", [16, 32])
+@pytest.mark.parametrize("rows", [1, 2, 5, 32, 100, 512])
+@pytest.mark.parametrize("vectors", [1, 2, 3, 13, 128])
+def test_a_tile_is_held_in_registers(rows, vectors, registers):
+    high, wide = tile_of(rows, vectors, registers)
+    assert 1 <= high <= rows
+    assert 1 <= wide <= vectors
+    assert high * wide + wide + 1 <= registers
 
 
 def test_no_kernel_for_a_short_sum():

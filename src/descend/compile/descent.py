@@ -29,9 +29,9 @@ from descend.compile.loops import (
     Serial,
     Statement,
 )
-from descend.compile.lower import Lowering
+from descend.compile.lower import Lowering, Rows
 from descend.compile.module import FunctionText
-from descend.compile.schedule import is_small
+from descend.compile.schedule import is_product, is_small
 from descend.compile.segments import cut
 from descend.graph.blocks import BLOCK, Split
 from descend.graph.node import Dim, Node, postorder
@@ -135,15 +135,18 @@ class DescentFlow(GraphFlow):
         p, size = self.program, self.program.plan.batch_size
         if size is None:
             return self.in_blocks() if self.variant == "blocks" else self.at_once()
+        ordered = p.plan.shuffle and not self.swaps
+        self.rows = Rows(ordered=ordered, likely={p.rows: size})
+        last: Any = None
+        if self.variant == "remainder":
+            last = self.graph("last", self.heads, p.data)
+            self.shorten(last, self.heads)
+            if any(map(is_product, postorder(self.heads))):  # tiles serve any number of rows
+                return self.alike(last, self.commit(last, self.heads), ordered)
+            last = last, self.commit(last, self.heads)
         batch, heads = self.lower_batch(size)
         self.shorten(batch, heads)
         commit = self.commit(batch, heads)
-        last: Any = None
-        if self.variant == "remainder":
-            rest = self.graph("last", self.heads, p.data)
-            self.shorten(rest, self.heads)
-            last = rest, self.commit(rest, self.heads)
-        ordered = p.plan.shuffle and not self.swaps
 
         def write(end: Any, n: Let, full: Let) -> None:
             def one() -> None:
@@ -166,6 +169,25 @@ class DescentFlow(GraphFlow):
                 all_of = self.of("add", full, 1)
             done = self.let("eq", self.get("batch"), all_of)
             self.if_running(end, done)
+
+        return write
+
+    def alike(self, batch: Lowering, commit: Any, ordered: bool) -> Any:
+        """Batches by one block, the last and smaller one as the others."""
+        p, size = self.program, self.program.plan.batch_size
+        assert size is not None
+
+        def write(end: Any, n: Let, full: Let) -> None:
+            count = self.of("add", full, 1)
+
+            def one() -> None:
+                first = self.of("mul", self.get("batch"), size)
+                rows = self.of("min", self.let("sub", n, first), size)
+                self.add(Batch(batch.block, p.rows, first, rows, ordered))
+                commit(rows)
+
+            self.loop(lambda: self.has_budget("lt", count), one)
+            self.if_running(end, self.let("eq", self.get("batch"), count))
 
         return write
 

@@ -19,7 +19,7 @@ from descend.compile.loops import (
     Statement,
     Store,
 )
-from descend.compile.lower import Lowering, lower
+from descend.compile.lower import Lowering, Rows, lower
 from descend.compile.places import FLOATS, Place
 from descend.graph.node import Dim, Node
 
@@ -139,10 +139,10 @@ class GraphFlow(Flow):
         leaves: where the inputs of the graphs lie.
         blocks: the graphs as blocks, by name.
         scratch: the arrays that they work with, by number; `numbers` counts them, and constants.
-        by_tiles: whether matrix products are statements of their own.
+        rows: how the rows of a batch come, and how products are worked out.
     """
 
-    by_tiles = True
+    rows = Rows()
 
     def __init__(self, words: Sequence[str]) -> None:
         super().__init__(words)
@@ -157,7 +157,7 @@ class GraphFlow(Flow):
     ) -> Lowering:  # fmt: skip
         """A graph as a block; `leaves` are its further inputs."""
         here = self.leaves | dict(leaves or {})
-        lowering = lower(outputs, here, self.numbers, known, self.by_tiles)
+        lowering = lower(outputs, here, self.numbers, known, self.rows)
         self.take_in(lowering)
         self.blocks[name] = lowering.block
         return lowering

@@ -57,13 +57,18 @@ __all__ = [
 
 
 class Axis:
-    """One loop of a nest: a counter from 0 to the extent."""
+    """One loop of a nest: a counter from 0 to the extent.
 
-    __slots__ = ("extent", "name")
+    Attributes:
+        likely: what an extent that is no number will be most of the time, where that is known.
+    """
 
-    def __init__(self, name: str, extent: int | Dim) -> None:
+    __slots__ = ("extent", "likely", "name")
+
+    def __init__(self, name: str, extent: int | Dim, likely: int | None = None) -> None:
         self.name = name
         self.extent = extent
+        self.likely = likely
 
     def __repr__(self) -> str:
         return self.name

@@ -15,6 +15,7 @@ import numpy as np
 from descend.compile.control import FlowWriter
 from descend.compile.flow import INT, GraphFlow, at
 from descend.compile.legalise import legalise
+from descend.compile.lower import Rows
 from descend.compile.loops import (
     Axis,
     Block,
@@ -68,7 +69,7 @@ class ManyFlow(GraphFlow):
             finished fits as lanes.
     """
 
-    by_tiles = False  # a lane is a fit
+    rows = Rows(by_tiles=False)  # a lane is a fit
 
     def __init__(self, program: ManyProgram, width: int) -> None:
         super().__init__(CONTROL)

@@ -19,7 +19,10 @@ from descend.graph.source import CONST, INPUT, IOTA
 from descend.graph.subgraph import group_key
 from descend.lean import dataclass
 
-__all__ = ["Group", "Schedule", "is_small", "make_schedule", "reduced_labels"]
+__all__ = [
+    "Group", "Schedule", "is_product", "is_small", "make_schedule", "makes_a_nest",
+    "reduced_labels", "seen",
+]  # fmt: skip
 
 SMALL = 16
 UNROLLED_SUM = 8
@@ -93,7 +96,7 @@ def is_inline(node: Node) -> bool:
     return native == "reduction" and is_unrolled(node)
 
 
-def _seen(node: Node) -> Node:
+def seen(node: Node) -> Node:
     """What a transposed view looks at."""
     while node.op.name == "transpose":
         node = node.args[0]
@@ -110,7 +113,7 @@ def must_store(node: Node, cost: Mapping[Node, int], products: set[Node]) -> lis
     if node.op.native in BY_CALL or node.op.native == "loop":
         return list(node.args)
     if node in products:
-        return [_seen(a) for a in node.args]
+        return [seen(a) for a in node.args]
     if name == "contract":
         return [a for a in node.args if cost.get(a, 0) > 2]
     # An extremum is compared with its operand afterwards: both must be the very same bits, and
