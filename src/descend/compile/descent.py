@@ -14,7 +14,8 @@ from typing import Any
 from descend.compile.cells import object_array
 from descend.compile.control import FlowWriter
 from descend.compile.entry import CONTROL, DescentText, Variant, swaps_rows
-from descend.compile.flow import FLOAT, INT, GraphFlow, at
+from descend.compile.flow import FLOAT, INT, TRUTH, GraphFlow, at
+from descend.compile.in_place import write_in_place
 from descend.compile.latency import regroup
 from descend.compile.legalise import legalise
 from descend.compile.loops import (
@@ -31,6 +32,7 @@ from descend.compile.loops import (
 )
 from descend.compile.lower import Lowering, Rows
 from descend.compile.module import FunctionText
+from descend.compile.rewind import Rewind
 from descend.compile.schedule import is_product, is_small
 from descend.compile.segments import cut
 from descend.graph.blocks import BLOCK, Split
@@ -69,6 +71,7 @@ class DescentFlow(GraphFlow):
         self.leaves |= dict(zip(program.state, self.state, strict=True))
         self.leaves |= dict(zip(program.fixed, _places("fixed", program.fixed), strict=True))
         self.heads = program.step_heads
+        self.rewind: Rewind | None = None
 
     # Lowering
 
@@ -116,13 +119,23 @@ class DescentFlow(GraphFlow):
                 first = self.of("eq", self.get("batch"), 0)
                 stale = self.of("ne", self.get("reorder"), 0)
                 self.branch(self.of("or", first, stale), self.shuffle)
+            if self.rewind is not None:
+                self.rewind.keep()
             step(end, n, full)
+            if self.rewind is not None:
+                self.branch(self.rewind.is_last(), self.diverged)
 
+        if self.rewind is not None:
+            self.rewind.begin()
         self.loop(running, epoch)
         on = self.of("eq", self.get("status"), RUNNING)
         spent = self.let("ge", self.get("epoch"), self.get("max_epochs"))
         over = self.of("and", on, spent)
         self.serial(lambda: self.branch(over, lambda: self.put("status", EPOCHS_SPENT)))
+
+    def diverged(self) -> None:
+        self.put("status", DIVERGED)
+        self.count("steps", 1)
 
     def shuffle(self) -> None:
         self.put("reorder", 0)
@@ -142,11 +155,11 @@ class DescentFlow(GraphFlow):
             last = self.graph("last", self.heads, p.data)
             self.shorten(last, self.heads)
             if any(map(is_product, postorder(self.heads))):  # tiles serve any number of rows
-                return self.alike(last, self.commit(last, self.heads), ordered)
-            last = last, self.commit(last, self.heads)
+                return self.alike(last, self.commit(last, self.heads, True), ordered)
+            last = last, self.commit(last, self.heads, True)
         batch, heads = self.lower_batch(size)
         self.shorten(batch, heads)
-        commit = self.commit(batch, heads)
+        commit = self.commit(batch, heads, True)
 
         def write(end: Any, n: Let, full: Let) -> None:
             def one() -> None:
@@ -195,6 +208,8 @@ class DescentFlow(GraphFlow):
         """Whether the next batch is one of those, and may be taken."""
         here = self.let(which, self.get("batch"), full)
         on = self.of("eq", self.get("status"), RUNNING)
+        if self.rewind is not None:
+            on = self.of("and", on, self.let("not", self.rewind.is_last(), dtype=TRUTH))
         return self.of("and", here, self.of("gt", self.get("budget"), 0), on)
 
     def if_running(self, end: Any, also: Let | None = None) -> None:
@@ -284,9 +299,7 @@ class DescentFlow(GraphFlow):
         return first, sums, combined
 
     def fresh(self, form: Node) -> Place:
-        place = Place("scratch", self.numbers, form.shape, form.dtype)
-        self.scratch[self.numbers] = place
-        self.numbers += 1
+        place = self.spare(form.shape, form.dtype)
         self.wires.append(place)
         return place
 
@@ -309,11 +322,22 @@ class DescentFlow(GraphFlow):
         moved = [(place, node) for place, before, node in rows if node is not before]
         return self.after(lowering, [place for place, _ in moved], [node for _, node in moved])
 
-    def commit(self, lowering: Lowering, outputs: Sequence[Node]) -> Any:
-        """What follows a step: the check, the new state, the counters."""
+    def commit(self, lowering: Lowering, outputs: Sequence[Node], batches: bool = False) -> Any:
+        """What follows a step: the check, the new state, the counters.
+
+        Args:
+            batches: whether it is one of several steps of an epoch, which may write in place.
+        """
         k = len(self.state)
         changes = self.changes(lowering, outputs[:k])
         loss, *ok = (lowering.cells[node][()] for node in outputs[k:])
+        if batches:
+            done = write_in_place(lowering.block.statements, changes)
+            for _, beside in done:
+                self.scratch.pop(beside.number)
+            if done and ok and self.rewind is None:
+                rows = zip(self.state, self.program.state, outputs, strict=False)
+                self.rewind = Rewind(self, [x for x, before, new in rows if new is not before])
 
         def write(rows: Let) -> None:
             def advance() -> None:
@@ -324,11 +348,8 @@ class DescentFlow(GraphFlow):
                 for counter, change in (("batch", 1), ("budget", -1), ("steps", 1)):
                     self.count(counter, change)
 
-            def stay() -> None:
-                self.put("status", DIVERGED)
-                self.count("steps", 1)
-
             if ok:
+                stay = self.rewind.go_back if self.rewind is not None else self.diverged
                 self.branch(ok[0], advance, stay)
             else:
                 advance()

@@ -21,7 +21,7 @@ from descend.compile.loops import (
 )
 from descend.compile.lower import Lowering, Rows, lower
 from descend.compile.places import FLOATS, Place
-from descend.graph.node import Dim, Node
+from descend.graph.node import Dim, Node, Shape
 
 __all__ = ["FLOAT", "INT", "Flow", "GraphFlow", "at"]
 
@@ -168,6 +168,12 @@ class GraphFlow(Flow):
         self.scratch |= {place.number: place for place in block.scratch}
         most = max(len(block.scratch), len(block.constants))
         self.numbers = max(self.numbers, lowering.scratch_from + most)
+
+    def spare(self, shape: Shape, dtype: np.dtype[Any]) -> Place:
+        """Memory that no graph works with."""
+        place = self.scratch[self.numbers] = Place("scratch", self.numbers, shape, dtype)
+        self.numbers += 1
+        return place
 
     def after(self, lowering: Lowering, places: Sequence[Place], nodes: Sequence[Node],
               which: Index | None = None) -> list[Statement]:  # fmt: skip

@@ -54,13 +54,16 @@ def rows_of(extent: int, most: int) -> list[tuple[int, int]]:
     return [(rows, n) for rows, n in ((low + 1, larger), (low, tiles - larger)) if n and rows]
 
 
-def tile_of(rows: int, vectors: int, registers: int) -> tuple[int, int]:
+def tile_of(rows: int, vectors: int, registers: int, least: int = 1) -> tuple[int, int]:
     """(rows, vectors) of the tile that covers a result of so many in the fewest cycles.
 
     It is held in registers, together with a row of the right operand and one number of the left.
+
+    Args:
+        least: vectors that a tile must have.
     """
-    best, fewest = (1, 1), math.inf
-    for wide in range(1, min(vectors, registers // 3) + 1):
+    best, fewest = (1, least), math.inf
+    for wide in range(least, min(vectors, registers // 3) + 1):
         for high in range(1, min(rows, (registers - 1 - wide) // wide) + 1):
             panels = [wide] * (vectors // wide) + [vectors % wide] * (vectors % wide > 0)
             cycles = sum(max(high * w, high + w, PER_CYCLE * LATENCY) for w in panels)
@@ -84,9 +87,10 @@ class ProductWriter(NestWriter):
         self.columns = column.extent
         rows = row.extent if isinstance(row.extent, int) else row.likely or TYPICAL
         count = len(starts_of(self.columns, self.width))
-        self.high, self.wide = tile_of(rows, count, vector_registers())
-        read = {x.attr.place for x in nest.lets if x.op == "load"}
-        self.in_place = any(store.target.place in read for store in nest.stores)
+        read = {_array(x.attr) for x in nest.lets if x.op == "load"}
+        self.in_place = any(_array(store.target) in read for store in nest.stores)
+        together = 2 if self.in_place and self.columns % self.width else 1
+        self.high, self.wide = tile_of(rows, count, vector_registers(), together)
 
     def choose_vector(self) -> tuple[int | None, int]:
         """Along the columns of the result, always."""
@@ -317,3 +321,8 @@ class ProductWriter(NestWriter):
         name, kind = self.e.fresh("p"), memory_type(self.kind)
         self.e.line(f"{name} = getelementptr {kind}, ptr {pointer}, i64 {step.name}")
         return name
+
+
+def _array(address: Address) -> tuple[str, int]:
+    """Which array an address lies in, whatever shape it is seen in."""
+    return address.place.role, address.place.number
