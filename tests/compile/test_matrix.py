@@ -159,13 +159,14 @@ def test_tiles_cover_everything(extent):
 @pytest.mark.parametrize("registers", [16, 32])
 @pytest.mark.parametrize("rows", [1, 2, 5, 32, 100, 512])
 @pytest.mark.parametrize("vectors", [1, 2, 3, 13, 128])
-def test_a_tile_is_held_in_registers(rows, vectors, registers):
-    high, wide = tile_of(rows, vectors, registers)
+@pytest.mark.parametrize("terms", [9, 200])
+def test_a_tile_is_held_in_registers(rows, vectors, registers, terms):
+    high, wide = tile_of(rows, vectors, terms, registers)
     assert 1 <= high <= rows
     assert 1 <= wide <= vectors
     assert high * wide + wide + 1 <= registers
     if vectors > 1:  # where two vectors of a row overlap, they are worked out together
-        assert tile_of(rows, vectors, registers, 2)[1] > 1
+        assert tile_of(rows, vectors, terms, registers, 2)[1] > 1
 
 
 def test_no_kernel_for_a_short_sum():

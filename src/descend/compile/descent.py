@@ -149,7 +149,7 @@ class DescentFlow(GraphFlow):
         if size is None:
             return self.in_blocks() if self.variant == "blocks" else self.at_once()
         ordered = p.plan.shuffle and not self.swaps
-        self.rows = Rows(ordered=ordered, likely={p.rows: size})
+        self.rows = Rows(ordered=ordered, most={p.rows: size})
         last: Any = None
         if self.variant == "remainder":
             last = self.graph("last", self.heads, p.data)

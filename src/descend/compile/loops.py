@@ -60,15 +60,15 @@ class Axis:
     """One loop of a nest: a counter from 0 to the extent.
 
     Attributes:
-        likely: what an extent that is no number will be most of the time, where that is known.
+        most: what an extent that is no number is at most, and often, where that is known.
     """
 
-    __slots__ = ("extent", "likely", "name")
+    __slots__ = ("extent", "most", "name")
 
-    def __init__(self, name: str, extent: int | Dim, likely: int | None = None) -> None:
+    def __init__(self, name: str, extent: int | Dim, most: int | None = None) -> None:
         self.name = name
         self.extent = extent
-        self.likely = likely
+        self.most = most
 
     def __repr__(self) -> str:
         return self.name

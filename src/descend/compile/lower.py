@@ -53,12 +53,12 @@ class Rows(NamedTuple):
     Attributes:
         by_tiles: whether matrix products are statements of their own.
         ordered: whether the rows are fetched through their order in this epoch.
-        likely: what an extent that is no number will be most of the time.
+        most: what an extent that is no number is at most, and often.
     """
 
     by_tiles: bool = True
     ordered: bool = False
-    likely: Mapping[Dim, int] = MappingProxyType({})
+    most: Mapping[Dim, int] = MappingProxyType({})
 
 
 class Lowering:
@@ -94,7 +94,7 @@ class Lowering:
     def axes(self, extents: Sequence[int | Dim]) -> tuple[Axis, ...]:
         """A fresh loop axis for every extent."""
         return tuple(
-            Axis("ijklmnpqrs"[i % 10], self.known.get(n, n), self.rows.likely.get(n))
+            Axis("ijklmnpqrs"[i % 10], self.known.get(n, n), self.rows.most.get(n))
             if isinstance(n, Dim)
             else Axis("ijklmnpqrs"[i % 10], n)
             for i, n in enumerate(extents)

@@ -19,7 +19,7 @@ from collections.abc import Callable, Sequence
 
 from descend.compile.access import Access, Counters
 from descend.compile.kinds import Value
-from descend.compile.loops import Address, Axis, Let, Product
+from descend.compile.loops import Address, Let, Product
 from descend.compile.native import vector_registers
 from descend.compile.nests import NestWriter
 from descend.compile.operations import kind_of, memory_type
@@ -27,11 +27,16 @@ from descend.compile.vectors import lane_stride
 
 __all__ = ["ProductWriter", "rows_of", "starts_of", "tile_of", "width_of"]
 
-TYPICAL = 512  # rows, where nobody knows how many there will be
+TYPICAL = 512  # rows, and terms of a sum, where nobody knows how many there will be
 WRITTEN_OUT = 120  # instructions of an epilogue that needs no loop over the rows of its tile
 AT_ONCE = 2  # terms of a sum
+LEAST_ROWS, PACKED_BYTES = 24, 1 << 15  # from which on, and up to which, a panel is packed
 PER_CYCLE, LATENCY = 2, 4  # multiply-adds and loads a cycle; cycles until a sum is ready
+AROUND = 25  # cycles before and after the loop of a tile
 ZERO = Value("0", "i64", 1)
+
+Pointers = Callable[[Value], list[str]]
+"""To the elements of an operand that a term of the sums needs."""
 
 
 def width_of(columns: int, lanes: int) -> int:
@@ -54,20 +59,23 @@ def rows_of(extent: int, most: int) -> list[tuple[int, int]]:
     return [(rows, n) for rows, n in ((low + 1, larger), (low, tiles - larger)) if n and rows]
 
 
-def tile_of(rows: int, vectors: int, registers: int, least: int = 1) -> tuple[int, int]:
+def tile_of(
+    rows: int, vectors: int, terms: int, registers: int, least: int = 1
+) -> tuple[int, int]:
     """(rows, vectors) of the tile that covers a result of so many in the fewest cycles.
 
     It is held in registers, together with a row of the right operand and one number of the left.
 
     Args:
+        terms: of each sum.
         least: vectors that a tile must have.
     """
     best, fewest = (1, least), math.inf
     for wide in range(least, min(vectors, registers // 3) + 1):
+        panels = [wide] * (vectors // wide) + [vectors % wide] * (vectors % wide > 0)
         for high in range(1, min(rows, (registers - 1 - wide) // wide) + 1):
-            panels = [wide] * (vectors // wide) + [vectors % wide] * (vectors % wide > 0)
-            cycles = sum(max(high * w, high + w, PER_CYCLE * LATENCY) for w in panels)
-            cycles = -(-rows // high) * cycles
+            each = sum(max(high * w, high + w, PER_CYCLE * LATENCY) / PER_CYCLE for w in panels)
+            cycles = -(-rows // high) * (terms * each + AROUND * len(panels))
             if cycles < fewest:
                 best, fewest = (high, wide), cycles
     return best
@@ -85,12 +93,16 @@ class ProductWriter(NestWriter):
         row, column = nest.axes
         assert isinstance(column.extent, int)
         self.columns = column.extent
-        rows = row.extent if isinstance(row.extent, int) else row.likely or TYPICAL
+        rows = row.extent if isinstance(row.extent, int) else row.most or TYPICAL
         count = len(starts_of(self.columns, self.width))
         read = {_array(x.attr) for x in nest.lets if x.op == "load"}
         self.in_place = any(_array(store.target) in read for store in nest.stores)
         together = 2 if self.in_place and self.columns % self.width else 1
-        self.high, self.wide = tile_of(rows, count, vector_registers(), together)
+        inner = nest.inner.extent if isinstance(nest.inner.extent, int) else nest.inner.most
+        registers = vector_registers()
+        self.high, self.wide = tile_of(rows, count, inner or TYPICAL, registers, together)
+        panel = (inner or PACKED_BYTES) * self.wide * self.width * nest.result.dtype.itemsize
+        self.packs = inner if rows >= LEAST_ROWS and panel <= PACKED_BYTES else None
 
     def choose_vector(self) -> tuple[int | None, int]:
         """Along the columns of the result, always."""
@@ -142,6 +154,11 @@ class ProductWriter(NestWriter):
     def down(self, outer: dict[Let, Value], starts: list[Value]) -> None:
         """All tiles of a panel, whose vectors begin at these columns."""
         extent, high = self.nest.axes[0].extent, self.high
+        column = self.nest.axes[1]
+        wheres = [{**self.w.counters, column: j} for j in starts]
+        right = self.operand(self.nest.right, wheres)
+        if self.packs is not None:
+            right = self.packed(right, len(starts), self.packs)
         if not isinstance(extent, int):
             rows = self.w.extent(extent)
             last = self.e.sub(rows, 1)
@@ -149,25 +166,44 @@ class ProductWriter(NestWriter):
 
             def some(t: Value) -> None:
                 i = self.e.mul(t, high)
-                self.tile(outer, [self.at_most(self.shifted(i, r), last) for r in range(high)], starts)
+                rows_ = [self.at_most(self.shifted(i, r), last) for r in range(high)]
+                self.tile(outer, rows_, wheres, right)
 
             self.w.loop(count, some)
         elif self.in_place:
             first = 0
             for rows_, count_ in rows_of(extent, high):
-                self.span(outer, starts, rows_, first, first + rows_ * count_)
+                self.span(outer, wheres, right, rows_, (first, first + rows_ * count_))
                 first += rows_ * count_
         else:
-            self.span(outer, starts, high, 0, extent)
+            self.span(outer, wheres, right, high, (0, extent))
 
-    def span(self, outer: dict[Let, Value], starts: list[Value], high: int, first: int,
-             end: int) -> None:  # fmt: skip
+    def packed(self, right: Pointers, vectors: int, terms: int) -> Pointers:
+        """A panel of the right operand, copied to the stack: its rows then lie side by side."""
+        vector = Value("", self.kind, self.width)
+        base = self.w.frame.alloca(f"[{terms * vectors} x {vector.type}]")
+
+        def where(k: Value) -> list[str]:
+            first = self.moved(base, self.w.times(k, vectors * self.width))
+            return [self.moved(first, self.number(n * self.width)) for n in range(vectors)]
+
+        def one(k: Value) -> None:
+            for source, target in zip(right(k), where(k), strict=True):
+                value = self.w.load_from(source, self.kind, self.width)
+                self.e.line(f"store {value.typed}, ptr {target}")
+
+        self.w.loop(self.w.extent(self.nest.inner.extent), one)
+        return where
+
+    def span(self, outer: dict[Let, Value], wheres: list[Counters], right: Pointers, high: int,
+             ends: tuple[int, int]) -> None:  # fmt: skip
         """Tiles of one height; the last one ends with the span."""
+        first, end = ends
 
         def one(i: Value) -> None:
             if (end - first) % high:
                 i = self.at_most(i, end - high)
-            self.tile(outer, [self.shifted(i, r) for r in range(high)], starts)
+            self.tile(outer, [self.shifted(i, r) for r in range(high)], wheres, right)
 
         tiles = -(-(end - first) // high)
         if tiles == 1:
@@ -177,28 +213,26 @@ class ProductWriter(NestWriter):
 
     # A tile
 
-    def tile(self, outer: dict[Let, Value], rows: list[Value], starts: list[Value]) -> None:
-        nest = self.nest
-        row, column = nest.axes
-        heres = [{**self.w.counters, row: i} for i in rows]
-        wheres = [{**self.w.counters, column: j} for j in starts]
-        left = self.operand(nest.left, row, heres)
-        right = self.operand(nest.right, column, wheres)
+    def tile(self, outer: dict[Let, Value], rows: list[Value], wheres: list[Counters],
+             right: Pointers) -> None:  # fmt: skip
+        nest, vectors = self.nest, len(wheres)
+        heres = [{**self.w.counters, nest.axes[0]: i} for i in rows]
+        left = self.operand(nest.left, heres)
 
         def term(k: Value, sums: list[Value]) -> list[Value]:
-            vectors = [self.w.load_from(at, self.kind, self.width) for at in right(k)]
+            loaded = [self.w.load_from(at, self.kind, self.width) for at in right(k)]
             after, following = [], iter(sums)
             for at in left(k):
                 wide = self.e.splat(self.w.load_from(at, self.kind, 1), self.width)
-                after += [self.e.fma(wide, vector, next(following)) for vector in vectors]
+                after += [self.e.fma(wide, vector, next(following)) for vector in loaded]
             return after
 
         start = self.e.const(0.0, self.kind, self.width)
-        sums = self.summed(term, [start] * (len(rows) * len(starts)))
+        sums = self.summed(term, [start] * (len(rows) * vectors))
         body = len(self.by_depth[2]) + len(nest.stores)
         if len(rows) == 1 or body * len(sums) <= WRITTEN_OUT:
             for n, here in enumerate(heres):
-                own = sums[n * len(starts) : (n + 1) * len(starts)]
+                own = sums[n * vectors : (n + 1) * vectors]
                 self.finish_tile(outer, own, here, wheres)
             return
         self.by_rows(outer, sums, rows, wheres)
@@ -304,9 +338,7 @@ class ProductWriter(NestWriter):
 
     # Operands
 
-    def operand(
-        self, address: Address, axis: Axis, places: Sequence[Counters]
-    ) -> Callable[[Value], list[str]]:
+    def operand(self, address: Address, places: Sequence[Counters]) -> Pointers:
         """What gives pointers to the elements of a term, for each of the places along an axis."""
         inner = self.nest.inner
         stride = lane_stride(address, inner, self.shuffled)

@@ -355,10 +355,14 @@ def _follow(late: list[Node], groups: Mapping[object, Group], level: Mapping[Nod
                     group.roots.append(root)
                     inside |= seen
         left = [root for root in left if root not in group.roots]
+        made = {product}  # and what is made of it
+        made.update(node for node in order if node in inside and not made.isdisjoint(node.args))
         known = inside | set(group.roots)
-        open_ends = [product, *(inside - set(group.roots))]
         group.kept_apart = product in wanted or any(
-            user not in known for node in open_ends for user in users.get(node, ())
+            user not in known
+            for node in made
+            if node is product or node not in group.roots
+            for user in users.get(node, ())
         )
     return left
 
