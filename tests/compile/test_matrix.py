@@ -11,7 +11,7 @@ import descend
 from descend.compile.function import compile_graph
 from descend.compile.loops import Product, block_text
 from descend.compile.lower import lower
-from descend.compile.matrix import rows_of, starts_of, tile_of, width_of
+from descend.compile.matrix import starts_of, tile_of, width_of
 from descend.compile.places import Place
 from descend.graph.elementwise import call
 from descend.graph.linear import broadcast, reduce_sum, transpose
@@ -145,10 +145,6 @@ def test_rows_in_an_order():
 
 @pytest.mark.parametrize("extent", range(1, 80))
 def test_tiles_cover_everything(extent):
-    for most in (4, 6, 14):
-        tiles = rows_of(extent, most)
-        assert sum(rows * count for rows, count in tiles) == extent
-        assert max(rows for rows, _ in tiles) <= most
     for lanes in (4, 8, 16):
         width = width_of(extent, lanes)
         starts = starts_of(extent, width)

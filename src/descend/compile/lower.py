@@ -47,6 +47,9 @@ from descend.graph.source import CONST, ROW_COUNT, value_of
 __all__ = ["Lowering", "Rows", "lower"]
 
 
+MOST_TERMS = 512  # of a sum, whose right operand is turned panel by panel
+
+
 class Rows(NamedTuple):
     """What is known of a batch beside its graph.
 
@@ -245,7 +248,9 @@ class Lowering:
             b, of_right = transpose(b, (1, 0)), of_right[::-1]
         left = self.address(a, [where[x] for x in of_left])
         right = self.address(b, [where[x] for x in of_right])
-        if lane_stride(right, column, False) != 1:  # columns are to lie side by side
+        terms = inner.extent if isinstance(inner.extent, int) else MOST_TERMS + 1
+        turned = lane_stride(right, inner, False) == 1 and terms <= MOST_TERMS
+        if lane_stride(right, column, False) != 1 and not turned:
             copied = self.scratch(b.shape, b.dtype)
             self.write(copied, b, (0, 0), (1, 1))
             right = Address(copied, (where[of_right[0]], at[1]))

@@ -7,9 +7,9 @@ of the right one. The nest's lets and stores see the sums while they are still i
 
 There is one kernel, whatever is left over: the last vector of a row ends with the row, so that it
 overlaps the one before it, and the last tile of a column of tiles ends with the column. What is
-worked out twice comes out the same. Only where a result is written over what it is made of are
-rows left over tiles of a height of their own; vectors that overlap are then in one tile, which
-reads a row before it writes it.
+worked out twice comes out the same. Where a result is written over what it is made of, the epilogue
+leaves out the rows that it has seen, and vectors that overlap are in one tile, which reads a row
+before it writes it.
 """
 
 from __future__ import annotations
@@ -24,14 +24,16 @@ from descend.compile.native import vector_registers
 from descend.compile.nests import NestWriter
 from descend.compile.operations import kind_of, memory_type
 from descend.compile.vectors import lane_stride
+from descend.graph.node import Dim
 
-__all__ = ["ProductWriter", "rows_of", "starts_of", "tile_of", "width_of"]
+__all__ = ["ProductWriter", "starts_of", "tile_of", "width_of"]
 
 TYPICAL = 512  # rows, and terms of a sum, where nobody knows how many there will be
-WRITTEN_OUT = 120  # instructions of an epilogue that needs no loop over the rows of its tile
+WRITTEN_OUT = 60  # instructions of an epilogue that needs no loop over the rows of its tile
 AT_ONCE = 2  # terms of a sum
 LEAST_ROWS, PACKED_BYTES = 24, 1 << 15  # from which on, and up to which, a panel is packed
 PER_CYCLE, LATENCY = 2, 4  # multiply-adds and loads a cycle; cycles until a sum is ready
+EXTRA = 0.08  # of a row may be worked out twice
 AROUND = 25  # cycles before and after the loop of a tile
 ZERO = Value("0", "i64", 1)
 
@@ -50,13 +52,6 @@ def starts_of(columns: int, width: int) -> list[int]:
     """Where the vectors of a row begin: side by side, the last one as far right as it can."""
     starts = list(range(0, columns - width + 1, width))
     return starts if columns % width == 0 else [*starts, columns - width]
-
-
-def rows_of(extent: int, most: int) -> list[tuple[int, int]]:
-    """(rows of a tile, how many of these tiles): nearly equal ones, the larger ones first."""
-    tiles = -(-extent // most)
-    low, larger = divmod(extent, tiles)
-    return [(rows, n) for rows, n in ((low + 1, larger), (low, tiles - larger)) if n and rows]
 
 
 def tile_of(
@@ -102,7 +97,15 @@ class ProductWriter(NestWriter):
         registers = vector_registers()
         self.high, self.wide = tile_of(rows, count, inner or TYPICAL, registers, together)
         panel = (inner or PACKED_BYTES) * self.wide * self.width * nest.result.dtype.itemsize
-        self.packs = inner if rows >= LEAST_ROWS and panel <= PACKED_BYTES else None
+        self.across = self._across()
+        packs = self.across is not None or (rows >= LEAST_ROWS and panel <= PACKED_BYTES)
+        self.packs = inner if packs else None
+
+    def _across(self) -> int | None:
+        """Elements between columns of the right operand whose terms lie side by side."""
+        right, column, inner = self.nest.right, self.nest.axes[1], self.nest.inner
+        stride = lane_stride(right, column, self.shuffled)
+        return None if stride == 1 or lane_stride(right, inner, self.shuffled) != 1 else stride
 
     def choose_vector(self) -> tuple[int | None, int]:
         """Along the columns of the result, always."""
@@ -125,6 +128,8 @@ class ProductWriter(NestWriter):
             outer[let] = self.w.let(let, outer, self.w.counters, 1)
         count = len(starts_of(self.columns, self.width))
         rest = count % self.wide
+        if rest and not self.in_place and self.wide - rest <= EXTRA * count:
+            count, rest = count + self.wide - rest, 0  # the last panel overlaps the one before it
         if rest:
             self.down(outer, [self.number(n * self.width) for n in range(rest)])
         step, first = self.wide * self.width, rest * self.width
@@ -132,8 +137,8 @@ class ProductWriter(NestWriter):
 
         def panel(j: Value) -> None:
             starts = [self.shifted(j, n * self.width) for n in range(self.wide)]
-            if self.columns % self.width:
-                starts[-1] = self.at_most(starts[-1], self.columns - self.width)
+            if first + panels * step > self.columns:
+                starts = [self.at_most(at, self.columns - self.width) for at in starts]
             self.down(outer, starts)
 
         if panels == 1:
@@ -153,30 +158,31 @@ class ProductWriter(NestWriter):
 
     def down(self, outer: dict[Let, Value], starts: list[Value]) -> None:
         """All tiles of a panel, whose vectors begin at these columns."""
-        extent, high = self.nest.axes[0].extent, self.high
-        column = self.nest.axes[1]
+        (row, column), high = self.nest.axes, self.high
         wheres = [{**self.w.counters, column: j} for j in starts]
         right = self.operand(self.nest.right, wheres)
         if self.packs is not None:
             right = self.packed(right, len(starts), self.packs)
-        if not isinstance(extent, int):
-            rows = self.w.extent(extent)
-            last = self.e.sub(rows, 1)
-            count = self.e.op(f"udiv i64 {self.e.add(rows, high - 1).name}, {high}", "i64", 1)
+        rows = self.w.extent(row.extent)
+        last = self.e.sub(rows, 1)
 
-            def some(t: Value) -> None:
-                i = self.e.mul(t, high)
-                rows_ = [self.at_most(self.shifted(i, r), last) for r in range(high)]
-                self.tile(outer, rows_, wheres, right)
+        def one(i: Value) -> None:
+            if isinstance(row.extent, Dim):
+                own = [self.at_most(self.shifted(i, r), last) for r in range(high)]
+                self.tile(outer, own, wheres, right)
+            elif row.extent % high:
+                first = self.at_most(i, row.extent - high)
+                own = [self.shifted(first, r) for r in range(high)]
+                seen = self.e.sub(i, first) if self.in_place else ZERO
+                self.tile(outer, own, wheres, right, seen)
+            else:
+                self.tile(outer, [self.shifted(i, r) for r in range(high)], wheres, right)
 
-            self.w.loop(count, some)
-        elif self.in_place:
-            first = 0
-            for rows_, count_ in rows_of(extent, high):
-                self.span(outer, wheres, right, rows_, (first, first + rows_ * count_))
-                first += rows_ * count_
+        if row.extent == high:
+            one(ZERO)
         else:
-            self.span(outer, wheres, right, high, (0, extent))
+            end = self.e.add(rows, high - 1)
+            self.w.loop(end, one, ZERO, high)
 
     def packed(self, right: Pointers, vectors: int, terms: int) -> Pointers:
         """A panel of the right operand, copied to the stack: its rows then lie side by side."""
@@ -192,29 +198,56 @@ class ProductWriter(NestWriter):
                 value = self.w.load_from(source, self.kind, self.width)
                 self.e.line(f"store {value.typed}, ptr {target}")
 
-        self.w.loop(self.w.extent(self.nest.inner.extent), one)
+        if self.across is None:
+            self.w.loop(self.w.extent(self.nest.inner.extent), one)
+            return where
+        side = width_of(terms, self.width)
+
+        def block(k: Value) -> None:
+            k = self.at_most(k, terms - side)
+            targets = [where(self.shifted(k, n)) for n in range(side)]
+            for number, first in enumerate(right(k)):
+                lines = [
+                    self.w.load_from(
+                        self.moved(first, self.number(n * (self.across or 0))), self.kind, side
+                    )
+                    for n in range(self.width)
+                ]
+                for target, value in zip(targets, self.turned(lines), strict=True):
+                    self.e.line(f"store {value.typed}, ptr {target[number]}")
+
+        self.w.loop(self.number(terms + side - 1), block, ZERO, side)
         return where
 
-    def span(self, outer: dict[Let, Value], wheres: list[Counters], right: Pointers, high: int,
-             ends: tuple[int, int]) -> None:  # fmt: skip
-        """Tiles of one height; the last one ends with the span."""
-        first, end = ends
+    def turned(self, lines: list[Value]) -> list[Value]:
+        """The columns of these lines."""
+        side = lines[0].width
+        if len(lines) > side:
+            groups = [self.turned(lines[n : n + side]) for n in range(0, len(lines), side)]
+            return [self.beside(list(column)) for column in zip(*groups, strict=True)]
+        half = side // 2
+        low = [n + m * side for n in range(half) for m in (0, 1)]
+        high = [n + half for n in low]
+        for _ in range(side.bit_length() - 1):
+            pairs = zip(lines[:half], lines[half:], strict=True)
+            lines = [self.e.shuffle(a, b, order) for a, b in pairs for order in (low, high)]
+        return lines
 
-        def one(i: Value) -> None:
-            if (end - first) % high:
-                i = self.at_most(i, end - high)
-            self.tile(outer, [self.shifted(i, r) for r in range(high)], wheres, right)
-
-        tiles = -(-(end - first) // high)
-        if tiles == 1:
-            one(self.number(first))
-        else:
-            self.w.loop(self.number(first + tiles * high), one, self.number(first), high)
+    def beside(self, parts: list[Value]) -> Value:
+        while len(parts) > 1:
+            both = range(2 * parts[0].width)
+            pairs = zip(parts[::2], parts[1::2], strict=True)
+            parts = [self.e.shuffle(a, b, both) for a, b in pairs]
+        return parts[0]
 
     # A tile
 
     def tile(self, outer: dict[Let, Value], rows: list[Value], wheres: list[Counters],
-             right: Pointers) -> None:  # fmt: skip
+             right: Pointers, seen: Value = ZERO) -> None:  # fmt: skip
+        """
+        Args:
+            seen: rows that the tile before this one has come to as well.
+        """
         nest, vectors = self.nest, len(wheres)
         heres = [{**self.w.counters, nest.axes[0]: i} for i in rows]
         left = self.operand(nest.left, heres)
@@ -230,15 +263,15 @@ class ProductWriter(NestWriter):
         start = self.e.const(0.0, self.kind, self.width)
         sums = self.summed(term, [start] * (len(rows) * vectors))
         body = len(self.by_depth[2]) + len(nest.stores)
-        if len(rows) == 1 or body * len(sums) <= WRITTEN_OUT:
+        if seen is ZERO and (len(rows) == 1 or body * len(sums) <= WRITTEN_OUT):
             for n, here in enumerate(heres):
                 own = sums[n * vectors : (n + 1) * vectors]
                 self.finish_tile(outer, own, here, wheres)
             return
-        self.by_rows(outer, sums, rows, wheres)
+        self.by_rows(outer, sums, rows, wheres, seen)
 
     def by_rows(self, outer: dict[Let, Value], sums: list[Value], rows: list[Value],
-                wheres: list[Counters]) -> None:  # fmt: skip
+                wheres: list[Counters], seen: Value) -> None:  # fmt: skip
         """The epilogue as a loop over the rows of a tile, whose sums lie on the stack."""
         vectors, row = len(wheres), self.nest.axes[0]
         held = self.w.frame.alloca(f"[{len(sums)} x {sums[0].type}]")
@@ -266,7 +299,7 @@ class ProductWriter(NestWriter):
             ]  # fmt: skip
             self.finish_tile(outer, own, {**self.w.counters, row: i}, wheres)
 
-        self.w.loop(self.number(len(rows)), one)
+        self.w.loop(self.number(len(rows)), one, seen)
 
     def finish_tile(self, outer: dict[Let, Value], sums: Sequence[Value], here: Counters,
                     wheres: Sequence[Counters]) -> None:  # fmt: skip
