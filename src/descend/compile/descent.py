@@ -15,6 +15,7 @@ from descend.compile.cells import object_array
 from descend.compile.control import FlowWriter
 from descend.compile.entry import CONTROL, DescentText, Variant, swaps_rows
 from descend.compile.flow import FLOAT, INT, TRUTH, GraphFlow, at
+from descend.compile.fuse import fuse
 from descend.compile.in_place import write_in_place
 from descend.compile.latency import regroup
 from descend.compile.legalise import legalise
@@ -27,6 +28,7 @@ from descend.compile.loops import (
     Call,
     Let,
     Place,
+    Product,
     Serial,
     Statement,
 )
@@ -35,6 +37,7 @@ from descend.compile.module import FunctionText
 from descend.compile.rewind import Rewind
 from descend.compile.schedule import is_product, is_small
 from descend.compile.segments import cut
+from descend.compile.underflow import flush_underflow
 from descend.graph.blocks import BLOCK, Split
 from descend.graph.node import Dim, Node, postorder
 from descend.graph.program import DIVERGED, EPOCHS_SPENT, RUNNING, Program
@@ -332,6 +335,7 @@ class DescentFlow(GraphFlow):
         changes = self.changes(lowering, outputs[:k])
         loss, *ok = (lowering.cells[node][()] for node in outputs[k:])
         if batches:
+            fuse(lowering.block.statements)
             done = write_in_place(lowering.block.statements, changes)
             for _, beside in done:
                 self.scratch.pop(beside.number)
@@ -434,7 +438,11 @@ def write_descent(program: Program, variant: Variant) -> DescentText:
         kept += [place for place, node in pairs if is_small(node)]
     for place in kept:
         writer.move(place, into=True)
+    multiplies = any(isinstance(s, Product) for b in flow.blocks.values() for s in b.statements)
+    restore = flush_underflow(f) if multiplies else None
     writer.write(flow.block)
+    if restore is not None:
+        restore()
     for place in kept:
         writer.move(place, into=False)
     f.e.line("ret i64 0")

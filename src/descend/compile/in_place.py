@@ -25,7 +25,7 @@ from descend.compile.loops import (
 )
 from descend.compile.segments import operands
 
-__all__ = ["write_in_place"]
+__all__ = ["can_wait", "write_in_place"]
 
 
 def write_in_place(statements: list[Statement], changes: list[Statement]) -> list[tuple[Place, Place]]:
@@ -61,7 +61,7 @@ def _written(statements: list[Statement], state: Place, beside: Place) -> bool:
         return False  # a scalar may be read again wherever it is used
     last = max((n for n, s in enumerate(statements) if state_key in _keys(s)), default=first)
     if last > first:
-        if not _can_wait(nest, statements[first + 1 : last + 1]):
+        if not can_wait(nest, statements[first + 1 : last + 1]):
             return False
         statements.insert(last, statements.pop(first))
     if not all(_rename(s, beside, state, try_only=True) for s in statements):
@@ -89,7 +89,7 @@ def _by_element(nest: Nest, state: Place, beside: Place) -> bool:
     return not any(_key(a.place) in names for a in rest)
 
 
-def _can_wait(nest: Nest, others: Sequence[Statement]) -> bool:
+def can_wait(nest: Nest, others: Sequence[Statement]) -> bool:
     """Whether a nest may be worked out after these statements."""
     made = {r.result for r in nest.reductions if isinstance(r.result, Let)} | {*nest.lets}
     written = set(map(_key, _targets(nest)))

@@ -274,7 +274,7 @@ class Lowering:
     def bring(self, node: Node) -> None:
         """Put the rows of a batch side by side, where they would be fetched one by one."""
         place = self.places.get(node)
-        if not self.rows.ordered or place is None or not place.batched:
+        if not self.rows.ordered or place is None or not place.batched or node.shape[0] == 1:
             return
         beside = self.scratch(node.shape, node.dtype)
         self.write(beside, node, (0,) * node.ndim, (1,) * node.ndim)
