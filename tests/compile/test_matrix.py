@@ -74,6 +74,28 @@ def test_single_precision(m, n, k, way):
     assert np.all(np.abs(found - a @ b) <= k * np.finfo(np.float32).eps * (np.abs(a) @ np.abs(b)))
 
 
+@pytest.mark.parametrize("k", [511, 513, 1024, 1301])
+@pytest.mark.parametrize("way", ["ab", "ab'"])
+def test_a_long_sum_is_made_of_parts(k, way):
+    nodes, product, arrays = operands(3, 11, k, way)
+    (found,) = compile_graph([product], nodes)(arrays)
+    a, b = plain(arrays, way)
+    parts = [in_order(a[:, n : n + 512], b[n : n + 512]) for n in range(0, k, 512)]
+    np.testing.assert_array_equal(found, sum(parts[1:], parts[0]))
+
+
+def test_a_sum_over_many_rows_keeps_its_digits():
+    """In single precision one accumulator would lose 1e-5 of these sums."""
+    rows = 60_000
+    x, g = (input_node(name, (ROWS, n), np.float32) for name, n in (("x", 10), ("g", 17)))
+    back = contract(x, g, (0, 1), (0, 2), (1, 2))
+    rng = np.random.default_rng(8)
+    arrays = [rng.uniform(0.5, 1, (rows, n)).astype(np.float32) for n in (10, 17)]
+    (found,) = compile_graph([back], [x, g])(arrays)
+    exact = arrays[0].T.astype(float) @ arrays[1].astype(float)
+    np.testing.assert_allclose(found, exact, rtol=1e-6)
+
+
 @pytest.mark.parametrize("rows", [1, 2, 5, 6, 7, 40, 41])
 def test_any_number_of_rows_of_the_result_and_along_the_sum(rows):
     rng = np.random.default_rng(rows)

@@ -1,8 +1,8 @@
 """A matrix product → LLVM text: register tiles of explicit vectors, and the epilogue upon them.
 
 A tile is a few rows by a few vectors of the result. Its sums are held in registers while one loop
-walks along what is summed, in order, with one accumulator an element: so neither the tile nor who
-works on it changes a bit. Operands are read where they are; a number of the left one meets a vector
+walks along what is summed, in order, with one accumulator an element; long sums are made of parts
+of fixed length, which are added up in order. So neither the tile nor who works on it changes a bit. Operands are read where they are; a number of the left one meets a vector
 of the right one. The nest's lets and stores see the sums while they are still in registers.
 
 There is one kernel, whatever is left over: the last vector of a row ends with the row, so that it
@@ -26,19 +26,21 @@ from descend.compile.operations import kind_of, memory_type
 from descend.compile.vectors import lane_stride
 from descend.graph.node import Dim
 
-__all__ = ["ProductWriter", "starts_of", "tile_of", "width_of"]
+__all__ = ["TOGETHER", "ProductWriter", "starts_of", "tile_of", "width_of"]
 
 TYPICAL = 512  # rows, and terms of a sum, where nobody knows how many there will be
 WRITTEN_OUT = 60  # instructions of an epilogue that needs no loop over the rows of its tile
-AT_ONCE = 2  # terms of a sum
+TOGETHER = 512  # terms of a sum that are added up in order; even
+AT_ONCE = 2  # of them without a loop
 LEAST_ROWS, PACKED_BYTES = 24, 1 << 15  # from which on, and up to which, a panel is packed
 PER_CYCLE, LATENCY = 2, 4  # multiply-adds and loads a cycle; cycles until a sum is ready
 EXTRA = 0.08  # of a row may be worked out twice
 AROUND = 25  # cycles before and after the loop of a tile
 ZERO = Value("0", "i64", 1)
 
+Term = Callable[[Value, list[Value]], list[Value]]
 Pointers = Callable[[Value], list[str]]
-"""To the elements of an operand that a term of the sums needs."""
+"""What a term makes of sums; where the elements of an operand lie that a term needs."""
 
 
 def width_of(columns: int, lanes: int) -> int:
@@ -320,9 +322,23 @@ class ProductWriter(NestWriter):
                 inner[let] = self.lane_let(let, inner, counters, width)
         return inner
 
-    def summed(self, term: Callable[[Value, list[Value]], list[Value]], start: list[Value]
-               ) -> list[Value]:  # fmt: skip
-        """Every term of the sums, in order, some of them at a time."""
+    def summed(self, term: Term, start: list[Value]) -> list[Value]:
+        """Every term of the sums, in order; those of long sums in parts, which are added up."""
+        inner = self.nest.inner
+        end = self.w.extent(inner.extent)
+        most = inner.extent if isinstance(inner.extent, int) else inner.most
+        if most is not None and most <= TOGETHER:
+            return self.part(term, start, ZERO, end)
+
+        def one(k: Value, totals: list[Value]) -> list[Value]:
+            stop = self.e.min(self.e.add(k, TOGETHER), end)
+            parts = self.part(term, start, k, stop)
+            return [self.e.add(t, p) for t, p in zip(totals, parts, strict=True)]
+
+        return self.carried((ZERO, end), start, one, TOGETHER)
+
+    def part(self, term: Term, start: list[Value], first: Value, end: Value) -> list[Value]:
+        """The sums of some of the terms, of which there is at least one if their number is known."""
         extent = self.nest.inner.extent
         several = AT_ONCE if isinstance(extent, int) else 1
 
@@ -332,21 +348,26 @@ class ProductWriter(NestWriter):
             return sums
 
         if not isinstance(extent, int):
-            return self.carried(self.w.extent(extent), start, some, 1)
-        whole = extent - extent % several
-        sums = self.carried(self.number(whole), start, some, several)
-        return some(self.number(whole), sums, extent - whole)
+            return self.carried((first, end), start, some, 1)
+        if extent % several == 0:  # and so is each part
+            return self.carried((first, end), start, some, several)
+        if not end.name.isdigit():
+            return self.carried((first, end), start, lambda k, sums: term(k, sums), 1)
+        whole = self.number(extent - extent % several)
+        sums = self.carried((first, whole), start, some, several)
+        return some(whole, sums, extent % several)
 
-    def carried(self, end: Value, start: list[Value], some: Callable[..., list[Value]], step: int
+    def carried(self, ends: tuple[Value, Value], start: list[Value], some: Term, step: int
                 ) -> list[Value]:  # fmt: skip
         """A loop that hands values on from pass to pass; one of unknown length may be empty."""
-        e, known = self.e, end.name.isdigit()
+        e, (begin, end) = self.e, ends
+        known = isinstance(self.nest.inner.extent, int)
         number = e.fresh("K")[2:]
         inside, after, before = f"sum{number}", f"summed{number}", e.block
         if known:
             e.line(f"br label %{inside}")
         else:
-            e.line(f"br i1 {e.gt(end, 0).name}, label %{inside}, label %{after}")
+            e.line(f"br i1 {e.lt(begin, end).name}, label %{inside}, label %{after}")
         e.start_block(inside)
         k = Value(e.fresh("k"), "i64", 1)
         held = [Value(e.fresh("s"), *value[1:]) for value in start]
@@ -354,18 +375,19 @@ class ProductWriter(NestWriter):
         made = some(k, held)
         following = e.op(f"add nuw nsw i64 {k.name}, {step}", "i64", 1)
         more = e.lt(following, end)
+        latch = e.block
         e.line(f"br i1 {more.name}, label %{inside}, label %{after}")
-        rows = zip([k, *held], [ZERO, *start], [following, *made], strict=True)
+        rows = zip([k, *held], [begin, *start], [following, *made], strict=True)
         e.lines[slot:slot] = [
             f"  {name.name} = phi {name.type} [ {first.name}, %{before} ], "
-            f"[ {then.name}, %{inside} ]"
+            f"[ {then.name}, %{latch} ]"
             for name, first, then in rows
         ]
         e.start_block(after)
         if known:
             return made
         return [
-            e.op(f"phi {a.type} [ {a.name}, %{before} ], [ {b.name}, %{inside} ]", *a[1:])
+            e.op(f"phi {a.type} [ {a.name}, %{before} ], [ {b.name}, %{latch} ]", *a[1:])
             for a, b in zip(start, made, strict=True)
         ]
 
