@@ -11,7 +11,17 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from descend.compile.in_place import can_wait
-from descend.compile.loops import Address, Axis, Index, Let, Nest, Product, Reduction, Statement, Store
+from descend.compile.loops import (
+    Address,
+    Axis,
+    Index,
+    Let,
+    Nest,
+    Product,
+    Reduction,
+    Statement,
+    Store,
+)
 
 __all__ = ["fuse"]
 
@@ -26,11 +36,11 @@ def fuse(statements: list[Statement]) -> None:
         if type(nest) is Nest and _whole(nest):
             for before in range(at - 1, -1, -1):
                 first = statements[before]
-                if type(first) is Nest and _fits(first, nest):
-                    if can_wait(first, statements[before + 1 : at]):
-                        nest = statements[at] = _joined(first, nest)
-                        del statements[before]
-                        at -= 1
+                between = statements[before + 1 : at]
+                if type(first) is Nest and _fits(first, nest) and can_wait(first, between):
+                    nest = statements[at] = _joined(first, nest)
+                    del statements[before]
+                    at -= 1
         at += 1
 
 

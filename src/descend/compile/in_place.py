@@ -19,7 +19,6 @@ from descend.compile.loops import (
     Nest,
     Place,
     Product,
-    Reduction,
     Statement,
     Store,
 )
@@ -28,7 +27,9 @@ from descend.compile.segments import operands
 __all__ = ["can_wait", "write_in_place"]
 
 
-def write_in_place(statements: list[Statement], changes: list[Statement]) -> list[tuple[Place, Place]]:
+def write_in_place(
+    statements: list[Statement], changes: list[Statement]
+) -> list[tuple[Place, Place]]:
     """Let nests of a block write to their states; what follows the block then copies those no more.
 
     Args:

@@ -64,6 +64,9 @@ class Rows(NamedTuple):
     most: Mapping[Dim, int] = MappingProxyType({})
 
 
+IN_TILES = Rows()
+
+
 class Lowering:
     """Turns one graph into one block.
 
@@ -79,7 +82,7 @@ class Lowering:
         leaves: Mapping[Node, Place],
         scratch_from: int = 0,
         known: Mapping[Dim, int] | None = None,
-        rows: Rows = Rows(),
+        rows: Rows = IN_TILES,
     ) -> None:
         self.known = dict(known or {})
         self.rows = rows
@@ -486,7 +489,7 @@ def lower(
     leaves: Mapping[Node, Place],
     scratch_from: int = 0,
     known: Mapping[Dim, int] | None = None,
-    rows: Rows = Rows(),
+    rows: Rows = IN_TILES,
 ) -> Lowering:
     """Lower a graph; afterwards `cells` and `places` tell where each output is."""
     lowering = Lowering(leaves, scratch_from, known, rows)

@@ -15,7 +15,6 @@ import numpy as np
 from descend.compile.control import FlowWriter
 from descend.compile.flow import INT, GraphFlow, at
 from descend.compile.legalise import legalise
-from descend.compile.lower import Rows
 from descend.compile.loops import (
     Axis,
     Block,
@@ -30,6 +29,7 @@ from descend.compile.loops import (
     Scan,
     Statement,
 )
+from descend.compile.lower import Rows
 from descend.compile.many_lanes import IN_LANES, Lanes
 from descend.compile.many_program import CONTROL, ManyProgram, ManyText
 from descend.compile.module import FunctionText

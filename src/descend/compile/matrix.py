@@ -2,8 +2,10 @@
 
 A tile is a few rows by a few vectors of the result. Its sums are held in registers while one loop
 walks along what is summed, in order, with one accumulator an element; long sums are made of parts
-of fixed length, which are added up in order. So neither the tile nor who works on it changes a bit. Operands are read where they are; a number of the left one meets a vector
-of the right one. The nest's lets and stores see the sums while they are still in registers.
+of fixed length, which are added up in order. So neither the tile nor who works on it changes a bit.
+A number of the left operand, which is read where it is, meets a vector of the right one, whose
+panels are packed where enough tiles use them. The nest's lets and stores see the sums while they
+are still in registers.
 
 There is one kernel, whatever is left over: the last vector of a row ends with the row, so that it
 overlaps the one before it, and the last tile of a column of tiles ends with the column. What is
@@ -338,7 +340,7 @@ class ProductWriter(NestWriter):
         return self.carried((ZERO, end), start, one, TOGETHER)
 
     def part(self, term: Term, start: list[Value], first: Value, end: Value) -> list[Value]:
-        """The sums of some of the terms, of which there is at least one if their number is known."""
+        """The sums of some of the terms; if their number is known, there is at least one."""
         extent = self.nest.inner.extent
         several = AT_ONCE if isinstance(extent, int) else 1
 
