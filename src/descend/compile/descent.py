@@ -32,10 +32,10 @@ from descend.compile.loops import (
     Serial,
     Statement,
 )
-from descend.compile.lower import Lowering, Rows
+from descend.compile.lower import Lowering
 from descend.compile.module import FunctionText
 from descend.compile.rewind import Rewind
-from descend.compile.schedule import is_product, is_small
+from descend.compile.schedule import Rows, is_product, is_small
 from descend.compile.segments import cut
 from descend.compile.underflow import flush_underflow
 from descend.graph.blocks import BLOCK, Split
@@ -153,16 +153,13 @@ class DescentFlow(GraphFlow):
             return self.in_blocks() if self.variant == "blocks" else self.at_once()
         ordered = p.plan.shuffle and not self.swaps
         self.rows = Rows(ordered=ordered, most={p.rows: size})
-        last: Any = None
-        if self.variant == "remainder":
-            last = self.graph("last", self.heads, p.data)
-            self.shorten(last, self.heads)
-            if any(map(is_product, postorder(self.heads))):  # tiles serve any number of rows
-                return self.alike(last, self.commit(last, self.heads, True), ordered)
-            last = last, self.commit(last, self.heads, True)
+        smaller = self.variant == "remainder"
+        if smaller and any(map(is_product, postorder(self.heads))):  # tiles of any height
+            return self.alike(*self.stepped("batch"), ordered)
         batch, heads = self.lower_batch(size)
         self.shorten(batch, heads)
         commit = self.commit(batch, heads, True)
+        last: Any = self.stepped("last") if smaller else None
 
         def write(end: Any, n: Let, full: Let) -> None:
             def one() -> None:
@@ -187,6 +184,12 @@ class DescentFlow(GraphFlow):
             self.if_running(end, done)
 
         return write
+
+    def stepped(self, name: str) -> tuple[Lowering, Any]:
+        """A step on any number of rows, and what writes what follows it."""
+        lowering = self.graph(name, self.heads, self.program.data)
+        self.shorten(lowering, self.heads)
+        return lowering, self.commit(lowering, self.heads, True)
 
     def alike(self, batch: Lowering, commit: Any, ordered: bool) -> Any:
         """Batches by one block, the last and smaller one as the others."""
@@ -364,7 +367,7 @@ class DescentFlow(GraphFlow):
         """What writes the end of an epoch: records, the stop code, new states."""
         p, k = self.program, len(self.state)
         inputs = dict(zip((p.epoch.index, p.epoch.loss), self.ends, strict=True))
-        outputs = p.epoch_heads
+        outputs, self.rows = p.epoch_heads, Rows()
         lowering = self.graph("epoch", outputs, more=inputs)
         row = Let("load", (), Address(self.words["records"], ()), INT)
         rows_of = [Place(r.role, r.number, (1, *r.shape), r.dtype) for r in self.records]

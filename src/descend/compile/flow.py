@@ -19,8 +19,9 @@ from descend.compile.loops import (
     Statement,
     Store,
 )
-from descend.compile.lower import Lowering, Rows, lower
+from descend.compile.lower import Lowering, lower
 from descend.compile.places import FLOATS, Place
+from descend.compile.schedule import Rows
 from descend.graph.node import Dim, Node, Shape
 
 __all__ = ["FLOAT", "INT", "Flow", "GraphFlow", "at"]

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -31,7 +30,9 @@ from descend.compile.loops import (
 from descend.compile.native import NotNative
 from descend.compile.schedule import (
     BY_CALL,
+    IN_TILES,
     Group,
+    Rows,
     is_small,
     make_schedule,
     makes_a_nest,
@@ -44,27 +45,10 @@ from descend.graph.linear import transpose
 from descend.graph.node import Dim, Node, Shape, sizes
 from descend.graph.source import CONST, ROW_COUNT, value_of
 
-__all__ = ["Lowering", "Rows", "lower"]
+__all__ = ["Lowering", "lower"]
 
 
 MOST_TERMS = 512  # of a sum, whose right operand is turned panel by panel
-
-
-class Rows(NamedTuple):
-    """What is known of a batch beside its graph.
-
-    Attributes:
-        by_tiles: whether matrix products are statements of their own.
-        ordered: whether the rows are fetched through their order in this epoch.
-        most: what an extent that is no number is at most, and often.
-    """
-
-    by_tiles: bool = True
-    ordered: bool = False
-    most: Mapping[Dim, int] = MappingProxyType({})
-
-
-IN_TILES = Rows()
 
 
 class Lowering:

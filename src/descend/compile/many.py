@@ -29,11 +29,11 @@ from descend.compile.loops import (
     Scan,
     Statement,
 )
-from descend.compile.lower import Rows
 from descend.compile.many_lanes import IN_LANES, Lanes
 from descend.compile.many_program import CONTROL, ManyProgram, ManyText
 from descend.compile.module import FunctionText
 from descend.compile.native import cpu_lanes
+from descend.compile.schedule import Rows
 from descend.graph.elementwise import select
 from descend.graph.linear import broadcast_like
 from descend.graph.node import Node, postorder, sizes

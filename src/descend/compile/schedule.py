@@ -12,6 +12,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import field
+from types import MappingProxyType
+from typing import NamedTuple
 
 from descend.errors import InternalError
 from descend.graph.node import ONCE, Dim, Node, postorder
@@ -20,8 +22,8 @@ from descend.graph.subgraph import group_key
 from descend.lean import dataclass
 
 __all__ = [
-    "Group", "Schedule", "is_product", "is_small", "make_schedule", "makes_a_nest",
-    "reduced_labels", "seen",
+    "IN_TILES", "Group", "Rows", "Schedule", "is_product", "is_small", "make_schedule",
+    "makes_a_nest", "reduced_labels", "seen",
 ]  # fmt: skip
 
 SMALL = 16
@@ -32,6 +34,23 @@ NEST_LIMIT = ONCE - 1
 EXTREMA = frozenset({"reduce_max", "reduce_min"})
 BY_CALL = ("call", "lapack", "algorithm")
 LOOKS_UP = (*BY_CALL, "gather", "loop")
+
+
+class Rows(NamedTuple):
+    """What is known of a batch beside its graph.
+
+    Attributes:
+        by_tiles: whether matrix products are statements of their own.
+        ordered: whether the rows are fetched through their order in this epoch.
+        most: what an extent that is no number is at most, and often.
+    """
+
+    by_tiles: bool = True
+    ordered: bool = False
+    most: Mapping[Dim, int] = MappingProxyType({})
+
+
+IN_TILES = Rows()
 
 
 def is_small(node: Node, limit: int = SMALL) -> bool:
