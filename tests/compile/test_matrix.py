@@ -12,6 +12,7 @@ from descend.compile.function import compile_graph
 from descend.compile.loops import Product, block_text
 from descend.compile.lower import lower
 from descend.compile.matrix import starts_of, tile_of, width_of
+from descend.compile.native import load_object
 from descend.compile.places import Place
 from descend.graph.elementwise import call
 from descend.graph.linear import broadcast, reduce_sum, transpose
@@ -192,3 +193,21 @@ def test_no_kernel_for_a_short_sum():
     leaves = {n: Place("fixed", i, n.shape, n.dtype) for i, n in enumerate((a, b))}
     block = lower([contract(a, b, (0, 1), (1, 2), (0, 2))], leaves).block
     assert not any(isinstance(s, Product) for s in block.statements)
+
+
+@pytest.mark.parametrize(("width", "registers"), [(64, 32), (16, 32), (16, 16)])
+@pytest.mark.parametrize("way", WAYS)
+def test_processors_with_other_registers(width, registers, way, monkeypatch):
+    """The kernels of wider and of narrower vectors, as LLVM takes them to this processor."""
+
+    def compiled(_key, make):
+        about, image = make()
+        return about, load_object(image)
+
+    monkeypatch.setattr("descend.compile.function.cached_code", compiled)
+    monkeypatch.setattr("descend.compile.module.cpu_lanes", lambda: width)
+    monkeypatch.setattr("descend.compile.matrix.vector_registers", lambda: registers)
+    for m, n, k in ((5, 7, 12), (30, 3, 9), (6, 16, 23), (32, 20, 40), (29, 37, 70)):
+        nodes, product, arrays = operands(m, n, k, way)
+        (found,) = compile_graph([product], nodes)(arrays)
+        np.testing.assert_array_equal(found, in_order(*plain(arrays, way)))
