@@ -32,6 +32,7 @@ fuzz: $(READY)
 
 bench: $(BENCH_READY)
 	$(BENCH_VENV)/bin/python bench/run.py $(ARGS)
+	$(BENCH_VENV)/bin/python bench/networks.py
 	$(BENCH_VENV)/bin/python bench/scaling.py
 	$(BENCH_VENV)/bin/python bench/many_fits.py
 	$(BENCH_VENV)/bin/python bench/large_fit.py

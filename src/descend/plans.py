@@ -263,7 +263,7 @@ class Planner:
 def finished(derived: Derived, point: Point, inputs: Sequence[Node], engine: str) -> Finished:
     """A derivative made ready to run, with what must be known to judge its indices."""
     count = len(derived.outputs)
-    more, checks = index_checks(point.outputs, point.trace, count)
+    more, checks = index_checks(point.outputs, point.trace.origin, count)
     run = runner([*derived.outputs, *more], inputs, engine)
     return Finished(run, derived.assemble, count, checks)
 

@@ -154,6 +154,17 @@ def test_query_sigma_and_weights(told) -> None:
     assert list(result["params"].values()) == pytest.approx(weighted, rel=1e-8)
 
 
+@pytest.mark.parametrize("remark", ["-- only later\n", "--later\n", "- \n"])
+def test_a_query_may_begin_with_a_remark(told, remark: str, capsys) -> None:
+    words = ["fit", "points.csv", "y = a + b*x", "--json", "--sql"]
+    query = f"{remark}SELECT x, y FROM data WHERE x > 0.2"
+    if not remark.startswith("--"):
+        assert main([*words, query]) == 2
+        assert "the SQL query cannot be run" in capsys.readouterr().out
+        return
+    assert told(*words, query)["n_rows"] == 79
+
+
 def test_divergence_is_told_and_coded(told, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["fit", "points.csv", PARABOLA, *START, "--optimizer", "sgd", "--lr", "3"]
     assert main(words) == 4

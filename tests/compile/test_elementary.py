@@ -10,6 +10,7 @@ import mpmath as mp
 import numpy as np
 import pytest
 
+import descend.graph.elementwise  # noqa: F401  (its primitives are entered)
 from descend.compile.operations import emitter, is_outlined
 from descend.graph.node import PRIMITIVES
 
@@ -59,6 +60,11 @@ def _over_minus_one(rng: np.random.Generator, reach: float) -> np.ndarray:
     return np.concatenate(
         [_positive(rng, reach), rng.uniform(-1, 1, 300), 10 ** rng.uniform(-20, 0, 99)]
     )
+
+
+def _to_the_smallest(rng: np.random.Generator, reach: float) -> np.ndarray:
+    high = 354.0 if reach > 100 else 43.5
+    return np.concatenate([_line(rng, reach), rng.uniform(-high, high, 300)])
 
 
 def _unit(rng: np.random.Generator, reach: float) -> np.ndarray:
@@ -117,6 +123,7 @@ CASES = {
     "sinh": Case(mp.sinh, _exponents, 1.8, 1.8),
     "cosh": Case(mp.cosh, _exponents, 1.5, 1.5),
     "tanh": Case(mp.tanh, _line, 1.0, 1.0),
+    "sech_square": Case(lambda x: mp.sech(x) ** 2, _to_the_smallest, 2.0, 2.0),
     "sin": Case(mp.sin, _angles, 0.8),
     "cos": Case(mp.cos, _angles, 0.8),
     "tan": Case(mp.tan, _angles, 0.8),
@@ -252,7 +259,7 @@ def _reference(name: str) -> Callable[..., np.ndarray]:
 
 
 @pytest.mark.parametrize("kind", PRECISION)
-@pytest.mark.parametrize("name", sorted(set(ELEMENTARY) - {"polygamma"}))
+@pytest.mark.parametrize("name", sorted(set(ELEMENTARY) - {"polygamma", "sech_square"}))
 def test_special_values_are_numpys(name, kind, lanewise):
     edges = _edges(kind)
     args = (edges,)
@@ -277,6 +284,13 @@ def test_special_values_are_numpys(name, kind, lanewise):
     )
     wrong = [(*(float(a[i]) for a in args), got[i], want[i]) for i in np.flatnonzero(~same)]
     assert not wrong
+
+
+@pytest.mark.parametrize("kind", PRECISION)
+def test_the_slope_of_tanh_at_its_ends(kind, lanewise):
+    x = np.array([0, -0.0, np.inf, -np.inf, np.nan, -1e30, 1e-30, 360], PRECISION[kind][2])
+    got = lanewise(ELEMENTARY["sech_square"], (kind,), 4)(x)
+    np.testing.assert_array_equal(got, [1, 1, 0, 0, np.nan, 0, 1, 0])
 
 
 @pytest.mark.parametrize("kind", PRECISION)

@@ -139,7 +139,12 @@ def test_a_remedy_of_read_is_in_the_words_of_python(tmp_path: Path) -> None:
 # --- encodings
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
+UNICODE = (
+    "utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("encoding", UNICODE)
 def test_encodings_that_are_seen(tmp_path: Path, encoding: str) -> None:
     path = written(tmp_path, "a.csv", "Größe,一\n0,3.5\n1,1.9\n2,1.1\n", encoding)
     same(descend.read(path), {"Größe": [0, 1, 2], "一": [3.5, 1.9, 1.1]})

@@ -105,6 +105,7 @@ SMOOTH = {
     "sinh": (mp.sinh, LINE),
     "cosh": (mp.cosh, LINE),
     "tanh": (mp.tanh, LINE),
+    "sech_square": (lambda x: mp.sech(x) ** 2, LINE),
     "arcsinh": (mp.asinh, LINE),
     "arccosh": (mp.acosh, [(1.2,), (3.4,)]),
     "arctanh": (mp.atanh, UNIT),

@@ -56,8 +56,7 @@ class Taylor:
             raise Singular from e
         except (ValueError, OverflowError) as e:
             raise Unknown from e
-        # 1 - tanh² and what follows from it is known to the rounding error of 1.
-        size = abs(slope) + (1e-6 if at is _tanh else 0)
+        size = abs(slope)
         made = Taylor(
             g,
             slope * self.first,

@@ -10,13 +10,19 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 
+import mpmath as mp
 import numpy as np
 import pytest
 from scipy import special
 
 import descend
 from descend.compile.function import compile_graph
+from descend.differentiate.forward import forward
+from descend.differentiate.reverse import reverse
+from descend.graph.elementwise import call
 from descend.graph.evaluate import evaluate
+from descend.graph.linear import broadcast
+from descend.graph.source import const, input_node
 from descend.simplify.driver import simplify
 from differentiate import taylor
 from differentiate.compositions import (
@@ -37,6 +43,27 @@ HARD = (
     400.0, -400.0, 709.0, -709.0, 750.0, -750.0, 1e4, -1e4, 1e-30, -1e-30,
 )  # fmt: skip
 COMPOSITIONS = 1000 if os.environ.get("HYPOTHESIS_PROFILE") == "fuzz" else 60
+
+
+FAR_OUT = {np.float64: (0.5, 9.0, 19.1, 40.0, 300.0, 353.0), np.float32: (0.5, 9.2, 20.0, 43.0)}
+
+
+@pytest.mark.parametrize("dtype", FAR_OUT)
+@pytest.mark.parametrize("native", [False, True])
+def test_the_slopes_of_tanh_keep_their_digits_far_out(dtype: type, native: bool) -> None:
+    """From |x| = 19 on tanh is rounded to 1, and a slope written as 1 - tanh² would be 0."""
+    points = np.array([s * v for v in FAR_OUT[dtype] for s in (1, -1)], dtype)
+    x = input_node("x", points.shape, np.dtype(dtype))
+    one = broadcast(const(1.0, np.dtype(dtype)), points.shape, ())
+    made = [call("tanh", x)]
+    made += forward(made, [x], [one])
+    made += reverse(made[-1:], [one], [x])
+    made += reverse(made[-1:], [one], [x])
+    got = compile_graph(made, [x])([points]) if native else evaluate(made, {x: points})
+    for found, at in zip(np.transpose(got), points, strict=True):
+        t, s = mp.tanh(mp.mpf(float(at))), mp.sech(mp.mpf(float(at))) ** 2
+        want = [float(v) for v in (t, s, -2 * t * s, s * (4 * t * t - 2 * s))]
+        np.testing.assert_allclose(found, want, rtol=20 * np.finfo(dtype).eps)
 
 
 def reciprocal(u: Expression) -> Expression:

@@ -23,8 +23,8 @@ import pytest
 
 import descend.graph.determinant  # noqa: F401  (its primitives are entered)
 from descend.compile.function import compile_graph
-from descend.differentiate.chain import doubted
 from descend.differentiate.forward import forward
+from descend.differentiate.overflow import doubted
 from descend.differentiate.reverse import reverse
 from descend.graph.evaluate import evaluate
 from descend.graph.linear import broadcast

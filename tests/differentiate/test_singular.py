@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy import special
 
+from descend import fit
 from descend.functions import grad, hessian, jvp
 
 NOT_TAKEN = {
@@ -101,6 +102,52 @@ def test_what_depends_on_a_kink_smoothly_has_a_second_derivative(name: str) -> N
     assert grad(f)(0.0) == 0.0
     for second in (grad(grad(f)), along(grad(f)), grad(along(f)), along(along(f)), hessian(f)):
         assert second(0.0) == pytest.approx(want, rel=1e-12, abs=0)
+
+
+EVEN = {
+    "cosh": (np.cosh, 1.0),
+    "cos": (lambda r: np.cos(2 * r), -4.0),
+    "square of tanh": (lambda r: np.tanh(r) ** 2, 2.0),
+    "r·sin": (lambda r: r * np.sin(r), 2.0),
+    "log cosh": (lambda r: np.log(np.cosh(r)), 1.0),
+    "secant": (lambda r: 1 / np.cosh(3 * r), -9.0),
+    "Bessel": (special.j0, -0.5),
+    "square": (lambda r: r**2, 2.0),
+    "fourth power": (lambda r: r**4, 0.0),
+    "Gaussian": (lambda r: np.exp(-(r**2)), -2.0),
+    "hyperbola": (lambda r: np.sqrt(1 + r**2), 1.0),
+    "residual": (lambda r: (np.cosh(r) - 3) ** 2, -4.0),
+}
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("norm", [np.linalg.norm, lambda x: np.hypot(x[0], x[1])])
+@pytest.mark.parametrize("name", EVEN)
+def test_even_functions_of_a_norm_have_second_derivatives_at_the_origin(name, norm, dtype) -> None:
+    """By hand f″(0) times the unit matrix, in every order of the modes; and no slope."""
+    even, bend = EVEN[name]
+    f = lambda x: even(norm(x))  # noqa: E731
+    zero, unit = np.zeros(2, dtype), np.eye(2, dtype=dtype)
+    ahead = lambda x, e: jvp(f, (x,), (e,))[1]  # noqa: E731
+    np.testing.assert_array_equal(grad(f)(zero), zero)
+    found = [
+        hessian(f)(zero),
+        [grad(lambda x, i=i: grad(f)(x)[i])(zero) for i in range(2)],
+        [grad(lambda x, e=e: ahead(x, e))(zero) for e in unit],
+        [[jvp(lambda x, e=e: ahead(x, e), (zero,), (d,))[1] for e in unit] for d in unit],
+    ]
+    for matrix in found:
+        np.testing.assert_allclose(matrix, bend * unit, rtol=1e-6 if dtype == np.float32 else 1e-14)
+
+
+def test_a_cone_has_no_second_derivative_at_its_tip_and_is_fitted_there() -> None:
+    """A row may lie at the tip, where a derivative that is not finite would stop the fit."""
+    x, y = (a.ravel() for a in np.meshgrid(np.linspace(-2, 2, 9), np.linspace(-2, 2, 9)))
+    cone = lambda X, a, u, v, s: a * np.exp(-np.hypot(X[:, 0] - u, X[:, 1] - v) / s)  # noqa: E731
+    rows = np.column_stack([x, y])
+    target = cone(rows, 3.0, 0.2, -0.1, 0.8)
+    found = fit(cone, rows, target, start={"a": 2.0, "u": 0.0, "v": 0.0, "s": 1.0})
+    np.testing.assert_allclose(list(found.params.values()), [3.0, 0.2, -0.1, 0.8], rtol=1e-6)
 
 
 def test_the_square_of_a_norm_has_a_second_derivative_at_the_origin() -> None:

@@ -29,7 +29,7 @@ Bindings = Mapping[Node, Array]
 FREEDOM = {"mul": 4, "mul0": 4} | dict.fromkeys(
     ("exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "pow", "sin", "cos", "tan", "arcsin",
      "arccos", "arctan", "arctan2", "sinh", "cosh", "tanh", "arcsinh", "arccosh", "arctanh",
-     "expit", "erf", "erfc", "cbrt", "hypot"), 8
+     "expit", "erf", "erfc", "cbrt", "hypot", "sech_square"), 8
 )  # fmt: skip
 # Accurate only in absolute terms near their zeros.
 ABSOLUTE = {"gammaln": 32, "digamma": 32, "polygamma": 64, "zeta": 64}

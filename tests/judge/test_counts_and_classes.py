@@ -109,3 +109,29 @@ def test_a_smooth_loss_ends_at_no_kink(seed):
     assert fit.verdict == "minimum"
     ends = np.log([y[:20].mean(), y[20:].mean()])
     np.testing.assert_allclose(fit.params["a"] + fit.params["b"] * np.r_[-1, 1], ends, atol=1e-9)
+
+
+DISTRIBUTED = np.linspace(-1.0, 1.0, 60)
+
+
+def logits(x, w):
+    return np.stack([w[0] + w[1] * x, w[2] + w[3] * x, 0 * x], axis=-1)
+
+
+def shares(x, w):
+    e = np.exp(logits(x, w))
+    return e / e.sum(axis=-1, keepdims=True)
+
+
+@pytest.mark.parametrize("loss", ["kl", "kl_with_logits"])
+@pytest.mark.parametrize("method", ["auto", "lbfgs", "bfgs", "newton", "cg"])
+def test_a_distribution_that_is_met_exactly_is_a_minimum(loss, method):
+    """The divergence is 0 there, and what floating point makes of it is no fall."""
+    w = np.array([0.3, 1.0, -0.2, -0.5])
+    model = shares if loss == "kl" else logits
+    fit = quietly(
+        model, DISTRIBUTED, shares(DISTRIBUTED, w), loss=loss, start=dict(w=np.zeros(4)),
+        optimizer=method,
+    )  # fmt: skip
+    assert (fit.verdict, fit.status) == ("minimum", "converged"), fit.message
+    np.testing.assert_allclose(fit.params["w"], w, atol=1e-6)

@@ -56,12 +56,12 @@ def test_the_bits_do_not_depend_on_the_way(trained):
 
 def test_the_interpreter_trains_the_same(trained):
     model, _ = trained
-    short = TRAINED | {"epochs": 2}
+    # Biases before a normalisation have no slope but rounding, of which Adam would make steps.
+    short = dict(optimizer=descend.SGD(lr=0.05), batch_size=32, epochs=3)
     native = descend.fit(model, X, LABELS, **short)
     plain = descend.fit(model, X, LABELS, engine="interpreted", **short)
-    # Biases before a normalisation have no slope but rounding, which Adam makes steps of.
-    np.testing.assert_allclose(plain.predict_proba(X), native.predict_proba(X), atol=2e-3)
-    np.testing.assert_allclose(plain.history["loss"], native.history["loss"], rtol=1e-3)
+    np.testing.assert_allclose(plain.predict_proba(X), native.predict_proba(X), rtol=1e-4)
+    np.testing.assert_allclose(plain.history["loss"], native.history["loss"], rtol=1e-5)
 
 
 def test_what_is_kept_is_called_by_its_place(trained):

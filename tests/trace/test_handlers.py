@@ -88,9 +88,49 @@ def in_a_loop(x: Any) -> Any:
     return total
 
 
+def for_ever(x: Any) -> Any:
+    while True:
+        try:
+            return -x if x < 0 else x**2
+        except:  # noqa: E722
+            pass
+
+
+def for_ever_by_class(x: Any) -> Any:
+    while True:
+        try:
+            with np.errstate(all="ignore"):
+                return float(x) * x
+        except BaseException:
+            done = 1
+        finally:
+            done = 2
+        del done
+
+
+def for_ever_inside(x: Any) -> Any:
+    while True:
+        try:
+            while True:
+                try:
+                    return float(x) ** 2
+                except TypeError:
+                    pass
+        except:  # noqa: E722
+            continue
+
+
+def for_ever_in_a_helper(x: Any) -> Any:
+    return for_ever(x) + for_ever(2 * x)
+
+
 @pytest.mark.parametrize(
     "model",
     [
+        for_ever,
+        for_ever_by_class,
+        for_ever_inside,
+        for_ever_in_a_helper,
         bare,
         by_class,
         by_return,

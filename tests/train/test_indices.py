@@ -40,8 +40,26 @@ def test_in_batches_by_np_take_and_saved(tmp_path):
     fits[0].save(tmp_path / "grouped.descend")
     loaded = descend.load(tmp_path / "grouped.descend")
     np.testing.assert_array_equal(loaded.predict((GROUP, X)), fits[0].predict((GROUP, X)))
-    with pytest.raises(IndexError, match="out of bounds"):
-        loaded.predict((np.array([0.5]), np.zeros(1)))
+
+
+@pytest.mark.parametrize("bad", [4, -5, 1e30, 0.5, np.nan])
+def test_a_prediction_refuses_an_index_as_a_fit_does(tmp_path, bad):
+    start = {**TABLE, "b": 0.0}
+    fit = descend.fit(grouped, (GROUP, X), Y, start=start)
+    fit.save(tmp_path / "grouped.descend")
+    both = descend.fit_global(grouped, [(GROUP, X)] * 2, [Y, Y], shared=["w", "b"], start=start)
+    new = np.array([0, bad]), np.zeros(2)
+    if np.floor(bad) != bad:
+        kind, words = descend.DataError, f"the model uses g as an index, and it holds {bad}"
+    else:
+        kind, words = IndexError, "index -?[0-9]+ is out of bounds for an axis of 4 elements"
+    for each in (fit, descend.load(tmp_path / "grouped.descend"), both[0]):
+        with pytest.raises(kind, match=words) as caught:
+            each.predict(new)
+        assert isinstance(caught.value, descend.DescendError) and caught.value.__context__ is None
+    if kind is IndexError:
+        with pytest.raises(kind, match=r"at: test_indices.py:\d+: w\[g\]"):
+            fit.predict(new)
 
 
 def test_a_column_may_index_one_table_and_count_in_another_place():
@@ -99,6 +117,19 @@ def test_an_index_made_of_parameters_is_judged_at_the_end():
 
     with pytest.warns(descend.DescendWarning, match="at the parameters found, index 5 is out of"):
         descend.fit(stepping, X, 5.5 * X, start={**TABLE, "k": 1.0})
+
+
+def test_indices_made_of_parameters_are_judged_at_the_end_of_many_fits():
+    def stepping(x, w, k):
+        return w[np.floor(k).astype(int)] + k * x
+
+    y = np.array([[2.5], [5.5], [7.5]]) * X
+    start = {**TABLE, "k": 1.0}
+    words = r"at the parameters found in fit 1 and 1 other, index 5 is out of(.|\n)*at: .*w\[np"
+    with pytest.warns(descend.DescendWarning, match=words):
+        many = descend.fit_many(stepping, X, y, start=start)
+    np.testing.assert_allclose(many.params["k"], [2.5, 5.5, 7.5])
+    descend.fit_many(stepping, X, y[:1], start=start)  # nothing is outside, and nothing is said
 
 
 def test_an_array_as_default_argument_is_a_start():

@@ -10,6 +10,16 @@ Y = 2 * X + 1
 SGD = descend.SGD(lr=0.05)
 
 
+class Centred(descend.Loss):
+    """The variance of the residuals, by a residual of its own."""
+
+    def residual(self, prediction, target):
+        return prediction - target - (prediction - target).mean()
+
+    def per_row(self, prediction, target):
+        return self.residual(prediction, target) ** 2
+
+
 def line(x, a, b):
     return a * x + b
 
@@ -117,6 +127,25 @@ CALLS = {
     "coupled": (
         lambda: descend.fit(coupled, X, Y, optimizer=SGD, batch_size=5),
         r"couples the rows with one another \(test_refusals.py:\d+: x.max\(\)\)",
+    ),
+    "coupled by a mean": (
+        lambda: descend.fit(lambda x, a: a * (x - x.mean()), X, Y, optimizer=SGD, batch_size=5),
+        r"the model couples .* \(test_refusals.py:\d+: x.mean\(\)\), so a batch of 5",
+    ),
+    "coupled loss": (
+        lambda: descend.fit(line, X, Y, optimizer=SGD, batch_size=5,
+                            loss=lambda p, y: (p - y - np.mean(p - y)) ** 2),
+        r"(?s)the loss couples .* \(test_refusals.py:\d+: np.mean\(p - y\)\), so a batch of 5 "
+        "rows has another loss than all of them.*leave out batch_size, or give the loss of each",
+    ),
+    "counted loss": (
+        lambda: descend.fit(line, X, Y, optimizer=SGD, batch_size=5,
+                            loss=lambda p, y: (p - y) ** 2 * len(p)),
+        r"the loss couples .*\* len\(p\)\)",
+    ),
+    "coupled residual": (
+        lambda: descend.fit(line, X, Y, optimizer=SGD, batch_size=5, loss=Centred()),
+        "the loss couples",
     ),
     "cumsum": (
         lambda: descend.fit(lambda x, a: a * np.cumsum(x), X, Y, optimizer=SGD, batch_size=5),

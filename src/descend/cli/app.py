@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     0: done, whatever the rule that stopped it; 1: internal error; 2: usage or formula; 3: data;
     4: diverged or not converged; 130: interrupted.
     """
-    words = list(sys.argv[1:] if arguments is None else arguments)
+    words = _with_remarks(list(sys.argv[1:] if arguments is None else arguments))
     prepare()
     try:
         with stopped_by_termination():
@@ -95,6 +95,17 @@ def _run(words: list[str]) -> int:
     with plain_warnings():
         result = command(*bound.args, **bound.kwargs)
     return result if isinstance(result, int) else 0
+
+
+def _with_remarks(words: list[str]) -> list[str]:
+    """The words, a query that begins with a remark (`-- why`) joined to its option."""
+    joined: list[str] = []
+    for word in words:
+        if joined[-1:] == ["--sql"] and re.match(r"-\S*\s", word):
+            joined[-1] = f"--sql={word}"
+        else:
+            joined.append(word)
+    return joined
 
 
 def _read(words: list[str]) -> tuple[Callable[..., Any], BoundArguments]:

@@ -95,6 +95,8 @@ ARITHMETIC: dict[str, Callable[..., Value]] = {
     "shift_right": Emitter.shr,
 }
 """Where it is not the emitter's own method of the name."""
+BESIDE = {"sech_square": "tanh"}
+"""What costs next to nothing where the other one is worked out of the same operand."""
 
 
 @cache
@@ -149,22 +151,34 @@ def _outlined(
 ) -> Value:
     """A call of the operation as a function of the module, written when first needed.
 
-    The same instructions in the same order: the same bits as where it is written in place.
+    The same instructions in the same order: the same bits as where it is written in place. What is
+    worked out together comes out together.
     """
-    first = args[0]
+    first, whole = args[0], BESIDE.get(op, op)
+    ops = (whole, *[mate for mate, other in BESIDE.items() if other == whole])
     suffix = "".join(f"_{value}" for value in (attr or {}).values())
-    name = f"@{op}{suffix}_{first.kind}_{first.width}"
+    name = f"@{whole}{suffix}_{first.kind}_{first.width}"
+    type_ = first.type if len(ops) == 1 else f"{{ {', '.join([first.type] * len(ops))} }}"
     if name not in e.preamble:
         e.preamble[name] = ""
         lines: list[str] = []
         inner = Emitter(lines, first.width, e.preamble)
         operands = tuple([Value(f"%x{i}", a.kind, a.width) for i, a in enumerate(args)])
-        result = emit_operation(inner, op, operands, dtype, attr)
-        head = f"define internal {result.type} {name}({', '.join(o.typed for o in operands)})"
-        body = [f"{head} noinline nounwind {{", "entry:", *lines, f"  ret {result.typed}", "}"]
+        results = [emit_operation(inner, o, operands, dtype, attr) for o in ops]
+        made = results[0].name if len(ops) == 1 else "poison"
+        for i, result in enumerate(results if len(ops) > 1 else ()):
+            text = f"insertvalue {type_} {made}, {result.typed}, {i}"
+            made = inner.op(text, first.kind, first.width).name
+        head = f"define internal {type_} {name}({', '.join(o.typed for o in operands)})"
+        body = [f"{head} noinline nounwind {{", "entry:", *lines, f"  ret {type_} {made}", "}"]
         e.preamble[name] = "\n".join(body)
-    typed = ", ".join([a.typed for a in args])
-    return e.op(f"call {first.type} {name}({typed})", first.kind, first.width)
+    call = f"call {type_} {name}({', '.join([a.typed for a in args])})"
+    if len(ops) == 1:
+        return e.op(call, first.kind, first.width)
+    key = (name, e.block, args)
+    pair: Value = e.shared.get(key) or e.op(call, first.kind, first.width)
+    e.shared[key] = pair
+    return e.op(f"extractvalue {type_} {pair.name}, {ops.index(op)}", first.kind, first.width)
 
 
 def memory_type(kind: str) -> str:

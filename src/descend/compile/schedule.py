@@ -13,6 +13,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import field
 
+from descend.compile.operations import BESIDE
 from descend.errors import InternalError
 from descend.graph.node import ONCE, Dim, Node, postorder
 from descend.graph.source import CONST, INPUT, IOTA
@@ -24,6 +25,7 @@ __all__ = ["Group", "Schedule", "is_small", "make_schedule", "reduced_labels"]
 SMALL = 16
 UNROLLED_SUM = 8
 RECOMPUTE = 10
+CHEAP = 3
 NEST_LIMIT = ONCE - 1
 
 EXTREMA = frozenset({"reduce_max", "reduce_min"})
@@ -163,6 +165,7 @@ def _costs(
     """The inline cost of every large node, and those stored because the cost ran too high."""
     cost: dict[Node, int] = {}
     stored: set[Node] = set()
+    mates = {(n.op.name, n.args) for n in order if n.op.name in BESIDE.values()}
     for node in order:
         cost[node] = 1
         if node in leaves or node.op in (CONST, INPUT):
@@ -183,9 +186,9 @@ def _costs(
         if node.op.native == "reduction":
             _, gone = reduced_labels(node)
             times = math.prod(n for n in gone if not isinstance(n, Dim))
-        total = times * (node.op.cost + sum(cost[a] for a in set(node.args)))
+        total = times * (_own_cost(node, mates) + sum(cost[a] for a in set(node.args)))
         if total > NEST_LIMIT and times == 1:
-            total = _distinct(node, cost)
+            total = _distinct(node, cost, mates)
         if total > NEST_LIMIT:
             stored.add(node)
             total = 1
@@ -193,12 +196,20 @@ def _costs(
     return cost, stored
 
 
-def _distinct(node: Node, cost: Mapping[Node, int]) -> int:
+def _own_cost(node: Node, mates: set[tuple[str, tuple[Node, ...]]]) -> int:
+    """What a node adds to what its arguments cost: little where its work is done beside it."""
+    beside = BESIDE.get(node.op.name)
+    return CHEAP if beside and (beside, node.args) in mates else node.op.cost
+
+
+def _distinct(
+    node: Node, cost: Mapping[Node, int], mates: set[tuple[str, tuple[Node, ...]]]
+) -> int:
     """The inline cost where what is used several times counts once; any number above the limit.
 
     A nest computes a shared operand once, so that a sum over a tree may count it far too often.
     """
-    total, seen, left = node.op.cost, {node}, list(node.args)
+    total, seen, left = _own_cost(node, mates), {node}, list(node.args)
     while left and total <= NEST_LIMIT:
         arg = left.pop()
         if arg in seen:
@@ -207,7 +218,7 @@ def _distinct(node: Node, cost: Mapping[Node, int]) -> int:
         if cost[arg] == 1 or arg.op.native == "reduction":
             total += cost[arg]
         else:
-            total += arg.op.cost
+            total += _own_cost(arg, mates)
             left.extend(arg.args)
     return total
 
@@ -256,6 +267,7 @@ def _spread(order: Sequence[Node], leaves: set[Node], stored: set[Node],
     many = object()
     used_by: dict[Node, object] = {}
     more: set[Node] = set()
+    whole = {(n.op.name, n.args): n for n in stored if n.op.name in BESIDE.values()}
     for node in reversed(order):
         if node in leaves or (is_small(node) and not _large_reduction(node)):
             continue
@@ -264,7 +276,9 @@ def _spread(order: Sequence[Node], leaves: set[Node], stored: set[Node],
             tag: object = _group_key(node, level[node])
         else:
             tag = used_by.get(node)
-            if tag is many and cost[node] > RECOMPUTE:
+            mate = whole.get((BESIDE.get(node.op.name, ""), node.args))
+            apart = mate is not None and tag != _group_key(mate, level[mate])
+            if apart or (tag is many and max(cost[node], node.op.cost) > RECOMPUTE):
                 more.add(node)
                 tag = _group_key(node, level[node])
         for arg in node.args:
@@ -290,8 +304,10 @@ def make_schedule(
     cost, stored = _costs(order, leaves, products)
     stored |= {n for n in wanted if not is_small(n) and n not in leaves and n.op is not CONST}
     level = _levels(order, leaves, stored)
-    stored |= _spread(order, leaves, stored, cost, level)
-    level = _levels(order, leaves, stored)
+    # Twice where something is to be stored beside what the first round stores.
+    for _ in range(2 if any(n.op.name in BESIDE for n in order) else 1):
+        stored |= _spread(order, leaves, stored, cost, level)
+        level = _levels(order, leaves, stored)
     groups: dict[object, Group] = {}
     late: list[Node] = []
     for node in order:

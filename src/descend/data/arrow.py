@@ -57,14 +57,16 @@ _Stream._fields_ = [
 ]  # fmt: skip
 
 
-def float_columns(capsule: object, count: int) -> list[Array]:
+def float_columns(capsule: object, count: int, most: float = np.inf) -> list[Array]:
     """Read a stream whose `count` columns are all float64; missing values become NaN.
 
     Args:
         capsule: what `__arrow_c_stream__()` returned.
+        most: bytes of all columns together.
 
     Raises:
         StreamError: the stream ended with an error, in its words.
+        MemoryError: there is more.
     """
     pointer = ctypes.pythonapi.PyCapsule_GetPointer
     pointer.restype, pointer.argtypes = c_void_p, [ctypes.py_object, c_char_p]
@@ -80,6 +82,8 @@ def float_columns(capsule: object, count: int) -> list[Array]:
             break
         try:
             end = n_rows + batch.length
+            if 8 * count * end > most:
+                raise MemoryError
             for index, column in enumerate(columns):
                 if end > len(column):
                     column.resize(max(end, len(column) + len(column) // SHARE), refcheck=False)

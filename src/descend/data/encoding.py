@@ -42,6 +42,11 @@ def encoding_of(head: bytes) -> str | None:
             return name
     if b"\0" not in head:
         return None
+    for name, higher in (("utf-32-le", (3, 2)), ("utf-32-be", (0, 1))):
+        if not any(head[higher[0] :: 4]) and not any(head[higher[1] :: 4]):
+            text = head[: len(head) & ~3].decode(name, "replace")
+            if "".join(text.split()).isprintable() and "\ufffd" not in text:
+                return name
     # Digits, separators and line ends have a zero byte each, on the side of the higher half.
     even, odd = head[: len(head) & ~1][::2].count(0), head[1::2].count(0)
     pairs = max(1, len(head) // 2)

@@ -224,7 +224,7 @@ class QueriedTable(TableFile):
             capsule = relation.__arrow_c_stream__()
         except (AttributeError, ImportError):  # older versions, which need pyarrow for it
             return [_dense(values) for values in relation.fetchnumpy().values()]
-        return float_columns(capsule, len(names))
+        return float_columns(capsule, len(names), self._link.most)
 
     def _relax(self, names: Sequence[str]) -> bool:
         """Look at all rows of columns whose types the first rows promised; whether any changes."""

@@ -10,13 +10,16 @@ from contextlib import suppress
 from typing import Any, NoReturn
 
 import duckdb
+import numpy as np
 
-from descend.data.quoting import quoted
+from descend.data.allowed import memory_allowed
+from descend.data.quoting import in_shell, quoted
 from descend.errors import DataError, UsageError
 
 __all__ = ["FAILURES", "Sealed", "pattern"]
 
-FAILURES = (duckdb.Error, RuntimeError)
+FAILURES = (duckdb.Error, RuntimeError, MemoryError)
+SHARE = 0.5  # of the memory, for the query and for what comes out of it each
 _ECHO = re.compile(r"LINE \d+:|\^|Original Line:")  # they would show what stands in the file
 _LINE = re.compile(r"CSV Error on Line: (\d+)")
 _FAULTS = {
@@ -30,6 +33,7 @@ _FAULTS = {
         "cannot be read", "correct that line"),
 }  # fmt: skip
 """What DuckDB finds in a line, what is said of it, and what to do."""
+_FULL = "Out of Memory"
 _MISWRITTEN = ("ParserException", "BinderException", "CatalogException")
 _IN_SQL = "write a query such as SELECT * FROM data: the file is called data in it"
 
@@ -42,6 +46,9 @@ class Sealed:
         files: that may be read.
         arrays: tables in memory, by their names.
         threads: that read.
+
+    Attributes:
+        most: bytes that a result may have.
     """
 
     def __init__(
@@ -61,6 +68,10 @@ class Sealed:
                 "temp_directory": os.path.join(tempfile.gettempdir(), spill),
             }
         )  # fmt: skip
+        allowed = memory_allowed()
+        self.most = np.inf if allowed is None else SHARE * allowed
+        if allowed is not None:  # what does not fit is written to a file for the time being
+            self._set("memory_limit", f"'{self.most / 1e6:.0f}MB'")
         self._set("enable_progress_bar", "false")  # it would print to standard output
         with suppress(duckdb.Error):  # versions that do not have this optimizer
             # It would let the CSV reader convert, which reads no DOUBLE from `true` and makes
@@ -118,6 +129,8 @@ class Sealed:
 
     def refuse(self, error: Exception, of_user: bool) -> NoReturn:
         """Raise what DuckDB complains of, in words of ours and without lines of the file."""
+        if isinstance(error, MemoryError) or _FULL in str(error):
+            self._refuse_size(of_user)
         place = _LINE.search(str(error))
         for fault, (what, remedy) in _FAULTS.items():
             if place and (found := fault.search(str(error))):
@@ -135,6 +148,14 @@ class Sealed:
         if type(error).__name__ in _MISWRITTEN:
             raise UsageError(f"the SQL query cannot be run: {told}", remedy=_IN_SQL) from None
         raise DataError(f"the query cannot be read: {told}", remedy=_IN_SQL) from None
+
+    def _refuse_size(self, of_user: bool) -> NoReturn:
+        what = "the SQL query" if of_user else f'"{self.path}"'
+        raise DataError(
+            f"{what} needs more memory than the {self.most / 1e9:.3g} GB that are allowed to it",
+            remedy="group rows, or take some of them: "
+            + in_shell("sql", "SELECT * FROM data USING SAMPLE 10000"),
+        ) from None
 
 
 def pattern(path: str) -> str:

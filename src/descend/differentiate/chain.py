@@ -15,114 +15,21 @@ so what is written costs nothing where it has nothing to decide.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import reduce
 from typing import Literal
 
 from descend.differentiate.flow import Alive, Flow, nonzero
+from descend.differentiate.overflow import Overflow, is_parameter
 from descend.graph.elementwise import call, cast, full_like, select
-from descend.graph.linear import broadcast
-from descend.graph.node import Node, Partial, postorder, substitute
-from descend.graph.ranges import away_from_zero, constant, positive
+from descend.graph.node import Node, Partial
+from descend.graph.ranges import away_from_zero, constant
 
-__all__ = ["Overflow", "added", "ahead", "back", "doubted"]
+__all__ = ["added", "ahead", "back"]
 
-_GROW = frozenset(("exp", "exp2", "expm1", "sinh", "cosh", "erfcx", "erfi", "gamma", "iv"))
 _FADE = frozenset(("exp", "exp2", "expm1", "erf", "erfc", "expit", "log_ndtr"))
-_SLOW = frozenset(
-    ("log", "log1p", "log2", "log10", "sqrt", "cbrt", "pow", "arcsinh", "arccosh", "gammaln")
-)
-_BOUNDED = frozenset(("sin", "cos", "tanh", "arctan", "arctan2", "erf", "erfc", "expit", "sign"))
 _STEEP = frozenset(("sqrt", "cbrt", "pow", "arcsin", "arccos", "arccosh", "root_square_less_one"))
-_GROWING = _GROW | {"pow", "div"}
-_BOUNDLESS = frozenset(
-    ("const", "sqrt", "arcsin", "arccos", "arccosh", "root_square_less_one", "sign", "if_finite")
-)
-_BENT = {"abs": "sign", "max": "select", "min": "select"}
-"""Operations with a kink, and what their partials are."""
 _EVERYWHERE = frozenset(("broadcast", "sum", "reshape", "transpose", "flip", "cumsum"))
-
-
-class Overflow:
-    """Which nodes may overflow, stand above one that does, or be infinite at a pole."""
-
-    def __init__(self, order: Sequence[Node], wrt: Iterable[Node]) -> None:
-        self.moving = moving = set(wrt)
-        self.large: set[Node] = set()
-        self.above: set[Node] = set()
-        self.singular: set[Node] = set()
-        self.order = order
-        self.bent: list[Node] = []
-        large, above, singular = self.large, self.above, self.singular
-        for node in order:
-            args, op = node.args, node.op
-            moves = big = up = pole = False
-            for a in args:
-                moves = moves or a in moving
-                big = big or a in large
-                up = up or a in above
-                pole = pole or a in singular
-            name = op.name
-            if moves:
-                moving.add(node)
-                if name in _BENT:
-                    self.bent.append(node)
-            grows = self._grows(node) if name in _GROWING else False
-            if grows or (big and name not in _BOUNDED):
-                large.add(node)
-                above.add(node)
-            elif up:
-                above.add(node)
-            if pole or not (op.finite or grows or _has_no_pole(node)):
-                singular.add(node)
-
-    def _grows(self, node: Node) -> bool:
-        """Whether it may overflow where its arguments do not."""
-        name, args = node.op.name, node.args
-        if name == "div":
-            return self._by_rows(args[1])
-        return name != "pow" or math.isnan(constant(args[1]))
-
-    def one_sided(self, derivatives: list[Node]) -> list[Node]:
-        """The same, with slopes at kinks that are differentiated again taken from one side.
-
-        The slope of |x| is 0 at 0, between those of both sides. But what depends on |x| smoothly,
-        as cosh |x|, has a second derivative there, in which two slopes are multiplied to 1.
-        """
-        if not self.bent:
-            return derivatives
-        known = set(self.order)
-        names = {node.op.name for node in self.order}
-        bent = [n for n in self.bent if _BENT[n.op.name] in names]
-        sides = {p: side for n in bent for p, side in _sides(n) if p in known}
-        return substitute(derivatives, sides) if sides else derivatives
-
-    def _by_rows(self, node: Node) -> bool:
-        """Whether something is divided by what does not move, and may be 0 in some rows."""
-        return not (node in self.moving or positive(node) or _is_parameter(node))
-
-
-def _has_no_pole(node: Node) -> bool:
-    """Whether it is infinite only by overflow, though it may be undefined."""
-    name = node.op.name
-    if name == "div":
-        divisor = node.args[1]
-        return abs(constant(divisor)) > 0 or positive(divisor)
-    if name == "pow":
-        return constant(node.args[1]) >= 0
-    return name in _BOUNDLESS
-
-
-def _sides(node: Node) -> list[tuple[Node, Node]]:
-    """The partials of a node with a kink, and the same from one side of it."""
-    op, (x, *others) = node.op, node.args
-    assert op.partials is not None
-    partials = [p.local(*node.args, node) for p in op.partials if p is not None]
-    if not others:
-        return [(partials[0], call("copysign", full_like(x, 1.0), x))]
-    first = call("le", *((others[0], x) if op.name == "max" else (x, others[0])))
-    one, zero = full_like(x, 1.0), full_like(x, 0.0)
-    return list(zip(partials, (select(first, one, zero), select(first, zero, one)), strict=True))
 
 
 # --- one step -----------------------------------------------------------------------------------
@@ -197,7 +104,7 @@ def _times(
         return _sided(d, p)
     pole = _answer(partial.pole, node, moving)
     if partial.apart and sum(moving) == 1:
-        return _fixed(d, p, pole and not _is_parameter(node.args[1 - place]))
+        return _fixed(d, p, pole and not is_parameter(node.args[1 - place]))
     isolated = _answer(partial.isolated, node, moving)
     large = node in known.large
     grown = not known.large.isdisjoint(node.args)
@@ -244,11 +151,6 @@ def _limits(
     if not d.big or partial.settles:
         return over, d.big
     return over, any(a in known.above for i, a in enumerate(node.args) if i != place)
-
-
-def _is_parameter(node: Node) -> bool:
-    """Whether a node repeats one unknown number: 0 there is no matter of single rows."""
-    return node.op.name == "broadcast" and not node.args[0].shape and math.isnan(constant(node))
 
 
 def _far(node: Node, known: Overflow) -> Node | Literal[True] | None:
@@ -474,27 +376,3 @@ def added(parts: Sequence[Flow], sum_of: Callable[[Sequence[Node]], Node]) -> Fl
 def total(parts: Sequence[Node]) -> Node:
     """The sum of the parts, left to right."""
     return reduce(lambda x, y: call("add", x, y), parts)
-
-
-# --- values that are not finite -----------------------------------------------------------------
-
-
-def doubted(derivatives: Sequence[Node], value: Node, outputs: Sequence[Node]) -> list[Node]:
-    """Derivatives with NaN in place of what is finite where the value is not a number.
-
-    Where the value is infinite, too, if something may have overflowed on the way to the outputs:
-    that is taken as saturated, and below an end that has overflowed itself, as that of
-    log(1 + exp(800)), this says nothing of the derivative.
-    """
-    order = postorder(outputs)
-    grown = any(
-        n.op.name in _GROW or (n.op.name in _SLOW and n.args[0].op.kind not in ("source", "linear"))
-        for n in order
-    )
-    if not grown and all(n.op.finite or n.op.kind != "elementwise" for n in order):
-        return list(derivatives)
-    made = []
-    for d in derivatives:
-        over = value if value.shape == d.shape else broadcast(value, d.shape, ())
-        made.append(call("if_finite", d, cast(over, d.dtype), infinite=grown))
-    return made

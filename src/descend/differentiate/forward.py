@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from descend.differentiate.chain import Overflow, ahead
+from descend.differentiate.chain import ahead
 from descend.differentiate.flow import Flow, opened, seed
+from descend.differentiate.overflow import Overflow
 from descend.differentiate.reverse import reverse
 from descend.errors import InternalError
 from descend.graph.linear import zeros

@@ -6,14 +6,14 @@ largest index of each access are computed beside the result, and judged after th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from descend.graph.node import Dim, Node, postorder
 from descend.graph.selection import reduce_max, reduce_min
 from descend.graph.source import CONST
 from descend.lean import dataclass
-from descend.trace.context import Trace
+from descend.trace.context import Origin
 from descend.trace.indexing import IN_BOUNDS, OUTSIDE, TraceIndexError
 
 __all__ = ["Check", "index_checks"]
@@ -42,7 +42,7 @@ class Check:
 
 
 def index_checks(
-    outputs: Sequence[Node], trace: Trace, first: int
+    outputs: Sequence[Node], origin: Callable[[Node], Origin | None], first: int
 ) -> tuple[list[Node], list[Check]]:
     """What must be computed to judge the accesses of a graph; and the judges, for results in
     which the first of these outputs has the given place."""
@@ -58,8 +58,8 @@ def index_checks(
         if 0 in index.shape:
             continue
         axes = tuple(range(index.ndim))
-        origin = trace.origin(node)
-        where = None if origin is None else str(origin)
+        line = origin(node)
+        where = None if line is None else str(line)
         checks.append(Check(first + len(more), extent, where))
         more += [reduce_min(index, axes), reduce_max(index, axes)]
     return more, checks

@@ -10,8 +10,9 @@ from __future__ import annotations
 import itertools
 from collections.abc import Hashable, Iterable, Sequence
 
-from descend.differentiate.chain import Overflow, added, back
+from descend.differentiate.chain import added, back
 from descend.differentiate.flow import Flow, opened, seed
+from descend.differentiate.overflow import Overflow
 from descend.errors import InternalError
 from descend.graph.elementwise import call
 from descend.graph.linear import concatenate, zeros

@@ -14,8 +14,8 @@ import numpy as np
 
 from descend.differentiate.arguments import Point, like
 from descend.differentiate.batch import batch
-from descend.differentiate.chain import doubted
 from descend.differentiate.forward import forward
+from descend.differentiate.overflow import doubted
 from descend.differentiate.reverse import reverse
 from descend.errors import UsageError
 from descend.graph.elementwise import call, cast, select

@@ -409,7 +409,9 @@ declare("sinh", "exponential", 40, "sinh beyond ±710", np.sinh,
 declare("cosh", "exponential", 40, "cosh beyond ±710", np.cosh,
         smooth(lambda x, o: call("sinh", x)))
 declare("tanh", "exponential", 40, True, np.tanh,
-        settling(lambda x, o: call("one_less_square", o), isolated=True))
+        settling(lambda x, o: call("sech_square", x), isolated=True))
+declare("sech_square", "exponential", 40, True, lambda x: np.square(1 / np.cosh(x)),
+        settling(lambda x, o: mul(mul(o, call("tanh", x)), -2.0), isolated=True), word="sech²")
 declare("arcsinh", "logarithm", 40, True, np.arcsinh,
         settling(lambda x, o: _inverse(call("hypot", x, 1.0))))
 declare("arccosh", "logarithm", 40, "arccosh of a number below 1", np.arccosh,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import cache
 
 import numpy as np
 
@@ -34,6 +35,7 @@ __all__ = ["BESSEL", "bessel", "library_function"]
 _SQRT_PI = math.sqrt(math.pi)
 _FAR = 12.0
 _FADED = 80.0  # exp(-80) is far below rounding
+_TERMS = 13  # of Hankel's series: at |x| = 60 the next one is below rounding
 # (2k + 1)!! / 2^k, of the asymptotic series of w': at |z| = 12 the next one is below rounding.
 _SERIES = [math.prod(range(1, 2 * k + 2, 2)) / 2.0**k for k in range(14)]
 
@@ -199,6 +201,30 @@ def _modified_slope(name: str, sign: float) -> Callable[[Node, Node], Node]:
     return slope
 
 
+def _scaled_slope(sign: float, near: Node, x: Node, out: Node) -> Node:
+    """`near`, and -f/(2x)·R(1/|x|) far out, where the terms of the former cancel.
+
+    By Hankel's expansions of I and K (DLMF 10.40.1, 10.40.2): f = x^(-½)·Σ cₖ/xᵏ.
+    """
+    ratio, least = _hankel(out.attrs["order"], sign)
+    far = call("lt", full_like(x, least), call("abs", x))
+    inverse = select(far, div(_one(x), x), 0.0)
+    series = _horner(call("abs", inverse), ratio)
+    return select(far, mul(mul(mul(out, inverse), -0.5), series), near)
+
+
+@cache
+def _hankel(order: float, sign: float) -> tuple[list[float], float]:
+    """R = Σ (2k + 1)cₖtᵏ / Σ cₖtᵏ as a series in t, and from which x on it is right."""
+    mu, c = 4.0 * order**2, [1.0]
+    for k in range(1, _TERMS):
+        c.append(sign * c[-1] * (mu - (2 * k - 1) ** 2) / (8 * k))
+    ratio: list[float] = []
+    for k in range(_TERMS):
+        ratio.append((2 * k + 1) * c[k] - sum(ratio[j] * c[k - j] for j in range(k)))
+    return ratio, max(60.0, mu)
+
+
 def _expn_slope(x: Node, out: Node) -> Node:
     order = int(out.attrs["order"])
     if order == 0:
@@ -293,8 +319,10 @@ _declare("yv", settling(_oscillating_slope("yv"), pole=True, isolated=True),
 _declare("iv", smooth(_modified_slope("iv", 1.0)), meaning=_of_order("iv"))
 _declare("kv", settling(_modified_slope("kv", -1.0), pole=True), meaning=_of_order("kv"))
 _declare("ive",
-         lambda x, o: sub(_modified_slope("ive", 1.0)(x, o), mul(call("sign", x), o)),
+         lambda x, o: _scaled_slope(
+             -1.0, sub(_modified_slope("ive", 1.0)(x, o), mul(call("sign", x), o)), x, o),
          meaning=_of_order("ive"))
 _declare("kve",
-         lambda x, o: add(_modified_slope("kve", -1.0)(x, o), o), meaning=_of_order("kve"))
+         lambda x, o: _scaled_slope(1.0, add(_modified_slope("kve", -1.0)(x, o), o), x, o),
+         meaning=_of_order("kve"))
 # fmt: on

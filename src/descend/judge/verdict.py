@@ -365,13 +365,15 @@ def _has_arrived(run: Finished) -> tuple[bool | None, tuple[str, ...]]:
         return None, ()
     loss = job.settings.loss
     curved = run.built.descent.curvature is not None or (loss is not None and loss.is_likelihood)
-    if run.best_epoch() is not None or not curved:
+    # Of distributions the second derivatives tell it, though there are no counts to have errors.
+    shares = loss is not None and loss.domain == "distributions" and not curved
+    if run.best_epoch() is not None or not (curved or shares):
         return None, ()
     view = Completion(job, run.built, run.leaves(), False, run.original)
     if sum(a.size for a in view.leaves.values()) > MOST_WITH_ERRORS or not view.leaves:
         return None, ()
     with np.errstate(all="ignore"):
-        found = view.curved_errors()
+        found = view.observed_errors() if shares else view.curved_errors()
     if found.covariance is not None or found.lost:
         return True, found.lost
     return (False if NOT_ARRIVED in found.note else None), ()

@@ -38,6 +38,7 @@ from descend.program.recipe import Descent, Pass, Recipe
 from descend.simplify.apart import set_apart
 from descend.simplify.driver import simplify
 from descend.task.columns import ROW, SEED, WHITENING, column_key, running_slot
+from descend.task.coupling import mixed_at
 from descend.trace.context import Trace
 from descend.trace.effects import apart, noting
 from descend.trace.model import Model
@@ -144,6 +145,24 @@ class DescentBuilder:
         self.traces.append(traced.trace)
         return traced.result
 
+    def run_apart(self, function: Callable[..., Any], *args: Any) -> Any:
+        """The same, of a loss that is taken of some rows at a time."""
+        found = self.run(function, *args)
+        self.refuse_coupling(found)
+        return found
+
+    def refuse_coupling(self, losses: Node) -> None:
+        """Refuse a loss whose rows know of one another: that of a batch is another one."""
+        if losses.shape[:1] != (self.rows,):
+            return
+        why = mixed_at([losses], self.rows, self.traces[-1].origin)
+        if why:
+            raise UsageError(
+                f"the loss couples the rows with one another ({why}), so a batch of "
+                f"{self.recipe.plan.batch_size} rows has another loss than all of them",
+                remedy="leave out batch_size, or give the loss of each row by itself",
+            )
+
     # stages
 
     def loss(self) -> None:
@@ -167,7 +186,10 @@ class DescentBuilder:
         recipe, loss = self.recipe, self.recipe.loss
         if loss is not None:
             loss = loss.bind(self.numbers("loss", loss, model.nodes[0].dtype))
-        total, residual = loss_graph(model, recipe.sign, data, loss, self.run)
+        run = self.run if recipe.plan.batch_size is None else self.run_apart
+        total, residual = loss_graph(model, recipe.sign, data, loss, run)
+        if residual is not None and run == self.run_apart:
+            self.refuse_coupling(residual)
         if recipe.penalty is not None:
             bound = recipe.penalty.bind(self.numbers("penalty", recipe.penalty, total.dtype))
             value = self.run(bound.value, list(model.leaves.values()))

@@ -132,6 +132,7 @@ def _predictor_of(
     return Predictor(
         tuple(simplify(model.nodes, final=True)), model.data, model.leaves,
         list(trace.captured), model.rows, isinstance(problem.function, Formula),
+        model=model,
     )  # fmt: skip
 
 

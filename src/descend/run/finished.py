@@ -240,6 +240,7 @@ class Finished:
             list(model.trace.captured), model.rows,
             isinstance(self.job.problem.function, Formula), self.job.scaling, self._answer(),
             self.job.problem.network_indices, self.job.problem.matrix,
+            model=model,
         )  # fmt: skip
 
     def _answer(self) -> Answer:

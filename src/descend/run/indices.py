@@ -7,7 +7,7 @@ parameters are judged at the start, and again at the end.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,7 +22,7 @@ from descend.task.starts import ManyStart
 from descend.trace.indexing import TraceIndexError
 from descend.trace.model import Model
 
-__all__ = ["check_indices", "check_many", "has_checks", "warn_of_indices"]
+__all__ = ["check_indices", "check_many", "has_checks", "warn_of_indices", "warn_of_many"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -61,11 +61,38 @@ def check_many(model: Model, data: ManyData, start: ManyStart) -> None:
     if isinstance(model.rows, Dim) and not extremes.of_parameters:
         _judge(extremes, model, _whole_rows(data.joined()), leaves)
         return
+    for fit, columns in _whole_fits(data):
+        own = {name: array[fit] for name, array in start.each.items()}
+        _judge(extremes, model, columns, leaves | own)
+
+
+def warn_of_many(model: Model, data: ManyData, params: Mapping[str, Array]) -> None:
+    """After many fits, judge indices that are made of parameters: a warning where any is outside.
+
+    Args:
+        params: leaf → (fits, …).
+    """
+    extremes = _made(model)
+    outside: dict[int, str] = {}
+    for fit, columns in _whole_fits(data) if extremes.of_parameters else ():
+        leaves = {name: array[fit] for name, array in params.items()}
+        if all(np.isfinite(a).all() for a in leaves.values()):
+            try:
+                _judge(extremes, model, columns, leaves)
+            except IndexError as error:
+                outside[fit] = str(error)
+    if outside:
+        (first, told), more = next(iter(outside.items())), len(outside) - 1
+        others = f" and {more} other{'s' * (more > 1)}" if more else ""
+        warn(f"at the parameters found in fit {first}{others}, {told}")
+
+
+def _whole_fits(data: ManyData) -> Iterator[tuple[int, Mapping[str, Array]]]:
+    """The fits in which nothing is missing."""
     for fit in range(data.n_fits):
         columns = data.one(fit).columns
         if all(np.isfinite(a).all() for a in columns.values()):
-            own = {name: array[fit] for name, array in start.each.items()}
-            _judge(extremes, model, columns, leaves | own)
+            yield fit, columns
 
 
 def _whole_rows(columns: Mapping[str, Array]) -> dict[str, Array]:
@@ -113,6 +140,6 @@ def _extremes(built: Built) -> _Extremes:
 
 
 def _made(model: Model) -> _Extremes:
-    nodes, checks = index_checks(model.nodes, model.trace, 0)
+    nodes, checks = index_checks(model.nodes, model.origin, 0)
     inner = set(postorder(nodes)) if nodes else set()
     return _Extremes(nodes, checks, any(leaf in inner for leaf in model.leaves.values()))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from descend.data.validate import check_prediction
-from descend.errors import DataError, UsageError, warn
+from descend.errors import UsageError, warn
 from descend.graph.evaluate import bind_extents
 from descend.graph.node import Dim, Node, RowsAsked
 from descend.graph.program import Bindings, Plan
@@ -21,6 +21,7 @@ from descend.program.pipeline import descent
 from descend.program.recipe import Recipe
 from descend.run.build import BUILT, Built, make_runner, settled
 from descend.run.kept import program_key
+from descend.run.outside import check_whole
 from descend.run.seeker import Seeker
 from descend.run.settings import Evaluation, Settings
 from descend.task.columns import ROW, SEED, WHITENING
@@ -37,7 +38,7 @@ from descend.trace.model import Model, Spec, trace_model
 if TYPE_CHECKING:
     from descend.task.scaling import Scaling
 
-__all__ = ["Job", "check_whole", "traced"]
+__all__ = ["Job", "traced"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 MOST_ROWS_FOR_CANDIDATES = 2000
@@ -381,20 +382,6 @@ def _made_for(why: str, n_rows: int) -> str:
 
 
 _ZERO = np.zeros(())
-
-
-def check_whole(name: str, column: Array) -> None:
-    """Refuse a column that a model uses as an index and that holds other numbers than whole ones.
-
-    Raises:
-        DataError: with the first such number.
-    """
-    broken = np.flatnonzero(np.floor(column) != column)
-    if broken.size:
-        raise DataError(
-            f"the model uses {name} as an index, and it holds {column.flat[broken[0]]:g}",
-            remedy="an index is a whole number: round the column, or index with .astype(int)",
-        )
 
 
 def traced(

@@ -24,8 +24,9 @@ from descend.program.recipe import Recipe
 from descend.program.search import PlainSearch
 from descend.records.many import BAD_DATA, SINGULAR, SPENT, TOO_FEW
 from descend.run.candidates import SearchPlan, constant_losses, search_plan
-from descend.run.job import check_whole, traced
+from descend.run.job import traced
 from descend.run.kept import Store, program_key
+from descend.run.outside import check_whole
 from descend.task.columns import column_key
 from descend.task.coupling import coupling
 from descend.task.datasets import ManyData

@@ -14,6 +14,8 @@ from descend.graph.evaluate import evaluate
 from descend.graph.node import Dim, Node
 from descend.lean import dataclass
 from descend.run.answers import RAW, Answer
+from descend.run.outside import refuse_outside
+from descend.trace.model import Model
 
 if TYPE_CHECKING:
     from descend.task.scaling import Scaling
@@ -38,6 +40,7 @@ class Predictor:
         answer: what is made of the prediction.
         matrix: the columns of a table that make the only column, where it was made of one.
         members: how many different whole numbers the columns may hold; 0 where they are numbers.
+        model: as it was traced, where it is there: errors name its lines.
     """
 
     outputs: tuple[Node, ...]
@@ -50,6 +53,7 @@ class Predictor:
     answer: Answer = RAW
     members: int = 0
     matrix: tuple[str, ...] = ()
+    model: Model | None = None
 
     def bind(self, x: Any) -> dict[str, Array]:
         """New rows by argument, from what the user gives."""
@@ -80,7 +84,9 @@ class Predictor:
         """The prediction for rows at these parameters: an array, or a pair of arrays.
 
         Raises:
-            UsageError: shapes or a number of rows that the model was not traced for.
+            UsageError: shapes or a number of rows that the model was not traced for, or an index
+                outside of its array (TraceIndexError).
+            DataError: a column that is an index holds something else than whole numbers.
         """
         scalars = [name for name, a in columns.items() if a.ndim < self.data[name].ndim]
         if len(scalars) == len(columns):
@@ -100,10 +106,25 @@ class Predictor:
         bound |= {self.leaves[name]: np.asarray(a) for name, a in leaves.items()}
         bound |= dict(self.captured)
         extents = {self.rows: n_rows} if isinstance(self.rows, Dim) else {}
-        results = [np.array(r) for r in evaluate(self.outputs, bound, extents)]
+        try:
+            found = evaluate(self.outputs, bound, extents)
+        except IndexError:
+            found = None
+        if found is None:
+            self.refuse_outside(bound, extents)
+            found = evaluate(self.outputs, bound, extents)
+        results = [np.array(r) for r in found]
         results = [r if r.ndim else np.full(n_rows, r) for r in results]
         if self.scaling is not None and self.scaling.target is not None:
             results = [self.scaling.target.back(r) for r in results]
         if len(scalars) == len(columns):
             results = [r[0] for r in results]
         return results[0] if len(results) == 1 else tuple(results)
+
+    def refuse_outside(self, bound: Mapping[Node, Array], extents: Mapping[Dim, int]) -> None:
+        """Raise what an index outside of its array is in a fit."""
+        names = {node: name for name, node in self.data.items()}
+        if self.model is None:
+            refuse_outside(self.outputs, bound, extents, names, lambda _node: None)
+        else:
+            refuse_outside(self.model.nodes, bound, extents, names, self.model.origin)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from descend.graph.node import mixing
+from collections.abc import Callable, Sequence
+
+from descend.graph.node import Dim, Node, mixing, postorder
+from descend.trace.context import Origin
 from descend.trace.model import Model
 
-__all__ = ["coupling"]
+__all__ = ["coupling", "mixed_at"]
 
 
 def coupling(model: Model) -> str:
@@ -13,6 +16,22 @@ def coupling(model: Model) -> str:
 
     The place is the user's line where it is known, else the operation in words.
     """
-    node, words = mixing(model.nodes, model.rows)
-    place = None if node is None else model.origin(node)
-    return words if place is None else str(place)
+    return mixed_at(model.nodes, model.rows, model.origin)
+
+
+def mixed_at(
+    outputs: Sequence[Node], rows: Dim | int, origin: Callable[[Node], Origin | None]
+) -> str:
+    """The place at which rows are mixed: the line of what mixes them, or of what is made of it."""
+    node, words = mixing(outputs, rows)
+    if node is None:
+        return ""
+    made = {node}
+    for above in postorder(outputs):
+        if above in made or not made.isdisjoint(above.args):
+            made.add(above)
+            place = origin(above)
+            if place is not None:
+                return str(place)
+    return words
+

@@ -25,7 +25,7 @@ from descend.trace.table import covers
 
 __all__ = [
     "ATTRIBUTE", "INDEX", "MANAGER", "NEVER", "Errors", "Managed", "guard", "may_swallow",
-    "value_may_raise", "waits_at_yield", "waits_for",
+    "takes", "value_may_raise", "waits_at_yield", "waits_for",
 ]  # fmt: skip
 
 Errors = tuple[type[BaseException], ...]
@@ -197,6 +197,11 @@ def _clauses(code: CodeType, offset: int) -> tuple[_Clause, ...]:
         if leaves is None:
             return tuple(found)
         offset = leaves
+
+
+def takes(frame: FrameType, error: type[BaseException]) -> bool:
+    """Whether a handler of this function takes such an error of the instruction under way."""
+    return any(issubclass(error, classes) for classes, _ in _handlers(frame))
 
 
 _IDLE = frozenset(("CACHE", "EXTENDED_ARG", "NOP", "PUSH_NULL", "PRECALL"))

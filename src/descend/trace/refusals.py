@@ -8,11 +8,12 @@ of its own lines, the user is told of the call that he wrote.
 from __future__ import annotations
 
 import ast
+import dis
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import CodeType, FrameType, FunctionType, ModuleType, TracebackType
-from typing import Any
+from typing import Any, NoReturn
 
 from descend.errors import WITNESS, DescendError, TraceError
 from descend.graph.node import RowsAsked
@@ -25,7 +26,7 @@ from descend.trace.context import (
     owner_of,
     segment_of,
 )
-from descend.trace.handlers import NEVER
+from descend.trace.handlers import NEVER, takes
 from descend.trace.tensor import is_traced
 
 __all__ = ["listen", "nothing_swallowed"]
@@ -44,12 +45,31 @@ STAND_INS = ("Tensor", TRACED)
 NUMPYS = "setting an array element"
 HELD = "a plain NumPy array cannot hold a value that is not known before the data is"
 PATIENCE = 100  # refusals swallowed, until the model is stopped: it may try again until all is well
+TAKING = dis.opmap["PUSH_EXC_INFO"]  # a handler begins, and is not yet ready for another error
 # Libraries that call functions of the user's back, integrands say: the call itself is to blame.
 CALLING_BACK = ("scipy",)
 
 
 class _Stopped(BaseException):
     """Ends a model that swallows one refusal after another; no `except Exception` takes it."""
+
+
+def _stop() -> NoReturn:
+    """Raise `_Stopped`, and where a bare `except:` has taken it, once more in its handler.
+
+    `while True` around such a `try` would go on for ever.
+    """
+
+    def again(frame: FrameType, event: str, _arg: Any) -> Any:
+        begins = frame.f_code.co_code[frame.f_lasti] == TAKING
+        if event == "opcode" and not begins and not takes(frame, _Stopped):
+            raise _Stopped
+        return again
+
+    for frame in _model_frames(sys._getframe(1)):
+        frame.f_trace, frame.f_trace_opcodes = again, True
+    sys.settrace(lambda *_: None)
+    raise _Stopped
 
 
 @contextmanager
@@ -66,7 +86,7 @@ def nothing_swallowed() -> Iterator[None]:
         if outer is not None:
             outer(error)
         if len(made) > PATIENCE:
-            raise _Stopped
+            _stop()
 
     def end() -> None:
         WITNESS.reset(token)

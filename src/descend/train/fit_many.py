@@ -26,7 +26,7 @@ from descend.quantities import refuse_other_rows
 from descend.records.many import JUDGED
 from descend.result.many import ManyFits, recorded
 from descend.run.candidates import solves_linear
-from descend.run.indices import check_many
+from descend.run.indices import check_many, warn_of_many
 from descend.run.many_candidates import found_starts, with_ready_guesses
 from descend.run.many_drive import ManyDrive
 from descend.run.many_job import CONVERGED, ManyJob, among
@@ -210,6 +210,8 @@ class _Many:
         found.seconds, found.compile_seconds = time.perf_counter() - compiled, compiled - begin
         found.threads, found.lanes = len(own.workers), own.workers[0].width
         found.interrupted = drive.stopped
+        if own.built.model is not None:
+            warn_of_many(own.built.model, job.data, found.params)
         if tries is not None:
             found.starts, found.agreed = tries.starts, tries.agreed
             found.n_further, found.n_mended = tries.needed, tries.mended

@@ -313,6 +313,15 @@ class Completion:
             self._same,
         )  # fmt: skip
 
+    def observed_errors(self) -> Errors:
+        """The same by the second derivatives alone, of a loss that counts as one row does."""
+        from descend.trust.curved import observed_errors
+
+        names, held = names_of(self.leaves), on_bounds(self.whole.job.space, self.leaves)
+        return observed_errors(
+            self.built, flat(self.leaves), names, held, self._evaluate, self.n_entries, self._same
+        )
+
     def _none(self, status: str) -> str:
         """Why there can be no errors, if there can be none."""
         if status == "diverged":

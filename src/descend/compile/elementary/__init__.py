@@ -9,7 +9,7 @@ stands in blocks that are jumped over. `library` has what SciPy computes, one ca
 Largest errors met against mpmath, in units of the last place, for float64:
 
     0.5–0.7  sqrt cbrt exp2 log log2 log10 log1p sin cos arcsin arccos
-    0.8–1.1  arctan arctan2 tan hypot tanh pow erf
+    0.8–1.1  arctan arctan2 tan hypot tanh pow erf sech_square
     1.2–1.4  expm1 cosh arcsinh arccosh arctanh
     1.6–1.8  exp expit sinh erfc
     5        gammaln for x > 0; polygamma of low order: 2 to 6

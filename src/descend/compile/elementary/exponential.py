@@ -1,4 +1,4 @@
-"""exp and what is built on it: exp2, expm1, expit, tanh, sinh, cosh.
+"""exp and what is built on it: exp2, expm1, expit, tanh and its slope, sinh, cosh.
 
 x = n·ln 2 + r with |r| ≤ ln 2 / 2 (Cody and Waite, two parts), then exp(r) by a polynomial, and
 2^n multiplied in before the last addition, so that the chain from x to the result is short.
@@ -20,7 +20,7 @@ from descend.compile.elementary.formats import (
 )
 from descend.compile.lanes import Emitter, Value
 
-__all__ = ["cosh", "exp", "exp2", "expit", "expm1", "scaled_exp", "sinh", "tanh"]
+__all__ = ["cosh", "exp", "exp2", "expit", "expm1", "scaled_exp", "sech_square", "sinh", "tanh"]
 
 
 class _Range(NamedTuple):
@@ -172,13 +172,31 @@ def expit(e: Emitter, x: Value) -> Value:
     return e.div(top, e.add(small, 1.0))
 
 
+def _tanh_parts(e: Emitter, x: Value) -> tuple[Value, Value, Value]:
+    """|x|, tanh |x|, and 4 / (e^2|x| + 1): once where a block asks for tanh and for its slope."""
+    key = ("tanh", e.block, x)
+    found: tuple[Value, Value, Value] | None = e.shared.get(key)
+    if found is None:
+        size = e.abs(x)
+        top, top_low = _expm1_quarter(e, _clamp(e, e.add(size, size), 0.0, _RANGES[x.kind].half))
+        below, below_low = two_sum(e, top, e.like(x, 0.5))
+        inverse = e.div(e.like(x, 1.0), below)
+        result = quotient(e, top, top_low, below, e.add(below_low, top_low), inverse)
+        found = e.shared[key] = size, result, inverse
+    return found
+
+
 def tanh(e: Emitter, x: Value) -> Value:
     """(e^2x - 1) / (e^2x + 1) with the quotient's rounding corrected."""
-    size = e.abs(x)
-    top, top_low = _expm1_quarter(e, _clamp(e, e.add(size, size), 0.0, 44.0))
-    below, below_low = two_sum(e, top, e.like(x, 0.5))
-    result = quotient(e, top, top_low, below, e.add(below_low, top_low))
+    size, result, _ = _tanh_parts(e, x)
     return e.select(e.lt(size, _TINY), x, e.copysign(result, x))
+
+
+def sech_square(e: Emitter, x: Value) -> Value:
+    """4r(1 - r) with r = 1 / (e^2|x| + 1), of which no digit is lost far out."""
+    size, _, four = _tanh_parts(e, x)
+    slope = e.fma(e.mul(four, four), -0.25, four)
+    return e.select(e.gt(size, 0.5 * _RANGES[x.kind].half), 0.0, slope)
 
 
 def sinh(e: Emitter, x: Value) -> Value:

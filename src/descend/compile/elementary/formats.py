@@ -112,9 +112,17 @@ def two_product(e: Emitter, a: Value, b: Value) -> Pair:
     return product, e.fma(a, b, e.neg(product))
 
 
-def quotient(e: Emitter, top: Value, top_low: Value, below: Value, below_low: Value) -> Value:
-    """(top + top_low) / (below + below_low), with little more than one rounding."""
-    inverse = e.div(e.like(top, 1.0), below)
+def quotient(
+    e: Emitter, top: Value, top_low: Value, below: Value, below_low: Value,
+    inverse: Value | None = None,
+) -> Value:  # fmt: skip
+    """(top + top_low) / (below + below_low), with little more than one rounding.
+
+    Args:
+        inverse: 1 / below, where it is there.
+    """
+    if inverse is None:
+        inverse = e.div(e.like(top, 1.0), below)
     first = e.mul(top, inverse)
     rest = e.add(e.fma(e.neg(first), below, top), top_low)
     rest = e.fma(e.neg(first), below_low, rest)
