@@ -208,8 +208,9 @@ def with_sklearn(case: Case) -> Train:
 
     def train(epochs: int) -> float:
         model = kind(
-            hidden_layer_sizes=case.hidden, activation=case.activation, batch_size=case.batch, alpha=0.0, tol=0.0,
-            learning_rate_init=RATE, max_iter=epochs, n_iter_no_change=epochs + 1,
+            hidden_layer_sizes=case.hidden, activation=case.activation, batch_size=case.batch,
+            alpha=0.0, tol=0.0, learning_rate_init=RATE, max_iter=epochs,
+            n_iter_no_change=epochs + 1,
         )
         return float(model.fit(x, y).loss_) * (1 if y.ndim == 1 else 2)
 

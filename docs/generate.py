@@ -40,7 +40,7 @@ sys.path[:0] = [str(ROOT / "src"), str(ROOT / "docs")]
 PAGES = (
     "README.md", "docs/how-it-works.md", "docs/errors.md", "docs/coming-from-scipy.md",
     "docs/coming-from-lmfit.md", "docs/many-fits.md", "docs/uncertainty.md", "docs/tables.md",
-    "docs/networks.md", "docs/random-and-state.md",
+    "docs/networks.md", "docs/random-and-state.md", "docs/scikit-learn.md",
 )  # fmt: skip
 SINGLE = ("docs/networks.md",)
 """Pages of trainings in single precision, whose digits differ among processors: words count."""

@@ -130,6 +130,7 @@ SMOOTH = {
         [*LINE, (-13.0,), (4e5,)],
     ),
     "log_ndtr": (log_ndtr, [*LINE, (-30.0,), (6.0,)]),
+    "mills": (lambda x: mp.npdf(x) / mp.ncdf(x), [*LINE, (-35.0,), (6.0,)]),
     "exp1": (mp.e1, POSITIVE),
     "expi": (mp.ei, [(0.7,), (2.2,), (-1.3,)]),
     "expn": (lambda x: mp.expint(2, x), POSITIVE),

@@ -167,6 +167,7 @@ ROWS: list[Row] = [
     *rows("erfc", LINE, meaning=erfc),
     *rows("erfcx", LINE, meaning=erfcx),
     *rows("log_ndtr", LINE, meaning=log_ndtr),
+    *rows("mills", LINE, meaning=lambda x: mp.sqrt(2 / mp.pi) / erfcx(-x / mp.sqrt(2))),
     *rows("dawsn", LINE, meaning=dawsn),
     *rows("abs sqrt cbrt log log2 log10", LINE, [0.0]),
     *rows("log1p arcsin arccos arccosh arctanh root_square_less_one", LINE, [1.0]),
@@ -229,8 +230,6 @@ ROWS: list[Row] = [
 
 LIMITS: dict[tuple[str, Place], str] = {
     ("pow", (1e-200, 2.0)): "by base and exponent: x**y, which is 1e-400, is divided by x",
-    ("log_ndtr", (27.0,)): "backwards, the slope is divided by 1e158, and then multiplied by it",
-    ("log_ndtr", (-1e160,)): "the slope of erfcx is below the smallest normal number",
 }
 """Where digits are lost because a factor underflows before it meets one that is as large."""
 

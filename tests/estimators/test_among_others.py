@@ -225,6 +225,8 @@ def test_what_a_network_refuses() -> None:
         NetworkClassifier(loss="mse").fit(X, LABELS)
     with pytest.raises(UsageError, match="tells two classes apart, and y holds 3"):
         NetworkClassifier(loss="bce_with_logits").fit(X, LABELS)
+    with pytest.raises(UsageError, match="tells one class a row, and y has several labels"):
+        NetworkClassifier(loss="cross_entropy").fit(X, (X > 0).astype(int))
     with pytest.raises(ValueError, match="needs rows of more than one class"):
         NetworkClassifier().fit(X, ["a"] * 40)
     first = NetworkClassifier(4).partial_fit(X, LABELS, classes=["no", "perhaps", "yes"])

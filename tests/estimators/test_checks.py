@@ -24,16 +24,14 @@ DECLARED = {  # by scikit-learn, of its own classes of these names
     }
     for name in ("SGDClassifier", "SGDRegressor")
 }
-SMALL = dict(max_iter=100, hidden_layer_sizes=(8,), learning_rate_init=0.02)
-QUICK = [  # small networks, since every width of a table is compiled anew
-    MLPClassifier(**SMALL), MLPRegressor(**SMALL), SGDClassifier(max_iter=5),
-    SGDRegressor(max_iter=5), NetworkClassifier(8, lr=0.02), NetworkRegressor(8, lr=0.02),
-    FormulaRegressor(),
-]  # fmt: skip
-FULL = [
+EACH = [
     MLPClassifier(), MLPRegressor(), SGDClassifier(), SGDRegressor(), NetworkClassifier(),
-    NetworkRegressor(), NetworkClassifier([16, "tanh"], lr=0.02, loss="cross_entropy"),
+    NetworkRegressor(), FormulaRegressor(),
+]  # fmt: skip
+MORE = [
+    NetworkClassifier([16, "tanh"], lr=0.02, loss="cross_entropy"),
     SGDClassifier(loss="log_loss", penalty="elasticnet", average=True),
+    MLPClassifier(solver="lbfgs"), MLPRegressor(solver="sgd", early_stopping=True),
 ]  # fmt: skip
 LONG = os.environ.get("HYPOTHESIS_PROFILE") == "fuzz"
 
@@ -43,6 +41,6 @@ def declared(estimator: Any) -> dict[str, str]:
 
 
 @pytest.mark.filterwarnings("ignore")  # the checks fit what does not converge
-@parametrize_with_checks([*QUICK, *(FULL if LONG else [])], expected_failed_checks=declared)
+@parametrize_with_checks([*EACH, *(MORE if LONG else [])], expected_failed_checks=declared)
 def test_scikit_learns_checks(estimator: Any, check: Any) -> None:
     check(estimator)

@@ -32,14 +32,16 @@ def test_a_network_without_layers_is_least_squares() -> None:
 def test_a_network_without_layers_is_logistic_regression() -> None:
     for labels in (LABELS, LABELS == "a"):
         own = NetworkClassifier(
-            (), optimizer=descend.LBFGS(ftol=1e-14), epochs=500, alpha=0.5 / 60, class_weight="balanced"
+            (),
+            optimizer=descend.LBFGS(ftol=1e-14),
+            epochs=500,
+            alpha=0.5 / 60,
+            class_weight="balanced",
         ).fit(X, labels)
         weight = compute_sample_weight("balanced", labels)
         rows = StandardScaler().fit(X, sample_weight=weight).transform(X)
         theirs = LogisticRegression(class_weight="balanced", tol=1e-10).fit(rows, labels)
-        np.testing.assert_allclose(
-            own.predict_proba(X), theirs.predict_proba(rows), atol=1e-5
-        )
+        np.testing.assert_allclose(own.predict_proba(X), theirs.predict_proba(rows), atol=1e-5)
 
 
 def test_layers_of_all_kinds() -> None:
@@ -51,7 +53,7 @@ def test_layers_of_all_kinds() -> None:
     assert len(model.loss_curve_) == model.n_iter_ == 200
 
 
-def test_half_precision_follows_the_data() -> None:
+def test_single_precision_follows_the_data() -> None:
     for dtype in (np.float32, np.float64):
         model = NetworkClassifier(4, epochs=2).fit(X.astype(dtype), LABELS)
         assert {array.dtype for array in model.params_.values()} == {np.dtype(dtype)}
@@ -87,7 +89,7 @@ def test_patience_ends_with_the_best() -> None:
 
 
 def test_several_labels_a_row() -> None:
-    y = (X > X.mean(axis=0)).astype(int)
+    y = np.greater(X, X.mean(axis=0)).astype(int)
     model = NetworkClassifier(8, lr=0.05, random_state=0).fit(X, y)
     assert model.predict(X).shape == y.shape and model.score(X, y) > 0.7
     assert model.predict_proba(X).shape == y.shape
@@ -136,7 +138,7 @@ def test_formula_options_are_those_of_fit() -> None:
 def test_formula_says_what_cannot_be_meant() -> None:
     with pytest.raises(UsageError, match="has the arguments x, and X has 3 columns"):
         FormulaRegressor(lambda x: x).fit(X, NUMBERS)
-    with pytest.raises(UsageError, match="did you mean|no column|2x|\\*"):
+    with pytest.raises(UsageError, match=r"write a product with \*: 2\*x0"):
         FormulaRegressor("2x0 + b").fit(X, NUMBERS)
     with pytest.warns(ConvergenceWarning):
         FormulaRegressor("exp(a*x0)", epochs=1, starts=1, start={"a": 5.0}).fit(X, NUMBERS)

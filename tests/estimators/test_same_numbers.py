@@ -161,7 +161,8 @@ def test_passive_aggressive(rate: str, penalty: str | None) -> None:
     "options",
     [
         {"average": True}, {"average": 20}, {"fit_intercept": False}, {"tol": None, "max_iter": 7},
-        {"epsilon": 0.5, "loss": "huber", "learning_rate": "constant"}, {"average": 90, "max_iter": 1},
+        {"epsilon": 0.5, "loss": "huber", "learning_rate": "constant"},
+        {"average": 90, "max_iter": 1},
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("weight", [None, WEIGHTS])

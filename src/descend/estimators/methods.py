@@ -12,13 +12,13 @@ from descend.lean import dataclass
 from descend.methods.base import Array, Optimizer, State, cast
 from descend.methods.first_order import FirstOrder, Rate
 from descend.methods.losses import Loss, log_softmax
-from descend.methods.penalties import L2, Penalty
+from descend.methods.penalties import Penalty
 from descend.methods.schedules import Schedule
 from descend.methods.targets import ANY
 
 __all__ = [
     "LINEAR_LOSSES", "NETWORK_LOSSES", "InverseScaling", "LinearLoss", "LinearStep", "Moments",
-    "NetworkLoss", "Shown", "Velocity", "WeightDecay",
+    "NetworkLoss", "Shown", "Velocity",
 ]  # fmt: skip
 
 STEEPEST = 1e12  # the slope of a loss of a linear model; beyond it, steps would overflow
@@ -74,18 +74,6 @@ class NetworkLoss(Loss):
 
     def per_row(self, prediction: Array, target: Array) -> Array:
         return NETWORK_LOSSES[self.kind](prediction, target)
-
-
-@dataclass(frozen=True)
-class WeightDecay(L2):
-    """weight·Σp² over matrices: the biases of layers are vectors, and are spared.
-
-    >>> float(WeightDecay(0.5).value([np.array([[1.0, -2.0]]), np.array([3.0])]))
-    2.5
-    """
-
-    def value(self, leaves: Sequence[Array]) -> Array:
-        return L2.value(self, [leaf for leaf in leaves if leaf.ndim > 1])
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,9 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 
 from descend.errors import UsageError
 from descend.estimators.kept import Kept
-from descend.estimators.methods import WeightDecay
-from descend.estimators.training import left_of, state_arrays, trained
+from descend.estimators.training import left_of, of_weights, state_arrays, trained
 from descend.methods.links import expected
+from descend.methods.penalties import L2
 from descend.methods.table import as_loss, as_optimizer
 from descend.networks import Linear, Sequential
 from descend.networks.network import Network
@@ -75,7 +75,7 @@ class _NetworkEstimator(Kept, BaseEstimator):  # type: ignore[misc]
         X, y = self._scaled(X), (y - self._offset) / self._spread
         network = _network(self.network)
         seed = int(check_random_state(self.random_state).randint(SEEDS))
-        options = self._options(len(X), incremental)
+        options = self._options(network, len(X), incremental)
         given: dict[str, Any] = {}
         if incremental and not anew:
             given["resume"] = left_of(self._descent, self.params_, seed, options["optimizer"])
@@ -101,7 +101,7 @@ class _NetworkEstimator(Kept, BaseEstimator):  # type: ignore[misc]
         """What columns and target are shifted by and divided by."""
         self._center = self._scale = None
         self._offset, self._spread = np.zeros(y.shape[1]), np.ones(y.shape[1])
-        if not self.standardize:
+        if not self.standardize or _network(self.network).indices:
             return
         columns = StandardScaler().fit(X, sample_weight=weight)
         self._center, self._scale = columns.mean_, columns.scale_
@@ -114,7 +114,7 @@ class _NetworkEstimator(Kept, BaseEstimator):  # type: ignore[misc]
             return X
         return np.asarray((X - self._center) / self._scale, X.dtype)
 
-    def _options(self, n_rows: int, incremental: bool) -> dict[str, Any]:
+    def _options(self, network: Network, n_rows: int, incremental: bool) -> dict[str, Any]:
         optimizer = as_optimizer(self.optimizer, **({} if self.lr is None else {"lr": self.lr}))
         steps = optimizer.scope != "vector"
         size = min(BATCH, n_rows) if self.batch_size is None and steps else self.batch_size
@@ -123,7 +123,7 @@ class _NetworkEstimator(Kept, BaseEstimator):  # type: ignore[misc]
         found: dict[str, Any] = {
             "loss": self._loss(None), "optimizer": optimizer, "batch_size": size,
             "epochs": 1 if incremental else int(self.epochs), "verbose": bool(self.verbose),
-            "penalty": WeightDecay(self.alpha) if self.alpha else None,
+            "penalty": of_weights(network, L2(self.alpha) if self.alpha else None),
         }  # fmt: skip
         if not incremental:
             found |= {"validation_split": self.validation_split, "patience": self.patience}
@@ -274,6 +274,11 @@ class NetworkClassifier(ClassifierMixin, _NetworkEstimator):  # type: ignore[mis
                 f'loss "{loss.spelling}" tells no classes apart',
                 remedy='leave loss out, or write loss="cross_entropy" or "bce_with_logits"',
             )
+        if loss.axis == "classes" and self._several:
+            raise UsageError(
+                f'loss "{loss.spelling}" tells one class a row, and y has several labels a row',
+                remedy='leave loss out, or write loss="bce_with_logits"',
+            )
         if loss.axis != "classes" and usual == "cross_entropy":
             raise UsageError(
                 f'loss "{loss.spelling}" tells two classes apart, and y holds {len(self.classes_)}',
@@ -285,7 +290,9 @@ class NetworkClassifier(ClassifierMixin, _NetworkEstimator):  # type: ignore[mis
         """The network's output: log-odds (rows,) of two classes, else a number for each class."""
         check_is_fitted(self, "params_")
         found = self._output(X)
-        return found[:, 0] if found.shape[1] == 1 else found
+        if len(self.classes_) == 2 and not self._several:
+            return found[:, -1] - (found[:, 0] if found.shape[1] > 1 else 0)
+        return found
 
     def predict_proba(self, X: Any) -> Array:
         """How probable each class is, (rows, classes), in the order of `classes_`."""
@@ -305,7 +312,9 @@ class NetworkClassifier(ClassifierMixin, _NetworkEstimator):  # type: ignore[mis
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        tags.classifier_tags.multi_label = True
+        tags.classifier_tags.multi_label = self.loss is None or "cross_entropy" not in str(
+            self.loss
+        )
         return tags
 
 

@@ -14,9 +14,10 @@ from sklearn.base import is_classifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 
-from descend.estimators.methods import InverseScaling, Moments, NetworkLoss, Velocity, WeightDecay
-from descend.estimators.training import Left, dense, left_of, state_arrays, trained
+from descend.estimators.methods import InverseScaling, Moments, NetworkLoss, Velocity
+from descend.estimators.training import Left, dense, left_of, of_weights, state_arrays, trained
 from descend.methods.base import Optimizer
+from descend.methods.penalties import L2
 from descend.methods.quasi_newton import LBFGS
 from descend.networks import mlp
 from descend.networks.network import Network
@@ -30,6 +31,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 ACTIVATIONS = {"identity": "identity", "logistic": "sigmoid", "tanh": "tanh", "relu": "relu"}
 SEEDS = 2**31 - 1
+USERS_LINE = 5  # as many calls above ours: scikit-learn's `_fit` and `fit`, and what wraps it
 FTOL = 1e7 * np.finfo(float).eps  # a share of the loss, as SciPy's L-BFGS-B has it
 SLOWEST = 1e-6  # a learning rate below which `adaptive` stops
 FALL = 5.0  # by what `adaptive` divides the learning rate
@@ -74,7 +76,7 @@ class _Trained:
             if ended:
                 self._no_improvement_count = 0 if self.learning_rate == "adaptive" else ended
             if found.status == "interrupted" and not ended:
-                warnings.warn("Training interrupted by user.", stacklevel=3)
+                warnings.warn("Training interrupted by user.", stacklevel=USERS_LINE)
                 break
             if ended and self.solver == "sgd" and self.learning_rate == "adaptive":
                 ended, lr = lr <= SLOWEST, lr / FALL
@@ -85,7 +87,7 @@ class _Trained:
                 warnings.warn(
                     f"{self.max_iter} epochs (max_iter) are spent, and the training has not "
                     "converged yet.",
-                    ConvergenceWarning, stacklevel=3,
+                    ConvergenceWarning, stacklevel=USERS_LINE,
                 )  # fmt: skip
         if self.early_stopping:
             self.coefs_, self.intercepts_ = self._best_coefs, self._best_intercepts
@@ -131,7 +133,7 @@ class _Trained:
             warnings.warn(
                 f"{most} iterations (max_iter, max_fun) are spent, and L-BFGS has not converged "
                 "yet: give more, or scale the columns of X.",
-                ConvergenceWarning, stacklevel=3,
+                ConvergenceWarning, stacklevel=USERS_LINE,
             )  # fmt: skip
 
     def _run(
@@ -139,19 +141,20 @@ class _Trained:
         resume: Left | None = None, **options: Any,
     ) -> Fit:  # fmt: skip
         hidden = np.atleast_1d(self.hidden_layer_sizes).tolist()
-        model: Any = _network(tuple(hidden), self.activation)
+        network = _network(tuple(hidden), self.activation)
+        model: Any = network
         if X.dtype == np.float32:
             options["standardize"] = False
         else:
-            model = network_function(model, False)
+            model = network_function(network, False)
         mean = 1.0
         if weight is not None:
             mean = float(np.mean(weight))
             weight = weight / mean
-        penalty = WeightDecay(self.alpha / (2 * size * mean)) if self.alpha else None
+        decay = L2(self.alpha / (2 * size * mean)) if self.alpha else None
         start = {"start": self._named(X.dtype)} if resume is None else {"resume": resume}
         return trained(
-            model, X, y, loss=self._loss(), optimizer=optimizer, penalty=penalty,
+            model, X, y, loss=self._loss(), optimizer=optimizer, penalty=of_weights(network, decay),
             sample_weight=weight, **start, **options,
         )  # fmt: skip
 
@@ -175,7 +178,7 @@ class _Trained:
             warnings.warn(
                 f"batch_size={size} is larger than the {n_rows} rows of the sample: all rows are "
                 "one batch",
-                stacklevel=5,
+                stacklevel=USERS_LINE + 2,
             )
         return None if size >= n_rows else int(size)
 

@@ -12,12 +12,14 @@ from scipy import sparse
 from descend.errors import DescendWarning
 from descend.lean import dataclass
 from descend.methods.base import Optimizer
+from descend.methods.penalties import Penalty
+from descend.networks.network import Network
 from descend.result.fit import Fit
 from descend.result.resume import state_of
 from descend.run.state import SavedState
 from descend.train.fit import plain_fit
 
-__all__ = ["Left", "dense", "left_of", "state_arrays", "trained"]
+__all__ = ["Left", "dense", "left_of", "of_weights", "state_arrays", "trained"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -80,6 +82,11 @@ def trained(model: Any, x: Array, y: Array, **options: Any) -> Fit:
     if found.status == "diverged":
         raise ValueError(found.message)
     return found
+
+
+def of_weights(network: Network, penalty: Penalty | None) -> dict[str, Penalty] | None:
+    """A penalty as it is asked for of the weights of a network, whose biases are spared."""
+    return None if penalty is None else dict.fromkeys(network.weights, penalty)
 
 
 def dense(x: Any) -> Array:

@@ -38,6 +38,7 @@ _FADED = 80.0  # exp(-80) is far below rounding
 _TERMS = 13  # of Hankel's series: at |x| = 60 the next one is below rounding
 # (2k + 1)!! / 2^k, of the asymptotic series of w': at |z| = 12 the next one is below rounding.
 _SERIES = [math.prod(range(1, 2 * k + 2, 2)) / 2.0**k for k in range(14)]
+_MILLS = math.sqrt(2.0 / math.pi)
 
 BESSEL = ("jv", "yv", "iv", "kv", "ive", "kve")
 _BY_ORDER = {
@@ -148,10 +149,31 @@ def _faddeeva_slope(x: Node, y: Node) -> tuple[Node, Node]:
     return select(far, mul(si, scale), re), select(far, mul(sr, -scale), im)
 
 
-def _log_ndtr_slope(x: Node, _out: Node) -> Node:
+def _mills(x: Array) -> Array:
     """φ(x)/Φ(x), by erfcx without underflow."""
-    scaled = call("erfcx", mul(x, -math.sqrt(0.5)))
-    return div(full_like(x, math.sqrt(2.0 / math.pi)), scaled)
+    from scipy import special
+
+    with np.errstate(all="ignore"):
+        scaled = special.erfcx(x.astype(np.float64) * -math.sqrt(0.5))
+        return np.asarray(_MILLS / scaled).astype(x.dtype)
+
+
+def _mills_slope(x: Node, out: Node) -> Node:
+    """-s·(x + s), and far to the left, where it cancels, the series that tends to -1."""
+    near = neg(mul(out, add(x, out)))
+    far = call("lt", x, full_like(x, -16.0))
+    inverse = select(far, div(_one(x), x), 0.0)
+    return select(far, neg(_horner(mul(inverse, inverse), _mills_series())), near)
+
+
+@cache
+def _mills_series() -> list[float]:
+    """-s' as a series in 1/x², from s = -x/Σ (2k - 1)!!·(-1/x²)ᵏ (DLMF 7.12.1)."""
+    c = [float(math.prod(range(1 - 2 * k, 0, 2))) for k in range(_TERMS)]
+    s: list[float] = []
+    for k in range(_TERMS):
+        s.append((k == 0) - sum(s[j] * c[k - j] for j in range(k)))
+    return [(1 - 2 * k) * s[k] for k in range(_TERMS)]
 
 
 def _psi(x: Node) -> Node:
@@ -277,7 +299,8 @@ _declare("ndtri",
 _declare("erfcx", settling(_erfcx_slope))
 _declare("erfi", smooth(lambda x, o: _gauss(x, 2.0 / _SQRT_PI), isolated=False))
 _declare("dawsn", settling(_dawsn_slope, isolated=True))
-_declare("log_ndtr", settling(_log_ndtr_slope))
+_declare("log_ndtr", settling(lambda x, o: call("mills", x)))
+_declare("mills", smooth(_mills_slope, isolated=False), meaning=_mills)
 _declare("exp1", settling(lambda x, o: neg(div(call("exp", neg(x)), x)), pole=True))
 _declare("expi", lambda x, o: div(call("exp", x), x))
 _declare("expn", settling(_expn_slope, pole=True), meaning=_of_order("expn"))

@@ -142,8 +142,7 @@ def _at_random(model: Model, rows: Rows, size: float) -> Array | None:
     bound: dict[Node, Array] = {model.data[n]: a[few] for n, a in rows.columns.items()}
     bound |= {node: np.asarray(array) for node, array in model.trace.captured}
     if model.training is not None:
-        kept = model.training.effects.running.values()
-        bound |= {running.form: np.asarray(running.begin) for running in kept}
+        bound |= {one.form: one.begin for one in model.training.effects.running.values()}
     for node in model.leaves.values():
         bound[node] = np.asarray(size * rng.normal(size=sizes(node.shape)), node.dtype)
     extents = {model.rows: len(rows.extra["target"][few])} if isinstance(model.rows, Dim) else {}

@@ -13,7 +13,7 @@ from descend.compile.library import special_name
 from descend.compile.native import NotNative
 from descend.graph.special import library_function
 
-__all__ = ["called", "wofz_imag", "wofz_real", "zeta"]
+__all__ = ["called", "mills", "wofz_imag", "wofz_real", "zeta"]
 
 Function = Callable[..., Value]
 
@@ -82,6 +82,13 @@ def _faddeeva(e: Emitter, x: Value, y: Value) -> tuple[Value, Value]:
                 re, im = e.insert(re, parts[0], lane), e.insert(im, parts[1], lane)
         found = e.shared[key] = re, im
     return found
+
+
+@through_double
+def mills(e: Emitter, x: Value) -> Value:
+    """φ(x)/Φ(x): the slope of log_ndtr."""
+    scaled = _called(e, "mills", "erfcx", (e.mul(x, -math.sqrt(0.5)),))
+    return e.div(e.like(x, math.sqrt(2.0 / math.pi)), scaled)
 
 
 @through_double
