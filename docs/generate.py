@@ -52,7 +52,7 @@ PICTURES = {
     "networks/softmax.py": ("softmax.png",),
 }
 """Example → the pictures that it draws."""
-COLOURS, LETTERS = 64, 0.002
+COLOURS, LETTERS = 256, 0.002
 MARK = "\x1e"
 
 KINDS = "python run|python error|text output|console run"

@@ -95,6 +95,46 @@ def canvas_rgb(colour):
     return [int(colour[k : k + 2], 16) / 255 for k in (1, 3, 5)]
 
 
+# Machado, Oliveira and Fernandes, "A physiologically-based model for simulation of color vision
+# deficiency" (2009): what linear colours become where one kind of cones is missing.
+VISIONS = {
+    "normal": np.eye(3),
+    "protanopia": [
+        [0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216],
+        [-0.003882, -0.048116, 1.051998],
+    ],
+    "deuteranopia": [
+        [0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413],
+        [-0.011820, 0.042940, 0.968881],
+    ],
+    "tritanopia": [
+        [1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602],
+        [0.004733, 0.691367, 0.303900],
+    ],
+}  # fmt: skip
+TO_XYZ = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
+
+
+def lab(linear):
+    """CIELAB of linear sRGB, in daylight (D65)."""
+    t = TO_XYZ @ linear / [0.9505, 1.0, 1.089]
+    f = np.where(t > 0.008856, np.cbrt(t), 7.787 * t + 16 / 116)
+    return np.array([116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])])
+
+
+@pytest.mark.parametrize("vision", VISIONS)
+def test_classes_differ_for_every_kind_of_colour_vision(vision):
+    looks = [canvas.class_look(k) for k in range(10)]
+    assert len({marker for _, marker in looks}) == 10
+    seen = []
+    for colour, _ in looks:
+        c = np.array(canvas_rgb(colour))
+        linear = np.where(c <= 0.04045, c / 12.92, ((c + 0.055) / 1.055) ** 2.4)
+        seen.append(lab(np.clip(VISIONS[vision] @ linear, 0, 1)))
+    apart = [np.linalg.norm(a - b) for a, b in itertools.combinations(seen, 2)]
+    assert min(apart) > 25  # one of 2.3 is just noticeable
+
+
 def test_one_column_has_probabilities_over_it():
     y = X[:, 0] + 0.5 * X[:, 1] > 0.3
     fit = descend.fit(
@@ -200,6 +240,17 @@ def test_whole_numbers_that_are_embedded_have_no_boundary():
     net = nn.Sequential(nn.Embedding(5, 3), nn.Flatten(), nn.Linear())
     fit = descend.fit(net, x, x[:, 0] > x[:, 1], **QUICK)
     assert len(fit.plot().axes) == 3
+
+
+def test_an_index_has_no_probabilities_between_its_numbers():
+    k = RNG.integers(0, 4, 200)
+    y = (RNG.uniform(size=200) < np.array([0.1, 0.4, 0.6, 0.9])[k]).astype(float)
+    fit = descend.fit(
+        lambda k, w: w[k], k, y, start=dict(w=np.zeros(4)), loss="bce_with_logits"
+    )
+    assert len(fit.plot().axes) == 3
+    numbers = descend.fit(lambda k, w: w[k], k, y, start=dict(w=np.zeros(4)))
+    assert len(numbers.plot().axes) == 4
 
 
 ODD = {

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
-from descend.errors import UsageError, ends_at_users_line, warn
+from descend.errors import DataError, UsageError, ends_at_users_line, warn
 from descend.graph.node import Dim, mixing
 from descend.quantities import refuse_other_rows
 from descend.records.record import FitRecord, defaults_of, like, number_names_of, values_of
@@ -212,7 +212,7 @@ class Fit(Evident, Trusted, FitRecord):
         from descend.show.plots import plot_fit
 
         own = self._evidence.predictor
-        answer, apart = own.answer, rows_apart(own) and not own.members
+        answer, apart = own.answer, rows_apart(own) and self._takes_between()
         told = classified(
             self, answer.link if answer.tells else "", answer.classes,
             self._probable if apart else None, own.matrix,
@@ -238,6 +238,14 @@ class Fit(Evident, Trusted, FitRecord):
         """What the model returns for new rows."""
         held = self._evidence
         return predicted(held.predictor, held.leaves, x, held.has_rows)
+
+    def _takes_between(self) -> bool:
+        """Whether the model takes numbers between those of its rows, and no indices alone."""
+        try:
+            self._at({name: a[:1] + 0.5 for name, a in self.x.items()})
+        except (UsageError, DataError, IndexError, TypeError):
+            return False
+        return True
 
     def _at(self, columns: Mapping[str, Array]) -> Array:
         """What the model returns for columns by argument; of a table, as the matrix it became."""

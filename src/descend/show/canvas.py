@@ -54,9 +54,10 @@ INK, MUTED, RULE = "#1f2933", "#66727f", "#d9dee4"
 DATA, FIT, HELD_BACK, WRONG = "#3f78b0", "#d95f1e", "#2a8f83", "#b3261e"
 PAPER, PALE = "#ffffff", "#9cb9d6"
 CLASSES = (
-    DATA, FIT, HELD_BACK, "#e0a526", "#b0487f", "#6db3e3", INK, "#8a5ab0", "#8c6d46", "#98a4b0",
+    DATA, FIT, "#e6c229", "#5b1a4f", "#9bd3ea", "#7f06f9", "#806e4d", "#132686", "#bfc69f",
+    "#630303",
 )  # fmt: skip
-"""After Okabe and Ito's palette for all kinds of colour vision."""
+"""As far apart for all kinds of colour vision as two given ones allow."""
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*")
 PARTS = ("#2a8f83", "#8a5ab0", "#a07a1c", "#4d8f3a", "#b0487f", "#5b6b7a")
 
