@@ -267,3 +267,20 @@ def test_targets_that_no_network_can_learn_are_told():
     mixed[7] = 3
     wrong(nn.mlp([4]), X, mixed, r"labels of several kinds \(int, str\)", data)
     wrong(nn.mlp([4]), X, COLOURS, "tells two classes apart, and y holds 3", data, loss="bce")
+
+
+def test_more_starts_are_drawn_by_the_layers():
+    one = descend.fit(nn.mlp([4]), X, NUMBERS, **TRAINED)
+    more = descend.fit(nn.mlp([4]), X, NUMBERS, starts=5, **TRAINED)
+    assert more.n_starts == 5 and more.loss < one.loss
+    assert np.abs(more.start["0.weight"]).max() <= np.sqrt(6 / 3) + 1e-6
+
+
+def test_weights_are_taken_over_and_kept():
+    other = descend.fit(nn.mlp([16]), X, NUMBERS, **TRAINED)
+    first = {name: other.params[name] for name in ("0.weight", "0.bias")}
+    fit = descend.fit(nn.mlp([16]), X, COLOURS, start=first, fixed=list(first), **TRAINED)
+    for name, value in first.items():
+        np.testing.assert_array_equal(fit.params[name], value)
+    assert "0.weight, 0.bias given; 2.weight, 2.bias drawn by the layers" in fit.start_source
+    assert fit.metrics["accuracy"] > 0.8

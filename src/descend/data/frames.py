@@ -181,11 +181,23 @@ def _matching(table: Any, arguments: Sequence[str]) -> list[str]:
         if name in arguments or (twin is None and not isinstance(table, Mapping)):
             continue
         hint = f' (did you mean "{twin}"?)' if twin else suggest(name, arguments)
-        raise UsageError(f'no argument of the model is called "{name}"{hint}', remedy=takes)
+        none = not any(n in arguments for n in names)
+        raise UsageError(
+            f'no argument of the model is called "{name}"{hint}',
+            remedy=takes + (_beside(names, arguments) if none and not hint else ""),
+        )
     found = [name for name in arguments if name in names]
     if not found:
         raise UsageError(
             f"none of the columns {', '.join(names[:12])} is an argument of the model",
-            remedy=f"{takes}; name its first arguments as the columns are named",
+            remedy=f"{takes}; name its first arguments as the columns are named"
+            + _beside(names, arguments),
         )
     return found
+
+
+def _beside(names: Sequence[str], arguments: Sequence[str]) -> str:
+    """How columns become the only data argument of a model, a matrix."""
+    shown = ", ".join(f'table["{name}"]' for name in names[:2])
+    more = ", …" if len(names) > 2 else ""
+    return f"; where {arguments[0]} is a matrix, give np.column_stack([{shown}{more}])"

@@ -309,13 +309,20 @@ ONCE = 161
 PRIMITIVES: dict[str, Primitive] = {}
 
 
-def mixing(outputs: Sequence[Node], rows: Dim | int) -> tuple[Node | None, str]:
+def mixing(
+    outputs: Sequence[Node], rows: Dim | int, known: frozenset[Node] = frozenset()
+) -> tuple[Node | None, str]:
     """The first operation by which rows know of one another, with its word; else None and "".
 
     Of rows whose number is an integer nothing is told.
+
+    Args:
+        known: nodes that are not looked at, nor what they are made of.
     """
-    for node in postorder(outputs) if isinstance(rows, Dim) else ():
-        words = _mixes(node, rows)  # type: ignore[arg-type]
+    if not isinstance(rows, Dim):
+        return None, ""
+    for node in postorder(outputs, stop=known.__contains__):
+        words = "" if node in known else _mixes(node, rows)
         if words:
             return node, words
     return None, ""

@@ -148,14 +148,19 @@ class DescentBuilder:
     def run_apart(self, function: Callable[..., Any], *args: Any) -> Any:
         """The same, of a loss that is taken of some rows at a time."""
         found = self.run(function, *args)
-        self.refuse_coupling(found)
+        given = [n for arg in args for n in (arg if isinstance(arg, tuple) else (arg,))]
+        self.refuse_coupling(found, frozenset(n for n in given if isinstance(n, Node)))
         return found
 
-    def refuse_coupling(self, losses: Node) -> None:
-        """Refuse a loss whose rows know of one another: that of a batch is another one."""
+    def refuse_coupling(self, losses: Node, given: frozenset[Node]) -> None:
+        """Refuse a loss whose rows know of one another: that of a batch is another one.
+
+        Args:
+            given: the prediction and the target, whose own rows are the model's affair.
+        """
         if losses.shape[:1] != (self.rows,):
             return
-        why = mixed_at([losses], self.rows, self.traces[-1].origin)
+        why = mixed_at([losses], self.rows, self.traces[-1].origin, given)
         if why:
             raise UsageError(
                 f"the loss couples the rows with one another ({why}), so a batch of "
@@ -189,7 +194,7 @@ class DescentBuilder:
         run = self.run if recipe.plan.batch_size is None else self.run_apart
         total, residual = loss_graph(model, recipe.sign, data, loss, run)
         if residual is not None and run == self.run_apart:
-            self.refuse_coupling(residual)
+            self.refuse_coupling(residual, frozenset([*model.nodes, *data.values()]))
         if recipe.penalty is not None:
             bound = recipe.penalty.bind(self.numbers("penalty", recipe.penalty, total.dtype))
             value = self.run(bound.value, list(model.leaves.values()))

@@ -21,6 +21,7 @@ from descend.run.candidates import (
     solves_linear,
     thinned,
 )
+from descend.task.problem import Problem
 from descend.task.rows import Rows
 from descend.task.start import Start, around, draw, farther
 from descend.trace.model import Model
@@ -38,6 +39,7 @@ class Seeker:
         evaluations: of the model, in all searches so far.
     """
 
+    problem: Problem
     settings: Any
     start: Start
     rows: Rows | None
@@ -80,6 +82,12 @@ class Seeker:
         leaves, missing, space = self.leaf_arrays(), self.start.missing, self.space
         if not (missing or attempt):
             return leaves
+        if attempt and self.problem.network is not None:
+            from descend.task.networks import begun_with
+
+            (seed,) = np.random.SeedSequence([self.settings.seed, attempt]).generate_state(1)
+            drawn = begun_with(self.problem, int(seed))
+            return leaves | {n: drawn[n] for n in drawn if space is None or space.varies(n)}
         rng = np.random.default_rng([self.settings.seed, attempt])
         if attempt:
             given = {n: a for n, a in leaves.items() if n not in missing}

@@ -20,10 +20,15 @@ def coupling(model: Model) -> str:
 
 
 def mixed_at(
-    outputs: Sequence[Node], rows: Dim | int, origin: Callable[[Node], Origin | None]
-) -> str:
-    """The place at which rows are mixed: the line of what mixes them, or of what is made of it."""
-    node, words = mixing(outputs, rows)
+    outputs: Sequence[Node], rows: Dim | int, origin: Callable[[Node], Origin | None],
+    known: frozenset[Node] = frozenset(),
+) -> str:  # fmt: skip
+    """The place at which rows are mixed: the line of what mixes them, or of what is made of it.
+
+    Args:
+        known: nodes that are not looked at, nor what they are made of.
+    """
+    node, words = mixing(outputs, rows, known)
     if node is None:
         return ""
     made = {node}
