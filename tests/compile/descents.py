@@ -78,6 +78,18 @@ def matrix_model(rows: Dim, dtype: Any) -> tuple[list[Node], list[Node], Node]:
     return [x, y], [w, b, v], call("sub", contract(hidden, v, (0, 1), (1,), (0,)), y)
 
 
+def network_model(rows: Dim, dtype: Any) -> tuple[list[Node], list[Node], Node]:
+    """Two hidden layers of 17 and 11 units over 9 columns, whose rows are fetched one by one."""
+    x, y = input_node("x", (rows, 9), dtype), input_node("y", (rows,), dtype)
+    w, b = input_node("w", (9, 17), dtype), input_node("b", (17,), dtype)
+    v, u = input_node("v", (17, 11), dtype), input_node("u", (11,), dtype)
+    first = contract(x, w, (0, 1), (1, 2), (0, 2))
+    first = call("tanh", call("add", first, broadcast(b, (rows, 17), (1,))))
+    second = contract(first, v, (0, 1), (1, 2), (0, 2))
+    second = call("max", second, call("mul", second, 0.1))
+    return [x, y], [w, b, v, u], call("sub", contract(second, u, (0, 1), (1,), (0,)), y)
+
+
 def slots(
     state: Sequence[Node], step: Sequence[Node], epoch: Sequence[Node]
 ) -> tuple[Slot, ...]:
@@ -86,7 +98,10 @@ def slots(
     return tuple(Slot(str(i), "method", s, s, a, b) for i, (s, a, b) in enumerate(rows))
 
 
-MODELS = {"scalars": scalar_model, "vector": vector_model, "matrix": matrix_model}
+MODELS = {
+    "scalars": scalar_model, "vector": vector_model, "matrix": matrix_model,
+    "network": network_model,
+}  # fmt: skip
 
 
 def descent(

@@ -35,6 +35,7 @@ from descend.compile.loops import (
     Serial,
     Store,
 )
+from descend.compile.matrix import TOGETHER
 from descend.graph.blocks import combined
 from descend.graph.evaluate import evaluate
 from descend.graph.node import PRIMITIVES, Dim, sizes
@@ -163,16 +164,18 @@ class Machine:
                 flat[i] = total
 
     def product(self, product: Product) -> None:
-        """Every element in turn: its sum, in order and without rounding the products."""
+        """Every element in turn: its sum, part by part, in order, the products not rounded."""
         for position in itertools.product(*(range(self.size(a.extent)) for a in product.axes)):
             self.counters.update(zip(product.axes, position, strict=True))
-            total = product.result.dtype.type(0)
-            for k in range(self.size(product.inner.extent)):
+            kind = product.result.dtype.type
+            total, part, terms = kind(0), kind(0), self.size(product.inner.extent)
+            for k in range(terms):
                 self.counters[product.inner] = k
                 (left, i), (right, j) = self.element(product.left), self.element(product.right)
                 factors = Fraction(float(left[i])), Fraction(float(right[j]))
-                exact = factors[0] * factors[1] + Fraction(float(total))
-                total = product.result.dtype.type(float(exact))
+                part = kind(float(factors[0] * factors[1] + Fraction(float(part))))
+                if (k + 1) % TOGETHER == 0 or k == terms - 1:
+                    total, part = total + part, kind(0)
             self.values[product.result] = total
             for let in product.lets:
                 if let is not product.result:

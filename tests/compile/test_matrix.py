@@ -11,7 +11,8 @@ import descend
 from descend.compile.function import compile_graph
 from descend.compile.loops import Product, block_text
 from descend.compile.lower import lower
-from descend.compile.matrix import columns_of, rows_of
+from descend.compile.matrix import starts_of, tile_of, width_of
+from descend.compile.native import load_object
 from descend.compile.places import Place
 from descend.graph.elementwise import call
 from descend.graph.linear import broadcast, reduce_sum, transpose
@@ -72,6 +73,28 @@ def test_single_precision(m, n, k, way):
     a, b = (x.astype(np.float64) for x in plain(arrays, way))
     assert found.dtype == np.float32
     assert np.all(np.abs(found - a @ b) <= k * np.finfo(np.float32).eps * (np.abs(a) @ np.abs(b)))
+
+
+@pytest.mark.parametrize("k", [511, 513, 1024, 1301])
+@pytest.mark.parametrize("way", ["ab", "ab'"])
+def test_a_long_sum_is_made_of_parts(k, way):
+    nodes, product, arrays = operands(3, 11, k, way)
+    (found,) = compile_graph([product], nodes)(arrays)
+    a, b = plain(arrays, way)
+    parts = [in_order(a[:, n : n + 512], b[n : n + 512]) for n in range(0, k, 512)]
+    np.testing.assert_array_equal(found, sum(parts[1:], parts[0]))
+
+
+def test_a_sum_over_many_rows_keeps_its_digits():
+    """In single precision one accumulator would lose 1e-5 of these sums."""
+    rows = 60_000
+    x, g = (input_node(name, (ROWS, n), np.float32) for name, n in (("x", 10), ("g", 17)))
+    back = contract(x, g, (0, 1), (0, 2), (1, 2))
+    rng = np.random.default_rng(8)
+    arrays = [rng.uniform(0.5, 1, (rows, n)).astype(np.float32) for n in (10, 17)]
+    (found,) = compile_graph([back], [x, g])(arrays)
+    exact = arrays[0].T.astype(float) @ arrays[1].astype(float)
+    np.testing.assert_allclose(found, exact, rtol=1e-6)
 
 
 @pytest.mark.parametrize("rows", [1, 2, 5, 6, 7, 40, 41])
@@ -144,15 +167,25 @@ def test_rows_in_an_order():
 
 
 @pytest.mark.parametrize("extent", range(1, 80))
-@pytest.mark.parametrize("most", [4, 6, 14])
-def test_tiles_cover_everything_once(extent, most):
-    tiles = rows_of(extent, most)
-    assert sum(rows * count for rows, count in tiles) == extent
-    assert max(rows for rows, _ in tiles) <= most
+def test_tiles_cover_everything(extent):
     for lanes in (4, 8, 16):
-        panels = columns_of(extent, lanes, 2)
-        assert sum(sum(widths) * count for widths, count in panels) == extent
-        assert all(len(widths) <= 2 for widths, _ in panels)
+        width = width_of(extent, lanes)
+        starts = starts_of(extent, width)
+        assert {j + n for j in starts for n in range(width)} == set(range(extent))
+        assert len(starts) == -(-extent // width)
+
+
+@pytest.mark.parametrize("registers", [16, 32])
+@pytest.mark.parametrize("rows", [1, 2, 5, 32, 100, 512])
+@pytest.mark.parametrize("vectors", [1, 2, 3, 13, 128])
+@pytest.mark.parametrize("terms", [9, 200])
+def test_a_tile_is_held_in_registers(rows, vectors, registers, terms):
+    high, wide = tile_of(rows, vectors, terms, registers)
+    assert 1 <= high <= rows
+    assert 1 <= wide <= vectors
+    assert high * wide + wide + 1 <= registers
+    if vectors > 1:  # where two vectors of a row overlap, they are worked out together
+        assert tile_of(rows, vectors, terms, registers, 2)[1] > 1
 
 
 def test_no_kernel_for_a_short_sum():
@@ -160,3 +193,21 @@ def test_no_kernel_for_a_short_sum():
     leaves = {n: Place("fixed", i, n.shape, n.dtype) for i, n in enumerate((a, b))}
     block = lower([contract(a, b, (0, 1), (1, 2), (0, 2))], leaves).block
     assert not any(isinstance(s, Product) for s in block.statements)
+
+
+@pytest.mark.parametrize(("width", "registers"), [(64, 32), (16, 32), (16, 16)])
+@pytest.mark.parametrize("way", WAYS)
+def test_processors_with_other_registers(width, registers, way, monkeypatch):
+    """The kernels of wider and of narrower vectors, as LLVM takes them to this processor."""
+
+    def compiled(_key, make):
+        about, image = make()
+        return about, load_object(image)
+
+    monkeypatch.setattr("descend.compile.function.cached_code", compiled)
+    monkeypatch.setattr("descend.compile.module.cpu_lanes", lambda: width)
+    monkeypatch.setattr("descend.compile.matrix.vector_registers", lambda: registers)
+    for m, n, k in ((5, 7, 12), (30, 3, 9), (6, 16, 23), (32, 20, 40), (29, 37, 70)):
+        nodes, product, arrays = operands(m, n, k, way)
+        (found,) = compile_graph([product], nodes)(arrays)
+        np.testing.assert_array_equal(found, in_order(*plain(arrays, way)))

@@ -14,7 +14,9 @@ from typing import Any
 from descend.compile.cells import object_array
 from descend.compile.control import FlowWriter
 from descend.compile.entry import CONTROL, DescentText, Variant, swaps_rows
-from descend.compile.flow import FLOAT, INT, GraphFlow, at
+from descend.compile.flow import FLOAT, INT, TRUTH, GraphFlow, at
+from descend.compile.fuse import fuse
+from descend.compile.in_place import write_in_place
 from descend.compile.latency import regroup
 from descend.compile.legalise import legalise
 from descend.compile.loops import (
@@ -26,13 +28,16 @@ from descend.compile.loops import (
     Call,
     Let,
     Place,
+    Product,
     Serial,
     Statement,
 )
 from descend.compile.lower import Lowering
 from descend.compile.module import FunctionText
-from descend.compile.schedule import is_small
+from descend.compile.rewind import Rewind
+from descend.compile.schedule import Rows, is_product, is_small
 from descend.compile.segments import cut
+from descend.compile.underflow import flush_underflow
 from descend.graph.blocks import BLOCK, Split
 from descend.graph.node import Dim, Node, postorder
 from descend.graph.program import DIVERGED, EPOCHS_SPENT, RUNNING, Program
@@ -69,6 +74,7 @@ class DescentFlow(GraphFlow):
         self.leaves |= dict(zip(program.state, self.state, strict=True))
         self.leaves |= dict(zip(program.fixed, _places("fixed", program.fixed), strict=True))
         self.heads = program.step_heads
+        self.rewind: Rewind | None = None
 
     # Lowering
 
@@ -116,13 +122,23 @@ class DescentFlow(GraphFlow):
                 first = self.of("eq", self.get("batch"), 0)
                 stale = self.of("ne", self.get("reorder"), 0)
                 self.branch(self.of("or", first, stale), self.shuffle)
+            if self.rewind is not None:
+                self.rewind.keep()
             step(end, n, full)
+            if self.rewind is not None:
+                self.branch(self.rewind.is_last(), self.diverged)
 
+        if self.rewind is not None:
+            self.rewind.begin()
         self.loop(running, epoch)
         on = self.of("eq", self.get("status"), RUNNING)
         spent = self.let("ge", self.get("epoch"), self.get("max_epochs"))
         over = self.of("and", on, spent)
         self.serial(lambda: self.branch(over, lambda: self.put("status", EPOCHS_SPENT)))
+
+    def diverged(self) -> None:
+        self.put("status", DIVERGED)
+        self.count("steps", 1)
 
     def shuffle(self) -> None:
         self.put("reorder", 0)
@@ -135,15 +151,15 @@ class DescentFlow(GraphFlow):
         p, size = self.program, self.program.plan.batch_size
         if size is None:
             return self.in_blocks() if self.variant == "blocks" else self.at_once()
+        ordered = p.plan.shuffle and not self.swaps
+        self.rows = Rows(ordered=ordered, most={p.rows: size})
+        smaller = self.variant == "remainder"
+        if smaller and any(map(is_product, postorder(self.heads))):  # tiles of any height
+            return self.alike(*self.stepped("batch"), ordered)
         batch, heads = self.lower_batch(size)
         self.shorten(batch, heads)
-        commit = self.commit(batch, heads)
-        last: Any = None
-        if self.variant == "remainder":
-            rest = self.graph("last", self.heads, p.data)
-            self.shorten(rest, self.heads)
-            last = rest, self.commit(rest, self.heads)
-        ordered = p.plan.shuffle and not self.swaps
+        commit = self.commit(batch, heads, True)
+        last: Any = self.stepped("last") if smaller else None
 
         def write(end: Any, n: Let, full: Let) -> None:
             def one() -> None:
@@ -169,10 +185,37 @@ class DescentFlow(GraphFlow):
 
         return write
 
+    def stepped(self, name: str) -> tuple[Lowering, Any]:
+        """A step on any number of rows, and what writes what follows it."""
+        lowering = self.graph(name, self.heads, self.program.data)
+        self.shorten(lowering, self.heads)
+        return lowering, self.commit(lowering, self.heads, True)
+
+    def alike(self, batch: Lowering, commit: Any, ordered: bool) -> Any:
+        """Batches by one block, the last and smaller one as the others."""
+        p, size = self.program, self.program.plan.batch_size
+        assert size is not None
+
+        def write(end: Any, n: Let, full: Let) -> None:
+            count = self.of("add", full, 1)
+
+            def one() -> None:
+                first = self.of("mul", self.get("batch"), size)
+                rows = self.of("min", self.let("sub", n, first), size)
+                self.add(Batch(batch.block, p.rows, first, rows, ordered))
+                commit(rows)
+
+            self.loop(lambda: self.has_budget("lt", count), one)
+            self.if_running(end, self.let("eq", self.get("batch"), count))
+
+        return write
+
     def has_budget(self, which: str, full: Let) -> Let:
         """Whether the next batch is one of those, and may be taken."""
         here = self.let(which, self.get("batch"), full)
         on = self.of("eq", self.get("status"), RUNNING)
+        if self.rewind is not None:
+            on = self.of("and", on, self.let("not", self.rewind.is_last(), dtype=TRUTH))
         return self.of("and", here, self.of("gt", self.get("budget"), 0), on)
 
     def if_running(self, end: Any, also: Let | None = None) -> None:
@@ -262,9 +305,7 @@ class DescentFlow(GraphFlow):
         return first, sums, combined
 
     def fresh(self, form: Node) -> Place:
-        place = Place("scratch", self.numbers, form.shape, form.dtype)
-        self.scratch[self.numbers] = place
-        self.numbers += 1
+        place = self.spare(form.shape, form.dtype)
         self.wires.append(place)
         return place
 
@@ -287,11 +328,23 @@ class DescentFlow(GraphFlow):
         moved = [(place, node) for place, before, node in rows if node is not before]
         return self.after(lowering, [place for place, _ in moved], [node for _, node in moved])
 
-    def commit(self, lowering: Lowering, outputs: Sequence[Node]) -> Any:
-        """What follows a step: the check, the new state, the counters."""
+    def commit(self, lowering: Lowering, outputs: Sequence[Node], batches: bool = False) -> Any:
+        """What follows a step: the check, the new state, the counters.
+
+        Args:
+            batches: whether it is one of several steps of an epoch, which may write in place.
+        """
         k = len(self.state)
         changes = self.changes(lowering, outputs[:k])
         loss, *ok = (lowering.cells[node][()] for node in outputs[k:])
+        if batches:
+            fuse(lowering.block.statements)
+            done = write_in_place(lowering.block.statements, changes)
+            for _, beside in done:
+                self.scratch.pop(beside.number)
+            if done and ok and self.rewind is None:
+                rows = zip(self.state, self.program.state, outputs, strict=False)
+                self.rewind = Rewind(self, [x for x, before, new in rows if new is not before])
 
         def write(rows: Let) -> None:
             def advance() -> None:
@@ -302,11 +355,8 @@ class DescentFlow(GraphFlow):
                 for counter, change in (("batch", 1), ("budget", -1), ("steps", 1)):
                     self.count(counter, change)
 
-            def stay() -> None:
-                self.put("status", DIVERGED)
-                self.count("steps", 1)
-
             if ok:
+                stay = self.rewind.go_back if self.rewind is not None else self.diverged
                 self.branch(ok[0], advance, stay)
             else:
                 advance()
@@ -317,7 +367,7 @@ class DescentFlow(GraphFlow):
         """What writes the end of an epoch: records, the stop code, new states."""
         p, k = self.program, len(self.state)
         inputs = dict(zip((p.epoch.index, p.epoch.loss), self.ends, strict=True))
-        outputs = p.epoch_heads
+        outputs, self.rows = p.epoch_heads, Rows()
         lowering = self.graph("epoch", outputs, more=inputs)
         row = Let("load", (), Address(self.words["records"], ()), INT)
         rows_of = [Place(r.role, r.number, (1, *r.shape), r.dtype) for r in self.records]
@@ -391,7 +441,11 @@ def write_descent(program: Program, variant: Variant) -> DescentText:
         kept += [place for place, node in pairs if is_small(node)]
     for place in kept:
         writer.move(place, into=True)
+    multiplies = any(isinstance(s, Product) for b in flow.blocks.values() for s in b.statements)
+    restore = flush_underflow(f) if multiplies else None
     writer.write(flow.block)
+    if restore is not None:
+        restore()
     for place in kept:
         writer.move(place, into=False)
     f.e.line("ret i64 0")

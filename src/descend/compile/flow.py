@@ -21,7 +21,8 @@ from descend.compile.loops import (
 )
 from descend.compile.lower import Lowering, lower
 from descend.compile.places import FLOATS, Place
-from descend.graph.node import Dim, Node
+from descend.compile.schedule import Rows
+from descend.graph.node import Dim, Node, Shape
 
 __all__ = ["FLOAT", "INT", "Flow", "GraphFlow", "at"]
 
@@ -139,10 +140,10 @@ class GraphFlow(Flow):
         leaves: where the inputs of the graphs lie.
         blocks: the graphs as blocks, by name.
         scratch: the arrays that they work with, by number; `numbers` counts them, and constants.
-        by_tiles: whether matrix products are statements of their own.
+        rows: how the rows of a batch come, and how products are worked out.
     """
 
-    by_tiles = True
+    rows = Rows()
 
     def __init__(self, words: Sequence[str]) -> None:
         super().__init__(words)
@@ -157,7 +158,7 @@ class GraphFlow(Flow):
     ) -> Lowering:  # fmt: skip
         """A graph as a block; `leaves` are its further inputs."""
         here = self.leaves | dict(leaves or {})
-        lowering = lower(outputs, here, self.numbers, known, self.by_tiles)
+        lowering = lower(outputs, here, self.numbers, known, self.rows)
         self.take_in(lowering)
         self.blocks[name] = lowering.block
         return lowering
@@ -168,6 +169,12 @@ class GraphFlow(Flow):
         self.scratch |= {place.number: place for place in block.scratch}
         most = max(len(block.scratch), len(block.constants))
         self.numbers = max(self.numbers, lowering.scratch_from + most)
+
+    def spare(self, shape: Shape, dtype: np.dtype[Any]) -> Place:
+        """Memory that no graph works with."""
+        place = self.scratch[self.numbers] = Place("scratch", self.numbers, shape, dtype)
+        self.numbers += 1
+        return place
 
     def after(self, lowering: Lowering, places: Sequence[Place], nodes: Sequence[Node],
               which: Index | None = None) -> list[Statement]:  # fmt: skip

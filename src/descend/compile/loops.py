@@ -57,13 +57,18 @@ __all__ = [
 
 
 class Axis:
-    """One loop of a nest: a counter from 0 to the extent."""
+    """One loop of a nest: a counter from 0 to the extent.
 
-    __slots__ = ("extent", "name")
+    Attributes:
+        most: what an extent that is no number is at most, and often, where that is known.
+    """
 
-    def __init__(self, name: str, extent: int | Dim) -> None:
+    __slots__ = ("extent", "most", "name")
+
+    def __init__(self, name: str, extent: int | Dim, most: int | None = None) -> None:
         self.name = name
         self.extent = extent
+        self.most = most
 
     def __repr__(self) -> str:
         return self.name

@@ -30,10 +30,13 @@ from descend.compile.loops import (
 from descend.compile.native import NotNative
 from descend.compile.schedule import (
     BY_CALL,
+    IN_TILES,
     Group,
+    Rows,
     is_small,
     make_schedule,
     makes_a_nest,
+    seen,
 )
 from descend.compile.sound_solve import sound_workspace
 from descend.compile.vectors import lane_stride
@@ -45,6 +48,9 @@ from descend.graph.source import CONST, ROW_COUNT, value_of
 __all__ = ["Lowering", "lower"]
 
 
+MOST_TERMS = 512  # of a sum, whose right operand is turned panel by panel
+
+
 class Lowering:
     """Turns one graph into one block.
 
@@ -52,7 +58,7 @@ class Lowering:
         leaves: the nodes that have a place from the start (state, data, fixed inputs).
         scratch_from: number of the first scratch place, so that two blocks can share an arena.
         known: symbolic extents that are one number in this block.
-        by_tiles: whether matrix products are statements of their own.
+        rows: how the rows of a batch come, and how products are worked out.
     """
 
     def __init__(
@@ -60,10 +66,10 @@ class Lowering:
         leaves: Mapping[Node, Place],
         scratch_from: int = 0,
         known: Mapping[Dim, int] | None = None,
-        by_tiles: bool = True,
+        rows: Rows = IN_TILES,
     ) -> None:
         self.known = dict(known or {})
-        self.by_tiles = by_tiles
+        self.rows = rows
         self.places: dict[Node, Place] = dict(leaves)
         self.leaves = set(leaves)
         self.cells: dict[Node, Cells] = {}
@@ -78,7 +84,9 @@ class Lowering:
     def axes(self, extents: Sequence[int | Dim]) -> tuple[Axis, ...]:
         """A fresh loop axis for every extent."""
         return tuple(
-            Axis("ijklmnpqrs"[i % 10], self.known.get(n, n) if isinstance(n, Dim) else n)
+            Axis("ijklmnpqrs"[i % 10], self.known.get(n, n), self.rows.most.get(n))
+            if isinstance(n, Dim)
+            else Axis("ijklmnpqrs"[i % 10], n)
             for i, n in enumerate(extents)
         )
 
@@ -128,7 +136,7 @@ class Lowering:
     # Work
 
     def run(self, outputs: Sequence[Node], wanted: Sequence[Node]) -> None:
-        plan = make_schedule(outputs, self.leaves, wanted, self.by_tiles)
+        plan = make_schedule(outputs, self.leaves, wanted, self.rows.by_tiles)
         for node in plan.order:
             if not node.op.native:
                 raise NotNative(node.op.name)
@@ -212,6 +220,8 @@ class Lowering:
 
     def make_product(self, group: Group, product: Node) -> None:
         """A matrix product, and what is made of it while it is in registers."""
+        for arg in product.args:
+            self.bring(seen(arg))
         row, column, inner = self.axes(group.extents)
         at = (Index(0, ((row, 1),)), Index(0, ((column, 1),)))
         la, lb, lo = (product.attrs[k] for k in ("la", "lb", "lo"))
@@ -225,7 +235,9 @@ class Lowering:
             b, of_right = transpose(b, (1, 0)), of_right[::-1]
         left = self.address(a, [where[x] for x in of_left])
         right = self.address(b, [where[x] for x in of_right])
-        if lane_stride(right, column, False) != 1:  # columns are to lie side by side
+        terms = inner.extent if isinstance(inner.extent, int) else MOST_TERMS + 1
+        turned = lane_stride(right, inner, False) == 1 and terms <= MOST_TERMS
+        if lane_stride(right, column, False) != 1 and not turned:
             copied = self.scratch(b.shape, b.dtype)
             self.write(copied, b, (0, 0), (1, 1))
             right = Address(copied, (where[of_right[0]], at[1]))
@@ -245,6 +257,15 @@ class Lowering:
             nest.stores.append(Store(Address(place, at), value, 2))
         self.block.statements.append(nest)
         self.places |= made
+
+    def bring(self, node: Node) -> None:
+        """Put the rows of a batch side by side, where they would be fetched one by one."""
+        place = self.places.get(node)
+        if not self.rows.ordered or place is None or not place.batched or node.shape[0] == 1:
+            return
+        beside = self.scratch(node.shape, node.dtype)
+        self.write(beside, node, (0,) * node.ndim, (1,) * node.ndim)
+        self.places[node] = beside
 
     def address(self, node: Node, at: Sequence[Index]) -> Address:
         """Where the elements of a product's operand lie."""
@@ -322,7 +343,7 @@ class Lowering:
         length = model.attrs["length"]
         axis = Axis("t", self.known.get(length, length))
         forward = Index(0, ((axis, 1),))
-        inner = Lowering({}, self.scratch_from, self.known, self.by_tiles)
+        inner = Lowering({}, self.scratch_from, self.known, self.rows)
         inner.block.scratch, inner.block.constants = self.block.scratch, self.block.constants
         inner._constants = self._constants
         counter = forward if not model.attrs["backward"] else _from_the_end(axis)
@@ -452,10 +473,10 @@ def lower(
     leaves: Mapping[Node, Place],
     scratch_from: int = 0,
     known: Mapping[Dim, int] | None = None,
-    by_tiles: bool = True,
+    rows: Rows = IN_TILES,
 ) -> Lowering:
     """Lower a graph; afterwards `cells` and `places` tell where each output is."""
-    lowering = Lowering(leaves, scratch_from, known, by_tiles)
+    lowering = Lowering(leaves, scratch_from, known, rows)
     lowering.run(outputs, outputs)
     lowering.block.outputs = [x for n in outputs if is_small(n) for x in lowering.cells[n].flat]
     for node in outputs:

@@ -33,6 +33,7 @@ from descend.compile.many_lanes import IN_LANES, Lanes
 from descend.compile.many_program import CONTROL, ManyProgram, ManyText
 from descend.compile.module import FunctionText
 from descend.compile.native import cpu_lanes
+from descend.compile.schedule import Rows
 from descend.graph.elementwise import select
 from descend.graph.linear import broadcast_like
 from descend.graph.node import Node, postorder, sizes
@@ -68,7 +69,7 @@ class ManyFlow(GraphFlow):
             finished fits as lanes.
     """
 
-    by_tiles = False  # a lane is a fit
+    rows = Rows(by_tiles=False)  # a lane is a fit
 
     def __init__(self, program: ManyProgram, width: int) -> None:
         super().__init__(CONTROL)

@@ -1,61 +1,83 @@
 """A matrix product → LLVM text: register tiles of explicit vectors, and the epilogue upon them.
 
 A tile is a few rows by a few vectors of the result. Its sums are held in registers while one loop
-walks along what is summed, in order, with one accumulator an element: so neither the tile nor who
-works on it changes a bit. Operands are read where they are; a number of the left one meets a vector
-of the right one. The nest's lets and stores see the sums while they are still in registers.
+walks along what is summed, in order, with one accumulator an element; long sums are made of parts
+of fixed length, which are added up in order. So neither the tile nor who works on it changes a bit.
+A number of the left operand, which is read where it is, meets a vector of the right one, whose
+panels are packed where enough tiles use them. The nest's lets and stores see the sums while they
+are still in registers.
+
+There is one kernel, whatever is left over: the last vector of a row ends with the row, so that it
+overlaps the one before it, and the last tile of a column of tiles ends with the column. What is
+worked out twice comes out the same. Where a result is written over what it is made of, the epilogue
+leaves out the rows that it has seen, and vectors that overlap are in one tile, which reads a row
+before it writes it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import math
+from collections.abc import Callable, Sequence
 
 from descend.compile.access import Access, Counters
 from descend.compile.kinds import Value
-from descend.compile.loops import Address, Axis, Let, Product
+from descend.compile.loops import Address, Let, Product
 from descend.compile.native import vector_registers
 from descend.compile.nests import NestWriter
 from descend.compile.operations import kind_of, memory_type
 from descend.compile.vectors import lane_stride
+from descend.graph.node import Dim
 
-__all__ = ["ProductWriter", "columns_of", "rows_of"]
+__all__ = ["TOGETHER", "ProductWriter", "starts_of", "tile_of", "width_of"]
 
-WRITTEN_OUT = 23  # terms of a sum that need no loop
-TERMS = 4  # at a time, where there are more
+TYPICAL = 512  # rows, and terms of a sum, where nobody knows how many there will be
+WRITTEN_OUT = 60  # instructions of an epilogue that needs no loop over the rows of its tile
+TOGETHER = 512  # terms of a sum that are added up in order; even
+AT_ONCE = 2  # of them without a loop
+LEAST_ROWS, PACKED_BYTES = 24, 1 << 15  # from which on, and up to which, a panel is packed
+PER_CYCLE, LATENCY = 2, 4  # multiply-adds and loads a cycle; cycles until a sum is ready
+EXTRA = 0.08  # of a row may be worked out twice
+AROUND = 25  # cycles before and after the loop of a tile
 ZERO = Value("0", "i64", 1)
 
-Widths = tuple[int, ...]
+Term = Callable[[Value, list[Value]], list[Value]]
+Pointers = Callable[[Value], list[str]]
+"""What a term makes of sums; where the elements of an operand lie that a term needs."""
 
 
-def rows_of(extent: int, most: int) -> list[tuple[int, int]]:
-    """(rows of a tile, how many of these tiles): nearly equal ones, the larger ones first."""
-    tiles = -(-extent // most)
-    low, larger = divmod(extent, tiles)
-    return [(rows, n) for rows, n in ((low + 1, larger), (low, tiles - larger)) if n and rows]
-
-
-def columns_of(extent: int, lanes: int, vectors: int) -> list[tuple[Widths, int]]:
-    """(vectors of a tile, how many of these tiles): whole vectors, then halves for the rest."""
-    whole, rest = divmod(extent, lanes)
-    widths = [lanes] * whole
-    while rest:
+def width_of(columns: int, lanes: int) -> int:
+    """Elements of a vector: a full one, or the widest that does not go beyond the row."""
+    while lanes > columns:
         lanes //= 2
-        if lanes <= rest:
-            widths.append(lanes)
-            rest -= lanes
-    tiles: dict[Widths, int] = {}
-    for first in range(0, len(widths), vectors):
-        one = tuple(widths[first : first + vectors])
-        tiles[one] = tiles.get(one, 0) + 1
-    return list(tiles.items())
+    return lanes
 
 
-def tile_limits(rows: int | None, registers: int) -> tuple[int, int]:
-    """The most rows and vectors of a tile: sums, a row of the right operand and one number."""
-    if rows is not None and rows < 4:
-        return rows, (registers - 2) // (rows + 1)
-    vectors = 2
-    return (registers - vectors - 1) // vectors, vectors
+def starts_of(columns: int, width: int) -> list[int]:
+    """Where the vectors of a row begin: side by side, the last one as far right as it can."""
+    starts = list(range(0, columns - width + 1, width))
+    return starts if columns % width == 0 else [*starts, columns - width]
+
+
+def tile_of(
+    rows: int, vectors: int, terms: int, registers: int, least: int = 1
+) -> tuple[int, int]:
+    """(rows, vectors) of the tile that covers a result of so many in the fewest cycles.
+
+    It is held in registers, together with a row of the right operand and one number of the left.
+
+    Args:
+        terms: of each sum.
+        least: vectors that a tile must have.
+    """
+    best, fewest = (1, least), math.inf
+    for wide in range(least, min(vectors, registers // 3) + 1):
+        panels = [wide] * (vectors // wide) + [vectors % wide] * (vectors % wide > 0)
+        for high in range(1, min(rows, (registers - 1 - wide) // wide) + 1):
+            each = sum(max(high * w, high + w, PER_CYCLE * LATENCY) / PER_CYCLE for w in panels)
+            cycles = -(-rows // high) * (terms * each + AROUND * len(panels))
+            if cycles < fewest:
+                best, fewest = (high, wide), cycles
+    return best
 
 
 class ProductWriter(NestWriter):
@@ -67,13 +89,33 @@ class ProductWriter(NestWriter):
         super().__init__(writer, nest)
         self.kind = kind_of(nest.result.dtype)
         self.varying |= self._following(nest.result)
-        extent = nest.axes[0].extent
-        rows = extent if isinstance(extent, int) else None
-        self.most, self.vectors = tile_limits(rows, vector_registers())
+        row, column = nest.axes
+        assert isinstance(column.extent, int)
+        self.columns = column.extent
+        rows = row.extent if isinstance(row.extent, int) else row.most or TYPICAL
+        count = len(starts_of(self.columns, self.width))
+        read = {_array(x.attr) for x in nest.lets if x.op == "load"}
+        self.in_place = any(_array(store.target) in read for store in nest.stores)
+        together = 2 if self.in_place and self.columns % self.width else 1
+        inner = nest.inner.extent if isinstance(nest.inner.extent, int) else nest.inner.most
+        registers = vector_registers()
+        self.high, self.wide = tile_of(rows, count, inner or TYPICAL, registers, together)
+        panel = (inner or PACKED_BYTES) * self.wide * self.width * nest.result.dtype.itemsize
+        self.across = self._across()
+        packs = self.across is not None or (rows >= LEAST_ROWS and panel <= PACKED_BYTES)
+        self.packs = inner if packs else None
+
+    def _across(self) -> int | None:
+        """Elements between columns of the right operand whose terms lie side by side."""
+        right, column, inner = self.nest.right, self.nest.axes[1], self.nest.inner
+        stride = lane_stride(right, column, self.shuffled)
+        return None if stride == 1 or lane_stride(right, inner, self.shuffled) != 1 else stride
 
     def choose_vector(self) -> tuple[int | None, int]:
         """Along the columns of the result, always."""
-        return 1, self.w.frame.lanes(kind_of(self.nest.result.dtype))
+        columns = self.nest.axes[1].extent
+        assert isinstance(columns, int)
+        return 1, width_of(columns, self.w.frame.lanes(kind_of(self.nest.result.dtype)))
 
     def _following(self, result: Let) -> set[Let]:
         """What is made of the sums."""
@@ -88,80 +130,191 @@ class ProductWriter(NestWriter):
         outer = dict(top)
         for let in self.by_depth[0]:
             outer[let] = self.w.let(let, outer, self.w.counters, 1)
-        columns = self.nest.axes[1].extent
-        assert isinstance(columns, int)
-        at = 0
-        for widths, count in columns_of(columns, self.width, self.vectors):
-            wide, first = sum(widths), at
+        count = len(starts_of(self.columns, self.width))
+        rest = count % self.wide
+        if rest and not self.in_place and self.wide - rest <= EXTRA * count:
+            count, rest = count + self.wide - rest, 0  # the last panel overlaps the one before it
+        if rest:
+            self.down(outer, [self.number(n * self.width) for n in range(rest)])
+        step, first = self.wide * self.width, rest * self.width
+        panels = count // self.wide
 
-            def panel(j: Value, widths: Widths = widths) -> None:
-                self.down(outer, j, widths)
+        def panel(j: Value) -> None:
+            starts = [self.shifted(j, n * self.width) for n in range(self.wide)]
+            if first + panels * step > self.columns:
+                starts = [self.at_most(at, self.columns - self.width) for at in starts]
+            self.down(outer, starts)
 
-            if count == 1:
-                panel(Value(str(first), "i64", 1))
-            else:
-                end = Value(str(first + count * wide), "i64", 1)
-                self.w.loop(end, panel, Value(str(first), "i64", 1), wide)
-            at += count * wide
+        if panels == 1:
+            panel(self.number(first))
+        elif panels:
+            end = self.number(first + panels * step)
+            self.w.loop(end, panel, self.number(first), step)
         return []
 
-    def down(self, outer: dict[Let, Value], j: Value, widths: Widths) -> None:
-        """All tiles of a panel."""
-        extent = self.nest.axes[0].extent
-        if isinstance(extent, int):
-            first = 0
-            for rows, count in rows_of(extent, self.most):
-                last = first + rows * count
-                self.span(outer, j, widths, rows, str(first), Value(str(last), "i64", 1))
-                first = last
-            return
-        end = self.w.extent(extent)
-        after = self.span(outer, j, widths, self.most, "0", end)
-        self.w.loop(end, lambda i: self.tile(outer, i, j, 1, widths), after)
+    def number(self, n: int) -> Value:
+        return Value(str(n), "i64", 1)
 
-    def span(self, outer: dict[Let, Value], j: Value, widths: Widths, rows: int, first: str,
-             end: Value) -> Value:  # fmt: skip
-        start = Value(first, "i64", 1)
-        if end.name.isdigit() and int(end.name) == int(first) + rows:
-            self.tile(outer, start, j, rows, widths)
-            return end
-        one = lambda i: self.tile(outer, i, j, rows, widths)  # noqa: E731
-        return self.w.loop(end, one, start, rows)
+    def at_most(self, value: Value, most: int | Value) -> Value:
+        if value.name.isdigit() and isinstance(most, int):
+            return self.number(min(int(value.name), most))
+        return self.e.min(value, most)
+
+    def down(self, outer: dict[Let, Value], starts: list[Value]) -> None:
+        """All tiles of a panel, whose vectors begin at these columns."""
+        (row, column), high = self.nest.axes, self.high
+        wheres = [{**self.w.counters, column: j} for j in starts]
+        right = self.operand(self.nest.right, wheres)
+        if self.packs is not None:
+            right = self.packed(right, len(starts), self.packs)
+        rows = self.w.extent(row.extent)
+        last = self.e.sub(rows, 1)
+
+        def one(i: Value) -> None:
+            if isinstance(row.extent, Dim):
+                own = [self.at_most(self.shifted(i, r), last) for r in range(high)]
+                self.tile(outer, own, wheres, right)
+            elif row.extent % high:
+                first = self.at_most(i, row.extent - high)
+                own = [self.shifted(first, r) for r in range(high)]
+                seen = self.e.sub(i, first) if self.in_place else ZERO
+                self.tile(outer, own, wheres, right, seen)
+            else:
+                self.tile(outer, [self.shifted(i, r) for r in range(high)], wheres, right)
+
+        if row.extent == high:
+            one(ZERO)
+        else:
+            end = self.e.add(rows, high - 1)
+            self.w.loop(end, one, ZERO, high)
+
+    def packed(self, right: Pointers, vectors: int, terms: int) -> Pointers:
+        """A panel of the right operand, copied to the stack: its rows then lie side by side."""
+        vector = Value("", self.kind, self.width)
+        base = self.w.frame.alloca(f"[{terms * vectors} x {vector.type}]")
+
+        def where(k: Value) -> list[str]:
+            first = self.moved(base, self.w.times(k, vectors * self.width))
+            return [self.moved(first, self.number(n * self.width)) for n in range(vectors)]
+
+        def one(k: Value) -> None:
+            for source, target in zip(right(k), where(k), strict=True):
+                value = self.w.load_from(source, self.kind, self.width)
+                self.e.line(f"store {value.typed}, ptr {target}")
+
+        if self.across is None:
+            self.w.loop(self.w.extent(self.nest.inner.extent), one)
+            return where
+        side = width_of(terms, self.width)
+
+        def block(k: Value) -> None:
+            k = self.at_most(k, terms - side)
+            targets = [where(self.shifted(k, n)) for n in range(side)]
+            for number, first in enumerate(right(k)):
+                lines = [
+                    self.w.load_from(
+                        self.moved(first, self.number(n * (self.across or 0))), self.kind, side
+                    )
+                    for n in range(self.width)
+                ]
+                for target, value in zip(targets, self.turned(lines), strict=True):
+                    self.e.line(f"store {value.typed}, ptr {target[number]}")
+
+        self.w.loop(self.number(terms + side - 1), block, ZERO, side)
+        return where
+
+    def turned(self, lines: list[Value]) -> list[Value]:
+        """The columns of these lines."""
+        side = lines[0].width
+        if len(lines) > side:
+            groups = [self.turned(lines[n : n + side]) for n in range(0, len(lines), side)]
+            return [self.beside(list(column)) for column in zip(*groups, strict=True)]
+        half = side // 2
+        low = [n + m * side for n in range(half) for m in (0, 1)]
+        high = [n + half for n in low]
+        for _ in range(side.bit_length() - 1):
+            pairs = zip(lines[:half], lines[half:], strict=True)
+            lines = [self.e.shuffle(a, b, order) for a, b in pairs for order in (low, high)]
+        return lines
+
+    def beside(self, parts: list[Value]) -> Value:
+        while len(parts) > 1:
+            both = range(2 * parts[0].width)
+            pairs = zip(parts[::2], parts[1::2], strict=True)
+            parts = [self.e.shuffle(a, b, both) for a, b in pairs]
+        return parts[0]
 
     # A tile
 
-    def tile(self, outer: dict[Let, Value], i: Value, j: Value, rows: int, widths: Widths) -> None:
-        nest = self.nest
-        row, column = nest.axes
-        heres = [{**self.w.counters, row: self.shifted(i, r)} for r in range(rows)]
-        wheres = [{**self.w.counters, column: self.shifted(j, at)} for at in _starts(widths)]
-        left = self.operand(nest.left, row, heres, range(rows))
-        right = self.operand(nest.right, column, wheres, list(_starts(widths)))
-        sums = [[self.zeroed(width) for width in widths] for _ in range(rows)]
+    def tile(self, outer: dict[Let, Value], rows: list[Value], wheres: list[Counters],
+             right: Pointers, seen: Value = ZERO) -> None:  # fmt: skip
+        """
+        Args:
+            seen: rows that the tile before this one has come to as well.
+        """
+        nest, vectors = self.nest, len(wheres)
+        heres = [{**self.w.counters, nest.axes[0]: i} for i in rows]
+        left = self.operand(nest.left, heres)
 
-        def term(k: Value) -> None:
-            vectors = [
-                self.w.load_from(at, self.kind, width)
-                for at, width in zip(right(k), widths, strict=True)
-            ]
-            for at, cells in zip(left(k), sums, strict=True):
-                number = self.w.load_from(at, self.kind, 1)
-                for vector, cell in zip(vectors, cells, strict=True):
-                    before = self.e.op(f"load {vector.type}, ptr {cell}", self.kind, vector.width)
-                    wide = self.e.splat(number, vector.width)
-                    after = self.e.fma(wide, vector, before)
-                    self.e.line(f"store {after.typed}, ptr {cell}")
+        def term(k: Value, sums: list[Value]) -> list[Value]:
+            loaded = [self.w.load_from(at, self.kind, self.width) for at in right(k)]
+            after, following = [], iter(sums)
+            for at in left(k):
+                wide = self.e.splat(self.w.load_from(at, self.kind, 1), self.width)
+                after += [self.e.fma(wide, vector, next(following)) for vector in loaded]
+            return after
 
-        self.summed(term)
-        for here, cells in zip(heres, sums, strict=True):
-            values = self.with_lets(outer, self.by_depth[1], here, 1)
-            for where, cell, width in zip(wheres, cells, widths, strict=True):
-                plain = Value("", self.kind, width)
-                total = self.e.op(f"load {plain.type}, ptr {cell}", self.kind, width)
-                both = {**here, **where}
-                known = {**values, nest.result: total}
-                made = self.with_lets(known, self.by_depth[2], both, width)
-                self.finish_row(made, both, width, [], 0)
+        start = self.e.const(0.0, self.kind, self.width)
+        sums = self.summed(term, [start] * (len(rows) * vectors))
+        body = len(self.by_depth[2]) + len(nest.stores)
+        if seen is ZERO and (len(rows) == 1 or body * len(sums) <= WRITTEN_OUT):
+            for n, here in enumerate(heres):
+                own = sums[n * vectors : (n + 1) * vectors]
+                self.finish_tile(outer, own, here, wheres)
+            return
+        self.by_rows(outer, sums, rows, wheres, seen)
+
+    def by_rows(self, outer: dict[Let, Value], sums: list[Value], rows: list[Value],
+                wheres: list[Counters], seen: Value) -> None:  # fmt: skip
+        """The epilogue as a loop over the rows of a tile, whose sums lie on the stack."""
+        vectors, row = len(wheres), self.nest.axes[0]
+        held = self.w.frame.alloca(f"[{len(sums)} x {sums[0].type}]")
+        where = self.w.frame.alloca(f"[{len(rows)} x i64]")
+
+        def entry(base: str, kind: str, at: Value) -> str:
+            name = self.e.fresh("p")
+            self.e.line(f"{name} = getelementptr {kind}, ptr {base}, i64 {at.name}")
+            return name
+
+        for n, value in enumerate(sums):
+            self.e.line(f"store {value.typed}, ptr {entry(held, value.type, self.number(n))}")
+        for n, value in enumerate(rows):
+            self.e.line(f"store {value.typed}, ptr {entry(where, 'i64', self.number(n))}")
+
+        def one(r: Value) -> None:
+            i = self.e.op(f"load i64, ptr {entry(where, 'i64', r)}", "i64", 1)
+            first = self.e.mul(r, vectors)
+            own = [
+                self.e.op(
+                    f"load {sums[0].type}, ptr {entry(held, sums[0].type, self.shifted(first, n))}",
+                    self.kind, self.width,
+                )
+                for n in range(vectors)
+            ]  # fmt: skip
+            self.finish_tile(outer, own, {**self.w.counters, row: i}, wheres)
+
+        self.w.loop(self.number(len(rows)), one, seen)
+
+    def finish_tile(self, outer: dict[Let, Value], sums: Sequence[Value], here: Counters,
+                    wheres: Sequence[Counters]) -> None:  # fmt: skip
+        """What follows from the sums of one row of a tile: all is read before any is written."""
+        values = self.with_lets(outer, self.by_depth[1], here, 1)
+        made = []
+        for where, total in zip(wheres, sums, strict=True):
+            known = {**values, self.nest.result: total}
+            made.append(self.with_lets(known, self.by_depth[2], {**here, **where}, self.width))
+        for where, known in zip(wheres, made, strict=True):
+            self.finish_row(known, {**here, **where}, self.width, [], 0)
 
     def with_lets(self, values: dict[Let, Value], lets: Sequence[Let], counters: Counters,
                   width: int) -> dict[Let, Value]:  # fmt: skip
@@ -171,55 +324,85 @@ class ProductWriter(NestWriter):
                 inner[let] = self.lane_let(let, inner, counters, width)
         return inner
 
-    def zeroed(self, width: int) -> str:
-        start = self.e.const(0.0, self.kind, width)
-        name = self.w.frame.alloca(start.type)
-        self.e.line(f"store {start.typed}, ptr {name}")
-        return name
+    def summed(self, term: Term, start: list[Value]) -> list[Value]:
+        """Every term of the sums, in order; those of long sums in parts, which are added up."""
+        inner = self.nest.inner
+        end = self.w.extent(inner.extent)
+        most = inner.extent if isinstance(inner.extent, int) else inner.most
+        if most is not None and most <= TOGETHER:
+            return self.part(term, start, ZERO, end)
 
-    def summed(self, term: Callable[[Value], None]) -> None:
-        """Every term of the sums, in order, some of them at a time."""
+        def one(k: Value, totals: list[Value]) -> list[Value]:
+            stop = self.e.min(self.e.add(k, TOGETHER), end)
+            parts = self.part(term, start, k, stop)
+            return [self.e.add(t, p) for t, p in zip(totals, parts, strict=True)]
+
+        return self.carried((ZERO, end), start, one, TOGETHER)
+
+    def part(self, term: Term, start: list[Value], first: Value, end: Value) -> list[Value]:
+        """The sums of some of the terms; if their number is known, there is at least one."""
         extent = self.nest.inner.extent
-        if isinstance(extent, int) and extent <= WRITTEN_OUT:
-            for k in range(extent):
-                term(Value(str(k), "i64", 1))
-            return
+        several = AT_ONCE if isinstance(extent, int) else 1
 
-        def several(k: Value) -> None:
-            for ahead in range(TERMS):
-                term(self.shifted(k, ahead))
+        def some(k: Value, sums: list[Value], count: int = several) -> list[Value]:
+            for ahead in range(count):
+                sums = term(self.shifted(k, ahead), sums)
+            return sums
 
-        after = self.w.loop(self.w.extent(extent), several, None, TERMS)
-        if isinstance(extent, int):
-            for k in range(extent - extent % TERMS, extent):
-                term(Value(str(k), "i64", 1))
+        if not isinstance(extent, int):
+            return self.carried((first, end), start, some, 1)
+        if extent % several == 0:  # and so is each part
+            return self.carried((first, end), start, some, several)
+        if not end.name.isdigit():
+            return self.carried((first, end), start, lambda k, sums: term(k, sums), 1)
+        whole = self.number(extent - extent % several)
+        sums = self.carried((first, whole), start, some, several)
+        return some(whole, sums, extent % several)
+
+    def carried(self, ends: tuple[Value, Value], start: list[Value], some: Term, step: int
+                ) -> list[Value]:  # fmt: skip
+        """A loop that hands values on from pass to pass; one of unknown length may be empty."""
+        e, (begin, end) = self.e, ends
+        known = isinstance(self.nest.inner.extent, int)
+        number = e.fresh("K")[2:]
+        inside, after, before = f"sum{number}", f"summed{number}", e.block
+        if known:
+            e.line(f"br label %{inside}")
         else:
-            self.w.loop(self.w.extent(extent), term, after)
+            e.line(f"br i1 {e.lt(begin, end).name}, label %{inside}, label %{after}")
+        e.start_block(inside)
+        k = Value(e.fresh("k"), "i64", 1)
+        held = [Value(e.fresh("s"), *value[1:]) for value in start]
+        slot = len(e.lines)
+        made = some(k, held)
+        following = e.op(f"add nuw nsw i64 {k.name}, {step}", "i64", 1)
+        more = e.lt(following, end)
+        latch = e.block
+        e.line(f"br i1 {more.name}, label %{inside}, label %{after}")
+        rows = zip([k, *held], [begin, *start], [following, *made], strict=True)
+        e.lines[slot:slot] = [
+            f"  {name.name} = phi {name.type} [ {first.name}, %{before} ], "
+            f"[ {then.name}, %{latch} ]"
+            for name, first, then in rows
+        ]
+        e.start_block(after)
+        if known:
+            return made
+        return [
+            e.op(f"phi {a.type} [ {a.name}, %{before} ], [ {b.name}, %{latch} ]", *a[1:])
+            for a, b in zip(start, made, strict=True)
+        ]
 
     # Operands
 
-    def operand(
-        self, address: Address, axis: Axis, places: Sequence[Counters], ahead: Sequence[int]
-    ) -> Callable[[Value], list[str]]:
-        """What gives pointers to the elements of a term, for each of the places along an axis.
-
-        Args:
-            ahead: how far the places are from the first one.
-        """
+    def operand(self, address: Address, places: Sequence[Counters]) -> Pointers:
+        """What gives pointers to the elements of a term, for each of the places along an axis."""
         inner = self.nest.inner
         stride = lane_stride(address, inner, self.shuffled)
         if stride is not None:
             first = [self.w.pointer_to(address, {**here, inner: ZERO}) for here in places]
             return lambda k: [self.moved(at, self.w.times(k, stride)) for at in first]
-        beside = lane_stride(address, axis, self.shuffled)
-
-        def by_order(k: Value) -> list[str]:
-            if beside is None:
-                return [self.w.pointer_to(address, {**here, inner: k}) for here in places]
-            at = self.w.pointer_to(address, {**places[0], inner: k})
-            return [self.moved(at, Value(str(n * beside), "i64", 1)) for n in ahead]
-
-        return by_order
+        return lambda k: [self.w.pointer_to(address, {**here, inner: k}) for here in places]
 
     def moved(self, pointer: str, step: Value) -> str:
         if step.name == "0":
@@ -229,9 +412,6 @@ class ProductWriter(NestWriter):
         return name
 
 
-def _starts(widths: Widths) -> Iterator[int]:
-    at = 0
-    for width in widths:
-        yield at
-        at += width
-
+def _array(address: Address) -> tuple[str, int]:
+    """Which array an address lies in, whatever shape it is seen in."""
+    return address.place.role, address.place.number

@@ -18,7 +18,7 @@ from descend.errors import InternalError
 from descend.lean import dataclass
 
 __all__ = [
-    "Loaded", "NotNative", "cpu_lanes", "emit_object", "load_object", "target_id",
+    "Loaded", "NotNative", "architecture", "cpu_lanes", "emit_object", "load_object", "target_id",
     "vector_registers",
 ]  # fmt: skip
 
@@ -75,6 +75,13 @@ def vector_registers() -> int:
     """How many vector registers there are: 16 on x86-64 before AVX-512, else 32."""
     features = _machine().features.split(",")
     return 16 if "+sse2" in features and "+avx512f" not in features else 32
+
+
+@cache
+def architecture() -> str:
+    """The processor's family: `x86_64`, `aarch64`, …"""
+    name = str(_machine().target.triple).partition("-")[0]
+    return {"arm64": "aarch64", "amd64": "x86_64"}.get(name, name)
 
 
 def _target_machine(level: int) -> Any:

@@ -21,6 +21,7 @@ __all__ = ["NestWriter"]
 
 BLOCK_ROWS = 4096
 UNROLL_LIMIT = 200
+BESIDE = 4  # vectors of sums that go along together
 NEUTRAL = {"add": 0.0, "max": -math.inf, "min": math.inf}
 Accumulators = list[dict[tuple[int, int], str]]
 
@@ -315,8 +316,19 @@ class NestWriter:
                     one(self.e.add(i, s * w) if s else i, w, s)
 
             at = self.w.loop(stop, several, at, slots * w)
+        elif self.sums_side_by_side():
+            at = self.w.loop(stop, lambda i: one(i, BESIDE * w, 0), at, BESIDE * w)
         at = self.w.loop(stop, lambda i: one(i, w, 0), at, w)
         self.w.loop(stop, lambda i: one(i, 1, 0), at, 1)
+
+    def sums_side_by_side(self) -> bool:
+        """Whether lanes are sums of their own, and so short that some vectors go along together."""
+        position, axes = self.nest.vector, self.nest.axes
+        if position is None or not self.nest.reductions or not self.nest.kept > position:
+            return False
+        extent, last = axes[position].extent, position == len(axes) - 1
+        long = not isinstance(extent, int) or extent >= BESIDE * self.width
+        return long and not last and len(self.nest.lets) <= BESIDE
 
     # The innermost work
 

@@ -12,6 +12,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import field
+from types import MappingProxyType
+from typing import NamedTuple
 
 from descend.compile.operations import BESIDE
 from descend.errors import InternalError
@@ -20,7 +22,10 @@ from descend.graph.source import CONST, INPUT, IOTA
 from descend.graph.subgraph import group_key
 from descend.lean import dataclass
 
-__all__ = ["Group", "Schedule", "is_small", "make_schedule", "reduced_labels"]
+__all__ = [
+    "IN_TILES", "Group", "Rows", "Schedule", "is_product", "is_small", "make_schedule",
+    "makes_a_nest", "reduced_labels", "seen",
+]  # fmt: skip
 
 SMALL = 16
 UNROLLED_SUM = 8
@@ -31,6 +36,23 @@ NEST_LIMIT = ONCE - 1
 EXTREMA = frozenset({"reduce_max", "reduce_min"})
 BY_CALL = ("call", "lapack", "algorithm")
 LOOKS_UP = (*BY_CALL, "gather", "loop")
+
+
+class Rows(NamedTuple):
+    """What is known of a batch beside its graph.
+
+    Attributes:
+        by_tiles: whether matrix products are statements of their own.
+        ordered: whether the rows are fetched through their order in this epoch.
+        most: what an extent that is no number is at most, and often.
+    """
+
+    by_tiles: bool = True
+    ordered: bool = False
+    most: Mapping[Dim, int] = MappingProxyType({})
+
+
+IN_TILES = Rows()
 
 
 def is_small(node: Node, limit: int = SMALL) -> bool:
@@ -95,7 +117,7 @@ def is_inline(node: Node) -> bool:
     return native == "reduction" and is_unrolled(node)
 
 
-def _seen(node: Node) -> Node:
+def seen(node: Node) -> Node:
     """What a transposed view looks at."""
     while node.op.name == "transpose":
         node = node.args[0]
@@ -112,7 +134,7 @@ def must_store(node: Node, cost: Mapping[Node, int], products: set[Node]) -> lis
     if node.op.native in BY_CALL or node.op.native == "loop":
         return list(node.args)
     if node in products:
-        return [_seen(a) for a in node.args]
+        return [seen(a) for a in node.args]
     if name == "contract":
         return [a for a in node.args if cost.get(a, 0) > 2]
     # An extremum is compared with its operand afterwards: both must be the very same bits, and
@@ -368,10 +390,14 @@ def _follow(late: list[Node], groups: Mapping[object, Group], level: Mapping[Nod
                     group.roots.append(root)
                     inside |= seen
         left = [root for root in left if root not in group.roots]
+        made = {product}  # and what is made of it
+        made.update(node for node in order if node in inside and not made.isdisjoint(node.args))
         known = inside | set(group.roots)
-        open_ends = [product, *(inside - set(group.roots))]
         group.kept_apart = product in wanted or any(
-            user not in known for node in open_ends for user in users.get(node, ())
+            user not in known
+            for node in made
+            if node is product or node not in group.roots
+            for user in users.get(node, ())
         )
     return left
 

@@ -1,0 +1,186 @@
+"""New states written over the old ones, where nothing else needs those any more.
+
+A step writes its new states beside the old ones, and they are copied when all of it has been read.
+Where one nest makes a new state element by element, and reads of the old one only the element that
+it is about to write, it can write there at once; a nest that comes too early for that is moved
+behind the last one that reads the old state, if nothing in between waits for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from descend.compile.loops import (
+    Address,
+    Call,
+    Copy,
+    Index,
+    Let,
+    Nest,
+    Place,
+    Product,
+    Statement,
+    Store,
+)
+from descend.compile.segments import operands
+
+__all__ = ["can_wait", "write_in_place"]
+
+
+def write_in_place(
+    statements: list[Statement], changes: list[Statement]
+) -> list[tuple[Place, Place]]:
+    """Let nests of a block write to their states; what follows the block then copies those no more.
+
+    Args:
+        changes: the copies that follow the block; those that are no longer needed are removed.
+
+    Returns:
+        Each state written in place, and the array that it would have been copied from.
+    """
+    done = []
+    for copy in [c for c in changes if isinstance(c, Copy) and c.target.role == "state"]:
+        own, others = {_key(copy.target), _key(copy.source)}, [s for s in changes if s is not copy]
+        if any(own & _keys(s) for s in others):
+            continue
+        if _written(statements, copy.target, copy.source):
+            changes.remove(copy)
+            done.append((copy.target, copy.source))
+    return done
+
+
+def _written(statements: list[Statement], state: Place, beside: Place) -> bool:
+    """Whether the nest that makes an array now writes over the state that it becomes."""
+    state_key = _key(state)
+    makers = [n for n, s in enumerate(statements) if _key(beside) in _written_by(s)]
+    if len(makers) != 1 or state.shape != beside.shape:
+        return False
+    first, nest = makers[0], statements[makers[0]]
+    if not isinstance(nest, Nest) or not _by_element(nest, state, beside):
+        return False
+    if any(isinstance(s, Let) and state_key in _keys(s) for s in statements):
+        return False  # a scalar may be read again wherever it is used
+    last = max((n for n, s in enumerate(statements) if state_key in _keys(s)), default=first)
+    if last > first:
+        if not can_wait(nest, statements[first + 1 : last + 1]):
+            return False
+        statements.insert(last, statements.pop(first))
+    if not all(_rename(s, beside, state, try_only=True) for s in statements):
+        return False
+    for s in statements:
+        _rename(s, beside, state)
+    return True
+
+
+def _by_element(nest: Nest, state: Place, beside: Place) -> bool:
+    """Whether each element is written once, at the only place where the old one is read."""
+    stores = [s for s in nest.stores if s.target.place is beside]
+    if len(stores) != 1 or len(nest.stores) > len({_key(s.target.place) for s in nest.stores}):
+        return False
+    own = stores[0].target.index
+    if own != tuple(Index(0, ((axis, 1),)) for axis in nest.axes):
+        return False
+    loads = [x.attr for x in nest.lets if x.op == "load"]
+    names = _key(state), _key(beside)
+    if any(_key(a.place) in names and (a.place is not state or a.index != own) for a in loads):
+        return False
+    rest = [x.attr[0] for x in nest.lets if x.op == "gather"]
+    if isinstance(nest, Product):
+        rest += [nest.left, nest.right]
+    return not any(_key(a.place) in names for a in rest)
+
+
+def can_wait(nest: Nest, others: Sequence[Statement]) -> bool:
+    """Whether a nest may be worked out after these statements."""
+    made = {r.result for r in nest.reductions if isinstance(r.result, Let)} | {*nest.lets}
+    written = set(map(_key, _targets(nest)))
+    touched = {_key(a.place) for a in _addresses(nest)}
+    return not any(
+        s in made or made & {*operands(s)} or written & _keys(s) or touched & _written_by(s)
+        for s in others
+    )
+
+
+def _key(place: Place) -> tuple[str, int]:
+    """Which array it is, whatever shape it is seen in."""
+    return place.role, place.number
+
+
+def _keys(s: Statement) -> set[tuple[str, int]]:
+    return set(map(_key, _places(s)))
+
+
+def _written_by(s: Statement) -> set[tuple[str, int]]:
+    return set(map(_key, _targets(s)))
+
+
+def _addresses(s: Statement) -> Iterator[Address]:
+    """Every address in a statement that is no control flow."""
+    for let in [s] if isinstance(s, Let) else s.lets if isinstance(s, Nest) else []:
+        if let.op == "load":
+            yield let.attr
+        elif let.op == "gather":
+            yield let.attr[0]
+    if isinstance(s, Store):
+        yield s.target
+    elif isinstance(s, Nest):
+        yield from (store.target for store in s.stores)
+        yield from (r.result for r in s.reductions if isinstance(r.result, Address))
+        if isinstance(s, Product):
+            yield from (s.left, s.right)
+
+
+def _places(s: Statement) -> Iterator[Place]:
+    """Every array that a statement reads or writes."""
+    if isinstance(s, Copy):
+        yield from (s.target, s.source)
+    elif isinstance(s, Call):
+        yield from (s.target, *s.sources, *s.attrs.get("results", ()))
+    elif isinstance(s, (Let, Store, Nest)):
+        yield from (a.place for a in _addresses(s))
+    else:
+        for inner in s.block.statements:  # type: ignore[union-attr]
+            yield from _places(inner)
+
+
+def _targets(s: Statement) -> list[Place]:
+    """Every array that a statement writes; all it touches, where it is none of the plain ones."""
+    if isinstance(s, Let):
+        return []
+    if isinstance(s, Store):
+        return [s.target.place]
+    if isinstance(s, Nest):
+        results = [r.result.place for r in s.reductions if isinstance(r.result, Address)]
+        return [*(store.target.place for store in s.stores), *results]
+    return [s.target] if isinstance(s, Copy) else list(_places(s))
+
+
+def _rename(s: Statement, before: Place, after: Place, try_only: bool = False) -> bool:
+    """Put one array in the place of another; whether that is possible."""
+    if _key(before) not in _keys(s):
+        return True
+    if not isinstance(s, (Let, Store, Nest)):
+        return False
+    if any(_key(a.place) == _key(before) and a.place is not before for a in _addresses(s)):
+        return False  # it is seen in another shape
+    if try_only:
+        return True
+
+    def new(address: Address) -> Address:
+        return Address(after, address.index) if address.place is before else address
+
+    for let in [s] if isinstance(s, Let) else s.lets if isinstance(s, Nest) else []:
+        if let.op == "load":
+            let.attr = new(let.attr)
+        elif let.op == "gather":
+            let.attr = (new(let.attr[0]), let.attr[1])
+    if isinstance(s, Store):
+        s.target = new(s.target)
+    elif isinstance(s, Nest):
+        for store in s.stores:
+            store.target = new(store.target)
+        for r in s.reductions:
+            r.result = new(r.result) if isinstance(r.result, Address) else r.result
+        if isinstance(s, Product):
+            s.left, s.right = new(s.left), new(s.right)
+    return True
