@@ -25,11 +25,11 @@ DECLARED = {  # by scikit-learn, of its own classes of these names
     for name in ("SGDClassifier", "SGDRegressor")
 }
 EACH = [
-    MLPClassifier(), MLPRegressor(), SGDClassifier(), SGDRegressor(), NetworkClassifier(),
-    NetworkRegressor(), FormulaRegressor(),
+    MLPClassifier(), MLPRegressor(), SGDClassifier(), SGDRegressor(),
+    NetworkClassifier((), lr=0.05), NetworkRegressor(), FormulaRegressor(),
 ]  # fmt: skip
 MORE = [
-    NetworkClassifier([16, "tanh"], lr=0.02, loss="cross_entropy"),
+    NetworkClassifier(), NetworkClassifier([16, "tanh"], lr=0.02, loss="cross_entropy"),
     SGDClassifier(loss="log_loss", penalty="elasticnet", average=True),
     MLPClassifier(solver="lbfgs"), MLPRegressor(solver="sgd", early_stopping=True),
 ]  # fmt: skip

@@ -142,3 +142,21 @@ def test_formula_says_what_cannot_be_meant() -> None:
         FormulaRegressor("2x0 + b").fit(X, NUMBERS)
     with pytest.warns(ConvergenceWarning):
         FormulaRegressor("exp(a*x0)", epochs=1, starts=1, start={"a": 5.0}).fit(X, NUMBERS)
+
+
+def test_layers_with_draws_and_running_values_serve_without_them() -> None:
+    layers = [nn.Linear(16), nn.BatchNorm(), nn.ReLU(), nn.Dropout(0.2), nn.Linear()]
+    model = NetworkClassifier(nn.Sequential(*layers), lr=0.02, random_state=0)
+    model.partial_fit(X, LABELS, classes=["a", "b", "c"]).partial_fit(X[:20], LABELS[:20])
+    model.fit(X, LABELS)
+    assert model.score(X, LABELS) > 0.9
+    alone = np.concatenate([model.predict_proba(X[i : i + 1]) for i in range(60)])
+    np.testing.assert_allclose(alone, model.predict_proba(X), rtol=1e-12)
+
+
+def test_numbers_of_an_embedding_are_not_standardised() -> None:
+    words = np.tile([[0.0], [1.0], [2.0]], (10, 1))
+    y = np.tile([5.0, -1.0, 2.0], 10)
+    network = nn.Sequential(nn.Embedding(3, 4), nn.Flatten(), nn.Linear())
+    model = NetworkRegressor(network, lr=0.05, random_state=0).fit(words, y)
+    np.testing.assert_allclose(model.predict(words[:3]), y[:3], atol=0.1)

@@ -49,6 +49,7 @@ class FormulaRegressor(Kept, RegressorMixin, BaseEstimator):  # type: ignore[mis
         params_: the parameters found, by name. n_iter_: how many iterations or epochs it took.
         fit_: what `descend.fit` returned, with standard errors, verdict and report.
 
+    >>> import numpy as np
     >>> X = np.linspace(0.0, 4.0, 40).reshape(-1, 1)
     >>> decay = FormulaRegressor("a*exp(-k*x) + c").fit(X, 3 * np.exp(-1.5 * X[:, 0]) + 1)
     >>> {name: round(value, 6) for name, value in decay.params_.items()}

@@ -151,6 +151,7 @@ class _Trained:
 class SGDClassifier(_Trained, linear_model.SGDClassifier):  # type: ignore[misc]
     """scikit-learn's `SGDClassifier`, with its parameters and attributes, trained by `descend.fit`.
 
+    >>> import numpy as np
     >>> from sklearn.preprocessing import StandardScaler
     >>> from sklearn.pipeline import make_pipeline
     >>> X = np.array([[-1, -1], [-2, -1], [1, 1], [2, 1]])
@@ -218,6 +219,7 @@ class SGDClassifier(_Trained, linear_model.SGDClassifier):  # type: ignore[misc]
 class SGDRegressor(_Trained, linear_model.SGDRegressor):  # type: ignore[misc]
     """scikit-learn's `SGDRegressor`, with its parameters and attributes, trained by `descend.fit`.
 
+    >>> import numpy as np
     >>> rng = np.random.RandomState(0)
     >>> X = rng.randn(100, 2)
     >>> reg = SGDRegressor(random_state=0).fit(X, X @ [1.0, -2.0] + 3.0)
