@@ -190,8 +190,8 @@ class ProductWriter(NestWriter):
 
     def packed(self, right: Pointers, vectors: int, terms: int) -> Pointers:
         """A panel of the right operand, copied to the stack: its rows then lie side by side."""
-        vector = Value("", self.kind, self.width)
-        base = self.w.frame.alloca(f"[{terms * vectors} x {vector.type}]")
+        size = terms * vectors * self.width * self.nest.result.dtype.itemsize
+        base = self.w.frame.room(size)
 
         def where(k: Value) -> list[str]:
             first = self.moved(base, self.w.times(k, vectors * self.width))
