@@ -31,6 +31,7 @@ class Frame:
         segment: the frame of a new function that shares the table and the batch.
         finish_segment: closes that function, with these further parameters; returns its number.
         call_segment: calls the function of a number, with these further arguments.
+        room: so many bytes on the stack, for one after the other.
     """
 
     e: Emitter
@@ -45,6 +46,7 @@ class Frame:
     finish_segment: Callable[[Sequence[str]], int]
     call_segment: Callable[[int, Sequence[str]], None]
     spill: Callable[[], str]
+    room: Callable[[int], str]
 
     def alloca(self, value_type: str) -> str:
         name = self.e.fresh("a")

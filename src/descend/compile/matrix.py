@@ -31,10 +31,11 @@ from descend.graph.node import Dim
 __all__ = ["TOGETHER", "ProductWriter", "starts_of", "tile_of", "width_of"]
 
 TYPICAL = 512  # rows, and terms of a sum, where nobody knows how many there will be
-WRITTEN_OUT = 60  # instructions of an epilogue that needs no loop over the rows of its tile
+WRITTEN_OUT = 120  # instructions of an epilogue that needs no loop over the rows of its tile
 TOGETHER = 512  # terms of a sum that are added up in order; even
 AT_ONCE = 2  # of them without a loop
-LEAST_ROWS, PACKED_BYTES = 24, 1 << 15  # from which on, and up to which, a panel is packed
+PACKED_BYTES = 1 << 15  # of a panel that is packed
+LEAST_ROWS, LEAST_APART, APART = 128, 24, 1024  # for which it is; where rows lie so far apart
 PER_CYCLE, LATENCY = 2, 4  # multiply-adds and loads a cycle; cycles until a sum is ready
 EXTRA = 0.08  # of a row may be worked out twice
 AROUND = 25  # cycles before and after the loop of a tile
@@ -102,7 +103,10 @@ class ProductWriter(NestWriter):
         self.high, self.wide = tile_of(rows, count, inner or TYPICAL, registers, together)
         panel = (inner or PACKED_BYTES) * self.wide * self.width * nest.result.dtype.itemsize
         self.across = self._across()
-        packs = self.across is not None or (rows >= LEAST_ROWS and panel <= PACKED_BYTES)
+        step = lane_stride(nest.right, nest.inner, self.shuffled)
+        apart = step is not None and step * nest.result.dtype.itemsize % APART == 0
+        least = LEAST_APART if apart else LEAST_ROWS  # such rows throw each other out of the cache
+        packs = self.across is not None or (rows >= least and panel <= PACKED_BYTES)
         self.packs = inner if packs else None
 
     def _across(self) -> int | None:
@@ -190,8 +194,8 @@ class ProductWriter(NestWriter):
 
     def packed(self, right: Pointers, vectors: int, terms: int) -> Pointers:
         """A panel of the right operand, copied to the stack: its rows then lie side by side."""
-        vector = Value("", self.kind, self.width)
-        base = self.w.frame.alloca(f"[{terms * vectors} x {vector.type}]")
+        size = terms * vectors * self.width * self.nest.result.dtype.itemsize
+        base = self.w.frame.room(size)
 
         def where(k: Value) -> list[str]:
             first = self.moved(base, self.w.times(k, vectors * self.width))

@@ -23,6 +23,12 @@ from descend.graph.node import Dim, sizes
 
 __all__ = ["FunctionText"]
 
+ROOM = "%room"
+
+
+def _room_text(size: int) -> str:
+    return f"  {ROOM} = alloca [{size} x i8], align 64"
+
 
 class FunctionText:
     """Collects the body of a function and everything that must stand before it.
@@ -42,6 +48,7 @@ class FunctionText:
         self.globals: list[str] = [] if parent is None else parent.globals
         self.slots: dict[Any, int] = {} if parent is None else parent.slots
         self.segments: list[str] = [] if parent is None else parent.segments
+        self._room = 0
         self._loaded: dict[Any, str] = {}
         self._cells: dict[tuple[str, int], list[str]] = {}
         self._constants: dict[int, str] = {} if parent is None else parent._constants
@@ -85,6 +92,15 @@ class FunctionText:
         name = self.e.fresh("r")
         self.entry.append(f"  {name} = alloca {value_type}")
         return name
+
+    def room(self, size: int) -> str:
+        """So many bytes on the stack, which pieces of code use one after the other."""
+        if size > self._room:
+            if self._room:
+                self.entry.remove(_room_text(self._room))
+            self.entry.insert(0, _room_text(size))
+            self._room = size
+        return ROOM
 
     def registers(self, place: Place) -> list[str]:
         """Keep every element of a small place in a variable of its own."""
@@ -131,7 +147,7 @@ class FunctionText:
             self.e, self.pointer, self.cell, extent,
             lambda kind: max(2, cpu_lanes() * 8 // (8 if kind == "i1" else int(kind[1:]))),
             first_row, order, self.entry, segment, self.finish_segment, call_segment,
-            lambda: self.slot(("spill",)),
+            lambda: self.slot(("spill",)), self.room,
         )  # fmt: skip
 
     # Segments
