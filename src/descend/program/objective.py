@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -14,16 +14,18 @@ from descend.graph.elementwise import call, cast, full_like, select
 from descend.graph.linear import broadcast, reduce_sum
 from descend.graph.multilinear import contract
 from descend.graph.node import Dim, Node, substitute
+from descend.graph.program import Plan
 from descend.graph.source import const, input_node, row_count
 from descend.lean import dataclass
 from descend.task.columns import SIGMA, TARGET, WEIGHT, WHITENING
-from descend.trace.context import tracing
+from descend.task.coupling import mixed_at
+from descend.trace.context import Origin, tracing
 from descend.trace.model import Model
 from descend.trace.tensor import as_node, wrap
 
 __all__ = [
     "Curvature", "curvature_graph",
-    "entries", "loss_function", "loss_graph",
+    "entries", "loss_function", "loss_graph", "refuse_coupling",
 ]  # fmt: skip
 
 @dataclass(frozen=True)
@@ -167,3 +169,24 @@ def _mean_square(residual: Node, model: Model, weight: Node | None) -> tuple[Nod
         root = call("sqrt", cast(weight, residual.dtype))
         residual = call("mul", residual, _each(root, residual))
     return loss, residual
+
+
+def refuse_coupling(
+    losses: Node, given: Iterable[Any], rows: Dim | int,
+    origin: Callable[[Node], Origin | None], plan: Plan,
+) -> None:  # fmt: skip
+    """Refuse a loss whose rows know of one another: that of a batch is another one.
+
+    Args:
+        given: the prediction and the target, whose own rows are the model's affair.
+        origin: the place in the user's code that made a node.
+    """
+    if losses.shape[:1] != (rows,):
+        return
+    why = mixed_at([losses], rows, origin, frozenset(n for n in given if isinstance(n, Node)))
+    if why:
+        raise UsageError(
+            f"the loss couples the rows with one another ({why}), so a batch of "
+            f"{plan.batch_size} rows has another loss than all of them",
+            remedy="leave out batch_size, or give the loss of each row by itself",
+        )

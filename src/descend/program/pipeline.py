@@ -33,12 +33,12 @@ from descend.program.objective import (
     entries,
     loss_function,
     loss_graph,
+    refuse_coupling,
 )
 from descend.program.recipe import Descent, Pass, Recipe
 from descend.simplify.apart import set_apart
 from descend.simplify.driver import simplify
 from descend.task.columns import ROW, SEED, WHITENING, column_key, running_slot
-from descend.task.coupling import mixed_at
 from descend.trace.context import Trace
 from descend.trace.effects import apart, noting
 from descend.trace.model import Model
@@ -149,24 +149,12 @@ class DescentBuilder:
         """The same, of a loss that is taken of some rows at a time."""
         found = self.run(function, *args)
         given = [n for arg in args for n in (arg if isinstance(arg, tuple) else (arg,))]
-        self.refuse_coupling(found, frozenset(n for n in given if isinstance(n, Node)))
+        self.refuse_coupling(found, *given)
         return found
 
-    def refuse_coupling(self, losses: Node, given: frozenset[Node]) -> None:
-        """Refuse a loss whose rows know of one another: that of a batch is another one.
-
-        Args:
-            given: the prediction and the target, whose own rows are the model's affair.
-        """
-        if losses.shape[:1] != (self.rows,):
-            return
-        why = mixed_at([losses], self.rows, self.traces[-1].origin, given)
-        if why:
-            raise UsageError(
-                f"the loss couples the rows with one another ({why}), so a batch of "
-                f"{self.recipe.plan.batch_size} rows has another loss than all of them",
-                remedy="leave out batch_size, or give the loss of each row by itself",
-            )
+    def refuse_coupling(self, losses: Node, *given: Any) -> None:
+        """Refuse a loss whose rows know of one another; those of what is given are no matter."""
+        refuse_coupling(losses, given, self.rows, self.traces[-1].origin, self.recipe.plan)
 
     # stages
 
@@ -194,7 +182,7 @@ class DescentBuilder:
         run = self.run if recipe.plan.batch_size is None else self.run_apart
         total, residual = loss_graph(model, recipe.sign, data, loss, run)
         if residual is not None and run == self.run_apart:
-            self.refuse_coupling(residual, frozenset([*model.nodes, *data.values()]))
+            self.refuse_coupling(residual, *model.nodes, *data.values())
         if recipe.penalty is not None:
             bound = recipe.penalty.bind(self.numbers("penalty", recipe.penalty, total.dtype))
             value = self.run(bound.value, list(model.leaves.values()))

@@ -42,9 +42,8 @@ def fit(
     sigma: Any = None, absolute_sigma: bool = False, missing: Missing = "raise",
     constants: Any = None, params: Iterable[str] | None = None, penalty: Any = None,
     clip: Any = None, starts: int | None = None, standardize: bool | None = None,
-    likelihood: bool = False,
-    threads: int | None = None, fixed: Any = None, bounds: Any = None, ties: Any = None,
-    resume: Any = None, callback: Callable[[Moment], Any] | None = None,
+    likelihood: bool = False, threads: int | None = None, fixed: Any = None, bounds: Any = None,
+    ties: Any = None, resume: Any = None, callback: Callable[[Moment], Any] | None = None,
     progress: Progress | None = None, checkpoint: str | os.PathLike[str] | None = None,
     verbose: bool = False, record: Iterable[str] = (),
     metrics: Iterable[str] = (), engine: str = "native", **unknown: Never,
@@ -64,8 +63,7 @@ def fit(
         epochs: at most (1000; of networks 200). stop_loss, …, max_seconds: what ends it before.
         keep_best, validation_split, validation_data: return the best parameters; hold back a share
             of the rows, or give (x, y). class_weight: `"balanced"`, or a dict label → weight.
-        sample_weight: multiplies each row's loss. sigma: standard deviations of y, in its unit if
-            absolute_sigma, else relative (as in SciPy).
+        sample_weight: multiplies each row's loss. sigma: standard deviations of y, as in SciPy.
         fixed: parameters that keep their start, `["a", "w[0]"]`, or have a value, `{"a": 3}`.
         bounds: `{"a": (0, None)}`, `{"w": ([0, 1], 9)}`, or SciPy's pair of all bounds.
         ties: parameters that are expressions of others, `{"b": "2*a"}`. See also `Parameter`.
@@ -79,8 +77,7 @@ def fit(
         callback, progress, verbose: who is told of epochs. checkpoint: a file to resume from.
         record, metrics: what the history keeps besides the loss: `"params"`, `"gradient"`;
             `"accuracy"`, `"log_loss"`, `"top_3"`, `"rmse"`, `"mae"`, `"r2"`, of held-back rows too.
-        engine: `"interpreted"` runs the reference interpreter. threads: how many may work on more
-            than 65 536 rows (by default one a core); they change no bit.
+        engine: `"interpreted"` runs the interpreter. threads: how many work; they change no bit.
 
     Raises:
         UsageError, DataError: what cannot be meant, or used as it is, with what to do instead.
