@@ -37,7 +37,7 @@ from descend import networks  # noqa: E402
 from descend.compile.native import cpu_lanes, emit_object, load_object  # noqa: E402
 
 HERE = Path(__file__).parent
-RATE, SECONDS, COMPARED = 1e-3, 0.4, 10
+RATE, SECONDS, COMPARED = 1e-3, 1.0, 10
 Train = Callable[[int], float]
 
 
@@ -345,6 +345,16 @@ def _seconds(call: Callable[[], Any]) -> float:
     return time.perf_counter() - start
 
 
+def _epochs(train: Train) -> int:
+    """As many as take about a second, of what more epochs take: a call has its own price."""
+    count, took = 1, 0.0
+    one = _seconds(functools.partial(train, 1))
+    while took - one < 0.1 and count < 1 << 12:
+        count *= 4
+        took = _seconds(functools.partial(train, 1 + count))
+    return max(1, round(SECONDS * count / max(took - one, 1e-4)))
+
+
 def measured(
     case: Case, rounds: int, peers: list[str]
 ) -> Iterator[tuple[str, float, float, float]]:
@@ -366,16 +376,12 @@ def measured(
         except Exception as error:  # a peer that does not run here is left out, and said
             print(f"{peer}: {str(error).splitlines()[0][:80]}", flush=True)
             trains.pop(peer, None)
-    epochs = {
-        p: max(1, round(SECONDS / max(_seconds(functools.partial(t, 1)), 1e-4)))
-        for p, t in trains.items()
-    }
+    epochs = {peer: _epochs(train) for peer, train in trains.items()}
     best = dict.fromkeys(trains, math.inf)
     for _ in range(rounds):
         for peer, train in trains.items():
-            start = time.perf_counter()
-            train(epochs[peer])
-            best[peer] = min(best[peer], (time.perf_counter() - start) / epochs[peer] / steps)
+            took = _seconds(functools.partial(train, epochs[peer]))
+            best[peer] = min(best[peer], took / epochs[peer] / steps)
     for peer in trains:
         yield peer, best[peer] * 1e6, losses[peer], first[peer]
 

@@ -35,7 +35,6 @@ OPTIONS = [
     ({"optimizer": "L-BFGS-B"}, 'no optimizer "L-BFGS-B" (here "lbfgs"', "choose from sgd"),
     ({"optimizer": 3}, "no optimizer 3", "choose from sgd"),
     ({"loss": "linear"}, 'no loss "linear" (here "mse" does that)', "choose from mse"),
-    ({"loss": None}, "no loss None", "choose from mse"),
     ({"sigma": True}, "sigma holds True and False", "standard deviation of each value of y"),
     ({"sigma": "yerr"}, 'sigma is the text "yerr"', 'table["yerr"]'),
     ({"absolute_sigma": True}, "absolute_sigma says something of sigma", "write sigma=…"),

@@ -71,14 +71,14 @@ def test_exit_codes_are_those_promised():
     )  # fmt: skip
     assert {
         name: entry.exit_code for name, entry in STATUSES.items() if entry.exit_code
-    } == dict.fromkeys(failed, 4) | {"interrupted": 130}
+    } == dict.fromkeys(failed, 4) | {"interrupted": 130, "paused": 130}
 
 
 def test_the_status_words_are_the_agreed_ones():
     assert set(STATUSES) == {
         "converged", "kink", "bound", "flat", "runaway", "side_minimum", "side_minimum_kept",
         "constant", "threshold", "threshold_kept", "stop_loss", "epochs_spent", "no_improvement",
-        "parameters_still", "gradient_small", "time_spent", "interrupted", "diverged",
+        "parameters_still", "gradient_small", "time_spent", "interrupted", "paused", "diverged",
         "not_converged", "not_moved", "grew",
     }  # fmt: skip
 

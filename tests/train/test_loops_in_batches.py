@@ -136,7 +136,7 @@ MEETING: dict[str, tuple[Model, str]] = {
     "a sum": (summed, "sum in scan"),
     "an inner maximum": (summed_within, "reduce_max in scan in scan"),
     "along the rows": (along_the_rows, "scan along the rows"),
-    "a rule": (lambda x, a, c: less_all(a * x[:, 0]) + c, "sum in custom"),
+    "a rule": (lambda x, a, c: less_all(a * x[:, 0]) + c, "less_all(a * x[:, 0])"),
 }
 
 

@@ -43,7 +43,8 @@ def encoding_of(head: bytes) -> str | None:
     if b"\0" not in head:
         return None
     for name, higher in (("utf-32-le", (3, 2)), ("utf-32-be", (0, 1))):
-        if not any(head[higher[0] :: 4]) and not any(head[higher[1] :: 4]):
+        enough = len(head) >= 8  # one sign may be any four bytes
+        if enough and not any(head[higher[0] :: 4]) and not any(head[higher[1] :: 4]):
             text = head[: len(head) & ~3].decode(name, "replace")
             if "".join(text.split()).isprintable() and "\ufffd" not in text:
                 return name

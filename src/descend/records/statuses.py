@@ -99,7 +99,7 @@ STATUSES: Mapping[str, Status] = {
         "diverged", NO, "diverged in {epoch}; the last finite parameters are returned"
     ),
     "paused": Status(
-        "interrupted", False, EITHER, STOPPED, "stands", "stands after {epochs}, and may go on"
+        "interrupted", False, EITHER, CTRL_C, "stands", "stands after {epochs}, and may go on"
     ),
     "interrupted": Status(
         "interrupted", False, EITHER, CTRL_C, "stopped",

@@ -159,7 +159,13 @@ def _check_names(option: str, value: Any) -> tuple[str, ...]:
     """Names, or one of them, in the order given."""
     if value is None:
         return ()
-    return (value,) if isinstance(value, str) else tuple(dict.fromkeys(value))
+    names = (value,) if isinstance(value, str) else tuple(value) if np.iterable(value) else (value,)
+    for name in names:
+        if not isinstance(name, str) or not name.isidentifier():
+            raise UsageError(
+                f"{option} holds {name!r}, which is no name", remedy=f'write {option}=["accuracy"]'
+            )
+    return tuple(dict.fromkeys(names))
 
 
 def _check_records(name: str, value: Any) -> tuple[str, ...]:

@@ -37,16 +37,16 @@ def fit(
     epochs: int | None = None, seed: int = 0, stop_loss: float | None = None,
     xtol: float | None = None, ftol: float | None = None, gtol: float | None = None,
     patience: int | None = None, min_delta: float = 0.0, keep_best: bool | None = None,
-    max_seconds: float | None = None, validation_split: float = 0.0,
-    validation_data: Any = None, class_weight: Any = None, sample_weight: Any = None,
-    sigma: Any = None, absolute_sigma: bool = False, missing: Missing = "raise",
-    constants: Any = None, params: Iterable[str] | None = None, penalty: Any = None,
-    clip: Any = None, starts: int | None = None, standardize: bool | None = None,
-    likelihood: bool = False, threads: int | None = None, fixed: Any = None, bounds: Any = None,
-    ties: Any = None, resume: Any = None, callback: Callable[[Moment], Any] | None = None,
+    max_seconds: float | None = None, validation_split: float = 0.0, validation_data: Any = None,
+    class_weight: Any = None, sample_weight: Any = None, sigma: Any = None,
+    absolute_sigma: bool = False, missing: Missing = "raise", constants: Any = None,
+    params: Iterable[str] | None = None, penalty: Any = None, clip: Any = None,
+    starts: int | None = None, standardize: bool | None = None, likelihood: bool = False,
+    threads: int | None = None, fixed: Any = None, bounds: Any = None, ties: Any = None,
+    resume: Any = None, callback: Callable[[Moment], Any] | None = None,
     progress: Progress | None = None, checkpoint: str | os.PathLike[str] | None = None,
-    verbose: bool = False, record: Iterable[str] = (),
-    metrics: Iterable[str] = (), engine: str = "native", **unknown: Never,
+    verbose: bool = False, record: Iterable[str] = (), metrics: Iterable[str] = (),
+    engine: str = "native", **unknown: Never,
 ) -> Fit:  # fmt: skip
     """Fit a model to data by descending the gradient of a loss.
 
@@ -60,10 +60,11 @@ def fit(
         optimizer: `"auto"` (or None) takes Levenberg–Marquardt for sums of squares, else BFGS,
             L-BFGS or Adam, and the report says why; or one by name, with lr as learning rate.
         batch_size, shuffle, seed: all rows at once, unless smaller batches are asked for.
-        epochs: at most (1000; of networks 200). stop_loss, …, max_seconds: what ends it before.
+        epochs: at most (1000; of networks 200). stop_loss, xtol, ftol, gtol, patience, min_delta,
+            max_seconds: what ends it before.
         keep_best, validation_split, validation_data: return the best parameters; hold back a share
             of the rows, or give (x, y). class_weight: `"balanced"`, or a dict label → weight.
-        sample_weight: multiplies each row's loss. sigma: standard deviations of y, as in SciPy.
+        sample_weight: multiplies each row's loss. sigma, absolute_sigma: spreads of y, as in SciPy.
         fixed: parameters that keep their start, `["a", "w[0]"]`, or have a value, `{"a": 3}`.
         bounds: `{"a": (0, None)}`, `{"w": ([0, 1], 9)}`, or SciPy's pair of all bounds.
         ties: parameters that are expressions of others, `{"b": "2*a"}`. See also `Parameter`.
@@ -75,8 +76,7 @@ def fit(
         standardize: the model and its parameters see rescaled columns; else units are kept.
         resume: a fit to go on with: the same optimizer, rows and seed; other changes are said.
         callback, progress, verbose: who is told of epochs. checkpoint: a file to resume from.
-        record, metrics: what the history keeps besides the loss: `"params"`, `"gradient"`;
-            `"accuracy"`, `"log_loss"`, `"top_3"`, `"rmse"`, `"mae"`, `"r2"`, of held-back rows too.
+        record, metrics: what the history keeps besides: `"params"`, `"gradient"`; `"accuracy"`, ….
         engine: `"interpreted"` runs the interpreter. threads: how many work; they change no bit.
 
     Raises:
