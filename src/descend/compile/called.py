@@ -56,8 +56,8 @@ class _Memory:
         for i, node in enumerate(inputs):
             arrays["fixed", i] = np.empty(sizes(node.shape) if small[i] else 0, node.dtype)
         for place in (*about["scratch"], *about["results"]):
-            if place.role in ("scratch", "result") and (place.role, place.number) not in arrays:
-                arrays[place.role, place.number] = np.empty(sizes(place.shape), place.dtype)
+            if place.role in ("scratch", "result") and place.key not in arrays:
+                arrays[place.key] = np.empty(sizes(place.shape), place.dtype)
         for number, value in about["constants"].items():
             arrays["constant", int(number)] = np.asarray(value)
         slots = {key: i for i, key in enumerate(about["slots"])}

@@ -59,17 +59,17 @@ def _fits(first: Nest, then: Nest) -> bool:
         return False
     if [a.extent for a in first.axes] != [a.extent for a in then.axes]:
         return False
-    made = {(s.target.place.role, s.target.place.number): s.target for s in first.stores}
+    made = {s.target.place.key: s.target for s in first.stores}
     if any(target.index != _own(first) for target in made.values()):
         return False
     loads = [x.attr for x in then.lets if x.op == "load"]
-    read = [a for a in loads if (a.place.role, a.place.number) in made]
+    read = [a for a in loads if a.place.key in made]
     touched = [x.attr[0].place for x in then.lets if x.op == "gather"]
     touched += [s.target.place for s in then.stores]
-    if any((p.role, p.number) in made for p in touched):
+    if any(p.key in made for p in touched):
         return False
     return bool(read) and all(
-        a.index == _own(then) and a.place is made[a.place.role, a.place.number].place for a in read
+        a.index == _own(then) and a.place is made[a.place.key].place for a in read
     )
 
 

@@ -40,7 +40,7 @@ def write_in_place(
     """
     done = []
     for copy in [c for c in changes if isinstance(c, Copy) and c.target.role == "state"]:
-        own, others = {_key(copy.target), _key(copy.source)}, [s for s in changes if s is not copy]
+        own, others = {copy.target.key, copy.source.key}, [s for s in changes if s is not copy]
         if any(own & _keys(s) for s in others):
             continue
         if _written(statements, copy.target, copy.source):
@@ -51,8 +51,8 @@ def write_in_place(
 
 def _written(statements: list[Statement], state: Place, beside: Place) -> bool:
     """Whether the nest that makes an array now writes over the state that it becomes."""
-    state_key = _key(state)
-    makers = [n for n, s in enumerate(statements) if _key(beside) in _written_by(s)]
+    state_key = state.key
+    makers = [n for n, s in enumerate(statements) if beside.key in _written_by(s)]
     if len(makers) != 1 or state.shape != beside.shape:
         return False
     first, nest = makers[0], statements[makers[0]]
@@ -75,43 +75,38 @@ def _written(statements: list[Statement], state: Place, beside: Place) -> bool:
 def _by_element(nest: Nest, state: Place, beside: Place) -> bool:
     """Whether each element is written once, at the only place where the old one is read."""
     stores = [s for s in nest.stores if s.target.place is beside]
-    if len(stores) != 1 or len(nest.stores) > len({_key(s.target.place) for s in nest.stores}):
+    if len(stores) != 1 or len(nest.stores) > len({s.target.place.key for s in nest.stores}):
         return False
     own = stores[0].target.index
     if own != tuple(Index(0, ((axis, 1),)) for axis in nest.axes):
         return False
     loads = [x.attr for x in nest.lets if x.op == "load"]
-    names = _key(state), _key(beside)
-    if any(_key(a.place) in names and (a.place is not state or a.index != own) for a in loads):
+    names = state.key, beside.key
+    if any(a.place.key in names and (a.place is not state or a.index != own) for a in loads):
         return False
     rest = [x.attr[0] for x in nest.lets if x.op == "gather"]
     if isinstance(nest, Product):
         rest += [nest.left, nest.right]
-    return not any(_key(a.place) in names for a in rest)
+    return not any(a.place.key in names for a in rest)
 
 
 def can_wait(nest: Nest, others: Sequence[Statement]) -> bool:
     """Whether a nest may be worked out after these statements."""
     made = {r.result for r in nest.reductions if isinstance(r.result, Let)} | {*nest.lets}
-    written = set(map(_key, _targets(nest)))
-    touched = {_key(a.place) for a in _addresses(nest)}
+    written = {p.key for p in _targets(nest)}
+    touched = {a.place.key for a in _addresses(nest)}
     return not any(
         s in made or made & {*operands(s)} or written & _keys(s) or touched & _written_by(s)
         for s in others
     )
 
 
-def _key(place: Place) -> tuple[str, int]:
-    """Which array it is, whatever shape it is seen in."""
-    return place.role, place.number
-
-
 def _keys(s: Statement) -> set[tuple[str, int]]:
-    return set(map(_key, _places(s)))
+    return {p.key for p in _places(s)}
 
 
 def _written_by(s: Statement) -> set[tuple[str, int]]:
-    return set(map(_key, _targets(s)))
+    return {p.key for p in _targets(s)}
 
 
 def _addresses(s: Statement) -> Iterator[Address]:
@@ -157,11 +152,11 @@ def _targets(s: Statement) -> list[Place]:
 
 def _rename(s: Statement, before: Place, after: Place, try_only: bool = False) -> bool:
     """Put one array in the place of another; whether that is possible."""
-    if _key(before) not in _keys(s):
+    if before.key not in _keys(s):
         return True
     if not isinstance(s, (Let, Store, Nest)):
         return False
-    if any(_key(a.place) == _key(before) and a.place is not before for a in _addresses(s)):
+    if any(a.place.key == before.key and a.place is not before for a in _addresses(s)):
         return False  # it is seen in another shape
     if try_only:
         return True

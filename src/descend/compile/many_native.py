@@ -130,7 +130,7 @@ class Worker:
             where["data", i] = column if program.shared[i] else lanes(node.shape, node.dtype)
         where |= {("fixed", i): a for i, a in enumerate(arrays.fixed)}
         where |= {("out", i): a for i, a in enumerate(arrays.results)}
-        where |= {(p.role, p.number): lanes(p.shape, p.dtype) for p in text.scratch}
+        where |= {p.key: lanes(p.shape, p.dtype) for p in text.scratch}
         where |= {("extent", dim): n for dim, n in extents.items()}
         self.where = where
         self.table = pointer_table(text.slots, where)

@@ -73,7 +73,7 @@ class FunctionText:
     def pointer(self, place: Place) -> str:
         if place.role == "constant":
             return self._constants[place.number]
-        return self.slot((place.role, place.number))
+        return self.slot(place.key)
 
     def constants(self, block: Block) -> None:
         """Arrays of known value become data of the module."""
@@ -104,17 +104,17 @@ class FunctionText:
 
     def registers(self, place: Place) -> list[str]:
         """Keep every element of a small place in a variable of its own."""
-        known = self._cells.get((place.role, place.number))
+        known = self._cells.get(place.key)
         if known is not None:
             return known
         count = math.prod(sizes(place.shape))
         kind = memory_type(kind_of(place.dtype))
         names = [self.alloca(kind) for _ in range(count)]
-        self._cells[place.role, place.number] = names
+        self._cells[place.key] = names
         return names
 
     def cell(self, place: Place, flat: int) -> str | None:
-        names = self._cells.get((place.role, place.number))
+        names = self._cells.get(place.key)
         if names is None:
             return None
         if flat >= len(names):

@@ -37,6 +37,11 @@ class Place:
     dtype: np.dtype[Any]
     batched: bool = False
 
+    @property
+    def key(self) -> tuple[str, int]:
+        """Which array it is, whatever shape it is seen in."""
+        return self.role, self.number
+
     def __str__(self) -> str:
         return self.role if self.number < 0 else f"{self.role}{self.number}"
 

@@ -34,11 +34,11 @@ def called(number: int, native: NativeFunction, results: Sequence[Place]) -> dic
     for place in (*about["scratch"], *about["results"]):
         if place.role not in ("scratch", "result"):
             raise InternalError(f"a shared graph gives back {place} as it is")
-        if (place.role, place.number) not in own:
-            own[place.role, place.number] = aligned(sizes(place.shape), place.dtype)
+        if place.key not in own:
+            own[place.key] = aligned(sizes(place.shape), place.dtype)
     where: dict[Any, Any] = {("shared memory", number): own}
     for mine, its in zip(results, about["results"], strict=True):
-        where[mine.role, mine.number] = own[its.role, its.number].reshape(sizes(mine.shape))
+        where[mine.key] = own[its.key].reshape(sizes(mine.shape))
     return where
 
 
@@ -46,6 +46,6 @@ def linked(
     number: int, native: NativeFunction, sources: Sequence[Place], where: dict[Any, Any]
 ) -> dict[Any, Any]:
     """The address of the function, and its table for the arrays of a program."""
-    arrays = {("fixed", i): where[p.role, p.number] for i, p in enumerate(sources)}
+    arrays = {("fixed", i): where[p.key] for i, p in enumerate(sources)}
     table = pointer_table(native.about["slots"], arrays | where["shared memory", number])
     return {("shared", number): native.loaded.address, ("shared table", number): table}
