@@ -13,8 +13,9 @@ import numpy as np
 
 from descend.lean import dataclass
 
-__all__ = ["RULES", "Rule", "Rules", "end_of_epoch", "first_state"]
+__all__ = ["OF_LOSS", "RULES", "Rule", "Rules", "end_of_epoch", "first_state"]
 
+OF_LOSS = ("stop_loss", "min_delta")  # limits that are losses, in the unit of these
 Array: TypeAlias = Any
 State: TypeAlias = dict[str, Array]
 

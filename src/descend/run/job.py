@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ from descend.parameters.space import Space
 from descend.program.epochs import EndOfEpoch
 from descend.program.pipeline import descent
 from descend.program.recipe import Recipe
+from descend.program.stopping import OF_LOSS
 from descend.run.build import BUILT, Built, make_runner, settled
 from descend.run.kept import program_key
 from descend.run.outside import check_whole
@@ -259,10 +260,13 @@ class Job(Seeker):
 
     def numbers(self) -> dict[str, float]:
         """The run-time numbers by the names of the program's inputs."""
-        found = {f"rule.{name}": value for name, value in self.settings.rules.limits.items()}
-        for part, owner in self.settings.parts.items():
-            found |= {f"{part}.{name}": value for name, value in owner.numbers().items()}
-        return found
+        return self.settings.numbers()
+
+    def with_number(self, name: str, value: float, inputs: Sequence[str]) -> Job | None:
+        """The same with another number, in the user's units; see `Settings.with_number`."""
+        own = float(value) / (self.loss_factor if name in OF_LOSS else 1.0)
+        settings = self.settings.with_number(name, own, inputs)
+        return None if settings is None else replace(self, settings=settings)
 
     def fixed(self, built: Built) -> dict[str, Any]:
         """The fixed inputs by name."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from descend.lean import dataclass
@@ -50,6 +51,35 @@ class Settings:
             "clip": self.clip,
         }  # fmt: skip
         return {name: owner for name, owner in owners.items() if owner is not None}
+
+    def numbers(self) -> dict[str, float]:
+        """The run-time numbers by the names of the program's inputs."""
+        found = {f"rule.{name}": value for name, value in self.rules.limits.items()}
+        for part, owner in self.parts.items():
+            found |= {f"{part}.{name}": value for name, value in owner.numbers().items()}
+        return found
+
+    def names(self, inputs: Sequence[str]) -> list[str]:
+        """What the numbers are called that are inputs of a program."""
+        return [name.partition(".")[2] for name in self.numbers() if name in inputs]
+
+    def with_number(self, name: str, value: float, inputs: Sequence[str]) -> Settings | None:
+        """The same with another number; None where the program has none of that name.
+
+        Args:
+            name: as in `names`, or the last part of it, which may be that of several.
+            inputs: the names of the program's inputs.
+        """
+        if f"rule.{name}" in inputs:
+            limits = {**self.rules.limits, name: value}
+            return replace(self, rules=replace(self.rules, limits=limits))
+        for part, owner in self.parts.items():
+            known = [n for n in owner.numbers() if f"{part}.{n}" in inputs]
+            meant = [n for n in known if n == name or n.rpartition(".")[2] == name]
+            if meant:
+                new = owner.bind({**owner.numbers(), **dict.fromkeys(meant, value)})
+                return replace(self, **{part: new})
+        return None
 
     def has_own_functions(self) -> bool:
         """Whether a loss, an optimizer, … holds code of the user's, which may capture things."""

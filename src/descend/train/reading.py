@@ -14,7 +14,7 @@ from descend.methods.choice import Task, chosen, is_auto
 from descend.methods.losses import FunctionLoss, Loss
 from descend.methods.metrics import as_metric
 from descend.methods.table import as_loss, as_optimizer, as_penalty
-from descend.program.stopping import Rules
+from descend.program.stopping import OF_LOSS, Rules
 from descend.quantities import refuse_other_rows
 from descend.result.resume import seed_of
 from descend.run.job import Job
@@ -162,7 +162,7 @@ class Reading:
         self.held = None if self.held is None else scaling.apply(self.held)
         rules = settings.rules
         limits = {
-            name: value / factor if name in ("stop_loss", "min_delta") else value
+            name: value / factor if name in OF_LOSS else value
             for name, value in rules.limits.items()
         }
         rules = dataclasses.replace(rules, limits=limits)

@@ -171,33 +171,22 @@ class SteppedRun:
         """
         run = self._run
         assert run.bound is not None
-        places = dict(zip(run.built.descent.fixed, run.bound.fixed, strict=True))
-        known = {
-            name.partition(".")[2]: name
-            for name in places if name.partition(".")[0] in (*run.job.settings.parts, "rule")
-        }  # fmt: skip
+        job, inputs = run.job, run.built.descent.fixed
         for name, value in numbers.items():
-            key = known.get(name)
-            if key is None:
+            found = job.with_number(name, value, inputs)
+            if found is None:
+                known = job.settings.names(inputs)
                 raise UsageError(
                     f'the program has no number "{name}"{suggest(name, known)}: what is 0 or not '
                     "said at the start is no part of it",
                     remedy=f"its numbers are {', '.join(known)}; or start with {name}={value!r}",
                 )
-            part, _, own = key.partition(".")
-            if part != "rule":
-                self._replace(part, own, value)
-            is_loss = name in ("stop_loss", "min_delta")
-            places[key][...] = value / run.job.loss_factor if is_loss else value
+            job = found
+        run.job, values = job, job.numbers()
+        for name, array in zip(inputs, run.bound.fixed, strict=True):
+            if name in values:
+                array[...] = values[name]
         return self
-
-    def _replace(self, part: str, own: str, value: float) -> None:
-        """The settings with another number, so that reports and files say it."""
-        run = self._run
-        owner = run.job.settings.parts[part]
-        new = owner.bind({**owner.numbers(), own: float(value)})
-        settings = dataclasses.replace(run.job.settings, **{part: new})
-        run.job = dataclasses.replace(run.job, settings=settings)
 
     def copy(self) -> SteppedRun:
         """A run that stands at the same place and goes its own way."""
