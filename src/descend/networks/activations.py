@@ -52,10 +52,6 @@ def _selu(x: Any) -> Any:
     return np.where(x > 0, 1.0507009873554805 * x, 1.7580993408473766 * np.expm1(x))
 
 
-def _celu(x: Any) -> Any:
-    return _elu(x)
-
-
 def _gelu(x: Any) -> Any:
     return x * special.ndtr(x)
 
@@ -101,7 +97,7 @@ ACTIVATIONS: Mapping[str, Activation] = {
     "relu6": Activation(_relu6, "ReLU6", HALF),
     "elu": Activation(_elu, "ELU", HALF),
     "selu": Activation(_selu, "SELU"),
-    "celu": Activation(_celu, "CELU", HALF),
+    "celu": Activation(_elu, "CELU", HALF),
     "gelu": Activation(_gelu, "GELU", HALF),
     "silu": Activation(_silu, "SiLU", HALF),
     "mish": Activation(_mish, "Mish", HALF),

@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from descend import random
 from descend.errors import UsageError, suggest
 from descend.functions import running
 from descend.networks.activations import ACTIVATIONS
 from descend.networks.initialisers import Initialiser, as_initialiser
+from descend.random import bernoulli
 
 __all__ = [
     "BatchNorm", "Dropout", "Embedding", "Flatten", "Layer", "LayerNorm", "Linear", "RMSNorm",
@@ -205,7 +205,7 @@ def Dropout(p: float = 0.5) -> Layer:
         )
 
     def function(x: Any) -> Any:
-        return x * random.bernoulli(1 - p, x.shape) / (1 - p) if p else x
+        return x * bernoulli(1 - p, x.shape) / (1 - p) if p else x
 
     return Layer(f"Dropout({p:g})", function)
 

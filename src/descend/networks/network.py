@@ -61,14 +61,29 @@ class Network:
         Args:
             place: where the network stands in another one, such as `"1."`.
         """
-        for number, layer in enumerate(self.layers):
-            x = layer(x, _of(number, params), f"{place}{number}.")
+        for number in range(len(self.layers)):
+            x = self._through(number, x, params, place)
         return x
+
+    def outputs(self, x: Any, params: Mapping[str, Any], place: str = "") -> Iterator[Any]:
+        """What each layer gives, one after the other."""
+        for number in range(len(self.layers)):
+            x = self._through(number, x, params, place)
+            yield x
+
+    def _through(self, number: int, x: Any, params: Mapping[str, Any], place: str) -> Any:
+        return self.layers[number](x, _of(number, params), f"{place}{number}.")
 
     def begin(
         self, rng: np.random.Generator, shape: Shape, outputs: int, gain: float = 1.0
     ) -> dict[str, Array]:
-        """Return the parameters at the start, by name.
+        """Return the parameters at the start, by name; see `laid_out`."""
+        return self.laid_out(rng, shape, outputs, gain)[0]
+
+    def laid_out(
+        self, rng: np.random.Generator, shape: Shape, outputs: int, gain: float = 1.0
+    ) -> tuple[dict[str, Array], Shape]:
+        """Return the parameters at the start, by name, and the shape of a row behind all layers.
 
         Args:
             shape: of a row of x. outputs: how many numbers a row of the target has.
@@ -83,7 +98,7 @@ class Network:
             begun = {} if layer.begin is None else dict(layer.begin(rng, shape, outputs, own))
             found |= {f"{number}.{name}": array for name, array in begun.items()}
             shape = _shape_behind(layer, shape, begun, number)
-        return found
+        return found, shape
 
     def as_layer(self) -> Layer:
         """The whole network as one layer of another."""

@@ -82,11 +82,9 @@ class Seeker:
         leaves, missing, space = self.leaf_arrays(), self.start.missing, self.space
         if not (missing or attempt):
             return leaves
-        if attempt and self.problem.network is not None:
-            from descend.task.networks import begun_with
-
+        if attempt and self.problem.draws is not None:
             (seed,) = np.random.SeedSequence([self.settings.seed, attempt]).generate_state(1)
-            drawn = begun_with(self.problem, int(seed))
+            drawn = self.problem.draws(int(seed))
             return leaves | {n: drawn[n] for n in drawn if space is None or space.varies(n)}
         rng = np.random.default_rng([self.settings.seed, attempt])
         if attempt:

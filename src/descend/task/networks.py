@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from descend.networks.network import Network
 from descend.task.goals import Goal, goal_of
 from descend.task.problem import Problem, Signature, function_problem
 
-__all__ = ["begun_with", "network_function", "network_problem"]
+__all__ = ["network_function", "network_problem"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -46,11 +46,9 @@ def network_problem(model: Network, x: Any, y: Any, options: Any) -> Problem:
     if model.indices:
         check_members(column, model.indices, "x")
     seed = int(options.seed)
-    problem.network, problem.outputs = model, goal.outputs
-    begun = begun_with(problem, seed)
-    _check_outputs(model, column, begun, goal)
-    problem.name = repr(model)
-    problem.defaults = begun
+    problem.network, problem.name = model, repr(model)
+    problem.draws = functools.partial(_drawn, model, column.shape[1:], goal)
+    problem.defaults = problem.draws(seed)
     problem.begins = f"drawn by the layers (seed {seed})"
     problem.usual = _usual(model, options, goal, len(column))
     problem.classes = goal.classes
@@ -58,11 +56,15 @@ def network_problem(model: Network, x: Any, y: Any, options: Any) -> Problem:
     return problem
 
 
-def begun_with(problem: Problem, seed: int) -> dict[str, Array]:
-    """Where the parameters of a network begin that is drawn by a seed, in single precision."""
-    network, (column,) = problem.network, problem.columns.values()
-    assert network is not None
-    drawn = network.begin(np.random.default_rng(seed), column.shape[1:], problem.outputs)
+def _drawn(network: Network, shape: tuple[int, ...], goal: Goal, seed: int) -> dict[str, Array]:
+    """The parameters at a start that is drawn by a seed, in single precision."""
+    drawn, size = network.laid_out(np.random.default_rng(seed), shape, goal.outputs)
+    if size != (goal.outputs,):
+        shown = size[0] if len(size) == 1 else f"the shape {size}"
+        raise UsageError(
+            f"{network!r} ends with {shown} numbers a row, and the target needs {goal.outputs}",
+            remedy="end with Linear(), which takes the number from the target",
+        )
     return {name: array.astype(np.float32) for name, array in drawn.items()}
 
 
@@ -104,16 +106,6 @@ def _usual(model: Network, options: Any, goal: Goal, n_rows: int) -> dict[str, A
         "standardize": model.indices == 0, "starts": 1,
         "batch_size": min(BATCH, n_rows) if steps else None,
     }  # fmt: skip
-
-
-def _check_outputs(model: Network, x: Array, begun: Mapping[str, Array], goal: Goal) -> None:
-    size = np.shape(model(np.zeros((2, *x.shape[1:])), begun))[1:]
-    if size != (goal.outputs,):
-        shown = size[0] if len(size) == 1 else f"the shape {size}"
-        raise UsageError(
-            f"{model!r} ends with {shown} numbers a row, and the target needs {goal.outputs}",
-            remedy="end with Linear(), which takes the number from the target",
-        )
 
 
 @functools.lru_cache(maxsize=256)

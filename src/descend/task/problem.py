@@ -66,8 +66,8 @@ class Problem:
         bare: whether the only parameter is given and returned without its name.
         usual: option → what stands for it where nothing is said, if not its default.
         begins: where parameters begin that have a default, in words.
+        draws: of a seed, what draws these defaults; None where they are numbers.
         network: the network that the function is of, which works in single precision; or None.
-        outputs: how many numbers a row of its prediction has.
         matrix: the names of the columns of x, where a table was made a matrix of.
         classes: the labels that the numbers of the target stand for, or None.
         class_weights: how much more the rows of each class weigh, by its number; or None.
@@ -88,8 +88,8 @@ class Problem:
     bare: bool = False
     usual: Mapping[str, Any] = field(default_factory=dict)
     begins: str = ""
+    draws: Callable[[int], Mapping[str, Array]] | None = None
     network: Network | None = None
-    outputs: int = 0
     matrix: tuple[str, ...] = ()
     classes: Array | None = None
     class_weights: Array | None = None

@@ -18,14 +18,12 @@ from descend.result.fit import Fit
 from descend.run.drive import Ending, listening
 from descend.run.finished import Finished
 from descend.run.threads import threads_for
-from descend.task.networks import begun_with
 from descend.train.descents import Descents
 from descend.train.fit import read_call
 
 __all__ = ["Trainings", "trainings"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
-OF_LOSS = ("stop_loss", "min_delta")  # numbers that are losses, in the unit of the target
 PIECE = 1 << 14  # updates between two looks at Ctrl-C
 
 
@@ -83,10 +81,7 @@ class Trainings(Sequence[Fit]):
         """
         answer = self._sound()[0]._evidence.predictor.answer
         if answer.kind == "labels":
-            mean = self.predict_proba(x)
-            if answer.classes is None:
-                return (mean > 0.5).astype(np.int64)
-            return answer.classes[mean.argmax(axis=-1)]
+            return answer.chosen(self.predict_proba(x))
         return np.mean([fit.predict(x) for fit in self._sound()], axis=0)
 
     @ends_at_users_line
@@ -170,46 +165,26 @@ def _begun(descents: Descents, own: Mapping[str, Any]) -> Finished:
     """One training before its first update."""
     job, o = descents.job, descents.options
     seed = int(own.get("seed", job.settings.seed))
+    inputs, structure = descents.built.descent.fixed, job.settings.structure()
+    for name in (n for n in own if n not in ("seed", "batch_size")):
+        found = job.with_number(name, own[name], inputs)
+        if found is None or found.settings.structure() != structure:
+            known = job.settings.names(inputs)
+            raise UsageError(
+                f'over names "{name}", which is no number of this program{suggest(name, known)}',
+                remedy=f"its numbers are seed, batch_size, {', '.join(known)}; what is 0 or not "
+                "said for the first training is no part of the program",
+            )
+        job = found
     settings = dataclasses.replace(job.settings, seed=seed)
-    for name, value in own.items():
-        if name not in ("seed", "batch_size"):
-            unit = job.loss_factor if name in OF_LOSS else 1.0
-            own_value = float(value) / unit
-            settings = _with_number(settings, name, own_value, descents.built.descent.fixed)
     leaves = job.leaf_arrays()
-    if job.problem.network is not None and o.start is None:
-        leaves |= begun_with(job.problem, seed)
+    if job.problem.draws is not None and o.start is None:
+        leaves |= job.problem.draws(seed)
     start = job.start._replace(arrays={**job.start.arrays, **leaves})
     job = dataclasses.replace(job, settings=settings, start=start, notes=list(job.notes))
     return Descents(
         job, descents.built, descents.fresh, o, descents.whole, descents.original
     ).begun(leaves)
-
-
-def _with_number(settings: Any, name: str, value: Any, inputs: Sequence[str]) -> Any:
-    """The settings with another number of the method, the penalty, or a rule.
-
-    Args:
-        inputs: the names of all numbers of the program.
-    """
-    if name in settings.rules.limits:
-        limits = {**settings.rules.limits, name: float(value)}
-        rules = dataclasses.replace(settings.rules, limits=limits)
-        return dataclasses.replace(settings, rules=rules)
-    known = []
-    for part, owner in settings.parts.items():
-        numbers = {n: v for n, v in owner.numbers().items() if f"{part}.{n}" in inputs}
-        known += list(numbers)
-        meant = [n for n in numbers if n == name or n.rpartition(".")[2] == name]
-        if meant:
-            new = owner.bind({**owner.numbers(), **dict.fromkeys(meant, float(value))})
-            if new.structure() == owner.structure():
-                return dataclasses.replace(settings, **{part: new})
-    raise UsageError(
-        f'over names "{name}", which is no number of this program{suggest(name, known)}',
-        remedy=f"its numbers are seed, batch_size, {', '.join(known)}; what is 0 or not said for "
-        "the first training is no part of the program",
-    )
 
 
 def _run_all(runs: Sequence[Finished], threads: int) -> None:

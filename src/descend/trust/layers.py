@@ -94,12 +94,7 @@ def _traced(network: Network, model: Model) -> tuple[list[Node], dict[Node, Arra
     """What each layer gives as the network serves, over the inputs of its model."""
 
     def all_layers(x: Any, params: Mapping[str, Any]) -> tuple[Any, ...]:
-        found = []
-        for number, layer in enumerate(network.layers):
-            own = {name: params[f"{number}.{name}"] for name in layer.params}
-            x = layer(x, own, f"{number}.")
-            found.append(x)
-        return tuple(found)
+        return tuple(network.outputs(x, params))
 
     (x,) = model.data.values()
     whole = frozenset([x]) if model.whole else frozenset()
