@@ -25,7 +25,7 @@ from descend.run.ends import BoundEnds, kept_ends
 from descend.run.finished import Finished, Normal
 from descend.run.job import Job
 from descend.run.layout import Layout
-from descend.run.look import AT_VERTEX, MOST_NUMBERS, UNCLEAR, Formulas, Look, look_of
+from descend.run.look import AT_VERTEX, MOST_NUMBERS, UNCLEAR, Formulas, Look, learns, look_of
 from descend.run.looking import ENDED, squares_facts, vertex_of
 from descend.run.places import (
     can_be_asked,
@@ -72,6 +72,7 @@ class Plan:
         look: what the first look at the end of a run may tell.
         searches: whether the start, or a part of it, is searched for; by `search`, where it can.
         looks_at_rows: whether it is yet to be seen how the residuals of a run go together.
+        learns: whether it is yet to be seen what went wrong in learning.
         used: a later use has a higher number.
     """
 
@@ -119,6 +120,7 @@ class Plan:
         self._outline = self._outline._replace(job=self.job)
         self.searches = bool(job.start.missing)
         self.search = PlannedSearch(job, built, views) if can_be_searched(job) else None
+        self.learns = learns(job)
         self.looks_at_rows = bool(job.problem.ready or (self.searches and self.search is None))
 
     def _residuals(self) -> int | None:

@@ -17,7 +17,6 @@ from descend.methods.losses import Loss
 from descend.result.finish import finish, finish_clear, finish_plainly
 from descend.result.fit import Fit
 from descend.run.finished import Moment
-from descend.run.look import learns
 from descend.run.plan import Run
 from descend.show.progress import Progress
 from descend.task.options import read_options
@@ -117,7 +116,7 @@ def _clear(run: Run) -> Fit | None:
     status = first_look(run)
     if status is None or (run.plan.looks_at_rows and correlated(run.finished())):
         return None
-    if learns(run.plan.job) and not learnt_plainly(run) and _has_diagnoses(run):
+    if run.plan.learns and not learnt_plainly(run) and _has_diagnoses(run):
         return None
     return finish_clear(run, status)
 
