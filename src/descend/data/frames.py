@@ -82,11 +82,7 @@ def take_columns(table: Any, names: Iterable[str], *, integers: bool = False) ->
     frame = None if isinstance(table, Mapping) else _frame(table)
     found = {}
     for name in names:
-        if name not in known:
-            raise DataError(
-                f'the table has no column "{name}"{suggest(name, known)}',
-                remedy=f"its columns are {', '.join(known[:12])}{' …' if len(known) > 12 else ''}",
-            )
+        _check_column(name, known)
         values = table[name] if frame is None else frame[name].to_numpy()
         found[name] = real_array(_plain(values), f'the column "{name}"', integers=integers)
     return found
@@ -121,13 +117,16 @@ def column_of(table: Any, name: str) -> Any:
     >>> column_of({"y": ["a", "b"]}, "y")
     ['a', 'b']
     """
-    known = column_names(table)
+    _check_column(name, column_names(table))
+    return table[name] if isinstance(table, Mapping) else _plain(_frame(table)[name])
+
+
+def _check_column(name: str, known: Sequence[str]) -> None:
     if name not in known:
         raise DataError(
             f'the table has no column "{name}"{suggest(name, known)}',
             remedy=f"its columns are {', '.join(known[:12])}{' …' if len(known) > 12 else ''}",
         )
-    return table[name] if isinstance(table, Mapping) else _plain(_frame(table)[name])
 
 
 def _plain(values: Any) -> Any:

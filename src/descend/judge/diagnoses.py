@@ -18,13 +18,13 @@ from descend.graph.evaluate import evaluate
 from descend.graph.node import postorder
 from descend.graph.program import DIVERGED, Control
 from descend.judge.clear import WEAK
-from descend.methods.links import expected, probabilities
+from descend.methods.links import rows_of_classes
 from descend.run.finished import Finished
 from descend.show.numbers import count, plural
 from descend.task.columns import TARGET, WEIGHT
 from descend.task.scaling import measured
 from descend.trust.layers import Seen, gradients_of, seen_layers, weights_in
-from descend.trust.metrics import metrics_of_classes
+from descend.trust.metrics import explained, metrics_of_classes
 from descend.trust.words import listed
 
 __all__ = ["FAILS", "NOTED", "WARNED", "Diagnosis", "diagnoses_of"]
@@ -103,14 +103,8 @@ class Sight:
         """Class numbers (n,) and probabilities (n, classes), where each row is of one class."""
         if not self.loss.tells_classes:
             return None
-        y, p = self.y, probabilities(expected(self.loss.link, self.output))
-        if p.shape[1] == 1:
-            y, p = y.reshape(-1), probabilities(p[:, 0])
-        if y.ndim > 1:
-            if not np.isin(y, (0, 1)).all() or (y.sum(axis=1) != 1).any():
-                return None
-            y = y.argmax(axis=1)
-        return (y.astype(np.int64), p) if np.array_equal(y, np.floor(y)) else None
+        y, p = rows_of_classes(self.loss.link, self.output, self.y)
+        return (y, p) if y.dtype.kind == "i" else None
 
     @functools.cached_property
     def metrics(self) -> dict[str, float]:
@@ -128,10 +122,8 @@ class Sight:
             return 1 - self.metrics["log_loss"] / constant if constant > 0 else None
         if not self.loss.of_residual or self.output.shape != self.y.shape:
             return None
-        mean = np.average(self.y, axis=0, weights=self.weight)
-        total = np.average((self.y - mean) ** 2, axis=0, weights=self.weight).sum()
-        left = np.average((self.y - self.output) ** 2, axis=0, weights=self.weight).sum()
-        return float(1 - left / total) if total > 0 else None
+        share = explained(self.y, self.output, self.weight)
+        return None if math.isnan(share) else share
 
     @property
     def went_badly(self) -> bool:

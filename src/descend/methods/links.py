@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["LINKS", "expected", "probabilities"]
+__all__ = ["LINKS", "expected", "probabilities", "rows_of_classes"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -48,3 +48,20 @@ def probabilities(mean: Array) -> Array:
     array([[0.75, 0.25]])
     """
     return np.stack([1.0 - mean, mean], axis=-1) if mean.ndim == 1 else mean
+
+
+def rows_of_classes(link: str, output: Array, y: Array) -> tuple[Array, Array]:
+    """Return the class number of each row, and (rows, classes) the probabilities.
+
+    Where a row may have several labels, or shares of classes, the target comes back as it is.
+
+    >>> rows_of_classes("identity", np.array([0.25]), np.array([1.0]))
+    (array([1]), array([[0.75, 0.25]]))
+    """
+    p = probabilities(expected(link, output))
+    if p.shape[1:] == (1,):
+        y, p = y.reshape(-1), probabilities(p[:, 0])
+    if y.ndim > 1:
+        one = bool(np.isin(y, (0, 1)).all() and (y.sum(axis=1) == 1).all())
+        return (y.argmax(axis=1).astype(np.int64) if one else y), p
+    return (y.astype(np.int64) if np.array_equal(y, np.floor(y)) else y), p

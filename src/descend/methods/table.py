@@ -158,29 +158,29 @@ def as_penalty(
     """
     from descend.methods.penalties import Penalty, Selected, Term
 
+    def one(written: object) -> Penalty:
+        return _find("penalty", written, PENALTIES, Penalty, {})
+
     known = names or {}
-    if not isinstance(given, Mapping) and not meant:
-        return _find("penalty", given, PENALTIES, Penalty, {})
-    if not isinstance(given, Mapping):
-        whole = _find("penalty", given, PENALTIES, Penalty, {})
-        order = [leaf for own in known.values() for leaf in own]
-        places = [order.index(leaf) for name in meant for leaf in known[name]]
-        return Selected((Term(whole, tuple(places), "the weights"),))
     order = [leaf for own in known.values() for leaf in own]
-    terms = []
-    for name, one in given.items():
+
+    def places(*of: str) -> tuple[int, ...]:
+        return tuple(order.index(leaf) for name in of for leaf in known[name])
+
+    if not isinstance(given, Mapping):
+        whole = one(given)
+        return Selected((Term(whole, places(*meant), "the weights"),)) if meant else whole
+    if not given:
+        raise UsageError(
+            "penalty is an empty dict", remedy='write penalty={"w": "l2(0.001)"}, or leave it out'
+        )
+    for name in given:
         if name not in known:
             raise UsageError(
                 f'penalty names "{name}", which is no parameter{suggest(str(name), known)}',
                 remedy=f"the parameters are {', '.join(known)}",
             )
-        own = _find("penalty", one, PENALTIES, Penalty, {})
-        terms.append(Term(own, tuple(order.index(leaf) for leaf in known[name]), name))
-    if not terms:
-        raise UsageError(
-            "penalty is an empty dict", remedy='write penalty={"w": "l2(0.001)"}, or leave it out'
-        )
-    return Selected(tuple(terms))
+    return Selected(tuple(Term(one(p), places(name), name) for name, p in given.items()))
 
 
 def _find(

@@ -9,7 +9,7 @@ import numpy as np
 
 from descend.errors import DataError, UsageError
 
-__all__ = ["ANY", "check_outputs", "check_values"]
+__all__ = ["ANY", "OF_CLASSES", "check_outputs", "check_values"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Shape = tuple[int, ...]

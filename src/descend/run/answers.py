@@ -38,10 +38,13 @@ class Answer(NamedTuple):
             return output
         if self.kind == "expected":
             return expected(self.link, output)
-        likely = self.probabilities(output)
+        return self.chosen(self.probabilities(output))
+
+    def chosen(self, likely: Array) -> Array:
+        """The likeliest label of each row, of probabilities; or which labels are likely."""
         if self.classes is None:  # several labels a row
             return (likely > HALF).astype(np.int64)
-        return self.classes[likely.argmax(axis=-1)]
+        return np.asarray(self.classes[likely.argmax(axis=-1)])
 
     def probabilities(self, output: Any) -> Array:
         """The probability of each class, (rows, classes); of each label where a row has several.

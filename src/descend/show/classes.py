@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from descend.methods.links import expected, probabilities
+from descend.methods.links import rows_of_classes
 from descend.records.record import FitRecord
 from descend.show import canvas
 from descend.show.numbers import count, plural, short, shortened
@@ -90,14 +90,8 @@ def classified(
         return Classified(_labels(labels, fitted.shape[-1]), y, fitted, False) if scores else None
     if not np.isfinite(fitted).all() or not len(y) == len(fitted) > 0:
         return None
-    p = probabilities(expected(link, fitted))
-    if p.shape[1:] == (1,):
-        y, p = y.reshape(-1), probabilities(p[:, 0])
-    whole = bool(np.isin(y, (0, 1)).all()) if y.ndim > 1 else np.array_equal(y, np.floor(y))
-    one = y.ndim == 1 or bool((y.sum(axis=1) == 1).all())
-    if whole and one:
-        y = (y if y.ndim == 1 else y.argmax(axis=1)).astype(np.int64)
-    several = y.ndim > 1 and whole
+    y, p = rows_of_classes(link, fitted, y)
+    several = y.ndim > 1 and bool(np.isin(y, (0, 1)).all())
     return Classified(_labels(labels, p.shape[1]), y, p, True, several, predict, tuple(names))
 
 

@@ -39,4 +39,3 @@ def mixed_at(
             if place is not None:
                 return str(place)
     return words
-

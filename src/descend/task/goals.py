@@ -10,15 +10,14 @@ from descend.data.validate import real_array
 from descend.errors import DataError
 from descend.methods.losses import Loss
 from descend.methods.table import as_loss
+from descend.methods.targets import OF_CLASSES
 
 __all__ = ["Goal", "goal_of"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
 MOST_CLASSES = 20  # so many whole numbers, one after the other from 0 or 1, are taken for classes
-TEXT = "OUS"
-OF_PROBABILITIES = ("bce",)
-OF_CLASSES = ("classes", "distributions")
+TEXT, LABELS = "OUS", "OUSb"  # kinds of arrays: words or objects; and truth values
 
 
 class Goal(NamedTuple):
@@ -69,11 +68,11 @@ said='y holds 2 classes (a, b)')
     """
     array = _as_array(given)
     kind = array.dtype.kind
-    if array.ndim == 2 and array.shape[1] == 1 and kind in TEXT + "b":
+    if array.ndim == 2 and array.shape[1] == 1 and kind in LABELS:
         array = array[:, 0]
     if loss is not None:
         return _for_loss(array, loss, name)
-    if kind in TEXT + "b" and array.ndim == 1:
+    if kind in LABELS and array.ndim == 1:
         return _of_labels(array, None, name)
     y = real_array(array, name, integers=True)
     if y.ndim == 2 and y.shape[1] > 1 and np.isin(y, (0, 1)).all():
@@ -155,8 +154,8 @@ def _for_loss(array: Array, loss: Any, name: str) -> Goal:
     """The target of a loss that was named."""
     named: Loss = as_loss(loss)
     of_classes = named.domain in OF_CLASSES
-    of_two = named.name in OF_PROBABILITIES
-    text = array.dtype.kind in TEXT + "b"
+    of_two = named.tells_classes and not of_classes
+    text = array.dtype.kind in LABELS
     if array.ndim == 1 and (of_classes or (of_two and text)):
         if not text:
             whole = real_array(array, name, integers=True)

@@ -7,7 +7,10 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["OF_CLASSES", "OF_NUMBERS", "confusion", "metrics_of_classes", "metrics_of_numbers"]
+__all__ = [
+    "OF_CLASSES", "OF_NUMBERS", "confusion", "explained", "metrics_of_classes",
+    "metrics_of_numbers",
+]  # fmt: skip
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -83,7 +86,8 @@ OF_CLASSES: Mapping[str, Callable[[Array, Array, Array], float]] = {
 """Name → of class numbers, probabilities (rows, classes) and weights."""
 
 
-def _r2(y: Array, fitted: Array, w: Array) -> float:
+def explained(y: Array, fitted: Array, w: Array) -> float:
+    """R²: the share of the squares about the mean that is saved; NaN where there are none."""
     mean = np.average(y, axis=0, weights=w)
     total = np.average((y - mean) ** 2, axis=0, weights=w).sum()
     left = np.average((y - fitted) ** 2, axis=0, weights=w).sum()
@@ -91,7 +95,7 @@ def _r2(y: Array, fitted: Array, w: Array) -> float:
 
 
 OF_NUMBERS: Mapping[str, Callable[[Array, Array, Array], float]] = {
-    "r2": _r2,
+    "r2": explained,
     "rmse": lambda y, f, w: float(np.sqrt(np.average((y - f) ** 2, axis=0, weights=w).mean())),
     "mae": lambda y, f, w: float(np.average(np.abs(y - f), axis=0, weights=w).mean()),
 }
