@@ -26,9 +26,9 @@ from descend.task.rows import Rows
 from descend.trace.formula import Formula
 from descend.trace.tree import unflatten
 
-__all__ = ["METRIC",
-    "NORMAL", "Facts", "Finished", "Judgement", "Moment", "Normal", "Search", "loss_name",
-    "method_name",
+__all__ = [
+    "METRIC", "NORMAL", "Facts", "Finished", "Judgement", "Moment", "Normal", "Search",
+    "loss_name", "method_name",
 ]  # fmt: skip
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -271,34 +271,37 @@ class Finished:
 
     def moment(self, callback: Callable[[Moment], Any]) -> Callable[[int, float], Any]:
         """The user's callback as the driver calls it."""
+        names = [n for n in self.built.descent.records if n not in ("loss", "lr", "grad_norm")]
+        units = {n: self._in_units(n) for n in names if not n.startswith("params.")}
 
         def told(epoch: int, loss: float) -> Any:
-            names = [n for n in self.built.descent.records if n not in ("loss", "lr", "grad_norm")]
-            names = [n for n in names if not n.startswith("params.")]
-            last = {n.removeprefix(METRIC): float(self.column(n)[-1]) for n in names}
+            last = {
+                n.removeprefix(METRIC): float(unit(self.course.latest(n)))
+                for n, unit in units.items()
+            }
             return callback(Moment(epoch, loss, self.trees(self.leaves(False)), last))
 
         return told
 
     def column(self, name: str) -> Array:
         """A column of the course in the original units."""
-        own = self.course.column(name)
-        if "loss" in name and self.job.loss_factor != 1.0:
-            own = own * self.job.loss_factor
-        if name.startswith(METRIC):
-            return self._metric(name.removeprefix(METRIC), own)
-        return own
+        found: Array = self._in_units(name)(self.course.column(name))
+        return found
 
-    def _metric(self, name: str, mean: Array) -> Array:
-        """A metric of each epoch, of its mean over the rows."""
-        job, is_held = self.job, name.startswith(HELD)
-        rows = job.held if is_held else job.rows
+    def _in_units(self, record: str) -> Callable[[Any], Any]:
+        """What makes the values of a record those of the original units: of metrics, of means."""
+        job, name = self.job, record.removeprefix(METRIC)
+        if name == record:
+            factor = job.loss_factor if "loss" in name else 1.0
+            return lambda own: own if factor == 1.0 else own * factor
+        rows = job.held if name.startswith(HELD) else job.rows
         assert rows is not None and job.settings.loss is not None
         metric = as_metric(name.removeprefix(HELD), job.settings.loss)
         if metric.of_classes:
-            return mean
+            return lambda mean: mean
         unit = 1.0 if job.scaling is None else job.scaling.unit
-        return np.asarray(metric.final(mean, unit, float(rows.extra[TARGET].var(axis=0).mean())))
+        variance = float(rows.extra[TARGET].var(axis=0).mean())
+        return lambda mean: metric.final(mean, unit, variance)
 
     def metrics(self) -> dict[str, Array]:
         """The metrics of each epoch, by name."""

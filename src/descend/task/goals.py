@@ -115,7 +115,8 @@ def _of_labels(labels: Array, loss: Any, name: str) -> Goal:
 
 
 def _numbered(labels: Array, name: str) -> tuple[Array, Array]:
-    lost = [i for i, value in enumerate(labels.tolist()) if value is None or value != value]
+    given = enumerate(labels.tolist() if labels.dtype.kind in "Of" else ())
+    lost = [i for i, value in given if value is None or value != value]
     if lost:
         raise DataError(
             f"{name} has no label in row {lost[0]} (rows count from 0)",
