@@ -1,7 +1,11 @@
-"""Settings that every test shares: how hard hypothesis looks, pictures without a screen."""
+"""Settings that every test shares: how hard hypothesis looks, pictures without a screen.
+
+Nothing in the user's home is read or written, by tests or by the processes that they start.
+"""
 
 import os
 import signal
+from pathlib import Path
 
 from hypothesis import HealthCheck, settings
 
@@ -9,6 +13,9 @@ from fonts import use_own_fonts
 
 os.environ.setdefault("MPLBACKEND", "Agg")
 use_own_fonts()
+os.environ.setdefault(
+    "DESCEND_CACHE_DIR", str(Path(__file__).parent.parent / ".pytest_cache" / "descend")
+)
 
 COMMON = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
 settings.register_profile("quick", max_examples=200, derandomize=True, **COMMON)
