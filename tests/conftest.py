@@ -3,6 +3,7 @@
 Nothing in the user's home is read or written, by tests or by the processes that they start.
 """
 
+import gc
 import os
 import signal
 from pathlib import Path
@@ -25,3 +26,9 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 # A shell that starts the tests in the background has them ignore Ctrl-C, which some tests press.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_finish() -> None:
+    """Thousands of tests stay in memory to the end: no collection need look at them again."""
+    gc.collect()
+    gc.freeze()
