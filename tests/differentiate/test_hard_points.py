@@ -209,6 +209,7 @@ def part(row: Row) -> list[Place]:
     return list(row.points[1 :: max(1, len(row.points) // count) | 1])
 
 
+@pytest.mark.fuzz
 @pytest.mark.parametrize("row", [*ROWS, *ARRAYS], ids=str)
 def test_hard_points(row: Row) -> None:
     """A few of them in the ordinary run, all where fuzzing is asked for."""

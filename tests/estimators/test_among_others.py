@@ -76,6 +76,7 @@ def test_trained_in_threads(estimator: Any, y: Any) -> None:
         np.testing.assert_array_equal(one.predict(X), alone)
 
 
+@pytest.mark.fuzz
 def test_trained_in_another_process() -> None:
     chosen = [ALL[k] for k in (range(len(ALL)) if WHOLE else (3,))]
     tasks = [joblib.delayed(clone(model).fit)(X, y) for model, y in chosen]
@@ -185,6 +186,7 @@ def mean_score(model: Any, rows: Any, y: Any, seeds: int) -> float:
     return float(np.mean(scores))
 
 
+@pytest.mark.fuzz
 def test_as_accurate_as_scikit_learns_own() -> None:
     digits, cancer, diabetes = (
         load(return_X_y=True) for load in (load_digits, load_breast_cancer, load_diabetes)

@@ -39,6 +39,7 @@ def declared(estimator: Any) -> dict[str, str]:
     return DECLARED.get(type(estimator).__name__, {})
 
 
+@pytest.mark.fuzz
 @pytest.mark.filterwarnings("ignore")  # the checks fit what does not converge
 @parametrize_with_checks([*EACH, *(MORE if WHOLE else [])], expected_failed_checks=declared)
 def test_scikit_learns_checks(estimator: Any, check: Any) -> None:

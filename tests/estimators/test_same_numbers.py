@@ -152,6 +152,7 @@ ALL = [(loss, p, rate) for loss in MARGINS + DISTANCES for p in PENALTIES for ra
 FEW = [row for k, row in enumerate(ALL) if row[0] in ("hinge", "huber") or k % 5 == 0]
 
 
+@pytest.mark.fuzz
 @pytest.mark.parametrize(("loss", "penalty", "rate"), ALL if WHOLE else FEW)
 def test_linear_model(loss: str, penalty: str | None, rate: str) -> None:
     given = dict(loss=loss, penalty=penalty, learning_rate=rate, alpha=0.01, eta0=0.01)

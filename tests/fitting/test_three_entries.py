@@ -131,6 +131,7 @@ CELLS = [
 ]
 
 
+@pytest.mark.fuzz
 @pytest.mark.parametrize(("model", "truth", "loss", "noise"), CELLS)
 def test_exact_data_bounds_and_what_is_not_determined_too(model, truth, loss, noise):
     rng = np.random.default_rng(number(model, loss))

@@ -7,6 +7,7 @@ import sys
 import time
 
 import numpy as np
+import pytest
 
 import descend
 from whole import WHOLE
@@ -42,6 +43,7 @@ def started(file, epochs, threads, saved):
     return subprocess.Popen([*map(str, words)], stderr=subprocess.DEVNULL)
 
 
+@pytest.mark.fuzz
 def test_a_killed_training_ends_at_the_same_bits(tmp_path):
     epochs = 1500 if WHOLE else 150
     whole, killed, file = (tmp_path / name for name in ("whole.descend", "killed.descend", "run"))

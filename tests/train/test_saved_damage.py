@@ -113,6 +113,7 @@ def parts_of(saved):
         ]  # fmt: skip
 
 
+@pytest.mark.fuzz
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("seed", range(4))
 def test_a_replaced_field_is_read_or_refused(any_saved, tmp_path, seed):
@@ -134,11 +135,12 @@ def test_a_replaced_field_is_read_or_refused(any_saved, tmp_path, seed):
             used(path)
         except descend.DescendError as error:
             refused += 1
-            words = ("damaged", "later version", "asks for the number of rows")
+            words = ("damaged", "later version", "asks for the number of rows", "are known")
             assert any(word in str(error) for word in words)
     assert refused > MANY // 16
 
 
+@pytest.mark.fuzz
 @pytest.mark.parametrize("seed", range(4))
 def test_flipped_bits_are_refused(any_saved, tmp_path, seed):
     saved = any_saved
