@@ -29,7 +29,7 @@ class Evaluation(Optimizer):
 
 @dataclass(frozen=True)
 class Settings:
-    """The checked options of a fit that decide the program or its numbers."""
+    """The checked options of a fit that decide the program, its numbers or who works on it."""
 
     loss: Loss | None
     optimizer: Optimizer
@@ -42,6 +42,7 @@ class Settings:
     engine: str = "native"
     sign: int = 1
     why: str = ""  # the reason for the optimizer, where it was not asked for
+    threads: int | None = None
 
     @property
     def parts(self) -> dict[str, Any]:

@@ -6,7 +6,6 @@ range or the thread it falls into, so that results have the same bits for any nu
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -20,7 +19,7 @@ from descend.lean import dataclass
 from descend.run.drive import listening
 from descend.show.progress import Progress
 
-__all__ = ["Share", "run_many", "threads_for"]
+__all__ = ["Share", "run_many"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -64,13 +63,6 @@ class Share:
     def finished(self, count: int) -> None:
         with self.lock:
             self.done += count
-
-
-def threads_for(asked: int | None, most: int) -> int:
-    """How many threads work: as many as asked for, or one a core, and no more than have work."""
-    cores = getattr(os, "sched_getaffinity", None)
-    free = len(cores(0)) if cores is not None else os.cpu_count() or 1
-    return max(1, min(asked or free, most))
 
 
 def run_many(

@@ -143,7 +143,7 @@ class Reading:
         rules = _rules(o, loss, size, limits)
         return Settings(
             loss, optimizer, rules, size, shuffle and size is not None, penalty, o.clip, self.seed,
-            o.engine, why=why,
+            o.engine, why=why, threads=o.threads,
         )  # fmt: skip
 
     def _standardize(self, settings: Settings) -> tuple[Settings, Scaling]:

@@ -15,9 +15,9 @@ from descend.errors import UsageError, ends_at_users_line, suggest
 from descend.graph.program import DIVERGED, RUNNING
 from descend.result.finish import finish
 from descend.result.fit import Fit
+from descend.run.cores import threads_for
 from descend.run.drive import Ending, listening
 from descend.run.finished import Finished
-from descend.run.threads import threads_for
 from descend.train.descents import Descents
 from descend.train.fit import read_call
 
