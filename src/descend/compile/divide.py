@@ -40,6 +40,7 @@ PART = 32  # of an axis that is worth dividing
 TYPICAL = 128  # of an extent that is not known
 LITTLE = 2000  # operations that every thread may repeat
 STEADY = frozenset({"data", "shuffled", "fixed", "constant", "order"})  # which no block writes
+FEW = 3  # sums that a nest forms beside what it writes
 LOADS = 4  # threads among which whole statements are spread evenly
 SAME, CELL, ALONE = "same", "cell", "alone"
 
@@ -77,7 +78,7 @@ def divide(statements: Sequence[Statement], fresh: Fresh) -> list[Statement]:
     Args:
         fresh: makes memory that all threads have in common, of a shape and a dtype.
     """
-    rounds, done, waiting = _Rounds(fresh), [], list(statements)
+    rounds, done, waiting = _Rounds(fresh), [], [x for s in statements for x in _apart(s)]
     first: set[Key] | None = None
     while waiting:
         here, waiting = rounds.next(waiting)
@@ -193,6 +194,23 @@ def _follows(address: Address, axis: Axis) -> bool:
     return whole and address.index[0] == Index(0, ((axis, 1),))
 
 
+def _apart(statement: Statement) -> list[Statement]:
+    """What a nest writes, which may be divided, and the sums that it forms besides."""
+    if type(statement) is not Nest or not statement.stores or not 0 < len(_made(statement)) <= FEW:
+        return [statement]
+    axes, lets, stores = statement.axes, statement.lets, statement.stores
+    writes = Nest(axes, len(axes), lets, stores, like=statement)
+    if _overwrites(statement) or _divisible(writes) is None:
+        return [statement]
+    return [writes, Nest(axes, 0, lets, [], statement.reductions, like=statement)]
+
+
+def _overwrites(nest: Nest) -> bool:
+    """Whether it writes what it reads."""
+    read = {x.attr.place.key for x in nest.lets if x.op == "load"}
+    return not read.isdisjoint(place.key for place in targets_of(nest))
+
+
 def _made(statement: Statement) -> list[Let]:
     """The numbers that a statement hands on."""
     if isinstance(statement, Let):
@@ -219,10 +237,7 @@ def way_of(statement: Statement) -> Way:
     axis = _divisible(statement)
     if axis is not None:
         return axis
-    changed = {place.key for place in targets_of(statement)}
-    read = {x.attr.place.key for x in statement.lets if x.op == "load"}
-    repeatable = changed.isdisjoint(read) and _cost(statement) <= LITTLE
-    return SAME if repeatable else ALONE
+    return ALONE if _overwrites(statement) or _cost(statement) > LITTLE else SAME
 
 
 def _divisible(nest: Nest) -> Axis | None:

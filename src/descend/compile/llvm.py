@@ -154,8 +154,8 @@ class BlockWriter(Access):
     # Threads: every one runs the whole function
 
     def serial(self, statement: Serial) -> None:
-        for let in operands(statement):  # what a branch has fetched is not known after it
-            self.values[let]
+        for let in operands(statement) if self.spilled else ():
+            self.values[let]  # what a branch has fetched is not known after it
         thread, threads = self.frame.team()
         which = Value(str(statement.thread), "i64", 1)
         if statement.thread:

@@ -170,6 +170,7 @@ class Nest:
 
     `vector` is the position of the axis that is spread over SIMD lanes, or None. `divided` is the
     axis, one of those kept, of which each thread takes a part; None where a thread does all of it.
+    `like` is the nest that this one is taken from, whose lanes and order of sums it keeps.
     """
 
     axes: tuple[Axis, ...]
@@ -179,6 +180,7 @@ class Nest:
     reductions: list[Reduction] = field(default_factory=list)
     vector: int | None = None
     divided: Axis | None = None
+    like: Nest | None = None
 
 
 @dataclass(eq=False, kw_only=True)

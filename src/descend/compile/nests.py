@@ -57,7 +57,7 @@ class NestWriter:
         self.by_depth: list[list[Let]] = [[] for _ in range(len(nest.axes) + 1)]
         for let in nest.lets:
             self.by_depth[let.depth].append(let)
-        self.in_flight = unroll_factor(nest)
+        self.in_flight = unroll_factor(nest.like or nest)
         self.lane_axis = nest.axes[nest.vector] if nest.vector is not None else None
         self.varying = self._varying()
         self.reductions = nest.reductions
@@ -65,7 +65,7 @@ class NestWriter:
 
     def choose_vector(self) -> tuple[int | None, int]:
         """Which axis is spread over lanes, and how many elements of it there are in a vector."""
-        return choose_vector(self.nest, self.lanes, self.shuffled)
+        return choose_vector(self.nest.like or self.nest, self.lanes, self.shuffled)
 
     def _products(self) -> Products | None:
         """The sums that are formed together; the others remain in `reductions`."""

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from descend.errors import UsageError
+from descend.networks.activations import ACTIVATIONS
 from descend.networks.layers import BatchNorm, Dropout, Layer, Linear, activation
 
 __all__ = ["Network", "Residual", "Sequential", "mlp"]
@@ -155,6 +156,9 @@ def _as_layer(given: Any) -> Layer:
     if isinstance(given, str):
         return activation(given)
     name = getattr(given, "__name__", type(given).__name__)
+    known = ACTIVATIONS.get(name)
+    if known is not None and known.function is given:
+        return activation(name)
     if not callable(given):
         raise UsageError(
             f"a layer is one of descend.networks, the name of an activation or a function, not "
