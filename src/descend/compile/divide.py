@@ -104,10 +104,11 @@ class _Rounds:
 
     def __init__(self, fresh: Fresh) -> None:
         self.fresh = fresh
-        self.loads = [0] * LOADS
+        self.loads = [0] * LOADS  # of the threads in this round
 
     def next(self, waiting: list[Statement]) -> tuple[list[Statement], list[Statement]]:
         """What may be done before threads have to meet, and what is left."""
+        self.loads = [0] * LOADS
         here: list[Statement] = []
         later: list[Statement] = []
         missing: set[Let] = set()

@@ -167,7 +167,7 @@ TABLE: tuple[Option, ...] = (
            "Decides shuffling and random starts; 0 where not given.", "random_state rng",
            planned=True),
     Option("threads", "count", _FITS, None, "fit", _RUN,
-           "How many may work on the fits of --by, or on one of many rows; else one a core.",
+           "How many may work on the fits of --by, on many rows or on a network; else one a core.",
            "n_jobs workers", planned=True),
 
     Option("lr", "real", _LONG, None, _STEPS, _METHOD, "Learning rate.",
