@@ -16,7 +16,8 @@ __all__ = [
     "write_barrier",
 ]  # fmt: skip
 
-LOOKS = 20_000  # at a barrier, before the processor is left to others
+LOOKS = 10_000  # at a barrier before going to sleep: some times what waking up takes
+PAUSE = {"x86_64": ("llvm.x86.sse2.pause", ""), "aarch64": ("llvm.aarch64.isb", "i32 15")}
 FUTEX = {"x86_64": 202, "aarch64": 98} if sys.platform == "linux" else {}
 WAIT, WAKE = 128, 129  # a thread of this process: linux/futex.h
 Indices = tuple[Index, ...]
@@ -120,6 +121,10 @@ def write_barrier(w: Access) -> None:
         def look_again() -> None:
             times = e.add(get(w, looked, "i64"), 1)
             put(w, looked, times)
+            if architecture() in PAUSE:
+                name, given = PAUSE[architecture()]
+                e.preamble[name] = f"declare void @{name}({given.partition(' ')[0]})"
+                e.line(f"call void @{name}({given})")
             when(w, e.gt(times, LOOKS), rest, lambda: None)
 
         repeat_while(w, still, look_again)
