@@ -20,7 +20,7 @@ import numpy as np
 from descend.compile.entry import CONTROL, DescentText, swaps_rows
 from descend.compile.function import pointer_table
 from descend.compile.native import Loaded
-from descend.compile.places import TEAM, aligned, named_words
+from descend.compile.places import PATIENCE, TEAM, aligned, named_words
 from descend.compile.shared import called, linked, shared_function
 from descend.graph.blocks import BLOCK
 from descend.graph.evaluate import bind_extents, concrete
@@ -154,6 +154,7 @@ class ProgramMemory:
             shared = {(p.role, p.number) for p in text.wires}
             own: dict[Any, Any] = {("spill",): np.empty(text.spill)}
             own |= {(TEAM[0],): len(self._tables), (TEAM[1],): 0}
+            own["patience",] = np.full(8, PATIENCE)
             for place in text.scratch:
                 if (place.role, place.number) not in shared:
                     array = aligned(concrete(place.shape, self.extents), place.dtype)
@@ -161,7 +162,7 @@ class ProgramMemory:
             self._own.append(own)
             return pointer_table(text.slots, where | own)
         where |= {("barrier", i): np.zeros(8, np.int64) for i in range(3)}
-        where |= {(TEAM[0],): 0, (TEAM[1],): 1}
+        where |= {(TEAM[0],): 0, (TEAM[1],): 1, ("patience",): np.full(8, PATIENCE)}
         where |= named_words(CONTROL, where[("control",)])
         where["order", 0] = where[("order",)]
         for number, (body, sources, _) in enumerate(text.shared):

@@ -10,13 +10,14 @@ from descend.compile.access import Access, Counters
 from descend.compile.kinds import Value
 from descend.compile.loops import Axis, Index, Place
 from descend.compile.native import architecture
+from descend.compile.places import PATIENCE
 
 __all__ = [
     "axes_of", "get", "nested", "over", "put", "repeat_while", "variable", "when",
     "write_barrier",
 ]  # fmt: skip
 
-LOOKS = 10_000  # at a barrier before going to sleep: some times what waking up takes
+LEAST, MORE = 800, 100  # looks at a barrier once it was in vain, and more of them each time since
 PAUSE = {"x86_64": ("llvm.x86.sse2.pause", ""), "aarch64": ("llvm.aarch64.isb", "i32 15")}
 FUTEX = {"x86_64": 202, "aarch64": 98} if sys.platform == "linux" else {}
 WAIT, WAKE = 128, 129  # a thread of this process: linux/futex.h
@@ -87,10 +88,12 @@ def when(
 def write_barrier(w: Access) -> None:
     """Wait for all threads: the last to come sets the count back and lets the others go on.
 
-    Who waits long sleeps, so that a thread that has lost its core to others finds one again.
+    Who waits long sleeps, so that a thread that has lost its core to others finds one again: after
+    some times what waking up takes, or much sooner, where that has been in vain of late.
     """
     e, (_, threads) = w.e, w.frame.team()
     count, turn, asleep = (w.frame.slot(("barrier", i)) for i in range(3))
+    patience = w.frame.slot(("patience",))
     before = e.op(f"load atomic i64, ptr {turn} acquire, align 8", "i64", 1)
     came = e.op(f"atomicrmw add ptr {count}, i64 1 acq_rel", "i64", 1)
 
@@ -104,6 +107,7 @@ def write_barrier(w: Access) -> None:
             when(w, e.gt(some, 0), wake, lambda: None)
 
     def rest() -> None:
+        e.line(f"store i64 {LEAST}, ptr {patience}, align 8")
         if architecture() not in FUTEX:
             e.line(f"call void {w.frame.slot(('library', 'system', 'yield'))}()")
             return
@@ -113,6 +117,9 @@ def write_barrier(w: Access) -> None:
 
     def wait() -> None:
         looked = variable(w, "i64", e.const(0, "i64", 1))
+        so_far = e.op(f"load i64, ptr {patience}, align 8", "i64", 1)
+        most = e.min(e.add(so_far, MORE), PATIENCE)
+        e.line(f"store {most.typed}, ptr {patience}, align 8")
 
         def still() -> Value:
             now = e.op(f"load atomic i64, ptr {turn} acquire, align 8", "i64", 1)
@@ -125,7 +132,7 @@ def write_barrier(w: Access) -> None:
                 name, given = PAUSE[architecture()]
                 e.preamble[name] = f"declare void @{name}({given.partition(' ')[0]})"
                 e.line(f"call void @{name}({given})")
-            when(w, e.gt(times, LOOKS), rest, lambda: None)
+            when(w, e.gt(times, most), rest, lambda: None)
 
         repeat_while(w, still, look_again)
 
