@@ -21,7 +21,7 @@ from descend.methods.links import expected
 from descend.methods.penalties import L2
 from descend.methods.table import as_loss, as_optimizer
 from descend.networks import Linear, Sequential
-from descend.networks.network import Network
+from descend.networks.network import Network, as_plain, of_plain
 from descend.result.fit import predicted
 from descend.task.networks import BATCH, EPOCHS, network_function
 from descend.task.scaling import POWERS
@@ -63,6 +63,13 @@ class _NetworkEstimator(Kept, BaseEstimator):  # type: ignore[misc]
         self.warm_start = warm_start
         self.random_state = random_state
         self.verbose = verbose
+
+    def __getstate__(self) -> Any:
+        found = super().__getstate__()
+        return {**found, "network": as_plain(found["network"])}
+
+    def __setstate__(self, state: Any) -> None:
+        super().__setstate__({**state, "network": of_plain(state["network"])})
 
     def _train(self, X: Array, y: Array, weight: Array | None, incremental: bool) -> None:
         """Train on a target (rows, outputs), whose rows may have weights."""
