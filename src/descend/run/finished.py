@@ -164,6 +164,7 @@ class Finished:
     facts: Facts | None = None
     searched: tuple[str, ...] = ()
     walk: Any = None  # of the judge, where one stands at the end; dropped when all is said
+    seen: Any = None  # the same: loss and prediction at the end
     judgement: Judgement | None = None
 
     @property

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import itertools
-import queue
-import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -18,6 +17,7 @@ from descend.result.fit import Fit
 from descend.run.cores import threads_for
 from descend.run.drive import Ending, listening
 from descend.run.finished import Finished
+from descend.run.threads import together
 from descend.train.descents import Descents
 from descend.train.fit import read_call
 
@@ -189,32 +189,18 @@ def _begun(descents: Descents, own: Mapping[str, Any]) -> Finished:
 
 def _run_all(runs: Sequence[Finished], threads: int) -> None:
     """Run them all to their ends; each thread takes the next one."""
-    waiting: queue.SimpleQueue[Finished] = queue.SimpleQueue()
-    for run in runs:
-        waiting.put(run)
-    failed: list[BaseException] = []
-
+    waiting = collections.deque(runs)
     with listening() as heard:
 
         def work() -> None:
-            while not failed and not heard.hit:
+            while not heard.hit:
                 try:
-                    run = waiting.get_nowait()
-                except queue.Empty:
+                    run = waiting.popleft()
+                except IndexError:
                     return
-                try:
-                    _run(run, heard)
-                except BaseException as error:
-                    failed.append(error)
+                _run(run, heard)
 
-        others = [threading.Thread(target=work, daemon=True) for _ in range(threads - 1)]
-        for thread in others:
-            thread.start()
-        work()
-        for thread in others:
-            thread.join()
-    if failed:
-        raise failed[0]
+        together([work] * threads, waiting.clear)
     for run in runs:
         if run.ending is None:
             outside = "interrupted" if run.control.status == RUNNING else ""
