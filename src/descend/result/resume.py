@@ -9,6 +9,7 @@ import numpy as np
 from descend.errors import UsageError
 from descend.run.finished import Finished, loss_name, method_name
 from descend.run.state import SavedState
+from descend.task.columns import SCHEDULE
 
 __all__ = ["resumed", "saved_state", "seed_of"]
 
@@ -102,7 +103,8 @@ def resumed(run: Finished, earlier: Any) -> dict[str, Array]:
     arrays = {n: a for n, a in state.arrays.items() if n in run.built.descent.state}
     rate: Any = getattr(run.job.settings.optimizer, "lr", None)
     if hasattr(rate, "value") and (changes or "learning rate" not in arrays):
-        arrays["learning rate"] = np.asarray(float(rate.value(float(state.epoch))))
+        s = {n: float(arrays.get(f"{SCHEDULE}{n}", x)) for n, x in rate.begin().items()}
+        arrays["learning rate"] = np.asarray(float(rate.rate(float(state.epoch), s)))
     return arrays
 
 

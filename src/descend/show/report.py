@@ -68,6 +68,7 @@ def _task(record: FitRecord) -> Section:
     if record.start_source:
         rows.append(("start", record.start_source))
     rows.append((record.unit + "s", _amount(record)))
+    rows += _rate(record.history, record.unit)
     if record.best_epoch is not None:
         rows.append(("returned", _returned(record)))
     if record.draws or record.running:
@@ -86,6 +87,18 @@ def _returned(record: FitRecord) -> str:
         f"the parameters of {record.unit} {count(record.best_epoch or 0)}, the best of "
         f"{count(record.epochs)}"
     )
+
+
+def _rate(history: History, unit: str) -> list[tuple[str, str]]:
+    """How a scheduled learning rate went."""
+    known: Any = [] if history.lr is None else np.flatnonzero(np.isfinite(history.lr))
+    if not len(known):
+        return []
+    rates, at = history.lr[known], history.epoch[known]
+    changes = int(np.sum(rates[1:] != rates[:-1])) if history.every == 1 else 0
+    told = f"; {plural(changes, 'change')}" if changes else ""
+    first, last = (f"{rates[i]:.4g} in {unit} {count(int(at[i]))}" for i in (0, -1))
+    return [("rate", f"{first}, {last}{told}")]
 
 
 def _serving(record: FitRecord) -> str:

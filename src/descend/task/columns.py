@@ -1,12 +1,15 @@
-"""What the columns of a program are called."""
+"""What the columns of a program are called, and some of its states."""
 
 __all__ = [
-    "ROW", "SEED", "SIGMA", "TARGET", "WEIGHT", "WHITENING", "column_key", "running_slot",
+    "ROW", "SCHEDULE", "SEED", "SIGMA", "TARGET", "WEIGHT", "WHITENING", "column_key",
+    "running_slot",
 ]  # fmt: skip
 
 TARGET, WEIGHT, SIGMA, WHITENING = "target", "sample_weight", "sigma", "whitening"
 ROW, SEED = "row number", "random seed"
 """What the draws of a model depend on besides the step."""
+SCHEDULE = "schedule/"
+"""How the states begin in which a schedule remembers losses."""
 
 
 def column_key(name: str) -> str:

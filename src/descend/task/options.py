@@ -174,7 +174,7 @@ TABLE: tuple[Option, ...] = (
            "learning_rate_init learning_rate eta0", planned=True),
     Option("schedule", "text", "", None, _STEPS, _METHOD,
            "Course of the learning rate: step(10, 0.5), exponential(0.95), cosine(100), "
-           "warmup(5), or warmup(5)+cosine(100)."),
+           "plateau(0.5, 5), warmup(5), or warmup(5)+cosine(100)."),
     Option("momentum", "real", "", None, _STEPS, _METHOD, "{owners}."),
     Option("dampening", "real", "", None, _STEPS, _METHOD, "{owners}."),
     Option("nesterov", "switch", "", None, _STEPS, _METHOD, "{owners}."),
