@@ -160,3 +160,15 @@ def test_numbers_of_an_embedding_are_not_standardised() -> None:
     network = nn.Sequential(nn.Embedding(3, 4), nn.Flatten(), nn.Linear())
     model = NetworkRegressor(network, lr=0.05, random_state=0).fit(words, y)
     np.testing.assert_allclose(model.predict(words[:3]), y[:3], atol=0.1)
+
+
+def test_batches_that_make_an_update_together() -> None:
+    options = dict(epochs=20, random_state=0)
+    own = NetworkRegressor(8, batch_size=10, accumulate=3, **options).fit(X, NUMBERS)
+    same = NetworkRegressor(8, batch_size=30, **options).fit(X, NUMBERS)
+    np.testing.assert_allclose(own.predict(X), same.predict(X), rtol=1e-6)
+    assert own.fit_.n_updates == 40
+    whole = NetworkRegressor(8, accumulate=3, **options).fit(X, NUMBERS)  # all rows are one batch
+    assert whole.fit_.n_updates == 20
+    with pytest.raises(UsageError, match="accumulate=3 joins batches, and LBFGS takes all rows"):
+        NetworkRegressor(8, optimizer="lbfgs", accumulate=3).fit(X, NUMBERS)

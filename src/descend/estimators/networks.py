@@ -45,9 +45,9 @@ class _NetworkEstimator(Kept, BaseEstimator):  # type: ignore[misc]
     def __init__(
         self, network: Any = (100,), *, loss: Any = None, optimizer: Any = "adam",
         lr: float | None = None, batch_size: int | None = None, epochs: int = EPOCHS,
-        alpha: float = 0.0, standardize: bool = True, validation_split: float = 0.0,
-        patience: int | None = None, min_delta: float = 0.0, warm_start: bool = False,
-        random_state: Any = None, verbose: bool = False,
+        accumulate: int = 1, alpha: float = 0.0, standardize: bool = True,
+        validation_split: float = 0.0, patience: int | None = None, min_delta: float = 0.0,
+        warm_start: bool = False, random_state: Any = None, verbose: bool = False,
     ) -> None:  # fmt: skip
         self.network = network
         self.loss = loss
@@ -55,6 +55,7 @@ class _NetworkEstimator(Kept, BaseEstimator):  # type: ignore[misc]
         self.lr = lr
         self.batch_size = batch_size
         self.epochs = epochs
+        self.accumulate = accumulate
         self.alpha = alpha
         self.standardize = standardize
         self.validation_split = validation_split
@@ -123,6 +124,7 @@ class _NetworkEstimator(Kept, BaseEstimator):  # type: ignore[misc]
         found: dict[str, Any] = {
             "loss": self._loss(None), "optimizer": optimizer, "batch_size": size,
             "epochs": 1 if incremental else int(self.epochs), "verbose": bool(self.verbose),
+            "accumulate": min(self.accumulate, 1) if steps and size is None else self.accumulate,
             "penalty": of_weights(network, L2(self.alpha) if self.alpha else None),
         }  # fmt: skip
         if not incremental:
@@ -172,7 +174,7 @@ class NetworkClassifier(ClassifierMixin, _NetworkEstimator):  # type: ignore[mis
             added: sizes, `(64, 32)`, with a ReLU behind each, or sizes and activations as text,
             `[64, "tanh", 32, "gelu"]`, which any pickle can hold.
         loss: cross-entropy, unless another one that tells classes apart is named.
-        optimizer, lr, batch_size, epochs, validation_split, patience, min_delta: as of
+        optimizer, lr, batch_size, epochs, accumulate, validation_split, patience, min_delta: as of
             `descend.fit`; Adam, batches of at most 200 rows and 200 epochs where nothing is said.
         alpha: α·Σw² over the weights of layers is added to the loss; biases are spared.
         standardize: whether the network sees columns of mean 0 and standard deviation 1.
@@ -193,16 +195,16 @@ class NetworkClassifier(ClassifierMixin, _NetworkEstimator):  # type: ignore[mis
     def __init__(
         self, network: Any = (100,), *, loss: Any = None, optimizer: Any = "adam",
         lr: float | None = None, batch_size: int | None = None, epochs: int = EPOCHS,
-        alpha: float = 0.0, standardize: bool = True, validation_split: float = 0.0,
-        patience: int | None = None, min_delta: float = 0.0,
+        accumulate: int = 1, alpha: float = 0.0, standardize: bool = True,
+        validation_split: float = 0.0, patience: int | None = None, min_delta: float = 0.0,
         class_weight: str | Mapping[Any, float] | None = None, warm_start: bool = False,
         random_state: Any = None, verbose: bool = False,
     ) -> None:  # fmt: skip
         super().__init__(
             network, loss=loss, optimizer=optimizer, lr=lr, batch_size=batch_size, epochs=epochs,
-            alpha=alpha, standardize=standardize, validation_split=validation_split,
-            patience=patience, min_delta=min_delta, warm_start=warm_start,
-            random_state=random_state, verbose=verbose,
+            accumulate=accumulate, alpha=alpha, standardize=standardize,
+            validation_split=validation_split, patience=patience, min_delta=min_delta,
+            warm_start=warm_start, random_state=random_state, verbose=verbose,
         )  # fmt: skip
         self.class_weight = class_weight
 

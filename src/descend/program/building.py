@@ -54,6 +54,7 @@ class Building:
         self.equations: Nodes = {}
         self.shares = False  # whether large steps of a method are compiled by themselves
         self.ok: Node | None = None
+        self.full: Node | None = None  # whether an update follows, where not every batch makes one
         self.index, self.mean = input_node("epoch"), input_node("mean loss")
         self.stop: Node = const(0, np.int64)
         self.records: Nodes = {}

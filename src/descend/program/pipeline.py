@@ -35,9 +35,10 @@ from descend.program.objective import (
     loss_graph,
 )
 from descend.program.recipe import Descent, Pass, Recipe
+from descend.program.updates import gathered, hold
 from descend.simplify.apart import set_apart
 from descend.simplify.driver import simplify
-from descend.task.columns import ROW, SCHEDULE, SEED, WHITENING, running_slot
+from descend.task.columns import ROW, SCHEDULE, SEED, UPDATES, WHITENING, running_slot
 from descend.trace.model import Model
 from descend.trace.tensor import as_node, wrap
 
@@ -210,6 +211,8 @@ class DescentBuilder(Building):
     def clipped(self) -> Nodes:
         """The gradients as the optimizer sees them."""
         gradients = self.gradients
+        if self.recipe.accumulation is not None:
+            gradients = gathered(self, gradients)
         if not self.optimizer.bounded:
             gradients = self.bounds.pulls(gradients, self.leaves)
         if self.recipe.clip is None:
@@ -285,6 +288,7 @@ class DescentBuilder(Building):
             gradient = cast(gradients[name], leaf.dtype)
             new = self.step(name, leaf, first, h, loss=loss, gradient=gradient)
             self.new[name] = new if (box := self.bounds.of(name, leaf)) is None else kept(new, *box)
+        hold(self)
         size = call("abs", cast(self.objective, FLOAT))
         for name in self.leaves:
             total = _total(call("abs", self.new[name]))
@@ -393,7 +397,8 @@ class DescentBuilder(Building):
         kept: set[str] = set()
         lasting = ("parameter", "model", "best", *(("method",) if self.pieces else ()))
         waiting = [n for n in self.state if self.kinds[n] in lasting and n != COUNT]
-        waiting += [n for n in self.state if n.rpartition("/")[2] in self.optimizer.kept]
+        own = (UPDATES, *self.optimizer.kept)
+        waiting += [n for n in self.state if n.rpartition("/")[2] in own]
         seen: set[Node] = set()
         roots = list(ends)
         while roots or waiting:

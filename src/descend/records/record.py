@@ -303,6 +303,7 @@ class FitRecord(_Ended):
     chosen_for: str = ""
     batch_size: int | None = None
     shuffle: bool = False
+    accumulate: int = 1  # batches of which an update is made
     seed: int = 0
     start: dict[str, Any] = field(default_factory=dict)
     start_source: str = ""

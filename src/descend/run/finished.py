@@ -21,7 +21,7 @@ from descend.run.job import Job
 from descend.run.predictor import Predictor
 from descend.run.view import on_bounds
 from descend.simplify.driver import simplify
-from descend.task.columns import TARGET
+from descend.task.columns import TARGET, UPDATES
 from descend.task.rows import Rows
 from descend.trace.formula import Formula
 from descend.trace.tree import unflatten
@@ -171,6 +171,12 @@ class Finished:
         """What the steps of the run are called."""
         steps = self.job.rows is None or self.job.settings.optimizer.scope == "vector"
         return "iteration" if steps else "epoch"
+
+    @property
+    def updates(self) -> int:
+        """How many updates were made: one a batch, or one of several batches."""
+        counted = self.state().get(UPDATES)
+        return self.control.steps if counted is None else int(counted)
 
     def state(self) -> dict[str, Array]:
         """Every state by name, as it is now."""

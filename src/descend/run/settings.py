@@ -42,13 +42,19 @@ class Settings:
     engine: str = "native"
     sign: int = 1
     why: str = ""  # the reason for the optimizer, where it was not asked for
+    accumulation: Any = None
+
+    @property
+    def accumulate(self) -> int:
+        """Of how many batches an update is made."""
+        return 1 if self.accumulation is None else int(self.accumulation.accumulate)
 
     @property
     def parts(self) -> dict[str, Any]:
         """What has run-time numbers, by the name that the program's inputs begin with."""
         owners = {
             "optimizer": self.optimizer, "loss": self.loss, "penalty": self.penalty,
-            "clip": self.clip,
+            "clip": self.clip, "accumulation": self.accumulation,
         }  # fmt: skip
         return {name: owner for name, owner in owners.items() if owner is not None}
 

@@ -133,7 +133,8 @@ def _batches(record: FitRecord) -> str:
     if record.batch_size is None or record.batch_size >= record.n_rows:
         return "all rows at once"
     order = "shuffled" if record.shuffle else "in order"
-    return f"batches of {plural(record.batch_size, 'row')}, {order}"
+    joined = f", {record.accumulate} to an update" if record.accumulate > 1 else ""
+    return f"batches of {plural(record.batch_size, 'row')}, {order}{joined}"
 
 
 def _amount(record: FitRecord) -> str:

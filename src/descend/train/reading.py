@@ -26,6 +26,7 @@ from descend.task.held import class_weights, given_rows, split_rows
 from descend.task.options import TOLERANCES, Options
 from descend.task.rows import WEIGHTS, Rows, prepared_rows
 from descend.task.warned import warn_of_data
+from descend.train.updates import update_parts
 
 if TYPE_CHECKING:
     from descend.task.scaling import Scaling
@@ -142,8 +143,8 @@ class Reading:
             penalty = as_penalty(o.penalty, self.start.names, meant)
         rules = _rules(o, loss, size, limits)
         return Settings(
-            loss, optimizer, rules, size, shuffle and size is not None, penalty, o.clip, self.seed,
-            o.engine, why=why,
+            loss, optimizer, rules, size, shuffle and size is not None, penalty, o.clip,
+            seed=self.seed, engine=o.engine, why=why, **update_parts(o, optimizer, size),
         )  # fmt: skip
 
     def _standardize(self, settings: Settings) -> tuple[Settings, Scaling]:

@@ -51,7 +51,7 @@ class SteppedRun:
     @property
     def updates(self) -> int:
         """How many updates were made."""
-        return self._run.control.steps
+        return self._run.updates
 
     @property
     def ended(self) -> bool:
@@ -107,9 +107,9 @@ class SteppedRun:
     def step(
         self, *, examples: int | None = None, batches: int | None = None, epochs: int | None = None
     ) -> Self:
-        """Go on by so many rows, batches (updates), or epochs; by one update if nothing is said.
+        """Go on by so many rows, batches (mostly updates), or epochs; by one batch by default.
 
-        Ctrl-C ends it after the update that it meets. A run that has ended stays as it is.
+        Ctrl-C ends it after the batch that it meets. A run that has ended stays as it is.
 
         Returns:
             the run itself.

@@ -1,0 +1,40 @@
+"""What stands between gradients and updates in a program: batches that make one together."""
+
+from __future__ import annotations
+
+from descend.graph.elementwise import call, cast, select
+from descend.graph.linear import broadcast_like
+from descend.graph.source import input_node, row_count
+from descend.parameters.vector import fitted
+from descend.program.building import FLOAT, Building, Nodes
+from descend.task.columns import EPOCH_ROWS, UPDATES
+
+__all__ = ["gathered", "hold"]
+
+GATHERED = "gathered/"
+
+
+def gathered(b: Building, gradients: Nodes) -> Nodes:
+    """The mean gradients of the batches since the last update."""
+    own = b.recipe.accumulation
+    assert own is not None
+    own = own.bind(b.numbers("accumulation", own))
+    given = list(gradients.values())
+    begin = b.run(own.begin, given)
+    s = {n: b.put_state(GATHERED + n, "rule", x) for n, x in begin.items()}
+    whole = b.fixed.setdefault(EPOCH_ROWS, input_node(EPOCH_ROWS))
+    means, b.full, after = b.run(own.gather, given, row_count(b.rows, FLOAT), whole, s)
+    b.new |= {GATHERED + n: fitted(x, s[n].shape, s[n].dtype) for n, x in after.items()}
+    count = b.put_state(UPDATES, "rule", 0.0)
+    b.new[UPDATES] = call("add", count, cast(b.full, FLOAT))
+    return dict(zip(gradients, means, strict=True))
+
+
+def hold(b: Building) -> None:
+    """Let parameters and the method stay as they are after batches that make no update."""
+    if b.full is None:
+        return
+    for name, new in b.new.items():
+        if b.kinds[name] in ("parameter", "method"):
+            old = b.state[name]
+            b.new[name] = select(broadcast_like(b.full, old), new, old)
