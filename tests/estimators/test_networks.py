@@ -172,3 +172,16 @@ def test_batches_that_make_an_update_together() -> None:
     assert whole.fit_.n_updates == 20
     with pytest.raises(UsageError, match="accumulate=3 joins batches, and LBFGS takes all rows"):
         NetworkRegressor(8, optimizer="lbfgs", accumulate=3).fit(X, NUMBERS)
+
+
+def test_an_average_predicts_and_the_parameters_go_on() -> None:
+    options = dict(batch_size=10, random_state=0, lr=0.02)
+    raw = NetworkRegressor(8, epochs=4, **options).fit(X, NUMBERS)
+    own = NetworkRegressor(8, epochs=4, ema=0.9, **options).fit(X, NUMBERS)
+    np.testing.assert_array_equal(own.loss_curve_, raw.loss_curve_)
+    assert not np.allclose(own.predict(X), raw.predict(X), rtol=1e-3)
+    for model in (own, raw):
+        for _ in range(3):
+            model.partial_fit(X, NUMBERS)
+    np.testing.assert_array_equal(own.loss_curve_, raw.loss_curve_)
+    assert not np.allclose(own.predict(X), raw.predict(X), rtol=1e-3)

@@ -44,7 +44,7 @@ __all__ = [
 RUNNING, EPOCHS_SPENT, DIVERGED = 0, -1, -2
 
 
-Kind = Literal["parameter", "method", "model", "best", "rule"]
+Kind = Literal["parameter", "method", "average", "model", "best", "rule"]
 
 
 @dataclass(frozen=True)
@@ -52,8 +52,8 @@ class Slot:
     """Something that changes in a run: the only place that knows how it begins and goes on.
 
     Attributes:
-        kind: a `parameter` that is varied; what the `method` carries; what the `model` carries;
-            the `best` so far; what a stopping `rule` or a schedule remembers.
+        kind: a `parameter` that is varied; what the `method` carries; its `average`; what the
+            `model` carries; the `best` so far; what a stopping `rule` or a schedule remembers.
         form: the input that stands for it.
         begin: its first value, of the program's `start` and `fixed` inputs.
         step, epoch: its value after a step, and after an epoch; the form where it stays.

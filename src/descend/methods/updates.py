@@ -1,4 +1,4 @@
-"""How gradients become updates beside the method itself: of how many batches one is made."""
+"""What updates are made of beside the method: how many batches, and what follows from them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from descend.lean import dataclass
 from descend.methods.base import Array, State, Tunable, cast
 
-__all__ = ["Accumulation"]
+__all__ = ["Accumulation", "Averaging"]
 
 
 @dataclass(frozen=True)
@@ -56,3 +56,30 @@ class Accumulation(Tunable):
         after["rows"] = np.where(full, 0.0, together)
         after["rows of the epoch"] = np.where(ends, 0.0, seen)
         return [a / cast(together, a) for a in sums], full, after
+
+
+@dataclass(frozen=True)
+class Averaging(Tunable):
+    """An exponential moving average of the parameters as they are after each update.
+
+    After t updates it is Σ dᵗ⁻ˢ·pₛ / Σ dᵗ⁻ˢ over s = 1, …, t, where d is `ema`: corrected for its
+    beginning as Adam's means are, so that the start has no weight, and the first average is the
+    first update.
+
+    Polyak and Juditsky, "Acceleration of stochastic approximation by averaging" (1992); Kingma and
+    Ba, "Adam" (2015), section 7.2.
+    """
+
+    ema: float
+    ranges: ClassVar[Mapping[str, str]] = {"ema": "[0, 1)"}
+
+    def follow(self, average: Array, p: Array, t: Array) -> Array:
+        """Return the average after the update number t (from 1), which has led to `p`.
+
+        >>> half = Averaging(0.5)
+        >>> first = half.follow(np.array(100.0), np.array(3.0), 1.0)
+        >>> float(first), float(half.follow(first, np.array(6.0), 2.0))
+        (3.0, 5.0)
+        """
+        share = (1.0 - self.ema) / (1.0 - self.ema**t)
+        return average + cast(share, p) * (p - average)

@@ -20,7 +20,7 @@ from descend.parameters.vector import pieces
 from descend.program.building import FLOAT, Nodes
 from descend.program.pipeline import DescentBuilder
 from descend.program.stopping import Rules, end_of_epoch, first_state
-from descend.task.columns import SCHEDULE, column_key, running_slot
+from descend.task.columns import AVERAGED, SCHEDULE, column_key, running_slot
 from descend.trace.context import tracing
 from descend.trace.model import Model
 from descend.trace.tensor import as_node, wrap
@@ -168,7 +168,7 @@ def _method_state(b: DescentBuilder, key: str) -> Nodes:
 def _answers(b: DescentBuilder) -> Nodes:
     """The parameters that would be returned now, as leaves."""
     if not b.pieces:
-        return dict(b.natural(b.leaves))
+        return dict(b.natural({n: b.state.get(AVERAGED + n, a) for n, a in b.leaves.items()}))
     vector = b.run(b.optimizer.answer, b.state["all parameters"], _method_state(b, "method"))
     return b.natural(dict(zip(b.leaves, pieces(vector, list(b.leaves.values())), strict=True)))
 

@@ -35,7 +35,7 @@ from descend.program.objective import (
     loss_graph,
 )
 from descend.program.recipe import Descent, Pass, Recipe
-from descend.program.updates import gathered, hold
+from descend.program.updates import averaged, gathered, hold
 from descend.simplify.apart import set_apart
 from descend.simplify.driver import simplify
 from descend.task.columns import ROW, SCHEDULE, SEED, UPDATES, WHITENING, running_slot
@@ -288,6 +288,8 @@ class DescentBuilder(Building):
             gradient = cast(gradients[name], leaf.dtype)
             new = self.step(name, leaf, first, h, loss=loss, gradient=gradient)
             self.new[name] = new if (box := self.bounds.of(name, leaf)) is None else kept(new, *box)
+        if self.recipe.averaging is not None:
+            averaged(self)
         hold(self)
         size = call("abs", cast(self.objective, FLOAT))
         for name in self.leaves:
@@ -395,7 +397,7 @@ class DescentBuilder(Building):
         """The states that the answer, the history or the verdict depend on."""
         names = {node: name for name, node in self.state.items()}
         kept: set[str] = set()
-        lasting = ("parameter", "model", "best", *(("method",) if self.pieces else ()))
+        lasting = ("parameter", "average", "model", "best", *(("method",) if self.pieces else ()))
         waiting = [n for n in self.state if self.kinds[n] in lasting and n != COUNT]
         own = (UPDATES, *self.optimizer.kept)
         waiting += [n for n in self.state if n.rpartition("/")[2] in own]

@@ -1,17 +1,19 @@
-"""What stands between gradients and updates in a program: batches that make one together."""
+"""What goes with the updates of a program: batches that make one together, averages of many."""
 
 from __future__ import annotations
 
 from descend.graph.elementwise import call, cast, select
 from descend.graph.linear import broadcast_like
 from descend.graph.source import input_node, row_count
+from descend.parameters.bounded import kept
 from descend.parameters.vector import fitted
 from descend.program.building import FLOAT, Building, Nodes
-from descend.task.columns import EPOCH_ROWS, UPDATES
+from descend.task.columns import AVERAGED, EPOCH_ROWS, UPDATES
 
-__all__ = ["gathered", "hold"]
+__all__ = ["averaged", "gathered", "hold"]
 
 GATHERED = "gathered/"
+AVERAGES = "averaged updates"
 
 
 def gathered(b: Building, gradients: Nodes) -> Nodes:
@@ -30,11 +32,26 @@ def gathered(b: Building, gradients: Nodes) -> Nodes:
     return dict(zip(gradients, means, strict=True))
 
 
+def averaged(b: Building) -> None:
+    """The moving averages of what is varied, on the scales on which it is moved."""
+    own = b.recipe.averaging
+    assert own is not None
+    own = own.bind(b.numbers("averaging", own))
+    t = call("add", b.put_state(AVERAGES, "average", 0.0), 1.0)
+    b.new[AVERAGES] = t
+    for name, leaf in b.leaves.items():
+        key = AVERAGED + name
+        old = b.put_state(key, "average", b.begins(f"moved {name}", leaf))
+        new = fitted(b.run(own.follow, old, b.new[name], t), leaf.shape, leaf.dtype)
+        box = b.bounds.of(name, leaf)
+        b.new[key] = new if box is None else kept(new, *box)  # which rounding might leave
+
+
 def hold(b: Building) -> None:
-    """Let parameters and the method stay as they are after batches that make no update."""
+    """Let all but the model's own values stay as they are after batches that make no update."""
     if b.full is None:
         return
     for name, new in b.new.items():
-        if b.kinds[name] in ("parameter", "method"):
+        if b.kinds[name] in ("parameter", "method", "average"):
             old = b.state[name]
             b.new[name] = select(broadcast_like(b.full, old), new, old)

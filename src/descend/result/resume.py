@@ -14,8 +14,8 @@ from descend.task.columns import SCHEDULE, UPDATES
 __all__ = ["resumed", "saved_state", "seed_of"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
-MAY_BE_NEW = ("best", "rule")
-"""Kinds of slots that a run may take up anew: stopping rules and schedules may change."""
+MAY_BE_NEW = ("average", "best", "rule")
+"""Kinds of slots that a run may take up anew: averages, stopping rules and schedules may change."""
 ANEW = "write start=fit instead, which takes over the parameters only"
 
 
@@ -68,6 +68,7 @@ def _settings(run: Finished) -> dict[str, Any]:
         "batch_size": s.batch_size,
         "shuffle": s.shuffle,
         "accumulate": s.accumulate,
+        "ema": s.ema,
     }
 
 

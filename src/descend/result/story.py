@@ -32,6 +32,7 @@ def task_fields(run: Finished) -> dict[str, Any]:
         "batch_size": job.settings.batch_size,
         "shuffle": job.settings.shuffle,
         "accumulate": job.settings.accumulate,
+        "ema": job.settings.ema,
         "start": run.trees(run.begin),
         "n_starts": 1 if run.search is None else run.search.starts,
         "n_agreed": 1 if run.search is None else run.search.agreed,

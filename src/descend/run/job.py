@@ -70,7 +70,9 @@ class Job(Seeker):
 
     def __post_init__(self) -> None:
         if self.idle:
-            self.settings = replace(self.settings, optimizer=Evaluation(), accumulation=None)
+            self.settings = replace(
+                self.settings, optimizer=Evaluation(), accumulation=None, averaging=None
+            )
 
     @property
     def loss_factor(self) -> float:
@@ -252,6 +254,7 @@ class Job(Seeker):
             penalty=s.penalty,
             clip=s.clip,
             accumulation=s.accumulation,
+            averaging=s.averaging,
             plan=Plan(s.batch_size, s.shuffle),
             sign=s.sign,
             space=self.space,

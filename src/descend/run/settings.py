@@ -43,6 +43,7 @@ class Settings:
     sign: int = 1
     why: str = ""  # the reason for the optimizer, where it was not asked for
     accumulation: Any = None
+    averaging: Any = None
 
     @property
     def accumulate(self) -> int:
@@ -50,11 +51,17 @@ class Settings:
         return 1 if self.accumulation is None else int(self.accumulation.accumulate)
 
     @property
+    def ema(self) -> float | None:
+        """By what share of itself the average of the parameters goes on at each update."""
+        return None if self.averaging is None else float(self.averaging.ema)
+
+    @property
     def parts(self) -> dict[str, Any]:
         """What has run-time numbers, by the name that the program's inputs begin with."""
         owners = {
             "optimizer": self.optimizer, "loss": self.loss, "penalty": self.penalty,
             "clip": self.clip, "accumulation": self.accumulation,
+            "averaging": self.averaging,
         }  # fmt: skip
         return {name: owner for name, owner in owners.items() if owner is not None}
 

@@ -69,7 +69,7 @@ def _task(record: FitRecord) -> Section:
         rows.append(("start", record.start_source))
     rows.append((record.unit + "s", _amount(record)))
     rows += _rate(record.history, record.unit)
-    if record.best_epoch is not None:
+    if record.best_epoch is not None or record.ema is not None:
         rows.append(("returned", _returned(record)))
     if record.draws or record.running:
         rows.append(("serves with", _serving(record)))
@@ -83,10 +83,13 @@ def _task(record: FitRecord) -> Section:
 def _returned(record: FitRecord) -> str:
     if record.best_epoch == 0:
         return f"the parameters of the start, the best of {plural(record.epochs, record.unit)}"
-    return (
-        f"the parameters of {record.unit} {count(record.best_epoch or 0)}, the best of "
-        f"{count(record.epochs)}"
-    )
+    what = "the parameters"
+    if record.ema is not None:
+        what = f"the moving average of the parameters (ema={record.ema:g})"
+    if record.best_epoch is None:
+        return what
+    best = f"{record.unit} {count(record.best_epoch)}, the best of {count(record.epochs)}"
+    return f"{what} of {best}" if record.ema is None else f"{what}, after {best}"
 
 
 def _rate(history: History, unit: str) -> list[tuple[str, str]]:

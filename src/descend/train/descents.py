@@ -216,7 +216,7 @@ class Descents:
         task = Task(count, None, loss.is_square, loss.curved, s.penalty is None, loss.kinked)
         settings = dataclasses.replace(
             s, optimizer=chosen(task)[0], rules=Rules({}), batch_size=None, shuffle=False,
-            clip=None, accumulation=None,
+            clip=None, accumulation=None, averaging=None,
         )  # fmt: skip
         other = dataclasses.replace(job, settings=settings)
         options = o.but(epochs=MOST_STEPS, callback=None, progress=None, checkpoint=None)

@@ -45,7 +45,7 @@ def fit(
     resume: Any = None, callback: Callable[[Moment], Any] | None = None,
     progress: Progress | None = None, checkpoint: str | os.PathLike[str] | None = None,
     verbose: bool = False, record: Iterable[str] = (), metrics: Iterable[str] = (),
-    accumulate: int = 1, engine: str = "native", **unknown: Never,
+    accumulate: int = 1, ema: float | None = None, engine: str = "native", **unknown: Never,
 ) -> Fit:  # fmt: skip
     """Fit a model to data by descending the gradient of a loss.
 
@@ -60,6 +60,7 @@ def fit(
             L-BFGS or Adam, and the report says why; or one by name, with lr as learning rate.
         batch_size, shuffle, seed: all rows at once, unless smaller batches are asked for.
         accumulate: so many batches make an update, an epoch's last ones too where they are fewer.
+        ema: return a moving average of the parameters, of which this share stays at each update.
         epochs: at most (1000; of networks 200). stop_loss, xtol, ftol, gtol, patience, min_delta,
             max_seconds: what ends it before.
         keep_best, validation_split, validation_data: return the best parameters; hold back a share
@@ -71,13 +72,12 @@ def fit(
         missing: `"drop"` leaves out rows with missing values. constants: arguments that are
             neither data nor parameters. params: parameters named nearly as a column is.
         penalty, clip: what is added to the loss (`{"w": "l2(1)"}` of some); a limit on gradients.
-        starts: as many descents, of which the best is returned with how many agree; where it is not
-            said, one, and up to 32 more if that fails (or, without a start, looks wrong).
+        starts: so many descents, the best of which is returned; else one, or 33 if that fails.
         standardize: the model and its parameters see rescaled columns; else units are kept.
         resume: a fit to go on with: the same optimizer, rows and seed; other changes are said.
         callback, progress, verbose: who is told of epochs. checkpoint: a file to resume from.
         record, metrics: what the history keeps besides: `"params"`, `"gradient"`; `"accuracy"`, ….
-        engine: `"interpreted"` runs the interpreter. threads: how many work; they change no bit.
+        engine: `"interpreted"` does without native code. threads: how many work, for the same bits.
 
     Raises:
         UsageError, DataError: what cannot be meant, or used as it is, with what to do instead.

@@ -234,6 +234,12 @@ def _rules(o: Options, loss: Loss, size: int | None, limits: dict[str, float]) -
     keep = o.keep_best
     if keep is None:
         keep = o.patience is not None and o.has_validation
+    if keep and o.ema is not None and not o.has_validation:
+        raise UsageError(
+            "keep_best needs the loss of the average that ema returns, and an epoch's loss is that "
+            "of the parameters on their way",
+            remedy="add validation_split=0.2, or leave out one of the two",
+        )
     if keep and size is not None and not o.has_validation:
         raise UsageError(
             "keep_best needs a loss that belongs to one set of parameters; the running mean over "

@@ -25,7 +25,7 @@ __all__ = ["Trainings", "trainings"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 PIECE = 1 << 14  # batches between two looks at Ctrl-C
-OF_THE_CALL = ("lr", "stop_loss", "patience", "min_delta", "accumulate")
+OF_THE_CALL = ("lr", "stop_loss", "patience", "min_delta", "accumulate", "ema")
 """Numbers that are options of `fit` themselves."""
 
 

@@ -27,7 +27,27 @@ def update_parts(o: Options, optimizer: Optimizer, size: int | None) -> dict[str
             from descend.methods.updates import Accumulation
 
             found["accumulation"] = Accumulation(float(o.accumulate))
+    if o.ema is not None:
+        _check_average(o, optimizer)
+        from descend.methods.updates import Averaging
+
+        found["averaging"] = Averaging(float(o.ema))
     return found
+
+
+def _check_average(o: Options, optimizer: Optimizer) -> None:
+    name, share = type(optimizer).__name__, o.ema
+    if not 0 <= share < 1:
+        raise UsageError(
+            f"ema={share:g} is no share of an average that could go on at each update",
+            remedy="give a number below 1, such as 0.999",
+        )
+    if optimizer.scope == "vector":
+        raise UsageError(
+            f"ema averages the parameters of many small updates, and {name} returns the best place "
+            "that it meets",
+            remedy='leave out ema, or choose optimizer="adam" or descend.SGD(lr=…)',
+        )
 
 
 def _check_batches(o: Options, optimizer: Optimizer) -> None:
