@@ -185,3 +185,14 @@ def test_an_average_predicts_and_the_parameters_go_on() -> None:
             model.partial_fit(X, NUMBERS)
     np.testing.assert_array_equal(own.loss_curve_, raw.loss_curve_)
     assert not np.allclose(own.predict(X), raw.predict(X), rtol=1e-3)
+
+
+def test_rates_of_layers() -> None:
+    options = dict(epochs=3, random_state=0)
+    still = NetworkClassifier([6, "tanh"], lr_factors={"0": 0.0}, **options).fit(X, LABELS)
+    moved = NetworkClassifier([6, "tanh"], **options).fit(X, LABELS)
+    begun = still.fit_.start["0.weight"]
+    np.testing.assert_array_equal(still.params_["0.weight"], begun)
+    assert not np.allclose(moved.params_["0.weight"], begun, rtol=1e-4)
+    with pytest.raises(UsageError, match='lr_factors names "3", which is no parameter'):
+        NetworkClassifier(6, lr_factors={"3": 0.1}).fit(X, LABELS)

@@ -1,16 +1,16 @@
-"""What updates are made of beside the method: how many batches, and what follows from them."""
+"""What updates are made of beside the method: batches, rates of some parameters, averages."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
 from descend.lean import dataclass
 from descend.methods.base import Array, State, Tunable, cast
 
-__all__ = ["Accumulation", "Averaging"]
+__all__ = ["Accumulation", "Averaging", "RateFactors"]
 
 
 @dataclass(frozen=True)
@@ -83,3 +83,44 @@ class Averaging(Tunable):
         """
         share = (1.0 - self.ema) / (1.0 - self.ema**t)
         return average + cast(share, p) * (p - average)
+
+
+@dataclass(frozen=True)
+class RateFactors(Tunable):
+    """The learning rates of some parameters as shares of that of all others.
+
+    Attributes:
+        lr_factors: name, as it is written, of a parameter or a layer → factor.
+        leaves: of what the factors are, name by name.
+
+    >>> own = RateFactors({"0": 0.1}, {"0": ("0.weight", "0.bias")})
+    >>> own.numbers(), own.of("0.bias"), own.of("2.weight"), str(own)
+    ({'lr_factors[0]': 0.1}, 0.1, None, '0.1 for layer 0')
+    """
+
+    lr_factors: Mapping[str, float]
+    leaves: Mapping[str, Sequence[str]]
+
+    def of(self, leaf: str) -> Array | None:
+        """The factor of a leaf; None where it has none of its own."""
+        return next((f for n, f in self.lr_factors.items() if leaf in self.leaves[n]), None)
+
+    def numbers(self) -> dict[str, float]:
+        """The factors, each by what it is of."""
+        return {f"lr_factors[{name}]": float(f) for name, f in self.lr_factors.items()}
+
+    def bind(self, values: Mapping[str, Array]) -> Self:
+        """The same with other factors."""
+        own = {name: values[f"lr_factors[{name}]"] for name in self.lr_factors}
+        return type(self)(own, self.leaves)
+
+    def structure(self) -> tuple[Any, ...]:
+        """What has a factor."""
+        return "RateFactors", *((name, *own) for name, own in self.leaves.items())
+
+    def __str__(self) -> str:
+        layers = {name: name.replace(".", "").isdigit() for name in self.leaves}
+        return ", ".join(
+            f"{factor:g} for {'layer ' if layers[name] else ''}{name}"
+            for name, factor in self.lr_factors.items()
+        )

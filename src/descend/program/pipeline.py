@@ -35,7 +35,7 @@ from descend.program.objective import (
     loss_graph,
 )
 from descend.program.recipe import Descent, Pass, Recipe
-from descend.program.updates import averaged, gathered, hold
+from descend.program.updates import averaged, gathered, hold, rated
 from descend.simplify.apart import set_apart
 from descend.simplify.driver import simplify
 from descend.task.columns import ROW, SCHEDULE, SEED, UPDATES, WHITENING, running_slot
@@ -281,12 +281,13 @@ class DescentBuilder(Building):
     def update_leaves(self) -> None:
         """The optimizer's step for every leaf; the step is taken if what it gives is finite."""
         h, gradients = self.hyperparameters(), self.clipped()
+        own = dict.fromkeys(self.leaves, h) if self.recipe.rates is None else rated(self, h)
         for name, leaf in self.leaves.items():
             first = self.begins(f"moved {name}", leaf)
             self.put_state(name, "parameter", first, leaf)
             loss = cast(self.objective, leaf.dtype)
             gradient = cast(gradients[name], leaf.dtype)
-            new = self.step(name, leaf, first, h, loss=loss, gradient=gradient)
+            new = self.step(name, leaf, first, own[name], loss=loss, gradient=gradient)
             self.new[name] = new if (box := self.bounds.of(name, leaf)) is None else kept(new, *box)
         if self.recipe.averaging is not None:
             averaged(self)

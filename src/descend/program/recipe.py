@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from descend.methods.clipping import Clip
     from descend.methods.losses import Loss
     from descend.methods.penalties import Penalty
-    from descend.methods.updates import Accumulation, Averaging
+    from descend.methods.updates import Accumulation, Averaging, RateFactors
 
 __all__ = ["Descent", "Pass", "Recipe"]
 
@@ -64,6 +64,7 @@ class Recipe:
     clip: Clip | None = None
     accumulation: Accumulation | None = None
     averaging: Averaging | None = None
+    rates: RateFactors | None = None
     plan: Plan = field(default_factory=Plan)
     sign: int = 1
     space: Space | None = None

@@ -1,6 +1,8 @@
-"""What goes with the updates of a program: batches that make one together, averages of many."""
+"""What goes with the updates of a program: batches for one, rates of some, averages of many."""
 
 from __future__ import annotations
+
+from types import SimpleNamespace
 
 from descend.graph.elementwise import call, cast, select
 from descend.graph.linear import broadcast_like
@@ -9,8 +11,9 @@ from descend.parameters.bounded import kept
 from descend.parameters.vector import fitted
 from descend.program.building import FLOAT, Building, Nodes
 from descend.task.columns import AVERAGED, EPOCH_ROWS, UPDATES
+from descend.trace.tensor import as_node, wrap
 
-__all__ = ["averaged", "gathered", "hold"]
+__all__ = ["averaged", "gathered", "hold", "rated"]
 
 GATHERED = "gathered/"
 AVERAGES = "averaged updates"
@@ -30,6 +33,20 @@ def gathered(b: Building, gradients: Nodes) -> Nodes:
     count = b.put_state(UPDATES, "rule", 0.0)
     b.new[UPDATES] = call("add", count, cast(b.full, FLOAT))
     return dict(zip(gradients, means, strict=True))
+
+
+def rated(b: Building, h: SimpleNamespace) -> dict[str, SimpleNamespace]:
+    """The hyperparameters of each leaf that is moved, with its own learning rate."""
+    own, space = b.recipe.rates, b.recipe.space
+    assert own is not None
+    own = own.bind(b.numbers("rates", own))
+    found = dict.fromkeys(b.leaves, h)
+    for leaf in b.model.leaves:
+        factor, name = own.of(leaf), leaf if space is None else space.key(leaf)
+        if factor is not None and name in found:
+            rate = call("mul", cast(as_node(h.lr), FLOAT), as_node(factor))
+            found[name] = SimpleNamespace(**{**vars(h), "lr": wrap(rate)})
+    return found
 
 
 def averaged(b: Building) -> None:

@@ -70,9 +70,7 @@ class Job(Seeker):
 
     def __post_init__(self) -> None:
         if self.idle:
-            self.settings = replace(
-                self.settings, optimizer=Evaluation(), accumulation=None, averaging=None
-            )
+            self.settings = self.settings.bare(Evaluation())
 
     @property
     def loss_factor(self) -> float:
@@ -255,6 +253,7 @@ class Job(Seeker):
             clip=s.clip,
             accumulation=s.accumulation,
             averaging=s.averaging,
+            rates=s.rates,
             plan=Plan(s.batch_size, s.shuffle),
             sign=s.sign,
             space=self.space,

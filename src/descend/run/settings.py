@@ -44,6 +44,11 @@ class Settings:
     why: str = ""  # the reason for the optimizer, where it was not asked for
     accumulation: Any = None
     averaging: Any = None
+    rates: Any = None
+
+    def bare(self, optimizer: Optimizer) -> Settings:
+        """The same with another optimizer, and nothing beside it that only some can have."""
+        return replace(self, optimizer=optimizer, accumulation=None, averaging=None, rates=None)
 
     @property
     def accumulate(self) -> int:
@@ -61,7 +66,7 @@ class Settings:
         owners = {
             "optimizer": self.optimizer, "loss": self.loss, "penalty": self.penalty,
             "clip": self.clip, "accumulation": self.accumulation,
-            "averaging": self.averaging,
+            "averaging": self.averaging, "rates": self.rates,
         }  # fmt: skip
         return {name: owner for name, owner in owners.items() if owner is not None}
 

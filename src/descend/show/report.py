@@ -61,6 +61,8 @@ def _task(record: FitRecord) -> Section:
     if record.layers and record.scales:
         rows.append(("scaling", standardised(record)))
     rows.append(("method", f"{record.optimizer}, {_batches(record)}".lstrip(", ")))
+    if record.lr_factors:
+        rows.append(("lr times", record.lr_factors))
     if record.chosen_for:
         rows.append(("chosen for", record.chosen_for))
     if record.sigma_given:

@@ -178,6 +178,7 @@ TABLE: tuple[Option, ...] = (
 
     Option("lr", "real", _LONG, None, _STEPS, _METHOD, "Learning rate.",
            "learning_rate_init learning_rate eta0", planned=True),
+    Option("lr_factors", "", "fit", foreign="lr_mult lr_multipliers param_groups"),
     Option("schedule", "text", "", None, _STEPS, _METHOD,
            "Course of the learning rate: step(10, 0.5), exponential(0.95), cosine(100), "
            "plateau(0.5, 5), warmup(5), or warmup(5)+cosine(100)."),

@@ -144,8 +144,14 @@ class Reading:
         rules = _rules(o, loss, size, limits)
         return Settings(
             loss, optimizer, rules, size, shuffle and size is not None, penalty, o.clip,
-            seed=self.seed, engine=o.engine, why=why, **update_parts(o, optimizer, size),
+            seed=self.seed, engine=o.engine, why=why, **self._updates(optimizer, size),
         )  # fmt: skip
+
+    def _updates(self, optimizer: Optimizer, size: int | None) -> dict[str, Any]:
+        """How gradients become updates, as far as something was said of it."""
+        names, space = self.start.names, self.space
+        varied = [n for own in names.values() for n in own if space is None or space.varies(n)]
+        return update_parts(self.options, optimizer, size, names, varied)
 
     def _standardize(self, settings: Settings) -> tuple[Settings, Scaling]:
         """Rescale all rows by the training rows, and the limits on the loss with them."""
