@@ -274,6 +274,9 @@ def check(pages: dict[str, Callable[[str], str]]) -> int:
 
 
 def main() -> int:
+    from fonts import use_own_fonts
+
+    use_own_fonts()
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--check", action="store_true", help="change nothing, print differences")
     parser.add_argument("pages", nargs="*", help=f"of {', '.join([*PAGES, COVERAGE, READY])}")

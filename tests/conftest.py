@@ -5,7 +5,10 @@ import signal
 
 from hypothesis import HealthCheck, settings
 
+from fonts import use_own_fonts
+
 os.environ.setdefault("MPLBACKEND", "Agg")
+use_own_fonts()
 
 COMMON = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
 settings.register_profile("quick", max_examples=200, derandomize=True, **COMMON)
