@@ -121,7 +121,8 @@ def test_it_is_saved_resumed_and_changed_on_the_way(tmp_path):
     earlier = descend.load(tmp_path / "first.descend")
     assert descend.fit(line, X, Y, resume=earlier, **given).params == whole.params
     other = descend.fit(line, X, Y, resume=earlier, **given | dict(lr_factors={"b": 0.2}))
-    assert "lr_factors was 0.2 for a and is 0.2 for b" in other.warnings[0]
+    assert "lr_factors was {'a': 0.2} and is {'b': 0.2}" in other.warnings[0]
+    assert earlier.lr_factors == {"a": 0.2}
     run = descend.start(line, X, Y, **given).step(epochs=5)
     assert run.step(epochs=7).params == whole.params
     run = descend.start(line, X, Y, **given).step(epochs=5)

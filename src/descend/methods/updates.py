@@ -94,8 +94,8 @@ class RateFactors(Tunable):
         leaves: of what the factors are, name by name.
 
     >>> own = RateFactors({"0": 0.1}, {"0": ("0.weight", "0.bias")})
-    >>> own.numbers(), own.of("0.bias"), own.of("2.weight"), str(own)
-    ({'lr_factors[0]': 0.1}, 0.1, None, '0.1 for layer 0')
+    >>> own.numbers(), own.of("0.bias"), own.of("2.weight")
+    ({'lr_factors[0]': 0.1}, 0.1, None)
     """
 
     lr_factors: Mapping[str, float]
@@ -117,10 +117,3 @@ class RateFactors(Tunable):
     def structure(self) -> tuple[Any, ...]:
         """What has a factor."""
         return "RateFactors", *((name, *own) for name, own in self.leaves.items())
-
-    def __str__(self) -> str:
-        layers = {name: name.replace(".", "").isdigit() for name in self.leaves}
-        return ", ".join(
-            f"{factor:g} for {'layer ' if layers[name] else ''}{name}"
-            for name, factor in self.lr_factors.items()
-        )

@@ -69,7 +69,7 @@ def _settings(run: Finished) -> dict[str, Any]:
         "shuffle": s.shuffle,
         "accumulate": s.accumulate,
         "ema": s.ema,
-        "lr_factors": "none" if s.rates is None else str(s.rates),
+        "lr_factors": s.lr_factors,
     }
 
 

@@ -33,7 +33,7 @@ def task_fields(run: Finished) -> dict[str, Any]:
         "shuffle": job.settings.shuffle,
         "accumulate": job.settings.accumulate,
         "ema": job.settings.ema,
-        "lr_factors": "" if job.settings.rates is None else str(job.settings.rates),
+        "lr_factors": job.settings.lr_factors,
         "start": run.trees(run.begin),
         "n_starts": 1 if run.search is None else run.search.starts,
         "n_agreed": 1 if run.search is None else run.search.agreed,

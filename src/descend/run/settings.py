@@ -56,6 +56,11 @@ class Settings:
         return 1 if self.accumulation is None else int(self.accumulation.accumulate)
 
     @property
+    def lr_factors(self) -> dict[str, float]:
+        """By what the learning rate is multiplied for some parameters, by name."""
+        return {} if self.rates is None else dict(self.rates.lr_factors)
+
+    @property
     def ema(self) -> float | None:
         """By what share of itself the average of the parameters goes on at each update."""
         return None if self.averaging is None else float(self.averaging.ema)

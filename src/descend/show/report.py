@@ -62,7 +62,7 @@ def _task(record: FitRecord) -> Section:
         rows.append(("scaling", standardised(record)))
     rows.append(("method", f"{record.optimizer}, {_batches(record)}".lstrip(", ")))
     if record.lr_factors:
-        rows.append(("lr times", record.lr_factors))
+        rows.append(("lr times", _factors(record.lr_factors)))
     if record.chosen_for:
         rows.append(("chosen for", record.chosen_for))
     if record.sigma_given:
@@ -92,6 +92,15 @@ def _returned(record: FitRecord) -> str:
         return what
     best = f"{record.unit} {count(record.best_epoch)}, the best of {count(record.epochs)}"
     return f"{what} of {best}" if record.ema is None else f"{what}, after {best}"
+
+
+def _factors(lr_factors: Mapping[str, float]) -> str:
+    """By what learning rates are multiplied; the names of layers are numbers with dots."""
+    layers = {name: name.replace(".", "").isdigit() for name in lr_factors}
+    return ", ".join(
+        f"{factor:g} for {'layer ' if layers[name] else ''}{name}"
+        for name, factor in lr_factors.items()
+    )
 
 
 def _rate(history: History, unit: str) -> list[tuple[str, str]]:

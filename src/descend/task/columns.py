@@ -14,7 +14,7 @@ SCHEDULE = "schedule/"
 """How the states begin in which a schedule remembers losses."""
 AVERAGED = "averaged value/"
 """How the states begin that hold the moving averages of parameters."""
-UPDATES = "updates"
+UPDATES = "updates made"
 """The state that counts updates, where one is made of several batches."""
 
 
