@@ -49,9 +49,10 @@ class _NetworkEstimator(Kept, BaseEstimator):  # type: ignore[misc]
     def __init__(
         self, network: Any = (100,), *, loss: Any = None, optimizer: Any = "adam",
         lr: float | None = None, batch_size: int | None = None, epochs: int = EPOCHS,
-        alpha: float = 0.0, standardize: bool = True, validation_split: float = 0.0,
-        patience: int | None = None, min_delta: float = 0.0, warm_start: bool = False,
-        random_state: Any = None, verbose: bool = False,
+        lr_factors: Mapping[str, float] | None = None, accumulate: int = 1,
+        ema: float | None = None, alpha: float = 0.0, standardize: bool = True,
+        validation_split: float = 0.0, patience: int | None = None, min_delta: float = 0.0,
+        warm_start: bool = False, random_state: Any = None, verbose: bool = False,
     ) -> None:  # fmt: skip
         self.network = network
         self.loss = loss
@@ -59,6 +60,9 @@ class _NetworkEstimator(Kept, BaseEstimator):  # type: ignore[misc]
         self.lr = lr
         self.batch_size = batch_size
         self.epochs = epochs
+        self.lr_factors = lr_factors
+        self.accumulate = accumulate
+        self.ema = ema
         self.alpha = alpha
         self.standardize = standardize
         self.validation_split = validation_split
@@ -165,6 +169,8 @@ class _NetworkEstimator(Kept, BaseEstimator):  # type: ignore[misc]
         found: dict[str, Any] = {
             "loss": self._loss(None), "optimizer": optimizer, "batch_size": size,
             "epochs": 1 if incremental else int(self.epochs), "verbose": bool(self.verbose),
+            "accumulate": min(self.accumulate, 1) if steps and size is None else self.accumulate,
+            "ema": self.ema, "lr_factors": self.lr_factors,
             "penalty": of_weights(network, L2(self.alpha) if self.alpha else None),
         }  # fmt: skip
         if not incremental:
@@ -214,8 +220,9 @@ class NetworkClassifier(ClassifierMixin, _NetworkEstimator):  # type: ignore[mis
             added: sizes, `(64, 32)`, with a ReLU behind each, or sizes and activations as text,
             `[64, "tanh", 32, "gelu"]`, which any pickle can hold.
         loss: cross-entropy, unless another one that tells classes apart is named.
-        optimizer, lr, batch_size, epochs, validation_split, patience, min_delta: as of
-            `descend.fit`; Adam, batches of at most 200 rows and 200 epochs where nothing is said.
+        optimizer, lr, batch_size, epochs, lr_factors, accumulate, ema: as of `descend.fit`; Adam,
+            batches of at most 200 rows and 200 epochs where nothing is said.
+        validation_split, patience, min_delta: as of `descend.fit`.
         alpha: α·Σw² over the weights of layers is added to the loss; biases are spared.
         standardize: whether the network sees columns of mean 0 and standard deviation 1.
         class_weight: "balanced", or a dict of label and weight.
@@ -235,16 +242,17 @@ class NetworkClassifier(ClassifierMixin, _NetworkEstimator):  # type: ignore[mis
     def __init__(
         self, network: Any = (100,), *, loss: Any = None, optimizer: Any = "adam",
         lr: float | None = None, batch_size: int | None = None, epochs: int = EPOCHS,
-        alpha: float = 0.0, standardize: bool = True, validation_split: float = 0.0,
-        patience: int | None = None, min_delta: float = 0.0,
+        lr_factors: Mapping[str, float] | None = None, accumulate: int = 1,
+        ema: float | None = None, alpha: float = 0.0, standardize: bool = True,
+        validation_split: float = 0.0, patience: int | None = None, min_delta: float = 0.0,
         class_weight: str | Mapping[Any, float] | None = None, warm_start: bool = False,
         random_state: Any = None, verbose: bool = False,
     ) -> None:  # fmt: skip
         super().__init__(
             network, loss=loss, optimizer=optimizer, lr=lr, batch_size=batch_size, epochs=epochs,
-            alpha=alpha, standardize=standardize, validation_split=validation_split,
-            patience=patience, min_delta=min_delta, warm_start=warm_start,
-            random_state=random_state, verbose=verbose,
+            lr_factors=lr_factors, accumulate=accumulate, ema=ema, alpha=alpha,
+            standardize=standardize, validation_split=validation_split, patience=patience,
+            min_delta=min_delta, warm_start=warm_start, random_state=random_state, verbose=verbose,
         )  # fmt: skip
         self.class_weight = class_weight
 

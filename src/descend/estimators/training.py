@@ -18,6 +18,7 @@ from descend.networks.network import Network
 from descend.result.fit import Fit
 from descend.result.resume import state_of
 from descend.run.state import SavedState
+from descend.task.columns import AVERAGED
 from descend.train.fit import plain_fit
 
 __all__ = ["Left", "dense", "left_of", "new_rows", "of_weights", "state_arrays", "trained"]
@@ -62,7 +63,10 @@ def left_of(
 def state_arrays(found: Fit) -> dict[str, Array]:
     """What the optimizer of a fit carries from step to step, and what it belongs to."""
     state = state_of(found)
-    own = {name: array for name, array in state.arrays.items() if name not in found.params}
+    own = {
+        name: array for name, array in state.arrays.items()
+        if name not in found.params or AVERAGED + name in state.arrays
+    }  # fmt: skip
     return own | {"structure": np.array(state.structure)}
 
 

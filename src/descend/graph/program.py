@@ -46,7 +46,7 @@ RUNNING, EPOCHS_SPENT, DIVERGED = 0, -1, -2
 LEAST = 300_000  # multiply-adds of a step that keep a thread busy for about 10 µs
 
 
-Kind = Literal["parameter", "method", "model", "best", "rule"]
+Kind = Literal["parameter", "method", "average", "model", "best", "rule"]
 
 
 @dataclass(frozen=True)
@@ -54,8 +54,8 @@ class Slot:
     """Something that changes in a run: the only place that knows how it begins and goes on.
 
     Attributes:
-        kind: a `parameter` that is varied; what the `method` carries; what the `model` carries;
-            the `best` so far; what a stopping `rule` or a schedule remembers.
+        kind: a `parameter` that is varied; what the `method` carries; its `average`; what the
+            `model` carries; the `best` so far; what a stopping `rule` or a schedule remembers.
         form: the input that stands for it.
         begin: its first value, of the program's `start` and `fixed` inputs.
         step, epoch: its value after a step, and after an epoch; the form where it stays.

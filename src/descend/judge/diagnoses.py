@@ -20,7 +20,7 @@ from descend.graph.program import DIVERGED, Control
 from descend.judge.clear import WEAK
 from descend.judge.seen import MOST, seen_at_end
 from descend.methods.links import rows_of_classes
-from descend.run.finished import Finished
+from descend.run.finished import Finished, standing
 from descend.show.numbers import count, plural
 from descend.task.columns import TARGET, WEIGHT
 from descend.task.scaling import measured
@@ -337,7 +337,7 @@ def _with_scales(run: Finished) -> tuple[float, float]:
     if control.status == DIVERGED:
         return before, math.inf
     state = dict(zip(run.built.descent.state, bound.state, strict=True))
-    end = other.natural({name: np.array(state[name]) for name in other.moved(run.begin)})
+    end = other.natural(standing(state, other.moved(run.begin)))
     after = other.loss_at(run.built, end, MOST)({}) * other.loss_factor
     return before, after if math.isfinite(after) else math.inf
 

@@ -25,7 +25,7 @@ from descend.run.kept import program_key
 from descend.run.outside import check_whole
 from descend.run.seeker import Seeker
 from descend.run.settings import Evaluation, Settings
-from descend.task.columns import ROW, SEED, WHITENING
+from descend.task.columns import EPOCH_ROWS, ROW, SEED, WHITENING
 from descend.task.coupling import coupling
 from descend.task.missing_start import without_start
 from descend.task.problem import Problem
@@ -70,7 +70,7 @@ class Job(Seeker):
 
     def __post_init__(self) -> None:
         if self.idle:
-            self.settings = replace(self.settings, optimizer=Evaluation())
+            self.settings = self.settings.bare(Evaluation())
 
     @property
     def loss_factor(self) -> float:
@@ -252,6 +252,9 @@ class Job(Seeker):
             whitened=WHITENING in extra,
             penalty=s.penalty,
             clip=s.clip,
+            accumulation=s.accumulation,
+            averaging=s.averaging,
+            rates=s.rates,
             plan=Plan(s.batch_size, s.shuffle),
             sign=s.sign,
             space=self.space,
@@ -272,7 +275,7 @@ class Job(Seeker):
     def fixed(self, built: Built) -> dict[str, Any]:
         """The fixed inputs by name."""
         found: dict[str, Any] = {**self.numbers(), **built.descent.captured}
-        found[SEED] = self.settings.seed
+        found |= {SEED: self.settings.seed, EPOCH_ROWS: self.n_rows()}
         if self.held is not None:
             found |= {f"validation.{name}": a for name, a in self.held.all().items()}
         if self.space is not None:

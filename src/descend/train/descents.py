@@ -214,7 +214,7 @@ class Descents:
         count = sum(a.size for a in job.leaf_arrays().values())
         task = Task(count, None, loss.is_square, loss.curved, s.penalty is None, loss.kinked)
         settings = dataclasses.replace(
-            s, optimizer=chosen(task)[0], rules=Rules({}), batch_size=None, shuffle=False, clip=None
+            s.bare(chosen(task)[0]), rules=Rules({}), batch_size=None, shuffle=False, clip=None
         )
         other = dataclasses.replace(job, settings=settings)
         options = o.but(epochs=MOST_STEPS, callback=None, progress=None, checkpoint=None)

@@ -24,7 +24,9 @@ from descend.train.fit import read_call
 __all__ = ["Trainings", "trainings"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
-PIECE = 1 << 14  # updates between two looks at Ctrl-C
+PIECE = 1 << 14  # batches between two looks at Ctrl-C
+OF_THE_CALL = ("lr", "stop_loss", "patience", "min_delta", "accumulate", "ema")
+"""Numbers that are options of `fit` themselves."""
 
 
 class Trainings(Sequence[Fit]):
@@ -155,7 +157,7 @@ def trainings(
 
 def _with_numbers(given: Mapping[str, Any], numbers: Mapping[str, Any]) -> dict[str, Any]:
     """The options with the numbers that are options themselves: all are in the program then."""
-    own = {n: v for n, v in numbers.items() if n in ("lr", "stop_loss", "patience", "min_delta")}
+    own = {n: v for n, v in numbers.items() if n in OF_THE_CALL}
     if "lr" in own and not isinstance(given.get("optimizer", ""), str):
         own.pop("lr")  # the optimizer has it
     return {**given, **own}
