@@ -58,9 +58,13 @@ MARK = "\x1e"
 KINDS = "python run|python error|text output|console run"
 BLOCK = re.compile(rf"^```({KINDS})\n(.*?)^```$", re.M | re.S)
 TABLE = re.compile(r"(<!-- benchmark -->\n).*?(<!-- /benchmark -->)", re.S)
-VOLATILE: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (
+Rules = tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...]
+TIMINGS: Rules = (
     (r"[\d.]+ [kM]? ?fits/s on \d+ threads?, \d+ fits", "fits"),
     (r"(?<![\w.])\d[\d.,]* ?(ns|µs|ms|s)\b", "0 s"),
+)
+DIGITS: Rules = ((r" *-?\d+\.\d*(e[-+]?\d+)? *", " 0.0 "),)
+VOLATILE: Rules = (
     (r"\(compiled in 0 s\)", "(loaded from the cache)"),
     (r"\b[0-9a-f]{40}\b", "digest"),
     (r"-?\b\d(\.\d+)?e-(1[2-9]|[2-9]\d)\b", "nearly 0"),
@@ -73,9 +77,7 @@ REGISTER = re.compile(r"%[a-z]\d+\b")
 
 def stable(text: str, page: str = "") -> str:
     """The text without timings and rounding noise, with registers counted as they appear."""
-    if page in SINGLE:
-        text = re.sub(r" *-?\d+\.\d*(e[-+]?\d+)? *", " 0.0 ", text)
-    for pattern, plain in VOLATILE:
+    for pattern, plain in (*TIMINGS, *(DIGITS if page in SINGLE else ()), *VOLATILE):
         text = re.sub(pattern, plain, text)
     registers: dict[str, str] = {}
     return REGISTER.sub(lambda m: registers.setdefault(m[0], f"%r{len(registers)}"), text)

@@ -145,6 +145,8 @@ def test_digits_of_single_precision_count_on_no_page_of_networks(generate: Modul
     assert generate.stable(one) != generate.stable(other)
     assert generate.stable(one, "docs/networks.md") == generate.stable(other, "docs/networks.md")
     assert generate.stable("99 rows", "docs/networks.md") == "99 rows"
+    one, other = "time  1.25 s, native code", "time  825 ms, native code"
+    assert generate.stable(one, "docs/networks.md") == generate.stable(other, "docs/networks.md")
 
 
 def test_the_benchmark_is_a_table_or_a_marker(generate: ModuleType) -> None:

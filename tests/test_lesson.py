@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import descend
+from whole import whole_alone
 
 X = np.arange(100) / 100
 Y = 4 * X**2 + 5 * X + 6
@@ -25,8 +26,7 @@ def lesson(engine="native", **options):
     return descend.fit(model, X, Y, **{**fixed, **options})
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-def test_the_training_job(engine):
+def test_the_training_job(engine="native"):
     fit = lesson(engine)
     assert fit.engine == engine
     assert fit.epochs == 1000 and fit.n_updates == 100_000
@@ -35,6 +35,12 @@ def test_the_training_job(engine):
     assert [f"{fit.params[n]:.9f}" for n in START] == ["4.334302857", "4.653193452", "6.061894967"]
     assert len(fit.history["loss"]) == 1000
     assert fit.history["loss"][-1] == fit.running_loss
+
+
+@whole_alone
+def test_the_interpreter_ends_there_too():
+    """A hundred thousand updates one by one; twenty epochs of them are compared in every run."""
+    test_the_training_job("interpreted")
 
 
 def test_it_stops_where_the_lesson_says():

@@ -13,6 +13,7 @@ import pytest
 import descend
 from descend.cli.app import main
 from descend.compile import cache
+from whole import whole_alone
 
 ROWS = np.linspace(0.0, 1.0, 40)
 WORDS = ["--start", "a=1,b=0", "--optimizer", "sgd", "--lr", "0.1", "--batch-size", "8"]
@@ -165,8 +166,7 @@ def test_nothing_fails(run):
     assert min(counts[action] for action in ("open", "write", "close", "replace")) >= 4
 
 
-@pytest.mark.fuzz
-@pytest.mark.skipif(os.environ.get("HYPOTHESIS_PROFILE") != "fuzz", reason="whole in make fuzz")
+@whole_alone
 @pytest.mark.parametrize("action", ACTIONS)
 def test_every_access_may_fail(run, action):
     _, counts, *_ = run("none", 0)

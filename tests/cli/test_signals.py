@@ -14,16 +14,16 @@ import numpy as np
 import pytest
 
 import descend
+from whole import WHOLE
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals of a POSIX system")
 
-FUZZ = os.environ.get("HYPOTHESIS_PROFILE") == "fuzz"
-MOMENTS = 100 if FUZZ else 1
+MOMENTS = 100 if WHOLE else 1
 FILES = {"save": "f.descend", "history": "h.csv", "plot": "p.png", "checkpoint": "c.descend"}
 # A file tells that Python is up: what comes before that is no matter of ours.
 PROGRAM = "open('up', 'w').close(); from descend.__main__ import main; main()"
 WORDS = ["fit", "t.csv", "y = a*exp(-k*x)", "--start", "a=1,k=1", "--optimizer", "adam", "--lr"]
-WORDS += ["0.001", "--batch-size", "50", "--epochs", "40000" if FUZZ else "4000", "--json"]
+WORDS += ["0.001", "--batch-size", "50", "--epochs", "40000" if WHOLE else "4000", "--json"]
 WORDS += [f"--{option}={name}" for option, name in FILES.items()]
 WRITING = 0.4  # seconds that the files take
 EARLY = 0.1  # seconds in which Python may still be about to read the first line of ours
@@ -118,7 +118,7 @@ def clear(folder):
 @pytest.fixture(scope="module")
 def length(table):
     """How long a whole run takes, once all is compiled."""
-    if FUZZ:  # else the length is that of a run that compiles, as the next ones need not
+    if WHOLE:  # else the length is that of a run that compiles, as the next ones need not
         run(table)
     code, _, err, seconds = run(table)
     assert code == 0, err
@@ -142,7 +142,7 @@ def test_a_run_that_is_killed_at_any_moment_leaves_whole_files(table, length):
         check_whole(table, FILES.values())
         assert {path.name for path in table.iterdir()} == {"t.csv", "up", "cache", *FILES.values()}
     print(killed)
-    assert not FUZZ or {(-signal.SIGKILL, False), (-signal.SIGKILL, True)} <= {*killed}
+    assert not WHOLE or {(-signal.SIGKILL, False), (-signal.SIGKILL, True)} <= {*killed}
     for path in (table / "cache").iterdir():
         assert path.suffix == ".o" or path.name.startswith("new-")
 
@@ -171,4 +171,4 @@ def test_what_stops_a_run_at_any_moment_loses_nothing(table, length, number):
             assert not there, told
             ends["before"] += 1
     print(ends)
-    assert not FUZZ or {"before", "interrupted", "epochs_spent"} <= {*ends}
+    assert not WHOLE or {"before", "interrupted", "epochs_spent"} <= {*ends}

@@ -35,43 +35,57 @@ def run(folder, *words, shell="", **environment):
     )
 
 
-FIT = ("fit", "p.csv", "y = a*x + b", "--save", "f.descend", "--history", "h.csv", "--plot")
-FIT += ("p.png",)
+FIT = ("fit", "p.csv", "y = a*x + b", "--save", "f.descend", "--history", "h.csv")
+SHELLS = [">&-", ">/dev/full", "2>&-", ">&- 2>&-", "| true"]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="redirections of a POSIX shell")
-@pytest.mark.parametrize("shell", [">&-", ">/dev/full", "2>&-", ">&- 2>&-", "| true"])
-@pytest.mark.parametrize("more", [(), ("--json",)])
+@pytest.mark.parametrize("shell", SHELLS)
+@pytest.mark.parametrize("more", [("--plot", "p.png"), ("--json",)])
 def test_output_that_fails_loses_no_file(folder, shell, more):
     done = run(folder, *FIT, *more, shell=shell)
     assert done.returncode == 0
     assert b"internal error" not in done.stderr
     assert (b"takes no more" in done.stderr) == (shell == ">/dev/full")
-    assert {"f.descend", "h.csv", "p.png"} <= {path.name for path in folder.iterdir()}
+    assert {"f.descend", "h.csv", *more[1:]} <= {path.name for path in folder.iterdir()}
+
+
+COMMANDS = [
+    ("fit", "p.csv", "y = a*x**2 + b", "--verbose"), ("--help",), ("fit", "--help"),
+    ("explain", "p.csv", "y = a*x + b", "--row", "1", "--start", "a=1,b=0"),
+    ("minimize", "(x-1)**2 + y**2", "--start", "x=3,y=1"), ("fit", "p.csv", "y = a*q²"),
+    ("fit", "q.csv", "y = a*`größe 𝑥` + b", "--json"),
+]  # fmt: skip
+ONE_BY_ONE = """
+import ast, sys
+from descend.cli.app import main
+
+for words in ast.literal_eval(sys.argv[1]):
+    code = main(words)
+    for stream in (sys.stdout, sys.stderr):
+        print("\\0", code, file=stream, flush=True)
+"""
+"""Every command in one process, with its exit code behind what it printed."""
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
-@pytest.mark.parametrize(
-    "words",
-    [
-        ("fit", "p.csv", "y = a*x**2 + b", "--verbose"), ("--help",), ("fit", "--help"),
-        ("explain", "p.csv", "y = a*x + b", "--row", "1", "--start", "a=1,b=0"),
-        ("minimize", "(x-1)**2 + y**2", "--start", "x=3,y=1"), ("fit", "p.csv", "y = a*q²"),
-    ],
-)  # fmt: skip
-def test_any_encoding_shows_it(folder, words, encoding):
-    done = run(folder, *words, PYTHONIOENCODING=encoding)
-    assert done.returncode == (0 if "q²" not in words[-1] else 2)
-    text = done.stdout.decode(encoding) + done.stderr.decode(encoding)
-    assert "a mistake of descend" not in text and len(text) > 40
-
-
-@pytest.mark.parametrize("encoding", ENCODINGS)
-def test_json_is_the_same_in_any_encoding(folder, encoding):
+def test_any_encoding_shows_it(folder, encoding):
     (folder / "q.csv").write_text("größe 𝑥,y\n0,1\n1,3\n2,5\n", encoding="utf-8")
-    words = ("fit", "q.csv", "y = a*`größe 𝑥` + b", "--json")
-    done = run(folder, *words, PYTHONIOENCODING=encoding)
-    assert json.loads(done.stdout.decode(encoding))["inputs"] == ["größe 𝑥"]
+    command = [sys.executable, "-c", ONE_BY_ONE, ascii([list(words) for words in COMMANDS])]
+    environment = {**os.environ, "PYTHONIOENCODING": encoding}
+    done = subprocess.run(command, cwd=folder, capture_output=True, env=environment, timeout=120)
+    assert done.returncode == 0, done.stderr
+    printed, told = (text.decode(encoding).split("\0") for text in (done.stdout, done.stderr))
+    codes = [int(after.split("\n")[0]) for after in printed[1:]]
+    assert codes == [2 if "q²" in words[-1] else 0 for words in COMMANDS]
+    for out, error in zip(printed[:-1], told[:-1], strict=True):
+        assert "a mistake of descend" not in out + error and len(out + error) > 40
+    assert json.loads(printed[-2].partition("\n")[2])["inputs"] == ["größe 𝑥"]
+
+
+def test_the_command_itself_shows_it_in_ascii(folder):
+    done = run(folder, *COMMANDS[0], PYTHONIOENCODING="ascii")
+    assert done.returncode == 0 and done.stdout.isascii() and b"R^2" in done.stdout
 
 
 def test_signs_are_spelled_where_an_encoding_lacks_them():

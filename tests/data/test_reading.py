@@ -21,6 +21,7 @@ from descend.data.asked import asked
 from descend.data.queried import QueriedTable
 from descend.data.read import open_table
 from descend.errors import DataError, DescendError, DescendWarning, UsageError
+from whole import WHOLE, whole_alone
 
 PLAIN = {"t": [0.0, 1.0, 2.0], "v": [3.5, 1.9, 1.1]}
 CSV = "t,v\n0,3.5\n1,1.9\n2,1.1\n"
@@ -373,7 +374,7 @@ SIGNS = st.sampled_from(
 
 @pytest.mark.fuzz
 @given(st.one_of(st.lists(SIGNS, max_size=60).map("".join).map(str.encode), st.binary(max_size=80)))
-@settings(max_examples=2000 if os.environ.get("HYPOTHESIS_PROFILE") == "fuzz" else 100)
+@settings(max_examples=2000 if WHOLE else 100)
 def test_any_file_is_read_or_refused(content: bytes) -> None:
     """Every kind of file may be met; no other error, and no warning, comes of it."""
     with tempfile.TemporaryDirectory() as folder:
@@ -393,7 +394,7 @@ def test_any_file_is_read_or_refused(content: bytes) -> None:
     ),
     st.sampled_from([";", "\t", " ", "|"]),
 )
-@settings(max_examples=500 if os.environ.get("HYPOTHESIS_PROFILE") == "fuzz" else 15)
+@settings(max_examples=500 if WHOLE else 15)
 def test_both_roads_lead_to_the_same_numbers(rows: list[tuple[str, str]], sep: str) -> None:
     """What both ways of reading read, they read alike."""
     found = []
@@ -421,8 +422,7 @@ def test_names_that_differ_by_case(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert open_table(path).read(["T"])["T"].tolist() == [3.5, 1.9]
 
 
-@pytest.mark.skipif(os.environ.get("HYPOTHESIS_PROFILE") != "fuzz", reason="`make fuzz` alone")
-@pytest.mark.fuzz
+@whole_alone
 def test_a_large_table_takes_little_more_memory_than_its_numbers(tmp_path: Path) -> None:
     path = tmp_path / "large.csv"
     duckdb.sql(f"COPY (SELECT random() AS t, random() AS v FROM range(25000000)) TO '{path}'")

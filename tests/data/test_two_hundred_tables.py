@@ -1,7 +1,6 @@
 """200 tables as people have them: read right, or told with a remedy that works when it is run."""
 
 import json
-import os
 import re
 import shlex
 from pathlib import Path
@@ -14,11 +13,11 @@ from descend.cli.app import main
 from descend.data import read as reading
 from descend.data.asked import asked
 from descend.errors import DescendError
+from whole import WHOLE
 
 TABLES = tables()
 CLEAR = [table for table in TABLES if not table.told]
 TOLD = [table for table in TABLES if table.told]
-WHOLE = os.environ.get("HYPOTHESIS_PROFILE") == "fuzz"
 LEAST = 150  # of those that say all by themselves
 
 

@@ -7,7 +7,6 @@ allowed. Where the value itself is not what exact arithmetic gives, nothing is a
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 
 import mpmath as mp
@@ -35,6 +34,7 @@ from differentiate.compositions import (
     truth,
     written,
 )
+from whole import WHOLE
 
 FAR = (0.3, 1.0, 5.0, 36.0, 100.0, 371.0, 400.0, 700.0, 709.5, 720.0, 746.0, 1e3, 1e4)
 BOTH_WAYS = tuple(s * v for v in FAR for s in (1.0, -1.0))
@@ -42,7 +42,7 @@ HARD = (
     0.0, 0.5, 1.0, -1.0, 2.0, -2.0, 10.0, -10.0, 30.0, -30.0, 40.0, -40.0, 300.0, -300.0,
     400.0, -400.0, 709.0, -709.0, 750.0, -750.0, 1e4, -1e4, 1e-30, -1e-30,
 )  # fmt: skip
-COMPOSITIONS = 1000 if os.environ.get("HYPOTHESIS_PROFILE") == "fuzz" else 60
+COMPOSITIONS = 1000 if WHOLE else 60
 
 
 FAR_OUT = {np.float64: (0.5, 9.0, 19.1, 40.0, 300.0, 353.0), np.float32: (0.5, 9.2, 20.0, 43.0)}

@@ -13,7 +13,6 @@ end), nothing is asked, either. Every derivative may be NaN; where it exists few
 from __future__ import annotations
 
 import itertools
-import os
 from collections.abc import Iterator, Sequence
 from math import isfinite, isinf, isnan
 
@@ -34,8 +33,8 @@ from descend.simplify.driver import simplify
 from differentiate.array_hard_points import ARRAYS
 from differentiate.hard_points import LIMITS, ROWS, UNDEFINED, Place, Row
 from differentiate.jets import BESIDE, Jet, Nothing, jets, value
+from whole import WHOLE
 
-WHOLE = os.environ.get("HYPOTHESIS_PROFILE") == "fuzz"
 PART = 5
 """How many points the ordinary run takes of a function of one argument."""
 

@@ -1,7 +1,6 @@
 """Estimators among scikit-learn's tools, its documentation's examples, and pickles."""
 
 import copy
-import os
 import pickle
 import subprocess
 import sys
@@ -33,10 +32,10 @@ from descend.estimators import (
     SGDClassifier,
     SGDRegressor,
 )
+from whole import WHOLE
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
-LONG = os.environ.get("HYPOTHESIS_PROFILE") == "fuzz"
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((40, 4))
 LABELS = np.array(["no", "perhaps", "yes"])[np.argmax(X[:, :3], axis=1)]
@@ -128,7 +127,7 @@ def test_trained_in_threads(estimator: Any, y: Any) -> None:
 
 
 def test_trained_in_another_process() -> None:
-    chosen = [ALL[k] for k in (range(len(ALL)) if LONG else (3,))]
+    chosen = [ALL[k] for k in (range(len(ALL)) if WHOLE else (3,))]
     tasks = [joblib.delayed(clone(model).fit)(X, y) for model, y in chosen]
     found = joblib.Parallel(n_jobs=2, backend="loky")(tasks)
     for one, (model, y) in zip(found, chosen, strict=True):
@@ -240,7 +239,7 @@ def test_as_accurate_as_scikit_learns_own() -> None:
     digits, cancer, diabetes = (
         load(return_X_y=True) for load in (load_digits, load_breast_cancer, load_diabetes)
     )
-    epochs, seeds = (200, 10) if LONG else (15, 1)
+    epochs, seeds = (200, 10) if WHOLE else (15, 1)
     own, theirs = (
         mean_score(kind(max_iter=epochs), *digits, seeds)
         for kind in (MLPClassifier, neural_network.MLPClassifier)

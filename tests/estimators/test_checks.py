@@ -1,6 +1,5 @@
 """scikit-learn's own checks of estimators, with what it expects of its own classes."""
 
-import os
 from typing import Any
 
 import pytest
@@ -15,6 +14,7 @@ from descend.estimators import (
     SGDClassifier,
     SGDRegressor,
 )
+from whole import WHOLE
 
 BY_STEPS = "each step sees one row: a row of weight 2 is no pair of rows of weight 1"
 DECLARED = {  # by scikit-learn, of its own classes of these names
@@ -33,7 +33,6 @@ MORE = [
     SGDClassifier(loss="log_loss", penalty="elasticnet", average=True),
     MLPClassifier(solver="lbfgs"), MLPRegressor(solver="sgd", early_stopping=True),
 ]  # fmt: skip
-LONG = os.environ.get("HYPOTHESIS_PROFILE") == "fuzz"
 
 
 def declared(estimator: Any) -> dict[str, str]:
@@ -41,6 +40,6 @@ def declared(estimator: Any) -> dict[str, str]:
 
 
 @pytest.mark.filterwarnings("ignore")  # the checks fit what does not converge
-@parametrize_with_checks([*EACH, *(MORE if LONG else [])], expected_failed_checks=declared)
+@parametrize_with_checks([*EACH, *(MORE if WHOLE else [])], expected_failed_checks=declared)
 def test_scikit_learns_checks(estimator: Any, check: Any) -> None:
     check(estimator)

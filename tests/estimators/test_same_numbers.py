@@ -1,7 +1,6 @@
 """Without a shuffle the numbers are scikit-learn's own, to rounding."""
 
 import inspect
-import os
 import warnings
 from typing import Any
 
@@ -13,10 +12,10 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.fixes import parse_version
 
 from descend import estimators
+from whole import WHOLE
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
-LONG = os.environ.get("HYPOTHESIS_PROFILE") == "fuzz"
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((60, 4))
 LABELS = np.array(list("abc"))[np.argmax(X[:, :3] + 0.3 * RNG.standard_normal((60, 3)), axis=1)]
@@ -153,7 +152,7 @@ ALL = [(loss, p, rate) for loss in MARGINS + DISTANCES for p in PENALTIES for ra
 FEW = [row for k, row in enumerate(ALL) if row[0] in ("hinge", "huber") or k % 5 == 0]
 
 
-@pytest.mark.parametrize(("loss", "penalty", "rate"), ALL if LONG else FEW)
+@pytest.mark.parametrize(("loss", "penalty", "rate"), ALL if WHOLE else FEW)
 def test_linear_model(loss: str, penalty: str | None, rate: str) -> None:
     given = dict(loss=loss, penalty=penalty, learning_rate=rate, alpha=0.01, eta0=0.01)
     given |= dict(max_iter=15, tol=None)  # with L1, what scikit-learn stops by leaves out its cut

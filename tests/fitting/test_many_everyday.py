@@ -1,6 +1,5 @@
 """Many fits with nothing said of where to start: each is where `fit` puts it, or lower."""
 
-import os
 import warnings
 from collections.abc import Callable
 
@@ -10,12 +9,7 @@ import pytest
 import descend
 from fitting.everyday import TASKS, decay, peak, wave
 from fitting.test_everyday import least
-
-
-def whole_alone(test):
-    """What `make fuzz` alone runs: it takes minutes."""
-    skipped = os.environ.get("HYPOTHESIS_PROFILE") != "fuzz"
-    return pytest.mark.fuzz(pytest.mark.skipif(skipped, reason="`make fuzz` alone")(test))
+from whole import whole_alone
 
 ALIKE = 1 + 1e-6
 X = np.linspace(0, 10, 80)

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import numpy as np
 import pytest
 
 from fitting.units import LOSSES, METHODS, TASKS, suits, units, wrong
-
-pytestmark = [
-    pytest.mark.fuzz,
-    pytest.mark.skipif(os.environ.get("HYPOTHESIS_PROFILE") != "fuzz", reason="`make fuzz` alone"),
-]
+from whole import whole_alone
 
 
 def cells(single: bool = False) -> list[Any]:
@@ -28,6 +23,7 @@ def cells(single: bool = False) -> list[Any]:
     ]
 
 
+@whole_alone
 @pytest.mark.parametrize(("task", "loss", "method"), cells())
 def test_the_same_fit_in_other_units(task: str, loss: str, method: str) -> None:
     found = {
@@ -38,6 +34,7 @@ def test_the_same_fit_in_other_units(task: str, loss: str, method: str) -> None:
     assert not found
 
 
+@whole_alone
 @pytest.mark.parametrize(("task", "loss", "method"), cells(single=True))
 def test_the_same_fit_in_single_precision(task: str, loss: str, method: str) -> None:
     found = {

@@ -1,6 +1,5 @@
 """A training that is killed again and again comes to the bits of one that never was."""
 
-import os
 import random
 import signal
 import subprocess
@@ -10,9 +9,9 @@ import time
 import numpy as np
 
 import descend
+from whole import WHOLE
 
-FUZZ = os.environ.get("HYPOTHESIS_PROFILE") == "fuzz"
-KILLS = 100 if FUZZ else 2
+KILLS = 100 if WHOLE else 2
 TRAINING = """
 import os, sys
 import numpy as np
@@ -45,7 +44,7 @@ def started(file, epochs, threads, saved):
 
 
 def test_a_killed_training_ends_at_the_same_bits(tmp_path):
-    epochs = 1500 if FUZZ else 150
+    epochs = 1500 if WHOLE else 150
     whole, killed, file = (tmp_path / name for name in ("whole.descend", "killed.descend", "run"))
     assert started(tmp_path / "other", epochs, 1, whole).wait() == 0
     moments, kills, met, ends = random.Random(0), 0, 0, 0

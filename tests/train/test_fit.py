@@ -27,12 +27,13 @@ def line_fit(**options):
     return descend.fit(line, X, Y, **{**fixed, **options})
 
 
-@pytest.mark.parametrize("absolute", [False, True])
-@pytest.mark.parametrize("sigma", [None, SIGMA], ids=["plain", "sigma"])
+@pytest.mark.parametrize(
+    ("sigma", "absolute"),
+    [(None, False), (SIGMA, False), (SIGMA, True)],
+    ids=["plain", "sigma", "absolute"],
+)
 @pytest.mark.parametrize("engine", ENGINES)
 def test_parameters_and_errors_are_scipys(engine, sigma, absolute):
-    if absolute and sigma is None:
-        pytest.skip("absolute_sigma needs a sigma")
     fit = descend.fit(decay, X, Y, sigma=sigma, absolute_sigma=absolute, engine=engine)
     popt, pcov = curve_fit(decay, X, Y, p0=(1, 1, 1), sigma=sigma, absolute_sigma=absolute,
                            xtol=1e-15, ftol=1e-15)  # fmt: skip
@@ -109,9 +110,7 @@ def test_patience_and_keep_best_with_validation(engine):
 
 @pytest.mark.filterwarnings("ignore:the loss grew")
 def test_keep_best_on_all_rows_returns_the_parameters_the_loss_belongs_to():
-    fit = line_fit(
-        optimizer=descend.SGD(lr=0.6), epochs=60, keep_best=True, start={"a": 9, "b": 0}
-    )
+    fit = line_fit(optimizer=descend.SGD(lr=0.6), epochs=60, keep_best=True, start={"a": 9, "b": 0})
     assert fit.loss == pytest.approx(np.min(fit.history["loss"]), rel=1e-12)
 
 

@@ -12,12 +12,13 @@ import pytest
 
 import descend
 from descend.result.saved import _Arrays, _checksum
+from whole import WHOLE
 
 X = np.linspace(0.1, 2.0, 30)
 Y = 2.5 * np.exp(-1.3 * X) + 0.01 * np.sin(30 * X)
 TABLE = {"x": X, "y": 2 * Y}
 BASIS = np.linspace(0.0, 1.0, 30)
-MANY = 1000 if os.environ.get("HYPOTHESIS_PROFILE") == "fuzz" else 60
+MANY = 1000 if WHOLE else 60
 REPLACEMENTS = (
     None, -1, 0, 3, 10**12, 2**70, 0.5, True, "", "x", "rows", "a\x1b[31m", [], [1, "x"], {},
     {"a": 1}, {"$array": 0}, {"$array": 999}, {"$array": -1}, {"$array": "0"}, {"$float": "nan"},
