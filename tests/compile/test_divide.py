@@ -96,6 +96,7 @@ MODELS = {
         networks.Dropout(0.3), networks.Linear(),
     ),
     "tanh": lambda: networks.mlp((64,), activation="tanh"),
+    "so deep that it is cut into pieces": lambda: networks.mlp((40,) * 12, activation="tanh"),
 }  # fmt: skip
 OPTIONS = {
     "Adam": {},
@@ -106,6 +107,8 @@ OPTIONS = {
     "weights": {"sample_weight": np.linspace(0, 1, len(X))},
     "all rows": {"batch_size": len(X)},
     "double": {"dtype": "float64"},
+    "accumulated": {"accumulate": 2, "batch_size": 64},
+    "averaged": {"ema": 0.9, "lr_factors": {"0": 0.5}},
 }
 
 
