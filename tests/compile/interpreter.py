@@ -1,12 +1,14 @@
 """The loop language, read by the letter: one element after the other, on plain arrays.
 
 Passes that may be taken in any order are taken in a random one, and fits that stand in lanes are
-run one by one, so that what depends on an order or on a neighbour comes out wrong.
+run one by one, so that what depends on an order or on a neighbour comes out wrong. Threads run one
+after the other, in a new order after each barrier, so that what they should wait for is not there.
 """
 
 from __future__ import annotations
 
 import itertools
+import threading
 from collections.abc import Callable, Mapping
 from fractions import Fraction
 from typing import Any
@@ -65,6 +67,8 @@ class Machine:
         self.counters: dict[Axis, int] = {}
         self.first, self.order = 0, None
         self.lane: int | None = None
+        self.thread, self.threads = 0, 1
+        self.meet: Callable[[], None] = lambda: None
 
     def run(self, block: Block) -> None:
         for place, value in block.constants:
@@ -143,8 +147,7 @@ class Machine:
 
     def nest(self, nest: Nest) -> None:
         totals: dict[Any, Any] = {}
-        ranges = [range(self.size(axis.extent)) for axis in nest.axes]
-        for position in itertools.product(*ranges):
+        for position in itertools.product(*map(self.range_of(nest), nest.axes)):
             self.counters.update(zip(nest.axes, position, strict=True))
             for let in nest.lets:
                 self.let(let)
@@ -163,9 +166,20 @@ class Machine:
                 flat, i = self.element(result)
                 flat[i] = total
 
+    def range_of(self, nest: Nest) -> Callable[[Axis], range]:
+        """The values of an axis: this thread's part of that which is divided."""
+
+        def values(axis: Axis) -> range:
+            size = self.size(axis.extent)
+            if axis is not nest.divided:
+                return range(size)
+            return range(*(size * n // self.threads for n in (self.thread, self.thread + 1)))
+
+        return values
+
     def product(self, product: Product) -> None:
         """Every element in turn: its sum, part by part, in order, the products not rounded."""
-        for position in itertools.product(*(range(self.size(a.extent)) for a in product.axes)):
+        for position in itertools.product(*map(self.range_of(product), product.axes)):
             self.counters.update(zip(product.axes, position, strict=True))
             kind = product.result.dtype.type
             total, part, terms = kind(0), kind(0), self.size(product.inner.extent)
@@ -220,9 +234,9 @@ class Machine:
             order[i], order[j] = order[j], order[i]
         if call.attrs["swaps"]:
             for number in range(len(call.attrs["data"])):
-                self.arrays["shuffled", number] = self.arrays["data", number][order]
+                self.arrays["shuffled", number][...] = self.arrays["data", number][order]
         else:
-            self.arrays["order", 0] = np.array(order)
+            self.arrays["order", 0][...] = order
 
     # Control flow
 
@@ -234,6 +248,8 @@ class Machine:
 
     def blocks(self, blocks: Blocks) -> None:
         for i in self.random.permutation(int(self.values[blocks.count])):
+            if i % self.threads != self.thread:
+                continue
             self.counters[blocks.axis] = int(i)
             self.run(blocks.block)
 
@@ -265,11 +281,15 @@ class Machine:
             self.run(lanes.block)
         self.lane, self.extents[dim] = None, kept
 
-    def inner(self, outer: Serial | Routine) -> None:
-        self.run(outer.block)
+    def routine(self, routine: Routine) -> None:
+        self.run(routine.block)
 
-    def nothing(self, _barrier: Barrier) -> None:
-        """A single thread has nobody to wait for."""
+    def serial(self, serial: Serial) -> None:
+        if serial.thread % self.threads == self.thread:
+            self.run(serial.block)
+
+    def barrier(self, _barrier: Barrier) -> None:
+        self.meet()
 
     rows: tuple[Dim, ...] = ()
     ragged = False
@@ -280,5 +300,55 @@ READ: Mapping[type, Callable[[Machine, Any], None]] = {
     Copy: Machine.copy,
     Call: Machine.call, Scan: Machine.scan, Blocks: Machine.blocks, Loop: Machine.loop,
     Branch: Machine.branch, Batch: Machine.batch, InLanes: Machine.in_lanes,
-    Serial: Machine.inner, Routine: Machine.inner, Barrier: Machine.nothing,
+    Serial: Machine.serial, Routine: Machine.routine, Barrier: Machine.barrier,
 }  # fmt: skip
+
+
+class Turns:
+    """One of several threads runs until it comes to a barrier, then another one, in any order."""
+
+    def __init__(self, threads: int, seed: int) -> None:
+        self.random, self.alive = np.random.default_rng(seed), list(range(threads))
+        self.order = self.random.permutation(threads).tolist()
+        self.changed = threading.Condition()
+
+    def begin(self, thread: int) -> None:
+        with self.changed:
+            self.changed.wait_for(lambda: self.order[:1] == [thread])
+
+    def end(self, thread: int, for_good: bool = False) -> None:
+        with self.changed:
+            self.order.remove(thread)
+            if for_good:
+                self.alive.remove(thread)
+            if not self.order:
+                self.order = self.random.permutation(self.alive).tolist()
+            self.changed.notify_all()
+
+    def meet(self, thread: int) -> None:
+        self.end(thread)
+        self.begin(thread)
+
+
+def together(machines: list[Machine], block: Block, seed: int) -> None:
+    """Run a block by several threads, whose machines have the arrays in common that they share."""
+    turns, failed = Turns(len(machines), seed), list[BaseException]()
+
+    def work(number: int, machine: Machine) -> None:
+        machine.thread, machine.threads = number, len(machines)
+        machine.meet = lambda: turns.meet(number)
+        turns.begin(number)
+        try:
+            machine.run(block)
+        except BaseException as error:
+            failed.append(error)
+        finally:
+            turns.end(number, for_good=True)
+
+    threads = [threading.Thread(target=work, args=pair) for pair in enumerate(machines)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if failed:
+        raise failed[0]

@@ -8,7 +8,7 @@ import pytest
 
 import descend
 from compile.descents import MODELS, Descent, Outcome, descent
-from compile.interpreter import Machine
+from compile.interpreter import Machine, together
 from compile.test_many import job, results
 from compile.test_programs import check_near, check_same_bits, outcome, whole
 from descend.compile.descent import DescentFlow
@@ -41,27 +41,34 @@ def small_blocks(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     return
 
 
-def by_the_letter(d: Descent, epochs: int, seed: int = 0, order: int = 0) -> Outcome:
+def by_the_letter(
+    d: Descent, epochs: int, seed: int = 0, order: int = 0, threads: int = 1
+) -> Outcome:
     """The outcome of the loops of a descent, read statement by statement."""
     bound, control = d.bindings(), Control(max_epochs=epochs, seed=seed)
     n = bound.n_rows
     variant = NativeProgram(d.program)._variant(n)
-    flow = DescentFlow(d.program, variant)
+    flow = DescentFlow(d.program, variant, threads > 1 and variant != "blocks")
     flow.write()
     held = control_words(bound, control, 10**6, epochs, True)
     arrays: dict[tuple[str, int], Any] = named_words(CONTROL, held)
     for role, own in (("state", bound.state), ("data", bound.data), ("fixed", bound.fixed)):
         arrays |= {(role, i): np.array(a) for i, a in enumerate(own)}
-    arrays |= {("epoch", i): np.zeros(1) for i in range(2)}
+    arrays |= {("epoch", i): np.zeros(1) for i in range(2)} | {("order", 0): np.zeros(n, int)}
+    arrays |= {("shuffled", i): np.zeros_like(a) for i, a in enumerate(bound.data)}
     arrays |= {("record", p.number): np.zeros((epochs, *p.shape), p.dtype) for p in flow.records}
     arrays |= {
         ("part", p.number): np.zeros((-(-n // SMALL), *p.shape), p.dtype) for p in flow.parts
     }
     extents = {d.program.rows: n}
     machine = Machine(arrays, extents, order)
-    for place in flow.wires:
+    for place in flow.scratch.values():
         machine.arrays[place.role, place.number] = np.zeros(machine.cells(place.shape), place.dtype)
-    machine.run(flow.block)
+    kept = {place.key for place in flow.kept}
+    others = [Machine(machine.arrays, extents, order + n) for n in range(1, threads)]
+    for other in others:
+        other.arrays |= {key: a.copy() for key, a in machine.arrays.items() if key in kept}
+    together([machine, *others], flow.block, order)
     state = [machine.arrays["state", i].reshape(a.shape) for i, a in enumerate(bound.state)]
     done = int(held[8])
     records = [machine.arrays["record", p.number][:done] for p in flow.records]

@@ -1,5 +1,6 @@
 """Estimators among scikit-learn's tools, its documentation's examples, and pickles."""
 
+import copy
 import pickle
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import descend
+from descend import networks as nn
 from descend.errors import UsageError
 from descend.estimators import (
     FormulaRegressor,
@@ -54,14 +56,62 @@ EACH = pytest.mark.parametrize(("estimator", "y"), ALL, ids=lambda v: type(v).__
 def test_pickles_hold_arrays_and_text(estimator: Any, y: Any) -> None:
     skops = pytest.importorskip("skops.io")
     fitted = clone(estimator).fit(X, y)
-    own = f"descend.estimators.{type(estimator).__name__}"
-    written = skops.dumps(fitted)
-    assert skops.get_untrusted_types(data=written) == [own]
-    for other in (pickle.loads(pickle.dumps(fitted)), skops.loads(written, trusted=[own])):
+    written, state = skops.dumps(fitted), skops.dumps(fitted.__getstate__())
+    # skops takes the names of scikit-learn's own classes alone as known.
+    assert skops.get_untrusted_types(data=state) == []
+    assert skops.get_untrusted_types(data=written) == [
+        f"descend.estimators.{type(estimator).__name__}"
+    ]
+    restored = type(estimator)()
+    restored.__setstate__(skops.loads(state, trusted=[]))
+    loaded = skops.loads(written, trusted=[type(estimator)])
+    for other in (clone_of(fitted), loaded, restored):
         np.testing.assert_array_equal(other.predict(X), fitted.predict(X))
         if hasattr(other, "partial_fit"):
             both = (one.partial_fit(X, y).predict(X) for one in (other, clone_of(fitted)))
             np.testing.assert_array_equal(*both)
+
+
+DEEP = nn.Sequential(
+    nn.Linear(6), np.sin, nn.BatchNorm(), nn.Residual(nn.Linear(6), "gelu"), nn.mlp([3])
+)
+
+
+LISTED = [nn.Linear(3, init=0.1), "tanh", DEEP]
+
+
+@pytest.mark.parametrize("network", [DEEP, LISTED], ids=["one", "list"])
+def test_layers_are_carried_as_text(network: Any) -> None:
+    skops = pytest.importorskip("skops.io")
+    new = NetworkRegressor(network, epochs=3, random_state=0)
+    assert skops.get_untrusted_types(data=skops.dumps(new.__getstate__())) == []
+    fitted = clone(new).fit(X, NUMBERS)
+    for model in (new, fitted):
+        for other in (clone_of(model), copy.deepcopy(model)):
+            np.testing.assert_array_equal(other.fit(X, NUMBERS).predict(X), fitted.predict(X))
+    written = skops.dumps(fitted)
+    assert skops.get_untrusted_types(data=written) == ["descend.estimators.NetworkRegressor"]
+    other = skops.loads(written, trusted=[NetworkRegressor])
+    np.testing.assert_array_equal(other.predict(X), fitted.predict(X))
+    np.testing.assert_array_equal(
+        other.partial_fit(X, NUMBERS).predict(X), fitted.partial_fit(X, NUMBERS).predict(X)
+    )
+
+
+@pytest.mark.parametrize("model", [ALL[0], (NetworkClassifier(DEEP, epochs=3), LABELS)])
+def test_a_fresh_process_predicts_the_same(model: Any, tmp_path: Path) -> None:
+    estimator, y = model
+    fitted = clone(estimator).fit(X, y)
+    (tmp_path / "model.pkl").write_bytes(pickle.dumps(fitted))
+    np.save(tmp_path / "rows.npy", X)
+    script = (
+        "import pickle, sys; import numpy as np; from pathlib import Path\n"
+        "here = Path(sys.argv[1])\n"
+        "model = pickle.loads((here / 'model.pkl').read_bytes())\n"
+        "np.save(here / 'found.npy', model.predict_proba(np.load(here / 'rows.npy')))\n"
+    )
+    subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=True)
+    np.testing.assert_array_equal(np.load(tmp_path / "found.npy"), fitted.predict_proba(X))
 
 
 def clone_of(fitted: Any) -> Any:

@@ -160,3 +160,39 @@ def test_numbers_of_an_embedding_are_not_standardised() -> None:
     network = nn.Sequential(nn.Embedding(3, 4), nn.Flatten(), nn.Linear())
     model = NetworkRegressor(network, lr=0.05, random_state=0).fit(words, y)
     np.testing.assert_allclose(model.predict(words[:3]), y[:3], atol=0.1)
+
+
+def test_batches_that_make_an_update_together() -> None:
+    options = dict(epochs=20, random_state=0)
+    own = NetworkRegressor(8, batch_size=10, accumulate=3, **options).fit(X, NUMBERS)
+    same = NetworkRegressor(8, batch_size=30, **options).fit(X, NUMBERS)
+    np.testing.assert_allclose(own.predict(X), same.predict(X), rtol=1e-6)
+    assert own.fit_.n_updates == 40
+    whole = NetworkRegressor(8, accumulate=3, **options).fit(X, NUMBERS)  # all rows are one batch
+    assert whole.fit_.n_updates == 20
+    with pytest.raises(UsageError, match="accumulate=3 joins batches, and LBFGS takes all rows"):
+        NetworkRegressor(8, optimizer="lbfgs", accumulate=3).fit(X, NUMBERS)
+
+
+def test_an_average_predicts_and_the_parameters_go_on() -> None:
+    options = dict(batch_size=10, random_state=0, lr=0.02)
+    raw = NetworkRegressor(8, epochs=4, **options).fit(X, NUMBERS)
+    own = NetworkRegressor(8, epochs=4, ema=0.9, **options).fit(X, NUMBERS)
+    np.testing.assert_array_equal(own.loss_curve_, raw.loss_curve_)
+    assert not np.allclose(own.predict(X), raw.predict(X), rtol=1e-3)
+    for model in (own, raw):
+        for _ in range(3):
+            model.partial_fit(X, NUMBERS)
+    np.testing.assert_array_equal(own.loss_curve_, raw.loss_curve_)
+    assert not np.allclose(own.predict(X), raw.predict(X), rtol=1e-3)
+
+
+def test_rates_of_layers() -> None:
+    options = dict(epochs=3, random_state=0)
+    still = NetworkClassifier([6, "tanh"], lr_factors={"0": 0.0}, **options).fit(X, LABELS)
+    moved = NetworkClassifier([6, "tanh"], **options).fit(X, LABELS)
+    begun = still.fit_.start["0.weight"]
+    np.testing.assert_array_equal(still.params_["0.weight"], begun)
+    assert not np.allclose(moved.params_["0.weight"], begun, rtol=1e-4)
+    with pytest.raises(UsageError, match='lr_factors names "3", which is no parameter'):
+        NetworkClassifier(6, lr_factors={"3": 0.1}).fit(X, LABELS)

@@ -9,6 +9,8 @@ from scipy import special
 
 import descend
 from descend import networks as nn
+from descend.graph.evaluate import Prepared
+from descend.judge.diagnoses import _alike
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(300, 3))
@@ -360,3 +362,36 @@ def test_the_findings_are_in_the_report_and_in_the_file(tmp_path):
     fit.save(tmp_path / "a.descend")
     for each in (fit, descend.load(tmp_path / "a.descend")):
         assert "gradients vanish" in " ".join(str(each).split())
+
+
+def test_a_network_is_evaluated_once_at_its_end(monkeypatch):
+    """Once at its start, once at its end, and once for its layers, whoever looks."""
+    x = RNG.standard_normal((200, 4)).astype(np.float32)
+    y = np.argmax(x[:, :3], axis=1)
+    made, call = [], Prepared.__call__
+
+    def counted(self, arrays, extents):
+        if any(step.node.op.name == "contract" for step in self.steps):
+            made.append(self)
+        return call(self, arrays, extents)
+
+    monkeypatch.setattr(Prepared, "__call__", counted)
+    for layers in ([8], [8, 8, 8]):  # of three layers and more, gradients are seen
+        network = nn.mlp(layers)
+        descend.fit(network, x, y, **NET)  # the first looks at the model too
+        made.clear()
+        fit = descend.fit(network, x, y, **NET)
+        assert len(made) == 3
+    assert fit.metrics["accuracy"] > 0.9 and len(made) == 4
+
+
+def test_units_that_are_alike():
+    output = RNG.standard_normal((100, 6))
+    output[:, 4] = output[:, 1] + 1e-9
+    output[40:, 5] = output[40:, 0]
+    output[:40, 5] = output[:40, 0] + 1.0
+    assert _alike(output, 1e-6) == 2
+    output[:, 5] = output[:, 2] = 0.0
+    output[:, 2] *= -1.0
+    assert _alike(output, 1e-6) == 4
+    assert _alike(output[:3], 1e-6) == 4

@@ -16,6 +16,7 @@ from descend.methods.schedules import (
     constant,
     cosine,
     exponential,
+    plateau,
     step,
     warmup,
 )
@@ -39,6 +40,7 @@ FORMULAS = {
         warmup(2, then=warmup(1, then=0.4, start=0.5), start=0.5),
         lambda k: [0.1, 0.15, 0.2][int(k)] if k < 3 else 0.4,
     ),
+    "plateau, while the loss falls": (plateau(0.3, min_lr=0.1), lambda k: 0.3),
     "function": (as_schedule(lambda k: 1 / (1 + k)), lambda k: 1 / (1 + k)),
     "number": (as_schedule(0.5), lambda k: 0.5),
 }

@@ -32,7 +32,8 @@ resume = descend.load(file) if os.path.exists(file) else None
 epochs = int(sys.argv[2])
 fit = resume if resume is not None and resume.epochs == epochs else descend.fit(
     nn.mlp([32, 32], dropout=0.1, batch_norm=True), x, y, batch_size=20, epochs=epochs, seed=3,
-    checkpoint=file, resume=resume, threads=int(sys.argv[3]),
+    lr=descend.warmup(5, descend.plateau(0.001, factor=0.5, patience=2)), lr_factors={"0": 0.5},
+    accumulate=3, ema=0.99, checkpoint=file, resume=resume, threads=int(sys.argv[3]),
 )
 fit.save(sys.argv[4])
 """

@@ -130,3 +130,11 @@ def test_normalisations_are_their_formulas():
 def test_a_dropout_without_sense_is_refused(p):
     with pytest.raises(descend.UsageError, match="takes a probability from 0 to below 1"):
         nn.Dropout(p)
+
+
+def test_an_activation_by_its_function_is_that_by_its_name() -> None:
+    by_name = nn.Sequential(nn.Linear(4), "relu", nn.Linear())
+    by_function = nn.Sequential(nn.Linear(4), nn.relu, nn.Linear())
+    first, second = (net.begin(np.random.default_rng(0), (3,), 2) for net in (by_name, by_function))
+    for name, array in first.items():
+        np.testing.assert_array_equal(array, second[name])

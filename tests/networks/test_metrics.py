@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import descend
+from descend.methods.links import class_numbers
 from descend.trust.metrics import confusion, metrics_of_classes, metrics_of_numbers
 
 RNG = np.random.default_rng(0)
@@ -157,3 +158,30 @@ def test_metrics_of_numbers_are_in_the_units_of_the_target():
 def test_metrics_that_do_not_belong_are_refused(name, y, told):
     with pytest.raises(descend.UsageError, match=told):
         descend.fit(descend.networks.mlp([3]), np.eye(9), y, metrics=name)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
+def test_a_column_of_zeros_and_ones_is_two_classes(optimizer):
+    """A target (rows, 1) has the metrics, warnings and picture of (rows,)."""
+    x = RNG.normal(size=(90, 2))
+    y = (x[:, 0] + 0.5 * RNG.normal(size=90) > 0).astype(float)
+    tall, flat = (
+        descend.fit(
+            descend.networks.mlp(), x, target, loss="bce_with_logits", epochs=20,
+            optimizer=optimizer, sample_weight=np.arange(1.0, 91.0),
+        )
+        for target in (y[:, None], y)
+    )  # fmt: skip
+    assert set(tall.metrics) == set(flat.metrics) >= {"log_loss", "base_rate", "f1"}
+    for name, value in flat.metrics.items():
+        np.testing.assert_allclose(tall.metrics[name], value, rtol=1e-5)
+
+
+def test_what_classes_a_target_tells():
+    several = np.array([[1.0, 1.0], [0.0, 1.0]])
+    np.testing.assert_array_equal(class_numbers(several), several)
+    shares = np.array([[0.5, 0.5], [0.0, 1.0]])
+    np.testing.assert_array_equal(class_numbers(shares), shares)
+    for one in (np.eye(3)[[2, 0, 1]], np.array([2.0, 0.0, 1.0]), np.array([[2], [0], [1]])):
+        found = class_numbers(one)
+        assert found.dtype == np.int64 and found.tolist() == [2, 0, 1]

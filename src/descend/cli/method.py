@@ -115,7 +115,7 @@ def _course(name: str, inside: str, course: Any, written: str) -> Any:
     except (TypeError, ValueError, IndexError) as error:
         if isinstance(error, UsageError):
             raise
-        remedies = "step(10, 0.5), exponential(0.95), cosine(100), warmup(5)"
+        remedies = "step(10, 0.5), exponential(0.95), cosine(100), plateau(0.5, 5), warmup(5)"
         raise UsageError(
             f'the schedule "{written}" cannot be read', remedy=f"write one of {remedies}"
         ) from None

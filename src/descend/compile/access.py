@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from descend.compile.kinds import Value, literal
 from descend.compile.lanes import Emitter
@@ -32,6 +33,8 @@ class Frame:
         finish_segment: closes that function, with these further parameters; returns its number.
         call_segment: calls the function of a number, with these further arguments.
         room: so many bytes on the stack, for one after the other.
+        slot: what stands in the table under a key, as a pointer or as a number.
+        team: the number of this thread, and how many there are.
     """
 
     e: Emitter
@@ -47,6 +50,8 @@ class Frame:
     call_segment: Callable[[int, Sequence[str]], None]
     spill: Callable[[], str]
     room: Callable[[int], str]
+    slot: Callable[[Any], str]
+    team: Callable[[], tuple[Value, Value]]
 
     def alloca(self, value_type: str) -> str:
         name = self.e.fresh("a")
@@ -137,6 +142,13 @@ class Access:
         self.loop(Value(str(len(pairs)), "i64", 1), one)
 
     # Extents and addresses
+
+    def own_part(self, count: Value) -> tuple[Value, Value]:
+        """Where this thread's part of so many begins and ends."""
+        thread, threads = self.frame.team()
+        ends = (self.e.mul(count, thread), self.e.mul(count, self.e.add(thread, 1)))
+        first, last = [self.e.op(f"udiv i64 {end.name}, {threads.name}", "i64", 1) for end in ends]
+        return first, last
 
     def extent(self, n: int | Dim) -> Value:
         return self.frame.extent(n) if isinstance(n, Dim) else Value(str(n), "i64", 1)

@@ -8,7 +8,6 @@ from descend.compile.calls import CALLS
 from descend.compile.kinds import Value
 from descend.compile.llvm import BlockWriter
 from descend.compile.loops import (
-    Barrier,
     Batch,
     Block,
     Blocks,
@@ -17,20 +16,16 @@ from descend.compile.loops import (
     InLanes,
     Loop,
     Routine,
-    Serial,
 )
 from descend.compile.many_lanes import FitWriter, Lanes
 from descend.compile.module import FunctionText
 from descend.compile.operations import kind_of
 from descend.compile.places import Place
 from descend.compile.shuffle import write_shuffle
-from descend.compile.writing import get, put, repeat_while, variable, when
+from descend.compile.writing import repeat_while, when
 from descend.graph.node import Dim
 
 __all__ = ["FlowWriter"]
-
-THREAD, THREADS = (Value(name, "i64", 1) for name in ("%thread", "%threads"))
-LOOKS = 4000  # at a barrier, before the processor is left to others
 
 Fits = tuple[Dim, Callable[[str], Lanes]]  # the extent of the rows, and what is known of a role
 
@@ -100,53 +95,18 @@ class FlowWriter(BlockWriter):
         words = [self.values[word] for word in attrs["words"]]
         write_shuffle(self.f, attrs["data"], attrs["swaps"], *words)
 
-    # Threads: every one runs the whole function
-
     def blocks(self, statement: Blocks) -> None:
         """The passes whose numbers leave the thread's number when divided by that of threads."""
         e, count = self.e, self.values[statement.count]
-        own = e.sub(e.add(count, e.sub(THREADS, 1)), THREAD)
-        mine = e.op(f"udiv i64 {own.name}, {THREADS.name}", "i64", 1)
+        thread, threads = self.frame.team()
+        own = e.sub(e.add(count, e.sub(threads, 1)), thread)
+        mine = e.op(f"udiv i64 {own.name}, {threads.name}", "i64", 1)
 
         def body(i: Value) -> None:
-            self.counters[statement.axis] = e.add(e.mul(i, THREADS), THREAD)
+            self.counters[statement.axis] = e.add(e.mul(i, threads), thread)
             self.write(statement.block)
 
         self.loop(mine, body)
-
-    def serial(self, statement: Serial) -> None:
-        when(self, self.e.eq(THREAD, 0), lambda: self.write(statement.block), lambda: None)
-
-    def barrier(self, _statement: Barrier) -> None:
-        """The last to come sets the count back and lets the others go on."""
-        e = self.e
-        count, turn = (self.f.slot(("barrier", i)) for i in range(2))
-        before = e.op(f"load atomic i64, ptr {turn} acquire, align 8", "i64", 1)
-        came = e.op(f"atomicrmw add ptr {count}, i64 1 acq_rel", "i64", 1)
-
-        def release() -> None:
-            e.line(f"store atomic i64 0, ptr {count} monotonic, align 8")
-            after = e.add(before, 1)
-            e.line(f"store atomic i64 {after.name}, ptr {turn} release, align 8")
-
-        def wait() -> None:
-            looked = variable(self, "i64", e.const(0, "i64", 1))
-
-            def still() -> Value:
-                now = e.op(f"load atomic i64, ptr {turn} acquire, align 8", "i64", 1)
-                return e.eq(now, before)
-
-            def look_again() -> None:
-                times = e.add(get(self, looked, "i64"), 1)
-                put(self, looked, times)
-                give_way = self.f.slot(("library", "system", "yield"))
-                often = e.gt(times, LOOKS)
-                when(self, often, lambda: e.line(f"call void {give_way}()"), lambda: None)
-
-            repeat_while(self, still, look_again)
-
-        last = e.eq(came, e.sub(THREADS, 1))
-        when(self, last, release, wait)
 
     def in_lanes(self, statement: InLanes) -> None:
         """A block for several fits; for a single one it is a block like any other."""

@@ -13,10 +13,11 @@ from typing import Any
 
 from descend.compile.cells import object_array
 from descend.compile.control import FlowWriter
+from descend.compile.divide import divide
 from descend.compile.entry import CONTROL, DescentText, Variant, swaps_rows
 from descend.compile.flow import FLOAT, INT, TRUTH, GraphFlow, at
 from descend.compile.fuse import fuse
-from descend.compile.in_place import write_in_place
+from descend.compile.in_place import targets_of, write_in_place
 from descend.compile.latency import regroup
 from descend.compile.legalise import legalise
 from descend.compile.loops import (
@@ -24,6 +25,7 @@ from descend.compile.loops import (
     Axis,
     Barrier,
     Batch,
+    Block,
     Blocks,
     Call,
     Let,
@@ -55,14 +57,18 @@ def _places(role: str, nodes: Sequence[Node], batched: bool = False) -> list[Pla
 class DescentFlow(GraphFlow):
     """One variant of a program in the loop language; `block` is all of it.
 
+    Args:
+        divided: whether several threads work on each of its blocks.
+
     Attributes:
         parts, wires: what each block of rows comes to; what is worked out before a pass over them.
         shared: the calls of what is compiled by itself, in the order of their numbers.
+        kept: places that are kept in registers, by each thread for itself.
     """
 
-    def __init__(self, program: Program, variant: Variant) -> None:
+    def __init__(self, program: Program, variant: Variant, divided: bool = False) -> None:
         super().__init__(CONTROL)
-        self.program, self.variant = program, variant
+        self.program, self.variant, self.divided = program, variant, divided
         self.parts: list[Place] = []
         self.wires: list[Place] = []
         self.state = _places("state", program.state)
@@ -75,6 +81,7 @@ class DescentFlow(GraphFlow):
         self.leaves |= dict(zip(program.fixed, _places("fixed", program.fixed), strict=True))
         self.heads = program.step_heads
         self.rewind: Rewind | None = None
+        self.kept: list[Place] = []
 
     # Lowering
 
@@ -107,6 +114,10 @@ class DescentFlow(GraphFlow):
         """Write the loops of the descent."""
         step = self.steps()
         end = self.epoch_end()
+        if self.divided:
+            for block in self.blocks.values():
+                block.statements = divide(block.statements, self.spare)
+        self.kept = self.in_registers()
         n, size = self.get("n_rows"), self.program.plan.batch_size
         full = n if size in (None, 1) else self.of("floordiv", n, size)
 
@@ -128,13 +139,41 @@ class DescentFlow(GraphFlow):
             if self.rewind is not None:
                 self.branch(self.rewind.is_last(), self.diverged)
 
+        if self.divided:
+            self.add(Barrier())  # all threads have read where the run stands
         if self.rewind is not None:
             self.rewind.begin()
         self.loop(running, epoch)
         on = self.of("eq", self.get("status"), RUNNING)
         spent = self.let("ge", self.get("epoch"), self.get("max_epochs"))
         over = self.of("and", on, spent)
-        self.serial(lambda: self.branch(over, lambda: self.put("status", EPOCHS_SPENT)))
+        ended = partial(self.branch, over, lambda: self.put("status", EPOCHS_SPENT))
+        if self.divided:
+            ended()
+        else:
+            self.serial(ended)
+
+    def in_registers(self) -> list[Place]:
+        """The places that are kept in registers: control words, and numbers that no piece needs."""
+        if self.variant == "blocks":
+            return []
+        kept = list(self.words.values())
+        if not any(len(cut(block.statements)) > 1 for block in self.blocks.values()):
+            nodes = (*self.program.state, self.program.epoch.index, self.program.epoch.loss)
+            pairs = zip((*self.state, *self.ends), nodes, strict=True)
+            kept += [place for place, node in pairs if is_small(node)]
+        return kept
+
+    def once(self, *statements: Statement) -> None:
+        if not self.divided:
+            self.add(*statements)
+            return
+        own = {place.key for place in self.kept}
+        here = [s for s in statements if {place.key for place in targets_of(s)} <= own]
+        rest = [s for s in statements if s not in here]
+        self.add(*here)
+        if rest:
+            self.add(Barrier(), Serial(Block(rest)), Barrier())
 
     def diverged(self) -> None:
         self.put("status", DIVERGED)
@@ -144,7 +183,7 @@ class DescentFlow(GraphFlow):
         self.put("reorder", 0)
         words = [self.get(name) for name in ("n_rows", "shuffle_key", "epoch")]
         attrs = {"data": self.program.data, "swaps": self.swaps, "words": words}
-        self.add(Call("shuffle", Place("order", 0, (), INT), (), attrs))
+        self.once(Call("shuffle", Place("order", 0, (), INT), (), attrs))
 
     def steps(self) -> Any:
         """What writes the steps of an epoch and then its end, once their blocks are lowered."""
@@ -348,7 +387,7 @@ class DescentFlow(GraphFlow):
 
         def write(rows: Let) -> None:
             def advance() -> None:
-                self.add(*changes)
+                self.once(*changes)
                 mean = loss if loss.dtype == FLOAT else self.cast(loss, FLOAT)
                 share = self.let("mul", mean, self.cast(rows, FLOAT))
                 self.put("loss_sum", self.let("add", self.get("loss_sum"), share))
@@ -382,7 +421,7 @@ class DescentFlow(GraphFlow):
             self.store(self.ends[1], self.let("div", self.get("loss_sum"), count))
             self.add(Batch(lowering.block, p.rows, None, n), row, *records)
             self.count("records", 1)
-            self.add(*changes)
+            self.once(*changes)
             self.put("status", stop)
             self.count("epoch", 1)
             self.put("batch", 0)
@@ -426,19 +465,15 @@ def with_rows(outputs: Sequence[Node], program: Program, rows: int) -> list[Node
     return [image[o] for o in outputs]
 
 
-def write_descent(program: Program, variant: Variant) -> DescentText:
-    """The text of one variant of a program."""
-    flow = DescentFlow(program, variant)
+def write_descent(program: Program, variant: Variant, divided: bool = False) -> DescentText:
+    """The text of one variant of a program; `divided`, for several threads."""
+    flow = DescentFlow(program, variant, divided)
     flow.write()
     f = FunctionText()
     for block in flow.blocks.values():
         f.constants(block)
     writer = FlowWriter(f)
-    kept = [] if variant == "blocks" else list(flow.words.values())
-    if kept and not any(len(cut(block.statements)) > 1 for block in flow.blocks.values()):
-        nodes = (*program.state, program.epoch.index, program.epoch.loss)
-        pairs = zip((*flow.state, *flow.ends), nodes, strict=True)
-        kept += [place for place, node in pairs if is_small(node)]
+    kept = flow.kept
     for place in kept:
         writer.move(place, into=True)
     multiplies = any(isinstance(s, Product) for b in flow.blocks.values() for s in b.statements)
@@ -449,7 +484,8 @@ def write_descent(program: Program, variant: Variant) -> DescentText:
     for place in kept:
         writer.move(place, into=False)
     f.e.line("ret i64 0")
+    scratch = list(flow.scratch.values())
     return DescentText(
-        f.text(), list(f.slots), list(flow.scratch.values()), flow.records, writer.spill,
-        flow.shared, flow.parts, flow.wires, flow.blocks, flow.block,
+        f.text(), list(f.slots), scratch, flow.records, writer.spill, flow.shared, flow.parts,
+        scratch if divided else flow.wires, divided or variant == "blocks", flow.blocks, flow.block,
     )

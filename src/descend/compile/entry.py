@@ -31,8 +31,9 @@ class DescentText:
 
     `shared` are the calls of what is compiled by itself, in the order of their numbers: which of
     the program's bodies, the places of its arguments, those of its results. `parts` are what each
-    block of rows comes to, `wires` the scratch that all threads have in common. `flow` is all of it
-    in the loop language, `blocks` are what it runs on rows and at the end of an epoch.
+    block of rows comes to, `wires` the scratch that all threads have in common; `threads` is
+    whether there may be several. `flow` is all of it in the loop language, `blocks` are what it
+    runs on rows and at the end of an epoch.
     """
 
     text: str
@@ -43,6 +44,7 @@ class DescentText:
     shared: Sequence[tuple[int, Sequence[Place], Sequence[Place]]] = ()
     parts: Sequence[Place] = ()
     wires: Sequence[Place] = ()
+    threads: bool = False
     blocks: dict[str, Block] = field(default_factory=dict)
     flow: Block | None = None
 
@@ -51,7 +53,7 @@ class DescentText:
         return {
             "slots": self.slots, "scratch": self.scratch, "records": self.records,
             "spill": self.spill, "shared": self.shared, "parts": self.parts,
-            "wires": self.wires,
+            "wires": self.wires, "threads": self.threads,
         }  # fmt: skip
 
 

@@ -109,6 +109,10 @@ class Flow:
     def add(self, *statements: Any) -> None:
         self.block.statements.extend(statements)
 
+    def once(self, *statements: Any) -> None:
+        """Statements that no two threads may do at a time."""
+        self.add(*statements)
+
     def loop(self, test: Callable[[], Let], body: Callable[[], None]) -> None:
         head, holds = self.part(test)
         self.add(Loop(head, holds, self.part(body)[0]))

@@ -24,7 +24,9 @@ from descend.compile.loops import (
 )
 from descend.compile.segments import operands
 
-__all__ = ["can_wait", "write_in_place"]
+__all__ = ["addresses_of", "can_wait", "places_of", "targets_of", "write_in_place"]
+
+Key = tuple[str, int]
 
 
 def write_in_place(
@@ -39,36 +41,47 @@ def write_in_place(
         Each state written in place, and the array that it would have been copied from.
     """
     done = []
+    keys = {id(s): _keys(s) for s in (*statements, *changes)}
     for copy in [c for c in changes if isinstance(c, Copy) and c.target.role == "state"]:
-        own, others = {copy.target.key, copy.source.key}, [s for s in changes if s is not copy]
-        if any(own & _keys(s) for s in others):
+        own = {copy.target.key, copy.source.key}
+        if any(own & keys[id(s)] for s in changes if s is not copy):
             continue
-        if _written(statements, copy.target, copy.source):
+        if _written(statements, copy.target, copy.source, keys):
             changes.remove(copy)
             done.append((copy.target, copy.source))
     return done
 
 
-def _written(statements: list[Statement], state: Place, beside: Place) -> bool:
-    """Whether the nest that makes an array now writes over the state that it becomes."""
-    state_key = state.key
-    makers = [n for n, s in enumerate(statements) if beside.key in _written_by(s)]
+def _written(
+    statements: list[Statement], state: Place, beside: Place, keys: dict[int, set[Key]]
+) -> bool:
+    """Whether the nest that makes an array now writes over the state that it becomes.
+
+    Args:
+        keys: of all arrays in each statement, which are kept as they are renamed.
+    """
+    old, new = beside.key, state.key
+    touching = [(n, s) for n, s in enumerate(statements) if old in keys[id(s)]]
+    makers = [n for n, s in touching if old in _written_by(s)]
     if len(makers) != 1 or state.shape != beside.shape:
         return False
     first, nest = makers[0], statements[makers[0]]
     if not isinstance(nest, Nest) or not _by_element(nest, state, beside):
         return False
-    if any(isinstance(s, Let) and state_key in _keys(s) for s in statements):
+    reading = [(n, s) for n, s in enumerate(statements) if new in keys[id(s)]]
+    if any(isinstance(s, Let) for _, s in reading):
         return False  # a scalar may be read again wherever it is used
-    last = max((n for n, s in enumerate(statements) if state_key in _keys(s)), default=first)
-    if last > first:
-        if not can_wait(nest, statements[first + 1 : last + 1]):
-            return False
-        statements.insert(last, statements.pop(first))
-    if not all(_rename(s, beside, state, try_only=True) for s in statements):
+    last = max((n for n, _ in reading), default=first)
+    waits = last > first
+    if waits and not can_wait(nest, statements[first + 1 : last + 1]):
         return False
-    for s in statements:
+    if not all(_can_rename(s, beside) for _, s in touching):
+        return False
+    if waits:
+        statements.insert(last, statements.pop(first))
+    for _, s in touching:
         _rename(s, beside, state)
+        keys[id(s)] = keys[id(s)] - {old} | {new}
     return True
 
 
@@ -93,23 +106,23 @@ def _by_element(nest: Nest, state: Place, beside: Place) -> bool:
 def can_wait(nest: Nest, others: Sequence[Statement]) -> bool:
     """Whether a nest may be worked out after these statements."""
     made = {r.result for r in nest.reductions if isinstance(r.result, Let)} | {*nest.lets}
-    written = {p.key for p in _targets(nest)}
-    touched = {a.place.key for a in _addresses(nest)}
+    written = {p.key for p in targets_of(nest)}
+    touched = {a.place.key for a in addresses_of(nest)}
     return not any(
         s in made or made & {*operands(s)} or written & _keys(s) or touched & _written_by(s)
         for s in others
     )
 
 
-def _keys(s: Statement) -> set[tuple[str, int]]:
-    return {p.key for p in _places(s)}
+def _keys(s: Statement) -> set[Key]:
+    return {p.key for p in places_of(s)}
 
 
-def _written_by(s: Statement) -> set[tuple[str, int]]:
-    return {p.key for p in _targets(s)}
+def _written_by(s: Statement) -> set[Key]:
+    return {p.key for p in targets_of(s)}
 
 
-def _addresses(s: Statement) -> Iterator[Address]:
+def addresses_of(s: Statement) -> Iterator[Address]:
     """Every address in a statement that is no control flow."""
     for let in [s] if isinstance(s, Let) else s.lets if isinstance(s, Nest) else []:
         if let.op == "load":
@@ -125,20 +138,20 @@ def _addresses(s: Statement) -> Iterator[Address]:
             yield from (s.left, s.right)
 
 
-def _places(s: Statement) -> Iterator[Place]:
+def places_of(s: Statement) -> Iterator[Place]:
     """Every array that a statement reads or writes."""
     if isinstance(s, Copy):
         yield from (s.target, s.source)
     elif isinstance(s, Call):
         yield from (s.target, *s.sources, *s.attrs.get("results", ()))
     elif isinstance(s, (Let, Store, Nest)):
-        yield from (a.place for a in _addresses(s))
+        yield from (a.place for a in addresses_of(s))
     else:
         for inner in s.block.statements:  # type: ignore[union-attr]
-            yield from _places(inner)
+            yield from places_of(inner)
 
 
-def _targets(s: Statement) -> list[Place]:
+def targets_of(s: Statement) -> list[Place]:
     """Every array that a statement writes; all it touches, where it is none of the plain ones."""
     if isinstance(s, Let):
         return []
@@ -147,19 +160,19 @@ def _targets(s: Statement) -> list[Place]:
     if isinstance(s, Nest):
         results = [r.result.place for r in s.reductions if isinstance(r.result, Address)]
         return [*(store.target.place for store in s.stores), *results]
-    return [s.target] if isinstance(s, Copy) else list(_places(s))
+    return [s.target] if isinstance(s, Copy) else list(places_of(s))
 
 
-def _rename(s: Statement, before: Place, after: Place, try_only: bool = False) -> bool:
-    """Put one array in the place of another; whether that is possible."""
-    if before.key not in _keys(s):
-        return True
+def _can_rename(s: Statement, place: Place) -> bool:
+    """Whether another array can be put in the place of one that a statement touches."""
     if not isinstance(s, (Let, Store, Nest)):
         return False
-    if any(a.place.key == before.key and a.place is not before for a in _addresses(s)):
-        return False  # it is seen in another shape
-    if try_only:
-        return True
+    # Else it is seen in another shape.
+    return all(a.place is place for a in addresses_of(s) if a.place.key == place.key)
+
+
+def _rename(s: Statement, before: Place, after: Place) -> None:
+    """Put one array in the place of another."""
 
     def new(address: Address) -> Address:
         return Address(after, address.index) if address.place is before else address
@@ -178,4 +191,3 @@ def _rename(s: Statement, before: Place, after: Place, try_only: bool = False) -
             r.result = new(r.result) if isinstance(r.result, Address) else r.result
         if isinstance(s, Product):
             s.left, s.right = new(s.left), new(s.right)
-    return True

@@ -58,13 +58,13 @@ def special_name(function: str, arguments: int) -> str | None:
 def address_of(library: str, name: str) -> int:
     """Where a function is in this process.
 
-    That which leaves the processor to others, `yield` of `system`, is the system's own.
+    What waits for others is the system's own: `yield` and, where there is one, `syscall`.
 
     Raises:
         InternalError: this version of SciPy does not export it.
     """
     if library == "system":
-        return _yielding()
+        return _of_system(name)
     capsule = _exported(library).get(name)
     if capsule is None:
         raise InternalError(f"{_MODULES[library]} exports no {name}")
@@ -74,7 +74,9 @@ def address_of(library: str, name: str) -> int:
     return found
 
 
-def _yielding() -> int:
-    name, libraries = ("SwitchToThread", "windll") if os.name == "nt" else ("sched_yield", "")
-    found = getattr(ctypes, libraries).kernel32 if libraries else ctypes.CDLL(None)
-    return ctypes.cast(getattr(found, name), ctypes.c_void_p).value or 0
+def _of_system(name: str) -> int:
+    if os.name == "nt":
+        found = getattr(ctypes, "windll").kernel32.SwitchToThread  # noqa: B009
+    else:
+        found = getattr(ctypes.CDLL(None), {"yield": "sched_yield"}.get(name, name))
+    return ctypes.cast(found, ctypes.c_void_p).value or 0

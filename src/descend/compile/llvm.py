@@ -34,6 +34,7 @@ from descend.compile.matrix import ProductWriter
 from descend.compile.nests import NestWriter
 from descend.compile.repeats import Repeats
 from descend.compile.segments import cut, operands, read_again, spill_slots
+from descend.compile.writing import when, write_barrier
 from descend.graph.node import sizes
 
 __all__ = ["Algorithm", "BlockWriter"]
@@ -47,7 +48,7 @@ METHODS: Mapping[type, str] = {
     Scan: "scan", Loop: "while_", Branch: "branch", Batch: "batch", Blocks: "blocks",
     InLanes: "in_lanes", Routine: "routine", Serial: "serial", Barrier: "barrier",
 }  # fmt: skip
-"""What writes a statement; those of the control flow are written by `control.FlowWriter`."""
+"""What writes a statement; control flow around blocks is written by `control.FlowWriter`."""
 
 
 class BlockWriter(Access):
@@ -149,6 +150,21 @@ class BlockWriter(Access):
 
         own, count = statement.axis.extent, statement.count
         self.loop(self.extent(own) if count is None else self.values[count], body)
+
+    # Threads: every one runs the whole function
+
+    def serial(self, statement: Serial) -> None:
+        for let in operands(statement) if self.spilled else ():
+            self.values[let]  # what a branch has fetched is not known after it
+        thread, threads = self.frame.team()
+        which = Value(str(statement.thread), "i64", 1)
+        if statement.thread:
+            which = self.e.op(f"urem i64 {which.name}, {threads.name}", "i64", 1)
+        inside = statement.block.statements
+        when(self, self.e.eq(thread, which), lambda: self.write_statements(inside), lambda: None)
+
+    def barrier(self, _statement: Barrier) -> None:
+        write_barrier(self)
 
     def copy(self, statement: Copy) -> None:
         target, source = statement.target, statement.source

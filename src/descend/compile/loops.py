@@ -9,9 +9,9 @@ the innermost axis is computed outside of it, by construction.
 What surrounds the blocks of a descent is statements as well: a `Loop` while a condition holds, a
 `Branch`, a `Batch` (a block on some of the rows), `InLanes` (a block for several fits at once), a
 `Routine` (a block that is run at several places). Every thread runs all of it, apart from `Blocks`
-(a loop whose passes may be taken in any order: each thread takes its share) and `Serial` (for the
-first thread alone); at a `Barrier` they wait for each other. What must outlive a pass of a loop
-lies in memory.
+(a loop whose passes may be taken in any order: each thread takes its share), `Serial` (for one
+thread alone) and nests of which each thread does its part; at a `Barrier` they wait for each other.
+What must outlive a pass of a loop lies in memory.
 """
 
 from __future__ import annotations
@@ -168,7 +168,9 @@ class Reduction:
 class Nest:
     """A loop nest: `axes` from the outside in; the first `kept` of them are not reduced.
 
-    `vector` is the position of the axis that is spread over SIMD lanes, or None.
+    `vector` is the position of the axis that is spread over SIMD lanes, or None. `divided` is the
+    axis, one of those kept, of which each thread takes a part; None where a thread does all of it.
+    `like` is the nest that this one is taken from, whose lanes and order of sums it keeps.
     """
 
     axes: tuple[Axis, ...]
@@ -177,6 +179,8 @@ class Nest:
     stores: list[Store] = field(default_factory=list)
     reductions: list[Reduction] = field(default_factory=list)
     vector: int | None = None
+    divided: Axis | None = None
+    like: Nest | None = None
 
 
 @dataclass(eq=False, kw_only=True)
@@ -191,6 +195,17 @@ class Product(Nest):
     left: Address
     right: Address
     result: Let
+
+    @property
+    def in_place(self) -> bool:
+        """Whether a result is written over what it is made of."""
+        read = {x.attr.place.key for x in self.lets if x.op == "load"}
+        return any(store.target.place.key in read for store in self.stores)
+
+    @property
+    def by_rows(self) -> bool:
+        """Whether rows of the result are made of rows of the left operand, beside them."""
+        return self.left.index[0] == Index(0, ((self.axes[0], 1),)) and not self.in_place
 
 
 @dataclass(eq=False)
@@ -269,9 +284,10 @@ class Blocks:
 
 @dataclass(eq=False)
 class Serial:
-    """Run a block on the first thread alone."""
+    """Run a block on one thread alone: the one of this number, counted round and round."""
 
     block: Block
+    thread: int = 0
 
 
 @dataclass(eq=False)
@@ -346,6 +362,7 @@ def _nest_text(nest: Nest, names: dict[Let, str]) -> Iterator[str]:
         if depth < len(nest.axes):
             axis = nest.axes[depth]
             how = " in lanes" if nest.vector == depth else ""
+            how += " by all threads" if nest.divided is axis else ""
             yield f"{indent}for {axis} < {axis.extent}{how}:"
     indent = "  " * len(nest.axes)
     for store in nest.stores:
@@ -393,6 +410,10 @@ def _lines_of(s: Statement, names: dict[Let, str]) -> Iterator[str]:
         yield from _control_lines(s, names)
 
 
+def _thread(number: int) -> str:
+    return f"thread {number}" if number else "the first thread"
+
+
 def _control_lines(s: Control, names: dict[Let, str]) -> Iterator[str]:
     if isinstance(s, Loop):
         yield "loop:"
@@ -422,5 +443,5 @@ def _control_lines(s: Control, names: dict[Let, str]) -> Iterator[str]:
         yield "wait for all threads"
         return
     else:
-        yield "on the first thread:" if isinstance(s, Serial) else f"{s.name}:"
+        yield f"on {_thread(s.thread)}:" if isinstance(s, Serial) else f"{s.name}:"
     yield from _inside(s.block, names)

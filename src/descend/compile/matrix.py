@@ -26,6 +26,7 @@ from descend.compile.native import vector_registers
 from descend.compile.nests import NestWriter
 from descend.compile.operations import kind_of, memory_type
 from descend.compile.vectors import lane_stride
+from descend.compile.writing import when
 from descend.graph.node import Dim
 
 __all__ = ["TOGETHER", "ProductWriter", "starts_of", "tile_of", "width_of"]
@@ -95,8 +96,7 @@ class ProductWriter(NestWriter):
         self.columns = column.extent
         rows = row.extent if isinstance(row.extent, int) else row.most or TYPICAL
         count = len(starts_of(self.columns, self.width))
-        read = {_array(x.attr) for x in nest.lets if x.op == "load"}
-        self.in_place = any(_array(store.target) in read for store in nest.stores)
+        self.in_place = nest.in_place
         together = 2 if self.in_place and self.columns % self.width else 1
         inner = nest.inner.extent if isinstance(nest.inner.extent, int) else nest.inner.most
         registers = vector_registers()
@@ -138,8 +138,16 @@ class ProductWriter(NestWriter):
         rest = count % self.wide
         if rest and not self.in_place and self.wide - rest <= EXTRA * count:
             count, rest = count + self.wide - rest, 0  # the last panel overlaps the one before it
-        if rest:
+        divided = self.nest.divided is self.nest.axes[1]
+        thread, _ = self.w.frame.team() if divided else (ZERO, ZERO)
+
+        def short() -> None:
             self.down(outer, [self.number(n * self.width) for n in range(rest)])
+
+        if rest and divided:
+            when(self.w, self.e.eq(thread, 0), short, lambda: None)
+        elif rest:
+            short()
         step, first = self.wide * self.width, rest * self.width
         panels = count // self.wide
 
@@ -149,7 +157,11 @@ class ProductWriter(NestWriter):
                 starts = [self.at_most(at, self.columns - self.width) for at in starts]
             self.down(outer, starts)
 
-        if panels == 1:
+        if divided:
+            own = self.w.own_part(self.number(panels))
+            begin, end = [self.e.add(self.e.mul(n, step), first) for n in own]
+            self.w.loop(end, panel, begin, step)
+        elif panels == 1:
             panel(self.number(first))
         elif panels:
             end = self.number(first + panels * step)
@@ -171,11 +183,15 @@ class ProductWriter(NestWriter):
         right = self.operand(self.nest.right, wheres)
         if self.packs is not None:
             right = self.packed(right, len(starts), self.packs)
-        rows = self.w.extent(row.extent)
+        begin, rows = ZERO, self.w.extent(row.extent)
+        divided = row is self.nest.divided
+        clamped = isinstance(row.extent, Dim) or (divided and self.nest.by_rows)
+        if divided and clamped:
+            begin, rows = self.w.own_part(rows)
         last = self.e.sub(rows, 1)
 
         def one(i: Value) -> None:
-            if isinstance(row.extent, Dim):
+            if clamped or isinstance(row.extent, Dim):
                 own = [self.at_most(self.shifted(i, r), last) for r in range(high)]
                 self.tile(outer, own, wheres, right)
             elif row.extent % high:
@@ -186,11 +202,15 @@ class ProductWriter(NestWriter):
             else:
                 self.tile(outer, [self.shifted(i, r) for r in range(high)], wheres, right)
 
-        if row.extent == high:
+        if divided and not clamped:
+            assert isinstance(row.extent, int)
+            tiles = self.w.own_part(self.number(-(-row.extent // high)))
+            begin, end = [self.e.mul(n, high) for n in tiles]
+            self.w.loop(end, one, begin, high)
+        elif row.extent == high and not divided:
             one(ZERO)
         else:
-            end = self.e.add(rows, high - 1)
-            self.w.loop(end, one, ZERO, high)
+            self.w.loop(self.e.add(rows, high - 1), one, begin, high)
 
     def packed(self, right: Pointers, vectors: int, terms: int) -> Pointers:
         """A panel of the right operand, copied to the stack: its rows then lie side by side."""
@@ -415,7 +435,3 @@ class ProductWriter(NestWriter):
         self.e.line(f"{name} = getelementptr {kind}, ptr {pointer}, i64 {step.name}")
         return name
 
-
-def _array(address: Address) -> tuple[str, int]:
-    """Which array an address lies in, whatever shape it is seen in."""
-    return address.place.role, address.place.number

@@ -10,6 +10,7 @@ read later. Runs at the same time have memory of their own.
 from __future__ import annotations
 
 import math
+import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -19,7 +20,7 @@ import numpy as np
 from descend.compile.entry import CONTROL, DescentText, swaps_rows
 from descend.compile.function import pointer_table
 from descend.compile.native import Loaded
-from descend.compile.places import aligned, named_words
+from descend.compile.places import PATIENCE, TEAM, aligned, named_words
 from descend.compile.shared import called, linked, shared_function
 from descend.graph.blocks import BLOCK
 from descend.graph.evaluate import bind_extents, concrete
@@ -108,8 +109,9 @@ class ProgramMemory:
         """Run the function on so many threads; a thread that cannot be had is done without."""
         while len(self._tables) < threads:
             self._tables.append(self._table())
-        addresses = [table.ctypes.data for table in self._tables[:threads]]
-        on_threads(self.code.loaded.function, addresses)
+        slots = list(self.code.text.slots)
+        counted = [slots.index(key) for key in [(TEAM[1],)] if key in slots]
+        on_threads(self.code.loaded.function, self._tables[:threads], counted)
 
     def leave(self, control: Control) -> int:
         """Bring the control up to date, with the epochs' records; return what the budget left."""
@@ -151,13 +153,16 @@ class ProgramMemory:
         if self._tables:
             shared = {(p.role, p.number) for p in text.wires}
             own: dict[Any, Any] = {("spill",): np.empty(text.spill)}
+            own |= {(TEAM[0],): len(self._tables), (TEAM[1],): 0}
+            own["patience",] = np.full(8, PATIENCE)
             for place in text.scratch:
                 if (place.role, place.number) not in shared:
                     array = aligned(concrete(place.shape, self.extents), place.dtype)
                     own[place.role, place.number] = array
             self._own.append(own)
             return pointer_table(text.slots, where | own)
-        where |= {("barrier", i): np.zeros(8, np.int64) for i in range(2)}
+        where |= {("barrier", i): np.zeros(8, np.int64) for i in range(3)}
+        where |= {(TEAM[0],): 0, (TEAM[1],): 1, ("patience",): np.full(8, PATIENCE)}
         where |= named_words(CONTROL, where[("control",)])
         where["order", 0] = where[("order",)]
         for number, (body, sources, _) in enumerate(text.shared):
@@ -173,12 +178,41 @@ def extents_of(program: Program, bound: Bindings) -> dict[Dim, int]:
     return extents
 
 
-def on_threads(function: Callable[[int, int, int], int], addresses: Sequence[int]) -> None:
+_several = [threading.Lock()]  # held by the run that has several threads
+
+
+def _forked() -> None:
+    _several[0] = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)
+
+
+def on_threads(
+    function: Callable[[int, int, int], int], tables: Sequence[Array], counted: Sequence[int]
+) -> None:
     """Call a function on several threads, each with its table, and wait for all of them.
 
     They wait for one another at barriers: so it is called when all threads are there, with fewer
-    where the system grants no more.
+    where the system grants no more, or where another run has several.
+
+    Args:
+        counted: where in a table the number of threads stands.
     """
+    lock = _several[0]
+    if len(tables) == 1 or not lock.acquire(blocking=False):
+        _together(function, tables[:1], counted)
+        return
+    try:
+        _together(function, tables, counted)
+    finally:
+        lock.release()
+
+
+def _together(
+    function: Callable[[int, int, int], int], tables: Sequence[Array], counted: Sequence[int]
+) -> None:
     gate = threading.Event()
     threads: list[threading.Thread] = []
     count = 0
@@ -186,10 +220,10 @@ def on_threads(function: Callable[[int, int, int], int], addresses: Sequence[int
     def work(number: int) -> None:
         gate.wait()
         if count:
-            function(addresses[number], number, count)
+            function(tables[number].ctypes.data, number, count)
 
     try:
-        for number in range(1, len(addresses)):
+        for number in range(1, len(tables)):
             thread = threading.Thread(target=work, args=(number,))
             thread.start()
             threads.append(thread)
@@ -199,8 +233,10 @@ def on_threads(function: Callable[[int, int, int], int], addresses: Sequence[int
         gate.set()
         raise
     count = len(threads) + 1
+    for table in tables:
+        table[list(counted)] = count
     gate.set()
-    function(addresses[0], 0, count)
+    function(tables[0].ctypes.data, 0, count)
     for thread in threads:
         thread.join()
 

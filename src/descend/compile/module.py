@@ -18,6 +18,7 @@ from descend.compile.lanes import Emitter
 from descend.compile.loops import Block, Place
 from descend.compile.native import cpu_lanes
 from descend.compile.operations import kind_of, memory_type
+from descend.compile.places import TEAM
 from descend.errors import InternalError
 from descend.graph.node import Dim, sizes
 
@@ -147,8 +148,15 @@ class FunctionText:
             self.e, self.pointer, self.cell, extent,
             lambda kind: max(2, cpu_lanes() * 8 // (8 if kind == "i1" else int(kind[1:]))),
             first_row, order, self.entry, segment, self.finish_segment, call_segment,
-            lambda: self.slot(("spill",)), self.room,
+            lambda: self.slot(("spill",)), self.room, self.slot, self.team,
         )  # fmt: skip
+
+    def team(self) -> tuple[Value, Value]:
+        """The number of this thread, and how many there are: pieces read them in the table."""
+        if self.parent is None:
+            return Value("%thread", "i64", 1), Value("%threads", "i64", 1)
+        thread, threads = (self.slot((name,), as_pointer=False) for name in TEAM)
+        return Value(thread, "i64", 1), Value(threads, "i64", 1)
 
     # Segments
 

@@ -57,7 +57,7 @@ class NestWriter:
         self.by_depth: list[list[Let]] = [[] for _ in range(len(nest.axes) + 1)]
         for let in nest.lets:
             self.by_depth[let.depth].append(let)
-        self.in_flight = unroll_factor(nest)
+        self.in_flight = unroll_factor(nest.like or nest)
         self.lane_axis = nest.axes[nest.vector] if nest.vector is not None else None
         self.varying = self._varying()
         self.reductions = nest.reductions
@@ -65,7 +65,7 @@ class NestWriter:
 
     def choose_vector(self) -> tuple[int | None, int]:
         """Which axis is spread over lanes, and how many elements of it there are in a vector."""
-        return choose_vector(self.nest, self.lanes, self.shuffled)
+        return choose_vector(self.nest.like or self.nest, self.lanes, self.shuffled)
 
     def _products(self) -> Products | None:
         """The sums that are formed together; the others remain in `reductions`."""
@@ -142,7 +142,9 @@ class NestWriter:
     def written_out(self, axis: Axis) -> bool:
         """Whether the lane axis is so short that its vectors need no loop."""
         n = axis.extent
-        return isinstance(n, int) and n * (len(self.nest.lets) + 1) <= UNROLL_LIMIT * self.width
+        if axis is self.nest.divided or not isinstance(n, int):
+            return False
+        return n * (len(self.nest.lets) + 1) <= UNROLL_LIMIT * self.width
 
     def chunk_plan(self, extent: int) -> list[tuple[int, int, int]]:
         """(start, width, slot): whole vectors, then halves, down to single rows."""
@@ -266,11 +268,19 @@ class NestWriter:
         else:
             self.long_axis(axis, one, sets if depth == self.nest.kept else [], innermost)
 
+    def bounds(self, axis: Axis) -> tuple[Value, Value]:
+        """Where the counter begins and ends: at this thread's part, where the axis is divided."""
+        extent = self.w.extent(axis.extent)
+        if axis is self.nest.divided:
+            return self.w.own_part(extent)
+        return Value("0", "i64", 1), extent
+
     def plain_axis(self, axis: Axis, one: Callable[..., None], width: int) -> None:
         if axis.extent == 1:
             one(Value("0", "i64", 1), width)
         else:
-            self.w.loop(self.w.extent(axis.extent), lambda i: one(i, width))
+            first, end = self.bounds(axis)
+            self.w.loop(end, lambda i: one(i, width), first)
 
     def long_axis(self, axis: Axis, one: Callable[..., None], sets: list[Accumulators],
                   innermost: bool) -> None:  # fmt: skip
@@ -278,10 +288,10 @@ class NestWriter:
 
         The blocks depend on the extent alone, and their sums are added in order.
         """
-        extent = self.w.extent(axis.extent)
+        first, extent = self.bounds(axis)
         slots = self.in_flight if innermost else 1
         if not sets or (isinstance(axis.extent, int) and axis.extent <= BLOCK_ROWS):
-            self.stripe(Value("0", "i64", 1), extent, one, slots)
+            self.stripe(first, extent, one, slots)
             if self.products is not None:
                 self.products.fold()
             return

@@ -11,10 +11,12 @@ import numpy as np
 from descend.graph.node import Shape
 from descend.lean import dataclass
 
-__all__ = ["FLOATS", "Place", "aligned", "named_words"]
+__all__ = ["FLOATS", "PATIENCE", "TEAM", "Place", "aligned", "named_words"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
+TEAM = ("thread", "threads")  # what the table tells a thread: its number, and how many there are
+PATIENCE = 10_000  # how often a thread looks at a barrier before it goes to sleep
 LINE = 64
 FLOATS = frozenset({"loss_sum"})
 """Which of the numbers by which a program finds its way are float64; the others are int64."""

@@ -42,16 +42,17 @@ class NativeProgram:
         fixed = [n for node in p.fixed for n in node.shape if isinstance(n, Dim)]
         self._dims = list(dict.fromkeys([p.rows, *fixed]))
         self._key = _program_key(p)
-        self._variants: dict[Variant, Code] = {}
+        self._variants: dict[tuple[Variant, bool], Code] = {}
         self.was_compiled = False  # now, rather than found in the cache
         self._bodies = shared_bodies(program.heads)
         self._own = threading.local()
 
-    def variant(self, n_rows: int) -> Code:
-        """The code for a number of rows."""
+    def variant(self, n_rows: int, threads: int = 1) -> Code:
+        """The code for a number of rows, and for several threads where there may be."""
         program = self.program
         variant = self._variant(n_rows)
-        found = self._variants.get(variant)
+        divided = threads > 1 and variant != "blocks"
+        found = self._variants.get((variant, divided))
         if found is None:
 
             def make() -> tuple[Any, bytes]:
@@ -59,15 +60,16 @@ class NativeProgram:
                 from descend.compile.legalise import legal_program
 
                 self.was_compiled = True
-                written = write_descent(legal_program(program), variant)
+                written = write_descent(legal_program(program), variant, divided)
                 return as_json(written.about(), self._dims), emit_object(written.text)
 
-            about, loaded = cached_code(digest("program", self._key, variant, str(BLOCK)), make)
+            how = variant + ", divided" * divided
+            about, loaded = cached_code(digest("program", self._key, how, str(BLOCK)), make)
             text = DescentText(text="", **from_json(about, self._dims))
             found = Code(program, text, loaded, self._bodies)
             for body in self._bodies:
                 shared_function(body)
-            self._variants[variant] = found
+            self._variants[variant, divided] = found
         return found
 
     def _variant(self, n_rows: int) -> Variant:
@@ -78,17 +80,17 @@ class NativeProgram:
 
     def run(self, bound: Bindings, control: Control, budget: int) -> None:
         """Advance a run by at most `budget` steps, or until it stops. Call again to go on."""
-        code = self.variant(bound.n_rows)
+        code = self.variant(bound.n_rows, control.threads)
         memory = self._memory(bound, code)
         while control.status == RUNNING and budget > 0:
             memory.enter(control, budget)
-            memory.call(control.threads if code.text.parts else 1)
+            memory.call(control.threads if code.text.threads else 1)
             budget = memory.leave(control)
 
     def _memory(self, bound: Bindings, code: Code) -> ProgramMemory:
         """The memory of a run: that of the last entry in this thread, if it had the same arrays."""
         held: tuple[tuple[int, ...], ProgramMemory] | None = getattr(self._own, "memory", None)
-        if held is None or held[0] != _identity(bound):
+        if held is None or held[0] != _identity(bound) or held[1].code is not code:
             p = self.program
             for arrays, nodes in ((bound.data, p.data), (bound.fixed, p.fixed)):
                 arrays[:] = [

@@ -138,7 +138,10 @@ def form_of(nest: Nest) -> Form | None:
     if reading.foreign or any(x in inside and not is_argument(x) for x in reading.scalars):
         return None
     extents = tuple(axis.extent for axis in nest.axes)
-    key = (extents, nest.kept, tuple(lets), tuple(stores), tuple(reductions))
+    whole = None if nest.like is None else form_of(nest.like)
+    divided = None if nest.divided is None else nest.axes.index(nest.divided)
+    how = (nest.kept, divided, nest.like is None, None if whole is None else whole.key)
+    key = (extents, how, tuple(lets), tuple(stores), tuple(reductions))
     return Form(key, list(reading.pointers), list(reading.scalars), results)
 
 
@@ -248,4 +251,6 @@ def _copied(
         else:
             target = moved(r.result)
         reductions.append(Reduction(r.op, image.get(r.value, r.value), target))
-    return Nest(nest.axes, nest.kept, lets, stores, reductions), image
+    copy = Nest(nest.axes, nest.kept, lets, stores, reductions)
+    copy.divided, copy.like = nest.divided, nest.like
+    return copy, image

@@ -35,22 +35,20 @@ class Rewind:
         self.flow.store(self.last, -1)
 
     def keep(self) -> None:
-        for place, kept in self.kept:
-            self._move(kept, place)
+        self._move([(kept, place) for place, kept in self.kept])
 
     def go_back(self) -> None:
         """Begin again; this batch will not be reached a second time."""
         self.flow.store(self.last, self.flow.get("batch"))
-        for place, kept in self.kept:
-            self._move(place, kept)
+        self._move(self.kept)
 
     def is_last(self) -> Let:
         return self.flow.let("eq", self.flow.get("batch"), self.flow.load(self.last))
 
-    def _move(self, target: Place, source: Place) -> None:
-        shape = sizes(target.shape)
-        if np.prod(shape, dtype=int) > SMALL:
-            self.flow.add(Copy(target, source))
-            return
-        for at in np.ndindex(*shape):
-            self.flow.store(target, self.flow.load(source, *at), *at)
+    def _move(self, pairs: Sequence[tuple[Place, Place]]) -> None:
+        """Copy to the first of each pair from the second."""
+        small = [p for p in pairs if np.prod(sizes(p[0].shape), dtype=int) <= SMALL]
+        self.flow.once(*(Copy(*pair) for pair in pairs if pair not in small))
+        for target, source in small:
+            for at in np.ndindex(*sizes(target.shape)):
+                self.flow.store(target, self.flow.load(source, *at), *at)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from descend.compile.loops import Call, Let, Nest, Scan, Statement, Store
+from descend.compile.loops import Call, Let, Nest, Scan, Serial, Statement, Store
 
 __all__ = ["cut", "operands", "read_again", "spill_slots"]
 
@@ -19,7 +19,7 @@ def weight(statement: Statement) -> int:
     """Roughly how many instructions a statement becomes."""
     if isinstance(statement, Nest):
         return 6 * (len(statement.lets) + 4 * len(statement.reductions)) + 20
-    if isinstance(statement, Scan):
+    if isinstance(statement, Scan | Serial):
         return 20 + sum(map(weight, statement.block.statements))
     if isinstance(statement, Store):
         return 4
@@ -65,7 +65,7 @@ def operands(statement: Statement) -> Iterator[Let]:
             yield store.value
         for reduction in statement.reductions:
             yield reduction.value
-    elif isinstance(statement, Scan):
+    elif isinstance(statement, Scan | Serial):
         own = {x for x in statement.block.statements if isinstance(x, Let)}
         for inner in statement.block.statements:
             own.update(inner.lets if isinstance(inner, Nest) else ())

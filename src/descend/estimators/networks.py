@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from typing import Any, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, is_classifier
+from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import LabelBinarizer, StandardScaler
 from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils.class_weight import compute_sample_weight
@@ -16,12 +17,12 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 
 from descend.errors import UsageError
 from descend.estimators.kept import Kept
-from descend.estimators.training import left_of, of_weights, state_arrays, trained
+from descend.estimators.training import left_of, new_rows, of_weights, state_arrays, trained
 from descend.methods.links import expected
 from descend.methods.penalties import L2
 from descend.methods.table import as_loss, as_optimizer
 from descend.networks import Linear, Sequential
-from descend.networks.network import Network
+from descend.networks.network import Network, as_plain, of_plain
 from descend.result.fit import predicted
 from descend.task.networks import BATCH, EPOCHS, network_function
 from descend.task.scaling import POWERS
@@ -41,13 +42,17 @@ class _NetworkEstimator(Kept, BaseEstimator):  # type: ignore[misc]
     params_: dict[str, Array]
     loss_curve_: list[float]
     _descent: dict[str, Array]
+    _held: list[Array]  # rows and targets, of calls of `partial_fit`
+    _last: dict[str, Array]  # of these calls, where the best are returned
+    _least: float
 
     def __init__(
         self, network: Any = (100,), *, loss: Any = None, optimizer: Any = "adam",
         lr: float | None = None, batch_size: int | None = None, epochs: int = EPOCHS,
-        alpha: float = 0.0, standardize: bool = True, validation_split: float = 0.0,
-        patience: int | None = None, min_delta: float = 0.0, warm_start: bool = False,
-        random_state: Any = None, verbose: bool = False,
+        lr_factors: Mapping[str, float] | None = None, accumulate: int = 1,
+        ema: float | None = None, alpha: float = 0.0, standardize: bool = True,
+        validation_split: float = 0.0, patience: int | None = None, min_delta: float = 0.0,
+        warm_start: bool = False, random_state: Any = None, verbose: bool = False,
     ) -> None:  # fmt: skip
         self.network = network
         self.loss = loss
@@ -55,6 +60,9 @@ class _NetworkEstimator(Kept, BaseEstimator):  # type: ignore[misc]
         self.lr = lr
         self.batch_size = batch_size
         self.epochs = epochs
+        self.lr_factors = lr_factors
+        self.accumulate = accumulate
+        self.ema = ema
         self.alpha = alpha
         self.standardize = standardize
         self.validation_split = validation_split
@@ -63,6 +71,13 @@ class _NetworkEstimator(Kept, BaseEstimator):  # type: ignore[misc]
         self.warm_start = warm_start
         self.random_state = random_state
         self.verbose = verbose
+
+    def __getstate__(self) -> Any:
+        found = super().__getstate__()
+        return {**found, "network": as_plain(found["network"])}
+
+    def __setstate__(self, state: Any) -> None:
+        super().__setstate__({**state, "network": of_plain(state["network"])})
 
     def _train(self, X: Array, y: Array, weight: Array | None, incremental: bool) -> None:
         """Train on a target (rows, outputs), whose rows may have weights."""
@@ -73,29 +88,60 @@ class _NetworkEstimator(Kept, BaseEstimator):  # type: ignore[misc]
             self.n_iter_, self.loss_curve_ = 0, []
             self._measure(X, y, weight)
         X, y = self._scaled(X), (y - self._offset) / self._spread
+        held: dict[str, Any] = {}
+        if not incremental:
+            self.__dict__.pop("_held", None)
+        elif self.validation_split:
+            X, y, weight, held = self._apart(X, y, weight)
+            if not len(X):
+                return  # all of them are held back
         network = _network(self.network)
         seed = int(check_random_state(self.random_state).randint(SEEDS))
-        options = self._options(network, len(X), incremental)
+        options = self._options(network, len(X), incremental) | held
         given: dict[str, Any] = {}
+        last = self.__dict__.pop("_last", None) if incremental else None
+        before: Any = getattr(self, "params_", None) if last is None else last
         if incremental and not anew:
-            given["resume"] = left_of(self._descent, self.params_, seed, options["optimizer"])
+            given["resume"] = left_of(self._descent, before, seed, options["optimizer"])
         if anew:
             begun = network.begin(np.random.default_rng(seed), X.shape[1:], y.shape[1])
             given["start"] = {name: array.astype(X.dtype) for name, array in begun.items()}
         elif given.get("resume") is None:
-            given["start"] = dict(self.params_)
+            given["start"] = dict(before)
         single = X.dtype == np.float32
         found = trained(
             network if single else network_function(network, False), X, y, **given,
             **options, sample_weight=weight, seed=seed,
             **({"standardize": False} if single else {}),
         )  # fmt: skip
-        self.params_ = {name: np.array(array) for name, array in found.params.items()}
         self._descent = state_arrays(found)
         self.loss_curve_ = [*self.loss_curve_, *(float(v) for v in found.history["loss"])]
         self.loss_ = float(found.loss)
         self.n_iter_ += int(found.epochs)
+        params = {name: np.array(array) for name, array in found.params.items()}
+        if held and self.patience is not None:
+            self._last, value = params, float(found.history["validation_loss"][-1])
+            if value >= self._least:
+                return
+            self._least = value
+        self.params_ = params
         self._keep(found)
+
+    def _apart(
+        self, X: Array, y: Array, weight: Array | None
+    ) -> tuple[Array, Array, Array | None, dict[str, Any]]:
+        """Rows, target and weights to train on, and an option with those of the first call that
+        are held back, so that all losses are of the same rows."""
+        if not hasattr(self, "_held"):
+            classes = y if is_classifier(self) and not self._several else None
+            _, rows = train_test_split(
+                np.arange(len(X)), test_size=self.validation_split, stratify=classes,
+                random_state=self.random_state,
+            )  # fmt: skip
+            self._held, self._least = [X[rows], y[rows]], np.inf
+        new = new_rows(X, y, *self._held)
+        weight = None if weight is None else weight[new]
+        return X[new], y[new], weight, {"validation_data": (*self._held,)}
 
     def _measure(self, X: Array, y: Array, weight: Array | None) -> None:
         """What columns and target are shifted by and divided by."""
@@ -123,6 +169,8 @@ class _NetworkEstimator(Kept, BaseEstimator):  # type: ignore[misc]
         found: dict[str, Any] = {
             "loss": self._loss(None), "optimizer": optimizer, "batch_size": size,
             "epochs": 1 if incremental else int(self.epochs), "verbose": bool(self.verbose),
+            "accumulate": min(self.accumulate, 1) if steps and size is None else self.accumulate,
+            "ema": self.ema, "lr_factors": self.lr_factors,
             "penalty": of_weights(network, L2(self.alpha) if self.alpha else None),
         }  # fmt: skip
         if not incremental:
@@ -172,8 +220,9 @@ class NetworkClassifier(ClassifierMixin, _NetworkEstimator):  # type: ignore[mis
             added: sizes, `(64, 32)`, with a ReLU behind each, or sizes and activations as text,
             `[64, "tanh", 32, "gelu"]`, which any pickle can hold.
         loss: cross-entropy, unless another one that tells classes apart is named.
-        optimizer, lr, batch_size, epochs, validation_split, patience, min_delta: as of
-            `descend.fit`; Adam, batches of at most 200 rows and 200 epochs where nothing is said.
+        optimizer, lr, batch_size, epochs, lr_factors, accumulate, ema: as of `descend.fit`; Adam,
+            batches of at most 200 rows and 200 epochs where nothing is said.
+        validation_split, patience, min_delta: as of `descend.fit`.
         alpha: α·Σw² over the weights of layers is added to the loss; biases are spared.
         standardize: whether the network sees columns of mean 0 and standard deviation 1.
         class_weight: "balanced", or a dict of label and weight.
@@ -193,16 +242,17 @@ class NetworkClassifier(ClassifierMixin, _NetworkEstimator):  # type: ignore[mis
     def __init__(
         self, network: Any = (100,), *, loss: Any = None, optimizer: Any = "adam",
         lr: float | None = None, batch_size: int | None = None, epochs: int = EPOCHS,
-        alpha: float = 0.0, standardize: bool = True, validation_split: float = 0.0,
-        patience: int | None = None, min_delta: float = 0.0,
+        lr_factors: Mapping[str, float] | None = None, accumulate: int = 1,
+        ema: float | None = None, alpha: float = 0.0, standardize: bool = True,
+        validation_split: float = 0.0, patience: int | None = None, min_delta: float = 0.0,
         class_weight: str | Mapping[Any, float] | None = None, warm_start: bool = False,
         random_state: Any = None, verbose: bool = False,
     ) -> None:  # fmt: skip
         super().__init__(
             network, loss=loss, optimizer=optimizer, lr=lr, batch_size=batch_size, epochs=epochs,
-            alpha=alpha, standardize=standardize, validation_split=validation_split,
-            patience=patience, min_delta=min_delta, warm_start=warm_start,
-            random_state=random_state, verbose=verbose,
+            lr_factors=lr_factors, accumulate=accumulate, ema=ema, alpha=alpha,
+            standardize=standardize, validation_split=validation_split, patience=patience,
+            min_delta=min_delta, warm_start=warm_start, random_state=random_state, verbose=verbose,
         )  # fmt: skip
         self.class_weight = class_weight
 
@@ -216,6 +266,10 @@ class NetworkClassifier(ClassifierMixin, _NetworkEstimator):  # type: ignore[mis
         Args:
             classes: all labels there will be; needed in the first call. Columns are standardised
                 by the rows of the first call.
+
+        Of a `validation_split`, the first call holds back its rows; they are not trained on when
+        they come again. With `patience`, the parameters are those of the lowest validation loss so
+        far, and the next call goes on from the last ones: when to end is the caller's to say.
         """
         return self._fit(X, y, sample_weight, classes, True)
 
@@ -337,7 +391,8 @@ class NetworkRegressor(RegressorMixin, _NetworkEstimator):  # type: ignore[misc]
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Train for one more epoch, on these rows; the optimizer goes on where it was.
 
-        Columns and target are standardised by the rows of the first call.
+        Columns and target are standardised by the rows of the first call. `validation_split` and
+        `patience` are as in `NetworkClassifier.partial_fit`.
         """
         return self._fit(X, y, sample_weight, True)
 

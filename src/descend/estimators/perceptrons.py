@@ -15,7 +15,15 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 
 from descend.estimators.methods import InverseScaling, Moments, NetworkLoss, Velocity
-from descend.estimators.training import Left, dense, left_of, of_weights, state_arrays, trained
+from descend.estimators.training import (
+    Left,
+    dense,
+    left_of,
+    new_rows,
+    of_weights,
+    state_arrays,
+    trained,
+)
 from descend.methods.base import Optimizer
 from descend.methods.penalties import L2
 from descend.methods.quasi_newton import LBFGS
@@ -50,7 +58,10 @@ class _Trained:
 
     coefs_: list[Array]
     intercepts_: list[Array]
+    validation_scores_: list[float]
     _descent: Mapping[str, Array]
+    _held: tuple[Any, ...]  # rows, targets and weights, of `partial_fit` under early stopping
+    _last: list[list[Array]]  # of these calls, where the best are returned
 
     def _fit_stochastic(self: Any, X: Any, y: Array, *given: Any) -> None:
         """One epoch after the other, with scikit-learn's rule for the end.
@@ -60,9 +71,10 @@ class _Trained:
         """
         incremental = bool(given[-1])
         weight = given[0] if len(given) > 6 else None
-        if self.early_stopping and incremental:
-            raise ValueError("partial_fit does not support early_stopping=True")
-        rows, held = self._split(dense(X), np.asarray(y, X.dtype), weight)
+        self._enter(incremental)
+        rows, held = self._split(dense(X), np.asarray(y, X.dtype), weight, incremental)
+        if not len(rows[0]):
+            return  # all of them are held back
         seed = int(self._random_state.randint(SEEDS))
         lr, ended, optimizer = self.learning_rate_init, False, self._stepper(len(rows[0]))
         left = None
@@ -90,7 +102,19 @@ class _Trained:
                     ConvergenceWarning, stacklevel=USERS_LINE,
                 )  # fmt: skip
         if self.early_stopping:
+            if incremental:
+                self._last = [self.coefs_, self.intercepts_]
             self.coefs_, self.intercepts_ = self._best_coefs, self._best_intercepts
+
+    def _enter(self: Any, incremental: bool) -> None:
+        """Forget what calls of `partial_fit` have left, or go on from their last parameters."""
+        if not self.early_stopping and getattr(self, "best_loss_", 0.0) is None:
+            self.best_loss_ = np.inf
+        last = self.__dict__.pop("_last", None)
+        if not incremental:
+            self.__dict__.pop("_held", None)
+        elif last is not None:
+            self.coefs_, self.intercepts_ = last
 
     def _epochs(
         self: Any, rows: Sequence[Any], held: Sequence[Any], optimizer: Optimizer,
@@ -122,6 +146,7 @@ class _Trained:
     def _fit_lbfgs(self: Any, X: Any, y: Array, *given: Any) -> None:
         """L-BFGS on all rows at once."""
         weight = given[0] if len(given) > 5 else None
+        self._enter(False)
         X, most = dense(X), min(self.max_iter, self.max_fun)
         found = self._run(
             X, np.asarray(y, X.dtype), weight, LBFGS(gtol=self.tol, ftol=FTOL, xtol=0.0), len(X),
@@ -183,27 +208,46 @@ class _Trained:
         return None if size >= n_rows else int(size)
 
     def _split(
-        self: Any, X: Array, y: Array, weight: Array | None
-    ) -> tuple[tuple[Array, Array, Array | None], tuple[Any, ...]]:
-        """The rows to train on, and those held back for early stopping."""
+        self: Any, X: Array, y: Array, weight: Array | None, incremental: bool
+    ) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+        """The rows to train on, with targets and weights, and those held back for early stopping.
+
+        Of calls of `partial_fit`, the first holds back, so that all scores are of the same rows.
+        """
         none = (None, None, None) if self._weighs() else (None, None)
         if not self.early_stopping:
             return (X, y, weight), none
+        if incremental and hasattr(self, "_held"):
+            held = self._held
+            new = new_rows(X, y, *held[:2])
+            rows = X[new], y[new], None if weight is None else weight[new]
+        else:
+            rows, held = self._held_back(X, y, weight)
+            if incremental:
+                self._held = held
+                self.validation_scores_ = []
+                self.best_validation_score_ = -np.inf
+        X_held, y_held, w_held = held
+        if is_classifier(self):
+            y_held = self._label_binarizer.inverse_transform(y_held)
+        return rows, (X_held, y_held, w_held)[: len(none)]
+
+    def _held_back(
+        self: Any, X: Array, y: Array, weight: Array | None
+    ) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+        """The rows to train on with targets and weights, and those held back."""
         stratify = y if is_classifier(self) and self.n_outputs_ == 1 else None
         parts = train_test_split(
             X, y, *([] if weight is None else [weight]), random_state=self._random_state,
             test_size=self.validation_fraction, stratify=stratify,
         )  # fmt: skip
-        X, X_held, y, y_held, *rest = parts
-        own, held = rest or (None, None)
-        if len(X_held) < 2:
+        parts = [*parts, None, None]
+        if len(parts[1]) < 2:
             raise ValueError(
                 "The validation set is too small. Increase 'validation_fraction' or the size of "
                 "your dataset."
             )
-        if is_classifier(self):
-            y_held = self._label_binarizer.inverse_transform(y_held)
-        return (X, y, own), (X_held, y_held, held)[: len(none)]
+        return (*parts[:6:2],), (*parts[1:6:2],)
 
     def _weighs(self: Any) -> bool:
         """Whether this version of scikit-learn weights the rows held back."""
@@ -227,6 +271,12 @@ class _Trained:
 class MLPClassifier(_Trained, neural_network.MLPClassifier):  # type: ignore[misc]
     """scikit-learn's `MLPClassifier`, with its parameters and attributes, trained by `descend.fit`.
 
+    `partial_fit` takes `early_stopping=True`, which scikit-learn refuses. The first call holds back
+    `validation_fraction` of its rows, as `fit` does; every call trains for one epoch on the others,
+    its moments kept, and is scored on the rows held back, which are not trained on when they come
+    again. The parameters are those of the best score so far, and the next call goes on from the
+    last ones. When to end is the caller's to say, by `validation_scores_`.
+
     >>> from sklearn.datasets import make_classification
     >>> from sklearn.model_selection import train_test_split
     >>> X, y = make_classification(n_samples=100, random_state=1)
@@ -243,6 +293,8 @@ class MLPClassifier(_Trained, neural_network.MLPClassifier):  # type: ignore[mis
 
 class MLPRegressor(_Trained, neural_network.MLPRegressor):  # type: ignore[misc]
     """scikit-learn's `MLPRegressor`, with its parameters and attributes, trained by `descend.fit`.
+
+    `partial_fit` takes `early_stopping=True`, as that of `MLPClassifier` does.
 
     >>> from sklearn.datasets import make_regression
     >>> X, y = make_regression(n_samples=200, n_features=20, random_state=1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,9 +18,10 @@ from descend.networks.network import Network
 from descend.result.fit import Fit
 from descend.result.resume import state_of
 from descend.run.state import SavedState
+from descend.task.columns import AVERAGED
 from descend.train.fit import plain_fit
 
-__all__ = ["Left", "dense", "left_of", "of_weights", "state_arrays", "trained"]
+__all__ = ["Left", "dense", "left_of", "new_rows", "of_weights", "state_arrays", "trained"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -61,7 +63,10 @@ def left_of(
 def state_arrays(found: Fit) -> dict[str, Array]:
     """What the optimizer of a fit carries from step to step, and what it belongs to."""
     state = state_of(found)
-    own = {name: array for name, array in state.arrays.items() if name not in found.params}
+    own = {
+        name: array for name, array in state.arrays.items()
+        if name not in found.params or AVERAGED + name in state.arrays
+    }  # fmt: skip
     return own | {"structure": np.array(state.structure)}
 
 
@@ -81,6 +86,24 @@ def trained(model: Any, x: Array, y: Array, **options: Any) -> Fit:
         found = plain_fit(model=model, x=x, y=y, starts=1, **options)
     if found.status == "diverged":
         raise ValueError(found.message)
+    return found
+
+
+def new_rows(x: Array, y: Array, x_held: Array, y_held: Array) -> Array:
+    """Whether each row is none of those held back, each of which stands for one row.
+
+    >>> x, y = np.array([[1.0], [2.0], [1.0], [1.0]]), np.array([[0.0], [0.0], [0.0], [1.0]])
+    >>> new_rows(x, y, x[:1], y[:1])
+    array([False,  True,  True,  True])
+    """
+    held = np.column_stack([x_held, y_held])
+    left = Counter(row.tobytes() for row in held)
+    found = np.ones(len(x), bool)
+    for i, row in enumerate(np.column_stack([x, y]).astype(held.dtype)):
+        key = row.tobytes()
+        if left[key]:
+            left[key] -= 1
+            found[i] = False
     return found
 
 

@@ -16,22 +16,16 @@ from typing import Any
 import numpy as np
 
 from descend.errors import InternalError
+from descend.graph.large import chosen
 from descend.graph.linear import broadcast, broadcast_like
 from descend.graph.node import PRIMITIVES, Array, Node, Partial, Primitive, Typed, apart, register
 from descend.graph.ranges import away_from_zero, constant, not_negative, positive
 from descend.graph.source import const
 
 __all__ = [
-    "ScipyUfunc",
-    "call",
-    "cast",
-    "declare",
-    "full_like",
-    "select",
-    "settling",
-    "smooth",
+    "ScipyUfunc", "call", "cast", "declare", "full_like", "select", "settling", "smooth",
     "zeros_like",
-]
+]  # fmt: skip
 
 BOOL = np.dtype(bool)
 
@@ -492,7 +486,7 @@ register(
 )  # fmt: skip
 register(
     Primitive(
-        "select", "elementwise", "arithmetic", True, _select_type, np.where,
+        "select", "elementwise", "arithmetic", True, _select_type, chosen,
         _select_vjp, _select_jvp, batch_elementwise,
         masks=True, word="where", back="where it was chosen, zeros elsewhere", mixes=apart,
         breaks="kink",

@@ -14,11 +14,14 @@ import numpy as np
 
 from descend.errors import InternalError
 from descend.graph.elementwise import call
+from descend.graph.large import matrix_product
 from descend.graph.node import PRIMITIVES, Array, Dim, Node, Primitive, Typed, register
 
 __all__ = ["contract"]
 
 Labels = tuple[int, ...]
+
+LARGE = 1 << 16  # products from which on a BLAS is worth its call
 
 
 def contract(a: Node, b: Node, la: Labels, lb: Labels, lo: Labels) -> Node:
@@ -44,6 +47,13 @@ def _infer(args: tuple[Node, ...], attrs: Mapping[str, Any]) -> Typed:
 
 
 def _meaning(a: Array, b: Array, *, la: Labels, lb: Labels, lo: Labels) -> Array:
+    shared = {*la} & {*lb}
+    if a.ndim == b.ndim == 2 == len(lo) and len(shared - {*lo}) == 1 == len(shared):
+        (summed,) = shared
+        left, right = (a if la[1] == summed else a.T), (b if lb[0] == summed else b.T)
+        if a.dtype.char in "fd" and left.size * right.shape[1] >= LARGE:
+            found = matrix_product(left, right)
+            return found if lo[0] in la else found.T
     return np.asarray(np.einsum(a, list(la), b, list(lb), list(lo)), dtype=a.dtype)
 
 

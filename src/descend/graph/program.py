@@ -13,6 +13,7 @@ every slot becomes, a stop code (0: go on) and the values to record.
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import field
 from typing import Any, Literal
@@ -21,7 +22,7 @@ import numpy as np
 
 from descend.graph.blocks import BLOCK, Split, combined, split
 from descend.graph.evaluate import Prepared
-from descend.graph.node import Array, Dim, Node
+from descend.graph.node import Array, Dim, Node, postorder
 from descend.lean import dataclass
 
 __all__ = [
@@ -42,9 +43,10 @@ __all__ = [
 ]
 
 RUNNING, EPOCHS_SPENT, DIVERGED = 0, -1, -2
+LEAST = 300_000  # multiply-adds of a step that keep a thread busy for about 10 µs
 
 
-Kind = Literal["parameter", "method", "model", "best", "rule"]
+Kind = Literal["parameter", "method", "average", "model", "best", "rule"]
 
 
 @dataclass(frozen=True)
@@ -52,8 +54,8 @@ class Slot:
     """Something that changes in a run: the only place that knows how it begins and goes on.
 
     Attributes:
-        kind: a `parameter` that is varied; what the `method` carries; what the `model` carries;
-            the `best` so far; what a stopping `rule` or a schedule remembers.
+        kind: a `parameter` that is varied; what the `method` carries; its `average`; what the
+            `model` carries; the `best` so far; what a stopping `rule` or a schedule remembers.
         form: the input that stands for it.
         begin: its first value, of the program's `start` and `fixed` inputs.
         step, epoch: its value after a step, and after an epoch; the form where it stays.
@@ -143,6 +145,20 @@ class Program:
     def split(self) -> Split | None:
         """The step as sums of blocks and an update; None where the rows know of one another."""
         return split(self.step_heads, self.rows)
+
+    def most_threads(self, n_rows: int) -> int:
+        """How many threads have enough to do: a block of rows each, or `LEAST` of products."""
+        if self.in_blocks(n_rows):
+            return -(-n_rows // BLOCK)
+        rows = min(n_rows, self.plan.batch_size or n_rows)
+        terms = 0
+        for node in postorder(self.step_heads):
+            if node.op.name == "contract":
+                labels = dict(zip(node.attrs["la"], node.args[0].shape, strict=True))
+                labels |= dict(zip(node.attrs["lb"], node.args[1].shape, strict=True))
+                sizes = [rows if isinstance(n, Dim) else n for n in labels.values()]
+                terms += math.prod(sizes) if len(sizes) > 2 else 0
+        return max(1, terms // LEAST)
 
     def in_blocks(self, n_rows: int) -> bool:
         """Whether a step on so many rows goes through them in blocks."""

@@ -9,22 +9,23 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from descend.graph.evaluate import evaluate
 from descend.graph.node import postorder
 from descend.graph.program import DIVERGED, Control
 from descend.judge.clear import WEAK
+from descend.judge.seen import MOST, seen_at_end
 from descend.methods.links import rows_of_classes
-from descend.run.finished import Finished
+from descend.run.finished import Finished, standing
 from descend.show.numbers import count, plural
 from descend.task.columns import TARGET, WEIGHT
 from descend.task.scaling import measured
-from descend.trust.layers import Seen, gradients_of, seen_layers, weights_in
-from descend.trust.metrics import explained, metrics_of_classes
+from descend.trust.layers import SeenLayer, seen_layers, weights_in
+from descend.trust.metrics import OF_CLASSES, explained
 from descend.trust.words import listed
 
 __all__ = ["FAILS", "NOTED", "WARNED", "Diagnosis", "diagnoses_of"]
@@ -32,7 +33,6 @@ __all__ = ["FAILS", "NOTED", "WARNED", "Diagnosis", "diagnoses_of"]
 Array = np.ndarray[Any, np.dtype[Any]]
 
 NOTED, WARNED, FAILS = range(3)
-MOST = 10_000  # rows that are looked at
 SAME = 1e-6  # of the target's spread, or of the largest activation: no difference
 ROUNDING = 8  # times ε of the largest prediction
 LITTLE = 0.05  # a share of a constant's loss or squares: nothing was learnt
@@ -41,6 +41,7 @@ HALF = 0.5  # of the units of a layer: so many that it is warned of
 FEW = 0.1  # the same: so few that nothing is said
 LARGER, FAR = 100.0, 10.0  # times another column; times 1, or its inverse
 VANISHED = 1e-3  # of the last layer's share that the gradient is of the weights
+FEW_ROWS = 32  # by which units are told apart first
 DEEP = 3  # layers with weights from which on gradients may vanish or explode
 MOST_TRIAL_STEPS = 20_000
 PASSED_ON = "Residual(…) leads them past layers, and ReLU() shrinks them less than Sigmoid()"
@@ -60,12 +61,10 @@ class Sight:
 
     def __init__(self, run: Finished) -> None:
         self.run, self.job, self.built = run, run.job, run.built
-        self.leaves = run.leaves()
         loss = run.job.settings.loss
         assert loss is not None
         self.loss = loss
-        bound, extents = self.job.inputs_at(self.built, self.leaves, MOST)
-        (self.output,) = evaluate(list(self.built.model.nodes), bound, extents)
+        self.leaves, bound, (self.output,), _ = seen_at_end(run)
         inputs = self.built.descent.inputs
         self.y = np.asarray(bound[inputs[TARGET]], np.float64)
         weight = bound[inputs[WEIGHT]] if WEIGHT in inputs else np.ones(len(self.y))
@@ -106,11 +105,10 @@ class Sight:
         y, p = rows_of_classes(self.loss.link, self.output, self.y)
         return (y, p) if y.dtype.kind == "i" else None
 
-    @functools.cached_property
-    def metrics(self) -> dict[str, float]:
-        """Of classes."""
-        found = self.classes
-        return {} if found is None else metrics_of_classes(*found, self.weight)
+    def metric(self, name: str) -> float:
+        """One of classes."""
+        assert self.classes is not None
+        return OF_CLASSES[name](*self.classes, self.weight)
 
     @functools.cached_property
     def saved(self) -> float | None:
@@ -119,7 +117,7 @@ class Sight:
             y, p = self.classes
             shares = np.bincount(y, self.weight, p.shape[1]) / self.weight.sum()
             constant = -float(np.sum(shares[shares > 0] * np.log(shares[shares > 0])))
-            return 1 - self.metrics["log_loss"] / constant if constant > 0 else None
+            return 1 - self.metric("log_loss") / constant if constant > 0 else None
         if not self.loss.of_residual or self.output.shape != self.y.shape:
             return None
         share = explained(self.y, self.output, self.weight)
@@ -131,18 +129,14 @@ class Sight:
         return self.is_constant or (self.saved is not None and self.saved < BADLY)
 
     @functools.cached_property
-    def gradients(self) -> dict[str, Array]:
-        """Of the loss by all parameters; none where some are fixed, tied or rescaled."""
-        if self.job.space is not None:
-            return {}
-        return gradients_of(self.job, self.built, self.leaves)
-
-    @functools.cached_property
-    def layers(self) -> list[Seen]:
-        """Those of a network."""
-        if self.job.problem.network is None:
+    def layers(self) -> list[SeenLayer]:
+        """Those of a network, with gradients where these are compared and nothing is tied."""
+        network = self.job.problem.network
+        if network is None:
             return []
-        return seen_layers(self.job, self.built, self.leaves, self.gradients)
+        deep = sum(bool(weights_in(layer)) for layer in network.layers) >= DEEP
+        gradients: dict[str, Array] | None = None if deep and self.job.space is None else {}
+        return seen_layers(self.job, self.built, self.leaves, gradients)
 
     def label(self, number: int) -> str:
         """What a class is called."""
@@ -184,11 +178,11 @@ def _one_class(sight: Sight) -> Iterator[Diagnosis]:
     if sight.classes is None or sight.is_constant or sight.saved is None:
         return
     y, p = sight.classes
-    chosen, found = p.argmax(axis=1), sight.metrics
-    accuracy, base = found["accuracy"], found["base_rate"]
-    if len(np.unique(y)) < 2 or accuracy > base:
+    if sight.saved >= WEAK or (y == y[0]).all():
         return
-    if sight.saved >= WEAK:
+    chosen = p.argmax(axis=1)
+    accuracy, base = sight.metric("accuracy"), sight.metric("base_rate")
+    if accuracy > base:
         return
     learnt = sight.saved >= LITTLE
     if (chosen == chosen[0]).all():
@@ -201,8 +195,8 @@ def _one_class(sight: Sight) -> Iterator[Diagnosis]:
         return
     if learnt:
         text += (
-            f"; the probabilities tell more (AUC {found['auc']:.3g}): compare fit.predict_proba "
-            "with a threshold of your own"
+            f"; the probabilities tell more (AUC {sight.metric('auc'):.3g}): compare "
+            "fit.predict_proba with a threshold of your own"
         )
     else:
         text += ": nothing was learnt of how the classes depend on the columns"
@@ -237,9 +231,7 @@ def _identical(sight: Sight) -> Iterator[Diagnosis]:
         size = float(np.abs(output).max(initial=0.0))
         if output.ndim != 2 or output.shape[1] < 2:
             continue
-        units = output.shape[1]
-        _, times = np.unique(np.round(output / (SAME * size or 1)), axis=1, return_counts=True)
-        alike = int(times[times > 1].sum())
+        units, alike = output.shape[1], _alike(output, SAME * size or 1.0)
         if alike:
             yield Diagnosis(
                 f"{alike} of the {units} units of layer {number}, {layer.name}, do the same as "
@@ -247,6 +239,15 @@ def _identical(sight: Sight) -> Iterator[Diagnosis]:
                 "random weights: leave init out.",
                 WARNED if alike >= HALF * units else NOTED,
             )
+
+
+def _alike(output: Array, unit: float) -> int:
+    """How many columns are as another, in whole units; a few rows tell most of them apart."""
+    for n in (FEW_ROWS, len(output)):
+        columns = [c.tobytes() for c in np.round(output[:n].T / unit) + 0.0]
+        times = Counter(columns)
+        output = output[:, [times[c] > 1 for c in columns]]
+    return int(output.shape[1])
 
 
 def _gradients(sight: Sight) -> Iterator[Diagnosis]:
@@ -271,7 +272,7 @@ def _gradients(sight: Sight) -> Iterator[Diagnosis]:
     )
 
 
-def _share(seen: Seen) -> float | None:
+def _share(seen: SeenLayer) -> float | None:
     """The root mean square of a layer's gradient over that of its weights."""
     names = [name for name in weights_in(seen.layer) if name in seen.gradients]
     weights = sum(float(np.sum(np.square(seen.params[n], dtype=float))) for n in names)
@@ -336,7 +337,7 @@ def _with_scales(run: Finished) -> tuple[float, float]:
     if control.status == DIVERGED:
         return before, math.inf
     state = dict(zip(run.built.descent.state, bound.state, strict=True))
-    end = other.natural({name: np.array(state[name]) for name in other.moved(run.begin)})
+    end = other.natural(standing(state, other.moved(run.begin)))
     after = other.loss_at(run.built, end, MOST)({}) * other.loss_factor
     return before, after if math.isfinite(after) else math.inf
 

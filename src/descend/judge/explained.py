@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from descend.graph.node import Node, postorder
+from descend.judge.seen import MOST, seen_at_end
 from descend.judge.walk import Walk, walk_of
 from descend.methods.losses import Loss
 from descend.run.finished import Finished
@@ -25,7 +26,7 @@ __all__ = [
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
-FEW_ROWS, MOST_ROWS = 10_000, 100_000  # on which the losses of start and end are compared
+FEW_ROWS, MOST_ROWS = MOST, 100_000  # on which the losses of start and end are compared
 FALLEN = 0.1  # of the loss at the start: a fall that some rows show as well as all
 ROUNDING = 1e-9  # a share of the loss
 LAST_DIGITS = 1e-6  # a share of the loss, or of that of a constant: a wobble about the minimum
@@ -208,6 +209,11 @@ def first_and_last(run: Finished) -> tuple[float, float, float]:
     return float(losses[:k].mean()), float(losses[-k:].mean()), noise * np.sqrt(2.0 / k)
 
 
+def _end(run: Finished) -> dict[str, Array]:
+    """Where the parameters to return are, or where a descent went from a start that was kept."""
+    return run.leaves() if run.best_epoch() else end_of(run)
+
+
 def has_grown(run: Finished) -> bool:
     """Whether a descent has led to a larger loss than that at the start."""
     if getattr(run.job.settings.optimizer, "maximize", False):
@@ -216,10 +222,11 @@ def has_grown(run: Finished) -> bool:
         # The model as it serves is not what has descended.
         before, after, noise = first_and_last(run)
         return not run.best_epoch() and after > before + NOISE * noise
-    end = run.leaves() if run.best_epoch() else end_of(run)
+    kept = run.best_epoch() != 0 and run.job.space is None  # else the start may be what is returned
     for most in (FEW_ROWS, MOST_ROWS):
         loss = run.job.loss_at(run.built, run.begin, most)
-        before, after = loss({}), loss(end)
+        seen = seen_at_end(run).loss if kept and most == FEW_ROWS else None
+        before, after = loss({}), loss(_end(run)) if seen is None else seen
         if after < before - FALLEN * abs(before):
             return False
     if after <= before + ROUNDING * abs(before):

@@ -35,7 +35,15 @@ if TYPE_CHECKING:
     from descend.methods.penalties import L1, L2, Penalty
     from descend.methods.quasi_newton import BFGS, LBFGS
     from descend.methods.robust import Arctan, Cauchy, RobustLoss, SoftL1, Tukey
-    from descend.methods.schedules import Schedule, constant, cosine, exponential, step, warmup
+    from descend.methods.schedules import (
+        Schedule,
+        constant,
+        cosine,
+        exponential,
+        plateau,
+        step,
+        warmup,
+    )
     from descend.methods.simplex import NelderMead
 
 HOMES: Mapping[str, str] = {
@@ -53,7 +61,7 @@ HOMES: Mapping[str, str] = {
     "penalties": "L1 L2 Penalty",
     "quasi_newton": "BFGS LBFGS",
     "robust": "Arctan Cauchy RobustLoss SoftL1 Tukey",
-    "schedules": "Schedule constant cosine exponential step warmup",
+    "schedules": "Schedule constant cosine exponential plateau step warmup",
 }
 """Module → the names that `descend` offers of it."""
 
@@ -63,7 +71,7 @@ __all__ = [
     "GaussianNLL", "Hinge", "Huber", "KLDivergence", "LevenbergMarquardt", "LogCosh", "Loss",
     "NelderMead", "NewtonCG", "Optimizer", "Penalty", "Poisson", "Quantile", "RMSprop",
     "RobustLoss", "Schedule", "SoftL1", "SquaredError", "Tukey", "clip_norm", "clip_value",
-    "constant", "cosine", "exponential", "step", "warmup",
+    "constant", "cosine", "exponential", "plateau", "step", "warmup",
 ]  # fmt: skip
 
 # What may be written as a text, by the names above.
@@ -90,7 +98,7 @@ LOSSES: Mapping[str, str] = {
 }
 PENALTIES: Mapping[str, str] = {"l1": "L1", "l2": "L2"}
 SCHEDULES: Mapping[str, str] = {
-    name: name for name in ("constant", "step", "exponential", "cosine", "warmup")
+    name: name for name in ("constant", "step", "exponential", "cosine", "warmup", "plateau")
 }
 
 

@@ -51,8 +51,9 @@ class ClipNorm(Clip):
         unit = np.where((largest > 0) & np.isfinite(largest), largest, np.ones_like(largest))
         square = sum(np.sum((g / cast(unit, g)) ** 2) for g in gradients)
         length = np.sqrt(square) * unit
-        longer = length > self.limit
-        factor = np.where(longer, self.limit / np.where(longer, length, 1), 1)
+        limit = cast(self.limit, length)
+        longer = length > limit
+        factor = np.where(longer, limit / np.where(longer, length, 1), 1)
         return [g * cast(factor, g) for g in gradients]
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["LINKS", "expected", "probabilities", "rows_of_classes"]
+__all__ = ["LINKS", "class_numbers", "expected", "probabilities", "rows_of_classes"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -50,6 +50,25 @@ def probabilities(mean: Array) -> Array:
     return np.stack([1.0 - mean, mean], axis=-1) if mean.ndim == 1 else mean
 
 
+def class_numbers(y: Array) -> Array:
+    """Return (rows,) integers, where each row of a target is of one class; else the target.
+
+    A single column is what it is without its axis; several are classes where each row has a 1 in
+    one of them and zeros in the others.
+
+    >>> class_numbers(np.array([[0.0, 1.0], [1.0, 0.0]]))
+    array([1, 0])
+    >>> class_numbers(np.array([[1.0], [0.0]])), class_numbers(np.array([0.5, 0.5]))
+    (array([1, 0]), array([0.5, 0.5]))
+    """
+    if y.shape[1:] == (1,):
+        y = y[:, 0]
+    if y.ndim > 1:
+        one = bool(np.isin(y, (0, 1)).all() and (y.sum(axis=1) == 1).all())
+        return y.argmax(axis=1).astype(np.int64) if one else y
+    return y.astype(np.int64) if np.array_equal(y, np.floor(y)) else y
+
+
 def rows_of_classes(link: str, output: Array, y: Array) -> tuple[Array, Array]:
     """Return the class number of each row, and (rows, classes) the probabilities.
 
@@ -59,9 +78,4 @@ def rows_of_classes(link: str, output: Array, y: Array) -> tuple[Array, Array]:
     (array([1]), array([[0.75, 0.25]]))
     """
     p = probabilities(expected(link, output))
-    if p.shape[1:] == (1,):
-        y, p = y.reshape(-1), probabilities(p[:, 0])
-    if y.ndim > 1:
-        one = bool(np.isin(y, (0, 1)).all() and (y.sum(axis=1) == 1).all())
-        return (y.argmax(axis=1).astype(np.int64) if one else y), p
-    return (y.astype(np.int64) if np.array_equal(y, np.floor(y)) else y), p
+    return class_numbers(y), probabilities(p[:, 0]) if p.shape[1:] == (1,) else p

@@ -14,6 +14,7 @@ from descend.late import Late
 from descend.methods import losses
 from descend.methods.base import Optimizer, Tunable
 from descend.methods.losses import FunctionLoss, Loss
+from descend.parameters.reading import leaves_by_name, leaves_named
 
 if TYPE_CHECKING:
     from descend.methods.penalties import Penalty
@@ -144,7 +145,8 @@ def as_penalty(
     """Return a penalty from its name, such as `"l2(1e-3)"`, or the one given.
 
     Args:
-        given: or a dict of such, by the parameters that they are of.
+        given: or a dict of such, by the parameters, or the layers, that they are of; of a layer
+            it is the weights, and not the biases.
         names: parameter → its leaves, in order; for a dict.
         meant: the parameters that a penalty without names is of; all where there are none.
 
@@ -161,11 +163,19 @@ def as_penalty(
     def one(written: object) -> Penalty:
         return _find("penalty", written, PENALTIES, Penalty, {})
 
-    known = names or {}
-    order = [leaf for own in known.values() for leaf in own]
+    known = leaves_by_name(names or {})
+    order = [leaf for own in (names or {}).values() for leaf in own]
 
     def places(*of: str) -> tuple[int, ...]:
-        return tuple(order.index(leaf) for name in of for leaf in known[name])
+        return tuple(
+            order.index(leaf) for name in of for leaf in leaves_named(name, known, "penalty")
+        )
+
+    def of_one(name: str) -> tuple[tuple[int, ...], str]:
+        if name in order or name in (names or {}):
+            return places(name), name
+        layer = places(name)
+        return tuple(i for i in layer if order[i] in meant) or layer, f"layer {name}"
 
     if not isinstance(given, Mapping):
         whole = one(given)
@@ -174,13 +184,7 @@ def as_penalty(
         raise UsageError(
             "penalty is an empty dict", remedy='write penalty={"w": "l2(0.001)"}, or leave it out'
         )
-    for name in given:
-        if name not in known:
-            raise UsageError(
-                f'penalty names "{name}", which is no parameter{suggest(str(name), known)}',
-                remedy=f"the parameters are {', '.join(known)}",
-            )
-    return Selected(tuple(Term(one(p), places(name), name) for name, p in given.items()))
+    return Selected(tuple(Term(one(p), *of_one(name)) for name, p in given.items()))
 
 
 def _find(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -9,6 +11,7 @@ import numpy as np
 
 from descend.errors import UsageError, suggest
 from descend.functions import running
+from descend.lean import dataclass
 from descend.networks.activations import ACTIVATIONS
 from descend.networks.initialisers import Initialiser, as_initialiser
 from descend.random import bernoulli
@@ -22,8 +25,19 @@ Array = np.ndarray[Any, np.dtype[Any]]
 Shape = tuple[int, ...]
 
 
-class Layer(NamedTuple):
+class Made(NamedTuple):
+    """The call that made a layer: of a function of this package, with these arguments."""
+
+    maker: Callable[..., Any]
+    given: tuple[Any, ...]
+    options: tuple[tuple[str, Any], ...]
+
+
+@dataclass(frozen=True)
+class Layer:
     """A layer. What has no parameters can be called with an array.
+
+    It never changes. Pickles hold the call that made it, and no code.
 
     Attributes:
         name: what it is called in reports, as it is written.
@@ -37,6 +51,8 @@ class Layer(NamedTuple):
             as `"1."`, by which what it keeps is called.
         indices: how many different whole numbers it takes, from 0 on, that say which and not how
             much; 0 for a layer of numbers.
+        made: the call that made it, where a function of this package did; no copy with something
+            replaced has it.
 
     >>> activation("relu")(np.array([-1.0, 2.0]))
     array([0., 2.])
@@ -50,6 +66,22 @@ class Layer(NamedTuple):
     weights: tuple[str, ...] = ()
     indices: int = 0
     placed: bool = False
+    made: Made | None = dataclasses.field(default=None, init=False, repr=False, compare=False)
+
+    def by(self, maker: Callable[..., Any], *given: Any, **options: Any) -> Layer:
+        """The same layer, with the call that made it."""
+        found = dataclasses.replace(self)
+        object.__setattr__(found, "made", Made(maker, given, tuple(options.items())))
+        return found
+
+    def __reduce__(self) -> Any:
+        if self.made is None:
+            return super().__reduce__()
+        maker, given, options = self.made
+        return functools.partial(maker, **dict(options)), given
+
+    def __deepcopy__(self, memo: object) -> Layer:
+        return self
 
     def __call__(
         self, x: Any, params: Mapping[str, Any] | None = None, place: str = ""
@@ -101,7 +133,8 @@ def Linear(
 
     name = f"Linear({'' if size is None else size})"
     params = ("weight", "bias") if bias else ("weight",)
-    return Layer(name, function, params, begin, weights=("weight",))
+    made = Layer(name, function, params, begin, weights=("weight",))
+    return made.by(Linear, size, bias=bias, init=init)
 
 
 def Embedding(count: int, size: int, *, init: float = 1.0) -> Layer:
@@ -132,7 +165,7 @@ def Embedding(count: int, size: int, *, init: float = 1.0) -> Layer:
     return Layer(
         f"Embedding({count}, {size})", lambda x, params: params["weight"][x.astype(int)],
         ("weight",), begin, indices=count,
-    )  # fmt: skip
+    ).by(Embedding, count, size, init=init)  # fmt: skip
 
 
 def LayerNorm(*, scale: bool = True, eps: float = 1e-5) -> Layer:
@@ -151,7 +184,8 @@ def LayerNorm(*, scale: bool = True, eps: float = 1e-5) -> Layer:
         centred = x - x.mean(axis=-1, keepdims=True)
         return centred / np.sqrt((centred * centred).mean(axis=-1, keepdims=True) + eps)
 
-    return _scaled(f"LayerNorm({'' if scale else 'scale=False'})", normal, scale, True)
+    name = f"LayerNorm({'' if scale else 'scale=False'})"
+    return _scaled(name, normal, scale, True).by(LayerNorm, scale=scale, eps=eps)
 
 
 def RMSNorm(*, scale: bool = True, eps: float = 1e-6) -> Layer:
@@ -166,7 +200,8 @@ def RMSNorm(*, scale: bool = True, eps: float = 1e-6) -> Layer:
     def normal(x: Any) -> Any:
         return x / np.sqrt((x * x).mean(axis=-1, keepdims=True) + eps)
 
-    return _scaled(f"RMSNorm({'' if scale else 'scale=False'})", normal, scale, False)
+    name = f"RMSNorm({'' if scale else 'scale=False'})"
+    return _scaled(name, normal, scale, False).by(RMSNorm, scale=scale, eps=eps)
 
 
 def _scaled(name: str, normal: Callable[..., Any], scale: bool, bias: bool) -> Layer:
@@ -207,7 +242,7 @@ def Dropout(p: float = 0.5) -> Layer:
     def function(x: Any) -> Any:
         return x * bernoulli(1 - p, x.shape) / (1 - p) if p else x
 
-    return Layer(f"Dropout({p:g})", function)
+    return Layer(f"Dropout({p:g})", function).by(Dropout, p)
 
 
 def BatchNorm(*, scale: bool = True, momentum: float = 0.1, eps: float = 1e-5) -> Layer:
@@ -235,15 +270,13 @@ def BatchNorm(*, scale: bool = True, momentum: float = 0.1, eps: float = 1e-5) -
         )  # fmt: skip
         return (x - mean) / np.sqrt(variance + eps)
 
-    name = f"BatchNorm({'' if scale else 'scale=False'})"
-    if not scale:
-        return Layer(name, lambda x, params, place: normal(x, place), placed=True)
-    scaled = _scaled(name, normal, scale, True)
-
     def function(x: Any, params: Mapping[str, Any], place: str) -> Any:
-        return normal(x, place) * params["weight"] + params["bias"]
+        found = normal(x, place)
+        return found * params["weight"] + params["bias"] if scale else found
 
-    return scaled._replace(function=function, placed=True)
+    scaled = _scaled(f"BatchNorm({'' if scale else 'scale=False'})", normal, scale, True)
+    made = dataclasses.replace(scaled, function=function, placed=True)
+    return made.by(BatchNorm, scale=scale, momentum=momentum, eps=eps)
 
 
 def Flatten() -> Layer:
@@ -252,7 +285,7 @@ def Flatten() -> Layer:
     >>> Flatten()(np.zeros((2, 3, 4))).shape
     (2, 12)
     """
-    return Layer("Flatten()", lambda x: x.reshape(x.shape[0], -1))
+    return Layer("Flatten()", lambda x: x.reshape(x.shape[0], -1)).by(Flatten)
 
 
 def activation(name: str) -> Layer:
@@ -267,7 +300,8 @@ def activation(name: str) -> Layer:
             f'there is no activation "{name}"{suggest(name, ACTIVATIONS)}',
             remedy=f"choose from {', '.join(ACTIVATIONS)}",
         )
-    return Layer(f"{row.layer}()" if row.layer else name, row.function, gain=row.gain)
+    shown = f"{row.layer}()" if row.layer else name
+    return Layer(shown, row.function, gain=row.gain).by(activation, name)
 
 
 def _check_size(what: str, size: Any) -> None:

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from descend.errors import UsageError
-from descend.networks.layers import BatchNorm, Dropout, Layer, Linear, activation
+from descend.networks.activations import ACTIVATIONS
+from descend.networks.layers import (
+    BatchNorm,
+    Dropout,
+    Embedding,
+    Flatten,
+    Layer,
+    LayerNorm,
+    Linear,
+    RMSNorm,
+    activation,
+)
 
-__all__ = ["Network", "Residual", "Sequential", "mlp"]
+__all__ = ["Network", "Residual", "Sequential", "as_plain", "mlp", "of_plain"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Shape = tuple[int, ...]
@@ -20,7 +32,8 @@ class Network:
     """Layers one after the other: a function of x and of the parameters of all layers.
 
     `descend.fit(network, x, y)` trains it; `network(x, params)` evaluates it. Parameters are named
-    as PyTorch names them: the number of the layer, a dot, the name in the layer.
+    as PyTorch names them: the number of the layer, a dot, the name in the layer. A network never
+    changes, and its parameters are no part of it: a copy is the network itself.
 
     >>> network = Sequential(Linear(8), "tanh", Linear())
     >>> network, network.params
@@ -31,7 +44,18 @@ class Network:
     """
 
     def __init__(self, layers: Sequence[Layer]) -> None:
-        self.layers = tuple(layers)
+        self._layers = tuple(layers)
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """One after the other."""
+        return self._layers
+
+    def __reduce__(self) -> Any:
+        return Sequential, self.layers
+
+    def __deepcopy__(self, memo: object) -> Network:
+        return self  # another one would be traced and compiled anew
 
     def __repr__(self) -> str:
         return f"Sequential({', '.join(layer.name for layer in self.layers)})"
@@ -144,17 +168,25 @@ def Sequential(*layers: Layer | Network | str | Callable[[Any], Any]) -> Network
     >>> Sequential(Linear(4), np.sin, Linear())
     Sequential(Linear(4), sin, Linear())
     """
-    return Network([_as_layer(each) for each in layers])
+    return Network([layer_of(each) for each in layers])
 
 
-def _as_layer(given: Any) -> Layer:
+def layer_of(given: Any) -> Layer:
+    """Return the layer that something in a network is.
+
+    Raises:
+        UsageError: it is none.
+    """
     if isinstance(given, Layer):
         return given
     if isinstance(given, Network):
-        return given.as_layer()
+        return given.as_layer().by(layer_of, given)
     if isinstance(given, str):
         return activation(given)
     name = getattr(given, "__name__", type(given).__name__)
+    known = ACTIVATIONS.get(name)
+    if known is not None and known.function is given:
+        return activation(name)
     if not callable(given):
         raise UsageError(
             f"a layer is one of descend.networks, the name of an activation or a function, not "
@@ -165,7 +197,7 @@ def _as_layer(given: Any) -> Layer:
         raise UsageError(
             f"{name} is what makes a layer, and not called", remedy=f"write {name}()"
         )
-    return Layer(name, given)
+    return Layer(name, given).by(layer_of, given)
 
 
 def Residual(*layers: Layer | Network | str | Callable[[Any], Any]) -> Layer:
@@ -183,9 +215,9 @@ def Residual(*layers: Layer | Network | str | Callable[[Any], Any]) -> Layer:
     def function(x: Any, params: Mapping[str, Any] | None = None, place: str = "") -> Any:
         return x + inner(x, params or {}, place)
 
-    whole = inner.as_layer()
     name = f"Residual({', '.join(layer.name for layer in inner.layers)})"
-    return whole._replace(name=name, function=function)
+    made = dataclasses.replace(inner.as_layer(), name=name, function=function)
+    return made.by(Residual, *inner.layers)
 
 
 def mlp(
@@ -212,3 +244,54 @@ def mlp(
         normal = [BatchNorm()] if batch_norm else []
         layers += [Linear(size), *normal, activation, *([Dropout(dropout)] if dropout else [])]
     return Sequential(*layers, Linear())
+
+
+MAKERS: Mapping[str, Callable[..., Any]] = {
+    maker.__name__: maker
+    for maker in (
+        BatchNorm, Dropout, Embedding, Flatten, LayerNorm, Linear, RMSNorm, Residual, Sequential,
+        activation, layer_of,
+    )
+}  # fmt: skip
+"""What makes layers and networks, by name."""
+
+
+def as_plain(given: Any) -> Any:
+    """Return networks and layers, also in lists and tuples, as text and numbers; others as given.
+
+    A layer that was made elsewhere, and functions in a network, stay as they are.
+
+    >>> as_plain([Dropout(0.2), "tanh"])
+    [{'maker': 'Dropout', 'given': (0.2,), 'options': {}}, 'tanh']
+    """
+    if isinstance(given, Network):
+        return {"maker": "Sequential", "given": as_plain(given.layers), "options": {}}
+    if isinstance(given, Layer) and given.made is not None:
+        maker, own, options = given.made
+        plain = {name: as_plain(value) for name, value in options}
+        return {"maker": maker.__name__, "given": as_plain(own), "options": plain}
+    if type(given) in (list, tuple):
+        return type(given)(as_plain(part) for part in given)
+    return given.item() if isinstance(given, np.generic) else given
+
+
+def of_plain(plain: Any) -> Any:
+    """Return what `as_plain` was given.
+
+    Raises:
+        UsageError: it names what makes no layer.
+
+    >>> of_plain(as_plain(mlp([4], dropout=0.1)))
+    Sequential(Linear(4), ReLU(), Dropout(0.1), Linear())
+    """
+    if isinstance(plain, dict):
+        maker = MAKERS.get(str(plain.get("maker")))
+        if maker is None:
+            raise UsageError(
+                f"there is no layer {plain.get('maker')!r}",
+                remedy=f"choose from {', '.join(MAKERS)}",
+            )
+        return maker(*of_plain(plain["given"]), **plain["options"])
+    if type(plain) in (list, tuple):
+        return type(plain)(of_plain(part) for part in plain)
+    return plain

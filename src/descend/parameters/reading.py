@@ -14,7 +14,10 @@ from descend.parameters.space import Space
 from descend.quantities import refuse_units
 from descend.trace.formula import Formula
 
-__all__ = ["Wishes", "number_names", "parsed_ties", "read_wishes", "space_of"]
+__all__ = [
+    "Wishes", "leaves_by_name", "leaves_named", "number_names", "parsed_ties", "read_wishes",
+    "space_of",
+]  # fmt: skip
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -197,12 +200,12 @@ def space_of(
     Raises:
         UsageError: unknown names; bounds that are no bounds; ties that loop or do not fit.
     """
-    known = _leaves_by_name(names, arrays)
+    known = leaves_by_name(names)
     fixed: set[str] = set()
     places = _places_beside(known, wishes.fixed, names, arrays)
     for name in wishes.fixed:
         if name not in places:
-            fixed |= set(_found(name, known, "fixed", data))
+            fixed |= set(leaves_named(name, known, "fixed", data))
     lower, upper = _edges(wishes, names, arrays, known, data)
     for name in wishes.fixed:
         if name in places:
@@ -216,7 +219,7 @@ def space_of(
     fixed |= {leaf for leaf in lower if (lower[leaf] == upper[leaf]).all()}
     scales: dict[str, str] = {}
     for name, scale in wishes.scales.items():
-        scales |= dict.fromkeys(_found(name, known, "start", data), scale)
+        scales |= dict.fromkeys(leaves_named(name, known, "start", data), scale)
     ties = _in_order(wishes.ties, names, data)
     _check_scales(scales, lower, upper, ties)
     lower = {name: a for name, a in lower.items() if name not in ties}
@@ -235,17 +238,35 @@ def number_names(leaf: str, shape: tuple[int, ...]) -> list[str]:
     return [f"{leaf}[{', '.join(map(str, index))}]" for index in np.ndindex(shape)]
 
 
-def _leaves_by_name(
-    names: Mapping[str, Sequence[str]], arrays: Mapping[str, Array]
-) -> dict[str, list[str]]:
-    """What may be named: parameters, and their leaves."""
+def leaves_by_name(names: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+    """What may be named, with its leaves: first the leaves, then parameters, then layers.
+
+    A layer is what the names of several leaves have in common before a dot.
+
+    >>> leaves_by_name({"1.0.weight": ["1.0.weight"], "1.0.bias": ["1.0.bias"]})["1"]
+    ['1.0.weight', '1.0.bias']
+    """
     found = {leaf: [leaf] for own in names.values() for leaf in own}
-    return found | {name: list(own) for name, own in names.items()}
+    layers: dict[str, list[str]] = {}
+    for leaf in found:
+        parts = leaf.split(".")
+        for k in range(1, len(parts)):
+            layers.setdefault(".".join(parts[:k]), []).append(leaf)
+    found |= {name: list(own) for name, own in names.items()}
+    return found | {name: own for name, own in layers.items() if name not in found}
 
 
-def _found(
-    name: str, known: Mapping[str, list[str]], option: str, data: Iterable[str]
+def leaves_named(
+    name: str, known: Mapping[str, list[str]], option: str, data: Iterable[str] = ()
 ) -> list[str]:
+    """The leaves of a parameter, or of a layer.
+
+    Args:
+        known: as of `leaves_by_name`. option: where it is named. data: names of columns.
+
+    Raises:
+        UsageError: there is none of that name.
+    """
     if name in known:
         return known[name]
     if name in set(data):
@@ -253,7 +274,7 @@ def _found(
             f'{option} names "{name}", which is data', remedy="only parameters are varied"
         )
     raise UsageError(
-        f'{option} names "{name}", which is no parameter{suggest(name, known)}',
+        f'{option} names "{name}", which is no parameter{suggest(str(name), known)}',
         remedy=f"the parameters are {', '.join(known)}",
     )
 
@@ -274,7 +295,7 @@ def _edges(
     places = _places_beside(known, wishes.bounds, names, arrays)
     for name, (low_edge, high_edge) in wishes.bounds.items():
         single = name in places
-        chosen = [places[name][0]] if single else _found(name, known, "bounds", data)
+        chosen = [places[name][0]] if single else leaves_named(name, known, "bounds", data)
         for leaf in chosen:
             for sides, edge, word, none in (
                 (lower, low_edge, "lower", -np.inf), (upper, high_edge, "upper", np.inf),
@@ -425,7 +446,7 @@ def _in_order(
     plain = {name for name, own in names.items() if list(own) == [name]}
     for name, formula in ties.items():
         if name not in names:
-            _found(name, {n: list(own) for n, own in names.items()}, "ties", data)
+            leaves_named(name, {n: list(own) for n, own in names.items()}, "ties", data)
         if name not in plain:
             raise UsageError(f"{name} is a tree of parameters, which cannot be tied as a whole")
         for used in formula.names:

@@ -16,9 +16,11 @@ from descend.graph.source import const, input_node, row_count
 from descend.lean import dataclass
 from descend.methods.base import NOT_FINITE
 from descend.methods.metrics import as_metric
-from descend.program.pipeline import FLOAT, DescentBuilder, Nodes, pieces
+from descend.parameters.vector import pieces
+from descend.program.building import FLOAT, Nodes
+from descend.program.pipeline import DescentBuilder
 from descend.program.stopping import Rules, end_of_epoch, first_state
-from descend.task.columns import column_key, running_slot
+from descend.task.columns import AVERAGED, SCHEDULE, column_key, running_slot
 from descend.trace.context import tracing
 from descend.trace.model import Model
 from descend.trace.tensor import as_node, wrap
@@ -55,7 +57,7 @@ class EndOfEpoch:
             o["watched"] = b.records["validation_loss"] = self.validation_loss(b, answers)
         for name in rules.metrics:
             self.measure(b, name, answers)
-        _scheduled_rate(b)
+        _scheduled_rate(b, o["watched"])
         if rules.needs("gradient"):
             o["largest_gradient"] = _mean_gradient(b, "gradient" in rules.record)
         if rules.needs("previous"):
@@ -166,7 +168,7 @@ def _method_state(b: DescentBuilder, key: str) -> Nodes:
 def _answers(b: DescentBuilder) -> Nodes:
     """The parameters that would be returned now, as leaves."""
     if not b.pieces:
-        return dict(b.natural(b.leaves))
+        return dict(b.natural({n: b.state.get(AVERAGED + n, a) for n, a in b.leaves.items()}))
     vector = b.run(b.optimizer.answer, b.state["all parameters"], _method_state(b, "method"))
     return b.natural(dict(zip(b.leaves, pieces(vector, list(b.leaves.values())), strict=True)))
 
@@ -187,11 +189,17 @@ def _method_code(b: DescentBuilder) -> Node:
     return code
 
 
-def _scheduled_rate(b: DescentBuilder) -> None:
+def _scheduled_rate(b: DescentBuilder, watched: Node) -> None:
     """A scheduled learning rate is a state that the end of an epoch sets."""
-    if "learning rate" in b.state:
-        b.records["lr"] = b.state["learning rate"]
-        b.after["learning rate"] = b.rate_at(call("add", b.index, 1.0))
+    if "learning rate" not in b.state:
+        return
+    b.records["lr"] = b.state["learning rate"]
+    s = {n.removeprefix(SCHEDULE): x for n, x in b.state.items() if n.startswith(SCHEDULE)}
+    if s:
+        lr: Any = b.bound.lr  # type: ignore[attr-defined]
+        s = {n: cast(x, FLOAT) for n, x in b.run(lr.watch, watched, b.index, s).items()}
+        b.after |= {f"{SCHEDULE}{n}": x for n, x in s.items()}
+    b.after["learning rate"] = b.rate_at(call("add", b.index, 1.0), s)
 
 
 def _mean_gradient(b: DescentBuilder, record: bool) -> Node:

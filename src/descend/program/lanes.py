@@ -23,9 +23,10 @@ from descend.graph.source import const, input_node, row_count
 from descend.lean import dataclass
 from descend.methods.damped import whole
 from descend.parameters.vector import joined, pieces
+from descend.program.building import FLOAT
 from descend.program.many_errors import judged, judged_curved
 from descend.program.objective import entries
-from descend.program.pipeline import FLOAT, MOST_EXACT, DescentBuilder
+from descend.program.pipeline import MOST_EXACT, DescentBuilder
 from descend.program.recipe import Recipe
 from descend.simplify.driver import simplify
 from descend.task.columns import WEIGHT

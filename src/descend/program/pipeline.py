@@ -22,40 +22,33 @@ from descend.errors import UsageError
 from descend.graph.elementwise import call, cast
 from descend.graph.linear import broadcast_like, reduce_sum
 from descend.graph.node import Dim, Node, postorder, substitute
-from descend.graph.program import EpochGraph, Kind, Program, Slot, StepGraph
+from descend.graph.program import EpochGraph, Program, Slot, StepGraph
 from descend.graph.source import const, input_node
 from descend.parameters.bounded import Bounds, held_equations, kept
-from descend.parameters.space import Entered
 from descend.parameters.vector import fitted, joined, pieces
+from descend.program.building import COUNT, FLOAT, Building, Nodes
 from descend.program.objective import (
     Curvature,
     curvature_graph,
     entries,
     loss_function,
     loss_graph,
-    refuse_coupling,
 )
 from descend.program.recipe import Descent, Pass, Recipe
+from descend.program.updates import averaged, gathered, hold, rated
 from descend.simplify.apart import set_apart
 from descend.simplify.driver import simplify
-from descend.task.columns import ROW, SEED, WHITENING, column_key, running_slot
-from descend.trace.context import Trace
-from descend.trace.effects import apart, noting
+from descend.task.columns import ROW, SCHEDULE, SEED, UPDATES, WHITENING, running_slot
 from descend.trace.model import Model
 from descend.trace.tensor import as_node, wrap
-from descend.trace.trace import trace_function
 
 __all__ = [
     "DescentBuilder",
     "descent",
-    "pieces",
 ]
 
-FLOAT = np.dtype(np.float64)
-COUNT = "update count"
 LEAST_SHARED = 9  # parameters from which on a method's step is compiled by itself
 MOST_EXACT = 12  # parameters whose exact second derivatives are worked out beside Gauss–Newton's
-Nodes = dict[str, Node]
 
 
 def descent(model: Model, recipe: Recipe) -> Descent:
@@ -74,89 +67,8 @@ def descent(model: Model, recipe: Recipe) -> Descent:
     return building.assemble()
 
 
-class DescentBuilder:
+class DescentBuilder(Building):
     """The stages of one descent, in the order in which `descent` calls them."""
-
-    def __init__(self, model: Model, recipe: Recipe) -> None:
-        self.model, self.recipe = model, recipe
-        self.optimizer = recipe.optimizer
-        self.rows = model.rows
-        self.leaves: Nodes = dict(model.leaves)  # what the optimizer sees, by the states' names
-        self.entered: Entered | None = None
-        self.bounds = Bounds(None, {})
-        self.state: Nodes = {}
-        self.kinds: dict[str, Kind] = {}
-        self.begin: Nodes = {}  # before the first step
-        self.start: Nodes = {}  # what that is made of
-        self.new: Nodes = {}  # after a step
-        self.after: Nodes = {}  # after an epoch
-        self.data: Nodes = {column_key(n): node for n, node in model.data.items()}
-        self.fixed: Nodes = {}
-        self.captured: dict[str, Any] = {}
-        self.traces = [model.trace]
-        self.pieces: Nodes = {}  # leaf → its place in the vector of all parameters
-        self.gradients: Nodes = {}
-        self.equations: Nodes = {}
-        self.shares = False  # whether large steps of a method are compiled by themselves
-        self.ok: Node | None = None
-        self.index, self.mean = input_node("epoch"), input_node("mean loss")
-        self.stop: Node = const(0, np.int64)
-        self.records: Nodes = {}
-        self.capture(model.trace)
-        titles = {f"prediction {i}" if i else "prediction": n for i, n in enumerate(model.nodes)}
-        self.passes = [Pass("trace", "the model, as it was written", titles)]
-
-    # inputs
-
-    def put_state(self, name: str, kind: Kind, begin: Node | float, form: Node | None = None
-                  ) -> Node:  # fmt: skip
-        """A new named slot; it keeps its value unless `new` or `after` says otherwise."""
-        first = begin if isinstance(begin, Node) else const(begin)
-        node = input_node(name, first.shape, first.dtype) if form is None else form
-        self.state[name], self.kinds[name], self.begin[name] = node, kind, first
-        return node
-
-    def begins(self, name: str, like: Node) -> Node:
-        """What the start of a call is entered as: a number or array like another."""
-        return self.start.setdefault(name, input_node(name, like.shape, like.dtype))
-
-    def numbers(self, part: str, owner: Any, dtype: Any = FLOAT) -> dict[str, Any]:
-        """The run-time numbers of a loss, an optimizer, …, as stand-ins by flat name."""
-        found = {}
-        for name in owner.numbers():
-            key = f"{part}.{name}"
-            node = self.fixed.setdefault(key, input_node(key))
-            found[name] = wrap(cast(node, dtype))
-        return found
-
-    def capture(self, trace: Trace) -> None:
-        """Arrays that a traced function captured become fixed inputs."""
-        known = set(self.fixed.values())
-        for node, array in trace.captured:
-            if node not in known:
-                name = f"captured {len(self.captured)}"
-                self.fixed[name], self.captured[name] = node, array
-
-    def run(self, function: Callable[..., Any], *args: Any) -> Any:
-        """The nodes of what a function written in NumPy makes of these (nodes are stood in for)."""
-        with noting(apart("a loss, a penalty or an optimizer")):
-            traced = trace_function(function, args)
-        self.capture(traced.trace)
-        self.traces.append(traced.trace)
-        return traced.result
-
-    def run_apart(self, function: Callable[..., Any], *args: Any) -> Any:
-        """The same, of a loss that is taken of some rows at a time."""
-        found = self.run(function, *args)
-        given = [n for arg in args for n in (arg if isinstance(arg, tuple) else (arg,))]
-        self.refuse_coupling(found, *given)
-        return found
-
-    def refuse_coupling(self, losses: Node, *given: Any) -> None:
-        """Refuse a loss whose rows know of one another; those of what is given are no matter."""
-        refuse_coupling(losses, given, self.rows, self.traces[-1].origin, self.recipe.plan)
-
-    # stages
 
     def loss(self) -> None:
         """The mean loss of a batch, with the penalty; and the residuals, if there are any."""
@@ -299,6 +211,8 @@ class DescentBuilder:
     def clipped(self) -> Nodes:
         """The gradients as the optimizer sees them."""
         gradients = self.gradients
+        if self.recipe.accumulation is not None:
+            gradients = gathered(self, gradients)
         if not self.optimizer.bounded:
             gradients = self.bounds.pulls(gradients, self.leaves)
         if self.recipe.clip is None:
@@ -320,13 +234,18 @@ class DescentBuilder:
         h = SimpleNamespace(**{f.name: getattr(self.bound, f.name) for f in fields(self.bound)})
         h.t = wrap(self.new[COUNT])
         if hasattr(getattr(h, "lr", None), "value"):
-            h.lr = wrap(self.put_state("learning rate", "rule", self.rate_at(const(0.0))))
+            first = {name: const(value) for name, value in h.lr.begin().items()}
+            for name, value in first.items():
+                self.put_state(f"{SCHEDULE}{name}", "rule", value)
+            h.lr = wrap(self.put_state("learning rate", "rule", self.rate_at(const(0.0), first)))
         return h
 
-    def rate_at(self, epoch: Node) -> Node:
-        """A scheduled learning rate after so many epochs."""
+    def rate_at(self, epoch: Node, remembered: Nodes) -> Node:
+        """A scheduled learning rate after so many epochs, from what the schedule remembers."""
         lr: Any = self.bound.lr  # type: ignore[attr-defined]
-        return cast(self.run(getattr(lr, "function", lr.value), epoch), FLOAT)
+        own = getattr(lr, "function", None)
+        found = self.run(lr.rate, epoch, remembered) if own is None else self.run(own, epoch)
+        return cast(found, FLOAT)
 
     def step(
         self, key: str, p: Node, first: Node, h: Any, asked: Any = None, **evaluated: Node
@@ -362,13 +281,17 @@ class DescentBuilder:
     def update_leaves(self) -> None:
         """The optimizer's step for every leaf; the step is taken if what it gives is finite."""
         h, gradients = self.hyperparameters(), self.clipped()
+        own = dict.fromkeys(self.leaves, h) if self.recipe.rates is None else rated(self, h)
         for name, leaf in self.leaves.items():
             first = self.begins(f"moved {name}", leaf)
             self.put_state(name, "parameter", first, leaf)
             loss = cast(self.objective, leaf.dtype)
             gradient = cast(gradients[name], leaf.dtype)
-            new = self.step(name, leaf, first, h, loss=loss, gradient=gradient)
+            new = self.step(name, leaf, first, own[name], loss=loss, gradient=gradient)
             self.new[name] = new if (box := self.bounds.of(name, leaf)) is None else kept(new, *box)
+        if self.recipe.averaging is not None:
+            averaged(self)
+        hold(self)
         size = call("abs", cast(self.objective, FLOAT))
         for name in self.leaves:
             total = _total(call("abs", self.new[name]))
@@ -475,9 +398,10 @@ class DescentBuilder:
         """The states that the answer, the history or the verdict depend on."""
         names = {node: name for name, node in self.state.items()}
         kept: set[str] = set()
-        lasting = ("parameter", "model", "best", *(("method",) if self.pieces else ()))
+        lasting = ("parameter", "average", "model", "best", *(("method",) if self.pieces else ()))
         waiting = [n for n in self.state if self.kinds[n] in lasting and n != COUNT]
-        waiting += [n for n in self.state if n.rpartition("/")[2] in self.optimizer.kept]
+        own = (UPDATES, *self.optimizer.kept)
+        waiting += [n for n in self.state if n.rpartition("/")[2] in own]
         seen: set[Node] = set()
         roots = list(ends)
         while roots or waiting:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from descend.methods.clipping import Clip
     from descend.methods.losses import Loss
     from descend.methods.penalties import Penalty
+    from descend.methods.updates import Accumulation, Averaging, RateFactors
 
 __all__ = ["Descent", "Pass", "Recipe"]
 
@@ -61,6 +62,9 @@ class Recipe:
     whitened: bool = False
     penalty: Penalty | None = None
     clip: Clip | None = None
+    accumulation: Accumulation | None = None
+    averaging: Averaging | None = None
+    rates: RateFactors | None = None
     plan: Plan = field(default_factory=Plan)
     sign: int = 1
     space: Space | None = None

@@ -303,6 +303,9 @@ class FitRecord(_Ended):
     chosen_for: str = ""
     batch_size: int | None = None
     shuffle: bool = False
+    lr_factors: dict[str, float] = field(default_factory=dict)  # by parameter or layer
+    accumulate: int = 1  # batches of which an update is made
+    ema: float | None = None  # the share of itself that goes on in an average of the parameters
     seed: int = 0
     start: dict[str, Any] = field(default_factory=dict)
     start_source: str = ""

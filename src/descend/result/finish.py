@@ -66,7 +66,7 @@ def save_to(run: Finished, path: str | os.PathLike[str]) -> Callable[[], None]:
 
 def _record(run: Finished, told: bool) -> Fit:
     run.judgement = judged(run) if told else plainly_said(run)
-    run.walk = None
+    run.walk = run.seen = None
     warned = told and warn_of_end(run.judgement)
     for text in run.judgement.warned if told else ():
         warn(text)

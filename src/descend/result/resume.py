@@ -9,12 +9,13 @@ import numpy as np
 from descend.errors import UsageError
 from descend.run.finished import Finished, loss_name, method_name
 from descend.run.state import SavedState
+from descend.task.columns import SCHEDULE, UPDATES
 
 __all__ = ["resumed", "saved_state", "seed_of"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
-MAY_BE_NEW = ("best", "rule")
-"""Kinds of slots that a run may take up anew: stopping rules and schedules may change."""
+MAY_BE_NEW = ("average", "best", "rule")
+"""Kinds of slots that a run may take up anew: averages, stopping rules and schedules may change."""
 ANEW = "write start=fit instead, which takes over the parameters only"
 
 
@@ -66,6 +67,9 @@ def _settings(run: Finished) -> dict[str, Any]:
         "loss": "" if s.loss is None else loss_name(run.job),
         "batch_size": s.batch_size,
         "shuffle": s.shuffle,
+        "accumulate": s.accumulate,
+        "ema": s.ema,
+        "lr_factors": s.lr_factors,
     }
 
 
@@ -99,10 +103,16 @@ def resumed(run: Finished, earlier: Any) -> dict[str, Array]:
     c.epoch, c.batch, c.loss_sum = state.epoch, state.batch, state.loss_sum
     c.steps, c.seed = state.steps, state.seed
     run.course.resume(state.course, state.epoch, state.every)
-    arrays = {n: a for n, a in state.arrays.items() if n in run.built.descent.state}
+    names = run.built.descent.state
+    arrays = {n: a for n, a in state.arrays.items() if n in names}
+    if UPDATES in names and UPDATES not in arrays:
+        arrays[UPDATES] = np.asarray(float(state.steps))
+    elif UPDATES in state.arrays and UPDATES not in names:
+        c.steps = int(state.arrays[UPDATES])
     rate: Any = getattr(run.job.settings.optimizer, "lr", None)
     if hasattr(rate, "value") and (changes or "learning rate" not in arrays):
-        arrays["learning rate"] = np.asarray(float(rate.value(float(state.epoch))))
+        s = {n: float(arrays.get(f"{SCHEDULE}{n}", x)) for n, x in rate.begin().items()}
+        arrays["learning rate"] = np.asarray(float(rate.rate(float(state.epoch), s)))
     return arrays
 
 
@@ -126,13 +136,17 @@ def _check(run: Finished, state: SavedState) -> None:
             f"{rows} now",
             remedy=f"give the same data; or {ANEW}",
         )
-    size = _settings(run)["batch_size"]
-    if state.batch and state.settings.get("batch_size", size) != size:
-        raise UsageError(
-            f"the run to be resumed stopped within an epoch, after {state.batch} batches of "
-            f"{state.settings['batch_size']} rows: batch_size={size} would cut the rows anew",
-            remedy=f"give batch_size={state.settings['batch_size']}; or {ANEW}",
-        )
+    for name, what in (
+        ("batch_size", "cut the rows anew"), ("accumulate", "join its batches otherwise")
+    ):  # fmt: skip
+        now = _settings(run)[name]
+        was = state.settings.get(name, now)
+        if state.batch and was != now:
+            raise UsageError(
+                f"the run to be resumed stopped within an epoch, after {state.batch} batches of "
+                f"{state.settings['batch_size']} rows: {name}={now} would {what}",
+                remedy=f"give {name}={was}; or {ANEW}",
+            )
     if state.epoch >= run.control.max_epochs:
         raise UsageError(
             f"the run to be resumed has done {state.epoch} epochs, and epochs="

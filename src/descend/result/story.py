@@ -31,6 +31,9 @@ def task_fields(run: Finished) -> dict[str, Any]:
         "n_classes": _class_count(run),
         "batch_size": job.settings.batch_size,
         "shuffle": job.settings.shuffle,
+        "accumulate": job.settings.accumulate,
+        "ema": job.settings.ema,
+        "lr_factors": job.settings.lr_factors,
         "start": run.trees(run.begin),
         "n_starts": 1 if run.search is None else run.search.starts,
         "n_agreed": 1 if run.search is None else run.search.agreed,
@@ -86,7 +89,7 @@ def course_fields(run: Finished) -> dict[str, Any]:
         "best_epoch": run.best_epoch(),
         **run.built.effects(),
         "epochs": run.control.epoch,
-        "n_updates": run.control.steps,
+        "n_updates": run.updates,
     }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import field, fields
 from typing import Any, NamedTuple
 
@@ -21,7 +21,7 @@ from descend.run.job import Job
 from descend.run.predictor import Predictor
 from descend.run.view import on_bounds
 from descend.simplify.driver import simplify
-from descend.task.columns import TARGET
+from descend.task.columns import AVERAGED, TARGET, UPDATES
 from descend.task.rows import Rows
 from descend.trace.formula import Formula
 from descend.trace.tree import unflatten
@@ -29,6 +29,7 @@ from descend.trace.tree import unflatten
 __all__ = [
     "METRIC", "NORMAL", "Facts", "Finished", "Judgement", "Moment", "Normal", "Search",
     "loss_name", "method_name",
+    "standing",
 ]  # fmt: skip
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -164,6 +165,7 @@ class Finished:
     facts: Facts | None = None
     searched: tuple[str, ...] = ()
     walk: Any = None  # of the judge, where one stands at the end; dropped when all is said
+    seen: Any = None  # the same: loss and prediction at the end
     judgement: Judgement | None = None
 
     @property
@@ -171,6 +173,12 @@ class Finished:
         """What the steps of the run are called."""
         steps = self.job.rows is None or self.job.settings.optimizer.scope == "vector"
         return "iteration" if steps else "epoch"
+
+    @property
+    def updates(self) -> int:
+        """How many updates were made: one a batch, or one of several batches."""
+        counted = self.state().get(UPDATES)
+        return self.control.steps if counted is None else int(counted)
 
     def state(self) -> dict[str, Array]:
         """Every state by name, as it is now."""
@@ -224,7 +232,7 @@ class Finished:
             return {name: np.array(state[f"best value/{name}"]) for name in self.begin}
         moved = self.job.moved(self.begin)
         if "all parameters" not in state:
-            return self.job.natural({name: np.array(state[name]) for name in moved})
+            return self.job.natural(standing(state, moved))
         own = {n.removeprefix("method/"): a for n, a in state.items() if n.startswith("method/")}
         vector = np.asarray(optimizer.answer(state["all parameters"], own))
         found = leaf_by_leaf(vector, moved)
@@ -307,6 +315,11 @@ class Finished:
         """The metrics of each epoch, by name."""
         names = [n for n in self.built.descent.records if n.startswith(METRIC)]
         return {name.removeprefix(METRIC): self.column(name) for name in names}
+
+
+def standing(state: Mapping[str, Array], names: Iterable[str]) -> dict[str, Array]:
+    """Where a method of first order stands, or the average of where it stood."""
+    return {name: np.array(state.get(AVERAGED + name, state[name])) for name in names}
 
 
 def _plain(array: Array) -> Any:

@@ -25,7 +25,7 @@ from descend.run.kept import program_key
 from descend.run.outside import check_whole
 from descend.run.seeker import Seeker
 from descend.run.settings import Evaluation, Settings
-from descend.task.columns import ROW, SEED, WHITENING
+from descend.task.columns import EPOCH_ROWS, ROW, SEED, WHITENING
 from descend.task.coupling import coupling
 from descend.task.missing_start import without_start
 from descend.task.problem import Problem
@@ -70,7 +70,7 @@ class Job(Seeker):
 
     def __post_init__(self) -> None:
         if self.idle:
-            self.settings = replace(self.settings, optimizer=Evaluation())
+            self.settings = self.settings.bare(Evaluation())
 
     @property
     def loss_factor(self) -> float:
@@ -162,13 +162,14 @@ class Job(Seeker):
             model = replace(self._trace(data, leaves, n_rows, known=True), why_rows=why)
             self._check(model)
             made = descent(model, recipe)
-        runner, engine, note, seconds = make_runner(made, self.settings.engine, n_rows)
+        s = self.settings
+        runner, engine, note, seconds = make_runner(made, s.engine, n_rows, s.threads)
         watched = made.traces if self.settings.has_own_functions() else made.traces[:1]
         told = model.why_rows and model.why_rows != WHITENED
         notes = [_made_for(model.why_rows, n_rows)] if told else []
-        unused, s = warn_of_unused(model, self.space), self.settings.loss
+        unused, loss = warn_of_unused(model, self.space), s.loss
         notes += unused
-        links = [] if s is None or self.rows is None else warn_of_links(model, s, self.rows)
+        links = [] if loss is None or self.rows is None else warn_of_links(model, loss, self.rows)
         notes += links
         notes += [note] if note else []
         extras = {"free": free} if model.why_rows == WHITENED else {}
@@ -251,6 +252,9 @@ class Job(Seeker):
             whitened=WHITENING in extra,
             penalty=s.penalty,
             clip=s.clip,
+            accumulation=s.accumulation,
+            averaging=s.averaging,
+            rates=s.rates,
             plan=Plan(s.batch_size, s.shuffle),
             sign=s.sign,
             space=self.space,
@@ -271,7 +275,7 @@ class Job(Seeker):
     def fixed(self, built: Built) -> dict[str, Any]:
         """The fixed inputs by name."""
         found: dict[str, Any] = {**self.numbers(), **built.descent.captured}
-        found[SEED] = self.settings.seed
+        found |= {SEED: self.settings.seed, EPOCH_ROWS: self.n_rows()}
         if self.held is not None:
             found |= {f"validation.{name}": a for name, a in self.held.all().items()}
         if self.space is not None:

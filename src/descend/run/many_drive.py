@@ -15,8 +15,9 @@ from descend.methods.damped import LeanLevenbergMarquardt
 from descend.methods.least_squares import LevenbergMarquardt
 from descend.program.lanes import ManyBuilt
 from descend.program.orthogonal import MOST_STEPS, LastSteps
+from descend.run.cores import threads_for
 from descend.run.many_job import LEAST_PIVOT, UNSOLVED, ManyJob, among
-from descend.run.threads import run_many, threads_for
+from descend.run.threads import run_many
 from descend.show.progress import Progress
 
 __all__ = ["ManyDrive", "Ready"]

@@ -18,7 +18,7 @@ from descend.methods.targets import ANY
 from descend.run.build import Built
 from descend.run.job import Job
 from descend.task.bonds import NUMBERS
-from descend.task.columns import TARGET, column_key
+from descend.task.columns import AVERAGED, TARGET, column_key
 from descend.task.rows import Rows
 from descend.task.values import FLOAT
 from descend.trace.model import Model
@@ -127,7 +127,8 @@ def _answers_of(job: Job, built: Built) -> list[tuple[str, int, int]]:
         if space is None or space.varies(leaf)
     ]
     if "all parameters" not in names:
-        return [(name, names.index(key), 0) for name, key, _ in moved]
+        here = {name: AVERAGED + name if AVERAGED + name in names else name for name in names}
+        return [(name, names.index(here[key]), 0) for name, key, _ in moved]
     state = {s.name: np.zeros(sizes(s.form.shape)) for s in built.descent.program.slots}
     own = {n.removeprefix("method/"): a for n, a in state.items() if n.startswith("method/")}
     answer = job.settings.optimizer.answer(state["all parameters"], own)

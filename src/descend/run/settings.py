@@ -29,7 +29,7 @@ class Evaluation(Optimizer):
 
 @dataclass(frozen=True)
 class Settings:
-    """The checked options of a fit that decide the program or its numbers."""
+    """The checked options of a fit that decide the program, its numbers or who works on it."""
 
     loss: Loss | None
     optimizer: Optimizer
@@ -42,13 +42,37 @@ class Settings:
     engine: str = "native"
     sign: int = 1
     why: str = ""  # the reason for the optimizer, where it was not asked for
+    threads: int | None = None
+    accumulation: Any = None
+    averaging: Any = None
+    rates: Any = None
+
+    def bare(self, optimizer: Optimizer) -> Settings:
+        """The same with another optimizer, and nothing beside it that only some can have."""
+        return replace(self, optimizer=optimizer, accumulation=None, averaging=None, rates=None)
+
+    @property
+    def accumulate(self) -> int:
+        """Of how many batches an update is made."""
+        return 1 if self.accumulation is None else int(self.accumulation.accumulate)
+
+    @property
+    def lr_factors(self) -> dict[str, float]:
+        """By what the learning rate is multiplied for some parameters, by name."""
+        return {} if self.rates is None else dict(self.rates.lr_factors)
+
+    @property
+    def ema(self) -> float | None:
+        """By what share of itself the average of the parameters goes on at each update."""
+        return None if self.averaging is None else float(self.averaging.ema)
 
     @property
     def parts(self) -> dict[str, Any]:
         """What has run-time numbers, by the name that the program's inputs begin with."""
         owners = {
             "optimizer": self.optimizer, "loss": self.loss, "penalty": self.penalty,
-            "clip": self.clip,
+            "clip": self.clip, "accumulation": self.accumulation,
+            "averaging": self.averaging, "rates": self.rates,
         }  # fmt: skip
         return {name: owner for name, owner in owners.items() if owner is not None}
 

@@ -6,7 +6,7 @@ range or the thread it falls into, so that results have the same bits for any nu
 
 from __future__ import annotations
 
-import os
+import functools
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -20,7 +20,7 @@ from descend.lean import dataclass
 from descend.run.drive import listening
 from descend.show.progress import Progress
 
-__all__ = ["Share", "run_many", "threads_for"]
+__all__ = ["Share", "run_many", "together"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -40,7 +40,6 @@ class Share:
         next: the first that nobody has taken.
         done: how many are finished.
         stopped: nothing more is handed out.
-        failed: what went wrong in a thread.
     """
 
     fits: int
@@ -48,7 +47,6 @@ class Share:
     next: int = 0
     done: int = 0
     stopped: bool = False
-    failed: list[BaseException] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def take(self, count: int, threads: int) -> tuple[int, int]:
@@ -66,13 +64,6 @@ class Share:
             self.done += count
 
 
-def threads_for(asked: int | None, most: int) -> int:
-    """How many threads work: as many as asked for, or one a core, and no more than have work."""
-    cores = getattr(os, "sched_getaffinity", None)
-    free = len(cores(0)) if cores is not None else os.cpu_count() or 1
-    return max(1, min(asked or free, most))
-
-
 def run_many(
     workers: Sequence[Worker], fits: int, meter: Progress | None, chosen: Array | None = None
 ) -> Share:
@@ -83,9 +74,10 @@ def run_many(
     share = Share(fits, chosen)
     if meter is not None:
         meter.start(fits, "fit")
-    threads = [
-        threading.Thread(target=_guarded, args=(w, share, len(workers), None)) for w in workers[1:]
-    ]
+
+    def stop() -> None:
+        share.stopped = True
+
     with listening() as heard:
 
         def between() -> None:
@@ -93,33 +85,54 @@ def run_many(
             if meter is not None:
                 meter.update(share.done, float("nan"), share.done)
 
-        for thread in threads:
-            thread.start()
-        try:
-            _guarded(workers[0], share, len(workers), between)
-            for thread in threads:
-                while thread.is_alive():
-                    thread.join(LOOK_SECONDS)
-                    between()
-        except BaseException:
-            share.stopped = True
-            raise
-        finally:
-            for thread in threads:
-                thread.join()
-    if share.failed:
-        raise share.failed[0]
+        looks = [between, *[None] * (len(workers) - 1)]  # from this thread alone
+        together(
+            [
+                functools.partial(_work, worker, share, len(workers), look)
+                for worker, look in zip(workers, looks, strict=True)
+            ],
+            stop, between,
+        )  # fmt: skip
     return share
 
 
-def _guarded(
-    worker: Worker, share: Share, threads: int, between: Callable[[], None] | None
-) -> None:
+def together(
+    works: Sequence[Callable[[], None]], stop: Callable[[], object],
+    between: Callable[[], object] = lambda: None,
+) -> None:  # fmt: skip
+    """Do all of it, the first in this thread and each other in one of its own.
+
+    Args:
+        stop: lets the others end soon; called where one of them raises, and what that raised first
+            is raised when all have ended.
+        between: called in this thread while it waits for others.
+    """
+    failed: list[BaseException] = []
+
+    def guarded(work: Callable[[], None]) -> None:
+        try:
+            work()
+        except BaseException as error:
+            failed.append(error)
+            stop()
+
+    threads = [threading.Thread(target=guarded, args=(work,)) for work in works[1:]]
+    for thread in threads:
+        thread.start()
     try:
-        _work(worker, share, threads, between)
-    except BaseException as error:
-        share.failed.append(error)
-        share.stopped = True
+        guarded(works[0])
+        for thread in threads:
+            while thread.is_alive():
+                thread.join(LOOK_SECONDS)
+                between()
+    except BaseException:
+        stop()
+        raise
+    finally:
+        for thread in threads:
+            thread.join()
+    if failed:
+        raise failed[0]
 
 
 def _work(

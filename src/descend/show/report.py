@@ -61,6 +61,8 @@ def _task(record: FitRecord) -> Section:
     if record.layers and record.scales:
         rows.append(("scaling", standardised(record)))
     rows.append(("method", f"{record.optimizer}, {_batches(record)}".lstrip(", ")))
+    if record.lr_factors:
+        rows.append(("lr times", _factors(record.lr_factors)))
     if record.chosen_for:
         rows.append(("chosen for", record.chosen_for))
     if record.sigma_given:
@@ -68,7 +70,8 @@ def _task(record: FitRecord) -> Section:
     if record.start_source:
         rows.append(("start", record.start_source))
     rows.append((record.unit + "s", _amount(record)))
-    if record.best_epoch is not None:
+    rows += _rate(record.history, record.unit)
+    if record.best_epoch is not None or record.ema is not None:
         rows.append(("returned", _returned(record)))
     if record.draws or record.running:
         rows.append(("serves with", _serving(record)))
@@ -82,10 +85,34 @@ def _task(record: FitRecord) -> Section:
 def _returned(record: FitRecord) -> str:
     if record.best_epoch == 0:
         return f"the parameters of the start, the best of {plural(record.epochs, record.unit)}"
-    return (
-        f"the parameters of {record.unit} {count(record.best_epoch or 0)}, the best of "
-        f"{count(record.epochs)}"
+    what = "the parameters"
+    if record.ema is not None:
+        what = f"the moving average of the parameters (ema={record.ema:g})"
+    if record.best_epoch is None:
+        return what
+    best = f"{record.unit} {count(record.best_epoch)}, the best of {count(record.epochs)}"
+    return f"{what} of {best}" if record.ema is None else f"{what}, after {best}"
+
+
+def _factors(lr_factors: Mapping[str, float]) -> str:
+    """By what learning rates are multiplied; the names of layers are numbers with dots."""
+    layers = {name: name.replace(".", "").isdigit() for name in lr_factors}
+    return ", ".join(
+        f"{factor:g} for {'layer ' if layers[name] else ''}{name}"
+        for name, factor in lr_factors.items()
     )
+
+
+def _rate(history: History, unit: str) -> list[tuple[str, str]]:
+    """How a scheduled learning rate went."""
+    known: Any = [] if history.lr is None else np.flatnonzero(np.isfinite(history.lr))
+    if not len(known):
+        return []
+    rates, at = history.lr[known], history.epoch[known]
+    changes = int(np.sum(rates[1:] != rates[:-1])) if history.every == 1 else 0
+    told = f"; {plural(changes, 'change')}" if changes else ""
+    first, last = (f"{rates[i]:.4g} in {unit} {count(int(at[i]))}" for i in (0, -1))
+    return [("rate", f"{first}, {last}{told}")]
 
 
 def _serving(record: FitRecord) -> str:
@@ -120,7 +147,8 @@ def _batches(record: FitRecord) -> str:
     if record.batch_size is None or record.batch_size >= record.n_rows:
         return "all rows at once"
     order = "shuffled" if record.shuffle else "in order"
-    return f"batches of {plural(record.batch_size, 'row')}, {order}"
+    joined = f", {record.accumulate} to an update" if record.accumulate > 1 else ""
+    return f"batches of {plural(record.batch_size, 'row')}, {order}{joined}"
 
 
 def _amount(record: FitRecord) -> str:

@@ -134,7 +134,7 @@ def begin(
     new = dict.fromkeys(n for n in used if n in given.values and n not in known)
     problem = replace(problem, parameters=(*problem.parameters, *new))
     held = {name: value for name, value in wishes.fixed.items() if value is not None}
-    _check_held(held, given.values)
+    _check_held(held, given.values, problem.parameters)
     free = {n: v for n, v in {**given.values, **held}.items() if n not in wishes.ties}
     rest = {n: v for n, v in defaults.items() if n not in wishes.ties}
     own = given_start(
@@ -158,9 +158,16 @@ def _add_ranges(
     said.bounds.update({name: pair for name, pair in ranges.items() if name not in spoken})
 
 
-def _check_held(held: Mapping[str, Any], values: Mapping[str, Any]) -> None:
-    """Refuse fixed values of what starts in another form, and of parts of parameters."""
+def _check_held(
+    held: Mapping[str, Any], values: Mapping[str, Any], parameters: Iterable[str]
+) -> None:
+    """Refuse fixed values of what starts in another form, of parts of parameters, and of layers."""
     for name, value in held.items():
+        if any(p.startswith(f"{name}.") for p in parameters):
+            raise UsageError(
+                f"fixed gives {name} the value {value!r}, and it is a layer of several parameters",
+                remedy=f'write fixed=["{name}"] to keep them where they start',
+            )
         owner = next((p for p in values if p != name and name.startswith((f"{p}.", f"{p}["))), None)
         if name not in values and owner is not None:
             raise UsageError(

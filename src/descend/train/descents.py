@@ -11,7 +11,6 @@ from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
-from descend.graph.blocks import BLOCK
 from descend.graph.program import RUNNING, Control
 from descend.judge.attempts import Unasked, attempted, unasked
 from descend.judge.between import back_on_the_way
@@ -24,6 +23,7 @@ from descend.program.stopping import Rules
 from descend.result.finish import save_to
 from descend.result.resume import resumed
 from descend.run.build import Built
+from descend.run.cores import threads_for
 from descend.run.course import Course
 from descend.run.drive import Watch, drive
 from descend.run.finished import Finished
@@ -31,7 +31,6 @@ from descend.run.indices import check_indices
 from descend.run.job import Job
 from descend.run.plan import Run
 from descend.run.plan_table import Plans
-from descend.run.threads import threads_for
 from descend.show.progress import Verbose
 from descend.task.options import Options
 from descend.task.rows import Rows
@@ -215,7 +214,7 @@ class Descents:
         count = sum(a.size for a in job.leaf_arrays().values())
         task = Task(count, None, loss.is_square, loss.curved, s.penalty is None, loss.kinked)
         settings = dataclasses.replace(
-            s, optimizer=chosen(task)[0], rules=Rules({}), batch_size=None, shuffle=False, clip=None
+            s.bare(chosen(task)[0]), rules=Rules({}), batch_size=None, shuffle=False, clip=None
         )
         other = dataclasses.replace(job, settings=settings)
         options = o.but(epochs=MOST_STEPS, callback=None, progress=None, checkpoint=None)
@@ -237,7 +236,8 @@ class Descents:
         epochs = 1 if job.idle else int(o.max_iter if job.rows is None else o.epochs)
         control = Control(epochs if most is None else min(epochs, most), job.settings.seed)
         if job.rows is not None:
-            control.threads = threads_for(o.threads, -(-job.n_rows() // BLOCK))
+            most = self.built.descent.program.most_threads(job.n_rows())
+            control.threads = threads_for(o.threads, most)
         begun = Finished(
             job, self.built, fresh, o, self.whole, dict(leaves), control,
             Course(self.built.descent.records), self.original,

@@ -45,7 +45,8 @@ def fit(
     resume: Any = None, callback: Callable[[Moment], Any] | None = None,
     progress: Progress | None = None, checkpoint: str | os.PathLike[str] | None = None,
     verbose: bool = False, record: Iterable[str] = (), metrics: Iterable[str] = (),
-    engine: str = "native", **unknown: Never,
+    accumulate: int = 1, ema: float | None = None, lr_factors: Any = None, engine: str = "native",
+    **unknown: Never,
 ) -> Fit:  # fmt: skip
     """Fit a model to data by descending the gradient of a loss.
 
@@ -59,6 +60,9 @@ def fit(
         optimizer: `"auto"` (or None) takes Levenberg–Marquardt for sums of squares, else BFGS,
             L-BFGS or Adam, and the report says why; or one by name, with lr as learning rate.
         batch_size, shuffle, seed: all rows at once, unless smaller batches are asked for.
+        accumulate: so many batches make an update, an epoch's last ones too where they are fewer.
+        ema: return a moving average of the parameters, of which this share stays at each update.
+        lr_factors: by what lr is multiplied for some parameters or layers, `{"0.weight": 0.1}`.
         epochs: at most (1000; of networks 200). stop_loss, xtol, ftol, gtol, patience, min_delta,
             max_seconds: what ends it before.
         keep_best, validation_split, validation_data: return the best parameters; hold back a share
@@ -70,21 +74,18 @@ def fit(
         missing: `"drop"` leaves out rows with missing values. constants: arguments that are
             neither data nor parameters. params: parameters named nearly as a column is.
         penalty, clip: what is added to the loss (`{"w": "l2(1)"}` of some); a limit on gradients.
-        starts: as many descents, of which the best is returned with how many agree. Where it is
-            not said, one, and up to 32 more if that fails (or, without a start, looks wrong).
+        starts: so many descents, the best of which is returned; else one, or 33 if that fails.
         standardize: the model and its parameters see rescaled columns; else units are kept.
         resume: a fit to go on with: the same optimizer, rows and seed; other changes are said.
         callback, progress, verbose: who is told of epochs. checkpoint: a file to resume from.
         record, metrics: what the history keeps besides: `"params"`, `"gradient"`; `"accuracy"`, ….
-        engine: `"interpreted"` runs the interpreter. threads: how many work; they change no bit.
+        engine: `"interpreted"` does without native code. threads: how many work, for the same bits.
 
     Raises:
         UsageError, DataError: what cannot be meant, or used as it is, with what to do instead.
 
-    >>> import numpy as np
-    >>> x = np.linspace(0.0, 1.0, 20)
-    >>> fit(lambda x, a, k: a * np.exp(-k * x), x, 2 * np.exp(-3 * x)).params["k"]
-    3.0
+    >>> fit(lambda x, a, b: a / (x + b), [0.0, 1.0, 2.0, 4.0], [6.0, 4.0, 3.0, 2.0]).params["a"]
+    12.0
     """
     given = locals()
     return walked(values_of(given), PLANS, _clear, finish, _read, given)

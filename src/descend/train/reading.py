@@ -26,6 +26,7 @@ from descend.task.held import class_weights, given_rows, split_rows
 from descend.task.options import TOLERANCES, Options
 from descend.task.rows import WEIGHTS, Rows, prepared_rows
 from descend.task.warned import warn_of_data
+from descend.train.updates import update_parts
 
 if TYPE_CHECKING:
     from descend.task.scaling import Scaling
@@ -142,9 +143,16 @@ class Reading:
             penalty = as_penalty(o.penalty, self.start.names, meant)
         rules = _rules(o, loss, size, limits)
         return Settings(
-            loss, optimizer, rules, size, shuffle and size is not None, penalty, o.clip, self.seed,
-            o.engine, why=why,
+            loss, optimizer, rules, size, shuffle and size is not None, penalty, o.clip,
+            seed=self.seed, engine=o.engine, why=why, threads=o.threads,
+            **self._updates(optimizer, size),
         )  # fmt: skip
+
+    def _updates(self, optimizer: Optimizer, size: int | None) -> dict[str, Any]:
+        """How gradients become updates, as far as something was said of it."""
+        names, space = self.start.names, self.space
+        varied = [n for own in names.values() for n in own if space is None or space.varies(n)]
+        return update_parts(self.options, optimizer, size, names, varied)
 
     def _standardize(self, settings: Settings) -> tuple[Settings, Scaling]:
         """Rescale all rows by the training rows, and the limits on the loss with them."""
@@ -233,6 +241,12 @@ def _rules(o: Options, loss: Loss, size: int | None, limits: dict[str, float]) -
     keep = o.keep_best
     if keep is None:
         keep = o.patience is not None and o.has_validation
+    if keep and o.ema is not None and not o.has_validation:
+        raise UsageError(
+            "keep_best needs the loss of the average that ema returns, and an epoch's loss is that "
+            "of the parameters on their way",
+            remedy="add validation_split=0.2, or leave out one of the two",
+        )
     if keep and size is not None and not o.has_validation:
         raise UsageError(
             "keep_best needs a loss that belongs to one set of parameters; the running mean over "

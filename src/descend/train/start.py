@@ -18,6 +18,7 @@ from descend.result.story import history_of
 from descend.run.drive import Ending, Watch, drive
 from descend.run.finished import Finished
 from descend.run.indices import check_indices
+from descend.task.columns import AVERAGED
 from descend.task.start import leaves_of
 from descend.train.descents import Descents
 from descend.train.fit import read_call
@@ -51,7 +52,7 @@ class SteppedRun:
     @property
     def updates(self) -> int:
         """How many updates were made."""
-        return self._run.control.steps
+        return self._run.updates
 
     @property
     def ended(self) -> bool:
@@ -71,7 +72,10 @@ class SteppedRun:
 
     @property
     def params(self) -> dict[str, Any]:
-        """The parameters as they are. What is set of them takes their places, all or some."""
+        """The parameters as they are, or with `ema` their average.
+
+        What is set of them, all or some, takes their places, and those of the average.
+        """
         return self._run.trees(self._run.leaves(False))
 
     @params.setter
@@ -85,20 +89,21 @@ class SteppedRun:
                 f"{suggest(unknown[0], run.job.start.names)}",
                 remedy=f"the parameters are {known}",
             )
-        leaves = run.leaves(False)
-        for name, array in leaves_of(values)[0].items():
+        leaves, given = run.leaves(False), leaves_of(values)[0]
+        for name, array in given.items():
             if name not in leaves or array.shape != leaves[name].shape:
                 wanted = leaves[name].shape if name in leaves else "another form"
                 raise UsageError(f"{name} is given the shape {array.shape}, and has {wanted}")
             leaves[name] = array.astype(leaves[name].dtype)
         assert run.bound is not None
-        if run.job.space is not None:
-            leaves = run.job.space.completed(leaves)
+        space = run.job.space
+        if space is not None:
+            leaves = space.completed(leaves)
         first, names = run.job.first_state(run.built, leaves), run.built.descent.state
         whole = "all parameters" in names  # such a method knows the place where it stands
-        moved = {*run.job.moved(leaves)}
+        moved = {*given} if space is None else {space.key(leaf) for leaf in given}
         for name, array in zip(names, run.bound.state, strict=True):
-            if whole or name in moved:
+            if whole or name.removeprefix(AVERAGED) in moved:
                 array[...] = first[name]
 
     # --- going on
@@ -107,9 +112,9 @@ class SteppedRun:
     def step(
         self, *, examples: int | None = None, batches: int | None = None, epochs: int | None = None
     ) -> Self:
-        """Go on by so many rows, batches (updates), or epochs; by one update if nothing is said.
+        """Go on by so many rows, batches (mostly updates), or epochs; by one batch by default.
 
-        Ctrl-C ends it after the update that it meets. A run that has ended stays as it is.
+        Ctrl-C ends it after the batch that it meets. A run that has ended stays as it is.
 
         Returns:
             the run itself.

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import itertools
-import queue
-import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -15,16 +14,19 @@ from descend.errors import UsageError, ends_at_users_line, suggest
 from descend.graph.program import DIVERGED, RUNNING
 from descend.result.finish import finish
 from descend.result.fit import Fit
+from descend.run.cores import threads_for
 from descend.run.drive import Ending, listening
 from descend.run.finished import Finished
-from descend.run.threads import threads_for
+from descend.run.threads import together
 from descend.train.descents import Descents
 from descend.train.fit import read_call
 
 __all__ = ["Trainings", "trainings"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
-PIECE = 1 << 14  # updates between two looks at Ctrl-C
+PIECE = 1 << 14  # batches between two looks at Ctrl-C
+OF_THE_CALL = ("lr", "stop_loss", "patience", "min_delta", "accumulate", "ema")
+"""Numbers that are options of `fit` themselves."""
 
 
 class Trainings(Sequence[Fit]):
@@ -155,7 +157,7 @@ def trainings(
 
 def _with_numbers(given: Mapping[str, Any], numbers: Mapping[str, Any]) -> dict[str, Any]:
     """The options with the numbers that are options themselves: all are in the program then."""
-    own = {n: v for n, v in numbers.items() if n in ("lr", "stop_loss", "patience", "min_delta")}
+    own = {n: v for n, v in numbers.items() if n in OF_THE_CALL}
     if "lr" in own and not isinstance(given.get("optimizer", ""), str):
         own.pop("lr")  # the optimizer has it
     return {**given, **own}
@@ -189,32 +191,18 @@ def _begun(descents: Descents, own: Mapping[str, Any]) -> Finished:
 
 def _run_all(runs: Sequence[Finished], threads: int) -> None:
     """Run them all to their ends; each thread takes the next one."""
-    waiting: queue.SimpleQueue[Finished] = queue.SimpleQueue()
-    for run in runs:
-        waiting.put(run)
-    failed: list[BaseException] = []
-
+    waiting = collections.deque(runs)
     with listening() as heard:
 
         def work() -> None:
-            while not failed and not heard.hit:
+            while not heard.hit:
                 try:
-                    run = waiting.get_nowait()
-                except queue.Empty:
+                    run = waiting.popleft()
+                except IndexError:
                     return
-                try:
-                    _run(run, heard)
-                except BaseException as error:
-                    failed.append(error)
+                _run(run, heard)
 
-        others = [threading.Thread(target=work, daemon=True) for _ in range(threads - 1)]
-        for thread in others:
-            thread.start()
-        work()
-        for thread in others:
-            thread.join()
-    if failed:
-        raise failed[0]
+        together([work] * threads, waiting.clear)
     for run in runs:
         if run.ending is None:
             outside = "interrupted" if run.control.status == RUNNING else ""

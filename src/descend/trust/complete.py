@@ -12,7 +12,7 @@ from descend.errors import UsageError
 from descend.graph.evaluate import Prepared, bind_extents, evaluate
 from descend.graph.node import Node
 from descend.graph.source import const
-from descend.methods.links import expected, probabilities
+from descend.methods.links import rows_of_classes
 from descend.methods.losses import Poisson
 from descend.parameters.flat import flat, leaf_by_leaf, names_of
 from descend.records.layers import LayerRecord
@@ -122,7 +122,8 @@ class Completion:
             return ()
         from descend.trust.layers import gradients_of, layers_of, seen_layers
 
-        gradients = gradients_of(self.job, self.built, self.leaves)
+        free = self.whole.job.space is None
+        gradients = None if free else gradients_of(self.job, self.built, self.leaves)
         return layers_of(seen_layers(*self.whole, gradients))
 
     def _outputs(self) -> list[Any]:
@@ -159,11 +160,9 @@ class Completion:
         if loss is None or not np.isfinite(fitted).all():
             return {}
         if loss.tells_classes:
-            if y.ndim > 1 or not np.array_equal(y, np.floor(y)):
-                return {} if not np.isin(y, (0, 1)).all() else metrics_of_classes(
-                    y, expected(loss.link, fitted), weight
-                )
-            return metrics_of_classes(y, probabilities(expected(loss.link, fitted)), weight)
+            own, p = rows_of_classes(loss.link, fitted, y)
+            told = own.dtype.kind == "i" or np.isin(own, (0, 1)).all()
+            return metrics_of_classes(own, p, weight) if told else {}
         return metrics_of_numbers(y, fitted, weight) if loss.of_residual else {}
 
     # --- what uncertainties are worked out of

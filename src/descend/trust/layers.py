@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from descend.differentiate.reverse import reverse
-from descend.graph.evaluate import evaluate
+from descend.graph.evaluate import Prepared, bind_extents
 from descend.graph.source import const
 from descend.records.layers import MOST_LOOKED_AT, LayerRecord
 from descend.simplify.driver import simplify
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from descend.run.job import Job
     from descend.trace.model import Model
 
-__all__ = ["Seen", "gradients_of", "layers_of", "seen_layers", "weights_in"]
+__all__ = ["SeenLayer", "gradients_of", "layers_of", "seen_layers", "weights_in"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -34,7 +34,7 @@ def weights_in(layer: Layer) -> tuple[str, ...]:
     return layer.weights or tuple(name for name in layer.params if name != "bias")
 
 
-class Seen(NamedTuple):
+class SeenLayer(NamedTuple):
     """A layer with what it does to some rows.
 
     Attributes:
@@ -53,41 +53,53 @@ class Seen(NamedTuple):
 
 def gradients_of(job: Job, built: Built, leaves: Mapping[str, Array]) -> dict[str, Array]:
     """The gradient of the loss by each varied leaf, on at most `MOST_LOOKED_AT` rows."""
-    own = built.model.leaves
-    if "gradient" not in built.extras:
-        objective = built.descent.objective
-        found = reverse([objective], [const(1, objective.dtype)], [own[name] for name in leaves])
-        built.extras["gradient"] = simplify(found, final=True)
-    bound, extents = job.inputs_at(built, leaves, MOST_LOOKED_AT)
-    with np.errstate(all="ignore"):
-        return dict(zip(leaves, evaluate(built.extras["gradient"], bound, extents), strict=True))
+    return dict(zip(leaves, _looked_at(job, built, leaves, "gradient", {}), strict=True))
 
 
 def seen_layers(
-    job: Job, built: Built, leaves: Mapping[str, Array], gradients: Mapping[str, Array]
-) -> list[Seen]:
+    job: Job, built: Built, leaves: Mapping[str, Array], gradients: Mapping[str, Array] | None
+) -> list[SeenLayer]:
     """The layers of a network one after the other, at at most `MOST_LOOKED_AT` rows.
 
     They are seen as the network serves: a draw is its mean, and a running value what was kept.
 
     Args:
-        leaves: all parameters. gradients: of the varied ones.
+        leaves: all parameters. gradients: of the varied ones; None, where these are all, has them
+            worked out on the way.
     """
     network = job.problem.network
     assert network is not None
     if "layers" not in built.extras:
         built.extras["layers"] = _traced(network, built.model)
-    nodes, captured = built.extras["layers"]
-    bound, extents = job.inputs_at(built, leaves, MOST_LOOKED_AT)
-    with np.errstate(all="ignore"):
-        outputs = evaluate(nodes, bound | captured, extents)
+    captured = built.extras["layers"][1]
+    if gradients is None:
+        values = _looked_at(job, built, leaves, "layers and gradient", captured)
+        gradients = dict(zip(leaves, values[len(network.layers):], strict=True))
+    else:
+        values = _looked_at(job, built, leaves, "layers", captured)
     found = []
-    for number, (layer, output) in enumerate(zip(network.layers, outputs, strict=True)):
+    for number, (layer, output) in enumerate(zip(network.layers, values, strict=False)):
         names = {name: f"{number}.{name}" for name in layer.params}
         params = {name: leaves[whole] for name, whole in names.items()}
         slopes = {name: gradients[whole] for name, whole in names.items() if whole in gradients}
-        found.append(Seen(number, layer, params, np.asarray(output), slopes))
+        found.append(SeenLayer(number, layer, params, np.asarray(output), slopes))
     return found
+
+
+def _looked_at(
+    job: Job, built: Built, leaves: Mapping[str, Array], what: str, captured: Mapping[Node, Array]
+) -> list[Array]:
+    """What of the layers and of the gradient is asked for; the graph is made once."""
+    bound, extents = job.inputs_at(built, leaves, MOST_LOOKED_AT)
+    bound |= captured
+    if f"prepared {what}" not in built.extras:
+        nodes = list(built.extras["layers"][0]) if "layers" in what else []
+        if "gradient" in what:
+            own, objective = built.model.leaves, built.descent.objective
+            nodes += reverse([objective], [const(1, objective.dtype)], [own[n] for n in leaves])
+        built.extras[f"prepared {what}"] = Prepared(simplify(nodes, final=True), bound)
+    prepared: Prepared = built.extras[f"prepared {what}"]
+    return prepared([bound[n] for n in prepared.inputs], extents | bind_extents(bound))
 
 
 def _traced(network: Network, model: Model) -> tuple[list[Node], dict[Node, Array]]:
@@ -106,7 +118,7 @@ def _traced(network: Network, model: Model) -> tuple[list[Node], dict[Node, Arra
     return list(traced.outputs), captured
 
 
-def layers_of(seen: Iterable[Seen]) -> tuple[LayerRecord, ...]:
+def layers_of(seen: Iterable[SeenLayer]) -> tuple[LayerRecord, ...]:
     """What the report says of each layer."""
     return tuple(
         LayerRecord(

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from descend.methods.links import class_numbers
+
 __all__ = [
     "OF_CLASSES", "OF_NUMBERS", "confusion", "explained", "metrics_of_classes",
     "metrics_of_numbers",
@@ -114,11 +116,8 @@ def metrics_of_classes(y: Array, p: Array, weight: Array | None = None) -> dict[
 'auc': 1.0, 'log_loss': 0.510...}
     """
     w = np.ones(len(y)) if weight is None else weight
-    if y.ndim == 1:
-        number = y.astype(np.int64)
-    elif (y.sum(axis=1) == 1).all():
-        number = y.argmax(axis=1)
-    else:
+    number = class_numbers(y)
+    if number.ndim > 1:
         hits = (p > 0.5) == (y > 0.5)
         each = np.average(hits, axis=0, weights=w)
         areas = [_auc_of(y[:, k] > 0.5, p[:, k], w) for k in range(len(each))]

@@ -1,0 +1,185 @@
+"""A step divided among threads: the same bits for any number of them, in any order."""
+
+import os
+import threading
+from typing import Any
+
+import numpy as np
+import pytest
+
+import descend
+from compile.descents import Descent, descent
+from compile.test_control import by_the_letter, network
+from compile.test_programs import check_same_bits, outcome, whole
+from descend import networks
+from descend.compile import divide as dividing
+from descend.compile.descent import DescentFlow
+from descend.compile.loops import Barrier, Block, Nest, Product, Serial
+from descend.compile.program import NativeProgram
+from descend.graph.program import RUNNING, Control
+
+rng = np.random.default_rng(0)
+X = rng.normal(size=(300, 40)).astype(np.float32)
+LABELS = (X[:, 0] + X[:, 1] ** 2 > 1).astype(int) + (X[:, 2] > 0.5)
+TRAINED = {"loss": "cross_entropy", "epochs": 3, "batch_size": 128, "seed": 3, "lr": 1e-2}
+
+
+@pytest.fixture
+def eager(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Even short axes are divided, and next to nothing is done twice."""
+    monkeypatch.setattr(dividing, "PART", 2)
+    monkeypatch.setattr(dividing, "LITTLE", 4)
+
+
+DESCENTS = {
+    "batches": lambda: descent("network", 5, True, rows=12),
+    "all rows": lambda: descent("network", None, False, rows=16),
+    "matrix": lambda: descent("matrix", 8, True, rows=16),
+    "a step that is not taken": lambda: descent("network", 5, True, rows=12, guard=0.3),
+    "draws and running values": lambda: network(5, True),
+}
+
+
+@pytest.mark.usefixtures("eager")
+@pytest.mark.parametrize("make", DESCENTS.values(), ids=DESCENTS)
+def test_no_order_of_threads_changes_a_bit(make: Any) -> None:
+    d = make()
+    one = by_the_letter(d, 2, seed=5)
+    for threads, order in ((2, 0), (2, 1), (3, 2)):
+        check_same_bits(by_the_letter(d, 2, seed=5, order=order, threads=threads), one)
+
+
+@pytest.mark.usefixtures("eager")
+def test_without_barriers_the_order_of_threads_shows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So the check above can fail."""
+    d = descent("network", 5, True, rows=12)
+    one = by_the_letter(d, 1, seed=5)
+    divide = dividing.divide
+
+    def without(*args: Any) -> list[Any]:
+        return [s for s in divide(*args) if not isinstance(s, Barrier)]
+
+    monkeypatch.setattr("descend.compile.descent.divide", without)
+    with pytest.raises(AssertionError):
+        for order in range(4):
+            check_same_bits(by_the_letter(d, 1, seed=5, order=order, threads=2), one)
+
+
+@pytest.mark.usefixtures("eager")
+@pytest.mark.parametrize("make", DESCENTS.values(), ids=DESCENTS)
+def test_no_number_of_threads_changes_a_bit(make: Any) -> None:
+    d = make()
+    program = NativeProgram(d.program)
+    one = whole(d, 20, program=program)
+    for threads in (2, 3, 5):
+        check_same_bits(in_pieces(d, program, threads), one)
+
+
+def in_pieces(d: Descent, program: NativeProgram, threads: int) -> Any:
+    """The outcome of many entries, each of which ends in the middle of an epoch."""
+    bound, control = d.bindings(), Control(max_epochs=20, threads=threads)
+    while control.status == RUNNING:
+        program.run(bound, control, 3)
+    return outcome(bound, control)
+
+
+def same(a: Any, b: Any) -> None:
+    for name, value in a.params.items():
+        np.testing.assert_array_equal(value, b.params[name])
+    assert a.history.loss.tobytes() == b.history.loss.tobytes()
+
+
+MODELS = {
+    "mlp": lambda: networks.mlp((100, 60)),
+    "normalised": lambda: networks.Sequential(
+        networks.Linear(70), networks.BatchNorm(), networks.relu,
+        networks.Dropout(0.3), networks.Linear(),
+    ),
+    "tanh": lambda: networks.mlp((64,), activation="tanh"),
+    "so deep that it is cut into pieces": lambda: networks.mlp((40,) * 12, activation="tanh"),
+}  # fmt: skip
+OPTIONS = {
+    "Adam": {},
+    "momentum": {"optimizer": descend.SGD(lr=0.1, momentum=0.9), "lr": None},
+    "clipped": {"clip": descend.clip_norm(0.1)},
+    "penalty": {"penalty": "l2(1e-3)"},
+    "validation": {"validation_split": 0.2, "patience": 2, "epochs": 6},
+    "weights": {"sample_weight": np.linspace(0, 1, len(X))},
+    "all rows": {"batch_size": len(X)},
+    "double": {"dtype": "float64"},
+    "accumulated": {"accumulate": 2, "batch_size": 64},
+    "averaged": {"ema": 0.9, "lr_factors": {"0": 0.5}},
+}
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
+def test_networks(model: str, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("descend.graph.program.LEAST", 1000)
+    if model != "mlp" and options and "optimizer" not in options:
+        pytest.skip("the plain network shows it")
+    given = {name: value for name, value in {**TRAINED, **options}.items() if value is not None}
+    dtype = given.pop("dtype", "float32")
+    x = X.astype(dtype)
+    one = descend.fit(MODELS[model](), x, LABELS, threads=1, **given)
+    two = descend.fit(MODELS[model](), x, LABELS, threads=2, **given)
+    same(one, two)
+    same(one, descend.fit(MODELS[model](), x, LABELS, threads=3, **given))
+
+
+def test_what_is_between_the_barriers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows go through all layers without waiting; then come the weights' gradients; then checks."""
+    monkeypatch.setattr("descend.graph.program.LEAST", 1000)
+    monkeypatch.setenv("DESCEND_CACHE", "off")
+    write, flows = DescentFlow.write, []
+    monkeypatch.setattr(DescentFlow, "write", lambda self: flows.append(self) or write(self))
+    descend.fit(networks.mlp((63, 47)), X, LABELS, threads=2, **TRAINED)
+    (flow,) = flows
+    rounds: list[list[Any]] = [[]]
+    for statement in flow.blocks["batch"].statements:
+        if isinstance(statement, Barrier):
+            rounds.append([])
+        else:
+            rounds[-1].append(statement)
+    products = [[s for s in r if isinstance(s, Product)] for r in rounds]
+    # Three forward, one backward (the other is of three terms, and written out); gradients.
+    assert [len(p) for p in products] == [4, 3, 0, 0]
+    assert all(p.divided is p.axes[0] and p.by_rows for p in products[0])
+    assert all(p.divided is not None and p.in_place for p in products[1])
+    alone = [s for s in rounds[2] if isinstance(s, Serial)]
+    assert {s.thread % 2 for s in alone} == {0, 1}
+    assert not any(isinstance(s, Nest | Serial | Block) for s in rounds[3])
+
+
+def test_two_runs_at_once_have_the_bits_of_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("descend.graph.program.LEAST", 1000)
+    given = {**TRAINED, "epochs": 60, "threads": 2}
+    one = descend.fit(networks.mlp((100, 60)), X, LABELS, **given)
+    found: dict[int, Any] = {}
+
+    def fit(number: int) -> None:
+        found[number] = descend.fit(networks.mlp((100, 60)), X, LABELS, **given)
+
+    runs = [threading.Thread(target=fit, args=(number,)) for number in range(3)]
+    for run in runs:
+        run.start()
+    for run in runs:
+        run.join()
+    for other in found.values():
+        same(one, other)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
+def test_after_a_fork_there_are_threads_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("descend.graph.program.LEAST", 1000)
+    one = descend.fit(networks.mlp((100,)), X, LABELS, threads=2, **TRAINED)
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            same(one, descend.fit(networks.mlp((100,)), X, LABELS, threads=2, **TRAINED))
+            code = 0
+        finally:
+            os._exit(code)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
