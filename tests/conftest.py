@@ -38,7 +38,9 @@ def pytest_collection_finish() -> None:
 
 SOONER = {
     "cli", "data", "estimators", "judge", "many", "methods", "models", "networks", "parameters",
-    "show", "train", "uncertainty",
+    "show", "trace", "train", "uncertainty",
+    *(f"fitting/test_{name}.py" for name in
+      ("everyday", "many_everyday", "three_entries", "entries_units", "units", "words")),
 }  # fmt: skip
 
 
@@ -57,8 +59,9 @@ def code_is_had_soon(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyP
     compiler, derivatives, the problems of others, and every process that a test starts have the
     code that users have; last bits differ where one fuses a product and a sum and the other not.
     """
-    place = request.path.relative_to(TESTS).parts[0]
-    if WHOLE or place not in SOONER or request.node.get_closest_marker("users_code"):
+    file = request.path.relative_to(TESTS)
+    soon = not SOONER.isdisjoint((file.parts[0], file.as_posix()))
+    if WHOLE or not soon or request.node.get_closest_marker("users_code"):
         return
     from descend.compile import cache as programs
     from descend.compile import native
