@@ -127,7 +127,6 @@ def test_trained_in_threads(estimator: Any, y: Any) -> None:
 
 
 @pytest.mark.fuzz
-@pytest.mark.users_code
 def test_trained_in_another_process() -> None:
     chosen = [ALL[k] for k in (range(len(ALL)) if WHOLE else (3,))]
     tasks = [joblib.delayed(clone(model).fit)(X, y) for model, y in chosen]

@@ -81,7 +81,6 @@ def test_every_activation_is_carried(name: str) -> None:
     np.testing.assert_array_equal(other(X), layer(X))
 
 
-@pytest.mark.users_code
 def test_training_in_another_process_has_the_same_bits(tmp_path: Path) -> None:
     network = NETWORKS["residual"]
     fit = descend.fit(network, X, Y, epochs=3, seed=2)
