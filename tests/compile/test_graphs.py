@@ -5,6 +5,7 @@ Groups of outputs are compiled together, which also merges them into common loop
 
 import itertools
 from collections.abc import Callable, Iterable, Sequence
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -421,6 +422,7 @@ WALKED = frozenset({
 
 def test_no_primitive_is_left_out() -> None:
     """A primitive that is new in the table needs a place in these tests."""
+    import_module("descend.graph.shared")
     # test_linear_algebra.py, test_sound_solve.py, test_shared.py; a black box is Python.
     elsewhere = {*LINEAR_ALGEBRA, "sound_solve", "shared", "black_box"}
     assert set(PRIMITIVES) == WALKED | SEPARATE | set(ELEMENTWISE) | elsewhere

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 
 from descend.compile.access import Access, Counters
 from descend.compile.kinds import Value, literal
-from descend.compile.loops import Address, Axis, Let, Nest, Reduction
+from descend.compile.loops import Address, Axis, Let, Nest, Reduction, cost_of
 from descend.compile.operations import emit_operation, kind_of
 from descend.compile.products import Products, products_of
 from descend.compile.segments import operands
@@ -144,7 +144,10 @@ class NestWriter:
         n = axis.extent
         if axis is self.nest.divided or not isinstance(n, int):
             return False
-        return n * (len(self.nest.lets) + 1) <= UNROLL_LIMIT * self.width
+        each = len(self.nest.lets) + 1
+        if axis in self.nest.axes[: self.nest.kept]:  # else the order of sums would depend on it
+            each = 1 + sum(cost_of(let.op) for let in self.nest.lets)
+        return n * each <= UNROLL_LIMIT * self.width
 
     def chunk_plan(self, extent: int) -> list[tuple[int, int, int]]:
         """(start, width, slot): whole vectors, then halves, down to single rows."""

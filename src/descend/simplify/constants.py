@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from functools import lru_cache
 from typing import Any
 
@@ -16,6 +15,7 @@ from descend.simplify.triggers import on
 __all__ = ["fold", "full", "same_kind", "uniform"]
 
 FOLDED_ELEMENTS = 4096
+REPEATED = 256  # elements that a repeated array may become
 _SMALL = 64
 
 
@@ -57,9 +57,9 @@ def fold(node: Node) -> Node | None:
     for a in node.args:
         if a.op is not CONST:
             return None
-    if node.op.name == "broadcast" and node.args[0].shape == ():
+    if any(isinstance(n, Dim) for n in node.shape) or node.size > FOLDED_ELEMENTS:
         return None
-    if any(isinstance(n, Dim) for n in node.shape) or math.prod(node.shape) > FOLDED_ELEMENTS:  # type: ignore[arg-type]
+    if node.op.name == "broadcast" and (node.args[0].shape == () or node.size > REPEATED):
         return None
     if node.op.kind not in ("elementwise", "linear", "multilinear", "selection"):
         return None
