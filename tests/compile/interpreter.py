@@ -47,6 +47,16 @@ Array = np.ndarray[Any, np.dtype[Any]]
 JOIN = {"add": np.add, "max": np.maximum, "min": np.minimum}
 
 
+def once_rounded(a: Any, b: Any, c: Any) -> Any:
+    """a·b + c; as it comes where that is not finite, or exactly 0."""
+    with np.errstate(all="ignore"):
+        plain = a * b + c
+    if not np.isfinite(plain):
+        return plain
+    exact = Fraction(float(a)) * Fraction(float(b)) + Fraction(float(c))
+    return type(plain)(float(exact)) if exact else plain
+
+
 class Machine:
     """Memory and values of a run.
 
@@ -133,6 +143,8 @@ class Machine:
             flat, i = self.element(Address(address.place, index))
             return flat[i]
         args = [self.values[a] for a in let.args]
+        if let.op == "fma":
+            return once_rounded(*args)
         with np.errstate(all="ignore"):
             made = PRIMITIVES[let.op].meaning(*args, **(let.attr or {}))
         return np.asarray(made, let.dtype)[()]

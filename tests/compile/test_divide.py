@@ -11,7 +11,7 @@ import descend
 from compile.descents import Descent, descent
 from compile.test_control import by_the_letter, network
 from compile.test_programs import check_same_bits, outcome, whole
-from descend import networks
+from descend import networks as nn
 from descend.compile import divide as dividing
 from descend.compile.descent import DescentFlow
 from descend.compile.loops import Barrier, Block, Nest, Product, Serial
@@ -90,13 +90,13 @@ def same(a: Any, b: Any) -> None:
 
 
 MODELS = {
-    "mlp": lambda: networks.mlp((100, 60)),
-    "normalised": lambda: networks.Sequential(
-        networks.Linear(70), networks.BatchNorm(), networks.relu,
-        networks.Dropout(0.3), networks.Linear(),
+    "mlp": lambda: nn.mlp((100, 60)),
+    "normalised": lambda: nn.Sequential(
+        nn.Linear(70), nn.BatchNorm(), nn.relu,
+        nn.Dropout(0.3), nn.Linear(),
     ),
-    "tanh": lambda: networks.mlp((64,), activation="tanh"),
-    "so deep that it is cut into pieces": lambda: networks.mlp((40,) * 12, activation="tanh"),
+    "tanh": lambda: nn.mlp((64,), activation="tanh"),
+    "so deep that it is cut into pieces": lambda: nn.mlp((40,) * 12, activation="tanh"),
 }  # fmt: skip
 OPTIONS = {
     "Adam": {},
@@ -127,13 +127,41 @@ def test_networks(model: str, options: dict[str, Any], monkeypatch: pytest.Monke
     same(one, descend.fit(MODELS[model](), x, LABELS, threads=3, **given))
 
 
+SMALL_PARAMETERS = {
+    "a few": (nn.Linear(16), nn.BatchNorm(), nn.Sigmoid(), nn.Linear()),
+    "so many that the step is cut into pieces": (
+        nn.Linear(3), nn.BatchNorm(), nn.ELU(), nn.Linear(5), nn.BatchNorm(), np.tanh,
+        nn.Linear(1), nn.BatchNorm(), nn.LayerNorm(), nn.Softplus(), nn.Linear(2), nn.BatchNorm(),
+        nn.LayerNorm(), nn.relu, nn.Linear(16), nn.Mish(), nn.Linear(17), nn.BatchNorm(), nn.relu,
+        nn.Linear(64), nn.LayerNorm(), np.tanh, nn.Linear(),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore:every row has the same prediction")
+@pytest.mark.parametrize("layers", SMALL_PARAMETERS.values(), ids=SMALL_PARAMETERS)
+def test_single_numbers_have_the_bits_of_one_thread(
+    layers: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Barriers and pieces come between products and sums, which LLVM would fuse elsewhere."""
+    monkeypatch.setattr("descend.graph.program.LEAST", 1)
+    for rows in (2, 17):
+        x, y = X[:rows, :16], X[:rows, 16:18]
+        one, two, three = (
+            descend.fit(nn.Sequential(*layers), x, y, loss="huber", epochs=3, lr=0.1, threads=n)
+            for n in (1, 2, 3)
+        )
+        same(one, two)
+        same(one, three)
+
+
 def test_what_is_between_the_barriers(monkeypatch: pytest.MonkeyPatch) -> None:
     """Rows go through all layers without waiting; then come the weights' gradients; then checks."""
     monkeypatch.setattr("descend.graph.program.LEAST", 1000)
     monkeypatch.setenv("DESCEND_CACHE", "off")
     write, flows = DescentFlow.write, []
     monkeypatch.setattr(DescentFlow, "write", lambda self: flows.append(self) or write(self))
-    descend.fit(networks.mlp((63, 47)), X, LABELS, threads=2, **TRAINED)
+    descend.fit(nn.mlp((63, 47)), X, LABELS, threads=2, **TRAINED)
     (flow,) = flows
     rounds: list[list[Any]] = [[]]
     for statement in flow.blocks["batch"].statements:
@@ -154,11 +182,11 @@ def test_what_is_between_the_barriers(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_two_runs_at_once_have_the_bits_of_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("descend.graph.program.LEAST", 1000)
     given = {**TRAINED, "epochs": 60, "threads": 2}
-    one = descend.fit(networks.mlp((100, 60)), X, LABELS, **given)
+    one = descend.fit(nn.mlp((100, 60)), X, LABELS, **given)
     found: dict[int, Any] = {}
 
     def fit(number: int) -> None:
-        found[number] = descend.fit(networks.mlp((100, 60)), X, LABELS, **given)
+        found[number] = descend.fit(nn.mlp((100, 60)), X, LABELS, **given)
 
     runs = [threading.Thread(target=fit, args=(number,)) for number in range(3)]
     for run in runs:
@@ -173,12 +201,12 @@ def test_two_runs_at_once_have_the_bits_of_one(monkeypatch: pytest.MonkeyPatch) 
 @pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
 def test_after_a_fork_there_are_threads_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("descend.graph.program.LEAST", 1000)
-    one = descend.fit(networks.mlp((100,)), X, LABELS, threads=2, **TRAINED)
+    one = descend.fit(nn.mlp((100,)), X, LABELS, threads=2, **TRAINED)
     child = os.fork()
     if child == 0:
         code = 1
         try:
-            same(one, descend.fit(networks.mlp((100,)), X, LABELS, threads=2, **TRAINED))
+            same(one, descend.fit(nn.mlp((100,)), X, LABELS, threads=2, **TRAINED))
             code = 0
         finally:
             os._exit(code)

@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any
 
 from descend.compile.cells import object_array
+from descend.compile.contract import contract
 from descend.compile.control import FlowWriter
 from descend.compile.divide import divide
 from descend.compile.entry import CONTROL, DescentText, Variant, swaps_rows
@@ -69,6 +70,7 @@ class DescentFlow(GraphFlow):
     def __init__(self, program: Program, variant: Variant, divided: bool = False) -> None:
         super().__init__(CONTROL)
         self.program, self.variant, self.divided = program, variant, divided
+        self.may_be_divided = variant != "blocks" and program.multiply_adds(1) > 0
         self.parts: list[Place] = []
         self.wires: list[Place] = []
         self.state = _places("state", program.state)
@@ -114,6 +116,9 @@ class DescentFlow(GraphFlow):
         """Write the loops of the descent."""
         step = self.steps()
         end = self.epoch_end()
+        if self.may_be_divided:
+            for block in self.blocks.values():
+                contract(block)
         if self.divided:
             for block in self.blocks.values():
                 block.statements = divide(block.statements, self.spare)
@@ -469,7 +474,7 @@ def write_descent(program: Program, variant: Variant, divided: bool = False) -> 
     """The text of one variant of a program; `divided`, for several threads."""
     flow = DescentFlow(program, variant, divided)
     flow.write()
-    f = FunctionText()
+    f = FunctionText(contracts=not flow.may_be_divided)
     for block in flow.blocks.values():
         f.constants(block)
     writer = FlowWriter(f)

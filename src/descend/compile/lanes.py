@@ -44,6 +44,7 @@ class Emitter:
         preamble: module-level text by name (declarations of intrinsics, cold helper functions);
             share one dict between the functions of a module and print its values once.
         outline: whether elementary functions should be calls, for code that is long and not hot.
+        contracts: whether LLVM may make multiply-adds of products and sums.
         block: label of the block being written. Conditional code (`when_any`) starts new blocks,
             so a phi must name the `block` at the time its operand's last instruction was written.
 
@@ -65,8 +66,10 @@ class Emitter:
         preamble: dict[str, str] | None = None,
         block: str = "entry",
         outline: bool = False,
+        contracts: bool = True,
     ) -> None:
         self.outline = outline
+        self.contracts = contracts
         self.lines = lines
         self.width = width
         self.preamble: dict[str, str] = {} if preamble is None else preamble

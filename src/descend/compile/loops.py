@@ -119,7 +119,10 @@ class Address:
 
 
 class Let:
-    """A named value. `op` is an elementwise primitive, or load, const, index, rows, reduced, at."""
+    """A named value.
+
+    `op` is an elementwise primitive, or load, const, index, rows, reduced, at, fma (x·y + z).
+    """
 
     __slots__ = ("args", "attr", "depth", "dtype", "op")
 
@@ -156,12 +159,14 @@ class Store:
 class Reduction:
     """Combine a value over the axes of the nest from `kept` on.
 
-    `result` receives it: a top-level let (kept = 0), or an address of the kept axes.
+    `result` receives it: a top-level let (kept = 0), or an address of the kept axes. `fused` is
+    whether the value is a product that is rounded only when it has been added.
     """
 
     op: str
     value: Let
     result: Let | Address
+    fused: bool = False
 
 
 @dataclass(eq=False)

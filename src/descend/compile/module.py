@@ -39,10 +39,13 @@ class FunctionText:
     which share its table and receive the batch (first row, number of rows) as arguments.
     """
 
-    def __init__(self, parent: FunctionText | None = None) -> None:
+    def __init__(self, parent: FunctionText | None = None, contracts: bool = True) -> None:
         self.body: list[str] = []
         preamble: dict[str, str] = {} if parent is None else parent.e.preamble
-        self.e: Emitter = Emitter(self.body, 1, preamble, "start", outline=parent is not None)
+        contracts = contracts if parent is None else parent.e.contracts
+        self.e: Emitter = Emitter(
+            self.body, 1, preamble, "start", outline=parent is not None, contracts=contracts
+        )
         self.e.library = lambda library, name: self.slot(("library", library, name))
         self.entry: list[str] = []
         self.parent = parent

@@ -173,7 +173,11 @@ class NestWriter:
             r, name = self.reductions[number], sets[number][width, slot]
             value = self.widened(values[r.value], width)
             before = self.e.op(f"load {value.type}, ptr {name}", value.kind, value.width)
-            after = emit_operation(self.e, r.op, (before, value), r.value.dtype, None)
+            if r.fused:
+                factors = [self.widened(values[x], width) for x in r.value.args]
+                after = self.e.fma(*factors, before)
+            else:
+                after = emit_operation(self.e, r.op, (before, value), r.value.dtype, None)
             # The sum itself is chosen, not the summand: so it is fused as it is without a mask.
             chosen = after if mask is None else self.e.select(mask, after, before)
             self.e.line(f"store {chosen.typed}, ptr {name}")

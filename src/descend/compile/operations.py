@@ -34,7 +34,8 @@ def _fused(word: str) -> Callable[..., Value]:
 
     def emit(e: Emitter, a: Value, b: Value) -> Value:
         if is_float(a.kind):
-            return e.op(f"{word} contract {a.type} {a.name}, {b.name}", a.kind, a.width)
+            may = " contract" * e.contracts
+            return e.op(f"{word}{may} {a.type} {a.name}, {b.name}", a.kind, a.width)
         return getattr(e, whole)(a, b)  # type: ignore[no-any-return]
 
     return emit
@@ -129,6 +130,8 @@ def emit_operation(
     e: Emitter, op: str, args: tuple[Value, ...], dtype: np.dtype[Any], attr: Any
 ) -> Value:
     """Write one elementwise operation on values of equal width."""
+    if op == "fma":
+        return e.fma(*args)
     if op == "cast":
         return _cast(e, args[0], kind_of(dtype))
     if e.outline and is_outlined(op) and is_float(args[0].kind):

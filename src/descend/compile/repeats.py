@@ -134,7 +134,7 @@ def form_of(nest: Nest) -> Form | None:
     results = [r.result for r in nest.reductions if isinstance(r.result, Let)]
     for r in nest.reductions:
         target = "scalar" if isinstance(r.result, Let) else reading.address(r.result)
-        reductions.append((r.op, reading.operand(r.value), target))
+        reductions.append((r.op, r.fused, reading.operand(r.value), target))
     if reading.foreign or any(x in inside and not is_argument(x) for x in reading.scalars):
         return None
     extents = tuple(axis.extent for axis in nest.axes)
@@ -250,7 +250,7 @@ def _copied(
             target = image[r.result] = Let("reduced", (), None, r.result.dtype)
         else:
             target = moved(r.result)
-        reductions.append(Reduction(r.op, image.get(r.value, r.value), target))
+        reductions.append(Reduction(r.op, image.get(r.value, r.value), target, r.fused))
     copy = Nest(nest.axes, nest.kept, lets, stores, reductions)
     copy.divided, copy.like = nest.divided, nest.like
     return copy, image

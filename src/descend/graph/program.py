@@ -150,7 +150,10 @@ class Program:
         """How many threads have enough to do: a block of rows each, or `LEAST` of products."""
         if self.in_blocks(n_rows):
             return -(-n_rows // BLOCK)
-        rows = min(n_rows, self.plan.batch_size or n_rows)
+        return max(1, self.multiply_adds(min(n_rows, self.plan.batch_size or n_rows)) // LEAST)
+
+    def multiply_adds(self, rows: int) -> int:
+        """Those of a step's products of matrices, on so many rows."""
         terms = 0
         for node in postorder(self.step_heads):
             if node.op.name == "contract":
@@ -158,7 +161,7 @@ class Program:
                 labels |= dict(zip(node.attrs["lb"], node.args[1].shape, strict=True))
                 sizes = [rows if isinstance(n, Dim) else n for n in labels.values()]
                 terms += math.prod(sizes) if len(sizes) > 2 else 0
-        return max(1, terms // LEAST)
+        return terms
 
     def in_blocks(self, n_rows: int) -> bool:
         """Whether a step on so many rows goes through them in blocks."""
