@@ -138,7 +138,7 @@ SMALL_PARAMETERS = {
 }  # fmt: skip
 
 
-@pytest.mark.filterwarnings("ignore:every row has the same prediction")
+@pytest.mark.filterwarnings("ignore:every row has the same", "ignore:Dead are")
 @pytest.mark.parametrize("layers", SMALL_PARAMETERS.values(), ids=SMALL_PARAMETERS)
 def test_single_numbers_have_the_bits_of_one_thread(
     layers: Any, monkeypatch: pytest.MonkeyPatch

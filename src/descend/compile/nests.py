@@ -174,8 +174,8 @@ class NestWriter:
             value = self.widened(values[r.value], width)
             before = self.e.op(f"load {value.type}, ptr {name}", value.kind, value.width)
             if r.fused:
-                factors = [self.widened(values[x], width) for x in r.value.args]
-                after = self.e.fma(*factors, before)
+                a, b = (self.widened(values[x], width) for x in r.value.args)
+                after = self.e.fma(a, b, before)
             else:
                 after = emit_operation(self.e, r.op, (before, value), r.value.dtype, None)
             # The sum itself is chosen, not the summand: so it is fused as it is without a mask.
