@@ -13,7 +13,8 @@ from compile.test_control import by_the_letter, network
 from compile.test_programs import check_same_bits, outcome, whole
 from descend import networks as nn
 from descend.compile import divide as dividing
-from descend.compile.descent import DescentFlow
+from descend.compile.descent import DescentFlow, write_descent
+from descend.compile.legalise import legal_program
 from descend.compile.loops import Barrier, Block, Nest, Product, Serial
 from descend.compile.program import NativeProgram
 from descend.graph.program import RUNNING, Control
@@ -195,6 +196,19 @@ def test_two_runs_at_once_have_the_bits_of_one(monkeypatch: pytest.MonkeyPatch) 
         run.join()
     for other in found.values():
         same(one, other)
+
+
+def test_numbers_are_flushed_where_one_thread_has_all_products(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(dividing, "_divisible", lambda nest: None)
+    program = legal_program(descent("matrix", 8, True, rows=16).program)
+    one, two = (write_descent(program, "whole", divided) for divided in (False, True))
+    flow = two.blocks["batch"].statements
+    assert not any(isinstance(s, Product) for s in flow)
+    assert any(isinstance(s, Serial) and isinstance(s.block.statements[0], Product) for s in flow)
+    for word in ("ldmxcsr", "set.fpcr"):
+        assert (word in two.text) == (word in one.text)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")

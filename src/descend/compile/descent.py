@@ -65,6 +65,7 @@ class DescentFlow(GraphFlow):
         parts, wires: what each block of rows comes to; what is worked out before a pass over them.
         shared: the calls of what is compiled by itself, in the order of their numbers.
         kept: places that are kept in registers, by each thread for itself.
+        multiplies: whether there are products of matrices.
     """
 
     def __init__(self, program: Program, variant: Variant, divided: bool = False) -> None:
@@ -84,6 +85,7 @@ class DescentFlow(GraphFlow):
         self.heads = program.step_heads
         self.rewind: Rewind | None = None
         self.kept: list[Place] = []
+        self.multiplies = False
 
     # Lowering
 
@@ -116,11 +118,11 @@ class DescentFlow(GraphFlow):
         """Write the loops of the descent."""
         step = self.steps()
         end = self.epoch_end()
-        if self.may_be_divided:
-            for block in self.blocks.values():
+        for block in self.blocks.values():
+            self.multiplies |= any(isinstance(s, Product) for s in block.statements)
+            if self.may_be_divided:
                 contract(block)
-        if self.divided:
-            for block in self.blocks.values():
+            if self.divided:
                 block.statements = divide(block.statements, self.spare)
         self.kept = self.in_registers()
         n, size = self.get("n_rows"), self.program.plan.batch_size
@@ -481,8 +483,7 @@ def write_descent(program: Program, variant: Variant, divided: bool = False) -> 
     kept = flow.kept
     for place in kept:
         writer.move(place, into=True)
-    multiplies = any(isinstance(s, Product) for b in flow.blocks.values() for s in b.statements)
-    restore = flush_underflow(f) if multiplies else None
+    restore = flush_underflow(f) if flow.multiplies else None
     writer.write(flow.block)
     if restore is not None:
         restore()
