@@ -1,7 +1,9 @@
 """A step divided among threads: the same bits for any number of them, in any order."""
 
 import os
+import sys
 import threading
+import time
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,7 @@ from compile.test_control import by_the_letter, network
 from compile.test_programs import check_same_bits, outcome, whole
 from descend import networks as nn
 from descend.compile import divide as dividing
+from descend.compile import memory
 from descend.compile.descent import DescentFlow, write_descent
 from descend.compile.legalise import legal_program
 from descend.compile.loops import Barrier, Block, Nest, Product, Serial
@@ -209,6 +212,41 @@ def test_numbers_are_flushed_where_one_thread_has_all_products(
     assert any(isinstance(s, Serial) and isinstance(s.block.statements[0], Product) for s in flow)
     for word in ("ldmxcsr", "set.fpcr"):
         assert (word in two.text) == (word in one.text)
+
+
+@pytest.mark.parametrize("call", range(12))
+def test_what_a_signal_raises_leaves_no_thread_waiting(call: int) -> None:
+    """A handler may raise whenever a call returns; here it is the one of this number."""
+    meeting, ended, seen = threading.Barrier(2), list[int](), list[str]()
+    tables = [np.zeros(2, np.int64) for _ in range(2)]
+    before = threading.active_count()
+
+    def function(_table: int, number: int, _count: int) -> int:
+        meeting.wait(5)
+        ended.append(number)
+        return 0
+
+    def at_return(frame: Any, event: str, _what: Any) -> None:
+        caller = frame if event == "c_return" else frame.f_back if event == "return" else None
+        if caller is not None and caller.f_code is memory._together.__code__:
+            seen.append(event)
+            if len(seen) == call + 1:
+                sys.setprofile(None)
+                raise KeyboardInterrupt
+
+    sys.setprofile(at_return)
+    try:
+        memory.on_threads(function, tables, [1])
+    except KeyboardInterrupt:
+        pass
+    finally:
+        sys.setprofile(None)
+    until = time.monotonic() + 5
+    while threading.active_count() > before and time.monotonic() < until:
+        time.sleep(0.001)
+    assert threading.active_count() == before
+    assert sorted(ended) in ([], [0, 1])
+    assert not memory._several[0].locked()
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")

@@ -213,32 +213,42 @@ def on_threads(
 def _together(
     function: Callable[[int, int, int], int], tables: Sequence[Array], counted: Sequence[int]
 ) -> None:
-    gate = threading.Event()
+    """All threads or none: what a signal raises here must leave none waiting for the others."""
+    gate = threading.Lock()
+    gate.acquire()
     threads: list[threading.Thread] = []
     count = 0
 
     def work(number: int) -> None:
-        gate.wait()
+        with gate:
+            pass
         if count:
             function(tables[number].ctypes.data, number, count)
 
     try:
-        for number in range(1, len(tables)):
-            thread = threading.Thread(target=work, args=(number,))
-            thread.start()
-            threads.append(thread)
-    except RuntimeError:  # the system grants no more
-        pass
+        try:
+            for number in range(1, len(tables)):
+                thread = threading.Thread(target=work, args=(number,))
+                thread.start()
+                threads.append(thread)
+        except RuntimeError:  # the system grants no more
+            pass
+        for table in tables:
+            table[list(counted)] = len(threads) + 1
+        first = tables[0].ctypes.data
+        count = len(threads) + 1
     except BaseException:
-        gate.set()
+        count = 0
+        gate.release()
         raise
-    count = len(threads) + 1
-    for table in tables:
-        table[list(counted)] = count
-    gate.set()
-    function(tables[0].ctypes.data, 0, count)
-    for thread in threads:
-        thread.join()
+    try:
+        gate.release()
+    finally:
+        try:
+            function(first, 0, count)
+        finally:
+            for thread in threads:
+                thread.join()
 
 
 class Part(NamedTuple):
