@@ -20,7 +20,7 @@ drops = nn.Sequential(nn.Linear(128), "relu", nn.Dropout(0.5), nn.Linear(128), "
 run = dict(epochs=300, lr=0.003, batch_size=30)
 fits = {
     "neither": descend.fit(plain, x, y, **run),
-    "weight decay": descend.fit(plain, x, y, penalty="l2(0.01)", **run),
+    "weight decay": descend.fit(plain, x, y, penalty="l2(0.1)", **run),
     "dropout": descend.fit(drops, x, y, **run),
 }
 errors = {name: np.mean((fit.predict(test) - truth(test)) ** 2) for name, fit in fits.items()}
