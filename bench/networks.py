@@ -60,8 +60,10 @@ CASES = {
     "1/32": Case(1, (32,)), "16/32": Case(16, (32,)), "32/100": Case(32, (100,)),
     "128/256": Case(128, (256,), threads=(1, 2)), "256/1024": Case(256, (1024,), threads=(1, 2)),
     "32/100x3": Case(32, (100, 100, 100), threads=(1, 2)),
-    "128/256x2": Case(128, (256, 256)), "table 64-64": Case(256, (64, 64), "table"),
-    "logistic": Case(256, (), "table"), "chain": Case(10_000, (32, 16), "chain", "tanh"),
+    "128/256x2": Case(128, (256, 256), threads=(1, 2)),
+    "table 64-64": Case(256, (64, 64), "table", threads=(1, 2)),
+    "logistic": Case(256, (), "table"),
+    "chain": Case(10_000, (32, 16), "chain", "tanh", threads=(1, 2)),
 }  # fmt: skip
 
 
