@@ -47,11 +47,11 @@ class NativeProgram:
         self._bodies = shared_bodies(program.heads)
         self._own = threading.local()
 
-    def variant(self, n_rows: int, threads: int = 1) -> Code:
-        """The code for a number of rows, and for several threads where there may be."""
+    def variant(self, n_rows: int) -> Code:
+        """The code for a number of rows, by however many threads."""
         program = self.program
         variant = self._variant(n_rows)
-        divided = threads > 1 and variant != "blocks"
+        divided = variant != "blocks" and program.most_threads(n_rows) > 1
         found = self._variants.get((variant, divided))
         if found is None:
 
@@ -80,7 +80,7 @@ class NativeProgram:
 
     def run(self, bound: Bindings, control: Control, budget: int) -> None:
         """Advance a run by at most `budget` steps, or until it stops. Call again to go on."""
-        code = self.variant(bound.n_rows, control.threads)
+        code = self.variant(bound.n_rows)
         memory = self._memory(bound, code)
         while control.status == RUNNING and budget > 0:
             memory.enter(control, budget)
@@ -90,7 +90,7 @@ class NativeProgram:
     def _memory(self, bound: Bindings, code: Code) -> ProgramMemory:
         """The memory of a run: that of the last entry in this thread, if it had the same arrays."""
         held: tuple[tuple[int, ...], ProgramMemory] | None = getattr(self._own, "memory", None)
-        if held is None or held[0] != _identity(bound) or held[1].code is not code:
+        if held is None or held[0] != _identity(bound):
             p = self.program
             for arrays, nodes in ((bound.data, p.data), (bound.fixed, p.fixed)):
                 arrays[:] = [

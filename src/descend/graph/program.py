@@ -154,14 +154,20 @@ class Program:
 
     def multiply_adds(self, rows: int) -> int:
         """Those of a step's products of matrices, on so many rows."""
-        terms = 0
+        return sum(
+            math.prod(rows if isinstance(n, Dim) else n for n in sizes) for sizes in self._products
+        )
+
+    @functools.cached_property
+    def _products(self) -> list[list[int | Dim]]:
+        """The extents along which each product of matrices goes."""
+        found = []
         for node in postorder(self.step_heads):
             if node.op.name == "contract":
                 labels = dict(zip(node.attrs["la"], node.args[0].shape, strict=True))
                 labels |= dict(zip(node.attrs["lb"], node.args[1].shape, strict=True))
-                sizes = [rows if isinstance(n, Dim) else n for n in labels.values()]
-                terms += math.prod(sizes) if len(sizes) > 2 else 0
-        return terms
+                found.append([*labels.values()])
+        return [sizes for sizes in found if len(sizes) > 2]
 
     def in_blocks(self, n_rows: int) -> bool:
         """Whether a step on so many rows goes through them in blocks."""

@@ -15,7 +15,6 @@ from descend.graph.evaluate import Prepared
 from descend.graph.node import Node
 from descend.lean import dataclass
 from descend.program.recipe import Descent
-from descend.run.cores import threads_for
 from descend.run.drive import Interpreted, Runner
 from descend.run.kept import Store
 from descend.task.columns import running_slot
@@ -99,9 +98,7 @@ def settled(built: Built, state: Mapping[str, Any] | None = None) -> Built:
 BUILT: Store[Built] = Store(128)
 
 
-def make_runner(
-    descent: Descent, engine: str, n_rows: int, threads: int | None
-) -> tuple[Runner, str, str, float]:
+def make_runner(descent: Descent, engine: str, n_rows: int) -> tuple[Runner, str, str, float]:
     """Compile a program, or interpret it where that is asked for, or where native code is missing.
 
     Returns:
@@ -113,7 +110,7 @@ def make_runner(
     begin = time.perf_counter()
     try:
         program = compile_program(descent.program)
-        program.variant(n_rows, threads_for(threads, descent.program.most_threads(n_rows)))
+        program.variant(n_rows)
     except NotNative as missing:
         note = f"interpreted: there is no native code for {missing}"
         return Interpreted(descent.program), "interpreted", note, 0.0

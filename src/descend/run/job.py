@@ -162,14 +162,13 @@ class Job(Seeker):
             model = replace(self._trace(data, leaves, n_rows, known=True), why_rows=why)
             self._check(model)
             made = descent(model, recipe)
-        s = self.settings
-        runner, engine, note, seconds = make_runner(made, s.engine, n_rows, s.threads)
+        runner, engine, note, seconds = make_runner(made, self.settings.engine, n_rows)
         watched = made.traces if self.settings.has_own_functions() else made.traces[:1]
         told = model.why_rows and model.why_rows != WHITENED
         notes = [_made_for(model.why_rows, n_rows)] if told else []
-        unused, loss = warn_of_unused(model, self.space), s.loss
+        unused, s = warn_of_unused(model, self.space), self.settings.loss
         notes += unused
-        links = [] if loss is None or self.rows is None else warn_of_links(model, loss, self.rows)
+        links = [] if s is None or self.rows is None else warn_of_links(model, s, self.rows)
         notes += links
         notes += [note] if note else []
         extras = {"free": free} if model.why_rows == WHITENED else {}

@@ -29,7 +29,7 @@ class Evaluation(Optimizer):
 
 @dataclass(frozen=True)
 class Settings:
-    """The checked options of a fit that decide the program, its numbers or who works on it."""
+    """The checked options of a fit that decide the program or its numbers."""
 
     loss: Loss | None
     optimizer: Optimizer
@@ -42,7 +42,6 @@ class Settings:
     engine: str = "native"
     sign: int = 1
     why: str = ""  # the reason for the optimizer, where it was not asked for
-    threads: int | None = None
     accumulation: Any = None
     averaging: Any = None
     rates: Any = None

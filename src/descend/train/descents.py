@@ -236,8 +236,8 @@ class Descents:
         epochs = 1 if job.idle else int(o.max_iter if job.rows is None else o.epochs)
         control = Control(epochs if most is None else min(epochs, most), job.settings.seed)
         if job.rows is not None:
-            most = self.built.descent.program.most_threads(job.n_rows())
-            control.threads = threads_for(o.threads, most)
+            enough = self.built.descent.program.most_threads(job.n_rows())
+            control.threads = threads_for(o.threads, enough)
         begun = Finished(
             job, self.built, fresh, o, self.whole, dict(leaves), control,
             Course(self.built.descent.records), self.original,

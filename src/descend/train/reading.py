@@ -144,8 +144,7 @@ class Reading:
         rules = _rules(o, loss, size, limits)
         return Settings(
             loss, optimizer, rules, size, shuffle and size is not None, penalty, o.clip,
-            seed=self.seed, engine=o.engine, why=why, threads=o.threads,
-            **self._updates(optimizer, size),
+            seed=self.seed, engine=o.engine, why=why, **self._updates(optimizer, size),
         )  # fmt: skip
 
     def _updates(self, optimizer: Optimizer, size: int | None) -> dict[str, Any]:
