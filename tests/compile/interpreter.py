@@ -198,8 +198,7 @@ class Machine:
             for k in range(terms):
                 self.counters[product.inner] = k
                 (left, i), (right, j) = self.element(product.left), self.element(product.right)
-                factors = Fraction(float(left[i])), Fraction(float(right[j]))
-                part = kind(float(factors[0] * factors[1] + Fraction(float(part))))
+                part = once_rounded(left[i], right[j], part)
                 if (k + 1) % TOGETHER == 0 or k == terms - 1:
                     total, part = total + part, kind(0)
             self.values[product.result] = total

@@ -163,8 +163,9 @@ def test_metrics_that_do_not_belong_are_refused(name, y, told):
 @pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
 def test_a_column_of_zeros_and_ones_is_two_classes(optimizer):
     """A target (rows, 1) has the metrics, warnings and picture of (rows,)."""
-    x = RNG.normal(size=(90, 2))
-    y = (x[:, 0] + 0.5 * RNG.normal(size=90) > 0).astype(float)
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(90, 2))
+    y = (x[:, 0] + 0.5 * rng.normal(size=90) > 0).astype(float)
     tall, flat = (
         descend.fit(
             descend.networks.mlp(), x, target, loss="bce_with_logits", epochs=20,

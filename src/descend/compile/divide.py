@@ -11,7 +11,7 @@ threads does not change a bit.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -78,14 +78,17 @@ def divide(statements: Sequence[Statement], fresh: Fresh) -> list[Statement]:
     Args:
         fresh: makes memory that all threads have in common, of a shape and a dtype.
     """
-    rounds, done, waiting = _Rounds(fresh), [], [x for s in statements for x in _apart(s)]
+    done: list[Statement] = []
+    waiting = [x for s in statements for x in _apart(s)]
     first: set[Key] | None = None
     while waiting:
-        here, waiting = rounds.next(waiting)
-        done += here
+        here = _Round(fresh)
+        for statement in waiting:
+            here.take(statement)
+        done, waiting = done + here.done, here.later
         if first is None:
-            first = {place.key for s in here for place in targets_of(s)}
-        elif not waiting and _only_reads(here, first):
+            first = {place.key for s in here.done for place in targets_of(s)}
+        elif not waiting and _only_reads(here.done, first):
             break
         done.append(Barrier())
     return done
@@ -99,56 +102,63 @@ def _only_reads(statements: Sequence[Statement], first: set[Key]) -> bool:
     return not any(place.key in first or place.role == "state" for place in read)
 
 
-class _Rounds:
-    """The statements between two barriers, round after round."""
+class _Round:
+    """What is done between two barriers, and what is put off until the next one.
+
+    Attributes:
+        done, later: the statements.
+        missing: numbers that are known only after the barrier.
+        met: how arrays have been met so far.
+        behind: arrays that what is put off meets; whether it writes them.
+        loads: what each thread does alone.
+    """
 
     def __init__(self, fresh: Fresh) -> None:
         self.fresh = fresh
-        self.loads = [0] * LOADS  # of the threads in this round
-
-    def next(self, waiting: list[Statement]) -> tuple[list[Statement], list[Statement]]:
-        """What may be done before threads have to meet, and what is left."""
+        self.done: list[Statement] = []
+        self.later: list[Statement] = []
+        self.missing: set[Let] = set()
+        self.met: dict[Key, list[Touch]] = {}
+        self.behind: dict[Key, bool] = {}
         self.loads = [0] * LOADS
-        here: list[Statement] = []
-        later: list[Statement] = []
-        missing: set[Let] = set()
-        met: dict[Key, list[Touch]] = {}
-        behind: dict[Key, bool] = {}  # arrays that what is put off meets; whether it writes them
-        for statement in waiting:
-            way = way_of(statement)
-            thread = self.thread_for(statement, met) if way == ALONE else 0
-            touches = list(_touches(statement, way, thread))
-            late = not missing.isdisjoint([*_made(statement), *_used(statement)]) or any(
-                behind.get(key, False)
-                or (touch.writes and key in behind)
-                or any(touch.waits_for(before) for before in met.get(key, ()))
-                for key, touch in touches
-            )
-            if late:
-                later.append(statement)
-                missing.update(_made(statement))
-                for key, touch in touches:
-                    behind[key] = behind.get(key, False) or touch.writes
-                continue
-            for key, touch in touches:
-                met.setdefault(key, []).append(touch)
-            if way == ALONE:
-                self.loads[thread] += _cost(statement)
-                missing.update(_made(statement))
-                here.append(self.alone(statement, thread))
-                continue
-            if isinstance(way, Axis) and isinstance(statement, Nest):
-                statement.divided = way
-            here.append(statement)
-        return here, later
 
-    def thread_for(self, statement: Statement, met: Mapping[Key, Sequence[Touch]]) -> int:
+    def take(self, statement: Statement) -> None:
+        """Do a statement here, or put it off."""
+        way = way_of(statement)
+        thread = self.thread_for(statement) if way == ALONE else 0
+        touches = list(_touches(statement, way, thread))
+        if self.must_wait(statement, touches):
+            self.later.append(statement)
+            self.missing.update(_made(statement))
+            for key, touch in touches:
+                self.behind[key] = self.behind.get(key, False) or touch.writes
+            return
+        for key, touch in touches:
+            self.met.setdefault(key, []).append(touch)
+        if way == ALONE:
+            self.loads[thread] += _cost(statement)
+            self.missing.update(_made(statement))
+            statement = self.alone(statement, thread)
+        elif isinstance(way, Axis) and isinstance(statement, Nest):
+            statement.divided = way
+        self.done.append(statement)
+
+    def must_wait(self, statement: Statement, touches: Sequence[tuple[Key, Touch]]) -> bool:
+        """Whether it needs what is known, or was done by others, only after the barrier."""
+        return not self.missing.isdisjoint([*_made(statement), *_used(statement)]) or any(
+            self.behind.get(key, False)
+            or (touch.writes and key in self.behind)
+            or any(touch.waits_for(before) for before in self.met.get(key, ()))
+            for key, touch in touches
+        )
+
+    def thread_for(self, statement: Statement) -> int:
         """The thread that has just met its arrays; or the one that has least to do alone.
 
         That is counted for two threads and for four.
         """
         for place in places_of(statement):
-            for before in met.get(place.key, ()):
+            for before in self.met.get(place.key, ()):
                 if isinstance(before.who, tuple):
                     return before.who[1]
         halves = [sum(self.loads[n::2]) for n in range(2)]
@@ -201,15 +211,9 @@ def _apart(statement: Statement) -> list[Statement]:
         return [statement]
     axes, lets, stores = statement.axes, statement.lets, statement.stores
     writes = Nest(axes, len(axes), lets, stores, like=statement)
-    if _overwrites(statement) or _divisible(writes) is None:
+    if statement.in_place or _divisible(writes) is None:
         return [statement]
     return [writes, Nest(axes, 0, lets, [], statement.reductions, like=statement)]
-
-
-def _overwrites(nest: Nest) -> bool:
-    """Whether it writes what it reads."""
-    read = {x.attr.place.key for x in nest.lets if x.op == "load"}
-    return not read.isdisjoint(place.key for place in targets_of(nest))
 
 
 def _made(statement: Statement) -> list[Let]:
@@ -238,7 +242,7 @@ def way_of(statement: Statement) -> Way:
     axis = _divisible(statement)
     if axis is not None:
         return axis
-    return ALONE if _overwrites(statement) or _cost(statement) > LITTLE else SAME
+    return ALONE if statement.in_place or _cost(statement) > LITTLE else SAME
 
 
 def _divisible(nest: Nest) -> Axis | None:

@@ -187,6 +187,14 @@ class Nest:
     divided: Axis | None = None
     like: Nest | None = None
 
+    @property
+    def in_place(self) -> bool:
+        """Whether it writes over what it is made of, element by element."""
+        read = {x.attr.place.key for x in self.lets if x.op == "load"}
+        written = [store.target for store in self.stores]
+        written += [r.result for r in self.reductions if isinstance(r.result, Address)]
+        return any(target.place.key in read for target in written)
+
 
 @dataclass(eq=False, kw_only=True)
 class Product(Nest):
@@ -200,12 +208,6 @@ class Product(Nest):
     left: Address
     right: Address
     result: Let
-
-    @property
-    def in_place(self) -> bool:
-        """Whether a result is written over what it is made of."""
-        read = {x.attr.place.key for x in self.lets if x.op == "load"}
-        return any(store.target.place.key in read for store in self.stores)
 
     @property
     def by_rows(self) -> bool:

@@ -183,34 +183,34 @@ class ProductWriter(NestWriter):
         right = self.operand(self.nest.right, wheres)
         if self.packs is not None:
             right = self.packed(right, len(starts), self.packs)
-        begin, rows = ZERO, self.w.extent(row.extent)
-        divided = row is self.nest.divided
-        clamped = isinstance(row.extent, Dim) or (divided and self.nest.by_rows)
-        if divided and clamped:
-            begin, rows = self.w.own_part(rows)
-        last = self.e.sub(rows, 1)
+        divided, known = row is self.nest.divided, row.extent
+        if isinstance(known, Dim) or (divided and self.nest.by_rows):
+            begin, end = self.bounds(row)
+            last = self.e.sub(end, 1)
 
-        def one(i: Value) -> None:
-            if clamped or isinstance(row.extent, Dim):
+            def clamped(i: Value) -> None:
                 own = [self.at_most(self.shifted(i, r), last) for r in range(high)]
                 self.tile(outer, own, wheres, right)
-            elif row.extent % high:
-                first = self.at_most(i, row.extent - high)
+
+            self.w.loop(self.e.add(end, high - 1), clamped, begin, high)
+            return
+
+        def one(i: Value) -> None:
+            if known % high:
+                first = self.at_most(i, known - high)
                 own = [self.shifted(first, r) for r in range(high)]
                 seen = self.e.sub(i, first) if self.in_place else ZERO
                 self.tile(outer, own, wheres, right, seen)
             else:
                 self.tile(outer, [self.shifted(i, r) for r in range(high)], wheres, right)
 
-        if divided and not clamped:
-            assert isinstance(row.extent, int)
-            tiles = self.w.own_part(self.number(-(-row.extent // high)))
-            begin, end = [self.e.mul(n, high) for n in tiles]
-            self.w.loop(end, one, begin, high)
-        elif row.extent == high and not divided:
+        tiles = self.number(-(-known // high))
+        if known == high and not divided:
             one(ZERO)
-        else:
-            self.w.loop(self.e.add(rows, high - 1), one, begin, high)
+            return
+        ends = self.w.own_part(tiles) if divided else (ZERO, tiles)
+        begin, end = [self.w.times(n, high) for n in ends]
+        self.w.loop(end, one, begin, high)
 
     def packed(self, right: Pointers, vectors: int, terms: int) -> Pointers:
         """A panel of the right operand, copied to the stack: its rows then lie side by side."""

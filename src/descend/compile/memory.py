@@ -95,6 +95,7 @@ class ProgramMemory:
         self.room = max(1, min(MOST_RECORDED, record_bytes // max(row, 1)))
         self.where = self._buffers()
         self._tables: list[Array] = []
+        self._counted = [i for i, key in enumerate(code.text.slots) if key == (TEAM[1],)]
         self._own: list[dict[Any, Any]] = []
         self._ordered: tuple[int, int] | None = None  # the (seed, epoch) of the order of rows
 
@@ -109,9 +110,7 @@ class ProgramMemory:
         """Run the function on so many threads; a thread that cannot be had is done without."""
         while len(self._tables) < threads:
             self._tables.append(self._table())
-        slots = list(self.code.text.slots)
-        counted = [slots.index(key) for key in [(TEAM[1],)] if key in slots]
-        on_threads(self.code.loaded.function, self._tables[:threads], counted)
+        on_threads(self.code.loaded.function, self._tables[:threads], self._counted)
 
     def leave(self, control: Control) -> int:
         """Bring the control up to date, with the epochs' records; return what the budget left."""

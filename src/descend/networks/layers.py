@@ -17,8 +17,8 @@ from descend.networks.initialisers import Initialiser, as_initialiser
 from descend.random import bernoulli
 
 __all__ = [
-    "BatchNorm", "Dropout", "Embedding", "Flatten", "Layer", "LayerNorm", "Linear", "RMSNorm",
-    "activation",
+    "LAYERS", "BatchNorm", "Dropout", "Embedding", "Flatten", "Layer", "LayerNorm", "Linear",
+    "RMSNorm", "activation",
 ]  # fmt: skip
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -302,6 +302,15 @@ def activation(name: str) -> Layer:
         )
     shown = f"{row.layer}()" if row.layer else name
     return Layer(shown, row.function, gain=row.gain).by(activation, name)
+
+
+LAYERS: Mapping[str, Callable[..., Layer]] = {
+    maker.__name__: maker
+    for maker in (
+        BatchNorm, Dropout, Embedding, Flatten, LayerNorm, Linear, RMSNorm, activation,
+    )
+}  # fmt: skip
+"""What makes a layer of its own, by name."""
 
 
 def _check_size(what: str, size: Any) -> None:

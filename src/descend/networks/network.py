@@ -10,17 +10,7 @@ import numpy as np
 
 from descend.errors import UsageError
 from descend.networks.activations import ACTIVATIONS
-from descend.networks.layers import (
-    BatchNorm,
-    Dropout,
-    Embedding,
-    Flatten,
-    Layer,
-    LayerNorm,
-    Linear,
-    RMSNorm,
-    activation,
-)
+from descend.networks.layers import LAYERS, BatchNorm, Dropout, Layer, Linear, activation
 
 __all__ = ["Network", "Residual", "Sequential", "as_plain", "mlp", "of_plain"]
 
@@ -247,11 +237,7 @@ def mlp(
 
 
 MAKERS: Mapping[str, Callable[..., Any]] = {
-    maker.__name__: maker
-    for maker in (
-        BatchNorm, Dropout, Embedding, Flatten, LayerNorm, Linear, RMSNorm, Residual, Sequential,
-        activation, layer_of,
-    )
+    **LAYERS, "Residual": Residual, "Sequential": Sequential, "layer_of": layer_of,
 }  # fmt: skip
 """What makes layers and networks, by name."""
 
