@@ -478,7 +478,8 @@ def write_descent(program: Program, variant: Variant, divided: bool = False) -> 
     """The text of one variant of a program; `divided`, for several threads."""
     flow = DescentFlow(program, variant, divided)
     flow.write()
-    f = FunctionText(contracts=not flow.may_be_divided)
+    # Beside products, single numbers are a small part of the time, and of the text a large one.
+    f = FunctionText(contracts=not flow.may_be_divided, outline=int(flow.multiplies))
     for block in flow.blocks.values():
         f.constants(block)
     writer = FlowWriter(f)

@@ -31,6 +31,7 @@ SMALL = 16
 UNROLLED_SUM = 8
 RECOMPUTE = 10
 CHEAP = 3
+COLUMNS = 4  # from which on their sums are formed side by side
 NEST_LIMIT = ONCE - 1
 
 EXTREMA = frozenset({"reduce_max", "reduce_min"})
@@ -270,10 +271,21 @@ def _large_reduction(node: Node) -> bool:
     return any(not is_small(a) for a in node.args)
 
 
-def _group_key(node: Node, level: int) -> tuple[int, tuple[int | Dim, ...], int]:
+def _sums_of_columns(node: Node, stored: set[Node]) -> bool:
+    """Whether a small result is sums over rows of what lies in memory: a vector of them at once."""
+    if node.op.name != "sum" or node.args[0] not in stored or not is_small(node):
+        return False
+    last = node.args[0].ndim - 1
+    columns = 1 if last in node.attrs["axes"] else node.shape[-1]
+    return isinstance(columns, int) and columns >= COLUMNS
+
+
+def _group_key(
+    node: Node, level: int, stored: set[Node]
+) -> tuple[int, tuple[int | Dim, ...], int]:
     if makes_a_nest(node):
         kept, gone = reduced_labels(node)
-        if is_small(node):
+        if is_small(node) and not _sums_of_columns(node, stored):
             kept = []
         return level, (*kept, *gone), len(kept)
     return level, node.shape, len(node.shape)
@@ -295,14 +307,14 @@ def _spread(order: Sequence[Node], leaves: set[Node], stored: set[Node],
             continue
         root = _is_root(node, stored) or node in more
         if root:
-            tag: object = _group_key(node, level[node])
+            tag: object = _group_key(node, level[node], stored)
         else:
             tag = used_by.get(node)
             mate = whole.get((BESIDE.get(node.op.name, ""), node.args))
-            apart = mate is not None and tag != _group_key(mate, level[mate])
+            apart = mate is not None and tag != _group_key(mate, level[mate], stored)
             if apart or (tag is many and max(cost[node], node.op.cost) > RECOMPUTE):
                 more.add(node)
-                tag = _group_key(node, level[node])
+                tag = _group_key(node, level[node], stored)
         for arg in node.args:
             if not is_small(arg):
                 before = used_by.get(arg)
@@ -336,10 +348,10 @@ def make_schedule(
         if node in leaves or not _is_root(node, stored):
             continue
         if node in products:
-            key = _group_key(node, level[node])
+            key = _group_key(node, level[node], stored)
             groups[node] = Group(*key, [node], node)
         elif makes_a_nest(node):
-            key = _group_key(node, level[node])
+            key = _group_key(node, level[node], stored)
             groups.setdefault(key, Group(*key)).roots.append(node)
         elif is_inline(node):
             late.append(node)
@@ -355,7 +367,7 @@ def make_schedule(
         if group.kept >= 0 and group.product is None:
             mates.setdefault((group.level, group.extents), group)
     for node in late:
-        key = _group_key(node, level[node])
+        key = _group_key(node, level[node], stored)
         mate = mates.get((level[node], node.shape))
         if mate is None:
             mate = groups.setdefault(key, Group(*key))
