@@ -33,6 +33,7 @@ def eager(monkeypatch: pytest.MonkeyPatch) -> None:
     """Even short axes are divided, and next to nothing is done twice."""
     monkeypatch.setattr(dividing, "PART", 2)
     monkeypatch.setattr(dividing, "LITTLE", 4)
+    monkeypatch.setattr(dividing, "PRODUCTS", 2)
 
 
 DESCENTS = {
@@ -41,6 +42,7 @@ DESCENTS = {
     "matrix": lambda: descent("matrix", 8, True, rows=16),
     "a step that is not taken": lambda: descent("network", 5, True, rows=12, guard=0.3),
     "draws and running values": lambda: network(5, True),
+    "a matrix in each row": lambda: descent("matrices", 3, True, rows=5),
 }
 
 

@@ -264,7 +264,7 @@ class Lowering:
             nest.stores.append(Store(Address(place, at), value, 2))
         statement: Statement = nest
         for x in (*tiling.gone, *tiling.kept):
-            statement = Scan(axis[x], Block([statement]))
+            statement = Scan(axis[x], Block([statement]), apart=x in tiling.kept)
         self.block.statements.append(statement)
         self.places |= made
 
