@@ -226,13 +226,12 @@ class Lowering:
         assert tiling is not None
         for arg in product.args:
             self.bring(seen(arg))
-        labels = [product.attrs[k] for k in ("la", "lb")]
-        extents = {x: n for own, arg in zip(labels, product.args, strict=True)
-                   for x, n in zip(own, arg.shape, strict=True)}  # fmt: skip
-        axis = dict(zip(extents, self.axes([*extents.values()]), strict=True))
+        pairs = [(arg, product.attrs[k]) for arg, k in zip(product.args, ("la", "lb"), strict=True)]
+        extents = {x: n for arg, own in pairs for x, n in zip(own, arg.shape, strict=True)}
+        order = (*tiling.kept, *tiling[:3], *tiling.gone)
+        axis = dict(zip(order, self.axes([extents[x] for x in order]), strict=True))
         where = {x: Index(0, ((own, 1),)) for x, own in axis.items()}
         at = tuple(where[x] for x in product.attrs["lo"])
-        pairs = [*zip(product.args, labels, strict=True)]
         (a, of_left), (b, of_right) = reversed(pairs) if tiling.turned else pairs
         row, column, inner = (axis[x] for x in tiling[:3])
         left = self.address(a, [where[x] for x in of_left])
@@ -240,11 +239,11 @@ class Lowering:
         terms = inner.extent if isinstance(inner.extent, int) else MOST_TERMS + 1
         across = lane_stride(right, inner, False) == 1 and terms <= MOST_TERMS
         if lane_stride(right, column, False) != 1 and not across:
-            order = sorted(range(b.ndim), key=lambda n: of_right[n] == tiling.column)
-            turned = transpose(b, tuple(order))
+            last = sorted(range(b.ndim), key=lambda n: of_right[n] == tiling.column)
+            turned = transpose(b, tuple(last))
             copied = self.scratch(turned.shape, turned.dtype)
             self.write(copied, turned, (0,) * b.ndim, (1,) * b.ndim)
-            right = Address(copied, tuple(where[of_right[n]] for n in order))
+            right = Address(copied, tuple(where[of_right[n]] for n in last))
         result = Let("product", (), None, product.dtype, 2)
         nest = Product(
             (row, column), 2, [result], inner=inner, left=left, right=right, result=result

@@ -124,6 +124,9 @@ TABLE: tuple[Option, ...] = (
     Option("local", "", "fit_global"),
     Option("names", "", "fit_global"),
     Option("row", "whole", "", 0, "explain", help="The row of the table, counted from 0."),
+    Option("parameter", "text", "", None, "explain",
+           help="The parameter whose chain rule is written out; else of the first few."),
+    Option("lang", "en|zh", "", "en", "explain", help="The language of the words."),
     Option("loss", "text", "", "mse", "explain", help="mse, mae, huber(1), …."),
     Option("to", "text", "", None, "predict",
            help="Write columns and predictions into this file (.csv, .tsv, .json, .parquet) "
