@@ -27,7 +27,13 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+# What collecting the tests makes is kept, and garbage of a test is small beside what stays.
+gc.disable()
+
+
 def pytest_collection_finish() -> None:
     """Thousands of tests stay in memory to the end: no collection need look at them again."""
     gc.collect()
     gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
+    gc.enable()

@@ -1,5 +1,6 @@
 """Control flow as statements: read by the letter it means what is compiled, in any order."""
 
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
@@ -28,6 +29,7 @@ from descend.program.pipeline import descent as build
 from descend.program.recipe import Recipe
 from descend.program.stopping import Rules
 from descend.trace.model import Spec, trace_model
+from whole import sampled
 
 SMALL = 8
 
@@ -75,9 +77,8 @@ def by_the_letter(
     return Outcome(state, records, int(held[7]), int(held[3]), int(held[6]))
 
 
-@pytest.mark.parametrize("batch", [1, 7, 15, None])
-@pytest.mark.parametrize("shuffle", [False, True], ids=["in order", "shuffled"])
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.fuzz
+@sampled("model, shuffle, batch", itertools.product(MODELS, [False, True], [1, 7, 15, None]), 3)
 def test_the_loops_mean_the_program(model: str, shuffle: bool, batch: int | None) -> None:
     d = descent(model, batch, shuffle, rows=16)
     check_near(by_the_letter(d, 2, seed=5), d, 2, seed=5)
@@ -126,8 +127,8 @@ def test_a_step_that_is_not_taken(guard: float) -> None:
 
 
 @pytest.mark.usefixtures("small_blocks")
-@pytest.mark.parametrize("rows", [9, 16, 23, 45])
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.fuzz
+@sampled("model, rows", itertools.product(MODELS, [9, 16, 23, 45]), 3)
 def test_sums_of_blocks_mean_the_program(model: str, rows: int) -> None:
     d = descent(model, None, False, rows)
     assert d.program.in_blocks(rows)

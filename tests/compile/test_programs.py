@@ -1,5 +1,6 @@
 """Whole descents: native code does what a Program means, in one go or in pieces."""
 
+import itertools
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -49,6 +50,7 @@ from descend.graph.program import (
 )
 from descend.graph.selection import argmax, argsort, put_add, reduce_max, take
 from descend.graph.source import const, input_node, iota, row_count
+from whole import sampled
 
 BATCHES = (1, 7, 10, 15, 45, 64, None)
 
@@ -89,9 +91,8 @@ def check_same_bits(got: Outcome, want: Outcome) -> None:
         assert np.asarray(a).dtype == np.asarray(b).dtype
 
 
-@pytest.mark.parametrize("batch", BATCHES)
-@pytest.mark.parametrize("shuffle", [False, True], ids=["in order", "shuffled"])
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.fuzz
+@sampled("model, shuffle, batch", itertools.product(MODELS, [False, True], BATCHES), 3)
 def test_a_descent_is_what_it_means(model: str, shuffle: bool, batch: int | None) -> None:
     d = descent(model, batch, shuffle)
     check_near(whole(d, 3, seed=5), d, 3, seed=5)
