@@ -9,7 +9,7 @@ import pytest
 
 import descend
 from fitting.everyday import TASKS
-from whole import WHOLE, whole_alone
+from whole import WHOLE, sampled, whole_alone
 
 FARTHER = {"none": None, "near": 1.2, "far": 3.0}
 ROBUST = ["huber", "mae", "cauchy"]
@@ -64,7 +64,8 @@ def agrees(name: str, loss: str, start: str, seed: int = 0) -> None:
             assert far <= apart * np.std(y - prediction)
 
 
-@pytest.mark.parametrize(("name", "loss", "start"), NO_START + SLICE)
+@pytest.mark.fuzz
+@sampled("name, loss, start", NO_START + SLICE, 2)
 def test_all_entries_end_at_the_same_minimum(name: str, loss: str, start: str) -> None:
     agrees(name, loss, start)
 

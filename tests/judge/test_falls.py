@@ -5,12 +5,14 @@ Each function is written in several units of its argument and its value.
 
 from __future__ import annotations
 
+import itertools
 import warnings
 
 import numpy as np
 import pytest
 
 import descend
+from whole import sampled
 
 METHODS = ["bfgs", "lbfgs", "cg", "newton", "nelder_mead"]
 UNITS = [(1.0, 1.0), (1e8, 1e-9), (1e-8, 1e9)]
@@ -50,21 +52,19 @@ def told(function, start, method, u, v, **options):
         )
 
 
-@pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("name", ENDLESS)
-def test_what_falls_without_end_runs_away_in_every_unit(name, method):
-    for u, v in UNITS:
-        found = told(ENDLESS[name], 0.5, method, u, v)
-        assert (found.verdict, found.success) == ("runaway", False), (u, v, found.message)
+@pytest.mark.fuzz
+@sampled("name, method, units", itertools.product(ENDLESS, METHODS, UNITS), 2, ids=str)
+def test_what_falls_without_end_runs_away_in_every_unit(name, method, units):
+    found = told(ENDLESS[name], 0.5, method, *units)
+    assert (found.verdict, found.success) == ("runaway", False), found.message
 
 
-@pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("name", BOTTOMS)
-def test_a_bottom_is_a_minimum_in_every_unit(name, method):
+@pytest.mark.fuzz
+@sampled("name, method, units", itertools.product(BOTTOMS, METHODS, UNITS), 4, ids=str)
+def test_a_bottom_is_a_minimum_in_every_unit(name, method, units):
     function, start = BOTTOMS[name]
-    for u, v in UNITS:
-        found = told(function, start, method, u, v)
-        assert found.verdict == "minimum", (u, v, found.message)
+    found = told(function, start, method, *units)
+    assert found.verdict == "minimum", found.message
 
 
 @pytest.mark.parametrize("method", METHODS)
