@@ -1,11 +1,13 @@
 """Thresholds and knots are found by every loss and method; the oracle is a fine grid."""
 
+import itertools
 import warnings
 
 import numpy as np
 import pytest
 
 import descend
+from whole import sampled
 
 X = np.sort(np.random.default_rng(0).uniform(0, 10, 60))
 
@@ -71,8 +73,8 @@ def profile(model, y, t):
     return float(np.sum((y - table @ np.linalg.lstsq(table, y, rcond=None)[0]) ** 2))
 
 
-@pytest.mark.parametrize("seed", range(6))
-@pytest.mark.parametrize("model", [where, hinge, jump])
+@pytest.mark.fuzz
+@sampled("model, seed", itertools.product([where, hinge, jump], range(6)), 5)
 def test_a_broken_line_ends_in_the_best_interval_of_the_data(model, seed):
     rng = np.random.default_rng(seed)
     y = model(X, rng.uniform(2, 8), 1.0, 0.5, 2.0) + 0.5 * rng.normal(size=60)
