@@ -98,12 +98,11 @@ def test_a_descent_is_what_it_means(model: str, shuffle: bool, batch: int | None
     check_near(whole(d, 3, seed=5), d, 3, seed=5)
 
 
-@pytest.mark.parametrize("model", MODELS)
-@pytest.mark.parametrize("rows", [1, 2, 6, 8, 21])
-def test_few_rows(model: str, rows: int) -> None:
-    for batch in (1, 7, None):
-        d = descent(model, batch, True, rows)
-        check_near(whole(d, 3), d, 3)
+@pytest.mark.fuzz
+@sampled("model, rows, batch", itertools.product(MODELS, [1, 2, 6, 8, 21], [1, 7, None]), 7)
+def test_few_rows(model: str, rows: int, batch: int | None) -> None:
+    d = descent(model, batch, True, rows)
+    check_near(whole(d, 3), d, 3)
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -400,8 +399,8 @@ def uses_of_columns(n: Dim) -> tuple[list[Node], list[Node], list[Node]]:
     return [x, y, k], [held], uses
 
 
-@pytest.mark.parametrize("batch", [1, 3, 20, None])
-@pytest.mark.parametrize("shuffle", [False, True], ids=["in order", "shuffled"])
+@pytest.mark.fuzz
+@sampled("shuffle, batch", itertools.product([False, True], [1, 3, 20, None]), 3)
 def test_every_use_of_columns(shuffle: bool, batch: int | None) -> None:
     n = Dim()
     data, fixed, uses = uses_of_columns(n)

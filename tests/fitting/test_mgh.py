@@ -82,7 +82,7 @@ def test_problem(name: str, factor: int) -> None:
 
 
 @pytest.mark.fuzz
-@sampled("name, factor", itertools.product(PROBLEMS, FACTORS), 4)
+@sampled("name, factor", itertools.product(PROBLEMS, FACTORS), 7)
 def test_problem_from_its_start_alone(name: str, factor: int) -> None:
     problem = PROBLEMS[name]
     fit = solve(problem, factor, starts=1)

@@ -112,8 +112,8 @@ def test_a_saddle_is_told_of_to_who_climbs():
         descend.maximize(lambda x: -(x[0] ** 2) + x[1] ** 2 - x[1] ** 4, [1.0, 0.0])
 
 
-@pytest.mark.parametrize("method", ["bfgs", "lbfgs", "cg", "newton"])
-@pytest.mark.parametrize("unit", [1e-9, 1.0, 1e9])
+@pytest.mark.fuzz
+@sampled("unit, method", itertools.product([1e-9, 1.0, 1e9], ["bfgs", "lbfgs", "cg", "newton"]), 3)
 def test_what_falls_without_end_beside_zero_is_no_minimum(method, unit):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -89,8 +89,8 @@ STEPS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("truth", [0.7, 1.3, 2.6])
-@pytest.mark.parametrize("what", STEPS)
+@pytest.mark.fuzz
+@sampled("what, truth", itertools.product(STEPS, [0.7, 1.3, 2.6]), 2)
 def test_the_length_of_steps_is_found(what, truth):
     y = STEPS[what](X, 1.0, 0.5, truth) + 0.05 * np.random.default_rng(1).normal(size=60)
     fit = quiet(STEPS[what], X, y, start=dict(a=0.0, b=1.0, p=2.0))
