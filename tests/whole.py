@@ -14,11 +14,15 @@ def whole_alone(test: Callable[..., Any]) -> Any:
     return pytest.mark.fuzz(test) if WHOLE else None
 
 
-def sampled(names: str, rows: Iterable[Any], step: int, ids: Any = None) -> pytest.MarkDecorator:
+def sampled(names: str, rows: Iterable[Any], step: int, ids: Any = None) -> Callable[..., Any]:
     """Parameters from a long table: `make fuzz` takes every row, other runs every `step`-th.
 
     Where the rows are a product, a step that has no factor in common with the lengths of its
     tables still meets every entry of each.
     """
     taken = list(rows)[:: 1 if WHOLE else step]
-    return pytest.mark.parametrize(names, taken, ids=ids)
+
+    def mark(test: Callable[..., Any]) -> Any:
+        return pytest.mark.fuzz(pytest.mark.parametrize(names, taken, ids=ids)(test))
+
+    return mark

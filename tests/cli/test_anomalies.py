@@ -176,7 +176,6 @@ def test_every_access_may_fail(run, action):
         check(exit_code, out, own, told)
 
 
-@pytest.mark.fuzz
 @sampled("number, action", itertools.product([1, 2, 3, 5], ["open", "write", "replace"]), 2)
 def test_some_accesses_may_fail(run, action, number):
     exit_code, _, out, own, told = run(action, number)

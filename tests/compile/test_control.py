@@ -77,7 +77,6 @@ def by_the_letter(
     return Outcome(state, records, int(held[7]), int(held[3]), int(held[6]))
 
 
-@pytest.mark.fuzz
 @sampled("model, shuffle, batch", itertools.product(MODELS, [False, True], [1, 7, 15, None]), 3)
 def test_the_loops_mean_the_program(model: str, shuffle: bool, batch: int | None) -> None:
     d = descent(model, batch, shuffle, rows=16)
@@ -127,7 +126,6 @@ def test_a_step_that_is_not_taken(guard: float) -> None:
 
 
 @pytest.mark.usefixtures("small_blocks")
-@pytest.mark.fuzz
 @sampled("model, rows", itertools.product(MODELS, [9, 16, 23, 45]), 3)
 def test_sums_of_blocks_mean_the_program(model: str, rows: int) -> None:
     d = descent(model, None, False, rows)

@@ -147,7 +147,6 @@ SMALL_PARAMETERS = {
 }  # fmt: skip
 
 
-@pytest.mark.fuzz
 @pytest.mark.filterwarnings("ignore:every row has the same", "ignore:Dead are")
 @sampled("size, rows", itertools.product(SMALL_PARAMETERS, [2, 17]), 3)
 def test_single_numbers_have_the_bits_of_one_thread(

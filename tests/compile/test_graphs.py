@@ -178,7 +178,7 @@ def test_integer_powers_wrap(exponent: int) -> None:
 
 REDUCED: tuple[Shape, ...] = (
     (1,), (5,), (16,), (17,), (40,), (R,), (2, 3), (4, 4), (3, 40), (40, 3), (R, 3), (3, R),
-    (R, 20), (20, R), (R, R), (2, 3, 2), (4, 5, 6), (R, 2, 5), (5, R, 2), (2, 5, R), (9, R, 9),
+    (R, 20), (20, R), (R, R), (2, 3, 2), (4, 5, 6), (R, 2, 5), (2, 5, R), (5, R, 2), (9, R, 9),
     (2, 3, 4, 5), (R, 2, 3, 4),
 )  # fmt: skip
 
@@ -188,7 +188,6 @@ def subsets(n: int) -> Iterable[tuple[int, ...]]:
         yield from itertools.combinations(range(n), k)
 
 
-@pytest.mark.fuzz
 @sampled("shape", REDUCED, 2, ids=str)
 def test_reductions_over_every_axis_subset(shape: Shape) -> None:
     kinds = ("f8", "f8", "f4", "i8", "u1", "?") if len(shape) < 3 else ("i8", "f8")
@@ -199,7 +198,6 @@ def test_reductions_over_every_axis_subset(shape: Shape) -> None:
         agree([r(x, axes) for x in inputs for r in reduces], inputs, values)
 
 
-@pytest.mark.fuzz
 @sampled("shape", REDUCED, 2, ids=str)
 def test_positions_along_every_axis(shape: Shape) -> None:
     kinds = ("f4", "f8", "f8", "i8") if len(shape) < 3 else ("f8", "f8")
@@ -238,7 +236,6 @@ EXTENT_SETS: tuple[tuple[Any, ...], ...] = (
 )  # fmt: skip
 
 
-@pytest.mark.fuzz
 @sampled("rank_b, rank_a, extents", itertools.product(range(3), range(4), EXTENT_SETS), 3, ids=str)
 def test_contractions_of_every_pattern(rank_a: int, rank_b: int, extents: tuple[Any, ...]) -> None:
     outputs, inputs, values = [], [], []
@@ -340,7 +337,6 @@ def consumers(x: Node) -> list[Node]:
 SHAPES: tuple[Shape, ...] = ((2, 4), (20, 6), (R, 20))
 
 
-@pytest.mark.fuzz
 @sampled("shape, operand", itertools.product(SHAPES, OPERANDS), 2, ids=str)
 def test_operands_of_every_kind_in_every_use(shape: Shape, operand: str) -> None:
     x = input_node("x", shape)
@@ -406,7 +402,6 @@ def loop_over(shape: Shape, length: int | Dim, backward: bool) -> tuple[list[Nod
 LOOPS = itertools.product([(), (3,), (30,), (R,), (2, 20)], [1, 4, 30, R], [False, True])
 
 
-@pytest.mark.fuzz
 @sampled("shape, length, backward", LOOPS, 3, ids=str)
 def test_loops_that_stay_loops(shape: Shape, length: int | Dim, backward: bool) -> None:
     outputs, inputs = loop_over(shape, length, backward)

@@ -59,7 +59,6 @@ def plain(arrays, way):
     return (a if la == (0, 1) else a.T), (b if lb == (1, 2) else b.T)
 
 
-@pytest.mark.fuzz
 @sampled("shape, way", itertools.product(SHAPES, WAYS), 3, ids=str)
 def test_the_same_bits_as_one_accumulator_in_order(shape, way):
     m, n, k = shape
@@ -202,7 +201,6 @@ PROCESSORS = [(64, 32), (16, 32), (16, 16)]
 PRODUCTS = [(5, 7, 12), (30, 3, 9), (6, 16, 23), (32, 20, 40), (29, 37, 70)]
 
 
-@pytest.mark.fuzz
 @sampled("shape, processor, way", itertools.product(PRODUCTS, PROCESSORS, WAYS), 7, ids=str)
 def test_processors_with_other_registers(shape, processor, way, monkeypatch):
     """The kernels of wider and of narrower vectors, as LLVM takes them to this processor."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 
 import numpy as np
-import pytest
 
 import descend
 from descend.compile.function import compile_graph
@@ -42,7 +41,6 @@ def jacobian(x, c):
 ROW_COUNTS = [1, 7, 8, 63, 64, 65, 200, 4096, 4099]
 
 
-@pytest.mark.fuzz
 @sampled("n, p", itertools.product(ROW_COUNTS, [9, 13, 20, 31]), 3)
 def test_normal_equations_of_any_number_of_rows(p, n):
     residual, leaves, inputs = waves(p)

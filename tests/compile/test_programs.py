@@ -91,14 +91,12 @@ def check_same_bits(got: Outcome, want: Outcome) -> None:
         assert np.asarray(a).dtype == np.asarray(b).dtype
 
 
-@pytest.mark.fuzz
 @sampled("model, shuffle, batch", itertools.product(MODELS, [False, True], BATCHES), 3)
 def test_a_descent_is_what_it_means(model: str, shuffle: bool, batch: int | None) -> None:
     d = descent(model, batch, shuffle)
     check_near(whole(d, 3, seed=5), d, 3, seed=5)
 
 
-@pytest.mark.fuzz
 @sampled("model, rows, batch", itertools.product(MODELS, [1, 2, 6, 8, 21], [1, 7, None]), 7)
 def test_few_rows(model: str, rows: int, batch: int | None) -> None:
     d = descent(model, batch, True, rows)
@@ -399,7 +397,6 @@ def uses_of_columns(n: Dim) -> tuple[list[Node], list[Node], list[Node]]:
     return [x, y, k], [held], uses
 
 
-@pytest.mark.fuzz
 @sampled("shuffle, batch", itertools.product([False, True], [1, 3, 20, None]), 3)
 def test_every_use_of_columns(shuffle: bool, batch: int | None) -> None:
     n = Dim()

@@ -125,7 +125,6 @@ EVEN = {
 NORMS = {"norm": np.linalg.norm, "hypot": lambda x: np.hypot(x[0], x[1])}
 
 
-@pytest.mark.fuzz
 @sampled("name, norm, dtype", itertools.product(EVEN, NORMS, ["float64", "float32"]), 3)
 def test_even_functions_of_a_norm_have_second_derivatives_at_the_origin(name, norm, dtype) -> None:
     """By hand f″(0) times the unit matrix, in every order of the modes; and no slope."""

@@ -44,7 +44,6 @@ CHECKS = parametrize_with_checks(
 )
 
 
-@pytest.mark.fuzz
 @pytest.mark.filterwarnings("ignore")  # the checks fit what does not converge
 @sampled(*CHECKS.args, 2, **CHECKS.kwargs)
 def test_scikit_learns_checks(estimator: Any, check: Any) -> None:

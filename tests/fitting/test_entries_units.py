@@ -83,7 +83,6 @@ def test_an_everyday_fit_does_not_depend_on_units(make, loss, verdict, entry):
 METHODS, SIZES = ["bfgs", "lbfgs", "cg", "newton", "nelder_mead"], [1e-12, 1.0, 1e12]
 
 
-@pytest.mark.fuzz
 @sampled("method, u, v", itertools.product(METHODS, SIZES, SIZES), 2)
 def test_a_minimum_of_numbers_in_units_of_their_own(method, u, v):
     def valley(a, b):

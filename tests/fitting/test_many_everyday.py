@@ -32,8 +32,7 @@ def everyday(name: str, seeds: range) -> None:
     assert np.all(many.loss <= oracle * ALIKE)
 
 
-@pytest.mark.fuzz
-@sampled("name", TASKS, 2)
+@sampled("name", [*TASKS][1:] + [*TASKS][:1], 2)
 def test_an_everyday_model_needs_no_start_among_many(name: str) -> None:
     everyday(name, range(2))
 

@@ -10,7 +10,6 @@ import itertools
 import warnings
 
 import numpy as np
-import pytest
 
 import descend
 from fitting.mgh import PROBLEMS, Problem
@@ -69,7 +68,6 @@ def stands_still(problem: Problem, x: np.ndarray) -> bool:
     return True
 
 
-@pytest.mark.fuzz
 @sampled("name, factor", itertools.product(PROBLEMS, FACTORS), 2)
 def test_problem(name: str, factor: int) -> None:
     problem = PROBLEMS[name]
@@ -81,7 +79,6 @@ def test_problem(name: str, factor: int) -> None:
         assert "more were tried" in fit.start_source
 
 
-@pytest.mark.fuzz
 @sampled("name, factor", itertools.product(PROBLEMS, FACTORS), 7)
 def test_problem_from_its_start_alone(name: str, factor: int) -> None:
     problem = PROBLEMS[name]

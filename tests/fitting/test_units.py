@@ -27,7 +27,6 @@ CELLS = [
 ]  # fmt: skip
 
 
-@pytest.mark.fuzz
 @sampled("task, loss, u, v, method", CELLS, 2)
 def test_a_fit_does_not_depend_on_units(task, loss, u, v, method):
     assert not wrong(TASKS[task], method, LOSSES[loss], u, v)

@@ -52,14 +52,12 @@ def told(function, start, method, u, v, **options):
         )
 
 
-@pytest.mark.fuzz
 @sampled("name, method, units", itertools.product(ENDLESS, METHODS, UNITS), 2, ids=str)
 def test_what_falls_without_end_runs_away_in_every_unit(name, method, units):
     found = told(ENDLESS[name], 0.5, method, *units)
     assert (found.verdict, found.success) == ("runaway", False), found.message
 
 
-@pytest.mark.fuzz
 @sampled("name, method, units", itertools.product(BOTTOMS, METHODS, UNITS), 4, ids=str)
 def test_a_bottom_is_a_minimum_in_every_unit(name, method, units):
     function, start = BOTTOMS[name]
@@ -112,7 +110,6 @@ def test_a_saddle_is_told_of_to_who_climbs():
         descend.maximize(lambda x: -(x[0] ** 2) + x[1] ** 2 - x[1] ** 4, [1.0, 0.0])
 
 
-@pytest.mark.fuzz
 @sampled("unit, method", itertools.product([1e-9, 1.0, 1e9], ["bfgs", "lbfgs", "cg", "newton"]), 3)
 def test_what_falls_without_end_beside_zero_is_no_minimum(method, unit):
     with warnings.catch_warnings():
@@ -128,7 +125,6 @@ def quadratic(curved):
     return lambda p: p @ curved @ p
 
 
-@pytest.mark.fuzz
 @pytest.mark.filterwarnings("ignore")
 @sampled("n, method, seed", itertools.product([2, 3, 4], ["bfgs", "lbfgs"], range(4)), 5)
 def test_a_saddle_is_never_a_minimum(n, method, seed):

@@ -180,7 +180,6 @@ def test_nine_numbers_that_are_not_all_determined_are_told_of_alike(method):
     assert {entry[:5] for entry in said} == {said[0][:5]} and said[0][0] == "flat"
 
 
-@pytest.mark.fuzz
 @sampled("loss", ["huber(0.1)", "log_cosh", "cauchy"], 2)
 def test_nine_numbers_of_other_losses_are_told_of_alike_and_by_a_first_look(loss, monkeypatch):
     from descend.judge import verdict

@@ -73,7 +73,6 @@ def profile(model, y, t):
     return float(np.sum((y - table @ np.linalg.lstsq(table, y, rcond=None)[0]) ** 2))
 
 
-@pytest.mark.fuzz
 @sampled("model, seed", itertools.product([where, hinge, jump], range(6)), 5)
 def test_a_broken_line_ends_in_the_best_interval_of_the_data(model, seed):
     rng = np.random.default_rng(seed)
@@ -89,7 +88,6 @@ STEPS = {
 }  # fmt: skip
 
 
-@pytest.mark.fuzz
 @sampled("what, truth", itertools.product(STEPS, [0.7, 1.3, 2.6]), 2)
 def test_the_length_of_steps_is_found(what, truth):
     y = STEPS[what](X, 1.0, 0.5, truth) + 0.05 * np.random.default_rng(1).normal(size=60)

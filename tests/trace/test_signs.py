@@ -27,7 +27,6 @@ VARIANTS: dict[str, Callable[[Any], Any]] = {
 SHAPES = [(2, 2), (3, 3), (5, 5), (8, 8), (3, 4, 4)]
 
 
-@pytest.mark.fuzz
 @sampled("name, shape, engine", itertools.product(VARIANTS, SHAPES, ["native", "interpreted"]), 3)
 def test_factors_are_numpys(name: str, shape: tuple[int, ...], engine: str) -> None:
     factors = VARIANTS[name]
