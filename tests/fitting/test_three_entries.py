@@ -65,7 +65,7 @@ def agrees(name: str, loss: str, start: str, seed: int = 0) -> None:
             assert far <= apart * np.std(y - prediction)
 
 
-@sampled("name, loss, start", NO_START + SLICE, 2)
+@sampled("name, loss, start", NO_START + SLICE, 4)
 def test_all_entries_end_at_the_same_minimum(name: str, loss: str, start: str) -> None:
     agrees(name, loss, start)
 
