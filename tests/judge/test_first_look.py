@@ -1,5 +1,6 @@
 """The first look: what it clears is what the closer look would say, call after call."""
 
+import itertools
 import warnings
 
 import numpy as np
@@ -83,8 +84,10 @@ def test_a_bound_is_told_in_every_call(method):
     assert said[0][0] == "bound" and "k on a bound" in said[0][3]
 
 
-@pytest.mark.parametrize("loss", ["mae", "huber(0.1)", "log_cosh", "cauchy"])
-@pytest.mark.parametrize("method", ["auto", "bfgs", "nelder_mead"])
+LOSSES = ["mae", "huber(0.1)", "log_cosh", "cauchy"]
+
+
+@sampled("method, loss", itertools.product(["auto", "bfgs", "nelder_mead"], LOSSES), 3)
 def test_other_losses_say_the_same_in_every_call(loss, method):
     y = noisy(decay(X, 2.0, 1.3, 0.5))
     said = every_call(decay, y, start=dict(a=1.0, k=1.0, c=0.1), loss=loss, optimizer=method)
