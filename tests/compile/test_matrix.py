@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from fractions import Fraction
 
 import numpy as np
@@ -19,6 +20,7 @@ from descend.graph.linear import broadcast, reduce_sum, transpose
 from descend.graph.multilinear import contract
 from descend.graph.node import Dim
 from descend.graph.source import input_node
+from whole import sampled
 
 ROWS = Dim("rows")
 SHAPES = [
@@ -57,9 +59,9 @@ def plain(arrays, way):
     return (a if la == (0, 1) else a.T), (b if lb == (1, 2) else b.T)
 
 
-@pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize(("m", "n", "k"), SHAPES)
-def test_the_same_bits_as_one_accumulator_in_order(m, n, k, way):
+@sampled("shape, way", itertools.product(SHAPES, WAYS), 3, ids=str)
+def test_the_same_bits_as_one_accumulator_in_order(shape, way):
+    m, n, k = shape
     nodes, product, arrays = operands(m, n, k, way)
     (found,) = compile_graph([product], nodes)(arrays)
     np.testing.assert_array_equal(found, in_order(*plain(arrays, way)))
@@ -270,19 +272,22 @@ def test_no_kernel_for_a_short_sum():
     assert not any(isinstance(s, Product) for s in block.statements)
 
 
-@pytest.mark.parametrize(("width", "registers"), [(64, 32), (16, 32), (16, 16)])
-@pytest.mark.parametrize("way", WAYS)
-def test_processors_with_other_registers(width, registers, way, monkeypatch):
+PROCESSORS = [(64, 32), (16, 32), (16, 16)]
+PRODUCTS = [(5, 7, 12), (30, 3, 9), (6, 16, 23), (32, 20, 40), (29, 37, 70)]
+
+
+@sampled("shape, processor, way", itertools.product(PRODUCTS, PROCESSORS, WAYS), 7, ids=str)
+def test_processors_with_other_registers(shape, processor, way, monkeypatch):
     """The kernels of wider and of narrower vectors, as LLVM takes them to this processor."""
 
     def compiled(_key, make):
         about, image = make()
         return about, load_object(image)
 
+    width, registers = processor
     monkeypatch.setattr("descend.compile.function.cached_code", compiled)
     monkeypatch.setattr("descend.compile.module.cpu_lanes", lambda: width)
     monkeypatch.setattr("descend.compile.matrix.vector_registers", lambda: registers)
-    for m, n, k in ((5, 7, 12), (30, 3, 9), (6, 16, 23), (32, 20, 40), (29, 37, 70)):
-        nodes, product, arrays = operands(m, n, k, way)
-        (found,) = compile_graph([product], nodes)(arrays)
-        np.testing.assert_array_equal(found, in_order(*plain(arrays, way)))
+    nodes, product, arrays = operands(*shape, way)
+    (found,) = compile_graph([product], nodes)(arrays)
+    np.testing.assert_array_equal(found, in_order(*plain(arrays, way)))
