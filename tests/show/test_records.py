@@ -178,7 +178,7 @@ def test_a_history_as_a_frame(library):
 
 def test_a_frame_of_a_library_that_is_missing(monkeypatch):
     monkeypatch.setitem(sys.modules, "pandas", None)
-    with pytest.raises(UsageError, match="pandas is not installed.*\n.*pip install pandas"):
+    with pytest.raises(UsageError, match=r"pandas is not installed.*\n.*pip install pandas"):
         History(loss=[3.0]).to_pandas()
 
 
