@@ -1,0 +1,347 @@
+"""One tab's run: a thread of its own advances it in short slices, and makes frames of it.
+
+The event loop never waits for the run, nor the run for the browser. An order is carried out
+between two slices; a frame is made only when somebody has asked for one, of the run as it then is.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+import warnings
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from descend.errors import UsageError
+from descend.run.cores import cores
+from descend.studio.frames import STATES, pack
+from descend.studio.narration import Course, Told, narrate
+from descend.studio.samples import Sample
+from descend.train.start import SteppedRun, start
+
+__all__ = ["ORDERS", "SLICE_SECONDS", "SPEED", "SPEEDS", "Session"]
+
+Array = np.ndarray[Any, np.dtype[Any]]
+Taker = Callable[[int, bytes], None]
+
+SLICE_SECONDS = 0.008
+UNWATCHED = 0.1  # seconds between slices where nobody asks for a frame, as in a hidden tab
+NARRATED = 0.2  # seconds between two looks at the state while it runs
+LONGEST = 0.25  # seconds that a run makes up for, after it could not go on
+GROWTH = 4  # times the steps of the slice before, at most
+FILL = 0.75  # of a slice's time is planned for, so that a slower moment stays within it
+MOST_POINTS = 1024
+FIRST_STEPS = 256
+
+SPEEDS = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1e3, 3e3, 1e4, 3e4, 1e5, 3e5, 1e6, math.inf)
+"""Examples a second; the last is as fast as it goes."""
+SPEED = SPEEDS.index(3e3)
+"""The one to begin with."""
+RATES = (1e-6, 10.0)  # the learning rates that are taken
+
+
+class _Ask(NamedTuple):
+    """Somebody who waits for a frame later than the one that he has."""
+
+    have: int
+    take: Taker
+
+
+class _Seen(NamedTuple):
+    """The row of a single step, and what the model gave there before and after it."""
+
+    row: int
+    said: float
+    says: float
+
+
+NO_ROW = _Seen(-1, math.nan, math.nan)
+
+
+class Session:
+    """A run that may be played, stepped and changed from any thread.
+
+    Args:
+        sample: what is descended.
+        changed: told, in the run's thread, whenever `playing` changes.
+        clock: seconds.
+    """
+
+    def __init__(
+        self, sample: Sample, changed: Callable[[bool], None] = lambda _: None,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:  # fmt: skip
+        self.sample = sample
+        self._changed, self._clock = changed, clock
+        self._first = start(
+            sample.model, sample.x, sample.y, threads=max(1, cores() - 1), **sample.options
+        )
+        self._start_loss = self._first.loss
+        self._lr, self._speed = float(sample.options["lr"]), SPEED
+        self._grid = np.linspace(sample.x.min(), sample.x.max(), 129)
+        self._sequence = 0
+        self.run_seconds = 0.0  # of this thread, within the run itself
+        self._steps = FIRST_STEPS
+        self._playing, self._closed = False, False
+        self._orders: list[tuple[str, float]] = []
+        self._asks: list[_Ask] = []
+        self._wake = threading.Condition()
+        self._restart()
+        self._thread = threading.Thread(target=self._work, name="descend studio", daemon=True)
+        self._thread.start()
+
+    # --- from outside
+
+    @property
+    def playing(self) -> bool:
+        """Whether it goes on by itself."""
+        return self._playing
+
+    def order(self, name: str, value: float = 1.0) -> None:
+        """Have something done between two slices.
+
+        Args:
+            name: one of `ORDERS`.
+            value: how many examples, batches or epochs; the rate; the number of a speed.
+
+        Raises:
+            UsageError: there is no such order, or it takes no such value.
+        """
+        if name not in ORDERS:
+            raise UsageError(f'there is no order "{name}"', remedy=f"say {', '.join(ORDERS)}")
+        if not ORDERS[name].takes(value):
+            raise UsageError(f"{name} takes no {value!r}")
+        with self._wake:
+            self._orders.append((name, value))
+            self._wake.notify()
+
+    def ask(self, have: int, take: Taker) -> None:
+        """Have a frame made as soon as there is a later one than `have`; `take` gets its number and it.
+
+        `take` is called in the run's thread.
+        """
+        with self._wake:
+            self._asks.append(_Ask(have, take))
+            self._wake.notify()
+
+    def close(self) -> None:
+        """End the thread, after the slice that it is in."""
+        with self._wake:
+            self._closed = True
+            self._wake.notify()
+
+    def scene(self) -> dict[str, Any]:
+        """What does not change while the run goes on, in plain values."""
+        s = self.sample
+        return {
+            "formula": s.formula, "origin": s.origin, "params": list(self._first.params),
+            "x": s.x.tolist(), "y": s.y.tolist(), "grid": self._grid.tolist(),
+            "first": s.model(self._grid, **self._first.params).tolist(),
+            "batch_size": s.batch_size,
+        }  # fmt: skip
+
+    # --- in the run's thread
+
+    def _work(self) -> None:
+        while True:
+            with self._wake:
+                self._wake.wait_for(self._due, UNWATCHED if self._playing else None)
+                if self._closed:
+                    return
+                orders, self._orders = self._orders, []
+            for name, value in orders:
+                ORDERS[name].carry_out(self, value)
+                self._sequence += 1
+            if self._playing:
+                self._slice()
+            self._answer()
+
+    def _due(self) -> bool:
+        """Whether there is anything to do before somebody calls."""
+        if self._closed or self._orders:
+            return True
+        if self._playing:
+            return bool(self._asks) or SPEEDS[self._speed] == math.inf
+        return any(ask.have < self._sequence for ask in self._asks)
+
+    def _answer(self) -> None:
+        with self._wake:
+            asks = [ask for ask in self._asks if ask.have < self._sequence]
+            self._asks = [ask for ask in self._asks if ask.have >= self._sequence]
+        if asks:
+            frame = self._frame()
+            for ask in asks:
+                ask.take(self._sequence, frame)
+
+    def _slice(self) -> None:
+        """Go on by what the speed has earned since the slice before, within the time of a slice."""
+        now = self._clock()
+        speed = SPEEDS[self._speed]
+        if speed == math.inf:
+            count = self._steps
+        else:
+            self._earned += min(now - self._since, LONGEST) * speed / self.sample.batch_size
+            count = min(int(self._earned), self._steps)
+            self._earned = min(self._earned - count, 1.0 if count < self._steps else 0.0)
+        self._since = now
+        if count:
+            self._step(batches=count)
+
+    def _step(self, **by: int) -> None:
+        before = self._clock()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a run that diverges is told as its state
+            made, run = -self._run.updates, self._run
+            self._before = self._values()
+            cpu = time.thread_time()
+            run.step(**by)
+            self.run_seconds += time.thread_time() - cpu
+            made += run.updates
+        self._note(made, self._clock() - before)
+        self._sequence += 1
+        if run.ended:
+            self._play(False)
+
+    def _note(self, made: int, seconds: float) -> None:
+        """Plan the next slice by this one, and keep the loss within an epoch."""
+        if made and seconds > 0:
+            fitting = int(made * FILL * SLICE_SECONDS / seconds)
+            self._steps = max(FIRST_STEPS, min(fitting, self._steps * GROWTH))
+        if self._run.epoch != self._epoch:
+            self._epoch, self._within = self._run.epoch, []
+        self._loss = self._run.loss
+        self._within.append((self._position(), self._loss))
+        if len(self._within) > MOST_POINTS:
+            self._within = self._within[::2]
+
+    def _position(self) -> float:
+        """How many epochs were gone through, parts of one included."""
+        per_epoch = -(-len(self.sample.x) // self.sample.batch_size)
+        return self._run.updates / per_epoch
+
+    def _play(self, playing: bool) -> None:
+        if playing and self._run.ended:
+            self._restart()
+        self._since, self._earned = self._clock(), 0.0
+        if playing != self._playing:
+            self._playing = playing
+            self._changed(playing)
+
+    def _restart(self) -> None:
+        self._run: SteppedRun = self._first.copy().set(lr=self._lr)
+        self._epoch, self._loss = 0, self._start_loss
+        self._within: list[tuple[float, float]] = [(0.0, self._loss)]
+        self._before = self._values()
+        self._since, self._earned = self._clock(), 0.0
+        self._told, self._told_at = Told("ready", {"loss": self._loss}), -math.inf
+        self._seen = NO_ROW
+
+    def _one_example(self) -> None:
+        """A step of one row; its number is that of the row, since rows come in order."""
+        s, row = self.sample, self._run.updates % len(self.sample.x)
+        said = float(s.model(s.x[row], **self._run.params))
+        self._step(examples=1)
+        self._seen = _Seen(row, said, float(s.model(s.x[row], **self._run.params)))
+
+    def _values(self) -> Array:
+        return np.array([*self._run.params.values()])
+
+    # --- what is told
+
+    def _frame(self) -> bytes:
+        s, run = self.sample, self._run
+        history = run.history
+        epochs, losses = np.asarray(history["epoch"]), np.asarray(history["loss"])
+        told = self._narrated(epochs, losses)
+        numbers = [told.numbers[name] for name in STATES[told.state]]
+        seen = self._examples()
+        head = {
+            "sequence": self._sequence, "state": [*STATES].index(told.state),
+            "playing": self._playing, "ended": run.ended, "epoch": run.epoch,
+            "updates": run.updates, "examples": seen, "rows": len(s.x), "loss": self._loss,
+            "epoch_loss": losses[-1] if len(losses) else math.nan, "lr": self._lr,
+            "speed": SPEEDS[self._speed], **(NO_ROW if self._playing else self._seen)._asdict(),
+        }  # fmt: skip
+        with np.errstate(all="ignore"):
+            curve = s.model(self._grid, **run.params)
+        within = np.array(self._within)
+        return pack(head, {
+            "params": self._values(), "before": self._before, "curve": curve,
+            "epochs": _thinned(epochs), "losses": _thinned(losses), "within_epochs": within[:, 0], "within_losses": within[:, 1],
+            "told": numbers,
+        })  # fmt: skip
+
+    def _examples(self) -> int:
+        """How many rows of the epoch that is under way were seen."""
+        per_epoch = -(-len(self.sample.x) // self.sample.batch_size)
+        return self._run.updates % per_epoch * self.sample.batch_size
+
+    def _narrated(self, epochs: Array, losses: Array) -> Told:
+        """The state, looked at now and then while the run goes on, and at every stop."""
+        now, run = self._clock(), self._run
+        if not self._playing or now - self._told_at >= NARRATED:
+            self._told_at = now
+            self._told = narrate(Course(
+                epochs, losses, self._start_loss, self._loss, run.epoch, self._examples(),
+                len(self.sample.x), str(run.fit.verdict) if run.ended else "",
+            ))  # fmt: skip
+        return self._told
+
+
+class _Order(NamedTuple):
+    """What an order does, and the values that it takes."""
+
+    carry_out: Callable[[Session, float], None]
+    takes: Callable[[float], bool] = lambda value: value == 1
+
+
+def _set_rate(session: Session, lr: float) -> None:
+    session._lr = lr
+    session._run.set(lr=lr)
+
+
+def _set_speed(session: Session, number: float) -> None:
+    session._speed = int(number)
+    session._since, session._earned = session._clock(), 0.0
+
+
+def _reset(session: Session, _: float) -> None:
+    session._play(False)
+    session._restart()
+
+
+def _stepping(session: Session, **by: int) -> None:
+    """A single step, which pauses the run; one that has ended begins again."""
+    session._play(False)
+    if session._run.ended:
+        session._restart()
+    session._seen = NO_ROW
+    session._step(**by) if "examples" not in by else session._one_example()
+
+
+ORDERS = {
+    "play": _Order(lambda s, _: s._play(True)),
+    "pause": _Order(lambda s, _: s._play(False)),
+    "toggle": _Order(lambda s, _: s._play(not s._playing)),
+    "example": _Order(lambda s, _: _stepping(s, examples=1)),
+    "batch": _Order(lambda s, _: _stepping(s, batches=1)),
+    "epoch": _Order(lambda s, _: _stepping(s, epochs=1)),
+    "reset": _Order(_reset),
+    "lr": _Order(_set_rate, lambda v: RATES[0] <= v <= RATES[1]),
+    "speed": _Order(_set_speed, lambda v: v in range(len(SPEEDS))),
+}
+"""What a session may be told to do."""
+
+
+def _thinned(values: Array) -> Array:
+    """Every 2nd, 4th, … value, and the last one: as many as a picture shows."""
+    every = 1
+    while len(values) > MOST_POINTS * every:
+        every *= 2
+    if every == 1:
+        return values
+    kept = values[::every]
+    return kept if (len(values) - 1) % every == 0 else np.append(kept, values[-1])
