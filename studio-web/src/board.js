@@ -15,7 +15,7 @@ export class Board {
     this.progress = make("dl", { class: "ds-progress" });
     this.cells = {};
     for (const key of ["epoch_count", "step_count", "loss_now", "loss_epoch"]) {
-      const name = make("dt");
+      const name = make("dt", { "data-key": key });
       const value = make("dd", { "data-number": key });
       this.cells[key] = { name, value };
       this.progress.append(make("div", {}, name, value));

@@ -1,6 +1,6 @@
 // The data and the model's curve: what does not change is painted once, on a canvas of its own.
 import { coloursOf, fontOf } from "./theme.js";
-import { number } from "./words.js";
+import { mark } from "./words.js";
 
 const EDGE = { left: 44, right: 14, top: 14, bottom: 30 };
 const STEPS = [1, 2, 2.5, 5, 10];
@@ -74,12 +74,12 @@ export class FitPicture {
     for (const y of ticks(...this.y, height / 60)) {
       const at = Math.round(this.#down(y)) + 0.5;
       line(pen, [[EDGE.left, at], [width - EDGE.right, at]]);
-      pen.fillText(number(round(y)), EDGE.left - 8, at);
+      pen.fillText(mark(y), EDGE.left - 8, at);
     }
     pen.textAlign = "center";
     pen.textBaseline = "top";
     for (const x of ticks(...this.x, width / 90)) {
-      pen.fillText(number(round(x)), this.#across(x), height - EDGE.bottom + 8);
+      pen.fillText(mark(x), this.#across(x), height - EDGE.bottom + 8);
     }
     pen.setLineDash([5, 5]);
     pen.strokeStyle = c.start;
@@ -153,10 +153,6 @@ export class FitPicture {
     dot(pen, across, down, 7);
     pen.stroke();
   }
-}
-
-function round(value) {
-  return Number(value.toPrecision(10));
 }
 
 function line(pen, places) {

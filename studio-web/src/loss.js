@@ -1,7 +1,7 @@
 // The loss by epoch, on a log scale: the mean of each epoch, and beside it the loss as it is now.
 import uPlot from "uplot";
 import { coloursOf, fontOf } from "./theme.js";
-import { number } from "./words.js";
+import { mark } from "./words.js";
 
 const HIGHEST = 1e300; // above, the logarithm's axis has no place
 
@@ -31,10 +31,16 @@ export class LossPicture {
         legend: { show: false },
         cursor: { show: false },
         padding: [12, 14, 0, 0],
-        scales: { x: { time: false, range: (_, low, high) => [0, Math.max(high ?? 0, 1)] }, y: { distr: 3 } },
+        scales: { x: { time: false, range: (_, low, high) => [0, Math.max(high ?? 0, 1)] }, y: { distr: 3, range: (_, low, high) => decades(low, high) } },
         axes: [
           { ...axis, size: 32, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 1e5, 1e6, 1e7] },
-          { ...axis, size: 56, values: (_, places) => places.map((v) => (v === null ? "" : power(v))) },
+          {
+            ...axis,
+            size: 52,
+            splits: (_plot, _axis, low, high) => logTicks(low, high, height / 34),
+            filter: (_, places) => places,
+            values: (_, places) => places.map(mark),
+          },
         ],
         series: [
           {},
@@ -61,8 +67,25 @@ export class LossPicture {
   }
 }
 
-/** A power of ten as an axis says it; others are not named, but where the scale is short. */
-function power(value) {
-  const exponent = Math.log10(value);
-  return Number.isInteger(Math.round(exponent * 1e9) / 1e9) ? number(value, 1) : "";
+/** The powers of ten around two losses. */
+export function decades(low, high) {
+  if (!(low > 0)) return [1, 10];
+  const first = Math.floor(Math.log10(low));
+  return [10 ** first, 10 ** Math.max(Math.ceil(Math.log10(high)), first + 1)];
+}
+
+/** The marks of a log scale: powers of ten, as many as have room, or parts of them where it is short. */
+export function logTicks(low, high, most) {
+  const first = Math.floor(Math.log10(low) + 1e-9);
+  const last = Math.ceil(Math.log10(high) - 1e-9);
+  const every = Math.max(1, Math.ceil((last - first) / most));
+  const parts = last - first <= 2 ? [1, 2, 5] : [1];
+  const places = [];
+  for (let power = Math.ceil(first / every) * every; power <= last; power += every) {
+    for (const part of parts) {
+      const place = Number(`${part}e${power}`);
+      if (place >= low * (1 - 1e-9) && place <= high * (1 + 1e-9)) places.push(place);
+    }
+  }
+  return places;
 }

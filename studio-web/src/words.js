@@ -10,8 +10,22 @@ export function number(value, digits = 4) {
   const size = Math.abs(value);
   if (size >= 1e-3 && size < 1e6) return sign(value.toPrecision(digits));
   const [mantissa, power] = value.toExponential(Math.min(digits, 4) - 1).split("e");
-  const raised = [...power.replace("+", "")].map((c) => RAISED[c]).join("");
-  return `${sign(mantissa)}·10${raised}`;
+  return `${sign(mantissa)}·10${raised(power.replace("+", ""))}`;
+}
+
+function raised(power) {
+  return [...String(power)].map((c) => RAISED[c]).join("");
+}
+
+/** A round number on an axis: no zeros behind, and powers of ten as such. */
+export function mark(value) {
+  const size = Math.abs(value);
+  const exponent = Math.log10(size);
+  if (size >= 1e5 || (size > 0 && size < 1e-3)) {
+    if (Math.abs(exponent - Math.round(exponent)) < 1e-9) return `10${raised(Math.round(exponent))}`;
+    return number(value, 1);
+  }
+  return sign(String(Number(value.toPrecision(10))));
 }
 
 /** A number with a fixed number of decimals, which does not jump while it changes. */

@@ -22,11 +22,10 @@ SWUNG = 0.98  # of an earlier half's mean: a later half above it has fallen no f
 STILL = 1e-5  # the share of the loss, an epoch, below which it does not fall
 
 ENDS: Mapping[str, str] = {
-    "minimum": "arrived", "kink": "arrived", "bound": "arrived", "flat": "arrived",
-    "rule": "arrived", "side minimum": "stuck", "threshold": "stuck", "not converged": "stuck",
-    "not moved": "stuck", "runaway": "diverging", "grew": "diverging", "diverged": "diverging",
+    "minimum": "arrived", "kink": "arrived", "bound": "arrived", "flat": "arrived", "side minimum": "stuck", "threshold": "stuck",
+    "not converged": "stuck", "not moved": "stuck", "runaway": "diverging", "grew": "diverging", "diverged": "diverging",
 }  # fmt: skip
-"""What a run's verdict is called once it has ended."""
+"""What the verdict of a run that has ended is called; of one that a rule ended its course decides."""
 
 
 class Told(NamedTuple):
@@ -45,6 +44,7 @@ class Course:
         start, loss: at the start's parameters, and at those of now, over all rows.
         epoch, examples, rows: complete epochs, rows of the next one that were seen, all rows.
         verdict: of the run that has ended, else empty.
+        goal: the loss that the run was to fall below, once it has.
     """
 
     epochs: Array
@@ -55,6 +55,7 @@ class Course:
     examples: int = 0
     rows: int = 0
     verdict: str = ""
+    goal: float | None = None
 
 
 def narrate(course: Course) -> Told:
@@ -65,13 +66,16 @@ def narrate(course: Course) -> Told:
     ('converging', 'ready')
     """
     c, epochs = course, float(course.epoch)
-    here: dict[str, float] = {"epochs": epochs, "loss": c.loss}
+    here = {"epochs": epochs, "loss": c.loss}
+    if c.goal is not None:
+        return Told("goal", {"epochs": epochs, "mean": float(c.losses[-1]), "goal": c.goal})
     if c.verdict in ENDS:
         return Told(ENDS[c.verdict], here)
     if not c.epoch and not c.examples:
         return Told("ready", here)
     if _leaves(c):
-        return Told("diverging", here)
+        under_way = float(c.epoch + (c.examples > 0))
+        return Told("diverging", {"epochs": under_way, "loss": c.loss})
     if len(c.losses) < LEAST:
         if not c.epoch:
             seen = {"examples": float(c.examples), "rows": float(c.rows)}

@@ -21,7 +21,7 @@ from nicegui import app, ui
 from descend.errors import UsageError
 from descend.studio.catalogue import LANGUAGES, TAGS, WORDS, preferred, words_of
 from descend.studio.samples import PARABOLA
-from descend.studio.session import SPEED, SPEEDS, Session
+from descend.studio.session import NO_FRAME, SPEED, SPEEDS, Session
 
 __all__ = ["FAVICON", "Studio"]
 
@@ -105,6 +105,9 @@ async def _send(socket: WebSocket, session: Session, drawn: asyncio.Event) -> No
             made: asyncio.Future[tuple[int, bytes]] = loop.create_future()
             session.ask(have, _in_loop(loop, _settle, made))
             have, frame = await made
+            if frame == NO_FRAME:
+                await socket.close(1011, "The run has ended.")
+                return
             await socket.send_bytes(frame)
             await drawn.wait()
             drawn.clear()
@@ -200,24 +203,24 @@ class View:
             self._label(choices, "choose_language")
             self._languages = {}
             for language in LANGUAGES:
-                button = ui.button(WORDS["language"][language]).props("flat dense no-caps")
+                button = ui.button(WORDS["language"][language], color=None).props("flat dense no-caps")
                 button.props["lang"] = TAGS[language]
                 button.on_click(lambda _, chosen=language: self._speak(chosen))
                 self._languages[language] = button
             self._theme = 0
-            theme = ui.button(icon=THEMES[0][1]).props("flat dense round")
+            theme = ui.button(icon=THEMES[0][1], color=None).props("flat dense round")
             theme.on_click(lambda _: self._next_theme(theme))
             self._label(theme, "theme")
         self._mark_language()
 
     def _build_buttons(self) -> None:
         with ui.element("div").classes("buttons"):
-            self._play = ui.button(icon="play_arrow").props("unelevated no-caps").classes("play")
+            self._play = ui.button(icon="play_arrow", color=None).props("unelevated no-caps").classes("play")
             self._play.props["aria-keyshortcuts"] = "Space"
             self._play.on_click(lambda _: self._session.order("toggle"))
             self._name(self._play.set_text, lambda: self._say("pause" if self._playing else "play"))
             for order, icon, key in STEPS:
-                button = ui.button(icon=icon).props("outline no-caps").classes(order)
+                button = ui.button(icon=icon, color=None).props("outline no-caps").classes(order)
                 button.props["aria-keyshortcuts"] = key
                 button.on_click(lambda _, asked=order: self._session.order(asked))
                 self._name(button.set_text, order)

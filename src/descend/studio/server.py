@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import warnings
 import webbrowser
 from collections.abc import Callable
 from contextlib import suppress
 
-from descend.errors import UsageError
+from descend.errors import DescendWarning, UsageError
 
 try:
     import uvicorn
@@ -54,7 +55,8 @@ def serve(port: int = 0, opens: bool = True, say: Callable[[str], None] = print)
         guard, ws="websockets-sansio", ws_per_message_deflate=False, log_level="error",
         access_log=False, timeout_graceful_shutdown=FAREWELL, server_header=False,
     )  # fmt: skip
-    with own:
+    with own, warnings.catch_warnings():
+        warnings.simplefilter("ignore", DescendWarning)  # the page says what it is of
         asyncio.run(_run(uvicorn.Server(config), studio, own, guard.address, opens, say))
 
 

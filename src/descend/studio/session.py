@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 import threading
 import time
-import warnings
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -22,10 +21,11 @@ from descend.studio.narration import Course, Told, narrate
 from descend.studio.samples import Sample
 from descend.train.start import SteppedRun, start
 
-__all__ = ["ORDERS", "SLICE_SECONDS", "SPEED", "SPEEDS", "Session"]
+__all__ = ["NO_FRAME", "ORDERS", "SLICE_SECONDS", "SPEED", "SPEEDS", "Session"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Taker = Callable[[int, bytes], None]
+NO_FRAME = b""
 
 SLICE_SECONDS = 0.008
 UNWATCHED = 0.1  # seconds between slices where nobody asks for a frame, as in a hidden tab
@@ -83,7 +83,6 @@ class Session:
         self._lr, self._speed = float(sample.options["lr"]), SPEED
         self._grid = np.linspace(sample.x.min(), sample.x.max(), 129)
         self._sequence = 0
-        self.run_seconds = 0.0  # of this thread, within the run itself
         self._steps = FIRST_STEPS
         self._playing, self._closed = False, False
         self._orders: list[tuple[str, float]] = []
@@ -121,11 +120,14 @@ class Session:
     def ask(self, have: int, take: Taker) -> None:
         """Have a frame made as soon as there is a later one than `have`; `take` gets its number and it.
 
-        `take` is called in the run's thread.
+        `take` is called in the run's thread; with no frame once the session is closed.
         """
         with self._wake:
-            self._asks.append(_Ask(have, take))
-            self._wake.notify()
+            if not self._closed:
+                self._asks.append(_Ask(have, take))
+                self._wake.notify()
+                return
+        take(have, NO_FRAME)
 
     def close(self) -> None:
         """End the thread, after the slice that it is in."""
@@ -146,6 +148,16 @@ class Session:
     # --- in the run's thread
 
     def _work(self) -> None:
+        try:
+            with np.errstate(all="ignore"):  # a run that diverges is told as its state
+                self._go_on()
+        finally:
+            with self._wake:
+                self._closed, asks = True, self._asks
+            for ask in asks:
+                ask.take(ask.have, NO_FRAME)
+
+    def _go_on(self) -> None:
         while True:
             with self._wake:
                 self._wake.wait_for(self._due, UNWATCHED if self._playing else None)
@@ -192,14 +204,10 @@ class Session:
 
     def _step(self, **by: int) -> None:
         before = self._clock()
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # a run that diverges is told as its state
-            made, run = -self._run.updates, self._run
-            self._before = self._values()
-            cpu = time.thread_time()
-            run.step(**by)
-            self.run_seconds += time.thread_time() - cpu
-            made += run.updates
+        made, run = -self._run.updates, self._run
+        self._before = self._values()
+        run.step(**by)
+        made += run.updates
         self._note(made, self._clock() - before)
         self._sequence += 1
         if run.ended:
@@ -225,7 +233,7 @@ class Session:
     def _play(self, playing: bool) -> None:
         if playing and self._run.ended:
             self._restart()
-        self._since, self._earned = self._clock(), 0.0
+        self._since, self._earned, self._seen = self._clock(), 0.0, NO_ROW
         if playing != self._playing:
             self._playing = playing
             self._changed(playing)
@@ -263,16 +271,20 @@ class Session:
             "playing": self._playing, "ended": run.ended, "epoch": run.epoch,
             "updates": run.updates, "examples": seen, "rows": len(s.x), "loss": self._loss,
             "epoch_loss": losses[-1] if len(losses) else math.nan, "lr": self._lr,
-            "speed": SPEEDS[self._speed], **(NO_ROW if self._playing else self._seen)._asdict(),
+            "speed": SPEEDS[self._speed], **self._seen._asdict(),
         }  # fmt: skip
-        with np.errstate(all="ignore"):
-            curve = s.model(self._grid, **run.params)
         within = np.array(self._within)
         return pack(head, {
-            "params": self._values(), "before": self._before, "curve": curve,
+            "params": self._values(), "before": self._before, "curve": s.model(self._grid, **run.params),
             "epochs": _thinned(epochs), "losses": _thinned(losses), "within_epochs": within[:, 0], "within_losses": within[:, 1],
             "told": numbers,
         })  # fmt: skip
+
+    def _end(self) -> tuple[str, float | None]:
+        """The verdict, and the loss that it was to fall below, if that has ended it."""
+        fit = self._run.fit
+        goal = self.sample.options["stop_loss"] if fit.status == "stop_loss" else None
+        return str(fit.verdict), goal
 
     def _examples(self) -> int:
         """How many rows of the epoch that is under way were seen."""
@@ -286,7 +298,7 @@ class Session:
             self._told_at = now
             self._told = narrate(Course(
                 epochs, losses, self._start_loss, self._loss, run.epoch, self._examples(),
-                len(self.sample.x), str(run.fit.verdict) if run.ended else "",
+                len(self.sample.x), *(self._end() if run.ended else ()),
             ))  # fmt: skip
         return self._told
 
@@ -318,7 +330,6 @@ def _stepping(session: Session, **by: int) -> None:
     session._play(False)
     if session._run.ended:
         session._restart()
-    session._seen = NO_ROW
     session._step(**by) if "examples" not in by else session._one_example()
 
 
