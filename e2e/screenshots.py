@@ -4,7 +4,7 @@ import sys
 import time
 from pathlib import Path
 
-from studio import MISSING, Looks, Page, Server, browser_is_there, open_browser, wait
+from browser import MISSING, Looks, Page, Server, browser_is_there, open_browser, wait
 
 LANGUAGES = {"en": "en-US", "zh": "zh-CN"}
 SIZES = {"wide": (1280, 800), "narrow": (360, 780)}

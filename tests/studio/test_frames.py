@@ -32,7 +32,7 @@ def test_what_was_packed_is_read_again() -> None:
 
 
 def test_other_versions_and_cut_frames_are_refused() -> None:
-    frame = pack(dict.fromkeys(HEAD, 0.0), dict.fromkeys(BLOCKS, [1.0, 2.0]))
+    frame = pack(dict.fromkeys(HEAD, 0.0), {name: [1.0, 2.0] for name in BLOCKS})
     with pytest.raises(ValueError, match="another version"):
         unpack(struct.pack("<d", VERSION + 1) + frame[8:])
     with pytest.raises(ValueError, match="cut"):

@@ -22,8 +22,10 @@ async def inner(scope: Any, receive: Any, send: Any) -> None:
         await send({"type": "http.response.body", "body": b"inside"})
 
 
-def asked(guard: Guard, kind: str = "http", path: str = "/", method: str = "GET",
-          query: str = "", extensions: Any = None, **headers: Any) -> list[dict[str, Any]]:  # fmt: skip
+def asked(
+    guard: Guard, kind: str = "http", path: str = "/", method: str = "GET", query: str = "",
+    extensions: Any = None, **headers: Any,
+) -> list[dict[str, Any]]:  # fmt: skip
     """Everything that is sent in answer; a header that is None is left out, a list is repeated."""
     named = {"host": HOST, **headers}
     pairs = [

@@ -77,7 +77,8 @@ def loss_of(w: np.ndarray) -> float:
 
 def test_it_begins_at_the_lessons_start(tab: Tab) -> None:
     frame, scene = tab.frame(), tab.session.scene()
-    assert (frame["state"], frame["playing"], frame["epoch"], frame["updates"]) == ("ready", 0, 0, 0)
+    assert frame["state"] == "ready" and frame["playing"] == frame["ended"] == 0
+    assert frame["epoch"] == frame["updates"] == 0
     assert frame["lr"] == 0.001 and frame["rows"] == 100 and frame["row"] == -1
     np.testing.assert_array_equal(frame["params"], [1, 0, 1])
     assert frame["loss"] == pytest.approx(loss_of(frame["params"]), rel=1e-14)

@@ -35,7 +35,7 @@ def preferred(header: str) -> str:
     >>> preferred("de, zh-CN;q=0.8, en;q=0.5"), preferred("fr"), preferred("en;q=0.2,zh-TW")
     ('zh', 'en', 'zh')
     """
-    asked = []
+    asked: list[tuple[float, int, str]] = []
     for part in header.split(","):
         tag, _, quality = part.partition(";q=")
         language = tag.strip().lower().split("-")[0]

@@ -22,10 +22,11 @@ SWUNG = 0.98  # of an earlier half's mean: a later half above it has fallen no f
 STILL = 1e-5  # the share of the loss, an epoch, below which it does not fall
 
 ENDS: Mapping[str, str] = {
-    "minimum": "arrived", "kink": "arrived", "bound": "arrived", "flat": "arrived", "side minimum": "stuck", "threshold": "stuck",
-    "not converged": "stuck", "not moved": "stuck", "runaway": "diverging", "grew": "diverging", "diverged": "diverging",
+    "minimum": "arrived", "kink": "arrived", "bound": "arrived", "flat": "arrived",
+    "side minimum": "stuck", "threshold": "stuck", "not converged": "stuck", "not moved": "stuck",
+    "runaway": "diverging", "grew": "diverging", "diverged": "diverging",
 }  # fmt: skip
-"""What the verdict of a run that has ended is called; of one that a rule ended its course decides."""
+"""What the verdict of a run that has ended is called; if a rule has ended it, its course counts."""
 
 
 class Told(NamedTuple):

@@ -11,6 +11,7 @@ import math
 import secrets
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from importlib.resources import files
 from typing import Any
 
@@ -103,7 +104,7 @@ async def _send(socket: WebSocket, session: Session, drawn: asyncio.Event) -> No
     with suppress(WebSocketDisconnect, RuntimeError):  # it was closed meanwhile
         while True:
             made: asyncio.Future[tuple[int, bytes]] = loop.create_future()
-            session.ask(have, _in_loop(loop, _settle, made))
+            session.ask(have, _in_loop(loop, partial(_settle, made)))
             have, frame = await made
             if frame == NO_FRAME:
                 await socket.close(1011, "The run has ended.")
@@ -126,12 +127,12 @@ def _obey(session: Session, drawn: asyncio.Event, message: dict[str, Any]) -> No
         session.order(str(name), float(message.get("value", 1)))
 
 
-def _in_loop(loop: asyncio.AbstractEventLoop, call: Callable[..., Any], *first: Any) -> Any:
+def _in_loop(loop: asyncio.AbstractEventLoop, call: Callable[..., Any]) -> Callable[..., None]:
     """A function for another thread, which has `call` made in the loop, as long as there is one."""
 
     def calling(*args: Any) -> None:
         with suppress(RuntimeError):
-            loop.call_soon_threadsafe(call, *first, *args)
+            loop.call_soon_threadsafe(call, *args)
 
     return calling
 
@@ -152,7 +153,7 @@ class View:
 
     def _name(self, write: Callable[[str], Any], text: str | Callable[[], str]) -> None:
         """Write a word now, and again in every language that is chosen."""
-        read = (lambda: self._say(text)) if isinstance(text, str) else text
+        read = partial(self._say, text) if isinstance(text, str) else text
         self._named.append((write, read))
         write(read())
 
@@ -203,7 +204,8 @@ class View:
             self._label(choices, "choose_language")
             self._languages = {}
             for language in LANGUAGES:
-                button = ui.button(WORDS["language"][language], color=None).props("flat dense no-caps")
+                button = ui.button(WORDS["language"][language], color=None)
+                button.props("flat dense no-caps")
                 button.props["lang"] = TAGS[language]
                 button.on_click(lambda _, chosen=language: self._speak(chosen))
                 self._languages[language] = button
@@ -215,7 +217,8 @@ class View:
 
     def _build_buttons(self) -> None:
         with ui.element("div").classes("buttons"):
-            self._play = ui.button(icon="play_arrow", color=None).props("unelevated no-caps").classes("play")
+            self._play = ui.button(icon="play_arrow", color=None).classes("play")
+            self._play.props("unelevated no-caps")
             self._play.props["aria-keyshortcuts"] = "Space"
             self._play.on_click(lambda _: self._session.order("toggle"))
             self._name(self._play.set_text, lambda: self._say("pause" if self._playing else "play"))

@@ -27,7 +27,7 @@ from descend.studio.page import FAVICON, Studio
 __all__ = ["serve"]
 
 HOST = "127.0.0.1"
-FAREWELL = 1.0  # seconds that connections have to end when the studio stops
+FAREWELL = 1  # seconds that connections have to end when the studio stops
 
 
 def serve(port: int = 0, opens: bool = True, say: Callable[[str], None] = print) -> None:

@@ -70,6 +70,17 @@ class Session:
         clock: seconds.
     """
 
+    _run: SteppedRun
+    _epoch: int  # that `_within` is of
+    _loss: float
+    _within: list[tuple[float, float]]  # epochs and losses
+    _before: Array  # (p,) the parameters before the last slice or step
+    _since: float  # when the last slice began
+    _earned: float  # steps that the speed allows and that were not made
+    _seen: _Seen
+    _told: Told
+    _told_at: float
+
     def __init__(
         self, sample: Sample, changed: Callable[[bool], None] = lambda _: None,
         clock: Callable[[], float] = time.perf_counter,
@@ -118,9 +129,9 @@ class Session:
             self._wake.notify()
 
     def ask(self, have: int, take: Taker) -> None:
-        """Have a frame made as soon as there is a later one than `have`; `take` gets its number and it.
+        """Have a frame made as soon as there is a later one than `have`.
 
-        `take` is called in the run's thread; with no frame once the session is closed.
+        `take` gets its number and it, in the run's thread; no frame once the session is closed.
         """
         with self._wake:
             if not self._closed:
@@ -239,9 +250,9 @@ class Session:
             self._changed(playing)
 
     def _restart(self) -> None:
-        self._run: SteppedRun = self._first.copy().set(lr=self._lr)
+        self._run = self._first.copy().set(lr=self._lr)
         self._epoch, self._loss = 0, self._start_loss
-        self._within: list[tuple[float, float]] = [(0.0, self._loss)]
+        self._within = [(0.0, self._loss)]
         self._before = self._values()
         self._since, self._earned = self._clock(), 0.0
         self._told, self._told_at = Told("ready", {"loss": self._loss}), -math.inf
@@ -275,9 +286,10 @@ class Session:
         }  # fmt: skip
         within = np.array(self._within)
         return pack(head, {
-            "params": self._values(), "before": self._before, "curve": s.model(self._grid, **run.params),
-            "epochs": _thinned(epochs), "losses": _thinned(losses), "within_epochs": within[:, 0], "within_losses": within[:, 1],
-            "told": numbers,
+            "params": self._values(), "before": self._before,
+            "curve": s.model(self._grid, **run.params), "epochs": _thinned(epochs),
+            "losses": _thinned(losses), "within_epochs": within[:, 0],
+            "within_losses": within[:, 1], "told": numbers,
         })  # fmt: skip
 
     def _end(self) -> tuple[str, float | None]:

@@ -72,6 +72,9 @@ class Server:
             code = self.process.wait(PATIENCE)
         finally:
             self.process.kill()
+            for stream in (self.process.stdout, self.process.stderr):
+                assert stream is not None
+                stream.close()
         return code, time.perf_counter() - begin
 
     def __enter__(self) -> Server:
@@ -173,9 +176,7 @@ class Page:
 
     @property
     def state(self) -> str:
-        return str(
-            self.js("return document.querySelector('.ds-sentence')?.dataset.state ?? ''")
-        )
+        return str(self.js("return document.querySelector('.ds-sentence')?.dataset.state ?? ''"))
 
     def find(self, selector: str) -> Any:
         return self.driver.find_element("css selector", selector)
