@@ -1,4 +1,4 @@
-"""One studio and one browser for all tests; each test opens the page anew, and so has its own run."""
+"""One studio and one browser for all tests; each opens the page anew, and so has its own run."""
 
 from collections.abc import Iterator
 from typing import Any

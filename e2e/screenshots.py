@@ -7,6 +7,8 @@ from pathlib import Path
 from browser import MISSING, Looks, Page, Server, browser_is_there, open_browser, wait
 
 LANGUAGES = {"en": "en-US", "zh": "zh-CN"}
+DOCS = Path("docs/images/studio.png")
+EPOCHS = 30
 SIZES = {"wide": (1280, 800), "narrow": (360, 780)}
 
 
@@ -17,6 +19,7 @@ def main() -> None:
     out = Path(sys.argv[1] if len(sys.argv) > 1 else "demo-output/studio")
     out.mkdir(parents=True, exist_ok=True)
     with Server() as server:
+        for_the_docs(server)
         for tag, language in LANGUAGES.items():
             for size, (width, height) in SIZES.items():
                 for theme in ("light", "dark"):
@@ -26,29 +29,49 @@ def main() -> None:
 
 def take(server: Server, looks: Looks, name: Path) -> None:
     """The page at its start, after one example, in the middle of the descent, and diverging."""
+
+    def moment(word: str) -> Path:
+        return name.with_name(f"{name.name}-{word}.png")
+
     driver = open_browser(looks)
     try:
         page = Page(driver).open(server.address)
-        shot(page, name, "start")
+        shot(page, moment("start"))
         page.press("e")
         wait(lambda: page.step == 1, "the first step")
-        shot(page, name, "example")
-        page.press(" ")
-        wait(lambda: page.step > 4000, "some epochs")
-        page.press(" ")
-        shot(page, name, "paused")
+        shot(page, moment("example"))
+        descended(page)
+        shot(page, moment("later"))
         page.press("r")
         page.slide("lr", 0.0)
         page.slide("speed", 4)
         page.press(" ")
         wait(lambda: page.step > 60, "a divergence")
         page.press(" ")
-        shot(page, name, "diverging")
+        shot(page, moment("diverging"))
     finally:
         driver.quit()
 
 
-def shot(page: Page, name: Path, moment: str) -> None:
+def descended(page: Page) -> None:
+    """So many epochs that the curve has come close, and not arrived."""
+    for _ in range(EPOCHS):
+        at = page.step
+        page.press("n")
+        wait(lambda at=at: page.step != at, "an epoch")
+
+
+def for_the_docs(server: Server) -> None:
+    driver = open_browser(Looks(1280, 800))
+    try:
+        page = Page(driver).open(server.address)
+        descended(page)
+        shot(page, DOCS)
+    finally:
+        driver.quit()
+
+
+def shot(page: Page, path: Path) -> None:
     """The whole page, also what lies below the window."""
     time.sleep(0.5)
     height = page.js("return document.documentElement.scrollHeight")
@@ -59,7 +82,6 @@ def shot(page: Page, name: Path, moment: str) -> None:
         "captureBeyondViewport": True,
         "clip": {"x": 0, "y": 0, "width": width, "height": height, "scale": 1},
     })  # fmt: skip
-    path = name.with_name(f"{name.name}-{moment}.png")
     path.write_bytes(base64.b64decode(found["data"]))
     print(path)
 

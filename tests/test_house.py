@@ -15,7 +15,8 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "src" / "descend"
 SOURCES = sorted(PACKAGE.rglob("*.py"))
-CODE = SOURCES + sorted(p for d in ("tests", "e2e", "examples", "bench") for p in (ROOT / d).rglob("*.py"))
+OTHERS = ("tests", "e2e", "examples", "bench")
+CODE = SOURCES + sorted(path for folder in OTHERS for path in (ROOT / folder).rglob("*.py"))
 FUNCTION = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 

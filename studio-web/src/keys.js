@@ -16,8 +16,13 @@ export function listen(order) {
     if (!event.repeat || REPEATED.has(name)) order(name);
   }
   // A button that was clicked does not keep the focus, so that the space bar plays again.
+  // What the button itself does with the focus at a click comes first.
   function onClick(event) {
-    if (event.detail > 0) event.target.closest(PRESSED)?.blur();
+    const button = event.detail > 0 && event.target.closest(PRESSED);
+    if (!button) return;
+    setTimeout(() => {
+      if (button.contains(document.activeElement)) document.activeElement.blur();
+    });
   }
   document.addEventListener("keydown", onKey);
   document.addEventListener("click", onClick);

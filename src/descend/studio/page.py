@@ -174,7 +174,7 @@ class View:
         self._dark = ui.dark_mode(None)
         with ui.element("header").classes("top"):
             self._build_top()
-        with ui.element("main"):
+        with ui.element("div").classes("body"):
             with ui.element("section").classes("controls") as controls:
                 self._label(controls, "controls")
                 self._build_buttons()

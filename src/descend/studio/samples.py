@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from descend.lean import dataclass
+from descend.methods.losses import Loss, SquaredError
 
 __all__ = ["PARABOLA", "Sample"]
 
@@ -23,6 +24,7 @@ class Sample:
         model: a function of x and the parameters.
         x, y: (n,) the data.
         options: of `descend.start`.
+        loss: what its rows are averaged of, the same as in the options.
     """
 
     formula: str
@@ -31,6 +33,12 @@ class Sample:
     x: Array
     y: Array
     options: Mapping[str, Any]
+    loss: Loss = SquaredError()
+
+    def loss_at(self, params: Mapping[str, Any]) -> float:
+        """The loss over all rows, by the model itself: less is to be called than of a program."""
+        rows = self.loss.per_row(np.asarray(self.model(self.x, **params)), self.y)
+        return float(np.mean(rows))
 
     @property
     def batch_size(self) -> int:
@@ -51,8 +59,8 @@ PARABOLA = Sample(
     x=_X,
     y=4 * _X**2 + 5 * _X + 6,
     options=dict(
-        start=dict(w1=1.0, w2=0.0, w3=1.0), optimizer="sgd", lr=0.001, batch_size=1, shuffle=False,
-        stop_loss=1e-5,
+        start=dict(w1=1.0, w2=0.0, w3=1.0), loss="mse", optimizer="sgd", lr=0.001, batch_size=1,
+        shuffle=False, stop_loss=1e-5,
     ),
 )  # fmt: skip
 """The lesson's training job: 100 points, one row a step, in order."""

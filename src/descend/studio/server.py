@@ -57,7 +57,8 @@ def serve(port: int = 0, opens: bool = True, say: Callable[[str], None] = print)
     )  # fmt: skip
     with own, warnings.catch_warnings():
         warnings.simplefilter("ignore", DescendWarning)  # the page says what it is of
-        asyncio.run(_run(uvicorn.Server(config), studio, own, guard.address, opens, say))
+        with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
+            runner.run(_run(uvicorn.Server(config), studio, own, guard.address, opens, say))
 
 
 async def _run(

@@ -74,7 +74,8 @@ class Session:
     _epoch: int  # that `_within` is of
     _loss: float
     _within: list[tuple[float, float]]  # epochs and losses
-    _before: Array  # (p,) the parameters before the last slice or step
+    _params: dict[str, Any]
+    _before: dict[str, Any]  # the parameters before the last slice or step
     _since: float  # when the last slice began
     _earned: float  # steps that the speed allows and that were not made
     _seen: _Seen
@@ -90,7 +91,7 @@ class Session:
         self._first = start(
             sample.model, sample.x, sample.y, threads=max(1, cores() - 1), **sample.options
         )
-        self._start_loss = self._first.loss
+        self._start_loss = sample.loss_at(self._first.params)
         self._lr, self._speed = float(sample.options["lr"]), SPEED
         self._grid = np.linspace(sample.x.min(), sample.x.max(), 129)
         self._sequence = 0
@@ -216,9 +217,9 @@ class Session:
     def _step(self, **by: int) -> None:
         before = self._clock()
         made, run = -self._run.updates, self._run
-        self._before = self._values()
         run.step(**by)
         made += run.updates
+        self._before, self._params = self._params, run.params
         self._note(made, self._clock() - before)
         self._sequence += 1
         if run.ended:
@@ -231,7 +232,7 @@ class Session:
             self._steps = max(FIRST_STEPS, min(fitting, self._steps * GROWTH))
         if self._run.epoch != self._epoch:
             self._epoch, self._within = self._run.epoch, []
-        self._loss = self._run.loss
+        self._loss = self.sample.loss_at(self._params)
         self._within.append((self._position(), self._loss))
         if len(self._within) > MOST_POINTS:
             self._within = self._within[::2]
@@ -253,7 +254,7 @@ class Session:
         self._run = self._first.copy().set(lr=self._lr)
         self._epoch, self._loss = 0, self._start_loss
         self._within = [(0.0, self._loss)]
-        self._before = self._values()
+        self._before = self._params = self._run.params
         self._since, self._earned = self._clock(), 0.0
         self._told, self._told_at = Told("ready", {"loss": self._loss}), -math.inf
         self._seen = NO_ROW
@@ -261,12 +262,9 @@ class Session:
     def _one_example(self) -> None:
         """A step of one row; its number is that of the row, since rows come in order."""
         s, row = self.sample, self._run.updates % len(self.sample.x)
-        said = float(s.model(s.x[row], **self._run.params))
+        said = float(s.model(s.x[row], **self._params))
         self._step(examples=1)
-        self._seen = _Seen(row, said, float(s.model(s.x[row], **self._run.params)))
-
-    def _values(self) -> Array:
-        return np.array([*self._run.params.values()])
+        self._seen = _Seen(row, said, float(s.model(s.x[row], **self._params)))
 
     # --- what is told
 
@@ -286,8 +284,8 @@ class Session:
         }  # fmt: skip
         within = np.array(self._within)
         return pack(head, {
-            "params": self._values(), "before": self._before,
-            "curve": s.model(self._grid, **run.params), "epochs": _thinned(epochs),
+            "params": [*self._params.values()], "before": [*self._before.values()],
+            "curve": s.model(self._grid, **self._params), "epochs": _thinned(epochs),
             "losses": _thinned(losses), "within_epochs": within[:, 0],
             "within_losses": within[:, 1], "told": numbers,
         })  # fmt: skip
@@ -306,7 +304,8 @@ class Session:
     def _narrated(self, epochs: Array, losses: Array) -> Told:
         """The state, looked at now and then while the run goes on, and at every stop."""
         now, run = self._clock(), self._run
-        if not self._playing or now - self._told_at >= NARRATED:
+        idle = not self._playing or self._told.state == "ready"
+        if idle or now - self._told_at >= NARRATED:
             self._told_at = now
             self._told = narrate(Course(
                 epochs, losses, self._start_loss, self._loss, run.epoch, self._examples(),
