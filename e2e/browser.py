@@ -63,6 +63,10 @@ class Server:
             fields = file.read().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
+    def threads(self) -> int:
+        """How many the process has."""
+        return len(os.listdir(f"/proc/{self.process.pid}/task"))
+
     def stop(self) -> tuple[int, float]:
         """Ctrl-C: its exit code, and how long that took."""
         begin = time.perf_counter()

@@ -3,12 +3,15 @@
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from browser import Looks, Page, Server, look, wait
 
+ROOT = Path(__file__).parent.parent
+AXE = ROOT / "studio-web" / "node_modules" / "axe-core" / "axe.min.js"
 WIDTHS = {"wide": 1280, "narrow": 360}
 FASTEST = 13
 
@@ -300,6 +303,28 @@ def test_everything_has_a_name_for_screen_readers(page: Page) -> None:
     assert "The first epoch: 1 of 100 examples seen" in spoken and "Example 1" in spoken
 
 
+AUDITED = """
+const done = arguments[arguments.length - 1];
+axe.run().then(found => done(found.violations
+  .filter(v => ['serious', 'critical'].includes(v.impact))
+  .map(v => v.id + ': ' + v.nodes.map(n => n.html.slice(0, 120)).join(' | '))));
+"""
+
+
+@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize("language", ["en", "zh-CN"])
+@pytest.mark.parametrize("size", WIDTHS)
+def test_axe_finds_nothing_serious(page: Page, size: str, language: str, dark: bool) -> None:
+    if not AXE.is_file():
+        pytest.skip(f"there is no {AXE.relative_to(ROOT)}: make studio-web-check brings it")
+    look(page.driver, Looks(width=WIDTHS[size], height=780, dark=dark))
+    page.click(f"[lang={language}]:not(html)")
+    page.press("e")
+    wait(lambda: page.text(".ds-example"), "the example's numbers")
+    page.js(AXE.read_text("utf-8"))
+    assert page.driver.execute_async_script(AUDITED) == []
+
+
 def test_whoever_listens_is_not_flooded(page: Page) -> None:
     page.js(
         "window.said = 0; new MutationObserver(() => window.said++)"
@@ -420,6 +445,29 @@ def test_two_tabs_have_a_run_each(page: Page, server: Server) -> None:
     assert page.step == 100
     page.press("e")
     wait(lambda: page.step == 101, "one example")
+
+
+def test_the_runs_of_closed_tabs_end(driver: Any) -> None:
+    """Every run has a thread of its own."""
+    driver.delete_all_cookies()
+    with Server() as own:
+        page = Page(driver).open(own.address)
+        first = driver.current_window_handle
+        for _ in range(3):
+            driver.switch_to.new_window("tab")
+            page.open(own.root).press(" ")
+            wait(lambda: page.step > 100, "the run to go on")
+        most = own.threads()
+        for window in driver.window_handles:
+            if window != first:
+                driver.switch_to.window(window)
+                driver.close()
+        driver.switch_to.window(first)
+        wait(lambda: own.threads() <= most - 3, "three threads to end")
+        page.press("e")
+        wait(lambda: page.step == 1, "one example")
+    driver.get("about:blank")
+    driver.get_log("browser")
 
 
 def test_when_the_server_is_gone_the_page_says_so(driver: Any) -> None:

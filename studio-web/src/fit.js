@@ -131,7 +131,7 @@ export class FitPicture {
     pen.drawImage(this.still, 0, 0, width, height);
     pen.save();
     pen.beginPath();
-    pen.rect(EDGE.left, 0, width - EDGE.left, height - EDGE.bottom + 4);
+    pen.rect(EDGE.left - 9, 0, width - EDGE.left + 9, height - EDGE.bottom + 9);
     pen.clip();
     pen.strokeStyle = this.colours.curve;
     pen.lineWidth = 3;

@@ -26,6 +26,7 @@ export function studio(element, { path, words }) {
     onFrame: drawing.frame,
     onOpen: () => show(false),
     onGone: () => show(true),
+    onLost: () => location.reload(), // as after a night's sleep: the page begins anew
   });
   const unlisten = listen(stream.order);
   element.studio = {

@@ -31,7 +31,7 @@ export class LossPicture {
         legend: { show: false },
         cursor: { show: false },
         padding: [12, 14, 0, 0],
-        scales: { x: { time: false, range: (_, low, high) => [0, Math.max(high ?? 0, 1)] }, y: { distr: 3, range: (_, low, high) => decades(low, high) } },
+        scales: { x: { time: false, range: () => [0, Math.max(this.#end(), 1)] }, y: { distr: 3, range: (_, low, high) => decades(low, high) } },
         axes: [
           { ...axis, size: 32, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 1e5, 1e6, 1e7] },
           {
@@ -53,6 +53,11 @@ export class LossPicture {
       this.place,
     );
     if (this.last) this.draw(this.last);
+  }
+
+  /** Where the run stands, in epochs. */
+  #end() {
+    return this.last ? this.last.within_epochs.at(-1) : 0;
   }
 
   draw(frame) {

@@ -1,9 +1,10 @@
 // Frames by WebSocket: binary ones are frames, text is a scene; the next frame comes after `ack`.
 
+const LOST = 4404; // the run is not there any more, the server is
 const AGAIN = 1000; // milliseconds until the next attempt
 
 /** Connect to a run; `order` speaks to it, `ack` asks for the next frame. */
-export function connect(url, { onScene, onFrame, onOpen, onGone }) {
+export function connect(url, { onScene, onFrame, onOpen, onGone, onLost }) {
   let socket, timer, closed = false;
 
   function open() {
@@ -11,8 +12,9 @@ export function connect(url, { onScene, onFrame, onOpen, onGone }) {
     socket.binaryType = "arraybuffer";
     socket.onopen = onOpen;
     socket.onmessage = ({ data }) => (typeof data === "string" ? onScene(JSON.parse(data)) : onFrame(data));
-    socket.onclose = () => {
+    socket.onclose = ({ code }) => {
       if (closed) return;
+      if (code === LOST) return onLost();
       onGone();
       timer = setTimeout(open, AGAIN);
     };
