@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -97,17 +97,22 @@ class Looks:
     language: str = "en-US"
     dark: bool = False
     ratio: float = 1.0
-    more: dict[str, Any] = field(default_factory=dict)
 
 
-def open_browser(looks: Looks) -> Any:
-    """A headless Chromium of that size, language and theme."""
+def open_browser(looks: Looks, *more: str) -> Any:
+    """A headless Chromium of that size, language and theme; with more options of its own."""
     from selenium import webdriver
     from selenium.webdriver.chrome.service import Service
 
     options = webdriver.ChromeOptions()
     options.binary_location = shutil.which("chromium")
-    for word in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"):
+    for word in (
+        "--headless=new",
+        "--no-sandbox",
+        "--disable-dev-shm-usage",
+        "--disable-gpu",
+        *more,
+    ):
         options.add_argument(word)
     options.add_argument(f"--lang={looks.language}")
     options.add_experimental_option("prefs", {"intl.accept_languages": looks.language})

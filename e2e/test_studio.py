@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from browser import Looks, Page, Server, look, wait
+from browser import Looks, Page, Server, look, open_browser, wait
 
 ROOT = Path(__file__).parent.parent
 AXE = ROOT / "studio-web" / "node_modules" / "axe-core" / "axe.min.js"
@@ -421,6 +421,22 @@ def test_a_page_from_elsewhere_reaches_nothing(page: Page, server: Server, elsew
     page.driver.get(elsewhere)
     assert page.driver.execute_async_script(ATTEMPT, server.netloc) == ["refused"] * 4
     page.driver.get_log("browser")  # that it was refused
+
+
+def test_a_name_that_was_made_to_mean_this_computer_reaches_nothing(server: Server) -> None:
+    """Rebinding: the browser takes the page for one of evil.example, and its Origin fits."""
+    rebound = open_browser(Looks(), "--host-resolver-rules=MAP evil.example 127.0.0.1")
+    try:
+        port = server.netloc.split(":")[1]
+        rebound.get(server.address.replace("127.0.0.1", "evil.example"))
+        page = Page(rebound)
+        assert "own address only, and not to this Host" in page.text("body")
+        assert rebound.current_url.startswith(f"http://evil.example:{port}/")
+        found = rebound.execute_async_script(ATTEMPT, f"evil.example:{port}")
+        assert found[:2] == ["refused", "refused"]
+        assert all("not to this Host" in text for text in found[2:])
+    finally:
+        rebound.quit()
 
 
 def test_a_page_of_the_studio_itself_reaches_both_sockets(page: Page, server: Server) -> None:

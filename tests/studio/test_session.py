@@ -12,6 +12,7 @@ from descend.errors import UsageError
 from descend.studio.frames import STATES, unpack
 from descend.studio.samples import PARABOLA
 from descend.studio.session import NO_FRAME, SPEEDS, Session
+from descend.train.start import start
 
 X, Y = PARABOLA.x, PARABOLA.y
 NAMES = ("w1", "w2", "w3")
@@ -87,6 +88,13 @@ def test_it_begins_at_the_lessons_start(tab: Tab) -> None:
     grid = np.array(scene["grid"])
     np.testing.assert_allclose(scene["first"], grid**2 + 1)
     np.testing.assert_allclose(frame["curve"], grid**2 + 1)
+
+
+def test_the_loss_of_the_plain_model_is_that_of_the_program() -> None:
+    run = start(PARABOLA.model, PARABOLA.x, PARABOLA.y, **PARABOLA.options)
+    for _ in range(3):
+        assert PARABOLA.loss_at(run.params) == pytest.approx(run.loss, rel=1e-14)
+        run.step(epochs=20)
 
 
 def test_one_example_is_one_step_of_plain_python(tab: Tab) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 from typing import Any
 
 from descend.cli.streams import say
+from descend.graph.bulk import without_collection
 
 __all__ = ["studio"]
 
@@ -15,6 +17,7 @@ def studio(**given: Any) -> None:
     The page is for this computer alone. Its address is printed, and opened in a browser; Ctrl-C
     ends it.
     """
-    from descend.studio.server import serve  # what shows it takes half a second to load
-
+    with without_collection():  # what shows it takes half a second to load, and stays
+        from descend.studio.server import serve
+    gc.freeze()
     serve(given["port"], given["open"], say)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import threading
 import warnings
 import webbrowser
 from collections.abc import Callable
-from contextlib import suppress
 
 from descend.errors import DescendWarning, UsageError
 
@@ -71,11 +71,9 @@ async def _run(
         await asyncio.sleep(0.005)
     if not serving.done():
         say(f"descend studio: {address}\nCtrl-C ends it.")
-        warming = asyncio.create_task(asyncio.to_thread(studio.warm))
-        if opens:
-            with suppress(webbrowser.Error):
-                await asyncio.to_thread(webbrowser.open, address)
-        await warming
+        if opens:  # a browser of the terminal stays until it is left
+            threading.Thread(target=webbrowser.open, args=[address], daemon=True).start()
+        await asyncio.to_thread(studio.warm)
     await serving
 
 
