@@ -129,6 +129,7 @@ def test_a_divergence_is_called_one(page: Page) -> None:
     page.press(" ")
     wait(lambda: page.state == "diverging", "the divergence")
     assert "lower the learning rate" in page.text(".ds-sentence")
+    assert page.text(".ds-example") == "The model is outside of the picture."
     wait(lambda: label(page, ".play") == "Play", "the run to have ended")
     page.slide("lr", -1)
     page.press("r")

@@ -43,8 +43,9 @@ export class Board {
     });
   }
 
-  draw(frame) {
+  draw(frame, outside = this.outside) {
     this.last = frame;
+    this.outside = outside;
     if (!this.scene || !this.words) return;
     this.values.forEach(({ value, moved }, i) => {
       say(value, fixed(frame.params[i]));
@@ -61,7 +62,8 @@ export class Board {
     const sentence = fill(this.words[frame.state], frame.told);
     say(this.sentence, sentence);
     this.sentence.dataset.state = frame.state;
-    const example = frame.row < 0 ? "" : this.#exampleTold(frame);
+    const left = this.outside ? this.words.outside : "";
+    const example = frame.row < 0 ? left : this.#exampleTold(frame);
     say(this.example, example);
     const now = performance.now();
     const late = now - this.saidAt > SPOKEN;

@@ -52,7 +52,7 @@ export function draw(element, { words, dark, onDrawn = () => {} } = {}) {
     onDrawn();
     fit.draw(frame);
     loss.draw(frame);
-    board.draw(frame);
+    board.draw(frame, fit.isOutside(frame));
     describe(frame);
     root.dataset.frames = String((drawn += 1));
   }

@@ -139,15 +139,11 @@ export class FitPicture {
     line(pen, this.#curve(frame.curve));
     if (frame.row >= 0) this.#example(pen, frame);
     pen.restore();
-    if (!frame.curve.some((y) => y >= this.y[0] && y <= this.y[1])) this.#outside(pen);
   }
 
-  #outside(pen) {
-    pen.font = this.font;
-    pen.fillStyle = this.colours.curve;
-    pen.textAlign = "left";
-    pen.textBaseline = "middle";
-    pen.fillText(this.words.legend_outside ?? "", EDGE.left + 14, EDGE.top + 14 + 3 * 20);
+  /** Whether no part of the model's curve can be seen. */
+  isOutside(frame) {
+    return !frame.curve.some((y) => y >= this.y[0] && y <= this.y[1]);
   }
 
   /** The example of the last step, and how far the model is from it. */

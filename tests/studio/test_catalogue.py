@@ -12,7 +12,7 @@ GAP = re.compile(r"\{(\w+)\}")
 STUDIO = files("descend.studio")
 WEB_WORDS = {  # what the module that draws asks for
     "fit", "loss", "progress", "parameters", "epoch_count", "step_count", "loss_now", "loss_epoch",
-    "legend_points", "legend_curve", "legend_start", "legend_outside", "waiting", "gone", "example_told",
+    "legend_points", "legend_curve", "legend_start", "outside", "waiting", "gone", "example_told",
     "fit_described", "loss_described",
 }  # fmt: skip
 
