@@ -168,6 +168,10 @@ class Page:
             self.js("return document.querySelector(arguments[0])?.textContent ?? ''", selector)
         )
 
+    def label(self, selector: str) -> str:
+        """What a button says, without its picture."""
+        return self.text(f"{selector} .block")
+
     def frames(self) -> int:
         return int(
             self.js("return Number(document.querySelector('.ds-root')?.dataset.frames ?? 0)")
