@@ -2,6 +2,7 @@
 
 import math
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -174,6 +175,25 @@ def test_the_pace_divides_the_descent_and_changes_nothing() -> None:
             frame = tab.frame()
         assert frame["updates"] == 125 * i
         np.testing.assert_allclose(frame["params"], by_hand(125 * i), rtol=1e-12)
+    tab.session.close()
+
+
+def test_it_sleeps_until_the_next_step_is_due() -> None:
+    """Somebody asks all the time for a frame that is a second away."""
+    calls = []
+
+    def clock() -> float:
+        calls.append(None)
+        return time.perf_counter()
+
+    tab = Tab(clock=clock)
+    tab.after("speed", 0)
+    tab.after("play")
+    before = len(calls)
+    there = threading.Event()
+    tab.session.ask(tab.have, lambda *_: there.set())
+    assert there.wait(PATIENCE)
+    assert len(calls) - before < 100
     tab.session.close()
 
 

@@ -28,13 +28,13 @@ Taker = Callable[[int, bytes], None]
 NO_FRAME = b""
 
 SLICE_SECONDS = 0.008
+FRAME = 0.016  # seconds: a step that is due sooner waits until somebody asks
 UNWATCHED = 0.1  # seconds between slices where nobody asks for a frame, as in a hidden tab
 NARRATED = 0.2  # seconds between two looks at the state while it runs
 LONGEST = 0.25  # seconds that a run makes up for, after it could not go on
 GROWTH = 4  # times the steps of the slice before, at most
 FILL = 0.75  # of a slice's time is planned for, so that a slower moment stays within it
 MOST_POINTS = 1024
-FIRST_STEPS = 256
 
 SPEEDS = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1e3, 3e3, 1e4, 3e4, 1e5, 3e5, 1e6, math.inf)
 """Examples a second; the last is as fast as it goes."""
@@ -95,7 +95,7 @@ class Session:
         self._lr, self._speed = float(sample.options["lr"]), SPEED
         self._grid = np.linspace(sample.x.min(), sample.x.max(), 129)
         self._sequence = 0
-        self._steps = FIRST_STEPS
+        self._steps = 1  # of the next slice, at most
         self._playing, self._closed = False, False
         self._orders: list[tuple[str, float]] = []
         self._asks: list[_Ask] = []
@@ -172,7 +172,7 @@ class Session:
     def _go_on(self) -> None:
         while True:
             with self._wake:
-                self._wake.wait_for(self._due, UNWATCHED if self._playing else None)
+                self._wake.wait_for(self._due, self._rest())
                 if self._closed:
                     return
                 orders, self._orders = self._orders, []
@@ -188,8 +188,21 @@ class Session:
         if self._closed or self._orders:
             return True
         if self._playing:
-            return bool(self._asks) or SPEEDS[self._speed] == math.inf
+            fastest = SPEEDS[self._speed] == math.inf
+            return fastest or (bool(self._asks) and self._missing() <= 0)
         return any(ask.have < self._sequence for ask in self._asks)
+
+    def _rest(self) -> float | None:
+        """For how long to wait for somebody to call; for ever where it does not play."""
+        if not self._playing:
+            return None
+        missing = self._missing()
+        return missing if FRAME < missing < UNWATCHED else UNWATCHED
+
+    def _missing(self) -> float:
+        """Seconds until the next step is due."""
+        passed = self._clock() - self._since
+        return (1 - self._earned) * self.sample.batch_size / SPEEDS[self._speed] - passed
 
     def _answer(self) -> None:
         with self._wake:
@@ -207,9 +220,11 @@ class Session:
         if speed == math.inf:
             count = self._steps
         else:
-            self._earned += min(now - self._since, LONGEST) * speed / self.sample.batch_size
+            each = self.sample.batch_size / speed
+            most = max(1.0, LONGEST / each)
+            self._earned = min(self._earned + (now - self._since) / each, most)
             count = min(int(self._earned), self._steps)
-            self._earned = min(self._earned - count, 1.0 if count < self._steps else 0.0)
+            self._earned -= count
         self._since = now
         if count:
             self._step(batches=count)
@@ -227,9 +242,8 @@ class Session:
 
     def _note(self, made: int, seconds: float) -> None:
         """Plan the next slice by this one, and keep the loss within an epoch."""
-        if made and seconds > 0:
-            fitting = int(made * FILL * SLICE_SECONDS / seconds)
-            self._steps = max(FIRST_STEPS, min(fitting, self._steps * GROWTH))
+        fitting = made * FILL * SLICE_SECONDS / seconds if seconds > 0 else math.inf
+        self._steps = int(max(1, min(fitting, self._steps * GROWTH)))
         if self._run.epoch != self._epoch:
             self._epoch, self._within = self._run.epoch, []
         self._loss = self.sample.loss_at(self._params)
