@@ -5,9 +5,10 @@ from importlib.resources import files
 
 import pytest
 
-from descend.studio.catalogue import LANGUAGES, TAGS, WORDS, preferred
 from descend.studio.frames import STATES
+from descend.words import LANGUAGES, TAGS, preferred, table_of
 
+WORDS = table_of("studio")
 GAP = re.compile(r"\{(\w+)\}")
 STUDIO = files("descend.studio")
 WEB_WORDS = {  # what the module that draws asks for

@@ -12,7 +12,7 @@ import numpy as np
 from descend.records.explanation import Backward, Chain, Explained
 from descend.show.explained import as_factor, bracketed, chains_of
 from descend.show.expressions import number, value_text
-from descend.words import words_of
+from descend.words import TAGS, words_of
 
 __all__ = ["explained_html", "explained_page"]
 
@@ -42,9 +42,8 @@ def explained_page(e: Explained) -> str:
     """A whole page."""
     words = words_of("explain", e.lang)
     title = escape(_title(e, words))
-    tag = {"en": "en", "zh": "zh-CN"}[e.lang]
     return (
-        f'<!doctype html>\n<html lang="{tag}">\n<head>\n<meta charset="utf-8">\n'
+        f'<!doctype html>\n<html lang="{TAGS[e.lang]}">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{title}</title>\n</head>\n<body>\n{explained_html(e)}\n</body>\n</html>\n"
     )

@@ -20,9 +20,9 @@ from fastapi.responses import Response
 from nicegui import app, ui
 
 from descend.errors import UsageError
-from descend.studio.catalogue import LANGUAGES, TAGS, WORDS, preferred, words_of
 from descend.studio.samples import PARABOLA
 from descend.studio.session import NO_FRAME, SPEED, SPEEDS, Session
+from descend.words import LANGUAGES, TAGS, preferred, words_of
 
 __all__ = ["FAVICON", "Studio"]
 
@@ -149,7 +149,7 @@ class View:
         self._named: list[tuple[Callable[[str], Any], Callable[[], str]]] = []
 
     def _say(self, key: str) -> str:
-        return WORDS[key][self._language]
+        return words_of("studio", self._language)[key]
 
     def _name(self, write: Callable[[str], Any], text: str | Callable[[], str]) -> None:
         """Write a word now, and again in every language that is chosen."""
@@ -184,7 +184,7 @@ class View:
             keys = ui.element("p").classes("keys")
             with keys:
                 self._name(ui.label().set_text, "keys")
-        options = json.dumps({"path": self._path, "words": words_of(self._language)})
+        options = json.dumps({"path": self._path, "words": words_of("studio", self._language)})
         ui.run_javascript(
             f'import("/draw.js").then((m) => m.studio({self._drawing}, {options}));'
             f"document.documentElement.lang = {json.dumps(TAGS[self._language])}"
@@ -204,7 +204,7 @@ class View:
             self._label(choices, "choose_language")
             self._languages = {}
             for language in LANGUAGES:
-                button = ui.button(WORDS["language"][language], color=None)
+                button = ui.button(words_of("studio", language)["language"], color=None)
                 button.props("flat dense no-caps")
                 button.props["lang"] = TAGS[language]
                 button.on_click(lambda _, chosen=language: self._speak(chosen))
@@ -288,7 +288,7 @@ class View:
         for write, read in self._named:
             write(read())
         self._mark_language()
-        tag, words = json.dumps(TAGS[language]), json.dumps(words_of(language))
+        tag, words = json.dumps(TAGS[language]), json.dumps(words_of("studio", language))
         kept = json.dumps(f"{LANGUAGE}={language}; SameSite=Strict; Path=/; Max-Age=31536000")
         ui.run_javascript(
             f"document.documentElement.lang = {tag}; document.cookie = {kept};"
