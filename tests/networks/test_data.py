@@ -176,3 +176,33 @@ def test_a_divergence_is_told():
 def test_bad_input_is_told(call, kind, told):
     with pytest.raises(kind, match=told):
         call()
+
+
+def test_an_index_of_the_rows_to_judge_by_is_checked_too():
+    x = RNG.integers(0, 5, (40, 2))
+    held = x[:3].copy()
+    held[1, 1] = 5
+    net = nn.Sequential(nn.Embedding(5, 2), nn.Flatten(), nn.Linear())
+    with pytest.raises(descend.DataError, match="x of validation_data holds 5 in row 1"):
+        descend.fit(net, x, np.arange(40) % 2, validation_data=(held, [0, 1, 0]))
+
+
+def test_classes_in_columns_are_weighed_split_and_judged_as_their_numbers():
+    number = np.minimum(RNG.poisson(0.7, 120), 2)
+    x = RNG.normal(size=(120, 3))
+    more = dict(class_weight="balanced", validation_split=0.25, epochs=10, lr=0.02, batch_size=30)
+    one = descend.fit(nn.mlp([6]), x, number, **more)
+    other = descend.fit(nn.mlp([6]), x, np.eye(3)[number], **more)
+    np.testing.assert_allclose(other.loss, one.loss, rtol=1e-6)
+    np.testing.assert_allclose(other.validation_loss, one.validation_loss, rtol=1e-6)
+    assert other.metrics == pytest.approx(one.metrics)
+
+
+def test_labels_in_one_column_are_judged_by_labels_in_one_column():
+    x = RNG.normal(size=(60, 2))
+    labels = np.where(x[:, 0] > 0, "yes", "no")
+    flat, column = (
+        descend.fit(nn.mlp([4]), x, y, validation_data=(x[:20], y[:20]), lr=0.1)
+        for y in (labels, labels[:, None])
+    )
+    assert flat.validation_loss == column.validation_loss

@@ -52,7 +52,6 @@ def save_to(run: Finished, path: str | os.PathLike[str]) -> Callable[[], None]:
 
     def save() -> None:
         kept, run.ending = run.ending, run.ending or Ending(RUNNING, "interrupted", 0.0)
-        run.settle()
         try:
             _record(run, told=False).save_checkpoint(path)
         except UsageError as error:
@@ -65,6 +64,7 @@ def save_to(run: Finished, path: str | os.PathLike[str]) -> Callable[[], None]:
 
 
 def _record(run: Finished, told: bool) -> Fit:
+    run.settle()
     run.judgement = judged(run) if told else plainly_said(run)
     run.walk = run.seen = None
     warned = told and warn_of_end(run.judgement)

@@ -258,7 +258,7 @@ class Finished:
             return RAW
         kind: Kind = "raw"
         if problem.network is not None:
-            kind = "labels" if loss.tells_classes else "expected"
+            kind = "labels" if loss.tells_classes and not problem.shares else "expected"
         return Answer(kind, loss.link, loss.tells_classes, problem.classes)
 
     def trees(self, leaves: Mapping[str, Array]) -> dict[str, Any]:
