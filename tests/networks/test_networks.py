@@ -379,7 +379,7 @@ def test_a_start_of_another_shape_is_told():
     wrong(nn.mlp([8]), X, NUMBERS, "2.weight starts with the shape", start=part, fixed=["0"])
 
 
-scaled_by = np.ones(3)
+scaled_by = np.ones(3, np.float32)
 
 
 def test_functions_in_a_network_are_functions_of_a_model():
