@@ -206,3 +206,21 @@ def test_labels_in_one_column_are_judged_by_labels_in_one_column():
         for y in (labels, labels[:, None])
     )
     assert flat.validation_loss == column.validation_loss
+
+
+def test_a_column_that_does_not_vary_is_not_divided_by_the_rounding_of_its_mean():
+    """Of 120 times 0.1 the standard deviation is 1e-17 in floating point."""
+    x = np.column_stack([X[:120], np.full(120, 0.1)])
+    assert x[:, 3].std() > 0
+    with pytest.warns(descend.DescendWarning, match="column 3 of x is the same in every row"):
+        fit = descend.fit(NET, x, X[:120, 0], **TRAINED)
+    new = x.copy()
+    new[:, 3] = 0.2
+    assert np.abs(fit.predict(new) - fit.predict(x)).max() < 1.0
+    for y in (np.full(120, 3.7), np.zeros(120)):
+        with pytest.warns(descend.DescendWarning, match=f"y is {y[0]:g} in every row"):
+            fit = descend.fit(NET, X[:120], y, **TRAINED)
+        np.testing.assert_allclose(fit.predict(X[:120]), y, atol=0.2)
+    with pytest.warns(descend.DescendWarning) as caught:
+        descend.fit(NET, np.full((120, 2), 0.1), X[:120, 0], **TRAINED)
+    assert "All rows of x are the same" in str(caught[0].message)

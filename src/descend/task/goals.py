@@ -90,7 +90,7 @@ said='y holds 2 classes (a, b)')
     first = int(found[0])
     if _are_classes(found) or (kind in "iu" and len(found) == 1 and first in (0, 1)):
         return _of_labels(_whole(y), None, name, missing)
-    if first == 0:
+    if first == 0 and len(found) > 1:
         said = f"{name} holds counts (whole numbers from 0 to {int(found[-1])})"
         return Goal(_floats(y), "poisson_log_rate", None, said)
     return Goal(_floats(y), "mse", None, f"{name} holds numbers")

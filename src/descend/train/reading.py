@@ -116,7 +116,7 @@ class Reading:
         """Say what the data cannot tell."""
         count = free_count(self.job.space, self.job.leaf_arrays())
         is_vector = self.job.settings.optimizer.scope == "vector"
-        self.job.notes += warn_of_data(self.problem, self.rows, count, is_vector)
+        self.job.notes += warn_of_data(self.problem, self.original, count, is_vector)
         if self.held is not None and self.job.couples():
             said = (
                 "the model couples the rows with one another, so the loss of the rows held back is "
