@@ -160,8 +160,11 @@ def _shape_behind(layer: Layer, shape: Shape, params: Mapping[str, Array], numbe
     return found.shape[1:]
 
 
-def Sequential(*layers: Layer | Network | str | Callable[[Any], Any]) -> Network:
+def Sequential(*layers: Any) -> Network:
     """Return a network of layers, other networks, names of activations, and plain functions of x.
+
+    Args:
+        layers: one after the other, or in one list.
 
     Raises:
         UsageError: something that is none of these.

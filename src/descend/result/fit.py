@@ -139,7 +139,8 @@ class Fit(Evident, Trusted, FitRecord):
         Raises:
             UsageError: columns are missing, or the shapes are not those of the fit.
         """
-        return self._answered(self._evidence.predictor.answer.of, x)
+        found: Array = self._answered(self._evidence.predictor.answer.of, x)
+        return found
 
     @ends_at_users_line
     def predict_proba(self, x: Any) -> Array:
@@ -158,7 +159,8 @@ class Fit(Evident, Trusted, FitRecord):
         >>> fit.predict_proba([0.0])
         array([[0.5, 0.5]])
         """
-        return self._answered(self._evidence.predictor.answer.probabilities, x)
+        found: Array = self._answered(self._evidence.predictor.answer.probabilities, x)
+        return found
 
     @property
     def classes(self) -> Array | None:
