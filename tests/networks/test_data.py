@@ -224,3 +224,13 @@ def test_a_column_that_does_not_vary_is_not_divided_by_the_rounding_of_its_mean(
     with pytest.warns(descend.DescendWarning) as caught:
         descend.fit(NET, np.full((120, 2), 0.1), X[:120, 0], **TRAINED)
     assert "All rows of x are the same" in str(caught[0].message)
+
+
+@pytest.mark.parametrize(("loss", "told"), [
+    ("bce", r"of predictions from 0 to 1: .*bce_with_logits"),
+    ("poisson", r"of predictions above 0: .*poisson_log_rate"),
+])  # fmt: skip
+def test_a_loss_of_numbers_that_a_network_does_not_end_with_is_told(loss, told):
+    y = (X[:, 0] > 0).astype(float)
+    with pytest.warns(descend.DivergedWarning, match=told):
+        descend.fit(NET, X, y, loss=loss, **TRAINED)
