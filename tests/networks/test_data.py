@@ -234,3 +234,10 @@ def test_a_loss_of_numbers_that_a_network_does_not_end_with_is_told(loss, told):
     y = (X[:, 0] > 0).astype(float)
     with pytest.warns(descend.DivergedWarning, match=told):
         descend.fit(NET, X, y, loss=loss, **TRAINED)
+
+
+def test_one_row_as_a_dict_of_numbers():
+    fit = descend.fit(NET, table("dict"), "kind", **TRAINED)
+    one = {name: float(column[7]) for name, column in table("dict").items() if name != "kind"}
+    assert fit.predict(one) == fit.predict(table("dict"))[7]
+    np.testing.assert_array_equal(fit.predict_proba(one), fit.predict_proba(table("dict"))[7])
