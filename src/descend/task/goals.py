@@ -68,7 +68,7 @@ def goal_of(given: Any, loss: Any, name: str = "y", missing: str = "raise") -> G
 
     >>> goal_of(["b", "a", "b"], None)
     Goal(y=array([1, 0, 1]), loss='bce_with_logits', classes=array(['a', 'b'], dtype='<U1'), \
-said='y holds 2 classes (a, b)')
+said='y holds 2 classes (a, b)', shares=False)
     >>> goal_of([0.5, 1.5], None).loss, goal_of([0, 3, 7, 50], None).loss
     ('mse', 'poisson_log_rate')
     """
