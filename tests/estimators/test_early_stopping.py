@@ -5,11 +5,18 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sklearn import neural_network
+from sklearn import linear_model, neural_network
 from sklearn.model_selection import train_test_split
 
 from descend import estimators
-from descend.estimators import MLPClassifier, MLPRegressor, NetworkClassifier, NetworkRegressor
+from descend.estimators import (
+    MLPClassifier,
+    MLPRegressor,
+    NetworkClassifier,
+    NetworkRegressor,
+    SGDClassifier,
+    SGDRegressor,
+)
 
 RNG = np.random.default_rng(3)
 X = RNG.standard_normal((60, 3))
@@ -132,3 +139,70 @@ def test_networks_hold_back_and_keep_the_best(dtype: Any) -> None:
             plain.partial_fit(rows, y, **more)
         assert len(plain.fit_.history["validation_loss"]) == 1
         assert plain.loss_curve_ == model.loss_curve_[:2]
+
+
+LINEAR = {
+    "SGDClassifier": (SGDClassifier, LABELS, {"loss": "log_loss"}),
+    "two classes": (SGDClassifier, LABELS == "a", {"loss": "hinge"}),
+    "objects": (SGDClassifier, LABELS.astype(object), {}),
+    "SGDRegressor": (SGDRegressor, NUMBERS, {}),
+}
+STEADY = dict(early_stopping=True, random_state=0, shuffle=False, eta0=0.05)
+
+
+def linear_by_parts(kind: str, calls: int, **options: Any) -> Any:
+    make, y, own = LINEAR[kind]
+    model = make(**STEADY, **own, **options)
+    more = {"classes": np.unique(y)} if make is SGDClassifier else {}
+    for _ in range(calls):
+        model.partial_fit(X, y, **more)
+    return model
+
+
+@pytest.mark.parametrize("average", [False, True, 30])
+@pytest.mark.parametrize("rate", ["optimal", "invscaling", "adaptive"])
+@pytest.mark.parametrize("kind", LINEAR)
+def test_linear_calls_are_epochs_of_scikit_learns_fit(kind: str, rate: str, average: Any) -> None:
+    """Scikit-learn's own `fit`, which ends at its last epoch, is the reference."""
+    make, y, own = LINEAR[kind]
+    rate = "constant" if rate == "optimal" and make is SGDRegressor else rate
+    given = dict(learning_rate=rate, average=average)
+    theirs = getattr(linear_model, make.__name__)(**STEADY, **own, **given, max_iter=6, tol=None)
+    theirs.fit(X, y)
+    model = linear_by_parts(kind, 6, **given)
+    coef, intercept = model._last
+    np.testing.assert_allclose(coef, theirs.coef_, rtol=1e-8, atol=1e-10)
+    np.testing.assert_allclose(intercept, theirs.intercept_, rtol=1e-8, atol=1e-10)
+    assert model.t_ == 1 + 6 * 54 and len(model._held[0]) == 6
+    x_held, y_held = model._held[:2]
+    assert model.score(x_held, y_held) == model.best_validation_score_
+    assert model.best_validation_score_ == max(model.validation_scores_)
+
+
+@pytest.mark.parametrize("kind", LINEAR)
+def test_linear_models_return_their_best_and_go_on_from_their_last(kind: str) -> None:
+    rough = dict(learning_rate="constant", alpha=0.1)
+    model = linear_by_parts(kind, 6, **rough)
+    best = int(np.argmax(model.validation_scores_))
+    np.testing.assert_array_equal(model.coef_, linear_by_parts(kind, best + 1, **rough)._last[0])
+    y = LINEAR[kind][1]
+    carried = pickle.loads(pickle.dumps(model)).partial_fit(X, y)
+    following = linear_by_parts(kind, 7, **rough)
+    assert carried.validation_scores_ == following.validation_scores_
+    np.testing.assert_array_equal(carried._last[0], following._last[0])
+    last = carried._last[0]
+    carried.partial_fit(*carried._held[:2])
+    assert carried._last[0] is last and len(carried.validation_scores_) == 7
+    carried.set_params(max_iter=3, tol=None).fit(X, y)
+    assert not hasattr(carried, "validation_scores_") and not hasattr(carried, "_held")
+    carried.set_params(early_stopping=False).partial_fit(X, y)
+    assert not hasattr(carried, "_last")
+
+
+def test_named_columns_are_scored_without_a_word() -> None:
+    pd = pytest.importorskip("pandas")
+    frame = pd.DataFrame(X, columns=["u", "v", "w"])
+    model = SGDClassifier(early_stopping=True, random_state=0)
+    for _ in range(2):
+        model.partial_fit(frame, LABELS, classes=["a", "b", "c"])
+    assert [*model.feature_names_in_] == ["u", "v", "w"] and len(model.validation_scores_) == 2

@@ -176,3 +176,68 @@ def test_a_divergence_is_told():
 def test_bad_input_is_told(call, kind, told):
     with pytest.raises(kind, match=told):
         call()
+
+
+def test_an_index_of_the_rows_to_judge_by_is_checked_too():
+    x = RNG.integers(0, 5, (40, 2))
+    held = x[:3].copy()
+    held[1, 1] = 5
+    net = nn.Sequential(nn.Embedding(5, 2), nn.Flatten(), nn.Linear())
+    with pytest.raises(descend.DataError, match="x of validation_data holds 5 in row 1"):
+        descend.fit(net, x, np.arange(40) % 2, validation_data=(held, [0, 1, 0]))
+
+
+def test_classes_in_columns_are_weighed_split_and_judged_as_their_numbers():
+    number = np.minimum(RNG.poisson(0.7, 120), 2)
+    x = RNG.normal(size=(120, 3))
+    more = dict(class_weight="balanced", validation_split=0.25, epochs=10, lr=0.02, batch_size=30)
+    one = descend.fit(nn.mlp([6]), x, number, **more)
+    other = descend.fit(nn.mlp([6]), x, np.eye(3)[number], **more)
+    np.testing.assert_allclose(other.loss, one.loss, rtol=1e-6)
+    np.testing.assert_allclose(other.validation_loss, one.validation_loss, rtol=1e-6)
+    assert other.metrics == pytest.approx(one.metrics)
+
+
+def test_labels_in_one_column_are_judged_by_labels_in_one_column():
+    x = RNG.normal(size=(60, 2))
+    labels = np.where(x[:, 0] > 0, "yes", "no")
+    flat, column = (
+        descend.fit(nn.mlp([4]), x, y, validation_data=(x[:20], y[:20]), lr=0.1)
+        for y in (labels, labels[:, None])
+    )
+    assert flat.validation_loss == column.validation_loss
+
+
+def test_a_column_that_does_not_vary_is_not_divided_by_the_rounding_of_its_mean():
+    """Of 120 times 0.1 the standard deviation is 1e-17 in floating point."""
+    x = np.column_stack([X[:120], np.full(120, 0.1)])
+    assert x[:, 3].std() > 0
+    with pytest.warns(descend.DescendWarning, match="column 3 of x is the same in every row"):
+        fit = descend.fit(NET, x, X[:120, 0], **TRAINED)
+    new = x.copy()
+    new[:, 3] = 0.2
+    assert np.abs(fit.predict(new) - fit.predict(x)).max() < 1.0
+    for y in (np.full(120, 3.7), np.zeros(120)):
+        with pytest.warns(descend.DescendWarning, match=f"y is {y[0]:g} in every row"):
+            fit = descend.fit(NET, X[:120], y, **TRAINED)
+        np.testing.assert_allclose(fit.predict(X[:120]), y, atol=0.2)
+    with pytest.warns(descend.DescendWarning) as caught:
+        descend.fit(NET, np.full((120, 2), 0.1), X[:120, 0], **TRAINED)
+    assert "All rows of x are the same" in str(caught[0].message)
+
+
+@pytest.mark.parametrize(("loss", "told"), [
+    ("bce", r"of predictions from 0 to 1: .*bce_with_logits"),
+    ("poisson", r"of predictions above 0: .*poisson_log_rate"),
+])  # fmt: skip
+def test_a_loss_of_numbers_that_a_network_does_not_end_with_is_told(loss, told):
+    y = (X[:, 0] > 0).astype(float)
+    with pytest.warns(descend.DivergedWarning, match=told):
+        descend.fit(NET, X, y, loss=loss, **TRAINED)
+
+
+def test_one_row_as_a_dict_of_numbers():
+    fit = descend.fit(NET, table("dict"), "kind", **TRAINED)
+    one = {name: float(column[7]) for name, column in table("dict").items() if name != "kind"}
+    assert fit.predict(one) == fit.predict(table("dict"))[7]
+    np.testing.assert_array_equal(fit.predict_proba(one), fit.predict_proba(table("dict"))[7])

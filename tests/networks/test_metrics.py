@@ -135,6 +135,53 @@ def test_metrics_of_every_epoch_are_means_over_its_rows(tmp_path):
     np.testing.assert_array_equal(again.history["top_2"], fit.history["top_2"])
 
 
+@pytest.mark.filterwarnings("ignore:(The accuracy|Every row)")
+@pytest.mark.parametrize("classes", [2, 3])
+@pytest.mark.parametrize("columns", [False, True])
+def test_tables_of_every_epoch_are_those_of_scikit_learn(classes, columns):
+    scores = pytest.importorskip("sklearn.metrics")
+    x = RNG.normal(size=(120, 3))
+    number = np.digitize(x[:, 0], [-0.5, 0.7])
+    number = number if classes == 3 else (number > 0).astype(int)
+    y = np.eye(classes)[number] if columns else number
+    names, seen = ["f1", "balanced_accuracy"], []
+    options = dict(lr=0.03, validation_data=(x[90:], y[90:]), record=["params"])
+    net = descend.networks.mlp([6])
+    fit = descend.fit(
+        net, x[:90], y[:90], batch_size=25, epochs=6, metrics=names,
+        callback=lambda m: seen.append(m.metrics), **options,
+    )  # fmt: skip
+    more = {"average": "binary" if classes == 2 else "macro"}
+    for epoch in (3, 6):
+        found = descend.fit(net, x[:90], y[:90], batch_size=25, epochs=epoch, **options)
+        held = found.predict(x[90:])
+        meant = scores.f1_score(number[90:], held, **more)
+        np.testing.assert_allclose(fit.history["validation_f1"][epoch - 1], meant)
+        meant = scores.balanced_accuracy_score(number[90:], held)
+        np.testing.assert_allclose(fit.history["validation_balanced_accuracy"][epoch - 1], meant)
+    assert [m["f1"] for m in seen] == fit.history["f1"].tolist()
+    whole = dict(lr=0.03, batch_size=90, metrics=names)
+    before = descend.fit(net, x[:90], y[:90], **whole, epochs=5)
+    after = descend.fit(net, x[:90], y[:90], **whole, epochs=6)
+    for name in names:
+        np.testing.assert_allclose(after.history[name][-1], before.metrics[name])
+
+
+def test_tables_go_with_runs_however_they_are_made():
+    x = RNG.normal(size=(120, 3))
+    y = np.digitize(x[:, 0], [-0.5, 0.7])
+    net, own = descend.networks.mlp([6]), dict(metrics=["f1"], lr=0.03, batch_size=32)
+    whole = descend.fit(net, x, y, epochs=6, **own)
+    half = descend.fit(net, x, y, epochs=3, **own)
+    run = descend.start(net, x, y, epochs=6, **own).step(batches=7).step(epochs=9)
+    for other in (
+        descend.fit(net, x, y, epochs=6, resume=half, **own),
+        descend.trainings(net, x, y, over={"seed": [0]}, epochs=6, **own)[0],
+        descend.fit(net, x, y, epochs=6, engine="interpreted", **own), run.fit,
+    ):  # fmt: skip
+        np.testing.assert_allclose(other.history["f1"], whole.history["f1"], rtol=1e-6)
+
+
 def test_metrics_of_numbers_are_in_the_units_of_the_target():
     x = RNG.normal(size=(120, 3))
     y = 100 * x[:, 0] + 5
@@ -153,6 +200,9 @@ def test_metrics_of_numbers_are_in_the_units_of_the_target():
 @pytest.mark.parametrize(("name", "y", "told"), [
     ("accuracy", np.arange(9.0) ** 0.5, "is of classes, and the loss mse tells no classes apart"),
     ("r2", ["a", "b", "c"] * 3, "is of numbers, and the loss cross_entropy tells classes apart"),
+    ("f1", np.arange(9.0) ** 0.5, "is of classes, and the loss mse tells no classes apart"),
+    ("f1", np.eye(9)[:, :3] + np.eye(9)[:, 1:4], "have no table of classes"),
+    ([len], ["a", "b", "c"] * 3, r"is no name(.|\n)*takes fit.predict.x. and y"),
     ("accurcy", ["a", "b", "c"] * 3, r"no metric .accurcy. of every epoch .did you mean .accuracy"),
 ])  # fmt: skip
 def test_metrics_that_do_not_belong_are_refused(name, y, told):

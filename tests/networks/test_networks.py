@@ -2,10 +2,11 @@
 
 import copy
 import pickle
+from decimal import Decimal
 
 import numpy as np
 import pytest
-from scipy import stats
+from scipy import special, stats
 
 import descend
 from descend import networks as nn
@@ -260,13 +261,144 @@ def test_targets_that_no_network_can_learn_are_told():
           loss="cross_entropy")  # fmt: skip
     wrong(nn.mlp([4]), X, COLOURS, 'y holds text, and loss "mse" needs numbers', data, loss="mse")
     wrong(nn.mlp([4]), X, np.full(90, "a"), "every row of y has the label 'a'", data)
-    lost = COLOURS.astype(object)
-    lost[7] = None
-    wrong(nn.mlp([4]), X, lost, "y has no label in row 7", data)
+    for nothing in (None, np.nan, pytest.importorskip("pandas").NA):
+        lost = COLOURS.astype(object)
+        lost[7] = nothing
+        wrong(nn.mlp([4]), X, lost, "y has no label in row 7", data)
+    wrong(nn.mlp([4]), X, np.zeros(90, int), "every row of y has the label 0", data)
+    wrong(nn.mlp([4]), X[:0], COLOURS[:0], "y has no rows", data)
+    wrong(nn.mlp([4]), X[:, :0], COLOURS, r"x has the shape \(90, 0\)", data)
+    order = np.array([object() for _ in X])
+    wrong(nn.mlp([4]), X, order, r"labels without an order \(object\)", data)
     mixed = COLOURS.astype(object)
     mixed[7] = 3
     wrong(nn.mlp([4]), X, mixed, r"labels of several kinds \(int, str\)", data)
     wrong(nn.mlp([4]), X, COLOURS, "tells two classes apart, and y holds 3", data, loss="bce")
+
+
+def test_targets_as_people_have_them():
+    """What the same target is in another guise is learnt the same."""
+    pd = pytest.importorskip("pandas")
+    signs = np.where(NUMBERS > 0, 1, -1)
+    tenths = np.round(NUMBERS, 1)
+    for plain, guise in [
+        (NUMBERS > 0, signs), (NUMBERS > 0, signs.astype(float)), (CLASSES, CLASSES.astype(object)),
+        (tenths, np.array([Decimal(str(v)) for v in tenths])), (tenths, tenths.astype(object)),
+        (COLOURS, pd.Series(COLOURS, dtype="string")),
+        (COLOURS, pd.Series(COLOURS, dtype="category")),
+        (np.eye(3)[CLASSES], CLASSES), (COLOURS, COLOURS[:, None]),
+    ]:  # fmt: skip
+        one, other = (descend.fit(nn.mlp([8]), X, y, **TRAINED) for y in (plain, guise))
+        assert one.loss_name == other.loss_name
+        np.testing.assert_allclose(other.loss, one.loss, rtol=1e-5)
+    assert set(descend.fit(nn.mlp([8]), X, signs, **TRAINED).predict(X)) <= {-1, 1}
+
+
+@pytest.mark.parametrize("labels", [COLOURS, CLASSES, NUMBERS > 0, NUMBERS])
+def test_rows_without_a_label_are_left_out_where_it_is_asked_for(labels):
+    lost = labels.astype(float if labels.dtype.kind in "if" else object)
+    lost[[7, 30]] = np.nan if lost.dtype.kind == "f" else None
+    kept = np.setdiff1d(np.arange(90), [7, 30])
+    found = descend.fit(nn.mlp([8]), X, lost, missing="drop", **TRAINED)
+    whole = descend.fit(nn.mlp([8]), X[kept], labels[kept], **TRAINED)
+    assert found.loss == whole.loss and found.loss_name == whole.loss_name
+    np.testing.assert_array_equal(found.predict(X), whole.predict(X))
+
+
+def test_a_loss_that_is_named_predicts_as_one_that_follows():
+    for y, loss in ((np.eye(3)[CLASSES], "cross_entropy"), (COLOURS, "cross_entropy")):
+        named, own = (descend.fit(nn.mlp([8]), X, y, **o, **TRAINED) for o in ({"loss": loss}, {}))
+        np.testing.assert_array_equal(named.predict(X), own.predict(X))
+        np.testing.assert_array_equal(named.classes, own.classes)
+
+
+@pytest.mark.parametrize("loss", ["bce_with_logits", "cross_entropy"])
+def test_shares_of_classes_are_predicted_as_shares(loss):
+    one = 1 / (1 + np.exp(-NUMBERS))
+    three = np.column_stack([one, (1 - one) / 3, (1 - one) * 2 / 3])
+    y = one if loss == "bce_with_logits" else three
+    fit = descend.fit(nn.mlp([16]), X, y, loss=loss, lr=0.02, epochs=200)
+    assert fit.predict(X).shape == y.shape and np.abs(fit.predict(X) - y).max() < 0.2
+    if loss == "cross_entropy":
+        np.testing.assert_allclose(fit.predict(X), fit.predict_proba(X))
+
+
+@pytest.mark.parametrize("y", [
+    NUMBERS, COLOURS, NUMBERS > 0, np.eye(3)[CLASSES], (X > 0).astype(int), X, COLOURS[:, None],
+])  # fmt: skip
+def test_one_row_without_its_axis_is_predicted_as_among_rows(y):
+    fit = descend.fit(nn.mlp([8]), X, y, epochs=20, lr=0.02)
+    for i in (0, 7):
+        np.testing.assert_array_equal(fit.predict(X[i]), fit.predict(X)[i])
+        if fit.loss_name.startswith(("bce", "cross")):
+            np.testing.assert_array_equal(fit.predict_proba(X[i]), fit.predict_proba(X)[i])
+
+
+def test_what_is_missing_in_new_rows_is_missing_in_what_is_predicted():
+    rows = X[:4].copy()
+    rows[2, 1] = np.nan
+    for activation in nn.ACTIVATIONS:
+        fit = descend.fit(nn.mlp([4], activation=activation), X, NUMBERS, epochs=1)
+        np.testing.assert_array_equal(np.isnan(fit.predict(rows)), [False, False, True, False])
+    fit = descend.fit(nn.mlp([4]), X, COLOURS, epochs=1, lr=0.1)
+    with pytest.raises(descend.DataError, match=r"row 2 .* has no likeliest label"):
+        fit.predict(rows)
+    with pytest.raises(descend.UsageError, match=r"shape \(90, 1\), and the model takes rows of"):
+        fit.predict(X[:, :1])
+
+
+def test_layers_in_the_words_of_others():
+    for wrong_call, told in [
+        (lambda: nn.Linear(3, 8), r"that of its inputs, 3, comes from.*\n.*Linear\(8\)"),
+        (lambda: nn.BatchNorm(8), r"BatchNorm takes no size.*\n.*BatchNorm\(\)"),
+        (lambda: nn.LayerNorm(8), "LayerNorm takes no size"),
+        (lambda: nn.RMSNorm(8), "RMSNorm takes no size"),
+        (lambda: nn.Sequential("swish"), 'no activation "swish" .here it is "silu"'),
+        (lambda: nn.mlp([3], activation="logistic"), 'here it is "sigmoid"'),
+        (lambda: nn.Sequential("softmax"), "takes logits, and applies it itself"),
+        (lambda: nn.mlp([3])(X), "has parameters, which a fit finds"),
+        (lambda: descend.fit([nn.Linear(3)], X, NUMBERS), r"networks.Sequential\(…\)"),
+        (lambda: descend.fit_many(nn.mlp([3]), X, NUMBERS), r"descend.trainings\(network"),
+    ]:
+        with pytest.raises(descend.UsageError, match=told):
+            wrong_call()
+    assert repr(nn.Sequential([nn.Linear(3), "ReLU"])) == "Sequential(Linear(3), ReLU())"
+    short = nn.Sequential(nn.Linear(4, init=lambda rng, shape, gain: np.zeros(3)), nn.Linear())
+    wrong(short, X, NUMBERS, r"initialiser of Linear\(4\) gives the shape \(3,\)")
+    wrong(nn.mlp([4]), X[:, :, None], NUMBERS, r"rows of the shape \(3, 1\).*\n.*Flatten\(\)")
+    two = nn.Sequential(nn.Linear(2))
+    wrong(two, X, NUMBERS > 0, 'write loss="cross_entropy", which takes one for each of two')
+
+
+def test_a_start_of_another_shape_is_told():
+    first = descend.fit(nn.mlp([8]), X, NUMBERS, **TRAINED)
+    told = r"0.weight starts with the shape \(8, 3\)"
+    wrong(nn.mlp([9]), X, NUMBERS, told + r".*\(9, 3\)", start=first)
+    wrong(nn.mlp([8]), X[:, :1], NUMBERS, told, start=first)
+    part = {"2.weight": np.zeros((1, 7))}
+    wrong(nn.mlp([8]), X, NUMBERS, "2.weight starts with the shape", start=part, fixed=["0"])
+
+
+scaled_by = np.ones(3, np.float32)
+
+
+def test_functions_in_a_network_are_functions_of_a_model():
+    """SciPy's are known in them, and what they take from outside is looked at in every fit."""
+    last = nn.Sequential(nn.Linear(), lambda z: special.log_softmax(z, axis=1))
+    fit = descend.fit(last, X, CLASSES, loss="cross_entropy", **TRAINED)
+    plain = descend.fit(nn.Sequential(nn.Linear()), X, CLASSES, **TRAINED)
+    np.testing.assert_allclose(fit.loss, plain.loss, rtol=1e-5)
+
+    def scaling(x):
+        return x * scaled_by
+
+    model = nn.Sequential(scaling, nn.Linear())
+    for factor in (1.0, 3.0):
+        scaled_by[:] = factor
+        fit = descend.fit(model, X, NUMBERS, standardize=False, **TRAINED)
+        weight, bias = (np.asarray(fit.params[f"1.{name}"], float) for name in ("weight", "bias"))
+        meant = factor * X @ weight[0] + bias
+        np.testing.assert_allclose(fit.predict(X), meant, rtol=1e-4, atol=1e-5)
 
 
 def test_more_starts_are_drawn_by_the_layers():

@@ -174,3 +174,9 @@ def test_a_function_among_the_constants_is_looked_at_in_each_call():
     for f in (np.log, np.sqrt, lambda v: v**2, np.log):
         fit = descend.fit(model, x, 2.0 * f(x), constants={"f": f}, start={"a": 1.0})
         assert fit.params["a"] == pytest.approx(2.0, rel=1e-9)
+
+
+@pytest.mark.parametrize("name", ["momentum", "weight_decay", "betas"])
+def test_an_option_of_a_method_is_told_where_it_belongs(name):
+    with pytest.raises(descend.UsageError, match=f'no option "{name}"(.|\n)*belongs to the method'):
+        descend.fit("y = a*x", {"x": [1.0, 2.0], "y": [1.0, 2.0]}, **{name: 0.1})

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import descend
+from descend import networks
 from descend.result.saved import _Arrays, _checksum
 from whole import WHOLE
 
@@ -223,3 +224,43 @@ def test_a_file_of_the_first_version_has_no_checksum(saved, tmp_path):
     whole = tmp_path / "b.descend"
     whole.write_bytes(saved)
     assert descend.load(path).params == descend.load(whole).params
+
+
+NAN = {"$float": "nan"}
+
+
+def telling():
+    """A network of indices and labels, whose fields those above have not."""
+    x = np.arange(30).reshape(-1, 1) % 7
+    model = networks.Sequential(networks.Embedding(7, 2), networks.Flatten(), networks.Linear())
+    return descend.fit(model, x, np.array(["a", "b", "c"])[x[:, 0] % 3], epochs=1)
+
+
+def rescaled():
+    x = np.column_stack([X, BASIS])
+    return descend.fit(networks.mlp([2]), x, Y, epochs=1, batch_size=30)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("make, way, other", [
+    (telling, ("members",), 2**70), (telling, ("members",), -1), (telling, ("members",), True),
+    (telling, ("members",), 7.0), (telling, ("graph", "outputs"), []),
+    (telling, ("answer", "classes"), ["a", "b"]),
+    (telling, ("answer", "classes"), ["a", "b", "c", "d"]),
+    (rescaled, ("scaling", "columns", "x", 0), NAN),
+    (rescaled, ("scaling", "columns", "x", 1), "s"),
+    (rescaled, ("scaling", "target", 0), NAN), (rescaled, ("scaling", "target"), [1.0]),
+    (rescaled, ("scaling", "power"), 2**70), (rescaled, ("scaling", "power"), 0.5),
+])  # fmt: skip
+def test_fields_of_networks_are_checked(tmp_path, make, way, other):
+    path = tmp_path / "a.descend"
+    make().save(path)
+    content, arrays = parts_of(path.read_bytes())
+    inner = content["model"]
+    for key in way[:-1]:
+        inner = inner[key]
+    assert way[-1] in inner or isinstance(way[-1], int)
+    inner[way[-1]] = other
+    written(path, content, arrays)
+    with pytest.raises(descend.DataError, match="damaged"):
+        descend.load(path)

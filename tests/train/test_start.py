@@ -20,6 +20,8 @@ CALLS = {
                     epochs=20),
     "momentum": dict(DECAY, start=dict(a=1.0, k=1.0), optimizer=descend.SGD(0.1, momentum=0.9),
                      epochs=50),
+    "running values": dict(model=nn.mlp([8], batch_norm=True, dropout=0.1), x=X, y=Y, lr=0.02,
+                           batch_size=20, validation_split=0.2, patience=3, epochs=12),
     "schedule": dict(DECAY, start=dict(a=1.0, k=1.0), batch_size=7, epochs=30,
                      optimizer=descend.SGD(lr=Cosine(0.1, 30))),
     "squares": dict(DECAY, start=dict(a=1.0, k=1.0)),
@@ -47,9 +49,20 @@ def test_steps_end_at_the_bits_of_one_call(name, sizes):
     for parameter, value in whole.params.items():
         np.testing.assert_array_equal(found.params[parameter], value)
     assert (found.status, found.epochs, found.loss) == (whole.status, whole.epochs, whole.loss)
+    np.testing.assert_array_equal(found.predict(call["x"]), whole.predict(call["x"]))
     np.testing.assert_array_equal(found.history["loss"], whole.history["loss"])
     again = run.step(epochs=5).fit
     assert again.epochs == whole.epochs
+
+
+def test_on_the_way_it_serves_with_the_running_values_of_where_it_stands():
+    call = CALLS["running values"] | {"validation_split": 0.0, "patience": None}
+    short = {k: v for k, v in call.items() if k not in ("model", "x", "y")} | {"epochs": 5}
+    whole = descend.fit(call["model"], X, Y, **short)
+    run = begun(**call).step(epochs=5)
+    assert not run.ended and run.loss == pytest.approx(whole.loss, rel=1e-6)
+    np.testing.assert_array_equal(run.fit.predict(X), whole.predict(X))
+    np.testing.assert_array_equal(run.copy().fit.predict(X), whole.predict(X))
 
 
 def test_it_goes_by_rows_batches_and_epochs():
@@ -153,6 +166,8 @@ def test_a_callback_ends_a_step():
     (lambda run: run.set(momentum=0.9), r'no number "momentum".*what is 0 or not said at the st'),
     (lambda run: run.step(examples=7), r"7 rows end within a batch of 20(.|\n)*batch_size=7"),
     (lambda run: run.step(examples=20, epochs=1), "goes on by examples or by epochs"),
+    (lambda run: run.set(lr=-0.1), "lr must lie in"),
+    (lambda run: run.step(batches=1.5), "whole numbers of batches, not by 1.5"),
     (lambda run: run.step(batches=-1), "goes forwards only, not by -1"),
     (lambda run: setattr(run, "params", {"w": 1.0}), 'params names "w", which is no parameter'),
     (lambda run: setattr(run, "params", {"0.bias": np.zeros(3)}), r"given the shape .3,., and has"),

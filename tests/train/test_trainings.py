@@ -1,5 +1,8 @@
 """Many trainings at once: each is the fit of its own numbers, whoever works on it."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 
@@ -132,8 +135,58 @@ def test_a_plain_function_and_one_that_diverges():
         assert found[1].status == "diverged"
 
 
+@pytest.mark.parametrize("net", [
+    nn.mlp([8], batch_norm=True, dropout=0.1),
+    nn.Sequential(nn.Linear(6), nn.Residual(nn.Linear(6), nn.BatchNorm()), nn.Linear()),
+])  # fmt: skip
+def test_each_serves_with_the_running_values_of_its_own_end(net):
+    own = dict(batch_size=32, epochs=6, lr=0.02, validation_split=0.2, patience=2)
+    found = descend.trainings(net, X, LABELS, over=dict(seed=[0], lr=[0.02, 0.1]), **own)
+    for rate, fit in zip((0.02, 0.1), found, strict=True):
+        same = descend.fit(net, X, LABELS, **{**own, "lr": rate})
+        np.testing.assert_array_equal(fit.predict_proba(X), same.predict_proba(X))
+        assert fit.loss == same.loss and fit.running.keys() == same.running.keys()
+        for name, value in same.running.items():
+            np.testing.assert_array_equal(fit.running[name], value)
+
+
+def test_they_are_carried_and_copied():
+    found = descend.trainings(NET, X, LABELS, over=dict(seed=range(3)), lr=0.05, **TRAINED)
+    for other in (pickle.loads(pickle.dumps(found)), copy.deepcopy(found)):
+        assert len(other) == 3 and other.settings == found.settings and other.best == found.best
+        assert repr(other) == repr(found)
+        np.testing.assert_array_equal(other.predict_proba(X), found.predict_proba(X))
+        np.testing.assert_array_equal(other.params["0.weight"], found.params["0.weight"])
+
+
+def test_the_loss_held_back_is_that_of_the_best_where_it_was_kept():
+    found = descend.trainings(
+        NET, X, LABELS, over=dict(seed=range(4)), lr=0.1, batch_size=16, epochs=60, patience=4,
+        validation_split=0.3,
+    )  # fmt: skip
+    own = [fit.validation_loss for fit in found]
+    np.testing.assert_allclose(found.validation_loss, own)
+    assert found.best == np.argmin(own)
+    assert any(fit.history["validation_loss"][-1] > fit.validation_loss for fit in found)
+
+
+@pytest.mark.parametrize("option", [
+    dict(callback=print), dict(verbose=True), dict(checkpoint="a.ck"), dict(max_seconds=1.0),
+])  # fmt: skip
+def test_what_belongs_to_one_run_is_told(option):
+    with pytest.raises(descend.UsageError, match=f"{next(iter(option))} belongs to one run"):
+        descend.trainings(NET, X, LABELS, over=dict(seed=range(3)), **option, **TRAINED)
+
+
 @pytest.mark.parametrize(("over", "told"), [
     ({}, "over has no values"),
+    ([{"seed": 1}], "over is a dict option → values, not list"),
+    ({"seed": 3}, "over gives seed no list of values, but 3"),
+    ({"seed": [-1]}, "seed must be a whole number"),
+    ({"seed": [0.5]}, "seed must be a whole number"),
+    ({"lr": [0.1, -0.1]}, "lr must lie in"),
+    ({"lr": [float("nan")]}, "lr must lie in"),
+    ({"penalty": ["l2(0.1)"]}, "over gives penalty the value 'l2.*and varies numbers alone"),
     ({"lr": []}, "over has no values"),
     ({"momentum": [0.1]}, 'over names "momentum", which is no number of this program'),
     ({"lrr": [0.1]}, 'over names "lrr", which is no number of this program .did you mean "lr"'),

@@ -89,7 +89,7 @@ def take_columns(table: Any, names: Iterable[str], *, integers: bool = False) ->
 
 
 def as_matrix(table: Any, names: Sequence[str]) -> Array:
-    """Columns of a table, each one number a row, side by side.
+    """Columns of a table, each one number a row, side by side; of single numbers, that row.
 
     Raises:
         DataError: a column is absent, or holds no numbers.
@@ -99,6 +99,8 @@ def as_matrix(table: Any, names: Sequence[str]) -> Array:
            [2., 4.]])
     """
     columns = take_columns(table, names)
+    if columns and not any(column.ndim for column in columns.values()):
+        return np.array(list(columns.values()))
     for name, column in columns.items():
         if column.ndim != 1:
             raise DataError(

@@ -65,6 +65,10 @@ def real_array(value: Any, name: str, *, integers: bool = False) -> Array:
     if type(value) is np.ndarray and value.dtype == np.float64:
         return value
     refuse_units(value, name)
+    if hasattr(value, "toarray"):
+        raise DataError(
+            f"{name} is a sparse matrix", remedy="write it out as an array: .toarray()"
+        )
     mask = getattr(value, "mask", None)
     try:
         array = np.asarray(value)
@@ -372,7 +376,7 @@ def check_members(column: Array, count: int, name: str) -> None:
     Traceback (most recent call last):
     descend.errors.DataError: x holds 7 in row 1, and only whole numbers from 0 to 6 are known \
 (rows count from 0)
-      do: number what x tells apart from 0: np.unique(x, return_inverse=True)[1]
+      do: number from 0 what it tells apart: np.unique(x, return_inverse=True)[1]
     """
     a = np.asarray(column)
     wrong = ~((a >= 0) & (a < count) & (a == np.floor(a)))
@@ -383,6 +387,6 @@ def check_members(column: Array, count: int, name: str) -> None:
         raise DataError(
             f"{name} holds {value:g} in row {row}, and only whole numbers from 0 to {count - 1} "
             "are known (rows count from 0)",
-            remedy=f"number what {name} tells apart from 0: "
-            f"np.unique({name}, return_inverse=True)[1]",
+            remedy="number from 0 what it tells apart: "
+            f"np.unique({name if name.isidentifier() else '…'}, return_inverse=True)[1]",
         )

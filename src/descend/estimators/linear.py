@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -13,12 +14,14 @@ from sklearn.utils import check_random_state
 from sklearn.utils.parallel import Parallel, delayed
 
 from descend.estimators.methods import LinearLoss, LinearStep, Shown
-from descend.estimators.training import Left, dense, left_of, state_arrays, trained
+from descend.estimators.training import Left, dense, left_of, new_rows, state_arrays, trained
 from descend.run.finished import Moment
 
 __all__ = ["SGDClassifier", "SGDRegressor"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
+Rows = tuple[Array, Array, Array]
+"""Rows, their targets, and their weights."""
 
 SEEDS = 2**31 - 1
 SLOWEST = 1e-6  # a learning rate below which `adaptive` stops
@@ -50,9 +53,66 @@ class Line(NamedTuple):
 class _Trained:
     """The training of scikit-learn's linear models; all else is scikit-learn's."""
 
+    validation_scores_: list[float]
+    _held: list[Array]  # of `partial_fit`: rows, targets, weights, and targets in numbers
+    _last: tuple[Array, Array]  # of these calls, where the best are returned
+    _best: tuple[Array, Array]
+
     def _get_loss_function(self, loss: str) -> str:
         """The name serves: `LinearLoss` knows it."""
         return loss
+
+    def _more_validate_params(self: Any, for_partial_fit: bool = False) -> None:
+        super()._more_validate_params()  # type: ignore[misc]
+
+    def _fit(self: Any, *given: Any, **options: Any) -> Any:
+        for name in ("_held", "_last", "_best", "validation_scores_", "best_validation_score_"):
+            self.__dict__.pop(name, None)
+        return super()._fit(*given, **options)  # type: ignore[misc]
+
+    def _split(
+        self: Any, X: Array, y: Array, weight: Array, numbers: Array
+    ) -> tuple[Rows, Rows]:
+        """What to train on, and what is held back for early stopping.
+
+        Of calls of `partial_fit`, the first holds back, so that all scores are of the same rows.
+
+        Args:
+            numbers: the target, of classes their numbers.
+        """
+        kept = getattr(self, "_held", None) if self.early_stopping else None
+        if kept:
+            new = new_rows(X, numbers, kept[0], kept[3])
+            return (X[new], y[new], weight[new]), (kept[0], kept[1], kept[2])
+        held = self._make_validation_split(numbers, sample_mask=weight > 0)
+        found = X[held], y[held], weight[held]
+        if kept is not None:
+            self._held, self.validation_scores_ = [*found, numbers[held]], []
+            self.best_validation_score_ = -math.inf
+        return (X[~held], y[~held], weight[~held]), found
+
+    def _count(self: Any, n_rows: int, trained_on: int) -> None:
+        """Count the steps as scikit-learn does: in `fit`, rows held back as well."""
+        self.t_ += self.n_iter_ * (trained_on if hasattr(self, "_held") else n_rows)
+
+    def _go_on(self: Any) -> None:
+        """Take up the last parameters of calls of `partial_fit`, where the best were returned."""
+        if hasattr(self, "_last"):
+            self.coef_, self.intercept_ = self._last
+
+    def _keep_best(self: Any, held: Rows) -> None:
+        """After a call of `partial_fit` under early stopping: return the best so far."""
+        self.__dict__.pop("_last", None)
+        if not self.early_stopping or not hasattr(self, "_held"):
+            return
+        nameless = copy.copy(self)  # the rows held back are an array
+        vars(nameless).pop("feature_names_in_", None)
+        score = float(nameless.score(*held))
+        self.validation_scores_.append(score)
+        self._last = self.coef_, self.intercept_
+        if score > self.best_validation_score_:
+            self.best_validation_score_, self._best = score, self._last
+        self.coef_, self.intercept_ = self._best
 
     def _line(
         self: Any, X: Array, y: Array, weight: Array, begin: Line,
@@ -151,6 +211,8 @@ class _Trained:
 class SGDClassifier(_Trained, linear_model.SGDClassifier):  # type: ignore[misc]
     """scikit-learn's `SGDClassifier`, with its parameters and attributes, trained by `descend.fit`.
 
+    `partial_fit` takes `early_stopping=True`, as that of `MLPClassifier` does.
+
     >>> import numpy as np
     >>> from sklearn.preprocessing import StandardScaler
     >>> from sklearn.pipeline import make_pipeline
@@ -163,6 +225,14 @@ class SGDClassifier(_Trained, linear_model.SGDClassifier):  # type: ignore[misc]
 
     coef_: Array
     __init__ = linear_model.SGDClassifier.__init__
+
+    def partial_fit(
+        self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None
+    ) -> SGDClassifier:
+        """Train for one epoch on these rows, as scikit-learn's; under early stopping too."""
+        self.__dict__.setdefault("_held", [])
+        super().partial_fit(X, y, classes=classes, sample_weight=sample_weight)
+        return self
 
     def _fit_binary(self, X: Any, y: Array, **given: Any) -> None:
         weights = self._expanded_class_weight
@@ -181,10 +251,11 @@ class SGDClassifier(_Trained, linear_model.SGDClassifier):  # type: ignore[misc]
             classes: the number of each, with the weights of its rows and of all others.
         """
         decay, X = SPARSE if sparse.issparse(X) else 1.0, dense(X)
-        one = len(classes) == 1
         weight, random = given["sample_weight"], check_random_state(self.random_state)
-        own = np.where(y == self.classes_[1], 1.0, -1.0) if one else y
-        held = self._make_validation_split(own, sample_mask=weight > 0)
+        rows, held = self._split(X, y, weight, np.searchsorted(self.classes_, y))
+        if not len(rows[0]):
+            return  # all of them are held back
+        self._go_on()
         seeds = random.randint(SEEDS, size=len(classes))
         coefs = np.atleast_2d(self._standard_coef if self.average else self.coef_)
         intercepts = self._standard_intercept if self.average else self.intercept_
@@ -193,16 +264,15 @@ class SGDClassifier(_Trained, linear_model.SGDClassifier):  # type: ignore[misc]
         def line(k: int) -> Line:
             i, yes, no = classes[k]
             other = 0.0 if self.loss == "log_loss" else -1.0
-            is_one = y == self.classes_[i]
-            labels = np.where(is_one, 1.0, -1.0)
+            is_one = rows[1] == self.classes_[i]
+            labels = np.where(held[1] == self.classes_[i], 1.0, -1.0)
             score = self._make_validation_score_cb(
-                held, X, labels, weight, classes=np.array([-1.0, 1.0])
-            )
+                np.ones(len(labels), bool), held[0], labels, held[2],
+                classes=np.array([-1.0, 1.0]),
+            )  # fmt: skip
             mean = (means[k], float(self._average_intercept[k])) if self.average else None
-            rows = ~held
             return self._line(
-                X[rows], np.where(is_one, 1.0, other)[rows],
-                (weight * np.where(is_one, yes, no))[rows],
+                rows[0], np.where(is_one, 1.0, other), rows[2] * np.where(is_one, yes, no),
                 Line(coefs[k], float(intercepts[k]), mean), score, int(seeds[k]),
                 given["max_iter"], decay,
             )  # fmt: skip
@@ -211,13 +281,16 @@ class SGDClassifier(_Trained, linear_model.SGDClassifier):  # type: ignore[misc]
             delayed(line)(k) for k in range(len(classes))
         )
         self.n_iter_ = max(line.n_iter for line in lines)
-        self.t_ += self.n_iter_ * len(X)
+        self._count(len(X), len(rows[0]))
         _take(self, lines, X.dtype)
         self.coef_ = np.atleast_2d(self.coef_)
+        self._keep_best(held)
 
 
 class SGDRegressor(_Trained, linear_model.SGDRegressor):  # type: ignore[misc]
     """scikit-learn's `SGDRegressor`, with its parameters and attributes, trained by `descend.fit`.
+
+    `partial_fit` takes `early_stopping=True`, as that of `MLPClassifier` does.
 
     >>> import numpy as np
     >>> rng = np.random.RandomState(0)
@@ -230,24 +303,33 @@ class SGDRegressor(_Trained, linear_model.SGDRegressor):  # type: ignore[misc]
     coef_: Array
     __init__ = linear_model.SGDRegressor.__init__
 
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> SGDRegressor:
+        """Train for one epoch on these rows, as scikit-learn's; under early stopping too."""
+        self.__dict__.setdefault("_held", [])
+        super().partial_fit(X, y, sample_weight=sample_weight)
+        return self
+
     def _fit_regressor(self, X: Any, y: Array, *given: Any) -> None:
         """Train; what scikit-learn hands over ends with weights and epochs."""
         weight, max_iter = given[-2:]
         decay, X = SPARSE if sparse.issparse(X) else 1.0, dense(X)
         if not hasattr(self, "t_"):
             self.t_ = 1.0
-        held = self._make_validation_split(y, sample_mask=weight > 0)
-        score = self._make_validation_score_cb(held, X, y, weight)
+        rows, held = self._split(X, y, weight, y)
+        if not len(rows[0]):
+            return  # all of them are held back
+        self._go_on()
+        score = self._make_validation_score_cb(np.ones(len(held[1]), bool), *held)
         seed = int(check_random_state(self.random_state).randint(0, SEEDS))
         coef = self._standard_coef if self.average else self.coef_
         intercept = self._standard_intercept if self.average else self.intercept_
         mean = (self._average_coef, float(self._average_intercept[0])) if self.average else None
         begin = Line(coef, float(intercept[0]), mean)
-        rows = ~held
-        line = self._line(X[rows], y[rows], weight[rows], begin, score, seed, max_iter, decay)
+        line = self._line(*rows, begin, score, seed, max_iter, decay)
         self.n_iter_ = line.n_iter
-        self.t_ += self.n_iter_ * len(X)
+        self._count(len(X), len(rows[0]))
         _take(self, [line], X.dtype)
+        self._keep_best(held)
 
 
 def _take(self: Any, lines: list[Line], dtype: Any) -> None:

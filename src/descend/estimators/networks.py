@@ -308,8 +308,8 @@ class NetworkClassifier(ClassifierMixin, _NetworkEstimator):  # type: ignore[mis
             )
         if len(self.classes_) < 2:
             raise ValueError(
-                f"every row of y has the label {self.classes_[0]!r}: a classifier needs rows of "
-                "more than one class"
+                f"every row of y has the label {self.classes_.tolist()[0]!r}: a classifier needs "
+                "rows of more than one class"
             )
 
     def _target(self, y: Array, dtype: Any) -> Array:

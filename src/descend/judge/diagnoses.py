@@ -203,6 +203,19 @@ def _one_class(sight: Sight) -> Iterator[Diagnosis]:
     yield Diagnosis(f"{text}.", NOTED if learnt else WARNED)
 
 
+def _no_better(sight: Sight) -> Iterator[Diagnosis]:
+    """Numbers that are farther off than their mean would be."""
+    vector = sight.job.settings.optimizer.scope == "vector"
+    if sight.classes is not None or sight.saved is None or sight.is_constant or vector:
+        return
+    if sight.saved <= 0:
+        yield Diagnosis(
+            f"R² = {sight.saved:.2g} on the rows of the fit: no better than always answering the "
+            "mean. More epochs, or another learning rate, may learn more.",
+            NOTED,
+        )
+
+
 def _dead(sight: Sight) -> Iterator[Diagnosis]:
     """Units of an activation that are 0 whatever the row."""
     before: Array | None = None
@@ -227,11 +240,15 @@ def _dead(sight: Sight) -> Iterator[Diagnosis]:
 def _identical(sight: Sight) -> Iterator[Diagnosis]:
     """Units that do the same, as they began with the same weights."""
     weighted = [seen for seen in sight.layers if seen.params]
-    for number, layer, _, output, _ in weighted[:-1]:
-        size = float(np.abs(output).max(initial=0.0))
+    for number, layer, params, output, _ in weighted[:-1]:
         if output.ndim != 2 or output.shape[1] < 2:
             continue
-        units, alike = output.shape[1], _alike(output, SAME * size or 1.0)
+        units = output.shape[1]
+        begun = [np.asarray(sight.run.begin[f"{number}.{name}"]) for name in params]
+        own = [part.T for part in begun if part.ndim and len(part) == units]
+        columns = [part.reshape(-1, units) for part in (output, *own)]
+        sizes = [float(np.abs(part).max(initial=0.0)) or 1.0 for part in columns]
+        alike = _alike(np.vstack([p / size for p, size in zip(columns, sizes, strict=True)]), SAME)
         if alike:
             yield Diagnosis(
                 f"{alike} of the {units} units of layer {number}, {layer.name}, do the same as "
@@ -343,5 +360,5 @@ def _with_scales(run: Finished) -> tuple[float, float]:
 
 
 DIAGNOSES: tuple[Callable[[Sight], Iterator[Diagnosis]], ...] = (
-    _constant, _one_class, _dead, _identical, _gradients, _unscaled,
+    _constant, _one_class, _no_better, _dead, _identical, _gradients, _unscaled,
 )  # fmt: skip

@@ -19,6 +19,11 @@ __all__ = ["divergence_message", "rate_to_try"]
 
 FACTORS = tuple(m * 10.0**k for k in range(40) for m in (2.0, 5.0, 10.0))
 MOST_TRIAL_STEPS = 20_000
+FINITE = {
+    "bce": 'predictions from 0 to 1: end the model in a sigmoid, or write loss="bce_with_logits"',
+    "poisson": 'predictions above 0: end the model in np.exp, or write loss="poisson_log_rate"',
+}
+"""Losses that are finite of some predictions alone, and what makes such."""
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -33,9 +38,13 @@ def divergence_message(run: Finished, unit: str) -> str:
     if largest:
         parts.append(largest)
     parts.append("the last finite parameters are returned")
-    rate = rate_to_try(run)
-    text = "; ".join(parts)
-    return f"{text}. Try lr={rate:.3g}." if rate is not None else f"{text}."
+    rate, loss = rate_to_try(run), run.job.settings.loss
+    text = "; ".join(parts) + "."
+    if rate is not None:
+        text += f" Try lr={rate:.3g}."
+    elif loss is not None and loss.spelling in FINITE:
+        text += f' Loss "{loss.spelling}" is finite of {FINITE[loss.spelling]}.'
+    return text
 
 
 def _first_to_leave(run: Finished) -> str:

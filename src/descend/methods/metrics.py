@@ -1,7 +1,7 @@
 """Metrics of every epoch: a mean over rows beside the loss, which nobody descends.
 
-A metric is a function of (prediction, target, link) in traced NumPy that gives a number a row, and
-what is made of its mean at the end: so one pass over the rows serves all of them.
+A metric is a function of (prediction, target, link) in traced NumPy that gives a number a row, or
+a table, and what is made of its mean at the end: so one pass over the rows serves all of them.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ class Metric(NamedTuple):
     Attributes:
         per_row: (prediction, target, link) → a number a row, or a row's entry.
         of_classes: whether it is of classes, or of numbers.
+        table: whether a row gives a table, whose mean is one.
         final: (mean, unit, variance) → the metric; the unit is the target's spread where it was
             rescaled, the variance that of the target in these units.
     """
@@ -34,6 +35,7 @@ class Metric(NamedTuple):
     per_row: Callable[[Array, Array, str], Array]
     of_classes: bool
     final: Callable[[Array, float, float], Array] = lambda mean, unit, variance: mean
+    table: bool = False
 
 
 def _number(target: Array, prediction: Array) -> Array:
@@ -70,9 +72,52 @@ def _surprise(prediction: Array, target: Array, link: str) -> Array:
     return -np.log(np.where(target > 0.5, prediction, 1 - prediction))
 
 
+def _confusion(prediction: Array, target: Array, link: str) -> Array:
+    """(rows, classes, classes): 1 where a row of this class, down, is taken for that one, across.
+
+    Raises:
+        UsageError: a row may have several labels.
+    """
+    if link != "softmax" and prediction.ndim > 1 and prediction.shape[-1] > 1:
+        raise UsageError(
+            "rows that may have several labels have no table of classes",
+            remedy='choose from the metrics "accuracy" and "log_loss"',
+        )
+    if link == "softmax":
+        classes = np.arange(prediction.shape[-1])
+        taken, own = np.argmax(prediction, axis=-1), _number(target, prediction)
+    else:
+        classes = np.arange(2)
+        flat, own = (part.reshape(part.shape[0]) for part in (prediction, target))
+        taken = np.where(flat > (0.0 if link == "logistic" else 0.5), 1, 0)
+    down = (own[:, None] == classes)[:, :, None]
+    return np.where(down, (taken[:, None] == classes)[:, None, :], False)
+
+
+def _of_each(hits: Array, whole: Array) -> Array:
+    """Shares of each class; NaN of those that there are none of."""
+    return np.divide(hits, whole, out=np.full(np.shape(hits), np.nan), where=whole > 0)
+
+
+def _balanced(table: Array, unit: float, variance: float) -> Array:
+    """The mean over classes of the share that is recognised."""
+    return np.nanmean(_of_each(np.diagonal(table, 0, -2, -1), table.sum(axis=-1)), axis=-1)
+
+
+def _f1(table: Array, unit: float, variance: float) -> Array:
+    """Of the second of two classes, or the mean of all; see `trust.metrics`."""
+    whole = table.sum(axis=-1) + table.sum(axis=-2)
+    each = _of_each(2 * np.diagonal(table, 0, -2, -1), whole)
+    if each.shape[-1] == 2:
+        return np.nan_to_num(each[..., 1])
+    return np.nanmean(each, axis=-1)
+
+
 METRICS: Mapping[str, Metric] = {
     "accuracy": Metric(_hit, True),
     "log_loss": Metric(_surprise, True),
+    "balanced_accuracy": Metric(_confusion, True, _balanced, True),
+    "f1": Metric(_confusion, True, _f1, True),
     "mse": Metric(lambda p, t, _: (p - t) ** 2, False, lambda m, unit, _: m * unit**2),
     "rmse": Metric(lambda p, t, _: (p - t) ** 2, False, lambda m, unit, _: np.sqrt(m) * unit),
     "mae": Metric(lambda p, t, _: np.abs(p - t), False, lambda m, unit, _: m * unit),

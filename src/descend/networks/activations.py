@@ -28,12 +28,12 @@ class Activation(NamedTuple):
 
 
 def relu(x: Any) -> Any:
-    """Return x where it is above 0, else 0; its derivative at 0 is 0.
+    """Return x where it is above 0, else 0; its derivative at 0 is 0, and what is NaN stays so.
 
     >>> relu(np.array([-1.0, 0.0, 2.0]))
     array([0., 0., 2.])
     """
-    return np.where(x > 0, x, 0)
+    return np.where(x <= 0, 0, x)
 
 
 def _leaky_relu(x: Any) -> Any:
@@ -41,7 +41,7 @@ def _leaky_relu(x: Any) -> Any:
 
 
 def _relu6(x: Any) -> Any:
-    return np.where(x < 6, relu(x), 6)
+    return np.where(x >= 6, 6, relu(x))
 
 
 def _elu(x: Any) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Never
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from descend.lean import dataclass
 from descend.networks.activations import ACTIVATIONS
 from descend.networks.initialisers import Initialiser, as_initialiser
 from descend.random import bernoulli
+from descend.trace.stand_ins import as_seen
 
 __all__ = [
     "LAYERS", "BatchNorm", "Dropout", "Embedding", "Flatten", "Layer", "LayerNorm", "Linear",
@@ -87,20 +88,21 @@ class Layer:
         self, x: Any, params: Mapping[str, Any] | None = None, place: str = ""
     ) -> Any:
         """What it makes of x, an array of NumPy."""
+        function = as_seen(self.function)
         if self.placed:
-            return self.function(x, params or {}, place)
+            return function(x, params or {}, place)
         if not self.params:
-            return self.function(x)
+            return function(x)
         if params is None:
             raise UsageError(
                 f"{self.name} has parameters ({', '.join(self.params)}), which a fit finds",
                 remedy="give them as well, a dict by name, or fit a network with this layer",
             )
-        return self.function(x, params)
+        return function(x, params)
 
 
 def Linear(
-    size: int | None = None, *, bias: bool = True,
+    size: int | None = None, *more: Never, bias: bool = True,
     init: str | float | Initialiser = "kaiming_uniform",
 ) -> Layer:  # fmt: skip
     """Return x @ weight.T + bias, with weight (outputs, inputs) and bias (outputs,), as PyTorch's.
@@ -117,6 +119,12 @@ def Linear(
     >>> {name: array.shape for name, array in begun.items()}
     {'weight': (3, 5), 'bias': (3,)}
     """
+    if more:
+        raise UsageError(
+            f"Linear takes the number of its outputs alone: that of its inputs, {size}, comes from "
+            "what stands before it",
+            remedy=f"write Linear({more[0]})",
+        )
     _check_size("Linear", size)
     first = as_initialiser(init)
 
@@ -128,8 +136,13 @@ def Linear(
         rng: np.random.Generator, shape: Shape, outputs: int, gain: float
     ) -> dict[str, Array]:
         own = outputs if size is None else int(size)
-        found = {"weight": np.asarray(first(rng, (own, shape[-1]), gain))}
-        return found | {"bias": np.zeros(own)} if bias else found
+        weight = np.asarray(first(rng, (own, shape[-1]), gain))
+        if weight.shape != (own, shape[-1]):
+            raise UsageError(
+                f"the initialiser of {name} gives the shape {weight.shape}, and its weight has "
+                f"(outputs, inputs) = {(own, shape[-1])}"
+            )
+        return {"weight": weight} | ({"bias": np.zeros(own)} if bias else {})
 
     name = f"Linear({'' if size is None else size})"
     params = ("weight", "bias") if bias else ("weight",)
@@ -168,7 +181,7 @@ def Embedding(count: int, size: int, *, init: float = 1.0) -> Layer:
     ).by(Embedding, count, size, init=init)  # fmt: skip
 
 
-def LayerNorm(*, scale: bool = True, eps: float = 1e-5) -> Layer:
+def LayerNorm(*size: Never, scale: bool = True, eps: float = 1e-5) -> Layer:
     """Return (x - mean)/√(variance + eps) over the last axis, times weight plus bias.
 
     Ba et al., "Layer normalization" (2016).
@@ -180,6 +193,8 @@ def LayerNorm(*, scale: bool = True, eps: float = 1e-5) -> Layer:
     array([[-1.,  1.]])
     """
 
+    _check_no_size("LayerNorm", size)
+
     def normal(x: Any) -> Any:
         centred = x - x.mean(axis=-1, keepdims=True)
         return centred / np.sqrt((centred * centred).mean(axis=-1, keepdims=True) + eps)
@@ -188,7 +203,7 @@ def LayerNorm(*, scale: bool = True, eps: float = 1e-5) -> Layer:
     return _scaled(name, normal, scale, True).by(LayerNorm, scale=scale, eps=eps)
 
 
-def RMSNorm(*, scale: bool = True, eps: float = 1e-6) -> Layer:
+def RMSNorm(*size: Never, scale: bool = True, eps: float = 1e-6) -> Layer:
     """Return x/√(mean of x² + eps) over the last axis, times weight.
 
     Zhang and Sennrich, "Root mean square layer normalization" (2019).
@@ -196,6 +211,8 @@ def RMSNorm(*, scale: bool = True, eps: float = 1e-6) -> Layer:
     >>> RMSNorm(scale=False)(np.array([[3.0, 4.0]])).round(3)
     array([[0.849, 1.131]])
     """
+
+    _check_no_size("RMSNorm", size)
 
     def normal(x: Any) -> Any:
         return x / np.sqrt((x * x).mean(axis=-1, keepdims=True) + eps)
@@ -245,7 +262,9 @@ def Dropout(p: float = 0.5) -> Layer:
     return Layer(f"Dropout({p:g})", function).by(Dropout, p)
 
 
-def BatchNorm(*, scale: bool = True, momentum: float = 0.1, eps: float = 1e-5) -> Layer:
+def BatchNorm(
+    *size: Never, scale: bool = True, momentum: float = 0.1, eps: float = 1e-5
+) -> Layer:  # fmt: skip
     """Return (x - mean)/√(variance + eps) by the batch, times weight plus bias.
 
     In training mean and variance are those of the batch; in predictions, validation and `fit.loss`
@@ -260,6 +279,8 @@ def BatchNorm(*, scale: bool = True, momentum: float = 0.1, eps: float = 1e-5) -
     array([[-1.],
            [ 1.]])
     """
+
+    _check_no_size("BatchNorm", size)
 
     def normal(x: Any, place: str) -> Any:
         axes = tuple(range(x.ndim - 1))
@@ -294,15 +315,29 @@ def activation(name: str) -> Layer:
     Raises:
         UsageError: there is none of that name.
     """
-    row = ACTIVATIONS.get(name)
+    known = LAYER_NAMES.get(name, name)
+    row = ACTIVATIONS.get(known)
     if row is None:
-        raise UsageError(
-            f'there is no activation "{name}"{suggest(name, ACTIVATIONS)}',
-            remedy=f"choose from {', '.join(ACTIVATIONS)}",
-        )
-    shown = f"{row.layer}()" if row.layer else name
-    return Layer(shown, row.function, gain=row.gain).by(activation, name)
+        ours = FOREIGN.get(name.lower())
+        hint = f' (here it is "{ours}")' if ours else suggest(name, ACTIVATIONS)
+        remedy = f"choose from {', '.join(ACTIVATIONS)}"
+        if "softmax" in name.lower():
+            hint = ""
+            remedy = 'leave it out: loss="cross_entropy" takes logits, and applies it itself'
+        raise UsageError(f'there is no activation "{name}"{hint}', remedy=remedy)
+    shown = f"{row.layer}()" if row.layer else known
+    return Layer(shown, row.function, gain=row.gain).by(activation, known)
 
+
+LAYER_NAMES: Mapping[str, str] = {row.layer: name for name, row in ACTIVATIONS.items() if row.layer}
+"""What a layer is called → its activation."""
+
+FOREIGN: Mapping[str, str] = {
+    "swish": "silu", "linear": "identity", "logistic": "sigmoid", "leakyrelu": "leaky_relu",
+    "hardtanh": "hard_tanh", "hardswish": "hard_swish", "hardsigmoid": "hard_sigmoid",
+    "logsigmoid": "log_sigmoid", "tanhshrink": "tanh_shrink", "expit": "sigmoid",
+}  # fmt: skip
+"""What Keras, scikit-learn, SciPy and PyTorch's functions call some of them."""
 
 LAYERS: Mapping[str, Callable[..., Layer]] = {
     maker.__name__: maker
@@ -311,6 +346,14 @@ LAYERS: Mapping[str, Callable[..., Layer]] = {
     )
 }  # fmt: skip
 """What makes a layer of its own, by name."""
+
+
+def _check_no_size(what: str, size: tuple[Any, ...]) -> None:
+    if size:
+        raise UsageError(
+            f"{what} takes no size: that of its rows comes from what stands before it",
+            remedy=f"write {what}()",
+        )
 
 
 def _check_size(what: str, size: Any) -> None:

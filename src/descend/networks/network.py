@@ -69,12 +69,23 @@ class Network:
         for number, layer in enumerate(self.layers):
             yield from (f"{number}.{name}" for name in of(layer))
 
-    def __call__(self, x: Any, params: Mapping[str, Any], place: str = "") -> Any:
+    def __call__(
+        self, x: Any, params: Mapping[str, Any] | None = None, place: str = ""
+    ) -> Any:
         """Return what the last layer gives for the rows x (rows, …).
 
         Args:
             place: where the network stands in another one, such as `"1."`.
+
+        Raises:
+            UsageError: it has parameters, and none are given.
         """
+        if params is None and self.params:
+            raise UsageError(
+                f"{self!r} has parameters, which a fit finds",
+                remedy="give them as well, as fit.params, or call fit.predict(x)",
+            )
+        params = params or {}
         for number in range(len(self.layers)):
             x = self._through(number, x, params, place)
         return x
@@ -149,8 +160,11 @@ def _shape_behind(layer: Layer, shape: Shape, params: Mapping[str, Array], numbe
     return found.shape[1:]
 
 
-def Sequential(*layers: Layer | Network | str | Callable[[Any], Any]) -> Network:
+def Sequential(*layers: Any) -> Network:
     """Return a network of layers, other networks, names of activations, and plain functions of x.
+
+    Args:
+        layers: one after the other, or in one list.
 
     Raises:
         UsageError: something that is none of these.
@@ -158,6 +172,8 @@ def Sequential(*layers: Layer | Network | str | Callable[[Any], Any]) -> Network
     >>> Sequential(Linear(4), np.sin, Linear())
     Sequential(Linear(4), sin, Linear())
     """
+    if len(layers) == 1 and isinstance(layers[0], list | tuple):
+        layers = tuple(layers[0])
     return Network([layer_of(each) for each in layers])
 
 

@@ -89,18 +89,21 @@ class EndOfEpoch:
 
         def mean(nodes: Sequence[Node], rows: Dim | int, target: Node) -> Node:
             value: Node = b.run(metric.per_row, nodes[0], target, loss.link)
-            entries = float(np.prod(sizes(value.shape[1:]), initial=1))
-            whole = reduce_sum(cast(value, FLOAT), tuple(range(value.ndim)))
-            return call("div", whole, call("mul", row_count(rows, FLOAT), entries))
+            axes = (0,) if metric.table else tuple(range(value.ndim))
+            entries = 1.0 if metric.table else float(np.prod(sizes(value.shape[1:]), initial=1))
+            whole = reduce_sum(cast(value, FLOAT), axes)
+            n = call("mul", row_count(rows, FLOAT), entries)
+            return call("div", whole, broadcast_like(n, whole))
 
         key = f"metric/{name}"
-        total = b.put_state(key, "rule", 0.0)
-        share = row_count(b.rows, FLOAT)
         training = b.model.training
         nodes = b.model.nodes if training is None else training.nodes
         own = mean(nodes, b.rows, b.data["target"])
+        nothing = zeros(own.shape, FLOAT)
+        total = b.put_state(key, "rule", nothing)
+        share = broadcast_like(row_count(b.rows, FLOAT), own)
         b.new[key] = call("add", total, call("mul", own, share))
-        b.after[key] = zeros((), FLOAT)
+        b.after[key] = nothing
         b.records[f"metric {name}"] = call("div", total, share)
         if self.validation is not None:
             model = self.validation

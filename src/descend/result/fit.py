@@ -139,7 +139,8 @@ class Fit(Evident, Trusted, FitRecord):
         Raises:
             UsageError: columns are missing, or the shapes are not those of the fit.
         """
-        return self._evidence.predictor.answer.of(self._raw(x))  # type: ignore[no-any-return]
+        found: Array = self._answered(self._evidence.predictor.answer.of, x)
+        return found
 
     @ends_at_users_line
     def predict_proba(self, x: Any) -> Array:
@@ -158,7 +159,8 @@ class Fit(Evident, Trusted, FitRecord):
         >>> fit.predict_proba([0.0])
         array([[0.5, 0.5]])
         """
-        return self._evidence.predictor.answer.probabilities(self._raw(x))
+        found: Array = self._answered(self._evidence.predictor.answer.probabilities, x)
+        return found
 
     @property
     def classes(self) -> Array | None:
@@ -233,6 +235,14 @@ class Fit(Evident, Trusted, FitRecord):
             around = bands_around(self, bands)
         predict = self._at if single and apart else None
         return plot_fit(self, path, predict, parts, around, self._spread(), answer.link)
+
+    def _answered(self, of: Callable[[Array], Any], x: Any) -> Any:
+        """What is made of the model's output for rows, or for one row without their axis."""
+        found = self._raw(x)
+        outputs = self._evidence.predictor.outputs
+        if len(outputs) == 1 and found.ndim < outputs[0].ndim:
+            return of(found[None])[0]
+        return of(found)
 
     def _raw(self, x: Any) -> Array:
         """What the model returns for new rows."""

@@ -27,12 +27,12 @@ from descend.graph.source import INPUT
 from descend.records.layers import LayerRecord
 from descend.records.record import History
 from descend.result.graph_json import graph_from_json, graph_to_json
-from descend.result.schema import check_record, check_set, check_state
+from descend.result.schema import check_record, check_set, check_state, is_whole
 from descend.run.answers import Answer
 from descend.run.predictor import Predictor
 from descend.run.state import SavedState
 from descend.show.output import check_output_path, path_text, written_whole
-from descend.task.scaling import Scale, Scaling
+from descend.task.scaling import POWERS, Scale, Scaling
 
 __all__ = ["SavedFit", "SavedSet", "fit_as_bytes", "read_fit", "write_fit"]
 
@@ -202,7 +202,7 @@ def _model_in(packed: Any, arrays: _Arrays) -> tuple[Predictor, dict[str, Array]
     if model.get("answer") is not None:
         predictor = replace(predictor, answer=Answer.read(model["answer"]))
     members = model.get("members", 0)
-    if not isinstance(members, int) or members < 0:
+    if not is_whole(members) or members < 0:
         raise ValueError("the columns are of another kind")
     matrix = model.get("matrix", [])
     if not isinstance(matrix, list) or not all(isinstance(name, str) for name in matrix):
@@ -221,6 +221,8 @@ def _set_in(packed: Any, arrays: _Arrays) -> SavedSet:
 
 def _check_model(record: dict[str, Any], predictor: Predictor, own: dict[str, Array]) -> None:
     """Check that the model has these parameters and inputs in these shapes, and that it works."""
+    if not predictor.outputs:
+        raise ValueError("the model returns nothing")
     if predictor.data.keys() != {*record.get("inputs", ("x",))}:
         raise ValueError("the model has other inputs")
     shapes = {name: node.shape for name, node in predictor.leaves.items()}
@@ -243,7 +245,12 @@ def _check_model(record: dict[str, Any], predictor: Predictor, own: dict[str, Ar
         raise ValueError("the model has no rows")
     if rows <= MOST_TRIED:
         with np.errstate(all="ignore"), contextlib.suppress(np.linalg.LinAlgError, IndexError):
-            predictor({n: _zeros(node, rows) for n, node in predictor.data.items()}, own)
+            found = predictor({n: _zeros(node, rows) for n, node in predictor.data.items()}, own)
+            answer = predictor.answer
+            if answer.classes is not None and (
+                answer.probabilities(found).shape[-1] != len(answer.classes)
+            ):
+                raise ValueError("the model tells another number of classes apart")
 
 
 def _zeros(node: Node, rows: int) -> Array:
@@ -270,6 +277,11 @@ def _scaling_out(scaling: Scaling) -> dict[str, Any]:
 def _scaling_in(text: dict[str, Any]) -> Scaling:
     target = None if text["target"] is None else Scale(*text["target"])
     columns = {name: Scale(*scale) for name, scale in text["columns"].items()}
+    scales = [*columns.values(), *([] if target is None else [target])]
+    if not all(np.isfinite(np.asarray(part, float)).all() for scale in scales for part in scale):
+        raise ValueError("a scale is no number")
+    if text["power"] not in (0, *POWERS.values()):
+        raise ValueError("the target's scale is of another kind")
     return Scaling(columns, target, int(text["power"]))
 
 

@@ -15,7 +15,7 @@ from descend.records.record import FitRecord, History, leaves
 from descend.records.statuses import STATUSES
 from descend.run.state import SavedState
 
-__all__ = ["check_record", "check_set", "check_state"]
+__all__ = ["check_record", "check_set", "check_state", "is_whole"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 TREES = ("params", "stderr", "start", "scales", "running")
@@ -117,8 +117,17 @@ def _is_of(value: Any, hint: Any) -> bool:
     if hint is float:
         return isinstance(value, float) or _is_of(value, int)
     if hint is int:
-        return isinstance(value, int) and not isinstance(value, bool) and abs(value) < LARGEST
+        return is_whole(value)
     return isinstance(value, hint)
+
+
+def is_whole(value: Any) -> bool:
+    """Whether a value is a whole number of 64 bits.
+
+    >>> is_whole(3), is_whole(True), is_whole(2**70)
+    (True, False, False)
+    """
+    return isinstance(value, int) and not isinstance(value, bool) and abs(value) < LARGEST
 
 
 def _check_numbers(name: str, tree: Any) -> None:

@@ -6,7 +6,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from descend.errors import UsageError
+from descend.errors import DataError, UsageError
 from descend.methods.links import LINKS, expected, probabilities
 
 __all__ = ["RAW", "Answer", "Kind"]
@@ -41,7 +41,18 @@ class Answer(NamedTuple):
         return self.chosen(self.probabilities(output))
 
     def chosen(self, likely: Array) -> Array:
-        """The likeliest label of each row, of probabilities; or which labels are likely."""
+        """The likeliest label of each row, of probabilities; or which labels are likely.
+
+        Raises:
+            DataError: a row has no probabilities, but NaN.
+        """
+        lost = np.atleast_1d(np.isnan(likely).any(axis=-1))
+        if lost.any():
+            raise DataError(
+                f"row {int(lost.argmax())} (rows count from 0) has no likeliest label: what the "
+                "model returns there is NaN",
+                remedy="leave out rows in which a column is missing",
+            )
         if self.classes is None:  # several labels a row
             return (likely > HALF).astype(np.int64)
         return np.asarray(self.classes[likely.argmax(axis=-1)])

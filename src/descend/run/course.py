@@ -99,9 +99,10 @@ class Course:
             return np.concatenate([kept[: self._used], self._tail[at][-1:]])
         return kept if len(kept) == self._used else kept[: self._used].copy()
 
-    def latest(self, name: str) -> float:
+    def latest(self, name: str) -> Array:
         """The value of one record at the last epoch."""
-        return float(self._tail[self.names.index(name)][-1])
+        found: Array = self._tail[self.names.index(name)][-1]
+        return found
 
     def epochs(self) -> Array:
         """The numbers of the epochs that are kept, from 1."""

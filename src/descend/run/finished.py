@@ -258,7 +258,7 @@ class Finished:
             return RAW
         kind: Kind = "raw"
         if problem.network is not None:
-            kind = "labels" if loss.tells_classes else "expected"
+            kind = "labels" if loss.tells_classes and not problem.shares else "expected"
         return Answer(kind, loss.link, loss.tells_classes, problem.classes)
 
     def trees(self, leaves: Mapping[str, Array]) -> dict[str, Any]:
@@ -306,7 +306,7 @@ class Finished:
         assert rows is not None and job.settings.loss is not None
         metric = as_metric(name.removeprefix(HELD), job.settings.loss)
         if metric.of_classes:
-            return lambda mean: mean
+            return lambda mean: metric.final(mean, 1.0, 1.0)
         unit = 1.0 if job.scaling is None else job.scaling.unit
         variance = float(rows.extra[TARGET].var(axis=0).mean())
         return lambda mean: metric.final(mean, unit, variance)

@@ -91,6 +91,13 @@ class Predictor:
         scalars = [name for name, a in columns.items() if a.ndim < self.data[name].ndim]
         if len(scalars) == len(columns):
             columns = {name: a[None] for name, a in columns.items()}
+        for name, column in columns.items():
+            if column.shape[1:] != self.data[name].shape[1:]:
+                raise UsageError(
+                    f"{name} has the shape {column.shape}, and the model takes rows of the shape "
+                    f"{self.data[name].shape[1:]}",
+                    remedy="give as many columns, in the same order, as the fit had",
+                )
         n_rows = len(next(iter(columns.values())))
         if isinstance(self.rows, int) and n_rows != self.rows:
             raise UsageError(

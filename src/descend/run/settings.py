@@ -108,6 +108,7 @@ class Settings:
             meant = [n for n in known if n == name or n.rpartition(".")[2] == name]
             if meant:
                 new = owner.bind({**owner.numbers(), **dict.fromkeys(meant, value)})
+                new = replace(new)  # which checks its numbers
                 return replace(self, **{part: new})
         return None
 

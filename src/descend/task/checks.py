@@ -162,9 +162,10 @@ def _check_names(option: str, value: Any) -> tuple[str, ...]:
     names = (value,) if isinstance(value, str) else tuple(value) if np.iterable(value) else (value,)
     for name in names:
         if not isinstance(name, str) or not name.isidentifier():
-            raise UsageError(
-                f"{option} holds {name!r}, which is no name", remedy=f'write {option}=["accuracy"]'
-            )
+            remedy = f'write {option}=["accuracy"]'
+            if callable(name):
+                remedy += "; at the end, a function of your own takes fit.predict(x) and y"
+            raise UsageError(f"{option} holds {name!r}, which is no name", remedy=remedy)
     return tuple(dict.fromkeys(names))
 
 

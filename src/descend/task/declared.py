@@ -62,8 +62,10 @@ def problem_of(model: Any, x: Any, y: Any, options: Any) -> Problem:
         return network_problem(model, x, y, options)
     if not callable(model):
         raise UsageError(
-            f"the model is a function or a formula, not {type(model).__name__}",
-            remedy='write def model(x, a, b): …, or "y = a*x + b"',
+            f"the model is a function, a formula or a network, not {type(model).__name__}",
+            remedy="write networks.Sequential(…) of layers, or networks.mlp([…]) of sizes"
+            if isinstance(model, list | tuple)
+            else 'write def model(x, a, b): …, or "y = a*x + b"',
         )
     return function_problem(model, x, y, options.constants)
 
@@ -104,6 +106,19 @@ def settled(start: Start, space: Space | None) -> Start:
     return start._replace(arrays=arrays)
 
 
+def _check_shapes(start: Start, problem: Problem) -> None:
+    """Refuse parameters of another shape than the layers of a network draw."""
+    if problem.network is None:
+        return
+    for name, drawn in problem.defaults.items():
+        if name in start.arrays and start.arrays[name].shape != drawn.shape:
+            raise UsageError(
+                f"{name} starts with the shape {start.arrays[name].shape}, and {problem.name} has "
+                f"{drawn.shape} there for these columns and this target",
+                remedy="start from a network of the same layers, or leave this one out of start",
+            )
+
+
 def begin(
     problem: Problem, start: Any, fixed: Any = None, bounds: Any = None, ties: Any = None,
     scales: Mapping[str, str] | None = None,
@@ -128,6 +143,7 @@ def begin(
         own = given_start(
             problem.parameters, (given.values, origin), defaults, problem.columns, problem.begins
         )
+        _check_shapes(own, problem)
         return Begun(problem, own, None)
     used = [name for formula in wishes.ties.values() for name in formula.names]
     known = {*problem.parameters, *problem.columns}
@@ -140,6 +156,7 @@ def begin(
     own = given_start(
         problem.parameters, (free, origin or "given"), rest, problem.columns, problem.begins
     )
+    _check_shapes(own, problem)
     space = space_of(wishes, own.names, own.arrays, problem.columns)
     own = _with_ties(own, space, given.values if isinstance(start, Mapping) else {})
     _check_fixed(own, space, wishes)

@@ -16,8 +16,9 @@ from descend.data.frames import (
     is_table,
     take_columns,
 )
-from descend.data.validate import real_array
+from descend.data.validate import check_members, real_array
 from descend.errors import DataError, UsageError
+from descend.methods.links import class_numbers
 from descend.task.columns import WHITENING
 from descend.task.problem import Problem
 from descend.task.rows import Rows, prepared_rows
@@ -54,7 +55,7 @@ def split_rows(
             remedy="give a share between 0 and 1 that leaves rows on both sides, such as 0.2",
         )
     order = np.random.default_rng([seed, 1]).permutation(rows.n_rows)
-    if classes is not None and rows.extra["target"].ndim == 1:
+    if classes is not None:
         order = _by_classes(order, rows, held, classes)
     return rows.take(np.sort(order[held:])), rows.take(np.sort(order[:held]))
 
@@ -65,7 +66,7 @@ def _by_classes(order: Array, rows: Rows, held: int, classes: Array) -> Array:
     Each class's rows are set at even distances, in the order drawn; so no class gains or loses
     more than a row against its share, and where both sides can have one of it, both have.
     """
-    number = rows.extra["target"].astype(np.int64)
+    number = class_numbers(rows.extra["target"])
     counts = np.bincount(number, minlength=len(classes))
     if (counts == 1).any():
         label = classes.tolist()[int(np.argmax(counts == 1))]
@@ -121,6 +122,9 @@ def given_rows(problem: Problem, given: Any, weighted: bool) -> Rows:
                 f"{name} of validation_data has the shape {array.shape}, and that of the fit "
                 f"{problem.columns[name].shape}"
             )
+    if problem.network_indices:
+        for name, array in columns.items():
+            check_members(array, problem.network_indices, f"{name} of validation_data")
     target = _numbered(problem, y) if problem.classes is not None else real_array(y, "y")
     own = replace(problem, columns=columns, y=target)
     rows = prepared_rows(own, None, None, "raise")
@@ -133,8 +137,9 @@ def _numbered(problem: Problem, y: Any) -> Array:
     """Class numbers of labels that were met before."""
     classes, labels = problem.classes, np.asarray(y)
     assert classes is not None
-    if labels.ndim > 1:
+    if labels.ndim > 1 and labels.shape[1] > 1:
         return real_array(y, "y")
+    labels = labels.reshape(len(labels))
     known = {label: number for number, label in enumerate(classes.tolist())}
     found = [known.get(label, -1) for label in labels.tolist()]
     if -1 in found:
@@ -153,7 +158,7 @@ def class_weights(given: Any, target: Array, classes: Array | None) -> Array:
     Args:
         given: "balanced" (rows / (classes · rows of the class)), or a dict label → weight; labels
             that it does not name weigh 1.
-        target: (rows,) class numbers.
+        target: (rows,) class numbers, or (rows, classes) with a 1 in the column of each row's.
 
     Raises:
         UsageError: it is neither, or the target holds no classes. DataError: a weight below 0.
@@ -162,6 +167,8 @@ def class_weights(given: Any, target: Array, classes: Array | None) -> Array:
     array([0.66666667, 2.        ])
     """
     labels = np.unique(target) if classes is None else np.arange(len(classes))
+    if classes is not None:
+        target = class_numbers(target)
     if target.ndim > 1 or not np.array_equal(labels, np.floor(labels)) or labels[0] < 0:
         raise UsageError(
             "class_weight weights classes, and the target holds none",

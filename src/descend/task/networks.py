@@ -33,7 +33,7 @@ def network_problem(model: Network, x: Any, y: Any, options: Any) -> Problem:
         UsageError: x is no matrix, or the last layer has another size than the target.
     """
     x, y, target, names = _taken(x, y)
-    goal = goal_of(y, options.loss, target)
+    goal = goal_of(y, options.loss, target, options.missing)
     problem = function_problem(network_function(model, goal.flat), x, goal.y)
     problem.target, problem.matrix = target, names
     (column,) = problem.columns.values()
@@ -43,6 +43,8 @@ def network_problem(model: Network, x: Any, y: Any, options: Any) -> Problem:
             "of the target",
             remedy="write x[:, None] for one column, or np.column_stack([…]) for several",
         )
+    if not all(column.shape[1:]):
+        raise DataError(f"x has the shape {column.shape}: a row of it holds nothing to learn from")
     if model.indices:
         check_members(column, model.indices, "x")
     seed = int(options.seed)
@@ -51,7 +53,7 @@ def network_problem(model: Network, x: Any, y: Any, options: Any) -> Problem:
     problem.defaults = problem.draws(seed)
     problem.begins = f"drawn by the layers (seed {seed})"
     problem.usual = _usual(model, options, goal, len(column))
-    problem.classes = goal.classes
+    problem.classes, problem.shares = goal.classes, goal.shares
     problem.binding = goal.said and f"{goal.said}: loss {goal.loss}"
     return problem
 
@@ -60,10 +62,16 @@ def _drawn(network: Network, shape: tuple[int, ...], goal: Goal, seed: int) -> d
     """The parameters at a start that is drawn by a seed, in single precision."""
     drawn, size = network.laid_out(np.random.default_rng(seed), shape, goal.outputs)
     if size != (goal.outputs,):
-        shown = size[0] if len(size) == 1 else f"the shape {size}"
+        remedy = "end with Linear(), which takes the number from the target"
+        if len(size) == 1:
+            shown = f"{size[0]} number{'s' * (size[0] != 1)} a row"
+            if size[0] == 2 and goal.classes is not None and len(goal.classes) == 2:
+                remedy += ', or write loss="cross_entropy", which takes one for each of two classes'
+        else:
+            shown = f"rows of the shape {size}"
+            remedy += f"; before it, Flatten() makes one axis of {len(size)}"
         raise UsageError(
-            f"{network!r} ends with {shown} numbers a row, and the target needs {goal.outputs}",
-            remedy="end with Linear(), which takes the number from the target",
+            f"{network!r} ends with {shown}, and the target needs {goal.outputs}", remedy=remedy
         )
     return {name: array.astype(np.float32) for name, array in drawn.items()}
 

@@ -406,6 +406,7 @@ _BOUNDS = 'write bounds={"a": (0, 10)}, with None for no bound'
 _WHOLE = "leave it out: the result holds all that is known of the run, such as fit.covariance"
 _EACH = "give each option by its own name, such as ftol=1e-10"
 _SCALED = "leave it out: the default method takes its steps regardless of units"
+_OF_METHODS = "it belongs to the method: optimizer=descend.SGD(lr=0.1, momentum=0.9), for example"
 EXPLAINED: Mapping[str, str] = {
     "min": _BOUNDS,
     "max": _BOUNDS,
@@ -427,6 +428,7 @@ EXPLAINED: Mapping[str, str] = {
     "level": "ask the result: fit.confidence(level=0.95)",
     "args": "write lambda or def around the function, with these values in it",
     "constraints": 'write bounds={"a": (0, 10)} or ties={"b": "2*a"}; others are not there',
+    **dict.fromkeys(("momentum", "nesterov", "weight_decay", "betas", "eps"), _OF_METHODS),
     "independent_vars": "leave it out: data are the first arguments of the model",
 }
 """Options of SciPy and lmfit that have no counterpart by name: what to do."""

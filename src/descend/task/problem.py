@@ -70,6 +70,7 @@ class Problem:
         network: the network that the function is of, which works in single precision; or None.
         matrix: the names of the columns of x, where a table was made a matrix of.
         classes: the labels that the numbers of the target stand for, or None.
+        shares: whether the target holds how probable classes are.
         class_weights: how much more the rows of each class weigh, by its number; or None.
     """
 
@@ -92,6 +93,7 @@ class Problem:
     network: Network | None = None
     matrix: tuple[str, ...] = ()
     classes: Array | None = None
+    shares: bool = False
     class_weights: Array | None = None
 
     @property

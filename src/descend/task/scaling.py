@@ -100,5 +100,8 @@ def measured(rows: Rows, loss_name: str) -> Scaling:
 
 
 def _scale(a: Array, spread: Any) -> Scale:
-    spread = np.asarray(spread)
-    return Scale(np.asarray(a.mean(axis=0)), np.where(spread > 0, spread, 1.0))
+    # What does not vary has a spread of its mean's rounding, by which a new row would be divided.
+    varies = np.ptp(a, axis=0) > 0
+    mean = np.where(varies, a.mean(axis=0), a[0])
+    whole = varies if np.ndim(spread) else varies.any()
+    return Scale(mean, np.where(whole & (spread > 0), spread, 1.0))

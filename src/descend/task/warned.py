@@ -63,7 +63,7 @@ def _doubts(problem: Problem, rows: Rows, count: int) -> Iterator[str]:
             f"All rows have the same {names} ({value}): they tell nothing of how {problem.target} "
             "depends on it."
         )
-    if is_constant(y) and not _is_equation(problem, y):
+    if is_constant(y) and (problem.network is not None or not _is_equation(problem, y)):
         yield (
             f"{problem.target} is {float(y[0]):g} in every row: there is nothing that a model "
             "could explain."
@@ -77,7 +77,12 @@ def _doubts_of_network(problem: Problem, y: Array) -> Iterator[str]:
     if x.ndim == 2 and not problem.network_indices:
         still = [k for k in range(x.shape[1]) if is_constant(x[:, k])]
         names = [problem.matrix[k] if problem.matrix else str(k) for k in still]
-        if names and len(names) < x.shape[1]:
+        if len(names) == x.shape[1]:
+            yield (
+                f"All rows of x are the same: they tell nothing of how {problem.target} depends on "
+                "it."
+            )
+        elif names:
             one = len(names) == 1
             yield (
                 f"column{'s' * (not one)} {', '.join(names[:8])}{' …' * (len(names) > 8)} of x "

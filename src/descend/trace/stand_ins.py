@@ -23,7 +23,7 @@ import numpy as np
 
 from descend.errors import TraceError
 from descend.trace.code import contents
-from descend.trace.context import Trace, where
+from descend.trace.context import Trace, current, where
 from descend.trace.dispatch import face, name_of
 from descend.trace.handlers import (
     MANAGER,
@@ -38,7 +38,7 @@ from descend.trace.refusals import listen
 from descend.trace.table import ENTRIES, ORIGINALS, entry_of, implementation
 from descend.trace.tensor import is_traced, without_stand_ins
 
-__all__ = ["finish", "model_of", "stand_in"]
+__all__ = ["as_seen", "finish", "model_of", "stand_in"]
 
 _PLAIN = frozenset(
     (int, float, complex, bool, str, bytes, type(None), type(...), range, slice, types.CodeType)
@@ -460,6 +460,17 @@ def finish(trace: Trace) -> None:
         if isinstance(made, Namespace):
             made.write_back()
     trace.copies.clear()
+
+
+def as_seen(function: Any) -> Any:
+    """What the model that is being traced sees of a function that an object of ours holds.
+
+    Ours do not need it, and where nothing is traced, the function is itself.
+    """
+    trace = current()
+    if trace is None or (getattr(function, "__module__", None) or "").startswith("descend."):
+        return function
+    return stand_in(function, trace)
 
 
 def model_of(function: Callable[..., Any], trace: Trace) -> Callable[..., Any]:

@@ -107,6 +107,12 @@ class _Many:
 
     def __init__(self, model: Any, x: Any, y: Any, options: Options) -> None:
         self.options, self.model = options, model
+        if hasattr(model, "as_layer"):
+            raise UsageError(
+                "fit_many fits one function to many sets of data, and is for few parameters",
+                remedy="train a network many times on the same rows by descend.trainings(network, "
+                "x, y, over=…), or on others by descend.fit(network, x, y) in a loop",
+            )
         weights = {name: getattr(options, name) for name in WEIGHTS}
         weights = {name: given for name, given in weights.items() if given is not None}
         by_rows = [("x", x), ("y", y), *weights.items()]

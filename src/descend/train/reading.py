@@ -11,6 +11,7 @@ import numpy as np
 from descend.errors import UsageError, warn
 from descend.methods.base import Optimizer
 from descend.methods.choice import Task, chosen, is_auto
+from descend.methods.links import class_numbers
 from descend.methods.losses import FunctionLoss, Loss
 from descend.methods.metrics import as_metric
 from descend.methods.table import as_loss, as_optimizer, as_penalty
@@ -89,7 +90,7 @@ class Reading:
         target = own.extra["target"]
         weights = class_weights(o.class_weight, target, self.problem.classes)
         self.problem.class_weights = weights
-        own = own.weighted(weights[target.astype(np.int64)])
+        own = own.weighted(weights[class_numbers(target)])
         return own, None if held is None else held.weighted(np.ones(held.n_rows))
 
     def in_places(self) -> Reading:
@@ -115,7 +116,7 @@ class Reading:
         """Say what the data cannot tell."""
         count = free_count(self.job.space, self.job.leaf_arrays())
         is_vector = self.job.settings.optimizer.scope == "vector"
-        self.job.notes += warn_of_data(self.problem, self.rows, count, is_vector)
+        self.job.notes += warn_of_data(self.problem, self.original, count, is_vector)
         if self.held is not None and self.job.couples():
             said = (
                 "the model couples the rows with one another, so the loss of the rows held back is "

@@ -15,6 +15,7 @@ from descend.records.record import History
 from descend.result.finish import finish
 from descend.result.fit import Fit
 from descend.result.story import history_of
+from descend.run.build import settled
 from descend.run.drive import Ending, Watch, drive
 from descend.run.finished import Finished
 from descend.run.indices import check_indices
@@ -62,7 +63,7 @@ class SteppedRun:
     @property
     def loss(self) -> float:
         """The loss at the parameters as they are, on all rows, evaluated now."""
-        job, built = self._run.job, self._run.built
+        job, built = self._run.job, settled(self._run.built, self._run.state())
         return job.loss_at(built, self._run.leaves(False), most=1 << 62)({}) * job.loss_factor
 
     @property
@@ -122,7 +123,11 @@ class SteppedRun:
         Raises:
             UsageError: rows that are no whole number of batches.
         """
-        said = [n for n, v in dict(examples=examples, batches=batches, epochs=epochs).items() if v]
+        counts = dict(examples=examples, batches=batches, epochs=epochs)
+        for name, value in counts.items():
+            if value is not None and (isinstance(value, bool) or value != int(value)):
+                raise UsageError(f"step goes on by whole numbers of {name}, not by {value!r}")
+        said = [name for name, value in counts.items() if value]
         if len(said) > 1:
             raise UsageError(
                 f"step goes on by {said[0]} or by {said[1]}", remedy=f"leave out {said[1]}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import dataclasses
 import itertools
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -18,7 +19,7 @@ from descend.run.cores import threads_for
 from descend.run.drive import Ending, listening
 from descend.run.finished import Finished
 from descend.run.threads import together
-from descend.task.checks import check_count
+from descend.task.checks import check_count, check_seed
 from descend.train.descents import Descents
 from descend.train.fit import read_call
 
@@ -26,6 +27,8 @@ __all__ = ["Trainings", "trainings"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 PIECE = 1 << 14  # batches between two looks at Ctrl-C
+TOLD = ("callback", "progress", "verbose", "checkpoint", "max_seconds")
+"""Options by which somebody is told of epochs, or ends them from outside."""
 OF_THE_CALL = ("lr", "stop_loss", "patience", "min_delta", "accumulate", "ema")
 """Numbers that are options of `fit` themselves."""
 
@@ -36,7 +39,8 @@ class Trainings(Sequence[Fit]):
     Attributes:
         settings: what is its own of each training, by name.
         loss: (trainings,) the mean loss of each one's last epoch; NaN where it diverged.
-        validation_loss: (trainings,) on the rows held back, at its end; NaN without such rows.
+        validation_loss: (trainings,) on the rows held back, at its end, or where the best was kept
+            there; NaN without such rows.
     """
 
     def __init__(self, runs: Sequence[Finished], settings: Sequence[Mapping[str, Any]]) -> None:
@@ -45,8 +49,12 @@ class Trainings(Sequence[Fit]):
         self.loss = np.array([_last(run, "loss") for run in runs])
         self.validation_loss = np.array([_last(run, "validation_loss") for run in runs])
 
+    def __reduce__(self) -> Any:
+        told = {name: getattr(self, name) for name in ("settings", "loss", "validation_loss")}
+        return _of_fits, (list(self), told)
+
     def __len__(self) -> int:
-        return len(self._runs)
+        return len(self.settings)
 
     def __getitem__(self, i: Any) -> Any:
         if isinstance(i, slice):
@@ -60,13 +68,13 @@ class Trainings(Sequence[Fit]):
         return (self[i] for i in range(len(self)))
 
     def __repr__(self) -> str:
-        name = self._runs[0].job.problem.name
+        name = self[0].model
         return f"<{len(self)} trainings of {name}: loss {np.nanmin(self.loss):.6g} at best>"
 
     @property
     def params(self) -> dict[str, Array]:
         """The parameters of all trainings: name → (trainings, …)."""
-        leaves = [run.leaves() for run in self._runs]
+        leaves = [fit._evidence.leaves for fit in self]
         return {name: np.stack([own[name] for own in leaves]) for name in leaves[0]}
 
     @property
@@ -103,7 +111,19 @@ def _last(run: Finished, name: str) -> float:
     if run.control.status == DIVERGED or name not in run.course.names:
         return float("nan")
     column = run.column(name)
-    return float(column[-1]) if column.size else float("nan")
+    if not column.size:
+        return float("nan")
+    kept = name == "validation_loss" and run.best_epoch() is not None
+    return float(np.nanmin(column) if kept else column[-1])
+
+
+def _of_fits(fits: Sequence[Fit], told: Mapping[str, Any]) -> Trainings:
+    """Trainings of which only the fits are left."""
+    found = Trainings((), ())
+    for name, value in told.items():
+        setattr(found, name, value)
+    found._fits = dict(enumerate(fits))
+    return found
 
 
 @ends_at_users_line
@@ -135,12 +155,13 @@ def trainings(
     >>> found[found.best].loss == min(fit.loss for fit in found)
     True
     """
-    names = list(over)
-    values = [list(over[name]) for name in names]
-    if not names or not all(values):
-        raise UsageError(
-            "over has no values", remedy='write over={"seed": range(10)}, or {"lr": [0.001, 0.01]}'
-        )
+    for name in TOLD:
+        if options.get(name) not in (None, False):
+            raise UsageError(
+                f"{name} belongs to one run, and trainings are many at once",
+                remedy=f"leave {name} out, or write descend.fit(…) in a loop",
+            )
+    names, values = _values_of(over)
     settings = [dict(zip(names, each, strict=True)) for each in itertools.product(*values)]
     first = {n: v for n, v in settings[0].items() if n not in ("seed", "batch_size")}
     given = _with_numbers({"starts": 1, **options}, first)
@@ -156,6 +177,29 @@ def trainings(
     ordered = [runs[i] for i in range(len(settings))]
     _run_all(ordered, threads_for(threads, len(ordered)))
     return Trainings(ordered, settings)
+
+
+def _values_of(over: Any) -> tuple[list[str], list[list[Any]]]:
+    """The options that vary, and the values of each."""
+    remedy = 'write over={"seed": range(10)}, or {"lr": [0.001, 0.01]}'
+    if not isinstance(over, Mapping):
+        what = type(over).__name__
+        raise UsageError(f"over is a dict option → values, not {what}", remedy=remedy)
+    found: list[list[Any]] = []
+    for name, given in over.items():
+        if not isinstance(given, Iterable) or isinstance(given, str):
+            raise UsageError(f"over gives {name} no list of values, but {given!r}", remedy=remedy)
+        found.append([check_seed(value) for value in given] if name == "seed" else list(given))
+        for value in found[-1]:
+            number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
+            if not number and not (name == "batch_size" and value is None):
+                raise UsageError(
+                    f"over gives {name} the value {value!r}, and varies numbers alone",
+                    remedy='of penalty="l2(0.1)", for example, the number is over={"weight": […]}',
+                )
+    if not found or not all(found):
+        raise UsageError("over has no values", remedy=remedy)
+    return list(over), found
 
 
 def _with_numbers(given: Mapping[str, Any], numbers: Mapping[str, Any]) -> dict[str, Any]:
@@ -217,9 +261,9 @@ def _run_all(runs: Sequence[Finished], threads: int) -> None:
 def _run(run: Finished, heard: Any) -> None:
     assert run.bound is not None
     control = run.control
-    control.threads = 1
+    control.threads, began = 1, time.perf_counter()
     while control.status == RUNNING and not heard.hit:
         run.built.runner.run(run.bound, control, PIECE)
         run.course.take(control)
     if control.status != RUNNING:
-        run.ending = Ending(control.status, "", 0.0)
+        run.ending = Ending(control.status, "", time.perf_counter() - began)

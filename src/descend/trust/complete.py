@@ -12,7 +12,7 @@ from descend.errors import UsageError
 from descend.graph.evaluate import Prepared, bind_extents, evaluate
 from descend.graph.node import Node
 from descend.graph.source import const
-from descend.methods.links import rows_of_classes
+from descend.methods.links import class_numbers, rows_of_classes
 from descend.methods.losses import Poisson
 from descend.parameters.flat import flat, leaf_by_leaf, names_of
 from descend.records.layers import LayerRecord
@@ -56,6 +56,8 @@ OF_VALUES = (
     "metrics",
 )  # fmt: skip
 """Fields that need no derivatives."""
+VALUES_ALONE = tuple(name for name in OF_VALUES if name != "dof")
+"""Those of a loss that is no sum of squares: its degrees of freedom come with the errors."""
 OF_ERRORS = (
     "covariance", "correlation", "stderr", "errors_note", "errors_from", "deviance", "findings",
     "covariance_names",
@@ -106,8 +108,11 @@ class Completion:
             return {name: self._layers()}
         columns = self.slopes()
         with np.errstate(all="ignore"):
-            if columns is not None and name in OF_VALUES:
-                return _blank(OF_VALUES) | self._judged(self._evaluate(self._outputs()))
+            own = OF_VALUES if columns is not None else VALUES_ALONE
+            if name in own:
+                found = self._judged(self._evaluate(self._outputs()))
+                found |= {} if columns is not None else self._counted(found)
+                return _blank(own) | {n: value for n, value in found.items() if n in own}
             none = _blank(OF_ERRORS) | {
                 "stderr": like(params, np.nan), "covariance_names": number_names_of(params)
             }  # fmt: skip
@@ -155,7 +160,7 @@ class Completion:
         loss, weight = self.job.settings.loss, self.original.extra.get("sample_weight")
         by_class = self.job.problem.class_weights
         if by_class is not None and weight is not None:  # they are for training alone
-            own = by_class[y.astype(np.int64)]
+            own = by_class[class_numbers(y)]
             weight = np.divide(weight, own, out=np.zeros_like(weight), where=own > 0)
         if loss is None or not np.isfinite(fitted).all():
             return {}
