@@ -188,8 +188,9 @@ def test_an_index_of_the_rows_to_judge_by_is_checked_too():
 
 
 def test_classes_in_columns_are_weighed_split_and_judged_as_their_numbers():
-    number = np.minimum(RNG.poisson(0.7, 120), 2)
-    x = RNG.normal(size=(120, 3))
+    rng = np.random.default_rng(4)
+    number = np.minimum(rng.poisson(0.7, 120), 2)
+    x = rng.normal(size=(120, 3)) + number[:, None]
     more = dict(class_weight="balanced", validation_split=0.25, epochs=10, lr=0.02, batch_size=30)
     one = descend.fit(nn.mlp([6]), x, number, **more)
     other = descend.fit(nn.mlp([6]), x, np.eye(3)[number], **more)
@@ -199,7 +200,7 @@ def test_classes_in_columns_are_weighed_split_and_judged_as_their_numbers():
 
 
 def test_labels_in_one_column_are_judged_by_labels_in_one_column():
-    x = RNG.normal(size=(60, 2))
+    x = np.random.default_rng(5).normal(size=(60, 2))
     labels = np.where(x[:, 0] > 0, "yes", "no")
     flat, column = (
         descend.fit(nn.mlp([4]), x, y, validation_data=(x[:20], y[:20]), lr=0.1)
