@@ -1,19 +1,22 @@
 # Each target makes .venv by itself; nothing but Python >= 3.11 and make need be there.
 #   make demo   make test   make check   make fuzz   make bench   make oracles   make docs
 #   make coverage   make against OTHER=../before/src   make clean
+#   make e2e   make e2e-measure   make e2e-screenshots   make studio-web   make studio-web-check
 PYTHON ?= python3
 VENV := .venv
 BENCH_VENV := .bench-venv
 PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
+E2E_READY := $(VENV)/.ready-e2e
 BENCH_READY := $(BENCH_VENV)/.ready
 ARGS ?=
 OTHER ?=
 
 .PHONY: demo test check fuzz bench against oracles coverage docs clean help
+.PHONY: e2e e2e-measure e2e-screenshots studio-web studio-web-check
 
 help:
-	@sed -n '1,3p' Makefile
+	@sed -n '1,4p' Makefile
 
 demo: $(READY)
 	$(PY) examples/demo.py
@@ -53,8 +56,25 @@ coverage: $(READY)
 docs: $(READY)
 	$(PY) docs/generate.py
 
+# The studio in a headless Chromium, which Debian has as chromium, with chromium-driver.
+e2e: $(E2E_READY)
+	$(PY) -m pytest -rs e2e $(ARGS)
+
+e2e-measure: $(E2E_READY)
+	$(PY) e2e/measure.py $(ARGS)
+
+e2e-screenshots: $(E2E_READY)
+	$(PY) e2e/screenshots.py $(ARGS)
+
+# What the studio draws with, from its source; only who changes that needs Node.
+studio-web:
+	sh studio-web/build.sh
+
+studio-web-check:
+	sh studio-web/build.sh --check
+
 clean:
-	rm -rf $(VENV) $(BENCH_VENV) demo-output build dist .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(BENCH_VENV) demo-output build dist studio-web/node_modules .mypy_cache .pytest_cache .ruff_cache
 
 # An environment that is there is completed, never thrown away. The byte code is written once, as an
 # installation writes it: where Python may write none, each process would translate it anew.
@@ -62,6 +82,10 @@ $(READY): pyproject.toml .ci/environment.sh
 	@PYTHON="$(PYTHON)" sh .ci/environment.sh $(VENV)
 	$(PY) -m pip install --quiet --editable '.[dev]'
 	@$(PY) -m compileall -q src
+	@touch $@
+
+$(E2E_READY): $(READY)
+	$(PY) -m pip install --quiet --editable '.[dev,e2e]'
 	@touch $@
 
 $(BENCH_READY): pyproject.toml bench/requirements.txt .ci/environment.sh

@@ -18,7 +18,7 @@ use_own_fonts()
 os.environ.setdefault("DESCEND_CACHE_DIR", str(TESTS.parent / ".pytest_cache" / "descend"))
 
 COMMON = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
-settings.register_profile("quick", max_examples=200, derandomize=True, **COMMON)
+settings.register_profile("quick", max_examples=100, derandomize=True, **COMMON)
 settings.register_profile("fuzz", max_examples=20_000, print_blob=True, **COMMON)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
@@ -27,7 +27,13 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+# What collecting the tests makes is kept, and garbage of a test is small beside what stays.
+gc.disable()
+
+
 def pytest_collection_finish() -> None:
     """Thousands of tests stay in memory to the end: no collection need look at them again."""
     gc.collect()
     gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
+    gc.enable()

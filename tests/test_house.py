@@ -15,7 +15,8 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "src" / "descend"
 SOURCES = sorted(PACKAGE.rglob("*.py"))
-CODE = SOURCES + sorted(p for d in ("tests", "examples", "bench") for p in (ROOT / d).rglob("*.py"))
+OTHERS = ("tests", "e2e", "examples", "bench")
+CODE = SOURCES + sorted(path for folder in OTHERS for path in (ROOT / folder).rglob("*.py"))
 FUNCTION = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 
@@ -60,7 +61,7 @@ LATE = {
     "data.sealed", "data.sheets", "data.sources", "methods.penalties", "methods.updates",
     "models.kind", "models.model", "models.parts", "models.table", "models.tree", "show.layout",
     "show.output", "show.classes", "show.paths", "show.plots",
-    "show.report",
+    "show.report", "studio.server",
     "trace.tables.families",
     "trust.curved", "judge.divergence", "judge.growth", "result.explaining", "train.load",
     "result.datasets",
@@ -178,7 +179,9 @@ def test_public_names_say_what_they_do() -> None:
     assert not silent, f"public names without a docstring: {silent}"
 
 
-HEAVY = ("matplotlib", "sklearn", "pandas", "narwhals", "scipy", "duckdb", "rich", "cyclopts")
+HEAVY = (
+    "matplotlib", "sklearn", "pandas", "narwhals", "scipy", "duckdb", "rich", "cyclopts", "nicegui",
+)  # fmt: skip
 
 
 def test_import_leaves_heavy_libraries_alone() -> None:
@@ -201,11 +204,11 @@ def test_every_stage_has_its_layer() -> None:
     assert there - {"__init__"} <= known
 
 
-@pytest.mark.parametrize("target", ["demo", "test", "check", "fuzz", "bench", "docs"])
+@pytest.mark.parametrize("target", ["demo", "test", "check", "fuzz", "bench", "docs", "e2e"])
 def test_makefile_target_prepares_its_environment(target: str) -> None:
     rule = re.search(rf"^{target}: (.+)$", (ROOT / "Makefile").read_text("utf-8"), re.M)
     assert rule is not None
-    assert rule[1] in ("$(READY)", "$(BENCH_READY)")
+    assert rule[1] in ("$(READY)", "$(BENCH_READY)", "$(E2E_READY)")
 
 
 def environment_script(python: str, directory: Path) -> subprocess.CompletedProcess[str]:

@@ -124,9 +124,9 @@ def test_backpropagation_on_one_row():
     assert written == [
         "x**2", "w1 * x**2", "w2 * x", "w1 * x**2 + w2 * x", "w1 * x**2 + w2 * x + w3"
     ]  # fmt: skip
-    error = next(step for step in told.backward if len(step.summands) == 2)
-    assert [float(s) for s in error.summands] == [-6.4375, -6.4375]
-    assert float(error.incoming) == -12.875
+    (error,) = told.backward[0].sent
+    assert (error.to, error.rule) == ("v6", "2 · v6")
+    assert (float(error.local), float(error.value)) == (-12.875, -12.875)
     slopes = {name: float(value) for name, value in told.gradient.items()}
     assert slopes == {"w1": -0.8046875, "w2": -3.21875, "w3": -12.875}
     new = {u.name: float(u.new) for u in told.updates}
@@ -135,8 +135,9 @@ def test_backpropagation_on_one_row():
     for line in (
         "data: x = 0.25, y = 7.5",
         "v6 = v5 - y  = -6.4375",
-        "used 2 times, so what comes in is a sum:",
-        "(-6.4375) + (-6.4375) = -12.875",
+        "local      d loss/d v6 = 2 · v6 = -12.875",
+        "d loss/d w1 = d loss/d v6 · d v6/d v5 · d v5/d v4 · d v4/d v2 · d v2/d w1",
+        "= (-12.875) · 1 · 1 · 1 · 0.0625",
         "local      d v3/d w2 = x = 0.25",
         "goes out   to w2: (-12.875) × 0.25 = -3.21875",
         "w1 ← 1 - 0.001 × (-0.8046875) = 1.000804688",

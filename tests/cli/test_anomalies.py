@@ -4,6 +4,7 @@ import builtins
 import csv
 import errno
 import io
+import itertools
 import json
 import os
 
@@ -13,7 +14,7 @@ import pytest
 import descend
 from descend.cli.app import main
 from descend.compile import cache
-from whole import whole_alone
+from whole import sampled, whole_alone
 
 ROWS = np.linspace(0.0, 1.0, 40)
 WORDS = ["--start", "a=1,b=0", "--optimizer", "sgd", "--lr", "0.1", "--batch-size", "8"]
@@ -175,8 +176,7 @@ def test_every_access_may_fail(run, action):
         check(exit_code, out, own, told)
 
 
-@pytest.mark.parametrize("action", ["open", "write", "replace"])
-@pytest.mark.parametrize("number", [1, 2, 3, 5])
+@sampled("number, action", itertools.product([1, 2, 3, 5], ["open", "write", "replace"]), 2)
 def test_some_accesses_may_fail(run, action, number):
     exit_code, _, out, own, told = run(action, number)
     check(exit_code, out, own, told)

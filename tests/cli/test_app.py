@@ -103,11 +103,11 @@ def test_places_are_tried_before_the_table_is_read(
 def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([]) == 0
     text = capsys.readouterr().out
-    for command in ("fit", "minimize", "grad", "explain", "predict"):
+    for command in ("fit", "minimize", "grad", "explain", "predict", "studio"):
         assert command in text
 
 
-@pytest.mark.parametrize("command", ["fit", "minimize", "grad", "explain", "predict"])
+@pytest.mark.parametrize("command", ["fit", "minimize", "grad", "explain", "predict", "studio"])
 def test_every_option_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([command, "--help"]) == 0
     lines = capsys.readouterr().out.splitlines()

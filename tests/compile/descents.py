@@ -90,6 +90,16 @@ def network_model(rows: Dim, dtype: Any) -> tuple[list[Node], list[Node], Node]:
     return [x, y], [w, b, v, u], call("sub", contract(second, u, (0, 1), (1,), (0,)), y)
 
 
+def matrices_model(rows: Dim, dtype: Any) -> tuple[list[Node], list[Node], Node]:
+    """A matrix of 8 x 8 in each row, by one that is learnt, and by what comes of it turned."""
+    x, y = input_node("x", (rows, 8, 8), dtype), input_node("y", (rows,), dtype)
+    w, u = input_node("w", (8, 9), dtype), input_node("u", (8,), dtype)
+    keys = call("tanh", contract(x, w, (0, 1, 2), (2, 3), (0, 1, 3)))
+    scores = contract(keys, keys, (0, 1, 3), (0, 4, 3), (0, 1, 4))
+    sums = reduce_sum(call("tanh", scores), (1,))
+    return [x, y], [w, u], call("sub", contract(sums, u, (0, 1), (1,), (0,)), y)
+
+
 def slots(state: Sequence[Node], step: Sequence[Node], epoch: Sequence[Node]) -> tuple[Slot, ...]:
     """States that begin with what they are bound to."""
     rows = zip(state, step, epoch, strict=True)
@@ -100,6 +110,7 @@ MODELS = {
     "scalars": scalar_model, "vector": vector_model, "matrix": matrix_model,
     "network": network_model,
 }  # fmt: skip
+DEAR = {"matrices": matrices_model}  # to be worked out by the letter
 
 
 def descent(
@@ -114,7 +125,7 @@ def descent(
 ) -> Descent:
     """Momentum descent with counters, a rate that decays by the epoch, and many records."""
     n = Dim()
-    data, weights, residual = MODELS[model](n, dtype)
+    data, weights, residual = (MODELS | DEAR)[model](n, dtype)
     loss = call("div", reduce_sum(call("mul", residual, residual), (0,)), row_count(n, dtype))
     gradients = reverse([loss], [const(1.0, dtype)], weights)
     speeds = [input_node(f"v{i}", w.shape, dtype) for i, w in enumerate(weights)]

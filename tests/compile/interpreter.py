@@ -253,7 +253,11 @@ class Machine:
 
     def scan(self, scan: Scan) -> None:
         count = self.size(scan.axis.extent) if scan.count is None else int(self.values[scan.count])
-        for i in range(count):
+        ends = (0, count)
+        if scan.divided:
+            ends = tuple(count * n // self.threads for n in (self.thread, self.thread + 1))
+        values = np.arange(*ends)
+        for i in self.random.permutation(values).tolist() if scan.apart else values.tolist():
             self.counters[scan.axis] = i
             self.run(scan.block)
 

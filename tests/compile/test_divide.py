@@ -1,5 +1,6 @@
 """A step divided among threads: the same bits for any number of them, in any order."""
 
+import itertools
 import os
 import sys
 import threading
@@ -21,6 +22,7 @@ from descend.compile.legalise import legal_program
 from descend.compile.loops import Barrier, Block, Nest, Product, Serial
 from descend.compile.program import NativeProgram
 from descend.graph.program import RUNNING, Control
+from whole import WHOLE, sampled
 
 rng = np.random.default_rng(0)
 X = rng.normal(size=(300, 40)).astype(np.float32)
@@ -33,6 +35,7 @@ def eager(monkeypatch: pytest.MonkeyPatch) -> None:
     """Even short axes are divided, and next to nothing is done twice."""
     monkeypatch.setattr(dividing, "PART", 2)
     monkeypatch.setattr(dividing, "LITTLE", 4)
+    monkeypatch.setattr(dividing, "PRODUCTS", 2)
 
 
 DESCENTS = {
@@ -41,16 +44,18 @@ DESCENTS = {
     "matrix": lambda: descent("matrix", 8, True, rows=16),
     "a step that is not taken": lambda: descent("network", 5, True, rows=12, guard=0.3),
     "draws and running values": lambda: network(5, True),
+    "a matrix in each row": lambda: descent("matrices", 3, True, rows=5),
 }
 
 
+@pytest.mark.fuzz
 @pytest.mark.usefixtures("eager")
 @pytest.mark.parametrize("make", DESCENTS.values(), ids=DESCENTS)
 def test_no_order_of_threads_changes_a_bit(make: Any) -> None:
-    d = make()
-    one = by_the_letter(d, 2, seed=5)
+    d, epochs = make(), 2 if WHOLE else 1
+    one = by_the_letter(d, epochs, seed=5)
     for threads, order in ((2, 0), (2, 1), (3, 2)):
-        check_same_bits(by_the_letter(d, 2, seed=5, order=order, threads=threads), one)
+        check_same_bits(by_the_letter(d, epochs, seed=5, order=order, threads=threads), one)
 
 
 @pytest.mark.usefixtures("eager")
@@ -118,12 +123,14 @@ OPTIONS = {
 }
 
 
-@pytest.mark.parametrize("model", MODELS)
-@pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
-def test_networks(model: str, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    if model != "mlp" and options and "optimizer" not in options:
-        pytest.skip("the plain network shows it")
-    given = {name: value for name, value in {**TRAINED, **options}.items() if value is not None}
+TRAININGS = [(model, option) for model in MODELS for option in OPTIONS
+             if model == "mlp" or option in ("Adam", "momentum")]  # fmt: skip
+
+
+@pytest.mark.parametrize(("model", "option"), TRAININGS)
+def test_networks(model: str, option: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen = {**TRAINED, **OPTIONS[option]}
+    given = {name: value for name, value in chosen.items() if value is not None}
     dtype = given.pop("dtype", "float32")
     x = X.astype(dtype)
     plain = descend.fit(MODELS[model](), x, LABELS, **given)
@@ -144,19 +151,18 @@ SMALL_PARAMETERS = {
 
 
 @pytest.mark.filterwarnings("ignore:every row has the same", "ignore:Dead are")
-@pytest.mark.parametrize("layers", SMALL_PARAMETERS.values(), ids=SMALL_PARAMETERS)
+@sampled("size, rows", itertools.product(SMALL_PARAMETERS, [2, 17]), 3)
 def test_single_numbers_have_the_bits_of_one_thread(
-    layers: Any, monkeypatch: pytest.MonkeyPatch
+    size: str, rows: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Barriers and pieces come between products and sums, which LLVM would fuse elsewhere."""
-    for rows in (2, 17):
-        x, y = X[:rows, :16], X[:rows, 16:18]
-        given = {"loss": "huber", "epochs": 3, "lr": 0.1}
-        plain = descend.fit(nn.Sequential(*layers), x, y, **given)
-        with monkeypatch.context() as patched:
-            patched.setattr("descend.graph.program.LEAST", 1)
-            for threads in (1, 2, 3):
-                same(plain, descend.fit(nn.Sequential(*layers), x, y, threads=threads, **given))
+    layers = SMALL_PARAMETERS[size]
+    x, y = X[:rows, :16], X[:rows, 16:18]
+    given = {"loss": "huber", "epochs": 3, "lr": 0.1}
+    plain = descend.fit(nn.Sequential(*layers), x, y, **given)
+    monkeypatch.setattr("descend.graph.program.LEAST", 1)
+    for threads in (1, 2, 3):
+        same(plain, descend.fit(nn.Sequential(*layers), x, y, threads=threads, **given))
 
 
 def test_what_is_between_the_barriers(monkeypatch: pytest.MonkeyPatch) -> None:

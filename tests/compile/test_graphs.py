@@ -45,6 +45,7 @@ from descend.graph.source import const, input_node, iota, row_count
 from descend.graph.special import BESSEL
 from descend.graph.subgraph import Body
 from fuzz.rounding import check_close, expect
+from whole import WHOLE, sampled
 
 Array = np.ndarray[Any, np.dtype[Any]]
 R = Dim()
@@ -82,7 +83,7 @@ def agree(outputs: Sequence[Node], inputs: Sequence[Node], values: Sequence[Arra
 
 LAYOUTS: tuple[Shape, ...] = ((), (3,), (41,), (R, 3), (3, R))
 FLOATS, SIGNED = ("f8", "f4"), ("i8", "i4", "i2", "i1")
-WHOLE = (*SIGNED, "u1", "u4", "u8")
+INTEGERS = (*SIGNED, "u1", "u4", "u8")
 FLOAT_ONLY = {
     "div", "mul0", "mul_sat", "if_finite", "one_less_square", "over_one_and_square",
     "root_square_less_one", "sqrt",
@@ -113,15 +114,25 @@ def dtypes_of(name: str) -> tuple[str, ...]:
     if name in FLOAT_ONLY:
         return FLOATS
     truth = ("?",) if name in WITH_TRUTH else ()
-    return (*(() if name in BITS else FLOATS), *WHOLE, *truth)
+    return (*(() if name in BITS else FLOATS), *INTEGERS, *truth)
 
 
+def dtypes_and_layouts(name: str) -> list[tuple[str, Shape]]:
+    """All of them; elsewhere the first dtype in all layouts, each of the others in one."""
+    dtypes = dtypes_of(name)
+    if WHOLE:
+        return list(itertools.product(dtypes, LAYOUTS))
+    others = zip(dtypes[1:], itertools.cycle(LAYOUTS), strict=False)
+    return [*((dtypes[0], shape) for shape in LAYOUTS), *others]
+
+
+@pytest.mark.fuzz
 @pytest.mark.parametrize("name", ELEMENTWISE)
 def test_elementwise(name: str) -> None:
     partials = PRIMITIVES[name].partials
     assert partials is not None
     outputs, inputs, values = [], [], []
-    for dtype, shape in itertools.product(dtypes_of(name), LAYOUTS):
+    for dtype, shape in dtypes_and_layouts(name):
         some = [input_node(f"x{i}", shape, dtype) for i in range(len(partials))]
         arrays = [draw(shape, dtype, 17, True, i) for i in range(len(some))]
         if name == "pow" and dtype not in FLOATS:
@@ -135,11 +146,11 @@ def test_elementwise(name: str) -> None:
         agree(outputs[at : at + 20], inputs, values)
 
 
-@pytest.mark.parametrize("source", [*FLOATS, *WHOLE, "?"])
+@pytest.mark.parametrize("source", [*FLOATS, *INTEGERS, "?"])
 def test_casts(source: str) -> None:
     inputs = [input_node("x", shape, source) for shape in LAYOUTS]
     values = [draw(shape, source) for shape in LAYOUTS]
-    targets = [*FLOATS, *WHOLE, "?"]
+    targets = [*FLOATS, *INTEGERS, "?"]
     if source in FLOATS:
         values = [np.abs(v) for v in values]  # a negative float as unsigned has no meaning
     agree([cast(x, t) for t in targets for x in inputs], inputs, values)
@@ -167,7 +178,7 @@ def test_integer_powers_wrap(exponent: int) -> None:
 
 REDUCED: tuple[Shape, ...] = (
     (1,), (5,), (16,), (17,), (40,), (R,), (2, 3), (4, 4), (3, 40), (40, 3), (R, 3), (3, R),
-    (R, 20), (20, R), (R, R), (2, 3, 2), (4, 5, 6), (R, 2, 5), (5, R, 2), (2, 5, R), (9, R, 9),
+    (R, 20), (20, R), (R, R), (2, 3, 2), (4, 5, 6), (R, 2, 5), (2, 5, R), (5, R, 2), (9, R, 9),
     (2, 3, 4, 5), (R, 2, 3, 4),
 )  # fmt: skip
 
@@ -177,7 +188,7 @@ def subsets(n: int) -> Iterable[tuple[int, ...]]:
         yield from itertools.combinations(range(n), k)
 
 
-@pytest.mark.parametrize("shape", REDUCED, ids=str)
+@sampled("shape", REDUCED, 2, ids=str)
 def test_reductions_over_every_axis_subset(shape: Shape) -> None:
     kinds = ("f8", "f8", "f4", "i8", "u1", "?") if len(shape) < 3 else ("i8", "f8")
     inputs = [input_node("x", shape, t) for t in kinds]
@@ -187,7 +198,7 @@ def test_reductions_over_every_axis_subset(shape: Shape) -> None:
         agree([r(x, axes) for x in inputs for r in reduces], inputs, values)
 
 
-@pytest.mark.parametrize("shape", REDUCED, ids=str)
+@sampled("shape", REDUCED, 2, ids=str)
 def test_positions_along_every_axis(shape: Shape) -> None:
     kinds = ("f4", "f8", "f8", "i8") if len(shape) < 3 else ("f8", "f8")
     inputs = [input_node("x", shape, t) for t in kinds]
@@ -225,9 +236,7 @@ EXTENT_SETS: tuple[tuple[Any, ...], ...] = (
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("extents", EXTENT_SETS, ids=str)
-@pytest.mark.parametrize("rank_a", [0, 1, 2, 3])
-@pytest.mark.parametrize("rank_b", [0, 1, 2])
+@sampled("rank_b, rank_a, extents", itertools.product(range(3), range(4), EXTENT_SETS), 3, ids=str)
 def test_contractions_of_every_pattern(rank_a: int, rank_b: int, extents: tuple[Any, ...]) -> None:
     outputs, inputs, values = [], [], []
     for la, lb, lo in label_patterns(rank_a, rank_b):
@@ -328,8 +337,7 @@ def consumers(x: Node) -> list[Node]:
 SHAPES: tuple[Shape, ...] = ((2, 4), (20, 6), (R, 20))
 
 
-@pytest.mark.parametrize("operand", OPERANDS)
-@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@sampled("shape, operand", itertools.product(SHAPES, OPERANDS), 2, ids=str)
 def test_operands_of_every_kind_in_every_use(shape: Shape, operand: str) -> None:
     x = input_node("x", shape)
     outputs = consumers(OPERANDS[operand](x))
@@ -391,9 +399,10 @@ def loop_over(shape: Shape, length: int | Dim, backward: bool) -> tuple[list[Nod
     return scan_nodes(body, inputs[:2], inputs[2:3], inputs[3:], length, backward), inputs
 
 
-@pytest.mark.parametrize("backward", [False, True])
-@pytest.mark.parametrize("length", [1, 4, 30, R], ids=str)
-@pytest.mark.parametrize("shape", [(), (3,), (30,), (R,), (2, 20)], ids=str)
+LOOPS = itertools.product([(), (3,), (30,), (R,), (2, 20)], [1, 4, 30, R], [False, True])
+
+
+@sampled("shape, length, backward", LOOPS, 3, ids=str)
 def test_loops_that_stay_loops(shape: Shape, length: int | Dim, backward: bool) -> None:
     outputs, inputs = loop_over(shape, length, backward)
     values = [draw(n.shape, n.dtype, 17, seed=i) * 1 for i, n in enumerate(inputs)]

@@ -1,5 +1,6 @@
 """Linear algebra, compiled: written out for small matrices, by LAPACK for larger ones."""
 
+import itertools
 from collections.abc import Callable
 
 import numpy as np
@@ -18,6 +19,7 @@ from descend.graph.scan import scan_nodes
 from descend.graph.source import const, input_node
 from descend.graph.spectral import EIGH, PINV, QR, SVD
 from descend.graph.subgraph import Body
+from whole import sampled
 
 Array = np.ndarray
 RNG = np.random.default_rng(3)
@@ -59,12 +61,13 @@ def compared(outputs: list[Node], inputs: list[Node], values: list[Array]) -> No
         np.testing.assert_allclose(have, expected, rtol=tolerance, atol=tolerance * size)
 
 
-@pytest.mark.parametrize("n", [1, 3, 6])
-@pytest.mark.parametrize(
-    ("lead", "dtype"), [((), "f8"), ((), "f4"), ((2,), "f8"), ((R, 2), "f8")], ids=str
-)
-def test_values_and_gradients(n: int, lead: tuple, dtype: str) -> None:
+LEADS = [((), "f8"), ((), "f4"), ((2,), "f8"), ((R, 2), "f8")]
+
+
+@sampled("n, kind", itertools.product([6, 1, 3], LEADS), 3, ids=str)
+def test_values_and_gradients(n: int, kind: tuple) -> None:
     """Squares, so that the signs of vectors do not matter, which libraries choose as they like."""
+    lead, dtype = kind
     known = tuple(5 if e is R else e for e in lead)
     values = [
         (RNG.normal(size=(*known, n, n)) + 2 * np.eye(n)).astype(dtype),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from fractions import Fraction
 
 import numpy as np
@@ -19,6 +20,7 @@ from descend.graph.linear import broadcast, reduce_sum, transpose
 from descend.graph.multilinear import contract
 from descend.graph.node import Dim
 from descend.graph.source import input_node
+from whole import sampled
 
 ROWS = Dim("rows")
 SHAPES = [
@@ -57,9 +59,9 @@ def plain(arrays, way):
     return (a if la == (0, 1) else a.T), (b if lb == (1, 2) else b.T)
 
 
-@pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize(("m", "n", "k"), SHAPES)
-def test_the_same_bits_as_one_accumulator_in_order(m, n, k, way):
+@sampled("shape, way", itertools.product(SHAPES, WAYS), 3, ids=str)
+def test_the_same_bits_as_one_accumulator_in_order(shape, way):
+    m, n, k = shape
     nodes, product, arrays = operands(m, n, k, way)
     (found,) = compile_graph([product], nodes)(arrays)
     np.testing.assert_array_equal(found, in_order(*plain(arrays, way)))
@@ -95,6 +97,81 @@ def test_a_sum_over_many_rows_keeps_its_digits():
     (found,) = compile_graph([back], [x, g])(arrays)
     exact = arrays[0].T.astype(float) @ arrays[1].astype(float)
     np.testing.assert_allclose(found, exact, rtol=1e-6)
+
+
+MANY = {  # labels of both operands and of the result; 0 are rows, 1 … 4 have 9, 20, 11 and 17
+    "each by the same matrix": ((0, 1, 2), (2, 4), (0, 1, 4)),
+    "each by its own": ((0, 1, 2), (0, 2, 4), (0, 1, 4)),
+    "each by its own, turned": ((0, 1, 2), (0, 4, 2), (0, 1, 4)),
+    "from the left": ((3, 2), (0, 2, 4), (0, 3, 4)),
+    "columns of the first": ((2, 4), (0, 1, 2), (0, 1, 4)),
+    "added up": ((0, 1, 2), (0, 1, 4), (2, 4)),
+    "added up, over what is known": ((1, 0, 2), (1, 0, 4), (2, 4)),
+    "twice": ((0, 3, 1, 2), (3, 2, 4), (0, 3, 1, 4)),
+}
+EXTENTS = {1: 9, 2: 20, 3: 11, 4: 17}
+
+
+@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize("rows", [1, 13, 40])
+@pytest.mark.parametrize("way", MANY)
+def test_many_products(way, rows, known):
+    la, lb, lo = MANY[way]
+    extents, rng = {**EXTENTS, 0: rows}, np.random.default_rng(rows)
+    symbols = extents if known else {**EXTENTS, 0: ROWS}
+    nodes = [
+        input_node(name, tuple(symbols[x] for x in own))
+        for name, own in zip("ab", (la, lb), strict=True)
+    ]
+    arrays = [rng.normal(size=[extents[x] for x in own]) for own in (la, lb)]
+    product = contract(*nodes, la, lb, lo)
+    bent = call("tanh", product)
+    if rows > 1 or not known:
+        places = {n: Place("data", i, n.shape, n.dtype) for i, n in enumerate(nodes)}
+        assert "sum over" in block_text(lower([product], places).block)
+    found, curved = compile_graph([product, bent], nodes)(arrays)
+    exact = np.einsum(arrays[0], list(la), arrays[1], list(lb), list(lo))
+    np.testing.assert_allclose(found, exact, rtol=1e-13, atol=1e-13)
+    np.testing.assert_allclose(curved, np.tanh(found), rtol=1e-14)
+
+
+def test_many_products_over_many_rows_keep_their_digits():
+    rng = np.random.default_rng(1)
+    arrays = [rng.uniform(0.5, 1, (20_000, 3, n)).astype(np.float32) for n in (10, 17)]
+    x, g = (input_node(name, (ROWS, 3, n), np.float32) for name, n in (("x", 10), ("g", 17)))
+    (found,) = compile_graph([contract(x, g, (0, 1, 2), (0, 1, 3), (2, 3))], [x, g])(arrays)
+    exact = np.einsum("abc,abd->cd", *(a.astype(float) for a in arrays))
+    np.testing.assert_allclose(found, exact, rtol=1e-6)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_models_of_products_in_each_row_descend_as_numpy_says(threads):
+    """Attention of a kind: scores, weights, values; a step against one in plain NumPy."""
+    rng = np.random.default_rng(3)
+    x = rng.normal(size=(40, 9, 12))
+    y = rng.normal(size=40)
+    start = {n: 0.3 * rng.normal(size=s) for n, s in (("q", (12, 8)), ("v", (12, 10)), ("o", 10))}
+
+    def model(x, q, v, o):
+        keys = x @ q
+        scores = np.tanh(keys @ np.swapaxes(keys, 1, 2))
+        return np.mean(scores @ (x @ v), axis=1) @ o
+
+    fit = descend.fit(model, x, y, start=start, optimizer="sgd", lr=0.01, batch_size=20,
+                      shuffle=False, epochs=2, threads=threads)  # fmt: skip
+    held = {name: a.copy() for name, a in start.items()}
+    for _ in range(2):
+        for rows in (slice(0, 20), slice(20, 40)):
+            steps = {}
+            for name, at in ((n, i) for n in held for i in np.ndindex(held[n].shape)):
+                moved = {n: a.astype(complex) for n, a in held.items()}
+                moved[name][at] += 1e-30j
+                loss = np.mean((model(x[rows], **moved) - y[rows]) ** 2)
+                steps[name, at] = 0.01 * loss.imag / 1e-30
+            for (name, at), step in steps.items():
+                held[name][at] -= step
+    for name, value in held.items():
+        np.testing.assert_allclose(fit.params[name], value, rtol=1e-11, atol=1e-13)
 
 
 @pytest.mark.parametrize("rows", [1, 2, 5, 6, 7, 40, 41])
@@ -195,19 +272,22 @@ def test_no_kernel_for_a_short_sum():
     assert not any(isinstance(s, Product) for s in block.statements)
 
 
-@pytest.mark.parametrize(("width", "registers"), [(64, 32), (16, 32), (16, 16)])
-@pytest.mark.parametrize("way", WAYS)
-def test_processors_with_other_registers(width, registers, way, monkeypatch):
+PROCESSORS = [(64, 32), (16, 32), (16, 16)]
+PRODUCTS = [(5, 7, 12), (30, 3, 9), (6, 16, 23), (32, 20, 40), (29, 37, 70)]
+
+
+@sampled("shape, processor, way", itertools.product(PRODUCTS, PROCESSORS, WAYS), 7, ids=str)
+def test_processors_with_other_registers(shape, processor, way, monkeypatch):
     """The kernels of wider and of narrower vectors, as LLVM takes them to this processor."""
 
     def compiled(_key, make):
         about, image = make()
         return about, load_object(image)
 
+    width, registers = processor
     monkeypatch.setattr("descend.compile.function.cached_code", compiled)
     monkeypatch.setattr("descend.compile.module.cpu_lanes", lambda: width)
     monkeypatch.setattr("descend.compile.matrix.vector_registers", lambda: registers)
-    for m, n, k in ((5, 7, 12), (30, 3, 9), (6, 16, 23), (32, 20, 40), (29, 37, 70)):
-        nodes, product, arrays = operands(m, n, k, way)
-        (found,) = compile_graph([product], nodes)(arrays)
-        np.testing.assert_array_equal(found, in_order(*plain(arrays, way)))
+    nodes, product, arrays = operands(*shape, way)
+    (found,) = compile_graph([product], nodes)(arrays)
+    np.testing.assert_array_equal(found, in_order(*plain(arrays, way)))

@@ -1,5 +1,6 @@
 """Whole descents: native code does what a Program means, in one go or in pieces."""
 
+import itertools
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -49,6 +50,7 @@ from descend.graph.program import (
 )
 from descend.graph.selection import argmax, argsort, put_add, reduce_max, take
 from descend.graph.source import const, input_node, iota, row_count
+from whole import sampled
 
 BATCHES = (1, 7, 10, 15, 45, 64, None)
 
@@ -89,20 +91,16 @@ def check_same_bits(got: Outcome, want: Outcome) -> None:
         assert np.asarray(a).dtype == np.asarray(b).dtype
 
 
-@pytest.mark.parametrize("batch", BATCHES)
-@pytest.mark.parametrize("shuffle", [False, True], ids=["in order", "shuffled"])
-@pytest.mark.parametrize("model", MODELS)
+@sampled("model, shuffle, batch", itertools.product(MODELS, [False, True], BATCHES), 3)
 def test_a_descent_is_what_it_means(model: str, shuffle: bool, batch: int | None) -> None:
     d = descent(model, batch, shuffle)
     check_near(whole(d, 3, seed=5), d, 3, seed=5)
 
 
-@pytest.mark.parametrize("model", MODELS)
-@pytest.mark.parametrize("rows", [1, 2, 6, 8, 21])
-def test_few_rows(model: str, rows: int) -> None:
-    for batch in (1, 7, None):
-        d = descent(model, batch, True, rows)
-        check_near(whole(d, 3), d, 3)
+@sampled("model, rows, batch", itertools.product(MODELS, [1, 2, 6, 8, 21], [1, 7, None]), 7)
+def test_few_rows(model: str, rows: int, batch: int | None) -> None:
+    d = descent(model, batch, True, rows)
+    check_near(whole(d, 3), d, 3)
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -399,8 +397,7 @@ def uses_of_columns(n: Dim) -> tuple[list[Node], list[Node], list[Node]]:
     return [x, y, k], [held], uses
 
 
-@pytest.mark.parametrize("batch", [1, 3, 20, None])
-@pytest.mark.parametrize("shuffle", [False, True], ids=["in order", "shuffled"])
+@sampled("shuffle, batch", itertools.product([False, True], [1, 3, 20, None]), 3)
 def test_every_use_of_columns(shuffle: bool, batch: int | None) -> None:
     n = Dim()
     data, fixed, uses = uses_of_columns(n)

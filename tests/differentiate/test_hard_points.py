@@ -35,7 +35,7 @@ from differentiate.hard_points import LIMITS, ROWS, UNDEFINED, Place, Row
 from differentiate.jets import BESIDE, Jet, Nothing, jets, value
 from whole import WHOLE
 
-PART = 5
+PART = 3
 """How many points the ordinary run takes of a function of one argument."""
 
 What = tuple[str, tuple[int, ...]]

@@ -1,5 +1,6 @@
 """Branches not taken send back 0, and derivatives at singular points are what they should be."""
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,7 @@ from scipy import special
 
 from descend import fit
 from descend.functions import grad, hessian, jvp
+from whole import sampled
 
 NOT_TAKEN = {
     "sqrt": (lambda x: np.where(x > 0, np.sqrt(x), 0), [0.0, -1.0]),
@@ -120,13 +122,14 @@ EVEN = {
 }
 
 
-@pytest.mark.parametrize("dtype", [np.float64, np.float32])
-@pytest.mark.parametrize("norm", [np.linalg.norm, lambda x: np.hypot(x[0], x[1])])
-@pytest.mark.parametrize("name", EVEN)
+NORMS = {"norm": np.linalg.norm, "hypot": lambda x: np.hypot(x[0], x[1])}
+
+
+@sampled("name, norm, dtype", itertools.product(EVEN, NORMS, ["float64", "float32"]), 3)
 def test_even_functions_of_a_norm_have_second_derivatives_at_the_origin(name, norm, dtype) -> None:
     """By hand f″(0) times the unit matrix, in every order of the modes; and no slope."""
     even, bend = EVEN[name]
-    f = lambda x: even(norm(x))  # noqa: E731
+    f = lambda x: even(NORMS[norm](x))  # noqa: E731
     zero, unit = np.zeros(2, dtype), np.eye(2, dtype=dtype)
     ahead = lambda x, e: jvp(f, (x,), (e,))[1]  # noqa: E731
     np.testing.assert_array_equal(grad(f)(zero), zero)
@@ -137,7 +140,7 @@ def test_even_functions_of_a_norm_have_second_derivatives_at_the_origin(name, no
         [[jvp(lambda x, e=e: ahead(x, e), (zero,), (d,))[1] for e in unit] for d in unit],
     ]
     for matrix in found:
-        np.testing.assert_allclose(matrix, bend * unit, rtol=1e-6 if dtype == np.float32 else 1e-14)
+        np.testing.assert_allclose(matrix, bend * unit, rtol=1e-6 if dtype == "float32" else 1e-14)
 
 
 def test_a_cone_has_no_second_derivative_at_its_tip_and_is_fitted_there() -> None:

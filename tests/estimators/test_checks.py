@@ -14,7 +14,7 @@ from descend.estimators import (
     SGDClassifier,
     SGDRegressor,
 )
-from whole import WHOLE
+from whole import WHOLE, sampled
 
 BY_STEPS = "each step sees one row: a row of weight 2 is no pair of rows of weight 1"
 DECLARED = {  # by scikit-learn, of its own classes of these names
@@ -39,8 +39,12 @@ def declared(estimator: Any) -> dict[str, str]:
     return DECLARED.get(type(estimator).__name__, {})
 
 
-@pytest.mark.fuzz
+CHECKS = parametrize_with_checks(
+    [*EACH, *(MORE if WHOLE else [])], expected_failed_checks=declared
+)
+
+
 @pytest.mark.filterwarnings("ignore")  # the checks fit what does not converge
-@parametrize_with_checks([*EACH, *(MORE if WHOLE else [])], expected_failed_checks=declared)
+@sampled(*CHECKS.args, 2, **CHECKS.kwargs)
 def test_scikit_learns_checks(estimator: Any, check: Any) -> None:
     check(estimator)

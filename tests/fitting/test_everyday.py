@@ -8,6 +8,7 @@ from scipy.optimize import least_squares
 
 import descend
 from fitting.everyday import TASKS, Task
+from whole import WHOLE
 
 
 def least(task: Task, y: np.ndarray) -> float:
@@ -21,10 +22,11 @@ def least(task: Task, y: np.ndarray) -> float:
     return 2 * float(found.cost)
 
 
+@pytest.mark.fuzz
 @pytest.mark.parametrize("name", TASKS)
 def test_an_everyday_model_needs_no_start(name: str) -> None:
     task = TASKS[name]
-    for seed in range(3):
+    for seed in range(3 if WHOLE else 1):
         y = task.data(seed)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", descend.DescendWarning)

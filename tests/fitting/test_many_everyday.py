@@ -9,7 +9,7 @@ import pytest
 import descend
 from fitting.everyday import TASKS, decay, peak, wave
 from fitting.test_everyday import least
-from whole import whole_alone
+from whole import sampled, whole_alone
 
 ALIKE = 1 + 1e-6
 X = np.linspace(0, 10, 80)
@@ -32,7 +32,7 @@ def everyday(name: str, seeds: range) -> None:
     assert np.all(many.loss <= oracle * ALIKE)
 
 
-@pytest.mark.parametrize("name", TASKS)
+@sampled("name", [*TASKS][1:] + [*TASKS][:1], 2)
 def test_an_everyday_model_needs_no_start_among_many(name: str) -> None:
     everyday(name, range(2))
 

@@ -6,13 +6,14 @@ truth, which is either that the descent did not arrive, or that it stands where 
 (judged by central differences).
 """
 
+import itertools
 import warnings
 
 import numpy as np
-import pytest
 
 import descend
 from fitting.mgh import PROBLEMS, Problem
+from whole import sampled
 
 FACTORS = (1, 10, 100)
 ELSEWHERE = {
@@ -67,31 +68,29 @@ def stands_still(problem: Problem, x: np.ndarray) -> bool:
     return True
 
 
-@pytest.mark.parametrize("name", PROBLEMS)
-def test_problem(name: str) -> None:
+@sampled("name, factor", itertools.product(PROBLEMS, FACTORS), 2)
+def test_problem(name: str, factor: int) -> None:
     problem = PROBLEMS[name]
-    for factor in FACTORS:
-        fit = solve(problem, factor)
-        if (name, factor) not in ELSEWHERE:
-            assert fit.success, (factor, fit.message)
-            assert problem.reached(fit.chi2) is not None, (factor, fit.chi2, fit.message)
-        if fit.n_starts > 1:
-            assert "more were tried" in fit.start_source
+    fit = solve(problem, factor)
+    if (name, factor) not in ELSEWHERE:
+        assert fit.success, fit.message
+        assert problem.reached(fit.chi2) is not None, (fit.chi2, fit.message)
+    if fit.n_starts > 1:
+        assert "more were tried" in fit.start_source
 
 
-@pytest.mark.parametrize("name", PROBLEMS)
-def test_problem_from_its_start_alone(name: str) -> None:
+@sampled("name, factor", itertools.product(PROBLEMS, FACTORS), 7)
+def test_problem_from_its_start_alone(name: str, factor: int) -> None:
     problem = PROBLEMS[name]
-    for factor in FACTORS:
-        fit = solve(problem, factor, starts=1)
-        assert fit.n_starts == 1
-        if problem.reached(fit.chi2) in problem.minima:
-            assert fit.success, (factor, fit.message)
-        elif problem.reached(fit.chi2) is None:
-            assert (name, factor) in ALONE, (factor, fit.chi2, fit.message)
-            assert not fit.success or fit.status == "epochs_spent" or stands_still(
-                problem, fit.params["x"]
-            ), (factor, fit.chi2, fit.message)  # fmt: skip
+    fit = solve(problem, factor, starts=1)
+    assert fit.n_starts == 1
+    if problem.reached(fit.chi2) in problem.minima:
+        assert fit.success, fit.message
+    elif problem.reached(fit.chi2) is None:
+        assert (name, factor) in ALONE, (fit.chi2, fit.message)
+        assert not fit.success or fit.status == "epochs_spent" or stands_still(
+            problem, fit.params["x"]
+        ), (fit.chi2, fit.message)  # fmt: skip
 
 
 def test_every_problem_of_the_paper_is_here() -> None:

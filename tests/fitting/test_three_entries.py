@@ -1,6 +1,7 @@
 """`fit`, `fit_many` of one and `fit_global` of one: one fit, so one verdict and one minimum."""
 
 import inspect
+import itertools
 import warnings
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 
 import descend
 from fitting.everyday import TASKS
-from whole import WHOLE, whole_alone
+from whole import sampled, whole_alone
 
 FARTHER = {"none": None, "near": 1.2, "far": 3.0}
 ROBUST = ["huber", "mae", "cauchy"]
@@ -64,7 +65,7 @@ def agrees(name: str, loss: str, start: str, seed: int = 0) -> None:
             assert far <= apart * np.std(y - prediction)
 
 
-@pytest.mark.parametrize(("name", "loss", "start"), NO_START + SLICE)
+@sampled("name, loss, start", NO_START + SLICE, 4)
 def test_all_entries_end_at_the_same_minimum(name: str, loss: str, start: str) -> None:
     agrees(name, loss, start)
 
@@ -122,38 +123,34 @@ def number(model: Any, loss: str) -> int:
     return LOSSES.index(loss) + 10 * [m for m, _ in TRUTHS].index(model)
 
 
-CELLS = [
-    pytest.param(model, truth, loss, noise, id=f"{model.__name__}-{loss}-{noise}")
-    for model, truth in TRUTHS
-    for loss in LOSSES
-    for noise in (0.0, 0.05)
-    if WHOLE or (number(model, loss) + (noise > 0)) % 3 == 0
-]
+CELLS = itertools.product(TRUTHS, LOSSES, (0.0, 0.05), ("no start", "near", "bounded"))
 
 
-@pytest.mark.fuzz
-@pytest.mark.parametrize(("model", "truth", "loss", "noise"), CELLS)
-def test_exact_data_bounds_and_what_is_not_determined_too(model, truth, loss, noise):
+@sampled("made, loss, noise, begun", CELLS, 11)
+def test_exact_data_bounds_and_what_is_not_determined_too(made, loss, noise, begun):
+    model, truth = made
     rng = np.random.default_rng(number(model, loss))
     y = model(X, **truth) + noise * rng.normal(size=X.size)
     near, second = {n: 1.2 * v for n, v in truth.items()}, [*truth][1]
-    bounded = dict(start={**near, second: 0.7 * truth[second]},
-                   bounds={second: (None, 0.8 * truth[second])})  # fmt: skip
-    for options in ({}, dict(start=near), bounded):
-        (first, *others), stderr = of_all_three(model, X, y, loss=loss, **options)
-        verdict, success, _, params = first
-        for own, succeeds, _, found in others:
-            assert succeeds == success
-            if model is product:  # its factors are determined by a bound alone, if one ends there
-                assert {own, verdict} <= {"flat", "bound"}
-                np.testing.assert_allclose(model(X, **found), model(X, **params), rtol=0, atol=1e-7)
-                continue
-            assert own == verdict
-            for name, value in params.items():
-                error = stderr.get(name, np.nan) if noise else np.nan
-                size = error if np.isfinite(error) and error > 0 else 0.1 * abs(value)
-                same = abs(abs(found[name]) - abs(value)) if name == "w" else found[name] - value
-                assert abs(same) <= 1e-6 * size
+    options = {
+        "no start": {}, "near": dict(start=near),
+        "bounded": dict(start={**near, second: 0.7 * truth[second]},
+                        bounds={second: (None, 0.8 * truth[second])}),
+    }[begun]  # fmt: skip
+    (first, *others), stderr = of_all_three(model, X, y, loss=loss, **options)
+    verdict, success, _, params = first
+    for own, succeeds, _, found in others:
+        assert succeeds == success
+        if model is product:  # its factors are determined by a bound alone, if one ends there
+            assert {own, verdict} <= {"flat", "bound"}
+            np.testing.assert_allclose(model(X, **found), model(X, **params), rtol=0, atol=1e-7)
+            continue
+        assert own == verdict
+        for name, value in params.items():
+            error = stderr.get(name, np.nan) if noise else np.nan
+            size = error if np.isfinite(error) and error > 0 else 0.1 * abs(value)
+            same = abs(abs(found[name]) - abs(value)) if name == "w" else found[name] - value
+            assert abs(same) <= 1e-6 * size
 
 
 def test_a_global_fit_finds_what_its_datasets_show_where_a_start_is_far_out():

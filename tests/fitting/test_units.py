@@ -10,6 +10,7 @@ from scipy.optimize import curve_fit
 
 import descend
 from fitting.units import LOSSES, METHODS, TASKS, decay, suits, wrong
+from whole import sampled
 
 SLICE = [
     ("decay", "mse", 1e-12, 1e12),
@@ -20,11 +21,15 @@ SLICE = [
 ]
 
 
-@pytest.mark.parametrize(("task", "loss", "u", "v"), SLICE)
-def test_a_fit_does_not_depend_on_units(task, loss, u, v):
-    for method in METHODS:
-        if suits(TASKS[task], method, LOSSES[loss]):
-            assert not wrong(TASKS[task], method, LOSSES[loss], u, v), method
+CELLS = [
+    (*row, method) for row in SLICE for method in METHODS
+    if suits(TASKS[row[0]], method, LOSSES[row[1]])
+]  # fmt: skip
+
+
+@sampled("task, loss, u, v, method", CELLS, 2)
+def test_a_fit_does_not_depend_on_units(task, loss, u, v, method):
+    assert not wrong(TASKS[task], method, LOSSES[loss], u, v)
 
 
 @pytest.mark.parametrize("method", ["bfgs", "lbfgs", "cg", "newton"])

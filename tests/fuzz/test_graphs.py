@@ -21,6 +21,7 @@ from fuzz.complex_step import slopes
 from fuzz.graphs import Graph, graphs
 from fuzz.last import remember
 from fuzz.rounding import Expected, check_close, expect, mismatch
+from whole import WHOLE
 
 pytestmark = pytest.mark.fuzz
 
@@ -101,6 +102,7 @@ def test_derivatives_of_smooth_graphs(graph: Graph) -> None:
     assert gap <= allowed, f"{gap} of {allowed}" + shown(graph)
 
 
+@fewer(1 if WHOLE else 3)
 @given(graphs(smooth=True))
 def test_compiled_derivatives(graph: Graph) -> None:
     """First and second derivatives: simplified and compiled, against the interpreter."""

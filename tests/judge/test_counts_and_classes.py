@@ -3,6 +3,7 @@
 Right values are closed forms of groups: log of the mean count, log-odds of the share.
 """
 
+import itertools
 import warnings
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from scipy.optimize import minimize
 
 import descend
+from whole import sampled
 
 METHODS = ("bfgs", "lbfgs", "cg", "newton")
 GROUP = np.repeat([0.0, 1.0], 20)
@@ -27,8 +29,7 @@ def quietly(*args, **options):
         return descend.fit(*args, **options)
 
 
-@pytest.mark.parametrize("unit", [1e-9, 1.0, 1e9])
-@pytest.mark.parametrize("method", METHODS)
+@sampled("method, unit", itertools.product(METHODS, [1e-9, 1.0, 1e9]), 2)
 def test_as_many_of_one_class_as_of_the_other_from_zero(method, unit):
     y = CLASSES.copy()
     y[[3, 20]] = 1 - y[[3, 20]]
@@ -123,8 +124,10 @@ def shares(x, w):
     return e / e.sum(axis=-1, keepdims=True)
 
 
-@pytest.mark.parametrize("loss", ["kl", "kl_with_logits"])
-@pytest.mark.parametrize("method", ["auto", "lbfgs", "bfgs", "newton", "cg"])
+DESCENTS = ["auto", "lbfgs", "bfgs", "newton", "cg"]
+
+
+@sampled("method, loss", itertools.product(DESCENTS, ["kl", "kl_with_logits"]), 3)
 def test_a_distribution_that_is_met_exactly_is_a_minimum(loss, method):
     """The divergence is 0 there, and what floating point makes of it is no fall."""
     w = np.array([0.3, 1.0, -0.2, -0.5])

@@ -1,5 +1,6 @@
 """Far starts, far columns, and losses that end at an edge."""
 
+import itertools
 import warnings
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 from scipy.optimize import least_squares
 
 import descend
+from whole import sampled
 
 YEARS = np.arange(1990, 2021).astype(float)
 
@@ -17,8 +19,11 @@ def quiet(*given, **options):
         return descend.fit(*given, **options)
 
 
-@pytest.mark.parametrize("loss", ["huber", "huber(0.1)", "soft_l1"])
-@pytest.mark.parametrize("start", [(1.0, -4.0, 0.3), (1.0, 9.0, 0.3), (5.0, 4.8, 0.1)])
+LOSSES = ["huber", "huber(0.1)", "soft_l1"]
+STARTS = [(1.0, -4.0, 0.3), (1.0, 9.0, 0.3), (5.0, 4.8, 0.1)]
+
+
+@sampled("start, loss", itertools.product(STARTS, LOSSES), 2, ids=str)
 def test_a_peak_is_found_from_beside_it_or_that_is_said(loss, start):
     x = np.linspace(-5, 5, 120)
 

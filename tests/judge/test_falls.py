@@ -5,12 +5,14 @@ Each function is written in several units of its argument and its value.
 
 from __future__ import annotations
 
+import itertools
 import warnings
 
 import numpy as np
 import pytest
 
 import descend
+from whole import sampled
 
 METHODS = ["bfgs", "lbfgs", "cg", "newton", "nelder_mead"]
 UNITS = [(1.0, 1.0), (1e8, 1e-9), (1e-8, 1e9)]
@@ -50,34 +52,31 @@ def told(function, start, method, u, v, **options):
         )
 
 
-@pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("name", ENDLESS)
-def test_what_falls_without_end_runs_away_in_every_unit(name, method):
-    for u, v in UNITS:
-        found = told(ENDLESS[name], 0.5, method, u, v)
-        assert (found.verdict, found.success) == ("runaway", False), (u, v, found.message)
+@sampled("name, method, units", itertools.product(ENDLESS, METHODS, UNITS), 7, ids=str)
+def test_what_falls_without_end_runs_away_in_every_unit(name, method, units):
+    found = told(ENDLESS[name], 0.5, method, *units)
+    assert (found.verdict, found.success) == ("runaway", False), found.message
 
 
-@pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("name", BOTTOMS)
-def test_a_bottom_is_a_minimum_in_every_unit(name, method):
+@sampled("name, method, units", itertools.product(BOTTOMS, METHODS, UNITS), 4, ids=str)
+def test_a_bottom_is_a_minimum_in_every_unit(name, method, units):
     function, start = BOTTOMS[name]
-    for u, v in UNITS:
-        found = told(function, start, method, u, v)
-        assert found.verdict == "minimum", (u, v, found.message)
+    found = told(function, start, method, *units)
+    assert found.verdict == "minimum", found.message
 
 
-@pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize(
-    ("function", "start"),
-    [
-        (lambda x: np.exp(-x[0]) + (x[1] - 1) ** 2, [0.5, 3.0]),
-        (lambda x: np.log(1 + np.exp(-x[0])) + np.log(1 + np.exp(-x[1] - x[0])), [0.1, 0.3]),
-        (lambda x: np.exp(x[0] - x[1]), [1.0, 0.2]),
-    ],
-    ids=["beside a minimum", "sum of logarithms", "a difference"],
-)
-def test_some_numbers_run_away(function, start, method):
+PARTLY = {
+    "beside a minimum": (lambda x: np.exp(-x[0]) + (x[1] - 1) ** 2, [0.5, 3.0]),
+    "sum of logarithms": (
+        lambda x: np.log(1 + np.exp(-x[0])) + np.log(1 + np.exp(-x[1] - x[0])), [0.1, 0.3]
+    ),
+    "a difference": (lambda x: np.exp(x[0] - x[1]), [1.0, 0.2]),
+}  # fmt: skip
+
+
+@sampled("name, method", itertools.product(PARTLY, METHODS), 2)
+def test_some_numbers_run_away(name, method):
+    function, start = PARTLY[name]
     assert told(function, np.array(start), method, 1.0, 1.0).verdict == "runaway"
 
 
@@ -112,8 +111,7 @@ def test_a_saddle_is_told_of_to_who_climbs():
         descend.maximize(lambda x: -(x[0] ** 2) + x[1] ** 2 - x[1] ** 4, [1.0, 0.0])
 
 
-@pytest.mark.parametrize("method", ["bfgs", "lbfgs", "cg", "newton"])
-@pytest.mark.parametrize("unit", [1e-9, 1.0, 1e9])
+@sampled("unit, method", itertools.product([1e-9, 1.0, 1e9], ["bfgs", "lbfgs", "cg", "newton"]), 3)
 def test_what_falls_without_end_beside_zero_is_no_minimum(method, unit):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -129,17 +127,15 @@ def quadratic(curved):
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("method", ["bfgs", "lbfgs"])
-@pytest.mark.parametrize("n", [2, 3, 4])
-def test_a_saddle_is_never_a_minimum(method, n):
+@sampled("n, method, seed", itertools.product([2, 3, 4], ["bfgs", "lbfgs"], range(4)), 5)
+def test_a_saddle_is_never_a_minimum(n, method, seed):
     """Quadratics of one falling direction, from anywhere and from beside their ridge."""
-    for seed in range(4):
-        rng = np.random.default_rng(seed)
-        q = np.linalg.qr(rng.normal(size=(n, n)))[0]
-        curved = q @ np.diag([-rng.uniform(0.1, 3), *rng.uniform(0.1, 3, n - 1)]) @ q.T
-        for start in (rng.normal(size=n), 2 * q[:, 1] + 1e-9 * q[:, 0]):
-            found = descend.minimize(quadratic(curved), start=start, optimizer=method)
-            assert not found.success
+    rng = np.random.default_rng(seed)
+    q = np.linalg.qr(rng.normal(size=(n, n)))[0]
+    curved = q @ np.diag([-rng.uniform(0.1, 3), *rng.uniform(0.1, 3, n - 1)]) @ q.T
+    for start in (rng.normal(size=n), 2 * q[:, 1] + 1e-9 * q[:, 0]):
+        found = descend.minimize(quadratic(curved), start=start, optimizer=method)
+        assert not found.success
 
 
 @pytest.mark.filterwarnings("ignore")

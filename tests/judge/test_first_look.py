@@ -1,5 +1,6 @@
 """The first look: what it clears is what the closer look would say, call after call."""
 
+import itertools
 import warnings
 
 import numpy as np
@@ -12,6 +13,7 @@ from descend.graph.source import input_node
 from descend.judge.many_doubts import is_below_constants
 from descend.run.ends import WARM, spread_of
 from descend.task.datasets import ManyData
+from whole import sampled
 
 X = np.linspace(0.1, 4.0, 40)
 METHODS = ("lm", "bfgs", "lbfgs", "cg", "newton", "nelder_mead")
@@ -82,8 +84,10 @@ def test_a_bound_is_told_in_every_call(method):
     assert said[0][0] == "bound" and "k on a bound" in said[0][3]
 
 
-@pytest.mark.parametrize("loss", ["mae", "huber(0.1)", "log_cosh", "cauchy"])
-@pytest.mark.parametrize("method", ["auto", "bfgs", "nelder_mead"])
+LOSSES = ["mae", "huber(0.1)", "log_cosh", "cauchy"]
+
+
+@sampled("method, loss", itertools.product(["auto", "bfgs", "nelder_mead"], LOSSES), 3)
 def test_other_losses_say_the_same_in_every_call(loss, method):
     y = noisy(decay(X, 2.0, 1.3, 0.5))
     said = every_call(decay, y, start=dict(a=1.0, k=1.0, c=0.1), loss=loss, optimizer=method)
@@ -179,7 +183,7 @@ def test_nine_numbers_that_are_not_all_determined_are_told_of_alike(method):
     assert {entry[:5] for entry in said} == {said[0][:5]} and said[0][0] == "flat"
 
 
-@pytest.mark.parametrize("loss", ["huber(0.1)", "log_cosh", "cauchy"])
+@sampled("loss", ["huber(0.1)", "log_cosh", "cauchy"], 2)
 def test_nine_numbers_of_other_losses_are_told_of_alike_and_by_a_first_look(loss, monkeypatch):
     from descend.judge import verdict
 

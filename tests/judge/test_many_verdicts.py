@@ -42,7 +42,7 @@ CASES = {
     "runaway": (tail, noisy(tail(X, 1.0, 1.0, 9.0), 2e-5), {}),
     "step between points": (tail, noisy(np.where(X < 2.0, 0.0, 1.0), 0.0), {}),
     "searched": (stairs, noisy(stairs(X, 1.0, 3.0, 2.03)), {"start": dict(low=1, high=3, p=2.2)}),
-    "kink": (bent, np.abs(X - X[20]) + 0.002 * np.cos(40 * X) * np.ones((8, 1)), {}),
+    "kink": (bent, np.abs(X - X[20]) + 0.002 * np.cos(40 * X) * np.ones((2, 1)), {}),
 }
 
 

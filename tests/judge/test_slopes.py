@@ -1,5 +1,6 @@
 """A minimisation that ends on a slope is no minimum, and one at a kink says so."""
 
+import itertools
 import warnings
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 
 import descend
 from descend import DescendWarning
+from whole import sampled
 
 METHODS = ("bfgs", "lbfgs", "cg", "newton", "nelder_mead")
 
@@ -32,8 +34,7 @@ def test_a_wide_tolerance_ends_by_its_rule(option):
     assert "saddle" not in found.message
 
 
-@pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("unit", [1e-9, 1.0, 1e9], ids=str)
+@sampled("unit, method", itertools.product([1e-9, 1.0, 1e9], METHODS), 2)
 def test_a_corner_is_a_kink_or_not_reached(method, unit):
     """Whatever the method makes of it, a place beside the corner is never called a minimum."""
     with warnings.catch_warnings():

@@ -1,11 +1,13 @@
 """Thresholds and knots are found by every loss and method; the oracle is a fine grid."""
 
+import itertools
 import warnings
 
 import numpy as np
 import pytest
 
 import descend
+from whole import sampled
 
 X = np.sort(np.random.default_rng(0).uniform(0, 10, 60))
 
@@ -71,8 +73,7 @@ def profile(model, y, t):
     return float(np.sum((y - table @ np.linalg.lstsq(table, y, rcond=None)[0]) ** 2))
 
 
-@pytest.mark.parametrize("seed", range(6))
-@pytest.mark.parametrize("model", [where, hinge, jump])
+@sampled("model, seed", itertools.product([where, hinge, jump], range(6)), 5)
 def test_a_broken_line_ends_in_the_best_interval_of_the_data(model, seed):
     rng = np.random.default_rng(seed)
     y = model(X, rng.uniform(2, 8), 1.0, 0.5, 2.0) + 0.5 * rng.normal(size=60)
@@ -87,8 +88,7 @@ STEPS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("truth", [0.7, 1.3, 2.6])
-@pytest.mark.parametrize("what", STEPS)
+@sampled("what, truth", itertools.product(STEPS, [0.7, 1.3, 2.6]), 2)
 def test_the_length_of_steps_is_found(what, truth):
     y = STEPS[what](X, 1.0, 0.5, truth) + 0.05 * np.random.default_rng(1).normal(size=60)
     fit = quiet(STEPS[what], X, y, start=dict(a=0.0, b=1.0, p=2.0))

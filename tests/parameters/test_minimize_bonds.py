@@ -1,9 +1,12 @@
 """Every method of `minimize` keeps every bond: against minima in closed form."""
 
+import itertools
+
 import numpy as np
 import pytest
 
 import descend
+from whole import sampled
 
 SMOOTH = ["bfgs", "lbfgs", "cg", "newton", "nelder_mead"]
 FIRST_ORDER = ["sgd", "adam", "rmsprop", "adamw"]
@@ -21,8 +24,7 @@ def bowl(a, b):
     return (a - 3) ** 2 + 2 * (b + 1) ** 2 + a * b
 
 
-@pytest.mark.parametrize("bonds", BONDS)
-@pytest.mark.parametrize("method", SMOOTH)
+@sampled("method, bonds", itertools.product(SMOOTH, BONDS), 2)
 def test_a_bowl_with_bonds(method: str, bonds: str) -> None:
     options, (a, b) = BONDS[bonds]
     start = {"a": 1.0, "b": 0.5} if "a fixed" not in bonds and "tie" not in bonds else {"a": 1.0}

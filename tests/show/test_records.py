@@ -1,11 +1,12 @@
 """Records: nothing undeclared, valid JSON, names in the written order, one meaning per status."""
 
 import json
+import sys
 
 import numpy as np
 import pytest
 
-from descend.errors import InternalError
+from descend.errors import InternalError, UsageError
 from descend.records.record import (
     FitRecord,
     History,
@@ -163,6 +164,22 @@ def test_values_become_plain_json(value, expected):
 def test_json_of_minimum():
     minimum = Minimum(function="f", params=np.array([1.0, np.nan]), value=np.nan)
     assert strict(minimum.to_json_dict())["params"] == [1.0, None]
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_a_history_as_a_frame(library):
+    frames = pytest.importorskip(library)
+    history = History(loss=[3.0, 2.0], lr=[0.1, 0.05], params={"w": np.array([[1.0, 2], [3, 4]])})
+    frame = getattr(history, f"to_{library}")()
+    assert isinstance(frame, frames.DataFrame)
+    assert list(frame.columns) == ["epoch", "loss", "lr", "w[0]", "w[1]"]
+    assert frame.shape == (2, 5) and list(frame["w[1]"]) == [2.0, 4.0]
+
+
+def test_a_frame_of_a_library_that_is_missing(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(UsageError, match=r"pandas is not installed.*\n.*pip install pandas"):
+        History(loss=[3.0]).to_pandas()
 
 
 def test_history_reads_like_a_dict():

@@ -1,5 +1,6 @@
 """Signs of eigenvectors and singular vectors: those of NumPy, in every variant, on both engines."""
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 
 import descend
+from whole import sampled
 
 RNG = np.random.default_rng(3)
 
@@ -25,9 +27,7 @@ VARIANTS: dict[str, Callable[[Any], Any]] = {
 SHAPES = [(2, 2), (3, 3), (5, 5), (8, 8), (3, 4, 4)]
 
 
-@pytest.mark.parametrize("engine", ["native", "interpreted"])
-@pytest.mark.parametrize("shape", SHAPES, ids=str)
-@pytest.mark.parametrize("name", VARIANTS)
+@sampled("name, shape, engine", itertools.product(VARIANTS, SHAPES, ["native", "interpreted"]), 3)
 def test_factors_are_numpys(name: str, shape: tuple[int, ...], engine: str) -> None:
     factors = VARIANTS[name]
 

@@ -1,11 +1,14 @@
 """Updates of several batches: those of one batch as large, by hand, resumed, refused in words."""
 
+import itertools
+
 import numpy as np
 import pytest
 
 import descend
 from descend import networks as nn
 from descend.graph.program import permutation
+from whole import sampled
 
 RNG = np.random.default_rng(5)
 X = RNG.normal(size=100)
@@ -30,9 +33,10 @@ def trained(engine="native", **options):
     return descend.fit(line, X, Y, start=START, epochs=7, engine=engine, **options)
 
 
-@pytest.mark.parametrize("engine", ["native", "interpreted"])
-@pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("size", [6, 4, 25])  # 17 batches of which the last is smaller, 25, and 4
+SIZES = [6, 4, 25]  # 17 batches of which the last is smaller, 25, and 4
+
+
+@sampled("size, method, engine", itertools.product(SIZES, METHODS, ["native", "interpreted"]), 5)
 def test_it_is_one_batch_as_large(method, size, engine):
     options = dict(optimizer=METHODS[method], engine=engine)
     own = trained(batch_size=size, accumulate=4, **options)

@@ -139,7 +139,7 @@ def test_a_descent_that_loses_a_parameter_sends_out_more_starts(trap: str) -> No
         with np.errstate(over="ignore", invalid="ignore"):
             return float(np.sum((model(x, *p) - y) ** 2))
 
-    best = differential_evolution(chi2, box, seed=1, tol=1e-12, popsize=30)
+    best = differential_evolution(chi2, box, seed=1, tol=1e-8)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         alone = descend.fit(model, x, y, start=start, starts=1)

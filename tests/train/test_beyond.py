@@ -1,9 +1,12 @@
 """Functions without a minimum: no method may call the place where it stopped one."""
 
+import itertools
+
 import numpy as np
 import pytest
 
 import descend
+from whole import sampled
 
 METHODS = ["bfgs", "lbfgs", "cg", "newton", "nelder_mead"]
 ENDLESS = {
@@ -23,8 +26,7 @@ SOUND = {
 
 
 @pytest.mark.filterwarnings("ignore::descend.DescendWarning")
-@pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("case", ENDLESS)
+@sampled("case, method", itertools.product(ENDLESS, METHODS), 2)
 def test_what_falls_without_end_has_no_minimum(case: str, method: str) -> None:
     function, start = ENDLESS[case]
     for _ in range(3):  # also when it is made again
@@ -32,8 +34,7 @@ def test_what_falls_without_end_has_no_minimum(case: str, method: str) -> None:
         assert not found.success and found.verdict in ("runaway", "diverged"), found.message
 
 
-@pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("case", SOUND)
+@sampled("case, method", itertools.product(SOUND, METHODS), 2)
 def test_a_minimum_that_is_far_away_is_one(case: str, method: str) -> None:
     function, start = SOUND[case]
     for _ in range(3):

@@ -1,9 +1,12 @@
 """Waves have many minima: the one that is found is no farther and higher than one on the way."""
 
+import itertools
+
 import numpy as np
 import pytest
 
 import descend
+from whole import sampled
 
 WAVES = {
     "slow": lambda x: np.sin(3 * x) + 0.1 * x**2, "slower": lambda x: np.sin(3 * x) + 0.01 * x**2,
@@ -23,8 +26,10 @@ def near_minimum(function, start, span):
     return x[i], heights[i]
 
 
-@pytest.mark.parametrize("optimizer", ["auto", "cg", "lbfgs", "newton", "nelder_mead"])
-@pytest.mark.parametrize("name", WAVES)
+OPTIMIZERS = ["auto", "cg", "lbfgs", "newton", "nelder_mead"]
+
+
+@sampled("name, optimizer", itertools.product(WAVES, OPTIMIZERS), 3)
 def test_no_minimum_on_the_way_is_jumped_over(name, optimizer):
     function, unit = WAVES[name], 1e-3 if name == "in other units" else 1.0
     span = float(np.ptp(function(np.linspace(-unit, unit, 1001))))

@@ -21,6 +21,7 @@ from descend.methods.losses import Loss
 from descend.records.record import History
 from descend.result.evidence import FromFile
 from descend.run.predictor import Predictor
+from whole import WHOLE
 
 X = np.linspace(0.1, 2.0, 40)
 Y = 2.5 * np.exp(-1.3 * X) + 0.01 * np.sin(30 * X)
@@ -246,10 +247,12 @@ def test_a_minimum_of_a_black_box_is_pickled_without_it(tmp_path):
     other.plot(tmp_path / "way.png")
 
 
-def test_graphs_of_a_hundred_thousand_nodes_are_copied_without_recursion(tmp_path):
+@pytest.mark.fuzz
+def test_deep_graphs_are_copied_without_recursion(tmp_path):
+    links = 50_000 if WHOLE else 5_000  # of two nodes; Python goes a thousand calls deep
     node = x = input_node("x", (Dim("rows"),), np.dtype(float))
     a = input_node("a", (), np.dtype(float))
-    for _ in range(50_000):
+    for _ in range(links):
         node = call("neg", call("sin", node))
     deep = Predictor((node,), {"x": x}, {"a": a}, [], x.shape[0])
     simple = descend.fit(lambda x, a: np.sin(a * x), X, np.sin(0.9 * X), start={"a": 1.0})
@@ -258,7 +261,7 @@ def test_graphs_of_a_hundred_thousand_nodes_are_copied_without_recursion(tmp_pat
     found = type(simple)(evidence, **values)
     found.save(tmp_path / "deep.descend")
     expected = X
-    for _ in range(50_000):
+    for _ in range(links):
         expected = -np.sin(expected)
     for other in (
         pickle.loads(pickle.dumps(found)), copy.deepcopy(found),

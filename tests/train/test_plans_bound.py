@@ -9,6 +9,7 @@ import descend
 from descend.records.record import FitRecord, jsonable
 from descend.train.plans import PLANS
 from train.planned import READ, counted, fit_module, fitted, served  # noqa: F401
+from whole import WHOLE
 
 RNG = np.random.default_rng(11)
 X = np.linspace(0.0, 4.0, 40)
@@ -141,12 +142,13 @@ def told(fit):
     return values | {"predicted": fit.predict(X[:5]).tobytes(), "explained": str(fit.explain(3))}
 
 
+@pytest.mark.fuzz
 @pytest.mark.filterwarnings("ignore::descend.errors.DescendWarning")
 @pytest.mark.parametrize("form", FORMS)
 def test_other_numbers_say_the_same_as_without_a_plan(form, monkeypatch):
     rng = np.random.default_rng(3)
     PLANS.clear()
-    calls = [form(rng) for _ in range(14)]
+    calls = [form(rng) for _ in range(14 if WHOLE else 5)]
     planned = [fitted(model, X, Y, **options) for model, options in calls]
     assert len(PLANS) == 1
     assert len(READ) == 0

@@ -33,18 +33,66 @@ def test_each_is_the_fit_of_its_numbers(threads):
     assert found.params["0.weight"].shape == (6, 8, 3)
 
 
-def test_sizes_of_batches_and_penalties_and_rules_vary():
+def test_penalties_and_rules_vary():
     found = descend.trainings(
-        NET, X, X[:, 0], over=dict(batch_size=[16, 60], weight=[0.001, 0.5], stop_loss=[1e-9, 0.9]),
-        penalty="l2(0.001)", lr=0.01, epochs=20,
+        NET, X, X[:, 0], over=dict(weight=[0.001, 0.5], stop_loss=[1e-9, 0.9]),
+        penalty="l2(0.001)", lr=0.01, epochs=20, batch_size=16,
     )  # fmt: skip
     for own, fit in zip(found.settings, found, strict=True):
         same = descend.fit(
             NET, X, X[:, 0], penalty=f"l2({own['weight']})", lr=0.01, epochs=20,
-            batch_size=own["batch_size"], stop_loss=own["stop_loss"],
+            batch_size=16, stop_loss=own["stop_loss"],
         )  # fmt: skip
         np.testing.assert_array_equal(fit.params["2.weight"], same.params["2.weight"])
         assert (fit.epochs, fit.status, fit.loss_name) == (same.epochs, same.status, same.loss_name)
+
+
+def curve(x, a, b, c):
+    return a * np.exp(-b * x) + c
+
+
+def dense(x, w, v):
+    return np.tanh(x @ w) @ v
+
+
+CURVE = dict(start=dict(a=1.0, b=1.0, c=0.0))
+DENSE = dict(start=dict(w=RNG.normal(size=(3, 7)), v=RNG.normal(size=7)))
+SIZES = [None, 1, 7, 16, 40, 119, 120, 500]
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("engine", ["native", "interpreted"])
+@pytest.mark.parametrize("model, x, options", [(curve, X[:, 0], CURVE), (dense, X, DENSE)])
+def test_one_program_takes_batches_of_every_size(model, x, options, engine):
+    given = dict(optimizer="adam", lr=0.02, epochs=4, validation_split=0.2, **options)
+    found = descend.trainings(
+        model, x, X[:, 1], over=dict(batch_size=SIZES, lr=[0.02, 0.1]), engine=engine, **given
+    )
+    assert len({id(run.built) for run in found._runs[2:]}) == 1
+    for own, fit in zip(found.settings, found, strict=True):
+        same = descend.fit(model, x, X[:, 1], **{**given, **own})
+        for name, value in same.params.items():
+            np.testing.assert_allclose(fit.params[name], value, rtol=1e-11, atol=1e-13)
+        for name in same.history:
+            np.testing.assert_allclose(fit.history[name], same.history[name], rtol=1e-11)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_batches_of_every_size_are_joined_and_make_networks():
+    over = dict(batch_size=[8, 25, 64], seed=[0, 1])
+    layers = nn.Sequential(nn.Linear(9), nn.BatchNorm(), nn.relu, nn.Dropout(0.3), nn.Linear(3))
+    given = dict(lr=0.01, epochs=3, accumulate=2, ema=0.9)
+    found = descend.trainings(layers, X, LABELS, over=over, **given)
+    for own, fit in zip(found.settings, found, strict=True):
+        same = descend.fit(layers, X, LABELS, **given, **own)
+        for name, value in same.params.items():
+            np.testing.assert_allclose(fit.params[name], value, rtol=2e-4, atol=2e-6)
+        assert fit.loss == pytest.approx(same.loss, rel=1e-5)
+
+
+def test_a_size_of_batches_is_a_whole_number():
+    with pytest.raises(descend.UsageError, match="batch_size"):
+        descend.trainings(NET, X, LABELS, over=dict(batch_size=[8, 2.5]), epochs=2)
 
 
 def test_an_ensemble_predicts_by_the_mean():

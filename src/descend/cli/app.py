@@ -31,6 +31,7 @@ _PLACES = {
     "grad": "cli.derivatives:grad",
     "explain": "cli.explain:explain",
     "predict": "cli.predict:predict",
+    "studio": "cli.studio:studio",
 }
 _COMMANDS: Mapping[str, Callable[..., int]] = Late(_PLACES)
 _WEIGHTS = (

@@ -30,13 +30,14 @@ def explain(first: Text, second: Text | None = None, /, **given: Any) -> None:
     if second is not None:
         first, second = in_order(first, second)
     method = of_method("explain", given)
+    telling = {"lang": given["lang"], "parameter": given.get("parameter") or ""}
     if second is None:
         if bound_by:
             raise UsageError(
                 "--fix, --bound and --tie belong to a formula over a table",
                 remedy="leave them out: at a point all numbers are as --at gives them",
             )
-        told = _at_point(first, at, method)
+        told = _at_point(first, at, method, telling)
     else:
         if at is not None:
             from descend.cli.leftover import apart
@@ -50,7 +51,7 @@ def explain(first: Text, second: Text | None = None, /, **given: Any) -> None:
         assert binding.target is not None
         columns = source.read([*binding.data, binding.target])
         told = explain_model(
-            second, columns, row=given["row"], loss=given["loss"], **options
+            second, columns, row=given["row"], loss=given["loss"], **telling, **options
         )
     Told(given).result(lambda: str(told), told.to_json_dict)
 
@@ -60,7 +61,9 @@ def plain_descent(method: Mapping[str, Any]) -> dict[str, Any]:
     return {"optimizer": "sgd", **method}
 
 
-def _at_point(formula: str, at: str | None, method: Mapping[str, Any]) -> Explanation:
+def _at_point(
+    formula: str, at: str | None, method: Mapping[str, Any], telling: Mapping[str, str]
+) -> Explanation:
     function = read_function(formula)
     if at is None:
         written = ",".join(f"{name}=1" for name in function.names)
@@ -69,4 +72,5 @@ def _at_point(formula: str, at: str | None, method: Mapping[str, Any]) -> Explan
     check_names(point, function.names, "--at")
     update = {"optimizer": build_optimizer(plain_descent(method), {})} if method else {}
     ordered = {name: point[name] for name in function.names}
-    return explain_model(formula, {**ordered, **update})
+    own = {name: value for name, value in telling.items() if name not in function.names}
+    return explain_model(formula, {**ordered, **update, **own})

@@ -95,10 +95,7 @@ class Access:
     # Values that cross from one function to another, through memory
 
     def spill_pointer(self, let: Let) -> str:
-        name = self.e.fresh("p")
-        number = self.spilled[let]
-        self.e.line(f"{name} = getelementptr i64, ptr {self.frame.spill()}, i64 {number}")
-        return name
+        return self.e.element(self.frame.spill(), "i64", self.spilled[let])
 
     def put_spilled(self, let: Let) -> None:
         if let in self.put:
@@ -127,17 +124,14 @@ class Access:
         name = f"@words{len(self.e.preamble)}"
         self.e.preamble[name] = f"{name} = {text}"
 
-        def entry(base: str, at: Value) -> str:
-            found = self.e.fresh("p")
-            self.e.line(f"{found} = getelementptr i64, ptr {base}, i64 {at.name}")
-            return found
+        def word(base: str, at: Value) -> Value:
+            return self.load_from(self.e.element(base, "i64", at), "i64", 1)
 
         def one(i: Value) -> None:
             at = self.e.mul(i, 2)
-            here = self.load_from(entry(name, at), "i64", 1)
-            there = self.load_from(entry(name, self.e.add(at, 1)), "i64", 1)
-            word = self.load_from(entry(source, here), "i64", 1)
-            self.e.line(f"store {word.typed}, ptr {entry(target, there)}, align 8")
+            moved = word(source, word(name, at))
+            there = word(name, self.e.add(at, 1))
+            self.e.line(f"store {moved.typed}, ptr {self.e.element(target, 'i64', there)}, align 8")
 
         self.loop(Value(str(len(pairs)), "i64", 1), one)
 
@@ -172,9 +166,8 @@ class Access:
         if self.frame.first_row is not None:
             row = self.add(row, self.frame.first_row)
         if self.frame.order is not None:
-            at = self.e.op(f"getelementptr i32, ptr {self.frame.order}, i64 {row.name}", "i64", 1)
-            word = self.e.op(f"load i32, ptr {at.name}", "u32", 1)
-            row = self.e.convert(word, "i64")
+            at = self.e.element(self.frame.order, "i32", row)
+            row = self.e.convert(self.e.op(f"load i32, ptr {at}", "u32", 1), "i64")
         return row
 
     def add(self, a: Value, b: Value) -> Value:
@@ -207,12 +200,7 @@ class Access:
     def pointer_to(self, address: Address, counters: Counters) -> str:
         kind = kind_of(address.place.dtype)
         at = self.offset(address, counters)
-        base = self.frame.pointer(address.place)
-        if at.name == "0":
-            return base
-        name = self.e.fresh("p")
-        self.e.line(f"{name} = getelementptr {memory_type(kind)}, ptr {base}, i64 {at.name}")
-        return name
+        return self.e.element(self.frame.pointer(address.place), memory_type(kind), at)
 
     def register(self, address: Address) -> str | None:
         """The alloca of an element that lives in a register."""

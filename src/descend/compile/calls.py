@@ -95,16 +95,11 @@ class MergeSort:
         self.e.line(f"{got} = load ptr, ptr {name}")
         return got
 
-    def element(self, base: str, i: Value) -> str:
-        name = self.e.fresh("p")
-        self.e.line(f"{name} = getelementptr i64, ptr {base}, i64 {i.name}")
-        return name
-
     def read(self, base: str, i: Value) -> Value:
-        return self.e.op(f"load i64, ptr {self.element(base, i)}", "i64", 1)
+        return self.e.op(f"load i64, ptr {self.e.element(base, 'i64', i)}", "i64", 1)
 
     def put(self, base: str, i: Value, value: Value) -> None:
-        self.e.line(f"store i64 {value.name}, ptr {self.element(base, i)}")
+        self.e.line(f"store i64 {value.name}, ptr {self.e.element(base, 'i64', i)}")
 
     def key(self, position: Value) -> Value:
         counters = {**self.counters, self.line_axis: position}

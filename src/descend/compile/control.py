@@ -54,8 +54,7 @@ class FlowWriter(BlockWriter):
         kind, base = kind_of(place.dtype), self.f.pointer(place)
         size = 1 if kind == "i1" else int(kind[1:]) // 8
         for i, name in enumerate(self.f.registers(place)):
-            at = self.e.fresh("p")
-            self.e.line(f"{at} = getelementptr i8, ptr {base}, i64 {i * size}")
+            at = self.e.element(base, "i8", i * size)
             source, target = (at, name) if into else (name, at)
             value = self.load_from(source, kind, 1)
             value = self.e.convert(value, "u8") if kind == "i1" else value

@@ -200,7 +200,8 @@ class DescentFlow(GraphFlow):
         ordered = p.plan.shuffle and not self.swaps
         self.rows = Rows(ordered=ordered, most={p.rows: size})
         smaller = self.variant == "remainder"
-        if smaller and any(map(is_product, postorder(self.heads))):  # tiles of any height
+        products = any(map(is_product, postorder(self.heads)))  # in tiles of any height
+        if p.plan.varies or (smaller and products):
             return self.alike(*self.stepped("batch"), ordered)
         batch, heads = self.lower_batch(size)
         self.shorten(batch, heads)
@@ -238,16 +239,17 @@ class DescentFlow(GraphFlow):
         return lowering, self.commit(lowering, self.heads, True)
 
     def alike(self, batch: Lowering, commit: Any, ordered: bool) -> Any:
-        """Batches by one block, the last and smaller one as the others."""
-        p, size = self.program, self.program.plan.batch_size
-        assert size is not None
+        """Batches by one block, of whatever size, the last and smaller one as the others."""
+        p, plan = self.program, self.program.plan
 
-        def write(end: Any, n: Let, full: Let) -> None:
-            count = self.of("add", full, 1)
+        def write(end: Any, n: Let, _full: Let) -> None:
+            size = self.get("batch_size") if plan.varies else self.const(plan.batch_size or 1)
+            short = self.of("add", n, self.of("sub", size, 1))
+            count = self.let("floordiv", short, size)
 
             def one() -> None:
                 first = self.of("mul", self.get("batch"), size)
-                rows = self.of("min", self.let("sub", n, first), size)
+                rows = self.let("min", self.let("sub", n, first), size)
                 self.add(Batch(batch.block, p.rows, first, rows, ordered))
                 commit(rows)
 
@@ -476,7 +478,8 @@ def write_descent(program: Program, variant: Variant, divided: bool = False) -> 
     """The text of one variant of a program; `divided`, for several threads."""
     flow = DescentFlow(program, variant, divided)
     flow.write()
-    f = FunctionText(contracts=not flow.may_be_divided)
+    # Beside products, single numbers are a small part of the time, and of the text a large one.
+    f = FunctionText(contracts=not flow.may_be_divided, outline=int(flow.multiplies))
     for block in flow.blocks.values():
         f.constants(block)
     writer = FlowWriter(f)

@@ -27,6 +27,7 @@ from descend.compile.loops import (
     Nest,
     Place,
     Product,
+    Scan,
     Serial,
     Statement,
     Store,
@@ -37,6 +38,7 @@ from descend.graph.node import Dim, Shape
 __all__ = ["divide"]
 
 PART = 32  # of an axis that is worth dividing
+PRODUCTS = 8  # so many of which are worth dividing
 TYPICAL = 128  # of an extent that is not known
 LITTLE = 2000  # operations that every thread may repeat
 STEADY = frozenset({"data", "shuffled", "fixed", "constant", "order"})  # which no block writes
@@ -141,6 +143,8 @@ class _Round:
             statement = self.alone(statement, thread)
         elif isinstance(way, Axis) and isinstance(statement, Nest):
             statement.divided = way
+        elif isinstance(statement, Scan):
+            statement.divided = True
         self.done.append(statement)
 
     def must_wait(self, statement: Statement, touches: Sequence[tuple[Key, Touch]]) -> bool:
@@ -179,8 +183,8 @@ class _Round:
 
 def _touches(statement: Statement, way: Way, thread: int) -> Iterator[tuple[Key, Touch]]:
     """The arrays that a statement meets, apart from those that no block writes."""
-    changed = {place.key for place in targets_of(statement)}
-    if not isinstance(way, Axis) or not isinstance(statement, Nest):
+    if not isinstance(way, Axis):
+        changed = {place.key for place in targets_of(statement)}
         same = CELL if isinstance(statement, Store) else SAME
         who: str | tuple[str, int] = same if way == SAME else (ALONE, thread)
         for place in places_of(statement):
@@ -190,12 +194,21 @@ def _touches(statement: Statement, way: Way, thread: int) -> Iterator[tuple[Key,
     whole = isinstance(statement, Product) and not (
         statement.by_rows and way is statement.axes[0]
     )
-    looked_up = {id(x.attr[0]) for x in statement.lets if x.op == "gather"}
-    for address in addresses_of(statement):
-        place = address.place
-        if place.role not in STEADY:
-            own = not whole and id(address) not in looked_up and _follows(address, way)
-            yield place.key, Touch(way.extent if own else None, place.key in changed)
+    for nest in _nests(statement):
+        changed = {place.key for place in targets_of(nest)}
+        looked_up = {id(x.attr[0]) for x in nest.lets if x.op == "gather"}
+        for address in addresses_of(nest):
+            place = address.place
+            if place.role not in STEADY:
+                own = not whole and id(address) not in looked_up and _follows(address, way)
+                yield place.key, Touch(way.extent if own else None, place.key in changed)
+
+
+def _nests(statement: Statement) -> list[Nest]:
+    """The nests of a statement, which may be in loops."""
+    if isinstance(statement, Scan):
+        return [nest for inner in statement.block.statements for nest in _nests(inner)]
+    return [statement] if isinstance(statement, Nest) else []
 
 
 def _follows(address: Address, axis: Axis) -> bool:
@@ -237,6 +250,8 @@ def way_of(statement: Statement) -> Way:
     """How threads do a statement."""
     if isinstance(statement, Let | Store):
         return SAME
+    if isinstance(statement, Scan) and statement.apart and _size(statement.axis) >= PRODUCTS:
+        return statement.axis
     if not isinstance(statement, Nest):
         return ALONE
     axis = _divisible(statement)

@@ -18,11 +18,11 @@ __all__ = ["CONTROL", "DescentText", "Variant", "row_bytes", "swaps_rows"]
 
 CONTROL = (
     "n_rows", "max_epochs", "shuffle_key", "epoch", "batch", "budget", "steps", "status",
-    "records", "capacity", "loss_sum", "reorder",
+    "records", "capacity", "loss_sum", "reorder", "batch_size",
 )  # fmt: skip
 WIDEST_SWAP = 64
 Variant = Literal["whole", "remainder", "blocks"]
-"""Whether all batches are equal, a last one is smaller, or all rows are taken in blocks."""
+"""Whether all batches are equal, some may be smaller, or all rows are taken in blocks."""
 
 
 @dataclass

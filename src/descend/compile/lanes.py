@@ -29,6 +29,7 @@ __all__ = ["Emitter", "Operand", "Value"]
 
 Operand = Value | float
 _TRUTH = {"add": "or", "mul": "and"}
+NEUTRAL = {"add": "0", "sub": "0", "mul": "1"}
 
 
 def _no_library(library: str, function: str) -> str:
@@ -43,7 +44,7 @@ class Emitter:
         width: lanes of constants whose width nothing else decides.
         preamble: module-level text by name (declarations of intrinsics, cold helper functions);
             share one dict between the functions of a module and print its values once.
-        outline: whether elementary functions should be calls, for code that is long and not hot.
+        outline: up to what width elementary functions are calls, where code is long or not hot.
         contracts: whether LLVM may make multiply-adds of products and sums.
         block: label of the block being written. Conditional code (`when_any`) starts new blocks,
             so a phi must name the `block` at the time its operand's last instruction was written.
@@ -65,7 +66,7 @@ class Emitter:
         width: int = 1,
         preamble: dict[str, str] | None = None,
         block: str = "entry",
-        outline: bool = False,
+        outline: int = 0,
         contracts: bool = True,
     ) -> None:
         self.outline = outline
@@ -94,6 +95,24 @@ class Emitter:
         name = f"%v{next(self._names)}"
         self.lines.append(f"  {name} = {text}")
         return Value(name, kind, width)
+
+    def once(self, text: str, kind: str) -> Value:
+        """`op` of scalars; what this block has worked out before is not worked out again.
+
+        LLVM would see it too, but takes its time for every line.
+        """
+        key = self.block, text
+        made: Value | None = self.shared.get(key)
+        if made is None:
+            made = self.shared[key] = self.op(text, kind, 1)
+        return made
+
+    def element(self, base: str, kind: str, at: Value | int) -> str:
+        """A pointer to an element of an array."""
+        where = str(at) if isinstance(at, int) else at.name
+        if where == "0":
+            return base
+        return self.once(f"getelementptr {kind}, ptr {base}, i64 {where}", "i64").name
 
     def start_block(self, label: str) -> None:
         """Begin a basic block (`label` without the percent sign)."""
@@ -247,7 +266,10 @@ class Emitter:
             name = float_name
         elif a.kind == "i1":
             name = _TRUTH.get(name, name)
-        return self.op(f"{name} {a.type} {a.name}, {b.name}", a.kind, a.width)
+        text = f"{name} {a.type} {a.name}, {b.name}"
+        if a.kind != "i64" or a.width > 1:
+            return self.op(text, a.kind, a.width)
+        return a if b.name == NEUTRAL.get(name) else self.once(text, "i64")
 
     def add(self, a: Operand, b: Operand) -> Value:
         return self._binary("add", "fadd", a, b)

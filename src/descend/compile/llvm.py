@@ -148,8 +148,10 @@ class BlockWriter(Access):
             self.counters[statement.axis] = i
             self.write_statements(statement.block.statements)
 
-        own, count = statement.axis.extent, statement.count
-        self.loop(self.extent(own) if count is None else self.values[count], body)
+        count = statement.count
+        end = self.extent(statement.axis.extent) if count is None else self.values[count]
+        first, end = self.own_part(end) if statement.divided else (None, end)
+        self.loop(end, body, first)
 
     # Threads: every one runs the whole function
 

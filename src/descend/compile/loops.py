@@ -239,11 +239,15 @@ class Scan:
 
     Attributes:
         count: how many values there are, where that is none of the program's extents.
+        apart: whether the values know nothing of one another.
+        divided: whether each thread takes a part of them.
     """
 
     axis: Axis
     block: Block
     count: Let | None = None
+    apart: bool = False
+    divided: bool = False
 
 
 @dataclass(eq=False)
@@ -437,7 +441,8 @@ def _control_lines(s: Control, names: dict[Let, str]) -> Iterator[str]:
         return
     if isinstance(s, Scan):
         until = s.axis.extent if s.count is None else names[s.count]
-        yield f"for {s.axis} < {until} in order:"
+        how = "by all threads" if s.divided else "in any order" if s.apart else "in order"
+        yield f"for {s.axis} < {until} {how}:"
     elif isinstance(s, Batch):
         how = " in the epoch's order" if s.ordered else ""
         start = "" if s.first is None else f" from {names[s.first]}"

@@ -25,6 +25,7 @@ from descend.compile.loops import (
     Product,
     Reduction,
     Scan,
+    Statement,
     Store,
 )
 from descend.compile.native import NotNative
@@ -37,6 +38,7 @@ from descend.compile.schedule import (
     make_schedule,
     makes_a_nest,
     seen,
+    tiling_of,
 )
 from descend.compile.sound_solve import sound_workspace
 from descend.compile.vectors import lane_stride
@@ -220,27 +222,28 @@ class Lowering:
 
     def make_product(self, group: Group, product: Node) -> None:
         """A matrix product, and what is made of it while it is in registers."""
+        tiling = tiling_of(product)
+        assert tiling is not None
         for arg in product.args:
             self.bring(seen(arg))
-        row, column, inner = self.axes(group.extents)
-        at = (Index(0, ((row, 1),)), Index(0, ((column, 1),)))
-        la, lb, lo = (product.attrs[k] for k in ("la", "lb", "lo"))
-        where = dict(zip(lo, at, strict=True))
-        where |= {x: Index(0, ((inner, 1),)) for x in la if x not in lo}
-        pairs = [(product.args[0], la), (product.args[1], lb)]
-        if lo[1] in la:
-            pairs.reverse()
-        (a, of_left), (b, of_right) = pairs
-        if of_right[0] == lo[1]:
-            b, of_right = transpose(b, (1, 0)), of_right[::-1]
+        pairs = [(arg, product.attrs[k]) for arg, k in zip(product.args, ("la", "lb"), strict=True)]
+        extents = {x: n for arg, own in pairs for x, n in zip(own, arg.shape, strict=True)}
+        order = (*tiling.kept, *tiling[:3], *tiling.gone)
+        axis = dict(zip(order, self.axes([extents[x] for x in order]), strict=True))
+        where = {x: Index(0, ((own, 1),)) for x, own in axis.items()}
+        at = tuple(where[x] for x in product.attrs["lo"])
+        (a, of_left), (b, of_right) = reversed(pairs) if tiling.turned else pairs
+        row, column, inner = (axis[x] for x in tiling[:3])
         left = self.address(a, [where[x] for x in of_left])
         right = self.address(b, [where[x] for x in of_right])
         terms = inner.extent if isinstance(inner.extent, int) else MOST_TERMS + 1
-        turned = lane_stride(right, inner, False) == 1 and terms <= MOST_TERMS
-        if lane_stride(right, column, False) != 1 and not turned:
-            copied = self.scratch(b.shape, b.dtype)
-            self.write(copied, b, (0, 0), (1, 1))
-            right = Address(copied, (where[of_right[0]], at[1]))
+        across = lane_stride(right, inner, False) == 1 and terms <= MOST_TERMS
+        if lane_stride(right, column, False) != 1 and not across:
+            last = sorted(range(b.ndim), key=lambda n: of_right[n] == tiling.column)
+            turned = transpose(b, tuple(last))
+            copied = self.scratch(turned.shape, turned.dtype)
+            self.write(copied, turned, (0,) * b.ndim, (1,) * b.ndim)
+            right = Address(copied, tuple(where[of_right[n]] for n in last))
         result = Let("product", (), None, product.dtype, 2)
         nest = Product(
             (row, column), 2, [result], inner=inner, left=left, right=right, result=result
@@ -254,8 +257,14 @@ class Lowering:
                 continue
             value = e(root, at)
             place = made[root] = self.scratch(root.shape, root.dtype)
+            if tiling.gone:
+                self.fill(place)
+                value = e.let("add", (e.load(place, at), value), None, root.dtype)
             nest.stores.append(Store(Address(place, at), value, 2))
-        self.block.statements.append(nest)
+        statement: Statement = nest
+        for x in (*tiling.gone, *tiling.kept):
+            statement = Scan(axis[x], Block([statement]), apart=x in tiling.kept)
+        self.block.statements.append(statement)
         self.places |= made
 
     def bring(self, node: Node) -> None:
@@ -277,13 +286,18 @@ class Lowering:
 
     def reduce(self, e: Evaluator, nest: Nest, root: Node, at: At) -> list[Let]:
         op = COMBINE[root.op.name]
-        if not is_small(root):
+        tops = []
+        if nest.kept or not is_small(root):
             place = self.scratch(root.shape, root.dtype)
             value = operand(e, root, at[: nest.kept], at[nest.kept :])
             nest.reductions.append(Reduction(op, value, Address(place, at[: nest.kept])))
             self.places[root] = place
-            return []
-        tops = []
+            if is_small(root):
+                for corner in np.ndindex(*sizes(root.shape)):
+                    where = Address(place, tuple(Index(c) for c in corner))
+                    tops.append(Let("load", (), where, root.dtype))
+                self.cells[root] = object_array(tops, root.shape)
+            return tops
         for corner in np.ndindex(*sizes(root.shape)):
             value = operand(e, root, tuple(Index(c) for c in corner), at)
             top = Let("reduced", (), None, root.dtype)

@@ -81,7 +81,7 @@ class FitWriter(BlockWriter):
         self.write_pieces(cut(block.statements), block.outputs)
 
     def of_piece(self, frame: Frame) -> FitWriter:
-        frame.e.outline = False
+        frame.e.outline = 0
         return FitWriter(frame, self.lanes)
 
     def free(self, let: Let) -> bool:
@@ -122,8 +122,7 @@ class FitWriter(BlockWriter):
 
     def counts(self) -> Value:
         """The number of rows of the fits that are being written now."""
-        base, at = self.frame.pointer(self.lanes.counts), self.e.fresh("p")
-        self.e.line(f"{at} = getelementptr i64, ptr {base}, i64 {self.first.name}")
+        at = self.e.element(self.frame.pointer(self.lanes.counts), "i64", self.first)
         return self.load_from(at, "i64", self.width)
 
     def index(self, index: Index, counters: Counters) -> Value:
@@ -142,10 +141,7 @@ class FitWriter(BlockWriter):
         return super().count((self.lanes.width, *shape))
 
     def spill_pointer(self, let: Let) -> str:
-        name = self.e.fresh("p")
-        at = self.spilled[let] * self.lanes.width
-        self.e.line(f"{name} = getelementptr i64, ptr {self.frame.spill()}, i64 {at}")
-        return name
+        return self.e.element(self.frame.spill(), "i64", self.spilled[let] * self.lanes.width)
 
     def fetch(self, let: Let) -> Value:
         kind = kind_of(let.dtype)
@@ -212,9 +208,7 @@ class FitWriter(BlockWriter):
             index = (*address.index[:axis], Index(0, ((hole, 1),)), *address.index[axis + 1 :])
             source = self.pointer_to(Address(place, index), {**counters, hole: at})
             if not shared and k:
-                moved = self.e.fresh("p")
-                self.e.line(f"{moved} = getelementptr {memory_type(kind)}, ptr {source}, i64 {k}")
-                source = moved
+                source = self.e.element(source, memory_type(kind), k)
             vector = self.e.insert(vector, self.load_from(source, kind, 1), k)
         return vector
 
@@ -275,9 +269,7 @@ class FitNest(NestWriter):
         return Value("", "u8", value.width) if value.kind == "i1" else value
 
     def lane_pointer(self, name: str, value: Value) -> str:
-        at, kind = self.e.fresh("p"), memory_type(value.kind)
-        self.e.line(f"{at} = getelementptr {kind}, ptr {name}, i64 {self.w.first.name}")
-        return at
+        return self.e.element(name, memory_type(value.kind), self.w.first)
 
     def axis(self, depth: int, values: dict[Let, Value], counters: Counters, width: int,
              sets: list[Accumulators]) -> None:  # fmt: skip
@@ -339,10 +331,7 @@ class FitNest(NestWriter):
         return self.w.frame.alloca(f"[{rows * self.w.width} x {memory(let)}], align 64")
 
     def place_in(self, buffer: str, let: Let, row: Value) -> str:
-        name = self.e.fresh("p")
-        kind = f"[{self.w.width} x {memory(let)}]"
-        self.e.line(f"{name} = getelementptr {kind}, ptr {buffer}, i64 {row.name}")
-        return name
+        return self.e.element(buffer, f"[{self.w.width} x {memory(let)}]", row)
 
     def joined(self, parts: list[Value]) -> Value:
         """Vectors one after the other; their number is a power of two."""

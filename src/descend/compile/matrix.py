@@ -39,6 +39,7 @@ PACKED_BYTES = 1 << 15  # of a panel that is packed
 LEAST_ROWS, LEAST_APART, APART = 128, 24, 1024  # for which it is; where rows lie so far apart
 PER_CYCLE, LATENCY = 2, 4  # multiply-adds and loads a cycle; cycles until a sum is ready
 EXTRA = 0.08  # of a row may be worked out twice
+LANE_BYTES = 16  # of a register's lanes, across which x86 moves numbers in whole lanes only
 AROUND = 25  # cycles before and after the loop of a tile
 ZERO = Value("0", "i64", 1)
 
@@ -248,17 +249,35 @@ class ProductWriter(NestWriter):
         return where
 
     def turned(self, lines: list[Value]) -> list[Value]:
-        """The columns of these lines."""
+        """The columns of these lines: those of small squares first, which processors are quick at.
+
+        LLVM takes long for shuffles across the lanes of a register, and finds bad ones.
+        """
         side = lines[0].width
         if len(lines) > side:
             groups = [self.turned(lines[n : n + side]) for n in range(0, len(lines), side)]
             return [self.beside(list(column)) for column in zip(*groups, strict=True)]
-        half = side // 2
-        low = [n + m * side for n in range(half) for m in (0, 1)]
-        high = [n + half for n in low]
-        for _ in range(side.bit_length() - 1):
-            pairs = zip(lines[:half], lines[half:], strict=True)
-            lines = [self.e.shuffle(a, b, order) for a, b in pairs for order in (low, high)]
+        lane = min(side, LANE_BYTES // self.nest.result.dtype.itemsize)
+        inside = [
+            at + n + m * side
+            for at in range(0, side, lane) for n in range(lane // 2) for m in (0, 1)
+        ]  # fmt: skip
+        groups = [
+            self.woven(lines[n : n + lane], inside, lane // 2) for n in range(0, side, lane)
+        ]
+        half = side // lane // 2
+        whole = [
+            (n + 2 * m * half) * lane + i for n in range(half) for m in (0, 1) for i in range(lane)
+        ]
+        blocks = [self.woven(list(own), whole, half * lane) for own in zip(*groups, strict=True)]
+        return [blocks[n % lane][n // lane] for n in range(side)]
+
+    def woven(self, lines: list[Value], low: list[int], half: int) -> list[Value]:
+        """The first half of the lines interleaved with the second, until lines are columns."""
+        orders, middle = (low, [n + half for n in low]), len(lines) // 2
+        for _ in range(len(lines).bit_length() - 1):
+            pairs = zip(lines[:middle], lines[middle:], strict=True)
+            lines = [self.e.shuffle(a, b, order) for a, b in pairs for order in orders]
         return lines
 
     def beside(self, parts: list[Value]) -> Value:
@@ -302,32 +321,27 @@ class ProductWriter(NestWriter):
                 wheres: list[Counters], seen: Value) -> None:  # fmt: skip
         """The epilogue as a loop over the rows of a tile, whose sums lie on the stack."""
         vectors, row = len(wheres), self.nest.axes[0]
-        held = self.w.frame.alloca(f"[{len(sums)} x {sums[0].type}]")
-        where = self.w.frame.alloca(f"[{len(rows)} x i64]")
-
-        def entry(base: str, kind: str, at: Value) -> str:
-            name = self.e.fresh("p")
-            self.e.line(f"{name} = getelementptr {kind}, ptr {base}, i64 {at.name}")
-            return name
-
-        for n, value in enumerate(sums):
-            self.e.line(f"store {value.typed}, ptr {entry(held, value.type, self.number(n))}")
-        for n, value in enumerate(rows):
-            self.e.line(f"store {value.typed}, ptr {entry(where, 'i64', self.number(n))}")
+        held, of_row = self.on_stack(sums), self.on_stack(rows)
 
         def one(r: Value) -> None:
-            i = self.e.op(f"load i64, ptr {entry(where, 'i64', r)}", "i64", 1)
             first = self.e.mul(r, vectors)
-            own = [
-                self.e.op(
-                    f"load {sums[0].type}, ptr {entry(held, sums[0].type, self.shifted(first, n))}",
-                    self.kind, self.width,
-                )
-                for n in range(vectors)
-            ]  # fmt: skip
-            self.finish_tile(outer, own, {**self.w.counters, row: i}, wheres)
+            own = [self.taken(held, sums[0], self.shifted(first, n)) for n in range(vectors)]
+            here = {**self.w.counters, row: self.taken(of_row, rows[0], r)}
+            self.finish_tile(outer, own, here, wheres)
 
         self.w.loop(self.number(len(rows)), one, seen)
+
+    def on_stack(self, values: Sequence[Value]) -> str:
+        """The values side by side in memory."""
+        base = self.w.frame.alloca(f"[{len(values)} x {values[0].type}]")
+        for n, value in enumerate(values):
+            self.e.line(f"store {value.typed}, ptr {self.e.element(base, value.type, n)}")
+        return base
+
+    def taken(self, base: str, like: Value, number: Value) -> Value:
+        """One of the values that lie side by side."""
+        at = self.e.element(base, like.type, number)
+        return self.e.op(f"load {like.type}, ptr {at}", *like[1:])
 
     def finish_tile(self, outer: dict[Let, Value], sums: Sequence[Value], here: Counters,
                     wheres: Sequence[Counters]) -> None:  # fmt: skip
@@ -429,9 +443,5 @@ class ProductWriter(NestWriter):
         return lambda k: [self.w.pointer_to(address, {**here, inner: k}) for here in places]
 
     def moved(self, pointer: str, step: Value) -> str:
-        if step.name == "0":
-            return pointer
-        name, kind = self.e.fresh("p"), memory_type(self.kind)
-        self.e.line(f"{name} = getelementptr {kind}, ptr {pointer}, i64 {step.name}")
-        return name
+        return self.e.element(pointer, memory_type(self.kind), step)
 

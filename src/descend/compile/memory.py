@@ -54,7 +54,7 @@ def control_words(
     words = np.array(
         (
             bound.n_rows, control.max_epochs, 0, control.epoch, control.batch, budget,
-            control.steps, RUNNING, 0, room, 0, reorder,
+            control.steps, RUNNING, 0, room, 0, reorder, bound.batch_size or 0,
         ),
         np.int64,
     )  # fmt: skip

@@ -25,6 +25,7 @@ from descend.graph.node import Dim, sizes
 __all__ = ["FunctionText"]
 
 ROOM = "%room"
+WIDEST = 64  # of all vectors
 
 
 def _room_text(size: int) -> str:
@@ -39,12 +40,14 @@ class FunctionText:
     which share its table and receive the batch (first row, number of rows) as arguments.
     """
 
-    def __init__(self, parent: FunctionText | None = None, contracts: bool = True) -> None:
+    def __init__(
+        self, parent: FunctionText | None = None, contracts: bool = True, outline: int = 0
+    ) -> None:
         self.body: list[str] = []
         preamble: dict[str, str] = {} if parent is None else parent.e.preamble
         contracts = contracts if parent is None else parent.e.contracts
         self.e: Emitter = Emitter(
-            self.body, 1, preamble, "start", outline=parent is not None, contracts=contracts
+            self.body, 1, preamble, "start", outline if parent is None else WIDEST, contracts
         )
         self.e.library = lambda library, name: self.slot(("library", library, name))
         self.entry: list[str] = []

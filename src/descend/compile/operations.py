@@ -134,7 +134,7 @@ def emit_operation(
         return e.fma(*args)
     if op == "cast":
         return _cast(e, args[0], kind_of(dtype))
-    if e.outline and is_outlined(op) and is_float(args[0].kind):
+    if args and args[0].width <= e.outline and is_outlined(op) and is_float(args[0].kind):
         return _outlined(e, op, args, dtype, attr)
     return emitter(op)(e, *args, **(attr or {}))
 

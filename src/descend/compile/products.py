@@ -130,18 +130,13 @@ class Products:
     def number(self, n: int) -> Value:
         return Value(str(n), "i64", 1)
 
-    def at(self, base: str, i: Value, type_text: str) -> str:
-        name = self.e.fresh("p")
-        self.e.line(f"{name} = getelementptr {type_text}, ptr {base}, i64 {i.name}")
-        return name
-
     def store(self, base: str, i: Value, value: Value, unit: str = "") -> None:
-        at = self.at(base, i, unit or value.type)
+        at = self.e.element(base, unit or value.type, i)
         self.e.line(f"store {value.typed}, ptr {at}, align 8")
 
     def load(self, base: str, i: Value, width: int, unit: str = "") -> Value:
         plain = Value("", self.kind, width)
-        at = self.at(base, i, unit or plain.type)
+        at = self.e.element(base, unit or plain.type, i)
         return self.w.load_from(at, self.kind, width)
 
     # Rows
@@ -246,7 +241,7 @@ class Products:
         return name
 
     def line(self, table: str, t: Value, which: int) -> Value:
-        at = self.at(table, self.e.add(self.e.mul(t, 2), which), "i64")
+        at = self.e.element(table, "i64", self.e.add(self.e.mul(t, 2), which))
         return self.w.load_from(at, "i64", 1)
 
     # Sums

@@ -73,8 +73,8 @@ class NativeProgram:
         return found
 
     def _variant(self, n_rows: int) -> Variant:
-        size = self.program.plan.batch_size
-        if size is not None and n_rows % size:
+        plan = self.program.plan
+        if plan.batch_size is not None and (plan.varies or n_rows % plan.batch_size):
             return "remainder"
         return "blocks" if self.program.in_blocks(n_rows) else "whole"
 

@@ -178,7 +178,8 @@ class Repeats:
         out = frame.alloca(f"[{len(form.results)} x i64]") if form.results else "null"
         frame.call_segment(number, [*arguments, f"ptr {out}"])
         for place, let in enumerate(form.results):
-            writer.values[let] = writer.load_from(_word(writer, out, place), kind_of(let.dtype), 1)
+            at = writer.e.element(out, "i64", place)
+            writer.values[let] = writer.load_from(at, kind_of(let.dtype), 1)
         return True
 
 
@@ -186,12 +187,6 @@ def _beginning(writer: Access, place: Place, first: tuple[Index, ...]) -> str:
     """A pointer to an element; where rows are those of a batch, the function itself finds them."""
     whole = Place(place.role, place.number, place.shape, place.dtype)
     return writer.pointer_to(Address(whole, first), {})
-
-
-def _word(writer: Access, base: str, place: int) -> str:
-    name = writer.e.fresh("p")
-    writer.e.line(f"{name} = getelementptr i64, ptr {base}, i64 {place}")
-    return name
 
 
 def _define(frame: Frame, nest: Nest, form: Form) -> int:
@@ -203,7 +198,7 @@ def _define(frame: Frame, nest: Nest, form: Form) -> int:
     copy, image = _copied(nest, proxies)
     frame.pointer = lambda place: f"%array{place.number}"
     frame.cell = lambda place, flat: None
-    frame.e.outline = False
+    frame.e.outline = 0
     writer = Access(frame)
     parameters = [f"ptr %array{i}" for i in range(len(form.pointers))]
     for i, let in enumerate(form.scalars):
@@ -214,7 +209,7 @@ def _define(frame: Frame, nest: Nest, form: Form) -> int:
     for place, result in enumerate(form.results):
         value = writer.values[image[result]]
         value = writer.e.convert(value, "u8") if value.kind == "i1" else value
-        writer.e.line(f"store {value.typed}, ptr {_word(writer, '%out', place)}, align 8")
+        writer.e.line(f"store {value.typed}, ptr {writer.e.element('%out', 'i64', place)}, align 8")
     return frame.finish_segment([*parameters, "ptr %out"])
 
 

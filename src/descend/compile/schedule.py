@@ -24,13 +24,15 @@ from descend.lean import dataclass
 
 __all__ = [
     "IN_TILES", "Group", "Rows", "Schedule", "is_product", "is_small", "make_schedule",
-    "makes_a_nest", "reduced_labels", "seen",
+    "makes_a_nest", "reduced_labels", "seen", "tiling_of",
 ]  # fmt: skip
 
 SMALL = 16
 UNROLLED_SUM = 8
 RECOMPUTE = 10
 CHEAP = 3
+SIDE = 8  # of each of many products, which are done one by one
+COLUMNS = 4  # from which on their sums are formed side by side
 NEST_LIMIT = ONCE - 1
 
 EXTREMA = frozenset({"reduce_max", "reduce_min"})
@@ -91,15 +93,57 @@ def is_unrolled(node: Node) -> bool:
     return math.prod(n for n in gone if not isinstance(n, Dim)) <= UNROLLED_SUM
 
 
-def is_product(node: Node) -> bool:
-    """A contraction of two matrices along one axis: it has kernels of its own."""
+class Tiling(NamedTuple):
+    """How a contraction is products of matrices, by its labels.
+
+    Attributes:
+        row, column, inner: of one product.
+        kept, gone: those over which the products go; whether they are kept in the result, or
+            their products are added up.
+        turned: whether rows are of the second operand.
+    """
+
+    row: int
+    column: int
+    inner: int
+    kept: tuple[int, ...]
+    gone: tuple[int, ...]
+    turned: bool
+
+
+def tiling_of(node: Node) -> Tiling | None:
+    """How a contraction is one product of matrices or many, or None: these have own kernels."""
     if node.op.name != "contract" or node.dtype.kind != "f" or is_small(node):
-        return False
+        return None
     la, lb, lo = node.attrs["la"], node.attrs["lb"], node.attrs["lo"]
-    if (len(la), len(lb), len(lo), len({*la, *lb})) != (2, 2, 2, 3):
-        return False
-    small = any(is_small(a) for a in node.args)
-    return not small and not is_unrolled(node) and not isinstance(node.shape[1], Dim)
+    if is_unrolled(node) or any(is_small(a) for a in node.args):
+        return None
+    extents = dict(zip(lb, node.args[1].shape, strict=True))
+    extents |= dict(zip(la, node.args[0].shape, strict=True))
+    column, turned = lo[-1], lo[-1] in la
+    left, right = (lb, la) if turned else (la, lb)
+    rows = [x for x in left if x in lo and x not in right]
+    inners = [x for x in left if x in right and x not in lo]
+    if column in left or isinstance(extents[column], Dim) or not rows or not inners:
+        return None
+
+    def length(label: int, unknown: float) -> tuple[float, int]:
+        """How well an axis serves; one of unknown length is placed among long and short ones."""
+        n = extents[label]
+        return (unknown, 0) if isinstance(n, Dim) else (n >= SIDE, n)
+
+    row = max(rows, key=lambda x: length(x, 0.5))
+    inner = max(inners, key=lambda x: length(x, 2))  # whose long sums are made of parts
+    kept = tuple(x for x in lo if x not in (row, column))
+    gone = tuple(x for x in inners if x is not inner)
+    if (kept or gone) and not (length(row, 1)[0] and length(inner, 1)[0]):
+        return None
+    return Tiling(row, column, inner, kept, gone, turned)
+
+
+def is_product(node: Node) -> bool:
+    """A contraction that is worked out as products of matrices."""
+    return tiling_of(node) is not None
 
 
 def makes_a_nest(node: Node) -> bool:
@@ -270,10 +314,21 @@ def _large_reduction(node: Node) -> bool:
     return any(not is_small(a) for a in node.args)
 
 
-def _group_key(node: Node, level: int) -> tuple[int, tuple[int | Dim, ...], int]:
+def _sums_of_columns(node: Node, stored: set[Node]) -> bool:
+    """Whether a small result is sums over rows of what lies in memory: a vector of them at once."""
+    if node.op.name != "sum" or node.args[0] not in stored or not is_small(node):
+        return False
+    last = node.args[0].ndim - 1
+    columns = 1 if last in node.attrs["axes"] else node.shape[-1]
+    return isinstance(columns, int) and columns >= COLUMNS
+
+
+def _group_key(
+    node: Node, level: int, stored: set[Node]
+) -> tuple[int, tuple[int | Dim, ...], int]:
     if makes_a_nest(node):
         kept, gone = reduced_labels(node)
-        if is_small(node):
+        if is_small(node) and not _sums_of_columns(node, stored):
             kept = []
         return level, (*kept, *gone), len(kept)
     return level, node.shape, len(node.shape)
@@ -295,14 +350,14 @@ def _spread(order: Sequence[Node], leaves: set[Node], stored: set[Node],
             continue
         root = _is_root(node, stored) or node in more
         if root:
-            tag: object = _group_key(node, level[node])
+            tag: object = _group_key(node, level[node], stored)
         else:
             tag = used_by.get(node)
             mate = whole.get((BESIDE.get(node.op.name, ""), node.args))
-            apart = mate is not None and tag != _group_key(mate, level[mate])
+            apart = mate is not None and tag != _group_key(mate, level[mate], stored)
             if apart or (tag is many and max(cost[node], node.op.cost) > RECOMPUTE):
                 more.add(node)
-                tag = _group_key(node, level[node])
+                tag = _group_key(node, level[node], stored)
         for arg in node.args:
             if not is_small(arg):
                 before = used_by.get(arg)
@@ -336,10 +391,10 @@ def make_schedule(
         if node in leaves or not _is_root(node, stored):
             continue
         if node in products:
-            key = _group_key(node, level[node])
+            key = _group_key(node, level[node], stored)
             groups[node] = Group(*key, [node], node)
         elif makes_a_nest(node):
-            key = _group_key(node, level[node])
+            key = _group_key(node, level[node], stored)
             groups.setdefault(key, Group(*key)).roots.append(node)
         elif is_inline(node):
             late.append(node)
@@ -355,7 +410,7 @@ def make_schedule(
         if group.kept >= 0 and group.product is None:
             mates.setdefault((group.level, group.extents), group)
     for node in late:
-        key = _group_key(node, level[node])
+        key = _group_key(node, level[node], stored)
         mate = mates.get((level[node], node.shape))
         if mate is None:
             mate = groups.setdefault(key, Group(*key))
@@ -380,7 +435,8 @@ def _follow(late: list[Node], groups: Mapping[object, Group], level: Mapping[Nod
             users.setdefault(arg, []).append(node)
     for group in groups.values():
         product = group.product
-        if product is None:
+        tiling = None if product is None else tiling_of(product)
+        if product is None or tiling is None or tiling.gone:
             continue
         inside: set[Node] = set()
         for root in left:

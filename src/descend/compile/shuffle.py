@@ -29,14 +29,8 @@ def mix(e: Emitter, z: Value) -> Value:
     return e.xor(z, e.lshr(z, 31))
 
 
-def _element(e: Emitter, base: str, i: Value, item: str) -> str:
-    at = e.fresh("p")
-    e.line(f"{at} = getelementptr {item}, ptr {base}, i64 {i.name}")
-    return at
-
-
 def _swap_items(e: Emitter, base: str, i: Value, j: Value, item: str) -> None:
-    a, b = _element(e, base, i, item), _element(e, base, j, item)
+    a, b = e.element(base, item, i), e.element(base, item, j)
     x, y = e.fresh("x"), e.fresh("y")
     e.line(f"{x} = load {item}, ptr {a}, align 1")
     e.line(f"{y} = load {item}, ptr {b}, align 1")
@@ -67,7 +61,7 @@ def write_shuffle(
         order = f.slot(("order",))
 
         def number_row(i: Value) -> None:
-            at = _element(e, order, i, "i32")
+            at = e.element(order, "i32", i)
             e.line(f"store i32 {e.convert(e.bitcast(i, 'u64'), 'u32').name}, ptr {at}, align 4")
 
         writer.loop(n, number_row)

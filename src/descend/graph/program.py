@@ -89,10 +89,14 @@ class EpochGraph:
 
 @dataclass(frozen=True)
 class Plan:
-    """How rows become batches: `batch_size` None means all rows in one batch."""
+    """How rows become batches: `batch_size` None means all rows in one batch.
+
+    Where it `varies`, it is the most that a run may have, which says its own size.
+    """
 
     batch_size: int | None = None
     shuffle: bool = False
+    varies: bool = False
 
 
 @dataclass(frozen=True)
@@ -176,12 +180,16 @@ class Program:
 
 @dataclass
 class Bindings:
-    """The arrays of one run; `state` is updated in place as the run goes on."""
+    """The arrays of one run; `state` is updated in place as the run goes on.
+
+    `batch_size` is the run's own, where the plan's varies.
+    """
 
     state: list[Array]
     data: list[Array]
     fixed: list[Array]
     n_rows: int
+    batch_size: int | None = None
 
 
 @dataclass
@@ -232,8 +240,9 @@ def permutation(n: int, seed: int, epoch: int) -> Array:
     return np.array(order, np.int64)
 
 
-def _batches(program: Program, n: int) -> list[tuple[int, int]]:
-    size = program.plan.batch_size or max(n, 1)
+def _batches(program: Program, bound: Bindings) -> list[tuple[int, int]]:
+    n = bound.n_rows
+    size = bound.batch_size or program.plan.batch_size or max(n, 1)
     return [(a, min(a + size, n)) for a in range(0, max(n, 1), size)]
 
 
@@ -318,7 +327,7 @@ def _end_epoch(program: Program, end: Prepared, bound: Bindings, control: Contro
 
 def interpret(program: Program, bound: Bindings, control: Control, budget: int) -> None:
     """Advance a run by at most `budget` steps, or until it stops. Call again to go on."""
-    spans = _batches(program, bound.n_rows)
+    spans = _batches(program, bound)
     step, end = _prepared(program)
     if control.status == RUNNING and control.epoch >= control.max_epochs:
         control.status = EPOCHS_SPENT

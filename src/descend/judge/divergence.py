@@ -53,7 +53,7 @@ def _first_to_leave(run: Finished) -> str:
     bound, control = run.bound, run.control
     assert bound is not None
     n = bound.n_rows
-    size = program.plan.batch_size or n
+    size = bound.batch_size or n
     rows = np.arange(n)
     if program.plan.shuffle:
         rows = permutation(n, control.seed, control.epoch)

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from descend.errors import InternalError
+from descend.records.frames import frame_of
 from descend.records.layers import LayerRecord
 from descend.records.statuses import status_message, status_named
 from descend.visible import visible
@@ -254,6 +255,13 @@ class History(Mapping[str, Any], _Record):
     def to_json_dict(self, *, rows: bool = True) -> dict[str, Any]:
         """Return the columns as plain lists, with `every`."""
         return {**_Record.to_json_dict(self, rows=rows), "every": self.every}
+
+    def to_pandas(self) -> Any:
+        """The `columns` as a DataFrame of pandas, a row an epoch; `to_polars` likewise."""
+        return frame_of("pandas", self.columns())
+
+    def to_polars(self) -> Any:
+        return frame_of("polars", self.columns())
 
     def columns(self) -> dict[str, NDArray[Any]]:
         """Return flat columns of equal length, ready for a table; array parameters one each.

@@ -163,13 +163,14 @@ class FitEvidence:
         errors = {read.name: math.sqrt(rows[i][i]) for i, read in enumerate(plan.layout.reads)}
         return {name: errors.get(name, math.nan) for name in plan.parameters}
 
-    def explain(self, row: int) -> Explanation:
+    def explain(self, row: int, parameter: str, lang: str) -> Explanation:
         """One step of backpropagation at a row."""
-        from descend.result.explaining import explain_at
+        from descend.result.explaining import explain_at, told_as
 
         run = self.finished
         assert run.whole is not None
-        return explain_at(run.job, run.built, run.whole, run.begin, row)
+        told = explain_at(run.job, run.built, run.whole, run.begin, row)
+        return told_as(told, lang, parameter)
 
 
 def _has_arrived(run: Run) -> bool:
@@ -197,7 +198,7 @@ class FromFile:
         own = self.rows
         return bool(own) and all(np.array_equal(columns[name], own[name]) for name in own)
 
-    def explain(self, row: int) -> Explanation:
+    def explain(self, row: int, parameter: str, lang: str) -> Explanation:
         """Refused: the rows are not in the file."""
         raise UsageError(
             "a loaded fit has no rows to explain",

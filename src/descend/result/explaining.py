@@ -14,10 +14,11 @@ from descend.graph.node import Dim
 from descend.methods.base import Optimizer
 from descend.methods.table import as_optimizer
 from descend.parameters.space import FIXED, Space
+from descend.records.explanation import Update
 from descend.run.build import Built
 from descend.run.job import Job
 from descend.run.view import view_of
-from descend.show.explain import Explanation, Update, explain_graph
+from descend.show.explain import Explanation, explain_graph
 from descend.show.expressions import number
 from descend.task.checks import check_count
 from descend.task.coupling import coupling
@@ -26,10 +27,12 @@ from descend.task.rows import Rows
 from descend.task.start import given_start
 from descend.trace.formula import Formula
 from descend.trace.model import Spec, trace_model
+from descend.words import check_language
 
-__all__ = ["explain_at", "explain_point", "stepping", "updates_of"]
+__all__ = ["TELLING", "explain_at", "explain_point", "stepping", "told_as", "updates_of"]
 
 METHOD = ("optimizer", "lr")
+TELLING = ("lang", "parameter")
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
@@ -37,7 +40,7 @@ def explain_point(function: Any, args: tuple[Any, ...], named: Mapping[str, Any]
     """Explain a function of plain arguments at a point; all floats are differentiated.
 
     With `optimizer` or `lr` among `named` (and no arguments of those names), the update that
-    follows is shown too.
+    follows is shown too; `lang` and `parameter` are those of `explain`.
     """
     own, call, title = called(function)
     if isinstance(call, Formula):
@@ -52,7 +55,10 @@ def explain_point(function: Any, args: tuple[Any, ...], named: Mapping[str, Any]
         raise UsageError(
             f"{title} needs a value for {', '.join(missing)}", remedy=f"give {listed}"
         )
-    asked = {n: point.pop(n) for n in METHOD if n in point and n not in own.names}
+    asked, telling = (
+        {n: point.pop(n) for n in known if n in point and n not in own.names}
+        for known in (METHOD, TELLING)
+    )
     for name in point:
         if name not in own.names:
             raise UsageError(f'{title} has no argument "{name}"{suggest(name, own.names)}')
@@ -72,11 +78,27 @@ def explain_point(function: Any, args: tuple[Any, ...], named: Mapping[str, Any]
         )
     names = {node: name for name, node in model.leaves.items()}
     told = explain_graph(
-        f"Backpropagation through {title}", model.nodes[0], model.leaves, bound, names,
+        ("function", {"name": title}), model.nodes[0], model.leaves, bound, names,
         model.origin, output_name="y" if "y" not in own.names else "result",
     )  # fmt: skip
     if asked:
         add_updates(told, stepping(**{"optimizer": "sgd", **asked}), start.arrays)
+    return told_as(told, **telling)
+
+
+def told_as(told: Explanation, lang: str = "en", parameter: str = "") -> Explanation:
+    """An explanation in a language, with the chain rule of a parameter.
+
+    Raises:
+        UsageError: a language or a parameter that there is not.
+    """
+    if parameter and parameter not in told.gradient:
+        known = [*told.gradient]
+        raise UsageError(
+            f'there is no parameter "{parameter}"{suggest(parameter, known)}',
+            remedy=f"the parameters are {', '.join(known)}",
+        )
+    told.lang, told.parameter = check_language(lang), parameter
     return told
 
 
@@ -121,7 +143,7 @@ def explain_at(
     data = [node for name, node in made.inputs.items() if name in one.all()]
     rows_of = model.rows if isinstance(model.rows, Dim) else None  # else refused above
     told = explain_graph(
-        f"Backpropagation on row {at} (counted from 0), {job.problem.name}",
+        ("row", {"row": at, "name": job.problem.name}),
         made.objective, model.leaves, bound, names, built.model.origin, data, rows_of,
     )  # fmt: skip
     add_updates(told, job.settings.optimizer, varied)
@@ -154,10 +176,11 @@ def add_updates(told: Explanation, optimizer: Optimizer, begin: Mapping[str, Arr
     if plain and isinstance(rate, int | float) and not getattr(optimizer, "weight_decay", 0):
         sign = "+" if getattr(optimizer, "maximize", False) else "-"
         told.lr = float(rate) if sign == "-" else -float(rate)
-        told.rule = f"each parameter becomes θ {sign} α · gradient, with α = {number(rate)}"
+        told.rule = ("plain", {"sign": sign, "rate": number(rate)})
+    elif isinstance(rate, int | float):
+        told.rule = ("method_rate", {"name": name, "rate": number(rate)})
     else:
-        known = f" with lr = {number(rate)}" if isinstance(rate, int | float) else ""
-        told.rule = f"the first step of {name}{known}"
+        told.rule = ("method", {"name": name})
 
 
 def updates_of(

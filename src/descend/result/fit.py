@@ -278,13 +278,19 @@ class Fit(Evident, Trusted, FitRecord):
         return self._evidence.ready is not None and self._evidence.predictor.scaling is None
 
     @ends_at_users_line
-    def explain(self, row: int = 0) -> Explanation:
+    def explain(self, row: int = 0, parameter: str = "", lang: str = "en") -> Explanation:
         """Show backpropagation at work on one row of the data, at the parameters of the start.
 
+        Args:
+            row: counted from 0.
+            parameter: the one whose chain rule is written out; else of the first few.
+            lang: of the words, "en" or "zh".
+
         Raises:
-            UsageError: there is no such row, or the fit was loaded from a file.
+            UsageError: there is no such row, parameter or language, or the fit was loaded from a
+                file.
         """
-        return self._evidence.explain(row)
+        return self._evidence.explain(row, parameter, lang)
 
     @ends_at_users_line
     def save(self, path: str | os.PathLike[str]) -> None:

@@ -12,7 +12,7 @@ from descend.data.validate import check_prediction
 from descend.errors import UsageError, warn
 from descend.graph.evaluate import bind_extents
 from descend.graph.node import Dim, Node, RowsAsked
-from descend.graph.program import Bindings, Plan
+from descend.graph.program import Bindings
 from descend.lean import dataclass
 from descend.parameters.flat import flat
 from descend.parameters.space import Space
@@ -254,7 +254,7 @@ class Job(Seeker):
             accumulation=s.accumulation,
             averaging=s.averaging,
             rates=s.rates,
-            plan=Plan(s.batch_size, s.shuffle),
+            plan=s.plan,
             sign=s.sign,
             space=self.space,
         )
@@ -264,6 +264,13 @@ class Job(Seeker):
     def numbers(self) -> dict[str, float]:
         """The run-time numbers by the names of the program's inputs."""
         return self.settings.numbers()
+
+    def with_batches(self, longest: int) -> Job:
+        """The same, of a program that takes batches of any size up to this one."""
+        if self.settings.batch_size is None:
+            return self
+        longest = min(longest, self.n_rows())
+        return replace(self, settings=replace(self.settings, longest=longest))
 
     def with_number(self, name: str, value: float, inputs: Sequence[str]) -> Job | None:
         """The same with another number, in the user's units; see `Settings.with_number`."""
@@ -325,7 +332,8 @@ class Job(Seeker):
                 np.asarray(fixed[name], node.dtype)
                 for name, node in zip(made.fixed, program.fixed, strict=True)
             ],
-            n_rows=1 if self.rows is None else self.rows.n_rows,
+            n_rows=self.n_rows(),
+            batch_size=self.settings.batch_size,
         )
 
     # --- the loss elsewhere

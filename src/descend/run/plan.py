@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from descend.compile.memory import Image
-from descend.graph.program import Bindings, Control
+from descend.graph.program import Control
 from descend.run.build import Built
 from descend.run.course import Course
 from descend.run.drive import Ending
@@ -100,7 +100,7 @@ class Plan:
             job, built, self.control, budget, places, own.targets, self.bound
         )
         memory = RunMemory(self._outline, first)
-        self._pattern = Bindings(first.state, memory.program.data, first.fixed, first.n_rows)
+        self._pattern = replace(first, data=memory.program.data)
         self._free = [memory]
         self.parts = memory.program.parts
         shapes = dict(zip(self.parameters, self.shapes, strict=True))

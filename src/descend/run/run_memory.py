@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -66,7 +67,7 @@ class RunMemory:
         own = {} if job.space is None else job.space.inputs(job.leaf_arrays())
         names = built.descent.fixed
         fixed = [a.copy() if n in own else a for n, a in zip(names, first.fixed, strict=True)]
-        first = Bindings(first.state, first.data, fixed, first.n_rows)
+        first = replace(first, fixed=fixed)
         code = runner.variant(first.n_rows)
         self.program = program = MemoryBlock(code, first, outline.control, outline.budget)
         views = list(zip(program.data, columns, strict=True))

@@ -6,6 +6,7 @@ from collections.abc import Hashable, Sequence
 from dataclasses import replace
 from typing import Any
 
+from descend.graph.program import Plan
 from descend.lean import dataclass
 from descend.methods.base import Optimizer
 from descend.methods.losses import Loss
@@ -45,10 +46,16 @@ class Settings:
     accumulation: Any = None
     averaging: Any = None
     rates: Any = None
+    longest: int | None = None  # of batches, where one program takes several sizes
 
     def bare(self, optimizer: Optimizer) -> Settings:
         """The same with another optimizer, and nothing beside it that only some can have."""
         return replace(self, optimizer=optimizer, accumulation=None, averaging=None, rates=None)
+
+    @property
+    def plan(self) -> Plan:
+        """How the program makes batches of rows."""
+        return Plan(self.longest or self.batch_size, self.shuffle, self.longest is not None)
 
     @property
     def accumulate(self) -> int:
@@ -117,4 +124,4 @@ class Settings:
     def structure(self) -> tuple[Hashable, ...]:
         """What decides the program."""
         own = tuple((n, o.structure()) for n, o in self.parts.items())
-        return (own, self.rules.structure(), self.batch_size, self.shuffle, self.engine, self.sign)
+        return (own, self.rules.structure(), self.plan, self.engine, self.sign)

@@ -7,7 +7,6 @@ The graph is shown as the user wrote it, before any simplification. What only mo
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import field
 from typing import Any
 
 import numpy as np
@@ -16,103 +15,50 @@ from descend.differentiate.reverse import Contribution, Step, reverse
 from descend.graph.evaluate import evaluate
 from descend.graph.node import Dim, Node, postorder
 from descend.graph.source import CONST, INPUT, ROW_COUNT, const, value_of
-from descend.lean import dataclass
+from descend.records.explanation import Backward, Explained, Forward, Sent
 from descend.records.record import jsonable
-from descend.show.expressions import expression, number, value_text
+from descend.show.explained import explained_lines
+from descend.show.explained_page import explained_html, explained_page
+from descend.show.expressions import expression, number
 from descend.visible import visible
+from descend.words import words_of
 
-__all__ = ["Backward", "Explanation", "Forward", "Sent", "Update", "explain_graph"]
+__all__ = ["Explanation", "explain_graph"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
-WIDTH = 78
-NEW_LINE = "\n      "
 
 
-@dataclass(frozen=True)
-class Forward:
-    """One step of the forward pass: a label, what was written, what was done, what came out."""
-
-    label: str
-    written: str
-    computed: str
-    value: Any
-
-
-@dataclass(frozen=True)
-class Sent:
-    """What one step of the backward pass sent to one of its operands."""
-
-    to: str
-    rule: str
-    local: Any
-    value: Any
-    which: str = ""
-
-
-@dataclass(frozen=True)
-class Backward:
-    """One step of the backward pass: what came in, from how many places, and what went out."""
-
-    label: str
-    computed: str
-    summands: tuple[Any, ...]
-    incoming: Any
-    sent: tuple[Sent, ...]
-
-
-@dataclass(frozen=True)
-class Update:
-    """The step that follows for one parameter."""
-
-    name: str
-    old: Any
-    gradient: Any
-    new: Any
-
-
-@dataclass
-class Explanation:
-    """Everything that one step of gradient descent computes; `print` shows it.
-
-    Attributes:
-        title: what is explained; `given` are the data and parameters that it starts from.
-        output: the label of the last forward step.
-        rule: how the update is made, in words; `lr` is the learning rate, if it is plain descent.
-    """
-
-    title: str
-    given: dict[str, dict[str, Any]]
-    forward: list[Forward]
-    backward: list[Backward]
-    gradient: dict[str, Any]
-    updates: list[Update] = field(default_factory=list)
-    rule: str = ""
-    lr: float | None = None
-    output: str = "loss"
+class Explanation(Explained):
+    """Everything that one step of gradient descent computes; `print` shows it."""
 
     def __str__(self) -> str:
-        return visible("\n".join(_lines(self)))
+        return visible("\n".join(explained_lines(self)))
 
     def _repr_html_(self) -> str:
-        text = str(self).replace("&", "&amp;").replace("<", "&lt;")
-        return f"<pre>{text}</pre>"
+        return visible(explained_html(self))
+
+    def to_html(self) -> str:
+        """A page that needs nothing else, with mathematics that browsers draw themselves."""
+        return visible(explained_page(self))
 
     def to_json_dict(self) -> dict[str, Any]:
         """Return everything as plain Python values."""
-        return {
-            "kind": "explanation",
-            "title": self.title,
-        } | {
-            name: jsonable(getattr(self, name))
-            for name in ("given", "forward", "backward", "gradient", "rule", "updates")
+        words = words_of("explain", self.lang)
+        told = {
+            name: words[text[0]].format(**text[1]) if text else ""
+            for name, text in (("title", self.title), ("rule", self.rule))
         }
+        names = ("given", "forward", "backward", "gradient")
+        found = {name: jsonable(getattr(self, name)) for name in names}
+        return {"kind": "explanation", "title": told["title"], **found, "rule": told["rule"],
+                "updates": jsonable(self.updates)}  # fmt: skip
 
 
 # --- from a graph ---------------------------------------------------------------------------------
 
 
 def explain_graph(
-    title: str,
+    title: tuple[str, dict[str, Any]],
     output: Node,
     parameters: Mapping[str, Node],
     bound: Mapping[Node, Array],
@@ -125,6 +71,7 @@ def explain_graph(
     """Explain one forward and one backward pass through a graph.
 
     Args:
+        title: what is explained, by its key among the words, and what fills their gaps.
         output: the scalar that is differentiated.
         parameters: name → the input that it is differentiated by.
         bound: the value of every input.
@@ -244,23 +191,50 @@ class _Teller:
 
     def backward(self, steps: Sequence[Step]) -> Iterator[Backward]:
         """The steps from the output back, in the order in which they are taken."""
+        arrived: dict[Node, list[Array]] = {}
         for step in steps:
+            groups = _by_argument(step)
             label = self.label(step.node)
+            summands = tuple(arrived.get(step.node) or [self.value[s] for s in step.summands])
+            for argument, parts in groups.items():
+                total = sum(self.value[p.sent] for p in parts[1:]) + self.value[parts[0].sent]
+                arrived.setdefault(argument, []).append(total)
             quiet = self.passes_on(step.node) or step.node in self.bound
-            if quiet and len(step.summands) < 2:
+            if quiet and len(summands) < 2:
                 continue
-            summands = tuple(self.value[s] for s in step.summands)
-            sent = () if quiet else tuple(self._sent(step))
+            sent = () if quiet else tuple(self._sent(step.node, groups, arrived))
             computed = "" if quiet else expression(step.node, self.label)
             yield Backward(label, computed, summands, self.value[step.incoming], sent)
 
-    def _sent(self, step: Step) -> Iterator[Sent]:
-        for part in step.contributions:
-            local = None if part.local is None else self.value[part.local]
-            factor = part.local
-            rule = step.node.op.back if factor is None else _unwrapped(self.label(factor))
-            to = self.label(part.argument)
-            yield Sent(to, rule, local, self.value[part.sent], _ordinal(step, part))
+    def _sent(
+        self, node: Node, groups: Mapping[Node, Sequence[Contribution]],
+        arrived: Mapping[Node, Sequence[Array]],
+    ) -> Iterator[Sent]:  # fmt: skip
+        """What goes to each operand, once, be it used twice."""
+        for argument, parts in groups.items():
+            to, value = self.label(argument), arrived[argument][-1]
+            locals_ = [p.local for p in parts if p.local is not None]
+            if len(locals_) < len(parts):
+                yield Sent(to, node.op.back, None, value)
+                continue
+            local = sum(self.value[x] for x in locals_[1:]) + self.value[locals_[0]]
+            yield Sent(to, self._rule(node, to, locals_), local, value)
+
+    def _rule(self, node: Node, to: str, locals_: Sequence[Node]) -> str:
+        """A derivative as textbooks have it: 2 · x of x², the sum of all parts elsewhere."""
+        if len(locals_) > 1 and node.op.name == "mul":
+            return f"2 · {to}"
+        texts = [_unwrapped(self.label(x)) for x in locals_]
+        signed = [f"- {_unwrapped(t[1:])}" if t.startswith("-(") else f"+ {t}" for t in texts[1:]]
+        return " ".join([texts[0], *signed])
+
+
+def _by_argument(step: Step) -> dict[Node, list[Contribution]]:
+    """What a step sends, by who receives it."""
+    found: dict[Node, list[Contribution]] = {}
+    for part in step.contributions:
+        found.setdefault(part.argument, []).append(part)
+    return found
 
 
 def _unwrapped(text: str) -> str:
@@ -273,112 +247,5 @@ def _unwrapped(text: str) -> str:
     return text
 
 
-def _ordinal(step: Step, part: Contribution) -> str:
-    """Which of several operands it is, where one node stands in a step more than once."""
-    alike = [c.position for c in step.contributions if c.argument is part.argument]
-    if len(alike) < 2:
-        return ""
-    return f"as its {('first', 'second', 'third')[min(alike.index(part.position), 2)]} operand"
-
-
 def _is_constant(node: Node, bound: Mapping[Node, Array]) -> bool:
     return not any(n in bound for n in postorder([node]))
-
-
-# --- as text --------------------------------------------------------------------------------------
-
-
-def _lines(e: Explanation) -> Iterator[str]:
-    yield e.title
-    for what, values in e.given.items():
-        if values:
-            listed = ", ".join(f"{name} = {value_text(v)}" for name, v in values.items())
-            yield f"  {what}: {listed}"
-    yield ""
-    goal = "the loss" if e.output == "loss" else f"the result {e.output}"
-    yield f"FORWARD PASS: from the parameters to {goal}"
-    yield from _forward_lines(e.forward)
-    yield ""
-    yield f"BACKWARD PASS: from {goal} back to every parameter, by the chain rule"
-    yield f"  it begins with d {e.output}/d {e.output} = 1; each step multiplies what comes in by"
-    yield "  its local derivative, and sends the product on"
-    for step in e.backward:
-        yield from _backward_lines(step, e.output)
-    yield ""
-    yield "GRADIENT"
-    width = max((len(name) for name in e.gradient), default=0)
-    for name, value in e.gradient.items():
-        yield f"  d {e.output}/d {name:<{width}} = {value_text(value)}"
-    if e.updates:
-        yield ""
-        yield f"UPDATE: {e.rule}"
-        yield from _update_lines(e)
-
-
-def _forward_lines(steps: Sequence[Forward]) -> Iterator[str]:
-    if not steps:
-        return
-    computed = [f"{s.label} = {s.computed}" for s in steps]
-    wide = min(max(map(len, computed)), 44)
-    values = [value_text(s.value) for s in steps]
-    far = max(map(len, values))
-    for step, text, value in zip(steps, computed, values, strict=True):
-        written = f"    {step.written}" if step.written else ""
-        yield f"  {text:<{wide}} = {value:<{far}}{written}".rstrip()
-
-
-def _backward_lines(step: Backward, output: str) -> Iterator[str]:
-    yield ""
-    made = f" = {step.computed}" if step.computed else ""
-    yield f"  at {step.label}{made}"
-    if len(step.summands) > 1:
-        terms = " + ".join(_bracketed(s) for s in step.summands)
-        yield f"    used {len(step.summands)} times, so what comes in is a sum:"
-        if len(terms) > WIDTH:
-            terms = (" +" + NEW_LINE).join(_bracketed(s) for s in step.summands)
-        yield f"      {terms} = {value_text(step.incoming)}"
-    else:
-        yield f"    comes in   d {output}/d {step.label} = {value_text(step.incoming)}"
-    for part in step.sent:
-        yield from _sent_lines(step, part)
-
-
-def _sent_lines(step: Backward, part: Sent) -> Iterator[str]:
-    if part.local is None:
-        rule = f"    ({part.rule})" if part.rule else ""
-        yield f"    goes out   to {part.to}: {value_text(part.value)}{rule}"
-        return
-    local = value_text(part.local)
-    rule = f"{part.rule} = {local}" if part.rule not in (local, "") else local
-    which = f"  ({part.which})" if part.which else ""
-    yield f"    local      d {step.label}/d {part.to} = {rule}{which}"
-    product = f"{_bracketed(step.incoming)} × {_bracketed(part.local)}"
-    told = f"    goes out   to {part.to}: {product} = "
-    if len(told) > WIDTH:
-        yield told.rstrip()
-        told = "                 "
-    yield told + value_text(part.value)
-
-
-def _bracketed(value: Any) -> str:
-    text = value_text(value)
-    return f"({text})" if text.startswith("-") else text
-
-
-def _update_lines(e: Explanation) -> Iterator[str]:
-    width = max(len(u.name) for u in e.updates)
-    for u in e.updates:
-        old, new = value_text(u.old), value_text(u.new)
-        if e.lr is not None and np.ndim(u.old) == 0:
-            how = f"{old} - {number(e.lr)} × {_bracketed(u.gradient)} = "
-            begin, end = float(np.asarray(u.old)), float(np.asarray(u.new))
-            plain = begin - e.lr * float(np.asarray(u.gradient))
-            if abs(plain - end) > 1e-6 * max(abs(begin), abs(plain)):
-                how += f"{value_text(plain)}, which its bound makes "
-        elif np.ndim(u.old) == 0:
-            step = float(np.asarray(u.new) - np.asarray(u.old))
-            how = f"{old} {'-' if step < 0 else '+'} {value_text(abs(step))} = "
-        else:
-            indent = "\n" + " " * (width + 5)
-            how = f"{old}{indent}+ {value_text(np.asarray(u.new) - np.asarray(u.old))}{indent}= "
-        yield f"  {u.name:<{width}} ← {how}{new}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +16,9 @@ Label = Callable[[Node], str]
 
 TIGHT = ("·", "/", "**")
 MOST_SHOWN = 8
+PLACE = re.compile(r"\bx")
+"""Where the operand stands in a word such as `1 - x²`."""
+POWERS = dict(zip("23456789", "²³⁴⁵⁶⁷⁸⁹", strict=True))
 
 
 def expression(node: Node, label: Label, nested: bool = False) -> str:
@@ -27,11 +31,15 @@ def expression(node: Node, label: Label, nested: bool = False) -> str:
         return f"{args[0]}, repeated"
     if word.isidentifier():
         return f"{word}({', '.join(args)})"
+    if len(args) == 1 and not PLACE.search(word):
+        return f"{word}{args[0]}" if len(word) == 1 else f"{word}({args[0]})"
     if len(args) == 1:
-        return f"{word}{args[0]}"
+        return PLACE.sub(lambda _: _side(args[0], "**"), word)
     if name == "mul" and node.args[0] is node.args[1]:
-        return f"{args[0]}²"
+        return f"{_side(args[0], '**')}²"
     sides = [_side(a, word) for a in args] if word in TIGHT else args
+    if word == "**" and args[1] in POWERS:
+        return f"{sides[0]}{POWERS[args[1]]}"
     text = f"{sides[0]} {word} {sides[1]}"
     return f"({text})" if nested and word != "@" else text
 

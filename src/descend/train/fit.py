@@ -91,17 +91,26 @@ def fit(
     return walked(values_of(given), PLANS, _clear, finish, _read, given)
 
 
-def _read(given: Mapping[str, Any]) -> tuple[Descents, PlannedRun]:
+def _read(
+    given: Mapping[str, Any], longest: int | None = None
+) -> tuple[Descents, PlannedRun]:
     """The descents of a call, read in full, and what runs by their plan."""
     own = Reading(given["model"], given["x"], given["y"], read_options("fit", given)).in_places()
+    if longest is not None:
+        own.job = own.job.with_batches(longest)
     built, fresh = own.job.build()
     own.warn()
     descents = Descents(own.job, built, fresh, own.options, own.whole, own.original)
     return descents, lambda values: planned(given, values, own, built, fresh)
 
 
-def read_call(model: Any, x: Any, y: Any, options: Mapping[str, Any]) -> tuple[Descents, Any]:
+def read_call(
+    model: Any, x: Any, y: Any, options: Mapping[str, Any], longest: int | None = None
+) -> tuple[Descents, Any]:
     """A call of `fit` that is read in full, of the options that are given.
+
+    Args:
+        longest: the program takes batches of any size up to this one.
 
     Raises:
         UsageError: an option that there is not, or what `fit` refuses.
@@ -109,7 +118,7 @@ def read_call(model: Any, x: Any, y: Any, options: Mapping[str, Any]) -> tuple[D
     known = _defaults()
     unknown = {name: value for name, value in options.items() if name not in known}
     given = known | {name: value for name, value in options.items() if name in known}
-    return _read(given | {"model": model, "x": x, "y": y, "unknown": unknown})
+    return _read(given | {"model": model, "x": x, "y": y, "unknown": unknown}, longest)
 
 
 def _clear(run: Run) -> Fit | None:

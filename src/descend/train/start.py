@@ -10,7 +10,7 @@ from typing import Any, Self
 import numpy as np
 
 from descend.errors import UsageError, ends_at_users_line, suggest
-from descend.graph.program import RUNNING, Bindings
+from descend.graph.program import RUNNING
 from descend.records.record import History
 from descend.result.finish import finish
 from descend.result.fit import Fit
@@ -203,9 +203,9 @@ class SteppedRun:
         run = self._run
         bound = run.bound
         assert bound is not None
-        own = Bindings(
-            [a.copy() for a in bound.state], bound.data, [np.array(a) for a in bound.fixed],
-            bound.n_rows,
+        own = dataclasses.replace(
+            bound, state=[a.copy() for a in bound.state],
+            fixed=[np.array(a) for a in bound.fixed],
         )  # fmt: skip
         control = dataclasses.replace(run.control, records=[])
         other = dataclasses.replace(

@@ -19,7 +19,7 @@ from descend.run.cores import threads_for
 from descend.run.drive import Ending, listening
 from descend.run.finished import Finished
 from descend.run.threads import together
-from descend.task.checks import check_seed
+from descend.task.checks import check_count, check_seed
 from descend.train.descents import Descents
 from descend.train.fit import read_call
 
@@ -139,7 +139,8 @@ def trainings(
             the stopping rules, such as `lr`, `weight_decay`, `stop_loss`. The last one changes
             fastest. Rows are held back by the seed among the options, the same for all.
         threads: how many work at once; by default one a core. They change no bit: each training
-            is that of `fit` with these options.
+            is that of `fit` with these options (to rounding where sizes of batches vary, which
+            are a number of the program then).
 
     Raises:
         UsageError, DataError: as `fit`; an option that is no such number.
@@ -162,16 +163,17 @@ def trainings(
             )
     names, values = _values_of(over)
     settings = [dict(zip(names, each, strict=True)) for each in itertools.product(*values)]
-    sizes = list(dict.fromkeys(one.get("batch_size") for one in settings))
+    first = {n: v for n, v in settings[0].items() if n not in ("seed", "batch_size")}
+    given = _with_numbers({"starts": 1, **options}, first)
     runs: dict[int, Finished] = {}
-    for size in sizes:  # a size of batches is a program
-        given = options if "batch_size" not in names else {**options, "batch_size": size}
-        given = given if "starts" in given else {**given, "starts": 1}
-        first = {n: settings[0][n] for n in names if n not in ("seed", "batch_size")}
-        descents, _ = read_call(model, x, y, _with_numbers(given, first))
-        for i, one in enumerate(settings):
-            if one.get("batch_size") == size:
-                runs[i] = _begun(descents, one)
+    for said in (False, True):
+        own = {i: s for i, s in enumerate(settings) if (s.get("batch_size") is not None) is said}
+        sizes = {check_count("batch_size", one["batch_size"]) for one in own.values() if said}
+        of_size = {"batch_size": min(sizes)} if said and own else {}
+        if own:  # one program for all sizes
+            longest = max(sizes) if len(sizes) > 1 else None
+            descents, _ = read_call(model, x, y, given | of_size, longest)
+            runs |= {i: _begun(descents, one) for i, one in own.items()}
     ordered = [runs[i] for i in range(len(settings))]
     _run_all(ordered, threads_for(threads, len(ordered)))
     return Trainings(ordered, settings)
@@ -223,7 +225,9 @@ def _begun(descents: Descents, own: Mapping[str, Any]) -> Finished:
                 "said for the first training is no part of the program",
             )
         job = found
-    settings = dataclasses.replace(job.settings, seed=seed)
+    longest = job.settings.longest
+    size = job.settings.batch_size if longest is None else min(own["batch_size"], longest)
+    settings = dataclasses.replace(job.settings, seed=seed, batch_size=size)
     leaves = job.leaf_arrays()
     if job.problem.draws is not None and o.start is None:
         leaves |= job.problem.draws(seed)

@@ -1,0 +1,90 @@
+"""Pictures of the studio in every language, width and theme: `make e2e-screenshots`."""
+
+import sys
+import time
+from pathlib import Path
+
+from browser import MISSING, Looks, Page, Server, browser_is_there, open_browser, wait
+
+LANGUAGES = {"en": "en-US", "zh": "zh-CN"}
+DOCS = Path("docs/images/studio.png")
+EPOCHS = 30
+SIZES = {"wide": (1280, 800), "narrow": (360, 780)}
+
+
+def main() -> None:
+    if not browser_is_there():
+        print(f"no pictures: {MISSING}")
+        return
+    out = Path(sys.argv[1] if len(sys.argv) > 1 else "demo-output/studio")
+    out.mkdir(parents=True, exist_ok=True)
+    with Server() as server:
+        for_the_docs(server)
+        for tag, language in LANGUAGES.items():
+            for size, (width, height) in SIZES.items():
+                for theme in ("light", "dark"):
+                    looks = Looks(width, height, language, theme == "dark", 2.0)
+                    take(server, looks, out / f"{tag}-{size}-{theme}")
+
+
+def take(server: Server, looks: Looks, name: Path) -> None:
+    """The page at its start, after one example, in the middle of the descent, and diverging."""
+
+    def moment(word: str) -> Path:
+        return name.with_name(f"{name.name}-{word}.png")
+
+    driver = open_browser(looks)
+    try:
+        page = Page(driver).open(server.address)
+        shot(page, moment("start"))
+        page.press("e")
+        wait(lambda: page.step == 1, "the first step")
+        shot(page, moment("example"))
+        descended(page)
+        shot(page, moment("later"))
+        page.press("r")
+        page.slide("lr", 0.0)
+        page.slide("speed", 4)
+        page.press(" ")
+        wait(lambda: page.step > 60, "a divergence")
+        page.press(" ")
+        shot(page, moment("diverging"))
+    finally:
+        driver.quit()
+
+
+def descended(page: Page) -> None:
+    """So many epochs that the curve has come close, and not arrived."""
+    for _ in range(EPOCHS):
+        at = page.step
+        page.press("n")
+        wait(lambda at=at: page.step != at, "an epoch")
+
+
+def for_the_docs(server: Server) -> None:
+    driver = open_browser(Looks(1280, 800))
+    try:
+        page = Page(driver).open(server.address)
+        descended(page)
+        shot(page, DOCS)
+    finally:
+        driver.quit()
+
+
+def shot(page: Page, path: Path) -> None:
+    """The whole page, also what lies below the window."""
+    time.sleep(0.5)
+    height = page.js("return document.documentElement.scrollHeight")
+    width = page.js("return innerWidth")
+    import base64
+
+    found = page.driver.execute_cdp_cmd("Page.captureScreenshot", {
+        "captureBeyondViewport": True,
+        "clip": {"x": 0, "y": 0, "width": width, "height": height, "scale": 1},
+    })  # fmt: skip
+    path.write_bytes(base64.b64decode(found["data"]))
+    print(path)
+
+
+if __name__ == "__main__":
+    main()

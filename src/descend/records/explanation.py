@@ -1,0 +1,144 @@
+"""What one step of gradient descent computes, step by step, as plain values."""
+
+from __future__ import annotations
+
+from dataclasses import field
+from typing import Any
+
+import numpy as np
+
+from descend.lean import dataclass
+
+__all__ = ["Backward", "Chain", "Explained", "Factor", "Forward", "Sent", "Update"]
+
+MOST_PATHS = 4
+"""From the output to a parameter, that are written out."""
+
+
+@dataclass(frozen=True)
+class Forward:
+    """One step of the forward pass: a label, what was written, what was done, what came out."""
+
+    label: str
+    written: str
+    computed: str
+    value: Any
+
+
+@dataclass(frozen=True)
+class Sent:
+    """What one step of the backward pass sent to one of its operands."""
+
+    to: str
+    rule: str
+    local: Any
+    value: Any
+
+
+@dataclass(frozen=True)
+class Backward:
+    """One step of the backward pass: what came in, from how many places, and what went out."""
+
+    label: str
+    computed: str
+    summands: tuple[Any, ...]
+    incoming: Any
+    sent: tuple[Sent, ...]
+
+
+@dataclass(frozen=True)
+class Factor:
+    """One derivative in a product: d `of` / d `by` is the rule, which here is a number."""
+
+    of: str
+    by: str
+    rule: str
+    local: float
+
+
+@dataclass(frozen=True)
+class Chain:
+    """The derivative by one parameter: a product of local ones along each path, added up."""
+
+    name: str
+    paths: tuple[tuple[Factor, ...], ...]
+
+    @property
+    def value(self) -> float:
+        """What the products come to, multiplied from the output on."""
+        total = 0.0
+        for path in self.paths:
+            product = 1.0
+            for factor in path:
+                product *= factor.local
+            total += product
+        return total
+
+
+@dataclass(frozen=True)
+class Update:
+    """The step that follows for one parameter."""
+
+    name: str
+    old: Any
+    gradient: Any
+    new: Any
+
+
+@dataclass
+class Explained:
+    """Everything that one step of gradient descent computes.
+
+    Attributes:
+        title: what is explained, by its key among the words and what fills their gaps; `given` are
+            the data and parameters that it starts from.
+        output: the label of the last forward step.
+        rule: how the update is made, likewise; `lr` is the learning rate, if it is plain descent.
+        parameter: whose chain rule is written out; where it is "", that of the first few.
+        lang: the language of the words.
+    """
+
+    title: tuple[str, dict[str, Any]]
+    given: dict[str, dict[str, Any]]
+    forward: list[Forward]
+    backward: list[Backward]
+    gradient: dict[str, Any]
+    updates: list[Update] = field(default_factory=list)
+    rule: tuple[str, dict[str, Any]] | None = None
+    lr: float | None = None
+    output: str = "loss"
+    parameter: str = ""
+    lang: str = "en"
+
+    def chain(self, name: str) -> Chain | None:
+        """The chain rule of one parameter; None where not all of it are numbers, or it is long."""
+        steps = {step.label: step for step in self.backward if step.sent}
+        paths: list[tuple[Factor, ...]] = []
+
+        def walk(label: str, before: tuple[Factor, ...]) -> bool:
+            if label == name:
+                paths.append(before)
+                return len(paths) <= MOST_PATHS
+            for sent in steps[label].sent if label in steps else ():
+                if not self._leads(sent.to, name, steps):
+                    continue
+                if sent.local is None or np.size(sent.local) != 1:
+                    return False
+                local = float(np.asarray(sent.local).reshape(()))
+                if not walk(sent.to, (*before, Factor(label, sent.to, sent.rule, local))):
+                    return False
+            return True
+
+        return Chain(name, tuple(paths)) if walk(self.output, ()) and paths else None
+
+    def _leads(self, label: str, name: str, steps: dict[str, Backward]) -> bool:
+        """Whether something goes from a label to a parameter."""
+        seen, left = set(), [label]
+        while left:
+            here = left.pop()
+            if here == name:
+                return True
+            if here not in seen and here in steps:
+                seen.add(here)
+                left += [sent.to for sent in steps[here].sent]
+        return False

@@ -1,0 +1,1 @@
+"""The studio: a descent in the browser, number by number and live; the extra `descend[studio]`."""

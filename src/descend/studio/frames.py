@@ -1,0 +1,63 @@
+"""What travels to the browser: frames of numbers, laid out by `layout.json`, which both sides read.
+
+A frame is whole: it needs none before it, so that the latest one may win. What does not change
+while a run goes on, such as the data, travels once, as a scene.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+
+__all__ = ["BLOCKS", "HEAD", "STATES", "VERSION", "pack", "unpack"]
+
+Array = np.ndarray[Any, np.dtype[Any]]
+_LAYOUT = json.loads(files("descend.studio").joinpath("layout.json").read_text("utf-8"))
+VERSION: int = _LAYOUT["version"]
+HEAD: tuple[str, ...] = tuple(_LAYOUT["head"])
+BLOCKS: tuple[str, ...] = tuple(_LAYOUT["blocks"])
+STATES: Mapping[str, tuple[str, ...]] = {n: tuple(v) for n, v in _LAYOUT["states"].items()}
+"""The states that a run may be in, with the numbers that are told of each."""
+LITTLE = np.dtype("<f8")
+
+
+def pack(head: Mapping[str, float], blocks: Mapping[str, Sequence[float] | Array]) -> bytes:
+    """A frame as bytes.
+
+    Args:
+        head: a number for each name of `HEAD` but the version.
+        blocks: (n,) numbers for each name of `BLOCKS`, of any length each.
+
+    >>> frame = pack(dict.fromkeys(HEAD, 0.0) | {"loss": 2.5}, dict.fromkeys(BLOCKS, [1.0]))
+    >>> head, blocks = unpack(frame)
+    >>> head["loss"], head["version"], blocks["params"]
+    (2.5, 1.0, array([1.]))
+    """
+    own = {**head, "version": float(VERSION)}
+    parts = [np.asarray(blocks[name], LITTLE) for name in BLOCKS]
+    begin = [own[name] for name in HEAD] + [len(part) for part in parts]
+    return np.concatenate([np.array(begin, LITTLE), *parts]).tobytes()
+
+
+def unpack(frame: bytes) -> tuple[dict[str, float], dict[str, Array]]:
+    """A frame's head and blocks.
+
+    Raises:
+        ValueError: it is of another version, or cut.
+    """
+    numbers = np.frombuffer(frame, LITTLE)
+    head = dict(zip(HEAD, numbers.tolist(), strict=False))
+    if head.get("version") != VERSION:
+        raise ValueError("a frame of another version")
+    at, blocks = len(HEAD) + len(BLOCKS), {}
+    for name, length in zip(BLOCKS, numbers[len(HEAD) : at], strict=True):
+        end = at + int(length) if math.isfinite(length) else -1
+        if not at <= end <= len(numbers):
+            raise ValueError("a frame that is cut")
+        blocks[name], at = numbers[at:end], end
+    return head, blocks

@@ -1,0 +1,383 @@
+"""One tab's run: a thread of its own advances it in short slices, and makes frames of it.
+
+The event loop never waits for the run, nor the run for the browser. An order is carried out
+between two slices; a frame is made only when somebody has asked for one, of the run as it then is.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from descend.errors import UsageError
+from descend.run.cores import cores
+from descend.studio.frames import STATES, pack
+from descend.studio.narration import Course, Told, narrate
+from descend.studio.samples import Sample
+from descend.train.start import SteppedRun, start
+
+__all__ = ["NO_FRAME", "ORDERS", "SLICE_SECONDS", "SPEED", "SPEEDS", "Session"]
+
+Array = np.ndarray[Any, np.dtype[Any]]
+Taker = Callable[[int, bytes], None]
+NO_FRAME = b""
+
+SLICE_SECONDS = 0.008
+FRAME = 0.016  # seconds: a step that is due sooner waits until somebody asks
+UNWATCHED = 0.1  # seconds between slices where nobody asks for a frame, as in a hidden tab
+NARRATED = 0.2  # seconds between two looks at the state while it runs
+LONGEST = 0.25  # seconds that a run makes up for, after it could not go on
+GROWTH = 4  # times the steps of the slice before, at most
+FILL = 0.75  # of a slice's time is planned for, so that a slower moment stays within it
+MOST_POINTS = 1024
+
+SPEEDS = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1e3, 3e3, 1e4, 3e4, 1e5, 3e5, 1e6, math.inf)
+"""Examples a second; the last is as fast as it goes."""
+SPEED = SPEEDS.index(3e3)
+"""The one to begin with."""
+RATES = (1e-6, 10.0)  # the learning rates that are taken
+
+
+class _Ask(NamedTuple):
+    """Somebody who waits for a frame later than the one that he has."""
+
+    have: int
+    take: Taker
+
+
+class _Seen(NamedTuple):
+    """The row of a single step, and what the model gave there before and after it."""
+
+    row: int
+    said: float
+    says: float
+
+
+NO_ROW = _Seen(-1, math.nan, math.nan)
+
+
+class Session:
+    """A run that may be played, stepped and changed from any thread.
+
+    Args:
+        sample: what is descended.
+        changed: told, in the run's thread, whenever `playing` changes.
+        clock: seconds.
+    """
+
+    _run: SteppedRun
+    _epoch: int  # that `_within` is of
+    _loss: float
+    _within: list[tuple[float, float]]  # epochs and losses
+    _params: dict[str, Any]
+    _before: dict[str, Any]  # the parameters before the last slice or step
+    _since: float  # when the last slice began
+    _earned: float  # steps that the speed allows and that were not made
+    _seen: _Seen
+    _told: Told
+    _told_at: float
+
+    def __init__(
+        self, sample: Sample, changed: Callable[[bool], None] = lambda _: None,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:  # fmt: skip
+        self.sample = sample
+        self._changed, self._clock = changed, clock
+        self._first = start(
+            sample.model, sample.x, sample.y, threads=max(1, cores() - 1), **sample.options
+        )
+        self._start_loss = sample.loss_at(self._first.params)
+        self._lr, self._speed = float(sample.options["lr"]), SPEED
+        self._grid = np.linspace(sample.x.min(), sample.x.max(), 129)
+        self._sequence = 0
+        self._steps = 1  # of the next slice, at most
+        self._playing, self._closed = False, False
+        self._orders: list[tuple[str, float]] = []
+        self._asks: list[_Ask] = []
+        self._wake = threading.Condition()
+        self._restart()
+        self._thread = threading.Thread(target=self._work, name="descend studio", daemon=True)
+        self._thread.start()
+
+    # --- from outside
+
+    @property
+    def playing(self) -> bool:
+        """Whether it goes on by itself."""
+        return self._playing
+
+    def order(self, name: str, value: float = 1.0) -> None:
+        """Have something done between two slices.
+
+        Args:
+            name: one of `ORDERS`.
+            value: how many examples, batches or epochs; the rate; the number of a speed.
+
+        Raises:
+            UsageError: there is no such order, or it takes no such value.
+        """
+        if name not in ORDERS:
+            raise UsageError(f'there is no order "{name}"', remedy=f"say {', '.join(ORDERS)}")
+        if not ORDERS[name].takes(value):
+            raise UsageError(f"{name} takes no {value!r}")
+        with self._wake:
+            self._orders.append((name, value))
+            self._wake.notify()
+
+    def ask(self, have: int, take: Taker) -> None:
+        """Have a frame made as soon as there is a later one than `have`.
+
+        `take` gets its number and it, in the run's thread; no frame once the session is closed.
+        """
+        with self._wake:
+            if not self._closed:
+                self._asks.append(_Ask(have, take))
+                self._wake.notify()
+                return
+        take(have, NO_FRAME)
+
+    def close(self) -> None:
+        """End the thread, after the slice that it is in."""
+        with self._wake:
+            self._closed = True
+            self._wake.notify()
+
+    def scene(self) -> dict[str, Any]:
+        """What does not change while the run goes on, in plain values."""
+        s = self.sample
+        return {
+            "formula": s.formula, "origin": s.origin, "params": list(self._first.params),
+            "x": s.x.tolist(), "y": s.y.tolist(), "grid": self._grid.tolist(),
+            "first": s.model(self._grid, **self._first.params).tolist(),
+            "batch_size": s.batch_size,
+        }  # fmt: skip
+
+    # --- in the run's thread
+
+    def _work(self) -> None:
+        try:
+            with np.errstate(all="ignore"):  # a run that diverges is told as its state
+                self._go_on()
+        finally:
+            with self._wake:
+                self._closed, asks = True, self._asks
+            for ask in asks:
+                ask.take(ask.have, NO_FRAME)
+
+    def _go_on(self) -> None:
+        while True:
+            with self._wake:
+                self._wake.wait_for(self._due, self._rest())
+                if self._closed:
+                    return
+                orders, self._orders = self._orders, []
+            for name, value in orders:
+                ORDERS[name].carry_out(self, value)
+                self._sequence += 1
+            if self._playing:
+                self._slice()
+            self._answer()
+
+    def _due(self) -> bool:
+        """Whether there is anything to do before somebody calls."""
+        if self._closed or self._orders:
+            return True
+        if self._playing:
+            fastest = SPEEDS[self._speed] == math.inf
+            return fastest or (bool(self._asks) and self._missing() <= 0)
+        return any(ask.have < self._sequence for ask in self._asks)
+
+    def _rest(self) -> float | None:
+        """For how long to wait for somebody to call; for ever where it does not play."""
+        if not self._playing:
+            return None
+        missing = self._missing()
+        return missing if FRAME < missing < UNWATCHED else UNWATCHED
+
+    def _missing(self) -> float:
+        """Seconds until the next step is due."""
+        passed = self._clock() - self._since
+        return (1 - self._earned) * self.sample.batch_size / SPEEDS[self._speed] - passed
+
+    def _answer(self) -> None:
+        with self._wake:
+            asks = [ask for ask in self._asks if ask.have < self._sequence]
+            self._asks = [ask for ask in self._asks if ask.have >= self._sequence]
+        if asks:
+            frame = self._frame()
+            for ask in asks:
+                ask.take(self._sequence, frame)
+
+    def _slice(self) -> None:
+        """Go on by what the speed has earned since the slice before, within the time of a slice."""
+        now = self._clock()
+        speed = SPEEDS[self._speed]
+        if speed == math.inf:
+            count = self._steps
+        else:
+            each = self.sample.batch_size / speed
+            most = max(1.0, LONGEST / each)
+            self._earned = min(self._earned + (now - self._since) / each, most)
+            count = min(int(self._earned), self._steps)
+            self._earned -= count
+        self._since = now
+        if count:
+            self._step(batches=count)
+
+    def _step(self, **by: int) -> None:
+        before = self._clock()
+        made, run = -self._run.updates, self._run
+        run.step(**by)
+        made += run.updates
+        self._before, self._params = self._params, run.params
+        self._note(made, self._clock() - before)
+        self._sequence += 1
+        if run.ended:
+            self._play(False)
+
+    def _note(self, made: int, seconds: float) -> None:
+        """Plan the next slice by this one, and keep the loss within an epoch."""
+        fitting = made * FILL * SLICE_SECONDS / seconds if seconds > 0 else math.inf
+        self._steps = int(max(1, min(fitting, self._steps * GROWTH)))
+        if self._run.epoch != self._epoch:
+            self._epoch, self._within = self._run.epoch, []
+        self._loss = self.sample.loss_at(self._params)
+        self._within.append((self._position(), self._loss))
+        if len(self._within) > MOST_POINTS:
+            self._within = self._within[::2]
+
+    def _position(self) -> float:
+        """How many epochs were gone through, parts of one included."""
+        per_epoch = -(-len(self.sample.x) // self.sample.batch_size)
+        return self._run.updates / per_epoch
+
+    def _play(self, playing: bool) -> None:
+        if playing and self._run.ended:
+            self._restart()
+        self._since, self._earned, self._seen = self._clock(), 0.0, NO_ROW
+        if playing != self._playing:
+            self._playing = playing
+            self._changed(playing)
+
+    def _restart(self) -> None:
+        self._run = self._first.copy().set(lr=self._lr)
+        self._epoch, self._loss = 0, self._start_loss
+        self._within = [(0.0, self._loss)]
+        self._before = self._params = self._run.params
+        self._since, self._earned = self._clock(), 0.0
+        self._told, self._told_at = Told("ready", {"loss": self._loss}), -math.inf
+        self._seen = NO_ROW
+
+    def _one_example(self) -> None:
+        """A step of one row; its number is that of the row, since rows come in order."""
+        s, row = self.sample, self._run.updates % len(self.sample.x)
+        said = float(s.model(s.x[row], **self._params))
+        self._step(examples=1)
+        self._seen = _Seen(row, said, float(s.model(s.x[row], **self._params)))
+
+    # --- what is told
+
+    def _frame(self) -> bytes:
+        s, run = self.sample, self._run
+        history = run.history
+        epochs, losses = np.asarray(history["epoch"]), np.asarray(history["loss"])
+        told = self._narrated(epochs, losses)
+        numbers = [told.numbers[name] for name in STATES[told.state]]
+        seen = self._examples()
+        head = {
+            "sequence": self._sequence, "state": [*STATES].index(told.state),
+            "playing": self._playing, "ended": run.ended, "epoch": run.epoch,
+            "updates": run.updates, "examples": seen, "rows": len(s.x), "loss": self._loss,
+            "epoch_loss": losses[-1] if len(losses) else math.nan, "lr": self._lr,
+            "speed": SPEEDS[self._speed], **self._seen._asdict(),
+        }  # fmt: skip
+        within = np.array(self._within)
+        return pack(head, {
+            "params": [*self._params.values()], "before": [*self._before.values()],
+            "curve": s.model(self._grid, **self._params), "epochs": _thinned(epochs),
+            "losses": _thinned(losses), "within_epochs": within[:, 0],
+            "within_losses": within[:, 1], "told": numbers,
+        })  # fmt: skip
+
+    def _end(self) -> tuple[str, float | None]:
+        """The verdict, and the loss that it was to fall below, if that has ended it."""
+        fit = self._run.fit
+        goal = self.sample.options["stop_loss"] if fit.status == "stop_loss" else None
+        return str(fit.verdict), goal
+
+    def _examples(self) -> int:
+        """How many rows of the epoch that is under way were seen."""
+        per_epoch = -(-len(self.sample.x) // self.sample.batch_size)
+        return self._run.updates % per_epoch * self.sample.batch_size
+
+    def _narrated(self, epochs: Array, losses: Array) -> Told:
+        """The state, looked at now and then while the run goes on, and at every stop."""
+        now, run = self._clock(), self._run
+        idle = not self._playing or self._told.state == "ready"
+        if idle or now - self._told_at >= NARRATED:
+            self._told_at = now
+            self._told = narrate(Course(
+                epochs, losses, self._start_loss, self._loss, run.epoch, self._examples(),
+                len(self.sample.x), *(self._end() if run.ended else ()),
+            ))  # fmt: skip
+        return self._told
+
+
+class _Order(NamedTuple):
+    """What an order does, and the values that it takes."""
+
+    carry_out: Callable[[Session, float], None]
+    takes: Callable[[float], bool] = lambda value: value == 1
+
+
+def _set_rate(session: Session, lr: float) -> None:
+    session._lr = lr
+    session._run.set(lr=lr)
+
+
+def _set_speed(session: Session, number: float) -> None:
+    session._speed = int(number)
+    session._since, session._earned = session._clock(), 0.0
+
+
+def _reset(session: Session, _: float) -> None:
+    session._play(False)
+    session._restart()
+
+
+def _stepping(session: Session, **by: int) -> None:
+    """A single step, which pauses the run; one that has ended begins again."""
+    session._play(False)
+    if session._run.ended:
+        session._restart()
+    session._step(**by) if "examples" not in by else session._one_example()
+
+
+ORDERS = {
+    "play": _Order(lambda s, _: s._play(True)),
+    "pause": _Order(lambda s, _: s._play(False)),
+    "toggle": _Order(lambda s, _: s._play(not s._playing)),
+    "example": _Order(lambda s, _: _stepping(s, examples=1)),
+    "batch": _Order(lambda s, _: _stepping(s, batches=1)),
+    "epoch": _Order(lambda s, _: _stepping(s, epochs=1)),
+    "reset": _Order(_reset),
+    "lr": _Order(_set_rate, lambda v: RATES[0] <= v <= RATES[1]),
+    "speed": _Order(_set_speed, lambda v: v in range(len(SPEEDS))),
+}
+"""What a session may be told to do."""
+
+
+def _thinned(values: Array) -> Array:
+    """Every 2nd, 4th, … value, and the last one: as many as a picture shows."""
+    every = 1
+    while len(values) > MOST_POINTS * every:
+        every *= 2
+    if every == 1:
+        return values
+    kept = values[::every]
+    return kept if (len(values) - 1) % every == 0 else np.append(kept, values[-1])

@@ -1,0 +1,49 @@
+// The one module: `draw` for any page that has frames; `studio` for the studio's own.
+import { draw } from "./draw.js";
+import { make, say } from "./dom.js";
+import { listen } from "./keys.js";
+import { connect } from "./socket.js";
+
+export { draw };
+
+/** Show the run at `path` of this page's own server in an element. */
+export function studio(element, { path, words }) {
+  const banner = make("p", { class: "ds-gone", role: "alert", hidden: "" });
+  const place = make("div");
+  element.replaceChildren(banner, place);
+  let texts = words, stream;
+  const drawing = draw(place, { words, dark: darkNow(), onDrawn: () => stream?.ack() });
+  const theme = new MutationObserver(() => drawing.dark(darkNow()));
+  theme.observe(document.body, { attributeFilter: ["class"] });
+
+  function show(gone) {
+    banner.hidden = !gone;
+    say(banner, gone ? texts.gone : "");
+  }
+
+  stream = connect(`ws://${location.host}${path}`, {
+    onScene: drawing.scene,
+    onFrame: drawing.frame,
+    onOpen: () => show(false),
+    onGone: () => show(true),
+    onLost: () => location.reload(), // as after a night's sleep: the page begins anew
+  });
+  const unlisten = listen(stream.order);
+  element.studio = {
+    words(found) {
+      texts = found;
+      drawing.words(found);
+      if (!banner.hidden) show(true);
+    },
+    destroy() {
+      unlisten();
+      theme.disconnect();
+      stream.close();
+      drawing.destroy();
+    },
+  };
+}
+
+function darkNow() {
+  return document.body.classList.contains("body--dark");
+}

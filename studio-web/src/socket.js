@@ -1,0 +1,37 @@
+// Frames by WebSocket: binary ones are frames, text is a scene; the next frame comes after `ack`.
+
+const LOST = 4404; // the run is not there any more, the server is
+const AGAIN = 1000; // milliseconds until the next attempt
+
+/** Connect to a run; `order` speaks to it, `ack` asks for the next frame. */
+export function connect(url, { onScene, onFrame, onOpen, onGone, onLost }) {
+  let socket, timer, closed = false;
+
+  function open() {
+    socket = new WebSocket(url);
+    socket.binaryType = "arraybuffer";
+    socket.onopen = onOpen;
+    socket.onmessage = ({ data }) => (typeof data === "string" ? onScene(JSON.parse(data)) : onFrame(data));
+    socket.onclose = ({ code }) => {
+      if (closed) return;
+      if (code === LOST) return onLost();
+      onGone();
+      timer = setTimeout(open, AGAIN);
+    };
+  }
+
+  function send(message) {
+    if (socket.readyState === WebSocket.OPEN) socket.send(JSON.stringify(message));
+  }
+
+  open();
+  return {
+    ack: () => send({ do: "ack" }),
+    order: (name, value = 1) => send({ do: name, value }),
+    close() {
+      closed = true;
+      clearTimeout(timer);
+      socket.close();
+    },
+  };
+}

@@ -1,0 +1,229 @@
+"""Explanations: their numbers are those of compiled programs, their mathematics is true."""
+
+from __future__ import annotations
+
+import ast
+import re
+from html.parser import HTMLParser
+from typing import Any
+
+import numpy as np
+import pytest
+
+import descend
+from descend.words import LANGUAGES, words_of
+
+UNARY = ("np.sin({})", "np.cos({})", "np.exp({})", "np.tanh({})", "np.log(2 + ({})**2)",
+         "np.sqrt(1 + ({})**2)", "({})**2", "({})**3", "-({})", "np.arctan({})")  # fmt: skip
+BINARY = ("({}) + ({})", "({}) - ({})", "({}) * ({})", "({}) / (2 + ({})**2)")
+NAMES = ("x", "a", "b", "c")
+DIGITS = 2e-9  # of numbers within a formula, of which ten are written
+
+
+def written(rng: np.random.Generator, depth: int) -> str:
+    """A random formula."""
+    if depth == 0:
+        return str(rng.choice([*NAMES, *NAMES, "0.5", "2"]))
+    if rng.random() < 0.45:
+        return str(rng.choice(UNARY)).format(written(rng, depth - 1))
+    return str(rng.choice(BINARY)).format(written(rng, depth - 1), written(rng, depth - 1))
+
+
+def functions(count: int) -> list[str]:
+    rng = np.random.default_rng(11)
+    found: list[str] = []
+    while len(found) < count:
+        text = written(rng, 3)
+        if {"a", "b"} <= {n.id for n in ast.walk(ast.parse(text)) if isinstance(n, ast.Name)}:
+            found.append(text)
+    return found
+
+
+def explained(text: str, **more: Any) -> tuple[Any, Any, dict[str, float]]:
+    used = {n.id for n in ast.walk(ast.parse(text)) if isinstance(n, ast.Name)} - {"np"}
+    names = [n for n in NAMES if n in used]
+    function = eval(f"lambda {', '.join(names)}: {text}", {"np": np})
+    point = dict(zip(names, np.random.default_rng(len(text)).uniform(0.2, 1.5, 4), strict=False))
+    return descend.explain(function, *point.values(), **more), function, point
+
+
+def evaluated(expression: str, values: dict[str, float]) -> float:
+    """What an expression comes to that an explanation has written."""
+    expression = expression.replace("sech²(", "1 / cosh2(")
+    for sign, power in zip("²³⁴⁵⁶⁷⁸⁹", "23456789", strict=True):
+        expression = expression.replace(sign, f"**{power}")
+    expression = expression.replace("·", "*")
+    known = {name: getattr(np, name) for name in ("sin", "cos", "exp", "tanh", "log", "sqrt")}
+    return float(eval(expression, {**known, "arctan": np.arctan, "__builtins__": {},
+                                   "cosh2": lambda x: np.cosh(x) ** 2}, values))
+
+
+@pytest.mark.parametrize("text", functions(200))
+def test_its_numbers_are_those_of_the_program(text: str) -> None:
+    told, function, point = explained(text)
+    gradient = descend.grad(function, argnums=tuple(range(len(point))))(*point.values())
+    for name, value in zip(point, gradient, strict=True):
+        assert float(told.gradient[name]) == pytest.approx(float(value), rel=1e-12, abs=1e-14)
+        chain = told.chain(name)
+        if chain is not None:
+            assert chain.value == pytest.approx(float(value), rel=1e-12, abs=1e-14)
+
+
+@pytest.mark.parametrize("text", functions(200))
+def test_the_mathematics_that_it_writes_is_true(text: str) -> None:
+    told, _, point = explained(text)
+    values = dict(point)
+    for step in told.forward:
+        values[step.label] = float(step.value)
+        assert evaluated(step.computed, values) == pytest.approx(values[step.label], rel=DIGITS)
+    for step in told.backward:
+        for sent in step.sent:
+            assert sent.local is not None
+            assert evaluated(sent.rule, values) == pytest.approx(
+                float(sent.local), rel=DIGITS, abs=1e-14
+            )
+            product = float(step.incoming) * float(sent.local)
+            assert float(sent.value) == pytest.approx(product, rel=1e-12, abs=1e-14)
+        assert sum(map(float, step.summands)) == pytest.approx(
+            float(step.incoming), rel=1e-12, abs=1e-14
+        )
+
+
+def chain_rows(text: str, name: str) -> list[str]:
+    """The lines of a parameter's chain rule, each joined with what continues it."""
+    _, _, rest = text.partition("CHAIN RULE")
+    rows: list[str] = []
+    for line in rest.split(f"d y/d {name} =", 1)[1].splitlines():
+        if not line.startswith(("  ", " ")) or (rows and re.match(r"  d y/d", line)):
+            break
+        sign = line.strip()[:1]
+        rows += [line.strip().lstrip("= ")] if sign != "+" else []
+        if sign == "+":
+            rows[-1] += " " + line.strip()
+    return rows
+
+
+@pytest.mark.parametrize("text", functions(40))
+def test_the_chain_rule_evaluates_to_what_it_states(text: str) -> None:
+    told, _, point = explained(text, parameter="a")
+    if told.chain("a") is None:
+        assert "CHAIN RULE" not in str(told)
+        return
+    values = dict(point) | {step.label: float(step.value) for step in told.forward}
+    _, *rows = chain_rows(str(told), "a")
+    stated = float(told.gradient["a"])
+    for row in rows:
+        assert evaluated(row, values) == pytest.approx(stated, rel=1e-7, abs=1e-9), row
+
+
+@pytest.mark.parametrize(
+    ("function", "rule", "slope"),
+    [
+        (lambda x: x**2, "2 · x", 6),
+        (lambda x: x * x, "2 · x", 6),
+        (lambda x: x**3, "3 · x²", 27),
+        (lambda x: x + x, "1 + 1", 2),
+        (lambda x: x / x, "1 / x - y / x", 0),
+    ],
+)
+def test_derivatives_have_their_textbook_form(function: Any, rule: str, slope: float) -> None:
+    told = descend.explain(function, 3.0)
+    (step,) = told.backward
+    (sent,) = step.sent
+    assert (sent.to, sent.rule, float(sent.local), float(sent.value)) == ("x", rule, slope, slope)
+    assert str(told).count("goes out") == 1
+
+
+def parabola(x, w1, w2, w3):
+    p = w1 * x**2 + w2 * x + w3
+    return p
+
+
+X = np.linspace(-1, 1, 9)
+LESSON = dict(
+    row=1, start=dict(w1=1.0, w2=0.0, w3=1.0), optimizer=descend.SGD(lr=0.1),
+)  # fmt: skip
+
+
+def test_the_chain_rule_of_one_parameter_is_written_out() -> None:
+    text = str(descend.explain(parabola, X, 4 * X**2, parameter="w2", **LESSON))
+    assert "d loss/d w2 = d loss/d v5 · d v5/d p · d p/d v4 · d v4/d v3 · d v3/d w2" in text
+    assert "= 2 · v5 · 1 · 1 · 1 · x" in text and "d loss/d w1 = d loss" not in text
+    fit = descend.fit(parabola, X, 4 * X**2, start=LESSON["start"], optimizer="sgd", lr=0.1)
+    assert "d v2/d w1" in str(fit.explain(1, parameter="w1"))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        (dict(parameter="w4"), 'no parameter "w4"'),
+        (dict(parameter="w4"), "the parameters are w1, w2, w3"),
+        (dict(lang="fr"), 'no words in the language "fr"'),
+    ],
+)
+def test_what_there_is_not(wrong: dict[str, str], said: str) -> None:
+    with pytest.raises(descend.UsageError) as refused:
+        descend.explain(parabola, X, 4 * X**2, **wrong, **LESSON)
+    assert said in str(refused.value)
+
+
+def test_in_chinese() -> None:
+    told = descend.explain(parabola, X, 4 * X**2, lang="zh", **LESSON)
+    english = descend.explain(parabola, X, 4 * X**2, **LESSON)
+    text = str(told)
+    for word in ("前向传播", "反向传播", "链式法则", "梯度", "学习率", "损失"):
+        assert word in text
+    assert not re.search(r"PASS|goes out|comes in|becomes", text)
+    numbers = r"-?\d+\.\d+"
+    assert re.findall(numbers, text) == re.findall(numbers, str(english))
+
+
+def test_every_word_is_there_in_every_language_with_the_same_gaps() -> None:
+    english = words_of("explain", "en")
+    for lang in LANGUAGES:
+        words = words_of("explain", lang)
+        assert words.keys() == english.keys()
+        for key, text in words.items():
+            assert text.strip() and set(re.findall(r"{\w+}", text)) == set(
+                re.findall(r"{\w+}", english[key])
+            )
+
+
+class Balanced(HTMLParser):
+    """Every element that is opened is closed, in order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.text = ""
+
+    def handle_starttag(self, tag: str, attrs: Any) -> None:
+        if tag not in ("meta", "br"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_a_page_needs_nothing_else_and_has_the_same_numbers(lang: str) -> None:
+    told = descend.explain(parabola, X, 4 * X**2, lang=lang, **LESSON)
+    page = told.to_html()
+    seen = Balanced()
+    seen.feed(page)
+    assert not seen.open and "http" not in page and "<script" not in page
+    assert "<mfrac>" in page and "<msup>" in page and "<msub><mi>w</mi><mn>1</mn></msub>" in page
+    pattern = r"\d+\.\d+"
+    body = page.partition("</style>")[2]
+    assert set(re.findall(pattern, str(told))) <= set(re.findall(pattern, body)) | {"0.1"}
+    assert told._repr_html_() in page
+
+
+def test_names_do_no_harm_in_a_page() -> None:
+    told = descend.explain("y = `<b>&x` * k", {"<b>&x": [1.0, 2.0], "y": [1.0, 2.0]}, row=0,
+                           start=dict(k=2.0))  # fmt: skip
+    page = told.to_html()
+    assert "<b>" not in page and "&lt;" in page

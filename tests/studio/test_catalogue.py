@@ -1,0 +1,75 @@
+"""The catalogue is whole in every language, and its sentences have the gaps that are filled."""
+
+import re
+from importlib.resources import files
+
+import pytest
+
+from descend.studio.frames import STATES
+from descend.words import LANGUAGES, TAGS, preferred, table_of
+
+WORDS = table_of("studio")
+GAP = re.compile(r"\{(\w+)\}")
+STUDIO = files("descend.studio")
+WEB_WORDS = {  # what the module that draws asks for
+    "fit", "loss", "progress", "parameters", "epoch_count", "step_count", "loss_now", "loss_epoch",
+    "legend_points", "legend_curve", "legend_start", "outside", "waiting", "gone", "example_told",
+    "fit_described", "loss_described",
+}  # fmt: skip
+
+
+def test_every_word_is_there_in_every_language() -> None:
+    assert {*LANGUAGES} == {"en", "zh"} == {*TAGS}
+    for key, texts in WORDS.items():
+        assert {*texts} == {*LANGUAGES}, key
+        assert all(text.strip() for text in texts.values()), key
+        gaps = [sorted(GAP.findall(text)) for text in texts.values()]
+        assert all(found == gaps[0] for found in gaps), key
+
+
+def test_chinese_is_chinese_and_english_has_none() -> None:
+    chinese = re.compile(r"[\u4e00-\u9fff]")
+    for key, texts in WORDS.items():
+        if key != "language":
+            assert chinese.search(texts["zh"]), key
+            assert not chinese.search(texts["en"]), key
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_a_state_tells_its_numbers_and_no_others(state: str) -> None:
+    for language in LANGUAGES:
+        assert {*GAP.findall(WORDS[state][language])} <= {*STATES[state]}
+    told = {gap for text in WORDS[state].values() for gap in GAP.findall(text)}
+    assert told == {*STATES[state]}
+
+
+def test_what_is_asked_for_is_there_and_nothing_lies_idle() -> None:
+    page = STUDIO.joinpath("page.py").read_text("utf-8")
+    module = STUDIO.joinpath("draw.js").read_text("utf-8")
+    assert {*WEB_WORDS} <= {*WORDS}
+    for word in WEB_WORDS:
+        assert re.search(rf"\b{word}\b", module), word
+    idle = {
+        key for key in WORDS
+        if key not in WEB_WORDS and key not in STATES and f'"{key}"' not in page
+    }  # fmt: skip
+    assert not idle
+
+
+def test_the_terms_are_those_of_the_chinese_textbook() -> None:
+    terms = {"lr": "学习率", "batch": "小批量", "loss_now": "损失", "parameters": "参数",
+             "lesson": "梯度下降", "example": "样本"}  # fmt: skip
+    for key, term in terms.items():
+        assert term in WORDS[key]["zh"]
+
+
+@pytest.mark.parametrize(
+    ("header", "language"),
+    [
+        ("", "en"), ("zh", "zh"), ("zh-CN,zh;q=0.9,en;q=0.8", "zh"), ("en-US,en;q=0.9", "en"),
+        ("de,fr;q=0.9", "en"), ("en;q=0.1, zh;q=0.2", "zh"), ("en;q=x,zh;q=0.1", "zh"),
+        ("ZH-Hant", "zh"),
+    ],
+)  # fmt: skip
+def test_the_browser_is_asked_for_its_language(header: str, language: str) -> None:
+    assert preferred(header) == language
