@@ -408,10 +408,7 @@ _EACH = "give each option by its own name, such as ftol=1e-10"
 _SCALED = "leave it out: the default method takes its steps regardless of units"
 _OF_METHODS = "it belongs to the method: optimizer=descend.SGD(lr=0.1, momentum=0.9), for example"
 EXPLAINED: Mapping[str, str] = {
-    "min": _BOUNDS,
-    "max": _BOUNDS,
-    "lower": _BOUNDS,
-    "upper": _BOUNDS,
+    **dict.fromkeys(("min", "max", "lower", "upper"), _BOUNDS),
     "expr": 'write ties={"b": "2*a"}',
     "brute_step": "leave it out: there is no search over a grid; starts=20 begins at 20 places",
     "full_output": _WHOLE,
