@@ -397,12 +397,17 @@ def test_units_that_are_alike():
     assert _alike(output[:3], 1e-6) == 4
 
 
+def wide(units):
+    """A network whose weights begin far from 0."""
+    return nn.Sequential(nn.Linear(units, init="kaiming_uniform"), "relu", nn.Linear())
+
+
 def test_dead_units_that_did_not_begin_alike_are_not_called_identical():
     rng = np.random.default_rng(0)
     x = np.abs(rng.normal(size=(200, 5))) * 100
     with pytest.warns(descend.DescendWarning):
         fit = descend.fit(
-            nn.mlp([16]), x, x[:, 0], standardize=False, optimizer="sgd", lr=0.01, epochs=20,
+            wide(16), x, x[:, 0], standardize=False, optimizer="sgd", lr=0.01, epochs=20,
             batch_size=32,
         )  # fmt: skip
     said = " ".join(fit.findings)
@@ -413,7 +418,7 @@ def test_numbers_farther_off_than_their_mean_are_noted():
     rng = np.random.default_rng(0)
     x = rng.normal(size=(100, 3))
     y = x[:, 0] - x[:, 1]
-    still = descend.fit(nn.mlp([8]), x, y, optimizer="sgd", lr=1e-9, epochs=3)
+    still = descend.fit(wide(8), x, y, optimizer="sgd", lr=1e-9, epochs=3)
     assert still.r2 < 0 and f"R² = {still.r2:.2g} on the rows of the fit" in still.findings[0]
     learnt = descend.fit(nn.mlp([8]), x, y, lr=0.02, epochs=100)
     assert learnt.r2 > 0.9 and not learnt.findings

@@ -195,7 +195,8 @@ def test_the_slope_of_relu_and_its_kin_at_0(name):
 def test_weights_begin_so_that_signals_keep_their_size():
     x = np.random.default_rng(1).normal(size=(2000, 100))
     for name in ("relu", "tanh", "gelu"):
-        model = nn.mlp([100, 100, 100], activation=name)
+        layers = [each for _ in range(3) for each in (nn.Linear(100, init="kaiming_uniform"), name)]
+        model = nn.Sequential(*layers, nn.Linear(init="kaiming_uniform"))
         params = model.begin(np.random.default_rng(0), (100,), 100)
         assert 0.2 < np.std(model(x, params)) < 3.0
 

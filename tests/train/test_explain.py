@@ -92,7 +92,7 @@ def test_the_update_of_other_optimizers_is_their_first_step():
     told = descend.explain(
         model, X, Y, row=2, start={"a": 1.0, "k": 1.0}, optimizer=descend.Adam(lr=0.1)
     )
-    assert told.rule == "the first step of Adam with lr = 0.1"
+    assert "UPDATE: the first step of Adam with lr = 0.1\n" in str(told)
     for u in told.updates:
         assert float(u.new) == pytest.approx(1.0 - 0.1 * np.sign(float(u.gradient)), rel=1e-6)
 

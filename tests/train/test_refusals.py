@@ -85,7 +85,7 @@ CALLS = {
     "no target": (lambda: descend.fit(line, X), "there is no target y"),
     "no parameters": (lambda: descend.fit(lambda x: x, X, Y), "has no parameters"),
     "star": (lambda: descend.fit(lambda x, *p: x, X, Y), r"takes \*p, so its parameters have no"),
-    "not callable": (lambda: descend.fit(3, X, Y), "a function or a formula, not int"),
+    "not callable": (lambda: descend.fit(3, X, Y), "a function, a formula or a network, not int"),
     "constant": (
         lambda: descend.fit(line, X, Y, constants=["c"]), 'names "c", and line has no such'
     ),

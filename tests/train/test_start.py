@@ -137,20 +137,6 @@ def test_what_stands_is_a_fit_and_can_go_on():
     np.testing.assert_array_equal(rest.params["0.weight"], run.params["0.weight"])
 
 
-@pytest.mark.filterwarnings("ignore")
-def test_what_stands_serves_with_the_running_values_of_now():
-    rng = np.random.default_rng(3)
-    table = rng.normal(2.0, 3.0, size=(60, 2))
-    layers = nn.Sequential(nn.Linear(5), nn.BatchNorm(), nn.relu, nn.Linear(1))
-    options = dict(lr=0.01, batch_size=8)
-    run = descend.start(layers, table, table[:, 0], epochs=9, **options)
-    for epochs in (1, 2, 3):
-        same = descend.fit(layers, table, table[:, 0], epochs=epochs, **options)
-        stands = run.step(epochs=1).fit
-        np.testing.assert_array_equal(stands.predict(table), same.predict(table))
-        assert stands.loss == same.loss
-
-
 def test_a_callback_ends_a_step():
     seen = []
     run = descend.start(

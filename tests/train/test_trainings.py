@@ -16,7 +16,7 @@ NET = nn.mlp([8])
 TRAINED = dict(batch_size=32, epochs=8)
 
 
-@pytest.mark.filterwarnings("ignore:The accuracy")
+@pytest.mark.filterwarnings("ignore:The accuracy", "ignore:Every row is taken for")
 @pytest.mark.parametrize("threads", [1, 2, 3])
 def test_each_is_the_fit_of_its_numbers(threads):
     over = dict(seed=[3, 5], lr=[0.001, 0.01, 0.1])

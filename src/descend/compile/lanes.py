@@ -61,18 +61,11 @@ class Emitter:
     """
 
     def __init__(
-        self,
-        lines: list[str],
-        width: int = 1,
-        preamble: dict[str, str] | None = None,
-        block: str = "entry",
-        outline: int = 0,
-        contracts: bool = True,
-    ) -> None:
-        self.outline = outline
-        self.contracts = contracts
-        self.lines = lines
-        self.width = width
+        self, lines: list[str], width: int = 1, preamble: dict[str, str] | None = None,
+        block: str = "entry", outline: int = 0, contracts: bool = True,
+    ) -> None:  # fmt: skip
+        self.lines, self.width = lines, width
+        self.outline, self.contracts = outline, contracts
         self.preamble: dict[str, str] = {} if preamble is None else preamble
         self.block = block
         self.library: Callable[[str, str], str] = _no_library

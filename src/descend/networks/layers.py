@@ -103,14 +103,15 @@ class Layer:
 
 def Linear(
     size: int | None = None, *more: Never, bias: bool = True,
-    init: str | float | Initialiser = "kaiming_uniform",
+    init: str | float | Initialiser = "uniform",
 ) -> Layer:  # fmt: skip
     """Return x @ weight.T + bias, with weight (outputs, inputs) and bias (outputs,), as PyTorch's.
 
     Args:
         size: the number of outputs; None takes that of the target.
-        init: where the weight begins, by name; the default is uniform and keeps the size of
-            signals (He et al., "Delving deep into rectifiers", 2015). Biases begin at 0.
+        init: where the weight begins, by name; the default is that of PyTorch's layers, up to
+            1/√(inputs). "kaiming_uniform" keeps the size of signals through many layers (He et al.,
+            "Delving deep into rectifiers", 2015). Biases begin at 0.
 
     Raises:
         UsageError: a size below 1, or no initialiser.
