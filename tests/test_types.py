@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import descend
-from descend.task.options import ENTRIES, names_of
+from descend.task.option_table import ENTRIES, names_of
 from descend.train.fit_global import FitOptions
 
 ROOT = Path(__file__).parent.parent

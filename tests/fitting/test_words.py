@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import descend
-from descend.task.options import EXPLAINED, RESULT_NAMES, foreign_names
+from descend.task.foreign import EXPLAINED, RESULT_NAMES, foreign_names
 
 X = np.linspace(0.0, 4.0, 30)
 Y = 2.5 * np.exp(-1.3 * X) + 0.5 + 0.05 * np.sin(40 * X)

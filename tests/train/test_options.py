@@ -14,16 +14,9 @@ from descend.cli.app import _COMMANDS
 from descend.cli.options import TYPES, with_options
 from descend.errors import DescendError, UsageError
 from descend.task.checks import CHECKS
-from descend.task.options import (
-    ENTRIES,
-    TABLE,
-    Options,
-    command_rows,
-    default_of,
-    foreign_names,
-    names_of,
-    read_options,
-)
+from descend.task.foreign import foreign_names
+from descend.task.option_table import ENTRIES, TABLE, command_rows, default_of, names_of
+from descend.task.options import Options, read_options
 from descend.task.values import EPOCHS, SEED
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {

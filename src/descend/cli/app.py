@@ -19,7 +19,7 @@ from descend.errors import DescendError, UsageError, suggest
 from descend.graph.bulk import without_collection
 from descend.late import Late
 from descend.run.drive import stopped_by_termination
-from descend.task.options import WEIGHTS, foreign_names
+from descend.task.foreign import WEIGHTS, foreign_names
 
 __all__ = ["main"]
 

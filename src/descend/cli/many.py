@@ -13,7 +13,7 @@ from descend.data.table import TableFile
 from descend.errors import DescendError, UsageError
 from descend.show.many import group_lines
 from descend.show.output import check_output_path
-from descend.task.options import names_of
+from descend.task.option_table import names_of
 from descend.task.rows import WEIGHTS
 from descend.train.fit_many import fit_many
 

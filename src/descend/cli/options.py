@@ -13,7 +13,7 @@ from cyclopts import Group, Parameter
 from descend.data.quoting import in_shell
 from descend.errors import FormulaError, UsageError, suggest
 from descend.methods.table import OPTIMIZERS
-from descend.task.options import REQUIRED, TABLE, Option, command_rows
+from descend.task.option_table import REQUIRED, TABLE, Option, command_rows
 from descend.trace.formula import Formula
 
 __all__ = [

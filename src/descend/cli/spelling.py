@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from descend.errors import DescendError
-from descend.task.options import TABLE
+from descend.task.option_table import TABLE
 
 __all__ = ["as_written", "spell"]
 

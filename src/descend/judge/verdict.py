@@ -36,7 +36,7 @@ from descend.records.statuses import STATUSES
 from descend.run.finished import Finished, Judgement
 from descend.run.look import Look, learns
 from descend.run.view import on_bounds
-from descend.task.options import TOLERANCES
+from descend.task.option_table import TOLERANCES
 from descend.trust.complete import MOST_WITH_ERRORS, Completion
 from descend.trust.covariance import NOT_ARRIVED
 from descend.trust.words import listed

@@ -18,7 +18,7 @@ from descend.records.record import FitRecord, defaults_of, like, number_names_of
 from descend.records.statuses import STATUSES
 from descend.result.evidence import OF_DATA, Evidence, FromFile
 from descend.show.shown import Shown
-from descend.task.options import RESULT_NAMES
+from descend.task.foreign import RESULT_NAMES
 from descend.trust.methods import Trusted
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ import numpy as np
 
 from descend.errors import UsageError
 from descend.task.bonds import NUMBERS, Bonds, taken_apart
-from descend.task.options import default_of
+from descend.task.option_table import default_of
 
 __all__ = ["BARE", "BONDS", "FLOAT", "Values", "values_of", "values_of_function"]
 

@@ -21,7 +21,7 @@ from descend.result.fit import Fit
 from descend.result.many import ManyFits
 from descend.run.many_job import CONVERGED, ManyJob
 from descend.task.columns import SIGMA, WEIGHT
-from descend.task.options import names_of
+from descend.task.option_table import names_of
 from descend.trace.formula import Formula
 from descend.train.fit import clear_fit, fit
 

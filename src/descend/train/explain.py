@@ -8,7 +8,9 @@ from typing import Any
 from descend.errors import ends_at_users_line
 from descend.result.explaining import TELLING, explain_at, explain_point, stepping, told_as
 from descend.show.explain import Explanation
-from descend.task.options import Options, names_of, refuse_unknown
+from descend.task.foreign import refuse_unknown
+from descend.task.option_table import names_of
+from descend.task.options import Options
 from descend.train.reading import Reading
 
 __all__ = ["explain"]

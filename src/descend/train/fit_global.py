@@ -15,7 +15,8 @@ from descend.result.datasets import GlobalFit, parts_of
 from descend.result.fit import Fit
 from descend.run.finished import Moment
 from descend.show.progress import Progress
-from descend.task.options import names_of, refuse_unknown
+from descend.task.foreign import refuse_unknown
+from descend.task.option_table import names_of
 from descend.task.whole import Dataset, Names, Whole, listed_sets
 from descend.train.fit import fit
 

@@ -33,7 +33,8 @@ from descend.run.many_job import CONVERGED, ManyJob, among
 from descend.show.progress import Progress
 from descend.task.datasets import ManyData, ManyMissing, read_many, without_missing
 from descend.task.declared import problem_of
-from descend.task.options import TOLERANCES, Options, read_options
+from descend.task.option_table import TOLERANCES
+from descend.task.options import Options, read_options
 from descend.task.rows import WEIGHTS
 from descend.task.starts import many_start
 from descend.train.closer import looked_at

@@ -19,7 +19,9 @@ from descend.run.plan import Run
 from descend.run.settings import Settings
 from descend.show.progress import Progress
 from descend.task.declared import Begun, begin
-from descend.task.options import TOLERANCES, Options, names_of, read_options, refuse_unknown
+from descend.task.foreign import refuse_unknown
+from descend.task.option_table import TOLERANCES, names_of
+from descend.task.options import Options, read_options
 from descend.task.problem import Problem, called, is_setting
 from descend.task.start import Start
 from descend.task.values import values_of_function

@@ -16,7 +16,8 @@ from descend.run.job import Job
 from descend.run.plan import Plan, Run
 from descend.run.plan_table import Plans, can_be_planned
 from descend.task.columns import TARGET, column_key
-from descend.task.options import Options, names_of
+from descend.task.option_table import names_of
+from descend.task.options import Options
 from descend.task.values import BONDS, Values
 from descend.trace.formula import Formula
 from descend.train.reading import Reading

@@ -24,7 +24,8 @@ from descend.run.view import free_count
 from descend.task.columns import WHITENING
 from descend.task.declared import Begun, begin, bonds_of, problem_of, settled
 from descend.task.held import class_weights, given_rows, split_rows
-from descend.task.options import TOLERANCES, Options
+from descend.task.option_table import TOLERANCES
+from descend.task.options import Options
 from descend.task.rows import WEIGHTS, Rows, prepared_rows
 from descend.task.warned import warn_of_data
 from descend.train.updates import update_parts
