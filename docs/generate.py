@@ -50,6 +50,7 @@ IMAGES = ROOT / "docs" / "images"
 PICTURES = {
     "demo.py": ("demo-output/parabola.png", "demo-output/thurber.png"),
     "networks/softmax.py": ("softmax.png",),
+    "loss_surface.py": ("surface.png",),
 }
 """Example → the pictures that it draws."""
 COLOURS, LETTERS = 256, 0.002

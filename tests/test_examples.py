@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = ROOT / "examples"
-SCRIPTS = sorted(p.name for p in EXAMPLES.glob("lesson_*.py"))
+SCRIPTS = [*sorted(p.name for p in EXAMPLES.glob("lesson_*.py")), "loss_surface.py"]
 WORDS = {
     "lesson_1_minimum.py": "minimize: x = 2.000000",
     "lesson_2_gradient.py": "gradient = [ 6.  8. 10.]",
@@ -18,6 +18,7 @@ WORDS = {
     "lesson_4_backpropagation.py": "by backpropagation",
     "lesson_5_training.py": "w = (4.334302857, 4.653193452, 6.061894967)",
     "lesson_6_beyond.py": "from the saved fit: 830",
+    "loss_surface.py": "from (-6, -4) to (4.000, 5.000)",
 }
 
 

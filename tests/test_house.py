@@ -60,7 +60,7 @@ LATE = {
     "compile.function_text", "compile.legalise", "compile.many", "data.queried", "data.remedy",
     "data.sealed", "data.sheets", "data.sources", "methods.penalties", "methods.updates",
     "models.kind", "models.model", "models.parts", "models.table", "models.tree", "show.layout",
-    "show.output", "show.classes", "show.paths", "show.plots",
+    "show.output", "show.classes", "show.paths", "show.plots", "show.surface",
     "show.report", "studio.server",
     "trace.tables.families",
     "trust.curved", "judge.divergence", "judge.growth", "result.explaining", "train.load",

@@ -37,6 +37,13 @@ def fit(table: Text, formula: Text, /, **given: Any) -> int:
     optimizer = build_optimizer(of_method("fit", given), options)
     if by is None:
         check_places(given)
+    if "plot_surface" in given and not options.get("record"):
+        options["record"] = ["params"]
+    if "over" in given and "plot_surface" not in given:
+        raise UsageError(
+            "--over says over what --plot-surface draws, and there is none",
+            remedy="add --plot-surface FILE",
+        )
     check_words(given, options)
     options["start"] = read_start(given.get("start"))
     source, binding = open_bound(table, formula, given, options)

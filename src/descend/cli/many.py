@@ -36,10 +36,10 @@ def fit_groups(
     Raises:
         UsageError: an option that many fits do not have.
     """
-    for name in ("plot", "history", "checkpoint", "resume"):
+    for name in ("plot", "plot_surface", "history", "checkpoint", "resume"):
         if name in written:
             raise UsageError(
-                f"--{name} is for a single fit, and --by makes many",
+                f"--{name.replace('_', '-')} is for a single fit, and --by makes many",
                 remedy="write --save fits.parquet for the results of all of them",
             )
     save = written.get("save")

@@ -226,10 +226,10 @@ def _with_commas(text: str) -> str | None:
 
 
 def parts(text: str) -> Iterator[str]:
-    """Cut at commas outside of brackets, so that `a=max(1, 2)` stays whole."""
+    """Cut at commas outside of brackets, so that `a=max(1, 2)` and `w[0, 1]` stay whole."""
     depth, begin = 0, 0
     for at, ch in enumerate(text):
-        depth += (ch == "(") - (ch == ")")
+        depth += (ch in "([") - (ch in ")]")
         if ch == "," and depth == 0:
             yield text[begin:at]
             begin = at + 1

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from descend.cli.options import parts
 from descend.cli.streams import complain, say, say_json
 from descend.errors import DescendError, DescendWarning, DivergedWarning
 from descend.show.progress import for_stream
@@ -82,18 +83,20 @@ def plain_warnings() -> Iterator[None]:
         yield
 
 
-WRITTEN = {"plot": "plot", "save": "saved fit", "history": "history", "checkpoint": "checkpoint"}
+WRITTEN = {
+    "plot": "plot", "plot_surface": "plot", "save": "saved fit", "history": "history",
+    "checkpoint": "checkpoint",
+}  # fmt: skip
 
 
 def check_places(given: Mapping[str, Any]) -> None:
     """Try every place that will be written to, before the run begins."""
-    written = {kind: given.get(option) for option, kind in WRITTEN.items()}
-    if any(path is not None for path in written.values()):
+    written = [(given[name], kind) for name, kind in WRITTEN.items() if given.get(name) is not None]
+    if written:
         from descend.show.output import check_output_path
 
-        for kind, path in written.items():
-            if path is not None:
-                check_output_path(path, kind)
+        for path, kind in written:
+            check_output_path(path, kind)
 
 
 def tell(result: Any, given: Mapping[str, Any], told: Told, data: Callable[[], Any]) -> int:
@@ -111,6 +114,7 @@ def tell(result: Any, given: Mapping[str, Any], told: Told, data: Callable[[], A
         ("save", result.save if "save" in given else None),
         ("history", lambda path: _write_history(result, path)),
         ("plot", result.plot),
+        ("plot_surface", lambda path: _draw_surface(result, path, given)),
     ):
         path = given.get(option)
         if path is None or write is None:
@@ -126,6 +130,11 @@ def tell(result: Any, given: Mapping[str, Any], told: Told, data: Callable[[], A
     for failure in failures:
         complain(f"error: {failure}")
     return int(failures[0].exit_code if failures else result.exit_code)
+
+
+def _draw_surface(result: Any, path: str, given: Mapping[str, Any]) -> None:
+    over = given.get("over")
+    result.plot_surface(path, None if over is None else [*map(str.strip, parts(over))])
 
 
 def _write_history(result: Any, path: str) -> None:

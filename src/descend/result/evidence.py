@@ -22,6 +22,7 @@ from descend.records.record import FitRecord, defaults_of
 from descend.records.statuses import STATUSES
 from descend.result.resume import saved_state
 from descend.result.story import course_fields, run_fields, task_fields
+from descend.result.surface import Surface, surface_of
 from descend.run.finished import Finished, Judgement
 from descend.run.look import Look
 from descend.run.plan import Run
@@ -172,6 +173,10 @@ class FitEvidence:
         told = explain_at(run.job, run.built, run.whole, run.begin, row)
         return told_as(told, lang, parameter)
 
+    def surface(self, record: Any) -> Surface:
+        """The loss of all numbers, and the way of the descent."""
+        return surface_of(self.finished, self.leaves, record.history)
+
 
 def _has_arrived(run: Run) -> bool:
     """Whether that was looked at when the run ended clearly."""
@@ -203,6 +208,13 @@ class FromFile:
         raise UsageError(
             "a loaded fit has no rows to explain",
             remedy="write descend.explain(model, x, y, row=…, start=fit)",
+        )
+
+    def surface(self, record: Any) -> Surface:
+        """Refused: the rows are not in the file."""
+        raise UsageError(
+            "a loaded fit has no rows, over which the loss could be drawn",
+            remedy="write descend.fit(model, x, y, start=fit).plot_surface()",
         )
 
 

@@ -6,7 +6,7 @@ import copy
 import io
 import math
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
@@ -235,6 +235,28 @@ class Fit(Evident, Trusted, FitRecord):
             around = bands_around(self, bands)
         predict = self._at if single and apart else None
         return plot_fit(self, path, predict, parts, around, self._spread(), answer.link)
+
+    @ends_at_users_line
+    def plot_surface(
+        self, path: str | os.PathLike[str] | None = None, over: Sequence[str] | None = None
+    ) -> Figure:
+        """Draw the loss over two parameters, with the way of the descent on it.
+
+        The way is known where the fit has `record=["params"]`; else start and end are drawn.
+
+        Args:
+            over: two names of numbers, such as `("a", "w[0]")`; by default the two that vary, or,
+                of more, the two directions along which the way spreads most.
+
+        Raises:
+            UsageError: the path cannot be written, there are no such numbers, the way is not known
+                where it is needed, or the fit was loaded from a file.
+        """
+        from descend.show.surface import plane_of, plot_surface
+
+        seen = self._evidence.surface(self)
+        plane = plane_of(seen.names, seen.varied, seen.way, seen.way[-1], over)
+        return plot_surface(self, plane, seen.way, seen.loss, path)
 
     def _answered(self, of: Callable[[Array], Any], x: Any) -> Any:
         """What is made of the model's output for rows, or for one row without their axis."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["plot_minimum"]
+__all__ = ["contours", "draw_way", "plot_minimum", "span"]
 
 Array = NDArray[Any]
 Function = Callable[[Array], float]
@@ -56,7 +56,7 @@ def plot_minimum(
         if len(names) == 1:
             _over_curve(left, record, names[0], way[:, 0], function)
         else:
-            _over_contours(left, names, way, function)
+            _overcontours(left, names, way, function)
     else:
         right = figure.subplots()
     loss_course(right, record.history, "iteration", name="value")
@@ -77,7 +77,8 @@ def _way(record: Minimum) -> tuple[list[str], Array]:
     return names, way[np.isfinite(way).all(axis=1)]
 
 
-def _span(values: Array, share: float = 0.25) -> tuple[float, float]:
+def span(values: Array, share: float = 0.25) -> tuple[float, float]:
+    """The ends of an axis for these values, with a margin of a share of their range."""
     low, high = (float(values.min()), float(values.max())) if values.size else (-1.0, 1.0)
     margin = share * (high - low) or max(abs(low), 1.0)
     return low - margin, high + margin
@@ -96,31 +97,31 @@ def _over_curve(
     axes: Axes, record: Minimum, name: str, way: Array, function: Function | None
 ) -> None:
     if function is not None:
-        x = np.linspace(*_span(way, 0.5), CURVE_POINTS)
+        x = np.linspace(*span(way, 0.5), CURVE_POINTS)
         y = np.array([_value(function, np.array([place])) for place in x])
         axes.plot(x, y, color=canvas.DATA, linewidth=1.8, label="the function")
         heights = np.array([_value(function, np.array([place])) for place in way])
     else:
         heights = record.history.loss[-len(way) :]
         way = way[-len(heights) :]
-    _draw_way(axes, way, heights, width=0.7)
+    draw_way(axes, way, heights, width=0.7)
     canvas.style(axes, name, "value")
     canvas.legend_above(axes)
 
 
-def _over_contours(axes: Axes, names: list[str], way: Array, function: Function | None) -> None:
+def _overcontours(axes: Axes, names: list[str], way: Array, function: Function | None) -> None:
     if function is not None:
-        x = np.linspace(*_span(way[:, 0]), GRID)
-        y = np.linspace(*_span(way[:, 1]), GRID)
+        x = np.linspace(*span(way[:, 0]), GRID)
+        y = np.linspace(*span(way[:, 1]), GRID)
         z = np.array([[_value(function, np.array([a, b])) for a in x] for b in y])
-        _contours(axes, x, y, z)
-    _draw_way(axes, way[:, 0], way[:, 1])
+        contours(axes, x, y, z)
+    draw_way(axes, way[:, 0], way[:, 1])
     canvas.style(axes, *names)
     axes.grid(False)
     canvas.legend_above(axes)
 
 
-def _contours(axes: Axes, x: Array, y: Array, z: Array) -> None:
+def contours(axes: Axes, x: Array, y: Array, z: Array) -> None:
     """Levels at equal shares of the picture's area, so that flat valleys are seen as well."""
     finite = z[np.isfinite(z)]
     if not finite.size or np.ptp(finite) == 0:
@@ -132,7 +133,8 @@ def _contours(axes: Axes, x: Array, y: Array, z: Array) -> None:
     axes.contour(x, y, shown, levels=levels, colors=canvas.PAPER, linewidths=0.7)
 
 
-def _draw_way(axes: Axes, x: Array, y: Array, width: float = 1.4) -> None:
+def draw_way(axes: Axes, x: Array, y: Array, width: float = 1.4) -> None:
+    """The positions from the start to the end."""
     marker = "o" if x.size <= MOST_STOPS else ""
     look: dict[str, Any] = {"color": canvas.FIT, "zorder": 4}
     axes.plot(x, y, linewidth=width, marker=marker, markersize=4, label="the way taken", **look)

@@ -265,6 +265,10 @@ TABLE: tuple[Option, ...] = (
 
     Option("plot", "text", "", None, "fit minimize", _FILES,
            "Draw the result and the course of the descent into this file (.png, .svg, .pdf)."),
+    Option("plot_surface", "text", "", None, "fit", _FILES,
+           "Draw the loss over two parameters, and the way of the descent, into this file."),
+    Option("over", "text", "", None, "fit", _FILES,
+           "The two parameters of --plot-surface: a,b."),
     Option("history", "text", "", None, "fit minimize", _FILES,
            "Write what each epoch or iteration came to into this file (.csv, .tsv, .json)."),
     Option("save", "text", "", None, "fit", _FILES,
