@@ -127,6 +127,7 @@ TRAININGS = [(model, option) for model in MODELS for option in OPTIONS
              if model == "mlp" or option in ("Adam", "momentum")]  # fmt: skip
 
 
+@pytest.mark.filterwarnings("ignore:Every row is taken for")
 @pytest.mark.parametrize(("model", "option"), TRAININGS)
 def test_networks(model: str, option: str, monkeypatch: pytest.MonkeyPatch) -> None:
     chosen = {**TRAINED, **OPTIONS[option]}

@@ -88,6 +88,7 @@ def test_by_hand_as_one_does_it_in_a_loop():
     assert fit.n_updates == t == 7 * 5
 
 
+@pytest.mark.filterwarnings("ignore:Every row is taken for")
 @pytest.mark.parametrize("net", [nn.mlp([16]), nn.mlp([16, 8], activation="tanh", dropout=0.2)])
 def test_a_network_and_its_draws_are_those_of_the_larger_batch(net):
     options = dict(epochs=6, lr=0.01, seed=4)
