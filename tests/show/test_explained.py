@@ -12,6 +12,7 @@ import pytest
 
 import descend
 from descend.words import LANGUAGES, words_of
+from whole import sampled
 
 UNARY = ("np.sin({})", "np.cos({})", "np.exp({})", "np.tanh({})", "np.log(2 + ({})**2)",
          "np.sqrt(1 + ({})**2)", "({})**2", "({})**3", "-({})", "np.arctan({})")  # fmt: skip
@@ -58,7 +59,7 @@ def evaluated(expression: str, values: dict[str, float]) -> float:
                                    "cosh2": lambda x: np.cosh(x) ** 2}, values))
 
 
-@pytest.mark.parametrize("text", functions(200))
+@sampled("text", functions(200), 3)
 def test_its_numbers_are_those_of_the_program(text: str) -> None:
     told, function, point = explained(text)
     gradient = descend.grad(function, argnums=tuple(range(len(point))))(*point.values())
@@ -69,7 +70,7 @@ def test_its_numbers_are_those_of_the_program(text: str) -> None:
             assert chain.value == pytest.approx(float(value), rel=1e-12, abs=1e-14)
 
 
-@pytest.mark.parametrize("text", functions(200))
+@sampled("text", functions(200), 3)
 def test_the_mathematics_that_it_writes_is_true(text: str) -> None:
     told, _, point = explained(text)
     values = dict(point)
@@ -103,7 +104,7 @@ def chain_rows(text: str, name: str) -> list[str]:
     return rows
 
 
-@pytest.mark.parametrize("text", functions(40))
+@sampled("text", functions(40), 3)
 def test_the_chain_rule_evaluates_to_what_it_states(text: str) -> None:
     told, _, point = explained(text, parameter="a")
     if told.chain("a") is None:
