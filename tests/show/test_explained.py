@@ -154,6 +154,24 @@ def test_the_chain_rule_of_one_parameter_is_written_out() -> None:
     assert "d v2/d w1" in str(fit.explain(1, parameter="w1"))
 
 
+def test_a_chain_may_be_longer_than_the_stack_is_deep() -> None:
+    def model(a):
+        for _ in range(1500):
+            a = a + np.sin(a) / 1000
+            a = np.sin(a)
+        return a
+
+    def straight(a):
+        for _ in range(1500):
+            a = np.cos(a)
+        return a
+
+    assert descend.explain(model, 0.5).chain("a") is None
+    chain = descend.explain(straight, 0.5).chain("a")
+    assert chain is not None and len(chain.paths[0]) == 1500
+    assert chain.value == pytest.approx(descend.grad(straight)(0.5), rel=1e-12)
+
+
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [

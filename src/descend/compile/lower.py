@@ -286,18 +286,13 @@ class Lowering:
 
     def reduce(self, e: Evaluator, nest: Nest, root: Node, at: At) -> list[Let]:
         op = COMBINE[root.op.name]
-        tops = []
         if nest.kept or not is_small(root):
             place = self.scratch(root.shape, root.dtype)
             value = operand(e, root, at[: nest.kept], at[nest.kept :])
             nest.reductions.append(Reduction(op, value, Address(place, at[: nest.kept])))
             self.places[root] = place
-            if is_small(root):
-                for corner in np.ndindex(*sizes(root.shape)):
-                    where = Address(place, tuple(Index(c) for c in corner))
-                    tops.append(Let("load", (), where, root.dtype))
-                self.cells[root] = object_array(tops, root.shape)
-            return tops
+            return []
+        tops = []
         for corner in np.ndindex(*sizes(root.shape)):
             value = operand(e, root, tuple(Index(c) for c in corner), at)
             top = Let("reduced", (), None, root.dtype)

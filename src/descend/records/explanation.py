@@ -113,32 +113,23 @@ class Explained:
     def chain(self, name: str) -> Chain | None:
         """The chain rule of one parameter; None where not all of it are numbers, or it is long."""
         steps = {step.label: step for step in self.backward if step.sent}
+        leading = {name}  # what something goes from to the parameter: steps come output first
+        for step in reversed(self.backward):
+            if any(sent.to in leading for sent in step.sent):
+                leading.add(step.label)
         paths: list[tuple[Factor, ...]] = []
-
-        def walk(label: str, before: tuple[Factor, ...]) -> bool:
+        left: list[tuple[str, tuple[Factor, ...]]] = [(self.output, ())]
+        while left and self.output in leading:
+            label, before = left.pop()
             if label == name:
                 paths.append(before)
-                return len(paths) <= MOST_PATHS
-            for sent in steps[label].sent if label in steps else ():
-                if not self._leads(sent.to, name, steps):
-                    continue
+                if len(paths) > MOST_PATHS:
+                    return None
+                continue
+            here = steps[label]
+            for sent in reversed([sent for sent in here.sent if sent.to in leading]):
                 if sent.local is None or np.size(sent.local) != 1:
-                    return False
+                    return None
                 local = float(np.asarray(sent.local).reshape(()))
-                if not walk(sent.to, (*before, Factor(label, sent.to, sent.rule, local))):
-                    return False
-            return True
-
-        return Chain(name, tuple(paths)) if walk(self.output, ()) and paths else None
-
-    def _leads(self, label: str, name: str, steps: dict[str, Backward]) -> bool:
-        """Whether something goes from a label to a parameter."""
-        seen, left = set(), [label]
-        while left:
-            here = left.pop()
-            if here == name:
-                return True
-            if here not in seen and here in steps:
-                seen.add(here)
-                left += [sent.to for sent in steps[here].sent]
-        return False
+                left.append((sent.to, (*before, Factor(label, sent.to, sent.rule, local))))
+        return Chain(name, tuple(paths)) if paths else None

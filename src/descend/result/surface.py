@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from descend.parameters.flat import flat, leaf_by_leaf
-from descend.records.record import History, flat_parameters
+from descend.parameters.flat import flat, leaf_by_leaf, names_of
+from descend.records.record import History
 from descend.run.finished import Finished
 
 __all__ = ["Surface", "surface_of"]
@@ -34,19 +34,18 @@ class Surface(NamedTuple):
 def surface_of(run: Finished, end: Mapping[str, Array], history: History) -> Surface:
     """What there is of a run that returned these leaves."""
     job = run.job
-    names = [name for name, _ in flat_parameters(dict(end))]
-    moves = {n for n in end if job.space is None or job.space.varies(n)}
-    varied = [name for own in end if own in moves for name, _ in flat_parameters({own: end[own]})]
+    names = names_of(end)
+    varied = names_of({n: a for n, a in end.items() if job.space is None or job.space.varies(n)})
     columns = history.columns()
-    way = [flat({n: np.asarray(run.begin[n], float) for n in end})]
+    way = [flat({n: run.begin[n] for n in end})]
     if history.params is not None and set(names) <= columns.keys():
         way += list(np.stack([columns[name] for name in names], axis=1))
-    way.append(flat({n: np.asarray(a, float) for n, a in end.items()}))
+    way.append(flat(end))
     evaluated = job.loss_at(run.built, dict(end))
 
     def loss(numbers: Array) -> float:
-        leaves = leaf_by_leaf(np.asarray(numbers), end)
+        leaves = leaf_by_leaf(numbers, end)
         own = {n: np.asarray(a, end[n].dtype) for n, a in leaves.items()}
-        return evaluated(own) * job.loss_factor * job.settings.sign
+        return evaluated(own) * job.loss_factor
 
-    return Surface(names, varied, np.array(way), loss)
+    return Surface(names, varied, np.array(way, np.float64), loss)

@@ -197,8 +197,7 @@ class _Teller:
             label = self.label(step.node)
             summands = tuple(arrived.get(step.node) or [self.value[s] for s in step.summands])
             for argument, parts in groups.items():
-                total = sum(self.value[p.sent] for p in parts[1:]) + self.value[parts[0].sent]
-                arrived.setdefault(argument, []).append(total)
+                arrived.setdefault(argument, []).append(self._sum([p.sent for p in parts]))
             quiet = self.passes_on(step.node) or step.node in self.bound
             if quiet and len(summands) < 2:
                 continue
@@ -217,8 +216,10 @@ class _Teller:
             if len(locals_) < len(parts):
                 yield Sent(to, node.op.back, None, value)
                 continue
-            local = sum(self.value[x] for x in locals_[1:]) + self.value[locals_[0]]
-            yield Sent(to, self._rule(node, to, locals_), local, value)
+            yield Sent(to, self._rule(node, to, locals_), self._sum(locals_), value)
+
+    def _sum(self, nodes: Sequence[Node]) -> Array:
+        return sum((self.value[n] for n in nodes[1:]), self.value[nodes[0]])
 
     def _rule(self, node: Node, to: str, locals_: Sequence[Node]) -> str:
         """A derivative as textbooks have it: 2 · x of x², the sum of all parts elsewhere."""
