@@ -82,11 +82,16 @@ class Bench:
         """
         self._turn += 1
         turn = self._turn
+        before = getattr(self, "session", None)
+        rate = None if before is None else self.setup.lr
         table = opened.table if opened is not None else self._table_of(setup.source)
         session = await asyncio.to_thread(Session, setup, table, self._playing)
         if turn != self._turn or self.closed:
             session.close()
             return False
+        if before is not None and self.setup.lr != rate:  # set while it was compiled
+            setup = dataclasses.replace(setup, lr=self.setup.lr)
+            session.order("lr", setup.lr)
         before = getattr(self, "session", None)
         if before is not None and setup.source != self.setup.source:
             self.notes = ()
