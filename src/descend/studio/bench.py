@@ -26,7 +26,7 @@ class Kept(NamedTuple):
     """A run that was kept for comparison.
 
     Attributes:
-        setup: of it, with the learning rate as it was at last.
+        setup: of it, with the learning rate as it was set at last.
         epochs, losses: of its course.
         epoch, loss, state: where it stood.
     """
@@ -158,8 +158,7 @@ class Bench:
         """Keep the run as it stands; the oldest one goes where there are many."""
         epochs, losses = self.session.course()
         now = self.session.standing
-        setup = dataclasses.replace(self.setup, lr=now.lr)
-        self.runs.append(Kept(setup, epochs, losses, now.epoch, now.loss, now.state))
+        self.runs.append(Kept(self.setup, epochs, losses, now.epoch, now.loss, now.state))
         del self.runs[:-MOST_KEPT]
 
     def close(self) -> None:
