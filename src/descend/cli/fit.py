@@ -22,8 +22,10 @@ __all__ = ["fit", "open_bound"]
 
 OF_THE_WAY = ("plot_surface", "plot_paths", "plot_gradients", "animate")
 """Pictures for which the epochs keep the parameters."""
-DRAWN = (*OF_THE_WAY, "plot_race", "plot_rates", "plot_batch_sizes")
-NEEDS = {"over": "plot_surface", "race": "plot_race", "rates": "plot_rates"}
+DRAWN = (*OF_THE_WAY, "plot_boundary", "plot_race", "plot_rates", "plot_batch_sizes")
+NEEDS = {
+    "over": ("plot_surface", "plot_boundary"), "race": ("plot_race",), "rates": ("plot_rates",),
+}  # fmt: skip
 """What says something of a picture, and nothing without it."""
 
 
@@ -91,12 +93,12 @@ def check_words(given: Mapping[str, Any], options: Mapping[str, Any]) -> None:
     """Refuse options that were written and would do nothing."""
     if options.get("params") == []:
         raise UsageError("--params is empty", remedy="write --params a,b, or leave it out")
-    for name, picture in NEEDS.items():
-        if name in given and picture not in given:
-            option = f"--{picture.replace('_', '-')}"
+    for name, pictures in NEEDS.items():
+        if name in given and not {*pictures} & {*given}:
+            options_of = [f"--{picture.replace('_', '-')}" for picture in pictures]
             raise UsageError(
-                f"--{name} says over what {option} draws, and there is none",
-                remedy=f"add {option} FILE",
+                f"--{name} says over what {' or '.join(options_of)} draws, and there is none",
+                remedy=f"add {options_of[0]} FILE",
             )
     if "plot_race" in given and "race" not in given:
         raise UsageError(

@@ -84,8 +84,8 @@ def plain_warnings() -> Iterator[None]:
 
 WRITTEN = {
     "plot": "plot", "plot_surface": "plot", "plot_paths": "plot", "plot_gradients": "plot",
-    "plot_race": "plot", "plot_rates": "plot", "plot_batch_sizes": "plot", "animate": "animation",
-    "save": "saved fit", "history": "history", "checkpoint": "checkpoint",
+    "plot_boundary": "plot", "plot_race": "plot", "plot_rates": "plot", "plot_batch_sizes": "plot",
+    "animate": "animation", "save": "saved fit", "history": "history", "checkpoint": "checkpoint",
 }  # fmt: skip
 Writers = Sequence[tuple[str, Callable[[Any], object]]]
 """Options, and what writes the file of each."""

@@ -27,6 +27,7 @@ def of_the_way(result: Any, given: Mapping[str, Any]) -> Writers:
     chosen = None if over is None else [*map(str.strip, parts(over))]
     drawn = {
         "plot_surface": lambda path: result.plot_surface(path, chosen),
+        "plot_boundary": lambda path: result.plot_boundary(path, chosen),
         "plot_paths": result.plot_paths, "plot_gradients": result.plot_gradients,
         "animate": result.animate,
     }  # fmt: skip

@@ -212,15 +212,11 @@ class Fit(Evident, Trusted, Pictured, FitRecord):
         Raises:
             UsageError: the path cannot be written, or there is nothing to draw bands over.
         """
-        from descend.show.classes import classified, plot_classes
+        from descend.show.classes import plot_classes
         from descend.show.plots import plot_fit
 
         own = self._evidence.predictor
-        answer, apart = own.answer, rows_apart(own) and self._takes_between()
-        told = classified(
-            self, answer.link if answer.tells else "", answer.classes,
-            self._probable if apart else None, own.matrix,
-        )  # fmt: skip
+        told = self._classified()
         if told is not None:
             if bands:
                 raise UsageError(
@@ -235,8 +231,21 @@ class Fit(Evident, Trusted, Pictured, FitRecord):
             from descend.trust.delta import bands_around
 
             around = bands_around(self, bands)
-        predict = self._at if single and apart else None
-        return plot_fit(self, path, predict, parts, around, self._spread(), answer.link)
+        predict = self._at if single and self._has_curve() else None
+        return plot_fit(self, path, predict, parts, around, self._spread(), own.answer.link)
+
+    def _classified(self) -> Any:
+        """The rows as classes; None where there are none."""
+        from descend.show.classes import classified
+
+        own = self._evidence.predictor
+        predict = self._probable if self._has_curve() else None
+        link = own.answer.link if own.answer.tells else ""
+        return classified(self, link, own.answer.classes, predict, own.matrix)
+
+    def _has_curve(self) -> bool:
+        """Whether the model says something between its rows."""
+        return rows_apart(self._evidence.predictor) and self._takes_between()
 
     def _answered(self, of: Callable[[Array], Any], x: Any) -> Any:
         """What is made of the model's output for rows, or for one row without their axis."""

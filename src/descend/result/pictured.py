@@ -107,3 +107,44 @@ class Pictured:
         if path is not None:
             check_animation(path)
         return animated(self, film_of(self, course_of(self, "a film of the descent")), path)
+
+    @ends_at_users_line
+    def plot_boundary(
+        self: Any, path: str | os.PathLike[str] | None = None, over: Sequence[str] | None = None
+    ) -> Figure:
+        """Draw which class is likeliest at each place of two columns, with the rows.
+
+        Args:
+            over: the names of two columns, where there are more; the others are at their medians,
+                and the picture says so. Columns of an array are called `x[0]`, `x[1]`, ….
+
+        Raises:
+            UsageError: the path cannot be written, there are no such columns, or no classes.
+        """
+        from descend.show.boundary import plot_boundary
+        from descend.show.classes import Classified
+
+        told = self._classified()
+        return plot_boundary(self, told or Classified((), self.y, self.fitted, False), over, path)
+
+    @ends_at_users_line
+    def plot_neurons(
+        self: Any, path: str | os.PathLike[str] | None = None, over: Sequence[str] | None = None
+    ) -> Figure:
+        """Draw what every unit of a network makes of the plane of two columns, layer by layer.
+
+        Between the layers stand the weights as lines, wide where they are large. Of a layer of many
+        units those with the largest weights to the next layer are drawn.
+
+        Args:
+            over: as of `plot_boundary`.
+
+        Raises:
+            UsageError: the path cannot be written, there are no such columns, the model is no
+                network of columns, or the fit was loaded from a file.
+        """
+        from descend.result.neurons import neurons_of
+        from descend.show.neurons import plot_neurons
+
+        drawn = neurons_of(self, self._evidence.ran("its units"), over)
+        return plot_neurons(self, *drawn, path=path)

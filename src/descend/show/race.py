@@ -23,6 +23,7 @@ __all__ = ["MOST_RUNS", "plot_race"]
 Array = NDArray[Any]
 MOST_RUNS = 16  # lines that can be told apart
 ABOVE = 1e3  # times the largest first loss: what lies higher is cut, and said
+NAMED = 22  # characters of the name of a run
 EARLY = 20
 STRETCHED_FROM = 30
 FALLEN = ("diverged", "grew")
@@ -44,17 +45,24 @@ def plot_race(
     unit = records[0].unit
     heading = models[0] if len(models) == 1 else f"{len(models)} models"
     fallen = sum(record.status in FALLEN for record in records)
-    said = f"; {fallen} of them diverged" if fallen else ""
+    said = f"; {fallen} of them diverged (cross: where each left the picture)" if fallen else ""
+    if any((_finite(record)[1] == 0).any() for record in records):
+        said += "; a triangle is exactly 0"
     figure = canvas.new_figure(heading, [f"{plural(len(runs), 'run')}{said}"])
-    left, right = figure.subplots(1, 2, width_ratios=(1.6, 1.0))
+    left, right = figure.subplots(1, 2, width_ratios=(1.4, 1.1))
     top = _top(records)
     for number, (name, record) in enumerate(runs.items()):
         _line(left, name, record, number, top)
     finite = np.concatenate([_finite(record)[1] for record in records])
-    if finite.size and (finite > 0).all() and finite.max() > 3 * finite.min():
+    above = finite[finite > 0]
+    if above.size and finite.min() >= 0 and finite.max() > 3 * finite.min():
         left.set_yscale("log")
-    if finite.size and finite.max() > top:
-        left.set_ylim(finite.min() / 2 if finite.min() > 0 else None, top)
+        if above.max() > top:
+            left.set_ylim(above.min() / 2, top)
+    elif finite.size and finite.max() > top:
+        left.set_ylim(top=top)
+    if left.get_yscale() == "log" and above.size < finite.size:
+        _mark_zeros(left, records)
     _stretch(left, records)
     canvas.style(left, unit, "loss")
     if left.get_xscale() == "symlog":
@@ -91,6 +99,20 @@ def _line(axes: Axes, name: str, record: FitRecord, number: int, top: float) -> 
         )  # fmt: skip
 
 
+def _mark_zeros(axes: Axes, records: list[FitRecord]) -> None:
+    """A mark at the lower edge where a loss is exactly 0, which has no place on the scale."""
+    for number, record in enumerate(records):
+        epoch, loss = _finite(record)
+        at = epoch[loss == 0]
+        if not at.size:
+            continue
+        (marks,) = axes.plot(
+            at, np.zeros(len(at)), "v", color=canvas.line_look(number)["color"], markersize=9,
+            markerfacecolor=canvas.PAPER, clip_on=False, transform=axes.get_xaxis_transform(),
+        )  # fmt: skip
+        marks.set_in_layout(False)
+
+
 def _stretch(axes: Axes, records: list[FitRecord]) -> None:
     """Give the first epochs more room where most of what happens is there."""
     early = 0
@@ -109,9 +131,9 @@ def _table(axes: Axes, runs: Mapping[str, FitRecord]) -> None:
     axes.set(xlim=(0, 1), ylim=(0, 1))
     step = min(0.075, 0.93 / (len(runs) + 1))
     size = 11.5 if len(runs) <= 12 else 10.0
-    places = (0.13, 0.65, 0.82, 1.0)
+    places = (0.13, 0.7, 0.85, 1.0)
     for place, text in zip(places, ("run", "loss", "epochs", "updates"), strict=True):
-        canvas.write(axes, place, 0.985, text, color=canvas.MUTED, size=size - 0.5, va="top",
+        canvas.write(axes, place, 0.985, text, color=canvas.MUTED, size=size - 1.5, va="top",
                      ha="left" if place == places[0] else "right")  # fmt: skip
     best = min((r.loss for r in runs.values() if np.isfinite(r.loss)), default=None)
     for number, (name, record) in enumerate(runs.items()):
@@ -123,7 +145,7 @@ def _table(axes: Axes, runs: Mapping[str, FitRecord]) -> None:
         said = (_left(record), "", "") if lost else (
             short(record.loss, 4), count(record.epochs), count(record.n_updates)
         )  # fmt: skip
-        canvas.write(axes, places[0], height, shortened(name, 30 if not lost else 20), size=size,
+        canvas.write(axes, places[0], height, shortened(name, NAMED), size=size,
                      color=canvas.INK, va="top", weight=weight)  # fmt: skip
         for place, text in zip(places[1:] if not lost else (1.0, 1.0, 1.0), said, strict=True):
             canvas.write(axes, place, height, text, size=size, va="top", ha="right", weight=weight,
