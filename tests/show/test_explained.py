@@ -5,7 +5,10 @@ from __future__ import annotations
 import ast
 import itertools
 import re
+import subprocess
+import sys
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
@@ -380,3 +383,21 @@ def test_hostile_names_do_no_harm_in_a_picture() -> None:
                            start=dict(k=2.0))  # fmt: skip
     assert any("<b>&x" in text for text in svg_texts(svg_of(told)))
     assert "<b>" not in told.to_svg()
+
+
+def test_picture_and_page_on_the_command_line(tmp_path: Path) -> None:
+    call = [sys.executable, "-m", "descend", "explain", "3*x1**2 + 4*x2**2", "--at", "x1=1,x2=2"]
+    done = subprocess.run(
+        [*call, "--svg", "graph.svg", "--html", "page.html", "--lang", "zh"], cwd=tmp_path,
+        capture_output=True, text=True, encoding="utf-8",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "written: graph.svg" in done.stdout and "written: page.html" in done.stdout
+    picture = (tmp_path / "graph.svg").read_text(encoding="utf-8")
+    assert picture.startswith("<svg ") and "反向传播" in picture
+    assert (tmp_path / "page.html").read_text(encoding="utf-8").startswith("<!doctype html>")
+    wrong = subprocess.run(
+        [*call, "--svg", "graph.png"], cwd=tmp_path, capture_output=True, text=True,
+        encoding="utf-8",
+    )  # fmt: skip
+    assert wrong.returncode == 2 and 'the graph cannot be written as "graph.png"' in wrong.stderr

@@ -7,13 +7,17 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from descend.cli.streams import complain, say, say_json
 from descend.errors import DescendError, DescendWarning, DivergedWarning
 from descend.show.progress import for_stream
 
-__all__ = ["Told", "check_places", "error_object", "plain_warnings", "tell"]
+__all__ = [
+    "WRITTEN", "Told", "Writers", "check_places", "error_object", "plain_warnings", "tell",
+    "write_whole",
+]  # fmt: skip
 
 ADVICE = "Try lr="
 
@@ -86,6 +90,7 @@ WRITTEN = {
     "plot": "plot", "plot_surface": "plot", "plot_paths": "plot", "plot_gradients": "plot",
     "plot_boundary": "plot", "plot_race": "plot", "plot_rates": "plot", "plot_batch_sizes": "plot",
     "animate": "animation", "save": "saved fit", "history": "history", "checkpoint": "checkpoint",
+    "svg": "graph", "html": "page",
 }  # fmt: skip
 Writers = Sequence[tuple[str, Callable[[Any], object]]]
 """Options, and what writes the file of each."""
@@ -139,6 +144,14 @@ def tell(
     for failure in failures:
         complain(f"error: {failure}")
     return int(failures[0].exit_code if failures else result.exit_code)
+
+
+def write_whole(path: str, kind: str, text: str) -> None:
+    """Write a text into a file of its own, or leave none."""
+    from descend.show.output import check_output_path, written_whole
+
+    with written_whole(check_output_path(path, kind)) as temporary:
+        Path(temporary).write_text(text, encoding="utf-8")
 
 
 def _write_history(result: Any, path: str) -> None:

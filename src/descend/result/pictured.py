@@ -146,5 +146,6 @@ class Pictured:
         from descend.result.neurons import neurons_of
         from descend.show.neurons import plot_neurons
 
-        drawn = neurons_of(self, self._evidence.ran("its units"), over)
-        return plot_neurons(self, *drawn, path=path)
+        run = self._evidence.ran("its units")
+        layers, names, x, y, rows, held = neurons_of(self, run, over)
+        return plot_neurons(self, layers, names, x, y, rows, held, path)

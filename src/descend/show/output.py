@@ -22,6 +22,8 @@ TABLES = (".parquet", ".pq", ".csv", ".tsv", ".json", ".jsonl")
 KINDS: Mapping[str, tuple[str, ...]] = {
     "plot": (".png", ".svg", ".pdf", ".jpg", ".webp"),
     "animation": (".gif", ".mp4"),
+    "graph": (".svg",),
+    "page": (".html", ".htm"),
     "history": (".csv", ".tsv", ".json"),
     "saved fit": (".descend",),
     "checkpoint": (),
