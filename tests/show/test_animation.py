@@ -120,6 +120,32 @@ def test_an_mp4_needs_ffmpeg(tmp_path, monkeypatch):
     assert "apt install ffmpeg" in str(told.value) and "write a .gif" in str(told.value)
 
 
+def stand_in(folder, text):
+    """Something called ffmpeg."""
+    place = folder / "ffmpeg"
+    place.write_text(f"#!{sys.executable}\n{text}")
+    place.chmod(0o755)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the stand-in is a script")
+def test_an_mp4_is_what_ffmpeg_makes_of_the_pictures(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    stand_in(tmp_path, "import sys\ndata = sys.stdin.buffer.read()\n"
+             "open(sys.argv[-1], 'wb').write(f'{len(data)} {sys.argv[1:-1]}'.encode())\n")  # fmt: skip
+    found = fitted(epochs=5).animate(tmp_path / "descent.mp4")
+    count, _, words = (tmp_path / "descent.mp4").read_text().partition(" ")
+    assert int(count) == 6 * 800 * 416 * 3 and "'-s', '800x416'" in words
+    assert found.kind == "mp4" and found._repr_html_().startswith("<video controls loop src=")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the stand-in is a script")
+def test_what_ffmpeg_complains_of_is_said(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    stand_in(tmp_path, "import sys\nsys.exit('Unknown encoder')\n")
+    with pytest.raises(descend.UsageError, match="ffmpeg could not write the film: Unknown encod"):
+        fitted(epochs=5).animate(tmp_path / "descent.mp4")
+
+
 @pytest.mark.parametrize("name", ["descent.png", "nowhere/descent.gif"])
 def test_a_place_where_no_film_can_be_written(tmp_path, name):
     with pytest.raises(descend.UsageError, match="the animation cannot be written"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import os
+import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -151,15 +152,25 @@ def _written(record: FitRecord, film: Film, shown: Array, kind: str) -> bytes:
 
 
 def _mp4(sheet: Sheet, shown: Array) -> bytes:
+    """All pictures through ffmpeg, which chooses the encoder; the last of them stays."""
     from matplotlib.animation import FFMpegWriter
 
-    writer = FFMpegWriter(fps=FPS, codec="h264", extra_args=["-pix_fmt", "yuv420p"])
+    frames = list(_frames(sheet, shown))
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder) / "descent.mp4"
-        with writer.saving(sheet.figure, str(place), DOTS):
-            for number in [*shown, *[shown[-1]] * int(HELD * FPS)]:
-                sheet.draw(int(number))
-                writer.grab_frame()
+        read = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-r", str(FPS), "-i", "-"]
+        write = ["-vf", f"tpad=stop_mode=clone:stop_duration={HELD}", "-pix_fmt", "yuv420p"]
+        size = f"{frames[0].width}x{frames[0].height}"
+        done = subprocess.run(
+            [FFMpegWriter.bin_path(), "-v", "error", "-s", size, *read, *write, str(place)],
+            input=b"".join(frame.tobytes() for frame in frames), capture_output=True,
+        )  # fmt: skip
+        if done.returncode or not place.exists():
+            said = done.stderr.decode(errors="replace").strip().splitlines()
+            raise UsageError(
+                f"ffmpeg could not write the film: {said[-1] if said else 'it said nothing'}",
+                remedy="write a .gif, or install a full ffmpeg",
+            )
         return place.read_bytes()
 
 
