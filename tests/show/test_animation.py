@@ -130,8 +130,8 @@ def stand_in(folder, text):
 @pytest.mark.skipif(sys.platform == "win32", reason="the stand-in is a script")
 def test_an_mp4_is_what_ffmpeg_makes_of_the_pictures(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
-    stand_in(tmp_path, "import sys\ndata = sys.stdin.buffer.read()\n"
-             "open(sys.argv[-1], 'wb').write(f'{len(data)} {sys.argv[1:-1]}'.encode())\n")  # fmt: skip
+    write = "open(sys.argv[-1], 'wb').write(f'{len(data)} {sys.argv[1:-1]}'.encode())"
+    stand_in(tmp_path, f"import sys\ndata = sys.stdin.buffer.read()\n{write}\n")
     found = fitted(epochs=5).animate(tmp_path / "descent.mp4")
     count, _, words = (tmp_path / "descent.mp4").read_text().partition(" ")
     assert int(count) == 6 * 800 * 416 * 3 and "'-s', '800x416'" in words

@@ -64,8 +64,20 @@ def test_a_descent_that_is_lost_is_drawn_as_far_as_it_came():
     with pytest.warns(descend.DescendWarning):
         fit = fitted(lr=20.0, batch_size=None, epochs=400)
     assert fit.status == "diverged"
-    figure = fit.plot_paths()
-    assert np.isfinite(figure.axes[0].lines[0].get_ydata()).any()
+    loss, left = fit.history.loss, int(np.argmax(fit.history.loss > 1e4 * fit.history.loss[0]))
+    last = np.flatnonzero(np.isfinite(loss))[-1]
+    said = f"loss {loss[last]:.4g} in epoch {last + 1}"
+    for figure in (fit.plot_paths(), fit.plot_gradients(), fit.plot_surface(over=("w1", "w3"))):
+        assert f"diverged: drawn up to epoch {left + 1}, where it left, {said}" in headings(figure)
+        assert_nothing_overlaps(figure)
+    assert f"w3 {fit.history.params['w3'][np.isfinite(fit.history.params['w3'])][-1]:.4g}" in (
+        labels(fit.plot_paths().axes[0])
+    )
+    x, y = fit.plot_paths().axes[0].lines[1].get_data()
+    np.testing.assert_array_equal(y, [0.0, *fit.history.params["w2"][: left + 1]])
+    x, y = fit.plot_surface(over=("w1", "w3")).axes[0].lines[0].get_data()
+    np.testing.assert_allclose(x[1:], fit.history.params["w1"][: left + 1], rtol=1e-9)
+    assert fit.animate().frames == left + 2
 
 
 def test_gradients_of_parameters_are_those_by_hand():

@@ -15,7 +15,7 @@ from descend.run.finished import Finished
 from descend.run.predictor import rows_apart
 from descend.show.animation import FRAMES, Film, Ground
 from descend.show.classes import Classified, classified, has_place
-from descend.show.plots import rows_of
+from descend.show.plots import left_at, rows_of
 from descend.show.surface import loss_over, plane_of
 from descend.trust.derivatives import LossSlopes
 
@@ -45,6 +45,11 @@ class Course(NamedTuple):
                 labels.append(f"{name}[{', '.join(map(str, index))}]" if index else name)
             columns.append(values.reshape(len(values), -1))
         return labels, np.concatenate(columns, axis=1).astype(np.float64)
+
+    def up_to(self, epoch: float) -> Course:
+        """The course without what came after an epoch."""
+        count = int((self.epochs <= epoch).sum())
+        return Course(self.epochs[:count], {n: a[:count] for n, a in self.params.items()})
 
     def at(self, place: int) -> dict[str, Array]:
         """The parameters after one of the epochs."""
@@ -126,6 +131,7 @@ def film_of(fit: Any, course: Course) -> Film:
     Running values, as of batch normalisation, are those of the end: epochs do not keep them.
     """
     seen = fit._evidence.surface(fit)
+    course = course.up_to(left_at(fit))
     places = early_first(course.epochs, FRAMES)
     whole = [{**fit._evidence.leaves, **course.at(k)} for k in places]
     with np.errstate(all="ignore"):

@@ -39,11 +39,12 @@ class Pictured:
             UsageError: the path cannot be written, there are no such numbers, the way is not known
                 where it is needed, or the fit was loaded from a file.
         """
-        from descend.show.surface import plane_of, plot_surface
+        from descend.show.surface import plane_of, plot_surface, way_drawn
 
         seen = self._evidence.surface(self)
-        plane = plane_of(seen.names, seen.varied, seen.way, seen.way[-1], over)
-        return plot_surface(self, plane, seen.way, seen.loss, path)
+        way = way_drawn(self, seen.way)
+        plane = plane_of(seen.names, seen.varied, way, way[-1], over)
+        return plot_surface(self, plane, way, seen.loss, path)
 
     @ends_at_users_line
     def plot_paths(self: Any, path: str | os.PathLike[str] | None = None) -> Figure:
@@ -79,8 +80,9 @@ class Pictured:
         """
         from descend.result.courses import course_of, gradient_norms
         from descend.show.courses import plot_gradients
+        from descend.show.plots import left_at
 
-        course = course_of(self, "a picture of the gradients")
+        course = course_of(self, "a picture of the gradients").up_to(left_at(self))
         run = self._evidence.ran("the gradients")
         return plot_gradients(self, *gradient_norms(run, course), path)
 

@@ -22,7 +22,7 @@ from descend.show.fonts import drawn_texts, warn_of_missing
 from descend.show.numbers import short
 from descend.show.output import check_output_path, written_whole
 from descend.show.paths import contours, span
-from descend.show.plots import Rows
+from descend.show.plots import Rows, left_line
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -249,12 +249,15 @@ def _sheet(record: FitRecord, film: Film) -> Sheet:
         movers.append(_moving_ball(panels[has_data], film.ground))
     movers.append(_moving_loss(panels[-1], record, film))
 
+    said = left_line(record)
+    left = f"  ·  {said[0]}" if said else ""
+
     def draw(number: int) -> None:
         for move, _ in movers:
             move(number)
         line.set_text(
             f"{record.optimizer}  ·  {record.unit} {film.epochs[number]:.0f}  ·  loss "
-            f"{short(float(film.loss[number]), 4)}"
+            f"{short(float(film.loss[number]), 4)}" + left * (number == len(film.epochs) - 1)
         )
 
     draw(len(film.epochs) - 1)

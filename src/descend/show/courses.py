@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ from descend.errors import UsageError
 from descend.records.record import FitRecord
 from descend.show import canvas
 from descend.show.numbers import plural, short, shortened
-from descend.show.plots import course, head_lines, run_line
+from descend.show.plots import course, head_lines, left_at, left_line, run_line
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -43,16 +44,18 @@ def plot_paths(
         UsageError: the path cannot be written.
     """
     made = run_line(record, plural(record.epochs, record.unit), f"loss {short(record.loss)}")
-    figure = canvas.new_figure(
-        f"The parameters of {record.model}", [*head_lines(record), made], not record.success
-    )
+    lines = [*head_lines(record), *left_line(record), made]
+    figure = canvas.new_figure(f"The parameters of {record.model}", lines, not record.success)
+    kept = epochs <= left_at(record)
+    last = dict(zip(names, _last_finite(way), strict=True))
+    epochs, way = epochs[kept], way[kept]
     halves: Any = figure.subfigures(1, 2, width_ratios=(1.7, 1.0))
     left, right = halves
     arrays: dict[str, list[int]] = {}
     for number, name in enumerate(names):
         arrays.setdefault(name.partition("[")[0], []).append(number)
     if len(names) <= NAMED_LINES or (len(arrays) == 1 and len(names) <= 2 * NAMED_LINES):
-        _named_lines(left.subplots(), record, names, epochs, way)
+        _named_lines(left.subplots(), record, last, epochs, way)
     else:
         _panels(left, record, arrays, epochs, way)
     course(right.subplots(), record)
@@ -60,14 +63,12 @@ def plot_paths(
 
 
 def _named_lines(
-    axes: Axes, record: FitRecord, names: Sequence[str], epochs: Array, way: Array
+    axes: Axes, record: FitRecord, last: Mapping[str, float], epochs: Array, way: Array
 ) -> None:
-    """One panel with a line for each number."""
-    for number, name in enumerate(names):
-        values = way[:, number]
-        finite = values[np.isfinite(values)]
-        label = f"{name} {short(float(finite[-1]), 4)}" if finite.size else name
-        _line(axes, epochs, values, label=label, linewidth=1.8, **canvas.line_look(number))
+    """One panel with a line for each number, and its last value."""
+    for number, (name, value) in enumerate(last.items()):
+        label = f"{name} {short(value, 4)}"
+        _line(axes, epochs, way[:, number], label=label, linewidth=1.8, **canvas.line_look(number))
     _finish(axes, record, epochs, way, "value")
     canvas.legend_above(axes, columns=6)
 
@@ -98,6 +99,11 @@ def _panels(
             axes.set_xlabel("")
         else:
             axes.tick_params(labelbottom=True)
+
+
+def _last_finite(way: Array) -> list[float]:
+    return [float(column[np.isfinite(column)][-1]) if np.isfinite(column).any() else math.nan
+            for column in way.T]  # fmt: skip
 
 
 def _line(axes: Axes, epochs: Array, values: Array, **look: Any) -> None:
@@ -151,7 +157,8 @@ def plot_gradients(
     if not norms:
         raise UsageError("nothing varies, so there is no gradient to draw")
     made = run_line(record, plural(record.epochs, record.unit), f"loss {short(record.loss)}")
-    lines = [*head_lines(record), *([_contrast(epochs, norms, record.unit)] if layers else [])]
+    lines = [*head_lines(record), *left_line(record)]
+    lines += [_contrast(epochs, norms, record.unit)] if layers else []
     figure = canvas.new_figure(
         f"The gradient of the loss of {record.model}", [*filter(None, lines), made],
         not record.success,

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from descend.records.record import FitRecord
 from descend.show import canvas
 from descend.show.numbers import count, plural, short, shortened
-from descend.show.plots import TOP
+from descend.show.plots import FALLEN, TOP
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,8 +26,6 @@ ABOVE = 1e3  # times the largest first loss: what lies higher is cut, and said
 NAMED = 22  # characters of the name of a run
 EARLY = 20
 STRETCHED_FROM = 30
-FALLEN = ("diverged", "grew")
-"""Statuses of runs whose loss left its start behind, upwards."""
 
 
 def plot_race(
