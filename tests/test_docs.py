@@ -75,11 +75,15 @@ def test_a_broken_link_is_seen() -> None:
 
 def test_pictures_are_there_and_small() -> None:
     pictures = sorted((ROOT / "docs" / "images").glob("*.png"))
-    names = [f"{name}.png" for name in ("parabola", "softmax", "studio", "surface", "thurber")]
-    assert [p.name for p in pictures] == names
+    assert " ".join(p.stem for p in pictures) == (
+        "boundary gradients neurons parabola paths race rates softmax studio surface thurber"
+    )
     for picture in pictures:
         assert picture.read_bytes().startswith(b"\x89PNG")
         assert picture.stat().st_size <= 150_000
+    (film,) = (ROOT / "docs" / "images").glob("*.gif")
+    assert film.name == "descent.gif" and film.read_bytes().startswith(b"GIF89a")
+    assert film.stat().st_size <= 600_000
 
 
 def test_blocks_are_run_in_one_session(generate: ModuleType) -> None:

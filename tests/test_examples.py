@@ -10,7 +10,16 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = ROOT / "examples"
-SCRIPTS = [*sorted(p.name for p in EXAMPLES.glob("lesson_*.py")), "loss_surface.py"]
+PICTURES = {
+    "loss_surface.py": ("surface.png",),
+    "paths.py": ("paths.png",),
+    "vanishing_gradients.py": ("gradients.png", "tanh.png"),
+    "race.py": ("race.png",),
+    "learning_rates.py": ("rates.png", "batch_sizes.png"),
+    "neurons.py": ("neurons.png", "boundary.png"),
+    "film.py": ("descent.gif",),
+}
+SCRIPTS = [*sorted(p.name for p in EXAMPLES.glob("lesson_*.py")), *PICTURES]
 WORDS = {
     "lesson_1_minimum.py": "minimize: x = 2.000000",
     "lesson_2_gradient.py": "gradient = [ 6.  8. 10.]",
@@ -19,6 +28,12 @@ WORDS = {
     "lesson_5_training.py": "w = (4.334302857, 4.653193452, 6.061894967)",
     "lesson_6_beyond.py": "from the saved fit: 830",
     "loss_surface.py": "from (-6, -4) to (4.000, 5.000)",
+    "paths.py": "w3 rises to 9.47 on its way to 6.00",
+    "vanishing_gradients.py": "after 200 epochs: sigmoid 0.93, tanh 0.",
+    "race.py": "L-BFGS",
+    "learning_rates.py": "2/λmax = 0.8881",
+    "neurons.py": "right: 9",
+    "film.py": "60 pictures",
 }
 
 
@@ -43,6 +58,7 @@ def test_script(script: str, tmp_path: Path) -> None:
     done = run(script, tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert WORDS[script] in done.stdout
+    assert {*PICTURES.get(script, ())} <= {path.name for path in tmp_path.iterdir()}
 
 
 @pytest.mark.parametrize("script", sorted(p.name for p in EXAMPLES.glob("networks/*.py")))

@@ -56,12 +56,14 @@ def own_import(node: ast.AST) -> bool:
 
 
 LATE = {
-    "cli.leftover", "cli.many", "cli.shared", "cli.spelling", "compile.descent",
+    "cli.leftover", "cli.many", "cli.pictures", "cli.shared", "cli.spelling", "compile.descent",
     "compile.function_text", "compile.legalise", "compile.many", "data.queried", "data.remedy",
     "data.sealed", "data.sheets", "data.sources", "methods.penalties", "methods.updates",
     "models.kind", "models.model", "models.parts", "models.table", "models.tree", "show.layout",
-    "show.output", "show.classes", "show.paths", "show.plots", "show.surface",
-    "show.report", "studio.server",
+    "show.output", "show.animation", "show.boundary", "show.classes", "show.courses",
+    "show.heat_map", "show.neurons", "show.paths", "show.plots", "show.race", "show.rates",
+    "show.surface",
+    "show.report", "result.courses", "result.neurons", "studio.server",
     "trace.tables.families",
     "trust.curved", "judge.divergence", "judge.growth", "result.explaining", "train.load",
     "result.datasets",

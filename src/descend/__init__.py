@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from descend.train.fit_many import fit_many
     from descend.train.load import load
     from descend.train.minimize import maximize, minimize
+    from descend.train.pictures import plot_batch_sizes, plot_race, plot_rates
     from descend.train.start import SteppedRun, start
     from descend.train.trainings import Trainings, trainings
 
@@ -73,6 +74,7 @@ _HOMES = {
     "train.explain": "explain",
     "train.fit": "fit",
     "train.load": "load",
+    "train.pictures": "plot_batch_sizes plot_race plot_rates",
     "train.start": "SteppedRun start",
     "train.trainings": "Trainings trainings",
     "train.fit_many": "fit_many",
@@ -89,7 +91,8 @@ __all__ = [
     "FormulaError", "GlobalFit", "ManyFits", "NotCoveredError", "Parameter", "SetFit",
     "SteppedRun", "TraceError", "Trainings", "UsageError", "black_box", "check_grad",
     "custom_derivative", "explain", "fit", "fit_global", "fit_many", "grad", "hessian", "hvp",
-    "jacobian", "jvp", "load", "maximize", "minimize", "read", "running", "scan", "start",
+    "jacobian", "jvp", "load", "maximize", "minimize", "plot_batch_sizes", "plot_race",
+    "plot_rates", "read", "running", "scan", "start",
     "stop_gradient", "trainings", "value_and_grad", "vjp",
 ]  # fmt: skip
 __all__ += methods.__all__

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import ast
+import itertools
 import re
+import subprocess
+import sys
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 
 import descend
+from descend import networks as nn
+from descend.show.expressions import value_text
 from descend.words import LANGUAGES, words_of
 from whole import sampled
 
@@ -246,3 +253,151 @@ def test_names_do_no_harm_in_a_page() -> None:
                            start=dict(k=2.0))  # fmt: skip
     page = told.to_html()
     assert "<b>" not in page and "&lt;" in page
+
+
+# --- the graph as a picture, and networks layer by layer
+
+
+def svg_of(told: Any) -> ElementTree.Element:
+    root = ElementTree.fromstring(told.to_svg())
+    assert root.tag == "{http://www.w3.org/2000/svg}svg"
+    return root
+
+
+def svg_texts(root: ElementTree.Element) -> list[str]:
+    return ["".join(text.itertext()) for text in root.iter("{http://www.w3.org/2000/svg}text")]
+
+
+def test_the_graph_has_every_number_of_both_passes() -> None:
+    told = descend.explain(parabola, X, 4 * X**2, **LESSON)
+    texts = svg_texts(svg_of(told))
+    for step in told.forward:
+        assert f"{step.label} = {step.computed}" in texts and value_text(step.value) in texts
+    for step in told.backward:
+        assert f"∂loss/∂{step.label} = {value_text(step.incoming)}" in texts
+    for name, slope in told.gradient.items():
+        assert f"∂loss/∂{name} = {value_text(slope)}" in texts
+
+
+@sampled("text", functions(40), 3)
+def test_boxes_lie_apart_and_edges_go_from_left_to_right(text: str) -> None:
+    told, *_ = explained(text)
+    root = svg_of(told)
+    rects = [r for r in root.iter("{http://www.w3.org/2000/svg}rect") if r.get("rx")]
+    boxes = [tuple(float(r.get(k, "0")) for k in ("x", "y", "width", "height")) for r in rects]
+    for (x, y, w, h), (p, q, u, v) in itertools.combinations(boxes, 2):
+        assert x + w <= p or p + u <= x or y + h <= q or q + v <= y
+    width, height = (float(root.get(k, "0")) for k in ("width", "height"))
+    assert all(x >= 0 and x + w <= width and y + h <= height for x, y, w, h in boxes)
+    used = sum(len(step.uses) for step in told.forward)
+    arrows = [p for p in root.iter("{http://www.w3.org/2000/svg}path") if p.get("fill") != "none"]
+    assert len(arrows) == used > 0
+
+
+def deep(*activations: str, size: int = 5) -> Any:
+    parts = [part for name in activations for part in (nn.Linear(size), name)]
+    return nn.Sequential(*parts, nn.Linear())
+
+
+def layered(net: Any, **more: Any) -> tuple[Any, Any, Any]:
+    rng = np.random.default_rng(4)
+    x = rng.normal(size=(20, 3))
+    y = x[:, 0] * x[:, 1]
+    return descend.explain(net, x, y, row=7, standardize=False, **more), x[7], y[7]
+
+
+def test_norms_of_layers_are_those_by_hand() -> None:
+    told, x, y = layered(deep("tanh", "sigmoid"))
+    params = {n: np.asarray(v, np.float64) for n, v in told.given["parameters"].items()}
+    values, h = [], x
+    for k, act in ((0, np.tanh), (2, lambda v: 1 / (1 + np.exp(-v))), (4, None)):
+        h = params[f"{k}.weight"] @ h + params[f"{k}.bias"]
+        values.append(h)
+        if act is not None:
+            h = act(h)
+            values.append(h)
+    back = [2 * (values[4] - y)]
+    back.insert(0, params["4.weight"].T @ back[0])
+    back.insert(0, back[0] * values[3] * (1 - values[3]))
+    back.insert(0, params["2.weight"].T @ back[0])
+    back.insert(0, back[0] * (1 - values[1] ** 2))
+    inputs = {0: x, 2: values[1], 4: values[3]}
+    assert [layer.name for layer in told.layers] == [
+        "0 Linear(5)", "1 Tanh()", "2 Linear(5)", "3 Sigmoid()", "4 Linear()",
+    ]  # fmt: skip
+    for k, layer in enumerate(told.layers):
+        assert layer.shape == np.shape(values[k])
+        assert layer.value == pytest.approx(np.linalg.norm(values[k]), rel=1e-5)
+        assert layer.incoming == pytest.approx(np.linalg.norm(back[k]), rel=1e-5)
+        if k in inputs:
+            by_hand = np.linalg.norm(back[k]) * np.sqrt(1 + inputs[k] @ inputs[k])
+            assert layer.gradient == pytest.approx(by_hand, rel=1e-5)
+        else:
+            assert np.isnan(layer.gradient)
+
+
+@pytest.mark.parametrize(
+    "net", [nn.mlp([4], dropout=0.5), deep("relu"), nn.Sequential(nn.Residual(nn.Linear(3)), "tanh",
+            nn.Linear())])  # fmt: skip
+@pytest.mark.parametrize("fixed", [[], ["0"]])
+def test_every_layer_is_found_in_the_graph(net: Any, fixed: list[str]) -> None:
+    told, *_ = layered(net, fixed=fixed)
+    assert len(told.layers) == len(net.layers)
+    assert all(np.isfinite(layer.value) for layer in told.layers)
+    arrived = [np.isfinite(layer.incoming) for layer in told.layers]
+    assert arrived[-1] and all(arrived) == (not fixed)  # no further than to what is varied
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_what_vanishes_is_said_and_coloured(lang: str) -> None:
+    told, *_ = layered(deep(*["sigmoid"] * 8), lang=lang)
+    word = words_of("explain", lang)["vanishing"]
+    ratios = [layer.incoming / told.layers[-1].incoming for layer in told.layers]
+    gone = sum(ratio < 1e-3 for ratio in ratios)
+    assert 4 < gone < len(told.layers)
+    lines = str(told).splitlines()
+    assert [line for line in lines if line.endswith(f"  {word}")] and sum(
+        line.endswith(f"  {word}") for line in lines
+    ) == gone
+    page, root = told.to_html(), svg_of(told)
+    assert page.count('<tr class="unlike">') == gone
+    assert svg_texts(root).count(word) == gone
+    tinted = [r for r in root.iter("{http://www.w3.org/2000/svg}rect") if r.get("rx") and
+              r.get("fill-opacity")]  # fmt: skip
+    assert len(tinted) == gone
+    calm, *_ = layered(deep("tanh"), lang=lang)
+    assert word not in str(calm) and 'class="unlike"' not in calm.to_html()
+
+
+def test_a_function_has_no_layers() -> None:
+    told = descend.explain(lambda x: x**2, 3.0)
+    assert told.layers == [] and "LAYERS" not in str(told) and "layers" not in told.to_json_dict()
+    net, *_ = layered(deep("tanh"))
+    assert [layer["name"] for layer in net.to_json_dict()["layers"]] == [
+        "0 Linear(5)", "1 Tanh()", "2 Linear()",
+    ]  # fmt: skip
+
+
+def test_hostile_names_do_no_harm_in_a_picture() -> None:
+    told = descend.explain("y = `<b>&x` * k", {"<b>&x": [1.0, 2.0], "y": [1.0, 2.0]}, row=0,
+                           start=dict(k=2.0))  # fmt: skip
+    assert any("<b>&x" in text for text in svg_texts(svg_of(told)))
+    assert "<b>" not in told.to_svg()
+
+
+def test_picture_and_page_on_the_command_line(tmp_path: Path) -> None:
+    call = [sys.executable, "-m", "descend", "explain", "3*x1**2 + 4*x2**2", "--at", "x1=1,x2=2"]
+    done = subprocess.run(
+        [*call, "--svg", "graph.svg", "--html", "page.html", "--lang", "zh"], cwd=tmp_path,
+        capture_output=True, text=True, encoding="utf-8",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "written: graph.svg" in done.stdout and "written: page.html" in done.stdout
+    picture = (tmp_path / "graph.svg").read_text(encoding="utf-8")
+    assert picture.startswith("<svg ") and "反向传播" in picture
+    assert (tmp_path / "page.html").read_text(encoding="utf-8").startswith("<!doctype html>")
+    wrong = subprocess.run(
+        [*call, "--svg", "graph.png"], cwd=tmp_path, capture_output=True, text=True,
+        encoding="utf-8",
+    )  # fmt: skip
+    assert wrong.returncode == 2 and 'the graph cannot be written as "graph.png"' in wrong.stderr

@@ -10,7 +10,7 @@ from descend.cli.fit import open_bound, read_start
 from descend.cli.method import build_optimizer
 from descend.cli.minimize import read_function
 from descend.cli.options import Text, check_names, numbers, of_method, passed_on
-from descend.cli.output import Told
+from descend.cli.output import WRITTEN, Told, check_places, write_whole
 from descend.cli.tables import in_order
 from descend.errors import UsageError
 from descend.show.explain import Explanation
@@ -27,6 +27,7 @@ def explain(first: Text, second: Text | None = None, /, **given: Any) -> None:
         second: The formula over the table.
     """
     bound_by, at = bonds(given), given.get("at")
+    check_places(given)
     if second is not None:
         first, second = in_order(first, second)
     method = of_method("explain", given)
@@ -53,7 +54,14 @@ def explain(first: Text, second: Text | None = None, /, **given: Any) -> None:
         told = explain_model(
             second, columns, row=given["row"], loss=given["loss"], **telling, **options
         )
-    Told(given).result(lambda: str(told), told.to_json_dict)
+    printed = Told(given)
+    for option, text in (("svg", told.to_svg), ("html", told.to_html)):
+        if option in given:
+            write_whole(given[option], WRITTEN[option], text())
+    printed.result(lambda: str(told), told.to_json_dict)
+    for option in ("svg", "html"):
+        if option in given:
+            printed.line(f"written: {given[option]}")
 
 
 def plain_descent(method: Mapping[str, Any]) -> dict[str, Any]:

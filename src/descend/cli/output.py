@@ -5,16 +5,19 @@ from __future__ import annotations
 import json
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
-from descend.cli.options import parts
 from descend.cli.streams import complain, say, say_json
 from descend.errors import DescendError, DescendWarning, DivergedWarning
 from descend.show.progress import for_stream
 
-__all__ = ["Told", "check_places", "error_object", "plain_warnings", "tell"]
+__all__ = [
+    "WRITTEN", "Told", "Writers", "check_places", "error_object", "plain_warnings", "tell",
+    "write_whole",
+]  # fmt: skip
 
 ADVICE = "Try lr="
 
@@ -84,9 +87,13 @@ def plain_warnings() -> Iterator[None]:
 
 
 WRITTEN = {
-    "plot": "plot", "plot_surface": "plot", "save": "saved fit", "history": "history",
-    "checkpoint": "checkpoint",
+    "plot": "plot", "plot_surface": "plot", "plot_paths": "plot", "plot_gradients": "plot",
+    "plot_boundary": "plot", "plot_race": "plot", "plot_rates": "plot", "plot_batch_sizes": "plot",
+    "animate": "animation", "save": "saved fit", "history": "history", "checkpoint": "checkpoint",
+    "svg": "graph", "html": "page",
 }  # fmt: skip
+Writers = Sequence[tuple[str, Callable[[Any], object]]]
+"""Options, and what writes the file of each."""
 
 
 def check_places(given: Mapping[str, Any]) -> None:
@@ -97,9 +104,16 @@ def check_places(given: Mapping[str, Any]) -> None:
 
         for path, kind in written:
             check_output_path(path, kind)
+    if "animate" in given:
+        from descend.show.animation import check_animation
+
+        check_animation(given["animate"])
 
 
-def tell(result: Any, given: Mapping[str, Any], told: Told, data: Callable[[], Any]) -> int:
+def tell(
+    result: Any, given: Mapping[str, Any], told: Told, data: Callable[[], Any],
+    pictures: Writers = (),
+) -> int:  # fmt: skip
     """Write picture, history and saved fit, then print the result, and where they are.
 
     Files come first: a result that cannot be printed is not lost. If one cannot be written, the
@@ -114,7 +128,7 @@ def tell(result: Any, given: Mapping[str, Any], told: Told, data: Callable[[], A
         ("save", result.save if "save" in given else None),
         ("history", lambda path: _write_history(result, path)),
         ("plot", result.plot),
-        ("plot_surface", lambda path: _draw_surface(result, path, given)),
+        *pictures,
     ):
         path = given.get(option)
         if path is None or write is None:
@@ -132,9 +146,12 @@ def tell(result: Any, given: Mapping[str, Any], told: Told, data: Callable[[], A
     return int(failures[0].exit_code if failures else result.exit_code)
 
 
-def _draw_surface(result: Any, path: str, given: Mapping[str, Any]) -> None:
-    over = given.get("over")
-    result.plot_surface(path, None if over is None else [*map(str.strip, parts(over))])
+def write_whole(path: str, kind: str, text: str) -> None:
+    """Write a text into a file of its own, or leave none."""
+    from descend.show.output import check_output_path, written_whole
+
+    with written_whole(check_output_path(path, kind)) as temporary:
+        Path(temporary).write_text(text, encoding="utf-8")
 
 
 def _write_history(result: Any, path: str) -> None:

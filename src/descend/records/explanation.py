@@ -9,8 +9,9 @@ import numpy as np
 
 from descend.lean import dataclass
 
-__all__ = ["Backward", "Chain", "Explained", "Factor", "Forward", "Sent", "Update"]
+__all__ = ["Backward", "Chain", "Explained", "Factor", "Forward", "LayerStep", "Sent", "Update"]
 
+UNLIKE = 1000.0
 MOST_PATHS = 4
 """From the output to a parameter, that are written out."""
 
@@ -23,6 +24,24 @@ class Forward:
     written: str
     computed: str
     value: Any
+    uses: tuple[str, ...] = ()  # the labels of its operands
+
+
+@dataclass(frozen=True)
+class LayerStep:
+    """A layer of a network in both passes, for the one row.
+
+    Attributes:
+        name: its number and what it is. shape: of what it makes of the row.
+        value: the norm of that. incoming: the norm of the output's derivative by it.
+        gradient: the norm of the output's derivative by its parameters. NaN where there is none.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    value: float
+    incoming: float
+    gradient: float
 
 
 @dataclass(frozen=True)
@@ -94,6 +113,7 @@ class Explained:
             the data and parameters that it starts from.
         output: the label of the last forward step.
         rule: how the update is made, likewise; `lr` is the learning rate, if it is plain descent.
+        layers: of a network, one after the other.
         parameter: whose chain rule is written out; where it is "", that of the first few.
         lang: the language of the words.
     """
@@ -107,8 +127,26 @@ class Explained:
     rule: tuple[str, dict[str, Any]] | None = None
     lr: float | None = None
     output: str = "loss"
+    layers: list[LayerStep] = field(default_factory=list)
     parameter: str = ""
     lang: str = "en"
+
+    def unlike(self, layer: LayerStep) -> str:
+        """Whether what comes in to a layer has vanished or exploded on its way from the last one.
+
+        That is less than a thousandth, or more than a thousand times, of what comes in there.
+        """
+        last = self.layers[-1].incoming
+        if layer.incoming < last / UNLIKE:
+            return "vanishing"
+        return "exploding" if layer.incoming > last * UNLIKE else ""
+
+    def slope(self, label: str) -> Any:
+        """The output's derivative by a step or a parameter; None where it is not told."""
+        if label in self.gradient:
+            return self.gradient[label]
+        found = [step.incoming for step in self.backward if step.label == label]
+        return found[-1] if found else None
 
     def chain(self, name: str) -> Chain | None:
         """The chain rule of one parameter; None where not all of it are numbers, or it is long."""

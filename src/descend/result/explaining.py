@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from descend.errors import UsageError, suggest
-from descend.graph.node import Dim
+from descend.graph.node import Dim, Node
 from descend.methods.base import Optimizer
 from descend.methods.table import as_optimizer
 from descend.parameters.space import FIXED, Space
@@ -25,8 +25,10 @@ from descend.task.coupling import coupling
 from descend.task.problem import Problem, called, is_setting
 from descend.task.rows import Rows
 from descend.task.start import given_start
+from descend.trace.effects import Effects, noting
 from descend.trace.formula import Formula
 from descend.trace.model import Spec, trace_model
+from descend.trace.trace import trace_function
 from descend.words import check_language
 
 __all__ = ["TELLING", "explain_at", "explain_point", "stepping", "told_as", "updates_of"]
@@ -145,11 +147,36 @@ def explain_at(
     told = explain_graph(
         ("row", {"row": at, "name": job.problem.name}),
         made.objective, model.leaves, bound, names, built.model.origin, data, rows_of,
+        layers=_layers(job, built, seen),
     )  # fmt: skip
     add_updates(told, job.settings.optimizer, varied)
     if job.space is not None:
         told.updates = _within(job.space, told.updates)
     return told
+
+
+def _layers(job: Job, built: Built, seen: Built) -> list[tuple[str, Node]]:
+    """Number and name of each layer of a network, and what it makes of the rows as it serves.
+
+    Equal operations on equal nodes are one node, so that these are nodes of the objective.
+    """
+    network = job.problem.network
+    if network is None:
+        return []
+
+    def all_layers(x: Any, params: Mapping[str, Any]) -> tuple[Any, ...]:
+        return tuple(network.outputs(x, params))
+
+    (x,) = built.model.data.values()
+    held = {n.removeprefix(f"{FIXED} "): a for n, a in seen.descent.inputs.items()}
+    leaves = {n: seen.model.leaves.get(n, held.get(n)) for n in built.model.leaves}
+    training = built.model.training
+    effects = Effects(built.model.rows, x.dtype) if training is None else training.effects
+    whole = frozenset([x]) if built.model.whole else frozenset()
+    with noting(effects.serving()):
+        outputs = trace_function(all_layers, (x, leaves), whole=whole).outputs
+    named = [f"{n} {layer.name}" for n, layer in enumerate(network.layers)]
+    return list(zip(named, outputs, strict=True))
 
 
 def _within(space: Space, updates: list[Update]) -> list[Update]:

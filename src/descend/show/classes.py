@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from descend.methods.links import rows_of_classes
 from descend.records.record import FitRecord
 from descend.show import canvas
+from descend.show.columns import Single, column_name, columns_at, rgb, room, single_columns
 from descend.show.numbers import count, plural, short, shortened
 from descend.show.plots import course, head_lines, run_line
 from descend.visible import visible
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.gridspec import GridSpecBase
 
-__all__ = ["Classified", "classified", "plot_classes"]
+__all__ = ["Classified", "classified", "draw_boundary", "draw_classes", "has_place", "plot_classes"]
 
 Array = NDArray[Any]
 Predict = Callable[[Mapping[str, Array]], Array]
@@ -122,12 +123,10 @@ def plot_classes(
     )  # fmt: skip
     lines = [*head_lines(record), made]
     figure = canvas.new_figure(record.model, lines, failed=not record.success)
-    columns = _columns(record.x, len(rows.y)) if rows.predict is not None else []
     recorded = [n for n in ACCURACIES if n in record.history]
-    if 1 <= len(columns) <= 2 and rows.are_probabilities and rows.hard:
+    if has_place(record, rows):
         grid = figure.add_gridspec(2, 2, width_ratios=(1.45, 1.0), height_ratios=(1.35, 1.0))
-        draw = _boundary if len(columns) == 2 else _over_column
-        draw(figure.add_subplot(grid[0, 0]), record, rows, columns)
+        draw_classes(figure.add_subplot(grid[0, 0]), record, rows)
         _table(figure.add_subplot(grid[0, 1]), record, rows)
         _calibration(figure.add_subplot(grid[1, 0]), rows)
         below: GridSpecBase = grid[1, 1].subgridspec(len(recorded[:1]) + 1, 1)
@@ -152,55 +151,40 @@ def plot_classes(
     return canvas.save(figure, path)
 
 
-def _columns(x: Mapping[str, Array], n_rows: int) -> list[tuple[str, int | None, Array]]:
-    """The single columns of the data: argument, number within it, values."""
-    found: list[tuple[str, int | None, Array]] = []
-    for name, array in x.items():
-        if array.dtype.kind not in "fiub" or len(array) != n_rows or array.ndim > 2:
-            return []
-        parts: list[tuple[str, int | None, Array]] = [(name, None, array)]
-        if array.ndim == 2:
-            parts = [(name, k, array[:, k]) for k in range(array.shape[1])]
-        found += parts
-        if len(found) > 2:
-            return []
-    return found
+def has_place(record: FitRecord, rows: Classified) -> bool:
+    """Whether the classes can be drawn over one column or two."""
+    columns = _columns(record.x, len(rows.y)) if rows.predict is not None else []
+    return 1 <= len(columns) <= 2 and rows.are_probabilities and rows.hard
 
 
-def _named(name: str, number: int | None, columns: Sequence[Any], names: Sequence[str]) -> str:
-    if number is not None and number < len(names):
-        return names[number]
-    return name if number is None or len(columns) == 1 else f"{name}[{number}]"
+def draw_classes(axes: Axes, record: FitRecord, rows: Classified) -> None:
+    """The probabilities over the only column, or the boundary over two."""
+    columns = _columns(record.x, len(rows.y))
+    if len(columns) == 2:
+        draw_boundary(axes, rows, columns)
+    else:
+        _over_column(axes, record, rows, columns)
 
 
-def _at(
-    columns: Sequence[tuple[str, int | None, Array]], values: Sequence[Array]
-) -> dict[str, Array]:
-    """Columns by argument, of values for each single column."""
-    own = {name: number is not None for name, number, _ in columns}
-    found = {}
-    for name, is_matrix in own.items():
-        mine = [v for (n, _, _), v in zip(columns, values, strict=True) if n == name]
-        found[name] = np.stack(mine, axis=1) if is_matrix else mine[0]
-    return found
+def _columns(x: Mapping[str, Array], n_rows: int) -> list[Single]:
+    """The single columns of the data, where there are at most two."""
+    found = single_columns(x, n_rows)
+    return found if len(found) <= 2 else []
 
 
 # --- where classes lie
 
 
-def _boundary(
-    axes: Axes, record: FitRecord, rows: Classified,
-    columns: Sequence[tuple[str, int | None, Array]],
-) -> None:  # fmt: skip
+def draw_boundary(axes: Axes, rows: Classified, columns: Sequence[Single]) -> None:
     """Which class is likeliest at each place of the plane, and how surely; with the rows."""
-    edges = [_room(values) for _, _, values in columns]
+    edges = [room(values) for _, _, values in columns]
     x, y = (np.linspace(*edge, SIDE) for edge in edges)
     across, up = np.meshgrid(x, y)
     assert rows.predict is not None
-    p = rows.predict(_at(columns, [across.ravel(), up.ravel()])).reshape(SIDE, SIDE, -1)
+    p = rows.predict(columns_at(columns, [across.ravel(), up.ravel()])).reshape(SIDE, SIDE, -1)
     ordered, k = np.sort(p, axis=2), p.shape[2]
     sure = np.clip((ordered[..., -1] - 1 / k) / (1 - 1 / k), 0, 1)
-    tints = np.array([_rgb(canvas.class_look(number)[0]) for number in range(k)])
+    tints = np.array([rgb(canvas.class_look(number)[0]) for number in range(k)])
     share = (0.06 + 0.34 * sure)[..., None]
     image = (1 - share) + share * tints[p.argmax(axis=2)]
     (left, right), (low, high) = edges
@@ -213,7 +197,7 @@ def _boundary(
         if lead.min() < 0 < lead.max():
             axes.contour(x, y, lead, levels=[0.0], colors=canvas.INK, linewidths=1.0, zorder=2)
     _rows(axes, rows, [values for _, _, values in columns])
-    names = [_named(name, number, columns, rows.names) for name, number, _ in columns]
+    names = [column_name(name, number, columns, rows.names) for name, number, _ in columns]
     canvas.style(axes, names[0], names[1])
     axes.grid(False)
     axes.set(xlim=edges[0], ylim=edges[1])
@@ -242,13 +226,13 @@ def _rows(axes: Axes, rows: Classified, place: Sequence[Array]) -> None:
 
 def _over_column(
     axes: Axes, record: FitRecord, rows: Classified,
-    columns: Sequence[tuple[str, int | None, Array]],
+    columns: Sequence[Single],
 ) -> None:  # fmt: skip
     """The probability of each class over the only column, and where its rows lie."""
     ((name, number, values),) = columns
-    x = np.linspace(*_room(values), CURVE_POINTS)
+    x = np.linspace(*room(values), CURVE_POINTS)
     assert rows.predict is not None
-    p, k = rows.predict(_at(columns, [x])), len(rows.labels)
+    p, k = rows.predict(columns_at(columns, [x])), len(rows.labels)
     step = -(-len(rows.y) // canvas.MOST_MARKERS)
     for each, label in enumerate(rows.labels):
         colour, marker = canvas.class_look(each)
@@ -264,25 +248,9 @@ def _over_column(
         label = f"probability of {rows.labels[1]}"
         axes.plot(x, p[:, 1], color=canvas.FIT, linewidth=1.8, zorder=2, label=label)
     low = -0.05 if k == 2 else -0.06 * (k + 1)
-    axes.set(ylim=(low, 1.05), xlim=_room(values), yticks=[0, 0.25, 0.5, 0.75, 1])
-    canvas.style(axes, _named(name, number, columns, rows.names), "probability")
+    axes.set(ylim=(low, 1.05), xlim=room(values), yticks=[0, 0.25, 0.5, 0.75, 1])
+    canvas.style(axes, column_name(name, number, columns, rows.names), "probability")
     canvas.legend_above(axes, columns=6)
-
-
-def _room(values: Array) -> tuple[float, float]:
-    """The ends of an axis, a little beyond the values."""
-    finite = values[np.isfinite(values)].astype(np.float64)
-    if not finite.size:
-        return 0.0, 1.0
-    low, high = float(finite.min()), float(finite.max())
-    margin = 0.05 * (high - low) or 0.5 * abs(low) or 1.0
-    return low - margin, high + margin
-
-
-def _rgb(colour: str) -> tuple[float, float, float]:
-    from matplotlib.colors import to_rgb
-
-    return to_rgb(colour)
 
 
 # --- how often they are right
@@ -307,7 +275,7 @@ def _table(axes: Axes, record: FitRecord, rows: Classified) -> None:
         title = f"accuracy {_share(np.trace(table) / max(table.sum(), 1), 2)}"
         base = record.metrics.get("base_rate")
         title += "" if base is None else f", base rate {_share(base, 2)}"
-    ends = np.where(good[..., None], _rgb(canvas.DATA), _rgb(canvas.FIT))
+    ends = np.where(good[..., None], rgb(canvas.DATA), rgb(canvas.FIT))
     axes.imshow(1 - share[..., None] * (1 - ends), aspect="auto" if rows.several else "equal")
     if max(table.shape) <= WRITTEN:
         _cells(axes, table, share)

@@ -6,6 +6,7 @@ The graph is shown as the user wrote it, before any simplification. What only mo
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -15,10 +16,11 @@ from descend.differentiate.reverse import Contribution, Step, reverse
 from descend.graph.evaluate import evaluate
 from descend.graph.node import Dim, Node, postorder
 from descend.graph.source import CONST, INPUT, ROW_COUNT, const, value_of
-from descend.records.explanation import Backward, Explained, Forward, Sent
+from descend.records.explanation import Backward, Explained, Forward, LayerStep, Sent
 from descend.records.record import jsonable
 from descend.show.explained import explained_lines
 from descend.show.explained_page import explained_html, explained_page
+from descend.show.explained_svg import explained_svg
 from descend.show.expressions import expression, number
 from descend.visible import visible
 from descend.words import words_of
@@ -41,6 +43,10 @@ class Explanation(Explained):
         """A page that needs nothing else, with mathematics that browsers draw themselves."""
         return visible(explained_page(self))
 
+    def to_svg(self) -> str:
+        """The graph as a picture: values forward, derivatives backward; of a network its layers."""
+        return visible(explained_svg(self))
+
     def to_json_dict(self) -> dict[str, Any]:
         """Return everything as plain Python values."""
         words = words_of("explain", self.lang)
@@ -48,7 +54,8 @@ class Explanation(Explained):
             name: words[text[0]].format(**text[1]) if text else ""
             for name, text in (("title", self.title), ("rule", self.rule))
         }
-        names = ("given", "forward", "backward", "gradient")
+        names: tuple[str, ...] = ("given", "forward", "backward", "gradient")
+        names += ("layers",) if self.layers else ()
         found = {name: jsonable(getattr(self, name)) for name in names}
         return {"kind": "explanation", "title": told["title"], **found, "rule": told["rule"],
                 "updates": jsonable(self.updates)}  # fmt: skip
@@ -67,6 +74,7 @@ def explain_graph(
     data: Sequence[Node] = (),
     rows: Dim | None = None,
     output_name: str = "loss",
+    layers: Sequence[tuple[str, Node]] = (),
 ) -> Explanation:
     """Explain one forward and one backward pass through a graph.
 
@@ -79,6 +87,7 @@ def explain_graph(
         origin: node → the place in the user's code, with `text` and `name`, or None.
         data: inputs that are no parameters and yet worth telling.
         rows: the symbolic number of rows, which is one here.
+        layers: of a network: number and name of each, and what it makes of the row.
     """
     steps: list[Step] = []
     seed = const(np.ones(output.shape), output.dtype)
@@ -101,7 +110,26 @@ def explain_graph(
     forward = list(teller.forward(order))
     backward = list(teller.backward(steps))
     slopes = {n: value[g] for n, g in zip(parameters, gradients, strict=True)}
-    return Explanation(title, given, forward, backward, slopes, output=output_name)
+    incoming = {step.node: value[step.incoming] for step in steps}
+    told = [_layer(name, node, value, incoming, slopes) for name, node in layers]
+    return Explanation(title, given, forward, backward, slopes, output=output_name, layers=told)
+
+
+def _layer(
+    name: str, node: Node, value: Mapping[Node, Array], incoming: Mapping[Node, Array],
+    slopes: Mapping[str, Array],
+) -> LayerStep:  # fmt: skip
+    """The sizes of what passes a layer; its parameters are called by its number and a dot."""
+    own = [a for n, a in slopes.items() if n.startswith(f"{name.partition(' ')[0]}.")]
+    made = [value[node]] if node in value else []
+    shape = np.shape(made[0]) if made else ()
+    arrived = [incoming[node]] if node in incoming else []
+    return LayerStep(name, shape, _norm(made), _norm(arrived), _norm(own))
+
+
+def _norm(arrays: Sequence[Array]) -> float:
+    squares = [float(np.sum(np.square(a, dtype=np.float64))) for a in arrays]
+    return math.sqrt(sum(squares)) if squares else math.nan
 
 
 def _without_rows(value: Array, node: Node, rows: Dim | None) -> Array:
@@ -139,7 +167,8 @@ class _Teller:
             place = self.origin(node)
             self.labels[node] = self._new_label(node, place)
             written = place.text if place is not None else ""
-            yield Forward(self.labels[node], written, computed, self.value[node])
+            uses = tuple(dict.fromkeys(self.labels[a] for a in node.args if a in self.labels))
+            yield Forward(self.labels[node], written, computed, self.value[node], uses)
 
     def _head(self) -> Node:
         """The last step that does something: what follows only passes its value on."""

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from descend.records.explanation import Backward, Chain, Explained, Forward, Sent
+from descend.records.explanation import Backward, Chain, Explained, Forward, LayerStep, Sent
 from descend.show.expressions import number, value_text
 from descend.words import words_of
 
-__all__ = ["as_factor", "bracketed", "chains_of", "explained_lines"]
+__all__ = ["as_factor", "bracketed", "chains_of", "explained_lines", "layer_numbers"]
 
 WIDTH = 78
 NEW_LINE = "\n      "
@@ -32,6 +33,9 @@ def explained_lines(e: Explained) -> Iterator[str]:
             listed = ", ".join(f"{name} = {value_text(v)}" for name, v in values.items())
             yield f"  {words[what]}: {listed}"
     yield ""
+    if e.layers:
+        yield from _layer_lines(e, words)
+        yield ""
     goal = words["the_loss"] if e.output == "loss" else words["the_result"].format(name=e.output)
     yield words["forward"].format(goal=goal)
     yield from _forward_lines(e.forward)
@@ -53,6 +57,30 @@ def explained_lines(e: Explained) -> Iterator[str]:
         yield ""
         yield words["update"].format(rule=words[key].format(**gaps))
         yield from _update_lines(e, words)
+
+
+def layer_numbers(layer: LayerStep) -> list[str]:
+    """The norms of a layer as they are written; nothing where there is none."""
+    told = (layer.value, layer.incoming, layer.gradient)
+    return ["" if math.isnan(value) else number(value) for value in told]
+
+
+def _layer_lines(e: Explained, words: Words) -> Iterator[str]:
+    """A table of the layers: shapes, norms, and what vanishes or explodes."""
+    yield words["layers"]
+    head = [words[key] for key in ("layer", "shape", "values", "comes_back", "gradients")]
+    rows = [head]
+    for layer in e.layers:
+        shape = "×".join(map(str, layer.shape)) or "1"
+        rows.append([layer.name, shape, *layer_numbers(layer)])
+    widths = [max(_wide(row[k]) for row in rows) for k in range(len(head))]
+    marks = ["", *map(e.unlike, e.layers)]
+    for row, unlike in zip(rows, marks, strict=True):
+        cells = [row[0] + " " * (widths[0] - _wide(row[0]))]
+        cells += [" " * (w - _wide(c)) + c for c, w in zip(row[1:], widths[1:], strict=True)]
+        yield f"  {'  '.join(cells)}  {words[unlike] if unlike else ''}".rstrip()
+    if any(marks):
+        yield f"  {words['unlike']}"
 
 
 def _forward_lines(steps: Sequence[Forward]) -> Iterator[str]:
@@ -101,9 +129,13 @@ def _sent_lines(step: Backward, part: Sent, words: Words) -> Iterator[str]:
 
 
 def _padded(word: str) -> str:
-    """A word in a column of eleven, of which Chinese signs take two each."""
-    wide = sum(unicodedata.east_asian_width(sign) in "WF" for sign in word)
-    return word.ljust(11 - wide)
+    """A word in a column of eleven."""
+    return word + " " * (11 - _wide(word))
+
+
+def _wide(text: str) -> int:
+    """How many columns a text takes: Chinese signs take two each."""
+    return sum(2 if unicodedata.east_asian_width(sign) in "WF" else 1 for sign in text)
 
 
 def bracketed(value: Any) -> str:

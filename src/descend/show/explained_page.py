@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from descend.records.explanation import Backward, Chain, Explained
-from descend.show.explained import as_factor, bracketed, chains_of
+from descend.show.explained import as_factor, bracketed, chains_of, layer_numbers
+from descend.show.explained_svg import MOST_STEPS, figure_of
 from descend.show.expressions import number, value_text
 from descend.words import TAGS, words_of
 
@@ -26,6 +27,10 @@ STYLE = """
 .explained code { opacity: .7; }
 .explained math { font-size: 1.05em; }
 .explained .step { margin: .6em 0; padding-left: .8em; border-left: 3px solid #0072b2; }
+.explained th { text-align: right; padding: .15em 1em .15em 0; font-weight: normal; opacity: .7; }
+.explained th:first-child { text-align: left; }
+.explained .unlike td { background: #b3261e29; }
+.explained .unlike b { color: #d0473f; }
 .explained p { margin: .25em 0; }
 .explained .step, .explained .chain { overflow: auto hidden; }
 """
@@ -67,6 +72,10 @@ def _parts(e: Explained, words: Mapping[str, str]) -> Iterator[str]:
             pairs = [_math(f"{_words(n)}<mo>=</mo>{_value(v)}") for n, v in values.items()]
             listed = ", ".join(pairs)
             yield f"<p>{words[what]}: {listed}</p>"
+    if len(e.forward) <= MOST_STEPS or e.layers:
+        yield figure_of(e)
+    if e.layers:
+        yield _layers(e, words)
     goal = words["the_loss"] if e.output == "loss" else words["the_result"].format(name=e.output)
     yield f"<h2>{escape(words['forward'].format(goal=goal))}</h2>"
     rows = [
@@ -95,6 +104,23 @@ def _parts(e: Explained, words: Mapping[str, str]) -> Iterator[str]:
                 made += f"<mo>-</mo>{_words(number(e.lr))}<mo>×</mo>{_value(u.gradient, True)}"
             made += f"<mo>→</mo>{_value(u.new)}"
             yield f"<p>{_math(f'{_words(u.name)}<mo>:</mo>{made}')}</p>"
+
+
+def _layers(e: Explained, words: Mapping[str, str]) -> str:
+    """A table of the layers; what vanishes or explodes has a colour and a word."""
+    keys = ("layer", "shape", "values", "comes_back", "gradients")
+    head = "".join(f"<th>{escape(words[key])}</th>" for key in keys)
+    rows = [f"<tr>{head}<th></th></tr>"]
+    for layer in e.layers:
+        shape = "×".join(map(str, layer.shape)) or "1"
+        cells = [f"<td>{escape(layer.name)}</td>"]
+        cells += [f'<td class="n">{text}</td>' for text in (shape, *layer_numbers(layer))]
+        unlike = e.unlike(layer)
+        mark = ' class="unlike"' if unlike else ""
+        told = f"<b>{escape(words[unlike])}</b>" if unlike else ""
+        rows.append(f"<tr{mark}>{''.join(cells)}<td>{told}</td></tr>")
+    note = f"<p>{escape(words['unlike'])}</p>"
+    return f"<h2>{escape(words['layers'])}</h2><table>{''.join(rows)}</table>{note}"
 
 
 def _step(step: Backward, output: str, words: Mapping[str, str]) -> str:

@@ -23,7 +23,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["course", "head_lines", "loss_course", "plot_fit", "run_line", "value_lines"]
+__all__ = [
+    "FALLEN", "Rows", "course", "head_lines", "left_at", "left_line", "loss_course", "plot_fit",
+    "rows_of", "run_line", "value_lines",
+]  # fmt: skip
 
 Array = NDArray[Any]
 Predict = Callable[[Mapping[str, Array]], Array]
@@ -37,6 +40,9 @@ CURVE_POINTS = 600
 MOST_BARS = 400  # more rows than this have no bars of their sigmas
 SEPARATE_BARS = 40  # more bars than this are drawn without gaps
 TOP = 1e250  # losses beyond it are drawn there: the margins of the axes must not overflow
+FALLEN = ("diverged", "grew")
+"""Statuses of runs whose loss left its start behind, upwards."""
+GONE = 1e4
 STRETCHED_FROM = 30  # epochs from which a steep beginning is given more room
 
 
@@ -101,7 +107,7 @@ def plot_fit(
     lines = [*head_lines(record), made]
     figure = canvas.new_figure(record.model, lines, failed=not record.success)
     grid = figure.add_gridspec(2, 2, width_ratios=(1.75, 1.0), height_ratios=(1.9, 1.0))
-    rows = _rows(record, link)
+    rows = rows_of(record, link)
     if rows is not None:
         data, loss = figure.add_subplot(grid[0, 0]), figure.add_subplot(grid[0, 1])
         residuals = figure.add_subplot(grid[1, 0], sharex=data)
@@ -128,6 +134,31 @@ def head_lines(record: FitRecord) -> list[str]:
     total = plural(sum(layer.parameters for layer in record.layers), "parameter")
     said = f"{total} in {plural(len(record.layers), 'layer')}"
     return [f"{record.goal}; {said}" if record.goal else said]
+
+
+def left_at(record: FitRecord) -> float:
+    """The epoch in which a run that diverged left: from there on its numbers are no picture.
+
+    Its loss was no longer finite then, or ten thousand times that of the first epoch; infinite for
+    other runs.
+    """
+    loss, epoch = np.asarray(record.history.loss, np.float64), record.history.epoch
+    if record.status not in FALLEN or not loss.size:
+        return math.inf
+    gone = np.flatnonzero(~(loss <= GONE * np.abs(loss[0])))
+    return float(epoch[gone[0]]) if gone.size else math.inf
+
+
+def left_line(record: FitRecord) -> list[str]:
+    """Where a run left, and its last finite loss, in words."""
+    left = left_at(record)
+    if math.isinf(left):
+        return []
+    loss = np.asarray(record.history.loss, np.float64)
+    last = np.flatnonzero(np.isfinite(loss))[-1:]
+    value = f", loss {short(float(loss[last[0]]), 4)}" if last.size else ""
+    at = f" in {record.unit} {record.history.epoch[last[0]]}" if last.size else ""
+    return [f"diverged: drawn up to {record.unit} {left:.0f}, where it left{value}{at}"]
 
 
 def course(axes: Axes, record: FitRecord) -> None:
@@ -172,7 +203,7 @@ def run_line(record: FitRecord | Minimum, amount: str, *parts: str) -> str:
     return "  ·  ".join(filter(None, (record.optimizer, *parts, amount + took, failed)))
 
 
-def _rows(record: FitRecord, link: str) -> Rows | None:
+def rows_of(record: FitRecord, link: str) -> Rows | None:
     """What there is to compare row by row, or None."""
     if record.y is None or record.fitted is None:
         return None

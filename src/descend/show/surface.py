@@ -6,6 +6,7 @@ Of many parameters the plane may be that of the way's two principal directions, 
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -19,12 +20,12 @@ from descend.records.record import FitRecord
 from descend.show import canvas
 from descend.show.numbers import plural, short
 from descend.show.paths import contours, draw_way, span
-from descend.show.plots import course, head_lines, run_line
+from descend.show.plots import course, head_lines, left_at, left_line, run_line
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["Plane", "plane_of", "plot_surface"]
+__all__ = ["Plane", "loss_over", "plane_of", "plot_surface", "way_drawn"]
 
 Array = NDArray[Any]
 SECONDS = 2.0  # that the values of a picture may take, about
@@ -102,6 +103,14 @@ def plane_of(names: Sequence[str], varied: Sequence[str], way: Array, end: Array
     return Plane((labels[0], labels[1]), directions[:2], end, np.zeros(2))
 
 
+def way_drawn(record: FitRecord, way: Array) -> Array:
+    """The positions that are drawn: of a run that diverged those up to where it left."""
+    left = left_at(record)
+    if math.isinf(left) or len(way) < 3:
+        return way
+    return way[: int((record.history.epoch <= left).sum()) + 1]
+
+
 def plot_surface(
     record: FitRecord, plane: Plane, way: Array, loss: Callable[[Array], float],
     path: str | os.PathLike[str] | None = None,
@@ -117,14 +126,14 @@ def plot_surface(
     """
     made = run_line(record, plural(record.epochs, record.unit), f"loss {short(record.loss)}")
     heading = f"The loss of {record.model}"
-    lines = [*head_lines(record), made]
+    lines = [*head_lines(record), *left_line(record), made]
     if way.shape[1] > 2:
         lines.append("in the plane through the end of the way, which lies beside it elsewhere")
     figure = canvas.new_figure(heading, lines, failed=not record.success)
     left, right = figure.subplots(1, 2, width_ratios=(1.6, 1.0))
     seen = plane.coordinates(way)
     seen = seen[np.isfinite(seen).all(axis=1)]
-    x, y, z = _values(plane, seen, loss)
+    x, y, z = loss_over(plane, seen, loss)
     contours(left, x, y, z)
     draw_way(left, seen[:, 0], seen[:, 1])
     canvas.style(left, *plane.labels)
@@ -134,10 +143,10 @@ def plot_surface(
     return canvas.save(figure, path)
 
 
-def _values(
+def loss_over(
     plane: Plane, seen: Array, loss: Callable[[Array], float]
 ) -> tuple[Array, Array, Array]:
-    """The loss around the way: fewer values of what takes long."""
+    """The loss around the way, over both coordinates: fewer values of what takes long."""
 
     def value(a: float, b: float) -> float:
         try:

@@ -10,6 +10,7 @@ import numpy as np
 
 from descend.differentiate.reverse import reverse
 from descend.graph.evaluate import Prepared, bind_extents
+from descend.graph.node import postorder
 from descend.graph.source import const
 from descend.records.layers import MOST_LOOKED_AT, LayerRecord
 from descend.simplify.driver import simplify
@@ -24,7 +25,9 @@ if TYPE_CHECKING:
     from descend.run.job import Job
     from descend.trace.model import Model
 
-__all__ = ["SeenLayer", "gradients_of", "layers_of", "seen_layers", "weights_in"]
+__all__ = [
+    "SeenLayer", "gradients_of", "layer_outputs", "layers_of", "seen_layers", "weights_in",
+]  # fmt: skip
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -84,6 +87,23 @@ def seen_layers(
         slopes = {name: gradients[whole] for name, whole in names.items() if whole in gradients}
         found.append(SeenLayer(number, layer, params, np.asarray(output), slopes))
     return found
+
+
+def layer_outputs(
+    job: Job, built: Built, leaves: Mapping[str, Array], x: Array
+) -> list[Array]:  # fmt: skip
+    """What each layer makes of other rows x (rows, …), in the units that the program sees."""
+    network = job.problem.network
+    assert network is not None
+    if "layers" not in built.extras:
+        built.extras["layers"] = _traced(network, built.model)
+    nodes, captured = built.extras["layers"]
+    (data,) = built.model.data.values()
+    bound = job.inputs_at(built, leaves, 1)[0] | captured
+    bound[data] = np.asarray(x, data.dtype)
+    used = {*postorder(nodes)}
+    bound = {node: a for node, a in bound.items() if node in used}
+    return Prepared(nodes, bound)([*bound.values()], bind_extents(bound))
 
 
 def _looked_at(
