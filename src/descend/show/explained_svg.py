@@ -199,6 +199,7 @@ def _box(box: Box, x: float, y: float) -> str:
     dashes = ' stroke-dasharray="4 3"' if box.kind == "data" else ""
     width, height = box.width, box.height
     lines = [
+        f'<g data-node="{escape(box.label)}">',
         f'<rect x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}" rx="6" '
         f'fill="{PAPER}" stroke="{edge}" stroke-width="1.6"{dashes}/>',
         _text(x + PAD, y + LINE, box.title, INK, weight="bold"),
@@ -206,7 +207,7 @@ def _box(box: Box, x: float, y: float) -> str:
     ]
     if box.slope:
         lines.append(_text(x + PAD, y + 3 * LINE, box.slope, FIT))
-    return "\n".join(lines)
+    return "\n".join([*lines, "</g>"])
 
 
 def _arrow(way: Sequence[tuple[float, float, float, float]]) -> str:

@@ -186,6 +186,11 @@ class Session:
         return _thinned(np.asarray(history["epoch"])), _thinned(np.asarray(history["loss"]))
 
     @property
+    def run(self) -> SteppedRun:
+        """The run as it stands, which goes on unless it was paused."""
+        return self._run
+
+    @property
     def standing(self) -> Standing:
         """Where the run stands."""
         return Standing(self._run.epoch, self._loss, self._told.state)

@@ -20,6 +20,7 @@ from descend.studio.panels.descent import DescentPanel
 from descend.studio.panels.model import ModelPanel
 from descend.studio.panels.room import Panel, Room
 from descend.studio.panels.runs import RunsPanel
+from descend.studio.panels.steps import StepsPanel
 from descend.studio.samples import SAMPLES
 from descend.studio.session import SPEED, SPEEDS
 from descend.studio.setup import PARABOLA, Setup
@@ -36,7 +37,7 @@ STEPS = (
 """The orders with a button: their word, their picture, their key."""
 RATES = (-5.0, 0.3, 0.1)  # powers of ten of the learning rate: from, to, by
 THEMES = ((None, "brightness_auto"), (False, "light_mode"), (True, "dark_mode"))
-PANELS: tuple[type[Panel], ...] = (DataPanel, ModelPanel, DescentPanel, RunsPanel)
+PANELS: tuple[type[Panel], ...] = (DataPanel, ModelPanel, DescentPanel, RunsPanel, StepsPanel)
 PACE = 0.3  # seconds without another point, after which points that were drawn count
 
 
