@@ -1,4 +1,5 @@
 // The one module: `draw` for any page that has frames; `studio` for the studio's own.
+import layout from "../../src/descend/studio/layout.json";
 import { draw } from "./draw.js";
 import { make, say } from "./dom.js";
 import { takeFiles } from "./files.js";
@@ -16,6 +17,7 @@ export function studio(element, { path, file, words }) {
   let texts = words, stream;
   const drawing = draw(place, {
     words, dark: darkNow(), onDrawn: () => stream?.ack(), onPoint: (x, y) => stream.point(x, y),
+    onPlane: (first, second) => stream.order("plane", first * layout.planes + second),
   });
   const theme = new MutationObserver(() => drawing.dark(darkNow()));
   theme.observe(document.body, { attributeFilter: ["class"] });
@@ -27,6 +29,7 @@ export function studio(element, { path, file, words }) {
 
   stream = connect(`ws://${location.host}${path}`, {
     onScene: drawing.scene,
+    onSlope: drawing.slope,
     onFrame: drawing.frame,
     onOpen: () => show(false),
     onGone: () => show(true),
