@@ -57,6 +57,7 @@ PICTURES = {
     "learning_rates.py": ("rates.png",),
     "neurons.py": ("neurons.png", "boundary.png"),
     "film.py": ("descent.gif",),
+    "graph.py": ("graph.svg",),
 }
 """Example → the pictures that it draws."""
 COLOURS, LETTERS = 256, 0.002
@@ -252,7 +253,7 @@ def draw() -> list[str]:
                 stdout=subprocess.DEVNULL, env=environment(folder),
             )  # fmt: skip
             for place in map(Path, pictures):
-                if place.suffix == ".gif":  # it says no times, and is small as it is
+                if place.suffix != ".png":  # it says no times, and is small as it is
                     made, old = (folder / place).read_bytes(), IMAGES / place.name
                     if not old.exists() or old.read_bytes() != made:
                         old.write_bytes(made)

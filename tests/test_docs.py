@@ -84,6 +84,8 @@ def test_pictures_are_there_and_small() -> None:
     (film,) = (ROOT / "docs" / "images").glob("*.gif")
     assert film.name == "descent.gif" and film.read_bytes().startswith(b"GIF89a")
     assert film.stat().st_size <= 600_000
+    (graph,) = (ROOT / "docs" / "images").glob("*.svg")
+    assert graph.name == "graph.svg" and graph.stat().st_size <= 20_000
 
 
 def test_blocks_are_run_in_one_session(generate: ModuleType) -> None:
