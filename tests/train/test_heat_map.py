@@ -216,7 +216,7 @@ REFUSED = {
     "LevenbergMarquardt has no learning rate": dict(
         over=dict(w1=[0.0], w2=[1.0]), optimizer=None, batch_size=None
     ),
-    "over begins w1 at 3, above its bound 2": dict(
+    "w1 starts at 3, outside its bounds 0 to 2": dict(
         over=dict(lr=[0.1, 0.2], w1=[1.0, 3.0]), bounds={"w1": (0, 2)}
     ),
     "over begins w3 at 1, and it is tied to others": dict(

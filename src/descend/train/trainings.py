@@ -21,6 +21,7 @@ from descend.run.finished import Finished
 from descend.run.job import Job
 from descend.run.threads import together
 from descend.task.checks import check_count, check_seed
+from descend.task.declared import check_inside
 from descend.task.foreign import foreign_names
 from descend.train.descents import Descents
 from descend.train.fit import read_call
@@ -269,13 +270,7 @@ def _check_begin(name: str, value: Array, job: Job) -> None:
             f"over begins {name} at {value:g}, and it is tied to others",
             remedy="give it the values of what it is tied to",
         )
-    low, high = job.space.edges(name)
-    if not low <= value <= high:
-        side = f"below its bound {low:g}" if value < low else f"above its bound {high:g}"
-        raise UsageError(
-            f"over begins {name} at {value:g}, {side}",
-            remedy="take values between its bounds, or widen them",
-        )
+    check_inside(job.space, name, value)
 
 
 def begun_at(job: Job, leaves: Mapping[str, Array]) -> Job:
