@@ -57,10 +57,11 @@ def own_import(node: ast.AST) -> bool:
 
 LATE = {
     "cli.leftover", "cli.many", "cli.shared", "cli.spelling", "compile.descent",
-    "compile.function_text", "compile.legalise", "compile.many", "data.queried", "data.remedy",
+    "compile.function_text", "compile.legalise", "compile.many", "compile.packets", "data.queried",
+    "data.remedy",
     "data.sealed", "data.sheets", "data.sources", "methods.penalties", "methods.updates",
     "models.kind", "models.model", "models.parts", "models.table", "models.tree", "show.layout",
-    "show.output", "show.classes", "show.paths", "show.plots", "show.surface",
+    "show.output", "show.classes", "show.heat_map", "show.paths", "show.plots", "show.surface",
     "show.report", "studio.server",
     "trace.tables.families",
     "trust.curved", "judge.divergence", "judge.growth", "result.explaining", "train.load",

@@ -20,7 +20,7 @@ __all__ = ["CODE", "EPOCHS", "FIRST", "LOSS", "packet_program"]
 INT = np.dtype(np.int64)
 LOSS, FIRST, EPOCHS = "loss", "first loss", "epochs"
 CODE, SUM = "code", "sum of losses"
-RETURNED = ("parameter", "average", "best")
+RETURNED = ("parameter", "average", "best", "model")
 
 
 def packet_program(
@@ -37,70 +37,105 @@ def packet_program(
         own: which of the start and fixed inputs are those of the training.
         records: what is put aside beside, by name.
     """
-    slots = _needed(program, [*records.values()])
-    total = input_node(SUM, (), FLOAT)
-    code = input_node(CODE, (), INT)
-    rows = row_count(program.rows, FLOAT)
-    share = call("mul", cast(program.step.loss, FLOAT), rows)
-    mean = call("div", total, call("max", rows, const(1.0)))
-
-    def at_end(nodes: Sequence[Node]) -> list[Node]:
-        return substitute(list(nodes), {program.epoch.loss: mean})
-
-    *after, stop = at_end([*(slot.epoch for slot in slots), program.epoch.stop])
-    size = call("abs", mean)
-    for slot in slots:
-        if slot.kind in ("parameter", "average"):
-            numbers = call("abs", slot.form)
-            whole = reduce_sum(numbers, tuple(range(slot.form.ndim)))
-            size = call("add", size, cast(whole, FLOAT))
-    sound = call("lt", size, const(np.inf))
-    on = call("eq", code, const(0, INT))
-    going = call("and", on, sound)
-    ended = select(sound, cast(stop, INT), const(DIVERGED, INT))
-    index, first = program.epoch.index, input_node(f"kept {FIRST}", (), FLOAT)
-    kept = {
-        LOSS: (mean, const(np.nan)),
-        FIRST: (select(call("eq", index, const(0.0)), mean, first), const(np.nan)),
-        EPOCHS: (call("add", index, const(1.0)), const(0.0)),
-    }
-    kept |= {
-        name: (cast(node, FLOAT), const(np.nan))
-        for name, node in zip(records, at_end(list(records.values())), strict=True)
-    }
-    for slot, value in zip(slots, after, strict=True):
-        if slot.kind in RETURNED or slot.kind == "model":
-            kept[slot.name] = value, slot.begin
-    forms = {name: input_node(f"kept {name}", v.shape, v.dtype) for name, (v, _) in kept.items()}
-    forms[FIRST] = first
-    aside = [
-        select(broadcast_like(going, value), value, forms[name])
-        for name, (value, _) in kept.items()
-    ]
-    state = [*(s.form for s in slots), total, code, *forms.values()]
-    begin = [*(s.begin for s in slots), const(0.0), const(0, INT)]
-    begin += [cast(at_first, value.dtype) for value, at_first in kept.values()]
-    step = [*(s.step for s in slots), call("add", total, share), code, *forms.values()]
-    end = [*after, const(0.0), select(on, ended, code), *aside]
+    t = _Training(program, records)
+    state = [*(s.form for s in t.slots), t.total, t.code, *t.kept.values()]
+    begin = [*(s.begin for s in t.slots), const(0.0), const(0, INT), *t.first_kept()]
+    step = [*(s.step for s in t.slots), t.summed(), t.code, *t.kept.values()]
+    end = [*t.after, const(0.0), t.code_after(), *t.put_aside()]
     made = simplify([*begin, *step, *end], final=True)
     count = len(state)
     begin, step, end = (made[i * count : (i + 1) * count] for i in range(3))
-    mine = tuple(n for n in (*program.start, *program.fixed) if n in own)
-    used = set(postorder(made))
-    shared = tuple(n for n in (*program.start, *program.fixed) if n in used and n not in own)
-    names = [*(s.name for s in slots), SUM, CODE, *(f"kept {name}" for name in kept)]
+    used, inputs = set(postorder(made)), (*program.start, *program.fixed)
+    names = [*(s.name for s in t.slots), SUM, CODE, *(f"kept {name}" for name in t.kept)]
     built = PacketProgram(
-        tuple(state), mine, program.data, shared, index, program.rows,
-        program.plan, tuple(begin), tuple(step), tuple(end), len(slots) + 1,
+        tuple(state), tuple(n for n in inputs if n in own), program.data,
+        tuple(n for n in inputs if n in used and n not in own), t.index, program.rows,
+        program.plan, tuple(begin), tuple(step), tuple(end), len(t.slots) + 1,
     )  # fmt: skip
     return built, names
+
+
+class _Training:
+    """The parts of a training that goes on beside others that may have ended.
+
+    Attributes:
+        slots: of the program, those that matter to its end.
+        total, code, kept: what it carries besides.
+        after: the slots after an epoch.
+    """
+
+    def __init__(self, program: Program, records: Mapping[str, Node]) -> None:
+        self.program, self.index = program, program.epoch.index
+        self.slots = _needed(program, list(records.values()))
+        self.total, self.code = input_node(SUM, (), FLOAT), input_node(CODE, (), INT)
+        self.rows = row_count(program.rows, FLOAT)
+        self.mean = call("div", self.total, call("max", self.rows, const(1.0)))
+        ends = [*(s.epoch for s in self.slots), program.epoch.stop, *records.values()]
+        ends = substitute(ends, {program.epoch.loss: self.mean})
+        count = len(self.slots)
+        self.after, self.stop = ends[:count], ends[count]
+        self.records = dict(zip(records, ends[count + 1 :], strict=True))
+        self.returned = {
+            slot.name: (slot, value)
+            for slot, value in zip(self.slots, self.after, strict=True)
+            if slot.kind in RETURNED
+        }
+        names = (LOSS, FIRST, EPOCHS, *records)
+        self.kept = {name: input_node(f"kept {name}", (), FLOAT) for name in names}
+        self.kept |= {
+            name: input_node(f"kept {name}", value.shape, value.dtype)
+            for name, (_, value) in self.returned.items()
+        }
+
+    def summed(self) -> Node:
+        """The sum of losses after a batch."""
+        share = call("mul", cast(self.program.step.loss, FLOAT), self.rows)
+        return call("add", self.total, share)
+
+    def sound(self) -> Node:
+        """Whether all numbers are finite: what is not once, is not any more."""
+        size = call("abs", self.mean)
+        for slot in self.slots:
+            if slot.kind in ("parameter", "average"):
+                whole = reduce_sum(call("abs", slot.form), tuple(range(slot.form.ndim)))
+                size = call("add", size, cast(whole, FLOAT))
+        return call("lt", size, const(np.inf))
+
+    def on(self) -> Node:
+        return call("eq", self.code, const(0, INT))
+
+    def code_after(self) -> Node:
+        ended = select(self.sound(), cast(self.stop, INT), const(DIVERGED, INT))
+        return select(self.on(), ended, self.code)
+
+    def first_kept(self) -> list[Node]:
+        """What is put aside before the first epoch."""
+        nothing = {LOSS: np.nan, FIRST: np.nan, EPOCHS: 0.0, **dict.fromkeys(self.records, np.nan)}
+        begun = [cast(slot.begin, value.dtype) for slot, value in self.returned.values()]
+        return [*map(const, nothing.values()), *begun]
+
+    def put_aside(self) -> list[Node]:
+        """What is put aside after an epoch: of a training that has ended, what was there."""
+        first = call("eq", self.index, const(0.0))
+        now = {
+            LOSS: self.mean,
+            FIRST: select(first, self.mean, self.kept[FIRST]),
+            EPOCHS: call("add", self.index, const(1.0)),
+            **{name: cast(node, FLOAT) for name, node in self.records.items()},
+            **{name: value for name, (_, value) in self.returned.items()},
+        }
+        going = call("and", self.on(), self.sound())
+        return [
+            select(broadcast_like(going, value), value, self.kept[name])
+            for name, value in now.items()
+        ]
 
 
 def _needed(program: Program, ends: Sequence[Node]) -> list[Slot]:
     """The slots on which the loss, the end or the result of a training depends."""
     by_form = {slot.form: slot for slot in program.slots}
     roots = [program.step.loss, program.epoch.stop, *ends]
-    roots += [s.form for s in program.slots if s.kind in (*RETURNED, "model")]
+    roots += [s.form for s in program.slots if s.kind in RETURNED]
     kept: set[Node] = set()
     while roots:
         new = {n for n in postorder(roots) if n in by_form} - kept

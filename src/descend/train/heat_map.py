@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -290,24 +290,15 @@ def _groups(job: Job, grid: Grid) -> list[Group]:
 
 def _inputs(descents: Descents, grid: Grid) -> dict[Node, Array]:
     """What the program of one training is bound to: (1, …) for all of them, or (trainings, …)."""
-    built, program = descents.built, descents.built.descent.program
-
-    def bound(own: Mapping[str, Any]) -> dict[Node, Array]:
-        job, leaves = job_of(descents, own)
-        fixed = job.fixed(built)
-        named = zip(built.descent.fixed, program.fixed, strict=True)
-        found = {node: np.asarray(fixed[name], node.dtype) for name, node in named}
-        return found | dict(zip(program.start, job.starts(built, leaves), strict=True))
-
-    corner = bound(grid.own(0, 0))
+    corner = _bound(descents, grid.own(0, 0))
     found = {node: value[None] for node, value in corner.items()}
     for axis, count in enumerate(grid.shape):
-        rows = [bound(grid.own(*((k, 0) if axis == 0 else (0, k)))) for k in range(count)]
+        rows = _along(descents, grid, axis)
         for node, first in corner.items():
-            if all(row[node] is first or np.array_equal(row[node], first) for row in rows):
+            if node not in rows[0] or all(np.array_equal(row[node], first) for row in rows):
                 continue
             if len(found[node]) > 1:
-                return _each(bound, grid)
+                return _each(descents, grid)
             values = np.stack([row[node] for row in rows])
             shape = (count, 1) if axis == 0 else (1, count)
             whole = np.broadcast_to(
@@ -317,11 +308,42 @@ def _inputs(descents: Descents, grid: Grid) -> dict[Node, Array]:
     return found
 
 
-def _each(
-    bound: Callable[[Mapping[str, Any]], dict[Node, Array]], grid: Grid
-) -> dict[Node, Array]:
+def _bound(descents: Descents, own: Mapping[str, Any]) -> dict[Node, Array]:
+    """Every input of the program of a training."""
+    built, program = descents.built, descents.built.descent.program
+    job, leaves = job_of(descents, own)
+    fixed = job.fixed(built)
+    named = zip(built.descent.fixed, program.fixed, strict=True)
+    found = {node: np.asarray(fixed[name], node.dtype) for name, node in named}
+    return found | dict(zip(program.start, job.starts(built, leaves), strict=True))
+
+
+def _along(descents: Descents, grid: Grid, axis: int) -> list[dict[Node, Array]]:
+    """The inputs along an axis, or of them those alone that may differ."""
+    made, name, values = descents.built.descent, grid.names[axis], grid.values[axis].tolist()
+    job, leaves = job_of(descents, grid.own(0, 0))
+    if name in leaves and job.space is None:
+        begins = ({**leaves, name: np.asarray(v, leaves[name].dtype)} for v in values)
+        starts = (job.starts(descents.built, begin) for begin in begins)
+        return [dict(zip(made.program.start, each, strict=True)) for each in starts]
+    if name in (*leaves, "seed", "batch_size"):
+        count = range(grid.shape[axis])
+        places = [(k, 0) if axis == 0 else (0, k) for k in count]
+        return [_bound(descents, grid.own(*place)) for place in places]
+    nodes = dict(zip(made.fixed, made.program.fixed, strict=True))
+    rows = []
+    for value in values:
+        own = job.with_number(name, value, made.fixed)
+        assert own is not None
+        numbers = own.numbers()
+        known = {nodes[n]: v for n, v in numbers.items() if n in nodes}
+        rows.append({node: np.asarray(v, node.dtype) for node, v in known.items()})
+    return rows
+
+
+def _each(descents: Descents, grid: Grid) -> dict[Node, Array]:
     """The same where an input depends on both numbers."""
-    rows = [bound(grid.own(i, j)) for i, j in np.ndindex(*grid.shape)]
+    rows = [_bound(descents, grid.own(i, j)) for i, j in np.ndindex(*grid.shape)]
     return {node: np.stack([row[node] for row in rows]) for node in rows[0]}
 
 
