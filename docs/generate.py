@@ -162,6 +162,7 @@ def environment(folder: Path) -> dict[str, str]:
     """A terminal 80 columns wide, this environment's commands, a cache of its own."""
     return {
         **os.environ,
+        "DESCEND_RUNS": "off",
         "PATH": f"{folder / '.bin'}{os.pathsep}{os.environ.get('PATH', '')}",
         "PYTHONPATH": str(ROOT / "src"),
         "PYTHONUNBUFFERED": "1",

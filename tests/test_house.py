@@ -62,6 +62,7 @@ LATE = {
     "data.sealed", "data.sheets", "data.sources", "methods.penalties", "methods.updates",
     "models.kind", "models.model", "models.parts", "models.table", "models.tree", "show.layout",
     "show.output", "show.classes", "show.heat_map", "show.paths", "show.plots", "show.surface",
+    "show.watched",
     "show.report", "studio.server",
     "trace.tables.families",
     "trust.curved", "judge.divergence", "judge.growth", "result.explaining", "train.load",

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Collection, Mapping
 from typing import Any
 
+import numpy as np
+
 from descend.cli.bonds import bonds, used_by_ties
+from descend.cli.journal import keep
 from descend.cli.method import build_optimizer
 from descend.cli.options import Text, numbers, of_method, passed_on
 from descend.cli.output import Told, check_places, tell
@@ -60,8 +64,26 @@ def fit(table: Text, formula: Text, /, **given: Any) -> int:
     if by is not None or shared is not None:
         return grouped(formula, source, rows, (by, shared), options, given, told)
     options |= {name: columns[column] for name, column in by_row.items()}
+    if given.get("watch"):
+        options |= watching(formula, rows, binding)
     result = run_fit(formula, rows, **options)
-    return tell(result, given, told, lambda: result.to_json_dict(rows=False))
+    code = tell(result, given, told, lambda: result.to_json_dict(rows=False))
+    return keep("fit", formula, table, given, result, code)
+
+
+def watching(formula: str, rows: Mapping[str, Any], binding: Binding) -> dict[str, Any]:
+    """The options by which a fit is drawn on the terminal while it goes on."""
+    from descend.show.watched import Watched
+
+    read, curve = parse_formula(formula), None
+    assert binding.target is not None
+    if len(binding.data) == 1:
+        (name,) = binding.data
+        x, y = (np.asarray(rows[n]) for n in (name, binding.target))
+        if x.ndim == y.ndim == 1 and x.dtype.kind in "iuf":
+            curve = x, y, lambda grid, **params: read.evaluate({name: grid, **params})
+    meter = Watched(sys.stderr, curve)
+    return {"progress": meter, "callback": meter.see}
 
 
 def grouped(
@@ -83,6 +105,12 @@ def grouped(
 
 def check_words(given: Mapping[str, Any], options: Mapping[str, Any]) -> None:
     """Refuse options that were written and would do nothing."""
+    for name in ("by", "shared", "quiet", "verbose"):
+        if given.get("watch") and given.get(name):
+            raise UsageError(
+                f"--watch draws one fit while it goes on, and --{name} has no such picture",
+                remedy=f"leave out --watch, or --{name}",
+            )
     if options.get("params") == []:
         raise UsageError("--params is empty", remedy="write --params a,b, or leave it out")
     if "record" in given and "history" not in given:
