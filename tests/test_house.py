@@ -56,14 +56,13 @@ def own_import(node: ast.AST) -> bool:
 
 
 LATE = {
-    "cli.leftover", "cli.many", "cli.shared", "cli.spelling", "compile.descent",
+    "cli.leftover", "cli.many", "cli.pictures", "cli.shared", "cli.spelling", "compile.descent",
     "compile.function_text", "compile.legalise", "compile.many", "compile.packets", "data.queried",
-    "data.remedy",
-    "data.sealed", "data.sheets", "data.sources", "methods.penalties", "methods.updates",
-    "models.kind", "models.model", "models.parts", "models.table", "models.tree", "show.layout",
-    "show.output", "show.classes", "show.heat_map", "show.paths", "show.plots", "show.surface",
-    "show.watched",
-    "show.report", "studio.server",
+    "data.remedy", "data.sealed", "data.sheets", "data.sources", "methods.penalties",
+    "methods.updates", "models.kind", "models.model", "models.parts", "models.table",
+    "models.tree", "result.courses", "show.animation", "show.classes", "show.courses",
+    "show.heat_map", "show.layout", "show.neurons", "show.output", "show.paths", "show.plots",
+    "show.race", "show.rates", "show.report", "show.surface", "show.watched", "studio.server",
     "trace.tables.families",
     "trust.curved", "judge.divergence", "judge.growth", "result.explaining", "train.load",
     "result.datasets",

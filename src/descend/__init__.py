@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from descend.train.heat_map import heat_map
     from descend.train.load import load
     from descend.train.minimize import maximize, minimize
+    from descend.train.pictures import plot_batch_sizes, plot_race, plot_rates
     from descend.train.start import SteppedRun, start
     from descend.train.trainings import Trainings, trainings
 
@@ -75,6 +76,7 @@ _HOMES = {
     "train.explain": "explain",
     "train.fit": "fit",
     "train.load": "load",
+    "train.pictures": "plot_batch_sizes plot_race plot_rates",
     "train.start": "SteppedRun start",
     "train.heat_map": "heat_map",
     "train.trainings": "Trainings trainings",
@@ -93,7 +95,8 @@ __all__ = [
     "FormulaError", "GlobalFit", "HeatMap", "ManyFits", "NotCoveredError", "Parameter", "SetFit",
     "SteppedRun", "TraceError", "Trainings", "UsageError", "black_box", "check_grad",
     "custom_derivative", "explain", "fit", "fit_global", "fit_many", "grad", "heat_map", "hessian",
-    "hvp", "jacobian", "jvp", "load", "maximize", "minimize", "read", "running", "scan", "start",
+    "hvp", "jacobian", "jvp", "load", "maximize", "minimize", "plot_batch_sizes", "plot_race",
+    "plot_rates", "read", "running", "scan", "start",
     "stop_gradient", "trainings", "value_and_grad", "vjp",
 ]  # fmt: skip
 __all__ += methods.__all__

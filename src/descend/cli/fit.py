@@ -13,7 +13,7 @@ from descend.cli.bonds import bonds, used_by_ties
 from descend.cli.journal import keep
 from descend.cli.method import build_optimizer
 from descend.cli.options import Text, numbers, of_method, passed_on
-from descend.cli.output import Told, check_places, tell
+from descend.cli.output import Told, Writers, check_places, tell
 from descend.cli.tables import asked_of, in_order, named_shortly, refuse_bare, tell_notes
 from descend.data.read import open_table
 from descend.data.table import TableFile
@@ -23,6 +23,12 @@ from descend.trace.formula import Binding
 from descend.train.fit import fit as run_fit
 
 __all__ = ["fit", "open_bound"]
+
+OF_THE_WAY = ("plot_surface", "plot_paths", "plot_gradients", "animate")
+"""Pictures for which the epochs keep the parameters."""
+DRAWN = (*OF_THE_WAY, "plot_race", "plot_rates", "plot_batch_sizes")
+NEEDS = {"over": "plot_surface", "race": "plot_race", "rates": "plot_rates"}
+"""What says something of a picture, and nothing without it."""
 
 
 def fit(table: Text, formula: Text, /, **given: Any) -> int:
@@ -41,13 +47,8 @@ def fit(table: Text, formula: Text, /, **given: Any) -> int:
     optimizer = build_optimizer(of_method("fit", given), options)
     if by is None:
         check_places(given)
-    if "plot_surface" in given and not options.get("record"):
-        options["record"] = ["params"]
-    if "over" in given and "plot_surface" not in given:
-        raise UsageError(
-            "--over says over what --plot-surface draws, and there is none",
-            remedy="add --plot-surface FILE",
-        )
+    if {*OF_THE_WAY} & {*given}:
+        options["record"] = [*dict.fromkeys([*options.get("record", ()), "params"])]
     check_words(given, options)
     options["start"] = read_start(given.get("start"))
     source, binding = open_bound(table, formula, given, options)
@@ -67,7 +68,12 @@ def fit(table: Text, formula: Text, /, **given: Any) -> int:
     if given.get("watch"):
         options |= watching(formula, rows, binding)
     result = run_fit(formula, rows, **options)
-    code = tell(result, given, told, lambda: result.to_json_dict(rows=False))
+    pictures: Writers = ()
+    if {*DRAWN} & {*given}:
+        from descend.cli.pictures import pictures_of
+
+        pictures = pictures_of(result, given, formula, rows, options)
+    code = tell(result, given, told, lambda: result.to_json_dict(rows=False), pictures)
     return keep("fit", formula, table, given, result, code)
 
 
@@ -113,6 +119,18 @@ def check_words(given: Mapping[str, Any], options: Mapping[str, Any]) -> None:
             )
     if options.get("params") == []:
         raise UsageError("--params is empty", remedy="write --params a,b, or leave it out")
+    for name, picture in NEEDS.items():
+        if name in given and picture not in given:
+            option = f"--{picture.replace('_', '-')}"
+            raise UsageError(
+                f"--{name} says over what {option} draws, and there is none",
+                remedy=f"add {option} FILE",
+            )
+    if "plot_race" in given and "race" not in given:
+        raise UsageError(
+            "--plot-race draws several runs, and none are named",
+            remedy="add --race sgd,adam,rmsprop or --race lr=0.001,0.01,0.1",
+        )
     if "record" in given and "history" not in given:
         raise UsageError(
             "--record says what --history keeps, and there is no --history",

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from descend.cli.output import Told
+from descend.cli.output import WRITTEN, Told
 from descend.cli.streams import complain
 from descend.data.table import TableFile
 from descend.errors import DescendError, UsageError
@@ -36,8 +36,8 @@ def fit_groups(
     Raises:
         UsageError: an option that many fits do not have.
     """
-    for name in ("plot", "plot_surface", "history", "checkpoint", "resume"):
-        if name in written:
+    for name in (*WRITTEN, "resume"):
+        if name in written and name != "save":
             raise UsageError(
                 f"--{name.replace('_', '-')} is for a single fit, and --by makes many",
                 remedy="write --save fits.parquet for the results of all of them",

@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from descend.cli.options import parts
 from descend.cli.streams import complain, say, say_json
 from descend.errors import DescendError, DescendWarning, DivergedWarning
 from descend.show.progress import for_stream
@@ -84,9 +83,12 @@ def plain_warnings() -> Iterator[None]:
 
 
 WRITTEN = {
-    "plot": "plot", "plot_surface": "plot", "save": "saved fit", "history": "history",
-    "checkpoint": "checkpoint",
+    "plot": "plot", "plot_surface": "plot", "plot_paths": "plot", "plot_gradients": "plot",
+    "plot_race": "plot", "plot_rates": "plot", "plot_batch_sizes": "plot", "animate": "animation",
+    "save": "saved fit", "history": "history", "checkpoint": "checkpoint",
 }  # fmt: skip
+Writers = Sequence[tuple[str, Callable[[Any], object]]]
+"""Options, and what writes the file of each."""
 
 
 def check_places(given: Mapping[str, Any]) -> None:
@@ -97,9 +99,16 @@ def check_places(given: Mapping[str, Any]) -> None:
 
         for path, kind in written:
             check_output_path(path, kind)
+    if "animate" in given:
+        from descend.show.animation import check_animation
+
+        check_animation(given["animate"])
 
 
-def tell(result: Any, given: Mapping[str, Any], told: Told, data: Callable[[], Any]) -> int:
+def tell(
+    result: Any, given: Mapping[str, Any], told: Told, data: Callable[[], Any],
+    pictures: Writers = (),
+) -> int:  # fmt: skip
     """Write picture, history and saved fit, then print the result, and where they are.
 
     Files come first: a result that cannot be printed is not lost. If one cannot be written, the
@@ -114,7 +123,7 @@ def tell(result: Any, given: Mapping[str, Any], told: Told, data: Callable[[], A
         ("save", result.save if "save" in given else None),
         ("history", lambda path: _write_history(result, path)),
         ("plot", result.plot),
-        ("plot_surface", lambda path: _draw_surface(result, path, given)),
+        *pictures,
     ):
         path = given.get(option)
         if path is None or write is None:
@@ -130,11 +139,6 @@ def tell(result: Any, given: Mapping[str, Any], told: Told, data: Callable[[], A
     for failure in failures:
         complain(f"error: {failure}")
     return int(failures[0].exit_code if failures else result.exit_code)
-
-
-def _draw_surface(result: Any, path: str, given: Mapping[str, Any]) -> None:
-    over = given.get("over")
-    result.plot_surface(path, None if over is None else [*map(str.strip, parts(over))])
 
 
 def _write_history(result: Any, path: str) -> None:

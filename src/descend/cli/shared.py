@@ -9,13 +9,14 @@ import numpy as np
 
 from descend.cli.options import names
 from descend.cli.output import Told, check_places, tell
+from descend.cli.pictures import of_the_way
 from descend.data.table import TableFile
 from descend.errors import UsageError
 from descend.train.fit_global import Dataset, fit_global
 
 __all__ = ["fit_shared"]
 
-REFUSED = ("checkpoint", "resume")
+REFUSED = ("checkpoint", "resume", "plot_race", "plot_rates", "plot_batch_sizes")
 
 
 def fit_shared(
@@ -34,7 +35,8 @@ def fit_shared(
     """
     for name in REFUSED:
         if name in given:
-            raise UsageError(f"--{name} has no meaning with --shared", remedy="leave it out")
+            option = name.replace("_", "-")
+            raise UsageError(f"--{option} has no meaning with --shared", remedy="leave it out")
     check_places(given)
     if options.get("params") is not None:
         raise UsageError("--params has no meaning with --shared", remedy="give --start instead")
@@ -52,4 +54,6 @@ def fit_shared(
         own_weights = {name: np.asarray(column)[rows] for name, column in weights.items()}
         sets.append(Dataset(formula, table, name=str(group), **own_weights))
     found = fit_global(sets, shared=names(shared), **own)
-    return tell(found, given, told, lambda: found.to_json_dict(rows=False))
+    return tell(
+        found, given, told, lambda: found.to_json_dict(rows=False), of_the_way(found, given)
+    )

@@ -15,11 +15,11 @@ from descend.data.covariance import whitening
 from descend.errors import UsageError, ends_at_users_line, suggest
 from descend.records.datasets import SetRecord
 from descend.records.record import jsonable, values_of
-from descend.result.fit import Fit, fit_of, predicted, rows_apart
+from descend.result.fit import Fit, fit_of, predicted
 from descend.result.graph_json import graph_from_json, model_parts
 from descend.result.saved import SavedFit, SavedSet, fit_as_bytes, read_fit, write_fit
 from descend.run.job import traced
-from descend.run.predictor import Predictor
+from descend.run.predictor import Predictor, rows_apart
 from descend.show.datasets import datasets_section, plot_datasets
 from descend.show.numbers import short
 from descend.show.plots import value_lines

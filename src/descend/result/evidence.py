@@ -177,6 +177,10 @@ class FitEvidence:
         """The loss of all numbers, and the way of the descent."""
         return surface_of(self.finished, self.leaves, record.history)
 
+    def ran(self, what: str) -> Finished:
+        """The run, by whose rows something is worked out."""
+        return self.finished
+
 
 def _has_arrived(run: Run) -> bool:
     """Whether that was looked at when the run ended clearly."""
@@ -215,6 +219,13 @@ class FromFile:
         raise UsageError(
             "a loaded fit has no rows, over which the loss could be drawn",
             remedy="write descend.fit(model, x, y, start=fit).plot_surface()",
+        )
+
+    def ran(self, what: str) -> Finished:
+        """Refused: the rows are not in the file."""
+        raise UsageError(
+            f"a loaded fit has no rows, on which {what} could be worked out",
+            remedy="fit again with start=fit, which is quick from there",
         )
 
 

@@ -6,17 +6,19 @@ import copy
 import io
 import math
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
 from descend.errors import DataError, UsageError, ends_at_users_line, warn
-from descend.graph.node import Dim, mixing
+from descend.graph.node import mixing
 from descend.quantities import refuse_other_rows
 from descend.records.record import FitRecord, defaults_of, like, number_names_of, values_of
 from descend.records.statuses import STATUSES
 from descend.result.evidence import OF_DATA, Evidence, FromFile
+from descend.result.pictured import Pictured
+from descend.run.predictor import rows_apart
 from descend.show.shown import Shown
 from descend.task.foreign import RESULT_NAMES
 from descend.trust.methods import Trusted
@@ -110,7 +112,7 @@ def _unknown(record: Any, name: str) -> AttributeError:
     return AttributeError(words, name=name, obj=record)
 
 
-class Fit(Evident, Trusted, FitRecord):
+class Fit(Evident, Trusted, Pictured, FitRecord):
     """A finished fit: a record of everything known about it, and the fitted model itself.
 
     >>> import descend
@@ -236,28 +238,6 @@ class Fit(Evident, Trusted, FitRecord):
         predict = self._at if single and apart else None
         return plot_fit(self, path, predict, parts, around, self._spread(), answer.link)
 
-    @ends_at_users_line
-    def plot_surface(
-        self, path: str | os.PathLike[str] | None = None, over: Sequence[str] | None = None
-    ) -> Figure:
-        """Draw the loss over two parameters, with the way of the descent on it.
-
-        The way is known where the fit has `record=["params"]`; else start and end are drawn.
-
-        Args:
-            over: two names of numbers, such as `("a", "w[0]")`; by default the two that vary, or,
-                of more, the two directions along which the way spreads most.
-
-        Raises:
-            UsageError: the path cannot be written, there are no such numbers, the way is not known
-                where it is needed, or the fit was loaded from a file.
-        """
-        from descend.show.surface import plane_of, plot_surface
-
-        seen = self._evidence.surface(self)
-        plane = plane_of(seen.names, seen.varied, seen.way, seen.way[-1], over)
-        return plot_surface(self, plane, seen.way, seen.loss, path)
-
     def _answered(self, of: Callable[[Array], Any], x: Any) -> Any:
         """What is made of the model's output for rows, or for one row without their axis."""
         found = self._raw(x)
@@ -353,11 +333,6 @@ class Fit(Evident, Trusted, FitRecord):
         from descend.result.saved import fit_as_bytes
 
         return fit_of_bytes, (fit_as_bytes(self._saved()),)
-
-
-def rows_apart(predictor: Predictor) -> bool:
-    """Whether a model's rows know nothing of one another, so that it has a curve through them."""
-    return isinstance(predictor.rows, Dim) and not mixing(predictor.outputs, predictor.rows)[1]
 
 
 def predicted(

@@ -11,7 +11,7 @@ from descend.data.frames import as_matrix, bind_inputs, is_table, take_columns
 from descend.data.validate import check_members
 from descend.errors import UsageError
 from descend.graph.evaluate import evaluate
-from descend.graph.node import Dim, Node
+from descend.graph.node import Dim, Node, mixing
 from descend.lean import dataclass
 from descend.run.answers import RAW, Answer
 from descend.run.outside import refuse_outside
@@ -20,7 +20,7 @@ from descend.trace.model import Model
 if TYPE_CHECKING:
     from descend.task.scaling import Scaling
 
-__all__ = ["Predictor"]
+__all__ = ["Predictor", "rows_apart"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -135,3 +135,8 @@ class Predictor:
             refuse_outside(self.outputs, bound, extents, names, lambda _node: None)
         else:
             refuse_outside(self.model.nodes, bound, extents, names, self.model.origin)
+
+
+def rows_apart(predictor: Predictor) -> bool:
+    """Whether a model's rows know nothing of one another, so that it has a curve through them."""
+    return isinstance(predictor.rows, Dim) and not mixing(predictor.outputs, predictor.rows)[1]

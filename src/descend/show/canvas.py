@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from descend.show.fonts import drawn_texts, families, warn_of_missing
 from descend.show.numbers import shortened
 from descend.show.output import check_output_path, written_whole
 from descend.visible import visible
@@ -36,12 +37,16 @@ __all__ = [
     "RULE",
     "PAPER",
     "WRONG",
+    "any_script",
     "bars",
     "class_look",
     "contour_colours",
     "density_colours",
     "legend_above",
+    "line_look",
     "new_figure",
+    "ordered_colours",
+    "stretched",
     "part_colour",
     "points",
     "save",
@@ -59,6 +64,8 @@ CLASSES = (
 )  # fmt: skip
 """As far apart for all kinds of colour vision as two given ones allow."""
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*")
+LINES = (DATA, FIT, "#2a8f83", "#5b1a4f", "#a07a1c", "#7f06f9", "#1f2933", "#b0487f")
+DASHES = ("-", (0, (5, 1.6)), (0, (1.4, 1.3)), (0, (7, 1.6, 1.4, 1.6)))
 PARTS = ("#2a8f83", "#8a5ab0", "#a07a1c", "#4d8f3a", "#b0487f", "#5b6b7a")
 
 Path = str | os.PathLike[str] | None
@@ -94,14 +101,22 @@ def class_look(number: int) -> tuple[str, str]:
     return CLASSES[at], MARKERS[at]
 
 
-@functools.cache
-def _fonts() -> list[str]:
-    """DejaVu, which matplotlib brings, then whatever is installed for other scripts."""
-    from matplotlib import font_manager
+def line_look(number: int) -> dict[str, Any]:
+    """The look of one of several lines: dashes tell apart what colours leave alike.
 
-    known = {entry.name for entry in font_manager.fontManager.ttflist}
-    others = ("Noto Sans", "Noto Sans CJK SC", "Noto Sans CJK JP", "Arial Unicode MS")
-    return ["DejaVu Sans", *(name for name in others if name in known)]
+    >>> line_look(0)["color"], line_look(9)["color"], line_look(9)["linestyle"]
+    ('#3f78b0', '#d95f1e', (0, (1.4, 1.3)))
+    """
+    dashes = DASHES[(number + number // len(LINES)) % len(DASHES)]
+    return {"color": LINES[number % len(LINES)], "linestyle": dashes}
+
+
+def ordered_colours(number: int) -> list[tuple[float, ...]]:
+    """Colours in an order that is seen, as of layers one after the other: light to dark."""
+    from matplotlib import colormaps
+
+    places = np.linspace(0.12, 0.88, max(number, 2))[:number]
+    return [tuple(colour) for colour in colormaps["viridis"](places[::-1])]
 
 
 def new_figure(
@@ -143,12 +158,12 @@ def _heading(
 
 
 def _extent(entry: Any) -> float:
-    with _any_script():
+    with any_script():
         return float(entry.get_window_extent().width)
 
 
 @contextlib.contextmanager
-def _any_script() -> Iterator[None]:
+def any_script() -> Iterator[None]:
     """Draw a box for a letter that no installed font has, without a word about it."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
@@ -157,7 +172,7 @@ def _any_script() -> Iterator[None]:
 
 def write(place: Any, x: float, y: float, text: str, **options: Any) -> Any:
     """Write text that is never read as mathematics: a column may be called `price ($)`."""
-    return place.text(x, y, visible(text), parse_math=False, fontfamily=_fonts(), **options)
+    return place.text(x, y, visible(text), parse_math=False, fontfamily=families(), **options)
 
 
 def _tick(value: float) -> str:
@@ -194,7 +209,7 @@ def style(axes: Axes, x_label: str = "", y_label: str = "") -> None:
                 shortened(visible(label), LONGEST_LABEL),
                 color=INK,
                 fontsize=12,
-                fontfamily=_fonts(),
+                fontfamily=families(),
                 parse_math=False,
             )
     _plain_logarithms(axes)
@@ -218,6 +233,18 @@ def _plain_logarithms(axes: Axes) -> None:
         if 0 < low < high < 500 * low:
             axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
             axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+
+
+def stretched(axes: Axes) -> None:
+    """Give the first epochs the room of the many later ones; 0 stays on the axis."""
+    from matplotlib.ticker import FuncFormatter, NullLocator, SymmetricalLogLocator
+
+    axes.set_xscale("symlog", linthresh=1.0)
+    low, high = axes.get_xlim()
+    axes.set_xlim(max(low, -0.3), high)
+    axes.xaxis.set_major_locator(SymmetricalLogLocator(base=10, linthresh=1.0))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _tick(value)))
+    axes.xaxis.set_minor_locator(NullLocator())
 
 
 def _columns(labels: Sequence[str], most: int) -> int:
@@ -250,7 +277,7 @@ def legend_above(axes: Axes, columns: int = 4) -> None:
         borderaxespad=0.2,
         handletextpad=0.5,
         columnspacing=1.6,
-        prop={"family": _fonts(), "size": 11.5},
+        prop={"family": families(), "size": 11.5},
         labelcolor=INK,
     )
     for entry in legend.get_texts():
@@ -316,11 +343,12 @@ def thinned(x: NDArray[Any], y: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any
 def save(figure: Figure, path: str | os.PathLike[str] | None) -> Figure:
     """Write the figure where a path is given, and return it so that notebooks show it."""
     vars(figure)["_repr_png_"] = functools.partial(_png, figure)
+    warn_of_missing(drawn_texts(figure))
     if path is None:
         return figure
     target = check_output_path(path, "plot")
     suffix = target.suffix.lower()
-    with written_whole(target) as temporary, _any_script():
+    with written_whole(target) as temporary, any_script():
         metadata = _METADATA.get(suffix)
         figure.savefig(temporary, dpi=DOTS, format=suffix[1:], metadata=metadata)
     return figure
@@ -329,6 +357,6 @@ def save(figure: Figure, path: str | os.PathLike[str] | None) -> Figure:
 def _png(figure: Figure) -> bytes:
     """The picture as a notebook asks for it, which knows only figures made through pyplot."""
     stream = io.BytesIO()
-    with _any_script():
+    with any_script():
         figure.savefig(stream, dpi=DOTS / 2, format="png")
     return stream.getvalue()

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.gridspec import GridSpecBase
 
-__all__ = ["Classified", "classified", "plot_classes"]
+__all__ = ["Classified", "classified", "draw_classes", "has_place", "plot_classes"]
 
 Array = NDArray[Any]
 Predict = Callable[[Mapping[str, Array]], Array]
@@ -122,12 +122,10 @@ def plot_classes(
     )  # fmt: skip
     lines = [*head_lines(record), made]
     figure = canvas.new_figure(record.model, lines, failed=not record.success)
-    columns = _columns(record.x, len(rows.y)) if rows.predict is not None else []
     recorded = [n for n in ACCURACIES if n in record.history]
-    if 1 <= len(columns) <= 2 and rows.are_probabilities and rows.hard:
+    if has_place(record, rows):
         grid = figure.add_gridspec(2, 2, width_ratios=(1.45, 1.0), height_ratios=(1.35, 1.0))
-        draw = _boundary if len(columns) == 2 else _over_column
-        draw(figure.add_subplot(grid[0, 0]), record, rows, columns)
+        draw_classes(figure.add_subplot(grid[0, 0]), record, rows)
         _table(figure.add_subplot(grid[0, 1]), record, rows)
         _calibration(figure.add_subplot(grid[1, 0]), rows)
         below: GridSpecBase = grid[1, 1].subgridspec(len(recorded[:1]) + 1, 1)
@@ -150,6 +148,18 @@ def plot_classes(
         _accuracies(figure.add_subplot(place), record, recorded)
     course(figure.add_subplot(places[-1]), record)
     return canvas.save(figure, path)
+
+
+def has_place(record: FitRecord, rows: Classified) -> bool:
+    """Whether the classes can be drawn over one column or two."""
+    columns = _columns(record.x, len(rows.y)) if rows.predict is not None else []
+    return 1 <= len(columns) <= 2 and rows.are_probabilities and rows.hard
+
+
+def draw_classes(axes: Axes, record: FitRecord, rows: Classified) -> None:
+    """The probabilities over the only column, or the boundary over two."""
+    columns = _columns(record.x, len(rows.y))
+    (_boundary if len(columns) == 2 else _over_column)(axes, record, rows, columns)
 
 
 def _columns(x: Mapping[str, Array], n_rows: int) -> list[tuple[str, int | None, Array]]:

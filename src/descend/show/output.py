@@ -21,6 +21,7 @@ STILL = 60.0  # seconds without a change: a process of another machine may write
 TABLES = (".parquet", ".pq", ".csv", ".tsv", ".json", ".jsonl")
 KINDS: Mapping[str, tuple[str, ...]] = {
     "plot": (".png", ".svg", ".pdf", ".jpg", ".webp"),
+    "animation": (".gif", ".mp4"),
     "history": (".csv", ".tsv", ".json"),
     "saved fit": (".descend",),
     "checkpoint": (),

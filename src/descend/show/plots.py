@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["course", "head_lines", "loss_course", "plot_fit", "run_line", "value_lines"]
+__all__ = [
+    "Rows", "course", "head_lines", "loss_course", "plot_fit", "rows_of", "run_line", "value_lines",
+]  # fmt: skip
 
 Array = NDArray[Any]
 Predict = Callable[[Mapping[str, Array]], Array]
@@ -101,7 +103,7 @@ def plot_fit(
     lines = [*head_lines(record), made]
     figure = canvas.new_figure(record.model, lines, failed=not record.success)
     grid = figure.add_gridspec(2, 2, width_ratios=(1.75, 1.0), height_ratios=(1.9, 1.0))
-    rows = _rows(record, link)
+    rows = rows_of(record, link)
     if rows is not None:
         data, loss = figure.add_subplot(grid[0, 0]), figure.add_subplot(grid[0, 1])
         residuals = figure.add_subplot(grid[1, 0], sharex=data)
@@ -172,7 +174,7 @@ def run_line(record: FitRecord | Minimum, amount: str, *parts: str) -> str:
     return "  ·  ".join(filter(None, (record.optimizer, *parts, amount + took, failed)))
 
 
-def _rows(record: FitRecord, link: str) -> Rows | None:
+def rows_of(record: FitRecord, link: str) -> Rows | None:
     """What there is to compare row by row, or None."""
     if record.y is None or record.fitted is None:
         return None

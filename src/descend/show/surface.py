@@ -24,7 +24,7 @@ from descend.show.plots import course, head_lines, run_line
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["Plane", "plane_of", "plot_surface"]
+__all__ = ["Plane", "loss_over", "plane_of", "plot_surface"]
 
 Array = NDArray[Any]
 SECONDS = 2.0  # that the values of a picture may take, about
@@ -124,7 +124,7 @@ def plot_surface(
     left, right = figure.subplots(1, 2, width_ratios=(1.6, 1.0))
     seen = plane.coordinates(way)
     seen = seen[np.isfinite(seen).all(axis=1)]
-    x, y, z = _values(plane, seen, loss)
+    x, y, z = loss_over(plane, seen, loss)
     contours(left, x, y, z)
     draw_way(left, seen[:, 0], seen[:, 1])
     canvas.style(left, *plane.labels)
@@ -134,10 +134,10 @@ def plot_surface(
     return canvas.save(figure, path)
 
 
-def _values(
+def loss_over(
     plane: Plane, seen: Array, loss: Callable[[Array], float]
 ) -> tuple[Array, Array, Array]:
-    """The loss around the way: fewer values of what takes long."""
+    """The loss around the way, over both coordinates: fewer values of what takes long."""
 
     def value(a: float, b: float) -> float:
         try:
