@@ -26,9 +26,14 @@ __all__ = ["fit", "open_bound"]
 
 OF_THE_WAY = ("plot_surface", "plot_paths", "plot_gradients", "animate")
 """Pictures for which the epochs keep the parameters."""
-DRAWN = (*OF_THE_WAY, "plot_race", "plot_rates", "plot_batch_sizes")
-NEEDS = {"over": "plot_surface", "race": "plot_race", "rates": "plot_rates"}
+DRAWN = (*OF_THE_WAY, "plot_race", "plot_rates", "plot_batch_sizes", "plot_map")
+NEEDS = {"over": "plot_surface", "race": "plot_race", "rates": "plot_rates", "map": "plot_map"}
 """What says something of a picture, and nothing without it."""
+ASKED = {
+    "plot_race": ("race", "several runs", "--race sgd,adam,rmsprop or --race lr=0.001,0.01,0.1"),
+    "plot_map": ("map", "trainings over two numbers", "--map lr=0.001:1,batch_size=1:64"),
+}
+"""What a picture cannot do without."""
 
 
 def fit(table: Text, formula: Text, /, **given: Any) -> int:
@@ -126,11 +131,10 @@ def check_words(given: Mapping[str, Any], options: Mapping[str, Any]) -> None:
                 f"--{name} says over what {option} draws, and there is none",
                 remedy=f"add {option} FILE",
             )
-    if "plot_race" in given and "race" not in given:
-        raise UsageError(
-            "--plot-race draws several runs, and none are named",
-            remedy="add --race sgd,adam,rmsprop or --race lr=0.001,0.01,0.1",
-        )
+    for picture, (name, what, example) in ASKED.items():
+        if picture in given and name not in given:
+            option = f"--{picture.replace('_', '-')}"
+            raise UsageError(f"{option} draws {what}, and none are named", remedy=f"add {example}")
     if "record" in given and "history" not in given:
         raise UsageError(
             "--record says what --history keeps, and there is no --history",

@@ -10,6 +10,7 @@ import numpy as np
 
 from descend.errors import UsageError
 from descend.result.fit import Fit
+from descend.show.numbers import duration
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -115,7 +116,7 @@ class HeatMap:
         return made
 
     def plot(self, path: str | os.PathLike[str] | None = None) -> Figure:
-        """Draw the map.
+        """Draw the map; what diverged, or ended above its first epoch, is hatched and counted.
 
         Args:
             path: a file to write, `.png`, `.svg`, `.pdf`, ….
@@ -125,7 +126,16 @@ class HeatMap:
         """
         from descend.show.heat_map import plot_map
 
-        return plot_map(self.names, *self.values, self.judged, path)
+        lost = self.diverged | self.grew
+        held = self.judged is self.validation_loss
+        told = f"{self.updates:,} updates".replace(",", " ")
+        return plot_map(
+            self.names, *self.values, np.where(lost, np.inf, self.judged), path,
+            title=f"{self.model} over {self.names[0]} and {self.names[1]}",
+            lines=[f"{told} in {duration(self.seconds)}"],
+            loss_name="loss on the rows held back" if held else "loss of the last epoch",
+            lost_name="diverged or grew" if self.grew.any() else "diverged",
+        )  # fmt: skip
 
 
 def closer(name: str, values: Array, ends: Sequence[float]) -> Array:

@@ -287,6 +287,11 @@ TABLE: tuple[Option, ...] = (
            "The rates of --plot-rates: 0.001,0.01,0.1; else about the edge of divergence."),
     Option("plot_batch_sizes", "text", "", None, "fit", _FILES,
            "Draw what the loss comes to over the size of the batches, into this file."),
+    Option("plot_map", "text", "", None, "fit", _FILES,
+           "Draw what whole trainings come to over two numbers, into this file."),
+    Option("map", "words", "", None, "fit", _FILES,
+           "The two numbers of --plot-map: lr=0.001:1,batch_size=1:64; a third number is how many "
+           "values (64)."),
     Option("history", "text", "", None, "fit minimize", _FILES,
            "Write what each epoch or iteration came to into this file (.csv, .tsv, .json)."),
     Option("save", "text", "", None, "fit", _FILES,

@@ -60,7 +60,7 @@ def heat_map(
 
     >>> x = np.linspace(-1.0, 1.0, 20)
     >>> found = heat_map("y = a*x + b", {"x": x, "y": 2*x + 1}, start=dict(a=0, b=0), epochs=30,
-    ...                  over=dict(lr=[0.01, 0.1, 3.0], batch_size=[1, 5]), optimizer="sgd")
+    ...                  over=dict(lr=[0.01, 0.1, 30.0], batch_size=[1, 5]), optimizer="sgd")
     >>> found.loss.shape, found.diverged.tolist()
     ((3, 2), [[False, False], [False, False], [True, True]])
     >>> found.at(*found.best)["lr"], round(float(found.params["a"][1, 0]), 3)
