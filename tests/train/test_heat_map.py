@@ -1,5 +1,7 @@
 """Trainings over two numbers: each is that of `fit`, however many lie beside it."""
 
+import copy
+import pickle
 import re
 import warnings
 from collections.abc import Iterator
@@ -203,6 +205,20 @@ def test_all_of_them_may_diverge() -> None:
         _ = found.best
     with pytest.warns(DivergedWarning):
         assert found.fit(0, 0).status == "diverged"
+
+
+def test_it_travels_and_is_copied() -> None:
+    over = dict(lr=np.geomspace(1e-3, 0.1, 8), w1=[0.0, 2.0])
+    found = descend.heat_map(parabola, X, Y, over=over, **LESSON, batch_size=1)
+    twin = copy.deepcopy(found)
+    twin.loss[:] = 0
+    assert found.loss.all()
+    assert twin.zoom(lr=(0.01, 0.02)).loss.shape == found.loss.shape
+    sent = pickle.loads(pickle.dumps(found))
+    np.testing.assert_array_equal(sent.params["w1"], found.params["w1"])
+    assert repr(sent) == repr(found)
+    with pytest.raises(descend.UsageError, match="the model has stayed behind"):
+        sent.fit(0, 0)
 
 
 REFUSED = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -54,7 +55,20 @@ class HeatMap:
         self.compile_seconds: float = told["compile_seconds"]
         self.updates: int = told["updates"]
         self.interrupted: bool = told["interrupted"]
-        self._again = again
+        self._again: Callable[..., Any] | None = again
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_again": None}  # a model need not be one that travels
+
+    def __copy__(self) -> HeatMap:
+        return self.__deepcopy__({})
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> HeatMap:
+        made = HeatMap.__new__(HeatMap)
+        again = self._again  # functions are not copied
+        made.__dict__.update(copy.deepcopy({**self.__dict__, "_again": None}, memo))
+        made._again = again
+        return made
 
     def __repr__(self) -> str:
         m, n = self.loss.shape
@@ -93,8 +107,16 @@ class HeatMap:
 
     def fit(self, i: int, j: int) -> Fit:
         """The training at a place of the map once more, as a fit with all that belongs to one."""
-        found: Fit = self._again(None, self.at(i, j))
+        found: Fit = self._made(None, self.at(i, j))
         return found
+
+    def _made(self, over: Mapping[str, Array] | None, at: Mapping[str, float]) -> Any:
+        if self._again is None:
+            raise UsageError(
+                "the map was sent or loaded, and the model has stayed behind",
+                remedy="make the map anew by descend.heat_map, and ask that one",
+            )
+        return self._again(over, at)
 
     def zoom(self, **ranges: Sequence[float]) -> HeatMap:
         """The same over a part of it, as finely: `zoom(lr=(0.1, 0.3))`.
@@ -112,7 +134,7 @@ class HeatMap:
             name: closer(name, values, ranges[name]) if name in ranges else values
             for name, values in zip(self.names, self.values, strict=True)
         }
-        made: HeatMap = self._again(over, {})
+        made: HeatMap = self._made(over, {})
         return made
 
     def plot(self, path: str | os.PathLike[str] | None = None) -> Figure:
