@@ -102,7 +102,7 @@ def losses_of(lr: float, epochs: int) -> np.ndarray:
 
 
 def lesson() -> Iterator[Case]:
-    """The lesson's run at 40 rates: whether an epoch contracts, and how much the loss still falls."""
+    """The lesson's run at 40 rates: whether an epoch contracts, and if the loss still falls."""
     y = ROWS @ [4.0, 5.0, 6.0]
     for lr in np.geomspace(1e-9, 2, 40).tolist():
         run = of_parabola(y, lr=lr, batch_size=1, shuffle=False, stop_loss=1e-5)
@@ -154,8 +154,8 @@ def networks() -> Iterator[Case]:
         x = rng.normal(size=(80, 2))
         y = np.sin(x[:, 0]) + x[:, 1]
         for lr, right in ((1e-9, "stuck"), (0.03, "converging"), (1e3, "diverging")):
-            run = descend.start(nn.mlp([12], activation="tanh"), x, y, optimizer="sgd", lr=lr, seed=seed,
-                                batch_size=80)  # fmt: skip
+            net = nn.mlp([12], activation="tanh")
+            run = descend.start(net, x, y, optimizer="sgd", lr=lr, seed=seed, batch_size=80)
             yield Case(f"network {seed} at lr={lr}", told_after(run, 100), {right})
 
 
