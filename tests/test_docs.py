@@ -16,7 +16,7 @@ PAGES = (
     "README.md", "docs/how-it-works.md", "docs/errors.md", "docs/numpy-coverage.md",
     "docs/ready-models.md", "docs/coming-from-scipy.md", "docs/coming-from-lmfit.md",
     "docs/many-fits.md", "docs/uncertainty.md", "docs/tables.md", "docs/networks.md",
-    "docs/random-and-state.md", "docs/scikit-learn.md",
+    "docs/random-and-state.md", "docs/scikit-learn.md", "docs/terminal.md",
 )  # fmt: skip
 WRITTEN = sorted(
     str(path.relative_to(ROOT))
