@@ -1,7 +1,8 @@
 # Each target makes .venv by itself; nothing but Python >= 3.11 and make need be there.
 #   make demo   make test   make check   make fuzz   make bench   make oracles   make docs
 #   make coverage   make against OTHER=../before/src   make clean
-#   make e2e   make e2e-measure   make e2e-screenshots   make studio-web   make studio-web-check
+#   make e2e   make e2e-measure   make e2e-memory   make e2e-screenshots
+#   make studio-web   make studio-web-check
 PYTHON ?= python3
 VENV := .venv
 BENCH_VENV := .bench-venv
@@ -13,10 +14,10 @@ ARGS ?=
 OTHER ?=
 
 .PHONY: demo test check fuzz bench against oracles coverage docs clean help
-.PHONY: e2e e2e-measure e2e-screenshots studio-web studio-web-check
+.PHONY: e2e e2e-measure e2e-memory e2e-screenshots studio-web studio-web-check
 
 help:
-	@sed -n '1,4p' Makefile
+	@sed -n '1,5p' Makefile
 
 demo: $(READY)
 	$(PY) examples/demo.py
@@ -39,6 +40,7 @@ bench: $(BENCH_READY)
 	$(BENCH_VENV)/bin/python bench/scaling.py
 	$(BENCH_VENV)/bin/python bench/many_fits.py
 	$(BENCH_VENV)/bin/python bench/large_fit.py
+	$(BENCH_VENV)/bin/python bench/heat_map.py
 	$(BENCH_VENV)/bin/python bench/warm.py
 
 # Every call of the benchmark beside another checkout's, such as the commit before a change.
@@ -62,6 +64,10 @@ e2e: $(E2E_READY)
 
 e2e-measure: $(E2E_READY)
 	$(PY) e2e/measure.py $(ARGS)
+
+# For half an hour.
+e2e-memory: $(E2E_READY)
+	$(PY) e2e/memory.py $(ARGS)
 
 e2e-screenshots: $(E2E_READY)
 	$(PY) e2e/screenshots.py $(ARGS)

@@ -21,7 +21,7 @@ DROPPED = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "PYTHONDONTWRITEBYTECODE")
 def environment(**more: str) -> dict[str, str]:
     """The caller's, without settings that would distort what is measured."""
     kept = {k: v for k, v in os.environ.items() if k not in DROPPED}
-    return {**kept, "MPLBACKEND": "Agg", **more}
+    return {**kept, "MPLBACKEND": "Agg", "DESCEND_RUNS": "off", **more}
 
 
 def version(package: str) -> str:

@@ -40,12 +40,13 @@ sys.path[:0] = [str(ROOT / "src"), str(ROOT / "docs")]
 PAGES = (
     "README.md", "docs/how-it-works.md", "docs/errors.md", "docs/coming-from-scipy.md",
     "docs/coming-from-lmfit.md", "docs/many-fits.md", "docs/uncertainty.md", "docs/tables.md",
-    "docs/networks.md", "docs/random-and-state.md", "docs/scikit-learn.md",
+    "docs/networks.md", "docs/random-and-state.md", "docs/scikit-learn.md", "docs/terminal.md",
 )  # fmt: skip
 SINGLE = ("docs/networks.md",)
 """Pages of trainings in single precision, whose digits differ among processors: words count."""
 COVERAGE = "docs/numpy-coverage.md"
 READY = "docs/ready-models.md"
+CHINESE = "README.zh-CN.md"
 IMAGES = ROOT / "docs" / "images"
 PICTURES = {
     "demo.py": ("demo-output/parabola.png", "demo-output/thurber.png"),
@@ -57,6 +58,7 @@ PICTURES = {
     "learning_rates.py": ("rates.png",),
     "neurons.py": ("neurons.png", "boundary.png"),
     "film.py": ("descent.gif",),
+    "graph.py": ("graph.svg",),
 }
 """Example → the pictures that it draws."""
 COLOURS, LETTERS = 256, 0.002
@@ -64,6 +66,8 @@ MARK = "\x1e"
 
 KINDS = "python run|python error|text output|console run"
 BLOCK = re.compile(rf"^```({KINDS})\n(.*?)^```$", re.M | re.S)
+FENCE = re.compile(r"^```.*?^```$", re.M | re.S)
+WHOLE_TABLE = re.compile(r"<!-- benchmark -->.*?<!-- /benchmark -->", re.S)
 TABLE = re.compile(r"(<!-- benchmark -->\n).*?(<!-- /benchmark -->)", re.S)
 Rules = tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...]
 TIMINGS: Rules = (
@@ -168,6 +172,7 @@ def environment(folder: Path) -> dict[str, str]:
     """A terminal 80 columns wide, this environment's commands, a cache of its own."""
     return {
         **os.environ,
+        "DESCEND_RUNS": "off",
         "PATH": f"{folder / '.bin'}{os.pathsep}{os.environ.get('PATH', '')}",
         "PYTHONPATH": str(ROOT / "src"),
         "PYTHONUNBUFFERED": "1",
@@ -231,12 +236,24 @@ def ready_page(text: str) -> str:
     return with_models(rendered(READY, text))
 
 
+def with_blocks(text: str, source: str = "README.md") -> str:
+    """A translation with the code, the outputs and the table of the page that it translates."""
+    original = ROOT.joinpath(source).read_text(encoding="utf-8")
+    blocks = FENCE.findall(original)
+    if len(blocks) != len(FENCE.findall(text)):
+        raise SystemExit(f"{CHINESE} has other blocks of code than {source}: add or remove some")
+    following = iter(blocks)
+    text = FENCE.sub(lambda _: next(following), text)
+    (table,) = WHOLE_TABLE.findall(original)
+    return WHOLE_TABLE.sub(lambda _: table, text)
+
+
 def page_makers() -> dict[str, Callable[[str], str]]:
     """Every generated page with what makes it from its present text."""
     makers: dict[str, Callable[[str], str]] = {
         page: lambda text, page=page: rendered(page, text) for page in PAGES
     }
-    return {**makers, COVERAGE: coverage_page, READY: ready_page}
+    return {**makers, COVERAGE: coverage_page, READY: ready_page, CHINESE: with_blocks}
 
 
 def draw() -> list[str]:
@@ -252,7 +269,7 @@ def draw() -> list[str]:
                 stdout=subprocess.DEVNULL, env=environment(folder),
             )  # fmt: skip
             for place in map(Path, pictures):
-                if place.suffix == ".gif":  # it says no times, and is small as it is
+                if place.suffix != ".png":  # it says no times, and is small as it is
                     made, old = (folder / place).read_bytes(), IMAGES / place.name
                     if not old.exists() or old.read_bytes() != made:
                         old.write_bytes(made)

@@ -19,6 +19,7 @@ TESTS = Path(__file__).parent
 os.environ.setdefault("MPLBACKEND", "Agg")
 use_own_fonts()
 os.environ.setdefault("DESCEND_CACHE_DIR", str(TESTS.parent / ".pytest_cache" / "descend"))
+os.environ["DESCEND_RUNS"] = "off"
 
 COMMON = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
 settings.register_profile("quick", max_examples=100, derandomize=True, **COMMON)

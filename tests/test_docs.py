@@ -16,7 +16,7 @@ PAGES = (
     "README.md", "docs/how-it-works.md", "docs/errors.md", "docs/numpy-coverage.md",
     "docs/ready-models.md", "docs/coming-from-scipy.md", "docs/coming-from-lmfit.md",
     "docs/many-fits.md", "docs/uncertainty.md", "docs/tables.md", "docs/networks.md",
-    "docs/random-and-state.md", "docs/scikit-learn.md",
+    "docs/random-and-state.md", "docs/scikit-learn.md", "docs/terminal.md",
 )  # fmt: skip
 WRITTEN = sorted(
     str(path.relative_to(ROOT))
@@ -84,6 +84,8 @@ def test_pictures_are_there_and_small() -> None:
     (film,) = (ROOT / "docs" / "images").glob("*.gif")
     assert film.name == "descent.gif" and film.read_bytes().startswith(b"GIF89a")
     assert film.stat().st_size <= 600_000
+    (graph,) = (ROOT / "docs" / "images").glob("*.svg")
+    assert graph.name == "graph.svg" and graph.stat().st_size <= 20_000
 
 
 def test_blocks_are_run_in_one_session(generate: ModuleType) -> None:

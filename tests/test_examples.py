@@ -18,6 +18,7 @@ PICTURES = {
     "learning_rates.py": ("rates.png", "batch_sizes.png"),
     "neurons.py": ("neurons.png", "boundary.png"),
     "film.py": ("descent.gif",),
+    "graph.py": ("graph.svg", "layers.svg"),
 }
 SCRIPTS = [*sorted(p.name for p in EXAMPLES.glob("lesson_*.py")), *PICTURES]
 WORDS = {
@@ -34,6 +35,7 @@ WORDS = {
     "learning_rates.py": "2/λmax = 0.8881",
     "neurons.py": "right: 9",
     "film.py": "60 pictures",
+    "graph.py": "what comes back vanishes in 0 Linear(6), 1 Sigmoid()",
 }
 
 

@@ -46,11 +46,13 @@ if TYPE_CHECKING:
     from descend.parameters.declare import Parameter
     from descend.result.datasets import GlobalFit, SetFit
     from descend.result.fit import Fit
+    from descend.result.heat_map import HeatMap
     from descend.result.many import ManyFits
     from descend.train.explain import explain
     from descend.train.fit import fit
     from descend.train.fit_global import Dataset, fit_global
     from descend.train.fit_many import fit_many
+    from descend.train.heat_map import heat_map
     from descend.train.load import load
     from descend.train.minimize import maximize, minimize
     from descend.train.pictures import plot_batch_sizes, plot_race, plot_rates
@@ -76,7 +78,9 @@ _HOMES = {
     "train.load": "load",
     "train.pictures": "plot_batch_sizes plot_race plot_rates",
     "train.start": "SteppedRun start",
+    "train.heat_map": "heat_map",
     "train.trainings": "Trainings trainings",
+    "result.heat_map": "HeatMap",
     "train.fit_many": "fit_many",
     "result.many": "ManyFits",
     "train.minimize": "maximize minimize",
@@ -88,10 +92,10 @@ _NAMES = {name: home for home, names in _HOMES.items() for name in names.split()
 
 __all__ = [
     "DataError", "Dataset", "DescendError", "DescendWarning", "DivergedWarning", "Fit",
-    "FormulaError", "GlobalFit", "ManyFits", "NotCoveredError", "Parameter", "SetFit",
+    "FormulaError", "GlobalFit", "HeatMap", "ManyFits", "NotCoveredError", "Parameter", "SetFit",
     "SteppedRun", "TraceError", "Trainings", "UsageError", "black_box", "check_grad",
-    "custom_derivative", "explain", "fit", "fit_global", "fit_many", "grad", "hessian", "hvp",
-    "jacobian", "jvp", "load", "maximize", "minimize", "plot_batch_sizes", "plot_race",
+    "custom_derivative", "explain", "fit", "fit_global", "fit_many", "grad", "heat_map", "hessian",
+    "hvp", "jacobian", "jvp", "load", "maximize", "minimize", "plot_batch_sizes", "plot_race",
     "plot_rates", "read", "running", "scan", "start",
     "stop_gradient", "trainings", "value_and_grad", "vjp",
 ]  # fmt: skip

@@ -12,6 +12,7 @@ from typing import Any
 
 from cyclopts import App, CycloptsError
 
+from descend.cli.commands import PLACES
 from descend.cli.options import rows_of, with_options
 from descend.cli.output import error_object, plain_warnings, print_json
 from descend.cli.streams import complain, flush, prepare
@@ -25,15 +26,9 @@ __all__ = ["main"]
 
 INTERRUPTED = 130
 
-_PLACES = {
-    "fit": "cli.fit:fit",
-    "minimize": "cli.minimize:minimize",
-    "grad": "cli.derivatives:grad",
-    "explain": "cli.explain:explain",
-    "predict": "cli.predict:predict",
-    "studio": "cli.studio:studio",
-}
-_COMMANDS: Mapping[str, Callable[..., int]] = Late(_PLACES)
+_COMMANDS: Mapping[str, Callable[..., int]] = Late(
+    {**PLACES, "completion": "cli.completion:completion"}
+)
 _WEIGHTS = (
     "write --sample-weight COLUMN to multiply each row's loss by it, or --sigma COLUMN with the "
     "standard deviations of the target (one over such a weight)"
@@ -113,10 +108,10 @@ def _read(words: list[str]) -> tuple[Callable[..., Any], BoundArguments]:
     """The command and its arguments."""
     quiet: Any = {"exit_on_error": False, "print_error": False}
     if words[0] in _COMMANDS and not {"--help", "-h", "--version"} & {*words}:
-        narrow_app = App(help_flags=[], version_flags=[])
-        narrow_app.default(with_options(_COMMANDS[words[0]], words[0], words[1:]))
+        narrow = App(help_flags=[], version_flags=[])
+        narrow.default(with_options(_COMMANDS[words[0]], words[0], words[1:]))
         with suppress(CycloptsError):
-            command, bound, _ = narrow_app.parse_args(words[1:], **quiet)
+            command, bound, _ = narrow.parse_args(words[1:], **quiet)
             return command, bound
     try:
         app = _app([words[0]] if words[0] in _COMMANDS else _COMMANDS)

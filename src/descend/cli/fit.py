@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Collection, Mapping
 from typing import Any
 
+import numpy as np
+
 from descend.cli.bonds import bonds, used_by_ties
+from descend.cli.journal import keep
 from descend.cli.method import build_optimizer
 from descend.cli.options import Text, numbers, of_method, passed_on
 from descend.cli.output import Told, Writers, check_places, tell
@@ -22,11 +26,19 @@ __all__ = ["fit", "open_bound"]
 
 OF_THE_WAY = ("plot_surface", "plot_paths", "plot_gradients", "animate")
 """Pictures for which the epochs keep the parameters."""
-DRAWN = (*OF_THE_WAY, "plot_boundary", "plot_race", "plot_rates", "plot_batch_sizes")
+DRAWN = (
+    *OF_THE_WAY, "plot_boundary", "plot_race", "plot_rates", "plot_batch_sizes", "plot_map",
+)  # fmt: skip
 NEEDS = {
     "over": ("plot_surface", "plot_boundary"), "race": ("plot_race",), "rates": ("plot_rates",),
+    "map": ("plot_map",),
 }  # fmt: skip
 """What says something of a picture, and nothing without it."""
+ASKED = {
+    "plot_race": ("race", "several runs", "--race sgd,adam,rmsprop or --race lr=0.001,0.01,0.1"),
+    "plot_map": ("map", "trainings over two numbers", "--map lr=0.001:1,batch_size=1:64"),
+}
+"""What a picture cannot do without."""
 
 
 def fit(table: Text, formula: Text, /, **given: Any) -> int:
@@ -63,13 +75,31 @@ def fit(table: Text, formula: Text, /, **given: Any) -> int:
     if by is not None or shared is not None:
         return grouped(formula, source, rows, (by, shared), options, given, told)
     options |= {name: columns[column] for name, column in by_row.items()}
+    if given.get("watch"):
+        options |= watching(formula, rows, binding)
     result = run_fit(formula, rows, **options)
     pictures: Writers = ()
     if {*DRAWN} & {*given}:
         from descend.cli.pictures import pictures_of
 
         pictures = pictures_of(result, given, formula, rows, options)
-    return tell(result, given, told, lambda: result.to_json_dict(rows=False), pictures)
+    code = tell(result, given, told, lambda: result.to_json_dict(rows=False), pictures)
+    return keep("fit", formula, table, given, result, code)
+
+
+def watching(formula: str, rows: Mapping[str, Any], binding: Binding) -> dict[str, Any]:
+    """The options by which a fit is drawn on the terminal while it goes on."""
+    from descend.show.watched import Watched
+
+    read, curve = parse_formula(formula), None
+    assert binding.target is not None
+    if len(binding.data) == 1:
+        (name,) = binding.data
+        x, y = (np.asarray(rows[n]) for n in (name, binding.target))
+        if x.ndim == y.ndim == 1 and x.dtype.kind in "iuf":
+            curve = x, y, lambda grid, **params: read.evaluate({name: grid, **params})
+    meter = Watched(sys.stderr, curve)
+    return {"progress": meter, "callback": meter.see}
 
 
 def grouped(
@@ -91,6 +121,12 @@ def grouped(
 
 def check_words(given: Mapping[str, Any], options: Mapping[str, Any]) -> None:
     """Refuse options that were written and would do nothing."""
+    for name in ("by", "shared", "quiet", "verbose"):
+        if given.get("watch") and given.get(name):
+            raise UsageError(
+                f"--watch draws one fit while it goes on, and --{name} has no such picture",
+                remedy=f"leave out --watch, or --{name}",
+            )
     if options.get("params") == []:
         raise UsageError("--params is empty", remedy="write --params a,b, or leave it out")
     for name, pictures in NEEDS.items():
@@ -100,11 +136,10 @@ def check_words(given: Mapping[str, Any], options: Mapping[str, Any]) -> None:
                 f"--{name} says over what {' or '.join(options_of)} draws, and there is none",
                 remedy=f"add {options_of[0]} FILE",
             )
-    if "plot_race" in given and "race" not in given:
-        raise UsageError(
-            "--plot-race draws several runs, and none are named",
-            remedy="add --race sgd,adam,rmsprop or --race lr=0.001,0.01,0.1",
-        )
+    for picture, (name, what, example) in ASKED.items():
+        if picture in given and name not in given:
+            option = f"--{picture.replace('_', '-')}"
+            raise UsageError(f"{option} draws {what}, and none are named", remedy=f"add {example}")
     if "record" in given and "history" not in given:
         raise UsageError(
             "--record says what --history keeps, and there is no --history",

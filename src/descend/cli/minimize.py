@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from descend.cli.bonds import bonds, used_by_ties
+from descend.cli.journal import keep
 from descend.cli.method import build_optimizer
 from descend.cli.options import Text, check_names, numbers, of_method, passed_on
 from descend.cli.output import Told, check_places, tell
@@ -38,7 +39,8 @@ def minimize(formula: Text, /, **given: Any) -> int:
     descent = find_highest if given.get("maximize") else find_lowest
     ordered = {name: begin[name] for name in function.names if name in begin} | begin
     result = descent(function.text, start=ordered, **options)
-    return tell(result, given, told, result.to_json_dict)
+    code = tell(result, given, told, result.to_json_dict)
+    return keep("minimize", formula, None, given, result, code)
 
 
 def read_function(text: str) -> Formula:

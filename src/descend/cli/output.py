@@ -89,6 +89,7 @@ def plain_warnings() -> Iterator[None]:
 WRITTEN = {
     "plot": "plot", "plot_surface": "plot", "plot_paths": "plot", "plot_gradients": "plot",
     "plot_boundary": "plot", "plot_race": "plot", "plot_rates": "plot", "plot_batch_sizes": "plot",
+    "plot_map": "plot",
     "animate": "animation", "save": "saved fit", "history": "history", "checkpoint": "checkpoint",
     "svg": "graph", "html": "page",
 }  # fmt: skip

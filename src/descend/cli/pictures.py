@@ -7,17 +7,21 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
+import numpy as np
+
 from descend.cli.method import build_optimizer
 from descend.cli.options import names, number, of_method, parts
 from descend.cli.output import Writers
 from descend.errors import DescendWarning, UsageError
 from descend.methods.table import as_optimizer
 from descend.train.fit import fit
+from descend.train.heat_map import heat_map
 from descend.train.pictures import plot_batch_sizes, plot_race, plot_rates
 
 __all__ = ["of_the_way", "pictures_of"]
 
-ALONE = ("progress", "checkpoint", "resume", "record")
+VALUES, RATIO = 64, 10.0  # of an axis of a map; it goes by factors where its ends are so far apart
+ALONE = ("progress", "callback", "checkpoint", "resume", "record")
 """Options of the run that is reported, which those of a race do without."""
 
 
@@ -55,13 +59,52 @@ def pictures_of(
             }
         plot_race(runs, path)
 
+    def mapped(path: str) -> None:
+        heat_map(formula, rows, over=_axes(given["map"]), **own).plot(path)
+
     drawn = {
-        "plot_race": race,
+        "plot_map": mapped, "plot_race": race,
         "plot_rates": lambda path: plot_rates(formula, rows, lr=rates or None, path=path, **own),
         "plot_batch_sizes": lambda path: plot_batch_sizes(formula, rows, path=path, **own),
     }
     runs = [(option, draw) for option, draw in drawn.items() if option in given]
     return [*of_the_way(result, given), *runs]
+
+
+def _axes(text: str) -> dict[str, Any]:
+    """The two numbers of a map with their values.
+
+    >>> {name: values.tolist() for name, values in _axes("a=0:1:3,batch_size=1:5").items()}
+    {'a': [0.0, 0.5, 1.0], 'batch_size': [1, 2, 3, 4, 5]}
+    >>> _axes("lr=0.001:10:5,seed=0:2")["lr"].round(6).tolist()
+    [0.001, 0.01, 0.1, 1.0, 10.0]
+    """
+    found: dict[str, Any] = {}
+    for part in parts(text):
+        name, equals, ends = part.partition("=")
+        name, given = name.strip().replace("-", "_"), ends.split(":")
+        if not equals or len(given) not in (2, 3):
+            raise UsageError(
+                f'--map "{text}": "{part.strip()}" is no range of a number',
+                remedy="write --map lr=0.001:1,batch_size=1:64",
+            )
+        low, high, *count = (number(end, f"--map {name}") for end in given)
+        many = int(count[0]) if count else VALUES
+        if not low < high or many < 2:
+            raise UsageError(
+                f"--map {name} goes from one value to a larger one, by at least 2 of them",
+                remedy=f"write --map {name}=0.001:1:50, for example",
+            )
+        even = low > 0 and high >= RATIO * low
+        values = (np.geomspace if even else np.linspace)(low, high, many)
+        whole = name in ("batch_size", "seed")
+        found[name] = np.unique(np.rint(values).astype(np.int64)) if whole else values
+    if len(found) != 2:
+        raise UsageError(
+            f"--map is over two numbers, not {len(found)}",
+            remedy="write --map lr=0.001:1,batch_size=1:64",
+        )
+    return found
 
 
 def _racers(given: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

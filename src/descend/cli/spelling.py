@@ -23,7 +23,7 @@ _WHOLE = (
     (r"write None for no bound", "leave that side of the colon empty for no bound"),
 )  # fmt: skip
 _GIVEN = (
-    rf"(?<![\w.(,-])({_OPTIONS})=(?=\S)(\"([^\"]*)\"|True\b)?"
+    rf"(?<![\w.(,-])(?<!--map )(?<!--race )({_OPTIONS})=(?=\S)(\"([^\"]*)\"|True\b)?"
 )
 _ALONE = (
     rf"^({_OPTIONS}|{_SPELLED})(?= (must|names|needs|has no|is in no|may|says)\b)"

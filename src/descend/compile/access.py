@@ -13,7 +13,7 @@ from descend.compile.operations import emit_operation, kind_of, memory_type
 from descend.graph.node import Dim
 from descend.lean import dataclass
 
-__all__ = ["Access", "Counters", "Frame", "TopValues"]
+__all__ = ["Access", "Counters", "Frame", "TopValues", "number_of"]
 
 Counters = dict[Axis, Value]
 
@@ -69,6 +69,14 @@ class TopValues(dict[Let, Value]):
     def __missing__(self, let: Let) -> Value:
         value = self[let] = self.fetch(let)
         return value
+
+
+def number_of(address: Address) -> int:
+    """Which of the array's elements it is, of one that no counter stands in."""
+    flat = 0
+    for index, n in zip(address.index, address.place.shape, strict=True):
+        flat = flat * int(n) + index.const if not isinstance(n, Dim) else index.const
+    return flat
 
 
 class Access:
@@ -197,19 +205,20 @@ class Access:
             return Value(str(int(value.name) * n), "i64", 1)
         return self.e.mul(value, n)
 
+    def base(self, place: Place) -> str:
+        """Where an array begins."""
+        return self.frame.pointer(place)
+
     def pointer_to(self, address: Address, counters: Counters) -> str:
         kind = kind_of(address.place.dtype)
         at = self.offset(address, counters)
-        return self.e.element(self.frame.pointer(address.place), memory_type(kind), at)
+        return self.e.element(self.base(address.place), memory_type(kind), at)
 
     def register(self, address: Address) -> str | None:
         """The alloca of an element that lives in a register."""
         if not all(i.is_const for i in address.index):
             return None
-        flat = 0
-        for index, n in zip(address.index, address.place.shape, strict=True):
-            flat = flat * int(n) + index.const if not isinstance(n, Dim) else index.const
-        return self.frame.cell(address.place, flat)
+        return self.frame.cell(address.place, number_of(address))
 
     # Lets, loads and stores
 

@@ -19,6 +19,7 @@ from descend.compile.entry import CONTROL, DescentText, Variant, swaps_rows
 from descend.compile.flow import FLOAT, INT, TRUTH, GraphFlow, at
 from descend.compile.fuse import fuse
 from descend.compile.in_place import targets_of, write_in_place
+from descend.compile.known_rows import static_data, with_rows
 from descend.compile.latency import regroup
 from descend.compile.legalise import legalise
 from descend.compile.loops import (
@@ -45,7 +46,6 @@ from descend.graph.blocks import BLOCK, Split
 from descend.graph.node import Dim, Node, postorder
 from descend.graph.program import DIVERGED, EPOCHS_SPENT, RUNNING, Program
 from descend.graph.shared import shared_bodies
-from descend.graph.source import const
 from descend.simplify.driver import simplify
 
 __all__ = ["DescentFlow", "write_descent"]
@@ -109,8 +109,8 @@ class DescentFlow(GraphFlow):
         p = self.program
         if size > 1:
             return self.graph("batch", self.heads, p.data, {p.rows: size}), self.heads
-        heads = simplify(with_rows(self.heads, p, 1))
-        return self.graph("batch", heads, static_data(p, 1)), heads
+        heads = simplify(with_rows(self.heads, p.data, p.rows, 1))
+        return self.graph("batch", heads, static_data(p.data, p.rows, 1)), heads
 
     # The flow
 
@@ -437,41 +437,6 @@ class DescentFlow(GraphFlow):
             self.put("loss_sum", self.const(0.0, FLOAT))
 
         return write
-
-
-def _static_map(program: Program, rows: int) -> dict[Node, Node]:
-    """Every input of the step that has the symbolic rows, with the number in their place."""
-    from_inputs = {}
-    for node in program.data:
-        shape = tuple(rows if n is program.rows else n for n in node.shape)
-        from_inputs[node] = node.op.apply(**{**node.attrs, "shape": shape})
-    return from_inputs
-
-
-def static_data(program: Program, rows: int) -> list[Node]:
-    image = _static_map(program, rows)
-    return [image[n] for n in program.data]
-
-
-def with_rows(outputs: Sequence[Node], program: Program, rows: int) -> list[Node]:
-    """The step graph for a known number of rows: small batches then need no loop."""
-    image = _static_map(program, rows)
-
-    def known(value: Any) -> Any:
-        if value is program.rows:
-            return rows
-        return tuple(known(v) for v in value) if isinstance(value, tuple) else value
-
-    for node in postorder(outputs):
-        if node in image:
-            continue
-        attrs = {k: known(v) for k, v in node.attrs.items()}
-        args = tuple(image[a] for a in node.args)
-        if node.op.name == "row_count" and isinstance(attrs["dim"], int):
-            image[node] = const(attrs["dim"], node.dtype)
-        else:
-            image[node] = node.op.apply(*args, **attrs)
-    return [image[o] for o in outputs]
 
 
 def write_descent(program: Program, variant: Variant, divided: bool = False) -> DescentText:

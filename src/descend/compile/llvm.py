@@ -175,7 +175,7 @@ class BlockWriter(Access):
         total = Value(str(int(n.name) * size), "i64", 1) if n.name.isdigit() else (
             self.e.mul(n, size)
         )  # fmt: skip
-        self.copy_bytes(self.frame.pointer(target), self.frame.pointer(source), total.name)
+        self.copy_bytes(self.base(target), self.base(source), total.name)
 
     def copy_bytes(self, target: str, source: str, count: int | str) -> None:
         self.e.preamble["llvm.memcpy"] = (

@@ -313,11 +313,17 @@ class InLanes:
     Attributes:
         role: `lane` or `final`: whose numbers of rows count.
         rows: of the longest of these fits.
+        first: the row of the columns that the batch begins with; None for the first of all.
+        ordered: whether the rows are fetched through their order in this epoch.
+        packet: which of many packets of trainings this is; None where the lanes are all there are.
     """
 
     block: Block
     role: str
     rows: Let
+    first: Let | None = None
+    ordered: bool = False
+    packet: Let | None = None
 
 
 @dataclass(eq=False)

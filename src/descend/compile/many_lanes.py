@@ -110,7 +110,7 @@ class FitWriter(BlockWriter):
         if self.lanes.shared(place):
             return super().pointer_to(address, counters)
         at = self.offset(address, counters)
-        base = self.frame.pointer(place)
+        base = self.base(place)
         if at.name == "0" and self.first is ZERO:
             return base
         kind = memory_type(kind_of(place.dtype))

@@ -81,19 +81,16 @@ def early_first(epochs: Array, most: int) -> Array:
     """Places of at most so many of the epochs, closer together where the descent begins.
 
     >>> early_first(np.arange(1001.0), 8).tolist()
-    [0, 1, 3, 10, 32, 102, 320, 1000]
+    [0, 1, 3, 10, 32, 100, 316, 1000]
     """
-    if len(epochs) <= most:
-        return np.arange(len(epochs))
-    low, high = 1.0, float(len(epochs) - 1)
-    count = most - 1
-    found = np.zeros(0)
-    while True:  # the first places fall together: more are asked for until there are enough
-        found = np.unique(np.geomspace(low, high, count).round())
-        if len(found) >= most - 1 or count > 20 * most:
-            break
+    last = len(epochs) - 1
+    if last < most:
+        return np.arange(last + 1)
+    count, found = most - 2, np.zeros(0)
+    while len(found) < most - 1:  # the first places fall together, so that more are asked for
         count += 1
-    return np.concatenate([[0], found[: most - 2], [high]]).astype(int)
+        found = np.unique(np.geomspace(1, last, count).round())
+    return np.concatenate([[0], found[: most - 2], [last]]).astype(int)
 
 
 def gradient_norms(run: Finished, course: Course) -> tuple[Array, dict[str, Array], bool]:

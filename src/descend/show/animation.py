@@ -145,9 +145,9 @@ def animated(record: FitRecord, film: Film, path: str | os.PathLike[str] | None 
 
 
 def _written(record: FitRecord, film: Film, shown: Array, kind: str) -> bytes:
-    sheet = _sheet(record, film)
-    warn_of_missing(drawn_texts(sheet.figure))
     with canvas.any_script():
+        sheet = _sheet(record, film)
+        warn_of_missing(drawn_texts(sheet.figure))
         return _gif(sheet, shown) if kind == "gif" else _mp4(sheet, shown)
 
 

@@ -23,8 +23,8 @@ FONT = 'ui-monospace, Menlo, Consolas, "Noto Sans Mono CJK SC", "DejaVu Sans Mon
 SIZE, LETTER, LINE = 13, 7.9, 18  # of the letters, and of a line, in pixels
 PAD, ACROSS, DOWN, EDGE = 10, 64, 26, 24
 LONGEST, HEADING = 34, 96  # letters of a line in a box, and of the heading
-THREAD = (1.0, 4.0)  # the place of a line that passes a column
-SWEEPS = 8
+THREAD = 4.0  # the height of a place where a line passes a column
+SWEEPS = 12
 BAR, BOX = 180.0, 250.0  # the longest bar, and the width of a layer
 GENTLE = 0.16  # the tint of what vanishes or explodes
 Words = Mapping[str, str]
@@ -97,10 +97,13 @@ def _graph(e: Explained) -> tuple[list[str], float, float]:
     chains = [_through(a, b, rank) for a, b in edges]
     steps = [pair for chain in chains for pair in itertools.pairwise(chain)]
     columns = _ordered(rank, steps)
-    sizes = {n: (boxes[n].width, boxes[n].height) if n in boxes else THREAD for n in rank}
+    sizes: dict[str, tuple[float, float]] = {}
+    for column in columns:
+        wide = max(boxes[n].width for n in column if n in boxes)
+        sizes |= {n: (wide, boxes[n].height if n in boxes else THREAD) for n in column}
     places, width, height = _placed(columns, sizes)
     parts = [_arrow([(*places[n], *sizes[n]) for n in chain]) for chain in chains]
-    parts += [_box(box, *places[label]) for label, box in boxes.items()]
+    parts += [_box(box, *places[label], sizes[label][0]) for label, box in boxes.items()]
     return parts, width, height
 
 
@@ -153,27 +156,47 @@ def _ranks(
 def _ordered(
     rank: Mapping[str, int], edges: Sequence[tuple[str, str]]
 ) -> list[list[str]]:  # fmt: skip
-    """The columns, each in an order in which few lines cross: by the middle of the neighbours."""
+    """The columns, each in an order in which few lines cross.
+
+    Sweeps to the right and to the left put each by the middle of its neighbours on the side that
+    the sweep comes from; the best of all stays (Sugiyama, Tagawa and Toda 1981).
+    """
     columns: list[list[str]] = [[] for _ in range(max(rank.values(), default=0) + 1)]
     for label, at in rank.items():
         columns[at].append(label)
-    beside: dict[str, list[str]] = {label: [] for label in rank}
+    before: dict[str, list[str]] = {label: [] for label in rank}
+    behind: dict[str, list[str]] = {label: [] for label in rank}
     for a, b in edges:
-        beside[a].append(b)
-        beside[b].append(a)
+        behind[a].append(b)
+        before[b].append(a)
+    best = [list(column) for column in columns]
     for sweep in range(SWEEPS):
-        place = {
-            label: (k + 0.5) / len(column) for column in columns for k, label in enumerate(column)
-        }
-        for column in columns if sweep % 2 == 0 else reversed(columns):
-            column.sort(key=lambda label: _middle(label, beside, place))
-            place |= {label: (k + 0.5) / len(column) for k, label in enumerate(column)}
-    return columns
+        near = behind if sweep % 2 else before
+        for column in reversed(columns) if sweep % 2 else columns:
+            place = _places(columns)
+            column.sort(key=lambda label: _middle(near[label], place, place[label]))
+        if _crossings(columns, edges) < _crossings(best, edges):
+            best = [list(column) for column in columns]
+    return best
 
 
-def _middle(label: str, beside: Mapping[str, Sequence[str]], place: Mapping[str, float]) -> float:
-    near = [place[other] for other in beside[label]]
-    return sum(near) / len(near) if near else place[label]
+def _places(columns: Sequence[Sequence[str]]) -> dict[str, float]:
+    """How far down in its column each is, from 0 to 1."""
+    return {n: (k + 0.5) / len(column) for column in columns for k, n in enumerate(column)}
+
+
+def _middle(near: Sequence[str], place: Mapping[str, float], own: float) -> float:
+    return sum(place[other] for other in near) / len(near) if near else own
+
+
+def _crossings(columns: Sequence[Sequence[str]], edges: Sequence[tuple[str, str]]) -> int:
+    """How many pairs of lines between neighbouring columns cross."""
+    place = _places(columns)
+    column = {label: k for k, own in enumerate(columns) for label in own}
+    return sum(
+        column[a] == column[c] and (place[a] - place[c]) * (place[b] - place[d]) < 0
+        for (a, b), (c, d) in itertools.combinations(edges, 2)
+    )
 
 
 def _placed(
@@ -188,16 +211,16 @@ def _placed(
         wide = max((sizes[n][0] for n in column), default=0.0)
         y = TOP + (most - own) / 2
         for label in column:
-            places[label] = x + (wide - sizes[label][0]) / 2, y
+            places[label] = x, y
             y += sizes[label][1] + DOWN
         x += wide + ACROSS
     return places, x - ACROSS + EDGE, TOP + most + EDGE
 
 
-def _box(box: Box, x: float, y: float) -> str:
+def _box(box: Box, x: float, y: float, width: float) -> str:
     edge = {"parameter": FIT, "data": MUTED, "output": INK}.get(box.kind, DATA)
     dashes = ' stroke-dasharray="4 3"' if box.kind == "data" else ""
-    width, height = box.width, box.height
+    height = box.height
     lines = [
         f'<g data-node="{escape(box.label)}">',
         f'<rect x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}" rx="6" '
@@ -223,6 +246,7 @@ def _arrow(way: Sequence[tuple[float, float, float, float]]) -> str:
             f" C{before[0] + bend:.1f},{before[1]:.1f} {to[0] - bend:.1f},{to[1]:.1f} "
             f"{to[0]:.1f},{to[1]:.1f}"
         )
+        path += "" if last else f" H{to[0] + wide:.1f}"
         before = to[0] + wide * (not last), to[1]
     x, y = way[-1][0], before[1]
     return (

@@ -67,7 +67,7 @@ def warn_of_missing(texts: Iterable[str]) -> None:
         "install one: on Debian and Ubuntu fonts-noto-cjk or fonts-wqy-microhei, elsewhere Noto "
         "Sans CJK SC"
     ))  # fmt: skip
-    _tell("such", others, "install a font for them, such as one of Noto Sans")
+    _tell("such", others, "install one, such as one of Noto Sans")
 
 
 def _tell(script: str, missing: list[str], remedy: str) -> None:
@@ -79,8 +79,8 @@ def _tell(script: str, missing: list[str], remedy: str) -> None:
     listed = ", ".join(f"{sign} (U+{ord(sign):04X})" for sign in missing[:SHOWN])
     more = ", …" if len(missing) > SHOWN else ""
     warn(visible(
-        f"no font for {script} letters is installed, so that {listed}{more} are boxes in the "
-        f"picture\n  do: {remedy}; then remove matplotlib's list of fonts in {get_cachedir()}"
+        f"no font for {script} letters is in matplotlib's list, so that {listed}{more} are boxes "
+        f"in the picture\n  do: {remedy}; where one is, remove the old list in {get_cachedir()}"
     ))  # fmt: skip
 
 

@@ -20,6 +20,7 @@ __all__ = ["edges_of", "plot_map"]
 
 Array = NDArray[Any]
 GEOMETRIC = 1.02  # factors that differ by less are one factor
+WIDE = 8  # times the first of whole numbers, the last of those that are drawn by factors
 CONTRAST = 20.0  # losses that spread farther have a logarithmic scale
 LOST, HATCH = "#d3d8de", "#8d96a1"
 
@@ -27,7 +28,7 @@ LOST, HATCH = "#d3d8de", "#8d96a1"
 def plot_map(
     names: tuple[str, str], values_a: Sequence[float] | Array, values_b: Sequence[float] | Array,
     loss: Array, path: str | os.PathLike[str] | None = None, title: str = "",
-    lines: Sequence[str] = (), loss_name: str = "loss",
+    lines: Sequence[str] = (), loss_name: str = "loss", lost_name: str = "diverged",
 ) -> Figure:  # fmt: skip
     """Draw the loss of trainings over two numbers, with those that diverged hatched and counted.
 
@@ -39,7 +40,7 @@ def plot_map(
         values_a: (m,), values_b: (n,) ascending.
         loss: (m, n); infinite or NaN where a training diverged.
         title, lines: headings; a line on the best and on the diverged ones follows them.
-        loss_name: what the numbers are.
+        loss_name: what the numbers are; lost_name: what is said of those that are hatched.
 
     Raises:
         UsageError: the path cannot be written.
@@ -47,7 +48,7 @@ def plot_map(
     a, b = (np.asarray(v, np.float64) for v in (values_a, values_b))
     loss = np.asarray(loss, np.float64)
     finite = np.isfinite(loss)
-    said = _said(names, a, b, loss, finite, loss_name)
+    said = _said(names, a, b, loss, finite, (loss_name, lost_name))
     heading = title or f"The {loss_name} over {names[0]} and {names[1]}"
     figure = canvas.new_figure(heading, [*lines, said], failed=not finite.any())
     axes = figure.subplots()
@@ -59,7 +60,7 @@ def plot_map(
     if finite.any():
         _cells(figure, axes, across, up, loss, finite, loss_name)
     if not finite.all():
-        _lost(axes, across, up, finite)
+        _lost(axes, across, up, finite, lost_name)
     if finite.any():
         i, j = np.unravel_index(np.where(finite, loss, np.inf).argmin(), loss.shape)
         hollow: dict[str, Any] = {"facecolors": "none", "zorder": 5, "clip_on": False}
@@ -73,27 +74,35 @@ def plot_map(
 
 
 def _said(
-    names: tuple[str, str], a: Array, b: Array, loss: Array, finite: Array, loss_name: str
+    names: tuple[str, str], a: Array, b: Array, loss: Array, finite: Array, words: tuple[str, str]
 ) -> str:
     """How many trainings there are, which is best, and how many diverged."""
+    loss_name, lost_name = words
     parts = [f"{count(loss.size)} trainings"]
     if finite.any():
         i, j = np.unravel_index(np.where(finite, loss, np.inf).argmin(), loss.shape)
         best = f"{names[0]} = {short(a[i], 4)} and {names[1]} = {short(b[j], 4)}"
         parts.append(f"least {loss_name} {short(float(loss[i, j]), 4)} at {best}")
     lost = int(loss.size - finite.sum())
-    parts.append(f"{count(lost)} diverged" if lost else "none diverged")
+    parts.append(f"{count(lost) if lost else 'none'} {lost_name}")
     return "  ·  ".join(parts)
 
 
 def _geometric(values: Array) -> bool:
     """Whether each value is about the same multiple of the one before.
 
+    Of whole numbers, which cannot be, whether they lie wider apart the larger they are.
+
     >>> _geometric(np.geomspace(1e-3, 1, 7)), _geometric(np.linspace(1, 2, 7))
+    (True, False)
+    >>> _geometric(np.array([1.0, 2.0, 3.0, 5.0, 8.0, 13.0])), _geometric(np.arange(1.0, 20.0))
     (True, False)
     """
     if len(values) < 3 or not (values > 0).all():
         return False
+    if (values == np.rint(values)).all() and values[-1] >= WIDE * values[0]:
+        steps = np.diff(values)
+        return bool(steps[-1] >= 2 * steps[0])
     factors = values[1:] / values[:-1]
     return bool(factors.max() <= GEOMETRIC * factors.min()) and bool(values[-1] > 3 * values[0])
 
@@ -141,7 +150,7 @@ def _cells(
         bar.ax.yaxis.set_minor_formatter(FuncFormatter(lambda value, _: f"{value:.3g}"))
 
 
-def _lost(axes: Axes, across: Array, up: Array, finite: Array) -> None:
+def _lost(axes: Axes, across: Array, up: Array, finite: Array, name: str) -> None:
     """Hatched grey where trainings diverged: a ground that the cells of the others cover."""
     from matplotlib.patches import Rectangle
 
@@ -149,6 +158,6 @@ def _lost(axes: Axes, across: Array, up: Array, finite: Array) -> None:
     width, height = across[-1] - across[0], up[-1] - up[0]
     ground = Rectangle(
         (across[0], up[0]), width, height, facecolor=LOST, edgecolor=HATCH, hatch="////",
-        linewidth=0.0, zorder=0.5, label=f"{number} diverged",
+        linewidth=0.0, zorder=0.5, label=f"{number} {name}",
     )  # fmt: skip
     axes.add_patch(ground)

@@ -16,7 +16,7 @@ from typing import IO, Any, Protocol
 
 from descend.show.numbers import count, rate, time_left
 
-__all__ = ["Bar", "Lines", "Progress", "Silent", "Verbose", "for_stream"]
+__all__ = ["Bar", "Clock", "Lines", "Meter", "Progress", "Silent", "Verbose", "for_stream"]
 
 QUICK = 0.3  # seconds under which a run needs no meter
 BETWEEN_DRAWINGS = 0.1
@@ -58,7 +58,7 @@ class Silent:
         """Show nothing."""
 
 
-class _Meter:
+class Meter:
     """What all showing meters share: the clock, the state of the run, a stream that may break.
 
     `says_ending` is false where a report follows, which says how the run stopped.
@@ -139,7 +139,7 @@ class _Meter:
         return "  ".join(parts)
 
 
-class Lines(_Meter):
+class Lines(Meter):
     """Plain lines: the first after 0.3 s, then at each tenth, or after 2 s and ever more rarely.
 
     >>> import io
@@ -177,7 +177,7 @@ class Lines(_Meter):
             self._write(message)
 
 
-class Verbose(_Meter):
+class Verbose(Meter):
     """One line for each epoch with its loss, as the lesson prints it."""
 
     each_epoch = True
@@ -191,7 +191,7 @@ class Verbose(_Meter):
         self.stream.flush()
 
 
-class Bar(_Meter):
+class Bar(Meter):
     """A bar of rich's on a terminal, drawn from 0.3 s on and cleared at the end."""
 
     def __init__(self, stream: IO[str], clock: Clock = time.monotonic) -> None:
@@ -271,6 +271,6 @@ def for_stream(
     if quiet:
         return Silent()
     terminal = getattr(stream, "isatty", lambda: False)() and os.environ.get("TERM") != "dumb"
-    meter: _Meter = Verbose(stream) if verbose else Bar(stream) if terminal else Lines(stream)
+    meter: Meter = Verbose(stream) if verbose else Bar(stream) if terminal else Lines(stream)
     meter.says_ending = says_ending
     return meter

@@ -56,11 +56,10 @@ def plot_race(runs: Mapping[str, Any] | Trainings, path: Place = None) -> Figure
     """
     from descend.show.race import MOST_RUNS, plot_race
 
-    if isinstance(runs, Trainings):
+    if isinstance(runs, Trainings) and len(runs) <= MOST_RUNS:
         names = [", ".join(f"{n} {v:.4g}" for n, v in own.items()) for own in runs.settings]
-        runs = dict(zip(names, runs[:MOST_RUNS] if len(names) <= MOST_RUNS else [], strict=False)
-                    ) if len(names) <= MOST_RUNS else dict.fromkeys(names)  # fmt: skip
-    if not isinstance(runs, Mapping) or not runs:
+        runs = dict(zip(names, runs, strict=True))
+    if not isinstance(runs, Mapping | Trainings) or not runs:
         raise UsageError(
             "a race is between named fits, and there are none",
             remedy='write plot_race({"sgd": fit, "adam": other})',
@@ -70,6 +69,7 @@ def plot_race(runs: Mapping[str, Any] | Trainings, path: Place = None) -> Figure
             f"{len(runs)} runs cannot be told apart in one picture",
             remedy=f"choose at most {MOST_RUNS}, or write descend.plot_rates",
         )
+    assert isinstance(runs, Mapping)
     for name, run in runs.items():
         if not isinstance(run, FitRecord):
             raise UsageError(
@@ -105,13 +105,15 @@ def plot_rates(
     >>> figure.axes[0].get_ylabel()
     'loss after 50 epochs'
     """
+    from descend.show.rates import plot_series
+
     options = {"optimizer": "sgd", **options}
     run = start(model, x, y, **options)._run
     rates = _rates(run) if lr is None else _checked("lr", lr)
     found = trainings(model, x, y, over={"lr": rates.tolist()}, **options)
     series = series_of(found, "lr", rates, _limit)
     said = _without_rate(run)
-    return _drawn(run, series, f"The learning rate of {run.job.problem.name}", said, path)
+    return plot_series(series, f"The learning rate of {run.job.problem.name}", [said], path)
 
 
 @ends_at_users_line
@@ -129,21 +131,21 @@ def plot_batch_sizes(
     Raises:
         UsageError, DataError: as `fit`, or a path that cannot be written.
     """
+    from descend.show.rates import plot_series
+
     options = {"optimizer": "sgd", **options}
     run = start(model, x, y, **options)._run
     n_rows = run.job.n_rows()
-    powers = 2 ** np.arange(int(np.log2(n_rows)) + 1)
-    sizes = np.union1d(powers, [n_rows]) if batch_size is None else _checked(
-        "batch_size", batch_size
-    )  # fmt: skip
+    if batch_size is None:
+        batch_size = [*(2 ** np.arange(int(np.log2(n_rows)) + 1)), n_rows]
+    sizes = _checked("batch_size", batch_size)
     found = trainings(
         model, x, y, over={"batch_size": [int(size) for size in sizes]}, **options
     )
     series = series_of(found, "batch_size", sizes.astype(float))
-    said = f"{method_name(run.job.settings.optimizer)}, batches shuffled" if (
-        run.job.settings.shuffle
-    ) else method_name(run.job.settings.optimizer)  # fmt: skip
-    return _drawn(run, series, f"The size of batches of {run.job.problem.name}", said, path)
+    shuffled = ", rows shuffled" if run.job.settings.shuffle else ""
+    said = f"{method_name(run.job.settings.optimizer)}{shuffled}"
+    return plot_series(series, f"The size of batches of {run.job.problem.name}", [said], path)
 
 
 def _checked(name: str, given: Iterable[float]) -> Array:
@@ -211,9 +213,3 @@ def _without_rate(run: Finished) -> str:
     return f"{name}, " + (
         f"batches of {size} of {n_rows} rows" if size and size < n_rows else f"all {n_rows} rows"
     )
-
-
-def _drawn(run: Finished, series: Series, title: str, said: str, path: Place) -> Figure:
-    from descend.show.rates import plot_series
-
-    return plot_series(series, title, [said], path)

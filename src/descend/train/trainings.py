@@ -18,12 +18,17 @@ from descend.result.fit import Fit
 from descend.run.cores import threads_for
 from descend.run.drive import Ending, listening
 from descend.run.finished import Finished
+from descend.run.job import Job
 from descend.run.threads import together
 from descend.task.checks import check_count, check_seed
+from descend.task.declared import check_inside
+from descend.task.foreign import foreign_names
 from descend.train.descents import Descents
 from descend.train.fit import read_call
 
-__all__ = ["Trainings", "trainings"]
+__all__ = [
+    "Trainings", "begun_at", "job_of", "numbered", "refuse_told", "trainings", "values_of",
+]  # fmt: skip
 
 Array = np.ndarray[Any, np.dtype[Any]]
 PIECE = 1 << 14  # batches between two looks at Ctrl-C
@@ -135,9 +140,10 @@ def trainings(
 
     Args:
         model, x, y, options: as of `fit`.
-        over: option → its values: `seed`, `batch_size`, and numbers of the method, the penalty and
-            the stopping rules, such as `lr`, `weight_decay`, `stop_loss`. The last one changes
-            fastest. Rows are held back by the seed among the options, the same for all.
+        over: option → its values: `seed`, `batch_size`, numbers of the method, the penalty and the
+            stopping rules, such as `lr`, `weight_decay`, `stop_loss`, and parameters, which begin
+            there. The last one changes fastest. Rows are held back by the seed among the options,
+            the same for all.
         threads: how many work at once; by default one a core. They change no bit: each training
             is that of `fit` with these options (to rounding where sizes of batches vary, which
             are a number of the program then).
@@ -155,16 +161,10 @@ def trainings(
     >>> found[found.best].loss == min(fit.loss for fit in found)
     True
     """
-    for name in TOLD:
-        if options.get(name) not in (None, False):
-            raise UsageError(
-                f"{name} belongs to one run, and trainings are many at once",
-                remedy=f"leave {name} out, or write descend.fit(…) in a loop",
-            )
-    names, values = _values_of(over)
+    refuse_told(options)
+    names, values = values_of(over)
     settings = [dict(zip(names, each, strict=True)) for each in itertools.product(*values)]
-    first = {n: v for n, v in settings[0].items() if n not in ("seed", "batch_size")}
-    given = _with_numbers({"starts": 1, **options}, first)
+    given = numbered({"starts": 1, **options}, settings[0])
     runs: dict[int, Finished] = {}
     for said in (False, True):
         own = {i: s for i, s in enumerate(settings) if (s.get("batch_size") is not None) is said}
@@ -179,7 +179,21 @@ def trainings(
     return Trainings(ordered, settings)
 
 
-def _values_of(over: Any) -> tuple[list[str], list[list[Any]]]:
+def refuse_told(options: Mapping[str, Any]) -> None:
+    """Refuse options by which somebody is told of one run, or ends it.
+
+    Raises:
+        UsageError: there is one.
+    """
+    for name in TOLD:
+        if options.get(name) not in (None, False):
+            raise UsageError(
+                f"{name} belongs to one run, and trainings are many at once",
+                remedy=f"leave {name} out, or write descend.fit(…) in a loop",
+            )
+
+
+def values_of(over: Any) -> tuple[list[str], list[list[Any]]]:
     """The options that vary, and the values of each."""
     remedy = 'write over={"seed": range(10)}, or {"lr": [0.001, 0.01]}'
     if not isinstance(over, Mapping):
@@ -202,7 +216,7 @@ def _values_of(over: Any) -> tuple[list[str], list[list[Any]]]:
     return list(over), found
 
 
-def _with_numbers(given: Mapping[str, Any], numbers: Mapping[str, Any]) -> dict[str, Any]:
+def numbered(given: Mapping[str, Any], numbers: Mapping[str, Any]) -> dict[str, Any]:
     """The options with the numbers that are options themselves: all are in the program then."""
     own = {n: v for n, v in numbers.items() if n in OF_THE_CALL}
     if "lr" in own and not isinstance(given.get("optimizer", ""), str):
@@ -210,31 +224,66 @@ def _with_numbers(given: Mapping[str, Any], numbers: Mapping[str, Any]) -> dict[
     return {**given, **own}
 
 
-def _begun(descents: Descents, own: Mapping[str, Any]) -> Finished:
-    """One training before its first update."""
+def job_of(descents: Descents, own: Mapping[str, Any]) -> tuple[Job, dict[str, Array]]:
+    """The job of one training by what is its own, and where its leaves begin.
+
+    Raises:
+        UsageError: it names what is no number of the program.
+    """
     job, o = descents.job, descents.options
     seed = int(own.get("seed", job.settings.seed))
     inputs, structure = descents.built.descent.fixed, job.settings.structure()
+    job = dataclasses.replace(job, settings=dataclasses.replace(job.settings, seed=seed))
+    leaves = job.find_start(descents.built, o.start == "random", 0)
+    if job.problem.draws is not None and o.start is None:
+        leaves |= job.problem.draws(seed)
+    scalars = [name for name, array in leaves.items() if not array.ndim]
     for name in (n for n in own if n not in ("seed", "batch_size")):
+        if name in scalars:
+            leaves[name] = np.asarray(own[name], leaves[name].dtype)
+            _check_begin(name, leaves[name], job)
+            continue
         found = job.with_number(name, own[name], inputs)
         if found is None or found.settings.structure() != structure:
-            known = job.settings.names(inputs)
+            known = ["seed", "batch_size", *job.settings.names(inputs), *scalars]
+            ours = foreign_names("fit").get(name, "")
+            hint = f' (did you mean "{ours}"?)' if ours in known else suggest(name, known)
             raise UsageError(
-                f'over names "{name}", which is no number of this program{suggest(name, known)}',
-                remedy=f"its numbers are seed, batch_size, {', '.join(known)}; what is 0 or not "
+                f'over names "{name}", which is no number of this program{hint}',
+                remedy=f"its numbers are {', '.join(known)}; what is 0 or not "
                 "said for the first training is no part of the program",
             )
         job = found
     longest = job.settings.longest
     size = job.settings.batch_size if longest is None else min(own["batch_size"], longest)
-    settings = dataclasses.replace(job.settings, seed=seed, batch_size=size)
-    leaves = job.leaf_arrays()
-    if job.problem.draws is not None and o.start is None:
-        leaves |= job.problem.draws(seed)
-    start = job.start._replace(arrays={**job.start.arrays, **leaves})
-    job = dataclasses.replace(job, settings=settings, start=start, notes=list(job.notes))
+    settings = dataclasses.replace(job.settings, batch_size=size)
+    job = dataclasses.replace(job, settings=settings, notes=list(job.notes))
+    return begun_at(job, leaves), leaves
+
+
+def _check_begin(name: str, value: Array, job: Job) -> None:
+    """Refuse a parameter to begin where it may not be."""
+    if job.space is None:
+        return
+    if name in job.space.ties:
+        raise UsageError(
+            f"over begins {name} at {value:g}, and it is tied to others",
+            remedy="give it the values of what it is tied to",
+        )
+    check_inside(job.space, name, value)
+
+
+def begun_at(job: Job, leaves: Mapping[str, Array]) -> Job:
+    """The same from this start."""
+    start = job.start._replace(arrays={**job.start.arrays, **leaves}, missing=())
+    return dataclasses.replace(job, start=start)
+
+
+def _begun(descents: Descents, own: Mapping[str, Any]) -> Finished:
+    """One training before its first update."""
+    job, leaves = job_of(descents, own)
     return Descents(
-        job, descents.built, descents.fresh, o, descents.whole, descents.original
+        job, descents.built, descents.fresh, descents.options, descents.whole, descents.original
     ).begun(leaves)
 
 
