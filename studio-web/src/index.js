@@ -5,6 +5,7 @@ import { make, say } from "./dom.js";
 import { takeFiles } from "./files.js";
 import { keepFocus } from "./focus.js";
 import { listen } from "./keys.js";
+import { showMap } from "./map.js";
 import { connect } from "./socket.js";
 
 export { draw };
@@ -47,6 +48,7 @@ export function studio(element, { path, file, words }) {
   element.studio = {
     upload,
     kept: drawing.kept,
+    map: showMap,
     drawsPoints: drawing.drawsPoints,
     words(found) {
       texts = found;

@@ -53,7 +53,7 @@ def test_what_is_asked_for_is_there_and_nothing_lies_idle() -> None:
     page = "".join(f.read_text("utf-8") for f in files if f.name.endswith(".py"))
     made = {
         *(f"sample_{name}" for name in SAMPLES), *(f"state_{state}" for state in STATES),
-        *(f"panel_{panel}" for panel in ("data", "model", "descent", "runs", "steps")),
+        *(f"panel_{panel}" for panel in ("data", "model", "descent", "runs", "steps", "map")),
         *(f"steps_{kind}" for kind in ("forward", "backward", "update")),
     }  # fmt: skip
     module = STUDIO.joinpath("draw.js").read_text("utf-8")

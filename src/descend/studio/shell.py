@@ -17,6 +17,7 @@ from descend.studio.bench import Bench
 from descend.studio.opened import Opened
 from descend.studio.panels.data import DataPanel
 from descend.studio.panels.descent import DescentPanel
+from descend.studio.panels.map import MapPanel
 from descend.studio.panels.model import ModelPanel
 from descend.studio.panels.room import Panel, Room
 from descend.studio.panels.runs import RunsPanel
@@ -37,7 +38,9 @@ STEPS = (
 """The orders with a button: their word, their picture, their key."""
 RATES = (-5.0, 0.3, 0.1)  # powers of ten of the learning rate: from, to, by
 THEMES = ((None, "brightness_auto"), (False, "light_mode"), (True, "dark_mode"))
-PANELS: tuple[type[Panel], ...] = (DataPanel, ModelPanel, DescentPanel, RunsPanel, StepsPanel)
+PANELS: tuple[type[Panel], ...] = (
+    DataPanel, ModelPanel, DescentPanel, RunsPanel, StepsPanel, MapPanel,
+)  # fmt: skip
 PACE = 0.3  # seconds without another point, after which points that were drawn count
 
 
