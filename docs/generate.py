@@ -57,6 +57,7 @@ PICTURES = {
     "race.py": ("race.png",),
     "learning_rates.py": ("rates.png",),
     "neurons.py": ("neurons.png", "boundary.png"),
+    "map.py": ("map.png",),
     "film.py": ("descent.gif",),
     "graph.py": ("graph.svg",),
 }
