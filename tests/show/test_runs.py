@@ -135,6 +135,8 @@ def test_a_method_without_such_a_limit_has_none():
                    descend.SGD(lr=0.1, weight_decay=0.1)):  # fmt: skip
         run = descend.start(parabola, X, Y, start=START, optimizer=method)._run
         assert np.isnan(_limit(run)[0])
+    factors = dict(optimizer="sgd", lr=0.1, lr_factors={"w1": 0.5})
+    assert np.isnan(_limit(descend.start(parabola, X, Y, start=START, **factors)._run)[0])
 
 
 def test_rates_are_drawn_with_the_edge_and_the_epochs_in_which_runs_were_lost():

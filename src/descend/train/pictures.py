@@ -171,7 +171,8 @@ def _limit(run: Finished) -> tuple[float, str]:
     method, job = run.job.settings.optimizer, run.job
     mu = getattr(method, "momentum", 0.0)
     plain = type(method) is SGD and not (method.weight_decay or method.nesterov or method.dampening)
-    if not plain or (job.space is not None and job.space.scales) or job.settings.clip is not None:
+    unlike = job.settings.lr_factors or job.settings.clip is not None
+    if not plain or unlike or (job.space is not None and job.space.scales):
         return float("nan"), ""
     leaves = run.leaves(False)
     sharpness = LossSlopes(job, run.built, leaves).sharpness(leaves)
