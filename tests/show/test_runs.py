@@ -178,6 +178,12 @@ def test_rates_that_cannot_be_meant(lr):
         descend.plot_rates(parabola, X, Y, lr=lr, start=START, epochs=5)
 
 
+@pytest.mark.parametrize("draw", [descend.plot_rates, descend.plot_batch_sizes])
+def test_a_place_is_tried_before_the_trainings(draw, tmp_path):
+    with pytest.raises(descend.UsageError, match="does not exist"):
+        draw("no formula at all", path=tmp_path / "nowhere" / "rates.png")
+
+
 def test_a_series_without_an_edge():
     lost = np.full(2, np.nan)
     assert edge_of(Series("lr", np.array([1.0, 2.0]), np.ones(2), lost, 3.0, 5)) is None
