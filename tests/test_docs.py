@@ -13,7 +13,8 @@ import pytest
 ROOT = Path(__file__).parent.parent
 GENERATOR = ROOT / "docs" / "generate.py"
 PAGES = (
-    "README.md", "docs/how-it-works.md", "docs/errors.md", "docs/numpy-coverage.md",
+    "README.md", "CONTRIBUTING.md", "docs/how-it-works.md", "docs/errors.md",
+    "docs/numpy-coverage.md",
     "docs/ready-models.md", "docs/coming-from-scipy.md", "docs/coming-from-lmfit.md",
     "docs/many-fits.md", "docs/uncertainty.md", "docs/tables.md", "docs/networks.md",
     "docs/random-and-state.md", "docs/scikit-learn.md", "docs/terminal.md",
