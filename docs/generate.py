@@ -38,7 +38,8 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "src"), str(ROOT / "docs")]
 
 PAGES = (
-    "README.md", "docs/how-it-works.md", "docs/errors.md", "docs/coming-from-scipy.md",
+    "README.md", "CONTRIBUTING.md", "docs/how-it-works.md", "docs/errors.md",
+    "docs/coming-from-scipy.md",
     "docs/coming-from-lmfit.md", "docs/many-fits.md", "docs/uncertainty.md", "docs/tables.md",
     "docs/networks.md", "docs/random-and-state.md", "docs/scikit-learn.md", "docs/terminal.md",
 )  # fmt: skip
@@ -57,6 +58,7 @@ PICTURES = {
     "race.py": ("race.png",),
     "learning_rates.py": ("rates.png",),
     "neurons.py": ("neurons.png", "boundary.png"),
+    "map.py": ("map.png",),
     "film.py": ("descent.gif",),
     "graph.py": ("graph.svg",),
 }
@@ -124,7 +126,7 @@ class Session:
         first = len(self.source)
         self.source += code.splitlines(keepends=True)
         linecache.cache[self.file] = (len(code), None, self.source, self.file)
-        compiled = compile("\n" * first + code, self.file, "exec")
+        compiled = compile("\n" * first + code, self.file, "exec", dont_inherit=True)
         printed = io.StringIO()
         try:
             with contextlib.redirect_stdout(printed), contextlib.chdir(self.folder):

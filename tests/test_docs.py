@@ -13,7 +13,8 @@ import pytest
 ROOT = Path(__file__).parent.parent
 GENERATOR = ROOT / "docs" / "generate.py"
 PAGES = (
-    "README.md", "docs/how-it-works.md", "docs/errors.md", "docs/numpy-coverage.md",
+    "README.md", "CONTRIBUTING.md", "docs/how-it-works.md", "docs/errors.md",
+    "docs/numpy-coverage.md",
     "docs/ready-models.md", "docs/coming-from-scipy.md", "docs/coming-from-lmfit.md",
     "docs/many-fits.md", "docs/uncertainty.md", "docs/tables.md", "docs/networks.md",
     "docs/random-and-state.md", "docs/scikit-learn.md", "docs/terminal.md",
@@ -76,7 +77,7 @@ def test_a_broken_link_is_seen() -> None:
 def test_pictures_are_there_and_small() -> None:
     pictures = sorted((ROOT / "docs" / "images").glob("*.png"))
     assert " ".join(p.stem for p in pictures) == (
-        "boundary gradients neurons parabola paths race rates softmax studio surface thurber"
+        "boundary gradients map neurons parabola paths race rates softmax studio surface thurber"
     )
     for picture in pictures:
         assert picture.read_bytes().startswith(b"\x89PNG")

@@ -17,6 +17,7 @@ PICTURES = {
     "race.py": ("race.png",),
     "learning_rates.py": ("rates.png", "batch_sizes.png"),
     "neurons.py": ("neurons.png", "boundary.png"),
+    "map.py": ("map.png",),
     "film.py": ("descent.gif",),
     "graph.py": ("graph.svg", "layers.svg"),
 }
@@ -34,6 +35,7 @@ WORDS = {
     "race.py": "L-BFGS",
     "learning_rates.py": "2/λmax = 0.8881",
     "neurons.py": "right: 9",
+    "map.py": "640 trainings",
     "film.py": "60 pictures",
     "graph.py": "what comes back vanishes in 0 Linear(6), 1 Sigmoid()",
 }

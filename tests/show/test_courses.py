@@ -136,6 +136,14 @@ def test_what_was_not_recorded_cannot_be_drawn(tmp_path):
         loaded.plot_gradients()
 
 
+def test_without_an_epoch_there_is_no_course():
+    with pytest.warns(descend.DivergedWarning):
+        fit = fitted(lr=1e300, batch_size=None, engine="interpreted", start=dict(START, w1=1e300))
+    assert fit.history.epochs == 0
+    with pytest.raises(descend.UsageError, match="is of epochs, and none was completed: "):
+        fit.plot_paths()
+
+
 @pytest.mark.parametrize("count", [2, 59, 60, 61, 300, 5000])
 def test_epochs_are_chosen_early_first(count):
     places = early_first(np.arange(float(count)), 60)

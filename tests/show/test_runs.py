@@ -135,6 +135,8 @@ def test_a_method_without_such_a_limit_has_none():
                    descend.SGD(lr=0.1, weight_decay=0.1)):  # fmt: skip
         run = descend.start(parabola, X, Y, start=START, optimizer=method)._run
         assert np.isnan(_limit(run)[0])
+    factors = dict(optimizer="sgd", lr=0.1, lr_factors={"w1": 0.5})
+    assert np.isnan(_limit(descend.start(parabola, X, Y, start=START, **factors)._run)[0])
 
 
 def test_rates_are_drawn_with_the_edge_and_the_epochs_in_which_runs_were_lost():
@@ -174,6 +176,12 @@ def test_sizes_of_batches_go_up_to_all_rows():
 def test_rates_that_cannot_be_meant(lr):
     with pytest.raises(descend.UsageError, match="lr takes two or more numbers above 0"):
         descend.plot_rates(parabola, X, Y, lr=lr, start=START, epochs=5)
+
+
+@pytest.mark.parametrize("draw", [descend.plot_rates, descend.plot_batch_sizes])
+def test_a_place_is_tried_before_the_trainings(draw, tmp_path):
+    with pytest.raises(descend.UsageError, match="does not exist"):
+        draw("no formula at all", path=tmp_path / "nowhere" / "rates.png")
 
 
 def test_a_series_without_an_edge():

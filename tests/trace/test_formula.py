@@ -269,7 +269,6 @@ def test_a_long_formula_is_shown_in_part() -> None:
         "(" * 5000 + "x" + ")" * 5000,
         "-" * 9000 + "x",
         "x**" * 3000 + "x",
-        "x+" * 4900 + "x",
         "exp(" * 2000 + "x" + ")" * 2000,
         "x" * 20_000,
         "y\x00 = x",
@@ -280,6 +279,15 @@ def test_a_long_formula_is_shown_in_part() -> None:
 def test_monsters_are_refused(text: str) -> None:
     with pytest.raises(FormulaError):
         Formula.parse(text)
+
+
+def test_a_sum_of_thousands_of_terms_is_refused_or_right() -> None:
+    """Python's own parser gives up on it up to 3.12, and reads it from 3.13 on."""
+    try:
+        formula = Formula.parse("x+" * 4900 + "x")
+    except FormulaError:
+        return
+    assert formula(x=2.0) == 9802.0
 
 
 def test_a_sum_of_hundreds_of_terms_is_read() -> None:

@@ -48,3 +48,17 @@ def test_nothing_is_said_where_the_model_is_finite() -> None:
     with pytest.warns(DivergedWarning):
         fit = descend.fit("y = a*x", data, start={"a": 1.0}, optimizer="sgd", lr=1e3)
     assert "diverged in epoch" in fit.message and ", at " not in fit.message
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_run_that_leaves_in_its_first_epoch_has_no_records(times: int) -> None:
+    """Also where it goes by its plan, as the second time."""
+    x = np.linspace(0, 1, 20)
+    for _ in range(times):
+        with pytest.warns(descend.DivergedWarning):
+            fit = descend.fit(
+                "y = a*x + b", {"x": x, "y": np.arange(20.0)}, start=dict(a=0, b=0), lr=0.1,
+                loss="poisson", optimizer="sgd", record=["params", "gradient"],
+            )  # fmt: skip
+        assert (fit.status, fit.epochs) == ("diverged", 0)
+        assert all(len(column) == 0 for column in fit.history.params.values())

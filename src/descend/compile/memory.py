@@ -264,6 +264,8 @@ class Part(NamedTuple):
     def of(self, memory: Any, first: int = -1) -> Array:
         """The array in a copy of the block, or the first few of its entries."""
         shape = self.shape if first < 0 else (first, *self.shape[1:])
+        if not math.prod(shape):  # a copy without records ends before them
+            return np.zeros(shape, self.dtype)
         return np.frombuffer(memory, self.dtype, math.prod(shape), self.begin).reshape(shape)
 
 

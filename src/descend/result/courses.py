@@ -60,11 +60,13 @@ def course_of(record: FitRecord, what: str) -> Course:
     """The course of a fit's parameters, from its start where that is known.
 
     Raises:
-        UsageError: the epochs have not kept them.
+        UsageError: the epochs have not kept them, or there was none.
     """
     history = record.history
+    if not len(history.epoch):
+        raise UsageError(f"{what} is of epochs, and none was completed: {record.message}")
     kept = {name: np.asarray(values) for name, values in leaves(history.params)}
-    if not kept or not len(history.epoch):
+    if not kept:
         raise UsageError(
             f"{what} needs the parameters of every epoch, which were not recorded",
             remedy='fit with record=["params"]',

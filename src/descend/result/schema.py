@@ -89,6 +89,8 @@ def _check(name: str, value: Any, hint: Any) -> None:
 
 def _is_of(value: Any, hint: Any) -> bool:
     """Whether a value is of an annotated type, as far as values go in files."""
+    # Where NumPy's NDArray is an alias with a name of its own, what it stands for decides.
+    hint = getattr(get_origin(hint), "__value__", hint)
     origin, inner = get_origin(hint), get_args(hint)
     if hint is Any:
         return True

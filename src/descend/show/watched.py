@@ -37,8 +37,8 @@ class Dots:
     >>> dots = Dots(4, 2, (0, 1), (0, 1))
     >>> dots.line(np.linspace(0, 1, 50), np.linspace(0, 1, 50))
     >>> print("\\n".join(dots.text()))
-    ⠀⠀⣀⠔
-    ⣀⠔⠉⠀
+    ⠀⠀⡠⠊
+    ⡠⠊⠀⠀
     """
 
     def __init__(

@@ -111,8 +111,10 @@ def _entries(module: str) -> list[Entry]:
 
 
 def _there(entry: Entry) -> bool:
-    """Whether this version of the library has the name at all."""
+    """Whether this version of the library has the name at all; of Python, any that is supported."""
     module, _, name = entry.name.rpartition(".")
+    if module == "math":  # the page is the same whichever Python has made it
+        return True
     if module == "method":
         return hasattr(np.ndarray, name)
     if module == "scipy.stats.norm":

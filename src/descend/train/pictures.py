@@ -105,8 +105,11 @@ def plot_rates(
     >>> figure.axes[0].get_ylabel()
     'loss after 50 epochs'
     """
+    from descend.show.output import check_output_path
     from descend.show.rates import plot_series
 
+    if path is not None:
+        check_output_path(path, "plot")  # before the trainings, not after them
     options = {"optimizer": "sgd", **options}
     run = start(model, x, y, **options)._run
     rates = _rates(run) if lr is None else _checked("lr", lr)
@@ -131,8 +134,11 @@ def plot_batch_sizes(
     Raises:
         UsageError, DataError: as `fit`, or a path that cannot be written.
     """
+    from descend.show.output import check_output_path
     from descend.show.rates import plot_series
 
+    if path is not None:
+        check_output_path(path, "plot")  # before the trainings, not after them
     options = {"optimizer": "sgd", **options}
     run = start(model, x, y, **options)._run
     n_rows = run.job.n_rows()
@@ -171,7 +177,8 @@ def _limit(run: Finished) -> tuple[float, str]:
     method, job = run.job.settings.optimizer, run.job
     mu = getattr(method, "momentum", 0.0)
     plain = type(method) is SGD and not (method.weight_decay or method.nesterov or method.dampening)
-    if not plain or (job.space is not None and job.space.scales) or job.settings.clip is not None:
+    unlike = job.settings.lr_factors or job.settings.clip is not None
+    if not plain or unlike or (job.space is not None and job.space.scales):
         return float("nan"), ""
     leaves = run.leaves(False)
     sharpness = LossSlopes(job, run.built, leaves).sharpness(leaves)
