@@ -11,7 +11,7 @@ import pytest
 
 from descend.errors import UsageError
 from descend.studio.frames import STATES, unpack
-from descend.studio.samples import PARABOLA
+from descend.studio.parabola import PARABOLA
 from descend.studio.session import NO_FRAME, SPEEDS, Session
 from descend.train.start import start
 

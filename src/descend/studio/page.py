@@ -20,7 +20,7 @@ from fastapi.responses import Response
 from nicegui import app, ui
 
 from descend.errors import UsageError
-from descend.studio.samples import PARABOLA
+from descend.studio.parabola import PARABOLA
 from descend.studio.session import NO_FRAME, SPEED, SPEEDS, Session
 from descend.words import LANGUAGES, TAGS, preferred, words_of
 

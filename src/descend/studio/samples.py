@@ -1,66 +1,137 @@
-"""What the studio opens on: data, a model in plain NumPy, and how the descent begins."""
+"""Tables that the studio brings along: by name, with the numbers that each can be made with."""
 
 from __future__ import annotations
 
+import csv
+import functools
 from collections.abc import Callable, Mapping
-from typing import Any
+from dataclasses import field
+from importlib.resources import files
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from descend.lean import dataclass
-from descend.methods.losses import Loss, SquaredError
 
-__all__ = ["PARABOLA", "Sample"]
+__all__ = ["SAMPLES", "Number", "Sample", "Table"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
+Table = Mapping[str, Array]
+"""Columns by name, (rows,) each: numbers, or texts."""
+
+
+class Number(NamedTuple):
+    """A number that a sample is made with."""
+
+    usual: float
+    low: float
+    high: float
+
+
+NOISE = Number(0.0, 0.0, 0.5)
+POINTS = 300
 
 
 @dataclass(frozen=True)
 class Sample:
-    """A descent that may begin.
+    """A table to begin with.
 
     Attributes:
-        formula, origin: the model, and where the data come from, as a person reads them.
-        model: a function of x and the parameters.
-        x, y: (n,) the data.
-        options: of `descend.start`.
-        loss: what its rows are averaged of, the same as in the options.
+        made: the table, of its numbers.
+        numbers: those by name, and within which limits they may be.
+        origin: where it comes from: a formula, or a source.
     """
 
-    formula: str
-    origin: str
-    model: Callable[..., Any]
-    x: Array
-    y: Array
-    options: Mapping[str, Any]
-    loss: Loss = SquaredError()
+    made: Callable[..., Table]
+    numbers: Mapping[str, Number] = field(default_factory=dict)
+    origin: str = ""
 
-    def loss_at(self, params: Mapping[str, Any]) -> float:
-        """The loss over all rows, by the model itself: less is to be called than of a program."""
-        rows = self.loss.per_row(np.asarray(self.model(self.x, **params)), self.y)
-        return float(np.mean(rows))
+    def table(self, given: Mapping[str, float] | None = None) -> Table:
+        """The table, made with these numbers and the usual others.
 
-    @property
-    def batch_size(self) -> int:
-        """How many rows a step takes."""
-        return int(self.options["batch_size"])
+        >>> SAMPLES["xor"].table({"noise": 0.1})["x1"].shape
+        (300,)
+        """
+        usual = {name: number.usual for name, number in self.numbers.items()}
+        return self.made(**{**usual, **(given or {})})
 
 
-def _parabola(x: Any, w1: Any, w2: Any, w3: Any) -> Any:
-    return w1 * x**2 + w2 * x + w3
+def _parabola() -> Table:
+    x = np.arange(100) / 100
+    return {"x": x, "y": 4 * x**2 + 5 * x + 6}
 
 
-_X = np.arange(100) / 100
+@functools.cache
+def _kept(name: str) -> Table:
+    """A table that lies beside this file."""
+    text = files("descend.studio").joinpath("tables", f"{name}.csv").read_text("utf-8")
+    header, *rows = csv.reader(text.splitlines())
+    columns = zip(*rows, strict=True)
+    found = {}
+    for title, column in zip(header, columns, strict=True):
+        cells = np.array(column)
+        try:
+            found[title] = cells.astype(float)
+        except ValueError:
+            found[title] = cells
+    return MappingProxyType(found)
 
-PARABOLA = Sample(
-    formula="y = w1·x² + w2·x + w3",
-    origin="y = 4x² + 5x + 6",
-    model=_parabola,
-    x=_X,
-    y=4 * _X**2 + 5 * _X + 6,
-    options=dict(
-        start=dict(w1=1.0, w2=0.0, w3=1.0), loss="mse", optimizer="sgd", lr=0.001, batch_size=1,
-        shuffle=False, stop_loss=1e-5,
-    ),
-)  # fmt: skip
-"""The lesson's training job: 100 points, one row a step, in order."""
+
+def _plane(x1: Array, x2: Array, label: Array) -> Table:
+    return {"x1": x1, "x2": x2, "label": label.astype(float)}
+
+
+def _circle(noise: float) -> Table:
+    """An inner disc, and a ring around it."""
+    rng = np.random.default_rng(1)
+    outside = np.arange(POINTS) % 2
+    radius = np.where(outside, rng.uniform(3.5, 5.0, POINTS), 2.5 * np.sqrt(rng.random(POINTS)))
+    angle = rng.uniform(0, 2 * np.pi, POINTS)
+    shift = 5 * noise * rng.normal(size=(2, POINTS))
+    return _plane(radius * np.cos(angle) + shift[0], radius * np.sin(angle) + shift[1], outside)
+
+
+def _xor(noise: float) -> Table:
+    """Quadrants: the diagonal ones are of one class."""
+    rng = np.random.default_rng(2)
+    place = rng.uniform(0.3, 5.0, (2, POINTS)) * rng.choice([-1.0, 1.0], (2, POINTS))
+    label = place[0] * place[1] < 0
+    place = place + 5 * noise * rng.normal(size=(2, POINTS))
+    return _plane(place[0], place[1], label)
+
+
+def _gauss(noise: float) -> Table:
+    """Two clouds."""
+    rng = np.random.default_rng(3)
+    label = np.arange(POINTS) % 2
+    place = np.where(label, 2.0, -2.0) + (0.8 + 4 * noise) * rng.normal(size=(2, POINTS))
+    return _plane(place[0], place[1], label)
+
+
+def _spiral(noise: float) -> Table:
+    """Two arms, one and three quarters of a turn long."""
+    rng = np.random.default_rng(4)
+    label = np.arange(POINTS) % 2
+    along = (np.arange(POINTS) // 2 + 0.5) / (POINTS // 2)
+    angle = 1.75 * along * 2 * np.pi + label * np.pi
+    place = 5 * along * np.array([np.sin(angle), np.cos(angle)])
+    place = place + 2 * noise * rng.normal(size=(2, POINTS))
+    return _plane(place[0], place[1], label)
+
+
+NIST = "NIST StRD, www.itl.nist.gov/div898/strd"
+
+SAMPLES: Mapping[str, Sample] = {
+    "parabola": Sample(_parabola, origin="y = 4x² + 5x + 6"),
+    "misra1a": Sample(functools.partial(_kept, "misra1a"), origin=f"Misra1a, {NIST}"),
+    "rat43": Sample(functools.partial(_kept, "rat43"), origin=f"Rat43, {NIST}"),
+    "eckerle4": Sample(functools.partial(_kept, "eckerle4"), origin=f"Eckerle4, {NIST}"),
+    "thurber": Sample(functools.partial(_kept, "thurber"), origin=f"Thurber, {NIST}"),
+    "iris": Sample(functools.partial(_kept, "iris"), origin="R. A. Fisher, 1936"),
+    "circle": Sample(_circle, {"noise": NOISE}),
+    "xor": Sample(_xor, {"noise": NOISE}),
+    "gauss": Sample(_gauss, {"noise": NOISE}),
+    "spiral": Sample(_spiral, {"noise": NOISE}),
+}
+"""The lesson's parabola first."""

@@ -18,7 +18,7 @@ from descend.errors import UsageError
 from descend.run.cores import cores
 from descend.studio.frames import STATES, pack
 from descend.studio.narration import Course, Told, narrate
-from descend.studio.samples import Sample
+from descend.studio.parabola import Sample
 from descend.train.start import SteppedRun, start
 
 __all__ = ["NO_FRAME", "ORDERS", "SLICE_SECONDS", "SPEED", "SPEEDS", "Session"]
