@@ -188,7 +188,10 @@ def read_lesson(text: str, file: str = "lesson.md") -> Lesson:
     about, *steps = _steps(lines[end + 1 :], end + 2)
     if not steps:
         raise _wrong(
-            file, len(lines), "the lesson has no step", "begin each one with a line ## and its title"
+            file,
+            len(lines),
+            "the lesson has no step",
+            "begin each one with a line ## and its title",
         )
     if len(steps) > MOST_STEPS:
         raise _wrong(file, steps[MOST_STEPS][0].line, "the lesson has too many steps",
