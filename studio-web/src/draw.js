@@ -49,7 +49,7 @@ export function draw(element, { words, dark, onDrawn = () => {} } = {}) {
   function paint() {
     waiting = undefined;
     const frame = readFrame(latest);
-    onDrawn();
+    onDrawn(frame);
     fit.draw(frame);
     loss.draw(frame);
     board.draw(frame, fit.isOutside(frame));

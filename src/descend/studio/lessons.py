@@ -33,12 +33,12 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from descend.errors import DescendError, UsageError, suggest
+from descend.errors import UsageError, suggest
 from descend.lean import dataclass
 from descend.words import LANGUAGES
 
@@ -85,6 +85,7 @@ class Step(NamedTuple):
     text: str
     setup: Mapping[str, Any]
     question: Question | None
+    line: int = 0
 
 
 @dataclass(frozen=True)
@@ -199,7 +200,7 @@ def read_lesson(text: str, file: str = "lesson.md") -> Lesson:
     plain, blocks = _split(file, about[1], about[0].line)
     if blocks:
         raise _wrong(
-            file, blocks[0][1].line, f"this {blocks[0][0]} stands before the first step",
+            file, blocks[0][1].line - 1, f"this {blocks[0][0]} stands before the first step",
             "put it below the step's title, or what all steps begin with into [setup] above",
         )  # fmt: skip
     made = tuple(_step(file, title, body) for title, body in steps)
@@ -262,7 +263,7 @@ def _step(file: str, title: _Text, lines: list[str]) -> Step:
             )
         table = _toml(file, block)
         found[kind] = table if kind == "setup" else _question(file, block.line, table)
-    return Step(title.text, text, found.get("setup", {}), found.get("question"))
+    return Step(title.text, text, found.get("setup", {}), found.get("question"), title.line)
 
 
 QUESTION: Mapping[str, type | tuple[type, ...]] = {
@@ -318,15 +319,3 @@ def _toml(file: str, part: _Text) -> dict[str, Any]:
 
 def _wrong(file: str, line: int, what: str, remedy: str) -> UsageError:
     return UsageError(f"{file}, line {line}: {what}", remedy=remedy)
-
-
-def placed(file: str, line: int, check: Callable[[], Any]) -> Any:
-    """What a check gives; what it complains of is told with its place.
-
-    Raises:
-        UsageError: what the check raised.
-    """
-    try:
-        return check()
-    except DescendError as error:
-        raise UsageError(f"{file}, line {line}: {error.problem}", remedy=error.remedy) from None
