@@ -8,18 +8,17 @@ from typing import Any
 
 import pytest
 
-from browser import Looks, Page, look, wait
+from browser import Looks, look, wait
 from notebooks import STARTS, Jupyter, Marimo, Notebook
 
 FIND = """
 const found = [];
 (function walk(root) {
-  found.push(...root.querySelectorAll(arguments_[0]));
+  found.push(...root.querySelectorAll(wanted));
   for (const one of root.querySelectorAll('*')) if (one.shadowRoot) walk(one.shadowRoot);
 })(document);
-return found;
-""".replace("arguments_", "given")
-FIND = f"const given = arguments; {FIND}"
+"""
+"""Finds elements by a selector, those in shadows too."""
 FASTEST = 13
 
 
@@ -30,13 +29,24 @@ class Cell:
         self.driver = driver
 
     def all(self, selector: str) -> list[Any]:
-        return list(self.driver.execute_script(FIND, selector))
+        return list(self.driver.execute_script(
+            f"const wanted = arguments[0];{FIND} return found", selector
+        ))  # fmt: skip
 
     def text(self, selector: str) -> str:
         found = self.all(selector)
         return str(self.driver.execute_script("return arguments[0].textContent", found[0])) if (
             found
         ) else ""  # fmt: skip
+
+    def everything(self) -> str:
+        """All texts of the page that are seen, those in shadows too."""
+        hosts = self.driver.execute_script(
+            f"const wanted = '*';{FIND}"
+            "return found.filter((e) => e.shadowRoot).map((e) => e.shadowRoot.textContent)"
+        )
+        seen = self.driver.execute_script("return document.body.innerText")
+        return "\n".join([seen, *hosts])
 
     def data(self, name: str) -> str:
         found = self.all(".ds-root") if name == "frames" else self.all(".ds-sentence")
@@ -133,6 +143,6 @@ def test_a_cell_shows_the_descent(notebook: Notebook, driver: Any) -> None:
     cell.click(".ds-do-example")
     wait(lambda: cell.text('[data-number="step_count"]') == "1", "one example")
     run(driver, 1)
-    wait(lambda: re.search(r"runs: \d", Page(driver).text("body")), "the number of runs", STARTS)
-    assert "runs: 1" in driver.execute_script("return document.body.innerText")
+    counted = wait(lambda: re.search(r"runs: (\d+)", cell.everything()), "the count of runs", STARTS)
+    assert counted[1] == "1"
     assert cell.frames > 0 and len(cell.all(".ds-root")) == 1

@@ -5,13 +5,14 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from descend.errors import UsageError
 from descend.studio.conditions import read_condition
 from descend.studio.frames import unpack
 from descend.studio.guide import (
-    FACTS, Guide, check_lesson, condition_of, facts_of, orders_of, setup_of,
+    FACTS, Guide, check_lesson, condition_of, course_of, facts_of, orders_of, setup_of,
 )  # fmt: skip
 from descend.studio.lessons import LESSONS, Lesson, open_lesson, own_lesson, read_lesson
 from descend.studio.session import ORDERS, Session
@@ -280,7 +281,7 @@ def test_what_is_no_condition_is_refused(text: str) -> None:
 
 def test_a_guide_goes_through_a_lesson() -> None:
     guide = Guide(own_lesson("backpropagation"))
-    assert guide.step == 0 and guide.asks_number
+    assert guide.step == 0 and guide.n_questions == 4
     assert not guide.type_number(-5) and guide.type_number(-10.0) and guide.answered == {0}
     assert not guide.go(2)
     assert not guide.note({"step": 1.0, "w3": 1.2}) and not guide.note({})
@@ -289,6 +290,19 @@ def test_a_guide_goes_through_a_lesson() -> None:
     guide.go(99)
     assert guide.step == len(guide) - 1
     assert Guide(own_lesson("batch-size")).go(1)
+
+
+def test_what_passed_quickly_counts() -> None:
+    guide = Guide(own_lesson("learning-rate"))
+    guide.go(1)  # loss < 0.001 and epoch <= 100
+    now: dict[str, float | str] = {
+        "rows": 100.0, "batch_size": 1.0, "epoch": 4000.0, "loss": 1e-5, "lr": 0.2,
+    }  # fmt: skip
+    late = {"epochs": np.array([64.0, 128.0]), "losses": np.array([0.01, 1e-4])}
+    assert not guide.note(now, course_of(now, late))
+    early = {"epochs": np.array([64.0, 128.0]), "losses": np.array([9e-4, 1e-4])}
+    assert [seen["step"] for seen in course_of(now, early)] == [6400.0, 12800.0]
+    assert guide.note(now, course_of(now, early))
 
 
 def test_the_form_that_is_documented_is_a_lesson() -> None:

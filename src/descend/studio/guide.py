@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,7 +16,7 @@ from descend.studio.frames import STATES
 from descend.studio.lessons import Lesson, Question
 from descend.studio.setup import PARABOLA, Setup
 
-__all__ = ["FACTS", "Guide", "Order", "check_lesson", "facts_of", "orders_of", "setup_of"]
+__all__ = ["FACTS", "Guide", "Order", "check_lesson", "condition_of", "course_of", "facts_of", "orders_of", "setup_of"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Head = Mapping[str, float]
@@ -77,6 +77,19 @@ def facts_of(
     """
     known = {**head, "start": start}
     return {**params, **{name: fact.read(setup, known) for name, fact in FACTS.items()}}
+
+
+def course_of(facts: Facts, blocks: Mapping[str, Array]) -> Iterator[dict[str, float | str]]:
+    """The facts at the end of each epoch that is kept, so that what passes quickly counts as well.
+
+    The loss there is the mean of its epoch; what is not kept is as it is now.
+    """
+    each = -(-float(facts["rows"]) // float(facts["batch_size"]))
+    held = blocks.get("held", np.zeros(0))
+    for i, (epoch, loss) in enumerate(zip(blocks["epochs"], blocks["losses"], strict=True)):
+        then = {"epoch": float(epoch), "step": each * float(epoch), "loss": float(loss)}
+        kept = {"held": float(held[i])} if len(held) == len(blocks["epochs"]) else {}
+        yield {**facts, **then, **kept, "mean": float(loss)}
 
 
 # --- what a lesson asks for
@@ -194,29 +207,39 @@ class Guide:
         """What the open step begins with."""
         return setup_of(self._one, self.step)
 
-    @property
-    def asks_number(self) -> bool:
-        """Whether the open step's question is answered by typing a number."""
-        question = self._one.steps[self.step].question
-        return question is not None and question.number is not None
-
     def go(self, step: int) -> bool:
         """Open a step; whether that asks for another setup than the one that was open."""
         before = self.setup
         self.step = min(max(step, 0), len(self) - 1)
         return self.setup != before
 
-    def note(self, facts: Facts) -> bool:
-        """Look at the facts of the run; whether they have answered the open question just now."""
+    @property
+    def question(self) -> Question | None:
+        """What the open step asks."""
+        return self._one.steps[self.step].question
+
+    @property
+    def n_questions(self) -> int:
+        """How many there are."""
+        return sum(step.question is not None for step in self._one.steps)
+
+    def note(self, facts: Facts, course: Iterable[Facts] = ()) -> bool:
+        """Look at the facts of the run; whether they have answered the open question just now.
+
+        Args:
+            course: the facts at earlier places of the same run.
+        """
         condition = self._conditions[self.step]
-        if condition is None or self.step in self.answered or not condition.holds(facts):
+        if condition is None or self.step in self.answered:
+            return False
+        if not any(condition.holds(then) for then in (facts, *course)):
             return False
         self.answered.add(self.step)
         return True
 
     def type_number(self, value: float) -> bool:
         """Answer the open question by a number; whether it is right."""
-        question = self._one.steps[self.step].question
+        question = self.question
         if question is None or question.number is None:
             return False
         right = abs(value - question.number) <= question.within
