@@ -4,27 +4,39 @@ import { make } from "./dom.js";
 import { FitPicture } from "./fit.js";
 import { readFrame } from "./frame.js";
 import { LossPicture } from "./loss.js";
+import { PairsPicture, TablePicture } from "./pairs.js";
+import { PathsPicture } from "./paths.js";
+import { PlanePicture } from "./plane.js";
 import ownStyle from "./style.css";
 import { fill, fixed, number } from "./words.js";
 import plotStyle from "uplot/dist/uPlot.min.css";
 
 const DESCRIBED = 1000; // milliseconds between two descriptions of the pictures
+const KINDS = {
+  curve: { Picture: FitPicture, title: "fit", described: "fit_described" },
+  plane: { Picture: PlanePicture, title: "surface", described: "surface_described" },
+  pairs: { Picture: PairsPicture, title: "pairs", described: "pairs_described" },
+  table: { Picture: TablePicture, title: "table", described: "table_described" },
+};
 
 /**
  * Draw a descent in an element.
  *
  * Options: `words`, the catalogue of one language; `dark`, or nothing for what the system prefers.
  * Returns what the drawing takes: a scene, frames (ArrayBuffers; the latest one is drawn at the
- * next animation frame, and only then `onDrawn` is called), words, light or dark.
+ * next animation frame, and only then `onDrawn` is called), words, light or dark; the courses of
+ * other runs; whether a click on the curve's picture calls `onPoint`.
  */
-export function draw(element, { words, dark, onDrawn = () => {} } = {}) {
+export function draw(element, { words, dark, onDrawn = () => {}, onPoint = () => {} } = {}) {
   addStyle(element.getRootNode());
   const board = new Board();
   const canvas = make("canvas", { role: "img" });
-  const fit = new FitPicture(canvas);
   const plot = make("div", { class: "ds-plot", role: "img" });
   const loss = new LossPicture(plot);
-  const titles = { fit: make("h2"), loss: make("h2"), progress: make("h2") };
+  const way = make("div", { class: "ds-plot", role: "img" });
+  const legend = make("ul", { class: "ds-legend", "aria-hidden": "true" });
+  const paths = new PathsPicture(way, legend);
+  const titles = { fit: make("h2"), loss: make("h2"), progress: make("h2"), paths: make("h2") };
   const root = make(
     "div",
     { class: "ds-root" },
@@ -32,53 +44,79 @@ export function draw(element, { words, dark, onDrawn = () => {} } = {}) {
     make("section", { class: "ds-panel ds-fit" }, titles.fit, make("div", { class: "ds-canvas" }, canvas), board.example),
     make("section", { class: "ds-panel ds-numbers" }, titles.progress, board.progress, board.table),
     make("section", { class: "ds-panel ds-loss" }, titles.loss, plot),
+    make("section", { class: "ds-panel ds-paths" }, titles.paths, way, legend),
   );
-  element.replaceChildren(root);
+  element.replaceChildren(make("div", { class: "ds-outer" }, root));
 
-  let texts, scene, latest, waiting, describedAt = -Infinity, drawn = 0;
+  let texts, scene, latest, waiting, picture = new FitPicture(canvas), kind = KINDS.curve;
+  let describedAt = -Infinity, drawn = 0, draws = false;
 
   function describe(frame) {
     const now = performance.now();
     if (frame.playing && now - describedAt < DESCRIBED) return;
     describedAt = now;
     const parameters = scene.params.map((name, i) => `${name} = ${fixed(frame.params[i])}`).join(", ");
-    canvas.setAttribute("aria-label", fill(texts.fit_described, { rows: scene.x.length, parameters }));
+    const gaps = { rows: scene.y.length, parameters, inputs: scene.inputs.join(", ") };
+    canvas.setAttribute("aria-label", fill(texts[kind.described], gaps));
     plot.setAttribute("aria-label", fill(texts.loss_described, { loss: number(frame.loss) }));
+    way.setAttribute("aria-label", fill(texts.paths_described, gaps));
   }
 
   function paint() {
     waiting = undefined;
     const frame = readFrame(latest);
     onDrawn(frame);
-    fit.draw(frame);
+    board.draw(frame, picture.isOutside(frame));
+    picture.draw(frame);
     loss.draw(frame);
-    board.draw(frame, fit.isOutside(frame));
+    paths.draw(frame);
     describe(frame);
     root.dataset.frames = String((drawn += 1));
+    root.dataset.kind = scene.kind;
   }
 
   function layOut() {
-    fit.resize();
+    picture.resize();
     loss.rebuild();
+    paths.rebuild();
+  }
+
+  function name() {
+    for (const [key, title] of Object.entries(titles)) title.textContent = texts[key === "fit" ? kind.title : key];
+  }
+
+  function point(event) {
+    if (!draws || scene?.kind !== "curve" || scene.classes.length) return;
+    const place = picture.placeOf(event.offsetX, event.offsetY);
+    if (place) onPoint(...place);
   }
 
   const watching = new ResizeObserver(layOut);
   watching.observe(canvas);
   watching.observe(plot);
+  canvas.addEventListener("click", point);
 
   const drawing = {
     scene(found) {
       scene = found;
+      kind = KINDS[scene.kind];
+      if (!(picture instanceof kind.Picture)) picture = new kind.Picture(canvas);
+      picture.words = texts;
+      picture.last = loss.last = undefined;
+      latest = undefined;
       board.setScene(scene);
-      fit.setScene(scene);
+      picture.setScene(scene);
+      paths.setScene(scene);
+      name();
+      describedAt = -Infinity;
     },
     frame(buffer) {
       latest = buffer;
       waiting ??= requestAnimationFrame(paint);
     },
     words(found) {
-      texts = fit.words = loss.words = found;
-      for (const [key, title] of Object.entries(titles)) title.textContent = texts[key];
+      texts = picture.words = loss.words = found;
+      name();
       board.setWords(texts);
       describedAt = -Infinity;
       if (latest) describe(readFrame(latest));
@@ -88,6 +126,11 @@ export function draw(element, { words, dark, onDrawn = () => {} } = {}) {
       if (on === undefined) delete root.dataset.theme;
       else root.dataset.theme = on ? "dark" : "light";
       layOut();
+    },
+    kept: (runs) => loss.setKept(runs),
+    drawsPoints(on) {
+      draws = on;
+      canvas.style.cursor = on ? "crosshair" : "";
     },
     destroy() {
       watching.disconnect();

@@ -1,172 +1,127 @@
-// The data and the model's curve: what does not change is painted once, on a canvas of its own.
-import { coloursOf, fontOf } from "./theme.js";
-import { mark } from "./words.js";
+// Over one input: the data, and the model's curve, or how probable each class is.
+import { Picture, dot, line, rangeOf, short, sign } from "./picture.js";
 
-const EDGE = { left: 44, right: 14, top: 14, bottom: 30 };
-const STEPS = [1, 2, 2.5, 5, 10];
+const STRIP = -0.07; // where the points lie under curves of probabilities
+const REACH = 1; // heights of the data that the start's curve may add to the picture
 
-/** Round places on an axis, about so many. */
-export function ticks(low, high, count) {
-  const rough = (high - low) / Math.max(count, 1);
-  const power = 10 ** Math.floor(Math.log10(rough));
-  const step = STEPS.map((s) => s * power).find((s) => s >= rough);
-  const places = [];
-  for (let i = Math.ceil(low / step - 1e-9); i * step <= high + step * 1e-9; i++) places.push(i * step);
-  return places;
-}
-
-export class FitPicture {
-  constructor(canvas) {
-    this.canvas = canvas;
-    this.still = document.createElement("canvas");
-    this.words = {};
-  }
-
+export class FitPicture extends Picture {
   setScene(scene) {
     this.scene = scene;
-    const y = [...scene.y, ...scene.first];
-    const room = (Math.max(...y) - Math.min(...y)) * 0.06 || 1;
-    this.y = [Math.min(...y) - room, Math.max(...y) + room];
-    const wide = (Math.max(...scene.x) - Math.min(...scene.x)) * 0.02 || 1;
-    this.x = [Math.min(...scene.x) - wide, Math.max(...scene.x) + wide];
+    this.xs = scene.x[0];
+    this.x = rangeOf(this.xs, 0.02);
+    if (scene.classes.length) this.y = [-0.14, 1.06];
+    else {
+      const [low, high] = [Math.min(...scene.y), Math.max(...scene.y)];
+      const most = REACH * (high - low);
+      const first = scene.first.filter((v) => v >= low - most && v <= high + most);
+      this.y = rangeOf([low, high, ...first], 0.06);
+    }
     this.resize();
   }
 
-  /** Take the place that the page gives, and paint what stands still. */
-  resize() {
-    const { clientWidth: width, clientHeight: height } = this.canvas;
-    const ratio = window.devicePixelRatio || 1;
-    for (const canvas of [this.canvas, this.still]) {
-      canvas.width = Math.round(width * ratio);
-      canvas.height = Math.round(height * ratio);
-      canvas.getContext("2d").setTransform(ratio, 0, 0, ratio, 0, 0);
-    }
-    this.size = { width, height };
-    if (!this.scene || !width) return;
-    this.colours = coloursOf(this.canvas);
-    this.font = fontOf(this.canvas, 12);
-    this.#paintStill(this.still.getContext("2d"));
-    if (this.last) this.draw(this.last);
-  }
-
-  #across(x) {
-    const { left, right } = EDGE;
-    return left + ((x - this.x[0]) / (this.x[1] - this.x[0])) * (this.size.width - left - right);
-  }
-
-  #down(y) {
-    const { top, bottom } = EDGE;
-    const share = (y - this.y[0]) / (this.y[1] - this.y[0]);
-    const place = top + (1 - share) * (this.size.height - top - bottom);
-    return Math.max(-1e4, Math.min(1e4, place)); // far outside; infinities too
-  }
-
-  #paintStill(pen) {
-    const { width, height } = this.size;
-    const c = this.colours;
-    pen.clearRect(0, 0, width, height);
-    pen.font = this.font;
-    pen.lineWidth = 1;
-    pen.strokeStyle = c.line;
-    pen.fillStyle = c.soft;
-    pen.textBaseline = "middle";
-    pen.textAlign = "right";
-    for (const y of ticks(...this.y, height / 60)) {
-      const at = Math.round(this.#down(y)) + 0.5;
-      line(pen, [[EDGE.left, at], [width - EDGE.right, at]]);
-      pen.fillText(mark(y), EDGE.left - 8, at);
-    }
-    pen.textAlign = "center";
-    pen.textBaseline = "top";
-    for (const x of ticks(...this.x, width / 90)) {
-      pen.fillText(mark(x), this.#across(x), height - EDGE.bottom + 8);
-    }
-    pen.setLineDash([5, 5]);
-    pen.strokeStyle = c.start;
-    pen.lineWidth = 1.5;
-    line(pen, this.#curve(this.scene.first));
-    pen.setLineDash([]);
-    pen.fillStyle = c.point;
-    pen.beginPath();
+  paintStill(pen) {
+    const { scene, colours: c } = this;
+    const { width } = this.size;
+    const named = scene.inputs[0] !== "x" || scene.target !== "y";
+    this.paintAxes(pen, named ? [scene.inputs[0]] : []);
     const radius = width < 480 ? 2.2 : 3;
-    this.scene.x.forEach((x, i) => dot(pen, this.#across(x), this.#down(this.scene.y[i]), radius));
-    pen.fill();
+    if (scene.classes.length) {
+      this.xs.forEach((x, i) => this.#paintClass(pen, scene.y[i], this.across(x), this.down(STRIP), radius, scene.held[i]));
+    } else {
+      pen.setLineDash([5, 5]);
+      pen.strokeStyle = c.start;
+      pen.lineWidth = 1.5;
+      line(pen, this.#curve(scene.first, 0));
+      pen.setLineDash([]);
+      pen.fillStyle = pen.strokeStyle = c.point;
+      pen.lineWidth = 1;
+      for (const held of [0, 1]) {
+        pen.beginPath();
+        this.xs.forEach((x, i) => scene.held[i] === held && dot(pen, this.across(x), this.down(scene.y[i]), radius));
+        held ? pen.stroke() : pen.fill();
+      }
+    }
     this.#legend(pen);
   }
 
+  #paintClass(pen, kind, x, y, radius, held) {
+    pen.strokeStyle = pen.fillStyle = this.colours.classes[kind % 6];
+    pen.lineWidth = 1;
+    sign(pen, kind, x, y, radius);
+    held ? pen.stroke() : pen.fill();
+  }
+
   #legend(pen) {
-    const c = this.colours;
-    const rows = [["legend_points", c.point], ["legend_curve", c.curve], ["legend_start", c.start]];
+    const { scene, colours: c } = this;
+    const { left, top } = this.edge;
+    const held = scene.held.includes(1) ? [["legend_held", c.point, "ring"]] : [];
+    const rows = scene.classes.length
+      ? scene.classes.slice(0, 6).map((label, i) => [label, c.classes[i], i])
+      : [["legend_points", c.point, "dot"], ...held, ["legend_curve", c.curve, "line"], ["legend_start", c.start, "dash"]];
     pen.textAlign = "left";
     pen.textBaseline = "middle";
-    rows.forEach(([key, colour], i) => {
-      const y = EDGE.top + 14 + i * 20;
-      const x = EDGE.left + 14;
+    rows.forEach(([key, colour, kind], i) => {
+      const y = top + 14 + i * 20;
+      const x = left + 14;
       pen.strokeStyle = pen.fillStyle = colour;
-      pen.lineWidth = i === 1 ? 3 : 1.5;
-      if (i === 0) {
+      pen.lineWidth = kind === "line" ? 3 : 1.5;
+      if (typeof kind === "number") {
+        sign(pen, kind, x + 10, y, 4);
+        pen.fill();
+      } else if (kind === "dot" || kind === "ring") {
         pen.beginPath();
         dot(pen, x + 10, y, 3.5);
-        pen.fill();
+        kind === "dot" ? pen.fill() : pen.stroke();
       } else {
-        pen.setLineDash(i === 2 ? [5, 5] : []);
+        pen.setLineDash(kind === "dash" ? [5, 5] : []);
         line(pen, [[x, y], [x + 20, y]]);
         pen.setLineDash([]);
       }
       pen.fillStyle = c.ink;
-      pen.fillText(this.words[key] ?? "", x + 28, y);
+      pen.fillText(typeof kind === "number" ? short(key) : this.words[key] ?? "", x + 28, y);
     });
   }
 
-  #curve(values) {
-    return this.scene.grid.map((x, i) => [this.#across(x), this.#down(values[i])]);
+  #curve(values, from) {
+    return this.scene.grid.map((x, i) => [this.across(x), this.down(values[from + i])]);
   }
 
   draw(frame) {
-    this.last = frame;
-    if (!this.scene || !this.size?.width) return;
-    const pen = this.canvas.getContext("2d");
+    const pen = this.begin(frame);
+    if (!pen) return;
     const { width, height } = this.size;
-    pen.clearRect(0, 0, width, height);
-    pen.drawImage(this.still, 0, 0, width, height);
+    const { left, bottom } = this.edge;
     pen.save();
     pen.beginPath();
-    pen.rect(EDGE.left - 9, 0, width - EDGE.left + 9, height - EDGE.bottom + 9);
+    pen.rect(left - 9, 0, width - left + 9, height - bottom + 9);
     pen.clip();
-    pen.strokeStyle = this.colours.curve;
     pen.lineWidth = 3;
     pen.lineJoin = "round";
-    line(pen, this.#curve(frame.curve));
+    const count = Math.max(1, this.scene.classes.length);
+    for (let k = 0; k < count; k++) {
+      pen.strokeStyle = this.scene.classes.length ? this.colours.classes[k % 6] : this.colours.curve;
+      line(pen, this.#curve(frame.surface, k * this.scene.grid.length));
+    }
     if (frame.row >= 0) this.#example(pen, frame);
     pen.restore();
   }
 
   /** Whether no part of the model's curve can be seen. */
   isOutside(frame) {
-    return !frame.curve.some((y) => y >= this.y[0] && y <= this.y[1]);
+    return !frame.surface.some((y) => y >= this.y[0] && y <= this.y[1]);
   }
 
   /** The example of the last step, and how far the model is from it. */
   #example(pen, frame) {
-    const x = this.scene.x[frame.row];
-    const across = this.#across(x);
-    const down = this.#down(this.scene.y[frame.row]);
+    const x = this.xs[frame.row];
+    if (x === undefined) return;
+    const across = this.across(x);
+    const down = this.down(this.scene.classes.length ? STRIP : this.scene.y[frame.row]);
     pen.strokeStyle = this.colours.accent;
     pen.lineWidth = 2;
-    line(pen, [[across, down], [across, this.#down(frame.says)]]);
+    if (!Number.isNaN(frame.says)) line(pen, [[across, down], [across, this.down(frame.says)]]);
     pen.beginPath();
     dot(pen, across, down, 7);
     pen.stroke();
   }
-}
-
-function line(pen, places) {
-  pen.beginPath();
-  for (const [x, y] of places) if (!Number.isNaN(y)) pen.lineTo(x, y);
-  pen.stroke();
-}
-
-function dot(pen, x, y, radius) {
-  pen.moveTo(x + radius, y);
-  pen.arc(x, y, radius, 0, 2 * Math.PI);
 }

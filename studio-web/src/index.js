@@ -2,6 +2,8 @@
 // notebook's cell renders by default; and in a report's page it plays by itself.
 import { draw } from "./draw.js";
 import { make, say } from "./dom.js";
+import { takeFiles } from "./files.js";
+import { keepFocus } from "./focus.js";
 import { listen } from "./keys.js";
 import { playReport } from "./report.js";
 import { connect } from "./socket.js";
@@ -14,12 +16,14 @@ const report = document.getElementById("descend-report");
 if (report) playReport(report);
 
 /** Show the run at `path` of this page's own server in an element. */
-export function studio(element, { path, words }) {
+export function studio(element, { path, file, words }) {
   const banner = make("p", { class: "ds-gone", role: "alert", hidden: "" });
   const place = make("div");
   element.replaceChildren(banner, place);
   let texts = words, stream;
-  const drawing = draw(place, { words, dark: darkNow(), onDrawn: () => stream?.ack() });
+  const drawing = draw(place, {
+    words, dark: darkNow(), onDrawn: () => stream?.ack(), onPoint: (x, y) => stream.point(x, y),
+  });
   const theme = new MutationObserver(() => drawing.dark(darkNow()));
   theme.observe(document.body, { attributeFilter: ["class"] });
 
@@ -36,7 +40,18 @@ export function studio(element, { path, words }) {
     onLost: () => location.reload(), // as after a night's sleep: the page begins anew
   });
   const unlisten = listen(stream.order);
+  const unfile = takeFiles(upload);
+
+  /** Give a file's table to the bench; what is wrong with it is said by the page. */
+  function upload(given) {
+    return fetch(`${file}?name=${encodeURIComponent(given.name)}`, { method: "POST", body: given }).catch(() => {});
+  }
+
+  keepFocus();
   element.studio = {
+    upload,
+    kept: drawing.kept,
+    drawsPoints: drawing.drawsPoints,
     words(found) {
       texts = found;
       drawing.words(found);
@@ -44,6 +59,7 @@ export function studio(element, { path, words }) {
     },
     destroy() {
       unlisten();
+      unfile();
       theme.disconnect();
       stream.close();
       drawing.destroy();

@@ -3,6 +3,8 @@ import uPlot from "uplot";
 import { coloursOf, fontOf } from "./theme.js";
 import { mark } from "./words.js";
 
+/** Steps between marks on an axis of epochs. */
+export const EPOCHS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 1e5, 1e6, 1e7];
 const HIGHEST = 1e300; // above, the logarithm's axis has no place
 
 /** A loss as the log scale takes it: null where it has none. */
@@ -14,6 +16,13 @@ export class LossPicture {
   constructor(place) {
     this.place = place;
     this.words = {};
+    this.kept = [];
+  }
+
+  /** Draw the courses of runs that were kept as well: epochs and losses of each. */
+  setKept(kept) {
+    this.kept = kept.map(({ epochs, losses }) => [epochs, losses.map((v) => (v === null ? null : positive(v)))]);
+    this.rebuild();
   }
 
   /** Make it anew: for a place of another size, another language, other colours. */
@@ -33,7 +42,7 @@ export class LossPicture {
         padding: [12, 14, 0, 0],
         scales: { x: { time: false, range: () => [0, Math.max(this.#end(), 1)] }, y: { distr: 3, range: (_, low, high) => decades(low, high) } },
         axes: [
-          { ...axis, size: 32, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 1e5, 1e6, 1e7] },
+          { ...axis, size: 32, incrs: EPOCHS },
           {
             ...axis,
             size: 52,
@@ -47,28 +56,32 @@ export class LossPicture {
           { stroke: c.point, width: 2, spanGaps: false, points: { show: false } },
           { stroke: c.curve, width: 1.5, points: { show: false } },
           { stroke: c.curve, fill: c.curve, paths: () => null, points: { show: true, size: 9, fill: c.curve } },
+          { stroke: c.accent, width: 2, dash: [6, 4], spanGaps: true, points: { show: false } },
+          ...this.kept.map((_, i) => ({ stroke: c.classes[i % 6], width: 1.5, dash: [2, 3], spanGaps: true, points: { show: false } })),
         ],
       },
-      [[0], [null], [null], [null]],
+      [[0], [null], [null], [null], [null], ...this.kept.map(() => [null])],
       this.place,
     );
     if (this.last) this.draw(this.last);
   }
 
-  /** Where the run stands, in epochs. */
+  /** Where the run stands, in epochs, or the longest of those that are shown. */
   #end() {
-    return this.last ? this.last.within_epochs.at(-1) : 0;
+    const ends = this.kept.map(([epochs]) => epochs.at(-1) ?? 0);
+    return Math.max(this.last ? this.last.within_epochs.at(-1) : 0, ...ends);
   }
 
   draw(frame) {
     this.last = frame;
     if (!this.plot) return;
-    // Three courses that have their own places, on one axis: uPlot joins them.
+    // Courses that have their own places, on one axis: uPlot joins them.
     const means = [[...frame.epochs], Array.from(frame.losses, positive)];
     const within = [[...frame.within_epochs], Array.from(frame.within_losses, positive)];
     const end = frame.within_epochs.length - 1;
     const now = [[frame.within_epochs[end]], [positive(frame.within_losses[end])]];
-    this.plot.setData(uPlot.join([means, within, now]));
+    const held = frame.held.length ? [means[0], Array.from(frame.held, positive)] : [[0], [null]];
+    this.plot.setData(uPlot.join([means, within, now, held, ...this.kept]));
   }
 }
 

@@ -27,6 +27,7 @@ export function connect(url, { onScene, onFrame, onOpen, onGone, onLost }) {
   open();
   return {
     ack: () => send({ do: "ack" }),
+    point: (x, y) => send({ do: "point", x, y }),
     order: (name, value = 1) => send({ do: name, value }),
     close() {
       closed = true;

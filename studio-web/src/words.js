@@ -46,6 +46,6 @@ function sign(text) {
 export function fill(sentence, values) {
   return sentence.replace(/\{(\w+)\}/g, (_, name) => {
     const value = values[name];
-    return typeof value === "number" ? number(value) : value;
+    return typeof value === "number" ? number(value) : value ?? "–";
   });
 }

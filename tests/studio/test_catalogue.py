@@ -6,6 +6,7 @@ from importlib.resources import files
 import pytest
 
 from descend.studio.frames import STATES
+from descend.studio.samples import SAMPLES
 from descend.words import LANGUAGES, TAGS, preferred, table_of
 
 WORDS = table_of("studio")
@@ -14,7 +15,9 @@ STUDIO = files("descend.studio")
 WEB_WORDS = {  # what the module that draws asks for
     "fit", "loss", "progress", "parameters", "epoch_count", "step_count", "loss_now", "loss_epoch",
     "legend_points", "legend_curve", "legend_start", "outside", "waiting", "gone", "example_told",
-    "fit_described", "loss_described",
+    "fit_described", "loss_described", "surface", "pairs", "table", "paths", "norms", "held_now",
+    "accuracy", "held_accuracy", "legend_held", "true_value", "predicted_value", "example_row",
+    "example_class", "surface_described", "pairs_described", "table_described", "paths_described",
 }  # fmt: skip
 
 
@@ -44,16 +47,21 @@ def test_a_state_tells_its_numbers_and_no_others(state: str) -> None:
 
 
 def test_what_is_asked_for_is_there_and_nothing_lies_idle() -> None:
-    page = STUDIO.joinpath("page.py").read_text("utf-8")
+    files = [*STUDIO.iterdir(), *STUDIO.joinpath("panels").iterdir()]
+    page = "".join(f.read_text("utf-8") for f in files if f.name.endswith(".py"))
+    made = {
+        *(f"sample_{name}" for name in SAMPLES), *(f"state_{state}" for state in STATES),
+        *(f"panel_{panel}" for panel in ("data", "model", "descent", "runs")),
+    }  # fmt: skip
     module = STUDIO.joinpath("draw.js").read_text("utf-8")
     assert {*WEB_WORDS} <= {*WORDS}
     for word in WEB_WORDS:
         assert re.search(rf"\b{word}\b", module), word
     idle = {
         key for key in WORDS
-        if key not in WEB_WORDS and key not in STATES and f'"{key}"' not in page
+        if key not in WEB_WORDS | made and key not in STATES and f'"{key}"' not in page
     }  # fmt: skip
-    assert not idle
+    assert not idle and made <= {*WORDS}
 
 
 def test_the_terms_are_those_of_the_chinese_textbook() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from descend.studio.frames import STATES
 from descend.studio.narration import ENDS, Course, narrate
-from descend.studio.samples import PARABOLA
+from descend.studio.setup import PARABOLA
 from descend.train.start import start
 
 EPOCHS = np.arange(1, 101)
@@ -81,7 +81,8 @@ def test_a_parabola_that_leaves_is_called_diverging_and_never_converging(lr: flo
 
 def told_by(lr: float, epochs: int) -> str:
     """The state of the lesson's run at another rate, after so many epochs."""
-    run = start(PARABOLA.model, PARABOLA.x, PARABOLA.y, **{**PARABOLA.options, "lr": lr})
+    model, x, y, options = PARABOLA.call(PARABOLA.source.table())
+    run = start(model, x, y, **{**options, "lr": lr})
     first = run.loss
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -11,11 +11,10 @@ import pytest
 
 from descend.errors import UsageError
 from descend.studio.frames import STATES, unpack
-from descend.studio.parabola import PARABOLA
 from descend.studio.session import NO_FRAME, SPEEDS, Session
-from descend.train.start import start
+from descend.studio.setup import PARABOLA
 
-X, Y = PARABOLA.x, PARABOLA.y
+X, Y = PARABOLA.source.table().values()
 NAMES = ("w1", "w2", "w3")
 FASTEST = len(SPEEDS) - 1
 PATIENCE = 20.0
@@ -36,7 +35,7 @@ class Tab:
 
     def __init__(self, **options: Any) -> None:
         self.heard: list[bool] = []
-        self.session = Session(PARABOLA, self.heard.append, **options)
+        self.session = Session(PARABOLA, changed=self.heard.append, **options)
         self.have = -1
 
     def frame(self) -> dict[str, Any]:
@@ -88,14 +87,7 @@ def test_it_begins_at_the_lessons_start(tab: Tab) -> None:
     np.testing.assert_allclose(scene["y"], 4 * X**2 + 5 * X + 6)
     grid = np.array(scene["grid"])
     np.testing.assert_allclose(scene["first"], grid**2 + 1)
-    np.testing.assert_allclose(frame["curve"], grid**2 + 1)
-
-
-def test_the_loss_of_the_plain_model_is_that_of_the_program() -> None:
-    run = start(PARABOLA.model, PARABOLA.x, PARABOLA.y, **PARABOLA.options)
-    for _ in range(3):
-        assert PARABOLA.loss_at(run.params) == pytest.approx(run.loss, rel=1e-14)
-        run.step(epochs=20)
+    np.testing.assert_allclose(frame["surface"], grid**2 + 1)
 
 
 def test_one_example_is_one_step_of_plain_python(tab: Tab) -> None:
@@ -121,7 +113,7 @@ def test_a_batch_and_an_epoch(tab: Tab) -> None:
     assert len(frame["losses"]) == 1 and frame["state"] == "converging"
     grid = np.array(tab.session.scene()["grid"])
     w = frame["params"]
-    np.testing.assert_allclose(frame["curve"], w[0] * grid**2 + w[1] * grid + w[2], rtol=1e-13)
+    np.testing.assert_allclose(frame["surface"], w[0] * grid**2 + w[1] * grid + w[2], rtol=1e-13)
 
 
 def test_the_losses_within_an_epoch_are_those_of_its_steps(tab: Tab) -> None:

@@ -1,16 +1,18 @@
 """The protocol of the frames' socket, with a stand-in for the browser's end."""
 
 import asyncio
+import dataclasses
 import json
 from typing import Any
 
 import pytest
 from fastapi import WebSocketDisconnect
 
+from descend.studio.bench import Bench
 from descend.studio.frames import unpack
 from descend.studio.page import UNKNOWN_RUN, Studio
-from descend.studio.samples import PARABOLA
-from descend.studio.session import Session
+from descend.studio.setup import PARABOLA
+from descend.studio.shell import View
 
 
 class Browser:
@@ -21,6 +23,7 @@ class Browser:
         self.said: asyncio.Queue[str | None] = asyncio.Queue()
         self.closed: tuple[int, str] | None = None
         self.end: Any = None
+        self.bench = Bench()
 
     async def accept(self) -> None: ...
 
@@ -46,10 +49,13 @@ class Browser:
 
 def with_socket(talk: Any, key: str = "known") -> Browser:
     """Let somebody talk on the socket of a studio with one run, `known`."""
-    studio, session, browser = Studio(), Session(PARABOLA), Browser()
-    studio._sessions["known"], browser.end = session, session.close
+    studio, bench, browser = Studio(), Bench(), Browser()
+    studio._tabs["known"] = View("known", "en", bench)
+    browser.bench = bench
 
     async def meet() -> None:
+        await bench.put(PARABOLA)
+        browser.end = bench.session.close
         serving = asyncio.create_task(studio.frames(browser, key))  # type: ignore[arg-type]
         await talk(browser)
         browser.said.put_nowait(None)
@@ -58,7 +64,7 @@ def with_socket(talk: Any, key: str = "known") -> Browser:
     try:
         asyncio.run(meet())
     finally:
-        session.close()
+        bench.close()
     return browser
 
 
@@ -79,10 +85,25 @@ def test_a_scene_then_frames_each_after_the_one_before_was_drawn() -> None:
     assert with_socket(talk).closed is None
 
 
+def test_another_setup_begins_with_its_own_scene() -> None:
+    async def talk(browser: Browser) -> None:
+        await browser.next()
+        await browser.next()
+        await browser.bench.put(dataclasses.replace(PARABOLA, batch_size=10))
+        browser.say(do="ack")
+        assert (await browser.next())["batch_size"] == 10
+        assert (await browser.next())["updates"] == 0
+        browser.say(do="ack")
+        browser.say(do="epoch")
+        assert (await browser.next())["updates"] == 10
+
+    assert with_socket(talk).closed is None
+
+
 WRONG = [
     "no JSON", '{"do": "fly"}', '{"do": "lr", "value": "much"}', '{"do": "lr", "value": -1}',
     '{"do": "lr", "value": NaN}', "[]", "7", '{"do": "speed", "value": null}',
-    '{"do": "lr", "value": {}}', '{"do": "lr", "value": 1e999}',
+    '{"do": "lr", "value": {}}', '{"do": "begin", "value": 1}', '{"do": "lr", "value": 1e999}',
 ]  # fmt: skip
 
 

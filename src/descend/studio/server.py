@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import threading
 import warnings
@@ -22,6 +23,7 @@ except ImportError:
     ) from None
 
 from descend.studio.guard import Guard
+from descend.studio.opened import read_file
 from descend.studio.page import FAVICON, Studio
 
 __all__ = ["serve"]
@@ -30,21 +32,26 @@ HOST = "127.0.0.1"
 FAREWELL = 1  # seconds that connections have to end when the studio stops
 
 
-def serve(port: int = 0, opens: bool = True, say: Callable[[str], None] = print) -> None:
+def serve(
+    port: int = 0, opens: bool = True, say: Callable[[str], None] = print, file: str | None = None
+) -> None:
     """Serve the studio until it is interrupted.
 
     Args:
         port: of the loopback address; 0 for one that is free.
         opens: whether a browser is opened on it.
         say: told the address, once it answers.
+        file: a table to begin on; else the lesson's parabola.
 
     Raises:
         UsageError: the port is taken.
+        DataError: the file is no table, or too large a one.
         KeyboardInterrupt: Ctrl-C.
     """
+    opened = None if file is None else read_file(file, os.path.basename(file))
     own = _listen(port)
     inner = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
-    studio = Studio()
+    studio = Studio(opened)
     studio.enter()
     ui.run_with(
         inner, title="descend studio", favicon=FAVICON, dark=None, tailwind=False,

@@ -15,11 +15,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from descend.errors import UsageError
-from descend.run.cores import cores
+from descend.studio.descent import Descent
 from descend.studio.frames import STATES, pack
 from descend.studio.narration import Course, Told, narrate
-from descend.studio.parabola import Sample
-from descend.train.start import SteppedRun, start
+from descend.studio.samples import Table
+from descend.studio.setup import Setup
+from descend.studio.views import View
+from descend.train.start import SteppedRun
 
 __all__ = ["NO_FRAME", "ORDERS", "SLICE_SECONDS", "SPEED", "SPEEDS", "Session"]
 
@@ -35,12 +37,24 @@ LONGEST = 0.25  # seconds that a run makes up for, after it could not go on
 GROWTH = 4  # times the steps of the slice before, at most
 FILL = 0.75  # of a slice's time is planned for, so that a slower moment stays within it
 MOST_POINTS = 1024
+MOST_PATHS, MOST_ON_PATHS = 8, 256  # parameters whose way is kept, and places on it
+LOOKED = 0.05  # seconds between two pictures that take long, while it plays
+CHEAP = 0.0004  # seconds of a picture that may be made for every frame
 
 SPEEDS = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1e3, 3e3, 1e4, 3e4, 1e5, 3e5, 1e6, math.inf)
 """Examples a second; the last is as fast as it goes."""
 SPEED = SPEEDS.index(3e3)
 """The one to begin with."""
 RATES = (1e-6, 10.0)  # the learning rates that are taken
+
+
+class Standing(NamedTuple):
+    """Where a run stands: what a table of runs says of it."""
+
+    epoch: int
+    loss: float
+    state: str
+    lr: float
 
 
 class _Ask(NamedTuple):
@@ -74,8 +88,10 @@ class Session:
     _epoch: int  # that `_within` is of
     _loss: float
     _within: list[tuple[float, float]]  # epochs and losses
-    _params: dict[str, Any]
-    _before: dict[str, Any]  # the parameters before the last slice or step
+    _params: Array
+    _before: Array  # the parameters before the last slice or step
+    _path: list[tuple[float, Array]]  # epochs and parameters
+    _surface: Array
     _since: float  # when the last slice began
     _earned: float  # steps that the speed allows and that were not made
     _seen: _Seen
@@ -83,24 +99,24 @@ class Session:
     _told_at: float
 
     def __init__(
-        self, sample: Sample, changed: Callable[[bool], None] = lambda _: None,
+        self, setup: Setup, table: Table | None = None,
+        changed: Callable[[bool], None] = lambda _: None,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:  # fmt: skip
-        self.sample = sample
+        self.setup = setup
+        self.descent = Descent(setup, setup.source.table() if table is None else table)
+        self.view = View(self.descent)
         self._changed, self._clock = changed, clock
-        self._first = start(
-            sample.model, sample.x, sample.y, threads=max(1, cores() - 1), **sample.options
-        )
-        self._start_loss = sample.loss_at(self._first.params)
-        self._lr, self._speed = float(sample.options["lr"]), SPEED
-        self._grid = np.linspace(sample.x.min(), sample.x.max(), 129)
+        self._lr, self._speed = setup.lr, SPEED
+        self._surface_seconds, self._surface_at = 0.0, -math.inf
         self._sequence = 0
         self._steps = 1  # of the next slice, at most
         self._playing, self._closed = False, False
-        self._orders: list[tuple[str, float]] = []
+        self._orders: list[tuple[str, Any]] = []
         self._asks: list[_Ask] = []
         self._wake = threading.Condition()
-        self._restart()
+        with np.errstate(all="ignore"):
+            self._restart()
         self._thread = threading.Thread(target=self._work, name="descend studio", daemon=True)
         self._thread.start()
 
@@ -111,12 +127,13 @@ class Session:
         """Whether it goes on by itself."""
         return self._playing
 
-    def order(self, name: str, value: float = 1.0) -> None:
+    def order(self, name: str, value: Any = 1.0) -> None:
         """Have something done between two slices.
 
         Args:
             name: one of `ORDERS`.
-            value: how many examples, batches or epochs; the rate; the number of a speed.
+            value: how many examples, batches or epochs; the rate; the number of a speed; where
+                parameters begin, by name.
 
         Raises:
             UsageError: there is no such order, or it takes no such value.
@@ -149,13 +166,23 @@ class Session:
 
     def scene(self) -> dict[str, Any]:
         """What does not change while the run goes on, in plain values."""
-        s = self.sample
+        d = self.descent
         return {
-            "formula": s.formula, "origin": s.origin, "params": list(self._first.params),
-            "x": s.x.tolist(), "y": s.y.tolist(), "grid": self._grid.tolist(),
-            "first": s.model(self._grid, **self._first.params).tolist(),
-            "batch_size": s.batch_size,
+            "params": [one.label for one in d.shown], "norms": any(o.is_norm for o in d.shown),
+            "paths": min(len(d.shown), MOST_PATHS), "accuracy": d.has_accuracy,
+            "batch_size": d.batch_size, "examples": d.takes_examples,
+            **self.view.scene(d.first),
         }  # fmt: skip
+
+    def course(self) -> tuple[Array, Array]:
+        """The epochs that are kept of the run, and the mean loss of each."""
+        history = self._run.history
+        return _thinned(np.asarray(history["epoch"])), _thinned(np.asarray(history["loss"]))
+
+    @property
+    def standing(self) -> Standing:
+        """Where the run stands."""
+        return Standing(self._run.epoch, self._loss, self._told.state, self._lr)
 
     # --- in the run's thread
 
@@ -202,7 +229,7 @@ class Session:
     def _missing(self) -> float:
         """Seconds until the next step is due."""
         passed = self._clock() - self._since
-        return (1 - self._earned) * self.sample.batch_size / SPEEDS[self._speed] - passed
+        return (1 - self._earned) * self.descent.batch_size / SPEEDS[self._speed] - passed
 
     def _answer(self) -> None:
         with self._wake:
@@ -220,7 +247,7 @@ class Session:
         if speed == math.inf:
             count = self._steps
         else:
-            each = self.sample.batch_size / speed
+            each = self.descent.batch_size / speed
             most = max(1.0, LONGEST / each)
             self._earned = min(self._earned + (now - self._since) / each, most)
             count = min(int(self._earned), self._steps)
@@ -234,7 +261,7 @@ class Session:
         made, run = -self._run.updates, self._run
         run.step(**by)
         made += run.updates
-        self._before, self._params = self._params, run.params
+        self._before, self._params = self._params, self.descent.numbers(run)
         self._note(made, self._clock() - before)
         self._sequence += 1
         if run.ended:
@@ -246,15 +273,23 @@ class Session:
         self._steps = int(max(1, min(fitting, self._steps * GROWTH)))
         if self._run.epoch != self._epoch:
             self._epoch, self._within = self._run.epoch, []
-        self._loss = self.sample.loss_at(self._params)
-        self._within.append((self._position(), self._loss))
+        stops = not self._playing or self._run.ended
+        self._loss = self.descent.loss(self._run, stops, self._loss)
+        position = self._position()
+        self._within.append((position, self._loss))
         if len(self._within) > MOST_POINTS:
             self._within = self._within[::2]
+        self._path.append((position, self._params[:MOST_PATHS]))
+        if len(self._path) > MOST_ON_PATHS:
+            self._path = self._path[::2]
+
+    @property
+    def _per_epoch(self) -> int:
+        return -(-self.descent.n_rows // self.descent.batch_size)
 
     def _position(self) -> float:
         """How many epochs were gone through, parts of one included."""
-        per_epoch = -(-len(self.sample.x) // self.sample.batch_size)
-        return self._run.updates / per_epoch
+        return self._run.updates / self._per_epoch
 
     def _play(self, playing: bool) -> None:
         if playing and self._run.ended:
@@ -265,55 +300,82 @@ class Session:
             self._changed(playing)
 
     def _restart(self) -> None:
-        self._run = self._first.copy().set(lr=self._lr)
-        self._epoch, self._loss = 0, self._start_loss
+        self._run = self.descent.first.copy()
+        if self.descent.has_rate:
+            self._run.set(lr=self._lr)
+        self._epoch, self._loss = 0, self.descent.loss(self._run, True, math.nan)
+        self._start_loss = self._loss
         self._within = [(0.0, self._loss)]
-        self._before = self._params = self._run.params
+        self._before = self._params = self.descent.numbers(self._run)
+        self._path = [(0.0, self._params[:MOST_PATHS])]
         self._since, self._earned = self._clock(), 0.0
         self._told, self._told_at = Told("ready", {"loss": self._loss}), -math.inf
         self._seen = NO_ROW
+        self._surface_of = -1
 
     def _one_example(self) -> None:
-        """A step of one row; its number is that of the row, since rows come in order."""
-        s, row = self.sample, self._run.updates % len(self.sample.x)
-        said = float(s.model(s.x[row], **self._params))
+        """A step of one row."""
+        row = self.descent.row_of_next_step(self._run)
+        said = self._said_of(row)
         self._step(examples=1)
-        self._seen = _Seen(row, said, float(s.model(s.x[row], **self._params)))
+        self._seen = _Seen(row, said, self._said_of(row))
+
+    def _said_of(self, row: int) -> float:
+        """What the model says of a row that is drawn; of classes how probable it takes its own."""
+        rows = self.view.rows
+        if row < 0 or not self.view.whole:
+            return math.nan
+        found = self.descent.output(self._run, rows.x[row : row + 1])
+        return float(found[0, int(rows.y[row])] if self.descent.classes else found[0])
 
     # --- what is told
 
     def _frame(self) -> bytes:
-        s, run = self.sample, self._run
-        history = run.history
+        run, history = self._run, self._run.history
         epochs, losses = np.asarray(history["epoch"]), np.asarray(history["loss"])
         told = self._narrated(epochs, losses)
-        numbers = [told.numbers[name] for name in STATES[told.state]]
-        seen = self._examples()
         head = {
             "sequence": self._sequence, "state": [*STATES].index(told.state),
             "playing": self._playing, "ended": run.ended, "epoch": run.epoch,
-            "updates": run.updates, "examples": seen, "rows": len(s.x), "loss": self._loss,
-            "epoch_loss": losses[-1] if len(losses) else math.nan, "lr": self._lr,
+            "updates": run.updates, "examples": self._examples(), "rows": self.descent.n_rows,
+            "loss": self._loss, "epoch_loss": _last(losses), "lr": self._lr,
+            "held_loss": _last(history.get("validation_loss", ())),
+            "accuracy": _last(history.get("accuracy", ())),
+            "held_accuracy": _last(history.get("validation_accuracy", ())),
             "speed": SPEEDS[self._speed], **self._seen._asdict(),
         }  # fmt: skip
         within = np.array(self._within)
         return pack(head, {
-            "params": [*self._params.values()], "before": [*self._before.values()],
-            "curve": s.model(self._grid, **self._params), "epochs": _thinned(epochs),
-            "losses": _thinned(losses), "within_epochs": within[:, 0],
-            "within_losses": within[:, 1], "told": numbers,
+            "params": self._params, "before": self._before, "surface": self._seen_surface(),
+            "epochs": _thinned(epochs), "losses": _thinned(losses),
+            "held": _thinned(np.asarray(history.get("validation_loss", ()))),
+            "within_epochs": within[:, 0], "within_losses": within[:, 1],
+            "path_epochs": [at for at, _ in self._path],
+            "paths": np.concatenate([numbers for _, numbers in self._path]),
+            "told": [told.numbers[name] for name in STATES[told.state]],
         })  # fmt: skip
+
+    def _seen_surface(self) -> Array:
+        """The picture's numbers; one that takes long is made anew now and then while it plays."""
+        now = self._clock()
+        costly = self._playing and self._surface_seconds > CHEAP
+        late = now - self._surface_at >= LOOKED
+        if self._surface_of != self._sequence and (late or not costly or self._surface_of < 0):
+            begin = time.perf_counter()
+            self._surface = self.view.numbers(self._run)
+            self._surface_seconds = time.perf_counter() - begin
+            self._surface_of, self._surface_at = self._sequence, now
+        return self._surface
 
     def _end(self) -> tuple[str, float | None]:
         """The verdict, and the loss that it was to fall below, if that has ended it."""
         fit = self._run.fit
-        goal = self.sample.options["stop_loss"] if fit.status == "stop_loss" else None
+        goal = self.descent.goal if fit.status == "stop_loss" else None
         return str(fit.verdict), goal
 
     def _examples(self) -> int:
         """How many rows of the epoch that is under way were seen."""
-        per_epoch = -(-len(self.sample.x) // self.sample.batch_size)
-        return self._run.updates % per_epoch * self.sample.batch_size
+        return self._run.updates % self._per_epoch * self.descent.batch_size
 
     def _narrated(self, epochs: Array, losses: Array) -> Told:
         """The state, looked at now and then while the run goes on, and at every stop."""
@@ -323,7 +385,7 @@ class Session:
             self._told_at = now
             self._told = narrate(Course(
                 epochs, losses, self._start_loss, self._loss, run.epoch, self._examples(),
-                len(self.sample.x), *(self._end() if run.ended else ()),
+                self.descent.n_rows, *(self._end() if run.ended else ()),
             ))  # fmt: skip
         return self._told
 
@@ -331,13 +393,14 @@ class Session:
 class _Order(NamedTuple):
     """What an order does, and the values that it takes."""
 
-    carry_out: Callable[[Session, float], None]
-    takes: Callable[[float], bool] = lambda value: value == 1
+    carry_out: Callable[[Session, Any], None]
+    takes: Callable[[Any], bool] = lambda value: value == 1
 
 
 def _set_rate(session: Session, lr: float) -> None:
     session._lr = lr
-    session._run.set(lr=lr)
+    if session.descent.has_rate:
+        session._run.set(lr=lr)
 
 
 def _set_speed(session: Session, number: float) -> None:
@@ -352,10 +415,22 @@ def _reset(session: Session, _: float) -> None:
 
 def _stepping(session: Session, **by: int) -> None:
     """A single step, which pauses the run; one that has ended begins again."""
+    if "examples" in by and not session.descent.takes_examples:
+        return
     session._play(False)
     if session._run.ended:
         session._restart()
     session._step(**by) if "examples" not in by else session._one_example()
+
+
+def _begin(session: Session, values: dict[str, float]) -> None:
+    """Begin at other values of some parameters."""
+    session.descent.begin_at(values)
+    _reset(session, 1.0)
+
+
+def _are_starts(values: Any) -> bool:
+    return isinstance(values, dict) and all(math.isfinite(v) for v in values.values())
 
 
 ORDERS = {
@@ -366,10 +441,15 @@ ORDERS = {
     "batch": _Order(lambda s, _: _stepping(s, batches=1)),
     "epoch": _Order(lambda s, _: _stepping(s, epochs=1)),
     "reset": _Order(_reset),
+    "begin": _Order(_begin, _are_starts),
     "lr": _Order(_set_rate, lambda v: RATES[0] <= v <= RATES[1]),
     "speed": _Order(_set_speed, lambda v: v in range(len(SPEEDS))),
 }
 """What a session may be told to do."""
+
+
+def _last(values: Any) -> float:
+    return float(values[-1]) if len(values) else math.nan
 
 
 def _thinned(values: Array) -> Array:

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-from descend.errors import UsageError, suggest
+from descend.errors import DataError, UsageError, suggest
 from descend.lean import dataclass
 from descend.methods.table import OPTIMIZERS, SCHEDULES, as_loss, as_penalty
 from descend.networks import ACTIVATIONS, Linear, Network, Sequential
@@ -212,9 +212,22 @@ class Setup:
     def call(self, table: Table) -> Call:
         """The arguments of `descend.start`, or of `descend.fit`, for a table.
 
+        Rows with missing values are left out.
+
         Raises:
             DataError: the table has not the columns that are named.
+            UsageError: the target is one of the inputs.
         """
+        for name in (self.target, *self.inputs):
+            if name not in table:
+                raise DataError(
+                    f'the table has no column "{name}"{suggest(name, table)}',
+                    remedy="choose one of its columns",
+                )
+        if self.target in self.inputs:
+            raise UsageError(
+                f'"{self.target}" is the target and an input', remedy="choose other inputs"
+            )
         n_rows = len(next(iter(table.values()), ()))
         options: dict[str, Any] = {"seed": self.seed, **self._method(n_rows)}
         if self.loss:
@@ -223,6 +236,8 @@ class Setup:
             options["validation_split"] = self.held
         if self.penalty:
             options["penalty"] = self.penalty
+        if any(c.dtype.kind == "f" and np.isnan(c).any() for c in table.values()):
+            options["missing"] = "drop"
         for name in ("epochs", "stop_loss"):
             if getattr(self, name) is not None:
                 options[name] = getattr(self, name)
@@ -236,14 +251,15 @@ class Setup:
     def _method(self, n_rows: int) -> dict[str, Any]:
         """The optimizer and how it takes its rows."""
         if not self.has_rate:
-            return {"optimizer": OPTIMIZERS[self.optimizer](**self.numbers)}
+            maker = OPTIMIZERS[self.optimizer]
+            return {"optimizer": maker(**_given(self.numbers, maker))}
         rate: Any = self.lr
         if self.schedule is not None:
             rate = SCHEDULES[self.schedule.name](self.lr, **self.schedule.numbers)
         found: dict[str, Any] = {"optimizer": self.optimizer, "lr": rate}
         if self.numbers:
-            made = OPTIMIZERS[self.optimizer](lr=rate, **_given(self.numbers))
-            found = {"optimizer": made}
+            maker = OPTIMIZERS[self.optimizer]
+            found = {"optimizer": maker(lr=rate, **_given(self.numbers, maker))}
         return {**found, "batch_size": self.batch_size or n_rows, "shuffle": self.shuffle}
 
     def differs(self, other: Setup) -> dict[str, Any]:
@@ -341,12 +357,21 @@ def _check_numbers(what: str, values: Mapping[str, float], maker: Callable[..., 
             raise UsageError(f'{what} has no number "{name}"{suggest(name, known)}')
 
 
-def _given(numbers: Mapping[str, float]) -> dict[str, Any]:
-    """Numbers as a method takes them: the two betas are one argument."""
-    found: dict[str, Any] = {n: v for n, v in numbers.items() if not n.startswith("betas.")}
+def _given(numbers: Mapping[str, float], maker: Callable[..., Any]) -> dict[str, Any]:
+    """Numbers as a method takes them: the two betas are one argument, and switches are no numbers.
+
+    >>> _given({"momentum": 0.9, "nesterov": 1}, OPTIMIZERS["sgd"])
+    {'momentum': 0.9, 'nesterov': True}
+    """
+    usual = {name: p.default for name, p in signature(maker).parameters.items()}
+    found: dict[str, Any] = {
+        name: bool(value) if isinstance(usual[name], bool) else value
+        for name, value in numbers.items()
+        if not name.startswith("betas.")
+    }
     if len(found) < len(numbers):
-        usual = (0.9, 0.999)
-        found["betas"] = tuple(numbers.get(f"betas.{i}", usual[i]) for i in range(2))
+        betas = [numbers.get(f"betas.{i}", beta) for i, beta in enumerate(usual["betas"])]
+        found["betas"] = tuple(betas)
     return found
 
 

@@ -19,6 +19,7 @@ from descend.run.build import settled
 from descend.run.drive import Ending, Watch, drive
 from descend.run.finished import Finished
 from descend.run.indices import check_indices
+from descend.run.predictor import Predictor
 from descend.task.columns import AVERAGED
 from descend.task.start import leaves_of
 from descend.train.descents import Descents
@@ -106,6 +107,35 @@ class SteppedRun:
         for name, array in zip(names, run.bound.state, strict=True):
             if whole or name.removeprefix(AVERAGED) in moved:
                 array[...] = first[name]
+
+    @property
+    def under_way(self) -> Finished:
+        """Its job, program and state, for what shows a run."""
+        return self._run
+
+    @ends_at_users_line
+    def predict(self, x: Any) -> Any:
+        """The model's prediction for new rows, with the parameters as they are, as `Fit.predict`.
+
+        Raises:
+            UsageError: columns are missing, or the shapes are not those of the run.
+        """
+        found = self._predictor()
+        return found.answer.of(found(found.bind(x), self._run.leaves(False)))
+
+    @ends_at_users_line
+    def predict_proba(self, x: Any) -> Array:
+        """How probable each class is for new rows, (rows, classes), as `Fit.predict_proba`.
+
+        Raises:
+            UsageError: the loss tells no classes apart, or as `predict`.
+        """
+        found = self._predictor()
+        return found.answer.probabilities(found(found.bind(x), self._run.leaves(False)))
+
+    def _predictor(self) -> Predictor:
+        run = self._run
+        return dataclasses.replace(run, built=settled(run.built, run.state())).predictor()
 
     # --- going on
 
@@ -246,8 +276,8 @@ def start(model: Any, x: Any = None, y: Any = None, **options: Any) -> SteppedRu
     >>> run.step(epochs=30).set(lr=0.05).step(batches=2).updates
     122
     >>> run.params = dict(a=2.0, b=1.0)
-    >>> run.loss
-    0.0
+    >>> run.loss, run.predict([0.5])
+    (0.0, array([2.]))
     """
     descents, _ = read_call(model, x, y, options)
     o = descents.options
