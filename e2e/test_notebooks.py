@@ -28,58 +28,70 @@ class Cell:
     def __init__(self, driver: Any) -> None:
         self.driver = driver
 
-    def all(self, selector: str) -> list[Any]:
-        return list(self.driver.execute_script(
-            f"const wanted = arguments[0];{FIND} return found", selector
-        ))  # fmt: skip
+    def of(self, selector: str, read: str, *given: Any) -> Any:
+        """What a function of JavaScript makes of the elements: one call, so that none goes away."""
+        code = f"const wanted = arguments[0], given = arguments[1];{FIND} return ({read})(found)"
+        return self.driver.execute_script(code, selector, given)
 
     def text(self, selector: str) -> str:
-        found = self.all(selector)
-        return str(self.driver.execute_script("return arguments[0].textContent", found[0])) if (
-            found
-        ) else ""  # fmt: skip
+        return str(self.of(selector, "(f) => f[0]?.textContent ?? ''"))
 
     def everything(self) -> str:
         """All texts of the page that are seen, those in shadows too."""
-        hosts = self.driver.execute_script(
-            f"const wanted = '*';{FIND}"
-            "return found.filter((e) => e.shadowRoot).map((e) => e.shadowRoot.textContent)"
-        )
         seen = self.driver.execute_script("return document.body.innerText")
-        return "\n".join([seen, *hosts])
+        return f"{seen}\n" + str(self.of(
+            "*", "(f) => f.filter((e) => e.shadowRoot).map((e) => e.shadowRoot.textContent).join()"
+        ))  # fmt: skip
 
-    def data(self, name: str) -> str:
-        found = self.all(".ds-root") if name == "frames" else self.all(".ds-sentence")
-        return str(found[0].get_attribute(f"data-{name}") or "") if found else ""
+    @property
+    def state(self) -> str:
+        return str(self.of(".ds-sentence", "(f) => f[0]?.dataset.state ?? ''"))
 
     @property
     def frames(self) -> int:
-        return int(self.data("frames") or 0)
+        return int(self.of(".ds-root", "(f) => Number(f[0]?.dataset.frames ?? 0)"))
+
+    @property
+    def count(self) -> int:
+        """How many descents are shown."""
+        return int(self.of(".ds-root", "(f) => f.length"))
 
     def click(self, selector: str) -> None:
-        self.driver.execute_script("arguments[0].click()", self.all(selector)[0])
+        self.of(selector, "(f) => f[0].click()")
 
     def slide(self, selector: str, value: float) -> None:
-        self.driver.execute_script(
-            "arguments[0].value = arguments[1];"
-            "arguments[0].dispatchEvent(new Event('input', {bubbles: true}))",
-            self.all(selector)[0], value,
-        )  # fmt: skip
+        self.of(
+            selector,
+            "([s]) => { s.value = given[0]; s.dispatchEvent(new Event('input', {bubbles: true})) }",
+            value,
+        )
+
+
+def editors(driver: Any) -> list[Any]:
+    """The editors of the two cells."""
+    found = driver.find_elements("css selector", ".cm-content")
+    return [one for one in found if one.is_displayed()][:2]
+
+
+def press_run(driver: Any, number: int) -> None:
+    """Ctrl-Enter in a cell."""
+    from selenium.webdriver.common.action_chains import ActionChains
+    from selenium.webdriver.common.keys import Keys
+
+    editors(driver)[number].click()
+    keys = ActionChains(driver)
+    keys.key_down(Keys.CONTROL).send_keys(Keys.ENTER).key_up(Keys.CONTROL).perform()
 
 
 def run_in_jupyter(driver: Any, number: int) -> None:
-    """Ctrl-Enter in the cell, as soon as its kernel takes it: then its number is another one."""
-    from selenium.webdriver.common.action_chains import ActionChains
-    from selenium.webdriver.common.keys import Keys
+    """Run a cell, as soon as there is a kernel that takes it: then its number is another one."""
 
     def prompt() -> str:
         cells = driver.find_elements("css selector", ".jp-CodeCell .jp-InputArea-prompt")
         return str(cells[number].text)
 
     def begun() -> bool:
-        driver.find_elements("css selector", ".jp-CodeCell .cm-content")[number].click()
-        keys = ActionChains(driver)
-        keys.key_down(Keys.CONTROL).send_keys(Keys.ENTER).key_up(Keys.CONTROL).perform()
+        press_run(driver, number)
         end = time.monotonic() + 3
         while time.monotonic() < end and prompt() == before:
             time.sleep(0.05)
@@ -89,17 +101,9 @@ def run_in_jupyter(driver: Any, number: int) -> None:
     wait(begun, "the cell to run", STARTS)
 
 
-def run_in_marimo(driver: Any, number: int) -> None:
-    driver.execute_script(
-        "arguments[0].click()",
-        driver.find_elements("css selector", '[data-testid="run-button"]')[number],
-    )
-
-
-RUNS: dict[type[Notebook], tuple[str, Callable[[Any, int], None]]] = {
-    Jupyter: (".jp-CodeCell .cm-content", run_in_jupyter),
-    Marimo: ('[data-testid="run-button"]', run_in_marimo),
-}
+RUNS: dict[type[Notebook], Callable[[Any, int], None]] = {
+    Jupyter: run_in_jupyter, Marimo: press_run,
+}  # fmt: skip
 
 
 @pytest.fixture(params=RUNS, ids=lambda kind: kind.kind)
@@ -112,19 +116,19 @@ def notebook(request: pytest.FixtureRequest, chromium: None, tmp_path: Path) -> 
 
 
 def test_a_cell_shows_the_descent(notebook: Notebook, driver: Any) -> None:
-    ready, run = RUNS[type(notebook)]
+    run = RUNS[type(notebook)]
     look(driver, Looks())
     driver.get(notebook.address)
     cell = Cell(driver)
-    wait(lambda: len(driver.find_elements("css selector", ready)) >= 2, "the notebook", STARTS)
+    wait(lambda: len(editors(driver)) == 2, "the notebook", STARTS)
     run(driver, 0)
     wait(lambda: cell.frames > 0, "the first frame", STARTS)
-    assert cell.data("state") == "ready"
+    assert cell.state == "ready"
 
     # A hundred frames, and more.
     cell.click(".ds-do-play")
     wait(lambda: cell.frames >= 100, "100 frames", STARTS)
-    wait(lambda: cell.data("state") in ("first", "converging"), "a descent")
+    wait(lambda: cell.state in ("first", "converging"), "a descent")
     wait(lambda: cell.text(".ds-do-play") == "Pause", "the button to change its name")
     cell.click(".ds-do-play")
     wait(lambda: cell.text(".ds-do-play") == "Play", "the run to be at rest")
@@ -134,15 +138,15 @@ def test_a_cell_shows_the_descent(notebook: Notebook, driver: Any) -> None:
     cell.slide(".ds-set-lr", 0)
     cell.slide(".ds-set-speed", FASTEST)
     cell.click(".ds-do-play")
-    wait(lambda: cell.data("state") == "diverging", "the new rate to count")
+    wait(lambda: cell.state == "diverging", "the new rate to count")
 
     # The cell once more: one plot, of a run at its start; the old run has ended.
     run(driver, 0)
-    wait(lambda: cell.data("state") == "ready", "the plot to be there again", STARTS)
-    assert len(cell.all(".ds-root")) == 1
+    wait(lambda: cell.state == "ready", "the plot to be there again", STARTS)
+    assert cell.count == 1
     cell.click(".ds-do-example")
     wait(lambda: cell.text('[data-number="step_count"]') == "1", "one example")
     run(driver, 1)
     counted = wait(lambda: re.search(r"runs: (\d+)", cell.everything()), "the count of runs", STARTS)
     assert counted[1] == "1"
-    assert cell.frames > 0 and len(cell.all(".ds-root")) == 1
+    assert cell.frames > 0 and cell.count == 1

@@ -146,6 +146,8 @@ async def _send(socket: WebSocket, bench: Bench, drawn: asyncio.Event) -> None:
                 have, frame = await made
                 if frame == NO_FRAME:
                     break
+                if session is bench.session:
+                    bench.tape.add(frame)
                 await socket.send_bytes(frame)
                 await drawn.wait()
                 drawn.clear()

@@ -37,6 +37,7 @@ LONGEST = 0.25  # seconds that a run makes up for, after it could not go on
 GROWTH = 4  # times the steps of the slice before, at most
 FILL = 0.75  # of a slice's time is planned for, so that a slower moment stays within it
 MOST_POINTS = 1024
+MOST_STEPS = 1_000_000  # batches or epochs of one order
 MOST_PATHS, MOST_ON_PATHS = 8, 256  # parameters whose way is kept, and places on it
 LOOKED = 0.05  # seconds between two pictures that take long, while it plays
 CHEAP = 0.0004  # seconds of a picture that may be made for every frame
@@ -95,6 +96,7 @@ class Session:
     _since: float  # when the last slice began
     _earned: float  # steps that the speed allows and that were not made
     _seen: _Seen
+    _rates: list[tuple[int, float]]  # updates at which a learning rate was set, and it
     _told: Told
     _told_at: float
 
@@ -178,6 +180,12 @@ class Session:
         """The epochs that are kept of the run, and the mean loss of each."""
         history = self._run.history
         return _thinned(np.asarray(history["epoch"])), _thinned(np.asarray(history["loss"]))
+
+    @property
+    def way(self) -> list[tuple[int, float]]:
+        """The learning rates of the run so far, each with how many updates were made by it."""
+        ends = [at for at, _ in self._rates[1:]] + [self._run.updates]
+        return [(end - at, lr) for (at, lr), end in zip(self._rates, ends, strict=True)]
 
     @property
     def standing(self) -> Standing:
@@ -301,6 +309,7 @@ class Session:
 
     def _restart(self) -> None:
         self._run = self.descent.first.copy()
+        self._rates = [(0, self._lr)]
         if self.descent.has_rate:
             self._run.set(lr=self._lr)
         self._epoch, self._loss = 0, self.descent.loss(self._run, True, math.nan)
@@ -398,7 +407,8 @@ class _Order(NamedTuple):
 
 
 def _set_rate(session: Session, lr: float) -> None:
-    session._lr = lr
+    session._lr, at = lr, session._run.updates
+    session._rates = [*(row for row in session._rates if row[0] < at), (at, lr)]
     if session.descent.has_rate:
         session._run.set(lr=lr)
 
@@ -429,6 +439,10 @@ def _begin(session: Session, values: dict[str, float]) -> None:
     _reset(session, 1.0)
 
 
+def _counts(value: Any) -> bool:
+    return value in range(1, MOST_STEPS)
+
+
 def _are_starts(values: Any) -> bool:
     return isinstance(values, dict) and all(math.isfinite(v) for v in values.values())
 
@@ -438,8 +452,8 @@ ORDERS = {
     "pause": _Order(lambda s, _: s._play(False)),
     "toggle": _Order(lambda s, _: s._play(not s._playing)),
     "example": _Order(lambda s, _: _stepping(s, examples=1)),
-    "batch": _Order(lambda s, _: _stepping(s, batches=1)),
-    "epoch": _Order(lambda s, _: _stepping(s, epochs=1)),
+    "batch": _Order(lambda s, v: _stepping(s, batches=int(v)), _counts),
+    "epoch": _Order(lambda s, v: _stepping(s, epochs=int(v)), _counts),
     "reset": _Order(_reset),
     "begin": _Order(_begin, _are_starts),
     "lr": _Order(_set_rate, lambda v: RATES[0] <= v <= RATES[1]),

@@ -42,7 +42,10 @@ class LessonPanel(Panel):
         self._asked, self._seen = False, b""
         self._typed = ""
         self._hints: set[int] = set()
-        self._timer: ui.timer | None = None
+
+    def open(self) -> None:
+        ui.timer(LOOKS, self._look)
+        super().open()
 
     def begin(self, lessons: dict[str, Lesson]) -> None:
         """Open a lesson, which is there in every language."""
@@ -51,8 +54,6 @@ class LessonPanel(Panel):
     # --- what is seen
 
     def build(self) -> None:
-        if self._timer is None:
-            self._timer = ui.timer(LOOKS, self._look)
         if self.guide is None:
             self._build_choice()
         else:

@@ -92,6 +92,7 @@ class Panel:
     """A panel: built when it is opened for the first time, and again for another setup."""
 
     name = ""
+    stays = False  # open beside the others
 
     def __init__(self, room: Room) -> None:
         self.room, self.speech, self.bench = room, room.speech, room.bench
