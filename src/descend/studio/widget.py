@@ -36,6 +36,8 @@ __all__ = ["Studio"]
 
 RATES = (-5.0, 0.3, 0.05)  # powers of ten of the learning rate: from, to, by
 
+MINDS = 1.0  # seconds between two looks at whether the notebook still has the cell
+
 
 class Studio(anywidget.AnyWidget):  # type: ignore[misc]
     """A descent in a notebook's cell.
@@ -75,6 +77,7 @@ class Studio(anywidget.AnyWidget):  # type: ignore[misc]
             **given,
         )  # fmt: skip
         self.on_msg(_take)
+        self._mind()
 
     @traitlets.observe("lang")  # type: ignore[untyped-decorator]
     def _speak(self, change: Mapping[str, Any]) -> None:
@@ -97,6 +100,7 @@ class Studio(anywidget.AnyWidget):  # type: ignore[misc]
         self._views += 1
         if self._session is None:
             self._session, self._have, self._waits = Session(self._setup, self._table), -1, False
+            self._mind()
         self.send({"scene": self._session.scene()})
         self._have = -1
         self._ask()
@@ -113,6 +117,13 @@ class Studio(anywidget.AnyWidget):  # type: ignore[misc]
         if self._session is not None:
             self._session.close()
             self._session = None
+
+    def _mind(self) -> None:
+        """End the run where the notebook has closed the cell's connection without a word."""
+        if getattr(self.comm, "_closed", False):
+            self._end()
+        if self._loop is not None and self._session is not None:
+            self._loop.call_later(MINDS, self._mind)
 
     def _ask(self) -> None:
         """Have the next frame made, unless one is on its way."""
