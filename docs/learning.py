@@ -7,11 +7,11 @@ from collections.abc import Callable
 GLOSSARY = "docs/glossary.md"
 INDEX = "docs/lessons/README.md"
 SAID = {
-    "en": {"question": "Question", "hint": "A hint", "right": "What is seen", "number": "a number",
-           "begins": "It begins with", "step": "This step begins with", "other": "简体中文",
+    "en": {"question": "Question.", "hint": "A hint", "right": "What is seen",
+           "begins": "It begins with ", "step": "This step begins with ", "other": "简体中文",
            "all": "All lessons", "open": "Open it in the studio:"},
-    "zh": {"question": "问题", "hint": "提示", "right": "看到的结果", "number": "一个数",
-           "begins": "开始的设置", "step": "这一步开始的设置", "other": "English",
+    "zh": {"question": "问题：", "hint": "提示", "right": "看到的结果",
+           "begins": "开始的设置：", "step": "这一步开始的设置：", "other": "English",
            "all": "全部课程", "open": "在工作室中打开："},
 }  # fmt: skip
 
@@ -27,7 +27,7 @@ def glossary_page(_: str = "") -> str:
     return "\n".join([
         "# Glossary · 术语表", "",
         f"{len(TERMS)} terms that the studio, the explanations and the lessons share. The Chinese",
-        "ones are those of 《动手学深度学习》, the Chinese edition of “Dive into Deep Learning”.", "",
+        "ones are those of 《动手学深度学习》, the Chinese “Dive into Deep Learning”.", "",
         f"工作室、讲解与课程共用的 {len(TERMS)} 个术语。中文术语采用《动手学深度学习》的译法。", "",
         "| English | 中文 | | |", "|---|---|---|---|", *rows, "",
     ])  # fmt: skip
@@ -57,7 +57,7 @@ def lesson_page(name: str, lang: str) -> str:
         if step.question is not None:
             asked = step.question
             lines += [
-                f"> **{said['question']}.** {asked.ask}", "",
+                f"> **{said['question']}** {asked.ask}", "",
                 f"<details><summary>{said['hint']}</summary>", "", asked.hint, "", "</details>", "",
                 f"<details><summary>{said['right']}</summary>", "", asked.right, "", "</details>",
                 "",
@@ -68,8 +68,8 @@ def lesson_page(name: str, lang: str) -> str:
 def _setup(said: str, setup: object) -> list[str]:
     if not isinstance(setup, dict) or not setup:
         return []
-    shown = ", ".join(f"`{name} = {_value(value)}`" for name, value in setup.items())
-    return [f"{said}: {shown}.", ""]
+    said_of = [f"`{name} = {_value(v)}`" for name, v in setup.items() if v not in ("", {})]
+    return [f"{said}{', '.join(said_of)}", ""]
 
 
 def _value(value: object) -> str:

@@ -1,4 +1,4 @@
-"""The studio in a notebook's cell: frames arrive, a slider works, a cell that is run again shows it."""
+"""The studio in a notebook's cell: frames arrive, a slider works, a cell may be run again."""
 
 import re
 import time
@@ -117,7 +117,9 @@ def runs(driver: Any, cell: Cell, run: Callable[[Any, int], None]) -> int:
 @pytest.fixture(params=RUNS, ids=lambda kind: kind.kind)
 def notebook(request: pytest.FixtureRequest, chromium: None, tmp_path: Path) -> Iterator[Notebook]:
     pytest.importorskip("anywidget", reason="the extra descend[e2e] is not installed")
-    pytest.importorskip(request.param.kind.lower(), reason="the extra descend[e2e] is not installed")
+    pytest.importorskip(
+        request.param.kind.lower(), reason="the extra descend[e2e] is not installed"
+    )
     made = request.param(tmp_path)
     yield made
     made.stop()

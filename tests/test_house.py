@@ -61,7 +61,7 @@ LATE = {
     "data.sealed", "data.sheets", "data.sources", "methods.penalties", "methods.updates",
     "models.kind", "models.model", "models.parts", "models.table", "models.tree", "show.layout",
     "show.output", "show.classes", "show.paths", "show.plots", "show.surface",
-    "show.report", "studio.server",
+    "show.report", "studio.recording", "studio.server",
     "trace.tables.families",
     "trust.curved", "judge.divergence", "judge.growth", "result.explaining", "train.load",
     "result.datasets",

@@ -3,7 +3,6 @@
 import json
 import threading
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +11,14 @@ from descend.errors import UsageError
 from descend.studio.conditions import read_condition
 from descend.studio.frames import unpack
 from descend.studio.guide import (
-    FACTS, Guide, check_lesson, condition_of, course_of, facts_of, orders_of, setup_of,
+    FACTS,
+    Guide,
+    check_lesson,
+    condition_of,
+    course_of,
+    facts_of,
+    orders_of,
+    setup_of,
 )  # fmt: skip
 from descend.studio.lessons import LESSONS, Lesson, open_lesson, own_lesson, read_lesson
 from descend.studio.session import ORDERS, Session
@@ -179,11 +185,11 @@ WRONG: dict[str, tuple[str, str, str, int, str]] = {
     "no TOML in a block": ("ask = ", "ask ", "no TOML", 18, "name = "),
     "another key": ('ask = "Div', 'ak = "Div', 'no "ak" .did you mean "ask"', 18, "write ask"),
     "a text for a list": ('["lr 1.0", "epoch 20"]', '"lr"', '"show" is no str', 18, "a list"),
-    "no answer": ('when = "state == diverging"\n', "", "by an experiment or by a number", 18, "when"),
+    "no answer": ('when = "state == diverging"\n', "", "experiment or by a number", 18, "when"),
     "two answers": ("show =", "number = 2\nshow =", "one of both", 18, "when"),
     "nothing asked": ('ask = "Diverge!"\n', "", "asks nothing", 18, "ask ="),
     "no step": ("## ", "### ", "has no step", 29, "##"),
-    "a block before all steps": ("Look.", "```setup\nlr = 1\n```", "before the first step", 7, "below"),
+    "a block too early": ("Look.", "```setup\nlr = 1\n```", "before the first step", 7, "below"),
     "two questions": ("End.", '```setup\n```\n```setup\n```', "a second setup", 31, "another step"),
     "a block that is open": ("End.", "```question\nask = 1", "not closed", 29, "end it"),
 }  # fmt: skip

@@ -1,4 +1,4 @@
-"""What is taken away makes the same numbers again; an address's fragment brings nothing but a state."""
+"""What is taken away makes the same numbers again; an address brings nothing but a state."""
 
 import base64
 import contextlib
@@ -21,7 +21,14 @@ from descend.errors import UsageError
 from descend.studio.samples import Table
 from descend.studio.setup import PARABOLA, Layer, Schedule, Setup, Source, hash_of
 from descend.studio.takeaway import (
-    FRAGMENT, LONGEST_FRAGMENT, Leg, command, file_name, from_fragment, python_code, table_csv,
+    FRAGMENT,
+    LONGEST_FRAGMENT,
+    Leg,
+    command,
+    file_name,
+    from_fragment,
+    python_code,
+    table_csv,
     to_fragment,
 )  # fmt: skip
 from descend.train.start import start
@@ -45,7 +52,9 @@ SETUPS: dict[str, Setup] = {
     "a schedule's later number": changed(schedule=Schedule("plateau", {"patience": 2}), lr=0.01),
     "adam with betas": changed(optimizer="adam", numbers={"betas.1": 0.99}, lr=0.01, batch_size=5),
     "a robust loss": changed(loss="huber(0.5)", lr=0.05, batch_size=25),
-    "a penalty, rows held back": changed(penalty="l2(0.01)", held=0.25, batch_size=15, shuffle=True),
+    "a penalty, rows held back": changed(
+        penalty="l2(0.01)", held=0.25, batch_size=15, shuffle=True
+    ),
     "all rows": changed(batch_size=None, lr=0.1),
     "odd names": Setup(
         ODD_SOURCE, "y, measured", ("time in s",), formula="`y, measured` = a*exp(-k*`time in s`)",
@@ -148,9 +157,12 @@ def test_a_files_name_is_harmless() -> None:
 # --- fragments
 
 
+def coded(raw: bytes) -> str:
+    return f"#{FRAGMENT}{base64.urlsafe_b64encode(zlib.compress(raw, 9)).decode()}"
+
+
 def fragment(plain: Any) -> str:
-    packed = zlib.compress(json.dumps(plain).encode())
-    return "#" + FRAGMENT + base64.urlsafe_b64encode(packed).decode()
+    return coded(json.dumps(plain).encode())
 
 
 @pytest.mark.parametrize("name", SETUPS)
@@ -183,14 +195,9 @@ HOSTILE: dict[str, tuple[str, str]] = {
     "no deflate": (f"#{FRAGMENT}AAAA", "damaged"),
     "cut": (f"#{to_fragment(PARABOLA)[:-9]}", "damaged"),
     "too long": (f"#{FRAGMENT}{'A' * LONGEST_FRAGMENT}", "longer than"),
-    "a bomb": (
-        f"#{FRAGMENT}{base64.urlsafe_b64encode(zlib.compress(b' ' * 5_000_000, 9)).decode()}",
-        "damaged",
-    ),
+    "a bomb": (coded(b" " * 5_000_000), "damaged"),
     "no table": (fragment([1]), "table of names"),
-    "deeply nested": (
-        f"#{FRAGMENT}{base64.urlsafe_b64encode(zlib.compress(b'[' * 60_000, 9)).decode()}", "no JSON",
-    ),
+    "deeply nested": (coded(b"[" * 60_000), "no JSON"),
     "data": (fragment({**PARABOLA.plain(), "data": {"x": [1]}}), 'no "data"'),
     "a query": (fragment({**PARABOLA.plain(), "sql": "select 1"}), 'no "sql"'),
     "a query as source": (fragment({**PARABOLA.plain(), "source": {"sql": "x"}}), 'no "sql"'),
@@ -230,9 +237,10 @@ def test_opening_an_address_reads_and_runs_nothing(monkeypatch: pytest.MonkeyPat
     assert from_fragment(to_fragment(PARABOLA)) == PARABOLA
 
 
+PLAIN = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20)
+NAMES = st.text(max_size=8)
 JSONS = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    PLAIN, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(NAMES, inner, max_size=4),
     max_leaves=8,
 )  # fmt: skip
 

@@ -1,9 +1,10 @@
-"""A lesson under way: which step is open, what is known of the run, which questions are answered."""
+"""A lesson under way: which step is open, what is known of the run, what is answered."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,10 +14,21 @@ from descend.methods.table import LOSSES, OPTIMIZERS
 from descend.networks import ACTIVATIONS
 from descend.studio.conditions import Condition, Facts, read_condition
 from descend.studio.frames import STATES
-from descend.studio.lessons import Lesson, Question
+from descend.studio.lessons import Lesson, Question, Step
 from descend.studio.setup import PARABOLA, Setup
 
-__all__ = ["FACTS", "Guide", "Order", "check_lesson", "condition_of", "course_of", "facts_of", "orders_of", "setup_of"]
+__all__ = [
+    "FACTS",
+    "Guide",
+    "Order",
+    "check_lesson",
+    "check_lessons",
+    "condition_of",
+    "course_of",
+    "facts_of",
+    "orders_of",
+    "setup_of",
+]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Head = Mapping[str, float]
@@ -152,11 +164,30 @@ def check_lesson(lesson: Lesson, known: Mapping[str, Callable[[Any], bool]]) -> 
     """
     _placed(lesson, 1, lambda: setup_of(lesson))
     for number, step in enumerate(lesson.steps):
-        _placed(lesson, step.line, lambda number=number: setup_of(lesson, number))
+        _placed(lesson, step.line, partial(setup_of, lesson, number))
         if step.question is not None:
-            asked = step.question
-            _placed(lesson, asked.line, lambda number=number: condition_of(lesson, number))
-            _placed(lesson, asked.line, lambda asked=asked: orders_of(asked, known))
+            _placed(lesson, step.question.line, partial(condition_of, lesson, number))
+            _placed(lesson, step.question.line, partial(orders_of, step.question, known))
+
+
+def check_lessons(
+    lessons: Mapping[str, Lesson], known: Mapping[str, Callable[[Any], bool]]
+) -> None:
+    """Refuse a lesson that is not the same in every language, or as `check_lesson`."""
+    one, *others = lessons.values()
+    for lesson in (one, *others):
+        check_lesson(lesson, known)
+        if [_asked(step) for step in lesson.steps] != [_asked(step) for step in one.steps]:
+            raise UsageError(
+                f"{one.file} and {lesson.file} have not the same steps, setups and conditions",
+                remedy="let them differ in their words alone",
+            )
+
+
+def _asked(step: Step) -> Any:
+    """What is not a word in a step."""
+    q = step.question
+    return dict(step.setup), None if q is None else (q.when, q.number, q.within, q.show)
 
 
 def condition_of(lesson: Lesson, step: int) -> Condition | None:

@@ -42,13 +42,24 @@ from descend.errors import UsageError, suggest
 from descend.lean import dataclass
 from descend.words import LANGUAGES
 
-__all__ = ["LESSONS", "Lesson", "Question", "Step", "open_lesson", "own_lesson", "read_lesson"]
+__all__ = [
+    "LESSONS",
+    "SUFFIX",
+    "Lesson",
+    "Question",
+    "Step",
+    "find_lesson",
+    "open_lesson",
+    "own_lesson",
+    "read_lesson",
+]
 
 LESSONS = (
     "minimum", "gradient", "learning-rate", "batch-size", "backpropagation", "optimizers",
     "vanishing-gradients", "overfitting",
 )  # fmt: skip
 """The lessons that come along, in order."""
+SUFFIX = ".md"
 FENCE = "+++"
 BLOCKS = ("setup", "question")
 LARGEST = 200_000  # bytes of a file
@@ -123,6 +134,22 @@ def own_lesson(name: str) -> dict[str, Lesson]:
         lang: read_lesson(folder.joinpath(file).read_text("utf-8"), file)
         for lang, file in names.items()
     }
+
+
+def find_lesson(text: str) -> dict[str, Lesson]:
+    """A lesson by its name, or a file of one's own.
+
+    Raises:
+        UsageError: it is neither; or as of `open_lesson`.
+    """
+    if text in LESSONS:
+        return own_lesson(text)
+    if not text.lower().endswith(SUFFIX):
+        raise UsageError(
+            f'there is no lesson "{text}"{suggest(text, LESSONS)}',
+            remedy=f"name one of {', '.join(LESSONS)}, or a file that ends in {SUFFIX}",
+        )
+    return open_lesson(text)
 
 
 def open_lesson(path: str) -> dict[str, Lesson]:

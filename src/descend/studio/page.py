@@ -23,6 +23,8 @@ from nicegui import app, ui
 
 from descend.errors import DescendError, UsageError
 from descend.studio.bench import Bench
+from descend.studio.guide import Guide
+from descend.studio.lessons import Lesson
 from descend.studio.opened import MOST_BYTES, Opened, first_setup, read_file, safe_suffix
 from descend.studio.session import NO_FRAME, Session
 from descend.studio.setup import PARABOLA
@@ -44,11 +46,16 @@ class Studio:
 
     Args:
         opened: the table that every page begins on; the lesson's parabola without one.
+        lessons: the lesson that every page opens, by language.
     """
 
-    def __init__(self, opened: Opened | None = None) -> None:
-        self._opened = opened
+    def __init__(
+        self, opened: Opened | None = None, lessons: dict[str, Lesson] | None = None
+    ) -> None:
+        self._opened, self._lessons = opened, lessons
         self._setup = PARABOLA if opened is None else first_setup(opened.table, opened.source)
+        if lessons is not None:
+            self._setup, self._opened = Guide(lessons).setup, None
         self._tabs: dict[str, View] = {}
 
     def enter(self) -> None:
@@ -81,6 +88,8 @@ class Studio:
         await bench.put(self._setup, self._opened)
         self._tabs[key] = view
         view.build()
+        if self._lessons is not None:
+            view.teach(self._lessons)
         ui.context.client.on_delete(lambda: self._tabs.pop(key).bench.close())
 
     async def upload(self, key: str, request: Request) -> Response:

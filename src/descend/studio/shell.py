@@ -14,6 +14,7 @@ from nicegui import background_tasks, ui
 
 from descend.errors import DescendError, UsageError
 from descend.studio.bench import Bench
+from descend.studio.lessons import Lesson
 from descend.studio.opened import Opened
 from descend.studio.panels.data import DataPanel
 from descend.studio.panels.descent import DescentPanel
@@ -95,6 +96,13 @@ class View:
         )
         ui.on("descend-address", lambda e: self._offer(str(e.args)))
         self._script(HASH)
+
+    def teach(self, lessons: dict[str, Lesson]) -> None:
+        """Open a lesson, whose setup is on the bench."""
+        panel = self._panels["lesson"]
+        assert isinstance(panel, LessonPanel)
+        panel.begin(lessons)
+        self._toggle("lesson")
 
     def _offer(self, address: str) -> None:
         """Show what an address that was opened says."""

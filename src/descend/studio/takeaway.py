@@ -212,7 +212,7 @@ def _method(setup: Setup, table: Table) -> list[str]:
 
 
 def _schedule(setup: Setup) -> str:
-    """A schedule as the command writes it: its numbers by place, up to the last one that is said."""
+    """A schedule as the command writes it: its numbers by place, up to the last that is said."""
     assert setup.schedule is not None
     made = SCHEDULES[setup.schedule.name](setup.lr, **setup.schedule.numbers)
     names = [name for name in signature(type(made)).parameters if name != "lr"]

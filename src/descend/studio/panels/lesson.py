@@ -79,10 +79,12 @@ class LessonPanel(Panel):
             for name in LESSONS:
                 lessons = own_lesson(name)
                 fields.button(
-                    self.speech, f"lesson {name}",
-                    lambda lessons=lessons: lessons[self.speech.language].title,
+                    self.speech, f"lesson {name}", partial(self._title, lessons),
                     partial(self._choose, lessons),
                 )  # fmt: skip
+
+    def _title(self, lessons: dict[str, Lesson]) -> str:
+        return lessons[self.speech.language].title
 
     async def _choose(self, lessons: dict[str, Lesson]) -> None:
         self.begin(lessons)

@@ -16,21 +16,31 @@ from descend.errors import DescendError, UsageError
 from descend.studio.panels import fields
 from descend.studio.panels.room import Panel
 from descend.studio.panels.runs import TOLD, shown
+from descend.studio.recording import origin_of
 from descend.studio.report import report_html
 from descend.studio.setup import Setup
 from descend.studio.speech import Text, text_of
 from descend.studio.takeaway import (
-    LONGEST_FRAGMENT, Leg, command, file_name, from_fragment, python_code, table_csv,
+    LONGEST_FRAGMENT,
+    Leg,
+    command,
+    file_name,
+    from_fragment,
+    python_code,
+    table_csv,
     to_fragment,
 )  # fmt: skip
-from descend.words import LANGUAGES, words_of
+from descend.words import words_of
 
 __all__ = ["HASH", "TakeAwayPanel"]
 
 LOOKS = 0.5  # seconds between two looks at how far the run is
 HASH = """
-const tell = () => location.hash.startsWith("#descend=") && emitEvent("descend-address", location.hash);
-window.addEventListener("hashchange", tell); tell();
+const tell = () => {
+  if (location.hash.startsWith("#descend=")) emitEvent("descend-address", location.hash);
+};
+window.addEventListener("hashchange", tell);
+tell();
 """
 """Has the page tell an address that it is opened with, now and later."""
 FORGET = "history.replaceState(null, '', location.pathname)"
@@ -87,9 +97,7 @@ class TakeAwayPanel(Panel):
         with ui.element("div").classes("taken"):
             with ui.element("div").classes("row head"):
                 self.speech.text(self._said(key), "h3")
-                copy = fields.button(
-                    self.speech, f"copy-{name}", self._said("copy"), lambda: None
-                )
+                copy = fields.button(self.speech, f"copy-{name}", self._said("copy"), lambda: None)
             found = text_of("pre").props("tabindex=0").classes(f"taken-{name}")
             self.speech.label(found, self._said(key))
         said = self._said("copied")
@@ -140,7 +148,7 @@ class TakeAwayPanel(Panel):
         try:
             page = report_html(
                 self.bench.session.scene(), self.bench.tape.frames(), setup.formula or "descend",
-                {lang: _origin(setup, lang) for lang in LANGUAGES}, self.speech.language,
+                origin_of(setup), self.speech.language,
             )  # fmt: skip
         except UsageError as error:
             self.room.complain(str(error))
@@ -197,9 +205,3 @@ def _read(text: Text) -> str:
 
 def _with_rate(setup: Setup, lr: float) -> Setup:
     return Setup.from_plain({**json.loads(setup.to_json()), "lr": lr})
-
-
-def _origin(setup: Setup, lang: str) -> str:
-    """What the data are called."""
-    source = setup.source
-    return words_of("studio", lang)[f"sample_{source.sample}"] if source.sample else source.own
