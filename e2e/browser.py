@@ -210,6 +210,34 @@ class Page:
             f"input.{name}", value,
         )  # fmt: skip
 
+    def open_panel(self, name: str) -> None:
+        """Open a panel that is closed."""
+        self.click(f".open-{name}")
+        wait(lambda: self.shows(f".panel.{name}"), f"the panel {name}")
+
+    def shows(self, selector: str) -> bool:
+        """Whether something is there, and is seen."""
+        code = "return Boolean(document.querySelector(arguments[0])?.offsetParent)"
+        return bool(self.js(code, selector))
+
+    def field(self, name: str) -> str:
+        """What finds a field of a panel."""
+        return f'.panels [data-field="{name}"]'
+
+    def choose(self, name: str, value: str) -> None:
+        """Choose a value of a field, or write it there, as somebody who then leaves it."""
+        self.js(
+            "const f = document.querySelector(arguments[0]); f.value = arguments[1];"
+            "f.dispatchEvent(new Event('input', {bubbles: true}));"
+            "f.dispatchEvent(new Event('change', {bubbles: true}))",
+            self.field(name), value,
+        )  # fmt: skip
+
+    @property
+    def kind(self) -> str:
+        """Which picture is shown."""
+        return str(self.js("return document.querySelector('.ds-root')?.dataset.kind ?? ''"))
+
     def complaints(self) -> list[str]:
         """What the browser's console has complained of."""
         return [

@@ -27,7 +27,7 @@ class Kept(NamedTuple):
     """A run that was kept for comparison.
 
     Attributes:
-        setup: of it, with the learning rate as it was at last.
+        setup: of it, with the learning rate as it was set at last.
         epochs, losses: of its course.
         epoch, loss, state: where it stood.
     """
@@ -85,11 +85,16 @@ class Bench:
         """
         self._turn += 1
         turn = self._turn
+        before = getattr(self, "session", None)
+        rate = None if before is None else self.setup.lr
         table = opened.table if opened is not None else self._table_of(setup.source)
         session = await asyncio.to_thread(Session, setup, table, self._playing)
         if turn != self._turn or self.closed:
             session.close()
             return False
+        if before is not None and self.setup.lr != rate:  # set while it was compiled
+            setup = dataclasses.replace(setup, lr=self.setup.lr)
+            session.order("lr", setup.lr)
         before = getattr(self, "session", None)
         if before is not None and setup.source != self.setup.source:
             self.notes = ()
@@ -157,8 +162,7 @@ class Bench:
         """Keep the run as it stands; the oldest one goes where there are many."""
         epochs, losses = self.session.course()
         now = self.session.standing
-        setup = dataclasses.replace(self.setup, lr=now.lr)
-        self.runs.append(Kept(setup, epochs, losses, now.epoch, now.loss, now.state))
+        self.runs.append(Kept(self.setup, epochs, losses, now.epoch, now.loss, now.state))
         del self.runs[:-MOST_KEPT]
 
     def close(self) -> None:

@@ -55,7 +55,6 @@ class Standing(NamedTuple):
     epoch: int
     loss: float
     state: str
-    lr: float
 
 
 class _Ask(NamedTuple):
@@ -190,7 +189,7 @@ class Session:
     @property
     def standing(self) -> Standing:
         """Where the run stands."""
-        return Standing(self._run.epoch, self._loss, self._told.state, self._lr)
+        return Standing(self._run.epoch, self._loss, self._told.state)
 
     # --- in the run's thread
 

@@ -14,6 +14,7 @@ __all__ = ["button", "check", "choice", "field", "number", "slider", "text"]
 
 Change = Callable[[Any], Awaitable[None] | None]
 VALUE = "(e) => emit(e.target.value)"
+FIRST = "defaultValue"  # a `value` would be written anew, over what is being typed
 CHECKED = "(e) => emit(e.target.checked)"
 
 
@@ -66,7 +67,7 @@ def number(
         made = ui.element("input").props("type=number")
         made.props.update({"data-field": name, "min": low, "max": high, "step": step})
         if value is not None:
-            made.props["value"] = f"{value:.12g}"
+            made.props[FIRST] = f"{value:.12g}"
         made.on("change", changed, js_handler=VALUE)
     return made
 
@@ -77,7 +78,7 @@ def text(
     """A line of text: told at every sign that is typed, and when it is done."""
     with field(speech, label, "wide"):
         made = ui.element("input").props("type=text spellcheck=false autocomplete=off")
-        made.props.update({"data-field": name, "value": value, "maxlength": 10_000})
+        made.props.update({"data-field": name, FIRST: value, "maxlength": 10_000})
         made.on("input", lambda e: typed(str(e.args)), throttle=0.1, js_handler=VALUE)
         made.on("change", lambda e: change(str(e.args)), js_handler=VALUE)
     return made

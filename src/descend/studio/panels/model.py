@@ -142,9 +142,7 @@ class ModelPanel(Panel):
                         self.speech, f"activation {i}", "activation", dict.fromkeys(ACTIVATIONS),
                         layer.activation, self._set_activation(i),
                     )  # fmt: skip
-                    fields.button(
-                        self.speech, f"remove {i}", "layer_remove", self._without(i)
-                    )
+                    fields.button(self.speech, f"remove {i}", "layer_remove", self._without(i))
         if len(layers) < MOST_LAYERS:
             fields.button(self.speech, "add_layer", "layer_add", self._add)
 

@@ -1,0 +1,301 @@
+"""A tab's bench: setups exchanged, refused, overtaken; points; runs kept. Sessions of any model."""
+
+import asyncio
+import dataclasses
+import threading
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+import descend
+from descend.errors import DataError, FormulaError, UsageError
+from descend.studio.bench import Bench
+from descend.studio.frames import STATES, unpack
+from descend.studio.opened import read_text, sample_setup
+from descend.studio.session import Session
+from descend.studio.setup import PARABOLA, Layer, Setup, Source, hash_of
+
+RNG = np.random.default_rng(5)
+
+
+def run(talk: Callable[[Bench], Awaitable[None]], setup: Setup = PARABOLA) -> None:
+    async def meet() -> None:
+        bench = Bench()
+        await bench.put(setup)
+        try:
+            await talk(bench)
+        finally:
+            bench.close()
+
+    asyncio.run(meet())
+
+
+def seen(session: Session, have: int = -1) -> dict[str, Any]:
+    """The next frame of a session."""
+    there, got = threading.Event(), []
+    session.ask(have, lambda n, frame: (got.append(frame), there.set()))
+    assert there.wait(20)
+    head, blocks = unpack(got[0])
+    return {**head, **blocks, "state": [*STATES][int(head["state"])]}
+
+
+def after(session: Session, name: str, value: Any = 1.0) -> dict[str, Any]:
+    have = int(seen(session)["sequence"])
+    session.order(name, value)
+    return seen(session, have)
+
+
+@pytest.fixture
+def opened() -> Iterator[Callable[..., Session]]:
+    made: list[Session] = []
+
+    def opening(setup: Setup, table: Any = None) -> Session:
+        made.append(Session(setup, table))
+        return made[-1]
+
+    yield opening
+    for session in made:
+        session.close()
+
+
+def own(**columns: Any) -> tuple[dict[str, np.ndarray], Source]:
+    table = {name: np.asarray(c) for name, c in columns.items()}
+    return table, Source(own="own", digest=hash_of(table))
+
+
+# --- sessions of any model
+
+
+MODELS = {
+    "network": sample_setup("xor"),
+    "three classes": sample_setup("iris"),
+    "a formula by Levenberg-Marquardt": sample_setup("misra1a"),
+    "a formula with momentum": dataclasses.replace(
+        PARABOLA, optimizer="sgd", numbers={"momentum": 0.5}, batch_size=7, shuffle=True, held=0.2
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore:not converged after 5:descend.DescendWarning")
+@pytest.mark.parametrize("name", MODELS)
+def test_where_a_session_stands_is_where_fit_would_be(
+    opened: Callable[..., Session], name: str
+) -> None:
+    setup = MODELS[name]
+    session = opened(setup)
+    for _ in range(5):
+        frame = after(session, "epoch")
+    model, x, y, options = setup.call(setup.source.table())
+    fit = descend.fit(model, x, y, **{**options, "epochs": 5, "starts": 1, "stop_loss": None})
+    found = session._run.params
+    for leaf, value in fit.params.items():
+        np.testing.assert_array_equal(found[leaf], value)
+    assert frame["loss"] == pytest.approx(fit.loss, rel=1e-6)
+    shown = [np.linalg.norm(v) if np.ndim(v) else v for v in fit.params.values()]
+    np.testing.assert_allclose(frame["params"], shown, rtol=1e-6)
+
+
+def test_a_plane_tells_the_likeliest_class_and_how_likely_it_is(
+    opened: Callable[..., Session],
+) -> None:
+    session = opened(sample_setup("iris"))
+    frame, scene = after(session, "epoch"), session.scene()
+    assert scene["kind"] == "plane" and scene["classes"] == ["setosa", "versicolor", "virginica"]
+    cells, axes = scene["cells"], np.array(scene["axes"])
+    assert frame["surface"].shape == (cells**2,)
+    place = axes[:, 0] + (np.array([30, 11]) + 0.5) / cells * (axes[:, 1] - axes[:, 0])
+    row = {"petal_length": place[:1], "petal_width": place[1:]}
+    (likely,) = session._run.predict_proba(row)
+    assert frame["surface"][11 * cells + 30] == pytest.approx(likely.argmax() + likely.max())
+
+
+def test_curves_of_classes_over_one_input(opened: Callable[..., Session]) -> None:
+    table, source = own(x=np.linspace(-1, 1, 30), kind=["a", "b", "c"] * 10)
+    session = opened(Setup(source, "kind", ("x",), layers=(Layer(3, "relu"),)), table)
+    frame, scene = seen(session), session.scene()
+    likely = session._run.predict_proba({"x": np.array(scene["grid"])})
+    np.testing.assert_allclose(frame["surface"].reshape(3, -1), likely.T)
+    assert session.view.kind == "curve"
+
+
+def test_many_inputs_are_pairs_or_a_table_of_classes(opened: Callable[..., Session]) -> None:
+    a, b, c = RNG.normal(size=(3, 40))
+    table, source = own(a=a, b=b, c=c, y=a + b * c, kind=np.where(a > 0, "up", "down"))
+    session = opened(Setup(source, "y", ("a", "b", "c"), layers=(Layer(3, "tanh"),)), table)
+    assert session.view.kind == "pairs"
+    np.testing.assert_allclose(
+        seen(session)["surface"], session._run.predict({n: table[n] for n in "abc"}), rtol=1e-5
+    )
+    session = opened(Setup(source, "kind", ("a", "b", "c"), layers=(Layer(3, "tanh"),)), table)
+    counts = seen(session)["surface"].reshape(2, 2)
+    told = session._run.predict({n: table[n] for n in "abc"})
+    for i, true in enumerate(("down", "up")):
+        for j, taken in enumerate(("down", "up")):
+            assert counts[i, j] == np.sum((table["kind"] == true) & (told == taken))
+
+
+def test_rows_are_shown_in_their_own_units_with_those_held_back(
+    opened: Callable[..., Session],
+) -> None:
+    x = np.linspace(100, 200, 50)
+    table, source = own(x=x, y=1e4 * x)
+    session = opened(Setup(source, "y", ("x",), held=0.2, layers=(Layer(2, "tanh"),)), table)
+    rows = session.view.rows
+    assert rows.held.sum() == 10 and session.descent.n_rows == 40
+    np.testing.assert_allclose(rows.y, 1e4 * rows.x[:, 0], rtol=1e-6)
+    np.testing.assert_allclose(np.sort(rows.x[:, 0]), x, rtol=1e-6)
+
+
+def test_one_example_of_shuffled_rows_names_its_row(opened: Callable[..., Session]) -> None:
+    setup = dataclasses.replace(PARABOLA, shuffle=True, lr=0.1, seed=4)
+    session = opened(setup)
+    table = setup.source.table()
+    before, told = np.array([1.0, 0.0, 1.0]), set()
+    for _ in range(20):
+        frame = after(session, "example")
+        row = int(frame["row"])
+        x, y = float(table["x"][row]), float(table["y"][row])
+        basis = np.array([x * x, x, 1.0])
+        expected = before - 0.1 * 2 * (basis @ before - y) * basis
+        np.testing.assert_allclose(frame["params"], expected, rtol=1e-12)
+        before = frame["params"]
+        told.add(row)
+    assert len(told) == 20 and told != set(range(20))
+
+
+def test_batches_of_more_rows_take_no_examples(opened: Callable[..., Session]) -> None:
+    session = opened(sample_setup("xor"))
+    session.order("example")
+    assert after(session, "batch")["updates"] == 1
+
+
+def test_where_parameters_begin_is_set(opened: Callable[..., Session]) -> None:
+    session = opened(PARABOLA)
+    after(session, "epoch")
+    frame = after(session, "begin", {"w3": 6.0})
+    np.testing.assert_array_equal(frame["params"], [1, 0, 6])
+    assert (frame["updates"], frame["state"]) == (0, "ready")
+    frame = after(session, "epoch")
+    model, x, y, options = dataclasses.replace(
+        PARABOLA, start={"w1": 1.0, "w2": 0.0, "w3": 6.0}, epochs=1
+    ).call(PARABOLA.source.table())
+    fit = descend.fit(model, x, y, **options)
+    np.testing.assert_array_equal(frame["params"], [*fit.params.values()])
+    with pytest.raises(UsageError, match="begin takes no"):
+        session.order("begin", {"w3": float("nan")})
+
+
+def test_the_way_of_the_parameters(opened: Callable[..., Session]) -> None:
+    session = opened(PARABOLA)
+    places = [seen(session)["params"]]
+    for _ in range(3):
+        frame = after(session, "epoch")
+        places.append(frame["params"])
+    np.testing.assert_array_equal(frame["paths"].reshape(-1, 3), places)
+    np.testing.assert_allclose(frame["path_epochs"], [0, 1, 2, 3])
+
+
+def test_rows_with_missing_values_are_left_out(opened: Callable[..., Session]) -> None:
+    table, source = own(x=[0.0, 1, 2, np.nan, 4, 5], y=[0.0, 2, 4, 6, 8, 10])
+    session = opened(Setup(source, "y", ("x",), formula="y = a*x", optimizer="lm"), table)
+    assert session.descent.n_rows == 5
+    assert session.descent.job.rows is not None and session.descent.job.rows.n_dropped == 1
+
+
+# --- the bench
+
+
+def test_what_is_refused_leaves_all_as_it_was() -> None:
+    async def talk(bench: Bench) -> None:
+        session, gone = bench.session, Source(own="a", digest="1")
+        wrong: list[tuple[Setup, type[Exception], str]] = [
+            (dataclasses.replace(PARABOLA, formula="y = a*x + sin("), FormulaError, r"\^"),
+            (dataclasses.replace(PARABOLA, formula="z = a*x"), FormulaError, "no column"),
+            (dataclasses.replace(PARABOLA, target="z"), DataError, 'no column "z"'),
+            (dataclasses.replace(PARABOLA, inputs=("y",)), UsageError, "target and an input"),
+            (dataclasses.replace(PARABOLA, source=gone), DataError, "not here"),
+        ]  # fmt: skip
+        for setup, kind, words in wrong:
+            with pytest.raises(kind, match=words):
+                await bench.put(setup)
+            assert bench.session is session and bench.setup == PARABOLA
+        assert after(session, "example")["updates"] == 1
+
+    run(talk)
+
+
+def test_the_session_before_ends_and_the_pace_stays() -> None:
+    async def talk(bench: Bench) -> None:
+        bench.set_speed(2)
+        before = bench.session
+        assert await bench.put(dataclasses.replace(PARABOLA, loss="mae"))
+        before._thread.join(20)
+        assert not before._thread.is_alive()
+        assert seen(bench.session)["speed"] == 10.0
+
+    run(talk)
+
+
+def test_a_setup_that_was_overtaken_is_dropped() -> None:
+    async def talk(bench: Bench) -> None:
+        first, last = (dataclasses.replace(PARABOLA, seed=seed) for seed in (1, 2))
+        done = await asyncio.gather(bench.put(first), bench.put(last))
+        assert done == [False, True] and bench.setup.seed == 2
+
+    run(talk)
+
+
+def test_a_rate_that_is_set_while_it_compiles_is_kept() -> None:
+    async def talk(bench: Bench) -> None:
+        putting = asyncio.create_task(bench.put(dataclasses.replace(PARABOLA, loss="log_cosh")))
+        await asyncio.sleep(0)
+        bench.set_rate(0.25)
+        await putting
+        assert bench.setup.lr == 0.25 and seen(bench.session)["lr"] == 0.25
+
+    run(talk)
+
+
+def test_points_are_added_to_the_curves_table() -> None:
+    async def talk(bench: Bench) -> None:
+        await bench.put(*bench.with_points([(0.5, 3.0), (0.25, 1.0)]))
+        assert bench.session.descent.n_rows == 102
+        assert bench.table["x"][-2:].tolist() == [0.5, 0.25]
+        assert bench.setup.source.own == "points" and len(PARABOLA.source.table()["x"]) == 100
+
+    run(talk)
+
+    async def on_a_plane(bench: Bench) -> None:
+        with pytest.raises(UsageError, match="one input"):
+            bench.with_points([(0.0, 0.0)])
+
+    run(on_a_plane, sample_setup("xor"))
+
+
+def test_runs_are_kept_as_they_stood() -> None:
+    async def talk(bench: Bench) -> None:
+        after(bench.session, "epoch")
+        bench.set_rate(0.1)
+        bench.keep()
+        after(bench.session, "epoch")
+        (kept,) = bench.runs
+        assert (kept.epoch, kept.setup.lr, kept.state) == (1, 0.1, "converging")
+        assert kept.epochs.tolist() == [1] and kept.losses.shape == (1,)
+        for _ in range(20):
+            bench.keep()
+        assert len(bench.runs) == 12
+
+    run(talk)
+
+
+def test_an_own_table_stays_for_other_setups() -> None:
+    async def talk(bench: Bench) -> None:
+        found = read_text("x,y\n0,1\n1,3\n2,5\n3,7\n", "mine")
+        setup = Setup(found.source, "y", ("x",), formula="y = a*x + b", optimizer="lm")
+        await bench.put(setup, found)
+        await bench.put(dataclasses.replace(setup, formula="y = a*x**2 + b"))
+        assert bench.session.descent.n_rows == 4
+
+    run(talk)
