@@ -40,7 +40,7 @@ def test_the_terms_are_those_of_the_chinese_textbook() -> None:
     assert {key: TERMS[key].names["zh"] for key in known} == known
 
 
-@pytest.mark.parametrize("subject", ["studio", "explain"])
+@pytest.mark.parametrize("subject", ["studio", "explain", "lessons", "takeaway"])
 def test_a_sentence_and_its_translation_use_the_same_terms(subject: str) -> None:
     table, joined = table_of(subject), JOINED.get(subject, {})
     wrong = {

@@ -5,6 +5,7 @@ An address that is opened is shown first, with what it says; only who then wants
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable
 from typing import Any
@@ -143,12 +144,12 @@ class TakeAwayPanel(Panel):
         content = table_csv(self.bench.table).encode()
         ui.download.content(content, file_name(self.bench.setup), "text/csv")
 
-    def _save_report(self) -> None:
+    async def _save_report(self) -> None:
         setup = self.bench.setup
         try:
-            page = report_html(
-                self.bench.session.scene(), self.bench.tape.frames(), setup.formula or "descend",
-                origin_of(setup), self.speech.language,
+            page = await asyncio.to_thread(
+                report_html, self.bench.session.scene(), self.bench.tape.frames(),
+                setup.formula or "descend", origin_of(setup), self.speech.language,
             )  # fmt: skip
         except UsageError as error:
             self.room.complain(str(error))
