@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from browser import MISSING, Looks, Page, Server, browser_is_there, open_browser, wait
@@ -49,8 +50,54 @@ def take(server: Server, looks: Looks, name: Path) -> None:
         wait(lambda: page.step > 60, "a divergence")
         page.press(" ")
         shot(page, moment("diverging"))
+        own(page, moment)
     finally:
         driver.quit()
+
+
+def own(page: Page, moment: Callable[[str], Path]) -> None:
+    """Data, networks, formulas with an error, runs that are compared."""
+    page.open_panel("data")
+    page.choose("sample", "spiral")
+    wait(lambda: page.kind == "plane", "the plane")
+    page.slide("speed", 13)
+    page.press(" ")
+    wait(lambda: int(page.number("epoch_count")) > 150, "it to learn")
+    page.press(" ")
+    shot(page, moment("spiral"))
+    page.open_panel("model")
+    shot(page, moment("network"))
+    page.open_panel("descent")
+    shot(page, moment("descent"))
+    page.open_panel("data")
+    page.choose("sample", "iris")
+    wait(lambda: "petal" in page.text(".formula"), "iris")
+    for column in ("sepal_length", "sepal_width"):
+        wait(lambda column=column: page.shows(page.field(f"input {column}")), "its columns")
+        page.click(page.field(f"input {column}"))
+        wait(lambda column=column: column in page.text(".formula"), column)
+    wait(lambda: page.kind == "table", "four inputs")
+    descended(page)
+    shot(page, moment("classes"))
+    page.choose("sample", "eckerle4")
+    wait(lambda: "b3" in page.text(".formula"), "the formula")
+    page.open_panel("model")
+    for _ in range(3):
+        page.press("b")
+    page.choose("formula", "y = b1/b2*exp(-0.5*((x - b3)/b2)**2")
+    wait(lambda: page.text(".wrong"), "an error")
+    shot(page, moment("formula"))
+    page.open_panel("runs")
+    for method in ("adam", "sgd"):
+        page.click(page.field("keep"))
+        page.open_panel("descent")
+        page.choose("optimizer", method)
+        wait(lambda: page.step == 0, "another method")
+        page.press("n")
+        wait(lambda: page.step > 0, "an epoch")
+        page.open_panel("runs")
+    page.click(page.field("keep"))
+    shot(page, moment("runs"))
 
 
 def descended(page: Page) -> None:

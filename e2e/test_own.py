@@ -113,7 +113,7 @@ def test_a_network_tells_classes_apart(page: Page, sample: str) -> None:
     steps = page.step - epochs * 24
     run = descend.start(model, x, y, **options).step(epochs=epochs).step(batches=steps)
     norm = float(np.linalg.norm(run.params["0.weight"]))
-    assert page.parameter("‖0.weight‖ (%d×2)" % setup.layers[0].units) == f"{norm:.6f}"
+    assert page.parameter(f"‖0.weight‖ ({setup.layers[0].units}×2)") == f"{norm:.6f}"
 
 
 def test_layers_are_added_and_removed(page: Page) -> None:

@@ -66,7 +66,7 @@ LATE = {
     "trust.curved", "judge.divergence", "judge.growth", "result.explaining", "train.load",
     "result.datasets",
     "judge.not_finite",
-    "task.networks",
+    "task.networks", "networks.activations", "networks.layers", "networks.network",
     "task.ready", "result.saved", "task.scaling", "trust.bootstrap", "trust.contour",
     "trust.delta", "trust.diagnostics", "trust.intervals", "trust.layers", "trust.profile",
     "trust.refit", "judge.diagnoses",

@@ -2,8 +2,8 @@
 
 const ORDERS = { " ": "toggle", e: "example", b: "batch", n: "epoch", r: "reset" };
 const REPEATED = new Set(["example", "batch", "epoch"]);
-const TYPING = 'input:not([type="range"]), textarea, select, [contenteditable="true"]';
-const PRESSED = 'button, a[href], summary, [role="button"]';
+const TYPING = 'input:not([type="range"], [type="checkbox"]), textarea, select, [contenteditable="true"]';
+const PRESSED = 'button, a[href], summary, [role="button"], [type="checkbox"]';
 
 /** Call `order` with the name of what a key asks for; returns how to end that. */
 export function listen(order) {

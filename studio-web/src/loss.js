@@ -57,7 +57,9 @@ export class LossPicture {
           { stroke: c.curve, width: 1.5, points: { show: false } },
           { stroke: c.curve, fill: c.curve, paths: () => null, points: { show: true, size: 9, fill: c.curve } },
           { stroke: c.accent, width: 2, dash: [6, 4], spanGaps: true, points: { show: false } },
-          ...this.kept.map((_, i) => ({ stroke: c.classes[i % 6], width: 1.5, dash: [2, 3], spanGaps: true, points: { show: false } })),
+          ...this.kept.map(([epochs], i) => ({
+            stroke: c.classes[i % 6], width: 2, dash: [5, 3], spanGaps: true, points: { show: epochs.length < 2, size: 8, fill: c.classes[i % 6] },
+          })),
         ],
       },
       [[0], [null], [null], [null], [null], ...this.kept.map(() => [null])],

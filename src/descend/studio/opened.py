@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from descend.data.read import open_table
-from descend.data.sealed import Sealed, pattern
 from descend.data.spool import opened as unpacked
 from descend.errors import DataError, DescendError
 from descend.studio.samples import SAMPLES, Table
@@ -154,6 +153,8 @@ def _check_unpacked(count: int) -> None:
 
 def _check_parquet(path: str) -> None:
     """Of a Parquet file, what its own table of contents says."""
+    from descend.data.sealed import Sealed, pattern
+
     link = Sealed(path, [path], {}, 1)
     place = pattern(path)
     ((rows,),) = link.rows(f"SELECT sum(num_rows) FROM parquet_file_metadata({place})", False)

@@ -120,18 +120,16 @@ def _spiral(noise: float) -> Table:
     return _plane(place[0], place[1], label)
 
 
-NIST = "NIST StRD, www.itl.nist.gov/div898/strd"
-
 SAMPLES: Mapping[str, Sample] = {
     "parabola": Sample(_parabola, origin="y = 4x² + 5x + 6"),
-    "misra1a": Sample(functools.partial(_kept, "misra1a"), origin=f"Misra1a, {NIST}"),
-    "rat43": Sample(functools.partial(_kept, "rat43"), origin=f"Rat43, {NIST}"),
-    "eckerle4": Sample(functools.partial(_kept, "eckerle4"), origin=f"Eckerle4, {NIST}"),
-    "thurber": Sample(functools.partial(_kept, "thurber"), origin=f"Thurber, {NIST}"),
-    "iris": Sample(functools.partial(_kept, "iris"), origin="R. A. Fisher, 1936"),
+    "misra1a": Sample(functools.partial(_kept, "misra1a"), origin="Misra1a, NIST StRD"),
+    "rat43": Sample(functools.partial(_kept, "rat43"), origin="Rat43, NIST StRD"),
+    "eckerle4": Sample(functools.partial(_kept, "eckerle4"), origin="Eckerle4, NIST StRD"),
+    "thurber": Sample(functools.partial(_kept, "thurber"), origin="Thurber, NIST StRD"),
+    "iris": Sample(functools.partial(_kept, "iris"), origin="iris, R. A. Fisher 1936"),
     "circle": Sample(_circle, {"noise": NOISE}),
     "xor": Sample(_xor, {"noise": NOISE}),
     "gauss": Sample(_gauss, {"noise": NOISE}),
     "spiral": Sample(_spiral, {"noise": NOISE}),
 }
-"""The lesson's parabola first."""
+"""The lesson's parabola first. NIST's: https://www.itl.nist.gov/div898/strd/nls/nls_main.shtml"""

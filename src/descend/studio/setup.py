@@ -12,16 +12,18 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from inspect import signature
-from typing import Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 
 from descend.errors import DataError, UsageError, suggest
 from descend.lean import dataclass
 from descend.methods.table import OPTIMIZERS, SCHEDULES, as_loss, as_penalty
-from descend.networks import ACTIVATIONS, Linear, Network, Sequential
 from descend.studio.samples import SAMPLES, Table
 from descend.trace.formula_functions import CONSTANTS, RESERVED
+
+if TYPE_CHECKING:
+    from descend.networks.network import Network
 
 __all__ = [
     "PARABOLA", "VERSION", "Call", "Layer", "Schedule", "Setup", "Source", "hash_of", "quoted",
@@ -206,6 +208,9 @@ class Setup:
 
     def network(self) -> Network:
         """The network: its layers, and behind them as many units as the target needs."""
+        from descend.networks.layers import Linear
+        from descend.networks.network import Sequential
+
         parts = [part for layer in self.layers for part in (Linear(layer.units), layer.activation)]
         return Sequential(*parts, Linear())
 
@@ -378,6 +383,10 @@ def _given(numbers: Mapping[str, float], maker: Callable[..., Any]) -> dict[str,
 def _check_layers(layers: Any) -> None:
     if len(layers) > MOST_LAYERS:
         raise UsageError(f"a network has at most {MOST_LAYERS} hidden layers, not {len(layers)}")
+    if not layers:
+        return
+    from descend.networks.activations import ACTIVATIONS
+
     for layer in layers:
         _check_whole("the units of a layer", layer.units, 1, MOST_UNITS)
         _check_one_of("activation", layer.activation, ACTIVATIONS)

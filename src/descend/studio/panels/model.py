@@ -12,8 +12,6 @@ from nicegui.elements.mixins.text_element import TextElement
 
 from descend.errors import DescendError, UsageError
 from descend.models.reading import READY
-from descend.models.table import KINDS
-from descend.networks import ACTIVATIONS
 from descend.studio.opened import formula_of
 from descend.studio.panels import fields
 from descend.studio.panels.room import Panel
@@ -68,6 +66,8 @@ class ModelPanel(Panel):
             self.speech, "formula", "formula", setup.formula, self._check, self._use_formula
         ).props["aria-describedby"] = "formula-wrong"
         self._wrong = text_of("pre").classes("wrong").props("id=formula-wrong aria-live=polite")
+        from descend.models.table import KINDS
+
         ready: dict[str, Any] = {"": "choose_ready", **dict.fromkeys(KINDS)}
         fields.choice(self.speech, "ready", "ready_model", ready, "", self._use_ready)
 
@@ -130,6 +130,8 @@ class ModelPanel(Panel):
     # --- a network
 
     def _build_layers(self) -> None:
+        from descend.networks.activations import ACTIVATIONS
+
         layers = self.bench.setup.layers
         with ui.element("ol").classes("layers wide"):
             for i, layer in enumerate(layers):
