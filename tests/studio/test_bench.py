@@ -93,6 +93,7 @@ def test_where_a_session_stands_is_where_fit_would_be(
     for leaf, value in fit.params.items():
         np.testing.assert_array_equal(found[leaf], value)
     assert frame["loss"] == pytest.approx(fit.loss, rel=1e-6)
+    assert frame["loss"] == session._run.loss
     shown = [np.linalg.norm(v) if np.ndim(v) else v for v in fit.params.values()]
     np.testing.assert_allclose(frame["params"], shown, rtol=1e-6)
 

@@ -82,6 +82,9 @@ class Descent:
         self.n_rows = self.job.n_rows()
         self.batch_size = self.job.settings.batch_size or self.n_rows
         self.shown = self._shown_of(self.first)
+        leaves = self.first.under_way.leaves(False)
+        # What does not change with the parameters is bound once: a frame wants the loss.
+        self._loss_at = self.job.loss_at(self.first.under_way.built, leaves, most=1 << 62)
         self._seconds, self._looked = 0.0, -math.inf
 
     # --- what does not change
@@ -149,13 +152,13 @@ class Descent:
 
     def loss(self, run: SteppedRun, always: bool, last: float) -> float:
         """The loss at all rows; the last one that is known where it takes long and need not be."""
-        begin = time.perf_counter()
-        waits = self._seconds > LEAST and begin - self._looked < PATIENCE * self._seconds
+        now = time.perf_counter()
+        waits = self._seconds > LEAST and now - self._looked < PATIENCE * self._seconds
         if waits and not always:
             return last
-        value = float(run.loss)
-        self._looked = time.perf_counter()
-        self._seconds = self._looked - begin
+        begin = time.thread_time()
+        value = self._loss_at(run.under_way.leaves(False)) * self.job.loss_factor
+        self._seconds, self._looked = time.thread_time() - begin, now
         return value
 
     def row_of_next_step(self, run: SteppedRun) -> int:

@@ -15,11 +15,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from descend.errors import UsageError
+from descend.records.record import History
 from descend.studio.descent import Descent
 from descend.studio.frames import STATES, pack
 from descend.studio.narration import Course, Told, narrate
 from descend.studio.samples import Table
 from descend.studio.setup import Setup
+from descend.studio.trail import Trail
 from descend.studio.views import View
 from descend.train.start import SteppedRun
 
@@ -85,13 +87,15 @@ class Session:
     """
 
     _run: SteppedRun
+    _updates: int
     _epoch: int  # that `_within` is of
     _loss: float
-    _within: list[tuple[float, float]]  # epochs and losses
+    _within: Trail  # epochs and losses
     _params: Array
     _before: Array  # the parameters before the last slice or step
-    _path: list[tuple[float, Array]]  # epochs and parameters
+    _path: Trail  # epochs and parameters
     _surface: Array
+    _history: History
     _since: float  # when the last slice began
     _earned: float  # steps that the speed allows and that were not made
     _seen: _Seen
@@ -109,6 +113,8 @@ class Session:
         self.view = View(self.descent)
         self._changed, self._clock = changed, clock
         self._lr, self._speed = setup.lr, SPEED
+        self._per_epoch = -(-self.descent.n_rows // self.descent.batch_size)
+        self._columns = frozenset(self.descent.first.history)
         self._surface_seconds, self._surface_at = 0.0, -math.inf
         self._sequence = 0
         self._steps = 1  # of the next slice, at most
@@ -265,9 +271,10 @@ class Session:
 
     def _step(self, **by: int) -> None:
         before = self._clock()
-        made, run = -self._run.updates, self._run
+        made, run = -self._updates, self._run
         run.step(**by)
-        made += run.updates
+        self._updates = run.updates
+        made += self._updates
         self._before, self._params = self._params, self.descent.numbers(run)
         self._note(made, self._clock() - before)
         self._sequence += 1
@@ -279,24 +286,17 @@ class Session:
         fitting = made * FILL * SLICE_SECONDS / seconds if seconds > 0 else math.inf
         self._steps = int(max(1, min(fitting, self._steps * GROWTH)))
         if self._run.epoch != self._epoch:
-            self._epoch, self._within = self._run.epoch, []
+            self._epoch = self._run.epoch
+            self._within.clear()
         stops = not self._playing or self._run.ended
         self._loss = self.descent.loss(self._run, stops, self._loss)
         position = self._position()
-        self._within.append((position, self._loss))
-        if len(self._within) > MOST_POINTS:
-            self._within = self._within[::2]
-        self._path.append((position, self._params[:MOST_PATHS]))
-        if len(self._path) > MOST_ON_PATHS:
-            self._path = self._path[::2]
-
-    @property
-    def _per_epoch(self) -> int:
-        return -(-self.descent.n_rows // self.descent.batch_size)
+        self._within.add((position, self._loss))
+        self._path.add((position, *self._params[:MOST_PATHS]))
 
     def _position(self) -> float:
         """How many epochs were gone through, parts of one included."""
-        return self._run.updates / self._per_epoch
+        return self._updates / self._per_epoch
 
     def _play(self, playing: bool) -> None:
         if playing and self._run.ended:
@@ -311,11 +311,14 @@ class Session:
         self._rates = [(0, self._lr)]
         if self.descent.has_rate:
             self._run.set(lr=self._lr)
+        self._updates = 0
         self._epoch, self._loss = 0, self.descent.loss(self._run, True, math.nan)
         self._start_loss = self._loss
-        self._within = [(0.0, self._loss)]
+        self._within = Trail(MOST_POINTS, 2)
+        self._within.add((0.0, self._loss))
         self._before = self._params = self.descent.numbers(self._run)
-        self._path = [(0.0, self._params[:MOST_PATHS])]
+        self._path = Trail(MOST_ON_PATHS, 1 + min(len(self._params), MOST_PATHS))
+        self._path.add((0.0, *self._params[:MOST_PATHS]))
         self._since, self._earned = self._clock(), 0.0
         self._told, self._told_at = Told("ready", {"loss": self._loss}), -math.inf
         self._seen = NO_ROW
@@ -339,29 +342,31 @@ class Session:
     # --- what is told
 
     def _frame(self) -> bytes:
-        run, history = self._run, self._run.history
-        epochs, losses = np.asarray(history["epoch"]), np.asarray(history["loss"])
+        run, self._history = self._run, self._run.history
+        epochs, losses, held = map(self._column, ("epoch", "loss", "validation_loss"))
         told = self._narrated(epochs, losses)
         head = {
             "sequence": self._sequence, "state": [*STATES].index(told.state),
             "playing": self._playing, "ended": run.ended, "epoch": run.epoch,
-            "updates": run.updates, "examples": self._examples(), "rows": self.descent.n_rows,
+            "updates": self._updates, "examples": self._examples(), "rows": self.descent.n_rows,
             "loss": self._loss, "epoch_loss": _last(losses), "lr": self._lr,
-            "held_loss": _last(history.get("validation_loss", ())),
-            "accuracy": _last(history.get("accuracy", ())),
-            "held_accuracy": _last(history.get("validation_accuracy", ())),
+            "held_loss": _last(held), "accuracy": _last(self._column("accuracy")),
+            "held_accuracy": _last(self._column("validation_accuracy")),
             "speed": SPEEDS[self._speed], **self._seen._asdict(),
         }  # fmt: skip
-        within = np.array(self._within)
+        within, path = self._within.rows, self._path.rows
         return pack(head, {
             "params": self._params, "before": self._before, "surface": self._seen_surface(),
             "epochs": _thinned(epochs), "losses": _thinned(losses),
-            "held": _thinned(np.asarray(history.get("validation_loss", ()))),
+            "held": _thinned(held),
             "within_epochs": within[:, 0], "within_losses": within[:, 1],
-            "path_epochs": [at for at, _ in self._path],
-            "paths": np.concatenate([numbers for _, numbers in self._path]),
+            "path_epochs": path[:, 0], "paths": path[:, 1:].reshape(-1),
             "told": [told.numbers[name] for name in STATES[told.state]],
         })  # fmt: skip
+
+    def _column(self, name: str) -> Array:
+        """What the epochs have left of a number; nothing where it is not kept."""
+        return np.asarray(self._history[name] if name in self._columns else ())
 
     def _seen_surface(self) -> Array:
         """The picture's numbers; one that takes long is made anew now and then while it plays."""
@@ -369,9 +374,9 @@ class Session:
         costly = self._playing and self._surface_seconds > CHEAP
         late = now - self._surface_at >= LOOKED
         if self._surface_of != self._sequence and (late or not costly or self._surface_of < 0):
-            begin = time.perf_counter()
+            begin = time.thread_time()
             self._surface = self.view.numbers(self._run)
-            self._surface_seconds = time.perf_counter() - begin
+            self._surface_seconds = time.thread_time() - begin
             self._surface_of, self._surface_at = self._sequence, now
         return self._surface
 
@@ -383,7 +388,7 @@ class Session:
 
     def _examples(self) -> int:
         """How many rows of the epoch that is under way were seen."""
-        return self._run.updates % self._per_epoch * self.descent.batch_size
+        return self._updates % self._per_epoch * self.descent.batch_size
 
     def _narrated(self, epochs: Array, losses: Array) -> Told:
         """The state, looked at now and then while the run goes on, and at every stop."""
