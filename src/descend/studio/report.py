@@ -183,7 +183,8 @@ def _page(
     }
     data = {
         "scene": scene, "title": title,
-        "origin": {lang: origin.get(lang, "") for lang in LANGUAGES}, "lang": lang, "tags": TAGS, "words": words, "frames": base64.b64encode(packed).decode(),
+        "origin": {lang: origin.get(lang, "") for lang in LANGUAGES}, "lang": lang, "tags": TAGS,
+        "words": words, "frames": base64.b64encode(packed).decode(),
     }  # fmt: skip
     module = files("descend.studio").joinpath("draw.js").read_text("utf-8")
     if "</script" in module.lower():
