@@ -98,6 +98,23 @@ def own(page: Page, moment: Callable[[str], Path]) -> None:
         page.open_panel("runs")
     page.click(page.field("keep"))
     shot(page, moment("runs"))
+    taught(page, moment)
+
+
+def taught(page: Page, moment: Callable[[str], Path]) -> None:
+    """A lesson with a question that is answered, and what is taken away."""
+    page.click(".open-runs")
+    page.open_panel("lesson")
+    shot(page, moment("lessons"))
+    page.click(page.field("lesson learning-rate"))
+    wait(lambda: page.shows(page.field("show")), "the lesson")
+    page.click(page.field("show"))
+    wait(lambda: page.shows('[data-answered="true"]'), "the answer")
+    shot(page, moment("lesson"))
+    page.click(".open-lesson")
+    page.open_panel("takeaway")
+    wait(lambda: page.text(".taken-code"), "the code")
+    shot(page, moment("takeaway"))
 
 
 def descended(page: Page) -> None:

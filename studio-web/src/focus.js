@@ -8,9 +8,9 @@ export function keepFocus() {
   document.addEventListener("focusin", (event) => {
     field = event.target.closest(".panels") ? event.target.closest("[data-field]")?.dataset.field : undefined;
   });
-  // What has lost the focus while it was still there, as by a click, does not get it back.
-  document.addEventListener("focusout", (event) => {
-    if (event.target.isConnected && !event.relatedTarget) field = undefined;
+  // A button that was clicked does not keep the focus (keys.js), and so does not get it back.
+  document.addEventListener("click", (event) => {
+    if (event.detail > 0 && event.target.closest("button")) field = undefined;
   });
   window.descendRefocus = () => setTimeout(() => {
     const lost = !document.activeElement || document.activeElement === document.body;
