@@ -7,6 +7,7 @@ import { LossPicture } from "./loss.js";
 import { PairsPicture, TablePicture } from "./pairs.js";
 import { PathsPicture } from "./paths.js";
 import { PlanePicture } from "./plane.js";
+import { UnitsPicture } from "./units.js";
 import ownStyle from "./style.css";
 import { fill, fixed, number } from "./words.js";
 import plotStyle from "uplot/dist/uPlot.min.css";
@@ -36,7 +37,10 @@ export function draw(element, { words, dark, onDrawn = () => {}, onPoint = () =>
   const way = make("div", { class: "ds-plot", role: "img" });
   const legend = make("ul", { class: "ds-legend", "aria-hidden": "true" });
   const paths = new PathsPicture(way, legend);
-  const titles = { fit: make("h2"), loss: make("h2"), progress: make("h2"), paths: make("h2") };
+  const grid = make("canvas", { role: "img" });
+  const units = new UnitsPicture(grid);
+  const titles = { fit: make("h2"), loss: make("h2"), progress: make("h2"), paths: make("h2"), units_title: make("h2") };
+  const neurons = make("section", { class: "ds-panel ds-units", hidden: "" }, titles.units_title, make("div", { class: "ds-maps" }, grid));
   const root = make(
     "div",
     { class: "ds-root" },
@@ -44,6 +48,7 @@ export function draw(element, { words, dark, onDrawn = () => {}, onPoint = () =>
     make("section", { class: "ds-panel ds-fit" }, titles.fit, make("div", { class: "ds-canvas" }, canvas), board.example),
     make("section", { class: "ds-panel ds-numbers" }, titles.progress, board.progress, board.table),
     make("section", { class: "ds-panel ds-loss" }, titles.loss, plot),
+    neurons,
     make("section", { class: "ds-panel ds-paths" }, titles.paths, way, legend),
   );
   element.replaceChildren(make("div", { class: "ds-outer" }, root));
@@ -59,6 +64,8 @@ export function draw(element, { words, dark, onDrawn = () => {}, onPoint = () =>
     const gaps = { rows: scene.y.length, parameters, inputs: scene.inputs.join(", ") };
     canvas.setAttribute("aria-label", fill(texts[kind.described], gaps));
     plot.setAttribute("aria-label", fill(texts.loss_described, { loss: number(frame.loss) }));
+    gaps.units = scene.units.reduce((a, b) => a + b, 0);
+    grid.setAttribute("aria-label", fill(texts.units_described, gaps));
     way.setAttribute("aria-label", fill(texts.paths_described, gaps));
   }
 
@@ -70,6 +77,7 @@ export function draw(element, { words, dark, onDrawn = () => {}, onPoint = () =>
     picture.draw(frame);
     loss.draw(frame);
     paths.draw(frame);
+    units.draw(frame);
     describe(frame);
     root.dataset.frames = String((drawn += 1));
     root.dataset.kind = scene.kind;
@@ -79,6 +87,7 @@ export function draw(element, { words, dark, onDrawn = () => {}, onPoint = () =>
     picture.resize();
     loss.rebuild();
     paths.rebuild();
+    units.resize();
   }
 
   function name() {
@@ -94,6 +103,7 @@ export function draw(element, { words, dark, onDrawn = () => {}, onPoint = () =>
   const watching = new ResizeObserver(layOut);
   watching.observe(canvas);
   watching.observe(plot);
+  watching.observe(grid);
   canvas.addEventListener("click", point);
 
   const drawing = {
@@ -102,7 +112,9 @@ export function draw(element, { words, dark, onDrawn = () => {}, onPoint = () =>
       kind = KINDS[scene.kind];
       if (!(picture instanceof kind.Picture)) picture = new kind.Picture(canvas);
       picture.words = texts;
-      picture.last = loss.last = undefined;
+      picture.last = loss.last = units.last = undefined;
+      neurons.hidden = !scene.units.length;
+      units.setScene(scene);
       latest = undefined;
       board.setScene(scene);
       picture.setScene(scene);
@@ -115,7 +127,7 @@ export function draw(element, { words, dark, onDrawn = () => {}, onPoint = () =>
       waiting ??= requestAnimationFrame(paint);
     },
     words(found) {
-      texts = picture.words = loss.words = found;
+      texts = picture.words = loss.words = units.words = found;
       name();
       board.setWords(texts);
       describedAt = -Infinity;

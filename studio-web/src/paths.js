@@ -1,6 +1,6 @@
 // The way of each parameter, or of the norm of an array of them, by epoch.
 import uPlot from "uplot";
-import { make } from "./dom.js";
+import { make, say } from "./dom.js";
 import { coloursOf, fontOf } from "./theme.js";
 import { EPOCHS } from "./loss.js";
 import { mark } from "./words.js";
@@ -44,8 +44,9 @@ export class PathsPicture {
       [[0], ...names.map(() => [null])],
       this.place,
     );
-    this.legend.replaceChildren(...names.map((name, i) =>
-      make("li", {}, make("i", { style: `background: ${c.classes[i % 6]}` }), make("span", { text: name }))));
+    this.marks = names.map((name) => make("span", { text: name }));
+    this.legend.replaceChildren(...this.marks.map((mark, i) =>
+      make("li", {}, make("i", { style: `background: ${c.classes[i % 6]}` }), mark)));
     if (this.last) this.#draw(this.last);
   }
 
@@ -57,13 +58,32 @@ export class PathsPicture {
     this.#draw(frame);
   }
 
+  /** Where parameters are of very different sizes, each is drawn in its own power of ten. */
+  #level(columns) {
+    const powers = columns.map(powerOf);
+    const known = powers.filter((power) => power !== null);
+    const apart = known.length > 0 && Math.max(...known) - Math.min(...known) > 1;
+    columns.forEach((column, k) => {
+      const power = apart ? powers[k] ?? 0 : 0;
+      say(this.marks[k], this.scene.params[k] + (power ? ` ÷ ${mark(10 ** power)}` : ""));
+      if (power) column.forEach((v, i) => (column[i] = v === null ? null : v / 10 ** power));
+    });
+  }
+
   #draw(frame) {
     const count = this.scene.paths;
     const places = frame.path_epochs.length;
     const columns = Array.from({ length: count }, (_, k) =>
       Array.from({ length: places }, (_, i) => finite(frame.paths[i * count + k])));
+    this.#level(columns);
     this.plot.setData([[...frame.path_epochs], ...columns]);
   }
+}
+
+/** The power of ten of the largest number. */
+function powerOf(column) {
+  const most = Math.max(...column.map((v) => Math.abs(v ?? 0)));
+  return most > 0 ? Math.floor(Math.log10(most)) : null;
 }
 
 function finite(value) {

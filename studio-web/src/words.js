@@ -8,6 +8,7 @@ export function number(value, digits = 4) {
   if (!Number.isFinite(value)) return value > 0 ? "∞" : "−∞";
   if (Number.isInteger(value) && Math.abs(value) < 1e7) return sign(String(value));
   const size = Math.abs(value);
+  if (size >= 10 ** digits && size < 1e6) return sign(String(Number(value.toPrecision(digits))));
   if (size >= 1e-3 && size < 1e6) return sign(value.toPrecision(digits));
   const [mantissa, power] = value.toExponential(Math.min(digits, 4) - 1).split("e");
   return `${sign(mantissa)}·10${raised(power.replace("+", ""))}`;

@@ -112,6 +112,26 @@ def test_a_plane_tells_the_likeliest_class_and_how_likely_it_is(
     assert frame["surface"][11 * cells + 30] == pytest.approx(likely.argmax() + likely.max())
 
 
+def test_maps_of_units_are_what_the_layers_give(opened: Callable[..., Session]) -> None:
+    setup = dataclasses.replace(
+        sample_setup("xor"), layers=(Layer(12, "tanh"), Layer(3, "relu")), held=0.0
+    )
+    session = opened(setup)
+    frame, scene = after(session, "epoch"), session.scene()
+    count, params = scene["map"], session._run.params
+    assert scene["units"] == [10, 3]
+    maps = frame["maps"].reshape(13, count, count)
+    axes = np.array(scene["axes"])
+    place = axes[:, 0] + (np.array([4, 9]) + 0.5) / count * (axes[:, 1] - axes[:, 0])
+    table = setup.source.table()
+    columns = np.stack([table["x1"], table["x2"]], axis=1)
+    row = (place - columns.mean(axis=0)) / columns.std(axis=0)
+    first = np.tanh(params["0.weight"] @ row + params["0.bias"])
+    second = np.maximum(params["2.weight"] @ first + params["2.bias"], 0)
+    np.testing.assert_allclose(maps[:10, 9, 4], first[:10], rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(maps[10:, 9, 4], second, rtol=1e-4, atol=1e-5)
+
+
 def test_curves_of_classes_over_one_input(opened: Callable[..., Session]) -> None:
     table, source = own(x=np.linspace(-1, 1, 30), kind=["a", "b", "c"] * 10)
     session = opened(Setup(source, "kind", ("x",), layers=(Layer(3, "relu"),)), table)

@@ -95,6 +95,7 @@ class Session:
     _before: Array  # the parameters before the last slice or step
     _path: Trail  # epochs and parameters
     _surface: Array
+    _maps: Array  # of the units
     _history: History
     _since: float  # when the last slice began
     _earned: float  # steps that the speed allows and that were not made
@@ -357,6 +358,7 @@ class Session:
         within, path = self._within.rows, self._path.rows
         return pack(head, {
             "params": self._params, "before": self._before, "surface": self._seen_surface(),
+            "maps": self._maps,
             "epochs": _thinned(epochs), "losses": _thinned(losses),
             "held": _thinned(held),
             "within_epochs": within[:, 0], "within_losses": within[:, 1],
@@ -376,6 +378,7 @@ class Session:
         if self._surface_of != self._sequence and (late or not costly or self._surface_of < 0):
             begin = time.thread_time()
             self._surface = self.view.numbers(self._run)
+            self._maps = self.view.maps(self._run)
             self._surface_seconds = time.thread_time() - begin
             self._surface_of, self._surface_at = self._sequence, now
         return self._surface

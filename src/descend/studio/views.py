@@ -12,7 +12,8 @@ from descend.train.start import SteppedRun
 __all__ = ["View"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
-FINE, COARSE = 129, 44  # places of a curve, and along each axis of a plane
+FINE, COARSE, MAP = 129, 44, 14  # places of a curve, along each axis of a plane, of a unit's map
+MOST_UNITS, MOST_LAYERS = 10, 4  # of a network that have a map
 POINTS, JUDGED = 2000, 1000  # rows that are drawn; that are judged in pictures of many inputs
 MARGIN = 0.06  # of the data's range, around a plane
 SURE = 0.999  # a probability below 1, so that it never counts as the next class
@@ -28,6 +29,7 @@ class View:
     Attributes:
         kind: which picture it is.
         rows: those that are drawn. whole: whether they are all.
+        units: of a network over a plane, how many units of each hidden layer have a map.
         axes: (2, 2) of a plane, from where to where both inputs go.
     """
 
@@ -42,6 +44,10 @@ class View:
             self.kind = "table" if descent.classes else "pairs"
         self.axes = self._axes()
         self._places = self._place()
+        network = descent.job.problem.network
+        self._network = network if self.kind == "plane" else None
+        self.units = self._units()
+        self._mapped = self._map_places() if self.units else np.zeros((0, 2))
 
     def _axes(self) -> Array:
         if self.kind not in ("curve", "plane"):
@@ -57,11 +63,37 @@ class View:
             low, high = self.axes[0].tolist()
             return np.linspace(low, high, FINE)[:, None]
         if self.kind == "plane":
-            # The middles of cells, row by row from below.
-            steps = (np.arange(COARSE) + 0.5) / COARSE
-            across, up = (a + steps * (b - a) for a, b in self.axes)
-            return np.stack([g.reshape(-1) for g in np.meshgrid(across, up)], axis=1)
+            return self._cells(COARSE)
         return self.rows.x[: min(len(self.rows.x), JUDGED)]
+
+    def _cells(self, count: int) -> Array:
+        """(count², 2) the middles of the cells of a plane, row by row from below."""
+        steps = (np.arange(count) + 0.5) / count
+        across, up = (a + steps * (b - a) for a, b in self.axes)
+        return np.stack([g.reshape(-1) for g in np.meshgrid(across, up)], axis=1)
+
+    def _units(self) -> list[int]:
+        if self._network is None:
+            return []
+        layers = self._descent.setup.layers[:MOST_LAYERS]
+        return [min(layer.units, MOST_UNITS) for layer in layers]
+
+    def _map_places(self) -> Array:
+        """Where the units are asked, as the network takes it."""
+        places, scaling = self._cells(MAP), self._descent.job.scaling
+        if scaling is not None:
+            (own,) = scaling.columns.values()
+            places = own.into(places)
+        return places.astype(np.float32)
+
+    def maps(self, run: SteppedRun) -> Array:
+        """(units · places,) what each unit that is shown gives at the places of its map."""
+        if self._network is None or not self.units:
+            return np.zeros(0)
+        outputs = [*self._network.outputs(self._mapped, run.under_way.leaves(False))]
+        # A hidden layer is a linear one and the activation behind it.
+        found = [outputs[2 * i + 1][:, :count].T for i, count in enumerate(self.units)]
+        return np.concatenate([each.reshape(-1) for each in found]).astype(np.float64)
 
     def numbers(self, run: SteppedRun) -> Array:
         """What the picture shows of the model as it is.
@@ -89,6 +121,7 @@ class View:
         return {
             "kind": self.kind, "classes": descent.classes, "inputs": list(descent.inputs),
             "target": descent.target, "axes": self.axes.tolist(), "cells": COARSE,
+            "units": self.units, "map": MAP,
             "x": _plain(rows.x.T), "y": _plain(rows.y), "held": rows.held.astype(int).tolist(),
             "grid": self._places[:, 0].tolist() if self.kind == "curve" else [],
             "first": _plain(self.numbers(first)) if self.kind == "curve" else [],

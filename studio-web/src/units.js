@@ -1,0 +1,84 @@
+// A map of the plane for each unit of the hidden layers: what it gives there.
+import { make } from "./dom.js";
+import { Picture } from "./picture.js";
+import { fill } from "./words.js";
+
+const SIDE = 52, GAP = 8, LINE = 20;
+const OFTEN = 100; // milliseconds between two pictures while it plays
+
+export class UnitsPicture extends Picture {
+  constructor(canvas) {
+    super(canvas);
+    this.drawnAt = -Infinity;
+  }
+
+  setScene(scene) {
+    this.scene = scene;
+    this.cells = make("canvas", { width: scene.map, height: scene.map });
+    this.#lay();
+    this.resize();
+  }
+
+  /** As high as its rows: a layer takes as many as it needs. */
+  #lay() {
+    const wide = Math.max(this.canvas.parentElement.clientWidth, SIDE);
+    this.columns = Math.max(1, Math.floor((wide + GAP) / (SIDE + GAP)));
+    const rows = this.scene.units.map((count) => Math.ceil(count / this.columns));
+    const height = rows.reduce((sum, count) => sum + LINE + count * (SIDE + GAP), 0);
+    this.canvas.parentElement.style.height = `${height}px`;
+  }
+
+  resize() {
+    if (this.scene) this.#lay();
+    super.resize();
+  }
+
+  paintStill(pen) {
+    pen.fillStyle = this.colours.soft;
+    pen.textBaseline = "top";
+    let top = 0;
+    this.scene.units.forEach((count, i) => {
+      pen.fillText(fill(this.words.layer_name ?? "", { number: String(i + 1) }), 0, top + 3);
+      top += LINE + Math.ceil(count / this.columns) * (SIDE + GAP);
+    });
+  }
+
+  draw(frame) {
+    const now = performance.now();
+    if (frame.playing && now - this.drawnAt < OFTEN) return void (this.last = frame);
+    this.drawnAt = now;
+    const pen = this.scene?.units.length && this.begin(frame);
+    if (!pen) return;
+    const places = this.scene.map ** 2;
+    let top = 0, at = 0;
+    pen.imageSmoothingEnabled = true;
+    for (const count of this.scene.units) {
+      for (let k = 0; k < count; k++, at++) {
+        this.#paint(frame.maps.subarray(at * places, (at + 1) * places));
+        const x = (k % this.columns) * (SIDE + GAP);
+        const y = top + LINE + Math.floor(k / this.columns) * (SIDE + GAP);
+        pen.drawImage(this.cells, x, y, SIDE, SIDE);
+      }
+      top += LINE + Math.ceil(count / this.columns) * (SIDE + GAP);
+    }
+  }
+
+  /** Each map by its own range, blue below its middle and orange above. */
+  #paint(values) {
+    const count = this.scene.map;
+    const pen = this.cells.getContext("2d");
+    const image = pen.createImageData(count, count);
+    const ground = this.colours.rgb.panel;
+    const [low, high] = this.colours.rgb.classes;
+    const [least, most] = [Math.min(...values), Math.max(...values)];
+    const half = (most - least) / 2 || 1;
+    values.forEach((value, i) => {
+      const at = 4 * ((count - 1 - Math.floor(i / count)) * count + (i % count));
+      const share = most > least ? (value - (least + most) / 2) / half : 0;
+      const colour = share < 0 ? low : high;
+      for (let k = 0; k < 3; k++) image.data[at + k] = ground[k] + (colour[k] - ground[k]) * (0.06 + 0.8 * Math.abs(share));
+      image.data[at + 3] = 255;
+    });
+    pen.putImageData(image, 0, 0);
+  }
+}
