@@ -1,6 +1,7 @@
 """Lessons are read with their mistakes named by line; each question can be answered as it says."""
 
 import json
+import math
 import threading
 from pathlib import Path
 
@@ -190,6 +191,7 @@ WRONG: dict[str, tuple[str, str, str, int, str]] = {
     "nothing asked": ('ask = "Diverge!"\n', "", "asks nothing", 18, "ask ="),
     "no step": ("## ", "### ", "has no step", 29, "##"),
     "a block too early": ("Look.", "```setup\nlr = 1\n```", "before the first step", 7, "below"),
+    "deeply nested": ('batch_size = "all"', f"a = {'[' * 5000}", "nested too deeply", 14, "flat"),
     "two questions": ("End.", '```setup\n```\n```setup\n```', "a second setup", 31, "another step"),
     "a block that is open": ("End.", "```question\nask = 1", "not closed", 29, "end it"),
 }  # fmt: skip
@@ -213,6 +215,10 @@ MEANT: dict[str, tuple[str, str, str, int]] = {
     "a rate out of range": ("lr 1.0", "lr 1e9", 'lr takes no "1e9"', 18),
     "an unknown field": ('batch_size = "all"', "batchsize = 3", 'no "batchsize"', 9),
     "another optimizer": ("lr = 0.01", 'optimizer = "adm"', 'no optimizer "adm"', 1),
+    "a formula that is none": ("lr = 0.01", 'formula = "y = w1*x +"', "something is missing", 1),
+    "a column that is none": ("lr = 0.01", 'target = "z"', 'no column "z"', 1),
+    "a table of one's own": ("lr = 0.01", 'source = { own = "a", digest = "0" }', "no table", 1),
+    "a date": ("lr = 0.01", "lr = 1979-05-27", "the learning rate is a number", 1),
 }
 
 
@@ -254,7 +260,7 @@ def test_a_file_that_is_none_is_refused(tmp_path: Path) -> None:
 FACTS_READ = {**dict.fromkeys(("w1", "diverging"), ()), **{n: f.words for n, f in FACTS.items()}}
 SEEN: dict[str, float | str] = {
     "state": "stuck", "loss": 2.0, "start": 10.0, "epoch": 3.0, "w1": -1.5, "diverging": 1.0,
-    "optimizer": "adam",
+    "optimizer": "adam", "mean": math.nan,
 }  # fmt: skip
 
 
@@ -266,6 +272,7 @@ SEEN: dict[str, float | str] = {
         ("loss < start", True), ("w1 < -1e0 and epoch >= 3", True), ("w1 > .5", False),
         ("state == stuck", True), ("state != stuck", False), ("state == diverging", False),
         ("optimizer == adam and loss < 1", False), ("held < 1", False), ("held >= 1", False),
+        ("mean != 1", False), ("mean < 2", False), ("loss < mean", False),
     ],
 )  # fmt: skip
 def test_conditions(text: str, holds: bool) -> None:

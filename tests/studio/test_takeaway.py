@@ -245,6 +245,7 @@ JSONS = st.recursive(
 )  # fmt: skip
 
 
+@pytest.mark.fuzz
 @given(st.text())
 def test_any_text_is_a_state_or_refused(text: str) -> None:
     for given_text in (text, f"#{FRAGMENT}{text}"):
@@ -252,6 +253,7 @@ def test_any_text_is_a_state_or_refused(text: str) -> None:
             from_fragment(given_text)
 
 
+@pytest.mark.fuzz
 @given(st.dictionaries(st.sampled_from([*PARABOLA.plain()]), JSONS, max_size=3))
 def test_any_field_is_taken_or_refused(fields: dict[str, Any]) -> None:
     with contextlib.suppress(UsageError):

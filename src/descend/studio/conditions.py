@@ -9,10 +9,11 @@ On the left stands a fact; on the right a number, a fact, a number times a fact,
 
 from __future__ import annotations
 
+import math
 import operator
 import re
 from collections.abc import Callable, Collection, Mapping
-from typing import NamedTuple
+from typing import NamedTuple, TypeGuard
 
 from descend.errors import UsageError, suggest
 
@@ -43,14 +44,19 @@ class _Comparison(NamedTuple):
     word: str | None = None
 
     def holds(self, facts: Facts) -> bool:
-        """Whether it does; not where a fact is missing, or is a word where a number belongs."""
+        """Whether it does; not where a fact is missing or not known yet, or is a word."""
         left = facts.get(self.left)
         if self.word is not None:
             return left is not None and (left == self.word) == (self.sign == "==")
         right = 1.0 if self.fact is None else facts.get(self.fact)
-        if isinstance(left, str) or isinstance(right, str) or left is None or right is None:
+        if not (_is_known(left) and _is_known(right)):
             return False
         return COMPARISONS[self.sign](left, self.times * right)
+
+
+def _is_known(fact: Fact | None) -> TypeGuard[float]:
+    """Whether it is a number, and one that there is already."""
+    return isinstance(fact, int | float) and not math.isnan(fact)
 
 
 class Condition(NamedTuple):

@@ -13,6 +13,7 @@ from descend.errors import DescendError, UsageError, suggest
 from descend.methods.table import LOSSES, OPTIMIZERS
 from descend.networks import ACTIVATIONS
 from descend.studio.conditions import Condition, Facts, read_condition
+from descend.studio.descent import Descent
 from descend.studio.frames import STATES
 from descend.studio.lessons import Lesson, Question, Step
 from descend.studio.setup import PARABOLA, Setup
@@ -159,15 +160,27 @@ def orders_of(question: Question, known: Mapping[str, Callable[[Any], bool]]) ->
 def check_lesson(lesson: Lesson, known: Mapping[str, Callable[[Any], bool]]) -> None:
     """Refuse a lesson that asks for what there is not, with the line of the question.
 
+    Every step's setup is compiled.
+
     Raises:
-        UsageError: as `setup_of`, `read_condition` and `orders_of`, with the place.
+        UsageError: as `setup_of`, `read_condition`, `orders_of` and `Descent`, with the place.
     """
-    _placed(lesson, 1, lambda: setup_of(lesson))
+    _placed(lesson, 1, partial(_compile, lesson, None))
     for number, step in enumerate(lesson.steps):
-        _placed(lesson, step.line, partial(setup_of, lesson, number))
+        if step.setup:
+            _placed(lesson, step.line, partial(_compile, lesson, number))
         if step.question is not None:
             _placed(lesson, step.question.line, partial(condition_of, lesson, number))
             _placed(lesson, step.question.line, partial(orders_of, step.question, known))
+
+
+def _compile(lesson: Lesson, step: int | None) -> None:
+    setup = setup_of(lesson, step)
+    if setup.source.own:
+        raise UsageError(
+            "a lesson brings no table of one's own", remedy='write source = { sample = "…" }'
+        )
+    Descent(setup, setup.source.table())
 
 
 def check_lessons(

@@ -334,6 +334,8 @@ def _check_keys(
 def _toml(file: str, part: _Text) -> dict[str, Any]:
     try:
         return tomllib.loads(part.text)
+    except RecursionError:
+        raise _wrong(file, part.line, "this is nested too deeply", "write it flat") from None
     except tomllib.TOMLDecodeError as error:
         place = re.search(r" \(at (?:line (\d+), column \d+|end of document)\)", str(error))
         ahead = int(place[1]) - 1 if place and place[1] else part.text.count("\n")
