@@ -131,6 +131,15 @@ def for_the_docs(server: Server) -> None:
         page = Page(driver).open(server.address)
         descended(page)
         shot(page, DOCS)
+        page.open_panel("data")
+        page.choose("sample", "spiral")
+        wait(lambda: page.kind == "plane", "the plane")
+        page.slide("speed", 10)
+        page.press(" ")
+        wait(lambda: int(page.number("epoch_count")) > 250, "it to learn")
+        page.press(" ")
+        page.click(".open-data")
+        shot(page, DOCS.with_name("studio-network.png"))
     finally:
         driver.quit()
 

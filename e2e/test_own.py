@@ -72,6 +72,12 @@ def test_a_formula_with_an_error_is_told_at_its_place_and_mended(page: Page, lin
     told = page.text(".wrong").splitlines()
     assert told[1].strip() == "y = a*x + sin("
     assert page.text(".formula") == "y = a·x + b"  # what was there stays
+    page.js(
+        "const f = document.querySelector(arguments[0]); f.value = 'y = a*x**2 + b';"
+        "f.dispatchEvent(new Event('input', {bubbles: true}))", page.field("formula"),
+    )  # fmt: skip
+    wait(lambda: page.text(".wrong") == "", "nothing to be wrong any more")
+    assert page.text(".formula") == "y = a·x + b"  # until it is done
     page.choose("formula", "y = a*x**2 + b*x + c")
     wait(lambda: page.text(".formula") == "y = a·x² + b·x + c", "the formula")
     assert page.text(".wrong") == ""
@@ -114,6 +120,39 @@ def test_a_network_tells_classes_apart(page: Page, sample: str) -> None:
     run = descend.start(model, x, y, **options).step(epochs=epochs).step(batches=steps)
     norm = float(np.linalg.norm(run.params["0.weight"]))
     assert page.parameter(f"‖0.weight‖ ({setup.layers[0].units}×2)") == f"{norm:.6f}"
+
+
+def test_the_loss_over_two_parameters_and_its_ball(page: Page) -> None:
+    wait(lambda: page.shows(".ds-slope canvas"), "the panel")
+    label = "return document.querySelector('.ds-slope canvas').ariaLabel"
+    wait(lambda: "w1 = 1.000000" in page.js(label), "its words")
+    counted = (
+        "const c = document.querySelector('.ds-slope canvas');"
+        "const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;"
+        "let n = 0, x = 0; for (let i = 0; i < d.length; i += 4) "
+        "if (Math.abs(d[i] - 0xd1) < 9 && Math.abs(d[i + 2] - 0x0f) < 9) "
+        "{ n += 1; x += (i / 4) % c.width; } return n < 60 ? 0 : x / n / c.width"
+    )
+    first = wait(lambda: page.js(counted), "the ball")
+    page.slide("lr", -1)
+    page.press("n")
+    wait(lambda: page.step == 100, "an epoch")
+    wait(lambda: page.js(counted) > first + 0.01, "the ball to have moved to the right")
+    page.js(
+        "const s = document.querySelectorAll('.ds-chosen select')[0]; s.value = '2';"
+        "s.dispatchEvent(new Event('change'))"
+    )
+    wait(lambda: page.js(counted) > first + 0.1, "the ball at w3 = 10")
+
+
+def test_each_unit_has_a_map(page: Page) -> None:
+    assert not page.shows(".ds-units")
+    page.open_panel("data")
+    page.choose("sample", "xor")
+    wait(lambda: page.shows(".ds-units canvas"), "the maps")
+    assert not page.shows(".ds-slope")
+    label = page.find(".ds-units canvas").get_attribute("aria-label")
+    wait(lambda: "8 units in hidden layers" in label, "their words")
 
 
 def test_layers_are_added_and_removed(page: Page) -> None:

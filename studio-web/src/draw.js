@@ -7,6 +7,7 @@ import { LossPicture } from "./loss.js";
 import { PairsPicture, TablePicture } from "./pairs.js";
 import { PathsPicture } from "./paths.js";
 import { PlanePicture } from "./plane.js";
+import { SlopePicture } from "./slope.js";
 import { UnitsPicture } from "./units.js";
 import ownStyle from "./style.css";
 import { fill, fixed, number } from "./words.js";
@@ -26,9 +27,10 @@ const KINDS = {
  * Options: `words`, the catalogue of one language; `dark`, or nothing for what the system prefers.
  * Returns what the drawing takes: a scene, frames (ArrayBuffers; the latest one is drawn at the
  * next animation frame, and only then `onDrawn` is called), words, light or dark; the courses of
- * other runs; whether a click on the curve's picture calls `onPoint`.
+ * other runs; a surface of the loss, for other parameters of which `onPlane` asks; whether a click
+ * on the curve's picture calls `onPoint`.
  */
-export function draw(element, { words, dark, onDrawn = () => {}, onPoint = () => {} } = {}) {
+export function draw(element, { words, dark, onDrawn = () => {}, onPoint = () => {}, onPlane = () => {} } = {}) {
   addStyle(element.getRootNode());
   const board = new Board();
   const canvas = make("canvas", { role: "img" });
@@ -39,8 +41,17 @@ export function draw(element, { words, dark, onDrawn = () => {}, onPoint = () =>
   const paths = new PathsPicture(way, legend);
   const grid = make("canvas", { role: "img" });
   const units = new UnitsPicture(grid);
-  const titles = { fit: make("h2"), loss: make("h2"), progress: make("h2"), paths: make("h2"), units_title: make("h2") };
+  const hill = make("canvas", { role: "img" });
+  const axes = [make("select"), make("select")];
+  const slope = new SlopePicture(hill, axes);
+  const titles = { slope_title: make("h2"), fit: make("h2"), loss: make("h2"), progress: make("h2"), paths: make("h2"), units_title: make("h2") };
   const neurons = make("section", { class: "ds-panel ds-units", hidden: "" }, titles.units_title, make("div", { class: "ds-maps" }, grid));
+  const valley = make(
+    "section",
+    { class: "ds-panel ds-slope", hidden: "" },
+    make("div", { class: "ds-chosen" }, titles.slope_title, ...axes),
+    make("div", { class: "ds-hill" }, hill),
+  );
   const root = make(
     "div",
     { class: "ds-root" },
@@ -49,6 +60,7 @@ export function draw(element, { words, dark, onDrawn = () => {}, onPoint = () =>
     make("section", { class: "ds-panel ds-numbers" }, titles.progress, board.progress, board.table),
     make("section", { class: "ds-panel ds-loss" }, titles.loss, plot),
     neurons,
+    valley,
     make("section", { class: "ds-panel ds-paths" }, titles.paths, way, legend),
   );
   element.replaceChildren(make("div", { class: "ds-outer" }, root));
@@ -66,6 +78,7 @@ export function draw(element, { words, dark, onDrawn = () => {}, onPoint = () =>
     plot.setAttribute("aria-label", fill(texts.loss_described, { loss: number(frame.loss) }));
     gaps.units = scene.units.reduce((a, b) => a + b, 0);
     grid.setAttribute("aria-label", fill(texts.units_described, gaps));
+    hill.setAttribute("aria-label", fill(texts.slope_described, gaps));
     way.setAttribute("aria-label", fill(texts.paths_described, gaps));
   }
 
@@ -78,6 +91,7 @@ export function draw(element, { words, dark, onDrawn = () => {}, onPoint = () =>
     loss.draw(frame);
     paths.draw(frame);
     units.draw(frame);
+    slope.draw(frame);
     describe(frame);
     root.dataset.frames = String((drawn += 1));
     root.dataset.kind = scene.kind;
@@ -88,6 +102,13 @@ export function draw(element, { words, dark, onDrawn = () => {}, onPoint = () =>
     loss.rebuild();
     paths.rebuild();
     units.resize();
+    slope.resize();
+  }
+
+  function choose(changed) {
+    const chosen = axes.map((select) => Number(select.value));
+    if (chosen[0] === chosen[1]) chosen[1 - changed] = slope.slope.chosen[changed];
+    onPlane(...chosen);
   }
 
   function name() {
@@ -104,6 +125,8 @@ export function draw(element, { words, dark, onDrawn = () => {}, onPoint = () =>
   watching.observe(canvas);
   watching.observe(plot);
   watching.observe(grid);
+  watching.observe(hill);
+  axes.forEach((select, k) => select.addEventListener("change", () => choose(k)));
   canvas.addEventListener("click", point);
 
   const drawing = {
@@ -115,6 +138,10 @@ export function draw(element, { words, dark, onDrawn = () => {}, onPoint = () =>
       picture.last = loss.last = units.last = undefined;
       neurons.hidden = !scene.units.length;
       units.setScene(scene);
+      valley.hidden = !scene.sloped;
+      root.classList.toggle("ds-sloped", scene.sloped);
+      slope.last = undefined;
+      slope.setScene(scene);
       latest = undefined;
       board.setScene(scene);
       picture.setScene(scene);
@@ -122,12 +149,14 @@ export function draw(element, { words, dark, onDrawn = () => {}, onPoint = () =>
       name();
       describedAt = -Infinity;
     },
+    slope: (found) => slope.setSlope(found),
     frame(buffer) {
       latest = buffer;
       waiting ??= requestAnimationFrame(paint);
     },
     words(found) {
       texts = picture.words = loss.words = units.words = found;
+      axes.forEach((select, k) => select.setAttribute("aria-label", texts[k ? "up" : "across"]));
       name();
       board.setWords(texts);
       describedAt = -Infinity;

@@ -1,5 +1,10 @@
+<<<<<<< HEAD
 // The one module: `draw` for any page that has frames; `studio` for the studio's own; what a
 // notebook's cell renders by default; and in a report's page it plays by itself.
+=======
+// The one module: `draw` for any page that has frames; `studio` for the studio's own.
+import layout from "../../src/descend/studio/layout.json";
+>>>>>>> studio-own
 import { draw } from "./draw.js";
 import { make, say } from "./dom.js";
 import { takeFiles } from "./files.js";
@@ -23,6 +28,7 @@ export function studio(element, { path, file, words }) {
   let texts = words, stream;
   const drawing = draw(place, {
     words, dark: darkNow(), onDrawn: () => stream?.ack(), onPoint: (x, y) => stream.point(x, y),
+    onPlane: (first, second) => stream.order("plane", first * layout.planes + second),
   });
   const theme = new MutationObserver(() => drawing.dark(darkNow()));
   theme.observe(document.body, { attributeFilter: ["class"] });
@@ -34,6 +40,7 @@ export function studio(element, { path, file, words }) {
 
   stream = connect(`ws://${location.host}${path}`, {
     onScene: drawing.scene,
+    onSlope: drawing.slope,
     onFrame: drawing.frame,
     onOpen: () => show(false),
     onGone: () => show(true),

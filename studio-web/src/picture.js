@@ -3,7 +3,7 @@ import { make } from "./dom.js";
 import { coloursOf, fontOf } from "./theme.js";
 import { mark } from "./words.js";
 
-export const EDGE = { left: 44, right: 14, top: 14, bottom: 30 };
+export const EDGE = { left: 50, right: 14, top: 14, bottom: 30 };
 const STEPS = [1, 2, 2.5, 5, 10];
 const FAR = 1e4; // pixels: what is far outside; infinities too
 

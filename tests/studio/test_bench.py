@@ -3,6 +3,7 @@
 import asyncio
 import dataclasses
 import threading
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
@@ -216,6 +217,61 @@ def test_the_way_of_the_parameters(opened: Callable[..., Session]) -> None:
         places.append(frame["params"])
     np.testing.assert_array_equal(frame["paths"].reshape(-1, 3), places)
     np.testing.assert_allclose(frame["path_epochs"], [0, 1, 2, 3])
+
+
+def surface_of(session: Session, names: tuple[str, str]) -> dict[str, Any]:
+    """The surface of the loss over two parameters, once it is whole."""
+    seen(session)
+    for _ in range(2000):
+        told = session.slope.told
+        if told is not None and tuple(told["names"][i] for i in told["chosen"]) == names:
+            return told
+        time.sleep(0.01)
+    raise AssertionError("there is no surface")
+
+
+@pytest.mark.parametrize("names", [("w1", "w2"), ("w3", "w1")])
+def test_the_loss_over_two_parameters(
+    opened: Callable[..., Session], names: tuple[str, str]
+) -> None:
+    session = opened(PARABOLA)
+    known = ["w1", "w2", "w3"]
+    session.order("plane", known.index(names[0]) * 64 + known.index(names[1]))
+    told = surface_of(session, names)
+    (a, b), (c, d) = told["spans"]
+    assert a <= -10 and b >= 10 and c <= -10 and d >= 10
+    x = PARABOLA.source.table()["x"]
+    for up, across in ((0, 0), (20, 7), (32, 32)):
+        w = {"w1": 1.0, "w2": 0.0, "w3": 1.0}
+        w[names[0]] = a + (across + 0.5) / told["cells"] * (b - a)
+        w[names[1]] = c + (up + 0.5) / told["cells"] * (d - c)
+        error = w["w1"] * x**2 + w["w2"] * x + w["w3"] - (4 * x**2 + 5 * x + 6)
+        found = told["values"][up * told["cells"] + across]
+        assert found == pytest.approx(np.log10(np.mean(error**2)), abs=1e-4)
+
+
+def test_another_place_of_the_others_is_another_surface(opened: Callable[..., Session]) -> None:
+    session = opened(PARABOLA)
+    first = surface_of(session, ("w1", "w2"))
+    after(session, "epoch")
+    for _ in range(2000):
+        if session.slope.told is not first:
+            break
+        time.sleep(0.01)
+    assert session.slope.told is not None
+    assert session.slope.told["values"] != first["values"]
+    assert session.slope.told["spans"] == first["spans"]
+
+
+def test_a_plane_of_one_parameter_is_none(opened: Callable[..., Session]) -> None:
+    session = opened(PARABOLA)
+    first = surface_of(session, ("w1", "w2"))
+    for plane in (0, 65, 3, 64 * 63):
+        assert after(session, "plane", plane)["updates"] == 0
+    assert surface_of(session, ("w1", "w2")) is first
+    with pytest.raises(UsageError, match="plane takes no"):
+        session.order("plane", -1)
+    assert not opened(sample_setup("xor")).slope.is_there
 
 
 def test_rows_with_missing_values_are_left_out(opened: Callable[..., Session]) -> None:

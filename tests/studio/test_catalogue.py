@@ -19,7 +19,8 @@ WEB_WORDS = {  # what the module that draws asks for
     "fit_described", "loss_described", "surface", "pairs", "table", "paths", "norms", "held_now",
     "accuracy", "held_accuracy", "legend_held", "true_value", "predicted_value", "example_row",
     "example_class", "surface_described", "pairs_described", "table_described", "paths_described",
-    "units_title", "layer_name", "units_described",
+    "units_title", "layer_name", "units_described", "slope_title", "across", "up",
+    "slope_described",
 }  # fmt: skip
 
 

@@ -31,7 +31,9 @@ class Browser:
         self.closed = code, reason
 
     async def send_text(self, text: str) -> None:
-        await self.sent.put(json.loads(text))
+        message = json.loads(text)
+        if "slope" not in message:  # which comes when it is whole
+            await self.sent.put(message)
 
     async def send_bytes(self, frame: bytes) -> None:
         await self.sent.put(unpack(frame)[0])

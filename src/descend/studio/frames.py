@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["BLOCKS", "HEAD", "STATES", "VERSION", "pack", "unpack"]
+__all__ = ["BLOCKS", "HEAD", "PLANES", "STATES", "VERSION", "pack", "unpack"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 _LAYOUT = json.loads(files("descend.studio").joinpath("layout.json").read_text("utf-8"))
@@ -23,6 +23,8 @@ HEAD: tuple[str, ...] = tuple(_LAYOUT["head"])
 BLOCKS: tuple[str, ...] = tuple(_LAYOUT["blocks"])
 STATES: Mapping[str, tuple[str, ...]] = {n: tuple(v) for n, v in _LAYOUT["states"].items()}
 """The states that a run may be in, with the numbers that are told of each."""
+PLANES: int = _LAYOUT["planes"]
+"""The number of a plane is that of its first parameter times this, plus that of its second."""
 LITTLE = np.dtype("<f8")
 
 

@@ -38,6 +38,7 @@ FAVICON = (
     'rx="7" fill="#2f6fb0"/><path d="M5 7c5 22 17 22 22 0" fill="none" stroke="#fff" '
     'stroke-width="3"/><circle cx="16" cy="23" r="4" fill="#ff8a52"/></svg>'
 )
+LOOKED = 0.2  # seconds between two looks whether there is another surface of the loss
 UNKNOWN_RUN = 4404  # why a socket is closed: in the range that applications may use
 
 
@@ -128,6 +129,7 @@ class Studio:
             return
         drawn = asyncio.Event()
         sending = asyncio.create_task(_send(socket, view.bench, drawn))
+        telling = asyncio.create_task(_tell_surfaces(socket, view.bench))
         try:
             async for text in socket.iter_text():
                 try:
@@ -137,6 +139,7 @@ class Studio:
                     break
         finally:
             sending.cancel()
+            telling.cancel()
 
 
 async def _send(socket: WebSocket, bench: Bench, drawn: asyncio.Event) -> None:
@@ -163,6 +166,18 @@ async def _send(socket: WebSocket, bench: Bench, drawn: asyncio.Event) -> None:
             if session is bench.session:
                 await socket.close(1011, "The run has ended.")
                 return
+
+
+async def _tell_surfaces(socket: WebSocket, bench: Bench) -> None:
+    """Surfaces of the loss, which are whole now and then while a run rests."""
+    told = None
+    with suppress(WebSocketDisconnect, RuntimeError):
+        while not bench.closed:
+            found = bench.session.slope.told
+            if found is not None and found is not told:
+                told = found
+                await socket.send_text(json.dumps({"slope": told}))
+            await asyncio.sleep(LOOKED)
 
 
 def _settle(made: asyncio.Future[tuple[int, bytes]], sequence: int, frame: bytes) -> None:

@@ -17,10 +17,11 @@ import numpy as np
 from descend.errors import UsageError
 from descend.records.record import History
 from descend.studio.descent import Descent
-from descend.studio.frames import STATES, pack
+from descend.studio.frames import PLANES, STATES, pack
 from descend.studio.narration import Course, Told, narrate
 from descend.studio.samples import Table
 from descend.studio.setup import Setup
+from descend.studio.slope import Slope
 from descend.studio.trail import Trail
 from descend.studio.views import View
 from descend.train.start import SteppedRun
@@ -112,6 +113,7 @@ class Session:
         self.setup = setup
         self.descent = Descent(setup, setup.source.table() if table is None else table)
         self.view = View(self.descent)
+        self.slope = Slope(self.descent)
         self._changed, self._clock = changed, clock
         self._lr, self._speed = setup.lr, SPEED
         self._per_epoch = -(-self.descent.n_rows // self.descent.batch_size)
@@ -177,8 +179,8 @@ class Session:
         d = self.descent
         return {
             "params": [one.label for one in d.shown], "norms": any(o.is_norm for o in d.shown),
-            "paths": min(len(d.shown), MOST_PATHS), "accuracy": d.has_accuracy,
-            "batch_size": d.batch_size, "examples": d.takes_examples,
+            "paths": min(len(d.shown), MOST_PATHS), "sloped": self.slope.is_there,
+            "accuracy": d.has_accuracy, "batch_size": d.batch_size, "examples": d.takes_examples,
             **self.view.scene(d.first),
         }  # fmt: skip
 
@@ -222,7 +224,17 @@ class Session:
                 self._sequence += 1
             if self._playing:
                 self._slice()
+            else:
+                self._look_around()
             self._answer()
+
+    def _look_around(self) -> None:
+        """While it rests, work on the surface of the loss, which is told when it is whole."""
+        if not self.slope.is_there:
+            return
+        self.slope.aim(self._run, self._path.rows[:, 1:])
+        if not self.slope.is_done:
+            self.slope.advance(SLICE_SECONDS)
 
     def _due(self) -> bool:
         """Whether there is anything to do before somebody calls."""
@@ -231,7 +243,7 @@ class Session:
         if self._playing:
             fastest = SPEEDS[self._speed] == math.inf
             return fastest or (bool(self._asks) and self._missing() <= 0)
-        return any(ask.have < self._sequence for ask in self._asks)
+        return not self.slope.is_done or any(ask.have < self._sequence for ask in self._asks)
 
     def _rest(self) -> float | None:
         """For how long to wait for somebody to call; for ever where it does not play."""
@@ -440,6 +452,11 @@ def _stepping(session: Session, **by: int) -> None:
     session._step(**by) if "examples" not in by else session._one_example()
 
 
+def _choose_plane(session: Session, plane: float) -> None:
+    if session.slope.takes(plane):
+        session.slope.choose(int(plane))
+
+
 def _begin(session: Session, values: dict[str, float]) -> None:
     """Begin at other values of some parameters."""
     session.descent.begin_at(values)
@@ -463,6 +480,7 @@ ORDERS = {
     "epoch": _Order(lambda s, v: _stepping(s, epochs=int(v)), _counts),
     "reset": _Order(_reset),
     "begin": _Order(_begin, _are_starts),
+    "plane": _Order(_choose_plane, lambda v: v in range(PLANES * PLANES)),
     "lr": _Order(_set_rate, lambda v: RATES[0] <= v <= RATES[1]),
     "speed": _Order(_set_speed, lambda v: v in range(len(SPEEDS))),
 }

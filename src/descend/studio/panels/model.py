@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from nicegui import ui
@@ -73,15 +73,7 @@ class ModelPanel(Panel):
 
     def _check(self, text: str) -> None:
         """Say what is wrong with a formula while it is typed."""
-        self._wrong.set_text("")
-        try:
-            formula = Formula.parse(text, READY)
-            formula.bind(list(self.bench.table), formula.names)
-        except DescendError as error:
-            self._wrong.set_text(self._place_of(text, error))
-
-    def _place_of(self, text: str, error: DescendError) -> str:
-        return str(error)
+        self._wrong.set_text(complaint_of(text, self.bench.table))
 
     async def _use_formula(self, text: str) -> None:
         if text == self.bench.setup.formula:
@@ -177,6 +169,23 @@ class ModelPanel(Panel):
     async def _add(self) -> None:
         layers = self.bench.setup.layers
         await self._put_layers((*layers, layers[-1] if layers else FIRST_LAYER))
+
+
+def complaint_of(text: str, columns: Iterable[str]) -> str:
+    """What is wrong with a formula over these columns, with its place; nothing of a right one.
+
+    >>> complaint_of("y = a*x + b", ["x", "y"])
+    ''
+    >>> print(complaint_of("y = a*x + sin(", ["x", "y"]))
+    something is missing after "("
+        y = a*x + sin(
+                     ^
+    """
+    try:
+        Formula.parse(text, READY).bind(columns)
+    except DescendError as error:
+        return str(error)
+    return ""
 
 
 def reach(value: float) -> tuple[float, float, float]:

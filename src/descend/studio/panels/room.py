@@ -54,14 +54,14 @@ class Room:
         self._waiting += 1
         self._status.set_text(self.speech.say("compiling"))
         self._status.set_visibility(True)
-        found = None
+        found, there = None, False
         try:
             there = await self.bench.put(setup, opened)
         except DescendError as error:
-            found, there = error, False
-        self._waiting -= 1
-        if not self._waiting:
-            self._status.set_visibility(False)
+            found = error
+        finally:
+            self._waiting -= 1
+            self._status.set_visibility(self._waiting > 0)
         if found is not None and not (own and isinstance(found, FormulaError)):
             self.complain(str(found))
         if there:
