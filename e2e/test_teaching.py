@@ -60,6 +60,7 @@ def test_the_learning_rate_is_learnt_by_experiment(page: Page) -> None:
     wait(lambda: answered(page), "the first answer")
     assert "1 of 4 answered" in page.text(".lesson-place")
     assert page.text(".lesson-status") == "Answered."
+    assert page.text(".panels > [role=status]").startswith("Answered. It is still on its way.")
 
     next_step(page, "Just right")
     page.click(page.field("hint"))

@@ -1,10 +1,6 @@
-<<<<<<< HEAD
 // The one module: `draw` for any page that has frames; `studio` for the studio's own; what a
 // notebook's cell renders by default; and in a report's page it plays by itself.
-=======
-// The one module: `draw` for any page that has frames; `studio` for the studio's own.
 import layout from "../../src/descend/studio/layout.json";
->>>>>>> studio-own
 import { draw } from "./draw.js";
 import { make, say } from "./dom.js";
 import { takeFiles } from "./files.js";

@@ -24,7 +24,7 @@ except ImportError:
 
 from descend.studio.guard import Guard
 from descend.studio.guide import check_lessons
-from descend.studio.lessons import find_lesson
+from descend.studio.lessons import LESSONS, find_lesson
 from descend.studio.opened import read_file
 from descend.studio.page import FAVICON, Studio
 from descend.studio.session import ORDERS
@@ -55,7 +55,7 @@ def serve(
     """
     opened = None if file is None else read_file(file, os.path.basename(file))
     lessons = None if lesson is None else find_lesson(lesson)
-    if lessons is not None:
+    if lessons is not None and lesson not in LESSONS:
         check_lessons(lessons, {name: order.takes for name, order in ORDERS.items()})
     own = _listen(port)
     inner = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)

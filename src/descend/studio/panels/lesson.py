@@ -15,7 +15,7 @@ from descend.studio.lessons import LESSONS, Lesson, Question, own_lesson
 from descend.studio.panels import fields
 from descend.studio.panels.room import Panel
 from descend.studio.session import NO_FRAME, ORDERS, Session
-from descend.studio.speech import Text
+from descend.studio.speech import Text, text_of
 from descend.words import words_of
 
 __all__ = ["LessonPanel"]
@@ -45,6 +45,7 @@ class LessonPanel(Panel):
 
     def open(self) -> None:
         ui.timer(LOOKS, self._look)
+        self._spoken = text_of("p").classes("ds-unseen").props("role=status")
         super().open()
 
     def begin(self, lessons: dict[str, Lesson]) -> None:
@@ -130,8 +131,7 @@ class LessonPanel(Panel):
                     typed = ui.element("input").props("type=text inputmode=decimal")
                     typed.props.update({"data-field": "answer", "value": self._typed})
                     typed.on("change", lambda e: self._type(str(e.args)), js_handler=fields.VALUE)
-            status = self.speech.text(self._status(guide, asked), "p").classes("lesson-status")
-            status.props("role=status")
+            self.speech.text(self._status(guide, asked), "p").classes("lesson-status")
             if answered and asked.right:
                 self._markdown(self._asked_text("right"))
             if guide.step in self._hints and not answered:
@@ -143,7 +143,7 @@ class LessonPanel(Panel):
                     if asked.show:
                         fields.button(self.speech, "show", self._said("show_me"), self._show)
 
-    def _status(self, guide: Guide, asked: Question) -> Text:
+    def _status(self, guide: Guide, asked: Question) -> Callable[[], str]:
         if guide.step in guide.answered:
             return self._said("answered")
         if asked.number is None:
@@ -201,6 +201,16 @@ class LessonPanel(Panel):
         except ValueError:
             number = math.nan
         self.guide.type_number(number)
+        self._tell(self.guide)
+
+    def _tell(self, guide: Guide) -> None:
+        """Show how the question stands, and say it to whoever listens: what is spoken stays."""
+        asked = guide.question
+        if asked is not None:
+            said = [self._status(guide, asked)()]
+            if guide.step in guide.answered:
+                said.append(self._asked_text("right")())
+            self._spoken.set_text(" ".join(said))
         self.again()
 
     async def _show(self) -> None:
@@ -221,7 +231,7 @@ class LessonPanel(Panel):
         if self._seen:
             frame, self._seen, self._asked = self._seen, b"", False
             if guide is not None and self._note(session, guide, frame):
-                self.again()
+                self._tell(guide)
         if not self._asked and guide is not None:
             self._asked = True
             session.ask(self._have, partial(self._take, session))
