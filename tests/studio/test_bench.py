@@ -281,6 +281,22 @@ def test_rows_with_missing_values_are_left_out(opened: Callable[..., Session]) -
     assert session.descent.job.rows is not None and session.descent.job.rows.n_dropped == 1
 
 
+SAID = {
+    "xor": "converging", "circle": "converging", "gauss": "converging", "iris": "converging",
+    "misra1a": "arrived", "rat43": "arrived", "eckerle4": "arrived", "thurber": "arrived",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SAID)
+def test_what_is_said_of_samples(opened: Callable[..., Session], name: str) -> None:
+    session = opened(sample_setup(name))
+    for _ in range(40):
+        frame = after(session, "epoch")
+        if frame["ended"]:
+            break
+    assert frame["state"] == SAID[name]
+
+
 # --- the bench
 
 
