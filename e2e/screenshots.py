@@ -114,6 +114,7 @@ def for_the_docs(server: Server) -> None:
         page = Page(driver).open(server.address)
         descended(page)
         shot(page, DOCS)
+        make_small(DOCS)
         page.open_panel("data")
         page.choose("sample", "spiral")
         wait(lambda: page.kind == "plane", "the plane")
@@ -122,9 +123,18 @@ def for_the_docs(server: Server) -> None:
         wait(lambda: int(page.number("epoch_count")) > 250, "it to learn")
         page.press(" ")
         page.click(".open-data")
-        shot(page, DOCS.with_name("studio-network.png"))
+        network = DOCS.with_name("studio-network.png")
+        shot(page, network)
+        make_small(network)
     finally:
         driver.quit()
+
+
+def make_small(path: Path) -> None:
+    """Few colours are enough for pages of text."""
+    from PIL import Image
+
+    Image.open(path).convert("RGB").quantize(64, dither=Image.Dither.NONE).save(path, optimize=True)
 
 
 def shot(page: Page, path: Path) -> None:
