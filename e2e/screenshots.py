@@ -9,7 +9,7 @@ from browser import MISSING, Looks, Page, Server, browser_is_there, open_browser
 
 LANGUAGES = {"en": "en-US", "zh": "zh-CN"}
 DOCS = Path("docs/images/studio.png")
-EPOCHS = 30
+EPOCHS, COLOURS = 30, 128
 SIZES = {"wide": (1280, 800), "narrow": (360, 780)}
 
 
@@ -134,7 +134,9 @@ def make_small(path: Path) -> None:
     """Few colours are enough for pages of text."""
     from PIL import Image
 
-    Image.open(path).convert("RGB").quantize(64, dither=Image.Dither.NONE).save(path, optimize=True)
+    Image.open(path).convert("RGB").quantize(
+        COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE
+    ).save(path, optimize=True)
 
 
 def shot(page: Page, path: Path) -> None:
