@@ -12,6 +12,7 @@ import pytest
 
 import descend
 from descend.errors import DataError, FormulaError, UsageError
+from descend.studio import descent
 from descend.studio.bench import Bench
 from descend.studio.frames import STATES, unpack
 from descend.studio.opened import read_text, sample_setup
@@ -217,6 +218,26 @@ def test_the_way_of_the_parameters(opened: Callable[..., Session]) -> None:
         places.append(frame["params"])
     np.testing.assert_array_equal(frame["paths"].reshape(-1, 3), places)
     np.testing.assert_allclose(frame["path_epochs"], [0, 1, 2, 3])
+
+
+def test_the_loss_of_many_rows_is_that_of_all_at_every_stop(
+    opened: Callable[..., Session], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(descent, "LEAST", -1.0)  # as if all took long
+    monkeypatch.setattr(descent, "SOME", 10)
+    session = opened(dataclasses.replace(PARABOLA, stop_loss=None))
+    session.order("speed", 13)
+    frame = after(session, "play")
+    while frame["updates"] < 1000:
+        frame = seen(session, int(frame["sequence"]))
+    assert frame["playing"] == 1
+    frame = after(session, "pause")
+    x, w = PARABOLA.source.table()["x"], frame["params"]
+    error = w[0] * x**2 + w[1] * x + w[2] - (4 * x**2 + 5 * x + 6)
+    assert frame["loss"] == pytest.approx(np.mean(error**2), rel=1e-9)
+    spread = np.linspace(0, 99, 10).astype(int)
+    some = session.descent.loss(session._run, False)
+    assert some == pytest.approx(np.mean(error[spread] ** 2), rel=1e-6)
 
 
 def surface_of(session: Session, names: tuple[str, str]) -> dict[str, Any]:

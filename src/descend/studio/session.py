@@ -293,8 +293,7 @@ class Session:
         if self._run.epoch != self._epoch:
             self._epoch = self._run.epoch
             self._within.clear()
-        stops = not self._playing or self._run.ended
-        self._loss = self.descent.loss(self._run, stops, self._loss)
+        self._loss = self.descent.loss(self._run, not self._playing or self._run.ended)
         position = self._position()
         self._within.add((position, self._loss))
         self._path.add((position, *self._params[:MOST_PATHS]))
@@ -309,6 +308,8 @@ class Session:
         self._since, self._earned, self._seen = self._clock(), 0.0, NO_ROW
         if playing != self._playing:
             self._playing = playing
+            if not playing:
+                self._loss = self.descent.loss(self._run, True)
             self._changed(playing)
 
     def _restart(self) -> None:
@@ -316,7 +317,7 @@ class Session:
         if self.descent.has_rate:
             self._run.set(lr=self._lr)
         self._updates = 0
-        self._epoch, self._loss = 0, self.descent.loss(self._run, True, math.nan)
+        self._epoch, self._loss = 0, self.descent.loss(self._run, True)
         self._start_loss = self._loss
         self._within = Trail(MOST_POINTS, 2)
         self._within.add((0.0, self._loss))
