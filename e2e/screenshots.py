@@ -9,7 +9,7 @@ from browser import MISSING, Looks, Page, Server, browser_is_there, open_browser
 
 LANGUAGES = {"en": "en-US", "zh": "zh-CN"}
 DOCS = Path("docs/images/studio.png")
-EPOCHS = 30
+EPOCHS, COLOURS = 30, 128
 SIZES = {"wide": (1280, 800), "narrow": (360, 780)}
 
 
@@ -131,6 +131,7 @@ def for_the_docs(server: Server) -> None:
         page = Page(driver).open(server.address)
         descended(page)
         shot(page, DOCS)
+        make_small(DOCS)
         page.open_panel("data")
         page.choose("sample", "spiral")
         wait(lambda: page.kind == "plane", "the plane")
@@ -139,9 +140,20 @@ def for_the_docs(server: Server) -> None:
         wait(lambda: int(page.number("epoch_count")) > 250, "it to learn")
         page.press(" ")
         page.click(".open-data")
-        shot(page, DOCS.with_name("studio-network.png"))
+        network = DOCS.with_name("studio-network.png")
+        shot(page, network)
+        make_small(network)
     finally:
         driver.quit()
+
+
+def make_small(path: Path) -> None:
+    """Few colours are enough for pages of text."""
+    from PIL import Image
+
+    Image.open(path).convert("RGB").quantize(
+        COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE
+    ).save(path, optimize=True)
 
 
 def shot(page: Page, path: Path) -> None:

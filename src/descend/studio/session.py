@@ -22,7 +22,7 @@ from descend.studio.narration import Course, Told, narrate
 from descend.studio.samples import Table
 from descend.studio.setup import Setup
 from descend.studio.slope import Slope
-from descend.studio.trail import Trail
+from descend.studio.trail import Trail, thinned
 from descend.studio.views import View
 from descend.train.start import SteppedRun
 
@@ -187,7 +187,7 @@ class Session:
     def course(self) -> tuple[Array, Array]:
         """The epochs that are kept of the run, and the mean loss of each."""
         history = self._run.history
-        return _thinned(np.asarray(history["epoch"])), _thinned(np.asarray(history["loss"]))
+        return thinned(np.asarray(history["epoch"]), MOST_POINTS), thinned(np.asarray(history["loss"]), MOST_POINTS)
 
     @property
     def way(self) -> list[tuple[int, float]]:
@@ -301,8 +301,7 @@ class Session:
         if self._run.epoch != self._epoch:
             self._epoch = self._run.epoch
             self._within.clear()
-        stops = not self._playing or self._run.ended
-        self._loss = self.descent.loss(self._run, stops, self._loss)
+        self._loss = self.descent.loss(self._run, not self._playing or self._run.ended)
         position = self._position()
         self._within.add((position, self._loss))
         self._path.add((position, *self._params[:MOST_PATHS]))
@@ -317,6 +316,8 @@ class Session:
         self._since, self._earned, self._seen = self._clock(), 0.0, NO_ROW
         if playing != self._playing:
             self._playing = playing
+            if not playing:
+                self._loss = self.descent.loss(self._run, True)
             self._changed(playing)
 
     def _restart(self) -> None:
@@ -325,7 +326,7 @@ class Session:
         if self.descent.has_rate:
             self._run.set(lr=self._lr)
         self._updates = 0
-        self._epoch, self._loss = 0, self.descent.loss(self._run, True, math.nan)
+        self._epoch, self._loss = 0, self.descent.loss(self._run, True)
         self._start_loss = self._loss
         self._within = Trail(MOST_POINTS, 2)
         self._within.add((0.0, self._loss))
@@ -371,8 +372,8 @@ class Session:
         return pack(head, {
             "params": self._params, "before": self._before, "surface": self._seen_surface(),
             "maps": self._maps,
-            "epochs": _thinned(epochs), "losses": _thinned(losses),
-            "held": _thinned(held),
+            "epochs": thinned(epochs, MOST_POINTS), "losses": thinned(losses, MOST_POINTS),
+            "held": thinned(held, MOST_POINTS),
             "within_epochs": within[:, 0], "within_losses": within[:, 1],
             "path_epochs": path[:, 0], "paths": path[:, 1:].reshape(-1),
             "told": [told.numbers[name] for name in STATES[told.state]],
@@ -489,14 +490,3 @@ ORDERS = {
 
 def _last(values: Any) -> float:
     return float(values[-1]) if len(values) else math.nan
-
-
-def _thinned(values: Array) -> Array:
-    """Every 2nd, 4th, … value, and the last one: as many as a picture shows."""
-    every = 1
-    while len(values) > MOST_POINTS * every:
-        every *= 2
-    if every == 1:
-        return values
-    kept = values[::every]
-    return kept if (len(values) - 1) % every == 0 else np.append(kept, values[-1])
