@@ -187,7 +187,10 @@ class Session:
     def course(self) -> tuple[Array, Array]:
         """The epochs that are kept of the run, and the mean loss of each."""
         history = self._run.history
-        return thinned(np.asarray(history["epoch"]), MOST_POINTS), thinned(np.asarray(history["loss"]), MOST_POINTS)
+        epochs, losses = (
+            thinned(np.asarray(history[name]), MOST_POINTS) for name in ("epoch", "loss")
+        )
+        return epochs, losses
 
     @property
     def way(self) -> list[tuple[int, float]]:
