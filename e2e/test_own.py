@@ -312,9 +312,7 @@ def test_panels_by_keyboard_alone(page: Page) -> None:
     keys = ActionChains(page.driver).key_down("\ue009").send_keys("a").key_up("\ue009")
     keys.send_keys("y = a*x + b", "\ue007").perform()
     wait(lambda: page.text(".formula") == "y = a·x + b", "the formula")
-    wait(
-        lambda: page.js("return document.activeElement.dataset.field") == "formula", "the focus"
-    )
+    wait(lambda: page.js("return document.activeElement.dataset.field") == "formula", "the focus")
     assert page.step == 0  # no letter of it was an order
 
 

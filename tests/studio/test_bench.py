@@ -231,7 +231,9 @@ def test_the_loss_of_many_rows_is_that_of_all_at_every_stop(
     while frame["updates"] < 1000:
         frame = seen(session, int(frame["sequence"]))
     assert frame["playing"] == 1
-    frame = after(session, "pause")
+    session.order("pause")
+    while frame["playing"]:
+        frame = seen(session, int(frame["sequence"]))
     x, w = PARABOLA.source.table()["x"], frame["params"]
     error = w[0] * x**2 + w[1] * x + w[2] - (4 * x**2 + 5 * x + 6)
     assert frame["loss"] == pytest.approx(np.mean(error**2), rel=1e-9)
