@@ -69,8 +69,9 @@ class Cell:
 
 def editors(driver: Any) -> list[Any]:
     """The editors of the two cells."""
-    found = driver.find_elements("css selector", ".cm-content")
-    return [one for one in found if one.is_displayed()][:2]
+    return list(driver.execute_script(
+        "return [...document.querySelectorAll('.cm-content')].filter(e => e.offsetParent)"
+    ))[:2]  # fmt: skip
 
 
 def press_run(driver: Any, number: int) -> None:
