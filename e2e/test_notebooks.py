@@ -79,7 +79,9 @@ def press_run(driver: Any, number: int) -> None:
     from selenium.webdriver.common.action_chains import ActionChains
     from selenium.webdriver.common.keys import Keys
 
-    editors(driver)[number].click()
+    # JupyterLab may ask for a kernel first, or tell of itself.
+    driver.execute_script("document.querySelector('.jp-Dialog .jp-mod-accept')?.click()")
+    driver.execute_script("arguments[0].focus()", editors(driver)[number])
     keys = ActionChains(driver)
     keys.key_down(Keys.CONTROL).send_keys(Keys.ENTER).key_up(Keys.CONTROL).perform()
 
