@@ -291,6 +291,18 @@ def test_the_studio_opens_on_a_file(driver: Any, line: Path) -> None:
     driver.get_log("browser")
 
 
+def test_a_file_that_cannot_be_learnt_from_leaves_the_lesson(driver: Any, tmp_path: Path) -> None:
+    file = tmp_path / "endless.csv"
+    file.write_text("x,y\n1,2\n2,inf\n3,4\n", "utf-8")
+    driver.delete_all_cookies()
+    with Server(str(file)) as own:
+        page = Page(driver).open(own.address)
+        assert page.shows(".trouble") and "inf" in page.text(".trouble")
+        assert "100 points of y = 4x²" in lesson(page)
+    driver.get("about:blank")
+    driver.get_log("browser")
+
+
 # --- keyboard, screen readers, Chinese
 
 

@@ -74,7 +74,8 @@ class Studio:
     def warm(self) -> None:
         """Compile what the first page will want."""
         table = None if self._opened is None else self._opened.table
-        Session(self._setup, table).close()
+        with suppress(DescendError):  # the page says it
+            Session(self._setup, table).close()
 
     async def page(self, request: Request) -> None:
         """The page of a tab that has just been opened."""
@@ -86,9 +87,14 @@ class Studio:
         bench = Bench()
         view = View(key, language, bench)
         bench.tell_playing(_in_loop(loop, view.show_playing))
-        await bench.put(self._setup, self._opened)
+        complaint = ""
+        try:
+            await bench.put(self._setup, self._opened)
+        except DescendError as error:
+            complaint = str(error)
+            await bench.put(PARABOLA)
         self._tabs[key] = view
-        view.build()
+        view.build(complaint)
         if self._lessons is not None:
             view.teach(self._lessons)
         ui.context.client.on_delete(lambda: self._tabs.pop(key).bench.close())

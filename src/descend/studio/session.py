@@ -39,6 +39,7 @@ NARRATED = 0.2  # seconds between two looks at the state while it runs
 LONGEST = 0.25  # seconds that a run makes up for, after it could not go on
 GROWTH = 4  # times the steps of the slice before, at most
 FILL = 0.75  # of a slice's time is planned for, so that a slower moment stays within it
+CALM = 0.25  # seconds without an order, after which there is time for more than frames
 MOST_POINTS = 1024
 MOST_STEPS = 1_000_000  # batches or epochs of one order
 MOST_PATHS, MOST_ON_PATHS = 8, 256  # parameters whose way is kept, and places on it
@@ -119,6 +120,7 @@ class Session:
         self._per_epoch = -(-self.descent.n_rows // self.descent.batch_size)
         self._columns = frozenset(self.descent.first.history)
         self._surface_seconds, self._surface_at = 0.0, -math.inf
+        self._looks, self._busy_at = True, clock()
         self._sequence = 0
         self._steps = 1  # of the next slice, at most
         self._playing, self._closed = False, False
@@ -225,19 +227,25 @@ class Session:
             for name, value in orders:
                 ORDERS[name].carry_out(self, value)
                 self._sequence += 1
+            if orders or self._playing:
+                self._looks, self._busy_at = True, self._clock()
             if self._playing:
                 self._slice()
-            else:
+            elif self._calm() <= 0:
                 self._look_around()
             self._answer()
 
+    def _calm(self) -> float:
+        """Seconds until there is time for the surface of the loss; for ever where it is whole."""
+        return CALM - (self._clock() - self._busy_at) if self._looks else math.inf
+
     def _look_around(self) -> None:
         """While it rests, work on the surface of the loss, which is told when it is whole."""
-        if not self.slope.is_there:
-            return
-        self.slope.aim(self._run, self._path.rows[:, 1:])
+        if self.slope.is_there:
+            self.slope.aim(self._run, self._path.rows[:, 1:])
         if not self.slope.is_done:
             self.slope.advance(SLICE_SECONDS)
+        self._looks = not self.slope.is_done
 
     def _due(self) -> bool:
         """Whether there is anything to do before somebody calls."""
@@ -246,12 +254,13 @@ class Session:
         if self._playing:
             fastest = SPEEDS[self._speed] == math.inf
             return fastest or (bool(self._asks) and self._missing() <= 0)
-        return not self.slope.is_done or any(ask.have < self._sequence for ask in self._asks)
+        return self._calm() <= 0 or any(ask.have < self._sequence for ask in self._asks)
 
     def _rest(self) -> float | None:
-        """For how long to wait for somebody to call; for ever where it does not play."""
+        """For how long to wait for somebody to call; for ever where there is nothing to do."""
         if not self._playing:
-            return None
+            calm = self._calm()
+            return None if calm == math.inf else max(calm, 0.0)
         missing = self._missing()
         return missing if FRAME < missing < UNWATCHED else UNWATCHED
 

@@ -59,8 +59,8 @@ class View:
         self._points: list[tuple[float, float]] = []
         self._pending: asyncio.TimerHandle | None = None
 
-    def build(self) -> None:
-        """Make the page."""
+    def build(self, complaint: str = "") -> None:
+        """Make the page; with words on why it does not begin with what was asked for."""
         self._client = ui.context.client
         self._playing = self.bench.session.playing
         self._speed = SPEED
@@ -78,6 +78,7 @@ class View:
                 self._build_buttons()
                 self._build_sliders()
             self._room.build()
+            self._room.complain(complaint)
             with ui.element("div").classes("work"):
                 with ui.element("aside").classes("panels") as self._aside:
                     self._speech.label(self._aside, "panels")
