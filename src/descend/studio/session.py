@@ -22,7 +22,7 @@ from descend.studio.narration import Course, Told, narrate
 from descend.studio.samples import Table
 from descend.studio.setup import Setup
 from descend.studio.slope import Slope
-from descend.studio.trail import Trail, thinned
+from descend.studio.trail import Trail, last, thinned
 from descend.studio.views import View
 from descend.train.start import SteppedRun
 
@@ -189,10 +189,8 @@ class Session:
     def course(self) -> tuple[Array, Array]:
         """The epochs that are kept of the run, and the mean loss of each."""
         history = self._run.history
-        epochs, losses = (
-            thinned(np.asarray(history[name]), MOST_POINTS) for name in ("epoch", "loss")
-        )
-        return epochs, losses
+        epochs, losses = np.asarray(history["epoch"]), np.asarray(history["loss"])
+        return thinned(epochs, MOST_POINTS), thinned(losses, MOST_POINTS)
 
     @property
     def way(self) -> list[tuple[int, float]]:
@@ -375,9 +373,9 @@ class Session:
             "sequence": self._sequence, "state": [*STATES].index(told.state),
             "playing": self._playing, "ended": run.ended, "epoch": run.epoch,
             "updates": self._updates, "examples": self._examples(), "rows": self.descent.n_rows,
-            "loss": self._loss, "epoch_loss": _last(losses), "lr": self._lr,
-            "held_loss": _last(held), "accuracy": _last(self._column("accuracy")),
-            "held_accuracy": _last(self._column("validation_accuracy")),
+            "loss": self._loss, "epoch_loss": last(losses), "lr": self._lr,
+            "held_loss": last(held), "accuracy": last(self._column("accuracy")),
+            "held_accuracy": last(self._column("validation_accuracy")),
             "speed": SPEEDS[self._speed], **self._seen._asdict(),
         }  # fmt: skip
         within, path = self._within.rows, self._path.rows
@@ -498,7 +496,3 @@ ORDERS = {
     "speed": _Order(_set_speed, lambda v: v in range(len(SPEEDS))),
 }
 """What a session may be told to do."""
-
-
-def _last(values: Any) -> float:
-    return float(values[-1]) if len(values) else math.nan

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
-__all__ = ["Trail", "thinned"]
+__all__ = ["Trail", "last", "thinned"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -60,3 +61,8 @@ def thinned(values: Array, most: int) -> Array:
         return values
     kept = values[::every]
     return kept if (len(values) - 1) % every == 0 else np.append(kept, values[-1])
+
+
+def last(values: Any) -> float:
+    """The last of some values; no number where there is none."""
+    return float(values[-1]) if len(values) else math.nan
