@@ -250,12 +250,21 @@ def with_blocks(text: str, source: str = "README.md") -> str:
     return WHOLE_TABLE.sub(lambda _: table, text)
 
 
+def learning_makers() -> dict[str, Callable[[str], str]]:
+    from learning import learning_makers
+
+    return learning_makers()
+
+
 def page_makers() -> dict[str, Callable[[str], str]]:
     """Every generated page with what makes it from its present text."""
     makers: dict[str, Callable[[str], str]] = {
         page: lambda text, page=page: rendered(page, text) for page in PAGES
     }
-    return {**makers, COVERAGE: coverage_page, READY: ready_page, CHINESE: with_blocks}
+    return {
+        **makers, COVERAGE: coverage_page, READY: ready_page, CHINESE: with_blocks,
+        **learning_makers(),
+    }  # fmt: skip
 
 
 def draw() -> list[str]:
@@ -321,7 +330,9 @@ def main() -> int:
         return check(pages)
     for page, make in pages.items():
         path = ROOT / page
-        path.write_text(with_table(make(path.read_text(encoding="utf-8"))), encoding="utf-8")
+        old = path.read_text(encoding="utf-8") if path.exists() else ""
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(with_table(make(old)), encoding="utf-8")
         print(f"{page}: written")
     if not options.pages:
         for name in draw():

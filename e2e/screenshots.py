@@ -9,7 +9,7 @@ from browser import MISSING, Looks, Page, Server, browser_is_there, open_browser
 
 LANGUAGES = {"en": "en-US", "zh": "zh-CN"}
 DOCS = Path("docs/images/studio.png")
-EPOCHS = 30
+EPOCHS, COLOURS = 30, 128
 SIZES = {"wide": (1280, 800), "narrow": (360, 780)}
 
 
@@ -98,6 +98,23 @@ def own(page: Page, moment: Callable[[str], Path]) -> None:
         page.open_panel("runs")
     page.click(page.field("keep"))
     shot(page, moment("runs"))
+    taught(page, moment)
+
+
+def taught(page: Page, moment: Callable[[str], Path]) -> None:
+    """A lesson with a question that is answered, and what is taken away."""
+    page.click(".open-runs")
+    page.open_panel("lesson")
+    shot(page, moment("lessons"))
+    page.click(page.field("lesson learning-rate"))
+    wait(lambda: page.shows(page.field("show")), "the lesson")
+    page.click(page.field("show"))
+    wait(lambda: page.shows('[data-answered="true"]'), "the answer")
+    shot(page, moment("lesson"))
+    page.click(".open-lesson")
+    page.open_panel("takeaway")
+    wait(lambda: page.text(".taken-code"), "the code")
+    shot(page, moment("takeaway"))
 
 
 def descended(page: Page) -> None:
@@ -114,6 +131,7 @@ def for_the_docs(server: Server) -> None:
         page = Page(driver).open(server.address)
         descended(page)
         shot(page, DOCS)
+        make_small(DOCS)
         page.open_panel("data")
         page.choose("sample", "spiral")
         wait(lambda: page.kind == "plane", "the plane")
@@ -122,9 +140,20 @@ def for_the_docs(server: Server) -> None:
         wait(lambda: int(page.number("epoch_count")) > 250, "it to learn")
         page.press(" ")
         page.click(".open-data")
-        shot(page, DOCS.with_name("studio-network.png"))
+        network = DOCS.with_name("studio-network.png")
+        shot(page, network)
+        make_small(network)
     finally:
         driver.quit()
+
+
+def make_small(path: Path) -> None:
+    """Few colours are enough for pages of text."""
+    from PIL import Image
+
+    Image.open(path).convert("RGB").quantize(
+        COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE
+    ).save(path, optimize=True)
 
 
 def shot(page: Page, path: Path) -> None:

@@ -77,7 +77,8 @@ def test_a_broken_link_is_seen() -> None:
 def test_pictures_are_there_and_small() -> None:
     pictures = sorted((ROOT / "docs" / "images").glob("*.png"))
     assert " ".join(p.stem for p in pictures) == (
-        "boundary gradients map neurons parabola paths race rates softmax studio surface thurber"
+        "boundary gradients map neurons parabola paths race rates softmax studio-network studio "
+        "surface thurber"
     )
     for picture in pictures:
         assert picture.read_bytes().startswith(b"\x89PNG")

@@ -63,7 +63,7 @@ LATE = {
     "models.tree", "result.courses", "result.neurons", "show.animation", "show.boundary",
     "show.classes", "show.courses", "show.heat_map", "show.layout", "show.neurons", "show.output",
     "show.paths", "show.plots", "show.race", "show.rates", "show.report", "show.surface",
-    "show.watched", "studio.server",
+    "show.watched", "studio.recording", "studio.server",
     "trace.tables.families",
     "trust.curved", "judge.divergence", "judge.growth", "result.explaining", "train.load",
     "result.datasets",

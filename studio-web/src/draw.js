@@ -85,7 +85,7 @@ export function draw(element, { words, dark, onDrawn = () => {}, onPoint = () =>
   function paint() {
     waiting = undefined;
     const frame = readFrame(latest);
-    onDrawn();
+    onDrawn(frame);
     board.draw(frame, picture.isOutside(frame));
     picture.draw(frame);
     loss.draw(frame);

@@ -8,6 +8,10 @@ export function keepFocus() {
   document.addEventListener("focusin", (event) => {
     field = event.target.closest(".panels") ? event.target.closest("[data-field]")?.dataset.field : undefined;
   });
+  // A button that was clicked does not keep the focus (keys.js), and so does not get it back.
+  document.addEventListener("click", (event) => {
+    if (event.detail > 0 && event.target.closest("button")) field = undefined;
+  });
   window.descendRefocus = () => setTimeout(() => {
     const lost = !document.activeElement || document.activeElement === document.body;
     if (field && lost) document.querySelector(`.panels [data-field="${CSS.escape(field)}"]`)?.focus();

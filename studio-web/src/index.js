@@ -1,4 +1,5 @@
-// The one module: `draw` for any page that has frames; `studio` for the studio's own.
+// The one module: `draw` for any page that has frames; `studio` for the studio's own; what a
+// notebook's cell renders by default; and in a report's page it plays by itself.
 import layout from "../../src/descend/studio/layout.json";
 import { draw } from "./draw.js";
 import { make, say } from "./dom.js";
@@ -6,9 +7,15 @@ import { takeFiles } from "./files.js";
 import { keepFocus } from "./focus.js";
 import { listen } from "./keys.js";
 import { showMap } from "./map.js";
+import { playReport } from "./report.js";
 import { connect } from "./socket.js";
+import { render } from "./widget.js";
 
 export { draw };
+export default { render };
+
+const report = document.getElementById("descend-report");
+if (report) playReport(report);
 
 /** Show the run at `path` of this page's own server in an element. */
 export function studio(element, { path, file, words }) {

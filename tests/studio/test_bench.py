@@ -12,6 +12,7 @@ import pytest
 
 import descend
 from descend.errors import DataError, FormulaError, UsageError
+from descend.studio import descent
 from descend.studio.bench import Bench
 from descend.studio.frames import STATES, unpack
 from descend.studio.opened import read_text, sample_setup
@@ -219,6 +220,28 @@ def test_the_way_of_the_parameters(opened: Callable[..., Session]) -> None:
     np.testing.assert_allclose(frame["path_epochs"], [0, 1, 2, 3])
 
 
+def test_the_loss_of_many_rows_is_that_of_all_at_every_stop(
+    opened: Callable[..., Session], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(descent, "LEAST", -1.0)  # as if all took long
+    monkeypatch.setattr(descent, "SOME", 10)
+    session = opened(dataclasses.replace(PARABOLA, stop_loss=None))
+    session.order("speed", 13)
+    frame = after(session, "play")
+    while frame["updates"] < 1000:
+        frame = seen(session, int(frame["sequence"]))
+    assert frame["playing"] == 1
+    session.order("pause")
+    while frame["playing"]:
+        frame = seen(session, int(frame["sequence"]))
+    x, w = PARABOLA.source.table()["x"], frame["params"]
+    error = w[0] * x**2 + w[1] * x + w[2] - (4 * x**2 + 5 * x + 6)
+    assert frame["loss"] == pytest.approx(np.mean(error**2), rel=1e-9)
+    spread = np.linspace(0, 99, 10).astype(int)
+    some = session.descent.loss(session._run, False)
+    assert some == pytest.approx(np.mean(error[spread] ** 2), rel=1e-6)
+
+
 def surface_of(session: Session, names: tuple[str, str]) -> dict[str, Any]:
     """The surface of the loss over two parameters, once it is whole."""
     seen(session)
@@ -279,6 +302,22 @@ def test_rows_with_missing_values_are_left_out(opened: Callable[..., Session]) -
     session = opened(Setup(source, "y", ("x",), formula="y = a*x", optimizer="lm"), table)
     assert session.descent.n_rows == 5
     assert session.descent.job.rows is not None and session.descent.job.rows.n_dropped == 1
+
+
+SAID = {
+    "xor": "converging", "circle": "converging", "gauss": "converging", "iris": "converging",
+    "misra1a": "arrived", "rat43": "arrived", "eckerle4": "arrived", "thurber": "arrived",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SAID)
+def test_what_is_said_of_samples(opened: Callable[..., Session], name: str) -> None:
+    session = opened(sample_setup(name))
+    for _ in range(40):
+        frame = after(session, "epoch")
+        if frame["ended"]:
+            break
+    assert frame["state"] == SAID[name]
 
 
 # --- the bench

@@ -9,6 +9,7 @@ from descend.studio.frames import STATES
 from descend.studio.samples import SAMPLES
 from descend.words import LANGUAGES, TAGS, preferred, table_of
 
+SUBJECTS = ("studio", "lessons", "takeaway")
 WORDS = table_of("studio")
 GAP = re.compile(r"\{(\w+)\}")
 STUDIO = files("descend.studio")
@@ -23,21 +24,31 @@ WEB_WORDS = {  # what the module that draws asks for
 }  # fmt: skip
 
 
-def test_every_word_is_there_in_every_language() -> None:
+@pytest.mark.parametrize("subject", SUBJECTS)
+def test_every_word_is_there_in_every_language(subject: str) -> None:
     assert {*LANGUAGES} == {"en", "zh"} == {*TAGS}
-    for key, texts in WORDS.items():
+    for key, texts in table_of(subject).items():
         assert {*texts} == {*LANGUAGES}, key
         assert all(text.strip() for text in texts.values()), key
         gaps = [sorted(GAP.findall(text)) for text in texts.values()]
         assert all(found == gaps[0] for found in gaps), key
 
 
-def test_chinese_is_chinese_and_english_has_none() -> None:
+@pytest.mark.parametrize("subject", SUBJECTS)
+def test_chinese_is_chinese_and_english_has_none(subject: str) -> None:
     chinese = re.compile(r"[\u4e00-\u9fff]")
-    for key, texts in WORDS.items():
-        if key != "language":
+    for key, texts in table_of(subject).items():
+        if key not in ("language", "moment_of"):
             assert chinese.search(texts["zh"]), key
             assert not chinese.search(texts["en"]), key
+
+
+def test_nothing_said_around_lessons_and_what_is_taken_away_lies_idle() -> None:
+    sources = [*STUDIO.iterdir(), *STUDIO.joinpath("panels").iterdir()]
+    text = "".join(f.read_text("utf-8") for f in sources if f.name.endswith((".py", ".js")))
+    for subject in SUBJECTS[1:]:
+        idle = {key for key in table_of(subject) if not re.search(rf"\b{key}\b", text)}
+        assert not idle, subject
 
 
 @pytest.mark.parametrize("state", STATES)
@@ -53,8 +64,8 @@ def test_what_is_asked_for_is_there_and_nothing_lies_idle() -> None:
     page = "".join(f.read_text("utf-8") for f in files if f.name.endswith(".py"))
     made = {
         *(f"sample_{name}" for name in SAMPLES), *(f"state_{state}" for state in STATES),
-        *(f"panel_{panel}" for panel in ("data", "model", "descent", "runs", "steps", "map")),
-        *(f"steps_{kind}" for kind in ("forward", "backward", "update")),
+        *(f"panel_{p}" for p in ("lesson", "data", "model", "descent", "runs", "steps", "map")),
+        "panel_takeaway", *(f"steps_{kind}" for kind in ("forward", "backward", "update")),
     }  # fmt: skip
     module = STUDIO.joinpath("draw.js").read_text("utf-8")
     assert {*WEB_WORDS} <= {*WORDS}

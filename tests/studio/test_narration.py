@@ -34,6 +34,8 @@ COURSES = {
     "hardly falling": (course(3 - 1e-9 * EPOCHS), "stuck"),
     "growing": (course(2.0**EPOCHS, loss=2.0**100), "diverging"),
     "fallen, then growing": (course(np.append(0.5**EPOCHS[:50], 4.0**EPOCHS[:20])), "diverging"),
+    "thrown far at first": (course(np.array([10.0, 1e5]), loss=1e5), "diverging"),
+    "swinging by rounding": (course(3 + 1e-12 * (-1.0) ** EPOCHS), "stuck"),
     "no number": (course(np.array([1.0, 2.0, 3.0]), loss=np.nan), "diverging"),
     "infinite in the first epoch": (Course(NONE, NONE, 1.0, np.inf, 0, 5, 100), "diverging"),
     "grown in the first epoch": (Course(NONE, NONE, 1.0, 3.0, 0, 5, 100), "diverging"),

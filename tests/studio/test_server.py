@@ -102,7 +102,7 @@ def test_it_listens_on_the_loopback_address_alone(running: Running) -> None:
     assert own <= {f"0100007F:{port:04X}"}
 
 
-@pytest.mark.parametrize("path", ["/", "/draw.js", "/frames/abc", POLLING, "/absent"])
+@pytest.mark.parametrize("path", ["/", "/draw.js", "/frames/abc", "/file/abc", POLLING, "/absent"])
 def test_pages_files_and_polling_refuse_others(running: Running, path: str) -> None:
     cookie, origin = running.cookie, running.origin
     foreign = [

@@ -266,3 +266,34 @@ def test_whoever_waits_is_told_that_the_session_is_closed(tab: Tab) -> None:
     tab.session.ask(tab.have, lambda _, frame: told.set() if frame == NO_FRAME else None)
     tab.session.close()
     assert told.wait(PATIENCE)
+
+
+# --- the way
+
+
+def test_the_way_tells_the_rates_and_how_far_each_went(tab: Tab) -> None:
+    assert tab.session.way == [(0, 0.001)]
+    tab.after("lr", 0.01)  # before the first update: only the last rate counts
+    tab.after("lr", 0.02)
+    tab.after("batch", 150)
+    tab.after("lr", 0.5)
+    tab.after("example")
+    assert tab.session.way == [(150, 0.02), (1, 0.5)]
+    tab.after("lr", 0.03)
+    assert tab.session.way == [(150, 0.02), (1, 0.5), (0, 0.03)]
+    tab.after("reset")
+    assert tab.session.way == [(0, 0.03)]
+
+
+def test_an_order_steps_by_many(tab: Tab) -> None:
+    assert tab.after("epoch", 3)["updates"] == 300
+    seen = tab.after("batch", 7)
+    assert seen["updates"] == 307
+    np.testing.assert_allclose(seen["params"], by_hand(307), rtol=1e-12)
+
+
+@pytest.mark.parametrize("value", [0, -1, 1.5, 10**7, math.nan])
+def test_no_order_steps_by_less_than_one_or_by_parts(tab: Tab, value: float) -> None:
+    for name in ("batch", "epoch"):
+        with pytest.raises(UsageError, match=f"{name} takes no"):
+            tab.session.order(name, value)

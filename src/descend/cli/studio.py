@@ -19,9 +19,18 @@ def studio(file: Text | None = None, /, **given: Any) -> None:
     ends it.
 
     Args:
-        file: A table to begin on; else the lesson's parabola.
+        file: A table to begin on, or a lesson (.md); else the lesson's parabola.
     """
+    lesson, report = given.get("lesson"), given.get("report")
+    if file is not None and file.lower().endswith(".md"):
+        file, lesson = None, lesson or file
+    if report is not None:
+        from descend.studio.recording import report_of
+
+        report_of(file, lesson, report)
+        say(f'the report is in "{report}"')
+        return
     with without_collection():  # what shows it takes half a second to load, and stays
         from descend.studio.server import serve
     gc.freeze()
-    serve(given["port"], given["open"], say, file)
+    serve(given["port"], given["open"], say, file, lesson)

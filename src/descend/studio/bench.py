@@ -11,6 +11,7 @@ import numpy as np
 
 from descend.errors import DataError, UsageError
 from descend.studio.opened import Opened
+from descend.studio.report import Tape
 from descend.studio.samples import Table
 from descend.studio.session import Session
 from descend.studio.setup import Setup, Source, hash_of
@@ -49,6 +50,7 @@ class Bench:
         table: of the setup's source.
         session: its run.
         runs: those that were kept.
+        tape: the frames of the run that were shown.
         notes: what is to be said of how the table was read.
     """
 
@@ -62,6 +64,7 @@ class Bench:
         self.notes: tuple[str, ...] = ()
         self._turn = 0
         self.closed = False
+        self.tape = Tape()
         self.speed: int | None = None
 
     def tell_playing(self, told: Callable[[bool], None]) -> None:
@@ -98,6 +101,7 @@ class Bench:
         if opened is not None:
             self.notes = opened.notes
         self.setup, self.table, self.session = setup, table, session
+        self.tape.clear()
         if self.speed is not None:
             session.order("speed", self.speed)
         if before is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -23,8 +22,8 @@ __all__ = ["MOST_SHOWN", "Descent", "Rows", "Shown"]
 Array = np.ndarray[Any, np.dtype[Any]]
 MOST_SHOWN = 18  # parameters, or arrays of them, that are told one by one
 SHUFFLED = 100_000  # rows up to which the order of an epoch is worked out again
-LEAST = 0.004  # seconds that a loss may take; one that takes longer is looked at less often
-PATIENCE = 20  # times as long as it took
+LEAST = 0.004  # seconds that the loss of a frame may take
+SOME = 5000  # rows, evenly spread, whose loss stands for that of all where it takes longer
 
 
 class Rows(NamedTuple):
@@ -84,8 +83,10 @@ class Descent:
         self.shown = self._shown_of(self.first)
         leaves = self.first.under_way.leaves(False)
         # What does not change with the parameters is bound once: a frame wants the loss.
-        self._loss_at = self.job.loss_at(self.first.under_way.built, leaves, most=1 << 62)
-        self._seconds, self._looked = 0.0, -math.inf
+        built = self.first.under_way.built
+        self._loss_at = self.job.loss_at(built, leaves, most=1 << 62)
+        self._loss_at_some = self.job.loss_at(built, leaves, most=SOME)
+        self._seconds = 0.0
 
     # --- what does not change
 
@@ -150,15 +151,13 @@ class Descent:
             for one in self.shown
         ])  # fmt: skip
 
-    def loss(self, run: SteppedRun, always: bool, last: float) -> float:
-        """The loss at all rows; the last one that is known where it takes long and need not be."""
-        now = time.perf_counter()
-        waits = self._seconds > LEAST and now - self._looked < PATIENCE * self._seconds
-        if waits and not always:
-            return last
-        begin = time.thread_time()
-        value = self._loss_at(run.under_way.leaves(False)) * self.job.loss_factor
-        self._seconds, self._looked = time.thread_time() - begin, now
+    def loss(self, run: SteppedRun, stops: bool) -> float:
+        """The loss at all rows; while a run goes on, at some where all would take long."""
+        leaves, begin = run.under_way.leaves(False), time.thread_time()
+        if self._seconds > LEAST and not stops:
+            return self._loss_at_some(leaves) * self.job.loss_factor
+        value = self._loss_at(leaves) * self.job.loss_factor
+        self._seconds = time.thread_time() - begin
         return value
 
     def row_of_next_step(self, run: SteppedRun) -> int:

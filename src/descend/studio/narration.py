@@ -84,6 +84,8 @@ def narrate(course: Course) -> Told:
         return Told("converging", {"epochs": epochs, "before": c.start, "loss": c.loss})
     last = c.losses[-WINDOW:]
     span = float(c.epochs[-1] - c.epochs[-len(last)])
+    if last.max() - last.min() < STILL * span * last[0]:
+        return Told("stuck", {"epochs": span, "loss": c.loss})
     middle = len(last) // 2
     level = last[middle:].mean() / last[:middle].mean()
     if (np.diff(last) > 0).mean() >= SHARE and level > SWUNG:
@@ -98,8 +100,10 @@ def _leaves(c: Course) -> bool:
     if not math.isfinite(c.loss):
         return True
     losses = c.losses[-WINDOW:]
+    if len(losses) < LEAST and c.loss > GROWN * c.start:
+        return True
     if len(losses) == 0:
-        return c.loss > GROWN * c.start
+        return False
     # The lowest of all: whoever fell for a thousand epochs, and rises since, is seen as well.
     rises = bool((np.diff(np.append(c.start, losses))[-RISING:] > 0).all())
     return rises and losses[-1] > GROWN * min(c.start, float(c.losses.min()))

@@ -23,6 +23,8 @@ from nicegui import app, ui
 
 from descend.errors import DescendError, UsageError
 from descend.studio.bench import Bench
+from descend.studio.guide import Guide
+from descend.studio.lessons import Lesson
 from descend.studio.opened import MOST_BYTES, Opened, first_setup, read_file, safe_suffix
 from descend.studio.session import NO_FRAME, Session
 from descend.studio.setup import PARABOLA
@@ -45,11 +47,16 @@ class Studio:
 
     Args:
         opened: the table that every page begins on; the lesson's parabola without one.
+        lessons: the lesson that every page opens, by language.
     """
 
-    def __init__(self, opened: Opened | None = None) -> None:
-        self._opened = opened
+    def __init__(
+        self, opened: Opened | None = None, lessons: dict[str, Lesson] | None = None
+    ) -> None:
+        self._opened, self._lessons = opened, lessons
         self._setup = PARABOLA if opened is None else first_setup(opened.table, opened.source)
+        if lessons is not None:
+            self._setup, self._opened = Guide(lessons).setup, None
         self._tabs: dict[str, View] = {}
 
     def enter(self) -> None:
@@ -67,7 +74,8 @@ class Studio:
     def warm(self) -> None:
         """Compile what the first page will want."""
         table = None if self._opened is None else self._opened.table
-        Session(self._setup, table).close()
+        with suppress(DescendError):  # the page says it
+            Session(self._setup, table).close()
 
     async def page(self, request: Request) -> None:
         """The page of a tab that has just been opened."""
@@ -79,9 +87,16 @@ class Studio:
         bench = Bench()
         view = View(key, language, bench)
         bench.tell_playing(_in_loop(loop, view.show_playing))
-        await bench.put(self._setup, self._opened)
+        complaint = ""
+        try:
+            await bench.put(self._setup, self._opened)
+        except DescendError as error:
+            complaint = str(error)
+            await bench.put(PARABOLA)
         self._tabs[key] = view
-        view.build()
+        view.build(complaint)
+        if self._lessons is not None:
+            view.teach(self._lessons)
         ui.context.client.on_delete(lambda: self._tabs.pop(key).bench.close())
 
     async def upload(self, key: str, request: Request) -> Response:
@@ -149,6 +164,8 @@ async def _send(socket: WebSocket, bench: Bench, drawn: asyncio.Event) -> None:
                 have, frame = await made
                 if frame == NO_FRAME:
                     break
+                if session is bench.session:
+                    bench.tape.add(frame)
                 await socket.send_bytes(frame)
                 await drawn.wait()
                 drawn.clear()

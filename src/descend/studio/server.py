@@ -23,8 +23,11 @@ except ImportError:
     ) from None
 
 from descend.studio.guard import Guard
+from descend.studio.guide import check_lessons
+from descend.studio.lessons import LESSONS, find_lesson
 from descend.studio.opened import read_file
 from descend.studio.page import FAVICON, Studio
+from descend.studio.session import ORDERS
 
 __all__ = ["serve"]
 
@@ -33,8 +36,9 @@ FAREWELL = 1  # seconds that connections have to end when the studio stops
 
 
 def serve(
-    port: int = 0, opens: bool = True, say: Callable[[str], None] = print, file: str | None = None
-) -> None:
+    port: int = 0, opens: bool = True, say: Callable[[str], None] = print, file: str | None = None,
+    lesson: str | None = None,
+) -> None:  # fmt: skip
     """Serve the studio until it is interrupted.
 
     Args:
@@ -42,6 +46,7 @@ def serve(
         opens: whether a browser is opened on it.
         say: told the address, once it answers.
         file: a table to begin on; else the lesson's parabola.
+        lesson: the name of a lesson that is open, or its file.
 
     Raises:
         UsageError: the port is taken.
@@ -49,9 +54,12 @@ def serve(
         KeyboardInterrupt: Ctrl-C.
     """
     opened = None if file is None else read_file(file, os.path.basename(file))
+    lessons = None if lesson is None else find_lesson(lesson)
+    if lessons is not None and lesson not in LESSONS:
+        check_lessons(lessons, {name: order.takes for name, order in ORDERS.items()})
     own = _listen(port)
     inner = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
-    studio = Studio(opened)
+    studio = Studio(opened, lessons)
     studio.enter()
     ui.run_with(
         inner, title="descend studio", favicon=FAVICON, dark=None, tailwind=False,

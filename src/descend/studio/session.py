@@ -22,7 +22,7 @@ from descend.studio.narration import Course, Told, narrate
 from descend.studio.samples import Table
 from descend.studio.setup import Setup
 from descend.studio.slope import Slope
-from descend.studio.trail import Trail
+from descend.studio.trail import Trail, last, thinned
 from descend.studio.views import View
 from descend.train.start import SteppedRun
 
@@ -39,7 +39,9 @@ NARRATED = 0.2  # seconds between two looks at the state while it runs
 LONGEST = 0.25  # seconds that a run makes up for, after it could not go on
 GROWTH = 4  # times the steps of the slice before, at most
 FILL = 0.75  # of a slice's time is planned for, so that a slower moment stays within it
+CALM = 0.25  # seconds without an order, after which there is time for more than frames
 MOST_POINTS = 1024
+MOST_STEPS = 1_000_000  # batches or epochs of one order
 MOST_PATHS, MOST_ON_PATHS = 8, 256  # parameters whose way is kept, and places on it
 LOOKED = 0.05  # seconds between two pictures that take long, while it plays
 CHEAP = 0.0004  # seconds of a picture that may be made for every frame
@@ -100,6 +102,7 @@ class Session:
     _since: float  # when the last slice began
     _earned: float  # steps that the speed allows and that were not made
     _seen: _Seen
+    _rates: list[tuple[int, float]]  # updates at which a learning rate was set, and it
     _told: Told
     _told_at: float
 
@@ -117,6 +120,7 @@ class Session:
         self._per_epoch = -(-self.descent.n_rows // self.descent.batch_size)
         self._columns = frozenset(self.descent.first.history)
         self._surface_seconds, self._surface_at = 0.0, -math.inf
+        self._looks, self._busy_at = True, clock()
         self._sequence = 0
         self._steps = 1  # of the next slice, at most
         self._playing, self._closed = False, False
@@ -185,7 +189,14 @@ class Session:
     def course(self) -> tuple[Array, Array]:
         """The epochs that are kept of the run, and the mean loss of each."""
         history = self._run.history
-        return _thinned(np.asarray(history["epoch"])), _thinned(np.asarray(history["loss"]))
+        epochs, losses = np.asarray(history["epoch"]), np.asarray(history["loss"])
+        return thinned(epochs, MOST_POINTS), thinned(losses, MOST_POINTS)
+
+    @property
+    def way(self) -> list[tuple[int, float]]:
+        """The learning rates of the run so far, each with how many updates were made by it."""
+        ends = [at for at, _ in self._rates[1:]] + [self._run.updates]
+        return [(end - at, lr) for (at, lr), end in zip(self._rates, ends, strict=True)]
 
     @property
     def run(self) -> SteppedRun:
@@ -219,19 +230,25 @@ class Session:
             for name, value in orders:
                 ORDERS[name].carry_out(self, value)
                 self._sequence += 1
+            if orders or self._playing:
+                self._looks, self._busy_at = True, self._clock()
             if self._playing:
                 self._slice()
-            else:
+            elif self._calm() <= 0:
                 self._look_around()
             self._answer()
 
+    def _calm(self) -> float:
+        """Seconds until there is time for the surface of the loss; for ever where it is whole."""
+        return CALM - (self._clock() - self._busy_at) if self._looks else math.inf
+
     def _look_around(self) -> None:
         """While it rests, work on the surface of the loss, which is told when it is whole."""
-        if not self.slope.is_there:
-            return
-        self.slope.aim(self._run, self._path.rows[:, 1:])
+        if self.slope.is_there:
+            self.slope.aim(self._run, self._path.rows[:, 1:])
         if not self.slope.is_done:
             self.slope.advance(SLICE_SECONDS)
+        self._looks = not self.slope.is_done
 
     def _due(self) -> bool:
         """Whether there is anything to do before somebody calls."""
@@ -240,12 +257,13 @@ class Session:
         if self._playing:
             fastest = SPEEDS[self._speed] == math.inf
             return fastest or (bool(self._asks) and self._missing() <= 0)
-        return not self.slope.is_done or any(ask.have < self._sequence for ask in self._asks)
+        return self._calm() <= 0 or any(ask.have < self._sequence for ask in self._asks)
 
     def _rest(self) -> float | None:
-        """For how long to wait for somebody to call; for ever where it does not play."""
+        """For how long to wait for somebody to call; for ever where there is nothing to do."""
         if not self._playing:
-            return None
+            calm = self._calm()
+            return None if calm == math.inf else max(calm, 0.0)
         missing = self._missing()
         return missing if FRAME < missing < UNWATCHED else UNWATCHED
 
@@ -298,8 +316,7 @@ class Session:
         if self._run.epoch != self._epoch:
             self._epoch = self._run.epoch
             self._within.clear()
-        stops = not self._playing or self._run.ended
-        self._loss = self.descent.loss(self._run, stops, self._loss)
+        self._loss = self.descent.loss(self._run, not self._playing or self._run.ended)
         position = self._position()
         self._within.add((position, self._loss))
         self._path.add((position, *self._params[:MOST_PATHS]))
@@ -314,14 +331,17 @@ class Session:
         self._since, self._earned, self._seen = self._clock(), 0.0, NO_ROW
         if playing != self._playing:
             self._playing = playing
+            if not playing:
+                self._loss = self.descent.loss(self._run, True)
             self._changed(playing)
 
     def _restart(self) -> None:
         self._run = self.descent.first.copy()
+        self._rates = [(0, self._lr)]
         if self.descent.has_rate:
             self._run.set(lr=self._lr)
         self._updates = 0
-        self._epoch, self._loss = 0, self.descent.loss(self._run, True, math.nan)
+        self._epoch, self._loss = 0, self.descent.loss(self._run, True)
         self._start_loss = self._loss
         self._within = Trail(MOST_POINTS, 2)
         self._within.add((0.0, self._loss))
@@ -358,17 +378,17 @@ class Session:
             "sequence": self._sequence, "state": [*STATES].index(told.state),
             "playing": self._playing, "ended": run.ended, "epoch": run.epoch,
             "updates": self._updates, "examples": self._examples(), "rows": self.descent.n_rows,
-            "loss": self._loss, "epoch_loss": _last(losses), "lr": self._lr,
-            "held_loss": _last(held), "accuracy": _last(self._column("accuracy")),
-            "held_accuracy": _last(self._column("validation_accuracy")),
+            "loss": self._loss, "epoch_loss": last(losses), "lr": self._lr,
+            "held_loss": last(held), "accuracy": last(self._column("accuracy")),
+            "held_accuracy": last(self._column("validation_accuracy")),
             "speed": SPEEDS[self._speed], **self._seen._asdict(),
         }  # fmt: skip
         within, path = self._within.rows, self._path.rows
         return pack(head, {
             "params": self._params, "before": self._before, "surface": self._seen_surface(),
             "maps": self._maps,
-            "epochs": _thinned(epochs), "losses": _thinned(losses),
-            "held": _thinned(held),
+            "epochs": thinned(epochs, MOST_POINTS), "losses": thinned(losses, MOST_POINTS),
+            "held": thinned(held, MOST_POINTS),
             "within_epochs": within[:, 0], "within_losses": within[:, 1],
             "path_epochs": path[:, 0], "paths": path[:, 1:].reshape(-1),
             "told": [told.numbers[name] for name in STATES[told.state]],
@@ -422,7 +442,8 @@ class _Order(NamedTuple):
 
 
 def _set_rate(session: Session, lr: float) -> None:
-    session._lr = lr
+    session._lr, at = lr, session._run.updates
+    session._rates = [*(row for row in session._rates if row[0] < at), (at, lr)]
     if session.descent.has_rate:
         session._run.set(lr=lr)
 
@@ -458,6 +479,10 @@ def _begin(session: Session, values: dict[str, float]) -> None:
     _reset(session, 1.0)
 
 
+def _counts(value: Any) -> bool:
+    return value in range(1, MOST_STEPS)
+
+
 def _are_starts(values: Any) -> bool:
     return isinstance(values, dict) and all(math.isfinite(v) for v in values.values())
 
@@ -467,8 +492,8 @@ ORDERS = {
     "pause": _Order(lambda s, _: s._play(False)),
     "toggle": _Order(lambda s, _: s._play(not s._playing)),
     "example": _Order(lambda s, _: _stepping(s, examples=1)),
-    "batch": _Order(lambda s, _: _stepping(s, batches=1)),
-    "epoch": _Order(lambda s, _: _stepping(s, epochs=1)),
+    "batch": _Order(lambda s, v: _stepping(s, batches=int(v)), _counts),
+    "epoch": _Order(lambda s, v: _stepping(s, epochs=int(v)), _counts),
     "reset": _Order(_reset),
     "begin": _Order(_begin, _are_starts),
     "plane": _Order(_choose_plane, lambda v: v in range(PLANES * PLANES)),
@@ -476,18 +501,3 @@ ORDERS = {
     "speed": _Order(_set_speed, lambda v: v in range(len(SPEEDS))),
 }
 """What a session may be told to do."""
-
-
-def _last(values: Any) -> float:
-    return float(values[-1]) if len(values) else math.nan
-
-
-def _thinned(values: Array) -> Array:
-    """Every 2nd, 4th, … value, and the last one: as many as a picture shows."""
-    every = 1
-    while len(values) > MOST_POINTS * every:
-        every *= 2
-    if every == 1:
-        return values
-    kept = values[::every]
-    return kept if (len(values) - 1) % every == 0 else np.append(kept, values[-1])

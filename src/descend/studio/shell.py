@@ -14,14 +14,17 @@ from nicegui import background_tasks, ui
 
 from descend.errors import DescendError, UsageError
 from descend.studio.bench import Bench
+from descend.studio.lessons import Lesson
 from descend.studio.opened import Opened
 from descend.studio.panels.data import DataPanel
 from descend.studio.panels.descent import DescentPanel
+from descend.studio.panels.lesson import LessonPanel
 from descend.studio.panels.map import MapPanel
 from descend.studio.panels.model import ModelPanel
 from descend.studio.panels.room import Panel, Room
 from descend.studio.panels.runs import RunsPanel
 from descend.studio.panels.steps import StepsPanel
+from descend.studio.panels.takeaway import HASH, TakeAwayPanel
 from descend.studio.samples import SAMPLES
 from descend.studio.session import SPEED, SPEEDS
 from descend.studio.setup import PARABOLA, Setup
@@ -39,7 +42,8 @@ STEPS = (
 RATES = (-5.0, 0.3, 0.1)  # powers of ten of the learning rate: from, to, by
 THEMES = ((None, "brightness_auto"), (False, "light_mode"), (True, "dark_mode"))
 PANELS: tuple[type[Panel], ...] = (
-    DataPanel, ModelPanel, DescentPanel, RunsPanel, StepsPanel, MapPanel,
+    LessonPanel, DataPanel, ModelPanel, DescentPanel, RunsPanel, StepsPanel, MapPanel,
+    TakeAwayPanel,
 )  # fmt: skip
 PACE = 0.3  # seconds without another point, after which points that were drawn count
 
@@ -58,8 +62,8 @@ class View:
         self._points: list[tuple[float, float]] = []
         self._pending: asyncio.TimerHandle | None = None
 
-    def build(self) -> None:
-        """Make the page."""
+    def build(self, complaint: str = "") -> None:
+        """Make the page; with words on why it does not begin with what was asked for."""
         self._client = ui.context.client
         self._playing = self.bench.session.playing
         self._speed = SPEED
@@ -77,6 +81,7 @@ class View:
                 self._build_buttons()
                 self._build_sliders()
             self._room.build()
+            self._room.complain(complaint)
             with ui.element("div").classes("work"):
                 with ui.element("aside").classes("panels") as self._aside:
                     self._speech.label(self._aside, "panels")
@@ -93,6 +98,23 @@ class View:
             f'import("/draw.js").then((m) => m.studio({self._drawing}, {options}));'
             f"document.documentElement.lang = {json.dumps(TAGS[self._speech.language])}"
         )
+        ui.on("descend-address", lambda e: self._offer(str(e.args)))
+        self._script(HASH)
+
+    def teach(self, lessons: dict[str, Lesson]) -> None:
+        """Open a lesson, whose setup is on the bench."""
+        panel = self._panels["lesson"]
+        assert isinstance(panel, LessonPanel)
+        panel.begin(lessons)
+        self._toggle("lesson")
+
+    def _offer(self, address: str) -> None:
+        """Show what an address that was opened says."""
+        panel = self._panels["takeaway"]
+        assert isinstance(panel, TakeAwayPanel)
+        panel.offer(address)
+        if panel.place is None or not panel.place.visible:
+            self._toggle("takeaway")
 
     def _script(self, code: str) -> None:
         with self._client:
@@ -138,7 +160,7 @@ class View:
         panel = self._panels[name]
         opens = panel.place is None or not panel.place.visible
         for other in self._panels.values():
-            if other.place is not None:
+            if other.place is not None and (other is panel or not (panel.stays or other.stays)):
                 other.place.set_visibility(False)
         if opens and panel.place is None:
             with self._aside:
@@ -147,9 +169,10 @@ class View:
             panel.again()
             assert panel.place is not None
             panel.place.set_visibility(True)
-        self._aside.set_visibility(opens)
+        shown = {n for n, p in self._panels.items() if p.place is not None and p.place.visible}
+        self._aside.set_visibility(bool(shown))
         for known, button in self._bars.items():
-            button.props["aria-expanded"] = "true" if opens and known == name else "false"
+            button.props["aria-expanded"] = "true" if known in shown else "false"
 
     def _lesson(self) -> str:
         """What the data are, in a sentence."""

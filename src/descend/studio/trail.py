@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
-__all__ = ["Trail"]
+__all__ = ["Trail", "last", "thinned"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -45,3 +46,23 @@ class Trail:
     def rows(self) -> Array:
         """(rows, width) those that are kept, in their order."""
         return self._rows[: self._count]
+
+
+def thinned(values: Array, most: int) -> Array:
+    """Every 2nd, 4th, … value, and the last one: at most so many, and one.
+
+    >>> thinned(np.arange(10.0), 4)
+    array([0., 4., 8., 9.])
+    """
+    every = 1
+    while len(values) > most * every:
+        every *= 2
+    if every == 1:
+        return values
+    kept = values[::every]
+    return kept if (len(values) - 1) % every == 0 else np.append(kept, values[-1])
+
+
+def last(values: Any) -> float:
+    """The last of some values; no number where there is none."""
+    return float(values[-1]) if len(values) else math.nan

@@ -8,7 +8,7 @@ from typing import Any
 
 from nicegui import ui
 
-from descend.errors import DescendError, FormulaError
+from descend.errors import DescendError
 from descend.studio.bench import Bench
 from descend.studio.opened import Opened
 from descend.studio.setup import Setup
@@ -46,7 +46,7 @@ class Room:
         """Put a setup on the bench, and say how that goes.
 
         Args:
-            own: whether who asks shows a formula's error at its own place.
+            own: whether who asks shows why at a place of its own.
 
         Returns:
             why it was refused.
@@ -62,7 +62,7 @@ class Room:
         finally:
             self._waiting -= 1
             self._status.set_visibility(self._waiting > 0)
-        if found is not None and not (own and isinstance(found, FormulaError)):
+        if found is not None and not own:
             self.complain(str(found))
         if there:
             self.complain("")
@@ -92,6 +92,7 @@ class Panel:
     """A panel: built when it is opened for the first time, and again for another setup."""
 
     name = ""
+    stays = False  # open beside the others
 
     def __init__(self, room: Room) -> None:
         self.room, self.speech, self.bench = room, room.speech, room.bench

@@ -13,7 +13,7 @@ from descend.studio.panels import fields
 from descend.studio.panels.room import Panel
 from descend.studio.speech import text_of
 
-__all__ = ["RunsPanel"]
+__all__ = ["TOLD", "RunsPanel", "shown"]
 
 TOLD = {
     "lr": "lr", "batch_size": "batch_size", "optimizer": "optimizer", "loss": "loss_choice",
@@ -66,7 +66,7 @@ class RunsPanel(Panel):
             return f"{plain['optimizer']}, {self.speech.say('lr')} {plain['lr']:.3g}"
         other = self.bench.runs[0].setup
         found = [
-            f"{self.speech.say(TOLD[name])} {_shown(value)}"
+            f"{self.speech.say(TOLD[name])} {shown(value)}"
             for name, value in kept.setup.differs(other).items()
             if name in TOLD
         ]
@@ -86,7 +86,7 @@ class RunsPanel(Panel):
         self.room.draw(f"kept({json.dumps(kept)})")
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
     text = f"{value:.3g}" if isinstance(value, float) else json.dumps(value, ensure_ascii=False)
     return text.strip('"')[:MOST_SIGNS]
 
