@@ -10,7 +10,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -26,6 +26,17 @@ STATES: Mapping[str, tuple[str, ...]] = {n: tuple(v) for n, v in _LAYOUT["states
 PLANES: int = _LAYOUT["planes"]
 """The number of a plane is that of its first parameter times this, plus that of its second."""
 LITTLE = np.dtype("<f8")
+
+
+class Seen(NamedTuple):
+    """The row of a single step, and what the model gave there before and after it."""
+
+    row: int
+    said: float
+    says: float
+
+
+NO_ROW = Seen(-1, math.nan, math.nan)
 
 
 def pack(head: Mapping[str, float], blocks: Mapping[str, Sequence[float] | Array]) -> bytes:

@@ -68,17 +68,6 @@ class _Ask(NamedTuple):
     take: Taker
 
 
-class _Seen(NamedTuple):
-    """The row of a single step, and what the model gave there before and after it."""
-
-    row: int
-    said: float
-    says: float
-
-
-NO_ROW = _Seen(-1, math.nan, math.nan)
-
-
 class Session:
     """A run that may be played, stepped and changed from any thread.
 
@@ -101,7 +90,7 @@ class Session:
     _history: History
     _since: float  # when the last slice began
     _earned: float  # steps that the speed allows and that were not made
-    _seen: _Seen
+    _seen: Seen
     _rates: list[tuple[int, float]]  # updates at which a learning rate was set, and it
     _told: Told
     _told_at: float
@@ -358,7 +347,7 @@ class Session:
         row = self.descent.row_of_next_step(self._run)
         said = self._said_of(row)
         self._step(examples=1)
-        self._seen = _Seen(row, said, self._said_of(row))
+        self._seen = Seen(row, said, self._said_of(row))
 
     def _said_of(self, row: int) -> float:
         """What the model says of a row that is drawn; of classes how probable it takes its own."""
