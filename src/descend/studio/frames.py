@@ -14,7 +14,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-__all__ = ["BLOCKS", "HEAD", "PLANES", "STATES", "VERSION", "pack", "unpack"]
+__all__ = [
+    "BLOCKS", "HEAD", "NO_ROW", "PLANES", "STATES", "VERSION", "Seen", "pack", "unpack",
+]  # fmt: skip
 
 Array = np.ndarray[Any, np.dtype[Any]]
 _LAYOUT = json.loads(files("descend.studio").joinpath("layout.json").read_text("utf-8"))

@@ -17,7 +17,7 @@ import numpy as np
 from descend.errors import UsageError
 from descend.records.record import History
 from descend.studio.descent import Descent
-from descend.studio.frames import PLANES, STATES, pack
+from descend.studio.frames import NO_ROW, PLANES, STATES, Seen, pack
 from descend.studio.narration import Course, Told, narrate
 from descend.studio.samples import Table
 from descend.studio.setup import Setup
