@@ -18,6 +18,7 @@ from descend.data.spool import opened as unpacked
 from descend.errors import DataError, DescendError
 from descend.studio.samples import SAMPLES, Table
 from descend.studio.setup import PARABOLA, Layer, Setup, Source, hash_of, quoted
+from descend.studio.state import is_state, read_state
 
 __all__ = [
     "MOST_BYTES", "MOST_COLUMNS", "MOST_ROWS", "MOST_UNPACKED", "Opened", "first_setup",
@@ -42,15 +43,22 @@ class Opened(NamedTuple):
 
     Attributes:
         notes: what is to be said of how it was read.
+        setup: what is to be done with it, where that was saved beside it.
     """
 
     table: Table
     source: Source
     notes: tuple[str, ...] = ()
+    setup: Setup | None = None
+
+    @property
+    def begins(self) -> Setup:
+        """What the studio begins with on it."""
+        return self.setup or first_setup(self.table, self.source)
 
 
 def read_file(path: str, name: str) -> Opened:
-    """The table in a file.
+    """The table in a file, or what `state.state_json` has written.
 
     Args:
         name: what its user calls it, without folders.
@@ -60,6 +68,8 @@ def read_file(path: str, name: str) -> Opened:
     """
     try:
         _check_size(path)
+        if (saved := _state_in(path)) is not None:
+            return saved
         found = open_table(path)
         if len(found.columns) > MOST_COLUMNS:
             raise DataError(
@@ -76,6 +86,18 @@ def read_file(path: str, name: str) -> Opened:
     _check_rows(len(next(iter(table.values()), ())))
     notes = tuple(note.replace(path, name) for note in found.notes)
     return Opened(table, Source(own=name[:200] or "table", digest=hash_of(table)), notes)
+
+
+def _state_in(path: str) -> Opened | None:
+    """The state that a file holds; None where it is a table."""
+    if not os.path.isfile(path):
+        return None
+    with open(path, "rb") as stream:
+        if not is_state(stream.read(64)):
+            return None
+    setup, table = read_state(Path(path).read_text("utf-8", errors="replace"))
+    _check_rows(len(next(iter(table.values()), ())))
+    return Opened(table, setup.source, (), setup)
 
 
 def read_text(text: str, name: str) -> Opened:
@@ -237,6 +259,8 @@ FIRST: Mapping[str, Mapping[str, Any]] = {
     ),
     "iris": {**_net(Layer(6, "tanh")), "target": "species",
              "inputs": ("petal_length", "petal_width")},
+    "digits": {**_net(Layer(32, "relu"), lr=0.003), "target": "digit", "batch_size": 32,
+               "inputs": tuple(f"p{i // 8}{i % 8}" for i in range(64))},
     "circle": _net(Layer(6, "tanh")),
     "xor": _net(Layer(8, "tanh")),
     "gauss": _net(Layer(2, "tanh")),

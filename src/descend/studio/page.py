@@ -25,7 +25,7 @@ from descend.errors import DescendError, UsageError
 from descend.studio.bench import Bench
 from descend.studio.guide import Guide
 from descend.studio.lessons import Lesson
-from descend.studio.opened import MOST_BYTES, Opened, first_setup, read_file, safe_suffix
+from descend.studio.opened import MOST_BYTES, Opened, read_file, safe_suffix
 from descend.studio.session import NO_FRAME, Session
 from descend.studio.setup import PARABOLA
 from descend.studio.shell import LANGUAGE, View
@@ -54,7 +54,7 @@ class Studio:
         self, opened: Opened | None = None, lessons: dict[str, Lesson] | None = None
     ) -> None:
         self._opened, self._lessons = opened, lessons
-        self._setup = PARABOLA if opened is None else first_setup(opened.table, opened.source)
+        self._setup = PARABOLA if opened is None else opened.begins
         if lessons is not None:
             self._setup, self._opened = Guide(lessons).setup, None
         self._tabs: dict[str, View] = {}

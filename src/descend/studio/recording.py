@@ -12,7 +12,7 @@ from descend.errors import UsageError
 from descend.studio.frames import unpack
 from descend.studio.guide import Guide
 from descend.studio.lessons import find_lesson
-from descend.studio.opened import first_setup, read_file
+from descend.studio.opened import read_file
 from descend.studio.report import MOST_FRAMES, report_html
 from descend.studio.samples import Table
 from descend.studio.session import MOST_STEPS, NO_FRAME, Session
@@ -103,7 +103,7 @@ def report_of(file: str | None, lesson: str | None, path: str) -> None:
         setup = Guide(find_lesson(lesson)).setup
     elif file is not None:
         opened = read_file(file, os.path.basename(file))
-        setup, table = first_setup(opened.table, opened.source), opened.table
+        setup, table = opened.begins, opened.table
     page = recorded_report(setup, table)
     try:
         place.write_text(page, encoding="utf-8")

@@ -78,6 +78,17 @@ def _kept(name: str) -> Table:
     return MappingProxyType(found)
 
 
+@functools.cache
+def _digits() -> Table:
+    """Handwritten digits, 8 × 8 pixels from 0 to 16 each, as `p00` … `p77` by row and column."""
+    with files("descend.studio").joinpath("tables", "digits.npz").open("rb") as stream:
+        kept = np.load(stream)
+        pixels, digit = kept["pixels"].astype(float), kept["digit"].astype(float)
+    names = [f"p{row}{column}" for row in range(8) for column in range(8)]
+    columns = {name: pixels[:, i] for i, name in enumerate(names)}
+    return MappingProxyType({**columns, "digit": digit})
+
+
 def _plane(x1: Array, x2: Array, label: Array) -> Table:
     return {"x1": x1, "x2": x2, "label": label.astype(float)}
 
@@ -127,9 +138,11 @@ SAMPLES: Mapping[str, Sample] = {
     "eckerle4": Sample(functools.partial(_kept, "eckerle4"), origin="Eckerle4, NIST StRD"),
     "thurber": Sample(functools.partial(_kept, "thurber"), origin="Thurber, NIST StRD"),
     "iris": Sample(functools.partial(_kept, "iris"), origin="iris, R. A. Fisher 1936"),
+    "digits": Sample(_digits, origin="optdigits, E. Alpaydin and C. Kaynak 1998"),
     "circle": Sample(_circle, {"noise": NOISE}),
     "xor": Sample(_xor, {"noise": NOISE}),
     "gauss": Sample(_gauss, {"noise": NOISE}),
     "spiral": Sample(_spiral, {"noise": NOISE}),
 }
-"""The lesson's parabola first. NIST's: https://www.itl.nist.gov/div898/strd/nls/nls_main.shtml"""
+"""The lesson's parabola first. NIST's: https://www.itl.nist.gov/div898/strd/nls/nls_main.shtml.
+The digits are the test set of https://doi.org/10.24432/C50P49 (CC BY 4.0)."""

@@ -12,7 +12,6 @@ from descend.errors import DescendError
 from descend.studio.opened import (
     SUFFIXES,
     Opened,
-    first_setup,
     formula_of,
     read_text,
     sample_setup,
@@ -101,7 +100,7 @@ class DataPanel(Panel):
 
     async def take(self, opened: Opened) -> None:
         """Begin on a table of one's own."""
-        await self.room.put(first_setup(opened.table, opened.source), opened)
+        await self.room.put(opened.begins, opened)
 
     def _set_draws(self, draws: bool) -> None:
         self.draws = draws

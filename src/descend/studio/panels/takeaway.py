@@ -21,6 +21,7 @@ from descend.studio.recording import origin_of
 from descend.studio.report import report_html
 from descend.studio.setup import Setup
 from descend.studio.speech import Text, text_of
+from descend.studio.state import state_json
 from descend.studio.takeaway import (
     LONGEST_FRAGMENT,
     Leg,
@@ -83,6 +84,7 @@ class TakeAwayPanel(Panel):
         self.speech.name(self._told.set_text, lambda: _read(self._saying), self._told)
         with ui.element("div").classes("row wrap"):
             fields.button(self.speech, "save-data", self._said("save_data"), self._save_data)
+            fields.button(self.speech, "save-state", self._said("save_state"), self._save_state)
             fields.button(self.speech, "save-report", self._said("save_report"), self._save_report)
         self._address = self._build_text("address", "address")
         self.speech.text(self._said("address_only"), "p").classes("told")
@@ -143,6 +145,11 @@ class TakeAwayPanel(Panel):
     def _save_data(self) -> None:
         content = table_csv(self.bench.table).encode()
         ui.download.content(content, file_name(self.bench.setup), "text/csv")
+
+    def _save_state(self) -> None:
+        content = state_json(self.bench.setup, self.bench.table).encode()
+        name = file_name(self.bench.setup).replace(".csv", ".studio.json")
+        ui.download.content(content, name, "application/json")
 
     async def _save_report(self) -> None:
         setup = self.bench.setup
