@@ -19,6 +19,7 @@ __all__ = ["completion"]
 Shell = Literal["bash", "zsh", "fish", "powershell"]
 FILES = frozenset({*WRITTEN, "resume", "start", "to", "table", "saved", "first"})
 """What may be a file."""
+SWITCHES = frozenset({"switch", "either"})  # nothing follows them
 
 
 def completion(shell: Shell, /, **_given: Any) -> None:
@@ -47,9 +48,12 @@ def completion(shell: Shell, /, **_given: Any) -> None:
 
 def _told(argument: Argument, rows: Any) -> Argument:
     """The argument, with the type that says how it is completed."""
-    if argument.name not in FILES:
+    row = rows.get(argument.name)
+    if row is None:
+        return argument.replace(annotation=Path) if argument.name in FILES else argument
+    kind: Any = bool if row.kind in SWITCHES else Path if row.name in FILES else None
+    if kind is None:
         return argument
-    if argument.name not in rows:
-        return argument.replace(annotation=Path)
-    row = rows[argument.name]
-    return argument.replace(annotation=Annotated[Path, Parameter(name=row.written, help=row.help)])
+    more = {"negative": ""} if row.kind == "switch" else {}
+    said = Parameter(name=row.written, help=row.help, **more)
+    return argument.replace(annotation=Annotated[kind, said])

@@ -125,8 +125,7 @@ def _argument(row: Option, whole: bool) -> Argument:
         if row.heading:
             place = HEADINGS.index(row.heading) if row.heading in HEADINGS else 0
             said["group"] = Group(row.heading, sort_key=place)
-    sure = default is Argument.empty or row.kind in ("switch", "either")
-    optional: Any = kind if sure else kind | None
+    optional: Any = kind if default is Argument.empty else kind | None
     annotation = Annotated[optional, Parameter(**said)]
     return Argument(row.name, Argument.KEYWORD_ONLY, default=default, annotation=annotation)
 
