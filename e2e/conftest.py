@@ -34,6 +34,8 @@ def page(server: Server, driver: Any) -> Iterator[Page]:
     """The studio's page in English, 1280 px wide, light; nothing may complain in its console."""
     driver.delete_all_cookies()
     look(driver, Looks())
+    driver.get("about:blank")
+    driver.get_log("browser")  # what another page had to say
     made = Page(driver).open(server.address)
     yield made
     assert made.complaints() == []

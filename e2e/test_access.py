@@ -75,7 +75,7 @@ def test_light_and_dark(page: Page) -> None:
 def test_by_keyboard_alone(page: Page) -> None:
     """Tab goes through the controls; the space bar presses what has the focus, and that alone."""
     reached = []
-    for _ in range(10):
+    for _ in range(20):
         page.press("\ue004")
         reached.append(page.js("return document.activeElement.className"))
         if "play" in reached[-1].split():

@@ -6,7 +6,7 @@ from browser import Page, wait
 
 
 def drawn(page: Page) -> str:
-    page.click(".open-map")
+    page.open_panel("map")
     page.click("[data-field=map_draw]")
     wait(lambda: page.js("return !!document.querySelector('.map canvas')"), "the map")
     return page.text(".map .told")
@@ -47,10 +47,8 @@ def test_a_place_is_picked_and_a_part_zoomed_into(page: Page) -> None:
 
 
 def test_a_method_without_a_rate_has_none(page: Page) -> None:
-    page.click(".open-descent")
-    choice = page.find("[data-field=optimizer]")
-    choice.send_keys("lm")
-    page.js("arguments[0].value = 'lm'; arguments[0].dispatchEvent(new Event('change'))", choice)
+    page.open_panel("descent")
+    page.choose("optimizer", "lm")
     wait(lambda: page.js("return document.querySelector('input.lr').disabled"), "no rate")
-    page.click(".open-map")
+    page.open_panel("map")
     wait(lambda: "method with a learning rate" in page.text(".panel.map"), "why there is none")

@@ -13,7 +13,7 @@ return text && getComputedStyle(text).visibility == 'visible';
 
 
 def opened(page: Page) -> Page:
-    page.click(".open-steps")
+    page.open_panel("steps")
     wait(lambda: page.js("return !!document.querySelector('.walk .figure svg')"), "the graph")
     return page
 

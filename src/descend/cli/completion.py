@@ -54,6 +54,7 @@ def _told(argument: Argument, rows: Any) -> Argument:
     kind: Any = bool if row.kind in SWITCHES else Path if row.name in FILES else None
     if kind is None:
         return argument
-    more = {"negative": ""} if row.kind == "switch" else {}
-    said = Parameter(name=row.written, help=row.help, **more)
+    said = Parameter(
+        name=row.written, help=row.help, negative="" if row.kind == "switch" else None
+    )
     return argument.replace(annotation=Annotated[kind, said])

@@ -155,13 +155,16 @@ class _Teller:
     def forward(self, order: Sequence[Node]) -> Iterator[Forward]:
         """The steps in the order of evaluation; constants and inputs are no steps."""
         self.head = self._head()
+        varying = set(self.bound)  # what depends on an input: operands come before
         for node in order:
+            if any(arg in varying for arg in node.args):
+                varying.add(node)
             if node in self.labels or node.op in (CONST, INPUT, ROW_COUNT):
                 continue
             if self.passes_on(node):
                 self.labels[node] = self.label(node.args[0])
                 continue
-            if _is_constant(node, self.bound):
+            if node not in varying:
                 continue
             computed = expression(node, self.label)
             place = self.origin(node)
@@ -275,7 +278,3 @@ def _unwrapped(text: str) -> str:
         if depth == 0:
             return text[1:-1] if at == len(text) - 1 and text.startswith("(") else text
     return text
-
-
-def _is_constant(node: Node, bound: Mapping[Node, Array]) -> bool:
-    return not any(n in bound for n in postorder([node]))
