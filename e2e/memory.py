@@ -1,8 +1,9 @@
 """Whether the studio's memory stays flat while it runs: `make e2e-memory`.
 
-usage: python e2e/memory.py [--minutes 30]
+usage: python e2e/memory.py [--minutes 30] [--speed 12]
 
-The lesson plays at a million examples a second, at a rate at which it does not end, and is watched.
+The lesson plays, a million examples a second or at another place of the slider, at a rate at which
+it does not end, and is watched.
 Of the studio's process the resident memory counts, of the page the heap of its scripts after a
 collection. The first tenth is left out, in which both grow into their size.
 """
@@ -29,7 +30,9 @@ def resident(server: Server) -> float:
 def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--minutes", type=float, default=30.0)
-    minutes = parser.parse_args().minutes
+    parser.add_argument("--speed", type=int, default=12)
+    asked = parser.parse_args()
+    minutes = asked.minutes
     if not browser_is_there():
         print(f"not measured: {MISSING}")
         return 0
@@ -39,7 +42,7 @@ def main() -> int:
         with Server() as server:
             page = Page(driver).open(server.address)
             page.slide("lr", -5)
-            page.slide("speed", 12)
+            page.slide("speed", asked.speed)
             page.press(" ")
             begin = time.perf_counter()
             while (passed := time.perf_counter() - begin) < 60 * minutes:
