@@ -349,6 +349,18 @@ def test_axe_finds_nothing_serious_in_the_panels(page: Page, language: str, dark
     page.click(page.field("keep"))
     wait(lambda: page.text(".panel.runs tbody tr"), "the run")
     found += page.driver.execute_async_script(of_panels)
+    page.open_panel("data")
+    page.choose("sample", "parabola")
+    wait(lambda: page.kind == "curve", "the parabola")
+    page.open_panel("steps")
+    page.click(page.field("steps_next"))
+    page.click(page.field("asks"))
+    wait(lambda: page.shows("[data-field=answer]"), "a question")
+    found += page.driver.execute_async_script(of_panels)
+    page.open_panel("map")
+    page.click(page.field("map_draw"))
+    wait(lambda: page.shows(".map canvas"), "the map")
+    found += page.driver.execute_async_script(of_panels)
     assert found == []
 
 
@@ -358,7 +370,7 @@ def test_panels_speak_chinese_and_fit_their_place(page: Page, width: int) -> Non
 
     look(page.driver, Looks(width=width))
     page.click("[lang=zh-CN]")
-    for panel in ("data", "model", "descent", "runs"):
+    for panel in ("data", "model", "descent", "runs", "steps", "map"):
         page.open_panel(panel)
         said = page.js(
             "return [...document.querySelectorAll('.panel:not(.hidden) .field > span, "

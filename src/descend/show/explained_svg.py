@@ -75,12 +75,14 @@ def figure_of(e: Explained) -> str:
     """The picture within a page, which has its headings."""
     words = words_of("explain", e.lang)
     parts, width, height = _layers(e, words) if e.layers else _graph(e)
+    under = words["layers"] if e.layers else words["graph"].format(output=e.output)
     above = TOP - 8
     ground = f'<rect y="{above}" width="{width:.0f}" height="{height - above:.0f}" fill="{PAPER}"/>'
     inside = "\n".join([ground, *parts])
     return (
         f'<svg viewBox="0 {above} {width:.0f} {height - above:.0f}" width="{width:.0f}" '
-        f'role="img" style="max-width:100%;height:auto">\n{inside}\n</svg>'
+        f'role="img" aria-label="{escape(under)}" style="max-width:100%;height:auto">\n'
+        f"{inside}\n</svg>"
     )
 
 

@@ -63,6 +63,7 @@ class StepsPanel(Panel):
             with self._body:
                 text_of("p", str(error)).classes("told")
             return
+        self._told.lang = self.speech.language
         self._steps = steps_of(self._told)
         self._show()
 
