@@ -22,7 +22,7 @@ os.environ.setdefault("DESCEND_CACHE_DIR", str(TESTS.parent / ".pytest_cache" / 
 os.environ["DESCEND_RUNS"] = "off"
 
 COMMON = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
-settings.register_profile("quick", max_examples=100, derandomize=True, **COMMON)
+settings.register_profile("quick", max_examples=50, derandomize=True, **COMMON)
 settings.register_profile("fuzz", max_examples=20_000, print_blob=True, **COMMON)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 

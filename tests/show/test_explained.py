@@ -66,7 +66,7 @@ def evaluated(expression: str, values: dict[str, float]) -> float:
                                    "cosh2": lambda x: np.cosh(x) ** 2}, values))
 
 
-@sampled("text", functions(200), 3)
+@sampled("text", functions(200), 7)
 def test_its_numbers_are_those_of_the_program(text: str) -> None:
     told, function, point = explained(text)
     gradient = descend.grad(function, argnums=tuple(range(len(point))))(*point.values())
@@ -77,7 +77,7 @@ def test_its_numbers_are_those_of_the_program(text: str) -> None:
             assert chain.value == pytest.approx(float(value), rel=1e-12, abs=1e-14)
 
 
-@sampled("text", functions(200), 3)
+@sampled("text", functions(200), 7)
 def test_the_mathematics_that_it_writes_is_true(text: str) -> None:
     told, _, point = explained(text)
     values = dict(point)
@@ -111,7 +111,7 @@ def chain_rows(text: str, name: str) -> list[str]:
     return rows
 
 
-@sampled("text", functions(40), 3)
+@sampled("text", functions(40), 5)
 def test_the_chain_rule_evaluates_to_what_it_states(text: str) -> None:
     told, _, point = explained(text, parameter="a")
     if told.chain("a") is None:
@@ -279,7 +279,7 @@ def test_the_graph_has_every_number_of_both_passes() -> None:
         assert f"∂loss/∂{name} = {value_text(slope)}" in texts
 
 
-@sampled("text", functions(40), 3)
+@sampled("text", functions(40), 5)
 def test_boxes_lie_apart_and_edges_go_from_left_to_right(text: str) -> None:
     told, *_ = explained(text)
     root = svg_of(told)
