@@ -18,6 +18,7 @@ MISSING = (
     "apt-get install chromium chromium-driver fonts-wqy-microhei"
 )
 PATIENCE = 20.0
+FASTEST = 13  # of the places of the slider of speeds
 
 
 def browser_is_there() -> bool:
@@ -209,6 +210,15 @@ class Page:
             "s.dispatchEvent(new Event('input', {bubbles: true}))",
             f"input.{name}", value,
         )  # fmt: skip
+
+    def play_until(self, condition: Callable[[], Any], what: str, keys: str = " ") -> None:
+        """Play at full speed until something holds, and let it rest; `keys` have it play."""
+        self.slide("speed", FASTEST)
+        self.press(keys)
+        wait(condition, what)
+        if self.label(".play") == "Pause":
+            self.press(" ")
+        wait(lambda: self.label(".play") == "Play", "the run to rest")
 
     def open_panel(self, name: str) -> None:
         """Open a panel that is closed."""

@@ -2,10 +2,8 @@
 
 import pytest
 
-from browser import Page, wait
+from browser import FASTEST, Page, wait
 from parabola import by_hand, parameters, said
-
-FASTEST = 13
 
 
 def test_it_opens_on_the_parabola_at_its_start(page: Page) -> None:

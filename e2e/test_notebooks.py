@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from browser import Looks, look, wait
+from browser import FASTEST, Looks, look, wait
 from notebooks import STARTS, Jupyter, Marimo, Notebook
 
 FIND = """
@@ -19,7 +19,6 @@ const found = [];
 })(document);
 """
 """Finds elements by a selector, those in shadows too."""
-FASTEST = 13
 
 
 class Cell:

@@ -13,7 +13,6 @@ from browser import Page, Server, wait
 from descend.studio.opened import sample_setup
 from test_access import AUDITED, AXE
 
-FASTEST = 13
 EVIL = "<img src=x onerror=window.hit=1>"
 
 
@@ -41,22 +40,13 @@ def line(tmp_path: Path) -> Path:
     return file
 
 
-def play_until(page: Page, condition: Any, what: str) -> None:
-    page.slide("speed", FASTEST)
-    page.press(" ")
-    wait(condition, what)
-    if page.label(".play") == "Pause":
-        page.press(" ")
-    wait(lambda: page.label(".play") == "Play", "the run to rest")
-
-
 def test_a_file_is_opened_and_learnt(page: Page, line: Path) -> None:
     page.open_panel("data")
     put(page, line)
     wait(lambda: "20 rows of line.csv" in lesson(page), "the table")
     assert page.text(".formula") == "x → 8 tanh → 8 tanh → y"
     wait(lambda: page.kind == "curve" and page.step == 0, "its picture")
-    play_until(page, lambda: page.state in ("converging", "arrived"), "it to learn")
+    page.play_until(lambda: page.state in ("converging", "arrived"), "it to learn")
     assert page.step > 0
 
 
@@ -84,7 +74,7 @@ def test_a_formula_with_an_error_is_told_at_its_place_and_mended(page: Page, lin
     page.open_panel("descent")
     page.choose("optimizer", "lm")
     wait(lambda: page.find("input.lr").get_attribute("disabled"), "a method without a rate")
-    play_until(page, lambda: page.state in ("arrived", "stuck"), "the minimum")
+    page.play_until(lambda: page.state in ("arrived", "stuck"), "the minimum")
     found = [float(page.parameter(n).replace("−", "-")) for n in ("a", "b", "c")]
     np.testing.assert_allclose(found, [0, 3, -1], atol=2e-6)
 
@@ -110,7 +100,7 @@ def test_a_network_tells_classes_apart(page: Page, sample: str) -> None:
     page.choose("sample", sample)
     wait(lambda: page.kind == "plane", "the plane")
     assert not page.find(".buttons .example").is_enabled()  # its batches are of ten rows
-    play_until(page, lambda: int(page.number("epoch_count")) >= 200, "200 epochs")
+    page.play_until(lambda: int(page.number("epoch_count")) >= 200, "200 epochs")
     for key in ("accuracy", "held_accuracy"):
         assert float(page.number(key).split()[0]) >= 95
     setup = sample_setup(sample)
@@ -230,7 +220,7 @@ def test_a_divergence_of_a_formula_is_called_one(page: Page, line: Path) -> None
     page.choose("optimizer", "sgd")
     wait(lambda: not page.js("return document.querySelector('input.lr').disabled"), "the method")
     page.slide("lr", 0)
-    play_until(page, lambda: page.state == "diverging", "the divergence")
+    page.play_until(lambda: page.state == "diverging", "the divergence")
     assert "lower the learning rate" in page.text(".ds-sentence")
 
 

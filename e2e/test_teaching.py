@@ -1,6 +1,5 @@
 """Lessons in Chromium: one played through by mouse, one by keyboard alone, and one of a teacher."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,6 @@ from browser import Looks, Page, Server, look, wait
 from test_access import AUDITED, AXE
 
 TAB, ENTER, RIGHT = "\ue004", "\ue007", "\ue014"
-FASTEST = 13
 
 
 def answered(page: Page) -> bool:
@@ -40,15 +38,6 @@ def rate(page: Page, power: float, said: str) -> None:
     wait(lambda: page.text(".controls .slider .value") == said, "the rate to be said")
 
 
-def play_until(page: Page, condition: Callable[[], Any], what: str) -> None:
-    page.slide("speed", FASTEST)
-    page.press("r ")
-    wait(condition, what)
-    if page.label(".play") == "Pause":
-        page.press(" ")
-    wait(lambda: page.label(".play") == "Play", "the run to rest")
-
-
 def test_the_learning_rate_is_learnt_by_experiment(page: Page) -> None:
     open_lesson(page, "learning-rate")
     assert page.text(".lesson-step h2") == "The learning rate"
@@ -66,12 +55,12 @@ def test_the_learning_rate_is_learnt_by_experiment(page: Page) -> None:
     page.click(page.field("hint"))
     wait(lambda: "a hundred times as high" in page.text(".lesson-question"), "the hint")
     rate(page, -0.7, "0.2")
-    play_until(page, lambda: page.state == "goal", "the goal")
+    page.play_until(lambda: page.state == "goal", "the goal", "r ")
     wait(lambda: answered(page), "the second answer")
 
     next_step(page, "Too large")
     rate(page, 0, "1")
-    play_until(page, lambda: page.state == "diverging", "a divergence")
+    page.play_until(lambda: page.state == "diverging", "a divergence", "r ")
     wait(lambda: answered(page), "the third answer")
 
     next_step(page, "The edge")

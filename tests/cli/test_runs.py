@@ -124,8 +124,9 @@ def test_a_damaged_file_is_told(own: Path, capsys: pytest.CaptureFixture[str]) -
     file.write_bytes(b"no database at all, and long enough to be looked at" * 20)
     assert fitted("--start", "a=1,b=1") == 0
     assert "this run is not kept" in capsys.readouterr().err
-    assert main(["runs"]) == 2
-    assert "does not hold the past runs" in capsys.readouterr().err
+    for words in (["runs"], ["runs", "--forget"]):
+        assert main(words) == 2
+        assert "does not hold the past runs" in capsys.readouterr().err
 
 
 def test_runs_at_the_same_time_are_all_kept(own: Path) -> None:

@@ -34,10 +34,6 @@ create table if not exists runs (
     status text, loss real, params text not null, seconds real, code integer not null
 )
 """
-COLUMNS = (
-    "id", "began", "command", "formula", "data", "hash", "options", "verdict", "status", "loss",
-    "params", "seconds", "code",
-)  # fmt: skip
 
 
 class Kept(NamedTuple):
@@ -126,11 +122,14 @@ def forget() -> int:
     file = place()
     if file is None or not file.exists():
         return 0
-    with _opened(file) as database:
-        count = database.execute("select count(*) from runs").fetchone()[0]
-        database.execute("delete from runs")
-        database.commit()
-        database.execute("vacuum")
+    try:
+        with _opened(file) as database:
+            count = database.execute("select count(*) from runs").fetchone()[0]
+            database.execute("delete from runs")
+            database.commit()
+            database.execute("vacuum")
+    except sqlite3.DatabaseError as error:
+        raise _damaged(file, error) from None
     return int(count)
 
 
@@ -142,15 +141,19 @@ def _rows(which: str, values: Sequence[Any]) -> list[Kept]:
         return []
     try:
         with _opened(file) as database:
-            asked = f"select {', '.join(COLUMNS)} from runs {which}"
-            rows = [dict(zip(COLUMNS, row, strict=True)) for row in database.execute(asked, values)]
+            asked = f"select {', '.join(Kept._fields)} from runs {which}"
+            rows = [Kept(*row) for row in database.execute(asked, values)]
     except sqlite3.DatabaseError as error:
-        raise UsageError(
-            f"{file} does not hold the past runs ({error})",
-            remedy="move it away: a new one is made by the next run",
-        ) from None
-    read = {"options": json.loads, "params": json.loads}
-    return [Kept(**{n: read[n](v) if n in read else v for n, v in row.items()}) for row in rows]
+        raise _damaged(file, error) from None
+    texts = ("options", "params")
+    return [row._replace(**{n: json.loads(getattr(row, n)) for n in texts}) for row in rows]
+
+
+def _damaged(file: Path, error: sqlite3.Error) -> UsageError:
+    return UsageError(
+        f"{file} does not hold the past runs ({error})",
+        remedy="move it away: a new one is made by the next run",
+    )
 
 
 @contextmanager

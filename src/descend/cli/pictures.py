@@ -7,13 +7,12 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
-import numpy as np
-
 from descend.cli.method import build_optimizer
 from descend.cli.options import names, number, of_method, parts
 from descend.cli.output import Writers
 from descend.errors import DescendWarning, UsageError
 from descend.methods.table import as_optimizer
+from descend.result.heat_map import axis
 from descend.train.fit import fit
 from descend.train.heat_map import heat_map
 from descend.train.pictures import plot_batch_sizes, plot_race, plot_rates
@@ -95,10 +94,8 @@ def _axes(text: str) -> dict[str, Any]:
                 f"--map {name} goes from one value to a larger one, by at least 2 of them",
                 remedy=f"write --map {name}=0.001:1:50, for example",
             )
-        even = low > 0 and high >= RATIO * low
-        values = (np.geomspace if even else np.linspace)(low, high, many)
-        whole = name in ("batch_size", "seed")
-        found[name] = np.unique(np.rint(values).astype(np.int64)) if whole else values
+        by_factors = low > 0 and high >= RATIO * low
+        found[name] = axis(low, high, many, by_factors, name in ("batch_size", "seed"))
     if len(found) != 2:
         raise UsageError(
             f"--map is over two numbers, not {len(found)}",

@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from descend.compile.cells import object_array
 from descend.compile.contract import contract
 from descend.compile.control import FlowWriter
 from descend.compile.divide import divide
@@ -20,7 +19,6 @@ from descend.compile.flow import FLOAT, INT, TRUTH, GraphFlow, at
 from descend.compile.fuse import fuse
 from descend.compile.in_place import targets_of, write_in_place
 from descend.compile.known_rows import static_data, with_rows
-from descend.compile.latency import regroup
 from descend.compile.legalise import legalise
 from descend.compile.loops import (
     Address,
@@ -358,17 +356,6 @@ class DescentFlow(GraphFlow):
         return place
 
     # Ends of steps and epochs
-
-    def shorten(self, lowering: Lowering, outputs: Sequence[Node]) -> None:
-        """Regroup the scalars of a step by when they are ready, where it is one function."""
-        if len(cut(lowering.block.statements)) > 1:
-            return
-        cells = {n: lowering.cells[n] for n in outputs if is_small(n)}
-        lets = regroup(lowering.block, [let for c in cells.values() for let in c.flat])
-        lowering.block.outputs = lets
-        following = iter(lets)
-        for node, c in cells.items():
-            lowering.cells[node] = object_array([next(following) for _ in c.flat], node.shape)
 
     def changes(self, lowering: Lowering, new: Sequence[Node]) -> list[Statement]:
         """The new state, written after everything that reads the old one."""

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from descend.compile.cells import object_array
+from descend.compile.latency import regroup
 from descend.compile.loops import (
     Address,
     Axis,
@@ -21,7 +23,8 @@ from descend.compile.loops import (
 )
 from descend.compile.lower import Lowering, lower
 from descend.compile.places import FLOATS, Place
-from descend.compile.schedule import Rows
+from descend.compile.schedule import Rows, is_small
+from descend.compile.segments import cut
 from descend.graph.node import Dim, Node, Shape
 
 __all__ = ["FLOAT", "INT", "Flow", "GraphFlow", "at"]
@@ -166,6 +169,17 @@ class GraphFlow(Flow):
         self.take_in(lowering)
         self.blocks[name] = lowering.block
         return lowering
+
+    def shorten(self, lowering: Lowering, outputs: Sequence[Node]) -> None:
+        """Regroup the scalars of a step by when they are ready, where it is one function."""
+        if len(cut(lowering.block.statements)) > 1:
+            return
+        cells = {n: lowering.cells[n] for n in outputs if is_small(n)}
+        lets = regroup(lowering.block, [let for c in cells.values() for let in c.flat])
+        lowering.block.outputs = lets
+        following = iter(lets)
+        for node, c in cells.items():
+            lowering.cells[node] = object_array([next(following) for _ in c.flat], node.shape)
 
     def take_in(self, lowering: Lowering) -> None:
         """The places that a lowering has asked for are the program's."""

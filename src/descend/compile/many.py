@@ -18,7 +18,6 @@ from descend.compile.legalise import legalise
 from descend.compile.loops import (
     Axis,
     Block,
-    Call,
     Index,
     InLanes,
     Let,
@@ -26,11 +25,9 @@ from descend.compile.loops import (
     Place,
     Reduction,
     Routine,
-    Scan,
-    Statement,
 )
-from descend.compile.many_lanes import IN_LANES, Lanes
-from descend.compile.many_program import CONTROL, ManyProgram, ManyText
+from descend.compile.many_lanes import Lanes, has_calls
+from descend.compile.many_program import CONTROL, LanesText, ManyProgram
 from descend.compile.module import FunctionText
 from descend.compile.native import cpu_lanes
 from descend.compile.schedule import Rows
@@ -46,14 +43,6 @@ BYTE = np.dtype(np.bool_)
 OFFSETS, STRIDES, CODES, ITERATIONS = (
     Place(role, -1, (1,), INT) for role in ("offsets", "strides", "codes", "iterations")
 )
-
-
-def _has_calls(statements: Sequence[Statement]) -> bool:
-    return any(
-        (isinstance(s, Call) and s.name not in IN_LANES)
-        or (isinstance(s, Scan) and _has_calls(s.block.statements))
-        for s in statements
-    )
 
 
 def _places(role: str, nodes: Sequence[Node]) -> list[Place]:
@@ -86,7 +75,7 @@ class ManyFlow(GraphFlow):
             finals = dict(zip(p.state, _places("final", p.state), strict=True))
             self.leaves |= {node: finals[node] for node in self.waiting}
         self.graph("results", self.result, p.results)
-        alone = any(_has_calls(b.statements) for b in self.blocks.values())
+        alone = any(has_calls(b.statements) for b in self.blocks.values())
         self.width = width = 1 if alone else width
         self.lane = Axis("lane", width)
         self.here = at((self.lane, 1))
@@ -285,7 +274,7 @@ def _blended(p: ManyProgram, leaves: dict[Node, Place], place: Place) -> list[No
     return [select(broadcast_like(fresh, s), begin, s) for begin, s in pairs]
 
 
-def write_many(program: ManyProgram, width: int, ragged: bool) -> ManyText:
+def write_many(program: ManyProgram, width: int, ragged: bool) -> LanesText:
     """The text for so many lanes; `ragged` if the fits have unequal numbers of rows."""
     flow = ManyFlow(program, width)
     flow.write()
@@ -307,4 +296,4 @@ def write_many(program: ManyProgram, width: int, ragged: bool) -> ManyText:
     writer = FlowWriter(f, (program.rows, lanes))
     writer.write(flow.block)
     f.e.line("ret i64 0")
-    return ManyText(f.text(), list(f.slots), list(flow.scratch.values()), writer.spill, flow.width)
+    return LanesText(f.text(), list(f.slots), list(flow.scratch.values()), writer.spill, flow.width)

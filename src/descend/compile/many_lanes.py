@@ -26,6 +26,7 @@ from descend.compile.loops import (
     Let,
     Nest,
     Place,
+    Scan,
     Statement,
 )
 from descend.compile.native import NotNative
@@ -35,7 +36,7 @@ from descend.compile.segments import cut, weight
 from descend.graph.node import Dim, sizes
 from descend.lean import dataclass
 
-__all__ = ["IN_LANES", "FitWriter", "Lanes"]
+__all__ = ["IN_LANES", "FitWriter", "Lanes", "has_calls"]
 
 ZERO = Value("0", "i64", 1)
 WHOLE = 20_000  # instructions: a longer function would take LLVM minutes
@@ -44,6 +45,15 @@ IN_FLIGHT = 16
 SUMS_AT_ONCE = 10
 IN_LANES = frozenset({"sound_solve"})  # algorithms that work on several fits at once
 ELEMENTS = frozenset({"load", "index", "rows", "const"})
+
+
+def has_calls(statements: Sequence[Statement]) -> bool:
+    """Whether there are algorithms among them that work on one fit at a time."""
+    return any(
+        (isinstance(s, Call) and s.name not in IN_LANES)
+        or (isinstance(s, Scan) and has_calls(s.block.statements))
+        for s in statements
+    )
 
 
 @dataclass

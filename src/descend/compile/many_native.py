@@ -11,7 +11,7 @@ import numpy as np
 from descend.compile.cache import cached_code, digest, graph_key
 from descend.compile.description import as_json, from_json
 from descend.compile.function import pointer_table
-from descend.compile.many_program import CONTROL, ManyProgram, ManyText, lanes_of
+from descend.compile.many_program import CONTROL, LanesText, ManyProgram, lanes_of
 from descend.compile.native import Loaded, NotNative, emit_object
 from descend.compile.places import aligned, named_words
 from descend.graph.evaluate import bind_extents, concrete
@@ -60,9 +60,9 @@ class NativeMany:
         fixed = [n for node in program.fixed for n in node.shape if isinstance(n, Dim)]
         self._dims = list(dict.fromkeys([program.rows, *fixed]))
         self._key = _key(program)
-        self._variants: dict[bool, tuple[ManyText, Loaded]] = {}
+        self._variants: dict[bool, tuple[LanesText, Loaded]] = {}
 
-    def variant(self, ragged: bool) -> tuple[ManyText, Loaded]:
+    def variant(self, ragged: bool) -> tuple[LanesText, Loaded]:
         """The description and the code for equal or unequal numbers of rows."""
         found = self._variants.get(ragged)
         if found is None:
@@ -79,7 +79,7 @@ class NativeMany:
             about, loaded = cached_code(
                 digest("many", self._key, str(self.width), str(ragged)), make
             )
-            found = ManyText(text="", **from_json(about, self._dims)), loaded
+            found = LanesText(text="", **from_json(about, self._dims)), loaded
             self._variants[ragged] = found
         return found
 
@@ -94,7 +94,7 @@ class Worker:
     """The lanes of one thread: `run(first, last)` does a range of fits, without the GIL."""
 
     def __init__(
-        self, program: ManyProgram, text: ManyText, loaded: Loaded, arrays: ManyArrays
+        self, program: ManyProgram, text: LanesText, loaded: Loaded, arrays: ManyArrays
     ) -> None:
         self.loaded, self.arrays = loaded, arrays
         width = self.width = text.width

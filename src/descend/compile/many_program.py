@@ -10,7 +10,7 @@ from descend.compile.native import cpu_lanes
 from descend.graph.node import Dim, Node
 from descend.lean import dataclass
 
-__all__ = ["CONTROL", "ManyProgram", "ManyText", "lanes_of"]
+__all__ = ["CONTROL", "ManyProgram", "LanesText", "lanes_of"]
 
 CONTROL = ("next", "last", "most_steps", "rows", "kept")
 """The next fit to begin, the end of the range, the most steps a fit, the rows of the longest fit at
@@ -47,7 +47,7 @@ class ManyProgram:
 
 
 @dataclass
-class ManyText:
+class LanesText:
     """The text of the function and what its caller must provide."""
 
     text: str

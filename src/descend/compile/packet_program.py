@@ -1,16 +1,12 @@
-"""What is done for every one of many trainings on the same rows, and what its text tells of it."""
+"""What is done for every one of many trainings on the same rows."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
-from descend.compile.places import Place
 from descend.graph.node import Dim, Node
 from descend.graph.program import Plan
 from descend.lean import dataclass
 
-__all__ = ["CONTROL", "PacketProgram", "PacketText"]
+__all__ = ["CONTROL", "PacketProgram"]
 
 CONTROL = (
     "n_rows", "epoch", "until", "shuffle_key", "batch_size", "batch", "first", "count", "begins",
@@ -48,20 +44,3 @@ class PacketProgram:
     step: tuple[Node, ...]
     end: tuple[Node, ...]
     code: int
-
-
-@dataclass
-class PacketText:
-    """The text of the function and what its caller must provide; `width` trainings a packet."""
-
-    text: str
-    slots: Sequence[Any]
-    scratch: Sequence[Place]
-    spill: int
-    width: int
-
-    def about(self) -> dict[str, Any]:
-        """Everything but the text."""
-        return {
-            "slots": self.slots, "scratch": self.scratch, "spill": self.spill, "width": self.width,
-        }  # fmt: skip

@@ -13,14 +13,12 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from descend.compile.access import Counters, Frame, number_of
-from descend.compile.cells import object_array
 from descend.compile.control import FlowWriter
 from descend.compile.entry import swaps_rows
 from descend.compile.flow import FLOAT, INT, GraphFlow, at
 from descend.compile.in_place import addresses_of, places_of
 from descend.compile.kinds import Value
 from descend.compile.known_rows import static_data, with_rows
-from descend.compile.latency import regroup
 from descend.compile.legalise import legalise
 from descend.compile.loops import (
     Address,
@@ -33,13 +31,13 @@ from descend.compile.loops import (
     Place,
     Reduction,
     Scan,
-    Statement,
 )
-from descend.compile.many_lanes import IN_LANES, FitWriter, Lanes
+from descend.compile.many_lanes import FitWriter, Lanes, has_calls
+from descend.compile.many_program import LanesText
 from descend.compile.module import FunctionText
 from descend.compile.native import NotNative, cpu_lanes, vector_registers
 from descend.compile.operations import kind_of, memory_type
-from descend.compile.packet_program import CONTROL, PacketProgram, PacketText
+from descend.compile.packet_program import CONTROL, PacketProgram
 from descend.compile.schedule import Rows, is_small
 from descend.compile.segments import cut
 from descend.compile.underflow import flush_underflow
@@ -100,16 +98,12 @@ class PacketFlow(GraphFlow):
         moved = [(place, node) for place, before, node in pairs if node is not before]
         new = [node for _, node in moved]
         lowering = self.lower(name, new, dict(zip(data, columns, strict=True)))
-        if name == "step" and len(cut(lowering.block.statements)) == 1:
-            cells = {n: lowering.cells[n] for n in new if is_small(n)}
-            lets = regroup(lowering.block, [let for c in cells.values() for let in c.flat])
-            following = iter(lets)
-            for node, c in cells.items():
-                made = [next(following) for _ in c.flat]
-                lowering.cells[node] = object_array(made, node.shape)
+        if name == "step":
+            self.shorten(lowering, new)
         lowering.block.outputs = []
         lowering.block.statements += self.after(lowering, [place for place, _ in moved], new)
-        _refuse_calls(lowering.block.statements)
+        if has_calls(lowering.block.statements):
+            raise NotNative("an algorithm that is no loop over several trainings")
 
     def small(self, step: Sequence[Node]) -> list[Place]:
         """The places of few numbers that steps read or write, each by its name and no counter."""
@@ -210,14 +204,6 @@ class PacketFlow(GraphFlow):
         self.count("batch", 1)
 
 
-def _refuse_calls(statements: Sequence[Statement]) -> None:
-    for statement in statements:
-        if isinstance(statement, Call) and statement.name not in IN_LANES:
-            raise NotNative(f"{statement.name} over several trainings")
-        if isinstance(statement, Scan):
-            _refuse_calls(statement.block.statements)
-
-
 class PacketLanes(FitWriter):
     """Writes a block for the trainings of one packet.
 
@@ -296,7 +282,7 @@ class PacketWriter(FlowWriter):
                 self.e.line(f"store {value.typed}, ptr {target}, align 8")
 
 
-def write_packets(program: PacketProgram) -> PacketText:
+def write_packets(program: PacketProgram) -> LanesText:
     """The text of the trainings of a program."""
     flow = PacketFlow(program)
     flow.write()
@@ -312,4 +298,4 @@ def write_packets(program: PacketProgram) -> PacketText:
     restore()
     f.e.line("ret i64 0")
     scratch = list(flow.scratch.values())
-    return PacketText(f.text(), list(f.slots), scratch, writer.spill, flow.width)
+    return LanesText(f.text(), list(f.slots), scratch, writer.spill, flow.width)

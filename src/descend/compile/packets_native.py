@@ -12,8 +12,9 @@ from descend.compile.cache import cached_code, digest, graph_key
 from descend.compile.description import as_json, from_json
 from descend.compile.entry import swaps_rows
 from descend.compile.function import pointer_table
+from descend.compile.many_program import LanesText
 from descend.compile.native import emit_object
-from descend.compile.packet_program import CONTROL, PacketProgram, PacketText
+from descend.compile.packet_program import CONTROL, PacketProgram
 from descend.compile.places import aligned, named_words
 from descend.graph.evaluate import bind_extents, concrete
 from descend.graph.node import Array, Dim, Node, sizes
@@ -59,7 +60,7 @@ class NativePackets:
             return as_json(written.about(), dims), emit_object(written.text)
 
         about, self.loaded = cached_code(digest("packets", _key(program)), make)
-        self.text = PacketText(text="", **from_json(about, dims))
+        self.text = LanesText(text="", **from_json(about, dims))
 
     @property
     def width(self) -> int:

@@ -16,7 +16,7 @@ from descend.show.numbers import duration
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["HeatMap", "closer"]
+__all__ = ["HeatMap", "axis", "closer"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -173,7 +173,14 @@ def closer(name: str, values: Array, ends: Sequence[float]) -> Array:
     low, high = ends
     ratios = values[1:] / values[:-1] if values[0] > 0 else np.zeros(0)
     even = len(ratios) > 1 and np.ptp(ratios) < 1e-6 * ratios[0] and low > 0
-    made = (np.geomspace if even else np.linspace)(low, high, len(values))
-    if np.issubdtype(values.dtype, np.integer):
-        return np.unique(np.rint(made).astype(values.dtype))
-    return made
+    return axis(low, high, len(values), even, np.issubdtype(values.dtype, np.integer))
+
+
+def axis(low: float, high: float, count: int, by_factors: bool, whole: bool = False) -> Array:
+    """Values between two ends, in even steps or factors; of whole numbers each once.
+
+    >>> axis(1, 100, 5, True, whole=True), axis(0, 1, 3, False)
+    (array([  1,   3,  10,  32, 100]), array([0. , 0.5, 1. ]))
+    """
+    made = (np.geomspace if by_factors else np.linspace)(low, high, count)
+    return np.unique(np.rint(made).astype(np.int64)) if whole else made

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ import numpy as np
 from descend.data.frames import as_matrix, bind_inputs, is_table, take_columns
 from descend.data.validate import check_members
 from descend.errors import UsageError
-from descend.graph.evaluate import evaluate
+from descend.graph.evaluate import Prepared, bind_extents
 from descend.graph.node import Dim, Node, mixing
 from descend.lean import dataclass
 from descend.run.answers import RAW, Answer
@@ -114,12 +115,12 @@ class Predictor:
         bound |= dict(self.captured)
         extents = {self.rows: n_rows} if isinstance(self.rows, Dim) else {}
         try:
-            found = evaluate(self.outputs, bound, extents)
+            found = self._evaluated(bound, extents)
         except IndexError:
             found = None
         if found is None:
             self.refuse_outside(bound, extents)
-            found = evaluate(self.outputs, bound, extents)
+            found = self._evaluated(bound, extents)
         results = [np.array(r) for r in found]
         results = [r if r.ndim else np.full(n_rows, r) for r in results]
         if self.scaling is not None and self.scaling.target is not None:
@@ -127,6 +128,16 @@ class Predictor:
         if len(scalars) == len(columns):
             results = [r[0] for r in results]
         return results[0] if len(results) == 1 else tuple(results)
+
+    @functools.cached_property
+    def _prepared(self) -> Prepared:
+        """The graph in the order of evaluation: a run that is watched predicts at every frame."""
+        captured = [node for node, _ in self.captured]
+        return Prepared(self.outputs, [*self.data.values(), *self.leaves.values(), *captured])
+
+    def _evaluated(self, bound: Mapping[Node, Array], extents: Mapping[Dim, int]) -> list[Array]:
+        sizes = {**extents, **bind_extents(bound)}
+        return self._prepared([bound[node] for node in self._prepared.inputs], sizes)
 
     def refuse_outside(self, bound: Mapping[Node, Array], extents: Mapping[Dim, int]) -> None:
         """Raise what an index outside of its array is in a fit."""

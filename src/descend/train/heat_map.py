@@ -16,10 +16,10 @@ from descend.graph.node import Node, sizes
 from descend.graph.program import DIVERGED, RUNNING
 from descend.program.packets import CODE, EPOCHS, FIRST, LOSS, packet_program
 from descend.result.heat_map import HeatMap
-from descend.run.finished import Finished
+from descend.run.finished import Finished, standing
 from descend.run.job import Job
 from descend.run.packets import Batches, run_packets
-from descend.task.columns import AVERAGED, ROW
+from descend.task.columns import ROW
 from descend.train.descents import Descents
 from descend.train.fit import read_call
 from descend.train.trainings import (
@@ -256,7 +256,7 @@ class Lanes:
         job = self.descents.job
         leaves = job.leaf_arrays()
         moved = job.moved(leaves)
-        stands = {n: kept.get(AVERAGED + n, kept[n]) for n in moved}
+        stands = standing(kept, moved)
         if job.space is None:
             found = stands
         else:

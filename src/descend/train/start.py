@@ -39,6 +39,7 @@ class SteppedRun:
 
     def __init__(self, descents: Descents, run: Finished) -> None:
         self._descents, self._run = descents, run
+        self._serves: Predictor | None = None
 
     def __repr__(self) -> str:
         where = f"epoch {self.epoch}, {self.updates} updates"
@@ -135,7 +136,12 @@ class SteppedRun:
 
     def _predictor(self) -> Predictor:
         run = self._run
-        return dataclasses.replace(run, built=settled(run.built, run.state())).predictor()
+        built = settled(run.built, run.state())
+        if built is not run.built:  # it serves with running values, which every step changes
+            return dataclasses.replace(run, built=built).predictor()
+        if self._serves is None:
+            self._serves = run.predictor()
+        return self._serves
 
     # --- going on
 

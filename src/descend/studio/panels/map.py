@@ -13,7 +13,7 @@ import numpy as np
 from nicegui import ui
 
 from descend.errors import DescendError
-from descend.result.heat_map import HeatMap
+from descend.result.heat_map import HeatMap, axis
 from descend.show.numbers import duration
 from descend.studio.panels import fields
 from descend.studio.panels.room import Panel
@@ -203,11 +203,10 @@ def axis_of(name: str, about: float, ends: Axis | None = None) -> Any:
     """
     if name == BATCH:
         low, high = ends or (1, about)
-        sizes = np.geomspace(low, max(high, low), SIZES)
-        return np.unique(np.rint(sizes).astype(np.int64))
+        return axis(low, max(high, low), SIZES, True, whole=True)
     if name == RATE:
         low, high = ends or (about / BELOW, about * ABOVE)
-        return np.geomspace(max(low, RATES[0]), min(high, RATES[1]), VALUES)
+        return axis(max(low, RATES[0]), min(high, RATES[1]), VALUES, True)
     reach = 3 * max(abs(about), 1.0)
     low, high = ends or (about - reach, about + reach)
-    return np.linspace(low, high, VALUES)
+    return axis(low, high, VALUES, False)
