@@ -5,13 +5,14 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 from hypothesis import given, settings
+from hypothesis.strategies import DataObject, data, lists, sampled_from
 
 from descend.compile.function import compile_graph
 from descend.differentiate.forward import forward
 from descend.differentiate.reverse import reverse
 from descend.graph.check import check_graph
 from descend.graph.elementwise import call, cast, full_like
-from descend.graph.evaluate import evaluate
+from descend.graph.evaluate import Again, Prepared, evaluate
 from descend.graph.linear import reduce_sum
 from descend.graph.node import Node
 from descend.graph.source import iota
@@ -50,6 +51,18 @@ def test_simplified_graphs_mean_the_same(graph: Graph) -> None:
     assert simplify(simple) == simple
     want = expect(graph.outputs, graph.bindings, also=[simple])
     check_close(evaluate(simple, graph.bindings), want)
+
+
+@given(graphs(), data())
+def test_what_stays_the_same_is_evaluated_once_and_nothing_changes(graph: Graph, d: DataObject):
+    stays = d.draw(lists(sampled_from(graph.inputs), unique=True)) if graph.inputs else []
+    known = {node: graph.bindings[node] for node in stays}
+    others = {node: a for node, a in graph.bindings.items() if node not in known}
+    again = Again(Prepared(graph.outputs, graph.bindings), known, {})
+    want = evaluate(graph.outputs, graph.bindings)
+    for _ in range(3):
+        for found, value in zip(again(others), want, strict=True):
+            np.testing.assert_array_equal(found, value)
 
 
 # --- derivatives --------------------------------------------------------------------------------

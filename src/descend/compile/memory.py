@@ -201,7 +201,9 @@ def on_threads(
     """
     lock = _several[0]
     if len(tables) == 1 or not lock.acquire(blocking=False):
-        _together(function, tables[:1], counted)
+        (table,) = tables[:1]
+        table[list(counted)] = 1
+        function(table.ctypes.data, 0, 1)
         return
     try:
         _together(function, tables, counted)

@@ -20,7 +20,9 @@ from descend.graph.node import Array, Dim, Node, postorder
 from descend.graph.source import CONST, INPUT, value_of
 from descend.graph.subgraph import Body, group_key
 
-__all__ = ["Prepared", "bind_extents", "concrete", "evaluate"]
+__all__ = ["Again", "Prepared", "bind_extents", "concrete", "evaluate"]
+
+MOST_FOLDED = 100_000  # numbers of an array that is kept for the next time
 
 
 def bind_extents(bindings: Mapping[Node, Array]) -> dict[Dim, int]:
@@ -114,6 +116,7 @@ class Prepared:
             )  # fmt: skip
         self.size = len(place)
         self.outputs = [place[o] for o in outputs]
+        self._ends = list(outputs)
         self._bound: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
 
     def _attributes(self, extents: Mapping[Dim, int]) -> list[Mapping[str, Any]]:
@@ -154,6 +157,57 @@ class Prepared:
                 for i in dropped:
                     values[i] = None
         return [values[o] for o in self.outputs]
+
+    def given(self, known: Mapping[Node, Array], extents: Mapping[Dim, int]) -> Prepared:
+        """The same graph with some inputs known: what depends on nothing else is evaluated now."""
+        same = set(known)
+        ends: dict[Node, None] = {}
+        for step in self.steps:
+            if all(arg in same or arg.op is CONST for arg in step.node.args):
+                same.add(step.node)
+            else:
+                ends |= dict.fromkeys(arg for arg in step.node.args if arg in same)
+        ends |= dict.fromkeys(node for node in self._ends if node in same)
+        values = Prepared([*ends], known)(list(known.values()), extents)
+        others = [node for node in self.inputs if node not in known]
+        rest = Prepared(self._ends, [*others, *ends])
+        rest.inputs = others
+        rest.known += [(len(others) + i, value) for i, value in enumerate(values)]
+        return rest
+
+
+class Again:
+    """A graph that is evaluated again and again, with some inputs that stay as they are.
+
+    What depends on these alone is evaluated once, unless it is large; by whoever comes again.
+
+    Args:
+        known: the inputs that stay.
+        extents: symbolic ones that no input tells.
+    """
+
+    def __init__(
+        self, prepared: Prepared, known: Mapping[Node, Array], extents: Mapping[Dim, int]
+    ) -> None:
+        self._prepared, self._known, self._extents = prepared, known, extents
+        self._folds = all(a.size <= MOST_FOLDED for a in known.values())
+        self._folded: Prepared | None = None
+        self._sizes: dict[Dim, int] = {}
+        self._shapes: list[tuple[int, ...]] | None = None
+
+    def __call__(self, others: Mapping[Node, Array]) -> list[Array]:
+        """The values of the outputs for these values of the other inputs."""
+        shapes = [a.shape for a in others.values()]
+        if shapes == self._shapes:
+            if self._folds and self._folded is None:
+                self._folded = self._prepared.given(self._known, self._sizes)
+        else:
+            self._sizes = {**self._extents, **bind_extents({**self._known, **others})}
+            self._shapes, self._folded = shapes, None
+        if self._folded is not None:
+            return self._folded([others[node] for node in self._folded.inputs], self._sizes)
+        values = {**self._known, **others}
+        return self._prepared([values[node] for node in self._prepared.inputs], self._sizes)
 
 
 def _varies(value: Any) -> bool:

@@ -10,7 +10,7 @@ import numpy as np
 
 from descend.data.validate import check_prediction
 from descend.errors import UsageError, warn
-from descend.graph.evaluate import bind_extents
+from descend.graph.evaluate import Again
 from descend.graph.node import Dim, Node, RowsAsked
 from descend.graph.program import Bindings
 from descend.lean import dataclass
@@ -360,16 +360,15 @@ class Job(Seeker):
     ) -> Callable[[Mapping[str, Array]], float]:
         """The loss at other values of some leaves, on at most so many evenly spread rows."""
         known, extents = self.inputs_at(built, leaves, most)
+        begin = {node: known.pop(node) for node in map(built.model.leaves.__getitem__, leaves)}
+        again = Again(built.prepared_loss([*known, *begin]), known, extents)
 
         def loss(changed: Mapping[str, Array]) -> float:
             if self.space is not None:
                 changed = self.space.completed({**leaves, **changed})
-            values = {**known, **{built.model.leaves[n]: a for n, a in changed.items()}}
+            values = {built.model.leaves[n]: a for n, a in changed.items()}
             try:
-                prepared = built.prepared_loss(values)
-                (value,) = prepared(
-                    [values[n] for n in prepared.inputs], extents | bind_extents(values)
-                )
+                (value,) = again({**begin, **values})
             except IndexError:
                 return np.nan
             return float(value)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy as np
 from descend.data.frames import as_matrix, bind_inputs, is_table, take_columns
 from descend.data.validate import check_members
 from descend.errors import UsageError
-from descend.graph.evaluate import Prepared, bind_extents
+from descend.graph.evaluate import Again, Prepared
 from descend.graph.node import Dim, Node, mixing
 from descend.lean import dataclass
 from descend.run.answers import RAW, Answer
@@ -84,6 +84,13 @@ class Predictor:
     def __call__(self, columns: Mapping[str, Array], leaves: Mapping[str, Array]) -> Any:
         """The prediction for rows at these parameters: an array, or a pair of arrays.
 
+        Raises: as `at`.
+        """
+        return self.at(columns)(leaves)
+
+    def at(self, columns: Mapping[str, Array]) -> Callable[[Mapping[str, Array]], Any]:
+        """The prediction for rows, as a function of the parameters.
+
         Raises:
             UsageError: shapes or a number of rows that the model was not traced for, or an index
                 outside of its array (TraceIndexError).
@@ -111,33 +118,34 @@ class Predictor:
         if self.scaling is not None:
             columns = {n: self.scaling.columns[n].into(a) for n, a in columns.items()}
         bound = {self.data[n]: np.asarray(a, self.data[n].dtype) for n, a in columns.items()}
-        bound |= {self.leaves[name]: np.asarray(a) for name, a in leaves.items()}
         bound |= dict(self.captured)
         extents = {self.rows: n_rows} if isinstance(self.rows, Dim) else {}
-        try:
-            found = self._evaluated(bound, extents)
-        except IndexError:
-            found = None
-        if found is None:
-            self.refuse_outside(bound, extents)
-            found = self._evaluated(bound, extents)
-        results = [np.array(r) for r in found]
-        results = [r if r.ndim else np.full(n_rows, r) for r in results]
-        if self.scaling is not None and self.scaling.target is not None:
-            results = [self.scaling.target.back(r) for r in results]
-        if len(scalars) == len(columns):
-            results = [r[0] for r in results]
-        return results[0] if len(results) == 1 else tuple(results)
+        again = Again(self._prepared, bound, extents)
+
+        def predicted(leaves: Mapping[str, Array]) -> Any:
+            params = {self.leaves[name]: np.asarray(a) for name, a in leaves.items()}
+            try:
+                found = again(params)
+            except IndexError:
+                found = None
+            if found is None:
+                self.refuse_outside({**bound, **params}, extents)
+                found = again(params)
+            results = [np.array(r) for r in found]
+            results = [r if r.ndim else np.full(n_rows, r) for r in results]
+            if self.scaling is not None and self.scaling.target is not None:
+                results = [self.scaling.target.back(r) for r in results]
+            if len(scalars) == len(columns):
+                results = [r[0] for r in results]
+            return results[0] if len(results) == 1 else tuple(results)
+
+        return predicted
 
     @functools.cached_property
     def _prepared(self) -> Prepared:
         """The graph in the order of evaluation: a run that is watched predicts at every frame."""
         captured = [node for node, _ in self.captured]
         return Prepared(self.outputs, [*self.data.values(), *self.leaves.values(), *captured])
-
-    def _evaluated(self, bound: Mapping[Node, Array], extents: Mapping[Dim, int]) -> list[Array]:
-        sizes = {**extents, **bind_extents(bound)}
-        return self._prepared([bound[node] for node in self._prepared.inputs], sizes)
 
     def refuse_outside(self, bound: Mapping[Node, Array], extents: Mapping[Dim, int]) -> None:
         """Raise what an index outside of its array is in a fit."""

@@ -11,13 +11,14 @@ import numpy as np
 from descend.graph.program import permutation
 from descend.methods.table import as_loss
 from descend.run.cores import cores
+from descend.run.predictor import Predictor
 from descend.studio.samples import Table
 from descend.studio.setup import Setup
 from descend.task.columns import TARGET
 from descend.task.goals import goal_of
 from descend.train.start import SteppedRun, start
 
-__all__ = ["MOST_SHOWN", "Descent", "Rows", "Shown"]
+__all__ = ["MOST_SHOWN", "Descent", "Rows", "Shown", "Watched"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 MOST_SHOWN = 18  # parameters, or arrays of them, that are told one by one
@@ -143,17 +144,20 @@ class Descent:
 
     # --- of a run
 
-    def numbers(self, run: SteppedRun) -> Array:
+    def leaves(self, run: SteppedRun) -> dict[str, Array]:
+        """The parameters as they are."""
+        return run.under_way.leaves(False)
+
+    def numbers(self, leaves: Mapping[str, Array]) -> Array:
         """(shown,) the parameters as they are shown: each, or the norm of an array."""
-        leaves = run.under_way.leaves(False)
         return np.array([
             float(np.linalg.norm(leaves[one.name])) if one.is_norm else float(leaves[one.name])
             for one in self.shown
         ])  # fmt: skip
 
-    def loss(self, run: SteppedRun, stops: bool) -> float:
+    def loss(self, leaves: Mapping[str, Array], stops: bool) -> float:
         """The loss at all rows; while a run goes on, at some where all would take long."""
-        leaves, begin = run.under_way.leaves(False), time.thread_time()
+        begin = time.thread_time()
         if self._seconds > LEAST and not stops:
             return self._loss_at_some(leaves) * self.job.loss_factor
         value = self._loss_at(leaves) * self.job.loss_factor
@@ -171,11 +175,7 @@ class Descent:
 
     def output(self, run: SteppedRun, x: Array) -> Array:
         """What the model says of rows: numbers, or how probable each class is (rows, classes)."""
-        table = {name: x[:, i] for i, name in enumerate(self.inputs)}
-        if self.classes:
-            return run.predict_proba(table)
-        found = np.asarray(run.predict(table), np.float64)
-        return found.reshape(len(x))
+        return Watched(self, x)(run)
 
     @property
     def params(self) -> dict[str, float]:
@@ -195,6 +195,30 @@ class Descent:
     def goal(self) -> float | None:
         """The loss at which it is to stop."""
         return self.setup.stop_loss
+
+
+class Watched:
+    """What the model says of rows that stay the same, of one run after another step.
+
+    Args:
+        x: (rows, inputs).
+    """
+
+    def __init__(self, descent: Descent, x: Array) -> None:
+        self._table = {name: x[:, i] for i, name in enumerate(descent.inputs)}
+        self._shape = (len(x),)
+        self._tells = bool(descent.classes)
+        self._served: Predictor | None = None
+
+    def __call__(self, run: SteppedRun) -> Array:
+        """Numbers (rows,), or how probable each class is (rows, classes)."""
+        serves = run.serving()
+        if serves is not self._served:
+            self._served, self._at = serves, serves.at(serves.bind(self._table))
+        found = self._at(run.under_way.leaves(False))
+        if self._tells:
+            return serves.answer.probabilities(found)
+        return np.asarray(serves.answer.of(found), np.float64).reshape(self._shape)
 
 
 def _tells_classes(setup: Setup, table: Table) -> bool:

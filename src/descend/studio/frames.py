@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import struct
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from typing import Any, NamedTuple
@@ -15,13 +16,15 @@ from typing import Any, NamedTuple
 import numpy as np
 
 __all__ = [
-    "BLOCKS", "HEAD", "NO_ROW", "PLANES", "STATES", "VERSION", "Seen", "pack", "unpack",
+    "BLOCKS", "HEAD", "NO_ROW", "PLANES", "STATES", "VERSION",
+    "Seen", "number_of", "pack", "unpack",
 ]  # fmt: skip
 
 Array = np.ndarray[Any, np.dtype[Any]]
 _LAYOUT = json.loads(files("descend.studio").joinpath("layout.json").read_text("utf-8"))
 VERSION: int = _LAYOUT["version"]
 HEAD: tuple[str, ...] = tuple(_LAYOUT["head"])
+_PLACES = {name: i for i, name in enumerate(HEAD)}
 BLOCKS: tuple[str, ...] = tuple(_LAYOUT["blocks"])
 STATES: Mapping[str, tuple[str, ...]] = {n: tuple(v) for n, v in _LAYOUT["states"].items()}
 """The states that a run may be in, with the numbers that are told of each."""
@@ -57,6 +60,16 @@ def pack(head: Mapping[str, float], blocks: Mapping[str, Sequence[float] | Array
     parts = [np.asarray(blocks[name], LITTLE) for name in BLOCKS]
     begin = [own[name] for name in HEAD] + [len(part) for part in parts]
     return np.concatenate([np.array(begin, LITTLE), *parts]).tobytes()
+
+
+def number_of(frame: bytes, name: str) -> float:
+    """A number of a frame's head, and nothing else of it.
+
+    >>> number_of(pack(dict.fromkeys(HEAD, 0.0) | {"loss": 2.5}, dict.fromkeys(BLOCKS, [])), "loss")
+    2.5
+    """
+    (found,) = struct.unpack_from("<d", frame, LITTLE.itemsize * _PLACES[name])
+    return float(found)
 
 
 def unpack(frame: bytes) -> tuple[dict[str, float], dict[str, Array]]:

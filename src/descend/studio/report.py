@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from descend.errors import UsageError
-from descend.studio.frames import pack, unpack
+from descend.studio.frames import number_of, pack, unpack
 from descend.words import LANGUAGES, TAGS, words_of
 
 __all__ = ["LARGEST", "Tape", "report_html"]
@@ -77,7 +77,7 @@ class Tape:
 
     def add(self, frame: bytes) -> None:
         """Keep a frame, unless others are enough."""
-        updates = unpack(frame)[0]["updates"]
+        updates = number_of(frame, "updates")
         if updates < self._updates:
             self.clear()
         if updates == self._updates and self._frames:
@@ -102,12 +102,8 @@ class Tape:
         """The frames that were kept, the latest one among them."""
         if self._last is None:
             return []
-        kept = [frame for frame in self._frames if _updates(frame) < self._updates]
+        kept = [frame for frame in self._frames if number_of(frame, "updates") < self._updates]
         return [*kept, self._last]
-
-
-def _updates(frame: bytes) -> float:
-    return unpack(frame)[0]["updates"]
 
 
 def report_html(

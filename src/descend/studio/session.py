@@ -292,20 +292,25 @@ class Session:
         run.step(**by)
         self._updates = run.updates
         made += self._updates
-        self._before, self._params = self._params, self.descent.numbers(run)
-        self._note(made, self._clock() - before)
+        self._plan(made, self._clock() - before)
+        leaves = self.descent.leaves(run)
+        self._before, self._params = self._params, self.descent.numbers(leaves)
+        self._loss = self.descent.loss(leaves, not self._playing or run.ended)
+        self._note()
         self._sequence += 1
         if run.ended:
             self._play(False)
 
-    def _note(self, made: int, seconds: float) -> None:
-        """Plan the next slice by this one, and keep the loss within an epoch."""
+    def _plan(self, made: int, seconds: float) -> None:
+        """How many steps the next slice may have, by this one."""
         fitting = made * FILL * SLICE_SECONDS / seconds if seconds > 0 else math.inf
         self._steps = int(max(1, min(fitting, self._steps * GROWTH)))
+
+    def _note(self) -> None:
+        """Keep the loss within an epoch, and the way."""
         if self._run.epoch != self._epoch:
             self._epoch = self._run.epoch
             self._within.clear()
-        self._loss = self.descent.loss(self._run, not self._playing or self._run.ended)
         position = self._position()
         self._within.add((position, self._loss))
         self._path.add((position, *self._params[:MOST_PATHS]))
@@ -321,7 +326,7 @@ class Session:
         if playing != self._playing:
             self._playing = playing
             if not playing:
-                self._loss = self.descent.loss(self._run, True)
+                self._loss = self.descent.loss(self.descent.leaves(self._run), True)
             self._changed(playing)
 
     def _restart(self) -> None:
@@ -329,12 +334,13 @@ class Session:
         self._rates = [(0, self._lr)]
         if self.descent.has_rate:
             self._run.set(lr=self._lr)
-        self._updates = 0
-        self._epoch, self._loss = 0, self.descent.loss(self._run, True)
+        self._updates = self._epoch = 0
+        leaves = self.descent.leaves(self._run)
+        self._loss = self.descent.loss(leaves, True)
         self._start_loss = self._loss
         self._within = Trail(MOST_POINTS, 2)
         self._within.add((0.0, self._loss))
-        self._before = self._params = self.descent.numbers(self._run)
+        self._before = self._params = self.descent.numbers(leaves)
         self._path = Trail(MOST_ON_PATHS, 1 + min(len(self._params), MOST_PATHS))
         self._path.add((0.0, *self._params[:MOST_PATHS]))
         self._since, self._earned = self._clock(), 0.0

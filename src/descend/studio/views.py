@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from descend.studio.descent import Descent
+from descend.studio.descent import Descent, Watched
 from descend.train.start import SteppedRun
 
 __all__ = ["View"]
@@ -44,6 +44,7 @@ class View:
             self.kind = "table" if descent.classes else "pairs"
         self.axes = self._axes()
         self._places = self._place()
+        self._watched = Watched(descent, self._places)
         network = descent.job.problem.network
         self._network = network if self.kind == "plane" else None
         self.units = self._units()
@@ -103,7 +104,7 @@ class View:
             of the likeliest class plus how probable it is; of pairs (rows,) predictions; of a table
             (classes · classes,) how many rows of each class, down, are taken for which, across.
         """
-        found = self._descent.output(run, self._places)
+        found = self._watched(run)
         classes = len(self._descent.classes)
         if not classes:
             return found

@@ -121,7 +121,7 @@ class SteppedRun:
         Raises:
             UsageError: columns are missing, or the shapes are not those of the run.
         """
-        found = self._predictor()
+        found = self.serving()
         return found.answer.of(found(found.bind(x), self._run.leaves(False)))
 
     @ends_at_users_line
@@ -131,10 +131,11 @@ class SteppedRun:
         Raises:
             UsageError: the loss tells no classes apart, or as `predict`.
         """
-        found = self._predictor()
+        found = self.serving()
         return found.answer.probabilities(found(found.bind(x), self._run.leaves(False)))
 
-    def _predictor(self) -> Predictor:
+    def serving(self) -> Predictor:
+        """The model as it predicts, for what shows a run; the same one as long as it stays so."""
         run = self._run
         built = settled(run.built, run.state())
         if built is not run.built:  # it serves with running values, which every step changes
