@@ -262,7 +262,8 @@ class Machine:
             self.run(scan.block)
 
     def blocks(self, blocks: Blocks) -> None:
-        for i in self.random.permutation(int(self.values[blocks.count])):
+        ends = (int(self.values[let]) for let in (blocks.first, blocks.end))
+        for i in self.random.permutation(np.arange(*ends)):
             if i % self.threads != self.thread:
                 continue
             self.counters[blocks.axis] = int(i)

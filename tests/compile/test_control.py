@@ -1,7 +1,8 @@
 """Control flow as statements: read by the letter it means what is compiled, in any order."""
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -21,13 +22,14 @@ from descend.compile.memory import control_words
 from descend.compile.places import named_words
 from descend.compile.program import NativeProgram
 from descend.graph.blocks import combined, split
-from descend.graph.program import RUNNING, Control, Plan, interpret
+from descend.graph.program import RUNNING, Bindings, Control, Plan, interpret
 from descend.methods import SGD, SquaredError
 from descend.methods.damped import LeanLevenbergMarquardt
 from descend.program.epochs import EndOfEpoch
 from descend.program.pipeline import descent as build
 from descend.program.recipe import Recipe
 from descend.program.stopping import Rules
+from descend.run.drive import Interpreted
 from descend.trace.model import Spec, trace_model
 from whole import WHOLE, sampled
 
@@ -159,6 +161,78 @@ def test_no_number_of_threads_changes_a_bit(model: str, rows: int) -> None:
         while control.status == RUNNING:
             program.run(bound, control, 3)
         check_same_bits(outcome(bound, control), one)
+
+
+class Coming:
+    """Rows that come block by block, in two buffers that are used again."""
+
+    def __init__(self, columns: Sequence[Any]) -> None:
+        self.columns = columns
+        self.buffers = [[np.empty_like(a[:SMALL]) for a in columns] for _ in range(2)]
+
+    def blocks(self) -> Iterator[tuple[int, Sequence[Any]]]:
+        for number, first in enumerate(range(0, len(self.columns[0]), SMALL)):
+            rows = min(SMALL, len(self.columns[0]) - first)
+            buffers = self.buffers[number % 2]
+            for buffer, column in zip(buffers, self.columns, strict=True):
+                buffer[:rows] = column[first : first + rows]
+                buffer[rows:] = np.nan
+            yield first, [buffer[:rows] for buffer in buffers]
+
+
+def coming(d: Descent) -> Bindings:
+    """A run on rows that come."""
+    bound = d.bindings()
+    stream = Coming(bound.data)
+    return replace(bound, data=[a[:0] for a in bound.data], stream=stream)
+
+
+@pytest.mark.usefixtures("small_blocks")
+@pytest.mark.parametrize("native", [True, False], ids=["native", "interpreted"])
+@pytest.mark.parametrize("rows", [9, 45, 64])
+@pytest.mark.parametrize("model", MODELS)
+def test_rows_that_come_give_the_bits_of_rows_that_are_there(
+    model: str, rows: int, native: bool
+) -> None:
+    d = descent(model, None, False, rows)
+    runner = NativeProgram(d.program) if native else Interpreted(d.program)
+    ends = []
+    for bound in (d.bindings(), coming(d)):
+        control = Control(max_epochs=7)
+        while control.status == RUNNING:
+            runner.run(bound, control, 3)
+        ends.append(outcome(bound, control))
+    check_same_bits(*ends)
+
+
+@pytest.mark.usefixtures("small_blocks")
+@pytest.mark.parametrize("native", [True, False], ids=["native", "interpreted"])
+def test_a_pass_that_is_left_has_not_begun(native: bool) -> None:
+    d = descent("vector", None, False, 45)
+    runner = NativeProgram(d.program) if native else Interpreted(d.program)
+    bound, control = coming(d), Control(max_epochs=7)
+    runner.run(bound, control, 2)
+    before = outcome(bound, control)
+    told: list[int] = []
+
+    def leaves(rows: int) -> bool:
+        told.append(rows)
+        return rows >= 24
+
+    control.leaves = leaves
+    runner.run(bound, control, 2)
+    assert told == [8, 16, 24]
+    check_same_bits(outcome(bound, control), before)
+    control.leaves = None
+    while control.status == RUNNING:
+        runner.run(bound, control, 3)
+    check_same_bits(outcome(bound, control), whole(d, 7) if native else interpreted(d, 7))
+
+
+def interpreted(d: Descent, epochs: int) -> Outcome:
+    bound, control = d.bindings(), Control(max_epochs=epochs)
+    interpret(d.program, bound, control, 1000)
+    return outcome(bound, control)
 
 
 def test_blocks_are_combined_by_neighbours() -> None:

@@ -95,14 +95,15 @@ class FlowWriter(BlockWriter):
         write_shuffle(self.f, attrs["data"], attrs["swaps"], *words)
 
     def blocks(self, statement: Blocks) -> None:
-        """The passes whose numbers leave the thread's number when divided by that of threads."""
-        e, count = self.e, self.values[statement.count]
+        """Every so many passes as there are threads, from the first or a later one on."""
+        e, first = self.e, self.values[statement.first]
+        count = e.sub(self.values[statement.end], first)
         thread, threads = self.frame.team()
         own = e.sub(e.add(count, e.sub(threads, 1)), thread)
         mine = e.op(f"udiv i64 {own.name}, {threads.name}", "i64", 1)
 
         def body(i: Value) -> None:
-            self.counters[statement.axis] = e.add(e.mul(i, threads), thread)
+            self.counters[statement.axis] = e.add(first, e.add(e.mul(i, threads), thread))
             self.write(statement.block)
 
         self.loop(mine, body)

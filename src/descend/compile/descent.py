@@ -14,7 +14,15 @@ from typing import Any
 from descend.compile.contract import contract
 from descend.compile.control import FlowWriter
 from descend.compile.divide import divide
-from descend.compile.entry import CONTROL, DescentText, Variant, swaps_rows
+from descend.compile.entry import (
+    CONTROL,
+    STAGES,
+    SUMS,
+    WHOLE,
+    DescentText,
+    Variant,
+    swaps_rows,
+)
 from descend.compile.flow import FLOAT, INT, TRUTH, GraphFlow, at
 from descend.compile.fuse import fuse
 from descend.compile.in_place import targets_of, write_in_place
@@ -284,7 +292,12 @@ class DescentFlow(GraphFlow):
     # Many rows: sums of blocks, then what follows from them
 
     def in_blocks(self) -> Any:
-        """One step on all rows, in blocks whose sums are combined in a tree."""
+        """One step on all rows, in blocks whose sums are combined in a tree.
+
+        Its stages follow one another, or are asked for one by one, where the rows come from
+        elsewhere: what comes before a pass, the sums of some blocks, and their combination, pass
+        by pass; then the update.
+        """
         split = self.program.split
         assert split is not None
         known: dict[Node, Place] = {}
@@ -301,16 +314,30 @@ class DescentFlow(GraphFlow):
                 commit(rows)
                 self.if_running(end)
 
-            for before, sums, after in stages:
-                self.serial(partial(before, rows))
-                self.add(Barrier())
-                sums(rows, count)
-                self.add(Barrier())
-                self.serial(partial(after, count))
-            self.serial(update)
+            last = STAGES * len(stages)
+            for number, (before, sums, after) in enumerate(stages):
+                first = STAGES * number
+                self.stage(first, partial(self.serial, partial(before, rows)))
+                self.stage(first + SUMS, partial(sums, rows, count))
+                self.stage(first + 2, partial(self.serial, partial(after, count)))
+            self.stage(last, partial(self.serial, update))
+            stage = self.get("stage")
+            part = self.of("and", self.of("ge", stage, 0), self.of("lt", stage, last))
+            self.branch(part, lambda: self.serial(lambda: self.put("budget", 0)))
             self.add(Barrier())
 
         return write
+
+    def stage(self, number: int, write: Callable[[], None]) -> None:
+        """A part of a step, which all threads leave together."""
+        asked = self.get("stage")
+        on = self.of("or", self.of("eq", asked, WHOLE), self.of("eq", asked, number))
+
+        def own() -> None:
+            write()
+            self.add(Barrier())
+
+        self.branch(on, own)
 
     def serial(self, write: Callable[[], None]) -> None:
         self.add(Serial(self.part(write)[0]))
@@ -342,7 +369,8 @@ class DescentFlow(GraphFlow):
                 length = self.of("min", self.let("sub", rows, begin), BLOCK)
                 self.add(Batch(block.block, p.rows, begin, length), *kept)
 
-            self.add(Blocks(axis, self.part(one)[0], count))
+            end = self.let("min", self.get("end_block"), count)
+            self.add(Blocks(axis, self.part(one)[0], self.get("first_block"), end))
 
         def combined(count: Let) -> None:
             for s, place in zip(sweep.sums, own, strict=True):

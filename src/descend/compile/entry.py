@@ -14,12 +14,19 @@ from descend.lean import dataclass
 if TYPE_CHECKING:
     from descend.compile.loops import Block
 
-__all__ = ["CONTROL", "DescentText", "Variant", "row_bytes", "swaps_rows"]
+__all__ = [
+    "CONTROL", "STAGES", "SUMS", "WHOLE", "DescentText", "Variant", "row_bytes", "swaps_rows",
+]  # fmt: skip
 
 CONTROL = (
     "n_rows", "max_epochs", "shuffle_key", "epoch", "batch", "budget", "steps", "status",
-    "records", "capacity", "loss_sum", "reorder", "batch_size",
+    "records", "capacity", "loss_sum", "reorder", "batch_size", "stage", "first_block",
+    "end_block",
 )  # fmt: skip
+STAGES, SUMS = 3, 1
+"""A pass over the rows has so many: what comes before, the sums of blocks, their combination."""
+WHOLE = -1
+"""The stage that stands for all of a step's, one after the other."""
 WIDEST_SWAP = 64
 Variant = Literal["whole", "remainder", "blocks"]
 """Whether all batches are equal, some may be smaller, or all rows are taken in blocks."""

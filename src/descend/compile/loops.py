@@ -286,11 +286,16 @@ class Batch:
 
 @dataclass(eq=False)
 class Blocks:
-    """A loop whose passes may be taken in any order: what one leaves, no other reads or writes."""
+    """A loop whose passes may be taken in any order: what one leaves, no other reads or writes.
+
+    Attributes:
+        first, end: the numbers of the passes, the last one not included.
+    """
 
     axis: Axis
     block: Block
-    count: Let
+    first: Let
+    end: Let
 
 
 @dataclass(eq=False)
@@ -454,7 +459,7 @@ def _control_lines(s: Control, names: dict[Let, str]) -> Iterator[str]:
         start = "" if s.first is None else f" from {names[s.first]}"
         yield f"on {names[s.rows]} rows{start}{how}:"
     elif isinstance(s, Blocks):
-        yield f"for {s.axis} < {names[s.count]} in any order:"
+        yield f"for {s.axis} from {names[s.first]} < {names[s.end]} in any order:"
     elif isinstance(s, InLanes):
         yield f"for every {s.role} fit at once, of {names[s.rows]} rows at most:"
     elif isinstance(s, Barrier):

@@ -9,6 +9,7 @@ read later. Runs at the same time have memory of their own.
 
 from __future__ import annotations
 
+import itertools
 import math
 import os
 import threading
@@ -17,7 +18,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from descend.compile.entry import CONTROL, DescentText, swaps_rows
+from descend.compile.entry import CONTROL, WHOLE, DescentText, swaps_rows
 from descend.compile.function import pointer_table
 from descend.compile.native import Loaded
 from descend.compile.places import PATIENCE, TEAM, aligned, named_words
@@ -31,6 +32,7 @@ from descend.graph.subgraph import Body
 __all__ = ["Code", "Image", "MemoryBlock", "Part", "ProgramMemory", "control_words"]
 
 ALIGNED = 64
+ALL = 1 << 40  # blocks
 RECORD_BYTES, MOST_RECORDED = 1 << 19, 1 << 14  # of the records of an entry, and of its epochs
 RECORD_BYTES_OF_BLOCK = 1 << 14
 ROLES = ("control", "state", "data", "record")
@@ -54,7 +56,7 @@ def control_words(
     words = np.array(
         (
             bound.n_rows, control.max_epochs, 0, control.epoch, control.batch, budget,
-            control.steps, RUNNING, 0, room, 0, reorder, bound.batch_size or 0,
+            control.steps, RUNNING, 0, room, 0, reorder, bound.batch_size or 0, WHOLE, 0, ALL,
         ),
         np.int64,
     )  # fmt: skip
@@ -95,6 +97,7 @@ class ProgramMemory:
         self.room = max(1, min(MOST_RECORDED, record_bytes // max(row, 1)))
         self.where = self._buffers()
         self._tables: list[Array] = []
+        self._data = [(i, key[1]) for i, key in enumerate(code.text.slots) if key[0] == "data"]
         self._counted = [i for i, key in enumerate(code.text.slots) if key == (TEAM[1],)]
         self._own: list[dict[Any, Any]] = []
         self._ordered: tuple[int, int] | None = None  # the (seed, epoch) of the order of rows
@@ -105,6 +108,18 @@ class ProgramMemory:
         self.where[("control",)][:] = control_words(
             self.bound, control, budget, self.room, reorder
         )
+
+    def ask(self, stage: int, blocks: tuple[int, int] = (0, 0)) -> None:
+        """Have a single stage of the next step done, that of sums for some blocks of rows."""
+        words = self.where[("control",)]
+        words[AT["stage"]], words[AT["first_block"]], words[AT["end_block"]] = stage, *blocks
+        words[AT["budget"]] = 1
+
+    def point(self, columns: Sequence[Array], first: int) -> None:
+        """Have the data begin so that the rows of these columns are the first-th and following."""
+        for (at, number), table in itertools.product(self._data, self._tables):
+            column = columns[number]
+            table[at] = column.ctypes.data - first * column.strides[0]
 
     def call(self, threads: int) -> None:
         """Run the function on so many threads; a thread that cannot be had is done without."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from descend.compile.cache import cached_code, digest, graph_key
 from descend.compile.description import as_json, from_json
-from descend.compile.entry import DescentText, Variant
+from descend.compile.entry import STAGES, SUMS, DescentText, Variant
 from descend.compile.memory import Code, ProgramMemory
 from descend.compile.native import emit_object
 from descend.compile.shared import shared_function
@@ -84,8 +84,32 @@ class NativeProgram:
         memory = self._memory(bound, code)
         while control.status == RUNNING and budget > 0:
             memory.enter(control, budget)
-            memory.call(control.threads if code.text.threads else 1)
-            budget = memory.leave(control)
+            if bound.stream is None:
+                memory.call(control.threads if code.text.threads else 1)
+                budget = memory.leave(control)
+            elif self._pass_by_pass(memory, control):
+                memory.leave(control)
+                budget -= 1
+            else:
+                return
+
+    def _pass_by_pass(self, memory: ProgramMemory, control: Control) -> bool:
+        """One step on rows that come; whether it came to its end."""
+        split, bound = self.program.split, memory.bound
+        assert split is not None
+        for stage in range(STAGES * len(split.sweeps) + 1):
+            if stage % STAGES != SUMS:
+                memory.ask(stage)
+                memory.call(1)
+                continue
+            for first, columns in bound.blocks():
+                end = first + len(columns[0])
+                memory.point(columns, first)
+                memory.ask(stage, (first // BLOCK, -(-end // BLOCK)))
+                memory.call(1)
+                if control.leaves is not None and control.leaves(end):
+                    return False
+        return True
 
     def _memory(self, bound: Bindings, code: Code) -> ProgramMemory:
         """The memory of a run: that of the last entry in this thread, if it had the same arrays."""

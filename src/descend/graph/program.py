@@ -14,9 +14,9 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import field
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 
@@ -35,6 +35,7 @@ __all__ = [
     "Kind",
     "Plan",
     "Program",
+    "RowStream",
     "Slot",
     "StepGraph",
     "interpret",
@@ -178,11 +179,22 @@ class Program:
         return n_rows > BLOCK and self.plan.batch_size is None and self.split is not None
 
 
+class RowStream(Protocol):
+    """The columns of a program's data, block by block, as often as they are asked for."""
+
+    def blocks(self) -> Iterator[tuple[int, Sequence[Array]]]:
+        """Blocks in order: the first row, a multiple of `BLOCK`, and the columns from there on.
+
+        The arrays are contiguous, and stay as they are until the next block is asked for.
+        """
+
+
 @dataclass
 class Bindings:
     """The arrays of one run; `state` is updated in place as the run goes on.
 
-    `batch_size` is the run's own, where the plan's varies.
+    `batch_size` is the run's own, where the plan's varies. Where there is a `stream`, rows come
+    from it, and `data` are columns without any.
     """
 
     state: list[Array]
@@ -190,6 +202,15 @@ class Bindings:
     fixed: list[Array]
     n_rows: int
     batch_size: int | None = None
+    stream: RowStream | None = None
+
+    def blocks(self) -> Iterator[tuple[int, Sequence[Array]]]:
+        """The columns in blocks, as they are in memory or come."""
+        if self.stream is not None:
+            yield from self.stream.blocks()
+            return
+        for first in range(0, self.n_rows, BLOCK):
+            yield first, [a[first : first + BLOCK] for a in self.data]
 
 
 @dataclass
@@ -197,6 +218,9 @@ class Control:
     """Where a run stands, and how many threads may work on it.
 
     `status` is RUNNING, EPOCHS_SPENT, DIVERGED, or the stop code (> 0).
+
+    `leaves` is told, between the blocks of a stream, how many rows of the pass are done; where it
+    returns True, the step is left, and is as if it had not begun.
 
     `records` holds blocks of epochs: for every recorded value an array with an entry an epoch.
     """
@@ -210,6 +234,7 @@ class Control:
     status: int = RUNNING
     records: list[tuple[Array, ...]] = field(default_factory=list)
     threads: int = 1
+    leaves: Callable[[int], bool] | None = None
 
 
 _MASK = (1 << 64) - 1
@@ -272,23 +297,22 @@ def _prepared_split(program: Program) -> tuple[list[tuple[Prepared, Prepared]], 
     return passes, Prepared(list(found.update), known)
 
 
-def _in_blocks(program: Program, bound: Bindings) -> list[Array]:
-    """The results of a step whose sums are formed block by block."""
+def _in_blocks(program: Program, bound: Bindings, control: Control) -> list[Array] | None:
+    """The results of a step whose sums are formed block by block; None where it was left."""
     passes, update = _prepared_split(program)
     found, n = program.split, bound.n_rows
     assert found is not None
     known = [*bound.state, *bound.fixed]
     for (before, partial), sweep in zip(passes, found.sweeps, strict=True):
         known = [*known, *before(known, {program.rows: n})]
-        blocks = [
-            partial(
-                [*known, *(a[i : i + BLOCK] for a in bound.data)],
-                {program.rows: min(BLOCK, n - i)},
-            )
-            for i in range(0, n, BLOCK)
-        ]
-        columns = zip(*blocks, strict=True)
-        known += [combined(c, s.op) for c, s in zip(columns, sweep.sums, strict=True)]
+        blocks = []
+        for first, columns in bound.blocks():
+            rows = min(BLOCK, n - first)
+            blocks.append(partial([*known, *columns], {program.rows: rows}))
+            if bound.stream is not None and control.leaves and control.leaves(first + rows):
+                return None
+        parts = zip(*blocks, strict=True)
+        known += [combined(p, s.op) for p, s in zip(parts, sweep.sums, strict=True)]
     return update(known, {program.rows: n})
 
 
@@ -297,7 +321,10 @@ def _step(
     rows: tuple[int, int],
 ) -> bool:  # fmt: skip
     if program.in_blocks(bound.n_rows):
-        results = _in_blocks(program, bound)
+        found = _in_blocks(program, bound, control)
+        if found is None:
+            return False
+        results = found
     else:
         window: Any = slice(*rows) if order is None else order[rows[0] : rows[1]]
         values = [*bound.state, *bound.fixed, *(a[window] for a in bound.data)]
