@@ -109,7 +109,7 @@ class ProgramMemory:
             self.bound, control, budget, self.room, reorder
         )
 
-    def ask(self, stage: int, blocks: tuple[int, int] = (0, 0)) -> None:
+    def ask_for(self, stage: int, blocks: tuple[int, int] = (0, 0)) -> None:
         """Have a single stage of the next step done, that of sums for some blocks of rows."""
         words = self.where[("control",)]
         words[AT["stage"]], words[AT["first_block"]], words[AT["end_block"]] = stage, *blocks

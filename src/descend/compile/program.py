@@ -99,13 +99,13 @@ class NativeProgram:
         assert split is not None
         for stage in range(STAGES * len(split.sweeps) + 1):
             if stage % STAGES != SUMS:
-                memory.ask(stage)
+                memory.ask_for(stage)
                 memory.call(1)
                 continue
             for first, columns in bound.blocks():
                 end = first + len(columns[0])
                 memory.point(columns, first)
-                memory.ask(stage, (first // BLOCK, -(-end // BLOCK)))
+                memory.ask_for(stage, (first // BLOCK, -(-end // BLOCK)))
                 memory.call(1)
                 if control.leaves is not None and control.leaves(end):
                     return False

@@ -17,7 +17,7 @@ from descend.graph.node import Array, Dim, Node, postorder, substitute
 from descend.graph.source import CONST, ROW_COUNT, input_node
 from descend.lean import dataclass
 
-__all__ = ["BLOCK", "COMBINED", "Split", "Sum", "Sweep", "combined", "split"]
+__all__ = ["BLOCK", "COMBINED", "Split", "Sum", "Sweep", "combined", "in_tree", "split"]
 
 BLOCK = 65_536
 """Rows of a block: long enough that what happens between blocks costs nothing."""
@@ -135,8 +135,18 @@ def combined(parts: Sequence[Array], op: str) -> Array:
     >>> combined([np.array(1.0), np.array(2.0), np.array(4.0)], "add")
     np.float64(7.0)
     """
+    whole: Array = in_tree(parts, JOINED[op])
+    return whole
+
+
+def in_tree(parts: Sequence[Any], join: Callable[[Any, Any], Any]) -> Any:
+    """The same by any way of joining two.
+
+    >>> in_tree(["a", "b", "c"], lambda one, other: f"({one}{other})")
+    '((ab)c)'
+    """
     left = list(parts)
     while len(left) > 1:
-        pairs = [JOINED[op](left[i], left[i + 1]) for i in range(0, len(left) - 1, 2)]
+        pairs = [join(left[i], left[i + 1]) for i in range(0, len(left) - 1, 2)]
         left = pairs + left[len(left) - len(left) % 2 :]
     return left[0]

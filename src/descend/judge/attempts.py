@@ -46,7 +46,7 @@ def unasked(options: Any, job: Job) -> Unasked:
     """
     o, start, method = options, options.start, job.settings.optimizer
     quick = method.needs == "gauss_newton" or (is_auto(o.optimizer) and method.scope == "vector")
-    if o.starts is not None or not quick or job.idle or job.rows is None:
+    if o.starts is not None or not quick or job.idle or job.rows is None or job.rows.beyond:
         return Unasked.NEVER
     meant = start is not None and not isinstance(start, Mapping)
     guessed = job.problem.ready is not None and not start
@@ -54,7 +54,7 @@ def unasked(options: Any, job: Job) -> Unasked:
         return Unasked.DOUBTED
     chosen = not o.is_default("epochs")
     watched = o.callback is not None or o.checkpoint is not None
-    long = job.rows.n_rows > MANY_ROWS
+    long = job.rows.total > MANY_ROWS
     if meant or chosen or watched or long or o.resume is not None:
         return Unasked.NEVER
     return Unasked.FAILED

@@ -105,8 +105,10 @@ def ends_clearly(run: Finished) -> bool:
         return False
     if facts is not None and (facts.steps or facts.kinks):
         return False
-    y, weight = rows.extra[TARGET], rows.extra.get(WEIGHT)
+    y, weight, all_rows = rows.extra[TARGET], rows.extra.get(WEIGHT), rows.beyond
     if y.ndim != 1 or residual.ndim != 1 or (weight is not None and not np.all(weight > 0)):
+        return False
+    if all_rows is not None and not all_rows.least_weight > 0:
         return False
     if run.control.status not in QUIET or run.control.status == EPOCHS_SPENT:
         return False
@@ -114,9 +116,12 @@ def ends_clearly(run: Finished) -> bool:
     if normal is None:
         return clear_by_graph(run, Look.SQUARES)
     begin, x = (flat(run.job.moved(leaves)) for leaves in (run.begin, run.leaves()))
-    spread, level = spread_of(y, float(y.size), weight, rows.extra.get(SIGMA))
+    if all_rows is None:
+        spread, level = spread_of(y, float(y.size), weight, rows.extra.get(SIGMA))
+    else:
+        spread, level = all_rows.moments
     end = SimpleNamespace(
-        x=x, begin=begin, n=y.size, spread=spread, level=level, loss=normal.loss,
+        x=x, begin=begin, n=rows.total, spread=spread, level=level, loss=normal.loss,
         jtj=np.reshape(normal.jtj, (len(x), len(x))), jtr=np.array(normal.jtr),
     )  # fmt: skip
     return _is_minimum(end, bool(run.built.extras.get("is linear")))

@@ -16,7 +16,6 @@ from descend.run.slopes import is_straight
 from descend.task.columns import SIGMA, TARGET, WEIGHT
 from descend.task.warned import is_constant
 from descend.trust.complete import MOST_WITH_ERRORS, Completion
-from descend.trust.goodness import spread_of, weights_of
 
 __all__ = [
     "LITTLE", "MOST_ROWS", "ROUNDING", "SAVES", "by_chance", "can_walk", "end_of", "explained",
@@ -56,8 +55,7 @@ def explained(run: Finished, walk: Walk) -> float | None:
     rows = walk.completion.rows
     if "whitening" in rows.extra or (rows.columns and all(map(is_constant, rows.columns.values()))):
         return None
-    y = np.asarray(rows.extra["target"], np.float64)
-    spread = spread_of(y, weights_of(rows.weight, y))
+    spread = walk.completion.spread()
     if not spread > CONSTANT * walk.level:
         return None
     return 1.0 - walk.square / spread
@@ -142,7 +140,7 @@ def explains_nothing(run: Finished) -> bool:
         share = explained(run, walk) if np.isfinite(walk.begin) else None
         if share is None or share > LITTLE or is_linear(run):
             return False
-        return share <= least_share(walk) or not leaves_noise(run, walk.r)
+        return share <= least_share(walk) or not leaves_noise(run, walk.noise())
 
 
 def nothing(loss: Loss, extra: Mapping[str, Array]) -> float:

@@ -73,7 +73,7 @@ def _lowered(walk: Walk, i: int) -> bool:
     """Whether the profile of a number has a lowest place nearby, to which the walk then goes."""
     begin, square = walk.x.copy(), walk.square
     length = walk.length_of(i)
-    h = float(np.sqrt(square / max(walk.r.size, 1)) / length)
+    h = float(np.sqrt(square / max(walk.count, 1)) / length)
     profile = _profile(walk, i)
     best = _bracketed(profile, float(begin[i]), h, square)
     if best is not None:
@@ -123,7 +123,7 @@ def _golden(profile: Callable[[float], float], low: float, middle: float, high: 
 def _is_kink(walk: Walk, i: int) -> bool:
     """Whether the slope of the profile jumps where it is lowest."""
     x, square = walk.x.copy(), walk.square
-    h = 1e-5 * float(np.sqrt(square / max(walk.r.size, 1)) / walk.length_of(i))
+    h = 1e-5 * float(np.sqrt(square / max(walk.count, 1)) / walk.length_of(i))
     profile = _profile(walk, i)
     far = min(profile(x[i] - h), profile(x[i] + h)) - square
     near = min(profile(x[i] - h / 4), profile(x[i] + h / 4)) - square
@@ -137,7 +137,7 @@ def _rises(walk: Walk) -> bool:
     for i in range(len(x)):
         if walk.bound[i] or not walk.length_of(i) > 0:
             continue
-        h = 1e-4 * float(np.sqrt(square / max(walk.r.size, 1)) / walk.length_of(i))
+        h = 1e-4 * float(np.sqrt(square / max(walk.count, 1)) / walk.length_of(i))
         for sign in (1.0, -1.0):
             moved = x.copy()
             moved[i] += sign * h

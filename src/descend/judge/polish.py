@@ -60,7 +60,7 @@ def _walked(run: Finished, ended: bool) -> None:
     run.facts = Facts(walk.errors(), walk.evaluations, arrived, kinks)
     if not walk.evaluations:
         return
-    share = float(state["method/loss"]) / walk.begin if walk.begin > 0 else 1.0 / walk.r.size
+    share = float(state["method/loss"]) / walk.begin if walk.begin > 0 else 1.0 / walk.count
     moved = run.job.moved({**run.leaves(), **walk.leaves(walk.x)})
     state["method/x"][...] = flat(moved)
     state["method/loss"][...] = share * walk.square

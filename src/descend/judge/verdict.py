@@ -37,8 +37,9 @@ from descend.run.finished import Finished, Judgement
 from descend.run.look import Look, learns
 from descend.run.view import on_bounds
 from descend.task.option_table import TOLERANCES
-from descend.trust.complete import MOST_WITH_ERRORS, Completion
+from descend.trust.complete import MOST_WITH_ERRORS
 from descend.trust.covariance import NOT_ARRIVED
+from descend.trust.passes import completion_of
 from descend.trust.words import listed
 
 __all__ = ["bound_said", "judged", "kink_said"]
@@ -317,7 +318,7 @@ def _side(run: Finished, walk: Walk) -> Judgement | None:
     share, least = explained(run, walk), least_share(walk)
     if share is None or share > least or is_linear(run):
         return None
-    if abs(share) <= least and leaves_noise(run, walk.r):
+    if abs(share) <= least and leaves_noise(run, walk.noise()):
         return None
     return _side_said(run, f"R² = {share:.2g}")
 
@@ -369,7 +370,7 @@ def _has_arrived(run: Finished) -> tuple[bool | None, tuple[str, ...]]:
     shares = loss is not None and loss.domain == "distributions" and not curved
     if run.best_epoch() is not None or not (curved or shares):
         return None, ()
-    view = Completion(job, run.built, run.leaves(), False, run.original)
+    view = completion_of(job, run.built, run.leaves(), False, run.original)
     if sum(a.size for a in view.leaves.values()) > MOST_WITH_ERRORS or not view.leaves:
         return None, ()
     with np.errstate(all="ignore"):

@@ -15,9 +15,8 @@ from descend.parameters.flat import flat, leaf_by_leaf, names_of
 from descend.program.arrival import EXACT, near
 from descend.run.finished import Finished
 from descend.run.view import on_bounds
-from descend.trust.complete import Completion
 from descend.trust.covariance import MIXED, Split, split
-from descend.trust.goodness import weights_of
+from descend.trust.passes import completion_of
 
 __all__ = ["Walk", "begin_of", "sizes", "walk_of"]
 
@@ -58,7 +57,7 @@ class Walk:
         self.run = run
         assert run.original is not None
         leaves = run.leaves()
-        self.completion = Completion(
+        self.completion = completion_of(
             run.job, run.built, leaves, bool(run.options.absolute_sigma), run.original
         )
         self.like = self.completion.leaves
@@ -70,7 +69,7 @@ class Walk:
         self.evaluations = 0
         r, j = self._residuals()
         self.evaluations, self.begin = 0, float(r @ r)
-        self.level = self._level()
+        self.level = self.completion.level()
         self.parts: Split | None = None
         if np.isfinite(self.begin):
             self._enter(r, j, self.begin)
@@ -177,7 +176,7 @@ class Walk:
         self.lengths = lengths[self.free]
         self.parts = None
         if self.free.size and np.isfinite(j).all():
-            self.parts = split(j[:, self.free] / self.lengths, r, r.size)
+            self.parts = split(j[:, self.free] / self.lengths, r, self.count)
 
     def _step(self, damping: float) -> tuple[Array, float]:
         step = np.zeros_like(self.x)
@@ -203,11 +202,14 @@ class Walk:
         self._enter(r, j, square)
         return True
 
-    def _level(self) -> float:
-        """The squares of the target, weighted as the residuals are."""
-        rows = self.completion.rows
-        y = np.asarray(rows.extra["target"], np.float64)
-        return float(np.sum(y**2 * weights_of(rows.weight, y)))
+    @property
+    def count(self) -> int:
+        """How many residuals there are, of which r and J may be what a factorisation leaves."""
+        return self.completion.residual_count(self.r)
+
+    def noise(self) -> Array:
+        """(n,) residuals one by one: of the rows in memory."""
+        return self.completion.residuals_seen(self.r)
 
     @property
     def rounding(self) -> float:

@@ -31,6 +31,7 @@ from descend.run.state import SavedState
 from descend.trust.complete import OF_ERRORS, OF_LAYERS, OF_VALUES, Completion
 from descend.trust.covariance import NOT_ARRIVED
 from descend.trust.normal_errors import covariance_of_fit
+from descend.trust.passes import completion_of
 
 if TYPE_CHECKING:
     from descend.show.explain import Explanation
@@ -103,14 +104,14 @@ class FitEvidence:
         run = self._run
         if isinstance(run, Finished):
             assert run.original is not None
-            return Completion(
+            return completion_of(
                 run.job, run.built, self.leaves, run.options.absolute_sigma, run.original,
                 run.normal(self.leaves), {"yes": True, "no": False}.get(self.said.arrived),
                 self.said.findings,
             )  # fmt: skip
         job = run.job()
         assert job.rows is not None
-        return Completion(
+        return completion_of(
             job, run.plan.built, run.leaves(), run.plan.options.absolute_sigma, job.rows,
             run.normal_equations(), _has_arrived(run) or None,
         )  # fmt: skip

@@ -101,7 +101,7 @@ def _errors_of(run: Finished, leaves: Mapping[str, Array], arrived: str) -> dict
     bound, extents = view.job.inputs_at(view.built, view.leaves, 1)
     found = observed_errors(
         view.built, flat(view.leaves), names_of(view.leaves), on_bounds(run.job.space, view.leaves),
-        lambda nodes: evaluate(nodes, bound, extents), lambda: 1,
+        lambda nodes: evaluate(nodes, bound, extents), 1,
     )  # fmt: skip
     if found.covariance is None:
         return {"errors_note": found.note}

@@ -62,7 +62,7 @@ def _settings(run: Finished) -> dict[str, Any]:
     """What a run that goes on with this one is compared by."""
     s, rows = run.job.settings, run.job.rows
     return {
-        "rows": 1 if rows is None else rows.n_rows,
+        "rows": 1 if rows is None else rows.total,
         "optimizer": method_name(s.optimizer),
         "loss": "" if s.loss is None else loss_name(run.job),
         "batch_size": s.batch_size,

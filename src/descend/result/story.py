@@ -21,9 +21,9 @@ def task_fields(run: Finished) -> dict[str, Any]:
     target = original.extra["target"]
     return {
         "model": job.problem.name,
-        "n_rows": original.n_rows,
+        "n_rows": original.total,
         "n_dropped": original.n_dropped,
-        "n_weightless": original.n_rows - original.counted * original.n_rows // max(target.size, 1),
+        "n_weightless": original.total - original.counted * original.n_rows // max(target.size, 1),
         "target": job.problem.target,
         "inputs": tuple(job.problem.columns),
         "loss_name": loss_name(job),

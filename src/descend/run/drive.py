@@ -172,6 +172,8 @@ def drive(
     if watch.meter is not None:
         watch.meter.start(control.max_epochs, watch.unit)
     with listening() as heard:
+        if bound.stream is not None:
+            control.leaves = _between_blocks(control, course, watch, begin, bound.n_rows, heard)
         while control.status == RUNNING and not outside and control.steps < last:
             left = steps_per_epoch - control.batch
             entry = min(budget, left) if watch.each_epoch else budget
@@ -186,10 +188,26 @@ def drive(
             if watch.checkpoint is not None and now - saved >= watch.checkpoint_seconds:
                 watch.checkpoint()
                 saved = now
+    control.leaves = None
     course.take(control)
     if watch.checkpoint is not None:
         watch.checkpoint()
     return Ending(control.status, outside, time.perf_counter() - begin)
+
+
+def _between_blocks(
+    control: Control, course: Course, watch: Watch, begin: float, n_rows: int, heard: _Signals
+) -> Callable[[int], bool]:  # fmt: skip
+    """What reports the progress of a pass, and has it left where something stops the run."""
+
+    def leaves(rows: int) -> bool:
+        if watch.meter is not None:
+            loss = course.last * watch.loss_factor
+            watch.meter.update(control.epoch, loss, control.epoch * n_rows + rows)
+        over = watch.max_seconds is not None and time.perf_counter() - begin >= watch.max_seconds
+        return heard.hit or over
+
+    return leaves
 
 
 def _next_budget(budget: int, done: int, seconds: float) -> int:

@@ -23,6 +23,7 @@ from descend.program.stopping import OF_LOSS
 from descend.run.build import BUILT, Built, make_runner, settled
 from descend.run.kept import program_key
 from descend.run.outside import check_whole
+from descend.run.passes import Coming
 from descend.run.seeker import Seeker
 from descend.run.settings import Evaluation, Settings
 from descend.task.columns import EPOCH_ROWS, ROW, SEED, WHITENING
@@ -131,7 +132,7 @@ class Job(Seeker):
 
     def n_rows(self) -> int:
         """How many rows there are; one where a function is minimised."""
-        return 1 if self.rows is None else self.rows.n_rows
+        return 1 if self.rows is None else self.rows.total
 
     def _build(self) -> Built:
         leaves = {name: Spec.of(a) for name, a in self.leaf_arrays().items()}
@@ -321,6 +322,10 @@ class Job(Seeker):
         columns = {} if self.rows is None else self.rows.all()
         if self.rows is not None and ROW in made.data:
             columns[ROW] = self.rows.numbers()
+        stream = None
+        if self.rows is not None and self.rows.beyond is not None:
+            columns = {name: a[:0] for name, a in columns.items()}
+            stream = Coming(self.rows.beyond, made.data)
         fixed = self.fixed(built)
         return Bindings(
             state=[
@@ -334,6 +339,7 @@ class Job(Seeker):
             ],
             n_rows=self.n_rows(),
             batch_size=self.settings.batch_size,
+            stream=stream,
         )
 
     # --- the loss elsewhere
@@ -341,11 +347,14 @@ class Job(Seeker):
     def inputs_at(
         self, built: Built, leaves: Mapping[str, Array], most: int | None = None
     ) -> tuple[dict[Node, Array], dict[Dim, int]]:
-        """The values of all inputs, and the number of rows: at most so many, evenly spread."""
+        """The values of all inputs, and the number of rows: at most so many, evenly spread.
+
+        Of rows that come they are those in memory.
+        """
         made = built.descent
         columns = {} if self.rows is None else self.rows.all()
         rows: Any = slice(None)
-        count = self.n_rows()
+        count = 1 if self.rows is None else self.rows.n_rows
         if most is not None and count > most and isinstance(built.model.rows, Dim):
             rows = spread_rows(count, most)
             count = len(rows)

@@ -273,6 +273,13 @@ TABLE: tuple[Option, ...] = (
     Option("sample_weight", "text", _FITS, None, "fit", _DATA,
            "The column by which each row's loss is multiplied.", planned=True),
 
+    Option("stream", "either", "fit", None, "fit", _DATA,
+           "Go through the rows in passes, without holding them in memory; else where they are too "
+           "many for it."),
+    Option("scratch", "text", "fit", None, "fit", _DATA,
+           "The directory for rows that can be read only once, or slowly, while they are gone "
+           "through in passes."),
+
     Option("plot", "text", "", None, "fit minimize", _FILES,
            "Draw the result and the course of the descent into this file (.png, .svg, .pdf)."),
     Option("plot_surface", "text", "", None, "fit", _FILES,

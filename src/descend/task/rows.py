@@ -11,6 +11,7 @@ from descend.data.covariance import whitening
 from descend.data.validate import Missing, check_positive, clean_rows, real_array
 from descend.errors import DataError, UsageError
 from descend.methods.losses import Loss
+from descend.task.beyond import Beyond
 from descend.task.columns import WHITENING, column_key
 from descend.task.problem import Problem
 
@@ -29,6 +30,7 @@ class Rows(NamedTuple):
             rows), where sigma is a covariance matrix.
         n_dropped: rows left out because a value in them is missing.
         places: which of the rows given these are, where some are left out or held back.
+        beyond: what they are a sample of, where there are more than memory is to hold.
     """
 
     columns: dict[str, Array]
@@ -36,6 +38,12 @@ class Rows(NamedTuple):
     n_rows: int
     n_dropped: int
     places: Array | None = None
+    beyond: Beyond | None = None
+
+    @property
+    def total(self) -> int:
+        """How many rows the descent goes through."""
+        return self.n_rows if self.beyond is None else self.beyond.n_rows
 
     def check(self, loss: Loss, outputs: Sequence[tuple[int, ...]] | None = None) -> None:
         """Refuse targets that the loss cannot mean, by the numbers of the rows given.
@@ -63,6 +71,8 @@ class Rows(NamedTuple):
     def counted(self) -> int:
         """How many numbers of the target say something: those of rows whose weight is not zero."""
         target, weight = self.extra["target"], self.extra.get("sample_weight")
+        if self.beyond is not None:
+            return self.beyond.counted
         if weight is None or not self.n_rows:
             return int(target.size)
         return int(np.count_nonzero(weight)) * (target.size // self.n_rows)

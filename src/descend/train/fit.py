@@ -20,10 +20,11 @@ from descend.run.finished import Moment
 from descend.run.plan import Run
 from descend.show.progress import Progress
 from descend.task.options import read_options
-from descend.task.values import values_of
+from descend.task.values import Values, values_of
 from descend.train.descents import Descents, PlannedRun, bound, walked
 from descend.train.plans import PLANS, planned
 from descend.train.reading import Reading
+from descend.train.streams import in_passes, is_source, read_source
 
 __all__ = ["clear_fit", "fit", "plain_fit", "read_call"]
 
@@ -45,14 +46,16 @@ def fit(
     resume: Any = None, callback: Callable[[Moment], Any] | None = None,
     progress: Progress | None = None, checkpoint: str | os.PathLike[str] | None = None,
     verbose: bool = False, record: Iterable[str] = (), metrics: Iterable[str] = (),
-    accumulate: int = 1, ema: float | None = None, lr_factors: Any = None, engine: str = "native",
-    **unknown: Never,
+    accumulate: int = 1, ema: float | None = None, lr_factors: Any = None,
+    stream: bool | None = None, scratch: str | os.PathLike[str] | None = None,
+    engine: str = "native", **unknown: Never,
 ) -> Fit:  # fmt: skip
     """Fit a model to data by descending the gradient of a loss.
 
     Args:
         model: a plain NumPy function of data and parameters, or a formula `"y = a*x + b"`.
-        x: an array, a tuple of arrays (the first arguments), or a dict or frame of columns.
+        x: an array, a tuple of arrays (the first arguments), or a dict or frame of columns; or
+            where rows come from: a file, a pattern of files, an Arrow stream, a relation, ….
         y: the target, rows first; or the name of a column of x.
         start: a dict of parameters, another fit, or `"random"`.
         loss: `"mse"` (of networks, what suits the target), `"huber(1)"`, …, or a function of
@@ -79,6 +82,9 @@ def fit(
         resume: a fit to go on with: the same optimizer, rows and seed; other changes are said.
         callback, progress, verbose: who is told of epochs. checkpoint: a file to resume from.
         record, metrics: what the history keeps besides: `"params"`, `"gradient"`; `"accuracy"`, ….
+        stream: whether rows from a source are gone through in passes, instead of held in memory;
+            by default where they are too many for it. scratch: the directory for a copy of rows
+            that can be read only once, or slowly.
         engine: `"interpreted"` does without native code. threads: how many work, for the same bits.
 
     Raises:
@@ -95,6 +101,10 @@ def _read(
     given: Mapping[str, Any], longest: int | None = None
 ) -> tuple[Descents, PlannedRun]:
     """The descents of a call, read in full, and what runs by their plan."""
+    if is_source(given["x"]):
+        given, beyond = read_source(given, read_options("fit", given))
+        if beyond is not None:
+            return in_passes(Reading(given["model"], given["x"], given["y"], read_options("fit", given)), beyond), _not_planned
     own = Reading(given["model"], given["x"], given["y"], read_options("fit", given)).in_places()
     if longest is not None:
         own.job = own.job.with_batches(longest)
@@ -102,6 +112,10 @@ def _read(
     own.warn()
     descents = Descents(own.job, built, fresh, own.options, own.whole, own.original)
     return descents, lambda values: planned(given, values, own, built, fresh)
+
+
+def _not_planned(_values: Values | None) -> None:
+    """What runs in passes has no plan."""
 
 
 def read_call(

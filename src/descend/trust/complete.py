@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from descend.differentiate.gauss_newton import jacobian_columns
 from descend.errors import UsageError
+from descend.graph.blocks import BLOCK, combined, split
 from descend.graph.evaluate import Prepared, bind_extents, evaluate
-from descend.graph.node import Node
+from descend.graph.node import Dim, Node
 from descend.graph.source import const
 from descend.methods.links import class_numbers, rows_of_classes
 from descend.methods.losses import Poisson
@@ -34,8 +35,9 @@ from descend.trust.covariance import (
     SANDWICH,
     Errors,
     errors_of,
+    triangle_of,
 )
-from descend.trust.goodness import goodness, goodness_of_counts, weights_of
+from descend.trust.goodness import goodness, goodness_of_counts, spread_of, weights_of
 from descend.trust.metrics import metrics_of_classes, metrics_of_numbers
 from descend.trust.normal_errors import covariance_of_fit
 
@@ -110,7 +112,7 @@ class Completion:
         with np.errstate(all="ignore"):
             own = OF_VALUES if columns is not None else VALUES_ALONE
             if name in own:
-                found = self._judged(self._evaluate(self._outputs()))
+                found = self.values()
                 found |= {} if columns is not None else self._counted(found)
                 return _blank(own) | {n: value for n, value in found.items() if n in own}
             none = _blank(OF_ERRORS) | {
@@ -118,8 +120,12 @@ class Completion:
             }  # fmt: skip
             if columns is not None:
                 return none | self._errors(status)
-            found = self._judged(self._evaluate(self._outputs()))
+            found = self.values()
             return none | _blank(OF_VALUES) | found | self._counted(found) | self._errors(status)
+
+    def values(self) -> dict[str, Any]:
+        """The fields that need no derivatives."""
+        return self._judged(self._evaluate(self._outputs()))
 
     def _layers(self) -> tuple[LayerRecord, ...]:
         """What there is to say of each layer of a network."""
@@ -187,6 +193,78 @@ class Completion:
         with np.errstate(all="ignore"):
             one = loss.per_row(found[0] if len(found) == 1 else tuple(found), target[:1])
         return int(np.size(one)) * self.rows.n_rows
+
+    def blocks(
+        self, nodes: Sequence[Node], known: Mapping[Node, Array] | None = None
+    ) -> Iterator[list[Array]]:
+        """The values of nodes at one block of rows after the other.
+
+        Args:
+            known: inputs that are no columns, where they are not only those of the program.
+        """
+        if self.original.total <= BLOCK:
+            yield self._evaluate(list(nodes))
+            return
+        names, rows, own = self._columns(), self.built.model.rows, known or self._known()
+        inputs = [self.built.descent.inputs[name] for name in names]
+        prepared = Prepared(nodes, [*own, *inputs])
+        for _, columns in self.pieces(names):
+            extents = {rows: len(columns[0])} if isinstance(rows, Dim) else {}
+            with np.errstate(all="ignore"):
+                yield prepared([*own.values(), *columns], extents)
+
+    def totals(self, nodes: Sequence[Node]) -> list[Array]:
+        """The values of graphs that have no rows, by blocks as the program forms them."""
+        rows = self.built.model.rows
+        many = isinstance(rows, Dim) and self.original.total > BLOCK
+        found = split(nodes, rows) if many and isinstance(rows, Dim) else None
+        if found is None or not isinstance(rows, Dim):
+            return self._evaluate(list(nodes))
+        known, extents = self._known(), {rows: self.original.total}
+        for sweep in found.sweeps:
+            before = Prepared([value for _, value in sweep.wires], known)
+            values = before(list(known.values()), extents)
+            known |= dict(zip([form for form, _ in sweep.wires], values, strict=True))
+            sums = zip(*self.blocks([s.partial for s in sweep.sums], known), strict=True)
+            known |= {
+                s.form: np.asarray(combined(parts, s.op))
+                for s, parts in zip(sweep.sums, sums, strict=True)
+            }
+        return Prepared(list(found.update), known)(list(known.values()), extents)
+
+    def pieces(self, columns: Sequence[str]) -> Iterator[tuple[int, Sequence[Array]]]:
+        """Columns of the program in blocks, with the first row's number."""
+        own = self.rows.all()
+        for first in range(0, self.rows.n_rows, BLOCK):
+            yield first, [own[name][first : first + BLOCK] for name in columns]
+
+    def _known(self) -> dict[Node, Array]:
+        """The inputs that are no columns."""
+        bound, _ = self.job.inputs_at(self.built, self.leaves)
+        columns = {self.built.descent.inputs[name] for name in self._columns()}
+        return {node: a for node, a in bound.items() if node not in columns}
+
+    def _columns(self) -> list[str]:
+        """The columns that the program's graphs read."""
+        return [name for name in self.rows.all() if name in self.built.descent.inputs]
+
+    def level(self) -> float:
+        """The squares of the target, weighted as the residuals are."""
+        y = np.asarray(self.rows.extra["target"], np.float64)
+        return float(np.sum(y**2 * weights_of(self.rows.weight, y)))
+
+    def spread(self) -> float:
+        """The same about the mean: what a constant leaves."""
+        y = np.asarray(self.rows.extra["target"], np.float64)
+        return spread_of(y, weights_of(self.rows.weight, y))
+
+    def residual_count(self, residual: Array) -> int:
+        """How many residuals stand behind those that `linear` gives."""
+        return residual.size
+
+    def residuals_seen(self, residual: Array) -> Array:
+        """(n,) scaled residuals one by one, of `linear`'s."""
+        return residual
 
     def linear(self) -> tuple[Array, Array]:
         """The scaled residuals (n,) and their derivatives (n, p), for a sum of squares."""
@@ -299,12 +377,16 @@ class Completion:
 
     def _errors_of_squares(self) -> Errors:
         residual, jacobian = self.linear()
+        count = self.residual_count(residual)
+        if residual.size > BLOCK:  # as of rows that come, to the last bit
+            whole = triangle_of(jacobian, residual)
+            residual, jacobian = whole[:, -1], whole[:, :-1]
         dof = self.original.counted - self._count()
         spread = 1.0 if self.absolute else float(residual @ residual) / dof if dof > 0 else None
         held = on_bounds(self.whole.job.space, self.leaves)
         return errors_of(
             jacobian, residual, flat(self.leaves), names_of(self.leaves), spread, held, self._same,
-            self.arrived,
+            self.arrived, count=count,
         )  # fmt: skip
 
     def curved_errors(self) -> Errors:
@@ -313,9 +395,8 @@ class Completion:
 
         names, held = names_of(self.leaves), on_bounds(self.whole.job.space, self.leaves)
         return curved_errors(
-            self.job, self.built, flat(self.leaves), names, held, self._evaluate, self.n_entries,
-            self._same,
-        )  # fmt: skip
+            self.job, self.built, flat(self.leaves), names, held, self, self._same
+        )
 
     def observed_errors(self) -> Errors:
         """The same by the second derivatives alone, of a loss that counts as one row does."""
@@ -323,7 +404,7 @@ class Completion:
 
         names, held = names_of(self.leaves), on_bounds(self.whole.job.space, self.leaves)
         return observed_errors(
-            self.built, flat(self.leaves), names, held, self._evaluate, self.n_entries, self._same
+            self.built, flat(self.leaves), names, held, self.totals, self.n_entries(), self._same
         )
 
     def _none(self, status: str) -> str:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from descend.graph.blocks import BLOCK, in_tree
 from descend.lean import dataclass
 from descend.program.arrival import near
 from descend.records.record import correlation_of
@@ -18,7 +19,7 @@ from descend.trust.words import correlated, hardly_determined, undetermined
 
 __all__ = [
     "FISHER", "MIXED", "MOST_WITH_ERRORS", "NOT_ARRIVED", "NO_SLOPE", "SANDWICH", "Bend", "Errors",
-    "Split", "errors_of", "errors_of_information", "split",
+    "Split", "errors_of", "errors_of_information", "split", "stacked", "triangle_of",
 ]  # fmt: skip
 
 NO_SLOPE = "has no slope along"
@@ -71,7 +72,7 @@ class Bend(NamedTuple):
 def errors_of(
     jacobian: Array, slope: Array, params: Array, names: list[str],
     spread: float | None, held: Array | None = None, same: Callable[[Array], bool] | None = None,
-    arrived: bool | None = None, bend: Bend | None = None,
+    arrived: bool | None = None, bend: Bend | None = None, count: int | None = None,
 ) -> Errors:  # fmt: skip
     """The covariance H⁻¹·spread; of losses with a scatter H⁻¹·scatter·H⁻¹·n/(n - p).
 
@@ -88,14 +89,16 @@ def errors_of(
         held: (p,) which of them a bound keeps from going on.
         same: whether other parameters (p,) predict the same; what is said of them is tried by it.
         arrived: whether the end has been judged to be a minimum; None to judge it here.
+        count: how many rows were combined to those of jacobian and slope, if some were.
 
     Golub and Van Loan, "Matrix Computations" (2013), section 5.3: by QR and the SVD of R, with
     columns scaled to length one so that units do not matter. Many rows are first turned into a
     triangle block by block; lengths and angles of the columns stay as they are. An H of its own is
     inverted in what J determines.
     """
-    n, p = jacobian.shape
-    if bend is None and n > LEAF * LEAVES > p * LEAVES:
+    p = jacobian.shape[1]
+    n = len(jacobian) if count is None else count
+    if bend is None and len(jacobian) > LEAF * LEAVES > p * LEAVES:
         reduced = triangle_of(jacobian, slope)
         jacobian, slope = reduced[:, :p], reduced[:, p]
     if not (np.isfinite(jacobian).all() and np.isfinite(slope).all()):
@@ -173,6 +176,11 @@ def triangle_of(jacobian: Array, residual: Array) -> Array:
     ((3, 3), True)
     """
     n, p = jacobian.shape
+    if n > BLOCK:
+        parts = (slice(begin, begin + BLOCK) for begin in range(0, n, BLOCK))
+        return np.asarray(
+            in_tree([triangle_of(jacobian[i], residual[i]) for i in parts], stacked)
+        )
     found = []
     for begin in range(0, n, LEAF * LEAVES):
         part = slice(begin, begin + LEAF * LEAVES)
@@ -181,6 +189,11 @@ def triangle_of(jacobian: Array, residual: Array) -> Array:
         found.append(_triangles(block[:whole].reshape(-1, LEAF, p + 1)).reshape(-1, p + 1))
         found.append(block[whole:])
     return _triangles(np.concatenate(found))
+
+
+def stacked(above: Array, below: Array) -> Array:
+    """The triangle of the rows of two."""
+    return _triangles(np.concatenate([above, below]))
 
 
 def _triangles(blocks: Array) -> Array:

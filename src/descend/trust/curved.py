@@ -2,35 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from descend.differentiate.gauss_newton import half_hessian, jacobian_columns
 from descend.differentiate.reverse import reverse
+from descend.graph.blocks import combined, in_tree
 from descend.graph.node import Node
 from descend.graph.source import const
 from descend.program.pipeline import MOST_EXACT
 from descend.run.build import Built
 from descend.run.job import Job
 from descend.simplify.driver import simplify
+from descend.task.columns import WEIGHT
 from descend.trust.covariance import (
     MOST_WITH_ERRORS,
     Bend,
     Errors,
     errors_of,
     errors_of_information,
+    stacked,
+    triangle_of,
 )
 
-__all__ = ["curved_errors", "observed_errors"]
+__all__ = ["Entries", "curved_errors", "observed_errors"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
+class Entries(Protocol):
+    """What a fit's graphs come to, on all its rows."""
+
+    def blocks(self, nodes: Sequence[Node]) -> Iterable[list[Array]]:
+        """The values of nodes at one block of rows after the other."""
+
+    def totals(self, nodes: Sequence[Node]) -> list[Array]:
+        """The values of graphs that have no rows."""
+
+    def n_entries(self) -> int:
+        """How many losses are averaged."""
+
+
 def curved_errors(
-    job: Job, built: Built, params: Array, names: list[str], held: Array,
-    evaluate: Callable[[list[Node]], list[Array]], entries: Callable[[], int],
+    job: Job, built: Built, params: Array, names: list[str], held: Array, entries: Entries,
     same: Callable[[Array], bool] | None = None,
 ) -> Errors:  # fmt: skip
     """The covariance at the parameters, if the loss has two derivatives.
@@ -44,8 +60,6 @@ def curved_errors(
 
     Args:
         held: (p,) which numbers a bound keeps from going on.
-        evaluate: gives the values of nodes on the rows of the fit.
-        entries: tells how many losses are averaged.
         same: whether other parameters (p,) predict the same.
     """
     loss = job.settings.loss
@@ -53,27 +67,64 @@ def curved_errors(
     if why or loss is None:
         return Errors(None, why)
     if loss.is_likelihood and not loss.curved:
-        return observed_errors(built, params, names, held, evaluate, entries, same)
+        count = entries.n_entries()
+        return observed_errors(built, params, names, held, entries.totals, count, same)
     if built.descent.curvature is None:
         why = f"the loss {loss.spelling} has no second derivative for each prediction"
         return Errors(None, why)
-    bend, slope, *rest = evaluate(_graphs(built))
-    exact = rest.pop(0) if len(names) <= MOST_EXACT else None
-    kept = _counting(job, slope.size)
-    b, g, *columns = (
-        np.broadcast_to(a, slope.shape).reshape(-1)[kept].astype(np.float64)
-        for a in (bend, slope, *rest)
+    graphs = _graphs(built)
+    exact = graphs.pop(2) if len(names) <= MOST_EXACT else None
+    seen = _seen(built, graphs, entries)
+    n, p = seen.n, int(np.sum(~held))
+    bend, spread = Bend(seen.curvature, None), 0.5 if loss.is_likelihood or n > p else None
+    if not loss.is_likelihood:
+        curvature = seen.curvature
+        if exact is not None:
+            (half,) = entries.totals([exact])
+            curvature = np.asarray(half, np.float64) * seen.size
+        bend = Bend(curvature, seen.scatter)
+        spread = None if spread is None else 1.0
+    return errors_of(
+        seen.jacobian, seen.slope, params, names, spread, held, same, None, bend, n
     )
-    jacobian = np.stack(columns, 1)
-    n, p = g.size, int(np.sum(~held))
-    curvature = jacobian.T @ (b[:, None] * jacobian)
-    if loss.is_likelihood:
-        return errors_of(jacobian, g, params, names, 0.5, held, same, None, Bend(curvature, None))
-    if exact is not None:
-        curvature = np.asarray(exact, np.float64) * slope.size
-    found = Bend(curvature, jacobian.T @ (g[:, None] ** 2 * jacobian))
-    spread = 1.0 if n > p else None
-    return errors_of(jacobian, g, params, names, spread, held, same, None, found)
+
+
+class _Seen(NamedTuple):
+    """What all entries come to: J and g, or what is left of them, and sums over the rows."""
+
+    jacobian: Array
+    slope: Array
+    curvature: Array
+    scatter: Array
+    n: int
+    size: int
+
+
+def _seen(built: Built, graphs: list[Node], entries: Entries) -> _Seen:
+    """Go through the entries, those left out whose rows have a weight of zero."""
+    weight = built.descent.inputs.get(WEIGHT)
+    parts = []
+    for bend, slope, *rest in entries.blocks(graphs + ([] if weight is None else [weight])):
+        w = None if weight is None else rest.pop()
+        kept: Any = slice(None)
+        if w is not None and not w.all():
+            kept = np.repeat(w > 0, slope.size // w.size)
+        b, g, *columns = (
+            np.broadcast_to(a, slope.shape).reshape(-1)[kept].astype(np.float64)
+            for a in (bend, slope, *rest)
+        )
+        j = np.stack(columns, 1)
+        parts.append(_Seen(
+            j, g, j.T @ (b[:, None] * j), j.T @ (g[:, None] ** 2 * j), g.size, slope.size
+        ))  # fmt: skip
+    if len(parts) == 1:
+        return parts[0]
+    whole = in_tree([triangle_of(x.jacobian, x.slope) for x in parts], stacked)
+    return _Seen(
+        whole[:, :-1], whole[:, -1], combined([x.curvature for x in parts], "add"),
+        combined([x.scatter for x in parts], "add"), sum(x.n for x in parts),
+        sum(x.size for x in parts),
+    )  # fmt: skip
 
 
 def _why_none(job: Job, count: int) -> str:
@@ -90,12 +141,15 @@ def _why_none(job: Job, count: int) -> str:
 
 def observed_errors(
     built: Built, params: Array, names: list[str], held: Array,
-    evaluate: Callable[[list[Node]], list[Array]], entries: Callable[[], int],
+    totals: Callable[[Sequence[Node]], list[Array]], count: int,
     same: Callable[[Array], bool] | None = None,
 ) -> Errors:  # fmt: skip
     """The inverse of the observed information, the second derivatives of −log L.
 
-    Args: as those of `curved_errors`.
+    Args:
+        totals: gives the values of graphs that have no rows.
+        count: how many losses are averaged.
+        params, names, held, same: as those of `curved_errors`.
 
     Efron and Hinkley, "Assessing the accuracy of the maximum likelihood estimator: observed versus
     expected Fisher information" (1978).
@@ -105,19 +159,10 @@ def observed_errors(
         slopes = reverse([objective], [const(1, objective.dtype)], leaves)
         nodes = [half_hessian(objective, leaves), *slopes]
         built.extras["observed"] = simplify(nodes, final=True)
-    half, *parts = evaluate(list(built.extras["observed"]))
-    count = entries()
+    half, *parts = totals(list(built.extras["observed"]))
     gradient = np.concatenate([np.reshape(a, -1) for a in parts]) * count
     information = 2.0 * np.asarray(half, np.float64) * count
     return errors_of_information(information, gradient, params, names, held, same)
-
-
-def _counting(job: Job, size: int) -> Any:
-    """Which entries belong to rows whose weight is not zero."""
-    weight = None if job.rows is None else job.rows.extra.get("sample_weight")
-    if weight is None or weight.all():
-        return slice(None)
-    return np.repeat(weight > 0, size // weight.size)
 
 
 def _graphs(built: Built) -> list[Node]:

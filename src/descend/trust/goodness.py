@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["goodness", "goodness_of_counts", "spread_of", "weights_of"]
+__all__ = ["goodness", "goodness_of_counts", "goodness_of_sums", "spread_of", "weights_of"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -31,7 +31,15 @@ def goodness(
     """
     n = residual.size if count is None else count
     chi2 = float(np.sum(np.square(residual, dtype=np.float64)))
-    spread = spread_of(y, weights_of(weight, y))
+    return goodness_of_sums(chi2, spread_of(y, weights_of(weight, y)), p, n)
+
+
+def goodness_of_sums(chi2: float, spread: float, p: int, n: int) -> dict[str, Any]:
+    """The same by the squares of n residuals and those about the mean.
+
+    >>> goodness_of_sums(2.0, 8.0, 1, 3)["r2"]
+    0.75
+    """
     level = chi2 / n  # of the smallest numbers this is zero
     log = n * math.log(level) if level > 0 else math.nan if math.isnan(level) else -math.inf
     return _criteria(chi2, log, p, n) | {"r2": 1 - chi2 / spread if spread > 0 else math.nan}

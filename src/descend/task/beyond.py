@@ -1,0 +1,85 @@
+"""What rows in memory are a sample of: a stream, and what is known of all its rows."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+from descend.graph.blocks import combined
+from descend.lean import dataclass
+from descend.task.columns import ROW, SIGMA, TARGET, WEIGHT
+
+__all__ = ["Beyond", "Piece", "Source", "joined"]
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+class Piece(Protocol):
+    """Rows that follow one another: the first one's number, and contiguous columns of them."""
+
+    first: int
+    rows: int
+    columns: Sequence[Array]
+
+
+class Source(Protocol):
+    """Rows that come in blocks, cut at multiples of `BLOCK`, as often as they are asked for."""
+
+    names: Sequence[str]
+
+    def blocks(self) -> Iterator[Piece]:
+        """All rows in order; a block's columns stay as they are until the next is asked for."""
+
+
+@dataclass(frozen=True)
+class Beyond:
+    """All the rows, of which those in memory are some.
+
+    Attributes:
+        source: where they come from.
+        names: what the program calls a column → what the source calls it.
+        n_rows: how many there are. counted: those whose weight is not zero.
+        least_weight: of any row; 1 where they have none.
+    """
+
+    source: Source
+    names: Mapping[str, str]
+    n_rows: int
+    counted: int
+    least_weight: float = 1.0
+
+    def blocks(self, columns: Sequence[str]) -> Iterator[tuple[int, list[Array]]]:
+        """Blocks of columns as the program calls them, the row's number among them."""
+        own = [*self.source.names]
+        where = [-1 if name == ROW else own.index(self.names[name]) for name in columns]
+        for piece in self.source.blocks():
+            numbers = np.arange(piece.first, piece.first + piece.rows, dtype=np.uint32)
+            yield piece.first, [numbers if i < 0 else piece.columns[i] for i in where]
+
+    @functools.cached_property
+    def moments(self) -> tuple[float, float]:
+        """The mean squares of the targets about their mean and about zero, as residuals weigh.
+
+        Sums about the first block's mean are shifted to that of all: Chan, Golub and LeVeque,
+        "Algorithms for computing the sample variance" (1983).
+        """
+        names = [n for n in (TARGET, WEIGHT, SIGMA) if n in self.names]
+        parts, about = [], None
+        for _, (y, *others) in self.blocks(names):
+            w = np.ones(len(y))
+            for name, column in zip(names[1:], others, strict=True):
+                w = w * (column if name == WEIGHT else column**-2.0)
+            about = float(np.average(y)) if about is None else about
+            apart = y - about
+            parts.append(np.array([w.sum(), w @ apart, (w * apart) @ apart, (w * y) @ y]))
+        weight, first, second, level = joined(parts)
+        return (second - first * first / weight) / self.n_rows, level / self.n_rows
+
+
+def joined(parts: Sequence[Array]) -> Array:
+    """The sums of blocks, combined in a tree by their numbers."""
+    return np.asarray(combined(parts, "add"))
+

@@ -1,0 +1,167 @@
+"""`fit` over a source of rows: read into memory where they have room, else gone through in passes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from descend.data.streams import Stream, columns_of, is_source, open_stream
+from descend.errors import DataError, UsageError
+from descend.models.reading import parse_formula
+from descend.result.finish import finish_plainly
+from descend.task.beyond import Beyond
+from descend.task.columns import SIGMA, TARGET, WEIGHT, column_key
+from descend.task.options import Options
+from descend.task.problem import signature_of
+from descend.task.rows import WEIGHTS
+from descend.trace.formula import Formula
+from descend.train.descents import Descents
+from descend.train.reading import Reading
+
+__all__ = ["is_source", "read_source"]
+
+Array = np.ndarray[Any, np.dtype[Any]]
+SAMPLE = 10_000  # rows that stay in memory
+NOT_YET = {
+    "batch_size": "goes through all rows at each step",
+    "validation_split": "has no rows apart to judge by",
+    "validation_data": "has no rows apart to judge by",
+    "class_weight": "has no classes",
+    "standardize": "leaves columns in their units",
+}
+"""Options that a fit in passes does not take, and what it does instead."""
+
+
+def read_source(given: Mapping[str, Any], options: Options) -> tuple[Mapping[str, Any], Any]:
+    """The arguments of `fit` with rows in memory, and all the rows if they are only a sample.
+
+    Returns:
+        the arguments, with arrays for the columns; a `Beyond`, or None where all are in memory.
+
+    Raises:
+        UsageError: an option that a fit in passes does not take.
+        DataError: columns that are absent or hold no numbers, rows that cannot be meant.
+    """
+    model, source, y = given["model"], given["x"], given["y"]
+    weights = {n: getattr(options, n) for n in WEIGHTS if getattr(options, n) is not None}
+    for name, value in weights.items():
+        if not isinstance(value, str):
+            raise UsageError(
+                f"{name} is given as {type(value).__name__}, and the rows come from a source",
+                remedy=f'name its column: {name}="w"',
+            )
+    data, target = _columns(model, y, columns_of(source), [*weights.values()])
+    names = [*dict.fromkeys([*data, target, *weights.values()])]
+    stream = open_stream(source, names, scratch=options.scratch)
+    seed = int(options.seed)
+    survey = stream.survey(missing=options.missing, seed=seed, most=SAMPLE)
+    passes = options.stream
+    if passes is None:
+        passes = stream.is_large
+    rows = survey.sample if passes else _whole(stream, survey.n_rows)
+    own = {**given, **{name: rows[column] for name, column in weights.items()}}
+    own |= {"x": {name: rows[name] for name in [*dict.fromkeys([*data, target])]}, "missing": "raise"}
+    if not passes:
+        return own, None
+    for name, instead in NOT_YET.items():
+        if not options.is_default(name):
+            raise UsageError(
+                f"a fit in passes over the rows {instead}, and {name} is given",
+                remedy=f"leave out {name}, or take fewer rows with stream=False",
+            )
+    names_of = {column_key(name): name for name in data} | {TARGET: target}
+    names_of |= {key: weights[key] for key in (WEIGHT, SIGMA) if key in weights}
+    return own, _beyond(stream, survey, names_of)
+
+
+def _beyond(stream: Stream, survey: Any, names: Mapping[str, str]) -> Beyond:
+    """All the rows, their weights checked."""
+    least = {key: survey.columns[names[key]].min for key in (WEIGHT, SIGMA) if key in names}
+    if SIGMA in least and not least[SIGMA] > 0:
+        raise DataError(
+            f'the column "{names[SIGMA]}" is a sigma, and is {least[SIGMA]:g} in a row',
+            remedy="a sigma is larger than 0",
+        )
+    if WEIGHT in least and least[WEIGHT] < 0:
+        raise DataError(
+            f'the column "{names[WEIGHT]}" is a weight, and is {least[WEIGHT]:g} in a row',
+            remedy="a weight is not negative",
+        )
+    counted, weight = survey.n_rows, least.get(WEIGHT, 1.0)
+    if weight == 0:
+        at = list(stream.names).index(names[WEIGHT])
+        counted = sum(int(np.count_nonzero(piece.columns[at])) for piece in stream.blocks())
+    return Beyond(stream, names, survey.n_rows, counted, weight)
+
+
+def _columns(
+    model: Any, y: Any, known: Sequence[str], others: Sequence[str]
+) -> tuple[list[str], str]:
+    """The columns that a model takes as data, and that of the target."""
+    if isinstance(model, str | Formula):
+        formula = parse_formula(model) if isinstance(model, str) else model
+        target = formula.target if y is None else y
+        names: Sequence[str] = [n for n in formula.names if n not in formula.own]
+    elif callable(model) and not hasattr(model, "as_layer"):
+        names, target = signature_of(model).names, y
+    else:
+        raise UsageError(
+            f"{type(model).__name__} is not fitted in passes over a source",
+            remedy="read the table: descend.read(path), and give its columns",
+        )
+    if not isinstance(target, str):
+        raise UsageError(
+            "the target is not named, and the rows come from a source",
+            remedy='name its column: y="y", or write "y = …" as the formula',
+        )
+    data = [name for name in names if name in known and name != target]
+    if not data:
+        raise UsageError(
+            f"the model takes none of the source's columns {', '.join(known[:12])}",
+            remedy="call its arguments as the columns are called",
+        )
+    return data, target
+
+
+def _whole(stream: Stream, n_rows: int) -> dict[str, Array]:
+    """All the rows in memory."""
+    arrays = [np.empty(n_rows) for _ in stream.names]
+    for piece in stream.blocks():
+        for array, column in zip(arrays, piece.columns, strict=True):
+            array[piece.first : piece.first + piece.rows] = column
+    return dict(zip(stream.names, arrays, strict=True))
+
+
+def in_passes(own: Reading, beyond: Beyond) -> Descents:
+    """The descent over all rows, from where the sample's own fit has come to if no start is given.
+
+    Raises:
+        UsageError: the model's rows know of one another.
+    """
+    said = (
+        f"the rows are gone through in passes: searches for a start, pictures and what is looked "
+        f"at row by row go by {own.rows.n_rows:,} of {beyond.n_rows:,} rows, drawn by the seed"
+    )
+    job = own.job
+    if job.couples():
+        raise UsageError(
+            "the model couples the rows with one another, so they cannot come block by block",
+            remedy="read the table: descend.read(path), and give its columns",
+        )
+    start = job.start
+    if start.missing or own.options.starts is not None or job.problem.ready is not None:
+        first = Descents(job, *job.build(), own.options.but(progress=None, verbose=False, checkpoint=None), own.whole, own.original)
+        leaves = first.result(finish_plainly)._evidence.leaves
+        if all(np.isfinite(a).all() for a in leaves.values()):
+            start = start._replace(arrays=dict(leaves), missing=())
+    rows = own.job.rows._replace(beyond=beyond)
+    job = replace(job, rows=rows, start=start, notes=[*job.notes, said])
+    built, fresh = job.build()
+    own.job = job
+    return Descents(
+        job, built, fresh, own.options.but(starts=None), rows, own.original._replace(beyond=beyond)
+    )

@@ -1,0 +1,118 @@
+"""The same as `complete`, of rows that come: what all of them come to is worked out by passes.
+
+A pass leaves sums of blocks, or the triangles of their [J r], combined in a tree by the blocks'
+numbers: standard errors and every question that the judge asks of J need no more than those.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from descend.graph.blocks import combined, in_tree
+from descend.run.build import Built
+from descend.run.finished import Normal
+from descend.run.job import Job
+from descend.task.beyond import Beyond
+from descend.task.columns import TARGET, WEIGHT
+from descend.task.rows import Rows
+from descend.trust.complete import Completion
+from descend.trust.covariance import stacked, triangle_of
+from descend.trust.goodness import goodness_of_sums
+
+__all__ = ["PassCompletion", "completion_of"]
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+def completion_of(
+    job: Job, built: Built, leaves: Mapping[str, Array], absolute: bool, original: Rows,
+    normal: Normal | None = None, arrived: bool | None = None, findings: Sequence[str] = (),
+) -> Completion:  # fmt: skip
+    """What works out the fields of a fit, of rows in memory or of rows that come."""
+    kind = Completion if original.beyond is None else PassCompletion
+    return kind(job, built, leaves, absolute, original, normal, arrived, findings)
+
+
+class PassCompletion(Completion):
+    """Works out the fields of a fit of rows that come; of those in memory nothing is meant."""
+
+    @property
+    def beyond(self) -> Beyond:
+        """All the rows."""
+        assert self.original.beyond is not None
+        return self.original.beyond
+
+    def pieces(self, columns: Sequence[str]) -> Iterator[tuple[int, Sequence[Array]]]:
+        """As of `Completion`, as they come."""
+        return self.beyond.blocks(columns)
+
+    def level(self) -> float:
+        """As of `Completion`."""
+        return self.beyond.moments[1] * self.beyond.n_rows
+
+    def spread(self) -> float:
+        """As of `Completion`."""
+        return self.beyond.moments[0] * self.beyond.n_rows
+
+    def n_entries(self) -> int:
+        """One loss a row."""
+        return self.beyond.n_rows
+
+    def residual_count(self, residual: Array) -> int:
+        """One a row, of which `linear` gives what their factorisation leaves."""
+        return self.beyond.n_rows
+
+    def residuals_seen(self, residual: Array) -> Array:
+        """(rows,) those of the rows in memory."""
+        return super().linear()[0]
+
+    def linear(self) -> tuple[Array, Array]:
+        """A residual and derivatives with the same products: QᵀR of [J r], by blocks of rows."""
+        residual, columns = self.built.descent.residual, self.slopes()
+        assert residual is not None and columns is not None
+        parts = []
+        with np.errstate(all="ignore"):
+            for first, *others in self.blocks([residual, *columns]):
+                slopes = np.stack([np.broadcast_to(c, first.shape) for c in others], axis=1)
+                parts.append(triangle_of(slopes, np.asarray(first, np.float64)))
+        whole = in_tree(parts, stacked)
+        return whole[:, -1], whole[:, :-1]
+
+    def _counted(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Nothing beside the values."""
+        return {}
+
+    def values(self) -> dict[str, Any]:
+        """The fields that need no derivatives and have no entry a row."""
+        made = self.built.descent
+        (loss,) = self.totals([made.objective])
+        found: dict[str, Any] = {"loss": float(loss) * self.job.loss_factor}
+        of = self.job.settings.loss
+        if of is None or not of.of_residual or len(self.built.model.nodes) != 1:
+            return found
+        prediction = self.built.model.nodes[0]
+        residual = made.residual if self.squares and made.residual is not None else prediction
+        parts = []
+        y_at = made.inputs[TARGET]
+        weight_at = made.inputs.get(WEIGHT)
+        asked = [residual, prediction, y_at]
+        for r, fitted, y, *w in self.blocks(asked + ([] if weight_at is None else [weight_at])):
+            fitted = np.broadcast_to(fitted, y.shape)
+            weights = np.broadcast_to(w[0] if w else 1.0, y.shape)
+            apart = y - fitted
+            parts.append(
+                np.array([r @ r, weights.sum(), (weights * apart) @ apart, weights @ np.abs(apart)])
+            )
+        chi2, weight, squares, sizes = map(float, combined(parts, "add"))
+        spread = self.spread()
+        r2 = 1 - squares / spread if spread > 0 else math.nan
+        if self.squares:
+            told = goodness_of_sums(chi2, spread, self._count(), self.original.counted)
+            r2 = told["r2"]
+            found |= told
+        found["metrics"] = {"r2": r2, "rmse": math.sqrt(squares / weight), "mae": sizes / weight}
+        return found | {"r2": r2}
