@@ -42,9 +42,7 @@ def memory_allowed(groups: Path = GROUPS, own: Path = OWN) -> int | None:
     return min([*_of_machine(), *limits], default=None)
 
 
-def memory_free(
-    groups: Path = GROUPS, own: Path = OWN, machine: Path = MACHINE
-) -> int | None:
+def memory_free(groups: Path = GROUPS, own: Path = OWN, machine: Path = MACHINE) -> int | None:
     """The bytes that are free in the machine, or in one of the control groups, if fewer.
 
     What holds copies of files counts as free: it is given up when memory is asked for.

@@ -223,7 +223,8 @@ def _values(child: Any, how: str, first: int, n: int) -> Array:
 def _at(place: int, kind: np.dtype[Any], first: int, n: int) -> Array:
     """Numbers as they stand in memory."""
     size = kind.itemsize
-    return np.frombuffer((c_uint8 * (n * size)).from_address(place + first * size), kind)
+    held = (c_uint8 * (n * size)).from_address(place + first * size)
+    return np.frombuffer(memoryview(held), kind)
 
 
 def _bits(place: int, first: int, n: int) -> NDArray[np.bool_]:

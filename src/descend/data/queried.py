@@ -200,11 +200,18 @@ class QueriedTable(TableFile):
         self._check_every_file(names)
         names = self._own(names)
         found = self._fetched(names)
-        if found is None and self._relax(names if self.sql is None else self.columns):
+        if found is None and self._relax(self._promised(names)):
             found = self._fetched(names)
         if found is None:
-            raise DataError(f'"{self.path}" cannot be read: its rows are not alike')
+            raise self._unlike()
         return found
+
+    def _promised(self, names: Sequence[str]) -> Sequence[str]:
+        """The columns that a failed conversion may come from."""
+        return names if self.sql is None else self.columns
+
+    def _unlike(self) -> DataError:
+        return DataError(f'"{self.path}" cannot be read: its rows are not alike')
 
     def _check_every_file(self, names: Sequence[str]) -> None:
         """Refuse a column that one of the files has not: their union would hold gaps."""
@@ -276,8 +283,8 @@ class QueriedTable(TableFile):
         try:
             yield from self._link.batches(self._view, self._query(own))
         except FAILURES as error:
-            if not self._wider(error) and not self._relax(own if self.sql is None else self.columns):
-                raise DataError(f'"{self.path}" cannot be read: its rows are not alike') from None
+            if not self._wider(error) and not self._relax(self._promised(own)):
+                raise self._unlike() from None
             raise ReadAgain from None
 
     def rows_about(self) -> float | None:
@@ -289,10 +296,10 @@ class QueriedTable(TableFile):
         return sum(map(_rows_about, texts))
 
     def check_digits(self, name: str, largest: float) -> None:
-        self._check_digits(*self._own([name]), largest)
+        self._check_digits(self._own([name])[0], largest)
 
-    def cancel(self) -> None:
-        self._link.cancel()
+    def cancel(self, thread: int) -> None:
+        self._link.cancel(thread)
 
     def close(self) -> None:
         self._link.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import tempfile
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NoReturn
@@ -66,7 +67,7 @@ class Sealed:
         in_blocks: bool = False,
     ) -> None:
         self.path, self._arrays = path, arrays
-        self._cursors: set[Any] = set()
+        self._cursors: dict[int, Any] = {}  # by the threads that wait for them
         self._place = tempfile.gettempdir() if scratch is None else scratch
         # Nobody can have made a directory of this name before.
         spill = f"descend-{os.getpid()}-{os.urandom(8).hex()}"
@@ -130,7 +131,7 @@ class Sealed:
             view: the statement that creates what the query reads.
         """
         cursor = self._link.cursor()
-        self._cursors.add(cursor)
+        self._cursors[threading.get_ident()] = cursor
         try:
             self._register(cursor)
             cursor.execute(view)
@@ -141,12 +142,12 @@ class Sealed:
                 stream = ArrowStream(capsule)
                 yield from stream.batches(range(len(stream.fields)))
         finally:
-            self._cursors.discard(cursor)
+            self._cursors.pop(threading.get_ident(), None)
             cursor.close()
 
-    def cancel(self) -> None:
-        """End what `batches` is waiting for, from another thread."""
-        for cursor in [*self._cursors]:
+    def cancel(self, thread: int) -> None:
+        """End what `batches` is waiting for in that thread."""
+        if (cursor := self._cursors.get(thread)) is not None:
             cursor.interrupt()
 
     def close(self) -> None:

@@ -121,8 +121,8 @@ class TableFile:
             largest: of its numbers, without their signs.
         """
 
-    def cancel(self) -> None:
-        """End what is being read, from another thread."""
+    def cancel(self, thread: int) -> None:
+        """End what `batches` is waiting for in that thread."""
 
     def close(self) -> None:
         """Give up the files."""
