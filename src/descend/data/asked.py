@@ -24,6 +24,8 @@ class Asked(NamedTuple):
         skip: how many lines come before them.
         shell: whether remedies are options of the command line, or arguments of `read`.
         wanted: names that the columns are expected to have.
+        scratch: the folder for copies that are kept for a while, if not the system's.
+        in_blocks: whether rows are asked for some at a time, within little memory.
     """
 
     sheet: str | int | None = None
@@ -36,6 +38,8 @@ class Asked(NamedTuple):
     names: tuple[str, ...] | None = None
     shell: bool = False
     wanted: frozenset[str] = frozenset()
+    scratch: str | None = None
+    in_blocks: bool = False
 
     @property
     def nothing(self) -> bool:

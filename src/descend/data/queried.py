@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import duckdb
@@ -18,7 +18,7 @@ from descend.data.layout import named_apart
 from descend.data.numerals import ABSENT, KNOWN, Numerals, admitted
 from descend.data.quoting import identifier, in_shell, quoted
 from descend.data.sealed import FAILURES, Sealed, pattern
-from descend.data.table import Complaint, TableFile
+from descend.data.table import Complaint, ReadAgain, TableFile
 from descend.data.text import Dialect
 from descend.data.validate import EXACT
 from descend.errors import DataError
@@ -30,6 +30,7 @@ _NUMBERS = re.compile(r"(U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|FLOAT|DOUBLE|BOOLEAN
 _TIMES = re.compile(r"(DATE|TIME)")
 _MOST_WRONG = 1000  # cells that are shown to whoever looks for a remedy
 MOST_NOTES = 6  # of several files
+MOST_THREADS = 4  # that read within little memory
 PER_THREAD = 500_000_000  # bytes of numbers for which one more thread reads
 LEAST_BUFFER, MOST_BUFFER = 1 << 21, 1 << 25  # bytes of the file that are held at a time
 BUFFERS = 100  # of them make up the columns, by their bytes
@@ -68,26 +69,32 @@ class QueriedTable(TableFile):
             path,
             [part.file for part in parts if not isinstance(part, Arrays)],
             {f"part{j}": p.columns for j, p in enumerate(parts) if isinstance(p, Arrays)},
-            self._threads(parts, sql),
+            self._threads(parts, sql, how.in_blocks),
+            how.scratch,
+            how.in_blocks,
         )
         super().__init__(path, (), how)
+        self.files = [part.file for part in parts if not isinstance(part, Arrays)]
+        self.lasting = sql is None and all(map(_is_parquet, parts))
         self.sql = sql
         # Columns at all of whose rows was looked, and how their numbers are written, if all are.
         self._relaxed: dict[str, Numerals | None] = {}
         self._exact = ""  # the column whose whole numbers are asked for as they are
         self._describe()
 
-    def _threads(self, parts: Sequence[Text | Foreign | Arrays], sql: str | None) -> int:
+    def _threads(
+        self, parts: Sequence[Text | Foreign | Arrays], sql: str | None, in_blocks: bool
+    ) -> int:
         """How many threads read, and what each keeps of the file.
 
         Both cost memory beside the columns themselves: together they keep to a fifth of it.
         """
-        cores = os.cpu_count() or 1
+        cores = min(os.cpu_count() or 1, MOST_THREADS if in_blocks else 1 << 10)
         sizes = [_size(part) for part in parts if not isinstance(part, Arrays)]
         self._buffer = MOST_BUFFER
         if sql is not None or len(sizes) < len(parts):
             return cores
-        threads = max(1, min(cores, sum(sizes) // PER_THREAD))
+        threads = cores if in_blocks else max(1, min(cores, sum(sizes) // PER_THREAD))
         share = sum(sizes) // (BUFFERS * threads)
         # The reader refuses some sizes that are no powers of two.
         self._buffer = max(LEAST_BUFFER, min(MOST_BUFFER, 1 << max(0, share.bit_length() - 1)))
@@ -96,7 +103,9 @@ class QueriedTable(TableFile):
     def _describe(self) -> None:
         """Create the view `data` (and the query's result over it) and learn columns and types."""
         readers = [self._reader(index, part) for index, part in enumerate(self._parts)]
-        self._run(f"CREATE OR REPLACE TEMP VIEW data AS {' UNION ALL BY NAME '.join(readers)}")
+        union = " UNION ALL BY NAME ".join(readers)
+        self._view = f"CREATE OR REPLACE TEMP VIEW data AS {union}"
+        self._run(self._view)
         # On lines of its own, so that a remark at its end ends there.
         self._source = "data" if self.sql is None else f"(\n{self._link.one_select(self.sql)}\n)"
         described = self._run(f"DESCRIBE SELECT * FROM {self._source}")
@@ -188,13 +197,36 @@ class QueriedTable(TableFile):
     # --- columns as numbers
 
     def _numbers(self, names: Sequence[str]) -> Sequence[Array | Complaint]:
+        self._check_every_file(names)
         names = self._own(names)
         found = self._fetched(names)
-        if found is None and self._relax(names if self.sql is None else self.columns):
+        if found is None and self._relax(self._promised(names)):
             found = self._fetched(names)
         if found is None:
-            raise DataError(f'"{self.path}" cannot be read: its rows are not alike')
+            raise self._unlike()
         return found
+
+    def _promised(self, names: Sequence[str]) -> Sequence[str]:
+        """The columns that a failed conversion may come from."""
+        return names if self.sql is None else self.columns
+
+    def _unlike(self) -> DataError:
+        return DataError(f'"{self.path}" cannot be read: its rows are not alike')
+
+    def _check_every_file(self, names: Sequence[str]) -> None:
+        """Refuse a column that one of the files has not: their union would hold gaps."""
+        if self.sql is not None or len(self._parts) == 1:
+            return
+        for part in self._parts:
+            if isinstance(part, Foreign):
+                told = self._run(f"DESCRIBE {self._reader(0, part)}")
+                known = {row[0].casefold() for row in told}
+                for name in names:
+                    if name.casefold() not in known:
+                        raise DataError(
+                            f'"{part.file}" has no column "{name}", which other files have',
+                            remedy="name files that all have it",
+                        )
 
     def _fetched(self, names: Sequence[str]) -> list[Array | Complaint] | None:
         """The columns; None where a cell is no number, against what the first rows promised."""
@@ -203,28 +235,75 @@ class QueriedTable(TableFile):
         try:
             arrays = dict(zip(plain, self._floats(plain), strict=True))
         except FAILURES as error:
-            if "Parallel CSV" in str(error) and self._buffer < MOST_BUFFER:
-                self._buffer = MOST_BUFFER
-                self._describe()
-                return self._fetched(names)
-            if "onver" not in str(error):
-                self._link.refuse(error, self.sql is not None)
-            return None
+            return self._fetched(names) if self._wider(error) else None
         for name, values in arrays.items():
-            self._check_digits(name, values)
+            if len(values):
+                self._check_digits(name, max(np.fmax.reduce(values), -np.fmin.reduce(values)))
         return [complaints[name] or arrays[name] for name in names]
+
+    def _wider(self, error: Exception) -> bool:
+        """Whether more of the file is held from now on, which was too little.
+
+        False where a cell is no number; what else fails is refused.
+        """
+        if "Parallel CSV" in str(error) and self._buffer < MOST_BUFFER:
+            self._buffer = MOST_BUFFER
+            self._describe()
+            return True
+        if "onver" not in str(error):
+            self._link.refuse(error, self.sql is not None)
+        return False
 
     def _floats(self, names: Sequence[str]) -> list[Array]:
         if not names:
             return []
-        chosen = ", ".join(f"{self._as_float(name)} AS f{j}" for j, name in enumerate(names))
-        query = f"SELECT {chosen} FROM {self._source}"
-        relation: Any = self._link.relation(query)
+        relation: Any = self._link.relation(self._query(names))
         try:
             capsule = relation.__arrow_c_stream__()
         except (AttributeError, ImportError):  # older versions, which need pyarrow for it
             return [_dense(values) for values in relation.fetchnumpy().values()]
         return float_columns(capsule, len(names), self._link.most)
+
+    def _query(self, names: Sequence[str]) -> str:
+        chosen = ", ".join(f"{self._as_float(name)} AS f{j}" for j, name in enumerate(names))
+        return f"SELECT {chosen} FROM {self._source}"
+
+    # --- the same, some rows at a time
+
+    def prepare(self, names: Sequence[str]) -> None:
+        for name in names:
+            self._check_known(name)
+        self._check_every_file(names)
+        found = [self._complaint(name) for name in self._own(names)]
+        if complaints := [each for each in found if each is not None]:
+            self._refuse(complaints, names)
+
+    def batches(self, names: Sequence[str]) -> Iterator[Sequence[Array]]:
+        own = self._own(names)
+        try:
+            yield from self._link.batches(self._view, self._query(own))
+        except FAILURES as error:
+            if not self._wider(error) and not self._relax(self._promised(own)):
+                raise self._unlike() from None
+            raise ReadAgain from None
+
+    def rows_about(self) -> float | None:
+        if self.lasting:
+            return float(self._run("SELECT count(*) FROM data")[0][0])
+        texts = [part for part in self._parts if isinstance(part, Text)]
+        if self.sql is not None or len(texts) < len(self._parts):
+            return None
+        return sum(map(_rows_about, texts))
+
+    def check_digits(self, name: str, largest: float) -> None:
+        self._check_digits(self._own([name])[0], largest)
+
+    def cancel(self, thread: int) -> None:
+        self._link.cancel(thread)
+
+    def close(self) -> None:
+        self._link.close()
+        self.kept = None
 
     def _relax(self, names: Sequence[str]) -> bool:
         """Look at all rows of columns whose types the first rows promised; whether any changes."""
@@ -258,9 +337,9 @@ class QueriedTable(TableFile):
             return None
         return fit[0] if fit else None
 
-    def _check_digits(self, name: str, values: Array) -> None:
+    def _check_digits(self, name: str, largest: float) -> None:
         """Say where a column has whole numbers that float64 rounds."""
-        if not len(values) or max(np.fmax.reduce(values), -np.fmin.reduce(values)) < EXACT:
+        if largest < EXACT:
             return
         column = identifier(name)
         if "INT" in self._types[name]:
@@ -391,15 +470,24 @@ def in_query(name: str) -> str:
         return identifier(name) if link.execute(words).fetchall() else name
 
 
+def _is_parquet(part: Text | Foreign | Arrays) -> bool:
+    return isinstance(part, Foreign) and part.reader.startswith("read_parquet")
+
+
 def _size(part: Text | Foreign) -> int:
     """About how many bytes the columns of a file take as numbers."""
     if isinstance(part, Foreign):
         return os.path.getsize(part.file)
+    return int(_rows_about(part) * 8 * part.dialect.width)
+
+
+def _rows_about(part: Text) -> float:
+    """How many rows a text has, if all lines are as long as the first ones."""
     rows = part.dialect.body
     if not rows:
         return 0
     line = sum(1 + len(cell) for row in rows for cell in row.cells) / len(rows)
-    return int(os.path.getsize(part.file) / line * 8 * len(rows[0].cells))
+    return os.path.getsize(part.file) / line
 
 
 def _dense(values: Any) -> Array:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from descend.data.asked import Asked, Undecided, asked
 from descend.data.table import Complaint, PlainTable, TableFile
 from descend.data.validate import EXACT
-from descend.errors import DataError, ends_at_users_line, suggest, warn
+from descend.errors import DataError, UsageError, ends_at_users_line, suggest, warn
 
 __all__ = ["open_table", "read"]
 
@@ -27,6 +27,7 @@ Array = NDArray[Any]
 SMALL, SMALL_CELLS = 2_000_000, 400_000
 NOTHING = Asked()
 SEPARATORS = {".csv": ",", ".tsv": "\t"}
+FAR = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/?/")
 
 
 @ends_at_users_line
@@ -112,7 +113,7 @@ def open_table(path: str, sql: str | None = None, how: Asked = NOTHING) -> Table
     def source() -> Any:
         from descend.data.sources import Sources
 
-        return Sources(path, files, min(SMALL, SMALL_CELLS))
+        return Sources(path, files, min(SMALL, SMALL_CELLS), how.scratch)
 
     def again(how: Asked, sql: str | None) -> TableFile:
         found: TableFile = source().table(how, sql)
@@ -149,6 +150,7 @@ def _files(path: str) -> list[str]:
     if os.path.isdir(path):
         raise DataError(f'"{path}" is a directory', remedy="name a file in it")
     if not os.path.exists(path):
+        _check_near(path)
         if glob.has_magic(path):
             found = sorted(filter(os.path.isfile, glob.glob(path, recursive=True)))
             for file in found:
@@ -161,6 +163,15 @@ def _files(path: str) -> list[str]:
         raise DataError(f'there is no file "{path}"{suggest(os.path.basename(path), near)}')
     _check_file(path)
     return [path]
+
+
+def _check_near(path: str) -> None:
+    if far := FAR.match(path):
+        raise UsageError(
+            f'"{path}" is not on this machine: nothing is fetched by {far[1]}',
+            remedy="pass an Arrow stream: any object with __arrow_c_stream__, such as a scanner "
+            "of pyarrow or a frame of polars",
+        )
 
 
 def _check_file(path: str) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import re
 import tempfile
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NoReturn
 
@@ -13,12 +14,15 @@ import duckdb
 import numpy as np
 
 from descend.data.allowed import memory_allowed
+from descend.data.arrow import ArrowStream
 from descend.data.quoting import in_shell, quoted
+from descend.data.room import refuse_full
 from descend.errors import DataError, UsageError
 
 __all__ = ["FAILURES", "Sealed", "pattern"]
 
 FAILURES = (duckdb.Error, RuntimeError, MemoryError)
+FETCHED = 10_000  # rows at a time
 SHARE = 0.5  # of the memory, for the query and for what comes out of it each
 _ECHO = re.compile(r"LINE \d+:|\^|Original Line:")  # they would show what stands in the file
 _LINE = re.compile(r"CSV Error on Line: (\d+)")
@@ -33,7 +37,7 @@ _FAULTS = {
         "cannot be read", "correct that line"),
 }  # fmt: skip
 """What DuckDB finds in a line, what is said of it, and what to do."""
-_FULL = "Out of Memory"
+_FULL, _NO_ROOM = "Out of Memory", re.compile("No space left|max_temp_directory_size")
 _MISWRITTEN = ("ParserException", "BinderException", "CatalogException")
 _IN_SQL = "write a query such as SELECT * FROM data: the file is called data in it"
 
@@ -46,6 +50,8 @@ class Sealed:
         files: that may be read.
         arrays: tables in memory, by their names.
         threads: that read.
+        scratch: the folder for what does not fit into memory, if not the system's.
+        in_blocks: whether results are to be read within little memory.
 
     Attributes:
         most: bytes that a result may have.
@@ -57,15 +63,19 @@ class Sealed:
         files: Sequence[str],
         arrays: Mapping[str, Mapping[str, Any]],
         threads: int,
+        scratch: str | None = None,
+        in_blocks: bool = False,
     ) -> None:
-        self.path = path
+        self.path, self._arrays = path, arrays
+        self._cursors: dict[int, Any] = {}  # by the threads that wait for them
+        self._place = tempfile.gettempdir() if scratch is None else scratch
         # Nobody can have made a directory of this name before.
         spill = f"descend-{os.getpid()}-{os.urandom(8).hex()}"
         self._link = duckdb.connect(
             config={
                 "autoinstall_known_extensions": False, "autoload_known_extensions": False,
                 "python_enable_replacements": False, "threads": threads,
-                "temp_directory": os.path.join(tempfile.gettempdir(), spill),
+                "temp_directory": os.path.join(self._place, spill),
             }
         )  # fmt: skip
         allowed = memory_allowed()
@@ -73,12 +83,15 @@ class Sealed:
         if allowed is not None:  # what does not fit is written to a file for the time being
             self._set("memory_limit", f"'{self.most / 1e6:.0f}MB'")
         self._set("enable_progress_bar", "false")  # it would print to standard output
+        self._set("preserve_insertion_order", "true")
+        if in_blocks:
+            with suppress(duckdb.Error):  # it would hold row groups of each thread as a whole
+                self._set("disable_parquet_prefetching", "true")
         with suppress(duckdb.Error):  # versions that do not have this optimizer
             # It would let the CSV reader convert, which reads no DOUBLE from `true` and makes
             # of TRY_CAST a CAST.
             self._set("disabled_optimizers", "'type_pushdown'")
-        for name, columns in arrays.items():
-            self._link.register(name, dict(columns))
+        self._register(self._link)
         # From here on no query reads or writes anything but these files, or says otherwise.
         listed = ", ".join(text for file in files for text in (pattern(file), quoted(file)))
         self._set("allowed_paths", f"[{listed}]")
@@ -87,6 +100,10 @@ class Sealed:
 
     def _set(self, name: str, value: str) -> None:
         self._link.execute(f"SET {name} = {value}").fetchall()
+
+    def _register(self, link: Any) -> None:
+        for name, columns in self._arrays.items():
+            link.register(name, dict(columns))
 
     def rows(self, query: str, of_user: bool) -> list[Any]:
         """The rows of a result.
@@ -106,6 +123,36 @@ class Sealed:
     def relation(self, query: str) -> Any:
         """A result that is not fetched yet."""
         return self._link.sql(query)
+
+    def batches(self, view: str, query: str) -> Iterator[list[Any]]:
+        """A result that is all float64, some rows at a time, whatever is asked in between.
+
+        Args:
+            view: the statement that creates what the query reads.
+        """
+        cursor = self._link.cursor()
+        self._cursors[threading.get_ident()] = cursor
+        try:
+            self._register(cursor)
+            cursor.execute(view)
+            capsule = _capsule(cursor.sql(query))
+            if capsule is None:
+                yield from _by_rows(cursor.execute(query))
+            else:
+                stream = ArrowStream(capsule)
+                yield from stream.batches(range(len(stream.fields)))
+        finally:
+            self._cursors.pop(threading.get_ident(), None)
+            cursor.close()
+
+    def cancel(self, thread: int) -> None:
+        """End what `batches` is waiting for in that thread."""
+        if (cursor := self._cursors.get(thread)) is not None:
+            cursor.interrupt()
+
+    def close(self) -> None:
+        """End the connection."""
+        self._link.close()
 
     def one_select(self, sql: str) -> str:
         """The user's query as one SELECT, without what may stand behind it.
@@ -129,6 +176,8 @@ class Sealed:
 
     def refuse(self, error: Exception, of_user: bool) -> NoReturn:
         """Raise what DuckDB complains of, in words of ours and without lines of the file."""
+        if _NO_ROOM.search(str(error)):
+            refuse_full(self._place, "the SQL query" if of_user else f'"{self.path}"')
         if isinstance(error, MemoryError) or _FULL in str(error):
             self._refuse_size(of_user)
         place = _LINE.search(str(error))
@@ -156,6 +205,19 @@ class Sealed:
             remedy="group rows, or take some of them: "
             + in_shell("sql", "SELECT * FROM data USING SAMPLE 10000"),
         ) from None
+
+
+def _capsule(relation: Any) -> Any:
+    """The result as an Arrow stream; None of older versions, which need pyarrow for it."""
+    try:
+        return relation.__arrow_c_stream__()
+    except (AttributeError, ImportError):
+        return None
+
+
+def _by_rows(result: Any) -> Iterator[list[Any]]:
+    while rows := result.fetchmany(FETCHED):
+        yield [*np.array(rows, np.float64).T]
 
 
 def pattern(path: str) -> str:

@@ -7,7 +7,7 @@ import lzma
 import os
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -49,8 +49,10 @@ NO_TABLE = "tables are text such as .csv, workbooks (.xlsx, .ods), .parquet, .js
 class Sources:
     """The files that a path names; of those that can be read only once a copy is kept."""
 
-    def __init__(self, path: str, files: Sequence[str], small: int) -> None:
-        self.path, self.files, self.small = path, files, small
+    def __init__(
+        self, path: str, files: Sequence[str], small: int, folder: str | None = None
+    ) -> None:
+        self.path, self.files, self.small, self._folder = path, files, small, folder
         self._copies: dict[Any, Spool] = {}
         self._places = [self._place(file) for file in files]
 
@@ -60,8 +62,8 @@ class Sources:
                 packed = stream.read(4) == ZSTD
             if not packed or Path(file.removesuffix(".zst")).suffix.lower() in READERS:
                 return file
-            return self._copies.setdefault(file, spooled_text(_unpacked(file))).file
-        place = self._copies.setdefault(file, spooled_bytes(file)).file
+            return self._copies.setdefault(file, self._text(_unpacked(file), file)).file
+        place = self._copies.setdefault(file, spooled_bytes(file, self._folder)).file
         if os.path.getsize(place) == 0:
             what = "there is nothing on standard input" if file == "-" else f'"{file}" is empty'
             raise DataError(what)
@@ -136,7 +138,7 @@ class Sources:
             layout=dialect.layout._replace(notes=(*note, *dialect.layout.notes))
         )
         if dialect.sep == " " or dialect.lines.within or _ends_oddly(plain):
-            plain = self._cleared(plain, dialect)
+            plain = self._cleared(plain, dialect, file)
             dialect = dialect._replace(sep=dialect.sep.replace(" ", "\t"))
         return Text(plain, dialect)
 
@@ -145,16 +147,19 @@ class Sources:
         key = (place, encoding)
         if key not in self._copies:
             with opened(place) as stream:
-                self._copies[key] = spooled_text(blocks(stream, encoding, path))
+                self._copies[key] = self._text(blocks(stream, encoding, path), path)
         return self._copies[key].file
 
-    def _cleared(self, place: str, dialect: Dialect) -> str:
+    def _text(self, pieces: Iterable[str], path: str) -> Spool:
+        return spooled_text(pieces, path, self._folder)
+
+    def _cleared(self, place: str, dialect: Dialect, file: str) -> str:
         """The file without comments, and with tabs for blanks, line by line."""
         key = (place, dialect.sep)
         if key not in self._copies:
             with open(place, encoding="utf-8-sig") as lines:
                 cleared = (_cleared(line, dialect) for line in lines)
-                self._copies[key] = spooled_text(cleared)
+                self._copies[key] = self._text(cleared, file)
         return self._copies[key].file
 
     def _encoding(self, path: str, place: str, how: Asked) -> tuple[str, tuple[str, ...]]:

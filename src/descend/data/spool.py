@@ -12,9 +12,11 @@ import sys
 import tempfile
 import weakref
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import IO, cast
 
+from descend.data.room import room
 from descend.errors import DataError
 
 __all__ = ["Spool", "opened", "seekable", "spooled_bytes", "spooled_text"]
@@ -28,8 +30,8 @@ PACKERS: Mapping[bytes, Callable[[str], object]] = {
 class Spool:
     """A temporary file, removed with this object."""
 
-    def __init__(self, suffix: str = "") -> None:
-        handle, self.file = tempfile.mkstemp(prefix="descend-", suffix=suffix)
+    def __init__(self, suffix: str = "", folder: str | None = None) -> None:
+        handle, self.file = tempfile.mkstemp(prefix="descend-", suffix=suffix, dir=folder)
         os.close(handle)
         weakref.finalize(self, _remove, self.file)
 
@@ -43,12 +45,12 @@ def seekable(path: str) -> bool:
     return path != "-" and stat.S_ISREG(os.stat(path).st_mode)
 
 
-def spooled_bytes(path: str) -> Spool:
+def spooled_bytes(path: str, folder: str | None = None) -> Spool:
     """What comes from standard input or a pipe, read once and kept."""
     if path == "-" and sys.stdin is None:
         raise DataError("standard input is closed", remedy="name a file, or write | before descend")
-    spool = Spool(Path(path).suffix)
-    with open(spool.file, "wb") as target:
+    spool = Spool(Path(path).suffix, folder)
+    with _room(spool, path), open(spool.file, "wb") as target:
         if path == "-":
             shutil.copyfileobj(sys.stdin.buffer, target)
         else:
@@ -57,12 +59,17 @@ def spooled_bytes(path: str) -> Spool:
     return spool
 
 
-def spooled_text(pieces: Iterable[str]) -> Spool:
+def spooled_text(pieces: Iterable[str], path: str, folder: str | None = None) -> Spool:
     """Text, piece by piece, in UTF-8."""
-    spool = Spool(".csv")
-    with open(spool.file, "w", encoding="utf-8", newline="") as target:
+    spool = Spool(".csv", folder)
+    with _room(spool, path), open(spool.file, "w", encoding="utf-8", newline="") as target:
         target.writelines(pieces)
     return spool
+
+
+def _room(spool: Spool, path: str) -> AbstractContextManager[None]:
+    what = "what comes from standard input" if path == "-" else f'"{path}", unpacked,'
+    return room(os.path.dirname(spool.file), what)
 
 
 def opened(file: str) -> IO[bytes]:

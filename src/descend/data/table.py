@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,11 +13,15 @@ from descend.data.asked import Asked
 from descend.data.numerals import PLAIN
 from descend.errors import DataError, suggest
 
-__all__ = ["Complaint", "PlainTable", "TableFile", "as_moments"]
+__all__ = ["Complaint", "PlainTable", "ReadAgain", "TableFile", "as_moments"]
 
 Array = NDArray[Any]
 MOST_NAMES = 12
 DAY = datetime.date(1970, 1, 1)  # of times without one
+
+
+class ReadAgain(Exception):
+    """A table that turned out, on the way, to be written otherwise than its beginning promised."""
 
 
 class Complaint(NamedTuple):
@@ -54,7 +58,12 @@ class TableFile:
         sql: the query whose result it is, if it is one.
         again: opens the same file with other options.
         advise: finds what to do about columns that are no numbers.
+        files: that are read while its rows are asked for; none of what is in memory.
+        lasting: whether its rows can be asked for again at little cost.
     """
+
+    files: Sequence[str] = ()
+    lasting = True
 
     def __init__(self, path: str, columns: Sequence[str], how: Asked) -> None:
         self.path = path
@@ -87,6 +96,36 @@ class TableFile:
             self._refuse(complaints, wanted)
         arrays = [each for each in found if not isinstance(each, Complaint)]
         return dict(zip(wanted, arrays, strict=True))
+
+    def prepare(self, names: Sequence[str]) -> None:
+        """Refuse what `batches` could not give, as `read` does."""
+        self.read(names)
+
+    def batches(self, names: Sequence[str]) -> Iterator[Sequence[Array]]:
+        """Give columns as `read` does, some rows at a time: arrays valid until the next are.
+
+        Raises:
+            DataError: the rows cannot be read to their end.
+            ReadAgain: what has been given does not count, and is to be asked for anew.
+        """
+        yield [*self.read(names).values()]
+
+    def rows_about(self) -> float | None:
+        """About how many rows there are, where that can be told without reading them."""
+        return None
+
+    def check_digits(self, name: str, largest: float) -> None:
+        """Warn where a column has whole numbers that float64 rounds.
+
+        Args:
+            largest: of its numbers, without their signs.
+        """
+
+    def cancel(self, thread: int) -> None:
+        """End what `batches` is waiting for in that thread."""
+
+    def close(self) -> None:
+        """Give up the files."""
 
     def everything(self) -> dict[str, Array]:
         """Return all columns: numbers as float64, moments as datetime64, others as texts."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Mapping
-from typing import Any, Literal, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, NamedTuple, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,17 +16,21 @@ from descend.quantities import refuse_units
 __all__ = [
     "Clean",
     "Missing",
+    "check_enough",
     "check_members",
+    "check_missing",
     "check_positive",
     "check_prediction",
     "clean_rows",
     "real_array",
+    "refuse_kind",
+    "refuse_places",
     "rows_in_words",
 ]
 
 Array = NDArray[Any]
 Missing = Literal["raise", "drop"]
-_MOST_ROWS = 5
+MOST_ROWS = 5
 EXACT = 2.0**53
 _NOT_NUMBERS = {
     "M": ("dates", "give numbers, for instance (dates - dates[0]) / np.timedelta64(1, 'D'): "
@@ -34,6 +38,7 @@ _NOT_NUMBERS = {
     "m": ("time differences", "give numbers, for instance differences / np.timedelta64(1, 's')"),
     "U": ("text", ""),
     "S": ("text", ""),
+    "O": ("values of another kind", ""),
     "V": ("records with fields", "give one array a field"),
     "c": ("complex numbers", "give .real and .imag as two columns: a loss needs real numbers"),
 }
@@ -80,7 +85,7 @@ def real_array(value: Any, name: str, *, integers: bool = False) -> Array:
     if kind == "O":
         array = _from_objects(array, name)
     elif kind in _NOT_NUMBERS:
-        _refuse_kind(name, kind, array)
+        refuse_kind(name, kind, array)
     elif kind == "b" and name == "sigma":
         raise DataError(
             "sigma holds True and False", remedy="give the standard deviation of each value of y"
@@ -109,8 +114,16 @@ def _warn_of_lost_digits(floats: Array, whole: Array, name: str) -> None:
         )
 
 
-def _refuse_kind(name: str, kind: str, array: Array) -> None:
+def refuse_kind(name: str, kind: str, array: Array | None = None) -> None:
+    """Refuse what is no number.
+
+    Args:
+        kind: NumPy's letter for it.
+        array: what is refused, for a sample.
+    """
     what, remedy = _NOT_NUMBERS[kind]
+    if array is None:
+        raise DataError(f"{name} holds {what}, no numbers", remedy=remedy)
     if kind == "U" and array.ndim == 0:
         remedy = f'give the numbers themselves: table["{array}"] for a column of a table'
         raise DataError(f'{name} is the text "{array}"', remedy=remedy)
@@ -151,7 +164,7 @@ def _from_objects(array: Array, name: str) -> Array:
         if value is None or type(value).__name__ in ("NAType", "NaTType"):
             continue
         if isinstance(value, complex | np.complexfloating):
-            _refuse_kind(name, "c", np.array([value]))
+            refuse_kind(name, "c", np.array([value]))
         refuse_units(value, name)
         try:
             flat[index] = math.nan if isinstance(value, str | bytes) else float(value)
@@ -188,15 +201,11 @@ def clean_rows(
     descend.errors.DataError: y is missing (NaN) in row 1 (rows count from 0)
       do: correct the data, or leave such rows out with missing="drop"
     """
-    if missing not in ("raise", "drop"):
-        raise UsageError(
-            f'missing="{missing}" is not known{suggest(str(missing), ["raise", "drop"])}',
-            remedy='write missing="raise" or missing="drop"',
-        )
+    check_missing(missing)
     n_rows = _common_length(columns)
     bad = {name: column for name, column in columns.items() if not _all_finite(column)}
     if not bad:
-        _check_enough(n_rows, 0, least)
+        check_enough(n_rows, 0, least)
         return Clean(dict(columns), n_rows, 0, None)
     if missing == "raise":
         _refuse_rows(bad)
@@ -204,9 +213,18 @@ def clean_rows(
     for column in bad.values():
         keep &= _finite_rows(column)
     kept = np.flatnonzero(keep)
-    _check_enough(len(kept), n_rows - len(kept), least)
+    check_enough(len(kept), n_rows - len(kept), least)
     clean = {name: column[kept] for name, column in columns.items()}
     return Clean(clean, len(kept), n_rows - len(kept), kept)
+
+
+def check_missing(missing: str) -> None:
+    """Refuse what `missing` cannot be."""
+    if missing not in ("raise", "drop"):
+        raise UsageError(
+            f'missing="{missing}" is not known{suggest(str(missing), ["raise", "drop"])}',
+            remedy='write missing="raise" or missing="drop"',
+        )
 
 
 def _common_length(columns: Mapping[str, Array]) -> int:
@@ -250,7 +268,12 @@ def _rows(count: int) -> str:
     return "one row" if count == 1 else f"{count} rows"
 
 
-def _check_enough(n_rows: int, n_dropped: int, least: int) -> None:
+def check_enough(n_rows: int, n_dropped: int, least: int) -> None:
+    """Refuse fewer rows than `least`.
+
+    Args:
+        n_dropped: how many were left out before.
+    """
     if n_rows >= least:
         return
     left = f" after {_rows(n_dropped)} with missing or infinite values were dropped"
@@ -278,31 +301,45 @@ def _finite_rows(column: Array) -> NDArray[np.bool_]:
 
 
 def _refuse_rows(bad: Mapping[str, Array]) -> None:
-    parts = []
+    places = []
     for name, column in bad.items():
         flat = column.reshape(len(column), -1)
         for what, found in (("missing (NaN)", np.isnan(flat)), ("infinite", np.isinf(flat))):
             rows = np.flatnonzero(found.any(axis=1))
             if len(rows):
-                parts.append(f"{name} is {what} in {rows_in_words(rows)}")
+                places.append((name, what, rows, len(rows)))
+    refuse_places(places)
+
+
+def refuse_places(places: Sequence[tuple[str, str, Array, int]]) -> NoReturn:
+    """Say where values are missing or infinite.
+
+    Args:
+        places: name of the column, what is wrong in it, the first rows, and how many there are.
+    """
+    parts = [f"{name} is {what} in {rows_in_words(rows, n)}" for name, what, rows, n in places]
     raise DataError(
         "; ".join(parts) + " (rows count from 0)",
         remedy='correct the data, or leave such rows out with missing="drop"',
     )
 
 
-def rows_in_words(rows: Array) -> str:
+def rows_in_words(rows: Array, count: int | None = None) -> str:
     """Name the first few rows, and how many there are.
+
+    Args:
+        count: of all of them, where `rows` are but the first.
 
     >>> rows_in_words(np.array([3])), rows_in_words(np.array([3, 7]))
     ('row 3', 'rows 3, 7')
     >>> rows_in_words(np.arange(100))
     'rows 0, 1, 2, 3, 4, … (100 in all)'
     """
-    if len(rows) == 1:
+    count = len(rows) if count is None else count
+    if count == 1:
         return f"row {rows[0]}"
-    first = ", ".join(str(row) for row in rows[:_MOST_ROWS])
-    return f"rows {first}" + (f", … ({len(rows)} in all)" if len(rows) > _MOST_ROWS else "")
+    first = ", ".join(str(row) for row in rows[:MOST_ROWS])
+    return f"rows {first}" + (f", … ({count} in all)" if count > MOST_ROWS else "")
 
 
 def check_positive(

@@ -1,0 +1,164 @@
+"""Reading ahead: a thread fills the next buffers while the last is worked on."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from queue import SimpleQueue
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Ahead", "Filled", "GetFree", "Produce", "cut"]
+
+Array = NDArray[Any]
+BUFFERS = 3  # one is worked on, one is full, one is being filled
+PATIENCE = 5.0  # seconds for which the user's own iterator is waited for when it is to end
+
+
+class Filled(NamedTuple):
+    """A block in a buffer.
+
+    Attributes:
+        first: its first row.
+        rows: how many there are.
+        buffer: of shape (columns, rows of a whole block).
+        dropped: how many rows have been left out up to its end.
+    """
+
+    first: int
+    rows: int
+    buffer: Array
+    dropped: int
+
+
+GetFree = Callable[[], Array]
+Produce = Callable[[GetFree], Iterator[Filled]]
+
+
+class _Stopped(BaseException):
+    """Nobody wants the rest."""
+
+
+class Ahead:
+    """Blocks that a thread reads while those before are worked on.
+
+    The thread ends with the blocks, with `stop`, or when this object is forgotten: it knows the
+    queues alone.
+
+    Args:
+        produce: fills buffers that it is given.
+        shape: of a buffer.
+        cancel: makes `produce` return early, given the thread that it runs in.
+    """
+
+    def __init__(
+        self, produce: Produce, shape: tuple[int, int], cancel: Callable[[int], None]
+    ) -> None:
+        self._free: SimpleQueue[Array | None] = SimpleQueue()
+        self._ready: SimpleQueue[Filled | BaseException | None] = SimpleQueue()
+        self._stopped, self._cancel = threading.Event(), cancel
+        for _ in range(BUFFERS):
+            self._free.put(np.empty(shape))
+        self._thread = threading.Thread(
+            target=_fill, args=(produce, self._free, self._ready, self._stopped), daemon=True,
+            name="descend-reader",
+        )  # fmt: skip
+        self._thread.start()
+
+    def __iter__(self) -> Iterator[Filled]:
+        """Give the blocks; each is valid until the next is asked for.
+
+        What is raised while reading is raised here, as it is.
+        """
+        while True:
+            got = self._ready.get()
+            if got is None:
+                return
+            if isinstance(got, BaseException):
+                raise got
+            yield got
+            self._free.put(got.buffer)
+
+    def stop(self) -> None:
+        """End the thread, and wait until it has ended."""
+        self._stopped.set()
+        self._free.put(None)
+        self._ready.put(None)
+        thread = self._thread
+        if thread.ident is not None and thread.ident != threading.get_ident():
+            if thread.is_alive():
+                self._cancel(thread.ident)
+            thread.join(PATIENCE)
+
+
+def _fill(
+    produce: Produce,
+    free: SimpleQueue[Array | None],
+    ready: SimpleQueue[Filled | BaseException | None],
+    stopped: threading.Event,
+) -> None:
+    def get() -> Array:
+        buffer = free.get()
+        if buffer is None or stopped.is_set():
+            raise _Stopped
+        return buffer
+
+    end: BaseException | None = None
+    try:
+        for filled in produce(get):
+            ready.put(filled)
+    except _Stopped:
+        pass
+    except BaseException as error:  # whatever it is, it is for whoever waits
+        end = error
+    ready.put(end)
+
+
+def cut(
+    batches: Iterator[Sequence[Array]], get: GetFree, block: int, drop: bool, first_block: int = 0
+) -> Iterator[Filled]:
+    """Cut batches of any lengths into blocks.
+
+    Args:
+        block: rows of one; the last may be shorter.
+        drop: whether rows with a value that is missing or infinite are left out.
+        first_block: the number of the first block that is wanted.
+
+    >>> rows = [[np.arange(5.0)], [np.arange(5.0, 7.0)]]
+    >>> for piece in cut(iter(rows), lambda: np.empty((1, 4)), 4, False):
+    ...     print(piece.first, piece.buffer[:, : piece.rows])
+    0 [[0. 1. 2. 3.]]
+    4 [[4. 5. 6.]]
+    """
+    first = filled = dropped = 0
+    buffer: Array | None = None
+    for batch in batches:
+        if drop:
+            batch, fewer = _finite(batch)
+            dropped += fewer
+        n, at = len(batch[0]), 0
+        while at < n:
+            take = min(n - at, block - filled)
+            if first >= first_block * block:
+                buffer = get() if buffer is None else buffer
+                for into, column in zip(buffer, batch, strict=True):
+                    into[filled : filled + take] = column[at : at + take]
+            at, filled = at + take, filled + take
+            if filled == block:
+                if buffer is not None:
+                    yield Filled(first, filled, buffer, dropped)
+                first, filled, buffer = first + block, 0, None
+    if buffer is not None:
+        yield Filled(first, filled, buffer, dropped)
+
+
+def _finite(batch: Sequence[Array]) -> tuple[Sequence[Array], int]:
+    """The rows of a batch whose numbers are all finite, and how many are not."""
+    with np.errstate(all="ignore"):  # a sum is finite only if all of it is
+        odd = [column for column in batch if not np.isfinite(column.sum())]
+    if not odd:
+        return batch, 0
+    keep = np.logical_and.reduce([np.isfinite(column) for column in odd])
+    return [column[keep] for column in batch], len(keep) - int(np.count_nonzero(keep))

@@ -1,0 +1,276 @@
+"""A stream: the rows of a source in blocks, as often as they are asked for."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from types import TracebackType
+from typing import Any, NamedTuple
+
+from numpy.typing import NDArray
+
+from descend.data.room import in_bytes
+from descend.data.streams.ahead import Ahead, Filled, GetFree, Produce, cut
+from descend.data.streams.scratch import Scratch
+from descend.data.streams.source import Source
+from descend.data.streams.survey import Survey, Surveyor
+from descend.data.table import ReadAgain
+from descend.data.validate import Missing, check_missing
+from descend.errors import DataError, UsageError
+from descend.graph.blocks import BLOCK
+
+__all__ = ["Piece", "Stream"]
+
+Array = NDArray[Any]
+
+
+class Piece(NamedTuple):
+    """Some rows.
+
+    Attributes:
+        first: the number of the first, a multiple of the rows of a block.
+        rows: how many; fewer than a block's in the last piece alone.
+        columns: of shape (rows,), each in one piece, in the order of the stream's names; valid
+            until the next piece is asked for.
+    """
+
+    first: int
+    rows: int
+    columns: Sequence[Array]
+
+
+class Stream:
+    """Rows of some columns in blocks, within memory that does not grow with their number.
+
+    All rows are read once by `survey`, which says how many there are and refuses what no fit can
+    use; `blocks` then gives them as often as it is asked. What costs more to read than its numbers
+    do, or is given but once, goes into a scratch file at the first pass. A thread reads the next
+    blocks while one is worked on.
+
+    Args:
+        source: that the rows come from.
+        place: the folder for a scratch file.
+        block: rows of a block.
+        shell: whether remedies are options of the command line.
+
+    Attributes:
+        names: of the columns, in the order in which pieces hold them.
+
+    >>> from descend.data.streams.opened import open_stream
+    >>> with open_stream({"x": [1.0, 2.0, 3.0, 4.0]}, ["x"], block=3) as stream:
+    ...     for piece in stream.blocks():
+    ...         print(piece.first, piece.columns)
+    0 [array([1., 2., 3.])]
+    3 [array([4.])]
+    """
+
+    def __init__(
+        self, source: Source, place: str, *, block: int = BLOCK, shell: bool = False
+    ) -> None:
+        self.names = source.names
+        self._source, self._place, self._block, self._shell = source, place, block, shell
+        self._survey: Survey | None = None
+        self._asked: tuple[str, int, int] | None = None
+        self._marks: list[bytes] = []
+        self._held = _Held(source)
+        self._end = weakref.finalize(self, self._held.close)
+
+    @property
+    def n_rows(self) -> int:
+        """The rows that remain, once all have been read."""
+        return (self._survey or self.survey()).n_rows
+
+    @property
+    def said(self) -> tuple[str, ...]:
+        """What the user should know of how it is read."""
+        source, scratch = self._source, self._held.scratch
+        if not source.why_kept:
+            return source.notes
+        size = "" if scratch is None else f" ({in_bytes(scratch.n_bytes)})"
+        return (
+            *source.notes,
+            f"the numbers of {source.called} are kept in a scratch file in "
+            f'"{self._place}"{size}: {source.why_kept}',
+        )
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether the source is held in memory anyway."""
+        return self._source.in_memory
+
+    def rows_about(self) -> float | None:
+        """About how many rows there are, where that can be told without reading them."""
+        return self._source.rows_about()
+
+    def survey(
+        self, missing: Missing = "raise", seed: int = 0, most: int = 10_000, least: int = 2
+    ) -> Survey:
+        """Read all rows once.
+
+        Args:
+            missing: `"drop"` leaves out rows in which any column is NaN or infinite: those that
+                remain are numbered anew, and `blocks` gives them alone.
+            seed, most: of the sample; see `sample_rows`.
+            least: how many rows must remain.
+
+        Raises:
+            DataError: values are missing or infinite, too few rows, or the source fails.
+            UsageError: `missing` is not known, or was something else before.
+        """
+        check_missing(missing)
+        asked = (missing, seed, most)
+        if self._survey is not None and self._asked == asked:
+            return self._survey
+        if self._asked is not None and self._asked[0] != missing:
+            raise UsageError(
+                f'the rows have been read with missing="{self._asked[0]}"',
+                remedy="open the stream anew",
+            )
+        while True:
+            try:
+                found = self._surveyed(missing == "drop", seed, most, least)
+            except ReadAgain:
+                continue
+            self._survey, self._asked = found, asked
+            return found
+
+    def _surveyed(self, drop: bool, seed: int, most: int, least: int) -> Survey:
+        surveyor = Surveyor(self.names, seed, most)
+        if self._held.scratch is not None:
+            for filled in self._ahead(self._held.scratch.blocks):
+                surveyor.take(_columns(filled), self._survey.n_dropped if self._survey else 0)
+            return surveyor.told(least)
+        self._marks.clear()
+        source = self._source
+        scratch = self._new_scratch() if source.why_kept else None
+        try:
+            for filled in self._read(drop):
+                columns = _columns(filled)
+                surveyor.take(columns, filled.dropped)
+                self._marks.append(_mark(columns))
+                if scratch is not None and surveyor.sound:
+                    scratch.append(filled.buffer, filled.rows)
+            found = surveyor.told(least)
+            for name, moments in found.columns.items():
+                source.check_digits(name, max(moments.max, -moments.min))
+        except BaseException:
+            if scratch is not None:
+                scratch.close()
+            raise
+        self._held.scratch = scratch
+        if scratch is not None:
+            source.close()
+        return found
+
+    def _new_scratch(self) -> Scratch:
+        source = self._source
+        about = source.rows_about()
+        return Scratch(self._place, source.called, len(self.names), self._block, about, self._shell)
+
+    def blocks(self, first_block: int = 0) -> Iterator[Piece]:
+        """Give the rows, from a block on.
+
+        Raises:
+            DataError: the source has changed since the survey, or fails.
+        """
+        survey = self._survey or self.survey()
+        scratch = self._held.scratch
+        if scratch is not None:
+            for filled in self._ahead(lambda get: scratch.blocks(get, first_block)):
+                yield Piece(filled.first, filled.rows, _columns(filled))
+            return
+        done = min(first_block * self._block, survey.n_rows)
+        for filled in self._read(survey.n_dropped > 0, first_block):
+            columns = _columns(filled)
+            self._compare(filled, columns)
+            yield Piece(filled.first, filled.rows, columns)
+            done = filled.first + filled.rows
+        if done != survey.n_rows:
+            raise self._source.differs(f"{done} rows, and {survey.n_rows} before")
+
+    def _compare(self, filled: Filled, columns: Sequence[Array]) -> None:
+        """Refuse a block that is not what it was, as far as its first and last row tell."""
+        end, n_rows = filled.first + filled.rows, self.n_rows
+        if end > n_rows:
+            raise self._source.differs(f"more than {n_rows} rows, which there were before")
+        if end < n_rows and filled.rows < self._block:
+            raise self._source.differs(f"{end} rows, and {n_rows} before")
+        if _mark(columns) != self._marks[filled.first // self._block]:
+            raise self._source.differs(f"among the rows {filled.first} to {end - 1}")
+
+    def _read(self, drop: bool, first_block: int = 0) -> Iterator[Filled]:
+        """The rows as the source gives them; it must not change meanwhile."""
+        source, block = self._source, self._block
+
+        def produce(get: GetFree) -> Iterator[Filled]:
+            with closing(source.batches()) as batches:  # type: ignore[type-var]
+                yield from cut(batches, get, block, drop, first_block)
+
+        source.check()
+        try:
+            yield from self._ahead(produce)
+        except DataError:
+            source.check()  # what is being written fails in many ways
+            raise
+        source.check()
+
+    def _ahead(self, produce: Produce) -> Iterator[Filled]:
+        held = self._held
+        held.check_open()
+        ahead = Ahead(produce, (len(self.names), self._block), self._source.cancel)
+        held.running.add(ahead)
+        try:
+            for filled in ahead:
+                held.check_open()
+                yield filled
+                held.check_open()
+        finally:
+            ahead.stop()
+            held.running.discard(ahead)
+
+    def close(self) -> None:
+        """End what is being read, and remove the scratch file; also done by `with`, and when the
+        stream is forgotten."""
+        self._end()
+
+    def __enter__(self) -> Stream:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+class _Held:
+    """What a stream gives up at its end."""
+
+    def __init__(self, source: Source) -> None:
+        self.source, self.closed = source, False
+        self.scratch: Scratch | None = None
+        self.running: set[Ahead] = set()
+
+    def check_open(self) -> None:
+        if self.closed:
+            raise UsageError("the stream is closed", remedy="open it anew")
+
+    def close(self) -> None:
+        self.closed = True
+        for ahead in [*self.running]:
+            ahead.stop()
+        self.source.close()
+        if self.scratch is not None:
+            self.scratch.close()
+
+
+def _columns(filled: Filled) -> list[Array]:
+    return [column[: filled.rows] for column in filled.buffer]
+
+
+def _mark(columns: Sequence[Array]) -> bytes:
+    """The first and the last row of a block."""
+    return b"".join(column[[0, -1]].tobytes() for column in columns)
