@@ -16,6 +16,7 @@ from descend.cli.options import Text, numbers, of_method, passed_on
 from descend.cli.output import Told, Writers, check_places, tell
 from descend.cli.tables import asked_of, in_order, named_shortly, refuse_bare, tell_notes
 from descend.data.read import open_table
+from descend.data.streams.opened import should_stream
 from descend.data.table import TableFile
 from descend.errors import FormulaError, UsageError, suggest
 from descend.models.reading import parse_formula
@@ -65,19 +66,23 @@ def fit(table: Text, formula: Text, /, **given: Any) -> int:
     assert binding.target is not None
     needed = [*binding.data, binding.target]
     by_row = {name: options[name] for name in ("sigma", "sample_weight") if name in options}
-    columns = source.read([*needed, *by_row.values()])
+    asked = [*dict.fromkeys([*needed, *by_row.values()])]
+    passes = by is None and shared is None and goes_in_passes(source, asked, options, told)
+    columns = {} if passes else source.read(asked)
     check_bound(binding, needed, by, options)
     told.line(str(binding))
     loaded = {"optimizer": optimizer, "resume": read_resume(given.get("resume"))}
     options = {n: v for n, v in (options | loaded).items() if v is not None}
     options["progress"] = told.meter()
-    rows = {name: columns[name] for name in needed}
+    rows = {name: columns[name] for name in needed if name in columns}
     if by is not None or shared is not None:
         return grouped(formula, source, rows, (by, shared), options, given, told)
-    options |= {name: columns[column] for name, column in by_row.items()}
+    options |= {name: columns[column] for name, column in by_row.items() if column in columns}
     if given.get("watch"):
         options |= watching(formula, rows, binding)
-    result = run_fit(formula, rows, **options)
+    result = run_fit(formula, source if passes else rows, **options)
+    if passes:
+        rows = {**result.x, result.target: result.y}
     pictures: Writers = ()
     if {*DRAWN} & {*given}:
         from descend.cli.pictures import pictures_of
@@ -85,6 +90,20 @@ def fit(table: Text, formula: Text, /, **given: Any) -> int:
         pictures = pictures_of(result, given, formula, rows, options)
     code = tell(result, given, told, lambda: result.to_json_dict(rows=False), pictures)
     return keep("fit", formula, table, given, result, code)
+
+
+def goes_in_passes(
+    source: TableFile, names: list[str], options: dict[str, Any], told: Told
+) -> bool:
+    """Whether the rows are gone through in passes: as it is asked for, or since they are many."""
+    asked = options.get("stream")
+    if asked is not None:
+        return bool(asked)
+    found = should_stream(source, names)
+    if found.stream:
+        options["stream"] = True
+        told.line(found.said)
+    return bool(found.stream)
 
 
 def watching(formula: str, rows: Mapping[str, Any], binding: Binding) -> dict[str, Any]:

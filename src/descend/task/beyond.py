@@ -4,34 +4,18 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
+from descend.data.streams.stream import Stream
 from descend.graph.blocks import combined
 from descend.lean import dataclass
 from descend.task.columns import ROW, SIGMA, TARGET, WEIGHT
 
-__all__ = ["Beyond", "Piece", "Source", "joined"]
+__all__ = ["Beyond"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
-
-
-class Piece(Protocol):
-    """Rows that follow one another: the first one's number, and contiguous columns of them."""
-
-    first: int
-    rows: int
-    columns: Sequence[Array]
-
-
-class Source(Protocol):
-    """Rows that come in blocks, cut at multiples of `BLOCK`, as often as they are asked for."""
-
-    names: Sequence[str]
-
-    def blocks(self) -> Iterator[Piece]:
-        """All rows in order; a block's columns stay as they are until the next is asked for."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +29,7 @@ class Beyond:
         least_weight: of any row; 1 where they have none.
     """
 
-    source: Source
+    source: Stream
     names: Mapping[str, str]
     n_rows: int
     counted: int
@@ -75,11 +59,6 @@ class Beyond:
             about = float(np.average(y)) if about is None else about
             apart = y - about
             parts.append(np.array([w.sum(), w @ apart, (w * apart) @ apart, (w * y) @ y]))
-        weight, first, second, level = joined(parts)
+        weight, first, second, level = map(float, combined(parts, "add"))
         return (second - first * first / weight) / self.n_rows, level / self.n_rows
-
-
-def joined(parts: Sequence[Array]) -> Array:
-    """The sums of blocks, combined in a tree by their numbers."""
-    return np.asarray(combined(parts, "add"))
 

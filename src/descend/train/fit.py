@@ -104,7 +104,8 @@ def _read(
     if is_source(given["x"]):
         given, beyond = read_source(given, read_options("fit", given))
         if beyond is not None:
-            return in_passes(Reading(given["model"], given["x"], given["y"], read_options("fit", given)), beyond), _not_planned
+            whole = Reading(given["model"], given["x"], given["y"], read_options("fit", given))
+            return in_passes(whole, beyond), _not_planned
     own = Reading(given["model"], given["x"], given["y"], read_options("fit", given)).in_places()
     if longest is not None:
         own.job = own.job.with_batches(longest)

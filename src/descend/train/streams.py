@@ -1,4 +1,4 @@
-"""`fit` over a source of rows: read into memory where they have room, else gone through in passes."""
+"""`fit` over a source of rows: held in memory where there is room, else gone through in passes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from descend.data.streams import Stream, columns_of, is_source, open_stream
+from descend.data.streams.named import is_source, named
+from descend.data.streams.opened import judge, open_stream
+from descend.data.streams.stream import Stream
+from descend.data.streams.survey import Survey
 from descend.errors import DataError, UsageError
 from descend.models.reading import parse_formula
 from descend.result.finish import finish_plainly
@@ -46,7 +49,7 @@ def read_source(given: Mapping[str, Any], options: Options) -> tuple[Mapping[str
         UsageError: an option that a fit in passes does not take.
         DataError: columns that are absent or hold no numbers, rows that cannot be meant.
     """
-    model, source, y = given["model"], given["x"], given["y"]
+    model, (source, known, where), y = given["model"], named(given["x"]), given["y"]
     weights = {n: getattr(options, n) for n in WEIGHTS if getattr(options, n) is not None}
     for name, value in weights.items():
         if not isinstance(value, str):
@@ -54,31 +57,30 @@ def read_source(given: Mapping[str, Any], options: Options) -> tuple[Mapping[str
                 f"{name} is given as {type(value).__name__}, and the rows come from a source",
                 remedy=f'name its column: {name}="w"',
             )
-    data, target = _columns(model, y, columns_of(source), [*weights.values()])
+    data, target = _columns(model, y, known, where)
     names = [*dict.fromkeys([*data, target, *weights.values()])]
-    stream = open_stream(source, names, scratch=options.scratch)
-    seed = int(options.seed)
-    survey = stream.survey(missing=options.missing, seed=seed, most=SAMPLE)
-    passes = options.stream
-    if passes is None:
-        passes = stream.is_large
+    scratch = None if options.scratch is None else os.fspath(options.scratch)
+    stream = open_stream(source, names, scratch=scratch)
+    judged = judge(stream)
+    survey = stream.survey(missing=options.missing, seed=int(options.seed), most=SAMPLE)
+    passes = judged.stream if options.stream is None else options.stream
     rows = survey.sample if passes else _whole(stream, survey.n_rows)
     own = {**given, **{name: rows[column] for name, column in weights.items()}}
-    own |= {"x": {name: rows[name] for name in [*dict.fromkeys([*data, target])]}, "missing": "raise"}
+    own |= {"x": {name: rows[name] for name in dict.fromkeys([*data, target])}, "missing": "raise"}
     if not passes:
         return own, None
     for name, instead in NOT_YET.items():
-        if not options.is_default(name):
+        if getattr(options, name):
             raise UsageError(
                 f"a fit in passes over the rows {instead}, and {name} is given",
-                remedy=f"leave out {name}, or take fewer rows with stream=False",
+                remedy=f"leave out {name}, or hold the rows in memory: stream=False",
             )
     names_of = {column_key(name): name for name in data} | {TARGET: target}
     names_of |= {key: weights[key] for key in (WEIGHT, SIGMA) if key in weights}
     return own, _beyond(stream, survey, names_of)
 
 
-def _beyond(stream: Stream, survey: Any, names: Mapping[str, str]) -> Beyond:
+def _beyond(stream: Stream, survey: Survey, names: Mapping[str, str]) -> Beyond:
     """All the rows, their weights checked."""
     least = {key: survey.columns[names[key]].min for key in (WEIGHT, SIGMA) if key in names}
     if SIGMA in least and not least[SIGMA] > 0:
@@ -99,7 +101,7 @@ def _beyond(stream: Stream, survey: Any, names: Mapping[str, str]) -> Beyond:
 
 
 def _columns(
-    model: Any, y: Any, known: Sequence[str], others: Sequence[str]
+    model: Any, y: Any, known: Sequence[str], where: str
 ) -> tuple[list[str], str]:
     """The columns that a model takes as data, and that of the target."""
     if isinstance(model, str | Formula):
@@ -121,7 +123,7 @@ def _columns(
     data = [name for name in names if name in known and name != target]
     if not data:
         raise UsageError(
-            f"the model takes none of the source's columns {', '.join(known[:12])}",
+            f"the model takes none of the columns of {where}: {', '.join(known[:12])}",
             remedy="call its arguments as the columns are called",
         )
     return data, target
@@ -143,8 +145,8 @@ def in_passes(own: Reading, beyond: Beyond) -> Descents:
         UsageError: the model's rows know of one another.
     """
     said = (
-        f"the rows are gone through in passes: searches for a start, pictures and what is looked "
-        f"at row by row go by {own.rows.n_rows:,} of {beyond.n_rows:,} rows, drawn by the seed"
+        f"the rows are gone through in passes: a search for a start, pictures and what is looked at "
+        f"row by row go by {own.rows.n_rows:,} of {beyond.n_rows:,} rows, drawn by the seed"
     )
     job = own.job
     if job.couples():
@@ -154,14 +156,14 @@ def in_passes(own: Reading, beyond: Beyond) -> Descents:
         )
     start = job.start
     if start.missing or own.options.starts is not None or job.problem.ready is not None:
-        first = Descents(job, *job.build(), own.options.but(progress=None, verbose=False, checkpoint=None), own.whole, own.original)
+        quiet = own.options.but(progress=None, verbose=False, callback=None, checkpoint=None)
+        first = Descents(job, *job.build(), quiet, own.whole, own.original)
         leaves = first.result(finish_plainly)._evidence.leaves
         if all(np.isfinite(a).all() for a in leaves.values()):
             start = start._replace(arrays=dict(leaves), missing=())
-    rows = own.job.rows._replace(beyond=beyond)
+    assert job.rows is not None
+    rows = job.rows._replace(beyond=beyond)
     job = replace(job, rows=rows, start=start, notes=[*job.notes, said])
-    built, fresh = job.build()
     own.job = job
-    return Descents(
-        job, built, fresh, own.options.but(starts=None), rows, own.original._replace(beyond=beyond)
-    )
+    original = own.original._replace(beyond=beyond)
+    return Descents(job, *job.build(), own.options.but(starts=None), rows, original)

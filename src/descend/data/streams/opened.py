@@ -14,6 +14,7 @@ from descend.data.streams.iterated import source_of_blocks
 from descend.data.streams.objects import source_of_object
 from descend.data.streams.source import FileSource, Source
 from descend.data.streams.stream import Stream
+from descend.data.table import TableFile
 from descend.errors import UsageError
 from descend.graph.blocks import BLOCK
 
@@ -38,7 +39,7 @@ def open_stream(
     """Open a source for reading in blocks.
 
     Args:
-        source: a path as `read` takes it; a relation of DuckDB; a frame or LazyFrame of polars; a
+        source: a path as `read` takes it, or an open table; a relation of DuckDB; a frame or LazyFrame of polars; a
             Dask DataFrame or Array; a table, Dataset or reader of pyarrow, or any other object with
             `__arrow_c_stream__`; a dict of columns; a function that returns an iterator over
             blocks, an object that can be iterated over, or a generator. Blocks are dicts of
@@ -72,6 +73,10 @@ def open_stream(
 def _source(source: Any, names: list[str], sql: str | None, how: Asked) -> Source:
     if isinstance(source, str | os.PathLike):
         return FileSource(open_table(str(os.fspath(source)), sql, how), names)
+    if isinstance(source, TableFile):
+        own = source.how._replace(scratch=how.scratch, in_blocks=True)
+        assert source.again is not None
+        return FileSource(source.again(own, source.sql), names)
     if sql is not None:
         raise UsageError(
             f"sql= reads files, and the source is of type {type(source).__name__}",
