@@ -86,7 +86,7 @@ class Sealed:
         self._set("preserve_insertion_order", "true")
         if in_blocks:
             with suppress(duckdb.Error):  # it would hold row groups of each thread as a whole
-                self._set("disable_parquet_prefetching", "true")
+                self._set("GLOBAL disable_parquet_prefetching", "true")
         with suppress(duckdb.Error):  # versions that do not have this optimizer
             # It would let the CSV reader convert, which reads no DOUBLE from `true` and makes
             # of TRY_CAST a CAST.
