@@ -82,7 +82,7 @@ def fit(table: Text, formula: Text, /, **given: Any) -> int:
         options |= watching(formula, rows, binding)
     result = run_fit(formula, source if passes else rows, **options)
     if passes:
-        rows = {**result.x, result.target: result.y}
+        rows = {**result.x, result.target: np.asarray(result.y)}
     pictures: Writers = ()
     if {*DRAWN} & {*given}:
         from descend.cli.pictures import pictures_of

@@ -14,6 +14,8 @@ from descend.data.streams.opened import judge, open_stream
 from descend.data.streams.stream import Stream
 from descend.data.streams.survey import Survey
 from descend.errors import DataError, UsageError
+from descend.graph.blocks import BLOCK
+from descend.methods.losses import Loss
 from descend.models.reading import parse_formula
 from descend.result.finish import finish_plainly
 from descend.task.beyond import Beyond
@@ -64,6 +66,7 @@ def read_source(given: Mapping[str, Any], options: Options) -> tuple[Mapping[str
     judged = judge(stream)
     survey = stream.survey(missing=options.missing, seed=int(options.seed), most=SAMPLE)
     passes = judged.stream if options.stream is None else options.stream
+    passes = passes and survey.n_rows > BLOCK  # one block is held in any case
     rows = survey.sample if passes else _whole(stream, survey.n_rows)
     own = {**given, **{name: rows[column] for name, column in weights.items()}}
     own |= {"x": {name: rows[name] for name in dict.fromkeys([*data, target])}, "missing": "raise"}
@@ -138,6 +141,19 @@ def _whole(stream: Stream, n_rows: int) -> dict[str, Array]:
     return dict(zip(stream.names, arrays, strict=True))
 
 
+def _check_targets(loss: Loss | None, beyond: Beyond) -> None:
+    """Refuse targets that the loss cannot mean, wherever they are."""
+    if loss is None or loss.domain == "real":
+        return
+    for first, (target,) in beyond.blocks([TARGET]):
+        try:
+            loss.check(target)
+        except DataError as error:
+            if error.row is None:
+                raise
+            raise error.renumbered(f"row {first + error.row}") from None
+
+
 def in_passes(own: Reading, beyond: Beyond) -> Descents:
     """The descent over all rows, from where the sample's own fit has come to if no start is given.
 
@@ -145,10 +161,11 @@ def in_passes(own: Reading, beyond: Beyond) -> Descents:
         UsageError: the model's rows know of one another.
     """
     said = (
-        f"the rows are gone through in passes: a search for a start, pictures and what is looked at "
-        f"row by row go by {own.rows.n_rows:,} of {beyond.n_rows:,} rows, drawn by the seed"
+        f"the rows are gone through in passes: a search for a start, pictures and what is looked "
+        f"at row by row go by {own.rows.n_rows:,} of {beyond.n_rows:,} rows, drawn by the seed"
     )
     job = own.job
+    _check_targets(job.settings.loss, beyond)
     if job.couples():
         raise UsageError(
             "the model couples the rows with one another, so they cannot come block by block",

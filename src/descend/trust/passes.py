@@ -17,7 +17,7 @@ from descend.run.build import Built
 from descend.run.finished import Normal
 from descend.run.job import Job
 from descend.task.beyond import Beyond
-from descend.task.columns import TARGET, WEIGHT
+from descend.task.columns import SIGMA, TARGET, WEIGHT
 from descend.task.rows import Rows
 from descend.trust.complete import Completion
 from descend.trust.covariance import stacked, triangle_of
@@ -96,23 +96,25 @@ class PassCompletion(Completion):
             return found
         prediction = self.built.model.nodes[0]
         residual = made.residual if self.squares and made.residual is not None else prediction
-        parts = []
-        y_at = made.inputs[TARGET]
-        weight_at = made.inputs.get(WEIGHT)
-        asked = [residual, prediction, y_at]
-        for r, fitted, y, *w in self.blocks(asked + ([] if weight_at is None else [weight_at])):
-            fitted = np.broadcast_to(fitted, y.shape)
-            weights = np.broadcast_to(w[0] if w else 1.0, y.shape)
-            apart = y - fitted
-            parts.append(
-                np.array([r @ r, weights.sum(), (weights * apart) @ apart, weights @ np.abs(apart)])
-            )
-        chi2, weight, squares, sizes = map(float, combined(parts, "add"))
-        spread = self.spread()
-        r2 = 1 - squares / spread if spread > 0 else math.nan
+        weighs = [name for name in (WEIGHT, SIGMA) if name in self.rows.extra]
+        asked = [residual, prediction, *(made.inputs[name] for name in (TARGET, *weighs))]
+        parts, about = [], None
+        for r, fitted, y, *columns in self.blocks(asked):
+            by = dict(zip(weighs, columns, strict=True))
+            w = by.get(WEIGHT, np.ones(len(y)))
+            whole = w * by.get(SIGMA, 1.0) ** -2.0
+            about = float(np.mean(y)) if about is None else about
+            apart, off = y - fitted, y - about
+            parts.append(np.array([
+                r @ r if r.ndim else r * r * len(y), (whole * apart) @ apart, w.sum(),
+                (w * apart) @ apart, w @ np.abs(apart), w @ off, (w * off) @ off,
+            ]))  # fmt: skip
+        chi2, weighed, weight, squares, sizes, first, second = map(float, combined(parts, "add"))
+        total, spread = second - first * first / weight, self.spread()
+        found["metrics"] = {
+            "r2": 1 - squares / total if total > 0 else math.nan,
+            "rmse": math.sqrt(squares / weight), "mae": sizes / weight,
+        }  # fmt: skip
         if self.squares:
-            told = goodness_of_sums(chi2, spread, self._count(), self.original.counted)
-            r2 = told["r2"]
-            found |= told
-        found["metrics"] = {"r2": r2, "rmse": math.sqrt(squares / weight), "mae": sizes / weight}
-        return found | {"r2": r2}
+            return found | goodness_of_sums(chi2, spread, self._count(), self.original.counted)
+        return found | {"r2": 1 - weighed / spread if spread > 0 else math.nan}
