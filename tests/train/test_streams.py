@@ -57,6 +57,11 @@ def same(one: Any, other: Any) -> None:
         {"loss": "huber(0.1)"}, {"optimizer": "adam", "lr": 0.05, "epochs": 20},
         {"bounds": {"b": (0.9, None)}}, {"fixed": {"c": 0.4}}, {"engine": "interpreted"},
         {"penalty": "l2(0.1)"},
+        {"optimizer": "sgd", "lr": 0.01, "batch_size": 1, "shuffle": False, "epochs": 2},
+        {"optimizer": "adam", "lr": 0.01, "batch_size": 100, "shuffle": False, "epochs": 3},
+        {"optimizer": "adam", "lr": 0.01, "batch_size": 70_000, "shuffle": False, "epochs": 3},
+        {"optimizer": "adam", "lr": 0.01, "batch_size": 30_000, "shuffle": False, "epochs": 3,
+         "sigma": "s", "engine": "interpreted"},
     ],
     ids=str,
 )  # fmt: skip
@@ -74,6 +79,25 @@ def test_a_stream_gives_the_bits_of_memory(
     assert one.metrics == pytest.approx(other.metrics, rel=1e-12)
     assert one.residuals is None and one.fitted is None
     assert "gone through in passes" in one.warnings[-1]
+
+
+@pytest.mark.filterwarnings("ignore:the loss grew")
+def test_batches_are_shuffled_within_windows(table: dict[str, Any], file: str) -> None:
+    """The order of each window is another one in each epoch, and the same for the same seed."""
+    options = {"start": START, "optimizer": "sgd", "lr": 0.003, "batch_size": 10, "epochs": 2}
+    one, again = (descend.fit(FORMULA, file, stream=True, **options) for _ in range(2))
+    same(one, again)
+    other = descend.fit(FORMULA, file, stream=True, seed=1, **options)
+    assert other.params != one.params
+    window, kept, x, y = 65_530, dict(START), table["x"], table["y"]
+    for epoch, first in itertools.product(range(2), range(0, N, window)):
+        rows = np.arange(first, min(first + window, N))
+        rows = rows[np.random.default_rng([0, epoch, first]).permutation(len(rows))]
+        own = {"x": x[rows], "y": y[rows]}
+        asked = {**options, "epochs": 1, "start": kept, "shuffle": False}
+        kept = descend.fit(FORMULA, own, **asked).params
+    assert one.params == kept
+    assert "shuffled within windows of 65,530" in one.warnings[-1]
 
 
 def test_without_being_asked_rows_that_have_room_are_held(
@@ -189,7 +213,6 @@ def test_time_and_signals_end_a_pass(table: dict[str, Any], file: str) -> None:
 @pytest.mark.parametrize(
     ("change", "words", "remedy"),
     [
-        ({"batch_size": 10}, "batch_size is given", "stream=False"),
         ({"validation_split": 0.2}, "validation_split is given", "stream=False"),
         ({"standardize": True}, "standardize is given", "stream=False"),
         ({"sigma": np.ones(3)}, "sigma is given as ndarray", 'sigma="w"'),

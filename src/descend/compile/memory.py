@@ -117,6 +117,8 @@ class ProgramMemory:
 
     def point(self, columns: Sequence[Array], first: int) -> None:
         """Have the data begin so that the rows of these columns are the first-th and following."""
+        if not self._tables:
+            self._tables.append(self._table())
         for (at, number), table in itertools.product(self._data, self._tables):
             column = columns[number]
             table[at] = column.ctypes.data - first * column.strides[0]

@@ -87,11 +87,26 @@ class NativeProgram:
             if bound.stream is None:
                 memory.call(control.threads if code.text.threads else 1)
                 budget = memory.leave(control)
+            elif bound.batch_size is not None:
+                budget -= self._window(memory, control, bound.batch_size)
+                if control.leaves is not None and control.leaves(control.batch * bound.batch_size):
+                    return
             elif self._pass_by_pass(memory, control):
                 memory.leave(control)
                 budget -= 1
             else:
                 return
+
+    def _window(self, memory: ProgramMemory, control: Control, size: int) -> int:
+        """The batches of the next window of rows that come; how many there were."""
+        window = memory.bound.window
+        window.move(control.epoch, control.batch * size)
+        batches = -(-len(window.columns[0]) // size)
+        memory.enter(control, batches)
+        memory.point(window.columns, window.first)
+        memory.call(1)
+        memory.leave(control)
+        return batches
 
     def _pass_by_pass(self, memory: ProgramMemory, control: Control) -> bool:
         """One step on rows that come; whether it came to its end."""

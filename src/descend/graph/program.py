@@ -188,6 +188,32 @@ class RowStream(Protocol):
         The arrays are contiguous, and stay as they are until the next block is asked for.
         """
 
+    def windows(self, rows: int, epoch: int) -> Iterator[tuple[int, Sequence[Array]]]:
+        """So many rows at a time, in the order of an epoch; the last may be fewer."""
+
+
+class Window:
+    """Where a run stands among rows that come: those that are there, whole batches of them.
+
+    Args:
+        size: rows of a batch.
+    """
+
+    def __init__(self, stream: RowStream, n_rows: int, size: int) -> None:
+        self._stream, self._n_rows = stream, n_rows
+        self.rows = max(1, BLOCK // size) * size
+        self._next = (-1, -1)
+        self._coming: Iterator[tuple[int, Sequence[Array]]] = iter(())
+        self.first = 0
+        self.columns: Sequence[Array] = ()
+
+    def move(self, epoch: int, first: int) -> None:
+        """Have the rows there that begin at a batch of an epoch, at the beginning of a window."""
+        if (epoch, first) != self._next:
+            self._coming = self._stream.windows(self.rows, epoch)
+        self.first, self.columns = next(w for w in self._coming if w[0] == first)
+        end = self.first + len(self.columns[0])
+        self._next = (epoch, end) if end < self._n_rows else (-1, -1)
 
 @dataclass
 class Bindings:
@@ -203,6 +229,12 @@ class Bindings:
     n_rows: int
     batch_size: int | None = None
     stream: RowStream | None = None
+
+    @functools.cached_property
+    def window(self) -> Window:
+        """Of the rows that come, where they are taken in batches."""
+        assert self.stream is not None and self.batch_size is not None
+        return Window(self.stream, self.n_rows, self.batch_size)
 
     def blocks(self) -> Iterator[tuple[int, Sequence[Array]]]:
         """The columns in blocks, as they are in memory or come."""
@@ -326,8 +358,15 @@ def _step(
             return False
         results = found
     else:
-        window: Any = slice(*rows) if order is None else order[rows[0] : rows[1]]
-        values = [*bound.state, *bound.fixed, *(a[window] for a in bound.data)]
+        data, begin = bound.data, 0
+        if bound.stream is not None:
+            if rows[0] % bound.window.rows == 0:
+                bound.window.move(control.epoch, rows[0])
+            data, begin = [*bound.window.columns], bound.window.first
+        window: Any = slice(rows[0] - begin, rows[1] - begin)
+        if order is not None:
+            window = order[rows[0] : rows[1]]
+        values = [*bound.state, *bound.fixed, *(a[window] for a in data)]
         results = step(values, {program.rows: rows[1] - rows[0]})
     control.steps += 1
     if program.step.ok is not None and not bool(results.pop()):

@@ -325,7 +325,8 @@ class Job(Seeker):
         stream = None
         if self.rows is not None and self.rows.beyond is not None:
             columns = {name: a[:0] for name, a in columns.items()}
-            stream = Coming(self.rows.beyond, made.data)
+            seed = self.settings.seed if self.rows.beyond.shuffles else None
+            stream = Coming(self.rows.beyond, made.data, seed)
         fixed = self.fixed(built)
         return Bindings(
             state=[

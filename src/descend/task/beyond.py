@@ -27,6 +27,7 @@ class Beyond:
         names: what the program calls a column → what the source calls it.
         n_rows: how many there are. counted: those whose weight is not zero.
         least_weight: of any row; 1 where they have none.
+        shuffles: whether batches are of rows that were shuffled within a window.
     """
 
     source: Stream
@@ -34,6 +35,7 @@ class Beyond:
     n_rows: int
     counted: int
     least_weight: float = 1.0
+    shuffles: bool = False
 
     def blocks(self, columns: Sequence[str]) -> Iterator[tuple[int, list[Array]]]:
         """Blocks of columns as the program calls them, the row's number among them."""
@@ -42,6 +44,37 @@ class Beyond:
         for piece in self.source.blocks():
             numbers = np.arange(piece.first, piece.first + piece.rows, dtype=np.uint32)
             yield piece.first, [numbers if i < 0 else piece.columns[i] for i in where]
+
+    def windows(
+        self, columns: Sequence[str], rows: int, drawn: Sequence[int] | None
+    ) -> Iterator[tuple[int, list[Array]]]:
+        """The same, so many rows at a time.
+
+        Args:
+            drawn: by what the order within each window is drawn; None leaves it as it is.
+        """
+        first, filled = 0, 0
+        buffers = [np.empty(rows, np.uint32 if n == ROW else np.float64) for n in columns]
+
+        def window() -> list[Array]:
+            held = [buffer[:filled] for buffer in buffers]
+            if drawn is None:
+                return held
+            order = np.random.default_rng([*drawn, first]).permutation(filled)
+            return [column[order] for column in held]
+
+        for _, block in self.blocks(columns):
+            at, length = 0, len(block[0])
+            while at < length:
+                taken = min(length - at, rows - filled)
+                for buffer, column in zip(buffers, block, strict=True):
+                    buffer[filled : filled + taken] = column[at : at + taken]
+                at, filled = at + taken, filled + taken
+                if filled == rows:
+                    yield first, window()
+                    first, filled = first + rows, 0
+        if filled:
+            yield first, window()
 
     @functools.cached_property
     def moments(self) -> tuple[float, float]:
@@ -55,10 +88,11 @@ class Beyond:
         for _, (y, *others) in self.blocks(names):
             w = np.ones(len(y))
             for name, column in zip(names[1:], others, strict=True):
-                w = w * (column if name == WEIGHT else column**-2.0)
+                w = w * column if name == WEIGHT else w / (column * column)
             about = float(np.average(y)) if about is None else about
             apart = y - about
-            parts.append(np.array([w.sum(), w @ apart, (w * apart) @ apart, (w * y) @ y]))
+            sums = (w, w * apart, w * apart**2, w * y**2)  # not by BLAS: see `trust.passes`
+            parts.append(np.array([np.sum(column) for column in sums]))
         weight, first, second, level = map(float, combined(parts, "add"))
         return (second - first * first / weight) / self.n_rows, level / self.n_rows
 

@@ -104,8 +104,9 @@ def _read(
     if is_source(given["x"]):
         given, beyond = read_source(given, read_options("fit", given))
         if beyond is not None:
-            whole = Reading(given["model"], given["x"], given["y"], read_options("fit", given))
-            return in_passes(whole, beyond), _not_planned
+            model, x, y = (given[name] for name in ("model", "x", "y"))
+            own = Reading(model, x, y, read_options("fit", given), beyond=beyond)
+            return in_passes(own, beyond), _not_planned
     own = Reading(given["model"], given["x"], given["y"], read_options("fit", given)).in_places()
     if longest is not None:
         own.job = own.job.with_batches(longest)

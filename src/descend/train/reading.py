@@ -21,6 +21,7 @@ from descend.result.resume import seed_of
 from descend.run.job import Job
 from descend.run.settings import Settings
 from descend.run.view import free_count
+from descend.task.beyond import Beyond
 from descend.task.columns import WHITENING
 from descend.task.declared import Begun, begin, bonds_of, problem_of, settled
 from descend.task.held import class_weights, given_rows, split_rows
@@ -37,11 +38,12 @@ __all__ = ["Reading", "method_of"]
 
 
 class Reading:
-    """A call of `fit`, read and checked in full."""
+    """A call of `fit`, read and checked in full; `beyond`, where its rows are a sample of more."""
 
     def __init__(
-        self, model: Any, x: Any, y: Any, options: Options, in_place: bool = False
-    ) -> None:
+        self, model: Any, x: Any, y: Any, options: Options, in_place: bool = False,
+        beyond: Beyond | None = None,
+    ) -> None:  # fmt: skip
         self.options, self.model, self.given = options, model, (model, x, y)
         weights = ((name, getattr(options, name)) for name in WEIGHTS)
         refuse_other_rows([("x", x), ("y", y), *weights])
@@ -50,7 +52,7 @@ class Reading:
         rows = prepared_rows(
             self.problem, options.sample_weight, options.sigma, options.missing,
             in_place=in_place,
-        )
+        )._replace(beyond=beyond)
         self.whole = rows
         self.seed = int(options.seed)
         if options.resume is not None:
@@ -127,7 +129,7 @@ class Reading:
             self.job.notes.append(said)
 
     def _settings(self) -> Settings:
-        o, n = self.options, self.rows.n_rows
+        o, n = self.options, self.rows.total
         plain = isinstance(o.loss, str) and not o.likelihood
         loss = _loss_named(o.loss) if plain else as_loss(o.loss, o.likelihood)
         self.rows.check(loss)

@@ -32,7 +32,6 @@ __all__ = ["is_source", "read_source"]
 Array = np.ndarray[Any, np.dtype[Any]]
 SAMPLE = 10_000  # rows that stay in memory
 NOT_YET = {
-    "batch_size": "goes through all rows at each step",
     "validation_split": "has no rows apart to judge by",
     "validation_data": "has no rows apart to judge by",
     "class_weight": "has no classes",
@@ -159,28 +158,45 @@ def in_passes(own: Reading, beyond: Beyond) -> Descents:
 
     Raises:
         UsageError: the model's rows know of one another.
+        DataError: a target that the loss cannot mean.
     """
-    said = (
-        f"the rows are gone through in passes: a search for a start, pictures and what is looked "
-        f"at row by row go by {own.rows.n_rows:,} of {beyond.n_rows:,} rows, drawn by the seed"
-    )
-    job = own.job
+    job, held = own.job, own.rows.n_rows
+    assert job.rows is not None
     _check_targets(job.settings.loss, beyond)
     if job.couples():
         raise UsageError(
             "the model couples the rows with one another, so they cannot come block by block",
             remedy="read the table: descend.read(path), and give its columns",
         )
+    notes = [
+        *job.notes,
+        f"the rows are gone through in passes: a search for a start, pictures and what is looked "
+        f"at row by row go by {held:,} of {beyond.n_rows:,} rows, drawn by the seed",
+    ]
+    size = job.settings.batch_size
+    if size is not None and job.settings.shuffle:
+        window = max(1, BLOCK // size) * size
+        beyond = replace(beyond, shuffles=True)
+        notes.append(
+            f"batches are of rows that were shuffled within windows of {window:,}, which follow "
+            "one another as they come: rows that are sorted should be shuffled before"
+        )
     start = job.start
     if start.missing or own.options.starts is not None or job.problem.ready is not None:
-        quiet = own.options.but(progress=None, verbose=False, callback=None, checkpoint=None)
-        first = Descents(job, *job.build(), quiet, own.whole, own.original)
-        leaves = first.result(finish_plainly)._evidence.leaves
-        if all(np.isfinite(a).all() for a in leaves.values()):
-            start = start._replace(arrays=dict(leaves), missing=())
-    assert job.rows is not None
-    rows = job.rows._replace(beyond=beyond)
-    job = replace(job, rows=rows, start=start, notes=[*job.notes, said])
-    own.job = job
-    original = own.original._replace(beyond=beyond)
+        start = start._replace(arrays=_from_sample(own), missing=())
+    settings = replace(job.settings, shuffle=False)
+    rows, original = (r._replace(beyond=beyond) for r in (job.rows, own.original))
+    job = own.job = replace(job, rows=rows, settings=settings, start=start, notes=notes)
     return Descents(job, *job.build(), own.options.but(starts=None), rows, original)
+
+
+def _from_sample(own: Reading) -> dict[str, Array]:
+    """Where the fit of the sample by itself has come to, from as many starts as it takes."""
+    rows, original = (r._replace(beyond=None) for r in (own.rows, own.original))
+    settings = own.job.settings
+    if settings.batch_size is not None and settings.batch_size >= rows.n_rows:
+        settings = replace(settings, batch_size=None, shuffle=False)
+    job = replace(own.job, rows=rows, settings=settings)
+    quiet = own.options.but(progress=None, verbose=False, callback=None, checkpoint=None)
+    fit = Descents(job, *job.build(), quiet, rows, original).result(finish_plainly)
+    return dict(fit._evidence.leaves)

@@ -266,6 +266,10 @@ class Completion:
         """(n,) scaled residuals one by one, of `linear`'s."""
         return residual
 
+    def at_end(self) -> tuple[Array, Array]:
+        """As `linear`, at the parameters where the descent has ended."""
+        return self.linear()
+
     def linear(self) -> tuple[Array, Array]:
         """The scaled residuals (n,) and their derivatives (n, p), for a sum of squares."""
         self.check_unchanged()
@@ -376,7 +380,7 @@ class Completion:
         return said | self._matrices(covariance)
 
     def _errors_of_squares(self) -> Errors:
-        residual, jacobian = self.linear()
+        residual, jacobian = self.at_end()
         count = self.residual_count(residual)
         if residual.size > BLOCK:  # as of rows that come, to the last bit
             whole = triangle_of(jacobian, residual)

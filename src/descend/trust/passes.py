@@ -22,6 +22,7 @@ from descend.task.rows import Rows
 from descend.trust.complete import Completion
 from descend.trust.covariance import stacked, triangle_of
 from descend.trust.goodness import goodness_of_sums
+from descend.trust.normal_errors import covariance_of_fit
 
 __all__ = ["PassCompletion", "completion_of"]
 
@@ -70,6 +71,17 @@ class PassCompletion(Completion):
         """(rows,) those of the rows in memory."""
         return super().linear()[0]
 
+    def at_end(self) -> tuple[Array, Array]:
+        """As of `Completion`: where the normal equations have digits enough, without a pass."""
+        normal, n = self.normal, self.beyond.n_rows
+        if normal is None or not covariance_of_fit(normal, self.original.counted, self.absolute):
+            return self.linear()
+        p = len(normal.jtr)
+        lower = np.linalg.cholesky(np.reshape(normal.jtj, (p, p)) * n)
+        side = np.linalg.solve(lower, np.array(normal.jtr) * n)
+        rest = math.sqrt(max(normal.loss * n - float(np.sum(side * side)), 0.0))
+        return np.append(side, rest), np.vstack([lower.T, np.zeros(p)])
+
     def linear(self) -> tuple[Array, Array]:
         """A residual and derivatives with the same products: QᵀR of [J r], by blocks of rows."""
         residual, columns = self.built.descent.residual, self.slopes()
@@ -89,8 +101,8 @@ class PassCompletion(Completion):
     def values(self) -> dict[str, Any]:
         """The fields that need no derivatives and have no entry a row."""
         made = self.built.descent
-        (loss,) = self.totals([made.objective])
-        found: dict[str, Any] = {"loss": float(loss) * self.job.loss_factor}
+        loss = self.normal.loss if self.normal else float(self.totals([made.objective])[0])
+        found: dict[str, Any] = {"loss": loss * self.job.loss_factor}
         of = self.job.settings.loss
         if of is None or not of.of_residual or len(self.built.model.nodes) != 1:
             return found
@@ -102,13 +114,13 @@ class PassCompletion(Completion):
         for r, fitted, y, *columns in self.blocks(asked):
             by = dict(zip(weighs, columns, strict=True))
             w = by.get(WEIGHT, np.ones(len(y)))
-            whole = w * by.get(SIGMA, 1.0) ** -2.0
+            whole = w / np.square(by.get(SIGMA, 1.0))
             about = float(np.mean(y)) if about is None else about
-            apart, off = y - fitted, y - about
-            parts.append(np.array([
-                r @ r if r.ndim else r * r * len(y), (whole * apart) @ apart, w.sum(),
-                (w * apart) @ apart, w @ np.abs(apart), w @ off, (w * off) @ off,
-            ]))  # fmt: skip
+            apart, off, r = y - fitted, y - about, np.broadcast_to(r, y.shape)
+            # Not by BLAS, whose sums depend on how many threads it has.
+            parts.append(np.array([np.sum(column) for column in (
+                r * r, whole * apart**2, w, w * apart**2, w * np.abs(apart), w * off, w * off**2,
+            )]))  # fmt: skip
         chi2, weighed, weight, squares, sizes, first, second = map(float, combined(parts, "add"))
         total, spread = second - first * first / weight, self.spread()
         found["metrics"] = {

@@ -39,11 +39,11 @@ def open_stream(
     """Open a source for reading in blocks.
 
     Args:
-        source: a path as `read` takes it, or an open table; a relation of DuckDB; a frame or LazyFrame of polars; a
-            Dask DataFrame or Array; a table, Dataset or reader of pyarrow, or any other object with
-            `__arrow_c_stream__`; a dict of columns; a function that returns an iterator over
-            blocks, an object that can be iterated over, or a generator. Blocks are dicts of
-            columns, frames, or tuples with one array for each name.
+        source: a path as `read` takes it, or an open table; a relation of DuckDB; a frame or
+            LazyFrame of polars; a Dask DataFrame or Array; a table, Dataset or reader of pyarrow,
+            or any other object with `__arrow_c_stream__`; a dict of columns; a function that
+            returns an iterator over blocks, an object that can be iterated over, or a generator.
+            Blocks are dicts of columns, frames, or tuples with one array for each name.
         names: of the columns that are wanted.
         sql: a query whose result is read instead; the file is called `data` in it.
         how: what the user says of a text or a workbook.
