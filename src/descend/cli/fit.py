@@ -14,9 +14,15 @@ from descend.cli.journal import keep
 from descend.cli.method import build_optimizer
 from descend.cli.options import Text, numbers, of_method, passed_on
 from descend.cli.output import Told, Writers, check_places, tell
-from descend.cli.tables import asked_of, in_order, named_shortly, refuse_bare, tell_notes
+from descend.cli.tables import (
+    asked_of,
+    goes_in_passes,
+    in_order,
+    named_shortly,
+    refuse_bare,
+    tell_notes,
+)
 from descend.data.read import open_table
-from descend.data.streams.opened import should_stream
 from descend.data.table import TableFile
 from descend.errors import FormulaError, UsageError, suggest
 from descend.models.reading import parse_formula
@@ -67,7 +73,7 @@ def fit(table: Text, formula: Text, /, **given: Any) -> int:
     needed = [*binding.data, binding.target]
     by_row = {name: options[name] for name in ("sigma", "sample_weight") if name in options}
     asked = [*dict.fromkeys([*needed, *by_row.values()])]
-    passes = by is None and shared is None and goes_in_passes(source, asked, options, told)
+    passes = by is None and shared is None and goes_in_passes(source, asked, given, told)
     columns = {} if passes else source.read(asked)
     check_bound(binding, needed, by, options)
     told.line(str(binding))
@@ -80,6 +86,8 @@ def fit(table: Text, formula: Text, /, **given: Any) -> int:
     options |= {name: columns[column] for name, column in by_row.items() if column in columns}
     if given.get("watch"):
         options |= watching(formula, rows, binding)
+    if passes:
+        options["stream"] = True
     result = run_fit(formula, source if passes else rows, **options)
     if passes:
         rows = {**result.x, result.target: np.asarray(result.y)}
@@ -90,20 +98,6 @@ def fit(table: Text, formula: Text, /, **given: Any) -> int:
         pictures = pictures_of(result, given, formula, rows, options)
     code = tell(result, given, told, lambda: result.to_json_dict(rows=False), pictures)
     return keep("fit", formula, table, given, result, code)
-
-
-def goes_in_passes(
-    source: TableFile, names: list[str], options: dict[str, Any], told: Told
-) -> bool:
-    """Whether the rows are gone through in passes: as it is asked for, or since they are many."""
-    asked = options.get("stream")
-    if asked is not None:
-        return bool(asked)
-    found = should_stream(source, names)
-    if found.stream:
-        options["stream"] = True
-        told.line(found.said)
-    return bool(found.stream)
 
 
 def watching(formula: str, rows: Mapping[str, Any], binding: Binding) -> dict[str, Any]:

@@ -119,7 +119,7 @@ def _argument(row: Option, whole: bool) -> Argument:
     if "|" in row.kind:
         kind = Literal[tuple(row.kind.split("|"))]
     default = Argument.empty if row.default is REQUIRED else _default(row)
-    said: dict[str, Any] = {"name": row.written}
+    said: dict[str, Any] = {"name": (row.written, row.also) if row.also else row.written}
     if whole:
         said["help"] = _help(row)
         if row.heading:

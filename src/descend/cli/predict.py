@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,14 +12,16 @@ import numpy as np
 from descend.cli.options import Text
 from descend.cli.output import Told, print_json
 from descend.cli.streams import complain, say
-from descend.cli.tables import asked_of, tell_notes
+from descend.cli.tables import asked_of, goes_in_passes, tell_notes
 from descend.data.read import open_table
+from descend.data.streams.opened import open_stream
+from descend.data.table import TableFile
 from descend.data.validate import Clean, clean_rows
 from descend.errors import DataError, UsageError, suggest
 from descend.records.record import jsonable
 from descend.result.fit import Fit
 from descend.show.output import check_output_path
-from descend.show.tables import write_table
+from descend.show.tables import TableWriter, write_table
 from descend.train.load import load
 
 if TYPE_CHECKING:
@@ -51,6 +54,8 @@ def predict(saved: str, table: Text, /, **given: Any) -> None:
             remedy=f"its columns are {', '.join(source.columns[:12])}",
         )
     missing = given.get("missing", "raise")
+    if isinstance(fit, Fit) and not told.json and goes_in_passes(source, inputs, given, told):
+        return in_passes(fit, source, inputs, given, told)
     rows = source.read(inputs)
     clean = clean_rows(rows, missing=missing, least=1)
     if clean.n_dropped:
@@ -66,6 +71,32 @@ def predict(saved: str, table: Text, /, **given: Any) -> None:
         print_json({"target": fit.target, "n_dropped": clean.n_dropped, "prediction": values})
     elif to is None and not told.quiet:
         say("\n".join([fit.target, *map(repr, prediction.tolist())]))
+
+
+def in_passes(
+    fit: Fit, source: TableFile, inputs: list[str], given: Mapping[str, Any], told: Told
+) -> None:
+    """Predict block by block, within little memory."""
+    to, scratch = given.get("to"), given.get("scratch")
+    with ExitStack() as ends:
+        stream = ends.enter_context(open_stream(source, inputs, scratch=scratch))
+        survey = stream.survey(missing=given.get("missing", "raise"), most=1, least=1)
+        if survey.n_dropped:
+            complain(f"warning: {survey.n_dropped} rows were dropped")
+        writer = None
+        if to is not None:
+            writer = ends.enter_context(TableWriter(to, "predictions", scratch))
+        elif not told.quiet:
+            say(fit.target)
+        for piece in stream.blocks():
+            columns = {n: np.array(c) for n, c in zip(stream.names, piece.columns, strict=True)}
+            prediction = fit.predict(columns)
+            if writer is not None:
+                writer.add({**columns, fit.target: prediction})
+            elif not told.quiet:
+                say("\n".join(map(repr, prediction.tolist())))
+    if to is not None:
+        told.line(f"written: {to}")
 
 
 def parts_of(fit: Fit | GlobalFit, given: Mapping[str, Any]) -> dict[str, Fit | SetFit]:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NoReturn
 
+from descend.cli.output import Told
 from descend.cli.streams import complain
 from descend.data.asked import Asked, asked
 from descend.data.quoting import in_shell
@@ -15,9 +16,12 @@ from descend.data.table import TableFile
 from descend.errors import DataError, DescendError, UsageError
 from descend.trace.formula import Formula
 
-__all__ = ["asked_of", "in_order", "named_shortly", "refuse_bare", "tell_notes"]
+__all__ = [
+    "asked_of", "goes_in_passes", "in_order", "named_shortly", "refuse_bare", "tell_notes",
+]  # fmt: skip
 
 OPTIONS = ("sheet", "encoding", "decimal", "thousands", "sep", "header", "skip", "names")
+FEW = 1_000_000  # rows that no machine has no room for
 UNIT = re.compile(r"\s*[\[(/,;:].*$|_\[.*$", re.S)  # behind a name
 USUAL = ("x", "t", "time", "u", "v", "w", "z")
 """What data is called where nothing else tells a formula's data from its parameters."""
@@ -89,3 +93,18 @@ def refuse_bare(table: TableFile, formula: Formula, wanted: Sequence[str]) -> No
         f"called {listed}",
         remedy=remedy,
     )
+
+
+def goes_in_passes(
+    source: TableFile, names: list[str], given: Mapping[str, Any], told: Told
+) -> bool:
+    """Whether the rows are gone through in passes: as it is asked for, or since they are many."""
+    asked = given.get("stream")
+    if asked is not None or (source.rows_about() or 0) < FEW:
+        return bool(asked)
+    from descend.data.streams.opened import should_stream
+
+    found = should_stream(source, names)
+    if found.stream:
+        told.line(found.said)
+    return bool(found.stream)

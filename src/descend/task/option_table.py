@@ -42,6 +42,7 @@ class Option(NamedTuple):
         foreign: what others call it.
         needs: another option without which it says nothing, with the words for that and a remedy.
         flag: how it is spelled on the command line, if otherwise than in Python.
+        also: a second spelling there.
         planned: whether a call that gives it may be looked up in the table of plans.
         varies: of which entry the default is another one for some models; its signature has None.
     """
@@ -56,6 +57,7 @@ class Option(NamedTuple):
     foreign: str = ""
     needs: tuple[str, str, str] | None = None
     flag: str = ""
+    also: str = ""
     planned: bool = False
     varies: str = ""
 
@@ -143,7 +145,7 @@ TABLE: tuple[Option, ...] = (
     Option("loss", "text", "", "mse", "explain", help="mse, mae, huber(1), …."),
     Option("to", "text", "", None, "predict",
            help="Write columns and predictions into this file (.csv, .tsv, .json, .parquet) "
-           "instead of printing the predictions."),
+           "instead of printing the predictions.", also="--out"),
 
     Option("fixed", "texts", _EVERY, None, _STEPS, _BOUND, flag="fix", planned=True,
            help="Keep a parameter where it starts, or at a value: a or a=3.", foreign="vary fix"),
@@ -273,10 +275,10 @@ TABLE: tuple[Option, ...] = (
     Option("sample_weight", "text", _FITS, None, "fit", _DATA,
            "The column by which each row's loss is multiplied.", planned=True),
 
-    Option("stream", "either", "fit", None, "fit", _DATA,
+    Option("stream", "either", "fit", None, "fit predict", _DATA,
            "Go through the rows in passes, without holding them in memory; else where they are too "
            "many for it."),
-    Option("scratch", "text", "fit", None, "fit", _DATA,
+    Option("scratch", "text", "fit", None, "fit predict", _DATA,
            "The directory for rows that can be read only once, or slowly, while they are gone "
            "through in passes."),
 
