@@ -106,7 +106,7 @@ def watching(formula: str, rows: Mapping[str, Any], binding: Binding) -> dict[st
 
     read, curve = parse_formula(formula), None
     assert binding.target is not None
-    if len(binding.data) == 1:
+    if len(binding.data) == 1 and rows:
         (name,) = binding.data
         x, y = (np.asarray(rows[n]) for n in (name, binding.target))
         if x.ndim == y.ndim == 1 and x.dtype.kind in "iuf":
@@ -139,6 +139,12 @@ def check_words(given: Mapping[str, Any], options: Mapping[str, Any]) -> None:
             raise UsageError(
                 f"--watch draws one fit while it goes on, and --{name} has no such picture",
                 remedy=f"leave out --watch, or --{name}",
+            )
+    for name in ("by", "shared"):
+        if given.get("stream") and given.get(name):
+            raise UsageError(
+                f"--stream goes through the rows of one fit, and --{name} has groups of them",
+                remedy=f"leave out --stream, or --{name}",
             )
     if options.get("params") == []:
         raise UsageError("--params is empty", remedy="write --params a,b, or leave it out")
