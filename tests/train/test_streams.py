@@ -261,3 +261,61 @@ def test_a_target_outside_of_the_domain_is_told_by_its_row(table: dict[str, Any]
             lambda x, a, b: a + b * x, lambda: iter([rows]), "y", start={"a": 0, "b": 0},
             loss="poisson", stream=True,
         )  # fmt: skip
+
+
+# --- ends
+
+
+ENDS = {
+    "no number": ("y = a*log(x - b) + c", {}),
+    "flat": ("y = a*b*exp(-x) + c", {}),
+    "too few steps": (FORMULA, {"epochs": 2}),
+    "poisson": ("n = exp(a + b*x)", {"loss": "poisson"}),
+    "classes": ("t = a + b*x + 0*c", {"loss": "bce_with_logits", "fixed": ["c"]}),
+    "stopped": (FORMULA, {"stop_loss": 0.1}),
+    "patience": (FORMULA, {"optimizer": "adam", "lr": 0.05, "epochs": 40, "patience": 3}),
+    "recorded": (FORMULA, {"optimizer": "adam", "lr": 0.1, "epochs": 3, "record": ["params"],
+                           "metrics": ["r2"]}),
+    "idle": (FORMULA, {"fixed": ["a", "b", "c"]}),
+    "simplex": (FORMULA, {"optimizer": "nelder_mead"}),
+}  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore::descend.DescendWarning")
+@pytest.mark.parametrize("end", ENDS)
+def test_an_end_is_told_as_in_memory(table: dict[str, Any], end: str) -> None:
+    formula, options = ENDS[end]
+    n = np.floor(np.abs(table["y"]) * 2)
+    rows = {"x": table["x"], "y": table["y"], "n": n, "t": (n > 2).astype(float)}
+    start = {k: v for k, v in START.items() if k in formula}
+    rows = {"x": rows["x"], formula[0]: rows[formula[0]]}
+    one = descend.fit(formula, lambda: iter([rows]), start=start, stream=True, **options)
+    other = descend.fit(formula, rows, start=start, **options)
+    same(one, other)
+    assert (one.arrived, one.errors_note) == (other.arrived, other.errors_note)
+
+
+@pytest.mark.filterwarnings("ignore::descend.DivergedWarning")
+def test_batches_that_diverge_are_explained(table: dict[str, Any], file: str) -> None:
+    options = {"start": START, "optimizer": "sgd", "lr": 50.0, "batch_size": 10, "shuffle": False}
+    one = descend.fit(FORMULA, file, stream=True, **options)
+    other = descend.fit(FORMULA, {n: table[n] for n in ("x", "y")}, **options)
+    assert one.status == other.status == "diverged" and one.params == other.params
+    words = "the loss is no longer finite, and c grew most"
+    assert words in one.message and words in other.message
+
+
+def test_a_kink_over_all_rows_is_not_taken_from_a_sample(file: str) -> None:
+    fit = descend.fit(FORMULA, file, start=START, stream=True, loss="mae")
+    assert fit.status == "converged" and fit.arrived == "not judged"
+
+
+def test_passes_go_on_where_they_were_left(file: str, tmp_path: Path) -> None:
+    for options in ({}, {"optimizer": "sgd", "lr": 1e-3, "batch_size": 7, "epochs": 3}):
+        options |= {"start": START, "stream": True}
+        whole = descend.fit(FORMULA, file, **options)
+        left = descend.fit(FORMULA, file, callback=lambda moment: moment.epoch == 2, **options)
+        assert left.status == "interrupted" and left.epochs == 2
+        left.save(tmp_path / "left.descend")
+        again = descend.fit(FORMULA, file, resume=descend.load(tmp_path / "left.descend"), **options)
+        assert again.params == whole.params and again.epochs == whole.epochs

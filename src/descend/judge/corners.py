@@ -66,7 +66,7 @@ def to_corner(run: Finished) -> None:
         return
     if run.control.status not in STATUS or run.job.settings.penalty is not None:
         return
-    if run.original is None or len(run.built.model.nodes) != 1 or run.original.n_rows > MOST_ROWS:
+    if run.original is None or len(run.built.model.nodes) != 1 or run.original.total > MOST_ROWS:
         return
     with np.errstate(all="ignore"):
         search = Corner(run)

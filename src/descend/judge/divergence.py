@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from descend.graph.evaluate import evaluate
-from descend.graph.node import Dim
 from descend.graph.program import DIVERGED, Control, permutation
 from descend.judge.not_finite import first_not_finite
 
@@ -58,12 +58,17 @@ def _first_to_leave(run: Finished) -> str:
     if program.plan.shuffle:
         rows = permutation(n, control.seed, control.epoch)
     window = rows[control.batch * size : (control.batch + 1) * size]
-    values = dict(zip(program.state, bound.state, strict=True))
-    values |= dict(zip(program.fixed, bound.fixed, strict=True))
-    values |= {node: a[window] for node, a in zip(program.data, bound.data, strict=True)}
-    extents: dict[Dim, int] = {program.rows: len(window)}
-    after = evaluate([program.step.loss, *(slot.step for slot in program.slots)], values, extents)
-    new = dict(zip(made.state, after[1:], strict=True))
+    data: Sequence[Array] = bound.data
+    if bound.stream is not None and bound.batch_size is not None:
+        data, window = bound.window.columns, window - bound.window.first
+    new: dict[str, Array] = {}
+    if bound.stream is None or bound.batch_size is not None:
+        values = dict(zip(program.state, bound.state, strict=True))
+        values |= dict(zip(program.fixed, bound.fixed, strict=True))
+        values |= {node: a[window] for node, a in zip(program.data, data, strict=True)}
+        heads = [slot.step for slot in program.slots]
+        after = evaluate(heads, values, {program.rows: len(window)})
+        new = dict(zip(made.state, after, strict=True))
     left = [name for name in run.begin if name in new and not np.isfinite(new[name]).all()]
     last = run.leaves(best=False)
     if left:

@@ -81,7 +81,7 @@ def explained_by_loss(run: Finished) -> tuple[float, Array] | None:
     loss, rows = run.job.settings.loss, run.original
     if loss is None or not loss.of_residual or rows is None or run.job.settings.penalty is not None:
         return None
-    if "whitening" in rows.extra or run.best_epoch() is not None or rows.n_rows > MOST_ROWS:
+    if "whitening" in rows.extra or run.best_epoch() is not None or rows.total > MOST_ROWS:
         return None
     p = sum(a.size for a in run.leaves().values())
     if len(run.built.model.nodes) != 1 or p > MOST_WITH_ERRORS:

@@ -27,18 +27,27 @@ def first_not_finite(run: Finished) -> str:
     The model is evaluated in the interpreter at the parameters of the run; an empty string where
     all of it is finite there, or where it is too large to be looked through.
     """
-    model, bound = run.built.model, run.bound
+    bound = run.bound
     if bound is None:
         return ""
-    columns = dict(zip(run.built.descent.program.data, bound.data, strict=True))
+    if bound.stream is None:
+        return _among(run, bound.data, bound.n_rows, 0)
+    pieces = (_among(run, data, len(data[0]), first) for first, data in bound.blocks())
+    return next(filter(None, pieces), "")
+
+
+def _among(run: Finished, data: Sequence[Array], n_rows: int, first: int) -> str:
+    """The same of some rows, by the number of the first."""
+    model = run.built.model
+    columns = dict(zip(run.built.descent.program.data, data, strict=True))
     values: dict[Node, Any] = {n: columns[n] for n in model.data.values() if n in columns}
     last = run.leaves(best=False)
     values |= {node: np.asarray(last[name], node.dtype) for name, node in model.leaves.items()}
     values |= dict(model.trace.captured)
-    extents = {model.rows: bound.n_rows} if isinstance(model.rows, Dim) else {}
+    extents = {model.rows: n_rows} if isinstance(model.rows, Dim) else {}
     order = [n for n in postorder(model.nodes) if n.dtype.kind == "f" and n.op is not INPUT]
     missing = any(n.op is INPUT and n not in values for n in postorder(model.nodes))
-    if missing or len(order) * bound.n_rows > MOST_NUMBERS:
+    if missing or len(order) * n_rows > MOST_NUMBERS:
         return ""
     try:
         found = dict(zip(order, evaluate(order, values, extents), strict=True)) | values
@@ -47,11 +56,13 @@ def first_not_finite(run: Finished) -> str:
     for i, node in enumerate(order):
         bad = ~np.isfinite(found[node])
         if bad.any() and all(np.isfinite(found[a]).all() for a in node.args if a in found):
-            return _words(run, node, bad, order[i:])
+            return _words(run, node, bad, order[i:], first)
     return ""
 
 
-def _words(run: Finished, node: Node, bad: Array, following: Sequence[Node]) -> str:
+def _words(
+    run: Finished, node: Node, bad: Array, following: Sequence[Node], first: int
+) -> str:
     place, reached = None, {node}
     for later in following:  # a step of the user's may be several operations
         if later is node or any(a in reached for a in later.args):
@@ -62,5 +73,5 @@ def _words(run: Finished, node: Node, bad: Array, following: Sequence[Node]) -> 
     what = node.op.fails or f"{node.op.name} is not finite"
     row = ""
     if node.shape and node.shape[0] is run.built.model.rows and not bad.all():
-        row = f", first in row {int(np.argwhere(bad)[0][0])}"
+        row = f", first in row {first + int(np.argwhere(bad)[0][0])}"
     return f"{what}{row}, at {place}" if place is not None else what + row
