@@ -14,7 +14,7 @@ __all__ = ["Ahead", "Filled", "GetFree", "Produce", "cut"]
 
 Array = NDArray[Any]
 BUFFERS = 3  # one is worked on, one is full, one is being filled
-PATIENCE = 5.0  # seconds for which the user's own iterator is waited for when it is to end
+PATIENCE = 2.0  # seconds for which the user's own iterator is waited for when it is to end
 
 
 class Filled(NamedTuple):
