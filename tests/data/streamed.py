@@ -14,11 +14,11 @@ def numbers(rows, seed=0):
     return {"x": rng.normal(size=rows), "y": np.arange(rows) / 8, "s": rng.uniform(1, 2, rows)}
 
 
-def write(path, columns, options="FORMAT parquet", select="*"):
+def write(path, columns, options="FORMAT parquet", query="SELECT * FROM t"):
     with duckdb.connect() as link:
         link.execute("SET enable_progress_bar = false").fetchall()
         link.register("t", dict(columns))
-        link.execute(f"COPY (SELECT {select} FROM t) TO '{path}' ({options})")
+        link.execute(f"COPY ({query}) TO '{path}' ({options})")
     return str(path)
 
 
