@@ -351,13 +351,15 @@ def test_ctrl_c_ends_the_reader(nothing_is_left):
             threading.Event().wait(5)
 
 
-def test_a_query_that_takes_long_is_ended(parquet):
+@pytest.mark.parametrize("delay", [0.0, 0.02, 0.5])
+def test_a_query_that_takes_long_is_ended(parquet, delay):
     query = "SELECT a.x FROM data a, data b, data c WHERE sin(a.x * b.x * c.x) > 2"
-    alarm = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT))
+    alarm = threading.Timer(delay, os.kill, (os.getpid(), signal.SIGINT))
     with pytest.raises(KeyboardInterrupt):
         with open_stream(parquet, ["x"], sql=query) as stream:
             alarm.start()
             stream.survey()
+            alarm.join()
 
 
 @pytest.mark.skipif(os.name == "nt", reason="the file is removed when it is closed")
