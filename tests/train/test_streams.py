@@ -317,5 +317,6 @@ def test_passes_go_on_where_they_were_left(file: str, tmp_path: Path) -> None:
         left = descend.fit(FORMULA, file, callback=lambda moment: moment.epoch == 2, **options)
         assert left.status == "interrupted" and left.epochs == 2
         left.save(tmp_path / "left.descend")
-        again = descend.fit(FORMULA, file, resume=descend.load(tmp_path / "left.descend"), **options)
+        left = descend.load(tmp_path / "left.descend")
+        again = descend.fit(FORMULA, file, resume=left, **options)
         assert again.params == whole.params and again.epochs == whole.epochs

@@ -213,10 +213,10 @@ def _values(child: Any, how: str, first: int, n: int) -> Array:
         scale, size = decimal
         if size <= 8:
             return _at(place, np.dtype(f"i{size}"), first, n) / 10.0**scale
-        low, high = _at(place, np.dtype("u8"), 2 * first, 2 * n).reshape(n, 2).T
-        if (high == low.view(np.int64) >> 63).all():  # of whole numbers of 64 bits one division
-            return low.view(np.int64) / 10.0**scale
-        return (high.view(np.int64) * 2.0**64 + low) / 10.0**scale
+        low, high = _at(place, np.dtype("i8"), 2 * first, 2 * n).reshape(n, 2).T
+        if (high == low >> 63).all():  # whole numbers of 64 bits: rounded by one division alone
+            return low / 10.0**scale
+        return (high * 2.0**64 + low.astype(np.uint64)) / 10.0**scale
     return _at(place, np.dtype(NUMBERS[how]), first, n)
 
 

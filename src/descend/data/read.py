@@ -169,8 +169,8 @@ def _check_near(path: str) -> None:
     if far := FAR.match(path):
         raise UsageError(
             f'"{path}" is not on this machine: nothing is fetched by {far[1]}',
-            remedy="pass an Arrow stream: any object with __arrow_c_stream__, such as a scanner "
-            "of pyarrow or a frame of polars",
+            remedy="copy it to this machine, or pass an Arrow stream: any object with "
+            "__arrow_c_stream__",
         )
 
 

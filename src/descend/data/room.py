@@ -42,7 +42,7 @@ def place_for(scratch: str | None, shell: bool = False) -> str:
         what = "may not be written to" if os.path.isdir(place) else "is no folder"
         raise UsageError(
             f'"{place}", where scratch files go, {what}',
-            remedy=f"name another place: {spelled({'scratch': '…'}, shell)}",
+            remedy=f"name another place: {spelled({'scratch': 'DIR'}, shell)}",
         )
     return place
 
@@ -84,4 +84,4 @@ def room(place: str, what: str, shell: bool = False) -> Iterator[None]:
 
 
 def _elsewhere(shell: bool) -> str:
-    return f"free some, or name a place that has more: {spelled({'scratch': '…'}, shell)}"
+    return f"free some, or name a place that has more: {spelled({'scratch': 'DIR'}, shell)}"

@@ -87,10 +87,12 @@ class Sealed:
         if in_blocks:
             with suppress(duckdb.Error):  # it would hold row groups of each thread as a whole
                 self._set("GLOBAL disable_parquet_prefetching", "true")
+        # One makes a join of a long list behind IN, after which rows come in any order; the other
+        # lets the CSV reader convert, which reads no DOUBLE from `true` and makes of TRY_CAST a
+        # CAST.
+        self._set("disabled_optimizers", "'in_clause'")
         with suppress(duckdb.Error):  # versions that do not have this optimizer
-            # It would let the CSV reader convert, which reads no DOUBLE from `true` and makes
-            # of TRY_CAST a CAST.
-            self._set("disabled_optimizers", "'type_pushdown'")
+            self._set("disabled_optimizers", "'in_clause,type_pushdown'")
         self._register(self._link)
         # From here on no query reads or writes anything but these files, or says otherwise.
         listed = ", ".join(text for file in files for text in (pattern(file), quoted(file)))

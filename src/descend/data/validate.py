@@ -38,7 +38,7 @@ _NOT_NUMBERS = {
     "m": ("time differences", "give numbers, for instance differences / np.timedelta64(1, 's')"),
     "U": ("text", ""),
     "S": ("text", ""),
-    "O": ("values of another kind", ""),
+    "O": ("categories or other values", "number them from 0"),
     "V": ("records with fields", "give one array a field"),
     "c": ("complex numbers", "give .real and .imag as two columns: a loss needs real numbers"),
 }

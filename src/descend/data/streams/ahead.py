@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from queue import SimpleQueue
+from contextlib import suppress
+from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,7 +15,11 @@ __all__ = ["Ahead", "Filled", "GetFree", "Produce", "cut"]
 
 Array = NDArray[Any]
 BUFFERS = 3  # one is worked on, one is full, one is being filled
-PATIENCE = 5.0  # seconds for which the user's own iterator is waited for when it is to end
+AWAKE = 0.5
+"""Seconds after which a wait begins anew: Ctrl-C that came just before it is seen only then."""
+PAUSES = (0.01, 0.05, 0.2, 0.5, 1.0)
+"""Seconds between attempts to end a thread: a query that has not begun yet is not ended by one, and
+an iterator of the user's own by none."""
 
 
 class Filled(NamedTuple):
@@ -44,8 +49,7 @@ class _Stopped(BaseException):
 class Ahead:
     """Blocks that a thread reads while those before are worked on.
 
-    The thread ends with the blocks, with `stop`, or when this object is forgotten: it knows the
-    queues alone.
+    The thread ends with the blocks, or with `stop`.
 
     Args:
         produce: fills buffers that it is given.
@@ -65,15 +69,15 @@ class Ahead:
             target=_fill, args=(produce, self._free, self._ready, self._stopped), daemon=True,
             name="descend-reader",
         )  # fmt: skip
-        self._thread.start()
 
     def __iter__(self) -> Iterator[Filled]:
         """Give the blocks; each is valid until the next is asked for.
 
         What is raised while reading is raised here, as it is.
         """
+        self._thread.start()
         while True:
-            got = self._ready.get()
+            got = self._next()
             if got is None:
                 return
             if isinstance(got, BaseException):
@@ -81,16 +85,23 @@ class Ahead:
             yield got
             self._free.put(got.buffer)
 
+    def _next(self) -> Filled | BaseException | None:
+        while True:
+            with suppress(Empty):
+                return self._ready.get(timeout=AWAKE)
+
     def stop(self) -> None:
         """End the thread, and wait until it has ended."""
         self._stopped.set()
         self._free.put(None)
         self._ready.put(None)
         thread = self._thread
-        if thread.ident is not None and thread.ident != threading.get_ident():
+        if thread.ident is None or thread.ident == threading.get_ident():
+            return
+        for pause in PAUSES:
             if thread.is_alive():
                 self._cancel(thread.ident)
-            thread.join(PATIENCE)
+                thread.join(pause)
 
 
 def _fill(

@@ -195,11 +195,27 @@ class DaskArray(DaskSource):
             yield [self._floats(c, n) for c, n in zip(columns, self.names, strict=True)]
 
 
-def _dataset(value: Any, names: Sequence[str]) -> Source:
+class DatasetSource(Source):
     """A Dataset of pyarrow, of which only these columns are read."""
-    for name in names:
-        check_known("the Dataset", name, value.schema.names)
-    return ArrowSource(value.scanner(columns=list(names)).to_reader(), names)
+
+    def __init__(self, value: Any, names: Sequence[str]) -> None:
+        kind = type(getattr(value, "format", None)).__name__
+        why = "" if kind in BINARY else "reading it may take longer than reading its numbers"
+        super().__init__(f"the {type(value).__name__}", names, why)
+        for name in names:
+            check_known(self.called, name, value.schema.names)
+        self._value = value
+
+    def batches(self) -> Iterator[Sequence[Array]]:
+        reader = self._value.scanner(columns=list(self.names)).to_reader()
+        return arrow_columns(reader, self.names, self.called)
+
+    def rows_about(self) -> float | None:
+        return None if self.why_kept else float(self._value.count_rows())
+
+
+BINARY = ("ParquetFileFormat", "IpcFileFormat")
+"""The formats of pyarrow that hold numbers as such."""
 
 
 def _in_memory(value: Any, names: Sequence[str]) -> Source:
@@ -213,7 +229,7 @@ KINDS: Sequence[tuple[Callable[[Any], bool], Callable[[Any, Sequence[str]], Sour
     (lambda v: _is(v, "polars", "LazyFrame"), LazySource),
     (lambda v: _is(v, "dask", "DataFrame", "FrameBase") and hasattr(v, "npartitions"), DaskFrame),
     (lambda v: _is(v, "dask", "Array") and hasattr(v, "numblocks"), DaskArray),
-    (lambda v: _is(v, "pyarrow", "Dataset"), _dataset),
+    (lambda v: _is(v, "pyarrow", "Dataset"), DatasetSource),
     (lambda v: _is(v, "pandas", "DataFrame"), _in_memory),
     (lambda v: hasattr(v, "__arrow_c_stream__"), ArrowSource),
     (is_table, _in_memory),

@@ -23,7 +23,8 @@ __all__ = ["Judgement", "judge", "open_stream", "should_stream"]
 SHARE = 0.5  # of the free memory may be filled by columns
 KINDS = (
     "a file, a pattern such as run*.parquet, a relation of DuckDB, a frame or LazyFrame of polars, "
-    "a Dask DataFrame or Array, an object with __arrow_c_stream__, or an iterator over blocks"
+    "a Dask DataFrame or Array, a Dataset of pyarrow, an object with __arrow_c_stream__, or an "
+    "iterator over blocks"
 )
 
 
@@ -40,7 +41,7 @@ def open_stream(
 
     Args:
         source: a path as `read` takes it, or an open table; a relation of DuckDB; a frame or
-            LazyFrame of polars; a Dask DataFrame or Array; a table, Dataset or reader of pyarrow,
+            LazyFrame of polars; a Dask DataFrame or Array; a Dataset of pyarrow; a table, a reader
             or any other object with `__arrow_c_stream__`; a dict of columns; a function that
             returns an iterator over blocks, an object that can be iterated over, or a generator.
             Blocks are dicts of columns, frames, or tuples with one array for each name.
