@@ -50,7 +50,7 @@ from descend.graph.program import (
 )
 from descend.graph.selection import argmax, argsort, put_add, reduce_max, take
 from descend.graph.source import const, input_node, iota, row_count
-from whole import sampled
+from whole import covered, sampled
 
 BATCHES = (1, 7, 10, 15, 45, 64, None)
 
@@ -396,7 +396,7 @@ def uses_of_columns(n: Dim) -> tuple[list[Node], list[Node], list[Node]]:
     return [x, y, k], [held], uses
 
 
-@sampled("shuffle, batch", itertools.product([False, True], [1, 3, 20, None]), 3)
+@covered("shuffle, batch", [False, True], [1, 3, 20, None])
 def test_every_use_of_columns(shuffle: bool, batch: int | None) -> None:
     n = Dim()
     data, fixed, uses = uses_of_columns(n)
