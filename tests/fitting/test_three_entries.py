@@ -126,7 +126,7 @@ def number(model: Any, loss: str) -> int:
 CELLS = itertools.product(TRUTHS, LOSSES, (0.0, 0.05), ("no start", "near", "bounded"))
 
 
-@sampled("made, loss, noise, begun", CELLS, 11)
+@sampled("made, loss, noise, begun", CELLS, 17)
 def test_exact_data_bounds_and_what_is_not_determined_too(made, loss, noise, begun):
     model, truth = made
     rng = np.random.default_rng(number(model, loss))
