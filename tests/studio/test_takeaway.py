@@ -23,7 +23,6 @@ from descend.studio.setup import PARABOLA, Layer, Schedule, Setup, Source, hash_
 from descend.studio.takeaway import (
     FRAGMENT,
     LONGEST_FRAGMENT,
-    Leg,
     command,
     file_name,
     from_fragment,
@@ -31,6 +30,7 @@ from descend.studio.takeaway import (
     table_csv,
     to_fragment,
 )  # fmt: skip
+from descend.studio.way import Leg
 from descend.train.start import start
 
 ODD: Table = {
