@@ -50,24 +50,22 @@ def test_another_setup_moves_the_slider_to_its_rate(page: Page) -> None:
 
 # --- while it is compiled
 
-COMPILES = "return document.querySelector('.status').textContent"
 PRESSED = """
 const sample = document.querySelector('.panels [data-field="sample"]');
 sample.value = 'digits';
 sample.dispatchEvent(new Event('change', {bubbles: true}));
 const status = document.querySelector('.status');
-const seen = new Set(), done = arguments[arguments.length - 1];
+const [keys, done] = arguments;
+let pressed = false;
 window.waited = [];
 const look = () => {
   for (const what of [status.textContent, document.querySelector('.play .block').textContent])
     if (!window.waited.includes(what)) window.waited.push(what);
-  if (status.offsetParent) {
-    if (!seen.has('pressed')) {
-      seen.add('pressed');
-      const key = (k) => document.body.dispatchEvent(new KeyboardEvent('keydown', {key: k, bubbles: true}));
-      [...arguments[0]].forEach(key);
-      done(true);
-    }
+  if (status.offsetParent && !pressed) {
+    pressed = true;
+    for (const key of keys)
+      document.body.dispatchEvent(new KeyboardEvent('keydown', {key, bubbles: true}));
+    done(true);
   }
   if (window.waited.length < 50) requestAnimationFrame(look);
 };

@@ -288,7 +288,10 @@ def test_the_way_tells_the_rates_and_how_far_each_went(tab: Tab) -> None:
 
 
 def test_an_order_steps_by_many(tab: Tab) -> None:
-    assert tab.after("epoch", 3)["updates"] == 300
+    seen = tab.after("epoch", 3)
+    assert seen["updates"] == 300
+    assert seen["path_epochs"].tolist() == [0, 1, 2, 3]
+    np.testing.assert_allclose(seen["paths"][3:6], by_hand(100), rtol=1e-12)
     seen = tab.after("batch", 7)
     assert seen["updates"] == 307
     np.testing.assert_allclose(seen["params"], by_hand(307), rtol=1e-12)

@@ -26,6 +26,7 @@ SPEED = SPEEDS.index(3e3)
 RATES = (1e-6, 10.0)  # the learning rates that are taken
 MOST_STEPS = 1_000_000  # batches or epochs of one order
 MOST_UNITS = 1000  # numbers of units, and places of one
+MOST_PLACES = 100  # of a curve that an order of many epochs leaves
 
 
 class _Ordered(Protocol):
@@ -66,7 +67,18 @@ def _stepping(session: _Ordered, **by: int) -> None:
     session._play(False)
     if session._run.ended:
         session._restart()
-    session._step(**by) if "examples" not in by else session._one_example()
+    if "examples" in by:
+        session._one_example()
+    else:
+        session._step(**by)
+
+
+def _epochs(session: _Ordered, count: int) -> None:
+    """So many epochs, one after the other up to some, so that curves have their places."""
+    each = -(-count // MOST_PLACES)
+    for begin in range(0, count, each):
+        if not begin or not session._run.ended:
+            _stepping(session, epochs=min(each, count - begin))
 
 
 def _choose_plane(session: _Ordered, plane: float) -> None:
@@ -115,7 +127,7 @@ ORDERS = {
     "toggle": _Order(lambda s, _: s._play(not s._playing)),
     "example": _Order(lambda s, _: _stepping(s, examples=1)),
     "batch": _Order(lambda s, v: _stepping(s, batches=int(v)), _counts),
-    "epoch": _Order(lambda s, v: _stepping(s, epochs=int(v)), _counts),
+    "epoch": _Order(lambda s, v: _epochs(s, int(v)), _counts),
     "reset": _Order(lambda s, _: _reset(s)),
     "begin": _Order(_begin, _are_starts),
     "plane": _Order(_choose_plane, lambda v: v in range(PLANES * PLANES)),

@@ -124,10 +124,11 @@ class View:
         with ui.element("div").classes("titles"):
             with ui.element("h1"):
                 self._speech.text("title")
-            formula = text_of("div").classes("formula")
-            self._speech.name(formula.set_text, lambda: shown_model(self.bench.setup))
-            lesson = text_of("div").classes("lesson")
-            self._speech.name(lesson.set_text, self._lesson)
+            with ui.element("div").classes("described"):
+                formula = text_of("div").classes("formula")
+                self._speech.name(formula.set_text, lambda: shown_model(self.bench.setup))
+                lesson = text_of("div").classes("lesson")
+                self._speech.name(lesson.set_text, self._lesson)
         with ui.element("nav").classes("bar") as bar:
             self._speech.label(bar, "panels")
             self._bars = {name: self._build_bar(name) for name in self._panels}

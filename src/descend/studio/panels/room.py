@@ -71,8 +71,10 @@ class Room:
     def say_compiling(self) -> None:
         """Say that something is compiled, and what is done then."""
         waits = self.bench.waits
-        then = self.speech.say("then", order=self.speech.say(waits)) if waits else ""
-        self._status.set_text(f"{self.speech.say('compiling')} {then}")
+        said = [self.speech.say("compiling")]
+        if waits:
+            said.append(self.speech.say("then", order=self.speech.say(waits)))
+        self._status.set_text(" ".join(said))
         self._status.set_visibility(self._waiting > 0)
 
     async def change(self, **fields: Any) -> None:
