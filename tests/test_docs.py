@@ -83,6 +83,14 @@ def test_pictures_are_there_and_small() -> None:
     for picture in pictures:
         assert picture.read_bytes().startswith(b"\x89PNG")
         assert picture.stat().st_size <= 150_000
+    lessons = sorted((ROOT / "docs" / "images").glob("*.webp"))
+    assert {p.name for p in lessons} == {
+        f"lesson-{p.name.removesuffix('.md')}.webp"
+        for p in (ROOT / "docs" / "lessons").glob("[a-z]*.md")
+    }
+    for picture in lessons:
+        assert picture.read_bytes()[8:12] == b"WEBP"
+        assert picture.stat().st_size <= 80_000
     (film,) = (ROOT / "docs" / "images").glob("*.gif")
     assert film.name == "descent.gif" and film.read_bytes().startswith(b"GIF89a")
     assert film.stat().st_size <= 600_000

@@ -81,7 +81,7 @@ export class Weights {
     this.undo.disabled = !frame.undo;
     this.values = [...frame.weights];
     const rest = this.values.pop();
-    this.fields.forEach((field, i) => field === this.typing || write(field, this.values[i]));
+    this.fields.forEach((field, i) => field === this.held || write(field, this.values[i]));
     const count = this.#incoming();
     const shown = this.fields.length - 1;
     say(this.rest, shown < count ? fill(this.words.unit_rest, { shown, count, norm: rest }) : "");
@@ -103,12 +103,14 @@ export class Weights {
     say(this.told, this.words.unit_told + scaled);
     const count = this.last.weights.length - 2;
     const names = Array.from({ length: count }, (_, i) => (layer ? fill(this.words.unit_from, { unit: i + 1 }) : this.scene.inputs[i]));
-    this.typing = undefined;
+    this.typing = this.held = undefined;
     this.fields = [...names, this.words.bias].map((_, i) => {
       const field = make("input", { type: "number", step: "any", min: -LARGEST, max: LARGEST, "data-weight": i });
-      field.addEventListener("input", () => (this.typing = field));
+      // A field that somebody is about to write in keeps its text while the run goes on.
+      for (const begun of ["focus", "pointerdown"]) field.addEventListener(begun, () => (this.held = field));
+      field.addEventListener("input", () => (this.typing = this.held = field));
       field.addEventListener("change", () => this.#typed(i));
-      field.addEventListener("blur", () => this.#typed(i));
+      field.addEventListener("blur", () => this.#left(i));
       field.addEventListener("keydown", (event) => this.#step(event, i));
       return field;
     });
@@ -153,11 +155,17 @@ export class Weights {
       write(field, this.values[i]);
     }
     const by = STEPS[event.key];
-    if (by === undefined) return;
+    if (by === undefined) return void (this.held = field);
     event.preventDefault();
     const from = this.typing === field ? field.valueAsNumber : this.values[i];
     this.typing = undefined;
     this.#set(i, Number((from + by).toPrecision(7)));
+  }
+
+  #left(i) {
+    this.#typed(i);
+    this.held = undefined;
+    if (this.last) this.draw(this.last);
   }
 
   #typed(i) {
@@ -168,6 +176,7 @@ export class Weights {
 
   /** Set a number, unless it is none: then it stays what it was. */
   #set(i, value) {
+    this.held = undefined;
     const taken = Math.abs(value) <= LARGEST;
     if (taken) this.values[i] = value;
     write(this.fields[i], this.values[i]);
