@@ -482,3 +482,15 @@ def test_an_own_table_stays_for_other_setups() -> None:
         assert bench.session.descent.n_rows == 4
 
     run(talk)
+
+
+def test_nobody_is_told_of_orders_where_none_waits() -> None:
+    async def talk(bench: Bench) -> None:
+        told: list[str] = []
+        bench.tell_waiting(lambda: told.append(bench.waits))
+        with pytest.raises(FormulaError):
+            await bench.put(dataclasses.replace(PARABOLA, formula="z = a*x"))
+        bench.order("pause")
+        assert await bench.put(dataclasses.replace(PARABOLA, seed=1)) and told == []
+
+    run(talk)

@@ -103,7 +103,7 @@ class Bench:
             self._wait_for("" if taken_back else goes, value)
         else:
             self.session.order(name, value)
-            if name in ("pause", "reset"):
+            if self.waits and name in ("pause", "reset"):
                 self._wait_for("")
 
     def _wait_for(self, name: str, value: Any = 1.0) -> None:
@@ -132,7 +132,7 @@ class Bench:
             session = await asyncio.to_thread(Session, setup, table, self._playing)
         except BaseException:
             self._making -= 1
-            if not self._making:
+            if not self._making and self.waits:
                 self._wait_for("")  # it was not meant for the run that stays
             raise
         self._making -= 1
