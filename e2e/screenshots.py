@@ -173,8 +173,8 @@ def for_the_docs(server: Server) -> None:
         page.click(".ds-choose button:nth-child(3)")
         wait(lambda: page.shows(".ds-unit"), "its weights")
         page.js("document.activeElement.blur()")
-        shot(page, DOCS / "studio-network.png")
-        make_small(DOCS / "studio-network.png")
+        shot(page, DOCS / "studio-network.webp")
+        make_small(DOCS / "studio-network.webp")
     finally:
         driver.quit()
 
@@ -207,12 +207,12 @@ def lessons_for_the_docs(server: Server, tag: str, language: str) -> None:
 
 
 def make_small(path: Path) -> None:
-    """Few colours are enough for pages of text."""
+    """Few colours are enough for pages of text; those that are seen most are what they were."""
     from PIL import Image
 
     with Image.open(path) as found:
         plain = found.convert("RGB")
-    few = plain.quantize(COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+    few = plain.quantize(COLOURS, Image.Quantize.MAXCOVERAGE, 1, dither=Image.Dither.NONE)
     if path.suffix == ".webp":
         few.convert("RGB").save(path, lossless=True, quality=100, method=6)
     else:
