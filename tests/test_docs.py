@@ -89,12 +89,18 @@ def test_a_broken_link_is_seen() -> None:
 def test_pictures_are_there_and_small() -> None:
     pictures = sorted((ROOT / "docs" / "images").glob("*.png"))
     assert " ".join(p.stem for p in pictures) == (
-        "boundary gradients map neurons parabola paths race rates softmax studio-network studio "
-        "surface thurber"
+        "boundary gradients map neurons parabola paths race rates softmax studio surface "
+        "thurber"
     )
     for picture in pictures:
         assert picture.read_bytes().startswith(b"\x89PNG")
         assert picture.stat().st_size <= 150_000
+    seen = sorted((ROOT / "docs" / "images").glob("*.webp"))
+    lessons = (ROOT / "docs" / "lessons").glob("[a-z]*.md")
+    assert {p.stem for p in seen} == {"studio-network", *(f"lesson-{p.stem}" for p in lessons)}
+    for picture in seen:
+        assert picture.read_bytes()[8:12] == b"WEBP"
+        assert picture.stat().st_size <= 80_000
     (film,) = (ROOT / "docs" / "images").glob("*.gif")
     assert film.name == "descent.gif" and film.read_bytes().startswith(b"GIF89a")
     assert film.stat().st_size <= 600_000
