@@ -353,8 +353,9 @@ class Session:
 
     def _moved(self) -> None:
         """Look anew where parameters were set by hand."""
-        self._before = self._params = self.descent.numbers(self._run)
-        self._loss = self.descent.loss(self._run, True)
+        leaves = self.descent.leaves(self._run)
+        self._before = self._params = self.descent.numbers(leaves)
+        self._loss = self.descent.loss(leaves, True)
         if not self._updates:
             self._start_loss = self._loss
         self._within.add((self._position(), self._loss))
