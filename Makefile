@@ -12,6 +12,8 @@ E2E_READY := $(VENV)/.ready-e2e
 BENCH_READY := $(BENCH_VENV)/.ready
 ARGS ?=
 OTHER ?=
+# Else every process of a test would translate every module anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo test check fuzz bench against oracles coverage docs clean help
 .PHONY: e2e e2e-measure e2e-memory e2e-screenshots studio-web studio-web-check
@@ -23,6 +25,7 @@ demo: $(READY)
 	$(PY) examples/demo.py
 
 test: $(READY)
+	$(PY) -m compileall -q src
 	$(PY) -m pytest -n auto --dist worksteal $(ARGS)
 
 check: $(READY)

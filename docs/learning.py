@@ -9,10 +9,12 @@ INDEX = "docs/lessons/README.md"
 SAID = {
     "en": {"question": "Question.", "hint": "A hint", "right": "What is seen",
            "begins": "It begins with ", "step": "This step begins with ", "other": "简体中文",
-           "all": "All lessons", "open": "Open it in the studio:"},
+           "all": "All lessons", "open": "Open it in the studio:",
+           "seen": "The lesson in the studio: a question answered by experiment"},
     "zh": {"question": "问题：", "hint": "提示", "right": "看到的结果",
            "begins": "开始的设置：", "step": "这一步开始的设置：", "other": "English",
-           "all": "全部课程", "open": "在工作室中打开："},
+           "all": "全部课程", "open": "在工作室中打开：",
+           "seen": "工作室中的这一课：用实验回答一个问题"},
 }  # fmt: skip
 
 
@@ -38,6 +40,11 @@ def place(name: str, lang: str) -> str:
     return f"docs/lessons/{name}.md" if lang == "en" else f"docs/lessons/{name}.{lang}.md"
 
 
+def picture(name: str, lang: str) -> str:
+    """Where the picture of a lesson lies, seen from its page; `make e2e-screenshots` draws it."""
+    return f"../images/lesson-{name}{'' if lang == 'en' else f'.{lang}'}.webp"
+
+
 def lesson_page(name: str, lang: str) -> str:
     """A lesson as a page."""
     from descend.studio.lessons import own_lesson
@@ -48,6 +55,7 @@ def lesson_page(name: str, lang: str) -> str:
         f"# {lesson.title}", "",
         f"[{said['other']}]({place(name, other).rpartition('/')[2]}) · [{said['all']}](README.md)",
         "", f"{said['open']} `descend studio --lesson {name}`", "", lesson.text, "",
+        f"![{said['seen']}]({picture(name, lang)})", "",
     ]  # fmt: skip
     lines += _setup(said["begins"], lesson.setup)
     for number, step in enumerate(lesson.steps, 1):

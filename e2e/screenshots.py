@@ -1,6 +1,10 @@
-"""Pictures of the studio in every language, width and theme: `make e2e-screenshots`."""
+"""Pictures of the studio in every language, width and theme: `make e2e-screenshots`.
 
-import sys
+Those that the pages show, in docs/images, are drawn first; with `ARGS=--docs` those alone.
+"""
+
+import argparse
+import base64
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -8,20 +12,31 @@ from pathlib import Path
 from browser import MISSING, Looks, Page, Server, browser_is_there, open_browser, wait
 
 LANGUAGES = {"en": "en-US", "zh": "zh-CN"}
-DOCS = Path("docs/images/studio.png")
-EPOCHS, COLOURS = 30, 128
+DOCS = Path("docs/images")
+EPOCHS, COLOURS = 30, 64
+LESSON = (1240, 720)  # of a window with a lesson
+BOTTOM = """
+const ends = [...document.querySelectorAll('.panels, .ds-fit')].map(e => e.getBoundingClientRect());
+return Math.max(...ends.map(box => box.bottom)) + 12;
+"""
 SIZES = {"wide": (1280, 800), "narrow": (360, 780)}
 
 
 def main() -> None:
+    asked = argparse.ArgumentParser(description=__doc__)
+    asked.add_argument("folder", nargs="?", default="demo-output/studio", type=Path)
+    asked.add_argument("--docs", action="store_true", help="only those of docs/images")
+    given = asked.parse_args()
     if not browser_is_there():
         print(f"no pictures: {MISSING}")
         return
-    out = Path(sys.argv[1] if len(sys.argv) > 1 else "demo-output/studio")
+    out = given.folder
     out.mkdir(parents=True, exist_ok=True)
     with Server() as server:
         for_the_docs(server)
         for tag, language in LANGUAGES.items():
+            lessons_for_the_docs(server, tag, language)
+        for tag, language in () if given.docs else LANGUAGES.items():
             for size, (width, height) in SIZES.items():
                 for theme in ("light", "dark"):
                     looks = Looks(width, height, language, theme == "dark", 2.0)
@@ -65,6 +80,11 @@ def own(page: Page, moment: Callable[[str], Path]) -> None:
     wait(lambda: int(page.number("epoch_count")) > 150, "it to learn")
     page.press(" ")
     shot(page, moment("spiral"))
+    page.click(".ds-choose button:nth-child(12)")
+    wait(lambda: page.shows(".ds-unit"), "its weights")
+    page.press("\ue014")
+    shot(page, moment("weights"))
+    page.click(".ds-close")
     page.open_panel("model")
     shot(page, moment("network"))
     page.open_panel("descent")
@@ -115,6 +135,16 @@ def taught(page: Page, moment: Callable[[str], Path]) -> None:
     page.open_panel("takeaway")
     wait(lambda: page.text(".taken-code"), "the code")
     shot(page, moment("takeaway"))
+    page.open_panel("steps")
+    for _ in range(3):
+        before = page.text(".walk .sentence")
+        page.click(page.field("steps_next"))
+        wait(lambda before=before: page.text(".walk .sentence") != before, "the next step")
+    shot(page, moment("steps"))
+    page.open_panel("map")
+    page.click(page.field("map_draw"))
+    wait(lambda: page.shows(".map canvas"), "the map")
+    shot(page, moment("map"))
 
 
 def descended(page: Page) -> None:
@@ -130,8 +160,8 @@ def for_the_docs(server: Server) -> None:
     try:
         page = Page(driver).open(server.address)
         descended(page)
-        shot(page, DOCS)
-        make_small(DOCS)
+        shot(page, DOCS / "studio.png")
+        make_small(DOCS / "studio.png")
         page.open_panel("data")
         page.choose("sample", "spiral")
         wait(lambda: page.kind == "plane", "the plane")
@@ -140,29 +170,60 @@ def for_the_docs(server: Server) -> None:
         wait(lambda: int(page.number("epoch_count")) > 250, "it to learn")
         page.press(" ")
         page.click(".open-data")
-        network = DOCS.with_name("studio-network.png")
-        shot(page, network)
-        make_small(network)
+        page.click(".ds-choose button:nth-child(3)")
+        wait(lambda: page.shows(".ds-unit"), "its weights")
+        page.js("document.activeElement.blur()")
+        shot(page, DOCS / "studio-network.webp")
+        make_small(DOCS / "studio-network.webp")
+    finally:
+        driver.quit()
+
+
+def lessons_for_the_docs(server: Server, tag: str, language: str) -> None:
+    """The first question of every lesson that the studio answers by itself, answered."""
+    from descend.studio.lessons import LESSONS
+
+    driver = open_browser(Looks(*LESSON, language))
+    try:
+        for name in LESSONS:
+            page = Page(driver).open(server.address)
+            page.slide("speed", 13)
+            page.open_panel("lesson")
+            page.click(page.field(f"lesson {name}"))
+            wait(lambda page=page: page.shows(page.field("next")), "the lesson")
+            while not page.shows(page.field("show")):
+                at = page.text(".lesson-place")
+                page.click(page.field("next"))
+                wait(lambda page=page, at=at: page.text(".lesson-place") != at, "the next step")
+            page.click(page.field("show"))
+            wait(lambda page=page: page.shows('[data-answered="true"]'), "the answer", 60)
+            if page.js("return document.querySelector('.play .q-icon').textContent") == "pause":
+                page.press(" ")
+            path = DOCS / f"lesson-{name}{'' if tag == 'en' else f'.{tag}'}.webp"
+            shot(page, path, int(page.js(BOTTOM)))
+            make_small(path)
     finally:
         driver.quit()
 
 
 def make_small(path: Path) -> None:
-    """Few colours are enough for pages of text."""
+    """Few colours are enough for pages of text; those that are seen most are what they were."""
     from PIL import Image
 
-    Image.open(path).convert("RGB").quantize(
-        COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE
-    ).save(path, optimize=True)
+    with Image.open(path) as found:
+        plain = found.convert("RGB")
+    few = plain.quantize(COLOURS, Image.Quantize.MAXCOVERAGE, 1, dither=Image.Dither.NONE)
+    if path.suffix == ".webp":
+        few.convert("RGB").save(path, lossless=True, quality=100, method=6)
+    else:
+        few.save(path, optimize=True)
 
 
-def shot(page: Page, path: Path) -> None:
-    """The whole page, also what lies below the window."""
+def shot(page: Page, path: Path, height: int = 0) -> None:
+    """The whole page, also what lies below the window; or its first lines of pixels."""
     time.sleep(0.5)
-    height = page.js("return document.documentElement.scrollHeight")
+    height = height or page.js("return document.documentElement.scrollHeight")
     width = page.js("return innerWidth")
-    import base64
-
     found = page.driver.execute_cdp_cmd("Page.captureScreenshot", {
         "captureBeyondViewport": True,
         "clip": {"x": 0, "y": 0, "width": width, "height": height, "scale": 1},

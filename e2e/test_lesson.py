@@ -139,6 +139,7 @@ def test_the_curve_rises_to_the_points(page: Page) -> None:
 def test_the_loss_is_drawn(page: Page) -> None:
     page.press("n")
     wait(lambda: page.step == 100, "an epoch")
+    assert page.text(".ds-sentence").startswith("Converging: over the last 1 epoch the loss fell")
     page.press("n")
     wait(lambda: page.step == 200, "an epoch")
     inked = page.js(

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
@@ -43,7 +43,7 @@ def elsewhere() -> Iterator[str]:
 
         def log_message(self, *_: Any) -> None: ...
 
-    other = HTTPServer(("127.0.0.1", 0), Answer)
+    other = ThreadingHTTPServer(("127.0.0.1", 0), Answer)
     threading.Thread(target=other.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{other.server_port}/"
     other.shutdown()

@@ -1,8 +1,10 @@
 """The examples run, and their own assertions hold; the data is what it says."""
 
 import os
+import runpy
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -51,25 +53,38 @@ NETWORKS = {
 }
 
 
-def run(script: str, folder: Path) -> subprocess.CompletedProcess[str]:
+@pytest.fixture
+def printed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[[str], str]:
+    """What an example prints, run in the test's own directory, without a process of its own."""
+
+    def run(script: str) -> str:
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(sys, "argv", [script])
+        runpy.run_path(str(EXAMPLES / script), run_name="__main__")
+        return capsys.readouterr().out
+
+    return run
+
+
+def in_a_process(script: str, folder: Path) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src"), "MPLBACKEND": "Agg"}
     command = [sys.executable, "-W", "error", str(EXAMPLES / script)]
     return subprocess.run(command, capture_output=True, text=True, env=environment, cwd=folder)
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
-def test_script(script: str, tmp_path: Path) -> None:
-    done = run(script, tmp_path)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert WORDS[script] in done.stdout
+def test_script(script: str, tmp_path: Path, printed: Callable[[str], str]) -> None:
+    assert WORDS[script] in printed(script)
     assert {*PICTURES.get(script, ())} <= {path.name for path in tmp_path.iterdir()}
 
 
 @pytest.mark.parametrize("script", sorted(p.name for p in EXAMPLES.glob("networks/*.py")))
-def test_network_draws_its_picture(script: str, tmp_path: Path) -> None:
-    done = run(f"networks/{script}", tmp_path)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert NETWORKS[script] in done.stdout
+def test_network_draws_its_picture(
+    script: str, tmp_path: Path, printed: Callable[[str], str]
+) -> None:
+    assert NETWORKS[script] in printed(f"networks/{script}")
     (picture,) = tmp_path.glob("*.png")
     assert picture.stem == Path(script).stem
     assert picture.read_bytes().startswith(b"\x89PNG") and picture.stat().st_size > 10_000
@@ -86,7 +101,7 @@ def test_the_digits_are_the_published_ones() -> None:
 
 
 def test_demo_draws_both_pictures(tmp_path: Path) -> None:
-    done = run("demo.py", tmp_path)
+    done = in_a_process("demo.py", tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "The numbers are the known ones." in done.stdout
     for name in ("parabola.png", "thurber.png"):

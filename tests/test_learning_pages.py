@@ -41,7 +41,7 @@ def test_the_glossary_has_a_row_for_each_term() -> None:
 def test_the_example_of_a_lesson_is_one() -> None:
     from descend.studio.guide import check_lesson
     from descend.studio.lessons import read_lesson
-    from descend.studio.session import ORDERS
+    from descend.studio.orders import ORDERS
 
     text = (ROOT / WRITTEN).read_text(encoding="utf-8")
     (example,) = re.findall(r"^`````markdown\n(.*?)^`````$", text, re.M | re.S)

@@ -1,5 +1,6 @@
 """Whether `make fuzz` runs, which goes the whole way through tables that other runs sample."""
 
+import itertools
 import os
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -26,3 +27,13 @@ def sampled(names: str, rows: Iterable[Any], step: int, ids: Any = None) -> Call
         return pytest.mark.fuzz(pytest.mark.parametrize(names, taken, ids=ids)(test))
 
     return mark
+
+
+def covered(names: str, *tables: Iterable[Any], ids: Any = None) -> Callable[..., Any]:
+    """Parameters from several tables: `make fuzz` takes the whole product.
+
+    Other runs take as many rows as the longest table has: each entry of each table is met.
+    """
+    held = [[*table] for table in tables]
+    few = [tuple(t[i % len(t)] for t in held) for i in range(max(map(len, held)))]
+    return sampled(names, itertools.product(*held) if WHOLE else few, 1, ids)

@@ -9,6 +9,7 @@ import { PathsPicture } from "./paths.js";
 import { PlanePicture } from "./plane.js";
 import { SlopePicture } from "./slope.js";
 import { UnitsPicture } from "./units.js";
+import { Weights } from "./weights.js";
 import ownStyle from "./style.css";
 import { fill, fixed, number } from "./words.js";
 import plotStyle from "uplot/dist/uPlot.min.css";
@@ -28,9 +29,10 @@ const KINDS = {
  * Returns what the drawing takes: a scene, frames (ArrayBuffers; the latest one is drawn at the
  * next animation frame, and only then `onDrawn` is called), words, light or dark; the courses of
  * other runs; a surface of the loss, for other parameters of which `onPlane` asks; whether a click
- * on the curve's picture calls `onPoint`.
+ * on the curve's picture calls `onPoint`. With `onUnit`, `onEdit` and `onUndo` the weights of hidden
+ * units are looked at and set.
  */
-export function draw(element, { words, dark, onDrawn = () => {}, onPoint = () => {}, onPlane = () => {} } = {}) {
+export function draw(element, { words, dark, onDrawn = () => {}, onPoint = () => {}, onPlane = () => {}, ...onWeights } = {}) {
   addStyle(element.getRootNode());
   const board = new Board();
   const canvas = make("canvas", { role: "img" });
@@ -40,12 +42,17 @@ export function draw(element, { words, dark, onDrawn = () => {}, onPoint = () =>
   const legend = make("ul", { class: "ds-legend", "aria-hidden": "true" });
   const paths = new PathsPicture(way, legend);
   const grid = make("canvas", { role: "img" });
-  const units = new UnitsPicture(grid);
+  const weights = onWeights.onUnit && new Weights(onWeights);
+  const units = new UnitsPicture(grid, (places) => weights?.lay(places));
   const hill = make("canvas", { role: "img" });
   const axes = [make("select"), make("select")];
   const slope = new SlopePicture(hill, axes);
   const titles = { slope_title: make("h2"), fit: make("h2"), loss: make("h2"), progress: make("h2"), paths: make("h2"), units_title: make("h2") };
   const neurons = make("section", { class: "ds-panel ds-units", hidden: "" }, titles.units_title, make("div", { class: "ds-maps" }, grid));
+  if (weights) {
+    grid.after(weights.buttons);
+    neurons.append(weights.root);
+  }
   const valley = make(
     "section",
     { class: "ds-panel ds-slope", hidden: "" },
@@ -91,6 +98,7 @@ export function draw(element, { words, dark, onDrawn = () => {}, onPoint = () =>
     loss.draw(frame);
     paths.draw(frame);
     units.draw(frame);
+    weights?.draw(frame);
     slope.draw(frame);
     describe(frame);
     root.dataset.frames = String((drawn += 1));
@@ -137,6 +145,7 @@ export function draw(element, { words, dark, onDrawn = () => {}, onPoint = () =>
       picture.words = texts;
       picture.last = loss.last = units.last = undefined;
       neurons.hidden = !scene.units.length;
+      weights?.setScene(scene);
       units.setScene(scene);
       valley.hidden = !scene.sloped;
       root.classList.toggle("ds-sloped", scene.sloped);
@@ -159,6 +168,7 @@ export function draw(element, { words, dark, onDrawn = () => {}, onPoint = () =>
       axes.forEach((select, k) => select.setAttribute("aria-label", texts[k ? "up" : "across"]));
       name();
       board.setWords(texts);
+      weights?.setWords(texts);
       describedAt = -Infinity;
       if (latest) describe(readFrame(latest));
       layOut();

@@ -26,6 +26,9 @@ export function studio(element, { path, file, words }) {
   const drawing = draw(place, {
     words, dark: darkNow(), onDrawn: () => stream?.ack(), onPoint: (x, y) => stream.point(x, y),
     onPlane: (first, second) => stream.order("plane", first * layout.planes + second),
+    onUnit: (unit) => stream.order("unit", unit),
+    onEdit: (...edit) => stream.order("edit", edit),
+    onUndo: () => stream.order("undo"),
   });
   const theme = new MutationObserver(() => drawing.dark(darkNow()));
   theme.observe(document.body, { attributeFilter: ["class"] });

@@ -8,14 +8,13 @@ const SCALE = [[0, 32, 76], [49, 68, 107], [102, 105, 112], [149, 143, 120], [20
 const EDGE = { left: 64, right: 12, top: 10, bottom: 40 };
 const LOST = [190, 197, 206];
 const FAR = 8; // pixels that a pointer goes until it draws a frame
-const WIDE = 8; // times the first value, the last one of those that stand in even factors
 
 /** Show the trainings of `data` in an element, which hears `pick` and `zoom`. */
 export function showMap(element, data) {
   const canvas = make("canvas");
   const told = make("p", { class: "ds-map-told" });
   element.replaceChildren(canvas, told);
-  const axes = data.values.map(axisOf);
+  const axes = data.values.map((values, k) => axisOf(values, data.rising[k]));
   const losses = data.loss.flat().filter((v) => v !== null);
   const low = Math.min(...losses), high = Math.max(...losses);
   const powers = low > 0 && high > 20 * low;
@@ -117,10 +116,8 @@ export function showMap(element, data) {
   draw();
 }
 
-/** Where the values of an axis stand, from 0 to 1, and the marks on it. */
-function axisOf(values) {
-  const rising = values.length > 2 && values[0] > 0 && values.at(-1) >= WIDE * values[0]
-    && values[2] - values[1] !== values.at(-1) - values.at(-2);
+/** Where the values of an axis stand, from 0 to 1, and the marks on it; `rising` by factors or in even steps. */
+function axisOf(values, rising) {
   const own = values.map((v) => (rising ? Math.log(v) : v));
   const inner = own.slice(1).map((v, k) => (v + own[k]) / 2);
   const first = own.length > 1 ? 2 * own[0] - inner[0] : own[0] - 1;

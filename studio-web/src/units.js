@@ -3,12 +3,15 @@ import { make } from "./dom.js";
 import { Picture } from "./picture.js";
 import { fill } from "./words.js";
 
-const SIDE = 52, GAP = 8, LINE = 20;
+export const SIDE = 52;
+const GAP = 8, LINE = 20;
 const OFTEN = 100; // milliseconds between two pictures while it plays
 
 export class UnitsPicture extends Picture {
-  constructor(canvas) {
+  /** `onLaid` hears where the maps lie. */
+  constructor(canvas, onLaid = () => {}) {
     super(canvas);
+    this.onLaid = onLaid;
     this.drawnAt = -Infinity;
   }
 
@@ -23,9 +26,18 @@ export class UnitsPicture extends Picture {
   #lay() {
     const wide = Math.max(this.canvas.parentElement.clientWidth, SIDE);
     this.columns = Math.max(1, Math.floor((wide + GAP) / (SIDE + GAP)));
-    const rows = this.scene.units.map((count) => Math.ceil(count / this.columns));
-    const height = rows.reduce((sum, count) => sum + LINE + count * (SIDE + GAP), 0);
-    this.canvas.parentElement.style.height = `${height}px`;
+    this.lines = [];
+    this.places = [];
+    let top = 0;
+    for (const count of this.scene.units) {
+      this.lines.push(top);
+      for (let k = 0; k < count; k++) {
+        this.places.push({ x: (k % this.columns) * (SIDE + GAP), y: top + LINE + Math.floor(k / this.columns) * (SIDE + GAP) });
+      }
+      top += LINE + Math.ceil(count / this.columns) * (SIDE + GAP);
+    }
+    this.canvas.parentElement.style.height = `${top}px`;
+    this.onLaid(this.places);
   }
 
   resize() {
@@ -36,11 +48,7 @@ export class UnitsPicture extends Picture {
   paintStill(pen) {
     pen.fillStyle = this.colours.soft;
     pen.textBaseline = "top";
-    let top = 0;
-    this.scene.units.forEach((count, i) => {
-      pen.fillText(fill(this.words.layer_name ?? "", { number: String(i + 1) }), 0, top + 3);
-      top += LINE + Math.ceil(count / this.columns) * (SIDE + GAP);
-    });
+    this.lines.forEach((top, i) => pen.fillText(fill(this.words.layer_name ?? "", { number: String(i + 1) }), 0, top + 3));
   }
 
   draw(frame) {
@@ -50,17 +58,11 @@ export class UnitsPicture extends Picture {
     const pen = this.scene?.units.length && this.begin(frame);
     if (!pen) return;
     const places = this.scene.map ** 2;
-    let top = 0, at = 0;
     pen.imageSmoothingEnabled = true;
-    for (const count of this.scene.units) {
-      for (let k = 0; k < count; k++, at++) {
-        this.#paint(frame.maps.subarray(at * places, (at + 1) * places));
-        const x = (k % this.columns) * (SIDE + GAP);
-        const y = top + LINE + Math.floor(k / this.columns) * (SIDE + GAP);
-        pen.drawImage(this.cells, x, y, SIDE, SIDE);
-      }
-      top += LINE + Math.ceil(count / this.columns) * (SIDE + GAP);
-    }
+    this.places.forEach(({ x, y }, at) => {
+      this.#paint(frame.maps.subarray(at * places, (at + 1) * places));
+      pen.drawImage(this.cells, x, y, SIDE, SIDE);
+    });
   }
 
   /** Each map by its own range, blue below its middle and orange above. */

@@ -30,6 +30,9 @@ export function render({ model, el }) {
   );
   const drawing = draw(place, {
     words: model.get("words"),
+    onUnit: (unit) => send("unit", unit),
+    onEdit: (...edit) => send("edit", edit),
+    onUndo: () => send("undo"),
     onDrawn(frame) {
       play.rename(frame.playing ? "pause" : "play");
       send("ack");

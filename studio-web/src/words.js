@@ -23,7 +23,7 @@ export function mark(value) {
   const size = Math.abs(value);
   const exponent = Math.log10(size);
   if (size >= 1e5 || (size > 0 && size < 1e-3)) {
-    if (Math.abs(exponent - Math.round(exponent)) < 1e-9) return `10${raised(Math.round(exponent))}`;
+    if (Math.abs(exponent - Math.round(exponent)) < 1e-9) return `${value < 0 ? "−" : ""}10${raised(Math.round(exponent))}`;
     return number(value, 1);
   }
   return sign(String(Number(value.toPrecision(10))));
@@ -43,10 +43,11 @@ function sign(text) {
   return text.replace("-", "−");
 }
 
-/** A sentence of the catalogue with its gaps filled. */
+/** A sentence of the catalogue with its gaps filled: `{n}`, or with a noun by its number, `{n:epoch|epochs}`. */
 export function fill(sentence, values) {
-  return sentence.replace(/\{(\w+)\}/g, (_, name) => {
+  return sentence.replace(/\{(\w+)(?::(.*?)\|(.*?))?\}/g, (_, name, one, several) => {
     const value = values[name];
-    return typeof value === "number" ? number(value) : value ?? "–";
+    const text = typeof value === "number" ? number(value) : value ?? "–";
+    return several === undefined ? text : `${text} ${value === 1 ? one : several}`;
   });
 }

@@ -79,7 +79,7 @@ def by_the_letter(
     return Outcome(state, records, int(held[7]), int(held[3]), int(held[6]))
 
 
-@sampled("model, shuffle, batch", itertools.product(MODELS, [False, True], [1, 7, 15, None]), 3)
+@sampled("model, shuffle, batch", itertools.product(MODELS, [False, True], [1, 7, 15, None]), 5)
 def test_the_loops_mean_the_program(model: str, shuffle: bool, batch: int | None) -> None:
     d = descent(model, batch, shuffle, rows=16)
     check_near(by_the_letter(d, 2, seed=5), d, 2, seed=5)

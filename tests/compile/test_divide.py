@@ -22,7 +22,7 @@ from descend.compile.legalise import legal_program
 from descend.compile.loops import Barrier, Block, Nest, Product, Serial
 from descend.compile.program import NativeProgram
 from descend.graph.program import RUNNING, Control
-from whole import WHOLE, sampled
+from whole import WHOLE, covered, sampled
 
 rng = np.random.default_rng(0)
 X = rng.normal(size=(300, 40)).astype(np.float32)
@@ -123,13 +123,18 @@ OPTIONS = {
 }
 
 
-TRAININGS = [(model, option) for model in MODELS for option in OPTIONS
-             if model == "mlp" or option in ("Adam", "momentum")]  # fmt: skip
-
-
 @pytest.mark.filterwarnings("ignore:Every row is taken for")
-@pytest.mark.parametrize(("model", "option"), TRAININGS)
+@pytest.mark.parametrize("option", OPTIONS)
+def test_a_network(option: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    check_trainings("mlp", option, monkeypatch)
+
+
+@covered("model, option", [model for model in MODELS if model != "mlp"], ["Adam", "momentum"])
 def test_networks(model: str, option: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    check_trainings(model, option, monkeypatch)
+
+
+def check_trainings(model: str, option: str, monkeypatch: pytest.MonkeyPatch) -> None:
     chosen = {**TRAINED, **OPTIONS[option]}
     given = {name: value for name, value in chosen.items() if value is not None}
     dtype = given.pop("dtype", "float32")

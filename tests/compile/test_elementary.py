@@ -13,6 +13,7 @@ import pytest
 import descend.graph.elementwise  # noqa: F401  (its primitives are entered)
 from descend.compile.operations import emitter, is_outlined
 from descend.graph.node import PRIMITIVES
+from whole import WHOLE
 
 ELEMENTARY = {name: emitter(name) for name in PRIMITIVES if is_outlined(name) or name == "sqrt"}
 PRECISION = {"f64": (53, -1074, np.float64), "f32": (24, -149, np.float32)}
@@ -164,6 +165,7 @@ def _worst(got: np.ndarray, exact: Callable[..., mp.mpf], kind: str, *args: np.n
     return errors[at], tuple(float(a[at]) for a in args)
 
 
+@pytest.mark.fuzz
 @pytest.mark.parametrize("kind", PRECISION)
 @pytest.mark.parametrize("name", CASES)
 def test_error_in_units_of_the_last_place(name, kind, lanewise):
@@ -174,6 +176,7 @@ def test_error_in_units_of_the_last_place(name, kind, lanewise):
     x = x[np.isfinite(x)]
     if name == "arctanh":
         x = x[abs(x) < 1]
+    x = x[:: -1 if WHOLE else -3]  # the last are the hardest
     got = lanewise(ELEMENTARY[name], (kind,), 4)(x)
     error, where = _worst(got, case.exact, kind, x)
     assert error <= (case.units if kind == "f64" else case.single), where

@@ -236,7 +236,7 @@ EXTENT_SETS: tuple[tuple[Any, ...], ...] = (
 )  # fmt: skip
 
 
-@sampled("rank_b, rank_a, extents", itertools.product(range(3), range(4), EXTENT_SETS), 3, ids=str)
+@sampled("rank_b, rank_a, extents", itertools.product(range(3), range(4), EXTENT_SETS), 5, ids=str)
 def test_contractions_of_every_pattern(rank_a: int, rank_b: int, extents: tuple[Any, ...]) -> None:
     outputs, inputs, values = [], [], []
     for la, lb, lo in label_patterns(rank_a, rank_b):
@@ -402,7 +402,7 @@ def loop_over(shape: Shape, length: int | Dim, backward: bool) -> tuple[list[Nod
 LOOPS = itertools.product([(), (3,), (30,), (R,), (2, 20)], [1, 4, 30, R], [False, True])
 
 
-@sampled("shape, length, backward", LOOPS, 3, ids=str)
+@sampled("shape, length, backward", LOOPS, 7, ids=str)
 def test_loops_that_stay_loops(shape: Shape, length: int | Dim, backward: bool) -> None:
     outputs, inputs = loop_over(shape, length, backward)
     values = [draw(n.shape, n.dtype, 17, seed=i) * 1 for i, n in enumerate(inputs)]

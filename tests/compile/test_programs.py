@@ -50,7 +50,7 @@ from descend.graph.program import (
 )
 from descend.graph.selection import argmax, argsort, put_add, reduce_max, take
 from descend.graph.source import const, input_node, iota, row_count
-from whole import sampled
+from whole import covered, sampled
 
 BATCHES = (1, 7, 10, 15, 45, 64, None)
 
@@ -91,7 +91,7 @@ def check_same_bits(got: Outcome, want: Outcome) -> None:
         assert np.asarray(a).dtype == np.asarray(b).dtype
 
 
-@sampled("model, shuffle, batch", itertools.product(MODELS, [False, True], BATCHES), 3)
+@sampled("model, shuffle, batch", itertools.product(MODELS, [False, True], BATCHES), 5)
 def test_a_descent_is_what_it_means(model: str, shuffle: bool, batch: int | None) -> None:
     d = descent(model, batch, shuffle)
     check_near(whole(d, 3, seed=5), d, 3, seed=5)
@@ -127,10 +127,10 @@ def budgets(kind: str) -> Iterator[int]:
         yield {"ones": 1, "primes": int(rng.choice([2, 3, 5, 7, 11])), "tens": 10}[kind]
 
 
-@pytest.mark.parametrize("kind", ["ones", "primes", "tens"])
-@pytest.mark.parametrize("batch", [1, 7, 10, None])
-@pytest.mark.parametrize("shuffle", [False, True], ids=["in order", "shuffled"])
-@pytest.mark.parametrize("model", MODELS)
+PIECES = itertools.product(MODELS, [False, True], [1, 7, 10, None], ["ones", "primes", "tens"])
+
+
+@sampled("model, shuffle, batch, kind", PIECES, 5)
 def test_pieces_give_the_same_bits(model: str, shuffle: bool, batch: int | None, kind: str) -> None:
     d = descent(model, batch, shuffle)
     program = compile_program(d.program)
@@ -204,8 +204,7 @@ def test_a_stop_code_ends_the_run(batch: int | None, shuffle: bool) -> None:
     check_near(got, d, 1000)
 
 
-@pytest.mark.parametrize("batch", [1, 7, 64, None])
-@pytest.mark.parametrize("model", MODELS)
+@sampled("model, batch", itertools.product(MODELS, [1, 7, 64, None]), 3)
 def test_a_step_that_is_not_ok_is_not_taken(model: str, batch: int | None) -> None:
     d = descent(model, batch, True, guard=1.2 if model == "vector" else 50.0, lr=30.0)
     got = whole(d, 100)
@@ -397,7 +396,7 @@ def uses_of_columns(n: Dim) -> tuple[list[Node], list[Node], list[Node]]:
     return [x, y, k], [held], uses
 
 
-@sampled("shuffle, batch", itertools.product([False, True], [1, 3, 20, None]), 3)
+@covered("shuffle, batch", [False, True], [1, 3, 20, None])
 def test_every_use_of_columns(shuffle: bool, batch: int | None) -> None:
     n = Dim()
     data, fixed, uses = uses_of_columns(n)

@@ -63,10 +63,13 @@ def by_fit_global(u, v, start, options):
     return fit.verdict, fit.params["a"][0], fit.params["k"], fit.params["c"][0]
 
 
-@pytest.mark.fuzz
-@pytest.mark.parametrize("entry", [by_fit, by_fit_many, by_fit_global])
-@pytest.mark.parametrize(("make", "loss", "verdict"), EVERYDAY)
-def test_an_everyday_fit_does_not_depend_on_units(make, loss, verdict, entry):
+ENTRIES = [by_fit, by_fit_many, by_fit_global]
+
+
+@sampled("everyday, entry", itertools.product(EVERYDAY, ENTRIES), 2)
+def test_an_everyday_fit_does_not_depend_on_units(everyday, entry):
+    make, loss, verdict = everyday
+
     def found(u, v):
         options = {**(dict(loss=loss) if loss else {}), **make(u, v)}
         told, *params = entry(u, v, dict(a=v, k=1 / u, c=0.15 * v), options)
@@ -83,7 +86,7 @@ def test_an_everyday_fit_does_not_depend_on_units(make, loss, verdict, entry):
 METHODS, SIZES = ["bfgs", "lbfgs", "cg", "newton", "nelder_mead"], [1e-12, 1.0, 1e12]
 
 
-@sampled("method, u, v", itertools.product(METHODS, SIZES, SIZES), 2)
+@sampled("method, u, v", itertools.product(METHODS, SIZES, SIZES), 4)
 def test_a_minimum_of_numbers_in_units_of_their_own(method, u, v):
     def valley(a, b):
         return (1 - a) ** 2 + 10 * (b - a**2) ** 2 + 2

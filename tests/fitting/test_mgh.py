@@ -13,7 +13,7 @@ import numpy as np
 
 import descend
 from fitting.mgh import PROBLEMS, Problem
-from whole import sampled
+from whole import covered, sampled
 
 FACTORS = (1, 10, 100)
 ELSEWHERE = {
@@ -68,7 +68,7 @@ def stands_still(problem: Problem, x: np.ndarray) -> bool:
     return True
 
 
-@sampled("name, factor", itertools.product(PROBLEMS, FACTORS), 2)
+@covered("name, factor", PROBLEMS, FACTORS)
 def test_problem(name: str, factor: int) -> None:
     problem = PROBLEMS[name]
     fit = solve(problem, factor)

@@ -9,7 +9,7 @@ import pytest
 
 import descend
 from fitting.nist import MODELS, PATH, Problem, problems
-from whole import sampled
+from whole import covered
 
 PROBLEMS = problems()
 RUNS = [(name, start) for name in PROBLEMS for start in (1, 2)]
@@ -42,7 +42,7 @@ def test_function(name: str, start: int) -> None:
     check(problem, descend.fit(problem.function, x, y, start=problem.starts[start - 1]))
 
 
-@sampled("name, start", RUNS, 2)
+@covered("name, start", PROBLEMS, (1, 2))
 def test_formula(name: str, start: int) -> None:
     problem = PROBLEMS[name]
     start_at = problem.starts[start - 1]

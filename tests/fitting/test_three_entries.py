@@ -65,7 +65,7 @@ def agrees(name: str, loss: str, start: str, seed: int = 0) -> None:
             assert far <= apart * np.std(y - prediction)
 
 
-@sampled("name, loss, start", NO_START + SLICE, 4)
+@sampled("name, loss, start", NO_START + SLICE, 5)
 def test_all_entries_end_at_the_same_minimum(name: str, loss: str, start: str) -> None:
     agrees(name, loss, start)
 
@@ -126,7 +126,7 @@ def number(model: Any, loss: str) -> int:
 CELLS = itertools.product(TRUTHS, LOSSES, (0.0, 0.05), ("no start", "near", "bounded"))
 
 
-@sampled("made, loss, noise, begun", CELLS, 11)
+@sampled("made, loss, noise, begun", CELLS, 31)
 def test_exact_data_bounds_and_what_is_not_determined_too(made, loss, noise, begun):
     model, truth = made
     rng = np.random.default_rng(number(model, loss))

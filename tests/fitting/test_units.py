@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import warnings
 
 import numpy as np
@@ -54,9 +55,11 @@ def test_least_deviations_where_parameters_are_decades_apart(loss):
     assert np.mean(np.abs(y - fit.predict(t))) <= at_truth
 
 
-@pytest.mark.parametrize("method", ["bfgs", "lbfgs", "cg", "newton", "nelder_mead"])
-@pytest.mark.parametrize("unit", [1e-16, 1e16])
-@pytest.mark.parametrize("start", [[3.0, 1.0], [0.0, 0.0]])
+STARTS = [[3.0, 1.0], [0.0, 0.0]]
+SOLVERS = ["bfgs", "lbfgs", "cg", "newton", "nelder_mead"]
+
+
+@sampled("method, unit, start", itertools.product(SOLVERS, [1e-16, 1e16], STARTS), 3)
 def test_a_minimum_does_not_depend_on_the_units_of_the_function(method, unit, start):
     found = descend.minimize(
         lambda x: unit * ((x[0] - 2) ** 2 + 10 * (x[1] + 1) ** 2 + 3),

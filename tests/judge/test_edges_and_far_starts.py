@@ -8,7 +8,7 @@ import pytest
 from scipy.optimize import least_squares
 
 import descend
-from whole import sampled
+from whole import covered, sampled
 
 YEARS = np.arange(1990, 2021).astype(float)
 
@@ -42,8 +42,7 @@ def test_a_peak_is_found_from_beside_it_or_that_is_said(loss, start):
     assert not quasi.success or quasi.params["m"] == pytest.approx(1.0, abs=0.1)
 
 
-@pytest.mark.parametrize("optimizer", [None, "bfgs", "cg"])
-@pytest.mark.parametrize("loss", ["huber", "mse"])
+@covered("optimizer, loss", [None, "bfgs", "cg"], ["huber", "mse"])
 def test_growth_over_years_has_a_minimum(loss, optimizer):
     y = 5 * np.exp(0.03 * (YEARS - 2000)) + 0.1 * np.random.default_rng(2).normal(size=31)
     best = least_squares(lambda p: np.exp(p[0] + p[1] * (YEARS - 2005)) - y, [1.7, 0.03]).x

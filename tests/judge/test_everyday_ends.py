@@ -1,11 +1,13 @@
 """Ends that people meet: rates that are truly 0, steps of other forms, curves steeper than data."""
 
+import itertools
 import warnings
 
 import numpy as np
 import pytest
 
 import descend
+from whole import sampled
 
 warned = pytest.mark.filterwarnings("ignore::descend.DescendWarning")
 ROWS = np.arange(300.0)
@@ -25,9 +27,8 @@ def power(x, a, p):
     return a * x**p
 
 
-@pytest.mark.parametrize("model", [fading, power])
-@pytest.mark.parametrize("rows", [8, 20, 400])
-@pytest.mark.parametrize("unit", [1e-9, 1.0, 1e9])
+@sampled("model, rows, unit",
+         itertools.product([fading, power], [8, 20, 400], [1e-9, 1.0, 1e9]), 5)  # fmt: skip
 def test_a_rate_that_is_truly_zero_is_a_minimum(model, rows, unit):
     """Noise about a constant: the least squares are no more than those about the mean."""
     x = np.linspace(1, 5, rows)

@@ -9,6 +9,7 @@ import descend
 import descend.judge.verdict as verdict_module
 from descend.judge.clear import clear_by_graph
 from descend.run.ends import MANY_ROWS, WARM
+from whole import covered
 
 N = WARM * MANY_ROWS
 X = np.linspace(0.0, 4.0, N)
@@ -54,8 +55,7 @@ def closer(monkeypatch):
     monkeypatch.setattr(verdict_module, "clear_by_graph", lambda run, look: False)
 
 
-@pytest.mark.parametrize("method", ["bfgs", "lbfgs", "cg", "newton"])
-@pytest.mark.parametrize("loss", ["mse", "huber(0.1)"])
+@covered("method, loss", ["bfgs", "lbfgs", "cg", "newton"], ["mse", "huber(0.1)"])
 def test_a_minimum_is_cleared_and_is_one(method, loss, cleared, monkeypatch):
     options = {"start": START, "optimizer": method, "loss": loss}
     y = noisy(decay(X, 2.0, 1.3, 0.5))

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import descend
+from whole import covered
 
 X = np.linspace(0.0, 1.0, 100)
 NOISE = 0.05 * np.random.default_rng(2).normal(size=100)
@@ -21,15 +22,15 @@ def wave(x, a):
     return np.sin(a * x)
 
 
-@pytest.mark.parametrize("loss", ["mae", "huber", "soft_l1", "quantile(0.3)"])
-@pytest.mark.parametrize(
-    ("model", "x", "y", "start", "right"),
-    [
-        (peak, 1e9 * X, PEAK, dict(a=1.0, b=0.0, c=1.0), 0.5e9),
-        (wave, TIMES, np.sin(1.759 * TIMES), dict(a=1.5), 1.759),
-    ],
-)
-def test_a_side_minimum_is_no_success_in_any_call(loss, model, x, y, start, right):
+CURVES = {
+    "peak": (peak, 1e9 * X, PEAK, dict(a=1.0, b=0.0, c=1.0), 0.5e9),
+    "wave": (wave, TIMES, np.sin(1.759 * TIMES), dict(a=1.5), 1.759),
+}
+
+
+@covered("loss, curve", ["mae", "huber", "soft_l1", "quantile(0.3)"], CURVES)
+def test_a_side_minimum_is_no_success_in_any_call(loss, curve):
+    model, x, y, start, right = CURVES[curve]
     for _ in range(9):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -10,6 +10,7 @@ import pytest
 import scipy.optimize
 
 from descend import DescendWarning, fit
+from whole import sampled
 
 N = 16
 
@@ -42,9 +43,10 @@ def lowest(x: np.ndarray, y: np.ndarray, q: float, weight: Any) -> tuple[float, 
     return min(found, key=lambda pair: pair[0])
 
 
-@pytest.mark.parametrize("q", [0.5, 0.2, 0.9])
-@pytest.mark.parametrize("column", ["", "sigma", "sample_weight"])
-@pytest.mark.parametrize("seed", [0, 1, 3])
+COLUMNS = ["", "sigma", "sample_weight"]
+
+
+@sampled("q, column, seed", itertools.product([0.5, 0.2, 0.9], COLUMNS, [0, 1, 3]), 4)
 def test_a_vertex_is_the_best_of_all(q: float, column: str, seed: int) -> None:
     x, y = data(seed)
     given = np.random.default_rng(seed + 50).uniform(0.5, 2.0, N)

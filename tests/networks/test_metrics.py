@@ -8,6 +8,7 @@ import pytest
 import descend
 from descend.methods.links import class_numbers
 from descend.trust.metrics import confusion, metrics_of_classes, metrics_of_numbers
+from whole import covered
 
 RNG = np.random.default_rng(0)
 WEIGHT = RNG.uniform(0.5, 2.0, 60)
@@ -136,8 +137,7 @@ def test_metrics_of_every_epoch_are_means_over_its_rows(tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore:(The accuracy|Every row)")
-@pytest.mark.parametrize("classes", [2, 3])
-@pytest.mark.parametrize("columns", [False, True])
+@covered("classes, columns", [2, 3], [False, True])
 def test_tables_of_every_epoch_are_those_of_scikit_learn(classes, columns):
     scores = pytest.importorskip("sklearn.metrics")
     x = RNG.normal(size=(120, 3))

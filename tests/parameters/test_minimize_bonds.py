@@ -1,12 +1,10 @@
 """Every method of `minimize` keeps every bond: against minima in closed form."""
 
-import itertools
-
 import numpy as np
 import pytest
 
 import descend
-from whole import sampled
+from whole import covered
 
 SMOOTH = ["bfgs", "lbfgs", "cg", "newton", "nelder_mead"]
 FIRST_ORDER = ["sgd", "adam", "rmsprop", "adamw"]
@@ -24,7 +22,7 @@ def bowl(a, b):
     return (a - 3) ** 2 + 2 * (b + 1) ** 2 + a * b
 
 
-@sampled("method, bonds", itertools.product(SMOOTH, BONDS), 2)
+@covered("method, bonds", SMOOTH, BONDS)
 def test_a_bowl_with_bonds(method: str, bonds: str) -> None:
     options, (a, b) = BONDS[bonds]
     start = {"a": 1.0, "b": 0.5} if "a fixed" not in bonds and "tie" not in bonds else {"a": 1.0}

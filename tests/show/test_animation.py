@@ -101,10 +101,10 @@ def test_only_what_moves_is_drawn_anew_and_looks_as_if_all_were():
 
 
 def test_a_large_film_loses_pictures_until_it_is_small(monkeypatch):
-    fit = fitted(epochs=40)
+    fit = fitted(epochs=20)
     whole = fit.animate()
     monkeypatch.setattr(animation, "MOST_BYTES", len(whole.data) - 1)
-    assert whole.frames == 41 and fit.animate().frames == 21
+    assert whole.frames == 21 and fit.animate().frames == 11
 
 
 def test_a_notebook_shows_it():
@@ -152,24 +152,26 @@ def test_a_place_where_no_film_can_be_written(tmp_path, name):
         fitted(epochs=5).animate(tmp_path / name)
 
 
-def command(tmp_path, *words):
-    table = tmp_path / "points.csv"
+@pytest.fixture
+def call(tmp_path):
+    """The words of a fit on the command line, before what is drawn."""
     rows = [f"{a},{b},{a > 0}" for a, b in zip(X, Y, strict=True)]
-    table.write_text("\n".join(["x,y,g", *rows]) + "\n")
-    call = [sys.executable, "-W", "error", "-m", "descend", "fit", str(table),
-            "y = w1*x**2 + w2*x + w3", "--start", "w1=1,w2=0,w3=1", *words]  # fmt: skip
-    return subprocess.run(call, capture_output=True, text=True, encoding="utf-8", cwd=tmp_path)
+    (tmp_path / "points.csv").write_text("\n".join(["x,y,g", *rows]) + "\n")
+    return ["fit", "points.csv", "y = w1*x**2 + w2*x + w3", "--start", "w1=1,w2=0,w3=1"]
 
 
-def test_all_of_them_on_the_command_line(tmp_path):
+def test_all_of_them_on_the_command_line(tmp_path, call):
     drawn = {
         "--plot-paths": "paths.png", "--plot-gradients": "gradients.svg", "--animate": "film.gif",
         "--plot-race": "race.png", "--plot-rates": "rates.pdf", "--plot-batch-sizes": "batch.png",
     }  # fmt: skip
-    done = command(
-        tmp_path, "--optimizer", "sgd", "--lr", "0.1", "--epochs", "20", "--race", "sgd,adam,lbfgs",
+    words = [
+        *call, "--optimizer", "sgd", "--lr", "0.1", "--epochs", "20", "--race", "sgd,adam,lbfgs",
         "--rates", "0.01,0.1,3", *[word for pair in drawn.items() for word in pair],
-    )  # fmt: skip
+    ]  # fmt: skip
+    done = subprocess.run([sys.executable, "-W", "error", "-m", "descend", *words],
+                          capture_output=True, text=True, encoding="utf-8",
+                          cwd=tmp_path)  # fmt: skip
     assert done.returncode == 0 and done.stderr == "", done.stderr
     for name in drawn.values():
         assert f"written: {name}" in done.stdout and (tmp_path / name).stat().st_size > 1000
@@ -186,12 +188,12 @@ def test_all_of_them_on_the_command_line(tmp_path):
         (["--by", "g", "--animate", "film.gif"], "--animate is for a single fit"),
     ],
 )
-def test_what_cannot_be_drawn_is_refused_before_the_run(tmp_path, words, said):
-    done = command(tmp_path, *words)
+def test_what_cannot_be_drawn_is_refused_before_the_run(command, call, words, said):
+    done = command(*call, *words)
     assert done.returncode == 2 and said in done.stderr
 
 
-def test_numbers_race_as_well(tmp_path):
-    done = command(tmp_path, "--optimizer", "sgd", "--epochs", "9", "--plot-race", "race.svg",
+def test_numbers_race_as_well(tmp_path, command, call):
+    done = command(*call, "--optimizer", "sgd", "--epochs", "9", "--plot-race", "race.svg",
                    "--race", "lr=0.01,0.1")  # fmt: skip
     assert done.returncode == 0 and (tmp_path / "race.svg").exists(), done.stderr

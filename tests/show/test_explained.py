@@ -5,8 +5,6 @@ from __future__ import annotations
 import ast
 import itertools
 import re
-import subprocess
-import sys
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -19,6 +17,7 @@ import descend
 from descend import networks as nn
 from descend.show.expressions import value_text
 from descend.words import LANGUAGES, words_of
+from show.conftest import Run
 from whole import sampled
 
 UNARY = ("np.sin({})", "np.cos({})", "np.exp({})", "np.tanh({})", "np.log(2 + ({})**2)",
@@ -385,19 +384,13 @@ def test_hostile_names_do_no_harm_in_a_picture() -> None:
     assert "<b>" not in told.to_svg()
 
 
-def test_picture_and_page_on_the_command_line(tmp_path: Path) -> None:
-    call = [sys.executable, "-m", "descend", "explain", "3*x1**2 + 4*x2**2", "--at", "x1=1,x2=2"]
-    done = subprocess.run(
-        [*call, "--svg", "graph.svg", "--html", "page.html", "--lang", "zh"], cwd=tmp_path,
-        capture_output=True, text=True, encoding="utf-8",
-    )  # fmt: skip
+def test_picture_and_page_on_the_command_line(tmp_path: Path, command: Run) -> None:
+    call = ["explain", "3*x1**2 + 4*x2**2", "--at", "x1=1,x2=2"]
+    done = command(*call, "--svg", "graph.svg", "--html", "page.html", "--lang", "zh")
     assert done.returncode == 0, done.stderr
     assert "written: graph.svg" in done.stdout and "written: page.html" in done.stdout
     picture = (tmp_path / "graph.svg").read_text(encoding="utf-8")
     assert picture.startswith("<svg ") and "反向传播" in picture
     assert (tmp_path / "page.html").read_text(encoding="utf-8").startswith("<!doctype html>")
-    wrong = subprocess.run(
-        [*call, "--svg", "graph.png"], cwd=tmp_path, capture_output=True, text=True,
-        encoding="utf-8",
-    )  # fmt: skip
+    wrong = command(*call, "--svg", "graph.png")
     assert wrong.returncode == 2 and 'the graph cannot be written as "graph.png"' in wrong.stderr

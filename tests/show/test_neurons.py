@@ -1,8 +1,5 @@
 """The units of a network over two columns, and the boundary over any two of them."""
 
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 
@@ -126,15 +123,13 @@ def test_what_cannot_be_drawn():
             call()
 
 
-def test_a_boundary_on_the_command_line(tmp_path):
+def test_a_boundary_on_the_command_line(tmp_path, command):
     rows = [f"{a},{b},{int(a > b)}" for a, b in ROWS.tolist()]
     (tmp_path / "points.csv").write_text("\n".join(["a,b,kind", *rows]) + "\n")
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-m", "descend", "fit", "points.csv",
-         "kind = w1*a + w2*b", "--loss", "bce_with_logits", "--start", "w1=0,w2=0", "--optimizer",
-         "sgd", "--lr", "0.1", "--epochs", "50", "--over", "b,a",
-         "--plot-boundary", "boundary.png"],
-        capture_output=True, text=True, encoding="utf-8", cwd=tmp_path,
+    done = command(
+        "fit", "points.csv", "kind = w1*a + w2*b", "--loss", "bce_with_logits", "--start",
+        "w1=0,w2=0", "--optimizer", "sgd", "--lr", "0.1", "--epochs", "50", "--over", "b,a",
+        "--plot-boundary", "boundary.png",
     )  # fmt: skip
     assert done.returncode == 0 and done.stderr == "", done.stderr
     assert (tmp_path / "boundary.png").read_bytes().startswith(b"\x89PNG")

@@ -46,7 +46,7 @@ def predict(columns):
 
 def texts(figure):
     """All texts that are drawn, with their boxes in pixels."""
-    figure.canvas.draw()
+    figure.draw_without_rendering()
     renderer = figure.canvas.get_renderer()
     found = list(figure.texts)
     for axes in figure.axes:
@@ -333,6 +333,6 @@ def test_a_wide_legend_takes_rows_not_room():
         for found in (None, lambda columns: dict.fromkeys(parts, columns["x"]))
     )
     for figure in (narrow, wide):
-        figure.canvas.draw()
+        figure.draw_without_rendering()
     widths = [figure.axes[0].get_position().width for figure in (narrow, wide)]
     assert widths[1] > 0.97 * widths[0]

@@ -1,8 +1,5 @@
 """The loss over two parameters: its values, its plane, the way on it, and what is refused."""
 
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 
@@ -96,18 +93,14 @@ def test_start_and_end_are_drawn_where_the_way_is_not_known(tmp_path):
     assert (tmp_path / "surface.svg").read_text(encoding="utf-8").startswith("<?xml")
 
 
-def test_on_the_command_line(tmp_path):
+def test_on_the_command_line(tmp_path, command):
     table = tmp_path / "points.csv"
     table.write_text("x,y\n" + "\n".join(f"{a},{b}" for a, b in zip(X, Y, strict=True)) + "\n")
-    call = [sys.executable, "-m", "descend", "fit", str(table), "y = w1*x**2 + w2*x + w3"]
+    call = ["fit", str(table), "y = w1*x**2 + w2*x + w3"]
     picture = tmp_path / "surface.png"
-    run = subprocess.run(
-        [*call, "--plot-surface", str(picture), "--over", "w1, w3"],
-        capture_output=True, text=True, encoding="utf-8",
-    )  # fmt: skip
+    run = command(*call, "--plot-surface", str(picture), "--over", "w1, w3")
     assert run.returncode == 0 and f"written: {picture}" in run.stdout
     assert picture.read_bytes().startswith(b"\x89PNG")
-    wrong = subprocess.run([*call, "--over", "w1,w3"], capture_output=True, text=True,
-                           encoding="utf-8")  # fmt: skip
+    wrong = command(*call, "--over", "w1,w3")
     assert wrong.returncode == 2 and "add --plot-surface FILE" in wrong.stderr
 

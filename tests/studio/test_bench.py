@@ -374,6 +374,73 @@ def test_a_rate_that_is_set_while_it_compiles_is_kept() -> None:
     run(talk)
 
 
+def goes_on(
+    *orders: str, first: str = "", carried: bool
+) -> tuple[dict[str, Any], list[str]]:
+    """What comes of orders that are given while a setup is compiled; and what waited."""
+    found: dict[str, Any] = {}
+    waited: list[str] = []
+
+    async def talk(bench: Bench) -> None:
+        bench.set_speed(0)
+        if first:
+            after(bench.session, first)
+        bench.tell_waiting(lambda: waited.append(bench.waits))
+        putting = asyncio.create_task(bench.put(dataclasses.replace(PARABOLA, seed=3)))
+        await asyncio.sleep(0)
+        for name in orders:
+            bench.order(name)
+        assert await putting and bench.setup.seed == 3
+        found.update(seen(bench.session))
+        while found["sequence"] < 1 + carried:  # the pace is an order too
+            found.update(seen(bench.session, int(found["sequence"])))
+
+    run(talk)
+    return found, waited
+
+
+@pytest.mark.parametrize(
+    ("orders", "waited", "updates", "playing"),
+    [
+        (["toggle"], ["play", ""], 0, 1), (["play"], ["play", ""], 0, 1),
+        (["example"], ["example", ""], 1, 0), (["batch", "epoch"], ["batch", "epoch", ""], 100, 0),
+        (["toggle", "batch"], ["play", "batch", ""], 1, 0),
+        (["batch", "toggle"], ["batch", "play", ""], 0, 1),
+        (["toggle", "toggle"], ["play", ""], 0, 0), (["epoch", "reset"], ["epoch", ""], 0, 0),
+        (["epoch", "pause"], ["epoch", ""], 0, 0),
+    ],
+)  # fmt: skip
+def test_the_last_order_waits_for_what_is_compiled(
+    orders: list[str], waited: list[str], updates: int, playing: int
+) -> None:
+    frame, told = goes_on(*orders, carried=bool(updates or playing))
+    assert told == waited
+    assert (frame["updates"], frame["playing"]) == (updates, playing)
+
+
+def test_a_run_that_plays_is_paused_while_another_is_compiled() -> None:
+    frame, told = goes_on("toggle", first="play", carried=False)
+    assert told == [] and frame["playing"] == 0
+
+
+def test_an_order_for_a_setup_that_is_refused_is_forgotten() -> None:
+    async def talk(bench: Bench) -> None:
+        wrong = dataclasses.replace(PARABOLA, formula="z = a*x")
+        putting = asyncio.create_task(bench.put(wrong))
+        await asyncio.sleep(0)
+        bench.order("epoch")
+        with pytest.raises(UsageError, match="batch takes no 0"):
+            bench.order("batch", 0)
+        assert bench.waits == "epoch"
+        with pytest.raises(FormulaError, match="no column"):
+            await putting
+        assert bench.waits == "" and seen(bench.session)["updates"] == 0
+        bench.order("batch")  # there is nothing to wait for
+        assert seen(bench.session, 0)["updates"] == 1
+
+    run(talk)
+
+
 def test_points_are_added_to_the_curves_table() -> None:
     async def talk(bench: Bench) -> None:
         await bench.put(*bench.with_points([(0.5, 3.0), (0.25, 1.0)]))
@@ -413,5 +480,17 @@ def test_an_own_table_stays_for_other_setups() -> None:
         await bench.put(setup, found)
         await bench.put(dataclasses.replace(setup, formula="y = a*x**2 + b"))
         assert bench.session.descent.n_rows == 4
+
+    run(talk)
+
+
+def test_nobody_is_told_of_orders_where_none_waits() -> None:
+    async def talk(bench: Bench) -> None:
+        told: list[str] = []
+        bench.tell_waiting(lambda: told.append(bench.waits))
+        with pytest.raises(FormulaError):
+            await bench.put(dataclasses.replace(PARABOLA, formula="z = a*x"))
+        bench.order("pause")
+        assert await bench.put(dataclasses.replace(PARABOLA, seed=1)) and told == []
 
     run(talk)

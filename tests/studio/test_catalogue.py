@@ -11,7 +11,7 @@ from descend.words import LANGUAGES, TAGS, preferred, table_of
 
 SUBJECTS = ("studio", "lessons", "takeaway")
 WORDS = table_of("studio")
-GAP = re.compile(r"\{(\w+)\}")
+GAP = re.compile(r"\{(\w+)(?::\w+\|\w+)?\}")
 STUDIO = files("descend.studio")
 WEB_WORDS = {  # what the module that draws asks for
     "fit", "loss", "progress", "parameters", "epoch_count", "step_count", "loss_now", "loss_epoch",
@@ -20,7 +20,8 @@ WEB_WORDS = {  # what the module that draws asks for
     "accuracy", "held_accuracy", "legend_held", "true_value", "predicted_value", "example_row",
     "example_class", "surface_described", "pairs_described", "table_described", "paths_described",
     "units_title", "layer_name", "units_described", "slope_title", "across", "up",
-    "slope_described",
+    "slope_described", "units_choose", "unit_named", "unit_from", "bias", "unit_told",
+    "unit_scaled", "unit_rest", "unit_undo", "unit_close",
 }  # fmt: skip
 
 

@@ -22,7 +22,8 @@ from descend.studio.guide import (
     setup_of,
 )  # fmt: skip
 from descend.studio.lessons import LESSONS, Lesson, open_lesson, own_lesson, read_lesson
-from descend.studio.session import ORDERS, Session
+from descend.studio.orders import ORDERS
+from descend.studio.session import Session
 from descend.words import LANGUAGES
 from descend.words.glossary import missing_terms
 

@@ -11,8 +11,10 @@ import pytest
 
 from descend.errors import UsageError
 from descend.studio.frames import STATES, unpack
-from descend.studio.session import NO_FRAME, SPEEDS, Session
+from descend.studio.orders import SPEEDS
+from descend.studio.session import NO_FRAME, Session
 from descend.studio.setup import PARABOLA
+from descend.studio.way import Leg
 
 X, Y = PARABOLA.source.table().values()
 NAMES = ("w1", "w2", "w3")
@@ -272,21 +274,24 @@ def test_whoever_waits_is_told_that_the_session_is_closed(tab: Tab) -> None:
 
 
 def test_the_way_tells_the_rates_and_how_far_each_went(tab: Tab) -> None:
-    assert tab.session.way == [(0, 0.001)]
+    assert tab.session.way == [Leg(0, 0.001)]
     tab.after("lr", 0.01)  # before the first update: only the last rate counts
     tab.after("lr", 0.02)
     tab.after("batch", 150)
     tab.after("lr", 0.5)
     tab.after("example")
-    assert tab.session.way == [(150, 0.02), (1, 0.5)]
+    assert tab.session.way == [Leg(150, 0.02), Leg(1, 0.5)]
     tab.after("lr", 0.03)
-    assert tab.session.way == [(150, 0.02), (1, 0.5), (0, 0.03)]
+    assert tab.session.way == [Leg(150, 0.02), Leg(1, 0.5), Leg(0, 0.03)]
     tab.after("reset")
-    assert tab.session.way == [(0, 0.03)]
+    assert tab.session.way == [Leg(0, 0.03)]
 
 
 def test_an_order_steps_by_many(tab: Tab) -> None:
-    assert tab.after("epoch", 3)["updates"] == 300
+    seen = tab.after("epoch", 3)
+    assert seen["updates"] == 300
+    assert seen["path_epochs"].tolist() == [0, 1, 2, 3]
+    np.testing.assert_allclose(seen["paths"][3:6], by_hand(100), rtol=1e-12)
     seen = tab.after("batch", 7)
     assert seen["updates"] == 307
     np.testing.assert_allclose(seen["params"], by_hand(307), rtol=1e-12)

@@ -6,6 +6,7 @@ import dataclasses
 import io
 import json
 import shlex
+import threading
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -18,12 +19,13 @@ from hypothesis import strategies as st
 
 from descend.cli.app import main
 from descend.errors import UsageError
+from descend.studio.opened import sample_setup
 from descend.studio.samples import Table
+from descend.studio.session import Session
 from descend.studio.setup import PARABOLA, Layer, Schedule, Setup, Source, hash_of
 from descend.studio.takeaway import (
     FRAGMENT,
     LONGEST_FRAGMENT,
-    Leg,
     command,
     file_name,
     from_fragment,
@@ -31,6 +33,7 @@ from descend.studio.takeaway import (
     table_csv,
     to_fragment,
 )  # fmt: skip
+from descend.studio.way import Leg
 from descend.train.start import start
 
 ODD: Table = {
@@ -131,6 +134,32 @@ def test_a_changed_rate_is_part_of_the_way(folder: Callable[[Setup], None]) -> N
         slope = 2 * (w @ [x * x, x, 1] - (4 * x * x + 5 * x + 6))
         w = w - (0.001 if i < 150 else 0.01) * slope * np.array([x * x, x, 1])
     assert list(run_code(code).values()) == pytest.approx(w, rel=1e-12)
+
+
+def test_what_was_set_by_hand_is_part_of_the_way(folder: Callable[[Setup], None]) -> None:
+    """The code sets it after as many updates, and gives the session's numbers to the last bit."""
+    layers = (Layer(6, "tanh"), Layer(4, "tanh"))
+    setup = dataclasses.replace(sample_setup("xor"), layers=layers, lr=0.05, held=0.2)
+    folder(setup)
+    session = Session(setup)
+    for name, value in (
+        ("batch", 7), ("edit", [3, 1, 0.1]), ("edit", [8, 4, -2.5]), ("batch", 5), ("lr", 0.01),
+        ("edit", [3, 2, 1.0]), ("batch", 30), ("edit", [3, 1, 0.3]), ("undo", 1), ("batch", 2),
+    ):  # fmt: skip
+        session.order(name, value)
+    done = threading.Event()
+    session._changed = lambda _: done.set()
+    session.order("play")  # what is told when all before it is done
+    assert done.wait(20)
+    session.close()
+    session._thread.join(20)
+    way = session.way
+    assert [len(leg.edits) for leg in way] == [0, 2, 1]
+    code = python_code(setup, table_of(setup), [way[0]._replace(lr=None), *way[1:]])
+    assert "params['0.weight'][3, 1] = 0.1" in code and "params['0.bias'][3] = 1.0" in code
+    found = run_code(code)
+    for leaf, wanted in session.run.params.items():
+        np.testing.assert_array_equal(found[leaf], wanted)
 
 
 def test_a_network_is_taken_away_as_code(folder: Callable[[Setup], None]) -> None:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import descend
+from whole import covered
 
 X = np.linspace(0.1, 2.0, 40)
 Y = 2.5 * np.exp(-1.3 * X) + 0.01 * np.sin(30 * X)
@@ -55,8 +56,10 @@ def test_a_pickled_run_is_resumed_to_the_same_bits():
     assert run(20, resume=pickled(half)).params == whole.params
 
 
-@pytest.mark.parametrize("again", [copy.copy, copy.deepcopy, pickled])
-@pytest.mark.parametrize("function", ["(x - 1)**2 + y**2", lambda x, y: (x - 1) ** 2 + y**2])
+FUNCTIONS = ["(x - 1)**2 + y**2", lambda x, y: (x - 1) ** 2 + y**2]
+
+
+@covered("again, function", [copy.copy, copy.deepcopy, pickled], FUNCTIONS)
 def test_a_copy_of_a_minimum_is_the_minimum(function, again, tmp_path):
     found = descend.minimize(function, start={"x": 3.0, "y": 1.0})
     other = again(found)

@@ -1,6 +1,5 @@
 """Loops in batches: whether rows meet in a loop is read in its body, and nowhere else."""
 
-import itertools
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -9,7 +8,7 @@ import numpy as np
 import pytest
 
 import descend
-from whole import sampled
+from whole import covered
 
 X = np.random.default_rng(2).normal(size=(23, 4))
 Y = np.tanh(X.sum(1))
@@ -86,7 +85,7 @@ def as_model(function: Model, scan: Callable[..., Any]) -> Model:
     return lambda x, a, c: function(scan, x, a, c)[0]
 
 
-@sampled("name, engine", itertools.product(APART, ["native", "interpreted"]), 3)
+@covered("name, engine", APART, ["native", "interpreted"])
 def test_rows_that_ride_along_go_in_batches(name: str, engine: str) -> None:
     given: dict[str, Any] = dict(
         start=START, optimizer="adam", lr=0.02, epochs=3, batch_size=5, shuffle=True

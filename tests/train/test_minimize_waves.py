@@ -40,8 +40,10 @@ def test_no_minimum_on_the_way_is_jumped_over(name, optimizer):
         assert found.value <= height + 1e-3 * span or not farther
 
 
-@pytest.mark.parametrize("optimizer", ["auto", "nelder_mead", "cg", "lbfgs", "newton"])
-@pytest.mark.parametrize("start", [0.001, 0.5, 1.0, 2.0, 10.0])
+METHODS = ["auto", "nelder_mead", "cg", "lbfgs", "newton"]
+
+
+@sampled("optimizer, start", itertools.product(METHODS, [0.001, 0.5, 1.0, 2.0, 10.0]), 3)
 def test_a_function_that_is_not_finite_everywhere_has_its_minimum(optimizer, start):
     found = descend.minimize(lambda x: x * np.log(x), start=start, optimizer=optimizer)
     assert found.params == pytest.approx(np.exp(-1), rel=1e-6)

@@ -15,6 +15,7 @@ import pytest
 import descend
 from descend.records.record import FitRecord, Minimum, jsonable
 from descend.train.plans import MINIMA, PLANS
+from whole import covered
 
 fit_module = importlib.import_module("descend.train.fit")
 minimize_module = importlib.import_module("descend.train.minimize")
@@ -228,8 +229,7 @@ def test_first_second_and_third_fit_are_the_same(case, monkeypatch):
     assert fitted(case) == first  # as by the descents that all other calls take
 
 
-@pytest.mark.parametrize("case", MINIMISATIONS)
-@pytest.mark.parametrize("find", [descend.minimize, descend.maximize])
+@covered("case, find", MINIMISATIONS, [descend.minimize, descend.maximize])
 def test_first_second_and_third_minimisation_are_the_same(case, find, monkeypatch):
     MINIMA.clear()
     first = found(case, find)

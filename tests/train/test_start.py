@@ -6,6 +6,7 @@ import pytest
 import descend
 from descend import networks as nn
 from descend.methods.schedules import Cosine
+from whole import covered
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(103, 3))
@@ -35,8 +36,7 @@ def begun(**call):
     return descend.start(call.pop("model"), call.pop("x"), call.pop("y", None), **call)
 
 
-@pytest.mark.parametrize("name", CALLS)
-@pytest.mark.parametrize("sizes", [(1,), (7, 2, 30)])
+@covered("name, sizes", CALLS, [(1,), (7, 2, 30)])
 def test_steps_end_at_the_bits_of_one_call(name, sizes):
     call = CALLS[name]
     whole = descend.fit(call["model"], call["x"], call.get("y"), starts=1,

@@ -12,6 +12,7 @@ import numpy as np
 from descend.errors import UsageError
 from descend.result.fit import Fit
 from descend.show.numbers import duration
+from descend.show.scale import by_factors
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -161,7 +162,7 @@ class HeatMap:
 
 
 def closer(name: str, values: Array, ends: Sequence[float]) -> Array:
-    """As many values between two ends, in even steps or even ratios as before.
+    """As many values between two ends, by factors where those before rise so, or in even steps.
 
     >>> closer("lr", np.array([0.01, 0.1, 1.0]), (0.1, 0.4)).round(3)
     array([0.1, 0.2, 0.4])
@@ -171,9 +172,8 @@ def closer(name: str, values: Array, ends: Sequence[float]) -> Array:
     if len(ends) != 2 or not ends[0] < ends[1]:
         raise UsageError(f"zoom goes from one {name} to a larger one, not {tuple(ends)}")
     low, high = ends
-    ratios = values[1:] / values[:-1] if values[0] > 0 else np.zeros(0)
-    even = len(ratios) > 1 and np.ptp(ratios) < 1e-6 * ratios[0] and low > 0
-    return axis(low, high, len(values), even, np.issubdtype(values.dtype, np.integer))
+    rising = by_factors(values) and low > 0
+    return axis(low, high, len(values), rising, np.issubdtype(values.dtype, np.integer))
 
 
 def axis(low: float, high: float, count: int, by_factors: bool, whole: bool = False) -> Array:

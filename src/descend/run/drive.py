@@ -12,7 +12,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -82,8 +82,7 @@ class Watch:
         return self.callback is not None or (self.meter is not None and self.meter.each_epoch)
 
 
-@dataclass(frozen=True)
-class Ending:
+class Ending(NamedTuple):
     """How a run ended: `code` of the program, or a word for what stopped it from outside."""
 
     code: int
@@ -104,6 +103,7 @@ class _Signals:
 
 STOPPING = (signal.SIGINT, signal.SIGTERM)
 MOST_IGNORED = 2  # signals, while what was reached is being kept; the next one gives it up
+_NEVER = _Signals()
 _program: list[_Signals] = []
 """What the command line has heard since its first descent began; empty in other programs."""
 
@@ -117,7 +117,7 @@ def listening() -> Iterator[_Signals]:
     raised, until the program ends: what was reached is still to be judged and written.
     """
     if threading.current_thread() is not threading.main_thread():
-        yield _Signals()
+        yield _NEVER
         return
     heard = _program[0] if _program else _Signals()
     ours = [number for number in STOPPING if signal.getsignal(number) is signal.default_int_handler]

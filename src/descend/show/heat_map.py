@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from descend.show import canvas
 from descend.show.numbers import count, short
+from descend.show.scale import by_factors
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
 __all__ = ["edges_of", "plot_map"]
 
 Array = NDArray[Any]
-GEOMETRIC = 1.02  # factors that differ by less are one factor
-WIDE = 8  # times the first of whole numbers, the last of those that are drawn by factors
 CONTRAST = 20.0  # losses that spread farther have a logarithmic scale
 LOST, HATCH = "#d3d8de", "#8d96a1"
 
@@ -53,7 +52,7 @@ def plot_map(
     figure = canvas.new_figure(heading, [*lines, said], failed=not finite.any())
     axes = figure.subplots()
     for set_scale, own in ((axes.set_yscale, a), (axes.set_xscale, b)):
-        if _geometric(own):
+        if by_factors(own):
             set_scale("log")
     across, up = edges_of(b), edges_of(a)
     axes.set(xlim=(across[0], across[-1]), ylim=(up[0], up[-1]))
@@ -88,25 +87,6 @@ def _said(
     return "  ·  ".join(parts)
 
 
-def _geometric(values: Array) -> bool:
-    """Whether each value is about the same multiple of the one before.
-
-    Of whole numbers, which cannot be, whether they lie wider apart the larger they are.
-
-    >>> _geometric(np.geomspace(1e-3, 1, 7)), _geometric(np.linspace(1, 2, 7))
-    (True, False)
-    >>> _geometric(np.array([1.0, 2.0, 3.0, 5.0, 8.0, 13.0])), _geometric(np.arange(1.0, 20.0))
-    (True, False)
-    """
-    if len(values) < 3 or not (values > 0).all():
-        return False
-    if (values == np.rint(values)).all() and values[-1] >= WIDE * values[0]:
-        steps = np.diff(values)
-        return bool(steps[-1] >= 2 * steps[0])
-    factors = values[1:] / values[:-1]
-    return bool(factors.max() <= GEOMETRIC * factors.min()) and bool(values[-1] > 3 * values[0])
-
-
 def edges_of(values: Array) -> Array:
     """The edges between cells: half-way, on the scale of the values.
 
@@ -118,7 +98,7 @@ def edges_of(values: Array) -> Array:
     if len(values) == 1:
         half = abs(float(values[0])) / 10 or 0.5
         return np.array([values[0] - half, values[0] + half])
-    geometric = _geometric(values)
+    geometric = by_factors(values)
     own = np.log(values) if geometric else values
     middle = (own[1:] + own[:-1]) / 2
     found = np.concatenate([[2 * own[0] - middle[0]], middle, [2 * own[-1] - middle[-1]]])

@@ -11,6 +11,7 @@ import numpy as np
 
 from descend.errors import DataError, UsageError
 from descend.studio.opened import Opened
+from descend.studio.orders import check_order
 from descend.studio.report import Tape
 from descend.studio.samples import Table
 from descend.studio.session import Session
@@ -21,6 +22,8 @@ __all__ = ["Bench", "Kept"]
 Array = np.ndarray[Any, np.dtype[Any]]
 MOST_KEPT = 12
 MOST_DRAWN = 2000  # rows of a table that points are added to
+GOES = {"play": "play", "toggle": "play", "example": "example", "batch": "batch", "epoch": "epoch"}
+"""Orders that have a run go on → what waits for a setup that is being compiled."""
 
 
 class Kept(NamedTuple):
@@ -30,6 +33,7 @@ class Kept(NamedTuple):
         setup: of it, with the learning rate as it was set at last.
         epochs, losses: of its course.
         epoch, loss, state: where it stood.
+        edited: whether weights were set by hand on its way.
     """
 
     setup: Setup
@@ -38,6 +42,7 @@ class Kept(NamedTuple):
     epoch: int
     loss: float
     state: str
+    edited: bool
 
 
 class Bench:
@@ -52,6 +57,7 @@ class Bench:
         runs: those that were kept.
         tape: the frames of the run that were shown.
         notes: what is to be said of how the table was read.
+        waits: the order that is carried out as soon as a setup is compiled; empty for none.
     """
 
     setup: Setup
@@ -62,7 +68,9 @@ class Bench:
         self._playing: Callable[[bool], None] = lambda _: None
         self.runs: list[Kept] = []
         self.notes: tuple[str, ...] = ()
-        self._turn = 0
+        self._turn, self._making = 0, 0
+        self.waits, self._value = "", 1.0
+        self._waiting: Callable[[], None] = lambda: None
         self.closed = False
         self.tape = Tape()
         self.speed: int | None = None
@@ -70,6 +78,37 @@ class Bench:
     def tell_playing(self, told: Callable[[bool], None]) -> None:
         """Have somebody told, in the run's thread, whenever the run begins or ends to go on."""
         self._playing = told
+
+    def tell_waiting(self, told: Callable[[], None]) -> None:
+        """Have somebody told whenever another order waits, or none any more."""
+        self._waiting = told
+
+    def order(self, name: str, value: Any = 1.0) -> None:
+        """Have something done with the run: with the next one, while its setup is compiled.
+
+        An order that has a run go on is meant for the setup that was just asked for, and waits for
+        it. The last one pressed counts: each of them ends what the others began, and whoever
+        presses twice while nothing is seen to happen wants it once. Play, while it waits, is taken
+        back by Play, as a run that plays is paused; so is any of them by Pause or Reset.
+
+        Raises:
+            UsageError: as of `Session.order`.
+        """
+        goes = GOES.get(name)
+        if not self._making or (name == "toggle" and self.session.playing):
+            self.session.order(name, value)
+        elif goes is not None:
+            check_order(name, value)
+            taken_back = name == "toggle" and self.waits == "play"
+            self._wait_for("" if taken_back else goes, value)
+        else:
+            self.session.order(name, value)
+            if self.waits and name in ("pause", "reset"):
+                self._wait_for("")
+
+    def _wait_for(self, name: str, value: Any = 1.0) -> None:
+        self.waits, self._value = name, value
+        self._waiting()
 
     async def put(self, setup: Setup, opened: Opened | None = None) -> bool:
         """Make a session of a setup, off the loop, and close the one before.
@@ -88,7 +127,15 @@ class Bench:
         before = getattr(self, "session", None)
         rate = None if before is None else self.setup.lr
         table = opened.table if opened is not None else self._table_of(setup.source)
-        session = await asyncio.to_thread(Session, setup, table, self._playing)
+        self._making += 1
+        try:
+            session = await asyncio.to_thread(Session, setup, table, self._playing)
+        except BaseException:
+            self._making -= 1
+            if not self._making and self.waits:
+                self._wait_for("")  # it was not meant for the run that stays
+            raise
+        self._making -= 1
         if turn != self._turn or self.closed:
             session.close()
             return False
@@ -106,6 +153,9 @@ class Bench:
             session.order("speed", self.speed)
         if before is not None:
             before.close()
+        if self.waits:
+            session.order(self.waits, self._value)
+            self._wait_for("")
         return True
 
     def _table_of(self, source: Source) -> Table:
@@ -162,7 +212,8 @@ class Bench:
         """Keep the run as it stands; the oldest one goes where there are many."""
         epochs, losses = self.session.course()
         now = self.session.standing
-        self.runs.append(Kept(self.setup, epochs, losses, now.epoch, now.loss, now.state))
+        edited = any(leg.edits for leg in self.session.way)
+        self.runs.append(Kept(self.setup, epochs, losses, *now, edited))
         del self.runs[:-MOST_KEPT]
 
     def close(self) -> None:

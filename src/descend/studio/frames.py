@@ -54,7 +54,7 @@ def pack(head: Mapping[str, float], blocks: Mapping[str, Sequence[float] | Array
     >>> frame = pack(dict.fromkeys(HEAD, 0.0) | {"loss": 2.5}, dict.fromkeys(BLOCKS, [1.0]))
     >>> head, blocks = unpack(frame)
     >>> head["loss"], head["version"], blocks["params"]
-    (2.5, 2.0, array([1.]))
+    (2.5, 3.0, array([1.]))
     """
     own = {**head, "version": float(VERSION)}
     parts = [np.asarray(blocks[name], LITTLE) for name in BLOCKS]

@@ -87,6 +87,7 @@ class Studio:
         bench = Bench()
         view = View(key, language, bench)
         bench.tell_playing(_in_loop(loop, view.show_playing))
+        bench.tell_waiting(view.show_waiting)
         complaint = ""
         try:
             await bench.put(self._setup, self._opened)
@@ -200,7 +201,9 @@ def _obey(view: View, drawn: asyncio.Event, message: dict[str, Any]) -> None:
         if math.isfinite(x) and math.isfinite(y):
             view.add_point(x, y)
     else:
-        view.bench.session.order(str(name), float(message.get("value", 1)))
+        value = message.get("value", 1)
+        several = isinstance(value, list)
+        view.bench.order(str(name), [*map(float, value)] if several else float(value))
 
 
 def _in_loop(loop: asyncio.AbstractEventLoop, call: Callable[..., Any]) -> Callable[..., None]:

@@ -13,9 +13,10 @@ from descend.studio.frames import unpack
 from descend.studio.guide import Guide
 from descend.studio.lessons import find_lesson
 from descend.studio.opened import read_file
+from descend.studio.orders import MOST_STEPS
 from descend.studio.report import MOST_FRAMES, report_html
 from descend.studio.samples import Table
-from descend.studio.session import MOST_STEPS, NO_FRAME, Session
+from descend.studio.session import NO_FRAME, Session
 from descend.studio.setup import PARABOLA, Setup
 from descend.words import LANGUAGES, words_of
 

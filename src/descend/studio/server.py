@@ -26,8 +26,8 @@ from descend.studio.guard import Guard
 from descend.studio.guide import check_lessons
 from descend.studio.lessons import LESSONS, find_lesson
 from descend.studio.opened import read_file
+from descend.studio.orders import ORDERS
 from descend.studio.page import FAVICON, Studio
-from descend.studio.session import ORDERS
 
 __all__ = ["serve"]
 

@@ -14,19 +14,21 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from descend.errors import UsageError
 from descend.records.record import History
 from descend.studio.descent import Descent
-from descend.studio.frames import NO_ROW, PLANES, STATES, Seen, pack
+from descend.studio.frames import NO_ROW, STATES, Seen, pack
 from descend.studio.narration import Course, Told, narrate
+from descend.studio.orders import ORDERS, SPEED, SPEEDS, check_order
 from descend.studio.samples import Table
 from descend.studio.setup import Setup
 from descend.studio.slope import Slope
 from descend.studio.trail import Trail, last, thinned
 from descend.studio.views import View
+from descend.studio.way import Leg, Way
+from descend.studio.weights import Weights
 from descend.train.start import SteppedRun
 
-__all__ = ["NO_FRAME", "ORDERS", "SLICE_SECONDS", "SPEED", "SPEEDS", "Session"]
+__all__ = ["NO_FRAME", "SLICE_SECONDS", "Session"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Taker = Callable[[int, bytes], None]
@@ -41,16 +43,9 @@ GROWTH = 4  # times the steps of the slice before, at most
 FILL = 0.75  # of a slice's time is planned for, so that a slower moment stays within it
 CALM = 0.25  # seconds without an order, after which there is time for more than frames
 MOST_POINTS = 1024
-MOST_STEPS = 1_000_000  # batches or epochs of one order
 MOST_PATHS, MOST_ON_PATHS = 8, 256  # parameters whose way is kept, and places on it
 LOOKED = 0.05  # seconds between two pictures that take long, while it plays
 CHEAP = 0.0004  # seconds of a picture that may be made for every frame
-
-SPEEDS = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1e3, 3e3, 1e4, 3e4, 1e5, 3e5, 1e6, math.inf)
-"""Examples a second; the last is as fast as it goes."""
-SPEED = SPEEDS.index(3e3)
-"""The one to begin with."""
-RATES = (1e-6, 10.0)  # the learning rates that are taken
 
 
 class Standing(NamedTuple):
@@ -91,7 +86,7 @@ class Session:
     _since: float  # when the last slice began
     _earned: float  # steps that the speed allows and that were not made
     _seen: Seen
-    _rates: list[tuple[int, float]]  # updates at which a learning rate was set, and it
+    _way: Way
     _told: Told
     _told_at: float
 
@@ -104,6 +99,7 @@ class Session:
         self.descent = Descent(setup, setup.source.table() if table is None else table)
         self.view = View(self.descent)
         self.slope = Slope(self.descent)
+        self.weights = Weights(self.descent, self.view.units)
         self._changed, self._clock = changed, clock
         self._lr, self._speed = setup.lr, SPEED
         self._per_epoch = -(-self.descent.n_rows // self.descent.batch_size)
@@ -133,16 +129,13 @@ class Session:
 
         Args:
             name: one of `ORDERS`.
-            value: how many examples, batches or epochs; the rate; the number of a speed; where
-                parameters begin, by name.
+            value: how many examples, batches or epochs; the rate; the number of a speed, of a
+                plane or of a unit; a unit, a place and a weight; where parameters begin, by name.
 
         Raises:
             UsageError: there is no such order, or it takes no such value.
         """
-        if name not in ORDERS:
-            raise UsageError(f'there is no order "{name}"', remedy=f"say {', '.join(ORDERS)}")
-        if not ORDERS[name].takes(value):
-            raise UsageError(f"{name} takes no {value!r}")
+        check_order(name, value)
         with self._wake:
             self._orders.append((name, value))
             self._wake.notify()
@@ -172,7 +165,7 @@ class Session:
             "params": [one.label for one in d.shown], "norms": any(o.is_norm for o in d.shown),
             "paths": min(len(d.shown), MOST_PATHS), "sloped": self.slope.is_there,
             "accuracy": d.has_accuracy, "batch_size": d.batch_size, "examples": d.takes_examples,
-            **self.view.scene(d.first),
+            **self.view.scene(d.first), **self.weights.scene(),
         }  # fmt: skip
 
     def course(self) -> tuple[Array, Array]:
@@ -182,10 +175,9 @@ class Session:
         return thinned(epochs, MOST_POINTS), thinned(losses, MOST_POINTS)
 
     @property
-    def way(self) -> list[tuple[int, float]]:
-        """The learning rates of the run so far, each with how many updates were made by it."""
-        ends = [at for at, _ in self._rates[1:]] + [self._run.updates]
-        return [(end - at, lr) for (at, lr), end in zip(self._rates, ends, strict=True)]
+    def way(self) -> list[Leg]:
+        """The way of the run so far; its first leg says the rate that it began with."""
+        return self._way.legs(self._updates)
 
     @property
     def run(self) -> SteppedRun:
@@ -331,7 +323,8 @@ class Session:
 
     def _restart(self) -> None:
         self._run = self.descent.first.copy()
-        self._rates = [(0, self._lr)]
+        self._way = Way(self._lr)
+        self.weights.forget()
         if self.descent.has_rate:
             self._run.set(lr=self._lr)
         self._updates = self._epoch = 0
@@ -347,6 +340,27 @@ class Session:
         self._told, self._told_at = Told("ready", {"loss": self._loss}), -math.inf
         self._seen = NO_ROW
         self._surface_of = -1
+
+    def _set_rate(self, lr: float) -> None:
+        self._lr = lr
+        self._way.set_rate(self._updates, lr)
+        if self.descent.has_rate:
+            self._run.set(lr=lr)
+
+    def _set_speed(self, number: int) -> None:
+        self._speed = number
+        self._since, self._earned = self._clock(), 0.0
+
+    def _moved(self) -> None:
+        """Look anew where parameters were set by hand."""
+        leaves = self.descent.leaves(self._run)
+        self._before = self._params = self.descent.numbers(leaves)
+        self._loss = self.descent.loss(leaves, True)
+        if not self._updates:
+            self._start_loss = self._loss
+        self._within.add((self._position(), self._loss))
+        self._path.add((self._position(), *self._params[:MOST_PATHS]))
+        self._seen = NO_ROW
 
     def _one_example(self) -> None:
         """A step of one row."""
@@ -376,12 +390,12 @@ class Session:
             "loss": self._loss, "epoch_loss": last(losses), "lr": self._lr,
             "held_loss": last(held), "accuracy": last(self._column("accuracy")),
             "held_accuracy": last(self._column("validation_accuracy")),
-            "speed": SPEEDS[self._speed], **self._seen._asdict(),
+            "speed": SPEEDS[self._speed], **self._seen._asdict(), **self.weights.head(),
         }  # fmt: skip
         within, path = self._within.rows, self._path.rows
         return pack(head, {
             "params": self._params, "before": self._before, "surface": self._seen_surface(),
-            "maps": self._maps,
+            "maps": self._maps, "weights": self.weights.numbers(run),
             "epochs": thinned(epochs, MOST_POINTS), "losses": thinned(losses, MOST_POINTS),
             "held": thinned(held, MOST_POINTS),
             "within_epochs": within[:, 0], "within_losses": within[:, 1],
@@ -427,72 +441,3 @@ class Session:
                 self.descent.n_rows, *(self._end() if run.ended else ()),
             ))  # fmt: skip
         return self._told
-
-
-class _Order(NamedTuple):
-    """What an order does, and the values that it takes."""
-
-    carry_out: Callable[[Session, Any], None]
-    takes: Callable[[Any], bool] = lambda value: value == 1
-
-
-def _set_rate(session: Session, lr: float) -> None:
-    session._lr, at = lr, session._run.updates
-    session._rates = [*(row for row in session._rates if row[0] < at), (at, lr)]
-    if session.descent.has_rate:
-        session._run.set(lr=lr)
-
-
-def _set_speed(session: Session, number: float) -> None:
-    session._speed = int(number)
-    session._since, session._earned = session._clock(), 0.0
-
-
-def _reset(session: Session, _: float) -> None:
-    session._play(False)
-    session._restart()
-
-
-def _stepping(session: Session, **by: int) -> None:
-    """A single step, which pauses the run; one that has ended begins again."""
-    if "examples" in by and not session.descent.takes_examples:
-        return
-    session._play(False)
-    if session._run.ended:
-        session._restart()
-    session._step(**by) if "examples" not in by else session._one_example()
-
-
-def _choose_plane(session: Session, plane: float) -> None:
-    if session.slope.takes(plane):
-        session.slope.choose(int(plane))
-
-
-def _begin(session: Session, values: dict[str, float]) -> None:
-    """Begin at other values of some parameters."""
-    session.descent.begin_at(values)
-    _reset(session, 1.0)
-
-
-def _counts(value: Any) -> bool:
-    return value in range(1, MOST_STEPS)
-
-
-def _are_starts(values: Any) -> bool:
-    return isinstance(values, dict) and all(math.isfinite(v) for v in values.values())
-
-
-ORDERS = {
-    "play": _Order(lambda s, _: s._play(True)),
-    "pause": _Order(lambda s, _: s._play(False)),
-    "toggle": _Order(lambda s, _: s._play(not s._playing)),
-    "example": _Order(lambda s, _: _stepping(s, examples=1)),
-    "batch": _Order(lambda s, v: _stepping(s, batches=int(v)), _counts),
-    "epoch": _Order(lambda s, v: _stepping(s, epochs=int(v)), _counts),
-    "reset": _Order(_reset),
-    "begin": _Order(_begin, _are_starts),
-    "plane": _Order(_choose_plane, lambda v: v in range(PLANES * PLANES)),
-    "lr": _Order(_set_rate, lambda v: RATES[0] <= v <= RATES[1]),
-    "speed": _Order(_set_speed, lambda v: v in range(len(SPEEDS))),
-}
-"""What a session may be told to do."""

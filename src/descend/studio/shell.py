@@ -6,9 +6,7 @@ import asyncio
 import json
 import math
 import re
-from collections.abc import Callable
 from importlib.resources import files
-from typing import Any
 
 from nicegui import background_tasks, ui
 
@@ -16,8 +14,10 @@ from descend.errors import DescendError, UsageError
 from descend.studio.bench import Bench
 from descend.studio.lessons import Lesson
 from descend.studio.opened import Opened
+from descend.studio.orders import SPEED, SPEEDS
 from descend.studio.panels.data import DataPanel
 from descend.studio.panels.descent import DescentPanel
+from descend.studio.panels.fields import Slider
 from descend.studio.panels.lesson import LessonPanel
 from descend.studio.panels.map import MapPanel
 from descend.studio.panels.model import ModelPanel
@@ -26,7 +26,6 @@ from descend.studio.panels.runs import RunsPanel
 from descend.studio.panels.steps import StepsPanel
 from descend.studio.panels.takeaway import HASH, TakeAwayPanel
 from descend.studio.samples import SAMPLES
-from descend.studio.session import SPEED, SPEEDS
 from descend.studio.setup import PARABOLA, Setup
 from descend.studio.speech import Speech, text_of
 from descend.words import LANGUAGES, TAGS, words_of
@@ -39,6 +38,7 @@ STEPS = (
     ("reset", "restart_alt", "R"),
 )  # fmt: skip
 """The orders with a button: their word, their picture, their key."""
+WAITS = "hourglass_empty"
 RATES = (-5.0, 0.3, 0.1)  # powers of ten of the learning rate: from, to, by
 THEMES = ((None, "brightness_auto"), (False, "light_mode"), (True, "dark_mode"))
 PANELS: tuple[type[Panel], ...] = (
@@ -66,8 +66,6 @@ class View:
         """Make the page; with words on why it does not begin with what was asked for."""
         self._client = ui.context.client
         self._playing = self.bench.session.playing
-        self._speed = SPEED
-        self._lr = math.log10(self.bench.setup.lr)
         ui.add_css(files("descend.studio").joinpath("page.css").read_text("utf-8"))
         ui.page_title("descend studio")
         self._dark = ui.dark_mode(None)
@@ -126,10 +124,11 @@ class View:
         with ui.element("div").classes("titles"):
             with ui.element("h1"):
                 self._speech.text("title")
-            formula = text_of("div").classes("formula")
-            self._speech.name(formula.set_text, lambda: shown_model(self.bench.setup))
-            lesson = text_of("div").classes("lesson")
-            self._speech.name(lesson.set_text, self._lesson)
+            with ui.element("div").classes("described"):
+                formula = text_of("div").classes("formula")
+                self._speech.name(formula.set_text, lambda: shown_model(self.bench.setup))
+                lesson = text_of("div").classes("lesson")
+                self._speech.name(lesson.set_text, self._lesson)
         with ui.element("nav").classes("bar") as bar:
             self._speech.label(bar, "panels")
             self._bars = {name: self._build_bar(name) for name in self._panels}
@@ -190,65 +189,37 @@ class View:
             self._play = ui.button(icon="play_arrow", color=None).classes("play")
             self._play.props("unelevated no-caps")
             self._play.props["aria-keyshortcuts"] = "Space"
-            self._play.on_click(lambda _: self.bench.session.order("toggle"))
-            self._speech.name(
-                self._play.set_text, lambda: self._speech.say("pause" if self._playing else "play")
-            )
+            self._play.on_click(lambda _: self.bench.order("toggle"))
+            self._speech.name(self._play.set_text, self._play_said)
             self._steps = {}
             for order, icon, key in STEPS:
                 button = ui.button(icon=icon, color=None).props("outline no-caps").classes(order)
                 button.props["aria-keyshortcuts"] = key
-                button.on_click(lambda _, asked=order: self.bench.session.order(asked))
+                button.on_click(lambda _, asked=order: self.bench.order(asked))
                 self._speech.name(button.set_text, order)
                 self._steps[order] = button
 
     def _build_sliders(self) -> None:
+        speeds = (0, len(SPEEDS) - 1, 1)
         with ui.element("div").classes("sliders"):
-            self._slider("lr", RATES, self._lr, self._set_rate, lambda: f"{10**self._lr:.2g}")
-            self._slider(
-                "speed", (0, len(SPEEDS) - 1, 1), self._speed, self._set_speed, self._speed_said
+            self._rate = Slider(
+                self._speech, "lr", math.log10(self.bench.setup.lr), RATES, self._set_rate,
+                lambda _: f"{self.bench.setup.lr:.2g}",
+            )  # fmt: skip
+            speed = Slider(
+                self._speech, "speed", SPEED, speeds, self._set_speed, self._speed_said
             )
-
-    def _slider(
-        self, key: str, span: tuple[float, float, float], value: float,
-        change: Callable[[float], None], said: Callable[[], str],
-    ) -> None:  # fmt: skip
-        with ui.element("div").classes("slider"):
-            with ui.element("div").classes("said").props("aria-hidden=true"):
-                self._speech.text(key, "div")
-                shown = text_of("div").classes("value")
-            slider = ui.element("input").props("type=range").classes(key)
-            slider.props.update(dict(zip(("min", "max", "step"), span, strict=True)))
-            slider.props["value"] = value
-            self._speech.label(slider, key)
-
-        def tell(text: str) -> None:
-            shown.set_text(text)
-            slider.props["aria-valuetext"] = text
-
-        def moved(event: Any) -> None:
-            with slider.props.suspend_updates():  # it is there already
-                slider.props["value"] = event.args
-            change(float(event.args))
-            tell(said())
-
-        self._speech.name(tell, said)
-        slider.on(
-            "input", moved, throttle=0.03, js_handler="(e) => emit(Number(e.target.value))"
-        )  # fmt: skip
-        if key == "lr":
-            self._rate = slider
+        self._rate.element.classes("lr")
+        speed.element.classes("speed")
 
     def _set_rate(self, power: float) -> None:
-        self._lr = min(max(power, RATES[0]), RATES[1])
-        self.bench.set_rate(float(f"{10**self._lr:.2g}"))
+        self.bench.set_rate(float(f"{10 ** min(max(power, RATES[0]), RATES[1]):.2g}"))
 
     def _set_speed(self, number: float) -> None:
-        self._speed = min(max(int(number), 0), len(SPEEDS) - 1)
-        self.bench.set_speed(self._speed)
+        self.bench.set_speed(min(max(int(number), 0), len(SPEEDS) - 1))
 
-    def _speed_said(self) -> str:
-        speed = SPEEDS[self._speed]
+    def _speed_said(self, number: float) -> str:
+        speed = SPEEDS[min(max(int(number), 0), len(SPEEDS) - 1)]
         if speed == math.inf:
             return self._speech.say("fastest")
         return self._speech.say("a_second", count=f"{speed:,.0f}")
@@ -256,8 +227,21 @@ class View:
     def show_playing(self, playing: bool) -> None:
         """Name the button by what it does next."""
         self._playing = playing
-        self._play.set_text(self._speech.say("pause" if playing else "play"))
-        self._play.props["icon"] = "pause" if playing else "play_arrow"
+        self.show_waiting()
+
+    def show_waiting(self) -> None:
+        """Show on its button, and say, which order waits for a setup that is compiled."""
+        waits = self.bench.waits
+        self._play.set_text(self._play_said())
+        goes = "pause" if self._playing else "play_arrow"
+        self._play.props["icon"] = WAITS if waits == "play" else goes
+        for order, icon, _ in STEPS:
+            self._steps[order].props["icon"] = WAITS if waits == order else icon
+        self._room.say_compiling()
+
+    def _play_said(self) -> str:
+        waits = self.bench.waits == "play"
+        return self._speech.say("pause" if self._playing else "waits" if waits else "play")
 
     # --- another setup
 
@@ -265,9 +249,8 @@ class View:
         """Show what stands on the bench now."""
         session = self.bench.session
         self.show_playing(session.playing)
-        self._lr = math.log10(self.bench.setup.lr)
-        self._rate.props["value"] = self._lr
-        self._rate.props["disabled"] = not session.descent.has_rate
+        self._rate.put(math.log10(self.bench.setup.lr))
+        self._rate.element.props["disabled"] = not session.descent.has_rate
         self._steps["example"].set_enabled(session.descent.takes_examples)
         for panel in self._panels.values():
             if panel.place is not None and panel.place.visible:

@@ -9,7 +9,7 @@ from typing import Any
 from nicegui import ui
 from nicegui.elements.mixins.text_element import TextElement
 
-from descend.words import words_of
+from descend.words import filled, words_of
 
 __all__ = ["Speech", "text_of"]
 
@@ -31,7 +31,7 @@ class Speech:
     def say(self, key: str, **gaps: Any) -> str:
         """A word or sentence in the language of now, its gaps filled."""
         found = words_of("studio", self.language)[key]
-        return found.format(**gaps) if gaps else found
+        return filled(found, gaps) if gaps else found
 
     def name(
         self, write: Callable[[str], Any], text: Text, owner: ui.element | None = None

@@ -17,7 +17,7 @@ import shlex
 import zlib
 from collections.abc import Mapping, Sequence
 from inspect import Parameter, signature
-from typing import Any, NamedTuple
+from typing import Any
 
 from descend.errors import UsageError
 from descend.methods.base import Optimizer
@@ -25,9 +25,10 @@ from descend.methods.schedules import Schedule
 from descend.methods.table import OPTIMIZERS, SCHEDULES
 from descend.studio.samples import Table
 from descend.studio.setup import Setup
+from descend.studio.way import Edit, Leg
 
 __all__ = [
-    "FRAGMENT", "LONGEST_FRAGMENT", "Leg", "command", "file_name", "from_fragment", "python_code",
+    "FRAGMENT", "LONGEST_FRAGMENT", "command", "file_name", "from_fragment", "python_code",
     "table_csv", "to_fragment",
 ]  # fmt: skip
 
@@ -35,13 +36,6 @@ FRAGMENT = "descend=1."
 """What a fragment begins with: whose it is, and of which version."""
 LONGEST_FRAGMENT = 8192
 UNPACKED = 65536  # bytes of JSON, at most
-
-
-class Leg(NamedTuple):
-    """A part of the way: so many batches, at a learning rate of its own if it was changed."""
-
-    batches: int
-    lr: float | None = None
 
 
 # --- the table
@@ -79,7 +73,11 @@ def file_name(setup: Setup) -> str:
 def python_code(setup: Setup, table: Table, way: Sequence[Leg] = ()) -> str:
     """A program that goes the same way.
 
+    Args:
+        way: what was done, after the learning rate of the setup.
+
     >>> from descend.studio.setup import PARABOLA
+    >>> from descend.studio.way import Leg
     >>> print(python_code(PARABOLA, PARABOLA.source.table(), [Leg(200), Leg(5, 0.01)]))
     import descend
     <BLANKLINE>
@@ -120,9 +118,20 @@ def python_code(setup: Setup, table: Table, way: Sequence[Leg] = ()) -> str:
     for leg in way:
         if leg.lr is not None:
             lines.append(f"run.set(lr={float(leg.lr)!r})")
+        lines += _edited(leg.edits)
         if leg.batches:
             lines.append(f"run.step(batches={int(leg.batches)})")
     return "\n".join([*lines, "print(run.params, run.loss)", ""])
+
+
+def _edited(edits: Sequence[Edit]) -> list[str]:
+    """Numbers that were set by hand, all at once."""
+    if not edits:
+        return []
+    lines = ["params = run.params"]
+    for name, place, value in edits:
+        lines.append(f"params[{name!r}][{', '.join(map(str, place))}] = {float(value)!r}")
+    return [*lines, "run.params = params"]
 
 
 def _network(setup: Setup) -> str:

@@ -27,8 +27,9 @@ except ImportError:
         remedy="pip install 'descend[notebook]'",
     ) from None
 
+from descend.studio.orders import SPEED, SPEEDS
 from descend.studio.samples import Table
-from descend.studio.session import NO_FRAME, SPEED, SPEEDS, Session
+from descend.studio.session import NO_FRAME, Session
 from descend.studio.setup import PARABOLA, Setup
 from descend.words import LANGUAGES, check_language, words_of
 

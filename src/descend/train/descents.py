@@ -259,7 +259,7 @@ class Descents:
             self.built.runner, run.bound, run.control, run.course, steps,
             watch or self._watch(run), self._first_budget(n_rows, steps),
         )  # fmt: skip
-        run.ending = dataclasses.replace(ending, seconds=before + ending.seconds)
+        run.ending = ending._replace(seconds=before + ending.seconds)
         run.settle()
 
     def _watch(self, finished: Finished) -> Watch:

@@ -29,6 +29,7 @@ __all__ = ["SteppedRun", "start"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 ENDLESS = 1 << 40
+_UNWATCHED = Watch()
 
 
 class SteppedRun:
@@ -180,7 +181,8 @@ class SteppedRun:
             raise UsageError(f"a run goes forwards only, not by {count}")
         assert run.bound is not None
         if count and not self.ended:
-            watch = Watch(callback=None if run.options.callback is None else self._told())
+            quiet = run.options.callback is None
+            watch = _UNWATCHED if quiet else Watch(callback=self._told())
             ending = drive(
                 run.built.runner, run.bound, run.control, run.course, each, watch, count, count
             )

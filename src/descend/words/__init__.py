@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import functools
+import re
 import tomllib
 from collections.abc import Mapping
 from importlib.resources import files
 
 from descend.errors import UsageError, suggest
 
-__all__ = ["LANGUAGES", "TAGS", "check_language", "preferred", "table_of", "words_of"]
+__all__ = ["LANGUAGES", "TAGS", "check_language", "filled", "preferred", "table_of", "words_of"]
 
 LANGUAGES = ("en", "zh")
 TAGS = {"en": "en", "zh": "zh-CN"}
 """How the languages are named in a page."""
+NOUN = re.compile(r"\{(\w+):(\w+)\|(\w+)\}")
 
 
 def check_language(lang: str) -> str:
@@ -44,6 +46,20 @@ def words_of(subject: str, lang: str) -> Mapping[str, str]:
     ('梯度', '学习率')
     """
     return {key: texts[lang] for key, texts in table_of(subject).items()}
+
+
+def filled(sentence: str, gaps: Mapping[str, object]) -> str:
+    """A sentence with its gaps filled: `{n}`, or with a noun by its number, `{n:epoch|epochs}`.
+
+    >>> filled("{n:epoch|epochs} of {all}", {"n": 1, "all": 3}), filled("{n:a|b}", {"n": 2})
+    ('1 epoch of 3', '2 b')
+    """
+
+    def noun(gap: re.Match[str]) -> str:
+        name, one, several = gap.groups()
+        return f"{{{name}}} {one if gaps[name] == 1 else several}"
+
+    return NOUN.sub(noun, sentence).format(**gaps)
 
 
 def preferred(header: str) -> str:

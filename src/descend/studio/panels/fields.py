@@ -10,11 +10,11 @@ from nicegui import ui
 
 from descend.studio.speech import Speech, Text, text_of
 
-__all__ = ["button", "check", "choice", "field", "number", "slider", "text"]
+__all__ = ["Slider", "button", "check", "choice", "field", "number", "slider", "text"]
 
 Change = Callable[[Any], Awaitable[None] | None]
 VALUE = "(e) => emit(e.target.value)"
-FIRST = "defaultValue"  # a `value` would be written anew, over what is being typed
+FIRST = "defaultValue"  # a `value` would be written anew, over what is being typed or moved
 CHECKED = "(e) => emit(e.target.checked)"
 
 
@@ -95,29 +95,60 @@ def check(speech: Speech, name: str, label: Text, value: bool, change: Change) -
         made.on("change", lambda e: change(bool(e.args)), js_handler=CHECKED)
 
 
+class Slider:
+    """A number that is moved, with what it says beside its name.
+
+    Where it stands is the browser's to know. A `value` would be written anew by every answer, over
+    what has been moved meanwhile: it is told where to begin, and moved from here by `put` alone.
+
+    Args:
+        span: from, to and by how much.
+        said: what the number says, in the language of now.
+    """
+
+    def __init__(
+        self, speech: Speech, label: Text, value: float, span: Sequence[float], change: Change,
+        said: Callable[[float], str],
+    ) -> None:  # fmt: skip
+        self._value = value
+        with ui.element("div").classes("slider"):
+            with ui.element("div").classes("said").props("aria-hidden=true"):
+                speech.text(label)
+                shown = text_of("span").classes("value")
+            self.element = ui.element("input").props("type=range")
+            self.element.props.update(dict(zip(("min", "max", "step"), span, strict=True)))
+            self.element.props[FIRST] = value
+            speech.label(self.element, label)
+
+        def tell(text: str) -> None:
+            shown.set_text(text)
+            self.element.props["aria-valuetext"] = text
+
+        def moved(event: Any) -> Any:
+            self._value = float(event.args)
+            found = change(self._value)
+            tell(said(self._value))
+            return found
+
+        speech.name(tell, lambda: said(self._value), self.element)
+        self.element.on(
+            "input", moved, throttle=0.03, js_handler="(e) => emit(Number(e.target.value))"
+        )  # fmt: skip
+
+    def put(self, value: float) -> None:
+        """Move it; what it says is written with all other words."""
+        self._value = value
+        place = f"document.getElementById({self.element.html_id!r})"
+        self.element.client.run_javascript(f"{place}.value = {float(value)!r}")
+
+
 def slider(
     speech: Speech, name: str, label: Text, value: float, span: Sequence[float], change: Change,
     said: Callable[[float], str],
 ) -> None:  # fmt: skip
     """A number that is moved; `span` is from, to and by how much."""
-    with ui.element("div").classes("slider"):
-        with ui.element("div").classes("said").props("aria-hidden=true"):
-            speech.text(label)
-            shown = text_of("span", said(value)).classes("value")
-        made = ui.element("input").props("type=range")
-        made.props.update(dict(zip(("min", "max", "step"), span, strict=True)))
-        made.props.update({"data-field": name, "value": value, "aria-valuetext": said(value)})
-        speech.label(made, label)
-
-        def moved(event: Any) -> Any:
-            found = float(event.args)
-            with made.props.suspend_updates():  # it is there already
-                made.props["value"] = found
-            shown.set_text(said(found))
-            made.props["aria-valuetext"] = said(found)
-            return change(found)
-
-        made.on("input", moved, throttle=0.05, js_handler="(e) => emit(Number(e.target.value))")
+    made = Slider(speech, label, value, span, change, said)
+    made.element.props["data-field"] = name
 
 
 def button(speech: Speech, name: str, label: Text, press: Callable[[], Any]) -> ui.button:

@@ -12,9 +12,10 @@ from nicegui import ui
 from descend.studio.frames import unpack
 from descend.studio.guide import Guide, course_of, facts_of, orders_of
 from descend.studio.lessons import LESSONS, Lesson, Question, own_lesson
+from descend.studio.orders import ORDERS
 from descend.studio.panels import fields
 from descend.studio.panels.room import Panel
-from descend.studio.session import NO_FRAME, ORDERS, Session
+from descend.studio.session import NO_FRAME, Session
 from descend.studio.speech import Text, text_of
 from descend.words import words_of
 
@@ -219,7 +220,7 @@ class LessonPanel(Panel):
             if order.name == "lr":
                 await self.room.change(lr=float(order.value))
             else:
-                self.bench.session.order(order.name, order.value)
+                self.bench.order(order.name, order.value)
 
     # --- what is watched
 

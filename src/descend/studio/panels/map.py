@@ -15,6 +15,7 @@ from nicegui import ui
 from descend.errors import DescendError
 from descend.result.heat_map import HeatMap, axis
 from descend.show.numbers import duration
+from descend.show.scale import by_factors
 from descend.studio.panels import fields
 from descend.studio.panels.room import Panel
 from descend.studio.speech import text_of
@@ -127,6 +128,7 @@ class MapPanel(Panel):
         data = {
             "names": [self._word(n) for n in made.names],
             "values": [v.tolist() for v in made.values],
+            "rising": [by_factors(v) for v in made.values],
             "loss": [[None if math.isnan(v) else v for v in row] for row in judged.tolist()],
             "best": None if np.isnan(judged).all() else list(made.best),
         }  # fmt: skip

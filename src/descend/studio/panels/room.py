@@ -52,8 +52,7 @@ class Room:
             why it was refused.
         """
         self._waiting += 1
-        self._status.set_text(self.speech.say("compiling"))
-        self._status.set_visibility(True)
+        self.say_compiling()
         found, there = None, False
         try:
             there = await self.bench.put(setup, opened)
@@ -61,13 +60,22 @@ class Room:
             found = error
         finally:
             self._waiting -= 1
-            self._status.set_visibility(self._waiting > 0)
+            self.say_compiling()
         if found is not None and not own:
             self.complain(str(found))
         if there:
             self.complain("")
             self._arrived()
         return found
+
+    def say_compiling(self) -> None:
+        """Say that something is compiled, and what is done then."""
+        waits = self.bench.waits
+        said = [self.speech.say("compiling")]
+        if waits:
+            said.append(self.speech.say("then", order=self.speech.say(waits)))
+        self._status.set_text(" ".join(said))
+        self._status.set_visibility(self._waiting > 0)
 
     async def change(self, **fields: Any) -> None:
         """Put the setup with other values of some fields."""

@@ -62,14 +62,16 @@ class RunsPanel(Panel):
     def _difference(self, number: int, kept: Kept) -> str:
         """What is another thing than in the first run; of the first, how it is trained."""
         plain = kept.setup.plain()
+        by_hand = [self.speech.say("edited")] if kept.edited else []
         if number == 1:
-            return f"{plain['optimizer']}, {self.speech.say('lr')} {plain['lr']:.3g}"
+            rate = f"{self.speech.say('lr')} {plain['lr']:.3g}"
+            return ", ".join([plain["optimizer"], rate, *by_hand])
         other = self.bench.runs[0].setup
         found = [
             f"{self.speech.say(TOLD[name])} {shown(value)}"
             for name, value in kept.setup.differs(other).items()
             if name in TOLD
-        ]
+        ] + by_hand
         return ", ".join(found) or self.speech.say("same")
 
     def _keep(self) -> None:

@@ -24,7 +24,6 @@ from descend.studio.speech import Text, text_of
 from descend.studio.state import state_json
 from descend.studio.takeaway import (
     LONGEST_FRAGMENT,
-    Leg,
     command,
     file_name,
     from_fragment,
@@ -120,10 +119,11 @@ class TakeAwayPanel(Panel):
         if now == self._shown:
             return
         self._shown = now
-        legs = [Leg(count, None if i == 0 else lr) for i, (count, lr) in enumerate(way)]
-        first = _with_rate(self.bench.setup, way[0][1])
+        assert way[0].lr is not None
+        first = _with_rate(self.bench.setup, way[0].lr)
+        legs = [way[0]._replace(lr=None), *way[1:]]
         self._code.set_text(python_code(first, self.bench.table, legs))
-        self._say_command(first, epoch, len(way) > 1)
+        self._say_command(first, epoch, any(leg.lr is not None for leg in legs))
         try:
             self._address.set_text(f"#{to_fragment(self.bench.setup)}")
         except UsageError as error:
