@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from descend.data.streams.stream import Stream
-from descend.graph.blocks import combined
+from descend.graph.blocks import BLOCK, combined
 from descend.lean import dataclass
 from descend.task.columns import ROW, SIGMA, TARGET, WEIGHT
 
@@ -53,6 +53,9 @@ class Beyond:
         Args:
             drawn: by what the order within each window is drawn; None leaves it as it is.
         """
+        if rows == BLOCK and drawn is None:
+            yield from self.blocks(columns)
+            return
         first, filled = 0, 0
         buffers = [np.empty(rows, np.uint32 if n == ROW else np.float64) for n in columns]
 
