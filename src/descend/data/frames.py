@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from descend.data.table import TableFile
 from descend.data.validate import real_array
 from descend.errors import DataError, UsageError, suggest
 
-__all__ = ["as_matrix", "bind_inputs", "column_names", "column_of", "is_table", "take_columns"]
+__all__ = [
+    "as_matrix", "bind_inputs", "column_names", "column_of", "is_source", "is_table",
+    "take_columns",
+]  # fmt: skip
 
 Array = NDArray[Any]
+HELD = (np.ndarray, Mapping, list, tuple, int, float, np.generic, type(None))
 
 
 def is_table(data: Any) -> bool:
@@ -40,6 +46,27 @@ def _frame(data: Any) -> Any:
     if isinstance(frame, narwhals.LazyFrame):
         frame = frame.collect()
     return frame if isinstance(frame, narwhals.DataFrame) else None
+
+
+def is_source(x: Any) -> bool:
+    """Whether rows come from it, rather than being there as arrays or a frame in memory.
+
+    >>> is_source("runs.parquet"), is_source(iter([])), is_source([1.0]), is_source({"x": [1.0]})
+    (True, True, False, False)
+    """
+    if isinstance(x, HELD):
+        return False
+    if isinstance(x, str | os.PathLike | TableFile) or _is_lazy(x):
+        return True
+    if hasattr(x, "__array__") or hasattr(x, "columns"):
+        return False
+    return callable(x) or hasattr(x, "__arrow_c_stream__") or hasattr(x, "__iter__")
+
+
+def _is_lazy(x: Any) -> bool:
+    kind = type(x)
+    lazy = {"DuckDBPyRelation", "LazyFrame"}
+    return kind.__name__ in lazy or kind.__module__.split(".")[0] in ("dask", "dask_expr")
 
 
 def column_names(table: Any) -> list[str]:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from descend.data.streams.stream import Stream
 from descend.graph.blocks import BLOCK, combined
 from descend.lean import dataclass
 from descend.task.columns import ROW, SIGMA, TARGET, WEIGHT
+
+if TYPE_CHECKING:
+    from descend.data.streams.stream import Stream
 
 __all__ = ["Beyond"]
 

@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Never
 
+from descend.data.frames import is_source
 from descend.data.validate import Missing
 from descend.errors import ends_at_users_line
 from descend.judge.clear import first_look, learnt_plainly
@@ -24,7 +25,6 @@ from descend.task.values import Values, values_of
 from descend.train.descents import Descents, PlannedRun, bound, walked
 from descend.train.plans import PLANS, planned
 from descend.train.reading import Reading
-from descend.train.streams import in_passes, is_source, read_source
 
 __all__ = ["clear_fit", "fit", "plain_fit", "read_call"]
 
@@ -46,25 +46,22 @@ def fit(
     resume: Any = None, callback: Callable[[Moment], Any] | None = None,
     progress: Progress | None = None, checkpoint: str | os.PathLike[str] | None = None,
     verbose: bool = False, record: Iterable[str] = (), metrics: Iterable[str] = (),
-    accumulate: int = 1, ema: float | None = None, lr_factors: Any = None,
-    stream: bool | None = None, scratch: str | os.PathLike[str] | None = None,
-    engine: str = "native", **unknown: Never,
+    accumulate: int = 1, ema: float | None = None, lr_factors: Any = None, engine: str = "native",
+    stream: bool | None = None, scratch: str | os.PathLike[str] | None = None, **unknown: Never,
 ) -> Fit:  # fmt: skip
     """Fit a model to data by descending the gradient of a loss.
 
     Args:
         model: a plain NumPy function of data and parameters, or a formula `"y = a*x + b"`.
-        x: an array, a tuple of arrays (the first arguments), or a dict or frame of columns; or
-            where rows come from: a file, a pattern of files, an Arrow stream, a relation, ….
+        x: an array, a tuple of them, a dict or frame of columns; or a file, a relation, a stream.
         y: the target, rows first; or the name of a column of x.
         start: a dict of parameters, another fit, or `"random"`.
         loss: `"mse"` (of networks, what suits the target), `"huber(1)"`, …, or a function of
             (prediction, target). likelihood: it is a negative log-likelihood, which has errors.
-        optimizer: `"auto"` (or None) takes Levenberg–Marquardt for sums of squares, else BFGS,
-            L-BFGS or Adam, and the report says why; or one by name, with lr as learning rate.
-        batch_size, shuffle, seed: all rows at once, unless smaller batches are asked for.
-        accumulate: so many batches make an update, an epoch's last ones too where they are fewer.
-        ema: return a moving average of the parameters, of which this share stays at each update.
+        optimizer: `"auto"` takes Levenberg–Marquardt for sums of squares, else BFGS, L-BFGS or
+            Adam, and the report says why; or one by name, with lr as learning rate.
+        batch_size, shuffle, seed: all rows at once, unless smaller batches are asked for, of which
+            accumulate make an update. ema: return a moving average; this share stays at each.
         lr_factors: by what lr is multiplied for some parameters or layers, `{"0.weight": 0.1}`.
         epochs: at most (1000; of networks 200). stop_loss, xtol, ftol, gtol, patience, min_delta,
             max_seconds: what ends it before.
@@ -74,17 +71,15 @@ def fit(
         fixed: parameters that keep their start, `["a", "w[0]"]`, or have a value, `{"a": 3}`.
         bounds: `{"a": (0, None)}`, `{"w": ([0, 1], 9)}`, or SciPy's pair of all bounds.
         ties: parameters that are expressions of others, `{"b": "2*a"}`. See also `Parameter`.
-        missing: `"drop"` leaves out rows with missing values. constants: arguments that are
-            neither data nor parameters. params: parameters named nearly as a column is.
+        missing: `"drop"` leaves out rows with missing values. constants: arguments that are neither
+            data nor parameters. params: parameters named nearly as a column is.
         penalty, clip: what is added to the loss (`{"w": "l2(1)"}` of some); a limit on gradients.
-        starts: so many descents, the best of which is returned; else one, or 33 if that fails.
-        standardize: the model and its parameters see rescaled columns; else units are kept.
-        resume: a fit to go on with: the same optimizer, rows and seed; other changes are said.
+        starts: of so many descents the best is returned; else of one, or of 33 if that fails.
+        standardize: the model sees rescaled columns. resume: a fit to go on with, of the same
+            optimizer, rows and seed; other changes are said.
         callback, progress, verbose: who is told of epochs. checkpoint: a file to resume from.
         record, metrics: what the history keeps besides: `"params"`, `"gradient"`; `"accuracy"`, ….
-        stream: whether rows from a source are gone through in passes, instead of held in memory;
-            by default where they are too many for it. scratch: the directory for a copy of rows
-            that can be read only once, or slowly.
+        stream: rows come in passes; else if memory is short. scratch: where copies of them go.
         engine: `"interpreted"` does without native code. threads: how many work, for the same bits.
 
     Raises:
@@ -102,6 +97,8 @@ def _read(
 ) -> tuple[Descents, PlannedRun]:
     """The descents of a call, read in full, and what runs by their plan."""
     if is_source(given["x"]):
+        from descend.train.streams import in_passes, read_source
+
         given, beyond = read_source(given, read_options("fit", given))
         if beyond is not None:
             model, x, y = (given[name] for name in ("model", "x", "y"))

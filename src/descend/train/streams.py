@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from descend.data.streams.named import is_source, named
+from descend.data.streams.named import named
 from descend.data.streams.opened import judge, open_stream
 from descend.data.streams.stream import Stream
 from descend.data.streams.survey import Survey
@@ -27,7 +27,7 @@ from descend.trace.formula import Formula
 from descend.train.descents import Descents
 from descend.train.reading import Reading
 
-__all__ = ["is_source", "read_source"]
+__all__ = ["in_passes", "read_source"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 SAMPLE = 10_000  # rows that stay in memory

@@ -1,13 +1,10 @@
-"""What is a source of rows, and what its columns are called, before any are read."""
+"""What the columns of a source are called, before any rows are read."""
 
 from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Mapping
 from typing import Any, NamedTuple
-
-import numpy as np
 
 from descend.data.arrow import ArrowStream
 from descend.data.frames import column_names, is_table
@@ -15,10 +12,7 @@ from descend.data.read import open_table
 from descend.data.table import TableFile
 from descend.errors import DataError, UsageError
 
-__all__ = ["Named", "is_source", "named"]
-
-ARRAYS = (np.ndarray, Mapping, list, tuple, int, float, np.generic, type(None))
-
+__all__ = ["Named", "named"]
 
 class Named(NamedTuple):
     """A source with the names of its columns; of what is given but once, all of it is still there.
@@ -30,27 +24,6 @@ class Named(NamedTuple):
     source: Any
     columns: list[str]
     where: str
-
-
-def is_source(x: Any) -> bool:
-    """Whether rows come from it, rather than being there as arrays or a frame in memory.
-
-    >>> is_source("runs.parquet"), is_source(iter([])), is_source([1.0]), is_source({"x": [1.0]})
-    (True, True, False, False)
-    """
-    if isinstance(x, ARRAYS) or x is None:
-        return False
-    if isinstance(x, str | os.PathLike | TableFile) or _is_lazy(x):
-        return True
-    if hasattr(x, "__array__") or hasattr(x, "columns"):
-        return False
-    return callable(x) or hasattr(x, "__arrow_c_stream__") or hasattr(x, "__iter__")
-
-
-def _is_lazy(x: Any) -> bool:
-    kind = type(x)
-    lazy = {"DuckDBPyRelation", "LazyFrame"}
-    return kind.__name__ in lazy or kind.__module__.split(".")[0] in ("dask", "dask_expr")
 
 
 def named(source: Any) -> Named:
