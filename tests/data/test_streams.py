@@ -12,13 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from data.streamed import BLOCK, numbers, read_back, reading, same, write
 from descend.data.asked import asked
 from descend.data.read import open_table
 from descend.data.streams import opened
 from descend.data.streams.ahead import cut
 from descend.data.streams.opened import judge, open_stream, should_stream
 from descend.errors import DataError, UsageError
-from data.streamed import BLOCK, numbers, read_back, reading, same, write
 
 ROWS = 150_001
 TABLE = numbers(ROWS)
@@ -312,9 +312,8 @@ def test_what_an_iterator_raises_is_raised_as_it_is():
         yield {"a": [1.0, 2.0]}
         raise Own("of mine")
 
-    with open_stream(broken, ["a"], block=1) as stream:
-        with pytest.raises(Own, match="of mine"):
-            stream.survey()
+    with open_stream(broken, ["a"], block=1) as stream, pytest.raises(Own, match="of mine"):
+        stream.survey()
     assert not reading()
 
 

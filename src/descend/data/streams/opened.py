@@ -40,8 +40,8 @@ def open_stream(
 
     Args:
         source: a path as `read` takes it; a relation of DuckDB; a frame or LazyFrame of polars; a
-            Dask DataFrame or Array; a Dataset of pyarrow; a table, a reader or any other object with
-            `__arrow_c_stream__`; a dict of columns; a function that returns an iterator over
+            Dask DataFrame or Array; a Dataset of pyarrow; a table, a reader or any other object
+            with `__arrow_c_stream__`; a dict of columns; a function that returns an iterator over
             blocks, an object that can be iterated over, or a generator. Blocks are dicts of
             columns, frames, or tuples with one array for each name.
         names: of the columns that are wanted.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from types import TracebackType
 from typing import Any, NamedTuple
@@ -104,7 +104,13 @@ class Stream:
         return self._source.rows_about()
 
     def survey(
-        self, missing: Missing = "raise", seed: int = 0, most: int = 10_000, least: int = 2
+        self,
+        missing: Missing = "raise",
+        seed: int = 0,
+        most: int = 10_000,
+        *,
+        least: int = 2,
+        positive: Mapping[str, bool] | None = None,
     ) -> Survey:
         """Read all rows once.
 
@@ -113,9 +119,12 @@ class Stream:
                 remain are numbered anew, and `blocks` gives them alone.
             seed, most: of the sample; see `sample_rows`.
             least: how many rows must remain.
+            positive: columns that must be so, such as standard deviations; True where zero is
+                allowed, as of weights.
 
         Raises:
-            DataError: values are missing or infinite, too few rows, or the source fails.
+            DataError: values are missing, infinite or not positive, too few rows, or the source
+                fails.
             UsageError: `missing` is not known, or was something else before.
         """
         check_missing(missing)
@@ -129,14 +138,14 @@ class Stream:
             )
         while True:
             try:
-                found = self._surveyed(missing == "drop", seed, most, least)
+                surveyor = Surveyor(self.names, seed, most, positive)
+                found = self._surveyed(surveyor, missing == "drop", least)
             except ReadAgain:
                 continue
             self._survey, self._asked = found, asked
             return found
 
-    def _surveyed(self, drop: bool, seed: int, most: int, least: int) -> Survey:
-        surveyor = Surveyor(self.names, seed, most)
+    def _surveyed(self, surveyor: Surveyor, drop: bool, least: int) -> Survey:
         if self._held.scratch is not None:
             for filled in self._ahead(self._held.scratch.blocks):
                 surveyor.take(_columns(filled), self._survey.n_dropped if self._survey else 0)
