@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data.streamed import BLOCK, numbers, read_back, reading, same, write
+from data.streamed import BLOCK, joined, numbers, read_back, reading, same, write
 from descend.data.asked import asked
 from descend.data.read import open_table
 from descend.data.streams import opened
@@ -205,6 +205,28 @@ def test_of_whole_numbers_and_gaps_come_floats():
     with open_stream(given, ["a"]) as stream:
         assert stream.survey("drop").n_dropped == 2
         same(read_back(stream), {"a": np.array([1.0, 3.0, 2.0])})
+
+
+@pytest.mark.parametrize("name", ["t.parquet", "t.csv", "t.json"])
+def test_rows_are_given_once_as_they_are(folder, tmp_path, name):
+    with open_stream(folder / name, NAMES, scratch=str(tmp_path)) as stream:
+        same(joined(stream.once(), NAMES), WANTED)
+        same(read_back(stream), WANTED)
+    given = {"x": np.array([1.0, np.nan, np.inf])}
+    with open_stream(iter([given]), ["x"], block=2) as stream:
+        same(joined(stream.once(), ["x"], 2), given)
+        with pytest.raises(UsageError, match="gives its rows once"):
+            stream.survey()
+
+
+def test_a_text_that_is_written_otherwise_further_on_is_given_once(tmp_path):
+    rows = [f"{i}\n" for i in range(400_000)]
+    rows[390_000] = "2,5\n"
+    (tmp_path / "t.csv").write_text("x;y\n" + "".join(f"{i};{r}" for i, r in enumerate(rows)))
+    wanted = np.arange(400_000.0)
+    wanted[390_000] = 2.5
+    with open_stream(tmp_path / "t.csv", ["y"], block=10_000) as stream:
+        same(joined(stream.once(), ["y"], 10_000), {"y": wanted})
 
 
 # --- cutting

@@ -198,6 +198,24 @@ class Stream:
         if done != survey.n_rows:
             raise self._source.differs(f"{done} rows, and {survey.n_rows} before")
 
+    def once(self) -> Iterator[Piece]:
+        """Give the rows as they are, NaN where they are missing, without a survey before.
+
+        Nothing is kept: of rows that are given once, no further pass can follow.
+
+        Raises:
+            DataError: the source changes meanwhile, or fails.
+        """
+        block = 0
+        while True:
+            try:
+                for filled in self._read(False, block):
+                    yield Piece(filled.first, filled.rows, _columns(filled))
+                    block += 1
+                return
+            except ReadAgain:  # what has been given stays as it is; the rest is read otherwise
+                continue
+
     def _compare(self, filled: Filled, columns: Sequence[Array]) -> None:
         """Refuse a block that is not what it was, as far as its first and last row tell."""
         end, n_rows = filled.first + filled.rows, self.n_rows
