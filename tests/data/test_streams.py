@@ -71,6 +71,25 @@ def test_files(folder, tmp_path, name, kept):
     assert not os.listdir(tmp_path)
 
 
+def test_what_comes_before_is_not_read(tmp_path):
+    """Of Parquet in several files; a column with the name that DuckDB numbers by prevents it."""
+    columns = {"x": np.arange(500_000.0)}
+    parts = (slice(0, 200_000), slice(200_000, 200_001), slice(200_001, 500_000))
+    for name in ("x", "FILE_row_number"):
+        for number, part in enumerate(parts):
+            table = {"x": columns["x"][part], name: columns["x"][part]}
+            write(tmp_path / f"{name}{number}.parquet", table)
+        with open_stream(tmp_path / f"{name}?.parquet", ["x"], block=1000) as stream:
+            assert stream.survey().n_rows == 500_000
+            assert stream._source.seeks == (name == "x")
+            for first in (1, 199, 200, 201, 400, 499, 500, 777):
+                rest = {"x": columns["x"][1000 * first :]}
+                if len(rest["x"]):
+                    same(read_back(stream, first, 1000), rest)
+                else:
+                    assert not [*stream.blocks(first)]
+
+
 def test_a_query_gives_the_rows_of_a_text_in_their_order(folder):
     for _ in range(3):
         found = open_table(str(folder / "comma.csv"), "SELECT y FROM data").read(["y"])

@@ -128,7 +128,12 @@ def _fill(
 
 
 def cut(
-    batches: Iterator[Sequence[Array]], get: GetFree, block: int, drop: bool, first_block: int = 0
+    batches: Iterator[Sequence[Array]],
+    get: GetFree,
+    block: int,
+    drop: bool,
+    first_block: int = 0,
+    first: int = 0,
 ) -> Iterator[Filled]:
     """Cut batches of any lengths into blocks.
 
@@ -136,6 +141,7 @@ def cut(
         block: rows of one; the last may be shorter.
         drop: whether rows with a value that is missing or infinite are left out.
         first_block: the number of the first block that is wanted.
+        first: the row that the batches begin with, the first of a block.
 
     >>> rows = [[np.arange(5.0)], [np.arange(5.0, 7.0)]]
     >>> for piece in cut(iter(rows), lambda: np.empty((1, 4)), 4, False):
@@ -143,7 +149,7 @@ def cut(
     0 [[0. 1. 2. 3.]]
     4 [[4. 5. 6.]]
     """
-    first = filled = dropped = 0
+    filled = dropped = 0
     buffer: Array | None = None
     for batch in batches:
         if drop:

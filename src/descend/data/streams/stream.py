@@ -229,10 +229,12 @@ class Stream:
     def _read(self, drop: bool, first_block: int = 0) -> Iterator[Filled]:
         """The rows as the source gives them; it must not change meanwhile."""
         source, block = self._source, self._block
+        begin = first_block * block if source.seeks and not drop else 0
 
         def produce(get: GetFree) -> Iterator[Filled]:
-            with closing(source.batches()) as batches:  # type: ignore[type-var]
-                yield from cut(batches, get, block, drop, first_block)
+            given = source.batches_from(begin) if begin else source.batches()
+            with closing(given) as batches:  # type: ignore[type-var]
+                yield from cut(batches, get, block, drop, first_block, begin)
 
         source.check()
         try:
