@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from data.streamed import numbers
 from descend.data.streams.opened import open_stream
 from descend.data.streams.survey import Moments, _Tree, sample_rows
+from descend.errors import DataError
 from descend.graph.blocks import combined
 
 ROWS = 20_000
@@ -118,6 +119,25 @@ def test_every_row_is_as_likely():
     share = most / rows
     z = (counts - seeds * share) / np.sqrt(seeds * share * (1 - share))
     assert abs(z).max() < 4.5 and 0.8 < (z**2).mean() < 1.2
+
+
+def test_a_survey_is_made_once_and_anew_where_it_is_asked_otherwise():
+    calls = []
+
+    def given():
+        calls.append(1)
+        yield numbers(3000)
+
+    for source, passes in ((given, 3), (given(), 4)):
+        with open_stream(source, ["x", "s"], block=1000) as stream:
+            first = stream.survey()
+            assert stream.survey() is first
+            other = stream.survey(seed=1, most=9)
+            np.testing.assert_array_equal(other.rows, sample_rows(3000, 1, 9))
+            assert other.columns == first.columns and stream.n_rows == 3000
+            with pytest.raises(DataError, match="x must be positive"):
+                stream.survey(seed=1, most=9, positive={"x": False})
+        assert len(calls) == passes
 
 
 def test_counts_of_rows_that_are_left_out():

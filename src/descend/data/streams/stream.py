@@ -71,7 +71,7 @@ class Stream:
         self.names = source.names
         self._source, self._place, self._block, self._shell = source, place, block, shell
         self._survey: Survey | None = None
-        self._asked: tuple[str, int, int] | None = None
+        self._asked: tuple[Any, ...] | None = None
         self._marks: list[bytes] = []
         self._held = _Held(source)
         self._end = weakref.finalize(self, self._held.close)
@@ -128,7 +128,7 @@ class Stream:
             UsageError: `missing` is not known, or was something else before.
         """
         check_missing(missing)
-        asked = (missing, seed, most)
+        asked = (missing, seed, most, least, positive)
         if self._survey is not None and self._asked == asked:
             return self._survey
         if self._asked is not None and self._asked[0] != missing:
