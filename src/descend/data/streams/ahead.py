@@ -15,6 +15,7 @@ __all__ = ["Ahead", "Filled", "GetFree", "Produce", "cut"]
 
 Array = NDArray[Any]
 BUFFERS = 3  # one is worked on, one is full, one is being filled
+LARGE = 1 << 23  # numbers of a buffer of which there are but two
 AWAKE = 0.5
 """Seconds after which a wait begins anew: Ctrl-C that came just before it is seen only then."""
 PAUSES = (0.01, 0.05, 0.2, 0.5, 1.0)
@@ -63,7 +64,7 @@ class Ahead:
         self._free: SimpleQueue[Array | None] = SimpleQueue()
         self._ready: SimpleQueue[Filled | BaseException | None] = SimpleQueue()
         self._stopped, self._cancel = threading.Event(), cancel
-        for _ in range(BUFFERS):
+        for _ in range(BUFFERS if shape[0] * shape[1] <= LARGE else 2):
             self._free.put(np.empty(shape))
         self._thread = threading.Thread(
             target=_fill, args=(produce, self._free, self._ready, self._stopped), daemon=True,
