@@ -267,9 +267,7 @@ def test_another_pass_that_gives_other_columns():
     def given():
         yield {next(passes): np.arange(3000.0)}
 
-    assert refusal(given) == (
-        'block 0 of given() has no column "x"\n  do: its columns are u'
-    )
+    assert refusal(given) == ('block 0 of given() has no column "x"\n  do: its columns are u')
 
 
 def test_blocks_that_are_none():
@@ -418,5 +416,3 @@ def test_a_process_ends_while_a_pass_is_open(tmp_path):
     environment = {**os.environ, "PYTHONPATH": str(SOURCE)}
     done = subprocess.run([sys.executable, "-c", script], env=environment, timeout=60)
     assert done.returncode == 0
-
-
