@@ -23,16 +23,21 @@ def write(path, columns, options="FORMAT parquet", query="SELECT * FROM t"):
 
 
 def read_back(stream, first_block=0, block=BLOCK):
-    """All rows of a pass; each piece stands where it says, and is in one piece."""
+    """All rows of a pass."""
+    return joined(stream.blocks(first_block), stream.names, block, first_block)
+
+
+def joined(given, names, block=BLOCK, first_block=0):
+    """The rows of pieces, each of which stands where it says, and is in one piece."""
     pieces, first = [], first_block * block
-    for piece in stream.blocks(first_block):
+    for piece in given:
         assert piece.first == first and 0 < piece.rows <= block
         assert all(c.shape == (piece.rows,) and c.flags.c_contiguous for c in piece.columns)
         assert all(c.dtype == np.float64 for c in piece.columns)
         pieces.append([column.copy() for column in piece.columns])
         first += block
-    joined = [np.concatenate(columns) for columns in zip(*pieces, strict=True)]
-    return dict(zip(stream.names, joined, strict=True))
+    whole = [np.concatenate(columns) for columns in zip(*pieces, strict=True)]
+    return dict(zip(names, whole, strict=True))
 
 
 def same(found, wanted):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from descend.data import sealed
-from descend.data.allowed import memory_allowed
+from descend.data.allowed import memory_allowed, memory_free
 from descend.data.read import open_table
 from descend.errors import DataError
 
@@ -30,6 +30,33 @@ def test_the_least_of_the_machine_and_of_all_groups(tmp_path):
     own.write_text("4:memory:/\n3:cpu:/c\n")
     machine = memory_allowed(tmp_path, tmp_path / "missing")
     assert memory_allowed(tmp_path, own) == machine > 100_000_000
+
+
+def test_what_is_free_is_the_least_that_is_left(tmp_path):
+    own, machine = tmp_path / "own", tmp_path / "meminfo"
+    files = {
+        "memory.max": "900000", "memory.current": "100000", "memory.stat": "inactive_file 4000",
+        "a/memory.max": "500000", "a/memory.current": "450000",
+        "a/memory.stat": "anon 430000\ninactive_file 20000\nfile 20000",
+        "b/memory.max": "5", "b/memory.current": "7",
+        "memory/memory.limit_in_bytes": UNLIMITED, "memory/c/memory.limit_in_bytes": "60000",
+        "memory/c/memory.usage_in_bytes": "30000",
+        "memory/c/memory.stat": "inactive_file 9\ntotal_inactive_file 1000",
+    }  # fmt: skip
+    for name, text in files.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text + "\n")
+    machine.write_text("MemTotal:  9000 kB\nMemAvailable:     800 kB\n")
+    for line, want in {
+        "0::/": 804_000, "0::/a": 70_000, "0::/b": 0, "4:memory:/c": 31_000, "0::/none": 804_000,
+    }.items():  # fmt: skip
+        own.write_text(line + "\n")
+        assert memory_free(tmp_path, own, machine) == want
+    own.write_text("1:cpu:/\n")
+    assert memory_free(tmp_path, own, machine) == 819_200
+    assert memory_free(tmp_path, own, tmp_path / "nothing") is None
+    assert 0 < memory_free() <= memory_allowed()
 
 
 @pytest.fixture

@@ -33,12 +33,14 @@ def nothing_is_left(tmp_path_factory, monkeypatch):
     assert not os.listdir(place)
 
 
-def refusal(source, names=("x",), passes=1, **options):
-    with pytest.raises((DataError, UsageError)) as caught:
+def refusal(source, names=("x",), **options):
+    def read():
         with open_stream(source, names, block=1000, **options) as stream:
-            for _ in range(passes):
-                for _ in stream.blocks():
-                    pass
+            for _ in stream.blocks():
+                pass
+
+    with pytest.raises((DataError, UsageError)) as caught:
+        read()
     return str(caught.value)
 
 
@@ -69,7 +71,8 @@ def test_a_column_that_changes_its_way_of_writing_is_read_anew(tmp_path):
 def test_a_column_that_is_text_in_a_later_file(tmp_path):
     write(tmp_path / "a.parquet", numbers(3000))
     write(tmp_path / "b.parquet", numbers(10), query="SELECT y, s, 'many' AS x FROM t")
-    assert refusal(tmp_path / "*.parquet").startswith('the column "x" holds text: "many" in row 3000')
+    told = refusal(tmp_path / "*.parquet")
+    assert told.startswith('the column "x" holds text: "many" in row 3000')
 
 
 def test_a_column_that_is_absent_from_a_later_file(tmp_path):
@@ -110,9 +113,9 @@ def test_whole_numbers_that_floats_round_are_told(tmp_path):
     whole = np.array([1, 2**53 + 1, 2])
     path = write(tmp_path / "t.parquet", {"x": whole})
     for source in (path, {"x": whole}, [{"x": whole}]):
-        with pytest.warns(DescendWarning, match=r"holds whole numbers beyond 2\*\*53"):
-            with open_stream(source, ["x"]) as stream:
-                assert stream.n_rows == 3
+        words = pytest.warns(DescendWarning, match=r"holds whole numbers beyond 2\*\*53")
+        with words, open_stream(source, ["x"]) as stream:
+            assert stream.n_rows == 3
 
 
 # --- rows
@@ -149,6 +152,32 @@ def test_missing_and_infinite_values_are_named(tmp_path):
             stream.survey("raise")
     with pytest.raises(UsageError, match='missing="dorp" is not known'):
         open_stream(table, ["x"]).survey("dorp")
+
+
+def test_what_must_be_positive():
+    table = numbers(5000)
+    table["s"][[4, 2000, 3000]] = 0.0
+
+    def told(positive, missing="raise"):
+        stream = open_stream(table, ["s", "x"], block=999)
+        with pytest.raises(DataError) as caught, stream:
+            stream.survey(missing, positive=positive)
+        return str(caught.value)
+
+    remedy = "  do: correct the data, or leave these rows out before the fit"
+    assert told({"s": False}) == (
+        f"s must be positive, and is not in rows 4, 2000, 3000 (rows count from 0)\n{remedy}"
+    )
+    with open_stream(table, ["s"], block=999) as stream:
+        assert stream.survey(positive={"s": True}).n_rows == 5000
+    table["s"][7] = -1.0
+    table["x"][0] = np.nan
+    assert told({"s": True}, "drop") == (
+        "s must not be negative, and is in row 6 (rows count from 0, without those that were "
+        f"dropped)\n{remedy}"
+    )
+    table["s"][:] = 0.0
+    assert told({"s": True}, "drop") == "s is zero in every row: nothing would be fitted"
 
 
 # --- files that change
@@ -238,9 +267,7 @@ def test_another_pass_that_gives_other_columns():
     def given():
         yield {next(passes): np.arange(3000.0)}
 
-    assert refusal(given) == (
-        'block 0 of given() has no column "x"\n  do: its columns are u'
-    )
+    assert refusal(given) == ('block 0 of given() has no column "x"\n  do: its columns are u')
 
 
 def test_blocks_that_are_none():
@@ -345,21 +372,19 @@ def test_ctrl_c_ends_the_reader(nothing_is_left):
         stop.wait(0.2)
         yield {"x": np.arange(2000.0)}
 
-    with pytest.raises(KeyboardInterrupt):
-        with open_stream(slow, ["x"], block=1000) as stream:
-            stream.survey()
-            threading.Event().wait(5)
+    with pytest.raises(KeyboardInterrupt), open_stream(slow, ["x"], block=1000) as stream:
+        stream.survey()
+        threading.Event().wait(5)
 
 
 @pytest.mark.parametrize("delay", [0.0, 0.02, 0.5])
 def test_a_query_that_takes_long_is_ended(parquet, delay):
     query = "SELECT a.x FROM data a, data b, data c WHERE sin(a.x * b.x * c.x) > 2"
     alarm = threading.Timer(delay, os.kill, (os.getpid(), signal.SIGINT))
-    with pytest.raises(KeyboardInterrupt):
-        with open_stream(parquet, ["x"], sql=query) as stream:
-            alarm.start()
-            stream.survey()
-            alarm.join()
+    with pytest.raises(KeyboardInterrupt), open_stream(parquet, ["x"], sql=query) as stream:
+        alarm.start()
+        stream.survey()
+        alarm.join()
 
 
 @pytest.mark.skipif(os.name == "nt", reason="the file is removed when it is closed")
@@ -391,5 +416,3 @@ def test_a_process_ends_while_a_pass_is_open(tmp_path):
     environment = {**os.environ, "PYTHONPATH": str(SOURCE)}
     done = subprocess.run([sys.executable, "-c", script], env=environment, timeout=60)
     assert done.returncode == 0
-
-

@@ -12,13 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from data.streamed import BLOCK, joined, numbers, read_back, reading, same, write
 from descend.data.asked import asked
 from descend.data.read import open_table
 from descend.data.streams import opened
 from descend.data.streams.ahead import cut
 from descend.data.streams.opened import judge, open_stream, should_stream
 from descend.errors import DataError, UsageError
-from data.streamed import BLOCK, numbers, read_back, reading, same, write
 
 ROWS = 150_001
 TABLE = numbers(ROWS)
@@ -69,6 +69,25 @@ def check(source, kept, *, names=NAMES, wanted=WANTED, **options):
 def test_files(folder, tmp_path, name, kept):
     check(folder / name, kept, scratch=str(tmp_path))
     assert not os.listdir(tmp_path)
+
+
+def test_what_comes_before_is_not_read(tmp_path):
+    """Of Parquet in several files; a column with the name that DuckDB numbers by prevents it."""
+    columns = {"x": np.arange(500_000.0)}
+    parts = (slice(0, 200_000), slice(200_000, 200_001), slice(200_001, 500_000))
+    for name in ("x", "FILE_row_number"):
+        for number, part in enumerate(parts):
+            table = {"x": columns["x"][part], name: columns["x"][part]}
+            write(tmp_path / f"{name}{number}.parquet", table)
+        with open_stream(tmp_path / f"{name}?.parquet", ["x"], block=1000) as stream:
+            assert stream.survey().n_rows == 500_000
+            assert stream._source.seeks == (name == "x")
+            for first in (1, 199, 200, 201, 400, 499, 500, 777):
+                rest = {"x": columns["x"][1000 * first :]}
+                if len(rest["x"]):
+                    same(read_back(stream, first, 1000), rest)
+                else:
+                    assert not [*stream.blocks(first)]
 
 
 def test_a_query_gives_the_rows_of_a_text_in_their_order(folder):
@@ -207,6 +226,28 @@ def test_of_whole_numbers_and_gaps_come_floats():
         same(read_back(stream), {"a": np.array([1.0, 3.0, 2.0])})
 
 
+@pytest.mark.parametrize("name", ["t.parquet", "t.csv", "t.json"])
+def test_rows_are_given_once_as_they_are(folder, tmp_path, name):
+    with open_stream(folder / name, NAMES, scratch=str(tmp_path)) as stream:
+        same(joined(stream.once(), NAMES), WANTED)
+        same(read_back(stream), WANTED)
+    given = {"x": np.array([1.0, np.nan, np.inf])}
+    with open_stream(iter([given]), ["x"], block=2) as stream:
+        same(joined(stream.once(), ["x"], 2), given)
+        with pytest.raises(UsageError, match="gives its rows once"):
+            stream.survey()
+
+
+def test_a_text_that_is_written_otherwise_further_on_is_given_once(tmp_path):
+    rows = [f"{i}\n" for i in range(400_000)]
+    rows[390_000] = "2,5\n"
+    (tmp_path / "t.csv").write_text("x;y\n" + "".join(f"{i};{r}" for i, r in enumerate(rows)))
+    wanted = np.arange(400_000.0)
+    wanted[390_000] = 2.5
+    with open_stream(tmp_path / "t.csv", ["y"], block=10_000) as stream:
+        same(joined(stream.once(), ["y"], 10_000), {"y": wanted})
+
+
 # --- cutting
 
 
@@ -312,9 +353,8 @@ def test_what_an_iterator_raises_is_raised_as_it_is():
         yield {"a": [1.0, 2.0]}
         raise Own("of mine")
 
-    with open_stream(broken, ["a"], block=1) as stream:
-        with pytest.raises(Own, match="of mine"):
-            stream.survey()
+    with open_stream(broken, ["a"], block=1) as stream, pytest.raises(Own, match="of mine"):
+        stream.survey()
     assert not reading()
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import duckdb
 import numpy as np
@@ -16,14 +16,14 @@ from descend.data.asked import Asked
 from descend.data.cells import held_text, holds_times, lost_digits, two_ways
 from descend.data.layout import named_apart
 from descend.data.numerals import ABSENT, KNOWN, Numerals, admitted
+from descend.data.parts import Arrays, Foreign, Part, Text, is_parquet, rows_about, size_of
 from descend.data.quoting import identifier, in_shell, quoted
 from descend.data.sealed import FAILURES, Sealed, pattern
 from descend.data.table import Complaint, ReadAgain, TableFile
-from descend.data.text import Dialect
 from descend.data.validate import EXACT
 from descend.errors import DataError
 
-__all__ = ["Arrays", "Foreign", "QueriedTable", "Text", "in_query"]
+__all__ = ["QueriedTable", "in_query"]
 
 Array = NDArray[Any]
 _NUMBERS = re.compile(r"(U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|FLOAT|DOUBLE|BOOLEAN|DECIMAL.*)$")
@@ -33,36 +33,17 @@ MOST_NOTES = 6  # of several files
 MOST_THREADS = 4  # that read within little memory
 PER_THREAD = 500_000_000  # bytes of numbers for which one more thread reads
 LEAST_BUFFER, MOST_BUFFER = 1 << 21, 1 << 25  # bytes of the file that are held at a time
+NUMBER = "file_row_number"  # a column of Parquet that DuckDB adds where it is asked to
 BUFFERS = 100  # of them make up the columns, by their bytes
 _ZONE = re.compile(r"(Z|[+-]\d\d:\d\d)$")
 _PLAIN = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?|nan|NaN|[-+]?inf")
-
-
-class Text(NamedTuple):
-    """A text file in UTF-8, and how it is written."""
-
-    file: str
-    dialect: Dialect
-
-
-class Foreign(NamedTuple):
-    """A file that DuckDB reads by itself, and how."""
-
-    file: str
-    reader: str
-
-
-class Arrays(NamedTuple):
-    """Columns in memory."""
-
-    columns: Mapping[str, Array]
 
 
 class QueriedTable(TableFile):
     """One or several files as one table, or the result of a query over it."""
 
     def __init__(
-        self, path: str, parts: Sequence[Text | Foreign | Arrays], how: Asked, sql: str | None
+        self, path: str, parts: Sequence[Part], how: Asked, sql: str | None
     ) -> None:
         self._parts = parts
         self._link = Sealed(
@@ -75,7 +56,7 @@ class QueriedTable(TableFile):
         )
         super().__init__(path, (), how)
         self.files = [part.file for part in parts if not isinstance(part, Arrays)]
-        self.lasting = sql is None and all(map(_is_parquet, parts))
+        self.lasting = sql is None and all(map(is_parquet, parts))
         self.sql = sql
         # Columns at all of whose rows was looked, and how their numbers are written, if all are.
         self._relaxed: dict[str, Numerals | None] = {}
@@ -83,14 +64,14 @@ class QueriedTable(TableFile):
         self._describe()
 
     def _threads(
-        self, parts: Sequence[Text | Foreign | Arrays], sql: str | None, in_blocks: bool
+        self, parts: Sequence[Part], sql: str | None, in_blocks: bool
     ) -> int:
         """How many threads read, and what each keeps of the file.
 
         Both cost memory beside the columns themselves: together they keep to a fifth of it.
         """
         cores = min(os.cpu_count() or 1, MOST_THREADS if in_blocks else 1 << 10)
-        sizes = [_size(part) for part in parts if not isinstance(part, Arrays)]
+        sizes = [size_of(part) for part in parts if not isinstance(part, Arrays)]
         self._buffer = MOST_BUFFER
         if sql is not None or len(sizes) < len(parts):
             return cores
@@ -103,8 +84,7 @@ class QueriedTable(TableFile):
     def _describe(self) -> None:
         """Create the view `data` (and the query's result over it) and learn columns and types."""
         readers = [self._reader(index, part) for index, part in enumerate(self._parts)]
-        union = " UNION ALL BY NAME ".join(readers)
-        self._view = f"CREATE OR REPLACE TEMP VIEW data AS {union}"
+        self._view = _viewed(readers)
         self._run(self._view)
         # On lines of its own, so that a remark at its end ends there.
         self._source = "data" if self.sql is None else f"(\n{self._link.one_select(self.sql)}\n)"
@@ -126,7 +106,7 @@ class QueriedTable(TableFile):
             if len(layouts) == 1:
                 self.numerals = layouts[0].numerals
 
-    def _reader(self, index: int, part: Text | Foreign | Arrays) -> str:
+    def _reader(self, index: int, part: Part) -> str:
         if isinstance(part, Arrays):
             return f"SELECT * FROM part{index}"
         if isinstance(part, Foreign):
@@ -278,14 +258,29 @@ class QueriedTable(TableFile):
         if complaints := [each for each in found if each is not None]:
             self._refuse(complaints, names)
 
-    def batches(self, names: Sequence[str]) -> Iterator[Sequence[Array]]:
+    def batches(self, names: Sequence[str], first: int = 0) -> Iterator[Sequence[Array]]:
         own = self._own(names)
+        view = _viewed(self._readers_from(first)) if first else self._view
         try:
-            yield from self._link.batches(self._view, self._query(own))
+            yield from self._link.batches(view, self._query(own))
         except FAILURES as error:
             if not self._wider(error) and not self._relax(self._promised(own)):
                 raise self._unlike() from None
             raise ReadAgain from None
+
+    @property
+    def seeks(self) -> bool:
+        return self.lasting and NUMBER not in map(str.casefold, self.columns)
+
+    def _readers_from(self, first: int) -> Iterator[str]:
+        """Parquet from a row on: row groups before it are not read."""
+        for index, part in enumerate(self._parts):
+            reader = self._reader(index, part)
+            numbered = f"{reader.removesuffix(')')}, {NUMBER}=true)"
+            yield f"{numbered} WHERE {NUMBER} >= {first}"
+            if first > 0:
+                ((rows,),) = self._run(f"SELECT count(*) FROM ({reader})")
+                first -= rows
 
     def rows_about(self) -> float | None:
         if self.lasting:
@@ -293,7 +288,7 @@ class QueriedTable(TableFile):
         texts = [part for part in self._parts if isinstance(part, Text)]
         if self.sql is not None or len(texts) < len(self._parts):
             return None
-        return sum(map(_rows_about, texts))
+        return sum(map(rows_about, texts))
 
     def check_digits(self, name: str, largest: float) -> None:
         self._check_digits(self._own([name])[0], largest)
@@ -458,6 +453,10 @@ class QueriedTable(TableFile):
         return np.asarray(found, "datetime64[us]")
 
 
+def _viewed(readers: Iterable[str]) -> str:
+    return f"CREATE OR REPLACE TEMP VIEW data AS {' UNION ALL BY NAME '.join(readers)}"
+
+
 def in_query(name: str) -> str:
     """The column as a person writes it in a query: in quotes only where it must be."""
     if not re.fullmatch(r"[A-Za-z_]\w*", name):
@@ -468,26 +467,6 @@ def in_query(name: str) -> str:
     )
     with duckdb.connect() as link:
         return identifier(name) if link.execute(words).fetchall() else name
-
-
-def _is_parquet(part: Text | Foreign | Arrays) -> bool:
-    return isinstance(part, Foreign) and part.reader.startswith("read_parquet")
-
-
-def _size(part: Text | Foreign) -> int:
-    """About how many bytes the columns of a file take as numbers."""
-    if isinstance(part, Foreign):
-        return os.path.getsize(part.file)
-    return int(_rows_about(part) * 8 * part.dialect.width)
-
-
-def _rows_about(part: Text) -> float:
-    """How many rows a text has, if all lines are as long as the first ones."""
-    rows = part.dialect.body
-    if not rows:
-        return 0
-    line = sum(1 + len(cell) for row in rows for cell in row.cells) / len(rows)
-    return os.path.getsize(part.file) / line
 
 
 def _dense(values: Any) -> Array:

@@ -67,6 +67,7 @@ class Sealed:
         in_blocks: bool = False,
     ) -> None:
         self.path, self._arrays = path, arrays
+        self._lock = threading.Lock()
         self._cursors: dict[int, Any] = {}  # by the threads that wait for them
         self._place = tempfile.gettempdir() if scratch is None else scratch
         # Nobody can have made a directory of this name before.
@@ -114,7 +115,8 @@ class Sealed:
             of_user: whether the user's query is part of it, which the words of a refusal tell.
         """
         try:
-            return list(self._link.execute(query).fetchall())
+            with self._lock:  # passes in threads may ask as well
+                return list(self._link.execute(query).fetchall())
         except FAILURES as error:
             self.refuse(error, of_user)
 

@@ -10,19 +10,17 @@ import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from descend.data.asked import Asked
 from descend.data.cells import CellTable
 from descend.data.encoding import FURTHER, blocks, decoded, encoding_of, find_encoding
+from descend.data.parts import Arrays, Foreign, Part, Text
 from descend.data.quoting import spelled
 from descend.data.spool import Spool, opened, seekable, spooled_bytes, spooled_text
 from descend.data.table import TableFile
 from descend.data.text import Dialect, cells_of, sniff, without_remark
 from descend.errors import DataError, DescendError, UsageError
-
-if TYPE_CHECKING:
-    from descend.data.queried import Arrays, Foreign, Text
 
 __all__ = ["Sources"]
 
@@ -114,10 +112,8 @@ class Sources:
         layout = layout._replace(notes=(*note, *layout.notes))
         return CellTable(path, dialect.lines.rows, layout, how)
 
-    def _part(self, file: str, place: str, how: Asked) -> Text | Foreign | Arrays:
+    def _part(self, file: str, place: str, how: Asked) -> Part:
         """What DuckDB reads of a file."""
-        from descend.data.queried import Arrays, Foreign, Text
-
         kind = _kind(file, place)
         _check_meant(file, kind, how)
         if kind == "sheet":

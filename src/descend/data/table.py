@@ -101,8 +101,16 @@ class TableFile:
         """Refuse what `batches` could not give, as `read` does."""
         self.read(names)
 
-    def batches(self, names: Sequence[str]) -> Iterator[Sequence[Array]]:
+    @property
+    def seeks(self) -> bool:
+        """Whether `batches` can begin anywhere without reading what comes before."""
+        return False
+
+    def batches(self, names: Sequence[str], first: int = 0) -> Iterator[Sequence[Array]]:
         """Give columns as `read` does, some rows at a time: arrays valid until the next are.
+
+        Args:
+            first: the row to begin with, where the table `seeks`.
 
         Raises:
             DataError: the rows cannot be read to their end.

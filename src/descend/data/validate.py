@@ -24,7 +24,9 @@ __all__ = [
     "clean_rows",
     "real_array",
     "refuse_kind",
+    "refuse_low",
     "refuse_places",
+    "refuse_zero",
     "rows_in_words",
 ]
 
@@ -360,15 +362,26 @@ def check_positive(
     """
     wrong = np.flatnonzero(column < 0 if zero else column <= 0)
     if len(wrong):
-        wrong = wrong if places is None else places[wrong]
-        kind = "must not be negative, and is" if zero else "must be positive, and is not"
-        raise DataError(
-            f"{name} {kind} in {rows_in_words(wrong)} (rows count from 0)",
-            remedy="correct the data, or leave these rows out before the fit",
-        )
+        refuse_low(name, wrong if places is None else places[wrong], zero=zero)
     if zero and not column.any():
-        raise DataError(f"{name} is zero in every row: nothing would be fitted")
+        refuse_zero(name)
     return column
+
+
+def refuse_low(
+    name: str, rows: Array, count: int | None = None, *, zero: bool, counted: str = "from 0"
+) -> NoReturn:
+    """Say where values are not positive, or negative; see `rows_in_words`."""
+    kind = "must not be negative, and is" if zero else "must be positive, and is not"
+    raise DataError(
+        f"{name} {kind} in {rows_in_words(rows, count)} (rows count {counted})",
+        remedy="correct the data, or leave these rows out before the fit",
+    )
+
+
+def refuse_zero(name: str) -> NoReturn:
+    """Say that weights leave nothing."""
+    raise DataError(f"{name} is zero in every row: nothing would be fitted")
 
 
 def check_prediction(prediction: tuple[Any, ...], target: tuple[Any, ...]) -> None:

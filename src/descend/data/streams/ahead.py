@@ -15,6 +15,7 @@ __all__ = ["Ahead", "Filled", "GetFree", "Produce", "cut"]
 
 Array = NDArray[Any]
 BUFFERS = 3  # one is worked on, one is full, one is being filled
+LARGE = 1 << 23  # numbers of a buffer of which there are but two
 AWAKE = 0.5
 """Seconds after which a wait begins anew: Ctrl-C that came just before it is seen only then."""
 PAUSES = (0.01, 0.05, 0.2, 0.5, 1.0)
@@ -63,7 +64,7 @@ class Ahead:
         self._free: SimpleQueue[Array | None] = SimpleQueue()
         self._ready: SimpleQueue[Filled | BaseException | None] = SimpleQueue()
         self._stopped, self._cancel = threading.Event(), cancel
-        for _ in range(BUFFERS):
+        for _ in range(BUFFERS if shape[0] * shape[1] <= LARGE else 2):
             self._free.put(np.empty(shape))
         self._thread = threading.Thread(
             target=_fill, args=(produce, self._free, self._ready, self._stopped), daemon=True,
@@ -128,7 +129,12 @@ def _fill(
 
 
 def cut(
-    batches: Iterator[Sequence[Array]], get: GetFree, block: int, drop: bool, first_block: int = 0
+    batches: Iterator[Sequence[Array]],
+    get: GetFree,
+    block: int,
+    drop: bool,
+    first_block: int = 0,
+    first: int = 0,
 ) -> Iterator[Filled]:
     """Cut batches of any lengths into blocks.
 
@@ -136,6 +142,7 @@ def cut(
         block: rows of one; the last may be shorter.
         drop: whether rows with a value that is missing or infinite are left out.
         first_block: the number of the first block that is wanted.
+        first: the row that the batches begin with, the first of a block.
 
     >>> rows = [[np.arange(5.0)], [np.arange(5.0, 7.0)]]
     >>> for piece in cut(iter(rows), lambda: np.empty((1, 4)), 4, False):
@@ -143,7 +150,7 @@ def cut(
     0 [[0. 1. 2. 3.]]
     4 [[4. 5. 6.]]
     """
-    first = filled = dropped = 0
+    filled = dropped = 0
     buffer: Array | None = None
     for batch in batches:
         if drop:

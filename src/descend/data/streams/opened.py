@@ -34,7 +34,7 @@ def open_stream(
     *,
     sql: str | None = None,
     how: Asked = NOTHING,
-    scratch: str | None = None,
+    scratch: str | os.PathLike[str] | None = None,
     block: int = BLOCK,
 ) -> Stream:
     """Open a source for reading in blocks.
@@ -66,8 +66,9 @@ def open_stream(
     wanted = list(dict.fromkeys(names))
     if not wanted:
         raise UsageError("no column is wanted", remedy="name at least one")
-    place = place_for(scratch, how.shell)
-    found = _source(source, wanted, sql, how._replace(scratch=scratch, in_blocks=True))
+    folder = None if scratch is None else os.fspath(scratch)
+    place = place_for(folder, how.shell)
+    found = _source(source, wanted, sql, how._replace(scratch=folder, in_blocks=True))
     return Stream(found, place, block=block, shell=how.shell)
 
 

@@ -46,6 +46,15 @@ class Source:
         """
         raise NotImplementedError
 
+    @property
+    def seeks(self) -> bool:
+        """Whether `batches_from` can begin anywhere without reading what comes before."""
+        return False
+
+    def batches_from(self, first: int) -> Iterator[Sequence[Array]]:
+        """The same from a row on, where the source `seeks`."""
+        raise NotImplementedError
+
     def rows_about(self) -> float | None:
         """About how many rows there are, where that can be told without reading them."""
         return None
@@ -113,9 +122,16 @@ class FileSource(Source):
         self._seen = [_Seen.of(file) for file in table.files]
         table.prepare(names)
 
+    @property
+    def seeks(self) -> bool:
+        return self._table.seeks
+
     def batches(self) -> Iterator[Sequence[Array]]:
+        return self.batches_from(0)
+
+    def batches_from(self, first: int) -> Iterator[Sequence[Array]]:
         try:
-            yield from self._table.batches(self.names)
+            yield from self._table.batches(self.names, first)
         except ReadAgain:
             self._table.prepare(self.names)  # a column may hold text after all
             raise

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from types import TracebackType
 from typing import Any, NamedTuple
@@ -71,7 +71,7 @@ class Stream:
         self.names = source.names
         self._source, self._place, self._block, self._shell = source, place, block, shell
         self._survey: Survey | None = None
-        self._asked: tuple[str, int, int] | None = None
+        self._asked: tuple[Any, ...] | None = None
         self._marks: list[bytes] = []
         self._held = _Held(source)
         self._end = weakref.finalize(self, self._held.close)
@@ -104,7 +104,13 @@ class Stream:
         return self._source.rows_about()
 
     def survey(
-        self, missing: Missing = "raise", seed: int = 0, most: int = 10_000, least: int = 2
+        self,
+        missing: Missing = "raise",
+        seed: int = 0,
+        most: int = 10_000,
+        *,
+        least: int = 2,
+        positive: Mapping[str, bool] | None = None,
     ) -> Survey:
         """Read all rows once.
 
@@ -113,13 +119,16 @@ class Stream:
                 remain are numbered anew, and `blocks` gives them alone.
             seed, most: of the sample; see `sample_rows`.
             least: how many rows must remain.
+            positive: columns that must be so, such as standard deviations; True where zero is
+                allowed, as of weights.
 
         Raises:
-            DataError: values are missing or infinite, too few rows, or the source fails.
+            DataError: values are missing, infinite or not positive, too few rows, or the source
+                fails.
             UsageError: `missing` is not known, or was something else before.
         """
         check_missing(missing)
-        asked = (missing, seed, most)
+        asked = (missing, seed, most, least, positive)
         if self._survey is not None and self._asked == asked:
             return self._survey
         if self._asked is not None and self._asked[0] != missing:
@@ -129,14 +138,14 @@ class Stream:
             )
         while True:
             try:
-                found = self._surveyed(missing == "drop", seed, most, least)
+                surveyor = Surveyor(self.names, seed, most, positive)
+                found = self._surveyed(surveyor, missing == "drop", least)
             except ReadAgain:
                 continue
             self._survey, self._asked = found, asked
             return found
 
-    def _surveyed(self, drop: bool, seed: int, most: int, least: int) -> Survey:
-        surveyor = Surveyor(self.names, seed, most)
+    def _surveyed(self, surveyor: Surveyor, drop: bool, least: int) -> Survey:
         if self._held.scratch is not None:
             for filled in self._ahead(self._held.scratch.blocks):
                 surveyor.take(_columns(filled), self._survey.n_dropped if self._survey else 0)
@@ -189,6 +198,24 @@ class Stream:
         if done != survey.n_rows:
             raise self._source.differs(f"{done} rows, and {survey.n_rows} before")
 
+    def once(self) -> Iterator[Piece]:
+        """Give the rows as they are, NaN where they are missing, without a survey before.
+
+        Nothing is kept: of rows that are given once, no further pass can follow.
+
+        Raises:
+            DataError: the source changes meanwhile, or fails.
+        """
+        block = 0
+        while True:
+            try:
+                for filled in self._read(False, block):
+                    yield Piece(filled.first, filled.rows, _columns(filled))
+                    block += 1
+                return
+            except ReadAgain:  # what has been given stays as it is; the rest is read otherwise
+                continue
+
     def _compare(self, filled: Filled, columns: Sequence[Array]) -> None:
         """Refuse a block that is not what it was, as far as its first and last row tell."""
         end, n_rows = filled.first + filled.rows, self.n_rows
@@ -202,10 +229,12 @@ class Stream:
     def _read(self, drop: bool, first_block: int = 0) -> Iterator[Filled]:
         """The rows as the source gives them; it must not change meanwhile."""
         source, block = self._source, self._block
+        begin = first_block * block if source.seeks and not drop else 0
 
         def produce(get: GetFree) -> Iterator[Filled]:
-            with closing(source.batches()) as batches:  # type: ignore[type-var]
-                yield from cut(batches, get, block, drop, first_block)
+            given = source.batches_from(begin) if begin else source.batches()
+            with closing(given) as batches:  # type: ignore[type-var]
+                yield from cut(batches, get, block, drop, first_block, begin)
 
         source.check()
         try:

@@ -9,7 +9,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from descend.data.validate import MOST_ROWS, check_enough, refuse_places
+from descend.data.validate import (
+    MOST_ROWS,
+    check_enough,
+    refuse_low,
+    refuse_places,
+    refuse_zero,
+)
 from descend.lean import dataclass
 
 __all__ = ["Moments", "Survey", "Surveyor", "sample_rows"]
@@ -77,20 +83,28 @@ class Survey:
     columns: Mapping[str, Moments]
 
 
+_Places = dict[tuple[str, str], tuple[list[Array], int]]
+"""By the column and what is wrong: the first rows, and how many there are."""
+
+
 class Surveyor:
     """Takes blocks in order, and tells what is known after the last.
 
     Args:
         names: of the columns.
         seed, most: of the sample; see `sample_rows`.
+        positive: columns that must be so; True where zero is allowed in some of the rows.
     """
 
-    def __init__(self, names: Sequence[str], seed: int, most: int) -> None:
-        self.names = names
+    def __init__(
+        self, names: Sequence[str], seed: int, most: int, positive: Mapping[str, bool] | None = None
+    ) -> None:
+        self.names, self._positive = names, positive or {}
         self._tree = _Tree(len(names))
         self._chosen = _Chosen(seed, most)
         self._sample = np.empty((len(names), 0))
-        self._odd: dict[tuple[str, str], tuple[list[Array], int]] = {}
+        self._odd: _Places = {}
+        self._low: _Places = {}
         self.n_rows = self.n_dropped = 0
 
     @property
@@ -105,7 +119,11 @@ class Surveyor:
             found = [Moments.of(column) for column in columns]
         for name, column, moments in zip(self.names, columns, found, strict=True):
             if not (math.isfinite(moments.min) and math.isfinite(moments.max)):
-                self._note(name, column)
+                self._note(self._odd, (name, "missing (NaN)"), np.isnan(column))
+                self._note(self._odd, (name, "infinite"), np.isinf(column))
+            if name in self._positive and not moments.min > 0:
+                zero = self._positive[name]
+                self._note(self._low, (name, ""), column < 0 if zero else column <= 0)
         self._tree.add(found)
         places, local = self._chosen.within(self.n_rows, rows)
         if len(places):
@@ -116,20 +134,20 @@ class Surveyor:
                 into[places] = column[local]
         self.n_rows, self.n_dropped = self.n_rows + rows, n_dropped
 
-    def _note(self, name: str, column: Array) -> None:
-        for what, wrong in (("missing (NaN)", np.isnan(column)), ("infinite", np.isinf(column))):
-            rows = np.flatnonzero(wrong)
-            if len(rows):
-                seen, count = self._odd.setdefault((name, what), ([], 0))
-                if count < MOST_ROWS:
-                    seen.append(self.n_rows + rows[:MOST_ROWS])
-                self._odd[name, what] = seen, count + len(rows)
+    def _note(self, where: _Places, key: tuple[str, str], wrong: NDArray[np.bool_]) -> None:
+        rows = np.flatnonzero(wrong)
+        if len(rows):
+            seen, count = where.get(key, ([], 0))
+            if count < MOST_ROWS:
+                seen.append(self.n_rows + rows[:MOST_ROWS])
+            where[key] = seen, count + len(rows)
 
     def told(self, least: int) -> Survey:
         """What is known.
 
         Raises:
-            DataError: values are missing or infinite, or there are fewer than `least` rows.
+            DataError: values are missing, infinite or not positive, or there are fewer than
+                `least` rows.
         """
         if self._odd:
             order = sorted(self._odd, key=lambda key: self.names.index(key[0]))
@@ -137,10 +155,17 @@ class Surveyor:
                 [(*key, np.concatenate(self._odd[key][0]), self._odd[key][1]) for key in order]
             )
         check_enough(self.n_rows, self.n_dropped, least)
+        counted = "from 0, without those that were dropped" if self.n_dropped else "from 0"
+        for (name, _), (seen, count) in self._low.items():
+            zero = self._positive[name]
+            refuse_low(name, np.concatenate(seen), count, zero=zero, counted=counted)
         rows = self._chosen.rows
         order_of = np.argsort(rows)
         sample = dict(zip(self.names, self._sample[:, order_of], strict=True))
         columns = dict(zip(self.names, self._tree.root() or [], strict=True))
+        for name, zero in self._positive.items():
+            if zero and columns[name].max == 0:
+                refuse_zero(name)
         return Survey(self.n_rows, self.n_dropped, rows[order_of], sample, columns)
 
 
