@@ -46,7 +46,8 @@ def open_stream(
             returns an iterator over blocks, an object that can be iterated over, or a generator.
             Blocks are dicts of columns, frames, or tuples with one array for each name.
         names: of the columns that are wanted.
-        sql: a query whose result is read instead; the file is called `data` in it.
+        sql: a query whose result is read instead; the file is called `data` in it. One that joins
+            or groups gives its rows in the same order at each run only with ORDER BY.
         how: what the user says of a text or a workbook.
         scratch: the folder for copies, if not the system's.
         block: rows of a block.
