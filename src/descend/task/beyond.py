@@ -29,6 +29,7 @@ class Beyond:
         names: what the program calls a column → what the source calls it.
         n_rows: how many there are. counted: those whose weight is not zero.
         least_weight: of any row; 1 where they have none.
+        n_dropped: rows that were left out. said: how it is read, in sentences.
         shuffles: whether batches are of rows that were shuffled within a window.
     """
 
@@ -37,6 +38,8 @@ class Beyond:
     n_rows: int
     counted: int
     least_weight: float = 1.0
+    n_dropped: int = 0
+    said: tuple[str, ...] = ()
     shuffles: bool = False
 
     def blocks(self, columns: Sequence[str]) -> Iterator[tuple[int, list[Array]]]:

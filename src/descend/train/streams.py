@@ -63,7 +63,8 @@ def read_source(given: Mapping[str, Any], options: Options) -> tuple[Mapping[str
     scratch = None if options.scratch is None else os.fspath(options.scratch)
     stream = open_stream(source, names, scratch=scratch)
     judged = judge(stream)
-    survey = stream.survey(missing=options.missing, seed=int(options.seed), most=SAMPLE)
+    positive = {column: name == WEIGHT for name, column in weights.items()}
+    survey = stream.survey(options.missing, int(options.seed), SAMPLE, positive=positive)
     passes = judged.stream if options.stream is None else options.stream
     passes = passes and survey.n_rows > BLOCK  # one block is held in any case
     rows = survey.sample if passes else _whole(stream, survey.n_rows)
@@ -79,27 +80,20 @@ def read_source(given: Mapping[str, Any], options: Options) -> tuple[Mapping[str
             )
     names_of = {column_key(name): name for name in data} | {TARGET: target}
     names_of |= {key: weights[key] for key in (WEIGHT, SIGMA) if key in weights}
-    return own, _beyond(stream, survey, names_of)
+    said = (judged.said,) if judged.said and options.stream is None else ()
+    return own, _beyond(stream, survey, names_of, (*said, *stream.said))
 
 
-def _beyond(stream: Stream, survey: Survey, names: Mapping[str, str]) -> Beyond:
-    """All the rows, their weights checked."""
-    least = {key: survey.columns[names[key]].min for key in (WEIGHT, SIGMA) if key in names}
-    if SIGMA in least and not least[SIGMA] > 0:
-        raise DataError(
-            f'the column "{names[SIGMA]}" is a sigma, and is {least[SIGMA]:g} in a row',
-            remedy="a sigma is larger than 0",
-        )
-    if WEIGHT in least and least[WEIGHT] < 0:
-        raise DataError(
-            f'the column "{names[WEIGHT]}" is a weight, and is {least[WEIGHT]:g} in a row',
-            remedy="a weight is not negative",
-        )
-    counted, weight = survey.n_rows, least.get(WEIGHT, 1.0)
+def _beyond(
+    stream: Stream, survey: Survey, names: Mapping[str, str], said: tuple[str, ...]
+) -> Beyond:
+    """All the rows."""
+    weight = survey.columns[names[WEIGHT]].min if WEIGHT in names else 1.0
+    counted = survey.n_rows
     if weight == 0:
         at = list(stream.names).index(names[WEIGHT])
         counted = sum(int(np.count_nonzero(piece.columns[at])) for piece in stream.blocks())
-    return Beyond(stream, names, survey.n_rows, counted, weight)
+    return Beyond(stream, names, survey.n_rows, counted, weight, survey.n_dropped, said)
 
 
 def _columns(
@@ -170,6 +164,7 @@ def in_passes(own: Reading, beyond: Beyond) -> Descents:
         )
     notes = [
         *job.notes,
+        *beyond.said,
         f"the rows are gone through in passes: a search for a start, pictures and what is looked "
         f"at row by row go by {held:,} of {beyond.n_rows:,} rows, drawn by the seed",
     ]
@@ -185,7 +180,9 @@ def in_passes(own: Reading, beyond: Beyond) -> Descents:
     if start.missing or own.options.starts is not None or job.problem.ready is not None:
         start = start._replace(arrays=_from_sample(own), missing=())
     settings = replace(job.settings, shuffle=False)
-    rows, original = (r._replace(beyond=beyond) for r in (job.rows, own.original))
+    rows, original = (
+        r._replace(beyond=beyond, n_dropped=beyond.n_dropped) for r in (job.rows, own.original)
+    )
     job = own.job = replace(job, rows=rows, settings=settings, start=start, notes=notes)
     return Descents(job, *job.build(), own.options.but(starts=None), rows, original)
 
