@@ -228,7 +228,6 @@ def test_time_and_signals_end_a_pass(table: dict[str, Any], file: str) -> None:
         ({"scratch": "/nowhere"}, "/nowhere", "scratch="),
         ({"loss": "bce"}, 'loss "bce" needs targets', ""),
     ],
-    ids=str,
 )
 def test_refused(file: str, change: dict[str, Any], words: str, remedy: str) -> None:
     given = {"model": model, "x": file, "y": "y", "start": START, "stream": True} | change
