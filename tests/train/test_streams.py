@@ -14,6 +14,7 @@ from typing import Any
 import duckdb
 import numpy as np
 import pytest
+from scipy import special, stats
 
 import descend
 from descend import DataError, DescendWarning, UsageError
@@ -347,6 +348,24 @@ def test_a_metric_of_each_epoch_is_of_all_rows(table: dict[str, Any], file: str)
     other = descend.fit(FORMULA, {n: table[n] for n in ("x", "y")}, start=START, **options)
     for name in options["metrics"]:
         np.testing.assert_allclose(one.history[name], other.history[name], rtol=1e-12)
+
+
+@pytest.mark.parametrize("weight", [None, "w"])
+def test_counts_are_judged_by_all_rows(table: dict[str, Any], weight: str | None) -> None:
+    n = np.floor(np.abs(table["y"]) * 2)
+    own = {} if weight is None else {"sample_weight": weight}
+    given = {"start": {"a": 0, "b": 0}, "loss": "poisson"}
+    rows = stream_of(x=table["x"], n=n, w=table["w"])
+    fit = descend.fit("n = exp(a + b*x)", rows, stream=True, **given, **own)
+    w = np.ones(N) if weight is None else table["w"]
+    rate = np.exp(fit.params["a"] + fit.params["b"] * table["x"])
+    counted = np.count_nonzero(w)
+    assert fit.dof == counted - 2
+    assert fit.chi2 == pytest.approx(np.sum(w * (n - rate) ** 2 / rate), rel=1e-12)
+    lost = special.xlogy(n, n / rate) - n + rate
+    assert fit.deviance == pytest.approx(2 * np.sum(w * lost), rel=1e-10)
+    likelihood = np.sum(w * stats.poisson.logpmf(n, rate))
+    assert fit.aic == pytest.approx(4 - 2 * likelihood, rel=1e-12)
 
 
 @pytest.mark.parametrize("ask", [
