@@ -380,6 +380,23 @@ def test_what_needs_all_rows_at_once_is_refused(file: str, ask: Any) -> None:
     ask(descend.fit(FORMULA, file, start=fit, stream=False))
 
 
+def test_a_run_in_steps_needs_rows_in_memory(file: str) -> None:
+    options = {"start": START, "optimizer": "sgd", "lr": 0.01, "batch_size": 100}
+    with pytest.raises(UsageError, match="a run in steps needs all the rows in memory") as error:
+        descend.start(FORMULA, file, stream=True, **options)
+    assert "stream=False" in error.value.remedy
+    assert descend.start(FORMULA, file, stream=False, **options).step(batches=3).updates == 3
+
+
+def test_verbose_says_a_line_for_each_iteration(
+    file: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fit = descend.fit(FORMULA, file, start=START, stream=True, verbose=True)
+    printed = capsys.readouterr()
+    lines = (printed.out + printed.err).splitlines()
+    assert len([line for line in lines if line.startswith("iteration")]) == fit.epochs
+
+
 def test_targets_are_counted_by_the_rows_of_the_source(table: dict[str, Any]) -> None:
     labels = np.where(np.arange(N) % 2, 1.0, -1.0)
     labels[[BLOCK + 5, BLOCK + 9]] = 0.0
