@@ -51,6 +51,14 @@ def test_passes_and_memory_say_the_same(
     assert any("gone through in passes" in text for text in one["warnings"])
 
 
+def test_a_race_beside_passes_is_run_on_the_rows_in_memory(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    more = ["--plot-race", "race.svg", "--race", "lm,lbfgs", "--scratch", "."]
+    told(capsys, "fit", "rows.parquet", FORMULA, *START, "--stream", *more)
+    assert Path("race.svg").stat().st_size > 1000
+
+
 def test_a_file_that_is_too_large_is_told_of(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -219,7 +219,7 @@ def test_time_and_signals_end_a_pass(table: dict[str, Any], file: str) -> None:
         ({"y": None}, "the target is not named", 'y="y"'),
         ({"y": "z"}, 'has no column "z"', "its columns are"),
         ({"sigma": "q"}, 'has no column "q"', "its columns are"),
-        ({"model": lambda x, a: np.cumsum(x) * a, "start": {"a": 1}}, "couples the rows", "read"),
+        ({"model": lambda x, a: np.cumsum(x) * a, "start": {"a": 1}}, "couples the rows", "=False"),
         ({"model": lambda t, a: t * a}, "takes none of the columns", "as the columns"),
         ({"x": "none.parquet"}, 'there is no file "none.parquet"', ""),
         ({"x": "s3://bucket/rows.parquet"}, "s3://", "__arrow_c_stream__"),

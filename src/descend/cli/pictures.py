@@ -20,8 +20,9 @@ from descend.train.pictures import plot_batch_sizes, plot_race, plot_rates
 __all__ = ["of_the_way", "pictures_of"]
 
 VALUES, RATIO = 64, 10.0  # of an axis of a map; it goes by factors where its ends are so far apart
-ALONE = ("progress", "callback", "checkpoint", "resume", "record")
-"""Options of the run that is reported, which those of a race do without."""
+ALONE = ("progress", "callback", "checkpoint", "resume", "record", "stream", "scratch")
+"""Options of the run that is reported, which those of a race do without; of a run in passes they
+have the rows in memory."""
 
 
 def of_the_way(result: Any, given: Mapping[str, Any]) -> Writers:

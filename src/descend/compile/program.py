@@ -138,8 +138,9 @@ class NativeProgram:
             bound.state[:] = [
                 np.array(a, n.dtype, order="C") for a, n in zip(bound.state, p.state, strict=True)
             ]
-            memory = ProgramMemory(code, bound)
-            held = self._own.memory = _identity(bound), memory
+            held = _identity(bound), ProgramMemory(code, bound)
+            if bound.stream is None:  # else files would stay open as long as the program
+                self._own.memory = held
         return held[1]
 
 

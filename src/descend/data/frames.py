@@ -19,7 +19,7 @@ __all__ = [
 ]  # fmt: skip
 
 Array = NDArray[Any]
-HELD = (np.ndarray, Mapping, list, tuple, int, float, np.generic, type(None))
+HELD = (np.ndarray, Mapping, Sequence, int, float, np.generic, type(None))
 
 
 def is_table(data: Any) -> bool:
@@ -54,11 +54,9 @@ def is_source(x: Any) -> bool:
     >>> is_source("runs.parquet"), is_source(iter([])), is_source([1.0]), is_source({"x": [1.0]})
     (True, True, False, False)
     """
-    if isinstance(x, HELD):
-        return False
     if isinstance(x, str | os.PathLike | TableFile) or _is_lazy(x):
         return True
-    if hasattr(x, "__array__") or hasattr(x, "columns"):
+    if isinstance(x, HELD) or hasattr(x, "__array__") or hasattr(x, "columns"):
         return False
     return callable(x) or hasattr(x, "__arrow_c_stream__") or hasattr(x, "__iter__")
 

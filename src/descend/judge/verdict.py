@@ -105,10 +105,14 @@ def _step_found(run: Finished) -> tuple[str, ...]:
     """The ranges in which the numbers may be that act through steps."""
     if not run.searched:
         return ()
-    act = "acts" if len(run.searched) == 1 else "act"
+    act, rows = "acts" if len(run.searched) == 1 else "act", run.job.rows
+    names = listed(_named(run.searched))
+    words = f"{names} {act} only through comparisons or rounding: searched for"
+    if rows is not None and rows.beyond is not None:
+        return (f"{words} over the values of {rows.n_rows:,} rows alone: others may be better.",)
     return (
-        f"{listed(_named(run.searched))} {act} only through comparisons or rounding: searched for "
-        f"over the data's own values, as good is every {', and every '.join(run.searched)}.",
+        f"{words} over the data's own values, as good is every "
+        f"{', and every '.join(run.searched)}.",
     )
 
 

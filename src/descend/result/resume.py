@@ -61,12 +61,13 @@ def saved_state(run: Finished) -> SavedState:
 def _settings(run: Finished) -> dict[str, Any]:
     """What a run that goes on with this one is compared by."""
     s, rows = run.job.settings, run.job.rows
+    windows = rows is not None and rows.beyond is not None and rows.beyond.shuffles
     return {
         "rows": 1 if rows is None else rows.total,
         "optimizer": method_name(s.optimizer),
         "loss": "" if s.loss is None else loss_name(run.job),
         "batch_size": s.batch_size,
-        "shuffle": s.shuffle,
+        "shuffle": "within windows" if windows else s.shuffle,
         "accumulate": s.accumulate,
         "ema": s.ema,
         "lr_factors": s.lr_factors,

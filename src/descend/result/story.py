@@ -18,7 +18,7 @@ def task_fields(run: Finished) -> dict[str, Any]:
     """The fields that say what was to be done."""
     job, original = run.job, run.original
     assert original is not None
-    target = original.extra["target"]
+    target, beyond = original.extra["target"], original.beyond
     return {
         "model": job.problem.name,
         "n_rows": original.total,
@@ -30,7 +30,7 @@ def task_fields(run: Finished) -> dict[str, Any]:
         "goal": "" if job.problem.network is None else job.problem.binding,
         "n_classes": _class_count(run),
         "batch_size": job.settings.batch_size,
-        "shuffle": job.settings.shuffle,
+        "shuffle": job.settings.shuffle or (beyond is not None and beyond.shuffles),
         "accumulate": job.settings.accumulate,
         "ema": job.settings.ema,
         "lr_factors": job.settings.lr_factors,

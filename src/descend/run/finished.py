@@ -308,7 +308,9 @@ class Finished:
         if metric.of_classes:
             return lambda mean: metric.final(mean, 1.0, 1.0)
         unit = 1.0 if job.scaling is None else job.scaling.unit
-        variance = float(rows.extra[TARGET].var(axis=0).mean())
+        beyond = rows.beyond
+        own = rows.extra[TARGET].var(axis=0).mean() if beyond is None else beyond.variance
+        variance = float(own)
         return lambda mean: metric.final(mean, unit, variance)
 
     def metrics(self) -> dict[str, Array]:

@@ -181,9 +181,16 @@ class Verbose(Meter):
     """One line for each epoch with its loss, as the lesson prints it."""
 
     each_epoch = True
+    written = 0
+
+    def start(self, total: int | None, unit: str = "epoch") -> None:
+        super().start(total, unit)
+        self.written = 0
 
     def _show(self) -> None:
-        self.stream.write(f"{self._position()}  loss {self.loss:.9g}\n")
+        if self.epoch != self.written:  # a pass over many rows tells of its parts as well
+            self.stream.write(f"{self._position()}  loss {self.loss:.9g}\n")
+            self.written = self.epoch
 
     def _end(self, message: str) -> None:
         if message:

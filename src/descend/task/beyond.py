@@ -28,7 +28,7 @@ class Beyond:
         source: where they come from.
         names: what the program calls a column → what the source calls it.
         n_rows: how many there are. counted: those whose weight is not zero.
-        least_weight: of any row; 1 where they have none.
+        least_weight: of any row; 1 where they have none. variance: of the targets.
         n_dropped: rows that were left out. said: how it is read, in sentences.
         shuffles: whether batches are of rows that were shuffled within a window.
     """
@@ -37,6 +37,7 @@ class Beyond:
     names: Mapping[str, str]
     n_rows: int
     counted: int
+    variance: float
     least_weight: float = 1.0
     n_dropped: int = 0
     said: tuple[str, ...] = ()

@@ -48,9 +48,13 @@ class Rows(NamedTuple):
     def check(self, loss: Loss, outputs: Sequence[tuple[int, ...]] | None = None) -> None:
         """Refuse targets that the loss cannot mean, by the numbers of the rows given.
 
+        Of rows that come the whole is looked through elsewhere, by its own numbers.
+
         Raises:
             DataError, UsageError: as `Loss.check`.
         """
+        if self.beyond is not None:
+            return
         try:
             loss.check(self.extra["target"], outputs)
         except DataError as error:

@@ -10,7 +10,7 @@ from typing import Any, Never
 
 from descend.data.frames import is_source
 from descend.data.validate import Missing
-from descend.errors import ends_at_users_line
+from descend.errors import UsageError, ends_at_users_line
 from descend.judge.clear import first_look, learnt_plainly
 from descend.judge.doubts import correlated
 from descend.methods.base import Optimizer
@@ -104,7 +104,14 @@ def _read(
             model, x, y = (given[name] for name in ("model", "x", "y"))
             own = Reading(model, x, y, read_options("fit", given), beyond=beyond)
             return in_passes(own, beyond), _not_planned
-    own = Reading(given["model"], given["x"], given["y"], read_options("fit", given)).in_places()
+    options = read_options("fit", given)
+    if options.stream or options.scratch is not None:
+        raise UsageError(
+            f"{'stream' if options.stream else 'scratch'} belongs to rows that come from a source, "
+            "and x holds them in memory",
+            remedy="leave it out, or give a file, a function that gives blocks, …",
+        )
+    own = Reading(given["model"], given["x"], given["y"], options).in_places()
     if longest is not None:
         own.job = own.job.with_batches(longest)
     built, fresh = own.job.build()

@@ -289,6 +289,11 @@ def start(model: Any, x: Any = None, y: Any = None, **options: Any) -> SteppedRu
     (0.0, array([2.]))
     """
     descents, _ = read_call(model, x, y, options)
+    if descents.original is not None and descents.original.beyond is not None:
+        raise UsageError(
+            "a run in steps needs all the rows in memory, and they are gone through in passes",
+            remedy="hold them in memory: stream=False; or fit in passes: descend.fit(…)",
+        )
     o = descents.options
     if "epochs" not in options:
         o = o.but(epochs=ENDLESS)

@@ -18,12 +18,15 @@ from descend.graph.blocks import BLOCK
 from descend.methods.losses import Loss
 from descend.models.reading import parse_formula
 from descend.result.finish import finish_plainly
+from descend.run.build import Built
+from descend.run.job import Job
 from descend.task.beyond import Beyond
 from descend.task.columns import SIGMA, TARGET, WEIGHT, column_key
 from descend.task.options import Options
 from descend.task.problem import signature_of
 from descend.task.rows import WEIGHTS
 from descend.trace.formula import Formula
+from descend.trace.model import Model
 from descend.train.descents import Descents
 from descend.train.reading import Reading
 
@@ -62,16 +65,16 @@ def read_source(given: Mapping[str, Any], options: Options) -> tuple[Mapping[str
     names = [*dict.fromkeys([*data, target, *weights.values()])]
     scratch = None if options.scratch is None else os.fspath(options.scratch)
     stream = open_stream(source, names, scratch=scratch)
-    judged = judge(stream)
     positive = {column: name == WEIGHT for name, column in weights.items()}
     survey = stream.survey(options.missing, int(options.seed), SAMPLE, positive=positive)
+    judged = judge(stream)
     passes = judged.stream if options.stream is None else options.stream
     passes = passes and survey.n_rows > BLOCK  # one block is held in any case
     rows = survey.sample if passes else _whole(stream, survey.n_rows)
     own = {**given, **{name: rows[column] for name, column in weights.items()}}
     own |= {"x": {name: rows[name] for name in dict.fromkeys([*data, target])}, "missing": "raise"}
     if not passes:
-        return own, None
+        return {**own, "stream": None, "scratch": None}, None
     for name, instead in NOT_YET.items():
         if getattr(options, name):
             raise UsageError(
@@ -93,7 +96,8 @@ def _beyond(
     if weight == 0:
         at = list(stream.names).index(names[WEIGHT])
         counted = sum(int(np.count_nonzero(piece.columns[at])) for piece in stream.blocks())
-    return Beyond(stream, names, survey.n_rows, counted, weight, survey.n_dropped, said)
+    variance = survey.columns[names[TARGET]].squares / survey.n_rows
+    return Beyond(stream, names, survey.n_rows, counted, variance, weight, survey.n_dropped, said)
 
 
 def _columns(
@@ -134,34 +138,49 @@ def _whole(stream: Stream, n_rows: int) -> dict[str, Array]:
     return dict(zip(stream.names, arrays, strict=True))
 
 
-def _check_targets(loss: Loss | None, beyond: Beyond) -> None:
-    """Refuse targets that the loss cannot mean, wherever they are."""
-    if loss is None or loss.domain == "real":
-        return
+def _check_model(job: Job, built: Built) -> None:
+    """Refuse models whose rows cannot come block by block, or would not be checked as they come."""
+    why = ""
+    if job.couples():
+        why = "couples the rows with one another"
+    elif built.model.whole:
+        why = f"uses {', '.join(sorted(built.model.whole))} as an index"
+    elif job.settings.batch_size is None and built.descent.program.split is None:
+        why = "has a gradient that is no sum over the rows"
+    if why:
+        raise UsageError(
+            f"the model {why}, so its rows cannot come block by block",
+            remedy="hold the rows in memory: stream=False",
+        )
+
+
+def _check_targets(loss: Loss | None, beyond: Beyond, model: Model) -> None:
+    """Refuse targets that the loss cannot mean beside what the model returns, wherever they are."""
     for first, (target,) in beyond.blocks([TARGET]):
+        if loss is None:
+            return
         try:
-            loss.check(target)
+            loss.check(target, model.outputs(len(target)))
         except DataError as error:
             if error.row is None:
                 raise
             raise error.renumbered(f"row {first + error.row}") from None
+        if loss.domain == "real":
+            return
 
 
 def in_passes(own: Reading, beyond: Beyond) -> Descents:
     """The descent over all rows, from where the sample's own fit has come to if no start is given.
 
     Raises:
-        UsageError: the model's rows know of one another.
+        UsageError: the model's rows know of one another, or index its parameters.
         DataError: a target that the loss cannot mean.
     """
     job, held = own.job, own.rows.n_rows
     assert job.rows is not None
-    _check_targets(job.settings.loss, beyond)
-    if job.couples():
-        raise UsageError(
-            "the model couples the rows with one another, so they cannot come block by block",
-            remedy="read the table: descend.read(path), and give its columns",
-        )
+    built = job.build()[0]
+    _check_model(job, built)
+    _check_targets(job.settings.loss, beyond, built.model)
     notes = [
         *job.notes,
         *beyond.said,

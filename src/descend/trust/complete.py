@@ -463,13 +463,18 @@ def evidence_of(fit: Any, what: str) -> Completion:
     """What stands behind a fit.
 
     Raises:
-        UsageError: the fit was loaded, or its data have been changed.
+        UsageError: the fit was loaded, its data have been changed, or its rows came in passes.
     """
     evidence: Completion | None = fit._evidence.completion
     if evidence is None:
         raise UsageError(
             f"{what} needs the data, and a loaded fit has none",
             remedy="fit again with start=fit, which is quick from there",
+        )
+    if evidence.original.beyond is not None:
+        raise UsageError(
+            f"{what} needs all the rows in memory, and the fit went through them in passes",
+            remedy="fit the rows in memory from there: descend.fit(…, start=fit, stream=False)",
         )
     evidence.check_unchanged()
     return evidence

@@ -181,7 +181,7 @@ def triangle_of(jacobian: Array, residual: Array) -> Array:
         return np.asarray(
             in_tree([triangle_of(jacobian[i], residual[i]) for i in parts], stacked)
         )
-    found = []
+    found = [np.empty((0, p + 1))]
     for begin in range(0, n, LEAF * LEAVES):
         part = slice(begin, begin + LEAF * LEAVES)
         block = np.column_stack([jacobian[part], residual[part]])

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -102,8 +103,28 @@ class _Seen(NamedTuple):
 
 def _seen(built: Built, graphs: list[Node], entries: Entries) -> _Seen:
     """Go through the entries, those left out whose rows have a weight of zero."""
+    pieces = _pieces(built, graphs, entries)
+    first, second = next(pieces), next(pieces, None)
+    if second is None:
+        return first
+    parts = [_reduced(piece) for piece in itertools.chain([first, second], pieces)]
+    whole = in_tree([np.column_stack([x.jacobian, x.slope]) for x in parts], stacked)
+    return _Seen(
+        whole[:, :-1], whole[:, -1], combined([x.curvature for x in parts], "add"),
+        combined([x.scatter for x in parts], "add"), sum(x.n for x in parts),
+        sum(x.size for x in parts),
+    )  # fmt: skip
+
+
+def _reduced(piece: _Seen) -> _Seen:
+    """The same with what a factorisation leaves of J and g, which would be as long as the data."""
+    whole = triangle_of(piece.jacobian, piece.slope)
+    return piece._replace(jacobian=whole[:, :-1], slope=whole[:, -1])
+
+
+def _pieces(built: Built, graphs: list[Node], entries: Entries) -> Iterator[_Seen]:
+    """The same of one block of rows after the other."""
     weight = built.descent.inputs.get(WEIGHT)
-    parts = []
     for bend, slope, *rest in entries.blocks(graphs + ([] if weight is None else [weight])):
         w = None if weight is None else rest.pop()
         kept: Any = slice(None)
@@ -114,17 +135,9 @@ def _seen(built: Built, graphs: list[Node], entries: Entries) -> _Seen:
             for a in (bend, slope, *rest)
         )
         j = np.stack(columns, 1)
-        parts.append(_Seen(
+        yield _Seen(
             j, g, j.T @ (b[:, None] * j), j.T @ (g[:, None] ** 2 * j), g.size, slope.size
-        ))  # fmt: skip
-    if len(parts) == 1:
-        return parts[0]
-    whole = in_tree([triangle_of(x.jacobian, x.slope) for x in parts], stacked)
-    return _Seen(
-        whole[:, :-1], whole[:, -1], combined([x.curvature for x in parts], "add"),
-        combined([x.scatter for x in parts], "add"), sum(x.n for x in parts),
-        sum(x.size for x in parts),
-    )  # fmt: skip
+        )
 
 
 def _why_none(job: Job, count: int) -> str:

@@ -7,7 +7,10 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["goodness", "goodness_of_counts", "goodness_of_sums", "spread_of", "weights_of"]
+__all__ = [
+    "goodness", "goodness_of_count_sums", "goodness_of_counts", "goodness_of_sums", "spread_of",
+    "sums_of_counts", "weights_of",
+]  # fmt: skip
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -52,13 +55,23 @@ def goodness_of_counts(
 
     McCullagh and Nelder, "Generalized Linear Models" (1989), chapter 2.
     """
+    return goodness_of_count_sums(sums_of_counts(target, rate, weight), p, n)
+
+
+def goodness_of_count_sums(sums: Array, p: int, n: int) -> dict[str, Any]:
+    """The same by what `sums_of_counts` gives, of all rows together."""
+    lost, log_likelihood, chi2 = map(float, sums)
+    return {"deviance": 2 * lost} | _criteria(chi2, -2 * log_likelihood, p, n)
+
+
+def sums_of_counts(target: Array, rate: Array, weight: Array | None) -> Array:
+    """(3,) half the deviance, the logarithm of the likelihood, and Pearson's chi² of some rows."""
     from scipy.special import gammaln, xlogy
 
     w = weights_of(weight, target)
     lost = xlogy(target, target) - xlogy(target, rate) - target + rate
-    log_likelihood = float(np.sum(w * (xlogy(target, rate) - rate - gammaln(target + 1))))
-    chi2 = float(np.sum(w * (target - rate) ** 2 / rate))
-    return {"deviance": 2 * float(np.sum(w * lost))} | _criteria(chi2, -2 * log_likelihood, p, n)
+    likely = xlogy(target, rate) - rate - gammaln(target + 1)
+    return np.array([np.sum(w * part) for part in (lost, likely, (target - rate) ** 2 / rate)])
 
 
 def _criteria(chi2: float, lost: float, p: int, n: int) -> dict[str, Any]:

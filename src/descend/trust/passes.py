@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from descend.graph.blocks import combined, in_tree
+from descend.methods.losses import Poisson
 from descend.run.build import Built
 from descend.run.finished import Normal
 from descend.run.job import Job
@@ -21,7 +22,7 @@ from descend.task.columns import SIGMA, TARGET, WEIGHT
 from descend.task.rows import Rows
 from descend.trust.complete import Completion
 from descend.trust.covariance import stacked, triangle_of
-from descend.trust.goodness import goodness_of_sums
+from descend.trust.goodness import goodness_of_count_sums, goodness_of_sums, sums_of_counts
 from descend.trust.normal_errors import covariance_of_fit
 
 __all__ = ["PassCompletion", "completion_of"]
@@ -95,8 +96,18 @@ class PassCompletion(Completion):
         return whole[:, -1], whole[:, :-1]
 
     def _counted(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Nothing beside the values."""
-        return {}
+        """As of `Completion`, without residuals."""
+        loss, made = self.job.settings.loss, self.built.descent
+        if not isinstance(loss, Poisson) or len(self.built.model.nodes) != 1:
+            return {}
+        weighs = [name for name in (WEIGHT,) if name in self.rows.extra]
+        asked = [*self.built.model.nodes, *(made.inputs[name] for name in (TARGET, *weighs))]
+        parts = []
+        for fitted, y, *weight in self.blocks(asked):
+            rate = np.broadcast_to(np.exp(fitted) if loss.log_rate else fitted, y.shape)
+            parts.append(sums_of_counts(y, rate, weight[0] if weight else None))
+        whole = combined(parts, "add")
+        return goodness_of_count_sums(whole, self._count(), self.original.counted)
 
     def values(self) -> dict[str, Any]:
         """The fields that need no derivatives and have no entry a row."""

@@ -100,8 +100,8 @@ class Stream:
         return self._source.in_memory
 
     def rows_about(self) -> float | None:
-        """About how many rows there are, where that can be told without reading them."""
-        return self._source.rows_about()
+        """How many rows there are; about, where that can be told before they have been read."""
+        return self._source.rows_about() if self._survey is None else float(self._survey.n_rows)
 
     def survey(
         self,
