@@ -54,7 +54,7 @@ def test_passes_and_memory_say_the_same(
 def test_a_race_beside_passes_is_run_on_the_rows_in_memory(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    more = ["--plot-race", "race.svg", "--race", "lm,lbfgs", "--scratch", "."]
+    more = ["--plot-race", "race.svg", "--race", "lm,lbfgs", "--scratch", ".", "--sigma", "s"]
     told(capsys, "fit", "rows.parquet", FORMULA, *START, "--stream", *more)
     assert Path("race.svg").stat().st_size > 1000
 

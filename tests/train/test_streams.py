@@ -56,7 +56,7 @@ def same(one: Any, other: Any) -> None:
         {}, {"sigma": "s"}, {"sample_weight": "w"}, {"optimizer": "lbfgs"}, {"optimizer": "bfgs"},
         {"loss": "huber(0.1)"}, {"optimizer": "adam", "lr": 0.05, "epochs": 20},
         {"bounds": {"b": (0.9, None)}}, {"fixed": {"c": 0.4}}, {"engine": "interpreted"},
-        {"penalty": "l2(0.1)"},
+        {"penalty": "l2(0.1)"}, {"xtol": 1e-3}, {"ftol": 1e-2},
         {"optimizer": "sgd", "lr": 0.01, "batch_size": 1, "shuffle": False, "epochs": 2},
         {"optimizer": "adam", "lr": 0.01, "batch_size": 100, "shuffle": False, "epochs": 3},
         {"optimizer": "adam", "lr": 0.01, "batch_size": 70_000, "shuffle": False, "epochs": 3},

@@ -91,6 +91,8 @@ def fit(table: Text, formula: Text, /, **given: Any) -> int:
     result = run_fit(formula, source if passes else rows, **options)
     if passes:
         rows = {**result.x, result.target: np.asarray(result.y)}
+        seen = result._evidence.completion
+        options |= {name: seen.original.extra[name] for name in by_row if seen is not None}
     pictures: Writers = ()
     if {*DRAWN} & {*given}:
         from descend.cli.pictures import pictures_of

@@ -152,7 +152,7 @@ class Walk:
         """Residuals and J at the parameters that the completion has; NaN beyond an index."""
         self.evaluations += 1
         try:
-            r, j = self.completion.linear()
+            r, j = self.completion.reduced()
         except IndexError:
             return np.full(1, np.nan), np.full((1, len(self.start)), np.nan)
         return r, np.where(np.isfinite(j), j, 0.0) if self.overflows else j
@@ -205,11 +205,11 @@ class Walk:
     @property
     def count(self) -> int:
         """How many residuals there are, of which r and J may be what a factorisation leaves."""
-        return self.completion.residual_count(self.r)
+        return self.completion.residual_count()
 
     def noise(self) -> Array:
         """(n,) residuals one by one: of the rows in memory."""
-        return self.completion.residuals_seen(self.r)
+        return self.completion.residuals_seen()
 
     @property
     def rounding(self) -> float:

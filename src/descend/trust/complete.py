@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from descend.differentiate.gauss_newton import jacobian_columns
 from descend.errors import UsageError
-from descend.graph.blocks import BLOCK, combined, split
-from descend.graph.evaluate import Prepared, bind_extents, evaluate
-from descend.graph.node import Dim, Node
-from descend.graph.source import const
+from descend.graph.blocks import BLOCK
+from descend.graph.node import Node
 from descend.methods.links import class_numbers, rows_of_classes
 from descend.methods.losses import Poisson
 from descend.parameters.flat import flat, leaf_by_leaf, names_of
@@ -37,9 +35,10 @@ from descend.trust.covariance import (
     errors_of,
     triangle_of,
 )
-from descend.trust.goodness import goodness, goodness_of_counts, spread_of, weights_of
+from descend.trust.goodness import goodness, goodness_of_counts, weights_of
 from descend.trust.metrics import metrics_of_classes, metrics_of_numbers
 from descend.trust.normal_errors import covariance_of_fit
+from descend.trust.over_rows import OverRows
 
 __all__ = ["MOST_WITH_ERRORS", "OF_ERRORS", "OF_LAYERS", "OF_VALUES", "Completion", "evidence_of"]
 
@@ -68,7 +67,7 @@ OF_LAYERS = ("layers",)
 """Fields that a network has alone."""
 
 
-class Completion:
+class Completion(OverRows):
     """Works out the fields of a fit that nobody has asked for yet.
 
     Large data are not copied for it: if they have changed since, that is said instead.
@@ -81,8 +80,8 @@ class Completion:
     ) -> None:  # fmt: skip
         self.arrived, self.findings = arrived, list(findings)
         self.whole = View(job, built, dict(leaves))
-        self.job, self.built, self.leaves = view_of(job, built, leaves)
-        self.absolute, self.original = absolute, original
+        super().__init__(*view_of(job, built, leaves), original)
+        self.absolute = absolute
         self.normal = normal
         self.fingerprint = self._fingerprint()
 
@@ -178,12 +177,6 @@ class Completion:
 
     # --- what uncertainties are worked out of
 
-    @property
-    def rows(self) -> Rows:
-        """The rows, in the units that the program sees."""
-        assert self.job.rows is not None
-        return self.job.rows
-
     def n_entries(self) -> int:
         """How many losses are averaged: as many a row as the loss gives."""
         loss, target = self.job.settings.loss, self.original.extra["target"]
@@ -194,81 +187,29 @@ class Completion:
             one = loss.per_row(found[0] if len(found) == 1 else tuple(found), target[:1])
         return int(np.size(one)) * self.rows.n_rows
 
-    def blocks(
-        self, nodes: Sequence[Node], known: Mapping[Node, Array] | None = None
-    ) -> Iterator[list[Array]]:
-        """The values of nodes at one block of rows after the other.
+    def residual_count(self) -> int:
+        """How many residuals stand behind those that `reduced` gives."""
+        target = self.rows.extra["target"]
+        return target.size
 
-        Args:
-            known: inputs that are no columns, where they are not only those of the program.
+    def residuals_seen(self) -> Array:
+        """(n,) scaled residuals one by one."""
+        return self.linear()[0]
+
+    def reduced(self) -> tuple[Array, Array]:
+        """A residual and derivatives with the products of `linear`'s, no more rows than needed.
+
+        Of more than one block the triangle of [J r], by blocks as of rows that come.
         """
-        if self.original.total <= BLOCK:
-            yield self._evaluate(list(nodes))
-            return
-        names, rows, own = self._columns(), self.built.model.rows, known or self._known()
-        inputs = [self.built.descent.inputs[name] for name in names]
-        prepared = Prepared(nodes, [*own, *inputs])
-        for _, columns in self.pieces(names):
-            extents = {rows: len(columns[0])} if isinstance(rows, Dim) else {}
-            with np.errstate(all="ignore"):
-                yield prepared([*own.values(), *columns], extents)
-
-    def totals(self, nodes: Sequence[Node]) -> list[Array]:
-        """The values of graphs that have no rows, by blocks as the program forms them."""
-        rows = self.built.model.rows
-        many = isinstance(rows, Dim) and self.original.total > BLOCK
-        found = split(nodes, rows) if many and isinstance(rows, Dim) else None
-        if found is None or not isinstance(rows, Dim):
-            return self._evaluate(list(nodes))
-        known, extents = self._known(), {rows: self.original.total}
-        for sweep in found.sweeps:
-            before = Prepared([value for _, value in sweep.wires], known)
-            values = before(list(known.values()), extents)
-            known |= dict(zip([form for form, _ in sweep.wires], values, strict=True))
-            sums = zip(*self.blocks([s.partial for s in sweep.sums], known), strict=True)
-            known |= {
-                s.form: np.asarray(combined(parts, s.op))
-                for s, parts in zip(sweep.sums, sums, strict=True)
-            }
-        return Prepared(list(found.update), known)(list(known.values()), extents)
-
-    def pieces(self, columns: Sequence[str]) -> Iterator[tuple[int, Sequence[Array]]]:
-        """Columns of the program in blocks, with the first row's number."""
-        own = self.rows.all()
-        for first in range(0, self.rows.n_rows, BLOCK):
-            yield first, [own[name][first : first + BLOCK] for name in columns]
-
-    def _known(self) -> dict[Node, Array]:
-        """The inputs that are no columns."""
-        bound, _ = self.job.inputs_at(self.built, self.leaves)
-        columns = {self.built.descent.inputs[name] for name in self._columns()}
-        return {node: a for node, a in bound.items() if node not in columns}
-
-    def _columns(self) -> list[str]:
-        """The columns that the program's graphs read."""
-        return [name for name in self.rows.all() if name in self.built.descent.inputs]
-
-    def level(self) -> float:
-        """The squares of the target, weighted as the residuals are."""
-        y = np.asarray(self.rows.extra["target"], np.float64)
-        return float(np.sum(y**2 * weights_of(self.rows.weight, y)))
-
-    def spread(self) -> float:
-        """The same about the mean: what a constant leaves."""
-        y = np.asarray(self.rows.extra["target"], np.float64)
-        return spread_of(y, weights_of(self.rows.weight, y))
-
-    def residual_count(self, residual: Array) -> int:
-        """How many residuals stand behind those that `linear` gives."""
-        return residual.size
-
-    def residuals_seen(self, residual: Array) -> Array:
-        """(n,) scaled residuals one by one, of `linear`'s."""
-        return residual
+        residual, jacobian = self.linear()
+        if residual.size <= BLOCK:
+            return residual, jacobian
+        whole = triangle_of(jacobian, residual)
+        return whole[:, -1], whole[:, :-1]
 
     def at_end(self) -> tuple[Array, Array]:
-        """As `linear`, at the parameters where the descent has ended."""
-        return self.linear()
+        """As `reduced`, at the parameters where the descent has ended."""
+        return self.reduced()
 
     def linear(self) -> tuple[Array, Array]:
         """The scaled residuals (n,) and their derivatives (n, p), for a sum of squares."""
@@ -312,17 +253,6 @@ class Completion:
     def _has_columns(self) -> bool:
         count = sum(a.size for a in self.leaves.values())
         return self.squares and count <= MOST_WITH_ERRORS
-
-    def _evaluate(self, nodes: list[Any]) -> list[Array]:
-        bound, extents = self.job.inputs_at(self.built, self.leaves)
-        if not all(isinstance(n, Node) for n in nodes):
-            nodes = [n if isinstance(n, Node) else const(n) for n in nodes]
-            return evaluate(nodes, bound, extents)
-        kept = self.built.extras.setdefault("prepared", {})
-        prepared = kept.get(tuple(nodes))
-        if prepared is None:
-            prepared = kept[tuple(nodes)] = Prepared(nodes, bound)
-        return list(prepared([bound[n] for n in prepared.inputs], extents | bind_extents(bound)))
 
     def _judge(self, residuals: Array, scaled: Array | None, y: Array) -> dict[str, Any]:
         weight = self.original.weight
@@ -381,16 +311,12 @@ class Completion:
 
     def _errors_of_squares(self) -> Errors:
         residual, jacobian = self.at_end()
-        count = self.residual_count(residual)
-        if residual.size > BLOCK:  # as of rows that come, to the last bit
-            whole = triangle_of(jacobian, residual)
-            residual, jacobian = whole[:, -1], whole[:, :-1]
         dof = self.original.counted - self._count()
         spread = 1.0 if self.absolute else float(residual @ residual) / dof if dof > 0 else None
         held = on_bounds(self.whole.job.space, self.leaves)
         return errors_of(
             jacobian, residual, flat(self.leaves), names_of(self.leaves), spread, held, self._same,
-            self.arrived, count=count,
+            self.arrived, count=self.residual_count(),
         )  # fmt: skip
 
     def curved_errors(self) -> Errors:

@@ -64,27 +64,23 @@ class PassCompletion(Completion):
         """One loss a row."""
         return self.beyond.n_rows
 
-    def residual_count(self, residual: Array) -> int:
-        """One a row, of which `linear` gives what their factorisation leaves."""
+    def residual_count(self) -> int:
+        """One a row."""
         return self.beyond.n_rows
-
-    def residuals_seen(self, residual: Array) -> Array:
-        """(rows,) those of the rows in memory."""
-        return super().linear()[0]
 
     def at_end(self) -> tuple[Array, Array]:
         """As of `Completion`: where the normal equations have digits enough, without a pass."""
         normal, n = self.normal, self.beyond.n_rows
         if normal is None or not covariance_of_fit(normal, self.original.counted, self.absolute):
-            return self.linear()
+            return self.reduced()
         p = len(normal.jtr)
         lower = np.linalg.cholesky(np.reshape(normal.jtj, (p, p)) * n)
         side = np.linalg.solve(lower, np.array(normal.jtr) * n)
         rest = math.sqrt(max(normal.loss * n - float(np.sum(side * side)), 0.0))
         return np.append(side, rest), np.vstack([lower.T, np.zeros(p)])
 
-    def linear(self) -> tuple[Array, Array]:
-        """A residual and derivatives with the same products: QᵀR of [J r], by blocks of rows."""
+    def reduced(self) -> tuple[Array, Array]:
+        """As of `Completion`, by a pass; `linear` is of the rows in memory."""
         residual, columns = self.built.descent.residual, self.slopes()
         assert residual is not None and columns is not None
         parts = []
