@@ -183,6 +183,9 @@ def test_it_predicts_and_is_drawn_and_saved(file: str, tmp_path: Path) -> None:
     np.testing.assert_allclose(fit.predict({"x": line}), model(line, **fit.params), rtol=1e-14)
     fit.plot(tmp_path / "fit.svg")
     assert (tmp_path / "fit.svg").stat().st_size > 1000
+    data, loss, *_ = fit.plot().axes
+    assert data.get_legend_handles_labels()[1][0].startswith("y, 10,000 of the rows")
+    assert len(loss.lines[0].get_xdata()) == fit.epochs
     assert len(fit.x["x"]) == 10_000
     fit.save(tmp_path / "fit.descend")
     again = descend.load(tmp_path / "fit.descend")

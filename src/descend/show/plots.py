@@ -107,7 +107,7 @@ def plot_fit(
     lines = [*head_lines(record), made]
     figure = canvas.new_figure(record.model, lines, failed=not record.success)
     grid = figure.add_gridspec(2, 2, width_ratios=(1.75, 1.0), height_ratios=(1.9, 1.0))
-    rows = rows_of(record, link)
+    rows = rows_of(record, link, predict)
     if rows is not None:
         data, loss = figure.add_subplot(grid[0, 0]), figure.add_subplot(grid[0, 1])
         residuals = figure.add_subplot(grid[1, 0], sharex=data)
@@ -203,11 +203,17 @@ def run_line(record: FitRecord | Minimum, amount: str, *parts: str) -> str:
     return "  ·  ".join(filter(None, (record.optimizer, *parts, amount + took, failed)))
 
 
-def rows_of(record: FitRecord, link: str) -> Rows | None:
-    """What there is to compare row by row, or None."""
-    if record.y is None or record.fitted is None:
+def rows_of(record: FitRecord, link: str, predict: Predict | None = None) -> Rows | None:
+    """What there is to compare row by row, or None.
+
+    Of rows that were gone through in passes a sample is at hand, and predicted here.
+    """
+    fitted = record.fitted
+    if fitted is None and predict is not None and record.y is not None and record.x:
+        fitted = predict(record.x)
+    if record.y is None or fitted is None:
         return None
-    actual, predicted = np.asarray(record.y), expected(link, record.fitted)
+    actual, predicted = np.asarray(record.y), expected(link, fitted)
     if actual.shape != predicted.shape or actual.size == 0 or actual.dtype.kind not in "fiub":
         return None
     actual, predicted = actual.astype(np.float64).ravel(), predicted.astype(np.float64).ravel()
@@ -226,6 +232,8 @@ def _data(
 ) -> None:  # fmt: skip
     """The data with the fitted curve, or the actual values over the predicted ones."""
     rows_word = plural(record.n_rows, "row")
+    if record.fitted is None:
+        rows_word = f"{len(rows.actual):,} of the rows"
     canvas.points(axes, rows.place, rows.actual, f"{record.target}, {rows_word}")
     if not rows.over_input:
         ends = _range(rows.predicted)
