@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,6 +21,8 @@ from descend.lean import dataclass
 __all__ = ["Moments", "Survey", "Surveyor", "sample_rows"]
 
 Array = NDArray[Any]
+TOGETHER = 1 << 16  # rows
+STEP = np.uint64(0x9E3779B97F4A7C15)  # between the keys of rows, before they are mixed
 
 
 class Moments(NamedTuple):
@@ -101,8 +103,7 @@ class Surveyor:
     ) -> None:
         self.names, self._positive = names, positive or {}
         self._tree = _Tree(len(names))
-        self._chosen = _Chosen(seed, most)
-        self._sample = np.empty((len(names), 0))
+        self._chosen = _Chosen(len(names), seed, most)
         self._odd: _Places = {}
         self._low: _Places = {}
         self.n_rows = self.n_dropped = 0
@@ -125,13 +126,7 @@ class Surveyor:
                 zero = self._positive[name]
                 self._note(self._low, (name, ""), column < 0 if zero else column <= 0)
         self._tree.add(found)
-        places, local = self._chosen.within(self.n_rows, rows)
-        if len(places):
-            more = int(places.max()) + 1 - self._sample.shape[1]
-            if more > 0:
-                self._sample = np.pad(self._sample, ((0, 0), (0, more)))
-            for into, column in zip(self._sample, columns, strict=True):
-                into[places] = column[local]
+        self._chosen.take(self.n_rows, rows, columns)
         self.n_rows, self.n_dropped = self.n_rows + rows, n_dropped
 
     def _note(self, where: _Places, key: tuple[str, str], wrong: NDArray[np.bool_]) -> None:
@@ -159,14 +154,13 @@ class Surveyor:
         for (name, _), (seen, count) in self._low.items():
             zero = self._positive[name]
             refuse_low(name, np.concatenate(seen), count, zero=zero, counted=counted)
-        rows = self._chosen.rows
-        order_of = np.argsort(rows)
-        sample = dict(zip(self.names, self._sample[:, order_of], strict=True))
+        rows, values = self._chosen.told()
+        sample = dict(zip(self.names, values, strict=True))
         columns = dict(zip(self.names, self._tree.root() or [], strict=True))
         for name, zero in self._positive.items():
             if zero and columns[name].max == 0:
                 refuse_zero(name)
-        return Survey(self.n_rows, self.n_dropped, rows[order_of], sample, columns)
+        return Survey(self.n_rows, self.n_dropped, rows, sample, columns)
 
 
 class _Tree:
@@ -204,9 +198,9 @@ def _joined(left: list[Moments], right: list[Moments]) -> list[Moments]:
 def sample_rows(n_rows: int, seed: int = 0, most: int = 10_000) -> Array:
     """Choose rows at random, each set of that size as likely: the same as a `Survey` chooses.
 
-    Algorithm L of Li, "Reservoir-sampling algorithms of time complexity O(n(1 + log(N/n)))"
-    (1994): the numbers depend on `seed`, `most` and `n_rows` alone, and the rows can be taken while
-    their number is not known yet.
+    Every row has a key, mixed of the seed and its number, and those with the smallest keys are
+    chosen: whoever has seen a part of the rows knows which of them may be among them (Cohen and
+    Kaplan, "Summarizing data using bottom-k sketches", 2007).
 
     Returns:
         whole numbers, ascending, of shape (min(n_rows, most),).
@@ -214,42 +208,49 @@ def sample_rows(n_rows: int, seed: int = 0, most: int = 10_000) -> Array:
     >>> sample_rows(4), len(sample_rows(1_000_000, most=50))
     (array([0, 1, 2, 3]), 50)
     """
-    chosen = _Chosen(seed, most)
-    chosen.within(0, n_rows)
-    return np.sort(chosen.rows)
+    chosen = _Chosen(0, seed, most)
+    for first in range(0, n_rows, TOGETHER):
+        chosen.take(first, min(TOGETHER, n_rows - first), ())
+    return chosen.told()[0]
 
 
 class _Chosen:
-    """The rows that are in the sample so far."""
+    """The rows that are in the sample so far, with their columns, and some more."""
 
-    def __init__(self, seed: int, most: int) -> None:
-        self.rows = np.empty(0, np.int64)
-        self._most, self._weight = most, 1.0
-        generator = np.random.Generator(np.random.PCG64(seed))
-        self._drawn: list[float] = []
-        self._more: Callable[[], list[float]] = lambda: generator.random(3072).tolist()
-        self._next = most - 1
-        self._skip()
+    def __init__(self, columns: int, seed: int, most: int) -> None:
+        self._most, self._begin = most, _mixed(np.array([seed % (1 << 64)], np.uint64))
+        self._limit = np.uint64((1 << 64) - 1)
+        self._keys, self._rows = np.empty(0, np.uint64), np.empty(0, np.int64)
+        self._values = np.empty((columns, 0))
 
-    def _draw(self) -> float:
-        """A number above 0, and not above 1."""
-        if not self._drawn:
-            self._drawn = self._more()
-        return 1.0 - self._drawn.pop()
+    def take(self, first: int, rows: int, columns: Sequence[Array]) -> None:
+        """Look at further rows."""
+        numbers = np.arange(first, first + rows)
+        keys = _mixed(self._begin + numbers.astype(np.uint64) * STEP)
+        near = np.flatnonzero(keys <= self._limit)
+        self._keys = np.append(self._keys, keys[near])
+        self._rows = np.append(self._rows, numbers[near])
+        more = np.array([column[near] for column in columns]).reshape(len(columns), len(near))
+        self._values = np.concatenate([self._values, more], axis=1)
+        if len(self._keys) > 2 * self._most:
+            self._cut()
 
-    def _skip(self) -> None:
-        self._weight *= math.exp(math.log(self._draw()) / self._most)
-        below = math.log1p(-self._weight) if self._weight < 1 else -math.inf
-        self._next += int(math.log(self._draw()) / below) + 1 if below else 1 << 62
+    def _cut(self) -> None:
+        if len(self._keys) <= self._most:
+            return
+        kept = np.argpartition(self._keys, self._most - 1)[: self._most]
+        self._keys, self._rows = self._keys[kept], self._rows[kept]
+        self._values, self._limit = self._values[:, kept], self._keys.max()
 
-    def within(self, first: int, rows: int) -> tuple[Array, Array]:
-        """Choose among further rows: places in the sample, and the rows for them in this block."""
-        begin = np.arange(first, min(self._most, first + rows))
-        self.rows = np.concatenate([self.rows, begin]) if len(begin) else self.rows
-        found = dict(zip(begin.tolist(), (begin - first).tolist(), strict=True))
-        while self._next < first + rows:
-            place = min(int(self._most * (1.0 - self._draw())), self._most - 1)
-            found[place] = self._next - first
-            self.rows[place] = self._next
-            self._skip()
-        return np.array([*found], np.int64), np.array([*found.values()], np.int64)
+    def told(self) -> tuple[Array, Array]:
+        """The rows, ascending, and their columns."""
+        self._cut()
+        order = np.argsort(self._rows)
+        return self._rows[order], self._values[:, order]
+
+
+def _mixed(z: Array) -> Array:
+    """The finaliser of SplitMix64 (Steele, Lea and Flood, OOPSLA 2014): distinct for distinct z."""
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return np.asarray(z ^ (z >> np.uint64(31)))
