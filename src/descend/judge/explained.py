@@ -16,7 +16,6 @@ from descend.run.slopes import is_straight
 from descend.task.columns import SIGMA, TARGET, WEIGHT
 from descend.task.warned import is_constant
 from descend.trust.complete import MOST_WITH_ERRORS, Completion
-from descend.trust.passes import completion_of
 
 __all__ = [
     "LITTLE", "MOST_ROWS", "ROUNDING", "SAVES", "by_chance", "can_walk", "end_of", "explained",
@@ -229,17 +228,11 @@ def has_grown(run: Finished) -> bool:
         if after < before - FALLEN * abs(before):
             return False
     if run.original is not None and run.original.beyond is not None:
-        before, after = of_all_rows(run, run.begin), of_all_rows(run, _end(run))
+        loss = run.job.loss_at(run.built, run.begin, 1 << 62)  # small differences need all rows
+        before, after = loss({}), loss(_end(run))
     if after <= before + ROUNDING * abs(before):
         return False
     return not after <= before + LAST_DIGITS * max(abs(before), _loss_of_a_constant(run))
-
-
-def of_all_rows(run: Finished, leaves: Mapping[str, Array]) -> float:
-    """The loss on rows that come, by a pass: those in memory say little of small differences."""
-    assert run.original is not None
-    view = completion_of(run.job, run.built, leaves, False, run.original)
-    return float(view.totals([view.built.descent.objective])[0])
 
 
 def _loss_of_a_constant(run: Finished) -> float:

@@ -8,7 +8,7 @@ import numpy as np
 
 from descend.judge.beside import half_curvature
 from descend.judge.divergence import rate_to_try
-from descend.judge.explained import MOST_ROWS, end_of, first_and_last, of_all_rows
+from descend.judge.explained import MOST_ROWS, end_of, first_and_last
 from descend.run.finished import Finished
 
 __all__ = ["growth_message"]
@@ -22,11 +22,9 @@ SAME = 1e-6  # a share: curvatures that differ by less are one
 def growth_message(run: Finished) -> str:
     """Say from what to what the loss went, and which learning rate would have descended."""
     factor = run.job.loss_factor
-    if run.original is not None and run.original.beyond is not None:
-        ends = (run.begin, end_of(run))
-        before, after = (factor * of_all_rows(run, leaves) for leaves in ends)
-    elif run.built.model.training is None:
-        loss = run.job.loss_at(run.built, run.begin, MOST_ROWS)
+    if run.built.model.training is None:
+        comes = run.original is not None and run.original.beyond is not None
+        loss = run.job.loss_at(run.built, run.begin, 1 << 62 if comes else MOST_ROWS)
         before, after = factor * loss({}), factor * loss(end_of(run))
     else:
         before, after = (factor * level for level in first_and_last(run)[:2])

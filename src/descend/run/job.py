@@ -10,6 +10,7 @@ import numpy as np
 
 from descend.data.validate import check_prediction
 from descend.errors import UsageError, warn
+from descend.graph.blocks import split
 from descend.graph.evaluate import Again
 from descend.graph.node import Dim, Node, RowsAsked
 from descend.graph.program import Bindings
@@ -23,9 +24,10 @@ from descend.program.stopping import OF_LOSS
 from descend.run.build import BUILT, Built, make_runner, settled
 from descend.run.kept import program_key
 from descend.run.outside import check_whole
-from descend.run.passes import Coming
+from descend.run.passes import Coming, totals
 from descend.run.seeker import Seeker
 from descend.run.settings import Evaluation, Settings
+from descend.task.beyond import Beyond
 from descend.task.columns import EPOCH_ROWS, ROW, SEED, WHITENING
 from descend.task.coupling import coupling
 from descend.task.missing_start import without_start
@@ -365,10 +367,43 @@ class Job(Seeker):
         bound |= {built.model.leaves[name]: a for name, a in leaves.items()}
         return bound, {built.model.rows: count} if isinstance(built.model.rows, Dim) else {}
 
+    def apart(
+        self, built: Built, leaves: Mapping[str, Array]
+    ) -> tuple[dict[Node, Array], dict[str, Node]]:
+        """The values of the inputs that are no columns, and the columns by name."""
+        inputs, own = built.descent.inputs, {} if self.rows is None else self.rows.all()
+        columns = {name: inputs[name] for name in own if name in inputs}
+        bound, _ = self.inputs_at(built, leaves)
+        return {n: a for n, a in bound.items() if n not in {*columns.values()}}, columns
+
+    def _loss_by_passes(
+        self, built: Built, leaves: Mapping[str, Array], beyond: Beyond
+    ) -> Callable[[Mapping[str, Array]], float]:
+        """The loss at other values of some leaves, on all rows that come."""
+        rows, (known, columns) = built.model.rows, self.apart(built, leaves)
+        assert isinstance(rows, Dim)
+        parted = split([built.descent.objective], rows)
+        assert parted is not None
+
+        def loss(changed: Mapping[str, Array]) -> float:
+            if self.space is not None:
+                changed = self.space.completed({**leaves, **changed})
+            values = {**known, **{built.model.leaves[n]: a for n, a in changed.items()}}
+            (value,) = totals(parted, values, columns, rows, beyond.n_rows, beyond.blocks)
+            return float(value)
+
+        return loss
+
     def loss_at(
         self, built: Built, leaves: Mapping[str, Array], most: int = MOST_ROWS_FOR_CANDIDATES
     ) -> Callable[[Mapping[str, Array]], float]:
-        """The loss at other values of some leaves, on at most so many evenly spread rows."""
+        """The loss at other values of some leaves, on at most so many evenly spread rows.
+
+        Of rows that come these are among those in memory, unless all are wanted.
+        """
+        beyond = None if self.rows is None else self.rows.beyond
+        if beyond is not None and most >= beyond.n_rows:
+            return self._loss_by_passes(built, leaves, beyond)
         known, extents = self.inputs_at(built, leaves, most)
         begin = {node: known.pop(node) for node in map(built.model.leaves.__getitem__, leaves)}
         again = Again(built.prepared_loss([*known, *begin]), known, extents)

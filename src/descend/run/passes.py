@@ -1,18 +1,23 @@
-"""Rows that come block by block, as a program sees them."""
+"""Rows block by block: as a program sees those that come, and graphs over all of them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from descend.graph.blocks import Split, combined
+from descend.graph.evaluate import Prepared
+from descend.graph.node import Dim, Node
 from descend.lean import dataclass
 from descend.task.beyond import Beyond
 
-__all__ = ["Coming"]
+__all__ = ["Coming", "Pieces", "in_blocks", "totals"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
+Pieces = Callable[[Sequence[str]], Iterator[tuple[int, Sequence[Array]]]]
+"""What gives columns by name in blocks, with the number of each block's first row."""
 
 
 @dataclass(frozen=True)
@@ -35,3 +40,38 @@ class Coming:
         """So many rows at a time, shuffled among themselves."""
         drawn = None if self.seed is None else [self.seed % (1 << 64), epoch]
         return self.beyond.windows(self.columns, rows, drawn)
+
+
+def in_blocks(
+    nodes: Sequence[Node], known: Mapping[Node, Array], columns: Mapping[str, Node], rows: Any,
+    pieces: Pieces,
+) -> Iterator[list[Array]]:  # fmt: skip
+    """The values of nodes at one block of rows after the other.
+
+    Args:
+        known: the inputs that are no columns. columns: those that are, by name.
+        rows: the number of rows as the graphs know it.
+    """
+    prepared = Prepared(nodes, [*known, *columns.values()])
+    for _, block in pieces([*columns]):
+        extents = {rows: len(block[0])} if isinstance(rows, Dim) else {}
+        with np.errstate(all="ignore"):
+            yield prepared([*known.values(), *block], extents)
+
+
+def totals(
+    parted: Split, known: Mapping[Node, Array], columns: Mapping[str, Node], rows: Dim,
+    n_rows: int, pieces: Pieces,
+) -> list[Array]:  # fmt: skip
+    """The values of graphs that have no rows, by blocks as a program forms them."""
+    seen, extents = dict(known), {rows: n_rows}
+    for sweep in parted.sweeps:
+        before = Prepared([value for _, value in sweep.wires], seen)
+        values = before(list(seen.values()), extents)
+        seen |= dict(zip([form for form, _ in sweep.wires], values, strict=True))
+        blocks = in_blocks([s.partial for s in sweep.sums], seen, columns, rows, pieces)
+        seen |= {
+            s.form: np.asarray(combined(parts, s.op))
+            for s, parts in zip(sweep.sums, zip(*blocks, strict=True), strict=True)
+        }
+    return Prepared(list(parted.update), seen)(list(seen.values()), extents)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
-from descend.graph.blocks import BLOCK, combined, split
+from descend.graph.blocks import BLOCK, split
 from descend.graph.evaluate import Prepared, bind_extents, evaluate
 from descend.graph.node import Dim, Node
 from descend.graph.source import const
 from descend.run.build import Built
 from descend.run.job import Job
+from descend.run.passes import in_blocks, totals
 from descend.task.rows import Rows
 from descend.trust.goodness import spread_of, weights_of
 
@@ -51,59 +52,28 @@ class OverRows:
             prepared = kept[tuple(nodes)] = Prepared(nodes, bound)
         return list(prepared([bound[n] for n in prepared.inputs], extents | bind_extents(bound)))
 
-    def blocks(
-        self, nodes: Sequence[Node], known: Mapping[Node, Array] | None = None
-    ) -> Iterator[list[Array]]:
-        """The values of nodes at one block of rows after the other.
-
-        Args:
-            known: inputs that are no columns, where they are not only those of the program.
-        """
+    def blocks(self, nodes: Sequence[Node]) -> Iterator[list[Array]]:
+        """The values of nodes at one block of rows after the other."""
         if self.original.total <= BLOCK:
             yield self._evaluate(list(nodes))
             return
-        names, rows, own = self._columns(), self.built.model.rows, known or self._known()
-        inputs = [self.built.descent.inputs[name] for name in names]
-        prepared = Prepared(nodes, [*own, *inputs])
-        for _, columns in self.pieces(names):
-            extents = {rows: len(columns[0])} if isinstance(rows, Dim) else {}
-            with np.errstate(all="ignore"):
-                yield prepared([*own.values(), *columns], extents)
+        known, columns = self.job.apart(self.built, self.leaves)
+        yield from in_blocks(nodes, known, columns, self.built.model.rows, self.pieces)
 
     def totals(self, nodes: Sequence[Node]) -> list[Array]:
         """The values of graphs that have no rows, by blocks as the program forms them."""
-        rows = self.built.model.rows
-        many = isinstance(rows, Dim) and self.original.total > BLOCK
-        found = split(nodes, rows) if many and isinstance(rows, Dim) else None
-        if found is None or not isinstance(rows, Dim):
+        rows, n = self.built.model.rows, self.original.total
+        parted = split(nodes, rows) if isinstance(rows, Dim) and n > BLOCK else None
+        if parted is None or not isinstance(rows, Dim):
             return self._evaluate(list(nodes))
-        known, extents = self._known(), {rows: self.original.total}
-        for sweep in found.sweeps:
-            before = Prepared([value for _, value in sweep.wires], known)
-            values = before(list(known.values()), extents)
-            known |= dict(zip([form for form, _ in sweep.wires], values, strict=True))
-            sums = zip(*self.blocks([s.partial for s in sweep.sums], known), strict=True)
-            known |= {
-                s.form: np.asarray(combined(parts, s.op))
-                for s, parts in zip(sweep.sums, sums, strict=True)
-            }
-        return Prepared(list(found.update), known)(list(known.values()), extents)
+        known, columns = self.job.apart(self.built, self.leaves)
+        return totals(parted, known, columns, rows, n, self.pieces)
 
     def pieces(self, columns: Sequence[str]) -> Iterator[tuple[int, Sequence[Array]]]:
         """Columns of the program in blocks, with the first row's number."""
         own = self.rows.all()
         for first in range(0, self.rows.n_rows, BLOCK):
             yield first, [own[name][first : first + BLOCK] for name in columns]
-
-    def _known(self) -> dict[Node, Array]:
-        """The inputs that are no columns."""
-        bound, _ = self.job.inputs_at(self.built, self.leaves)
-        columns = {self.built.descent.inputs[name] for name in self._columns()}
-        return {node: a for node, a in bound.items() if node not in columns}
-
-    def _columns(self) -> list[str]:
-        """The columns that the program's graphs read."""
-        return [name for name in self.rows.all() if name in self.built.descent.inputs]
 
     def level(self) -> float:
         """The squares of the target, weighted as the residuals are."""
