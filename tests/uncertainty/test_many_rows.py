@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+import descend
+from descend.graph.blocks import BLOCK
 from descend.trust.covariance import LEAF, LEAVES, errors_of
 
 NAMES = ["a", "b", "c"]
@@ -56,3 +58,22 @@ def test_a_parameter_without_influence_is_named_for_many_rows():
     jacobian[:, 1] = 0
     found = errors_of(jacobian, residual, np.ones(3), NAMES, 1.0)
     assert found.note == "the prediction does not depend on b"
+
+
+def test_many_rows_that_know_of_one_another_are_not_cut_into_blocks():
+    """The sandwich of Huber and White, by hand: sums over parts of the rows are no such sums."""
+    rng, n = np.random.default_rng(0), BLOCK + 4_000
+    x = rng.uniform(0, 1, n)
+    whole = np.stack([np.cumsum(x) / n, np.ones(n)], 1)
+    y = whole @ [2.0, 0.5] + 0.1 * rng.normal(size=n)
+
+    def model(x, a, b):
+        return a * np.cumsum(x) / len(x) + b
+
+    fit = descend.fit(model, x, y, start={"a": 1.0, "b": 0.0}, loss="huber(0.5)")
+    residual = whole @ [fit.params["a"], fit.params["b"]] - y
+    slope, bend = np.clip(residual, -0.5, 0.5), np.abs(residual) < 0.5
+    inverse = np.linalg.inv(whole.T @ (bend[:, None] * whole))
+    scatter = whole.T @ (slope[:, None] ** 2 * whole)
+    covariance = inverse @ scatter @ inverse * (n / (n - 2))
+    np.testing.assert_allclose([*fit.stderr.values()], np.sqrt(np.diag(covariance)), rtol=1e-6)

@@ -89,7 +89,7 @@ def in_passes(
         elif not told.quiet:
             say(fit.target)
         for piece in stream.blocks():
-            columns = {n: np.array(c) for n, c in zip(stream.names, piece.columns, strict=True)}
+            columns = dict(zip(stream.names, piece.columns, strict=True))
             prediction = fit.predict(columns)
             if writer is not None:
                 writer.add({**columns, fit.target: prediction})

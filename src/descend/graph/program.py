@@ -215,6 +215,7 @@ class Window:
         end = self.first + len(self.columns[0])
         self._next = (epoch, end) if end < self._n_rows else (-1, -1)
 
+
 @dataclass
 class Bindings:
     """The arrays of one run; `state` is updated in place as the run goes on.

@@ -46,7 +46,7 @@ def unasked(options: Any, job: Job) -> Unasked:
     """
     o, start, method = options, options.start, job.settings.optimizer
     quick = method.needs == "gauss_newton" or (is_auto(o.optimizer) and method.scope == "vector")
-    if o.starts is not None or not quick or job.idle or job.rows is None or job.rows.beyond:
+    if o.starts is not None or not quick or job.idle or job.rows is None or job.beyond:
         return Unasked.NEVER
     meant = start is not None and not isinstance(start, Mapping)
     guessed = job.problem.ready is not None and not start

@@ -52,17 +52,16 @@ def _first_to_leave(run: Finished) -> str:
     program, made = run.built.descent.program, run.built.descent
     bound, control = run.bound, run.control
     assert bound is not None
-    n = bound.n_rows
-    size = bound.batch_size or n
-    rows = np.arange(n)
-    if program.plan.shuffle:
-        rows = permutation(n, control.seed, control.epoch)
-    window = rows[control.batch * size : (control.batch + 1) * size]
-    data: Sequence[Array] = bound.data
-    if bound.stream is not None and bound.batch_size is not None:
-        data, window = bound.window.columns, window - bound.window.first
     new: dict[str, Array] = {}
     if bound.stream is None or bound.batch_size is not None:
+        n = bound.n_rows
+        size = bound.batch_size or n
+        window = np.arange(control.batch * size, min((control.batch + 1) * size, n))
+        if program.plan.shuffle:
+            window = permutation(n, control.seed, control.epoch)[window]
+        data: Sequence[Array] = bound.data
+        if bound.stream is not None:
+            data, window = bound.window.columns, window - bound.window.first
         values = dict(zip(program.state, bound.state, strict=True))
         values |= dict(zip(program.fixed, bound.fixed, strict=True))
         values |= {node: a[window] for node, a in zip(program.data, data, strict=True)}

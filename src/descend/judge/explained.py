@@ -227,7 +227,7 @@ def has_grown(run: Finished) -> bool:
         before, after = loss({}), loss(_end(run)) if seen is None else seen
         if after < before - FALLEN * abs(before):
             return False
-    if run.original is not None and run.original.beyond is not None:
+    if run.job.beyond is not None:
         loss = run.job.loss_at(run.built, run.begin, 1 << 62)  # small differences need all rows
         before, after = loss({}), loss(_end(run))
     if after <= before + ROUNDING * abs(before):

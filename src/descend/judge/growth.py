@@ -23,8 +23,8 @@ def growth_message(run: Finished) -> str:
     """Say from what to what the loss went, and which learning rate would have descended."""
     factor = run.job.loss_factor
     if run.built.model.training is None:
-        comes = run.original is not None and run.original.beyond is not None
-        loss = run.job.loss_at(run.built, run.begin, 1 << 62 if comes else MOST_ROWS)
+        rows = MOST_ROWS if run.job.beyond is None else 1 << 62
+        loss = run.job.loss_at(run.built, run.begin, rows)
         before, after = factor * loss({}), factor * loss(end_of(run))
     else:
         before, after = (factor * level for level in first_and_last(run)[:2])

@@ -31,10 +31,8 @@ def polished(run: Finished) -> None:
     It has where columns of J are nearly parallel; where the method has ended, and its predicted
     step is no small share of the standard errors; and where a parameter has a kink.
     """
-    rows = run.job.rows
     if not _has_squares(run):
-        in_memory = rows is None or rows.beyond is None
-        if in_memory and not to_vertex(run):
+        if run.job.beyond is None and not to_vertex(run):
             to_corner(run)
         return
     jtj = run.state()["method/jtj"]

@@ -148,8 +148,7 @@ def _judged_by_place(run: Finished, status: str, message: str) -> Judgement | No
         return _threshold(run, idle)
     if code == UNBOUNDED:
         return Judgement("runaway", message, "no")
-    rows = run.job.rows
-    if status == "time_spent" and rows is not None and rows.beyond is not None:
+    if status == "time_spent" and run.job.beyond is not None:
         return None  # a look at the place is a pass
     if not can_walk(run):
         if status == "converged" and clear_by_graph(run, Look.CURVED):
@@ -297,8 +296,7 @@ def _runaway(run: Finished, walk: Walk, arrived: bool) -> Judgement | None:
     chosen = run.control.status == EPOCHS_SPENT and not run.options.is_default("epochs")
     if is_linear(run) or (chosen and not arrived):
         return None
-    rows = run.job.rows
-    if not arrived and rows is not None and rows.beyond is not None:
+    if not arrived and run.job.beyond is not None:
         return None  # to look where it leads to would take as many passes again
     if not arrived:
         walk.go()

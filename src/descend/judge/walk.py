@@ -209,7 +209,10 @@ class Walk:
 
     def noise(self) -> Array:
         """(n,) residuals one by one: of the rows in memory."""
-        return self.completion.residuals_seen()
+        if self.r.size == self.count:
+            return self.r
+        self.completion.leaves = self.leaves(self.x)
+        return self.completion.linear()[0]
 
     @property
     def rounding(self) -> float:

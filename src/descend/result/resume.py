@@ -61,7 +61,7 @@ def saved_state(run: Finished) -> SavedState:
 def _settings(run: Finished) -> dict[str, Any]:
     """What a run that goes on with this one is compared by."""
     s, rows = run.job.settings, run.job.rows
-    windows = rows is not None and rows.beyond is not None and rows.beyond.shuffles
+    windows = run.job.beyond is not None and run.job.beyond.shuffles
     return {
         "rows": 1 if rows is None else rows.total,
         "optimizer": method_name(s.optimizer),

@@ -83,6 +83,11 @@ class Job(Seeker):
         return self.scaling.loss_factor("sigma" in self.rows.extra)
 
     @property
+    def beyond(self) -> Beyond | None:
+        """All the rows, where they come in passes, and those in memory are some of them."""
+        return None if self.rows is None else self.rows.beyond
+
+    @property
     def idle(self) -> bool:
         """Whether there is nothing to vary: every parameter is fixed or tied."""
         return self.space is not None and not any(map(self.space.varies, self.leaf_arrays()))
@@ -324,11 +329,10 @@ class Job(Seeker):
         columns = {} if self.rows is None else self.rows.all()
         if self.rows is not None and ROW in made.data:
             columns[ROW] = self.rows.numbers()
-        stream = None
-        if self.rows is not None and self.rows.beyond is not None:
+        stream, beyond = None, self.beyond
+        if beyond is not None:
             columns = {name: a[:0] for name, a in columns.items()}
-            seed = self.settings.seed if self.rows.beyond.shuffles else None
-            stream = Coming(self.rows.beyond, made.data, seed)
+            stream = Coming(beyond, made.data, self.settings.seed if beyond.shuffles else None)
         fixed = self.fixed(built)
         return Bindings(
             state=[
@@ -401,7 +405,7 @@ class Job(Seeker):
 
         Of rows that come these are among those in memory, unless all are wanted.
         """
-        beyond = None if self.rows is None else self.rows.beyond
+        beyond = self.beyond
         if beyond is not None and most >= beyond.n_rows:
             return self._loss_by_passes(built, leaves, beyond)
         known, extents = self.inputs_at(built, leaves, most)

@@ -28,7 +28,7 @@ class Beyond:
         source: where they come from.
         names: what the program calls a column → what the source calls it.
         n_rows: how many there are. counted: those whose weight is not zero.
-        least_weight: of any row; 1 where they have none. variance: of the targets.
+        mean, variance: of the targets. least_weight: of any row; 1 where they have none.
         n_dropped: rows that were left out. said: how it is read, in sentences.
         shuffles: whether batches are of rows that were shuffled within a window.
     """
@@ -37,6 +37,7 @@ class Beyond:
     names: Mapping[str, str]
     n_rows: int
     counted: int
+    mean: float
     variance: float
     least_weight: float = 1.0
     n_dropped: int = 0
@@ -48,8 +49,10 @@ class Beyond:
         own = [*self.source.names]
         where = [-1 if name == ROW else own.index(self.names[name]) for name in columns]
         for piece in self.source.blocks():
-            numbers = np.arange(piece.first, piece.first + piece.rows, dtype=np.uint32)
-            yield piece.first, [numbers if i < 0 else piece.columns[i] for i in where]
+            ends = piece.first, piece.first + piece.rows
+            yield piece.first, [
+                np.arange(*ends, dtype=np.uint32) if i < 0 else piece.columns[i] for i in where
+            ]
 
     def windows(
         self, columns: Sequence[str], rows: int, drawn: Sequence[int] | None
@@ -93,6 +96,8 @@ class Beyond:
         "Algorithms for computing the sample variance" (1983).
         """
         names = [n for n in (TARGET, WEIGHT, SIGMA) if n in self.names]
+        if names == [TARGET]:
+            return self.variance, self.variance + self.mean**2
         parts, about = [], None
         for _, (y, *others) in self.blocks(names):
             w = np.ones(len(y))
@@ -104,4 +109,3 @@ class Beyond:
             parts.append(np.array([np.sum(column) for column in sums]))
         weight, first, second, level = map(float, combined(parts, "add"))
         return (second - first * first / weight) / self.n_rows, level / self.n_rows
-

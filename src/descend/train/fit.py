@@ -96,16 +96,16 @@ def _read(
     given: Mapping[str, Any], longest: int | None = None
 ) -> tuple[Descents, PlannedRun]:
     """The descents of a call, read in full, and what runs by their plan."""
+    options = read_options("fit", given)
     if is_source(given["x"]):
         from descend.train.streams import in_passes, read_source
 
-        given, beyond = read_source(given, read_options("fit", given))
+        given, beyond = read_source(given, options)
+        options = read_options("fit", given)
         if beyond is not None:
-            model, x, y = (given[name] for name in ("model", "x", "y"))
-            own = Reading(model, x, y, read_options("fit", given), beyond=beyond)
+            own = Reading(given["model"], given["x"], given["y"], options, beyond=beyond)
             return in_passes(own, beyond), _not_planned
-    options = read_options("fit", given)
-    if options.stream or options.scratch is not None:
+    elif options.stream or options.scratch is not None:
         raise UsageError(
             f"{'stream' if options.stream else 'scratch'} belongs to rows that come from a source, "
             "and x holds them in memory",

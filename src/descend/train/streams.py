@@ -16,6 +16,7 @@ from descend.data.streams.survey import Survey
 from descend.errors import DataError, UsageError
 from descend.graph.blocks import BLOCK
 from descend.methods.losses import Loss
+from descend.methods.targets import ANY
 from descend.models.reading import parse_formula
 from descend.result.finish import finish_plainly
 from descend.run.build import Built
@@ -96,8 +97,11 @@ def _beyond(
     if weight == 0:
         at = list(stream.names).index(names[WEIGHT])
         counted = sum(int(np.count_nonzero(piece.columns[at])) for piece in stream.blocks())
-    variance = survey.columns[names[TARGET]].squares / survey.n_rows
-    return Beyond(stream, names, survey.n_rows, counted, variance, weight, survey.n_dropped, said)
+    target = survey.columns[names[TARGET]]
+    return Beyond(
+        stream, names, survey.n_rows, counted, target.mean, target.squares / survey.n_rows, weight,
+        survey.n_dropped, said,
+    )  # fmt: skip
 
 
 def _columns(
@@ -165,7 +169,7 @@ def _check_targets(loss: Loss | None, beyond: Beyond, model: Model) -> None:
             if error.row is None:
                 raise
             raise error.renumbered(f"row {first + error.row}") from None
-        if loss.domain == "real":
+        if loss.domain == ANY:
             return
 
 

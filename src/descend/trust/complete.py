@@ -9,7 +9,7 @@ import numpy as np
 
 from descend.differentiate.gauss_newton import jacobian_columns
 from descend.errors import UsageError
-from descend.graph.blocks import BLOCK
+from descend.graph.blocks import BLOCK, in_tree
 from descend.graph.node import Node
 from descend.methods.links import class_numbers, rows_of_classes
 from descend.methods.losses import Poisson
@@ -33,6 +33,7 @@ from descend.trust.covariance import (
     SANDWICH,
     Errors,
     errors_of,
+    stacked,
     triangle_of,
 )
 from descend.trust.goodness import goodness, goodness_of_counts, weights_of
@@ -192,19 +193,20 @@ class Completion(OverRows):
         target = self.rows.extra["target"]
         return target.size
 
-    def residuals_seen(self) -> Array:
-        """(n,) scaled residuals one by one."""
-        return self.linear()[0]
-
     def reduced(self) -> tuple[Array, Array]:
         """A residual and derivatives with the products of `linear`'s, no more rows than needed.
 
         Of more than one block the triangle of [J r], by blocks as of rows that come.
         """
-        residual, jacobian = self.linear()
-        if residual.size <= BLOCK:
-            return residual, jacobian
-        whole = triangle_of(jacobian, residual)
+        self.check_unchanged()
+        residual, columns = self.built.descent.residual, self.slopes()
+        assert residual is not None and columns is not None
+        with np.errstate(all="ignore"):
+            blocks = self.blocks([residual, *columns])
+            parts = [_flat(first, others) for first, *others in blocks]
+        if len(parts) == 1 and parts[0][0].size <= BLOCK:
+            return parts[0]
+        whole = in_tree([triangle_of(j, r) for r, j in parts], stacked)
         return whole[:, -1], whole[:, :-1]
 
     def at_end(self) -> tuple[Array, Array]:

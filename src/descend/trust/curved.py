@@ -77,14 +77,14 @@ def curved_errors(
     exact = graphs.pop(2) if len(names) <= MOST_EXACT else None
     seen = _seen(built, graphs, entries)
     n, p = seen.n, int(np.sum(~held))
-    bend, spread = Bend(seen.curvature, None), 0.5 if loss.is_likelihood or n > p else None
+    spread: float | None = 0.5
+    bend = Bend(seen.curvature, None)
     if not loss.is_likelihood:
         curvature = seen.curvature
         if exact is not None:
             (half,) = entries.totals([exact])
             curvature = np.asarray(half, np.float64) * seen.size
-        bend = Bend(curvature, seen.scatter)
-        spread = None if spread is None else 1.0
+        bend, spread = Bend(curvature, seen.scatter), 1.0 if n > p else None
     return errors_of(
         seen.jacobian, seen.slope, params, names, spread, held, same, None, bend, n
     )

@@ -9,7 +9,7 @@ import numpy as np
 
 from descend.graph.blocks import BLOCK, split
 from descend.graph.evaluate import Prepared, bind_extents, evaluate
-from descend.graph.node import Dim, Node
+from descend.graph.node import Dim, Node, mixing
 from descend.graph.source import const
 from descend.run.build import Built
 from descend.run.job import Job
@@ -53,12 +53,17 @@ class OverRows:
         return list(prepared([bound[n] for n in prepared.inputs], extents | bind_extents(bound)))
 
     def blocks(self, nodes: Sequence[Node]) -> Iterator[list[Array]]:
-        """The values of nodes at one block of rows after the other."""
-        if self.original.total <= BLOCK:
+        """The values of nodes at one block of rows after the other.
+
+        Rows that know of one another, or of how many there are, are one block.
+        """
+        rows = self.built.model.rows
+        apart = isinstance(rows, Dim) and mixing(nodes, rows)[0] is None
+        if self.original.total <= BLOCK or not apart:
             yield self._evaluate(list(nodes))
             return
         known, columns = self.job.apart(self.built, self.leaves)
-        yield from in_blocks(nodes, known, columns, self.built.model.rows, self.pieces)
+        yield from in_blocks(nodes, known, columns, rows, self.pieces)
 
     def totals(self, nodes: Sequence[Node]) -> list[Array]:
         """The values of graphs that have no rows, by blocks as the program forms them."""

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from descend.graph.blocks import combined, in_tree
+from descend.graph.blocks import combined
 from descend.methods.losses import Poisson
 from descend.run.build import Built
 from descend.run.finished import Normal
@@ -21,7 +21,6 @@ from descend.task.beyond import Beyond
 from descend.task.columns import SIGMA, TARGET, WEIGHT
 from descend.task.rows import Rows
 from descend.trust.complete import Completion
-from descend.trust.covariance import stacked, triangle_of
 from descend.trust.goodness import goodness_of_count_sums, goodness_of_sums, sums_of_counts
 from descend.trust.normal_errors import covariance_of_fit
 
@@ -40,7 +39,7 @@ def completion_of(
 
 
 class PassCompletion(Completion):
-    """Works out the fields of a fit of rows that come; of those in memory nothing is meant."""
+    """Works out the fields of a fit of rows that come; `linear` is of those in memory."""
 
     @property
     def beyond(self) -> Beyond:
@@ -78,18 +77,6 @@ class PassCompletion(Completion):
         side = np.linalg.solve(lower, np.array(normal.jtr) * n)
         rest = math.sqrt(max(normal.loss * n - float(np.sum(side * side)), 0.0))
         return np.append(side, rest), np.vstack([lower.T, np.zeros(p)])
-
-    def reduced(self) -> tuple[Array, Array]:
-        """As of `Completion`, by a pass; `linear` is of the rows in memory."""
-        residual, columns = self.built.descent.residual, self.slopes()
-        assert residual is not None and columns is not None
-        parts = []
-        with np.errstate(all="ignore"):
-            for first, *others in self.blocks([residual, *columns]):
-                slopes = np.stack([np.broadcast_to(c, first.shape) for c in others], axis=1)
-                parts.append(triangle_of(slopes, np.asarray(first, np.float64)))
-        whole = in_tree(parts, stacked)
-        return whole[:, -1], whole[:, :-1]
 
     def _counted(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """As of `Completion`, without residuals."""

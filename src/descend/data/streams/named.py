@@ -14,6 +14,7 @@ from descend.errors import DataError, UsageError
 
 __all__ = ["Named", "named"]
 
+
 class Named(NamedTuple):
     """A source with the names of its columns; of what is given but once, all of it is still there.
 
@@ -37,8 +38,7 @@ def named(source: Any) -> Named:
     ['x', 'y']
     """
     if isinstance(source, str | os.PathLike):
-        path = str(os.fspath(source))
-        return Named(source, [*open_table(path).columns], f'"{path}"')
+        source = open_table(str(os.fspath(source)))
     if isinstance(source, TableFile):
         return Named(source, [*source.columns], f'"{source.path}"')
     where = f"the {type(source).__name__}"
