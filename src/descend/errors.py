@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import functools
 import os
+import re
 import sys
 import warnings
 from collections.abc import Callable, Iterable
@@ -121,7 +122,7 @@ class DataError(DescendError, ValueError):
 
     def renumbered(self, name: str) -> DataError:
         """The same error with the row by its name for the user, such as `row 7`."""
-        self.message = self.message.replace(f"row {self.row} ", f"{name} ", 1)
+        self.message = re.sub(rf"\brow {self.row}\b", name, self.message, count=1)
         self.args = (self.message,)
         return self
 

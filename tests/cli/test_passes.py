@@ -101,7 +101,6 @@ def test_predictions_are_printed_as_they_come(capsys: pytest.CaptureFixture[str]
     ("words", "said"),
     [
         (["--by", "s", "--stream"], "--stream goes through the rows of one fit, and --by has"),
-        (["--stream", "--validation-split", "0.2"], "validation_split is given"),
         (["--stream", "--scratch", "/nowhere"], '"/nowhere", where scratch files go, is no folder'),
     ],
     ids=str,

@@ -216,8 +216,6 @@ def test_time_and_signals_end_a_pass(table: dict[str, Any], file: str) -> None:
 @pytest.mark.parametrize(
     ("change", "words", "remedy"),
     [
-        ({"validation_split": 0.2}, "validation_split is given", "stream=False"),
-        ({"standardize": True}, "standardize is given", "stream=False"),
         ({"sigma": np.ones(3)}, "sigma is given as ndarray", 'sigma="w"'),
         ({"y": None}, "the target is not named", 'y="y"'),
         ({"y": "z"}, 'has no column "z"', "its columns are"),

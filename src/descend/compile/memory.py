@@ -115,19 +115,21 @@ class ProgramMemory:
         words[AT["stage"]], words[AT["first_block"]], words[AT["end_block"]] = stage, *blocks
         words[AT["budget"]] = 1
 
-    def point(self, columns: Sequence[Array], first: int) -> None:
+    def point(self, columns: Sequence[Array], first: int, threads: int = 1) -> None:
         """Have the data begin so that the rows of these columns are the first-th and following."""
-        if not self._tables:
-            self._tables.append(self._table())
+        self._have_tables(threads)
         for (at, number), table in itertools.product(self._data, self._tables):
             column = columns[number]
             table[at] = column.ctypes.data - first * column.strides[0]
 
     def call(self, threads: int) -> None:
         """Run the function on so many threads; a thread that cannot be had is done without."""
+        self._have_tables(threads)
+        on_threads(self.code.loaded.function, self._tables[:threads], self._counted)
+
+    def _have_tables(self, threads: int) -> None:
         while len(self._tables) < threads:
             self._tables.append(self._table())
-        on_threads(self.code.loaded.function, self._tables[:threads], self._counted)
 
     def leave(self, control: Control) -> int:
         """Bring the control up to date, with the epochs' records; return what the budget left."""

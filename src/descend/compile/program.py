@@ -102,9 +102,10 @@ class NativeProgram:
         window = memory.bound.window
         window.move(control.epoch, control.batch * size)
         batches = -(-len(window.columns[0]) // size)
+        threads = control.threads if memory.code.text.threads else 1
         memory.enter(control, batches)
-        memory.point(window.columns, window.first)
-        memory.call(1)
+        memory.point(window.columns, window.first, threads)
+        memory.call(threads)
         memory.leave(control)
         return batches
 

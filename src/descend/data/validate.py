@@ -434,9 +434,11 @@ def check_members(column: Array, count: int, name: str) -> None:
     if len(rows):
         row = int(rows[0])
         value = a.reshape(-1)[np.flatnonzero(wrong)[0]]
-        raise DataError(
+        error = DataError(
             f"{name} holds {value:g} in row {row}, and only whole numbers from 0 to {count - 1} "
             "are known (rows count from 0)",
             remedy="number from 0 what it tells apart: "
             f"np.unique({name if name.isidentifier() else '…'}, return_inverse=True)[1]",
         )
+        error.row = row
+        raise error

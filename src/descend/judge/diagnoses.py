@@ -300,10 +300,11 @@ def _share(seen: SeenLayer) -> float | None:
 def _unscaled(sight: Sight) -> Iterator[Diagnosis]:
     """Columns of very different sizes, or far from 1, where a first-order method came to nothing.
 
-    Said where the same descent comes farther with columns that are standardised.
+    Said where the same descent comes farther with columns that are standardised; of rows that
+    come it would take as many passes again.
     """
     run, job = sight.run, sight.job
-    if job.scaling is not None or not sight.went_badly or job.rows is None:
+    if job.scaling is not None or not sight.went_badly or job.rows is None or job.beyond:
         return
     if job.settings.optimizer.scope == "vector" or sight.built.model.whole:
         return

@@ -32,7 +32,8 @@ from descend.run.answers import Answer
 from descend.run.predictor import Predictor
 from descend.run.state import SavedState
 from descend.show.output import check_output_path, path_text, written_whole
-from descend.task.scaling import POWERS, Scale, Scaling
+from descend.task.scales import Scale
+from descend.task.scaling import POWERS, Scaling
 
 __all__ = ["SavedFit", "SavedSet", "fit_as_bytes", "read_fit", "write_fit"]
 

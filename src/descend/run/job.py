@@ -332,7 +332,8 @@ class Job(Seeker):
         stream, beyond = None, self.beyond
         if beyond is not None:
             columns = {name: a[:0] for name, a in columns.items()}
-            stream = Coming(beyond, made.data, self.settings.seed if beyond.shuffles else None)
+            kinds = {n: node.dtype for n, node in zip(made.data, program.data, strict=True)}
+            stream = Coming(beyond, kinds, self.settings.seed if beyond.shuffles else None)
         fixed = self.fixed(built)
         return Bindings(
             state=[

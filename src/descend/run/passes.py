@@ -25,21 +25,30 @@ class Coming:
     """The columns of a program's data out of a source; see `graph.program.RowStream`.
 
     Attributes:
+        columns: name → the type of its numbers.
         seed: by which the rows of each window are shuffled; None where they keep their order.
     """
 
     beyond: Beyond
-    columns: Sequence[str]
+    columns: Mapping[str, Any]
     seed: int | None = None
 
     def blocks(self) -> Iterator[tuple[int, Sequence[Array]]]:
         """The first row of each block, and the columns from there on."""
-        return self.beyond.blocks(self.columns)
+        return self._typed(self.beyond.blocks([*self.columns]))
 
     def windows(self, rows: int, epoch: int) -> Iterator[tuple[int, Sequence[Array]]]:
         """So many rows at a time, shuffled among themselves."""
         drawn = None if self.seed is None else [self.seed % (1 << 64), epoch]
-        return self.beyond.windows(self.columns, rows, drawn)
+        return self._typed(self.beyond.windows([*self.columns], rows, drawn))
+
+    def _typed(
+        self, given: Iterator[tuple[int, list[Array]]]
+    ) -> Iterator[tuple[int, Sequence[Array]]]:
+        """The same as the program reads them."""
+        kinds = [*self.columns.values()]
+        for first, columns in given:
+            yield first, [np.asarray(a, t) for a, t in zip(columns, kinds, strict=True)]
 
 
 def in_blocks(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,9 +12,12 @@ import numpy as np
 from descend.graph.blocks import BLOCK, combined
 from descend.lean import dataclass
 from descend.task.columns import ROW, SIGMA, TARGET, WEIGHT
+from descend.task.scales import Scale
 
 if TYPE_CHECKING:
+    from descend.data.streams.apart import Held, Labels
     from descend.data.streams.stream import Stream
+    from descend.data.streams.survey import Moments
 
 __all__ = ["Beyond"]
 
@@ -26,15 +30,22 @@ class Beyond:
 
     Attributes:
         source: where they come from.
-        names: what the program calls a column → what the source calls it.
+        names: what the program calls a column → what the source calls it; of a matrix, its columns.
         n_rows: how many there are. counted: those whose weight is not zero.
         mean, variance: of the targets. least_weight: of any row; 1 where they have none.
         n_dropped: rows that were left out. said: how it is read, in sentences.
         shuffles: whether batches are of rows that were shuffled within a window.
+        labels: of the target, ascending, whose numbers the program takes for it.
+        by_class: what the rows of each label weigh, by its number.
+        scales: what becomes of columns, as the program calls them; see `task.scaling`.
+        dtype: of the columns.
+        columns: the moments of the source's columns.
+        apart: rows of the source that are held back.
+        counts: the values of the target and how many rows have each, where that was asked for.
     """
 
     source: Stream
-    names: Mapping[str, str]
+    names: Mapping[str, str | tuple[str, ...]]
     n_rows: int
     counted: int
     mean: float
@@ -43,16 +54,95 @@ class Beyond:
     n_dropped: int = 0
     said: tuple[str, ...] = ()
     shuffles: bool = False
+    labels: Array | None = None
+    by_class: Array | None = None
+    scales: Mapping[str, Scale] = field(default_factory=dict)
+    dtype: type = np.float64
+    columns: Mapping[str, Moments] = field(default_factory=dict)
+    apart: Held | None = None
+    counts: Labels | None = None
 
     def blocks(self, columns: Sequence[str]) -> Iterator[tuple[int, list[Array]]]:
         """Blocks of columns as the program calls them, the row's number among them."""
-        own = [*self.source.names]
-        where = [-1 if name == ROW else own.index(self.names[name]) for name in columns]
         for piece in self.source.blocks():
+            own = dict(zip(self.source.names, piece.columns, strict=True))
             ends = piece.first, piece.first + piece.rows
             yield piece.first, [
-                np.arange(*ends, dtype=np.uint32) if i < 0 else piece.columns[i] for i in where
-            ]
+                self._seen(name, own) if name != ROW
+                else np.arange(*ends, dtype=np.uint32) if piece.places is None
+                else piece.places.astype(np.uint32)
+                for name in columns
+            ]  # fmt: skip
+
+    def assembled(self, own: Mapping[str, Array]) -> dict[str, Array]:
+        """Columns as the program takes them, of those of the source."""
+        names = [*self.names, *([] if self.by_class is None else [WEIGHT])]
+        return {name: self._seen(name, own) for name in dict.fromkeys(names)}
+
+    def _seen(self, name: str, own: Mapping[str, Array]) -> Array:
+        """A column as the program takes it."""
+        of, scale = self.names.get(name), self.scales.get(name)
+        if isinstance(of, tuple):
+            matrix: Array = np.empty((len(own[of[0]]), len(of)), self.dtype)
+            for j, part in enumerate(of):
+                matrix[:, j] = own[part] if scale is None else scale.entry(j).into(own[part])
+            return matrix
+        found: Array = np.ones(len(next(iter(own.values())))) if of is None else own[of]
+        if name == WEIGHT and self.by_class is not None:
+            found = found * self.by_class[self._classes(own)]
+        elif name == TARGET and self.labels is not None:
+            found = self._classes(own).astype(np.float64)
+        if scale is not None:
+            found = scale.into(found)
+        return found.astype(self.dtype, copy=False)
+
+    def _classes(self, own: Mapping[str, Array]) -> Array:
+        """(rows,) the number of each row's label."""
+        target = self.names[TARGET]
+        assert isinstance(target, str)
+        y = own[target]
+        return y.astype(np.intp) if self.labels is None else np.searchsorted(self.labels, y)
+
+    @property
+    def known(self) -> Array:
+        """Values of the target: all, or of many the least and the largest."""
+        if self.counts is not None:
+            return self.counts.values
+        (target,) = self.moments_of(TARGET)
+        return np.array([target.min, target.max])
+
+    def moments_of(self, name: str) -> list[Moments]:
+        """The moments of a column of the program as the source has it, or of each of a matrix."""
+        of = self.names[name]
+        return [self.columns[column] for column in (of if isinstance(of, tuple) else (of,))]
+
+    def has(self, name: str) -> bool:
+        """Whether there is such a column of the program."""
+        return name in self.names or (name == WEIGHT and self.by_class is not None)
+
+    def weighing(self, by_class: Array) -> Beyond:
+        """The same rows, which weigh so many times as much by the number of their class."""
+        own = replace(self, by_class=by_class)
+        if by_class.all() and self.least_weight > 0:
+            return replace(own, least_weight=self.least_weight * float(by_class.min()))
+        counted = sum(int(np.count_nonzero(w)) for _, (w,) in own.blocks([WEIGHT]))
+        return replace(own, least_weight=0.0, counted=counted)
+
+    def scaled(self, scales: Mapping[str, Scale]) -> Beyond:
+        """The same rows, of other units.
+
+        Args:
+            scales: by the names of the program's columns.
+        """
+        mean, variance, target = self.mean, self.variance, scales.get(TARGET)
+        if target is not None:
+            mean = float(target.into(np.array(mean)))
+            variance = variance / float(target.spread) ** 2
+        return replace(self, scales=scales, mean=mean, variance=variance)
+
+    def single(self) -> Beyond:
+        """The same rows in single precision."""
+        return replace(self, dtype=np.float32)
 
     def windows(
         self, columns: Sequence[str], rows: int, drawn: Sequence[int] | None
@@ -66,7 +156,7 @@ class Beyond:
             yield from self.blocks(columns)
             return
         first, filled = 0, 0
-        buffers = [np.empty(rows, np.uint32 if n == ROW else np.float64) for n in columns]
+        buffers: list[Array] = []
 
         def window() -> list[Array]:
             held = [buffer[:filled] for buffer in buffers]
@@ -76,6 +166,7 @@ class Beyond:
             return [column[order] for column in held]
 
         for _, block in self.blocks(columns):
+            buffers = buffers or [np.empty((rows, *a.shape[1:]), a.dtype) for a in block]
             at, length = 0, len(block[0])
             while at < length:
                 taken = min(length - at, rows - filled)
@@ -95,7 +186,7 @@ class Beyond:
         Sums about the first block's mean are shifted to that of all: Chan, Golub and LeVeque,
         "Algorithms for computing the sample variance" (1983).
         """
-        names = [n for n in (TARGET, WEIGHT, SIGMA) if n in self.names]
+        names = [n for n in (TARGET, WEIGHT, SIGMA) if self.has(n)]
         if names == [TARGET]:
             return self.variance, self.variance + self.mean**2
         parts, about = [], None

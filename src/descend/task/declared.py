@@ -39,11 +39,14 @@ class Begun(NamedTuple):
     space: Space | None
 
 
-def problem_of(model: Any, x: Any, y: Any, options: Any) -> Problem:
+def problem_of(
+    model: Any, x: Any, y: Any, options: Any, known: Array | None = None
+) -> Problem:
     """Read a model, whatever it is, with its data.
 
     Args:
         options: `constants`, and for formulas what decides which names are parameters.
+        known: values that the target has besides, in rows that are not among these.
 
     Raises:
         UsageError: it is no model, or its names do not agree with the data.
@@ -59,7 +62,7 @@ def problem_of(model: Any, x: Any, y: Any, options: Any) -> Problem:
     if hasattr(model, "as_layer"):  # a network, whose module is not imported to ask
         from descend.task.networks import network_problem
 
-        return network_problem(model, x, y, options)
+        return network_problem(model, x, y, options, known)
     if not callable(model):
         raise UsageError(
             f"the model is a function, a formula or a network, not {type(model).__name__}",

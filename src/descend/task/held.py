@@ -16,14 +16,20 @@ from descend.data.frames import (
     is_table,
     take_columns,
 )
+from descend.data.streams.apart import chosen_rows
 from descend.data.validate import check_members, real_array
 from descend.errors import DataError, UsageError
+from descend.graph.blocks import BLOCK
 from descend.methods.links import class_numbers
-from descend.task.columns import WHITENING
+from descend.task.beyond import Beyond
+from descend.task.columns import TARGET, WHITENING, column_key
 from descend.task.problem import Problem
 from descend.task.rows import Rows, prepared_rows
 
-__all__ = ["class_weights", "given_rows", "split_rows"]
+__all__ = [
+    "check_not_single", "check_share", "class_weights", "counted_classes", "given_rows",
+    "rows_apart", "split_rows",
+]  # fmt: skip
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -32,6 +38,8 @@ def split_rows(
     rows: Rows, share: float, seed: int, classes: Array | None = None
 ) -> tuple[Rows, Rows | None]:
     """Hold back a share of the rows, drawn by the seed; the others keep their order.
+
+    Of more than a block, whether a row is held back depends on its number, as of rows that come.
 
     Args:
         classes: labels, of each of which the same share is held back; the target holds their
@@ -48,16 +56,53 @@ def split_rows(
             "rows cannot be held back where sigma is a covariance matrix: they know of one another",
             remedy="leave out validation_split",
         )
-    held = round(rows.n_rows * share)
-    if not 0 < share < 1 or not 0 < held < rows.n_rows:
-        raise UsageError(
-            f"validation_split={share!r} holds back {held} of {rows.n_rows} rows",
-            remedy="give a share between 0 and 1 that leaves rows on both sides, such as 0.2",
-        )
+    held = check_share(share, rows.n_rows)
+    if rows.n_rows > BLOCK:
+        chosen = chosen_rows(rows.n_rows, share, seed, _labels(rows, classes))
+        return rows.take(np.flatnonzero(~chosen)), rows.take(np.flatnonzero(chosen))
     order = np.random.default_rng([seed, 1]).permutation(rows.n_rows)
     if classes is not None:
         order = _by_classes(order, rows, held, classes)
     return rows.take(np.sort(order[held:])), rows.take(np.sort(order[:held]))
+
+
+def check_share(share: float, n_rows: int) -> int:
+    """How many rows a share is; refuse one that leaves nothing on one of the two sides.
+
+    Raises:
+        UsageError: so.
+    """
+    held = round(n_rows * share)
+    if not 0 < share < 1 or not 0 < held < n_rows:
+        raise UsageError(
+            f"validation_split={share!r} holds back {held} of {n_rows} rows",
+            remedy="give a share between 0 and 1 that leaves rows on both sides, such as 0.2",
+        )
+    return held
+
+
+def _labels(rows: Rows, classes: Array | None) -> Array | None:
+    """(rows,) the classes' numbers, of each of which there are two or more."""
+    if classes is None:
+        return None
+    number = class_numbers(rows.extra["target"])
+    check_not_single(np.bincount(number, minlength=len(classes)), classes)
+    return np.asarray(number, np.float64)
+
+
+def check_not_single(counts: Array, classes: Array) -> None:
+    """Refuse classes of a single row.
+
+    Raises:
+        DataError: so.
+    """
+    if (counts == 1).any():
+        label = classes.tolist()[int(np.argmax(counts == 1))]
+        raise DataError(
+            f"the class {label!r} has a single row, which cannot be trained on and held back",
+            remedy="give more rows of it, leave it out, or give rows of your own as "
+            "validation_data=(x, y)",
+        )
 
 
 def _by_classes(order: Array, rows: Rows, held: int, classes: Array) -> Array:
@@ -68,13 +113,7 @@ def _by_classes(order: Array, rows: Rows, held: int, classes: Array) -> Array:
     """
     number = class_numbers(rows.extra["target"])
     counts = np.bincount(number, minlength=len(classes))
-    if (counts == 1).any():
-        label = classes.tolist()[int(np.argmax(counts == 1))]
-        raise DataError(
-            f"the class {label!r} has a single row, which cannot be trained on and held back",
-            remedy="give more rows of it, leave it out, or give rows of your own as "
-            "validation_data=(x, y)",
-        )
+    check_not_single(counts, classes)
     place = np.empty(len(order))
     for k in range(len(classes)):
         own = np.flatnonzero(number[order] == k)
@@ -133,6 +172,15 @@ def given_rows(problem: Problem, given: Any, weighted: bool) -> Rows:
     return rows._replace(extra={**rows.extra, "sample_weight": np.ones(rows.n_rows)})
 
 
+def rows_apart(problem: Problem, beyond: Beyond) -> Rows | None:
+    """The rows that are held back of those that come."""
+    if beyond.apart is None:
+        return None
+    found = beyond.assembled(beyond.apart.columns)
+    columns = {name: found.pop(column_key(name)) for name in problem.columns}
+    return Rows(columns, found, len(found[TARGET]), 0, beyond.apart.places)
+
+
 def _numbered(problem: Problem, y: Any) -> Array:
     """Class numbers of labels that were met before."""
     classes, labels = problem.classes, np.asarray(y)
@@ -152,39 +200,54 @@ def _numbered(problem: Problem, y: Any) -> Array:
     return np.array(found, np.float64)
 
 
-def class_weights(given: Any, target: Array, classes: Array | None) -> Array:
+def counted_classes(target: Array, classes: Array | None) -> tuple[Array, Array]:
+    """The values of a target and how many rows have each.
+
+    Args:
+        target: (rows,) class numbers, or (rows, classes) with a 1 in the column of each row's.
+
+    Returns:
+        none of either where the target has several columns that are no classes.
+    """
+    if classes is not None:
+        target = class_numbers(target)
+    if target.ndim > 1:
+        return np.empty(0), np.empty(0)
+    return np.unique(target, return_counts=True)
+
+
+def class_weights(given: Any, labels: Array, counts: Array, classes: Array | None) -> Array:
     """The weight of each class, by its number, from `class_weight`.
 
     Args:
         given: "balanced" (rows / (classes · rows of the class)), or a dict label → weight; labels
             that it does not name weigh 1.
-        target: (rows,) class numbers, or (rows, classes) with a 1 in the column of each row's.
+        labels, counts: the class numbers, ascending, and how many rows have each.
 
     Raises:
         UsageError: it is neither, or the target holds no classes. DataError: a weight below 0.
 
-    >>> class_weights("balanced", np.array([0.0, 0.0, 0.0, 1.0]), None)
+    >>> class_weights("balanced", np.array([0.0, 1.0]), np.array([3, 1]), None)
     array([0.66666667, 2.        ])
     """
-    labels = np.unique(target) if classes is None else np.arange(len(classes))
-    if classes is not None:
-        target = class_numbers(target)
-    if target.ndim > 1 or not np.array_equal(labels, np.floor(labels)) or labels[0] < 0:
+    if not len(labels) or not np.array_equal(labels, np.floor(labels)) or labels[0] < 0:
         raise UsageError(
             "class_weight weights classes, and the target holds none",
             remedy="write sample_weight=… to weight rows",
         )
-    number = target.astype(np.int64)
-    counts = np.bincount(number, minlength=len(labels))
+    size = int(labels[-1]) + 1 if classes is None else len(classes)
+    whole = np.zeros(size)
+    whole[labels.astype(np.intp)] = counts
     if isinstance(given, str) and given == "balanced":
-        return len(number) / (np.count_nonzero(counts) * np.maximum(counts, 1.0))
+        return np.asarray(whole.sum() / (np.count_nonzero(whole) * np.maximum(whole, 1.0)))
     if not isinstance(given, Mapping):
         raise UsageError(
             f'class_weight is "balanced" or a dict label → weight, not {given!r}',
             remedy='write class_weight="balanced"',
         )
-    known = labels.tolist() if classes is None else classes.tolist()
-    found = np.ones(len(counts))
+    numbers = labels if classes is None else np.arange(size)
+    known = numbers.tolist() if classes is None else classes.tolist()
+    found = np.ones(size)
     for label, weight in given.items():
         if label not in known:
             raise UsageError(
@@ -193,5 +256,5 @@ def class_weights(given: Any, target: Array, classes: Array | None) -> Array:
             )
         if not np.isfinite(weight) or weight < 0:
             raise DataError(f"class_weight gives {label!r} the weight {weight!r}, which is none")
-        found[int(labels[known.index(label)])] = float(weight)
+        found[int(numbers[known.index(label)])] = float(weight)
     return found

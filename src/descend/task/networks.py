@@ -23,7 +23,9 @@ Array = np.ndarray[Any, np.dtype[Any]]
 BATCH, EPOCHS, METHOD = 200, 200, "adam"
 
 
-def network_problem(model: Network, x: Any, y: Any, options: Any) -> Problem:
+def network_problem(
+    model: Network, x: Any, y: Any, options: Any, known: Array | None = None
+) -> Problem:
     """Read the call `fit(mlp([100]), x, y)`.
 
     Columns are standardised, and all is in single precision; what else was not said is what
@@ -33,7 +35,11 @@ def network_problem(model: Network, x: Any, y: Any, options: Any) -> Problem:
         UsageError: x is no matrix, or the last layer has another size than the target.
     """
     x, y, target, names = _taken(x, y)
-    goal = goal_of(y, options.loss, target, options.missing)
+    if known is None:
+        goal = goal_of(y, options.loss, target, options.missing)
+    else:
+        goal = goal_of(np.concatenate([known, y]), options.loss, target, options.missing)
+        goal = goal._replace(y=goal.y[len(known) :])
     problem = function_problem(network_function(model, goal.flat), x, goal.y)
     problem.target, problem.matrix = target, names
     (column,) = problem.columns.values()

@@ -10,6 +10,7 @@ import numpy as np
 from descend.data.covariance import whitening
 from descend.data.validate import Missing, check_positive, clean_rows, real_array
 from descend.errors import DataError, UsageError
+from descend.methods.links import class_numbers
 from descend.methods.losses import Loss
 from descend.task.beyond import Beyond
 from descend.task.columns import WHITENING, column_key
@@ -95,12 +96,18 @@ class Rows(NamedTuple):
         found = weight if own is None else own * weight
         return self._replace(extra={**self.extra, "sample_weight": found})
 
+    def by_class(self, weights: Array) -> Rows:
+        """The same rows, each weighing as much as its class, by the number of that."""
+        own = self.weighted(weights[class_numbers(self.extra["target"])])
+        return own if self.beyond is None else own._replace(beyond=self.beyond.weighing(weights))
+
     def single(self) -> Rows:
         """The same rows in single precision."""
         columns = {n: a.astype(np.float32) for n, a in self.columns.items()}
         return self._replace(
-            columns=columns, extra={n: a.astype(np.float32) for n, a in self.extra.items()}
-        )
+            columns=columns, extra={n: a.astype(np.float32) for n, a in self.extra.items()},
+            beyond=None if self.beyond is None else self.beyond.single(),
+        )  # fmt: skip
 
     def take(self, rows: Array) -> Rows:
         """Some of the rows, in the order given."""

@@ -2,34 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
+from descend.data.streams.survey import Moments, moments_of
+from descend.graph.blocks import BLOCK
 from descend.lean import dataclass
+from descend.task.columns import SIGMA, TARGET, column_key
 from descend.task.rows import Rows
+from descend.task.scales import Scale
 
-__all__ = ["Scale", "Scaling", "measured"]
+__all__ = ["Scaling", "measured"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 POWERS = {"mse": 2, "mae": 1, "quantile": 1}
 """How a loss grows with the unit of the target; for other losses the target keeps its unit."""
-
-
-class Scale(NamedTuple):
-    """What is taken from a column, and by what it is then divided."""
-
-    mean: Array
-    spread: Array
-
-    def into(self, column: Array) -> Array:
-        """The column as the model sees it."""
-        return (column - self.mean) / self.spread
-
-    def back(self, column: Array) -> Array:
-        """The column in its own unit again."""
-        return column * self.spread + self.mean
 
 
 @dataclass(frozen=True)
@@ -55,9 +45,15 @@ class Scaling:
         extra = dict(rows.extra)
         if self.target is not None:
             extra["target"] = self.target.into(extra["target"])
-            if "sigma" in extra:
-                extra["sigma"] = extra["sigma"] / self.unit
-        return rows._replace(columns=columns, extra=extra)
+            if SIGMA in extra:
+                extra[SIGMA] = extra[SIGMA] / self.unit
+        beyond = rows.beyond
+        if beyond is not None:
+            scales = {column_key(n): scale for n, scale in self.columns.items()}
+            if self.target is not None:
+                scales |= {TARGET: self.target, SIGMA: Scale(np.zeros(()), self.target.spread)}
+            beyond = beyond.scaled(scales)
+        return rows._replace(columns=columns, extra=extra, beyond=beyond)
 
     def scales(self, target: str) -> dict[str, Scale]:
         """All scales by the columns' names."""
@@ -94,9 +90,28 @@ def measured(rows: Rows, loss_name: str) -> Scaling:
     >>> scaling.apply(rows).columns["x"], scaling.loss_factor(False)
     (array([-1.,  1.]), 100.0)
     """
-    columns = {name: _scale(a, a.std(axis=0)) for name, a in rows.columns.items()}
-    y, power = rows.extra["target"], POWERS.get(loss_name, 0)
-    return Scaling(columns, _scale(y, y.std()) if power else None, power)
+    y, power = rows.extra[TARGET], POWERS.get(loss_name, 0)
+    if rows.total <= BLOCK or y.ndim > 1:
+        columns = {name: _scale(a, a.std(axis=0)) for name, a in rows.columns.items()}
+        return Scaling(columns, _scale(y, y.std()) if power else None, power)
+    columns = {name: _by_blocks(rows, column_key(name), a) for name, a in rows.columns.items()}
+    return Scaling(columns, _by_blocks(rows, TARGET, y) if power else None, power)
+
+
+def _by_blocks(rows: Rows, key: str, a: Array) -> Scale:
+    """Of many rows by blocks, in memory as where they come."""
+    if rows.beyond is not None:
+        found = rows.beyond.moments_of(key)
+    else:
+        found = [moments_of(entry, BLOCK) for entry in a.reshape(len(a), -1).T]
+    pairs = np.array([_of_moments(moments) for moments in found])
+    return Scale(*(part.reshape(a.shape[1:]) for part in pairs.T))
+
+
+def _of_moments(moments: Moments) -> tuple[float, float]:
+    varies = moments.max > moments.min
+    spread = math.sqrt(moments.squares / moments.n)
+    return (moments.mean, spread) if varies and spread > 0 else (moments.min, 1.0)
 
 
 def _scale(a: Array, spread: Any) -> Scale:

@@ -11,7 +11,6 @@ import numpy as np
 from descend.errors import UsageError, warn
 from descend.methods.base import Optimizer
 from descend.methods.choice import Task, chosen, is_auto
-from descend.methods.links import class_numbers
 from descend.methods.losses import FunctionLoss, Loss
 from descend.methods.metrics import as_metric
 from descend.methods.table import as_loss, as_optimizer, as_penalty
@@ -24,7 +23,13 @@ from descend.run.view import free_count
 from descend.task.beyond import Beyond
 from descend.task.columns import WHITENING
 from descend.task.declared import Begun, begin, bonds_of, problem_of, settled
-from descend.task.held import class_weights, given_rows, split_rows
+from descend.task.held import (
+    class_weights,
+    counted_classes,
+    given_rows,
+    rows_apart,
+    split_rows,
+)
 from descend.task.option_table import TOLERANCES
 from descend.task.options import Options
 from descend.task.rows import WEIGHTS, Rows, prepared_rows
@@ -47,7 +52,11 @@ class Reading:
         self.options, self.model, self.given = options, model, (model, x, y)
         weights = ((name, getattr(options, name)) for name in WEIGHTS)
         refuse_other_rows([("x", x), ("y", y), *weights])
-        self.problem = problem_of(model, x, y, options)
+        known = None if beyond is None else beyond.known
+        self.problem = problem_of(model, x, y, options, known)
+        if beyond is not None and self.problem.classes is not None:
+            labels = np.asarray(self.problem.classes, np.float64)
+            beyond = dataclasses.replace(beyond, labels=labels)
         self.options = options = options.completed(self.problem.usual)
         rows = prepared_rows(
             self.problem, options.sample_weight, options.sigma, options.missing,
@@ -84,17 +93,23 @@ class Reading:
                 "validation_data gives the rows to judge by, and validation_split holds some back",
                 remedy="leave one of them out",
             )
-        if given is None:
-            own, held = split_rows(rows, o.validation_split, self.seed, self.problem.classes)
+        own, held, beyond, classes = rows, None, rows.beyond, self.problem.classes
+        if given is not None:
+            held = given_rows(self.problem, given, "sample_weight" in rows.extra)
+        elif beyond is not None:  # they have been held back where the rows come from
+            held = rows_apart(self.problem, beyond)
         else:
-            own, held = rows, given_rows(self.problem, given, "sample_weight" in rows.extra)
+            own, held = split_rows(rows, o.validation_split, self.seed, classes)
         if o.class_weight is None:
             return own, held
-        target = own.extra["target"]
-        weights = class_weights(o.class_weight, target, self.problem.classes)
+        if beyond is None or beyond.counts is None:
+            labels, counts = counted_classes(own.extra["target"], classes)
+        else:
+            labels, counts, _ = beyond.counts
+            labels = labels if classes is None else np.arange(len(classes))
+        weights = class_weights(o.class_weight, labels, counts, classes)
         self.problem.class_weights = weights
-        own = own.weighted(weights[class_numbers(target)])
-        return own, None if held is None else held.weighted(np.ones(held.n_rows))
+        return own.by_class(weights), None if held is None else held.weighted(np.ones(held.n_rows))
 
     def in_places(self) -> Reading:
         """The same call, with rows kept in their places if the model's rows know of one another."""

@@ -9,23 +9,30 @@ from typing import Any
 
 import numpy as np
 
+from descend.data.allowed import memory_free
+from descend.data.room import in_bytes
+from descend.data.streams.apart import MOST_LABELS, Apart, Held, Labels, counted
 from descend.data.streams.named import named
-from descend.data.streams.opened import judge, open_stream
+from descend.data.streams.opened import SHARE, judge, open_stream
 from descend.data.streams.stream import Stream
 from descend.data.streams.survey import Survey
+from descend.data.validate import check_members
 from descend.errors import DataError, UsageError
 from descend.graph.blocks import BLOCK
 from descend.methods.losses import Loss
 from descend.methods.targets import ANY
 from descend.models.reading import parse_formula
 from descend.result.finish import finish_plainly
+from descend.result.resume import seed_of
 from descend.run.build import Built
 from descend.run.job import Job
 from descend.task.beyond import Beyond
 from descend.task.columns import SIGMA, TARGET, WEIGHT, column_key
+from descend.task.goals import goal_of
+from descend.task.held import check_not_single, check_share
 from descend.task.options import Options
 from descend.task.problem import signature_of
-from descend.task.rows import WEIGHTS
+from descend.task.rows import WEIGHTS, Rows
 from descend.trace.formula import Formula
 from descend.trace.model import Model
 from descend.train.descents import Descents
@@ -34,14 +41,7 @@ from descend.train.reading import Reading
 __all__ = ["in_passes", "read_source"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
-SAMPLE = 10_000  # rows that stay in memory
-NOT_YET = {
-    "validation_split": "has no rows apart to judge by",
-    "validation_data": "has no rows apart to judge by",
-    "class_weight": "has no classes",
-    "standardize": "leaves columns in their units",
-}
-"""Options that a fit in passes does not take, and what it does instead."""
+SAMPLE, WIDTH = 10_000, 8  # rows that stay in memory, bytes of a number
 
 
 def read_source(given: Mapping[str, Any], options: Options) -> tuple[Mapping[str, Any], Any]:
@@ -62,34 +62,102 @@ def read_source(given: Mapping[str, Any], options: Options) -> tuple[Mapping[str
                 f"{name} is given as {type(value).__name__}, and the rows come from a source",
                 remedy=f'name its column: {name}="w"',
             )
-    data, target = _columns(model, y, known, where)
+    data, target = _columns(model, y, known, where, [*weights.values()])
     names = [*dict.fromkeys([*data, target, *weights.values()])]
     scratch = None if options.scratch is None else os.fspath(options.scratch)
-    stream = open_stream(source, names, scratch=scratch)
     positive = {column: name == WEIGHT for name, column in weights.items()}
-    survey = stream.survey(options.missing, int(options.seed), SAMPLE, positive=positive)
+    try:
+        stream = open_stream(source, names, scratch=scratch)
+        survey = stream.survey(options.missing, int(options.seed), SAMPLE, positive=positive)
+    except DataError as error:
+        raise _of_words(error) if hasattr(model, "as_layer") else error from None
     judged = judge(stream)
     passes = judged.stream if options.stream is None else options.stream
     passes = passes and survey.n_rows > BLOCK  # one block is held in any case
+    beyond = None
+    if passes:
+        survey, apart, counts = _apart(model, stream, survey, target, options)
+        said = (judged.said,) if judged.said and options.stream is None else ()
+        names_of = _names_of(model, data, target, weights)
+        beyond = _beyond(stream, survey, names_of, (*said, *stream.said))
+        beyond = replace(beyond, apart=apart, counts=counts)
     rows = survey.sample if passes else _whole(stream, survey.n_rows)
     own = {**given, **{name: rows[column] for name, column in weights.items()}}
     own |= {"x": {name: rows[name] for name in dict.fromkeys([*data, target])}, "missing": "raise"}
-    if not passes:
-        return {**own, "stream": None, "scratch": None}, None
-    for name, instead in NOT_YET.items():
-        if getattr(options, name):
+    return own if passes else {**own, "stream": None, "scratch": None}, beyond
+
+
+def _of_words(error: DataError) -> DataError:
+    """What to do where a network's columns or labels are words."""
+    if "holds text" not in error.message:
+        return error
+    return DataError(
+        f"{error.message}; a network takes numbers",
+        remedy="choose the columns and number the words by a query, and hand over what it gives: "
+        "duckdb.sql(\"SELECT x, (kind = 'up')::INT AS kind FROM 'rows.parquet'\")",
+    )
+
+
+def _names_of(
+    model: Any, data: Sequence[str], target: str, weights: Mapping[str, str]
+) -> dict[str, str | tuple[str, ...]]:
+    """What the program calls a column → what the source calls it."""
+    found: dict[str, str | tuple[str, ...]] = {column_key(name): name for name in data}
+    if hasattr(model, "as_layer"):
+        found = {"x": tuple(data)}
+    found[TARGET] = target
+    return found | {key: weights[key] for key in (WEIGHT, SIGMA) if key in weights}
+
+
+def _apart(
+    model: Any, stream: Stream, survey: Survey, target: str, options: Options
+) -> tuple[Survey, Held | None, Labels | None]:
+    """Hold back the rows of validation_split, and count the classes.
+
+    Returns:
+        what there is to say of the rows that remain, those that are held back, and the labels.
+    """
+    is_network, seed = hasattr(model, "as_layer"), int(options.seed)
+    at = stream.names.index(target)
+    counts = None
+    if options.resume is not None:
+        seed = seed_of(options.resume, seed)
+    if is_network or options.class_weight is not None:
+        counts = counted(((p.first, p.columns[at]) for p in stream.blocks()), seed)
+        if options.class_weight is not None and counts is None:
             raise UsageError(
-                f"a fit in passes over the rows {instead}, and {name} is given",
-                remedy=f"leave out {name}, or hold the rows in memory: stream=False",
+                f"class_weight weights classes, and {target} holds more than {MOST_LABELS} values",
+                remedy="write sample_weight=… to weight rows",
             )
-    names_of = {column_key(name): name for name in data} | {TARGET: target}
-    names_of |= {key: weights[key] for key in (WEIGHT, SIGMA) if key in weights}
-    said = (judged.said,) if judged.said and options.stream is None else ()
-    return own, _beyond(stream, survey, names_of, (*said, *stream.said))
+    share = options.validation_split
+    if not share:
+        return survey, None, counts
+    check_share(share, survey.n_rows)
+    need, free = share * survey.n_rows * len(stream.names) * WIDTH, memory_free()
+    if free is not None and need > SHARE * free:
+        raise UsageError(
+            f"validation_split={share!r} holds back {in_bytes(need)}, more than half of the "
+            f"{in_bytes(free)} of memory that are free",
+            remedy=f"hold back less: validation_split={0.9 * share * SHARE * free / need:.2g}",
+        )
+    classes = None
+    if is_network and counts is not None:
+        classes = goal_of(counts.values, options.loss, target).classes
+    if classes is not None and counts is not None:
+        check_not_single(counts.counts, classes)
+    apart = Apart(share, seed, None if classes is None else counts, at)
+    survey = stream.hold_back(apart)
+    held = apart.rows(stream.names)
+    if options.class_weight is not None and counts is not None:
+        left = counts.counts - np.bincount(
+            np.searchsorted(counts.values, held.columns[target]), minlength=len(counts.values)
+        )
+        counts = counts._replace(counts=left)
+    return survey, held, counts
 
 
 def _beyond(
-    stream: Stream, survey: Survey, names: Mapping[str, str], said: tuple[str, ...]
+    stream: Stream, survey: Survey, names: Mapping[str, Any], said: tuple[str, ...]
 ) -> Beyond:
     """All the rows."""
     weight = survey.columns[names[WEIGHT]].min if WEIGHT in names else 1.0
@@ -100,20 +168,22 @@ def _beyond(
     target = survey.columns[names[TARGET]]
     return Beyond(
         stream, names, survey.n_rows, counted, target.mean, target.squares / survey.n_rows, weight,
-        survey.n_dropped, said,
+        survey.n_dropped, said, columns=survey.columns,
     )  # fmt: skip
 
 
 def _columns(
-    model: Any, y: Any, known: Sequence[str], where: str
+    model: Any, y: Any, known: Sequence[str], where: str, weights: Sequence[str]
 ) -> tuple[list[str], str]:
-    """The columns that a model takes as data, and that of the target."""
-    if isinstance(model, str | Formula):
+    """The columns that a model takes as data, and that of the target; a network takes all."""
+    if hasattr(model, "as_layer"):
+        names, target = [name for name in known if name not in weights], y
+    elif isinstance(model, str | Formula):
         formula = parse_formula(model) if isinstance(model, str) else model
         target = formula.target if y is None else y
-        names: Sequence[str] = [n for n in formula.names if n not in formula.own]
-    elif callable(model) and not hasattr(model, "as_layer"):
-        names, target = signature_of(model).names, y
+        names = [n for n in formula.names if n not in formula.own]
+    elif callable(model):
+        names, target = [*signature_of(model).names], y
     else:
         raise UsageError(
             f"{type(model).__name__} is not fitted in passes over a source",
@@ -158,18 +228,26 @@ def _check_model(job: Job, built: Built) -> None:
         )
 
 
-def _check_targets(loss: Loss | None, beyond: Beyond, model: Model) -> None:
-    """Refuse targets that the loss cannot mean beside what the model returns, wherever they are."""
-    for first, (target,) in beyond.blocks([TARGET]):
-        if loss is None:
-            return
+def _check_rows(loss: Loss | None, beyond: Beyond, model: Model, indices: int) -> None:
+    """Refuse what the loss cannot mean beside what the model returns, or no index can, anywhere.
+
+    Args:
+        indices: how many whole numbers the columns of a network may hold; 0 for any numbers.
+    """
+    any_target = loss is None or loss.domain == ANY
+    for first, (target, *columns) in beyond.blocks([TARGET, *(["x"] if indices else [])]):
         try:
-            loss.check(target, model.outputs(len(target)))
+            if loss is not None:
+                loss.check(target, model.outputs(len(target)))
+            for column in columns:
+                check_members(column, indices, "x")
         except DataError as error:
             if error.row is None:
                 raise
-            raise error.renumbered(f"row {first + error.row}") from None
-        if loss.domain == ANY:
+            left = beyond.n_dropped or beyond.apart is not None
+            where = f"row {first + error.row}{' of those that remain' if left else ''}"
+            raise error.renumbered(where) from None
+        if any_target and not columns:
             return
 
 
@@ -184,7 +262,9 @@ def in_passes(own: Reading, beyond: Beyond) -> Descents:
     assert job.rows is not None
     built = job.build()[0]
     _check_model(job, built)
-    _check_targets(job.settings.loss, beyond, built.model)
+    seen = own.original.beyond
+    assert seen is not None
+    _check_rows(job.settings.loss, seen, built.model, own.problem.network_indices)
     notes = [
         *job.notes,
         *beyond.said,
@@ -194,20 +274,27 @@ def in_passes(own: Reading, beyond: Beyond) -> Descents:
     size = job.settings.batch_size
     if size is not None and job.settings.shuffle:
         window = max(1, BLOCK // size) * size
-        beyond = replace(beyond, shuffles=True)
         notes.append(
             f"batches are of rows that were shuffled within windows of {window:,}, which follow "
             "one another as they come: rows that are sorted should be shuffled before"
         )
     start = job.start
-    if start.missing or own.options.starts is not None or job.problem.ready is not None:
+    asked = own.options.starts is not None and job.problem.network is None
+    if start.missing or asked or job.problem.ready is not None:
         start = start._replace(arrays=_from_sample(own), missing=())
     settings = replace(job.settings, shuffle=False)
-    rows, original = (
-        r._replace(beyond=beyond, n_dropped=beyond.n_dropped) for r in (job.rows, own.original)
-    )
+    shuffles = size is not None and job.settings.shuffle
+    rows, original = _coming(job.rows, shuffles), _coming(own.original, shuffles)
     job = own.job = replace(job, rows=rows, settings=settings, start=start, notes=notes)
-    return Descents(job, *job.build(), own.options.but(starts=None), rows, original)
+    options = own.options if own.problem.network is not None else own.options.but(starts=None)
+    return Descents(job, *job.build(), options, rows, original)
+
+
+def _coming(rows: Rows, shuffles: bool) -> Rows:
+    """The same rows, as they are gone through."""
+    assert rows.beyond is not None
+    beyond = replace(rows.beyond, shuffles=shuffles)
+    return rows._replace(beyond=beyond, n_dropped=beyond.n_dropped)
 
 
 def _from_sample(own: Reading) -> dict[str, Array]:

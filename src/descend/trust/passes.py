@@ -43,9 +43,9 @@ class PassCompletion(Completion):
 
     @property
     def beyond(self) -> Beyond:
-        """All the rows."""
-        assert self.original.beyond is not None
-        return self.original.beyond
+        """All the rows, in the units that the program sees."""
+        assert self.rows.beyond is not None
+        return self.rows.beyond
 
     def pieces(self, columns: Sequence[str]) -> Iterator[tuple[int, Sequence[Array]]]:
         """As of `Completion`, as they come."""
@@ -117,10 +117,14 @@ class PassCompletion(Completion):
             )]))  # fmt: skip
         chi2, weighed, weight, squares, sizes, first, second = map(float, combined(parts, "add"))
         total, spread = second - first * first / weight, self.spread()
+        scaling, unit = self.job.scaling, self._unit() ** 2
+        length = 1.0 if scaling is None else scaling.unit
         found["metrics"] = {
             "r2": 1 - squares / total if total > 0 else math.nan,
-            "rmse": math.sqrt(squares / weight), "mae": sizes / weight,
+            "rmse": math.sqrt(squares / weight) * length, "mae": sizes / weight * length,
         }  # fmt: skip
-        if self.squares:
-            return found | goodness_of_sums(chi2, spread, self._count(), self.original.counted)
+        if self.squares and self.job.problem.network is None:
+            return found | goodness_of_sums(
+                chi2 * unit, spread * unit, self._count(), self.original.counted
+            )
         return found | {"r2": 1 - weighed / spread if spread > 0 else math.nan}

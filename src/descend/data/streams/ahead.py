@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from descend.data.streams.apart import Apart
+
 __all__ = ["Ahead", "Filled", "GetFree", "Produce", "cut"]
 
 Array = NDArray[Any]
@@ -135,6 +137,8 @@ def cut(
     drop: bool,
     first_block: int = 0,
     first: int = 0,
+    apart: Apart | None = None,
+    numbered: bool = False,
 ) -> Iterator[Filled]:
     """Cut batches of any lengths into blocks.
 
@@ -143,6 +147,8 @@ def cut(
         drop: whether rows with a value that is missing or infinite are left out.
         first_block: the number of the first block that is wanted.
         first: the row that the batches begin with, the first of a block.
+        apart: rows that are left out too; those that remain are numbered anew.
+        numbered: whether one more column holds the numbers that they had before.
 
     >>> rows = [[np.arange(5.0)], [np.arange(5.0, 7.0)]]
     >>> for piece in cut(iter(rows), lambda: np.empty((1, 4)), 4, False):
@@ -150,12 +156,17 @@ def cut(
     0 [[0. 1. 2. 3.]]
     4 [[4. 5. 6.]]
     """
-    filled = dropped = 0
+    filled = dropped = seen = kept = 0
     buffer: Array | None = None
     for batch in batches:
+        if numbered:
+            places = np.arange(seen, seen + len(batch[0]), dtype=np.float64)
+            seen, batch = seen + len(places), [*batch, places]
         if drop:
             batch, fewer = _finite(batch)
             dropped += fewer
+        if apart is not None:
+            kept, batch = kept + len(batch[0]), apart.divided(kept, batch)
         n, at = len(batch[0]), 0
         while at < n:
             take = min(n - at, block - filled)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 from typing import Any, NamedTuple
 
 from descend.data.arrow import ArrowStream
@@ -13,6 +14,9 @@ from descend.data.table import TableFile
 from descend.errors import DataError, UsageError
 
 __all__ = ["Named", "named"]
+
+
+QUERY = re.compile(r"\s*(select|with|from)\s", re.IGNORECASE)
 
 
 class Named(NamedTuple):
@@ -38,6 +42,11 @@ def named(source: Any) -> Named:
     ['x', 'y']
     """
     if isinstance(source, str | os.PathLike):
+        if QUERY.match(str(source)) and not os.path.exists(source):
+            raise UsageError(
+                f'"{source}" is a query, and rows come from what it gives',
+                remedy='hand that over: import duckdb, and write duckdb.sql("…") in its place',
+            )
         source = open_table(str(os.fspath(source)))
     if isinstance(source, TableFile):
         return Named(source, [*source.columns], f'"{source.path}"')

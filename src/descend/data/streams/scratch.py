@@ -39,7 +39,7 @@ class Scratch:
         self, place: str, called: str, columns: int, block: int, about: float | None,
         shell: bool = False,
     ) -> None:  # fmt: skip
-        self.place, self.n_rows, self._block, self._columns = place, 0, block, columns
+        self.place, self.n_rows, self._block, self.columns = place, 0, block, columns
         self._what, self._shell = f"what is read from {called}", shell
         if about is not None:
             check_room(place, about * columns * WIDTH, self._what, shell)
@@ -51,7 +51,7 @@ class Scratch:
     @property
     def n_bytes(self) -> int:
         """Of all its numbers."""
-        return self.n_rows * self._columns * WIDTH
+        return self.n_rows * self.columns * WIDTH
 
     def append(self, buffer: Array, rows: int) -> None:
         """Write a block; all but the last are whole ones.
@@ -77,7 +77,7 @@ class Scratch:
             rows = min(self._block, self.n_rows - first)
             buffer = get()
             pieces = [buffer] if rows == self._block else [column[:rows] for column in buffer]
-            self._read(pieces, first * self._columns * WIDTH)
+            self._read(pieces, first * self.columns * WIDTH)
             yield Filled(first, rows, buffer, 0)
 
     def _read(self, pieces: Sequence[Array], offset: int) -> None:

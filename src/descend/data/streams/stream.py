@@ -8,10 +8,12 @@ from contextlib import closing
 from types import TracebackType
 from typing import Any, NamedTuple
 
+import numpy as np
 from numpy.typing import NDArray
 
 from descend.data.room import in_bytes
 from descend.data.streams.ahead import Ahead, Filled, GetFree, Produce, cut
+from descend.data.streams.apart import Apart
 from descend.data.streams.scratch import Scratch
 from descend.data.streams.source import Source
 from descend.data.streams.survey import Survey, Surveyor
@@ -33,11 +35,13 @@ class Piece(NamedTuple):
         rows: how many; fewer than a block's in the last piece alone.
         columns: of shape (rows,), each in one piece, in the order of the stream's names; valid
             until the next piece is asked for.
+        places: (rows,) the rows' numbers among all of the source, where some are left out.
     """
 
     first: int
     rows: int
     columns: Sequence[Array]
+    places: Array | None = None
 
 
 class Stream:
@@ -71,7 +75,8 @@ class Stream:
         self.names = source.names
         self._source, self._place, self._block, self._shell = source, place, block, shell
         self._survey: Survey | None = None
-        self._asked: tuple[Any, ...] | None = None
+        self._asked: tuple[Any, ...] = ("raise", 0, 10_000, 2, None)
+        self._apart: Apart | None = None
         self._marks: list[bytes] = []
         self._held = _Held(source)
         self._end = weakref.finalize(self, self._held.close)
@@ -129,33 +134,54 @@ class Stream:
         """
         check_missing(missing)
         asked = (missing, seed, most, least, positive)
-        if self._survey is not None and self._asked == asked:
-            return self._survey
-        if self._asked is not None and self._asked[0] != missing:
-            raise UsageError(
-                f'the rows have been read with missing="{self._asked[0]}"',
-                remedy="open the stream anew",
-            )
+        if self._survey is not None:
+            if self._asked == asked:
+                return self._survey
+            if self._asked[0] != missing:
+                raise UsageError(
+                    f'the rows have been read with missing="{self._asked[0]}"',
+                    remedy="open the stream anew",
+                )
+        self._asked = asked
+        return self._read_all()
+
+    def hold_back(self, apart: Apart) -> Survey:
+        """Read all rows once more, and from then on give them without some.
+
+        Returns:
+            what there is to say of those that remain, which are numbered anew; `apart.rows` gives
+            the others.
+        """
+        self._apart, apart.held, apart.collects = apart, [], True
+        try:
+            return self._read_all()
+        finally:
+            apart.collects = False
+
+    def _read_all(self) -> Survey:
+        missing, seed, most, least, positive = self._asked
         while True:
             try:
                 surveyor = Surveyor(self.names, seed, most, positive)
-                found = self._surveyed(surveyor, missing == "drop", least)
+                self._survey = self._surveyed(surveyor, missing == "drop", least)
             except ReadAgain:
+                if self._apart is not None:
+                    self._apart.held = []
                 continue
-            self._survey, self._asked = found, asked
-            return found
+            return self._survey
 
     def _surveyed(self, surveyor: Surveyor, drop: bool, least: int) -> Survey:
         if self._held.scratch is not None:
-            for filled in self._ahead(self._held.scratch.blocks):
-                surveyor.take(_columns(filled), self._survey.n_dropped if self._survey else 0)
+            dropped = self._survey.n_dropped if self._survey else 0
+            for filled in self._kept(self._held.scratch):
+                surveyor.take(self._piece(filled).columns, dropped)
             return surveyor.told(least)
         self._marks.clear()
         source = self._source
-        scratch = self._new_scratch() if source.why_kept else None
+        scratch = self._new_scratch(drop) if source.why_kept else None
         try:
             for filled in self._read(drop):
-                columns = _columns(filled)
+                columns = self._piece(filled).columns
                 surveyor.take(columns, filled.dropped)
                 self._marks.append(_mark(columns))
                 if scratch is not None and surveyor.sound:
@@ -172,10 +198,19 @@ class Stream:
             source.close()
         return found
 
-    def _new_scratch(self) -> Scratch:
-        source = self._source
+    def _new_scratch(self, drop: bool) -> Scratch:
+        source, width = self._source, self._width(drop)
         about = source.rows_about()
-        return Scratch(self._place, source.called, len(self.names), self._block, about, self._shell)
+        return Scratch(self._place, source.called, width, self._block, about, self._shell)
+
+    def _width(self, drop: bool) -> int:
+        """How many columns there are, with that of the numbers where rows are left out."""
+        return len(self.names) + (drop or self._apart is not None)
+
+    def _piece(self, filled: Filled) -> Piece:
+        n, rows = len(self.names), filled.rows
+        columns = [column[:rows] for column in filled.buffer]
+        return Piece(filled.first, rows, columns[:n], columns[n] if len(columns) > n else None)
 
     def blocks(self, first_block: int = 0) -> Iterator[Piece]:
         """Give the rows, from a block on.
@@ -186,14 +221,14 @@ class Stream:
         survey = self._survey or self.survey()
         scratch = self._held.scratch
         if scratch is not None:
-            for filled in self._ahead(lambda get: scratch.blocks(get, first_block)):
-                yield Piece(filled.first, filled.rows, _columns(filled))
+            for filled in self._kept(scratch, first_block):
+                yield self._piece(filled)
             return
         done = min(first_block * self._block, survey.n_rows)
         for filled in self._read(survey.n_dropped > 0, first_block):
-            columns = _columns(filled)
-            self._compare(filled, columns)
-            yield Piece(filled.first, filled.rows, columns)
+            piece = self._piece(filled)
+            self._compare(filled, piece.columns)
+            yield piece
             done = filled.first + filled.rows
         if done != survey.n_rows:
             raise self._source.differs(f"{done} rows, and {survey.n_rows} before")
@@ -210,7 +245,7 @@ class Stream:
         while True:
             try:
                 for filled in self._read(False, block):
-                    yield Piece(filled.first, filled.rows, _columns(filled))
+                    yield self._piece(filled)
                     block += 1
                 return
             except ReadAgain:  # what has been given stays as it is; the rest is read otherwise
@@ -229,25 +264,43 @@ class Stream:
     def _read(self, drop: bool, first_block: int = 0) -> Iterator[Filled]:
         """The rows as the source gives them; it must not change meanwhile."""
         source, block = self._source, self._block
-        begin = first_block * block if source.seeks and not drop else 0
+        whole = not drop and self._apart is None
+        begin = first_block * block if source.seeks and whole else 0
 
         def produce(get: GetFree) -> Iterator[Filled]:
             given = source.batches_from(begin) if begin else source.batches()
             with closing(given) as batches:  # type: ignore[type-var]
-                yield from cut(batches, get, block, drop, first_block, begin)
+                yield from cut(
+                    batches, get, block, drop, first_block, begin, self._apart, not whole
+                )
 
         source.check()
         try:
-            yield from self._ahead(produce)
+            yield from self._ahead(produce, self._width(drop))
         except DataError:
             source.check()  # what is being written fails in many ways
             raise
         source.check()
 
-    def _ahead(self, produce: Produce) -> Iterator[Filled]:
+    def _kept(self, scratch: Scratch, first_block: int = 0) -> Iterator[Filled]:
+        """The rows as the scratch file holds them, without those that are held back."""
+        if self._apart is None:
+            return self._ahead(lambda get: scratch.blocks(get, first_block), scratch.columns)
+        own = np.empty((scratch.columns, self._block))
+
+        def produce(get: GetFree) -> Iterator[Filled]:
+            whole = ([c[: f.rows] for c in f.buffer] for f in scratch.blocks(lambda: own))
+            numbered = scratch.columns == len(self.names)
+            yield from cut(
+                whole, get, self._block, False, first_block, apart=self._apart, numbered=numbered
+            )
+
+        return self._ahead(produce, self._width(True))
+
+    def _ahead(self, produce: Produce, width: int) -> Iterator[Filled]:
         held = self._held
         held.check_open()
-        ahead = Ahead(produce, (len(self.names), self._block), self._source.cancel)
+        ahead = Ahead(produce, (width, self._block), self._source.cancel)
         held.running.add(ahead)
         try:
             for filled in ahead:
@@ -294,10 +347,6 @@ class _Held:
         self.source.close()
         if self.scratch is not None:
             self.scratch.close()
-
-
-def _columns(filled: Filled) -> list[Array]:
-    return [column[: filled.rows] for column in filled.buffer]
 
 
 def _mark(columns: Sequence[Array]) -> bytes:

@@ -18,7 +18,7 @@ from descend.data.validate import (
 )
 from descend.lean import dataclass
 
-__all__ = ["Moments", "Survey", "Surveyor", "sample_rows"]
+__all__ = ["Moments", "Survey", "Surveyor", "keys_of", "moments_of", "sample_rows"]
 
 Array = NDArray[Any]
 TOGETHER = 1 << 16  # rows
@@ -102,7 +102,7 @@ class Surveyor:
         self, names: Sequence[str], seed: int, most: int, positive: Mapping[str, bool] | None = None
     ) -> None:
         self.names, self._positive = names, positive or {}
-        self._tree = _Tree(len(names))
+        self._tree = _Tree()
         self._chosen = _Chosen(len(names), seed, most)
         self._odd: _Places = {}
         self._low: _Places = {}
@@ -169,8 +169,7 @@ class _Tree:
     Kept are those of the whole subtrees so far, at most one of each height.
     """
 
-    def __init__(self, columns: int) -> None:
-        self._columns = columns
+    def __init__(self) -> None:
         self._whole: list[tuple[int, list[Moments]]] = []
 
     def add(self, block: list[Moments]) -> None:
@@ -185,6 +184,19 @@ class _Tree:
         for _, block in reversed(self._whole):
             found = block if found is None else _joined(block, found)
         return found
+
+
+def moments_of(column: Array, block: int) -> Moments:
+    """The moments of (rows,) numbers, as a `Survey` of blocks of so many rows tells them.
+
+    >>> moments_of(np.array([1.0, 3.0, 5.0]), 2)
+    Moments(n=3, min=1.0, max=5.0, mean=3.0, squares=8.0)
+    """
+    tree = _Tree()
+    for first in range(0, len(column), block):
+        tree.add([Moments.of(np.ascontiguousarray(column[first : first + block]))])
+    (found,) = tree.root() or []
+    return found
 
 
 def _joined(left: list[Moments], right: list[Moments]) -> list[Moments]:
@@ -218,7 +230,7 @@ class _Chosen:
     """The rows that are in the sample so far, with their columns, and some more."""
 
     def __init__(self, columns: int, seed: int, most: int) -> None:
-        self._most, self._begin = most, _mixed(np.array([seed % (1 << 64)], np.uint64))
+        self._most, self._seed = most, seed
         self._limit = np.uint64((1 << 64) - 1)
         self._keys, self._rows = np.empty(0, np.uint64), np.empty(0, np.int64)
         self._values = np.empty((columns, 0))
@@ -226,7 +238,7 @@ class _Chosen:
     def take(self, first: int, rows: int, columns: Sequence[Array]) -> None:
         """Look at further rows."""
         numbers = np.arange(first, first + rows)
-        keys = _mixed(self._begin + numbers.astype(np.uint64) * STEP)
+        keys = keys_of(first, rows, self._seed)
         near = np.flatnonzero(keys <= self._limit)
         self._keys = np.append(self._keys, keys[near])
         self._rows = np.append(self._rows, numbers[near])
@@ -247,6 +259,16 @@ class _Chosen:
         self._cut()
         order = np.argsort(self._rows)
         return self._rows[order], self._values[:, order]
+
+
+def keys_of(first: int, rows: int, seed: int) -> Array:
+    """The keys of so many rows from a number on: 64 bits, mixed of the seed and of each's number.
+
+    >>> keys_of(3, 2, 0)[0] == keys_of(0, 4, 0)[3]
+    np.True_
+    """
+    begin = _mixed(np.array([seed % (1 << 64)], np.uint64))
+    return _mixed(begin + np.arange(first, first + rows).astype(np.uint64) * STEP)
 
 
 def _mixed(z: Array) -> Array:
