@@ -52,7 +52,7 @@ def test_blocks_are_joined_as_the_sums_of_a_step_are(count):
     """Seen by the bits of sums, which tell the order."""
     rng = np.random.default_rng(count)
     values = rng.normal(size=count) * 10.0 ** rng.integers(-9, 9, count)
-    tree = _Tree(1)
+    tree = _Tree()
     for value in values:
         tree.add([_Sum(value)])
     assert tree.root()[0].total == combined([np.float64(v) for v in values], "add")
