@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import functools
+import itertools
 import json
 import os
 import resource
@@ -58,11 +59,11 @@ def make(path: str, rows: int) -> None:
 # --- what is measured, each in a process of its own
 
 
-def reading(path: str) -> dict[str, Any]:
+def reading(path: str, scratch: str | None = None) -> dict[str, Any]:
     """A pass that does nothing but read."""
     from descend.data.streams.opened import open_stream
 
-    with open_stream(path, ["x", "y", "s"]) as stream:
+    with open_stream(path, ["x", "y", "s"], scratch=scratch, keeps=True) as stream:
         survey = _timed(stream.survey)
         seconds = min(_timed(lambda: sum(p.rows for p in stream.blocks())) for _ in range(2))
         return {"survey": survey, "seconds": seconds, "rows": stream.n_rows}
@@ -101,14 +102,14 @@ def computing(path: str) -> dict[str, Any]:
     return {"seconds": min(seconds), "rows": run.bound.n_rows}
 
 
-def fitting(path: str) -> dict[str, Any]:
+def fitting(path: str, scratch: str | None = None) -> dict[str, Any]:
     """The fit with its errors."""
     import descend
 
     found: list[Any] = []
 
     def go() -> None:
-        fit = descend.fit(FORMULA, path, sigma="s", start=START, stream=True)
+        fit = descend.fit(FORMULA, path, sigma="s", start=START, stream=True, scratch=scratch)
         found.extend([fit, dict(fit.stderr)])
 
     whole = _timed(go)
@@ -119,12 +120,13 @@ def fitting(path: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def descending(path: str) -> dict[str, Any]:
+def descending(path: str, scratch: str | None = None) -> dict[str, Any]:
     """A line by batches of one row, in their order, and by passes."""
     import descend
 
     start = dict.fromkeys("abc", 0.0)
     own = {"start": start, "stream": True, "optimizer": descend.SGD(lr=0.01), "starts": 1}
+    own["scratch"] = scratch
     took = {}
     for name, more in (("one row", {"batch_size": 1, "shuffle": False, "epochs": 2}),
                        ("all rows", {"epochs": 4})):  # fmt: skip
@@ -157,9 +159,17 @@ def partial_fit(path: str) -> dict[str, Any]:
         return {"one row": _timed(go) / rows}
 
 
-MEASURED: dict[str, Callable[[str], dict[str, Any]]] = {
+MEASURED: dict[str, Callable[..., dict[str, Any]]] = {
     f.__name__: f for f in (reading, computing, fitting, descending, partial_fit)
 }
+KEPT = " of a scratch file"  # what is measured with the numbers kept there
+
+
+def measured(name: str, path: str) -> dict[str, Any]:
+    """One of them."""
+    if name.endswith(KEPT):
+        return MEASURED[name.removesuffix(KEPT)](path, str(Path(path).parent))
+    return MEASURED[name](path)
 
 
 def _timed(call: Callable[[], Any]) -> float:
@@ -189,7 +199,7 @@ def main() -> None:
     parser.add_argument("--child", nargs=2)
     args = parser.parse_args()
     if args.child:
-        found = MEASURED[args.child[0]](args.child[1])
+        found = measured(*args.child)
         found["peak"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
         print(json.dumps(found))
         return
@@ -207,19 +217,24 @@ def compare(folder: Path, rows: int, keep: bool) -> dict[str, Any]:
             took = _timed(functools.partial(make, str(path), count))
             size = path.stat().st_size / 1e6
             print(f"{count:,} rows written in {took:.1f} s, {size:,.0f} MB")
-        own = {name: child(name, str(path)) for name in ("reading", "computing", "fitting")}
-        result[str(count)] = own
-        tell(count, own)
+        result[str(count)] = own = {"computing": child("computing", str(path))}
+        for kept in ("", KEPT):
+            own |= {n: child(n, str(path)) for n in ("reading" + kept, "fitting" + kept)}
+            tell(count, own, kept)
     short, long = (result[str(n)]["fitting"] for n in (rows // PART, rows))
     flat = (long["seconds"] / long["rows"]) / (short["seconds"] / short["rows"])
     print(f"a row's pass in {rows:,} rows by that in {rows // PART:,}: {flat:.2f} (aim {FLAT})")
     path = str(folder / f"rows{rows // PART}.parquet")
-    ours, peer = child("descending", path), child("partial_fit", path)
-    result |= {"descending": ours, "partial_fit": peer, "flat": flat}
-    for name, aim in (("one row", SGD), ("all rows", FULL)):
+    peer = child("partial_fit", path)
+    result |= {"partial_fit": peer, "flat": flat}
+    for kept, (name, aim) in itertools.product(
+        ("", KEPT), (("one row", SGD), ("all rows", FULL))
+    ):
+        own = result.setdefault("descending" + kept, None) or child("descending" + kept, path)
+        ours = result["descending" + kept] = own
         times = peer["one row"] / ours[name]
         print(
-            f"a line by steps of {name}: {1e9 * ours[name]:.1f} ns a row, scikit-learn's "
+            f"a line by steps of {name}{kept}: {1e9 * ours[name]:.1f} ns a row, scikit-learn's "
             f"partial_fit {1e9 * peer['one row']:.1f}: {times:.1f} times (aim {aim:.0f})"
         )
     if not keep:
@@ -228,13 +243,14 @@ def compare(folder: Path, rows: int, keep: bool) -> dict[str, Any]:
     return result
 
 
-def tell(rows: int, own: dict[str, Any]) -> None:
+def tell(rows: int, own: dict[str, Any], kept: str) -> None:
     """Say what a pass came to."""
-    each = {name: 1e9 * found["seconds"] / found["rows"] for name, found in own.items()}
+    names = {"reading": "reading" + kept, "computing": "computing", "fitting": "fitting" + kept}
+    each = {n: 1e9 * own[name]["seconds"] / own[name]["rows"] for n, name in names.items()}
     share = each["fitting"] / max(each["reading"], each["computing"])
-    fit = own["fitting"]
+    fit = own[names["fitting"]]
     print(
-        f"{rows:,} rows: reading alone {each['reading']:.1f} ns a row, computing alone "
+        f"{rows:,} rows{kept}: reading alone {each['reading']:.1f} ns a row, computing alone "
         f"{each['computing']:.1f}, a pass of the fit {each['fitting']:.1f}: {share:.2f} of the "
         f"larger (aim {PASS}); {fit['passes']} passes and all else {fit['whole']:.1f} s; memory "
         f"{fit['peak']:.0f} MB (aim {MEMORY:.0f})"

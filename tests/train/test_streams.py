@@ -141,6 +141,8 @@ def test_any_source(table: dict[str, Any], file: str, tmp_path: Path, kind: str)
     one = descend.fit(model, source, "y", start=START, stream=True, scratch=tmp_path)
     rows = {n: table[n] for n in ("x", "y")}
     same(one, descend.fit(model, rows, "y", start=START))
+    kept = [said for said in one.warnings if "kept in a scratch file" in said]
+    assert len(kept) == (kind != "function")
     del one
     gc.collect()
     assert not [*tmp_path.glob("descend-*")]

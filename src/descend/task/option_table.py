@@ -280,7 +280,7 @@ TABLE: tuple[Option, ...] = (
            "many for it."),
     Option("scratch", "text", "fit", None, "fit predict", _DATA,
            "The directory for rows that can be read only once, or slowly, while they are gone "
-           "through in passes."),
+           "through in passes; where it is named, for the numbers of Parquet too."),
 
     Option("plot", "text", "", None, "fit minimize", _FILES,
            "Draw the result and the course of the descent into this file (.png, .svg, .pdf)."),

@@ -67,7 +67,7 @@ def read_source(given: Mapping[str, Any], options: Options) -> tuple[Mapping[str
     scratch = None if options.scratch is None else os.fspath(options.scratch)
     positive = {column: name == WEIGHT for name, column in weights.items()}
     try:
-        stream = open_stream(source, names, scratch=scratch)
+        stream = open_stream(source, names, scratch=scratch, keeps=True)
         survey = stream.survey(options.missing, int(options.seed), SAMPLE, positive=positive)
     except DataError as error:
         raise _of_words(error) if hasattr(model, "as_layer") else error from None

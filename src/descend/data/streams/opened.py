@@ -35,6 +35,7 @@ def open_stream(
     sql: str | None = None,
     how: Asked = NOTHING,
     scratch: str | os.PathLike[str] | None = None,
+    keeps: bool = False,
     block: int = BLOCK,
 ) -> Stream:
     """Open a source for reading in blocks.
@@ -50,6 +51,8 @@ def open_stream(
             or groups gives its rows in the same order at each run only with ORDER BY.
         how: what the user says of a text or a workbook.
         scratch: the folder for copies, if not the system's.
+        keeps: whether the numbers of Parquet are kept there too, if the folder is named: for many
+            passes.
         block: rows of a block.
 
     Raises:
@@ -70,6 +73,8 @@ def open_stream(
     folder = None if scratch is None else os.fspath(scratch)
     place = place_for(folder, how.shell)
     found = _source(source, wanted, sql, how._replace(scratch=folder, in_blocks=True))
+    if keeps and folder is not None and isinstance(found, FileSource) and not found.why_kept:
+        found.why_kept = "they are read faster from there than from Parquet"
     return Stream(found, place, block=block, shell=how.shell)
 
 
