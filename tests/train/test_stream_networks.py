@@ -242,3 +242,18 @@ def test_about_the_share_of_every_label_is_chosen() -> None:
             assert 0 < own.sum() < len(own)
             assert abs(own.sum() - 0.25 * len(own)) <= 1 + 2 * len(own) / BINS
     assert not np.array_equal(chosen_rows(1000, 0.5, 0), chosen_rows(1000, 0.5, 1))
+
+
+def test_pictures_are_of_the_sample(table: dict[str, Any], tmp_path: Path) -> None:
+    def blocks() -> Iterator[dict[str, Any]]:
+        yield {n: table[n] for n in ("x", "z", "c")}
+
+    fit = descend.fit(nn.mlp([4]), blocks, "c", stream=True, epochs=1)
+    texts = [t.get_text() for t in fit.plot().texts]
+    assert f"drawn: 10,000 of the {N:,} rows" in texts
+    (boundary,) = fit.plot_boundary().axes
+    assert (boundary.get_xlabel(), boundary.get_ylabel()) == ("x", "z")
+    assert fit.plot_neurons(tmp_path / "units.png") and (tmp_path / "units.png").exists()
+    numbers = descend.fit(nn.mlp([4]), lambda: iter([{n: table[n] for n in ("x", "z", "y")}]),
+                          "y", stream=True, epochs=1)  # fmt: skip
+    assert any(a.get_ylabel() == "y, actual" for a in numbers.plot().axes)

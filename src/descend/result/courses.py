@@ -140,7 +140,8 @@ def film_of(fit: Any, course: Course) -> Film:
     own = fit._evidence.predictor
     answer = own.answer
     names = own.matrix
-    told = classified(fit, answer.link if answer.tells else "", answer.classes, None, names)
+    link, here = answer.link if answer.tells else "", fit._fitted_here()
+    told = classified(fit, link, answer.classes, None, names, here)
     with np.errstate(all="ignore"):
         if told is not None:
             return _with_classes(film, fit, told, whole)
@@ -159,7 +160,7 @@ def _ground(seen: Surface, way: Array) -> Ground | None:
 
 def _with_curves(film: Film, fit: Any, whole: Sequence[Mapping[str, Array]]) -> Film:
     own = fit._evidence.predictor
-    rows = rows_of(fit, own.answer.link)
+    rows = rows_of(fit, own.answer.link, fit._fitted_here())
     if rows is None:
         return film
     if rows.over_input and rows_apart(own):

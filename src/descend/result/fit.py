@@ -232,7 +232,8 @@ class Fit(Evident, Trusted, Pictured, FitRecord):
 
             around = bands_around(self, bands)
         predict = self._at if single and self._has_curve() else None
-        return plot_fit(self, path, predict, parts, around, self._spread(), own.answer.link)
+        link, here = own.answer.link, self._fitted_here()
+        return plot_fit(self, path, predict, parts, around, self._spread(), link, here)
 
     def _classified(self) -> Any:
         """The rows as classes; None where there are none."""
@@ -241,7 +242,12 @@ class Fit(Evident, Trusted, Pictured, FitRecord):
         own = self._evidence.predictor
         predict = self._probable if self._has_curve() else None
         link = own.answer.link if own.answer.tells else ""
-        return classified(self, link, own.answer.classes, predict, own.matrix)
+        fitted = self._fitted_here()
+        return classified(self, link, own.answer.classes, predict, own.matrix, fitted)
+
+    def _fitted_here(self) -> Array | None:
+        """What the model says of the rows at hand, which are a sample of rows that come."""
+        return self.fitted if self.fitted is not None or not self.x else self._at(self.x)
 
     def _has_curve(self) -> bool:
         """Whether the model says something between its rows."""

@@ -32,7 +32,7 @@ def neurons_of(fit: Any, run: Finished, over: Sequence[str] | None) -> tuple[Any
             remedy="fit descend.networks.mlp([8]), for example",
         )
     names = fit._evidence.predictor.matrix
-    columns = single_columns(fit.x, fit.n_rows)
+    columns = single_columns(fit.x, len(fit.y))
     pair = pair_of(columns, names, over, "a map of units")
     plane = plane_columns(columns, pair, names)
     x, y = (np.linspace(*room(values), SIDE) for _, _, values in plane)

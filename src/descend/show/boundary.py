@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from descend.errors import UsageError
 from descend.records.record import FitRecord
 from descend.show import canvas
-from descend.show.classes import Classified, draw_boundary
+from descend.show.classes import Classified, draw_boundary, sample_line
 from descend.show.columns import Single, column_name, columns_at, pair_of, single_columns
 from descend.show.numbers import plural, short
 from descend.show.plots import head_lines, run_line
@@ -48,7 +48,8 @@ def plot_boundary(
     accuracy = record.metrics.get("accuracy")
     told = "" if accuracy is None else f"accuracy {accuracy:.2%}"
     made = run_line(record, plural(record.epochs, record.unit), told)
-    lines = [*head_lines(record), *held_line(columns, pair, rows.names), made]
+    drawn = sample_line(record, rows)
+    lines = [*head_lines(record), *held_line(columns, pair, rows.names), *drawn, made]
     figure = canvas.new_figure(record.model, lines, failed=not record.success)
     plane = plane_columns(columns, pair, rows.names)
     predict = rows.predict

@@ -74,7 +74,7 @@ class Classified(NamedTuple):
 
 def classified(
     record: FitRecord, link: str = "", labels: Sequence[Any] | Array | None = None,
-    predict: Predict | None = None, names: Sequence[str] = (),
+    predict: Predict | None = None, names: Sequence[str] = (), fitted: Array | None = None,
 ) -> Classified | None:  # fmt: skip
     """The rows of a fit as classes; None where there are none.
 
@@ -82,10 +82,12 @@ def classified(
         link: what the prediction says of probabilities, a name of `methods.links.LINKS`; an empty
             string where the loss does not say.
         labels: the classes in the order of their numbers. predict, names: as of `Classified`.
+        fitted: what the model says of the rows, where the record has not.
     """
-    if record.y is None or record.fitted is None:
+    fitted = record.fitted if fitted is None else fitted
+    if record.y is None or fitted is None:
         return None
-    y, fitted = np.asarray(record.y), np.asarray(record.fitted)
+    y, fitted = np.asarray(record.y), np.asarray(fitted)
     if not link:
         scores = y.ndim == 1 and y.dtype.kind in "iu" and fitted.shape[:-1] == y.shape
         return Classified(_labels(labels, fitted.shape[-1]), y, fitted, False) if scores else None
@@ -121,7 +123,7 @@ def plot_classes(
         f"{record.loss_name} {short(record.loss)}",
         "" if accuracy is None else f"accuracy {accuracy:.2%}",
     )  # fmt: skip
-    lines = [*head_lines(record), made]
+    lines = [*head_lines(record), *sample_line(record, rows), made]
     figure = canvas.new_figure(record.model, lines, failed=not record.success)
     recorded = [n for n in ACCURACIES if n in record.history]
     if has_place(record, rows):
@@ -149,6 +151,12 @@ def plot_classes(
         _accuracies(figure.add_subplot(place), record, recorded)
     course(figure.add_subplot(places[-1]), record)
     return canvas.save(figure, path)
+
+
+def sample_line(record: FitRecord, rows: Classified) -> list[str]:
+    """Where the rows at hand are but some of those of the fit, that they are."""
+    here = len(rows.y)
+    return [] if here >= record.n_rows else [f"drawn: {here:,} of the {record.n_rows:,} rows"]
 
 
 def has_place(record: FitRecord, rows: Classified) -> bool:

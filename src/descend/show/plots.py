@@ -80,6 +80,7 @@ def plot_fit(
     bands: Bands | None = None,
     sigma: Array | None = None,
     link: str = "identity",
+    fitted: Array | None = None,
 ) -> Figure:
     """Draw one picture of a fit: data and prediction, residuals, and the course of the loss.
 
@@ -107,7 +108,7 @@ def plot_fit(
     lines = [*head_lines(record), made]
     figure = canvas.new_figure(record.model, lines, failed=not record.success)
     grid = figure.add_gridspec(2, 2, width_ratios=(1.75, 1.0), height_ratios=(1.9, 1.0))
-    rows = rows_of(record, link, predict)
+    rows = rows_of(record, link, fitted)
     if rows is not None:
         data, loss = figure.add_subplot(grid[0, 0]), figure.add_subplot(grid[0, 1])
         residuals = figure.add_subplot(grid[1, 0], sharex=data)
@@ -203,14 +204,13 @@ def run_line(record: FitRecord | Minimum, amount: str, *parts: str) -> str:
     return "  ·  ".join(filter(None, (record.optimizer, *parts, amount + took, failed)))
 
 
-def rows_of(record: FitRecord, link: str, predict: Predict | None = None) -> Rows | None:
+def rows_of(record: FitRecord, link: str, fitted: Array | None = None) -> Rows | None:
     """What there is to compare row by row, or None.
 
-    Of rows that were gone through in passes a sample is at hand, and predicted here.
+    Args:
+        fitted: what the model says of the rows, where the record has not.
     """
-    fitted = record.fitted
-    if fitted is None and predict is not None and record.y is not None and record.x:
-        fitted = predict(record.x)
+    fitted = record.fitted if fitted is None else fitted
     if record.y is None or fitted is None:
         return None
     actual, predicted = np.asarray(record.y), expected(link, fitted)
