@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from data.streamed import numbers
 from descend.data.streams.opened import open_stream
-from descend.data.streams.survey import Moments, _Tree, sample_rows
+from descend.data.streams.survey import Moments, _joined, sample_rows
 from descend.errors import DataError
-from descend.graph.blocks import combined
+from descend.graph.blocks import Tree
 
 ROWS = 20_000
 
@@ -52,10 +52,18 @@ def test_blocks_are_joined_as_the_sums_of_a_step_are(count):
     """Seen by the bits of sums, which tell the order."""
     rng = np.random.default_rng(count)
     values = rng.normal(size=count) * 10.0 ** rng.integers(-9, 9, count)
-    tree = _Tree(1)
+    tree = Tree(_joined)
     for value in values:
         tree.add([_Sum(value)])
-    assert tree.root()[0].total == combined([np.float64(v) for v in values], "add")
+    assert tree.root()[0].total == by_levels([np.float64(v) for v in values])
+
+
+def by_levels(parts):
+    """Neighbours, then neighbouring pairs, and so on, with all of a level at hand."""
+    while len(parts) > 1:
+        pairs = [parts[i] + parts[i + 1] for i in range(0, len(parts) - 1, 2)]
+        parts = pairs + parts[len(parts) - len(parts) % 2 :]
+    return parts[0]
 
 
 class _Sum:

@@ -16,6 +16,7 @@ from descend.data.validate import (
     refuse_places,
     refuse_zero,
 )
+from descend.graph.blocks import Tree
 from descend.lean import dataclass
 
 __all__ = ["Moments", "Survey", "Surveyor", "sample_rows"]
@@ -102,7 +103,7 @@ class Surveyor:
         self, names: Sequence[str], seed: int, most: int, positive: Mapping[str, bool] | None = None
     ) -> None:
         self.names, self._positive = names, positive or {}
-        self._tree = _Tree(len(names))
+        self._tree = Tree(_joined)
         self._chosen = _Chosen(len(names), seed, most)
         self._odd: _Places = {}
         self._low: _Places = {}
@@ -161,30 +162,6 @@ class Surveyor:
             if zero and columns[name].max == 0:
                 refuse_zero(name)
         return Survey(self.n_rows, self.n_dropped, rows, sample, columns)
-
-
-class _Tree:
-    """Moments of blocks, joined as `graph.blocks.combined` joins: neighbours first.
-
-    Kept are those of the whole subtrees so far, at most one of each height.
-    """
-
-    def __init__(self, columns: int) -> None:
-        self._columns = columns
-        self._whole: list[tuple[int, list[Moments]]] = []
-
-    def add(self, block: list[Moments]) -> None:
-        height = 0
-        while self._whole and self._whole[-1][0] == height:
-            block, height = _joined(self._whole.pop()[1], block), height + 1
-        self._whole.append((height, block))
-
-    def root(self) -> list[Moments] | None:
-        """Those of all blocks; None if there was none."""
-        found: list[Moments] | None = None
-        for _, block in reversed(self._whole):
-            found = block if found is None else _joined(block, found)
-        return found
 
 
 def _joined(left: list[Moments], right: list[Moments]) -> list[Moments]:
