@@ -30,6 +30,7 @@ from descend.trace.formula import Formula
 from descend.trace.model import Model
 from descend.train.descents import Descents
 from descend.train.reading import Reading
+from descend.trust.metrics import score_bits
 
 __all__ = ["in_passes", "read_source"]
 
@@ -191,6 +192,13 @@ def in_passes(own: Reading, beyond: Beyond) -> Descents:
         f"the rows are gone through in passes: a search for a start, pictures and what is looked "
         f"at row by row go by {held:,} of {beyond.n_rows:,} rows, drawn by the seed",
     ]
+    loss = job.settings.loss
+    if loss is not None and loss.tells_classes:
+        (shape,) = built.model.outputs(1)
+        bits = score_bits(int(shape[-1]) if len(shape) > 1 else 2)
+        notes.append(
+            f"to the AUC rows are ties whose probabilities p, or 1 - p, agree in {bits} bits"
+        )
     size = job.settings.batch_size
     if size is not None and job.settings.shuffle:
         window = max(1, BLOCK // size) * size

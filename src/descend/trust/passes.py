@@ -22,6 +22,7 @@ from descend.task.columns import SIGMA, TARGET, WEIGHT
 from descend.task.rows import Rows
 from descend.trust.complete import Completion
 from descend.trust.goodness import goodness_of_count_sums, goodness_of_sums, sums_of_counts
+from descend.trust.metrics import ClassSums
 from descend.trust.normal_errors import covariance_of_fit
 
 __all__ = ["PassCompletion", "completion_of"]
@@ -98,6 +99,8 @@ class PassCompletion(Completion):
         loss = self.normal.loss if self.normal else float(self.totals([made.objective])[0])
         found: dict[str, Any] = {"loss": loss * self.job.loss_factor}
         of = self.job.settings.loss
+        if of is not None and of.tells_classes and len(self.built.model.nodes) == 1:
+            return found | {"metrics": self._metrics_of_classes(of.link)}
         if of is None or not of.of_residual or len(self.built.model.nodes) != 1:
             return found
         prediction = self.built.model.nodes[0]
@@ -124,3 +127,11 @@ class PassCompletion(Completion):
         if self.squares:
             return found | goodness_of_sums(chi2, spread, self._count(), self.original.counted)
         return found | {"r2": 1 - weighed / spread if spread > 0 else math.nan}
+
+    def _metrics_of_classes(self, link: str) -> dict[str, float]:
+        """How well classes are told apart, in all rows."""
+        inputs, sums = self.built.descent.inputs, ClassSums(link)
+        weighs = [inputs[name] for name in (WEIGHT,) if name in self.rows.extra]
+        for output, y, *weight in self.blocks([*self.built.model.nodes, inputs[TARGET], *weighs]):
+            sums.add(output, y, *weight)
+        return sums.told()
