@@ -154,3 +154,18 @@ def test_counts_of_rows_that_are_left_out():
     found = surveyed(columns, 999, missing="drop")
     assert (found.n_rows, found.n_dropped) == (ROWS - 2, 2)
     assert found.columns["s"].max == np.delete(columns["s"], [3, 19_999]).max()
+
+
+@pytest.mark.parametrize("length", [700, ROWS])
+def test_rows_that_weigh_nothing_are_chosen_last(length):
+    weight = np.zeros(ROWS)
+    weight[7::1000] = 2.0
+    columns = {"x": np.arange(ROWS) / 4, "w": weight}
+    few = surveyed(columns, length, most=15, positive={"w": True})
+    assert len(few.rows) == 15 and (few.sample["w"] == 2.0).all()
+    more = surveyed(columns, length, most=50, positive={"w": True})
+    assert len(more.rows) == 50 and np.count_nonzero(more.sample["w"]) == 20
+    assert {*few.rows} < {*more.rows}
+    np.testing.assert_array_equal(more.sample["x"], more.rows / 4)
+    all_weigh = surveyed({**columns, "w": weight + 1}, length, most=15, positive={"w": True})
+    np.testing.assert_array_equal(all_weigh.rows, sample_rows(ROWS, most=15))

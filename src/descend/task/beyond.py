@@ -44,11 +44,13 @@ class Beyond:
     said: tuple[str, ...] = ()
     shuffles: bool = False
 
-    def blocks(self, columns: Sequence[str]) -> Iterator[tuple[int, list[Array]]]:
+    def blocks(
+        self, columns: Sequence[str], first_block: int = 0
+    ) -> Iterator[tuple[int, list[Array]]]:
         """Blocks of columns as the program calls them, the row's number among them."""
         own = [*self.source.names]
         where = [-1 if name == ROW else own.index(self.names[name]) for name in columns]
-        for piece in self.source.blocks():
+        for piece in self.source.blocks(first_block):
             ends = piece.first, piece.first + piece.rows
             yield piece.first, [
                 np.arange(*ends, dtype=np.uint32) if i < 0 else piece.columns[i] for i in where

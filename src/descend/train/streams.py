@@ -26,6 +26,7 @@ from descend.task.columns import SIGMA, TARGET, WEIGHT, column_key
 from descend.task.options import Options
 from descend.task.problem import signature_of
 from descend.task.rows import WEIGHTS
+from descend.task.start import Start
 from descend.trace.formula import Formula
 from descend.trace.model import Model
 from descend.train.descents import Descents
@@ -190,7 +191,8 @@ def in_passes(own: Reading, beyond: Beyond) -> Descents:
         *job.notes,
         *beyond.said,
         f"the rows are gone through in passes: a search for a start, pictures and what is looked "
-        f"at row by row go by {held:,} of {beyond.n_rows:,} rows, drawn by the seed",
+        f"at row by row go by {held:,} of {beyond.n_rows:,} rows, drawn by the seed"
+        + ", those without weight last" * (beyond.least_weight == 0),
     ]
     loss = job.settings.loss
     if loss is not None and loss.tells_classes:
@@ -209,7 +211,7 @@ def in_passes(own: Reading, beyond: Beyond) -> Descents:
         )
     start = job.start
     if start.missing or own.options.starts is not None or job.problem.ready is not None:
-        start = start._replace(arrays=_from_sample(own), missing=())
+        start = _from_sample(own, start)
     settings = replace(job.settings, shuffle=False)
     rows, original = (
         r._replace(beyond=beyond, n_dropped=beyond.n_dropped) for r in (job.rows, own.original)
@@ -218,7 +220,7 @@ def in_passes(own: Reading, beyond: Beyond) -> Descents:
     return Descents(job, *job.build(), own.options.but(starts=None), rows, original)
 
 
-def _from_sample(own: Reading) -> dict[str, Array]:
+def _from_sample(own: Reading, start: Start) -> Start:
     """Where the fit of the sample by itself has come to, from as many starts as it takes."""
     rows, original = (r._replace(beyond=None) for r in (own.rows, own.original))
     settings = own.job.settings
@@ -227,4 +229,8 @@ def _from_sample(own: Reading) -> dict[str, Array]:
     job = replace(own.job, rows=rows, settings=settings)
     quiet = own.options.but(progress=None, verbose=False, callback=None, checkpoint=None)
     fit = Descents(job, *job.build(), quiet, rows, original).result(finish_plainly)
-    return dict(fit._evidence.leaves)
+    source = f"the fit of {rows.n_rows:,} of the rows, whose start: {fit.start_source}"
+    tried = fit.n_starts, fit.n_agreed
+    return start._replace(
+        arrays=dict(fit._evidence.leaves), missing=(), sources=(source,), tried=tried
+    )

@@ -120,7 +120,8 @@ class Stream:
             seed, most: of the sample; see `sample_rows`.
             least: how many rows must remain.
             positive: columns that must be so, such as standard deviations; True where zero is
-                allowed, as of weights.
+                allowed, as of weights: rows with zeros are then in the sample only where there are
+                too few others.
 
         Raises:
             DataError: values are missing, infinite or not positive, too few rows, or the source

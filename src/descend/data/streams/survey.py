@@ -96,7 +96,8 @@ class Surveyor:
     Args:
         names: of the columns.
         seed, most: of the sample; see `sample_rows`.
-        positive: columns that must be so; True where zero is allowed in some of the rows.
+        positive: columns that must be so; True where zero is allowed in some of the rows, as of
+            weights. Such rows are in the sample only where there are too few others.
     """
 
     def __init__(
@@ -116,7 +117,7 @@ class Surveyor:
 
     def take(self, columns: Sequence[Array], n_dropped: int) -> None:
         """Look at a block; `n_dropped` rows up to its end were left out."""
-        rows = len(columns[0])
+        rows, last = len(columns[0]), None
         with np.errstate(all="ignore"):
             found = [Moments.of(column) for column in columns]
         for name, column, moments in zip(self.names, columns, found, strict=True):
@@ -126,8 +127,10 @@ class Surveyor:
             if name in self._positive and not moments.min > 0:
                 zero = self._positive[name]
                 self._note(self._low, (name, ""), column < 0 if zero else column <= 0)
+            if self._positive.get(name):
+                last = column == 0 if last is None else last | (column == 0)
         self._tree.add(found)
-        self._chosen.take(self.n_rows, rows, columns)
+        self._chosen.take(self.n_rows, rows, columns, last)
         self.n_rows, self.n_dropped = self.n_rows + rows, n_dropped
 
     def _note(self, where: _Places, key: tuple[str, str], wrong: NDArray[np.bool_]) -> None:
@@ -200,10 +203,16 @@ class _Chosen:
         self._keys, self._rows = np.empty(0, np.uint64), np.empty(0, np.int64)
         self._values = np.empty((columns, 0))
 
-    def take(self, first: int, rows: int, columns: Sequence[Array]) -> None:
-        """Look at further rows."""
+    def take(
+        self, first: int, rows: int, columns: Sequence[Array],
+        last: NDArray[np.bool_] | None = None,
+    ) -> None:  # fmt: skip
+        """Look at further rows; `last` are those that all others are chosen before, if any may be
+        so."""
         numbers = np.arange(first, first + rows)
         keys = _mixed(self._begin + numbers.astype(np.uint64) * STEP)
+        if last is not None:
+            keys = keys >> np.uint64(1) | last.astype(np.uint64) << np.uint64(63)
         near = np.flatnonzero(keys <= self._limit)
         self._keys = np.append(self._keys, keys[near])
         self._rows = np.append(self._rows, numbers[near])
