@@ -74,3 +74,21 @@ def test_a_row_is_explained_by_its_number_in_the_source(table: dict[str, Any]) -
     words = f"there is no row {N}: the data have {N} rows"
     with pytest.raises(UsageError, match=words):
         fit.explain(N)
+
+
+@pytest.mark.parametrize("same", [True, False], ids=["same", "used up"])
+def test_a_function_that_returns_one_iterator_again(table: dict[str, Any], same: bool) -> None:
+    """No row of it is lost before the second pass, of which it has none."""
+    def again() -> Any:
+        return blocks if same else map(dict, blocks)
+
+    for length in (50_000, N):
+        parts = range(0, N, length)
+        blocks = ({n: c[i : i + length] for n, c in table.items()} for i in parts)
+        words = r"again\(\) returned an iterator that an earlier pass has used up"
+        with pytest.raises(UsageError, match=words) as error:
+            descend.fit(FORMULA, again, start=START, stream=True)
+        assert "return a new one each time, or pass the iterator itself" in error.value.remedy
+    blocks = ({n: c[i : i + 50_000] for n, c in table.items()} for i in range(0, N, 50_000))
+    fit = descend.fit(FORMULA, blocks, start=START, stream=True)
+    assert fit.params == descend.fit(FORMULA, table, start=START).params
