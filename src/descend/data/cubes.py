@@ -76,7 +76,7 @@ class Cube(NamedTuple):
 
 
 def read_cube(
-    x: Any, y: Any, dim: Any, arguments: Sequence[str], target: str | None,
+    x: Any, y: Any, dim: Any, arguments: Sequence[str], written: str | None,
     weights: Mapping[str, Any], values: Mapping[str, Any], skips: bool = False,
 ) -> Cube:  # fmt: skip
     """Read arrays with named dimensions.
@@ -85,20 +85,21 @@ def read_cube(
         x, y: a DataArray of the values; a Dataset and the name of its variable; or the data of the
             model, a DataArray or a tuple or dict of them, and a DataArray of the values.
         dim: the dimension along which the points of one fit lie, or several of them.
-        arguments: of the model. target: what a formula calls its left side.
+        arguments: of the model.
+        written: what a formula calls its left side, empty if it has none; None of a function.
         weights: options with a number a point. values: dicts of a number a fit.
         skips: whether fits with missing values are left out.
 
     Raises:
         UsageError, DataError: something is not there, has no names, or lies elsewhere.
     """
-    held = _Held(x, y, dim, target)
-    data = held.data_of(x if is_labelled(y) else None, arguments)
+    held = _Held(x, y, dim, written or None)
+    data = held.data_of(x if is_labelled(y) else None, arguments, written is not None)
     spread = {name: held.weight(name, given) for name, given in weights.items()}
     whole = held.values()
     flat = whole.reshape(held.n_fits, -1)
     bad = ~np.isfinite(flat)
-    idle = bad.any(axis=1) if skips else bad.all(axis=1)
+    idle = np.asarray(bad.any(axis=1) if skips else bad.all(axis=1))
     extra: dict[str, tuple[str, ...]] = {}
     own = {n: held.each(n, given, extra, idle) for n, given in values.items()}
     units = held.array.attrs.get("units")
@@ -150,7 +151,7 @@ class _Held:
         known = [str(d) for d in self.array.dims]
         listed = ", ".join(known)
         if dim is None:
-            shown = f'"{known[0]}"' if known else '"time"'
+            shown = f'"{"time" if "time" in known or not known else known[-1]}"'
             raise UsageError(
                 f"nothing says along which of the dimensions {listed} the points of one fit lie",
                 remedy=f"name it: dim={shown}",
@@ -182,7 +183,7 @@ class _Held:
 
     # --- the data of the model
 
-    def data_of(self, x: Any, arguments: Sequence[str]) -> Any:
+    def data_of(self, x: Any, arguments: Sequence[str], by_name: bool) -> Any:
         """What the model is given: arrays that are there, coordinates by name, or in order."""
         if isinstance(x, Mapping) and not is_cube(x):
             return {name: self._data(str(name), a) for name, a in x.items()}
@@ -201,13 +202,20 @@ class _Held:
         named = {name: self._data(name, along[name]) for name in arguments if name in along}
         if named:
             return named
+        if by_name:
+            raise DataError(
+                f"the formula names nothing that lies along {', '.join(self.points)}",
+                remedy=f"write {', '.join(along)} in it, or rename what is there: values.rename("
+                f'{next(iter(along))}="x")' if along
+                else f"give it a coordinate: values.assign_coords({self.points[0]}=…)",
+            )
         for name in self.points:
             if name not in self.array.coords:
+                others = f", and no argument is called {', '.join(along)}" if along else ""
                 raise DataError(
-                    f'the dimension "{name}" has no coordinate, and the model takes none of '
-                    f"{', '.join(along) or 'others'} along it",
+                    f'the dimension "{name}" has no coordinate{others}',
                     remedy=f"give it one: values.assign_coords({name}=…)"
-                    + (", or call an argument as one of them" if along else ""),
+                    + (", or call an argument as what lies along it" if along else ""),
                 )
         ordered = tuple(self._data(name, self.array.coords[name]) for name in self.points)
         return ordered[0] if len(ordered) == 1 else ordered
@@ -257,7 +265,7 @@ class _Held:
                 raise DataError(
                     f"{name} lies at other values of {d} than the data "
                     f"({given.sizes[d]} of them, and {self.sizes[d]})",
-                    remedy=f"bring it to theirs: {name}.reindex_like(values), or .interp_like",
+                    remedy="bring it to theirs: .reindex_like(values), or .interp_like(values)",
                 )
 
     def _spread(self, name: str, given: Any, whole: bool = False) -> Array:
@@ -320,8 +328,9 @@ class _Held:
         shape = [self.sizes[d] for d in self.fits]
         array = array.reshape(*(self.sizes[d] if d in own else 1 for d in self.fits), *tail)
         array = np.broadcast_to(array, (*shape, *tail)).reshape(self.n_fits, *tail).copy()
-        lost = idle & ~np.isfinite(array.reshape(self.n_fits, -1)).all(axis=1)
-        array[lost] = 1.0
+        there = np.isfinite(array.reshape(self.n_fits, -1)).all(axis=1)
+        if there.any():
+            array[idle & ~there] = array[np.argmax(there)]
         return array, tuple(map(str, more))
 
     def _plain(self, given: Any, name: str, order: Sequence[str]) -> Array:

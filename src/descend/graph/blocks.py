@@ -27,7 +27,7 @@ COMBINED: Mapping[str, str] = {
 }  # fmt: skip
 """The operation by which results of two blocks are combined, of each that can reduce rows."""
 
-JOINED: Mapping[str, Callable[[Any, Any], Any]] = {
+JOINED: Mapping[str, Callable[..., Any]] = {
     "add": np.add, "max": np.maximum, "min": np.minimum,
 }  # fmt: skip
 

@@ -163,7 +163,8 @@ def _row(rows: Rows, at: int) -> Rows:
     names = [*rows.all()]
     with closing(rows.beyond.blocks(names, at // BLOCK)) as blocks:  # type: ignore[type-var]
         first, columns = next(blocks)
-        row = {n: c[at - first : at - first + 1].copy() for n, c in zip(names, columns, strict=True)}
+        place = slice(at - first, at - first + 1)
+        row = {n: c[place].copy() for n, c in zip(names, columns, strict=True)}
     return Rows(
         {n: row[column_key(n)] for n in rows.columns}, {n: row[n] for n in rows.extra}, 1,
         rows.n_dropped, np.array([at]),

@@ -185,7 +185,7 @@ class ManyFits:
         codes in `flag_values` and `flag_meanings`, `iterations`, `loss`, `chi2` and `dof`; and
         `covariance` over `cov_i` and `cov_j`, where it was asked for. They lie over the dimensions
         of the data that `dim` of `fit_many` did not name, whose coordinates are kept; of other data
-        over one that counts the fits.
+        over one that counts the fits. Parameters are NaN where a fit was left out.
 
         Raises:
             UsageError: xarray is not installed, or a parameter is called as a coordinate is.

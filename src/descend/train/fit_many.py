@@ -130,21 +130,21 @@ def _of_cube(model: Any, x: Any, y: Any, options: Options) -> tuple[Cube, Option
             "by names a column of a table, and the data have named dimensions",
             remedy="say along which the points of a fit lie: dim=…",
         )
-    arguments, target = _arguments(model)
+    arguments, written = _arguments(model)
     weights = {n: getattr(options, n) for n in WEIGHTS if getattr(options, n) is not None}
     values = {n: getattr(options, n) for n in ("start", "fixed")}
     skips = options.missing == "skip"
-    cube = read_cube(x, y, options.dim, arguments, target, weights, values, skips)
+    cube = read_cube(x, y, options.dim, arguments, written, weights, values, skips)
     return cube, options.but(dim=None, **cube.weights, **cube.values)
 
 
 def _arguments(model: Any) -> tuple[Sequence[str], str | None]:
-    """The names that a model takes, and what it calls its target."""
+    """The names that a model takes, and what a formula calls its left side."""
     if hasattr(model, "as_layer"):  # refused where it is read
         return (), None
     if isinstance(model, str | Formula):
         formula = parse_formula(model) if isinstance(model, str) else model
-        return [n for n in formula.names if n not in formula.own], formula.target
+        return [n for n in formula.names if n not in formula.own], formula.target or ""
     return (signature_of(model).names if callable(model) else ()), None
 
 

@@ -189,7 +189,8 @@ class ClassSums:
 
     def __init__(self, link: str) -> None:
         self.link, self.known = link, True
-        self._table = self._scores = np.zeros(0)
+        self._table: Array = np.zeros(0)
+        self._scores: Array = np.zeros(0)
         self._lost = 0.0
 
     def add(self, output: Array, y: Array, weight: Array | None = None) -> None:
@@ -212,8 +213,9 @@ class ClassSums:
         self._lost += float(np.sum(w * _surprise(number, p)))
         for scores, k in zip(self._scores, own, strict=True):
             place, yes = _place(p[:, k], bits), number == k
-            for counts, rows in zip(scores, (~yes, yes), strict=True):
-                counts += np.bincount(place[rows], weights=w[rows], minlength=len(counts))
+            for side, rows in enumerate((~yes, yes)):
+                length = scores.shape[1]
+                scores[side] += np.bincount(place[rows], weights=w[rows], minlength=length)
 
     def told(self) -> dict[str, float]:
         """The metrics; none where rows have shares of classes, or outputs are not finite."""
@@ -225,7 +227,7 @@ class ClassSums:
             "base_rate": float(table.sum(axis=1).max()) / whole,
             "balanced_accuracy": _balanced_of(table),
             "f1": _f1_of(table),
-            "auc": _mean_area([_area(ours, others) for others, ours in self._scores]),
+            "auc": _mean_area([_area(each[1], each[0]) for each in self._scores]),
             "log_loss": self._lost / whole,
         }
 
