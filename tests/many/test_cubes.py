@@ -328,3 +328,12 @@ def test_names_that_meet_are_told(cube: Any) -> None:
 
 def test_an_end_is_told_without_gaps() -> None:
     assert not [outcome.message for outcome in OUTCOMES.values() if "{" in outcome.message]
+
+
+def test_arrays_of_dask_are_computed(cube: Any) -> None:
+    pytest.importorskip("dask.array")
+    parts = cube.chunk(lat=3, time=7)
+    same(
+        descend.fit_many(decay, parts, dim="time", start=START),
+        descend.fit_many(decay, cube, dim="time", start=START),
+    )

@@ -78,10 +78,9 @@ def fit_many(
             an array (fits, …) too. bounds, ties: as in `fit`.
         by: the column of the table that says which rows belong to one fit.
         dim: of an `xarray.DataArray` as x, or a Dataset with y as the name of its variable: the
-            dimension along which the points of one fit lie, or several. All others make fits. The
-            arguments of the model that are called as coordinates along it are data, or else the
-            first ones in the order of dim; start, fixed, sigma and sample_weight may be DataArrays.
-            `to_xarray` of the result is a Dataset.
+            dimension along which the points of one fit lie, or several. All others make fits.
+            Arguments of the model that are called as coordinates along it are data, or else the
+            first ones; start, fixed, sigma and sample_weight may be DataArrays. See `to_xarray`.
         sigma: standard deviations of y: a number, (points,), (fits, 1), (fits, points), one entry
             a dataset, or a column of the table. absolute_sigma: they are in the unit of y.
         sample_weight: what multiplies the loss of each point, in the forms of sigma.
@@ -109,7 +108,11 @@ def fit_many(
     >>> fits.params["k"].round(9), fits.success
     (array([1., 2., 3.]), array([ True,  True,  True]))
     """
-    options = read_options("fit_many", locals())
+    return _fitted(model, x, y, read_options("fit_many", locals()))
+
+
+def _fitted(model: Any, x: Any, y: Any, options: Options) -> ManyFits:
+    """The fits of plain arrays, or of those with named dimensions."""
     if options.dim is None and not is_cube(x):
         return _Many(model, x, y, options).result()
     cube, options = _of_cube(model, x, y, options)
