@@ -53,8 +53,9 @@ def test_blocks_are_joined_as_the_sums_of_a_step_are(count):
     rng = np.random.default_rng(count)
     values = rng.normal(size=count) * 10.0 ** rng.integers(-9, 9, count)
     tree = Tree(_joined)
-    for value in values:
+    for number, value in enumerate(values, 1):
         tree.add([_Sum(value)])
+        assert len(tree._held) == number.bit_count()
     assert tree.root()[0].total == by_levels([np.float64(v) for v in values])
 
 

@@ -1,12 +1,15 @@
 """Which rows of a source a fit in passes goes by, and how they are told of."""
 
-from collections.abc import Iterator
+import gc
+import weakref
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 
 import descend
+import descend.trust.complete
 from descend import UsageError
 from descend.data.streams.survey import sample_rows
 from descend.graph.blocks import BLOCK
@@ -92,3 +95,37 @@ def test_a_function_that_returns_one_iterator_again(table: dict[str, Any], same:
     blocks = ({n: c[i : i + 50_000] for n, c in table.items()} for i in range(0, N, 50_000))
     fit = descend.fit(FORMULA, blocks, start=START, stream=True)
     assert fit.params == descend.fit(FORMULA, table, start=START).params
+
+
+@pytest.mark.parametrize("streamed", [True, False])
+def test_few_triangles_are_held_at_a_time(
+    monkeypatch: pytest.MonkeyPatch, streamed: bool
+) -> None:
+    rng = np.random.default_rng(6)
+    x = rng.uniform(0, 4, 16 * BLOCK)
+    rows = {"x": x, "y": 3 * np.exp(-0.7 * x) + 0.5 + 0.1 * rng.normal(size=len(x))}
+    parts = [{n: c[i : i + BLOCK] for n, c in rows.items()} for i in range(0, len(x), BLOCK)]
+    given = (lambda: iter(parts)) if streamed else rows
+    fit = descend.fit(FORMULA, given, start=START, stream=streamed or None)
+    live: list[int] = []
+    most = [0]
+
+    def watched(function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any) -> Any:
+            found = function(*arguments)
+            live.append(1)
+            weakref.finalize(found, live.pop)
+            most[0] = max(most[0], len(live))
+            return found
+
+        return call
+
+    for name in ("triangle_of", "stacked"):
+        found = getattr(descend.trust.complete, name)
+        monkeypatch.setattr(descend.trust.complete, name, watched(found))
+    residual, jacobian = fit._evidence.completion.reduced()
+    assert jacobian.shape == (4, 3)
+    assert 4 <= most[0] <= 6  # of 16
+    del residual, jacobian
+    gc.collect()
+    assert not live

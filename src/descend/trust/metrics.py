@@ -24,9 +24,8 @@ def confusion(y: Array, chosen: Array, classes: int, weight: Array | None = None
     array([[1., 1.],
            [0., 1.]])
     """
-    found = np.zeros((classes, classes))
-    np.add.at(found, (y, chosen), 1.0 if weight is None else weight)
-    return found
+    counted = np.bincount(y * classes + chosen, weights=weight, minlength=classes * classes)
+    return counted.astype(np.float64, copy=False).reshape(classes, classes)
 
 
 def _accuracy(y: Array, p: Array, w: Array) -> float:
@@ -213,9 +212,7 @@ class ClassSums:
         self._lost += float(np.sum(w * _surprise(number, p)))
         for scores, k in zip(self._scores, own, strict=True):
             place, yes = _place(p[:, k], bits), number == k
-            for side, rows in enumerate((~yes, yes)):
-                length = scores.shape[1]
-                scores[side] += np.bincount(place[rows], weights=w[rows], minlength=length)
+            np.add.at(scores.reshape(-1), place + scores.shape[1] * yes, w)
 
     def told(self) -> dict[str, float]:
         """The metrics; none where rows have shares of classes, or outputs are not finite."""
