@@ -337,3 +337,34 @@ def test_arrays_of_dask_are_computed(cube: Any) -> None:
         descend.fit_many(decay, parts, dim="time", start=START),
         descend.fit_many(decay, cube, dim="time", start=START),
     )
+
+
+def test_a_table_of_the_fits_tells_their_places(cube: Any, tmp_path: Path) -> None:
+    days = np.datetime64("2024-02-27", "D") + np.arange(4)
+    fits = descend.fit_many(decay, cube.assign_coords(lat=days), dim="time", start=START)
+    columns = fits.columns()
+    assert [*columns][:3] == ["lat", "lon", "a"]
+    np.testing.assert_array_equal(columns["lon"], np.tile(np.arange(5) * 7, 4))
+    assert [day[:10] for day in columns["lat"][[0, 5]]] == ["2024-02-27", "2024-02-28"]
+    fits.save(tmp_path / "fits.csv")
+    assert (tmp_path / "fits.csv").read_text().startswith("lat,lon,a,k,c,")
+    assert fits.to_json_dict()["fits"]["lon"][:2] == [0, 7]
+
+
+def test_stacked_dimensions(cube: Any) -> None:
+    """Of the fits, which are unstacked after; and of the points, whose levels are data."""
+    stacked = cube.stack(place=("lat", "lon"))
+    fits = descend.fit_many(decay, stacked, dim="time", start=START)
+    wanted = descend.fit_many(decay, cube, dim="time", start=START)
+    same(fits, wanted)
+    unstacked = fits.to_xarray()["k"].unstack("place")
+    np.testing.assert_array_equal(unstacked, wanted.to_xarray()["k"])
+    assert fits.columns()["place"][1] == "(10.0, 7)"
+
+    def plane(lat, lon, u, v, w):
+        return u + v * lat + w * lon
+
+    by_level = descend.fit_many(plane, stacked, dim="place").to_xarray()
+    by_dims = descend.fit_many(plane, cube, dim=("lat", "lon")).to_xarray()
+    assert by_level["v"].dims == ("time",)
+    np.testing.assert_array_equal(by_level["v"], by_dims["v"])

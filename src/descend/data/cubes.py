@@ -59,6 +59,17 @@ class Layout(NamedTuple):
     units: str | None
     extra: Mapping[str, tuple[str, ...]]
 
+    def columns(self) -> dict[str, Array]:
+        """(fits,) where each fit lies in every dimension: its coordinate, or its number."""
+        found = {}
+        places = np.indices(self.shape).reshape(len(self.dims), math.prod(self.shape))
+        for name, place in zip(self.dims, places, strict=True):
+            values = self.coords[name].values if name in self.coords else np.arange(place.size)
+            if values.dtype.kind not in "biuf":
+                values = np.array([str(value) for value in values], dtype=object)
+            found[str(name)] = values[place]
+        return found
+
 
 class Cube(NamedTuple):
     """A call on arrays with named dimensions, as one on plain arrays.
@@ -104,7 +115,8 @@ def read_cube(
     own = {n: held.each(n, given, extra, idle) for n, given in values.items()}
     units = held.array.attrs.get("units")
     layout = Layout(
-        held.kept(), held.fits, tuple(held.sizes[d] for d in held.fits), held.array.name,
+        held.kept(), held.fits, tuple(held.sizes[d] for d in held.fits),
+        None if held.array.name is None else str(held.array.name),
         units if isinstance(units, str) else None, extra,
     )  # fmt: skip
     return Cube(data, flat, spread, own, layout)
@@ -168,7 +180,7 @@ class _Held:
                     f'the data have no dimension "{name}"{suggest(name, known)}',
                     remedy=f"their dimensions are {listed}",
                 )
-        return found
+        return tuple(dict.fromkeys(found))
 
     def values(self) -> Array:
         """(…, points) the values, fits first."""

@@ -151,8 +151,9 @@ class ManyFits:
 
     def columns(self) -> dict[str, Array]:
         """Everything as flat columns over the fits, as a table has them."""
-        found: dict[str, Array] = {}
-        found[self.by] = np.arange(len(self)) if self.keys is None else self.keys
+        found: dict[str, Array] = {} if self.layout is None else self.layout.columns()
+        if not found:
+            found[self.by] = np.arange(len(self)) if self.keys is None else self.keys
         for prefix, arrays in (("", self.params), ("stderr_", self.stderr)):
             for name, array in arrays.items():
                 flat = array.reshape(len(self), -1)
@@ -192,7 +193,7 @@ class ManyFits:
 
         >>> import numpy as np, descend
         >>> x = np.linspace(0.0, 1.0, 20)
-        >>> fits = descend.fit_many("y = a*x", x, [[1.0], [2.0]] * x)
+        >>> fits = descend.fit_many("y = a*x", {"x": x}, [[1.0], [2.0]] * x)
         >>> fits.to_xarray()["a"].dims, fits.to_xarray()["a"].values
         (('fit',), array([1., 2.]))
         """
