@@ -67,7 +67,7 @@ LATE = {
     "show.watched", "studio.recording", "studio.server",
     "trace.tables.families", "train.streams",
     "trust.curved", "judge.divergence", "judge.growth", "result.explaining", "train.load",
-    "result.datasets",
+    "result.cubes", "result.datasets",
     "judge.not_finite",
     "task.networks", "networks.activations", "networks.layers", "networks.network",
     "task.ready", "result.saved", "task.scaling", "trust.bootstrap", "trust.contour",
@@ -184,6 +184,7 @@ def test_public_names_say_what_they_do() -> None:
 
 HEAVY = (
     "matplotlib", "sklearn", "pandas", "narwhals", "scipy", "duckdb", "rich", "cyclopts", "nicegui",
+    "xarray",
 )  # fmt: skip
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from descend.cli.app import main
+from descend.data.streams.stream import Stream
 
 FORMULA = "y = a*exp(-b*x) + c"
 START = ["--start", "a=1,b=1,c=0"]
@@ -118,3 +119,78 @@ def test_rows_that_cannot_be_used_are_named(
         link.execute("COPY (SELECT * FROM t) TO 'holes.parquet'")
     errors = told(capsys, "fit", "holes.parquet", FORMULA, *START, "--stream", code=3)
     assert "x is missing (NaN) in row 150000" in errors
+
+
+def holes(rows: dict[str, np.ndarray], at: list[int]) -> None:
+    with duckdb.connect() as link:
+        link.register("t", {**rows, "x": np.where(np.isin(np.arange(N), at), np.nan, rows["x"])})
+        link.execute("COPY (SELECT * FROM t) TO 'holes.parquet'")
+
+
+def test_a_file_of_predictions_takes_one_pass(
+    capsys: pytest.CaptureFixture[str], rows: dict[str, np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    holes(rows, [5, 150_000])
+    told(capsys, "fit", "rows.parquet", FORMULA, *START, "--save", "m.descend", "--quiet")
+    words = ["predict", "m.descend", "holes.parquet", "--to"]
+    refused = told(capsys, *words, "held.csv", "--no-stream", code=3)
+    told(capsys, *words, "held.csv", "--no-stream", "--missing", "drop")
+    passes = []
+    read = Stream._read
+    monkeypatch.setattr(Stream, "_read", lambda *given: passes.append(1) or read(*given))
+    found = told(capsys, *words, "out.csv", "--stream", code=3)
+    assert "x is missing (NaN) in rows 5, 150000" in refused
+    assert found == refused
+    assert not Path("out.csv").exists()
+    assert main([*words, "out.csv", "--stream", "--missing", "drop"]) == 0
+    assert "2 rows were dropped" in capsys.readouterr().err
+    assert Path("out.csv").read_text() == Path("held.csv").read_text()
+    assert len(passes) == 2
+
+
+def test_json_is_printed_as_it_comes(
+    capsys: pytest.CaptureFixture[str], rows: dict[str, np.ndarray]
+) -> None:
+    holes(rows, [5, 150_000])
+    told(capsys, "fit", "rows.parquet", FORMULA, *START, "--save", "m.descend", "--quiet")
+    for table, more in (("rows.parquet", []), ("holes.parquet", ["--missing", "drop"])):
+        words = ["predict", "m.descend", table, *more, "--json"]
+        one, other = (told(capsys, *words, how) for how in ("--stream", "--no-stream"))
+        assert one == other and len(one.splitlines()) == 1
+        assert json.loads(one)["n_dropped"] == (2 if more else 0)
+    told(capsys, *words, "--stream", "--to", "out.csv")
+    assert Path("out.csv").read_text().count("\n") == N - 1
+    words = ["predict", "m.descend", "holes.parquet", "--json", "--stream"]
+    assert main(words) == 3
+    refused = json.loads(capsys.readouterr().out)
+    assert "x is missing (NaN) in rows 5, 150000" in refused["error"]["message"]
+
+
+def test_rounded_whole_numbers_are_told_of_in_one_pass(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    Path("large.csv").write_text("x\n1\n9007199254740993\n")
+    told(capsys, "fit", "rows.parquet", "y = a*x", "--save", "m.descend", "--quiet")
+    assert main(["predict", "m.descend", "large.csv", "--stream", "--to", "out.csv"]) == 0
+    assert "whole numbers beyond 2**53" in capsys.readouterr().err
+
+
+def test_a_dataset_of_a_global_fit_predicts_in_passes(
+    capsys: pytest.CaptureFixture[str], rows: dict[str, np.ndarray]
+) -> None:
+    few = np.arange(2000)
+    table = {"x": rows["x"][few], "y": rows["y"][few], "group": np.where(few % 2, "odd", "even")}
+    with duckdb.connect() as link:
+        link.register("t", table)
+        link.execute("COPY (SELECT * FROM t) TO 'groups.parquet'")
+    words = ["fit", "groups.parquet", FORMULA, *START, "--by", "group", "--shared", "b"]
+    told(capsys, *words, "--save", "g.descend", "--quiet")
+    words = ["predict", "g.descend", "rows.parquet", "--dataset", "odd"]
+    for more in ([], ["--json"]):
+        one, other = (told(capsys, *words, *more, how) for how in ("--stream", "--no-stream"))
+        assert one == other
+    words = ["predict", "g.descend", "groups.parquet", "--by", "group"]
+    assert len(told(capsys, *words).splitlines()) == 2001
+    said = told(capsys, *words, "--stream", code=2)
+    assert "--stream predicts by one dataset, and --by names another for each row" in said
+    told(capsys, "predict", "g.descend", "groups.parquet", "--dataset", "even", "--stream")

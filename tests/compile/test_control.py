@@ -189,7 +189,7 @@ def coming(d: Descent) -> Bindings:
 
 @pytest.mark.usefixtures("small_blocks")
 @pytest.mark.parametrize("native", [True, False], ids=["native", "interpreted"])
-@pytest.mark.parametrize("rows", [9, 45, 64])
+@pytest.mark.parametrize("rows", [9, 45, 55, 64])
 @pytest.mark.parametrize("model", MODELS)
 def test_rows_that_come_give_the_bits_of_rows_that_are_there(
     model: str, rows: int, native: bool
@@ -203,6 +203,20 @@ def test_rows_that_come_give_the_bits_of_rows_that_are_there(
             runner.run(bound, control, 3)
         ends.append(outcome(bound, control))
     check_same_bits(*ends)
+
+
+@pytest.mark.usefixtures("small_blocks")
+def test_of_rows_that_come_few_sums_are_held_and_once_for_all_entries() -> None:
+    d = descent("vector", None, False, 200)
+    runner, bound, control = NativeProgram(d.program), coming(d), Control(max_epochs=3)
+    kept = []
+    while control.status == RUNNING:
+        runner.run(bound, control, 1)
+        kept.append(runner._own.memory[1])
+    assert all(memory is kept[0] and memory.bound.stream is None for memory in kept)
+    lengths = {len(held) for key, held in kept[0].where.items() if key[0] == "part"}
+    assert lengths == {5}  # of 25 blocks
+    check_same_bits(outcome(bound, control), whole(d, 3))
 
 
 @pytest.mark.usefixtures("small_blocks")

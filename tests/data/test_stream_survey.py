@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from data.streamed import numbers
 from descend.data.streams.opened import open_stream
-from descend.data.streams.survey import Moments, _Tree, sample_rows
+from descend.data.streams.survey import Moments, _joined, sample_rows
 from descend.errors import DataError
-from descend.graph.blocks import combined
+from descend.graph.blocks import Tree
 
 ROWS = 20_000
 
@@ -52,10 +52,19 @@ def test_blocks_are_joined_as_the_sums_of_a_step_are(count):
     """Seen by the bits of sums, which tell the order."""
     rng = np.random.default_rng(count)
     values = rng.normal(size=count) * 10.0 ** rng.integers(-9, 9, count)
-    tree = _Tree()
-    for value in values:
+    tree = Tree(_joined)
+    for number, value in enumerate(values, 1):
         tree.add([_Sum(value)])
-    assert tree.root()[0].total == combined([np.float64(v) for v in values], "add")
+        assert len(tree._held) == number.bit_count()
+    assert tree.root()[0].total == by_levels([np.float64(v) for v in values])
+
+
+def by_levels(parts):
+    """Neighbours, then neighbouring pairs, and so on, with all of a level at hand."""
+    while len(parts) > 1:
+        pairs = [parts[i] + parts[i + 1] for i in range(0, len(parts) - 1, 2)]
+        parts = pairs + parts[len(parts) - len(parts) % 2 :]
+    return parts[0]
 
 
 class _Sum:
@@ -146,3 +155,18 @@ def test_counts_of_rows_that_are_left_out():
     found = surveyed(columns, 999, missing="drop")
     assert (found.n_rows, found.n_dropped) == (ROWS - 2, 2)
     assert found.columns["s"].max == np.delete(columns["s"], [3, 19_999]).max()
+
+
+@pytest.mark.parametrize("length", [700, ROWS])
+def test_rows_that_weigh_nothing_are_chosen_last(length):
+    weight = np.zeros(ROWS)
+    weight[7::1000] = 2.0
+    columns = {"x": np.arange(ROWS) / 4, "w": weight}
+    few = surveyed(columns, length, most=15, positive={"w": True})
+    assert len(few.rows) == 15 and (few.sample["w"] == 2.0).all()
+    more = surveyed(columns, length, most=50, positive={"w": True})
+    assert len(more.rows) == 50 and np.count_nonzero(more.sample["w"]) == 20
+    assert {*few.rows} < {*more.rows}
+    np.testing.assert_array_equal(more.sample["x"], more.rows / 4)
+    all_weigh = surveyed({**columns, "w": weight + 1}, length, most=15, positive={"w": True})
+    np.testing.assert_array_equal(all_weigh.rows, sample_rows(ROWS, most=15))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,8 @@ from descend.errors import DescendError, DescendWarning, DivergedWarning
 from descend.show.progress import for_stream
 
 __all__ = [
-    "WRITTEN", "Told", "Writers", "check_places", "error_object", "plain_warnings", "tell",
-    "write_whole",
+    "WRITTEN", "Told", "Writers", "check_places", "error_object", "plain_warnings",
+    "print_json", "print_json_rows", "tell", "write_whole",
 ]  # fmt: skip
 
 ADVICE = "Try lr="
@@ -51,6 +51,16 @@ class Told:
 def print_json(value: Mapping[str, Any]) -> None:
     """Print one JSON object of plain values (those of `jsonable`)."""
     say_json(json.dumps(value, allow_nan=False, ensure_ascii=False))
+
+
+def print_json_rows(head: Mapping[str, Any], name: str, parts: Iterable[Sequence[Any]]) -> None:
+    """Print one JSON object whose last entry is a list that comes in parts."""
+    begun = json.dumps({**head, name: []}, allow_nan=False, ensure_ascii=False)
+    say_json(begun.removesuffix("]}"), end="")
+    for number, part in enumerate(parts):
+        listed = json.dumps(part, allow_nan=False, ensure_ascii=False)[1:-1]
+        say_json(f", {listed}" if number else listed, end="")
+    say_json("]}")
 
 
 def error_object(error: BaseException, code: int) -> dict[str, Any]:

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from descend.cli.options import Text
-from descend.cli.output import Told, print_json
+from descend.cli.output import Told, print_json, print_json_rows
 from descend.cli.streams import complain, say
 from descend.cli.tables import asked_of, goes_in_passes, tell_notes
 from descend.data.read import open_table
 from descend.data.streams.opened import open_stream
+from descend.data.streams.stream import Piece
 from descend.data.table import TableFile
 from descend.data.validate import Clean, clean_rows
 from descend.errors import DataError, UsageError, suggest
@@ -54,8 +55,14 @@ def predict(saved: str, table: Text, /, **given: Any) -> None:
             remedy=f"its columns are {', '.join(source.columns[:12])}",
         )
     missing = given.get("missing", "raise")
-    if isinstance(fit, Fit) and not told.json and goes_in_passes(source, inputs, given, told):
-        return in_passes(fit, source, inputs, given, told)
+    if by is not None and given.get("stream"):
+        raise UsageError(
+            "--stream predicts by one dataset, and --by names another for each row",
+            remedy="leave out --stream, or predict by one with --dataset NAME",
+        )
+    if by is None and goes_in_passes(source, inputs, given, told):
+        (part,) = parts.values()
+        return in_passes(part, fit.target, source, given, told)
     rows = source.read(inputs)
     clean = clean_rows(rows, missing=missing, least=1)
     if clean.n_dropped:
@@ -74,27 +81,41 @@ def predict(saved: str, table: Text, /, **given: Any) -> None:
 
 
 def in_passes(
-    fit: Fit, source: TableFile, inputs: list[str], given: Mapping[str, Any], told: Told
+    part: Fit | SetFit, target: str, source: TableFile, given: Mapping[str, Any], told: Told
 ) -> None:
-    """Predict block by block, within little memory."""
-    to, scratch = given.get("to"), given.get("scratch")
+    """Predict block by block, within little memory.
+
+    Rows that cannot be used are told of before anything is printed, which cannot be taken back;
+    where a file alone is written, a pass before is spared: it is there whole or not at all.
+    """
+    to, scratch, missing = given.get("to"), given.get("scratch"), given.get("missing", "raise")
     with ExitStack() as ends:
-        stream = ends.enter_context(open_stream(source, inputs, scratch=scratch))
-        survey = stream.survey(missing=given.get("missing", "raise"), most=1, least=1)
-        if survey.n_dropped:
-            complain(f"warning: {survey.n_dropped} rows were dropped")
+        stream = ends.enter_context(open_stream(source, list(part.inputs), scratch=scratch))
         writer = None
         if to is not None:
             writer = ends.enter_context(TableWriter(to, "predictions", scratch))
-        elif not told.quiet:
-            say(fit.target)
-        for piece in stream.blocks():
+
+        def predict_piece(piece: Piece) -> Any:
             columns = dict(zip(stream.names, piece.columns, strict=True))
-            prediction = fit.predict(columns)
+            prediction = part.predict(columns)
             if writer is not None:
-                writer.add({**columns, fit.target: prediction})
-            elif not told.quiet:
-                say("\n".join(map(repr, prediction.tolist())))
+                writer.add({**columns, target: prediction})
+            return prediction
+
+        if writer is not None and not told.json:
+            survey = stream.read_once(predict_piece, missing, least=1)
+        else:
+            survey = stream.survey(missing=missing, most=1, least=1)
+        if survey.n_dropped:
+            complain(f"warning: {survey.n_dropped} rows were dropped")
+        if told.json:
+            head = {"target": target, "n_dropped": survey.n_dropped}
+            found = (jsonable(predict_piece(piece)) for piece in stream.blocks())
+            print_json_rows(head, "prediction", found)
+        elif writer is None and not told.quiet:
+            say(target)
+            for piece in stream.blocks():
+                say("\n".join(map(repr, predict_piece(piece).tolist())))
     if to is not None:
         told.line(f"written: {to}")
 

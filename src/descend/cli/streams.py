@@ -50,12 +50,13 @@ def say(text: str) -> None:
     _print(visible(text))
 
 
-def say_json(text: str) -> None:
-    """Print one line of JSON: its signs are escaped where the encoding may not have them."""
+def say_json(text: str, end: str = "\n") -> None:
+    """Print one line of JSON, or a part of one that ends otherwise: its signs are escaped where
+    the encoding may not have them."""
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
     if codecs.lookup(encoding).name != "utf-8":
         text = "".join(c if ord(c) < 128 else _escaped(c) for c in text)
-    _print(text)
+    _print(text, end)
 
 
 def complain(text: str) -> None:
@@ -75,9 +76,9 @@ def flush() -> None:
         sys.stderr.flush()
 
 
-def _print(text: str) -> None:
+def _print(text: str, end: str = "\n") -> None:
     try:
-        print(text, flush=True)
+        print(text, end=end, flush=True)
     except (OSError, ValueError) as error:
         _give_up(error)
 

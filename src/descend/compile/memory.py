@@ -23,7 +23,7 @@ from descend.compile.function import pointer_table
 from descend.compile.native import Loaded
 from descend.compile.places import PATIENCE, TEAM, aligned, named_words
 from descend.compile.shared import called, linked, shared_function
-from descend.graph.blocks import BLOCK
+from descend.graph.blocks import BLOCK, JOINED
 from descend.graph.evaluate import bind_extents, concrete
 from descend.graph.node import Array, Dim
 from descend.graph.program import RUNNING, Bindings, Control, Program, _mix
@@ -81,14 +81,18 @@ class ProgramMemory:
     Args:
         bound: the run's arrays, contiguous and of the program's dtypes.
         record_bytes: of the records of an entry, about.
+        comes: whether the rows come from elsewhere, block by block. What the blocks of a pass come
+            to is then joined as they come, and held for few of them.
 
     Attributes:
         where: every buffer by name.
         room: how many epochs' records fit.
     """
 
-    def __init__(self, code: Code, bound: Bindings, record_bytes: int = RECORD_BYTES) -> None:
-        self.code, self.bound = code, bound
+    def __init__(
+        self, code: Code, bound: Bindings, record_bytes: int = RECORD_BYTES, comes: bool = False
+    ) -> None:
+        self.code, self.bound, self.comes = code, bound, comes
         self.extents = extents_of(code.program, bound)
         row: int = sum(
             math.prod(concrete(p.shape, self.extents)) * np.dtype(p.dtype).itemsize
@@ -98,6 +102,8 @@ class ProgramMemory:
         self.where = self._buffers()
         self._tables: list[Array] = []
         self._data = [(i, key[1]) for i, key in enumerate(code.text.slots) if key[0] == "data"]
+        self._parts = {key[1]: i for i, key in enumerate(code.text.slots) if key[0] == "part"}
+        self._heights: list[int] = []  # of the subtrees that are held
         self._counted = [i for i, key in enumerate(code.text.slots) if key == (TEAM[1],)]
         self._own: list[dict[Any, Any]] = []
         self._ordered: tuple[int, int] | None = None  # the (seed, epoch) of the order of rows
@@ -121,6 +127,53 @@ class ProgramMemory:
         for (at, number), table in itertools.product(self._data, self._tables):
             column = columns[number]
             table[at] = column.ctypes.data - first * column.strides[0]
+
+    def begin_pass(self, number: int) -> None:
+        """Hold nothing yet of what the blocks of a pass come to."""
+        self._heights.clear()
+        self._aim(number, 0)
+
+    def sum_block(self, number: int, stage: int, block: int) -> None:
+        """Have one block of the rows that are pointed to summed, in the pass of this number.
+
+        Its sums are joined with those before as `graph.blocks.Tree` does.
+        """
+        self._aim(number, len(self._heights) - block)
+        self.ask_for(stage, (block, block + 1))
+        self.call(1)
+        height = 0
+        while self._heights and self._heights[-1] == height:
+            self._heights.pop()
+            self._join(number, len(self._heights))
+            height += 1
+        self._heights.append(height)
+
+    def end_pass(self, number: int) -> None:
+        """Join what is held: the sums of all rows lie where those of the first block lay."""
+        for at in reversed(range(len(self._heights) - 1)):
+            self._join(number, at)
+        self._aim(number, 0)
+
+    def _sums(self, number: int) -> list[tuple[int, str]]:
+        """The number of each sum of a pass among those of all passes, and how two are joined."""
+        split = self.code.program.split
+        assert split is not None
+        before = sum(len(sweep.sums) for sweep in split.sweeps[:number])
+        return [(before + i, s.op) for i, s in enumerate(split.sweeps[number].sums)]
+
+    def _join(self, number: int, at: int) -> None:
+        """Join the sums that are held at a place and at the one after it."""
+        for part, op in self._sums(number):
+            held = self.where["part", part]
+            JOINED[op](held[at], held[at + 1], out=held[at : at + 1].reshape(held.shape[1:]))
+
+    def _aim(self, number: int, shift: int) -> None:
+        """Have the sums of block b written to the place b + shift."""
+        if not self._tables:
+            self._tables.append(self._table())
+        for part, _ in self._sums(number):
+            held = self.where["part", part]
+            self._tables[0][self._parts[part]] = held.ctypes.data + shift * held.strides[0]
 
     def call(self, threads: int) -> None:
         """Run the function on so many threads; a thread that cannot be had is done without."""
@@ -156,7 +209,9 @@ class ProgramMemory:
         for number, (body, _, results) in enumerate(text.shared):
             where |= called(number, shared_function(bodies[body]), results)
         for place in text.parts:
-            shape = (-(-bound.n_rows // BLOCK), *concrete(place.shape, extents))
+            blocks = -(-bound.n_rows // BLOCK)
+            held = blocks.bit_length() if self.comes else blocks
+            shape = (held, *concrete(place.shape, extents))
             where[place.role, place.number] = aligned(shape, place.dtype)
         for place in text.records:
             shape = (self.room, *concrete(place.shape, extents))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from descend.compile.native import emit_object
 from descend.compile.shared import shared_function
 from descend.graph.blocks import BLOCK
 from descend.graph.node import Dim
-from descend.graph.program import RUNNING, Bindings, Control, Program
+from descend.graph.program import RUNNING, Bindings, Control, Program, Window
 from descend.graph.shared import shared_bodies
 
 __all__ = ["NativeProgram", "compile_program"]
@@ -88,18 +89,17 @@ class NativeProgram:
                 memory.call(control.threads if code.text.threads else 1)
                 budget = memory.leave(control)
             elif bound.batch_size is not None:
-                budget -= self._window(memory, control, bound.batch_size)
+                budget -= self._window(memory, bound.window, control, bound.batch_size)
                 if control.leaves is not None and control.leaves(control.batch * bound.batch_size):
                     return
-            elif self._pass_by_pass(memory, control):
+            elif self._pass_by_pass(memory, bound, control):
                 memory.leave(control)
                 budget -= 1
             else:
                 return
 
-    def _window(self, memory: ProgramMemory, control: Control, size: int) -> int:
+    def _window(self, memory: ProgramMemory, window: Window, control: Control, size: int) -> int:
         """The batches of the next window of rows that come; how many there were."""
-        window = memory.bound.window
         window.move(control.epoch, control.batch * size)
         batches = -(-len(window.columns[0]) // size)
         threads = control.threads if memory.code.text.threads else 1
@@ -109,22 +109,25 @@ class NativeProgram:
         memory.leave(control)
         return batches
 
-    def _pass_by_pass(self, memory: ProgramMemory, control: Control) -> bool:
+    def _pass_by_pass(self, memory: ProgramMemory, bound: Bindings, control: Control) -> bool:
         """One step on rows that come; whether it came to its end."""
-        split, bound = self.program.split, memory.bound
+        split = self.program.split
         assert split is not None
         for stage in range(STAGES * len(split.sweeps) + 1):
-            if stage % STAGES != SUMS:
+            number, part = divmod(stage, STAGES)
+            if part == 0 or stage == STAGES * len(split.sweeps):
                 memory.ask_for(stage)
                 memory.call(1)
-                continue
-            for first, columns in bound.blocks():
-                end = first + len(columns[0])
-                memory.point(columns, first)
-                memory.ask_for(stage, (first // BLOCK, -(-end // BLOCK)))
-                memory.call(1)
-                if control.leaves is not None and control.leaves(end):
-                    return False
+            elif part == SUMS:
+                memory.begin_pass(number)
+                for first, columns in bound.blocks():
+                    end = first + len(columns[0])
+                    memory.point(columns, first)
+                    for block in range(first // BLOCK, -(-end // BLOCK)):
+                        memory.sum_block(number, stage, block)
+                    if control.leaves is not None and control.leaves(end):
+                        return False
+                memory.end_pass(number)  # instead of the stage that combines them
         return True
 
     def _memory(self, bound: Bindings, code: Code) -> ProgramMemory:
@@ -139,14 +142,14 @@ class NativeProgram:
             bound.state[:] = [
                 np.array(a, n.dtype, order="C") for a, n in zip(bound.state, p.state, strict=True)
             ]
-            held = _identity(bound), ProgramMemory(code, bound)
-            if bound.stream is None:  # else files would stay open as long as the program
-                self._own.memory = held
+            comes = bound.stream is not None
+            kept = replace(bound, stream=None)  # else files would be open as long as the program
+            held = self._own.memory = _identity(bound), ProgramMemory(code, kept, comes=comes)
         return held[1]
 
 
 def _identity(bound: Bindings) -> tuple[int, ...]:
-    return bound.n_rows, *map(id, (*bound.state, *bound.data, *bound.fixed))
+    return bound.n_rows, bound.stream is None, *map(id, (*bound.state, *bound.data, *bound.fixed))
 
 
 def compile_program(program: Program) -> NativeProgram:

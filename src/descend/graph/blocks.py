@@ -8,7 +8,7 @@ in which order: one thread or several, from memory or from a file.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from descend.graph.node import Array, Dim, Node, postorder, substitute
 from descend.graph.source import CONST, ROW_COUNT, input_node
 from descend.lean import dataclass
 
-__all__ = ["BLOCK", "COMBINED", "Split", "Sum", "Sweep", "combined", "in_tree", "split"]
+__all__ = ["BLOCK", "COMBINED", "Split", "Sum", "Sweep", "Tree", "combined", "in_tree", "split"]
 
 BLOCK = 65_536
 """Rows of a block: long enough that what happens between blocks costs nothing."""
@@ -27,7 +27,7 @@ COMBINED: Mapping[str, str] = {
 }  # fmt: skip
 """The operation by which results of two blocks are combined, of each that can reduce rows."""
 
-JOINED: Mapping[str, Callable[[Any, Any], Any]] = {
+JOINED: Mapping[str, Callable[..., Any]] = {
     "add": np.add, "max": np.maximum, "min": np.minimum,
 }  # fmt: skip
 
@@ -129,8 +129,43 @@ def _small_operands(totals: Sequence[Node], rows: Dim) -> list[Node]:
     return list(found)
 
 
-def combined(parts: Sequence[Array], op: str) -> Array:
-    """Combine what blocks have come to: neighbours first, then neighbouring pairs, and so on.
+class Tree:
+    """Joins what blocks have come to, as they come: neighbours first, then neighbouring pairs.
+
+    Held are the whole subtrees so far, at most one of each height.
+
+    Args:
+        join: makes one of two, that of the rows before first.
+
+    >>> tree = Tree(lambda one, other: f"({one}{other})")
+    >>> for part in "abcde":
+    ...     tree.add(part)
+    >>> tree.root()
+    '(((ab)(cd))e)'
+    """
+
+    def __init__(self, join: Callable[[Any, Any], Any]) -> None:
+        self._join, self._held = join, list[tuple[int, Any]]()
+
+    def add(self, part: Any) -> None:
+        """Take what the next block comes to."""
+        height = 0
+        while self._held and self._held[-1][0] == height:
+            part, height = self._join(self._held.pop()[1], part), height + 1
+        self._held.append((height, part))
+
+    def root(self) -> Any:
+        """What all blocks come to; None if there was none."""
+        if not self._held:
+            return None
+        *before, (_, found) = self._held
+        for _, part in reversed(before):
+            found = self._join(part, found)
+        return found
+
+
+def combined(parts: Iterable[Array], op: str) -> Array:
+    """Combine what blocks have come to, as a `Tree` does.
 
     >>> combined([np.array(1.0), np.array(2.0), np.array(4.0)], "add")
     np.float64(7.0)
@@ -139,14 +174,13 @@ def combined(parts: Sequence[Array], op: str) -> Array:
     return whole
 
 
-def in_tree(parts: Sequence[Any], join: Callable[[Any, Any], Any]) -> Any:
+def in_tree(parts: Iterable[Any], join: Callable[[Any, Any], Any]) -> Any:
     """The same by any way of joining two.
 
     >>> in_tree(["a", "b", "c"], lambda one, other: f"({one}{other})")
     '((ab)c)'
     """
-    left = list(parts)
-    while len(left) > 1:
-        pairs = [join(left[i], left[i + 1]) for i in range(0, len(left) - 1, 2)]
-        left = pairs + left[len(left) - len(left) % 2 :]
-    return left[0]
+    tree = Tree(join)
+    for part in parts:
+        tree.add(part)
+    return tree.root()

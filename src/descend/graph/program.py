@@ -20,7 +20,7 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 
-from descend.graph.blocks import BLOCK, Split, combined, split
+from descend.graph.blocks import BLOCK, JOINED, Split, Tree, split
 from descend.graph.evaluate import Prepared
 from descend.graph.node import Array, Dim, Node, postorder
 from descend.lean import dataclass
@@ -338,14 +338,15 @@ def _in_blocks(program: Program, bound: Bindings, control: Control) -> list[Arra
     known = [*bound.state, *bound.fixed]
     for (before, partial), sweep in zip(passes, found.sweeps, strict=True):
         known = [*known, *before(known, {program.rows: n})]
-        blocks = []
+        trees = [Tree(JOINED[s.op]) for s in sweep.sums]
         for first, columns in bound.blocks():
             rows = min(BLOCK, n - first)
-            blocks.append(partial([*known, *columns], {program.rows: rows}))
+            parts = partial([*known, *columns], {program.rows: rows})
+            for tree, part in zip(trees, parts, strict=True):
+                tree.add(part)
             if bound.stream is not None and control.leaves and control.leaves(first + rows):
                 return None
-        parts = zip(*blocks, strict=True)
-        known += [combined(p, s.op) for p, s in zip(parts, sweep.sums, strict=True)]
+        known += [tree.root() for tree in trees]
     return update(known, {program.rows: n})
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,6 +23,13 @@ __all__ = [
 
 SPENT, BAD_DATA, TOO_FEW, SINGULAR = 20, 21, 22, 23
 
+
+def _plainly(sentence: str, name: str) -> str:
+    """The sentence of an end without the numbers of a fit."""
+    plain = re.split(r" \(| after \{|; stopped in \{| in \{", sentence)[0]
+    return name.replace("_", " ") if "{" in plain else plain
+
+
 OUTCOMES: dict[int, Outcome] = {
     **STATUS,
     RUNNING: Outcome("not_fitted", False, "not fitted: the run was interrupted before"),
@@ -30,7 +38,7 @@ OUTCOMES: dict[int, Outcome] = {
     TOO_FEW: Outcome("too_few_points", False, "it has fewer points than parameters"),
     SINGULAR: Outcome("singular", False, "converged, but its data do not determine all parameters"),
     **{
-        40 + i: Outcome(name, row.success, row.sentence.split(" (")[0].split(" after {")[0])
+        40 + i: Outcome(name, row.success, _plainly(row.sentence, name))
         for i, (name, row) in enumerate(STATUSES.items())
     },
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from descend.errors import UsageError, suggest
+from descend.graph.blocks import BLOCK
 from descend.graph.node import Dim, Node
 from descend.methods.base import Optimizer
 from descend.methods.table import as_optimizer
@@ -21,6 +23,7 @@ from descend.run.view import view_of
 from descend.show.explain import Explanation, explain_graph
 from descend.show.expressions import number
 from descend.task.checks import check_count
+from descend.task.columns import column_key
 from descend.task.coupling import coupling
 from descend.task.problem import Problem, called, is_setting
 from descend.task.rows import Rows
@@ -132,11 +135,9 @@ def explain_at(
             f"one row cannot be explained by itself: the model couples the rows ({why})",
             remedy="compute such numbers before the fit",
         )
-    if at >= rows.n_rows:
-        raise UsageError(
-            f"there is no row {at}: the data have {rows.n_rows} rows, counted from 0"
-        )
-    one = rows.take(np.array([at]))
+    if at >= rows.total:
+        raise UsageError(f"there is no row {at}: the data have {rows.total} rows, counted from 0")
+    one = _row(rows, at)
     own, seen, varied = view_of(job, built, begin)
     made, model = seen.descent, seen.model
     names = {node: _title(name, job) for name, node in made.inputs.items()}
@@ -153,6 +154,21 @@ def explain_at(
     if job.space is not None:
         told.updates = _within(job.space, told.updates)
     return told
+
+
+def _row(rows: Rows, at: int) -> Rows:
+    """One row by itself, by its number among all rows."""
+    if rows.beyond is None:
+        return rows.take(np.array([at]))
+    names = [*rows.all()]
+    with closing(rows.beyond.blocks(names, at // BLOCK)) as blocks:  # type: ignore[type-var]
+        first, columns = next(blocks)
+        place = slice(at - first, at - first + 1)
+        row = {n: c[place].copy() for n, c in zip(names, columns, strict=True)}
+    return Rows(
+        {n: row[column_key(n)] for n in rows.columns}, {n: row[n] for n in rows.extra}, 1,
+        rows.n_dropped, np.array([at]),
+    )  # fmt: skip
 
 
 def _layers(job: Job, built: Built, seen: Built) -> list[tuple[str, Node]]:

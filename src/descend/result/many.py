@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from descend.compile.many_native import ManyArrays
+from descend.data.cubes import Layout
 from descend.errors import UsageError, ends_at_users_line, suggest
 from descend.graph.program import RUNNING
 from descend.lean import dataclass
@@ -48,6 +49,7 @@ class ManyFits:
         n_closer: how many fits were not plainly well, and were looked at closer, as `fit` does.
         n_cut: of how many of these the search ended since its evaluations were spent.
         model, target: what was fitted to what.
+        layout: where the fits lie, of data with named dimensions.
         seconds, threads, lanes: how long it took, on how much of the machine.
     """
 
@@ -76,6 +78,7 @@ class ManyFits:
     interrupted: bool = False
     warnings: list[str] = field(default_factory=list)
     outcomes: Mapping[int, Outcome] = field(default_factory=lambda: OUTCOMES)
+    layout: Layout | None = None
 
     def __len__(self) -> int:
         return len(self.status)
@@ -148,8 +151,9 @@ class ManyFits:
 
     def columns(self) -> dict[str, Array]:
         """Everything as flat columns over the fits, as a table has them."""
-        found: dict[str, Array] = {}
-        found[self.by] = np.arange(len(self)) if self.keys is None else self.keys
+        found: dict[str, Array] = {} if self.layout is None else self.layout.columns()
+        if not found:
+            found[self.by] = np.arange(len(self)) if self.keys is None else self.keys
         for prefix, arrays in (("", self.params), ("stderr_", self.stderr)):
             for name, array in arrays.items():
                 flat = array.reshape(len(self), -1)
@@ -173,6 +177,29 @@ class ManyFits:
             UsageError: another ending, a folder that is not there, or a disk that refuses.
         """
         write_table(self.columns(), path, "results of the fits")
+
+    @ends_at_users_line
+    def to_xarray(self) -> Any:
+        """Return all results as an `xarray.Dataset`; xarray comes with `descend[xarray]`.
+
+        It has a variable for each parameter, `<name>_stderr`, `status` with the meaning of its
+        codes in `flag_values` and `flag_meanings`, `iterations`, `loss`, `chi2` and `dof`; and
+        `covariance` over `cov_i` and `cov_j`, where it was asked for. They lie over the dimensions
+        of the data that `dim` of `fit_many` did not name, whose coordinates are kept; of other data
+        over one that counts the fits. Parameters are NaN where a fit was left out.
+
+        Raises:
+            UsageError: xarray is not installed, or a parameter is called as a coordinate is.
+
+        >>> import numpy as np, descend
+        >>> x = np.linspace(0.0, 1.0, 20)
+        >>> fits = descend.fit_many("y = a*x", {"x": x}, [[1.0], [2.0]] * x)
+        >>> fits.to_xarray()["a"].dims, fits.to_xarray()["a"].values
+        (('fit',), array([1., 2.]))
+        """
+        from descend.result.cubes import dataset_of
+
+        return dataset_of(self)
 
     def to_json_dict(self) -> dict[str, Any]:
         """All results as plain values, ready for `json.dumps(allow_nan=False)`."""

@@ -19,6 +19,7 @@ def task_fields(run: Finished) -> dict[str, Any]:
     job, original = run.job, run.original
     assert original is not None
     target, beyond = original.extra["target"], original.beyond
+    tried = run.job.start.tried if run.search is None else (run.search.starts, run.search.agreed)
     return {
         "model": job.problem.name,
         "n_rows": original.total,
@@ -35,8 +36,8 @@ def task_fields(run: Finished) -> dict[str, Any]:
         "ema": job.settings.ema,
         "lr_factors": job.settings.lr_factors,
         "start": run.trees(run.begin),
-        "n_starts": 1 if run.search is None else run.search.starts,
-        "n_agreed": 1 if run.search is None else run.search.agreed,
+        "n_starts": tried[0],
+        "n_agreed": tried[1],
         "stop_loss": run.options.stop_loss,
         "sigma_given": "sigma" in original.extra or WHITENING in original.extra,
         "sigma_is_matrix": WHITENING in original.extra,

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from descend.graph.blocks import Split, combined
+from descend.graph.blocks import JOINED, Split, Tree
 from descend.graph.evaluate import Prepared
 from descend.graph.node import Dim, Node
 from descend.lean import dataclass
@@ -79,8 +79,9 @@ def totals(
         values = before(list(seen.values()), extents)
         seen |= dict(zip([form for form, _ in sweep.wires], values, strict=True))
         blocks = in_blocks([s.partial for s in sweep.sums], seen, columns, rows, pieces)
-        seen |= {
-            s.form: np.asarray(combined(parts, s.op))
-            for s, parts in zip(sweep.sums, zip(*blocks, strict=True), strict=True)
-        }
+        trees = [Tree(JOINED[s.op]) for s in sweep.sums]
+        for parts in blocks:
+            for tree, part in zip(trees, parts, strict=True):
+                tree.add(part)
+        seen |= {s.form: np.asarray(t.root()) for s, t in zip(sweep.sums, trees, strict=True)}
     return Prepared(list(parted.update), seen)(list(seen.values()), extents)

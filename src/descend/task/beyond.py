@@ -62,9 +62,11 @@ class Beyond:
     apart: Held | None = None
     counts: Labels | None = None
 
-    def blocks(self, columns: Sequence[str]) -> Iterator[tuple[int, list[Array]]]:
+    def blocks(
+        self, columns: Sequence[str], first_block: int = 0
+    ) -> Iterator[tuple[int, list[Array]]]:
         """Blocks of columns as the program calls them, the row's number among them."""
-        for piece in self.source.blocks():
+        for piece in self.source.blocks(first_block):
             own = dict(zip(self.source.names, piece.columns, strict=True))
             ends = piece.first, piece.first + piece.rows
             yield piece.first, [

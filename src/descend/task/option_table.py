@@ -116,6 +116,7 @@ TABLE: tuple[Option, ...] = (
     Option("by", "text", "fit_many", None, "fit",
            help="Fit each group of rows by itself: those with the same value in this column. "
            "--save then writes a table with one row a group (.parquet, .csv, .tsv, .json)."),
+    Option("dim", "", "fit_many", foreign="coords reduce_dims"),
     Option("by", "text", "", None, "predict",
            help="Of a global fit: the column that says which dataset a row is of."),
     Option("dataset", "text", "", None, "predict",

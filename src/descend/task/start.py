@@ -43,6 +43,7 @@ class Start(NamedTuple):
         names: parameter → the names of its leaves, in order.
         missing: the scalars that have no start yet.
         sources: what the report says, in parts.
+        tried: how many starts were tried to find it, and how many agreed, in a fit of some rows.
     """
 
     arrays: dict[str, Array]
@@ -50,6 +51,7 @@ class Start(NamedTuple):
     names: dict[str, tuple[str, ...]]
     missing: tuple[str, ...]
     sources: tuple[str, ...]
+    tried: tuple[int, int] = (1, 1)
 
 
 def given_start(

@@ -5,11 +5,12 @@ from __future__ import annotations
 import dataclasses
 import functools
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Never
 
 import numpy as np
 
+from descend.data.cubes import Cube, is_cube, read_cube
 from descend.data.validate import check_positive
 from descend.errors import DataError, UsageError, ends_at_users_line
 from descend.judge.attempts import Unasked
@@ -22,6 +23,7 @@ from descend.methods.least_squares import LevenbergMarquardt
 from descend.methods.losses import Loss
 from descend.methods.table import as_loss, as_optimizer
 from descend.models.model import Model
+from descend.models.reading import parse_formula
 from descend.quantities import refuse_other_rows
 from descend.records.many import JUDGED
 from descend.result.many import ManyFits, recorded
@@ -35,8 +37,10 @@ from descend.task.datasets import ManyData, ManyMissing, read_many, without_miss
 from descend.task.declared import problem_of
 from descend.task.option_table import TOLERANCES
 from descend.task.options import Options, read_options
+from descend.task.problem import signature_of
 from descend.task.rows import WEIGHTS
 from descend.task.starts import many_start
+from descend.trace.formula import Formula
 from descend.train.closer import looked_at
 
 __all__ = ["fit_many"]
@@ -50,7 +54,7 @@ MOST_LEAN = 12  # numbers: with more, the model costs more than the method
 def fit_many(
     model: Callable[..., Any] | str | Model, x: Any = None, y: Any = None, *, start: Any = None,
     fixed: Any = None, bounds: Any = None, ties: Any = None, by: str | None = None,
-    sigma: Any = None, absolute_sigma: bool = False, sample_weight: Any = None,
+    dim: Any = None, sigma: Any = None, absolute_sigma: bool = False, sample_weight: Any = None,
     loss: str | Loss = "mse", optimizer: str | Optimizer | None = None, max_iter: int = 1000,
     xtol: float | None = None, ftol: float | None = None, gtol: float | None = None,
     missing: ManyMissing = "skip", covariance: bool = False, constants: Any = None,
@@ -73,6 +77,10 @@ def fit_many(
         fixed: parameters that keep their start, `["a"]`, or have a value, `{"a": 3}`, which may be
             an array (fits, …) too. bounds, ties: as in `fit`.
         by: the column of the table that says which rows belong to one fit.
+        dim: of an `xarray.DataArray` as x, or a Dataset with y as the name of its variable: the
+            dimension along which the points of one fit lie, or several. All others make fits.
+            Arguments of the model that are called as coordinates along it are data, or else the
+            first ones; start, fixed, sigma and sample_weight may be DataArrays. See `to_xarray`.
         sigma: standard deviations of y: a number, (points,), (fits, 1), (fits, points), one entry
             a dataset, or a column of the table. absolute_sigma: they are in the unit of y.
         sample_weight: what multiplies the loss of each point, in the forms of sigma.
@@ -100,7 +108,47 @@ def fit_many(
     >>> fits.params["k"].round(9), fits.success
     (array([1., 2., 3.]), array([ True,  True,  True]))
     """
-    return _Many(model, x, y, read_options("fit_many", locals())).result()
+    return _fitted(model, x, y, read_options("fit_many", locals()))
+
+
+def _fitted(model: Any, x: Any, y: Any, options: Options) -> ManyFits:
+    """The fits of plain arrays, or of those with named dimensions."""
+    if options.dim is None and not is_cube(x):
+        return _Many(model, x, y, options).result()
+    cube, options = _of_cube(model, x, y, options)
+    found = _Many(model, cube.x, cube.y, options).result()
+    found.layout = cube.layout
+    return found
+
+
+def _of_cube(model: Any, x: Any, y: Any, options: Options) -> tuple[Cube, Options]:
+    """The arrays and options of a call on data with named dimensions."""
+    if not (is_cube(x) or is_cube(y)):
+        raise UsageError(
+            f"dim names a dimension of a DataArray or Dataset, and x is {type(x).__name__}",
+            remedy="leave it out, or name the dimensions: xarray.DataArray(values, dims=…)",
+        )
+    if options.by is not None:
+        raise UsageError(
+            "by names a column of a table, and the data have named dimensions",
+            remedy="say along which the points of a fit lie: dim=…",
+        )
+    arguments, written = _arguments(model)
+    weights = {n: getattr(options, n) for n in WEIGHTS if getattr(options, n) is not None}
+    values = {n: getattr(options, n) for n in ("start", "fixed")}
+    skips = options.missing == "skip"
+    cube = read_cube(x, y, options.dim, arguments, written, weights, values, skips)
+    return cube, options.but(dim=None, **cube.weights, **cube.values)
+
+
+def _arguments(model: Any) -> tuple[Sequence[str], str | None]:
+    """The names that a model takes, and what a formula calls its left side."""
+    if hasattr(model, "as_layer"):  # refused where it is read
+        return (), None
+    if isinstance(model, str | Formula):
+        formula = parse_formula(model) if isinstance(model, str) else model
+        return [n for n in formula.names if n not in formula.own], formula.target or ""
+    return (signature_of(model).names if callable(model) else ()), None
 
 
 class _Many:

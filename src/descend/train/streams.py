@@ -33,10 +33,12 @@ from descend.task.held import check_not_single, check_share
 from descend.task.options import Options
 from descend.task.problem import signature_of
 from descend.task.rows import WEIGHTS, Rows
+from descend.task.start import Start
 from descend.trace.formula import Formula
 from descend.trace.model import Model
 from descend.train.descents import Descents
 from descend.train.reading import Reading
+from descend.trust.metrics import score_bits
 
 __all__ = ["in_passes", "read_source"]
 
@@ -269,8 +271,16 @@ def in_passes(own: Reading, beyond: Beyond) -> Descents:
         *job.notes,
         *beyond.said,
         f"the rows are gone through in passes: a search for a start, pictures and what is looked "
-        f"at row by row go by {held:,} of {beyond.n_rows:,} rows, drawn by the seed",
+        f"at row by row go by {held:,} of {beyond.n_rows:,} rows, drawn by the seed"
+        + ", those without weight last" * (beyond.least_weight == 0),
     ]
+    loss = job.settings.loss
+    if loss is not None and loss.tells_classes:
+        (shape,) = built.model.outputs(1)
+        bits = score_bits(int(shape[-1]) if len(shape) > 1 else 2)
+        notes.append(
+            f"to the AUC rows are ties whose probabilities p, or 1 - p, agree in {bits} bits"
+        )
     size = job.settings.batch_size
     if size is not None and job.settings.shuffle:
         window = max(1, BLOCK // size) * size
@@ -281,7 +291,7 @@ def in_passes(own: Reading, beyond: Beyond) -> Descents:
     start = job.start
     asked = own.options.starts is not None and job.problem.network is None
     if start.missing or asked or job.problem.ready is not None:
-        start = start._replace(arrays=_from_sample(own), missing=())
+        start = _from_sample(own, start)
     settings = replace(job.settings, shuffle=False)
     shuffles = size is not None and job.settings.shuffle
     rows, original = _coming(job.rows, shuffles), _coming(own.original, shuffles)
@@ -297,7 +307,7 @@ def _coming(rows: Rows, shuffles: bool) -> Rows:
     return rows._replace(beyond=beyond, n_dropped=beyond.n_dropped)
 
 
-def _from_sample(own: Reading) -> dict[str, Array]:
+def _from_sample(own: Reading, start: Start) -> Start:
     """Where the fit of the sample by itself has come to, from as many starts as it takes."""
     rows, original = (r._replace(beyond=None) for r in (own.rows, own.original))
     settings = own.job.settings
@@ -306,4 +316,8 @@ def _from_sample(own: Reading) -> dict[str, Array]:
     job = replace(own.job, rows=rows, settings=settings)
     quiet = own.options.but(progress=None, verbose=False, callback=None, checkpoint=None)
     fit = Descents(job, *job.build(), quiet, rows, original).result(finish_plainly)
-    return dict(fit._evidence.leaves)
+    source = f"the fit of {rows.n_rows:,} of the rows, whose start: {fit.start_source}"
+    tried = fit.n_starts, fit.n_agreed
+    return start._replace(
+        arrays=dict(fit._evidence.leaves), missing=(), sources=(source,), tried=tried
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -203,10 +204,12 @@ class Completion(OverRows):
         assert residual is not None and columns is not None
         with np.errstate(all="ignore"):
             blocks = self.blocks([residual, *columns])
-            parts = [_flat(first, others) for first, *others in blocks]
-        if len(parts) == 1 and parts[0][0].size <= BLOCK:
-            return parts[0]
-        whole = in_tree([triangle_of(j, r) for r, j in parts], stacked)
+            parts = (_flat(first, others) for first, *others in blocks)
+            first, second = next(parts), next(parts, None)
+            if second is None and first[0].size <= BLOCK:
+                return first
+            rest = itertools.chain([first] if second is None else [first, second], parts)
+            whole = in_tree((triangle_of(j, r) for r, j in rest), stacked)
         return whole[:, -1], whole[:, :-1]
 
     def at_end(self) -> tuple[Array, Array]:

@@ -179,7 +179,7 @@ def triangle_of(jacobian: Array, residual: Array) -> Array:
     if n > BLOCK:
         parts = (slice(begin, begin + BLOCK) for begin in range(0, n, BLOCK))
         return np.asarray(
-            in_tree([triangle_of(jacobian[i], residual[i]) for i in parts], stacked)
+            in_tree((triangle_of(jacobian[i], residual[i]) for i in parts), stacked)
         )
     found = [np.empty((0, p + 1))]
     for begin in range(0, n, LEAF * LEAVES):

@@ -10,7 +10,7 @@ import numpy as np
 
 from descend.differentiate.gauss_newton import half_hessian, jacobian_columns
 from descend.differentiate.reverse import reverse
-from descend.graph.blocks import combined, in_tree
+from descend.graph.blocks import in_tree
 from descend.graph.node import Node
 from descend.graph.source import const
 from descend.program.pipeline import MOST_EXACT
@@ -107,13 +107,19 @@ def _seen(built: Built, graphs: list[Node], entries: Entries) -> _Seen:
     first, second = next(pieces), next(pieces, None)
     if second is None:
         return first
-    parts = [_reduced(piece) for piece in itertools.chain([first, second], pieces)]
-    whole = in_tree([np.column_stack([x.jacobian, x.slope]) for x in parts], stacked)
+    parts = (_reduced(piece) for piece in itertools.chain([first, second], pieces))
+    whole: _Seen = in_tree(parts, _joined)
+    return whole
+
+
+def _joined(one: _Seen, other: _Seen) -> _Seen:
+    """What two parts come to, each `_reduced`."""
+    above, below = (np.column_stack([x.jacobian, x.slope]) for x in (one, other))
+    whole = stacked(above, below)
     return _Seen(
-        whole[:, :-1], whole[:, -1], combined([x.curvature for x in parts], "add"),
-        combined([x.scatter for x in parts], "add"), sum(x.n for x in parts),
-        sum(x.size for x in parts),
-    )  # fmt: skip
+        whole[:, :-1], whole[:, -1], one.curvature + other.curvature, one.scatter + other.scatter,
+        one.n + other.n, one.size + other.size,
+    )
 
 
 def _reduced(piece: _Seen) -> _Seen:

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from descend.methods.links import class_numbers
+from descend.methods.links import class_numbers, rows_of_classes
 
 __all__ = [
-    "OF_CLASSES", "OF_NUMBERS", "confusion", "explained", "metrics_of_classes",
-    "metrics_of_numbers",
+    "OF_CLASSES", "OF_NUMBERS", "ClassSums", "confusion", "explained", "metrics_of_classes",
+    "metrics_of_numbers", "score_bits",
 ]  # fmt: skip
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -24,9 +24,8 @@ def confusion(y: Array, chosen: Array, classes: int, weight: Array | None = None
     array([[1., 1.],
            [0., 1.]])
     """
-    found = np.zeros((classes, classes))
-    np.add.at(found, (y, chosen), 1.0 if weight is None else weight)
-    return found
+    counted = np.bincount(y * classes + chosen, weights=weight, minlength=classes * classes)
+    return counted.astype(np.float64, copy=False).reshape(classes, classes)
 
 
 def _accuracy(y: Array, p: Array, w: Array) -> float:
@@ -35,14 +34,20 @@ def _accuracy(y: Array, p: Array, w: Array) -> float:
 
 def _balanced(y: Array, p: Array, w: Array) -> float:
     """The mean over classes of the share that is recognised."""
-    table = confusion(y, p.argmax(1), p.shape[1], w)
+    return _balanced_of(confusion(y, p.argmax(1), p.shape[1], w))
+
+
+def _balanced_of(table: Array) -> float:
     rows = table.sum(axis=1)
     return float(np.mean(np.diag(table)[rows > 0] / rows[rows > 0]))
 
 
 def _f1(y: Array, p: Array, w: Array) -> float:
     """2·hits/(2·hits + misses + false alarms): of the second of two classes, or the mean of all."""
-    table = confusion(y, p.argmax(1), p.shape[1], w)
+    return _f1_of(confusion(y, p.argmax(1), p.shape[1], w))
+
+
+def _f1_of(table: Array) -> float:
     hits, whole = np.diag(table), table.sum(axis=0) + table.sum(axis=1)
     each = np.divide(2 * hits, whole, out=np.zeros(len(hits)), where=whole > 0)
     return float(each[1] if len(each) == 2 else np.mean(each[whole > 0]))
@@ -53,23 +58,36 @@ def _auc_of(yes: Array, score: Array, w: Array) -> float:
     if yes.all() or not yes.any():
         return float("nan")
     _, place = np.unique(score, return_inverse=True)
-    ours = np.bincount(place, weights=w * yes)
-    others = np.bincount(place, weights=w * ~yes)
+    return _area(np.bincount(place, weights=w * yes), np.bincount(place, weights=w * ~yes))
+
+
+def _area(ours: Array, others: Array) -> float:
+    """The same by the weights at each score, ascending: of the class, and of the others."""
+    pairs = ours.sum() * others.sum()
     below = np.cumsum(others) - others
-    return float(ours @ (below + others / 2) / (ours.sum() * others.sum()))
+    return float(np.sum(ours * (below + others / 2)) / pairs) if pairs > 0 else float("nan")
 
 
 def _auc(y: Array, p: Array, w: Array) -> float:
     """Of two classes; of more, the mean over each against the rest."""
     if p.shape[1] == 2:
         return _auc_of(y == 1, p[:, 1], w)
-    each = [_auc_of(y == k, p[:, k], w) for k in range(p.shape[1])]
-    return float(np.mean([a for a in each if a == a])) if any(a == a for a in each) else np.nan
+    return _mean_area([_auc_of(y == k, p[:, k], w) for k in range(p.shape[1])])
+
+
+def _mean_area(each: list[float]) -> float:
+    known = [a for a in each if a == a]
+    return float(np.mean(known)) if known else float("nan")
 
 
 def _log_loss(y: Array, p: Array, w: Array) -> float:
+    return float(np.average(_surprise(y, p), weights=w))
+
+
+def _surprise(y: Array, p: Array) -> Array:
+    """Minus the logarithm of the probability of each row's own class."""
     least = np.finfo(np.float64).tiny
-    return float(-np.average(np.log(np.maximum(p[np.arange(len(y)), y], least)), weights=w))
+    return np.asarray(-np.log(np.maximum(p[np.arange(len(y)), y], least)))
 
 
 def _base_rate(y: Array, p: Array, w: Array) -> float:
@@ -137,3 +155,82 @@ def metrics_of_numbers(y: Array, fitted: Array, weight: Array | None = None) -> 
     """
     w = np.ones(len(y)) if weight is None else weight
     return {name: metric(y, fitted, w) for name, metric in OF_NUMBERS.items()}
+
+
+# --- by blocks of rows
+
+MOST_BITS, LEAST_BITS = 12, 4
+LOWEST = 64  # scores below 2^-64, or as near to 1, are alike
+
+
+def score_bits(classes: int) -> int:
+    """To how many bits p and 1 - p are known to the AUC of rows that come in blocks: of many
+    classes to fewer, so that what is kept does not grow with them."""
+    return max(LEAST_BITS, MOST_BITS - (classes - 1).bit_length() + 1)
+
+
+class ClassSums:
+    """What the metrics of classes are made of, gathered block by block.
+
+    All are those of `metrics_of_classes` up to rounding but the AUC, to which rows with scores
+    that agree in `score_bits` bits are ties.
+
+    Args:
+        link: from the model's output to probabilities.
+
+    >>> sums = ClassSums("identity")
+    >>> for p, y in (([0.1, 0.6], [0.0, 1.0]), ([0.4], [1.0])):
+    ...     sums.add(np.array(p), np.array(y))
+    >>> sums.told()
+    {'accuracy': 0.666..., 'base_rate': 0.666..., 'balanced_accuracy': 0.75, 'f1': 0.666..., \
+'auc': 1.0, 'log_loss': 0.510...}
+    """
+
+    def __init__(self, link: str) -> None:
+        self.link, self.known = link, True
+        self._table: Array = np.zeros(0)
+        self._scores: Array = np.zeros(0)
+        self._lost = 0.0
+
+    def add(self, output: Array, y: Array, weight: Array | None = None) -> None:
+        """Take some rows; where one has no class, or no probability, nothing can be told."""
+        self.known = self.known and bool(np.isfinite(output).all())
+        if not self.known:
+            return
+        number, p = rows_of_classes(self.link, output, y)
+        w = np.ones(len(y)) if weight is None else weight
+        self.known = number.ndim == 1 and number.dtype.kind == "i"
+        if not self.known:
+            return
+        classes = p.shape[1]
+        own = range(1, 2) if classes == 2 else range(classes)
+        bits = score_bits(classes)
+        if not self._table.size:
+            self._table = np.zeros((classes, classes))
+            self._scores = np.zeros((len(own), 2, 2 * (LOWEST - 1 << bits) + 1))
+        self._table += confusion(number, p.argmax(1), classes, w)
+        self._lost += float(np.sum(w * _surprise(number, p)))
+        for scores, k in zip(self._scores, own, strict=True):
+            place, yes = _place(p[:, k], bits), number == k
+            np.add.at(scores.reshape(-1), place + scores.shape[1] * yes, w)
+
+    def told(self) -> dict[str, float]:
+        """The metrics; none where rows have shares of classes, or outputs are not finite."""
+        if not self.known or not self._table.size:
+            return {}
+        table, whole = self._table, float(self._table.sum())
+        return {
+            "accuracy": float(np.trace(table)) / whole,
+            "base_rate": float(table.sum(axis=1).max()) / whole,
+            "balanced_accuracy": _balanced_of(table),
+            "f1": _f1_of(table),
+            "auc": _mean_area([_area(each[1], each[0]) for each in self._scores]),
+            "log_loss": self._lost / whole,
+        }
+
+
+def _place(p: Array, bits: int) -> Array:
+    """Where probabilities stand among all that differ in so many bits of p, or of 1 - p."""
+    near = np.clip(np.minimum(p, 1 - p), 2.0**-LOWEST, 0.5)
+    place = (near.view(np.int64) >> (52 - bits)) - (1023 - LOWEST << bits)
+    return np.asarray(np.where(p > 0.5, 2 * (LOWEST - 1 << bits) - place, place))

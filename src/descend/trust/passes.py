@@ -22,6 +22,7 @@ from descend.task.columns import SIGMA, TARGET, WEIGHT
 from descend.task.rows import Rows
 from descend.trust.complete import Completion
 from descend.trust.goodness import goodness_of_count_sums, goodness_of_sums, sums_of_counts
+from descend.trust.metrics import ClassSums
 from descend.trust.normal_errors import covariance_of_fit
 
 __all__ = ["PassCompletion", "completion_of"]
@@ -98,6 +99,8 @@ class PassCompletion(Completion):
         loss = self.normal.loss if self.normal else float(self.totals([made.objective])[0])
         found: dict[str, Any] = {"loss": loss * self.job.loss_factor}
         of = self.job.settings.loss
+        if of is not None and of.tells_classes and len(self.built.model.nodes) == 1:
+            return found | {"metrics": self._metrics_of_classes(of.link)}
         if of is None or not of.of_residual or len(self.built.model.nodes) != 1:
             return found
         prediction = self.built.model.nodes[0]
@@ -105,7 +108,8 @@ class PassCompletion(Completion):
         weighs = [name for name in (WEIGHT, SIGMA) if name in self.rows.extra]
         asked = [residual, prediction, *(made.inputs[name] for name in (TARGET, *weighs))]
         parts, about = [], None
-        for r, fitted, y, *columns in self.blocks(asked):
+        for values in self.blocks(asked):
+            r, fitted, y, *columns = (np.asarray(a, np.float64) for a in values)
             by = dict(zip(weighs, columns, strict=True))
             w = by.get(WEIGHT, np.ones(len(y)))
             whole = w / np.square(by.get(SIGMA, 1.0))
@@ -128,3 +132,15 @@ class PassCompletion(Completion):
                 chi2 * unit, spread * unit, self._count(), self.original.counted
             )
         return found | {"r2": 1 - weighed / spread if spread > 0 else math.nan}
+
+    def _metrics_of_classes(self, link: str) -> dict[str, float]:
+        """How well classes are told apart, in all rows."""
+        inputs, sums = self.built.descent.inputs, ClassSums(link)
+        weighs = [inputs[name] for name in (WEIGHT,) if name in self.rows.extra]
+        by_class = self.job.problem.class_weights
+        for output, y, *weight in self.blocks([*self.built.model.nodes, inputs[TARGET], *weighs]):
+            if by_class is not None:  # they are for training alone
+                own = by_class[y.astype(np.intp)]
+                weight = [np.divide(weight[0], own, out=np.zeros(len(y)), where=own > 0)]
+            sums.add(output, y, *weight)
+        return sums.told()

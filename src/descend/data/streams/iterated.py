@@ -43,7 +43,7 @@ class IteratedSource(Source):
         self, called: str, names: Sequence[str], make: Callable[[], Any], why_kept: str = ""
     ) -> None:
         super().__init__(called, names, why_kept)
-        self._make, self._begun = make, False
+        self._make, self._begun, self._gave = make, False, False
 
     def batches(self) -> Iterator[Sequence[Array]]:
         if self.why_kept and self._begun:
@@ -56,8 +56,16 @@ class IteratedSource(Source):
                 "rows is needed",
                 remedy="write yield for each block in it, or return iter([…])",
             )
+        number = -1
         for number, block in enumerate(made):
             yield from self._columns(block, f"block {number} of {self.called}")
+        if number < 0 and self._gave:
+            raise UsageError(
+                f"{self.called} returned an iterator that an earlier pass has used up",
+                remedy="return a new one each time, or pass the iterator itself: its rows are read "
+                "once and kept in a scratch file",
+            )
+        self._gave = self._gave or number >= 0
 
     def _columns(self, block: Any, called: str) -> Iterator[Sequence[Array]]:
         if isinstance(block, Mapping):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import os
 import re
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from descend.data.arrow import ArrowStream
@@ -79,6 +81,19 @@ def _of_blocks(source: Any, where: str) -> Named:
             f"{where} gives blocks of type {type(first).__name__}, whose columns have no names",
             remedy='give dicts of columns, such as {"x": x, "y": y}, or frames',
         )
-    if blocks is made and not callable(source):  # it gives its blocks but once
-        source = itertools.chain([first], blocks)
+    if blocks is made:  # it gives its blocks but once
+        whole = itertools.chain([first], blocks)
+        source = _Begun(source, whole) if callable(source) else whole
     return Named(source, columns, where)
+
+
+class _Begun:
+    """A function whose first result has been begun: all of that is what the first call gives."""
+
+    def __init__(self, function: Callable[[], Any], whole: Any) -> None:
+        functools.update_wrapper(self, function)
+        self._function, self._whole = function, whole
+
+    def __call__(self) -> Any:
+        whole, self._whole = self._whole, None
+        return self._function() if whole is None else whole

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from types import TracebackType
 from typing import Any, NamedTuple
@@ -125,7 +125,8 @@ class Stream:
             seed, most: of the sample; see `sample_rows`.
             least: how many rows must remain.
             positive: columns that must be so, such as standard deviations; True where zero is
-                allowed, as of weights.
+                allowed, as of weights: rows with zeros are then in the sample only where there are
+                too few others.
 
         Raises:
             DataError: values are missing, infinite or not positive, too few rows, or the source
@@ -187,8 +188,7 @@ class Stream:
                 if scratch is not None and surveyor.sound:
                     scratch.append(filled.buffer, filled.rows)
             found = surveyor.told(least)
-            for name, moments in found.columns.items():
-                source.check_digits(name, max(moments.max, -moments.min))
+            self._check_digits(found)
         except BaseException:
             if scratch is not None:
                 scratch.close()
@@ -250,6 +250,42 @@ class Stream:
                 return
             except ReadAgain:  # what has been given stays as it is; the rest is read otherwise
                 continue
+
+    def read_once(
+        self, take: Callable[[Piece], None], missing: Missing = "raise", *, least: int = 2
+    ) -> Survey:
+        """Give the rows as they come, and look at them as `survey` does, in one pass.
+
+        Args:
+            take: is given one piece after the other, until a row is found that no fit can use.
+
+        Returns:
+            what is known of all rows, without a sample. Nothing is kept: of rows that are given
+            once, no further pass can follow.
+
+        Raises:
+            DataError, UsageError: as `survey`, at the end of the pass.
+        """
+        check_missing(missing)
+        surveyor, block = Surveyor(self.names, 0, 1), 0
+        while True:
+            try:
+                for filled in self._read(missing == "drop", block):
+                    piece = self._piece(filled)
+                    surveyor.take(piece.columns, filled.dropped)
+                    if surveyor.sound:
+                        take(piece)
+                    block += 1
+                break
+            except ReadAgain:  # as of `once`
+                continue
+        found = surveyor.told(least)
+        self._check_digits(found)
+        return found
+
+    def _check_digits(self, found: Survey) -> None:
+        for name, moments in found.columns.items():
+            self._source.check_digits(name, max(moments.max, -moments.min))
 
     def _compare(self, filled: Filled, columns: Sequence[Array]) -> None:
         """Refuse a block that is not what it was, as far as its first and last row tell."""

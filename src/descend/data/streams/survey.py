@@ -16,6 +16,7 @@ from descend.data.validate import (
     refuse_places,
     refuse_zero,
 )
+from descend.graph.blocks import Tree
 from descend.lean import dataclass
 
 __all__ = ["Moments", "Survey", "Surveyor", "keys_of", "moments_of", "sample_rows"]
@@ -95,14 +96,15 @@ class Surveyor:
     Args:
         names: of the columns.
         seed, most: of the sample; see `sample_rows`.
-        positive: columns that must be so; True where zero is allowed in some of the rows.
+        positive: columns that must be so; True where zero is allowed in some of the rows, as of
+            weights. Such rows are in the sample only where there are too few others.
     """
 
     def __init__(
         self, names: Sequence[str], seed: int, most: int, positive: Mapping[str, bool] | None = None
     ) -> None:
         self.names, self._positive = names, positive or {}
-        self._tree = _Tree()
+        self._tree = Tree(_joined)
         self._chosen = _Chosen(len(names), seed, most)
         self._odd: _Places = {}
         self._low: _Places = {}
@@ -115,7 +117,7 @@ class Surveyor:
 
     def take(self, columns: Sequence[Array], n_dropped: int) -> None:
         """Look at a block; `n_dropped` rows up to its end were left out."""
-        rows = len(columns[0])
+        rows, last = len(columns[0]), None
         with np.errstate(all="ignore"):
             found = [Moments.of(column) for column in columns]
         for name, column, moments in zip(self.names, columns, found, strict=True):
@@ -125,8 +127,10 @@ class Surveyor:
             if name in self._positive and not moments.min > 0:
                 zero = self._positive[name]
                 self._note(self._low, (name, ""), column < 0 if zero else column <= 0)
+            if self._positive.get(name):
+                last = column == 0 if last is None else last | (column == 0)
         self._tree.add(found)
-        self._chosen.take(self.n_rows, rows, columns)
+        self._chosen.take(self.n_rows, rows, columns, last)
         self.n_rows, self.n_dropped = self.n_rows + rows, n_dropped
 
     def _note(self, where: _Places, key: tuple[str, str], wrong: NDArray[np.bool_]) -> None:
@@ -163,39 +167,16 @@ class Surveyor:
         return Survey(self.n_rows, self.n_dropped, rows, sample, columns)
 
 
-class _Tree:
-    """Moments of blocks, joined as `graph.blocks.combined` joins: neighbours first.
-
-    Kept are those of the whole subtrees so far, at most one of each height.
-    """
-
-    def __init__(self) -> None:
-        self._whole: list[tuple[int, list[Moments]]] = []
-
-    def add(self, block: list[Moments]) -> None:
-        height = 0
-        while self._whole and self._whole[-1][0] == height:
-            block, height = _joined(self._whole.pop()[1], block), height + 1
-        self._whole.append((height, block))
-
-    def root(self) -> list[Moments] | None:
-        """Those of all blocks; None if there was none."""
-        found: list[Moments] | None = None
-        for _, block in reversed(self._whole):
-            found = block if found is None else _joined(block, found)
-        return found
-
-
 def moments_of(column: Array, block: int) -> Moments:
     """The moments of (rows,) numbers, as a `Survey` of blocks of so many rows tells them.
 
     >>> moments_of(np.array([1.0, 3.0, 5.0]), 2)
     Moments(n=3, min=1.0, max=5.0, mean=3.0, squares=8.0)
     """
-    tree = _Tree()
+    tree = Tree(_joined)
     for first in range(0, len(column), block):
         tree.add([Moments.of(np.ascontiguousarray(column[first : first + block]))])
-    (found,) = tree.root() or []
+    found: Moments = tree.root()[0]
     return found
 
 
@@ -235,10 +216,16 @@ class _Chosen:
         self._keys, self._rows = np.empty(0, np.uint64), np.empty(0, np.int64)
         self._values = np.empty((columns, 0))
 
-    def take(self, first: int, rows: int, columns: Sequence[Array]) -> None:
-        """Look at further rows."""
+    def take(
+        self, first: int, rows: int, columns: Sequence[Array],
+        last: NDArray[np.bool_] | None = None,
+    ) -> None:  # fmt: skip
+        """Look at further rows; `last` are those that all others are chosen before, if any may be
+        so."""
         numbers = np.arange(first, first + rows)
         keys = keys_of(first, rows, self._seed)
+        if last is not None:
+            keys = keys >> np.uint64(1) | last.astype(np.uint64) << np.uint64(63)
         near = np.flatnonzero(keys <= self._limit)
         self._keys = np.append(self._keys, keys[near])
         self._rows = np.append(self._rows, numbers[near])
