@@ -41,12 +41,16 @@ STATUS, RECORDS = AT["status"], AT["records"]
 
 
 class Code(NamedTuple):
-    """A compiled variant of a program, and what is compiled by itself and called from it."""
+    """A compiled variant of a program, and what is compiled by itself and called from it.
+
+    `image` gives its object code, for other processes to load.
+    """
 
     program: Program
     text: DescentText
     loaded: Loaded
     bodies: Sequence[Body]
+    image: Callable[[], bytes]
 
 
 def control_words(
@@ -139,7 +143,7 @@ class ProgramMemory:
 
     def _buffers(self) -> dict[Any, Any]:
         """The arrays themselves, and what the code works with."""
-        (p, text, _, bodies), bound, extents = self.code, self.bound, self.extents
+        (p, text, _, bodies, _), bound, extents = self.code, self.bound, self.extents
         where: dict[Any, Any] = {("control",): np.zeros(len(CONTROL), np.int64)}
         where[("spill",)] = np.empty(text.spill)
         where |= {("epoch", i): np.empty(1) for i in range(2)}
@@ -165,7 +169,7 @@ class ProgramMemory:
 
     def _table(self) -> Array:
         """The addresses for one more thread: what it works with is its own, all else in common."""
-        (_, text, _, bodies), where = self.code, self.where
+        (_, text, _, bodies, _), where = self.code, self.where
         if self._tables:
             shared = {(p.role, p.number) for p in text.wires}
             own: dict[Any, Any] = {("spill",): np.empty(text.spill)}

@@ -17,7 +17,7 @@ from descend.graph.node import Array, Dim, Node, postorder, substitute
 from descend.graph.source import CONST, ROW_COUNT, input_node
 from descend.lean import dataclass
 
-__all__ = ["BLOCK", "COMBINED", "Split", "Sum", "Sweep", "combined", "in_tree", "split"]
+__all__ = ["BLOCK", "COMBINED", "Split", "Sum", "Sweep", "combined", "in_tree", "split", "subtrees"]
 
 BLOCK = 65_536
 """Rows of a block: long enough that what happens between blocks costs nothing."""
@@ -150,3 +150,24 @@ def in_tree(parts: Sequence[Any], join: Callable[[Any, Any], Any]) -> Any:
         pairs = [join(left[i], left[i + 1]) for i in range(0, len(left) - 1, 2)]
         left = pairs + left[len(left) - len(left) % 2 :]
     return left[0]
+
+
+def subtrees(first: int, end: int, count: int) -> list[tuple[int, int]]:
+    """The largest subtrees of the tree over `count` blocks that lie within some of them.
+
+    Returns:
+        the first block of each, and of how many it is, in order.
+
+    >>> subtrees(2, 9, 11), subtrees(8, 11, 11), subtrees(8, 11, 12)
+    ([(2, 2), (4, 4), (8, 1)], [(8, 3)], [(8, 2), (10, 1)])
+    """
+    found = []
+    while first < end:
+        length = 1
+        while first % (2 * length) == 0 and min(first + 2 * length, count) <= end and (
+            first + length < count
+        ):
+            length *= 2
+        found.append((first, min(length, end - first)))
+        first += length
+    return found

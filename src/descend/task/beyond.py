@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -13,11 +13,28 @@ from descend.lean import dataclass
 from descend.task.columns import ROW, SIGMA, TARGET, WEIGHT
 
 if TYPE_CHECKING:
-    from descend.data.streams.stream import Stream
+    from descend.data.streams.stream import Piece, Stream
 
-__all__ = ["Beyond"]
+__all__ = ["Beyond", "Workers", "chosen"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
+
+
+class Workers(Protocol):
+    """Other processes, which go through the rows of the source by themselves."""
+
+    def sums(
+        self, columns: Sequence[int], memory: Any, stage: int,
+        leaves: Callable[[int], bool] | None,
+    ) -> bool:  # fmt: skip
+        """Make one pass of a step: see `graph.program.SumsElsewhere`.
+
+        Args:
+            columns: of the source, in the program's order; -1 for the row's number.
+        """
+
+    def check(self, engine: str, notes: Sequence[str]) -> None:
+        """Refuse a program that runs by another engine than the native one, which says why."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +48,7 @@ class Beyond:
         mean, variance: of the targets. least_weight: of any row; 1 where they have none.
         n_dropped: rows that were left out. said: how it is read, in sentences.
         shuffles: whether batches are of rows that were shuffled within a window.
+        workers: other processes that go through the rows; None where this one does.
     """
 
     source: Stream
@@ -43,16 +61,16 @@ class Beyond:
     n_dropped: int = 0
     said: tuple[str, ...] = ()
     shuffles: bool = False
+    workers: Workers | None = None
+
+    def places(self, columns: Sequence[str]) -> list[int]:
+        """Where columns as the program calls them stand in the source; -1 for the row's number."""
+        own = [*self.source.names]
+        return [-1 if name == ROW else own.index(self.names[name]) for name in columns]
 
     def blocks(self, columns: Sequence[str]) -> Iterator[tuple[int, list[Array]]]:
         """Blocks of columns as the program calls them, the row's number among them."""
-        own = [*self.source.names]
-        where = [-1 if name == ROW else own.index(self.names[name]) for name in columns]
-        for piece in self.source.blocks():
-            ends = piece.first, piece.first + piece.rows
-            yield piece.first, [
-                np.arange(*ends, dtype=np.uint32) if i < 0 else piece.columns[i] for i in where
-            ]
+        yield from chosen(self.source.blocks(), self.places(columns))
 
     def windows(
         self, columns: Sequence[str], rows: int, drawn: Sequence[int] | None
@@ -109,3 +127,14 @@ class Beyond:
             parts.append(np.array([np.sum(column) for column in sums]))
         weight, first, second, level = map(float, combined(parts, "add"))
         return (second - first * first / weight) / self.n_rows, level / self.n_rows
+
+
+def chosen(
+    pieces: Iterable[Piece], columns: Sequence[int]
+) -> Iterator[tuple[int, list[Array]]]:
+    """Some columns of each piece, -1 for the row's number, with the number of its first row."""
+    for piece in pieces:
+        ends = piece.first, piece.first + piece.rows
+        yield piece.first, [
+            np.arange(*ends, dtype=np.uint32) if i < 0 else piece.columns[i] for i in columns
+        ]

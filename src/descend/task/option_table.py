@@ -281,6 +281,7 @@ TABLE: tuple[Option, ...] = (
     Option("scratch", "text", "fit", None, "fit predict", _DATA,
            "The directory for rows that can be read only once, or slowly, while they are gone "
            "through in passes."),
+    Option("on", "", "fit fit_many", foreign="client cluster"),
 
     Option("plot", "text", "", None, "fit minimize", _FILES,
            "Draw the result and the course of the descent into this file (.png, .svg, .pdf)."),

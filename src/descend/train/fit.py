@@ -47,7 +47,8 @@ def fit(
     progress: Progress | None = None, checkpoint: str | os.PathLike[str] | None = None,
     verbose: bool = False, record: Iterable[str] = (), metrics: Iterable[str] = (),
     accumulate: int = 1, ema: float | None = None, lr_factors: Any = None, engine: str = "native",
-    stream: bool | None = None, scratch: str | os.PathLike[str] | None = None, **unknown: Never,
+    stream: bool | None = None, scratch: str | os.PathLike[str] | None = None, on: Any = None,
+    **unknown: Never,
 ) -> Fit:  # fmt: skip
     """Fit a model to data by descending the gradient of a loss.
 
@@ -80,6 +81,7 @@ def fit(
         callback, progress, verbose: who is told of epochs. checkpoint: a file to resume from.
         record, metrics: what the history keeps besides: `"params"`, `"gradient"`; `"accuracy"`, ….
         stream: rows come in passes; else if memory is short. scratch: where copies of them go.
+        on: a client of Dask's, whose workers go through the rows of files.
         engine: `"interpreted"` does without native code. threads: how many work, for the same bits.
 
     Raises:
@@ -105,10 +107,9 @@ def _read(
         if beyond is not None:
             own = Reading(given["model"], given["x"], given["y"], options, beyond=beyond)
             return in_passes(own, beyond), _not_planned
-    elif options.stream or options.scratch is not None:
+    elif asked := [n for n in ("stream", "scratch", "on") if getattr(options, n)]:
         raise UsageError(
-            f"{'stream' if options.stream else 'scratch'} belongs to rows that come from a source, "
-            "and x holds them in memory",
+            f"{asked[0]} belongs to rows that come from a source, and x holds them in memory",
             remedy="leave it out, or give a file, a function that gives blocks, …",
         )
     own = Reading(given["model"], given["x"], given["y"], options).in_places()

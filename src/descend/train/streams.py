@@ -67,9 +67,17 @@ def read_source(given: Mapping[str, Any], options: Options) -> tuple[Mapping[str
     scratch = None if options.scratch is None else os.fspath(options.scratch)
     stream = open_stream(source, names, scratch=scratch)
     positive = {column: name == WEIGHT for name, column in weights.items()}
-    survey = stream.survey(options.missing, int(options.seed), SAMPLE, positive=positive)
+    workers = None
+    if options.on is not None:
+        from descend.cluster.passes import passes_of
+
+        workers = passes_of(options.on, stream, options)
+    survey = (workers or stream).survey(
+        options.missing, int(options.seed), SAMPLE, positive=positive
+    )
     judged = judge(stream)
     passes = judged.stream if options.stream is None else options.stream
+    passes = passes or workers is not None
     passes = passes and survey.n_rows > BLOCK  # one block is held in any case
     rows = survey.sample if passes else _whole(stream, survey.n_rows)
     own = {**given, **{name: rows[column] for name, column in weights.items()}}
@@ -85,7 +93,8 @@ def read_source(given: Mapping[str, Any], options: Options) -> tuple[Mapping[str
     names_of = {column_key(name): name for name in data} | {TARGET: target}
     names_of |= {key: weights[key] for key in (WEIGHT, SIGMA) if key in weights}
     said = (judged.said,) if judged.said and options.stream is None else ()
-    return own, _beyond(stream, survey, names_of, (*said, *stream.said))
+    beyond = _beyond(stream, survey, names_of, (*said, *stream.said))
+    return own, beyond if workers is None else replace(beyond, workers=workers)
 
 
 def _beyond(
@@ -207,7 +216,10 @@ def in_passes(own: Reading, beyond: Beyond) -> Descents:
         r._replace(beyond=beyond, n_dropped=beyond.n_dropped) for r in (job.rows, own.original)
     )
     job = own.job = replace(job, rows=rows, settings=settings, start=start, notes=notes)
-    return Descents(job, *job.build(), own.options.but(starts=None), rows, original)
+    built, fresh = job.build()
+    if beyond.workers is not None:
+        beyond.workers.check(built.engine, built.notes)
+    return Descents(job, built, fresh, own.options.but(starts=None), rows, original)
 
 
 def _from_sample(own: Reading) -> dict[str, Array]:

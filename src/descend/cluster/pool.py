@@ -1,0 +1,235 @@
+"""The workers of a Dask cluster: who they are, what they have in common, and work for them.
+
+A task that is lost with its worker is done again by another one, as Dask sees to; a task that ends
+worker after worker, and a cluster without workers, end in words.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from queue import Empty, SimpleQueue
+from typing import Any
+
+from distributed import CancelledError, KilledWorker, WorkerPlugin
+
+from descend.cluster.tasks import About, Done, Package, about, hold, let_go
+from descend.compile.native import Aim
+from descend.errors import DataError, DescendError, UsageError
+
+__all__ = ["Pool", "pool_of"]
+
+LOOK = 0.1  # seconds between two looks at the clock, Ctrl-C and the bar
+COUNTED = 2.0  # seconds between two looks at who is there
+PATIENCE = 60.0  # seconds for which a cluster may be without workers
+TASK = 1.0  # seconds that a task should take
+FIRST = 16  # blocks of a task whose speed is not known yet
+NAMES = {"numpy": "NumPy", "scipy": "SciPy"}
+SAME = "install the same versions on all machines"
+
+
+class Equipment(WorkerPlugin):  # type: ignore[misc]
+    """Brings a package to every worker, and to those that begin later."""
+
+    def __init__(self, key: str, package: Package) -> None:
+        self.name, self.key, self.package = key, key, package
+
+    def setup(self, worker: Any) -> None:  # noqa: ARG002
+        """The worker is there."""
+        hold(self.key, self.package)
+
+    def teardown(self, worker: Any) -> None:  # noqa: ARG002
+        """The package is not needed any more."""
+        let_go(self.key)
+
+
+class Pool:
+    """The workers of a client, all of the same versions.
+
+    Attributes:
+        client: of Dask's.
+        members: by their addresses, who they are. aim: a processor that all have in common.
+    """
+
+    def __init__(self, client: Any) -> None:
+        self.client = client
+        self.members: dict[str, About] = {}
+        self._sent: set[str] = set()
+        self.own = about()
+        self.look()
+        self.aim = common_aim([self.own, *self.members.values()])
+
+    def look(self) -> dict[str, int]:
+        """How many threads each worker has; those that are new are asked who they are."""
+        threads: dict[str, int] = self._threads()
+        new = [address for address in threads if address not in self.members]
+        if new:
+            found = self.client.run(about, workers=new, on_error="return")
+            for address, told in found.items():
+                self.members[address] = _checked(address, told, self.own)
+        return threads
+
+    def _threads(self) -> dict[str, int]:
+        begin = time.monotonic()
+        while True:
+            self._check_there()
+            found: dict[str, int] = dict(self.client.nthreads())
+            if found:
+                return found
+            if time.monotonic() - begin > PATIENCE:
+                raise _nobody(self.client)
+            time.sleep(LOOK)
+
+    def _check_there(self) -> None:
+        if self.client.status not in ("running", "connecting"):
+            raise UsageError(
+                f"the client given as on= is {self.client.status}", remedy="give one that runs"
+            )
+
+    def send(self, key: str, package: Package) -> None:
+        """Have a package on every worker, until `close`."""
+        if key not in self._sent:
+            self.client.register_plugin(Equipment(key, package))
+            self._sent.add(key)
+
+    def close(self) -> None:
+        """Let go what was sent."""
+        for key in self._sent:
+            with suppress(Exception):  # a cluster that is gone has let it go
+                self.client.unregister_worker_plugin(key)
+        self._sent.clear()
+
+    def each(
+        self, function: Callable[..., Done], tasks: Sequence[tuple[Any, ...]],
+        taken: Callable[[int, Done], bool | None],
+    ) -> bool:  # fmt: skip
+        """Have a function called on the workers with each of these arguments.
+
+        Args:
+            taken: is given each result with the task's number, as they come; from time to time it
+                is called with −1. Where it returns True, the rest is cancelled.
+
+        Returns:
+            whether all was done.
+        """
+        threads = self.look()
+        seats = [address for address, count in threads.items() for _ in range(count)]
+        mark, ready = uuid.uuid4().hex, SimpleQueue[int]()
+        futures = [
+            self.client.submit(
+                function, *args, key=f"descend-{function.__name__}-{mark}-{i}", pure=False,
+                workers=[seats[i * len(seats) // len(tasks)]], allow_other_workers=True,
+            )
+            for i, args in enumerate(tasks)
+        ]  # fmt: skip
+        for i, future in enumerate(futures):
+            future.add_done_callback(lambda _, i=i: ready.put(i))
+        try:
+            return self._gathered(futures, ready, taken)
+        finally:
+            with suppress(Exception):  # whatever has gone wrong is told already
+                self.client.cancel([f for f in futures if not f.done()], force=True)
+
+    def _gathered(
+        self, futures: list[Any], ready: SimpleQueue[int], taken: Callable[[int, Any], bool | None]
+    ) -> bool:
+        left, counted = len(futures), time.monotonic()
+        while left:
+            try:
+                number = ready.get(timeout=LOOK)
+            except Empty:
+                if taken(-1, None):
+                    return False
+                if time.monotonic() - counted > COUNTED:
+                    self._threads()
+                    counted = time.monotonic()
+                continue
+            if taken(number, self._result(futures[number])):
+                return False
+            left -= 1
+        return True
+
+    def _result(self, future: Any) -> Any:
+        """What a task has come to, or has raised."""
+        try:
+            return future.result()
+        except KilledWorker as error:
+            raise DataError(
+                f"a task has ended the worker that it ran on {error.allowed_failures + 1} times, "
+                f"at last {error.last_worker.address}",
+                remedy="look into the logs of that worker: often it has not memory enough for one "
+                "task on each of its threads",
+            ) from None
+        except CancelledError:
+            self._check_there()
+            raise UsageError(
+                "the tasks of the fit were cancelled", remedy="leave them alone while it runs"
+            ) from None
+        except DescendError as error:
+            raise error from None
+
+
+def pool_of(client: Any) -> Pool:
+    """The workers of a client.
+
+    Raises:
+        UsageError: it is no client of Dask's, or its workers have other versions.
+    """
+    if not all(hasattr(client, name) for name in ("submit", "run", "nthreads")):
+        raise UsageError(
+            f"on={client!r} is no client of Dask's",
+            remedy="give one: on=distributed.Client(…)",
+        )
+    if client.asynchronous:
+        raise UsageError(
+            "the client given as on= is asynchronous", remedy="give distributed.Client(…) as it is"
+        )
+    return Pool(client)
+
+
+def _nobody(client: Any) -> UsageError:
+    return UsageError(
+        f"the cluster at {client.scheduler.address} has had no worker for {PATIENCE:.0f} s",
+        remedy="start one: dask worker ADDRESS",
+    )
+
+
+def _checked(address: str, told: Any, own: About) -> About:
+    """Who a worker is, if it may take part."""
+    if isinstance(told, ImportError):
+        raise UsageError(
+            f"the worker {address} has no descend that can be used: {told}", remedy=SAME
+        )
+    if isinstance(told, Exception):
+        raise told
+    assert isinstance(told, About)
+    for name, version in own.versions.items():
+        other = told.versions.get(name, "none")
+        if other != version:
+            called = NAMES.get(name, name)
+            raise UsageError(
+                f"the worker {address} on {told.host} has {called} {other}, and this process has "
+                f"{version}", remedy=SAME,
+            )  # fmt: skip
+    if told.triple != own.triple:
+        raise UsageError(
+            f"the worker {address} on {told.host} is {told.triple}, and this process {own.triple}: "
+            "one object code cannot serve both",
+            remedy="start the fit from a machine like those of the workers",
+        )
+    return told
+
+
+def common_aim(members: Sequence[About]) -> Aim | None:
+    """A processor that can do what all can; None where they are the same."""
+    first = members[0]
+    if all(m.cpu == first.cpu and m.features == first.features for m in members):
+        return None
+    same = all(m.cpu == first.cpu for m in members)
+    known = dict.fromkeys(itertools.chain.from_iterable(m.features for m in members))
+    can = {name: all(m.features.get(name, False) for m in members) for name in known}
+    cpu = first.cpu if same else first.triple.partition("-")[0].replace("_", "-")
+    return Aim(cpu, ",".join(("+" if on else "-") + name for name, on in can.items()))

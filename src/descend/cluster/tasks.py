@@ -1,0 +1,249 @@
+"""What runs on a worker: it is told by arguments alone, and gives back arrays and numbers.
+
+Neither a graph's compiler nor a function of the user's is needed here. What several tasks share,
+object code and open files, is kept in the process.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+import platform
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from importlib import metadata
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+
+from descend.compile.native import Loaded, host, load_object
+from descend.compile.pieces import PassMemory, PassOrder
+from descend.data.read import open_table
+from descend.data.streams.opened import open_stream
+from descend.data.streams.stream import Stream, mark
+from descend.data.streams.survey import Surveyor, SurveyPart
+from descend.data.table import ReadAgain
+from descend.errors import DataError, InternalError
+from descend.task.beyond import chosen
+
+__all__ = [
+    "About", "Done", "Package", "Place", "about", "files_of", "hold", "let_go", "sums", "survey",
+]  # fmt: skip
+
+Array = np.ndarray[Any, np.dtype[Any]]
+T = TypeVar("T")
+ARRIVES = 30.0  # seconds in which a package that was sent to all workers must be there
+MOST_OPEN = 8  # sources that are kept open
+
+
+class About(NamedTuple):
+    """A process that takes part.
+
+    Attributes:
+        host: its machine. versions: of what decides the numbers.
+        triple, cpu, features: of its processor, as LLVM calls them.
+    """
+
+    host: str
+    versions: Mapping[str, str]
+    triple: str
+    cpu: str
+    features: Mapping[str, bool]
+
+
+class Place(NamedTuple):
+    """A source that every worker can open by itself.
+
+    Attributes:
+        path: absolute, perhaps a pattern. names: of the columns.
+        files: each with its size in bytes.
+    """
+
+    path: str
+    names: tuple[str, ...]
+    files: tuple[tuple[str, int], ...]
+
+
+class Package(NamedTuple):
+    """What is sent to each worker once: object code, and what its caller must know."""
+
+    image: bytes
+    order: Any
+
+
+class Done(NamedTuple):
+    """What a task has come to, and how many seconds of work it was."""
+
+    seconds: float
+    found: Any
+
+
+# --- the process
+
+
+def about() -> About:
+    """This process."""
+    versions = {
+        name: metadata.version(name) for name in ("numpy", "scipy", "llvmlite")
+    }
+    python = ".".join(platform.python_version_tuple()[:2])
+    versions = {"descend": _sources(), "Python": python, **versions}
+    return About(socket.gethostname(), versions, *host())
+
+
+@functools.cache
+def _sources() -> str:
+    """The version of descend, and a digest of its sources."""
+    found = hashlib.blake2b(digest_size=4)
+    folder = Path(__file__).resolve().parent.parent
+    for path in sorted(folder.rglob("*.py")):
+        found.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes())
+    with suppress(metadata.PackageNotFoundError):
+        return f"{metadata.version('descend')} (sources {found.hexdigest()})"
+    return f"(sources {found.hexdigest()})"
+
+
+def files_of(path: str) -> tuple[tuple[str, int], ...]:
+    """The files that a path names as this process sees them, each with its size."""
+    table = open_table(path)
+    try:
+        return tuple((os.path.abspath(file), os.path.getsize(file)) for file in table.files)
+    finally:
+        table.close()
+
+
+_lock = threading.RLock()
+_packages: dict[str, Package] = {}
+_loaded: dict[str, Loaded] = {}
+_free: dict[str, list[Any]] = {}  # memories by their package, streams by their place
+
+
+def hold(key: str, package: Package) -> None:
+    """Keep a package until it is let go."""
+    with _lock:
+        _packages[key] = package
+
+
+def let_go(key: str) -> None:
+    """Forget a package and what was made of it."""
+    with _lock:
+        for table in (_packages, _loaded, _free):
+            table.pop(key, None)  # type: ignore[attr-defined]
+
+
+def _package(key: str) -> Package:
+    """A package, which may still be on its way to a worker that has just begun."""
+    until = time.monotonic() + ARRIVES
+    while key not in _packages:
+        if time.monotonic() > until:
+            raise InternalError("the compiled program has not reached the worker")
+        time.sleep(0.01)
+    return _packages[key]
+
+
+def _code(key: str, package: Package) -> Loaded:
+    """Its machine code, loaded once."""
+    with _lock:
+        if key not in _loaded:
+            _loaded[key] = load_object(package.image)
+        return _loaded[key]
+
+
+@contextmanager
+def _one_of(key: str, make: Callable[[], T]) -> Iterator[T]:
+    """Something that one task at a time works with: one that is free, or a new one."""
+    with _lock:
+        free = _free.setdefault(key, [])
+        found = free.pop() if free else None
+    thing = make() if found is None else found
+    yield thing
+    with _lock:  # after an error it is left to be closed
+        if key in _free:
+            _free[key].append(thing)
+
+
+# --- rows
+
+
+def _opened(place: Place) -> Stream:
+    try:
+        found = files_of(place.path)
+    except DataError:
+        found = ()
+    if found != place.files:
+        raise DataError(
+            f'"{place.path}" is another file on {socket.gethostname()} than where the fit began',
+            remedy="give a path at which every worker finds the same file, and leave it alone",
+        )
+    return open_stream(place.path, place.names)
+
+
+@contextmanager
+def _stream(place: Place) -> Iterator[Stream]:
+    key = f"stream {place}"
+    with _lock:
+        others = [k for k in _free if k.startswith("stream ") and k != key]
+        for old in others[: max(0, len(others) - MOST_OPEN)]:
+            for stream in _free.pop(old):
+                stream.close()
+    with _one_of(key, lambda: _opened(place)) as stream:
+        yield stream
+
+
+def _again(work: Callable[[], T]) -> Done:
+    """The work, anew where a file turned out to be written otherwise than it began."""
+    begin = time.perf_counter()
+    while True:
+        try:
+            found = work()
+            return Done(time.perf_counter() - begin, found)
+        except ReadAgain:
+            continue
+
+
+def survey(
+    place: Place, first: int, end: int | None, seed: int, most: int,
+    positive: Mapping[str, bool],
+) -> Done:  # fmt: skip
+    """The part of a survey that falls to some blocks, and their marks."""
+
+    def work() -> tuple[SurveyPart, list[bytes]]:
+        with _stream(place) as stream:
+            marks: list[bytes] = []
+            surveyor: Surveyor | None = None
+            for piece in stream.part(first, end):
+                if surveyor is None:
+                    surveyor = Surveyor(place.names, seed, most, positive, piece.first)
+                surveyor.take(piece.columns, 0)
+                marks.append(mark(piece.columns))
+            if surveyor is None:
+                surveyor = Surveyor(place.names, seed, most, positive, 0)
+            return surveyor.part(), marks
+
+    return _again(work)
+
+
+def sums(
+    key: str, place: Place, columns: Sequence[int], blocks: tuple[int, int],
+    marks: Sequence[bytes], values: Sequence[Array],
+) -> Done:  # fmt: skip
+    """What some blocks of rows come to, in a pass of a compiled program.
+
+    Args:
+        columns: of the source, in the program's order; -1 for the row's number.
+    """
+
+    def work() -> list[list[Array]]:
+        package = _package(key)
+        order: PassOrder = package.order
+        loaded = _code(key, package)
+        with _stream(place) as stream, _one_of(key, lambda: PassMemory(loaded, order)) as memory:
+            pieces = stream.part(*blocks, marks)
+            return memory.sums(values, blocks, chosen(pieces, columns))
+
+    return _again(work)
