@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from descend.cluster.pool import FIRST, TASK, Pool, pool_of
-from descend.cluster.tasks import Done, Package, Place, files_of, sums, survey
+from descend.cluster.graphs import written
+from descend.cluster.pool import FIRST, TASK, Pool
+from descend.cluster.tasks import Done, Package, Place, files_of, sums, survey, values
 from descend.compile.memory import ProgramMemory
 from descend.compile.pieces import order_of, take, values_of
 from descend.data.streams.source import FileSource
@@ -23,6 +24,7 @@ from descend.data.streams.stream import Stream
 from descend.data.streams.survey import Survey, Surveyor
 from descend.errors import DataError, UsageError
 from descend.graph.blocks import BLOCK
+from descend.graph.node import Node
 from descend.task.options import Options
 
 __all__ = ["Passes", "passes_of"]
@@ -115,11 +117,11 @@ class Passes:
         mark.update(repr(order).encode())
         key = f"descend {mark.hexdigest()}"
         self.pool.send(key, Package(image, order))
-        values = [np.array(v) for v in values_of(memory, order)]
+        given = [np.array(v) for v in values_of(memory, order)]
         parts = self.ranges(key, -(-memory.bound.n_rows // BLOCK))
         marks = self.stream.marks
         tasks = [
-            (key, self.place, columns, part, marks[slice(*part)], values) for part in parts
+            (key, self.place, columns, part, marks[slice(*part)], given) for part in parts
         ]
 
         def taken(number: int, found: Any) -> None:
@@ -130,6 +132,28 @@ class Passes:
 
         return self._each(key, sums, parts, tasks, taken, told)
 
+    def folded(
+        self, nodes: Sequence[Node], known: Mapping[Node, Array], columns: Sequence[Node],
+        places: Sequence[int], n_rows: int, fold: Callable[[list[Array]], Any],
+    ) -> list[Any] | None:  # fmt: skip
+        """As of `task.beyond.Workers`."""
+        if self.pool.client.status != "running":
+            return None  # a fit is asked for what is left when its client is closed
+        graph = written(nodes, [*known, *columns])
+        mark = hashlib.blake2b(repr(graph).encode(), digest_size=8)
+        for array in graph.arrays:
+            mark.update(array.tobytes())
+        key = f"descend {mark.hexdigest()}"
+        self.pool.send(key, Package(b"", graph))
+        parts = self.ranges(key, -(-n_rows // BLOCK))
+        marks, given = self.stream.marks, [np.asarray(v) for v in known.values()]
+        tasks = [
+            (key, self.place, places, part, marks[slice(*part)], given, fold) for part in parts
+        ]
+        found: dict[int, Any] = {}
+        self._each(key, values, parts, tasks, found.__setitem__, None)
+        return [value for number in range(len(parts)) for value in found[number]]
+
     def check(self, engine: str, notes: Sequence[str]) -> None:
         """As of `task.beyond.Workers`."""
         if engine != "native":
@@ -138,10 +162,6 @@ class Passes:
                 f"workers run compiled programs alone, and this one is interpreted ({why})",
                 remedy="leave out on, or write the model with functions that are compiled",
             )
-
-    def close(self) -> None:
-        """Nothing more is asked."""
-        self.pool.close()
 
 
 def _refuse(options: Options) -> None:
@@ -164,8 +184,8 @@ def _refuse(options: Options) -> None:
         )
 
 
-def passes_of(client: Any, stream: Stream, options: Options) -> Passes:
-    """The workers of a client, for a source that all of them can open.
+def passes_of(pool: Pool, stream: Stream, options: Options) -> Passes:
+    """The workers of a pool, for a source that all of them can open.
 
     Raises:
         UsageError: the source can be read in this process alone; the workers do not suit.
@@ -180,10 +200,9 @@ def passes_of(client: Any, stream: Stream, options: Options) -> Passes:
             remedy="write them to Parquet files in a folder that all machines see, and name these; "
             "or leave out on",
         )
-    pool = pool_of(client)
     path = os.path.abspath(source.path)
     place = Place(path, tuple(stream.names), files_of(path))
-    found = client.run(files_of, path, on_error="return")
+    found = pool.client.run(files_of, path, on_error="return")
     blind = [address for address, seen in found.items() if seen != place.files]
     if blind:
         told = ", ".join(f"{a} on {pool.members[a].host}" for a in blind[:5] if a in pool.members)

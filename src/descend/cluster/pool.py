@@ -9,23 +9,25 @@ from __future__ import annotations
 import itertools
 import time
 import uuid
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from queue import Empty, SimpleQueue
 from typing import Any
 
 from distributed import CancelledError, KilledWorker, WorkerPlugin
 
 from descend.cluster.tasks import About, Done, Package, about, hold, let_go
-from descend.compile.native import Aim
+from descend.compile.native import Aim, aimed
 from descend.errors import DataError, DescendError, UsageError
 
-__all__ = ["Pool", "pool_of"]
+__all__ = ["FIRST", "TASK", "Pool", "at_work"]
 
 LOOK = 0.1  # seconds between two looks at the clock, Ctrl-C and the bar
 COUNTED = 2.0  # seconds between two looks at who is there
 PATIENCE = 60.0  # seconds for which a cluster may be without workers
 TASK = 1.0  # seconds that a task should take
+AT_ONCE = 3  # tasks of each thread that are handed over
 FIRST = 16  # blocks of a task whose speed is not known yet
 NAMES = {"numpy": "NumPy", "scipy": "SciPy"}
 SAME = "install the same versions on all machines"
@@ -58,6 +60,7 @@ class Pool:
         self.client = client
         self.members: dict[str, About] = {}
         self._sent: set[str] = set()
+        self._closed = False
         self.own = about()
         self.look()
         self.aim = common_aim([self.own, *self.members.values()])
@@ -96,7 +99,8 @@ class Pool:
             self._sent.add(key)
 
     def close(self) -> None:
-        """Let go what was sent."""
+        """Let go what was sent; what is sent later is let go after its tasks."""
+        self._closed = True
         for key in self._sent:
             with suppress(Exception):  # a cluster that is gone has let it go
                 self.client.unregister_worker_plugin(key)
@@ -118,26 +122,36 @@ class Pool:
         threads = self.look()
         seats = [address for address, count in threads.items() for _ in range(count)]
         mark, ready = uuid.uuid4().hex, SimpleQueue[int]()
-        futures = [
-            self.client.submit(
-                function, *args, key=f"descend-{function.__name__}-{mark}-{i}", pure=False,
-                workers=[seats[i * len(seats) // len(tasks)]], allow_other_workers=True,
-            )
-            for i, args in enumerate(tasks)
-        ]  # fmt: skip
-        for i, future in enumerate(futures):
-            future.add_done_callback(lambda _, i=i: ready.put(i))
+        futures: dict[int, Any] = {}
+
+        def submit(number: int) -> None:
+            futures[number] = future = self.client.submit(
+                function, *tasks[number], key=f"descend-{function.__name__}-{mark}-{number}",
+                workers=[seats[number * len(seats) // len(tasks)]], allow_other_workers=True,
+                pure=False,
+            )  # fmt: skip
+            future.add_done_callback(lambda _: ready.put(number))
+
+        # Of each worker's own tasks some at a time: those of one worker follow one another.
+        turns = sorted(range(len(tasks)), key=lambda i: (i * len(seats) % len(tasks), i))
+        waiting = deque(turns)
         try:
-            return self._gathered(futures, ready, taken)
+            while waiting and len(futures) < AT_ONCE * len(seats):
+                submit(waiting.popleft())
+            return self._gathered(futures, ready, taken, waiting, submit)
         finally:
             with suppress(Exception):  # whatever has gone wrong is told already
-                self.client.cancel([f for f in futures if not f.done()], force=True)
+                self.client.cancel([*futures.values()], force=True)
+            if self._closed:
+                self.close()
 
     def _gathered(
-        self, futures: list[Any], ready: SimpleQueue[int], taken: Callable[[int, Any], bool | None]
-    ) -> bool:
-        left, counted = len(futures), time.monotonic()
-        while left:
+        self, futures: dict[int, Any], ready: SimpleQueue[int],
+        taken: Callable[[int, Any], bool | None], waiting: deque[int],
+        submit: Callable[[int], None],
+    ) -> bool:  # fmt: skip
+        counted = time.monotonic()
+        while futures:
             try:
                 number = ready.get(timeout=LOOK)
             except Empty:
@@ -147,9 +161,11 @@ class Pool:
                     self._threads()
                     counted = time.monotonic()
                 continue
-            if taken(number, self._result(futures[number])):
+            found = self._result(futures.pop(number))
+            if waiting:
+                submit(waiting.popleft())
+            if taken(number, found):
                 return False
-            left -= 1
         return True
 
     def _result(self, future: Any) -> Any:
@@ -172,8 +188,9 @@ class Pool:
             raise error from None
 
 
-def pool_of(client: Any) -> Pool:
-    """The workers of a client.
+@contextmanager
+def at_work(client: Any) -> Iterator[Pool]:
+    """The workers of a client; code is made for the processor that all of them have in common.
 
     Raises:
         UsageError: it is no client of Dask's, or its workers have other versions.
@@ -187,7 +204,12 @@ def pool_of(client: Any) -> Pool:
         raise UsageError(
             "the client given as on= is asynchronous", remedy="give distributed.Client(…) as it is"
         )
-    return Pool(client)
+    pool = Pool(client)
+    with aimed(pool.aim):
+        try:
+            yield pool
+        finally:
+            pool.close()
 
 
 def _nobody(client: Any) -> UsageError:

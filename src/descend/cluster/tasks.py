@@ -21,6 +21,8 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
+from descend.cluster.graphs import prepared
+from descend.compile.many_pieces import Some, run_some
 from descend.compile.native import Loaded, host, load_object
 from descend.compile.pieces import PassMemory, PassOrder
 from descend.data.read import open_table
@@ -32,7 +34,8 @@ from descend.errors import DataError, InternalError
 from descend.task.beyond import chosen
 
 __all__ = [
-    "About", "Done", "Package", "Place", "about", "files_of", "hold", "let_go", "sums", "survey",
+    "About", "Done", "Package", "Place", "about", "files_of", "fits", "hold", "let_go", "sums", "survey",
+    "values",
 ]  # fmt: skip
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -70,7 +73,7 @@ class Place(NamedTuple):
 
 
 class Package(NamedTuple):
-    """What is sent to each worker once: object code, and what its caller must know."""
+    """What is sent to each worker once: object code, and what its caller must know; or a graph."""
 
     image: bytes
     order: Any
@@ -206,6 +209,13 @@ def _again(work: Callable[[], T]) -> Done:
             continue
 
 
+def fits(key: str, some: Some) -> Done:
+    """Some of many fits: see `compile.many_pieces`."""
+    package, begin = _package(key), time.perf_counter()
+    found = run_some(_code(key, package), package.order, some)
+    return Done(time.perf_counter() - begin, found)
+
+
 def survey(
     place: Place, first: int, end: int | None, seed: int, most: int,
     positive: Mapping[str, bool],
@@ -224,6 +234,29 @@ def survey(
             if surveyor is None:
                 surveyor = Surveyor(place.names, seed, most, positive, 0)
             return surveyor.part(), marks
+
+    return _again(work)
+
+
+def values(
+    key: str, place: Place, columns: Sequence[int], blocks: tuple[int, int],
+    marks: Sequence[bytes], known: Sequence[Array], fold: Callable[[list[Array]], Any],
+) -> Done:  # fmt: skip
+    """What is made of the values of a graph at each of some blocks of rows.
+
+    Args:
+        known: the inputs that are no columns; `columns` as of `sums`.
+    """
+
+    def work() -> list[Any]:
+        package = _package(key)
+        found = []
+        with _stream(place) as stream, _one_of(key, lambda: prepared(package.order)) as graph:
+            evaluate, rows = graph
+            for _, block in chosen(stream.part(*blocks, marks), columns):
+                with np.errstate(all="ignore"):
+                    found.append(fold(evaluate([*known, *block], {rows: len(block[0])})))
+        return found
 
     return _again(work)
 

@@ -397,7 +397,7 @@ class Job(Seeker):
             if self.space is not None:
                 changed = self.space.completed({**leaves, **changed})
             values = {**known, **{built.model.leaves[n]: a for n, a in changed.items()}}
-            (value,) = totals(parted, values, columns, rows, beyond.n_rows, beyond.blocks)
+            (value,) = totals(parted, values, columns, rows, beyond.n_rows, beyond.blocks, beyond)
             return float(value)
 
         return loss

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from descend.graph.blocks import BLOCK, combined
+from descend.graph.node import Node
 from descend.lean import dataclass
 from descend.task.columns import ROW, SIGMA, TARGET, WEIGHT
 
@@ -31,6 +32,16 @@ class Workers(Protocol):
 
         Args:
             columns: of the source, in the program's order; -1 for the row's number.
+        """
+
+    def folded(
+        self, nodes: Sequence[Node], known: Mapping[Node, Array], columns: Sequence[Node],
+        places: Sequence[int], n_rows: int, fold: Callable[[list[Array]], Any],
+    ) -> list[Any] | None:  # fmt: skip
+        """What is made of the values of nodes at each block: see `run.passes.folded`.
+
+        Returns:
+            None where the workers cannot do it, or are gone.
         """
 
     def check(self, engine: str, notes: Sequence[str]) -> None:

@@ -91,7 +91,12 @@ def fit(
     12.0
     """
     given = locals()
-    return walked(values_of(given), PLANS, _clear, finish, _read, given)
+    if on is None:
+        return walked(values_of(given), PLANS, _clear, finish, _read, given)
+    from descend.cluster.pool import at_work
+
+    with at_work(on) as pool:
+        return walked(None, PLANS, _clear, finish, _read, given | {"on": pool})
 
 
 def _read(

@@ -30,6 +30,7 @@ from descend.run.indices import check_many, warn_of_many
 from descend.run.many_candidates import found_starts, with_ready_guesses
 from descend.run.many_drive import ManyDrive
 from descend.run.many_job import CONVERGED, ManyJob, among
+from descend.run.threads import Share, run_many
 from descend.show.progress import Progress
 from descend.task.datasets import ManyData, ManyMissing, read_many, without_missing
 from descend.task.declared import problem_of
@@ -56,7 +57,7 @@ def fit_many(
     missing: ManyMissing = "skip", covariance: bool = False, constants: Any = None,
     params: Iterable[str] | None = None, likelihood: bool = False, threads: int | None = None,
     seed: int = 0,
-    starts: int | None = None, progress: Progress | None = None, **unknown: Never,
+    starts: int | None = None, progress: Progress | None = None, on: Any = None, **unknown: Never,
 ) -> ManyFits:  # fmt: skip
     """Fit one model to many datasets, each by itself, as one compiled program.
 
@@ -87,6 +88,7 @@ def fit_many(
         starts: from how many starts each fit descends; the best is kept. Where it is not said, one,
             and more for those fits that fail (or, without a start, look wrong), as in `fit`.
         progress: who is told how many fits are done.
+        on: a client of Dask's, whose workers do the fits.
 
     Raises:
         UsageError: something that cannot be meant, with what to do instead.
@@ -100,7 +102,13 @@ def fit_many(
     >>> fits.params["k"].round(9), fits.success
     (array([1., 2., 3.]), array([ True,  True,  True]))
     """
-    return _Many(model, x, y, read_options("fit_many", locals())).result()
+    given = locals()
+    if on is None:
+        return _Many(model, x, y, read_options("fit_many", given)).result()
+    from descend.cluster.pool import at_work
+
+    with at_work(on) as pool:
+        return _Many(model, x, y, read_options("fit_many", given | {"on": pool})).result()
 
 
 class _Many:
@@ -145,7 +153,7 @@ class _Many:
             self.job.refuse_coupling()
         self.drive = ManyDrive(
             self._optimizer(), options.optimizer is not None, int(options.max_iter),
-            options.threads, data.n_fits,
+            options.threads, data.n_fits, _runs(options.on),
         )  # fmt: skip
         self.searched = np.zeros(data.n_fits, np.int64)
         if start.sample.missing:
@@ -254,6 +262,15 @@ class _Many:
         own = self.drive.ready(job, most)
         self.drive.descend(own, None, most)
         return Made(own.built, own.arrays, searched, self.drive.stopped)
+
+
+def _runs(pool: Any) -> Callable[..., Share]:
+    """What runs fits: threads of this process, or the workers of a cluster."""
+    if pool is None:
+        return run_many
+    from descend.cluster.many import Spread
+
+    return Spread(pool)
 
 
 def _refuse_missing(data: ManyData) -> None:
