@@ -202,7 +202,7 @@ def passes_of(pool: Pool, stream: Stream, options: Options) -> Passes:
         )
     path = os.path.abspath(source.path)
     place = Place(path, tuple(stream.names), files_of(path))
-    found = pool.client.run(files_of, path, on_error="return")
+    found = pool.asked(files_of, [*pool.look()], path)
     blind = [address for address, seen in found.items() if seen != place.files]
     if blind:
         told = ", ".join(f"{a} on {pool.members[a].host}" for a in blind[:5] if a in pool.members)

@@ -16,6 +16,7 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 from distributed import CancelledError, KilledWorker, WorkerPlugin
+from distributed.comm import CommClosedError
 
 from descend.cluster.tasks import About, Done, Package, about, hold, let_go
 from descend.compile.native import Aim, aimed
@@ -29,6 +30,9 @@ PATIENCE = 60.0  # seconds for which a cluster may be without workers
 TASK = 1.0  # seconds that a task should take
 AT_ONCE = 3  # tasks of each thread that are handed over
 FIRST = 16  # blocks of a task whose speed is not known yet
+GONE = (CommClosedError, TimeoutError, ConnectionError)
+"""What is raised where a worker dies while it is spoken to."""
+PAUSES = (0.1, 0.5, 2.0)  # seconds between attempts to reach all workers
 NAMES = {"numpy": "NumPy", "scipy": "SciPy"}
 SAME = "install the same versions on all machines"
 
@@ -69,11 +73,16 @@ class Pool:
         """How many threads each worker has; those that are new are asked who they are."""
         threads: dict[str, int] = self._threads()
         new = [address for address in threads if address not in self.members]
-        if new:
-            found = self.client.run(about, workers=new, on_error="return")
-            for address, told in found.items():
-                self.members[address] = _checked(address, told, self.own)
+        for address, told in self.asked(about, new).items():
+            self.members[address] = _checked(address, told, self.own)
         return threads
+
+    def asked(self, function: Callable[..., Any], workers: Sequence[str], *args: Any) -> Any:
+        """What a function gives or raises on each of some workers that have not died meanwhile."""
+        if not workers:
+            return {}
+        told = self.client.run(function, *args, workers=[*workers], on_error="return")
+        return {a: found for a, found in told.items() if not isinstance(found, GONE)}
 
     def _threads(self) -> dict[str, int]:
         begin = time.monotonic()
@@ -95,7 +104,11 @@ class Pool:
     def send(self, key: str, package: Package) -> None:
         """Have a package on every worker, until `close`."""
         if key not in self._sent:
-            self.client.register_plugin(Equipment(key, package))
+            for pause in PAUSES:
+                with suppress(*GONE):  # one that died is sent it when it begins again
+                    self.client.register_plugin(Equipment(key, package))
+                    break
+                time.sleep(pause)
             self._sent.add(key)
 
     def close(self) -> None:
@@ -140,8 +153,9 @@ class Pool:
                 submit(waiting.popleft())
             return self._gathered(futures, ready, taken, waiting, submit)
         finally:
-            with suppress(Exception):  # whatever has gone wrong is told already
-                self.client.cancel([*futures.values()], force=True)
+            if futures:
+                with suppress(Exception):  # whatever has gone wrong is told already
+                    self.client.cancel([*futures.values()], force=True)
             if self._closed:
                 self.close()
 
@@ -253,5 +267,6 @@ def common_aim(members: Sequence[About]) -> Aim | None:
     same = all(m.cpu == first.cpu for m in members)
     known = dict.fromkeys(itertools.chain.from_iterable(m.features for m in members))
     can = {name: all(m.features.get(name, False) for m in members) for name in known}
-    cpu = first.cpu if same else first.triple.partition("-")[0].replace("_", "-")
+    arch = first.triple.partition("-")[0]
+    cpu = first.cpu if same else {"x86_64": "x86-64"}.get(arch, "generic")
     return Aim(cpu, ",".join(("+" if on else "-") + name for name, on in can.items()))
