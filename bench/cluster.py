@@ -61,8 +61,9 @@ def timed(work: Callable[[], Any]) -> float:
 
 def kills(path: str, wanted: int) -> int:
     """Fits while workers are killed at random moments; returns how many fits had other bits."""
-    import descend
     from distributed import Client
+
+    import descend
 
     def fit(**how: Any) -> Any:
         return descend.fit(FORMULA, path, start=START, **how)
@@ -110,8 +111,9 @@ def kills(path: str, wanted: int) -> int:
 
 def speed(path: str) -> dict[str, float]:
     """Seconds of a descent in one process, and on one and two workers."""
-    import descend
     from distributed import Client
+
+    import descend
 
     def fit(**how: Any) -> Any:
         return descend.fit(HEAVY, path, start=BEGIN, epochs=EPOCHS, **how)
@@ -124,34 +126,20 @@ def speed(path: str) -> dict[str, float]:
         with cluster_of(count) as cluster, Client(cluster) as client:
             fit(on=client)
             name = f"{count} worker{'s' * (count > 1)}"
-            found[name] = timed(lambda: made.append(fit(on=client)))  # noqa: B023
+            found[name] = timed(lambda: made.append(fit(on=client)))
     same = all(fit.params == made[0].params for fit in made)
     print("the same bits" if same else "OTHER BITS")
     return found
 
 
-def sleeping(seconds: float) -> Callable[[], None]:
-    """What makes the tasks of a worker sleep for so long instead of computing."""
-
-    def patch() -> None:
-        from descend.cluster import tasks
-
-        def asleep(work: Any) -> Any:
-            time.sleep(seconds)
-            return tasks.Done(seconds, work())
-
-        tasks._again = asleep
-
-    return patch
-
-
 def overheads() -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
     """(measurements, 3) seconds of work by the workers, tasks, bytes; and the seconds of each."""
-    from descend.cluster.pool import Pool
-    from descend.cluster.tasks import Done
     from distributed import Client
 
-    def work(seconds: float, given: Any) -> Any:
+    from descend.cluster.pool import Pool
+    from descend.cluster.tasks import Done
+
+    def work(_key: str, _sent: None, seconds: float, given: Any) -> Any:
         time.sleep(seconds)
         return Done(seconds, given)
 
@@ -162,9 +150,13 @@ def overheads() -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
             for each, seconds, size in ((8, 0.2, 8), (2, 1.0, 8), (40, 0.02, 8), (4, 0.0, 4 << 20)):
                 given = np.zeros(size, np.uint8)
                 tasks = [(seconds, given)] * (each * count)
-                pool.each(work, tasks, lambda _number, _done: None)
+
+                def go(tasks: Any = tasks, pool: Any = pool) -> None:
+                    pool.each(work, "sleep", None, tasks, lambda _number, _done: None)
+
+                go()
                 rows.append([each * seconds, each * count, 2.0 * size * each * count])
-                took.append(timed(lambda: pool.each(work, tasks, lambda _n, _d: None)))  # noqa: B023
+                took.append(timed(go))
     return np.array(rows), np.array(took)
 
 
@@ -196,7 +188,8 @@ def main() -> int:
             return int(kills(path, given.kills) > 0)
         found = speed(path)
     for name, seconds in found.items():
-        print(f"{name:12} {seconds:6.2f} s  {found['one process'] / seconds:5.2f} times one process")
+        times = found["one process"] / seconds
+        print(f"{name:12} {seconds:6.2f} s  {times:5.2f} times one process")
     cost = model()
     print(
         f"overhead {1e3 * cost['overhead']:.2f} ms a task, {cost['bandwidth'] / 1e6:.0f} MB/s, "

@@ -60,6 +60,11 @@ def fit(table: Text, formula: Text, /, **given: Any) -> int:
     told = Told(given)
     if "cluster" not in given:
         return fitted(table, formula, given, told)
+    if given.get("shared"):
+        raise UsageError(
+            "--shared fits all groups together in one process, and --cluster has several",
+            remedy="leave out --cluster, or --shared",
+        )
     from descend.cli.clusters import workers_at
 
     with workers_at(given["cluster"], told) as client:
@@ -162,11 +167,6 @@ def check_words(given: Mapping[str, Any], options: Mapping[str, Any]) -> None:
                 f"--stream goes through the rows of one fit, and --{name} has groups of them",
                 remedy=f"leave out --stream, or --{name}",
             )
-    if given.get("cluster") and given.get("shared"):
-        raise UsageError(
-            "--shared fits all groups together in one process, and --cluster has several",
-            remedy="leave out --cluster, or --shared",
-        )
     if options.get("params") == []:
         raise UsageError("--params is empty", remedy="write --params a,b, or leave it out")
     for name, pictures in NEEDS.items():

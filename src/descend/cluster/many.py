@@ -71,12 +71,11 @@ class Spread:
         mark = hashlib.blake2b(image, digest_size=8)
         mark.update(repr(order).encode())
         key = f"descend {mark.hexdigest()}"
-        self.pool.send(key, Package(image, order))
         threads = max(1, sum(self.pool.look().values()))
         about = some_of(arrays, order.shared, left[: min(FIRST, len(left))])
         by_bytes = LARGEST * min(FIRST, len(left)) // max(1, about.n_bytes)
-        tasks = threads * max(1, round(seconds * len(left) / (TASK * threads)))
-        size = max(1, min(-(-len(left) // tasks), by_bytes))
+        turns = max(1, round(seconds * len(left) / (TASK * threads)))
+        size = max(1, min(-(-len(left) // (threads * turns)), by_bytes))
         parts = [left[i : i + size] for i in range(0, len(left), size)]
 
         def taken(number: int, done: Done | None) -> bool:
@@ -85,17 +84,18 @@ class Spread:
                 share.finished(len(parts[number]))
             return bool(between())
 
-        self.pool.each(fits, _Tasks(key, arrays, order.shared, parts), taken)
+        package, tasks = Package(image, order), _Tasks(arrays, order.shared, parts)
+        self.pool.each(fits, key, package, tasks, taken)
 
 
 class _Tasks(Sequence[tuple[Any, ...]]):
     """The arguments of each task, cut out when it is handed over."""
 
-    def __init__(self, key: str, arrays: Any, shared: Sequence[bool], parts: list[Array]) -> None:
-        self._key, self._arrays, self._shared, self._parts = key, arrays, shared, parts
+    def __init__(self, arrays: Any, shared: Sequence[bool], parts: list[Array]) -> None:
+        self._arrays, self._shared, self._parts = arrays, shared, parts
 
     def __len__(self) -> int:
         return len(self._parts)
 
     def __getitem__(self, number: Any) -> Any:
-        return self._key, some_of(self._arrays, self._shared, self._parts[number])
+        return (some_of(self._arrays, self._shared, self._parts[number]),)

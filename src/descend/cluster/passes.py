@@ -7,6 +7,7 @@ single bit how many workers there are, in which order they are done, and which o
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
 import statistics
 from collections.abc import Callable, Mapping, Sequence
@@ -38,6 +39,7 @@ class Passes:
 
     def __init__(self, pool: Pool, stream: Stream, place: Place) -> None:
         self.pool, self.stream, self.place = pool, stream, place
+        pool.keep(place.key)
         self._speed: dict[str, float] = {}  # seconds a block, by what is done with it
 
     # --- the work, in parts
@@ -52,12 +54,12 @@ class Passes:
             count = threads * max(1, round(known * blocks / (TASK * threads)))
         count = max(1, min(count, blocks))
         ends = [blocks * i // count for i in range(count + 1)]
-        return [*zip(ends[:-1], ends[1:], strict=True)]
+        return [*itertools.pairwise(ends)]
 
     def _each(
-        self, kind: str, function: Callable[..., Done], parts: Sequence[tuple[int, int]],
-        tasks: Sequence[tuple[Any, ...]], taken: Callable[[int, Any], None],
-        leaves: Callable[[int], bool] | None,
+        self, kind: str, function: Callable[..., Done], package: Package | None,
+        parts: Sequence[tuple[int, int]], tasks: Sequence[tuple[Any, ...]],
+        taken: Callable[[int, Any], None], leaves: Callable[[int], bool] | None,
     ) -> bool:  # fmt: skip
         seconds: list[float] = []
         rows = 0
@@ -71,7 +73,7 @@ class Passes:
                 seconds.append(done.seconds / max(1, end - first))
             return leaves(rows) if leaves is not None else None
 
-        whole = self.pool.each(function, tasks, told)
+        whole = self.pool.each(function, kind, package, tasks, told)
         if seconds:
             self._speed[kind] = statistics.median(seconds)
         return whole
@@ -92,7 +94,7 @@ class Passes:
             for first, end in parts
         ]
         found: dict[int, Any] = {}
-        self._each("survey", survey, parts, tasks, found.__setitem__, None)
+        self._each("survey", survey, None, parts, tasks, found.__setitem__, None)
         surveyor, marks = Surveyor(names, seed, most, positive), []
         for number in range(len(parts)):
             part, own = found[number]
@@ -116,12 +118,11 @@ class Passes:
         mark = hashlib.blake2b(image, digest_size=8)
         mark.update(repr(order).encode())
         key = f"descend {mark.hexdigest()}"
-        self.pool.send(key, Package(image, order))
         given = [np.array(v) for v in values_of(memory, order)]
         parts = self.ranges(key, -(-memory.bound.n_rows // BLOCK))
         marks = self.stream.marks
         tasks = [
-            (key, self.place, columns, part, marks[slice(*part)], given) for part in parts
+            (self.place, columns, part, marks[slice(*part)], given) for part in parts
         ]
 
         def taken(number: int, found: Any) -> None:
@@ -130,7 +131,7 @@ class Passes:
         def told(rows: int) -> bool:
             return leaves is not None and leaves(min(rows, memory.bound.n_rows))
 
-        return self._each(key, sums, parts, tasks, taken, told)
+        return self._each(key, sums, Package(image, order), parts, tasks, taken, told)
 
     def folded(
         self, nodes: Sequence[Node], known: Mapping[Node, Array], columns: Sequence[Node],
@@ -144,14 +145,13 @@ class Passes:
         for array in graph.arrays:
             mark.update(array.tobytes())
         key = f"descend {mark.hexdigest()}"
-        self.pool.send(key, Package(b"", graph))
         parts = self.ranges(key, -(-n_rows // BLOCK))
         marks, given = self.stream.marks, [np.asarray(v) for v in known.values()]
         tasks = [
-            (key, self.place, places, part, marks[slice(*part)], given, fold) for part in parts
+            (self.place, places, part, marks[slice(*part)], given, fold) for part in parts
         ]
         found: dict[int, Any] = {}
-        self._each(key, values, parts, tasks, found.__setitem__, None)
+        self._each(key, values, Package(b"", graph), parts, tasks, found.__setitem__, None)
         return [value for number in range(len(parts)) for value in found[number]]
 
     def check(self, engine: str, notes: Sequence[str]) -> None:

@@ -15,10 +15,10 @@ from contextlib import contextmanager, suppress
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from distributed import CancelledError, KilledWorker, WorkerPlugin
+from distributed import CancelledError, KilledWorker, fire_and_forget
 from distributed.comm import CommClosedError
 
-from descend.cluster.tasks import About, Done, Package, about, hold, let_go
+from descend.cluster.tasks import About, Done, Package, about, let_go
 from descend.compile.native import Aim, aimed
 from descend.errors import DataError, DescendError, UsageError
 
@@ -30,26 +30,8 @@ PATIENCE = 60.0  # seconds for which a cluster may be without workers
 TASK = 1.0  # seconds that a task should take
 AT_ONCE = 3  # tasks of each thread that are handed over
 FIRST = 16  # blocks of a task whose speed is not known yet
-GONE = (CommClosedError, TimeoutError, ConnectionError)
-"""What is raised where a worker dies while it is spoken to."""
-PAUSES = (0.1, 0.5, 2.0)  # seconds between attempts to reach all workers
 NAMES = {"numpy": "NumPy", "scipy": "SciPy"}
 SAME = "install the same versions on all machines"
-
-
-class Equipment(WorkerPlugin):  # type: ignore[misc]
-    """Brings a package to every worker, and to those that begin later."""
-
-    def __init__(self, key: str, package: Package) -> None:
-        self.name, self.key, self.package = key, key, package
-
-    def setup(self, worker: Any) -> None:  # noqa: ARG002
-        """The worker is there."""
-        hold(self.key, self.package)
-
-    def teardown(self, worker: Any) -> None:  # noqa: ARG002
-        """The package is not needed any more."""
-        let_go(self.key)
 
 
 class Pool:
@@ -63,7 +45,8 @@ class Pool:
     def __init__(self, client: Any) -> None:
         self.client = client
         self.members: dict[str, About] = {}
-        self._sent: set[str] = set()
+        self._kept: dict[str, None] = {}  # by what workers keep something
+        self._sent: set[tuple[str, str]] = set()  # packages, each with the worker it was sent to
         self._closed = False
         self.own = about()
         self.look()
@@ -82,7 +65,18 @@ class Pool:
         if not workers:
             return {}
         told = self.client.run(function, *args, workers=[*workers], on_error="return")
-        return {a: found for a, found in told.items() if not isinstance(found, GONE)}
+        return {a: found for a, found in told.items() if not _is_gone(found)}
+
+    def _submit(
+        self, function: Callable[..., Any], args: Sequence[Any], mark: str, **how: Any
+    ) -> Any:
+        key = f"descend-{function.__name__}-{mark}"
+        return self.client.submit(function, *args, key=key, pure=False, **how)
+
+    def _cancel(self, futures: Sequence[Any]) -> None:
+        if futures:
+            with suppress(Exception):  # what has gone wrong is told already
+                self.client.cancel([*futures], force=True)
 
     def _threads(self) -> dict[str, int]:
         begin = time.monotonic()
@@ -101,33 +95,32 @@ class Pool:
                 f"the client given as on= is {self.client.status}", remedy="give one that runs"
             )
 
-    def send(self, key: str, package: Package) -> None:
-        """Have a package on every worker, until `close`."""
-        if key not in self._sent:
-            for pause in PAUSES:
-                with suppress(*GONE):  # one that died is sent it when it begins again
-                    self.client.register_plugin(Equipment(key, package))
-                    break
-                time.sleep(pause)
-            self._sent.add(key)
+    def keep(self, name: str) -> None:
+        """Have workers keep what goes by a name, until `close`."""
+        self._kept[name] = None
 
     def close(self) -> None:
-        """Let go what was sent; what is sent later is let go after its tasks."""
+        """Have all let go; what is asked for later is let go after its tasks."""
         self._closed = True
-        for key in self._sent:
-            with suppress(Exception):  # a cluster that is gone has let it go
-                self.client.unregister_worker_plugin(key)
+        names, self._kept = [*self._kept], {}
         self._sent.clear()
+        with suppress(Exception):  # a cluster that is gone has let it go
+            if names and self.client.status == "running":
+                mark = uuid.uuid4().hex
+                for i, address in enumerate(self._threads()):
+                    how = {"workers": [address], "allow_other_workers": True}
+                    fire_and_forget(self._submit(let_go, (names,), f"{mark}-{i}", **how))
 
     def each(
-        self, function: Callable[..., Done], tasks: Sequence[tuple[Any, ...]],
-        taken: Callable[[int, Done], bool | None],
+        self, function: Callable[..., Done], key: str, package: Package | None,
+        tasks: Sequence[tuple[Any, ...]], taken: Callable[[int, Done | None], bool | None],
     ) -> bool:  # fmt: skip
         """Have a function called on the workers with each of these arguments.
 
         Args:
+            key, package: what all tasks have in common; each worker is sent it once.
             taken: is given each result with the task's number, as they come; from time to time it
-                is called with −1. Where it returns True, the rest is cancelled.
+                is called with -1. Where it returns True, the rest is cancelled.
 
         Returns:
             whether all was done.
@@ -136,12 +129,16 @@ class Pool:
         seats = [address for address, count in threads.items() for _ in range(count)]
         mark, ready = uuid.uuid4().hex, SimpleQueue[int]()
         futures: dict[int, Any] = {}
+        again = itertools.count()
+        self.keep(key)
 
-        def submit(number: int) -> None:
-            futures[number] = future = self.client.submit(
-                function, *tasks[number], key=f"descend-{function.__name__}-{mark}-{number}",
-                workers=[seats[number * len(seats) // len(tasks)]], allow_other_workers=True,
-                pure=False,
+        def submit(number: int, send: bool = False) -> None:
+            seat = seats[number * len(seats) // len(tasks)]
+            send = send or (key, seat) not in self._sent
+            self._sent.add((key, seat))
+            futures[number] = future = self._submit(
+                function, (key, package if send else None, *tasks[number]),
+                f"{mark}-{number}-{next(again)}", workers=[seat], allow_other_workers=True,
             )  # fmt: skip
             future.add_done_callback(lambda _: ready.put(number))
 
@@ -153,16 +150,14 @@ class Pool:
                 submit(waiting.popleft())
             return self._gathered(futures, ready, taken, waiting, submit)
         finally:
-            if futures:
-                with suppress(Exception):  # whatever has gone wrong is told already
-                    self.client.cancel([*futures.values()], force=True)
+            self._cancel([*futures.values()])
             if self._closed:
                 self.close()
 
     def _gathered(
         self, futures: dict[int, Any], ready: SimpleQueue[int],
-        taken: Callable[[int, Any], bool | None], waiting: deque[int],
-        submit: Callable[[int], None],
+        taken: Callable[[int, Done | None], bool | None], waiting: deque[int],
+        submit: Callable[..., None],
     ) -> bool:  # fmt: skip
         counted = time.monotonic()
         while futures:
@@ -175,7 +170,10 @@ class Pool:
                     self._threads()
                     counted = time.monotonic()
                 continue
-            found = self._result(futures.pop(number))
+            found: Done = self._result(futures.pop(number))
+            if found.absent:  # the worker has begun since, or took over another's task
+                submit(number, send=True)
+                continue
             if waiting:
                 submit(waiting.popleft())
             if taken(number, found):
@@ -198,6 +196,13 @@ class Pool:
             raise UsageError(
                 "the tasks of the fit were cancelled", remedy="leave them alone while it runs"
             ) from None
+        except RuntimeError as error:
+            if "deserialization of the task graph" not in str(error):
+                raise
+            raise UsageError(
+                f"the scheduler at {self.client.scheduler.address} cannot read the tasks of the "
+                "fit: it has no descend, or another one", remedy=SAME,
+            ) from None  # fmt: skip
         except DescendError as error:
             raise error from None
 
@@ -224,6 +229,13 @@ def at_work(client: Any) -> Iterator[Pool]:
             yield pool
         finally:
             pool.close()
+
+
+def _is_gone(found: Any) -> bool:
+    """Whether that is raised where a worker has died while it was spoken to."""
+    return isinstance(found, ConnectionError | TimeoutError | CommClosedError) or (
+        type(found) is OSError
+    )
 
 
 def _nobody(client: Any) -> UsageError:

@@ -13,6 +13,7 @@ import platform
 import socket
 import threading
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from importlib import metadata
@@ -30,18 +31,19 @@ from descend.data.streams.opened import open_stream
 from descend.data.streams.stream import Stream, mark
 from descend.data.streams.survey import Surveyor, SurveyPart
 from descend.data.table import ReadAgain
-from descend.errors import DataError, InternalError
+from descend.errors import DataError
 from descend.task.beyond import chosen
 
 __all__ = [
-    "About", "Done", "Package", "Place", "about", "files_of", "fits", "hold", "let_go", "sums", "survey",
+    "About", "Done", "Package", "Place", "about", "files_of", "fits", "let_go", "sums", "survey",
     "values",
 ]  # fmt: skip
 
 Array = np.ndarray[Any, np.dtype[Any]]
 T = TypeVar("T")
-ARRIVES = 30.0  # seconds in which a package that was sent to all workers must be there
-MOST_OPEN = 8  # sources that are kept open
+MOST_KEPT = 64  # packages
+MOST_OPEN = 8  # sources
+OPEN = "open "
 
 
 class About(NamedTuple):
@@ -71,19 +73,28 @@ class Place(NamedTuple):
     names: tuple[str, ...]
     files: tuple[tuple[str, int], ...]
 
+    @property
+    def key(self) -> str:
+        """By which it is kept open."""
+        return f"{OPEN}{self}"
+
 
 class Package(NamedTuple):
-    """What is sent to each worker once: object code, and what its caller must know; or a graph."""
+    """What is sent to a worker once: object code, and what its caller must know; or a graph."""
 
     image: bytes
     order: Any
 
 
 class Done(NamedTuple):
-    """What a task has come to, and how many seconds of work it was."""
+    """What a task has come to, and how many seconds of work it was.
+
+    Where it needs a package that the worker does not have, that is `absent`, and nothing found.
+    """
 
     seconds: float
     found: Any
+    absent: bool = False
 
 
 # --- the process
@@ -91,9 +102,7 @@ class Done(NamedTuple):
 
 def about() -> About:
     """This process."""
-    versions = {
-        name: metadata.version(name) for name in ("numpy", "scipy", "llvmlite")
-    }
+    versions = {name: metadata.version(name) for name in ("numpy", "scipy", "llvmlite")}
     python = ".".join(platform.python_version_tuple()[:2])
     versions = {"descend": _sources(), "Python": python, **versions}
     return About(socket.gethostname(), versions, *host())
@@ -121,31 +130,37 @@ def files_of(path: str) -> tuple[tuple[str, int], ...]:
 
 
 _lock = threading.RLock()
-_packages: dict[str, Package] = {}
+_packages: OrderedDict[str, Package] = OrderedDict()
 _loaded: dict[str, Loaded] = {}
 _free: dict[str, list[Any]] = {}  # memories by their package, streams by their place
 
 
-def hold(key: str, package: Package) -> None:
-    """Keep a package until it is let go."""
+class Absent(Exception):
+    """A package has not been sent to this worker yet, or too many others since."""
+
+
+def let_go(names: Sequence[str]) -> None:
+    """Forget packages, and close sources."""
+    for name in names:
+        with _lock:
+            _packages.pop(name, None)
+            _loaded.pop(name, None)
+            free = _free.pop(name, [])
+        for thing in free:
+            if isinstance(thing, Stream):
+                thing.close()
+
+
+def _package(key: str, given: Package | None) -> Package:
+    """A package, as it is sent or was before."""
     with _lock:
-        _packages[key] = package
-
-
-def let_go(key: str) -> None:
-    """Forget a package and what was made of it."""
-    with _lock:
-        for table in (_packages, _loaded, _free):
-            table.pop(key, None)  # type: ignore[attr-defined]
-
-
-def _package(key: str) -> Package:
-    """A package, which may still be on its way to a worker that has just begun."""
-    until = time.monotonic() + ARRIVES
-    while key not in _packages:
-        if time.monotonic() > until:
-            raise InternalError("the compiled program has not reached the worker")
-        time.sleep(0.01)
+        if given is not None:
+            _packages[key] = given
+        if key not in _packages:
+            raise Absent
+        _packages.move_to_end(key)
+        old = [*_packages][: max(0, len(_packages) - MOST_KEPT)]
+    let_go(old)
     return _packages[key]
 
 
@@ -188,12 +203,10 @@ def _opened(place: Place) -> Stream:
 
 @contextmanager
 def _stream(place: Place) -> Iterator[Stream]:
-    key = f"stream {place}"
+    key = place.key
     with _lock:
-        others = [k for k in _free if k.startswith("stream ") and k != key]
-        for old in others[: max(0, len(others) - MOST_OPEN)]:
-            for stream in _free.pop(old):
-                stream.close()
+        others = [k for k in _free if k.startswith(OPEN) and k != key]
+    let_go(others[: max(0, len(others) - MOST_OPEN)])
     with _one_of(key, lambda: _opened(place)) as stream:
         yield stream
 
@@ -205,19 +218,24 @@ def _again(work: Callable[[], T]) -> Done:
         try:
             found = work()
             return Done(time.perf_counter() - begin, found)
+        except Absent:
+            return Done(0.0, None, absent=True)
         except ReadAgain:
             continue
 
 
-def fits(key: str, some: Some) -> Done:
+def fits(key: str, sent: Package | None, some: Some) -> Done:
     """Some of many fits: see `compile.many_pieces`."""
-    package, begin = _package(key), time.perf_counter()
-    found = run_some(_code(key, package), package.order, some)
-    return Done(time.perf_counter() - begin, found)
+
+    def work() -> list[Array]:
+        package = _package(key, sent)
+        return run_some(_code(key, package), package.order, some)
+
+    return _again(work)
 
 
 def survey(
-    place: Place, first: int, end: int | None, seed: int, most: int,
+    _key: str, _sent: None, place: Place, first: int, end: int | None, seed: int, most: int,
     positive: Mapping[str, bool],
 ) -> Done:  # fmt: skip
     """The part of a survey that falls to some blocks, and their marks."""
@@ -239,8 +257,9 @@ def survey(
 
 
 def values(
-    key: str, place: Place, columns: Sequence[int], blocks: tuple[int, int],
-    marks: Sequence[bytes], known: Sequence[Array], fold: Callable[[list[Array]], Any],
+    key: str, sent: Package | None, place: Place, columns: Sequence[int],
+    blocks: tuple[int, int], marks: Sequence[bytes], known: Sequence[Array],
+    fold: Callable[[list[Array]], Any],
 ) -> Done:  # fmt: skip
     """What is made of the values of a graph at each of some blocks of rows.
 
@@ -249,7 +268,7 @@ def values(
     """
 
     def work() -> list[Any]:
-        package = _package(key)
+        package = _package(key, sent)
         found = []
         with _stream(place) as stream, _one_of(key, lambda: prepared(package.order)) as graph:
             evaluate, rows = graph
@@ -262,8 +281,8 @@ def values(
 
 
 def sums(
-    key: str, place: Place, columns: Sequence[int], blocks: tuple[int, int],
-    marks: Sequence[bytes], values: Sequence[Array],
+    key: str, sent: Package | None, place: Place, columns: Sequence[int],
+    blocks: tuple[int, int], marks: Sequence[bytes], values: Sequence[Array],
 ) -> Done:  # fmt: skip
     """What some blocks of rows come to, in a pass of a compiled program.
 
@@ -272,7 +291,7 @@ def sums(
     """
 
     def work() -> list[list[Array]]:
-        package = _package(key)
+        package = _package(key, sent)
         order: PassOrder = package.order
         loaded = _code(key, package)
         with _stream(place) as stream, _one_of(key, lambda: PassMemory(loaded, order)) as memory:

@@ -158,7 +158,7 @@ class PassMemory:
             self._go(row, columns)
         return [
             [
-                combined(part[begin - first : begin - first + length], op)
+                combined([*part[begin - first : begin - first + length]], op)
                 for part, (*_, op) in zip(made, order.parts, strict=True)
             ]
             for begin, length in zip(*_trees(order, blocks), strict=True)
