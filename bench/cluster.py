@@ -37,6 +37,7 @@ BEGIN = {"c": 0.0} | {f"a{i}": 1.0 for i in range(PEAKS)} | {f"w{i}": 0.5 for i 
 EPOCHS = 8
 AIM = 1.6  # times one process, of two workers with tasks of a second
 MACHINES = 100
+WORKERS = 4  # of whom some are killed
 ROWS_OF_KILLS = 2_000_000
 
 
@@ -59,8 +60,14 @@ def timed(work: Callable[[], Any]) -> float:
 # --- workers that die
 
 
+def alive(cluster: Any) -> list[int]:
+    """The processes of the workers that take part."""
+    nannies = [w for w in cluster.workers.values() if w.process and w.process.pid]
+    return [n.process.pid for n in nannies if n.worker_address in cluster.scheduler.workers]
+
+
 def kills(path: str, wanted: int) -> int:
-    """Fits while workers are killed at random moments; returns how many fits had other bits."""
+    """Fits while workers are killed at random moments; returns how many had other bits."""
     from distributed import Client
 
     import descend
@@ -71,37 +78,37 @@ def kills(path: str, wanted: int) -> int:
     one = fit(stream=True)
     done, other, number = 0, 0, 0
     draw = random.Random(7)
-    with cluster_of(4) as cluster, Client(cluster) as client:
-        begin = time.perf_counter()
-        fit(on=client)
-        whole = time.perf_counter() - begin
-        while done < wanted:
-            stop, killed = threading.Event(), [0]
+    while done < wanted:
+        with cluster_of(WORKERS) as cluster, Client(cluster) as client:
+            fit(on=client)
+            whole = timed(lambda: fit(on=client))
+            while done < wanted and len(alive(cluster)) == WORKERS:
+                stop, killed = threading.Event(), [0]
 
-            def kill(stop: Any = stop, killed: Any = killed) -> None:
-                while not stop.wait(draw.uniform(0.1, 1.0) * whole):
-                    pids = [w.process.pid for w in cluster.workers.values() if w.process]
-                    alive = [pid for pid in pids if pid]
-                    if alive:
-                        os.kill(draw.choice(alive), signal.SIGKILL)
-                        killed[0] += 1
+                def kill(stop: Any = stop, killed: Any = killed, whole: float = whole) -> None:
+                    while not stop.wait(draw.uniform(0.1, 1.0) * whole):
+                        there = alive(cluster)
+                        if len(there) > 1:
+                            os.kill(draw.choice(there), signal.SIGKILL)
+                            killed[0] += 1
 
-            thread = threading.Thread(target=kill)
-            thread.start()
-            begin = time.perf_counter()
-            try:
-                found = fit(on=client)
-                same = found.params == one.params and dict(found.stderr) == dict(one.stderr)
-                told = "the same bits" if same else "OTHER BITS"
-                other += not same
-            except descend.DescendError as error:
-                told = f"ended in words: {error}"
-            finally:
-                stop.set()
-                thread.join()
-            done, number = done + killed[0], number + 1
-            seconds = time.perf_counter() - begin
-            print(f"fit {number}: {killed[0]} killed, {seconds:.1f} s, {told}", flush=True)
+                thread = threading.Thread(target=kill)
+                thread.start()
+                begin = time.perf_counter()
+                try:
+                    found = fit(on=client)
+                    same = found.params == one.params and dict(found.stderr) == dict(one.stderr)
+                    told = "the same bits" if same else "OTHER BITS"
+                    other += not same
+                except descend.DescendError as error:
+                    told = f"ended in words: {error}"
+                finally:
+                    stop.set()
+                    thread.join()
+                done, number = done + killed[0], number + 1
+                seconds = time.perf_counter() - begin
+                print(f"fit {number}: {killed[0]} killed, {seconds:.1f} s, {told}", flush=True)
+                time.sleep(whole)  # workers begin again
     print(f"{done} workers killed in {number} fits; {other} with other bits")
     return other
 

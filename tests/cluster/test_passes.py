@@ -108,7 +108,8 @@ def test_the_order_in_which_tasks_end_makes_no_difference(file: str, client: Cli
 
 
 def pids(cluster: LocalCluster) -> list[int]:
-    return [w.process.pid for w in cluster.workers.values() if w.process and w.process.pid]
+    nannies = [w for w in cluster.workers.values() if w.process and w.process.pid]
+    return [n.process.pid for n in nannies if n.worker_address in cluster.scheduler.workers]
 
 
 def killing(cluster: LocalCluster, moments: list[float]) -> Callable[[], None]:
@@ -118,7 +119,9 @@ def killing(cluster: LocalCluster, moments: list[float]) -> Callable[[], None]:
     def work() -> None:
         for pause in moments:
             time.sleep(pause)
-            os.kill(draw.choice(pids(cluster)), signal.SIGKILL)
+            while not (there := pids(cluster)):  # one that is just beginning would not come back
+                time.sleep(0.01)
+            os.kill(draw.choice(there), signal.SIGKILL)
 
     thread = threading.Thread(target=work)
     thread.start()
@@ -250,6 +253,20 @@ def test_a_function_of_the_users_own_does_not_travel(file: str, client: Client) 
     box = descend.black_box(lambda x: np.sin(x), elementwise=True)
     with pytest.raises(UsageError, match="workers run compiled programs alone"):
         descend.fit(lambda x, a: a * box(x), file, "y", start={"a": 1.0}, on=client)
+
+
+def test_one_block_is_fitted_here(client: Client, tmp_path: Path) -> None:
+    path = str(tmp_path / "few.parquet")
+    with duckdb.connect() as link:
+        link.execute(f"COPY (SELECT i AS x, 2*i AS y FROM range(9) t(i)) TO '{path}'")
+    with pytest.warns(descend.DescendWarning, match="has 9 rows, no more than one block"):
+        found = descend.fit("y = a*x", path, on=client)
+    assert found.params["a"] == pytest.approx(2)
+
+
+def test_the_report_names_the_workers(file: str, client: Client) -> None:
+    told = " ".join(fitted(file, on=client).report().split())
+    assert f"by 2 workers on 1 machines, of the cluster at {client.scheduler.address}" in told
 
 
 def test_what_is_no_client_is_refused(file: str) -> None:

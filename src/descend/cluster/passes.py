@@ -42,6 +42,15 @@ class Passes:
         pool.keep(place.key)
         self._speed: dict[str, float] = {}  # seconds a block, by what is done with it
 
+    @property
+    def said(self) -> tuple[str, ...]:
+        """Who goes through the rows, in a sentence."""
+        there = [self.pool.members[address].host for address in self.pool.look()]
+        return (
+            f"the rows are gone through by {len(there)} workers on {len({*there})} machines, of "
+            f"the cluster at {self.pool.client.scheduler.address}",
+        )
+
     # --- the work, in parts
 
     def ranges(self, kind: str, blocks: int) -> list[tuple[int, int]]:

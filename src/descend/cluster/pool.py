@@ -247,13 +247,10 @@ def _nobody(client: Any) -> UsageError:
 
 def _checked(address: str, told: Any, own: About) -> About:
     """Who a worker is, if it may take part."""
-    if isinstance(told, ImportError):
+    if not isinstance(told, About):  # Dask hands on what it could not even read as any Exception
         raise UsageError(
             f"the worker {address} has no descend that can be used: {told}", remedy=SAME
         )
-    if isinstance(told, Exception):
-        raise told
-    assert isinstance(told, About)
     for name, version in own.versions.items():
         other = told.versions.get(name, "none")
         if other != version:

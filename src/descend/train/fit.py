@@ -80,8 +80,8 @@ def fit(
             optimizer, rows and seed; other changes are said.
         callback, progress, verbose: who is told of epochs. checkpoint: a file to resume from.
         record, metrics: what the history keeps besides: `"params"`, `"gradient"`; `"accuracy"`, ….
-        stream: rows come in passes; else if memory is short. scratch: where copies of them go.
-        on: a client of Dask's, whose workers go through the rows of files.
+        stream: rows come in passes; else if memory is short. scratch: where copies of them go. on:
+            a client of Dask's, whose workers go through the rows of files.
         engine: `"interpreted"` does without native code. threads: how many work, for the same bits.
 
     Raises:
@@ -90,13 +90,17 @@ def fit(
     >>> fit(lambda x, a, b: a / (x + b), [0.0, 1.0, 2.0, 4.0], [6.0, 4.0, 3.0, 2.0]).params["a"]
     12.0
     """
-    given = locals()
-    if on is None:
+    return _fitted(locals())
+
+
+def _fitted(given: Mapping[str, Any]) -> Fit:
+    """The same, here or with the help of others."""
+    if given["on"] is None:
         return walked(values_of(given), PLANS, _clear, finish, _read, given)
     from descend.cluster.pool import at_work
 
-    with at_work(on) as pool:
-        return walked(None, PLANS, _clear, finish, _read, given | {"on": pool})
+    with at_work(given["on"]) as pool:
+        return walked(None, PLANS, _clear, finish, _read, {**given, "on": pool})
 
 
 def _read(

@@ -102,13 +102,18 @@ def fit_many(
     >>> fits.params["k"].round(9), fits.success
     (array([1., 2., 3.]), array([ True,  True,  True]))
     """
-    given = locals()
-    if on is None:
-        return _Many(model, x, y, read_options("fit_many", given)).result()
+    return _fitted(locals())
+
+
+def _fitted(given: Mapping[str, Any]) -> ManyFits:
+    """The same, here or on the workers of others."""
+    rows = given["model"], given["x"], given["y"]
+    if given["on"] is None:
+        return _Many(*rows, read_options("fit_many", given)).result()
     from descend.cluster.pool import at_work
 
-    with at_work(on) as pool:
-        return _Many(model, x, y, read_options("fit_many", given | {"on": pool})).result()
+    with at_work(given["on"]) as pool:
+        return _Many(*rows, read_options("fit_many", {**given, "on": pool})).result()
 
 
 class _Many:

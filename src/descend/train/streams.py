@@ -13,7 +13,7 @@ from descend.data.streams.named import named
 from descend.data.streams.opened import judge, open_stream
 from descend.data.streams.stream import Stream
 from descend.data.streams.survey import Survey
-from descend.errors import DataError, UsageError
+from descend.errors import DataError, UsageError, warn
 from descend.graph.blocks import BLOCK
 from descend.methods.losses import Loss
 from descend.methods.targets import ANY
@@ -83,7 +83,12 @@ def read_source(given: Mapping[str, Any], options: Options) -> tuple[Mapping[str
     own = {**given, **{name: rows[column] for name, column in weights.items()}}
     own |= {"x": {name: rows[name] for name in dict.fromkeys([*data, target])}, "missing": "raise"}
     if not passes:
-        return {**own, "stream": None, "scratch": None}, None
+        if workers is not None:
+            warn(
+                f"the source has {survey.n_rows:,} rows, no more than one block: they are fitted "
+                "in this process, and the workers have nothing to do"
+            )
+        return {**own, "stream": None, "scratch": None, "on": None}, None
     for name, instead in NOT_YET.items():
         if getattr(options, name):
             raise UsageError(
@@ -93,8 +98,8 @@ def read_source(given: Mapping[str, Any], options: Options) -> tuple[Mapping[str
     names_of = {column_key(name): name for name in data} | {TARGET: target}
     names_of |= {key: weights[key] for key in (WEIGHT, SIGMA) if key in weights}
     said = (judged.said,) if judged.said and options.stream is None else ()
-    beyond = _beyond(stream, survey, names_of, (*said, *stream.said))
-    return own, beyond if workers is None else replace(beyond, workers=workers)
+    said = (*said, *stream.said, *(() if workers is None else workers.said))
+    return own, replace(_beyond(stream, survey, names_of, said), workers=workers)
 
 
 def _beyond(
