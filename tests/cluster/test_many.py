@@ -9,7 +9,7 @@ from distributed import Client
 import descend
 from descend import UsageError
 
-FITS, POINTS = 3000, 40
+FITS, POINTS = 1500, 40
 
 
 def model(x: Any, a: Any, b: Any, c: Any) -> Any:
@@ -45,7 +45,7 @@ def same(one: Any, other: Any) -> None:
 @pytest.mark.parametrize(
     "options",
     [
-        {"start": {"a": 1.0, "b": 1.0, "c": 0.0}}, {},
+        {"start": {"a": 1.0, "b": 1.0, "c": 0.0}},
         {"start": {"a": 1.0, "b": 1.0, "c": 0.0}, "loss": "huber(0.1)", "sigma": 0.1},
     ],
     ids=str,

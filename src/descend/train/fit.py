@@ -80,7 +80,7 @@ def fit(
             optimizer, rows and seed; other changes are said.
         callback, progress, verbose: who is told of epochs. checkpoint: a file to resume from.
         record, metrics: what the history keeps besides: `"params"`, `"gradient"`; `"accuracy"`, ….
-        stream: rows come in passes; else if memory is short. scratch: for copies. on: a Dask client.
+        stream: rows come in passes; else if memory is short. scratch: copies. on: a Dask client.
         engine: `"interpreted"` does without native code. threads: how many work, for the same bits.
 
     Raises:
